@@ -1,0 +1,45 @@
+#!/bin/sh
+# check_files.sh [ROOT] - fails, naming file and line, when a file breaks what every file keeps:
+#
+#   a .c or .h begins with its name and purpose, and has 500 lines at most
+#   a text file has no space at the end of a line
+#   nothing names places and people outside of the project, or leaves work for later
+#
+# Looks at what git knows, or would add; where there is no git, at every file.
+set -eu
+cd "${1:-$(dirname "$0")/..}"
+lines_max=500
+list=$(mktemp)
+trap 'rm -f "$list"' EXIT
+
+if git rev-parse --show-toplevel 2>/dev/null | grep -qxF "$(pwd -P)"; then
+	git ls-files --cached --others --exclude-standard
+else
+	find . -type f ! -path './.git/*' | sed 's|^\./||'
+fi | sort | grep -vE '^tests/(fuzz/corpus|data)/|\.(npy|png|mdb)$|^tests/check_files(_test)?\.sh$' |
+	while IFS= read -r file; do
+		[ -f "$file" ] && printf '%s\n' "$file"
+	done >"$list"
+[ -s "$list" ] || { echo "check_files: no files in '$PWD'" >&2; exit 1; }
+
+tr '\n' '\0' <"$list" | xargs -0 awk -v lines_max=$lines_max '
+function fail(why) {
+	printf "%s:%d: %s\n", FILENAME, FNR, why
+	failed = 1
+}
+FNR == 1 {
+	name = FILENAME
+	sub(/.*\//, "", name)
+	code = name ~ /\.[ch]$/
+	if (code && (index($0, "/* " name " - ") != 1 || $0 !~ /[^ ] - [^ ]/))
+		fail("begins with \"/* " name " - what. */\"")
+}
+code && FNR == lines_max + 1 { fail("longer than " lines_max " lines") }
+/[ \t\r]$/ { fail("space at the end of the line") }
+/\/work\// || /(^|[^A-Za-z0-9_])\.\.\/shared\// || /(^|[^A-Za-z0-9_\/.-])shared\// {
+	fail("names a place outside of the project")
+}
+tolower($0) ~ /issue #/ { fail("names an issue; say the reason instead") }
+/(^|[^A-Za-z0-9_])(TODO|FIXME|XXX)([^A-Za-z0-9_]|$)/ { fail("leaves work for later") }
+END { exit failed }
+'
