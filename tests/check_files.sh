@@ -15,7 +15,7 @@ trap 'rm -f "$list"' EXIT
 if git rev-parse --show-toplevel 2>/dev/null | grep -qxF "$(pwd -P)"; then
 	git ls-files --cached --others --exclude-standard
 else
-	find . -type f ! -path './.git/*' | sed 's|^\./||'
+	find . -type f ! -path './.git/*' ! -path './build*/*' | sed 's|^\./||'
 fi | sort | grep -vE '^tests/(fuzz/corpus|data)/|\.(npy|png|mdb)$|^tests/check_files(_test)?\.sh$' |
 	while IFS= read -r file; do
 		[ -f "$file" ] && printf '%s\n' "$file"
