@@ -8,8 +8,9 @@ int main(void)
 	struct rep_error err;
 	rep_client *client = NULL;
 	const struct rep_options options = {.address = "unix:/nonexistent/repstore.sock"};
-	if (rep_connect(&options, &client, &err) == REP_OK)
+	if (rep_connect(&options, &client, &err) == REP_OK) {
 		return 1;
+	}
 	printf("librepstore %s, as expected: %s\n", rep_version(), err.text);
 	return 0;
 }

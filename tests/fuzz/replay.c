@@ -27,10 +27,11 @@ static bool replay_file(const char *path)
 		read = data != NULL && fread(data, 1, size, file) == size;
 	}
 	fclose(file);
-	if (read)
+	if (read) {
 		LLVMFuzzerTestOneInput(data, (size_t)info.st_size);
-	else
+	} else {
 		fprintf(stderr, "cannot read '%s'\n", path);
+	}
 	free(data);
 	return read;
 }
@@ -66,7 +67,8 @@ int main(int argc, char **argv)
 	unsigned count = 0;
 	bool fine = replay_folder(argv[1], &count);
 	printf("%u inputs of '%s'\n", count, argv[1]);
-	if (count == 0)
+	if (count == 0) {
 		fprintf(stderr, "no inputs in '%s'\n", argv[1]);
+	}
 	return fine && count > 0 ? 0 : 1;
 }

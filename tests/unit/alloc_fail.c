@@ -33,8 +33,9 @@ static _Thread_local size_t left;
 
 static bool refuse(void)
 {
-	if (!armed)
+	if (!armed) {
 		return false;
+	}
 	if (left > 0) {
 		left--;
 		return false;
@@ -103,8 +104,9 @@ const char *alloc_fail_find(alloc_fail_attempt *attempt, void *arg, size_t *refu
 	for (*refused = 0; *refused < ALLOC_FAIL_RUNS_MAX; ++*refused) {
 		alloc_fail_arm(*refused);
 		bool succeeded = attempt(arg);
-		if (!alloc_fail_disarm())
+		if (!alloc_fail_disarm()) {
 			return succeeded ? NULL : "fails although no memory was refused";
+		}
 		if (succeeded) {
 			++*refused;
 			return "succeeds although memory was refused";
@@ -117,7 +119,8 @@ size_t alloc_fail_each(alloc_fail_attempt *attempt, void *arg)
 {
 	size_t refused = 0;
 	const char *wrong = alloc_fail_find(attempt, arg, &refused);
-	if (wrong != NULL)
+	if (wrong != NULL) {
 		fail_msg("allocation %zu refused: the attempt %s", refused, wrong);
+	}
 	return refused;
 }

@@ -58,8 +58,9 @@ static bool takes_ever_more(void *arg)
 	for (size_t i = 0; i < *count; i++) {
 		void *one = malloc(1);
 		seen = one;
-		if (one == NULL)
+		if (one == NULL) {
 			return false;
+		}
 		free(one);
 	}
 	return true;
