@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 enum {
-	ALLOC_FAIL_RUNS_MAX = 10000,
+	ALLOC_FAIL_RUNS_MAX = 2000,
 };
 
 /* One complete run of what is tested: builds, uses, takes down. True if it succeeded. */
