@@ -1,0 +1,297 @@
+/* repstore.h - the client library of repstored, a store of the representations of a foundation model.
+ *
+ * A client is one connection. It blocks: each call sends a request, waits for the
+ * answer (or its time-out) and returns. Fetches may be pipelined with rep_fetch_send
+ * and rep_fetch_receive, loads pipeline by themselves.
+ *
+ * Threads: a client is used by one thread at a time; any number of clients in a
+ * process; there is no global state. Memory: what a call fills belongs to the caller;
+ * what the library returns is freed by the function named beside it.
+ *
+ * Errors: every call that can fail returns an enum rep_status, REP_OK being 0, and
+ * fills `err` (may be NULL) with the daemon's code and text, or its own. After
+ * REP_TIMEOUT, REP_CLOSED or REP_PROTOCOL the connection is gone and the outcome of a
+ * write is not known; the next call connects again (rep_options.no_reconnect forbids it).
+ *
+ *     rep_client *client = NULL;
+ *     struct rep_error err;
+ *     if (rep_connect(NULL, &client, &err) != REP_OK)
+ *             errx(1, "%s", err.text);
+ *     uint64_t users[1] = {7};
+ *     float ur[64];
+ *     uint8_t found[1];
+ *     struct rep_part part = {
+ *             .table = "ur", .keys = rep_keys_u64(users, 1), .dtype = REP_F32,
+ *             .rows = ur, .rows_bytes = sizeof ur, .found = found};
+ *     if (rep_fetch(client, NULL, &part, 1, NULL, &err) != REP_OK) ...
+ *     rep_close(client);
+ */
+#ifndef REPSTORE_H
+#define REPSTORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define REP_API __attribute__((visibility("default")))
+
+/* ---- errors ---- */
+
+enum rep_status {
+	REP_OK = 0,
+	REP_BAD_REQUEST = 1,
+	REP_NOT_FOUND = 2,
+	REP_EXISTS = 3,
+	REP_CONFLICT = 4,
+	REP_NOT_SEALED = 5,
+	REP_SEALED = 6,
+	REP_TOO_LARGE = 7,
+	REP_BUSY = 8,
+	REP_GAP = 9,
+	REP_DENIED = 10,
+	REP_CORRUPT = 11,
+	REP_DISK_FULL = 12,
+	REP_READ_ONLY = 13,
+	REP_NO_MEMORY = 14,
+	REP_IO = 15,
+	REP_UNSUPPORTED = 16,
+	REP_PROTOCOL = 17,
+	REP_TIMEOUT = 18,
+	REP_CLOSED = 19,
+	REP_INTERNAL = 20,
+};
+
+struct rep_error {
+	enum rep_status status;
+	char text[480]; /* for a person; NUL-terminated */
+};
+
+/* The stable name of a status: "NOT_FOUND". */
+REP_API const char *rep_status_name(enum rep_status status);
+
+REP_API const char *rep_version(void);
+
+/* ---- connection ---- */
+
+typedef struct rep_client rep_client;
+
+struct rep_options {
+	const char *address;         /* unix:PATH, tcp:HOST:PORT or a path; NULL: $REPSTORE, else
+	                              * /run/repstore/repstore.sock */
+	unsigned connect_timeout_ms; /* 0: 5,000 */
+	unsigned timeout_ms;         /* of a call, waiting for its answer; 0: 30,000 */
+	bool no_reconnect;
+};
+
+/* options may be NULL. Errors: IO, TIMEOUT, UNSUPPORTED (protocol version), NO_MEMORY. */
+REP_API enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
+	struct rep_error *err);
+REP_API void rep_close(rep_client *client); /* NULL is fine */
+/* Sets the time-out of later calls; 0 waits without end (a seal takes as long as it takes). */
+REP_API void rep_set_timeout(rep_client *client, unsigned timeout_ms);
+REP_API enum rep_status rep_ping(rep_client *client, struct rep_error *err);
+
+/* ---- keys and rows ---- */
+
+enum rep_dtype { REP_DTYPE_TABLE = 0, REP_F32 = 1, REP_F16 = 2, REP_BF16 = 3, REP_I8 = 4, REP_BIT = 5 };
+enum rep_key_type { REP_KEY_U64 = 1, REP_KEY_BYTES = 2 };
+
+/* A borrowed batch of keys: uint64_t[count] (little-endian machines only), or byte
+ * strings packed as a length byte and then the bytes, each. */
+struct rep_keys {
+	enum rep_key_type type;
+	uint32_t count;
+	const void *data;
+	size_t bytes;
+};
+
+static inline struct rep_keys rep_keys_u64(const uint64_t *keys, uint32_t count)
+{
+	struct rep_keys out = {REP_KEY_U64, count, keys, (size_t)count * 8};
+	return out;
+}
+
+static inline struct rep_keys rep_keys_bytes(const void *packed, size_t bytes, uint32_t count)
+{
+	struct rep_keys out = {REP_KEY_BYTES, count, packed, bytes};
+	return out;
+}
+
+/* Bytes of one row without its scale: bit packs each view into whole bytes. */
+REP_API size_t rep_row_bytes(enum rep_dtype dtype, uint32_t dim, uint32_t views);
+
+/* ---- fetch ---- */
+
+/* One table's keys, and where their rows go. Every array has keys.count entries; NULL:
+ * not wanted. Rows that were not found are zero. */
+struct rep_part {
+	/* asked */
+	const char *table;
+	struct rep_keys keys;
+	enum rep_dtype dtype; /* REP_DTYPE_TABLE: as stored */
+	uint64_t max_age_ms;  /* 0: any age */
+	/* where to */
+	void *rows; /* [count, views x dim]; or NULL */
+	size_t rows_bytes; /* room at `rows`; too little is REP_TOO_LARGE, naming what is needed */
+	uint8_t *found;  /* (count + 7) / 8 bytes, key 0 in the lowest bit of the first */
+	float *scales;   /* i8 only */
+	int64_t *times;  /* Unix ms */
+	uint64_t *tags;
+	uint8_t *why;    /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt */
+	/* filled */
+	uint32_t dim;
+	uint32_t views;
+	enum rep_dtype row_dtype;
+	size_t stride; /* bytes of a row */
+	uint32_t found_count;
+};
+
+struct rep_fetched {
+	char release[72];
+	uint64_t sequence;
+};
+
+/* Fetches all parts from one snapshot of one release (NULL: the live one); `out` may be NULL. */
+REP_API enum rep_status rep_fetch(rep_client *client, const char *release, struct rep_part *parts,
+	size_t count, struct rep_fetched *out, struct rep_error *err);
+
+/* Pipelining: send any number, then receive each, in the order sent. The parts must
+ * stay as they are in between. */
+REP_API enum rep_status rep_fetch_send(rep_client *client, const char *release,
+	const struct rep_part *parts, size_t count, struct rep_error *err);
+REP_API enum rep_status rep_fetch_receive(rep_client *client, struct rep_part *parts, size_t count,
+	struct rep_fetched *out, struct rep_error *err);
+
+/* ---- releases and tables ---- */
+
+enum rep_entity { REP_USER = 1, REP_ITEM = 2 };
+enum rep_kind { REP_UR = 1, REP_IR = 2 };
+
+struct rep_table_spec {
+	char name[136];
+	enum rep_entity entity;
+	enum rep_kind kind;
+	enum rep_dtype dtype; /* REP_DTYPE_TABLE in a create: f32 */
+	enum rep_key_type key_type; /* 0 in a create: u64 */
+	uint32_t dim;
+	uint32_t views; /* 0 in a create: 1 */
+	uint64_t ttl_ms;
+	bool tags;
+};
+
+struct rep_table {
+	struct rep_table_spec spec;
+	uint64_t rows;
+	uint64_t bytes;
+	uint64_t segments;
+	uint64_t damaged; /* segments */
+};
+
+struct rep_release {
+	char id[72];
+	char model[256];
+	char checkpoint[256];
+	char state[8]; /* "open", "sealed" or "live" */
+	uint64_t number;
+	int64_t created_ms;
+	int64_t sealed_ms;    /* 0: never */
+	int64_t published_ms; /* 0: never */
+	uint64_t tables;
+	uint64_t rows;
+	uint64_t bytes;
+};
+
+REP_API enum rep_status rep_release_create(rep_client *client, const char *release,
+	const char *model, const char *checkpoint, struct rep_error *err);
+/* out: malloc'ed array; free() it. */
+REP_API enum rep_status rep_release_list(rep_client *client, struct rep_release **out,
+	size_t *count, struct rep_error *err);
+REP_API enum rep_status rep_release_show(rep_client *client, const char *release,
+	struct rep_release *out, struct rep_error *err);
+/* Takes as long as the work: the client's time-out does not apply. */
+REP_API enum rep_status rep_release_seal(rep_client *client, const char *release,
+	struct rep_error *err);
+REP_API enum rep_status rep_release_publish(rep_client *client, const char *release,
+	struct rep_error *err);
+/* now: out, char[72], the release that is live again; may be NULL */
+REP_API enum rep_status rep_release_rollback(rep_client *client, char *now, struct rep_error *err);
+REP_API enum rep_status rep_release_drop(rep_client *client, const char *release,
+	struct rep_error *err);
+REP_API enum rep_status rep_table_create(rep_client *client, const char *release,
+	const struct rep_table_spec *spec, struct rep_error *err);
+/* out: malloc'ed array; free() it. */
+REP_API enum rep_status rep_table_list(rep_client *client, const char *release,
+	struct rep_table **out, size_t *count, struct rep_error *err);
+REP_API enum rep_status rep_table_show(rep_client *client, const char *release, const char *table,
+	struct rep_table *out, struct rep_error *err);
+
+/* ---- load ---- */
+
+typedef struct rep_load rep_load;
+
+struct rep_rows {
+	struct rep_keys keys;
+	enum rep_dtype dtype;
+	const void *rows;
+	const float *scales;  /* i8 */
+	const int64_t *times; /* NULL: the daemon's clock at the load's start */
+	const uint64_t *tags; /* NULL: 0 */
+	bool allow_nonfinite;
+};
+
+/* Begins a load, or goes on with one of this name: *next_chunk is the number of the
+ * first chunk that the daemon does not have (0 for a new one); may be NULL. */
+REP_API enum rep_status rep_load_begin(rep_client *client, const char *release, const char *table,
+	const char *load, rep_load **out, uint64_t *next_chunk, struct rep_error *err);
+/* Sends the next chunk (at most 64 MiB; 4 MiB is best) and returns when the daemon has
+ * room for another: up to 16 are under way. Other calls may not use the client between
+ * rep_load_begin and rep_load_end. An error may be an earlier chunk's. */
+REP_API enum rep_status rep_load_chunk(rep_load *load, const struct rep_rows *rows,
+	struct rep_error *err);
+/* Waits for every chunk, says that the load is whole, and frees `load`, whatever it
+ * returns. rows: out, what the load holds; may be NULL. */
+REP_API enum rep_status rep_load_end(rep_load *load, uint64_t *rows, struct rep_error *err);
+/* Leaves the load as it stands, to be gone on with later, and frees it; NULL is fine. */
+REP_API void rep_load_leave(rep_load *load);
+/* Forgets the load and its rows in the daemon, and frees it. */
+REP_API enum rep_status rep_load_abort(rep_load *load, struct rep_error *err);
+
+/* ---- scan ---- */
+
+/* One reply of a walk through a table; the arrays belong to it until rep_scan_free. */
+struct rep_scan {
+	char release[72];
+	uint64_t sequence;
+	uint64_t cursor;   /* pass it on; set by each reply */
+	bool more;         /* another reply follows */
+	struct rep_keys keys;
+	enum rep_dtype dtype;
+	size_t stride;
+	const void *rows;
+	const float *scales;  /* NULL unless i8 */
+	const int64_t *times;
+	const uint64_t *tags; /* NULL unless the table has them */
+	void *memory;
+};
+
+/* Zero `scan` before the first step; the same one goes into the next. dtype
+ * REP_DTYPE_TABLE: as stored. */
+REP_API enum rep_status rep_scan_next(rep_client *client, const char *release, const char *table,
+	enum rep_dtype dtype, uint32_t limit, struct rep_scan *scan, struct rep_error *err);
+REP_API void rep_scan_free(struct rep_scan *scan);
+
+/* ---- any method ---- */
+
+/* Calls a method with one MessagePack map (NULL: empty) and hands back the result as
+ * MessagePack, malloc'ed; free() it. For what has no function of its own: stats, info. */
+REP_API enum rep_status rep_call(rep_client *client, const char *method, const void *params,
+	size_t params_len, void **result, size_t *result_len, struct rep_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
