@@ -1,0 +1,73 @@
+/* dtype.h - element types of rows, and conversion between them.
+ *
+ * A row is views x dim elements, little-endian. f32, f16 and bf16 are stored as
+ * such. i8 has one f32 scale a row (x = code * scale; scale = max|x| / 127, and
+ * 0 for a zero row). bit packs each view into whole bytes in the order of
+ * NumPy's packbits (highest bit first).
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef SCHEMA_DTYPE_H
+#define SCHEMA_DTYPE_H
+
+#include "schema/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Numbers are on disk and never reused. */
+enum dtype {
+	DTYPE_NONE = 0,
+	DTYPE_F32 = 1,
+	DTYPE_F16 = 2,
+	DTYPE_BF16 = 3,
+	DTYPE_I8 = 4,
+	DTYPE_BIT = 5
+};
+
+/* The lower-case name of the interface: "f32", "f16", "bf16", "i8", "bit"; "none" for others. */
+const char *dtype_name(enum dtype dtype);
+
+/* DTYPE_NONE when the name is not one of them. */
+enum dtype dtype_of_name(const char *name, size_t len);
+
+/* Bytes of one row, without its scale. 0 when dtype is none of ours. */
+size_t dtype_row_bytes(enum dtype dtype, uint32_t dim, uint32_t views);
+
+/* Whether rows of `from` may be turned into `to`: any of f32, f16, bf16, i8 into
+ * each other, bit into any (0 and 1), nothing else into bit. */
+bool dtype_convertible(enum dtype from, enum dtype to);
+
+/* Turns `count` dense rows of one dtype into another. Rounds to nearest, ties to
+ * even; f32 too large for f16 or bf16 becomes infinity; NaN stays NaN, infinity
+ * stays infinity. Into i8: non-finite elements of a row are treated as zero
+ * (check first: dtype_first_nonfinite).
+ *
+ *   source         count rows, any alignment
+ *   source_scales  float[count] for i8, any alignment; else ignored
+ *   target         out: count rows, any alignment, does not overlap source
+ *   target_scales  out: float[count] for i8, any alignment; else ignored
+ *
+ * When both dtypes are the same, rows and scales are copied. dtype_convertible
+ * must hold.
+ */
+struct dtype_rows {
+	enum dtype dtype;
+	void *rows;
+	void *scales;
+};
+void dtype_convert(const struct dtype_rows *target, const struct dtype_rows *source, size_t count,
+	uint32_t dim, uint32_t views);
+
+/* The index of the first element that is NaN or infinite in `count` elements (for
+ * i8: of scales), or `count` when all are finite. bit has none. */
+size_t dtype_first_nonfinite(enum dtype dtype, const void *elements, size_t count);
+
+/* Single elements, for formats and tests. */
+uint16_t dtype_f16_of_f32(float value);
+float dtype_f32_of_f16(uint16_t bits);
+uint16_t dtype_bf16_of_f32(float value);
+float dtype_f32_of_bf16(uint16_t bits);
+
+#endif

@@ -1,0 +1,182 @@
+/* dtype_kernels.c - the loops over elements, compiled once for each instruction set. */
+#include "schema/dtype_kernels.h"
+
+#include "schema/dtype_elements.h"
+
+#include <assert.h>
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "elements are read as they stand");
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint16_t load_u16(const uint8_t *from, size_t i)
+{
+	uint16_t value;
+	memcpy(&value, from + i * sizeof value, sizeof value);
+	return value;
+}
+
+INLINE uint32_t load_u32(const uint8_t *from, size_t i)
+{
+	uint32_t value;
+	memcpy(&value, from + i * sizeof value, sizeof value);
+	return value;
+}
+
+INLINE void store_u16(uint8_t *to, size_t i, uint16_t value)
+{
+	memcpy(to + i * sizeof value, &value, sizeof value);
+}
+
+INLINE void store_u32(uint8_t *to, size_t i, uint32_t value)
+{
+	memcpy(to + i * sizeof value, &value, sizeof value);
+}
+
+INLINE void f32_of_f16(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		store_u32(target, i, f32_bits_of_f16(load_u16(source, i)));
+}
+
+INLINE void f32_of_bf16(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		store_u32(target, i, f32_bits_of_bf16(load_u16(source, i)));
+}
+
+INLINE void f16_of_f32(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		store_u16(target, i, f16_of_f32_bits(load_u32(source, i)));
+}
+
+INLINE void bf16_of_f32(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		store_u16(target, i, bf16_of_f32_bits(load_u32(source, i)));
+}
+
+INLINE void f32_of_i8(const uint8_t *restrict source, float scale, uint8_t *restrict target,
+	size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		store_u32(target, i, bits_of_float((float)(int8_t)source[i] * scale));
+}
+
+INLINE float f32_largest(const uint8_t *source, size_t count)
+{
+	/* Of floats without sign the order is that of their bits; as signed numbers these
+	 * compare on every instruction set. */
+	int32_t largest = 0;
+	for (size_t i = 0; i < count; i++) {
+		int32_t bits = (int32_t)(load_u32(source, i) & ~F32_SIGN);
+		bits = bits >= (int32_t)F32_INFINITY ? 0 : bits;
+		largest = bits > largest ? bits : largest;
+	}
+	return float_of_bits((uint32_t)largest);
+}
+
+INLINE void i8_of_f32(const uint8_t *restrict source, float scale, uint8_t *restrict target,
+	size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		target[i] = (uint8_t)i8_of_f32_bits(load_u32(source, i), scale);
+}
+
+INLINE uint32_t any_nonfinite_u16(const uint8_t *source, uint16_t exponent, size_t count)
+{
+	uint16_t found = 0;
+	for (size_t i = 0; i < count; i++)
+		found |= (load_u16(source, i) & exponent) == exponent ? 1u : 0u;
+	return found;
+}
+
+INLINE uint32_t any_nonfinite_u32(const uint8_t *source, uint32_t exponent, size_t count)
+{
+	uint32_t found = 0;
+	for (size_t i = 0; i < count; i++)
+		found |= (load_u32(source, i) & exponent) == exponent ? 1u : 0u;
+	return found;
+}
+
+/* Not target_clones: its resolvers run before the sanitizers are ready, and a test could
+ * not choose. */
+#define KERNELS(SET, TARGET)                                                                       \
+	TARGET static void SET##_f32_of_f16(const uint8_t *from, uint8_t *to, size_t count)        \
+	{                                                                                          \
+		f32_of_f16(from, to, count);                                                       \
+	}                                                                                          \
+	TARGET static void SET##_f32_of_bf16(const uint8_t *from, uint8_t *to, size_t count)       \
+	{                                                                                          \
+		f32_of_bf16(from, to, count);                                                      \
+	}                                                                                          \
+	TARGET static void SET##_f16_of_f32(const uint8_t *from, uint8_t *to, size_t count)        \
+	{                                                                                          \
+		f16_of_f32(from, to, count);                                                       \
+	}                                                                                          \
+	TARGET static void SET##_bf16_of_f32(const uint8_t *from, uint8_t *to, size_t count)       \
+	{                                                                                          \
+		bf16_of_f32(from, to, count);                                                      \
+	}                                                                                          \
+	TARGET static void SET##_f32_of_i8(const uint8_t *from, float scale, uint8_t *to,          \
+		size_t count)                                                                      \
+	{                                                                                          \
+		f32_of_i8(from, scale, to, count);                                                 \
+	}                                                                                          \
+	TARGET static float SET##_f32_largest(const uint8_t *from, size_t count)                   \
+	{                                                                                          \
+		return f32_largest(from, count);                                                   \
+	}                                                                                          \
+	TARGET static void SET##_i8_of_f32(const uint8_t *from, float scale, uint8_t *to,          \
+		size_t count)                                                                      \
+	{                                                                                          \
+		i8_of_f32(from, scale, to, count);                                                 \
+	}                                                                                          \
+	TARGET static uint32_t SET##_any_nonfinite_u16(const uint8_t *from, uint16_t exponent,     \
+		size_t count)                                                                      \
+	{                                                                                          \
+		return any_nonfinite_u16(from, exponent, count);                                   \
+	}                                                                                          \
+	TARGET static uint32_t SET##_any_nonfinite_u32(const uint8_t *from, uint32_t exponent,     \
+		size_t count)                                                                      \
+	{                                                                                          \
+		return any_nonfinite_u32(from, exponent, count);                                   \
+	}                                                                                          \
+	static const struct dtype_kernels SET##_kernels = {                                        \
+		.name = #SET,                                                                      \
+		.f32_of_f16 = SET##_f32_of_f16,                                                    \
+		.f32_of_bf16 = SET##_f32_of_bf16,                                                  \
+		.f16_of_f32 = SET##_f16_of_f32,                                                    \
+		.bf16_of_f32 = SET##_bf16_of_f32,                                                  \
+		.f32_of_i8 = SET##_f32_of_i8,                                                      \
+		.f32_largest = SET##_f32_largest,                                                  \
+		.i8_of_f32 = SET##_i8_of_f32,                                                      \
+		.any_nonfinite_u16 = SET##_any_nonfinite_u16,                                      \
+		.any_nonfinite_u32 = SET##_any_nonfinite_u32,                                      \
+	};
+
+KERNELS(plain, )
+
+#if defined(__x86_64__)
+KERNELS(avx2, __attribute__((target("avx2"))))
+KERNELS(avx512, __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq"))))
+
+const struct dtype_kernels *dtype_kernels_at(size_t i)
+{
+	const struct dtype_kernels *sets[3];
+	size_t count = 0;
+	if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+		__builtin_cpu_supports("avx512dq"))
+		sets[count++] = &avx512_kernels;
+	if (__builtin_cpu_supports("avx2"))
+		sets[count++] = &avx2_kernels;
+	sets[count++] = &plain_kernels;
+	return i < count ? sets[i] : NULL;
+}
+#else
+const struct dtype_kernels *dtype_kernels_at(size_t i)
+{
+	return i == 0 ? &plain_kernels : NULL;
+}
+#endif

@@ -1,0 +1,71 @@
+/* key.h - batches of keys, and their hash.
+ *
+ * A key is an unsigned 64-bit id or a byte string of 1 to 255 bytes; a table has
+ * one key type. A batch is packed: u64 little-endian, or for byte strings a
+ * length byte and then the bytes, each. XXH3-64 of a key (of its 8 bytes
+ * little-endian, or of its bytes) decides the segment and the slot, so it is
+ * part of the disk format.
+ *
+ * Threads: any; there is no state. Source: XXH3, github.com/Cyan4973/xxHash.
+ */
+#ifndef SCHEMA_KEY_H
+#define SCHEMA_KEY_H
+
+#include "schema/limits.h"
+#include "schema/status.h"
+
+#include <stdint.h>
+
+/* Numbers are on disk and never reused. */
+enum key_type { KEY_NONE = 0, KEY_U64 = 1, KEY_BYTES = 2 };
+
+/* A view of a packed batch; nothing is owned. */
+struct keys {
+	enum key_type type;
+	uint32_t count;
+	const uint8_t *packed; /* any alignment */
+	const uint32_t *at;    /* KEY_BYTES: count offsets of the length bytes; else NULL */
+};
+
+const char *key_type_name(enum key_type type); /* "u64", "bytes" */
+enum key_type key_type_of_name(const char *name, size_t len);
+
+/* How many keys `len` packed bytes hold, checking them.
+ * Errors: BAD_REQUEST  a length that is no multiple of 8, a key of 0 bytes, a cut
+ *         last key; TOO_LARGE  more than LIMIT_KEYS. */
+enum status keys_count(enum key_type type, const uint8_t *packed, size_t len, uint32_t *count,
+	struct error *err);
+
+/* Fills `at` (uint32_t[count]) of a batch of byte strings that keys_count has passed. */
+void keys_index(const uint8_t *packed, uint32_t count, uint32_t *at);
+
+/* Hashes keys [first, first + count) of the batch into `hashes`. */
+void keys_hash(const struct keys *keys, uint32_t first, uint32_t count, uint64_t *hashes);
+
+uint64_t key_hash_u64(uint64_t key);
+uint64_t key_hash_bytes(const void *key, size_t len);
+
+/* Key i as bytes: for u64 its 8 bytes. */
+static inline const uint8_t *keys_bytes(const struct keys *keys, uint32_t i, size_t *len)
+{
+	if (keys->type == KEY_U64) {
+		*len = 8;
+		return keys->packed + (size_t)i * 8;
+	}
+	*len = keys->packed[keys->at[i]];
+	return keys->packed + keys->at[i] + 1;
+}
+
+/* Key i of a batch of u64. */
+static inline uint64_t keys_u64(const struct keys *keys, uint32_t i)
+{
+	uint64_t key;
+	__builtin_memcpy(&key, keys->packed + (size_t)i * 8, 8);
+	return key;
+}
+
+/* Writes key i for a person: decimal, or the bytes with others than printable
+ * ASCII as \xNN. Always NUL-terminated; cut when `size` is too small. */
+void keys_print(const struct keys *keys, uint32_t i, char *text, size_t size);
+
+#endif

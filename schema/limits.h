@@ -1,0 +1,58 @@
+/* limits.h - every bound on what comes from outside, each with its reason.
+ *
+ * Sizes from sockets, files and disk are compared with one of these before
+ * they are used. Bounds that an operator may change are settings
+ * (daemon/config.h); these are the ceilings of formats and wire.
+ */
+#ifndef SCHEMA_LIMITS_H
+#define SCHEMA_LIMITS_H
+
+/* A request or reply is one whole message in memory: big enough for a load
+ * chunk or 65,536 rows of 1 KiB, small enough that a few do not hurt. */
+#define LIMIT_MESSAGE_BYTES (64u << 20)
+/* msgpack-c allocates what a header claims; elements are counted before it sees them. */
+#define LIMIT_MESSAGE_ELEMENTS (1u << 20)
+/* params -> map -> parts -> part -> keys needs 6. */
+#define LIMIT_MESSAGE_DEPTH 16u
+/* Longest method name: fits any of ours, short enough to echo in an error. */
+#define LIMIT_METHOD_BYTES 64u
+
+/* Keys a request part: 1M u64 keys are 8 MiB of request. */
+#define LIMIT_KEYS (1u << 20)
+/* Parts of one fetch: UR, CR(u), IR, CR(i) of several layers; each costs a snapshot look-up. */
+#define LIMIT_PARTS 64u
+/* A byte-string key has a one-byte length; the empty key is refused. */
+#define LIMIT_KEY_BYTES 255u
+
+/* Names are file-system safe and fit a log line. */
+#define LIMIT_NAME_BYTES 64u
+/* name@layer */
+#define LIMIT_TABLE_NAME_BYTES (2u * LIMIT_NAME_BYTES + 1u)
+/* Free text of a release (model, checkpoint). */
+#define LIMIT_LABEL_BYTES 255u
+
+/* Widest published tower outputs are 4,096 wide; views multiply it. */
+#define LIMIT_DIM   65536u
+#define LIMIT_VIEWS 1024u
+/* One row: a request of 64 rows still fits a message. */
+#define LIMIT_ROW_BYTES (1u << 20)
+
+/* Releases and tables are listed in one reply and held in every snapshot. */
+#define LIMIT_RELEASES 1024u
+#define LIMIT_TABLES   256u
+/* Loads of one table that have not ended: each holds a file open. */
+#define LIMIT_LOADS 64u
+/* Chunks of one load that wait for their sync (64 MiB of 4 MiB chunks). */
+#define LIMIT_CHUNKS_IN_FLIGHT 16u
+
+/* A fetch of more rows leaves the loop: 4096 gathers take about 200 us. */
+#define LIMIT_INLINE_ROWS 4096u
+/* Rows of one scan reply, before the reply's size bounds it. */
+#define LIMIT_SCAN_ROWS 65536u
+
+/* Times are Unix milliseconds; the year 2500 tells milliseconds from micro- and nanoseconds. */
+#define LIMIT_TIME_MS INT64_C(16725225600000)
+/* Ten years; longer is no TTL at all. */
+#define LIMIT_TTL_MS (UINT64_C(3653) * 86400 * 1000)
+
+#endif

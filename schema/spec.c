@@ -1,0 +1,254 @@
+/* spec.c - reads, checks and writes what a table is. */
+#include "schema/spec.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const fields[SPEC_FIELDS] = {"table", "entity", "kind", "dim", "views", "dtype",
+	"key", "ttl_ms", "tags"};
+
+/* A bounded number of a spec. */
+struct number_field {
+	const char *name;
+	uint64_t least;
+	uint64_t most;
+};
+
+static const struct number_field dim_field = {"dim", 1, LIMIT_DIM};
+static const struct number_field views_field = {"views", 1, LIMIT_VIEWS};
+static const struct number_field ttl_field = {"ttl_ms", 0, LIMIT_TTL_MS};
+
+const char *entity_name(enum entity entity)
+{
+	switch (entity) {
+	case ENTITY_USER:
+		return "user";
+	case ENTITY_ITEM:
+		return "item";
+	case ENTITY_NONE:
+		break;
+	}
+	return "none";
+}
+
+const char *kind_name(enum kind kind)
+{
+	switch (kind) {
+	case KIND_UR:
+		return "ur";
+	case KIND_IR:
+		return "ir";
+	case KIND_NONE:
+		break;
+	}
+	return "none";
+}
+
+static bool bytes_equal(struct wire_bytes bytes, const char *text)
+{
+	return bytes.len == strlen(text) && memcmp(bytes.data, text, bytes.len) == 0;
+}
+
+static enum entity entity_of(struct wire_bytes name)
+{
+	if (bytes_equal(name, "user"))
+		return ENTITY_USER;
+	return bytes_equal(name, "item") ? ENTITY_ITEM : ENTITY_NONE;
+}
+
+static enum kind kind_of(struct wire_bytes name)
+{
+	if (bytes_equal(name, "ur"))
+		return KIND_UR;
+	return bytes_equal(name, "ir") ? KIND_IR : KIND_NONE;
+}
+
+/* "dim: str given, 1..65536 allowed" */
+static enum status wrong_type(struct error *err, const char *field, struct wire_value value,
+	const char *allowed)
+{
+	enum wire_type type = wire_type(value);
+	return error_set(err, STATUS_BAD_REQUEST, "%s: %s given, %s allowed", field,
+		wire_type_name(type), allowed);
+}
+
+/* "kind: 'cr' given, one of ur, ir allowed" */
+static enum status wrong_word(struct error *err, const char *field, struct wire_bytes given,
+	const char *allowed)
+{
+	char quote[ERROR_QUOTE_BYTES];
+	return error_set(err, STATUS_BAD_REQUEST, "%s: '%s' given, %s allowed", field,
+		error_quote(quote, given.data, given.len), allowed);
+}
+
+static enum status read_number(struct wire_value map, const struct number_field *field,
+	uint64_t *out, struct error *err)
+{
+	char allowed[64];
+	snprintf(allowed, sizeof allowed, "%" PRIu64 "..%" PRIu64, field->least, field->most);
+	struct wire_value value = wire_get(map, field->name);
+	int64_t negative;
+	if (wire_type(value) == WIRE_INT && wire_int(value, &negative)) {
+		return error_set(err, STATUS_BAD_REQUEST, "%s: %" PRId64 " given, %s allowed",
+			field->name, negative, allowed);
+	}
+	uint64_t number;
+	if (!wire_uint(value, &number))
+		return wrong_type(err, field->name, value, allowed);
+	if (number < field->least || number > field->most) {
+		return error_set(err, STATUS_BAD_REQUEST, "%s: %" PRIu64 " given, %s allowed",
+			field->name, number, allowed);
+	}
+	*out = number;
+	return STATUS_OK;
+}
+
+static bool is_given(struct wire_value map, const char *field)
+{
+	return wire_type(wire_get(map, field)) != WIRE_ABSENT;
+}
+
+static enum status read_name(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	struct wire_value value = wire_get(map, "table");
+	struct wire_bytes text;
+	if (!wire_str(value, &text))
+		return wrong_type(err, "table", value, "str");
+	return table_name_check((const char *)text.data, text.len, &spec->name, err);
+}
+
+static enum status read_entity(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	static const char allowed[] = "one of user, item";
+	struct wire_value value = wire_get(map, "entity");
+	struct wire_bytes text;
+	if (!wire_str(value, &text))
+		return wrong_type(err, "entity", value, allowed);
+	spec->entity = entity_of(text);
+	return spec->entity == ENTITY_NONE ? wrong_word(err, "entity", text, allowed) : STATUS_OK;
+}
+
+static enum status read_kind(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	static const char allowed[] = "one of ur, ir";
+	struct wire_value value = wire_get(map, "kind");
+	struct wire_bytes text;
+	if (!wire_str(value, &text))
+		return wrong_type(err, "kind", value, allowed);
+	spec->kind = kind_of(text);
+	if (spec->kind == KIND_NONE)
+		return wrong_word(err, "kind", text, allowed);
+	enum entity entity = spec->kind == KIND_UR ? ENTITY_USER : ENTITY_ITEM;
+	if (spec->entity != entity) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"entity: '%s' given, %s allowed for kind %s", entity_name(spec->entity),
+			entity_name(entity), kind_name(spec->kind));
+	}
+	return STATUS_OK;
+}
+
+static enum status read_dtype(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	static const char allowed[] = "one of f32, f16, bf16, i8, bit";
+	struct wire_value value = wire_get(map, "dtype");
+	struct wire_bytes text;
+	spec->dtype = DTYPE_F32;
+	if (wire_type(value) == WIRE_ABSENT)
+		return STATUS_OK;
+	if (!wire_str(value, &text))
+		return wrong_type(err, "dtype", value, allowed);
+	spec->dtype = dtype_of_name((const char *)text.data, text.len);
+	return spec->dtype == DTYPE_NONE ? wrong_word(err, "dtype", text, allowed) : STATUS_OK;
+}
+
+static enum status read_key(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	static const char allowed[] = "one of u64, bytes";
+	struct wire_value value = wire_get(map, "key");
+	struct wire_bytes text;
+	spec->key_type = KEY_U64;
+	if (wire_type(value) == WIRE_ABSENT)
+		return STATUS_OK;
+	if (!wire_str(value, &text))
+		return wrong_type(err, "key", value, allowed);
+	spec->key_type = key_type_of_name((const char *)text.data, text.len);
+	return spec->key_type == KEY_NONE ? wrong_word(err, "key", text, allowed) : STATUS_OK;
+}
+
+/* dim and views, each within its bounds, and the row that they make. Needs the dtype. */
+static enum status read_shape(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	uint64_t dim = 0;
+	uint64_t views = 1;
+	enum status status = read_number(map, &dim_field, &dim, err);
+	if (status == STATUS_OK && is_given(map, "views"))
+		status = read_number(map, &views_field, &views, err);
+	if (status != STATUS_OK)
+		return status;
+	spec->dim = (uint32_t)dim;
+	spec->views = (uint32_t)views;
+	size_t row_bytes = spec_row_bytes(spec);
+	if (row_bytes > LIMIT_ROW_BYTES) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"dim: %" PRIu64 " of %" PRIu64 " views given, a row of %zu bytes in %s, "
+			"up to %u allowed",
+			dim, views, row_bytes, dtype_name(spec->dtype), LIMIT_ROW_BYTES);
+	}
+	return STATUS_OK;
+}
+
+static enum status read_extras(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	struct wire_value tags = wire_get(map, "tags");
+	if (wire_type(tags) != WIRE_ABSENT && !wire_bool(tags, &spec->tags))
+		return wrong_type(err, "tags", tags, "true or false");
+	return is_given(map, "ttl_ms") ? read_number(map, &ttl_field, &spec->ttl_ms, err)
+				       : STATUS_OK;
+}
+
+bool spec_is_field(const char *name, size_t len)
+{
+	for (size_t i = 0; i < SPEC_FIELDS; i++) {
+		if (strlen(fields[i]) == len && memcmp(fields[i], name, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+enum status spec_read(struct wire_value map, struct table_spec *out, struct error *err)
+{
+	static enum status (*const steps[])(struct wire_value, struct table_spec *,
+		struct error *) = {read_name, read_entity, read_kind, read_dtype, read_shape,
+		read_key, read_extras};
+	struct table_spec spec = {0};
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		enum status status = steps[i](map, &spec, err);
+		if (status != STATUS_OK)
+			return status;
+	}
+	*out = spec;
+	return STATUS_OK;
+}
+
+void spec_write(struct wire_writer *writer, const struct table_spec *spec)
+{
+	wire_write_str(writer, "table");
+	wire_write_str(writer, spec->name.text);
+	wire_write_str(writer, "entity");
+	wire_write_str(writer, entity_name(spec->entity));
+	wire_write_str(writer, "kind");
+	wire_write_str(writer, kind_name(spec->kind));
+	wire_write_str(writer, "dim");
+	wire_write_uint(writer, spec->dim);
+	wire_write_str(writer, "views");
+	wire_write_uint(writer, spec->views);
+	wire_write_str(writer, "dtype");
+	wire_write_str(writer, dtype_name(spec->dtype));
+	wire_write_str(writer, "key");
+	wire_write_str(writer, key_type_name(spec->key_type));
+	wire_write_str(writer, "ttl_ms");
+	wire_write_uint(writer, spec->ttl_ms);
+	wire_write_str(writer, "tags");
+	wire_write_bool(writer, spec->tags);
+}

@@ -1,0 +1,133 @@
+/* wire.h - MessagePack: skim a stream, read a whole message, write one.
+ *
+ * A stream is skimmed first: wire_skim finds the end of a message without
+ * allocating, counts its elements and its depth, and resumes where it stopped
+ * when more bytes have come. Only a whole, bounded message is then given to
+ * msgpack-c (wire_open), which allocates what headers claim.
+ *
+ * Reading: a wire_value is borrowed from its wire_message; strings and bins point
+ * into the bytes given to wire_open. Writing: a wire_writer is sticky: after a
+ * failure its calls do nothing, and `status` is tested once.
+ *
+ * Threads: a message or writer is used by one thread at a time.
+ * Source: github.com/msgpack/msgpack/blob/master/spec.md
+ */
+#ifndef SCHEMA_WIRE_H
+#define SCHEMA_WIRE_H
+
+#include "schema/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct msgpack_object;
+
+/* ---- skim ---- */
+
+enum { WIRE_DEPTH_MAX = 16 };
+
+/* Zeroed, it stands at the start of a message. */
+struct wire_skim {
+	size_t at;   /* bytes of the message passed so far; grows at every call */
+	size_t need; /* total bytes known to be needed (>= at); a hint for growing buffers */
+	uint32_t elements;
+	uint32_t depth;
+	uint32_t left[WIRE_DEPTH_MAX]; /* elements still to come of each open container */
+};
+
+/* Skims `data[0, len)`, the message from its first byte, going on from skim->at.
+ * STATUS_OK: a whole message is data[0, skim->at); zero the skim for the next.
+ * STATUS_AGAIN: more bytes are needed. Errors: PROTOCOL  the byte 0xc1;
+ * TOO_LARGE  message bytes, elements or depth over LIMIT_MESSAGE_*. */
+enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len);
+
+/* ---- read ---- */
+
+struct wire_value {
+	const struct msgpack_object *object; /* NULL: absent */
+};
+
+struct wire_message;
+
+enum wire_type {
+	WIRE_ABSENT,
+	WIRE_NIL,
+	WIRE_BOOL,
+	WIRE_UINT,
+	WIRE_INT, /* negative */
+	WIRE_FLOAT,
+	WIRE_STR,
+	WIRE_BIN,
+	WIRE_ARRAY,
+	WIRE_MAP,
+	WIRE_EXT,
+};
+
+struct wire_bytes {
+	const uint8_t *data;
+	size_t len;
+};
+
+/* Parses one whole message that wire_skim has passed. `data` must outlive it.
+ * Errors: PROTOCOL, NO_MEMORY. wire_close(NULL) is fine. */
+enum status wire_open(const uint8_t *data, size_t len, struct wire_message **out);
+void wire_close(struct wire_message *message);
+struct wire_value wire_root(const struct wire_message *message);
+
+enum wire_type wire_type(struct wire_value value);
+const char *wire_type_name(enum wire_type type); /* "uint", "map", ... for errors */
+
+/* Each returns false, and leaves `out` alone, when the value is of another type. */
+bool wire_bool(struct wire_value value, bool *out);
+bool wire_uint(struct wire_value value, uint64_t *out);
+bool wire_int(struct wire_value value, int64_t *out);           /* also an unsigned one that fits */
+bool wire_float(struct wire_value value, double *out);          /* also integers */
+bool wire_str(struct wire_value value, struct wire_bytes *out); /* str or bin */
+bool wire_bin(struct wire_value value, struct wire_bytes *out); /* bin only */
+
+/* Arrays and maps; size 0 and absent values for any other type. */
+size_t wire_size(struct wire_value value);
+struct wire_value wire_item(struct wire_value array, size_t i);
+struct wire_value wire_map_key(struct wire_value map, size_t i);
+struct wire_value wire_map_value(struct wire_value map, size_t i);
+struct wire_value wire_get(struct wire_value map, const char *name); /* last one wins */
+
+/* ---- write ---- */
+
+/* Zeroed with `limit` set it is ready. `data` is malloc'ed and grows by doubling. */
+struct wire_writer {
+	uint8_t *data; /* owned */
+	size_t len;
+	size_t cap;
+	size_t limit; /* TOO_LARGE beyond; 0: LIMIT_MESSAGE_BYTES */
+	enum status status;
+};
+
+void wire_writer_fini(struct wire_writer *writer);
+/* Makes it empty and OK again, keeping the memory. */
+void wire_writer_clear(struct wire_writer *writer);
+/* Goes back to an earlier length and status OK (an error reply in place of a result). */
+void wire_writer_rewind(struct wire_writer *writer, size_t len);
+/* Makes room for `bytes` more, so that what follows does not move the buffer. */
+void wire_writer_reserve(struct wire_writer *writer, size_t bytes);
+
+void wire_write_nil(struct wire_writer *writer);
+void wire_write_bool(struct wire_writer *writer, bool value);
+void wire_write_uint(struct wire_writer *writer, uint64_t value);
+void wire_write_int(struct wire_writer *writer, int64_t value);
+void wire_write_float(struct wire_writer *writer, double value);
+void wire_write_str(struct wire_writer *writer, const char *text); /* NUL-terminated */
+void wire_write_str_len(struct wire_writer *writer, const void *text, size_t len);
+void wire_write_bin(struct wire_writer *writer, const void *data, size_t len);
+void wire_write_array(struct wire_writer *writer, size_t count);
+void wire_write_map(struct wire_writer *writer, size_t count);
+
+/* Writes a bin's head and leaves its body to the caller: returns where `len` bytes
+ * go, uninitialised, or NULL after a failure. Valid until the next call that writes. */
+uint8_t *wire_write_bin_space(struct wire_writer *writer, size_t len);
+
+/* Copies one whole message (raw MessagePack) into place. */
+void wire_write_raw(struct wire_writer *writer, const void *data, size_t len);
+
+#endif

@@ -1,0 +1,232 @@
+/* wire_read.c - reads a whole message by way of msgpack-c. */
+#include "schema/wire.h"
+
+#include <msgpack.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* msgpack-c's own is 8192; most requests have some fifteen values of 24 bytes, and a
+ * chunk below 1 KiB is what malloc keeps at hand for its thread. */
+enum { WIRE_CHUNK_BYTES = 960 };
+
+struct wire_message {
+	msgpack_zone zone; /* arrays and maps; strings and bins stay where they were */
+	msgpack_object root;
+};
+
+static enum status status_of_unpack(msgpack_unpack_return result)
+{
+	switch (result) {
+	case MSGPACK_UNPACK_SUCCESS:
+		return STATUS_OK;
+	case MSGPACK_UNPACK_NOMEM_ERROR:
+		return STATUS_NO_MEMORY;
+	case MSGPACK_UNPACK_EXTRA_BYTES: /* more than one message */
+	case MSGPACK_UNPACK_CONTINUE:    /* less than one */
+	case MSGPACK_UNPACK_PARSE_ERROR:
+		break;
+	}
+	return STATUS_PROTOCOL;
+}
+
+enum status wire_open(const uint8_t *data, size_t len, struct wire_message **out)
+{
+	struct wire_message *message = malloc(sizeof *message);
+	if (message == NULL)
+		return STATUS_NO_MEMORY;
+	if (!msgpack_zone_init(&message->zone, WIRE_CHUNK_BYTES)) {
+		free(message);
+		return STATUS_NO_MEMORY;
+	}
+	size_t at = 0;
+	enum status status = status_of_unpack(
+		msgpack_unpack((const char *)data, len, &at, &message->zone, &message->root));
+	if (status != STATUS_OK) {
+		wire_close(message);
+		return status;
+	}
+	*out = message;
+	return STATUS_OK;
+}
+
+void wire_close(struct wire_message *message)
+{
+	if (message == NULL)
+		return;
+	msgpack_zone_destroy(&message->zone);
+	free(message);
+}
+
+struct wire_value wire_root(const struct wire_message *message)
+{
+	return (struct wire_value){.object = &message->root};
+}
+
+enum wire_type wire_type(struct wire_value value)
+{
+	if (value.object == NULL)
+		return WIRE_ABSENT;
+	switch (value.object->type) {
+	case MSGPACK_OBJECT_NIL:
+		return WIRE_NIL;
+	case MSGPACK_OBJECT_BOOLEAN:
+		return WIRE_BOOL;
+	case MSGPACK_OBJECT_POSITIVE_INTEGER:
+		return WIRE_UINT;
+	case MSGPACK_OBJECT_NEGATIVE_INTEGER:
+		return WIRE_INT;
+	case MSGPACK_OBJECT_FLOAT32:
+	case MSGPACK_OBJECT_FLOAT64:
+		return WIRE_FLOAT;
+	case MSGPACK_OBJECT_STR:
+		return WIRE_STR;
+	case MSGPACK_OBJECT_BIN:
+		return WIRE_BIN;
+	case MSGPACK_OBJECT_ARRAY:
+		return WIRE_ARRAY;
+	case MSGPACK_OBJECT_MAP:
+		return WIRE_MAP;
+	case MSGPACK_OBJECT_EXT:
+		return WIRE_EXT;
+	}
+	return WIRE_ABSENT;
+}
+
+const char *wire_type_name(enum wire_type type)
+{
+	switch (type) {
+	case WIRE_ABSENT:
+		return "nothing";
+	case WIRE_NIL:
+		return "nil";
+	case WIRE_BOOL:
+		return "bool";
+	case WIRE_UINT:
+		return "uint";
+	case WIRE_INT:
+		return "int";
+	case WIRE_FLOAT:
+		return "float";
+	case WIRE_STR:
+		return "str";
+	case WIRE_BIN:
+		return "bin";
+	case WIRE_ARRAY:
+		return "array";
+	case WIRE_MAP:
+		return "map";
+	case WIRE_EXT:
+		return "ext";
+	}
+	return "nothing";
+}
+
+bool wire_bool(struct wire_value value, bool *out)
+{
+	if (wire_type(value) != WIRE_BOOL)
+		return false;
+	*out = value.object->via.boolean;
+	return true;
+}
+
+bool wire_uint(struct wire_value value, uint64_t *out)
+{
+	if (wire_type(value) != WIRE_UINT)
+		return false;
+	*out = value.object->via.u64;
+	return true;
+}
+
+bool wire_int(struct wire_value value, int64_t *out)
+{
+	enum wire_type type = wire_type(value);
+	if (type == WIRE_INT) {
+		*out = value.object->via.i64;
+		return true;
+	}
+	if (type != WIRE_UINT || value.object->via.u64 > INT64_MAX)
+		return false;
+	*out = (int64_t)value.object->via.u64;
+	return true;
+}
+
+bool wire_float(struct wire_value value, double *out)
+{
+	enum wire_type type = wire_type(value);
+	if (type == WIRE_FLOAT)
+		*out = value.object->via.f64;
+	else if (type == WIRE_UINT)
+		*out = (double)value.object->via.u64;
+	else if (type == WIRE_INT)
+		*out = (double)value.object->via.i64;
+	else
+		return false;
+	return true;
+}
+
+bool wire_bin(struct wire_value value, struct wire_bytes *out)
+{
+	if (wire_type(value) != WIRE_BIN)
+		return false;
+	out->data = (const uint8_t *)value.object->via.bin.ptr;
+	out->len = value.object->via.bin.size;
+	return true;
+}
+
+bool wire_str(struct wire_value value, struct wire_bytes *out)
+{
+	if (wire_type(value) != WIRE_STR)
+		return wire_bin(value, out);
+	out->data = (const uint8_t *)value.object->via.str.ptr;
+	out->len = value.object->via.str.size;
+	return true;
+}
+
+size_t wire_size(struct wire_value value)
+{
+	enum wire_type type = wire_type(value);
+	if (type == WIRE_ARRAY)
+		return value.object->via.array.size;
+	return type == WIRE_MAP ? value.object->via.map.size : 0;
+}
+
+struct wire_value wire_item(struct wire_value array, size_t i)
+{
+	if (wire_type(array) != WIRE_ARRAY || i >= array.object->via.array.size)
+		return (struct wire_value){0};
+	return (struct wire_value){.object = &array.object->via.array.ptr[i]};
+}
+
+/* NULL when `map` is none or has no entry `i`. */
+static const msgpack_object_kv *entry_of(struct wire_value map, size_t i)
+{
+	if (wire_type(map) != WIRE_MAP || i >= map.object->via.map.size)
+		return NULL;
+	return &map.object->via.map.ptr[i];
+}
+
+struct wire_value wire_map_key(struct wire_value map, size_t i)
+{
+	const msgpack_object_kv *entry = entry_of(map, i);
+	return (struct wire_value){.object = entry != NULL ? &entry->key : NULL};
+}
+
+struct wire_value wire_map_value(struct wire_value map, size_t i)
+{
+	const msgpack_object_kv *entry = entry_of(map, i);
+	return (struct wire_value){.object = entry != NULL ? &entry->val : NULL};
+}
+
+struct wire_value wire_get(struct wire_value map, const char *name)
+{
+	size_t len = strlen(name);
+	size_t size = wire_type(map) == WIRE_MAP ? wire_size(map) : 0;
+	for (size_t i = size; i-- > 0;) {
+		struct wire_bytes key;
+		if (wire_str(wire_map_key(map, i), &key) && key.len == len &&
+			memcmp(key.data, name, len) == 0)
+			return wire_map_value(map, i);
+	}
+	return (struct wire_value){0};
+}

@@ -1,0 +1,178 @@
+/* wire_skim.c - finds the end of a MessagePack message without reading its values. */
+#include "schema/wire.h"
+
+#include "schema/limits.h"
+
+#include <assert.h>
+
+static_assert(WIRE_DEPTH_MAX == LIMIT_MESSAGE_DEPTH, "one bound, named twice");
+
+/* One value's first bytes. */
+struct head {
+	size_t size;     /* of the head itself, with its first byte */
+	size_t body;     /* bytes that follow and are no values: of a number, str, bin, ext */
+	size_t children; /* values that follow */
+	bool container;  /* an array or a map, maybe an empty one */
+};
+
+/* The big-endian length of `size` bytes behind the first byte. */
+static size_t read_length(const uint8_t *first, size_t size)
+{
+	size_t length = 0;
+	for (size_t i = 1; i <= size; i++)
+		length = length << 8 | first[i];
+	return length;
+}
+
+/* Bytes of the length field behind the first byte; 0 when there is none. */
+static size_t length_bytes(uint8_t first)
+{
+	switch (first) {
+	case 0xc4: /* bin 8 */
+	case 0xc7: /* ext 8 */
+	case 0xd9: /* str 8 */
+		return 1;
+	case 0xc5: /* bin 16 */
+	case 0xc8: /* ext 16 */
+	case 0xda: /* str 16 */
+	case 0xdc: /* array 16 */
+	case 0xde: /* map 16 */
+		return 2;
+	case 0xc6: /* bin 32 */
+	case 0xc9: /* ext 32 */
+	case 0xdb: /* str 32 */
+	case 0xdd: /* array 32 */
+	case 0xdf: /* map 32 */
+		return 4;
+	default:
+		return 0;
+	}
+}
+
+/* Bytes behind the first byte where that alone says how many, for 0xc0..0xdf. */
+static size_t fixed_body(uint8_t first)
+{
+	switch (first) {
+	case 0xcc: /* uint 8 */
+	case 0xd0: /* int 8 */
+		return 1;
+	case 0xcd: /* uint 16 */
+	case 0xd1: /* int 16 */
+	case 0xd4: /* fixext 1, with its type */
+		return 2;
+	case 0xd5: /* fixext 2 */
+		return 3;
+	case 0xca: /* float 32 */
+	case 0xce: /* uint 32 */
+	case 0xd2: /* int 32 */
+		return 4;
+	case 0xd6: /* fixext 4 */
+		return 5;
+	case 0xcb: /* float 64 */
+	case 0xcf: /* uint 64 */
+	case 0xd3: /* int 64 */
+		return 8;
+	case 0xd7: /* fixext 8 */
+		return 9;
+	case 0xd8: /* fixext 16 */
+		return 17;
+	default: /* nil, false, true */
+		return 0;
+	}
+}
+
+/* Reads the head at `first`, of which `have` > 0 bytes are there. A head that is cut has
+ * its size, nothing else. */
+static struct head read_head(const uint8_t *first, size_t have)
+{
+	uint8_t byte = first[0];
+	if (byte < 0x80 || byte >= 0xe0) /* small integers */
+		return (struct head){.size = 1};
+	if (byte < 0x90)
+		return (struct head){.size = 1, .children = 2u * (byte & 15u), .container = true};
+	if (byte < 0xa0)
+		return (struct head){.size = 1, .children = byte & 15u, .container = true};
+	if (byte < 0xc0)
+		return (struct head){.size = 1, .body = byte & 31u};
+
+	struct head head = {.size = 1 + length_bytes(byte)};
+	if (head.size == 1)
+		head.body = fixed_body(byte);
+	if (head.size == 1 || head.size > have)
+		return head;
+	size_t length = read_length(first, head.size - 1);
+	if (byte >= 0xdc) {
+		head.container = true;
+		head.children = byte >= 0xde ? 2 * length : length;
+	} else {
+		head.body = length + (byte >= 0xc7 && byte <= 0xc9); /* an ext has a type */
+	}
+	return head;
+}
+
+/* Counts a container's children, which may never come, and goes into it. */
+static enum status enter(struct wire_skim *skim, const struct head *head)
+{
+	if (skim->depth == WIRE_DEPTH_MAX)
+		return STATUS_TOO_LARGE;
+	if (head->children > LIMIT_MESSAGE_ELEMENTS - skim->elements)
+		return STATUS_TOO_LARGE;
+	skim->elements += (uint32_t)head->children;
+	if (head->children > 0)
+		skim->left[skim->depth++] = (uint32_t)head->children;
+	return STATUS_OK;
+}
+
+/* One value is over, and with it every container whose last one it was. */
+static void leave(struct wire_skim *skim)
+{
+	while (skim->depth > 0 && --skim->left[skim->depth - 1] == 0)
+		skim->depth--;
+}
+
+/* Every value still to come has a byte at least. `end` is that of the value at hand. */
+static enum status wait_for(struct wire_skim *skim, size_t end)
+{
+	size_t need = end;
+	for (uint32_t i = 0; i < skim->depth; i++)
+		need += skim->left[i];
+	/* Each open container but the outermost is the one at hand in its parent, and so is the
+	 * value at hand: all are counted in `end`. */
+	skim->need = need - skim->depth;
+	return STATUS_AGAIN;
+}
+
+/* A head that is cut, or a body that has not come, is looked at again by the next call: a
+ * few bytes a call, never a body. */
+enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len)
+{
+	if (skim->at == 0)
+		skim->elements = 1;
+	for (;;) {
+		if (skim->at >= LIMIT_MESSAGE_BYTES)
+			return STATUS_TOO_LARGE;
+		if (skim->at >= len)
+			return wait_for(skim, skim->at + 1);
+		const uint8_t *first = data + skim->at;
+		if (*first == 0xc1)
+			return STATUS_PROTOCOL;
+		struct head head = read_head(first, len - skim->at);
+		size_t end = skim->at + head.size + head.body;
+		if (end > LIMIT_MESSAGE_BYTES)
+			return STATUS_TOO_LARGE;
+		if (end > len)
+			return wait_for(skim, end);
+		if (head.container) {
+			enum status status = enter(skim, &head);
+			if (status != STATUS_OK)
+				return status;
+		}
+		skim->at = end;
+		if (head.children == 0)
+			leave(skim);
+		if (skim->depth == 0)
+			break;
+	}
+	skim->need = skim->at;
+	return STATUS_OK;
+}
