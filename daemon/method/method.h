@@ -28,11 +28,11 @@ enum method_place {
 };
 
 struct call {
-	struct service *service;   /* borrowed */
-	struct wire_value params;  /* a map, or absent */
-	struct wire_writer *out;   /* run() writes one value: the result */
-	bool may_block;            /* false on a loop */
-	struct error error;        /* filled by a run() that fails */
+	struct service *service;  /* borrowed */
+	struct wire_value params; /* a map, or absent */
+	struct wire_writer *out;  /* run() writes one value: the result */
+	bool may_block;           /* false on a loop */
+	struct error error;       /* filled by a run() that fails */
 };
 
 struct method {

@@ -1,0 +1,309 @@
+/* fetch.c - rows of many tables' keys, all of one snapshot of one release.
+ *
+ *   params -> read_part each -> [AGAIN: too many for a loop] -> keys_of_pack each
+ *          -> reserve the reply -> write_part each: table_lookup writes into the reply
+ *
+ * Everything is checked and the reply's size is known before the first byte of it is
+ * written; its memory does not move after that.
+ */
+#include "daemon/method/methods.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/method/keys_of.h"
+#include "daemon/method/params.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+#include "schema/limits.h"
+
+const char *const fetch_names[] = {"release", "parts", NULL};
+const char *const fetch_part_names[] = {"table", "keys", "dtype", "times", "tags", "why",
+	"max_age_ms", NULL};
+
+enum {
+	/* Room for what a part's reply holds beside its bins: at most 12 names of at most 8
+	 * bytes, a table's name, heads and numbers. */
+	PART_HEAD_BYTES = 512,
+	/* And the reply's: the release's name, the sequence. */
+	REPLY_HEAD_BYTES = 256,
+	WHERE_BYTES = 16,
+};
+
+/* What the reply of a part brings beside found and rows. */
+enum { WANT_SCALES = 1u, WANT_TIMES = 2u, WANT_TAGS = 4u, WANT_WHY = 8u };
+
+struct part {
+	const struct table *table; /* borrowed from the snapshot */
+	struct keys_of keys;
+	enum dtype dtype;
+	unsigned want;
+	uint64_t max_age_ms;
+	size_t stride;
+	char where[WHERE_BYTES]; /* "parts[1]." */
+};
+
+struct fetch {
+	struct call *call;
+	const struct snapshot *snapshot;
+	const struct release *release;
+	int64_t now_ms;
+	size_t count;
+	uint32_t counts[WHY_COUNT];
+	struct part parts[LIMIT_PARTS]; /* the first `count` are set */
+};
+
+static unsigned wanted(struct params *params, const struct table *table, enum dtype dtype)
+{
+	unsigned want = dtype == DTYPE_I8 ? WANT_SCALES : 0;
+	want |= params_flag(params, "times") ? WANT_TIMES : 0;
+	want |= params_flag(params, "tags") ? WANT_TAGS : 0;
+	want |= params_flag(params, "why") ? WANT_WHY : 0;
+	if ((want & WANT_TAGS) != 0 && !table->spec.tags) {
+		params_fail(params, STATUS_BAD_REQUEST, "tags", "table '%s' has no tags",
+			table->spec.name.text);
+	}
+	return want;
+}
+
+static enum status find_table(struct fetch *fetch, struct part *part, const struct table_name *name)
+{
+	struct error *err = &fetch->call->error;
+	enum status status = release_table(fetch->release, name->text, &part->table, err);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "%stable: %s", part->where, err->text);
+	}
+	return STATUS_OK;
+}
+
+static enum status read_part(struct fetch *fetch, size_t i, struct wire_value map)
+{
+	struct part *part = &fetch->parts[i];
+	*part = (struct part){0};
+	snprintf(part->where, sizeof part->where, "parts[%zu].", i);
+	fetch->count = i + 1;
+
+	struct error *err = &fetch->call->error;
+	struct params params;
+	params_begin(&params, map, part->where, fetch_part_names, err);
+	struct table_name name;
+	params_table(&params, &name);
+	struct wire_value keys = params_value(&params, "keys", PARAM_REQUIRED);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	enum status status = find_table(fetch, part, &name);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const struct table_spec *spec = &part->table->spec;
+	part->dtype = params_dtype(&params, spec->dtype);
+	part->want = wanted(&params, part->table, part->dtype);
+	part->max_age_ms = params_uint_or(&params, "max_age_ms", 0);
+	if (params.status == STATUS_OK && !dtype_convertible(spec->dtype, part->dtype)) {
+		params_fail(&params, STATUS_BAD_REQUEST, "dtype",
+			"%s given, but table '%s' holds %s, which does not convert into it",
+			dtype_name(part->dtype), spec->name.text, dtype_name(spec->dtype));
+	}
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	part->stride = dtype_row_bytes(part->dtype, spec->dim, spec->views);
+	return keys_of_begin(&part->keys, keys, spec->key_type, part->where, err);
+}
+
+static size_t column_bytes(const struct part *part)
+{
+	size_t row = ((part->want & WANT_SCALES) != 0 ? sizeof(float) : 0) +
+		     ((part->want & WANT_TIMES) != 0 ? sizeof(int64_t) : 0) +
+		     ((part->want & WANT_TAGS) != 0 ? sizeof(uint64_t) : 0) +
+		     ((part->want & WANT_WHY) != 0 ? 1 : 0);
+	size_t n = part->keys.batch.count;
+	return n * (part->stride + row) + (n + 7) / 8;
+}
+
+/* Makes room for the whole reply, so that the bins do not move while they are filled. */
+static enum status reserve_reply(struct fetch *fetch)
+{
+	struct wire_writer *out = fetch->call->out;
+	size_t limit = out->limit != 0 ? out->limit : LIMIT_MESSAGE_BYTES;
+	size_t bytes = REPLY_HEAD_BYTES;
+	for (size_t i = 0; i < fetch->count; i++) {
+		bytes += PART_HEAD_BYTES + column_bytes(&fetch->parts[i]);
+	}
+	if (bytes > limit || out->len > limit - bytes) {
+		return error_set(&fetch->call->error, STATUS_TOO_LARGE,
+			"the reply would have %zu bytes, at most %zu allowed; ask for fewer keys",
+			out->len + bytes, limit);
+	}
+	wire_writer_reserve(out, bytes);
+	return reply_end(fetch->call);
+}
+
+static uint8_t *write_column(struct wire_writer *out, const struct part *part, const char *name,
+	size_t element)
+{
+	wire_write_str(out, name);
+	return wire_write_bin_space(out, part->keys.batch.count * element);
+}
+
+static void write_part_head(struct wire_writer *out, const struct part *part)
+{
+	const struct table_spec *spec = &part->table->spec;
+	enum { ALWAYS = 8 };
+	wire_write_map(out, ALWAYS + (size_t)__builtin_popcount(part->want));
+	reply_str(out, "table", spec->name.text);
+	reply_uint(out, "n", part->keys.batch.count);
+	reply_uint(out, "dim", spec->dim);
+	reply_uint(out, "views", spec->views);
+	reply_str(out, "dtype", dtype_name(part->dtype));
+	reply_uint(out, "stride", part->stride);
+}
+
+static enum status write_part(struct fetch *fetch, const struct part *part)
+{
+	struct wire_writer *out = fetch->call->out;
+	struct lookup lookup = {
+		.table = part->table,
+		.keys = part->keys.batch,
+		.dtype = part->dtype,
+		.now_ms = fetch->now_ms,
+		.max_age_ms = part->max_age_ms,
+		.may_block = fetch->call->may_block,
+	};
+	write_part_head(out, part);
+	wire_write_str(out, "found");
+	lookup.found = wire_write_bin_space(out, (lookup.keys.count + 7u) / 8u);
+	lookup.rows = write_column(out, part, "rows", part->stride);
+	if ((part->want & WANT_SCALES) != 0) {
+		lookup.scales = write_column(out, part, "scales", sizeof(float));
+	}
+	if ((part->want & WANT_TIMES) != 0) {
+		lookup.times = write_column(out, part, "times", sizeof(int64_t));
+	}
+	if ((part->want & WANT_TAGS) != 0) {
+		lookup.tags = write_column(out, part, "tags", sizeof(uint64_t));
+	}
+	if ((part->want & WANT_WHY) != 0) {
+		lookup.why = write_column(out, part, "why", 1);
+	}
+	if (out->status != STATUS_OK) {
+		return reply_end(fetch->call);
+	}
+	struct error *err = &fetch->call->error;
+	enum status status = table_lookup(&lookup, err);
+	if (status != STATUS_OK) {
+		return status == STATUS_AGAIN
+			       ? status
+			       : error_set(err, status, "%s%s", part->where, err->text);
+	}
+	for (unsigned why = 0; why < WHY_COUNT; why++) {
+		fetch->counts[why] += lookup.counts[why];
+	}
+	return STATUS_OK;
+}
+
+static enum status write_reply(struct fetch *fetch)
+{
+	enum status status = reserve_reply(fetch);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct wire_writer *out = fetch->call->out;
+	wire_write_map(out, 3);
+	reply_str(out, "release", fetch->release->id.text);
+	reply_uint(out, "sequence", fetch->snapshot->sequence);
+	wire_write_str(out, "parts");
+	wire_write_array(out, fetch->count);
+	for (size_t i = 0; i < fetch->count && status == STATUS_OK; i++) {
+		status = write_part(fetch, &fetch->parts[i]);
+	}
+	return status;
+}
+
+static enum status read_parts(struct fetch *fetch, struct wire_value parts)
+{
+	struct error *err = &fetch->call->error;
+	uint64_t rows = 0;
+	for (size_t i = 0; i < wire_size(parts); i++) {
+		enum status status = read_part(fetch, i, wire_item(parts, i));
+		if (status != STATUS_OK) {
+			return status;
+		}
+		rows += fetch->parts[i].keys.batch.count;
+	}
+	if (rows > LIMIT_INLINE_ROWS && !fetch->call->may_block) {
+		return STATUS_AGAIN;
+	}
+	for (size_t i = 0; i < fetch->count; i++) {
+		enum status status = keys_of_pack(&fetch->parts[i].keys, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status fetch_in_snapshot(struct fetch *fetch, const struct name *release,
+	struct wire_value parts)
+{
+	struct error *err = &fetch->call->error;
+	const char *id = release->text[0] != '\0' ? release->text : NULL;
+	enum status status = snapshot_release(fetch->snapshot, id, &fetch->release, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (fetch->release->state == RELEASE_OPEN) {
+		return error_set(err, STATUS_NOT_SEALED, "release '%s' is open, seal it first",
+			fetch->release->id.text);
+	}
+	status = read_parts(fetch, parts);
+	return status == STATUS_OK ? write_reply(fetch) : status;
+}
+
+static void count_rows(struct service *service, const uint32_t counts[WHY_COUNT])
+{
+	for (unsigned why = 0; why < WHY_COUNT; why++) {
+		if (counts[why] > 0) {
+			atomic_fetch_add_explicit(&service->fetch_counts[why], counts[why],
+				memory_order_relaxed);
+		}
+	}
+}
+
+enum status fetch_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", fetch_names, &call->error);
+	struct name release;
+	params_name(&params, "release", PARAM_OPTIONAL, &release);
+	struct wire_value parts = params_array(&params, "parts");
+	size_t count = wire_size(parts);
+	if (params.status == STATUS_OK && (count == 0 || count > LIMIT_PARTS)) {
+		params_fail(&params, count == 0 ? STATUS_BAD_REQUEST : STATUS_TOO_LARGE, "parts",
+			"%zu given, 1..%u allowed", count, LIMIT_PARTS);
+	}
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+
+	struct fetch fetch;
+	fetch.call = call;
+	fetch.count = 0;
+	fetch.now_ms = clock_unix_ms();
+	memset(fetch.counts, 0, sizeof fetch.counts);
+	size_t start = call->out->len;
+	fetch.snapshot = snapshot_begin(call->service->store);
+	enum status status = fetch_in_snapshot(&fetch, &release, parts);
+	snapshot_end(call->service->store);
+	for (size_t i = 0; i < fetch.count; i++) {
+		keys_of_fini(&fetch.parts[i].keys);
+	}
+	if (status == STATUS_OK) {
+		count_rows(call->service, fetch.counts);
+	} else {
+		wire_writer_rewind(call->out, start);
+	}
+	return status;
+}

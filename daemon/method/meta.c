@@ -1,0 +1,103 @@
+/* meta.c - hello, ping, info: who is the daemon, and is it there? */
+#include "daemon/method/methods.h"
+
+#include <unistd.h>
+
+#include "daemon/method/params.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+#include "daemon/store/base.h"
+#include "daemon/store/catalog.h"
+#include "daemon/store/segment.h"
+#include "daemon/store/spill.h"
+#include "schema/limits.h"
+
+/* How segments stand in a base file: as LMDB values, numbered from 0. */
+enum { FORMAT_BASE = 1 };
+
+const char *const hello_names[] = {"client", NULL};
+
+enum status hello_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", hello_names, &call->error);
+	params_str(&params, "client", PARAM_OPTIONAL);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	struct wire_writer *out = call->out;
+	wire_write_map(out, 4);
+	reply_str(out, "server", "repstored");
+	reply_str(out, "version", call->service->version);
+	reply_uint(out, "protocol", METHOD_PROTOCOL);
+	wire_write_str(out, "limits");
+	wire_write_map(out, 5);
+	reply_uint(out, "message_bytes", LIMIT_MESSAGE_BYTES);
+	reply_uint(out, "keys", LIMIT_KEYS);
+	reply_uint(out, "parts", LIMIT_PARTS);
+	reply_uint(out, "inline_rows", LIMIT_INLINE_ROWS);
+	reply_uint(out, "chunks_in_flight", LIMIT_CHUNKS_IN_FLIGHT);
+	return reply_end(call);
+}
+
+enum status ping_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", no_names, &call->error);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	wire_write_map(call->out, 0);
+	return reply_end(call);
+}
+
+static void write_listen(struct wire_writer *out, const char *const *listen)
+{
+	size_t count = 0;
+	while (listen[count] != NULL) {
+		count++;
+	}
+	wire_write_str(out, "listen");
+	wire_write_array(out, count);
+	for (size_t i = 0; i < count; i++) {
+		wire_write_str(out, listen[i]);
+	}
+}
+
+static void write_formats(struct wire_writer *out)
+{
+	wire_write_str(out, "formats");
+	wire_write_map(out, 4);
+	reply_uint(out, "catalog", CATALOG_VERSION);
+	reply_uint(out, "base", FORMAT_BASE);
+	reply_uint(out, "segment", SEGMENT_VERSION);
+	reply_uint(out, "spill", SPILL_VERSION);
+}
+
+enum status info_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", no_names, &call->error);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	const struct service *service = call->service;
+	struct wire_writer *out = call->out;
+	const struct snapshot *snapshot = snapshot_begin(service->store);
+	wire_write_map(out, snapshot->live != NULL ? 11 : 10);
+	reply_str(out, "version", service->version);
+	reply_uint(out, "protocol", METHOD_PROTOCOL);
+	reply_uint(out, "pid", (uint64_t)getpid());
+	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
+	reply_str(out, "data", store_folder(service->store));
+	if (snapshot->live != NULL) {
+		reply_str(out, "live", snapshot->live->id.text);
+	}
+	reply_uint(out, "releases", snapshot->release_count);
+	snapshot_end(service->store);
+	reply_uint(out, "workers", service->workers);
+	reply_uint(out, "pool", service->pool);
+	write_listen(out, service->listen);
+	write_formats(out);
+	return reply_end(call);
+}

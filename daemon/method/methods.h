@@ -1,0 +1,54 @@
+/* methods.h - every method's run function, and the names that its params may have.
+ *
+ * The table (table.c) is made of these; each is documented in schema/PROTOCOL.md, which
+ * a test holds against the table and the names.
+ */
+#ifndef DAEMON_METHOD_METHODS_H
+#define DAEMON_METHOD_METHODS_H
+
+#include "daemon/method/method.h"
+
+/* The version of the protocol that hello tells. */
+enum { METHOD_PROTOCOL = 1 };
+
+/* The names a method of the table allows in its params, NULL-terminated. */
+const char *const *method_names(const struct method *method);
+
+/* The names of one entry of fetch's `parts`. */
+extern const char *const fetch_part_names[];
+
+extern const char *const fetch_names[];
+extern const char *const hello_names[];
+extern const char *const load_abort_names[];
+extern const char *const load_end_names[];
+extern const char *const load_names[];
+extern const char *const release_create_names[];
+extern const char *const scan_names[];
+extern const char *const table_create_names[];
+
+/* Shared by methods that take the same. */
+extern const char *const no_names[];
+extern const char *const release_only_names[];
+extern const char *const release_table_names[];
+
+enum status fetch_run(struct call *call);
+enum status hello_run(struct call *call);
+enum status info_run(struct call *call);
+enum status load_run(struct call *call);
+enum status load_abort_run(struct call *call);
+enum status load_end_run(struct call *call);
+enum status ping_run(struct call *call);
+enum status release_create_run(struct call *call);
+enum status release_drop_run(struct call *call);
+enum status release_list_run(struct call *call);
+enum status release_publish_run(struct call *call);
+enum status release_rollback_run(struct call *call);
+enum status release_seal_run(struct call *call);
+enum status release_show_run(struct call *call);
+enum status scan_run(struct call *call);
+enum status stats_run(struct call *call);
+enum status table_create_run(struct call *call);
+enum status table_list_run(struct call *call);
+enum status table_show_run(struct call *call);
+
+#endif

@@ -1,0 +1,105 @@
+/* release_show.c - methods that describe releases: list, show. */
+#include "daemon/method/methods.h"
+
+#include <stdlib.h>
+
+#include "daemon/method/params.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+#include "daemon/method/show.h"
+
+enum status release_list_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", no_names, &call->error);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	wire_write_map(call->out, 1);
+	wire_write_str(call->out, "releases");
+	wire_write_array(call->out, snapshot->release_count);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		show_release(call->out, snapshot, snapshot->releases[i], 0);
+	}
+	snapshot_end(call->service->store);
+	return reply_end(call);
+}
+
+struct loads {
+	struct load_state *states; /* owned */
+	size_t count;
+};
+
+static void write_loads(struct wire_writer *out, const struct loads *loads)
+{
+	wire_write_str(out, "loads");
+	wire_write_array(out, loads->count);
+	for (size_t i = 0; i < loads->count; i++) {
+		const struct load_state *load = &loads->states[i];
+		wire_write_map(out, 5);
+		reply_str(out, "table", load->table.text);
+		reply_str(out, "load", load->load.text);
+		reply_uint(out, "next_chunk", load->progress.next_chunk);
+		reply_uint(out, "rows", load->progress.rows);
+		reply_flag(out, "ended", load->ended);
+	}
+}
+
+/* The loads of a release while it is open. The store may wait for its own turn here, so no
+ * snapshot is held meanwhile. */
+static enum status take_loads(struct call *call, const char *id, struct loads *loads)
+{
+	const struct release *release;
+	struct store *store = call->service->store;
+	const struct snapshot *snapshot = snapshot_begin(store);
+	enum status status = snapshot_release(snapshot, id, &release, &call->error);
+	bool is_open = status == STATUS_OK && release->state == RELEASE_OPEN;
+	struct name name = {0};
+	if (is_open) {
+		name = release->id;
+	}
+	snapshot_end(store);
+	if (!is_open) {
+		return status;
+	}
+	status = store_loads(store, name.text, &loads->states, &loads->count, &call->error);
+	return status == STATUS_SEALED ? STATUS_OK : status;
+}
+
+static enum status write_show(struct call *call, const char *id, const struct loads *loads)
+{
+	const struct release *release;
+	struct store *store = call->service->store;
+	const struct snapshot *snapshot = snapshot_begin(store);
+	enum status status = snapshot_release(snapshot, id, &release, &call->error);
+	if (status == STATUS_OK) {
+		bool is_open = release->state == RELEASE_OPEN;
+		show_release(call->out, snapshot, release, is_open ? 2 : 1);
+		show_tables(call->out, "table_list", release);
+		if (is_open) {
+			write_loads(call->out, loads);
+		}
+	}
+	snapshot_end(store);
+	return status == STATUS_OK ? reply_end(call) : status;
+}
+
+enum status release_show_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", release_only_names, &call->error);
+	struct name id;
+	params_name(&params, "release", PARAM_OPTIONAL, &id);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	const char *asked = id.text[0] != '\0' ? id.text : NULL;
+	struct loads loads = {0};
+	enum status status = take_loads(call, asked, &loads);
+	if (status == STATUS_OK) {
+		status = write_show(call, asked, &loads);
+	}
+	free(loads.states);
+	return status;
+}

@@ -1,0 +1,68 @@
+/* reply.c - writes names with their values. */
+#include "daemon/method/reply.h"
+
+#include <time.h>
+
+#include "daemon/method/method.h"
+#include "schema/limits.h"
+#include "schema/wire.h"
+
+void reply_str(struct wire_writer *out, const char *name, const char *value)
+{
+	wire_write_str(out, name);
+	wire_write_str(out, value);
+}
+
+void reply_uint(struct wire_writer *out, const char *name, uint64_t value)
+{
+	wire_write_str(out, name);
+	wire_write_uint(out, value);
+}
+
+void reply_int(struct wire_writer *out, const char *name, int64_t value)
+{
+	wire_write_str(out, name);
+	wire_write_int(out, value);
+}
+
+void reply_flag(struct wire_writer *out, const char *name, bool value)
+{
+	wire_write_str(out, name);
+	wire_write_bool(out, value);
+}
+
+void reply_bin(struct wire_writer *out, const char *name, const void *data, size_t len)
+{
+	wire_write_str(out, name);
+	wire_write_bin(out, data, len);
+}
+
+enum status reply_end(struct call *call)
+{
+	enum status status = call->out->status;
+	if (status == STATUS_TOO_LARGE) {
+		return error_set(&call->error, status,
+			"reply: more than the %u bytes that a message may have",
+			LIMIT_MESSAGE_BYTES);
+	}
+	return status == STATUS_OK
+		       ? status
+		       : error_set(&call->error, status, "reply: %s", status_name(status));
+}
+
+static int64_t clock_ms(clockid_t id)
+{
+	struct timespec now;
+	clock_gettime(id, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t clock_unix_ms(void)
+{
+	return clock_ms(CLOCK_REALTIME);
+}
+
+int64_t clock_monotonic_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
+}

@@ -1,0 +1,131 @@
+/* scan.c - one step of a walk through a table. */
+#include "daemon/method/methods.h"
+
+#include <inttypes.h>
+
+#include "daemon/method/params.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+#include "schema/limits.h"
+
+const char *const scan_names[] = {"release", "table", "cursor", "limit", "dtype", NULL};
+
+enum {
+	SCAN_LIMIT_ROWS = 4096,
+	/* Keys and rows of a reply: long enough to be worth a call, far below a message's bound,
+	 * so that one large row more and the other columns fit. */
+	SCAN_REPLY_BYTES = 16 << 20,
+};
+
+struct asked {
+	struct name release;
+	struct table_name table;
+	uint64_t cursor;
+	uint32_t limit;
+};
+
+static void read_asked(struct params *params, struct asked *asked)
+{
+	params_name(params, "release", PARAM_OPTIONAL, &asked->release);
+	params_table(params, &asked->table);
+	asked->cursor = params_uint_or(params, "cursor", 0);
+	uint64_t limit = params_uint_or(params, "limit", SCAN_LIMIT_ROWS);
+	if (params->status == STATUS_OK && (limit == 0 || limit > LIMIT_SCAN_ROWS)) {
+		params_fail(params, STATUS_BAD_REQUEST, "limit", "%" PRIu64 " given, 1..%u allowed",
+			limit, LIMIT_SCAN_ROWS);
+	}
+	asked->limit = (uint32_t)limit;
+}
+
+static enum status find_table(struct call *call, const struct snapshot *snapshot,
+	const struct asked *asked, const struct release **release, const struct table **table)
+{
+	const char *id = asked->release.text[0] != '\0' ? asked->release.text : NULL;
+	enum status status = snapshot_release(snapshot, id, release, &call->error);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if ((*release)->state == RELEASE_OPEN) {
+		error_set(&call->error, STATUS_NOT_SEALED, "release '%s' is open, seal it first",
+			(*release)->id.text);
+		return STATUS_NOT_SEALED;
+	}
+	return release_table(*release, asked->table.text, table, &call->error);
+}
+
+static void write_scan(struct wire_writer *out, const struct scan *scan)
+{
+	const struct table_spec *spec = &scan->table->spec;
+	size_t stride = dtype_row_bytes(scan->dtype, spec->dim, spec->views);
+	size_t count = scan->count;
+	if (scan->more) {
+		reply_uint(out, "cursor", scan->cursor);
+	}
+	reply_uint(out, "n", count);
+	reply_str(out, "dtype", dtype_name(scan->dtype));
+	reply_uint(out, "stride", stride);
+	reply_bin(out, "keys", scan->keys, scan->keys_len);
+	reply_bin(out, "rows", scan->rows, count * stride);
+	if (scan->scales != NULL) {
+		reply_bin(out, "scales", scan->scales, count * sizeof(float));
+	}
+	reply_bin(out, "times", scan->times, count * sizeof(int64_t));
+	if (scan->tags != NULL) {
+		reply_bin(out, "tags", scan->tags, count * sizeof(uint64_t));
+	}
+}
+
+/* Gives `scan` its table and walks one step. */
+static enum status scan_in_snapshot(struct call *call, const struct snapshot *snapshot,
+	struct params *params, struct asked *asked)
+{
+	const struct release *release;
+	struct scan scan = {
+		.cursor = asked->cursor,
+		.limit = asked->limit,
+		.bytes_max = SCAN_REPLY_BYTES,
+		.now_ms = clock_unix_ms(),
+	};
+	enum status status = find_table(call, snapshot, asked, &release, &scan.table);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const struct table_spec *spec = &scan.table->spec;
+	scan.dtype = params_dtype(params, spec->dtype);
+	if (params->status == STATUS_OK && !dtype_convertible(spec->dtype, scan.dtype)) {
+		params_fail(params, STATUS_BAD_REQUEST, "dtype",
+			"%s given, but table '%s' holds %s, which does not convert into it",
+			dtype_name(scan.dtype), spec->name.text, dtype_name(spec->dtype));
+	}
+	if (params->status != STATUS_OK) {
+		return params->status;
+	}
+	status = table_scan(&scan, &call->error);
+	if (status == STATUS_OK) {
+		enum { ALWAYS = 8 };
+		wire_write_map(call->out, ALWAYS + (scan.more ? 1u : 0u) +
+						  (scan.scales != NULL ? 1u : 0u) +
+						  (scan.tags != NULL ? 1u : 0u));
+		reply_str(call->out, "release", release->id.text);
+		reply_uint(call->out, "sequence", snapshot->sequence);
+		write_scan(call->out, &scan);
+		status = reply_end(call);
+	}
+	scan_fini(&scan);
+	return status;
+}
+
+enum status scan_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", scan_names, &call->error);
+	struct asked asked;
+	read_asked(&params, &asked);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	enum status status = scan_in_snapshot(call, snapshot, &params, &asked);
+	snapshot_end(call->service->store);
+	return status;
+}

@@ -1,0 +1,77 @@
+/* show.c - writes what a release is, and what a table is. */
+#include "daemon/method/show.h"
+
+#include "daemon/method/reply.h"
+#include "daemon/store/base.h"
+
+static const char *state_name(const struct snapshot *snapshot, const struct release *release)
+{
+	if (release == snapshot->live) {
+		return "live";
+	}
+	switch (release->state) {
+	case RELEASE_OPEN:
+		return "open";
+	case RELEASE_SEALED:
+		break;
+	}
+	return "sealed";
+}
+
+void show_release(struct wire_writer *out, const struct snapshot *snapshot,
+	const struct release *release, size_t more)
+{
+	uint64_t rows = 0;
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < release->table_count; i++) {
+		rows += release->tables[i]->rows;
+		bytes += release->tables[i]->bytes;
+	}
+	enum { ALWAYS = 9 };
+	wire_write_map(out, ALWAYS + (release->sealed_ms != 0 ? 1u : 0u) +
+				    (release->published_ms != 0 ? 1u : 0u) + more);
+	reply_str(out, "release", release->id.text);
+	reply_uint(out, "number", release->number);
+	reply_str(out, "model", release->model);
+	reply_str(out, "checkpoint", release->checkpoint);
+	reply_str(out, "state", state_name(snapshot, release));
+	reply_int(out, "created_ms", release->created_ms);
+	if (release->sealed_ms != 0) {
+		reply_int(out, "sealed_ms", release->sealed_ms);
+	}
+	if (release->published_ms != 0) {
+		reply_int(out, "published_ms", release->published_ms);
+	}
+	reply_uint(out, "tables", release->table_count);
+	reply_uint(out, "rows", rows);
+	reply_uint(out, "bytes", bytes);
+}
+
+static size_t count_damaged(const struct base_set *set)
+{
+	size_t damaged = 0;
+	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
+		damaged += base_segment_state(&set->segments[i]) == BASE_DAMAGED ? 1 : 0;
+	}
+	return damaged;
+}
+
+void show_table(struct wire_writer *out, const struct table *table, size_t more)
+{
+	enum { ALWAYS = SPEC_FIELDS + 4 };
+	wire_write_map(out, ALWAYS + more);
+	spec_write(out, &table->spec);
+	reply_uint(out, "rows", table->rows);
+	reply_uint(out, "bytes", table->bytes);
+	reply_uint(out, "segments", table->bases != NULL ? table->bases->segment_count : 0);
+	reply_uint(out, "damaged", count_damaged(table->bases));
+}
+
+void show_tables(struct wire_writer *out, const char *name, const struct release *release)
+{
+	wire_write_str(out, name);
+	wire_write_array(out, release->table_count);
+	for (size_t i = 0; i < release->table_count; i++) {
+		show_table(out, release->tables[i], 0);
+	}
+}

@@ -1,0 +1,71 @@
+/* stats.c - the figures of the process: network, store, fetches. */
+#include "daemon/method/methods.h"
+
+#include "daemon/method/params.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+
+static void write_store(struct wire_writer *out, struct store *store)
+{
+	struct store_figures figures;
+	store_figures(store, &figures);
+	const struct snapshot *snapshot = snapshot_begin(store);
+	enum { ALWAYS = 9 };
+	wire_write_str(out, "store");
+	wire_write_map(out, ALWAYS + (snapshot->live != NULL ? 1u : 0u));
+	if (snapshot->live != NULL) {
+		reply_str(out, "live", snapshot->live->id.text);
+	}
+	snapshot_end(store);
+	reply_uint(out, "releases", figures.releases);
+	reply_uint(out, "tables", figures.tables);
+	reply_uint(out, "rows", figures.rows);
+	reply_uint(out, "bytes", figures.bytes);
+	reply_uint(out, "segments", figures.segments);
+	reply_uint(out, "segments_checked", figures.segments_checked);
+	reply_uint(out, "segments_damaged", figures.segments_damaged);
+	reply_uint(out, "files_waiting", figures.files_waiting);
+	reply_uint(out, "bytes_waiting", figures.bytes_waiting);
+}
+
+static void write_fetch(struct wire_writer *out, const struct service *service)
+{
+	static const char *const names[WHY_COUNT] = {
+		[WHY_FOUND] = "found",
+		[WHY_ABSENT] = "absent",
+		[WHY_EXPIRED] = "expired",
+		[WHY_TOO_OLD] = "too_old",
+		[WHY_CORRUPT] = "corrupt",
+	};
+	uint64_t counts[WHY_COUNT];
+	uint64_t rows = 0;
+	for (unsigned why = 0; why < WHY_COUNT; why++) {
+		counts[why] =
+			atomic_load_explicit(&service->fetch_counts[why], memory_order_relaxed);
+		rows += counts[why];
+	}
+	wire_write_str(out, "fetch");
+	wire_write_map(out, 1 + WHY_COUNT);
+	reply_uint(out, "rows", rows);
+	for (unsigned why = 0; why < WHY_COUNT; why++) {
+		reply_uint(out, names[why], counts[why]);
+	}
+}
+
+enum status stats_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", no_names, &call->error);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	const struct service *service = call->service;
+	struct wire_writer *out = call->out;
+	size_t net = service->net_stats(service->net_stats_arg, NULL);
+	wire_write_map(out, 3 + net);
+	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
+	service->net_stats(service->net_stats_arg, out);
+	write_store(out, service->store);
+	write_fetch(out, service);
+	return reply_end(call);
+}

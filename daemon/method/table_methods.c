@@ -1,0 +1,83 @@
+/* table_methods.c - table.create, table.list, table.show. */
+#include "daemon/method/methods.h"
+
+#include "daemon/method/params.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+#include "daemon/method/show.h"
+
+const char *const table_create_names[] = {"release", "table", "entity", "kind", "dim", "views",
+	"dtype", "key", "ttl_ms", "tags", NULL};
+
+enum status table_create_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", table_create_names, &call->error);
+	struct name release;
+	params_name(&params, "release", PARAM_REQUIRED, &release);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	struct table_spec spec;
+	enum status status = spec_read(call->params, &spec, &call->error);
+	if (status == STATUS_OK) {
+		status =
+			store_table_create(call->service->store, release.text, &spec, &call->error);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	wire_write_map(call->out, 2);
+	reply_str(call->out, "release", release.text);
+	reply_str(call->out, "table", spec.name.text);
+	return reply_end(call);
+}
+
+enum status table_list_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", release_only_names, &call->error);
+	struct name id;
+	params_name(&params, "release", PARAM_OPTIONAL, &id);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	const struct release *release;
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
+		&release, &call->error);
+	if (status == STATUS_OK) {
+		wire_write_map(call->out, 2);
+		reply_str(call->out, "release", release->id.text);
+		show_tables(call->out, "tables", release);
+	}
+	snapshot_end(call->service->store);
+	return status == STATUS_OK ? reply_end(call) : status;
+}
+
+enum status table_show_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", release_table_names, &call->error);
+	struct name id;
+	struct table_name name;
+	params_name(&params, "release", PARAM_OPTIONAL, &id);
+	params_table(&params, &name);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	const struct release *release;
+	const struct table *table;
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
+		&release, &call->error);
+	if (status == STATUS_OK) {
+		status = release_table(release, name.text, &table, &call->error);
+	}
+	if (status == STATUS_OK) {
+		show_table(call->out, table, 1);
+		reply_str(call->out, "release", release->id.text);
+	}
+	snapshot_end(call->service->store);
+	return status == STATUS_OK ? reply_end(call) : status;
+}
