@@ -1,4 +1,5 @@
-/* repstore.h - the client library of repstored, a store of the representations of a foundation model.
+/* repstore.h - the client library of repstored, a store of the representations of a foundation
+ * model.
  *
  * A client is one connection. It blocks: each call sends a request, waits for the
  * answer (or its time-out) and returns. Fetches may be pipelined with rep_fetch_send
@@ -62,7 +63,7 @@ enum rep_status {
 	REP_PROTOCOL = 17,
 	REP_TIMEOUT = 18,
 	REP_CLOSED = 19,
-	REP_INTERNAL = 20,
+	REP_INTERNAL = 20
 };
 
 struct rep_error {
@@ -81,7 +82,7 @@ typedef struct rep_client rep_client;
 
 struct rep_options {
 	const char *address;         /* unix:PATH, tcp:HOST:PORT or a path; NULL: $REPSTORE, else
-	                              * /run/repstore/repstore.sock */
+				      * /run/repstore/repstore.sock */
 	unsigned connect_timeout_ms; /* 0: 5,000 */
 	unsigned timeout_ms;         /* of a call, waiting for its answer; 0: 30,000 */
 	bool no_reconnect;
@@ -97,7 +98,14 @@ REP_API enum rep_status rep_ping(rep_client *client, struct rep_error *err);
 
 /* ---- keys and rows ---- */
 
-enum rep_dtype { REP_DTYPE_TABLE = 0, REP_F32 = 1, REP_F16 = 2, REP_BF16 = 3, REP_I8 = 4, REP_BIT = 5 };
+enum rep_dtype {
+	REP_DTYPE_TABLE = 0,
+	REP_F32 = 1,
+	REP_F16 = 2,
+	REP_BF16 = 3,
+	REP_I8 = 4,
+	REP_BIT = 5
+};
 enum rep_key_type { REP_KEY_U64 = 1, REP_KEY_BYTES = 2 };
 
 /* A borrowed batch of keys: uint64_t[count] (little-endian machines only), or byte
@@ -135,13 +143,13 @@ struct rep_part {
 	enum rep_dtype dtype; /* REP_DTYPE_TABLE: as stored */
 	uint64_t max_age_ms;  /* 0: any age */
 	/* where to */
-	void *rows; /* [count, views x dim]; or NULL */
+	void *rows;        /* [count, views x dim]; or NULL */
 	size_t rows_bytes; /* room at `rows`; too little is REP_TOO_LARGE, naming what is needed */
-	uint8_t *found;  /* (count + 7) / 8 bytes, key 0 in the lowest bit of the first */
-	float *scales;   /* i8 only */
-	int64_t *times;  /* Unix ms */
+	uint8_t *found;    /* (count + 7) / 8 bytes, key 0 in the lowest bit of the first */
+	float *scales;     /* i8 only */
+	int64_t *times;    /* Unix ms */
 	uint64_t *tags;
-	uint8_t *why;    /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt */
+	uint8_t *why; /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt */
 	/* filled */
 	uint32_t dim;
 	uint32_t views;
@@ -159,8 +167,9 @@ struct rep_fetched {
 REP_API enum rep_status rep_fetch(rep_client *client, const char *release, struct rep_part *parts,
 	size_t count, struct rep_fetched *out, struct rep_error *err);
 
-/* Pipelining: send any number, then receive each, in the order sent. The parts must
- * stay as they are in between. */
+/* Pipelining: send up to 65,536, then receive each, in the order sent. The parts must
+ * stay as they are in between. rep_fetch_receive is done with a fetch whatever it
+ * returns; those that went with a connection are reported as REP_CLOSED, each once. */
 REP_API enum rep_status rep_fetch_send(rep_client *client, const char *release,
 	const struct rep_part *parts, size_t count, struct rep_error *err);
 REP_API enum rep_status rep_fetch_receive(rep_client *client, struct rep_part *parts, size_t count,
@@ -175,7 +184,7 @@ struct rep_table_spec {
 	char name[136];
 	enum rep_entity entity;
 	enum rep_kind kind;
-	enum rep_dtype dtype; /* REP_DTYPE_TABLE in a create: f32 */
+	enum rep_dtype dtype;       /* REP_DTYPE_TABLE in a create: f32 */
 	enum rep_key_type key_type; /* 0 in a create: u64 */
 	uint32_t dim;
 	uint32_t views; /* 0 in a create: 1 */
@@ -266,20 +275,24 @@ REP_API enum rep_status rep_load_abort(rep_load *load, struct rep_error *err);
 struct rep_scan {
 	char release[72];
 	uint64_t sequence;
-	uint64_t cursor;   /* pass it on; set by each reply */
-	bool more;         /* another reply follows */
+	uint64_t cursor; /* pass it on; set by each reply */
+	bool more;       /* another reply follows */
 	struct rep_keys keys;
 	enum rep_dtype dtype;
-	size_t stride;
+	uint32_t dim;
+	uint32_t views;
+	size_t stride; /* bytes of a row */
 	const void *rows;
-	const float *scales;  /* NULL unless i8 */
+	const float *scales; /* NULL unless i8 */
 	const int64_t *times;
 	const uint64_t *tags; /* NULL unless the table has them */
-	void *memory;
+	void *memory;         /* the library's */
 };
 
-/* Zero `scan` before the first step; the same one goes into the next. dtype
- * REP_DTYPE_TABLE: as stored. */
+/* Takes the next step: go on while scan->more. Zero `scan` before the first step; the
+ * same one goes into the next. The walk stays on the release that it began on, also
+ * when that was the live one (NULL). dtype REP_DTYPE_TABLE: as stored; limit 0: as the
+ * daemon likes. */
 REP_API enum rep_status rep_scan_next(rep_client *client, const char *release, const char *table,
 	enum rep_dtype dtype, uint32_t limit, struct rep_scan *scan, struct rep_error *err);
 REP_API void rep_scan_free(struct rep_scan *scan);

@@ -1,0 +1,211 @@
+/* admin.c - releases and tables. */
+#include "client/client.h"
+#include "client/clock.h"
+#include "client/field.h"
+#include "client/record.h"
+#include "schema/spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Writes an optional string. */
+static void write_text(struct wire_writer *writer, const char *name, const char *text)
+{
+	if (text != NULL) {
+		wire_write_str(writer, name);
+		wire_write_str(writer, text);
+	}
+}
+
+/* Begins a request whose map holds a release or, for the live one, nothing. */
+static void begin_release(rep_client *client, const char *method, const char *release)
+{
+	struct wire_writer *writer = client_begin(client, method);
+	wire_write_map(writer, release != NULL);
+	write_text(writer, "release", release);
+}
+
+/* ---- releases ---- */
+
+enum rep_status rep_release_create(rep_client *client, const char *release, const char *model,
+	const char *checkpoint, struct rep_error *err)
+{
+	struct wire_writer *writer = client_begin(client, "release.create");
+	wire_write_map(writer, 1 + (size_t)(model != NULL) + (size_t)(checkpoint != NULL));
+	wire_write_str(writer, "release");
+	wire_write_str(writer, release);
+	write_text(writer, "model", model);
+	write_text(writer, "checkpoint", checkpoint);
+	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, client_deadline_ms(client),
+		client_error(err));
+}
+
+/* An array of an answer, and what its elements become. */
+struct list {
+	const char *name;
+	size_t element_bytes;
+	record_read *read;
+};
+
+static const struct list release_list = {"releases", sizeof(struct rep_release),
+	record_read_release};
+static const struct list table_list = {"tables", sizeof(struct rep_table), record_read_table};
+
+/* Reads a list into malloc'ed elements; NULL after a failure. */
+static void *read_list(struct wire_value result, const struct list *list, size_t *count,
+	enum status *status, struct error *err)
+{
+	struct wire_value array = wire_get(result, list->name);
+	if (wire_type(array) != WIRE_ARRAY) {
+		*status = error_set(err, STATUS_PROTOCOL, "an answer without its '%s'", list->name);
+		return NULL;
+	}
+	size_t n = wire_size(array);
+	uint8_t *elements = calloc(n > 0 ? n : 1, list->element_bytes);
+	if (elements == NULL) {
+		*status = error_set(err, STATUS_NO_MEMORY, "no memory for %zu %s", n, list->name);
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++) {
+		*status = list->read(wire_item(array, i), elements + i * list->element_bytes, err);
+		if (*status != STATUS_OK) {
+			free(elements);
+			return NULL;
+		}
+	}
+	*count = n;
+	return elements;
+}
+
+/* Sends the request begun and hands out the list of its answer. */
+static enum status call_list(rep_client *client, const struct list *list, void **out, size_t *count,
+	struct error *err)
+{
+	struct reply reply = {0};
+	enum status status =
+		client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply, err);
+	if (status == STATUS_OK) {
+		void *elements = read_list(reply.result, list, count, &status, err);
+		if (elements != NULL) {
+			*out = elements;
+		}
+	}
+	reply_close(&reply);
+	return status;
+}
+
+enum rep_status rep_release_list(rep_client *client, struct rep_release **out, size_t *count,
+	struct rep_error *err)
+{
+	void *list = NULL;
+	wire_write_map(client_begin(client, "release.list"), 0);
+	enum status status = call_list(client, &release_list, &list, count, client_error(err));
+	if (status == STATUS_OK) {
+		*out = list;
+	}
+	return (enum rep_status)status;
+}
+
+enum rep_status rep_release_show(rep_client *client, const char *release, struct rep_release *out,
+	struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	struct reply reply = {0};
+	begin_release(client, "release.show", release);
+	enum status status =
+		client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply, err);
+	if (status == STATUS_OK) {
+		status = record_read_release(reply.result, out, err);
+	}
+	reply_close(&reply);
+	return (enum rep_status)status;
+}
+
+enum rep_status rep_release_seal(rep_client *client, const char *release, struct rep_error *err)
+{
+	begin_release(client, "release.seal", release);
+	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, CLOCK_NEVER_MS,
+		client_error(err));
+}
+
+enum rep_status rep_release_publish(rep_client *client, const char *release, struct rep_error *err)
+{
+	begin_release(client, "release.publish", release);
+	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, client_deadline_ms(client),
+		client_error(err));
+}
+
+enum rep_status rep_release_rollback(rep_client *client, char *now, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	struct reply reply = {0};
+	begin_release(client, "release.rollback", NULL);
+	enum status status =
+		client_call(client, CLIENT_ONCE, client_deadline_ms(client), &reply, err);
+	struct rep_release release;
+	if (status == STATUS_OK && now != NULL) {
+		if (field_text(reply.result, "release", release.id, sizeof release.id)) {
+			memcpy(now, release.id, sizeof release.id);
+		} else {
+			status = error_set(err, STATUS_PROTOCOL, "an answer without its release");
+		}
+	}
+	reply_close(&reply);
+	return (enum rep_status)status;
+}
+
+enum rep_status rep_release_drop(rep_client *client, const char *release, struct rep_error *err)
+{
+	begin_release(client, "release.drop", release);
+	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, client_deadline_ms(client),
+		client_error(err));
+}
+
+/* ---- tables ---- */
+
+enum rep_status rep_table_create(rep_client *client, const char *release,
+	const struct rep_table_spec *spec, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	struct table_spec wire_spec = {
+		.entity = (enum entity)spec->entity,
+		.kind = (enum kind)spec->kind,
+		.dtype = spec->dtype != REP_DTYPE_TABLE ? (enum dtype)spec->dtype : DTYPE_F32,
+		.key_type = spec->key_type != 0 ? (enum key_type)spec->key_type : KEY_U64,
+		.dim = spec->dim,
+		.views = spec->views != 0 ? spec->views : 1,
+		.ttl_ms = spec->ttl_ms,
+		.tags = spec->tags,
+	};
+	enum status status = table_name_check(spec->name, strnlen(spec->name, sizeof spec->name),
+		&wire_spec.name, err);
+	if (status != STATUS_OK) {
+		return (enum rep_status)status;
+	}
+	struct wire_writer *writer = client_begin(client, "table.create");
+	wire_write_map(writer, 1 + SPEC_FIELDS);
+	wire_write_str(writer, "release");
+	wire_write_str(writer, release);
+	spec_write(writer, &wire_spec);
+	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, client_deadline_ms(client),
+		err);
+}
+
+enum rep_status rep_table_list(rep_client *client, const char *release, struct rep_table **out,
+	size_t *count, struct rep_error *err)
+{
+	void *list = NULL;
+	begin_release(client, "table.list", release);
+	enum status status = call_list(client, &table_list, &list, count, client_error(err));
+	if (status == STATUS_OK) {
+		*out = list;
+	}
+	return (enum rep_status)status;
+}
+
+enum rep_status rep_table_show(rep_client *client, const char *release, const char *table,
+	struct rep_table *out, struct rep_error *rep_err)
+{
+	return (enum rep_status)record_show_table(client, release, table, out, NULL,
+		client_error(rep_err));
+}

@@ -1,0 +1,93 @@
+/* call.c - any method, MessagePack in and out. */
+#include "client/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Methods that change nothing: asking twice does no harm. */
+static const char *const readers[] = {"fetch", "hello", "info", "ping", "release.list",
+	"release.show", "scan", "stats", "table.list", "table.show"};
+
+static enum client_repeat repeat_of(const char *method)
+{
+	for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
+		if (strcmp(readers[i], method) == 0) {
+			return CLIENT_REPEATABLE;
+		}
+	}
+	return CLIENT_ONCE;
+}
+
+/* Whatever else is sent would break the stream. */
+static enum status check_params(const void *params, size_t len, struct error *err)
+{
+	struct wire_skim skim = {0};
+	struct wire_message *message = NULL;
+	enum status status = wire_skim(&skim, params, len);
+	if (status == STATUS_OK && skim.at == len) {
+		status = wire_open(params, len, &message);
+		if (status == STATUS_NO_MEMORY) {
+			return error_set(err, status, "no memory for the params");
+		}
+	}
+	bool map = message != NULL && wire_type(wire_root(message)) == WIRE_MAP;
+	wire_close(message);
+	return map ? STATUS_OK
+		   : error_set(err, STATUS_BAD_REQUEST, "params: not one MessagePack map");
+}
+
+/* Finds the result's own bytes in a response that rpc_read has passed: behind the
+ * array's head, the type, the msgid and the error. */
+static struct wire_bytes result_bytes(struct wire_bytes response)
+{
+	const uint8_t array16 = 0xdc;
+	const uint8_t array32 = 0xdd;
+	size_t at = 1;
+	if (response.data[0] == array16) {
+		at = 3;
+	} else if (response.data[0] == array32) {
+		at = 5;
+	}
+	for (int i = 0; i < 3; i++) {
+		struct wire_skim skim = {0};
+		if (wire_skim(&skim, response.data + at, response.len - at) != STATUS_OK) {
+			return (struct wire_bytes){0};
+		}
+		at += skim.at;
+	}
+	return (struct wire_bytes){response.data + at, response.len - at};
+}
+
+/* NOLINTNEXTLINE(readability-function-size): the public face names every part of it */
+enum rep_status rep_call(rep_client *client, const char *method, const void *params,
+	size_t params_len, void **result, size_t *result_len, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	enum status status = params != NULL ? check_params(params, params_len, err) : STATUS_OK;
+	if (status != STATUS_OK) {
+		return (enum rep_status)status;
+	}
+	struct wire_writer *writer = client_begin(client, method);
+	if (params != NULL) {
+		wire_write_raw(writer, params, params_len);
+	} else {
+		wire_write_map(writer, 0);
+	}
+	struct reply reply = {0};
+	status = client_call(client, repeat_of(method), client_deadline_ms(client), &reply, err);
+	if (status != STATUS_OK) {
+		return (enum rep_status)status;
+	}
+	struct wire_bytes bytes = result_bytes(reply.bytes);
+	void *copy = bytes.len > 0 ? malloc(bytes.len) : NULL;
+	if (copy == NULL) {
+		status = error_set(err, STATUS_NO_MEMORY, "no memory for an answer of %zu bytes",
+			bytes.len);
+	} else {
+		memcpy(copy, bytes.data, bytes.len);
+		*result = copy;
+		*result_len = bytes.len;
+	}
+	reply_close(&reply);
+	return (enum rep_status)status;
+}

@@ -1,0 +1,487 @@
+/* client.c - requests and answers over one connection, and when to connect again. */
+#include "client/client.h"
+
+#include "client/address.h"
+#include "client/clock.h"
+#include "config.h"
+#include "schema/limits.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	CONNECT_TIMEOUT_MS = 5000,
+	CALL_TIMEOUT_MS = 30000,
+	CALLS_MIN = 64,
+	CALLS_MAX = 65536,
+	KEPT_BYTES_MAX = 256 << 20,
+	PROTOCOL_VERSION = 1,
+};
+
+enum call_state { CALL_FREE = 0, CALL_WAITING, CALL_KEPT };
+
+struct call {
+	enum call_state state;
+	bool pipelined;
+	uint8_t *kept; /* owned */
+	size_t kept_len;
+};
+
+static struct call *call_at(const rep_client *client, uint32_t msgid)
+{
+	return &client->calls[msgid & (client->calls_cap - 1)];
+}
+
+static bool in_window(const rep_client *client, uint32_t msgid)
+{
+	return msgid - client->first < client->next - client->first;
+}
+
+void reply_close(struct reply *reply)
+{
+	wire_close(reply->message);
+	free(reply->kept);
+	*reply = (struct reply){0};
+}
+
+bool client_connected(const rep_client *client)
+{
+	return client->transport.fd >= 0;
+}
+
+int64_t client_deadline_ms(const rep_client *client)
+{
+	return clock_deadline_ms(client->timeout_ms);
+}
+
+static void free_call(rep_client *client, struct call *call)
+{
+	client->kept_bytes -= call->kept_len;
+	free(call->kept);
+	*call = (struct call){0};
+	while (client->first != client->next &&
+		call_at(client, client->first)->state == CALL_FREE) {
+		client->first++;
+	}
+}
+
+void client_disconnect(rep_client *client)
+{
+	transport_disconnect(&client->transport);
+	for (uint32_t msgid = client->first; msgid != client->next; msgid++) {
+		struct call *call = call_at(client, msgid);
+		client->lost += call->pipelined;
+		free(call->kept);
+		*call = (struct call){0};
+	}
+	client->first = client->next;
+	client->kept_bytes = 0;
+}
+
+void client_set_pipelined(rep_client *client, uint32_t msgid, bool pipelined)
+{
+	call_at(client, msgid)->pipelined = pipelined;
+}
+
+bool client_oldest_pipelined(const rep_client *client, uint32_t *msgid)
+{
+	for (uint32_t each = client->first; each != client->next; each++) {
+		if (call_at(client, each)->pipelined) {
+			*msgid = each;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- answers ---- */
+
+/* Opens a response. Errors: PROTOCOL, NO_MEMORY. */
+static enum status open_response(struct wire_bytes bytes, struct wire_message **message,
+	struct rpc_envelope *envelope, struct error *err)
+{
+	enum status status = wire_open(bytes.data, bytes.len, message);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "an answer could not be read: %s",
+			status_name(status));
+	}
+	status = rpc_read(wire_root(*message), envelope, err);
+	if (status == STATUS_OK && envelope->type == RPC_RESPONSE) {
+		return STATUS_OK;
+	}
+	wire_close(*message);
+	*message = NULL;
+	return error_set(err, STATUS_PROTOCOL, "the daemon sent something else than an answer");
+}
+
+/* The daemon's error as a status; never one that means success. */
+static enum status remote_error(struct wire_bytes text, struct error *err)
+{
+	struct error remote = {0};
+	rpc_split_error(text, &remote);
+	if (remote.status == STATUS_OK || remote.status >= STATUS_COUNT) {
+		remote.status = STATUS_INTERNAL;
+	}
+	return error_set(err, remote.status, "%s", remote.text);
+}
+
+/* Turns an opened response into what the caller sees. */
+static enum status finish_reply(const struct rpc_envelope *envelope, struct reply *reply,
+	struct error *err)
+{
+	if (envelope->failed) {
+		enum status status = remote_error(envelope->error, err);
+		reply_close(reply);
+		return status;
+	}
+	reply->result = envelope->result;
+	return STATUS_OK;
+}
+
+/* Keeps an answer that came before it was asked for. */
+static enum status keep_reply(rep_client *client, uint32_t msgid, struct wire_bytes bytes,
+	struct error *err)
+{
+	if (client->kept_bytes + bytes.len > KEPT_BYTES_MAX) {
+		return error_set(err, STATUS_TOO_LARGE, "answers out of order exceed %d MiB",
+			KEPT_BYTES_MAX >> 20);
+	}
+	struct call *call = call_at(client, msgid);
+	call->kept = malloc(bytes.len);
+	if (call->kept == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "no memory for an answer out of order");
+	}
+	memcpy(call->kept, bytes.data, bytes.len);
+	call->kept_len = bytes.len;
+	call->state = CALL_KEPT;
+	client->kept_bytes += bytes.len;
+	return STATUS_OK;
+}
+
+/* Receives messages until one answers `msgid`; the others are kept. */
+static enum status receive_until(rep_client *client, uint32_t msgid, int64_t deadline_ms,
+	struct reply *out, struct rpc_envelope *envelope, struct error *err)
+{
+	for (;;) {
+		struct wire_bytes bytes = {0};
+		struct wire_message *message = NULL;
+		enum status status =
+			transport_receive(&client->transport, deadline_ms, &bytes, err);
+		if (status == STATUS_OK) {
+			status = open_response(bytes, &message, envelope, err);
+		}
+		if (status != STATUS_OK) {
+			return status;
+		}
+		if (!in_window(client, envelope->msgid) ||
+			call_at(client, envelope->msgid)->state != CALL_WAITING) {
+			status = error_set(err, STATUS_PROTOCOL,
+				"the daemon answered msgid %u, which does not wait for an answer",
+				envelope->msgid);
+		} else if (envelope->msgid != msgid) {
+			status = keep_reply(client, envelope->msgid, bytes, err);
+		} else {
+			*out = (struct reply){.message = message, .bytes = bytes};
+			return STATUS_OK;
+		}
+		wire_close(message);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+}
+
+/* Hands out an answer that was kept. */
+static enum status take_kept(rep_client *client, uint32_t msgid, struct reply *out,
+	struct rpc_envelope *envelope, struct error *err)
+{
+	struct call *call = call_at(client, msgid);
+	*out = (struct reply){.kept = call->kept, .bytes = {call->kept, call->kept_len}};
+	call->kept = NULL;
+	free_call(client, call);
+	enum status status = open_response(out->bytes, &out->message, envelope, err);
+	if (status != STATUS_OK) {
+		reply_close(out);
+	}
+	return status;
+}
+
+enum status client_receive(rep_client *client, uint32_t msgid, int64_t deadline_ms,
+	struct reply *out, struct error *err)
+{
+	if (!in_window(client, msgid)) {
+		return error_set(err, STATUS_CLOSED,
+			"'%s': the connection was lost before the answer", client->address);
+	}
+	struct rpc_envelope envelope = {0};
+	enum status status = STATUS_OK;
+	if (call_at(client, msgid)->state == CALL_KEPT) {
+		status = take_kept(client, msgid, out, &envelope, err);
+	} else {
+		status = receive_until(client, msgid, deadline_ms, out, &envelope, err);
+		if (status == STATUS_AGAIN) {
+			return status;
+		}
+		if (status == STATUS_OK) {
+			free_call(client, call_at(client, msgid));
+		}
+	}
+	if (status != STATUS_OK) {
+		client_disconnect(client);
+		return status;
+	}
+	return finish_reply(&envelope, out, err);
+}
+
+/* ---- connecting ---- */
+
+/* The one exchange that has a writer of its own: client->request may hold a request
+ * that waits for the connection. */
+static enum status say_hello(rep_client *client, int64_t deadline_ms, struct error *err)
+{
+	struct wire_writer writer = {0};
+	rpc_write_request(&writer, 0, "hello");
+	wire_write_map(&writer, 1);
+	wire_write_str(&writer, "client");
+	wire_write_str(&writer, "librepstore " REPSTORE_VERSION);
+	enum status status = writer.status;
+	if (status == STATUS_OK) {
+		struct iovec part = {writer.data, writer.len};
+		status = transport_send(&client->transport, &part, 1, deadline_ms, err);
+	} else {
+		error_set(err, status, "no memory for a request");
+	}
+	wire_writer_fini(&writer);
+	struct wire_bytes bytes = {0};
+	if (status == STATUS_OK) {
+		status = transport_receive(&client->transport, deadline_ms, &bytes, err);
+	}
+	struct wire_message *message = NULL;
+	struct rpc_envelope envelope = {0};
+	if (status == STATUS_OK) {
+		status = open_response(bytes, &message, &envelope, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	uint64_t version = 0;
+	if (envelope.failed) {
+		status = remote_error(envelope.error, err);
+	} else if (envelope.msgid != 0 ||
+		   !wire_uint(wire_get(envelope.result, "protocol"), &version)) {
+		status = error_set(err, STATUS_PROTOCOL,
+			"'%s' did not answer hello as repstored does", client->address);
+	} else if (version != PROTOCOL_VERSION) {
+		status = error_set(err, STATUS_UNSUPPORTED,
+			"'%s' speaks protocol %llu, this library %d", client->address,
+			(unsigned long long)version, PROTOCOL_VERSION);
+	}
+	wire_close(message);
+	return status;
+}
+
+static enum status connect_now(rep_client *client, struct error *err)
+{
+	int64_t deadline_ms = clock_deadline_ms(client->connect_timeout_ms);
+	enum status status = transport_connect(&client->transport, deadline_ms, err);
+	if (status == STATUS_OK) {
+		status = say_hello(client, deadline_ms, err);
+	}
+	if (status != STATUS_OK) {
+		client_disconnect(client);
+	}
+	return status;
+}
+
+static const char *address_of(const struct rep_options *options)
+{
+	if (options != NULL && options->address != NULL) {
+		return options->address;
+	}
+	const char *address = getenv("REPSTORE");
+	return address != NULL && address[0] != '\0' ? address : ADDRESS_DEFAULT;
+}
+
+enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
+	struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	rep_client *client = calloc(1, sizeof *client);
+	if (client == NULL) {
+		return (enum rep_status)error_set(err, STATUS_NO_MEMORY, "no memory for a client");
+	}
+	transport_init(&client->transport, NULL);
+	client->address = strdup(address_of(options));
+	client->calls = calloc(CALLS_MIN, sizeof *client->calls);
+	client->calls_cap = CALLS_MIN;
+	client->connect_timeout_ms = CONNECT_TIMEOUT_MS;
+	client->timeout_ms = CALL_TIMEOUT_MS;
+	if (options != NULL) {
+		if (options->connect_timeout_ms != 0) {
+			client->connect_timeout_ms = options->connect_timeout_ms;
+		}
+		if (options->timeout_ms != 0) {
+			client->timeout_ms = options->timeout_ms;
+		}
+		client->no_reconnect = options->no_reconnect;
+	}
+	enum status status = STATUS_OK;
+	if (client->address == NULL || client->calls == NULL) {
+		status = error_set(err, STATUS_NO_MEMORY, "no memory for a client");
+	} else {
+		client->transport.address = client->address;
+		status = connect_now(client, err);
+	}
+	if (status != STATUS_OK) {
+		rep_close(client);
+		return (enum rep_status)status;
+	}
+	*out = client;
+	return REP_OK;
+}
+
+void rep_close(rep_client *client)
+{
+	if (client == NULL) {
+		return;
+	}
+	client_disconnect(client);
+	transport_fini(&client->transport);
+	wire_writer_fini(&client->request);
+	free(client->calls);
+	free(client->address);
+	free(client);
+}
+
+void rep_set_timeout(rep_client *client, unsigned timeout_ms)
+{
+	client->timeout_ms = timeout_ms;
+}
+
+/* ---- requests ---- */
+
+struct wire_writer *client_begin(rep_client *client, const char *method)
+{
+	wire_writer_clear(&client->request);
+	rpc_write_request(&client->request, client->next, method);
+	return &client->request;
+}
+
+/* Makes room in the ring for one more call. */
+static enum status grow_calls(rep_client *client, struct error *err)
+{
+	uint32_t used = client->next - client->first;
+	if (used < client->calls_cap) {
+		return STATUS_OK;
+	}
+	if (used >= CALLS_MAX) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"%u calls wait to be received; receive some before sending more", used);
+	}
+	uint32_t cap = client->calls_cap * 2;
+	struct call *calls = calloc(cap, sizeof *calls);
+	if (calls == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "no memory for %u calls", cap);
+	}
+	for (uint32_t msgid = client->first; msgid != client->next; msgid++) {
+		calls[msgid & (cap - 1)] = *call_at(client, msgid);
+	}
+	free(client->calls);
+	client->calls = calls;
+	client->calls_cap = cap;
+	return STATUS_OK;
+}
+
+static enum status ensure_connected(rep_client *client, struct error *err)
+{
+	if (client_connected(client)) {
+		return STATUS_OK;
+	}
+	if (client->no_reconnect) {
+		return error_set(err, STATUS_CLOSED, "'%s': the connection is gone",
+			client->address);
+	}
+	return connect_now(client, err);
+}
+
+enum status client_send(rep_client *client, struct wire_bytes tail, int64_t deadline_ms,
+	uint32_t *msgid, struct error *err)
+{
+	struct wire_writer *request = &client->request;
+	enum status status = request->status;
+	if (status == STATUS_OK && tail.len > LIMIT_MESSAGE_BYTES - request->len) {
+		status = STATUS_TOO_LARGE;
+	}
+	if (status == STATUS_TOO_LARGE) {
+		return error_set(err, status, "the request is larger than %u MiB",
+			LIMIT_MESSAGE_BYTES >> 20);
+	}
+	if (status != STATUS_OK) {
+		return error_set(err, status, "no memory for a request");
+	}
+	status = ensure_connected(client, err);
+	if (status == STATUS_OK) {
+		status = grow_calls(client, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*msgid = client->next++;
+	*call_at(client, *msgid) = (struct call){.state = CALL_WAITING};
+	struct iovec parts[2] = {{request->data, request->len}, {(void *)tail.data, tail.len}};
+	status = transport_send(&client->transport, parts, tail.len > 0 ? 2 : 1, deadline_ms, err);
+	if (status != STATUS_OK) {
+		client_disconnect(client);
+	}
+	return status;
+}
+
+/* The request still in client->request gets its number once more. */
+static void reuse_msgid(rep_client *client, uint32_t msgid)
+{
+	assert(client->first == client->next);
+	client->first = msgid;
+	client->next = msgid;
+}
+
+enum status client_call(rep_client *client, enum client_repeat repeat, int64_t deadline_ms,
+	struct reply *out, struct error *err)
+{
+	uint32_t request_id = client->next;
+	bool idle = client->first == client->next;
+	if (repeat == CLIENT_ONCE && client_connected(client) && idle &&
+		transport_dead(&client->transport)) {
+		client_disconnect(client);
+	}
+	for (bool again = client_connected(client) && !client->no_reconnect;; again = false) {
+		uint32_t msgid = 0;
+		const struct wire_bytes no_tail = {0};
+		enum status status = client_send(client, no_tail, deadline_ms, &msgid, err);
+		bool sent = status == STATUS_OK;
+		if (sent) {
+			status = client_receive(client, msgid, deadline_ms, out, err);
+		}
+		if (status != STATUS_CLOSED || client_connected(client) || !again ||
+			(sent && repeat == CLIENT_ONCE)) {
+			return status;
+		}
+		reuse_msgid(client, request_id);
+	}
+}
+
+enum status client_call_plain(rep_client *client, enum client_repeat repeat, int64_t deadline_ms,
+	struct error *err)
+{
+	struct reply reply = {0};
+	enum status status = client_call(client, repeat, deadline_ms, &reply, err);
+	reply_close(&reply);
+	return status;
+}
+
+enum rep_status rep_ping(rep_client *client, struct rep_error *err)
+{
+	wire_write_map(client_begin(client, "ping"), 0);
+	return (enum rep_status)client_call_plain(client, CLIENT_REPEATABLE,
+		client_deadline_ms(client), client_error(err));
+}

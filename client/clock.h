@@ -1,0 +1,26 @@
+/* clock.h - deadlines on the monotonic clock, in milliseconds.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef CLIENT_CLOCK_H
+#define CLIENT_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define CLOCK_NEVER_MS INT64_MAX
+
+static inline int64_t clock_now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* 0 is no time-out at all. */
+static inline int64_t clock_deadline_ms(unsigned timeout_ms)
+{
+	return timeout_ms == 0 ? CLOCK_NEVER_MS : clock_now_ms() + timeout_ms;
+}
+
+#endif

@@ -1,0 +1,324 @@
+/* fetch.c - rows of keys, from one snapshot of one release. */
+#include "client/client.h"
+#include "client/field.h"
+#include "schema/dtype.h"
+#include "schema/key.h"
+#include "schema/limits.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* What one part of an answer holds, checked against what was asked. */
+struct answer {
+	uint32_t dim;
+	uint32_t views;
+	enum dtype dtype;
+	size_t stride;
+	struct wire_bytes found;
+	struct wire_bytes rows;
+	struct wire_bytes scales; /* i8 only */
+	struct wire_bytes times;
+	struct wire_bytes tags;
+	struct wire_bytes why;
+};
+
+/* ---- the request ---- */
+
+static enum status check_part(const struct rep_part *part, size_t i, struct error *err)
+{
+	if (part->table == NULL) {
+		return error_set(err, STATUS_BAD_REQUEST, "parts[%zu]: no table", i);
+	}
+	uint32_t count = 0;
+	enum status status = keys_count((enum key_type)part->keys.type, part->keys.data,
+		part->keys.bytes, &count, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (count != part->keys.count) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"parts[%zu]: %zu bytes hold %u keys, not %u", i, part->keys.bytes, count,
+			part->keys.count);
+	}
+	return STATUS_OK;
+}
+
+static void write_flag(struct wire_writer *writer, const char *name, bool wanted)
+{
+	if (wanted) {
+		wire_write_str(writer, name);
+		wire_write_bool(writer, true);
+	}
+}
+
+static void write_part(struct wire_writer *writer, const struct rep_part *part)
+{
+	size_t fields = 2 + (part->dtype != REP_DTYPE_TABLE) + (part->max_age_ms != 0) +
+			(part->times != NULL) + (part->tags != NULL) + (part->why != NULL);
+	wire_write_map(writer, fields);
+	wire_write_str(writer, "table");
+	wire_write_str(writer, part->table);
+	if (part->dtype != REP_DTYPE_TABLE) {
+		wire_write_str(writer, "dtype");
+		wire_write_str(writer, dtype_name((enum dtype)part->dtype));
+	}
+	if (part->max_age_ms != 0) {
+		wire_write_str(writer, "max_age_ms");
+		wire_write_uint(writer, part->max_age_ms);
+	}
+	write_flag(writer, "times", part->times != NULL);
+	write_flag(writer, "tags", part->tags != NULL);
+	write_flag(writer, "why", part->why != NULL);
+	wire_write_str(writer, "keys");
+	wire_write_bin(writer, part->keys.data, part->keys.bytes);
+}
+
+static enum status begin_fetch(rep_client *client, const char *release,
+	const struct rep_part *parts, size_t count, struct error *err)
+{
+	if (count == 0 || count > LIMIT_PARTS) {
+		return error_set(err, STATUS_BAD_REQUEST, "parts: %zu given, 1 to %u allowed",
+			count, LIMIT_PARTS);
+	}
+	for (size_t i = 0; i < count; i++) {
+		enum status status = check_part(&parts[i], i, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	struct wire_writer *writer = client_begin(client, "fetch");
+	wire_write_map(writer, release != NULL ? 2 : 1);
+	if (release != NULL) {
+		wire_write_str(writer, "release");
+		wire_write_str(writer, release);
+	}
+	wire_write_str(writer, "parts");
+	wire_write_array(writer, count);
+	for (size_t i = 0; i < count; i++) {
+		write_part(writer, &parts[i]);
+	}
+	return STATUS_OK;
+}
+
+/* ---- the answer ---- */
+
+/* A column must have exactly the bytes that its keys need. */
+static enum status read_column(struct wire_value part, const char *name, size_t bytes,
+	struct wire_bytes *out, struct error *err)
+{
+	if (!wire_bin(wire_get(part, name), out) || out->len != bytes) {
+		return error_set(err, STATUS_PROTOCOL,
+			"fetch: the answer's '%s' has not the %zu bytes that it must", name, bytes);
+	}
+	return STATUS_OK;
+}
+
+static enum status read_shape(struct wire_value part, const struct rep_part *asked,
+	struct answer *out, struct error *err)
+{
+	uint64_t n = 0;
+	uint64_t dim = 0;
+	uint64_t views = 0;
+	uint64_t stride = 0;
+	struct wire_bytes dtype = {0};
+	if (!wire_uint(wire_get(part, "n"), &n) || !wire_uint(wire_get(part, "dim"), &dim) ||
+		!wire_uint(wire_get(part, "views"), &views) ||
+		!wire_uint(wire_get(part, "stride"), &stride) ||
+		!wire_str(wire_get(part, "dtype"), &dtype)) {
+		return error_set(err, STATUS_PROTOCOL, "fetch: an answer without its shape");
+	}
+	out->dtype = dtype_of_name((const char *)dtype.data, dtype.len);
+	if (n != asked->keys.count || dim == 0 || dim > LIMIT_DIM || views == 0 ||
+		views > LIMIT_VIEWS || out->dtype == DTYPE_NONE ||
+		(asked->dtype != REP_DTYPE_TABLE && out->dtype != (enum dtype)asked->dtype)) {
+		return error_set(err, STATUS_PROTOCOL,
+			"fetch: an answer of another shape than asked");
+	}
+	out->dim = (uint32_t)dim;
+	out->views = (uint32_t)views;
+	out->stride = dtype_row_bytes(out->dtype, out->dim, out->views);
+	if (stride != out->stride) {
+		return error_set(err, STATUS_PROTOCOL,
+			"fetch: rows of %" PRIu64 " bytes where %zu are right", stride,
+			out->stride);
+	}
+	return STATUS_OK;
+}
+
+static enum status read_answer(struct wire_value part, const struct rep_part *asked,
+	struct answer *out, struct error *err)
+{
+	enum status status = read_shape(part, asked, out, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	size_t n = asked->keys.count;
+	bool has_tags = wire_type(wire_get(part, "tags")) != WIRE_ABSENT;
+	const struct {
+		const char *name;
+		bool wanted;
+		size_t bytes;
+		struct wire_bytes *out;
+	} columns[] = {
+		{"found", true, (n + 7) / 8, &out->found},
+		{"rows", true, n * out->stride, &out->rows},
+		{"scales", out->dtype == DTYPE_I8, n * sizeof(float), &out->scales},
+		{"times", asked->times != NULL, n * sizeof(int64_t), &out->times},
+		{"tags", asked->tags != NULL && has_tags, n * sizeof(uint64_t), &out->tags},
+		{"why", asked->why != NULL, n, &out->why},
+	};
+	for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+		if (!columns[i].wanted) {
+			continue;
+		}
+		status = read_column(part, columns[i].name, columns[i].bytes, columns[i].out, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	return STATUS_OK;
+}
+
+static void copy_column(void *target, struct wire_bytes column, size_t bytes)
+{
+	if (target == NULL || bytes == 0) {
+		return;
+	}
+	if (column.len == bytes) {
+		memcpy(target, column.data, bytes);
+	} else {
+		memset(target, 0, bytes); /* a column that this table does not have */
+	}
+}
+
+static uint32_t count_found(struct wire_bytes found, uint32_t n)
+{
+	uint32_t count = 0;
+	for (size_t i = 0; i < found.len; i++) {
+		unsigned byte = found.data[i];
+		if (i == n / 8) {
+			byte &= (1u << n % 8) - 1; /* the bits behind the last key say nothing */
+		}
+		count += (uint32_t)__builtin_popcount(byte);
+	}
+	return count;
+}
+
+static void fill_part(const struct answer *answer, struct rep_part *part)
+{
+	size_t n = part->keys.count;
+	part->dim = answer->dim;
+	part->views = answer->views;
+	part->row_dtype = (enum rep_dtype)answer->dtype;
+	part->stride = answer->stride;
+	part->found_count = count_found(answer->found, part->keys.count);
+	copy_column(part->rows, answer->rows, n * answer->stride);
+	copy_column(part->found, answer->found, (n + 7) / 8);
+	copy_column(part->scales, answer->scales, n * sizeof(float));
+	copy_column(part->times, answer->times, n * sizeof(int64_t));
+	copy_column(part->tags, answer->tags, n * sizeof(uint64_t));
+	copy_column(part->why, answer->why, n);
+}
+
+/* Checks everything before anything of the caller's is written. */
+static enum status fill_parts(struct wire_value result, struct rep_part *parts, size_t count,
+	struct rep_fetched *out, struct error *err)
+{
+	struct answer answers[LIMIT_PARTS];
+	struct rep_fetched fetched = {0};
+	struct wire_value list = wire_get(result, "parts");
+	if (wire_type(list) != WIRE_ARRAY || wire_size(list) != count ||
+		!field_text(result, "release", fetched.release, sizeof fetched.release) ||
+		!field_uint(result, "sequence", &fetched.sequence)) {
+		return error_set(err, STATUS_PROTOCOL, "fetch: an answer without its parts");
+	}
+	for (size_t i = 0; i < count; i++) {
+		answers[i] = (struct answer){0};
+		enum status status = read_answer(wire_item(list, i), &parts[i], &answers[i], err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].rows != NULL && parts[i].rows_bytes < answers[i].rows.len) {
+			return error_set(err, STATUS_TOO_LARGE,
+				"parts[%zu] ('%s'): %zu bytes of rows, room for %zu", i,
+				parts[i].table, answers[i].rows.len, parts[i].rows_bytes);
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		fill_part(&answers[i], &parts[i]);
+	}
+	if (out != NULL) {
+		*out = fetched;
+	}
+	return STATUS_OK;
+}
+
+/* Reads an answer and lets go of it. What lies once may lie again: the connection is
+ * closed when it does not fit what was asked. */
+static enum status finish_fetch(rep_client *client, struct reply *reply, struct rep_part *parts,
+	size_t count, struct rep_fetched *out, struct error *err)
+{
+	enum status status = fill_parts(reply->result, parts, count, out, err);
+	reply_close(reply);
+	if (status == STATUS_PROTOCOL) {
+		client_disconnect(client);
+	}
+	return status;
+}
+
+enum rep_status rep_fetch(rep_client *client, const char *release, struct rep_part *parts,
+	size_t count, struct rep_fetched *out, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	struct reply reply = {0};
+	enum status status = begin_fetch(client, release, parts, count, err);
+	if (status == STATUS_OK) {
+		status = client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply,
+			err);
+	}
+	if (status == STATUS_OK) {
+		status = finish_fetch(client, &reply, parts, count, out, err);
+	}
+	return (enum rep_status)status;
+}
+
+enum rep_status rep_fetch_send(rep_client *client, const char *release,
+	const struct rep_part *parts, size_t count, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	const struct wire_bytes no_tail = {0};
+	uint32_t msgid = 0;
+	enum status status = begin_fetch(client, release, parts, count, err);
+	if (status == STATUS_OK) {
+		status = client_send(client, no_tail, client_deadline_ms(client), &msgid, err);
+	}
+	if (status == STATUS_OK) {
+		client_set_pipelined(client, msgid, true);
+	}
+	return (enum rep_status)status;
+}
+
+enum rep_status rep_fetch_receive(rep_client *client, struct rep_part *parts, size_t count,
+	struct rep_fetched *out, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	if (client->lost > 0) {
+		client->lost--;
+		return (enum rep_status)error_set(err, STATUS_CLOSED,
+			"'%s': the connection was lost before the answer", client->address);
+	}
+	uint32_t msgid = 0;
+	if (!client_oldest_pipelined(client, &msgid)) {
+		return (enum rep_status)error_set(err, STATUS_BAD_REQUEST,
+			"no fetch was sent that waits to be received");
+	}
+	struct reply reply = {0};
+	client_set_pipelined(client, msgid, false);
+	enum status status = client_receive(client, msgid, client_deadline_ms(client), &reply, err);
+	if (status == STATUS_OK) {
+		status = finish_fetch(client, &reply, parts, count, out, err);
+	}
+	return (enum rep_status)status;
+}

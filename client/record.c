@@ -1,0 +1,88 @@
+/* record.c - reads descriptions of releases and tables. */
+#include "client/record.h"
+
+#include "client/field.h"
+#include "schema/spec.h"
+
+#include <assert.h>
+#include <string.h>
+
+static_assert(sizeof((struct rep_table_spec *)0)->name > LIMIT_TABLE_NAME_BYTES, "name");
+static_assert(sizeof((struct rep_release *)0)->id == RECORD_RELEASE_BYTES, "id");
+static_assert(sizeof((struct rep_release *)0)->id > LIMIT_NAME_BYTES, "id");
+static_assert(sizeof((struct rep_release *)0)->model > LIMIT_LABEL_BYTES, "model");
+
+/* An optional time: 0 when it is not there. */
+static bool read_time(struct wire_value map, const char *name, int64_t *out)
+{
+	enum wire_type type = wire_type(wire_get(map, name));
+	return type == WIRE_ABSENT || type == WIRE_NIL || field_int(map, name, out);
+}
+
+enum status record_read_release(struct wire_value map, void *out, struct error *err)
+{
+	struct rep_release release = {0};
+	if (!field_text(map, "release", release.id, sizeof release.id) ||
+		!field_text(map, "model", release.model, sizeof release.model) ||
+		!field_text(map, "checkpoint", release.checkpoint, sizeof release.checkpoint) ||
+		!field_text(map, "state", release.state, sizeof release.state) ||
+		!field_uint(map, "number", &release.number) ||
+		!field_int(map, "created_ms", &release.created_ms) ||
+		!read_time(map, "sealed_ms", &release.sealed_ms) ||
+		!read_time(map, "published_ms", &release.published_ms) ||
+		!field_uint(map, "tables", &release.tables) ||
+		!field_uint(map, "rows", &release.rows) ||
+		!field_uint(map, "bytes", &release.bytes)) {
+		return error_set(err, STATUS_PROTOCOL, "a release is described in an unknown way");
+	}
+	memcpy(out, &release, sizeof release);
+	return STATUS_OK;
+}
+
+enum status record_read_table(struct wire_value map, void *out, struct error *err)
+{
+	struct table_spec spec = {0};
+	struct rep_table table = {0};
+	if (spec_read(map, &spec, NULL) != STATUS_OK || !field_uint(map, "rows", &table.rows) ||
+		!field_uint(map, "bytes", &table.bytes) ||
+		!field_uint(map, "segments", &table.segments) ||
+		!field_uint(map, "damaged", &table.damaged)) {
+		return error_set(err, STATUS_PROTOCOL, "a table is described in an unknown way");
+	}
+	memcpy(table.spec.name, spec.name.text, sizeof spec.name.text);
+	table.spec.entity = (enum rep_entity)spec.entity;
+	table.spec.kind = (enum rep_kind)spec.kind;
+	table.spec.dtype = (enum rep_dtype)spec.dtype;
+	table.spec.key_type = (enum rep_key_type)spec.key_type;
+	table.spec.dim = spec.dim;
+	table.spec.views = spec.views;
+	table.spec.ttl_ms = spec.ttl_ms;
+	table.spec.tags = spec.tags;
+	memcpy(out, &table, sizeof table);
+	return STATUS_OK;
+}
+
+enum status record_show_table(rep_client *client, const char *release, const char *table,
+	struct rep_table *out, char *resolved, struct error *err)
+{
+	struct wire_writer *writer = client_begin(client, "table.show");
+	wire_write_map(writer, release != NULL ? 2 : 1);
+	if (release != NULL) {
+		wire_write_str(writer, "release");
+		wire_write_str(writer, release);
+	}
+	wire_write_str(writer, "table");
+	wire_write_str(writer, table);
+	struct reply reply = {0};
+	enum status status =
+		client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply, err);
+	if (status == STATUS_OK) {
+		status = record_read_table(reply.result, out, err);
+	}
+	if (status == STATUS_OK && resolved != NULL &&
+		!field_text(reply.result, "release", resolved, RECORD_RELEASE_BYTES)) {
+		status = error_set(err, STATUS_PROTOCOL, "an answer without its release");
+	}
+	reply_close(&reply);
+	return status;
+}

@@ -1,0 +1,265 @@
+/* transport.c - socket calls of a client, each bounded by a deadline. */
+#include "client/transport.h"
+
+#include "client/address.h"
+#include "client/clock.h"
+#include "schema/limits.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum {
+	/* Holds the answer of 500 rows of 256 bytes with room to spare. */
+	RECEIVE_BYTES_MIN = 256 << 10,
+	/* A recv with less room than this would be one of too many. */
+	RECEIVE_ROOM_MIN = 64 << 10,
+	/* From here on the kernel is asked for exactly what is missing, in one call. */
+	RECEIVE_ALL_MIN = 16 << 10,
+	/* Answers that wait while a request is being sent. */
+	RECEIVE_BYTES_MAX = 256 << 20,
+	SOCKET_BUFFER_BYTES = 4 << 20,
+};
+
+void transport_init(struct transport *transport, const char *address)
+{
+	*transport = (struct transport){.address = address, .fd = -1};
+}
+
+void transport_fini(struct transport *transport)
+{
+	transport_disconnect(transport);
+	free(transport->data);
+	transport->data = NULL;
+	transport->cap = 0;
+}
+
+enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err)
+{
+	int fd = -1;
+	enum status status = address_connect(transport->address, deadline_ms, &fd, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	/* The kernel cuts them to what the system allows. */
+	const int bytes = SOCKET_BUFFER_BYTES;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+	transport->fd = fd;
+	transport->receive_timeout_ms = 0;
+	return STATUS_OK;
+}
+
+void transport_disconnect(struct transport *transport)
+{
+	if (transport->fd >= 0) {
+		close(transport->fd);
+	}
+	transport->fd = -1;
+	transport->at = 0;
+	transport->len = 0;
+	transport->skim = (struct wire_skim){0};
+}
+
+bool transport_dead(const struct transport *transport)
+{
+	char byte;
+	ssize_t n = recv(transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* Makes the buffer large enough for `missing` bytes more. */
+static enum status make_room(struct transport *transport, size_t missing, struct error *err)
+{
+	if (transport->at == transport->len) {
+		transport->at = 0;
+		transport->len = 0;
+	}
+	if (missing < RECEIVE_ROOM_MIN) {
+		missing = RECEIVE_ROOM_MIN;
+	}
+	if (transport->cap - transport->len >= missing) {
+		return STATUS_OK;
+	}
+	size_t held = transport->len - transport->at;
+	if (transport->at > 0) {
+		memmove(transport->data, transport->data + transport->at, held);
+		transport->at = 0;
+		transport->len = held;
+	}
+	if (transport->cap - held >= missing) {
+		return STATUS_OK;
+	}
+	size_t cap = transport->cap < RECEIVE_BYTES_MIN ? RECEIVE_BYTES_MIN : transport->cap;
+	while (cap - held < missing) {
+		cap *= 2;
+	}
+	uint8_t *data = realloc(transport->data, cap);
+	if (data == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "no memory for %zu bytes of answers", cap);
+	}
+	transport->data = data;
+	transport->cap = cap;
+	return STATUS_OK;
+}
+
+/* One recv of at most `max` bytes. AGAIN: nothing came; the flags or the socket's
+ * time-out say why. */
+static enum status receive_some(struct transport *transport, size_t max, int flags,
+	struct error *err)
+{
+	ssize_t n = recv(transport->fd, transport->data + transport->len, max, flags);
+	if (n > 0) {
+		transport->len += (size_t)n;
+		return STATUS_OK;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		return STATUS_AGAIN;
+	}
+	return error_set(err, STATUS_CLOSED, "'%s': %s", transport->address,
+		n == 0 ? "the daemon closed the connection" : strerror(errno));
+}
+
+/* Waits until bytes can be sent, and receives those that come meanwhile. */
+static enum status wait_to_send(struct transport *transport, int64_t deadline_ms, struct error *err)
+{
+	int wait_ms = -1;
+	if (deadline_ms != CLOCK_NEVER_MS) {
+		int64_t left = deadline_ms - clock_now_ms();
+		if (left <= 0) {
+			return error_set(err, STATUS_TIMEOUT,
+				"'%s': the daemon took no more of the request in time",
+				transport->address);
+		}
+		wait_ms = left > INT32_MAX ? INT32_MAX : (int)left;
+	}
+	struct pollfd wait = {.fd = transport->fd, .events = POLLIN | POLLOUT};
+	int ready = poll(&wait, 1, wait_ms);
+	if (ready < 0 && errno != EINTR) {
+		return error_set(err, STATUS_IO, "poll: %s", strerror(errno));
+	}
+	if (ready <= 0 || (wait.revents & POLLIN) == 0) {
+		return STATUS_OK;
+	}
+	if (transport->len - transport->at >= RECEIVE_BYTES_MAX) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"%zu bytes of answers wait to be received; receive some before sending more",
+			transport->len - transport->at);
+	}
+	enum status status = make_room(transport, RECEIVE_ROOM_MIN, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = receive_some(transport, transport->cap - transport->len, MSG_DONTWAIT, err);
+	return status == STATUS_AGAIN ? STATUS_OK : status;
+}
+
+enum status transport_send(struct transport *transport, struct iovec *parts, size_t count,
+	int64_t deadline_ms, struct error *err)
+{
+	while (count > 0) {
+		struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+		ssize_t n = sendmsg(transport->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EAGAIN) {
+			enum status status = wait_to_send(transport, deadline_ms, err);
+			if (status != STATUS_OK) {
+				return status;
+			}
+			continue;
+		}
+		if (n < 0 && errno != EINTR) {
+			return error_set(err, errno == ENOMEM ? STATUS_NO_MEMORY : STATUS_CLOSED,
+				"send to '%s': %s", transport->address, strerror(errno));
+		}
+		size_t sent = n < 0 ? 0 : (size_t)n;
+		while (count > 0 && sent >= parts->iov_len) {
+			sent -= parts->iov_len;
+			parts++;
+			count--;
+		}
+		if (sent > 0) {
+			parts->iov_base = (uint8_t *)parts->iov_base + sent;
+			parts->iov_len -= sent;
+		}
+	}
+	return STATUS_OK;
+}
+
+/* Gives the socket the time that is left. It is set again only when it is off by
+ * more than an eighth, so a series of calls costs no system call. */
+static enum status arm_timeout(struct transport *transport, int64_t deadline_ms, struct error *err)
+{
+	int64_t left = 0;
+	if (deadline_ms != CLOCK_NEVER_MS) {
+		left = deadline_ms - clock_now_ms();
+		if (left <= 0) {
+			return error_set(err, STATUS_TIMEOUT, "'%s': no answer in time",
+				transport->address);
+		}
+	}
+	int64_t armed = transport->receive_timeout_ms;
+	if (left == armed || (left > 0 && left <= armed && left > armed - armed / 8)) {
+		return STATUS_OK;
+	}
+	const struct timeval wait = {.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
+	if (setsockopt(transport->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0) {
+		return error_set(err, STATUS_IO, "SO_RCVTIMEO: %s", strerror(errno));
+	}
+	transport->receive_timeout_ms = (unsigned)left;
+	return STATUS_OK;
+}
+
+/* Receives more of the message at `at`: what is there, or all that is missing when
+ * that is known to be much. */
+static enum status receive_more(struct transport *transport, int64_t deadline_ms, struct error *err)
+{
+	size_t held = transport->len - transport->at;
+	size_t missing = transport->skim.need > held ? transport->skim.need - held : 0;
+	enum status status = make_room(transport, missing, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	size_t room = transport->cap - transport->len;
+	if (deadline_ms == TRANSPORT_NOW_MS) {
+		return receive_some(transport, room, MSG_DONTWAIT, err);
+	}
+	status = arm_timeout(transport, deadline_ms, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	bool all = missing >= RECEIVE_ALL_MIN;
+	status = receive_some(transport, all ? missing : room, all ? MSG_WAITALL : 0, err);
+	/* A time-out or a signal: the deadline tells which, at the next call. */
+	return status == STATUS_AGAIN ? STATUS_OK : status;
+}
+
+enum status transport_receive(struct transport *transport, int64_t deadline_ms,
+	struct wire_bytes *message, struct error *err)
+{
+	for (;;) {
+		if (transport->len > transport->at) {
+			const uint8_t *first = transport->data + transport->at;
+			enum status status =
+				wire_skim(&transport->skim, first, transport->len - transport->at);
+			if (status == STATUS_OK) {
+				*message = (struct wire_bytes){first, transport->skim.at};
+				transport->at += transport->skim.at;
+				transport->skim = (struct wire_skim){0};
+				return STATUS_OK;
+			}
+			if (status != STATUS_AGAIN) {
+				return error_set(err, STATUS_PROTOCOL,
+					"'%s': what came is not MessagePack, or over a limit (%s)",
+					transport->address, status_name(status));
+			}
+		}
+		enum status status = receive_more(transport, deadline_ms, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+}

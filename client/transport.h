@@ -1,0 +1,56 @@
+/* transport.h - a connected stream socket: gathered bytes out, whole messages in.
+ *
+ * The receive buffer is reused and grows to the largest message met. While bytes
+ * wait to be sent, those that come are received too: two peers that only send
+ * would wait for each other for ever.
+ *
+ * Threads: one at a time.
+ */
+#ifndef CLIENT_TRANSPORT_H
+#define CLIENT_TRANSPORT_H
+
+#include "schema/status.h"
+#include "schema/wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* A deadline that has always passed: take what is there. */
+#define TRANSPORT_NOW_MS INT64_MIN
+
+struct transport {
+	const char *address; /* borrowed, for errors */
+	int fd;              /* -1: not connected */
+	/* [0, at) taken, [at, len) received, [len, cap) free */
+	uint8_t *data; /* owned */
+	size_t at;
+	size_t len;
+	size_t cap;
+	struct wire_skim skim;       /* of the message at `at` */
+	unsigned receive_timeout_ms; /* what the socket has; 0: none */
+};
+
+void transport_init(struct transport *transport, const char *address);
+void transport_fini(struct transport *transport);
+
+/* Errors: those of address_connect. */
+enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err);
+/* Forgets what was received, and keeps the memory. */
+void transport_disconnect(struct transport *transport);
+
+/* Whether an idle connection's peer has left. */
+bool transport_dead(const struct transport *transport);
+
+/* Sends everything; `parts` is used up.
+ * Errors: CLOSED, TIMEOUT, NO_MEMORY; TOO_LARGE  answers nobody took reached a bound. */
+enum status transport_send(struct transport *transport, struct iovec *parts, size_t count,
+	int64_t deadline_ms, struct error *err);
+
+/* Hands out the next whole message; it is valid until the next call.
+ * Errors: AGAIN  (TRANSPORT_NOW_MS only) none is there yet; CLOSED, TIMEOUT, PROTOCOL, NO_MEMORY.
+ */
+enum status transport_receive(struct transport *transport, int64_t deadline_ms,
+	struct wire_bytes *message, struct error *err);
+
+#endif
