@@ -40,9 +40,11 @@ size_t dtype_row_bytes(enum dtype dtype, uint32_t dim, uint32_t views);
 bool dtype_convertible(enum dtype from, enum dtype to);
 
 /* Turns `count` dense rows of one dtype into another. Rounds to nearest, ties to
- * even; f32 too large for f16 or bf16 becomes infinity; NaN stays NaN, infinity
- * stays infinity. Into i8: non-finite elements of a row are treated as zero
- * (check first: dtype_first_nonfinite).
+ * even; f32 too large for f16 or bf16 becomes infinity; infinity stays infinity.
+ * NaN stays NaN: it is made quiet, keeps its sign and as many upper bits of its
+ * payload as fit. An i8 element is the f32 code * scale. Into i8: the code is
+ * x / scale, in f32; non-finite elements of a row are treated as zero (check
+ * first: dtype_first_nonfinite). The bits are the same on every machine.
  *
  *   source         count rows, any alignment
  *   source_scales  float[count] for i8, any alignment; else ignored

@@ -65,7 +65,7 @@ static inline uint64_t keys_u64(const struct keys *keys, uint32_t i)
 }
 
 /* Writes key i for a person: decimal, or the bytes with others than printable
- * ASCII as \xNN. Always NUL-terminated; cut when `size` is too small. */
+ * ASCII, and the backslash, as \xNN. Always NUL-terminated; cut when `size` is too small. */
 void keys_print(const struct keys *keys, uint32_t i, char *text, size_t size);
 
 #endif

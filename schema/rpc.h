@@ -31,8 +31,9 @@ struct rpc_envelope {
  *
  * Errors: PROTOCOL     not an envelope at all (not an array, an unknown type, no
  *                      msgid): the stream is broken, close it.
- *         BAD_REQUEST  an envelope with a msgid, but its method or params are wrong:
- *                      type and msgid are filled, so it can be answered.
+ *         BAD_REQUEST  a request with a msgid, but its method or params are wrong:
+ *                      type and msgid are filled, so it can be answered. Or such a
+ *                      notification: type is filled, and nobody waits for an answer.
  */
 enum status rpc_read(struct wire_value root, struct rpc_envelope *out, struct error *err);
 

@@ -38,8 +38,10 @@ struct wire_skim {
 
 /* Skims `data[0, len)`, the message from its first byte, going on from skim->at.
  * STATUS_OK: a whole message is data[0, skim->at); zero the skim for the next.
- * STATUS_AGAIN: more bytes are needed. Errors: PROTOCOL  the byte 0xc1;
- * TOO_LARGE  message bytes, elements or depth over LIMIT_MESSAGE_*. */
+ * STATUS_AGAIN: more bytes are needed. What a head claims is judged before it comes;
+ * of a value that is cut, its head (5 bytes at most) is read again, never its body.
+ * Errors: PROTOCOL   the byte 0xc1
+ *         TOO_LARGE  message bytes, elements or depth over LIMIT_MESSAGE_* */
 enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len);
 
 /* ---- read ---- */
@@ -65,7 +67,7 @@ enum wire_type {
 };
 
 struct wire_bytes {
-	const uint8_t *data;
+	const uint8_t *data; /* never NULL in what was read, even if len is 0 */
 	size_t len;
 };
 

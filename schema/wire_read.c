@@ -165,21 +165,25 @@ bool wire_float(struct wire_value value, double *out)
 	return true;
 }
 
-bool wire_bin(struct wire_value value, struct wire_bytes *out)
+/* msgpack-c says NULL where there are no bytes, which memcmp and memcpy must not be given. */
+static struct wire_bytes bytes_at(const char *data, size_t len)
 {
-	if (wire_type(value) != WIRE_BIN)
-		return false;
-	out->data = (const uint8_t *)value.object->via.bin.ptr;
-	out->len = value.object->via.bin.size;
-	return true;
+	return (struct wire_bytes){.data = (const uint8_t *)(len > 0 ? data : ""), .len = len};
 }
 
 bool wire_str(struct wire_value value, struct wire_bytes *out)
 {
 	if (wire_type(value) != WIRE_STR)
 		return wire_bin(value, out);
-	out->data = (const uint8_t *)value.object->via.str.ptr;
-	out->len = value.object->via.str.size;
+	*out = bytes_at(value.object->via.str.ptr, value.object->via.str.size);
+	return true;
+}
+
+bool wire_bin(struct wire_value value, struct wire_bytes *out)
+{
+	if (wire_type(value) != WIRE_BIN)
+		return false;
+	*out = bytes_at(value.object->via.bin.ptr, value.object->via.bin.size);
 	return true;
 }
 

@@ -142,8 +142,6 @@ static enum status wait_for(struct wire_skim *skim, size_t end)
 	return STATUS_AGAIN;
 }
 
-/* A head that is cut, or a body that has not come, is looked at again by the next call: a
- * few bytes a call, never a body. */
 enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len)
 {
 	if (skim->at == 0)
