@@ -1,8 +1,8 @@
 /* fetch.c - rows of keys, from one snapshot of one release. */
 #include "client/client.h"
 #include "client/field.h"
+#include "client/keys.h"
 #include "schema/dtype.h"
-#include "schema/key.h"
 #include "schema/limits.h"
 
 #include <inttypes.h>
@@ -29,18 +29,7 @@ static enum status check_part(const struct rep_part *part, size_t i, struct erro
 	if (part->table == NULL) {
 		return error_set(err, STATUS_BAD_REQUEST, "parts[%zu]: no table", i);
 	}
-	uint32_t count = 0;
-	enum status status = keys_count((enum key_type)part->keys.type, part->keys.data,
-		part->keys.bytes, &count, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	if (count != part->keys.count) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"parts[%zu]: %zu bytes hold %u keys, not %u", i, part->keys.bytes, count,
-			part->keys.count);
-	}
-	return STATUS_OK;
+	return keys_check(&part->keys, err);
 }
 
 static void write_flag(struct wire_writer *writer, const char *name, bool wanted)

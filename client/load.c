@@ -6,8 +6,8 @@
 #include "client/client.h"
 #include "client/clock.h"
 #include "client/field.h"
+#include "client/keys.h"
 #include "schema/dtype.h"
-#include "schema/key.h"
 #include "schema/limits.h"
 
 #include <inttypes.h>
@@ -206,16 +206,11 @@ static enum status take_answer(struct rep_load *load, int64_t deadline_ms, struc
 static enum status check_rows(const struct rep_load *load, const struct rep_rows *rows,
 	struct error *err)
 {
-	uint32_t count = 0;
-	enum status status = keys_count((enum key_type)rows->keys.type, rows->keys.data,
-		rows->keys.bytes, &count, err);
+	enum status status = keys_check(&rows->keys, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	if (count != rows->keys.count) {
-		return error_set(err, STATUS_BAD_REQUEST, "keys: %zu bytes hold %u, not %u",
-			rows->keys.bytes, count, rows->keys.count);
-	}
+	uint32_t count = rows->keys.count;
 	enum dtype dtype = rows->dtype != REP_DTYPE_TABLE ? (enum dtype)rows->dtype : load->dtype;
 	size_t row_bytes = dtype_row_bytes(dtype, load->dim, load->views);
 	if (row_bytes == 0) {
