@@ -72,15 +72,6 @@ bool dtype_convertible(enum dtype from, enum dtype to)
 	return element_bytes(from) > 0 && element_bytes(to) > 0;
 }
 
-static void f32_of_bits(const uint8_t *source, uint8_t *target, size_t count)
-{
-	uint32_t one = bits_of_float(1.0f);
-	for (size_t i = 0; i < count; i++) {
-		uint32_t bits = source[i / 8] >> (7 - i % 8) & 1 ? one : 0;
-		memcpy(target + i * 4, &bits, 4);
-	}
-}
-
 /* One stretch of elements with one scale. For bit, `source` begins a view or a block. */
 static void to_f32(const struct dtype_kernels *kernels, enum dtype dtype, const uint8_t *source,
 	float scale, uint8_t *target, size_t count)
@@ -99,7 +90,7 @@ static void to_f32(const struct dtype_kernels *kernels, enum dtype dtype, const 
 		kernels->f32_of_i8(source, scale, target, count);
 		break;
 	case DTYPE_BIT:
-		f32_of_bits(source, target, count);
+		kernels->f32_of_bit(source, target, count);
 		break;
 	case DTYPE_NONE:
 		break;

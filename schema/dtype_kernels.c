@@ -70,6 +70,23 @@ INLINE void f32_of_i8(const uint8_t *restrict source, float scale, uint8_t *rest
 		store_u32(target, i, bits_of_float((float)(int8_t)source[i] * scale));
 }
 
+INLINE uint32_t f32_bits_of_bit(unsigned byte, size_t i)
+{
+	return (0u - (byte >> (7 - i) & 1u)) & 0x3f800000u; /* 0 or 1.0 */
+}
+
+/* Byte by byte, so that the eight of a byte are one vector. */
+INLINE void f32_of_bit(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
+{
+	size_t whole = count / 8;
+	for (size_t byte = 0; byte < whole; byte++) {
+		for (size_t i = 0; i < 8; i++)
+			store_u32(target, byte * 8 + i, f32_bits_of_bit(source[byte], i));
+	}
+	for (size_t i = whole * 8; i < count; i++)
+		store_u32(target, i, f32_bits_of_bit(source[whole], i % 8));
+}
+
 INLINE float f32_largest(const uint8_t *source, size_t count)
 {
 	/* Of floats without sign the order is that of their bits; as signed numbers these
@@ -130,6 +147,10 @@ INLINE uint32_t any_nonfinite_u32(const uint8_t *source, uint32_t exponent, size
 	{                                                                                          \
 		f32_of_i8(from, scale, to, count);                                                 \
 	}                                                                                          \
+	TARGET static void SET##_f32_of_bit(const uint8_t *from, uint8_t *to, size_t count)        \
+	{                                                                                          \
+		f32_of_bit(from, to, count);                                                       \
+	}                                                                                          \
 	TARGET static float SET##_f32_largest(const uint8_t *from, size_t count)                   \
 	{                                                                                          \
 		return f32_largest(from, count);                                                   \
@@ -156,6 +177,7 @@ INLINE uint32_t any_nonfinite_u32(const uint8_t *source, uint32_t exponent, size
 		.f16_of_f32 = SET##_f16_of_f32,                                                    \
 		.bf16_of_f32 = SET##_bf16_of_f32,                                                  \
 		.f32_of_i8 = SET##_f32_of_i8,                                                      \
+		.f32_of_bit = SET##_f32_of_bit,                                                    \
 		.f32_largest = SET##_f32_largest,                                                  \
 		.i8_of_f32 = SET##_i8_of_f32,                                                      \
 		.any_nonfinite_u16 = SET##_any_nonfinite_u16,                                      \
@@ -199,6 +221,7 @@ static const struct dtype_kernels f16c_kernels = {
 	.f16_of_f32 = f16c_f16_of_f32,
 	.bf16_of_f32 = avx2_bf16_of_f32,
 	.f32_of_i8 = avx2_f32_of_i8,
+	.f32_of_bit = avx2_f32_of_bit,
 	.f32_largest = avx2_f32_largest,
 	.i8_of_f32 = avx2_i8_of_f32,
 	.any_nonfinite_u16 = avx2_any_nonfinite_u16,

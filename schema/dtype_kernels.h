@@ -20,6 +20,8 @@ struct dtype_kernels {
 	void (*bf16_of_f32)(const uint8_t *source, uint8_t *target, size_t count);
 
 	void (*f32_of_i8)(const uint8_t *source, float scale, uint8_t *target, size_t count);
+	/* `count` bits, the highest of each byte first, as 0 or 1. */
+	void (*f32_of_bit)(const uint8_t *source, uint8_t *target, size_t count);
 	/* The largest |x|; elements that are not finite count as 0. */
 	float (*f32_largest)(const uint8_t *source, size_t count);
 	/* round(x / scale), ties to even, within -127..127; 0 where x is not finite. scale > 0 */

@@ -321,6 +321,28 @@ static void the_largest_is_found_and_is_finite(void **state)
 	}
 }
 
+static void bits_become_zeros_and_ones(void **state)
+{
+	(void)state;
+	enum { COUNT = 256 * 8 };
+	uint8_t source[256];
+	uint32_t target[COUNT + 1];
+	for (size_t i = 0; i < 256; i++)
+		source[i] = (uint8_t)i;
+	const struct dtype_kernels *kernels;
+	for (size_t i = 0; (kernels = dtype_kernels_at(i)) != NULL; i++) {
+		for (size_t count = 0; count <= COUNT; count += count < 40 ? 1 : 251) {
+			target[count] = 0x5a5a5a5au;
+			kernels->f32_of_bit(source, (uint8_t *)target, count);
+			for (size_t at = 0; at < count; at++) {
+				bool set = source[at / 8] & 1u << (7 - at % 8);
+				assert_int_equal(target[at], bits_of(set ? 1.0f : 0.0f));
+			}
+			assert_int_equal(target[count], 0x5a5a5a5au);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +352,7 @@ int main(void)
 		cmocka_unit_test(a_sample_of_all_singles_narrows_exactly),
 		cmocka_unit_test(codes_of_i8_are_rounded_quotients),
 		cmocka_unit_test(values_of_i8_are_codes_times_scale),
+		cmocka_unit_test(bits_become_zeros_and_ones),
 		cmocka_unit_test(the_largest_is_found_and_is_finite),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

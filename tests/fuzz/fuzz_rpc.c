@@ -1,0 +1,128 @@
+/* fuzz_rpc.c - any message is an envelope or is not, and its params a spec or not. */
+#include "schema/rpc.h"
+
+#include "schema/limits.h"
+#include "schema/spec.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void require_text(const struct error *err)
+{
+	size_t len = strnlen(err->text, sizeof err->text);
+	require(len < sizeof err->text);
+	for (size_t i = 0; i < len; i++)
+		require(err->text[i] >= ' ' && err->text[i] <= '~');
+}
+
+/* A spec that was read is written, and reads the same. */
+static void expect_same_spec(const struct table_spec *spec)
+{
+	struct wire_writer writer = {0};
+	struct wire_message *message = NULL;
+	wire_write_map(&writer, SPEC_FIELDS);
+	spec_write(&writer, spec);
+	require(wire_open(writer.data, writer.len, &message) == STATUS_OK);
+	struct table_spec back = {0};
+	require(spec_read(wire_root(message), &back, NULL) == STATUS_OK);
+	require(strcmp(back.name.text, spec->name.text) == 0);
+	require(back.entity == spec->entity && back.kind == spec->kind);
+	require(back.dtype == spec->dtype && back.key_type == spec->key_type);
+	require(back.dim == spec->dim && back.views == spec->views);
+	require(back.ttl_ms == spec->ttl_ms && back.tags == spec->tags);
+	require(spec_row_bytes(spec) > 0 && spec_row_bytes(spec) <= LIMIT_ROW_BYTES);
+	wire_close(message);
+	wire_writer_fini(&writer);
+}
+
+static void read_params(struct wire_value params)
+{
+	struct table_spec spec;
+	struct error err = {0};
+	enum status status = spec_read(params, &spec, &err);
+	require(status == STATUS_OK || status == STATUS_BAD_REQUEST);
+	if (status == STATUS_OK)
+		expect_same_spec(&spec);
+	else
+		require_text(&err);
+
+	struct wire_bytes keys;
+	uint32_t count = 0;
+	if (!wire_bin(wire_get(params, "keys"), &keys))
+		return;
+	for (int type = KEY_U64; type <= KEY_BYTES; type++) {
+		struct keys batch = {.type = (enum key_type)type, .packed = keys.data};
+		if (keys_count(batch.type, keys.data, keys.len, &count, &err) != STATUS_OK) {
+			require_text(&err);
+			continue;
+		}
+		uint32_t at[64];
+		uint64_t hashes[64];
+		char text[LIMIT_KEY_BYTES * 4 + 1];
+		batch.count = count < 64 ? count : 64;
+		batch.at = at;
+		if (batch.type == KEY_BYTES)
+			keys_index(keys.data, batch.count, at);
+		keys_hash(&batch, 0, batch.count, hashes);
+		for (uint32_t i = 0; i < batch.count; i++) {
+			size_t len;
+			const uint8_t *key = keys_bytes(&batch, i, &len);
+			require(key_hash_bytes(key, len) == hashes[i]);
+			keys_print(&batch, i, text, sizeof text);
+			require(strlen(text) >= (batch.type == KEY_BYTES ? len : 1));
+		}
+	}
+}
+
+static void read_error(struct wire_bytes text)
+{
+	struct error err;
+	rpc_split_error(text, &err);
+	require(err.status > STATUS_OK && err.status < STATUS_COUNT);
+	require_text(&err);
+}
+
+static void read_envelope(const struct rpc_envelope *envelope)
+{
+	switch (envelope->type) {
+	case RPC_REQUEST:
+	case RPC_NOTIFICATION:
+		require(envelope->method.len > 0 && envelope->method.len <= LIMIT_METHOD_BYTES);
+		read_params(envelope->params);
+		break;
+	case RPC_RESPONSE:
+		if (envelope->failed)
+			read_error(envelope->error);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct wire_skim skim = {0};
+	if (wire_skim(&skim, data, size) != STATUS_OK)
+		return 0;
+	struct wire_message *message = NULL;
+	require(wire_open(data, skim.at, &message) == STATUS_OK);
+	struct rpc_envelope envelope;
+	struct error err = {0};
+	enum status status = rpc_read(wire_root(message), &envelope, &err);
+	require(status == STATUS_OK || status == STATUS_BAD_REQUEST || status == STATUS_PROTOCOL);
+	if (status == STATUS_OK) {
+		read_envelope(&envelope);
+	} else {
+		require_text(&err);
+		require(status == STATUS_PROTOCOL || envelope.type != RPC_RESPONSE);
+	}
+	wire_close(message);
+	return 0;
+}
