@@ -10,7 +10,7 @@
 #ifndef DAEMON_STORE_GRACE_H
 #define DAEMON_STORE_GRACE_H
 
-void grace_register(void);   /* this thread will read; it starts outside */
+void grace_register(void); /* this thread will read; it starts outside */
 void grace_unregister(void);
 void grace_enter(void);
 void grace_leave(void);

@@ -17,7 +17,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum why { WHY_FOUND = 0, WHY_ABSENT = 1, WHY_EXPIRED = 2, WHY_TOO_OLD = 3, WHY_CORRUPT = 4, WHY_COUNT };
+enum why {
+	WHY_FOUND = 0,
+	WHY_ABSENT = 1,
+	WHY_EXPIRED = 2,
+	WHY_TOO_OLD = 3,
+	WHY_CORRUPT = 4,
+	WHY_COUNT
+};
 
 struct lookup {
 	const struct table *table;
@@ -45,8 +52,8 @@ enum status table_lookup(struct lookup *lookup, struct error *err);
 /* One step of a walk through a table in the order of (hash, key). */
 struct scan {
 	const struct table *table;
-	uint64_t cursor;  /* hash to begin at; 0 at first */
-	uint32_t limit;   /* rows to stop after */
+	uint64_t cursor;    /* hash to begin at; 0 at first */
+	uint32_t limit;     /* rows to stop after */
 	uint64_t bytes_max; /* of keys and rows together; at least one hash's rows come anyway */
 	enum dtype dtype;
 	int64_t now_ms;

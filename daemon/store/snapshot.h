@@ -1,9 +1,10 @@
 /* snapshot.h - what readers see: releases, their tables, and which is live, as of one moment.
  *
  * A snapshot and all that it points to is immutable but for the state of segments
- * (base.h). The admin thread makes a new one at each change of the catalog and
- * publishes its address; a reader takes it between snapshot_begin and snapshot_end
- * and keeps no pointer of it longer. No lock is taken to read.
+ * (base.h). Each change of the catalog makes a new one, which shares the releases and tables
+ * that did not change, and publishes its address; a reader takes it between
+ * snapshot_begin and snapshot_end and keeps no pointer of it longer. No lock is taken
+ * to read.
  *
  * Threads: any that has called grace_register (grace.h).
  */
@@ -20,16 +21,20 @@
 
 struct store;
 struct base_set;
+struct base_file_info;
 
 struct table {
 	struct table_spec spec;
-	uint64_t number;        /* never used again within the release */
-	uint64_t rows;          /* in the base files */
-	uint64_t bytes;         /* of the base files */
-	struct base_set *bases; /* NULL while the release is open, and for an empty table */
+	uint64_t number; /* never used again within the release */
+	uint64_t rows;   /* in the base files */
+	uint64_t bytes;  /* of the base files */
+	size_t file_count;
+	struct base_file_info *files; /* owned */
+	struct base_set *bases; /* owned; NULL while the release is open, and for an empty table */
+	unsigned refs;          /* releases that hold it; guarded by the admin lock */
 };
 
-enum release_state { RELEASE_OPEN, RELEASE_SEALED };
+enum release_state { RELEASE_OPEN = 0, RELEASE_SEALED = 1 };
 
 struct release {
 	struct name id;
@@ -40,15 +45,23 @@ struct release {
 	int64_t created_ms;
 	int64_t sealed_ms;    /* 0: never */
 	int64_t published_ms; /* the last time; 0: never */
+	uint64_t next_table;  /* number of the next table */
 	size_t table_count;
-	struct table *const *tables; /* in the order of their names */
+	struct table **tables; /* in the order of their names */
+	unsigned refs;         /* snapshots that hold it; guarded by the admin lock */
 };
 
+/* Releases that were live before, oldest first: where a rollback leads. */
+enum { SNAPSHOT_HISTORY_MAX = 64 };
+
 struct snapshot {
-	uint64_t sequence; /* of the catalog; grows with every change */
-	const struct release *live; /* NULL: none was published */
+	uint64_t sequence;          /* of the catalog; grows with every change */
+	uint64_t next_release;      /* number of the next release */
+	const struct release *live; /* NULL: none is */
 	size_t release_count;
-	struct release *const *releases; /* in the order of their numbers */
+	struct release **releases; /* in the order of their numbers */
+	size_t history_count;
+	uint64_t history[SNAPSHOT_HISTORY_MAX]; /* numbers */
 };
 
 const struct snapshot *snapshot_begin(struct store *store);
@@ -60,7 +73,27 @@ enum status snapshot_release(const struct snapshot *snapshot, const char *id,
 	const struct release **out, struct error *err);
 
 /* Errors: NOT_FOUND, naming table and release. */
-enum status release_table(const struct release *release, const char *name,
-	const struct table **out, struct error *err);
+enum status release_table(const struct release *release, const char *name, const struct table **out,
+	struct error *err);
+
+/* ---- making a new one: the admin's side ---- */
+
+/* A copy that shares all releases; change it before it is published. NULL: no memory. */
+struct snapshot *snapshot_copy(const struct snapshot *from);
+/* Lets go of its releases, and frees what nothing else holds. NULL is fine. */
+void snapshot_drop(struct snapshot *snapshot);
+
+/* A release of one's own, sharing the tables of `from` (NULL: an empty release). */
+struct release *release_copy(const struct release *from);
+void release_drop(struct release *release);
+struct table *table_new(const struct table_spec *spec, uint64_t number);
+void table_drop(struct table *table);
+
+/* Puts a release in the place of that of its number, or behind all. Takes it over, even if
+ * it fails. Errors: NO_MEMORY. */
+enum status snapshot_put(struct snapshot *snapshot, struct release *release);
+void snapshot_remove(struct snapshot *snapshot, uint64_t number);
+/* Puts a table in the place of that of its name, or where its name belongs. Takes it over. */
+enum status release_put(struct release *release, struct table *table);
 
 #endif

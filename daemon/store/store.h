@@ -74,12 +74,12 @@ struct load_chunk {
 	struct name load;
 	uint64_t chunk;
 	struct keys keys;
-	enum dtype dtype;        /* of rows */
-	const uint8_t *rows;     /* keys.count rows, any alignment */
-	const uint8_t *scales;   /* f32[count] for i8, else NULL */
-	const uint8_t *times;    /* i64[count], or NULL: the clock at the load's first chunk */
-	const uint8_t *tags;     /* u64[count], or NULL: 0 */
-	int64_t now_ms;          /* the request's clock */
+	enum dtype dtype;      /* of rows */
+	const uint8_t *rows;   /* keys.count rows, any alignment */
+	const uint8_t *scales; /* f32[count] for i8, else NULL */
+	const uint8_t *times;  /* i64[count], or NULL: the clock at the load's first chunk */
+	const uint8_t *tags;   /* u64[count], or NULL: 0 */
+	int64_t now_ms;        /* the request's clock */
 	bool allow_nonfinite;
 };
 

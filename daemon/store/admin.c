@@ -1,0 +1,379 @@
+/* admin.c - changes of the catalog: create, publish, roll back, drop. */
+#include "daemon/store/base.h"
+#include "daemon/store/clock.h"
+#include "daemon/store/current.h"
+#include "daemon/store/file.h"
+#include "daemon/store/janitor.h"
+#include "daemon/store/state.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one change ---- */
+
+enum status store_change(struct store *store, struct snapshot *next, struct catalog_change change,
+	struct error *err)
+{
+	struct janitor_job *job = calloc(1, sizeof *job);
+	if (job == NULL) {
+		snapshot_drop(next);
+		return error_set(err, STATUS_NO_MEMORY, "change of the catalog");
+	}
+	struct snapshot *before = store_current(store);
+	next->sequence = before->sequence + 1;
+	change.after = next;
+	const enum status status = catalog_commit(store->catalog, &change, err);
+	if (status != STATUS_OK) {
+		snapshot_drop(next);
+		free(job);
+		return status;
+	}
+	struct error reason;
+	if (current_write(store->folder, next, &reason) != STATUS_OK) {
+		/* The change is durable and stays: the next one, or a start, writes the file. */
+		store_event(store, "event=current_not_written reason=\"%s\"", reason.text);
+	}
+	atomic_store_explicit(&store->current, next, memory_order_release);
+	job->retired = before;
+	for (size_t i = 0; change.remove != 0 && i < before->release_count; i++) {
+		const struct release *release = before->releases[i];
+		for (size_t j = 0; release->number == change.remove && j < release->table_count;
+			j++) {
+			job->release = change.remove;
+			job->files += release->tables[j]->file_count;
+			job->bytes += release->tables[j]->bytes;
+		}
+	}
+	job->release = change.remove;
+	janitor_add(store->janitor, job);
+	return STATUS_OK;
+}
+
+/* A copy of the current snapshot to change. */
+static enum status begin(struct store *store, struct snapshot **next, struct error *err)
+{
+	*next = snapshot_copy(store_current(store));
+	return *next == NULL ? error_set(err, STATUS_NO_MEMORY, "change of the catalog")
+			     : STATUS_OK;
+}
+
+/* Puts a changed release into a new snapshot and makes that current. Takes `release` over.
+ * `is_live`: it becomes the live one too. */
+static enum status put_release(struct store *store, struct snapshot *next, struct release *release,
+	bool is_live, struct error *err)
+{
+	if (release == NULL) {
+		snapshot_drop(next);
+		return error_set(err, STATUS_NO_MEMORY, "change of the catalog");
+	}
+	const enum status status = snapshot_put(next, release);
+	if (status != STATUS_OK) {
+		snapshot_drop(next);
+		return error_set(err, status, "change of the catalog");
+	}
+	if (is_live) {
+		next->live = release;
+	}
+	return store_change(store, next, (struct catalog_change){.put = release}, err);
+}
+
+/* ---- create ---- */
+
+static void copy_label(char *out, const char *label)
+{
+	if (label != NULL) {
+		(void)strncpy(out, label, LIMIT_LABEL_BYTES);
+	}
+}
+
+static enum status check_labels(const struct release_labels *labels, struct error *err)
+{
+	if (labels->model != NULL && strlen(labels->model) > LIMIT_LABEL_BYTES) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"model: %zu bytes given, at most %u allowed", strlen(labels->model),
+			LIMIT_LABEL_BYTES);
+	}
+	if (labels->checkpoint != NULL && strlen(labels->checkpoint) > LIMIT_LABEL_BYTES) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"checkpoint: %zu bytes given, at most %u allowed",
+			strlen(labels->checkpoint), LIMIT_LABEL_BYTES);
+	}
+	return STATUS_OK;
+}
+
+static enum status create_release(struct store *store, const struct name *id,
+	const struct release_labels *labels, uint64_t *number, struct error *err)
+{
+	const struct snapshot *now = store_current(store);
+	const struct release *taken;
+	if (snapshot_release(now, id->text, &taken, NULL) == STATUS_OK) {
+		return error_set(err, STATUS_EXISTS, "release: '%s' exists", id->text);
+	}
+	if (now->release_count >= LIMIT_RELEASES) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"release: there are %zu, at most %u allowed; drop one first",
+			now->release_count, LIMIT_RELEASES);
+	}
+	struct snapshot *next = NULL;
+	enum status status = begin(store, &next, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct release *release = release_copy(NULL);
+	if (release != NULL) {
+		release->id = *id;
+		release->number = next->next_release++;
+		release->created_ms = clock_unix_ms();
+		release->next_table = 1;
+		copy_label(release->model, labels->model);
+		copy_label(release->checkpoint, labels->checkpoint);
+		*number = release->number;
+		char folder[PATH_MAX];
+		store_release_folder(store, release->number, folder);
+		/* A folder that nothing names yet: a leftover, if this is not committed. */
+		status = file_remove_folder(folder, err);
+		if (status == STATUS_OK) {
+			status = file_make_folder(folder, err);
+		}
+		if (status != STATUS_OK) {
+			release_drop(release);
+			snapshot_drop(next);
+			return status;
+		}
+	}
+	return put_release(store, next, release, false, err);
+}
+
+enum status store_release_create(struct store *store, const struct name *id,
+	const struct release_labels *labels, uint64_t *number, struct error *err)
+{
+	enum status status = check_labels(labels, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	(void)pthread_mutex_lock(&store->admin_lock);
+	status = create_release(store, id, labels, number, err);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return status;
+}
+
+static enum status create_table(struct store *store, const char *id, const struct table_spec *spec,
+	struct error *err)
+{
+	const struct release *from;
+	const struct table *taken;
+	enum status status = snapshot_release(store_current(store), id, &from, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (from->state != RELEASE_OPEN) {
+		return error_set(err, STATUS_SEALED,
+			"release: '%s' is sealed, its tables are fixed", from->id.text);
+	}
+	if (store->sealing == from->number) {
+		return error_set(err, STATUS_CONFLICT, "release: '%s' is being sealed",
+			from->id.text);
+	}
+	if (release_table(from, spec->name.text, &taken, NULL) == STATUS_OK) {
+		return error_set(err, STATUS_EXISTS, "table: '%s' exists in release '%s'",
+			spec->name.text, from->id.text);
+	}
+	if (from->table_count >= LIMIT_TABLES) {
+		return error_set(err, STATUS_TOO_LARGE, "table: '%s' has %zu, at most %u allowed",
+			from->id.text, from->table_count, LIMIT_TABLES);
+	}
+	struct snapshot *next = NULL;
+	status = begin(store, &next, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct release *release = release_copy(from);
+	if (release != NULL) {
+		struct table *table = table_new(spec, release->next_table++);
+		if (table == NULL || release_put(release, table) != STATUS_OK) {
+			release_drop(release);
+			release = NULL;
+		}
+	}
+	return put_release(store, next, release, false, err);
+}
+
+enum status store_table_create(struct store *store, const char *release,
+	const struct table_spec *spec, struct error *err)
+{
+	(void)pthread_mutex_lock(&store->admin_lock);
+	(void)pthread_mutex_lock(&store->load_lock);
+	const enum status status = create_table(store, release, spec, err);
+	(void)pthread_mutex_unlock(&store->load_lock);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return status;
+}
+
+/* ---- publish ---- */
+
+/* Reads every segment in and checks it: the first request must not wait for the disk, and a
+ * damaged release must not go live. */
+static enum status warm(const struct release *release, struct error *err)
+{
+	for (size_t i = 0; i < release->table_count; i++) {
+		struct base_set *set = release->tables[i]->bases;
+		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
+			if (base_segment_wait(set, j) != BASE_READY) {
+				return error_set(err, STATUS_CORRUPT,
+					"release '%s': table '%s' has a damaged segment",
+					release->id.text, release->tables[i]->spec.name.text);
+			}
+		}
+	}
+	return STATUS_OK;
+}
+
+static void push_history(struct snapshot *snapshot, uint64_t number)
+{
+	if (snapshot->history_count == SNAPSHOT_HISTORY_MAX) {
+		memmove(snapshot->history, snapshot->history + 1,
+			(SNAPSHOT_HISTORY_MAX - 1) * sizeof *snapshot->history);
+		snapshot->history_count--;
+	}
+	snapshot->history[snapshot->history_count++] = number;
+}
+
+static void set_previous(struct name *previous, const struct snapshot *snapshot)
+{
+	*previous = snapshot->live == NULL ? (struct name){0} : snapshot->live->id;
+}
+
+static enum status publish(struct store *store, const char *id, struct name *previous,
+	struct error *err)
+{
+	const struct snapshot *now = store_current(store);
+	const struct release *from;
+	enum status status = snapshot_release(now, id, &from, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (from->state != RELEASE_SEALED) {
+		return error_set(err, STATUS_NOT_SEALED,
+			"release: '%s' is open; seal it before it is published", from->id.text);
+	}
+	set_previous(previous, now);
+	if (now->live == from) {
+		return STATUS_OK;
+	}
+	status = warm(from, err);
+	struct snapshot *next = NULL;
+	if (status == STATUS_OK) {
+		status = begin(store, &next, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (next->live != NULL) {
+		push_history(next, next->live->number);
+	}
+	struct release *release = release_copy(from);
+	if (release != NULL) {
+		release->published_ms = clock_unix_ms();
+	}
+	return put_release(store, next, release, true, err);
+}
+
+enum status store_release_publish(struct store *store, const char *id, struct name *previous,
+	struct error *err)
+{
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const enum status status = publish(store, id, previous, err);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return status;
+}
+
+static const struct release *find_number(const struct snapshot *snapshot, uint64_t number)
+{
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		if (snapshot->releases[i]->number == number) {
+			return snapshot->releases[i];
+		}
+	}
+	return NULL;
+}
+
+static enum status rollback(struct store *store, struct name *now_live, struct name *previous,
+	struct error *err)
+{
+	const struct snapshot *now = store_current(store);
+	const struct release *from =
+		now->history_count == 0 ? NULL
+					: find_number(now, now->history[now->history_count - 1]);
+	if (from == NULL) {
+		return error_set(err, STATUS_NOT_FOUND, "rollback: no release was live before");
+	}
+	set_previous(previous, now);
+	*now_live = from->id;
+	enum status status = warm(from, err);
+	struct snapshot *next = NULL;
+	if (status == STATUS_OK) {
+		status = begin(store, &next, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	next->history_count--;
+	struct release *release = release_copy(from);
+	if (release != NULL) {
+		release->published_ms = clock_unix_ms();
+	}
+	return put_release(store, next, release, true, err);
+}
+
+enum status store_release_rollback(struct store *store, struct name *now, struct name *previous,
+	struct error *err)
+{
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const enum status status = rollback(store, now, previous, err);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return status;
+}
+
+/* ---- drop ---- */
+
+static enum status drop(struct store *store, const char *id, struct error *err)
+{
+	const struct snapshot *now = store_current(store);
+	const struct release *release;
+	enum status status = snapshot_release(now, id, &release, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (now->live == release) {
+		return error_set(err, STATUS_CONFLICT,
+			"release: '%s' is live; publish another or roll back first",
+			release->id.text);
+	}
+	if (store->sealing == release->number) {
+		return error_set(err, STATUS_CONFLICT, "release: '%s' is being sealed",
+			release->id.text);
+	}
+	struct snapshot *next = NULL;
+	status = begin(store, &next, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const uint64_t number = release->number;
+	snapshot_remove(next, number);
+	status = store_change(store, next, (struct catalog_change){.remove = number}, err);
+	if (status == STATUS_OK) {
+		loads_close(store, number);
+	}
+	return status;
+}
+
+enum status store_release_drop(struct store *store, const char *id, struct error *err)
+{
+	(void)pthread_mutex_lock(&store->admin_lock);
+	(void)pthread_mutex_lock(&store->load_lock);
+	const enum status status = drop(store, id, err);
+	(void)pthread_mutex_unlock(&store->load_lock);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return status;
+}

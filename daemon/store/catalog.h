@@ -1,0 +1,41 @@
+/* catalog.h - the one mutable LMDB environment: which releases, tables and files there are.
+ *
+ * Records (record.h) stand under a letter and big-endian numbers: 'v' the format version,
+ * 's' the state, 'r' release, 't' release table, 'f' release table file. A change is one
+ * transaction, durable when catalog_commit returns.
+ *
+ * Threads: one at a time.
+ */
+#ifndef DAEMON_STORE_CATALOG_H
+#define DAEMON_STORE_CATALOG_H
+
+#include "daemon/store/snapshot.h"
+#include "schema/status.h"
+
+#include <stddef.h>
+
+enum { CATALOG_VERSION = 1 };
+
+struct catalog;
+
+/* Opens or creates `path`; it may grow to `bytes`. Errors: UNSUPPORTED  another format
+ * version; CORRUPT; IO; DISK_FULL; NO_MEMORY. */
+enum status catalog_open(const char *path, size_t bytes, struct catalog **out, struct error *err);
+void catalog_close(struct catalog *catalog); /* NULL is fine */
+
+/* Everything as a snapshot, with the files' records but no file opened. */
+enum status catalog_read(struct catalog *catalog, struct snapshot **out, struct error *err);
+
+/* What a change must write; the rest stays as it is. */
+struct catalog_change {
+	const struct snapshot *after; /* its state is written always */
+	const struct release *put;    /* this release with all its tables and files; or NULL */
+	uint64_t remove;              /* this release with all of its; or 0 */
+};
+
+/* Errors: DISK_FULL  (also when the catalog has grown to its bound), IO, NO_MEMORY:
+ * nothing has changed then. */
+enum status catalog_commit(struct catalog *catalog, const struct catalog_change *change,
+	struct error *err);
+
+#endif

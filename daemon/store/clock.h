@@ -1,0 +1,19 @@
+/* clock.h - the wall clock in the unit of row times.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef DAEMON_STORE_CLOCK_H
+#define DAEMON_STORE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/* Unix milliseconds. */
+static inline int64_t clock_unix_ms(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+#endif

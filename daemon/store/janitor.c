@@ -1,0 +1,237 @@
+/* janitor.c - frees snapshots after a grace period, removes files, checks segments. */
+#include "daemon/store/janitor.h"
+
+#include "daemon/store/base.h"
+#include "daemon/store/file.h"
+#include "daemon/store/grace.h"
+#include "daemon/store/state.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct janitor {
+	struct store *store; /* borrowed */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct janitor_job *first; /* guarded by lock, as all below */
+	struct janitor_job **last;
+	uint64_t files;
+	uint64_t bytes;
+	uint64_t damaged; /* segments, when last told */
+	bool stop;
+};
+
+/* ---- jobs ---- */
+
+static void run_job(struct store *store, struct janitor_job *job)
+{
+	grace_wait();
+	(void)pthread_mutex_lock(&store->admin_lock);
+	snapshot_drop(job->retired);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	if (job->release != 0) {
+		char folder[PATH_MAX];
+		struct error err;
+		store_release_folder(store, job->release, folder);
+		if (file_remove_folder(folder, &err) != STATUS_OK) {
+			store_event(store, "event=leftover reason=\"%s\"", err.text);
+		}
+	}
+}
+
+/* Takes the first job; called with the lock held. */
+static struct janitor_job *take(struct janitor *janitor)
+{
+	struct janitor_job *job = janitor->first;
+	if (job != NULL) {
+		janitor->first = job->next;
+		if (janitor->first == NULL) {
+			janitor->last = &janitor->first;
+		}
+	}
+	return job;
+}
+
+static bool run_jobs(struct janitor *janitor)
+{
+	(void)pthread_mutex_lock(&janitor->lock);
+	struct janitor_job *job;
+	while ((job = take(janitor)) != NULL) {
+		(void)pthread_mutex_unlock(&janitor->lock);
+		run_job(janitor->store, job);
+		(void)pthread_mutex_lock(&janitor->lock);
+		janitor->files -= job->files;
+		janitor->bytes -= job->bytes;
+		free(job);
+	}
+	const bool stop = janitor->stop;
+	(void)pthread_mutex_unlock(&janitor->lock);
+	return !stop;
+}
+
+/* ---- segments ---- */
+
+/* A place in the walk over all tables of all releases. */
+struct walk {
+	size_t release;
+	size_t table;
+};
+
+/* The next table that has files, pinned; NULL at the end of the walk. */
+static struct table *next_table(struct store *store, struct walk *walk)
+{
+	struct table *found = NULL;
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const struct snapshot *snapshot = store_current(store);
+	while (found == NULL && walk->release < snapshot->release_count) {
+		const struct release *release = snapshot->releases[walk->release];
+		if (walk->table >= release->table_count) {
+			walk->release++;
+			walk->table = 0;
+			continue;
+		}
+		struct table *table = release->tables[walk->table++];
+		if (table->bases != NULL) {
+			table->refs++;
+			found = table;
+		}
+	}
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return found;
+}
+
+static void unpin(struct store *store, struct table *table)
+{
+	(void)pthread_mutex_lock(&store->admin_lock);
+	table_drop(table);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+}
+
+static void tell_damage(struct janitor *janitor, uint64_t damaged)
+{
+	if (damaged > janitor->damaged) {
+		store_event(janitor->store, "event=damage segments=%llu",
+			(unsigned long long)damaged);
+	}
+	janitor->damaged = damaged;
+}
+
+/* Checks what is unchecked and looks at the rest; false when it is time to stop. */
+static bool walk_segments(struct janitor *janitor)
+{
+	struct walk walk = {0};
+	struct table *table;
+	uint64_t damaged = 0;
+	bool go_on = true;
+	while (go_on && (table = next_table(janitor->store, &walk)) != NULL) {
+		struct base_set *set = table->bases;
+		for (size_t i = 0; go_on && i < set->segment_count; i++) {
+			enum base_segment_state state = base_segment_state(&set->segments[i]);
+			if (state == BASE_UNCHECKED) {
+				state = base_segment_wait(set, i);
+				go_on = run_jobs(janitor);
+			} else {
+				base_segment_look(set, i);
+			}
+			damaged += state == BASE_DAMAGED;
+		}
+		unpin(janitor->store, table);
+	}
+	if (go_on) {
+		tell_damage(janitor, damaged);
+	}
+	return go_on;
+}
+
+/* ---- the thread ---- */
+
+static void wait_a_second(struct janitor *janitor)
+{
+	struct timespec until;
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += 1;
+	(void)pthread_mutex_lock(&janitor->lock);
+	if (janitor->first == NULL && !janitor->stop) {
+		(void)pthread_cond_timedwait(&janitor->wake, &janitor->lock, &until);
+	}
+	(void)pthread_mutex_unlock(&janitor->lock);
+}
+
+static void *run(void *arg)
+{
+	struct janitor *janitor = arg;
+	time_t looked = 0;
+	while (run_jobs(janitor)) {
+		struct timespec now;
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec != looked) {
+			looked = now.tv_sec;
+			if (!walk_segments(janitor)) {
+				continue;
+			}
+		}
+		wait_a_second(janitor);
+	}
+	return NULL;
+}
+
+enum status janitor_start(struct store *store, struct janitor **out)
+{
+	struct janitor *janitor = calloc(1, sizeof *janitor);
+	if (janitor == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	janitor->store = store;
+	janitor->last = &janitor->first;
+	pthread_condattr_t attributes;
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&janitor->wake, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+	(void)pthread_mutex_init(&janitor->lock, NULL);
+	if (pthread_create(&janitor->thread, NULL, run, janitor) != 0) {
+		(void)pthread_mutex_destroy(&janitor->lock);
+		(void)pthread_cond_destroy(&janitor->wake);
+		free(janitor);
+		return STATUS_NO_MEMORY;
+	}
+	*out = janitor;
+	return STATUS_OK;
+}
+
+void janitor_stop(struct janitor *janitor)
+{
+	if (janitor == NULL) {
+		return;
+	}
+	(void)pthread_mutex_lock(&janitor->lock);
+	janitor->stop = true;
+	(void)pthread_cond_signal(&janitor->wake);
+	(void)pthread_mutex_unlock(&janitor->lock);
+	(void)pthread_join(janitor->thread, NULL);
+	(void)pthread_mutex_destroy(&janitor->lock);
+	(void)pthread_cond_destroy(&janitor->wake);
+	free(janitor);
+}
+
+void janitor_add(struct janitor *janitor, struct janitor_job *job)
+{
+	(void)pthread_mutex_lock(&janitor->lock);
+	job->next = NULL;
+	*janitor->last = job;
+	janitor->last = &job->next;
+	janitor->files += job->files;
+	janitor->bytes += job->bytes;
+	(void)pthread_cond_signal(&janitor->wake);
+	(void)pthread_mutex_unlock(&janitor->lock);
+}
+
+void janitor_waiting(struct janitor *janitor, uint64_t *files, uint64_t *bytes)
+{
+	(void)pthread_mutex_lock(&janitor->lock);
+	*files = janitor->files;
+	*bytes = janitor->bytes;
+	(void)pthread_mutex_unlock(&janitor->lock);
+}

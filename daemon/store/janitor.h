@@ -1,0 +1,37 @@
+/* janitor.h - the background thread of a store: frees, removes, checks.
+ *
+ * It frees snapshots that no reader can see any more, removes the folders of dropped
+ * releases when their maps are closed, checks segments that were not read yet, and looks
+ * once a second whether checked ones are still in memory.
+ *
+ * Threads: the functions may be called from any thread.
+ */
+#ifndef DAEMON_STORE_JANITOR_H
+#define DAEMON_STORE_JANITOR_H
+
+#include "schema/status.h"
+
+#include <stdint.h>
+
+struct janitor;
+struct snapshot;
+struct store;
+
+/* A snapshot to free, and perhaps a release's folder to remove after it. */
+struct janitor_job {
+	struct janitor_job *next;
+	struct snapshot *retired;
+	uint64_t release; /* 0: none */
+	uint64_t files;
+	uint64_t bytes;
+};
+
+enum status janitor_start(struct store *store, struct janitor **out);
+/* Does what is queued, then ends. NULL is fine. */
+void janitor_stop(struct janitor *janitor);
+/* Takes a malloc'ed job over. */
+void janitor_add(struct janitor *janitor, struct janitor_job *job);
+/* What still waits to be removed. */
+void janitor_waiting(struct janitor *janitor, uint64_t *files, uint64_t *bytes);
+
+#endif

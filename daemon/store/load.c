@@ -1,0 +1,557 @@
+/* load.c - bulk loads into open releases: chunks in, synced runs on disk, resumed after a crash. */
+#include "daemon/store/load.h"
+#include "daemon/store/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A group is written when it has grown so large: a run of the spill file. */
+enum { GROUP_BYTES_MAX = 64 << 20 };
+
+static uint64_t group_bytes_max(const struct store *store)
+{
+	const uint64_t quarter = store->options.load_memory_bytes / 4;
+	return quarter < GROUP_BYTES_MAX ? quarter : GROUP_BYTES_MAX;
+}
+
+void load_file_name(char *out, size_t size, uint64_t table, const char *load)
+{
+	(void)snprintf(out, size, "spill-%" PRIu64 "-%s", table, load);
+}
+
+struct load *load_find(struct store *store, uint64_t release, uint64_t table, const char *name)
+{
+	for (struct load *load = store->loads; load != NULL; load = load->next) {
+		if (load->spill.owner.release == release && load->spill.owner.table == table &&
+			strcmp(load->name.text, name) == 0) {
+			return load;
+		}
+	}
+	return NULL;
+}
+
+static void free_load(struct load *load)
+{
+	spill_close(&load->spill);
+	load_group_fini(&load->group);
+	free(load);
+}
+
+static void link_load(struct store *store, struct load *load)
+{
+	struct load **last = &store->loads;
+	while (*last != NULL) {
+		last = &(*last)->next;
+	}
+	*last = load;
+}
+
+/* ---- open ---- */
+
+/* The table whose number a spill file's name carries; *name is the load's. */
+static const struct table *table_of_file(const struct release *release, const char *file,
+	struct name *name)
+{
+	char *end;
+	if (strncmp(file, "spill-", 6) != 0) {
+		return NULL;
+	}
+	const uint64_t number = strtoull(file + 6, &end, 10);
+	if (*end != '-' || name_check(end + 1, strlen(end + 1), "load", name, NULL) != STATUS_OK) {
+		return NULL;
+	}
+	for (size_t i = 0; i < release->table_count; i++) {
+		if (release->tables[i]->number == number) {
+			return release->tables[i];
+		}
+	}
+	return NULL;
+}
+
+static enum status open_load(struct store *store, const struct release *release, const char *folder,
+	const char *file, struct error *err)
+{
+	struct name name;
+	const struct table *table = table_of_file(release, file, &name);
+	if (table == NULL) {
+		store_event(store, "event=unknown_file release=%s file=%s", release->id.text, file);
+		return STATUS_OK;
+	}
+	struct load *load = calloc(1, sizeof *load);
+	if (load == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "open '%s'", file);
+	}
+	load->name = name;
+	load->table_name = table->spec.name;
+	load->spill.fd = -1;
+	const struct base_owner owner = {.release = release->number,
+		.table = table->number,
+		.spec = table->spec};
+	struct error reason;
+	const enum status status = spill_open(folder, file, &owner, &load->spill, &reason);
+	if (status == STATUS_AGAIN || status == STATUS_NO_MEMORY) {
+		/* AGAIN: killed while it was created, so nothing of it was acknowledged. */
+		free_load(load);
+		return status == STATUS_AGAIN ? STATUS_OK
+					      : error_set(err, status, "open '%s'", file);
+	}
+	if (status != STATUS_OK) {
+		store_event(store, "event=damage release=%s file=%s reason=\"%s\"",
+			release->id.text, file, reason.text);
+		load->damaged = true;
+		load->spill = (struct spill){.owner = owner, .fd = -1};
+	}
+	for (size_t i = 0; i < load->spill.run_count; i++) {
+		const struct spill_run *run = &load->spill.runs[i];
+		load->synced.next_chunk = run->first_chunk + run->chunk_count;
+		load->synced.rows += run->rows;
+		store->load_sequence =
+			run->sequence > store->load_sequence ? run->sequence : store->load_sequence;
+	}
+	link_load(store, load);
+	return STATUS_OK;
+}
+
+enum status loads_open(struct store *store, const struct release *release, struct error *err)
+{
+	char folder[PATH_MAX];
+	store_release_folder(store, release->number, folder);
+	DIR *dir = opendir(folder);
+	if (dir == NULL) {
+		return error_set(err, STATUS_IO, "open folder '%s': %s", folder, strerror(errno));
+	}
+	enum status status = STATUS_OK;
+	const struct dirent *entry;
+	while (status == STATUS_OK && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] != '.') {
+			status = open_load(store, release, folder, entry->d_name, err);
+		}
+	}
+	closedir(dir);
+	return status;
+}
+
+void loads_close(struct store *store, uint64_t release)
+{
+	struct load **at = &store->loads;
+	while (*at != NULL) {
+		struct load *load = *at;
+		if (release != 0 && load->spill.owner.release != release) {
+			at = &load->next;
+			continue;
+		}
+		*at = load->next;
+		store->load_pending -= load_group_bytes(&load->group, &load->spill.owner.spec);
+		free_load(load);
+	}
+}
+
+/* ---- find ---- */
+
+/* The open release and table that a chunk names, as an owner. */
+static enum status find_owner(struct store *store, const struct load_chunk *chunk,
+	struct base_owner *out, struct error *err)
+{
+	const struct release *release;
+	const struct table *table;
+	const struct snapshot *snapshot = snapshot_begin(store);
+	enum status status = snapshot_release(snapshot, chunk->release, &release, err);
+	if (status == STATUS_OK && release->state != RELEASE_OPEN) {
+		status = error_set(err, STATUS_SEALED,
+			"release: '%s' is sealed; a load goes into an open one", release->id.text);
+	}
+	if (status == STATUS_OK) {
+		status = release_table(release, chunk->table, &table, err);
+	}
+	if (status == STATUS_OK) {
+		*out = (struct base_owner){.release = release->number,
+			.table = table->number,
+			.spec = table->spec};
+	}
+	snapshot_end(store);
+	if (status == STATUS_OK && store->sealing == out->release) {
+		status = error_set(err, STATUS_CONFLICT, "release: '%s' is being sealed",
+			chunk->release);
+	}
+	return status;
+}
+
+static enum status find_load(struct store *store, const struct load_chunk *which, struct load **out,
+	struct error *err)
+{
+	struct base_owner owner;
+	const enum status status = find_owner(store, which, &owner, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*out = load_find(store, owner.release, owner.table, which->load.text);
+	if (*out == NULL) {
+		return error_set(err, STATUS_NOT_FOUND,
+			"load: table '%s' of release '%s' has none named '%s'", which->table,
+			which->release, which->load.text);
+	}
+	return STATUS_OK;
+}
+
+static enum status check_damage(const struct load *load, struct error *err)
+{
+	return load == NULL || !load->damaged
+		       ? STATUS_OK
+		       : error_set(err, STATUS_CORRUPT,
+				 "load: '%s' of table '%s' is damaged on disk; abort it and load again",
+				 load->name.text, load->table_name.text);
+}
+
+/* ---- chunk ---- */
+
+static enum status check_rows(const struct load_chunk *chunk, const struct table_spec *spec,
+	struct error *err)
+{
+	if (chunk->keys.type != spec->key_type) {
+		return error_set(err, STATUS_BAD_REQUEST, "keys: %s given, table '%s' has %s",
+			key_type_name(chunk->keys.type), spec->name.text,
+			key_type_name(spec->key_type));
+	}
+	if (!dtype_convertible(chunk->dtype, spec->dtype)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"dtype: %s given, table '%s' is %s, which it does not convert into",
+			dtype_name(chunk->dtype), spec->name.text, dtype_name(spec->dtype));
+	}
+	if (chunk->tags != NULL && !spec->tags) {
+		return error_set(err, STATUS_BAD_REQUEST, "tags: given, table '%s' has none",
+			spec->name.text);
+	}
+	for (uint32_t i = 0; chunk->times != NULL && i < chunk->keys.count; i++) {
+		int64_t time;
+		memcpy(&time, chunk->times + (size_t)i * 8, 8);
+		if (time < 0 || time > LIMIT_TIME_MS) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"times: row %" PRIu32 " has %" PRId64 ", 0..%" PRId64
+				" allowed (Unix milliseconds)",
+				i, time, LIMIT_TIME_MS);
+		}
+	}
+	return STATUS_OK;
+}
+
+/* The first element that is not finite, as text. `rows` are what arrived, or what they became. */
+static enum status check_finite(const struct load_chunk *chunk, const struct table_spec *spec,
+	const struct dtype_rows *rows, struct error *err)
+{
+	const bool scaled = rows->dtype == DTYPE_I8;
+	const size_t width = scaled ? 1 : (size_t)spec->dim * spec->views;
+	const size_t count = chunk->keys.count * width;
+	const size_t at =
+		dtype_first_nonfinite(rows->dtype, scaled ? rows->scales : rows->rows, count);
+	if (chunk->allow_nonfinite || at == count) {
+		return STATUS_OK;
+	}
+	char key[64];
+	keys_print(&chunk->keys, (uint32_t)(at / width), key, sizeof key);
+	return error_set(err, STATUS_BAD_REQUEST,
+		"%s: row %zu (key %s), element %zu is not finite%s; allow_nonfinite takes it",
+		scaled ? "scales" : "rows", at / width, key, at % width,
+		rows->rows == chunk->rows ? "" : " in the table's dtype");
+}
+
+/* Appends to the group; what became infinite in the table's dtype is taken back. */
+static enum status add_rows(struct store *store, struct load *load, const struct load_chunk *chunk,
+	struct error *err)
+{
+	const struct table_spec *spec = &load->spill.owner.spec;
+	const struct dtype_rows given = {.dtype = chunk->dtype,
+		.rows = (void *)chunk->rows,
+		.scales = (void *)chunk->scales};
+	enum status status = check_finite(chunk, spec, &given, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct load_group *group = &load->group;
+	const uint64_t first = group->rows;
+	const uint64_t blob_bytes = group->blob_bytes;
+	status = load_group_add(group, &load->spill.owner, chunk, load->spill.default_time_ms);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "load: %" PRIu32 " rows", chunk->keys.count);
+	}
+	const struct dtype_rows kept = {
+		.dtype = spec->dtype,
+		.rows = group->row_data + first * spec_row_bytes(spec),
+		.scales = spec->dtype == DTYPE_I8 ? group->scales + first : NULL,
+	};
+	if (spec->dtype != chunk->dtype) {
+		status = check_finite(chunk, spec, &kept, err);
+	}
+	if (status != STATUS_OK) {
+		group->rows = first;
+		group->blob_bytes = blob_bytes;
+		group->chunks--;
+		return status;
+	}
+	store->load_pending +=
+		chunk->keys.count * (spec_row_bytes(spec) + 36) + (group->blob_bytes - blob_bytes);
+	return STATUS_OK;
+}
+
+static enum status begin_load(struct store *store, const struct base_owner *owner,
+	const struct load_chunk *chunk, struct load **out, struct error *err)
+{
+	unsigned count = 0;
+	for (const struct load *load = store->loads; load != NULL; load = load->next) {
+		count += load->spill.owner.release == owner->release &&
+			 load->spill.owner.table == owner->table;
+	}
+	if (count >= LIMIT_LOADS) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"load: table '%s' has %u, at most %u allowed", chunk->table, count,
+			LIMIT_LOADS);
+	}
+	struct load *load = calloc(1, sizeof *load);
+	if (load == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "load: begin '%s'", chunk->load.text);
+	}
+	load->name = chunk->load;
+	load->table_name = owner->spec.name;
+	char folder[PATH_MAX];
+	char file[128];
+	store_release_folder(store, owner->release, folder);
+	load_file_name(file, sizeof file, owner->table, chunk->load.text);
+	const enum status status =
+		spill_create(folder, file, owner, chunk->now_ms, &load->spill, err);
+	if (status != STATUS_OK) {
+		free(load);
+		return status;
+	}
+	link_load(store, load);
+	*out = load;
+	return STATUS_OK;
+}
+
+static enum status take_chunk(struct store *store, const struct load_chunk *chunk,
+	struct load_progress *out, struct error *err)
+{
+	struct base_owner owner;
+	enum status status = find_owner(store, chunk, &owner, err);
+	if (status == STATUS_OK) {
+		status = check_rows(chunk, &owner.spec, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct load *load = load_find(store, owner.release, owner.table, chunk->load.text);
+	status = check_damage(load, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const uint64_t expected = load == NULL ? 0 : load->synced.next_chunk + load->group.chunks;
+	if (chunk->chunk > expected) {
+		return error_set(err, STATUS_GAP, "chunk: %" PRIu64 " given, %" PRIu64 " expected",
+			chunk->chunk, expected);
+	}
+	if (load != NULL && load->spill.ended && chunk->chunk == expected) {
+		return error_set(err, STATUS_CONFLICT, "load: '%s' has ended", chunk->load.text);
+	}
+	if (chunk->chunk == expected) {
+		if (load == NULL) {
+			status = begin_load(store, &owner, chunk, &load, err);
+		}
+		if (status == STATUS_OK) {
+			status = add_rows(store, load, chunk, err);
+		}
+	}
+	if (status == STATUS_OK) {
+		out->next_chunk = load->synced.next_chunk + load->group.chunks;
+		out->rows = load->synced.rows + load->group.rows;
+	}
+	return status;
+}
+
+enum status store_load_chunk(struct store *store, const struct load_chunk *chunk,
+	struct load_progress *out, struct error *err)
+{
+	(void)pthread_mutex_lock(&store->load_lock);
+	const enum status status = take_chunk(store, chunk, out, err);
+	(void)pthread_mutex_unlock(&store->load_lock);
+	return status;
+}
+
+bool store_load_is_full(struct store *store)
+{
+	(void)pthread_mutex_lock(&store->load_lock);
+	const bool full = store->load_pending >= group_bytes_max(store);
+	(void)pthread_mutex_unlock(&store->load_lock);
+	return full;
+}
+
+/* ---- sync ---- */
+
+static enum status sync_load(struct store *store, struct load *load, struct error *err)
+{
+	struct load_group *group = &load->group;
+	struct spill_run run = {
+		.sequence = store->load_sequence + 1,
+		.first_chunk = load->synced.next_chunk,
+		.chunk_count = group->chunks,
+		.rows = group->rows,
+		.blob_bytes = group->blob_bytes,
+	};
+	uint8_t *body = NULL;
+	enum status status = load_group_body(group, &load->spill.owner.spec, &body);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "load: sort %" PRIu64 " rows", group->rows);
+	}
+	status = spill_append(&load->spill, &run, body, err);
+	free(body);
+	if (status == STATUS_OK) {
+		store->load_sequence = run.sequence;
+		load->synced.next_chunk += group->chunks;
+		load->synced.rows += group->rows;
+	}
+	return status;
+}
+
+static enum status sync_all(struct store *store, struct error *err)
+{
+	enum status status = STATUS_OK;
+	for (struct load *load = store->loads; load != NULL; load = load->next) {
+		if (load->group.chunks == 0) {
+			continue;
+		}
+		if (status == STATUS_OK) {
+			status = sync_load(store, load, err);
+		}
+		/* Several loads at once do not keep their memory: its sum is bounded. */
+		load_group_clear(&load->group);
+		if (load->next != NULL || load != store->loads) {
+			load_group_fini(&load->group);
+		}
+	}
+	store->load_pending = 0;
+	return status;
+}
+
+enum status store_load_sync(struct store *store, struct error *err)
+{
+	(void)pthread_mutex_lock(&store->load_lock);
+	const enum status status = sync_all(store, err);
+	(void)pthread_mutex_unlock(&store->load_lock);
+	return status;
+}
+
+/* ---- end, abort ---- */
+
+static enum status end_load(struct store *store, const struct load_chunk *which, uint64_t chunks,
+	uint64_t rows, struct error *err)
+{
+	struct load *load;
+	enum status status = sync_all(store, err);
+	if (status == STATUS_OK) {
+		status = find_load(store, which, &load, err);
+	}
+	if (status == STATUS_OK) {
+		status = check_damage(load, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (load->synced.next_chunk != chunks || load->synced.rows != rows) {
+		return error_set(err, STATUS_CONFLICT,
+			"load: '%s' has %" PRIu64 " chunks and %" PRIu64 " rows, not %" PRIu64
+			" and %" PRIu64,
+			which->load.text, load->synced.next_chunk, load->synced.rows, chunks, rows);
+	}
+	load_group_fini(&load->group);
+	return load->spill.ended ? STATUS_OK : spill_end(&load->spill, err);
+}
+
+enum status store_load_end(struct store *store, const struct load_chunk *which, uint64_t chunks,
+	uint64_t rows, struct error *err)
+{
+	(void)pthread_mutex_lock(&store->load_lock);
+	const enum status status = end_load(store, which, chunks, rows, err);
+	(void)pthread_mutex_unlock(&store->load_lock);
+	return status;
+}
+
+static enum status abort_load(struct store *store, const struct load_chunk *which, uint64_t *rows,
+	struct error *err)
+{
+	struct load *load;
+	enum status status = find_load(store, which, &load, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	char folder[PATH_MAX];
+	char file[128];
+	char path[PATH_MAX];
+	store_release_folder(store, load->spill.owner.release, folder);
+	load_file_name(file, sizeof file, load->spill.owner.table, load->name.text);
+	status = file_path(path, folder, file, err);
+	if (status == STATUS_OK && unlink(path) != 0 && errno != ENOENT) {
+		status = error_set(err, STATUS_IO, "remove '%s': %s", path, strerror(errno));
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*rows = load->synced.rows + load->group.rows;
+	store->load_pending -= load_group_bytes(&load->group, &load->spill.owner.spec);
+	struct load **at = &store->loads;
+	while (*at != load) {
+		at = &(*at)->next;
+	}
+	*at = load->next;
+	free_load(load);
+	return file_sync_folder(folder, err);
+}
+
+enum status store_load_abort(struct store *store, const struct load_chunk *which, uint64_t *rows,
+	struct error *err)
+{
+	(void)pthread_mutex_lock(&store->load_lock);
+	const enum status status = abort_load(store, which, rows, err);
+	(void)pthread_mutex_unlock(&store->load_lock);
+	return status;
+}
+
+/* ---- list ---- */
+
+enum status store_loads(struct store *store, const char *id, struct load_state **out, size_t *count,
+	struct error *err)
+{
+	const struct release *release;
+	const struct snapshot *snapshot = snapshot_begin(store);
+	const enum status status = snapshot_release(snapshot, id, &release, err);
+	const uint64_t number = status == STATUS_OK ? release->number : 0;
+	snapshot_end(store);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*out = NULL;
+	*count = 0;
+	(void)pthread_mutex_lock(&store->load_lock);
+	size_t found = 0;
+	for (const struct load *load = store->loads; load != NULL; load = load->next) {
+		found += load->spill.owner.release == number;
+	}
+	struct load_state *states = found == 0 ? NULL : calloc(found, sizeof *states);
+	for (const struct load *load = store->loads; states != NULL && load != NULL;
+		load = load->next) {
+		if (load->spill.owner.release == number) {
+			states[(*count)++] = (struct load_state){
+				.table = load->table_name,
+				.load = load->name,
+				.progress = load->synced,
+				.ended = load->spill.ended,
+			};
+		}
+	}
+	(void)pthread_mutex_unlock(&store->load_lock);
+	*out = states;
+	return found == 0 || states != NULL
+		       ? STATUS_OK
+		       : error_set(err, STATUS_NO_MEMORY, "list %zu loads", found);
+}

@@ -1,0 +1,56 @@
+/* load.h - one bulk load: chunks that wait in memory, and the spill file they go to.
+ *
+ * Threads: load_lock (state.h) guards all of it.
+ */
+#ifndef DAEMON_STORE_LOAD_H
+#define DAEMON_STORE_LOAD_H
+
+#include "daemon/store/spill.h"
+#include "daemon/store/state.h"
+
+/* Rows taken since the last sync, as columns in the order of arrival. */
+struct load_group {
+	uint64_t rows;
+	uint64_t chunks;
+	uint64_t capacity; /* rows that the columns have room for */
+	uint64_t blob_bytes;
+	uint64_t blob_capacity;
+	uint64_t *hashes;
+	uint64_t *keys; /* u64 tables */
+	uint32_t *ends; /* byte strings: where each key ends in the blob */
+	uint8_t *blob;
+	uint8_t *row_data;
+	float *scales;
+	int64_t *times;
+	uint64_t *tags;
+};
+
+struct load {
+	struct load *next;
+	struct name name;
+	struct table_name table_name;
+	struct spill spill;
+	bool damaged; /* its file cannot be used; it can only be aborted */
+	struct load_progress synced;
+	struct load_group group;
+};
+
+/* The load of this name, or NULL. */
+struct load *load_find(struct store *store, uint64_t release, uint64_t table, const char *name);
+
+/* spill-<table>-<load> */
+void load_file_name(char *out, size_t size, uint64_t table, const char *load);
+
+/* Appends a chunk's rows, converted to the table's dtype. Errors: NO_MEMORY: the group is as
+ * it was. */
+enum status load_group_add(struct load_group *group, const struct base_owner *owner,
+	const struct load_chunk *chunk, int64_t default_time_ms);
+/* Memory that its rows take. */
+uint64_t load_group_bytes(const struct load_group *group, const struct table_spec *spec);
+/* The group's rows sorted by hash as a spill body, malloc'ed. */
+enum status load_group_body(const struct load_group *group, const struct table_spec *spec,
+	uint8_t **body);
+void load_group_clear(struct load_group *group);
+void load_group_fini(struct load_group *group);
+
+#endif

@@ -1,0 +1,210 @@
+/* record.c - releases, tables and files as MessagePack maps. */
+#include "daemon/store/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool read_uint(struct wire_value map, const char *name, uint64_t *out)
+{
+	return wire_uint(wire_get(map, name), out);
+}
+
+static bool read_time(struct wire_value map, const char *name, int64_t *out)
+{
+	return wire_int(wire_get(map, name), out);
+}
+
+static bool read_text(struct wire_value map, const char *name, char *out, size_t size)
+{
+	struct wire_bytes text;
+	if (!wire_str(wire_get(map, name), &text) || text.len >= size) {
+		return false;
+	}
+	memcpy(out, text.data, text.len);
+	out[text.len] = '\0';
+	return true;
+}
+
+static void write_uint(struct wire_writer *writer, const char *name, uint64_t value)
+{
+	wire_write_str(writer, name);
+	wire_write_uint(writer, value);
+}
+
+/* ---- release ---- */
+
+void record_write_release(struct wire_writer *writer, const struct release *release)
+{
+	wire_write_map(writer, 9);
+	wire_write_str(writer, "id");
+	wire_write_str(writer, release->id.text);
+	write_uint(writer, "number", release->number);
+	wire_write_str(writer, "model");
+	wire_write_str(writer, release->model);
+	wire_write_str(writer, "checkpoint");
+	wire_write_str(writer, release->checkpoint);
+	write_uint(writer, "state", (uint64_t)release->state);
+	wire_write_str(writer, "created_ms");
+	wire_write_int(writer, release->created_ms);
+	wire_write_str(writer, "sealed_ms");
+	wire_write_int(writer, release->sealed_ms);
+	wire_write_str(writer, "published_ms");
+	wire_write_int(writer, release->published_ms);
+	write_uint(writer, "next_table", release->next_table);
+}
+
+enum status record_read_release(struct wire_value value, struct release *out)
+{
+	struct release release = {.refs = 1};
+	struct wire_bytes id;
+	uint64_t state;
+	if (!wire_str(wire_get(value, "id"), &id) ||
+		release_name_check((const char *)id.data, id.len, &release.id, NULL) != STATUS_OK ||
+		!read_uint(value, "number", &release.number) || release.number == 0 ||
+		!read_text(value, "model", release.model, sizeof release.model) ||
+		!read_text(value, "checkpoint", release.checkpoint, sizeof release.checkpoint) ||
+		!read_uint(value, "state", &state) || state > RELEASE_SEALED ||
+		!read_time(value, "created_ms", &release.created_ms) ||
+		!read_time(value, "sealed_ms", &release.sealed_ms) ||
+		!read_time(value, "published_ms", &release.published_ms) ||
+		!read_uint(value, "next_table", &release.next_table)) {
+		return STATUS_CORRUPT;
+	}
+	release.state = (enum release_state)state;
+	*out = release;
+	return STATUS_OK;
+}
+
+/* ---- table ---- */
+
+void record_write_table(struct wire_writer *writer, const struct table *table)
+{
+	wire_write_map(writer, SPEC_FIELDS + 2);
+	spec_write(writer, &table->spec);
+	write_uint(writer, "number", table->number);
+	write_uint(writer, "rows", table->rows);
+}
+
+enum status record_read_table(struct wire_value value, struct table **out)
+{
+	struct table_spec spec;
+	uint64_t number;
+	uint64_t rows;
+	if (spec_read(value, &spec, NULL) != STATUS_OK || !read_uint(value, "number", &number) ||
+		!read_uint(value, "rows", &rows)) {
+		return STATUS_CORRUPT;
+	}
+	*out = table_new(&spec, number);
+	if (*out == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	(*out)->rows = rows;
+	return STATUS_OK;
+}
+
+/* ---- file ---- */
+
+enum { SEGMENT_FIELDS = 6 };
+
+void record_write_file(struct wire_writer *writer, const struct base_file_info *info)
+{
+	wire_write_map(writer, 4);
+	write_uint(writer, "number", info->number);
+	write_uint(writer, "bytes", info->bytes);
+	write_uint(writer, "outside_hash", info->outside_hash);
+	wire_write_str(writer, "segments"); /* [prefix, bits, rows, offset, bytes, hash] each */
+	wire_write_array(writer, info->segment_count);
+	for (size_t i = 0; i < info->segment_count; i++) {
+		const struct base_segment_info *segment = &info->segments[i];
+		wire_write_array(writer, SEGMENT_FIELDS);
+		wire_write_uint(writer, segment->prefix);
+		wire_write_uint(writer, segment->prefix_bits);
+		wire_write_uint(writer, segment->rows);
+		wire_write_uint(writer, segment->offset);
+		wire_write_uint(writer, segment->bytes);
+		wire_write_uint(writer, segment->hash);
+	}
+}
+
+static bool read_segment(struct wire_value value, uint64_t file_bytes,
+	struct base_segment_info *out)
+{
+	uint64_t fields[SEGMENT_FIELDS];
+	if (wire_size(value) != SEGMENT_FIELDS) {
+		return false;
+	}
+	for (size_t i = 0; i < SEGMENT_FIELDS; i++) {
+		if (!wire_uint(wire_item(value, i), &fields[i])) {
+			return false;
+		}
+	}
+	*out = (struct base_segment_info){
+		.prefix = fields[0],
+		.prefix_bits = (uint32_t)fields[1],
+		.rows = (uint32_t)fields[2],
+		.offset = fields[3],
+		.bytes = fields[4],
+		.hash = fields[5],
+	};
+	return fields[1] <= SEGMENT_PREFIX_BITS_MAX && fields[2] < UINT32_MAX &&
+	       out->offset <= file_bytes && out->bytes <= file_bytes - out->offset;
+}
+
+enum status record_read_file(struct wire_value value, struct base_file_info *out)
+{
+	struct base_file_info info = {0};
+	const struct wire_value segments = wire_get(value, "segments");
+	if (!read_uint(value, "number", &info.number) || !read_uint(value, "bytes", &info.bytes) ||
+		!read_uint(value, "outside_hash", &info.outside_hash) ||
+		wire_type(segments) != WIRE_ARRAY) {
+		return STATUS_CORRUPT;
+	}
+	const size_t count = wire_size(segments);
+	info.segments = calloc(count + 1, sizeof *info.segments);
+	if (info.segments == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	info.segment_count = count;
+	for (size_t i = 0; i < count; i++) {
+		if (!read_segment(wire_item(segments, i), info.bytes, &info.segments[i])) {
+			base_file_info_fini(&info);
+			return STATUS_CORRUPT;
+		}
+	}
+	*out = info;
+	return STATUS_OK;
+}
+
+/* ---- state ---- */
+
+void record_write_state(struct wire_writer *writer, const struct snapshot *snapshot)
+{
+	wire_write_map(writer, 4);
+	write_uint(writer, "sequence", snapshot->sequence);
+	write_uint(writer, "next_release", snapshot->next_release);
+	write_uint(writer, "live", snapshot->live == NULL ? 0 : snapshot->live->number);
+	wire_write_str(writer, "history");
+	wire_write_array(writer, snapshot->history_count);
+	for (size_t i = 0; i < snapshot->history_count; i++) {
+		wire_write_uint(writer, snapshot->history[i]);
+	}
+}
+
+enum status record_read_state(struct wire_value value, struct snapshot *out, uint64_t *live)
+{
+	const struct wire_value history = wire_get(value, "history");
+	const size_t count = wire_size(history);
+	if (!read_uint(value, "sequence", &out->sequence) ||
+		!read_uint(value, "next_release", &out->next_release) ||
+		!read_uint(value, "live", live) || wire_type(history) != WIRE_ARRAY ||
+		count > SNAPSHOT_HISTORY_MAX) {
+		return STATUS_CORRUPT;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (!wire_uint(wire_item(history, i), &out->history[i])) {
+			return STATUS_CORRUPT;
+		}
+	}
+	out->history_count = count;
+	return STATUS_OK;
+}

@@ -1,0 +1,30 @@
+/* record.h - releases, tables and files as MessagePack: what catalog and `current` hold.
+ *
+ * Each record is a map of names and values, so it can gain fields; the formats' version
+ * stands beside them, in the catalog's state and in the head of `current`.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef DAEMON_STORE_RECORD_H
+#define DAEMON_STORE_RECORD_H
+
+#include "daemon/store/base.h"
+#include "daemon/store/snapshot.h"
+#include "schema/wire.h"
+
+/* Writers are sticky (wire.h). Readers: CORRUPT, NO_MEMORY. */
+void record_write_release(struct wire_writer *writer, const struct release *release);
+enum status record_read_release(struct wire_value value, struct release *out);
+
+void record_write_table(struct wire_writer *writer, const struct table *table);
+enum status record_read_table(struct wire_value value, struct table **out);
+
+void record_write_file(struct wire_writer *writer, const struct base_file_info *info);
+enum status record_read_file(struct wire_value value, struct base_file_info *out);
+
+/* Sequence, next release, live release, history. On reading, *live gets its number, 0 for none:
+ * releases are numbered from 1. */
+void record_write_state(struct wire_writer *writer, const struct snapshot *snapshot);
+enum status record_read_state(struct wire_value value, struct snapshot *out, uint64_t *live);
+
+#endif

@@ -1,0 +1,37 @@
+/* seal.h - builds the base files of one table from the runs of its loads.
+ *
+ * Runs are sorted by hash, so the rows of one prefix are a slice of each; the slices are
+ * gathered, sorted together, and of a key given twice the last is kept. A prefix whose rows
+ * are too many for one segment is split by one more bit.
+ *
+ * Threads: one a table; nothing else may use the runs' spills meanwhile.
+ */
+#ifndef DAEMON_STORE_SEAL_H
+#define DAEMON_STORE_SEAL_H
+
+#include "daemon/store/base.h"
+#include "daemon/store/spill.h"
+#include "schema/status.h"
+
+struct seal_source {
+	const struct spill *spill;
+};
+
+struct seal_output {
+	uint64_t rows;
+	size_t file_count;
+	struct base_file_info
+		*files; /* owned by the caller afterwards; none when there are no rows */
+};
+
+/* Writes base files into `folder`, synced, the folder's entries not. Peak memory: one segment
+ * twice (BASE_SEGMENT_BYTES each) and 32 bytes a row of it. After a failure what was written is
+ * removed, or a leftover. Errors: CORRUPT  a run is damaged; DISK_FULL; IO; NO_MEMORY;
+ * TOO_LARGE  over 4M keys share 32 bits of their hash. */
+enum status seal_table(const char *folder, const struct base_owner *owner,
+	const struct seal_source *sources, size_t count, struct seal_output *out,
+	struct error *err);
+
+void seal_output_fini(struct seal_output *output);
+
+#endif

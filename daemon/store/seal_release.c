@@ -1,0 +1,265 @@
+/* seal_release.c - seals a release: its tables' base files, then one change of the catalog. */
+#include "daemon/store/clock.h"
+#include "daemon/store/file.h"
+#include "daemon/store/load.h"
+#include "daemon/store/seal.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- begin ---- */
+
+/* Every load must have ended: what is missing could not be told from what was never sent. */
+static enum status check_loads(struct store *store, const struct release *release,
+	struct error *err)
+{
+	for (const struct load *load = store->loads; load != NULL; load = load->next) {
+		if (load->spill.owner.release != release->number) {
+			continue;
+		}
+		if (load->damaged) {
+			return error_set(err, STATUS_CORRUPT,
+				"load: '%s' of table '%s' is damaged on disk; abort it and load again",
+				load->name.text, load->table_name.text);
+		}
+		if (!load->spill.ended) {
+			return error_set(err, STATUS_CONFLICT,
+				"load: '%s' of table '%s' has not ended (%llu chunks, %llu rows); end "
+				"or abort it first",
+				load->name.text, load->table_name.text,
+				(unsigned long long)load->synced.next_chunk,
+				(unsigned long long)load->synced.rows);
+		}
+	}
+	return STATUS_OK;
+}
+
+/* Marks the release as being sealed, and makes a copy of it to be filled. *release is NULL when
+ * it is sealed already. */
+static enum status begin(struct store *store, const char *id, struct release **release,
+	struct seal_result *result, struct error *err)
+{
+	const struct release *from;
+	enum status status = snapshot_release(store_current(store), id, &from, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*release = NULL;
+	if (from->state == RELEASE_SEALED) {
+		*result = (struct seal_result){.tables = (uint32_t)from->table_count};
+		for (size_t i = 0; i < from->table_count; i++) {
+			result->rows += from->tables[i]->rows;
+			result->bytes += from->tables[i]->bytes;
+		}
+		return STATUS_OK;
+	}
+	if (store->sealing != 0) {
+		return error_set(err, STATUS_BUSY, "release: another one is being sealed");
+	}
+	status = check_loads(store, from, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*release = release_copy(from);
+	if (*release == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "seal '%s'", from->id.text);
+	}
+	store->sealing = from->number;
+	return STATUS_OK;
+}
+
+/* ---- build ---- */
+
+/* The spills of a table. While the release is being sealed nothing changes its loads. */
+static size_t find_sources(struct store *store, uint64_t release, uint64_t table,
+	struct seal_source *sources)
+{
+	size_t count = 0;
+	(void)pthread_mutex_lock(&store->load_lock);
+	for (const struct load *load = store->loads; load != NULL; load = load->next) {
+		if (load->spill.owner.release == release && load->spill.owner.table == table &&
+			count < LIMIT_LOADS) {
+			sources[count++].spill = &load->spill;
+		}
+	}
+	(void)pthread_mutex_unlock(&store->load_lock);
+	return count;
+}
+
+/* Builds a table's files and returns the table that has them. */
+static enum status build_table(struct store *store, const struct release *release, size_t i,
+	struct table **out, struct error *err)
+{
+	const struct table *from = release->tables[i];
+	const struct base_owner owner = {.release = release->number,
+		.table = from->number,
+		.spec = from->spec};
+	char folder[PATH_MAX];
+	struct seal_source sources[LIMIT_LOADS];
+	store_release_folder(store, release->number, folder);
+	const size_t count = find_sources(store, release->number, from->number, sources);
+	struct seal_output output = {0};
+	const enum status status = seal_table(folder, &owner, sources, count, &output, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct table *table = table_new(&from->spec, from->number);
+	if (table == NULL) {
+		seal_output_fini(&output);
+		return error_set(err, STATUS_NO_MEMORY, "seal table '%s'", from->spec.name.text);
+	}
+	table->rows = output.rows;
+	table->files = output.files;
+	table->file_count = output.file_count;
+	for (size_t j = 0; j < table->file_count; j++) {
+		table->bytes += table->files[j].bytes;
+	}
+	*out = table;
+	return STATUS_OK;
+}
+
+/* Opens what was built, reads it in and compares it with its checksums. */
+static enum status check_built(struct store *store, struct release *release, struct error *err)
+{
+	enum status status = store_open_bases(store, release, err);
+	for (size_t i = 0; status == STATUS_OK && i < release->table_count; i++) {
+		struct base_set *set = release->tables[i]->bases;
+		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
+			if (base_segment_wait(set, j) != BASE_READY) {
+				return error_set(err, STATUS_CORRUPT,
+					"seal: table '%s' reads back otherwise than it was written",
+					release->tables[i]->spec.name.text);
+			}
+		}
+	}
+	return status;
+}
+
+/* The table that it replaces is shared with the current snapshot. */
+static enum status put_table(struct store *store, struct release *release, struct table *table)
+{
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const enum status status = release_put(release, table);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return status;
+}
+
+static enum status build(struct store *store, struct release *release, struct error *err)
+{
+	for (size_t i = 0; i < release->table_count; i++) {
+		struct table *table = NULL;
+		enum status status = build_table(store, release, i, &table, err);
+		if (status == STATUS_OK) {
+			status = put_table(store, release, table);
+		}
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	char folder[PATH_MAX];
+	store_release_folder(store, release->number, folder);
+	const enum status status = file_sync_folder(folder, err);
+	return status == STATUS_OK ? check_built(store, release, err) : status;
+}
+
+/* Gives the space of an unfinished seal back: it may be what the disk ran out of. */
+static void remove_built(struct store *store, uint64_t release)
+{
+	char folder[PATH_MAX];
+	store_release_folder(store, release, folder);
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if (strncmp(entry->d_name, "base-", 5) == 0) {
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+		}
+	}
+	if (dir != NULL) {
+		closedir(dir);
+	}
+}
+
+/* ---- end ---- */
+
+static void unlink_spills(struct store *store, uint64_t release)
+{
+	char folder[PATH_MAX];
+	store_release_folder(store, release, folder);
+	for (const struct load *load = store->loads; load != NULL; load = load->next) {
+		char name[128];
+		char path[PATH_MAX];
+		if (load->spill.owner.release != release) {
+			continue;
+		}
+		load_file_name(name, sizeof name, load->spill.owner.table, load->name.text);
+		if (file_path(path, folder, name, NULL) == STATUS_OK) {
+			(void)unlink(path);
+		}
+	}
+	loads_close(store, release);
+}
+
+/* Swaps the sealed release in. Takes `release` over. */
+static enum status commit(struct store *store, struct release *release, struct seal_result *result,
+	struct error *err)
+{
+	const uint64_t number = release->number;
+	release->state = RELEASE_SEALED;
+	release->sealed_ms = clock_unix_ms();
+	*result = (struct seal_result){.tables = (uint32_t)release->table_count};
+	for (size_t i = 0; i < release->table_count; i++) {
+		result->rows += release->tables[i]->rows;
+		result->bytes += release->tables[i]->bytes;
+	}
+	struct snapshot *next = snapshot_copy(store_current(store));
+	enum status status = STATUS_NO_MEMORY;
+	if (next == NULL) {
+		release_drop(release);
+	} else {
+		status = snapshot_put(next, release);
+	}
+	if (status != STATUS_OK) {
+		snapshot_drop(next);
+		return error_set(err, status, "seal: change of the catalog");
+	}
+	status = store_change(store, next, (struct catalog_change){.put = release}, err);
+	if (status == STATUS_OK) {
+		unlink_spills(store, number);
+	}
+	return status;
+}
+
+enum status store_seal(struct store *store, const char *id, struct seal_result *out,
+	struct error *err)
+{
+	struct release *release = NULL;
+	struct seal_result result = {0};
+	(void)pthread_mutex_lock(&store->admin_lock);
+	(void)pthread_mutex_lock(&store->load_lock);
+	enum status status = begin(store, id, &release, &result, err);
+	(void)pthread_mutex_unlock(&store->load_lock);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	if (status == STATUS_OK && release != NULL) {
+		const uint64_t number = release->number;
+		status = build(store, release, err);
+		if (status != STATUS_OK) {
+			remove_built(store, number);
+		}
+		(void)pthread_mutex_lock(&store->admin_lock);
+		(void)pthread_mutex_lock(&store->load_lock);
+		if (status == STATUS_OK) {
+			status = commit(store, release, &result, err);
+		} else {
+			release_drop(release);
+		}
+		store->sealing = 0;
+		(void)pthread_mutex_unlock(&store->load_lock);
+		(void)pthread_mutex_unlock(&store->admin_lock);
+	}
+	if (status == STATUS_OK) {
+		*out = result;
+	}
+	return status;
+}

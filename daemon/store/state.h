@@ -1,0 +1,66 @@
+/* state.h - the inside of a store: what its own files share, and in which order locks are taken.
+ *
+ * admin_lock, then load_lock; a base set's own lock and the janitor's queue lock are taken last.
+ *
+ * Threads: admin_lock guards the catalog, the making of snapshots and all reference counts;
+ * load_lock guards the loads. The current snapshot is read without either (snapshot.h).
+ */
+#ifndef DAEMON_STORE_STATE_H
+#define DAEMON_STORE_STATE_H
+
+#include "daemon/store/catalog.h"
+#include "daemon/store/snapshot.h"
+#include "daemon/store/store.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct janitor;
+struct load;
+
+struct store {
+	char folder[PATH_MAX];
+	struct store_options options;
+	int lock_fd;
+	struct catalog *catalog;            /* owned */
+	_Atomic(struct snapshot *) current; /* owned */
+	struct janitor *janitor;            /* owned */
+	pthread_mutex_t admin_lock;
+	pthread_mutex_t load_lock;
+	struct load *loads;     /* owned list */
+	uint64_t load_pending;  /* bytes that wait for store_load_sync */
+	uint64_t load_sequence; /* of the last run of any load */
+	uint64_t sealing;       /* number of the release that is being sealed; 0: none */
+};
+
+/* The current snapshot, for who holds admin_lock. */
+static inline struct snapshot *store_current(struct store *store)
+{
+	return atomic_load_explicit(&store->current, memory_order_acquire);
+}
+
+/* Tells the daemon what a background thread noticed. */
+void store_event(struct store *store, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* DATA/releases/<number>, in PATH_MAX bytes. */
+void store_release_folder(const struct store *store, uint64_t number, char *out);
+
+/* Opens the files of each table of a sealed release that has some; what is damaged is an
+ * event. Errors: CORRUPT (the catalog), NO_MEMORY. */
+enum status store_open_bases(struct store *store, struct release *release, struct error *err);
+
+/* Makes `next` the current snapshot: catalog, `current`, swap. Takes `next` over, even if it
+ * fails. `change->after` is set here. The caller holds admin_lock. */
+enum status store_change(struct store *store, struct snapshot *next, struct catalog_change change,
+	struct error *err);
+
+/* ---- loads (load.c) ---- */
+
+/* Finds the spill files of an open release and removes what is none; at start. */
+enum status loads_open(struct store *store, const struct release *release, struct error *err);
+/* Closes the loads of a release (0: of all); their files stay. The caller holds load_lock. */
+void loads_close(struct store *store, uint64_t release);
+
+#endif

@@ -1,0 +1,338 @@
+/* store.c - opens and closes a data folder, and counts what is in it. */
+#include "daemon/store/store.h"
+
+#include "daemon/store/base.h"
+#include "daemon/store/current.h"
+#include "daemon/store/file.h"
+#include "daemon/store/grace.h"
+#include "daemon/store/janitor.h"
+#include "daemon/store/mapfault.h"
+#include "daemon/store/state.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+void store_event(struct store *store, const char *format, ...)
+{
+	if (store->options.on_event == NULL) {
+		return;
+	}
+	char line[ERROR_TEXT_BYTES + 64];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	store->options.on_event(store->options.on_event_arg, line);
+}
+
+void store_release_folder(const struct store *store, uint64_t number, char *out)
+{
+	/* store_open has checked that this fits. */
+	(void)snprintf(out, PATH_MAX, "%.*s/releases/%" PRIu64, PATH_MAX - 40, store->folder,
+		number);
+}
+
+const char *store_folder(const struct store *store)
+{
+	return store->folder;
+}
+
+/* ---- snapshots for readers ---- */
+
+const struct snapshot *snapshot_begin(struct store *store)
+{
+	grace_enter();
+	return atomic_load_explicit(&store->current, memory_order_acquire);
+}
+
+void snapshot_end(struct store *store)
+{
+	(void)store;
+	grace_leave();
+}
+
+/* ---- open ---- */
+
+static enum status take_lock(struct store *store, struct error *err)
+{
+	char path[PATH_MAX];
+	enum status status = file_path(path, store->folder, "lock", err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (store->lock_fd < 0) {
+		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
+			strerror(errno));
+	}
+	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		char pid[32] = {0};
+		(void)pread(store->lock_fd, pid, sizeof pid - 1, 0);
+		pid[strcspn(pid, "\n")] = '\0';
+		return error_set(err, STATUS_BUSY,
+			"data folder '%s': in use by another daemon (pid %s)", store->folder,
+			pid[0] != '\0' ? pid : "unknown");
+	}
+	char pid[32];
+	const int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+	if (ftruncate(store->lock_fd, 0) != 0 ||
+		file_write_at(store->lock_fd, pid, (size_t)len, 0) != STATUS_OK) {
+		return error_set(err, STATUS_IO, "write '%s': %s", path, strerror(errno));
+	}
+	return STATUS_OK;
+}
+
+enum status store_open_bases(struct store *store, struct release *release, struct error *err)
+{
+	char folder[PATH_MAX];
+	store_release_folder(store, release->number, folder);
+	for (size_t i = 0; i < release->table_count; i++) {
+		struct table *table = release->tables[i];
+		if (table->bases != NULL || table->file_count == 0) {
+			continue;
+		}
+		const struct base_owner owner = {.release = release->number,
+			.table = table->number,
+			.spec = table->spec};
+		struct error damage = {0};
+		const enum status status = base_set_open(folder, &owner, table->files,
+			table->file_count, &table->bases, &damage);
+		if (status != STATUS_OK) {
+			return error_set(err, status, "release '%s', table '%s': %s",
+				release->id.text, table->spec.name.text, damage.text);
+		}
+		if (damage.status != STATUS_OK) {
+			store_event(store, "event=damage release=%s table=%s reason=\"%s\"",
+				release->id.text, table->spec.name.text, damage.text);
+		}
+	}
+	return STATUS_OK;
+}
+
+static bool has_release(const struct snapshot *snapshot, const char *number)
+{
+	char *end;
+	const uint64_t wanted = strtoull(number, &end, 10);
+	for (size_t i = 0; *end == '\0' && i < snapshot->release_count; i++) {
+		if (snapshot->releases[i]->number == wanted) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Removes the files of a sealed release that the catalog does not name. */
+static void sweep_release(struct store *store, const struct release *release)
+{
+	char folder[PATH_MAX];
+	store_release_folder(store, release->number, folder);
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		bool named = entry->d_name[0] == '.' ||
+			     (release->state == RELEASE_OPEN &&
+				     strncmp(entry->d_name, "spill-", 6) == 0);
+		for (size_t i = 0; !named && i < release->table_count; i++) {
+			const struct table *table = release->tables[i];
+			for (size_t j = 0; !named && j < table->file_count; j++) {
+				char name[64];
+				base_file_name(name, sizeof name, table->number,
+					table->files[j].number);
+				named = strcmp(name, entry->d_name) == 0;
+			}
+		}
+		if (!named) {
+			store_event(store, "event=leftover release=%s file=%s", release->id.text,
+				entry->d_name);
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+		}
+	}
+	if (dir != NULL) {
+		closedir(dir);
+	}
+}
+
+/* Removes what a killed process has left: folders and files that the catalog does not name. */
+static enum status sweep(struct store *store, const struct snapshot *snapshot, struct error *err)
+{
+	char path[PATH_MAX];
+	enum status status = file_path(path, store->folder, "releases", err);
+	DIR *dir = status == STATUS_OK ? opendir(path) : NULL;
+	const struct dirent *entry;
+	while (dir != NULL && status == STATUS_OK && (entry = readdir(dir)) != NULL) {
+		char folder[PATH_MAX];
+		if (entry->d_name[0] == '.' || has_release(snapshot, entry->d_name)) {
+			continue;
+		}
+		store_event(store, "event=leftover folder=releases/%s", entry->d_name);
+		status = file_path(folder, path, entry->d_name, err);
+		if (status == STATUS_OK) {
+			status = file_remove_folder(folder, err);
+		}
+	}
+	if (dir != NULL) {
+		closedir(dir);
+	}
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		sweep_release(store, snapshot->releases[i]);
+	}
+	return status;
+}
+
+/* A catalog that was lost or put back must not make everything else a leftover. */
+static enum status check_age(struct store *store, const struct snapshot *snapshot,
+	struct error *err)
+{
+	uint64_t sequence = 0;
+	struct error reason;
+	const enum status status = current_read_sequence(store->folder, &sequence, &reason);
+	if (status == STATUS_UNSUPPORTED) {
+		return error_set(err, status, "%s", reason.text);
+	}
+	if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+		store_event(store, "event=current_rewritten reason=\"%s\"", reason.text);
+	}
+	if (status == STATUS_OK && sequence > snapshot->sequence) {
+		return error_set(err, STATUS_CORRUPT,
+			"catalog: at change %" PRIu64 ", but 'current' is at %" PRIu64
+			": catalog.mdb is missing or older than the folder",
+			snapshot->sequence, sequence);
+	}
+	return STATUS_OK;
+}
+
+static enum status open_releases(struct store *store, struct snapshot *snapshot, struct error *err)
+{
+	enum status status = check_age(store, snapshot, err);
+	if (status == STATUS_OK) {
+		status = sweep(store, snapshot, err);
+	}
+	for (size_t i = 0; status == STATUS_OK && i < snapshot->release_count; i++) {
+		struct release *release = snapshot->releases[i];
+		status = release->state == RELEASE_SEALED ? store_open_bases(store, release, err)
+							  : loads_open(store, release, err);
+	}
+	if (status == STATUS_OK) {
+		status = current_write(store->folder, snapshot, err);
+	}
+	return status;
+}
+
+static enum status open_all(struct store *store, struct error *err)
+{
+	char path[PATH_MAX];
+	enum status status = file_make_folder(store->folder, err);
+	if (status == STATUS_OK) {
+		status = take_lock(store, err);
+	}
+	if (status == STATUS_OK) {
+		status = mapfault_install();
+	}
+	if (status == STATUS_OK) {
+		status = file_path(path, store->folder, "releases", err);
+	}
+	if (status == STATUS_OK) {
+		status = file_make_folder(path, err);
+	}
+	if (status == STATUS_OK) {
+		status = file_path(path, store->folder, "catalog.mdb", err);
+	}
+	if (status == STATUS_OK) {
+		status = catalog_open(path, store->options.catalog_bytes, &store->catalog, err);
+	}
+	struct snapshot *snapshot = NULL;
+	if (status == STATUS_OK) {
+		status = catalog_read(store->catalog, &snapshot, err);
+	}
+	if (status == STATUS_OK) {
+		atomic_store(&store->current, snapshot);
+		status = open_releases(store, snapshot, err);
+	}
+	if (status == STATUS_OK) {
+		status = janitor_start(store, &store->janitor);
+		if (status != STATUS_OK) {
+			error_set(err, status, "start the janitor thread");
+		}
+	}
+	return status;
+}
+
+enum status store_open(const struct store_options *options, struct store **out, struct error *err)
+{
+	struct store *store = calloc(1, sizeof *store);
+	if (store == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "open '%s'", options->folder);
+	}
+	store->options = *options;
+	store->lock_fd = -1;
+	(void)pthread_mutex_init(&store->admin_lock, NULL);
+	(void)pthread_mutex_init(&store->load_lock, NULL);
+	enum status status;
+	if (strlen(options->folder) >= PATH_MAX - 128) {
+		status = error_set(err, STATUS_TOO_LARGE, "data folder: its path is over %d bytes",
+			PATH_MAX - 128);
+	} else {
+		strcpy(store->folder, options->folder);
+		status = open_all(store, err);
+	}
+	if (status != STATUS_OK) {
+		store_close(store);
+		return status;
+	}
+	*out = store;
+	return STATUS_OK;
+}
+
+void store_close(struct store *store)
+{
+	if (store == NULL) {
+		return;
+	}
+	janitor_stop(store->janitor);
+	loads_close(store, 0);
+	snapshot_drop(atomic_load(&store->current));
+	catalog_close(store->catalog);
+	if (store->lock_fd >= 0) {
+		close(store->lock_fd);
+	}
+	(void)pthread_mutex_destroy(&store->admin_lock);
+	(void)pthread_mutex_destroy(&store->load_lock);
+	free(store);
+}
+
+/* ---- figures ---- */
+
+void store_figures(struct store *store, struct store_figures *out)
+{
+	struct store_figures figures = {0};
+	janitor_waiting(store->janitor, &figures.files_waiting, &figures.bytes_waiting);
+	const struct snapshot *snapshot = snapshot_begin(store);
+	figures.releases = snapshot->release_count;
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		figures.tables += release->table_count;
+		for (size_t j = 0; j < release->table_count; j++) {
+			const struct table *table = release->tables[j];
+			figures.rows += table->rows;
+			figures.bytes += table->bytes;
+			for (size_t k = 0; table->bases != NULL && k < table->bases->segment_count;
+				k++) {
+				const enum base_segment_state state =
+					base_segment_state(&table->bases->segments[k]);
+				figures.segments++;
+				figures.segments_checked += state != BASE_UNCHECKED;
+				figures.segments_damaged += state == BASE_DAMAGED;
+			}
+		}
+	}
+	snapshot_end(store);
+	*out = figures;
+}

@@ -1,0 +1,194 @@
+/* bench_lookup.c - a batch of random keys looked up in process, against copying the same rows.
+ *
+ *   bench_lookup [ROWS [KEYS [DIM]]]       default 1000000 500 64, f32
+ *
+ * Prints the load and seal rates too. Rows: key i has all elements i.
+ */
+#include "daemon/store/grace.h"
+#include "daemon/store/lookup.h"
+#include "daemon/store/store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CHUNK_ROWS = 16384, ROUNDS = 5000 };
+
+static double now_s(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state += UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t z = *state;
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static void must(enum status status, const struct error *err)
+{
+	if (status != STATUS_OK) {
+		(void)fprintf(stderr, "bench_lookup: %s: %s\n", status_name(status), err->text);
+		exit(1);
+	}
+}
+
+static void fill(struct store *store, uint64_t rows, uint32_t dim)
+{
+	struct error err = {0};
+	uint64_t number;
+	struct name id = {"r1"};
+	const struct release_labels labels = {0};
+	must(store_release_create(store, &id, &labels, &number, &err), &err);
+	const struct table_spec spec = {.name = {"ir"},
+		.entity = ENTITY_ITEM,
+		.kind = KIND_IR,
+		.dtype = DTYPE_F32,
+		.key_type = KEY_U64,
+		.dim = dim,
+		.views = 1};
+	must(store_table_create(store, "r1", &spec, &err), &err);
+	float *data = malloc((size_t)CHUNK_ROWS * dim * 4);
+	uint64_t *keys = malloc(CHUNK_ROWS * 8);
+	if (data == NULL || keys == NULL) {
+		exit(1);
+	}
+	struct load_progress progress = {0};
+	struct load_chunk chunk = {.release = "r1",
+		.table = "ir",
+		.load = {"bench"},
+		.dtype = DTYPE_F32,
+		.rows = (const uint8_t *)data,
+		.now_ms = 1};
+	const double start = now_s();
+	for (uint64_t first = 0; first < rows; first += CHUNK_ROWS, chunk.chunk++) {
+		const uint32_t count =
+			rows - first < CHUNK_ROWS ? (uint32_t)(rows - first) : CHUNK_ROWS;
+		for (uint32_t i = 0; i < count; i++) {
+			keys[i] = first + i;
+			for (uint32_t j = 0; j < dim; j++) {
+				data[(size_t)i * dim + j] = (float)(first + i);
+			}
+		}
+		chunk.keys = (struct keys){KEY_U64, count, (const uint8_t *)keys, NULL};
+		must(store_load_chunk(store, &chunk, &progress, &err), &err);
+		if (store_load_is_full(store)) {
+			must(store_load_sync(store, &err), &err);
+		}
+	}
+	must(store_load_end(store, &chunk, chunk.chunk, rows, &err), &err);
+	const double loaded = now_s();
+	struct seal_result result;
+	must(store_seal(store, "r1", &result, &err), &err);
+	const double sealed = now_s();
+	struct name previous;
+	must(store_release_publish(store, "r1", &previous, &err), &err);
+	printf("load %.3f s\nseal %.3f s\nbytes_per_raw_byte %.4f ratio\n", loaded - start,
+		sealed - loaded, (double)result.bytes / ((double)rows * (dim * 4 + 8)));
+	free(data);
+	free(keys);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const double left = *(const double *)a;
+	const double right = *(const double *)b;
+	return (left > right) - (left < right);
+}
+
+static void report(const char *name, double *times)
+{
+	qsort(times, ROUNDS, sizeof *times, by_value);
+	printf("%s_p50 %.1f us\n%s_p99 %.1f us\n", name, times[ROUNDS / 2] * 1e6, name,
+		times[ROUNDS * 99 / 100] * 1e6);
+}
+
+static void measure(struct store *store, uint64_t rows, uint32_t count, uint32_t dim)
+{
+	struct error err = {0};
+	const size_t stride = (size_t)dim * 4;
+	uint64_t *keys = malloc(count * sizeof *keys);
+	uint8_t *out = malloc(count * stride);
+	uint8_t *found = malloc(count);
+	float *plain = malloc(rows * stride);
+	double *times = malloc(ROUNDS * sizeof *times);
+	if (keys == NULL || out == NULL || found == NULL || plain == NULL || times == NULL) {
+		exit(1);
+	}
+	memset(plain, 1, rows * stride);
+	uint64_t state = 1;
+	for (int round = 0; round < ROUNDS; round++) {
+		for (uint32_t i = 0; i < count; i++) {
+			keys[i] = next_random(&state) % rows;
+		}
+		const double start = now_s();
+		const struct snapshot *snapshot = snapshot_begin(store);
+		const struct table *table;
+		must(release_table(snapshot->live, "ir", &table, &err), &err);
+		struct lookup lookup = {.table = table,
+			.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
+			.dtype = DTYPE_F32,
+			.rows = out,
+			.found = found,
+			.may_block = true};
+		must(table_lookup(&lookup, &err), &err);
+		snapshot_end(store);
+		times[round] = now_s() - start;
+		const uint32_t probe = (uint32_t)(next_random(&state) % count);
+		float value;
+		memcpy(&value, out + probe * stride, 4);
+		if (lookup.counts[WHY_FOUND] != count || value != (float)keys[probe]) {
+			(void)fprintf(stderr, "bench_lookup: a wrong row\n");
+			exit(1);
+		}
+	}
+	report("lookup", times);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (uint32_t i = 0; i < count; i++) {
+			keys[i] = next_random(&state) % rows;
+		}
+		const double start = now_s();
+		for (uint32_t i = 0; i < count; i++) {
+			memcpy(out + i * stride, plain + keys[i] * dim, stride);
+		}
+		times[round] = now_s() - start;
+	}
+	report("memcpy", times);
+	free(keys);
+	free(out);
+	free(found);
+	free(plain);
+	free(times);
+}
+
+int main(int argc, char **argv)
+{
+	const uint64_t rows = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
+	const uint32_t count = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 500;
+	const uint32_t dim = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 64;
+	char folder[] = "/tmp/bench_lookup.XXXXXX";
+	if (rows == 0 || count == 0 || dim == 0 || mkdtemp(folder) == NULL) {
+		return 2;
+	}
+	struct error err = {0};
+	struct store *store = NULL;
+	const struct store_options options = {
+		.folder = folder, .load_memory_bytes = 512u << 20, .catalog_bytes = 64u << 20};
+	grace_register();
+	must(store_open(&options, &store, &err), &err);
+	fill(store, rows, dim);
+	measure(store, rows, count, dim);
+	store_close(store);
+	grace_unregister();
+	char command[64];
+	(void)snprintf(command, sizeof command, "rm -rf %s", folder);
+	return system(command) == 0 ? 0 : 1;
+}
