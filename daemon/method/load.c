@@ -11,6 +11,7 @@
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
+#include "daemon/store/clock.h"
 
 const char *const load_names[] = {"release", "table", "load", "chunk", "keys", "dtype", "rows",
 	"scales", "times", "tags", "allow_nonfinite", NULL};

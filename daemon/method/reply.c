@@ -50,19 +50,9 @@ enum status reply_end(struct call *call)
 		       : error_set(&call->error, status, "reply: %s", status_name(status));
 }
 
-static int64_t clock_ms(clockid_t id)
-{
-	struct timespec now;
-	clock_gettime(id, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int64_t clock_unix_ms(void)
-{
-	return clock_ms(CLOCK_REALTIME);
-}
-
 int64_t clock_monotonic_ms(void)
 {
-	return clock_ms(CLOCK_MONOTONIC);
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }

@@ -20,8 +20,7 @@ void reply_bin(struct wire_writer *out, const char *name, const void *data, size
 /* What run() returns when it has written all: OK, or what the writer met. */
 enum status reply_end(struct call *call);
 
-/* Unix milliseconds, and milliseconds of the monotonic clock. */
-int64_t clock_unix_ms(void);
+/* The clock of durations; row times have daemon/store/clock.h. */
 int64_t clock_monotonic_ms(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
+#include "daemon/store/clock.h"
 #include "schema/limits.h"
 
 const char *const scan_names[] = {"release", "table", "cursor", "limit", "dtype", NULL};
