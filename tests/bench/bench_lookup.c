@@ -111,62 +111,92 @@ static void report(const char *name, double *times)
 		times[ROUNDS * 99 / 100] * 1e6);
 }
 
-static void measure(struct store *store, uint64_t rows, uint32_t count, uint32_t dim)
+/* What both sides of the comparison use. */
+struct bench {
+	struct store *store;
+	uint64_t rows;
+	uint32_t count;
+	uint32_t dim;
+	uint64_t *keys;
+	uint8_t *out;
+	uint8_t *found;
+	float *plain;
+	uint64_t state;
+};
+
+static void draw_keys(struct bench *bench)
+{
+	for (uint32_t i = 0; i < bench->count; i++) {
+		bench->keys[i] = next_random(&bench->state) % bench->rows;
+	}
+}
+
+static double time_lookup(struct bench *bench)
 {
 	struct error err = {0};
-	const size_t stride = (size_t)dim * 4;
-	uint64_t *keys = malloc(count * sizeof *keys);
-	uint8_t *out = malloc(count * stride);
-	uint8_t *found = malloc(count);
-	float *plain = malloc(rows * stride);
-	double *times = malloc(ROUNDS * sizeof *times);
-	if (keys == NULL || out == NULL || found == NULL || plain == NULL || times == NULL) {
+	draw_keys(bench);
+	const double start = now_s();
+	const struct snapshot *snapshot = snapshot_begin(bench->store);
+	const struct table *table;
+	must(release_table(snapshot->live, "ir", &table, &err), &err);
+	struct lookup lookup = {.table = table,
+		.keys = {KEY_U64, bench->count, (const uint8_t *)bench->keys, NULL},
+		.dtype = DTYPE_F32,
+		.rows = bench->out,
+		.found = bench->found,
+		.may_block = true};
+	must(table_lookup(&lookup, &err), &err);
+	snapshot_end(bench->store);
+	const double elapsed = now_s() - start;
+	const uint32_t probe = (uint32_t)(next_random(&bench->state) % bench->count);
+	float value;
+	memcpy(&value, bench->out + (size_t)probe * bench->dim * 4, 4);
+	if (lookup.counts[WHY_FOUND] != bench->count || value != (float)bench->keys[probe]) {
+		(void)fprintf(stderr, "bench_lookup: a wrong row\n");
 		exit(1);
 	}
-	memset(plain, 1, rows * stride);
-	uint64_t state = 1;
-	for (int round = 0; round < ROUNDS; round++) {
-		for (uint32_t i = 0; i < count; i++) {
-			keys[i] = next_random(&state) % rows;
-		}
-		const double start = now_s();
-		const struct snapshot *snapshot = snapshot_begin(store);
-		const struct table *table;
-		must(release_table(snapshot->live, "ir", &table, &err), &err);
-		struct lookup lookup = {.table = table,
-			.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
-			.dtype = DTYPE_F32,
-			.rows = out,
-			.found = found,
-			.may_block = true};
-		must(table_lookup(&lookup, &err), &err);
-		snapshot_end(store);
-		times[round] = now_s() - start;
-		const uint32_t probe = (uint32_t)(next_random(&state) % count);
-		float value;
-		memcpy(&value, out + probe * stride, 4);
-		if (lookup.counts[WHY_FOUND] != count || value != (float)keys[probe]) {
-			(void)fprintf(stderr, "bench_lookup: a wrong row\n");
-			exit(1);
-		}
+	return elapsed;
+}
+
+static double time_memcpy(struct bench *bench)
+{
+	const size_t stride = (size_t)bench->dim * 4;
+	draw_keys(bench);
+	const double start = now_s();
+	for (uint32_t i = 0; i < bench->count; i++) {
+		memcpy(bench->out + i * stride, bench->plain + bench->keys[i] * bench->dim, stride);
 	}
-	report("lookup", times);
-	for (int round = 0; round < ROUNDS; round++) {
-		for (uint32_t i = 0; i < count; i++) {
-			keys[i] = next_random(&state) % rows;
-		}
-		const double start = now_s();
-		for (uint32_t i = 0; i < count; i++) {
-			memcpy(out + i * stride, plain + keys[i] * dim, stride);
-		}
-		times[round] = now_s() - start;
+	return now_s() - start;
+}
+
+/* In turns, so that a busy machine slows both. */
+static void measure(struct bench *bench)
+{
+	const size_t stride = (size_t)bench->dim * 4;
+	double *lookups = malloc(ROUNDS * sizeof *lookups);
+	double *copies = malloc(ROUNDS * sizeof *copies);
+	bench->keys = malloc(bench->count * sizeof *bench->keys);
+	bench->out = malloc(bench->count * stride);
+	bench->found = malloc(bench->count);
+	bench->plain = malloc(bench->rows * stride);
+	if (lookups == NULL || copies == NULL || bench->keys == NULL || bench->out == NULL ||
+		bench->found == NULL || bench->plain == NULL) {
+		exit(1);
 	}
-	report("memcpy", times);
-	free(keys);
-	free(out);
-	free(found);
-	free(plain);
-	free(times);
+	memset(bench->plain, 1, bench->rows * stride);
+	for (int round = 0; round < ROUNDS; round++) {
+		lookups[round] = time_lookup(bench);
+		copies[round] = time_memcpy(bench);
+	}
+	report("lookup", lookups);
+	report("memcpy", copies);
+	printf("lookup_per_memcpy %.2f ratio\n", lookups[ROUNDS / 2] / copies[ROUNDS / 2]);
+	free(lookups);
+	free(copies);
+	free(bench->keys);
+	free(bench->out);
+	free(bench->found);
+	free(bench->plain);
 }
 
 int main(int argc, char **argv)
@@ -180,12 +210,14 @@ int main(int argc, char **argv)
 	}
 	struct error err = {0};
 	struct store *store = NULL;
-	const struct store_options options = {
-		.folder = folder, .load_memory_bytes = 512u << 20, .catalog_bytes = 64u << 20};
+	const struct store_options options = {.folder = folder,
+		.load_memory_bytes = 512u << 20,
+		.catalog_bytes = 64u << 20};
 	grace_register();
 	must(store_open(&options, &store, &err), &err);
 	fill(store, rows, dim);
-	measure(store, rows, count, dim);
+	struct bench bench = {.store = store, .rows = rows, .count = count, .dim = dim, .state = 1};
+	measure(&bench);
 	store_close(store);
 	grace_unregister();
 	char command[64];
