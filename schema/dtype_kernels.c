@@ -124,7 +124,8 @@ INLINE uint32_t any_nonfinite_u32(const uint8_t *source, uint32_t exponent, size
 }
 
 /* Not target_clones: its resolvers run before the sanitizers are ready, and a test could
- * not choose. */
+ * not choose.
+ * NOLINTBEGIN(bugprone-macro-parentheses): an attribute stands without them. */
 #define KERNELS(SET, TARGET)                                                                       \
 	TARGET static void SET##_f32_of_f16(const uint8_t *from, uint8_t *to, size_t count)        \
 	{                                                                                          \
@@ -183,6 +184,8 @@ INLINE uint32_t any_nonfinite_u32(const uint8_t *source, uint32_t exponent, size
 		.any_nonfinite_u16 = SET##_any_nonfinite_u16,                                      \
 		.any_nonfinite_u32 = SET##_any_nonfinite_u32,                                      \
 	};
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 KERNELS(plain, )
 

@@ -3,6 +3,7 @@
 
 #include "schema/limits.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { REQUEST_ITEMS = 4, RESPONSE_ITEMS = 4, NOTIFICATION_ITEMS = 3 };
@@ -132,19 +133,12 @@ void rpc_write_response(struct wire_writer *writer, uint32_t msgid)
 
 void rpc_write_error(struct wire_writer *writer, uint32_t msgid, const struct error *err)
 {
-	static const char between[] = ": ";
-	char text[ERROR_TEXT_BYTES + 32];
-	const char *name = status_name(err->status);
-	size_t name_len = strlen(name);
-	size_t text_len = strnlen(err->text, sizeof err->text);
-	memcpy(text, name, name_len);
-	memcpy(text + name_len, between, 2);
-	memcpy(text + name_len + 2, err->text, text_len);
-
+	char text[ERROR_TEXT_BYTES + 32]; /* no code is longer than 30 */
+	snprintf(text, sizeof text, "%s: %s", status_name(err->status), err->text);
 	wire_write_array(writer, RESPONSE_ITEMS);
 	wire_write_uint(writer, RPC_RESPONSE);
 	wire_write_uint(writer, msgid);
-	wire_write_str_len(writer, text, name_len + 2 + text_len);
+	wire_write_str(writer, text);
 	wire_write_nil(writer);
 }
 

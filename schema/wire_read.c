@@ -122,9 +122,14 @@ const char *wire_type_name(enum wire_type type)
 	return "nothing";
 }
 
+static bool is(struct wire_value value, msgpack_object_type type)
+{
+	return value.object != NULL && value.object->type == type;
+}
+
 bool wire_bool(struct wire_value value, bool *out)
 {
-	if (wire_type(value) != WIRE_BOOL)
+	if (!is(value, MSGPACK_OBJECT_BOOLEAN))
 		return false;
 	*out = value.object->via.boolean;
 	return true;
@@ -132,7 +137,7 @@ bool wire_bool(struct wire_value value, bool *out)
 
 bool wire_uint(struct wire_value value, uint64_t *out)
 {
-	if (wire_type(value) != WIRE_UINT)
+	if (!is(value, MSGPACK_OBJECT_POSITIVE_INTEGER))
 		return false;
 	*out = value.object->via.u64;
 	return true;
@@ -140,25 +145,23 @@ bool wire_uint(struct wire_value value, uint64_t *out)
 
 bool wire_int(struct wire_value value, int64_t *out)
 {
-	enum wire_type type = wire_type(value);
-	if (type == WIRE_INT) {
+	uint64_t number;
+	if (is(value, MSGPACK_OBJECT_NEGATIVE_INTEGER))
 		*out = value.object->via.i64;
-		return true;
-	}
-	if (type != WIRE_UINT || value.object->via.u64 > INT64_MAX)
+	else if (wire_uint(value, &number) && number <= INT64_MAX)
+		*out = (int64_t)number;
+	else
 		return false;
-	*out = (int64_t)value.object->via.u64;
 	return true;
 }
 
 bool wire_float(struct wire_value value, double *out)
 {
-	enum wire_type type = wire_type(value);
-	if (type == WIRE_FLOAT)
+	if (is(value, MSGPACK_OBJECT_FLOAT64) || is(value, MSGPACK_OBJECT_FLOAT32))
 		*out = value.object->via.f64;
-	else if (type == WIRE_UINT)
+	else if (is(value, MSGPACK_OBJECT_POSITIVE_INTEGER))
 		*out = (double)value.object->via.u64;
-	else if (type == WIRE_INT)
+	else if (is(value, MSGPACK_OBJECT_NEGATIVE_INTEGER))
 		*out = (double)value.object->via.i64;
 	else
 		return false;
@@ -173,7 +176,7 @@ static struct wire_bytes bytes_at(const char *data, size_t len)
 
 bool wire_str(struct wire_value value, struct wire_bytes *out)
 {
-	if (wire_type(value) != WIRE_STR)
+	if (!is(value, MSGPACK_OBJECT_STR))
 		return wire_bin(value, out);
 	*out = bytes_at(value.object->via.str.ptr, value.object->via.str.size);
 	return true;
@@ -181,7 +184,7 @@ bool wire_str(struct wire_value value, struct wire_bytes *out)
 
 bool wire_bin(struct wire_value value, struct wire_bytes *out)
 {
-	if (wire_type(value) != WIRE_BIN)
+	if (!is(value, MSGPACK_OBJECT_BIN))
 		return false;
 	*out = bytes_at(value.object->via.bin.ptr, value.object->via.bin.size);
 	return true;
@@ -189,15 +192,14 @@ bool wire_bin(struct wire_value value, struct wire_bytes *out)
 
 size_t wire_size(struct wire_value value)
 {
-	enum wire_type type = wire_type(value);
-	if (type == WIRE_ARRAY)
+	if (is(value, MSGPACK_OBJECT_ARRAY))
 		return value.object->via.array.size;
-	return type == WIRE_MAP ? value.object->via.map.size : 0;
+	return is(value, MSGPACK_OBJECT_MAP) ? value.object->via.map.size : 0;
 }
 
 struct wire_value wire_item(struct wire_value array, size_t i)
 {
-	if (wire_type(array) != WIRE_ARRAY || i >= array.object->via.array.size)
+	if (!is(array, MSGPACK_OBJECT_ARRAY) || i >= array.object->via.array.size)
 		return (struct wire_value){0};
 	return (struct wire_value){.object = &array.object->via.array.ptr[i]};
 }
@@ -205,7 +207,7 @@ struct wire_value wire_item(struct wire_value array, size_t i)
 /* NULL when `map` is none or has no entry `i`. */
 static const msgpack_object_kv *entry_of(struct wire_value map, size_t i)
 {
-	if (wire_type(map) != WIRE_MAP || i >= map.object->via.map.size)
+	if (!is(map, MSGPACK_OBJECT_MAP) || i >= map.object->via.map.size)
 		return NULL;
 	return &map.object->via.map.ptr[i];
 }
@@ -225,7 +227,7 @@ struct wire_value wire_map_value(struct wire_value map, size_t i)
 struct wire_value wire_get(struct wire_value map, const char *name)
 {
 	size_t len = strlen(name);
-	size_t size = wire_type(map) == WIRE_MAP ? wire_size(map) : 0;
+	size_t size = is(map, MSGPACK_OBJECT_MAP) ? wire_size(map) : 0;
 	for (size_t i = size; i-- > 0;) {
 		struct wire_bytes key;
 		if (wire_str(wire_map_key(map, i), &key) && key.len == len &&

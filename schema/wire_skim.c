@@ -89,7 +89,9 @@ static struct head read_head(const uint8_t *first, size_t have)
 	if (byte < 0x80 || byte >= 0xe0) /* small integers */
 		return (struct head){.size = 1};
 	if (byte < 0x90)
-		return (struct head){.size = 1, .children = 2u * (byte & 15u), .container = true};
+		return (struct head){.size = 1,
+			.children = (size_t)(byte & 15u) * 2,
+			.container = true};
 	if (byte < 0xa0)
 		return (struct head){.size = 1, .children = byte & 15u, .container = true};
 	if (byte < 0xc0)
@@ -142,35 +144,40 @@ static enum status wait_for(struct wire_skim *skim, size_t end)
 	return STATUS_AGAIN;
 }
 
+/* Passes one value; of a container, its head. */
+static enum status pass_one(struct wire_skim *skim, const uint8_t *data, size_t len)
+{
+	if (skim->at >= LIMIT_MESSAGE_BYTES)
+		return STATUS_TOO_LARGE;
+	if (skim->at >= len)
+		return wait_for(skim, skim->at + 1);
+	const uint8_t *first = data + skim->at;
+	if (*first == 0xc1)
+		return STATUS_PROTOCOL;
+	struct head head = read_head(first, len - skim->at);
+	size_t end = skim->at + head.size + head.body;
+	if (end > LIMIT_MESSAGE_BYTES)
+		return STATUS_TOO_LARGE;
+	if (end > len)
+		return wait_for(skim, end);
+	enum status status = head.container ? enter(skim, &head) : STATUS_OK;
+	if (status != STATUS_OK)
+		return status;
+	skim->at = end;
+	if (head.children == 0)
+		leave(skim);
+	return STATUS_OK;
+}
+
 enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len)
 {
 	if (skim->at == 0)
 		skim->elements = 1;
-	for (;;) {
-		if (skim->at >= LIMIT_MESSAGE_BYTES)
-			return STATUS_TOO_LARGE;
-		if (skim->at >= len)
-			return wait_for(skim, skim->at + 1);
-		const uint8_t *first = data + skim->at;
-		if (*first == 0xc1)
-			return STATUS_PROTOCOL;
-		struct head head = read_head(first, len - skim->at);
-		size_t end = skim->at + head.size + head.body;
-		if (end > LIMIT_MESSAGE_BYTES)
-			return STATUS_TOO_LARGE;
-		if (end > len)
-			return wait_for(skim, end);
-		if (head.container) {
-			enum status status = enter(skim, &head);
-			if (status != STATUS_OK)
-				return status;
-		}
-		skim->at = end;
-		if (head.children == 0)
-			leave(skim);
-		if (skim->depth == 0)
-			break;
-	}
+	do {
+		enum status status = pass_one(skim, data, len);
+		if (status != STATUS_OK)
+			return status;
+	} while (skim->depth > 0);
 	skim->need = skim->at;
 	return STATUS_OK;
 }

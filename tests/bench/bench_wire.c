@@ -11,7 +11,8 @@
 enum {
 	ROUNDS = 7, /* of each, the best counts: the machine is shared */
 	KEYS = 500, /* of one fetch */
-	ELEMENTS = 500 * 256,
+	DIM = 256,  /* of the rows that are converted */
+	ELEMENTS = KEYS * DIM,
 };
 
 static uint64_t now_ns(void)
@@ -113,7 +114,7 @@ struct conversion {
 static void convert(void *arg)
 {
 	const struct conversion *conversion = arg;
-	dtype_convert(&conversion->target, &conversion->source, ELEMENTS / 256, 256, 1);
+	dtype_convert(&conversion->target, &conversion->source, KEYS, DIM, 1);
 }
 
 static void bench_conversions(void)
@@ -121,8 +122,8 @@ static void bench_conversions(void)
 	static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_I8, DTYPE_BIT};
 	static float scales[ELEMENTS];
 	static float more_scales[ELEMENTS];
-	void *source = allocate(ELEMENTS * 4);
-	void *target = allocate(ELEMENTS * 4);
+	void *source = allocate(ELEMENTS * sizeof(float));
+	void *target = allocate(ELEMENTS * sizeof(float));
 	for (size_t i = 0; i < ELEMENTS; i++)
 		scales[i] = 0.5f;
 	for (size_t from = 0; from < 5; from++) {
@@ -157,9 +158,9 @@ static void scan_f16(void *arg)
 
 static void bench_scans(void)
 {
-	void *elements = allocate(ELEMENTS * 4);
-	printf("nonfinite_f32 %.1f GB/s\n", ELEMENTS * 4 / best_of(scan_f32, elements, 50));
-	printf("nonfinite_f16 %.1f GB/s\n", ELEMENTS * 2 / best_of(scan_f16, elements, 50));
+	void *elements = allocate(ELEMENTS * sizeof(float));
+	printf("nonfinite_f32 %.1f GB/s\n", 4.0 * ELEMENTS / best_of(scan_f32, elements, 50));
+	printf("nonfinite_f16 %.1f GB/s\n", 2.0 * ELEMENTS / best_of(scan_f16, elements, 50));
 	free(elements);
 }
 
@@ -174,7 +175,7 @@ static void hash(void *arg)
 static void bench_keys(void)
 {
 	enum { KEY_LEN = 20 };
-	uint8_t *packed = allocate(KEYS * (1 + KEY_LEN));
+	uint8_t *packed = allocate(KEYS * (1 + (size_t)KEY_LEN));
 	uint32_t at[KEYS];
 	struct keys keys = {.type = KEY_U64, .count = KEYS, .packed = packed, .at = at};
 	printf("hash_u64 %.2f ns/key\n", best_of(hash, &keys, 10000) / KEYS);

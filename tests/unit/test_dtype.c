@@ -159,35 +159,49 @@ static void fill(const struct dtype_rows *rows, uint32_t dim, uint32_t views)
 	}
 }
 
+static float largest_of(const struct dtype_rows *rows, uint32_t dim, uint32_t views, size_t row)
+{
+	float largest = 0;
+	uint32_t place[2];
+	for (place[0] = 0; place[0] < views; place[0]++) {
+		for (place[1] = 0; place[1] < dim; place[1]++) {
+			float value = fabsf(element(rows, dim, views, row, place));
+			largest = value > largest ? value : largest;
+		}
+	}
+	return largest;
+}
+
+static void expect_row(const struct dtype_rows *target, const struct dtype_rows *source,
+	uint32_t dim, uint32_t views, size_t row)
+{
+	float largest = largest_of(source, dim, views, row);
+	uint32_t place[2];
+	for (place[0] = 0; place[0] < views; place[0]++) {
+		for (place[1] = 0; place[1] < dim; place[1]++) {
+			float value = element(source, dim, views, row, place);
+			float want = source->dtype == target->dtype
+					     ? value
+					     : through(target->dtype, value, largest);
+			float got = element(target, dim, views, row, place);
+			if (got != want)
+				fail_msg("%s to %s, dim %u, views %u, row %zu, %u %u: "
+					 "%a is %a, not %a",
+					dtype_name(source->dtype), dtype_name(target->dtype), dim,
+					views, row, place[0], place[1], (double)value, (double)got,
+					(double)want);
+		}
+	}
+}
+
 static void expect_conversion(enum dtype from, enum dtype to, uint32_t dim, uint32_t views)
 {
 	struct dtype_rows source = new_rows(from, dim, views);
 	struct dtype_rows target = new_rows(to, dim, views);
 	fill(&source, dim, views);
 	dtype_convert(&target, &source, ROWS, dim, views);
-	for (size_t row = 0; row < ROWS; row++) {
-		float largest = 0;
-		uint32_t place[2];
-		for (place[0] = 0; place[0] < views; place[0]++) {
-			for (place[1] = 0; place[1] < dim; place[1]++) {
-				float value = fabsf(element(&source, dim, views, row, place));
-				largest = value > largest ? value : largest;
-			}
-		}
-		for (place[0] = 0; place[0] < views; place[0]++) {
-			for (place[1] = 0; place[1] < dim; place[1]++) {
-				float value = element(&source, dim, views, row, place);
-				float want = from == to ? value : through(to, value, largest);
-				float got = element(&target, dim, views, row, place);
-				if (got != want)
-					fail_msg(
-						"%s to %s, dim %u, views %u, row %zu, %u %u: %a is %a, not %a",
-						dtype_name(from), dtype_name(to), dim, views, row,
-						place[0], place[1], (double)value, (double)got,
-						(double)want);
-			}
-		}
-	}
+	for (size_t row = 0; row < ROWS; row++)
+		expect_row(&target, &source, dim, views, row);
 	free_rows(&source);
 	free_rows(&target);
 }

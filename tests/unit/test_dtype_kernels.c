@@ -98,13 +98,20 @@ static uint32_t widen(struct format format, uint16_t bits)
 	       payload << (23 - format.mantissa_bits);
 }
 
+static void *allocate(size_t bytes)
+{
+	void *memory = malloc(bytes);
+	if (memory == NULL)
+		abort();
+	return memory;
+}
+
 /* Runs `fn` over the whole, and over short pieces at odd addresses. */
 static void expect(void (*fn)(const uint8_t *, uint8_t *, size_t), const void *source,
 	size_t source_size, const void *expected, size_t target_size, size_t count)
 {
 	enum { PIECE = 70, GUARD = 0x5a };
-	uint8_t *target = malloc(count * target_size);
-	assert_non_null(target);
+	uint8_t *target = allocate(count * target_size);
 	fn(source, target, count);
 	assert_memory_equal(target, expected, count * target_size);
 	free(target);
@@ -128,10 +135,9 @@ static void all_narrow_values_widen_exactly(void **state)
 {
 	(void)state;
 	enum { ALL = 65536 };
-	uint16_t *source = malloc(ALL * sizeof *source);
-	uint32_t *halves = malloc(ALL * sizeof *halves);
-	uint32_t *brains = malloc(ALL * sizeof *brains);
-	assert_true(source != NULL && halves != NULL && brains != NULL);
+	uint16_t *source = allocate(ALL * sizeof *source);
+	uint32_t *halves = allocate(ALL * sizeof *halves);
+	uint32_t *brains = allocate(ALL * sizeof *brains);
 	for (uint32_t i = 0; i < ALL; i++) {
 		source[i] = (uint16_t)i;
 		halves[i] = widen(half, source[i]);
@@ -167,9 +173,8 @@ static void all_narrow_values_make_the_round_trip(void **state)
 /* Narrows `count` bits of f32 by every set, and compares with the reference. */
 static void expect_narrow(const uint32_t *source, size_t count)
 {
-	uint16_t *halves = malloc(count * sizeof *halves);
-	uint16_t *brains = malloc(count * sizeof *brains);
-	assert_true(halves != NULL && brains != NULL);
+	uint16_t *halves = allocate(count * sizeof *halves);
+	uint16_t *brains = allocate(count * sizeof *brains);
 	for (size_t i = 0; i < count; i++) {
 		halves[i] = narrow(half, source[i]);
 		brains[i] = narrow(brain, source[i]);
@@ -191,8 +196,7 @@ static void middles_go_to_even(void **state)
 {
 	(void)state;
 	enum { EACH = 12, ALL = 65536 };
-	uint32_t *source = malloc((size_t)ALL * EACH * sizeof *source);
-	assert_non_null(source);
+	uint32_t *source = allocate((size_t)ALL * EACH * sizeof *source);
 	size_t count = 0;
 	for (uint32_t i = 0; i < ALL; i++) {
 		uint32_t sign = (i & 0x8000) << 16;
@@ -226,12 +230,26 @@ static void a_sample_of_all_singles_narrows_exactly(void **state)
 	/* A prime, so that all low bits occur with all exponents. */
 	const uint32_t stride = 4099;
 	size_t count = UINT32_MAX / stride;
-	uint32_t *source = malloc(count * sizeof *source);
-	assert_non_null(source);
+	uint32_t *source = allocate(count * sizeof *source);
 	for (size_t i = 0; i < count; i++)
 		source[i] = (uint32_t)i * stride;
 	expect_narrow(source, count);
 	free(source);
+}
+
+static void expect_codes(const uint32_t *source, float scale, const uint8_t *expected, size_t count)
+{
+	uint8_t *target = allocate(count + 1);
+	const struct dtype_kernels *kernels;
+	for (size_t i = 0; (kernels = dtype_kernels_at(i)) != NULL; i++) {
+		for (size_t first = 0; first < 40; first++) {
+			size_t some = first == 0 ? count : 39 - first;
+			const uint8_t *from = (const uint8_t *)(source + first);
+			kernels->i8_of_f32(from, scale, target + 1, some);
+			assert_memory_equal(target + 1, expected + first, some);
+		}
+	}
+	free(target);
 }
 
 static void codes_of_i8_are_rounded_quotients(void **state)
@@ -239,10 +257,8 @@ static void codes_of_i8_are_rounded_quotients(void **state)
 	(void)state;
 	static const float scales[] = {1.0f, 0.5f, 0.1f, 1.0f / 127.0f, 3e-39f, 0x1p-149f, 1e36f};
 	enum { COUNT = 4096 };
-	uint32_t *source = malloc(COUNT * sizeof *source);
-	uint8_t *expected = malloc(COUNT);
-	uint8_t *target = malloc(COUNT + 1);
-	assert_true(source != NULL && expected != NULL && target != NULL);
+	uint32_t *source = allocate(COUNT * sizeof *source);
+	uint8_t *expected = allocate(COUNT);
 	uint32_t random = 1;
 	for (size_t s = 0; s < sizeof scales / sizeof *scales; s++) {
 		for (size_t i = 0; i < COUNT; i++) {
@@ -256,19 +272,10 @@ static void codes_of_i8_are_rounded_quotients(void **state)
 			code = code < -127 ? -127 : code;
 			expected[i] = (uint8_t)(int8_t)code;
 		}
-		const struct dtype_kernels *kernels;
-		for (size_t i = 0; (kernels = dtype_kernels_at(i)) != NULL; i++) {
-			for (size_t first = 0; first < 40; first++) {
-				size_t count = first == 0 ? COUNT : 39 - first;
-				kernels->i8_of_f32((const uint8_t *)(source + first), scales[s],
-					target + 1, count);
-				assert_memory_equal(target + 1, expected + first, count);
-			}
-		}
+		expect_codes(source, scales[s], expected, COUNT);
 	}
 	free(source);
 	free(expected);
-	free(target);
 }
 
 static void values_of_i8_are_codes_times_scale(void **state)
@@ -296,6 +303,22 @@ static void values_of_i8_are_codes_times_scale(void **state)
 	}
 }
 
+static void expect_largest(const struct dtype_kernels *kernels, float *values, size_t count)
+{
+	for (size_t at = 0; at < count; at++)
+		values[at] = at % 3 == 0 ? -INFINITY : at % 3 == 1 ? NAN : -0.5f;
+	values[count] = 9.0f; /* beyond the end */
+	float got = kernels->f32_largest((const uint8_t *)values, count);
+	assert_true(got == (count > 2 ? 0.5f : 0.0f));
+	for (size_t at = 0; at < count; at++) {
+		float kept = values[at];
+		values[at] = -3e38f;
+		got = kernels->f32_largest((const uint8_t *)values, count);
+		assert_true(got == 3e38f);
+		values[at] = kept;
+	}
+}
+
 static void the_largest_is_found_and_is_finite(void **state)
 {
 	(void)state;
@@ -303,21 +326,8 @@ static void the_largest_is_found_and_is_finite(void **state)
 	float values[COUNT + 1];
 	const struct dtype_kernels *kernels;
 	for (size_t i = 0; (kernels = dtype_kernels_at(i)) != NULL; i++) {
-		for (size_t count = 0; count <= COUNT; count++) {
-			for (size_t at = 0; at < count; at++)
-				values[at] = at % 3 == 0 ? -INFINITY : at % 3 == 1 ? NAN : -0.5f;
-			values[count] = 9.0f;
-			float base = count > 2 ? 0.5f : 0.0f;
-			float got = kernels->f32_largest((const uint8_t *)values, count);
-			assert_true(got == base);
-			for (size_t at = 0; at < count; at++) {
-				float kept = values[at];
-				values[at] = -3e38f;
-				got = kernels->f32_largest((const uint8_t *)values, count);
-				assert_true(got == 3e38f);
-				values[at] = kept;
-			}
-		}
+		for (size_t count = 0; count <= COUNT; count++)
+			expect_largest(kernels, values, count);
 	}
 }
 

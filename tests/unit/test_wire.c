@@ -285,6 +285,32 @@ static void write_random(struct wire_writer *writer, uint64_t *random, unsigned 
 	}
 }
 
+/* Whether `value`, no container, is what write_random makes of `what` and `number`. */
+static bool is_written(struct wire_value value, uint32_t what, uint64_t number)
+{
+	bool truth = false;
+	uint64_t unsigned_number = 0;
+	int64_t integer = 0;
+	double real = 0;
+	struct wire_bytes bytes = {0};
+	switch (what) {
+	case 1:
+		return wire_bool(value, &truth) && truth == (number & 1);
+	case 2:
+		return wire_uint(value, &unsigned_number) && unsigned_number == number;
+	case 3:
+		return wire_int(value, &integer) && integer == -(int64_t)(number >> 1) - 1;
+	case 4:
+		return wire_float(value, &real) && real == (double)number;
+	case 5:
+		return wire_str(value, &bytes) && bytes.len == number % 300;
+	case 6:
+		return wire_bin(value, &bytes) && bytes.len == number % 600;
+	default:
+		return true;
+	}
+}
+
 static void expect_random(struct wire_value value, uint64_t *random, unsigned depth)
 {
 	static const enum wire_type types[] = {WIRE_NIL, WIRE_BOOL, WIRE_UINT, WIRE_INT, WIRE_FLOAT,
@@ -292,22 +318,7 @@ static void expect_random(struct wire_value value, uint64_t *random, unsigned de
 	uint32_t what = next_random(random) % (depth < 8 ? 9 : 7);
 	uint64_t number = (uint64_t)next_random(random) << (next_random(random) % 34);
 	assert_int_equal(wire_type(value), types[what]);
-	bool truth = false;
-	uint64_t unsigned_number = 0;
-	int64_t integer = 0;
-	double real = 0;
-	struct wire_bytes bytes = {0};
-	if (what == 1)
-		assert_true(wire_bool(value, &truth) && truth == (number & 1));
-	if (what == 2)
-		assert_true(wire_uint(value, &unsigned_number) && unsigned_number == number);
-	if (what == 3)
-		assert_true(wire_int(value, &integer) && integer == -(int64_t)(number >> 1) - 1);
-	if (what == 4)
-		assert_true(wire_float(value, &real) && real == (double)number);
-	if (what == 5 || what == 6)
-		assert_true(
-			wire_str(value, &bytes) && bytes.len == number % (what == 5 ? 300 : 600));
+	assert_true(is_written(value, what, number));
 	size_t count = what == 7 ? number % 20 : what == 8 ? number % 10 : 0;
 	assert_int_equal(wire_size(value), count);
 	for (size_t i = 0; i < count; i++) {

@@ -270,7 +270,7 @@ static void containers_that_end_make_room_for_others(void **state)
 	memset(data, 0x91, sizeof data);
 	data[0] = 0x92;
 	data[TOWER] = 0x00;
-	data[2 * TOWER] = 0x00;
+	data[sizeof data - 1] = 0x00;
 	struct wire_skim skim;
 	assert_int_equal(skim_once(data, sizeof data, &skim), STATUS_OK);
 	assert_int_equal(skim.at, sizeof data);
