@@ -156,7 +156,7 @@ static void an_empty_key_is_refused_by_place(void **state)
 static void a_cut_key_is_refused_by_place(void **state)
 {
 	(void)state;
-	static const uint8_t packed[] = {2, 'a', 'b', 4, 'c', 'd'};
+	static const uint8_t packed[] = {2, 'a', 'b', 4, 'c', 'd', 'e'};
 	for (size_t len = 4; len <= sizeof packed; len++) {
 		/* Of its own, so that a read past the end is seen. */
 		uint8_t *cut = malloc(len);
