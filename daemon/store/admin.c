@@ -13,7 +13,7 @@
 /* ---- one change ---- */
 
 enum status store_change(struct store *store, struct snapshot *next, struct catalog_change change,
-	struct error *err)
+	uint64_t done_with, struct error *err)
 {
 	struct janitor_job *job = calloc(1, sizeof *job);
 	if (job == NULL) {
@@ -40,12 +40,13 @@ enum status store_change(struct store *store, struct snapshot *next, struct cata
 		const struct release *release = before->releases[i];
 		for (size_t j = 0; release->number == change.remove && j < release->table_count;
 			j++) {
-			job->release = change.remove;
 			job->files += release->tables[j]->file_count;
 			job->bytes += release->tables[j]->bytes;
 		}
 	}
-	job->release = change.remove;
+	job->dropped = change.remove;
+	job->sealed = change.remove == 0 ? done_with : 0;
+	job->loads = done_with == 0 ? NULL : loads_take(store, done_with);
 	janitor_add(store->janitor, job);
 	return STATUS_OK;
 }
@@ -75,7 +76,7 @@ static enum status put_release(struct store *store, struct snapshot *next, struc
 	if (is_live) {
 		next->live = release;
 	}
-	return store_change(store, next, (struct catalog_change){.put = release}, err);
+	return store_change(store, next, (struct catalog_change){.put = release}, 0, err);
 }
 
 /* ---- create ---- */
@@ -361,11 +362,7 @@ static enum status drop(struct store *store, const char *id, struct error *err)
 	}
 	const uint64_t number = release->number;
 	snapshot_remove(next, number);
-	status = store_change(store, next, (struct catalog_change){.remove = number}, err);
-	if (status == STATUS_OK) {
-		loads_close(store, number);
-	}
-	return status;
+	return store_change(store, next, (struct catalog_change){.remove = number}, number, err);
 }
 
 enum status store_release_drop(struct store *store, const char *id, struct error *err)

@@ -158,25 +158,32 @@ enum status file_make_folder(const char *path, struct error *err)
 	return status == STATUS_OK ? file_sync_folder(parent, err) : status;
 }
 
-enum status file_remove_folder(const char *path, struct error *err)
+enum status file_remove_prefixed(const char *folder, const char *prefix, struct error *err)
 {
-	DIR *dir = opendir(path);
+	DIR *dir = opendir(folder);
 	if (dir == NULL) {
-		return errno == ENOENT ? STATUS_OK : fail(err, "open folder", path);
+		return errno == ENOENT ? STATUS_OK : fail(err, "open folder", folder);
 	}
 	enum status status = STATUS_OK;
 	const struct dirent *entry;
 	while (status == STATUS_OK && (entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+			strncmp(entry->d_name, prefix, strlen(prefix)) != 0) {
 			continue;
 		}
 		if (unlinkat(dirfd(dir), entry->d_name, 0) != 0 && errno != ENOENT) {
-			status = fail(err, "remove a file of", path);
+			status = fail(err, "remove a file of", folder);
 		}
 	}
 	closedir(dir);
-	if (status == STATUS_OK && rmdir(path) != 0) {
-		status = fail(err, "remove folder", path);
+	return status;
+}
+
+enum status file_remove_folder(const char *path, struct error *err)
+{
+	const enum status status = file_remove_prefixed(path, "", err);
+	if (status == STATUS_OK && rmdir(path) != 0 && errno != ENOENT) {
+		return fail(err, "remove folder", path);
 	}
 	return status;
 }

@@ -32,6 +32,9 @@ enum status file_read_all(const char *path, size_t limit, uint8_t **data, size_t
 /* Makes a folder unless it is there, and syncs its parent. */
 enum status file_make_folder(const char *path, struct error *err);
 
+/* Removes the files of a folder whose names begin with `prefix`. */
+enum status file_remove_prefixed(const char *folder, const char *prefix, struct error *err);
+
 /* Removes a folder and the files in it; not found is fine. */
 enum status file_remove_folder(const char *path, struct error *err);
 

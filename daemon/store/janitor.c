@@ -25,20 +25,32 @@ struct janitor {
 
 /* ---- jobs ---- */
 
+static void remove_files(struct store *store, const struct janitor_job *job)
+{
+	char folder[PATH_MAX];
+	struct error err;
+	enum status status = STATUS_OK;
+	if (job->sealed != 0) {
+		store_release_folder(store, job->sealed, folder);
+		status = file_remove_prefixed(folder, "spill-", &err);
+	}
+	if (status == STATUS_OK && job->dropped != 0) {
+		store_release_folder(store, job->dropped, folder);
+		status = file_remove_folder(folder, &err);
+	}
+	if (status != STATUS_OK) {
+		store_event(store, "event=leftover reason=\"%s\"", err.text);
+	}
+}
+
 static void run_job(struct store *store, struct janitor_job *job)
 {
 	grace_wait();
 	(void)pthread_mutex_lock(&store->admin_lock);
 	snapshot_drop(job->retired);
 	(void)pthread_mutex_unlock(&store->admin_lock);
-	if (job->release != 0) {
-		char folder[PATH_MAX];
-		struct error err;
-		store_release_folder(store, job->release, folder);
-		if (file_remove_folder(folder, &err) != STATUS_OK) {
-			store_event(store, "event=leftover reason=\"%s\"", err.text);
-		}
-	}
+	remove_files(store, job);
+	loads_free(job->loads);
 }
 
 /* Takes the first job; called with the lock held. */

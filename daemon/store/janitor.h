@@ -14,14 +14,18 @@
 #include <stdint.h>
 
 struct janitor;
+struct load;
 struct snapshot;
 struct store;
 
-/* A snapshot to free, and perhaps a release's folder to remove after it. */
+/* What a change of the catalog leaves behind: a snapshot to free, and perhaps loads to close
+ * and a release's folder to remove after it. */
 struct janitor_job {
 	struct janitor_job *next;
-	struct snapshot *retired;
-	uint64_t release; /* 0: none */
+	struct snapshot *retired; /* owned */
+	struct load *loads;       /* owned list: closing a large unlinked file takes a while */
+	uint64_t sealed;          /* a release whose spill files are to be removed; 0: none */
+	uint64_t dropped;         /* a release whose folder is to be removed; 0: none */
 	uint64_t files;
 	uint64_t bytes;
 };

@@ -136,8 +136,9 @@ enum status loads_open(struct store *store, const struct release *release, struc
 	return status;
 }
 
-void loads_close(struct store *store, uint64_t release)
+struct load *loads_take(struct store *store, uint64_t release)
 {
+	struct load *taken = NULL;
 	struct load **at = &store->loads;
 	while (*at != NULL) {
 		struct load *load = *at;
@@ -146,8 +147,19 @@ void loads_close(struct store *store, uint64_t release)
 			continue;
 		}
 		*at = load->next;
+		load->next = taken;
+		taken = load;
 		store->load_pending -= load_group_bytes(&load->group, &load->spill.owner.spec);
-		free_load(load);
+	}
+	return taken;
+}
+
+void loads_free(struct load *loads)
+{
+	while (loads != NULL) {
+		struct load *next = loads->next;
+		free_load(loads);
+		loads = next;
 	}
 }
 

@@ -4,7 +4,6 @@
 #include "daemon/store/load.h"
 #include "daemon/store/seal.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -164,42 +163,7 @@ static enum status build(struct store *store, struct release *release, struct er
 	return status == STATUS_OK ? check_built(store, release, err) : status;
 }
 
-/* Gives the space of an unfinished seal back: it may be what the disk ran out of. */
-static void remove_built(struct store *store, uint64_t release)
-{
-	char folder[PATH_MAX];
-	store_release_folder(store, release, folder);
-	DIR *dir = opendir(folder);
-	const struct dirent *entry;
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (strncmp(entry->d_name, "base-", 5) == 0) {
-			(void)unlinkat(dirfd(dir), entry->d_name, 0);
-		}
-	}
-	if (dir != NULL) {
-		closedir(dir);
-	}
-}
-
 /* ---- end ---- */
-
-static void unlink_spills(struct store *store, uint64_t release)
-{
-	char folder[PATH_MAX];
-	store_release_folder(store, release, folder);
-	for (const struct load *load = store->loads; load != NULL; load = load->next) {
-		char name[128];
-		char path[PATH_MAX];
-		if (load->spill.owner.release != release) {
-			continue;
-		}
-		load_file_name(name, sizeof name, load->spill.owner.table, load->name.text);
-		if (file_path(path, folder, name, NULL) == STATUS_OK) {
-			(void)unlink(path);
-		}
-	}
-	loads_close(store, release);
-}
 
 /* Swaps the sealed release in. Takes `release` over. */
 static enum status commit(struct store *store, struct release *release, struct seal_result *result,
@@ -224,11 +188,7 @@ static enum status commit(struct store *store, struct release *release, struct s
 		snapshot_drop(next);
 		return error_set(err, status, "seal: change of the catalog");
 	}
-	status = store_change(store, next, (struct catalog_change){.put = release}, err);
-	if (status == STATUS_OK) {
-		unlink_spills(store, number);
-	}
-	return status;
+	return store_change(store, next, (struct catalog_change){.put = release}, number, err);
 }
 
 enum status store_seal(struct store *store, const char *id, struct seal_result *out,
@@ -245,7 +205,10 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 		const uint64_t number = release->number;
 		status = build(store, release, err);
 		if (status != STATUS_OK) {
-			remove_built(store, number);
+			/* Its space is given back: that may be what the disk ran out of. */
+			char folder[PATH_MAX];
+			store_release_folder(store, number, folder);
+			(void)file_remove_prefixed(folder, "base-", NULL);
 		}
 		(void)pthread_mutex_lock(&store->admin_lock);
 		(void)pthread_mutex_lock(&store->load_lock);

@@ -52,15 +52,18 @@ void store_release_folder(const struct store *store, uint64_t number, char *out)
 enum status store_open_bases(struct store *store, struct release *release, struct error *err);
 
 /* Makes `next` the current snapshot: catalog, `current`, swap. Takes `next` over, even if it
- * fails. `change->after` is set here. The caller holds admin_lock. */
+ * fails. `change.after` is set here. The caller holds admin_lock; with `done_with` (0: none) it
+ * holds load_lock too, and the loads of that release are closed. */
 enum status store_change(struct store *store, struct snapshot *next, struct catalog_change change,
-	struct error *err);
+	uint64_t done_with, struct error *err);
 
 /* ---- loads (load.c) ---- */
 
 /* Finds the spill files of an open release and removes what is none; at start. */
 enum status loads_open(struct store *store, const struct release *release, struct error *err);
-/* Closes the loads of a release (0: of all); their files stay. The caller holds load_lock. */
-void loads_close(struct store *store, uint64_t release);
+/* Takes the loads of a release (0: of all) out of the list; the caller holds load_lock. */
+struct load *loads_take(struct store *store, uint64_t release);
+/* Closes a list of loads that were taken; their files stay. */
+void loads_free(struct load *loads);
 
 #endif

@@ -297,7 +297,7 @@ void store_close(struct store *store)
 		return;
 	}
 	janitor_stop(store->janitor);
-	loads_close(store, 0);
+	loads_free(loads_take(store, 0));
 	snapshot_drop(atomic_load(&store->current));
 	catalog_close(store->catalog);
 	if (store->lock_fd >= 0) {
