@@ -86,7 +86,6 @@ static const char *take_name(const char *at, struct map_names *out)
  * second. */
 static void read_map(const char *at, struct map_names *outer, struct map_names *inner)
 {
-	struct map_names *const levels[] = {NULL, outer, inner};
 	size_t depth = 0;
 	size_t brackets = 0;
 	do {
@@ -98,7 +97,7 @@ static void read_map(const char *at, struct map_names *outer, struct map_names *
 		depth -= byte == '}' ? 1 : 0;
 		assert_true(depth <= 2);
 		if (brackets == 0 && depth > 0 && (byte == '{' || byte == ',')) {
-			at = take_name(at, levels[depth]);
+			at = take_name(at, depth == 1 ? outer : inner);
 		}
 	} while (depth > 0);
 }
@@ -129,7 +128,7 @@ static void assert_names(const char *method, const struct map_names *page, const
 static void each_method_of_the_page_is_there_with_its_names(void **state)
 {
 	(void)state;
-	char name[NAME_BYTES];
+	char name[NAME_BYTES] = "";
 	size_t count = 0;
 	for (const char *at = first_method(read_page(), name); at != NULL;
 		at = next_method(at, name)) {

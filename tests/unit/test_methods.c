@@ -380,7 +380,7 @@ static void a_fetch_that_must_wait_leaves_no_trace(void **state)
 	assert_int_equal(world->out.len, 1);
 	call.may_block = true;
 	assert_int_equal(fetch_run(&call), STATUS_OK);
-	assert_true(world->out.len > LIMIT_INLINE_ROWS * DIM * sizeof(float));
+	assert_true(world->out.len > sizeof(float) * DIM * LIMIT_INLINE_ROWS);
 }
 
 static void a_reply_that_does_not_fit_is_refused_with_its_size(void **state)
