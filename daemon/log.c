@@ -1,0 +1,63 @@
+/* log.c - lines for the journal or a terminal. */
+#include "daemon/log.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LOG_LINE_BYTES = 1024 };
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool under_journal;
+
+/* JOURNAL_STREAM names the device and inode that stderr has if nobody has redirected it. */
+static void look(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat found;
+	char here[64];
+	if (stream == NULL || fstat(STDERR_FILENO, &found) != 0)
+		return;
+	(void)snprintf(here, sizeof here, "%ju:%ju", (uintmax_t)found.st_dev,
+		(uintmax_t)found.st_ino);
+	under_journal = strcmp(stream, here) == 0;
+}
+
+static const char *name_of(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_ERROR:
+		return "error";
+	case LOG_LEVEL_WARNING:
+		return "warning";
+	case LOG_LEVEL_INFO:
+		return "info";
+	}
+	return "info";
+}
+
+void log_event(enum log_level level, const char *format, ...)
+{
+	char line[LOG_LINE_BYTES];
+	va_list args;
+	pthread_once(&once, look);
+	int at = under_journal ? snprintf(line, sizeof line, "<%d>", (int)level)
+			       : snprintf(line, sizeof line, "level=%s ", name_of(level));
+	va_start(args, format);
+	int len = vsnprintf(line + at, sizeof line - (size_t)at - 1, format, args);
+	va_end(args);
+	if (len < 0)
+		return;
+	size_t room = sizeof line - (size_t)at - 2;
+	size_t end = (size_t)at + ((size_t)len < room ? (size_t)len : room);
+	line[end] = '\n';
+	/* Nobody can be told that stderr is gone. */
+	ssize_t written = write(STDERR_FILENO, line, end + 1);
+	(void)written;
+}

@@ -1,0 +1,138 @@
+/* acceptor.c - accept4 until nobody waits, choose a loop, pass the descriptor on. */
+#include "daemon/net/acceptor.h"
+
+#include "daemon/net/net.h"
+#include "daemon/net/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	/* Then the loop's other handles have their turn. */
+	ACCEPTOR_BATCH = 64,
+	ACCEPTOR_WARN_MS = 10000,
+};
+
+static unsigned connections_of(const struct loop *loop)
+{
+	return atomic_load_explicit(&loop->connections, memory_order_relaxed);
+}
+
+/* The loop with the fewest connections; NULL when all together have as many as may be. */
+static struct loop *choose_loop(struct acceptor *acceptor)
+{
+	struct loop *best = &acceptor->loops[0];
+	unsigned total = 0;
+	for (unsigned i = 0; i < acceptor->loop_count; i++) {
+		struct loop *loop = &acceptor->loops[i];
+		total += connections_of(loop);
+		if (connections_of(loop) < connections_of(best))
+			best = loop;
+	}
+	return total < acceptor->net->limits.max_connections ? best : NULL;
+}
+
+/* Says why connections are refused, but not for each of a thousand. */
+static void refuse(struct acceptor *acceptor, const char *reason)
+{
+	uint64_t now_ms = uv_now(acceptor->poll.loop);
+	counter_add(&acceptor->refused, 1);
+	if (acceptor->warned_ms != 0 && now_ms - acceptor->warned_ms < ACCEPTOR_WARN_MS)
+		return;
+	acceptor->warned_ms = now_ms;
+	net_event(acceptor->net, "event=connection_refused reason=%s limit=%u", reason,
+		acceptor->net->limits.max_connections);
+}
+
+static void hand_over(struct acceptor *acceptor, int fd)
+{
+	struct loop *loop = choose_loop(acceptor);
+	if (loop == NULL) {
+		close(fd);
+		refuse(acceptor, "max_connections");
+		return;
+	}
+	bool tcp = acceptor->listener.address.socket.any.sa_family != AF_UNIX;
+	struct session *session = session_new(fd, tcp);
+	if (session == NULL) {
+		refuse(acceptor, "no_memory");
+		return;
+	}
+	counter_add(&acceptor->accepted, 1);
+	atomic_fetch_add_explicit(&loop->connections, 1, memory_order_relaxed);
+	loop_add(loop, session);
+}
+
+static int open_spare(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static int accept_one(int fd)
+{
+	return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/* Without descriptors the next in line would stay there and wake us for ever: it is
+ * accepted with the spare one, and closed. */
+static void refuse_without_descriptor(struct acceptor *acceptor)
+{
+	if (acceptor->spare_fd >= 0)
+		close(acceptor->spare_fd);
+	int fd = accept_one(acceptor->listener.fd);
+	if (fd >= 0)
+		close(fd);
+	acceptor->spare_fd = open_spare();
+	refuse(acceptor, "no_descriptors");
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct acceptor *acceptor = poll->data;
+	(void)status;
+	(void)events;
+	for (int i = 0; i < ACCEPTOR_BATCH; i++) {
+		int fd = accept_one(acceptor->listener.fd);
+		if (fd >= 0) {
+			hand_over(acceptor, fd);
+		} else if (errno == EMFILE || errno == ENFILE) {
+			refuse_without_descriptor(acceptor);
+			return;
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			return;
+		}
+	}
+}
+
+enum status acceptor_start(struct acceptor *acceptor, uv_loop_t *uv, struct listener *listener)
+{
+	acceptor->listener = *listener;
+	listener->fd = -1;
+	int failed = uv_poll_init(uv, &acceptor->poll, acceptor->listener.fd);
+	if (failed != 0) {
+		listener_close(&acceptor->listener);
+		return status_of_errno(-failed);
+	}
+	acceptor->poll.data = acceptor;
+	acceptor->spare_fd = open_spare();
+	failed = uv_poll_start(&acceptor->poll, UV_READABLE, on_readable);
+	if (failed != 0) {
+		acceptor_stop(acceptor);
+		return status_of_errno(-failed);
+	}
+	return STATUS_OK;
+}
+
+void acceptor_stop(struct acceptor *acceptor)
+{
+	if (acceptor->listener.fd < 0)
+		return;
+	uv_close((uv_handle_t *)&acceptor->poll, NULL);
+	listener_close(&acceptor->listener);
+	if (acceptor->spare_fd >= 0)
+		close(acceptor->spare_fd);
+	acceptor->spare_fd = -1;
+}

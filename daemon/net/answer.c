@@ -1,0 +1,92 @@
+/* answer.c - parse, run, write the result or the error. */
+#include "daemon/net/answer.h"
+
+#include "daemon/method/method.h"
+#include "schema/limits.h"
+
+/* What a writer's own failure means to the caller. */
+static enum status fail_of_writer(const struct wire_writer *out, struct error *err)
+{
+	if (out->status == STATUS_TOO_LARGE)
+		return error_set(err, STATUS_TOO_LARGE,
+			"the reply is larger than %u bytes; ask for less at once",
+			LIMIT_MESSAGE_BYTES);
+	return error_set(err, out->status, "the reply could not be written");
+}
+
+static enum status run(const struct question *question, struct wire_value params, bool may_block,
+	struct wire_writer *out, struct error *err)
+{
+	bool is_request = question->head.type == RPC_REQUEST;
+	struct call call = {
+		.service = question->service,
+		.params = params,
+		.out = out,
+		.may_block = may_block,
+	};
+	if (is_request)
+		rpc_write_response(out, question->head.msgid);
+	enum status status = question->method->run(&call);
+	if (status != STATUS_OK) {
+		*err = call.error;
+		err->status = status;
+	} else if (out->status != STATUS_OK && is_request) {
+		status = fail_of_writer(out, err);
+	}
+	return status;
+}
+
+enum status answer_run(const struct question *question, bool may_block, struct wire_writer *out)
+{
+	size_t start = out->len;
+	struct error err = {.status = STATUS_OK};
+	struct wire_message *message = NULL;
+	struct rpc_envelope envelope;
+
+	out->limit = start + LIMIT_MESSAGE_BYTES;
+	enum status status = wire_open(question->message.data, question->message.len, &message);
+	if (status == STATUS_OK)
+		status = rpc_read(wire_root(message), &envelope, &err);
+	else
+		error_set(&err, status, "the request could not be parsed");
+	if (status == STATUS_OK)
+		status = run(question, envelope.params, may_block, out, &err);
+	wire_close(message);
+
+	/* Where blocking is allowed nobody can be asked to run it again. */
+	if (status == STATUS_AGAIN && may_block)
+		status = error_set(&err, STATUS_INTERNAL, "the method did not finish");
+	if (status != STATUS_OK || question->head.type == RPC_NOTIFICATION)
+		wire_writer_rewind(out, start);
+	if (status != STATUS_OK && status != STATUS_AGAIN)
+		answer_error(&question->head, &err, out, start);
+	return status;
+}
+
+void answer_error(const struct head *head, const struct error *err, struct wire_writer *out,
+	size_t start)
+{
+	wire_writer_rewind(out, start);
+	out->limit = start + LIMIT_MESSAGE_BYTES;
+	if (head->type == RPC_REQUEST)
+		rpc_write_error(out, head->msgid, err);
+}
+
+enum status answer_reserve(struct budget *replies, const struct head *head, struct wire_writer *out,
+	size_t start, size_t *reserved)
+{
+	size_t len = out->len - start;
+	*reserved = 0;
+	if (len <= ANSWER_FREE_BYTES)
+		return STATUS_OK;
+	if (budget_take(replies, len)) {
+		*reserved = len;
+		return STATUS_OK;
+	}
+	struct error err;
+	error_set(&err, STATUS_BUSY,
+		"replies that were not yet read hold %zu of %zu bytes; a reply of %zu has to wait",
+		budget_used(replies), replies->limit, len);
+	answer_error(head, &err, out, start);
+	return STATUS_BUSY;
+}

@@ -1,0 +1,174 @@
+/* dispatch.c - looks a method up and runs it here or sends it to its lane. */
+#include "daemon/net/dispatch.h"
+
+#include "daemon/method/method.h"
+#include "daemon/net/net.h"
+#include "schema/limits.h"
+
+#include <stdlib.h>
+
+enum {
+	/* What msgpack-c keeps of one element, and a little for its chunks. */
+	DISPATCH_ELEMENT_BYTES = 32,
+	/* Parsing more takes over a millisecond: that is done in the pool. */
+	DISPATCH_INLINE_ELEMENTS = 16384,
+};
+
+static struct lane *lane_of(struct net *net, enum method_place place)
+{
+	switch (place) {
+	case METHOD_ADMIN:
+		return &net->admin;
+	case METHOD_SEAL:
+		return &net->seal;
+	case METHOD_WRITE:
+		return &net->write;
+	case METHOD_INLINE:
+	case METHOD_POOL:
+		break;
+	}
+	return &net->pool;
+}
+
+/* ---- on the loop ---- */
+
+/* Appends an error to the loop's replies. */
+static void reply_error(struct session *session, const struct head *head, const struct error *err)
+{
+	struct wire_writer *out = &session->loop->reply;
+	answer_error(head, err, out, out->len);
+}
+
+static enum status run_here(struct session *session, const struct question *question)
+{
+	struct loop *loop = session->loop;
+	size_t start = loop->reply.len;
+	size_t reserved = 0;
+	enum status status = answer_run(question, false, &loop->reply);
+	if (status == STATUS_AGAIN)
+		return status;
+	if (status == STATUS_OK)
+		status = answer_reserve(&loop->net->replies, &question->head, &loop->reply, start,
+			&reserved);
+	loop->reply_reserved += reserved;
+	loop_count_call(loop, question->method, status);
+	read_buffer_done(&session->in);
+	return STATUS_OK;
+}
+
+/* ---- in a lane ---- */
+
+/* Large replies that nobody reads are not added to. */
+static bool is_overfull(const struct net *net, const struct method *method)
+{
+	return method->place <= METHOD_POOL && budget_used(&net->replies) >= net->replies.limit;
+}
+
+static void refuse_busy(struct session *session, struct request *request, const char *why)
+{
+	struct error err;
+	error_set(&err, STATUS_BUSY, "%s", why);
+	loop_count_call(session->loop, request->question.method, STATUS_BUSY);
+	reply_error(session, &request->question.head, &err);
+	request_free(request);
+}
+
+static enum status send_away(struct session *session, const struct question *question,
+	const struct read_message *message)
+{
+	struct net *net = session->loop->net;
+	struct read_taken taken;
+	size_t parsed = (size_t)message->elements * DISPATCH_ELEMENT_BYTES;
+	struct request *request = request_new(session, question);
+	if (request == NULL)
+		return STATUS_NO_MEMORY;
+	enum status status = read_buffer_take(&session->in, parsed + sizeof *request, &taken);
+	if (status != STATUS_OK) {
+		request_free(request);
+		return status;
+	}
+	request_own(request, taken);
+
+	if (is_overfull(net, question->method)) {
+		refuse_busy(session, request, "replies that were not yet read hold all memory");
+	} else if (!lane_push(lane_of(net, question->method->place), request)) {
+		refuse_busy(session, request, "too many requests wait for this method");
+	} else {
+		session->in_flight++;
+	}
+	return STATUS_OK;
+}
+
+/* ---- which ---- */
+
+/* Of an envelope that has a msgid, but no method that could be called, or wrong params. */
+static enum status answer_bad_envelope(struct session *session, const struct head *head,
+	const struct read_message *message)
+{
+	struct error err;
+	struct wire_message *parsed = NULL;
+	struct rpc_envelope envelope;
+	enum status status = wire_open(message->data, message->len, &parsed);
+	if (status == STATUS_OK)
+		status = rpc_read(wire_root(parsed), &envelope, &err);
+	else
+		error_set(&err, status, "the request could not be parsed");
+	wire_close(parsed);
+	if (status == STATUS_OK)
+		error_set(&err, STATUS_INTERNAL, "the request's head could not be read");
+	reply_error(session, head, &err);
+	read_buffer_done(&session->in);
+	return STATUS_OK;
+}
+
+static enum status answer_unknown(struct session *session, const struct head *head)
+{
+	struct error err;
+	error_set(&err, STATUS_UNSUPPORTED, "method '%.*s': there is none of that name",
+		(int)head->method.len, (const char *)head->method.data);
+	reply_error(session, head, &err);
+	read_buffer_done(&session->in);
+	return STATUS_OK;
+}
+
+enum status dispatch(struct session *session, const struct read_message *message)
+{
+	struct question question = {
+		.service = session->loop->net->service,
+		.message = {.data = message->data, .len = message->len},
+	};
+	switch (head_read(message->data, message->len, &question.head)) {
+	case HEAD_NONE:
+		return STATUS_PROTOCOL;
+	case HEAD_MSGID:
+		return answer_bad_envelope(session, &question.head, message);
+	case HEAD_WHOLE:
+		break;
+	}
+	struct wire_bytes name = question.head.method;
+	question.method = method_find((const char *)name.data, name.len);
+	if (question.method == NULL)
+		return answer_unknown(session, &question.head);
+
+	bool here = question.method->place == METHOD_INLINE &&
+		    message->elements <= DISPATCH_INLINE_ELEMENTS;
+	enum status status = here ? run_here(session, &question) : STATUS_AGAIN;
+	return status == STATUS_AGAIN ? send_away(session, &question, message) : status;
+}
+
+void dispatch_refuse(struct session *session, enum status status)
+{
+	struct read_buffer *in = &session->in;
+	struct head head;
+	struct error err;
+	if (head_read(in->data + in->at, in->len - in->at, &head) == HEAD_NONE)
+		return;
+	if (status == STATUS_TOO_LARGE)
+		error_set(&err, status, "a message may have %u bytes, %u elements and %u levels",
+			LIMIT_MESSAGE_BYTES, LIMIT_MESSAGE_ELEMENTS, LIMIT_MESSAGE_DEPTH);
+	else if (status == STATUS_PROTOCOL)
+		error_set(&err, status, "the byte 0xc1 is not MessagePack");
+	else
+		error_set(&err, status, "there is no memory for the request");
+	reply_error(session, &head, &err);
+}

@@ -1,0 +1,101 @@
+/* head.c - [0, msgid, method, ... or [2, method, ... */
+#include "daemon/net/head.h"
+
+#include "schema/limits.h"
+
+/* Bytes still to read; `ok` is sticky. */
+struct cursor {
+	const uint8_t *at;
+	const uint8_t *end;
+	bool ok;
+};
+
+/* A big-endian number of `size` bytes; 0 after the end. */
+static uint64_t take_number(struct cursor *cursor, size_t size)
+{
+	uint64_t number = 0;
+	if (!cursor->ok || (size_t)(cursor->end - cursor->at) < size) {
+		cursor->ok = false;
+		return 0;
+	}
+	while (size-- > 0)
+		number = number << 8 | *cursor->at++;
+	return number;
+}
+
+/* The number of items of an array; 0 when it is none. */
+static uint64_t take_array(struct cursor *cursor)
+{
+	uint8_t first = (uint8_t)take_number(cursor, 1);
+	if (first >> 4 == 0x9)
+		return first & 15u;
+	if (first == 0xdc)
+		return take_number(cursor, 2);
+	if (first == 0xdd)
+		return take_number(cursor, 4);
+	cursor->ok = false;
+	return 0;
+}
+
+/* An integer that is not negative, in any of its widths. */
+static uint64_t take_uint(struct cursor *cursor)
+{
+	uint8_t first = (uint8_t)take_number(cursor, 1);
+	if (first < 0x80)
+		return first;
+	if (first >= 0xcc && first <= 0xcf)
+		return take_number(cursor, (size_t)1 << (first - 0xcc));
+	if (first < 0xd0 || first > 0xd3) {
+		cursor->ok = false;
+		return 0;
+	}
+	size_t size = (size_t)1 << (first - 0xd0);
+	uint64_t number = take_number(cursor, size);
+	if (number >> (8 * size - 1) != 0)
+		cursor->ok = false;
+	return number;
+}
+
+/* A str or bin. */
+static struct wire_bytes take_text(struct cursor *cursor)
+{
+	uint8_t first = (uint8_t)take_number(cursor, 1);
+	uint64_t len = 0;
+	if (first >> 5 == 0x5)
+		len = first & 31u;
+	else if (first >= 0xd9 && first <= 0xdb)
+		len = take_number(cursor, (size_t)1 << (first - 0xd9));
+	else if (first >= 0xc4 && first <= 0xc6)
+		len = take_number(cursor, (size_t)1 << (first - 0xc4));
+	else
+		cursor->ok = false;
+	if (!cursor->ok || len > (size_t)(cursor->end - cursor->at)) {
+		cursor->ok = false;
+		return (struct wire_bytes){0};
+	}
+	return (struct wire_bytes){.data = cursor->at, .len = (size_t)len};
+}
+
+enum head_reach head_read(const uint8_t *data, size_t len, struct head *out)
+{
+	struct cursor cursor = {.at = data, .end = data + len, .ok = true};
+	uint64_t items = take_array(&cursor);
+	uint64_t type = take_uint(&cursor);
+	if (!cursor.ok || (type != RPC_REQUEST && type != RPC_NOTIFICATION))
+		return HEAD_NONE;
+	*out = (struct head){.type = (enum rpc_type)type};
+	enum head_reach reach = HEAD_NONE;
+	if (type == RPC_REQUEST) {
+		uint64_t msgid = take_uint(&cursor);
+		if (!cursor.ok || items < 2 || msgid > UINT32_MAX)
+			return HEAD_NONE;
+		out->msgid = (uint32_t)msgid;
+		reach = HEAD_MSGID;
+	}
+	struct wire_bytes method = take_text(&cursor);
+	bool is_call = items == (type == RPC_REQUEST ? 4 : 3);
+	if (!cursor.ok || !is_call || method.len == 0 || method.len > LIMIT_METHOD_BYTES)
+		return reach;
+	out->method = method;
+	return HEAD_WHOLE;
+}

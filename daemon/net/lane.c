@@ -1,0 +1,145 @@
+/* lane.c - threads with a queue: the pool, the admin, the seal and the write lane. */
+#include "daemon/net/lane.h"
+
+#include "daemon/method/method.h"
+#include "daemon/net/loop.h"
+#include "daemon/net/net.h"
+#include "daemon/net/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Reads of a peer that has left, and whatever waits when the grace is over, are not run. A
+ * change that was asked for is made even if its sender did not wait to hear of it. */
+static bool is_pointless(const struct request *request)
+{
+	if (atomic_load(&request->net->cut))
+		return true;
+	return request->question.method->place <= METHOD_POOL &&
+	       atomic_load_explicit(&request->session->gone, memory_order_relaxed);
+}
+
+static void run_or_skip(struct request *request)
+{
+	if (is_pointless(request))
+		request->status = STATUS_CLOSED;
+	else
+		request_run(request);
+}
+
+/* The next request; NULL if none waits, or after `wait` when the lane is stopping. */
+static struct request *pop(struct lane *lane, bool wait)
+{
+	pthread_mutex_lock(&lane->lock);
+	while (wait && lane->queue.first == NULL && !lane->stopping)
+		pthread_cond_wait(&lane->more, &lane->lock);
+	struct request *request = request_queue_pop(&lane->queue);
+	pthread_mutex_unlock(&lane->lock);
+	return request;
+}
+
+/* Syncs what the group has written, then lets it go. */
+static void finish_group(struct service *service, struct request_queue *group)
+{
+	struct error err = {.status = STATUS_OK};
+	enum status status = method_write_sync(service, &err);
+	err.status = status;
+	struct request *request;
+	while ((request = request_queue_pop(group)) != NULL) {
+		if (status != STATUS_OK && request->status == STATUS_OK)
+			request_fail(request, &err);
+		loop_return(request);
+	}
+}
+
+static void run_group(struct lane *lane, struct request *request)
+{
+	struct service *service = request->question.service;
+	struct request_queue group = {0};
+	while (request != NULL) {
+		run_or_skip(request);
+		request_queue_push(&group, request);
+		request = method_write_is_full(service) ? NULL : pop(lane, false);
+	}
+	finish_group(service, &group);
+}
+
+static void *lane_main(void *arg)
+{
+	struct lane *lane = arg;
+	struct request *request;
+	method_thread_begin();
+	while ((request = pop(lane, true)) != NULL) {
+		if (lane->options.writes) {
+			run_group(lane, request);
+		} else {
+			run_or_skip(request);
+			loop_return(request);
+		}
+	}
+	method_thread_end();
+	return NULL;
+}
+
+static void name_thread(pthread_t thread, const char *name, unsigned number)
+{
+	char text[16]; /* the kernel's limit */
+	(void)snprintf(text, sizeof text, "%.10s-%u", name, number);
+	pthread_setname_np(thread, text);
+}
+
+enum status lane_start(struct lane *lane, const struct lane_options *options)
+{
+	*lane = (struct lane){.options = *options};
+	lane->threads = calloc(options->threads, sizeof *lane->threads);
+	if (lane->threads == NULL)
+		return STATUS_NO_MEMORY;
+	pthread_mutex_init(&lane->lock, NULL);
+	pthread_cond_init(&lane->more, NULL);
+	while (lane->started < options->threads) {
+		pthread_t *thread = &lane->threads[lane->started];
+		int failed = pthread_create(thread, NULL, lane_main, lane);
+		if (failed != 0) {
+			lane_stop(lane);
+			return status_of_errno(failed);
+		}
+		name_thread(*thread, options->name, lane->started++);
+	}
+	return STATUS_OK;
+}
+
+void lane_stop(struct lane *lane)
+{
+	if (lane->threads == NULL)
+		return;
+	pthread_mutex_lock(&lane->lock);
+	lane->stopping = true;
+	pthread_cond_broadcast(&lane->more);
+	pthread_mutex_unlock(&lane->lock);
+	for (unsigned i = 0; i < lane->started; i++)
+		pthread_join(lane->threads[i], NULL);
+	pthread_cond_destroy(&lane->more);
+	pthread_mutex_destroy(&lane->lock);
+	free(lane->threads);
+	*lane = (struct lane){0};
+}
+
+bool lane_push(struct lane *lane, struct request *request)
+{
+	pthread_mutex_lock(&lane->lock);
+	bool room = lane->queue.count < lane->options.waiting_max;
+	if (room) {
+		request_queue_push(&lane->queue, request);
+		pthread_cond_signal(&lane->more);
+	}
+	pthread_mutex_unlock(&lane->lock);
+	return room;
+}
+
+size_t lane_waiting(struct lane *lane)
+{
+	pthread_mutex_lock(&lane->lock);
+	size_t waiting = lane->queue.count;
+	pthread_mutex_unlock(&lane->lock);
+	return waiting;
+}

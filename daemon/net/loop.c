@@ -1,0 +1,285 @@
+/* loop.c - a worker's thread, its inbox and its lists of sessions. */
+#include "daemon/net/loop.h"
+
+#include "daemon/method/method.h"
+#include "daemon/net/net.h"
+#include "daemon/net/session.h"
+
+#include <stdlib.h>
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+/* When nobody is left there is nothing to wait for: uv_run returns. */
+static void end_if_done(struct loop *loop)
+{
+	if (loop->stopping && link_is_alone(&loop->sessions))
+		uv_walk(&loop->uv, close_handle, NULL);
+}
+
+/* ---- the inbox ---- */
+
+static void begin_stop(struct loop *loop)
+{
+	if (loop->stopping)
+		return;
+	loop->stopping = true;
+	loop->stop_at_ms = uv_now(&loop->uv) + loop->net->limits.grace_ms;
+	for (struct link *at = loop->sessions.next; at != &loop->sessions; at = at->next)
+		session_stop(LINK_OWNER(at, struct session, all));
+}
+
+static void open_arrivals(struct loop *loop, struct link *arrivals)
+{
+	while (!link_is_alone(arrivals)) {
+		struct session *session = LINK_OWNER(arrivals->next, struct session, all);
+		link_remove(&session->all);
+		link_append(&loop->sessions, &session->all);
+		session_open(session);
+		if (loop->stopping)
+			session_stop(session);
+	}
+}
+
+static void on_wake(uv_async_t *wake)
+{
+	struct loop *loop = wake->data;
+	struct link arrivals;
+	struct request *request;
+
+	pthread_mutex_lock(&loop->lock);
+	link_move_all(&loop->arrivals, &arrivals);
+	struct request_queue returns = loop->returns;
+	loop->returns = (struct request_queue){0};
+	bool stop_asked = loop->stop_asked;
+	pthread_mutex_unlock(&loop->lock);
+
+	open_arrivals(loop, &arrivals);
+	while ((request = request_queue_pop(&returns)) != NULL)
+		session_finish(request->session, request);
+	if (stop_asked)
+		begin_stop(loop);
+	end_if_done(loop);
+}
+
+/* Sent under the lock: whoever empties the inbox, and may then close the handle, has to
+ * wait for the sender. */
+static void wake(struct loop *loop)
+{
+	uv_async_send(&loop->wake);
+}
+
+void loop_add(struct loop *loop, struct session *session)
+{
+	session->loop = loop;
+	pthread_mutex_lock(&loop->lock);
+	link_append(&loop->arrivals, &session->all);
+	wake(loop);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_return(struct request *request)
+{
+	struct loop *loop = request->session->loop;
+	pthread_mutex_lock(&loop->lock);
+	bool first = loop->returns.first == NULL;
+	request_queue_push(&loop->returns, request);
+	if (first)
+		wake(loop);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_stop(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->stop_asked = true;
+	wake(loop);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+/* ---- turns ---- */
+
+static void on_turn_over(uv_check_t *check)
+{
+	struct loop *loop = check->data;
+	loop->turn++;
+}
+
+/* Everyone on the list gets one turn; who needs another is on the new list. */
+static void on_resume(uv_idle_t *idle)
+{
+	struct loop *loop = idle->data;
+	struct link ready;
+	link_move_all(&loop->ready, &ready);
+	while (!link_is_alone(&ready)) {
+		struct session *session = LINK_OWNER(ready.next, struct session, ready);
+		link_remove(&session->ready);
+		session_continue(session);
+	}
+	if (link_is_alone(&loop->ready))
+		uv_idle_stop(idle);
+}
+
+void loop_make_ready(struct loop *loop, struct session *session)
+{
+	if (link_is_alone(&session->ready))
+		link_append(&loop->ready, &session->ready);
+	uv_idle_start(&loop->resume, on_resume);
+}
+
+/* The first that still finds no memory stays the first. */
+static void on_retry(uv_timer_t *timer)
+{
+	struct loop *loop = timer->data;
+	while (!link_is_alone(&loop->waiting)) {
+		struct session *session = LINK_OWNER(loop->waiting.next, struct session, waiting);
+		link_remove(&session->waiting);
+		session_retry(session);
+		if (!link_is_alone(&session->waiting)) {
+			link_remove(&session->waiting);
+			link_append(loop->waiting.next, &session->waiting);
+			return;
+		}
+	}
+	uv_timer_stop(timer);
+}
+
+void loop_make_wait(struct loop *loop, struct session *session)
+{
+	if (link_is_alone(&session->waiting))
+		link_append(&loop->waiting, &session->waiting);
+	if (!uv_is_active((uv_handle_t *)&loop->retry))
+		uv_timer_start(&loop->retry, on_retry, LOOP_RETRY_MS, LOOP_RETRY_MS);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct loop *loop = timer->data;
+	uint64_t now_ms = uv_now(&loop->uv);
+	bool cut = loop->stopping && now_ms >= loop->stop_at_ms;
+	if (cut)
+		atomic_store(&loop->net->cut, true);
+	atomic_store_explicit(&loop->heartbeat_ms, now_ms, memory_order_relaxed);
+	for (struct link *at = loop->sessions.next; at != &loop->sessions; at = at->next) {
+		struct session *session = LINK_OWNER(at, struct session, all);
+		if (cut)
+			session_close(session);
+		else
+			session_tick(session, now_ms);
+	}
+}
+
+void loop_count_call(struct loop *loop, const struct method *method, enum status status)
+{
+	size_t i = (size_t)(method - method_table);
+	counter_add(&loop->figures.calls[i], 1);
+	if (status != STATUS_OK)
+		counter_add(&loop->figures.errors[i], 1);
+}
+
+void loop_release(struct loop *loop, struct session *session)
+{
+	link_remove(&session->all);
+	session_free(session);
+	atomic_fetch_sub_explicit(&loop->connections, 1, memory_order_relaxed);
+	end_if_done(loop);
+}
+
+/* ---- start and end ---- */
+
+static void *loop_main(void *arg)
+{
+	struct loop *loop = arg;
+	method_thread_begin();
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	method_thread_end();
+	loop->ended = uv_loop_close(&loop->uv) == 0;
+	loop->on_end(loop->on_end_arg);
+	return NULL;
+}
+
+/* The memory of a loop, with no thread of it running. */
+static void fini(struct loop *loop)
+{
+	pthread_mutex_destroy(&loop->lock);
+	wire_writer_fini(&loop->reply);
+	free(loop->figures.calls);
+	*loop = (struct loop){0};
+}
+
+static void close_handles(struct loop *loop)
+{
+	uv_walk(&loop->uv, close_handle, NULL);
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	uv_loop_close(&loop->uv);
+}
+
+/* Only the loop and its async may fail. */
+static enum status open_handles(struct loop *loop)
+{
+	int failed = uv_loop_init(&loop->uv);
+	if (failed != 0)
+		return status_of_errno(-failed);
+	uv_timer_init(&loop->uv, &loop->tick);
+	uv_timer_init(&loop->uv, &loop->retry);
+	uv_idle_init(&loop->uv, &loop->resume);
+	uv_check_init(&loop->uv, &loop->turn_over);
+	loop->tick.data = loop->retry.data = loop->resume.data = loop->turn_over.data = loop;
+	loop->wake.data = loop;
+	failed = uv_async_init(&loop->uv, &loop->wake, on_wake);
+	if (failed != 0) {
+		close_handles(loop);
+		return status_of_errno(-failed);
+	}
+	atomic_store(&loop->heartbeat_ms, uv_now(&loop->uv));
+	uv_check_start(&loop->turn_over, on_turn_over);
+	uv_timer_start(&loop->tick, on_tick, LOOP_TICK_MS, LOOP_TICK_MS);
+	return STATUS_OK;
+}
+
+/* The handles are there; from here on they are the thread's. */
+static enum status start_thread(struct loop *loop)
+{
+	int failed = pthread_create(&loop->thread, NULL, loop_main, loop);
+	if (failed == 0)
+		return STATUS_OK;
+	close_handles(loop);
+	return status_of_errno(failed);
+}
+
+enum status loop_start(struct loop *loop, struct net *net, void (*on_end)(void *), void *arg)
+{
+	*loop = (struct loop){.net = net, .on_end = on_end, .on_end_arg = arg};
+	link_init(&loop->sessions);
+	link_init(&loop->ready);
+	link_init(&loop->waiting);
+	link_init(&loop->arrivals);
+	pthread_mutex_init(&loop->lock, NULL);
+	loop->figures.calls = calloc(2 * method_count, sizeof *loop->figures.calls);
+	if (loop->figures.calls == NULL) {
+		fini(loop);
+		return STATUS_NO_MEMORY;
+	}
+	loop->figures.errors = loop->figures.calls + method_count;
+
+	enum status status = open_handles(loop);
+	if (status == STATUS_OK)
+		status = start_thread(loop);
+	if (status != STATUS_OK)
+		fini(loop);
+	return status;
+}
+
+enum status loop_join(struct loop *loop)
+{
+	if (loop->net == NULL)
+		return STATUS_OK;
+	pthread_join(loop->thread, NULL);
+	bool ended = loop->ended;
+	fini(loop);
+	return ended ? STATUS_OK : STATUS_INTERNAL;
+}

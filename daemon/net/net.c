@@ -1,0 +1,19 @@
+/* net.c - tells the process what happened. */
+#include "daemon/net/net.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { EVENT_BYTES = 512 };
+
+void net_event(struct net *net, const char *format, ...)
+{
+	char line[EVENT_BYTES];
+	va_list args;
+	if (net->on_event == NULL)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	net->on_event(net->on_event_arg, line);
+}

@@ -1,0 +1,217 @@
+/* read_buffer.c - grows to what a message needs, gives big ones away whole. */
+#include "daemon/net/read_buffer.h"
+
+#include "schema/limits.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CAP_MAX = LIMIT_MESSAGE_BYTES + READ_BUFFER_SLACK_BYTES };
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Every connection has its base for nothing. */
+static size_t charge_of(size_t cap)
+{
+	return cap > READ_BUFFER_BASE_BYTES ? cap : 0;
+}
+
+/* Puts `data`, which holds `len` unparsed bytes, in place of what there was. */
+static void replace(struct read_buffer *buffer, uint8_t *data, size_t len, size_t cap)
+{
+	buffer->data = data;
+	buffer->at = 0;
+	buffer->len = len;
+	buffer->cap = cap;
+}
+
+/* The capacity for a message of `need` bytes. Growth is by half at least, so that a message
+ * of many small values is not copied over and over. */
+static size_t cap_for(const struct read_buffer *buffer, size_t need)
+{
+	if (need <= READ_BUFFER_BASE_BYTES)
+		return READ_BUFFER_BASE_BYTES;
+	size_t grown = buffer->cap + buffer->cap / 2;
+	return smaller(larger(need + READ_BUFFER_SLACK_BYTES, grown), CAP_MAX);
+}
+
+/* A buffer whose message begins at 0 may be enlarged in place by the allocator, which for
+ * megabytes moves pages, not bytes. */
+static enum status grow(struct read_buffer *buffer, size_t need)
+{
+	size_t cap = cap_for(buffer, need);
+	size_t more = charge_of(cap) - charge_of(buffer->cap);
+	size_t have = buffer->len - buffer->at;
+	if (!budget_take(buffer->budget, more))
+		return STATUS_BUSY;
+	uint8_t *data = buffer->at == 0 ? realloc(buffer->data, cap) : malloc(cap);
+	if (data == NULL) {
+		budget_give(buffer->budget, more);
+		return STATUS_NO_MEMORY;
+	}
+	if (buffer->at != 0) {
+		memcpy(data, buffer->data + buffer->at, have);
+		free(buffer->data);
+	}
+	replace(buffer, data, have, cap);
+	return STATUS_OK;
+}
+
+static enum status make_room(struct read_buffer *buffer, size_t need)
+{
+	if (need > buffer->cap)
+		return grow(buffer, need);
+	if (need > buffer->cap - buffer->at) {
+		size_t have = buffer->len - buffer->at;
+		memmove(buffer->data, buffer->data + buffer->at, have);
+		replace(buffer, buffer->data, have, buffer->cap);
+	}
+	return STATUS_OK;
+}
+
+void read_buffer_fini(struct read_buffer *buffer)
+{
+	if (buffer->budget != NULL)
+		budget_give(buffer->budget, charge_of(buffer->cap));
+	free(buffer->data);
+	*buffer = (struct read_buffer){.budget = buffer->budget};
+}
+
+enum status read_buffer_space(struct read_buffer *buffer, uint8_t **out, size_t *len)
+{
+	assert(!buffer->whole);
+	size_t have = buffer->len - buffer->at;
+	size_t need = larger(buffer->skim.need, have + 1);
+	enum status status = make_room(buffer, need);
+	if (status != STATUS_OK)
+		return status;
+
+	size_t room = buffer->cap - buffer->len;
+	/* Of what follows a big message little is read with it, since that has to move when the
+	 * buffer is given away. */
+	if (buffer->cap > READ_BUFFER_BASE_BYTES)
+		room = smaller(room, larger(need - have, READ_BUFFER_SLACK_BYTES));
+	*out = buffer->data + buffer->len;
+	*len = smaller(room, READ_BUFFER_READ_BYTES);
+	return STATUS_OK;
+}
+
+void read_buffer_filled(struct read_buffer *buffer, size_t count)
+{
+	assert(count <= buffer->cap - buffer->len);
+	buffer->len += count;
+}
+
+enum status read_buffer_next(struct read_buffer *buffer, struct read_message *out)
+{
+	if (!buffer->whole) {
+		if (buffer->at == buffer->len)
+			return STATUS_AGAIN;
+		enum status status = wire_skim(&buffer->skim, buffer->data + buffer->at,
+			buffer->len - buffer->at);
+		if (status != STATUS_OK)
+			return status;
+		buffer->whole = true;
+	}
+	*out = (struct read_message){
+		.data = buffer->data + buffer->at,
+		.len = buffer->skim.at,
+		.elements = buffer->skim.elements,
+	};
+	return STATUS_OK;
+}
+
+size_t read_buffer_partial(const struct read_buffer *buffer)
+{
+	return buffer->whole ? 0 : buffer->len - buffer->at;
+}
+
+/* The next message begins. */
+static void advance(struct read_buffer *buffer, size_t at)
+{
+	buffer->at = at;
+	buffer->skim = (struct wire_skim){0};
+	buffer->whole = false;
+	if (buffer->at == buffer->len)
+		buffer->at = buffer->len = 0;
+}
+
+/* Goes back to the base, unless what is left needs more. Without memory it stays big. */
+static void shrink(struct read_buffer *buffer)
+{
+	size_t have = buffer->len - buffer->at;
+	if (buffer->cap <= READ_BUFFER_BASE_BYTES || have > READ_BUFFER_BASE_BYTES)
+		return;
+	uint8_t *data = malloc(READ_BUFFER_BASE_BYTES);
+	if (data == NULL)
+		return;
+	memcpy(data, buffer->data + buffer->at, have);
+	free(buffer->data);
+	budget_give(buffer->budget, charge_of(buffer->cap));
+	replace(buffer, data, have, READ_BUFFER_BASE_BYTES);
+}
+
+void read_buffer_done(struct read_buffer *buffer)
+{
+	assert(buffer->whole);
+	advance(buffer, buffer->at + buffer->skim.at);
+	shrink(buffer);
+}
+
+static enum status take_copy(struct read_buffer *buffer, size_t extra, struct read_taken *out)
+{
+	size_t len = buffer->skim.at;
+	if (!budget_take(buffer->budget, len + extra))
+		return STATUS_BUSY;
+	uint8_t *data = malloc(len);
+	if (data == NULL) {
+		budget_give(buffer->budget, len + extra);
+		return STATUS_NO_MEMORY;
+	}
+	memcpy(data, buffer->data + buffer->at, len);
+	*out = (struct read_taken){.data = data, .len = len, .charged = len + extra};
+	read_buffer_done(buffer);
+	return STATUS_OK;
+}
+
+/* Gives the buffer away, and goes on with a new one for the little that follows. */
+static enum status take_buffer(struct read_buffer *buffer, size_t extra, struct read_taken *out)
+{
+	size_t len = buffer->skim.at;
+	size_t rest = buffer->len - len;
+	uint8_t *data = NULL;
+	if (!budget_take(buffer->budget, extra))
+		return STATUS_BUSY;
+	if (rest > 0 && (data = malloc(READ_BUFFER_BASE_BYTES)) == NULL) {
+		budget_give(buffer->budget, extra);
+		return STATUS_NO_MEMORY;
+	}
+	if (rest > 0)
+		memcpy(data, buffer->data + len, rest);
+	*out = (struct read_taken){
+		.data = buffer->data,
+		.len = len,
+		.charged = charge_of(buffer->cap) + extra,
+	};
+	replace(buffer, data, rest, data != NULL ? READ_BUFFER_BASE_BYTES : 0);
+	advance(buffer, 0);
+	return STATUS_OK;
+}
+
+enum status read_buffer_take(struct read_buffer *buffer, size_t extra, struct read_taken *out)
+{
+	assert(buffer->whole);
+	size_t rest = buffer->len - buffer->at - buffer->skim.at;
+	bool big = buffer->at == 0 && buffer->cap > READ_BUFFER_BASE_BYTES &&
+		   buffer->skim.at >= buffer->cap / 2 && rest <= READ_BUFFER_BASE_BYTES;
+	return big ? take_buffer(buffer, extra, out) : take_copy(buffer, extra, out);
+}

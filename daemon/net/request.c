@@ -1,0 +1,97 @@
+/* request.c - what leaves the loop and comes back with a reply. */
+#include "daemon/net/request.h"
+
+#include "daemon/method/method.h"
+#include "daemon/net/net.h"
+#include "daemon/net/session.h"
+
+#include <stdlib.h>
+
+static void drop_message(struct request *request)
+{
+	budget_give(&request->net->requests, request->message.charged);
+	free(request->message.data);
+	request->message = (struct read_taken){0};
+}
+
+/* A reply that tells of a change has to leave, whatever the budget says. All are small. */
+static void reserve_reply(struct request *request)
+{
+	if (request->question.method->place == METHOD_POOL ||
+		request->question.method->place == METHOD_INLINE) {
+		enum status status = answer_reserve(&request->net->replies, &request->question.head,
+			&request->out, 0, &request->reserved);
+		if (status != STATUS_OK)
+			request->status = status;
+	} else if (request->out.len > ANSWER_FREE_BYTES) {
+		request->reserved = request->out.len;
+		budget_force(&request->net->replies, request->reserved);
+	}
+}
+
+struct request *request_new(struct session *session, const struct question *question)
+{
+	struct request *request = calloc(1, sizeof *request);
+	if (request == NULL)
+		return NULL;
+	request->net = session->loop->net;
+	request->session = session;
+	request->question = *question;
+	request->question.head.method = (struct wire_bytes){0};
+	request->question.message = (struct wire_bytes){0};
+	return request;
+}
+
+void request_own(struct request *request, struct read_taken message)
+{
+	request->message = message;
+	request->question.message = (struct wire_bytes){.data = message.data, .len = message.len};
+}
+
+void request_run(struct request *request)
+{
+	request->status = answer_run(&request->question, true, &request->out);
+	drop_message(request);
+	reserve_reply(request);
+}
+
+void request_fail(struct request *request, const struct error *err)
+{
+	drop_message(request);
+	budget_give(&request->net->replies, request->reserved);
+	request->reserved = 0;
+	request->status = err->status;
+	answer_error(&request->question.head, err, &request->out, 0);
+}
+
+void request_free(struct request *request)
+{
+	if (request == NULL)
+		return;
+	drop_message(request);
+	budget_give(&request->net->replies, request->reserved);
+	wire_writer_fini(&request->out);
+	free(request);
+}
+
+void request_queue_push(struct request_queue *queue, struct request *request)
+{
+	request->next = NULL;
+	if (queue->first == NULL)
+		queue->first = request;
+	else
+		queue->last->next = request;
+	queue->last = request;
+	queue->count++;
+}
+
+struct request *request_queue_pop(struct request_queue *queue)
+{
+	struct request *request = queue->first;
+	if (request == NULL)
+		return NULL;
+	queue->first = request->next;
+	queue->count--;
+	request->next = NULL;
+	return request;
+}

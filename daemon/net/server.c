@@ -1,0 +1,233 @@
+/* server.c - starts and stops listeners, loops and lanes in the order that they need. */
+#include "daemon/net/server.h"
+
+#include "daemon/method/service.h"
+#include "daemon/net/acceptor.h"
+#include "daemon/net/loop.h"
+#include "daemon/net/stats.h"
+
+#include <stdlib.h>
+
+enum {
+	/* Requests that wait; beyond, BUSY. Those of an administrator are few, and long. */
+	SERVER_POOL_WAITING_MAX = 4096,
+	SERVER_WRITE_WAITING_MAX = 4096,
+	SERVER_ADMIN_WAITING_MAX = 256,
+	SERVER_SEAL_WAITING_MAX = 16,
+};
+
+struct server {
+	struct net net;
+	struct stats_sources stats;
+	struct loop *loops;  /* owned */
+	unsigned loop_count; /* started */
+	struct acceptor acceptors[SERVER_LISTENERS_MAX];
+	unsigned acceptor_count; /* started */
+	uv_async_t loop_ended;
+	atomic_uint loops_ended;
+	bool has_async;
+	bool failed; /* a loop was left with an open handle */
+	void (*on_stopped)(void *arg);
+	void *on_stopped_arg;
+};
+
+/* ---- loops ---- */
+
+/* From the loop's thread, as the last thing that it does. */
+static void on_loop_end(void *arg)
+{
+	struct server *server = arg;
+	atomic_fetch_add(&server->loops_ended, 1);
+	uv_async_send(&server->loop_ended);
+}
+
+static void join_loops(struct server *server)
+{
+	for (unsigned i = 0; i < server->loop_count; i++) {
+		if (loop_join(&server->loops[i]) != STATUS_OK)
+			server->failed = true;
+	}
+	if (server->has_async)
+		uv_close((uv_handle_t *)&server->loop_ended, NULL);
+	server->has_async = false;
+}
+
+static void on_loop_ended(uv_async_t *async)
+{
+	struct server *server = async->data;
+	if (server->on_stopped == NULL || atomic_load(&server->loops_ended) < server->loop_count)
+		return;
+	join_loops(server);
+	server->on_stopped(server->on_stopped_arg);
+}
+
+static enum status start_loops(struct server *server, const struct server_options *options)
+{
+	int failed = uv_async_init(options->uv, &server->loop_ended, on_loop_ended);
+	if (failed != 0)
+		return status_of_errno(-failed);
+	server->loop_ended.data = server;
+	server->has_async = true;
+	while (server->loop_count < options->workers) {
+		struct loop *loop = &server->loops[server->loop_count];
+		enum status status = loop_start(loop, &server->net, on_loop_end, server);
+		if (status != STATUS_OK)
+			return status;
+		server->loop_count++;
+	}
+	return STATUS_OK;
+}
+
+/* ---- lanes ---- */
+
+static enum status start_lanes(struct net *net, unsigned pool)
+{
+	const struct {
+		struct lane *lane;
+		struct lane_options options;
+	} lanes[] = {
+		{&net->pool, {"pool", pool, SERVER_POOL_WAITING_MAX, false}},
+		{&net->admin, {"admin", 1, SERVER_ADMIN_WAITING_MAX, false}},
+		{&net->seal, {"seal", 1, SERVER_SEAL_WAITING_MAX, false}},
+		{&net->write, {"write", 1, SERVER_WRITE_WAITING_MAX, true}},
+	};
+	for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++) {
+		enum status status = lane_start(lanes[i].lane, &lanes[i].options);
+		if (status != STATUS_OK)
+			return status;
+	}
+	return STATUS_OK;
+}
+
+static void stop_lanes(struct net *net)
+{
+	lane_stop(&net->pool);
+	lane_stop(&net->admin);
+	lane_stop(&net->seal);
+	lane_stop(&net->write);
+}
+
+/* ---- acceptors ---- */
+
+static enum status start_acceptors(struct server *server, const struct server_options *options)
+{
+	while (server->acceptor_count < options->listener_count) {
+		struct acceptor *acceptor = &server->acceptors[server->acceptor_count];
+		acceptor->net = &server->net;
+		acceptor->loops = server->loops;
+		acceptor->loop_count = server->loop_count;
+		enum status status = acceptor_start(acceptor, options->uv,
+			&options->listeners[server->acceptor_count]);
+		if (status != STATUS_OK)
+			return status;
+		server->acceptor_count++;
+	}
+	return STATUS_OK;
+}
+
+static void stop_acceptors(struct server *server)
+{
+	for (unsigned i = 0; i < server->acceptor_count; i++)
+		acceptor_stop(&server->acceptors[i]);
+}
+
+/* ---- all ---- */
+
+static struct server *server_new(const struct server_options *options)
+{
+	struct server *server = calloc(1, sizeof *server);
+	if (server == NULL)
+		return NULL;
+	server->loops = calloc(options->workers, sizeof *server->loops);
+	if (server->loops == NULL) {
+		free(server);
+		return NULL;
+	}
+	server->net.service = options->service;
+	server->net.limits = options->limits;
+	server->net.requests.limit = options->request_memory_bytes;
+	server->net.replies.limit = options->reply_memory_bytes;
+	server->net.on_event = options->on_event;
+	server->net.on_event_arg = options->on_event_arg;
+	return server;
+}
+
+/* Methods may ask for figures from the first connection on. */
+static void show_stats(struct server *server, const struct server_options *options)
+{
+	server->stats = (struct stats_sources){
+		.net = &server->net,
+		.loops = server->loops,
+		.loop_count = server->loop_count,
+		.acceptors = server->acceptors,
+		.acceptor_count = options->listener_count,
+	};
+	options->service->net_stats = stats_write;
+	options->service->net_stats_arg = &server->stats;
+}
+
+/* Nobody is connected yet, so loops end at once. */
+static void give_up(struct server *server)
+{
+	stop_acceptors(server);
+	for (unsigned i = 0; i < server->loop_count; i++)
+		loop_stop(&server->loops[i]);
+	join_loops(server);
+}
+
+enum status server_open(const struct server_options *options, struct server **out,
+	struct error *err)
+{
+	struct server *server = server_new(options);
+	enum status status = server != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+	*out = server;
+	if (status == STATUS_OK)
+		status = start_lanes(&server->net, options->pool);
+	if (status == STATUS_OK)
+		status = start_loops(server, options);
+	if (status == STATUS_OK) {
+		show_stats(server, options);
+		status = start_acceptors(server, options);
+	}
+	for (unsigned i = 0; i < options->listener_count; i++)
+		listener_close(&options->listeners[i]);
+	if (status == STATUS_OK)
+		return STATUS_OK;
+	if (server != NULL)
+		give_up(server);
+	return error_set(err, status, "the server's threads could not be started");
+}
+
+void server_stop(struct server *server, void (*on_stopped)(void *arg), void *arg)
+{
+	if (server->on_stopped != NULL)
+		return;
+	server->on_stopped = on_stopped;
+	server->on_stopped_arg = arg;
+	stop_acceptors(server);
+	for (unsigned i = 0; i < server->loop_count; i++)
+		loop_stop(&server->loops[i]);
+}
+
+bool server_is_alive(const struct server *server, uint64_t within_ms)
+{
+	uint64_t now_ms = uv_hrtime() / 1000000;
+	for (unsigned i = 0; i < server->loop_count; i++) {
+		uint64_t beat_ms =
+			atomic_load_explicit(&server->loops[i].heartbeat_ms, memory_order_relaxed);
+		if (now_ms > beat_ms + within_ms)
+			return false;
+	}
+	return true;
+}
+
+enum status server_close(struct server *server)
+{
+	if (server == NULL)
+		return STATUS_OK;
+	bool failed = server->failed;
+	stop_lanes(&server->net);
+	free(server->loops);
+	free(server);
+	return failed ? STATUS_INTERNAL : STATUS_OK;
+}

@@ -1,0 +1,309 @@
+/* process.c - starts the parts in order, waits for a signal, ends them in the other order. */
+#include "daemon/process.h"
+
+#include "daemon/log.h"
+#include "daemon/method/service.h"
+#include "daemon/net/server.h"
+#include "daemon/notify.h"
+#include "daemon/store/store.h"
+
+#include "config.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum {
+	/* Beyond the grace for requests; then a seal that is under way is left to be done again. */
+	PROCESS_FORCE_MS = 5000,
+};
+
+struct process {
+	uv_loop_t uv;
+	uv_signal_t terminate;
+	uv_signal_t interrupt;
+	uv_timer_t watchdog;
+	uv_timer_t force;
+	const struct settings *settings; /* borrowed */
+	struct listener listeners[SETTINGS_LISTEN_MAX];
+	unsigned listener_count;
+	char listen_texts[SETTINGS_LISTEN_MAX][ADDRESS_TEXT_BYTES];
+	const char *listen[SETTINGS_LISTEN_MAX + 1];
+	struct store *store;
+	struct server *server;
+	struct service service;
+	uint64_t watchdog_ms;
+	bool stopping;
+};
+
+static_assert((int)SETTINGS_LISTEN_MAX == (int)SERVER_LISTENERS_MAX, "one bound, named twice");
+
+static void on_event(void *arg, const char *line)
+{
+	(void)arg;
+	log_event(LOG_LEVEL_WARNING, "%s", line);
+}
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- listening ---- */
+
+/* Sockets that the service manager made take the place of the settings' addresses. */
+static enum status adopt_sockets(struct process *process, int first, unsigned count,
+	struct error *err)
+{
+	if (count > SETTINGS_LISTEN_MAX)
+		return error_set(err, STATUS_BAD_REQUEST, "%u sockets were passed, %d are allowed",
+			count, SETTINGS_LISTEN_MAX);
+	for (unsigned i = 0; i < count; i++) {
+		struct listener *listener = &process->listeners[i];
+		enum status status = listener_adopt(first + (int)i, listener, err);
+		if (status != STATUS_OK)
+			return status;
+		process->listener_count++;
+	}
+	return STATUS_OK;
+}
+
+static enum status open_sockets(struct process *process, const struct address *addresses,
+	struct error *err)
+{
+	const struct settings *settings = process->settings;
+	for (unsigned i = 0; i < settings->listen_count; i++) {
+		enum status status = listener_open(&addresses[i], settings->socket_mode,
+			&process->listeners[i], err);
+		if (status != STATUS_OK)
+			return status;
+		process->listener_count++;
+	}
+	return STATUS_OK;
+}
+
+static void close_sockets(struct process *process)
+{
+	for (unsigned i = 0; i < process->listener_count; i++)
+		listener_close(&process->listeners[i]);
+}
+
+/* For `info`, and for whoever reads the log to find the port. */
+static void show_addresses(struct process *process)
+{
+	for (unsigned i = 0; i < process->listener_count; i++) {
+		memcpy(process->listen_texts[i], process->listeners[i].address.text,
+			ADDRESS_TEXT_BYTES);
+		process->listen[i] = process->listen_texts[i];
+	}
+	process->service.listen = process->listen;
+}
+
+/* ---- signals and timers ---- */
+
+static void on_watchdog(uv_timer_t *timer)
+{
+	struct process *process = timer->data;
+	/* A loop that does not turn any more is for the service manager to end. */
+	if (process->stopping || server_is_alive(process->server, process->watchdog_ms))
+		notify_alive();
+}
+
+static void close_handles(struct process *process)
+{
+	uv_close((uv_handle_t *)&process->terminate, NULL);
+	uv_close((uv_handle_t *)&process->interrupt, NULL);
+	uv_close((uv_handle_t *)&process->watchdog, NULL);
+	uv_close((uv_handle_t *)&process->force, NULL);
+}
+
+static void on_stopped(void *arg)
+{
+	close_handles(arg);
+}
+
+/* What was acknowledged is on the disk; what was not may be asked for again. */
+static void on_force(uv_timer_t *timer)
+{
+	(void)timer;
+	log_event(LOG_LEVEL_WARNING, "event=stopped reason=work_left_unfinished");
+	_exit(PROCESS_DONE);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct process *process = handle->data;
+	if (process->stopping)
+		return;
+	process->stopping = true;
+	log_event(LOG_LEVEL_INFO, "event=stopping signal=%d", number);
+	notify_stopping();
+	uv_timer_start(&process->force, on_force,
+		process->settings->stop_grace_ms + PROCESS_FORCE_MS, 0);
+	server_stop(process->server, on_stopped, process);
+}
+
+static void open_handles(struct process *process)
+{
+	uv_signal_init(&process->uv, &process->terminate);
+	uv_signal_init(&process->uv, &process->interrupt);
+	uv_timer_init(&process->uv, &process->watchdog);
+	uv_timer_init(&process->uv, &process->force);
+	process->terminate.data = process->interrupt.data = process;
+	process->watchdog.data = process->force.data = process;
+}
+
+/* ---- start and end ---- */
+
+static enum status start_server(struct process *process, struct error *err)
+{
+	const struct settings *settings = process->settings;
+	struct server_options options = {
+		.uv = &process->uv,
+		.listeners = process->listeners,
+		.listener_count = process->listener_count,
+		.workers = settings->workers,
+		.pool = settings->pool,
+		.limits =
+			{
+				.max_connections = settings->max_connections,
+				.request_timeout_ms = settings->request_timeout_ms,
+				.grace_ms = settings->stop_grace_ms,
+			},
+		.request_memory_bytes = settings->request_memory_bytes,
+		.reply_memory_bytes = settings->reply_memory_bytes,
+		.service = &process->service,
+		.on_event = on_event,
+	};
+	return server_open(&options, &process->server, err);
+}
+
+static enum status open_listeners(struct process *process, const struct address *addresses,
+	struct error *err)
+{
+	int first;
+	unsigned passed = notify_sockets(&first);
+	return passed > 0 ? adopt_sockets(process, first, passed, err)
+			  : open_sockets(process, addresses, err);
+}
+
+static enum status parse_addresses(const struct settings *settings, struct address *addresses,
+	struct error *err)
+{
+	for (unsigned i = 0; i < settings->listen_count; i++) {
+		enum status status = address_parse(settings->listen[i], &addresses[i], err);
+		if (status != STATUS_OK)
+			return status;
+	}
+	return STATUS_OK;
+}
+
+/* Cheap checks first; the folder's lock before the sockets, so that a second daemon is told
+ * of the folder. */
+static enum status start(struct process *process, struct error *err)
+{
+	const struct settings *settings = process->settings;
+	struct address addresses[SETTINGS_LISTEN_MAX];
+	struct store_options options = {
+		.folder = settings->data,
+		.load_memory_bytes = settings->load_memory_bytes,
+		.catalog_bytes = settings->catalog_bytes,
+		.on_event = on_event,
+	};
+	enum status status = parse_addresses(settings, addresses, err);
+	if (status == STATUS_OK)
+		status = store_open(&options, &process->store, err);
+	if (status == STATUS_OK)
+		status = open_listeners(process, addresses, err);
+	if (status != STATUS_OK)
+		return status;
+	process->service.store = process->store;
+	show_addresses(process);
+	return start_server(process, err);
+}
+
+static void watch(struct process *process)
+{
+	uv_signal_start(&process->terminate, on_signal, SIGTERM);
+	uv_signal_start(&process->interrupt, on_signal, SIGINT);
+	process->watchdog_ms = notify_watchdog_ms();
+	if (process->watchdog_ms > 0)
+		uv_timer_start(&process->watchdog, on_watchdog, 0, process->watchdog_ms / 3);
+}
+
+static void announce(const struct process *process)
+{
+	const struct settings *settings = process->settings;
+	log_event(LOG_LEVEL_INFO,
+		"event=started version=%s pid=%d data='%s' config='%s' workers=%u pool=%u",
+		REPSTORE_VERSION, (int)getpid(), settings->data, settings->config,
+		settings->workers, settings->pool);
+	for (unsigned i = 0; i < process->listener_count; i++)
+		log_event(LOG_LEVEL_INFO, "event=listening address=%s", process->listen[i]);
+	notify_ready();
+}
+
+/* Ends what was started; anything left open is a mistake of ours. */
+static int finish(struct process *process)
+{
+	bool clean = server_close(process->server) == STATUS_OK;
+	clean = uv_loop_close(&process->uv) == 0 && clean;
+	close_sockets(process);
+	store_close(process->store);
+	if (!clean)
+		log_event(LOG_LEVEL_ERROR, "event=stopped reason=handles_left_open");
+	return clean ? PROCESS_DONE : PROCESS_FAILED;
+}
+
+/* A peer that has left is an error of its write, not a signal; a connection is a descriptor. */
+static void prepare_system(void)
+{
+	struct rlimit files;
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+int process_run(const struct settings *settings)
+{
+	struct process process = {
+		.settings = settings,
+		.service =
+			{
+				.version = REPSTORE_VERSION,
+				.started_ms = monotonic_ms(),
+				.workers = settings->workers,
+				.pool = settings->pool,
+			},
+	};
+	struct error err;
+	prepare_system();
+	if (uv_loop_init(&process.uv) != 0) {
+		log_event(LOG_LEVEL_ERROR, "event=start_failed error=\"no event loop\"");
+		return PROCESS_FAILED;
+	}
+	open_handles(&process);
+	if (start(&process, &err) != STATUS_OK) {
+		log_event(LOG_LEVEL_ERROR, "event=start_failed error=\"%s\"", err.text);
+		close_handles(&process);
+		uv_run(&process.uv, UV_RUN_DEFAULT);
+		(void)finish(&process);
+		return PROCESS_FAILED;
+	}
+	watch(&process);
+	announce(&process);
+	uv_run(&process.uv, UV_RUN_DEFAULT);
+	int result = finish(&process);
+	if (result == PROCESS_DONE)
+		log_event(LOG_LEVEL_INFO, "event=stopped");
+	return result;
+}

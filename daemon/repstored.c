@@ -1,0 +1,45 @@
+/* repstored.c - the daemon's main: settings, then the process. */
+#include "daemon/log.h"
+#include "daemon/process.h"
+#include "daemon/settings.h"
+
+#include "config.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static int fail_usage(const struct error *err)
+{
+	(void)fprintf(stderr, "repstored: %s\nrepstored --help says more\n", err->text);
+	return PROCESS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings;
+	struct error err;
+	enum settings_wish wish;
+	const char *config = NULL;
+	settings_init(&settings);
+
+	if (settings_find(argc, argv, &wish, &config, &err) != STATUS_OK)
+		return fail_usage(&err);
+	if (wish == SETTINGS_HELP) {
+		settings_print_help(stdout);
+		return PROCESS_DONE;
+	}
+	if (wish == SETTINGS_VERSION) {
+		(void)printf("repstored %s\n", REPSTORE_VERSION);
+		return PROCESS_DONE;
+	}
+	/* Nobody has to have a file at the usual place. */
+	if (config == NULL && access(REPSTORED_CONFIG, F_OK) == 0)
+		config = REPSTORED_CONFIG;
+	if (config != NULL && settings_read(&settings, config, &err) != STATUS_OK) {
+		log_event(LOG_LEVEL_ERROR, "event=start_failed error=\"%s\"", err.text);
+		return PROCESS_FAILED;
+	}
+	if (settings_apply(&settings, argc, argv, &err) != STATUS_OK)
+		return fail_usage(&err);
+	return process_run(&settings);
+}

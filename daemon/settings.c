@@ -1,0 +1,200 @@
+/* settings.c - the table of settings, and the command line. */
+#include "daemon/settings.h"
+
+#include "daemon/settings_value.h"
+#include "schema/limits.h"
+
+#include <sched.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+	SETTINGS_WORKERS_MAX = 256,
+	SETTINGS_POOL_MAX = 256,
+	SETTINGS_CONNECTIONS_MAX = 65536,
+	/* One message at its largest, growing, and what its parse may take. */
+	SETTINGS_REQUEST_MEMORY_MIN = 2 * LIMIT_MESSAGE_BYTES,
+	SETTINGS_REPLY_MEMORY_MIN = LIMIT_MESSAGE_BYTES,
+	/* Two runs of a load, one filling and one being written. */
+	SETTINGS_LOAD_MEMORY_MIN = 128 << 20,
+	SETTINGS_CATALOG_MIN = 16 << 20,
+	SETTINGS_TIME_MAX_MS = 24 * 3600 * 1000,
+};
+
+#define MIB   (UINT64_C(1) << 20)
+#define GIB   (UINT64_C(1) << 30)
+#define TIB   (UINT64_C(1) << 40)
+#define AT(x) offsetof(struct settings, x)
+
+/* Both faces of each setting: its key in the file, and its option if it has one. */
+static const struct setting settings_table[] = {
+	{"store", "data", "--data", "DIR", "data folder", setting_text, AT(data), 0, 0},
+	{"store", "load_memory", "--load-memory", "SIZE", "memory of bulk loads, and of a seal",
+		setting_bytes, AT(load_memory_bytes), SETTINGS_LOAD_MEMORY_MIN, TIB},
+	{"store", "catalog_size", NULL, NULL, NULL, setting_bytes, AT(catalog_bytes),
+		SETTINGS_CATALOG_MIN, TIB},
+	{"net", "listen", "--listen", "ADDRESS",
+		"unix:PATH, tcp:HOST:PORT or a path; may be repeated", setting_listen, 0, 0, 0},
+	{"net", "socket_mode", NULL, NULL, NULL, setting_mode, AT(socket_mode), 0, 0777},
+	{"net", "workers", "--workers", "N", "threads that answer requests", setting_count,
+		AT(workers), 1, SETTINGS_WORKERS_MAX},
+	{"net", "pool", "--pool", "N", "threads for what may block", setting_count, AT(pool), 1,
+		SETTINGS_POOL_MAX},
+	{"net", "max_connections", "--max-connections", "N", "more are refused", setting_count,
+		AT(max_connections), 1, SETTINGS_CONNECTIONS_MAX},
+	{"net", "request_memory", "--request-memory", "SIZE", "memory of large requests",
+		setting_bytes, AT(request_memory_bytes), SETTINGS_REQUEST_MEMORY_MIN, TIB},
+	{"net", "reply_memory", "--reply-memory", "SIZE", "memory of replies not yet sent",
+		setting_bytes, AT(reply_memory_bytes), SETTINGS_REPLY_MEMORY_MIN, TIB},
+	{"net", "request_timeout", NULL, NULL, NULL, setting_ms, AT(request_timeout_ms), 0,
+		SETTINGS_TIME_MAX_MS},
+	{"net", "stop_grace", NULL, NULL, NULL, setting_ms, AT(stop_grace_ms), 0,
+		SETTINGS_TIME_MAX_MS},
+};
+static const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
+
+/* The processors that this process may use. */
+static unsigned count_processors(void)
+{
+	cpu_set_t set;
+	if (sched_getaffinity(0, sizeof set, &set) != 0)
+		return 1;
+	int count = CPU_COUNT(&set);
+	return count < SETTINGS_WORKERS_MAX ? (unsigned)count : SETTINGS_WORKERS_MAX;
+}
+
+void settings_init(struct settings *settings)
+{
+	*settings = (struct settings){
+		.data = "/var/lib/repstore",
+		.listen = {"unix:/run/repstore/repstore.sock"},
+		.listen_is_default = true,
+		.socket_mode = 0660,
+		.workers = count_processors(),
+		.pool = 2,
+		.max_connections = 1024,
+		.load_memory_bytes = 512 * MIB,
+		.catalog_bytes = GIB,
+		.request_memory_bytes = 256 * MIB,
+		.reply_memory_bytes = GIB,
+		.request_timeout_ms = 30 * 1000,
+		.stop_grace_ms = 10 * 1000,
+	};
+	settings->listen_count = 1;
+}
+
+const struct setting *settings_find_key(const char *section, const char *key)
+{
+	for (size_t i = 0; i < settings_count; i++) {
+		const struct setting *setting = &settings_table[i];
+		if (strcmp(setting->section, section) == 0 && strcmp(setting->key, key) == 0)
+			return setting;
+	}
+	return NULL;
+}
+
+/* ---- the command line ---- */
+
+/* `--name value` or `--name=value`. */
+struct argument {
+	const char *text;
+	size_t name_len;
+	const char *value; /* NULL: none was given */
+	int next;          /* index of the argument after it */
+};
+
+static struct argument read_argument(int argc, char **argv, int i)
+{
+	const char *equals = strchr(argv[i], '=');
+	struct argument argument = {.text = argv[i], .next = i + 1};
+	if (equals != NULL) {
+		argument.name_len = (size_t)(equals - argv[i]);
+		argument.value = equals + 1;
+	} else {
+		argument.name_len = strlen(argv[i]);
+		argument.value = i + 1 < argc ? argv[i + 1] : NULL;
+		argument.next = i + 2;
+	}
+	return argument;
+}
+
+static bool is_named(const struct argument *argument, const char *name)
+{
+	return name != NULL && strlen(name) == argument->name_len &&
+	       memcmp(argument->text, name, argument->name_len) == 0;
+}
+
+static const struct setting *find_option(const struct argument *argument)
+{
+	for (size_t i = 0; i < settings_count; i++) {
+		if (is_named(argument, settings_table[i].option))
+			return &settings_table[i];
+	}
+	return NULL;
+}
+
+static enum status unknown(const struct argument *argument, struct error *err)
+{
+	return error_set(err, STATUS_BAD_REQUEST, "unknown argument '%s'", argument->text);
+}
+
+static enum status no_value(const struct argument *argument, struct error *err)
+{
+	return error_set(err, STATUS_BAD_REQUEST, "%s: a value is missing", argument->text);
+}
+
+enum status settings_find(int argc, char **argv, enum settings_wish *wish, const char **config,
+	struct error *err)
+{
+	*wish = SETTINGS_RUN;
+	for (int i = 1; i < argc;) {
+		struct argument argument = read_argument(argc, argv, i);
+		if (strcmp(argument.text, "--help") == 0 ||
+			strcmp(argument.text, "--version") == 0) {
+			*wish = argument.text[2] == 'h' ? SETTINGS_HELP : SETTINGS_VERSION;
+			return STATUS_OK;
+		}
+		bool is_config = is_named(&argument, "--config");
+		if (!is_config && find_option(&argument) == NULL)
+			return unknown(&argument, err);
+		if (argument.value == NULL)
+			return no_value(&argument, err);
+		if (is_config)
+			*config = argument.value;
+		i = argument.next;
+	}
+	return STATUS_OK;
+}
+
+enum status settings_apply(struct settings *settings, int argc, char **argv, struct error *err)
+{
+	settings->listen_is_default = true;
+	for (int i = 1; i < argc;) {
+		struct argument argument = read_argument(argc, argv, i);
+		const struct setting *setting = find_option(&argument);
+		i = argument.next;
+		if (setting == NULL)
+			continue;
+		struct error why;
+		enum status status = setting->set(setting, settings, argument.value, &why);
+		if (status != STATUS_OK)
+			return error_set(err, status, "%s: %s", setting->option, why.text);
+	}
+	return STATUS_OK;
+}
+
+void settings_print_help(FILE *file)
+{
+	(void)fprintf(file, "usage: repstored [--config FILE] [OPTION]...\n\n");
+	for (size_t i = 0; i < settings_count; i++) {
+		const struct setting *setting = &settings_table[i];
+		char option[64];
+		if (setting->option == NULL)
+			continue;
+		(void)snprintf(option, sizeof option, "%s %s", setting->option, setting->argument);
+		(void)fprintf(file, "  %-22s %s\n", option, setting->help);
+	}
+	(void)fprintf(file, "  %-22s %s\n", "--config FILE", "settings; see repstored(8)");
+	(void)fprintf(file, "  %-22s %s\n", "--version", "print the version");
+	(void)fprintf(file, "  %-22s %s\n", "--help", "print this");
+}

@@ -1,0 +1,106 @@
+/* settings_file.c - the INI file: inih splits it, the table of settings knows what is allowed. */
+#include "daemon/settings_value.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* inih tells neither the line of a value nor that it has cut one: lines are read here. */
+struct source {
+	FILE *file;
+	const char *path;
+	char *line; /* getline's */
+	size_t line_size;
+	unsigned number;
+	struct settings *settings;
+	struct error *err;
+	enum status status; /* of the first error */
+};
+
+static void fail(struct source *source, enum status status, const char *what, const char *why)
+{
+	if (source->status != STATUS_OK)
+		return;
+	source->status = error_set(source->err, status, "%s:%u: %s%s", source->path, source->number,
+		what, why);
+}
+
+/* One line without leading blanks, which to inih would mean that the line before goes on. */
+static char *next_line(char *buffer, int size, void *arg)
+{
+	struct source *source = arg;
+	ssize_t got = getline(&source->line, &source->line_size, source->file);
+	if (got < 0)
+		return NULL;
+	source->number++;
+	const char *text = source->line;
+	while (isspace((unsigned char)*text))
+		text++;
+	if (*text == '#' || *text == ';')
+		text = "";
+	size_t len = strcspn(text, "\r\n");
+	if (len + 2 > (size_t)size) {
+		fail(source, STATUS_BAD_REQUEST, "the line is too long", "");
+		len = 0;
+	}
+	memcpy(buffer, text, len);
+	memcpy(buffer + len, "\n", 2);
+	return buffer;
+}
+
+/* Zero is inih's word for an error. */
+static int on_value(void *arg, const char *section, const char *key, const char *value)
+{
+	struct source *source = arg;
+	const struct setting *setting = settings_find_key(section, key);
+	struct error why;
+	char what[128];
+	if (setting == NULL) {
+		(void)snprintf(what, sizeof what, "unknown setting '%s' in section '%s'", key,
+			section);
+		fail(source, STATUS_BAD_REQUEST, what, "");
+		return 0;
+	}
+	enum status status = setting->set(setting, source->settings, value, &why);
+	if (status != STATUS_OK) {
+		(void)snprintf(what, sizeof what, "%s: ", key);
+		fail(source, status, what, why.text);
+		return 0;
+	}
+	return 1;
+}
+
+/* What inih itself did not understand; it goes on after an error, so the number is known
+ * only now. */
+static void check_syntax(struct source *source, int failed)
+{
+	if (failed == 0 || source->status != STATUS_OK)
+		return;
+	if (failed > 0)
+		source->number = (unsigned)failed;
+	fail(source, STATUS_BAD_REQUEST, "neither [section] nor key = value", "");
+}
+
+enum status settings_read(struct settings *settings, const char *path, struct error *err)
+{
+	struct source source = {.path = path, .settings = settings, .err = err};
+	if (strlen(path) >= sizeof settings->config)
+		return error_set(err, STATUS_BAD_REQUEST, "config '%s': the path is too long",
+			path);
+	source.file = fopen(path, "re");
+	if (source.file == NULL)
+		return error_set(err, status_of_errno(errno), "config '%s': %s", path,
+			strerror(errno));
+	settings->listen_is_default = true;
+	check_syntax(&source, ini_parse_stream(next_line, &source, on_value, &source));
+	if (source.status == STATUS_OK && ferror(source.file))
+		source.status =
+			error_set(err, STATUS_IO, "config '%s': it could not be read", path);
+	if (source.status == STATUS_OK)
+		memcpy(settings->config, path, strlen(path) + 1);
+	free(source.line);
+	(void)fclose(source.file);
+	return source.status;
+}
