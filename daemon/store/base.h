@@ -96,6 +96,8 @@ struct base_segment {
 	const struct base_segment_info *info;
 	const uint8_t *data;
 	struct mapfault *watch;
+	pthread_mutex_t lock; /* one check at a time; one a segment, so that a request does not
+			       * queue behind the check of all others */
 };
 
 struct base_file;
@@ -109,8 +111,7 @@ struct base_set {
 	struct base_segment *segments;
 	size_t file_count;
 	struct base_file *files;
-	pthread_mutex_t lock; /* one check at a time */
-	unsigned refs;        /* guarded by the store's admin lock */
+	unsigned refs; /* guarded by the store's admin lock */
 	uint64_t bytes;
 };
 

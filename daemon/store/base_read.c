@@ -185,9 +185,11 @@ enum status base_set_open(const char *folder, const struct base_owner *owner,
 	for (size_t i = 0; i < count; i++) {
 		set->segment_count += infos[i].segment_count;
 	}
-	(void)pthread_mutex_init(&set->lock, NULL);
 	set->files = calloc(count, sizeof *set->files);
 	set->segments = calloc(set->segment_count, sizeof *set->segments);
+	for (size_t i = 0; set->segments != NULL && i < set->segment_count; i++) {
+		(void)pthread_mutex_init(&set->segments[i].lock, NULL);
+	}
 	enum status status =
 		set->files == NULL || set->segments == NULL
 			? error_set(err, STATUS_NO_MEMORY, "open table '%s'", owner->spec.name.text)
@@ -207,11 +209,11 @@ void base_set_close(struct base_set *set)
 	}
 	for (size_t i = 0; set->segments != NULL && i < set->segment_count; i++) {
 		mapfault_forget(set->segments[i].watch);
+		(void)pthread_mutex_destroy(&set->segments[i].lock);
 	}
 	for (size_t i = 0; set->files != NULL && i < set->file_count; i++) {
 		lmdb_file_close(set->files[i].lmdb);
 	}
-	(void)pthread_mutex_destroy(&set->lock);
 	free(set->files);
 	free(set->segments);
 	free(set->directory);
@@ -239,7 +241,7 @@ static void set_ready(struct base_segment *segment, unsigned char from)
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 {
 	struct base_segment *segment = &set->segments[i];
-	(void)pthread_mutex_lock(&set->lock);
+	(void)pthread_mutex_lock(&segment->lock);
 	const enum base_segment_state state = base_segment_state(segment);
 	if (state == BASE_UNCHECKED || state == BASE_AWAY) {
 		uint8_t *start;
@@ -253,7 +255,7 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 		}
 		set_ready(segment, (unsigned char)state);
 	}
-	(void)pthread_mutex_unlock(&set->lock);
+	(void)pthread_mutex_unlock(&segment->lock);
 	return base_segment_state(segment);
 }
 
