@@ -1,0 +1,86 @@
+/* cmd_stats.c - repstore stats, info, ping: what the daemon says of itself. */
+#include "tools/command.h"
+#include "tools/options.h"
+#include "tools/text.h"
+
+#include <stdio.h>
+#include <time.h>
+
+/* Commands without arguments: one method, its answer printed as it is. */
+static int run_plain(struct session *session, const char *method, int argc, char **argv)
+{
+	struct rest rest;
+	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count > 0) {
+		return session_usage(session, "'%s': not expected", rest.values[0]);
+	}
+	struct answer answer = {0};
+	if (!session_connect(session) || !session_call(session, method, NULL, &answer)) {
+		return EXIT_REFUSED;
+	}
+	return session_print(session, &answer, text_map);
+}
+
+static int run_stats(struct session *session, int argc, char **argv)
+{
+	return run_plain(session, "stats", argc, argv);
+}
+
+static int run_info(struct session *session, int argc, char **argv)
+{
+	return run_plain(session, "info", argc, argv);
+}
+
+static int run_ping(struct session *session, int argc, char **argv)
+{
+	struct rest rest;
+	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count > 0) {
+		return session_usage(session, "'%s': not expected", rest.values[0]);
+	}
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	struct rep_error err;
+	struct timespec before;
+	struct timespec after;
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	if (rep_ping(session->client, &err) != REP_OK) {
+		return session_refuse(session, &err);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	double us = (double)(after.tv_sec - before.tv_sec) * 1e6 +
+		    (double)(after.tv_nsec - before.tv_nsec) / 1e3;
+	printf(session->json ? "{\"us\": %.1f}\n" : "answered in %.1f us\n", us);
+	return session_finish(session, EXIT_DONE);
+}
+
+const struct command cmd_stats = {
+	.name = "stats",
+	.summary = "counters of the daemon: connections, requests, memory, rows",
+	.usage = "stats\n",
+	.help = "",
+	.run = run_stats,
+};
+
+const struct command cmd_info = {
+	.name = "info",
+	.summary = "version, process, folders and formats of the daemon",
+	.usage = "info\n",
+	.help = "",
+	.run = run_info,
+};
+
+const struct command cmd_ping = {
+	.name = "ping",
+	.summary = "one round trip to the daemon, timed",
+	.usage = "ping\n",
+	.help = "",
+	.run = run_ping,
+};

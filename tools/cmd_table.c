@@ -1,0 +1,220 @@
+/* cmd_table.c - repstore table: what tables a release has, and new ones. */
+#include "tools/command.h"
+#include "tools/options.h"
+#include "tools/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* ---- create ---- */
+
+/* A table's spec as the arguments give it. */
+struct wanted {
+	const char *entity;
+	const char *kind;
+	const char *dtype;
+	const char *key;
+	const char *layer;
+	uint64_t dim;
+	uint64_t views;
+	uint64_t ttl_ms;
+	bool tags;
+};
+
+static void write_text(struct wire_writer *writer, const char *name, const char *text)
+{
+	if (text != NULL) {
+		wire_write_str(writer, name);
+		wire_write_str(writer, text);
+	}
+}
+
+static void write_count(struct wire_writer *writer, const char *name, uint64_t value)
+{
+	if (value != 0) {
+		wire_write_str(writer, name);
+		wire_write_uint(writer, value);
+	}
+}
+
+static void print_created(struct wire_value result)
+{
+	char release[80];
+	char table[160];
+	printf("table %s/%s made\n", text_str_of(result, "release", release, sizeof release),
+		text_str_of(result, "table", table, sizeof table));
+}
+
+static int call_create(struct session *session, const struct place *place,
+	const struct wanted *wanted)
+{
+	char name[200];
+	snprintf(name, sizeof name, "%s%s%s", place->table, wanted->layer != NULL ? "@" : "",
+		wanted->layer != NULL ? wanted->layer : "");
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	struct wire_writer params = {0};
+	wire_write_map(&params, 5 + (size_t)(wanted->dtype != NULL) +
+					(size_t)(wanted->key != NULL) + (wanted->views != 0) +
+					(wanted->ttl_ms != 0) + wanted->tags);
+	write_text(&params, "release", place->release);
+	write_text(&params, "table", name);
+	write_text(&params, "entity", wanted->entity);
+	write_text(&params, "kind", wanted->kind);
+	wire_write_str(&params, "dim");
+	wire_write_uint(&params, wanted->dim);
+	write_text(&params, "dtype", wanted->dtype);
+	write_text(&params, "key", wanted->key);
+	write_count(&params, "views", wanted->views);
+	write_count(&params, "ttl_ms", wanted->ttl_ms);
+	if (wanted->tags) {
+		wire_write_str(&params, "tags");
+		wire_write_bool(&params, true);
+	}
+	struct answer answer = {0};
+	if (!session_call(session, "table.create", &params, &answer)) {
+		return EXIT_REFUSED;
+	}
+	return session_print(session, &answer, print_created);
+}
+
+static int run_create(struct session *session, int argc, char **argv)
+{
+	struct wanted wanted = {0};
+	const struct option_row rows[] = {
+		{"entity", OPTION_TEXT, &wanted.entity},
+		{"kind", OPTION_TEXT, &wanted.kind},
+		{"dim", OPTION_COUNT, &wanted.dim},
+		{"views", OPTION_COUNT, &wanted.views},
+		{"dtype", OPTION_TEXT, &wanted.dtype},
+		{"layer", OPTION_TEXT, &wanted.layer},
+		{"key", OPTION_TEXT, &wanted.key},
+		{"ttl", OPTION_DURATION, &wanted.ttl_ms},
+		{"tags", OPTION_FLAG, &wanted.tags},
+	};
+	struct rest rest;
+	struct place place;
+	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count != 1 || !options_place(rest.values[0], &place)) {
+		return session_usage(session, "table create: one RELEASE/TABLE");
+	}
+	if (wanted.entity == NULL || wanted.kind == NULL || wanted.dim == 0) {
+		return session_usage(session,
+			"table create: --entity, --kind and --dim are needed");
+	}
+	return call_create(session, &place, &wanted);
+}
+
+/* ---- list, show ---- */
+
+static void print_list(struct wire_value result)
+{
+	static const char *const heads[] = {"TABLE", "ENTITY", "KIND", "DIM", "VIEWS", "DTYPE",
+		"KEY", "TTL", "TAGS", "ROWS", "BYTES"};
+	struct text_table table = {.columns = sizeof heads / sizeof heads[0]};
+	struct wire_value list = wire_get(result, "tables");
+	for (size_t i = 0; i < table.columns; i++) {
+		text_cell(&table, "%s", heads[i]);
+	}
+	for (size_t i = 0; i < wire_size(list); i++) {
+		struct wire_value each = wire_item(list, i);
+		char text[160];
+		char amount[TEXT_BYTES];
+		bool tags = false;
+		uint64_t ttl_ms = text_uint_of(each, "ttl_ms");
+		wire_bool(wire_get(each, "tags"), &tags);
+		text_cell(&table, "%s", text_str_of(each, "table", text, sizeof text));
+		text_cell(&table, "%s", text_str_of(each, "entity", text, sizeof text));
+		text_cell(&table, "%s", text_str_of(each, "kind", text, sizeof text));
+		text_cell(&table, "%" PRIu64, text_uint_of(each, "dim"));
+		text_cell(&table, "%" PRIu64, text_uint_of(each, "views"));
+		text_cell(&table, "%s", text_str_of(each, "dtype", text, sizeof text));
+		text_cell(&table, "%s", text_str_of(each, "key", text, sizeof text));
+		text_cell(&table, "%s", ttl_ms > 0 ? text_duration(ttl_ms, amount) : "-");
+		text_cell(&table, "%s", tags ? "yes" : "no");
+		text_cell(&table, "%" PRIu64, text_uint_of(each, "rows"));
+		text_cell(&table, "%s", text_size(text_uint_of(each, "bytes"), amount));
+	}
+	text_print(&table);
+}
+
+/* Calls a method about a release and perhaps a table of it. */
+static int call_table(struct session *session, const char *method, const char *release,
+	const char *table, void (*print)(struct wire_value result))
+{
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	struct wire_writer params = {0};
+	wire_write_map(&params, (size_t)(release != NULL) + (size_t)(table != NULL));
+	write_text(&params, "release", release);
+	write_text(&params, "table", table);
+	struct answer answer = {0};
+	if (!session_call(session, method, &params, &answer)) {
+		return EXIT_REFUSED;
+	}
+	return session_print(session, &answer, print);
+}
+
+static int run_list(struct session *session, int argc, char **argv)
+{
+	struct rest rest;
+	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count > 1) {
+		return session_usage(session, "'%s': not expected", rest.values[1]);
+	}
+	return call_table(session, "table.list", rest.count > 0 ? rest.values[0] : NULL, NULL,
+		print_list);
+}
+
+static int run_show(struct session *session, int argc, char **argv)
+{
+	struct rest rest;
+	struct place place;
+	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count != 1 || !options_place(rest.values[0], &place)) {
+		return session_usage(session, "table show: one RELEASE/TABLE");
+	}
+	return call_table(session, "table.show", place.release, place.table, text_map);
+}
+
+static const struct verb verbs[] = {
+	{"create", run_create},
+	{"list", run_list},
+	{"show", run_show},
+};
+
+static int run(struct session *session, int argc, char **argv)
+{
+	return command_run_verb(session, verbs, sizeof verbs / sizeof verbs[0], argc, argv);
+}
+
+const struct command cmd_table = {
+	.name = "table",
+	.summary = "tables of a release, and new ones",
+	.usage = "table create RELEASE/TABLE --entity user|item --kind ur|ir --dim N [--views N]\n"
+		 "         [--dtype f32|f16|bf16|i8|bit] [--layer NAME] [--key u64|bytes]\n"
+		 "         [--ttl TIME] [--tags]\n"
+		 "       repstore table list [RELEASE] | show RELEASE/TABLE\n",
+	.help = "  --entity   whose representations: of users or of items\n"
+		"  --kind     ur or ir: made by the user tower or the item tower\n"
+		"  --dim      elements of a view\n"
+		"  --views    views of a row (1)\n"
+		"  --dtype    how rows are stored (f32); imports and fetches may use another\n"
+		"  --layer    names the table TABLE@NAME\n"
+		"  --key      u64, or byte strings of 1 to 255 bytes (u64)\n"
+		"  --ttl      rows older than this are not found: 90s, 12h, 7d (no end)\n"
+		"  --tags     rows have 64 bits for filters\n"
+		"RELEASE may be `live`.\n",
+	.run = run,
+};

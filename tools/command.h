@@ -1,0 +1,37 @@
+/* command.h - the subcommands of repstore, one a file.
+ *
+ * A new one is a file cmd_<name>.c, a line here and one in main.c.
+ */
+#ifndef TOOLS_COMMAND_H
+#define TOOLS_COMMAND_H
+
+#include "tools/session.h"
+
+extern const struct command cmd_bench;
+extern const struct command cmd_dump;
+extern const struct command cmd_fetch;
+extern const struct command cmd_help;
+extern const struct command cmd_import;
+extern const struct command cmd_info;
+extern const struct command cmd_ping;
+extern const struct command cmd_release;
+extern const struct command cmd_stats;
+extern const struct command cmd_table;
+
+/* All of them, in the order of the help page; NULL ends it. */
+extern const struct command *const commands[];
+
+/* NULL: no such command. */
+const struct command *command_find(const char *name);
+
+/* One word behind a subcommand's name: `release list`. */
+struct verb {
+	const char *name;
+	int (*run)(struct session *session, int argc, char **argv);
+};
+
+/* Runs the verb that argv[1] names; its own argv begins there. */
+int command_run_verb(struct session *session, const struct verb *verbs, size_t count, int argc,
+	char **argv);
+
+#endif

@@ -1,0 +1,34 @@
+/* json.h - writes JSON text.
+ *
+ * Strings are escaped so that a document stays on one line. Bytes that are not UTF-8
+ * have no place in JSON: callers write them as hexadecimal digits.
+ *
+ * Threads: one a stream.
+ */
+#ifndef TOOLS_JSON_H
+#define TOOLS_JSON_H
+
+#include "schema/wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms). */
+bool json_is_utf8(const uint8_t *text, size_t len);
+
+/* A string; the bytes must be UTF-8. */
+void json_string(FILE *out, const uint8_t *text, size_t len);
+void json_text(FILE *out, const char *text);
+/* The bytes as a string of hexadecimal digits. */
+void json_hex(FILE *out, const uint8_t *data, size_t len);
+
+/* A float that reads back as the same bits: nine digits, with a point where JSON
+ * readers would make an integer of a negative zero. NaN and infinities as strings. */
+void json_float(FILE *out, float value);
+
+/* A whole MessagePack value; bins and strs that are not UTF-8 as hexadecimal digits. */
+void json_wire(FILE *out, struct wire_value value);
+
+#endif

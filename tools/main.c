@@ -1,0 +1,111 @@
+/* main.c - the repstore command: finds the subcommand and runs it. */
+#include "config.h"
+#include "tools/command.h"
+#include "tools/options.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct command *const commands[] = {
+	&cmd_release,
+	&cmd_table,
+	&cmd_stats,
+	&cmd_info,
+	&cmd_ping,
+	&cmd_help,
+	NULL,
+};
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; commands[i] != NULL; i++) {
+		if (strcmp(commands[i]->name, name) == 0) {
+			return commands[i];
+		}
+	}
+	return NULL;
+}
+
+int command_run_verb(struct session *session, const struct verb *verbs, size_t count, int argc,
+	char **argv)
+{
+	if (argc < 2) {
+		return session_usage(session, "%s: what?", session->command->name);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(verbs[i].name, argv[1]) == 0) {
+			return verbs[i].run(session, argc - 1, argv + 1);
+		}
+	}
+	return session_usage(session, "%s: no such thing as '%s'", session->command->name, argv[1]);
+}
+
+/* Reads what stands before the subcommand: -s, --json, --timeout, --help, --version.
+ * first: out, the index of the subcommand's name, or argc. */
+static int read_front(struct session *session, int argc, char **argv, int *first)
+{
+	int i = 1;
+	while (i < argc && argv[i][0] == '-') {
+		bool takes = strcmp(argv[i], "-s") == 0 || strcmp(argv[i], "--timeout") == 0;
+		i += takes ? 2 : 1;
+	}
+	*first = i < argc ? i : argc;
+	bool help = false;
+	bool version = false;
+	const struct option_row rows[] = {{"help", OPTION_FLAG, &help},
+		{"version", OPTION_FLAG, &version}};
+	struct rest rest;
+	int status = options_read(session, rows, sizeof rows / sizeof rows[0], *first, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (version) {
+		puts("repstore " REPSTORE_VERSION);
+	} else if (help) {
+		char *none[] = {argv[0], NULL};
+		cmd_help.run(session, 1, none);
+	} else {
+		return EXIT_DONE;
+	}
+	*first = -1;
+	return session_finish(session, EXIT_DONE);
+}
+
+/* `repstore fetch --help` is `repstore help fetch`. */
+static bool wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	struct session session = {.command = &cmd_help};
+	/* A reader that leaves (`| head`) is an error of stdout like any other. */
+	signal(SIGPIPE, SIG_IGN);
+	int first = 0;
+	int status = read_front(&session, argc, argv, &first);
+	if (status != EXIT_DONE || first < 0) {
+		return status;
+	}
+	if (first == argc) {
+		return session_usage(&session, "no command");
+	}
+	const struct command *command = command_find(argv[first]);
+	if (command == NULL) {
+		return session_usage(&session, "no command '%s'", argv[first]);
+	}
+	if (wants_help(argc - first, argv + first)) {
+		char *help[] = {argv[0], argv[first], NULL};
+		return cmd_help.run(&session, 2, help);
+	}
+	session.command = command;
+	status = command->run(&session, argc - first, argv + first);
+	session_close(&session);
+	return status;
+}

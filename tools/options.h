@@ -1,0 +1,51 @@
+/* options.h - a subcommand's options, as a table.
+ *
+ * Options may stand before, between and behind the other arguments; `--` ends them.
+ * Those of every subcommand (-s, --json, --timeout) are read here as well.
+ */
+#ifndef TOOLS_OPTIONS_H
+#define TOOLS_OPTIONS_H
+
+#include "tools/session.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum option_kind {
+	OPTION_FLAG,     /* bool: set to true */
+	OPTION_TEXT,     /* const char * */
+	OPTION_COUNT,    /* uint64_t: decimal */
+	OPTION_DURATION, /* uint64_t: milliseconds, written 500ms, 30s, 5m, 1h, 7d */
+};
+
+struct option_row {
+	const char *name;
+	enum option_kind kind;
+	void *target;
+};
+
+enum { OPTIONS_MAX = 24 };
+
+/* Reads argv[1..]; `rest` are the other arguments. EXIT_DONE, or EXIT_USAGE after
+ * saying what is wrong. */
+struct rest {
+	int count;
+	char **values;
+};
+int options_read(struct session *session, const struct option_row *rows, size_t count, int argc,
+	char **argv, struct rest *rest);
+
+/* Decimal digits alone. */
+bool options_count(const char *text, uint64_t *out);
+/* A number and a unit; 0 may stand without one. */
+bool options_duration(const char *text, uint64_t *out_ms);
+
+/* RELEASE/TABLE */
+struct place {
+	char release[72];
+	char table[136];
+};
+bool options_place(const char *text, struct place *out);
+
+#endif
