@@ -23,12 +23,14 @@ struct asked {
 	struct table_name table;
 	uint64_t cursor;
 	uint32_t limit;
+	enum dtype dtype; /* DTYPE_NONE: the table's */
 };
 
 static void read_asked(struct params *params, struct asked *asked)
 {
 	params_name(params, "release", PARAM_OPTIONAL, &asked->release);
 	params_table(params, &asked->table);
+	asked->dtype = params_dtype(params, DTYPE_NONE);
 	asked->cursor = params_uint_or(params, "cursor", 0);
 	uint64_t limit = params_uint_or(params, "limit", SCAN_LIMIT_ROWS);
 	if (params->status == STATUS_OK && (limit == 0 || limit > LIMIT_SCAN_ROWS)) {
@@ -78,7 +80,7 @@ static void write_scan(struct wire_writer *out, const struct scan *scan)
 
 /* Gives `scan` its table and walks one step. */
 static enum status scan_in_snapshot(struct call *call, const struct snapshot *snapshot,
-	struct params *params, struct asked *asked)
+	const struct asked *asked)
 {
 	const struct release *release;
 	struct scan scan = {
@@ -92,14 +94,11 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 		return status;
 	}
 	const struct table_spec *spec = &scan.table->spec;
-	scan.dtype = params_dtype(params, spec->dtype);
-	if (params->status == STATUS_OK && !dtype_convertible(spec->dtype, scan.dtype)) {
-		params_fail(params, STATUS_BAD_REQUEST, "dtype",
-			"%s given, but table '%s' holds %s, which does not convert into it",
+	scan.dtype = asked->dtype != DTYPE_NONE ? asked->dtype : spec->dtype;
+	if (!dtype_convertible(spec->dtype, scan.dtype)) {
+		return error_set(&call->error, STATUS_BAD_REQUEST,
+			"dtype: %s given, but table '%s' holds %s, which does not convert into it",
 			dtype_name(scan.dtype), spec->name.text, dtype_name(spec->dtype));
-	}
-	if (params->status != STATUS_OK) {
-		return params->status;
 	}
 	status = table_scan(&scan, &call->error);
 	if (status == STATUS_OK) {
@@ -126,7 +125,7 @@ enum status scan_run(struct call *call)
 		return params.status;
 	}
 	const struct snapshot *snapshot = snapshot_begin(call->service->store);
-	enum status status = scan_in_snapshot(call, snapshot, &params, &asked);
+	enum status status = scan_in_snapshot(call, snapshot, &asked);
 	snapshot_end(call->service->store);
 	return status;
 }

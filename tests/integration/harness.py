@@ -1,0 +1,416 @@
+"""harness.py - starts the real daemon on a scratch folder and talks to it.
+
+The programs come from the environment: REPSTORED, REPSTORE (meson sets them), or are looked for in
+the build folder REPSTORE_BUILD (build/gcc unless told). REPSTORE_KEEP=1 keeps the scratch folders.
+
+Every test that ends has stopped its daemons by SIGTERM, and each must have exited with 0: a leak or a
+forgotten handle of any test fails it (under the sanitizers, too).
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import msgpack
+import numpy as np
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MOVIELENS = os.path.join(ROOT, 'tests', 'data', 'movielens')
+PROTOCOL = os.path.join(ROOT, 'schema', 'PROTOCOL.md')
+
+# A sanitized daemon is several times slower and larger.
+SANITIZED = os.environ.get('REPSTORE_SANITIZE', 'none') not in ('', 'none')
+PATIENCE = 6 if SANITIZED else 1
+START_SECONDS = 20 * PATIENCE
+STOP_SECONDS = 30 * PATIENCE
+CALL_SECONDS = 60 * PATIENCE
+MESSAGE_BYTES = 64 << 20
+
+
+def program(name):
+    path = os.environ.get(name.upper())
+    if path is None:
+        build = os.environ.get('REPSTORE_BUILD', os.path.join(ROOT, 'build', 'gcc'))
+        folder = 'daemon' if name == 'repstored' else 'tools'
+        path = os.path.join(build, folder, name)
+    if not os.path.exists(path):
+        sys.exit("no '%s': set %s, or REPSTORE_BUILD" % (path, name.upper()))
+    return path
+
+
+class Failed(Exception):
+    """The daemon answered a call with an error."""
+
+    def __init__(self, error):
+        super().__init__(error)
+        code, _, text = error.partition(': ')
+        self.code = code
+        self.text = text
+
+
+class Closed(Exception):
+    """The daemon closed the connection."""
+
+
+class Client:
+    """A MessagePack-RPC client that knows nothing of ours: requests out, answers in."""
+
+    def __init__(self, address, timeout=CALL_SECONDS, receive_buffer=None):
+        kind, _, rest = address.partition(':')
+        if kind == 'unix':
+            self.socket = socket.socket(socket.AF_UNIX)
+            where = rest
+        else:
+            host, _, port = rest.rpartition(':')
+            family = socket.AF_INET6 if host.startswith('[') else socket.AF_INET
+            self.socket = socket.socket(family)
+            where = (host.strip('[]'), int(port))
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(timeout)
+        try:
+            self.socket.connect(where)
+        except BaseException:
+            self.socket.close()
+            raise
+        self.unpacker = msgpack.Unpacker(raw=False, max_buffer_size=2 * MESSAGE_BYTES)
+        self.next_id = 0
+        self.answers = {}
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def send_bytes(self, data):
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise Closed() from error
+
+    def send(self, method, params=None):
+        """Sends a request and returns its msgid. `params` is the map, or None: none at all."""
+        msgid = self.next_id
+        self.next_id += 1
+        self.send_bytes(request(msgid, method, [] if params is None else [params]))
+        return msgid
+
+    def notify(self, method, params=None):
+        self.send_bytes(msgpack.packb([2, method, [] if params is None else [params]]))
+
+    def receive_message(self):
+        """The next message of the daemon, whatever it is."""
+        while True:
+            try:
+                return self.unpacker.unpack()
+            except msgpack.OutOfData:
+                pass
+            try:
+                data = self.socket.recv(1 << 20)
+            except ConnectionResetError as error:
+                raise Closed() from error
+            if not data:
+                raise Closed()
+            self.unpacker.feed(data)
+
+    def receive(self):
+        """The next answer: (msgid, error, result)."""
+        kind, msgid, error, result = self.receive_message()
+        assert kind == 1, kind
+        return msgid, error, result
+
+    def wait(self, msgid):
+        """The result of a request, in whatever order the answers come."""
+        while msgid not in self.answers:
+            got, error, result = self.receive()
+            self.answers[got] = (error, result)
+        error, result = self.answers.pop(msgid)
+        if error is not None:
+            assert result is None, result
+            raise Failed(error)
+        return result
+
+    def call(self, method, **params):
+        return self.wait(self.send(method, params))
+
+    def fetch(self, table, keys, **options):
+        """One part; returns it."""
+        release = {'release': options.pop('release')} if 'release' in options else {}
+        part = dict(table=table, keys=keys, **options)
+        return self.call('fetch', parts=[part], **release)['parts'][0]
+
+    def is_closed(self):
+        """Waits until the daemon closes; answers that still come are passed over."""
+        with contextlib.suppress(Closed):
+            while True:
+                self.receive_message()
+        return True
+
+    # What many tests do.
+
+    def load(self, release, table, keys, rows, load='load', chunk_rows=None, **columns):
+        """A whole load; keys: packed bytes, or a NumPy array of u64, or a list of bytes."""
+        count = len(keys) if not isinstance(keys, bytes) else len(keys) // 8
+        step = chunk_rows or max(count, 1)
+        chunks = 0
+        allow = {name: columns.pop(name) for name in ('dtype', 'allow_nonfinite')
+                 if name in columns}
+        assert not isinstance(keys, bytes) or step >= count
+        for start in range(0, max(count, 1), step):
+            part = slice(start, start + step)
+            params = dict(release=release, table=table, load=load, chunk=chunks,
+                          keys=packed(keys if isinstance(keys, bytes) else keys[part]),
+                          rows=np.ascontiguousarray(rows[part]).tobytes(), **allow)
+            for name, column in columns.items():
+                params[name] = np.ascontiguousarray(column[part]).tobytes()
+            answer = self.call('load', **params)
+            chunks += 1
+            assert answer['next_chunk'] == chunks, answer
+        return self.call('load.end', release=release, table=table, load=load, chunks=chunks,
+                         rows=count)
+
+    def seal(self, release, publish=True):
+        self.call('release.seal', release=release)
+        if publish:
+            self.call('release.publish', release=release)
+
+
+def request(msgid, method, params):
+    return msgpack.packb([0, msgid, method, params], use_bin_type=True)
+
+
+def packed(keys):
+    """Keys as the wire packs them."""
+    if isinstance(keys, bytes):
+        return keys
+    if isinstance(keys, np.ndarray):
+        return keys.astype('<u8').tobytes()
+    if keys and isinstance(keys[0], int):
+        return np.array(keys, dtype='<u8').tobytes()
+    return b''.join(bytes([len(key)]) + key for key in keys)
+
+
+def unpacked(data):
+    """The byte strings of packed keys."""
+    keys = []
+    at = 0
+    while at < len(data):
+        keys.append(data[at + 1:at + 1 + data[at]])
+        at += 1 + data[at]
+    return keys
+
+
+def bits(data, count):
+    """`found` as an array of bool."""
+    return np.unpackbits(np.frombuffer(data, np.uint8), count=count, bitorder='little').astype(bool)
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def bf16_of(values):
+    """Rounds f32 to bf16, to nearest, ties to even (no NaN)."""
+    u32 = np.ascontiguousarray(values, dtype='<f4').view('<u4').astype(np.uint64)
+    return ((u32 + 0x7fff + ((u32 >> 16) & 1)) >> 16).astype('<u2')
+
+
+def f32_of_bf16(values):
+    return (np.ascontiguousarray(values, dtype='<u2').astype('<u4') << 16).view('<f4')
+
+
+class Daemon:
+    """One repstored on `folder`, which outlives it."""
+
+    def __init__(self, folder, *args, listen=(), environment=None):
+        self.folder = folder
+        self.data = os.path.join(folder, 'data')
+        self.address = 'unix:' + os.path.join(folder, 's')
+        self.log_path = os.path.join(folder, 'log')
+        self.listen = list(listen)
+        self.args = list(args)
+        self.environment = environment or {}
+        self.process = None
+
+    def launch(self):
+        """Starts it and returns at once."""
+        command = [program('repstored'), '--data', self.data]
+        for address in [self.address] + self.listen:
+            command += ['--listen', address]
+        environment = dict(os.environ, **self.environment)
+        environment.pop('NOTIFY_SOCKET', None)
+        environment.pop('LISTEN_FDS', None)
+        with open(self.log_path, 'ab') as log:
+            self.process = subprocess.Popen(command + self.args, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, env=environment)
+        return self
+
+    def start(self):
+        """Starts it and waits until it answers."""
+        self.launch()
+        limit = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                with self.client(timeout=START_SECONDS) as client:
+                    client.call('ping')
+                return self
+            except (FileNotFoundError, ConnectionRefusedError, Closed):
+                pass
+            if self.process.poll() is not None:
+                status = self.process.returncode
+                self.process = None
+                raise AssertionError('repstored ended with %d:\n%s' % (status, self.log()))
+            if time.monotonic() > limit:
+                raise AssertionError('repstored does not answer:\n' + self.log())
+            time.sleep(0.005)
+
+    def client(self, **options):
+        return Client(self.address, **options)
+
+    def log(self):
+        with open(self.log_path, errors='replace') as log:
+            return log.read()
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def wait(self, seconds=STOP_SECONDS):
+        """The exit status."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError('repstored does not end:\n' + self.log()) from None
+
+    def stop(self):
+        """Ends it by SIGTERM; it must exit with 0."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        status = self.wait()
+        self.process = None
+        if status != 0:
+            raise AssertionError('repstored exited with %d:\n%s' % (status, self.log()))
+
+    def kill(self):
+        """Ends it by SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def memory_bytes(self, name='VmRSS'):
+        with open('/proc/%d/status' % self.process.pid) as status:
+            return int(re.search(name + r':\s+(\d+) kB', status.read()).group(1)) * 1024
+
+    def command(self, *args, fails=None, data=None, timeout=CALL_SECONDS):
+        """Runs `repstore` against it and returns what it printed; `fails`: the exit status it
+        must have instead of 0, and then what it said is returned."""
+        done = subprocess.run([program('repstore'), '-s', self.address] + [str(arg) for arg in args],
+                              input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=timeout)
+        expected = 0 if fails is None else fails
+        if done.returncode != expected:
+            raise AssertionError('repstore %s exited with %d:\n%s%s' % (
+                ' '.join(str(arg) for arg in args), done.returncode,
+                done.stdout.decode(errors='replace'), done.stderr.decode(errors='replace')))
+        return (done.stdout if fails is None else done.stderr).decode()
+
+    def command_json(self, *args, **options):
+        """The documents that `repstore --json` printed, one a line."""
+        return [json.loads(line) for line in self.command('--json', *args, **options).splitlines()]
+
+    def files(self):
+        """Paths of all files of the data folder, without it."""
+        found = []
+        for folder, _, names in os.walk(self.data):
+            found += [os.path.relpath(os.path.join(folder, name), self.data) for name in names]
+        return sorted(found)
+
+
+class Case(unittest.TestCase):
+    """A test with a scratch folder of its own and any number of daemons."""
+
+    def setUp(self):
+        self.scratch = tempfile.mkdtemp(prefix='repstore-')
+        self.daemons = []
+        if not os.environ.get('REPSTORE_KEEP'):
+            self.addCleanup(shutil.rmtree, self.scratch, ignore_errors=True)
+        self.addCleanup(self.stop_daemons)
+
+    def stop_daemons(self):
+        wrong = []
+        for daemon in self.daemons:
+            try:
+                daemon.stop()
+            except AssertionError as error:
+                wrong.append(str(error))
+        if wrong:
+            raise AssertionError('\n'.join(wrong))
+
+    def make_daemon(self, *args, name='', **options):
+        folder = os.path.join(self.scratch, name) if name else self.scratch
+        os.makedirs(folder, exist_ok=True)
+        daemon = Daemon(folder, *args, **options)
+        self.daemons.append(daemon)
+        return daemon
+
+    def start_daemon(self, *args, **options):
+        return self.make_daemon(*args, **options).start()
+
+    def path(self, name):
+        return os.path.join(self.scratch, name)
+
+    @contextlib.contextmanager
+    def fails(self, code, *words):
+        """The call inside must be answered with this code and a text with these words."""
+        try:
+            yield
+        except Failed as failed:
+            self.assertEqual(failed.code, code, failed)
+            for word in words:
+                self.assertIn(word, failed.text)
+            return
+        self.fail('no %s' % code)
+
+
+def rows_of(data, dtype, count):
+    """The matrix of a bin."""
+    values = np.frombuffer(data, dtype)
+    return values.reshape(count, len(values) // max(count, 1))
+
+
+def random_state(seed=None):
+    """A generator whose seed is printed, so that a failure can be repeated (REPSTORE_SEED)."""
+    if seed is None:
+        seed = int(os.environ.get('REPSTORE_SEED', struct.unpack('<I', os.urandom(4))[0]))
+    print('seed %d' % seed, flush=True)
+    return np.random.default_rng(seed)
+
+
+def main():
+    unittest.main(verbosity=2)

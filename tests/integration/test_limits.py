@@ -1,0 +1,478 @@
+"""test_limits.py - memory, connections and time are bounded, and one peer does not starve another."""
+
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+
+import numpy as np
+
+import harness
+from harness import Closed, Failed
+
+ROWS = 100000
+DIM = 64
+MEBIBYTE = 1 << 20
+
+
+class Limits(harness.Case):
+    def start(self, *args, **options):
+        self.daemon = self.make_daemon(*args, **options).start()
+        return self.daemon
+
+    def fill(self, rows=ROWS, dim=DIM):
+        with self.daemon.client() as client:
+            client.call('release.create', release='r')
+            client.call('table.create', release='r', table='t', entity='item', kind='ir', dim=dim)
+            client.load('r', 't', np.arange(rows, dtype='<u8'),
+                        np.arange(rows, dtype='<f4').repeat(dim).reshape(rows, dim),
+                        chunk_rows=50000)
+            client.seal('r')
+            # Checked and in memory: what follows measures nothing else.
+            client.fetch('t', np.arange(rows, dtype='<u8')[:1000].tobytes())
+
+    # ---- memory ----
+
+    def flood(self, client, message, seconds=1):
+        """Sends without reading until the daemon takes no more; returns what it took."""
+        client.socket.setblocking(False)
+        sent = 0
+        limit = time.monotonic() + seconds
+        last = time.monotonic()
+        at = 0
+        while time.monotonic() < limit and time.monotonic() - last < 0.1:
+            try:
+                count = client.socket.send(message[at:])
+            except BlockingIOError:
+                time.sleep(0.005)
+                continue
+            except (BrokenPipeError, ConnectionResetError):
+                break
+            at = (at + count) % len(message)
+            sent += count
+            last = time.monotonic()
+        return sent
+
+    def test_peers_that_never_read(self):
+        self.start('--workers', '1', '--reply-memory', '128M', '--request-memory', '128M')
+        self.fill()
+        with self.daemon.client() as good:
+            before = self.daemon.memory_bytes()
+            keys = np.arange(20000, dtype='<u8').tobytes()
+            large = harness.request(1, 'fetch', [{'parts': [{'table': 't', 'keys': keys}]}])
+            small = harness.request(2, 'fetch', [{'parts': [{'table': 't', 'keys': keys[:8000]}]}])
+            most = before
+            greedy = []
+            for message in [large, small] * 20:
+                greedy.append(self.daemon.client())
+                self.flood(greedy[-1], message)
+                most = max(most, self.daemon.memory_bytes())
+                self.assertEqual(good.fetch('t', [5])['found'], b'\1')
+            figures = good.call('stats')['memory']
+            print('%d peers that do not read: %d MiB more; %s' % (
+                len(greedy), (most - before) // MEBIBYTE, figures), flush=True)
+            self.assertLessEqual(figures['requests'], figures['requests_limit'])
+            self.assertLessEqual(figures['replies'], figures['replies_limit'] + 64 * MEBIBYTE)
+            bound = figures['requests_limit'] + figures['replies_limit'] + 128 * MEBIBYTE
+            self.assertLess(most - before, bound * (2 if harness.SANITIZED else 1))
+            for client in greedy:
+                client.close()
+            limit = time.monotonic() + 30
+            while True:
+                figures = good.call('stats')
+                if figures['connections']['open'] == 1 and figures['memory']['replies'] == 0:
+                    break
+                self.assertLess(time.monotonic(), limit, figures)
+                time.sleep(0.02)
+
+    def test_memory_comes_back(self):
+        """A thousand requests of every size leave the process as large as a few did."""
+        self.start('--workers', '1')
+        self.fill()
+        keys = np.arange(ROWS, dtype='<u8')
+        with self.daemon.client() as client:
+            sizes = []
+            for turn in range(4):
+                for count in (1, 100, 4096, 5000, 50000) * 8:
+                    client.fetch('t', keys[:count].tobytes())
+                sizes.append(self.daemon.memory_bytes())
+        print('MiB after each turn: %s' % [size // MEBIBYTE for size in sizes], flush=True)
+        if not harness.SANITIZED:
+            self.assertLess(sizes[-1] - sizes[0], 64 * MEBIBYTE)
+
+    def test_large_requests_are_bounded_together(self):
+        """Many half-sent large requests wait for memory, and all are answered in the end."""
+        self.start('--workers', '2')
+        self.fill(1000, 4)
+        size = 48 * MEBIBYTE
+        body = harness.request(7, 'fetch', [{'parts': [{'table': 't', 'keys': bytes(size)}]}])
+        before = self.daemon.memory_bytes()
+        clients = [self.daemon.client() for _ in range(8)]
+        answers = []
+
+        def send(client):
+            try:
+                client.send_bytes(body)
+                client.wait(7)
+            except (Failed, Closed) as error:
+                answers.append(str(error))
+
+        threads = [threading.Thread(target=send, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        most = before
+        while any(thread.is_alive() for thread in threads):
+            most = max(most, self.daemon.memory_bytes())
+            time.sleep(0.01)
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            client.close()
+        print('8 requests of 48 MiB: %d MiB more; %s' % ((most - before) // MEBIBYTE, set(answers)),
+              flush=True)
+        self.assertEqual(len(answers), 8)
+        for answer in answers:
+            self.assertRegex(answer, '^(TOO_LARGE|BUSY)')
+        with self.daemon.client() as client:
+            limit = client.call('stats')['memory']['requests_limit']
+        if not harness.SANITIZED:
+            self.assertLess(most - before, limit + 128 * MEBIBYTE)
+
+    # ---- fairness ----
+
+    def quick_seconds(self, seconds=1):
+        """(median, worst) of one-key fetches, one after the other."""
+        times = []
+        limit = time.monotonic() + seconds
+        with self.daemon.client() as client:
+            while time.monotonic() < limit:
+                started = time.monotonic()
+                part = client.fetch('t', struct.pack('<Q', len(times) % ROWS))
+                times.append(time.monotonic() - started)
+                self.assertEqual(part['found'], b'\1')
+        return float(np.median(times)), max(times)
+
+    def test_large_fetches_do_not_starve_small_ones(self):
+        self.start('--workers', '1')
+        self.fill()
+        alone, _ = self.quick_seconds()
+        stop = threading.Event()
+        served = [0]
+
+        def heavy():
+            keys = np.random.default_rng(1).integers(0, ROWS, 100000, dtype='<u8').tobytes()
+            message = harness.request(1, 'fetch', [{'parts': [{'table': 't', 'keys': keys}]}])
+            buffer = bytearray(MEBIBYTE)
+            with self.daemon.client() as client:
+                client.send_bytes(message)
+                client.wait(1)
+                size = client.unpacker.tell()
+                while not stop.is_set():
+                    client.send_bytes(message)
+                    left = size     # not parsed: this process shall cost little
+                    while left > 0:
+                        left -= client.socket.recv_into(buffer, min(left, len(buffer)))
+                    served[0] += 1
+
+        thread = threading.Thread(target=heavy)
+        thread.start()
+        time.sleep(0.3)
+        beside, worst = self.quick_seconds()
+        stop.set()
+        thread.join()
+        print('one key: p50 %.0f us alone, %.0f us beside requests of 100,000 keys (x %.1f), worst %.1f ms;'
+              ' %d large ones' % (alone * 1e6, beside * 1e6, beside / alone, worst * 1e3, served[0]),
+              flush=True)
+        self.assertGreater(served[0], 0)
+        self.assertLess(beside, 0.5 * harness.PATIENCE)
+        self.assertLess(worst, 5 * harness.PATIENCE)
+
+    def test_a_pipeliner_does_not_starve_others(self):
+        self.start('--workers', '1')
+        self.fill()
+        keys = np.arange(4096, dtype='<u8').tobytes()
+        message = harness.request(1, 'fetch', [{'parts': [{'table': 't', 'keys': keys}]}]) * 50
+        stop = threading.Event()
+
+        def pour(client):
+            try:
+                while not stop.is_set():
+                    client.socket.sendall(message)
+            except OSError:
+                pass
+
+        def drain(client):
+            try:
+                while client.socket.recv(1 << 20):
+                    pass
+            except OSError:
+                pass
+
+        client = self.daemon.client()
+        threads = [threading.Thread(target=work, args=(client,)) for work in (pour, drain)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        beside, worst = self.quick_seconds()
+        stop.set()
+        client.socket.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+        client.close()
+        print('one key beside a pipeliner on the same loop: p50 %.0f us, worst %.1f ms' %
+              (beside * 1e6, worst * 1e3), flush=True)
+        self.assertLess(worst, 5 * harness.PATIENCE)
+
+    # ---- connections ----
+
+    def test_connections_are_counted(self):
+        self.start('--max-connections', '20')
+        clients = [self.daemon.client() for _ in range(20)]
+        for client in clients:
+            self.assertEqual(client.call('ping'), {})
+        for _ in range(3):
+            try:
+                with self.daemon.client() as more:
+                    more.call('ping')
+                self.fail('connection 21 is served')
+            except Failed as failed:
+                self.assertEqual(failed.code, 'BUSY')
+            except (Closed, ConnectionRefusedError):
+                pass
+        figures = clients[0].call('stats')['connections']
+        self.assertEqual((figures['open'], figures['refused']), (20, 3))
+        clients.pop().close()
+        limit = time.monotonic() + 20
+        while True:
+            try:
+                with self.daemon.client() as again:
+                    self.assertEqual(again.call('ping'), {})
+                break
+            except (Closed, Failed):
+                self.assertLess(time.monotonic(), limit)
+                time.sleep(0.01)
+        for client in clients:
+            client.close()
+
+    def test_many_connections(self):
+        self.start('--max-connections', '1000')
+        before = self.daemon.memory_bytes()
+        clients = [self.daemon.client() for _ in range(900)]
+        for client in clients:
+            client.send('ping')
+        for client in clients:
+            self.assertEqual(client.receive()[1:], (None, {}))
+        more = self.daemon.memory_bytes() - before
+        print('900 idle connections: %.1f KiB each' % (more / 900 / 1024), flush=True)
+        self.assertEqual(clients[0].call('stats')['connections']['open'], 900)
+        for client in clients:
+            client.close()
+        with self.daemon.client() as client:
+            limit = time.monotonic() + 20
+            while client.call('stats')['connections']['open'] != 1:
+                self.assertLess(time.monotonic(), limit)
+                time.sleep(0.01)
+
+    def test_connections_that_come_and_go(self):
+        self.start()
+        ping = harness.request(1, 'ping', [])
+        for i in range(500):
+            with self.daemon.client() as client:
+                client.send_bytes(ping * (i % 50) + ping[:i % len(ping)])
+        with self.daemon.client() as client:
+            self.assertEqual(client.call('ping'), {})
+
+    def test_half_a_request_times_out(self):
+        config = self.path('config')
+        with open(config, 'w') as file:
+            file.write(self.setting('request_timeout', '1s'))
+        self.start('--config', config)
+        with self.daemon.client() as slow, self.daemon.client() as idle:
+            slow.send_bytes(harness.request(1, 'ping', [])[:4])
+            started = time.monotonic()
+            self.assertTrue(slow.is_closed())
+            self.assertTrue(0.5 < time.monotonic() - started < 15 * harness.PATIENCE)
+            # One that has sent nothing may wait.
+            self.assertEqual(idle.call('ping'), {})
+
+    def setting(self, name, value):
+        return '[net]\n%s = %s\n' % (name, value)
+
+    # ---- pipelining ----
+
+    def test_more_requests_than_may_be_in_flight(self):
+        """Inline and pooled ones mixed, all sent before the first answer is read."""
+        self.start('--workers', '1')
+        self.fill()
+        keys = np.arange(6000, dtype='<u8')
+        with self.daemon.client() as client:
+            sent = {}
+            writer = []
+            for i in range(1000):
+                count = 5000 if i % 7 == 0 else 1 + i % 40
+                writer.append(harness.request(i, 'fetch', [
+                    {'parts': [{'table': 't', 'keys': keys[i:i + count].tobytes()}]}]))
+                sent[i] = keys[i:i + count]
+            thread = threading.Thread(target=client.send_bytes, args=(b''.join(writer),))
+            thread.start()
+            for _ in range(1000):
+                msgid, error, result = client.receive()
+                self.assertIsNone(error)
+                part = result['parts'][0]
+                expected = sent.pop(msgid)
+                self.assertEqual(part['n'], len(expected))
+                got = np.frombuffer(part['rows'], '<f4').reshape(-1, DIM)
+                self.assertTrue((got == expected.astype('<f4')[:, None]).all())
+            thread.join()
+            self.assertEqual(sent, {})
+
+    def test_a_client_that_leaves_with_answers_unread(self):
+        self.start('--workers', '1')
+        self.fill()
+        message = harness.request(1, 'fetch', [
+            {'parts': [{'table': 't', 'keys': np.arange(50000, dtype='<u8').tobytes()}]}])
+        for _ in range(10):
+            with self.daemon.client() as client:
+                client.send_bytes(message * 3)
+        with self.daemon.client() as client:
+            limit = time.monotonic() + 60
+            while client.call('stats')['connections']['open'] != 1:
+                self.assertLess(time.monotonic(), limit)
+                time.sleep(0.02)
+
+    def test_answers_after_the_client_has_shut_its_side(self):
+        self.start()
+        self.fill(6000, 4)
+        with self.daemon.client() as client:
+            for i in range(20):
+                client.send('fetch', {'parts': [{'table': 't', 'keys': np.arange(5000, dtype='<u8').tobytes()}]})
+            client.socket.shutdown(socket.SHUT_WR)
+            for i in range(20):
+                self.assertIsNone(client.receive()[1])
+            self.assertTrue(client.is_closed())
+
+    # ---- end ----
+
+    def test_sigterm_under_load(self):
+        self.start('--workers', '2')
+        self.fill()
+        stop = threading.Event()
+        mistakes = []
+
+        def work(seed):
+            random = np.random.default_rng(seed)
+            try:
+                with self.daemon.client() as client:
+                    while not stop.is_set():
+                        count = int(random.choice([1, 50, 20000]))
+                        for _ in range(3):
+                            client.send('fetch', {'parts': [{'table': 't', 'keys': random.integers(
+                                0, ROWS, count, dtype='<u8').tobytes()}]})
+                        for _ in range(3):
+                            error = client.receive()[1]
+                            if error is not None and not error.startswith('CLOSED'):
+                                mistakes.append(error)
+            except (Closed, OSError):
+                pass
+
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        started = time.monotonic()
+        self.daemon.stop()
+        print('stopped in %.0f ms' % ((time.monotonic() - started) * 1e3), flush=True)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(mistakes, [])
+        self.assertFalse(os.path.exists(self.daemon.address[len('unix:'):]))
+
+    def test_sigterm_while_a_release_is_loaded(self):
+        self.start()
+        with self.daemon.client() as client:
+            client.call('release.create', release='r')
+            client.call('table.create', release='r', table='t', entity='user', kind='ur', dim=64)
+            rows = np.ones((4000, 64), '<f4').tobytes()
+            acked = -1
+            for chunk in range(200):
+                try:
+                    client.send('load', {'release': 'r', 'table': 't', 'load': 'l', 'chunk': chunk,
+                                         'keys': np.arange(chunk * 4000, chunk * 4000 + 4000,
+                                                           dtype='<u8').tobytes(), 'rows': rows})
+                    if chunk >= 8:
+                        _, error, result = client.receive()
+                        if error is None:
+                            acked = max(acked, result['next_chunk'])
+                except Closed:
+                    break
+                if chunk == 100:
+                    self.daemon.process.send_signal(signal.SIGTERM)
+        self.daemon.stop()
+        self.daemon.start()
+        with self.daemon.client() as client:
+            load = client.call('release.show', release='r')['loads'][0]
+            self.assertGreaterEqual(load['next_chunk'], acked)
+            self.assertEqual(load['rows'], load['next_chunk'] * 4000)
+
+    def test_sigint_too(self):
+        self.start()
+        self.daemon.process.send_signal(signal.SIGINT)
+        self.assertEqual(self.daemon.wait(), 0)
+        self.daemon.process = None
+
+    # ---- addresses ----
+
+    def test_tcp_on_the_loopback(self):
+        port = harness.free_port()
+        self.start(listen=['tcp:127.0.0.1:%d' % port])
+        self.fill(6000, 16)
+        with harness.Client('tcp:127.0.0.1:%d' % port) as client:
+            self.assertEqual(client.call('hello')['server'], 'repstored')
+            keys = np.arange(6000, dtype='<u8')
+            part = client.fetch('t', keys.tobytes())
+            self.assertEqual(part['rows'], keys.astype('<f4').repeat(16).tobytes())
+            self.assertIn('tcp:127.0.0.1:%d' % port, client.call('info')['listen'])
+        self.daemon.address, unix = 'tcp:127.0.0.1:%d' % port, self.daemon.address
+        self.daemon.command('ping')
+        self.daemon.address = unix
+
+    def refused_to_listen(self, address, *words):
+        daemon = self.make_daemon(name='x%d' % len(self.daemons), listen=[address])
+        daemon.launch()
+        status = daemon.wait()
+        daemon.process = None
+        said = daemon.log()
+        self.assertGreater(status, 0, said)
+        for word in words:
+            self.assertIn(word, said)
+
+    def test_what_cannot_be_listened_on_is_named(self):
+        for address in ('tcp:0.0.0.0:7411', 'tcp:192.0.2.1:7411', 'tcp:[::]:7411'):
+            self.refused_to_listen(address, address[len('tcp:'):].rpartition(':')[0].strip('[]'))
+        self.refused_to_listen('tcp:127.0.0.1:notaport', 'notaport')
+        self.refused_to_listen('tcp:127.0.0.1:70000', '70000')
+        self.refused_to_listen('unix:' + self.path('x' * 120), 'x' * 20)
+        self.refused_to_listen('udp:127.0.0.1:1', 'udp')
+
+    def test_a_socket_that_was_left_behind_is_taken_over(self):
+        self.start()
+        self.daemon.kill()
+        self.assertTrue(os.path.exists(self.daemon.address[len('unix:'):]))
+        self.daemon.start()
+
+    def test_a_socket_in_use_is_not_taken(self):
+        self.start()
+        second = self.make_daemon(name='second')
+        second.address = self.daemon.address
+        second.launch()
+        self.assertGreater(second.wait(), 0)
+        second.process = None
+        with self.daemon.client() as client:
+            self.assertEqual(client.call('ping'), {})
+
+
+if __name__ == '__main__':
+    harness.main()
