@@ -97,7 +97,7 @@ enum status lmdb_file_reserve(struct lmdb_file *file, uint32_t i, uint64_t len, 
 		file->is_open = code == 0;
 	}
 	MDB_val key = {.mv_size = sizeof i, .mv_data = &i};
-	MDB_val data = {.mv_size = len};
+	MDB_val data = {.mv_size = len > file->page_bytes ? len : file->page_bytes};
 	if (code == 0) {
 		code = mdb_put(file->txn, file->dbi, &key, &data, MDB_RESERVE | MDB_NOOVERWRITE);
 	}
@@ -106,6 +106,7 @@ enum status lmdb_file_reserve(struct lmdb_file *file, uint32_t i, uint64_t len, 
 		file->txn = NULL;
 		return fail(err, "reserve", code);
 	}
+	memset((uint8_t *)data.mv_data + len, 0, data.mv_size - len);
 	*value = data.mv_data;
 	return STATUS_OK;
 }
@@ -226,8 +227,10 @@ enum status base_hash_outside(int fd, const struct base_file_info *info, uint64_
 	while (status == STATUS_OK && at < info->bytes) {
 		const struct base_segment_info *segment = next_segment(info, at);
 		const uint64_t end = segment == NULL ? info->bytes : segment->offset;
-		status = end > info->bytes ? STATUS_CORRUPT : hash_range(fd, at, end, block, state);
-		at = segment == NULL ? end : end + segment->bytes;
+		const uint64_t bytes = segment == NULL ? 1 : segment->bytes;
+		status = bytes == 0 || end > info->bytes ? STATUS_CORRUPT
+							 : hash_range(fd, at, end, block, state);
+		at = end + bytes;
 	}
 	if (status == STATUS_OK) {
 		*out = XXH3_64bits_digest(state);

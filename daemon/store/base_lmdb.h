@@ -26,7 +26,8 @@ struct lmdb_value {
 
 enum status lmdb_file_create(const char *path, uint64_t bytes_max, struct lmdb_file **out,
 	struct error *err);
-/* Begins a transaction that puts value i of `len` bytes, which the caller fills. */
+/* Begins a transaction that puts value i of `len` bytes, which the caller fills. One that is
+ * smaller than a page is made as large, with zeros: only then has it pages of its own. */
 enum status lmdb_file_reserve(struct lmdb_file *file, uint32_t i, uint64_t len, void **value,
 	struct error *err);
 /* Ends it, and lets the system begin to write. */

@@ -40,15 +40,24 @@ static enum status check_file(const char *path, const struct base_file_info *inf
 		if (fd >= 0) {
 			close(fd);
 		}
-		return error_set(err, STATUS_CORRUPT, "open '%s': %s", path, strerror(number));
+		/* Too many open files are no damage. */
+		return error_set(err,
+			number == EMFILE || number == ENFILE ? STATUS_NO_MEMORY : STATUS_CORRUPT,
+			"open '%s': %s", path, strerror(number));
 	}
 	enum status status = STATUS_OK;
 	uint64_t hash = 0;
 	if ((uint64_t)about.st_size != info->bytes) {
 		status = error_set(err, STATUS_CORRUPT, "'%s': %lld bytes, written were %" PRIu64,
 			path, (long long)about.st_size, info->bytes);
-	} else if (base_hash_outside(fd, info, &hash) != STATUS_OK || hash != info->outside_hash) {
-		status = error_set(err, STATUS_CORRUPT, "'%s': damaged outside its segments", path);
+	} else {
+		status = base_hash_outside(fd, info, &hash);
+		if (status == STATUS_NO_MEMORY) {
+			error_set(err, status, "open '%s'", path);
+		} else if (status != STATUS_OK || hash != info->outside_hash) {
+			status = error_set(err, STATUS_CORRUPT,
+				"'%s': damaged outside its segments", path);
+		}
 	}
 	close(fd);
 	return status;
@@ -63,7 +72,7 @@ static enum status open_segment(struct base_set *set, struct base_file *file, ui
 	if (status != STATUS_OK) {
 		return status;
 	}
-	if (value.len != info->bytes + BASE_VALUE_PADDING ||
+	if (value.len < info->bytes + BASE_VALUE_PADDING ||
 		value.offset + BASE_VALUE_PADDING != info->offset) {
 		return error_set(err, STATUS_CORRUPT, "segment %" PRIu32 " is not where it was", i);
 	}
@@ -105,7 +114,8 @@ static enum status open_file(struct base_set *set, const char *path,
 			of_segment = open_segment(set, file, (uint32_t)i, segment, &reason);
 		}
 		if (of_segment == STATUS_NO_MEMORY) {
-			return error_set(err, STATUS_NO_MEMORY, "open '%s'", path);
+			return error_set(err, of_segment, "open '%s': no memory, or too many files",
+				path);
 		}
 		if (of_segment != STATUS_OK) {
 			atomic_store(&segment->state, BASE_DAMAGED);
