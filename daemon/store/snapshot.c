@@ -210,11 +210,17 @@ void snapshot_remove(struct snapshot *snapshot, uint64_t number)
 			break;
 		}
 	}
+	/* Two stays that only this release stood between become one. */
 	size_t kept = 0;
 	for (size_t i = 0; i < snapshot->history_count; i++) {
-		if (snapshot->history[i] != number) {
-			snapshot->history[kept++] = snapshot->history[i];
+		const uint64_t at = snapshot->history[i];
+		if (at != number && (kept == 0 || snapshot->history[kept - 1] != at)) {
+			snapshot->history[kept++] = at;
 		}
+	}
+	if (kept > 0 && snapshot->live != NULL &&
+		snapshot->history[kept - 1] == snapshot->live->number) {
+		kept--;
 	}
 	snapshot->history_count = kept;
 }

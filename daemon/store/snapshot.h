@@ -92,6 +92,7 @@ void table_drop(struct table *table);
 /* Puts a release in the place of that of its number, or behind all. Takes it over, even if
  * it fails. Errors: NO_MEMORY. */
 enum status snapshot_put(struct snapshot *snapshot, struct release *release);
+/* Takes a release, which is not live, out of the list and out of the history. */
 void snapshot_remove(struct snapshot *snapshot, uint64_t number);
 /* Puts a table in the place of that of its name, or where its name belongs. Takes it over. */
 enum status release_put(struct release *release, struct table *table);
