@@ -20,9 +20,10 @@ int main(int argc, char **argv)
 	struct error err;
 	enum settings_wish wish;
 	const char *config = NULL;
+	const char *const *args = (const char *const *)argv;
 	settings_init(&settings);
 
-	if (settings_find(argc, argv, &wish, &config, &err) != STATUS_OK)
+	if (settings_find(argc, args, &wish, &config, &err) != STATUS_OK)
 		return fail_usage(&err);
 	if (wish == SETTINGS_HELP) {
 		settings_print_help(stdout);
@@ -39,7 +40,7 @@ int main(int argc, char **argv)
 		log_event(LOG_LEVEL_ERROR, "event=start_failed error=\"%s\"", err.text);
 		return PROCESS_FAILED;
 	}
-	if (settings_apply(&settings, argc, argv, &err) != STATUS_OK)
+	if (settings_apply(&settings, argc, args, &err) != STATUS_OK)
 		return fail_usage(&err);
 	return process_run(&settings);
 }

@@ -103,7 +103,7 @@ struct argument {
 	int next;          /* index of the argument after it */
 };
 
-static struct argument read_argument(int argc, char **argv, int i)
+static struct argument read_argument(int argc, const char *const *argv, int i)
 {
 	const char *equals = strchr(argv[i], '=');
 	struct argument argument = {.text = argv[i], .next = i + 1};
@@ -143,8 +143,8 @@ static enum status no_value(const struct argument *argument, struct error *err)
 	return error_set(err, STATUS_BAD_REQUEST, "%s: a value is missing", argument->text);
 }
 
-enum status settings_find(int argc, char **argv, enum settings_wish *wish, const char **config,
-	struct error *err)
+enum status settings_find(int argc, const char *const *argv, enum settings_wish *wish,
+	const char **config, struct error *err)
 {
 	*wish = SETTINGS_RUN;
 	for (int i = 1; i < argc;) {
@@ -166,7 +166,8 @@ enum status settings_find(int argc, char **argv, enum settings_wish *wish, const
 	return STATUS_OK;
 }
 
-enum status settings_apply(struct settings *settings, int argc, char **argv, struct error *err)
+enum status settings_apply(struct settings *settings, int argc, const char *const *argv,
+	struct error *err)
 {
 	settings->listen_is_default = true;
 	for (int i = 1; i < argc;) {

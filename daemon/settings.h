@@ -44,8 +44,8 @@ void settings_init(struct settings *settings);
 
 /* What the command line asks for, and the file that it names; *config is left alone if it
  * names none. Errors: BAD_REQUEST  an unknown argument, or one without its value. */
-enum status settings_find(int argc, char **argv, enum settings_wish *wish, const char **config,
-	struct error *err);
+enum status settings_find(int argc, const char *const *argv, enum settings_wish *wish,
+	const char **config, struct error *err);
 
 /* Reads an INI file. Errors: NOT_FOUND, IO  the file; BAD_REQUEST  an unknown section or key,
  * a bad value; the text begins with `FILE:LINE:`. */
@@ -53,7 +53,8 @@ enum status settings_read(struct settings *settings, const char *path, struct er
 
 /* Reads a command line that settings_find has passed.
  * Errors: BAD_REQUEST  a bad value, with its argument. */
-enum status settings_apply(struct settings *settings, int argc, char **argv, struct error *err);
+enum status settings_apply(struct settings *settings, int argc, const char *const *argv,
+	struct error *err);
 
 /* One line an option. */
 void settings_print_help(FILE *file);

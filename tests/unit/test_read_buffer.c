@@ -1,0 +1,296 @@
+/* test_read_buffer.c - messages out of pieces, in memory that is bounded; heads of messages. */
+#include "daemon/net/head.h"
+#include "daemon/net/read_buffer.h"
+#include "schema/limits.h"
+#include "schema/rpc.h"
+#include "tests/unit/alloc_fail.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Messages one after the other: each a bin of `sizes[i]` bytes that are all (uint8_t)i. */
+static void write_bins(struct wire_writer *writer, const size_t *sizes, size_t count)
+{
+	writer->limit = SIZE_MAX / 2;
+	for (size_t i = 0; i < count; i++) {
+		uint8_t *space = wire_write_bin_space(writer, sizes[i]);
+		assert_non_null(space);
+		memset(space, (int)i, sizes[i]);
+	}
+	assert_int_equal(writer->status, STATUS_OK);
+}
+
+static bool is_filled(const uint8_t *data, size_t len, uint8_t with)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (data[i] != with)
+			return false;
+	}
+	return true;
+}
+
+/* Puts up to `step` bytes in; false when memory was refused. */
+static bool feed(struct read_buffer *buffer, const struct wire_writer *from, size_t *at,
+	size_t step)
+{
+	uint8_t *space;
+	size_t len;
+	if (read_buffer_space(buffer, &space, &len) != STATUS_OK)
+		return false;
+	size_t rest = from->len - *at;
+	len = len < step ? len : step;
+	len = len < rest ? len : rest;
+	memcpy(space, from->data + *at, len);
+	read_buffer_filled(buffer, len);
+	*at += len;
+	return true;
+}
+
+static const size_t mixed_sizes[] = {0, 1, 100, 65535, 3, 70000, 65000, 65000, 5, 3 << 20, 1, 2,
+	(3 << 20) + 5000, 9, 200000, 131072, 0};
+enum { MIXED_COUNT = sizeof mixed_sizes / sizeof mixed_sizes[0] };
+
+/* Feeds the mixed messages in steps; takes every `take_each`-th, is done with the others. */
+static bool pass_mixed(const struct wire_writer *all, size_t step, size_t take_each)
+{
+	struct budget budget = {.limit = 64 << 20};
+	struct read_buffer buffer = {.budget = &budget};
+	struct read_message message;
+	struct read_taken taken;
+	size_t fed = 0;
+	size_t i = 0;
+	bool works = true;
+	while (works && i < MIXED_COUNT) {
+		enum status status = read_buffer_next(&buffer, &message);
+		if (status == STATUS_AGAIN) {
+			works = feed(&buffer, all, &fed, step);
+			continue;
+		}
+		assert_int_equal(status, STATUS_OK);
+		size_t head = message.len - mixed_sizes[i];
+		assert_true(is_filled(message.data + head, mixed_sizes[i], (uint8_t)i));
+		if (i % take_each == 0) {
+			works = read_buffer_take(&buffer, 10, &taken) == STATUS_OK;
+			if (!works)
+				break;
+			assert_int_equal(taken.len, head + mixed_sizes[i]);
+			assert_true(is_filled(taken.data + head, mixed_sizes[i], (uint8_t)i));
+			budget_give(&budget, taken.charged);
+			free(taken.data);
+		} else {
+			read_buffer_done(&buffer);
+		}
+		i++;
+	}
+	read_buffer_fini(&buffer);
+	assert_int_equal(budget_used(&budget), 0);
+	return works;
+}
+
+static void messages_of_any_size_come_out_whole(void **state)
+{
+	static const size_t steps[] = {1 << 20, 65536, 10007, 4096, 777};
+	struct wire_writer all = {0};
+	(void)state;
+	write_bins(&all, mixed_sizes, MIXED_COUNT);
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		for (size_t take_each = 1; take_each < 4; take_each++)
+			assert_true(pass_mixed(&all, steps[i], take_each));
+	}
+	wire_writer_fini(&all);
+}
+
+/* Each allocation in turn. Some may fail unnoticed: a buffer that cannot shrink stays big. */
+static void refused_memory_loses_nothing(void **state)
+{
+	struct wire_writer all = {0};
+	size_t skip = 0;
+	bool refused = true;
+	(void)state;
+	write_bins(&all, mixed_sizes, MIXED_COUNT);
+	for (; refused; skip++) {
+		alloc_fail_arm(skip);
+		bool works = pass_mixed(&all, 10007, 2);
+		refused = alloc_fail_disarm();
+		assert_true(works || refused);
+	}
+	assert_true(skip > 10);
+	wire_writer_fini(&all);
+}
+
+static void a_big_message_is_given_away_with_its_buffer(void **state)
+{
+	static const size_t sizes[] = {10, 4 << 20, 20};
+	struct budget budget = {.limit = 64 << 20};
+	struct read_buffer buffer = {.budget = &budget};
+	struct wire_writer all = {0};
+	struct read_message message;
+	struct read_taken taken;
+	size_t fed = 0;
+	(void)state;
+	write_bins(&all, sizes, 3);
+	assert_true(feed(&buffer, &all, &fed, SIZE_MAX));
+	assert_int_equal(read_buffer_next(&buffer, &message), STATUS_OK);
+	read_buffer_done(&buffer);
+	while (read_buffer_next(&buffer, &message) == STATUS_AGAIN)
+		assert_true(feed(&buffer, &all, &fed, SIZE_MAX));
+	const uint8_t *before = message.data;
+	assert_int_equal(read_buffer_take(&buffer, 0, &taken), STATUS_OK);
+	assert_ptr_equal(taken.data, before);
+	assert_in_range(taken.charged, taken.len, taken.len + READ_BUFFER_SLACK_BYTES + 64);
+	assert_int_equal(budget_used(&budget), taken.charged);
+	while (read_buffer_next(&buffer, &message) == STATUS_AGAIN)
+		assert_true(feed(&buffer, &all, &fed, SIZE_MAX));
+	assert_int_equal(message.len, 22);
+	free(taken.data);
+	budget_give(&budget, taken.charged);
+	read_buffer_fini(&buffer);
+	wire_writer_fini(&all);
+}
+
+static void growing_waits_for_the_budget(void **state)
+{
+	static const size_t sizes[] = {1 << 20};
+	struct budget budget = {.limit = 1 << 20};
+	struct read_buffer buffer = {.budget = &budget};
+	struct wire_writer all = {0};
+	struct read_message message;
+	size_t fed = 0;
+	uint8_t *space;
+	size_t len;
+	(void)state;
+	write_bins(&all, sizes, 1);
+	assert_true(feed(&buffer, &all, &fed, SIZE_MAX));
+	assert_int_equal(read_buffer_next(&buffer, &message), STATUS_AGAIN);
+	assert_int_equal(read_buffer_space(&buffer, &space, &len), STATUS_BUSY);
+	budget.limit = 2 << 20;
+	while (read_buffer_next(&buffer, &message) == STATUS_AGAIN)
+		assert_true(feed(&buffer, &all, &fed, SIZE_MAX));
+	struct read_taken taken;
+	assert_int_equal(read_buffer_take(&buffer, 2 << 20, &taken), STATUS_BUSY);
+	assert_int_equal(read_buffer_next(&buffer, &message), STATUS_OK);
+	read_buffer_done(&buffer);
+	assert_int_equal(budget_used(&budget), 0);
+	read_buffer_fini(&buffer);
+	wire_writer_fini(&all);
+}
+
+/* What a peer can ask for with a few bytes. */
+static void many_small_values_grow_to_the_limit_and_no_further(void **state)
+{
+	struct budget budget = {.limit = 256 << 20};
+	struct read_buffer buffer = {.budget = &budget};
+	struct read_message message;
+	static const uint8_t head[] = {0xdd, 0x00, 0x0f, 0x00, 0x00}; /* 983,040 elements */
+	uint8_t *space;
+	size_t len;
+	size_t grown = 0;
+	size_t cap = 0;
+	(void)state;
+	assert_int_equal(read_buffer_space(&buffer, &space, &len), STATUS_OK);
+	memcpy(space, head, sizeof head);
+	read_buffer_filled(&buffer, sizeof head);
+	enum status status;
+	while ((status = read_buffer_next(&buffer, &message)) == STATUS_AGAIN) {
+		assert_int_equal(read_buffer_space(&buffer, &space, &len), STATUS_OK);
+		grown += buffer.cap != cap;
+		cap = buffer.cap;
+		/* str 8 of 90 bytes, over and over, cut anywhere. */
+		for (size_t i = 0; i < len; i++) {
+			size_t at = (buffer.len + i - sizeof head) % 92;
+			space[i] = at == 0 ? 0xd9 : at == 1 ? 90 : 'x';
+		}
+		read_buffer_filled(&buffer, len);
+	}
+	assert_int_equal(status, STATUS_TOO_LARGE);
+	assert_in_range(buffer.cap, 1, LIMIT_MESSAGE_BYTES + READ_BUFFER_SLACK_BYTES);
+	assert_in_range(grown, 1, 30);
+	read_buffer_fini(&buffer);
+	assert_int_equal(budget_used(&budget), 0);
+}
+
+/* ---- heads ---- */
+
+static void heads_are_read_in_every_width(void **state)
+{
+	static const struct {
+		const char *data;
+		size_t len;
+		enum head_reach reach;
+		uint32_t msgid;
+	} cases[] = {
+		{"\x94\x00\x05\xa4ping", 8, HEAD_WHOLE, 5},
+		{"\xdc\x00\x04\x00\xcc\xff\xd9\x04ping", 12, HEAD_WHOLE, 255},
+		{"\xdd\x00\x00\x00\x04\xcc\x00\xce\xff\xff\xff\xff\xc4\x04ping", 18, HEAD_WHOLE,
+			UINT32_MAX},
+		{"\x94\x00\xcf\x00\x00\x00\x00\x00\x00\x00\x07\xda\x00\x04ping", 18, HEAD_WHOLE, 7},
+		{"\x94\x00\xd1\x01\x00\xdb\x00\x00\x00\x04ping", 14, HEAD_WHOLE, 256},
+		{"\x93\x02\xa4ping", 7, HEAD_WHOLE, 0},
+		{"\x94\x00\x05\xa4pin", 7, HEAD_MSGID, 5},
+		{"\x94\x00\x05\xa0", 4, HEAD_MSGID, 5},
+		{"\x94\x00\x05\x07", 4, HEAD_MSGID, 5},
+		{"\x92\x00\x05\xa1", 4, HEAD_MSGID, 5},
+		{"\x95\x00\x05\xa1p", 5, HEAD_MSGID, 5},
+		{"\x91\x00\x05\xa1p", 5, HEAD_NONE, 0},
+		{"\x94\x00\xcf\x00\x00\x00\x01\x00\x00\x00\x07\xa1p", 13, HEAD_NONE, 0},
+		{"\x94\x00\xff\xa1p", 5, HEAD_NONE, 0},
+		{"\x94\x00\xd0\xff\xa1p", 6, HEAD_NONE, 0},
+		{"\x94\x01\x05\xa1p", 5, HEAD_NONE, 0},
+		{"\x94\x02\xa1p", 4, HEAD_NONE, 0},
+		{"\x84\x00\x05", 3, HEAD_NONE, 0},
+		{"\x94\x00", 2, HEAD_NONE, 0},
+		{"\x94", 1, HEAD_NONE, 0},
+		{"", 0, HEAD_NONE, 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct head head = {0};
+		/* In memory of its own, so that a byte read beyond it is found. */
+		uint8_t *data = malloc(cases[i].len + 1);
+		memcpy(data, cases[i].data, cases[i].len);
+		data = realloc(data, cases[i].len > 0 ? cases[i].len : 1);
+		assert_int_equal(head_read(data, cases[i].len, &head), cases[i].reach);
+		if (cases[i].reach != HEAD_NONE)
+			assert_int_equal(head.msgid, cases[i].msgid);
+		if (cases[i].reach == HEAD_WHOLE)
+			assert_memory_equal(head.method.data, "ping", 4);
+		free(data);
+	}
+}
+
+static void a_method_name_has_a_longest_length(void **state)
+{
+	struct wire_writer writer = {0};
+	char name[LIMIT_METHOD_BYTES + 2];
+	struct head head;
+	(void)state;
+	memset(name, 'm', sizeof name);
+	name[LIMIT_METHOD_BYTES] = '\0';
+	rpc_write_request(&writer, 1, name);
+	assert_int_equal(head_read(writer.data, writer.len, &head), HEAD_WHOLE);
+	wire_writer_clear(&writer);
+	name[LIMIT_METHOD_BYTES] = 'm';
+	name[LIMIT_METHOD_BYTES + 1] = '\0';
+	rpc_write_request(&writer, 1, name);
+	assert_int_equal(head_read(writer.data, writer.len, &head), HEAD_MSGID);
+	wire_writer_fini(&writer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(messages_of_any_size_come_out_whole),
+		cmocka_unit_test(refused_memory_loses_nothing),
+		cmocka_unit_test(a_big_message_is_given_away_with_its_buffer),
+		cmocka_unit_test(growing_waits_for_the_budget),
+		cmocka_unit_test(many_small_values_grow_to_the_limit_and_no_further),
+		cmocka_unit_test(heads_are_read_in_every_width),
+		cmocka_unit_test(a_method_name_has_a_longest_length),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
