@@ -45,7 +45,8 @@ static int run(struct session *session, int argc, char **argv)
 const struct command cmd_help = {
 	.name = "help",
 	.summary = "says how a command is used",
-	.usage = "help [COMMAND]\n",
+	.usage = "[-s ADDRESS] [--json] [--timeout TIME] COMMAND ...\n"
+		 "       repstore help [COMMAND]\n",
 	.help = "",
 	.run = run,
 };

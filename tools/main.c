@@ -10,9 +10,13 @@
 const struct command *const commands[] = {
 	&cmd_release,
 	&cmd_table,
+	&cmd_import,
+	&cmd_dump,
+	&cmd_fetch,
 	&cmd_stats,
 	&cmd_info,
 	&cmd_ping,
+	&cmd_bench,
 	&cmd_help,
 	NULL,
 };

@@ -1,0 +1,181 @@
+/* cmd_bench.c - repstore bench: how fast the daemon answers, seen from here. */
+#include "schema/dtype.h"
+#include "schema/limits.h"
+#include "tools/bench.h"
+#include "tools/command.h"
+#include "tools/options.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ROWS_DEFAULT = 500,
+	SECONDS_DEFAULT = 5,
+	CONNECTIONS_MAX = 1024,
+};
+
+static double us_at(const struct bench_result *result, double share)
+{
+	return (double)histogram_at(&result->latency_ns, share) / 1e3;
+}
+
+static int report(const struct session *session, const struct bench_result *result)
+{
+	static const struct {
+		const char *name;
+		double share;
+	} shares[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}};
+	double seconds = result->seconds > 0 ? result->seconds : 1e-9;
+	double requests = (double)result->requests / seconds;
+	double rows = (double)result->rows / seconds;
+	double megabytes = (double)result->row_bytes / seconds / 1e6;
+	double found = result->rows > 0 ? (double)result->found / (double)result->rows : 0;
+	double max = (double)result->latency_ns.max / 1e3;
+	if (session->json) {
+		printf("{\"requests\": %" PRIu64 ", \"seconds\": %.3f, \"requests_per_s\": %.1f, "
+		       "\"rows_per_s\": %.1f, \"mb_per_s\": %.1f, \"found\": %.4f",
+			result->requests, seconds, requests, rows, megabytes, found);
+		for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+			printf(", \"%s_us\": %.1f", shares[i].name, us_at(result, shares[i].share));
+		}
+		printf(", \"max_us\": %.1f}\n", max);
+		return session_finish(session, EXIT_DONE);
+	}
+	printf("%" PRIu64 " requests in %.2f s\n", result->requests, seconds);
+	printf("  %12.0f requests/s\n  %12.0f rows/s\n  %12.1f MB/s of rows\n", requests, rows,
+		megabytes);
+	for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+		printf("  %12.1f us %s\n", us_at(result, shares[i].share), shares[i].name);
+	}
+	printf("  %12.1f us max\n  %12.2f %% found\n", max, found * 100);
+	return session_finish(session, EXIT_DONE);
+}
+
+/* Splits "ur,ir" into tables. */
+static int read_tables(const struct session *session, struct bench *bench, const char *list)
+{
+	while (list != NULL) {
+		const char *comma = strchr(list, ',');
+		size_t len = comma != NULL ? (size_t)(comma - list) : strlen(list);
+		struct bench_table *table = &bench->tables[bench->table_count];
+		if (bench->table_count == BENCH_PARTS_MAX || len == 0 ||
+			len >= sizeof table->name) {
+			return session_usage(session, "bench: 1 to %d tables", BENCH_PARTS_MAX);
+		}
+		memcpy(table->name, list, len);
+		bench->table_count++;
+		list = comma != NULL ? comma + 1 : NULL;
+	}
+	return EXIT_DONE;
+}
+
+static int check_numbers(const struct session *session, const struct bench *bench)
+{
+	if (bench->rows == 0 || bench->rows > LIMIT_KEYS) {
+		return session_usage(session, "bench: --rows 1 to %u", LIMIT_KEYS);
+	}
+	if (bench->connections == 0 || bench->connections > CONNECTIONS_MAX) {
+		return session_usage(session, "bench: --connections 1 to %d", CONNECTIONS_MAX);
+	}
+	if (bench->dtype != NULL &&
+		dtype_of_name(bench->dtype, strlen(bench->dtype)) == DTYPE_NONE) {
+		return session_usage(session, "--dtype: '%s' is none", bench->dtype);
+	}
+	return EXIT_DONE;
+}
+
+static int run_bench(struct session *session, struct bench *bench)
+{
+	struct rep_error err;
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	for (size_t i = 0; i < bench->table_count; i++) {
+		if (rep_table_show(session->client, bench->release, bench->tables[i].name,
+			    &bench->tables[i].shape, &err) != REP_OK) {
+			return session_refuse(session, &err);
+		}
+		if (bench->tables[i].shape.spec.key_type == REP_KEY_BYTES) {
+			bench->tables[i].keys_max = 0;
+		}
+	}
+	if (bench_collect_keys(bench, session->client, &err) != REP_OK) {
+		return session_refuse(session, &err);
+	}
+	struct bench_result *result = calloc(1, sizeof *result);
+	if (result == NULL) {
+		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for results");
+	}
+	int status = bench_run(bench, result, &err) == REP_OK ? report(session, result)
+							      : session_refuse(session, &err);
+	free(result);
+	return status;
+}
+
+static int run_fetch(struct session *session, int argc, char **argv)
+{
+	struct bench bench = {.session = session, .rows = ROWS_DEFAULT, .connections = 1};
+	const char *table = "ur";
+	const char *parts = NULL;
+	uint64_t keys_max = 0;
+	uint64_t seconds = SECONDS_DEFAULT;
+	const struct option_row rows[] = {
+		{"table", OPTION_TEXT, &table},
+		{"parts", OPTION_TEXT, &parts},
+		{"rows", OPTION_COUNT, &bench.rows},
+		{"connections", OPTION_COUNT, &bench.connections},
+		{"requests", OPTION_COUNT, &bench.requests},
+		{"seconds", OPTION_COUNT, &seconds},
+		{"release", OPTION_TEXT, &bench.release},
+		{"dtype", OPTION_TEXT, &bench.dtype},
+		{"keys-max", OPTION_COUNT, &keys_max},
+	};
+	struct rest rest;
+	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count > 0) {
+		return session_usage(session, "'%s': not expected", rest.values[0]);
+	}
+	status = read_tables(session, &bench, parts != NULL ? parts : table);
+	if (status == EXIT_DONE) {
+		status = check_numbers(session, &bench);
+	}
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	for (size_t i = 0; i < bench.table_count; i++) {
+		bench.tables[i].keys_max = keys_max;
+	}
+	bench.milliseconds = seconds * 1000;
+	status = run_bench(session, &bench);
+	bench_fini(&bench);
+	return status;
+}
+
+static const struct verb verbs[] = {{"fetch", run_fetch}};
+
+static int run(struct session *session, int argc, char **argv)
+{
+	return command_run_verb(session, verbs, sizeof verbs / sizeof verbs[0], argc, argv);
+}
+
+const struct command cmd_bench = {
+	.name = "bench",
+	.summary = "how fast the daemon answers",
+	.usage =
+		"bench fetch [--table TABLE | --parts TABLE,TABLE...] [--rows N] [--connections N]\n"
+		"         [--seconds N | --requests N] [--release ID] [--dtype TYPE] [--keys-max N]\n",
+	.help = "  --table        what to fetch from (ur)\n"
+		"  --parts        several tables in one request\n"
+		"  --rows         random keys of each part of a request (500)\n"
+		"  --connections  each asks again when it was answered (1)\n"
+		"  --seconds      how long (5); --requests: how many of all connections instead\n"
+		"  --keys-max     draws numbers below N instead of keys that the table has\n"
+		"Times are from before a request is sent until its rows are in the caller's memory.\n"
+		"MB are 10^6 bytes of rows.\n",
+	.run = run,
+};

@@ -1,0 +1,359 @@
+/* cmd_fetch.c - repstore fetch: rows of a few keys, for a person or a script. */
+#include "schema/dtype.h"
+#include "schema/limits.h"
+#include "tools/buffer.h"
+#include "tools/command.h"
+#include "tools/jsonl_row.h"
+#include "tools/options.h"
+#include "tools/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	ELEMENTS_HEAD = 4, /* of a vector that is cut for a person */
+	ELEMENTS_TAIL = 2,
+	VECTOR_BYTES = 512,
+	ELEMENT_BYTES = 16, /* "-1.23457e-38 " */
+};
+
+static const char *const why_names[] = {"found", "absent", "expired", "too old", "corrupt"};
+
+/* The arguments, and what came. */
+struct fetch {
+	const char *release;
+	const char *table;
+	const char *dtype;
+	uint64_t max_age_ms;
+	bool full;
+	struct rep_table shape;
+	struct rep_part part;
+	struct rep_fetched fetched;
+	struct buffer keys;
+	double elapsed_ms;
+};
+
+/* ---- keys ---- */
+
+static int digit_of(char c)
+{
+	if (c >= '0' && c <= '9') {
+		return c - '0';
+	}
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A key of bytes as it stands, or hex:0a1b. */
+static bool read_bytes(const char *text, uint8_t *key, size_t *len)
+{
+	if (strncmp(text, "hex:", 4) != 0) {
+		*len = strlen(text);
+		if (*len <= LIMIT_KEY_BYTES) {
+			memcpy(key, text, *len);
+		}
+		return *len > 0 && *len <= LIMIT_KEY_BYTES;
+	}
+	text += 4;
+	*len = strlen(text) / 2;
+	if (strlen(text) % 2 != 0 || *len == 0 || *len > LIMIT_KEY_BYTES) {
+		return false;
+	}
+	for (size_t i = 0; i < *len; i++) {
+		int high = digit_of(text[2 * i]);
+		int low = digit_of(text[2 * i + 1]);
+		if (high < 0 || low < 0) {
+			return false;
+		}
+		key[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static int pack_keys(const struct session *session, struct fetch *fetch, const struct rest *rest)
+{
+	for (int i = 1; i < rest->count; i++) {
+		enum status status = STATUS_OK;
+		uint8_t packed[1 + LIMIT_KEY_BYTES];
+		size_t len = 0;
+		uint64_t id = 0;
+		if (fetch->shape.spec.key_type == REP_KEY_BYTES) {
+			if (!read_bytes(rest->values[i], packed + 1, &len)) {
+				return session_usage(session,
+					"'%s': not a key of 1 to %u bytes (or hex:...)",
+					rest->values[i], LIMIT_KEY_BYTES);
+			}
+			packed[0] = (uint8_t)len;
+			status = buffer_add(&fetch->keys, packed, 1 + len);
+		} else {
+			if (!options_count(rest->values[i], &id)) {
+				return session_usage(session,
+					"'%s': keys of this table are integers", rest->values[i]);
+			}
+			status = buffer_add(&fetch->keys, &id, sizeof id);
+		}
+		if (status != STATUS_OK) {
+			return session_refuse_text(session, status, "no memory for the keys");
+		}
+	}
+	return EXIT_DONE;
+}
+
+/* ---- printing ---- */
+
+/* A vector in one line; long ones are cut in the middle. */
+static void print_vector(const struct jsonl_row *row, bool full, char *text, size_t size)
+{
+	uint32_t elements = row->dim * row->views;
+	bool cut = !full && elements > ELEMENTS_HEAD + ELEMENTS_TAIL + 1;
+	FILE *out = fmemopen(text, size, "w");
+	if (out == NULL) {
+		text[0] = '\0';
+		return;
+	}
+	for (uint32_t i = 0; i < elements; i++) {
+		if (cut && i == ELEMENTS_HEAD) {
+			fputs(" ...", out);
+			i = elements - ELEMENTS_TAIL;
+		}
+		size_t index = jsonl_index(row->dtype, row->dim, i / row->dim, i % row->dim);
+		fprintf(out, "%s%.6g", i > 0 ? " " : "",
+			(double)jsonl_element(row->dtype, row->values, index));
+	}
+	fclose(out);
+}
+
+static struct jsonl_row row_at(const struct fetch *fetch, uint32_t i, const uint8_t *key)
+{
+	const struct rep_part *part = &fetch->part;
+	bool bytes = part->keys.type == REP_KEY_BYTES;
+	bool found = (part->found[i / 8] >> i % 8 & 1) != 0;
+	uint8_t why = part->why[i];
+	return (struct jsonl_row){
+		.key_type = part->keys.type,
+		.key = bytes ? key + 1 : key,
+		.key_len = bytes ? key[0] : 8,
+		.dtype = part->row_dtype,
+		.dim = part->dim,
+		.views = part->views,
+		.values = found ? (const uint8_t *)part->rows + i * part->stride : NULL,
+		.scale = found && part->row_dtype == REP_I8 ? &part->scales[i] : NULL,
+		.time = found ? &part->times[i] : NULL,
+		.tags = found && part->tags != NULL ? &part->tags[i] : NULL,
+		.why = why < sizeof why_names / sizeof why_names[0] ? why_names[why] : "?",
+	};
+}
+
+static void add_key(struct text_table *table, const struct jsonl_row *row)
+{
+	if (row->key_type == REP_KEY_U64) {
+		uint64_t id = 0;
+		memcpy(&id, row->key, sizeof id);
+		text_cell(table, "%" PRIu64, id);
+		return;
+	}
+	char text[4 * LIMIT_KEY_BYTES + 1];
+	size_t at = 0;
+	for (size_t i = 0; i < row->key_len; i++) {
+		bool plain = row->key[i] >= 0x20 && row->key[i] < 0x7f;
+		at += (size_t)snprintf(text + at, sizeof text - at, plain ? "%c" : "\\x%02x",
+			row->key[i]);
+	}
+	text_cell(table, "%s", text);
+}
+
+static void add_row(struct text_table *table, const struct fetch *fetch,
+	const struct jsonl_row *row, char *vector, size_t vector_bytes)
+{
+	char when[TEXT_BYTES];
+	add_key(table, row);
+	text_cell(table, "%s", row->why);
+	text_cell(table, "%s", row->time != NULL ? text_time(*row->time, when) : "-");
+	if (fetch->part.tags != NULL) {
+		text_cell(table, row->tags != NULL ? "%#" PRIx64 : "-",
+			row->tags != NULL ? *row->tags : 0);
+	}
+	if (fetch->part.row_dtype == REP_I8) {
+		text_cell(table, row->scale != NULL ? "%g" : "-",
+			row->scale != NULL ? (double)*row->scale : 0.0);
+	}
+	vector[0] = '\0';
+	if (row->values != NULL) {
+		print_vector(row, fetch->full, vector, vector_bytes);
+	}
+	text_cell(table, "%s", vector);
+}
+
+static void print_json(const struct fetch *fetch)
+{
+	const uint8_t *key = fetch->part.keys.data;
+	for (uint32_t i = 0; i < fetch->part.keys.count; i++) {
+		const struct jsonl_row row = row_at(fetch, i, key);
+		jsonl_write(stdout, &row);
+		key = row.key + row.key_len;
+	}
+}
+
+static void print_text(const struct fetch *fetch, char *vector, size_t vector_bytes)
+{
+	const struct rep_part *part = &fetch->part;
+	const uint8_t *key = part->keys.data;
+	struct text_table table = {
+		.columns = 4 + (size_t)(part->tags != NULL) + (part->row_dtype == REP_I8)};
+	text_cell(&table, "KEY");
+	text_cell(&table, "WHY");
+	text_cell(&table, "TIME");
+	if (part->tags != NULL) {
+		text_cell(&table, "TAGS");
+	}
+	if (part->row_dtype == REP_I8) {
+		text_cell(&table, "SCALE");
+	}
+	text_cell(&table, "VECTOR");
+	for (uint32_t i = 0; i < part->keys.count; i++) {
+		const struct jsonl_row row = row_at(fetch, i, key);
+		add_row(&table, fetch, &row, vector, vector_bytes);
+		key = row.key + row.key_len;
+	}
+	printf("release %s, sequence %" PRIu64 ", %u x %u %s, %u of %u found, %.3f ms\n",
+		fetch->fetched.release, fetch->fetched.sequence, part->views, part->dim,
+		dtype_name((enum dtype)part->row_dtype), part->found_count, part->keys.count,
+		fetch->elapsed_ms);
+	text_print(&table);
+}
+
+static int print_rows(const struct session *session, const struct fetch *fetch)
+{
+	if (session->json) {
+		print_json(fetch);
+		return session_finish(session, EXIT_DONE);
+	}
+	size_t elements = (size_t)fetch->part.dim * fetch->part.views;
+	size_t vector_bytes = fetch->full ? elements * ELEMENT_BYTES + 1 : VECTOR_BYTES;
+	char *vector = malloc(vector_bytes);
+	if (vector == NULL) {
+		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory to print");
+	}
+	print_text(fetch, vector, vector_bytes);
+	free(vector);
+	return session_finish(session, EXIT_DONE);
+}
+
+/* ---- fetching ---- */
+
+static double now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* Everything that a part of n keys may bring, in one piece of memory. */
+static void *give_room(struct fetch *fetch, uint32_t n, size_t row_bytes)
+{
+	size_t rows_bytes = (n * row_bytes + 7) / 8 * 8;
+	uint8_t *room = calloc(1, rows_bytes + (size_t)n * (8 + 8 + 4 + 1) + n / 8 + 64);
+	if (room == NULL) {
+		return NULL;
+	}
+	struct rep_part *part = &fetch->part;
+	part->times = (int64_t *)(void *)room;
+	part->tags = (uint64_t *)(void *)(room + (size_t)n * 8);
+	part->scales = (float *)(void *)(room + (size_t)n * 16);
+	part->rows = room + (size_t)n * 20;
+	part->rows_bytes = n * row_bytes;
+	part->why = room + (size_t)n * 20 + rows_bytes;
+	part->found = part->why + n;
+	if (!fetch->shape.spec.tags) {
+		part->tags = NULL;
+	}
+	return room;
+}
+
+static int fetch_rows(struct session *session, struct fetch *fetch, uint32_t n)
+{
+	const struct rep_table_spec *spec = &fetch->shape.spec;
+	enum rep_dtype dtype = spec->dtype;
+	if (fetch->dtype != NULL) {
+		dtype = (enum rep_dtype)dtype_of_name(fetch->dtype, strlen(fetch->dtype));
+		if (dtype == REP_DTYPE_TABLE) {
+			return session_usage(session, "--dtype: '%s' is none", fetch->dtype);
+		}
+	}
+	fetch->part.table = fetch->table;
+	fetch->part.dtype = dtype;
+	fetch->part.max_age_ms = fetch->max_age_ms;
+	fetch->part.keys = (struct rep_keys){spec->key_type, n, fetch->keys.data, fetch->keys.len};
+	void *room = give_room(fetch, n, rep_row_bytes(dtype, spec->dim, spec->views));
+	if (room == NULL) {
+		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for the rows");
+	}
+	struct rep_error err;
+	double began_ms = now_ms();
+	int status = EXIT_DONE;
+	if (rep_fetch(session->client, fetch->release, &fetch->part, 1, &fetch->fetched, &err) !=
+		REP_OK) {
+		status = session_refuse(session, &err);
+	} else {
+		fetch->elapsed_ms = now_ms() - began_ms;
+		status = print_rows(session, fetch);
+	}
+	free(room);
+	return status;
+}
+
+static int run_fetch(struct session *session, struct fetch *fetch, const struct rest *rest)
+{
+	struct rep_error err;
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	if (rep_table_show(session->client, fetch->release, fetch->table, &fetch->shape, &err) !=
+		REP_OK) {
+		return session_refuse(session, &err);
+	}
+	int status = pack_keys(session, fetch, rest);
+	if (status == EXIT_DONE) {
+		status = fetch_rows(session, fetch, (uint32_t)rest->count - 1);
+	}
+	buffer_fini(&fetch->keys);
+	return status;
+}
+
+static int run(struct session *session, int argc, char **argv)
+{
+	struct fetch fetch = {0};
+	const struct option_row rows[] = {
+		{"release", OPTION_TEXT, &fetch.release},
+		{"dtype", OPTION_TEXT, &fetch.dtype},
+		{"max-age", OPTION_DURATION, &fetch.max_age_ms},
+		{"full", OPTION_FLAG, &fetch.full},
+	};
+	struct rest rest;
+	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count < 2) {
+		return session_usage(session, "fetch: a table and keys");
+	}
+	fetch.table = rest.values[0];
+	return run_fetch(session, &fetch, &rest);
+}
+
+const struct command cmd_fetch = {
+	.name = "fetch",
+	.summary = "rows of keys",
+	.usage = "fetch TABLE KEY... [--release ID] [--max-age TIME] [--dtype TYPE] [--full]\n",
+	.help = "  --release  another than the live one\n"
+		"  --max-age  rows older than this are not found: 500ms, 30s, 1h, 7d\n"
+		"  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
+		"  --full     whole vectors; otherwise a person sees their ends\n"
+		"A key of bytes is written as it is, or as hex:0a1b. With --json each key is one\n"
+		"line: key, why (found, absent, expired, too old, corrupt), vector, time, and tags\n"
+		"and scale where the table has them.\n",
+	.run = run,
+};

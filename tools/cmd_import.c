@@ -1,0 +1,375 @@
+/* cmd_import.c - repstore import: rows from files into a table of an open release. */
+#include "schema/key.h"
+#include "tools/command.h"
+#include "tools/format_name.h"
+#include "tools/json.h"
+#include "tools/options.h"
+#include "tools/progress.h"
+#include "tools/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+enum {
+	CHUNK_BYTES = 4 << 20,
+	CHUNK_ROWS_MAX = 65536,
+	LOAD_NAME_BYTES = 65,
+};
+
+/* The arguments. */
+struct import {
+	struct place place;
+	struct source_options source;
+	enum format format;
+	const char *load;   /* given by --load */
+	const char *forget; /* given by --forget */
+	char name[LOAD_NAME_BYTES];
+};
+
+/* ---- the load's name ---- */
+
+/* What tells one file from another, and from itself when it has been written again. */
+static bool describe_file(FILE *out, const char *path)
+{
+	struct stat info;
+	if (path == NULL) {
+		return true;
+	}
+	char *whole = realpath(path, NULL);
+	if (whole == NULL || stat(path, &info) != 0 || !S_ISREG(info.st_mode)) {
+		free(whole);
+		return false;
+	}
+	fprintf(out, "%s %jd %jd.%09ld\n", whole, (intmax_t)info.st_size,
+		(intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+	free(whole);
+	return true;
+}
+
+/* The same for the same files, table and chunks, so that the same command run again
+ * goes on where it was interrupted. Streams cannot be gone on with: each is new. */
+static bool name_load(struct import *import)
+{
+	if (import->load != NULL) {
+		return snprintf(import->name, sizeof import->name, "%s", import->load) <
+		       (int)sizeof import->name;
+	}
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	if (out == NULL) {
+		return false;
+	}
+	const struct source_options *source = &import->source;
+	const char *const files[] = {source->path, source->keys, source->rows, source->times,
+		source->scales, source->tags};
+	fprintf(out, "1 %s/%s %d %u %d\n", import->place.release, import->place.table,
+		(int)import->format, source->chunk_rows, source->allow_nonfinite);
+	bool same = true;
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		same = describe_file(out, files[i]) && same;
+	}
+	uint64_t number = 0;
+	bool named = fclose(out) == 0;
+	if (named && same) {
+		number = key_hash_bytes(text, len);
+	} else if (named) {
+		named = getrandom(&number, sizeof number, 0) == (ssize_t)sizeof number;
+	}
+	free(text);
+	snprintf(import->name, sizeof import->name, "import-%016" PRIx64, number);
+	return named;
+}
+
+/* ---- sending ---- */
+
+/* What was sent, for the last line. */
+struct outcome {
+	uint64_t chunks;
+	uint64_t skipped; /* chunks that the daemon had from an earlier run */
+	uint64_t rows;
+	bool input_wrong; /* the rows are no good: a later run cannot go on */
+};
+
+static bool is_wrong_input(enum rep_status status)
+{
+	return status == REP_BAD_REQUEST || status == REP_TOO_LARGE;
+}
+
+/* Sends the rows that the daemon does not have. */
+static enum rep_status send_rows(struct source *source, rep_load *load, uint64_t next_chunk,
+	struct outcome *outcome, struct rep_error *err)
+{
+	struct progress progress;
+	progress_begin(&progress, "import");
+	enum rep_status status = REP_OK;
+	for (;;) {
+		struct rep_rows rows;
+		struct error why;
+		enum status read = source->next(source, &rows, &why);
+		if (read != STATUS_OK) {
+			err->status = (enum rep_status)read;
+			memcpy(err->text, why.text, sizeof err->text);
+			outcome->input_wrong = true;
+			status = err->status;
+			break;
+		}
+		if (rows.keys.count == 0) {
+			break;
+		}
+		if (outcome->chunks >= next_chunk) {
+			status = rep_load_chunk(load, &rows, err);
+			if (status != REP_OK) {
+				outcome->input_wrong = is_wrong_input(status);
+				break;
+			}
+		} else {
+			outcome->skipped++;
+		}
+		outcome->chunks++;
+		outcome->rows += rows.keys.count;
+		progress_update(&progress, source->done, source->total, outcome->rows);
+	}
+	progress_end(&progress);
+	return status;
+}
+
+/* Ends the load, or gives it up: what cannot become whole must not stay in the way of
+ * a seal; what a later run can go on with stays. */
+static enum rep_status end_load(rep_load *load, enum rep_status status, uint64_t next_chunk,
+	struct outcome *outcome, struct rep_error *err)
+{
+	if (status == REP_OK && outcome->chunks == 0 && next_chunk == 0) {
+		rep_load_leave(load); /* nothing was there to import */
+		return REP_OK;
+	}
+	if (status == REP_OK) {
+		status = rep_load_end(load, NULL, err);
+		outcome->input_wrong = is_wrong_input(status);
+		return status;
+	}
+	if (outcome->input_wrong) {
+		struct rep_error ignored;
+		rep_load_abort(load, &ignored);
+	} else {
+		rep_load_leave(load);
+	}
+	return status;
+}
+
+static int report(struct session *session, const struct import *import,
+	const struct outcome *outcome, double seconds)
+{
+	if (session->json) {
+		fputs("{\"release\": ", stdout);
+		json_text(stdout, import->place.release);
+		fputs(", \"table\": ", stdout);
+		json_text(stdout, import->place.table);
+		fputs(", \"load\": ", stdout);
+		json_text(stdout, import->name);
+		printf(", \"rows\": %" PRIu64 ", \"chunks\": %" PRIu64
+		       ", \"chunks_skipped\": %" PRIu64 ", \"seconds\": %.3f}\n",
+			outcome->rows, outcome->chunks, outcome->skipped, seconds);
+	} else {
+		printf("%" PRIu64 " rows into %s/%s in %.1f s", outcome->rows,
+			import->place.release, import->place.table, seconds);
+		if (outcome->skipped > 0) {
+			printf("; %" PRIu64 " of %" PRIu64 " chunks were there already",
+				outcome->skipped, outcome->chunks);
+		}
+		putchar('\n');
+	}
+	return session_finish(session, EXIT_DONE);
+}
+
+static int send_source(struct session *session, const struct import *import, struct source *source)
+{
+	struct rep_error err = {0};
+	rep_load *load = NULL;
+	uint64_t next_chunk = 0;
+	struct progress progress;
+	progress_begin(&progress, "");
+	enum rep_status status = rep_load_begin(session->client, import->place.release,
+		import->place.table, import->name, &load, &next_chunk, &err);
+	if (status != REP_OK) {
+		return session_refuse(session, &err);
+	}
+	struct outcome outcome = {0};
+	status = send_rows(source, load, next_chunk, &outcome, &err);
+	status = end_load(load, status, next_chunk, &outcome, &err);
+	if (status == REP_OK) {
+		return report(session, import, &outcome, progress_end(&progress));
+	}
+	session_refuse(session, &err);
+	bool again = import->source.path == NULL || strcmp(import->source.path, "-") != 0;
+	if (!outcome.input_wrong && again && !session->json) {
+		fputs("repstore: the same command again goes on where this one stopped\n", stderr);
+	}
+	return EXIT_REFUSED;
+}
+
+/* ---- preparing ---- */
+
+static enum status open_source(const struct import *import, struct source **out, struct error *err)
+{
+	switch (import->format) {
+	case FORMAT_NPY:
+		return source_open_npy(&import->source, out, err);
+	case FORMAT_MSGPACK:
+		return source_open_msgpack(&import->source, out, err);
+	case FORMAT_JSONL:
+		return source_open_jsonl(&import->source, out, err);
+	case FORMAT_NONE:
+		break;
+	}
+	return error_set(err, STATUS_INTERNAL, "no format");
+}
+
+/* Rows of a chunk: 4 MiB in the table's dtype. */
+static uint32_t chunk_rows_of(const struct rep_table_spec *spec)
+{
+	size_t row_bytes = rep_row_bytes(spec->dtype, spec->dim, spec->views);
+	size_t rows = row_bytes > 0 ? CHUNK_BYTES / row_bytes : 1;
+	if (rows > CHUNK_ROWS_MAX) {
+		return CHUNK_ROWS_MAX;
+	}
+	return rows > 0 ? (uint32_t)rows : 1;
+}
+
+static int run_import(struct session *session, struct import *import)
+{
+	struct rep_error rep_err;
+	struct rep_release release;
+	struct rep_table table;
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	if (rep_release_show(session->client, import->place.release, &release, &rep_err) !=
+			REP_OK ||
+		rep_table_show(session->client, import->place.release, import->place.table, &table,
+			&rep_err) != REP_OK) {
+		return session_refuse(session, &rep_err);
+	}
+	if (strcmp(release.state, "open") != 0) {
+		return session_refuse_text(session, STATUS_SEALED,
+			"release '%s' is %s: an import needs an open release", release.id,
+			release.state);
+	}
+	import->source.spec = &table.spec;
+	import->source.chunk_rows = chunk_rows_of(&table.spec);
+	struct error err;
+	struct source *source = NULL;
+	if (open_source(import, &source, &err) != STATUS_OK) {
+		return session_refuse_error(session, &err);
+	}
+	int status = EXIT_REFUSED;
+	if (name_load(import)) {
+		status = send_source(session, import, source);
+	} else {
+		session_refuse_text(session, STATUS_BAD_REQUEST,
+			"the load could not be given a name");
+	}
+	source->close(source);
+	return status;
+}
+
+static int run_forget(struct session *session, const struct import *import)
+{
+	struct rep_error err;
+	rep_load *load = NULL;
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	if (rep_load_begin(session->client, import->place.release, import->place.table,
+		    import->forget, &load, NULL, &err) != REP_OK ||
+		rep_load_abort(load, &err) != REP_OK) {
+		return session_refuse(session, &err);
+	}
+	printf(session->json ? "{}\n" : "forgotten\n");
+	return session_finish(session, EXIT_DONE);
+}
+
+/* What belongs together among the arguments. */
+static int check_arguments(const struct session *session, struct import *import, const char *format)
+{
+	const struct source_options *source = &import->source;
+	bool npy = source->keys != NULL || source->rows != NULL;
+	if (npy && source->path != NULL) {
+		return session_usage(session, "import: either --keys and --rows, or one file");
+	}
+	if (npy && (source->keys == NULL || source->rows == NULL)) {
+		return session_usage(session, "import: --keys and --rows belong together");
+	}
+	if (!npy && (source->times != NULL || source->scales != NULL || source->tags != NULL)) {
+		return session_usage(session,
+			"import: --times, --scales and --tags come with --keys and --rows");
+	}
+	if (!npy && source->path == NULL) {
+		return session_usage(session, "import: which file?");
+	}
+	import->format = npy ? FORMAT_NPY : format_find(format, source->path);
+	if (import->format == FORMAT_NONE) {
+		return session_usage(session,
+			"import: '%s': --format msgpack or jsonl, or a file that ends so",
+			source->path);
+	}
+	return EXIT_DONE;
+}
+
+static int run(struct session *session, int argc, char **argv)
+{
+	struct import import = {0};
+	const char *format = NULL;
+	const struct option_row rows[] = {
+		{"keys", OPTION_TEXT, &import.source.keys},
+		{"rows", OPTION_TEXT, &import.source.rows},
+		{"times", OPTION_TEXT, &import.source.times},
+		{"scales", OPTION_TEXT, &import.source.scales},
+		{"tags", OPTION_TEXT, &import.source.tags},
+		{"format", OPTION_TEXT, &format},
+		{"load", OPTION_TEXT, &import.load},
+		{"forget", OPTION_TEXT, &import.forget},
+		{"allow-nonfinite", OPTION_FLAG, &import.source.allow_nonfinite},
+	};
+	struct rest rest;
+	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count < 1 || rest.count > 2 || !options_place(rest.values[0], &import.place)) {
+		return session_usage(session, "import: one RELEASE/TABLE, and files");
+	}
+	if (import.forget != NULL) {
+		return run_forget(session, &import);
+	}
+	import.source.path = rest.count == 2 ? rest.values[1] : NULL;
+	status = check_arguments(session, &import, format);
+	return status != EXIT_DONE ? status : run_import(session, &import);
+}
+
+const struct command cmd_import = {
+	.name = "import",
+	.summary = "rows from files into a table of an open release",
+	.usage = "import RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
+		 "         [--tags G.npy] [--allow-nonfinite] [--load NAME]\n"
+		 "       repstore import RELEASE/TABLE FILE.msgpack | FILE.jsonl\n"
+		 "       repstore import RELEASE/TABLE --format msgpack|jsonl -\n"
+		 "       repstore import RELEASE/TABLE --forget LOAD\n",
+	.help = "  --keys     integers, or S for a table of byte strings\n"
+		"  --rows     [n, views x dim] or [n, views, dim] of f4, f2, u2 (bf16), i1 (i8) or\n"
+		"             u1 (packed bits)\n"
+		"  --times    i8, Unix milliseconds; without them rows get the daemon's clock\n"
+		"  --scales   f4, one a row of i8\n"
+		"  --tags     u8, 64 bits a row\n"
+		"  --allow-nonfinite   takes NaN and infinities\n"
+		"  --load     the name under which an interrupted import is gone on with; it is\n"
+		"             made of the files' names, sizes and times otherwise\n"
+		"  --forget   drops what an interrupted import has sent\n"
+		"npy files are checked whole before anything is sent. After an interruption the\n"
+		"same command goes on where the daemon stands. Of a key given twice the last wins.\n",
+	.run = run,
+};
