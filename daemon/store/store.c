@@ -117,12 +117,21 @@ enum status store_open_bases(struct store *store, struct release *release, struc
 	return STATUS_OK;
 }
 
-static bool has_release(const struct snapshot *snapshot, const char *number)
+/* The number that names a release's folder; 0 for what is none of ours. */
+static uint64_t folder_number(const char *name)
 {
+	if (name[0] < '1' || name[0] > '9') {
+		return 0;
+	}
 	char *end;
-	const uint64_t wanted = strtoull(number, &end, 10);
-	for (size_t i = 0; *end == '\0' && i < snapshot->release_count; i++) {
-		if (snapshot->releases[i]->number == wanted) {
+	const uint64_t number = strtoull(name, &end, 10);
+	return *end == '\0' ? number : 0;
+}
+
+static bool has_release(const struct snapshot *snapshot, uint64_t number)
+{
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		if (snapshot->releases[i]->number == number) {
 			return true;
 		}
 	}
@@ -160,6 +169,32 @@ static void sweep_release(struct store *store, const struct release *release)
 	}
 }
 
+/* Removes the folder of a release that is not in the catalog. A number that was never given out
+ * can only be that of a release that was being created, whose folder is empty: with files in it,
+ * the catalog is the one that is wrong. */
+static enum status sweep_folder(struct store *store, const struct snapshot *snapshot,
+	uint64_t number, struct error *err)
+{
+	char folder[PATH_MAX];
+	struct error reason = {.text = "no folder"};
+	store_release_folder(store, number, folder);
+	enum status status = STATUS_OK;
+	if (number < snapshot->next_release) {
+		status = file_remove_folder(folder, &reason);
+	} else if (rmdir(folder) != 0) {
+		if (errno == ENOTEMPTY || errno == EEXIST) {
+			return error_set(err, STATUS_CORRUPT,
+				"catalog: it has never had release number %" PRIu64
+				", but '%s' holds files: catalog.mdb is missing or older than the folder",
+				number, folder);
+		}
+		status = STATUS_IO;
+	}
+	store_event(store, "event=leftover folder=releases/%" PRIu64 "%s%s", number,
+		status == STATUS_OK ? "" : " stays=", status == STATUS_OK ? "" : reason.text);
+	return STATUS_OK;
+}
+
 /* Removes what a killed process has left: folders and files that the catalog does not name. */
 static enum status sweep(struct store *store, const struct snapshot *snapshot, struct error *err)
 {
@@ -168,20 +203,15 @@ static enum status sweep(struct store *store, const struct snapshot *snapshot, s
 	DIR *dir = status == STATUS_OK ? opendir(path) : NULL;
 	const struct dirent *entry;
 	while (dir != NULL && status == STATUS_OK && (entry = readdir(dir)) != NULL) {
-		char folder[PATH_MAX];
-		if (entry->d_name[0] == '.' || has_release(snapshot, entry->d_name)) {
-			continue;
-		}
-		store_event(store, "event=leftover folder=releases/%s", entry->d_name);
-		status = file_path(folder, path, entry->d_name, err);
-		if (status == STATUS_OK) {
-			status = file_remove_folder(folder, err);
+		const uint64_t number = folder_number(entry->d_name);
+		if (number != 0 && !has_release(snapshot, number)) {
+			status = sweep_folder(store, snapshot, number, err);
 		}
 	}
 	if (dir != NULL) {
 		closedir(dir);
 	}
-	for (size_t i = 0; i < snapshot->release_count; i++) {
+	for (size_t i = 0; status == STATUS_OK && i < snapshot->release_count; i++) {
 		sweep_release(store, snapshot->releases[i]);
 	}
 	return status;
