@@ -21,6 +21,8 @@
 enum {
 	/* Beyond the grace for requests; then a seal that is under way is left to be done again. */
 	PROCESS_FORCE_MS = 5000,
+	/* Workers give a sign of life every second. */
+	PROCESS_LIFE_MIN_MS = 5000,
 };
 
 struct process {
@@ -111,8 +113,11 @@ static void show_addresses(struct process *process)
 static void on_watchdog(uv_timer_t *timer)
 {
 	struct process *process = timer->data;
+	uint64_t within_ms = process->watchdog_ms;
+	if (within_ms < PROCESS_LIFE_MIN_MS)
+		within_ms = PROCESS_LIFE_MIN_MS;
 	/* A loop that does not turn any more is for the service manager to end. */
-	if (process->stopping || server_is_alive(process->server, process->watchdog_ms))
+	if (process->stopping || server_is_alive(process->server, within_ms))
 		notify_alive();
 }
 

@@ -99,7 +99,7 @@ enum status setting_listen(const struct setting *setting, struct settings *setti
 		return error_set(err, STATUS_BAD_REQUEST, "more than %d addresses",
 			SETTINGS_LISTEN_MAX);
 	struct setting one = *setting;
-	one.offset = offsetof(struct settings, listen) + count * SETTINGS_TEXT_BYTES;
+	one.offset = offsetof(struct settings, listen) + (size_t)count * SETTINGS_TEXT_BYTES;
 	enum status status = setting_text(&one, settings, value, err);
 	if (status != STATUS_OK)
 		return status;
@@ -160,8 +160,8 @@ enum status setting_ms(const struct setting *setting, struct settings *settings,
 		{"", 1000},
 		{"ms", 1},
 		{"s", 1000},
-		{"m", 60 * 1000},
-		{"h", 3600 * 1000},
+		{"m", UINT64_C(60) * 1000},
+		{"h", UINT64_C(3600) * 1000},
 		{NULL, 0},
 	};
 	uint64_t ms;

@@ -156,13 +156,13 @@ enum status dispatch(struct session *session, const struct read_message *message
 	return status == STATUS_AGAIN ? send_away(session, &question, message) : status;
 }
 
-void dispatch_refuse(struct session *session, enum status status)
+bool dispatch_refuse(struct session *session, enum status status)
 {
 	struct read_buffer *in = &session->in;
 	struct head head;
 	struct error err;
 	if (head_read(in->data + in->at, in->len - in->at, &head) == HEAD_NONE)
-		return;
+		return false;
 	if (status == STATUS_TOO_LARGE)
 		error_set(&err, status, "a message may have %u bytes, %u elements and %u levels",
 			LIMIT_MESSAGE_BYTES, LIMIT_MESSAGE_ELEMENTS, LIMIT_MESSAGE_DEPTH);
@@ -171,4 +171,5 @@ void dispatch_refuse(struct session *session, enum status status)
 	else
 		error_set(&err, status, "there is no memory for the request");
 	reply_error(session, &head, &err);
+	return true;
 }

@@ -15,8 +15,8 @@
  *         PROTOCOL         nobody can be answered: the stream is broken. */
 enum status dispatch(struct session *session, const struct read_message *message);
 
-/* Answers the message that is in the read buffer, whole or not, with an error, if its head
- * says whom. */
-void dispatch_refuse(struct session *session, enum status status);
+/* Answers the message that is in the read buffer, whole or not, with an error. False: its head
+ * does not say whom. */
+bool dispatch_refuse(struct session *session, enum status status);
 
 #endif

@@ -49,9 +49,10 @@ static uint64_t take_uint(struct cursor *cursor)
 		cursor->ok = false;
 		return 0;
 	}
-	size_t size = (size_t)1 << (first - 0xd0);
-	uint64_t number = take_number(cursor, size);
-	if (number >> (8 * size - 1) != 0)
+	static const uint64_t most[] = {INT8_MAX, INT16_MAX, INT32_MAX, INT64_MAX};
+	unsigned width = first - 0xd0u;
+	uint64_t number = take_number(cursor, (size_t)1 << width);
+	if (number > most[width])
 		cursor->ok = false;
 	return number;
 }

@@ -81,6 +81,9 @@ static void stop_listening(struct session *session)
 	session->deaf = true;
 	session->starved = true;
 	session->ending = true;
+	session->partial_since_ms = 0;
+	session->waiting_since_ms = 0;
+	link_remove(&session->waiting);
 }
 
 /* ---- from bytes to requests ---- */
@@ -88,17 +91,31 @@ static void stop_listening(struct session *session)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf);
 
+/* All is answered and sent. A peer that was refused in the middle of sending hears of it only if
+ * the rest is read too: to close with bytes unread would break the connection under the reply. */
+static void end(struct session *session)
+{
+	if (session->linger_until_ms == 0) {
+		session_close(session);
+		return;
+	}
+	uv_os_fd_t fd;
+	if (uv_fileno(&session->uv.handle, &fd) == 0)
+		(void)shutdown(fd, SHUT_WR);
+}
+
 /* After anything has happened: ends, reads or pauses as the state asks. */
 static void settle(struct session *session)
 {
 	if (session->closing)
 		return;
 	bool idle = session->in_flight == 0 && session->unsent == 0;
-	if (session->ending && session->starved && idle) {
-		session_close(session);
+	if (session->ending && session->starved && idle)
+		end(session);
+	if (session->closing)
 		return;
-	}
 	bool wanted = !session->ending && !is_full(session) && !is_waiting(session);
+	wanted = wanted || session->linger_until_ms != 0;
 	if (wanted && !session->reading) {
 		session->reading = true;
 		if (uv_read_start(&session->uv.stream, on_alloc, on_read) != 0)
@@ -107,6 +124,16 @@ static void settle(struct session *session)
 		session->reading = false;
 		uv_read_stop(&session->uv.stream);
 	}
+}
+
+/* Answers a message whose end, and so the next one's beginning, nobody can find. */
+static void refuse(struct session *session, enum status status)
+{
+	bool is_answered = dispatch_refuse(session, status);
+	read_buffer_fini(&session->in);
+	stop_listening(session);
+	if (is_answered)
+		session->linger_until_ms = uv_now(&session->loop->uv) + SESSION_LINGER_MS;
 }
 
 /* Tries again when there may be memory. */
@@ -127,8 +154,7 @@ static void pause_at(struct session *session, enum status status)
 	} else if (status == STATUS_BUSY || status == STATUS_NO_MEMORY) {
 		wait_for_memory(session);
 	} else {
-		dispatch_refuse(session, status);
-		stop_listening(session);
+		refuse(session, status);
 	}
 }
 
@@ -196,11 +222,13 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 	if (count > 0) {
 		turn_of(session)->bytes += (size_t)count;
 		counter_add(&session->loop->figures.bytes_in, (uint64_t)count);
-		read_buffer_filled(&session->in, (size_t)count);
+		if (!session->deaf)
+			read_buffer_filled(&session->in, (size_t)count);
 		pump(session);
 	} else if (count == UV_EOF) {
 		session->reading = false;
 		session->ending = true;
+		session->linger_until_ms = 0;
 		pump(session);
 	} else if (count == UV_ENOBUFS) {
 		settle(session);
@@ -255,14 +283,14 @@ static void give_up(struct session *session)
 		session_close(session);
 		return;
 	}
-	dispatch_refuse(session, STATUS_BUSY);
-	link_remove(&session->waiting);
-	session->waiting_since_ms = 0;
-	/* Where the next message would begin is known only of a whole one. */
-	if (session->in.whole)
+	if (session->in.whole) {
+		(void)dispatch_refuse(session, STATUS_BUSY);
 		read_buffer_done(&session->in);
-	else
-		stop_listening(session);
+		link_remove(&session->waiting);
+		session->waiting_since_ms = 0;
+	} else {
+		refuse(session, STATUS_BUSY);
+	}
 	pump(session);
 }
 
@@ -288,6 +316,8 @@ static bool is_stalled(struct session *session, uint64_t now_ms, unsigned timeou
 void session_tick(struct session *session, uint64_t now_ms)
 {
 	unsigned timeout_ms = session->loop->net->limits.request_timeout_ms;
+	if (session->linger_until_ms != 0 && now_ms >= session->linger_until_ms)
+		session_close(session);
 	if (session->closing || timeout_ms == 0)
 		return;
 	uint64_t since =
@@ -359,6 +389,7 @@ void session_open(struct session *session)
 void session_stop(struct session *session)
 {
 	stop_listening(session);
+	session->linger_until_ms = 0;
 	settle(session);
 }
 

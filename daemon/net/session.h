@@ -29,6 +29,8 @@ enum {
 	SESSION_TURN_MESSAGES = 256,
 	SESSION_TURN_NS = 200 * 1000,
 	SESSION_TURN_BYTES = 1 << 20,
+	/* For a peer that was refused to read why. */
+	SESSION_LINGER_MS = 2000,
 	/* What the kernel may hold of a Unix socket: a reply leaves in one call. */
 	SESSION_SOCKET_BYTES = 4 << 20,
 };
@@ -57,6 +59,7 @@ struct session {
 	struct session_turn turn;
 	uint64_t partial_since_ms; /* a message is half sent; 0: none */
 	uint64_t waiting_since_ms; /* a message waits for memory; 0: none */
+	uint64_t linger_until_ms;  /* was refused: its bytes are read and dropped; 0: no */
 	uint64_t unsent_since_ms;  /* the peer has taken nothing since */
 	size_t unsent_then;        /* as it was then */
 	size_t unsent;             /* bytes given to uv_write */

@@ -21,7 +21,7 @@
 enum { PEER_WAIT_MS = 20000 };
 
 struct net_stub net_stub;
-static struct service service;
+static struct service test_service;
 
 /* ---- the methods ---- */
 
@@ -106,18 +106,18 @@ const struct method *method_find(const char *name, size_t len)
 	return NULL;
 }
 
-enum status method_write_sync(struct service *of, struct error *err)
+enum status method_write_sync(struct service *service, struct error *err)
 {
-	(void)of;
+	(void)service;
 	atomic_fetch_add(&net_stub.syncs, 1);
 	if (atomic_load(&net_stub.sync_fails))
 		return error_set(err, STATUS_IO, "the disk is gone");
 	return STATUS_OK;
 }
 
-bool method_write_is_full(struct service *of)
+bool method_write_is_full(struct service *service)
 {
-	(void)of;
+	(void)service;
 	return false;
 }
 
@@ -193,7 +193,7 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 			},
 		.request_memory_bytes = or_else(options->request_memory, 256u << 20),
 		.reply_memory_bytes = or_else(options->reply_memory, 256u << 20),
-		.service = &service,
+		.service = &test_service,
 		.on_event = on_event,
 		.on_event_arg = fixture,
 	};
@@ -225,8 +225,8 @@ uint64_t net_fixture_figure(struct net_fixture *fixture, const char *group, cons
 	struct wire_message *message = NULL;
 	uint64_t figure = UINT64_MAX;
 	(void)fixture;
-	wire_write_map(&writer, service.net_stats(service.net_stats_arg, NULL));
-	service.net_stats(service.net_stats_arg, &writer);
+	wire_write_map(&writer, test_service.net_stats(test_service.net_stats_arg, NULL));
+	test_service.net_stats(test_service.net_stats_arg, &writer);
 	assert_int_equal(wire_open(writer.data, writer.len, &message), STATUS_OK);
 	struct wire_value value = wire_get(wire_get(wire_root(message), group), name);
 	assert_true(wire_uint(value, &figure));

@@ -95,7 +95,8 @@ static int make_folder(void **state)
 	struct folder *folder = calloc(1, sizeof *folder);
 	char path[64];
 	struct error err;
-	strcpy(folder->path, "/tmp/address-XXXXXX");
+	assert_non_null(folder);
+	(void)snprintf(folder->path, sizeof folder->path, "/tmp/address-XXXXXX");
 	assert_non_null(mkdtemp(folder->path));
 	(void)snprintf(path, sizeof path, "%s/s", folder->path);
 	assert_int_equal(address_parse(path, &folder->address, &err), STATUS_OK);

@@ -134,6 +134,27 @@ static void a_broken_message_with_a_msgid_is_answered_before_the_end(void **stat
 	net_fixture_close(&fixture);
 }
 
+/* Its sender is in the middle of sending when it is refused, and still hears why. */
+static void a_message_over_the_limit_is_answered_to_a_sender_that_goes_on(void **state)
+{
+	static const uint8_t head[] = {0x94, 0x00, 0x06, 0xa4, 'p', 'i', 'n', 'g', 0x91, 0xc6, 0x05,
+		0x00, 0x00, 0x00};
+	enum { PIECE = 1 << 20, PIECES = 80 };
+	static const uint8_t piece[PIECE];
+	struct net_fixture fixture;
+	struct peer peer;
+	(void)state;
+	net_fixture_open(&fixture, &usual);
+	peer_open(&peer, &fixture);
+	peer_send(&peer, head, sizeof head);
+	for (unsigned i = 0; i < PIECES; i++)
+		peer_send(&peer, piece, PIECE);
+	peer_expect_error(&peer, 6, STATUS_TOO_LARGE);
+	peer_expect_end(&peer);
+	peer_close(&peer);
+	net_fixture_close(&fixture);
+}
+
 static void a_notification_runs_and_is_not_answered(void **state)
 {
 	static const uint8_t notification[] = {0x93, 0x02, 0xa4, 'p', 'i', 'n', 'g', 0x90};
@@ -292,6 +313,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_called_is_an_error),
 		cmocka_unit_test(a_broken_stream_is_closed),
 		cmocka_unit_test(a_broken_message_with_a_msgid_is_answered_before_the_end),
+		cmocka_unit_test(a_message_over_the_limit_is_answered_to_a_sender_that_goes_on),
 		cmocka_unit_test(a_notification_runs_and_is_not_answered),
 		cmocka_unit_test(requests_may_come_byte_by_byte),
 		cmocka_unit_test(large_requests_are_taken_in_order_among_small_ones),

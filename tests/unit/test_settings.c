@@ -102,15 +102,18 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
 
 static void a_line_is_never_cut(void **state)
 {
-	char text[600] = "[store]\n#";
+	char comment[300];
+	char path[250];
+	char text[600];
 	struct settings settings;
 	struct error err;
 	(void)state;
 	settings_init(&settings);
-	memset(text + strlen(text), 'c', 300);
-	strcat(text, "\ndata = /");
+	memset(comment, 'c', sizeof comment);
+	memset(path, 'p', sizeof path);
+	(void)snprintf(text, sizeof text, "[store]\n#%.300s\ndata = /%.20s", comment, path);
 	assert_int_equal(read_text(&settings, text, &err), STATUS_OK);
-	memset(text + strlen(text), 'd', 250);
+	(void)snprintf(text, sizeof text, "[store]\n#%.300s\ndata = /%.250s", comment, path);
 	assert_int_equal(read_text(&settings, text, &err), STATUS_BAD_REQUEST);
 	assert_string_equal(err.text, "FILE:3: the line is too long");
 }
@@ -133,11 +136,15 @@ static void the_installed_file_shows_the_defaults(void **state)
 	struct error err;
 	char line[512];
 	char text[16384] = "";
+	size_t len = 0;
 	(void)state;
 	FILE *file = fopen(shipped, "r");
 	assert_non_null(file);
-	while (fgets(line, sizeof line, file) != NULL)
-		strcat(text, line[0] == ';' ? line + 1 : line);
+	while (fgets(line, sizeof line, file) != NULL) {
+		const char *shown = line[0] == ';' ? line + 1 : line;
+		len += (size_t)snprintf(text + len, sizeof text - len, "%s", shown);
+		assert_true(len < sizeof text);
+	}
 	(void)fclose(file);
 	settings_init(&before);
 	settings_init(&after);
