@@ -1,0 +1,198 @@
+"""servers.py - starts repstored, Redis and memcached for benchmarks: each on a Unix socket in a
+scratch folder, ended by its process id. The services of the system are left alone.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+START_SECONDS = 20
+RUN_SECONDS = 1800
+STOP_SECONDS = 60
+SAMPLE_SECONDS = 0.005
+
+
+def end_cleanly():
+    """Makes SIGTERM an exception, so that servers end and scratch folders go."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('ended'))
+
+
+def count_of(text):
+    """1000, 10k, 4M."""
+    scale = {'k': 1000, 'M': 1000000}.get(text[-1:], 1)
+    value = int(text[:-1] if scale > 1 else text) * scale
+    if value <= 0:
+        raise argparse.ArgumentTypeError('a number above 0')
+    return value
+
+
+def counts_of(text):
+    return [count_of(item) for item in text.split(',')]
+
+
+def program(build, name):
+    path = os.path.join(build, 'tests', 'bench', name)
+    if not os.path.exists(path):
+        sys.exit("no '%s': ninja -C %s" % (path, build))
+    return path
+
+
+def cpus_of(pin):
+    """(CPUs of the client, of the servers) for --pin; None: any."""
+    first, *more = sorted(os.sched_getaffinity(0))
+    return {'free': (None, None),
+            'same': ({first}, {first}),
+            'apart': ({first}, set(more[:1]) or {first})}[pin]
+
+
+def environment_of(cpus):
+    """Tells the bare servers of bench_peers where to run."""
+    return dict(os.environ, BENCH_SERVER_CPU=str(min(cpus))) if cpus else dict(os.environ)
+
+
+def on_cpus(cpus):
+    return (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
+
+
+class Scratch:
+    """A folder that goes when the benchmark ends."""
+
+    def __init__(self, parent):
+        self.path = tempfile.mkdtemp(prefix='repstore-bench-', dir=parent)
+
+    def __enter__(self):
+        return self.path
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class Server:
+    """A process that listens on a Unix socket."""
+
+    def __init__(self, command, path, cpus=None):
+        self.path = path
+        self.log = open(path + '.log', 'wb')
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=self.log, preexec_fn=on_cpus(cpus))
+        end = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.process.kill()
+                sys.exit("'%s' did not start: %s" % (command[0], self.read_log()))
+            time.sleep(0.02)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+    def answers(self):
+        probe = socket.socket(socket.AF_UNIX)
+        try:
+            probe.connect(self.path)
+            return True
+        except OSError:
+            return False
+        finally:
+            probe.close()
+
+    def read_log(self):
+        with open(self.path + '.log', encoding='utf-8', errors='replace') as file:
+            return file.read()[-2000:]
+
+
+def start_repstored(build, folder, cpus=None):
+    path = os.path.join(folder, 'repstored.sock')
+    return Server([os.path.join(build, 'daemon', 'repstored'), '--data',
+                   os.path.join(folder, 'data'), '--listen', 'unix:' + path], path, cpus)
+
+
+def start_redis(folder, cpus=None):
+    path = os.path.join(folder, 'redis.sock')
+    return Server(['redis-server', '--port', '0', '--unixsocket', path, '--save', '',
+                   '--appendonly', 'no', '--dir', folder], path, cpus)
+
+
+def start_memcached(folder, rows, cpus=None):
+    path = os.path.join(folder, 'memcached.sock')
+    # -R: a batch of gets is not cut into turns of 20, which would slow memcached down.
+    command = ['memcached', '-s', path, '-t', '2', '-m', str(128 + rows * 512 // 2**20),
+               '-R', '5000']
+    if os.geteuid() == 0:
+        command += ['-u', 'root']
+    return Server(command, path, cpus)
+
+
+class Sampler:
+    """The most anonymous memory of a process, and the most bytes of its spill files."""
+
+    def __init__(self, pid, data):
+        self.status = '/proc/%d/status' % pid
+        self.data = data
+        self.anon_bytes = 0
+        self.spill_bytes = 0
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+
+    def run(self):
+        rounds = 0
+        while not self.done.wait(SAMPLE_SECONDS):
+            with open(self.status, encoding='ascii') as file:
+                for line in file:
+                    if line.startswith('RssAnon:'):
+                        self.anon_bytes = max(self.anon_bytes, int(line.split()[1]) * 1024)
+            if rounds % 10 == 0:
+                self.spill_bytes = max(self.spill_bytes, bytes_of(self.data, 'spill'))
+            rounds += 1
+
+
+def bytes_of(folder, prefix=''):
+    """Bytes on disk of the files below a folder whose names begin so."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(prefix):
+                try:
+                    total += os.stat(os.path.join(parent, name)).st_blocks * 512
+                except FileNotFoundError:
+                    pass
+    return total
+
+
+def run(command, cpus=None, environment=None):
+    """Runs a program that prints `name value unit` lines; a dict of them."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False,
+                              env=environment, preexec_fn=on_cpus(cpus), timeout=RUN_SECONDS)
+    except subprocess.TimeoutExpired:
+        sys.exit("'%s' took more than %d seconds" % (' '.join(command[:2]), RUN_SECONDS))
+    if done.returncode != 0:
+        sys.exit("'%s' exited with %d" % (' '.join(command[:2]), done.returncode))
+    values = {}
+    for line in done.stdout.splitlines():
+        name, value, _ = line.split(' ', 2)
+        values[name] = float(value)
+    return values
