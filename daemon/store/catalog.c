@@ -1,22 +1,32 @@
 /* catalog.c - the catalog in LMDB: read whole at start, one transaction a change. */
 #include "daemon/store/catalog.h"
 
+#include "daemon/store/mapfault.h"
 #include "daemon/store/record.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <lmdb.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
-/* XXH3-64 of a record, behind it. */
+/* XXH3-64 of a record, behind it; its seed is that of the key, so a record counts in its own place
+ * only. */
 enum { RECORD_HASH_BYTES = 8 };
 
 struct catalog {
 	MDB_env *env;
 	MDB_dbi dbi;
+	size_t bytes;     /* that records may grow to */
+	size_t map_bytes; /* as set now */
+	uint64_t records; /* in it */
+	/* Until all is read: a file that was cut shows where its map is touched. */
+	struct mapfault *watch;
+	_Atomic unsigned char damaged;
 };
 
 /* A letter and up to three big-endian numbers, so that records sort by them. */
@@ -46,6 +56,11 @@ static enum status fail(struct error *err, const char *what, int code)
 	return error_set(err, status, "catalog: %s: %s", what, mdb_strerror(code));
 }
 
+static uint64_t hash_record(const void *key, size_t key_len, const void *data, size_t len)
+{
+	return XXH3_64bits_withSeed(data, len, XXH3_64bits(key, key_len));
+}
+
 /* ---- write ---- */
 
 static int put_writer(MDB_txn *txn, MDB_dbi dbi, struct record_key key, struct wire_writer *writer)
@@ -54,7 +69,7 @@ static int put_writer(MDB_txn *txn, MDB_dbi dbi, struct record_key key, struct w
 		   : writer->status == STATUS_NO_MEMORY ? ENOMEM
 							: EINVAL;
 	if (code == 0) {
-		const uint64_t hash = XXH3_64bits(writer->data, writer->len);
+		const uint64_t hash = hash_record(key.bytes, key.len, writer->data, writer->len);
 		MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
 		MDB_val v = {.mv_size = writer->len + RECORD_HASH_BYTES};
 		code = mdb_put(txn, dbi, &k, &v, MDB_RESERVE);
@@ -119,12 +134,30 @@ static int put_release(MDB_txn *txn, MDB_dbi dbi, const struct release *release,
 	return code;
 }
 
+/* A change that adds no record may use somewhat more than the bound: else a full catalog could
+ * not even drop a release, since LMDB writes changed pages anew. */
+static int set_room(struct catalog *catalog, bool adds)
+{
+	const size_t wanted =
+		adds ? catalog->bytes : catalog->bytes + catalog->bytes / 4 + (1u << 20);
+	if (catalog->map_bytes == wanted) {
+		return 0;
+	}
+	const int code = mdb_env_set_mapsize(catalog->env, wanted);
+	catalog->map_bytes = code == 0 ? wanted : 0;
+	return code;
+}
+
 enum status catalog_commit(struct catalog *catalog, const struct catalog_change *change,
 	struct error *err)
 {
 	MDB_txn *txn = NULL;
 	struct wire_writer writer = {0};
-	int code = mdb_txn_begin(catalog->env, NULL, 0, &txn);
+	const uint64_t records = record_count(change->after);
+	int code = set_room(catalog, records > catalog->records);
+	if (code == 0) {
+		code = mdb_txn_begin(catalog->env, NULL, 0, &txn);
+	}
 	if (code == 0 && change->remove != 0) {
 		code = delete_release(txn, catalog->dbi, change->remove);
 	}
@@ -141,7 +174,11 @@ enum status catalog_commit(struct catalog *catalog, const struct catalog_change 
 	} else {
 		mdb_txn_abort(txn);
 	}
-	return code == 0 ? STATUS_OK : fail(err, "commit", code);
+	if (code != 0) {
+		return fail(err, "commit", code);
+	}
+	catalog->records = records;
+	return STATUS_OK;
 }
 
 /* ---- read ---- */
@@ -152,21 +189,23 @@ struct walk {
 	struct wire_message *message; /* of the current record */
 	uint64_t numbers[3];
 	size_t number_count; /* that this letter's keys have */
+	uint64_t records;    /* met so far */
 	char letter;
 	enum status status;
 };
 
-static enum status open_record(const uint8_t *data, size_t size, struct wire_message **out)
+static enum status open_record(const MDB_val *key, const MDB_val *value, struct wire_message **out)
 {
-	if (size < RECORD_HASH_BYTES) {
+	if (value->mv_size < RECORD_HASH_BYTES) {
 		return STATUS_CORRUPT;
 	}
-	const size_t len = size - RECORD_HASH_BYTES;
+	const uint8_t *data = value->mv_data;
+	const size_t len = value->mv_size - RECORD_HASH_BYTES;
 	uint64_t hash;
 	memcpy(&hash, data + len, RECORD_HASH_BYTES);
 	struct wire_skim skim = {0};
-	if (XXH3_64bits(data, len) != hash || wire_skim(&skim, data, len) != STATUS_OK ||
-		skim.at != len) {
+	if (hash_record(key->mv_data, key->mv_size, data, len) != hash ||
+		wire_skim(&skim, data, len) != STATUS_OK || skim.at != len) {
 		return STATUS_CORRUPT;
 	}
 	return wire_open(data, len, out);
@@ -195,17 +234,19 @@ static bool walk_next(struct walk *walk)
 		memcpy(&number, (const uint8_t *)k.mv_data + 1 + i * 8, 8);
 		walk->numbers[i] = be64toh(number);
 	}
-	walk->status = open_record(v.mv_data, v.mv_size, &walk->message);
+	walk->records++;
+	walk->status = open_record(&k, &v, &walk->message);
 	if (walk->status != STATUS_OK && walk->status != STATUS_NO_MEMORY) {
 		walk->status = STATUS_CORRUPT;
 	}
 	return walk->status == STATUS_OK;
 }
 
-static enum status read_state(struct walk *walk, struct snapshot *snapshot, uint64_t *live)
+static enum status read_state(struct walk *walk, struct snapshot *snapshot,
+	struct record_state *state)
 {
 	if (walk_next(walk)) {
-		walk->status = record_read_state(wire_root(walk->message), snapshot, live);
+		walk->status = record_read_state(wire_root(walk->message), snapshot, state);
 	}
 	return walk->status;
 }
@@ -295,29 +336,39 @@ static enum status read_files(struct walk *walk, struct snapshot *snapshot)
 	return walk->status;
 }
 
+/* Reads what stands under one letter; counts the records. */
+static enum status read_letter(MDB_cursor *cursor, char letter, size_t number_count,
+	enum status (*read)(struct walk *walk, struct snapshot *snapshot),
+	struct snapshot *snapshot, uint64_t *records)
+{
+	struct walk walk = {.cursor = cursor, .letter = letter, .number_count = number_count};
+	const enum status status = read(&walk, snapshot);
+	wire_close(walk.message);
+	*records += walk.records;
+	return status;
+}
+
 static enum status read_all(MDB_cursor *cursor, struct snapshot *snapshot)
 {
-	uint64_t live = 0;
-	struct walk walk = {.cursor = cursor, .letter = 's', .number_count = 0};
-	enum status status = read_state(&walk, snapshot, &live);
+	struct record_state state = {0};
+	struct walk walk = {.cursor = cursor, .letter = 's'};
+	enum status status = read_state(&walk, snapshot, &state);
 	wire_close(walk.message);
-	walk = (struct walk){.cursor = cursor, .letter = 'r', .number_count = 1};
+	uint64_t records = 0;
 	if (status == STATUS_OK) {
-		status = read_releases(&walk, snapshot);
-		wire_close(walk.message);
+		status = read_letter(cursor, 'r', 1, read_releases, snapshot, &records);
 	}
-	walk = (struct walk){.cursor = cursor, .letter = 't', .number_count = 2};
 	if (status == STATUS_OK) {
-		status = read_tables(&walk, snapshot);
-		wire_close(walk.message);
+		status = read_letter(cursor, 't', 2, read_tables, snapshot, &records);
 	}
-	walk = (struct walk){.cursor = cursor, .letter = 'f', .number_count = 3};
 	if (status == STATUS_OK) {
-		status = read_files(&walk, snapshot);
-		wire_close(walk.message);
+		status = read_letter(cursor, 'f', 3, read_files, snapshot, &records);
 	}
-	if (status == STATUS_OK && live != 0) {
-		snapshot->live = find_release(snapshot, live);
+	if (status == STATUS_OK && records != state.records) {
+		status = STATUS_CORRUPT;
+	}
+	if (status == STATUS_OK && state.live != 0) {
+		snapshot->live = find_release(snapshot, state.live);
 		status = snapshot->live == NULL ? STATUS_CORRUPT : STATUS_OK;
 	}
 	return status;
@@ -340,15 +391,21 @@ enum status catalog_read(struct catalog *catalog, struct snapshot **out, struct 
 	if (status == STATUS_OK) {
 		status = read_all(cursor, snapshot);
 		mdb_cursor_close(cursor);
+		if (status == STATUS_OK && atomic_load(&catalog->damaged) != 0) {
+			status = STATUS_CORRUPT;
+		}
 		if (status != STATUS_OK) {
 			error_set(err, status, "catalog: a record cannot be read");
 		}
 	}
 	mdb_txn_abort(txn);
+	mapfault_forget(catalog->watch);
+	catalog->watch = NULL;
 	if (status != STATUS_OK) {
 		snapshot_drop(snapshot);
 		return status;
 	}
+	catalog->records = record_count(snapshot);
 	*out = snapshot;
 	return STATUS_OK;
 }
@@ -399,6 +456,13 @@ enum status catalog_open(const char *path, size_t bytes, struct catalog **out, s
 	if (catalog == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "catalog: open '%s'", path);
 	}
+	catalog->bytes = bytes;
+	catalog->map_bytes = bytes;
+	/* No other map is read meanwhile, and where LMDB puts its own is not told. */
+	if (mapfault_watch(NULL, SIZE_MAX, &catalog->damaged, 1, &catalog->watch) != STATUS_OK) {
+		free(catalog);
+		return error_set(err, STATUS_NO_MEMORY, "catalog: open '%s'", path);
+	}
 	int code = mdb_env_create(&catalog->env);
 	if (code == 0) {
 		code = mdb_env_set_mapsize(catalog->env, bytes);
@@ -408,7 +472,10 @@ enum status catalog_open(const char *path, size_t bytes, struct catalog **out, s
 		code = mdb_env_open(catalog->env, path, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOLOCK,
 			0640);
 	}
-	const enum status status = code == 0 ? check_version(catalog, err) : fail(err, path, code);
+	enum status status = code == 0 ? check_version(catalog, err) : fail(err, path, code);
+	if (status == STATUS_OK && atomic_load(&catalog->damaged) != 0) {
+		status = error_set(err, STATUS_CORRUPT, "catalog: '%s' ends too early", path);
+	}
 	if (status != STATUS_OK) {
 		catalog_close(catalog);
 		return status;
@@ -420,6 +487,7 @@ enum status catalog_open(const char *path, size_t bytes, struct catalog **out, s
 void catalog_close(struct catalog *catalog)
 {
 	if (catalog != NULL) {
+		mapfault_forget(catalog->watch);
 		mdb_env_close(catalog->env);
 		free(catalog);
 	}

@@ -18,8 +18,9 @@ enum { CATALOG_VERSION = 1 };
 
 struct catalog;
 
-/* Opens or creates `path`; it may grow to `bytes`. Errors: UNSUPPORTED  another format
- * version; CORRUPT; IO; DISK_FULL; NO_MEMORY. */
+/* Opens or creates `path`; it may grow to `bytes`, and by a quarter and 1 MiB more to make room by
+ * a drop. No other thread may read maps until catalog_read has returned. Errors: UNSUPPORTED
+ * another format version; CORRUPT; IO; DISK_FULL; NO_MEMORY. */
 enum status catalog_open(const char *path, size_t bytes, struct catalog **out, struct error *err);
 void catalog_close(struct catalog *catalog); /* NULL is fine */
 

@@ -109,12 +109,19 @@ enum status current_read_sequence(const char *folder, uint64_t *sequence, struct
 	}
 	struct wire_message *message = NULL;
 	struct wire_skim skim = {0};
-	if (status == STATUS_OK &&
-		(wire_skim(&skim, data + HEAD_BYTES, len - HEAD_BYTES - HASH_BYTES) != STATUS_OK ||
-			wire_open(data + HEAD_BYTES, skim.at, &message) != STATUS_OK ||
+	if (status == STATUS_OK) {
+		status = wire_skim(&skim, data + HEAD_BYTES, len - HEAD_BYTES - HASH_BYTES);
+		status = status == STATUS_OK ? wire_open(data + HEAD_BYTES, skim.at, &message)
+					     : STATUS_CORRUPT;
+		if (status == STATUS_OK &&
 			!wire_uint(wire_get(wire_get(wire_root(message), "state"), "sequence"),
-				sequence))) {
-		status = error_set(err, STATUS_CORRUPT, "current: its body cannot be read");
+				sequence)) {
+			status = STATUS_CORRUPT;
+		}
+		if (status != STATUS_OK) {
+			status = status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT;
+			error_set(err, status, "current: its body cannot be read");
+		}
 	}
 	wire_close(message);
 	free(data);

@@ -177,9 +177,23 @@ enum status record_read_file(struct wire_value value, struct base_file_info *out
 
 /* ---- state ---- */
 
+uint64_t record_count(const struct snapshot *snapshot)
+{
+	uint64_t count = snapshot->release_count;
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		count += release->table_count;
+		for (size_t j = 0; j < release->table_count; j++) {
+			count += release->tables[j]->file_count;
+		}
+	}
+	return count;
+}
+
 void record_write_state(struct wire_writer *writer, const struct snapshot *snapshot)
 {
-	wire_write_map(writer, 4);
+	wire_write_map(writer, 5);
+	write_uint(writer, "records", record_count(snapshot));
 	write_uint(writer, "sequence", snapshot->sequence);
 	write_uint(writer, "next_release", snapshot->next_release);
 	write_uint(writer, "live", snapshot->live == NULL ? 0 : snapshot->live->number);
@@ -190,13 +204,15 @@ void record_write_state(struct wire_writer *writer, const struct snapshot *snaps
 	}
 }
 
-enum status record_read_state(struct wire_value value, struct snapshot *out, uint64_t *live)
+enum status record_read_state(struct wire_value value, struct snapshot *out,
+	struct record_state *state)
 {
 	const struct wire_value history = wire_get(value, "history");
 	const size_t count = wire_size(history);
 	if (!read_uint(value, "sequence", &out->sequence) ||
 		!read_uint(value, "next_release", &out->next_release) ||
-		!read_uint(value, "live", live) || wire_type(history) != WIRE_ARRAY ||
+		!read_uint(value, "live", &state->live) ||
+		!read_uint(value, "records", &state->records) || wire_type(history) != WIRE_ARRAY ||
 		count > SNAPSHOT_HISTORY_MAX) {
 		return STATUS_CORRUPT;
 	}

@@ -22,9 +22,18 @@ enum status record_read_table(struct wire_value value, struct table **out);
 void record_write_file(struct wire_writer *writer, const struct base_file_info *info);
 enum status record_read_file(struct wire_value value, struct base_file_info *out);
 
-/* Sequence, next release, live release, history. On reading, *live gets its number, 0 for none:
- * releases are numbered from 1. */
+/* What a state says of the other records. */
+struct record_state {
+	uint64_t live;    /* number of the live release; 0: none, since they are numbered from 1 */
+	uint64_t records; /* releases, tables and files together: none may be lost */
+};
+
+/* Sequence, next release, history, and a record_state. */
 void record_write_state(struct wire_writer *writer, const struct snapshot *snapshot);
-enum status record_read_state(struct wire_value value, struct snapshot *out, uint64_t *live);
+enum status record_read_state(struct wire_value value, struct snapshot *out,
+	struct record_state *state);
+
+/* Releases, tables and files of a snapshot together. */
+uint64_t record_count(const struct snapshot *snapshot);
 
 #endif

@@ -224,10 +224,10 @@ static enum status check_age(struct store *store, const struct snapshot *snapsho
 	uint64_t sequence = 0;
 	struct error reason;
 	const enum status status = current_read_sequence(store->folder, &sequence, &reason);
-	if (status == STATUS_UNSUPPORTED) {
+	if (status != STATUS_OK && status != STATUS_NOT_FOUND && status != STATUS_CORRUPT) {
 		return error_set(err, status, "%s", reason.text);
 	}
-	if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+	if (status == STATUS_CORRUPT) {
 		store_event(store, "event=current_rewritten reason=\"%s\"", reason.text);
 	}
 	if (status == STATUS_OK && sequence > snapshot->sequence) {
