@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -243,6 +244,7 @@ class Daemon:
     """One repstored on `folder`, which outlives it."""
 
     def __init__(self, folder, *args, listen=(), environment=None):
+        self.file_bytes = None      # no file may grow beyond: as if the disk were full
         self.folder = folder
         self.data = os.path.join(folder, 'data')
         self.address = 'unix:' + os.path.join(folder, 's')
@@ -262,8 +264,13 @@ class Daemon:
         environment.pop('LISTEN_FDS', None)
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(command + self.args, stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env=environment)
+                                            stdout=log, stderr=log, env=environment,
+                                            preexec_fn=self.limit_files if self.file_bytes else None)
         return self
+
+    def limit_files(self):
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_bytes, self.file_bytes))
 
     def start(self):
         """Starts it and waits until it answers."""

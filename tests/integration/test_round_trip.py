@@ -135,15 +135,26 @@ class MovieLens(harness.Case):
                 self.assertEqual(dumped[0].tobytes(), expected[0].tobytes())
                 self.assertEqual(dumped[1].tobytes(), expected[1].tobytes())
 
+    def test_a_dump_in_the_order_of_its_source_is_its_source(self):
+        self.import_npy()
+        out = {name: self.path('ordered-%s.npy' % name) for name in ('keys', 'rows')}
+        self.daemon.command('dump', 'live/ur', '--keys', out['keys'], '--rows', out['rows'],
+                            '--order', movielens('user_keys'))
+        for name, source in (('keys', 'user_keys'), ('rows', 'ur')):
+            with open(out[name], 'rb') as dumped, open(movielens(source), 'rb') as original:
+                self.assertEqual(dumped.read(), original.read())
+
     def test_fetch_by_the_command(self):
         self.import_npy()
         some = [int(key) for key in self.ur_keys[:3]]
-        documents = self.daemon.command_json('fetch', 'ur', *some)
-        text = str(documents)
-        self.assertEqual(len(documents), 3, text)
-        for i, document in enumerate(documents):
-            self.assertEqual(int(document['key']), some[i])
-            self.assertEqual(np.array(document['row'], '<f2').tobytes(), self.ur[i].tobytes())
+        documents = self.daemon.command_json('fetch', 'ur', *some, 10 ** 18)
+        self.assertEqual([int(document['key']) for document in documents], some + [10 ** 18])
+        self.assertEqual([document['why'] for document in documents], ['found'] * 3 + ['absent'])
+        for row, document in zip(self.ur, documents[:3]):
+            self.assertEqual(np.array(document['vector'], '<f2').tobytes(), row.tobytes())
+        text = self.daemon.command('fetch', 'ur', some[0], '--full', '--release', 'r1')
+        shown = np.array(text.splitlines()[-1].split()[-64:], dtype='f8')
+        self.assertTrue(np.allclose(shown, self.ur[0].astype('f8'), rtol=1e-5, atol=1e-7))
 
     def again(self, suffix):
         """Dumps to one file, imports that into another release, dumps again."""
