@@ -1,11 +1,10 @@
-/* test_store.c - a data folder: who may open it, what its releases may do, what a crash leaves. */
+/* test_store.c - a data folder: what its releases and tables may do. */
 #include "daemon/store/store.h"
 
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -305,128 +304,6 @@ static void the_figures_count_what_is_there(void **state)
 	assert_int_equal(figures.rows, 10);
 }
 
-/* ---- opening ---- */
-
-static void a_second_store_is_refused(void **state)
-{
-	struct scratch *scratch = *state;
-	struct error err = {0};
-	char pid[32];
-	struct store *first = scratch->store;
-	(void)snprintf(pid, sizeof pid, "(pid %ld)", (long)getpid());
-	assert_int_equal(scratch_try_open(scratch, &err), STATUS_BUSY);
-	assert_non_null(strstr(err.text, pid));
-	assert_non_null(strstr(err.text, scratch->data));
-	assert_ptr_equal(scratch->store, first);
-	scratch_reopen(scratch);
-}
-
-static void a_folder_that_cannot_be_is_refused(void **state)
-{
-	struct scratch *scratch = *state;
-	struct error err = {0};
-	struct store *store = NULL;
-	char longest[PATH_MAX + 1];
-	memset(longest, 'x', sizeof longest - 1);
-	longest[PATH_MAX] = '\0';
-	struct store_options options = {.folder = longest, .catalog_bytes = 1 << 20};
-	assert_int_equal(store_open(&options, &store, &err), STATUS_TOO_LARGE);
-	options.folder = "/dev/null/data";
-	assert_int_equal(store_open(&options, &store, &err), STATUS_IO);
-	assert_int_equal(err.status, STATUS_IO);
-	char path[PATH_MAX];
-	scratch_path(scratch, path, "nowhere/data");
-	options.folder = path;
-	assert_int_equal(store_open(&options, &store, &err), STATUS_NOT_FOUND);
-	assert_null(store);
-}
-
-static void a_damaged_base_file_is_told_and_does_not_go_live(void **state)
-{
-	struct scratch *scratch = *state;
-	struct error err = {0};
-	struct name previous;
-	char path[PATH_MAX];
-	scratch_sealed(scratch, "r1", 0, 1000, 1);
-	scratch_sealed(scratch, "r2", 0, 1000, 2);
-	scratch_close(scratch);
-	scratch_path(scratch, path, "releases/2/base-1-0.mdb");
-	scratch_cut(path, 5000);
-	scratch_open(scratch);
-	assert_true(scratch_heard(scratch, "event=damage release=r2 table=t"));
-	assert_int_equal(scratch_version(scratch, "r2", 5), UINT32_MAX);
-	assert_int_equal(store_release_publish(scratch->store, "r2", &previous, &err),
-		STATUS_CORRUPT);
-	struct store_figures figures;
-	store_figures(scratch->store, &figures);
-	assert_int_equal(figures.segments_damaged, 1);
-	scratch_expect(scratch, "r1", 0, 1000, 1);
-	scratch_publish(scratch, "r1");
-	drop(scratch, "r2");
-	scratch_close(scratch);
-	assert_false(scratch_exists(path));
-}
-
-static void what_the_catalog_does_not_name_is_removed(void **state)
-{
-	struct scratch *scratch = *state;
-	static const char *const leftovers[] = {"releases/1/base-1-7.mdb", "releases/1/spill-1-x",
-		"releases/2/base-1-0.mdb", "releases/1/index-1-0.mdb", "releases/3/base-1-0.mdb"};
-	char path[PATH_MAX];
-	scratch_sealed(scratch, "r1", 0, 10, 1);
-	scratch_release(scratch, "r2");
-	scratch_chunk(scratch, "r2", "a", 0, 0, 10, 1);
-	scratch_release(scratch, "r3");
-	drop(scratch, "r3");
-	scratch_close(scratch);
-	scratch_path(scratch, path, "releases/3");
-	assert_int_equal(mkdir(path, 0700), 0);
-	/* Made, and killed before it was committed: the next number. */
-	scratch_path(scratch, path, "releases/4");
-	assert_int_equal(mkdir(path, 0700), 0);
-	for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++) {
-		scratch_path(scratch, path, "%s", leftovers[i]);
-		scratch_write(path, "leftover", 8);
-	}
-	scratch_open(scratch);
-	for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++) {
-		scratch_path(scratch, path, "%s", leftovers[i]);
-		assert_false(scratch_exists(path));
-	}
-	scratch_path(scratch, path, "releases");
-	assert_int_equal(scratch_count(path, ""), 2);
-	assert_true(scratch_heard(scratch, "event=leftover"));
-	scratch_expect(scratch, "r1", 0, 10, 1);
-	scratch_end(scratch, "r2", "a", 1, 10);
-	scratch_seal(scratch, "r2");
-	scratch_expect(scratch, "r2", 0, 10, 1);
-	assert_int_equal(create(scratch, "r4", NULL), STATUS_OK);
-}
-
-static void what_others_put_there_stays(void **state)
-{
-	struct scratch *scratch = *state;
-	static const char *const foreign[] = {"releases/notes.txt", "releases/1.bak/base-1-0.mdb",
-		"releases/backup/base-1-0.mdb", "README"};
-	char path[PATH_MAX];
-	scratch_sealed(scratch, "r1", 0, 10, 1);
-	scratch_close(scratch);
-	scratch_path(scratch, path, "releases/1.bak");
-	assert_int_equal(mkdir(path, 0700), 0);
-	scratch_path(scratch, path, "releases/backup");
-	assert_int_equal(mkdir(path, 0700), 0);
-	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-		scratch_path(scratch, path, "%s", foreign[i]);
-		scratch_write(path, "mine", 4);
-	}
-	scratch_open(scratch);
-	scratch_expect(scratch, "r1", 0, 10, 1);
-	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-		scratch_path(scratch, path, "%s", foreign[i]);
-		assert_true(scratch_exists(path));
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest all[] = {
@@ -439,11 +316,6 @@ int main(void)
 		cmocka_unit_test(the_live_release_is_not_dropped),
 		cmocka_unit_test(dropped_files_go_when_their_readers_have_left),
 		cmocka_unit_test(the_figures_count_what_is_there),
-		cmocka_unit_test(a_second_store_is_refused),
-		cmocka_unit_test(a_folder_that_cannot_be_is_refused),
-		cmocka_unit_test(a_damaged_base_file_is_told_and_does_not_go_live),
-		cmocka_unit_test(what_the_catalog_does_not_name_is_removed),
-		cmocka_unit_test(what_others_put_there_stays),
 	};
 	struct CMUnitTest each[sizeof all / sizeof *all];
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
