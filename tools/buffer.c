@@ -40,13 +40,14 @@ void *buffer_room(struct buffer *buffer, size_t len)
 
 enum status buffer_add(struct buffer *buffer, const void *data, size_t len)
 {
+	if (len == 0) {
+		return STATUS_OK;
+	}
 	void *room = buffer_room(buffer, len);
 	if (room == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	if (len > 0) {
-		memcpy(room, data, len);
-	}
+	memcpy(room, data, len);
 	buffer->len += len;
 	return STATUS_OK;
 }

@@ -19,6 +19,7 @@ enum {
 /* The arguments. */
 struct dump {
 	struct place place;
+	struct rep_table table;
 	struct sink_options sink;
 	enum format format;
 	const char *dtype;
@@ -36,7 +37,8 @@ static enum status open_sink(const struct dump *dump, struct sink **out, struct 
 	case FORMAT_NONE:
 		break;
 	}
-	return error_set(err, STATUS_INTERNAL, "no format");
+	error_set(err, STATUS_INTERNAL, "no format");
+	return STATUS_INTERNAL;
 }
 
 static uint32_t reply_rows_of(const struct rep_table_spec *spec)
@@ -50,8 +52,7 @@ static uint32_t reply_rows_of(const struct rep_table_spec *spec)
 }
 
 /* Walks through the table, into the sink. */
-static int copy_rows(struct session *session, const struct dump *dump,
-	const struct rep_table *table, struct sink *sink)
+static int copy_rows(struct session *session, const struct dump *dump, struct sink *sink)
 {
 	struct rep_scan scan = {0};
 	struct rep_error rep_err;
@@ -61,13 +62,13 @@ static int copy_rows(struct session *session, const struct dump *dump,
 	progress_begin(&progress, "dump");
 	do {
 		if (rep_scan_next(session->client, dump->place.release, dump->place.table,
-			    dump->sink.spec->dtype, reply_rows_of(dump->sink.spec), &scan,
+			    dump->table.spec.dtype, reply_rows_of(&dump->table.spec), &scan,
 			    &rep_err) != REP_OK) {
 			status = session_refuse(session, &rep_err);
 		} else if (sink->write(sink, &scan, &err) != STATUS_OK) {
 			status = session_refuse_error(session, &err);
 		}
-		progress_update(&progress, sink->rows, table->rows, sink->rows);
+		progress_update(&progress, sink->rows, dump->table.rows, sink->rows);
 	} while (status == EXIT_DONE && scan.more);
 	progress_end(&progress);
 	rep_scan_free(&scan);
@@ -100,46 +101,56 @@ static int report(struct session *session, const struct dump *dump, uint64_t sca
 	return session_finish(session, EXIT_DONE);
 }
 
-static int run_dump(struct session *session, struct dump *dump)
+/* The dump's dtype, and whether its columns are those of the table. */
+static int check_table(struct session *session, struct dump *dump)
 {
-	struct rep_error rep_err;
-	struct rep_table table;
-	if (!session_connect(session)) {
-		return EXIT_REFUSED;
-	}
-	if (rep_table_show(session->client, dump->place.release, dump->place.table, &table,
-		    &rep_err) != REP_OK) {
-		return session_refuse(session, &rep_err);
-	}
+	struct rep_table_spec *spec = &dump->table.spec;
 	if (dump->dtype != NULL) {
 		enum dtype dtype = dtype_of_name(dump->dtype, strlen(dump->dtype));
-		if (dtype == DTYPE_NONE ||
-			!dtype_convertible((enum dtype)table.spec.dtype, dtype)) {
+		if (dtype == DTYPE_NONE || !dtype_convertible((enum dtype)spec->dtype, dtype)) {
 			return session_refuse_text(session, STATUS_BAD_REQUEST,
 				"--dtype %s: the table holds %s, which does not convert into it",
-				dump->dtype, dtype_name((enum dtype)table.spec.dtype));
+				dump->dtype, dtype_name((enum dtype)spec->dtype));
 		}
-		table.spec.dtype = (enum rep_dtype)dtype;
+		spec->dtype = (enum rep_dtype)dtype;
 	}
-	if (dump->format == FORMAT_NPY && table.spec.dtype == REP_I8 && dump->sink.scales == NULL) {
+	bool i8 = spec->dtype == REP_I8;
+	if (dump->format == FORMAT_NPY && i8 && dump->sink.scales == NULL) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
 			"i8 rows mean nothing without --scales; or --dtype f32");
 	}
-	if (dump->sink.tags != NULL && !table.spec.tags) {
-		return session_refuse_text(session, STATUS_BAD_REQUEST, "the table has no tags");
-	}
-	if (dump->sink.scales != NULL && table.spec.dtype != REP_I8) {
+	if (dump->sink.scales != NULL && !i8) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST, "only i8 rows have scales");
 	}
-	dump->sink.spec = &table.spec;
+	if (dump->sink.tags != NULL && !spec->tags) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST, "the table has no tags");
+	}
+	return EXIT_DONE;
+}
+
+static int run_dump(struct session *session, struct dump *dump)
+{
+	struct rep_error rep_err;
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	if (rep_table_show(session->client, dump->place.release, dump->place.table, &dump->table,
+		    &rep_err) != REP_OK) {
+		return session_refuse(session, &rep_err);
+	}
+	int status = check_table(session, dump);
+	if (status != EXIT_DONE) {
+		return status;
+	}
 	struct error err;
 	struct sink *sink = NULL;
-	if (open_sink(dump, &sink, &err) != STATUS_OK) {
+	dump->sink.spec = &dump->table.spec;
+	if (open_sink(dump, &sink, &err) != STATUS_OK || sink == NULL) {
 		return session_refuse_error(session, &err);
 	}
 	struct progress progress;
 	progress_begin(&progress, "");
-	int status = copy_rows(session, dump, &table, sink);
+	status = copy_rows(session, dump, sink);
 	uint64_t scanned = sink->rows;
 	if (status == EXIT_DONE && sink->finish(sink, &err) != STATUS_OK) {
 		status = session_refuse_error(session, &err);

@@ -23,6 +23,7 @@ enum {
 /* The arguments. */
 struct import {
 	struct place place;
+	struct rep_table table;
 	struct source_options source;
 	enum format format;
 	const char *load;   /* given by --load */
@@ -226,7 +227,8 @@ static enum status open_source(const struct import *import, struct source **out,
 	case FORMAT_NONE:
 		break;
 	}
-	return error_set(err, STATUS_INTERNAL, "no format");
+	error_set(err, STATUS_INTERNAL, "no format");
+	return STATUS_INTERNAL;
 }
 
 /* Rows of a chunk: 4 MiB in the table's dtype. */
@@ -244,14 +246,13 @@ static int run_import(struct session *session, struct import *import)
 {
 	struct rep_error rep_err;
 	struct rep_release release;
-	struct rep_table table;
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
 	if (rep_release_show(session->client, import->place.release, &release, &rep_err) !=
 			REP_OK ||
-		rep_table_show(session->client, import->place.release, import->place.table, &table,
-			&rep_err) != REP_OK) {
+		rep_table_show(session->client, import->place.release, import->place.table,
+			&import->table, &rep_err) != REP_OK) {
 		return session_refuse(session, &rep_err);
 	}
 	if (strcmp(release.state, "open") != 0) {
@@ -259,11 +260,11 @@ static int run_import(struct session *session, struct import *import)
 			"release '%s' is %s: an import needs an open release", release.id,
 			release.state);
 	}
-	import->source.spec = &table.spec;
-	import->source.chunk_rows = chunk_rows_of(&table.spec);
+	import->source.spec = &import->table.spec;
+	import->source.chunk_rows = chunk_rows_of(&import->table.spec);
 	struct error err;
 	struct source *source = NULL;
-	if (open_source(import, &source, &err) != STATUS_OK) {
+	if (open_source(import, &source, &err) != STATUS_OK || source == NULL) {
 		return session_refuse_error(session, &err);
 	}
 	int status = EXIT_REFUSED;

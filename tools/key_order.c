@@ -162,6 +162,31 @@ static enum status open_file(const char *path, bool strings, struct key_order *o
 	return STATUS_OK;
 }
 
+/* Looks up every key of the file. */
+static enum status find_rows(const char *path, const struct npy *npy, const struct key_index *index,
+	struct key_order *order, struct error *err)
+{
+	uint64_t *from = malloc((npy->elements > 0 ? npy->elements : 1) * sizeof *from);
+	if (from == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "no memory for %" PRIu64 " keys",
+			npy->elements);
+	}
+	order->from = from;
+	order->count = npy->elements;
+	for (uint64_t i = 0; i < npy->elements; i++) {
+		uint64_t wide = 0;
+		struct key key = {0};
+		bool valid = file_key(npy, i, &wide, &key);
+		uint64_t found = valid ? *slot_of(index, order, key) : 0;
+		if (found == 0) {
+			return error_set(err, STATUS_NOT_FOUND,
+				"'%s': key %" PRIu64 " is not in the table", path, i);
+		}
+		from[i] = found - 1;
+	}
+	return STATUS_OK;
+}
+
 static enum status follow_file(const char *path, uint64_t rows, struct key_order *order,
 	struct error *err)
 {
@@ -172,26 +197,9 @@ static enum status follow_file(const char *path, uint64_t rows, struct key_order
 		status = build_index(rows, order, &index, err);
 	}
 	if (status == STATUS_OK) {
-		order->from = malloc((npy.elements > 0 ? npy.elements : 1) * sizeof *order->from);
-		if (order->from == NULL) {
-			status = error_set(err, STATUS_NO_MEMORY, "no memory for %" PRIu64 " keys",
-				npy.elements);
-		}
-	}
-	for (uint64_t i = 0; i < npy.elements && status == STATUS_OK; i++) {
-		uint64_t wide = 0;
-		struct key key = {0};
-		bool valid = file_key(&npy, i, &wide, &key);
-		uint64_t found = valid ? *slot_of(&index, order, key) : 0;
-		if (found == 0) {
-			status = error_set(err, STATUS_NOT_FOUND,
-				"'%s': key %" PRIu64 " is not in the table", path, i);
-		} else {
-			order->from[i] = found - 1;
-		}
+		status = find_rows(path, &npy, &index, order, err);
 	}
 	free(index.slots);
-	order->count = npy.elements;
 	return status;
 }
 

@@ -143,7 +143,8 @@ static enum status open_stream(const struct sink_options *options, struct sink m
 {
 	struct sink_stream *sink = calloc(1, sizeof *sink);
 	if (sink == NULL) {
-		return error_set(err, STATUS_NO_MEMORY, "no memory for a dump");
+		error_set(err, STATUS_NO_MEMORY, "no memory for a dump");
+		return STATUS_NO_MEMORY;
 	}
 	sink->sink = methods;
 	sink->spec = *options->spec;
@@ -164,7 +165,7 @@ enum status sink_open_msgpack(const struct sink_options *options, struct sink **
 		.close = close_stream};
 	struct sink_stream *sink = NULL;
 	enum status status = open_stream(options, methods, &sink, err);
-	if (status == STATUS_OK) {
+	if (status == STATUS_OK && sink != NULL) {
 		status = write_header(sink, err);
 		if (status != STATUS_OK) {
 			close_stream(&sink->sink);

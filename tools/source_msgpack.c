@@ -220,6 +220,23 @@ static enum status read_batch(struct source_msgpack *source, struct error *err)
 	return index_keys(source, err);
 }
 
+/* The last map: nothing may stand behind it. */
+static enum status read_end(struct source_msgpack *source, uint64_t rows, struct error *err)
+{
+	bool end = false;
+	if (rows != source->rows) {
+		return wrong(source, err, "rows: another number than was read");
+	}
+	enum status status = read_map(source, &end, err);
+	if (status == STATUS_OK && !end) {
+		status = wrong(source, err, "more behind the last map");
+	}
+	source->ended = true;
+	source->batch = (struct batch){0};
+	source->at = 0;
+	return status;
+}
+
 /* Reads on to rows, or to the last map. */
 static enum status advance(struct source_msgpack *source, struct error *err)
 {
@@ -227,29 +244,15 @@ static enum status advance(struct source_msgpack *source, struct error *err)
 		bool end = false;
 		uint64_t rows = 0;
 		enum status status = read_map(source, &end, err);
+		if (status == STATUS_OK && end) {
+			status = wrong(source, err, "cut: the last map is missing");
+		}
 		if (status != STATUS_OK) {
 			return status;
 		}
-		if (end) {
-			return wrong(source, err, "cut: the last map is missing");
-		}
 		struct wire_value map = wire_root(source->message);
-		if (wire_size(map) == 1 && wire_uint(wire_get(map, "rows"), &rows)) {
-			if (rows != source->rows) {
-				return wrong(source, err, "rows: another number than was read");
-			}
-			status = read_map(source, &end, err);
-			if (status != STATUS_OK || !end) {
-				return status != STATUS_OK
-					       ? status
-					       : wrong(source, err, "more behind the last map");
-			}
-			source->ended = true;
-			source->batch = (struct batch){0};
-			source->at = 0;
-			return STATUS_OK;
-		}
-		status = read_batch(source, err);
+		bool last = wire_size(map) == 1 && wire_uint(wire_get(map, "rows"), &rows);
+		status = last ? read_end(source, rows, err) : read_batch(source, err);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -328,6 +331,7 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	if (count > source->options.chunk_rows) {
 		count = source->options.chunk_rows;
 	}
+	base->done = source->stream.taken;
 	if (count == 0) {
 		*out = (struct rep_rows){0};
 		return STATUS_OK;
@@ -335,7 +339,6 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	status = slice(source, count, out, err);
 	source->at += count;
 	source->rows += count;
-	base->done = source->stream.taken;
 	return status;
 }
 

@@ -128,11 +128,11 @@ static enum status check_keys(const struct source_npy *source, struct error *err
 static enum dtype dtype_of_array(const struct npy *npy)
 {
 	static const struct {
-		char kind;
 		size_t bytes;
 		enum dtype dtype;
-	} types[] = {{'f', 4, DTYPE_F32}, {'f', 2, DTYPE_F16}, {'u', 2, DTYPE_BF16},
-		{'i', 1, DTYPE_I8}, {'u', 1, DTYPE_BIT}};
+		char kind;
+	} types[] = {{4, DTYPE_F32, 'f'}, {2, DTYPE_F16, 'f'}, {2, DTYPE_BF16, 'u'},
+		{1, DTYPE_I8, 'i'}, {1, DTYPE_BIT, 'u'}};
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		if (npy->kind == types[i].kind && npy->item_bytes == types[i].bytes) {
 			return types[i].dtype;

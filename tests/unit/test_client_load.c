@@ -162,8 +162,8 @@ struct batch {
 
 static void batch_init(struct batch *batch, uint32_t count)
 {
-	batch->keys = calloc(count, sizeof *batch->keys);
-	batch->data = malloc((size_t)count * ROW_BYTES);
+	batch->keys = calloc((size_t)count + 1, sizeof *batch->keys);
+	batch->data = malloc((size_t)count * ROW_BYTES + 1);
 	assert_non_null(batch->keys);
 	assert_non_null(batch->data);
 	memset(batch->data, 1, (size_t)count * ROW_BYTES);

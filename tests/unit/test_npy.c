@@ -292,12 +292,15 @@ static void headers_are_written_as_numpy_writes_them(void **state)
 		{"<u2", {3, 2, 5}, 3,
 			"{'descr': '<u2', 'fortran_order': False, 'shape': (3, 2, 5), }"},
 	};
+	static const uint8_t prefix[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 118, 0};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		uint8_t expected[128];
 		uint8_t header[NPY_HEADER_BYTES_WRITTEN];
 		memset(expected, ' ', sizeof expected);
-		memcpy(expected, "\x93NUMPY\x01\x00\x76\x00", 10);
-		memcpy(expected + 10, rows[i].text, strlen(rows[i].text));
+		memcpy(expected, prefix, sizeof prefix);
+		for (size_t j = 0; rows[i].text[j] != '\0'; j++) {
+			expected[10 + j] = (uint8_t)rows[i].text[j];
+		}
 		expected[127] = '\n';
 		assert_int_equal(npy_write_header(rows[i].descr, rows[i].shape, rows[i].dims,
 					 header),
