@@ -207,6 +207,7 @@ static void fini(struct loop *loop)
 {
 	pthread_mutex_destroy(&loop->lock);
 	wire_writer_fini(&loop->reply);
+	free(loop->spare);
 	free(loop->figures.calls);
 	*loop = (struct loop){0};
 }

@@ -60,6 +60,7 @@ struct loop {
 
 	struct wire_writer reply; /* owned: where inline replies are made, one session at a time */
 	size_t reply_reserved;    /* of the reply budget, for `reply` */
+	uint8_t *spare;           /* owned: the read buffer that no session has now */
 	uint64_t turn;            /* grows at every iteration */
 	uint64_t stop_at_ms;      /* when the grace ends */
 	bool stopping;

@@ -86,6 +86,25 @@ void read_buffer_fini(struct read_buffer *buffer)
 	*buffer = (struct read_buffer){.budget = buffer->budget};
 }
 
+void read_buffer_borrow(struct read_buffer *buffer, uint8_t **spare)
+{
+	if (buffer->data != NULL || *spare == NULL)
+		return;
+	replace(buffer, *spare, 0, READ_BUFFER_BASE_BYTES);
+	*spare = NULL;
+}
+
+void read_buffer_rest(struct read_buffer *buffer, uint8_t **spare)
+{
+	if (buffer->at != buffer->len || buffer->cap != READ_BUFFER_BASE_BYTES)
+		return;
+	if (*spare == NULL)
+		*spare = buffer->data;
+	else
+		free(buffer->data);
+	replace(buffer, NULL, 0, 0);
+}
+
 enum status read_buffer_space(struct read_buffer *buffer, uint8_t **out, size_t *len)
 {
 	assert(!buffer->whole);

@@ -20,12 +20,12 @@ enum {
 	/* Beyond what a message needs: its last small fields arrive without growing again. */
 	READ_BUFFER_SLACK_BYTES = 4 << 10,
 	/* One read is one system call that copies this much at most. */
-	READ_BUFFER_READ_BYTES = 1 << 20,
+	READ_BUFFER_READ_BYTES = 256 << 10,
 };
 
 struct read_buffer {
 	struct budget *budget; /* borrowed */
-	uint8_t *data;         /* owned; NULL until the first read */
+	uint8_t *data;         /* owned; NULL while there is nothing in it */
 	size_t at;
 	size_t len;
 	size_t cap;
@@ -48,6 +48,12 @@ struct read_taken {
 
 /* Gives back what the budget lent. */
 void read_buffer_fini(struct read_buffer *buffer);
+
+/* An idle buffer needs no memory: *spare, of READ_BUFFER_BASE_BYTES or NULL, goes from one to the
+ * next. `borrow` takes it if the buffer has none; `rest` gives it back if nothing is left
+ * in it, or frees it if there is a spare one already. */
+void read_buffer_borrow(struct read_buffer *buffer, uint8_t **spare);
+void read_buffer_rest(struct read_buffer *buffer, uint8_t **spare);
 
 /* Where the next bytes belong, and how many. Not while a whole message waits.
  * Errors: BUSY  the budget has no room now; NO_MEMORY. */

@@ -198,6 +198,7 @@ static void pump(struct session *session)
 		turn->ns = uv_hrtime() - began;
 	}
 	sender_flush(session);
+	read_buffer_rest(&session->in, &session->loop->spare);
 	settle(session);
 }
 
@@ -208,6 +209,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	uint8_t *space = NULL;
 	size_t len = 0;
 	(void)suggested;
+	read_buffer_borrow(&session->in, &session->loop->spare);
 	bool had_its_turn = turn_of(session)->bytes >= SESSION_TURN_BYTES;
 	if (!had_its_turn && link_is_alone(&session->ready) &&
 		read_buffer_space(&session->in, &space, &len) != STATUS_OK)

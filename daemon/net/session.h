@@ -28,7 +28,7 @@ enum {
 	/* One turn: then the other connections of the loop are served. */
 	SESSION_TURN_MESSAGES = 256,
 	SESSION_TURN_NS = 200 * 1000,
-	SESSION_TURN_BYTES = 1 << 20,
+	SESSION_TURN_BYTES = 256 << 10,
 	/* For a peer that was refused to read why. */
 	SESSION_LINGER_MS = 2000,
 	/* What the kernel may hold of a Unix socket: a reply leaves in one call. */

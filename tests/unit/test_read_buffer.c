@@ -180,6 +180,41 @@ static void growing_waits_for_the_budget(void **state)
 	wire_writer_fini(&all);
 }
 
+static void idle_buffers_share_one_piece_of_memory(void **state)
+{
+	static const size_t sizes[] = {10};
+	struct budget budget = {.limit = 1 << 20};
+	struct read_buffer first = {.budget = &budget};
+	struct read_buffer second = {.budget = &budget};
+	struct read_message message;
+	struct wire_writer all = {0};
+	uint8_t *spare = NULL;
+	size_t fed = 0;
+	(void)state;
+	write_bins(&all, sizes, 1);
+	read_buffer_borrow(&first, &spare);
+	assert_true(feed(&first, &all, &fed, 5));
+	/* Half a message keeps its memory. */
+	read_buffer_rest(&first, &spare);
+	assert_null(spare);
+	assert_true(feed(&first, &all, &fed, SIZE_MAX));
+	assert_int_equal(read_buffer_next(&first, &message), STATUS_OK);
+	read_buffer_done(&first);
+	read_buffer_rest(&first, &spare);
+	assert_non_null(spare);
+	assert_null(first.data);
+	const uint8_t *shared = spare;
+	read_buffer_borrow(&second, &spare);
+	assert_ptr_equal(second.data, shared);
+	fed = 0;
+	assert_true(feed(&first, &all, &fed, SIZE_MAX));
+	read_buffer_fini(&first);
+	read_buffer_rest(&second, &spare);
+	assert_ptr_equal(spare, shared);
+	free(spare);
+	wire_writer_fini(&all);
+}
+
 /* What a peer can ask for with a few bytes. */
 static void many_small_values_grow_to_the_limit_and_no_further(void **state)
 {
@@ -288,6 +323,7 @@ int main(void)
 		cmocka_unit_test(refused_memory_loses_nothing),
 		cmocka_unit_test(a_big_message_is_given_away_with_its_buffer),
 		cmocka_unit_test(growing_waits_for_the_budget),
+		cmocka_unit_test(idle_buffers_share_one_piece_of_memory),
 		cmocka_unit_test(many_small_values_grow_to_the_limit_and_no_further),
 		cmocka_unit_test(heads_are_read_in_every_width),
 		cmocka_unit_test(a_method_name_has_a_longest_length),
