@@ -42,13 +42,39 @@ static void free_load(struct load *load)
 	free(load);
 }
 
-static void link_load(struct store *store, struct load *load)
+static struct load *link_load(struct store *store, struct load *load)
 {
 	struct load **last = &store->loads;
 	while (*last != NULL) {
 		last = &(*last)->next;
 	}
 	*last = load;
+	return load;
+}
+
+/* Takes a load out of the list and its file out of the folder. */
+static enum status forget_load(struct store *store, struct load *load, struct error *err)
+{
+	char folder[PATH_MAX];
+	char file[128];
+	char path[PATH_MAX];
+	store_release_folder(store, load->spill.owner.release, folder);
+	load_file_name(file, sizeof file, load->spill.owner.table, load->name.text);
+	enum status status = file_path(path, folder, file, err);
+	if (status == STATUS_OK && unlink(path) != 0 && errno != ENOENT) {
+		status = error_set(err, STATUS_IO, "remove '%s': %s", path, strerror(errno));
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	store->load_pending -= load_group_bytes(&load->group, &load->spill.owner.spec);
+	struct load **at = &store->loads;
+	while (*at != load) {
+		at = &(*at)->next;
+	}
+	*at = load->next;
+	free_load(load);
+	return file_sync_folder(folder, err);
 }
 
 /* ---- open ---- */
@@ -94,6 +120,11 @@ static enum status open_load(struct store *store, const struct release *release,
 		.spec = table->spec};
 	struct error reason;
 	const enum status status = spill_open(folder, file, &owner, &load->spill, &reason);
+	if (status == STATUS_OK && load->spill.run_count == 0 && !load->spill.ended) {
+		/* As below, a moment later. */
+		(void)forget_load(store, link_load(store, load), NULL);
+		return STATUS_OK;
+	}
 	if (status == STATUS_AGAIN || status == STATUS_NO_MEMORY) {
 		/* AGAIN: killed while it was created, so nothing of it was acknowledged. */
 		free_load(load);
@@ -113,7 +144,7 @@ static enum status open_load(struct store *store, const struct release *release,
 		store->load_sequence =
 			run->sequence > store->load_sequence ? run->sequence : store->load_sequence;
 	}
-	link_load(store, load);
+	(void)link_load(store, load);
 	return STATUS_OK;
 }
 
@@ -338,8 +369,7 @@ static enum status begin_load(struct store *store, const struct base_owner *owne
 		free(load);
 		return status;
 	}
-	link_load(store, load);
-	*out = load;
+	*out = link_load(store, load);
 	return STATUS_OK;
 }
 
@@ -368,11 +398,16 @@ static enum status take_chunk(struct store *store, const struct load_chunk *chun
 		return error_set(err, STATUS_CONFLICT, "load: '%s' has ended", chunk->load.text);
 	}
 	if (chunk->chunk == expected) {
-		if (load == NULL) {
+		const bool begins = load == NULL;
+		if (begins) {
 			status = begin_load(store, &owner, chunk, &load, err);
 		}
 		if (status == STATUS_OK) {
 			status = add_rows(store, load, chunk, err);
+			if (status != STATUS_OK && begins) {
+				/* Nothing has changed: seal must not wait for the end of it. */
+				(void)forget_load(store, load, NULL);
+			}
 		}
 	}
 	if (status == STATUS_OK) {
@@ -429,7 +464,9 @@ static enum status sync_load(struct store *store, struct load *load, struct erro
 static enum status sync_all(struct store *store, struct error *err)
 {
 	enum status status = STATUS_OK;
-	for (struct load *load = store->loads; load != NULL; load = load->next) {
+	struct load *next;
+	for (struct load *load = store->loads; load != NULL; load = next) {
+		next = load->next;
 		if (load->group.chunks == 0) {
 			continue;
 		}
@@ -440,6 +477,10 @@ static enum status sync_all(struct store *store, struct error *err)
 		load_group_clear(&load->group);
 		if (load->next != NULL || load != store->loads) {
 			load_group_fini(&load->group);
+		}
+		if (status != STATUS_OK && load->synced.next_chunk == 0) {
+			/* It was begun by what has failed. */
+			(void)forget_load(store, load, NULL);
 		}
 	}
 	store->load_pending = 0;
@@ -497,27 +538,8 @@ static enum status abort_load(struct store *store, const struct load_chunk *whic
 	if (status != STATUS_OK) {
 		return status;
 	}
-	char folder[PATH_MAX];
-	char file[128];
-	char path[PATH_MAX];
-	store_release_folder(store, load->spill.owner.release, folder);
-	load_file_name(file, sizeof file, load->spill.owner.table, load->name.text);
-	status = file_path(path, folder, file, err);
-	if (status == STATUS_OK && unlink(path) != 0 && errno != ENOENT) {
-		status = error_set(err, STATUS_IO, "remove '%s': %s", path, strerror(errno));
-	}
-	if (status != STATUS_OK) {
-		return status;
-	}
 	*rows = load->synced.rows + load->group.rows;
-	store->load_pending -= load_group_bytes(&load->group, &load->spill.owner.spec);
-	struct load **at = &store->loads;
-	while (*at != load) {
-		at = &(*at)->next;
-	}
-	*at = load->next;
-	free_load(load);
-	return file_sync_folder(folder, err);
+	return forget_load(store, load, err);
 }
 
 enum status store_load_abort(struct store *store, const struct load_chunk *which, uint64_t *rows,

@@ -19,7 +19,8 @@ static bool grow(void *column, uint64_t count, size_t element_bytes)
 static bool reserve_rows(struct load_group *group, const struct table_spec *spec, uint64_t more)
 {
 	const uint64_t needed = group->rows + more;
-	if (needed <= group->capacity) {
+	/* A chunk without rows gets its columns too: none is NULL afterwards. */
+	if (needed <= group->capacity && group->hashes != NULL) {
 		return true;
 	}
 	const uint64_t capacity = needed > group->capacity * 2 ? needed : group->capacity * 2;
