@@ -38,6 +38,13 @@ struct load {
 /* The load of this name, or NULL. */
 struct load *load_find(struct store *store, uint64_t release, uint64_t table, const char *name);
 
+/* Appends to the store's list; returns `load`. */
+struct load *load_link(struct store *store, struct load *load);
+/* Takes a load out of the list and its file out of the folder, and frees it. */
+enum status load_forget(struct store *store, struct load *load, struct error *err);
+/* Closes and frees one that is in no list; its file stays. */
+void load_free(struct load *load);
+
 /* spill-<table>-<load> */
 void load_file_name(char *out, size_t size, uint64_t table, const char *load);
 

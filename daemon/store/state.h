@@ -57,7 +57,7 @@ enum status store_open_bases(struct store *store, struct release *release, struc
 enum status store_change(struct store *store, struct snapshot *next, struct catalog_change change,
 	uint64_t done_with, struct error *err);
 
-/* ---- loads (load.c) ---- */
+/* ---- loads (load_list.c) ---- */
 
 /* Finds the spill files of an open release and removes what is none; at start. */
 enum status loads_open(struct store *store, const struct release *release, struct error *err);
