@@ -26,6 +26,7 @@ struct runner {
 	rep_client *client; /* owned */
 	struct rep_part parts[BENCH_PARTS_MAX];
 	void *memory[BENCH_PARTS_MAX]; /* owned; keys, rows and found of a part */
+	uint32_t *chosen;              /* owned; uint32_t[rows] */
 	struct bench_result result;
 	struct rep_error err;
 	enum rep_status status;
@@ -62,11 +63,12 @@ static enum status keep_keys(struct bench_table *table, const struct rep_keys *k
 		count = KEYS_MAX - table->key_count;
 	}
 	const uint8_t *key = keys->data;
+	bool strings = keys->type == REP_KEY_BYTES;
 	for (uint32_t i = 0; i < count; i++) {
-		size_t len = keys->type == REP_KEY_BYTES ? 1 + (size_t)key[0] : 8;
+		size_t len = strings ? 1 + (size_t)key[0] : 8;
 		const uint32_t at = (uint32_t)table->keys.len;
 		enum status status = buffer_add(&table->keys, key, len);
-		if (status == STATUS_OK) {
+		if (status == STATUS_OK && strings) {
 			status = buffer_add(&table->at, &at, sizeof at);
 		}
 		if (status != STATUS_OK) {
@@ -122,25 +124,46 @@ void bench_fini(struct bench *bench)
 	}
 }
 
+/* Chooses rows of the table's keys, and has what will be read fetched meanwhile: the
+ * loop shall wait for the daemon, not for its own memory. */
+static void choose(struct runner *runner, const struct bench_table *table, bool strings)
+{
+	for (uint64_t row = 0; row < runner->bench->rows; row++) {
+		uint32_t chosen = (uint32_t)draw_below(&runner->random, table->key_count);
+		runner->chosen[row] = chosen;
+		__builtin_prefetch(strings ? table->at.data + (size_t)chosen * sizeof chosen
+					   : table->keys.data + (size_t)chosen * 8);
+	}
+	for (uint64_t row = 0; row < runner->bench->rows && strings; row++) {
+		memcpy(&runner->chosen[row],
+			table->at.data + (size_t)runner->chosen[row] * sizeof(uint32_t),
+			sizeof(uint32_t));
+		__builtin_prefetch(table->keys.data + runner->chosen[row]);
+	}
+}
+
 static void draw_keys(struct runner *runner, size_t i)
 {
 	const struct bench_table *table = &runner->bench->tables[i];
 	struct rep_part *part = &runner->parts[i];
 	uint8_t *target = runner->memory[i];
+	bool strings = part->keys.type == REP_KEY_BYTES;
 	size_t at = 0;
+	if (table->keys_max == 0) {
+		choose(runner, table, strings);
+	}
 	for (uint64_t row = 0; row < runner->bench->rows; row++) {
+		size_t len = 8;
 		if (table->keys_max > 0) {
 			const uint64_t id = draw_below(&runner->random, table->keys_max);
 			memcpy(target + at, &id, sizeof id);
-			at += sizeof id;
-			continue;
+		} else if (strings) {
+			const uint8_t *key = table->keys.data + runner->chosen[row];
+			len = 1 + (size_t)key[0];
+			memcpy(target + at, key, len);
+		} else {
+			memcpy(target + at, table->keys.data + (size_t)runner->chosen[row] * 8, 8);
 		}
-		uint64_t chosen = draw_below(&runner->random, table->key_count);
-		uint32_t from = 0;
-		memcpy(&from, table->at.data + chosen * sizeof from, sizeof from);
-		const uint8_t *key = table->keys.data + from;
-		size_t len = part->keys.type == REP_KEY_BYTES ? 1 + (size_t)key[0] : 8;
-		memcpy(target + at, key, len);
 		at += len;
 	}
 	part->keys.bytes = at;
@@ -179,8 +202,9 @@ static bool prepare(struct runner *runner)
 {
 	runner->status =
 		session_connect_more(runner->bench->session, &runner->client, &runner->err);
+	runner->chosen = malloc(runner->bench->rows * sizeof *runner->chosen);
 	for (size_t i = 0; runner->status == REP_OK && i < runner->bench->table_count; i++) {
-		if (!prepare_part(runner, i)) {
+		if (runner->chosen == NULL || !prepare_part(runner, i)) {
 			runner->status = runner->err.status = REP_NO_MEMORY;
 			strcpy(runner->err.text, "no memory for the rows of a request");
 		}
@@ -253,6 +277,7 @@ static enum rep_status collect(struct runner *runners, size_t count, struct benc
 		for (size_t j = 0; j < BENCH_PARTS_MAX; j++) {
 			free(runner->memory[j]);
 		}
+		free(runner->chosen);
 		rep_close(runner->client);
 	}
 	return status;

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Writes an optional string of a request's map. */
 static void write_text(struct wire_writer *writer, const char *name, const char *text)
@@ -27,8 +28,8 @@ static int call_release(struct session *session, const char *method, const char 
 		wire_writer_fini(&params);
 		return EXIT_REFUSED;
 	}
-	if (session->timeout_ms == 0) {
-		/* A seal takes as long as the work. */
+	/* A seal takes as long as the work. */
+	if (session->timeout_ms == 0 && strcmp(method, "release.seal") == 0) {
 		rep_set_timeout(session->client, 0);
 	}
 	if (!session_call(session, method, &params, &answer)) {

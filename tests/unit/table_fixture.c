@@ -56,7 +56,7 @@ static void add_values(struct rows *rows, uint32_t i)
 		}
 	} else if (spec->dtype == REP_I8) {
 		for (size_t j = 0; j < elements; j++) {
-			row[j] = (uint8_t)(i * 31 + j);
+			row[j] = (uint8_t)((size_t)i * 31 + j);
 		}
 	} else {
 		float *values = malloc(elements * sizeof *values);

@@ -181,6 +181,11 @@ static void sorted_by_key_the_same_rows_come_ascending(void **state)
 		dump_npy(&rows, &columns.sink);
 		import_npy(&columns.source, &sorted);
 		size_t before = 0;
+		assert_int_equal(sorted.count, ROWS);
+		if (sorted.keys.data == NULL) {
+			fail();
+			return;
+		}
 		size_t at = spec.key_type == REP_KEY_U64 ? 8 : 1 + (size_t)sorted.keys.data[0];
 		while (at < sorted.keys.len) {
 			assert_true(compare_with_before(&sorted, &before, &at) < 0);
