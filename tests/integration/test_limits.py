@@ -109,7 +109,7 @@ class Limits(harness.Case):
         """Many half-sent large requests wait for memory, and all are answered in the end."""
         self.start('--workers', '2')
         self.fill(1000, 4)
-        size = 48 * MEBIBYTE
+        size = (12 if harness.SANITIZED else 48) * MEBIBYTE
         body = harness.request(7, 'fetch', [{'parts': [{'table': 't', 'keys': bytes(size)}]}])
         before = self.daemon.memory_bytes()
         clients = [self.daemon.client() for _ in range(8)]
@@ -133,8 +133,8 @@ class Limits(harness.Case):
             thread.join()
         for client in clients:
             client.close()
-        print('8 requests of 48 MiB: %d MiB more; %s' % ((most - before) // MEBIBYTE, set(answers)),
-              flush=True)
+        print('8 requests of %d MiB: %d MiB more; %s' %
+              (size // MEBIBYTE, (most - before) // MEBIBYTE, set(answers)), flush=True)
         self.assertEqual(len(answers), 8)
         for answer in answers:
             self.assertRegex(answer, '^(TOO_LARGE|BUSY)')
@@ -145,12 +145,13 @@ class Limits(harness.Case):
 
     # ---- fairness ----
 
-    def quick_seconds(self, seconds=1):
-        """(median, worst) of one-key fetches, one after the other."""
+    def quick_seconds(self, is_enough=lambda: True):
+        """(median, worst) of one-key fetches, one after the other, for a second at least."""
         times = []
-        limit = time.monotonic() + seconds
+        limit = time.monotonic() + 1
         with self.daemon.client() as client:
-            while time.monotonic() < limit:
+            while time.monotonic() < limit or not is_enough():
+                self.assertLess(time.monotonic(), limit + 60 * harness.PATIENCE)
                 started = time.monotonic()
                 part = client.fetch('t', struct.pack('<Q', len(times) % ROWS))
                 times.append(time.monotonic() - started)
@@ -179,16 +180,15 @@ class Limits(harness.Case):
                         left -= client.socket.recv_into(buffer, min(left, len(buffer)))
                     served[0] += 1
 
-        thread = threading.Thread(target=heavy)
+        thread = threading.Thread(target=heavy, daemon=True)
         thread.start()
         time.sleep(0.3)
-        beside, worst = self.quick_seconds()
+        beside, worst = self.quick_seconds(lambda: served[0] >= 3)
         stop.set()
         thread.join()
         print('one key: p50 %.0f us alone, %.0f us beside requests of 100,000 keys (x %.1f), worst %.1f ms;'
               ' %d large ones' % (alone * 1e6, beside * 1e6, beside / alone, worst * 1e3, served[0]),
               flush=True)
-        self.assertGreater(served[0], 0)
         self.assertLess(beside, 0.5 * harness.PATIENCE)
         self.assertLess(worst, 5 * harness.PATIENCE)
 
@@ -214,7 +214,7 @@ class Limits(harness.Case):
                 pass
 
         client = self.daemon.client()
-        threads = [threading.Thread(target=work, args=(client,)) for work in (pour, drain)]
+        threads = [threading.Thread(target=work, args=(client,), daemon=True) for work in (pour, drain)]
         for thread in threads:
             thread.start()
         time.sleep(0.3)
@@ -377,7 +377,7 @@ class Limits(harness.Case):
             except (Closed, OSError):
                 pass
 
-        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+        threads = [threading.Thread(target=work, args=(seed,), daemon=True) for seed in range(6)]
         for thread in threads:
             thread.start()
         time.sleep(0.5)
