@@ -61,10 +61,12 @@ static void put_row(const struct gather *gather, uint32_t i, const struct found_
 			memcpy(lookup->scales + (size_t)i * 4, &view->scales[found->row], 4);
 		}
 	} else {
+		float unwanted;
 		const struct dtype_rows to = {
 			.dtype = lookup->dtype,
 			.rows = target,
-			.scales = lookup->scales == NULL ? NULL : lookup->scales + (size_t)i * 4,
+			.scales = lookup->scales == NULL ? (void *)&unwanted
+							 : lookup->scales + (size_t)i * 4,
 		};
 		const struct dtype_rows from = {
 			.dtype = spec->dtype,
