@@ -18,9 +18,7 @@
 #include "daemon/net/net.h"
 #include "daemon/net/sender.h"
 
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* ---- bounds ---- */
 
@@ -273,14 +271,13 @@ void session_finish(struct session *session, struct request *request)
 	release_if_done(session);
 }
 
-/* ---- time-outs ---- */
+/* ---- from the loop ---- */
 
-/* Its message has waited too long: for its own rest, or for memory. */
-static void give_up(struct session *session)
+void session_give_up(struct session *session)
 {
-	struct net *net = session->loop->net;
 	if (!is_waiting(session)) {
-		net_event(net, "event=connection_closed reason=request_half_sent bytes=%zu",
+		net_event(session->loop->net,
+			"event=connection_closed reason=request_half_sent bytes=%zu",
 			read_buffer_partial(&session->in));
 		session_close(session);
 		return;
@@ -296,109 +293,9 @@ static void give_up(struct session *session)
 	pump(session);
 }
 
-static bool is_scarce(const struct budget *budget)
-{
-	return budget_used(budget) > budget->limit / 2;
-}
-
-/* Whether the peer, by not reading for long, keeps memory that others need. */
-static bool is_stalled(struct session *session, uint64_t now_ms, unsigned timeout_ms)
-{
-	const struct net *net = session->loop->net;
-	size_t unsent = uv_stream_get_write_queue_size(&session->uv.stream);
-	if (unsent == 0 || unsent != session->unsent_then) {
-		session->unsent_then = unsent;
-		session->unsent_since_ms = now_ms;
-		return false;
-	}
-	bool is_needed = is_scarce(&net->requests) || is_scarce(&net->replies);
-	return is_needed && now_ms - session->unsent_since_ms >= timeout_ms;
-}
-
-void session_tick(struct session *session, uint64_t now_ms)
-{
-	unsigned timeout_ms = session->loop->net->limits.request_timeout_ms;
-	if (session->linger_until_ms != 0 && now_ms >= session->linger_until_ms)
-		session_close(session);
-	if (session->closing || timeout_ms == 0)
-		return;
-	uint64_t since =
-		is_waiting(session) ? session->waiting_since_ms : session->partial_since_ms;
-	if (is_stalled(session, now_ms, timeout_ms)) {
-		net_event(session->loop->net,
-			"event=connection_closed reason=replies_unread bytes=%zu", session->unsent);
-		session_close(session);
-	} else if (since != 0 && now_ms - since >= timeout_ms) {
-		give_up(session);
-	}
-}
-
-/* ---- beginning and end ---- */
-
-struct session *session_new(int fd, bool tcp)
-{
-	struct session *session = calloc(1, sizeof *session);
-	if (session == NULL) {
-		close(fd);
-		return NULL;
-	}
-	link_init(&session->all);
-	link_init(&session->ready);
-	link_init(&session->waiting);
-	session->fd = fd;
-	session->tcp = tcp;
-	return session;
-}
-
-/* A reply of 128 KiB leaves a Unix socket in one call if the kernel may keep that much.
- * Where the kernel's own limit (net.core.wmem_max) is smaller it takes what is allowed. */
-static void widen_socket(int fd)
-{
-	int size = SESSION_SOCKET_BYTES;
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-}
-
-static int open_handle(struct session *session)
-{
-	uv_loop_t *uv = &session->loop->uv;
-	if (session->tcp) {
-		uv_tcp_init(uv, &session->uv.tcp);
-		session->uv.handle.data = session;
-		int failed = uv_tcp_open(&session->uv.tcp, session->fd);
-		return failed != 0 ? failed : uv_tcp_nodelay(&session->uv.tcp, 1);
-	}
-	uv_pipe_init(uv, &session->uv.pipe, 0);
-	session->uv.handle.data = session;
-	widen_socket(session->fd);
-	return uv_pipe_open(&session->uv.pipe, session->fd);
-}
-
-void session_open(struct session *session)
-{
-	session->in.budget = &session->loop->net->requests;
-	int failed = open_handle(session);
-	uv_os_fd_t fd;
-	/* From when the handle has the socket, it closes it. */
-	if (uv_fileno(&session->uv.handle, &fd) == 0)
-		session->fd = -1;
-	if (failed != 0)
-		session_close(session);
-	else
-		settle(session);
-}
-
 void session_stop(struct session *session)
 {
 	stop_listening(session);
 	session->linger_until_ms = 0;
 	settle(session);
-}
-
-void session_free(struct session *session)
-{
-	if (session->fd >= 0)
-		close(session->fd);
-	read_buffer_fini(&session->in);
-	free(session);
 }

@@ -93,6 +93,10 @@ void session_retry(struct session *session);
 /* Once a second. */
 void session_tick(struct session *session, uint64_t now_ms);
 
+/* Its message has waited too long, for its own rest or for memory: it is refused, and the session
+ * closed unless the message is whole. */
+void session_give_up(struct session *session);
+
 /* Takes nothing more, answers what is in flight, then closes. */
 void session_stop(struct session *session);
 

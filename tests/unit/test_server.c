@@ -110,6 +110,31 @@ static void unread_replies_stop_the_reading_of_requests(void **state)
 	net_fixture_close(&fixture);
 }
 
+static void who_does_not_read_is_closed_when_memory_is_scarce(void **state)
+{
+	static const struct net_fixture_options options = {.reply_memory = 16 << 20,
+		.timeout_ms = 1000};
+	struct net_fixture fixture;
+	struct rpc_envelope envelope;
+	struct peer idler;
+	struct peer other;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&idler, &fixture);
+	peer_open(&other, &fixture);
+	peer_ask(&idler, 1, "bytes", 12 << 20);
+	while (atomic_load(&fixture.events) == 0)
+		sched_yield();
+	while (net_fixture_figure(&fixture, "memory", "replies") != 0)
+		sched_yield();
+	assert_false(peer_answer(&idler, &envelope));
+	peer_ask(&other, 2, "bytes", 12 << 20);
+	peer_expect_ok(&other, 2);
+	peer_close(&other);
+	peer_close(&idler);
+	net_fixture_close(&fixture);
+}
+
 /* Sends the head of a request with a bin of `size` bytes, and byte after byte of it until that
  * has made the server reserve memory. Returns how many of them. */
 static size_t begin_request(struct net_fixture *fixture, struct peer *peer, size_t size)
@@ -230,6 +255,7 @@ int main(void)
 		cmocka_unit_test(one_connection_too_many_is_refused),
 		cmocka_unit_test(large_replies_beyond_the_budget_are_busy),
 		cmocka_unit_test(unread_replies_stop_the_reading_of_requests),
+		cmocka_unit_test(who_does_not_read_is_closed_when_memory_is_scarce),
 		cmocka_unit_test(a_request_waits_for_memory_that_another_gives_back),
 		cmocka_unit_test(half_sent_requests_are_not_waited_for_for_ever),
 		cmocka_unit_test(stopping_answers_what_is_in_flight),

@@ -1,0 +1,69 @@
+/* session_open.c - a session's memory and its handle. */
+#include "daemon/net/session.h"
+
+#include "daemon/net/net.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct session *session_new(int fd, bool tcp)
+{
+	struct session *session = calloc(1, sizeof *session);
+	if (session == NULL) {
+		close(fd);
+		return NULL;
+	}
+	link_init(&session->all);
+	link_init(&session->ready);
+	link_init(&session->waiting);
+	session->fd = fd;
+	session->tcp = tcp;
+	return session;
+}
+
+/* A reply of 128 KiB leaves a Unix socket in one call if the kernel may keep that much.
+ * Where the kernel's own limit (net.core.wmem_max) is smaller it takes what is allowed. */
+static void widen_socket(int fd)
+{
+	int size = SESSION_SOCKET_BYTES;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
+static int open_handle(struct session *session)
+{
+	uv_loop_t *uv = &session->loop->uv;
+	if (session->tcp) {
+		uv_tcp_init(uv, &session->uv.tcp);
+		session->uv.handle.data = session;
+		int failed = uv_tcp_open(&session->uv.tcp, session->fd);
+		return failed != 0 ? failed : uv_tcp_nodelay(&session->uv.tcp, 1);
+	}
+	uv_pipe_init(uv, &session->uv.pipe, 0);
+	session->uv.handle.data = session;
+	widen_socket(session->fd);
+	return uv_pipe_open(&session->uv.pipe, session->fd);
+}
+
+void session_open(struct session *session)
+{
+	session->in.budget = &session->loop->net->requests;
+	int failed = open_handle(session);
+	uv_os_fd_t fd;
+	/* From when the handle has the socket, it closes it. */
+	if (uv_fileno(&session->uv.handle, &fd) == 0)
+		session->fd = -1;
+	if (failed != 0)
+		session_close(session);
+	else
+		session_continue(session);
+}
+
+void session_free(struct session *session)
+{
+	if (session->fd >= 0)
+		close(session->fd);
+	read_buffer_fini(&session->in);
+	free(session);
+}
