@@ -1,5 +1,6 @@
 /* cmd_dump.c - repstore dump: a table's rows into files. */
 #include "schema/dtype.h"
+#include "tools/argument.h"
 #include "tools/command.h"
 #include "tools/format_name.h"
 #include "tools/json.h"
@@ -230,7 +231,7 @@ static int run(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count < 1 || rest.count > 2 || !options_place(rest.values[0], &dump.place)) {
+	if (rest.count < 1 || rest.count > 2 || !argument_place(rest.values[0], &dump.place)) {
 		return session_usage(session, "dump: one RELEASE/TABLE, and files");
 	}
 	dump.sink.path = rest.count == 2 ? rest.values[1] : NULL;

@@ -1,6 +1,7 @@
 /* cmd_fetch.c - repstore fetch: rows of a few keys, for a person or a script. */
 #include "schema/dtype.h"
 #include "schema/limits.h"
+#include "tools/argument.h"
 #include "tools/buffer.h"
 #include "tools/command.h"
 #include "tools/jsonl_row.h"
@@ -89,7 +90,7 @@ static int pack_keys(const struct session *session, struct fetch *fetch, const s
 			packed[0] = (uint8_t)len;
 			status = buffer_add(&fetch->keys, packed, 1 + len);
 		} else {
-			if (!options_count(rest->values[i], &id)) {
+			if (!argument_count(rest->values[i], &id)) {
 				return session_usage(session,
 					"'%s': keys of this table are integers", rest->values[i]);
 			}

@@ -1,5 +1,6 @@
 /* cmd_import.c - repstore import: rows from files into a table of an open release. */
 #include "schema/key.h"
+#include "tools/argument.h"
 #include "tools/command.h"
 #include "tools/format_name.h"
 #include "tools/json.h"
@@ -341,7 +342,7 @@ static int run(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count < 1 || rest.count > 2 || !options_place(rest.values[0], &import.place)) {
+	if (rest.count < 1 || rest.count > 2 || !argument_place(rest.values[0], &import.place)) {
 		return session_usage(session, "import: one RELEASE/TABLE, and files");
 	}
 	if (import.forget != NULL) {

@@ -1,4 +1,5 @@
 /* cmd_table.c - repstore table: what tables a release has, and new ones. */
+#include "tools/argument.h"
 #include "tools/command.h"
 #include "tools/options.h"
 #include "tools/text.h"
@@ -99,7 +100,7 @@ static int run_create(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count != 1 || !options_place(rest.values[0], &place)) {
+	if (rest.count != 1 || !argument_place(rest.values[0], &place)) {
 		return session_usage(session, "table create: one RELEASE/TABLE");
 	}
 	if (wanted.entity == NULL || wanted.kind == NULL || wanted.dim == 0) {
@@ -182,7 +183,7 @@ static int run_show(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count != 1 || !options_place(rest.values[0], &place)) {
+	if (rest.count != 1 || !argument_place(rest.values[0], &place)) {
 		return session_usage(session, "table show: one RELEASE/TABLE");
 	}
 	return call_table(session, "table.show", place.release, place.table, text_map);

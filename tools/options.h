@@ -36,16 +36,4 @@ struct rest {
 int options_read(struct session *session, const struct option_row *rows, size_t count, int argc,
 	char **argv, struct rest *rest);
 
-/* Decimal digits alone. */
-bool options_count(const char *text, uint64_t *out);
-/* A number and a unit; 0 may stand without one. */
-bool options_duration(const char *text, uint64_t *out_ms);
-
-/* RELEASE/TABLE */
-struct place {
-	char release[72];
-	char table[136];
-};
-bool options_place(const char *text, struct place *out);
-
 #endif

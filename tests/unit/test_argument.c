@@ -1,0 +1,137 @@
+/* test_argument.c - what a person writes and reads: numbers, times, sizes, percentiles. */
+#include "tools/argument.h"
+#include "tools/histogram.h"
+#include "tools/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void numbers_are_digits_alone(void **state)
+{
+	(void)state;
+	uint64_t value = 0;
+	assert_true(argument_count("0", &value) && value == 0);
+	assert_true(argument_count("18446744073709551615", &value) && value == UINT64_MAX);
+	value = 7;
+	const char *const wrong[] = {"", "-1", "+1", " 1", "1 ", "1x", "0x10",
+		"18446744073709551616", "1e3", "x"};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		assert_false(argument_count(wrong[i], &value));
+		assert_int_equal(value, 7);
+	}
+}
+
+static void durations_have_a_unit(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		uint64_t ms;
+	} rows[] = {{"500ms", 500}, {"30s", 30000}, {"5m", 300000}, {"1h", 3600000},
+		{"7d", 604800000}, {"0", 0}, {"0s", 0}};
+	uint64_t value = 0;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_true(argument_duration(rows[i].text, &value));
+		assert_int_equal(value, rows[i].ms);
+	}
+	const char *const wrong[] = {"", "5", "s", "-5s", "5 s", "5S", "5sec", "1.5h",
+		"213503982335d", "99999999999999999999999999s"};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		assert_false(argument_duration(wrong[i], &value));
+	}
+}
+
+static void a_place_is_a_release_and_a_table(void **state)
+{
+	(void)state;
+	struct place place;
+	assert_true(argument_place("live/ur@mlp2", &place));
+	assert_string_equal(place.release, "live");
+	assert_string_equal(place.table, "ur@mlp2");
+	char longest[300];
+	memset(longest, 'x', sizeof longest - 1);
+	longest[sizeof longest - 1] = '\0';
+	const char *const wrong[] = {"", "ur", "/ur", "live/", "/", longest};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		assert_false(argument_place(wrong[i], &place));
+	}
+	longest[1] = '/';
+	assert_false(argument_place(longest, &place));
+	longest[1] = 'x';
+	longest[100] = '/';
+	assert_false(argument_place(longest, &place));
+}
+
+static void sizes_and_times_are_for_a_person(void **state)
+{
+	(void)state;
+	char text[TEXT_BYTES];
+	assert_string_equal(text_size(0, text), "0 B");
+	assert_string_equal(text_size(1023, text), "1023 B");
+	assert_string_equal(text_size(1536, text), "1.5 KiB");
+	assert_string_equal(text_size(UINT64_MAX, text), "16.0 EiB");
+	assert_string_equal(text_time(0, text), "1970-01-01 00:00:00.000Z");
+	assert_string_equal(text_time(1700000000123, text), "2023-11-14 22:13:20.123Z");
+	assert_string_equal(text_time(-1, text), "1969-12-31 23:59:59.999Z");
+	text_time(INT64_MIN, text);
+	text_time(INT64_MAX, text);
+	assert_string_equal(text_duration(1500, text), "1.5 s");
+	assert_string_equal(text_duration(90000, text), "1m 30s");
+	assert_string_equal(text_duration(604800000, text), "7d 0h");
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a;
+	uint64_t right = *(const uint64_t *)b;
+	return (left > right) - (left < right);
+}
+
+static void percentiles_are_near_those_of_a_sort(void **state)
+{
+	(void)state;
+	enum { COUNT = 20000 };
+	const double shares[] = {0, 0.5, 0.9, 0.99, 0.999};
+	uint64_t *values = malloc(COUNT * sizeof *values);
+	struct histogram *halves = calloc(2, sizeof *halves);
+	uint64_t random = 1;
+	for (size_t i = 0; i < COUNT; i++) {
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+		values[i] = random >> 20 >> (random >> 59);
+		histogram_add(&halves[i % 2], values[i]);
+	}
+	histogram_add(&halves[1], UINT64_MAX);
+	histogram_merge(&halves[0], &halves[1]);
+	assert_int_equal(halves[0].count, COUNT + 1);
+	assert_true(halves[0].max == UINT64_MAX);
+	qsort(values, COUNT, sizeof *values, compare);
+	for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+		uint64_t exact = values[(size_t)(shares[i] * (COUNT + 1))];
+		uint64_t near = histogram_at(&halves[0], shares[i]);
+		assert_true(near >= exact);
+		assert_true(near - exact <= exact / 64);
+	}
+	assert_true(histogram_at(&halves[0], 1) == UINT64_MAX);
+	memset(halves, 0, sizeof *halves);
+	assert_int_equal(histogram_at(halves, 0.5), 0);
+	free(halves);
+	free(values);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_digits_alone),
+		cmocka_unit_test(durations_have_a_unit),
+		cmocka_unit_test(a_place_is_a_release_and_a_table),
+		cmocka_unit_test(sizes_and_times_are_for_a_person),
+		cmocka_unit_test(percentiles_are_near_those_of_a_sort),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

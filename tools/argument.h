@@ -1,0 +1,26 @@
+/* argument.h - numbers, durations and places as they are written on a command line.
+ *
+ * Each returns false, and leaves `out` alone, when the text is something else.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef TOOLS_ARGUMENT_H
+#define TOOLS_ARGUMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Decimal digits alone, below 2^64. */
+bool argument_count(const char *text, uint64_t *out);
+
+/* A number and a unit: 500ms, 30s, 5m, 1h, 7d; 0 may stand without one. */
+bool argument_duration(const char *text, uint64_t *out_ms);
+
+/* RELEASE/TABLE; what names may hold is the daemon's to say. */
+struct place {
+	char release[72];
+	char table[136];
+};
+bool argument_place(const char *text, struct place *out);
+
+#endif
