@@ -2,6 +2,7 @@
 
 import re
 import struct
+import time
 
 import msgpack
 import numpy as np
@@ -38,7 +39,15 @@ class BadInput(harness.Case):
         call('table.create', release='open-one', table='i', entity='user', kind='ur', dim=4,
              dtype='i8', tags=True)
         call('load', release='open-one', table='t', load='l', chunk=0, keys=[7], rows=ROW)
+        self.wait_for_janitor()
         self.before = self.state()
+
+    def wait_for_janitor(self):
+        """What was loaded into the sealed release is removed a moment later."""
+        limit = time.monotonic() + 20
+        while any(path.startswith('releases/1/spill-') for path in self.daemon.files()):
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.005)
 
     def tearDown(self):
         self.assertEqual(self.state(), self.before)
