@@ -196,6 +196,7 @@ enum status table_scan(struct scan *scan, struct error *err)
 	const size_t stride =
 		dtype_row_bytes(scan->dtype, scan->table->spec.dim, scan->table->spec.views);
 	const unsigned faults = mapfault_count();
+	const uint64_t cursor = scan->cursor;
 	scan->keys_len = 0;
 	enum status status = walk_table(&walk);
 	if (status == STATUS_OK) {
@@ -211,6 +212,7 @@ enum status table_scan(struct scan *scan, struct error *err)
 	}
 	if (status != STATUS_OK) {
 		scan_fini(scan);
+		scan->cursor = cursor;
 		return error_set(err, status, "table '%s': scan at %016" PRIx64 ": %s",
 			scan->table->spec.name.text, scan->cursor,
 			status == STATUS_CORRUPT ? "a damaged segment" : status_name(status));

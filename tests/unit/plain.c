@@ -142,7 +142,11 @@ void plain_load(const struct plain *plain, struct scratch *scratch, const char *
 		scratch_must(store_load_sync(scratch->store, &err), &err);
 		free(at);
 	}
-	scratch_must(store_load_end(scratch->store, &chunk, chunk.chunk, plain->count, &err), &err);
+	if (plain->count > 0) {
+		scratch_must(store_load_end(scratch->store, &chunk, chunk.chunk, plain->count,
+				     &err),
+			&err);
+	}
 }
 
 void plain_row(const struct plain *plain, uint32_t i, enum dtype dtype, uint8_t *row, float *scale)
