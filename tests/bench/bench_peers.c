@@ -7,8 +7,9 @@
  *   bench_peers fetch ROWS KEYS SECONDS [repstored=ADDRESS] [redis=PATH] [memcached=PATH]
  *       Fills the peers (repstored must be loaded) and asks for KEYS random keys a request, then
  *       for one, over one connection each. Systems take turns of 0.2 s until each has had SECONDS,
- *       so that noise of the machine meets all alike. The first answers are compared in
- *       full, later ones in one row each. Beside them: limit, echo and memcpy (bench_echo.c).
+ *       so that noise of the machine meets all alike; NAME_turn is the rate of the median turn.
+ *       The first answers are compared in full, later ones in one row each. Beside them: limit,
+ * echo and memcpy (bench_echo.c).
  */
 #include "client/include/repstore.h"
 #include "tests/bench/measure.h"
@@ -40,6 +41,7 @@ struct contest {
 		const struct peer_kind *kind;
 		struct peer *peer;
 		struct samples samples;
+		struct samples turns; /* the mean of each */
 		size_t next_request;
 	} entrants[ENTRANTS_MAX];
 };
@@ -174,6 +176,7 @@ static void enter(struct contest *contest, const struct peer_kind *kind, const c
 static void take_turn(const struct contest *contest, struct entrant *entrant, uint8_t *out)
 {
 	const uint32_t each = contest->questions->keys_each;
+	const struct samples before_turn = entrant->samples;
 	const uint64_t end = now_ns() + TURN_NS;
 	for (uint64_t after = 0; after < end;) {
 		const size_t request = entrant->next_request++;
@@ -185,6 +188,8 @@ static void take_turn(const struct contest *contest, struct entrant *entrant, ui
 		check_row(contest, entrant, questions_at(contest->questions, request)[probe],
 			out + (size_t)probe * MEASURE_ROW_BYTES);
 	}
+	samples_add(&entrant->turns, (entrant->samples.total_ns - before_turn.total_ns) /
+					     (entrant->samples.count - before_turn.count));
 }
 
 static void run(struct contest *contest)
@@ -203,7 +208,9 @@ static void run(struct contest *contest)
 		char name[64];
 		(void)snprintf(name, sizeof name, "%s_%s", contest->name, entrant->kind->name);
 		samples_print(&entrant->samples, name);
+		printf("%s_turn %.0f /s\n", name, 1e9 / samples_median(&entrant->turns));
 		samples_fini(&entrant->samples);
+		samples_fini(&entrant->turns);
 		entrant->kind->close(entrant->peer);
 	}
 	free(out);

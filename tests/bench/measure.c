@@ -109,6 +109,11 @@ static int by_value(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+static void sort(struct samples *samples)
+{
+	qsort(samples->ns, samples->count, sizeof *samples->ns, by_value);
+}
+
 void samples_print(struct samples *samples, const char *name)
 {
 	if (samples->count == 0) {
@@ -118,13 +123,19 @@ void samples_print(struct samples *samples, const char *name)
 		const char *name;
 		double share;
 	} percentiles[] = {{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}, {"max", 1}};
-	qsort(samples->ns, samples->count, sizeof *samples->ns, by_value);
+	sort(samples);
 	printf("%s_rate %.0f /s\n", name, (double)samples->count * 1e9 / (double)samples->total_ns);
 	for (size_t i = 0; i < sizeof percentiles / sizeof percentiles[0]; i++) {
 		size_t at = (size_t)((double)samples->count * percentiles[i].share);
 		at = at < samples->count ? at : samples->count - 1;
 		printf("%s_%s %.2f us\n", name, percentiles[i].name, (double)samples->ns[at] / 1e3);
 	}
+}
+
+double samples_median(struct samples *samples)
+{
+	sort(samples);
+	return (double)samples->ns[samples->count / 2];
 }
 
 void samples_fini(struct samples *samples)

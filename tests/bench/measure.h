@@ -50,6 +50,7 @@ void samples_add(struct samples *samples, uint64_t ns);
 /* Prints `NAME_rate`, `NAME_p50`, `_p99`, `_p99.9` and `_max`: "name value unit" each. The rate
  * is of the time spent in requests. Sorts. */
 void samples_print(struct samples *samples, const char *name);
+double samples_median(struct samples *samples); /* ns; there is one at least. Sorts. */
 void samples_fini(struct samples *samples);
 
 #endif

@@ -37,11 +37,18 @@ def counts_of(text):
     return [count_of(item) for item in text.split(',')]
 
 
-def program(build, name):
-    path = os.path.join(build, 'tests', 'bench', name)
-    if not os.path.exists(path):
-        sys.exit("no '%s': ninja -C %s" % (path, build))
-    return path
+def require(build, *names):
+    """Ends unless the build folder has the programs."""
+    for name in names:
+        if not os.path.exists(os.path.join(build, name)):
+            sys.exit("no '%s' in '%s': ninja -C %s" % (name, build, build))
+
+
+def parser_of(text):
+    """A parser whose help is a script's first comment: a title, the usage, and the rest."""
+    title, usage, rest = text.split('\n\n', 2)
+    return argparse.ArgumentParser(usage=usage.strip(), description=title + '\n\n' + rest,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def cpus_of(pin):
