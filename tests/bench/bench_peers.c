@@ -188,8 +188,9 @@ static void take_turn(const struct contest *contest, struct entrant *entrant, ui
 		check_row(contest, entrant, questions_at(contest->questions, request)[probe],
 			out + (size_t)probe * MEASURE_ROW_BYTES);
 	}
-	samples_add(&entrant->turns, (entrant->samples.total_ns - before_turn.total_ns) /
-					     (entrant->samples.count - before_turn.count));
+	const uint64_t took_ns = entrant->samples.total_ns - before_turn.total_ns;
+	const uint64_t requests = entrant->samples.count - before_turn.count;
+	samples_add(&entrant->turns, requests > 0 ? took_ns / requests : 0);
 }
 
 static void run(struct contest *contest)

@@ -135,7 +135,8 @@ void samples_print(struct samples *samples, const char *name)
 double samples_median(struct samples *samples)
 {
 	sort(samples);
-	return (double)samples->ns[samples->count / 2];
+	const size_t middle = samples->count / 2;
+	return samples->ns[middle];
 }
 
 void samples_fini(struct samples *samples)
