@@ -2,6 +2,7 @@
 #include "tests/unit/fake_server.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 1 << 20 };
+enum { READ_BYTES = 1 << 20, SLOW_MS = 5 };
 
 /* A connection's bytes that have come and are not taken. */
 struct stream {
@@ -66,7 +67,10 @@ static bool answer_message(struct fake_server *server, int fd, const uint8_t *da
 	}
 	bool sent = true;
 	for (size_t at = 0; at < out.len && sent;) {
-		ssize_t n = send(fd, out.data + at, out.len - at, MSG_NOSIGNAL);
+		if (call.slow) {
+			poll(NULL, 0, SLOW_MS);
+		}
+		ssize_t n = send(fd, out.data + at, call.slow ? 1 : out.len - at, MSG_NOSIGNAL);
 		sent = n > 0;
 		at += sent ? (size_t)n : 0;
 	}

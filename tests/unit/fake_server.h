@@ -21,6 +21,7 @@ struct fake_call {
 	struct wire_writer *out; /* what is written here is sent afterwards, whatever it is */
 	unsigned number;         /* of this request, from 0, over all connections */
 	unsigned connection;     /* from 0 */
+	bool slow;               /* set: `out` is sent byte by byte, 5 ms apart */
 	bool close;              /* set: the connection is closed once `out` is sent */
 };
 

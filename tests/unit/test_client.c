@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -166,6 +167,64 @@ static void an_answer_that_does_not_come_is_a_timeout(void **state)
 		fake_server_stop(&server);
 		assert_int_equal(server.connections, 2);
 	}
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A byte now and then, for seconds, to the first request. */
+static void answer_slowly(struct fake_call *call, const void *arg)
+{
+	(void)arg;
+	fake_result(call);
+	wire_write_map(call->out, 1);
+	wire_write_str(call->out, "slow");
+	memset(wire_write_bin_space(call->out, 400), 0, 400);
+	call->slow = call->number == 0;
+}
+
+static void a_byte_now_and_then_does_not_move_the_deadline(void **state)
+{
+	(void)state;
+	struct fake_server server;
+	fake_server_start(&server, answer_slowly, NULL);
+	rep_client *client = connect_to(&server, false);
+	rep_set_timeout(client, 100);
+	int64_t began = now_ms();
+	assert_int_equal(rep_ping(client, NULL), REP_TIMEOUT);
+	assert_in_range(now_ms() - began, 100, 1000);
+	rep_close(client);
+	fake_server_stop(&server);
+}
+
+static void a_peer_that_does_not_read_is_a_timeout(void **state)
+{
+	(void)state;
+	enum { PARAMS_BYTES = 16 << 20 };
+	struct fake_server server;
+	fake_server_start(&server, answer_slowly, NULL);
+	rep_client *client = connect_to(&server, false);
+	/* {"x": bin}; while the first call is answered slowly nothing is read. */
+	uint8_t *params = calloc(1, PARAMS_BYTES + 8);
+	memcpy(params, "\x81\xa1x\xc6\x01\x00\x00\x00", 8);
+	struct rep_part part = {.table = "ur"};
+	part.keys = rep_keys_u64(NULL, 0);
+	assert_int_equal(rep_fetch_send(client, NULL, &part, 1, NULL), REP_OK);
+	rep_set_timeout(client, 100);
+	void *result = NULL;
+	size_t len = 0;
+	struct rep_error err;
+	assert_int_equal(rep_call(client, "x", params, PARAMS_BYTES + 8, &result, &len, &err),
+		REP_TIMEOUT);
+	assert_non_null(strstr(err.text, "took no more"));
+	assert_int_equal(rep_fetch_receive(client, &part, 1, NULL, NULL), REP_CLOSED);
+	free(params);
+	rep_close(client);
+	fake_server_stop(&server);
 }
 
 /* Leaves the first time without a word, in the middle of an answer or after it. */
@@ -414,6 +473,8 @@ int main(void)
 		cmocka_unit_test(an_address_that_leads_nowhere_is_named),
 		cmocka_unit_test(an_error_of_the_daemon_arrives_as_code_and_text),
 		cmocka_unit_test(an_answer_that_does_not_come_is_a_timeout),
+		cmocka_unit_test(a_byte_now_and_then_does_not_move_the_deadline),
+		cmocka_unit_test(a_peer_that_does_not_read_is_a_timeout),
 		cmocka_unit_test(a_call_that_only_reads_is_repeated_once),
 		cmocka_unit_test(a_write_is_never_sent_twice),
 		cmocka_unit_test(a_write_notices_that_the_peer_left_before),
