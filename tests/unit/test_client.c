@@ -196,7 +196,7 @@ static void a_byte_now_and_then_does_not_move_the_deadline(void **state)
 	rep_set_timeout(client, 100);
 	int64_t began = now_ms();
 	assert_int_equal(rep_ping(client, NULL), REP_TIMEOUT);
-	assert_in_range(now_ms() - began, 100, 1000);
+	assert_in_range(now_ms() - began, 100, 1500);
 	rep_close(client);
 	fake_server_stop(&server);
 }
@@ -210,7 +210,8 @@ static void a_peer_that_does_not_read_is_a_timeout(void **state)
 	rep_client *client = connect_to(&server, false);
 	/* {"x": bin}; while the first call is answered slowly nothing is read. */
 	uint8_t *params = calloc(1, PARAMS_BYTES + 8);
-	memcpy(params, "\x81\xa1x\xc6\x01\x00\x00\x00", 8);
+	static const uint8_t head[8] = {0x81, 0xa1, 'x', 0xc6, 1, 0, 0, 0};
+	memcpy(params, head, sizeof head);
 	struct rep_part part = {.table = "ur"};
 	part.keys = rep_keys_u64(NULL, 0);
 	assert_int_equal(rep_fetch_send(client, NULL, &part, 1, NULL), REP_OK);
