@@ -4,6 +4,7 @@
 #include "daemon/store/base.h"
 #include "daemon/store/file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <lmdb.h>
@@ -22,6 +23,7 @@ struct lmdb_file {
 	MDB_dbi dbi;
 	unsigned page_bytes;
 	bool is_open;
+	uint64_t reserved; /* bytes of the value of the open transaction */
 };
 
 static enum status fail(struct error *err, const char *what, int code)
@@ -107,19 +109,24 @@ enum status lmdb_file_reserve(struct lmdb_file *file, uint32_t i, uint64_t len, 
 		return fail(err, "reserve", code);
 	}
 	memset((uint8_t *)data.mv_data + len, 0, data.mv_size - len);
+	file->reserved = data.mv_size;
 	*value = data.mv_data;
 	return STATUS_OK;
 }
 
 enum status lmdb_file_commit(struct lmdb_file *file, struct error *err)
 {
+	int fd;
+	const bool has_fd = mdb_env_get_fd(file->env, &fd) == 0;
 	const int code = mdb_txn_commit(file->txn);
 	file->txn = NULL;
+	if (code == EIO && has_fd && file_why_short(fd, file->reserved) == STATUS_DISK_FULL) {
+		return fail(err, "commit", ENOSPC); /* LMDB says EIO of a write cut short */
+	}
 	if (code != 0) {
 		return fail(err, "commit", code);
 	}
-	int fd;
-	if (mdb_env_get_fd(file->env, &fd) == 0) {
+	if (has_fd) {
 		/* A hint only: the sync at the end then finds less to do. */
 		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	}

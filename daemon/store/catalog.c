@@ -1,6 +1,7 @@
 /* catalog.c - the catalog in LMDB: read whole at start, one transaction a change. */
 #include "daemon/store/catalog.h"
 
+#include "daemon/store/file.h"
 #include "daemon/store/mapfault.h"
 #include "daemon/store/record.h"
 
@@ -16,7 +17,7 @@
 
 /* XXH3-64 of a record, behind it; its seed is that of the key, so a record counts in its own place
  * only. */
-enum { RECORD_HASH_BYTES = 8 };
+enum { RECORD_HASH_BYTES = 8, COMMIT_BYTES_ABOUT = 1 << 20 };
 
 struct catalog {
 	MDB_env *env;
@@ -173,6 +174,11 @@ enum status catalog_commit(struct catalog *catalog, const struct catalog_change 
 		code = mdb_txn_commit(txn);
 	} else {
 		mdb_txn_abort(txn);
+	}
+	int fd;
+	if (code == EIO && mdb_env_get_fd(catalog->env, &fd) == 0 &&
+		file_why_short(fd, COMMIT_BYTES_ABOUT) == STATUS_DISK_FULL) {
+		code = ENOSPC; /* LMDB says EIO of a write cut short */
 	}
 	if (code != 0) {
 		return fail(err, "commit", code);
@@ -336,7 +342,6 @@ static enum status read_files(struct walk *walk, struct snapshot *snapshot)
 	return walk->status;
 }
 
-/* Reads what stands under one letter; counts the records. */
 static enum status read_letter(MDB_cursor *cursor, char letter, size_t number_count,
 	enum status (*read)(struct walk *walk, struct snapshot *snapshot),
 	struct snapshot *snapshot, uint64_t *records)

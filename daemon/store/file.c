@@ -35,6 +35,18 @@ enum status file_write_at(int fd, const void *data, size_t len, uint64_t offset)
 	return STATUS_OK;
 }
 
+enum status file_why_short(int fd, uint64_t len)
+{
+	struct stat about;
+	if (fstat(fd, &about) != 0) {
+		return STATUS_IO;
+	}
+	if (fallocate(fd, 0, about.st_size, (off_t)len) != 0) {
+		return status_of_errno(errno);
+	}
+	return ftruncate(fd, about.st_size) == 0 ? STATUS_IO : status_of_errno(errno);
+}
+
 enum status file_read_at(int fd, void *data, size_t len, uint64_t offset)
 {
 	uint8_t *to = data;

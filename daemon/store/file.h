@@ -13,6 +13,10 @@
 /* Writes all of `data` at `offset`. Errors: DISK_FULL, IO. */
 enum status file_write_at(int fd, const void *data, size_t len, uint64_t offset);
 
+/* Why a write of `len` bytes behind the end of a file was cut short, for a library that does not
+ * tell: DISK_FULL if there is no room for them, else IO. */
+enum status file_why_short(int fd, uint64_t len);
+
 /* Reads exactly `len` bytes. Errors: IO; CORRUPT  the file ends before. */
 enum status file_read_at(int fd, void *data, size_t len, uint64_t offset);
 

@@ -5,14 +5,16 @@
 #include "daemon/store/order.h"
 #include "daemon/store/seal_runs.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Rows that are gathered at once: only keys that share 32 bits of their hash come to so many. */
+/* Rows that are gathered at once: only keys that share all bits of a prefix come to so many. */
 enum { GATHER_ROWS_MAX = 4 << 20, PREFETCH_ROWS = 6 };
+static_assert(BASE_SEGMENT_BYTES <= BASE_FILE_BYTES, "a segment fits a file");
 
 struct seal {
 	const char *folder;
@@ -288,6 +290,12 @@ static enum status write_segment(struct seal *seal, uint64_t prefix, uint32_t bi
 	};
 	struct segment_plan plan;
 	segment_plan(&plan, &seal->owner->spec, &identity, seal->hashes, key_bytes(seal, count));
+	if (plan.bytes > BASE_FILE_BYTES) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"seal: %zu keys share the first %" PRIu32
+			" bits of their hash and take %" PRIu64 " bytes, at most %u allowed",
+			count, bits, plan.bytes, BASE_FILE_BYTES);
+	}
 	status = open_file(seal, plan.bytes, err);
 	uint8_t *data = NULL;
 	if (status == STATUS_OK) {

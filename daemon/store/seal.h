@@ -27,7 +27,8 @@ struct seal_output {
 /* Writes base files into `folder`, synced, the folder's entries not. Peak memory: one segment
  * twice (BASE_SEGMENT_BYTES each) and 32 bytes a row of it. After a failure what was written is
  * removed, or a leftover. Errors: CORRUPT  a run is damaged; DISK_FULL; IO; NO_MEMORY;
- * TOO_LARGE  over 4M keys share 32 bits of their hash. */
+ * TOO_LARGE  over 4M keys, or more than fit a
+ * file, share SEGMENT_PREFIX_BITS_MAX bits of their hash. */
 enum status seal_table(const char *folder, const struct base_owner *owner,
 	const struct seal_source *sources, size_t count, struct seal_output *out,
 	struct error *err);

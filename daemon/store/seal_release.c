@@ -204,18 +204,18 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 	if (status == STATUS_OK && release != NULL) {
 		const uint64_t number = release->number;
 		status = build(store, release, err);
-		if (status != STATUS_OK) {
-			/* Its space is given back: that may be what the disk ran out of. */
-			char folder[PATH_MAX];
-			store_release_folder(store, number, folder);
-			(void)file_remove_prefixed(folder, "base-", NULL);
-		}
 		(void)pthread_mutex_lock(&store->admin_lock);
 		(void)pthread_mutex_lock(&store->load_lock);
 		if (status == STATUS_OK) {
 			status = commit(store, release, &result, err);
 		} else {
 			release_drop(release);
+		}
+		if (status != STATUS_OK) {
+			/* Its space is given back: that may be what the disk ran out of. */
+			char folder[PATH_MAX];
+			store_release_folder(store, number, folder);
+			(void)file_remove_prefixed(folder, "base-", NULL);
 		}
 		store->sealing = 0;
 		(void)pthread_mutex_unlock(&store->load_lock);

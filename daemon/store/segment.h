@@ -10,7 +10,7 @@
  *       16     8  release number
  *       24     8  table number
  *       32     8  prefix: the smallest hash of the segment
- *       40     4  prefix bits, 0..32
+ *       40     4  prefix bits, 0..20
  *       44     4  rows
  *       48     8  bytes of the whole segment
  *       56     4  homes: slots that a hash can point at
@@ -39,7 +39,9 @@ enum {
 	SEGMENT_HEADER_BYTES = 64,
 	SEGMENT_COLUMN_BYTES = 32,
 	SEGMENT_COLUMNS_MAX = 16,
-	SEGMENT_PREFIX_BITS_MAX = 32,
+	/* The directory of a table has two to this power entries at most (4 MiB): enough for 32 TiB
+	 * in segments of 32 MiB, and a bound for keys that were made to share their hash. */
+	SEGMENT_PREFIX_BITS_MAX = 20,
 };
 
 /* Numbers are on disk and never reused. A reader refuses a kind that it does not know,

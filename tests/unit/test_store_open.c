@@ -2,9 +2,11 @@
 #include "daemon/store/store.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -207,6 +209,38 @@ static void a_newer_current_is_refused_and_a_damaged_one_written_again(void **st
 	free(kept.data);
 }
 
+static void on_a_full_disk_a_change_is_undone(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct rlimit limit;
+	struct store_figures figures;
+	scratch_sealed(scratch, "r1", 0, 10, 1);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	const struct table_spec spec = scratch_spec("u", DTYPE_F32, KEY_U64, 4);
+	scratch_release(scratch, "r2");
+	for (uint64_t bytes = 0; bytes < 40000; bytes += 1777) {
+		const struct rlimit small = {.rlim_cur = bytes, .rlim_max = limit.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+		const enum status status = store_table_create(scratch->store, "r2", &spec, &err);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		if (status == STATUS_OK) {
+			break; /* there was room enough */
+		}
+		assert_int_equal(status, STATUS_DISK_FULL);
+		store_figures(scratch->store, &figures);
+		assert_int_equal(figures.tables, 2);
+		if (bytes > 20000) {
+			scratch_reopen(scratch);
+		}
+	}
+	const struct table_spec other = scratch_spec("v", DTYPE_F32, KEY_U64, 4);
+	scratch_must(store_table_create(scratch->store, "r2", &other, &err), &err);
+	scratch_reopen(scratch);
+	scratch_expect(scratch, "r1", 0, 10, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest all[] = {
@@ -216,6 +250,7 @@ int main(void)
 		cmocka_unit_test(what_the_catalog_does_not_name_is_removed),
 		cmocka_unit_test(what_others_put_there_stays),
 		cmocka_unit_test(a_lost_catalog_is_refused),
+		cmocka_unit_test(on_a_full_disk_a_change_is_undone),
 		cmocka_unit_test(a_newer_current_is_refused_and_a_damaged_one_written_again),
 	};
 	struct CMUnitTest each[sizeof all / sizeof *all];
