@@ -2,7 +2,7 @@
  *
  * Sizes from sockets, files and disk are compared with one of these before
  * they are used. Bounds that an operator may change are settings
- * (daemon/config.h); these are the ceilings of formats and wire.
+ * (daemon/settings.h); these are the ceilings of formats and wire.
  */
 #ifndef SCHEMA_LIMITS_H
 #define SCHEMA_LIMITS_H

@@ -29,7 +29,7 @@ enum {
 	PART_HEAD_BYTES = 512,
 	/* And the reply's: the release's name, the sequence. */
 	REPLY_HEAD_BYTES = 256,
-	WHERE_BYTES = 16,
+	WHERE_BYTES = 32,
 };
 
 /* What the reply of a part brings beside found and rows. */

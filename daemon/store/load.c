@@ -307,10 +307,27 @@ static enum status sync_all(struct store *store, struct error *err)
 	return status;
 }
 
+/* Syncs what waits on the way to something else; chunks that were lost by it are told by the next
+ * store_load_sync, which their callers wait for. */
+static enum status sync_early(struct store *store, struct error *err)
+{
+	struct error reason;
+	const enum status status = sync_all(store, &reason);
+	if (status != STATUS_OK) {
+		store->load_lost = reason;
+		return error_set(err, status, "%s", reason.text);
+	}
+	return STATUS_OK;
+}
+
 enum status store_load_sync(struct store *store, struct error *err)
 {
 	(void)pthread_mutex_lock(&store->load_lock);
-	const enum status status = sync_all(store, err);
+	enum status status = sync_all(store, err);
+	if (status == STATUS_OK && store->load_lost.status != STATUS_OK) {
+		status = error_set(err, store->load_lost.status, "%s", store->load_lost.text);
+	}
+	store->load_lost.status = STATUS_OK;
 	(void)pthread_mutex_unlock(&store->load_lock);
 	return status;
 }
@@ -321,7 +338,7 @@ static enum status end_load(struct store *store, const struct load_chunk *which,
 	uint64_t rows, struct error *err)
 {
 	struct load *load;
-	enum status status = sync_all(store, err);
+	enum status status = sync_early(store, err);
 	if (status == STATUS_OK) {
 		status = find_load(store, which, &load, err);
 	}

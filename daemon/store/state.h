@@ -30,6 +30,7 @@ struct store {
 	pthread_mutex_t load_lock;
 	struct load *loads;     /* owned list */
 	uint64_t load_pending;  /* bytes that wait for store_load_sync */
+	struct error load_lost; /* why chunks were lost that store_load_sync must still tell of */
 	uint64_t load_sequence; /* of the last run of any load */
 	uint64_t sealing;       /* number of the release that is being sealed; 0: none */
 };

@@ -100,7 +100,8 @@ bool store_load_is_full(struct store *store);
  * each load stands where the last sync left it. */
 enum status store_load_sync(struct store *store, struct error *err);
 
-/* Both are durable when they return. They sync what waits first. */
+/* Both are durable when they return. An end syncs what waits first; if that fails, the next
+ * store_load_sync fails too, since it is what the lost chunks' callers wait for. */
 enum status store_load_end(struct store *store, const struct load_chunk *which, uint64_t chunks,
 	uint64_t rows, struct error *err);
 enum status store_load_abort(struct store *store, const struct load_chunk *which, uint64_t *rows,

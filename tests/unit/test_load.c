@@ -412,6 +412,27 @@ static void on_a_full_disk_nothing_is_kept_and_later_all_is(void **state)
 	scratch_expect(scratch, "r1", 0, 1100, 1);
 }
 
+/* A chunk and the end of its load in one group: the end syncs first, and if that fails the chunk
+ * must not be acknowledged by the group's own sync, which finds nothing left to do. */
+static void what_an_end_could_not_sync_is_not_acknowledged(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct rlimit limit;
+	struct small small;
+	make_small(&small, "t", 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	const struct rlimit tiny = {.rlim_cur = 200, .rlim_max = limit.rlim_max};
+	assert_int_equal(send(scratch, &small.chunk, &err), STATUS_OK);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tiny), 0);
+	const enum status ended = store_load_end(scratch->store, &small.chunk, 1, MOST_ROWS, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(ended, STATUS_DISK_FULL);
+	assert_int_equal(store_load_sync(scratch->store, &err), STATUS_DISK_FULL);
+	assert_int_equal(store_load_sync(scratch->store, &err), STATUS_OK);
+}
+
 static void a_damaged_load_can_only_be_aborted(void **state)
 {
 	struct scratch *scratch = *state;
@@ -482,6 +503,7 @@ int main(void)
 		cmocka_unit_test(what_overflows_in_the_tables_dtype_is_refused),
 		cmocka_unit_test(a_table_has_so_many_loads),
 		cmocka_unit_test(a_sealed_release_takes_no_load),
+		cmocka_unit_test(what_an_end_could_not_sync_is_not_acknowledged),
 		cmocka_unit_test(on_a_full_disk_nothing_is_kept_and_later_all_is),
 		cmocka_unit_test(a_damaged_load_can_only_be_aborted),
 		cmocka_unit_test(enough_rows_ask_for_a_sync),
