@@ -63,7 +63,7 @@ enum status answer_run(const struct question *question, bool may_block, struct w
 	return status;
 }
 
-void answer_error(const struct head *head, const struct error *err, struct wire_writer *out,
+void answer_error(const struct rpc_head *head, const struct error *err, struct wire_writer *out,
 	size_t start)
 {
 	wire_writer_rewind(out, start);
@@ -72,8 +72,8 @@ void answer_error(const struct head *head, const struct error *err, struct wire_
 		rpc_write_error(out, head->msgid, err);
 }
 
-enum status answer_reserve(struct budget *replies, const struct head *head, struct wire_writer *out,
-	size_t start, size_t *reserved)
+enum status answer_reserve(struct budget *replies, const struct rpc_head *head,
+	struct wire_writer *out, size_t start, size_t *reserved)
 {
 	size_t len = out->len - start;
 	*reserved = 0;

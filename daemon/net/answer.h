@@ -8,7 +8,7 @@
 #define DAEMON_NET_ANSWER_H
 
 #include "daemon/net/budget.h"
-#include "daemon/net/head.h"
+#include "schema/rpc_head.h"
 
 enum {
 	/* A reply up to this size is always kept; a larger one reserves its size first. */
@@ -22,7 +22,7 @@ struct service;
 struct question {
 	struct service *service;     /* borrowed */
 	const struct method *method; /* borrowed */
-	struct head head;
+	struct rpc_head head;
 	struct wire_bytes message; /* borrowed: all of it, as wire_skim passed it */
 };
 
@@ -34,12 +34,12 @@ struct question {
 enum status answer_run(const struct question *question, bool may_block, struct wire_writer *out);
 
 /* Replaces what `out` holds beyond `start` by an error; nothing for a notification. */
-void answer_error(const struct head *head, const struct error *err, struct wire_writer *out,
+void answer_error(const struct rpc_head *head, const struct error *err, struct wire_writer *out,
 	size_t start);
 
 /* Reserves the memory of a large reply that stands in `out` beyond `start`, and says how
  * much; where that is refused the reply becomes BUSY. Not for what has changed something. */
-enum status answer_reserve(struct budget *replies, const struct head *head, struct wire_writer *out,
-	size_t start, size_t *reserved);
+enum status answer_reserve(struct budget *replies, const struct rpc_head *head,
+	struct wire_writer *out, size_t start, size_t *reserved);
 
 #endif

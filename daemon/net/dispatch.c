@@ -33,7 +33,8 @@ static struct lane *lane_of(struct net *net, enum method_place place)
 /* ---- on the loop ---- */
 
 /* Appends an error to the loop's replies. */
-static void reply_error(struct session *session, const struct head *head, const struct error *err)
+static void reply_error(struct session *session, const struct rpc_head *head,
+	const struct error *err)
 {
 	struct wire_writer *out = &session->loop->reply;
 	answer_error(head, err, out, out->len);
@@ -102,7 +103,7 @@ static enum status send_away(struct session *session, const struct question *que
 /* ---- which ---- */
 
 /* Of an envelope that has a msgid, but no method that could be called, or wrong params. */
-static enum status answer_bad_envelope(struct session *session, const struct head *head,
+static enum status answer_bad_envelope(struct session *session, const struct rpc_head *head,
 	const struct read_message *message)
 {
 	struct error err;
@@ -121,7 +122,7 @@ static enum status answer_bad_envelope(struct session *session, const struct hea
 	return STATUS_OK;
 }
 
-static enum status answer_unknown(struct session *session, const struct head *head)
+static enum status answer_unknown(struct session *session, const struct rpc_head *head)
 {
 	struct error err;
 	error_set(&err, STATUS_UNSUPPORTED, "method '%.*s': there is none of that name",
@@ -137,12 +138,12 @@ enum status dispatch(struct session *session, const struct read_message *message
 		.service = session->loop->net->service,
 		.message = {.data = message->data, .len = message->len},
 	};
-	switch (head_read(message->data, message->len, &question.head)) {
-	case HEAD_NONE:
+	switch (rpc_head_read(message->data, message->len, &question.head)) {
+	case RPC_HEAD_NONE:
 		return STATUS_PROTOCOL;
-	case HEAD_MSGID:
+	case RPC_HEAD_MSGID:
 		return answer_bad_envelope(session, &question.head, message);
-	case HEAD_WHOLE:
+	case RPC_HEAD_WHOLE:
 		break;
 	}
 	struct wire_bytes name = question.head.method;
@@ -159,9 +160,9 @@ enum status dispatch(struct session *session, const struct read_message *message
 bool dispatch_refuse(struct session *session, enum status status)
 {
 	struct read_buffer *in = &session->in;
-	struct head head;
+	struct rpc_head head;
 	struct error err;
-	if (head_read(in->data + in->at, in->len - in->at, &head) == HEAD_NONE)
+	if (rpc_head_read(in->data + in->at, in->len - in->at, &head) == RPC_HEAD_NONE)
 		return false;
 	if (status == STATUS_TOO_LARGE)
 		error_set(&err, status, "a message may have %u bytes, %u elements and %u levels",

@@ -1,8 +1,8 @@
 /* test_read_buffer.c - messages out of pieces, in memory that is bounded; heads of messages. */
-#include "daemon/net/head.h"
 #include "daemon/net/read_buffer.h"
 #include "schema/limits.h"
 #include "schema/rpc.h"
+#include "schema/rpc_head.h"
 #include "tests/unit/alloc_fail.h"
 
 #include <setjmp.h>
@@ -256,43 +256,44 @@ static void heads_are_read_in_every_width(void **state)
 	static const struct {
 		const char *data;
 		size_t len;
-		enum head_reach reach;
+		enum rpc_head_reach reach;
 		uint32_t msgid;
 	} cases[] = {
-		{"\x94\x00\x05\xa4ping", 8, HEAD_WHOLE, 5},
-		{"\xdc\x00\x04\x00\xcc\xff\xd9\x04ping", 12, HEAD_WHOLE, 255},
-		{"\xdd\x00\x00\x00\x04\xcc\x00\xce\xff\xff\xff\xff\xc4\x04ping", 18, HEAD_WHOLE,
+		{"\x94\x00\x05\xa4ping", 8, RPC_HEAD_WHOLE, 5},
+		{"\xdc\x00\x04\x00\xcc\xff\xd9\x04ping", 12, RPC_HEAD_WHOLE, 255},
+		{"\xdd\x00\x00\x00\x04\xcc\x00\xce\xff\xff\xff\xff\xc4\x04ping", 18, RPC_HEAD_WHOLE,
 			UINT32_MAX},
-		{"\x94\x00\xcf\x00\x00\x00\x00\x00\x00\x00\x07\xda\x00\x04ping", 18, HEAD_WHOLE, 7},
-		{"\x94\x00\xd1\x01\x00\xdb\x00\x00\x00\x04ping", 14, HEAD_WHOLE, 256},
-		{"\x93\x02\xa4ping", 7, HEAD_WHOLE, 0},
-		{"\x94\x00\x05\xa4pin", 7, HEAD_MSGID, 5},
-		{"\x94\x00\x05\xa0", 4, HEAD_MSGID, 5},
-		{"\x94\x00\x05\x07", 4, HEAD_MSGID, 5},
-		{"\x92\x00\x05\xa1", 4, HEAD_MSGID, 5},
-		{"\x95\x00\x05\xa1p", 5, HEAD_MSGID, 5},
-		{"\x91\x00\x05\xa1p", 5, HEAD_NONE, 0},
-		{"\x94\x00\xcf\x00\x00\x00\x01\x00\x00\x00\x07\xa1p", 13, HEAD_NONE, 0},
-		{"\x94\x00\xff\xa1p", 5, HEAD_NONE, 0},
-		{"\x94\x00\xd0\xff\xa1p", 6, HEAD_NONE, 0},
-		{"\x94\x01\x05\xa1p", 5, HEAD_NONE, 0},
-		{"\x94\x02\xa1p", 4, HEAD_NONE, 0},
-		{"\x84\x00\x05", 3, HEAD_NONE, 0},
-		{"\x94\x00", 2, HEAD_NONE, 0},
-		{"\x94", 1, HEAD_NONE, 0},
-		{"", 0, HEAD_NONE, 0},
+		{"\x94\x00\xcf\x00\x00\x00\x00\x00\x00\x00\x07\xda\x00\x04ping", 18, RPC_HEAD_WHOLE,
+			7},
+		{"\x94\x00\xd1\x01\x00\xdb\x00\x00\x00\x04ping", 14, RPC_HEAD_WHOLE, 256},
+		{"\x93\x02\xa4ping", 7, RPC_HEAD_WHOLE, 0},
+		{"\x94\x00\x05\xa4pin", 7, RPC_HEAD_MSGID, 5},
+		{"\x94\x00\x05\xa0", 4, RPC_HEAD_MSGID, 5},
+		{"\x94\x00\x05\x07", 4, RPC_HEAD_MSGID, 5},
+		{"\x92\x00\x05\xa1", 4, RPC_HEAD_MSGID, 5},
+		{"\x95\x00\x05\xa1p", 5, RPC_HEAD_MSGID, 5},
+		{"\x91\x00\x05\xa1p", 5, RPC_HEAD_NONE, 0},
+		{"\x94\x00\xcf\x00\x00\x00\x01\x00\x00\x00\x07\xa1p", 13, RPC_HEAD_NONE, 0},
+		{"\x94\x00\xff\xa1p", 5, RPC_HEAD_NONE, 0},
+		{"\x94\x00\xd0\xff\xa1p", 6, RPC_HEAD_NONE, 0},
+		{"\x94\x01\x05\xa1p", 5, RPC_HEAD_NONE, 0},
+		{"\x94\x02\xa1p", 4, RPC_HEAD_NONE, 0},
+		{"\x84\x00\x05", 3, RPC_HEAD_NONE, 0},
+		{"\x94\x00", 2, RPC_HEAD_NONE, 0},
+		{"\x94", 1, RPC_HEAD_NONE, 0},
+		{"", 0, RPC_HEAD_NONE, 0},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct head head = {0};
+		struct rpc_head head = {0};
 		/* In memory of its own, so that a byte read beyond it is found. */
 		uint8_t *data = malloc(cases[i].len + 1);
 		memcpy(data, cases[i].data, cases[i].len);
 		data = realloc(data, cases[i].len > 0 ? cases[i].len : 1);
-		assert_int_equal(head_read(data, cases[i].len, &head), cases[i].reach);
-		if (cases[i].reach != HEAD_NONE)
+		assert_int_equal(rpc_head_read(data, cases[i].len, &head), cases[i].reach);
+		if (cases[i].reach != RPC_HEAD_NONE)
 			assert_int_equal(head.msgid, cases[i].msgid);
-		if (cases[i].reach == HEAD_WHOLE)
+		if (cases[i].reach == RPC_HEAD_WHOLE)
 			assert_memory_equal(head.method.data, "ping", 4);
 		free(data);
 	}
@@ -302,17 +303,17 @@ static void a_method_name_has_a_longest_length(void **state)
 {
 	struct wire_writer writer = {0};
 	char name[LIMIT_METHOD_BYTES + 2];
-	struct head head;
+	struct rpc_head head;
 	(void)state;
 	memset(name, 'm', sizeof name);
 	name[LIMIT_METHOD_BYTES] = '\0';
 	rpc_write_request(&writer, 1, name);
-	assert_int_equal(head_read(writer.data, writer.len, &head), HEAD_WHOLE);
+	assert_int_equal(rpc_head_read(writer.data, writer.len, &head), RPC_HEAD_WHOLE);
 	wire_writer_clear(&writer);
 	name[LIMIT_METHOD_BYTES] = 'm';
 	name[LIMIT_METHOD_BYTES + 1] = '\0';
 	rpc_write_request(&writer, 1, name);
-	assert_int_equal(head_read(writer.data, writer.len, &head), HEAD_MSGID);
+	assert_int_equal(rpc_head_read(writer.data, writer.len, &head), RPC_HEAD_MSGID);
 	wire_writer_fini(&writer);
 }
 

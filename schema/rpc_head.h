@@ -1,4 +1,4 @@
-/* head.h - the first bytes of a request, read without parsing the rest.
+/* rpc_head.h - the first bytes of a request, read without parsing the rest.
  *
  * They say which method is called, so that the message can be handed to the thread that
  * will run it and be parsed there; and they hold the msgid that an error needs, even of
@@ -6,24 +6,24 @@
  *
  * Threads: any; there is no state.
  */
-#ifndef DAEMON_NET_HEAD_H
-#define DAEMON_NET_HEAD_H
+#ifndef SCHEMA_RPC_HEAD_H
+#define SCHEMA_RPC_HEAD_H
 
 #include "schema/rpc.h"
 
-enum head_reach {
-	HEAD_NONE,  /* nobody can be answered */
-	HEAD_MSGID, /* type and msgid are known, and the sender waits for an answer */
-	HEAD_WHOLE, /* so is the method; the type is request or notification */
+enum rpc_head_reach {
+	RPC_HEAD_NONE,  /* nobody can be answered */
+	RPC_HEAD_MSGID, /* type and msgid are known, and the sender waits for an answer */
+	RPC_HEAD_WHOLE, /* so is the method; the type is request or notification */
 };
 
-struct head {
+struct rpc_head {
 	enum rpc_type type;
 	uint32_t msgid;           /* 0 for a notification */
 	struct wire_bytes method; /* points into the data */
 };
 
 /* `data` is a message or its beginning. */
-enum head_reach head_read(const uint8_t *data, size_t len, struct head *out);
+enum rpc_head_reach rpc_head_read(const uint8_t *data, size_t len, struct rpc_head *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* head.c - [0, msgid, method, ... or [2, method, ... */
-#include "daemon/net/head.h"
+/* rpc_head.c - [0, msgid, method, ... or [2, method, ... */
+#include "schema/rpc_head.h"
 
 #include "schema/limits.h"
 
@@ -77,26 +77,26 @@ static struct wire_bytes take_text(struct cursor *cursor)
 	return (struct wire_bytes){.data = cursor->at, .len = (size_t)len};
 }
 
-enum head_reach head_read(const uint8_t *data, size_t len, struct head *out)
+enum rpc_head_reach rpc_head_read(const uint8_t *data, size_t len, struct rpc_head *out)
 {
 	struct cursor cursor = {.at = data, .end = data + len, .ok = true};
 	uint64_t items = take_array(&cursor);
 	uint64_t type = take_uint(&cursor);
 	if (!cursor.ok || (type != RPC_REQUEST && type != RPC_NOTIFICATION))
-		return HEAD_NONE;
-	*out = (struct head){.type = (enum rpc_type)type};
-	enum head_reach reach = HEAD_NONE;
+		return RPC_HEAD_NONE;
+	*out = (struct rpc_head){.type = (enum rpc_type)type};
+	enum rpc_head_reach reach = RPC_HEAD_NONE;
 	if (type == RPC_REQUEST) {
 		uint64_t msgid = take_uint(&cursor);
 		if (!cursor.ok || items < 2 || msgid > UINT32_MAX)
-			return HEAD_NONE;
+			return RPC_HEAD_NONE;
 		out->msgid = (uint32_t)msgid;
-		reach = HEAD_MSGID;
+		reach = RPC_HEAD_MSGID;
 	}
 	struct wire_bytes method = take_text(&cursor);
 	bool is_call = items == (type == RPC_REQUEST ? 4 : 3);
 	if (!cursor.ok || !is_call || method.len == 0 || method.len > LIMIT_METHOD_BYTES)
 		return reach;
 	out->method = method;
-	return HEAD_WHOLE;
+	return RPC_HEAD_WHOLE;
 }
