@@ -69,7 +69,7 @@ struct base_writer;
 enum status base_writer_open(const char *path, uint64_t bytes_max, struct base_writer **out,
 	struct error *err);
 
-/* Room for one segment, aligned to 64, until base_writer_commit. */
+/* Room for one segment until base_writer_commit: aligned to 8 here, to 64 in the file. */
 enum status base_writer_begin(struct base_writer *writer, uint64_t bytes, uint8_t **space,
 	struct error *err);
 enum status base_writer_commit(struct base_writer *writer, const struct segment_plan *plan,

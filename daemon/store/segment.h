@@ -141,7 +141,7 @@ struct segment_space {
 };
 
 /* Writes header, directory, padding and slots of a planned segment into `data` (plan->bytes,
- * aligned to 64) and says where the other columns go, which the caller fills. */
+ * aligned to 8) and says where the other columns go, which the caller fills. */
 void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint8_t *data,
 	struct segment_space *space);
 

@@ -17,6 +17,9 @@
 
 enum { FILES = 2, SEGMENTS_A_FILE = 4, SEGMENTS = FILES * SEGMENTS_A_FILE, BITS = 3, ROWS = 60 };
 
+/* Keeps the compiler from dropping a read. */
+static volatile unsigned seen;
+
 /* Two files of four segments each, and what the catalog would hold of them. */
 struct bases {
 	struct scratch *scratch;
@@ -51,7 +54,7 @@ static enum status write_segment(struct base_writer *writer, const struct base_o
 	if (status != STATUS_OK) {
 		return status;
 	}
-	assert_int_equal((uintptr_t)data % SEGMENT_ALIGN, 0);
+	assert_int_equal((uintptr_t)data % 8, 0);
 	struct segment_space space;
 	segment_begin(&plan, hashes, data, &space);
 	for (uint32_t i = 0; i < rows; i++) {
@@ -313,9 +316,8 @@ static void a_file_cut_while_it_is_open_is_damage(void **state)
 	/* Segment 0 stands before the cut; one whose pages went after its check is found out when
 	 * it is read. */
 	scratch_cut(path, 4096);
-	volatile unsigned sum = 0;
 	for (uint64_t i = 0; i < bases->infos[0].segments[0].bytes; i++) {
-		sum += set->segments[0].data[i];
+		seen = set->segments[0].data[i];
 	}
 	expect_damaged(set, 0x0f);
 	base_set_close(set);
