@@ -150,6 +150,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	process->stopping = true;
 	log_event(LOG_LEVEL_INFO, "event=stopping signal=%d", number);
 	notify_stopping();
+	store_interrupt(process->store);
 	uv_timer_start(&process->force, on_force,
 		process->settings->stop_grace_ms + PROCESS_FORCE_MS, 0);
 	server_stop(process->server, on_stopped, process);

@@ -328,16 +328,10 @@ static enum status read_files(struct walk *walk, struct snapshot *snapshot)
 		if (walk->status != STATUS_OK) {
 			break;
 		}
-		struct base_file_info *grown =
-			realloc(table->files, (table->file_count + 1) * sizeof *grown);
-		if (grown == NULL) {
-			base_file_info_fini(&info);
-			walk->status = STATUS_NO_MEMORY;
+		walk->status = table_add_file(table, &info);
+		if (walk->status != STATUS_OK) {
 			break;
 		}
-		table->files = grown;
-		table->bytes += info.bytes;
-		grown[table->file_count++] = info;
 	}
 	return walk->status;
 }

@@ -266,13 +266,12 @@ static enum status sync_load(struct store *store, struct load *load, struct erro
 		.rows = group->rows,
 		.blob_bytes = group->blob_bytes,
 	};
-	uint8_t *body = NULL;
-	enum status status = load_group_body(group, &load->spill.owner.spec, &body);
+	struct load_body *body = &store->load_body;
+	enum status status = load_group_body(group, &load->spill.owner.spec, body);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "load: sort %" PRIu64 " rows", group->rows);
 	}
-	status = spill_append(&load->spill, &run, body, err);
-	free(body);
+	status = spill_append(&load->spill, &run, body->data, err);
 	if (status == STATUS_OK) {
 		store->load_sequence = run.sequence;
 		load->synced.next_chunk += group->chunks;
@@ -355,6 +354,7 @@ static enum status end_load(struct store *store, const struct load_chunk *which,
 			which->load.text, load->synced.next_chunk, load->synced.rows, chunks, rows);
 	}
 	load_group_fini(&load->group);
+	load_body_fini(&store->load_body);
 	return load->spill.ended ? STATUS_OK : spill_end(&load->spill, err);
 }
 

@@ -54,10 +54,11 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 	const struct load_chunk *chunk, int64_t default_time_ms);
 /* Memory that its rows take. */
 uint64_t load_group_bytes(const struct load_group *group, const struct table_spec *spec);
-/* The group's rows sorted by hash as a spill body, malloc'ed. */
+/* The group's rows sorted by hash, as the body of a run of the spill. */
 enum status load_group_body(const struct load_group *group, const struct table_spec *spec,
-	uint8_t **body);
+	struct load_body *body);
 void load_group_clear(struct load_group *group);
 void load_group_fini(struct load_group *group);
+void load_body_fini(struct load_body *body);
 
 #endif

@@ -191,27 +191,41 @@ static void clear_gaps(const struct spill_layout *layout, const struct table_spe
 	}
 }
 
+static bool reserve_body(struct load_body *body, uint64_t bytes)
+{
+	if (bytes <= body->capacity) {
+		return true;
+	}
+	load_body_fini(body);
+	body->data = malloc(bytes);
+	body->capacity = body->data == NULL ? 0 : bytes;
+	return body->data != NULL;
+}
+
+void load_body_fini(struct load_body *body)
+{
+	free(body->data);
+	*body = (struct load_body){0};
+}
+
 enum status load_group_body(const struct load_group *group, const struct table_spec *spec,
-	uint8_t **out)
+	struct load_body *body)
 {
 	struct spill_layout layout;
 	spill_layout(&layout, spec, group->rows, group->blob_bytes);
 	struct order_entry *order = malloc(group->rows * 2 * sizeof *order + 1);
-	uint8_t *body = malloc(layout.bytes + 1);
-	if (order == NULL || body == NULL) {
+	if (order == NULL || !reserve_body(body, layout.bytes + 1)) {
 		free(order);
-		free(body);
 		return STATUS_NO_MEMORY;
 	}
 	for (uint64_t i = 0; i < group->rows; i++) {
 		order[i] = (struct order_entry){.hash = group->hashes[i], .row = (uint32_t)i};
 	}
 	order_by_hash(order, order + group->rows, group->rows);
-	clear_gaps(&layout, spec, group, body);
-	put_keys(group, order, &layout, body);
-	put_columns(group, order, &layout, spec_row_bytes(spec), body);
+	clear_gaps(&layout, spec, group, body->data);
+	put_keys(group, order, &layout, body->data);
+	put_columns(group, order, &layout, spec_row_bytes(spec), body->data);
 	free(order);
-	*out = body;
 	return STATUS_OK;
 }
 

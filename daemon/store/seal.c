@@ -1,331 +1,18 @@
-/* seal.c - from sorted runs to segments in base files. */
+/* seal.c - from sorted runs to base files: shares the work of one table among threads. */
 #include "daemon/store/seal.h"
 
 #include "daemon/store/file.h"
-#include "daemon/store/order.h"
-#include "daemon/store/seal_runs.h"
+#include "daemon/store/seal_worker.h"
 
-#include <assert.h>
-#include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Rows that are gathered at once: only keys that share all bits of a prefix come to so many. */
-enum { GATHER_ROWS_MAX = 4 << 20, PREFETCH_ROWS = 6 };
-static_assert(BASE_SEGMENT_BYTES <= BASE_FILE_BYTES, "a segment fits a file");
-
-struct seal {
-	const char *folder;
-	const struct base_owner *owner;
-	struct runs runs;
-	uint64_t row_cost;         /* bytes of a segment that one row takes, about */
-	struct order_entry *order; /* of the segment at hand */
-	struct order_entry *scratch;
-	uint64_t *hashes;
-	size_t capacity;            /* entries of the three */
-	struct base_writer *writer; /* NULL: none is open */
-	struct seal_output output;
-};
-
-/* ---- rows of one prefix ---- */
-
-/* The hash behind the last of a prefix; 0 stands for 2^64. */
-static uint64_t prefix_end(uint64_t prefix, uint32_t bits)
-{
-	return bits == 0 ? 0 : prefix + (UINT64_C(1) << (64 - bits));
-}
-
-static void slice(const struct run *run, uint64_t prefix, uint32_t bits, uint64_t *first,
-	uint64_t *end)
-{
-	const uint64_t behind = prefix_end(prefix, bits);
-	*first = run_lower_bound(run, prefix);
-	*end = behind == 0 ? run->rows : run_lower_bound(run, behind);
-}
-
-static uint64_t count_rows(const struct runs *runs, uint64_t prefix, uint32_t bits)
-{
-	uint64_t rows = 0;
-	for (size_t i = 0; i < runs->count; i++) {
-		uint64_t first;
-		uint64_t end;
-		slice(&runs->runs[i], prefix, bits, &first, &end);
-		rows += end - first;
-	}
-	return rows;
-}
-
-static int compare_keys(const struct runs *runs, const struct order_entry *a,
-	const struct order_entry *b)
-{
-	size_t a_len;
-	size_t b_len;
-	const uint8_t *a_key = run_key(&runs->runs[a->run], a->row, &a_len);
-	const uint8_t *b_key = run_key(&runs->runs[b->run], b->row, &b_len);
-	const int order = memcmp(a_key, b_key, a_len < b_len ? a_len : b_len);
-	return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
-}
-
-/* Puts entries of one hash in the order of their keys, stably: nearly always one or two. */
-static void order_by_key(const struct runs *runs, struct order_entry *entries, size_t count)
-{
-	for (size_t i = 1; i < count; i++) {
-		const struct order_entry entry = entries[i];
-		size_t low = 0;
-		size_t high = i;
-		while (low < high) {
-			const size_t middle = low + (high - low) / 2;
-			if (compare_keys(runs, &entries[middle], &entry) <= 0) {
-				low = middle + 1;
-			} else {
-				high = middle;
-			}
-		}
-		memmove(entries + low + 1, entries + low, (i - low) * sizeof *entries);
-		entries[low] = entry;
-	}
-}
-
-/* Sorts entries by (hash, key) and keeps the last of each key; returns how many are left. */
-static size_t settle(struct seal *seal, size_t count)
-{
-	struct order_entry *entries = seal->order;
-	order_by_hash(entries, seal->scratch, count);
-	size_t kept = 0;
-	for (size_t i = 0; i < count;) {
-		size_t end = i + 1;
-		while (end < count && entries[end].hash == entries[i].hash) {
-			end++;
-		}
-		if (end - i > 1) {
-			order_by_key(&seal->runs, entries + i, end - i);
-		}
-		for (size_t j = i; j < end; j++) {
-			if (j + 1 < end &&
-				compare_keys(&seal->runs, &entries[j], &entries[j + 1]) == 0) {
-				continue;
-			}
-			entries[kept++] = entries[j];
-		}
-		i = end;
-	}
-	return kept;
-}
-
-static enum status reserve(struct seal *seal, size_t count, struct error *err)
-{
-	if (count <= seal->capacity) {
-		return STATUS_OK;
-	}
-	free(seal->order);
-	free(seal->scratch);
-	free(seal->hashes);
-	seal->capacity = 0;
-	seal->order = malloc(count * sizeof *seal->order);
-	seal->scratch = malloc(count * sizeof *seal->scratch);
-	seal->hashes = malloc(count * sizeof *seal->hashes);
-	if (seal->order == NULL || seal->scratch == NULL || seal->hashes == NULL) {
-		return error_set(err, STATUS_NO_MEMORY, "seal: order of %zu rows", count);
-	}
-	seal->capacity = count;
-	return STATUS_OK;
-}
-
-/* Fills seal->order with the rows of a prefix, in the order of (hash, key), each key once. */
-static enum status gather(struct seal *seal, uint64_t prefix, uint32_t bits, uint64_t rows,
-	size_t *count, struct error *err)
-{
-	const size_t most = rows < GATHER_ROWS_MAX ? rows : GATHER_ROWS_MAX;
-	enum status status = reserve(seal, most + 1, err);
-	size_t kept = 0;
-	for (size_t i = 0; status == STATUS_OK && i < seal->runs.count; i++) {
-		const struct run *run = &seal->runs.runs[i];
-		uint64_t first;
-		uint64_t end;
-		slice(run, prefix, bits, &first, &end);
-		for (uint64_t row = first; row < end; row++) {
-			if (kept == most) {
-				kept = settle(seal, kept);
-			}
-			if (kept == most) {
-				return error_set(err, STATUS_TOO_LARGE,
-					"seal: over %zu keys share the first %" PRIu32
-					" bits of their hash",
-					most, bits);
-			}
-			seal->order[kept++] = (struct order_entry){.hash = run->hashes[row],
-				.run = (uint32_t)i,
-				.row = (uint32_t)row};
-		}
-	}
-	*count = status == STATUS_OK ? settle(seal, kept) : 0;
-	return status;
-}
-
-/* ---- one segment ---- */
-
-static void fill_keys(const struct seal *seal, const struct segment_plan *plan,
-	const struct segment_space *space)
-{
-	uint32_t end = 0;
-	for (uint32_t i = 0; i < plan->identity.rows; i++) {
-		const struct order_entry *entry = &seal->order[i];
-		const struct run *run = &seal->runs.runs[entry->run];
-		if (space->keys != NULL) {
-			space->keys[i] = run->keys[entry->row];
-			continue;
-		}
-		size_t len;
-		const uint8_t *key = run_key(run, entry->row, &len);
-		space->key_offsets[i] = end;
-		memcpy(space->key_blob + end, key, len);
-		end += (uint32_t)len;
-	}
-	if (space->key_offsets != NULL) {
-		space->key_offsets[plan->identity.rows] = end;
-	}
-}
-
-static void fill_rows(const struct seal *seal, const struct segment_plan *plan,
-	const struct segment_space *space)
-{
-	const size_t row_bytes = spec_row_bytes(&seal->owner->spec);
-	const uint32_t rows = plan->identity.rows;
-	for (uint32_t i = 0; i < rows; i++) {
-		const struct order_entry *entry = &seal->order[i];
-		const struct run *run = &seal->runs.runs[entry->run];
-		if (i + PREFETCH_ROWS < rows) {
-			const struct order_entry *ahead = &seal->order[i + PREFETCH_ROWS];
-			__builtin_prefetch(
-				seal->runs.runs[ahead->run].row_data + ahead->row * row_bytes);
-		}
-		memcpy(space->row_data + i * row_bytes, run->row_data + entry->row * row_bytes,
-			row_bytes);
-		space->times[i] = run->times[entry->row];
-		if (space->tags != NULL) {
-			space->tags[i] = run->tags[entry->row];
-		}
-		if (space->scales != NULL) {
-			space->scales[i] = run->scales[entry->row];
-		}
-	}
-}
-
-static uint64_t key_bytes(const struct seal *seal, size_t count)
-{
-	uint64_t bytes = 0;
-	for (size_t i = 0; seal->owner->spec.key_type == KEY_BYTES && i < count; i++) {
-		size_t len;
-		(void)run_key(&seal->runs.runs[seal->order[i].run], seal->order[i].row, &len);
-		bytes += len;
-	}
-	return bytes;
-}
-
-static enum status finish_file(struct seal *seal, struct error *err)
-{
-	struct base_writer *writer = seal->writer;
-	seal->writer = NULL;
-	if (writer == NULL) {
-		return STATUS_OK;
-	}
-	struct seal_output *output = &seal->output;
-	struct base_file_info *grown =
-		realloc(output->files, (output->file_count + 1) * sizeof *grown);
-	if (grown == NULL) {
-		base_writer_abort(writer);
-		return error_set(err, STATUS_NO_MEMORY, "seal: file %zu", output->file_count);
-	}
-	output->files = grown;
-	struct base_file_info info;
-	const enum status status = base_writer_finish(writer, &info, err);
-	if (status == STATUS_OK) {
-		info.number = output->file_count;
-		output->files[output->file_count++] = info;
-	}
-	return status;
-}
-
-/* Makes sure that a file with room for `bytes` is open. */
-static enum status open_file(struct seal *seal, uint64_t bytes, struct error *err)
-{
-	enum status status = STATUS_OK;
-	if (seal->writer != NULL && base_writer_bytes(seal->writer) + bytes > BASE_FILE_BYTES) {
-		status = finish_file(seal, err);
-	}
-	if (status != STATUS_OK || seal->writer != NULL) {
-		return status;
-	}
-	char name[64];
-	char path[PATH_MAX];
-	base_file_name(name, sizeof name, seal->owner->table, seal->output.file_count);
-	status = file_path(path, seal->folder, name, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	uint64_t whole = seal->runs.rows * seal->row_cost + BASE_SEGMENT_BYTES;
-	whole = whole < BASE_FILE_BYTES ? whole : BASE_FILE_BYTES;
-	return base_writer_open(path, bytes > whole ? bytes : whole, &seal->writer, err);
-}
-
-static enum status write_segment(struct seal *seal, uint64_t prefix, uint32_t bits, uint64_t rows,
-	struct error *err)
-{
-	size_t count = 0;
-	enum status status = gather(seal, prefix, bits, rows, &count, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	for (size_t i = 0; i < count; i++) {
-		seal->hashes[i] = seal->order[i].hash;
-	}
-	const struct segment_identity identity = {
-		.release = seal->owner->release,
-		.table = seal->owner->table,
-		.prefix = prefix,
-		.prefix_bits = bits,
-		.rows = (uint32_t)count,
-	};
-	struct segment_plan plan;
-	segment_plan(&plan, &seal->owner->spec, &identity, seal->hashes, key_bytes(seal, count));
-	if (plan.bytes > BASE_FILE_BYTES) {
-		return error_set(err, STATUS_TOO_LARGE,
-			"seal: %zu keys share the first %" PRIu32
-			" bits of their hash and take %" PRIu64 " bytes, at most %u allowed",
-			count, bits, plan.bytes, BASE_FILE_BYTES);
-	}
-	status = open_file(seal, plan.bytes, err);
-	uint8_t *data = NULL;
-	if (status == STATUS_OK) {
-		status = base_writer_begin(seal->writer, plan.bytes, &data, err);
-	}
-	if (status != STATUS_OK) {
-		return status;
-	}
-	struct segment_space space;
-	segment_begin(&plan, seal->hashes, data, &space);
-	fill_keys(seal, &plan, &space);
-	fill_rows(seal, &plan, &space);
-	seal->output.rows += count;
-	return base_writer_commit(seal->writer, &plan, err);
-}
-
-/* Writes the rows of a prefix, in as many segments as they need. The depth is bounded by
- * SEGMENT_PREFIX_BITS_MAX. */
-static enum status write_prefix(struct seal *seal, uint64_t prefix, uint32_t bits,
-	struct error *err)
-{
-	const uint64_t rows = count_rows(&seal->runs, prefix, bits);
-	if (rows * seal->row_cost <= BASE_SEGMENT_BYTES || rows <= 1 ||
-		bits == SEGMENT_PREFIX_BITS_MAX) {
-		return write_segment(seal, prefix, bits, rows, err);
-	}
-	const uint64_t half = UINT64_C(1) << (63 - bits);
-	const enum status status = write_prefix(seal, prefix, bits + 1, err);
-	return status != STATUS_OK ? status : write_prefix(seal, prefix + half, bits + 1, err);
-}
+/* Workers a table, when it has more than one segment: copying into fresh pages takes a processor
+ * for as long as the disk takes to write them. */
+enum { SEAL_WORKERS = 2 };
 
 /* ---- the table ---- */
 
@@ -338,50 +25,135 @@ void seal_output_fini(struct seal_output *output)
 	*output = (struct seal_output){0};
 }
 
-static void remove_files(const struct seal *seal)
+static void remove_files(const char *folder, const struct base_owner *owner,
+	const struct seal_output *output)
 {
-	for (size_t i = 0; i < seal->output.file_count; i++) {
+	for (size_t i = 0; i < output->file_count; i++) {
 		char name[64];
 		char path[PATH_MAX];
-		base_file_name(name, sizeof name, seal->owner->table, i);
-		if (file_path(path, seal->folder, name, NULL) == STATUS_OK) {
+		base_file_name(name, sizeof name, owner->table, output->files[i].number);
+		if (file_path(path, folder, name, NULL) == STATUS_OK) {
 			unlink(path);
 		}
 	}
 }
 
-enum status seal_table(const char *folder, const struct base_owner *owner,
-	const struct seal_source *sources, size_t count, struct seal_output *out, struct error *err)
+/* ---- workers ---- */
+
+struct step {
+	struct seal_worker *worker;
+	void (*run)(struct seal_worker *worker);
+};
+
+static void *run_step(void *arg)
 {
-	struct seal seal = {.folder = folder, .owner = owner};
-	enum status status = runs_open(sources, count, &seal.runs, err);
-	if (status != STATUS_OK) {
-		return status;
+	const struct step *step = arg;
+	step->run(step->worker);
+	return NULL;
+}
+
+/* Runs one step of every worker, each on a thread of its own if there can be one. */
+static enum status run_all(struct seal_worker *workers, size_t count,
+	void (*run)(struct seal_worker *worker), struct error *err)
+{
+	struct step steps[SEAL_WORKERS];
+	pthread_t threads[SEAL_WORKERS];
+	bool started[SEAL_WORKERS] = {false};
+	for (size_t i = 0; i < count; i++) {
+		steps[i] = (struct step){.worker = &workers[i], .run = run};
+		started[i] = i > 0 && pthread_create(&threads[i], NULL, run_step, &steps[i]) == 0;
 	}
-	if (seal.runs.rows > 0) {
-		/* Row, time, tags, scale, key, and a slot and a half. */
-		seal.row_cost = spec_row_bytes(&owner->spec) + 8 + 8 + 4 + 12 +
-				(owner->spec.key_type == KEY_U64
-						? 8
-						: 4 + seal.runs.blob_bytes / seal.runs.rows);
-		status = write_prefix(&seal, 0, 0, err);
+	for (size_t i = 0; i < count; i++) {
+		if (!started[i]) {
+			run(&workers[i]);
+		}
 	}
+	enum status status = STATUS_OK;
+	for (size_t i = 0; i < count; i++) {
+		if (started[i]) {
+			(void)pthread_join(threads[i], NULL);
+		}
+		if (status == STATUS_OK && workers[i].status != STATUS_OK) {
+			status = error_set(err, workers[i].status, "%s", workers[i].err.text);
+		}
+	}
+	return status;
+}
+
+/* Moves the files of every worker into one output; what fails to move is removed. */
+static enum status collect(struct seal_worker *workers, size_t count, struct seal_output *out)
+{
+	size_t files = 0;
+	*out = (struct seal_output){0};
+	for (size_t i = 0; i < count; i++) {
+		files += workers[i].output.file_count;
+	}
+	out->files = calloc(files + 1, sizeof *out->files);
+	for (size_t i = 0; i < count && out->files != NULL; i++) {
+		struct seal_output *part = &workers[i].output;
+		if (part->file_count > 0) {
+			memcpy(out->files + out->file_count, part->files,
+				part->file_count * sizeof *part->files);
+		}
+		out->file_count += part->file_count;
+		out->rows += part->rows;
+		free(part->files);
+		*part = (struct seal_output){0};
+	}
+	return out->files == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
+static enum status write_table(struct seal_job *job, struct seal_output *out, struct error *err)
+{
+	struct seal_worker workers[SEAL_WORKERS] = {0};
+	/* Parts are the two values of the first bit of the hash. */
+	const bool is_small = job->runs->rows * job->row_cost <= BASE_SEGMENT_BYTES;
+	job->worker_count = is_small ? 1 : SEAL_WORKERS;
+	for (size_t i = 0; i < job->worker_count; i++) {
+		workers[i].job = job;
+		workers[i].number = i;
+		workers[i].prefix = (uint64_t)i << 63;
+		workers[i].bits = is_small ? 0 : 1;
+	}
+	enum status status = run_all(workers, job->worker_count, seal_worker_check, err);
 	if (status == STATUS_OK) {
-		status = finish_file(&seal, err);
+		status = run_all(workers, job->worker_count, seal_worker_write, err);
 	}
-	if (status == STATUS_OK && atomic_load(&seal.runs.damaged) != 0) {
+	if (status == STATUS_OK && atomic_load(&job->runs->damaged) != 0) {
 		status = error_set(err, STATUS_CORRUPT, "seal: a load's file cannot be read");
 	}
-	base_writer_abort(seal.writer);
-	runs_close(&seal.runs);
-	free(seal.order);
-	free(seal.scratch);
-	free(seal.hashes);
+	if (status == STATUS_OK && collect(workers, job->worker_count, out) != STATUS_OK) {
+		status = error_set(err, STATUS_NO_MEMORY, "seal: the list of files");
+	}
+	for (size_t i = 0; i < job->worker_count; i++) {
+		remove_files(job->folder, job->owner, &workers[i].output);
+		seal_output_fini(&workers[i].output);
+	}
+	return status;
+}
+
+enum status seal_table(const struct seal_input *input, struct seal_output *out, struct error *err)
+{
+	const struct table_spec *spec = &input->owner->spec;
+	struct runs runs;
+	enum status status = runs_open(input->sources, input->count, &runs, err);
 	if (status != STATUS_OK) {
-		remove_files(&seal);
-		seal_output_fini(&seal.output);
 		return status;
 	}
-	*out = seal.output;
-	return STATUS_OK;
+	*out = (struct seal_output){0};
+	if (runs.rows > 0) {
+		struct seal_job job = {
+			.folder = input->folder,
+			.owner = input->owner,
+			.runs = &runs,
+			.stop = input->stop,
+			/* Row, time, tags, scale, key, and a slot and a half. */
+			.row_cost =
+				spec_row_bytes(spec) + 8 + 8 + 4 + 12 +
+				(spec->key_type == KEY_U64 ? 8 : 4 + runs.blob_bytes / runs.rows),
+		};
+		status = write_table(&job, out, err);
+	}
+	runs_close(&runs);
+	return status;
 }

@@ -4,7 +4,7 @@
  * gathered, sorted together, and of a key given twice the last is kept. A prefix whose rows
  * are too many for one segment is split by one more bit.
  *
- * Threads: one a table; nothing else may use the runs' spills meanwhile.
+ * Threads: one caller a table; nothing else may use the runs' spills meanwhile.
  */
 #ifndef DAEMON_STORE_SEAL_H
 #define DAEMON_STORE_SEAL_H
@@ -13,6 +13,8 @@
 #include "daemon/store/spill.h"
 #include "schema/status.h"
 
+#include <stdbool.h>
+
 struct seal_source {
 	const struct spill *spill;
 };
@@ -20,18 +22,23 @@ struct seal_source {
 struct seal_output {
 	uint64_t rows;
 	size_t file_count;
-	struct base_file_info
-		*files; /* owned by the caller afterwards; none when there are no rows */
+	struct base_file_info *files; /* owned; none when there are no rows */
 };
 
-/* Writes base files into `folder`, synced, the folder's entries not. Peak memory: one segment
- * twice (BASE_SEGMENT_BYTES each) and 32 bytes a row of it. After a failure what was written is
- * removed, or a leftover. Errors: CORRUPT  a run is damaged; DISK_FULL; IO; NO_MEMORY;
- * TOO_LARGE  over 4M keys, or more than fit a
- * file, share SEGMENT_PREFIX_BITS_MAX bits of their hash. */
-enum status seal_table(const char *folder, const struct base_owner *owner,
-	const struct seal_source *sources, size_t count, struct seal_output *out,
-	struct error *err);
+struct seal_input {
+	const char *folder;
+	const struct base_owner *owner;
+	const struct seal_source *sources;
+	size_t count;
+	const _Atomic bool *stop; /* when it becomes true, the work ends with BUSY */
+};
+
+/* Writes base files into the folder, synced, the folder's entries not. Peak memory, for each of
+ * two threads: one segment twice (BASE_SEGMENT_BYTES each) and 40 bytes a row of it. After a
+ * failure what was written is removed, or a leftover.
+ * Errors: CORRUPT  a run is damaged; DISK_FULL; IO; NO_MEMORY; BUSY  see `stop`; TOO_LARGE  over 4M
+ *         keys, or more than fit a file, share SEGMENT_PREFIX_BITS_MAX bits of their hash. */
+enum status seal_table(const struct seal_input *input, struct seal_output *out, struct error *err);
 
 void seal_output_fini(struct seal_output *output);
 

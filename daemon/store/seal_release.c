@@ -100,7 +100,12 @@ static enum status build_table(struct store *store, const struct release *releas
 	store_release_folder(store, release->number, folder);
 	const size_t count = find_sources(store, release->number, from->number, sources);
 	struct seal_output output = {0};
-	const enum status status = seal_table(folder, &owner, sources, count, &output, err);
+	const struct seal_input input = {.folder = folder,
+		.owner = &owner,
+		.sources = sources,
+		.count = count,
+		.stop = &store->stop};
+	const enum status status = seal_table(&input, &output, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -225,4 +230,9 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 		*out = result;
 	}
 	return status;
+}
+
+void store_interrupt(struct store *store)
+{
+	atomic_store(&store->stop, true);
 }

@@ -1,4 +1,4 @@
-/* seal_runs.c - maps the spills of a table and checks their runs. */
+/* seal_runs.c - maps the spills of a table, finds their columns and checks them. */
 #include "daemon/store/seal_runs.h"
 
 #include "daemon/store/mapfault.h"
@@ -9,10 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <xxhash.h>
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 
 struct run_map {
 	void *data;
@@ -34,8 +30,21 @@ static bool ends_are_sound(const struct run *run)
 	return true;
 }
 
-static enum status add_run(const struct spill *spill, const struct spill_run *of,
-	const struct run_map *map, struct runs *runs, struct error *err)
+enum status run_check(const struct run *run, struct error *err)
+{
+	const struct spill_run *source = run->source;
+	if (XXH3_64bits(run->body, source->body_bytes) != source->body_hash ||
+		!ends_are_sound(run)) {
+		return error_set(err, STATUS_CORRUPT,
+			"load: chunks %" PRIu64 "..%" PRIu64
+			" are damaged on disk; abort the load and send it again",
+			source->first_chunk, source->first_chunk + source->chunk_count - 1);
+	}
+	return STATUS_OK;
+}
+
+static void add_run(const struct spill *spill, const struct spill_run *of,
+	const struct run_map *map, struct runs *runs)
 {
 	const struct table_spec *spec = &spill->owner.spec;
 	const uint8_t *body = (const uint8_t *)map->data + of->body_offset;
@@ -44,8 +53,9 @@ static enum status add_run(const struct spill *spill, const struct spill_run *of
 	const bool byte_keys = spec->key_type == KEY_BYTES;
 	/* Bodies begin at a multiple of 64 in the file, their columns too. */
 	const struct run run = {
-		.sequence = of->sequence,
+		.source = of,
 		.rows = of->rows,
+		.body = body,
 		.hashes = (const void *)(body + layout.hashes),
 		.keys = byte_keys ? NULL : (const void *)(body + layout.keys),
 		.ends = byte_keys ? (const void *)(body + layout.keys) : NULL,
@@ -56,16 +66,9 @@ static enum status add_run(const struct spill *spill, const struct spill_run *of
 		.times = (const void *)(body + layout.times),
 		.tags = spec->tags ? (const void *)(body + layout.tags) : NULL,
 	};
-	if (XXH3_64bits(body, of->body_bytes) != of->body_hash || !ends_are_sound(&run)) {
-		return error_set(err, STATUS_CORRUPT,
-			"load: chunks %" PRIu64 "..%" PRIu64
-			" are damaged on disk; abort the load and send it again",
-			of->first_chunk, of->first_chunk + of->chunk_count - 1);
-	}
 	runs->runs[runs->count++] = run;
 	runs->rows += run.rows;
 	runs->blob_bytes += run.blob_bytes;
-	return STATUS_OK;
 }
 
 static enum status map_spill(const struct spill *spill, struct runs *runs, struct error *err)
@@ -78,21 +81,24 @@ static enum status map_spill(const struct spill *spill, struct runs *runs, struc
 			strerror(errno));
 	}
 	runs->map_count++;
-	enum status status = mapfault_watch(map->data, map->len, &runs->damaged, 1, &map->watch);
+	const enum status status =
+		mapfault_watch(map->data, map->len, &runs->damaged, 1, &map->watch);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "map a load's file");
 	}
-	for (size_t i = 0; status == STATUS_OK && i < spill->run_count; i++) {
-		status = add_run(spill, &spill->runs[i], map, runs, err);
+	for (size_t i = 0; i < spill->run_count; i++) {
+		add_run(spill, &spill->runs[i], map, runs);
 	}
-	return status;
+	return STATUS_OK;
 }
 
 static int by_sequence(const void *a, const void *b)
 {
 	const struct run *left = a;
 	const struct run *right = b;
-	return left->sequence < right->sequence ? -1 : left->sequence > right->sequence;
+	return left->source->sequence < right->source->sequence
+		       ? -1
+		       : left->source->sequence > right->source->sequence;
 }
 
 enum status runs_open(const struct seal_source *sources, size_t count, struct runs *out,

@@ -1,6 +1,6 @@
 /* seal_runs.h - the runs of a table's loads, mapped and checked, for seal to read.
  *
- * Threads: one at a time.
+ * Threads: opened and closed by one; read by any.
  */
 #ifndef DAEMON_STORE_SEAL_RUNS_H
 #define DAEMON_STORE_SEAL_RUNS_H
@@ -11,8 +11,9 @@
 
 /* The columns of one run, in a map of its spill. */
 struct run {
-	uint64_t sequence;
+	const struct spill_run *source; /* borrowed */
 	uint64_t rows;
+	const uint8_t *body;
 	const uint64_t *hashes;
 	const uint64_t *keys; /* NULL for byte strings */
 	const uint32_t *ends; /* NULL for u64 */
@@ -28,7 +29,7 @@ struct run_map;
 
 struct runs {
 	size_t count;
-	struct run *runs; /* in the order of their sequences */
+	struct run *runs; /* in the order in which they were written */
 	uint64_t rows;    /* of all */
 	uint64_t blob_bytes;
 	size_t map_count;
@@ -36,11 +37,14 @@ struct runs {
 	_Atomic unsigned char damaged; /* a read of a map failed */
 };
 
-/* Maps every spill and compares each run with its checksum. `out` must not move while it is
- * open. Errors: CORRUPT, IO, NO_MEMORY. */
+/* Maps every spill. `out` must not move while it is open. Errors: IO, NO_MEMORY. */
 enum status runs_open(const struct seal_source *sources, size_t count, struct runs *out,
 	struct error *err);
 void runs_close(struct runs *runs);
+
+/* Reads a run and compares it with its checksum: before that only its sizes may be used.
+ * Errors: CORRUPT. */
+enum status run_check(const struct run *run, struct error *err);
 
 /* The first row of a run whose hash is at least `hash`. */
 uint64_t run_lower_bound(const struct run *run, uint64_t hash);

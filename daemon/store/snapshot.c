@@ -87,6 +87,29 @@ void table_drop(struct table *table)
 	free(table);
 }
 
+static uint64_t first_prefix(const struct base_file_info *info)
+{
+	return info->segment_count == 0 ? 0 : info->segments[0].prefix;
+}
+
+enum status table_add_file(struct table *table, struct base_file_info *info)
+{
+	struct base_file_info *grown =
+		realloc(table->files, (table->file_count + 1) * sizeof *grown);
+	if (grown == NULL) {
+		base_file_info_fini(info);
+		return STATUS_NO_MEMORY;
+	}
+	table->files = grown;
+	size_t at = table->file_count++;
+	for (; at > 0 && first_prefix(&grown[at - 1]) > first_prefix(info); at--) {
+		grown[at] = grown[at - 1];
+	}
+	grown[at] = *info;
+	table->bytes += info->bytes;
+	return STATUS_OK;
+}
+
 /* ---- releases ---- */
 
 struct release *release_copy(const struct release *from)

@@ -88,6 +88,9 @@ struct release *release_copy(const struct release *from);
 void release_drop(struct release *release);
 struct table *table_new(const struct table_spec *spec, uint64_t number);
 void table_drop(struct table *table);
+/* Takes a file's record over, even if it fails. Files are numbered as they were begun, and held
+ * in the order of their hashes. Errors: NO_MEMORY. */
+enum status table_add_file(struct table *table, struct base_file_info *info);
 
 /* Puts a release in the place of that of its number, or behind all. Takes it over, even if
  * it fails. Errors: NO_MEMORY. */

@@ -19,6 +19,12 @@
 struct janitor;
 struct load;
 
+/* Where runs are put together: kept between groups, since fresh pages cost more than the sort. */
+struct load_body {
+	uint8_t *data; /* owned */
+	uint64_t capacity;
+};
+
 struct store {
 	char folder[PATH_MAX];
 	struct store_options options;
@@ -28,10 +34,12 @@ struct store {
 	struct janitor *janitor;            /* owned */
 	pthread_mutex_t admin_lock;
 	pthread_mutex_t load_lock;
-	struct load *loads;     /* owned list */
+	struct load *loads; /* owned list */
+	struct load_body load_body;
 	uint64_t load_pending;  /* bytes that wait for store_load_sync */
 	struct error load_lost; /* why chunks were lost that store_load_sync must still tell of */
 	uint64_t load_sequence; /* of the last run of any load */
+	_Atomic bool stop;      /* a seal that is under way shall end */
 	uint64_t sealing;       /* number of the release that is being sealed; 0: none */
 };
 

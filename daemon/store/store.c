@@ -6,6 +6,7 @@
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
 #include "daemon/store/janitor.h"
+#include "daemon/store/load.h"
 #include "daemon/store/mapfault.h"
 #include "daemon/store/state.h"
 
@@ -328,6 +329,7 @@ void store_close(struct store *store)
 	}
 	janitor_stop(store->janitor);
 	loads_free(loads_take(store, 0));
+	load_body_fini(&store->load_body);
 	snapshot_drop(atomic_load(&store->current));
 	catalog_close(store->catalog);
 	if (store->lock_fd >= 0) {

@@ -66,6 +66,9 @@ struct seal_result {
 enum status store_seal(struct store *store, const char *release, struct seal_result *out,
 	struct error *err);
 
+/* Makes a seal that is under way, and every later one, end soon with BUSY. From any thread. */
+void store_interrupt(struct store *store);
+
 /* ---- load ---- */
 
 struct load_chunk {
