@@ -117,13 +117,9 @@ void scratch_must(enum status status, const struct error *err)
 
 /* ---- files ---- */
 
-void scratch_path(const struct scratch *scratch, char out[PATH_MAX], const char *format, ...)
+void scratch_path(const struct scratch *scratch, char out[PATH_MAX], const char *name)
 {
-	const int len = snprintf(out, PATH_MAX, "%s/", scratch->data);
-	va_list args;
-	va_start(args, format);
-	(void)vsnprintf(out + len, (size_t)(PATH_MAX - len), format, args);
-	va_end(args);
+	(void)snprintf(out, PATH_MAX, "%s/%s", scratch->data, name);
 }
 
 bool scratch_exists(const char *path)
@@ -229,15 +225,16 @@ void scratch_release(struct scratch *scratch, const char *id)
 }
 
 enum status scratch_try_chunk(struct scratch *scratch, const char *release, struct load_chunk chunk,
-	uint64_t from, uint32_t count, uint32_t version, struct error *err)
+	struct scratch_rows what, struct error *err)
 {
+	const uint32_t count = what.count;
 	uint64_t *keys = malloc(count * sizeof *keys + 1);
 	float *rows = malloc(count * sizeof(float[SCRATCH_DIM]) + 1);
 	assert_non_null(keys);
 	assert_non_null(rows);
 	for (uint32_t i = 0; i < count; i++) {
-		keys[i] = from + i;
-		scratch_row(from + i, version, rows + (size_t)i * SCRATCH_DIM);
+		keys[i] = what.from + i;
+		scratch_row(keys[i], what.version, rows + (size_t)i * SCRATCH_DIM);
 	}
 	chunk.release = release;
 	chunk.table = "t";
@@ -263,11 +260,10 @@ static struct load_chunk name_chunk(const char *load, uint64_t chunk)
 }
 
 void scratch_chunk(struct scratch *scratch, const char *release, const char *load, uint64_t chunk,
-	uint64_t from, uint32_t count, uint32_t version)
+	struct scratch_rows rows)
 {
 	struct error err = {0};
-	scratch_must(scratch_try_chunk(scratch, release, name_chunk(load, chunk), from, count,
-			     version, &err),
+	scratch_must(scratch_try_chunk(scratch, release, name_chunk(load, chunk), rows, &err),
 		&err);
 }
 
@@ -299,7 +295,7 @@ void scratch_sealed(struct scratch *scratch, const char *id, uint64_t from, uint
 	uint32_t version)
 {
 	scratch_release(scratch, id);
-	scratch_chunk(scratch, id, "all", 0, from, count, version);
+	scratch_chunk(scratch, id, "all", 0, (struct scratch_rows){from, count, version});
 	scratch_end(scratch, id, "all", 1, count);
 	scratch_seal(scratch, id);
 }

@@ -50,8 +50,7 @@ struct scratch_file {
 };
 
 /* A path in the store's folder. */
-void scratch_path(const struct scratch *scratch, char out[PATH_MAX], const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void scratch_path(const struct scratch *scratch, char out[PATH_MAX], const char *name);
 bool scratch_exists(const char *path);
 struct scratch_file scratch_read(const char *path);
 void scratch_write(const char *path, const void *data, size_t len);
@@ -68,11 +67,18 @@ void scratch_row(uint64_t key, uint32_t version, float row[SCRATCH_DIM]);
 
 /* Creates a release with table "t". */
 void scratch_release(struct scratch *scratch, const char *id);
-/* Loads keys [from, from + count) as one chunk and syncs it. */
+/* Keys [from, from + count). */
+struct scratch_rows {
+	uint64_t from;
+	uint32_t count;
+	uint32_t version;
+};
+
+/* Loads rows as one chunk and syncs it. Of `chunk`, load and chunk are used. */
 enum status scratch_try_chunk(struct scratch *scratch, const char *release, struct load_chunk chunk,
-	uint64_t from, uint32_t count, uint32_t version, struct error *err);
+	struct scratch_rows rows, struct error *err);
 void scratch_chunk(struct scratch *scratch, const char *release, const char *load, uint64_t chunk,
-	uint64_t from, uint32_t count, uint32_t version);
+	struct scratch_rows rows);
 void scratch_end(struct scratch *scratch, const char *release, const char *load, uint64_t chunks,
 	uint64_t rows);
 void scratch_seal(struct scratch *scratch, const char *release);
@@ -82,7 +88,7 @@ void scratch_sealed(struct scratch *scratch, const char *id, uint64_t from, uint
 	uint32_t version);
 
 /* The version of a key's row; 0 when it is absent, UINT32_MAX when its segment is damaged. */
-uint32_t scratch_version(struct scratch *scratch, const char *release, uint64_t key);
+uint32_t scratch_version(struct scratch *scratch, const char *id, uint64_t key);
 void scratch_expect(struct scratch *scratch, const char *release, uint64_t from, uint32_t count,
 	uint32_t version);
 

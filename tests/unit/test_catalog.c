@@ -177,8 +177,9 @@ static void expect_same(const struct snapshot *a, const struct snapshot *b)
 	assert_int_equal(a->next_release, b->next_release);
 	assert_int_equal(a->history_count, b->history_count);
 	assert_memory_equal(a->history, b->history, a->history_count * sizeof *a->history);
-	assert_true((a->live == NULL) == (b->live == NULL));
-	assert_true(a->live == NULL || a->live->number == b->live->number);
+	const uint64_t a_live = a->live == NULL ? 0 : a->live->number;
+	const uint64_t b_live = b->live == NULL ? 0 : b->live->number;
+	assert_int_equal(a_live, b_live);
 	assert_int_equal(a->release_count, b->release_count);
 	for (size_t i = 0; i < a->release_count; i++) {
 		expect_same_release(a->releases[i], b->releases[i]);

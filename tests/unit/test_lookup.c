@@ -240,28 +240,28 @@ static void rows_grow_old(void **state)
 	plain_load(&plain, scratch, "r1", 3);
 	scratch_seal(scratch, "r1");
 	const struct {
-		uint32_t number;
 		int64_t now_ms;
 		uint64_t max_age_ms;
+		uint32_t number;
 		enum why why;
 	} cases[] = {
-		{0, 5000, 0, WHY_FOUND},
-		{0, 5999, 0, WHY_FOUND},
-		{0, 6000, 0, WHY_EXPIRED},
-		{0, INT64_MAX, 0, WHY_EXPIRED},
-		{0, 4000, 0, WHY_FOUND}, /* of a clock that is ahead */
-		{0, 4000, 1, WHY_FOUND},
-		{0, 5099, 100, WHY_FOUND},
-		{0, 5100, 100, WHY_TOO_OLD},
-		{0, 5999, 100, WHY_TOO_OLD},
-		{0, 6000, 100, WHY_EXPIRED},
-		{0, 5999, UINT64_MAX, WHY_FOUND},
-		{1, 999, 1000, WHY_FOUND},
-		{1, 1000, 0, WHY_EXPIRED},
-		{2, 1, 1, WHY_FOUND},
-		{2, LIMIT_TIME_MS + 999, 0, WHY_FOUND},
-		{2, LIMIT_TIME_MS + 1000, 0, WHY_EXPIRED},
-		{3, 5000, 1, WHY_ABSENT},
+		{5000, 0, 0, WHY_FOUND},
+		{5999, 0, 0, WHY_FOUND},
+		{6000, 0, 0, WHY_EXPIRED},
+		{INT64_MAX, 0, 0, WHY_EXPIRED},
+		{4000, 0, 0, WHY_FOUND}, /* of a clock that is ahead */
+		{4000, 1, 0, WHY_FOUND},
+		{5099, 100, 0, WHY_FOUND},
+		{5100, 100, 0, WHY_TOO_OLD},
+		{5999, 100, 0, WHY_TOO_OLD},
+		{6000, 100, 0, WHY_EXPIRED},
+		{5999, UINT64_MAX, 0, WHY_FOUND},
+		{999, 1000, 1, WHY_FOUND},
+		{1000, 0, 1, WHY_EXPIRED},
+		{1, 1, 2, WHY_FOUND},
+		{LIMIT_TIME_MS + 999, 0, 2, WHY_FOUND},
+		{LIMIT_TIME_MS + 1000, 0, 2, WHY_EXPIRED},
+		{5000, 1, 3, WHY_ABSENT},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct keys keys;

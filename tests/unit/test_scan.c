@@ -191,7 +191,8 @@ static void a_walk_may_begin_anywhere(void **state)
 	uint64_t random = 5;
 	for (unsigned round = 0; round < 200; round++) {
 		unsigned seen[ROWS] = {0};
-		const uint64_t row_hash = key_hash_bytes(plain.packed + (round % ROWS) * 8, 8);
+		const uint64_t row_hash =
+			key_hash_bytes(plain.packed + (size_t)(round % ROWS) * 8, 8);
 		const uint64_t cursor = round % 4 == 0   ? plain_random(&random)
 					: round % 4 == 1 ? row_hash
 					: round % 4 == 2 ? row_hash + 1
@@ -203,7 +204,7 @@ static void a_walk_may_begin_anywhere(void **state)
 			.now_ms = SCRATCH_NOW_MS};
 		(void)walk(scratch, &plain, scan, seen);
 		for (uint32_t i = 0; i < ROWS; i++) {
-			const uint64_t hash = key_hash_bytes(plain.packed + i * 8, 8);
+			const uint64_t hash = key_hash_bytes(plain.packed + (size_t)i * 8, 8);
 			assert_int_equal(seen[i], hash >= cursor);
 		}
 	}
@@ -222,7 +223,7 @@ static void rows_at_the_edges_of_the_hash_are_walked(void **state)
 				      (i % 2 == 0 ? 0 : i / 16 + 1);
 		const uint64_t key = crafted_u64(hash);
 		assert_int_equal(key_hash_u64(key), hash);
-		memcpy(plain.packed + i * 8, &key, 8);
+		memcpy(plain.packed + (size_t)i * 8, &key, 8);
 	}
 	scratch_release(scratch, "r1");
 	plain_load(&plain, scratch, "r1", 100);

@@ -313,8 +313,8 @@ static void a_load_that_has_not_ended_is_waited_for(void **state)
 	struct error err = {0};
 	struct seal_result result = {.rows = 77};
 	scratch_release(scratch, "r1");
-	scratch_chunk(scratch, "r1", "a", 0, 0, 10, 1);
-	scratch_chunk(scratch, "r1", "b", 0, 0, 10, 1);
+	scratch_chunk(scratch, "r1", "a", 0, (struct scratch_rows){0, 10, 1});
+	scratch_chunk(scratch, "r1", "b", 0, (struct scratch_rows){0, 10, 1});
 	scratch_end(scratch, "r1", "b", 1, 10);
 	assert_int_equal(store_seal(scratch->store, "r1", &result, &err), STATUS_CONFLICT);
 	assert_non_null(strstr(err.text, "'a' of table 't' has not ended (1 chunks, 10 rows)"));
@@ -343,7 +343,7 @@ static void on_a_full_disk_the_release_stays_open(void **state)
 	struct rlimit limit;
 	char folder[PATH_MAX];
 	scratch_release(scratch, "r1");
-	scratch_chunk(scratch, "r1", "a", 0, 0, 3000, 1);
+	scratch_chunk(scratch, "r1", "a", 0, (struct scratch_rows){0, 3000, 1});
 	scratch_end(scratch, "r1", "a", 1, 3000);
 	scratch_path(scratch, folder, "releases/1");
 	(void)signal(SIGXFSZ, SIG_IGN);
@@ -371,8 +371,8 @@ static void a_damaged_run_is_told_and_can_be_sent_again(void **state)
 	struct seal_result result;
 	char path[PATH_MAX];
 	scratch_release(scratch, "r1");
-	scratch_chunk(scratch, "r1", "a", 0, 0, 1000, 1);
-	scratch_chunk(scratch, "r1", "a", 1, 1000, 1000, 1);
+	scratch_chunk(scratch, "r1", "a", 0, (struct scratch_rows){0, 1000, 1});
+	scratch_chunk(scratch, "r1", "a", 1, (struct scratch_rows){1000, 1000, 1});
 	scratch_end(scratch, "r1", "a", 2, 2000);
 	scratch_path(scratch, path, "releases/1/spill-1-a");
 	assert_int_equal(mapfault_install(), STATUS_OK); /* cmocka took the signal */
@@ -404,7 +404,7 @@ static void a_killed_seal_is_done_or_undone(void **state)
 	for (unsigned round = 0; round < 12; round++) {
 		(void)snprintf(id, sizeof id, "k%u", round);
 		scratch_release(scratch, id);
-		scratch_chunk(scratch, id, "a", 0, 0, 2000, round + 1);
+		scratch_chunk(scratch, id, "a", 0, (struct scratch_rows){0, 2000, round + 1});
 		scratch_end(scratch, id, "a", 1, 2000);
 		scratch_close(scratch);
 		const pid_t child = fork();

@@ -276,7 +276,7 @@ static void the_figures_count_what_is_there(void **state)
 	scratch_sealed(scratch, "r1", 0, 1000, 1);
 	scratch_sealed(scratch, "r2", 0, 10, 1);
 	scratch_release(scratch, "r3");
-	scratch_chunk(scratch, "r3", "a", 0, 0, 10, 1);
+	scratch_chunk(scratch, "r3", "a", 0, (struct scratch_rows){0, 10, 1});
 	store_figures(scratch->store, &figures);
 	assert_int_equal(figures.releases, 3);
 	assert_int_equal(figures.tables, 3);
@@ -304,6 +304,40 @@ static void the_figures_count_what_is_there(void **state)
 	assert_int_equal(figures.rows, 10);
 }
 
+/* ---- memory of loads ---- */
+
+static void enough_rows_ask_for_a_sync(void **state)
+{
+	struct scratch *scratch = *state;
+	enum { ROWS = 8, DIM = 65536 };
+	struct error err = {0};
+	static float rows[ROWS][DIM];
+	static const uint64_t keys[ROWS] = {1, 2, 3, 4, 5, 6, 7, 8};
+	const struct table_spec wide = scratch_spec("wide", DTYPE_F32, KEY_U64, DIM);
+	scratch_release(scratch, "r1");
+	scratch_must(store_table_create(scratch->store, "r1", &wide, &err), &err);
+	struct load_chunk chunk = {
+		.release = "r1",
+		.table = "wide",
+		.load = {"a"},
+		.keys = {KEY_U64, ROWS, (const uint8_t *)keys, NULL},
+		.dtype = DTYPE_F32,
+		.rows = (const uint8_t *)rows,
+	};
+	struct load_progress progress;
+	for (; !store_load_is_full(scratch->store); chunk.chunk++) {
+		assert_true(chunk.chunk < 100);
+		scratch_must(store_load_chunk(scratch->store, &chunk, &progress, &err), &err);
+	}
+	/* A quarter of 128 MiB, in chunks of 2 MiB and some bytes a row. */
+	assert_int_equal(chunk.chunk, 16);
+	scratch_must(store_load_sync(scratch->store, &err), &err);
+	assert_false(store_load_is_full(scratch->store));
+	uint64_t held;
+	scratch_must(store_load_abort(scratch->store, &chunk, &held, &err), &err);
+	assert_int_equal(held, UINT64_C(16) * ROWS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest all[] = {
@@ -316,6 +350,7 @@ int main(void)
 		cmocka_unit_test(the_live_release_is_not_dropped),
 		cmocka_unit_test(dropped_files_go_when_their_readers_have_left),
 		cmocka_unit_test(the_figures_count_what_is_there),
+		cmocka_unit_test(enough_rows_ask_for_a_sync),
 	};
 	struct CMUnitTest each[sizeof all / sizeof *all];
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

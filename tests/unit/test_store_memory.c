@@ -62,9 +62,9 @@ static void opening(void **state)
 	struct scratch *scratch = *state;
 	scratch_sealed(scratch, "r1", 0, 500, 1);
 	scratch_release(scratch, "r2");
-	scratch_chunk(scratch, "r2", "a", 0, 0, 10, 1);
-	scratch_chunk(scratch, "r2", "a", 1, 10, 10, 1);
-	scratch_chunk(scratch, "r2", "b", 0, 0, 10, 1);
+	scratch_chunk(scratch, "r2", "a", 0, (struct scratch_rows){0, 10, 1});
+	scratch_chunk(scratch, "r2", "a", 1, (struct scratch_rows){10, 10, 1});
+	scratch_chunk(scratch, "r2", "b", 0, (struct scratch_rows){0, 10, 1});
 	scratch_publish(scratch, "r1");
 	scratch_close(scratch);
 	assert_true(try_each(scratch, open_and_close) > 30);
@@ -210,7 +210,7 @@ static void syncing(void **state)
 	struct error err = {0};
 	unsigned skip = 0;
 	bool refused = true;
-	scratch_chunk(scratch, "r1", "b", 0, 0, 10, 1);
+	scratch_chunk(scratch, "r1", "b", 0, (struct scratch_rows){0, 10, 1});
 	for (; refused; skip++) {
 		assert_true(skip < 100);
 		scratch_must(load_chunk(&trial, &err), &err);
@@ -245,8 +245,8 @@ static void sealing(void **state)
 		char id[16];
 		(void)snprintf(id, sizeof id, "s%u", i);
 		scratch_release(scratch, id);
-		scratch_chunk(scratch, id, "a", 0, 0, 300, i + 1);
-		scratch_chunk(scratch, id, "b", 0, 200, 300, i + 1);
+		scratch_chunk(scratch, id, "a", 0, (struct scratch_rows){0, 300, i + 1});
+		scratch_chunk(scratch, id, "b", 0, (struct scratch_rows){200, 300, i + 1});
 		scratch_end(scratch, id, "a", 1, 300);
 		scratch_end(scratch, id, "b", 1, 300);
 	}
@@ -254,7 +254,9 @@ static void sealing(void **state)
 	for (unsigned i = 0; i < 20; i++) {
 		char id[16];
 		(void)snprintf(id, sizeof id, "s%u", i);
-		scratch_path(scratch, folder, "releases/%u", i + 1);
+		char name[32];
+		(void)snprintf(name, sizeof name, "releases/%u", i + 1);
+		scratch_path(scratch, folder, name);
 		if (scratch_count(folder, "base-") == 0) {
 			assert_int_equal(scratch_count(folder, "spill-"), 2);
 		}

@@ -88,7 +88,7 @@ static void what_the_catalog_does_not_name_is_removed(void **state)
 	char path[PATH_MAX];
 	scratch_sealed(scratch, "r1", 0, 10, 1);
 	scratch_release(scratch, "r2");
-	scratch_chunk(scratch, "r2", "a", 0, 0, 10, 1);
+	scratch_chunk(scratch, "r2", "a", 0, (struct scratch_rows){0, 10, 1});
 	scratch_release(scratch, "r3");
 	drop(scratch, "r3");
 	scratch_close(scratch);
@@ -98,12 +98,12 @@ static void what_the_catalog_does_not_name_is_removed(void **state)
 	scratch_path(scratch, path, "releases/4");
 	assert_int_equal(mkdir(path, 0700), 0);
 	for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++) {
-		scratch_path(scratch, path, "%s", leftovers[i]);
+		scratch_path(scratch, path, leftovers[i]);
 		scratch_write(path, "leftover", 8);
 	}
 	scratch_open(scratch);
 	for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++) {
-		scratch_path(scratch, path, "%s", leftovers[i]);
+		scratch_path(scratch, path, leftovers[i]);
 		assert_false(scratch_exists(path));
 	}
 	scratch_path(scratch, path, "releases");
@@ -129,13 +129,13 @@ static void what_others_put_there_stays(void **state)
 	scratch_path(scratch, path, "releases/backup");
 	assert_int_equal(mkdir(path, 0700), 0);
 	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-		scratch_path(scratch, path, "%s", foreign[i]);
+		scratch_path(scratch, path, foreign[i]);
 		scratch_write(path, "mine", 4);
 	}
 	scratch_open(scratch);
 	scratch_expect(scratch, "r1", 0, 10, 1);
 	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-		scratch_path(scratch, path, "%s", foreign[i]);
+		scratch_path(scratch, path, foreign[i]);
 		assert_true(scratch_exists(path));
 	}
 }
