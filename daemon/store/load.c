@@ -44,6 +44,13 @@ static enum status find_owner(struct store *store, const struct load_chunk *chun
 	return status;
 }
 
+static enum status no_such_load(const struct load_chunk *which, struct error *err)
+{
+	return error_set(err, STATUS_NOT_FOUND,
+		"load: table '%s' of release '%s' has none named '%s'", which->table,
+		which->release, which->load.text);
+}
+
 static enum status find_load(struct store *store, const struct load_chunk *which, struct load **out,
 	struct error *err)
 {
@@ -53,12 +60,7 @@ static enum status find_load(struct store *store, const struct load_chunk *which
 		return status;
 	}
 	*out = load_find(store, owner.release, owner.table, which->load.text);
-	if (*out == NULL) {
-		return error_set(err, STATUS_NOT_FOUND,
-			"load: table '%s' of release '%s' has none named '%s'", which->table,
-			which->release, which->load.text);
-	}
-	return STATUS_OK;
+	return *out == NULL ? no_such_load(which, err) : STATUS_OK;
 }
 
 static enum status check_damage(const struct load *load, struct error *err)
@@ -355,36 +357,61 @@ static enum status end_load(struct store *store, const struct load_chunk *which,
 	}
 	load_group_fini(&load->group);
 	load_body_fini(&store->load_body);
-	return load->spill.ended ? STATUS_OK : spill_end(&load->spill, err);
+	if (!load->spill.ended) {
+		status = spill_end(&load->spill, err);
+	}
+	const struct ended_load *known =
+		load_find_ended(store, &load->spill.owner, load->name.text);
+	if (status != STATUS_OK ||
+		(known != NULL && known->chunks == chunks && known->rows == rows)) {
+		return status;
+	}
+	const struct ended_load ended = {.load = load->name, .chunks = chunks, .rows = rows};
+	return load_put_ended(store, &load->spill.owner, &ended, err);
 }
 
 enum status store_load_end(struct store *store, const struct load_chunk *which, uint64_t chunks,
 	uint64_t rows, struct error *err)
 {
+	(void)pthread_mutex_lock(&store->admin_lock);
 	(void)pthread_mutex_lock(&store->load_lock);
 	const enum status status = end_load(store, which, chunks, rows, err);
 	(void)pthread_mutex_unlock(&store->load_lock);
+	(void)pthread_mutex_unlock(&store->admin_lock);
 	return status;
 }
 
+/* Forgets it in the catalog first: a file that is there and not known can be aborted again, one
+ * that is known and not there would keep the release from being sealed. */
 static enum status abort_load(struct store *store, const struct load_chunk *which, uint64_t *rows,
 	struct error *err)
 {
-	struct load *load;
-	enum status status = find_load(store, which, &load, err);
+	struct base_owner owner;
+	enum status status = find_owner(store, which, &owner, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	*rows = load->synced.rows + load->group.rows;
-	return load_forget(store, load, err);
+	struct load *load = load_find(store, owner.release, owner.table, which->load.text);
+	const struct ended_load *known = load_find_ended(store, &owner, which->load.text);
+	if (load == NULL && known == NULL) {
+		return no_such_load(which, err);
+	}
+	*rows = load != NULL ? load->synced.rows + load->group.rows : 0;
+	load_body_fini(&store->load_body);
+	if (known != NULL) {
+		status = load_remove_ended(store, &owner, which->load.text, err);
+	}
+	return status != STATUS_OK || load == NULL ? status : load_forget(store, load, err);
 }
 
 enum status store_load_abort(struct store *store, const struct load_chunk *which, uint64_t *rows,
 	struct error *err)
 {
+	(void)pthread_mutex_lock(&store->admin_lock);
 	(void)pthread_mutex_lock(&store->load_lock);
 	const enum status status = abort_load(store, which, rows, err);
 	(void)pthread_mutex_unlock(&store->load_lock);
+	(void)pthread_mutex_unlock(&store->admin_lock);
 	return status;
 }
 

@@ -45,6 +45,21 @@ enum status load_forget(struct store *store, struct load *load, struct error *er
 /* Closes and frees one that is in no list; its file stays. */
 void load_free(struct load *load);
 
+/* ---- what the catalog knows (load_ended.c); the caller holds admin_lock and load_lock ---- */
+
+const struct ended_load *table_find_ended(const struct table *table, const char *name);
+const struct ended_load *load_find_ended(struct store *store, const struct base_owner *owner,
+	const char *name);
+/* Both are durable when they return. */
+enum status load_put_ended(struct store *store, const struct base_owner *owner,
+	const struct ended_load *ended, struct error *err);
+enum status load_remove_ended(struct store *store, const struct base_owner *owner, const char *name,
+	struct error *err);
+/* Whether every load of an open release has ended and is there. Errors: CONFLICT, CORRUPT. */
+enum status loads_check(struct store *store, const struct release *release, struct error *err);
+
+/* ---- files and groups ---- */
+
 /* spill-<table>-<load> */
 void load_file_name(char *out, size_t size, uint64_t table, const char *load);
 

@@ -77,12 +77,48 @@ enum status record_read_release(struct wire_value value, struct release *out)
 
 /* ---- table ---- */
 
+enum { LOAD_FIELDS = 3 };
+
 void record_write_table(struct wire_writer *writer, const struct table *table)
 {
-	wire_write_map(writer, SPEC_FIELDS + 2);
+	wire_write_map(writer, SPEC_FIELDS + 3);
 	spec_write(writer, &table->spec);
 	write_uint(writer, "number", table->number);
 	write_uint(writer, "rows", table->rows);
+	wire_write_str(writer, "loads"); /* [load, chunks, rows] each */
+	wire_write_array(writer, table->ended_count);
+	for (size_t i = 0; i < table->ended_count; i++) {
+		wire_write_array(writer, LOAD_FIELDS);
+		wire_write_str(writer, table->ended[i].load.text);
+		wire_write_uint(writer, table->ended[i].chunks);
+		wire_write_uint(writer, table->ended[i].rows);
+	}
+}
+
+static bool read_ended(struct wire_value value, struct ended_load *out)
+{
+	struct wire_bytes name;
+	return wire_size(value) == LOAD_FIELDS && wire_str(wire_item(value, 0), &name) &&
+	       name_check((const char *)name.data, name.len, "load", &out->load, NULL) ==
+		       STATUS_OK &&
+	       wire_uint(wire_item(value, 1), &out->chunks) &&
+	       wire_uint(wire_item(value, 2), &out->rows);
+}
+
+static enum status read_loads(struct wire_value loads, struct table *table)
+{
+	const size_t count = wire_size(loads);
+	table->ended = calloc(count + 1, sizeof *table->ended);
+	if (table->ended == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	for (; table->ended_count < count; table->ended_count++) {
+		if (!read_ended(wire_item(loads, table->ended_count),
+			    &table->ended[table->ended_count])) {
+			return STATUS_CORRUPT;
+		}
+	}
+	return STATUS_OK;
 }
 
 enum status record_read_table(struct wire_value value, struct table **out)
@@ -90,15 +126,19 @@ enum status record_read_table(struct wire_value value, struct table **out)
 	struct table_spec spec;
 	uint64_t number;
 	uint64_t rows;
+	const struct wire_value loads = wire_get(value, "loads");
 	if (spec_read(value, &spec, NULL) != STATUS_OK || !read_uint(value, "number", &number) ||
-		!read_uint(value, "rows", &rows)) {
+		!read_uint(value, "rows", &rows) || wire_type(loads) != WIRE_ARRAY) {
 		return STATUS_CORRUPT;
 	}
-	*out = table_new(&spec, number);
-	if (*out == NULL) {
-		return STATUS_NO_MEMORY;
+	struct table *table = table_new(&spec, number);
+	const enum status status = table == NULL ? STATUS_NO_MEMORY : read_loads(loads, table);
+	if (status != STATUS_OK) {
+		table_drop(table);
+		return status;
 	}
-	(*out)->rows = rows;
+	table->rows = rows;
+	*out = table;
 	return STATUS_OK;
 }
 

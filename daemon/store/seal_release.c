@@ -10,31 +10,6 @@
 
 /* ---- begin ---- */
 
-/* Every load must have ended: what is missing could not be told from what was never sent. */
-static enum status check_loads(struct store *store, const struct release *release,
-	struct error *err)
-{
-	for (const struct load *load = store->loads; load != NULL; load = load->next) {
-		if (load->spill.owner.release != release->number) {
-			continue;
-		}
-		if (load->damaged) {
-			return error_set(err, STATUS_CORRUPT,
-				"load: '%s' of table '%s' is damaged on disk; abort it and load again",
-				load->name.text, load->table_name.text);
-		}
-		if (!load->spill.ended) {
-			return error_set(err, STATUS_CONFLICT,
-				"load: '%s' of table '%s' has not ended (%llu chunks, %llu rows); end "
-				"or abort it first",
-				load->name.text, load->table_name.text,
-				(unsigned long long)load->synced.next_chunk,
-				(unsigned long long)load->synced.rows);
-		}
-	}
-	return STATUS_OK;
-}
-
 /* Marks the release as being sealed, and makes a copy of it to be filled. *release is NULL when
  * it is sealed already. */
 static enum status begin(struct store *store, const char *id, struct release **release,
@@ -57,7 +32,8 @@ static enum status begin(struct store *store, const char *id, struct release **r
 	if (store->sealing != 0) {
 		return error_set(err, STATUS_BUSY, "release: another one is being sealed");
 	}
-	status = check_loads(store, from, err);
+	/* What is missing could not be told from what was never sent. */
+	status = loads_check(store, from, err);
 	if (status != STATUS_OK) {
 		return status;
 	}

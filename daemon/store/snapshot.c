@@ -84,6 +84,7 @@ void table_drop(struct table *table)
 		base_file_info_fini(&table->files[i]);
 	}
 	free(table->files);
+	free(table->ended);
 	free(table);
 }
 

@@ -23,6 +23,13 @@ struct store;
 struct base_set;
 struct base_file_info;
 
+/* A bulk load that was said to be whole. */
+struct ended_load {
+	struct name load;
+	uint64_t chunks;
+	uint64_t rows;
+};
+
 struct table {
 	struct table_spec spec;
 	uint64_t number; /* never used again within the release */
@@ -31,7 +38,9 @@ struct table {
 	size_t file_count;
 	struct base_file_info *files; /* owned */
 	struct base_set *bases; /* owned; NULL while the release is open, and for an empty table */
-	unsigned refs;          /* releases that hold it; guarded by the admin lock */
+	size_t ended_count;
+	struct ended_load *ended; /* owned; while the release is open */
+	unsigned refs;            /* releases that hold it; guarded by the admin lock */
 };
 
 enum release_state { RELEASE_OPEN = 0, RELEASE_SEALED = 1 };

@@ -392,6 +392,30 @@ static void a_damaged_run_is_told_and_can_be_sent_again(void **state)
 	scratch_expect(scratch, "r1", 0, 2000, 1);
 }
 
+/* The catalog knows which loads are whole, so one whose file is gone is not sealed as none. */
+static void a_lost_load_is_told_and_can_be_sent_again(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct seal_result result;
+	char path[PATH_MAX];
+	scratch_release(scratch, "r1");
+	scratch_chunk(scratch, "r1", "a", 0, (struct scratch_rows){0, 1000, 1});
+	scratch_end(scratch, "r1", "a", 1, 1000);
+	scratch_path(scratch, path, "releases/1/spill-1-a");
+	assert_int_equal(unlink(path), 0);
+	scratch_reopen(scratch);
+	assert_int_equal(store_seal(scratch->store, "r1", &result, &err), STATUS_CORRUPT);
+	assert_non_null(strstr(err.text, "ended with 1000 rows, 0 are on disk"));
+	const struct load_chunk which = {.release = "r1", .table = "t", .load = {"a"}};
+	uint64_t rows;
+	scratch_must(store_load_abort(scratch->store, &which, &rows, &err), &err);
+	scratch_chunk(scratch, "r1", "a", 0, (struct scratch_rows){0, 500, 1});
+	scratch_end(scratch, "r1", "a", 1, 500);
+	scratch_must(store_seal(scratch->store, "r1", &result, &err), &err);
+	assert_int_equal(result.rows, 500);
+}
+
 /* ---- a kill ---- */
 
 /* A seal that is killed at any moment has happened, or has not and can be done. */
@@ -445,6 +469,7 @@ int main(void)
 		cmocka_unit_test(a_load_that_has_not_ended_is_waited_for),
 		cmocka_unit_test(on_a_full_disk_the_release_stays_open),
 		cmocka_unit_test(a_damaged_run_is_told_and_can_be_sent_again),
+		cmocka_unit_test(a_lost_load_is_told_and_can_be_sent_again),
 		cmocka_unit_test(a_killed_seal_is_done_or_undone),
 	};
 	struct CMUnitTest each[sizeof tests / sizeof *tests];

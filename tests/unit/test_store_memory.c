@@ -184,7 +184,9 @@ static enum status abort_load(struct trial *trial, struct error *err)
 {
 	uint64_t rows;
 	const struct load_chunk which = {.release = "r1", .table = "t", .load = {"a"}};
-	return store_load_abort(trial->scratch->store, &which, &rows, err);
+	const enum status status = store_load_abort(trial->scratch->store, &which, &rows, err);
+	/* Refused memory may have kept only the file `current` from being written. */
+	return status == STATUS_NOT_FOUND && trial->done > 0 ? STATUS_OK : status;
 }
 
 static void loading(void **state)
