@@ -76,7 +76,7 @@ struct scratch_rows {
 
 /* Loads rows as one chunk and syncs it. Of `chunk`, load and chunk are used. */
 enum status scratch_try_chunk(struct scratch *scratch, const char *release, struct load_chunk chunk,
-	struct scratch_rows rows, struct error *err);
+	struct scratch_rows what, struct error *err);
 void scratch_chunk(struct scratch *scratch, const char *release, const char *load, uint64_t chunk,
 	struct scratch_rows rows);
 void scratch_end(struct scratch *scratch, const char *release, const char *load, uint64_t chunks,

@@ -54,7 +54,7 @@ static void add_files(struct table *table, uint64_t number)
 				.prefix_bits = j,
 				.rows = UINT32_MAX - 1 - j,
 				.offset = (UINT64_C(1) << 30) + j,
-				.bytes = j * 1000,
+				.bytes = UINT64_C(1000) * j,
 				.hash = UINT64_MAX / (j + 1),
 			};
 		}

@@ -122,7 +122,7 @@ static void chunks_count_once_and_in_order(void **state)
 					     &err),
 				&err);
 			assert_int_equal(progress.next_chunk, i + 1);
-			assert_int_equal(progress.rows, (i + 1) * MOST_ROWS);
+			assert_int_equal(progress.rows, (i + 1) * (uint64_t)MOST_ROWS);
 		}
 		if (i % 2 == 0) {
 			scratch_must(store_load_sync(scratch->store, &err), &err);
@@ -133,7 +133,7 @@ static void chunks_count_once_and_in_order(void **state)
 	make_small(&small, "t", 0);
 	scratch_must(store_load_chunk(scratch->store, &small.chunk, &progress, &err), &err);
 	assert_int_equal(progress.next_chunk, 5);
-	scratch_end(scratch, "r1", "a", 5, 5 * MOST_ROWS);
+	scratch_end(scratch, "r1", "a", 5, UINT64_C(5) * MOST_ROWS);
 	scratch_seal(scratch, "r1");
 	for (uint64_t i = 0; i < 5; i++) {
 		scratch_expect(scratch, "r1", i * 100, MOST_ROWS, 1);

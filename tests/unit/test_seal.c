@@ -216,8 +216,8 @@ static void keys_of_one_hash_stand_in_their_order(void **state)
 		random = i % 2 == 0 ? random : random + 1;
 		memcpy(key, &text, 7);
 		assert_true(crafted_bytes(key_hash_bytes(key, 7), 8, plain.packed + end + 9));
-		plain.at[i * 2] = (uint32_t)end;
-		plain.at[i * 2 + 1] = (uint32_t)end + 8;
+		plain.at[(size_t)i * 2] = (uint32_t)end;
+		plain.at[(size_t)i * 2 + 1] = (uint32_t)end + 8;
 		plain.packed[end] = 7;
 		memcpy(plain.packed + end + 1, key, 7);
 		plain.packed[end + 8] = 8;
@@ -242,7 +242,7 @@ static void keys_of_one_hash_stand_in_their_order(void **state)
 			}
 			assert_true(number >= PAIRS * 2); /* of the second time */
 			assert_memory_equal(view->row_data + row * view->row_bytes,
-				plain.rows + number * view->row_bytes, view->row_bytes);
+				plain.rows + (size_t)number * view->row_bytes, view->row_bytes);
 		}
 	}
 	snapshot_end(scratch->store);

@@ -281,7 +281,7 @@ static void the_figures_count_what_is_there(void **state)
 	assert_int_equal(figures.releases, 3);
 	assert_int_equal(figures.tables, 3);
 	assert_int_equal(figures.rows, 1010);
-	assert_true(figures.bytes > 1010 * SCRATCH_DIM * 4);
+	assert_true(figures.bytes > UINT64_C(1010) * SCRATCH_DIM * 4);
 	assert_int_equal(figures.segments, 2);
 	assert_int_equal(figures.segments_checked, 2); /* seal reads them back */
 	assert_int_equal(figures.segments_damaged, 0);

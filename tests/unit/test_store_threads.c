@@ -56,7 +56,7 @@ static void look_up(struct readers *readers, const struct table *table, uint32_t
 	float rows[KEYS][SCRATCH_DIM];
 	uint8_t found[(KEYS + 7) / 8];
 	for (uint32_t i = 0; i < KEYS; i++) {
-		keys[i] = (first + i * 3) % (ROWS + 50);
+		keys[i] = (first + UINT64_C(3) * i) % (ROWS + 50);
 	}
 	struct lookup lookup = {
 		.table = table,
