@@ -22,8 +22,9 @@ static void look(void)
 	const char *stream = getenv("JOURNAL_STREAM");
 	struct stat found;
 	char here[64];
-	if (stream == NULL || fstat(STDERR_FILENO, &found) != 0)
+	if (stream == NULL || fstat(STDERR_FILENO, &found) != 0) {
 		return;
+	}
 	(void)snprintf(here, sizeof here, "%ju:%ju", (uintmax_t)found.st_dev,
 		(uintmax_t)found.st_ino);
 	under_journal = strcmp(stream, here) == 0;
@@ -52,8 +53,9 @@ void log_event(enum log_level level, const char *format, ...)
 	va_start(args, format);
 	int len = vsnprintf(line + at, sizeof line - (size_t)at - 1, format, args);
 	va_end(args);
-	if (len < 0)
+	if (len < 0) {
 		return;
+	}
 	size_t room = sizeof line - (size_t)at - 2;
 	size_t end = (size_t)at + ((size_t)len < room ? (size_t)len : room);
 	line[end] = '\n';

@@ -64,14 +64,16 @@ static int64_t monotonic_ms(void)
 static enum status adopt_sockets(struct process *process, int first, unsigned count,
 	struct error *err)
 {
-	if (count > SETTINGS_LISTEN_MAX)
+	if (count > SETTINGS_LISTEN_MAX) {
 		return error_set(err, STATUS_BAD_REQUEST, "%u sockets were passed, %d are allowed",
 			count, SETTINGS_LISTEN_MAX);
+	}
 	for (unsigned i = 0; i < count; i++) {
 		struct listener *listener = &process->listeners[i];
 		enum status status = listener_adopt(first + (int)i, listener, err);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return status;
+		}
 		process->listener_count++;
 	}
 	return STATUS_OK;
@@ -84,8 +86,9 @@ static enum status open_sockets(struct process *process, const struct address *a
 	for (unsigned i = 0; i < settings->listen_count; i++) {
 		enum status status = listener_open(&addresses[i], settings->socket_mode,
 			&process->listeners[i], err);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return status;
+		}
 		process->listener_count++;
 	}
 	return STATUS_OK;
@@ -93,8 +96,9 @@ static enum status open_sockets(struct process *process, const struct address *a
 
 static void close_sockets(struct process *process)
 {
-	for (unsigned i = 0; i < process->listener_count; i++)
+	for (unsigned i = 0; i < process->listener_count; i++) {
 		listener_close(&process->listeners[i]);
+	}
 }
 
 /* For `info`, and for whoever reads the log to find the port. */
@@ -114,11 +118,13 @@ static void on_watchdog(uv_timer_t *timer)
 {
 	struct process *process = timer->data;
 	uint64_t within_ms = process->watchdog_ms;
-	if (within_ms < PROCESS_LIFE_MIN_MS)
+	if (within_ms < PROCESS_LIFE_MIN_MS) {
 		within_ms = PROCESS_LIFE_MIN_MS;
+	}
 	/* A loop that does not turn any more is for the service manager to end. */
-	if (process->stopping || server_is_alive(process->server, within_ms))
+	if (process->stopping || server_is_alive(process->server, within_ms)) {
 		notify_alive();
+	}
 }
 
 static void close_handles(struct process *process)
@@ -145,8 +151,9 @@ static void on_force(uv_timer_t *timer)
 static void on_signal(uv_signal_t *handle, int number)
 {
 	struct process *process = handle->data;
-	if (process->stopping)
+	if (process->stopping) {
 		return;
+	}
 	process->stopping = true;
 	log_event(LOG_LEVEL_INFO, "event=stopping signal=%d", number);
 	notify_stopping();
@@ -205,8 +212,9 @@ static enum status parse_addresses(const struct settings *settings, struct addre
 {
 	for (unsigned i = 0; i < settings->listen_count; i++) {
 		enum status status = address_parse(settings->listen[i], &addresses[i], err);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return status;
+		}
 	}
 	return STATUS_OK;
 }
@@ -224,12 +232,15 @@ static enum status start(struct process *process, struct error *err)
 		.on_event = on_event,
 	};
 	enum status status = parse_addresses(settings, addresses, err);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		status = store_open(&options, &process->store, err);
-	if (status == STATUS_OK)
+	}
+	if (status == STATUS_OK) {
 		status = open_listeners(process, addresses, err);
-	if (status != STATUS_OK)
+	}
+	if (status != STATUS_OK) {
 		return status;
+	}
 	process->service.store = process->store;
 	show_addresses(process);
 	return start_server(process, err);
@@ -240,8 +251,9 @@ static void watch(struct process *process)
 	uv_signal_start(&process->terminate, on_signal, SIGTERM);
 	uv_signal_start(&process->interrupt, on_signal, SIGINT);
 	process->watchdog_ms = notify_watchdog_ms();
-	if (process->watchdog_ms > 0)
+	if (process->watchdog_ms > 0) {
 		uv_timer_start(&process->watchdog, on_watchdog, 0, process->watchdog_ms / 3);
+	}
 }
 
 static void announce(const struct process *process)
@@ -251,8 +263,9 @@ static void announce(const struct process *process)
 		"event=started version=%s pid=%d data='%s' config='%s' workers=%u pool=%u",
 		REPSTORE_VERSION, (int)getpid(), settings->data, settings->config,
 		settings->workers, settings->pool);
-	for (unsigned i = 0; i < process->listener_count; i++)
+	for (unsigned i = 0; i < process->listener_count; i++) {
 		log_event(LOG_LEVEL_INFO, "event=listening address=%s", process->listen[i]);
+	}
 	notify_ready();
 }
 
@@ -263,8 +276,9 @@ static int finish(struct process *process)
 	clean = uv_loop_close(&process->uv) == 0 && clean;
 	close_sockets(process);
 	store_close(process->store);
-	if (!clean)
+	if (!clean) {
 		log_event(LOG_LEVEL_ERROR, "event=stopped reason=handles_left_open");
+	}
 	return clean ? PROCESS_DONE : PROCESS_FAILED;
 }
 
@@ -309,7 +323,8 @@ int process_run(const struct settings *settings)
 	announce(&process);
 	uv_run(&process.uv, UV_RUN_DEFAULT);
 	int result = finish(&process);
-	if (result == PROCESS_DONE)
+	if (result == PROCESS_DONE) {
 		log_event(LOG_LEVEL_INFO, "event=stopped");
+	}
 	return result;
 }

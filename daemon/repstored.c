@@ -23,8 +23,9 @@ int main(int argc, char **argv)
 	const char *const *args = (const char *const *)argv;
 	settings_init(&settings);
 
-	if (settings_find(argc, args, &wish, &config, &err) != STATUS_OK)
+	if (settings_find(argc, args, &wish, &config, &err) != STATUS_OK) {
 		return fail_usage(&err);
+	}
 	if (wish == SETTINGS_HELP) {
 		settings_print_help(stdout);
 		return PROCESS_DONE;
@@ -34,13 +35,15 @@ int main(int argc, char **argv)
 		return PROCESS_DONE;
 	}
 	/* Nobody has to have a file at the usual place. */
-	if (config == NULL && access(REPSTORED_CONFIG, F_OK) == 0)
+	if (config == NULL && access(REPSTORED_CONFIG, F_OK) == 0) {
 		config = REPSTORED_CONFIG;
+	}
 	if (config != NULL && settings_read(&settings, config, &err) != STATUS_OK) {
 		log_event(LOG_LEVEL_ERROR, "event=start_failed error=\"%s\"", err.text);
 		return PROCESS_FAILED;
 	}
-	if (settings_apply(&settings, argc, args, &err) != STATUS_OK)
+	if (settings_apply(&settings, argc, args, &err) != STATUS_OK) {
 		return fail_usage(&err);
+	}
 	return process_run(&settings);
 }

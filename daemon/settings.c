@@ -57,8 +57,9 @@ static const size_t settings_count = sizeof settings_table / sizeof settings_tab
 static unsigned count_processors(void)
 {
 	cpu_set_t set;
-	if (sched_getaffinity(0, sizeof set, &set) != 0)
+	if (sched_getaffinity(0, sizeof set, &set) != 0) {
 		return 1;
+	}
 	int count = CPU_COUNT(&set);
 	return count < SETTINGS_WORKERS_MAX ? (unsigned)count : SETTINGS_WORKERS_MAX;
 }
@@ -87,8 +88,9 @@ const struct setting *settings_find_key(const char *section, const char *key)
 {
 	for (size_t i = 0; i < settings_count; i++) {
 		const struct setting *setting = &settings_table[i];
-		if (strcmp(setting->section, section) == 0 && strcmp(setting->key, key) == 0)
+		if (strcmp(setting->section, section) == 0 && strcmp(setting->key, key) == 0) {
 			return setting;
+		}
 	}
 	return NULL;
 }
@@ -127,8 +129,9 @@ static bool is_named(const struct argument *argument, const char *name)
 static const struct setting *find_option(const struct argument *argument)
 {
 	for (size_t i = 0; i < settings_count; i++) {
-		if (is_named(argument, settings_table[i].option))
+		if (is_named(argument, settings_table[i].option)) {
 			return &settings_table[i];
+		}
 	}
 	return NULL;
 }
@@ -155,12 +158,15 @@ enum status settings_find(int argc, const char *const *argv, enum settings_wish 
 			return STATUS_OK;
 		}
 		bool is_config = is_named(&argument, "--config");
-		if (!is_config && find_option(&argument) == NULL)
+		if (!is_config && find_option(&argument) == NULL) {
 			return unknown(&argument, err);
-		if (argument.value == NULL)
+		}
+		if (argument.value == NULL) {
 			return no_value(&argument, err);
-		if (is_config)
+		}
+		if (is_config) {
 			*config = argument.value;
+		}
 		i = argument.next;
 	}
 	return STATUS_OK;
@@ -174,12 +180,14 @@ enum status settings_apply(struct settings *settings, int argc, const char *cons
 		struct argument argument = read_argument(argc, argv, i);
 		const struct setting *setting = find_option(&argument);
 		i = argument.next;
-		if (setting == NULL)
+		if (setting == NULL) {
 			continue;
+		}
 		struct error why;
 		enum status status = setting->set(setting, settings, argument.value, &why);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return error_set(err, status, "%s: %s", setting->option, why.text);
+		}
 	}
 	return STATUS_OK;
 }
@@ -190,8 +198,9 @@ void settings_print_help(FILE *file)
 	for (size_t i = 0; i < settings_count; i++) {
 		const struct setting *setting = &settings_table[i];
 		char option[64];
-		if (setting->option == NULL)
+		if (setting->option == NULL) {
 			continue;
+		}
 		(void)snprintf(option, sizeof option, "%s %s", setting->option, setting->argument);
 		(void)fprintf(file, "  %-22s %s\n", option, setting->help);
 	}

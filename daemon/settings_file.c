@@ -21,8 +21,9 @@ struct source {
 
 static void fail(struct source *source, enum status status, const char *what, const char *why)
 {
-	if (source->status != STATUS_OK)
+	if (source->status != STATUS_OK) {
 		return;
+	}
 	source->status = error_set(source->err, status, "%s:%u: %s%s", source->path, source->number,
 		what, why);
 }
@@ -32,14 +33,17 @@ static char *next_line(char *buffer, int size, void *arg)
 {
 	struct source *source = arg;
 	ssize_t got = getline(&source->line, &source->line_size, source->file);
-	if (got < 0)
+	if (got < 0) {
 		return NULL;
+	}
 	source->number++;
 	const char *text = source->line;
-	while (isspace((unsigned char)*text))
+	while (isspace((unsigned char)*text)) {
 		text++;
-	if (*text == '#' || *text == ';')
+	}
+	if (*text == '#' || *text == ';') {
 		text = "";
+	}
 	size_t len = strcspn(text, "\r\n");
 	if (len + 2 > (size_t)size) {
 		fail(source, STATUS_BAD_REQUEST, "the line is too long", "");
@@ -76,30 +80,36 @@ static int on_value(void *arg, const char *section, const char *key, const char 
  * only now. */
 static void check_syntax(struct source *source, int failed)
 {
-	if (failed == 0 || source->status != STATUS_OK)
+	if (failed == 0 || source->status != STATUS_OK) {
 		return;
-	if (failed > 0)
+	}
+	if (failed > 0) {
 		source->number = (unsigned)failed;
+	}
 	fail(source, STATUS_BAD_REQUEST, "neither [section] nor key = value", "");
 }
 
 enum status settings_read(struct settings *settings, const char *path, struct error *err)
 {
 	struct source source = {.path = path, .settings = settings, .err = err};
-	if (strlen(path) >= sizeof settings->config)
+	if (strlen(path) >= sizeof settings->config) {
 		return error_set(err, STATUS_BAD_REQUEST, "config '%s': the path is too long",
 			path);
+	}
 	source.file = fopen(path, "re");
-	if (source.file == NULL)
+	if (source.file == NULL) {
 		return error_set(err, status_of_errno(errno), "config '%s': %s", path,
 			strerror(errno));
+	}
 	settings->listen_is_default = true;
 	check_syntax(&source, ini_parse_stream(next_line, &source, on_value, &source));
-	if (source.status == STATUS_OK && ferror(source.file))
+	if (source.status == STATUS_OK && ferror(source.file)) {
 		source.status =
 			error_set(err, STATUS_IO, "config '%s': it could not be read", path);
-	if (source.status == STATUS_OK)
+	}
+	if (source.status == STATUS_OK) {
 		memcpy(settings->config, path, strlen(path) + 1);
+	}
 	free(source.line);
 	(void)fclose(source.file);
 	return source.status;

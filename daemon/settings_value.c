@@ -17,12 +17,14 @@ static bool take_number(const char **text, unsigned base, uint64_t *out)
 	const char *at = *text;
 	for (; isdigit((unsigned char)*at) && (unsigned)(*at - '0') < base; at++) {
 		unsigned digit = (unsigned)(*at - '0');
-		if (number > (UINT64_MAX - digit) / base)
+		if (number > (UINT64_MAX - digit) / base) {
 			return false;
+		}
 		number = number * base + digit;
 	}
-	if (at == *text)
+	if (at == *text) {
 		return false;
+	}
 	*text = at;
 	*out = number;
 	return true;
@@ -37,13 +39,16 @@ struct unit {
 static bool read_with_unit(const char *text, const struct unit *units, uint64_t *out)
 {
 	uint64_t number;
-	if (!take_number(&text, 10, &number))
+	if (!take_number(&text, 10, &number)) {
 		return false;
+	}
 	for (; units->name != NULL; units++) {
-		if (strcmp(text, units->name) != 0)
+		if (strcmp(text, units->name) != 0) {
 			continue;
-		if (number > UINT64_MAX / units->factor)
+		}
+		if (number > UINT64_MAX / units->factor) {
 			return false;
+		}
 		*out = number * units->factor;
 		return true;
 	}
@@ -56,13 +61,15 @@ static void show(char *text, size_t size, uint64_t number, const struct unit *un
 	const struct unit *best = NULL;
 	for (; units->name != NULL; units++) {
 		bool divides = number % units->factor == 0;
-		if (divides && (best == NULL || units->factor >= best->factor))
+		if (divides && (best == NULL || units->factor >= best->factor)) {
 			best = units;
+		}
 	}
-	if (best == NULL || number == 0)
+	if (best == NULL || number == 0) {
 		(void)snprintf(text, size, "%" PRIu64, number);
-	else
+	} else {
 		(void)snprintf(text, size, "%" PRIu64 "%s", number / best->factor, best->name);
+	}
 }
 
 static enum status out_of_range(const struct setting *setting, const char *value, const char *what,
@@ -82,11 +89,13 @@ enum status setting_text(const struct setting *setting, struct settings *setting
 	const char *value, struct error *err)
 {
 	size_t len = strlen(value);
-	if (len == 0)
+	if (len == 0) {
 		return error_set(err, STATUS_BAD_REQUEST, "the value is empty");
-	if (len >= SETTINGS_TEXT_BYTES)
+	}
+	if (len >= SETTINGS_TEXT_BYTES) {
 		return error_set(err, STATUS_BAD_REQUEST, "%zu bytes are given, %d are allowed",
 			len, SETTINGS_TEXT_BYTES - 1);
+	}
 	memcpy(field_of(setting, settings), value, len + 1);
 	return STATUS_OK;
 }
@@ -95,14 +104,16 @@ enum status setting_listen(const struct setting *setting, struct settings *setti
 	const char *value, struct error *err)
 {
 	unsigned count = settings->listen_is_default ? 0 : settings->listen_count;
-	if (count == SETTINGS_LISTEN_MAX)
+	if (count == SETTINGS_LISTEN_MAX) {
 		return error_set(err, STATUS_BAD_REQUEST, "more than %d addresses",
 			SETTINGS_LISTEN_MAX);
+	}
 	struct setting one = *setting;
 	one.offset = offsetof(struct settings, listen) + (size_t)count * SETTINGS_TEXT_BYTES;
 	enum status status = setting_text(&one, settings, value, err);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK) {
 		return status;
+	}
 	settings->listen_count = count + 1;
 	settings->listen_is_default = false;
 	return STATUS_OK;
@@ -114,8 +125,9 @@ static enum status set_unsigned(const struct setting *setting, struct settings *
 	const char *at = value;
 	uint64_t number;
 	if (!take_number(&at, base, &number) || *at != '\0' || number < setting->min ||
-		number > setting->max)
+		number > setting->max) {
 		return out_of_range(setting, value, "number", no_units, err);
+	}
 	*(unsigned *)field_of(setting, settings) = (unsigned)number;
 	return STATUS_OK;
 }
@@ -130,8 +142,9 @@ enum status setting_mode(const struct setting *setting, struct settings *setting
 	const char *value, struct error *err)
 {
 	enum status status = set_unsigned(setting, settings, value, 8, err);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK) {
 		return error_set(err, status, "'%s' is no octal mode from 0 to 0777", value);
+	}
 	return STATUS_OK;
 }
 
@@ -147,8 +160,9 @@ enum status setting_bytes(const struct setting *setting, struct settings *settin
 		{NULL, 0},
 	};
 	uint64_t bytes;
-	if (!read_with_unit(value, units, &bytes) || bytes < setting->min || bytes > setting->max)
+	if (!read_with_unit(value, units, &bytes) || bytes < setting->min || bytes > setting->max) {
 		return out_of_range(setting, value, "size", units, err);
+	}
 	*(size_t *)field_of(setting, settings) = (size_t)bytes;
 	return STATUS_OK;
 }
@@ -165,8 +179,9 @@ enum status setting_ms(const struct setting *setting, struct settings *settings,
 		{NULL, 0},
 	};
 	uint64_t ms;
-	if (!read_with_unit(value, units, &ms) || ms < setting->min || ms > setting->max)
+	if (!read_with_unit(value, units, &ms) || ms < setting->min || ms > setting->max) {
 		return out_of_range(setting, value, "time", units, err);
+	}
 	*(unsigned *)field_of(setting, settings) = (unsigned)ms;
 	return STATUS_OK;
 }

@@ -29,8 +29,9 @@ static struct loop *choose_loop(struct acceptor *acceptor)
 	for (unsigned i = 0; i < acceptor->loop_count; i++) {
 		struct loop *loop = &acceptor->loops[i];
 		total += connections_of(loop);
-		if (connections_of(loop) < connections_of(best))
+		if (connections_of(loop) < connections_of(best)) {
 			best = loop;
+		}
 	}
 	return total < acceptor->net->limits.max_connections ? best : NULL;
 }
@@ -40,8 +41,9 @@ static void refuse(struct acceptor *acceptor, const char *reason)
 {
 	uint64_t now_ms = uv_now(acceptor->poll.loop);
 	counter_add(&acceptor->refused, 1);
-	if (acceptor->warned_ms != 0 && now_ms - acceptor->warned_ms < ACCEPTOR_WARN_MS)
+	if (acceptor->warned_ms != 0 && now_ms - acceptor->warned_ms < ACCEPTOR_WARN_MS) {
 		return;
+	}
 	acceptor->warned_ms = now_ms;
 	net_event(acceptor->net, "event=connection_refused reason=%s limit=%u", reason,
 		acceptor->net->limits.max_connections);
@@ -80,11 +82,13 @@ static int accept_one(int fd)
  * accepted with the spare one, and closed. */
 static void refuse_without_descriptor(struct acceptor *acceptor)
 {
-	if (acceptor->spare_fd >= 0)
+	if (acceptor->spare_fd >= 0) {
 		close(acceptor->spare_fd);
+	}
 	int fd = accept_one(acceptor->listener.fd);
-	if (fd >= 0)
+	if (fd >= 0) {
 		close(fd);
+	}
 	acceptor->spare_fd = open_spare();
 	refuse(acceptor, "no_descriptors");
 }
@@ -128,11 +132,13 @@ enum status acceptor_start(struct acceptor *acceptor, uv_loop_t *uv, struct list
 
 void acceptor_stop(struct acceptor *acceptor)
 {
-	if (acceptor->listener.fd < 0)
+	if (acceptor->listener.fd < 0) {
 		return;
+	}
 	uv_close((uv_handle_t *)&acceptor->poll, NULL);
 	listener_close(&acceptor->listener);
-	if (acceptor->spare_fd >= 0)
+	if (acceptor->spare_fd >= 0) {
 		close(acceptor->spare_fd);
+	}
 	acceptor->spare_fd = -1;
 }

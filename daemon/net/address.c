@@ -13,8 +13,9 @@ static const char why_loopback[] = "only loopback is allowed until authenticatio
 
 static bool is_loopback(const struct address *address)
 {
-	if (address->socket.any.sa_family == AF_INET)
+	if (address->socket.any.sa_family == AF_INET) {
 		return ntohl(address->socket.in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	}
 	return IN6_IS_ADDR_LOOPBACK(&address->socket.in6.sin6_addr);
 }
 
@@ -41,11 +42,13 @@ static enum status parse_unix(const char *text, const char *path, struct address
 {
 	size_t len = strlen(path);
 	size_t max = sizeof out->socket.un.sun_path - 1;
-	if (len == 0)
+	if (len == 0) {
 		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': the path is empty", text);
-	if (len > max)
+	}
+	if (len > max) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"listen '%s': the path has %zu bytes, %zu are allowed", text, len, max);
+	}
 	*out = (struct address){.len = sizeof out->socket.un};
 	out->socket.un.sun_family = AF_UNIX;
 	memcpy(out->socket.un.sun_path, path, len + 1);
@@ -58,15 +61,18 @@ static bool parse_port(const char *text, uint16_t *out)
 {
 	uint32_t port = 0;
 	size_t len = strlen(text);
-	if (len == 0 || len > 5)
+	if (len == 0 || len > 5) {
 		return false;
+	}
 	for (const char *at = text; *at != '\0'; at++) {
-		if (!isdigit((unsigned char)*at))
+		if (!isdigit((unsigned char)*at)) {
 			return false;
+		}
 		port = port * 10 + (uint32_t)(*at - '0');
 	}
-	if (port > UINT16_MAX)
+	if (port > UINT16_MAX) {
 		return false;
+	}
 	*out = (uint16_t)port;
 	return true;
 }
@@ -75,15 +81,17 @@ static bool parse_port(const char *text, uint16_t *out)
 static bool split_host(const char *text, char *host, size_t host_size, const char **port)
 {
 	const char *colon = strrchr(text, ':');
-	if (colon == NULL)
+	if (colon == NULL) {
 		return false;
+	}
 	size_t len = (size_t)(colon - text);
 	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
 		text++;
 		len -= 2;
 	}
-	if (len == 0 || len >= host_size)
+	if (len == 0 || len >= host_size) {
 		return false;
+	}
 	memcpy(host, text, len);
 	host[len] = '\0';
 	*port = colon + 1;
@@ -96,13 +104,15 @@ static enum status parse_tcp(const char *text, const char *host_port, struct add
 	char host[INET6_ADDRSTRLEN];
 	const char *port_text;
 	uint16_t port;
-	if (!split_host(host_port, host, sizeof host, &port_text))
+	if (!split_host(host_port, host, sizeof host, &port_text)) {
 		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': tcp:HOST:PORT is expected",
 			text);
-	if (!parse_port(port_text, &port))
+	}
+	if (!parse_port(port_text, &port)) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"listen '%s': the port '%s' is not a number from 0 to 65535", text,
 			port_text);
+	}
 
 	struct address address = {.len = sizeof address.socket.in};
 	const char *numeric = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
@@ -115,8 +125,9 @@ static enum status parse_tcp(const char *text, const char *host_port, struct add
 		address.socket.in6.sin6_port = htons(port);
 	}
 	/* A host name that is not localhost has no family: wherever it leads, it is refused. */
-	if (address.socket.any.sa_family == AF_UNSPEC || !is_loopback(&address))
+	if (address.socket.any.sa_family == AF_UNSPEC || !is_loopback(&address)) {
 		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': %s", text, why_loopback);
+	}
 	print(&address);
 	*out = address;
 	return STATUS_OK;
@@ -126,20 +137,24 @@ static enum status parse_tcp(const char *text, const char *host_port, struct add
 static bool has_scheme(const char *text)
 {
 	const char *at = text;
-	while (isalpha((unsigned char)*at))
+	while (isalpha((unsigned char)*at)) {
 		at++;
+	}
 	return at > text && *at == ':';
 }
 
 enum status address_parse(const char *text, struct address *out, struct error *err)
 {
-	if (strncmp(text, "unix:", 5) == 0)
+	if (strncmp(text, "unix:", 5) == 0) {
 		return parse_unix(text, text + 5, out, err);
-	if (strncmp(text, "tcp:", 4) == 0)
+	}
+	if (strncmp(text, "tcp:", 4) == 0) {
 		return parse_tcp(text, text + 4, out, err);
-	if (has_scheme(text))
+	}
+	if (has_scheme(text)) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"listen '%s': unix:PATH, tcp:HOST:PORT or a path is expected", text);
+	}
 	return parse_unix(text, text, out, err);
 }
 
@@ -151,18 +166,21 @@ enum status address_of_socket(int fd, struct address *out, struct error *err)
 	struct address address = {.len = sizeof address.socket};
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
 		getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 ||
-		getsockname(fd, &address.socket.any, &address.len) != 0)
+		getsockname(fd, &address.socket.any, &address.len) != 0) {
 		return error_set(err, STATUS_IO, "socket %d: %s", fd, strerror(errno));
+	}
 
 	sa_family_t family = address.socket.any.sa_family;
 	bool known = family == AF_UNIX || family == AF_INET || family == AF_INET6;
-	if (!known || type != SOCK_STREAM || listening == 0)
+	if (!known || type != SOCK_STREAM || listening == 0) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"socket %d: a listening stream socket of Unix or TCP is expected", fd);
+	}
 	print(&address);
-	if (family != AF_UNIX && !is_loopback(&address))
+	if (family != AF_UNIX && !is_loopback(&address)) {
 		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': %s", address.text,
 			why_loopback);
+	}
 	*out = address;
 	return STATUS_OK;
 }

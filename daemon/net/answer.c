@@ -7,10 +7,11 @@
 /* What a writer's own failure means to the caller. */
 static enum status fail_of_writer(const struct wire_writer *out, struct error *err)
 {
-	if (out->status == STATUS_TOO_LARGE)
+	if (out->status == STATUS_TOO_LARGE) {
 		return error_set(err, STATUS_TOO_LARGE,
 			"the reply is larger than %u bytes; ask for less at once",
 			LIMIT_MESSAGE_BYTES);
+	}
 	return error_set(err, out->status, "the reply could not be written");
 }
 
@@ -24,8 +25,9 @@ static enum status run(const struct question *question, struct wire_value params
 		.out = out,
 		.may_block = may_block,
 	};
-	if (is_request)
+	if (is_request) {
 		rpc_write_response(out, question->head.msgid);
+	}
 	enum status status = question->method->run(&call);
 	if (status != STATUS_OK) {
 		*err = call.error;
@@ -45,21 +47,26 @@ enum status answer_run(const struct question *question, bool may_block, struct w
 
 	out->limit = start + LIMIT_MESSAGE_BYTES;
 	enum status status = wire_open(question->message.data, question->message.len, &message);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		status = rpc_read(wire_root(message), &envelope, &err);
-	else
+	} else {
 		error_set(&err, status, "the request could not be parsed");
-	if (status == STATUS_OK)
+	}
+	if (status == STATUS_OK) {
 		status = run(question, envelope.params, may_block, out, &err);
+	}
 	wire_close(message);
 
 	/* Where blocking is allowed nobody can be asked to run it again. */
-	if (status == STATUS_AGAIN && may_block)
+	if (status == STATUS_AGAIN && may_block) {
 		status = error_set(&err, STATUS_INTERNAL, "the method did not finish");
-	if (status != STATUS_OK || question->head.type == RPC_NOTIFICATION)
+	}
+	if (status != STATUS_OK || question->head.type == RPC_NOTIFICATION) {
 		wire_writer_rewind(out, start);
-	if (status != STATUS_OK && status != STATUS_AGAIN)
+	}
+	if (status != STATUS_OK && status != STATUS_AGAIN) {
 		answer_error(&question->head, &err, out, start);
+	}
 	return status;
 }
 
@@ -68,8 +75,9 @@ void answer_error(const struct rpc_head *head, const struct error *err, struct w
 {
 	wire_writer_rewind(out, start);
 	out->limit = start + LIMIT_MESSAGE_BYTES;
-	if (head->type == RPC_REQUEST)
+	if (head->type == RPC_REQUEST) {
 		rpc_write_error(out, head->msgid, err);
+	}
 }
 
 enum status answer_reserve(struct budget *replies, const struct rpc_head *head,
@@ -77,8 +85,9 @@ enum status answer_reserve(struct budget *replies, const struct rpc_head *head,
 {
 	size_t len = out->len - start;
 	*reserved = 0;
-	if (len <= ANSWER_FREE_BYTES)
+	if (len <= ANSWER_FREE_BYTES) {
 		return STATUS_OK;
+	}
 	if (budget_take(replies, len)) {
 		*reserved = len;
 		return STATUS_OK;

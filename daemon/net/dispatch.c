@@ -46,11 +46,13 @@ static enum status run_here(struct session *session, const struct question *ques
 	size_t start = loop->reply.len;
 	size_t reserved = 0;
 	enum status status = answer_run(question, false, &loop->reply);
-	if (status == STATUS_AGAIN)
+	if (status == STATUS_AGAIN) {
 		return status;
-	if (status == STATUS_OK)
+	}
+	if (status == STATUS_OK) {
 		status = answer_reserve(&loop->net->replies, &question->head, &loop->reply, start,
 			&reserved);
+	}
 	loop->reply_reserved += reserved;
 	loop_count_call(loop, question->method, status);
 	read_buffer_done(&session->in);
@@ -81,8 +83,9 @@ static enum status send_away(struct session *session, const struct question *que
 	struct read_taken taken;
 	size_t parsed = (size_t)message->elements * DISPATCH_ELEMENT_BYTES;
 	struct request *request = request_new(session, question);
-	if (request == NULL)
+	if (request == NULL) {
 		return STATUS_NO_MEMORY;
+	}
 	enum status status = read_buffer_take(&session->in, parsed + sizeof *request, &taken);
 	if (status != STATUS_OK) {
 		request_free(request);
@@ -110,13 +113,15 @@ static enum status answer_bad_envelope(struct session *session, const struct rpc
 	struct wire_message *parsed = NULL;
 	struct rpc_envelope envelope;
 	enum status status = wire_open(message->data, message->len, &parsed);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		status = rpc_read(wire_root(parsed), &envelope, &err);
-	else
+	} else {
 		error_set(&err, status, "the request could not be parsed");
+	}
 	wire_close(parsed);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		error_set(&err, STATUS_INTERNAL, "the request's head could not be read");
+	}
 	reply_error(session, head, &err);
 	read_buffer_done(&session->in);
 	return STATUS_OK;
@@ -148,8 +153,9 @@ enum status dispatch(struct session *session, const struct read_message *message
 	}
 	struct wire_bytes name = question.head.method;
 	question.method = method_find((const char *)name.data, name.len);
-	if (question.method == NULL)
+	if (question.method == NULL) {
 		return answer_unknown(session, &question.head);
+	}
 
 	bool here = question.method->place == METHOD_INLINE &&
 		    message->elements <= DISPATCH_INLINE_ELEMENTS;
@@ -162,15 +168,17 @@ bool dispatch_refuse(struct session *session, enum status status)
 	struct read_buffer *in = &session->in;
 	struct rpc_head head;
 	struct error err;
-	if (rpc_head_read(in->data + in->at, in->len - in->at, &head) == RPC_HEAD_NONE)
+	if (rpc_head_read(in->data + in->at, in->len - in->at, &head) == RPC_HEAD_NONE) {
 		return false;
-	if (status == STATUS_TOO_LARGE)
+	}
+	if (status == STATUS_TOO_LARGE) {
 		error_set(&err, status, "a message may have %u bytes, %u elements and %u levels",
 			LIMIT_MESSAGE_BYTES, LIMIT_MESSAGE_ELEMENTS, LIMIT_MESSAGE_DEPTH);
-	else if (status == STATUS_PROTOCOL)
+	} else if (status == STATUS_PROTOCOL) {
 		error_set(&err, status, "the byte 0xc1 is not MessagePack");
-	else
+	} else {
 		error_set(&err, status, "there is no memory for the request");
+	}
 	reply_error(session, &head, &err);
 	return true;
 }

@@ -13,26 +13,29 @@
  * change that was asked for is made even if its sender did not wait to hear of it. */
 static bool is_pointless(const struct request *request)
 {
-	if (atomic_load(&request->net->cut))
+	if (atomic_load(&request->net->cut)) {
 		return true;
+	}
 	return request->question.method->place <= METHOD_POOL &&
 	       atomic_load_explicit(&request->session->gone, memory_order_relaxed);
 }
 
 static void run_or_skip(struct request *request)
 {
-	if (is_pointless(request))
+	if (is_pointless(request)) {
 		request->status = STATUS_CLOSED;
-	else
+	} else {
 		request_run(request);
+	}
 }
 
 /* The next request; NULL if none waits, or after `wait` when the lane is stopping. */
 static struct request *pop(struct lane *lane, bool wait)
 {
 	pthread_mutex_lock(&lane->lock);
-	while (wait && lane->queue.first == NULL && !lane->stopping)
+	while (wait && lane->queue.first == NULL && !lane->stopping) {
 		pthread_cond_wait(&lane->more, &lane->lock);
+	}
 	struct request *request = request_queue_pop(&lane->queue);
 	pthread_mutex_unlock(&lane->lock);
 	return request;
@@ -46,8 +49,9 @@ static void finish_group(struct service *service, struct request_queue *group)
 	err.status = status;
 	struct request *request;
 	while ((request = request_queue_pop(group)) != NULL) {
-		if (status != STATUS_OK && request->status == STATUS_OK)
+		if (status != STATUS_OK && request->status == STATUS_OK) {
 			request_fail(request, &err);
+		}
 		loop_return(request);
 	}
 }
@@ -92,8 +96,9 @@ enum status lane_start(struct lane *lane, const struct lane_options *options)
 {
 	*lane = (struct lane){.options = *options};
 	lane->threads = calloc(options->threads, sizeof *lane->threads);
-	if (lane->threads == NULL)
+	if (lane->threads == NULL) {
 		return STATUS_NO_MEMORY;
+	}
 	pthread_mutex_init(&lane->lock, NULL);
 	pthread_cond_init(&lane->more, NULL);
 	while (lane->started < options->threads) {
@@ -110,14 +115,16 @@ enum status lane_start(struct lane *lane, const struct lane_options *options)
 
 void lane_stop(struct lane *lane)
 {
-	if (lane->threads == NULL)
+	if (lane->threads == NULL) {
 		return;
+	}
 	pthread_mutex_lock(&lane->lock);
 	lane->stopping = true;
 	pthread_cond_broadcast(&lane->more);
 	pthread_mutex_unlock(&lane->lock);
-	for (unsigned i = 0; i < lane->started; i++)
+	for (unsigned i = 0; i < lane->started; i++) {
 		pthread_join(lane->threads[i], NULL);
+	}
 	pthread_cond_destroy(&lane->more);
 	pthread_mutex_destroy(&lane->lock);
 	free(lane->threads);

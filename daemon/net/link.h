@@ -50,8 +50,9 @@ static inline void link_remove(struct link *link)
 static inline void link_move_all(struct link *from, struct link *to)
 {
 	link_init(to);
-	if (link_is_alone(from))
+	if (link_is_alone(from)) {
 		return;
+	}
 	*to = *from;
 	to->previous->next = to;
 	to->next->previous = to;

@@ -28,22 +28,27 @@ static enum status remove_stale(const struct address *address, struct error *err
 {
 	const char *path = address->socket.un.sun_path;
 	struct stat found;
-	if (lstat(path, &found) != 0)
+	if (lstat(path, &found) != 0) {
 		return fail(address, "stat", err);
-	if (!S_ISSOCK(found.st_mode))
+	}
+	if (!S_ISSOCK(found.st_mode)) {
 		return error_set(err, STATUS_EXISTS,
 			"listen '%s': the file is there and is no socket", address->text);
+	}
 	int fd = open_socket(AF_UNIX);
-	if (fd < 0)
+	if (fd < 0) {
 		return fail(address, "socket", err);
+	}
 	bool refused =
 		connect(fd, &address->socket.any, address->len) != 0 && errno == ECONNREFUSED;
 	close(fd);
-	if (!refused)
+	if (!refused) {
 		return error_set(err, STATUS_EXISTS, "listen '%s': another process answers there",
 			address->text);
-	if (unlink(path) != 0 && errno != ENOENT)
+	}
+	if (unlink(path) != 0 && errno != ENOENT) {
 		return fail(address, "unlink", err);
+	}
 	return STATUS_OK;
 }
 
@@ -55,19 +60,23 @@ static enum status bind_unix(struct listener *listener, mode_t mode, struct erro
 	int failed = bind(listener->fd, &address->socket.any, address->len);
 	if (failed != 0 && errno == EADDRINUSE) {
 		enum status status = remove_stale(address, err);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return status;
+		}
 		failed = bind(listener->fd, &address->socket.any, address->len);
 	}
-	if (failed != 0)
+	if (failed != 0) {
 		return fail(address, "bind", err);
+	}
 	struct stat made;
-	if (lstat(path, &made) != 0)
+	if (lstat(path, &made) != 0) {
 		return fail(address, "stat", err);
+	}
 	listener->file_device = made.st_dev;
 	listener->file_number = made.st_ino;
-	if (chmod(path, mode) != 0)
+	if (chmod(path, mode) != 0) {
 		return fail(address, "chmod", err);
+	}
 	return STATUS_OK;
 }
 
@@ -75,10 +84,12 @@ static enum status bind_tcp(struct listener *listener, struct error *err)
 {
 	const struct address *address = &listener->address;
 	int on = 1;
-	if (setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+	if (setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
 		return fail(address, "SO_REUSEADDR", err);
-	if (bind(listener->fd, &address->socket.any, address->len) != 0)
+	}
+	if (bind(listener->fd, &address->socket.any, address->len) != 0) {
 		return fail(address, "bind", err);
+	}
 	return STATUS_OK;
 }
 
@@ -86,14 +97,17 @@ static enum status open_at(struct listener *listener, mode_t mode, struct error 
 {
 	sa_family_t family = listener->address.socket.any.sa_family;
 	listener->fd = open_socket(family);
-	if (listener->fd < 0)
+	if (listener->fd < 0) {
 		return fail(&listener->address, "socket", err);
+	}
 	enum status status =
 		family == AF_UNIX ? bind_unix(listener, mode, err) : bind_tcp(listener, err);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK) {
 		return status;
-	if (listen(listener->fd, LISTENER_BACKLOG) != 0)
+	}
+	if (listen(listener->fd, LISTENER_BACKLOG) != 0) {
 		return fail(&listener->address, "listen", err);
+	}
 	return address_of_socket(listener->fd, &listener->address, err);
 }
 
@@ -114,12 +128,14 @@ enum status listener_adopt(int fd, struct listener *out, struct error *err)
 {
 	struct listener listener = {.fd = fd};
 	enum status status = address_of_socket(fd, &listener.address, err);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK) {
 		return status;
+	}
 	int flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
-		fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+		fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
 		return fail(&listener.address, "fcntl", err);
+	}
 	*out = listener;
 	return STATUS_OK;
 }
@@ -127,13 +143,15 @@ enum status listener_adopt(int fd, struct listener *out, struct error *err)
 void listener_close(struct listener *listener)
 {
 	struct stat found;
-	if (listener->fd < 0)
+	if (listener->fd < 0) {
 		return;
+	}
 	if (listener->file_number != 0) {
 		const char *path = listener->address.socket.un.sun_path;
 		if (lstat(path, &found) == 0 && found.st_dev == listener->file_device &&
-			found.st_ino == listener->file_number)
+			found.st_ino == listener->file_number) {
 			(void)unlink(path);
+		}
 	}
 	close(listener->fd);
 	listener->fd = -1;

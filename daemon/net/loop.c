@@ -10,27 +10,31 @@
 static void close_handle(uv_handle_t *handle, void *arg)
 {
 	(void)arg;
-	if (!uv_is_closing(handle))
+	if (!uv_is_closing(handle)) {
 		uv_close(handle, NULL);
+	}
 }
 
 /* When nobody is left there is nothing to wait for: uv_run returns. */
 static void end_if_done(struct loop *loop)
 {
-	if (loop->stopping && link_is_alone(&loop->sessions))
+	if (loop->stopping && link_is_alone(&loop->sessions)) {
 		uv_walk(&loop->uv, close_handle, NULL);
+	}
 }
 
 /* ---- the inbox ---- */
 
 static void begin_stop(struct loop *loop)
 {
-	if (loop->stopping)
+	if (loop->stopping) {
 		return;
+	}
 	loop->stopping = true;
 	loop->stop_at_ms = uv_now(&loop->uv) + loop->net->limits.grace_ms;
-	for (struct link *at = loop->sessions.next; at != &loop->sessions; at = at->next)
+	for (struct link *at = loop->sessions.next; at != &loop->sessions; at = at->next) {
 		session_stop(LINK_OWNER(at, struct session, all));
+	}
 }
 
 static void open_arrivals(struct loop *loop, struct link *arrivals)
@@ -40,8 +44,9 @@ static void open_arrivals(struct loop *loop, struct link *arrivals)
 		link_remove(&session->all);
 		link_append(&loop->sessions, &session->all);
 		session_open(session);
-		if (loop->stopping)
+		if (loop->stopping) {
 			session_stop(session);
+		}
 	}
 }
 
@@ -59,10 +64,12 @@ static void on_wake(uv_async_t *wake)
 	pthread_mutex_unlock(&loop->lock);
 
 	open_arrivals(loop, &arrivals);
-	while ((request = request_queue_pop(&returns)) != NULL)
+	while ((request = request_queue_pop(&returns)) != NULL) {
 		session_finish(request->session, request);
-	if (stop_asked)
+	}
+	if (stop_asked) {
 		begin_stop(loop);
+	}
 	end_if_done(loop);
 }
 
@@ -88,8 +95,9 @@ void loop_return(struct request *request)
 	pthread_mutex_lock(&loop->lock);
 	bool first = loop->returns.first == NULL;
 	request_queue_push(&loop->returns, request);
-	if (first)
+	if (first) {
 		wake(loop);
+	}
 	pthread_mutex_unlock(&loop->lock);
 }
 
@@ -120,14 +128,16 @@ static void on_resume(uv_idle_t *idle)
 		link_remove(&session->ready);
 		session_continue(session);
 	}
-	if (link_is_alone(&loop->ready))
+	if (link_is_alone(&loop->ready)) {
 		uv_idle_stop(idle);
+	}
 }
 
 void loop_make_ready(struct loop *loop, struct session *session)
 {
-	if (link_is_alone(&session->ready))
+	if (link_is_alone(&session->ready)) {
 		link_append(&loop->ready, &session->ready);
+	}
 	uv_idle_start(&loop->resume, on_resume);
 }
 
@@ -150,10 +160,12 @@ static void on_retry(uv_timer_t *timer)
 
 void loop_make_wait(struct loop *loop, struct session *session)
 {
-	if (link_is_alone(&session->waiting))
+	if (link_is_alone(&session->waiting)) {
 		link_append(&loop->waiting, &session->waiting);
-	if (!uv_is_active((uv_handle_t *)&loop->retry))
+	}
+	if (!uv_is_active((uv_handle_t *)&loop->retry)) {
 		uv_timer_start(&loop->retry, on_retry, LOOP_RETRY_MS, LOOP_RETRY_MS);
+	}
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -161,15 +173,17 @@ static void on_tick(uv_timer_t *timer)
 	struct loop *loop = timer->data;
 	uint64_t now_ms = uv_now(&loop->uv);
 	bool cut = loop->stopping && now_ms >= loop->stop_at_ms;
-	if (cut)
+	if (cut) {
 		atomic_store(&loop->net->cut, true);
+	}
 	atomic_store_explicit(&loop->heartbeat_ms, now_ms, memory_order_relaxed);
 	for (struct link *at = loop->sessions.next; at != &loop->sessions; at = at->next) {
 		struct session *session = LINK_OWNER(at, struct session, all);
-		if (cut)
+		if (cut) {
 			session_close(session);
-		else
+		} else {
 			session_tick(session, now_ms);
+		}
 	}
 }
 
@@ -177,8 +191,9 @@ void loop_count_call(struct loop *loop, const struct method *method, enum status
 {
 	size_t i = (size_t)(method - method_table);
 	counter_add(&loop->figures.calls[i], 1);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK) {
 		counter_add(&loop->figures.errors[i], 1);
+	}
 }
 
 void loop_release(struct loop *loop, struct session *session)
@@ -223,8 +238,9 @@ static void close_handles(struct loop *loop)
 static enum status open_handles(struct loop *loop)
 {
 	int failed = uv_loop_init(&loop->uv);
-	if (failed != 0)
+	if (failed != 0) {
 		return status_of_errno(-failed);
+	}
 	uv_timer_init(&loop->uv, &loop->tick);
 	uv_timer_init(&loop->uv, &loop->retry);
 	uv_idle_init(&loop->uv, &loop->resume);
@@ -246,8 +262,9 @@ static enum status open_handles(struct loop *loop)
 static enum status start_thread(struct loop *loop)
 {
 	int failed = pthread_create(&loop->thread, NULL, loop_main, loop);
-	if (failed == 0)
+	if (failed == 0) {
 		return STATUS_OK;
+	}
 	close_handles(loop);
 	return status_of_errno(failed);
 }
@@ -268,17 +285,20 @@ enum status loop_start(struct loop *loop, struct net *net, void (*on_end)(void *
 	loop->figures.errors = loop->figures.calls + method_count;
 
 	enum status status = open_handles(loop);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		status = start_thread(loop);
-	if (status != STATUS_OK)
+	}
+	if (status != STATUS_OK) {
 		fini(loop);
+	}
 	return status;
 }
 
 enum status loop_join(struct loop *loop)
 {
-	if (loop->net == NULL)
+	if (loop->net == NULL) {
 		return STATUS_OK;
+	}
 	pthread_join(loop->thread, NULL);
 	bool ended = loop->ended;
 	fini(loop);

@@ -9,8 +9,9 @@ enum { EVENT_BYTES = 512 };
 void net_event(struct net *net, const char *format, ...)
 {
 	char line[EVENT_BYTES];
-	if (net->on_event == NULL)
+	if (net->on_event == NULL) {
 		return;
+	}
 	va_list args;
 	va_start(args, format);
 	(void)vsnprintf(line, sizeof line, format, args);

@@ -38,8 +38,9 @@ static void replace(struct read_buffer *buffer, uint8_t *data, size_t len, size_
  * of many small values is not copied over and over. */
 static size_t cap_for(const struct read_buffer *buffer, size_t need)
 {
-	if (need <= READ_BUFFER_BASE_BYTES)
+	if (need <= READ_BUFFER_BASE_BYTES) {
 		return READ_BUFFER_BASE_BYTES;
+	}
 	size_t grown = buffer->cap + buffer->cap / 2;
 	return smaller(larger(need + READ_BUFFER_SLACK_BYTES, grown), CAP_MAX);
 }
@@ -51,8 +52,9 @@ static enum status grow(struct read_buffer *buffer, size_t need)
 	size_t cap = cap_for(buffer, need);
 	size_t more = charge_of(cap) - charge_of(buffer->cap);
 	size_t have = buffer->len - buffer->at;
-	if (!budget_take(buffer->budget, more))
+	if (!budget_take(buffer->budget, more)) {
 		return STATUS_BUSY;
+	}
 	uint8_t *data = buffer->at == 0 ? realloc(buffer->data, cap) : malloc(cap);
 	if (data == NULL) {
 		budget_give(buffer->budget, more);
@@ -68,8 +70,9 @@ static enum status grow(struct read_buffer *buffer, size_t need)
 
 static enum status make_room(struct read_buffer *buffer, size_t need)
 {
-	if (need > buffer->cap)
+	if (need > buffer->cap) {
 		return grow(buffer, need);
+	}
 	if (need > buffer->cap - buffer->at) {
 		size_t have = buffer->len - buffer->at;
 		memmove(buffer->data, buffer->data + buffer->at, have);
@@ -80,28 +83,32 @@ static enum status make_room(struct read_buffer *buffer, size_t need)
 
 void read_buffer_fini(struct read_buffer *buffer)
 {
-	if (buffer->budget != NULL)
+	if (buffer->budget != NULL) {
 		budget_give(buffer->budget, charge_of(buffer->cap));
+	}
 	free(buffer->data);
 	*buffer = (struct read_buffer){.budget = buffer->budget};
 }
 
 void read_buffer_borrow(struct read_buffer *buffer, uint8_t **spare)
 {
-	if (buffer->data != NULL || *spare == NULL)
+	if (buffer->data != NULL || *spare == NULL) {
 		return;
+	}
 	replace(buffer, *spare, 0, READ_BUFFER_BASE_BYTES);
 	*spare = NULL;
 }
 
 void read_buffer_rest(struct read_buffer *buffer, uint8_t **spare)
 {
-	if (buffer->at != buffer->len || buffer->cap != READ_BUFFER_BASE_BYTES)
+	if (buffer->at != buffer->len || buffer->cap != READ_BUFFER_BASE_BYTES) {
 		return;
-	if (*spare == NULL)
+	}
+	if (*spare == NULL) {
 		*spare = buffer->data;
-	else
+	} else {
 		free(buffer->data);
+	}
 	replace(buffer, NULL, 0, 0);
 }
 
@@ -111,14 +118,16 @@ enum status read_buffer_space(struct read_buffer *buffer, uint8_t **out, size_t 
 	size_t have = buffer->len - buffer->at;
 	size_t need = larger(buffer->skim.need, have + 1);
 	enum status status = make_room(buffer, need);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK) {
 		return status;
+	}
 
 	size_t room = buffer->cap - buffer->len;
 	/* Of what follows a big message little is read with it, since that has to move when the
 	 * buffer is given away. */
-	if (buffer->cap > READ_BUFFER_BASE_BYTES)
+	if (buffer->cap > READ_BUFFER_BASE_BYTES) {
 		room = smaller(room, larger(need - have, READ_BUFFER_SLACK_BYTES));
+	}
 	*out = buffer->data + buffer->len;
 	*len = smaller(room, READ_BUFFER_READ_BYTES);
 	return STATUS_OK;
@@ -133,12 +142,14 @@ void read_buffer_filled(struct read_buffer *buffer, size_t count)
 enum status read_buffer_next(struct read_buffer *buffer, struct read_message *out)
 {
 	if (!buffer->whole) {
-		if (buffer->at == buffer->len)
+		if (buffer->at == buffer->len) {
 			return STATUS_AGAIN;
+		}
 		enum status status = wire_skim(&buffer->skim, buffer->data + buffer->at,
 			buffer->len - buffer->at);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return status;
+		}
 		buffer->whole = true;
 	}
 	*out = (struct read_message){
@@ -160,19 +171,22 @@ static void advance(struct read_buffer *buffer, size_t at)
 	buffer->at = at;
 	buffer->skim = (struct wire_skim){0};
 	buffer->whole = false;
-	if (buffer->at == buffer->len)
+	if (buffer->at == buffer->len) {
 		buffer->at = buffer->len = 0;
+	}
 }
 
 /* Goes back to the base, unless what is left needs more. Without memory it stays big. */
 static void shrink(struct read_buffer *buffer)
 {
 	size_t have = buffer->len - buffer->at;
-	if (buffer->cap <= READ_BUFFER_BASE_BYTES || have > READ_BUFFER_BASE_BYTES)
+	if (buffer->cap <= READ_BUFFER_BASE_BYTES || have > READ_BUFFER_BASE_BYTES) {
 		return;
+	}
 	uint8_t *data = malloc(READ_BUFFER_BASE_BYTES);
-	if (data == NULL)
+	if (data == NULL) {
 		return;
+	}
 	memcpy(data, buffer->data + buffer->at, have);
 	free(buffer->data);
 	budget_give(buffer->budget, charge_of(buffer->cap));
@@ -189,8 +203,9 @@ void read_buffer_done(struct read_buffer *buffer)
 static enum status take_copy(struct read_buffer *buffer, size_t extra, struct read_taken *out)
 {
 	size_t len = buffer->skim.at;
-	if (!budget_take(buffer->budget, len + extra))
+	if (!budget_take(buffer->budget, len + extra)) {
 		return STATUS_BUSY;
+	}
 	uint8_t *data = malloc(len);
 	if (data == NULL) {
 		budget_give(buffer->budget, len + extra);
@@ -208,14 +223,16 @@ static enum status take_buffer(struct read_buffer *buffer, size_t extra, struct 
 	size_t len = buffer->skim.at;
 	size_t rest = buffer->len - len;
 	uint8_t *data = NULL;
-	if (!budget_take(buffer->budget, extra))
+	if (!budget_take(buffer->budget, extra)) {
 		return STATUS_BUSY;
+	}
 	if (rest > 0 && (data = malloc(READ_BUFFER_BASE_BYTES)) == NULL) {
 		budget_give(buffer->budget, extra);
 		return STATUS_NO_MEMORY;
 	}
-	if (rest > 0)
+	if (rest > 0) {
 		memcpy(data, buffer->data + len, rest);
+	}
 	*out = (struct read_taken){
 		.data = buffer->data,
 		.len = len,

@@ -21,8 +21,9 @@ static void reserve_reply(struct request *request)
 		request->question.method->place == METHOD_INLINE) {
 		enum status status = answer_reserve(&request->net->replies, &request->question.head,
 			&request->out, 0, &request->reserved);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			request->status = status;
+		}
 	} else if (request->out.len > ANSWER_FREE_BYTES) {
 		request->reserved = request->out.len;
 		budget_force(&request->net->replies, request->reserved);
@@ -32,8 +33,9 @@ static void reserve_reply(struct request *request)
 struct request *request_new(struct session *session, const struct question *question)
 {
 	struct request *request = calloc(1, sizeof *request);
-	if (request == NULL)
+	if (request == NULL) {
 		return NULL;
+	}
 	request->net = session->loop->net;
 	request->session = session;
 	request->question = *question;
@@ -66,8 +68,9 @@ void request_fail(struct request *request, const struct error *err)
 
 void request_free(struct request *request)
 {
-	if (request == NULL)
+	if (request == NULL) {
 		return;
+	}
 	drop_message(request);
 	budget_give(&request->net->replies, request->reserved);
 	wire_writer_fini(&request->out);
@@ -77,10 +80,11 @@ void request_free(struct request *request)
 void request_queue_push(struct request_queue *queue, struct request *request)
 {
 	request->next = NULL;
-	if (queue->first == NULL)
+	if (queue->first == NULL) {
 		queue->first = request;
-	else
+	} else {
 		queue->last->next = request;
+	}
 	queue->last = request;
 	queue->count++;
 }
@@ -88,8 +92,9 @@ void request_queue_push(struct request_queue *queue, struct request *request)
 struct request *request_queue_pop(struct request_queue *queue)
 {
 	struct request *request = queue->first;
-	if (request == NULL)
+	if (request == NULL) {
 		return NULL;
+	}
 	queue->first = request->next;
 	queue->count--;
 	request->next = NULL;

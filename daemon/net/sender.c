@@ -28,25 +28,29 @@ static void on_written(uv_write_t *write, int failed)
 	struct queued *queued = LINK_OWNER(write, struct queued, write);
 	struct session *session = queued->session;
 	session->unsent -= queued->len;
-	if (failed == 0)
+	if (failed == 0) {
 		counter_add(&session->loop->figures.bytes_out, queued->len);
+	}
 	queued_free(queued);
-	if (failed != 0)
+	if (failed != 0) {
 		session_close(session);
-	else
+	} else {
 		session_continue(session);
+	}
 }
 
 /* Sends as much as the socket takes now. False when it takes nothing any more. */
 static bool try_send(struct session *session, const struct wire_writer *out, size_t *sent)
 {
 	*sent = 0;
-	if (session->unsent > 0)
+	if (session->unsent > 0) {
 		return true;
+	}
 	uv_buf_t buf = uv_buf_init((char *)out->data, (unsigned)out->len);
 	int count = uv_try_write(&session->uv.stream, &buf, 1);
-	if (count < 0 && count != UV_EAGAIN)
+	if (count < 0 && count != UV_EAGAIN) {
 		return false;
+	}
 	if (count > 0) {
 		*sent = (size_t)count;
 		counter_add(&session->loop->figures.bytes_out, (size_t)count);
@@ -64,8 +68,9 @@ static bool take_rest(struct queued *queued, struct wire_writer *out, size_t sen
 		*out = (struct wire_writer){0};
 	} else {
 		queued->data = malloc(rest);
-		if (queued->data == NULL)
+		if (queued->data == NULL) {
 			return false;
+		}
 		memcpy(queued->data, out->data + sent, rest);
 	}
 	queued->len = rest;
@@ -101,13 +106,15 @@ void sender_send(struct session *session, struct wire_writer *out, size_t reserv
 	size_t sent = 0;
 	bool works = out->len == 0 || session->closing || try_send(session, out, &sent);
 	bool is_over = out->len == sent || session->closing || !works;
-	if (is_over)
+	if (is_over) {
 		budget_give(&session->loop->net->replies, reserved);
-	else
+	} else {
 		works = queue_rest(session, out, sent, reserved);
+	}
 	wire_writer_clear(out);
-	if (!works)
+	if (!works) {
 		session_close(session);
+	}
 }
 
 void sender_flush(struct session *session)
@@ -118,8 +125,10 @@ void sender_flush(struct session *session)
 	/* A writer that failed has not even told of it: there was no memory for the error. */
 	bool is_broken = loop->reply.status != STATUS_OK;
 	sender_send(session, &loop->reply, reserved);
-	if (loop->reply.cap > SENDER_KEEP_BYTES)
+	if (loop->reply.cap > SENDER_KEEP_BYTES) {
 		wire_writer_fini(&loop->reply);
-	if (is_broken)
+	}
+	if (is_broken) {
 		session_close(session);
+	}
 }

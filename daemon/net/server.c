@@ -44,19 +44,22 @@ static void on_loop_end(void *arg)
 static void join_loops(struct server *server)
 {
 	for (unsigned i = 0; i < server->loop_count; i++) {
-		if (loop_join(&server->loops[i]) != STATUS_OK)
+		if (loop_join(&server->loops[i]) != STATUS_OK) {
 			server->failed = true;
+		}
 	}
-	if (server->has_async)
+	if (server->has_async) {
 		uv_close((uv_handle_t *)&server->loop_ended, NULL);
+	}
 	server->has_async = false;
 }
 
 static void on_loop_ended(uv_async_t *async)
 {
 	struct server *server = async->data;
-	if (server->on_stopped == NULL || atomic_load(&server->loops_ended) < server->loop_count)
+	if (server->on_stopped == NULL || atomic_load(&server->loops_ended) < server->loop_count) {
 		return;
+	}
 	join_loops(server);
 	server->on_stopped(server->on_stopped_arg);
 }
@@ -64,15 +67,17 @@ static void on_loop_ended(uv_async_t *async)
 static enum status start_loops(struct server *server, const struct server_options *options)
 {
 	int failed = uv_async_init(options->uv, &server->loop_ended, on_loop_ended);
-	if (failed != 0)
+	if (failed != 0) {
 		return status_of_errno(-failed);
+	}
 	server->loop_ended.data = server;
 	server->has_async = true;
 	while (server->loop_count < options->workers) {
 		struct loop *loop = &server->loops[server->loop_count];
 		enum status status = loop_start(loop, &server->net, on_loop_end, server);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return status;
+		}
 		server->loop_count++;
 	}
 	return STATUS_OK;
@@ -93,8 +98,9 @@ static enum status start_lanes(struct net *net, unsigned pool)
 	};
 	for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++) {
 		enum status status = lane_start(lanes[i].lane, &lanes[i].options);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return status;
+		}
 	}
 	return STATUS_OK;
 }
@@ -118,8 +124,9 @@ static enum status start_acceptors(struct server *server, const struct server_op
 		acceptor->loop_count = server->loop_count;
 		enum status status = acceptor_start(acceptor, options->uv,
 			&options->listeners[server->acceptor_count]);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return status;
+		}
 		server->acceptor_count++;
 	}
 	return STATUS_OK;
@@ -127,8 +134,9 @@ static enum status start_acceptors(struct server *server, const struct server_op
 
 static void stop_acceptors(struct server *server)
 {
-	for (unsigned i = 0; i < server->acceptor_count; i++)
+	for (unsigned i = 0; i < server->acceptor_count; i++) {
 		acceptor_stop(&server->acceptors[i]);
+	}
 }
 
 /* ---- all ---- */
@@ -136,8 +144,9 @@ static void stop_acceptors(struct server *server)
 static struct server *server_new(const struct server_options *options)
 {
 	struct server *server = calloc(1, sizeof *server);
-	if (server == NULL)
+	if (server == NULL) {
 		return NULL;
+	}
 	server->loops = calloc(options->workers, sizeof *server->loops);
 	if (server->loops == NULL) {
 		free(server);
@@ -170,8 +179,9 @@ static void show_stats(struct server *server, const struct server_options *optio
 static void give_up(struct server *server)
 {
 	stop_acceptors(server);
-	for (unsigned i = 0; i < server->loop_count; i++)
+	for (unsigned i = 0; i < server->loop_count; i++) {
 		loop_stop(&server->loops[i]);
+	}
 	join_loops(server);
 }
 
@@ -181,32 +191,39 @@ enum status server_open(const struct server_options *options, struct server **ou
 	struct server *server = server_new(options);
 	enum status status = server != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 	*out = server;
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		status = start_lanes(&server->net, options->pool);
-	if (status == STATUS_OK)
+	}
+	if (status == STATUS_OK) {
 		status = start_loops(server, options);
+	}
 	if (status == STATUS_OK) {
 		show_stats(server, options);
 		status = start_acceptors(server, options);
 	}
-	for (unsigned i = 0; i < options->listener_count; i++)
+	for (unsigned i = 0; i < options->listener_count; i++) {
 		listener_close(&options->listeners[i]);
-	if (status == STATUS_OK)
+	}
+	if (status == STATUS_OK) {
 		return STATUS_OK;
-	if (server != NULL)
+	}
+	if (server != NULL) {
 		give_up(server);
+	}
 	return error_set(err, status, "the server's threads could not be started");
 }
 
 void server_stop(struct server *server, void (*on_stopped)(void *arg), void *arg)
 {
-	if (server->on_stopped != NULL)
+	if (server->on_stopped != NULL) {
 		return;
+	}
 	server->on_stopped = on_stopped;
 	server->on_stopped_arg = arg;
 	stop_acceptors(server);
-	for (unsigned i = 0; i < server->loop_count; i++)
+	for (unsigned i = 0; i < server->loop_count; i++) {
 		loop_stop(&server->loops[i]);
+	}
 }
 
 bool server_is_alive(const struct server *server, uint64_t within_ms)
@@ -215,16 +232,18 @@ bool server_is_alive(const struct server *server, uint64_t within_ms)
 	for (unsigned i = 0; i < server->loop_count; i++) {
 		uint64_t beat_ms =
 			atomic_load_explicit(&server->loops[i].heartbeat_ms, memory_order_relaxed);
-		if (now_ms > beat_ms + within_ms)
+		if (now_ms > beat_ms + within_ms) {
 			return false;
+		}
 	}
 	return true;
 }
 
 enum status server_close(struct server *server)
 {
-	if (server == NULL)
+	if (server == NULL) {
 		return STATUS_OK;
+	}
 	bool failed = server->failed;
 	stop_lanes(&server->net);
 	free(server->loops);

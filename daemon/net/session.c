@@ -36,8 +36,9 @@ static bool is_waiting(const struct session *session)
 /* What it has had of this iteration of the loop. */
 static struct session_turn *turn_of(struct session *session)
 {
-	if (session->turn.turn != session->loop->turn)
+	if (session->turn.turn != session->loop->turn) {
 		session->turn = (struct session_turn){.turn = session->loop->turn};
+	}
 	return &session->turn;
 }
 
@@ -50,8 +51,9 @@ static bool is_turn_over(const struct session_turn *turn)
 
 static void release_if_done(struct session *session)
 {
-	if (session->closed && session->in_flight == 0)
+	if (session->closed && session->in_flight == 0) {
 		loop_release(session->loop, session);
+	}
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -63,8 +65,9 @@ static void on_closed(uv_handle_t *handle)
 
 void session_close(struct session *session)
 {
-	if (session->closing)
+	if (session->closing) {
 		return;
+	}
 	session->closing = true;
 	atomic_store_explicit(&session->gone, true, memory_order_relaxed);
 	link_remove(&session->ready);
@@ -98,26 +101,31 @@ static void end(struct session *session)
 		return;
 	}
 	uv_os_fd_t fd;
-	if (uv_fileno(&session->uv.handle, &fd) == 0)
+	if (uv_fileno(&session->uv.handle, &fd) == 0) {
 		(void)shutdown(fd, SHUT_WR);
+	}
 }
 
 /* After anything has happened: ends, reads or pauses as the state asks. */
 static void settle(struct session *session)
 {
-	if (session->closing)
+	if (session->closing) {
 		return;
+	}
 	bool idle = session->in_flight == 0 && session->unsent == 0;
-	if (session->ending && session->starved && idle)
+	if (session->ending && session->starved && idle) {
 		end(session);
-	if (session->closing)
+	}
+	if (session->closing) {
 		return;
+	}
 	bool wanted = !session->ending && !is_full(session) && !is_waiting(session);
 	wanted = wanted || session->linger_until_ms != 0;
 	if (wanted && !session->reading) {
 		session->reading = true;
-		if (uv_read_start(&session->uv.stream, on_alloc, on_read) != 0)
+		if (uv_read_start(&session->uv.stream, on_alloc, on_read) != 0) {
 			session_close(session);
+		}
 	} else if (!wanted && session->reading) {
 		session->reading = false;
 		uv_read_stop(&session->uv.stream);
@@ -130,15 +138,17 @@ static void refuse(struct session *session, enum status status)
 	bool is_answered = dispatch_refuse(session, status);
 	read_buffer_fini(&session->in);
 	stop_listening(session);
-	if (is_answered)
+	if (is_answered) {
 		session->linger_until_ms = uv_now(&session->loop->uv) + SESSION_LINGER_MS;
+	}
 }
 
 /* Tries again when there may be memory. */
 static void wait_for_memory(struct session *session)
 {
-	if (session->waiting_since_ms == 0)
+	if (session->waiting_since_ms == 0) {
 		session->waiting_since_ms = uv_now(&session->loop->uv);
+	}
 	loop_make_wait(session->loop, session);
 }
 
@@ -147,8 +157,9 @@ static void pause_at(struct session *session, enum status status)
 {
 	if (status == STATUS_AGAIN) {
 		session->starved = true;
-		if (session->partial_since_ms == 0 && read_buffer_partial(&session->in) > 0)
+		if (session->partial_since_ms == 0 && read_buffer_partial(&session->in) > 0) {
 			session->partial_since_ms = uv_now(&session->loop->uv);
+		}
 	} else if (status == STATUS_BUSY || status == STATUS_NO_MEMORY) {
 		wait_for_memory(session);
 	} else {
@@ -161,8 +172,9 @@ static bool pump_one(struct session *session)
 {
 	struct read_message message;
 	enum status status = read_buffer_next(&session->in, &message);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		status = dispatch(session, &message);
+	}
 	if (status != STATUS_OK) {
 		pause_at(session, status);
 		return false;
@@ -170,8 +182,9 @@ static bool pump_one(struct session *session)
 	session->partial_since_ms = 0;
 	session->waiting_since_ms = 0;
 	link_remove(&session->waiting);
-	if (session->loop->reply.len >= SENDER_FLUSH_BYTES)
+	if (session->loop->reply.len >= SENDER_FLUSH_BYTES) {
 		sender_flush(session);
+	}
 	return true;
 }
 
@@ -190,8 +203,9 @@ static void pump(struct session *session)
 			loop_make_ready(session->loop, session);
 			break;
 		}
-		if (!pump_one(session))
+		if (!pump_one(session)) {
 			break;
+		}
 		turn->messages++;
 		turn->ns = uv_hrtime() - began;
 	}
@@ -210,8 +224,9 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	read_buffer_borrow(&session->in, &session->loop->spare);
 	bool had_its_turn = turn_of(session)->bytes >= SESSION_TURN_BYTES;
 	if (!had_its_turn && link_is_alone(&session->ready) &&
-		read_buffer_space(&session->in, &space, &len) != STATUS_OK)
+		read_buffer_space(&session->in, &space, &len) != STATUS_OK) {
 		wait_for_memory(session);
+	}
 	*buf = uv_buf_init((char *)space, (unsigned)len);
 }
 
@@ -222,8 +237,9 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 	if (count > 0) {
 		turn_of(session)->bytes += (size_t)count;
 		counter_add(&session->loop->figures.bytes_in, (uint64_t)count);
-		if (!session->deaf)
+		if (!session->deaf) {
 			read_buffer_filled(&session->in, (size_t)count);
+		}
 		pump(session);
 	} else if (count == UV_EOF) {
 		session->reading = false;
@@ -239,8 +255,9 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 
 void session_continue(struct session *session)
 {
-	if (!session->closing)
+	if (!session->closing) {
 		pump(session);
+	}
 }
 
 void session_retry(struct session *session)
@@ -248,10 +265,11 @@ void session_retry(struct session *session)
 	uint8_t *space;
 	size_t len;
 	bool needs_room = !session->deaf && !session->in.whole;
-	if (needs_room && read_buffer_space(&session->in, &space, &len) != STATUS_OK)
+	if (needs_room && read_buffer_space(&session->in, &space, &len) != STATUS_OK) {
 		wait_for_memory(session);
-	else
+	} else {
 		session_continue(session);
+	}
 }
 
 /* ---- from lanes ---- */
@@ -262,8 +280,9 @@ void session_finish(struct session *session, struct request *request)
 	loop_count_call(session->loop, request->question.method, request->status);
 	/* A request without an answer: it was not run, or there was no memory to say so. */
 	bool is_mute = request->question.head.type == RPC_REQUEST && request->out.len == 0;
-	if (is_mute)
+	if (is_mute) {
 		session_close(session);
+	}
 	sender_send(session, &request->out, request->reserved);
 	request->reserved = 0;
 	request_free(request);

@@ -52,18 +52,21 @@ void session_open(struct session *session)
 	int failed = open_handle(session);
 	uv_os_fd_t fd;
 	/* From when the handle has the socket, it closes it. */
-	if (uv_fileno(&session->uv.handle, &fd) == 0)
+	if (uv_fileno(&session->uv.handle, &fd) == 0) {
 		session->fd = -1;
-	if (failed != 0)
+	}
+	if (failed != 0) {
 		session_close(session);
-	else
+	} else {
 		session_continue(session);
+	}
 }
 
 void session_free(struct session *session)
 {
-	if (session->fd >= 0)
+	if (session->fd >= 0) {
 		close(session->fd);
+	}
 	read_buffer_fini(&session->in);
 	free(session);
 }

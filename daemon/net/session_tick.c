@@ -25,10 +25,12 @@ static bool is_stalled(struct session *session, uint64_t now_ms, unsigned timeou
 void session_tick(struct session *session, uint64_t now_ms)
 {
 	unsigned timeout_ms = session->loop->net->limits.request_timeout_ms;
-	if (session->linger_until_ms != 0 && now_ms >= session->linger_until_ms)
+	if (session->linger_until_ms != 0 && now_ms >= session->linger_until_ms) {
 		session_close(session);
-	if (session->closing || timeout_ms == 0)
+	}
+	if (session->closing || timeout_ms == 0) {
 		return;
+	}
 	uint64_t since = !link_is_alone(&session->waiting) ? session->waiting_since_ms
 							   : session->partial_since_ms;
 	if (is_stalled(session, now_ms, timeout_ms)) {

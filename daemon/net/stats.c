@@ -14,8 +14,9 @@ static void write_connections(const struct stats_sources *from, struct wire_writ
 	uint64_t open = 0;
 	uint64_t accepted = 0;
 	uint64_t refused = 0;
-	for (unsigned i = 0; i < from->loop_count; i++)
+	for (unsigned i = 0; i < from->loop_count; i++) {
 		open += atomic_load_explicit(&from->loops[i].connections, memory_order_relaxed);
+	}
 	for (unsigned i = 0; i < from->acceptor_count; i++) {
 		accepted += counter_read(&from->acceptors[i].accepted);
 		refused += counter_read(&from->acceptors[i].refused);
@@ -82,8 +83,9 @@ size_t stats_write(void *arg, struct wire_writer *writer)
 {
 	enum { ENTRIES = 5 };
 	const struct stats_sources *from = arg;
-	if (writer == NULL)
+	if (writer == NULL) {
 		return ENTRIES;
+	}
 	write_connections(from, writer);
 	write_requests(from, writer);
 	write_bytes(from, writer);

@@ -28,8 +28,9 @@ static double best_of(void (*run)(void *arg), void *arg, unsigned calls)
 	uint64_t best = UINT64_MAX;
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		uint64_t begin = now_ns();
-		for (unsigned i = 0; i < calls; i++)
+		for (unsigned i = 0; i < calls; i++) {
 			run(arg);
+		}
 		uint64_t taken = now_ns() - begin;
 		best = taken < best ? taken : best;
 	}
@@ -39,11 +40,13 @@ static double best_of(void (*run)(void *arg), void *arg, unsigned calls)
 static void *allocate(size_t bytes)
 {
 	void *memory = malloc(bytes);
-	if (memory == NULL)
+	if (memory == NULL) {
 		abort();
+	}
 	uint8_t *at = memory;
-	for (size_t i = 0; i < bytes; i++)
+	for (size_t i = 0; i < bytes; i++) {
 		at[i] = (uint8_t)(i * 7 + i / 251) & 0x3f; /* finite in every dtype */
+	}
 	return memory;
 }
 
@@ -51,8 +54,9 @@ static void skim(void *arg)
 {
 	const struct wire_writer *request = arg;
 	struct wire_skim state = {0};
-	if (wire_skim(&state, request->data, request->len) != STATUS_OK)
+	if (wire_skim(&state, request->data, request->len) != STATUS_OK) {
 		abort();
+	}
 }
 
 static void skim_open_read(void *arg)
@@ -62,8 +66,9 @@ static void skim_open_read(void *arg)
 	struct rpc_envelope envelope;
 	skim(arg);
 	if (wire_open(request->data, request->len, &message) != STATUS_OK ||
-		rpc_read(wire_root(message), &envelope, NULL) != STATUS_OK)
+		rpc_read(wire_root(message), &envelope, NULL) != STATUS_OK) {
 		abort();
+	}
 	wire_close(message);
 }
 
@@ -100,8 +105,9 @@ static void bench_requests(void)
 	printf("request_write %.1f ns\n", best_of(write_again, &writer, 100000));
 	wire_writer_clear(&writer);
 	wire_write_array(&writer, 1000000);
-	for (unsigned i = 0; i < 1000000; i++)
+	for (unsigned i = 0; i < 1000000; i++) {
 		wire_write_uint(&writer, i);
+	}
 	printf("numbers_skim %.2f ns/element\n", best_of(skim, &writer, 1) / 1e6);
 	wire_writer_fini(&writer);
 }
@@ -124,12 +130,14 @@ static void bench_conversions(void)
 	static float more_scales[ELEMENTS];
 	void *source = allocate(ELEMENTS * sizeof(float));
 	void *target = allocate(ELEMENTS * sizeof(float));
-	for (size_t i = 0; i < ELEMENTS; i++)
+	for (size_t i = 0; i < ELEMENTS; i++) {
 		scales[i] = 0.5f;
+	}
 	for (size_t from = 0; from < 5; from++) {
 		for (size_t to = 0; to < 5; to++) {
-			if (from == to || !dtype_convertible(dtypes[from], dtypes[to]))
+			if (from == to || !dtype_convertible(dtypes[from], dtypes[to])) {
 				continue;
+			}
 			struct conversion conversion = {.source = {dtypes[from], source, scales},
 				.target = {dtypes[to], target, more_scales}};
 			double ns = best_of(convert, &conversion, 50);
@@ -179,8 +187,9 @@ static void bench_keys(void)
 	uint32_t at[KEYS];
 	struct keys keys = {.type = KEY_U64, .count = KEYS, .packed = packed, .at = at};
 	printf("hash_u64 %.2f ns/key\n", best_of(hash, &keys, 10000) / KEYS);
-	for (size_t i = 0; i < KEYS; i++)
+	for (size_t i = 0; i < KEYS; i++) {
 		packed[i * (1 + KEY_LEN)] = KEY_LEN;
+	}
 	keys_index(packed, KEYS, at);
 	keys.type = KEY_BYTES;
 	printf("hash_bytes_20 %.2f ns/key\n", best_of(hash, &keys, 10000) / KEYS);

@@ -12,16 +12,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(bool holds)
 {
-	if (!holds)
+	if (!holds) {
 		abort();
+	}
 }
 
 static void require_text(const struct error *err)
 {
 	size_t len = strnlen(err->text, sizeof err->text);
 	require(len < sizeof err->text);
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0; i < len; i++) {
 		require(err->text[i] >= ' ' && err->text[i] <= '~');
+	}
 }
 
 /* A spec that was read is written, and reads the same. */
@@ -50,15 +52,17 @@ static void read_params(struct wire_value params)
 	struct error err = {0};
 	enum status status = spec_read(params, &spec, &err);
 	require(status == STATUS_OK || status == STATUS_BAD_REQUEST);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		expect_same_spec(&spec);
-	else
+	} else {
 		require_text(&err);
+	}
 
 	struct wire_bytes keys;
 	uint32_t count = 0;
-	if (!wire_bin(wire_get(params, "keys"), &keys))
+	if (!wire_bin(wire_get(params, "keys"), &keys)) {
 		return;
+	}
 	for (int type = KEY_U64; type <= KEY_BYTES; type++) {
 		struct keys batch = {.type = (enum key_type)type, .packed = keys.data};
 		if (keys_count(batch.type, keys.data, keys.len, &count, &err) != STATUS_OK) {
@@ -70,8 +74,9 @@ static void read_params(struct wire_value params)
 		char text[LIMIT_KEY_BYTES * 4 + 1];
 		batch.count = count < 64 ? count : 64;
 		batch.at = at;
-		if (batch.type == KEY_BYTES)
+		if (batch.type == KEY_BYTES) {
 			keys_index(keys.data, batch.count, at);
+		}
 		keys_hash(&batch, 0, batch.count, hashes);
 		for (uint32_t i = 0; i < batch.count; i++) {
 			size_t len;
@@ -100,8 +105,9 @@ static void read_envelope(const struct rpc_envelope *envelope)
 		read_params(envelope->params);
 		break;
 	case RPC_RESPONSE:
-		if (envelope->failed)
+		if (envelope->failed) {
 			read_error(envelope->error);
+		}
 		break;
 	}
 }
@@ -109,8 +115,9 @@ static void read_envelope(const struct rpc_envelope *envelope)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct wire_skim skim = {0};
-	if (wire_skim(&skim, data, size) != STATUS_OK)
+	if (wire_skim(&skim, data, size) != STATUS_OK) {
 		return 0;
+	}
 	struct wire_message *message = NULL;
 	require(wire_open(data, skim.at, &message) == STATUS_OK);
 	struct rpc_envelope envelope;

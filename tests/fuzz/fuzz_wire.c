@@ -11,8 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(bool holds)
 {
-	if (!holds)
+	if (!holds) {
 		abort();
+	}
 }
 
 /* In two cuts that the input decides, and byte by byte if it is small. */
@@ -20,14 +21,16 @@ static void expect_same_in_pieces(const uint8_t *data, size_t size, enum status 
 	const struct wire_skim *expected)
 {
 	size_t sum = size;
-	for (size_t i = 0; i < size && i < 16; i++)
+	for (size_t i = 0; i < size && i < 16; i++) {
 		sum = sum * 31 + data[i];
+	}
 	size_t cuts[3] = {sum % (size + 1), 0, size};
 	cuts[1] = cuts[0] + sum / (size + 1) % (size - cuts[0] + 1);
 	struct wire_skim skim = {0};
 	enum status status = STATUS_AGAIN;
-	for (size_t i = 0; i < 3 && status == STATUS_AGAIN; i++)
+	for (size_t i = 0; i < 3 && status == STATUS_AGAIN; i++) {
 		status = wire_skim(&skim, data, cuts[i]);
+	}
 	require(status == whole && skim.at == expected->at);
 
 	skim = (struct wire_skim){0};
@@ -38,8 +41,9 @@ static void expect_same_in_pieces(const uint8_t *data, size_t size, enum status 
 		require(skim.at >= at && skim.at <= len);
 		require(status != STATUS_AGAIN || skim.need > len);
 	}
-	if (size < 4096)
+	if (size < 4096) {
 		require(status == whole && skim.at == expected->at);
+	}
 }
 
 /* Writes what it reads, and returns how many values those are. */
@@ -92,8 +96,9 @@ static size_t copy(struct wire_value value, const struct wire_bytes *input, unsi
 		break;
 	case WIRE_ARRAY:
 		wire_write_array(writer, wire_size(value));
-		for (size_t i = 0; i < wire_size(value); i++)
+		for (size_t i = 0; i < wire_size(value); i++) {
 			count += copy(wire_item(value, i), input, depth + 1, writer);
+		}
 		break;
 	case WIRE_MAP:
 		wire_write_map(writer, wire_size(value));
@@ -141,7 +146,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		status == STATUS_TOO_LARGE);
 	require(skim.at <= size && skim.elements <= LIMIT_MESSAGE_ELEMENTS);
 	expect_same_in_pieces(data, size, status, &skim);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		expect_same_when_copied(data, skim.at, skim.elements);
+	}
 	return 0;
 }

@@ -43,15 +43,17 @@ static enum status bytes(struct call *call)
 {
 	size_t n = (size_t)argument(call);
 	uint8_t *space = wire_write_bin_space(call->out, n);
-	if (space != NULL)
+	if (space != NULL) {
 		memset(space, 7, n);
+	}
 	return STATUS_OK;
 }
 
 static enum status again(struct call *call)
 {
-	if (!call->may_block)
+	if (!call->may_block) {
 		return STATUS_AGAIN;
+	}
 	wire_write_bool(call->out, true);
 	return STATUS_OK;
 }
@@ -65,8 +67,9 @@ static enum status fail_late(struct call *call)
 static enum status gate(struct call *call)
 {
 	atomic_fetch_add(&net_stub.gate_entered, 1);
-	while (sem_wait(&net_stub.gate) != 0)
+	while (sem_wait(&net_stub.gate) != 0) {
 		continue;
+	}
 	wire_write_map(call->out, 0);
 	return STATUS_OK;
 }
@@ -75,10 +78,12 @@ static enum status write_number(struct call *call)
 {
 	uint64_t n = argument(call);
 	atomic_fetch_add(&net_stub.writes, 1);
-	if (n == 0)
+	if (n == 0) {
 		return error_set(&call->error, STATUS_BAD_REQUEST, "n: 0 given");
-	if (atomic_exchange(&net_stub.write_order, n) >= n)
+	}
+	if (atomic_exchange(&net_stub.write_order, n) >= n) {
 		atomic_store(&net_stub.out_of_order, true);
+	}
 	wire_write_uint(call->out, n);
 	return STATUS_OK;
 }
@@ -100,8 +105,9 @@ const struct method *method_find(const char *name, size_t len)
 {
 	for (size_t i = 0; i < method_count; i++) {
 		const char *known = method_table[i].name;
-		if (strlen(known) == len && memcmp(known, name, len) == 0)
+		if (strlen(known) == len && memcmp(known, name, len) == 0) {
 			return &method_table[i];
+		}
 	}
 	return NULL;
 }
@@ -110,8 +116,9 @@ enum status method_write_sync(struct service *service, struct error *err)
 {
 	(void)service;
 	atomic_fetch_add(&net_stub.syncs, 1);
-	if (atomic_load(&net_stub.sync_fails))
+	if (atomic_load(&net_stub.sync_fails)) {
 		return error_set(err, STATUS_IO, "the disk is gone");
+	}
 	return STATUS_OK;
 }
 
@@ -209,8 +216,9 @@ void net_fixture_stop(struct net_fixture *fixture)
 
 void net_fixture_close(struct net_fixture *fixture)
 {
-	if (!fixture->stop_asked)
+	if (!fixture->stop_asked) {
 		net_fixture_stop(fixture);
+	}
 	pthread_join(fixture->thread, NULL);
 	assert_int_equal(server_close(fixture->server), STATUS_OK);
 	assert_int_equal(uv_loop_close(&fixture->uv), 0);
@@ -247,8 +255,9 @@ void peer_open(struct peer *peer, const struct net_fixture *fixture)
 
 void peer_close(struct peer *peer)
 {
-	if (peer->fd >= 0)
+	if (peer->fd >= 0) {
 		close(peer->fd);
+	}
 	wire_close(peer->message);
 	free(peer->data);
 	*peer = (struct peer){.fd = -1};
@@ -259,8 +268,9 @@ void peer_send(struct peer *peer, const void *data, size_t len)
 	const uint8_t *at = data;
 	while (len > 0) {
 		ssize_t sent = send(peer->fd, at, len, MSG_NOSIGNAL);
-		if (sent <= 0)
+		if (sent <= 0) {
 			return; /* closed: the answers say why */
+		}
 		at += sent;
 		len -= (size_t)sent;
 	}
@@ -289,8 +299,9 @@ static bool receive(struct peer *peer)
 	struct pollfd wait = {.fd = peer->fd, .events = POLLIN};
 	assert_int_equal(poll(&wait, 1, PEER_WAIT_MS), 1);
 	ssize_t got = recv(peer->fd, peer->data + peer->len, peer->cap - peer->len, 0);
-	if (got <= 0)
+	if (got <= 0) {
 		return false;
+	}
 	peer->len += (size_t)got;
 	return true;
 }
@@ -302,13 +313,15 @@ bool peer_answer(struct peer *peer, struct rpc_envelope *out)
 	wire_close(peer->message);
 	peer->message = NULL;
 	peer->len -= peer->taken;
-	if (peer->taken > 0)
+	if (peer->taken > 0) {
 		memmove(peer->data, peer->data + peer->taken, peer->len);
+	}
 	peer->taken = 0;
 	enum status status;
 	while ((status = wire_skim(&skim, peer->data, peer->len)) == STATUS_AGAIN) {
-		if (!receive(peer))
+		if (!receive(peer)) {
 			return false;
+		}
 	}
 	assert_int_equal(status, STATUS_OK);
 	peer->taken = skim.at;
@@ -322,8 +335,9 @@ void peer_expect_ok(struct peer *peer, uint32_t msgid)
 {
 	struct rpc_envelope envelope;
 	assert_true(peer_answer(peer, &envelope));
-	if (envelope.failed)
+	if (envelope.failed) {
 		print_error("%.*s\n", (int)envelope.error.len, (const char *)envelope.error.data);
+	}
 	assert_false(envelope.failed);
 	assert_int_equal(envelope.msgid, msgid);
 }

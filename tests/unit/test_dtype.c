@@ -123,12 +123,15 @@ static float element(const struct dtype_rows *rows, uint32_t dim, uint32_t views
 /* What an element of `to` makes of `value`, whose row has the largest |x| `largest`. */
 static float through(enum dtype to, float value, float largest)
 {
-	if (to == DTYPE_F16)
+	if (to == DTYPE_F16) {
 		return dtype_f32_of_f16(dtype_f16_of_f32(value));
-	if (to == DTYPE_BF16)
+	}
+	if (to == DTYPE_BF16) {
 		return dtype_f32_of_bf16(dtype_bf16_of_f32(value));
-	if (to != DTYPE_I8)
+	}
+	if (to != DTYPE_I8) {
 		return value;
+	}
 	float scale = largest / 127.0f;
 	return scale > 0 ? nearbyintf(value / scale) * scale : 0;
 }
@@ -144,18 +147,20 @@ static void fill(const struct dtype_rows *rows, uint32_t dim, uint32_t views)
 	}
 	float scales[ROWS] = {0.25f, 0.0f, 0.01f};
 	memcpy(rows->scales, scales, sizeof scales);
-	if (rows->dtype == DTYPE_I8 || rows->dtype == DTYPE_BIT)
+	if (rows->dtype == DTYPE_I8 || rows->dtype == DTYPE_BIT) {
 		return;
+	}
 	/* Values that every dtype can hold, no NaN. */
 	for (size_t i = 0; i < (size_t)dim * views * ROWS; i++) {
 		random = random * 1664525u + 1013904223u;
 		float value = ((float)(random >> 8) - 8388608.0f) * 0x1p-20f;
 		uint16_t narrow = rows->dtype == DTYPE_F16 ? dtype_f16_of_f32(value)
 							   : dtype_bf16_of_f32(value);
-		if (rows->dtype == DTYPE_F32)
+		if (rows->dtype == DTYPE_F32) {
 			memcpy(bytes + i * 4, &value, 4);
-		else
+		} else {
 			memcpy(bytes + i * 2, &narrow, 2);
+		}
 	}
 }
 
@@ -184,12 +189,13 @@ static void expect_row(const struct dtype_rows *target, const struct dtype_rows 
 					     ? value
 					     : through(target->dtype, value, largest);
 			float got = element(target, dim, views, row, place);
-			if (got != want)
+			if (got != want) {
 				fail_msg("%s to %s, dim %u, views %u, row %zu, %u %u: "
 					 "%a is %a, not %a",
 					dtype_name(source->dtype), dtype_name(target->dtype), dim,
 					views, row, place[0], place[1], (double)value, (double)got,
 					(double)want);
+			}
 		}
 	}
 }
@@ -200,8 +206,9 @@ static void expect_conversion(enum dtype from, enum dtype to, uint32_t dim, uint
 	struct dtype_rows target = new_rows(to, dim, views);
 	fill(&source, dim, views);
 	dtype_convert(&target, &source, ROWS, dim, views);
-	for (size_t row = 0; row < ROWS; row++)
+	for (size_t row = 0; row < ROWS; row++) {
 		expect_row(&target, &source, dim, views, row);
+	}
 	free_rows(&source);
 	free_rows(&target);
 }
@@ -212,8 +219,9 @@ static void all_pairs_convert(void **state)
 	static const uint32_t dims[] = {1, 2, 7, 8, 9, 31, 64, 65, 100, 2047, 2048, 2049, 5000};
 	for (size_t from = 0; from < DTYPES; from++) {
 		for (size_t to = 0; to < DTYPES; to++) {
-			if (!dtype_convertible(dtypes[from], dtypes[to]))
+			if (!dtype_convertible(dtypes[from], dtypes[to])) {
 				continue;
+			}
 			for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
 				expect_conversion(dtypes[from], dtypes[to], dims[i], 1);
 				expect_conversion(dtypes[from], dtypes[to], dims[i], 3);
@@ -227,8 +235,9 @@ static void no_rows_need_no_memory(void **state)
 	(void)state;
 	for (size_t from = 0; from < DTYPES; from++) {
 		for (size_t to = 0; to < DTYPES; to++) {
-			if (!dtype_convertible(dtypes[from], dtypes[to]))
+			if (!dtype_convertible(dtypes[from], dtypes[to])) {
 				continue;
+			}
 			struct dtype_rows source = {.dtype = dtypes[from]};
 			struct dtype_rows target = {.dtype = dtypes[to]};
 			dtype_convert(&target, &source, 0, 64, 1);
@@ -251,8 +260,9 @@ static void same_dtypes_are_copied_bit_for_bit(void **state)
 		dtype_convert(&(struct dtype_rows){dtypes[i], target, target_scales},
 			&(struct dtype_rows){dtypes[i], source, source_scales}, 2, dim, 1);
 		assert_memory_equal(target, source, sizeof target);
-		if (dtypes[i] == DTYPE_I8)
+		if (dtypes[i] == DTYPE_I8) {
 			assert_memory_equal(target_scales, source_scales, sizeof target_scales);
+		}
 	}
 }
 
@@ -276,8 +286,9 @@ static void the_largest_gets_the_code_127(void **state)
 	assert_int_equal(codes[1], 127);
 	assert_int_equal(codes[3], 1);
 	assert_int_equal(codes[4], 0);
-	for (size_t i = 0; i < 6; i++)
+	for (size_t i = 0; i < 6; i++) {
 		assert_true(fabsf((float)codes[i] * scale - values[i]) <= scale * 0.50001f);
+	}
 }
 
 static void a_zero_row_has_the_scale_0(void **state)
@@ -346,8 +357,9 @@ static void bits_stand_as_packbits_puts_them(void **state)
 	int8_t codes[20];
 	float scale;
 	dtype_convert(&(struct dtype_rows){DTYPE_I8, codes, &scale}, &source, 1, 10, 2);
-	for (size_t i = 0; i < 20; i++)
+	for (size_t i = 0; i < 20; i++) {
 		assert_true((float)codes[i] * scale == expected[i]);
+	}
 }
 
 /* ---- what is not finite ---- */
@@ -372,8 +384,9 @@ static void the_first_nonfinite_is_found_at_every_place(void **state)
 		/* The largest finite value, which has all exponent bits but one. */
 		static const uint8_t largest[][4] = {{0xff, 0xff, 0x7f, 0xff},
 			{0xff, 0xff, 0x7f, 0x7f}, {0xff, 0x7b}, {0x7f, 0x7f}};
-		for (size_t at = 0; at < COUNT; at++)
+		for (size_t at = 0; at < COUNT; at++) {
 			memcpy(elements + at * size, largest[i], size);
+		}
 		for (size_t at = 0; at < COUNT; at += at < 70 ? 1 : 37) {
 			memcpy(elements + at * size, &cases[i].bad[at % 4], size);
 			size_t found = dtype_first_nonfinite(cases[i].dtype, elements, COUNT);

@@ -38,10 +38,12 @@ static double value_of(struct format format, uint16_t bits)
 	int exponent = bits >> format.mantissa_bits & exponent_max(format);
 	int mantissa = bits & ((1 << format.mantissa_bits) - 1);
 	double sign = bits & 0x8000 ? -1.0 : 1.0;
-	if (exponent == exponent_max(format))
+	if (exponent == exponent_max(format)) {
 		return mantissa == 0 ? sign * (double)INFINITY : (double)NAN;
-	if (exponent == 0)
+	}
+	if (exponent == 0) {
 		return sign * ldexp(mantissa, 1 - exponent_bias(format) - format.mantissa_bits);
+	}
 	return sign * ldexp(mantissa + (1 << format.mantissa_bits),
 			      exponent - exponent_bias(format) - format.mantissa_bits);
 }
@@ -53,8 +55,9 @@ static uint16_t nearest(struct format format, double value)
 	uint16_t sign = signbit(value) ? 0x8000 : 0;
 	double rest = fabs(value);
 	uint16_t infinity = (uint16_t)(exponent_max(format) << format.mantissa_bits);
-	if (isinf(rest))
+	if (isinf(rest)) {
 		return sign | infinity;
+	}
 	int exponent = rest > 0 ? ilogb(rest) : least;
 	exponent = exponent < least ? least : exponent;
 	/* A double holds the quotient exactly, and nearbyint goes to even. */
@@ -80,8 +83,9 @@ static float float_of(uint32_t bits)
 /* Quiet, same sign, the upper bits of the payload. */
 static uint16_t narrow(struct format format, uint32_t bits)
 {
-	if (!isnan(float_of(bits)))
+	if (!isnan(float_of(bits))) {
 		return nearest(format, (double)float_of(bits));
+	}
 	uint32_t payload = (bits & 0x7fffffu) >> (23 - format.mantissa_bits);
 	return (uint16_t)(bits >> 16 & 0x8000u) |
 	       (uint16_t)(exponent_max(format) << format.mantissa_bits) |
@@ -91,8 +95,9 @@ static uint16_t narrow(struct format format, uint32_t bits)
 static uint32_t widen(struct format format, uint16_t bits)
 {
 	double value = value_of(format, bits);
-	if (!isnan(value))
+	if (!isnan(value)) {
 		return bits_of((float)value);
+	}
 	uint32_t payload = bits & ((1u << format.mantissa_bits) - 1);
 	return (uint32_t)(bits & 0x8000) << 16 | 0x7fc00000u |
 	       payload << (23 - format.mantissa_bits);
@@ -101,8 +106,9 @@ static uint32_t widen(struct format format, uint16_t bits)
 static void *allocate(size_t bytes)
 {
 	void *memory = malloc(bytes);
-	if (memory == NULL)
+	if (memory == NULL) {
 		abort();
+	}
 	return memory;
 }
 
@@ -179,8 +185,9 @@ static void expect_narrow(const uint32_t *source, size_t count)
 		halves[i] = narrow(half, source[i]);
 		brains[i] = narrow(brain, source[i]);
 		if (dtype_f16_of_f32(float_of(source[i])) != halves[i] ||
-			dtype_bf16_of_f32(float_of(source[i])) != brains[i])
+			dtype_bf16_of_f32(float_of(source[i])) != brains[i]) {
 			fail_msg("0x%08x is wrong", source[i]);
+		}
 	}
 	const struct dtype_kernels *kernels;
 	for (size_t i = 0; (kernels = dtype_kernels_at(i)) != NULL; i++) {
@@ -231,8 +238,9 @@ static void a_sample_of_all_singles_narrows_exactly(void **state)
 	const uint32_t stride = 4099;
 	size_t count = UINT32_MAX / stride;
 	uint32_t *source = allocate(count * sizeof *source);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		source[i] = (uint32_t)i * stride;
+	}
 	expect_narrow(source, count);
 	free(source);
 }
@@ -284,8 +292,9 @@ static void values_of_i8_are_codes_times_scale(void **state)
 	static const float scales[] = {1.0f, 0.1f, 0x1p-149f, 3e38f, -1.0f, 0.0f, INFINITY, NAN};
 	uint8_t source[256];
 	uint8_t target[256 * 4];
-	for (size_t i = 0; i < 256; i++)
+	for (size_t i = 0; i < 256; i++) {
 		source[i] = (uint8_t)i;
+	}
 	for (size_t s = 0; s < sizeof scales / sizeof *scales; s++) {
 		const struct dtype_kernels *kernels;
 		for (size_t i = 0; (kernels = dtype_kernels_at(i)) != NULL; i++) {
@@ -305,8 +314,9 @@ static void values_of_i8_are_codes_times_scale(void **state)
 
 static void expect_largest(const struct dtype_kernels *kernels, float *values, size_t count)
 {
-	for (size_t at = 0; at < count; at++)
+	for (size_t at = 0; at < count; at++) {
 		values[at] = at % 3 == 0 ? -INFINITY : at % 3 == 1 ? NAN : -0.5f;
+	}
 	values[count] = 9.0f; /* beyond the end */
 	float got = kernels->f32_largest((const uint8_t *)values, count);
 	assert_true(got == (count > 2 ? 0.5f : 0.0f));
@@ -326,8 +336,9 @@ static void the_largest_is_found_and_is_finite(void **state)
 	float values[COUNT + 1];
 	const struct dtype_kernels *kernels;
 	for (size_t i = 0; (kernels = dtype_kernels_at(i)) != NULL; i++) {
-		for (size_t count = 0; count <= COUNT; count++)
+		for (size_t count = 0; count <= COUNT; count++) {
 			expect_largest(kernels, values, count);
+		}
 	}
 }
 
@@ -337,8 +348,9 @@ static void bits_become_zeros_and_ones(void **state)
 	enum { COUNT = 256 * 8 };
 	uint8_t source[256];
 	uint32_t target[COUNT + 1];
-	for (size_t i = 0; i < 256; i++)
+	for (size_t i = 0; i < 256; i++) {
 		source[i] = (uint8_t)i;
+	}
 	const struct dtype_kernels *kernels;
 	for (size_t i = 0; (kernels = dtype_kernels_at(i)) != NULL; i++) {
 		for (size_t count = 0; count <= COUNT; count += count < 40 ? 1 : 251) {

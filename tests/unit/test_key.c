@@ -91,8 +91,9 @@ static void byte_strings_hash_as_the_disk_has_them(void **state)
 	size_t len = 0;
 	for (size_t i = 0; i < BYTES_VECTORS; i++) {
 		packed[len++] = bytes_vectors[i].len;
-		for (unsigned at = 0; at < bytes_vectors[i].len; at++)
+		for (unsigned at = 0; at < bytes_vectors[i].len; at++) {
 			packed[len++] = (uint8_t)(7 * at + 1);
+		}
 	}
 	uint32_t count = 0;
 	uint32_t at[BYTES_VECTORS];
@@ -227,10 +228,11 @@ static void byte_strings_print_readably(void **state)
 		assert_true(len < size);
 		assert_memory_equal(text, whole, len);
 		size_t escapes = (size < sizeof whole ? size : sizeof whole) - 1;
-		if (size >= sizeof whole)
+		if (size >= sizeof whole) {
 			assert_int_equal(len, sizeof whole - 1);
-		else
+		} else {
 			assert_int_equal(len, escapes == 0 ? 0 : (escapes - 1) / 4 * 4 + 1);
+		}
 	}
 	keys_print(&keys, 0, text, 0);
 }

@@ -28,8 +28,9 @@ static void write_bins(struct wire_writer *writer, const size_t *sizes, size_t c
 static bool is_filled(const uint8_t *data, size_t len, uint8_t with)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (data[i] != with)
+		if (data[i] != with) {
 			return false;
+		}
 	}
 	return true;
 }
@@ -40,8 +41,9 @@ static bool feed(struct read_buffer *buffer, const struct wire_writer *from, siz
 {
 	uint8_t *space;
 	size_t len;
-	if (read_buffer_space(buffer, &space, &len) != STATUS_OK)
+	if (read_buffer_space(buffer, &space, &len) != STATUS_OK) {
 		return false;
+	}
 	size_t rest = from->len - *at;
 	len = len < step ? len : step;
 	len = len < rest ? len : rest;
@@ -76,8 +78,9 @@ static bool pass_mixed(const struct wire_writer *all, size_t step, size_t take_e
 		assert_true(is_filled(message.data + head, mixed_sizes[i], (uint8_t)i));
 		if (i % take_each == 0) {
 			works = read_buffer_take(&buffer, 10, &taken) == STATUS_OK;
-			if (!works)
+			if (!works) {
 				break;
+			}
 			assert_int_equal(taken.len, head + mixed_sizes[i]);
 			assert_true(is_filled(taken.data + head, mixed_sizes[i], (uint8_t)i));
 			budget_give(&budget, taken.charged);
@@ -99,8 +102,9 @@ static void messages_of_any_size_come_out_whole(void **state)
 	(void)state;
 	write_bins(&all, mixed_sizes, MIXED_COUNT);
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-		for (size_t take_each = 1; take_each < 4; take_each++)
+		for (size_t take_each = 1; take_each < 4; take_each++) {
 			assert_true(pass_mixed(&all, steps[i], take_each));
+		}
 	}
 	wire_writer_fini(&all);
 }
@@ -137,15 +141,17 @@ static void a_big_message_is_given_away_with_its_buffer(void **state)
 	assert_true(feed(&buffer, &all, &fed, SIZE_MAX));
 	assert_int_equal(read_buffer_next(&buffer, &message), STATUS_OK);
 	read_buffer_done(&buffer);
-	while (read_buffer_next(&buffer, &message) == STATUS_AGAIN)
+	while (read_buffer_next(&buffer, &message) == STATUS_AGAIN) {
 		assert_true(feed(&buffer, &all, &fed, SIZE_MAX));
+	}
 	const uint8_t *before = message.data;
 	assert_int_equal(read_buffer_take(&buffer, 0, &taken), STATUS_OK);
 	assert_ptr_equal(taken.data, before);
 	assert_in_range(taken.charged, taken.len, taken.len + READ_BUFFER_SLACK_BYTES + 64);
 	assert_int_equal(budget_used(&budget), taken.charged);
-	while (read_buffer_next(&buffer, &message) == STATUS_AGAIN)
+	while (read_buffer_next(&buffer, &message) == STATUS_AGAIN) {
 		assert_true(feed(&buffer, &all, &fed, SIZE_MAX));
+	}
 	assert_int_equal(message.len, 22);
 	free(taken.data);
 	budget_give(&budget, taken.charged);
@@ -169,8 +175,9 @@ static void growing_waits_for_the_budget(void **state)
 	assert_int_equal(read_buffer_next(&buffer, &message), STATUS_AGAIN);
 	assert_int_equal(read_buffer_space(&buffer, &space, &len), STATUS_BUSY);
 	budget.limit = 2 << 20;
-	while (read_buffer_next(&buffer, &message) == STATUS_AGAIN)
+	while (read_buffer_next(&buffer, &message) == STATUS_AGAIN) {
 		assert_true(feed(&buffer, &all, &fed, SIZE_MAX));
+	}
 	struct read_taken taken;
 	assert_int_equal(read_buffer_take(&buffer, 2 << 20, &taken), STATUS_BUSY);
 	assert_int_equal(read_buffer_next(&buffer, &message), STATUS_OK);
@@ -291,10 +298,12 @@ static void heads_are_read_in_every_width(void **state)
 		memcpy(data, cases[i].data, cases[i].len);
 		data = realloc(data, cases[i].len > 0 ? cases[i].len : 1);
 		assert_int_equal(rpc_head_read(data, cases[i].len, &head), cases[i].reach);
-		if (cases[i].reach != RPC_HEAD_NONE)
+		if (cases[i].reach != RPC_HEAD_NONE) {
 			assert_int_equal(head.msgid, cases[i].msgid);
-		if (cases[i].reach == RPC_HEAD_WHOLE)
+		}
+		if (cases[i].reach == RPC_HEAD_WHOLE) {
 			assert_memory_equal(head.method.data, "ping", 4);
+		}
 		free(data);
 	}
 }

@@ -268,8 +268,9 @@ static bool write_all(void *arg)
 	struct wire_writer writer = {0};
 	rpc_write_request(&writer, 1, "ping");
 	rpc_write_response(&writer, 1);
-	for (unsigned i = 0; i < 100; i++)
+	for (unsigned i = 0; i < 100; i++) {
 		rpc_write_error(&writer, 1, &err);
+	}
 	*(enum status *)arg = writer.status;
 	wire_writer_fini(&writer);
 	return *(enum status *)arg == STATUS_OK;

@@ -21,12 +21,14 @@ static void a_failed_sync_fails_every_write_of_its_group(void **state)
 	net_fixture_open(&fixture, &usual);
 	peer_open(&peer, &fixture);
 	atomic_store(&net_stub.sync_fails, true);
-	for (uint32_t i = 0; i < CALLS; i++)
+	for (uint32_t i = 0; i < CALLS; i++) {
 		peer_ask(&peer, i, "write", i);
+	}
 	/* One that failed by itself keeps its own error. */
 	peer_expect_error(&peer, 0, STATUS_BAD_REQUEST);
-	for (uint32_t i = 1; i < CALLS; i++)
+	for (uint32_t i = 1; i < CALLS; i++) {
 		peer_expect_error(&peer, i, STATUS_IO);
+	}
 	atomic_store(&net_stub.sync_fails, false);
 	peer_ask(&peer, CALLS, "write", CALLS);
 	peer_expect_ok(&peer, CALLS);
@@ -53,8 +55,9 @@ static void one_connection_too_many_is_refused(void **state)
 	assert_int_equal(net_fixture_figure(&fixture, "connections", "open"), 2);
 	assert_int_equal(net_fixture_figure(&fixture, "connections", "accepted"), 2);
 	assert_int_equal(net_fixture_figure(&fixture, "connections", "refused"), 1);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 3; i++) {
 		peer_close(&peers[i]);
+	}
 	net_fixture_close(&fixture);
 }
 
@@ -70,8 +73,9 @@ static void large_replies_beyond_the_budget_are_busy(void **state)
 	peer_open(&idler, &fixture);
 	peer_open(&reader, &fixture);
 	peer_ask(&idler, 1, "bytes", SIZE);
-	while (net_fixture_figure(&fixture, "memory", "replies") == 0)
+	while (net_fixture_figure(&fixture, "memory", "replies") == 0) {
 		sched_yield();
+	}
 	peer_ask(&reader, 1, "heavy", SIZE);
 	peer_expect_error(&reader, 1, STATUS_BUSY);
 	peer_ask(&reader, 2, "bytes", SIZE);
@@ -83,8 +87,9 @@ static void large_replies_beyond_the_budget_are_busy(void **state)
 	peer_expect_ok(&reader, 4);
 	peer_close(&reader);
 	peer_close(&idler);
-	while (net_fixture_figure(&fixture, "memory", "replies") != 0)
+	while (net_fixture_figure(&fixture, "memory", "replies") != 0) {
 		sched_yield();
+	}
 	net_fixture_close(&fixture);
 }
 
@@ -98,14 +103,17 @@ static void unread_replies_stop_the_reading_of_requests(void **state)
 	(void)state;
 	net_fixture_open(&fixture, &usual);
 	peer_open(&peer, &fixture);
-	for (uint32_t i = 0; i < CALLS; i++)
+	for (uint32_t i = 0; i < CALLS; i++) {
 		peer_ask(&peer, i, "bytes", 1 << 20);
+	}
 	/* What is kept: a turn's replies and the socket's. The rest was not even run. */
-	while (net_fixture_figure(&fixture, "memory", "replies") == 0)
+	while (net_fixture_figure(&fixture, "memory", "replies") == 0) {
 		sched_yield();
+	}
 	assert_in_range(net_fixture_figure(&fixture, "memory", "replies"), 1, 8 << 20);
-	for (uint32_t i = 0; i < CALLS; i++)
+	for (uint32_t i = 0; i < CALLS; i++) {
 		peer_expect_ok(&peer, i);
+	}
 	peer_close(&peer);
 	net_fixture_close(&fixture);
 }
@@ -123,10 +131,12 @@ static void who_does_not_read_is_closed_when_memory_is_scarce(void **state)
 	peer_open(&idler, &fixture);
 	peer_open(&other, &fixture);
 	peer_ask(&idler, 1, "bytes", 12 << 20);
-	while (atomic_load(&fixture.events) == 0)
+	while (atomic_load(&fixture.events) == 0) {
 		sched_yield();
-	while (net_fixture_figure(&fixture, "memory", "replies") != 0)
+	}
+	while (net_fixture_figure(&fixture, "memory", "replies") != 0) {
 		sched_yield();
+	}
 	assert_false(peer_answer(&idler, &envelope));
 	peer_ask(&other, 2, "bytes", 12 << 20);
 	peer_expect_ok(&other, 2);
@@ -141,11 +151,13 @@ static size_t begin_request(struct net_fixture *fixture, struct peer *peer, size
 {
 	uint8_t head[] = {0x94, 0x00, 0x01, 0xa5, 'w', 'r', 'i', 't', 'e', 0x91, 0xc6, 0, 0, 0, 0};
 	size_t sent = 0;
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 4; i++) {
 		head[11 + i] = (uint8_t)(size >> (24 - 8 * i));
+	}
 	peer_send(peer, head, sizeof head);
-	for (; net_fixture_figure(fixture, "memory", "requests") < size && sent < 1000; sent++)
+	for (; net_fixture_figure(fixture, "memory", "requests") < size && sent < 1000; sent++) {
 		peer_send(peer, "", 1);
+	}
 	return sent;
 }
 
@@ -193,8 +205,9 @@ static void half_sent_requests_are_not_waited_for_for_ever(void **state)
 	peer_send(&waiter, "", 1);
 	peer_expect_end(&holder);
 	struct rpc_envelope envelope;
-	while (peer_answer(&waiter, &envelope))
+	while (peer_answer(&waiter, &envelope)) {
 		assert_true(envelope.failed);
+	}
 	assert_in_range(atomic_load(&fixture.events), 1, 2);
 	peer_close(&holder);
 	peer_close(&waiter);
@@ -214,8 +227,9 @@ static void stopping_answers_what_is_in_flight(void **state)
 	peer_ask(&idle, 1, "ping", 0);
 	peer_expect_ok(&idle, 1);
 	peer_ask(&busy, 1, "gate", 0);
-	while (atomic_load(&net_stub.gate_entered) == 0)
+	while (atomic_load(&net_stub.gate_entered) == 0) {
 		sched_yield();
+	}
 	net_fixture_stop(&fixture);
 	peer_expect_end(&idle);
 	sem_post(&net_stub.gate);
@@ -234,10 +248,12 @@ static void stopping_does_not_wait_beyond_the_grace(void **state)
 	(void)state;
 	net_fixture_open(&fixture, &options);
 	peer_open(&peer, &fixture);
-	for (uint32_t i = 0; i < 10; i++)
+	for (uint32_t i = 0; i < 10; i++) {
 		peer_ask(&peer, i, "gate", 0);
-	while (atomic_load(&net_stub.gate_entered) < 2)
+	}
+	while (atomic_load(&net_stub.gate_entered) < 2) {
 		sched_yield();
+	}
 	net_fixture_stop(&fixture);
 	peer_expect_end(&peer);
 	/* The two that run end; those that waited behind them are not run any more. */

@@ -41,11 +41,13 @@ static void more_calls_than_may_be_in_flight_are_all_answered(void **state)
 	(void)state;
 	net_fixture_open(&fixture, &usual);
 	peer_open(&peer, &fixture);
-	for (uint32_t i = 0; i < CALLS; i++)
+	for (uint32_t i = 0; i < CALLS; i++) {
 		peer_ask(&peer, i, "gate", 0);
+	}
 	peer_ask(&peer, CALLS, "ping", 0);
-	for (uint32_t i = 0; i < CALLS; i++)
+	for (uint32_t i = 0; i < CALLS; i++) {
 		sem_post(&net_stub.gate);
+	}
 	for (uint32_t i = 0; i <= CALLS; i++) {
 		assert_true(peer_answer(&peer, &envelope));
 		assert_false(envelope.failed);
@@ -147,8 +149,9 @@ static void a_message_over_the_limit_is_answered_to_a_sender_that_goes_on(void *
 	net_fixture_open(&fixture, &usual);
 	peer_open(&peer, &fixture);
 	peer_send(&peer, head, sizeof head);
-	for (unsigned i = 0; i < PIECES; i++)
+	for (unsigned i = 0; i < PIECES; i++) {
 		peer_send(&peer, piece, PIECE);
+	}
 	peer_expect_error(&peer, 6, STATUS_TOO_LARGE);
 	peer_expect_end(&peer);
 	peer_close(&peer);
@@ -189,8 +192,9 @@ static void requests_may_come_byte_by_byte(void **state)
 	wire_write_map(&writer, 1);
 	wire_write_str(&writer, "n");
 	wire_write_uint(&writer, 70000);
-	for (size_t i = 0; i < writer.len; i++)
+	for (size_t i = 0; i < writer.len; i++) {
 		peer_send(&peer, writer.data + i, 1);
+	}
 	peer_expect_ok(&peer, 1);
 	wire_writer_fini(&writer);
 	peer_close(&peer);
@@ -224,10 +228,12 @@ static void large_requests_are_taken_in_order_among_small_ones(void **state)
 	(void)state;
 	net_fixture_open(&fixture, &usual);
 	peer_open(&peer, &fixture);
-	for (uint32_t i = 0; i < COUNT; i++)
+	for (uint32_t i = 0; i < COUNT; i++) {
 		ask_padded(&peer, i, "write", pads[i], i + 1);
-	for (uint32_t i = 0; i < COUNT; i++)
+	}
+	for (uint32_t i = 0; i < COUNT; i++) {
 		peer_expect_ok(&peer, i);
+	}
 	for (uint32_t i = 0; i < COUNT; i++) {
 		ask_padded(&peer, i, "bytes", pads[i], 10);
 		peer_expect_ok(&peer, i);
@@ -249,8 +255,9 @@ static void large_replies_are_sent_whole(void **state)
 	(void)state;
 	net_fixture_open(&fixture, &usual);
 	peer_open(&peer, &fixture);
-	for (uint32_t i = 0; i < COUNT; i++)
+	for (uint32_t i = 0; i < COUNT; i++) {
 		peer_ask(&peer, i, "bytes", sizes[i]);
+	}
 	for (uint32_t i = 0; i < COUNT; i++) {
 		assert_true(peer_answer(&peer, &envelope));
 		assert_false(envelope.failed);
@@ -294,8 +301,9 @@ static void peers_may_leave_at_any_time(void **state)
 		peer_ask(&peer, 2, "heavy", 1 << 20);
 		peer_ask(&peer, 3, "heavy", 1 << 20);
 		peer_ask(&peer, 4, "write", i + 1);
-		if (i % 2 == 0)
+		if (i % 2 == 0) {
 			peer_send(&peer, "\x94\x00\xc6\x01\x00\x00\x00", 7);
+		}
 		peer_close(&peer);
 	}
 	peer_open(&peer, &fixture);

@@ -149,8 +149,9 @@ static void the_installed_file_shows_the_defaults(void **state)
 	settings_init(&before);
 	settings_init(&after);
 	enum status status = read_text(&after, text, &err);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK) {
 		print_error("%s\n", err.text);
+	}
 	assert_int_equal(status, STATUS_OK);
 	assert_int_equal(after.workers, 4);
 	after.workers = before.workers; /* as many as there are processors */
@@ -163,11 +164,13 @@ static enum status apply(struct settings *settings, const char *const *argv, con
 	enum settings_wish *wish, struct error *err)
 {
 	int argc = 0;
-	while (argv[argc] != NULL)
+	while (argv[argc] != NULL) {
 		argc++;
+	}
 	enum status status = settings_find(argc, argv, wish, config, err);
-	if (status == STATUS_OK && *wish == SETTINGS_RUN)
+	if (status == STATUS_OK && *wish == SETTINGS_RUN) {
 		status = settings_apply(settings, argc, argv, err);
+	}
 	return status;
 }
 
@@ -272,8 +275,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(too_many_addresses_are_refused),
 		cmocka_unit_test(help_and_version_are_wishes),
 	};
-	if (argc != 2)
+	if (argc != 2) {
 		return 2;
+	}
 	shipped = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

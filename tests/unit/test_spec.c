@@ -78,13 +78,16 @@ static enum status read_with(struct field first, struct field second, struct tab
 	size_t count = 0;
 	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
 		if (strcmp(plain[i].name, first.name) != 0 &&
-			strcmp(plain[i].name, second.name) != 0)
+			strcmp(plain[i].name, second.name) != 0) {
 			fields[count++] = plain[i];
+		}
 	}
-	if (first.write != NULL)
+	if (first.write != NULL) {
 		fields[count++] = first;
-	if (second.write != NULL)
+	}
+	if (second.write != NULL) {
 		fields[count++] = second;
+	}
 	struct wire_writer writer = {0};
 	wire_write_map(&writer, count);
 	for (size_t i = 0; i < count; i++) {
@@ -216,8 +219,9 @@ static void what_is_needed_is_named(void **state)
 		{"kind", "kind: nothing given, one of ur, ir allowed"},
 		{"dim", "dim: nothing given, 1..65536 allowed"},
 	};
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		expect_error((struct field){texts[i][0], NULL, NULL}, no_field, texts[i][1]);
+	}
 }
 
 static void wrong_types_are_named(void **state)
@@ -234,8 +238,9 @@ static void wrong_types_are_named(void **state)
 		{"ttl_ms", "ttl_ms: nil given, 0..315619200000 allowed"},
 		{"tags", "tags: nil given, true or false allowed"},
 	};
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		expect_error((struct field){texts[i][0], put_nil, NULL}, no_field, texts[i][1]);
+	}
 	expect_error((struct field){"dim", put_true, NULL}, no_field,
 		"dim: bool given, 1..65536 allowed");
 	expect_error((struct field){"tags", UINT(1)}, no_field,

@@ -124,9 +124,10 @@ static void texts_and_bins_stay_where_they_were(void **state)
 			assert_int_equal(got.len, lengths[i]);
 			assert_memory_equal(got.data, bytes, got.len);
 			assert_non_null(got.data);
-			if (got.len > 0)
+			if (got.len > 0) {
 				assert_in_range((uintptr_t)got.data, (uintptr_t)writer.data,
 					(uintptr_t)writer.data + writer.len - got.len);
+			}
 		}
 		wire_close(message);
 		wire_writer_fini(&writer);
@@ -208,8 +209,9 @@ static void other_types_leave_the_result_alone(void **state)
 static void types_have_names(void **state)
 {
 	(void)state;
-	for (int type = WIRE_ABSENT; type <= WIRE_EXT; type++)
+	for (int type = WIRE_ABSENT; type <= WIRE_EXT; type++) {
 		assert_true(strlen(wire_type_name((enum wire_type)type)) > 0);
+	}
 	assert_string_equal(wire_type_name(WIRE_UINT), "uint");
 	assert_string_equal(wire_type_name(WIRE_MAP), "map");
 }
@@ -222,8 +224,9 @@ static void only_one_whole_message_opens(void **state)
 	for (size_t len = 0; len <= sizeof data; len++) {
 		enum status status = wire_open(data, len, &message);
 		assert_int_equal(status, len == 5 ? STATUS_OK : STATUS_PROTOCOL);
-		if (status == STATUS_OK)
+		if (status == STATUS_OK) {
 			wire_close(message);
+		}
 	}
 	static const uint8_t none[] = {0x91, 0xc1};
 	assert_int_equal(wire_open(none, sizeof none, &message), STATUS_PROTOCOL);
@@ -243,8 +246,9 @@ static void write_random(struct wire_writer *writer, uint64_t *random, unsigned 
 static void write_random_children(struct wire_writer *writer, uint64_t *random, unsigned depth,
 	size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		write_random(writer, random, depth + 1);
+	}
 }
 
 static void write_random(struct wire_writer *writer, uint64_t *random, unsigned depth)
@@ -324,8 +328,9 @@ static void expect_random(struct wire_value value, uint64_t *random, unsigned de
 	for (size_t i = 0; i < count; i++) {
 		expect_random(what == 7 ? wire_item(value, i) : wire_map_key(value, i), random,
 			depth + 1);
-		if (what == 8)
+		if (what == 8) {
 			expect_random(wire_map_value(value, i), random, depth + 1);
+		}
 	}
 }
 
@@ -369,8 +374,9 @@ static void refused_memory_is_reported(void **state)
 		wire_write_map(&writer, 1);
 		wire_write_uint(&writer, i);
 		wire_write_array(&writer, 100);
-		for (unsigned at = 0; at < 100; at++)
+		for (unsigned at = 0; at < 100; at++) {
 			wire_write_nil(&writer);
+		}
 	}
 	/* msgpack-c's own allocations are among them: it is linked statically here, which this
 	 * reference sees to. */

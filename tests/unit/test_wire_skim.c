@@ -134,8 +134,9 @@ static void the_byte_that_is_none_is_refused_wherever_a_value_begins(void **stat
 static void put_head(uint8_t *to, uint8_t first, uint32_t count)
 {
 	to[0] = first;
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++) {
 		to[1 + i] = (uint8_t)(count >> (24 - 8 * i));
+	}
 }
 
 static void five_bytes_that_claim_billions_are_too_large_at_once(void **state)

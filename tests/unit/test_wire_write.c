@@ -103,8 +103,9 @@ static void what_is_reserved_does_not_move(void **state)
 	struct wire_writer writer = {0};
 	wire_writer_reserve(&writer, 100000);
 	const uint8_t *data = writer.data;
-	for (size_t i = 0; i < 100000; i++)
+	for (size_t i = 0; i < 100000; i++) {
 		wire_write_nil(&writer);
+	}
 	assert_ptr_equal(writer.data, data);
 	wire_writer_fini(&writer);
 }
@@ -129,8 +130,9 @@ static bool write_much(void *arg)
 {
 	(void)arg;
 	struct wire_writer writer = {0};
-	for (unsigned i = 0; i < 2000; i++)
+	for (unsigned i = 0; i < 2000; i++) {
 		wire_write_uint(&writer, i);
+	}
 	bool written = writer.status == STATUS_OK;
 	assert_true(written || writer.status == STATUS_NO_MEMORY);
 	wire_writer_fini(&writer);
