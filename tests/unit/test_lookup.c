@@ -176,6 +176,63 @@ static void every_dtype_and_key_type_answers_like_a_dictionary(void **state)
 	}
 }
 
+/* Loads a plain table's rows into one of another dtype, in two chunks of two clocks, without times.
+ */
+static void load_converted(struct scratch *scratch, const struct plain *plain,
+	const struct table_spec *spec)
+{
+	struct error err = {0};
+	struct load_progress progress;
+	const uint32_t half = plain->count / 2;
+	scratch_release(scratch, "r1");
+	scratch_must(store_table_create(scratch->store, "r1", spec, &err), &err);
+	struct load_chunk chunk = {.release = "r1",
+		.table = spec->name.text,
+		.load = {"a"},
+		.dtype = plain->spec.dtype,
+		.now_ms = SCRATCH_NOW_MS - 5};
+	for (; chunk.chunk < 2; chunk.chunk++, chunk.now_ms++) {
+		const size_t first = chunk.chunk * half;
+		chunk.keys = (struct keys){KEY_U64, half, plain->packed + first * 8, NULL};
+		chunk.rows = plain->rows + first * spec_row_bytes(&plain->spec);
+		chunk.scales = (const uint8_t *)(plain->scales + first);
+		scratch_must(store_load_chunk(scratch->store, &chunk, &progress, &err), &err);
+	}
+	scratch_must(store_load_end(scratch->store, &chunk, 2, plain->count, &err), &err);
+	scratch_seal(scratch, "r1");
+}
+
+static void rows_are_loaded_in_any_dtype_that_converts(void **state)
+{
+	struct scratch *scratch = *state;
+	for (unsigned pair = 0; pair < DTYPE_BIT * DTYPE_BIT; pair++) {
+		const enum dtype from = (enum dtype)(pair / DTYPE_BIT + DTYPE_F32);
+		const enum dtype to = (enum dtype)(pair % DTYPE_BIT + DTYPE_F32);
+		if (!dtype_convertible(from, to)) {
+			continue;
+		}
+		struct error err = {0};
+		struct plain plain;
+		const struct table_spec source = scratch_spec("c", from, KEY_U64, 19);
+		const struct table_spec spec = scratch_spec("c", to, KEY_U64, 19);
+		plain_make(&plain, &source, 100);
+		load_converted(scratch, &plain, &spec);
+		const struct keys keys = {KEY_U64, 100, plain.packed, NULL};
+		struct answer answer;
+		answer_init(&answer, find_table(scratch, "c"), &keys, to);
+		scratch_must(table_lookup(&answer.lookup, &err), &err);
+		snapshot_end(scratch->store);
+		for (uint32_t i = 0; i < 100; i++) {
+			/* The clock of the load's first chunk. */
+			plain.times[i] = SCRATCH_NOW_MS - 5;
+			expect_entry(&answer, &plain, i, i, WHY_FOUND);
+		}
+		answer_fini(&answer);
+		plain_fini(&plain);
+		scratch_must(store_release_drop(scratch->store, "r1", &err), &err);
+	}
+}
+
 static void what_is_not_wanted_may_be_left_out(void **state)
 {
 	struct scratch *scratch = *state;
@@ -399,6 +456,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_dtype_and_key_type_answers_like_a_dictionary),
+		cmocka_unit_test(rows_are_loaded_in_any_dtype_that_converts),
 		cmocka_unit_test(what_is_not_wanted_may_be_left_out),
 		cmocka_unit_test(a_table_without_rows_has_no_key),
 		cmocka_unit_test(rows_grow_old),
