@@ -417,39 +417,60 @@ enum status store_load_abort(struct store *store, const struct load_chunk *which
 
 /* ---- list ---- */
 
+/* Whether the release's table of this number knows the load to be whole: its file may say so and
+ * the catalog not, if the daemon was killed in between; then it is ended again. */
+static bool has_ended(const struct release *release, const struct load *load)
+{
+	for (size_t i = 0; i < release->table_count; i++) {
+		const struct table *table = release->tables[i];
+		if (table->number == load->spill.owner.table) {
+			return load->spill.ended &&
+			       table_find_ended(table, load->name.text) != NULL;
+		}
+	}
+	return false;
+}
+
+/* Called with load_lock held. */
+static enum status list_loads(const struct store *store, const struct release *release,
+	struct load_state **out, size_t *count)
+{
+	size_t found = 0;
+	for (const struct load *load = store->loads; load != NULL; load = load->next) {
+		found += load->spill.owner.release == release->number;
+	}
+	*count = 0;
+	*out = found == 0 ? NULL : calloc(found, sizeof **out);
+	if (found > 0 && *out == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	for (const struct load *load = store->loads; load != NULL; load = load->next) {
+		if (load->spill.owner.release == release->number) {
+			(*out)[(*count)++] = (struct load_state){
+				.table = load->table_name,
+				.load = load->name,
+				.progress = load->synced,
+				.ended = has_ended(release, load),
+			};
+		}
+	}
+	return STATUS_OK;
+}
+
 enum status store_loads(struct store *store, const char *id, struct load_state **out, size_t *count,
 	struct error *err)
 {
 	const struct release *release;
-	const struct snapshot *snapshot = snapshot_begin(store);
-	const enum status status = snapshot_release(snapshot, id, &release, err);
-	const uint64_t number = status == STATUS_OK ? release->number : 0;
-	snapshot_end(store);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	*out = NULL;
-	*count = 0;
 	(void)pthread_mutex_lock(&store->load_lock);
-	size_t found = 0;
-	for (const struct load *load = store->loads; load != NULL; load = load->next) {
-		found += load->spill.owner.release == number;
-	}
-	struct load_state *states = found == 0 ? NULL : calloc(found, sizeof *states);
-	for (const struct load *load = store->loads; states != NULL && load != NULL;
-		load = load->next) {
-		if (load->spill.owner.release == number) {
-			states[(*count)++] = (struct load_state){
-				.table = load->table_name,
-				.load = load->name,
-				.progress = load->synced,
-				.ended = load->spill.ended,
-			};
+	const struct snapshot *snapshot = snapshot_begin(store);
+	enum status status = snapshot_release(snapshot, id, &release, err);
+	if (status == STATUS_OK) {
+		status = list_loads(store, release, out, count);
+		if (status != STATUS_OK) {
+			error_set(err, status, "list the loads of '%s'", id);
 		}
 	}
+	snapshot_end(store);
 	(void)pthread_mutex_unlock(&store->load_lock);
-	*out = states;
-	return found == 0 || states != NULL
-		       ? STATUS_OK
-		       : error_set(err, STATUS_NO_MEMORY, "list %zu loads", found);
+	return status;
 }
