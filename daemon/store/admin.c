@@ -289,23 +289,13 @@ enum status store_release_publish(struct store *store, const char *id, struct na
 	return status;
 }
 
-static const struct release *find_number(const struct snapshot *snapshot, uint64_t number)
-{
-	for (size_t i = 0; i < snapshot->release_count; i++) {
-		if (snapshot->releases[i]->number == number) {
-			return snapshot->releases[i];
-		}
-	}
-	return NULL;
-}
-
 static enum status rollback(struct store *store, struct name *now_live, struct name *previous,
 	struct error *err)
 {
 	const struct snapshot *now = store_current(store);
 	const struct release *from =
 		now->history_count == 0 ? NULL
-					: find_number(now, now->history[now->history_count - 1]);
+					: snapshot_find(now, now->history[now->history_count - 1]);
 	if (from == NULL) {
 		return error_set(err, STATUS_NOT_FOUND, "rollback: no release was live before");
 	}

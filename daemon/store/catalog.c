@@ -279,20 +279,10 @@ static enum status read_releases(struct walk *walk, struct snapshot *snapshot)
 	return walk->status;
 }
 
-static struct release *find_release(const struct snapshot *snapshot, uint64_t number)
-{
-	for (size_t i = 0; i < snapshot->release_count; i++) {
-		if (snapshot->releases[i]->number == number) {
-			return snapshot->releases[i];
-		}
-	}
-	return NULL;
-}
-
 static enum status read_tables(struct walk *walk, struct snapshot *snapshot)
 {
 	while (walk_next(walk)) {
-		struct release *release = find_release(snapshot, walk->numbers[0]);
+		struct release *release = snapshot_find(snapshot, walk->numbers[0]);
 		struct table *table = NULL;
 		walk->status = release == NULL
 				       ? STATUS_CORRUPT
@@ -307,21 +297,11 @@ static enum status read_tables(struct walk *walk, struct snapshot *snapshot)
 	return walk->status;
 }
 
-static struct table *find_table(struct release *release, uint64_t number)
-{
-	for (size_t i = 0; release != NULL && i < release->table_count; i++) {
-		if (release->tables[i]->number == number) {
-			return release->tables[i];
-		}
-	}
-	return NULL;
-}
-
 static enum status read_files(struct walk *walk, struct snapshot *snapshot)
 {
 	while (walk_next(walk)) {
 		struct table *table =
-			find_table(find_release(snapshot, walk->numbers[0]), walk->numbers[1]);
+			release_find(snapshot_find(snapshot, walk->numbers[0]), walk->numbers[1]);
 		struct base_file_info info;
 		walk->status = table == NULL ? STATUS_CORRUPT
 					     : record_read_file(wire_root(walk->message), &info);
@@ -367,7 +347,7 @@ static enum status read_all(MDB_cursor *cursor, struct snapshot *snapshot)
 		status = STATUS_CORRUPT;
 	}
 	if (status == STATUS_OK && state.live != 0) {
-		snapshot->live = find_release(snapshot, state.live);
+		snapshot->live = snapshot_find(snapshot, state.live);
 		status = snapshot->live == NULL ? STATUS_CORRUPT : STATUS_OK;
 	}
 	return status;
@@ -407,6 +387,20 @@ enum status catalog_read(struct catalog *catalog, struct snapshot **out, struct 
 	catalog->records = record_count(snapshot);
 	*out = snapshot;
 	return STATUS_OK;
+}
+
+enum status catalog_rehearse(struct catalog *catalog)
+{
+	MDB_txn *txn = NULL;
+	struct record_key key = make_key('s', NULL, 0);
+	MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+	MDB_val v = {.mv_size = sizeof key, .mv_data = &key};
+	int code = mdb_txn_begin(catalog->env, NULL, 0, &txn);
+	if (code == 0) {
+		code = mdb_put(txn, catalog->dbi, &k, &v, 0);
+		mdb_txn_abort(txn);
+	}
+	return code == 0 ? STATUS_OK : fail(NULL, "rehearse", code);
 }
 
 /* ---- open ---- */

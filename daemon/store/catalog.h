@@ -39,4 +39,13 @@ struct catalog_change {
 enum status catalog_commit(struct catalog *catalog, const struct catalog_change *change,
 	struct error *err);
 
+/* Does a change and undoes it, so that the pages which only changes read are read too. */
+enum status catalog_rehearse(struct catalog *catalog);
+
+/* Opens, reads and rehearses an existing catalog in a process of its own: LMDB's pages have no
+ * checksums, and damaged ones may end who reads them. To be called before there are other
+ * threads. Errors: CORRUPT, naming the signal; what can be told otherwise is left to
+ * catalog_open and catalog_read, and OK here. */
+enum status catalog_check(const char *path, size_t bytes, struct error *err);
+
 #endif

@@ -421,14 +421,9 @@ enum status store_load_abort(struct store *store, const struct load_chunk *which
  * the catalog not, if the daemon was killed in between; then it is ended again. */
 static bool has_ended(const struct release *release, const struct load *load)
 {
-	for (size_t i = 0; i < release->table_count; i++) {
-		const struct table *table = release->tables[i];
-		if (table->number == load->spill.owner.table) {
-			return load->spill.ended &&
-			       table_find_ended(table, load->name.text) != NULL;
-		}
-	}
-	return false;
+	const struct table *table = release_find(release, load->spill.owner.table);
+	return table != NULL && load->spill.ended &&
+	       table_find_ended(table, load->name.text) != NULL;
 }
 
 /* Called with load_lock held. */

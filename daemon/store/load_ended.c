@@ -15,31 +15,11 @@ const struct ended_load *table_find_ended(const struct table *table, const char 
 	return NULL;
 }
 
-static const struct table *find_table(const struct release *release, uint64_t number)
-{
-	for (size_t i = 0; release != NULL && i < release->table_count; i++) {
-		if (release->tables[i]->number == number) {
-			return release->tables[i];
-		}
-	}
-	return NULL;
-}
-
-static const struct release *find_release(const struct snapshot *snapshot, uint64_t number)
-{
-	for (size_t i = 0; i < snapshot->release_count; i++) {
-		if (snapshot->releases[i]->number == number) {
-			return snapshot->releases[i];
-		}
-	}
-	return NULL;
-}
-
 const struct ended_load *load_find_ended(struct store *store, const struct base_owner *owner,
 	const char *name)
 {
 	const struct table *table =
-		find_table(find_release(store_current(store), owner->release), owner->table);
+		release_find(snapshot_find(store_current(store), owner->release), owner->table);
 	return table == NULL ? NULL : table_find_ended(table, name);
 }
 
@@ -70,7 +50,7 @@ static enum status put_table(struct store *store, const struct base_owner *owner
 	const struct snapshot *now = store_current(store);
 	struct snapshot *next = table == NULL ? NULL : snapshot_copy(now);
 	struct release *release =
-		next == NULL ? NULL : release_copy(find_release(now, owner->release));
+		next == NULL ? NULL : release_copy(snapshot_find(now, owner->release));
 	enum status status = release == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 	if (status != STATUS_OK) {
 		table_drop(table);
@@ -92,8 +72,8 @@ static enum status put_table(struct store *store, const struct base_owner *owner
 enum status load_put_ended(struct store *store, const struct base_owner *owner,
 	const struct ended_load *ended, struct error *err)
 {
-	const struct release *release = find_release(store_current(store), owner->release);
-	struct table *table = copy_without(find_table(release, owner->table), ended->load.text);
+	const struct release *release = snapshot_find(store_current(store), owner->release);
+	struct table *table = copy_without(release_find(release, owner->table), ended->load.text);
 	if (table != NULL) {
 		table->ended[table->ended_count++] = *ended;
 	}
@@ -103,8 +83,9 @@ enum status load_put_ended(struct store *store, const struct base_owner *owner,
 enum status load_remove_ended(struct store *store, const struct base_owner *owner, const char *name,
 	struct error *err)
 {
-	const struct release *release = find_release(store_current(store), owner->release);
-	return put_table(store, owner, copy_without(find_table(release, owner->table), name), err);
+	const struct release *release = snapshot_find(store_current(store), owner->release);
+	return put_table(store, owner, copy_without(release_find(release, owner->table), name),
+		err);
 }
 
 /* ---- before a seal ---- */
@@ -128,7 +109,7 @@ static enum status check_ended(struct store *store, const struct release *releas
 static enum status check_load(const struct release *release, const struct load *load,
 	struct error *err)
 {
-	const struct table *table = find_table(release, load->spill.owner.table);
+	const struct table *table = release_find(release, load->spill.owner.table);
 	if (load->damaged) {
 		return error_set(err, STATUS_CORRUPT,
 			"load: '%s' of table '%s' is damaged on disk; abort it and load again",

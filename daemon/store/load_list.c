@@ -82,12 +82,7 @@ static const struct table *table_of_file(const struct release *release, const ch
 	if (*end != '-' || name_check(end + 1, strlen(end + 1), "load", name, NULL) != STATUS_OK) {
 		return NULL;
 	}
-	for (size_t i = 0; i < release->table_count; i++) {
-		if (release->tables[i]->number == number) {
-			return release->tables[i];
-		}
-	}
-	return NULL;
+	return release_find(release, number);
 }
 
 static enum status open_load(struct store *store, const struct release *release, const char *folder,

@@ -61,6 +61,26 @@ enum status release_table(const struct release *release, const char *name, const
 	return STATUS_OK;
 }
 
+struct release *snapshot_find(const struct snapshot *snapshot, uint64_t number)
+{
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		if (snapshot->releases[i]->number == number) {
+			return snapshot->releases[i];
+		}
+	}
+	return NULL;
+}
+
+struct table *release_find(const struct release *release, uint64_t number)
+{
+	for (size_t i = 0; release != NULL && i < release->table_count; i++) {
+		if (release->tables[i]->number == number) {
+			return release->tables[i];
+		}
+	}
+	return NULL;
+}
+
 /* ---- tables ---- */
 
 struct table *table_new(const struct table_spec *spec, uint64_t number)

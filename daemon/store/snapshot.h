@@ -85,6 +85,10 @@ enum status snapshot_release(const struct snapshot *snapshot, const char *id,
 enum status release_table(const struct release *release, const char *name, const struct table **out,
 	struct error *err);
 
+/* By number; NULL when there is none (or no release). */
+struct release *snapshot_find(const struct snapshot *snapshot, uint64_t number);
+struct table *release_find(const struct release *release, uint64_t number);
+
 /* ---- making a new one: the admin's side ---- */
 
 /* A copy that shares all releases; change it before it is published. NULL: no memory. */

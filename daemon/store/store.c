@@ -277,6 +277,9 @@ static enum status open_all(struct store *store, struct error *err)
 		status = file_path(path, store->folder, "catalog.mdb", err);
 	}
 	if (status == STATUS_OK) {
+		status = catalog_check(path, store->options.catalog_bytes, err);
+	}
+	if (status == STATUS_OK) {
 		status = catalog_open(path, store->options.catalog_bytes, &store->catalog, err);
 	}
 	struct snapshot *snapshot = NULL;
