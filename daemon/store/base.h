@@ -142,6 +142,10 @@ static inline enum base_segment_state base_segment_state(const struct base_segme
  * DAMAGED. May block for the disk. */
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i);
 
+/* Marks the segments of a file that was cut DAMAGED: where it ends within a page, the rest of that
+ * page reads as zeros, and nothing tells. */
+void base_set_look(struct base_set *set);
+
 /* Marks a READY segment AWAY when the system has taken pages of it. */
 void base_segment_look(struct base_set *set, size_t i);
 

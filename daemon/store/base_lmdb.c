@@ -190,6 +190,16 @@ enum status lmdb_file_get(struct lmdb_file *file, uint32_t i, struct lmdb_value 
 	return STATUS_OK;
 }
 
+uint64_t lmdb_file_size(const struct lmdb_file *file)
+{
+	int fd;
+	struct stat about;
+	if (mdb_env_get_fd(file->env, &fd) != 0 || fstat(fd, &about) != 0) {
+		return 0;
+	}
+	return (uint64_t)about.st_size;
+}
+
 /* ---- outside bytes ---- */
 
 static enum status hash_range(int fd, uint64_t from, uint64_t to, uint8_t *block,

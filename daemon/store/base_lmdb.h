@@ -39,6 +39,9 @@ enum status lmdb_file_open(const char *path, struct lmdb_file **out, struct erro
 enum status lmdb_file_get(struct lmdb_file *file, uint32_t i, struct lmdb_value *out,
 	struct error *err);
 
+/* The size that the file has now; 0 when it cannot be asked. */
+uint64_t lmdb_file_size(const struct lmdb_file *file);
+
 void lmdb_file_close(struct lmdb_file *file); /* NULL is fine */
 
 /* XXH3-64 of all bytes outside the segments that `info` places. Errors: IO, CORRUPT. */

@@ -21,6 +21,7 @@
 
 struct base_file {
 	struct lmdb_file *lmdb; /* owned; NULL when it could not be opened */
+	const struct base_file_info *info;
 };
 
 static size_t page_size(void)
@@ -172,6 +173,7 @@ static enum status open_all(struct base_set *set, const char *folder,
 		base_file_name(name, sizeof name, set->owner.table, infos[i].number);
 		enum status status = file_path(path, folder, name, err);
 		if (status == STATUS_OK) {
+			set->files[i].info = &infos[i];
 			status = open_file(set, path, &infos[i], first, &set->files[i], err);
 		}
 		if (status != STATUS_OK) {
@@ -267,6 +269,20 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 	}
 	(void)pthread_mutex_unlock(&segment->lock);
 	return base_segment_state(segment);
+}
+
+void base_set_look(struct base_set *set)
+{
+	size_t first = 0;
+	for (size_t i = 0; i < set->file_count; i++) {
+		const struct base_file *file = &set->files[i];
+		const bool cut =
+			file->lmdb != NULL && lmdb_file_size(file->lmdb) < file->info->bytes;
+		for (size_t j = 0; cut && j < file->info->segment_count; j++) {
+			atomic_store(&set->segments[first + j].state, BASE_DAMAGED);
+		}
+		first += file->info->segment_count;
+	}
 }
 
 void base_segment_look(struct base_set *set, size_t i)

@@ -45,7 +45,7 @@ enum status base_writer_open(const char *path, uint64_t bytes_max, struct base_w
 		free(writer);
 		return error_set(err, STATUS_NO_MEMORY, "create '%s'", path);
 	}
-	strcpy(writer->path, path);
+	memcpy(writer->path, path, strlen(path) + 1);
 	const enum status status = lmdb_file_create(path, bytes_max, &writer->lmdb, err);
 	if (status != STATUS_OK) {
 		base_writer_abort(writer);

@@ -139,6 +139,7 @@ static bool walk_segments(struct janitor *janitor)
 	bool go_on = true;
 	while (go_on && (table = next_table(janitor->store, &walk)) != NULL) {
 		struct base_set *set = table->bases;
+		base_set_look(set);
 		for (size_t i = 0; go_on && i < set->segment_count; i++) {
 			enum base_segment_state state = base_segment_state(&set->segments[i]);
 			if (state == BASE_UNCHECKED) {

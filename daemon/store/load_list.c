@@ -139,6 +139,12 @@ enum status loads_open(struct store *store, const struct release *release, struc
 	char folder[PATH_MAX];
 	store_release_folder(store, release->number, folder);
 	DIR *dir = opendir(folder);
+	if (dir == NULL && errno == ENOENT) {
+		/* What was in it is lost; the release can still be loaded anew, or dropped. */
+		store_event(store, "event=damage release=%s reason=\"its folder is gone\"",
+			release->id.text);
+		return file_make_folder(folder, err);
+	}
 	if (dir == NULL) {
 		return error_set(err, STATUS_IO, "open folder '%s': %s", folder, strerror(errno));
 	}

@@ -314,7 +314,7 @@ enum status store_open(const struct store_options *options, struct store **out, 
 		status = error_set(err, STATUS_TOO_LARGE, "data folder: its path is over %d bytes",
 			PATH_MAX - 128);
 	} else {
-		strcpy(store->folder, options->folder);
+		memcpy(store->folder, options->folder, strlen(options->folder) + 1);
 		status = open_all(store, err);
 	}
 	if (status != STATUS_OK) {
