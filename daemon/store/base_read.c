@@ -4,6 +4,7 @@
 #include "daemon/store/file.h"
 #include "daemon/store/mapfault.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -130,6 +131,7 @@ static enum status open_file(struct base_set *set, const char *path,
 static enum status fill_directory(struct base_set *set, struct error *err)
 {
 	for (size_t i = 0; i < set->segment_count; i++) {
+		assert(set->segments[i].info != NULL); /* open_file has set all */
 		const uint32_t bits = set->segments[i].info->prefix_bits;
 		set->depth = bits > set->depth ? bits : set->depth;
 	}
@@ -197,8 +199,8 @@ enum status base_set_open(const char *folder, const struct base_owner *owner,
 	for (size_t i = 0; i < count; i++) {
 		set->segment_count += infos[i].segment_count;
 	}
-	set->files = calloc(count, sizeof *set->files);
-	set->segments = calloc(set->segment_count, sizeof *set->segments);
+	set->files = calloc(count + 1, sizeof *set->files);
+	set->segments = calloc(set->segment_count + 1, sizeof *set->segments);
 	for (size_t i = 0; set->segments != NULL && i < set->segment_count; i++) {
 		(void)pthread_mutex_init(&set->segments[i].lock, NULL);
 	}
@@ -238,10 +240,9 @@ void base_set_close(struct base_set *set)
 static void page_range(const struct base_segment *segment, uint8_t **start, size_t *len)
 {
 	const uintptr_t mask = page_size() - 1;
-	const uintptr_t from = (uintptr_t)segment->data & ~mask;
-	const uintptr_t to = ((uintptr_t)segment->data + segment->info->bytes + mask) & ~mask;
-	*start = (uint8_t *)from;
-	*len = to - from;
+	const size_t before = (uintptr_t)segment->data & mask;
+	*start = (uint8_t *)segment->data - before;
+	*len = (before + segment->info->bytes + mask) & ~mask;
 }
 
 /* A fault may have marked it meanwhile: DAMAGED stays. */

@@ -22,11 +22,12 @@ static inline void fetch_ahead(const void *at)
 
 static void prefetch_row(const struct segment *view, uint32_t row)
 {
-	const uintptr_t from = (uintptr_t)view->row_data + (size_t)row * view->row_bytes;
-	const uintptr_t most = from + ROW_BYTES_MAX;
-	const uintptr_t end = view->row_bytes < ROW_BYTES_MAX ? from + view->row_bytes : most;
-	for (uintptr_t line = from & ~(uintptr_t)(LINE_BYTES - 1); line < end; line += LINE_BYTES) {
-		fetch_ahead((const void *)line);
+	const uint8_t *data = view->row_data + (size_t)row * view->row_bytes;
+	const uint8_t *line = data - (uintptr_t)data % LINE_BYTES;
+	const uint8_t *end =
+		data + (view->row_bytes < ROW_BYTES_MAX ? view->row_bytes : ROW_BYTES_MAX);
+	for (; line < end; line += LINE_BYTES) {
+		fetch_ahead(line);
 	}
 }
 

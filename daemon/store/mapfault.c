@@ -40,7 +40,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 	const uintptr_t address = (uintptr_t)info->si_addr;
 	struct mapfault *watch = find(address);
 	if (watch != NULL) {
-		void *page = (void *)(address & ~(uintptr_t)(page_bytes - 1));
+		void *page = (char *)info->si_addr - (address & (page_bytes - 1));
 		atomic_store(atomic_load(&watch->flag), atomic_load(&watch->mark));
 		atomic_fetch_add(&fault_count, 1);
 		if (mmap(page, page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,

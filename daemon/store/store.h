@@ -63,7 +63,7 @@ struct seal_result {
 	uint64_t rows;
 	uint64_t bytes;
 };
-enum status store_seal(struct store *store, const char *release, struct seal_result *out,
+enum status store_seal(struct store *store, const char *id, struct seal_result *out,
 	struct error *err);
 
 /* Makes a seal that is under way, and every later one, end soon with BUSY. From any thread. */
@@ -120,8 +120,8 @@ struct load_state {
 };
 
 /* The loads of an open release; *out is malloc'ed, NULL when there are none. */
-enum status store_loads(struct store *store, const char *release, struct load_state **out,
-	size_t *count, struct error *err);
+enum status store_loads(struct store *store, const char *id, struct load_state **out, size_t *count,
+	struct error *err);
 
 struct store_figures {
 	uint64_t releases;
