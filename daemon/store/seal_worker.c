@@ -237,7 +237,8 @@ static enum status finish_file(struct seal_worker *worker, struct error *err)
 static enum status open_file(struct seal_worker *worker, uint64_t bytes, struct error *err)
 {
 	enum status status = STATUS_OK;
-	if (worker->writer != NULL && base_writer_bytes(worker->writer) + bytes > BASE_FILE_BYTES) {
+	if (worker->writer != NULL &&
+		base_writer_bytes(worker->writer) + bytes > worker->file_bytes) {
 		status = finish_file(worker, err);
 	}
 	if (status != STATUS_OK || worker->writer != NULL) {
@@ -251,11 +252,13 @@ static enum status open_file(struct seal_worker *worker, uint64_t bytes, struct 
 	if (status != STATUS_OK) {
 		return status;
 	}
+	/* An estimate: a part may have more than its share of the rows, and then more files. */
 	uint64_t whole =
 		worker->job->runs->rows / worker->job->worker_count * worker->job->row_cost +
 		BASE_SEGMENT_BYTES;
 	whole = whole < BASE_FILE_BYTES ? whole : BASE_FILE_BYTES;
-	return base_writer_open(path, bytes > whole ? bytes : whole, &worker->writer, err);
+	worker->file_bytes = bytes > whole ? bytes : whole;
+	return base_writer_open(path, worker->file_bytes, &worker->writer, err);
 }
 
 static enum status write_segment(struct seal_worker *worker, uint64_t prefix, uint32_t bits,

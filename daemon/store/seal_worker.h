@@ -35,6 +35,7 @@ struct seal_worker {
 	size_t capacity;            /* entries of the three */
 	struct base_writer *writer; /* owned; NULL: none is open */
 	uint64_t file_number;       /* of the open one */
+	uint64_t file_bytes;        /* that it has room for */
 	struct seal_output output;
 	enum status status;
 	struct error err;
