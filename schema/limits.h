@@ -47,6 +47,8 @@
 
 /* A fetch of more rows leaves the loop: 4096 gathers take about 200 us. */
 #define LIMIT_INLINE_ROWS 4096u
+/* So does one whose rows are larger together: copying this much takes about 1 ms. */
+#define LIMIT_INLINE_BYTES (4u << 20)
 /* Rows of one scan reply, before the reply's size bounds it. */
 #define LIMIT_SCAN_ROWS 65536u
 

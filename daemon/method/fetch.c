@@ -1,6 +1,6 @@
 /* fetch.c - rows of many tables' keys, all of one snapshot of one release.
  *
- *   params -> read_part each -> [AGAIN: too many for a loop] -> keys_of_pack each
+ *   params -> read_part each -> [AGAIN: too much for a loop] -> keys_of_pack each
  *          -> reserve the reply -> write_part each: table_lookup writes into the reply
  *
  * Everything is checked and the reply's size is known before the first byte of it is
@@ -227,14 +227,17 @@ static enum status read_parts(struct fetch *fetch, struct wire_value parts)
 {
 	struct error *err = &fetch->call->error;
 	uint64_t rows = 0;
+	uint64_t bytes = 0;
 	for (size_t i = 0; i < wire_size(parts); i++) {
 		enum status status = read_part(fetch, i, wire_item(parts, i));
 		if (status != STATUS_OK) {
 			return status;
 		}
 		rows += fetch->parts[i].keys.batch.count;
+		bytes += column_bytes(&fetch->parts[i]);
 	}
-	if (rows > LIMIT_INLINE_ROWS && !fetch->call->may_block) {
+	const bool is_long = rows > LIMIT_INLINE_ROWS || bytes > LIMIT_INLINE_BYTES;
+	if (is_long && !fetch->call->may_block) {
 		return STATUS_AGAIN;
 	}
 	for (size_t i = 0; i < fetch->count; i++) {

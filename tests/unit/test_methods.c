@@ -69,9 +69,9 @@ static void a_fetch_that_must_wait_leaves_no_trace(void **state)
 	assert_true(world->out.len > sizeof(float) * WORLD_DIM * LIMIT_INLINE_ROWS);
 }
 
-static void a_reply_that_does_not_fit_is_refused_with_its_size(void **state)
+/* A live release with an empty table "wide", of 256 KiB a row. */
+static void make_wide(struct world *world)
 {
-	struct world *world = *state;
 	world_run_on(world, "release.create", "r");
 	world_arg_str(world, "release", "r");
 	world_arg_str(world, "table", "wide");
@@ -81,11 +81,35 @@ static void a_reply_that_does_not_fit_is_refused_with_its_size(void **state)
 	world_run(world, "table.create");
 	world_run_on(world, "release.seal", "r");
 	world_run_on(world, "release.publish", "r");
-	world_arg_part(world, "wide", 256); /* 256 KiB a row */
+}
+
+static void a_reply_that_does_not_fit_is_refused_with_its_size(void **state)
+{
+	struct world *world = *state;
+	make_wide(world);
+	world_arg_part(world, "wide", 256);
 	world_refuse(world, "fetch", STATUS_TOO_LARGE, "67108864");
 	assert_int_equal(world->out.len, 0);
 	world_arg_part(world, "wide", 255);
 	assert_int_equal(wire_size(world_run(world, "fetch")), 3);
+}
+
+static void few_rows_that_are_large_leave_the_loop_too(void **state)
+{
+	struct world *world = *state;
+	make_wide(world);
+	world_arg_part(world, "wide", 32);
+	world_prepare(world);
+	wire_writer_clear(&world->out);
+	struct call call = {
+		.service = &world->service,
+		.params = wire_root(world->params),
+		.out = &world->out,
+	};
+	assert_int_equal(fetch_run(&call), STATUS_AGAIN);
+	assert_int_equal(world->out.len, 0);
+	call.may_block = true;
+	assert_int_equal(fetch_run(&call), STATUS_OK);
 }
 
 static void parts_are_named_in_errors(void **state)
@@ -230,6 +254,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_fetch_that_must_wait_leaves_no_trace, world_setup,
 			world_teardown),
 		cmocka_unit_test_setup_teardown(a_reply_that_does_not_fit_is_refused_with_its_size,
+			world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(few_rows_that_are_large_leave_the_loop_too,
 			world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(parts_are_named_in_errors, world_setup,
 			world_teardown),
