@@ -182,7 +182,10 @@ static bool pump_one(struct session *session)
 	session->partial_since_ms = 0;
 	session->waiting_since_ms = 0;
 	link_remove(&session->waiting);
-	if (session->loop->reply.len >= SENDER_FLUSH_BYTES) {
+	const struct wire_writer *reply = &session->loop->reply;
+	/* The next reply would make the writer whole again, behind half a reply. */
+	bool is_broken = reply->status != STATUS_OK;
+	if (is_broken || reply->len >= SENDER_FLUSH_BYTES) {
 		sender_flush(session);
 	}
 	return true;

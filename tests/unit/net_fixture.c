@@ -3,6 +3,7 @@
 
 #include "daemon/method/method.h"
 #include "daemon/method/service.h"
+#include "tests/unit/alloc_fail.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -64,6 +65,12 @@ static enum status fail_late(struct call *call)
 	return error_set(&call->error, STATUS_NOT_FOUND, "nothing is here");
 }
 
+static enum status starve(struct call *call)
+{
+	alloc_fail_arm(0);
+	return error_set(&call->error, STATUS_NOT_FOUND, "nothing is here, nor memory to say so");
+}
+
 static enum status gate(struct call *call)
 {
 	atomic_fetch_add(&net_stub.gate_entered, 1);
@@ -97,6 +104,7 @@ const struct method method_table[] = {
 	{"heavy", METHOD_POOL, bytes},
 	{"ping", METHOD_INLINE, ping},
 	{"seal", METHOD_SEAL, ping},
+	{"starve", METHOD_INLINE, starve},
 	{"write", METHOD_WRITE, write_number},
 };
 const size_t method_count = sizeof method_table / sizeof method_table[0];

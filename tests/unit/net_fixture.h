@@ -21,6 +21,7 @@
  *   heavy   POOL    {n: uint}     -> bin of n bytes
  *   again   INLINE  {}            -> true, but only where it may block
  *   fail    INLINE  {}            writes something, then NOT_FOUND
+ *   starve  INLINE  {}            NOT_FOUND, and the loop's next allocation is refused
  *   gate    POOL    {}            waits until `gate` is posted, -> {}
  *   write   WRITE   {n: uint}     -> n; n = 0 is BAD_REQUEST
  *   admin   ADMIN   {}            -> {}

@@ -180,6 +180,27 @@ static void a_notification_runs_and_is_not_answered(void **state)
 	net_fixture_close(&fixture);
 }
 
+/* The first reply leaves no room for the error of the second call, and none can be had. */
+static void a_reply_that_cannot_be_made_ends_the_connection(void **state)
+{
+	static const uint8_t calls[] = "\x94\x00\x01\xa5"
+				       "bytes\x91\x81\xa1n\xcd\x01\xe0"
+				       "\x94\x00\x02\xa6"
+				       "starve\x90"
+				       "\x94\x00\x03\xa4"
+				       "ping\x90";
+	struct net_fixture fixture;
+	struct peer peer;
+	(void)state;
+	net_fixture_open(&fixture, &usual);
+	peer_open(&peer, &fixture);
+	peer_send(&peer, calls, sizeof calls - 1);
+	peer_expect_ok(&peer, 1);
+	peer_expect_end(&peer);
+	peer_close(&peer);
+	net_fixture_close(&fixture);
+}
+
 static void requests_may_come_byte_by_byte(void **state)
 {
 	struct net_fixture fixture;
@@ -323,6 +344,7 @@ int main(void)
 		cmocka_unit_test(a_broken_message_with_a_msgid_is_answered_before_the_end),
 		cmocka_unit_test(a_message_over_the_limit_is_answered_to_a_sender_that_goes_on),
 		cmocka_unit_test(a_notification_runs_and_is_not_answered),
+		cmocka_unit_test(a_reply_that_cannot_be_made_ends_the_connection),
 		cmocka_unit_test(requests_may_come_byte_by_byte),
 		cmocka_unit_test(large_requests_are_taken_in_order_among_small_ones),
 		cmocka_unit_test(large_replies_are_sent_whole),
