@@ -328,7 +328,9 @@ enum status spill_open(const char *folder, const char *name, const struct base_o
 	status = file_read_at(out->fd, head, sizeof head, 0);
 	if (status == STATUS_CORRUPT || (status == STATUS_OK && is_zero(head))) {
 		spill_close(out);
-		return unlink(path) == 0 ? STATUS_AGAIN : STATUS_IO;
+		return unlink(path) == 0 ? STATUS_AGAIN
+					 : error_set(err, STATUS_IO, "remove '%s': %s", path,
+						   strerror(errno));
 	}
 	if (status != STATUS_OK) {
 		error_set(err, status, "'%s': its head cannot be read", path);
