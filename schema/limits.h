@@ -40,7 +40,7 @@
 /* Releases and tables are listed in one reply and held in every snapshot. */
 #define LIMIT_RELEASES 1024u
 #define LIMIT_TABLES   256u
-/* Loads of one table that have not ended: each holds a file open. */
+/* Loads of one table, ended or not, until it is sealed: each holds a file open. */
 #define LIMIT_LOADS 64u
 /* Chunks of one load that wait for their sync (64 MiB of 4 MiB chunks). */
 #define LIMIT_CHUNKS_IN_FLIGHT 16u

@@ -15,11 +15,11 @@ struct janitor {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
+	uint64_t damaged;          /* segments, when last told; the thread's own */
 	struct janitor_job *first; /* guarded by lock, as all below */
 	struct janitor_job **last;
 	uint64_t files;
 	uint64_t bytes;
-	uint64_t damaged; /* segments, when last told */
 	bool stop;
 };
 

@@ -139,7 +139,8 @@ static bool has_release(const struct snapshot *snapshot, uint64_t number)
 	return false;
 }
 
-/* Removes the files of a sealed release that the catalog does not name. */
+/* Removes the files of a release that the catalog does not name, but for the spill files of an open
+ * one, which loads_open looks at. */
 static void sweep_release(struct store *store, const struct release *release)
 {
 	char folder[PATH_MAX];
