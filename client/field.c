@@ -13,11 +13,6 @@ bool field_int(struct wire_value map, const char *name, int64_t *out)
 	return wire_int(wire_get(map, name), out);
 }
 
-bool field_bool(struct wire_value map, const char *name, bool *out)
-{
-	return wire_bool(wire_get(map, name), out);
-}
-
 bool field_text(struct wire_value map, const char *name, char *text, size_t size)
 {
 	struct wire_bytes bytes = {0};

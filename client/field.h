@@ -16,7 +16,6 @@
 
 bool field_uint(struct wire_value map, const char *name, uint64_t *out);
 bool field_int(struct wire_value map, const char *name, int64_t *out);
-bool field_bool(struct wire_value map, const char *name, bool *out);
 /* Copies a string that holds no NUL, and ends it with one. */
 bool field_text(struct wire_value map, const char *name, char *text, size_t size);
 /* Whether the field is the string `text`. */
