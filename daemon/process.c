@@ -5,6 +5,7 @@
 #include "daemon/method/service.h"
 #include "daemon/net/server.h"
 #include "daemon/notify.h"
+#include "daemon/store/clock.h"
 #include "daemon/store/store.h"
 
 #include "config.h"
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -49,13 +49,6 @@ static void on_event(void *arg, const char *line)
 {
 	(void)arg;
 	log_event(LOG_LEVEL_WARNING, "%s", line);
-}
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- listening ---- */
@@ -300,7 +293,7 @@ int process_run(const struct settings *settings)
 		.service =
 			{
 				.version = REPSTORE_VERSION,
-				.started_ms = monotonic_ms(),
+				.started_ms = clock_monotonic_ms(),
 				.workers = settings->workers,
 				.pool = settings->pool,
 			},

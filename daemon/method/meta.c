@@ -8,6 +8,7 @@
 #include "daemon/method/service.h"
 #include "daemon/store/base.h"
 #include "daemon/store/catalog.h"
+#include "daemon/store/clock.h"
 #include "daemon/store/segment.h"
 #include "daemon/store/spill.h"
 #include "schema/limits.h"

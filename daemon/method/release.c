@@ -6,6 +6,7 @@
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
+#include "daemon/store/clock.h"
 #include "schema/limits.h"
 
 const char *const release_create_names[] = {"release", "model", "checkpoint", NULL};

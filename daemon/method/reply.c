@@ -1,8 +1,6 @@
 /* reply.c - writes names with their values. */
 #include "daemon/method/reply.h"
 
-#include <time.h>
-
 #include "daemon/method/method.h"
 #include "schema/limits.h"
 #include "schema/wire.h"
@@ -48,11 +46,4 @@ enum status reply_end(struct call *call)
 	return status == STATUS_OK
 		       ? status
 		       : error_set(&call->error, status, "reply: %s", status_name(status));
-}
-
-int64_t clock_monotonic_ms(void)
-{
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }

@@ -1,4 +1,7 @@
-/* reply.h - the entries of a result map, and the end of a result. */
+/* reply.h - the entries of a result map, and the end of a result.
+ *
+ * Threads: one at a time a call.
+ */
 #ifndef DAEMON_METHOD_REPLY_H
 #define DAEMON_METHOD_REPLY_H
 
@@ -19,8 +22,5 @@ void reply_bin(struct wire_writer *out, const char *name, const void *data, size
 
 /* What run() returns when it has written all: OK, or what the writer met. */
 enum status reply_end(struct call *call);
-
-/* The clock of durations; row times have daemon/store/clock.h. */
-int64_t clock_monotonic_ms(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
+#include "daemon/store/clock.h"
 
 static void write_store(struct wire_writer *out, struct store *store)
 {

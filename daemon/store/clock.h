@@ -1,4 +1,4 @@
-/* clock.h - the wall clock in the unit of row times.
+/* clock.h - the wall clock in the unit of row times, and the clock of durations.
  *
  * Threads: any; there is no state.
  */
@@ -13,6 +13,14 @@ static inline int64_t clock_unix_ms(void)
 {
 	struct timespec now;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Milliseconds since some moment: for durations. */
+static inline int64_t clock_monotonic_ms(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "daemon/method/reply.h"
+#include "daemon/store/clock.h"
 
 static size_t net_stats(void *arg, struct wire_writer *writer)
 {
