@@ -5,9 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const fields[SPEC_FIELDS] = {"table", "entity", "kind", "dim", "views", "dtype",
-	"key", "ttl_ms", "tags"};
-
 /* A bounded number of a spec. */
 struct number_field {
 	const char *name;
@@ -205,15 +202,6 @@ static enum status read_extras(struct wire_value map, struct table_spec *spec, s
 		return wrong_type(err, "tags", tags, "true or false");
 	return is_given(map, "ttl_ms") ? read_number(map, &ttl_field, &spec->ttl_ms, err)
 				       : STATUS_OK;
-}
-
-bool spec_is_field(const char *name, size_t len)
-{
-	for (size_t i = 0; i < SPEC_FIELDS; i++) {
-		if (strlen(fields[i]) == len && memcmp(fields[i], name, len) == 0)
-			return true;
-	}
-	return false;
 }
 
 enum status spec_read(struct wire_value map, struct table_spec *out, struct error *err)

@@ -43,9 +43,6 @@ static inline size_t spec_row_bytes(const struct table_spec *spec)
 	return dtype_row_bytes(spec->dtype, spec->dim, spec->views);
 }
 
-/* The fields of a spec as names of map entries; those outside it are left alone. */
-bool spec_is_field(const char *name, size_t len);
-
 /* Reads and checks the fields of a spec from a map: table, entity, kind, dim; and
  * optionally views (1), dtype (f32), key (u64), ttl_ms (0), tags (false).
  * Errors: BAD_REQUEST, naming the field, what was given and what is allowed. */
