@@ -1,6 +1,7 @@
 /* segment.c - a segment's header and directory, checked before they are believed. */
 #include "daemon/store/segment.h"
 
+#include "daemon/store/bytes.h"
 #include "schema/limits.h"
 
 #include <assert.h>
@@ -13,30 +14,6 @@ static_assert(sizeof(struct segment_slot) == 8, "a slot is 8 bytes on disk");
 
 /* Slots are filled to 70 %: a found key costs about two probes, an absent one about six. */
 enum { HOMES_PER_TEN_ROWS_NUMERATOR = 10, HOMES_PER_TEN_ROWS_DENOMINATOR = 7 };
-
-static uint32_t get_u32(const uint8_t *at)
-{
-	uint32_t value;
-	memcpy(&value, at, 4);
-	return value;
-}
-
-static uint64_t get_u64(const uint8_t *at)
-{
-	uint64_t value;
-	memcpy(&value, at, 8);
-	return value;
-}
-
-static void put_u32(uint8_t *at, uint32_t value)
-{
-	memcpy(at, &value, 4);
-}
-
-static void put_u64(uint8_t *at, uint64_t value)
-{
-	memcpy(at, &value, 8);
-}
 
 static uint64_t align_up(uint64_t value)
 {
@@ -51,20 +28,21 @@ static enum status check_header(const uint8_t *data, size_t len,
 	if (len < SEGMENT_HEADER_BYTES || memcmp(data, segment_magic, sizeof segment_magic) != 0) {
 		return error_set(err, STATUS_CORRUPT, "segment: no header");
 	}
-	if (get_u32(data + 8) != SEGMENT_VERSION) {
+	if (bytes_get_u32(data + 8) != SEGMENT_VERSION) {
 		return error_set(err, STATUS_UNSUPPORTED,
 			"segment: format version %" PRIu32 ", this build knows %d",
-			get_u32(data + 8), SEGMENT_VERSION);
+			bytes_get_u32(data + 8), SEGMENT_VERSION);
 	}
-	if (get_u64(data + 16) != identity->release || get_u64(data + 24) != identity->table ||
-		get_u64(data + 32) != identity->prefix ||
-		get_u32(data + 40) != identity->prefix_bits ||
-		get_u32(data + 44) != identity->rows) {
+	if (bytes_get_u64(data + 16) != identity->release ||
+		bytes_get_u64(data + 24) != identity->table ||
+		bytes_get_u64(data + 32) != identity->prefix ||
+		bytes_get_u32(data + 40) != identity->prefix_bits ||
+		bytes_get_u32(data + 44) != identity->rows) {
 		return error_set(err, STATUS_CORRUPT,
 			"segment: not the one that the catalog names");
 	}
-	const uint32_t columns = get_u32(data + 12);
-	if (get_u64(data + 48) != len || columns > SEGMENT_COLUMNS_MAX ||
+	const uint32_t columns = bytes_get_u32(data + 12);
+	if (bytes_get_u64(data + 48) != len || columns > SEGMENT_COLUMNS_MAX ||
 		len < SEGMENT_HEADER_BYTES + (size_t)columns * SEGMENT_COLUMN_BYTES) {
 		return error_set(err, STATUS_CORRUPT,
 			"segment: its size is not what its header says");
@@ -84,12 +62,12 @@ struct column {
 static enum status read_column(const uint8_t *entry, const uint8_t *data, size_t len,
 	struct column *out, struct error *err)
 {
-	const uint64_t offset = get_u64(entry + 8);
+	const uint64_t offset = bytes_get_u64(entry + 8);
 	*out = (struct column){
-		.kind = get_u32(entry),
-		.flags = get_u32(entry + 4),
-		.bytes = get_u64(entry + 16),
-		.element_bytes = get_u32(entry + 24),
+		.kind = bytes_get_u32(entry),
+		.flags = bytes_get_u32(entry + 4),
+		.bytes = bytes_get_u64(entry + 16),
+		.element_bytes = bytes_get_u32(entry + 24),
 	};
 	if (offset % SEGMENT_ALIGN != 0 || offset > len || out->bytes > len - offset) {
 		return error_set(err, STATUS_CORRUPT, "segment: column %" PRIu32 " is outside it",
@@ -170,11 +148,11 @@ enum status segment_open(const uint8_t *data, size_t len, const struct table_spe
 		.prefix = identity->prefix,
 		.prefix_bits = identity->prefix_bits,
 		.rows = identity->rows,
-		.homes = get_u32(data + 56),
+		.homes = bytes_get_u32(data + 56),
 		.row_bytes = spec_row_bytes(spec),
 	};
 	uint32_t seen = 0;
-	const uint32_t columns = get_u32(data + 12);
+	const uint32_t columns = bytes_get_u32(data + 12);
 	for (uint32_t i = 0; i < columns; i++) {
 		struct column column;
 		status = read_column(data + SEGMENT_HEADER_BYTES + (size_t)i * SEGMENT_COLUMN_BYTES,
@@ -270,21 +248,21 @@ static void write_header(const struct segment_plan *plan, uint8_t *data)
 {
 	memset(data, 0, plan->columns[0].offset);
 	memcpy(data, segment_magic, sizeof segment_magic);
-	put_u32(data + 8, SEGMENT_VERSION);
-	put_u32(data + 12, plan->column_count);
-	put_u64(data + 16, plan->identity.release);
-	put_u64(data + 24, plan->identity.table);
-	put_u64(data + 32, plan->identity.prefix);
-	put_u32(data + 40, plan->identity.prefix_bits);
-	put_u32(data + 44, plan->identity.rows);
-	put_u64(data + 48, plan->bytes);
-	put_u32(data + 56, plan->homes);
+	bytes_put_u32(data + 8, SEGMENT_VERSION);
+	bytes_put_u32(data + 12, plan->column_count);
+	bytes_put_u64(data + 16, plan->identity.release);
+	bytes_put_u64(data + 24, plan->identity.table);
+	bytes_put_u64(data + 32, plan->identity.prefix);
+	bytes_put_u32(data + 40, plan->identity.prefix_bits);
+	bytes_put_u32(data + 44, plan->identity.rows);
+	bytes_put_u64(data + 48, plan->bytes);
+	bytes_put_u32(data + 56, plan->homes);
 	for (uint32_t i = 0; i < plan->column_count; i++) {
 		uint8_t *entry = data + SEGMENT_HEADER_BYTES + (size_t)i * SEGMENT_COLUMN_BYTES;
-		put_u32(entry, plan->columns[i].kind);
-		put_u64(entry + 8, plan->columns[i].offset);
-		put_u64(entry + 16, plan->columns[i].bytes);
-		put_u32(entry + 24, plan->columns[i].element_bytes);
+		bytes_put_u32(entry, plan->columns[i].kind);
+		bytes_put_u64(entry + 8, plan->columns[i].offset);
+		bytes_put_u64(entry + 16, plan->columns[i].bytes);
+		bytes_put_u32(entry + 24, plan->columns[i].element_bytes);
 	}
 }
 

@@ -1,6 +1,7 @@
 /* spill.c - appends runs to a bulk load's file, and finds them again. */
 #include "daemon/store/spill.h"
 
+#include "daemon/store/bytes.h"
 #include "daemon/store/file.h"
 
 #include <errno.h>
@@ -19,38 +20,14 @@ static const char spill_magic[8] = {'r', 'e', 'p', 's', 't', 's', 'p', 'l'};
 enum frame_kind { FRAME_RUN = 1, FRAME_END = 2 };
 enum { FRAME_MAGIC = 0x6d617266, HASH_OFFSET = SPILL_HEAD_BYTES - 8 };
 
-static uint64_t get_u64(const uint8_t *at)
-{
-	uint64_t value;
-	memcpy(&value, at, 8);
-	return value;
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-	uint32_t value;
-	memcpy(&value, at, 4);
-	return value;
-}
-
-static void put_u64(uint8_t *at, uint64_t value)
-{
-	memcpy(at, &value, 8);
-}
-
-static void put_u32(uint8_t *at, uint32_t value)
-{
-	memcpy(at, &value, 4);
-}
-
 static void seal_head(uint8_t *head)
 {
-	put_u64(head + HASH_OFFSET, XXH3_64bits(head, HASH_OFFSET));
+	bytes_put_u64(head + HASH_OFFSET, XXH3_64bits(head, HASH_OFFSET));
 }
 
 static bool head_is_whole(const uint8_t *head)
 {
-	return get_u64(head + HASH_OFFSET) == XXH3_64bits(head, HASH_OFFSET);
+	return bytes_get_u64(head + HASH_OFFSET) == XXH3_64bits(head, HASH_OFFSET);
 }
 
 static uint64_t place(uint64_t *end, uint64_t bytes)
@@ -80,15 +57,15 @@ static void write_file_head(uint8_t *head, const struct base_owner *owner, int64
 {
 	memset(head, 0, SPILL_HEAD_BYTES);
 	memcpy(head, spill_magic, sizeof spill_magic);
-	put_u32(head + 8, SPILL_VERSION);
-	put_u32(head + 12, (uint32_t)owner->spec.key_type);
-	put_u64(head + 16, owner->release);
-	put_u64(head + 24, owner->table);
-	put_u32(head + 32, (uint32_t)owner->spec.dtype);
-	put_u32(head + 36, owner->spec.dim);
-	put_u32(head + 40, owner->spec.views);
-	put_u32(head + 44, owner->spec.tags ? 1 : 0);
-	put_u64(head + 48, (uint64_t)default_time_ms);
+	bytes_put_u32(head + 8, SPILL_VERSION);
+	bytes_put_u32(head + 12, (uint32_t)owner->spec.key_type);
+	bytes_put_u64(head + 16, owner->release);
+	bytes_put_u64(head + 24, owner->table);
+	bytes_put_u32(head + 32, (uint32_t)owner->spec.dtype);
+	bytes_put_u32(head + 36, owner->spec.dim);
+	bytes_put_u32(head + 40, owner->spec.views);
+	bytes_put_u32(head + 44, owner->spec.tags ? 1 : 0);
+	bytes_put_u64(head + 48, (uint64_t)default_time_ms);
 	seal_head(head);
 }
 
@@ -98,13 +75,13 @@ static enum status check_file_head(const uint8_t *head, struct spill *spill, con
 	if (memcmp(head, spill_magic, sizeof spill_magic) != 0 || !head_is_whole(head)) {
 		return error_set(err, STATUS_CORRUPT, "'%s': its head is damaged", name);
 	}
-	if (get_u32(head + 8) != SPILL_VERSION) {
+	if (bytes_get_u32(head + 8) != SPILL_VERSION) {
 		return error_set(err, STATUS_UNSUPPORTED,
 			"'%s': format version %" PRIu32 ", this build knows %d", name,
-			get_u32(head + 8), SPILL_VERSION);
+			bytes_get_u32(head + 8), SPILL_VERSION);
 	}
 	uint8_t expected[SPILL_HEAD_BYTES];
-	spill->default_time_ms = (int64_t)get_u64(head + 48);
+	spill->default_time_ms = (int64_t)bytes_get_u64(head + 48);
 	write_file_head(expected, &spill->owner, spill->default_time_ms);
 	if (memcmp(head, expected, sizeof expected) != 0) {
 		return error_set(err, STATUS_CORRUPT, "'%s': made for another table", name);
@@ -185,29 +162,29 @@ static enum status read_frame(struct spill *spill, uint64_t file_bytes)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	if (get_u32(head) != FRAME_MAGIC || !head_is_whole(head)) {
+	if (bytes_get_u32(head) != FRAME_MAGIC || !head_is_whole(head)) {
 		return STATUS_AGAIN;
 	}
 	const struct spill_run run = {
-		.body_bytes = get_u64(head + 8),
-		.sequence = get_u64(head + 16),
-		.first_chunk = get_u64(head + 24),
-		.chunk_count = get_u64(head + 32),
-		.rows = get_u64(head + 40),
-		.blob_bytes = get_u64(head + 48),
-		.body_hash = get_u64(head + 56),
+		.body_bytes = bytes_get_u64(head + 8),
+		.sequence = bytes_get_u64(head + 16),
+		.first_chunk = bytes_get_u64(head + 24),
+		.chunk_count = bytes_get_u64(head + 32),
+		.rows = bytes_get_u64(head + 40),
+		.blob_bytes = bytes_get_u64(head + 48),
+		.body_hash = bytes_get_u64(head + 56),
 		.body_offset = spill->bytes + SPILL_HEAD_BYTES,
 	};
 	if (run.body_bytes > file_bytes - run.body_offset) {
 		return STATUS_AGAIN;
 	}
-	if (get_u32(head + 4) == FRAME_END) {
+	if (bytes_get_u32(head + 4) == FRAME_END) {
 		spill->ended = true;
 		spill->bytes = run.body_offset;
 		return STATUS_OK;
 	}
 	struct spill_layout layout;
-	if (get_u32(head + 4) != FRAME_RUN || run.rows > UINT32_MAX ||
+	if (bytes_get_u32(head + 4) != FRAME_RUN || run.rows > UINT32_MAX ||
 		run.blob_bytes > UINT32_MAX) {
 		return STATUS_CORRUPT;
 	}
@@ -247,7 +224,7 @@ static enum status find_later_frame(struct spill *spill, uint64_t file_bytes, bo
 		if (status != STATUS_OK) {
 			return status;
 		}
-		*found = get_u32(head) == FRAME_MAGIC && head_is_whole(head);
+		*found = bytes_get_u32(head) == FRAME_MAGIC && head_is_whole(head);
 	}
 	return STATUS_OK;
 }
@@ -350,15 +327,15 @@ static enum status append(struct spill *spill, enum frame_kind kind, const struc
 	const uint8_t *body, struct error *err)
 {
 	uint8_t head[SPILL_HEAD_BYTES] = {0};
-	put_u32(head, FRAME_MAGIC);
-	put_u32(head + 4, kind);
-	put_u64(head + 8, run->body_bytes);
-	put_u64(head + 16, run->sequence);
-	put_u64(head + 24, run->first_chunk);
-	put_u64(head + 32, run->chunk_count);
-	put_u64(head + 40, run->rows);
-	put_u64(head + 48, run->blob_bytes);
-	put_u64(head + 56, run->body_hash);
+	bytes_put_u32(head, FRAME_MAGIC);
+	bytes_put_u32(head + 4, kind);
+	bytes_put_u64(head + 8, run->body_bytes);
+	bytes_put_u64(head + 16, run->sequence);
+	bytes_put_u64(head + 24, run->first_chunk);
+	bytes_put_u64(head + 32, run->chunk_count);
+	bytes_put_u64(head + 40, run->rows);
+	bytes_put_u64(head + 48, run->blob_bytes);
+	bytes_put_u64(head + 56, run->body_hash);
 	seal_head(head);
 	enum status status =
 		file_write_at(spill->fd, body, run->body_bytes, spill->bytes + SPILL_HEAD_BYTES);
