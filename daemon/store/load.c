@@ -139,6 +139,7 @@ static enum status add_rows(struct store *store, struct load *load, const struct
 	struct load_group *group = &load->group;
 	const uint64_t first = group->rows;
 	const uint64_t blob_bytes = group->blob_bytes;
+	const uint64_t held_bytes = load_group_bytes(group, spec);
 	status = load_group_add(group, &load->spill.owner, chunk, load->spill.default_time_ms);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "load: %" PRIu32 " rows", chunk->keys.count);
@@ -157,8 +158,7 @@ static enum status add_rows(struct store *store, struct load *load, const struct
 		group->chunks--;
 		return status;
 	}
-	store->load_pending +=
-		chunk->keys.count * (spec_row_bytes(spec) + 36) + (group->blob_bytes - blob_bytes);
+	store->load_pending += load_group_bytes(group, spec) - held_bytes;
 	return STATUS_OK;
 }
 

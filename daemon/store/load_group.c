@@ -116,7 +116,9 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 
 uint64_t load_group_bytes(const struct load_group *group, const struct table_spec *spec)
 {
-	return group->rows * (spec_row_bytes(spec) + 36) + group->blob_bytes;
+	/* Hash, key, time, tags and scale of a row, whichever it has. */
+	enum { OTHER_COLUMNS_BYTES = 8 + 8 + 8 + 8 + 4 };
+	return group->rows * (spec_row_bytes(spec) + OTHER_COLUMNS_BYTES) + group->blob_bytes;
 }
 
 /* ---- sorting ---- */
