@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -17,6 +18,7 @@
 enum {
 	HOST_BYTES_MAX = 255,
 	PORT_BYTES_MAX = 31,
+	PORT_DIGITS_MAX = 5,
 };
 
 /* Connects a new socket; SO_SNDTIMEO bounds connect() as well on Linux. After a
@@ -103,6 +105,16 @@ static bool split_host(const char *text, char *host, char *port)
 	return true;
 }
 
+/* Names of services are getaddrinfo's to know; of a number it takes the lower 16 bits. */
+static bool port_fits(const char *port)
+{
+	size_t digits = strspn(port, "0123456789");
+	if (port[digits] != '\0') {
+		return true;
+	}
+	return digits <= PORT_DIGITS_MAX && strtoul(port, NULL, 10) <= UINT16_MAX;
+}
+
 static enum status connect_tcp(const char *address, const char *text, int64_t deadline_ms, int *fd,
 	struct error *err)
 {
@@ -111,6 +123,11 @@ static enum status connect_tcp(const char *address, const char *text, int64_t de
 	if (!split_host(text, host, port)) {
 		return error_set(err, STATUS_BAD_REQUEST, "address '%s': not tcp:HOST:PORT",
 			address);
+	}
+	if (!port_fits(port)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"address '%s': the port '%s' is not a number from 0 to 65535", address,
+			port);
 	}
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
 	struct addrinfo *list = NULL;

@@ -5,6 +5,7 @@
 
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -14,8 +15,21 @@ static int fail_usage(const struct error *err)
 	return PROCESS_USAGE;
 }
 
+/* Were standard error closed, the catalog or a peer's socket would get its number, and the log. */
+static bool hold_standard_files(void)
+{
+	int fd = STDIN_FILENO;
+	while (fd >= 0 && fd <= STDERR_FILENO) {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	}
+	return fd >= 0 && close(fd) == 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (!hold_standard_files()) {
+		return PROCESS_FAILED;
+	}
 	struct settings settings;
 	struct error err;
 	enum settings_wish wish;

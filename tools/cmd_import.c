@@ -208,6 +208,8 @@ static int send_source(struct session *session, const struct import *import, str
 	}
 	session_refuse(session, &err);
 	bool again = import->source.path == NULL || strcmp(import->source.path, "-") != 0;
+	/* What was dropped or sealed meanwhile takes nothing any more. */
+	again = again && err.status != REP_NOT_FOUND && err.status != REP_SEALED;
 	if (!outcome.input_wrong && again && !session->json) {
 		fputs("repstore: the same command again goes on where this one stopped\n", stderr);
 	}

@@ -9,6 +9,9 @@
 
 /* ---- create ---- */
 
+/* No dim, and more than any: 0 is the daemon's to refuse. */
+static const uint64_t dim_not_given = UINT64_MAX;
+
 /* A table's spec as the arguments give it. */
 struct wanted {
 	const char *entity;
@@ -30,14 +33,6 @@ static void write_text(struct wire_writer *writer, const char *name, const char 
 	}
 }
 
-static void write_count(struct wire_writer *writer, const char *name, uint64_t value)
-{
-	if (value != 0) {
-		wire_write_str(writer, name);
-		wire_write_uint(writer, value);
-	}
-}
-
 static void print_created(struct wire_value result)
 {
 	char release[80];
@@ -56,19 +51,23 @@ static int call_create(struct session *session, const struct place *place,
 		return EXIT_REFUSED;
 	}
 	struct wire_writer params = {0};
-	wire_write_map(&params, 5 + (size_t)(wanted->dtype != NULL) +
-					(size_t)(wanted->key != NULL) + (wanted->views != 0) +
-					(wanted->ttl_ms != 0) + wanted->tags);
+	wire_write_map(&params, 6 + (size_t)(wanted->dtype != NULL) +
+					(size_t)(wanted->key != NULL) + (wanted->ttl_ms != 0) +
+					wanted->tags);
 	write_text(&params, "release", place->release);
 	write_text(&params, "table", name);
 	write_text(&params, "entity", wanted->entity);
 	write_text(&params, "kind", wanted->kind);
 	wire_write_str(&params, "dim");
 	wire_write_uint(&params, wanted->dim);
+	wire_write_str(&params, "views");
+	wire_write_uint(&params, wanted->views);
 	write_text(&params, "dtype", wanted->dtype);
 	write_text(&params, "key", wanted->key);
-	write_count(&params, "views", wanted->views);
-	write_count(&params, "ttl_ms", wanted->ttl_ms);
+	if (wanted->ttl_ms != 0) {
+		wire_write_str(&params, "ttl_ms");
+		wire_write_uint(&params, wanted->ttl_ms);
+	}
 	if (wanted->tags) {
 		wire_write_str(&params, "tags");
 		wire_write_bool(&params, true);
@@ -82,7 +81,7 @@ static int call_create(struct session *session, const struct place *place,
 
 static int run_create(struct session *session, int argc, char **argv)
 {
-	struct wanted wanted = {0};
+	struct wanted wanted = {.dim = dim_not_given, .views = 1};
 	const struct option_row rows[] = {
 		{"entity", OPTION_TEXT, &wanted.entity},
 		{"kind", OPTION_TEXT, &wanted.kind},
@@ -103,7 +102,7 @@ static int run_create(struct session *session, int argc, char **argv)
 	if (rest.count != 1 || !argument_place(rest.values[0], &place)) {
 		return session_usage(session, "table create: one RELEASE/TABLE");
 	}
-	if (wanted.entity == NULL || wanted.kind == NULL || wanted.dim == 0) {
+	if (wanted.entity == NULL || wanted.kind == NULL || wanted.dim == dim_not_given) {
 		return session_usage(session,
 			"table create: --entity, --kind and --dim are needed");
 	}

@@ -3,9 +3,12 @@
 #include "tools/command.h"
 #include "tools/options.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct command *const commands[] = {
 	&cmd_release,
@@ -87,9 +90,25 @@ static bool wants_help(int argc, char **argv)
 	return false;
 }
 
+/* Whoever starts us may have closed standard input or output; the next file or socket would get
+ * the number, and be read or written in its stead. What stands there instead fails. */
+static bool hold_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int flags = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", flags) != fd) {
+			return false;
+		}
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct session session = {.command = &cmd_help};
+	if (!hold_standard_files()) {
+		return EXIT_REFUSED;
+	}
 	/* A reader that leaves (`| head`) is an error of stdout like any other. */
 	signal(SIGPIPE, SIG_IGN);
 	int first = 0;

@@ -24,8 +24,8 @@ static int take(const struct session *session, const struct option_row *row, con
 		return EXIT_DONE;
 	case OPTION_COUNT:
 		if (!argument_count(value, row->target)) {
-			return session_usage(session, "--%s: '%s' is not a number", row->name,
-				value);
+			return session_usage(session, "--%s: '%s' is not a number below 2^64",
+				row->name, value);
 		}
 		return EXIT_DONE;
 	case OPTION_DURATION:

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static enum status fail(const struct output *output, const char *what, struct error *err)
@@ -43,6 +44,12 @@ enum status output_open(const char *path, struct output *out, struct error *err)
 		out->path = "standard output";
 		out->file = stdout;
 		return STATUS_OK;
+	}
+	/* The rename would take the place of a device, too. */
+	struct stat there;
+	if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"'%s': not a regular file; '-' is standard output", path);
 	}
 	if (asprintf(&out->partial, "%s.partial-%d", path, (int)getpid()) < 0) {
 		out->partial = NULL;

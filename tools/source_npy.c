@@ -39,6 +39,35 @@ static enum status wrong(const struct array *array, struct error *err, const cha
 	return error_set(err, STATUS_BAD_REQUEST, "'%s': %s", array->path, what);
 }
 
+/* An array's descr and shape, as a person reads them: "f4", "[100, 64]". */
+struct given {
+	char descr[32];
+	char shape[96];
+};
+
+static struct given given_of(const struct array *array)
+{
+	struct given given = {0};
+	const struct npy *npy = &array->npy;
+	snprintf(given.descr, sizeof given.descr, "%c%zu", npy->kind, npy->item_bytes);
+	size_t len = (size_t)snprintf(given.shape, sizeof given.shape, "[");
+	for (uint32_t i = 0; i < npy->dims && len < sizeof given.shape; i++) {
+		len += (size_t)snprintf(given.shape + len, sizeof given.shape - len, "%s%" PRIu64,
+			i > 0 ? ", " : "", npy->shape[i]);
+	}
+	if (len < sizeof given.shape) {
+		snprintf(given.shape + len, sizeof given.shape - len, "]");
+	}
+	return given;
+}
+
+/* A field of the header that is not as the table has it. */
+static enum status wrong_descr(const struct array *array, struct error *err, const char *allowed)
+{
+	return error_set(err, STATUS_BAD_REQUEST, "'%s': descr: %s given, %s", array->path,
+		given_of(array).descr, allowed);
+}
+
 static bool is_type(const struct array *array, char kind, size_t bytes)
 {
 	return array->npy.kind == kind && array->npy.item_bytes == bytes;
@@ -85,7 +114,7 @@ static size_t string_bytes(const struct npy *npy, uint64_t i)
 static enum status check_u64_keys(const struct array *keys, struct error *err)
 {
 	if (keys->npy.kind != 'u' && keys->npy.kind != 'i') {
-		return wrong(keys, err, "descr: keys of this table are integers");
+		return wrong_descr(keys, err, "keys of this table are integers");
 	}
 	for (uint64_t i = 0; keys->npy.kind == 'i' && i < keys->npy.elements; i++) {
 		bool negative = false;
@@ -101,7 +130,7 @@ static enum status check_u64_keys(const struct array *keys, struct error *err)
 static enum status check_byte_keys(const struct array *keys, struct error *err)
 {
 	if (keys->npy.kind != 'S') {
-		return wrong(keys, err, "descr: keys of this table are byte strings ('S')");
+		return wrong_descr(keys, err, "keys of this table are byte strings ('S')");
 	}
 	for (uint64_t i = 0; i < keys->npy.elements; i++) {
 		size_t len = string_bytes(&keys->npy, i);
@@ -117,7 +146,9 @@ static enum status check_byte_keys(const struct array *keys, struct error *err)
 static enum status check_keys(const struct source_npy *source, struct error *err)
 {
 	if (source->keys.npy.dims != 1) {
-		return wrong(&source->keys, err, "shape: keys have one dimension");
+		return error_set(err, STATUS_BAD_REQUEST,
+			"'%s': shape: %s given, keys have one dimension", source->keys.path,
+			given_of(&source->keys).shape);
 	}
 	return source->options.spec->key_type == REP_KEY_BYTES ? check_byte_keys(&source->keys, err)
 							       : check_u64_keys(&source->keys, err);
@@ -147,8 +178,8 @@ static enum status check_rows(struct source_npy *source, struct error *err)
 	const struct npy *npy = &source->rows.npy;
 	source->dtype = dtype_of_array(npy);
 	if (source->dtype == DTYPE_NONE) {
-		return wrong(&source->rows, err,
-			"descr: rows are f4, f2, u2 (bf16), i1 (i8, with --scales) or u1 (packed bits)");
+		return wrong_descr(&source->rows, err,
+			"rows are f4, f2, u2 (bf16), i1 (i8, with --scales) or u1 (packed bits)");
 	}
 	if (!dtype_convertible(source->dtype, (enum dtype)spec->dtype)) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -163,8 +194,9 @@ static enum status check_rows(struct source_npy *source, struct error *err)
 		      npy->shape[2] == elements / spec->views;
 	if (!flat && !viewed) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"'%s': shape: rows of this table are [n, %zu] or [n, %u, %zu]",
-			source->rows.path, elements, spec->views, elements / spec->views);
+			"'%s': shape: %s given, rows of this table are [n, %zu] or [n, %u, %zu]",
+			source->rows.path, given_of(&source->rows).shape, elements, spec->views,
+			elements / spec->views);
 	}
 	if (npy->shape[0] != source->keys.npy.shape[0]) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -184,13 +216,14 @@ static enum status check_column(const struct source_npy *source, const struct ar
 		return STATUS_OK;
 	}
 	if (!is_type(column, kind, bytes)) {
-		return error_set(err, STATUS_BAD_REQUEST, "'%s': descr: this column is %c%zu",
-			column->path, kind, bytes);
+		return error_set(err, STATUS_BAD_REQUEST,
+			"'%s': descr: %s given, this column is %c%zu", column->path,
+			given_of(column).descr, kind, bytes);
 	}
 	if (column->npy.dims != 1 || column->npy.shape[0] != source->keys.npy.shape[0]) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"'%s': shape: not [%" PRIu64 "], as many as there are keys", column->path,
-			source->keys.npy.shape[0]);
+			"'%s': shape: %s given, [%" PRIu64 "] is as many as there are keys",
+			column->path, given_of(column).shape, source->keys.npy.shape[0]);
 	}
 	return STATUS_OK;
 }

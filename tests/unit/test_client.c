@@ -85,6 +85,8 @@ static void an_address_that_leads_nowhere_is_named(void **state)
 		{"tcp:localhost", REP_BAD_REQUEST, "tcp:HOST:PORT"},
 		{"tcp::7000", REP_BAD_REQUEST, "tcp:HOST:PORT"},
 		{"tcp:localhost:", REP_BAD_REQUEST, "tcp:HOST:PORT"},
+		{"tcp:localhost:65536", REP_BAD_REQUEST, "the port '65536'"},
+		{"tcp:localhost:00000080", REP_BAD_REQUEST, "the port '00000080'"},
 		{"tcp:127.0.0.1:1", REP_IO, "tcp:127.0.0.1:1"},
 		{"tcp:127.0.0.1:nosuchport", REP_IO, "nosuchport"},
 	};
