@@ -435,6 +435,26 @@ static enum status read_row(struct jsonl_reader *reader, struct json_object *obj
 	return status;
 }
 
+/* How many members stand in the line, which is an object: json-c keeps the last of one that is
+ * there twice and says nothing. */
+static int count_members(const struct jsonl_reader *reader)
+{
+	int count = 0;
+	int depth = 0;
+	bool string = false;
+	for (const char *at = reader->text; at < reader->text + reader->len; at++) {
+		if (*at == '"') {
+			string = !string;
+		} else if (string) {
+			at += *at == '\\';
+		} else {
+			depth += (*at == '{') - (*at == '}');
+			count += *at == ':' && depth == 1;
+		}
+	}
+	return count;
+}
+
 enum status jsonl_read(struct jsonl_reader *reader, const char *text, size_t len,
 	struct jsonl_batch *batch, struct error *err)
 {
@@ -454,6 +474,8 @@ enum status jsonl_read(struct jsonl_reader *reader, const char *text, size_t len
 			json_tokener_get_parse_end(reader->tokener));
 	} else if (!json_object_is_type(object, json_type_object)) {
 		status = error_set(err, STATUS_BAD_REQUEST, "not a JSON object");
+	} else if (count_members(reader) != json_object_object_length(object)) {
+		status = error_set(err, STATUS_BAD_REQUEST, "a member is given twice");
 	} else {
 		status = read_row(reader, object, batch, err);
 	}
