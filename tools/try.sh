@@ -42,7 +42,7 @@ step 'start a daemon on a temporary folder'
 folder=$(mktemp -d)
 REPSTORE="$folder/repstore.sock"
 export REPSTORE
-repstored --data "$folder/data" --listen "unix:$REPSTORE" 2>"$folder/log" &
+repstored --data "$folder/data" --listen "unix:$REPSTORE" </dev/null >"$folder/log" 2>&1 &
 daemon=$!
 finish() {
 	kill "$daemon" 2>/dev/null && wait "$daemon" || true
