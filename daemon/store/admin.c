@@ -215,11 +215,14 @@ enum status store_table_create(struct store *store, const char *release,
 
 /* Reads every segment in and checks it: the first request must not wait for the disk, and a
  * damaged release must not go live. */
-static enum status warm(const struct release *release, struct error *err)
+static enum status warm(struct store *store, const struct release *release, struct error *err)
 {
 	for (size_t i = 0; i < release->table_count; i++) {
 		struct base_set *set = release->tables[i]->bases;
 		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
+			if (atomic_load(&store->stop)) {
+				return error_set(err, STATUS_BUSY, "the daemon is stopping");
+			}
 			if (base_segment_wait(set, j) != BASE_READY) {
 				return error_set(err, STATUS_CORRUPT,
 					"release '%s': table '%s' has a damaged segment",
@@ -262,7 +265,7 @@ static enum status publish(struct store *store, const char *id, struct name *pre
 	if (now->live == from) {
 		return STATUS_OK;
 	}
-	status = warm(from, err);
+	status = warm(store, from, err);
 	struct snapshot *next = NULL;
 	if (status == STATUS_OK) {
 		status = begin(store, &next, err);
@@ -301,7 +304,7 @@ static enum status rollback(struct store *store, struct name *now_live, struct n
 	}
 	set_previous(previous, now);
 	*now_live = from->id;
-	enum status status = warm(from, err);
+	enum status status = warm(store, from, err);
 	struct snapshot *next = NULL;
 	if (status == STATUS_OK) {
 		status = begin(store, &next, err);

@@ -82,6 +82,10 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 {
 	const struct table_spec *spec = &owner->spec;
 	const uint32_t count = chunk->keys.count;
+	if (count == 0) {
+		group->chunks++; /* its columns may be NULL, which memcpy must not see */
+		return STATUS_OK;
+	}
 	if (!reserve_rows(group, spec, count) || !add_keys(group, &chunk->keys)) {
 		return STATUS_NO_MEMORY;
 	}

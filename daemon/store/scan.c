@@ -190,13 +190,11 @@ static void put_row(struct scan *scan, const struct row_ref *ref, size_t stride,
 	}
 }
 
-enum status table_scan(struct scan *scan, struct error *err)
+static enum status scan_once(struct scan *scan)
 {
 	struct walk walk = {.scan = scan};
 	const size_t stride =
 		dtype_row_bytes(scan->dtype, scan->table->spec.dim, scan->table->spec.views);
-	const unsigned faults = mapfault_count();
-	const uint64_t cursor = scan->cursor;
 	scan->keys_len = 0;
 	enum status status = walk_table(&walk);
 	if (status == STATUS_OK) {
@@ -207,9 +205,21 @@ enum status table_scan(struct scan *scan, struct error *err)
 	}
 	scan->count = (uint32_t)walk.count;
 	free(walk.refs);
-	if (status == STATUS_OK && mapfault_count() != faults) {
-		status = STATUS_CORRUPT;
-	}
+	return status;
+}
+
+enum status table_scan(struct scan *scan, struct error *err)
+{
+	const uint64_t cursor = scan->cursor;
+	enum status status = STATUS_OK;
+	unsigned faults;
+	do {
+		/* As in table_lookup: after a fault somewhere, the second time tells where. */
+		scan_fini(scan);
+		scan->cursor = cursor;
+		faults = mapfault_count();
+		status = scan_once(scan);
+	} while (status == STATUS_OK && mapfault_count() != faults);
 	if (status != STATUS_OK) {
 		scan_fini(scan);
 		scan->cursor = cursor;

@@ -192,8 +192,10 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 		} else {
 			release_drop(release);
 		}
-		if (status != STATUS_OK) {
-			/* Its space is given back: that may be what the disk ran out of. */
+		if (status != STATUS_OK && status != STATUS_IO) {
+			/* Its space is given back: that may be what the disk ran out of. After an
+			 * IO error the catalog may name the files all the same: the next start
+			 * knows. */
 			char folder[PATH_MAX];
 			store_release_folder(store, number, folder);
 			(void)file_remove_prefixed(folder, "base-", NULL);

@@ -66,7 +66,8 @@ struct seal_result {
 enum status store_seal(struct store *store, const char *id, struct seal_result *out,
 	struct error *err);
 
-/* Makes a seal that is under way, and every later one, end soon with BUSY. From any thread. */
+/* Makes a seal or a publish that is under way, and every later one, end soon with BUSY. From any
+ * thread. */
 void store_interrupt(struct store *store);
 
 /* ---- load ---- */
