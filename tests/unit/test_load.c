@@ -236,7 +236,13 @@ static void an_empty_chunk_counts_as_one(void **state)
 	assert_int_equal(state_of(scratch, "a").progress.next_chunk, 1);
 	scratch_chunk(scratch, "r1", "a", 1, (struct scratch_rows){0, 3, 1});
 	scratch_chunk(scratch, "r1", "a", 2, (struct scratch_rows){0, 0, 1});
-	scratch_end(scratch, "r1", "a", 3, 3);
+	struct small none;
+	struct error err = {0};
+	make_small(&none, "t", 3);
+	none.chunk.keys = (struct keys){KEY_U64, 0, NULL, NULL};
+	none.chunk.rows = NULL;
+	scratch_must(send(scratch, &none.chunk, &err), &err);
+	scratch_end(scratch, "r1", "a", 4, 3);
 	scratch_reopen(scratch);
 	scratch_seal(scratch, "r1");
 	scratch_expect(scratch, "r1", 0, 3, 1);
