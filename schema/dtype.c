@@ -34,8 +34,9 @@ const char *dtype_name(enum dtype dtype)
 enum dtype dtype_of_name(const char *name, size_t len)
 {
 	for (unsigned i = DTYPE_F32; i < NAMES; i++) {
-		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0) {
 			return (enum dtype)i;
+		}
 	}
 	return DTYPE_NONE;
 }
@@ -60,15 +61,17 @@ static size_t element_bytes(enum dtype dtype)
 
 size_t dtype_row_bytes(enum dtype dtype, uint32_t dim, uint32_t views)
 {
-	if (dtype == DTYPE_BIT)
+	if (dtype == DTYPE_BIT) {
 		return ((size_t)dim + 7) / 8 * views;
+	}
 	return element_bytes(dtype) * dim * views;
 }
 
 bool dtype_convertible(enum dtype from, enum dtype to)
 {
-	if (from == DTYPE_BIT)
+	if (from == DTYPE_BIT) {
 		return to == DTYPE_BIT || element_bytes(to) > 0;
+	}
 	return element_bytes(from) > 0 && element_bytes(to) > 0;
 }
 
@@ -111,10 +114,11 @@ static void from_f32(const struct dtype_kernels *kernels, enum dtype dtype, cons
 		kernels->bf16_of_f32(source, target, count);
 		break;
 	case DTYPE_I8:
-		if (scale > 0)
+		if (scale > 0) {
 			kernels->i8_of_f32(source, scale, target, count);
-		else
+		} else {
 			memset(target, 0, count);
+		}
 		break;
 	case DTYPE_BIT:
 	case DTYPE_NONE:
@@ -164,8 +168,9 @@ static float largest_of(const struct dtype_kernels *kernels, const struct stretc
 {
 	uint8_t block[BLOCK_ELEMENTS * 4];
 	const uint8_t *source = stretch->source;
-	if (stretch->from == DTYPE_F32)
+	if (stretch->from == DTYPE_F32) {
 		return kernels->f32_largest(source, stretch->count);
+	}
 	float largest = 0;
 	for (size_t left = stretch->count; left > 0;) {
 		size_t some = left < BLOCK_ELEMENTS ? left : BLOCK_ELEMENTS;
@@ -182,8 +187,9 @@ static float largest_of(const struct dtype_kernels *kernels, const struct stretc
 static float load_scale(const struct dtype_rows *rows, size_t row)
 {
 	float scale = 0;
-	if (rows->dtype == DTYPE_I8)
+	if (rows->dtype == DTYPE_I8) {
 		memcpy(&scale, (const uint8_t *)rows->scales + row * sizeof scale, sizeof scale);
+	}
 	return scale;
 }
 
@@ -229,10 +235,12 @@ static float largest_of_row(const struct dtype_kernels *kernels, struct stretch 
 static void copy_rows(const struct dtype_rows *target, const struct dtype_rows *source,
 	size_t count, size_t row_bytes)
 {
-	if (count * row_bytes > 0)
+	if (count * row_bytes > 0) {
 		memcpy(target->rows, source->rows, count * row_bytes);
-	if (source->dtype == DTYPE_I8 && count > 0)
+	}
+	if (source->dtype == DTYPE_I8 && count > 0) {
 		memcpy(target->scales, source->scales, count * sizeof(float));
+	}
 }
 
 void dtype_convert(const struct dtype_rows *target, const struct dtype_rows *source, size_t count,
@@ -291,16 +299,19 @@ static bool any_nonfinite(const struct dtype_kernels *kernels, enum dtype dtype,
 size_t dtype_first_nonfinite(enum dtype dtype, const void *elements, size_t count)
 {
 	size_t size = dtype == DTYPE_I8 ? sizeof(float) : element_bytes(dtype);
-	if (size == 0)
+	if (size == 0) {
 		return count;
+	}
 	const struct dtype_kernels *kernels = dtype_kernels_at(0);
 	const uint8_t *bytes = elements;
 	for (size_t at = 0; at < count; at += SCAN_ELEMENTS) {
 		size_t some = count - at < SCAN_ELEMENTS ? count - at : SCAN_ELEMENTS;
-		if (!any_nonfinite(kernels, dtype, bytes + at * size, some))
+		if (!any_nonfinite(kernels, dtype, bytes + at * size, some)) {
 			continue;
-		while (!any_nonfinite(kernels, dtype, bytes + at * size, 1))
+		}
+		while (!any_nonfinite(kernels, dtype, bytes + at * size, 1)) {
 			at++;
+		}
 		return at;
 	}
 	return count;

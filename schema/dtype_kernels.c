@@ -41,33 +41,38 @@ INLINE void store_u32(uint8_t *to, size_t i, uint32_t value)
 
 INLINE void f32_of_f16(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		store_u32(target, i, f32_bits_of_f16(load_u16(source, i)));
+	}
 }
 
 INLINE void f32_of_bf16(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		store_u32(target, i, f32_bits_of_bf16(load_u16(source, i)));
+	}
 }
 
 INLINE void f16_of_f32(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		store_u16(target, i, f16_of_f32_bits(load_u32(source, i)));
+	}
 }
 
 INLINE void bf16_of_f32(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		store_u16(target, i, bf16_of_f32_bits(load_u32(source, i)));
+	}
 }
 
 INLINE void f32_of_i8(const uint8_t *restrict source, float scale, uint8_t *restrict target,
 	size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		store_u32(target, i, bits_of_float((float)(int8_t)source[i] * scale));
+	}
 }
 
 INLINE uint32_t f32_bits_of_bit(unsigned byte, size_t i)
@@ -80,11 +85,13 @@ INLINE void f32_of_bit(const uint8_t *restrict source, uint8_t *restrict target,
 {
 	size_t whole = count / 8;
 	for (size_t byte = 0; byte < whole; byte++) {
-		for (size_t i = 0; i < 8; i++)
+		for (size_t i = 0; i < 8; i++) {
 			store_u32(target, byte * 8 + i, f32_bits_of_bit(source[byte], i));
+		}
 	}
-	for (size_t i = whole * 8; i < count; i++)
+	for (size_t i = whole * 8; i < count; i++) {
 		store_u32(target, i, f32_bits_of_bit(source[whole], i % 8));
+	}
 }
 
 INLINE float f32_largest(const uint8_t *source, size_t count)
@@ -103,23 +110,26 @@ INLINE float f32_largest(const uint8_t *source, size_t count)
 INLINE void i8_of_f32(const uint8_t *restrict source, float scale, uint8_t *restrict target,
 	size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		target[i] = (uint8_t)i8_of_f32_bits(load_u32(source, i), scale);
+	}
 }
 
 INLINE uint32_t any_nonfinite_u16(const uint8_t *source, uint16_t exponent, size_t count)
 {
 	uint16_t found = 0;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		found |= (load_u16(source, i) & exponent) == exponent ? 1u : 0u;
+	}
 	return found;
 }
 
 INLINE uint32_t any_nonfinite_u32(const uint8_t *source, uint32_t exponent, size_t count)
 {
 	uint32_t found = 0;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		found |= (load_u32(source, i) & exponent) == exponent ? 1u : 0u;
+	}
 	return found;
 }
 
@@ -251,8 +261,9 @@ const struct dtype_kernels *dtype_kernels_at(size_t i)
 	const struct dtype_kernels *sets[3];
 	size_t count = 0;
 	if (__builtin_cpu_supports("avx2")) {
-		if (has_f16c())
+		if (has_f16c()) {
 			sets[count++] = &f16c_kernels;
+		}
 		sets[count++] = &avx2_kernels;
 	}
 	sets[count++] = &plain_kernels;

@@ -27,10 +27,12 @@ const char *key_type_name(enum key_type type)
 
 enum key_type key_type_of_name(const char *name, size_t len)
 {
-	if (len == 3 && memcmp(name, "u64", 3) == 0)
+	if (len == 3 && memcmp(name, "u64", 3) == 0) {
 		return KEY_U64;
-	if (len == 5 && memcmp(name, "bytes", 5) == 0)
+	}
+	if (len == 5 && memcmp(name, "bytes", 5) == 0) {
 		return KEY_BYTES;
+	}
 	return KEY_NONE;
 }
 
@@ -46,8 +48,9 @@ static enum status count_u64(size_t len, uint32_t *count, struct error *err)
 		return error_set(err, STATUS_BAD_REQUEST,
 			"keys: %zu bytes given, a multiple of 8 allowed (u64 keys)", len);
 	}
-	if (len / 8 > LIMIT_KEYS)
+	if (len / 8 > LIMIT_KEYS) {
 		return too_many(len / 8, err);
+	}
 	*count = (uint32_t)(len / 8);
 	return STATUS_OK;
 }
@@ -68,8 +71,9 @@ static enum status count_bytes(const uint8_t *packed, size_t len, uint32_t *coun
 				"keys: key %zu, at byte %zu, has %zu bytes, but %zu are left",
 				found, at, key_len, len - at - 1);
 		}
-		if (found == LIMIT_KEYS)
+		if (found == LIMIT_KEYS) {
 			return too_many(found + 1, err);
+		}
 		at += 1 + key_len;
 	}
 	*count = (uint32_t)found;
@@ -113,8 +117,9 @@ void keys_hash(const struct keys *keys, uint32_t first, uint32_t count, uint64_t
 {
 	if (keys->type == KEY_U64) {
 		const uint8_t *packed = keys->packed + (size_t)first * 8;
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++) {
 			hashes[i] = XXH3_64bits(packed + i * 8, 8);
+		}
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++) {
@@ -130,12 +135,14 @@ static void print_bytes(const uint8_t *key, size_t len, char *text, size_t size)
 	for (size_t i = 0; i < len; i++) {
 		bool plain = key[i] >= ' ' && key[i] <= '~' && key[i] != '\\';
 		size_t need = plain ? 1 : 4;
-		if (need >= size - used)
+		if (need >= size - used) {
 			break;
-		if (plain)
+		}
+		if (plain) {
 			text[used] = (char)key[i];
-		else
+		} else {
 			snprintf(text + used, size - used, "\\x%02x", key[i]);
+		}
 		used += need;
 	}
 	text[used] = '\0';
@@ -143,8 +150,9 @@ static void print_bytes(const uint8_t *key, size_t len, char *text, size_t size)
 
 void keys_print(const struct keys *keys, uint32_t i, char *text, size_t size)
 {
-	if (size == 0)
+	if (size == 0) {
 		return;
+	}
 	if (keys->type == KEY_U64) {
 		snprintf(text, size, "%" PRIu64, keys_u64(keys, i));
 		return;

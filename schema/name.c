@@ -15,12 +15,14 @@ static bool is_alphanumeric(char byte)
 
 static bool is_name(const char *text, size_t len)
 {
-	if (len == 0 || len > LIMIT_NAME_BYTES || !is_alphanumeric(text[0]))
+	if (len == 0 || len > LIMIT_NAME_BYTES || !is_alphanumeric(text[0])) {
 		return false;
+	}
 	for (size_t i = 1; i < len; i++) {
 		char byte = text[i];
-		if (!is_alphanumeric(byte) && byte != '.' && byte != '_' && byte != '-')
+		if (!is_alphanumeric(byte) && byte != '.' && byte != '_' && byte != '-') {
 			return false;
+		}
 	}
 	return true;
 }
@@ -41,8 +43,9 @@ enum status name_check(const char *text, size_t len, const char *what, struct na
 static bool is_table_name(const char *text, size_t len)
 {
 	const char *at = len > 0 ? memchr(text, '@', len) : NULL;
-	if (at == NULL)
+	if (at == NULL) {
 		return is_name(text, len);
+	}
 	size_t name_len = (size_t)(at - text);
 	return is_name(text, name_len) && is_name(at + 1, len - name_len - 1);
 }

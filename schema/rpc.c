@@ -31,8 +31,9 @@ static enum status read_params(struct wire_value value, struct wire_value *param
 		return error_set(err, STATUS_BAD_REQUEST, "params: %s given, %s",
 			wire_type_name(wire_type(value)), allowed);
 	}
-	if (wire_size(value) == 0)
+	if (wire_size(value) == 0) {
 		return STATUS_OK;
+	}
 	struct wire_value first = wire_item(value, 0);
 	if (wire_size(value) > 1) {
 		return error_set(err, STATUS_BAD_REQUEST, "params: an array of %zu given, %s",
@@ -57,10 +58,12 @@ static enum status read_call(struct wire_value root, size_t at, size_t items,
 	struct wire_bytes method = {0};
 	struct wire_value params = {0};
 	enum status status = read_method(wire_item(root, at), &method, err);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		status = read_params(wire_item(root, at + 1), &params, err);
-	if (status != STATUS_OK)
+	}
+	if (status != STATUS_OK) {
 		return status;
+	}
 	out->method = method;
 	out->params = params;
 	return STATUS_OK;
@@ -93,24 +96,27 @@ enum status rpc_read(struct wire_value root, struct rpc_envelope *out, struct er
 			wire_type_name(wire_type(root)));
 	}
 	uint64_t type;
-	if (!wire_uint(wire_item(root, 0), &type) || type > RPC_NOTIFICATION)
+	if (!wire_uint(wire_item(root, 0), &type) || type > RPC_NOTIFICATION) {
 		return error_set(err, STATUS_PROTOCOL, "envelope: not of type 0, 1 or 2");
+	}
 	struct rpc_envelope envelope = {.type = (enum rpc_type)type};
 	if (envelope.type == RPC_NOTIFICATION) {
 		*out = envelope;
 		return read_call(root, 1, NOTIFICATION_ITEMS, out, err);
 	}
 	uint64_t msgid;
-	if (!wire_uint(wire_item(root, 1), &msgid) || msgid > UINT32_MAX)
+	if (!wire_uint(wire_item(root, 1), &msgid) || msgid > UINT32_MAX) {
 		return error_set(err, STATUS_PROTOCOL, "msgid: 0..4294967295 allowed");
+	}
 	envelope.msgid = (uint32_t)msgid;
 	if (envelope.type == RPC_REQUEST) {
 		*out = envelope;
 		return read_call(root, 2, REQUEST_ITEMS, out, err);
 	}
 	enum status status = read_response(root, &envelope, err);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		*out = envelope;
+	}
 	return status;
 }
 
@@ -147,8 +153,9 @@ static void set_text(struct error *out, enum status status, const uint8_t *text,
 {
 	char copy[ERROR_TEXT_BYTES];
 	size_t shown = len < sizeof copy ? len : sizeof copy - 1;
-	for (size_t i = 0; i < shown; i++)
+	for (size_t i = 0; i < shown; i++) {
 		copy[i] = text[i] != '\0' ? (char)text[i] : '?';
+	}
 	copy[shown] = '\0';
 	error_set(out, status, "%s", copy);
 }

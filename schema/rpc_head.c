@@ -18,8 +18,9 @@ static uint64_t take_number(struct cursor *cursor, size_t size)
 		cursor->ok = false;
 		return 0;
 	}
-	while (size-- > 0)
+	while (size-- > 0) {
 		number = number << 8 | *cursor->at++;
+	}
 	return number;
 }
 
@@ -27,12 +28,15 @@ static uint64_t take_number(struct cursor *cursor, size_t size)
 static uint64_t take_array(struct cursor *cursor)
 {
 	uint8_t first = (uint8_t)take_number(cursor, 1);
-	if (first >> 4 == 0x9)
+	if (first >> 4 == 0x9) {
 		return first & 15u;
-	if (first == 0xdc)
+	}
+	if (first == 0xdc) {
 		return take_number(cursor, 2);
-	if (first == 0xdd)
+	}
+	if (first == 0xdd) {
 		return take_number(cursor, 4);
+	}
 	cursor->ok = false;
 	return 0;
 }
@@ -41,10 +45,12 @@ static uint64_t take_array(struct cursor *cursor)
 static uint64_t take_uint(struct cursor *cursor)
 {
 	uint8_t first = (uint8_t)take_number(cursor, 1);
-	if (first < 0x80)
+	if (first < 0x80) {
 		return first;
-	if (first >= 0xcc && first <= 0xcf)
+	}
+	if (first >= 0xcc && first <= 0xcf) {
 		return take_number(cursor, (size_t)1 << (first - 0xcc));
+	}
 	if (first < 0xd0 || first > 0xd3) {
 		cursor->ok = false;
 		return 0;
@@ -52,8 +58,9 @@ static uint64_t take_uint(struct cursor *cursor)
 	static const uint64_t most[] = {INT8_MAX, INT16_MAX, INT32_MAX, INT64_MAX};
 	unsigned width = first - 0xd0u;
 	uint64_t number = take_number(cursor, (size_t)1 << width);
-	if (number > most[width])
+	if (number > most[width]) {
 		cursor->ok = false;
+	}
 	return number;
 }
 
@@ -62,14 +69,15 @@ static struct wire_bytes take_text(struct cursor *cursor)
 {
 	uint8_t first = (uint8_t)take_number(cursor, 1);
 	uint64_t len = 0;
-	if (first >> 5 == 0x5)
+	if (first >> 5 == 0x5) {
 		len = first & 31u;
-	else if (first >= 0xd9 && first <= 0xdb)
+	} else if (first >= 0xd9 && first <= 0xdb) {
 		len = take_number(cursor, (size_t)1 << (first - 0xd9));
-	else if (first >= 0xc4 && first <= 0xc6)
+	} else if (first >= 0xc4 && first <= 0xc6) {
 		len = take_number(cursor, (size_t)1 << (first - 0xc4));
-	else
+	} else {
 		cursor->ok = false;
+	}
 	if (!cursor->ok || len > (size_t)(cursor->end - cursor->at)) {
 		cursor->ok = false;
 		return (struct wire_bytes){0};
@@ -82,21 +90,24 @@ enum rpc_head_reach rpc_head_read(const uint8_t *data, size_t len, struct rpc_he
 	struct cursor cursor = {.at = data, .end = data + len, .ok = true};
 	uint64_t items = take_array(&cursor);
 	uint64_t type = take_uint(&cursor);
-	if (!cursor.ok || (type != RPC_REQUEST && type != RPC_NOTIFICATION))
+	if (!cursor.ok || (type != RPC_REQUEST && type != RPC_NOTIFICATION)) {
 		return RPC_HEAD_NONE;
+	}
 	*out = (struct rpc_head){.type = (enum rpc_type)type};
 	enum rpc_head_reach reach = RPC_HEAD_NONE;
 	if (type == RPC_REQUEST) {
 		uint64_t msgid = take_uint(&cursor);
-		if (!cursor.ok || items < 2 || msgid > UINT32_MAX)
+		if (!cursor.ok || items < 2 || msgid > UINT32_MAX) {
 			return RPC_HEAD_NONE;
+		}
 		out->msgid = (uint32_t)msgid;
 		reach = RPC_HEAD_MSGID;
 	}
 	struct wire_bytes method = take_text(&cursor);
 	bool is_call = items == (type == RPC_REQUEST ? 4 : 3);
-	if (!cursor.ok || !is_call || method.len == 0 || method.len > LIMIT_METHOD_BYTES)
+	if (!cursor.ok || !is_call || method.len == 0 || method.len > LIMIT_METHOD_BYTES) {
 		return reach;
+	}
 	out->method = method;
 	return RPC_HEAD_WHOLE;
 }

@@ -49,15 +49,17 @@ static bool bytes_equal(struct wire_bytes bytes, const char *text)
 
 static enum entity entity_of(struct wire_bytes name)
 {
-	if (bytes_equal(name, "user"))
+	if (bytes_equal(name, "user")) {
 		return ENTITY_USER;
+	}
 	return bytes_equal(name, "item") ? ENTITY_ITEM : ENTITY_NONE;
 }
 
 static enum kind kind_of(struct wire_bytes name)
 {
-	if (bytes_equal(name, "ur"))
+	if (bytes_equal(name, "ur")) {
 		return KIND_UR;
+	}
 	return bytes_equal(name, "ir") ? KIND_IR : KIND_NONE;
 }
 
@@ -91,8 +93,9 @@ static enum status read_number(struct wire_value map, const struct number_field 
 			field->name, negative, allowed);
 	}
 	uint64_t number;
-	if (!wire_uint(value, &number))
+	if (!wire_uint(value, &number)) {
 		return wrong_type(err, field->name, value, allowed);
+	}
 	if (number < field->least || number > field->most) {
 		return error_set(err, STATUS_BAD_REQUEST, "%s: %" PRIu64 " given, %s allowed",
 			field->name, number, allowed);
@@ -110,8 +113,9 @@ static enum status read_name(struct wire_value map, struct table_spec *spec, str
 {
 	struct wire_value value = wire_get(map, "table");
 	struct wire_bytes text;
-	if (!wire_str(value, &text))
+	if (!wire_str(value, &text)) {
 		return wrong_type(err, "table", value, "str");
+	}
 	return table_name_check((const char *)text.data, text.len, &spec->name, err);
 }
 
@@ -120,8 +124,9 @@ static enum status read_entity(struct wire_value map, struct table_spec *spec, s
 	static const char allowed[] = "one of user, item";
 	struct wire_value value = wire_get(map, "entity");
 	struct wire_bytes text;
-	if (!wire_str(value, &text))
+	if (!wire_str(value, &text)) {
 		return wrong_type(err, "entity", value, allowed);
+	}
 	spec->entity = entity_of(text);
 	return spec->entity == ENTITY_NONE ? wrong_word(err, "entity", text, allowed) : STATUS_OK;
 }
@@ -131,11 +136,13 @@ static enum status read_kind(struct wire_value map, struct table_spec *spec, str
 	static const char allowed[] = "one of ur, ir";
 	struct wire_value value = wire_get(map, "kind");
 	struct wire_bytes text;
-	if (!wire_str(value, &text))
+	if (!wire_str(value, &text)) {
 		return wrong_type(err, "kind", value, allowed);
+	}
 	spec->kind = kind_of(text);
-	if (spec->kind == KIND_NONE)
+	if (spec->kind == KIND_NONE) {
 		return wrong_word(err, "kind", text, allowed);
+	}
 	enum entity entity = spec->kind == KIND_UR ? ENTITY_USER : ENTITY_ITEM;
 	if (spec->entity != entity) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -151,10 +158,12 @@ static enum status read_dtype(struct wire_value map, struct table_spec *spec, st
 	struct wire_value value = wire_get(map, "dtype");
 	struct wire_bytes text;
 	spec->dtype = DTYPE_F32;
-	if (wire_type(value) == WIRE_ABSENT)
+	if (wire_type(value) == WIRE_ABSENT) {
 		return STATUS_OK;
-	if (!wire_str(value, &text))
+	}
+	if (!wire_str(value, &text)) {
 		return wrong_type(err, "dtype", value, allowed);
+	}
 	spec->dtype = dtype_of_name((const char *)text.data, text.len);
 	return spec->dtype == DTYPE_NONE ? wrong_word(err, "dtype", text, allowed) : STATUS_OK;
 }
@@ -165,10 +174,12 @@ static enum status read_key(struct wire_value map, struct table_spec *spec, stru
 	struct wire_value value = wire_get(map, "key");
 	struct wire_bytes text;
 	spec->key_type = KEY_U64;
-	if (wire_type(value) == WIRE_ABSENT)
+	if (wire_type(value) == WIRE_ABSENT) {
 		return STATUS_OK;
-	if (!wire_str(value, &text))
+	}
+	if (!wire_str(value, &text)) {
 		return wrong_type(err, "key", value, allowed);
+	}
 	spec->key_type = key_type_of_name((const char *)text.data, text.len);
 	return spec->key_type == KEY_NONE ? wrong_word(err, "key", text, allowed) : STATUS_OK;
 }
@@ -179,10 +190,12 @@ static enum status read_shape(struct wire_value map, struct table_spec *spec, st
 	uint64_t dim = 0;
 	uint64_t views = 1;
 	enum status status = read_number(map, &dim_field, &dim, err);
-	if (status == STATUS_OK && is_given(map, "views"))
+	if (status == STATUS_OK && is_given(map, "views")) {
 		status = read_number(map, &views_field, &views, err);
-	if (status != STATUS_OK)
+	}
+	if (status != STATUS_OK) {
 		return status;
+	}
 	spec->dim = (uint32_t)dim;
 	spec->views = (uint32_t)views;
 	size_t row_bytes = spec_row_bytes(spec);
@@ -198,8 +211,9 @@ static enum status read_shape(struct wire_value map, struct table_spec *spec, st
 static enum status read_extras(struct wire_value map, struct table_spec *spec, struct error *err)
 {
 	struct wire_value tags = wire_get(map, "tags");
-	if (wire_type(tags) != WIRE_ABSENT && !wire_bool(tags, &spec->tags))
+	if (wire_type(tags) != WIRE_ABSENT && !wire_bool(tags, &spec->tags)) {
 		return wrong_type(err, "tags", tags, "true or false");
+	}
 	return is_given(map, "ttl_ms") ? read_number(map, &ttl_field, &spec->ttl_ms, err)
 				       : STATUS_OK;
 }
@@ -212,8 +226,9 @@ enum status spec_read(struct wire_value map, struct table_spec *out, struct erro
 	struct table_spec spec = {0};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		enum status status = steps[i](map, &spec, err);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return status;
+		}
 	}
 	*out = spec;
 	return STATUS_OK;

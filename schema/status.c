@@ -44,8 +44,9 @@ const char *status_name(enum status status)
 enum status status_of_name(const char *name, size_t len)
 {
 	for (unsigned i = 0; i < STATUS_COUNT; i++) {
-		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0) {
 			return (enum status)i;
+		}
 	}
 	return STATUS_INTERNAL;
 }
@@ -68,18 +69,21 @@ enum status status_of_errno(int error_number)
 
 enum status error_set(struct error *err, enum status status, const char *format, ...)
 {
-	if (err == NULL)
+	if (err == NULL) {
 		return status;
+	}
 	/* Not straight into `err`: its old text may be one of the arguments. */
 	char text[ERROR_TEXT_BYTES] = "";
 	va_list arguments;
 	va_start(arguments, format);
-	if (vsnprintf(text, sizeof text, format, arguments) < 0)
+	if (vsnprintf(text, sizeof text, format, arguments) < 0) {
 		text[0] = '\0';
+	}
 	va_end(arguments);
 	for (char *byte = text; *byte != '\0'; byte++) {
-		if (!is_printable(*byte))
+		if (!is_printable(*byte)) {
 			*byte = '?';
+		}
 	}
 	err->status = status;
 	memcpy(err->text, text, sizeof text);
@@ -92,8 +96,9 @@ const char *error_quote(char out[ERROR_QUOTE_BYTES], const void *text, size_t le
 	const char *bytes = text;
 	size_t room = ERROR_QUOTE_BYTES - sizeof dots;
 	size_t shown = len <= room ? len : room;
-	for (size_t i = 0; i < shown; i++)
+	for (size_t i = 0; i < shown; i++) {
 		out[i] = is_printable(bytes[i]) ? bytes[i] : '?';
+	}
 	memcpy(out + shown, shown < len ? dots : "", shown < len ? sizeof dots : 1);
 	return out;
 }

@@ -33,8 +33,9 @@ static enum status status_of_unpack(msgpack_unpack_return result)
 enum status wire_open(const uint8_t *data, size_t len, struct wire_message **out)
 {
 	struct wire_message *message = malloc(sizeof *message);
-	if (message == NULL)
+	if (message == NULL) {
 		return STATUS_NO_MEMORY;
+	}
 	if (!msgpack_zone_init(&message->zone, WIRE_CHUNK_BYTES)) {
 		free(message);
 		return STATUS_NO_MEMORY;
@@ -52,8 +53,9 @@ enum status wire_open(const uint8_t *data, size_t len, struct wire_message **out
 
 void wire_close(struct wire_message *message)
 {
-	if (message == NULL)
+	if (message == NULL) {
 		return;
+	}
 	msgpack_zone_destroy(&message->zone);
 	free(message);
 }
@@ -65,8 +67,9 @@ struct wire_value wire_root(const struct wire_message *message)
 
 enum wire_type wire_type(struct wire_value value)
 {
-	if (value.object == NULL)
+	if (value.object == NULL) {
 		return WIRE_ABSENT;
+	}
 	switch (value.object->type) {
 	case MSGPACK_OBJECT_NIL:
 		return WIRE_NIL;
@@ -129,16 +132,18 @@ static bool is(struct wire_value value, msgpack_object_type type)
 
 bool wire_bool(struct wire_value value, bool *out)
 {
-	if (!is(value, MSGPACK_OBJECT_BOOLEAN))
+	if (!is(value, MSGPACK_OBJECT_BOOLEAN)) {
 		return false;
+	}
 	*out = value.object->via.boolean;
 	return true;
 }
 
 bool wire_uint(struct wire_value value, uint64_t *out)
 {
-	if (!is(value, MSGPACK_OBJECT_POSITIVE_INTEGER))
+	if (!is(value, MSGPACK_OBJECT_POSITIVE_INTEGER)) {
 		return false;
+	}
 	*out = value.object->via.u64;
 	return true;
 }
@@ -146,25 +151,27 @@ bool wire_uint(struct wire_value value, uint64_t *out)
 bool wire_int(struct wire_value value, int64_t *out)
 {
 	uint64_t number;
-	if (is(value, MSGPACK_OBJECT_NEGATIVE_INTEGER))
+	if (is(value, MSGPACK_OBJECT_NEGATIVE_INTEGER)) {
 		*out = value.object->via.i64;
-	else if (wire_uint(value, &number) && number <= INT64_MAX)
+	} else if (wire_uint(value, &number) && number <= INT64_MAX) {
 		*out = (int64_t)number;
-	else
+	} else {
 		return false;
+	}
 	return true;
 }
 
 bool wire_float(struct wire_value value, double *out)
 {
-	if (is(value, MSGPACK_OBJECT_FLOAT64) || is(value, MSGPACK_OBJECT_FLOAT32))
+	if (is(value, MSGPACK_OBJECT_FLOAT64) || is(value, MSGPACK_OBJECT_FLOAT32)) {
 		*out = value.object->via.f64;
-	else if (is(value, MSGPACK_OBJECT_POSITIVE_INTEGER))
+	} else if (is(value, MSGPACK_OBJECT_POSITIVE_INTEGER)) {
 		*out = (double)value.object->via.u64;
-	else if (is(value, MSGPACK_OBJECT_NEGATIVE_INTEGER))
+	} else if (is(value, MSGPACK_OBJECT_NEGATIVE_INTEGER)) {
 		*out = (double)value.object->via.i64;
-	else
+	} else {
 		return false;
+	}
 	return true;
 }
 
@@ -176,39 +183,44 @@ static struct wire_bytes bytes_at(const char *data, size_t len)
 
 bool wire_str(struct wire_value value, struct wire_bytes *out)
 {
-	if (!is(value, MSGPACK_OBJECT_STR))
+	if (!is(value, MSGPACK_OBJECT_STR)) {
 		return wire_bin(value, out);
+	}
 	*out = bytes_at(value.object->via.str.ptr, value.object->via.str.size);
 	return true;
 }
 
 bool wire_bin(struct wire_value value, struct wire_bytes *out)
 {
-	if (!is(value, MSGPACK_OBJECT_BIN))
+	if (!is(value, MSGPACK_OBJECT_BIN)) {
 		return false;
+	}
 	*out = bytes_at(value.object->via.bin.ptr, value.object->via.bin.size);
 	return true;
 }
 
 size_t wire_size(struct wire_value value)
 {
-	if (is(value, MSGPACK_OBJECT_ARRAY))
+	if (is(value, MSGPACK_OBJECT_ARRAY)) {
 		return value.object->via.array.size;
+	}
 	return is(value, MSGPACK_OBJECT_MAP) ? value.object->via.map.size : 0;
 }
 
 struct wire_value wire_item(struct wire_value array, size_t i)
 {
-	if (!is(array, MSGPACK_OBJECT_ARRAY) || i >= array.object->via.array.size)
+	if (!is(array, MSGPACK_OBJECT_ARRAY) || i >= array.object->via.array.size) {
 		return (struct wire_value){0};
+	}
 	return (struct wire_value){.object = &array.object->via.array.ptr[i]};
 }
 
 /* NULL when `map` is none or has no entry `i`. */
 static const msgpack_object_kv *entry_of(struct wire_value map, size_t i)
 {
-	if (!is(map, MSGPACK_OBJECT_MAP) || i >= map.object->via.map.size)
+	if (!is(map, MSGPACK_OBJECT_MAP) || i >= map.object->via.map.size) {
 		return NULL;
+	}
 	return &map.object->via.map.ptr[i];
 }
 
@@ -231,8 +243,9 @@ struct wire_value wire_get(struct wire_value map, const char *name)
 	for (size_t i = size; i-- > 0;) {
 		struct wire_bytes key;
 		if (wire_str(wire_map_key(map, i), &key) && key.len == len &&
-			memcmp(key.data, name, len) == 0)
+			memcmp(key.data, name, len) == 0) {
 			return wire_map_value(map, i);
+		}
 	}
 	return (struct wire_value){0};
 }

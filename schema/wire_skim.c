@@ -19,8 +19,9 @@ struct head {
 static size_t read_length(const uint8_t *first, size_t size)
 {
 	size_t length = 0;
-	for (size_t i = 1; i <= size; i++)
+	for (size_t i = 1; i <= size; i++) {
 		length = length << 8 | first[i];
+	}
 	return length;
 }
 
@@ -86,22 +87,28 @@ static size_t fixed_body(uint8_t first)
 static struct head read_head(const uint8_t *first, size_t have)
 {
 	uint8_t byte = first[0];
-	if (byte < 0x80 || byte >= 0xe0) /* small integers */
+	if (byte < 0x80 || byte >= 0xe0) { /* small integers */
 		return (struct head){.size = 1};
-	if (byte < 0x90)
+	}
+	if (byte < 0x90) {
 		return (struct head){.size = 1,
 			.children = (size_t)(byte & 15u) * 2,
 			.container = true};
-	if (byte < 0xa0)
+	}
+	if (byte < 0xa0) {
 		return (struct head){.size = 1, .children = byte & 15u, .container = true};
-	if (byte < 0xc0)
+	}
+	if (byte < 0xc0) {
 		return (struct head){.size = 1, .body = byte & 31u};
+	}
 
 	struct head head = {.size = 1 + length_bytes(byte)};
-	if (head.size == 1)
+	if (head.size == 1) {
 		head.body = fixed_body(byte);
-	if (head.size == 1 || head.size > have)
+	}
+	if (head.size == 1 || head.size > have) {
 		return head;
+	}
 	size_t length = read_length(first, head.size - 1);
 	if (byte >= 0xdc) {
 		head.container = true;
@@ -115,29 +122,34 @@ static struct head read_head(const uint8_t *first, size_t have)
 /* Counts a container's children, which may never come, and goes into it. */
 static enum status enter(struct wire_skim *skim, const struct head *head)
 {
-	if (skim->depth == WIRE_DEPTH_MAX)
+	if (skim->depth == WIRE_DEPTH_MAX) {
 		return STATUS_TOO_LARGE;
-	if (head->children > LIMIT_MESSAGE_ELEMENTS - skim->elements)
+	}
+	if (head->children > LIMIT_MESSAGE_ELEMENTS - skim->elements) {
 		return STATUS_TOO_LARGE;
+	}
 	skim->elements += (uint32_t)head->children;
-	if (head->children > 0)
+	if (head->children > 0) {
 		skim->left[skim->depth++] = (uint32_t)head->children;
+	}
 	return STATUS_OK;
 }
 
 /* One value is over, and with it every container whose last one it was. */
 static void leave(struct wire_skim *skim)
 {
-	while (skim->depth > 0 && --skim->left[skim->depth - 1] == 0)
+	while (skim->depth > 0 && --skim->left[skim->depth - 1] == 0) {
 		skim->depth--;
+	}
 }
 
 /* Every value still to come has a byte at least. `end` is that of the value at hand. */
 static enum status wait_for(struct wire_skim *skim, size_t end)
 {
 	size_t need = end;
-	for (uint32_t i = 0; i < skim->depth; i++)
+	for (uint32_t i = 0; i < skim->depth; i++) {
 		need += skim->left[i];
+	}
 	/* Each open container but the outermost is the one at hand in its parent, and so is the
 	 * value at hand: all are counted in `end`. */
 	skim->need = need - skim->depth;
@@ -147,36 +159,45 @@ static enum status wait_for(struct wire_skim *skim, size_t end)
 /* Passes one value; of a container, its head. */
 static enum status pass_one(struct wire_skim *skim, const uint8_t *data, size_t len)
 {
-	if (skim->at >= LIMIT_MESSAGE_BYTES)
+	if (skim->at >= LIMIT_MESSAGE_BYTES) {
 		return STATUS_TOO_LARGE;
-	if (skim->at >= len)
+	}
+	if (skim->at >= len) {
 		return wait_for(skim, skim->at + 1);
+	}
 	const uint8_t *first = data + skim->at;
-	if (*first == 0xc1)
+	if (*first == 0xc1) {
 		return STATUS_PROTOCOL;
+	}
 	struct head head = read_head(first, len - skim->at);
 	size_t end = skim->at + head.size + head.body;
-	if (end > LIMIT_MESSAGE_BYTES)
+	if (end > LIMIT_MESSAGE_BYTES) {
 		return STATUS_TOO_LARGE;
-	if (end > len)
+	}
+	if (end > len) {
 		return wait_for(skim, end);
+	}
 	enum status status = head.container ? enter(skim, &head) : STATUS_OK;
-	if (status != STATUS_OK)
+	if (status != STATUS_OK) {
 		return status;
+	}
 	skim->at = end;
-	if (head.children == 0)
+	if (head.children == 0) {
 		leave(skim);
+	}
 	return STATUS_OK;
 }
 
 enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len)
 {
-	if (skim->at == 0)
+	if (skim->at == 0) {
 		skim->elements = 1;
+	}
 	do {
 		enum status status = pass_one(skim, data, len);
-		if (status != STATUS_OK)
+		if (status != STATUS_OK) {
 			return status;
+		}
 	} while (skim->depth > 0);
 	skim->need = skim->at;
 	return STATUS_OK;

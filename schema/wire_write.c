@@ -20,10 +20,12 @@ static size_t limit_of(const struct wire_writer *writer)
 /* Whether `bytes` more have room now; else the status says why not. */
 static bool make_room(struct wire_writer *writer, size_t bytes)
 {
-	if (writer->status != STATUS_OK)
+	if (writer->status != STATUS_OK) {
 		return false;
-	if (bytes <= writer->cap - writer->len)
+	}
+	if (bytes <= writer->cap - writer->len) {
 		return true;
+	}
 	size_t limit = limit_of(writer);
 	if (writer->len > limit || bytes > limit - writer->len) {
 		writer->status = STATUS_TOO_LARGE;
@@ -31,10 +33,12 @@ static bool make_room(struct wire_writer *writer, size_t bytes)
 	}
 	size_t need = writer->len + bytes;
 	size_t cap = writer->cap > 0 ? writer->cap : WIRE_WRITER_FIRST_BYTES;
-	while (cap < need)
+	while (cap < need) {
 		cap *= 2;
-	if (cap > limit)
+	}
+	if (cap > limit) {
 		cap = limit;
+	}
 	uint8_t *data = realloc(writer->data, cap);
 	if (data == NULL) {
 		writer->status = STATUS_NO_MEMORY;
@@ -48,10 +52,12 @@ static bool make_room(struct wire_writer *writer, size_t bytes)
 static int append(void *arg, const char *bytes, size_t len)
 {
 	struct wire_writer *writer = arg;
-	if (!make_room(writer, len))
+	if (!make_room(writer, len)) {
 		return -1;
-	if (len > 0)
+	}
+	if (len > 0) {
 		memcpy(writer->data + writer->len, bytes, len);
+	}
 	writer->len += len;
 	return 0;
 }
@@ -64,8 +70,9 @@ static msgpack_packer packer_of(struct wire_writer *writer)
 /* MessagePack's longest str, bin, array or map. */
 static bool fits_head(struct wire_writer *writer, size_t count)
 {
-	if (count > UINT32_MAX && writer->status == STATUS_OK)
+	if (count > UINT32_MAX && writer->status == STATUS_OK) {
 		writer->status = STATUS_TOO_LARGE;
+	}
 	return writer->status == STATUS_OK;
 }
 
@@ -101,10 +108,11 @@ void wire_write_nil(struct wire_writer *writer)
 void wire_write_bool(struct wire_writer *writer, bool value)
 {
 	msgpack_packer packer = packer_of(writer);
-	if (value)
+	if (value) {
 		msgpack_pack_true(&packer);
-	else
+	} else {
 		msgpack_pack_false(&packer);
+	}
 }
 
 void wire_write_uint(struct wire_writer *writer, uint64_t value)
@@ -132,8 +140,9 @@ void wire_write_str(struct wire_writer *writer, const char *text)
 
 void wire_write_str_len(struct wire_writer *writer, const void *text, size_t len)
 {
-	if (!fits_head(writer, len))
+	if (!fits_head(writer, len)) {
 		return;
+	}
 	msgpack_packer packer = packer_of(writer);
 	msgpack_pack_str(&packer, len);
 	append(writer, text, len);
@@ -142,34 +151,39 @@ void wire_write_str_len(struct wire_writer *writer, const void *text, size_t len
 void wire_write_bin(struct wire_writer *writer, const void *data, size_t len)
 {
 	uint8_t *space = wire_write_bin_space(writer, len);
-	if (space != NULL && len > 0)
+	if (space != NULL && len > 0) {
 		memcpy(space, data, len);
+	}
 }
 
 void wire_write_array(struct wire_writer *writer, size_t count)
 {
-	if (!fits_head(writer, count))
+	if (!fits_head(writer, count)) {
 		return;
+	}
 	msgpack_packer packer = packer_of(writer);
 	msgpack_pack_array(&packer, count);
 }
 
 void wire_write_map(struct wire_writer *writer, size_t count)
 {
-	if (!fits_head(writer, count))
+	if (!fits_head(writer, count)) {
 		return;
+	}
 	msgpack_packer packer = packer_of(writer);
 	msgpack_pack_map(&packer, count);
 }
 
 uint8_t *wire_write_bin_space(struct wire_writer *writer, size_t len)
 {
-	if (!fits_head(writer, len))
+	if (!fits_head(writer, len)) {
 		return NULL;
+	}
 	msgpack_packer packer = packer_of(writer);
 	msgpack_pack_bin(&packer, len);
-	if (!make_room(writer, len))
+	if (!make_room(writer, len)) {
 		return NULL;
+	}
 	uint8_t *space = writer->data + writer->len;
 	writer->len += len;
 	return space;
