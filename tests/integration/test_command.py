@@ -3,7 +3,7 @@ a dump, numbers that are none. Each is refused by name, and nothing is lost."""
 
 import os
 import subprocess
-import unittest
+import time
 
 import numpy as np
 
@@ -57,6 +57,16 @@ class ClosedFiles(Case):
         with open(place, 'rb') as file:
             self.assertEqual(file.read(), row)
 
+    def wait_until_it_answers(self, process, address):
+        while process.poll() is None:
+            try:
+                with harness.Client(address) as client:
+                    client.call('ping')
+                return
+            except (FileNotFoundError, ConnectionRefusedError, harness.Closed):
+                time.sleep(0.005)
+        self.fail('repstored ended with %d' % process.returncode)
+
     def test_the_daemon_logs_into_no_other_file(self):
         data = self.path('other')
         address = 'unix:' + self.path('o')
@@ -68,8 +78,7 @@ class ClosedFiles(Case):
         process = subprocess.Popen([harness.program('repstored'), '--data', data, '--listen',
                                     address], preexec_fn=close)
         try:
-            while not os.path.exists(self.path('o')) and process.poll() is None:
-                pass
+            self.wait_until_it_answers(process, address)
             for fd in range(3):
                 self.assertEqual(os.readlink('/proc/%d/fd/%d' % (process.pid, fd)), '/dev/null')
         finally:
