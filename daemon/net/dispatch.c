@@ -112,6 +112,15 @@ static enum status answer_bad_envelope(struct session *session, const struct rpc
 	struct error err;
 	struct wire_message *parsed = NULL;
 	struct rpc_envelope envelope;
+	if (message->elements > DISPATCH_INLINE_ELEMENTS) {
+		/* What exactly is wrong is not worth parsing all of it on a loop. */
+		error_set(&err, STATUS_BAD_REQUEST,
+			"request: [0, msgid, method, params] expected, method a str of 1..%u bytes",
+			LIMIT_METHOD_BYTES);
+		reply_error(session, head, &err);
+		read_buffer_done(&session->in);
+		return STATUS_OK;
+	}
 	enum status status = wire_open(message->data, message->len, &parsed);
 	if (status == STATUS_OK) {
 		status = rpc_read(wire_root(parsed), &envelope, &err);
