@@ -11,8 +11,10 @@
 #include "schema/rpc_head.h"
 
 enum {
-	/* A reply up to this size is always kept; a larger one reserves its size first. */
-	ANSWER_FREE_BYTES = 64 << 10,
+	/* A reply up to this size is always kept, so that errors and figures are told when replies
+	 * hold all their memory; a larger one reserves its size first. A connection has 64 in
+	 * flight. */
+	ANSWER_FREE_BYTES = 4 << 10,
 };
 
 struct method;

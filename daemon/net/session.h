@@ -24,7 +24,7 @@ enum {
 	/* Requests that are away in lanes; the next ones stay in the socket. */
 	SESSION_IN_FLIGHT_MAX = 64,
 	/* While so much waits for the peer to read, nothing more is taken from it. */
-	SESSION_UNSENT_BYTES = 1 << 20,
+	SESSION_UNSENT_BYTES = 256 << 10,
 	/* One turn: then the other connections of the loop are served. */
 	SESSION_TURN_MESSAGES = 256,
 	SESSION_TURN_NS = 200 * 1000,
