@@ -19,7 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Half a second for the lock of the folder. */
+enum { LOCK_TRIES = 50, LOCK_PAUSE_NS = 10 * 1000 * 1000 };
 
 void store_event(struct store *store, const char *format, ...)
 {
@@ -74,7 +78,14 @@ static enum status take_lock(struct store *store, struct error *err)
 		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
 			strerror(errno));
 	}
-	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+	/* A moment after a kill, the reader that catalog_check forks may still hold a copy. */
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+	int locked = flock(store->lock_fd, LOCK_EX | LOCK_NB);
+	for (unsigned i = 0; locked != 0 && i < LOCK_TRIES; i++) {
+		(void)nanosleep(&pause, NULL);
+		locked = flock(store->lock_fd, LOCK_EX | LOCK_NB);
+	}
+	if (locked != 0) {
 		char pid[32] = {0};
 		(void)pread(store->lock_fd, pid, sizeof pid - 1, 0);
 		pid[strcspn(pid, "\n")] = '\0';
