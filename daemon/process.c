@@ -239,10 +239,21 @@ static enum status start(struct process *process, struct error *err)
 	return start_server(process, err);
 }
 
+/* Signals that end the daemon wait until it can end in order. */
+static void hold_signals(int how)
+{
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	(void)pthread_sigmask(how, &signals, NULL);
+}
+
 static void watch(struct process *process)
 {
 	uv_signal_start(&process->terminate, on_signal, SIGTERM);
 	uv_signal_start(&process->interrupt, on_signal, SIGINT);
+	hold_signals(SIG_UNBLOCK);
 	process->watchdog_ms = notify_watchdog_ms();
 	if (process->watchdog_ms > 0) {
 		uv_timer_start(&process->watchdog, on_watchdog, 0, process->watchdog_ms / 3);
@@ -279,6 +290,7 @@ static int finish(struct process *process)
 static void prepare_system(void)
 {
 	struct rlimit files;
+	hold_signals(SIG_BLOCK);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
