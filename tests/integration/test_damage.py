@@ -225,12 +225,14 @@ class Damage(harness.Case):
             segments = client.call('table.show', table='t')['segments']
         self.assertGreater(segments, 1)
         self.daemon.stop()
-        path = os.path.join(self.daemon.data, self.base_files()[0])
-        with open(path, 'r+b') as file:
-            data = file.read(64 << 20)
-            row = data.index(values[777].tobytes())
-            file.seek(row)
-            file.write(struct.pack('<f', -1))
+        written = 0
+        for base in self.base_files():
+            with open(os.path.join(self.daemon.data, base), 'r+b') as file:
+                row = file.read().find(values[777].tobytes())
+                if row >= 0:
+                    file.seek(row)
+                    written += file.write(struct.pack('<f', -1))
+        self.assertEqual(written, 4)
         self.daemon.start()
         with self.daemon.client() as client:
             lost = 0
