@@ -27,6 +27,7 @@ BUILD=${BUILD:-build}
 FUZZ_SECONDS=${FUZZ_SECONDS:-10}
 jobs=$(nproc)
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp"
 export PYTHONDONTWRITEBYTECODE=1
 passed=0
 failed=0
