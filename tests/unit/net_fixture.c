@@ -74,9 +74,10 @@ static enum status starve(struct call *call)
 static enum status gate(struct call *call)
 {
 	atomic_fetch_add(&net_stub.gate_entered, 1);
-	while (sem_wait(&net_stub.gate) != 0) {
-		continue;
-	}
+	int waited;
+	do {
+		waited = sem_wait(&net_stub.gate);
+	} while (waited != 0 && errno == EINTR);
 	wire_write_map(call->out, 0);
 	return STATUS_OK;
 }
