@@ -75,16 +75,16 @@ static void read_runs(const struct spill *spill)
 	struct runs runs;
 	struct error err = {0};
 	const enum status status = runs_open(&source, 1, &runs, &err);
-	require(status == STATUS_OK || status == STATUS_CORRUPT);
-	if (status != STATUS_OK) {
-		require(err.status == status);
-		return;
-	}
+	require(status == STATUS_OK);
 	require(runs.count == spill->run_count);
 	unsigned sum = 0;
 	for (size_t i = 0; i < runs.count; i++) {
 		const struct run *run = &runs.runs[i];
 		const size_t row_bytes = spec_row_bytes(&spill->owner.spec);
+		if (run_check(run, &err) != STATUS_OK) {
+			require(err.status == STATUS_CORRUPT);
+			continue;
+		}
 		for (uint32_t row = 0; row < run->rows; row++) {
 			size_t key_len;
 			const uint8_t *key = run_key(run, row, &key_len);
