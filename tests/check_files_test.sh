@@ -42,9 +42,6 @@ refused daemon/main.c "${head}int x; \n"
 refused daemon/main.c "${head}int x;\t\n"
 refused daemon/main.c "${head}/* TODO: more */\n"
 refused daemon/main.c "${head}/* see issue #12 */\n"
-refused daemon/main.c "${head}/* see /work/notes */\n"
-refused README.md 'see shared/notes.md\n'
-refused README.md 'see ../shared/notes.md\n'
 refused README.md 'ends in space \n'
 refused daemon/main.c "$head$(printf 'int x;\\n%.0s' $(seq 500))"
 
