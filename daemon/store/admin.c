@@ -59,10 +59,9 @@ static enum status begin(struct store *store, struct snapshot **next, struct err
 			     : STATUS_OK;
 }
 
-/* Puts a changed release into a new snapshot and makes that current. Takes `release` over.
- * `is_live`: it becomes the live one too. */
+/* Puts a changed release into a new snapshot and makes that current. Takes both over. */
 static enum status put_release(struct store *store, struct snapshot *next, struct release *release,
-	bool is_live, struct error *err)
+	uint64_t done_with, struct error *err)
 {
 	if (release == NULL) {
 		snapshot_drop(next);
@@ -73,10 +72,19 @@ static enum status put_release(struct store *store, struct snapshot *next, struc
 		snapshot_drop(next);
 		return error_set(err, status, "change of the catalog");
 	}
-	if (is_live) {
-		next->live = release;
+	return store_change(store, next, (struct catalog_change){.put = release}, done_with, err);
+}
+
+enum status store_put_release(struct store *store, struct release *release, uint64_t done_with,
+	struct error *err)
+{
+	struct snapshot *next = NULL;
+	const enum status status = begin(store, &next, err);
+	if (status != STATUS_OK) {
+		release_drop(release);
+		return status;
 	}
-	return store_change(store, next, (struct catalog_change){.put = release}, 0, err);
+	return put_release(store, next, release, done_with, err);
 }
 
 /* ---- create ---- */
@@ -143,7 +151,7 @@ static enum status create_release(struct store *store, const struct name *id,
 			return status;
 		}
 	}
-	return put_release(store, next, release, false, err);
+	return put_release(store, next, release, 0, err);
 }
 
 enum status store_release_create(struct store *store, const struct name *id,
@@ -184,11 +192,6 @@ static enum status create_table(struct store *store, const char *id, const struc
 		return error_set(err, STATUS_TOO_LARGE, "table: '%s' has %zu, at most %u allowed",
 			from->id.text, from->table_count, LIMIT_TABLES);
 	}
-	struct snapshot *next = NULL;
-	status = begin(store, &next, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
 	struct release *release = release_copy(from);
 	if (release != NULL) {
 		struct table *table = table_new(spec, release->next_table++);
@@ -197,7 +200,7 @@ static enum status create_table(struct store *store, const char *id, const struc
 			release = NULL;
 		}
 	}
-	return put_release(store, next, release, false, err);
+	return store_put_release(store, release, 0, err);
 }
 
 enum status store_table_create(struct store *store, const char *release,
@@ -243,6 +246,17 @@ static void push_history(struct snapshot *snapshot, uint64_t number)
 	snapshot->history[snapshot->history_count++] = number;
 }
 
+/* The same for a release that becomes the live one. */
+static enum status put_live(struct store *store, struct snapshot *next, struct release *release,
+	struct error *err)
+{
+	if (release != NULL) {
+		release->published_ms = clock_unix_ms();
+		next->live = release;
+	}
+	return put_release(store, next, release, 0, err);
+}
+
 static void set_previous(struct name *previous, const struct snapshot *snapshot)
 {
 	*previous = snapshot->live == NULL ? (struct name){0} : snapshot->live->id;
@@ -276,11 +290,7 @@ static enum status publish(struct store *store, const char *id, struct name *pre
 	if (next->live != NULL) {
 		push_history(next, next->live->number);
 	}
-	struct release *release = release_copy(from);
-	if (release != NULL) {
-		release->published_ms = clock_unix_ms();
-	}
-	return put_release(store, next, release, true, err);
+	return put_live(store, next, release_copy(from), err);
 }
 
 enum status store_release_publish(struct store *store, const char *id, struct name *previous,
@@ -313,11 +323,7 @@ static enum status rollback(struct store *store, struct name *now_live, struct n
 		return status;
 	}
 	next->history_count--;
-	struct release *release = release_copy(from);
-	if (release != NULL) {
-		release->published_ms = clock_unix_ms();
-	}
-	return put_release(store, next, release, true, err);
+	return put_live(store, next, release_copy(from), err);
 }
 
 enum status store_release_rollback(struct store *store, struct name *now, struct name *previous,

@@ -63,15 +63,6 @@ static enum status find_load(struct store *store, const struct load_chunk *which
 	return *out == NULL ? no_such_load(which, err) : STATUS_OK;
 }
 
-static enum status check_damage(const struct load *load, struct error *err)
-{
-	return load == NULL || !load->damaged
-		       ? STATUS_OK
-		       : error_set(err, STATUS_CORRUPT,
-				 "load: '%s' of table '%s' is damaged on disk; abort it and load again",
-				 load->name.text, load->table_name.text);
-}
-
 /* ---- chunk ---- */
 
 static enum status check_rows(const struct load_chunk *chunk, const struct table_spec *spec,
@@ -207,7 +198,7 @@ static enum status take_chunk(struct store *store, const struct load_chunk *chun
 		return status;
 	}
 	struct load *load = load_find(store, owner.release, owner.table, chunk->load.text);
-	status = check_damage(load, err);
+	status = load_check_damage(load, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -344,7 +335,7 @@ static enum status end_load(struct store *store, const struct load_chunk *which,
 		status = find_load(store, which, &load, err);
 	}
 	if (status == STATUS_OK) {
-		status = check_damage(load, err);
+		status = load_check_damage(load, err);
 	}
 	if (status != STATUS_OK) {
 		return status;

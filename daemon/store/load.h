@@ -45,6 +45,9 @@ enum status load_forget(struct store *store, struct load *load, struct error *er
 /* Closes and frees one that is in no list; its file stays. */
 void load_free(struct load *load);
 
+/* Whether its file can be used; NULL can. Errors: CORRUPT, saying what to do. */
+enum status load_check_damage(const struct load *load, struct error *err);
+
 /* ---- what the catalog knows (load_ended.c); the caller holds admin_lock and load_lock ---- */
 
 const struct ended_load *table_find_ended(const struct table *table, const char *name);

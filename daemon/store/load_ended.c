@@ -47,26 +47,16 @@ static struct table *copy_without(const struct table *from, const char *name)
 static enum status put_table(struct store *store, const struct base_owner *owner,
 	struct table *table, struct error *err)
 {
-	const struct snapshot *now = store_current(store);
-	struct snapshot *next = table == NULL ? NULL : snapshot_copy(now);
 	struct release *release =
-		next == NULL ? NULL : release_copy(snapshot_find(now, owner->release));
-	enum status status = release == NULL ? STATUS_NO_MEMORY : STATUS_OK;
-	if (status != STATUS_OK) {
+		table == NULL ? NULL
+			      : release_copy(snapshot_find(store_current(store), owner->release));
+	if (release == NULL) {
 		table_drop(table);
-	} else {
-		status = release_put(release, table);
-	}
-	if (status == STATUS_OK) {
-		status = snapshot_put(next, release);
-	} else {
+	} else if (release_put(release, table) != STATUS_OK) {
 		release_drop(release);
+		release = NULL;
 	}
-	if (status != STATUS_OK) {
-		snapshot_drop(next);
-		return error_set(err, status, "load: change of the catalog");
-	}
-	return store_change(store, next, (struct catalog_change){.put = release}, 0, err);
+	return store_put_release(store, release, 0, err);
 }
 
 enum status load_put_ended(struct store *store, const struct base_owner *owner,
@@ -110,10 +100,9 @@ static enum status check_load(const struct release *release, const struct load *
 	struct error *err)
 {
 	const struct table *table = release_find(release, load->spill.owner.table);
-	if (load->damaged) {
-		return error_set(err, STATUS_CORRUPT,
-			"load: '%s' of table '%s' is damaged on disk; abort it and load again",
-			load->name.text, load->table_name.text);
+	const enum status status = load_check_damage(load, err);
+	if (status != STATUS_OK) {
+		return status;
 	}
 	if (!load->spill.ended || table == NULL ||
 		table_find_ended(table, load->name.text) == NULL) {

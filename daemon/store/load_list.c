@@ -27,6 +27,15 @@ struct load *load_find(struct store *store, uint64_t release, uint64_t table, co
 	return NULL;
 }
 
+enum status load_check_damage(const struct load *load, struct error *err)
+{
+	return load == NULL || !load->damaged
+		       ? STATUS_OK
+		       : error_set(err, STATUS_CORRUPT,
+				 "load: '%s' of table '%s' is damaged on disk; abort it and load again",
+				 load->name.text, load->table_name.text);
+}
+
 void load_free(struct load *load)
 {
 	spill_close(&load->spill);

@@ -8,6 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
+static struct seal_result result_of(const struct release *release)
+{
+	struct seal_result result = {.tables = (uint32_t)release->table_count};
+	for (size_t i = 0; i < release->table_count; i++) {
+		result.rows += release->tables[i]->rows;
+		result.bytes += release->tables[i]->bytes;
+	}
+	return result;
+}
+
 /* ---- begin ---- */
 
 /* Marks the release as being sealed, and makes a copy of it to be filled. *release is NULL when
@@ -22,11 +32,7 @@ static enum status begin(struct store *store, const char *id, struct release **r
 	}
 	*release = NULL;
 	if (from->state == RELEASE_SEALED) {
-		*result = (struct seal_result){.tables = (uint32_t)from->table_count};
-		for (size_t i = 0; i < from->table_count; i++) {
-			result->rows += from->tables[i]->rows;
-			result->bytes += from->tables[i]->bytes;
-		}
+		*result = result_of(from);
 		return STATUS_OK;
 	}
 	if (store->sealing != 0) {
@@ -150,26 +156,10 @@ static enum status build(struct store *store, struct release *release, struct er
 static enum status commit(struct store *store, struct release *release, struct seal_result *result,
 	struct error *err)
 {
-	const uint64_t number = release->number;
 	release->state = RELEASE_SEALED;
 	release->sealed_ms = clock_unix_ms();
-	*result = (struct seal_result){.tables = (uint32_t)release->table_count};
-	for (size_t i = 0; i < release->table_count; i++) {
-		result->rows += release->tables[i]->rows;
-		result->bytes += release->tables[i]->bytes;
-	}
-	struct snapshot *next = snapshot_copy(store_current(store));
-	enum status status = STATUS_NO_MEMORY;
-	if (next == NULL) {
-		release_drop(release);
-	} else {
-		status = snapshot_put(next, release);
-	}
-	if (status != STATUS_OK) {
-		snapshot_drop(next);
-		return error_set(err, status, "seal: change of the catalog");
-	}
-	return store_change(store, next, (struct catalog_change){.put = release}, number, err);
+	*result = result_of(release);
+	return store_put_release(store, release, release->number, err);
 }
 
 enum status store_seal(struct store *store, const char *id, struct seal_result *out,

@@ -66,6 +66,11 @@ enum status store_open_bases(struct store *store, struct release *release, struc
 enum status store_change(struct store *store, struct snapshot *next, struct catalog_change change,
 	uint64_t done_with, struct error *err);
 
+/* The same for one release, changed or new, that becomes part of the current snapshot. Takes it
+ * over, even if it fails; NULL is NO_MEMORY. */
+enum status store_put_release(struct store *store, struct release *release, uint64_t done_with,
+	struct error *err);
+
 /* ---- loads (load_list.c) ---- */
 
 /* Finds the spill files of an open release and removes what is none; at start. */

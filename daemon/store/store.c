@@ -140,16 +140,6 @@ static uint64_t folder_number(const char *name)
 	return *end == '\0' ? number : 0;
 }
 
-static bool has_release(const struct snapshot *snapshot, uint64_t number)
-{
-	for (size_t i = 0; i < snapshot->release_count; i++) {
-		if (snapshot->releases[i]->number == number) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Removes the files of a release that the catalog does not name, but for the spill files of an open
  * one, which loads_open looks at. */
 static void sweep_release(struct store *store, const struct release *release)
@@ -217,7 +207,7 @@ static enum status sweep(struct store *store, const struct snapshot *snapshot, s
 	const struct dirent *entry;
 	while (dir != NULL && status == STATUS_OK && (entry = readdir(dir)) != NULL) {
 		const uint64_t number = folder_number(entry->d_name);
-		if (number != 0 && !has_release(snapshot, number)) {
+		if (number != 0 && snapshot_find(snapshot, number) == NULL) {
 			status = sweep_folder(store, snapshot, number, err);
 		}
 	}
