@@ -1,6 +1,7 @@
 /* load.c - bulk loads into open releases: chunks in, synced runs on disk. */
 #include "daemon/store/load.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +217,7 @@ static enum status take_chunk(struct store *store, const struct load_chunk *chun
 			status = begin_load(store, &owner, chunk, &load, err);
 		}
 		if (status == STATUS_OK) {
+			assert(load != NULL); /* there was one, or it was begun */
 			status = add_rows(store, load, chunk, err);
 			if (status != STATUS_OK && begins) {
 				/* Nothing has changed: seal must not wait for the end of it. */
