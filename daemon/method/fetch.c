@@ -49,6 +49,7 @@ struct fetch {
 	struct call *call;
 	const struct snapshot *snapshot;
 	const struct release *release;
+	uint64_t visible;
 	int64_t now_ms;
 	size_t count;
 	uint32_t counts[WHY_COUNT];
@@ -169,6 +170,7 @@ static enum status write_part(struct fetch *fetch, const struct part *part)
 		.table = part->table,
 		.keys = part->keys.batch,
 		.dtype = part->dtype,
+		.visible = fetch->visible,
 		.now_ms = fetch->now_ms,
 		.max_age_ms = part->max_age_ms,
 		.may_block = fetch->call->may_block,
@@ -214,7 +216,7 @@ static enum status write_reply(struct fetch *fetch)
 	struct wire_writer *out = fetch->call->out;
 	wire_write_map(out, 3);
 	reply_str(out, "release", fetch->release->id.text);
-	reply_uint(out, "sequence", fetch->snapshot->sequence);
+	reply_uint(out, "sequence", fetch->visible);
 	wire_write_str(out, "parts");
 	wire_write_array(out, fetch->count);
 	for (size_t i = 0; i < fetch->count && status == STATUS_OK; i++) {
@@ -299,6 +301,7 @@ enum status fetch_run(struct call *call)
 	memset(fetch.counts, 0, sizeof fetch.counts);
 	size_t start = call->out->len;
 	fetch.snapshot = snapshot_begin(call->service->store);
+	fetch.visible = store_visible(call->service->store);
 	enum status status = fetch_in_snapshot(&fetch, &release, parts);
 	snapshot_end(call->service->store);
 	for (size_t i = 0; i < fetch.count; i++) {

@@ -7,9 +7,9 @@
 
 #include <inttypes.h>
 
-#include "daemon/method/keys_of.h"
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
+#include "daemon/method/rows_of.h"
 #include "daemon/method/service.h"
 #include "daemon/store/clock.h"
 
@@ -42,71 +42,6 @@ static struct load_chunk chunk_of(const struct target *target)
 	};
 }
 
-static enum status find_spec(struct call *call, const struct target *target,
-	struct table_spec *spec)
-{
-	const struct release *release;
-	const struct table *table;
-	const struct snapshot *snapshot = snapshot_begin(call->service->store);
-	enum status status =
-		snapshot_release(snapshot, target->release.text, &release, &call->error);
-	if (status == STATUS_OK) {
-		status = release_table(release, target->table.text, &table, &call->error);
-	}
-	if (status == STATUS_OK) {
-		*spec = table->spec;
-	}
-	snapshot_end(call->service->store);
-	return status;
-}
-
-static void read_rows(struct params *params, const struct table_spec *spec,
-	struct load_chunk *chunk)
-{
-	chunk->dtype = params_dtype(params, spec->dtype);
-	struct wire_bytes rows = params_bin(params, "rows", PARAM_REQUIRED);
-	if (params->status != STATUS_OK) {
-		return;
-	}
-	if (!dtype_convertible(chunk->dtype, spec->dtype)) {
-		params_fail(params, STATUS_BAD_REQUEST, "dtype",
-			"%s given, but table '%s' holds %s, into which it does not convert",
-			dtype_name(chunk->dtype), spec->name.text, dtype_name(spec->dtype));
-	}
-	size_t row_bytes = dtype_row_bytes(chunk->dtype, spec->dim, spec->views);
-	size_t expected = chunk->keys.count * row_bytes;
-	if (rows.len != expected) {
-		params_fail(params, STATUS_BAD_REQUEST, "rows",
-			"%zu bytes given, %zu expected: %" PRIu32
-			" keys, rows of %zu bytes (dim %" PRIu32 ", views %" PRIu32 ", %s)",
-			rows.len, expected, chunk->keys.count, row_bytes, spec->dim, spec->views,
-			dtype_name(chunk->dtype));
-	}
-	chunk->rows = rows.data;
-}
-
-static void read_columns(struct params *params, const struct table_spec *spec,
-	struct load_chunk *chunk)
-{
-	size_t count = chunk->keys.count;
-	chunk->scales = params_column(params, "scales", count * sizeof(float));
-	chunk->times = params_column(params, "times", count * sizeof(int64_t));
-	chunk->tags = params_column(params, "tags", count * sizeof(uint64_t));
-	chunk->allow_nonfinite = params_flag(params, "allow_nonfinite");
-	bool is_i8 = chunk->dtype == DTYPE_I8;
-	if (is_i8 && chunk->scales == NULL) {
-		params_fail(params, STATUS_BAD_REQUEST, "scales", "missing, dtype is i8");
-	}
-	if (!is_i8 && chunk->scales != NULL) {
-		params_fail(params, STATUS_BAD_REQUEST, "scales", "given, but dtype is %s, not i8",
-			dtype_name(chunk->dtype));
-	}
-	if (chunk->tags != NULL && !spec->tags) {
-		params_fail(params, STATUS_BAD_REQUEST, "tags", "given, but table '%s' has none",
-			spec->name.text);
-	}
-}
-
 static enum status write_progress(struct call *call, const struct load_progress *progress)
 {
 	wire_write_map(call->out, 2);
@@ -123,33 +58,22 @@ enum status load_run(struct call *call)
 	read_target(&params, &target);
 	struct load_chunk chunk = chunk_of(&target);
 	chunk.chunk = params_uint(&params, "chunk");
-	struct wire_value given = params_value(&params, "keys", PARAM_REQUIRED);
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}
 	struct table_spec spec;
-	enum status status = find_spec(call, &target, &spec);
+	enum status status = rows_of_find(call, target.release.text, target.table.text, &spec);
 	if (status != STATUS_OK) {
 		return status;
 	}
-
-	struct keys_of keys;
+	struct rows_of rows = {0};
 	struct load_progress progress;
-	status = keys_of_begin(&keys, given, spec.key_type, "", &call->error);
+	status = rows_of_read(&rows, &params, &spec);
 	if (status == STATUS_OK) {
-		chunk.keys = keys.batch;
-		read_rows(&params, &spec, &chunk);
-		read_columns(&params, &spec, &chunk);
-		status = params.status;
-	}
-	if (status == STATUS_OK) {
-		status = keys_of_pack(&keys, &call->error);
-	}
-	if (status == STATUS_OK) {
-		chunk.keys = keys.batch;
+		chunk.batch = rows.batch;
 		status = store_load_chunk(call->service->store, &chunk, &progress, &call->error);
 	}
-	keys_of_fini(&keys);
+	rows_of_fini(&rows);
 	return status == STATUS_OK ? write_progress(call, &progress) : status;
 }
 

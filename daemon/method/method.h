@@ -18,13 +18,17 @@
 #include <stdint.h>
 
 struct service;
+struct write_ticket;
 
 enum method_place {
 	METHOD_INLINE, /* on the loop that read it; STATUS_AGAIN: once more, in the pool */
 	METHOD_POOL,   /* a pool thread; may block */
 	METHOD_ADMIN,  /* the admin thread: changes of the catalog, one at a time */
 	METHOD_SEAL,   /* a thread of its own, one at a time: takes as long as it takes */
-	METHOD_WRITE,  /* the write lane: in order of arrival; answered after method_write_sync */
+	METHOD_MERGE,  /* as METHOD_SEAL */
+	METHOD_LOAD,   /* the load lane: in order of arrival; answered after method_load_sync */
+	METHOD_WRITE,  /* the write lane: in order of arrival; answered when call.ticket is settled
+			*/
 };
 
 struct call {
@@ -33,6 +37,9 @@ struct call {
 	struct wire_writer *out;  /* run() writes one value: the result */
 	bool may_block;           /* false on a loop */
 	struct error error;       /* filled by a run() that fails */
+	/* Of a METHOD_WRITE: what its answer waits for, also if the answer could not be written;
+	 * NULL: nothing. Whoever runs the call passes it to method_write_then. */
+	struct write_ticket *ticket;
 };
 
 struct method {
@@ -47,11 +54,15 @@ extern const size_t method_count;
 /* NULL when there is none. */
 const struct method *method_find(const char *name, size_t len);
 
-/* The write lane calls this after the run()s of a group, and before it answers any of
+/* The load lane calls this after the run()s of a group, and before it answers any of
  * them. After a failure every call of the group is answered with the error. */
-enum status method_write_sync(struct service *service, struct error *err);
+enum status method_load_sync(struct service *service, struct error *err);
 /* Whether the group should end now, because enough waits. */
-bool method_write_is_full(struct service *service);
+bool method_load_is_full(struct service *service);
+
+/* Calls `done` once, from here or from another thread, when a write is durable or has failed. */
+void method_write_then(struct write_ticket *ticket,
+	void (*done)(void *arg, enum status status, const struct error *err), void *arg);
 
 void method_thread_begin(void);
 void method_thread_end(void);

@@ -17,11 +17,13 @@ const char *const *method_names(const struct method *method);
 /* The names of one entry of fetch's `parts`. */
 extern const char *const fetch_part_names[];
 
+extern const char *const delete_names[];
 extern const char *const fetch_names[];
 extern const char *const hello_names[];
 extern const char *const load_abort_names[];
 extern const char *const load_end_names[];
 extern const char *const load_names[];
+extern const char *const put_names[];
 extern const char *const release_create_names[];
 extern const char *const scan_names[];
 extern const char *const table_create_names[];
@@ -31,13 +33,16 @@ extern const char *const no_names[];
 extern const char *const release_only_names[];
 extern const char *const release_table_names[];
 
+enum status delete_run(struct call *call);
 enum status fetch_run(struct call *call);
 enum status hello_run(struct call *call);
 enum status info_run(struct call *call);
 enum status load_run(struct call *call);
 enum status load_abort_run(struct call *call);
 enum status load_end_run(struct call *call);
+enum status merge_run(struct call *call);
 enum status ping_run(struct call *call);
+enum status put_run(struct call *call);
 enum status release_create_run(struct call *call);
 enum status release_drop_run(struct call *call);
 enum status release_list_run(struct call *call);

@@ -87,6 +87,7 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 		.cursor = asked->cursor,
 		.limit = asked->limit,
 		.bytes_max = SCAN_REPLY_BYTES,
+		.visible = store_visible(call->service->store),
 		.now_ms = clock_unix_ms(),
 	};
 	enum status status = find_table(call, snapshot, asked, &release, &scan.table);
@@ -107,7 +108,7 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 						  (scan.scales != NULL ? 1u : 0u) +
 						  (scan.tags != NULL ? 1u : 0u));
 		reply_str(call->out, "release", release->id.text);
-		reply_uint(call->out, "sequence", snapshot->sequence);
+		reply_uint(call->out, "sequence", scan.visible);
 		write_scan(call->out, &scan);
 		status = reply_end(call);
 	}

@@ -3,6 +3,7 @@
 
 #include "daemon/method/reply.h"
 #include "daemon/store/base.h"
+#include "daemon/store/memtable.h"
 
 static const char *state_name(const struct snapshot *snapshot, const struct release *release)
 {
@@ -58,11 +59,12 @@ static size_t count_damaged(const struct base_set *set)
 
 void show_table(struct wire_writer *out, const struct table *table, size_t more)
 {
-	enum { ALWAYS = SPEC_FIELDS + 4 };
+	enum { ALWAYS = SPEC_FIELDS + 5 };
 	wire_write_map(out, ALWAYS + more);
 	spec_write(out, &table->spec);
 	reply_uint(out, "rows", table->rows);
 	reply_uint(out, "bytes", table->bytes);
+	reply_uint(out, "pending", memtable_rows(table->memtable));
 	reply_uint(out, "segments", table->bases != NULL ? table->bases->segment_count : 0);
 	reply_uint(out, "damaged", count_damaged(table->bases));
 }

@@ -6,10 +6,38 @@
 #include "daemon/method/service.h"
 #include "daemon/store/clock.h"
 
-static void write_store(struct wire_writer *out, struct store *store)
+static void write_writes(struct wire_writer *out, const struct store_figures *figures)
 {
-	struct store_figures figures;
-	store_figures(store, &figures);
+	const struct write_figures *write = &figures->write;
+	wire_write_str(out, "write");
+	wire_write_map(out, 17);
+	reply_uint(out, "sequence", write->sequence);
+	reply_uint(out, "commits", write->commits);
+	reply_uint(out, "syncs", write->syncs);
+	reply_uint(out, "sync_us", write->sync_us);
+	reply_uint(out, "sync_us_max", write->sync_us_max);
+	reply_uint(out, "log_files", write->log_files);
+	reply_uint(out, "log_bytes", write->log_bytes);
+	reply_uint(out, "pending_bytes", write->pending_bytes);
+	reply_uint(out, "memtable_rows", write->memtable_rows);
+	reply_uint(out, "memtable_bytes", write->memtable_bytes);
+	reply_uint(out, "merges", write->merges);
+	reply_uint(out, "merges_failed", write->merges_failed);
+	reply_uint(out, "merge_ms", write->merge_ms);
+	reply_flag(out, "merge_running", write->merge_running);
+	reply_flag(out, "read_only", write->read_only);
+	reply_str(out, "durability", figures->durability == DURABILITY_SYNC ? "sync" : "periodic");
+	wire_write_str(out, "bytes_by_cause");
+	wire_write_map(out, 4);
+	reply_uint(out, "log", write->log_bytes_written);
+	reply_uint(out, "merge", write->merge_bytes);
+	reply_uint(out, "seal", figures->seal_bytes);
+	reply_uint(out, "load", figures->load_bytes);
+}
+
+static void write_store(struct wire_writer *out, struct store *store,
+	const struct store_figures *figures)
+{
 	const struct snapshot *snapshot = snapshot_begin(store);
 	enum { ALWAYS = 9 };
 	wire_write_str(out, "store");
@@ -18,15 +46,15 @@ static void write_store(struct wire_writer *out, struct store *store)
 		reply_str(out, "live", snapshot->live->id.text);
 	}
 	snapshot_end(store);
-	reply_uint(out, "releases", figures.releases);
-	reply_uint(out, "tables", figures.tables);
-	reply_uint(out, "rows", figures.rows);
-	reply_uint(out, "bytes", figures.bytes);
-	reply_uint(out, "segments", figures.segments);
-	reply_uint(out, "segments_checked", figures.segments_checked);
-	reply_uint(out, "segments_damaged", figures.segments_damaged);
-	reply_uint(out, "files_waiting", figures.files_waiting);
-	reply_uint(out, "bytes_waiting", figures.bytes_waiting);
+	reply_uint(out, "releases", figures->releases);
+	reply_uint(out, "tables", figures->tables);
+	reply_uint(out, "rows", figures->rows);
+	reply_uint(out, "bytes", figures->bytes);
+	reply_uint(out, "segments", figures->segments);
+	reply_uint(out, "segments_checked", figures->segments_checked);
+	reply_uint(out, "segments_damaged", figures->segments_damaged);
+	reply_uint(out, "files_waiting", figures->files_waiting);
+	reply_uint(out, "bytes_waiting", figures->bytes_waiting);
 }
 
 static void write_fetch(struct wire_writer *out, const struct service *service)
@@ -63,10 +91,13 @@ enum status stats_run(struct call *call)
 	const struct service *service = call->service;
 	struct wire_writer *out = call->out;
 	size_t net = service->net_stats(service->net_stats_arg, NULL);
-	wire_write_map(out, 3 + net);
+	struct store_figures figures;
+	store_figures(service->store, &figures);
+	wire_write_map(out, 4 + net);
 	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
 	service->net_stats(service->net_stats_arg, out);
-	write_store(out, service->store);
+	write_store(out, service->store, &figures);
+	write_writes(out, &figures);
 	write_fetch(out, service);
 	return reply_end(call);
 }

@@ -12,13 +12,16 @@ const char *const release_table_names[] = {"release", "table", NULL};
 
 /* In the order of their names: method_find looks by halves. */
 const struct method method_table[] = {
+	{"delete", METHOD_WRITE, delete_run},
 	{"fetch", METHOD_INLINE, fetch_run},
 	{"hello", METHOD_INLINE, hello_run},
 	{"info", METHOD_INLINE, info_run},
-	{"load", METHOD_WRITE, load_run},
-	{"load.abort", METHOD_WRITE, load_abort_run},
-	{"load.end", METHOD_WRITE, load_end_run},
+	{"load", METHOD_LOAD, load_run},
+	{"load.abort", METHOD_LOAD, load_abort_run},
+	{"load.end", METHOD_LOAD, load_end_run},
+	{"merge", METHOD_MERGE, merge_run},
 	{"ping", METHOD_INLINE, ping_run},
+	{"put", METHOD_WRITE, put_run},
 	{"release.create", METHOD_ADMIN, release_create_run},
 	{"release.drop", METHOD_ADMIN, release_drop_run},
 	{"release.list", METHOD_INLINE, release_list_run},
@@ -36,9 +39,10 @@ const size_t method_count = sizeof method_table / sizeof method_table[0];
 
 /* Beside method_table, entry by entry. */
 static const char *const *const names_table[] = {
-	fetch_names, hello_names, no_names,                     /* info */
-	load_names, load_abort_names, load_end_names, no_names, /* ping */
-	release_create_names, release_only_names,               /* release.drop */
+	delete_names, fetch_names, hello_names, no_names,       /* info */
+	load_names, load_abort_names, load_end_names, no_names, /* merge */
+	no_names,                                               /* ping */
+	put_names, release_create_names, release_only_names,    /* release.drop */
 	no_names,                                               /* release.list */
 	release_only_names,                                     /* release.publish */
 	no_names,                                               /* release.rollback */
@@ -86,14 +90,20 @@ const struct method *method_find(const char *name, size_t len)
 	return NULL;
 }
 
-enum status method_write_sync(struct service *service, struct error *err)
+enum status method_load_sync(struct service *service, struct error *err)
 {
 	return store_load_sync(service->store, err);
 }
 
-bool method_write_is_full(struct service *service)
+bool method_load_is_full(struct service *service)
 {
 	return store_load_is_full(service->store);
+}
+
+void method_write_then(struct write_ticket *ticket,
+	void (*done)(void *arg, enum status status, const struct error *err), void *arg)
+{
+	store_write_then(ticket, done, arg);
 }
 
 void method_thread_begin(void)

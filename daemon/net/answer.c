@@ -15,20 +15,23 @@ static enum status fail_of_writer(const struct wire_writer *out, struct error *e
 	return error_set(err, out->status, "the reply could not be written");
 }
 
-static enum status run(const struct question *question, struct wire_value params, bool may_block,
-	struct wire_writer *out, struct error *err)
+static enum status run(const struct question *question, struct wire_value params,
+	struct write_ticket **ticket, struct wire_writer *out, struct error *err)
 {
 	bool is_request = question->head.type == RPC_REQUEST;
 	struct call call = {
 		.service = question->service,
 		.params = params,
 		.out = out,
-		.may_block = may_block,
+		.may_block = ticket != NULL,
 	};
 	if (is_request) {
 		rpc_write_response(out, question->head.msgid);
 	}
 	enum status status = question->method->run(&call);
+	if (ticket != NULL) {
+		*ticket = call.ticket;
+	}
 	if (status != STATUS_OK) {
 		*err = call.error;
 		err->status = status;
@@ -38,7 +41,8 @@ static enum status run(const struct question *question, struct wire_value params
 	return status;
 }
 
-enum status answer_run(const struct question *question, bool may_block, struct wire_writer *out)
+enum status answer_run(const struct question *question, struct write_ticket **ticket,
+	struct wire_writer *out)
 {
 	size_t start = out->len;
 	struct error err = {.status = STATUS_OK};
@@ -53,12 +57,12 @@ enum status answer_run(const struct question *question, bool may_block, struct w
 		error_set(&err, status, "the request could not be parsed");
 	}
 	if (status == STATUS_OK) {
-		status = run(question, envelope.params, may_block, out, &err);
+		status = run(question, envelope.params, ticket, out, &err);
 	}
 	wire_close(message);
 
 	/* Where blocking is allowed nobody can be asked to run it again. */
-	if (status == STATUS_AGAIN && may_block) {
+	if (status == STATUS_AGAIN && ticket != NULL) {
 		status = error_set(&err, STATUS_INTERNAL, "the method did not finish");
 	}
 	if (status != STATUS_OK || question->head.type == RPC_NOTIFICATION) {

@@ -19,6 +19,7 @@ enum {
 
 struct method;
 struct service;
+struct write_ticket;
 
 /* What is asked. */
 struct question {
@@ -29,11 +30,13 @@ struct question {
 };
 
 /* Parses, runs, and appends the reply to `out`: a result, or the error that is returned.
- * To a notification nothing is written. `may_block` as in struct call.
+ * To a notification nothing is written. `ticket` is that of struct call, to be passed to
+ * method_write_then whatever is returned; NULL on a loop, where nothing may block.
  *
  * Errors: AGAIN  run it again in the pool; nothing was written. All others were answered,
  * unless out->status says that there was no memory even for that. */
-enum status answer_run(const struct question *question, bool may_block, struct wire_writer *out);
+enum status answer_run(const struct question *question, struct write_ticket **ticket,
+	struct wire_writer *out);
 
 /* Replaces what `out` holds beyond `start` by an error; nothing for a notification. */
 void answer_error(const struct rpc_head *head, const struct error *err, struct wire_writer *out,

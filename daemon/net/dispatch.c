@@ -21,6 +21,10 @@ static struct lane *lane_of(struct net *net, enum method_place place)
 		return &net->admin;
 	case METHOD_SEAL:
 		return &net->seal;
+	case METHOD_MERGE:
+		return &net->merge;
+	case METHOD_LOAD:
+		return &net->load;
 	case METHOD_WRITE:
 		return &net->write;
 	case METHOD_INLINE:
@@ -45,7 +49,7 @@ static enum status run_here(struct session *session, const struct question *ques
 	struct loop *loop = session->loop;
 	size_t start = loop->reply.len;
 	size_t reserved = 0;
-	enum status status = answer_run(question, false, &loop->reply);
+	enum status status = answer_run(question, NULL, &loop->reply);
 	if (status == STATUS_AGAIN) {
 		return status;
 	}

@@ -1,4 +1,5 @@
-/* lane.c - threads with a queue: the pool, the admin, the seal and the write lane. */
+/* lane.c - threads with a queue: the pool, the admin, the seal, the merge, the load and the write
+ * lane. */
 #include "daemon/net/lane.h"
 
 #include "daemon/method/method.h"
@@ -45,7 +46,7 @@ static struct request *pop(struct lane *lane, bool wait)
 static void finish_group(struct service *service, struct request_queue *group)
 {
 	struct error err = {.status = STATUS_OK};
-	enum status status = method_write_sync(service, &err);
+	enum status status = method_load_sync(service, &err);
 	err.status = status;
 	struct request *request;
 	while ((request = request_queue_pop(group)) != NULL) {
@@ -63,9 +64,29 @@ static void run_group(struct lane *lane, struct request *request)
 	while (request != NULL) {
 		run_or_skip(request);
 		request_queue_push(&group, request);
-		request = method_write_is_full(service) ? NULL : pop(lane, false);
+		request = method_load_is_full(service) ? NULL : pop(lane, false);
 	}
 	finish_group(service, &group);
+}
+
+/* From the thread that commits, or from the lane's own. */
+static void on_written(void *arg, enum status status, const struct error *err)
+{
+	struct request *request = arg;
+	if (status != STATUS_OK && request->status == STATUS_OK) {
+		request_fail(request, err);
+	}
+	loop_return(request);
+}
+
+/* Lets a request go that has run; a write once it is durable. */
+static void release(struct request *request)
+{
+	if (request->ticket != NULL) {
+		method_write_then(request->ticket, on_written, request);
+	} else {
+		loop_return(request);
+	}
 }
 
 static void *lane_main(void *arg)
@@ -74,11 +95,11 @@ static void *lane_main(void *arg)
 	struct request *request;
 	method_thread_begin();
 	while ((request = pop(lane, true)) != NULL) {
-		if (lane->options.writes) {
+		if (lane->options.in_groups) {
 			run_group(lane, request);
 		} else {
 			run_or_skip(request);
-			loop_return(request);
+			release(request);
 		}
 	}
 	method_thread_end();

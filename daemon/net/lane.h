@@ -1,8 +1,9 @@
 /* lane.h - threads that run requests which may block, fed by one queue.
  *
- * A lane takes requests in the order of their arrival. The write lane takes them in
+ * A lane takes requests in the order of their arrival. The load lane takes them in
  * groups: each is run, and when no more waits, or enough does, one sync makes the whole
- * group durable and all of them are answered.
+ * group durable and all of them are answered. What the write lane runs is answered from the
+ * store's commit thread, while the lane goes on.
  *
  * Threads: lane_push and lane_waiting from any; start and stop from one.
  */
@@ -24,7 +25,7 @@ struct lane_options {
 	const char *name; /* borrowed; of the threads, at most 10 bytes */
 	unsigned threads; /* 1..LANE_THREADS_MAX */
 	size_t waiting_max;
-	bool writes; /* in groups, with a sync; one thread */
+	bool in_groups; /* with a sync; one thread */
 };
 
 struct lane {

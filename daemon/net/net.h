@@ -29,6 +29,8 @@ struct net {
 	struct lane pool;
 	struct lane admin;
 	struct lane seal;
+	struct lane merge;
+	struct lane load;
 	struct lane write;
 	/* What an operator should know, one line without newline; from any thread. */
 	void (*on_event)(void *arg, const char *line);

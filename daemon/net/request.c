@@ -52,7 +52,7 @@ void request_own(struct request *request, struct read_taken message)
 
 void request_run(struct request *request)
 {
-	request->status = answer_run(&request->question, true, &request->out);
+	request->status = answer_run(&request->question, &request->ticket, &request->out);
 	drop_message(request);
 	reserve_reply(request);
 }

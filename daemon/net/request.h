@@ -12,16 +12,18 @@
 
 struct net;
 struct session;
+struct write_ticket;
 
 struct request {
 	struct request *next;    /* in the one queue that it is in */
 	struct net *net;         /* borrowed */
 	struct session *session; /* borrowed: lives until the request is back */
 	struct question question;
-	struct read_taken message; /* owned; empty once it has run */
-	struct wire_writer out;    /* owned: the reply */
-	size_t reserved;           /* of the reply budget, for `out` */
-	enum status status;        /* of the call */
+	struct read_taken message;   /* owned; empty once it has run */
+	struct wire_writer out;      /* owned: the reply */
+	size_t reserved;             /* of the reply budget, for `out` */
+	enum status status;          /* of the call */
+	struct write_ticket *ticket; /* of a write: what its answer waits for; NULL: nothing */
 };
 
 /* First in, first out. Zeroed, it is empty. */

@@ -94,7 +94,9 @@ static enum status start_lanes(struct net *net, unsigned pool)
 		{&net->pool, {"pool", pool, SERVER_POOL_WAITING_MAX, false}},
 		{&net->admin, {"admin", 1, SERVER_ADMIN_WAITING_MAX, false}},
 		{&net->seal, {"seal", 1, SERVER_SEAL_WAITING_MAX, false}},
-		{&net->write, {"write", 1, SERVER_WRITE_WAITING_MAX, true}},
+		{&net->merge, {"merge", 1, SERVER_SEAL_WAITING_MAX, false}},
+		{&net->load, {"load", 1, SERVER_WRITE_WAITING_MAX, true}},
+		{&net->write, {"write", 1, SERVER_WRITE_WAITING_MAX, false}},
 	};
 	for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++) {
 		enum status status = lane_start(lanes[i].lane, &lanes[i].options);
@@ -110,6 +112,8 @@ static void stop_lanes(struct net *net)
 	lane_stop(&net->pool);
 	lane_stop(&net->admin);
 	lane_stop(&net->seal);
+	lane_stop(&net->merge);
+	lane_stop(&net->load);
 	lane_stop(&net->write);
 }
 

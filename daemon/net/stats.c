@@ -73,10 +73,12 @@ static void write_memory(const struct net *net, struct wire_writer *writer)
 static void write_queues(struct net *net, struct wire_writer *writer)
 {
 	wire_write_str(writer, "queues");
-	wire_write_map(writer, 3);
+	wire_write_map(writer, 4);
 	write_uint(writer, "pool", lane_waiting(&net->pool));
 	write_uint(writer, "write", lane_waiting(&net->write));
-	write_uint(writer, "admin", lane_waiting(&net->admin) + lane_waiting(&net->seal));
+	write_uint(writer, "load", lane_waiting(&net->load));
+	write_uint(writer, "admin",
+		lane_waiting(&net->admin) + lane_waiting(&net->seal) + lane_waiting(&net->merge));
 }
 
 size_t stats_write(void *arg, struct wire_writer *writer)

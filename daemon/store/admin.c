@@ -13,8 +13,10 @@
 /* ---- one change ---- */
 
 enum status store_change(struct store *store, struct snapshot *next, struct catalog_change change,
-	uint64_t done_with, struct error *err)
+	const struct aftermath *aftermath, struct error *err)
 {
+	static const struct aftermath nothing;
+	const struct aftermath *after = aftermath == NULL ? &nothing : aftermath;
 	struct janitor_job *job = calloc(1, sizeof *job);
 	if (job == NULL) {
 		snapshot_drop(next);
@@ -45,8 +47,15 @@ enum status store_change(struct store *store, struct snapshot *next, struct cata
 		}
 	}
 	job->dropped = change.remove;
-	job->sealed = change.remove == 0 ? done_with : 0;
-	job->loads = done_with == 0 ? NULL : loads_take(store, done_with);
+	job->sealed = change.remove == 0 ? after->done_with : 0;
+	job->loads = after->done_with == 0 ? NULL : loads_take(store, after->done_with);
+	if (after->replaced != NULL) {
+		job->replaced = after->replaced;
+		job->replaced->refs++;
+		job->owner = after->owner;
+		job->files += job->replaced->file_count;
+		job->bytes += job->replaced->bytes;
+	}
 	janitor_add(store->janitor, job);
 	return STATUS_OK;
 }
@@ -61,7 +70,7 @@ static enum status begin(struct store *store, struct snapshot **next, struct err
 
 /* Puts a changed release into a new snapshot and makes that current. Takes both over. */
 static enum status put_release(struct store *store, struct snapshot *next, struct release *release,
-	uint64_t done_with, struct error *err)
+	const struct aftermath *aftermath, struct error *err)
 {
 	if (release == NULL) {
 		snapshot_drop(next);
@@ -72,11 +81,11 @@ static enum status put_release(struct store *store, struct snapshot *next, struc
 		snapshot_drop(next);
 		return error_set(err, status, "change of the catalog");
 	}
-	return store_change(store, next, (struct catalog_change){.put = release}, done_with, err);
+	return store_change(store, next, (struct catalog_change){.put = release}, aftermath, err);
 }
 
-enum status store_put_release(struct store *store, struct release *release, uint64_t done_with,
-	struct error *err)
+enum status store_put_release(struct store *store, struct release *release,
+	const struct aftermath *aftermath, struct error *err)
 {
 	struct snapshot *next = NULL;
 	const enum status status = begin(store, &next, err);
@@ -84,7 +93,7 @@ enum status store_put_release(struct store *store, struct release *release, uint
 		release_drop(release);
 		return status;
 	}
-	return put_release(store, next, release, done_with, err);
+	return put_release(store, next, release, aftermath, err);
 }
 
 /* ---- create ---- */
@@ -151,7 +160,7 @@ static enum status create_release(struct store *store, const struct name *id,
 			return status;
 		}
 	}
-	return put_release(store, next, release, 0, err);
+	return put_release(store, next, release, NULL, err);
 }
 
 enum status store_release_create(struct store *store, const struct name *id,
@@ -200,7 +209,7 @@ static enum status create_table(struct store *store, const char *id, const struc
 			release = NULL;
 		}
 	}
-	return store_put_release(store, release, 0, err);
+	return store_put_release(store, release, NULL, err);
 }
 
 enum status store_table_create(struct store *store, const char *release,
@@ -254,7 +263,7 @@ static enum status put_live(struct store *store, struct snapshot *next, struct r
 		release->published_ms = clock_unix_ms();
 		next->live = release;
 	}
-	return put_release(store, next, release, 0, err);
+	return put_release(store, next, release, NULL, err);
 }
 
 static void set_previous(struct name *previous, const struct snapshot *snapshot)
@@ -361,7 +370,9 @@ static enum status drop(struct store *store, const char *id, struct error *err)
 	}
 	const uint64_t number = release->number;
 	snapshot_remove(next, number);
-	return store_change(store, next, (struct catalog_change){.remove = number}, number, err);
+	const struct aftermath aftermath = {.done_with = number};
+	return store_change(store, next, (struct catalog_change){.remove = number}, &aftermath,
+		err);
 }
 
 enum status store_release_drop(struct store *store, const char *id, struct error *err)

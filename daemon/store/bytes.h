@@ -11,6 +11,13 @@
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are copied as they stand");
 
+static inline uint16_t bytes_get_u16(const uint8_t *at)
+{
+	uint16_t value;
+	memcpy(&value, at, sizeof value);
+	return value;
+}
+
 static inline uint32_t bytes_get_u32(const uint8_t *at)
 {
 	uint32_t value;
@@ -23,6 +30,11 @@ static inline uint64_t bytes_get_u64(const uint8_t *at)
 	uint64_t value;
 	memcpy(&value, at, sizeof value);
 	return value;
+}
+
+static inline void bytes_put_u16(uint8_t *at, uint16_t value)
+{
+	memcpy(at, &value, sizeof value);
 }
 
 static inline void bytes_put_u32(uint8_t *at, uint32_t value)

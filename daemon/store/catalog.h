@@ -14,7 +14,7 @@
 
 #include <stddef.h>
 
-enum { CATALOG_VERSION = 1 };
+enum { CATALOG_VERSION = 2 };
 
 struct catalog;
 

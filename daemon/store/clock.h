@@ -16,6 +16,14 @@ static inline int64_t clock_unix_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Nanoseconds since some moment: for durations. */
+static inline uint64_t clock_monotonic_ns(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* Milliseconds since some moment: for durations. */
 static inline int64_t clock_monotonic_ms(void)
 {

@@ -75,12 +75,23 @@ FIND_INLINE void prefetch_key(const struct segment *view, uint32_t row)
 	}
 }
 
+/* Nothing more is to be found out: it is not there, or damaged. */
+static inline bool is_settled(const struct found_row *row)
+{
+	return row->segment == NULL || row->row == (uint32_t)FIND_CORRUPT;
+}
+
 /* Stage 1: the segment of each key, and its home slot on the way into the cache. */
-static enum status find_segments(const struct find *find, const uint64_t *hashes, uint32_t count,
-	struct probe *probes, struct found_row *rows)
+static enum status find_segments(const struct find *find, uint32_t count, struct probe *probes,
+	struct found_row *rows)
 {
 	struct base_set *set = find->set;
+	const uint64_t *hashes = find->hashes;
 	for (uint32_t i = 0; i < count; i++) {
+		rows[i] = (struct found_row){0};
+		if (find->known != NULL && find->known[i] != NULL) {
+			continue;
+		}
 		const uint32_t number = base_set_find(set, hashes[i]);
 		struct base_segment *segment = &set->segments[number];
 		enum base_segment_state state = base_segment_state(segment);
@@ -95,7 +106,6 @@ static enum status find_segments(const struct find *find, const uint64_t *hashes
 			rows[i].row = (uint32_t)FIND_CORRUPT;
 			continue;
 		}
-		rows[i].row = 0;
 		probes[i].tag = (uint32_t)hashes[i];
 		probes[i].slot = segment_home(&segment->view, hashes[i]);
 		fetch_ahead(&segment->view.slots[probes[i].slot]);
@@ -108,7 +118,7 @@ static void find_candidates(const struct find *find, uint32_t count, struct prob
 	struct found_row *rows)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		if (rows[i].row == (uint32_t)FIND_CORRUPT) {
+		if (is_settled(&rows[i])) {
 			continue;
 		}
 		const struct segment *view = &rows[i].segment->view;
@@ -128,7 +138,7 @@ static void find_candidates(const struct find *find, uint32_t count, struct prob
 FIND_INLINE void prefetch_blobs(uint32_t count, const struct found_row *rows)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		if (rows[i].segment == NULL || rows[i].row == (uint32_t)FIND_CORRUPT) {
+		if (is_settled(&rows[i])) {
 			continue;
 		}
 		const struct segment *view = &rows[i].segment->view;
@@ -144,7 +154,7 @@ static void compare_keys(const struct find *find, uint32_t first, uint32_t count
 	struct probe *probes, struct found_row *rows)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		if (rows[i].segment == NULL || rows[i].row == (uint32_t)FIND_CORRUPT) {
+		if (is_settled(&rows[i])) {
 			continue;
 		}
 		const struct segment *view = &rows[i].segment->view;
@@ -160,10 +170,8 @@ static void compare_keys(const struct find *find, uint32_t first, uint32_t count
 enum status find_rows(const struct find *find, uint32_t first, uint32_t count,
 	struct found_row *rows)
 {
-	uint64_t hashes[FIND_BLOCK];
 	struct probe probes[FIND_BLOCK];
-	keys_hash(find->keys, first, count, hashes);
-	const enum status status = find_segments(find, hashes, count, probes, rows);
+	const enum status status = find_segments(find, count, probes, rows);
 	if (status != STATUS_OK) {
 		return status;
 	}

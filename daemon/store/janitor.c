@@ -6,9 +6,12 @@
 #include "daemon/store/grace.h"
 #include "daemon/store/state.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct janitor {
 	struct store *store; /* borrowed */
@@ -43,11 +46,33 @@ static void remove_files(struct store *store, const struct janitor_job *job)
 	}
 }
 
+/* The files of a table that a merge has written anew. */
+static void remove_replaced(struct store *store, const struct janitor_job *job)
+{
+	char folder[PATH_MAX];
+	store_release_folder(store, job->owner, folder);
+	for (size_t i = 0; i < job->replaced->file_count; i++) {
+		char name[64];
+		char path[PATH_MAX];
+		base_file_name(name, sizeof name, job->replaced->number,
+			job->replaced->files[i].number);
+		if (file_path(path, folder, name, NULL) == STATUS_OK && unlink(path) != 0 &&
+			errno != ENOENT) {
+			store_event(store, "event=leftover file=%s reason=\"%s\"", name,
+				strerror(errno));
+		}
+	}
+}
+
 static void run_job(struct store *store, struct janitor_job *job)
 {
 	grace_wait();
+	if (job->replaced != NULL) {
+		remove_replaced(store, job);
+	}
 	(void)pthread_mutex_lock(&store->admin_lock);
 	snapshot_drop(job->retired);
+	table_drop(job->replaced);
 	(void)pthread_mutex_unlock(&store->admin_lock);
 	remove_files(store, job);
 	loads_free(job->loads);

@@ -17,6 +17,7 @@ struct janitor;
 struct load;
 struct snapshot;
 struct store;
+struct table;
 
 /* What a change of the catalog leaves behind: a snapshot to free, and perhaps loads to close
  * and a release's folder to remove after it. */
@@ -26,6 +27,8 @@ struct janitor_job {
 	struct load *loads;       /* owned list: closing a large unlinked file takes a while */
 	uint64_t sealed;          /* a release whose spill files are to be removed; 0: none */
 	uint64_t dropped;         /* a release whose folder is to be removed; 0: none */
+	struct table *replaced;   /* held: its files are to be removed; NULL: none */
+	uint64_t owner;           /* the release that it was of */
 	uint64_t files;
 	uint64_t bytes;
 };

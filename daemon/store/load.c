@@ -66,84 +66,26 @@ static enum status find_load(struct store *store, const struct load_chunk *which
 
 /* ---- chunk ---- */
 
-static enum status check_rows(const struct load_chunk *chunk, const struct table_spec *spec,
-	struct error *err)
-{
-	if (chunk->keys.type != spec->key_type) {
-		return error_set(err, STATUS_BAD_REQUEST, "keys: %s given, table '%s' has %s",
-			key_type_name(chunk->keys.type), spec->name.text,
-			key_type_name(spec->key_type));
-	}
-	if (!dtype_convertible(chunk->dtype, spec->dtype)) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"dtype: %s given, table '%s' is %s, which it does not convert into",
-			dtype_name(chunk->dtype), spec->name.text, dtype_name(spec->dtype));
-	}
-	if (chunk->tags != NULL && !spec->tags) {
-		return error_set(err, STATUS_BAD_REQUEST, "tags: given, table '%s' has none",
-			spec->name.text);
-	}
-	for (uint32_t i = 0; chunk->times != NULL && i < chunk->keys.count; i++) {
-		int64_t time;
-		memcpy(&time, chunk->times + (size_t)i * 8, 8);
-		if (time < 0 || time > LIMIT_TIME_MS) {
-			return error_set(err, STATUS_BAD_REQUEST,
-				"times: row %" PRIu32 " has %" PRId64 ", 0..%" PRId64
-				" allowed (Unix milliseconds)",
-				i, time, LIMIT_TIME_MS);
-		}
-	}
-	return STATUS_OK;
-}
-
-/* The first element that is not finite, as text. `rows` are what arrived, or what they became. */
-static enum status check_finite(const struct load_chunk *chunk, const struct table_spec *spec,
-	const struct dtype_rows *rows, struct error *err)
-{
-	const bool scaled = rows->dtype == DTYPE_I8;
-	const size_t width = scaled ? 1 : (size_t)spec->dim * spec->views;
-	const size_t count = chunk->keys.count * width;
-	const size_t at =
-		dtype_first_nonfinite(rows->dtype, scaled ? rows->scales : rows->rows, count);
-	if (chunk->allow_nonfinite || at == count) {
-		return STATUS_OK;
-	}
-	char key[64];
-	keys_print(&chunk->keys, (uint32_t)(at / width), key, sizeof key);
-	return error_set(err, STATUS_BAD_REQUEST,
-		"%s: row %zu (key %s), element %zu is not finite%s; allow_nonfinite takes it",
-		scaled ? "scales" : "rows", at / width, key, at % width,
-		rows->rows == chunk->rows ? "" : " in the table's dtype");
-}
-
 /* Appends to the group; what became infinite in the table's dtype is taken back. */
 static enum status add_rows(struct store *store, struct load *load, const struct load_chunk *chunk,
 	struct error *err)
 {
 	const struct table_spec *spec = &load->spill.owner.spec;
-	const struct dtype_rows given = {.dtype = chunk->dtype,
-		.rows = (void *)chunk->rows,
-		.scales = (void *)chunk->scales};
-	enum status status = check_finite(chunk, spec, &given, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
 	struct load_group *group = &load->group;
 	const uint64_t first = group->rows;
 	const uint64_t blob_bytes = group->blob_bytes;
 	const uint64_t held_bytes = load_group_bytes(group, spec);
-	status = load_group_add(group, &load->spill.owner, chunk, load->spill.default_time_ms);
+	enum status status =
+		load_group_add(group, &load->spill.owner, chunk, load->spill.default_time_ms);
 	if (status != STATUS_OK) {
-		return error_set(err, status, "load: %" PRIu32 " rows", chunk->keys.count);
+		return error_set(err, status, "load: %" PRIu32 " rows", chunk->batch.keys.count);
 	}
 	const struct dtype_rows kept = {
 		.dtype = spec->dtype,
 		.rows = group->row_data + first * spec_row_bytes(spec),
 		.scales = spec->dtype == DTYPE_I8 ? group->scales + first : NULL,
 	};
-	if (spec->dtype != chunk->dtype) {
-		status = check_finite(chunk, spec, &kept, err);
-	}
+	status = batch_check_kept(&chunk->batch, spec, &kept, err);
 	if (status != STATUS_OK) {
 		group->rows = first;
 		group->blob_bytes = blob_bytes;
@@ -193,7 +135,7 @@ static enum status take_chunk(struct store *store, const struct load_chunk *chun
 	struct base_owner owner;
 	enum status status = find_owner(store, chunk, &owner, err);
 	if (status == STATUS_OK) {
-		status = check_rows(chunk, &owner.spec, err);
+		status = batch_check(&chunk->batch, &owner.spec, err);
 	}
 	if (status != STATUS_OK) {
 		return status;
@@ -269,6 +211,7 @@ static enum status sync_load(struct store *store, struct load *load, struct erro
 	status = spill_append(&load->spill, &run, body->data, err);
 	if (status == STATUS_OK) {
 		store->load_sequence = run.sequence;
+		atomic_fetch_add(&store->load_bytes, run.body_bytes);
 		load->synced.next_chunk += group->chunks;
 		load->synced.rows += group->rows;
 	}

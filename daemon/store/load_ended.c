@@ -26,7 +26,7 @@ const struct ended_load *load_find_ended(struct store *store, const struct base_
 /* A copy of an open release's table without this load in its list, and room for one more. */
 static struct table *copy_without(const struct table *from, const char *name)
 {
-	struct table *table = table_new(&from->spec, from->number);
+	struct table *table = table_renew(from);
 	if (table == NULL) {
 		return NULL;
 	}
@@ -56,7 +56,7 @@ static enum status put_table(struct store *store, const struct base_owner *owner
 		release_drop(release);
 		release = NULL;
 	}
-	return store_put_release(store, release, 0, err);
+	return store_put_release(store, release, NULL, err);
 }
 
 enum status load_put_ended(struct store *store, const struct base_owner *owner,

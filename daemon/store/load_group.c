@@ -81,35 +81,35 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 	const struct load_chunk *chunk, int64_t default_time_ms)
 {
 	const struct table_spec *spec = &owner->spec;
-	const uint32_t count = chunk->keys.count;
+	const uint32_t count = chunk->batch.keys.count;
 	if (count == 0) {
 		group->chunks++; /* its columns may be NULL, which memcpy must not see */
 		return STATUS_OK;
 	}
-	if (!reserve_rows(group, spec, count) || !add_keys(group, &chunk->keys)) {
+	if (!reserve_rows(group, spec, count) || !add_keys(group, &chunk->batch.keys)) {
 		return STATUS_NO_MEMORY;
 	}
 	const uint64_t first = group->rows;
-	keys_hash(&chunk->keys, 0, count, group->hashes + first);
+	keys_hash(&chunk->batch.keys, 0, count, group->hashes + first);
 	const struct dtype_rows target = {
 		.dtype = spec->dtype,
 		.rows = group->row_data + first * spec_row_bytes(spec),
 		.scales = spec->dtype == DTYPE_I8 ? group->scales + first : NULL,
 	};
 	const struct dtype_rows source = {
-		.dtype = chunk->dtype,
-		.rows = (void *)chunk->rows,
-		.scales = (void *)chunk->scales,
+		.dtype = chunk->batch.dtype,
+		.rows = (void *)chunk->batch.rows,
+		.scales = (void *)chunk->batch.scales,
 	};
 	dtype_convert(&target, &source, count, spec->dim, spec->views);
 	for (uint32_t i = 0; i < count; i++) {
 		group->times[first + i] = default_time_ms;
 	}
-	if (chunk->times != NULL) {
-		memcpy(group->times + first, chunk->times, (size_t)count * 8);
+	if (chunk->batch.times != NULL) {
+		memcpy(group->times + first, chunk->batch.times, (size_t)count * 8);
 	}
-	if (spec->tags && chunk->tags != NULL) {
-		memcpy(group->tags + first, chunk->tags, (size_t)count * 8);
+	if (spec->tags && chunk->batch.tags != NULL) {
+		memcpy(group->tags + first, chunk->batch.tags, (size_t)count * 8);
 	} else if (spec->tags) {
 		memset(group->tags + first, 0, (size_t)count * 8);
 	}

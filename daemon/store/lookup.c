@@ -4,6 +4,7 @@
 #include "daemon/store/age.h"
 #include "daemon/store/find.h"
 #include "daemon/store/mapfault.h"
+#include "daemon/store/memtable.h"
 
 #include <string.h>
 
@@ -14,19 +15,31 @@ struct gather {
 	size_t row_bytes; /* as stored */
 };
 
-static enum why judge(const struct lookup *lookup, const struct found_row *found)
+/* Where a key's row is: in the memtable, or in a segment. */
+struct place {
+	const struct row_version *version; /* NULL: the base decides */
+	struct found_row found;
+};
+
+static int64_t time_of(const struct place *place)
 {
-	if (found->segment == NULL) {
+	return place->version != NULL ? place->version->time_ms
+				      : place->found.segment->view.times[place->found.row];
+}
+
+static enum why judge(const struct lookup *lookup, const struct place *place)
+{
+	if (place->version != NULL ? place->version->deleted : place->found.segment == NULL) {
 		return WHY_ABSENT;
 	}
-	if (found->row == (uint32_t)FIND_CORRUPT) {
+	if (place->version == NULL && place->found.row == (uint32_t)FIND_CORRUPT) {
 		return WHY_CORRUPT;
 	}
 	const uint64_t ttl_ms = lookup->table->spec.ttl_ms;
 	if (ttl_ms == 0 && lookup->max_age_ms == 0) {
 		return WHY_FOUND;
 	}
-	const int64_t time_ms = found->segment->view.times[found->row];
+	const int64_t time_ms = time_of(place);
 	if (age_is_over(time_ms, lookup->now_ms, ttl_ms)) {
 		return WHY_EXPIRED;
 	}
@@ -48,57 +61,84 @@ static void put_zero(const struct gather *gather, uint32_t i)
 	}
 }
 
-static void put_row(const struct gather *gather, uint32_t i, const struct found_row *found)
+/* Row and scale, in the dtype that was asked for. */
+static void put_data(const struct gather *gather, uint32_t i, const uint8_t *row,
+	const float *scale)
 {
 	const struct lookup *lookup = gather->lookup;
-	const struct segment *view = &found->segment->view;
 	const struct table_spec *spec = &lookup->table->spec;
-	const uint8_t *row = view->row_data + (size_t)found->row * gather->row_bytes;
 	uint8_t *target = lookup->rows + i * gather->stride;
+	uint8_t *target_scale = lookup->scales == NULL ? NULL : lookup->scales + (size_t)i * 4;
 	if (lookup->dtype == spec->dtype) {
 		memcpy(target, row, gather->row_bytes);
-		if (lookup->scales != NULL) {
-			memcpy(lookup->scales + (size_t)i * 4, &view->scales[found->row], 4);
+		if (target_scale != NULL) {
+			memcpy(target_scale, scale, 4);
 		}
+		return;
+	}
+	float unwanted;
+	const struct dtype_rows to = {
+		.dtype = lookup->dtype,
+		.rows = target,
+		.scales = target_scale == NULL ? (void *)&unwanted : target_scale,
+	};
+	const struct dtype_rows from = {
+		.dtype = spec->dtype,
+		.rows = (void *)row,
+		.scales = (void *)scale,
+	};
+	dtype_convert(&to, &from, 1, spec->dim, spec->views);
+}
+
+static uint64_t tags_of(const struct place *place)
+{
+	if (place->version != NULL) {
+		return place->version->tags;
+	}
+	const uint64_t *tags = place->found.segment->view.tags;
+	return tags == NULL ? 0 : tags[place->found.row];
+}
+
+static void put_row(const struct gather *gather, uint32_t i, const struct place *place)
+{
+	const struct lookup *lookup = gather->lookup;
+	if (place->version != NULL) {
+		put_data(gather, i, place->version->row, &place->version->scale);
 	} else {
-		float unwanted;
-		const struct dtype_rows to = {
-			.dtype = lookup->dtype,
-			.rows = target,
-			.scales = lookup->scales == NULL ? (void *)&unwanted
-							 : lookup->scales + (size_t)i * 4,
-		};
-		const struct dtype_rows from = {
-			.dtype = spec->dtype,
-			.rows = (void *)row,
-			.scales = view->scales == NULL ? NULL : (void *)&view->scales[found->row],
-		};
-		dtype_convert(&to, &from, 1, spec->dim, spec->views);
+		const struct segment *view = &place->found.segment->view;
+		const uint32_t row = place->found.row;
+		put_data(gather, i, view->row_data + (size_t)row * gather->row_bytes,
+			view->scales == NULL ? NULL : &view->scales[row]);
 	}
 	if (lookup->times != NULL) {
-		memcpy(lookup->times + (size_t)i * 8, &view->times[found->row], 8);
+		const int64_t time_ms = time_of(place);
+		memcpy(lookup->times + (size_t)i * 8, &time_ms, 8);
 	}
-	if (lookup->tags != NULL && view->tags != NULL) {
-		memcpy(lookup->tags + (size_t)i * 8, &view->tags[found->row], 8);
-	} else if (lookup->tags != NULL) {
-		memset(lookup->tags + (size_t)i * 8, 0, 8);
+	if (lookup->tags != NULL) {
+		const uint64_t tags = tags_of(place);
+		memcpy(lookup->tags + (size_t)i * 8, &tags, 8);
 	}
 }
 
-/* Puts one block of the answer in place; `first` is a multiple of 8. */
+/* Puts one block of the answer in place; `first` is a multiple of 8.
+ *   versions  what the memtable knows of the keys, or NULL */
 static void put_block(const struct gather *gather, uint32_t first, uint32_t count,
-	const struct found_row *rows)
+	const struct found_row *rows, const struct row_version *const *versions)
 {
 	struct lookup *lookup = gather->lookup;
 	memset(lookup->found + first / 8, 0, (count + 7) / 8);
 	for (uint32_t i = 0; i < count; i++) {
-		const enum why why = judge(lookup, &rows[i]);
+		const struct place place = {
+			.version = versions == NULL ? NULL : versions[i],
+			.found = rows[i],
+		};
+		const enum why why = judge(lookup, &place);
 		lookup->counts[why]++;
 		if (lookup->why != NULL) {
 			lookup->why[first + i] = (uint8_t)why;
 		}
 		if (why == WHY_FOUND) {
-			put_row(gather, first + i, &rows[i]);
+			put_row(gather, first + i, &place);
 			lookup->found[(first + i) / 8] |= (uint8_t)(1u << (first + i) % 8);
 		} else {
 			put_zero(gather, first + i);
@@ -108,33 +148,45 @@ static void put_block(const struct gather *gather, uint32_t first, uint32_t coun
 
 static enum status look_up(struct lookup *lookup)
 {
+	const struct table *table = lookup->table;
 	const struct gather gather = {
 		.lookup = lookup,
-		.stride = dtype_row_bytes(lookup->dtype, lookup->table->spec.dim,
-			lookup->table->spec.views),
-		.row_bytes = spec_row_bytes(&lookup->table->spec),
+		.stride = dtype_row_bytes(lookup->dtype, table->spec.dim, table->spec.views),
+		.row_bytes = spec_row_bytes(&table->spec),
+	};
+	uint64_t hashes[FIND_BLOCK];
+	const struct row_version *versions[FIND_BLOCK];
+	const bool is_merged = memtable_is_empty(table->memtable);
+	const struct memtable_question question = {
+		.keys = &lookup->keys,
+		.hashes = hashes,
+		.visible = lookup->visible,
+		.row_bytes = gather.row_bytes,
 	};
 	const struct find find = {
-		.set = lookup->table->bases,
+		.set = table->bases,
 		.keys = &lookup->keys,
-		.wants_times = lookup->times != NULL || lookup->max_age_ms != 0 ||
-			       lookup->table->spec.ttl_ms != 0,
+		.hashes = hashes,
+		.known = is_merged ? NULL : versions,
+		.wants_times =
+			lookup->times != NULL || lookup->max_age_ms != 0 || table->spec.ttl_ms != 0,
 		.may_block = lookup->may_block,
 	};
 	memset(lookup->counts, 0, sizeof lookup->counts);
-	struct found_row rows[FIND_BLOCK];
+	struct found_row rows[FIND_BLOCK] = {0};
 	for (uint32_t first = 0; first < lookup->keys.count; first += FIND_BLOCK) {
 		const uint32_t left = lookup->keys.count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
-		if (find.set == NULL) {
-			memset(rows, 0, sizeof rows);
-		} else {
-			const enum status status = find_rows(&find, first, count, rows);
-			if (status != STATUS_OK) {
-				return status;
-			}
+		keys_hash(&lookup->keys, first, count, hashes);
+		if (!is_merged) {
+			memtable_find(table->memtable, &question, first, count, versions);
 		}
-		put_block(&gather, first, count, rows);
+		const enum status status =
+			find.set == NULL ? STATUS_OK : find_rows(&find, first, count, rows);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		put_block(&gather, first, count, rows, find.known);
 	}
 	return STATUS_OK;
 }

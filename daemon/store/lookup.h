@@ -2,7 +2,8 @@
  *
  * The whole batch is hashed, its slots prefetched, then keys and rows prefetched,
  * then keys compared and rows gathered (or converted) straight into the caller's
- * buffers: the cost of a fetch is cache and TLB misses, and this overlaps them.
+ * buffers: the cost of a fetch is cache and TLB misses, and this overlaps them. What was
+ * written since the last merge is looked up in the memtable first; an empty one costs nothing.
  *
  * Threads: any, between snapshot_begin and snapshot_end.
  */
@@ -30,6 +31,7 @@ struct lookup {
 	const struct table *table;
 	struct keys keys;    /* of the table's key type */
 	enum dtype dtype;    /* of the answer; dtype_convertible from the table's */
+	uint64_t visible;    /* store_visible, of the snapshot that the table is of */
 	int64_t now_ms;      /* for ttl and max age */
 	uint64_t max_age_ms; /* 0: any age */
 	bool may_block;      /* false: STATUS_AGAIN instead of waiting for the disk */
@@ -56,6 +58,7 @@ struct scan {
 	uint32_t limit;     /* rows to stop after */
 	uint64_t bytes_max; /* of keys and rows together; at least one hash's rows come anyway */
 	enum dtype dtype;
+	uint64_t visible; /* as in struct lookup */
 	int64_t now_ms;
 	/* out, malloc'ed by table_scan, freed by scan_fini */
 	uint32_t count;

@@ -81,8 +81,9 @@ enum { LOAD_FIELDS = 3 };
 
 void record_write_table(struct wire_writer *writer, const struct table *table)
 {
-	wire_write_map(writer, SPEC_FIELDS + 3);
+	wire_write_map(writer, SPEC_FIELDS + 4);
 	spec_write(writer, &table->spec);
+	write_uint(writer, "folded", table->folded);
 	write_uint(writer, "number", table->number);
 	write_uint(writer, "rows", table->rows);
 	wire_write_str(writer, "loads"); /* [load, chunks, rows] each */
@@ -126,9 +127,11 @@ enum status record_read_table(struct wire_value value, struct table **out)
 	struct table_spec spec;
 	uint64_t number;
 	uint64_t rows;
+	uint64_t folded;
 	const struct wire_value loads = wire_get(value, "loads");
 	if (spec_read(value, &spec, NULL) != STATUS_OK || !read_uint(value, "number", &number) ||
-		!read_uint(value, "rows", &rows) || wire_type(loads) != WIRE_ARRAY) {
+		!read_uint(value, "rows", &rows) || !read_uint(value, "folded", &folded) ||
+		wire_type(loads) != WIRE_ARRAY) {
 		return STATUS_CORRUPT;
 	}
 	struct table *table = table_new(&spec, number);
@@ -138,6 +141,7 @@ enum status record_read_table(struct wire_value value, struct table **out)
 		return status;
 	}
 	table->rows = rows;
+	table->folded = folded;
 	*out = table;
 	return STATUS_OK;
 }
@@ -232,7 +236,9 @@ uint64_t record_count(const struct snapshot *snapshot)
 
 void record_write_state(struct wire_writer *writer, const struct snapshot *snapshot)
 {
-	wire_write_map(writer, 5);
+	wire_write_map(writer, 7);
+	write_uint(writer, "log_first_file", snapshot->log_first_file);
+	write_uint(writer, "written", snapshot->written);
 	write_uint(writer, "records", record_count(snapshot));
 	write_uint(writer, "sequence", snapshot->sequence);
 	write_uint(writer, "next_release", snapshot->next_release);
@@ -252,6 +258,8 @@ enum status record_read_state(struct wire_value value, struct snapshot *out,
 	if (!read_uint(value, "sequence", &out->sequence) ||
 		!read_uint(value, "next_release", &out->next_release) ||
 		!read_uint(value, "live", &state->live) ||
+		!read_uint(value, "log_first_file", &out->log_first_file) ||
+		!read_uint(value, "written", &out->written) ||
 		!read_uint(value, "records", &state->records) || wire_type(history) != WIRE_ARRAY ||
 		count > SNAPSHOT_HISTORY_MAX) {
 		return STATUS_CORRUPT;

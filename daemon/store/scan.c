@@ -3,6 +3,7 @@
 #include "daemon/store/base.h"
 #include "daemon/store/lookup.h"
 #include "daemon/store/mapfault.h"
+#include "daemon/store/merged.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,14 +12,9 @@
 /* Rows passed in one step, when nearly all of them have expired. */
 enum { PASSED_ROWS_MAX = 1 << 20 };
 
-struct row_ref {
-	const struct segment *view;
-	uint32_t row;
-};
-
 struct walk {
 	struct scan *scan;
-	struct row_ref *refs; /* owned */
+	struct merged_row *refs; /* owned */
 	size_t capacity;
 	size_t count;
 	uint64_t passed;
@@ -27,118 +23,126 @@ struct walk {
 	bool full; /* the limit is reached: only rows of last_hash may follow */
 };
 
-/* The key of a row; false when the segment's offsets are damaged. */
-static bool row_key(const struct segment *view, uint32_t row, const uint8_t **key, size_t *len)
-{
-	if (view->keys != NULL) {
-		*key = (const uint8_t *)&view->keys[row];
-		*len = 8;
-		return true;
-	}
-	const uint32_t from = view->key_offsets[row];
-	const uint32_t to = view->key_offsets[row + 1];
-	*key = view->key_blob + from;
-	*len = to - from;
-	return from < to && to <= view->blob_bytes && to - from <= LIMIT_KEY_BYTES;
-}
-
-static enum status add_ref(struct walk *walk, const struct segment *view, uint32_t row)
+static enum status add_ref(struct walk *walk, const struct merged_row *row)
 {
 	if (walk->count == walk->capacity) {
 		const size_t capacity = walk->capacity * 2 + 1024;
-		struct row_ref *grown = realloc(walk->refs, capacity * sizeof *grown);
+		struct merged_row *grown = realloc(walk->refs, capacity * sizeof *grown);
 		if (grown == NULL) {
 			return STATUS_NO_MEMORY;
 		}
 		walk->refs = grown;
 		walk->capacity = capacity;
 	}
-	walk->refs[walk->count++] = (struct row_ref){.view = view, .row = row};
+	walk->refs[walk->count++] = *row;
 	return STATUS_OK;
 }
 
-/* The first row that can have a hash of at least `cursor`: slots stand in the order of hashes,
- * and no key stands before its home. */
-static uint32_t first_row(const struct segment *view, uint64_t cursor)
+static bool is_shown(const struct scan *scan, const struct merged_row *row)
 {
-	if (cursor <= view->prefix) {
-		return 0;
-	}
-	for (uint32_t slot = segment_home(view, cursor); slot < view->slot_count; slot++) {
-		if (view->slots[slot].row_plus_one != 0) {
-			return view->slots[slot].row_plus_one - 1;
-		}
-	}
-	return view->rows;
+	return (row->version == NULL || !row->version->deleted) &&
+	       !age_is_over(merged_time(row), scan->now_ms, scan->table->spec.ttl_ms);
 }
 
-/* Walks one segment from the cursor; walk->full tells that the reply is full. */
-static enum status walk_segment(struct walk *walk, const struct segment *view, uint64_t cursor)
+/* Takes rows of hashes [cursor, behind) from a segment and a memtable; walk->full tells that the
+ * reply is full, or full but for more rows of the last hash. */
+static enum status walk_range(struct walk *walk, struct merged_walk *merged, uint64_t cursor,
+	uint64_t behind)
 {
 	struct scan *scan = walk->scan;
 	const size_t stride =
 		dtype_row_bytes(scan->dtype, scan->table->spec.dim, scan->table->spec.views);
-	for (uint32_t row = first_row(view, cursor); row < view->rows; row++) {
-		const uint8_t *key;
-		size_t len;
-		if (!row_key(view, row, &key, &len)) {
-			return STATUS_CORRUPT;
+	for (;;) {
+		struct merged_row row;
+		bool more;
+		enum status status = merged_next(merged, &row, &more);
+		if (status != STATUS_OK || !more || (behind != 0 && row.hash >= behind)) {
+			return status;
 		}
-		uint64_t id = 0;
-		memcpy(&id, key, len < 8 ? len : 8);
-		const uint64_t hash =
-			view->keys != NULL ? key_hash_u64(id) : key_hash_bytes(key, len);
-		if (hash < cursor) {
+		if (row.hash < cursor) {
 			continue;
 		}
-		if (walk->full && hash != walk->last_hash) {
+		if (walk->full && row.hash != walk->last_hash) {
 			return STATUS_OK;
 		}
-		walk->last_hash = hash;
+		walk->last_hash = row.hash;
 		walk->passed++;
-		if (!age_is_over(view->times[row], scan->now_ms, scan->table->spec.ttl_ms)) {
-			const enum status status = add_ref(walk, view, row);
-			if (status != STATUS_OK) {
-				return status;
-			}
-			walk->bytes += stride + len + 1 + 24;
+		if (is_shown(scan, &row)) {
+			status = add_ref(walk, &row);
+			walk->bytes += stride + row.key_len + 1 + 24;
+		}
+		if (status != STATUS_OK) {
+			return status;
 		}
 		walk->full = walk->count >= scan->limit || walk->bytes >= scan->bytes_max ||
 			     walk->passed >= PASSED_ROWS_MAX;
 	}
+}
+
+/* The segment that has a hash, and where its range ends (0: 2^64). */
+static enum status find_segment(const struct scan *scan, uint64_t cursor,
+	const struct segment **view, uint64_t *behind)
+{
+	struct base_set *set = scan->table->bases;
+	*view = NULL;
+	*behind = 0;
+	if (set == NULL) {
+		return STATUS_OK;
+	}
+	const uint32_t number = base_set_find(set, cursor);
+	const struct base_segment_info *info = set->segments[number].info;
+	if (base_segment_wait(set, number) != BASE_READY) {
+		return STATUS_CORRUPT;
+	}
+	*view = &set->segments[number].view;
+	if (info->prefix_bits > 0) {
+		*behind = info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));
+	}
 	return STATUS_OK;
+}
+
+/* One range of hashes, of one segment; *cursor is where the next one begins, 0 behind the last. */
+static enum status walk_step(struct walk *walk, uint64_t *cursor)
+{
+	struct scan *scan = walk->scan;
+	const struct segment *view;
+	uint64_t behind;
+	enum status status = find_segment(scan, *cursor, &view, &behind);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct memtable_row *news = NULL;
+	size_t count = 0;
+	if (!memtable_is_empty(scan->table->memtable)) {
+		status = memtable_collect(scan->table->memtable, *cursor, &behind, scan->limit,
+			scan->visible, &news, &count);
+	}
+	if (status == STATUS_OK) {
+		struct merged_walk merged = {.view = view, .news = news, .count = count};
+		merged.row = view == NULL ? 0 : segment_first_row(view, *cursor);
+		status = walk_range(walk, &merged, *cursor, behind);
+	}
+	free(news);
+	*cursor = behind;
+	return status;
 }
 
 static enum status walk_table(struct walk *walk)
 {
 	struct scan *scan = walk->scan;
-	struct base_set *set = scan->table->bases;
 	uint64_t cursor = scan->cursor;
 	scan->more = false;
-	while (set != NULL) {
-		const uint32_t number = base_set_find(set, cursor);
-		const struct base_segment_info *info = set->segments[number].info;
-		if (base_segment_wait(set, number) != BASE_READY) {
-			return STATUS_CORRUPT;
-		}
-		const enum status status = walk_segment(walk, &set->segments[number].view, cursor);
+	do {
+		const enum status status = walk_step(walk, &cursor);
 		if (status != STATUS_OK) {
 			return status;
 		}
-		const uint64_t end =
-			info->prefix_bits == 0
-				? 0
-				: info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));
 		if (walk->full) {
 			scan->cursor = walk->last_hash + 1;
 			scan->more = scan->cursor != 0;
 			return STATUS_OK;
 		}
-		if (end == 0) {
-			return STATUS_OK;
-		}
-		cursor = end;
-	}
+	} while (cursor != 0);
 	return STATUS_OK;
 }
 
@@ -161,22 +165,20 @@ static enum status reserve(struct walk *walk, size_t stride)
 		       : STATUS_OK;
 }
 
-static void put_row(struct scan *scan, const struct row_ref *ref, size_t stride, uint32_t i)
+static void put_row(struct scan *scan, const struct merged_row *ref, size_t stride, uint32_t i)
 {
-	const struct segment *view = ref->view;
 	const struct table_spec *spec = &scan->table->spec;
-	const uint8_t *key = NULL;
-	size_t len = 0;
-	(void)row_key(view, ref->row, &key, &len);
-	if (view->keys == NULL) {
-		scan->keys[scan->keys_len++] = (uint8_t)len;
+	struct frame_row row;
+	merged_get(ref, &row);
+	if (spec->key_type == KEY_BYTES) {
+		scan->keys[scan->keys_len++] = (uint8_t)row.key_len;
 	}
-	memcpy(scan->keys + scan->keys_len, key, len);
-	scan->keys_len += len;
+	memcpy(scan->keys + scan->keys_len, row.key, row.key_len);
+	scan->keys_len += row.key_len;
 	const struct dtype_rows from = {
 		.dtype = spec->dtype,
-		.rows = (void *)(view->row_data + (size_t)ref->row * view->row_bytes),
-		.scales = view->scales == NULL ? NULL : (void *)&view->scales[ref->row],
+		.rows = (void *)row.data,
+		.scales = &row.scale,
 	};
 	const struct dtype_rows to = {
 		.dtype = scan->dtype,
@@ -184,9 +186,9 @@ static void put_row(struct scan *scan, const struct row_ref *ref, size_t stride,
 		.scales = scan->scales == NULL ? NULL : scan->scales + (size_t)i * 4,
 	};
 	dtype_convert(&to, &from, 1, spec->dim, spec->views);
-	memcpy(scan->times + (size_t)i * 8, &view->times[ref->row], 8);
+	memcpy(scan->times + (size_t)i * 8, &row.time_ms, 8);
 	if (scan->tags != NULL) {
-		memcpy(scan->tags + (size_t)i * 8, &view->tags[ref->row], 8);
+		memcpy(scan->tags + (size_t)i * 8, &row.tags, 8);
 	}
 }
 

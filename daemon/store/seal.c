@@ -25,19 +25,6 @@ void seal_output_fini(struct seal_output *output)
 	*output = (struct seal_output){0};
 }
 
-static void remove_files(const char *folder, const struct base_owner *owner,
-	const struct seal_output *output)
-{
-	for (size_t i = 0; i < output->file_count; i++) {
-		char name[64];
-		char path[PATH_MAX];
-		base_file_name(name, sizeof name, owner->table, output->files[i].number);
-		if (file_path(path, folder, name, NULL) == STATUS_OK) {
-			unlink(path);
-		}
-	}
-}
-
 /* ---- workers ---- */
 
 struct step {
@@ -80,25 +67,24 @@ static enum status run_all(struct seal_worker *workers, size_t count,
 	return status;
 }
 
-/* Moves the files of every worker into one output; what fails to move is removed. */
+/* Moves the files of every worker into one output. */
 static enum status collect(struct seal_worker *workers, size_t count, struct seal_output *out)
 {
-	size_t files = 0;
+	size_t total = 0;
 	*out = (struct seal_output){0};
 	for (size_t i = 0; i < count; i++) {
-		files += workers[i].output.file_count;
+		total += workers[i].files.file_count;
 	}
-	out->files = calloc(files + 1, sizeof *out->files);
+	out->files = calloc(total + 1, sizeof *out->files);
 	for (size_t i = 0; i < count && out->files != NULL; i++) {
-		struct seal_output *part = &workers[i].output;
+		struct base_files *part = &workers[i].files;
 		if (part->file_count > 0) {
 			memcpy(out->files + out->file_count, part->files,
 				part->file_count * sizeof *part->files);
 		}
 		out->file_count += part->file_count;
 		out->rows += part->rows;
-		free(part->files);
-		*part = (struct seal_output){0};
+		part->file_count = 0; /* moved */
 	}
 	return out->files == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
@@ -114,6 +100,12 @@ static enum status write_table(struct seal_job *job, struct seal_output *out, st
 		workers[i].number = i;
 		workers[i].prefix = (uint64_t)i << 63;
 		workers[i].bits = is_small ? 0 : 1;
+		workers[i].files = (struct base_files){
+			.folder = job->folder,
+			.owner = job->owner,
+			.next_file = &job->next_file,
+			.expected_bytes = job->runs->rows / job->worker_count * job->row_cost,
+		};
 	}
 	enum status status = run_all(workers, job->worker_count, seal_worker_check, err);
 	if (status == STATUS_OK) {
@@ -126,8 +118,7 @@ static enum status write_table(struct seal_job *job, struct seal_output *out, st
 		status = error_set(err, STATUS_NO_MEMORY, "seal: the list of files");
 	}
 	for (size_t i = 0; i < job->worker_count; i++) {
-		remove_files(job->folder, job->owner, &workers[i].output);
-		seal_output_fini(&workers[i].output);
+		base_files_fini(&workers[i].files, BASE_FILES_REMOVE);
 	}
 	return status;
 }

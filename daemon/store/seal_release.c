@@ -102,6 +102,7 @@ static enum status build_table(struct store *store, const struct release *releas
 	for (size_t j = 0; j < table->file_count; j++) {
 		table->bytes += table->files[j].bytes;
 	}
+	atomic_fetch_add(&store->seal_bytes, table->bytes);
 	*out = table;
 	return STATUS_OK;
 }
@@ -159,7 +160,8 @@ static enum status commit(struct store *store, struct release *release, struct s
 	release->state = RELEASE_SEALED;
 	release->sealed_ms = clock_unix_ms();
 	*result = result_of(release);
-	return store_put_release(store, release, release->number, err);
+	const struct aftermath aftermath = {.done_with = release->number};
+	return store_put_release(store, release, &aftermath, err);
 }
 
 enum status store_seal(struct store *store, const char *id, struct seal_result *out,

@@ -1,11 +1,8 @@
 /* seal_worker.c - segments of one part of a table's hashes: gather, sort, write. */
 #include "daemon/store/seal_worker.h"
 
-#include "daemon/store/file.h"
-
 #include <assert.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,58 +206,6 @@ static uint64_t key_bytes(const struct seal_worker *worker, size_t count)
 	return bytes;
 }
 
-static enum status finish_file(struct seal_worker *worker, struct error *err)
-{
-	struct base_writer *writer = worker->writer;
-	worker->writer = NULL;
-	if (writer == NULL) {
-		return STATUS_OK;
-	}
-	struct seal_output *output = &worker->output;
-	struct base_file_info *grown =
-		realloc(output->files, (output->file_count + 1) * sizeof *grown);
-	if (grown == NULL) {
-		base_writer_abort(writer);
-		return error_set(err, STATUS_NO_MEMORY, "seal: file %zu", output->file_count);
-	}
-	output->files = grown;
-	struct base_file_info info;
-	const enum status status = base_writer_finish(writer, &info, err);
-	if (status == STATUS_OK) {
-		info.number = worker->file_number;
-		output->files[output->file_count++] = info;
-	}
-	return status;
-}
-
-/* Makes sure that a file with room for `bytes` is open. */
-static enum status open_file(struct seal_worker *worker, uint64_t bytes, struct error *err)
-{
-	enum status status = STATUS_OK;
-	if (worker->writer != NULL &&
-		base_writer_bytes(worker->writer) + bytes > worker->file_bytes) {
-		status = finish_file(worker, err);
-	}
-	if (status != STATUS_OK || worker->writer != NULL) {
-		return status;
-	}
-	char name[64];
-	char path[PATH_MAX];
-	worker->file_number = atomic_fetch_add(&worker->job->next_file, 1);
-	base_file_name(name, sizeof name, worker->job->owner->table, worker->file_number);
-	status = file_path(path, worker->job->folder, name, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	/* An estimate: a part may have more than its share of the rows, and then more files. */
-	uint64_t whole =
-		worker->job->runs->rows / worker->job->worker_count * worker->job->row_cost +
-		BASE_SEGMENT_BYTES;
-	whole = whole < BASE_FILE_BYTES ? whole : BASE_FILE_BYTES;
-	worker->file_bytes = bytes > whole ? bytes : whole;
-	return base_writer_open(path, worker->file_bytes, &worker->writer, err);
-}
-
 static enum status write_segment(struct seal_worker *worker, uint64_t prefix, uint32_t bits,
 	uint64_t rows, struct error *err)
 {
@@ -291,11 +236,8 @@ static enum status write_segment(struct seal_worker *worker, uint64_t prefix, ui
 			" bits of their hash and take %" PRIu64 " bytes, at most %u allowed",
 			count, bits, plan.bytes, BASE_FILE_BYTES);
 	}
-	status = open_file(worker, plan.bytes, err);
 	uint8_t *data = NULL;
-	if (status == STATUS_OK) {
-		status = base_writer_begin(worker->writer, plan.bytes, &data, err);
-	}
+	status = base_files_begin(&worker->files, &plan, &data, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -303,8 +245,7 @@ static enum status write_segment(struct seal_worker *worker, uint64_t prefix, ui
 	segment_begin(&plan, worker->hashes, data, &space);
 	fill_keys(worker, &plan, &space);
 	fill_rows(worker, &plan, &space);
-	worker->output.rows += count;
-	return base_writer_commit(worker->writer, &plan, err);
+	return base_files_commit(&worker->files, &plan, err);
 }
 
 /* Writes the rows of a prefix, in as many segments as they need. The depth is bounded by
@@ -337,13 +278,12 @@ void seal_worker_write(struct seal_worker *worker)
 {
 	worker->status = write_prefix(worker, worker->prefix, worker->bits, &worker->err);
 	if (worker->status == STATUS_OK) {
-		worker->status = finish_file(worker, &worker->err);
+		worker->status = base_files_finish(&worker->files, &worker->err);
 	}
-	base_writer_abort(worker->writer);
+	base_files_abort(&worker->files);
 	free(worker->order);
 	free(worker->scratch);
 	free(worker->hashes);
-	worker->writer = NULL;
 	worker->order = NULL;
 	worker->scratch = NULL;
 	worker->hashes = NULL;

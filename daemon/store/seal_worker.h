@@ -6,6 +6,7 @@
 #ifndef DAEMON_STORE_SEAL_WORKER_H
 #define DAEMON_STORE_SEAL_WORKER_H
 
+#include "daemon/store/base_files.h"
 #include "daemon/store/order.h"
 #include "daemon/store/seal.h"
 #include "daemon/store/seal_runs.h"
@@ -32,11 +33,8 @@ struct seal_worker {
 	struct order_entry *order; /* of the segment at hand; owned, as the next two */
 	struct order_entry *scratch;
 	uint64_t *hashes;
-	size_t capacity;            /* entries of the three */
-	struct base_writer *writer; /* owned; NULL: none is open */
-	uint64_t file_number;       /* of the open one */
-	uint64_t file_bytes;        /* that it has room for */
-	struct seal_output output;
+	size_t capacity; /* entries of the three */
+	struct base_files files;
 	enum status status;
 	struct error err;
 };

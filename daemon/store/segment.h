@@ -30,6 +30,7 @@
 #include "schema/spec.h"
 #include "schema/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -104,6 +105,26 @@ static inline uint32_t segment_home(const struct segment *segment, uint64_t hash
 	const uint64_t rest = segment->prefix_bits == 0 ? hash : hash << segment->prefix_bits;
 	return (uint32_t)(((rest >> 32) * segment->homes) >> 32);
 }
+
+/* The key of a row (for u64 its 8 bytes); false when the offsets are damaged. */
+static inline bool segment_key(const struct segment *segment, uint32_t row, const uint8_t **key,
+	size_t *len)
+{
+	if (segment->keys != NULL) {
+		*key = (const uint8_t *)&segment->keys[row];
+		*len = 8;
+		return true;
+	}
+	const uint32_t from = segment->key_offsets[row];
+	const uint32_t to = segment->key_offsets[row + 1];
+	*key = segment->key_blob + from;
+	*len = to - from;
+	return from < to && to <= segment->blob_bytes && to - from <= LIMIT_KEY_BYTES;
+}
+
+/* The first row that can have a hash of at least `hash`: slots stand in the order of hashes, and no
+ * key stands before its home. */
+uint32_t segment_first_row(const struct segment *segment, uint64_t hash);
 
 /* ---- build ---- */
 

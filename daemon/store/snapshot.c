@@ -2,6 +2,7 @@
 #include "daemon/store/snapshot.h"
 
 #include "daemon/store/base.h"
+#include "daemon/store/memtable.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,9 +87,28 @@ struct table *release_find(const struct release *release, uint64_t number)
 struct table *table_new(const struct table_spec *spec, uint64_t number)
 {
 	struct table *table = calloc(1, sizeof *table);
+	struct memtable *memtable = memtable_new();
+	if (table == NULL || memtable == NULL) {
+		free(table);
+		memtable_drop(memtable);
+		return NULL;
+	}
+	table->spec = *spec;
+	table->number = number;
+	table->memtable = memtable;
+	table->refs = 1;
+	return table;
+}
+
+struct table *table_renew(const struct table *from)
+{
+	struct table *table = calloc(1, sizeof *table);
 	if (table != NULL) {
-		table->spec = *spec;
-		table->number = number;
+		table->spec = from->spec;
+		table->number = from->number;
+		table->folded = from->folded;
+		table->memtable = from->memtable;
+		table->memtable->refs++;
 		table->refs = 1;
 	}
 	return table;
@@ -105,6 +125,7 @@ void table_drop(struct table *table)
 	}
 	free(table->files);
 	free(table->ended);
+	memtable_drop(table->memtable);
 	free(table);
 }
 

@@ -22,6 +22,7 @@
 struct store;
 struct base_set;
 struct base_file_info;
+struct memtable;
 
 /* A bulk load that was said to be whole. */
 struct ended_load {
@@ -38,6 +39,8 @@ struct table {
 	size_t file_count;
 	struct base_file_info *files; /* owned */
 	struct base_set *bases; /* owned; NULL while the release is open, and for an empty table */
+	uint64_t folded;        /* sequence up to which the base files hold what was written */
+	struct memtable *memtable; /* shared with the tables that it was and will be; never NULL */
 	size_t ended_count;
 	struct ended_load *ended; /* owned; while the release is open */
 	unsigned refs;            /* releases that hold it; guarded by the admin lock */
@@ -66,6 +69,8 @@ enum { SNAPSHOT_HISTORY_MAX = 64 };
 struct snapshot {
 	uint64_t sequence;          /* of the catalog; grows with every change */
 	uint64_t next_release;      /* number of the next release */
+	uint64_t log_first_file;    /* of the log's files, the first that is needed; 0: none yet */
+	uint64_t written;           /* the newest sequence of the log that a merge has seen */
 	const struct release *live; /* NULL: none is */
 	size_t release_count;
 	struct release **releases; /* in the order of their numbers */
@@ -75,6 +80,10 @@ struct snapshot {
 
 const struct snapshot *snapshot_begin(struct store *store);
 void snapshot_end(struct store *store);
+
+/* The newest sequence of the log that may be seen, for the whole request. To be taken after
+ * snapshot_begin: the other order can meet base files that are newer. */
+uint64_t store_visible(struct store *store);
 
 /* The named release; NULL or "live" as the name mean the live one.
  * Errors: NOT_FOUND, naming it. */
@@ -100,6 +109,8 @@ void snapshot_drop(struct snapshot *snapshot);
 struct release *release_copy(const struct release *from);
 void release_drop(struct release *release);
 struct table *table_new(const struct table_spec *spec, uint64_t number);
+/* A table to take the place of `from`: the same spec, number and memtable, but no files. */
+struct table *table_renew(const struct table *from);
 void table_drop(struct table *table);
 /* Takes a file's record over, even if it fails. Files are numbered as they were begun, and held
  * in the order of their hashes. Errors: NO_MEMORY. */

@@ -1,6 +1,8 @@
 /* state.h - the inside of a store: what its own files share, and in which order locks are taken.
  *
- * admin_lock, then load_lock; a base set's own lock and the janitor's queue lock are taken last.
+ * admin_lock, then load_lock; the writer's apply lock, then its group lock; a base set's own lock
+ * and the janitor's and the merger's queue locks are taken last. Who holds the writer's locks takes
+ * neither of the first two.
  *
  * Threads: admin_lock guards the catalog, the making of snapshots and all reference counts;
  * load_lock guards the loads. The current snapshot is read without either (snapshot.h).
@@ -9,6 +11,7 @@
 #define DAEMON_STORE_STATE_H
 
 #include "daemon/store/catalog.h"
+#include "daemon/store/memtable.h"
 #include "daemon/store/snapshot.h"
 #include "daemon/store/store.h"
 
@@ -18,6 +21,8 @@
 
 struct janitor;
 struct load;
+struct merger;
+struct writer;
 
 /* Where runs are put together: kept between groups, since fresh pages cost more than the sort. */
 struct load_body {
@@ -31,7 +36,11 @@ struct store {
 	int lock_fd;
 	struct catalog *catalog;            /* owned */
 	_Atomic(struct snapshot *) current; /* owned */
-	struct janitor *janitor;            /* owned */
+	_Atomic uint64_t visible;    /* the newest sequence of the log that is acknowledged */
+	struct memtable_usage usage; /* of all memtables */
+	struct janitor *janitor;     /* owned */
+	struct writer *writer;       /* owned */
+	struct merger *merger;       /* owned */
 	pthread_mutex_t admin_lock;
 	pthread_mutex_t load_lock;
 	struct load *loads; /* owned list */
@@ -39,8 +48,10 @@ struct store {
 	uint64_t load_pending;  /* bytes that wait for store_load_sync */
 	struct error load_lost; /* why chunks were lost that store_load_sync must still tell of */
 	uint64_t load_sequence; /* of the last run of any load */
-	_Atomic bool stop;      /* a seal that is under way shall end */
-	uint64_t sealing;       /* number of the release that is being sealed; 0: none */
+	_Atomic uint64_t seal_bytes; /* written since the start, as the next */
+	_Atomic uint64_t load_bytes;
+	_Atomic bool stop; /* a seal that is under way shall end */
+	uint64_t sealing;  /* number of the release that is being sealed; 0: none */
 };
 
 /* The current snapshot, for who holds admin_lock. */
@@ -60,16 +71,26 @@ void store_release_folder(const struct store *store, uint64_t number, char *out)
  * event. Errors: CORRUPT (the catalog), NO_MEMORY. */
 enum status store_open_bases(struct store *store, struct release *release, struct error *err);
 
+/* The same for one table of a release. */
+enum status store_open_table(struct store *store, const struct release *release,
+	struct table *table, struct error *err);
+
+/* What a change makes superfluous, and is removed once nobody can see it. */
+struct aftermath {
+	uint64_t done_with;     /* the loads of this release; load_lock is held then. 0: none */
+	struct table *replaced; /* the files of this table of `owner`; NULL: none */
+	uint64_t owner;
+};
+
 /* Makes `next` the current snapshot: catalog, `current`, swap. Takes `next` over, even if it
- * fails. `change.after` is set here. The caller holds admin_lock; with `done_with` (0: none) it
- * holds load_lock too, and the loads of that release are closed. */
+ * fails. `change.after` is set here. `aftermath` may be NULL. The caller holds admin_lock. */
 enum status store_change(struct store *store, struct snapshot *next, struct catalog_change change,
-	uint64_t done_with, struct error *err);
+	const struct aftermath *aftermath, struct error *err);
 
 /* The same for one release, changed or new, that becomes part of the current snapshot. Takes it
  * over, even if it fails; NULL is NO_MEMORY. */
-enum status store_put_release(struct store *store, struct release *release, uint64_t done_with,
-	struct error *err);
+enum status store_put_release(struct store *store, struct release *release,
+	const struct aftermath *aftermath, struct error *err);
 
 /* ---- loads (load_list.c) ---- */
 

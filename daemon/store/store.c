@@ -8,7 +8,9 @@
 #include "daemon/store/janitor.h"
 #include "daemon/store/load.h"
 #include "daemon/store/mapfault.h"
+#include "daemon/store/merger.h"
 #include "daemon/store/state.h"
+#include "daemon/store/writer.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -58,6 +60,11 @@ const struct snapshot *snapshot_begin(struct store *store)
 	return atomic_load_explicit(&store->current, memory_order_acquire);
 }
 
+uint64_t store_visible(struct store *store)
+{
+	return atomic_load_explicit(&store->visible, memory_order_acquire);
+}
+
 void snapshot_end(struct store *store)
 {
 	(void)store;
@@ -102,31 +109,38 @@ static enum status take_lock(struct store *store, struct error *err)
 	return STATUS_OK;
 }
 
-enum status store_open_bases(struct store *store, struct release *release, struct error *err)
+enum status store_open_table(struct store *store, const struct release *release,
+	struct table *table, struct error *err)
 {
 	char folder[PATH_MAX];
+	if (table->bases != NULL || table->file_count == 0) {
+		return STATUS_OK;
+	}
 	store_release_folder(store, release->number, folder);
-	for (size_t i = 0; i < release->table_count; i++) {
-		struct table *table = release->tables[i];
-		if (table->bases != NULL || table->file_count == 0) {
-			continue;
-		}
-		const struct base_owner owner = {.release = release->number,
-			.table = table->number,
-			.spec = table->spec};
-		struct error damage = {0};
-		const enum status status = base_set_open(folder, &owner, table->files,
-			table->file_count, &table->bases, &damage);
-		if (status != STATUS_OK) {
-			return error_set(err, status, "release '%s', table '%s': %s",
-				release->id.text, table->spec.name.text, damage.text);
-		}
-		if (damage.status != STATUS_OK) {
-			store_event(store, "event=damage release=%s table=%s reason=\"%s\"",
-				release->id.text, table->spec.name.text, damage.text);
-		}
+	const struct base_owner owner = {.release = release->number,
+		.table = table->number,
+		.spec = table->spec};
+	struct error damage = {0};
+	const enum status status = base_set_open(folder, &owner, table->files, table->file_count,
+		&table->bases, &damage);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "release '%s', table '%s': %s", release->id.text,
+			table->spec.name.text, damage.text);
+	}
+	if (damage.status != STATUS_OK) {
+		store_event(store, "event=damage release=%s table=%s reason=\"%s\"",
+			release->id.text, table->spec.name.text, damage.text);
 	}
 	return STATUS_OK;
+}
+
+enum status store_open_bases(struct store *store, struct release *release, struct error *err)
+{
+	enum status status = STATUS_OK;
+	for (size_t i = 0; status == STATUS_OK && i < release->table_count; i++) {
+		status = store_open_table(store, release, release->tables[i], err);
+	}
+	return status;
 }
 
 /* The number that names a release's folder; 0 for what is none of ours. */
@@ -298,7 +312,32 @@ static enum status open_all(struct store *store, struct error *err)
 			error_set(err, status, "start the janitor thread");
 		}
 	}
+	if (status == STATUS_OK) {
+		(void)pthread_mutex_lock(&store->admin_lock);
+		status = writer_open(store, err);
+		(void)pthread_mutex_unlock(&store->admin_lock);
+	}
+	if (status == STATUS_OK) {
+		status = merger_start(store, &store->merger, err);
+	}
 	return status;
+}
+
+static uint64_t or_default(uint64_t value, uint64_t otherwise)
+{
+	return value != 0 ? value : otherwise;
+}
+
+static void set_defaults(struct write_options *options)
+{
+	enum { DEFAULT_SYNC_MS = 1000, DEFAULT_AGE_MS = 3600 * 1000 };
+	options->sync_interval_ms =
+		(unsigned)or_default(options->sync_interval_ms, DEFAULT_SYNC_MS);
+	options->log_bytes = or_default(options->log_bytes, UINT64_C(512) << 20);
+	options->memtable_rows = or_default(options->memtable_rows, 1500000);
+	options->memtable_bytes = or_default(options->memtable_bytes, UINT64_C(1) << 30);
+	options->merge_age_ms = or_default(options->merge_age_ms, DEFAULT_AGE_MS);
+	options->merge_rate = or_default(options->merge_rate, 100 * 1000 * 1000);
 }
 
 enum status store_open(const struct store_options *options, struct store **out, struct error *err)
@@ -308,6 +347,7 @@ enum status store_open(const struct store_options *options, struct store **out, 
 		return error_set(err, STATUS_NO_MEMORY, "open '%s'", options->folder);
 	}
 	store->options = *options;
+	set_defaults(&store->options.write);
 	store->lock_fd = -1;
 	(void)pthread_mutex_init(&store->admin_lock, NULL);
 	(void)pthread_mutex_init(&store->load_lock, NULL);
@@ -332,6 +372,8 @@ void store_close(struct store *store)
 	if (store == NULL) {
 		return;
 	}
+	merger_stop(store->merger);
+	writer_close(store->writer);
 	janitor_stop(store->janitor);
 	loads_free(loads_take(store, 0));
 	load_body_fini(&store->load_body);
@@ -347,9 +389,35 @@ void store_close(struct store *store)
 
 /* ---- figures ---- */
 
+static void write_figures(struct store *store, struct write_figures *out)
+{
+	struct redo_figures log;
+	redo_figures(store->writer->redo, &log);
+	*out = (struct write_figures){
+		.sequence = store_visible(store),
+		.commits = atomic_load(&store->writer->commits),
+		.syncs = log.syncs,
+		.sync_us = log.sync_ns / 1000,
+		.sync_us_max = log.sync_ns_max / 1000,
+		.log_files = log.files,
+		.log_bytes = log.bytes,
+		.log_bytes_written = log.bytes_written,
+		.pending_bytes = atomic_load(&store->usage.log_bytes),
+		.memtable_rows = atomic_load(&store->usage.rows),
+		.memtable_bytes = atomic_load(&store->usage.bytes),
+		.read_only = atomic_load(&store->writer->read_only),
+	};
+	merger_figures(store->merger, out);
+}
+
 void store_figures(struct store *store, struct store_figures *out)
 {
-	struct store_figures figures = {0};
+	struct store_figures figures = {
+		.seal_bytes = atomic_load(&store->seal_bytes),
+		.load_bytes = atomic_load(&store->load_bytes),
+		.durability = store->options.write.durability,
+	};
+	write_figures(store, &figures.write);
 	janitor_waiting(store->janitor, &figures.files_waiting, &figures.bytes_waiting);
 	const struct snapshot *snapshot = snapshot_begin(store);
 	figures.releases = snapshot->release_count;

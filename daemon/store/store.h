@@ -13,8 +13,7 @@
 #ifndef DAEMON_STORE_STORE_H
 #define DAEMON_STORE_STORE_H
 
-#include "schema/dtype.h"
-#include "schema/key.h"
+#include "daemon/store/batch.h"
 #include "schema/name.h"
 #include "schema/spec.h"
 #include "schema/status.h"
@@ -26,8 +25,25 @@
 struct store;
 struct wire_writer;
 
+enum durability {
+	DURABILITY_SYNC = 0, /* acknowledged when synced */
+	DURABILITY_PERIODIC  /* acknowledged when written; synced every sync_interval_ms */
+};
+
+/* How writes are kept; zeros stand for the defaults. */
+struct write_options {
+	enum durability durability;
+	unsigned sync_interval_ms; /* 1000 */
+	uint64_t log_bytes;        /* that wait for a merge, at most; 512 MiB */
+	uint64_t memtable_rows;    /* at most; 1,500,000 */
+	uint64_t memtable_bytes;   /* at most; 1 GiB */
+	uint64_t merge_age_ms;     /* what was written is merged after so long; 1 h */
+	uint64_t merge_rate;       /* bytes a second while there is time; 100 MB */
+};
+
 struct store_options {
-	const char *folder;       /* made if missing; its parent must exist */
+	const char *folder; /* made if missing; its parent must exist */
+	struct write_options write;
 	size_t load_memory_bytes; /* bound for spill buffers and for seal, each; at least 128 MiB */
 	size_t catalog_bytes;     /* largest size of catalog.mdb */
 	/* What a background thread noticed (a damaged segment, a file that cannot be removed),
@@ -77,14 +93,8 @@ struct load_chunk {
 	const char *table;
 	struct name load;
 	uint64_t chunk;
-	struct keys keys;
-	enum dtype dtype;      /* of rows */
-	const uint8_t *rows;   /* keys.count rows, any alignment */
-	const uint8_t *scales; /* f32[count] for i8, else NULL */
-	const uint8_t *times;  /* i64[count], or NULL: the clock at the load's first chunk */
-	const uint8_t *tags;   /* u64[count], or NULL: 0 */
-	int64_t now_ms;        /* the request's clock */
-	bool allow_nonfinite;
+	struct row_batch batch; /* rows without times get the clock at the load's first chunk */
+	int64_t now_ms;         /* the request's clock */
 };
 
 struct load_progress {
@@ -111,6 +121,54 @@ enum status store_load_end(struct store *store, const struct load_chunk *which, 
 enum status store_load_abort(struct store *store, const struct load_chunk *which, uint64_t *rows,
 	struct error *err);
 
+/* ---- write ---- */
+
+/* Rows or keys for a table of a sealed release. */
+struct row_write {
+	const char *release;
+	const char *table;
+	struct row_batch batch; /* a delete looks at its keys only; rows without times get now_ms */
+	bool if_newer;          /* only rows that are newer than what is there */
+	int64_t now_ms;         /* the request's clock */
+};
+
+struct write_result {
+	struct name release; /* which it was */
+	uint64_t sequence;   /* a reader whose store_visible is not below it sees the write */
+	uint64_t count;      /* rows applied, or keys deleted that were there */
+};
+
+/* A write that was applied and is not durable yet. */
+struct write_ticket;
+
+/* Apply a write: nobody sees it before it is durable. *ticket must be handed to store_write_then or
+ * store_write_wait. May wait for memory that a merge is to free, and for the disk. In a batch the
+ * last of a key given twice wins. Registered threads (grace.h) only, outside of a snapshot.
+ * Errors: BAD_REQUEST, NOT_FOUND, NOT_SEALED; BUSY  the log is full; CORRUPT  a segment of the
+ * table is damaged; TOO_LARGE; DISK_FULL; READ_ONLY; NO_MEMORY. Nothing has changed then. */
+enum status store_put(struct store *store, const struct row_write *put, struct write_result *out,
+	struct write_ticket **ticket, struct error *err);
+enum status store_delete(struct store *store, const struct row_write *which,
+	struct write_result *out, struct write_ticket **ticket, struct error *err);
+
+/* `done` is called once: from here if the outcome is known already, else from the thread that
+ * commits. Its errors: DISK_FULL, IO  the write was taken back; READ_ONLY  whether it is on the
+ * disk is known after a restart. Takes the ticket over. */
+typedef void write_done_fn(void *arg, enum status status, const struct error *err);
+void store_write_then(struct write_ticket *ticket, write_done_fn *done, void *arg);
+/* The same, waiting for it. */
+enum status store_write_wait(struct write_ticket *ticket, struct error *err);
+
+struct merge_result {
+	uint64_t tables;
+	uint64_t rows; /* of the tables that were written anew */
+	uint64_t bytes;
+};
+/* Folds all that was written before the call into base files, at full speed. Errors: CORRUPT a
+ * table with a damaged segment stays as it is, the others are merged; DISK_FULL; BUSY  the daemon
+ * is stopping; READ_ONLY; IO; NO_MEMORY. */
+enum status store_merge(struct store *store, struct merge_result *out, struct error *err);
+
 /* ---- figures ---- */
 
 struct load_state {
@@ -134,6 +192,28 @@ struct store_figures {
 	uint64_t segments_damaged;
 	uint64_t files_waiting; /* dropped, but still mapped */
 	uint64_t bytes_waiting;
+	uint64_t seal_bytes; /* written by seals since the start, as the next two by their causes */
+	uint64_t load_bytes;
+	enum durability durability;
+	struct write_figures {
+		uint64_t sequence; /* the newest that is visible */
+		uint64_t commits;  /* groups */
+		uint64_t syncs;
+		uint64_t sync_us;     /* of all together */
+		uint64_t sync_us_max; /* the longest */
+		uint64_t log_files;
+		uint64_t log_bytes;         /* on disk */
+		uint64_t log_bytes_written; /* since the start */
+		uint64_t pending_bytes;     /* of the log, that no merge has folded yet */
+		uint64_t memtable_rows;
+		uint64_t memtable_bytes;
+		uint64_t merges;
+		uint64_t merges_failed;
+		uint64_t merge_bytes;
+		uint64_t merge_ms; /* of the last one */
+		bool merge_running;
+		bool read_only;
+	} write;
 };
 void store_figures(struct store *store, struct store_figures *out);
 

@@ -65,8 +65,8 @@ static void fill(struct store *store, uint64_t rows, uint32_t dim)
 	struct load_chunk chunk = {.release = "r1",
 		.table = "ir",
 		.load = {"bench"},
-		.dtype = DTYPE_F32,
-		.rows = (const uint8_t *)data,
+		.batch.dtype = DTYPE_F32,
+		.batch.rows = (const uint8_t *)data,
 		.now_ms = 1};
 	const double start = now_s();
 	for (uint64_t first = 0; first < rows; first += CHUNK_ROWS, chunk.chunk++) {
@@ -78,7 +78,7 @@ static void fill(struct store *store, uint64_t rows, uint32_t dim)
 				data[(size_t)i * dim + j] = (float)(first + i);
 			}
 		}
-		chunk.keys = (struct keys){KEY_U64, count, (const uint8_t *)keys, NULL};
+		chunk.batch.keys = (struct keys){KEY_U64, count, (const uint8_t *)keys, NULL};
 		must(store_load_chunk(store, &chunk, &progress, &err), &err);
 		if (store_load_is_full(store)) {
 			must(store_load_sync(store, &err), &err);

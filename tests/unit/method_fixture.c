@@ -142,8 +142,13 @@ enum status world_run_prepared(struct world *world, const char *name)
 	const struct method *method = method_find(name, strlen(name));
 	assert_non_null(method);
 	enum status status = method->run(&world->call);
-	if (status == STATUS_OK && method->place == METHOD_WRITE) {
-		status = method_write_sync(&world->service, &world->call.error);
+	if (status == STATUS_OK && method->place == METHOD_LOAD) {
+		status = method_load_sync(&world->service, &world->call.error);
+	}
+	if (world->call.ticket != NULL) {
+		const enum status written =
+			store_write_wait(world->call.ticket, &world->call.error);
+		status = status == STATUS_OK ? written : status;
 	}
 	return status;
 }

@@ -106,7 +106,7 @@ const struct method method_table[] = {
 	{"ping", METHOD_INLINE, ping},
 	{"seal", METHOD_SEAL, ping},
 	{"starve", METHOD_INLINE, starve},
-	{"write", METHOD_WRITE, write_number},
+	{"write", METHOD_LOAD, write_number},
 };
 const size_t method_count = sizeof method_table / sizeof method_table[0];
 
@@ -121,7 +121,7 @@ const struct method *method_find(const char *name, size_t len)
 	return NULL;
 }
 
-enum status method_write_sync(struct service *service, struct error *err)
+enum status method_load_sync(struct service *service, struct error *err)
 {
 	(void)service;
 	atomic_fetch_add(&net_stub.syncs, 1);
@@ -131,10 +131,19 @@ enum status method_write_sync(struct service *service, struct error *err)
 	return STATUS_OK;
 }
 
-bool method_write_is_full(struct service *service)
+bool method_load_is_full(struct service *service)
 {
 	(void)service;
 	return false;
+}
+
+void method_write_then(struct write_ticket *ticket,
+	void (*done)(void *arg, enum status status, const struct error *err), void *arg)
+{
+	(void)ticket;
+	(void)done;
+	(void)arg;
+	abort(); /* no method here has one */
 }
 
 void method_thread_begin(void)

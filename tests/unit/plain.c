@@ -121,7 +121,7 @@ void plain_load(const struct plain *plain, struct scratch *scratch, const char *
 		.release = release,
 		.table = spec->name.text,
 		.load = {"plain"},
-		.dtype = spec->dtype,
+		.batch.dtype = spec->dtype,
 		.now_ms = SCRATCH_NOW_MS,
 	};
 	for (uint32_t first = 0; first < plain->count; first += chunk_rows, chunk.chunk++) {
@@ -132,12 +132,13 @@ void plain_load(const struct plain *plain, struct scratch *scratch, const char *
 		for (uint32_t i = 0; i < count; i++) {
 			at[i] = plain->at[first + i] - plain->at[first];
 		}
-		chunk.keys =
+		chunk.batch.keys =
 			(struct keys){spec->key_type, count, plain->packed + plain->at[first], at};
-		chunk.rows = plain->rows + first * spec_row_bytes(spec);
-		chunk.scales = spec->dtype == DTYPE_I8 ? (void *)(plain->scales + first) : NULL;
-		chunk.times = (void *)(plain->times + first);
-		chunk.tags = spec->tags ? (void *)(plain->tags + first) : NULL;
+		chunk.batch.rows = plain->rows + first * spec_row_bytes(spec);
+		chunk.batch.scales =
+			spec->dtype == DTYPE_I8 ? (void *)(plain->scales + first) : NULL;
+		chunk.batch.times = (void *)(plain->times + first);
+		chunk.batch.tags = spec->tags ? (void *)(plain->tags + first) : NULL;
 		scratch_must(store_load_chunk(scratch->store, &chunk, &progress, &err), &err);
 		scratch_must(store_load_sync(scratch->store, &err), &err);
 		free(at);

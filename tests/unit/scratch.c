@@ -238,9 +238,9 @@ enum status scratch_try_chunk(struct scratch *scratch, const char *release, stru
 	}
 	chunk.release = release;
 	chunk.table = "t";
-	chunk.keys = (struct keys){KEY_U64, count, (const uint8_t *)keys, NULL};
-	chunk.dtype = DTYPE_F32;
-	chunk.rows = (const uint8_t *)rows;
+	chunk.batch.keys = (struct keys){KEY_U64, count, (const uint8_t *)keys, NULL};
+	chunk.batch.dtype = DTYPE_F32;
+	chunk.batch.rows = (const uint8_t *)rows;
 	chunk.now_ms = SCRATCH_NOW_MS;
 	struct load_progress progress;
 	enum status status = store_load_chunk(scratch->store, &chunk, &progress, err);

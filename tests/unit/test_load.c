@@ -35,7 +35,7 @@ static void make_small(struct small *small, const char *table, uint64_t number)
 			.table = table,
 			.load = {"a"},
 			.chunk = number,
-			.dtype = DTYPE_F32,
+			.batch.dtype = DTYPE_F32,
 			.now_ms = SCRATCH_NOW_MS},
 	};
 	for (uint32_t i = 0; i < MOST_ROWS; i++) {
@@ -43,8 +43,9 @@ static void make_small(struct small *small, const char *table, uint64_t number)
 		small->scales[i] = 0.5f;
 		scratch_row(small->keys[i], 1, small->rows[i]);
 	}
-	small->chunk.keys = (struct keys){KEY_U64, MOST_ROWS, (const uint8_t *)small->keys, NULL};
-	small->chunk.rows = (const uint8_t *)small->rows;
+	small->chunk.batch.keys =
+		(struct keys){KEY_U64, MOST_ROWS, (const uint8_t *)small->keys, NULL};
+	small->chunk.batch.rows = (const uint8_t *)small->rows;
 }
 
 static void add_table(struct scratch *scratch, const struct table_spec *spec)
@@ -239,8 +240,8 @@ static void an_empty_chunk_counts_as_one(void **state)
 	struct small none;
 	struct error err = {0};
 	make_small(&none, "t", 3);
-	none.chunk.keys = (struct keys){KEY_U64, 0, NULL, NULL};
-	none.chunk.rows = NULL;
+	none.chunk.batch.keys = (struct keys){KEY_U64, 0, NULL, NULL};
+	none.chunk.batch.rows = NULL;
 	scratch_must(send(scratch, &none.chunk, &err), &err);
 	scratch_end(scratch, "r1", "a", 4, 3);
 	scratch_reopen(scratch);
@@ -261,11 +262,11 @@ static void a_chunk_must_fit_its_table(void **state)
 	make_small(&small, "u", 0);
 	expect_refused(scratch, &small.chunk, STATUS_NOT_FOUND, "table: 'u'");
 	make_small(&small, "t", 0);
-	small.chunk.keys = (struct keys){KEY_BYTES, 1, (const uint8_t *)"\1a", at};
+	small.chunk.batch.keys = (struct keys){KEY_BYTES, 1, (const uint8_t *)"\1a", at};
 	expect_refused(scratch, &small.chunk, STATUS_BAD_REQUEST,
 		"keys: bytes given, table 't' has u64");
 	make_small(&small, "t", 0);
-	small.chunk.tags = (const uint8_t *)small.tags;
+	small.chunk.batch.tags = (const uint8_t *)small.tags;
 	expect_refused(scratch, &small.chunk, STATUS_BAD_REQUEST,
 		"tags: given, table 't' has none");
 	const struct table_spec bits = scratch_spec("bits", DTYPE_BIT, KEY_U64, DIM);
@@ -283,7 +284,7 @@ static void times_have_a_range(void **state)
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		make_small(&small, "t", 0);
 		small.times[5] = wrong[i];
-		small.chunk.times = (const uint8_t *)small.times;
+		small.chunk.batch.times = (const uint8_t *)small.times;
 		expect_refused(scratch, &small.chunk, STATUS_BAD_REQUEST, "times: row 5 has ");
 	}
 	struct error err = {0};
@@ -304,14 +305,14 @@ static void what_is_not_finite_is_refused_by_name(void **state)
 		expect_refused(scratch, &small.chunk, STATUS_BAD_REQUEST,
 			"rows: row 3 (key 77), element 2 is not finite;");
 	}
-	small.chunk.dtype = DTYPE_I8;
-	small.chunk.rows = (const uint8_t *)small.codes;
-	small.chunk.scales = (const uint8_t *)small.scales;
+	small.chunk.batch.dtype = DTYPE_I8;
+	small.chunk.batch.rows = (const uint8_t *)small.codes;
+	small.chunk.batch.scales = (const uint8_t *)small.scales;
 	small.scales[4] = NAN;
 	expect_refused(scratch, &small.chunk, STATUS_BAD_REQUEST, "scales: row 4 (key 4)");
 	make_small(&small, "t", 0);
 	small.rows[3][2] = NAN;
-	small.chunk.allow_nonfinite = true;
+	small.chunk.batch.allow_nonfinite = true;
 	assert_int_equal(send(scratch, &small.chunk, &err), STATUS_OK);
 }
 
@@ -332,7 +333,7 @@ static void what_overflows_in_the_tables_dtype_is_refused(void **state)
 	make_small(&small, "half", 1);
 	small.rows[0][0] = -1e30f;
 	assert_int_equal(send(scratch, &small.chunk, &err), STATUS_BAD_REQUEST);
-	small.chunk.allow_nonfinite = true;
+	small.chunk.batch.allow_nonfinite = true;
 	assert_int_equal(send(scratch, &small.chunk, &err), STATUS_OK);
 	scratch_must(store_load_sync(scratch->store, &err), &err);
 	scratch_must(store_load_end(scratch->store, &small.chunk, 2, UINT64_C(2) * MOST_ROWS, &err),

@@ -189,13 +189,13 @@ static void load_converted(struct scratch *scratch, const struct plain *plain,
 	struct load_chunk chunk = {.release = "r1",
 		.table = spec->name.text,
 		.load = {"a"},
-		.dtype = plain->spec.dtype,
+		.batch.dtype = plain->spec.dtype,
 		.now_ms = SCRATCH_NOW_MS - 5};
 	for (; chunk.chunk < 2; chunk.chunk++, chunk.now_ms++) {
 		const size_t first = chunk.chunk * half;
-		chunk.keys = (struct keys){KEY_U64, half, plain->packed + first * 8, NULL};
-		chunk.rows = plain->rows + first * spec_row_bytes(&plain->spec);
-		chunk.scales = (const uint8_t *)(plain->scales + first);
+		chunk.batch.keys = (struct keys){KEY_U64, half, plain->packed + first * 8, NULL};
+		chunk.batch.rows = plain->rows + first * spec_row_bytes(&plain->spec);
+		chunk.batch.scales = (const uint8_t *)(plain->scales + first);
 		scratch_must(store_load_chunk(scratch->store, &chunk, &progress, &err), &err);
 	}
 	scratch_must(store_load_end(scratch->store, &chunk, 2, plain->count, &err), &err);

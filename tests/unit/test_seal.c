@@ -44,9 +44,9 @@ static void load_keys(struct scratch *scratch, const char *load, uint64_t chunk_
 		.release = "r1",
 		.table = "t",
 		.chunk = chunk_number,
-		.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
-		.dtype = DTYPE_F32,
-		.rows = (const uint8_t *)rows,
+		.batch.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
+		.batch.dtype = DTYPE_F32,
+		.batch.rows = (const uint8_t *)rows,
 		.now_ms = SCRATCH_NOW_MS,
 	};
 	(void)snprintf(chunk.load.text, sizeof chunk.load.text, "%s", load);
@@ -114,9 +114,9 @@ static void a_key_twice_in_one_chunk_keeps_its_last_row(void **state)
 		.release = "r1",
 		.table = "t",
 		.load = {"a"},
-		.keys = {KEY_U64, ROWS, (const uint8_t *)keys, NULL},
-		.dtype = DTYPE_F32,
-		.rows = (const uint8_t *)rows,
+		.batch.keys = {KEY_U64, ROWS, (const uint8_t *)keys, NULL},
+		.batch.dtype = DTYPE_F32,
+		.batch.rows = (const uint8_t *)rows,
 	};
 	scratch_must(store_load_chunk(scratch->store, &chunk, &progress, &err), &err);
 	scratch_end(scratch, "r1", "a", 1, ROWS);

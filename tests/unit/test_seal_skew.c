@@ -36,9 +36,9 @@ static void load_rows(struct scratch *scratch)
 			.table = "t",
 			.load = {"a"},
 			.chunk = number,
-			.keys = {KEY_U64, CHUNK_ROWS, (const uint8_t *)keys, NULL},
-			.dtype = DTYPE_F32,
-			.rows = (const uint8_t *)rows,
+			.batch.keys = {KEY_U64, CHUNK_ROWS, (const uint8_t *)keys, NULL},
+			.batch.dtype = DTYPE_F32,
+			.batch.rows = (const uint8_t *)rows,
 			.now_ms = SCRATCH_NOW_MS,
 		};
 		scratch_must(store_load_chunk(scratch->store, &chunk, &progress, &err), &err);

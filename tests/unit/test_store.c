@@ -320,9 +320,9 @@ static void enough_rows_ask_for_a_sync(void **state)
 		.release = "r1",
 		.table = "wide",
 		.load = {"a"},
-		.keys = {KEY_U64, ROWS, (const uint8_t *)keys, NULL},
-		.dtype = DTYPE_F32,
-		.rows = (const uint8_t *)rows,
+		.batch.keys = {KEY_U64, ROWS, (const uint8_t *)keys, NULL},
+		.batch.dtype = DTYPE_F32,
+		.batch.rows = (const uint8_t *)rows,
 	};
 	struct load_progress progress;
 	for (; !store_load_is_full(scratch->store); chunk.chunk++) {

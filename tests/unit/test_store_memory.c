@@ -154,9 +154,9 @@ static enum status load_chunk(struct trial *trial, struct error *err)
 		.release = "r1",
 		.table = "t",
 		.load = {"a"},
-		.keys = {KEY_U64, 3, (const uint8_t *)keys, NULL},
-		.dtype = DTYPE_F32,
-		.rows = (const uint8_t *)rows,
+		.batch.keys = {KEY_U64, 3, (const uint8_t *)keys, NULL},
+		.batch.dtype = DTYPE_F32,
+		.batch.rows = (const uint8_t *)rows,
 		.now_ms = SCRATCH_NOW_MS,
 	};
 	return store_load_chunk(trial->scratch->store, &chunk, &progress, err);

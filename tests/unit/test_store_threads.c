@@ -237,9 +237,9 @@ static void *change_on(void *arg)
 			.release = "w",
 			.table = "t",
 			.load = {"late"},
-			.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
-			.dtype = DTYPE_F32,
-			.rows = (const uint8_t *)row,
+			.batch.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
+			.batch.dtype = DTYPE_F32,
+			.batch.rows = (const uint8_t *)row,
 		};
 		const enum status created = store_table_create(store, "w", &spec, NULL);
 		const enum status loaded = store_load_chunk(store, &chunk, &progress, NULL);

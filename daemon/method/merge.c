@@ -1,0 +1,28 @@
+/* merge.c - folds what was written into base files, and answers when that is done. */
+#include "daemon/method/methods.h"
+
+#include "daemon/method/params.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+#include "daemon/store/clock.h"
+
+enum status merge_run(struct call *call)
+{
+	struct params params;
+	params_begin(&params, call->params, "", no_names, &call->error);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	struct merge_result result;
+	const int64_t began_ms = clock_monotonic_ms();
+	enum status status = store_merge(call->service->store, &result, &call->error);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	wire_write_map(call->out, 4);
+	reply_uint(call->out, "tables", result.tables);
+	reply_uint(call->out, "rows", result.rows);
+	reply_uint(call->out, "bytes", result.bytes);
+	reply_uint(call->out, "elapsed_ms", (uint64_t)(clock_monotonic_ms() - began_ms));
+	return reply_end(call);
+}

@@ -1,0 +1,34 @@
+/* rows_of.h - keys and columns of rows as they came over the wire, checked against their table.
+ *
+ *     rows_of_read  type, count and size of each column, then the keys
+ *     rows_of_fini  also after a failure, or when zeroed
+ *
+ * Threads: one at a time; the batch points into the call's message.
+ */
+#ifndef DAEMON_METHOD_ROWS_OF_H
+#define DAEMON_METHOD_ROWS_OF_H
+
+#include "daemon/method/keys_of.h"
+#include "daemon/method/params.h"
+#include "daemon/store/batch.h"
+
+struct call;
+
+struct rows_of {
+	struct keys_of keys;
+	struct row_batch batch;
+};
+
+/* The spec of a table of a release, to check rows against.
+ * Errors: NOT_FOUND, naming it. */
+enum status rows_of_find(struct call *call, const char *release, const char *table,
+	struct table_spec *spec);
+
+/* Reads keys, dtype, rows, scales, times, tags and allow_nonfinite from a call's params.
+ * Errors: BAD_REQUEST, TOO_LARGE, NO_MEMORY; the error's text is in params->err. */
+enum status rows_of_read(struct rows_of *rows, struct params *params,
+	const struct table_spec *spec);
+
+void rows_of_fini(struct rows_of *rows);
+
+#endif

@@ -1,0 +1,40 @@
+/* batch.h - rows as they come from outside, and what must hold before they are taken.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef DAEMON_STORE_BATCH_H
+#define DAEMON_STORE_BATCH_H
+
+#include "schema/dtype.h"
+#include "schema/key.h"
+#include "schema/spec.h"
+#include "schema/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Keys and columns; all borrowed, of any alignment. */
+struct row_batch {
+	struct keys keys;
+	enum dtype dtype;      /* of rows */
+	const uint8_t *rows;   /* keys.count rows */
+	const uint8_t *scales; /* f32[count] for i8, else NULL */
+	const uint8_t *times;  /* i64[count], or NULL: the default that goes with the batch */
+	const uint8_t *tags;   /* u64[count], or NULL: 0 */
+	bool allow_nonfinite;
+};
+
+/* Whether keys, dtype, tags and times fit the table, and the rows are finite as they were given.
+ * Errors: BAD_REQUEST, naming the column, what was given and what is allowed. */
+enum status batch_check(const struct row_batch *batch, const struct table_spec *spec,
+	struct error *err);
+
+/* Whether the rows, `kept` being what they became in the table's dtype, are finite still. */
+enum status batch_check_kept(const struct row_batch *batch, const struct table_spec *spec,
+	const struct dtype_rows *kept, struct error *err);
+
+/* Time and tags of row i. */
+int64_t batch_time(const struct row_batch *batch, uint32_t i, int64_t otherwise);
+uint64_t batch_tags(const struct row_batch *batch, uint32_t i);
+
+#endif

@@ -1,0 +1,179 @@
+/* frame.c - frames of the log, encoded and decoded byte by byte. */
+#include "daemon/store/frame.h"
+
+#include "daemon/store/bytes.h"
+
+#include <assert.h>
+#include <xxhash.h>
+
+static const uint8_t frame_magic[4] = {'r', 'f', 'r', 'm'};
+
+enum {
+	AT_BYTES = 4,
+	AT_KIND = 8,
+	AT_VERSION = 10,
+	AT_ROWS = 12,
+	AT_SEQUENCE = 16,
+	AT_FIRST = 24,
+	AT_RELEASE = 32,
+	AT_TABLE = 40,
+	AT_CLOCK = 48,
+	AT_HASH = 56,
+};
+
+/* What a row has beside its key. */
+static size_t body_bytes(const struct table_spec *spec, enum frame_kind kind)
+{
+	return kind == FRAME_DELETE
+		       ? 0
+		       : 8 + (spec->tags ? 8u : 0u) + (spec->dtype == DTYPE_I8 ? 4u : 0u) +
+				 spec_row_bytes(spec);
+}
+
+size_t frame_bytes_max(const struct table_spec *spec, enum frame_kind kind, size_t count,
+	size_t key_bytes)
+{
+	const size_t lengths = spec->key_type == KEY_BYTES ? count : 0;
+	return FRAME_HEAD_BYTES + key_bytes + lengths + count * body_bytes(spec, kind) +
+	       FRAME_ALIGN;
+}
+
+static uint8_t *put(uint8_t *at, const void *data, size_t len)
+{
+	memcpy(at, data, len);
+	return at + len;
+}
+
+uint8_t *frame_put_row(uint8_t *at, const struct table_spec *spec, enum frame_kind kind,
+	const struct frame_row *row)
+{
+	if (spec->key_type == KEY_BYTES) {
+		*at++ = (uint8_t)row->key_len;
+	}
+	at = put(at, row->key, row->key_len);
+	if (kind == FRAME_DELETE) {
+		return at;
+	}
+	at = put(at, &row->time_ms, 8);
+	if (spec->tags) {
+		at = put(at, &row->tags, 8);
+	}
+	if (spec->dtype == DTYPE_I8) {
+		at = put(at, &row->scale, 4);
+	}
+	return put(at, row->data, spec_row_bytes(spec));
+}
+
+void frame_end(uint8_t *data, const uint8_t *end, struct frame_head *head)
+{
+	size_t len = (size_t)(end - data);
+	while (len % FRAME_ALIGN != 0) {
+		data[len++] = 0;
+	}
+	assert(len <= UINT32_MAX);
+	head->bytes = (uint32_t)len;
+	memset(data, 0, FRAME_HEAD_BYTES);
+	memcpy(data, frame_magic, sizeof frame_magic);
+	bytes_put_u32(data + AT_BYTES, head->bytes);
+	bytes_put_u16(data + AT_KIND, (uint16_t)head->kind);
+	bytes_put_u16(data + AT_VERSION, FRAME_VERSION);
+	bytes_put_u32(data + AT_ROWS, head->rows);
+	bytes_put_u64(data + AT_SEQUENCE, head->sequence);
+	bytes_put_u64(data + AT_RELEASE, head->release);
+	bytes_put_u64(data + AT_TABLE, head->table);
+	bytes_put_u64(data + AT_CLOCK, (uint64_t)head->clock_ms);
+}
+
+/* The checksum of a frame, whatever stands in its place. */
+static uint64_t hash_frame(const uint8_t *data, size_t len, uint64_t salt)
+{
+	uint8_t head[FRAME_HEAD_BYTES];
+	memcpy(head, data, FRAME_HEAD_BYTES);
+	memset(head + AT_HASH, 0, 8);
+	const uint64_t seed = XXH3_64bits_withSeed(head, sizeof head, salt);
+	return XXH3_64bits_withSeed(data + FRAME_HEAD_BYTES, len - FRAME_HEAD_BYTES, seed);
+}
+
+void frame_seal(uint8_t *data, uint64_t first, uint64_t salt)
+{
+	bytes_put_u64(data + AT_FIRST, first);
+	bytes_put_u64(data + AT_HASH, hash_frame(data, bytes_get_u32(data + AT_BYTES), salt));
+}
+
+enum status frame_check(const uint8_t *data, size_t len, uint64_t salt, struct frame_head *out)
+{
+	if (len < FRAME_HEAD_BYTES || memcmp(data, frame_magic, sizeof frame_magic) != 0) {
+		return STATUS_CORRUPT;
+	}
+	const uint32_t bytes = bytes_get_u32(data + AT_BYTES);
+	if (bytes < FRAME_HEAD_BYTES || bytes > len || bytes % FRAME_ALIGN != 0 ||
+		bytes_get_u64(data + AT_HASH) != hash_frame(data, bytes, salt)) {
+		return STATUS_CORRUPT;
+	}
+	const uint16_t kind = bytes_get_u16(data + AT_KIND);
+	if (bytes_get_u16(data + AT_VERSION) != FRAME_VERSION ||
+		(kind != FRAME_PUT && kind != FRAME_DELETE)) {
+		return STATUS_UNSUPPORTED;
+	}
+	*out = (struct frame_head){
+		.kind = (enum frame_kind)kind,
+		.bytes = bytes,
+		.rows = bytes_get_u32(data + AT_ROWS),
+		.sequence = bytes_get_u64(data + AT_SEQUENCE),
+		.first = bytes_get_u64(data + AT_FIRST),
+		.release = bytes_get_u64(data + AT_RELEASE),
+		.table = bytes_get_u64(data + AT_TABLE),
+		.clock_ms = (int64_t)bytes_get_u64(data + AT_CLOCK),
+	};
+	return STATUS_OK;
+}
+
+void frame_walk_begin(struct frame_walk *walk, const uint8_t *data, const struct frame_head *head,
+	const struct table_spec *spec)
+{
+	*walk = (struct frame_walk){
+		.spec = spec,
+		.kind = head->kind,
+		.at = data + FRAME_HEAD_BYTES,
+		.end = data + head->bytes,
+		.left = head->rows,
+	};
+}
+
+bool frame_walk_next(struct frame_walk *walk, struct frame_row *out)
+{
+	const struct table_spec *spec = walk->spec;
+	size_t room = (size_t)(walk->end - walk->at);
+	const uint8_t *at = walk->at;
+	size_t key_len = 8;
+	if (walk->left == 0 || room == 0) {
+		return false;
+	}
+	if (spec->key_type == KEY_BYTES) {
+		key_len = *at++;
+		room--;
+	}
+	const size_t body = body_bytes(spec, walk->kind);
+	if (key_len == 0 || room < key_len + body) {
+		return false;
+	}
+	*out = (struct frame_row){.key = at, .key_len = key_len};
+	at += key_len;
+	if (walk->kind == FRAME_PUT) {
+		memcpy(&out->time_ms, at, 8);
+		at += 8;
+		if (spec->tags) {
+			memcpy(&out->tags, at, 8);
+			at += 8;
+		}
+		if (spec->dtype == DTYPE_I8) {
+			memcpy(&out->scale, at, 4);
+			at += 4;
+		}
+		out->data = at;
+		at += spec_row_bytes(spec);
+	}
+	walk->at = at;
+	walk->left--;
+	return true;
+}

@@ -1,0 +1,188 @@
+/* merge_table.c - one table: new base files, checked, swapped in; then its memtable is let go. */
+#include "daemon/store/base_files.h"
+#include "daemon/store/file.h"
+#include "daemon/store/grace.h"
+#include "daemon/store/memtable.h"
+#include "daemon/store/merge_rows.h"
+#include "daemon/store/merger.h"
+#include "daemon/store/state.h"
+
+#include <stdlib.h>
+
+/* An expired row stays so long: somebody's clock may find that it has not. */
+enum { EXPIRED_KEPT_MS = 3600 * 1000 };
+
+static int64_t expired_ms(const struct merge_job *job)
+{
+	const uint64_t ttl_ms = job->table->spec.ttl_ms;
+	return ttl_ms == 0 ? INT64_MIN : job->clock_ms - (int64_t)ttl_ms - EXPIRED_KEPT_MS;
+}
+
+static enum status write_files(const struct merge_job *job, struct base_files *files,
+	struct error *err)
+{
+	struct memtable_row *news = NULL;
+	size_t count = 0;
+	const struct table *table = job->table;
+	if (memtable_collect_frozen(table->memtable, &news, &count) != STATUS_OK) {
+		return error_set(err, STATUS_NO_MEMORY, "merge: order of the new rows");
+	}
+	const struct merge_input input = {
+		.spec = &table->spec,
+		.release = job->release,
+		.table = table->number,
+		.set = table->bases,
+		.news = news,
+		.count = count,
+		.expired_ms = expired_ms(job),
+		.pace = job->pace,
+		.pace_arg = job->pace_arg,
+	};
+	enum status status = merge_rows(&input, files, err);
+	free(news);
+	return status == STATUS_OK ? file_sync_folder(files->folder, err) : status;
+}
+
+/* The table that has the new files; it takes them over. */
+static struct table *make_table(const struct merge_job *job, struct base_files *files)
+{
+	struct store *store = job->store;
+	(void)pthread_mutex_lock(&store->admin_lock);
+	struct table *table = table_renew(job->table);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	if (table == NULL) {
+		return NULL;
+	}
+	const uint64_t last = memtable_frozen_last(table->memtable);
+	table->folded = last > table->folded ? last : table->folded;
+	table->rows = files->rows;
+	table->files = files->files;
+	table->file_count = files->file_count;
+	for (size_t i = 0; i < table->file_count; i++) {
+		table->bytes += table->files[i].bytes;
+	}
+	files->files = NULL;
+	files->file_count = 0;
+	return table;
+}
+
+static void drop(struct store *store, struct table *table)
+{
+	(void)pthread_mutex_lock(&store->admin_lock);
+	table_drop(table);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+}
+
+/* Opens the new files, reads them in and compares them with their checksums: the first request
+ * must not wait for that. */
+static enum status check(const struct merge_job *job, struct table *table, struct error *err)
+{
+	const struct release release = {.number = job->release};
+	const enum status status = store_open_table(job->store, &release, table, err);
+	for (size_t i = 0;
+		status == STATUS_OK && table->bases != NULL && i < table->bases->segment_count;
+		i++) {
+		if (base_segment_wait(table->bases, i) != BASE_READY) {
+			return error_set(err, STATUS_CORRUPT,
+				"merge: table '%s' reads back otherwise than it was written",
+				table->spec.name.text);
+		}
+	}
+	return status;
+}
+
+static bool is_current(const struct merge_job *job)
+{
+	return release_find(snapshot_find(store_current(job->store), job->release),
+		       job->table->number) == job->table;
+}
+
+/* Takes `table` over. NOT_FOUND: the release was dropped meanwhile. */
+static enum status swap(const struct merge_job *job, struct table *table, struct error *err)
+{
+	struct store *store = job->store;
+	enum status status = STATUS_NO_MEMORY;
+	(void)pthread_mutex_lock(&store->admin_lock);
+	if (!is_current(job)) {
+		table_drop(table);
+		(void)pthread_mutex_unlock(&store->admin_lock);
+		return STATUS_NOT_FOUND;
+	}
+	struct release *release = release_copy(snapshot_find(store_current(store), job->release));
+	if (release == NULL) {
+		table_drop(table);
+		status = error_set(err, status, "merge: no memory");
+	} else {
+		const struct aftermath aftermath = {.replaced = job->table, .owner = job->release};
+		/* It takes the place of its old self, which needs no memory. */
+		(void)release_put(release, table);
+		status = store_put_release(store, release, &aftermath, err);
+	}
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return status;
+}
+
+/* Nobody who began after the swap needs what is frozen; who began before may. */
+static void let_go(const struct merge_job *job)
+{
+	grace_wait();
+	struct generation *frozen = memtable_take_frozen(job->table->memtable);
+	grace_wait();
+	generation_free(frozen);
+}
+
+static void remove_files(const char *folder, const struct merge_job *job, uint64_t first,
+	uint64_t behind)
+{
+	for (uint64_t number = first; number < behind; number++) {
+		char name[64];
+		base_file_name(name, sizeof name, job->table->number, number);
+		(void)file_remove_prefixed(folder, name, NULL);
+	}
+}
+
+enum status merge_table(struct merge_job *job, struct error *err)
+{
+	char folder[PATH_MAX];
+	const struct table *from = job->table;
+	const struct base_owner owner = {.release = job->release,
+		.table = from->number,
+		.spec = from->spec};
+	uint64_t first = 1;
+	for (size_t i = 0; i < from->file_count; i++) {
+		first = from->files[i].number >= first ? from->files[i].number + 1 : first;
+	}
+	_Atomic uint64_t next_file = first;
+	store_release_folder(job->store, job->release, folder);
+	struct base_files files = {
+		.folder = folder,
+		.owner = &owner,
+		.next_file = &next_file,
+		.expected_bytes = from->bytes + memtable_rows(from->memtable) *
+							(spec_row_bytes(&from->spec) + 64),
+	};
+	enum status status = write_files(job, &files, err);
+	struct table *table = status == STATUS_OK ? make_table(job, &files) : NULL;
+	if (status == STATUS_OK && table == NULL) {
+		status = error_set(err, STATUS_NO_MEMORY, "merge: no memory");
+	}
+	base_files_fini(&files, BASE_FILES_REMOVE);
+	if (status == STATUS_OK) {
+		job->rows = table->rows;
+		job->bytes = table->bytes;
+		status = check(job, table, err);
+		if (status != STATUS_OK) {
+			drop(job->store, table);
+		} else {
+			status = swap(job, table, err);
+		}
+	}
+	if (status == STATUS_OK) {
+		let_go(job);
+	} else if (status != STATUS_IO) {
+		/* After an IO error the catalog may name them all the same: the next start knows.
+		 */
+		remove_files(folder, job, first, atomic_load(&next_file));
+	}
+	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}

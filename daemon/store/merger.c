@@ -1,0 +1,386 @@
+/* merger.c - decides when to merge, makes the cut, and paces the work. */
+#include "daemon/store/merger.h"
+
+#include "daemon/store/clock.h"
+#include "daemon/store/file.h"
+#include "daemon/store/grace.h"
+#include "daemon/store/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	LOOK_MS = 200,   /* how often it looks by itself */
+	RETRY_MS = 5000, /* after a failure, unless it is asked */
+	PACE_NS = 5 * 1000 * 1000,
+};
+
+struct merger {
+	struct store *store; /* borrowed */
+	pthread_t thread;
+	/* The thread's own: */
+	uint64_t pending_since_ms; /* 0: nothing waits */
+	uint64_t not_before_ms;
+	uint64_t began_ns;
+	uint64_t written; /* bytes of the merge that runs */
+	uint64_t cut;     /* the sequence of the last one */
+	int64_t clock_ms; /* at the cut */
+	/* Guarded by lock: */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	pthread_cond_t done;
+	bool stop;
+	uint64_t asked;
+	uint64_t served;
+	struct merge_result result;
+	struct error outcome;
+	_Atomic uint64_t merges;
+	_Atomic uint64_t failed;
+	_Atomic uint64_t bytes;
+	_Atomic uint64_t last_ms;
+	atomic_bool running;
+};
+
+/* ---- pace ---- */
+
+static enum status pace(void *arg, uint64_t bytes, struct error *err)
+{
+	struct merger *merger = arg;
+	struct store *store = merger->store;
+	const struct timespec pause = {.tv_nsec = PACE_NS};
+	merger->written += bytes;
+	atomic_fetch_add(&merger->bytes, bytes);
+	const double seconds = (double)merger->written / (double)store->options.write.merge_rate;
+	const uint64_t until_ns = merger->began_ns + (uint64_t)(seconds * 1e9);
+	while (!atomic_load(&store->stop) && clock_monotonic_ns() < until_ns &&
+		writer_fullness(store->writer) < MERGER_HURRY_AT) {
+		(void)nanosleep(&pause, NULL);
+	}
+	return atomic_load(&store->stop)
+		       ? error_set(err, STATUS_BUSY, "merge: the daemon is stopping")
+		       : STATUS_OK;
+}
+
+/* ---- the cut ---- */
+
+static void freeze_all(struct merger *merger)
+{
+	const struct snapshot *snapshot = snapshot_begin(merger->store);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		for (size_t j = 0; j < release->table_count; j++) {
+			(void)memtable_freeze(release->tables[j]->memtable);
+		}
+	}
+	snapshot_end(merger->store);
+}
+
+static enum status cut(struct merger *merger, struct error *err)
+{
+	struct writer *writer = merger->store->writer;
+	writer_halt(writer);
+	const enum status status = redo_rotate(writer->redo, err);
+	if (status == STATUS_OK) {
+		freeze_all(merger);
+		merger->cut = atomic_load(&merger->store->visible);
+		merger->clock_ms = clock_unix_ms();
+	}
+	writer_resume(writer);
+	return status;
+}
+
+/* ---- tables ---- */
+
+static bool is_wanted(const struct table *table, bool asked)
+{
+	return memtable_frozen_last(table->memtable) != 0 ||
+	       (asked && table->spec.ttl_ms != 0 && table->rows > 0);
+}
+
+/* The tables to merge, held. */
+static enum status list_jobs(struct merger *merger, bool asked, struct merge_job **out,
+	size_t *count)
+{
+	struct store *store = merger->store;
+	size_t most = 0;
+	enum status status = STATUS_OK;
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const struct snapshot *snapshot = store_current(store);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		most += snapshot->releases[i]->table_count;
+	}
+	struct merge_job *jobs = calloc(most + 1, sizeof *jobs);
+	*count = 0;
+	for (size_t i = 0; jobs != NULL && i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		for (size_t j = 0; j < release->table_count; j++) {
+			struct table *table = release->tables[j];
+			if (release->state != RELEASE_SEALED || !is_wanted(table, asked)) {
+				continue;
+			}
+			table->refs++;
+			jobs[(*count)++] = (struct merge_job){
+				.store = store,
+				.release = release->number,
+				.table = table,
+				.clock_ms = merger->clock_ms,
+				.pace = pace,
+				.pace_arg = merger,
+			};
+		}
+	}
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	status = jobs == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+	*out = jobs;
+	return status;
+}
+
+static enum status merge_tables(struct merger *merger, bool asked, struct merge_result *result,
+	struct error *err)
+{
+	struct store *store = merger->store;
+	struct merge_job *jobs = NULL;
+	size_t count = 0;
+	enum status status = list_jobs(merger, asked, &jobs, &count);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "merge: no memory");
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct error reason = {.status = STATUS_OK};
+		const enum status of_table =
+			atomic_load(&store->stop)
+				? error_set(&reason, STATUS_BUSY, "merge: the daemon is stopping")
+				: merge_table(&jobs[i], &reason);
+		if (of_table == STATUS_OK) {
+			result->tables++;
+			result->rows += jobs[i].rows;
+			result->bytes += jobs[i].bytes;
+		} else if (status == STATUS_OK) {
+			status = error_set(err, of_table, "table '%s': %s",
+				jobs[i].table->spec.name.text, reason.text);
+		}
+		(void)pthread_mutex_lock(&store->admin_lock);
+		table_drop(jobs[i].table);
+		(void)pthread_mutex_unlock(&store->admin_lock);
+	}
+	free(jobs);
+	return status;
+}
+
+/* ---- the log ---- */
+
+/* The first log file that some table still needs. */
+static uint64_t first_needed(struct store *store)
+{
+	uint64_t oldest = 0;
+	const struct snapshot *snapshot = store_current(store);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		for (size_t j = 0; j < release->table_count; j++) {
+			const uint64_t sequence = memtable_oldest(release->tables[j]->memtable);
+			oldest = sequence != 0 && (oldest == 0 || sequence < oldest) ? sequence
+										     : oldest;
+		}
+	}
+	return oldest == 0 ? redo_file(store->writer->redo)
+			   : redo_file_of(store->writer->redo, oldest);
+}
+
+static enum status trim_log(struct merger *merger, struct error *err)
+{
+	struct store *store = merger->store;
+	enum status status = STATUS_OK;
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const struct snapshot *now = store_current(store);
+	const uint64_t first_file = first_needed(store);
+	if (first_file > now->log_first_file) {
+		struct snapshot *next = snapshot_copy(now);
+		if (next == NULL) {
+			status = error_set(err, STATUS_NO_MEMORY, "merge: no memory");
+		} else {
+			next->log_first_file = first_file;
+			next->written = merger->cut;
+			status = store_change(store, next, (struct catalog_change){0}, NULL, err);
+		}
+	}
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return status == STATUS_OK ? redo_remove_before(store->writer->redo, first_file, err)
+				   : status;
+}
+
+/* ---- one merge ---- */
+
+static enum status merge(struct merger *merger, bool asked, struct merge_result *result,
+	struct error *err)
+{
+	enum status status = cut(merger, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = merge_tables(merger, asked, result, err);
+	const enum status trimmed = trim_log(merger, status == STATUS_OK ? err : NULL);
+	return status == STATUS_OK ? trimmed : status;
+}
+
+static void run_merge(struct merger *merger, bool asked)
+{
+	struct merge_result result = {0};
+	struct error err = {.status = STATUS_OK};
+	(void)pthread_mutex_lock(&merger->lock);
+	const uint64_t serving = merger->asked;
+	(void)pthread_mutex_unlock(&merger->lock);
+	merger->began_ns = clock_monotonic_ns();
+	merger->written = 0;
+	atomic_store(&merger->running, true);
+	err.status = merge(merger, asked, &result, &err);
+	atomic_store(&merger->running, false);
+	const uint64_t now_ns = clock_monotonic_ns();
+	atomic_store(&merger->last_ms, (now_ns - merger->began_ns) / 1000000);
+	merger->pending_since_ms = 0;
+	if (err.status == STATUS_OK) {
+		atomic_fetch_add(&merger->merges, 1);
+	} else if (!atomic_load(&merger->store->stop)) {
+		atomic_fetch_add(&merger->failed, 1);
+		merger->not_before_ms = now_ns / 1000000 + RETRY_MS;
+		store_event(merger->store, "event=merge_failed reason=\"%s\"", err.text);
+	}
+	(void)pthread_mutex_lock(&merger->lock);
+	merger->served = serving;
+	merger->result = result;
+	merger->outcome = err;
+	(void)pthread_cond_broadcast(&merger->done);
+	(void)pthread_mutex_unlock(&merger->lock);
+}
+
+/* ---- the thread ---- */
+
+static bool is_due(struct merger *merger)
+{
+	struct store *store = merger->store;
+	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+	if (atomic_load(&store->usage.rows) == 0) {
+		merger->pending_since_ms = 0;
+		return false;
+	}
+	if (merger->pending_since_ms == 0) {
+		merger->pending_since_ms = now_ms;
+	}
+	const bool old = now_ms - merger->pending_since_ms >= store->options.write.merge_age_ms;
+	return now_ms >= merger->not_before_ms && !atomic_load(&store->writer->read_only) &&
+	       (old || writer_fullness(store->writer) >= MERGER_BEGIN_AT);
+}
+
+/* Waits until there is something to do; false: to end. */
+static bool wait_for_work(struct merger *merger, bool *asked)
+{
+	bool due = is_due(merger);
+	(void)pthread_mutex_lock(&merger->lock);
+	while (!merger->stop && !due && merger->asked == merger->served) {
+		struct timespec until;
+		(void)clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += LOOK_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		(void)pthread_cond_timedwait(&merger->wake, &merger->lock, &until);
+		due = is_due(merger);
+	}
+	*asked = merger->asked != merger->served;
+	const bool go_on = !merger->stop;
+	(void)pthread_mutex_unlock(&merger->lock);
+	return go_on;
+}
+
+static void *merger_main(void *arg)
+{
+	struct merger *merger = arg;
+	bool asked;
+	grace_register();
+	while (wait_for_work(merger, &asked)) {
+		run_merge(merger, asked);
+	}
+	grace_unregister();
+	return NULL;
+}
+
+enum status merger_start(struct store *store, struct merger **out, struct error *err)
+{
+	struct merger *merger = calloc(1, sizeof *merger);
+	if (merger == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "start the thread that merges");
+	}
+	merger->store = store;
+	pthread_condattr_t attributes;
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&merger->wake, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+	(void)pthread_cond_init(&merger->done, NULL);
+	(void)pthread_mutex_init(&merger->lock, NULL);
+	*out = merger;
+	if (pthread_create(&merger->thread, NULL, merger_main, merger) != 0) {
+		*out = NULL;
+		(void)pthread_cond_destroy(&merger->wake);
+		(void)pthread_cond_destroy(&merger->done);
+		(void)pthread_mutex_destroy(&merger->lock);
+		free(merger);
+		return error_set(err, STATUS_NO_MEMORY, "start the thread that merges");
+	}
+	return STATUS_OK;
+}
+
+void merger_stop(struct merger *merger)
+{
+	if (merger == NULL) {
+		return;
+	}
+	store_interrupt(merger->store);
+	(void)pthread_mutex_lock(&merger->lock);
+	merger->stop = true;
+	(void)pthread_cond_signal(&merger->wake);
+	(void)pthread_cond_broadcast(&merger->done);
+	(void)pthread_mutex_unlock(&merger->lock);
+	(void)pthread_join(merger->thread, NULL);
+	(void)pthread_cond_destroy(&merger->wake);
+	(void)pthread_cond_destroy(&merger->done);
+	(void)pthread_mutex_destroy(&merger->lock);
+	free(merger);
+}
+
+void merger_wake(struct merger *merger)
+{
+	if (merger != NULL && !atomic_load(&merger->running)) {
+		(void)pthread_cond_signal(&merger->wake);
+	}
+}
+
+enum status store_merge(struct store *store, struct merge_result *out, struct error *err)
+{
+	struct merger *merger = store->merger;
+	(void)pthread_mutex_lock(&merger->lock);
+	const uint64_t number = ++merger->asked;
+	(void)pthread_cond_signal(&merger->wake);
+	while (merger->served < number && !merger->stop) {
+		(void)pthread_cond_wait(&merger->done, &merger->lock);
+	}
+	enum status status = STATUS_BUSY;
+	if (merger->served >= number) {
+		*out = merger->result;
+		status = merger->outcome.status;
+		if (status != STATUS_OK && err != NULL) {
+			*err = merger->outcome;
+		}
+	} else {
+		error_set(err, status, "merge: the daemon is stopping");
+	}
+	(void)pthread_mutex_unlock(&merger->lock);
+	return status;
+}
+
+void merger_figures(struct merger *merger, struct write_figures *out)
+{
+	out->merges = atomic_load(&merger->merges);
+	out->merges_failed = atomic_load(&merger->failed);
+	out->merge_bytes = atomic_load(&merger->bytes);
+	out->merge_ms = atomic_load(&merger->last_ms);
+	out->merge_running = atomic_load(&merger->running);
+}

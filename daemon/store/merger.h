@@ -1,0 +1,54 @@
+/* merger.h - the background thread that folds the log into base files.
+ *
+ *   halt the writer -> the log goes on in a new file, every memtable is frozen: that is the cut
+ *     -> of each table that has something frozen: new base files, checked and in memory
+ *     -> one catalog transaction that swaps them in, with the sequence that they hold
+ *     -> a grace period, then the frozen versions are freed
+ *     -> log files that no table needs any more are removed
+ *
+ * It begins when a bound is reached by a quarter, when something has waited for merge_age, and when
+ * it is asked to. It writes at merge_rate until a bound is reached by half, then as fast as it can.
+ * A table that fails keeps what is frozen, and its log; the others go on.
+ *
+ * Threads: the functions may be called from any.
+ */
+#ifndef DAEMON_STORE_MERGER_H
+#define DAEMON_STORE_MERGER_H
+
+#include "schema/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { MERGER_BEGIN_AT = 250, MERGER_HURRY_AT = 500 }; /* of writer_fullness, in thousandths */
+
+struct merger;
+struct store;
+struct table;
+struct write_figures;
+
+enum status merger_start(struct store *store, struct merger **out, struct error *err);
+/* What is under way ends without a trace. NULL is fine. */
+void merger_stop(struct merger *merger);
+/* It looks whether there is something to do. NULL is fine. */
+void merger_wake(struct merger *merger);
+/* Fills the entries of merges. */
+void merger_figures(struct merger *merger, struct write_figures *out);
+
+/* ---- one table (merge_table.c) ---- */
+
+struct merge_job {
+	struct store *store;
+	uint64_t release;    /* number */
+	struct table *table; /* held */
+	int64_t clock_ms;    /* at the cut */
+	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);
+	void *pace_arg;
+	uint64_t rows; /* out: of the new files, as the next */
+	uint64_t bytes;
+};
+
+/* Writes its base files anew and swaps them in. One that was dropped meanwhile is fine. */
+enum status merge_table(struct merge_job *job, struct error *err);
+
+#endif

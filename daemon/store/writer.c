@@ -1,0 +1,459 @@
+/* writer.c - the thread that commits, and what writers wait for. */
+#include "daemon/store/writer.h"
+
+#include "daemon/store/clock.h"
+#include "daemon/store/file.h"
+#include "daemon/store/grace.h"
+#include "daemon/store/merger.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	/* Applied frames that wait for the disk, at most; more would only wait longer. */
+	WAITING_BYTES_MAX = 32 << 20,
+	/* Writers wait so long for a merge, counted from when the bounds were reached. */
+	FULL_WAIT_MS = 5000,
+	FULL_PAUSE_NS = 5 * 1000 * 1000,
+};
+
+/* ---- tickets ---- */
+
+/* Ends a list of tickets; those whose callers have not asked yet are told when they do. */
+static void finish(struct writer *writer, struct write_ticket *tickets, const struct error *err)
+{
+	while (tickets != NULL) {
+		struct write_ticket *ticket = tickets;
+		tickets = ticket->next;
+		(void)pthread_mutex_lock(&writer->group_lock);
+		ticket->outcome = *err;
+		ticket->finished = true;
+		const bool asked = ticket->done != NULL;
+		(void)pthread_mutex_unlock(&writer->group_lock);
+		if (asked) {
+			ticket->done(ticket->done_arg, err->status, err);
+			free(ticket);
+		}
+	}
+}
+
+void store_write_then(struct write_ticket *ticket, write_done_fn *done, void *arg)
+{
+	struct writer *writer = ticket->writer;
+	(void)pthread_mutex_lock(&writer->group_lock);
+	const bool finished = ticket->finished;
+	if (!finished) {
+		ticket->done_arg = arg;
+		ticket->done = done;
+	}
+	(void)pthread_mutex_unlock(&writer->group_lock);
+	if (finished) {
+		done(arg, ticket->outcome.status, &ticket->outcome);
+		free(ticket);
+	}
+}
+
+/* Of store_write_wait. */
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool done;
+	struct error err;
+};
+
+static void on_waited(void *arg, enum status status, const struct error *err)
+{
+	struct waiter *waiter = arg;
+	(void)pthread_mutex_lock(&waiter->lock);
+	waiter->err = *err;
+	waiter->err.status = status;
+	waiter->done = true;
+	(void)pthread_cond_signal(&waiter->wake);
+	(void)pthread_mutex_unlock(&waiter->lock);
+}
+
+enum status store_write_wait(struct write_ticket *ticket, struct error *err)
+{
+	struct waiter waiter = {.done = false};
+	(void)pthread_mutex_init(&waiter.lock, NULL);
+	(void)pthread_cond_init(&waiter.wake, NULL);
+	store_write_then(ticket, on_waited, &waiter);
+	(void)pthread_mutex_lock(&waiter.lock);
+	while (!waiter.done) {
+		(void)pthread_cond_wait(&waiter.wake, &waiter.lock);
+	}
+	(void)pthread_mutex_unlock(&waiter.lock);
+	(void)pthread_cond_destroy(&waiter.wake);
+	(void)pthread_mutex_destroy(&waiter.lock);
+	if (waiter.err.status != STATUS_OK && err != NULL) {
+		*err = waiter.err;
+	}
+	return waiter.err.status;
+}
+
+/* ---- halt ---- */
+
+/* Keeps further writes from being applied, and waits for the one that is. */
+static void stop_applying(struct writer *writer)
+{
+	atomic_fetch_add(&writer->halting, 1);
+	(void)pthread_mutex_lock(&writer->apply_lock);
+	(void)pthread_mutex_unlock(&writer->apply_lock);
+}
+
+void writer_resume(struct writer *writer)
+{
+	(void)pthread_mutex_lock(&writer->apply_lock);
+	atomic_fetch_sub(&writer->halting, 1);
+	(void)pthread_cond_broadcast(&writer->go);
+	(void)pthread_mutex_unlock(&writer->apply_lock);
+}
+
+void writer_halt(struct writer *writer)
+{
+	stop_applying(writer);
+	(void)pthread_mutex_lock(&writer->group_lock);
+	while (writer->first != NULL || writer->committing) {
+		(void)pthread_cond_wait(&writer->settled, &writer->group_lock);
+	}
+	(void)pthread_mutex_unlock(&writer->group_lock);
+}
+
+/* ---- commit ---- */
+
+static struct write_ticket *take_all(struct writer *writer)
+{
+	struct write_ticket *tickets = writer->first;
+	writer->first = writer->last = NULL;
+	writer->waiting_bytes = 0;
+	return tickets;
+}
+
+static enum status write_group(struct writer *writer, struct write_ticket *tickets,
+	struct error *err)
+{
+	size_t count = 0;
+	for (struct write_ticket *at = tickets; at != NULL; at = at->next) {
+		if (at->head.bytes == 0) {
+			continue;
+		}
+		if (count == writer->frames_capacity) {
+			const size_t capacity = count * 2 + 64;
+			void *grown = realloc(writer->frames, capacity * sizeof *writer->frames);
+			if (grown == NULL) {
+				return error_set(err, STATUS_NO_MEMORY, "log: no memory");
+			}
+			writer->frames = grown;
+			writer->frames_capacity = capacity;
+		}
+		writer->frames[count++] = (struct redo_frame){at->data, at->head.bytes};
+	}
+	if (count == 0) {
+		return STATUS_OK;
+	}
+	atomic_fetch_add(&writer->commits, 1);
+	enum status status = redo_append(writer->redo, writer->frames, count, err);
+	if (status == STATUS_OK && writer->store->options.write.durability == DURABILITY_SYNC) {
+		status = redo_sync(writer->redo, err);
+	}
+	return status;
+}
+
+/* Takes back what has failed and all that was applied on top of it. */
+static void fail_group(struct writer *writer, struct write_ticket *tickets, const struct error *err)
+{
+	const uint64_t visible = atomic_load(&writer->store->visible);
+	if (err->status == STATUS_READ_ONLY) {
+		atomic_store(&writer->read_only, true);
+		store_event(writer->store, "event=read_only reason=\"%s\"", err->text);
+	}
+	atomic_store(&writer->disk_full, err->status == STATUS_DISK_FULL);
+	stop_applying(writer);
+	(void)pthread_mutex_lock(&writer->group_lock);
+	struct write_ticket *later = take_all(writer);
+	(void)pthread_mutex_unlock(&writer->group_lock);
+	writer_undo(writer, tickets, visible);
+	writer_undo(writer, later, visible);
+	writer->next_sequence = visible + 1;
+	writer_resume(writer);
+	finish(writer, tickets, err);
+	finish(writer, later, err);
+}
+
+static void commit(struct writer *writer, struct write_ticket *tickets)
+{
+	struct error err = {.status = STATUS_OK};
+	uint64_t sequence = atomic_load(&writer->store->visible);
+	for (const struct write_ticket *at = tickets; at != NULL; at = at->next) {
+		sequence = at->head.sequence;
+	}
+	err.status = write_group(writer, tickets, &err);
+	if (err.status == STATUS_OK) {
+		atomic_store(&writer->disk_full, false);
+		atomic_store_explicit(&writer->store->visible, sequence, memory_order_release);
+		finish(writer, tickets, &err);
+	} else {
+		fail_group(writer, tickets, &err);
+	}
+	(void)pthread_mutex_lock(&writer->group_lock);
+	writer->committing = false;
+	(void)pthread_cond_broadcast(&writer->settled);
+	(void)pthread_mutex_unlock(&writer->group_lock);
+}
+
+/* Syncs what was acknowledged before (durability periodic). */
+static void sync_behind(struct writer *writer)
+{
+	struct error err;
+	if (redo_sync(writer->redo, &err) != STATUS_OK) {
+		atomic_store(&writer->read_only, true);
+		store_event(writer->store, "event=read_only reason=\"%s\"", err.text);
+	}
+}
+
+/* Waits for tickets, or until it is time to sync. `committing` is set with the lock held, so that
+ * nobody halts in between. */
+static struct write_ticket *wait_for_work(struct writer *writer, uint64_t *synced_ms, bool *sync)
+{
+	const unsigned interval_ms = writer->store->options.write.sync_interval_ms;
+	(void)pthread_mutex_lock(&writer->group_lock);
+	*sync = false;
+	while (writer->first == NULL && !writer->stop && !*sync) {
+		if (!redo_is_dirty(writer->redo)) {
+			(void)pthread_cond_wait(&writer->work, &writer->group_lock);
+			continue;
+		}
+		const uint64_t until_ms = *synced_ms + interval_ms;
+		const struct timespec until = {
+			.tv_sec = (time_t)(until_ms / 1000),
+			.tv_nsec = (long)(until_ms % 1000) * 1000000,
+		};
+		(void)pthread_cond_timedwait(&writer->work, &writer->group_lock, &until);
+		*sync = (uint64_t)clock_monotonic_ms() >= until_ms;
+	}
+	*sync = redo_is_dirty(writer->redo) &&
+		(writer->stop || (uint64_t)clock_monotonic_ms() >= *synced_ms + interval_ms);
+	struct write_ticket *tickets = take_all(writer);
+	writer->committing = tickets != NULL || *sync;
+	(void)pthread_mutex_unlock(&writer->group_lock);
+	return tickets;
+}
+
+static void *commit_main(void *arg)
+{
+	struct writer *writer = arg;
+	uint64_t synced_ms = 0;
+	grace_register();
+	for (;;) {
+		bool sync;
+		struct write_ticket *tickets = wait_for_work(writer, &synced_ms, &sync);
+		if (tickets == NULL && !sync) {
+			break; /* stopped, and all is done */
+		}
+		if (sync) {
+			sync_behind(writer);
+			synced_ms = (uint64_t)clock_monotonic_ms();
+		}
+		commit(writer, tickets);
+	}
+	grace_unregister();
+	return NULL;
+}
+
+/* ---- for write.c ---- */
+
+unsigned writer_fullness(const struct writer *writer)
+{
+	const struct write_options *options = &writer->store->options.write;
+	const struct memtable_usage *usage = &writer->store->usage;
+	const uint64_t log = atomic_load_explicit(&usage->log_bytes, memory_order_relaxed);
+	const uint64_t rows = atomic_load_explicit(&usage->rows, memory_order_relaxed);
+	const uint64_t bytes = atomic_load_explicit(&usage->bytes, memory_order_relaxed);
+	uint64_t most = log * 1000 / options->log_bytes;
+	const uint64_t by_rows = rows * 1000 / options->memtable_rows;
+	const uint64_t by_bytes = bytes * 1000 / options->memtable_bytes;
+	most = by_rows > most ? by_rows : most;
+	most = by_bytes > most ? by_bytes : most;
+	return (unsigned)most;
+}
+
+/* Waits while the bounds are reached; but no longer, all writers together, than FULL_WAIT_MS. */
+static enum status wait_for_room(struct writer *writer, struct error *err)
+{
+	const struct timespec pause = {.tv_nsec = FULL_PAUSE_NS};
+	while (writer_fullness(writer) >= 1000) {
+		const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+		uint64_t since_ms = 0;
+		if (atomic_compare_exchange_strong(&writer->full_since_ms, &since_ms, now_ms)) {
+			since_ms = now_ms;
+		}
+		merger_wake(writer->store->merger);
+		if (now_ms - since_ms >= FULL_WAIT_MS || atomic_load(&writer->store->stop)) {
+			return error_set(err, STATUS_BUSY,
+				"the log holds %" PRIu64 " bytes and the memtables %" PRIu64
+				" rows, %" PRIu64 " bytes: wait for a merge",
+				atomic_load(&writer->store->usage.log_bytes),
+				atomic_load(&writer->store->usage.rows),
+				atomic_load(&writer->store->usage.bytes));
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	atomic_store(&writer->full_since_ms, 0);
+	(void)pthread_mutex_lock(&writer->group_lock);
+	while (writer->waiting_bytes > WAITING_BYTES_MAX) {
+		(void)pthread_cond_wait(&writer->settled, &writer->group_lock);
+	}
+	(void)pthread_mutex_unlock(&writer->group_lock);
+	return STATUS_OK;
+}
+
+enum status writer_check_room(struct writer *writer, size_t bytes, struct error *err)
+{
+	if (!atomic_load(&writer->disk_full)) {
+		return STATUS_OK;
+	}
+	(void)pthread_mutex_lock(&writer->group_lock);
+	const enum status status = writer->first == NULL && !writer->committing
+					   ? redo_has_room(writer->redo, bytes, err)
+					   : STATUS_OK;
+	(void)pthread_mutex_unlock(&writer->group_lock);
+	return status;
+}
+
+enum status writer_begin(struct writer *writer, struct error *err)
+{
+	const enum status status = wait_for_room(writer, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	(void)pthread_mutex_lock(&writer->apply_lock);
+	while (atomic_load(&writer->halting) > 0) {
+		(void)pthread_cond_wait(&writer->go, &writer->apply_lock);
+	}
+	if (atomic_load(&writer->read_only)) {
+		(void)pthread_mutex_unlock(&writer->apply_lock);
+		return error_set(err, STATUS_READ_ONLY,
+			"the log could not be synced; nothing is written until a restart");
+	}
+	return STATUS_OK;
+}
+
+void writer_end(struct writer *writer, struct write_ticket *ticket)
+{
+	if (ticket != NULL) {
+		(void)pthread_mutex_lock(&writer->group_lock);
+		if (writer->first == NULL) {
+			writer->first = ticket;
+		} else {
+			writer->last->next = ticket;
+		}
+		writer->last = ticket;
+		writer->waiting_bytes += ticket->head.bytes;
+		(void)pthread_cond_signal(&writer->work);
+		(void)pthread_mutex_unlock(&writer->group_lock);
+	}
+	(void)pthread_mutex_unlock(&writer->apply_lock);
+	if (writer_fullness(writer) >= MERGER_BEGIN_AT) {
+		merger_wake(writer->store->merger);
+	}
+}
+
+/* ---- open, close ---- */
+
+static void init_locks(struct writer *writer)
+{
+	pthread_condattr_t attributes;
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&writer->work, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+	(void)pthread_cond_init(&writer->settled, NULL);
+	(void)pthread_cond_init(&writer->go, NULL);
+	(void)pthread_mutex_init(&writer->apply_lock, NULL);
+	(void)pthread_mutex_init(&writer->group_lock, NULL);
+}
+
+/* From now on a log that is not there is one that was lost. */
+static enum status note_log(struct store *store, struct error *err)
+{
+	const struct snapshot *now = store_current(store);
+	if (now->log_first_file != 0) {
+		return STATUS_OK;
+	}
+	struct snapshot *next = snapshot_copy(now);
+	if (next == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "begin the log");
+	}
+	next->log_first_file = 1;
+	return store_change(store, next, (struct catalog_change){0}, NULL, err);
+}
+
+static enum status open_log(struct writer *writer, struct error *err)
+{
+	char folder[PATH_MAX];
+	struct store *store = writer->store;
+	const struct snapshot *snapshot = store_current(store);
+	enum status status = file_path(folder, store->folder, "log", err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const struct redo_options options = {
+		.folder = folder,
+		.first_file = snapshot->log_first_file,
+		.next_sequence = snapshot->written + 1,
+		.on_frame = writer_replay,
+		.on_frame_arg = writer,
+	};
+	status = redo_open(&options, &writer->redo, err);
+	if (status == STATUS_OK) {
+		status = note_log(store, err);
+	}
+	if (status == STATUS_OK) {
+		writer->next_sequence = redo_next_sequence(writer->redo);
+		atomic_store(&store->visible, writer->next_sequence - 1);
+	}
+	return status;
+}
+
+enum status writer_open(struct store *store, struct error *err)
+{
+	struct writer *writer = calloc(1, sizeof *writer);
+	if (writer == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "open the log");
+	}
+	writer->store = store;
+	store->writer = writer;
+	init_locks(writer);
+	const enum status status = open_log(writer, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (pthread_create(&writer->thread, NULL, commit_main, writer) != 0) {
+		return error_set(err, STATUS_NO_MEMORY, "start the thread that commits");
+	}
+	writer->started = true;
+	return STATUS_OK;
+}
+
+void writer_close(struct writer *writer)
+{
+	if (writer == NULL) {
+		return;
+	}
+	if (writer->started) {
+		(void)pthread_mutex_lock(&writer->group_lock);
+		writer->stop = true;
+		(void)pthread_cond_signal(&writer->work);
+		(void)pthread_mutex_unlock(&writer->group_lock);
+		(void)pthread_join(writer->thread, NULL);
+	}
+	redo_close(writer->redo);
+	free(writer->frames);
+	(void)pthread_cond_destroy(&writer->work);
+	(void)pthread_cond_destroy(&writer->settled);
+	(void)pthread_cond_destroy(&writer->go);
+	(void)pthread_mutex_destroy(&writer->apply_lock);
+	(void)pthread_mutex_destroy(&writer->group_lock);
+	free(writer);
+}
