@@ -23,7 +23,7 @@ enum call_state { CALL_FREE = 0, CALL_WAITING, CALL_KEPT };
 
 struct call {
 	enum call_state state;
-	bool pipelined;
+	enum client_pipeline pipeline;
 	uint8_t *kept; /* owned */
 	size_t kept_len;
 };
@@ -71,7 +71,7 @@ void client_disconnect(rep_client *client)
 	transport_disconnect(&client->transport);
 	for (uint32_t msgid = client->first; msgid != client->next; msgid++) {
 		struct call *call = call_at(client, msgid);
-		client->lost += call->pipelined;
+		client->lost[call->pipeline]++; /* of CLIENT_NO_PIPELINE nobody asks */
 		free(call->kept);
 		*call = (struct call){0};
 	}
@@ -79,20 +79,28 @@ void client_disconnect(rep_client *client)
 	client->kept_bytes = 0;
 }
 
-void client_set_pipelined(rep_client *client, uint32_t msgid, bool pipelined)
+void client_set_pipeline(rep_client *client, uint32_t msgid, enum client_pipeline pipeline)
 {
-	call_at(client, msgid)->pipelined = pipelined;
+	call_at(client, msgid)->pipeline = pipeline;
 }
 
-bool client_oldest_pipelined(const rep_client *client, uint32_t *msgid)
+bool client_oldest(const rep_client *client, enum client_pipeline pipeline, uint32_t *msgid)
 {
 	for (uint32_t each = client->first; each != client->next; each++) {
-		if (call_at(client, each)->pipelined) {
+		if (call_at(client, each)->pipeline == pipeline) {
 			*msgid = each;
 			return true;
 		}
 	}
 	return false;
+}
+
+void client_drop_dead(rep_client *client)
+{
+	bool idle = client->first == client->next;
+	if (client_connected(client) && idle && transport_dead(&client->transport)) {
+		client_disconnect(client);
+	}
 }
 
 /* ---- answers ---- */
@@ -364,6 +372,7 @@ void rep_set_timeout(rep_client *client, unsigned timeout_ms)
 struct wire_writer *client_begin(rep_client *client, const char *method)
 {
 	wire_writer_clear(&client->request);
+	client->tail = (struct wire_bytes){0};
 	rpc_write_request(&client->request, client->next, method);
 	return &client->request;
 }
@@ -405,10 +414,10 @@ static enum status ensure_connected(rep_client *client, struct error *err)
 	return connect_now(client, err);
 }
 
-enum status client_send(rep_client *client, struct wire_bytes tail, int64_t deadline_ms,
-	uint32_t *msgid, struct error *err)
+enum status client_send(rep_client *client, int64_t deadline_ms, uint32_t *msgid, struct error *err)
 {
-	struct wire_writer *request = &client->request;
+	const struct wire_writer *request = &client->request;
+	const struct wire_bytes tail = client->tail;
 	enum status status = request->status;
 	if (status == STATUS_OK && tail.len > LIMIT_MESSAGE_BYTES - request->len) {
 		status = STATUS_TOO_LARGE;
@@ -449,15 +458,12 @@ enum status client_call(rep_client *client, enum client_repeat repeat, int64_t d
 	struct reply *out, struct error *err)
 {
 	uint32_t request_id = client->next;
-	bool idle = client->first == client->next;
-	if (repeat == CLIENT_ONCE && client_connected(client) && idle &&
-		transport_dead(&client->transport)) {
-		client_disconnect(client);
+	if (repeat == CLIENT_ONCE) {
+		client_drop_dead(client);
 	}
 	for (bool again = client_connected(client) && !client->no_reconnect;; again = false) {
 		uint32_t msgid = 0;
-		const struct wire_bytes no_tail = {0};
-		enum status status = client_send(client, no_tail, deadline_ms, &msgid, err);
+		enum status status = client_send(client, deadline_ms, &msgid, err);
 		bool sent = status == STATUS_OK;
 		if (sent) {
 			status = client_receive(client, msgid, deadline_ms, out, err);

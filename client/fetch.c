@@ -2,6 +2,7 @@
 #include "client/client.h"
 #include "client/field.h"
 #include "client/keys.h"
+#include "client/pipeline.h"
 #include "schema/dtype.h"
 #include "schema/limits.h"
 
@@ -277,14 +278,9 @@ enum rep_status rep_fetch_send(rep_client *client, const char *release,
 	const struct rep_part *parts, size_t count, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	const struct wire_bytes no_tail = {0};
-	uint32_t msgid = 0;
 	enum status status = begin_fetch(client, release, parts, count, err);
 	if (status == STATUS_OK) {
-		status = client_send(client, no_tail, client_deadline_ms(client), &msgid, err);
-	}
-	if (status == STATUS_OK) {
-		client_set_pipelined(client, msgid, true);
+		status = pipeline_send(client, CLIENT_FETCHES, err);
 	}
 	return (enum rep_status)status;
 }
@@ -293,19 +289,8 @@ enum rep_status rep_fetch_receive(rep_client *client, struct rep_part *parts, si
 	struct rep_fetched *out, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	if (client->lost > 0) {
-		client->lost--;
-		return (enum rep_status)error_set(err, STATUS_CLOSED,
-			"'%s': the connection was lost before the answer", client->address);
-	}
-	uint32_t msgid = 0;
-	if (!client_oldest_pipelined(client, &msgid)) {
-		return (enum rep_status)error_set(err, STATUS_BAD_REQUEST,
-			"no fetch was sent that waits to be received");
-	}
 	struct reply reply = {0};
-	client_set_pipelined(client, msgid, false);
-	enum status status = client_receive(client, msgid, client_deadline_ms(client), &reply, err);
+	enum status status = pipeline_receive(client, CLIENT_FETCHES, &reply, err);
 	if (status == STATUS_OK) {
 		status = finish_fetch(client, &reply, parts, count, out, err);
 	}

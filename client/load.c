@@ -1,20 +1,13 @@
-/* load.c - sends a table's rows in numbered chunks, several under way at once.
- *
- * The rows go from the caller's memory into the socket; everything else of a chunk
- * is written into the request before them.
- */
+/* load.c - sends a table's rows in numbered chunks, several under way at once. */
 #include "client/client.h"
 #include "client/clock.h"
 #include "client/field.h"
-#include "client/keys.h"
-#include "schema/dtype.h"
+#include "client/rows.h"
 #include "schema/limits.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { BIN32_HEAD_BYTES = 5 };
 
 struct rep_load {
 	rep_client *client; /* borrowed */
@@ -203,67 +196,42 @@ static enum status take_answer(struct rep_load *load, int64_t deadline_ms, struc
 	return status == STATUS_OK ? STATUS_OK : fail(load, status, &why, err);
 }
 
-static enum status check_rows(const struct rep_load *load, const struct rep_rows *rows,
-	struct error *err)
+/* rows_bytes: out, of all rows. */
+static enum status check_chunk(const struct rep_load *load, const struct rep_rows *rows,
+	size_t *rows_bytes, struct error *err)
 {
-	enum status status = keys_check(&rows->keys, err);
+	enum dtype dtype = rows->dtype != REP_DTYPE_TABLE ? (enum dtype)rows->dtype : load->dtype;
+	enum status status = rows_check(rows, dtype, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	uint32_t count = rows->keys.count;
-	enum dtype dtype = rows->dtype != REP_DTYPE_TABLE ? (enum dtype)rows->dtype : load->dtype;
 	size_t row_bytes = dtype_row_bytes(dtype, load->dim, load->views);
-	if (row_bytes == 0) {
-		return error_set(err, STATUS_BAD_REQUEST, "dtype: %d given", (int)rows->dtype);
-	}
-	if ((dtype == DTYPE_I8) != (rows->scales != NULL)) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"scales: i8 rows need them, others have none");
-	}
 	if (count > LIMIT_MESSAGE_BYTES / row_bytes) {
 		return error_set(err, STATUS_TOO_LARGE,
 			"a chunk of %u rows of %zu bytes; a request has at most %u MiB", count,
 			row_bytes, LIMIT_MESSAGE_BYTES >> 20);
 	}
+	if (rows->rows_bytes != 0 && rows->rows_bytes != count * row_bytes) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"rows_bytes: %zu given, %u rows of '%s' have %zu", rows->rows_bytes, count,
+			load->table, count * row_bytes);
+	}
+	if (rows->if_newer) {
+		return error_set(err, STATUS_BAD_REQUEST, "if_newer: only a put has it");
+	}
+	*rows_bytes = count * row_bytes;
 	return STATUS_OK;
 }
 
-static void write_column(struct wire_writer *writer, const char *name, const void *data, size_t len)
-{
-	if (data != NULL) {
-		wire_write_str(writer, name);
-		wire_write_bin(writer, data, len);
-	}
-}
-
-/* Everything up to the rows, which come last; their bin's head is written here. */
 static void write_chunk(struct rep_load *load, const struct rep_rows *rows, size_t rows_bytes)
 {
 	struct wire_writer *writer = client_begin(load->client, "load");
-	size_t count = rows->keys.count;
-	wire_write_map(writer, NAME_FIELDS + 3 + (rows->dtype != REP_DTYPE_TABLE) +
-				       (rows->scales != NULL) + (rows->times != NULL) +
-				       (rows->tags != NULL) + rows->allow_nonfinite);
+	wire_write_map(writer, NAME_FIELDS + 1 + rows_fields(rows));
 	write_name(writer, load);
 	wire_write_str(writer, "chunk");
 	wire_write_uint(writer, load->next);
-	if (rows->dtype != REP_DTYPE_TABLE) {
-		wire_write_str(writer, "dtype");
-		wire_write_str(writer, dtype_name((enum dtype)rows->dtype));
-	}
-	if (rows->allow_nonfinite) {
-		wire_write_str(writer, "allow_nonfinite");
-		wire_write_bool(writer, true);
-	}
-	wire_write_str(writer, "keys");
-	wire_write_bin(writer, rows->keys.data, rows->keys.bytes);
-	write_column(writer, "scales", rows->scales, count * sizeof(float));
-	write_column(writer, "times", rows->times, count * sizeof(int64_t));
-	write_column(writer, "tags", rows->tags, count * sizeof(uint64_t));
-	wire_write_str(writer, "rows");
-	const uint8_t head[BIN32_HEAD_BYTES] = {0xc6, (uint8_t)(rows_bytes >> 24),
-		(uint8_t)(rows_bytes >> 16), (uint8_t)(rows_bytes >> 8), (uint8_t)rows_bytes};
-	wire_write_raw(writer, head, sizeof head);
+	rows_write(load->client, rows, rows_bytes);
 }
 
 /* Waits until fewer than `most` chunks are under way. */
@@ -294,9 +262,10 @@ enum rep_status rep_load_chunk(rep_load *load, const struct rep_rows *rows,
 	struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
+	size_t bytes = 0;
 	enum status status = repeat_failure(load, err);
 	if (status == STATUS_OK) {
-		status = check_rows(load, rows, err);
+		status = check_chunk(load, rows, &bytes, err);
 	}
 	if (status == STATUS_OK) {
 		status = take_ready(load, err);
@@ -314,12 +283,9 @@ enum rep_status rep_load_chunk(rep_load *load, const struct rep_rows *rows,
 			load->name);
 		return (enum rep_status)fail(load, status, &why, err);
 	}
-	enum dtype dtype = rows->dtype != REP_DTYPE_TABLE ? (enum dtype)rows->dtype : load->dtype;
-	size_t bytes = rows->keys.count * dtype_row_bytes(dtype, load->dim, load->views);
 	write_chunk(load, rows, bytes);
-	const struct wire_bytes tail = {rows->rows, bytes};
 	uint32_t msgid = 0;
-	status = client_send(load->client, tail, client_deadline_ms(load->client), &msgid, &why);
+	status = client_send(load->client, client_deadline_ms(load->client), &msgid, &why);
 	if (status != STATUS_OK) {
 		return (enum rep_status)fail(load, status, &why, err);
 	}

@@ -19,6 +19,13 @@ static bool read_time(struct wire_value map, const char *name, int64_t *out)
 	return type == WIRE_ABSENT || type == WIRE_NIL || field_int(map, name, out);
 }
 
+/* What a daemon from before there were writes does not say: 0. */
+static bool read_pending(struct wire_value map, uint64_t *out)
+{
+	return wire_type(wire_get(map, "pending")) == WIRE_ABSENT ||
+	       field_uint(map, "pending", out);
+}
+
 enum status record_read_release(struct wire_value map, void *out, struct error *err)
 {
 	struct rep_release release = {0};
@@ -46,7 +53,7 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 	if (spec_read(map, &spec, NULL) != STATUS_OK || !field_uint(map, "rows", &table.rows) ||
 		!field_uint(map, "bytes", &table.bytes) ||
 		!field_uint(map, "segments", &table.segments) ||
-		!field_uint(map, "damaged", &table.damaged)) {
+		!field_uint(map, "damaged", &table.damaged) || !read_pending(map, &table.pending)) {
 		return error_set(err, STATUS_PROTOCOL, "a table is described in an unknown way");
 	}
 	memcpy(table.spec.name, spec.name.text, sizeof spec.name.text);

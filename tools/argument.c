@@ -2,6 +2,7 @@
 #include "tools/argument.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,35 @@ bool argument_count(const char *text, uint64_t *out)
 	errno = 0;
 	unsigned long long value = strtoull(text, &end, 10);
 	if (errno != 0 || *end != '\0') {
+		return false;
+	}
+	*out = value;
+	return true;
+}
+
+bool argument_bits(const char *text, uint64_t *out)
+{
+	if (text[0] != '0' || (text[1] | 0x20) != 'x') {
+		return argument_count(text, out);
+	}
+	size_t digits = strspn(text + 2, "0123456789abcdefABCDEF");
+	if (digits == 0 || digits > 16 || text[2 + digits] != '\0') {
+		return false;
+	}
+	*out = strtoull(text + 2, NULL, 16);
+	return true;
+}
+
+bool argument_float(const char *text, float *out)
+{
+	/* strtof takes spaces, hexadecimal digits, and names of what is not finite, too. */
+	const char *digits = text + (text[0] == '-' || text[0] == '+');
+	char *end = NULL;
+	if (digits[0] == '\0' || strspn(digits, "0123456789.eE+-") != strlen(digits)) {
+		return false;
+	}
+	float value = strtof(text, &end);
+	if (end == text || *end != '\0' || !isfinite(value)) {
 		return false;
 	}
 	*out = value;

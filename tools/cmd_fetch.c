@@ -1,10 +1,10 @@
 /* cmd_fetch.c - repstore fetch: rows of a few keys, for a person or a script. */
 #include "schema/dtype.h"
 #include "schema/limits.h"
-#include "tools/argument.h"
 #include "tools/buffer.h"
 #include "tools/command.h"
 #include "tools/jsonl_row.h"
+#include "tools/key_argument.h"
 #include "tools/options.h"
 #include "tools/text.h"
 
@@ -36,72 +36,6 @@ struct fetch {
 	struct buffer keys;
 	double elapsed_ms;
 };
-
-/* ---- keys ---- */
-
-static int digit_of(char c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A key of bytes as it stands, or hex:0a1b. */
-static bool read_bytes(const char *text, uint8_t *key, size_t *len)
-{
-	if (strncmp(text, "hex:", 4) != 0) {
-		*len = strlen(text);
-		if (*len <= LIMIT_KEY_BYTES) {
-			memcpy(key, text, *len);
-		}
-		return *len > 0 && *len <= LIMIT_KEY_BYTES;
-	}
-	text += 4;
-	*len = strlen(text) / 2;
-	if (strlen(text) % 2 != 0 || *len == 0 || *len > LIMIT_KEY_BYTES) {
-		return false;
-	}
-	for (size_t i = 0; i < *len; i++) {
-		int high = digit_of(text[2 * i]);
-		int low = digit_of(text[2 * i + 1]);
-		if (high < 0 || low < 0) {
-			return false;
-		}
-		key[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
-}
-
-static int pack_keys(const struct session *session, struct fetch *fetch, const struct rest *rest)
-{
-	for (int i = 1; i < rest->count; i++) {
-		enum status status = STATUS_OK;
-		uint8_t packed[1 + LIMIT_KEY_BYTES];
-		size_t len = 0;
-		uint64_t id = 0;
-		if (fetch->shape.spec.key_type == REP_KEY_BYTES) {
-			if (!read_bytes(rest->values[i], packed + 1, &len)) {
-				return session_usage(session,
-					"'%s': not a key of 1 to %u bytes (or hex:...)",
-					rest->values[i], LIMIT_KEY_BYTES);
-			}
-			packed[0] = (uint8_t)len;
-			status = buffer_add(&fetch->keys, packed, 1 + len);
-		} else {
-			if (!argument_count(rest->values[i], &id)) {
-				return session_usage(session,
-					"'%s': keys of this table are integers", rest->values[i]);
-			}
-			status = buffer_add(&fetch->keys, &id, sizeof id);
-		}
-		if (status != STATUS_OK) {
-			return session_refuse_text(session, status, "no memory for the keys");
-		}
-	}
-	return EXIT_DONE;
-}
 
 /* ---- printing ---- */
 
@@ -316,9 +250,10 @@ static int run_fetch(struct session *session, struct fetch *fetch, const struct 
 		REP_OK) {
 		return session_refuse(session, &err);
 	}
-	int status = pack_keys(session, fetch, rest);
+	const struct rest keys = {.count = rest->count - 1, .values = rest->values + 1};
+	int status = key_argument_pack(session, fetch->shape.spec.key_type, &keys, &fetch->keys);
 	if (status == EXIT_DONE) {
-		status = fetch_rows(session, fetch, (uint32_t)rest->count - 1);
+		status = fetch_rows(session, fetch, (uint32_t)keys.count);
 	}
 	buffer_fini(&fetch->keys);
 	return status;

@@ -1,24 +1,21 @@
-/* cmd_import.c - repstore import: rows from files into a table of an open release. */
-#include "schema/key.h"
-#include "tools/argument.h"
+/* cmd_import.c - repstore import: rows from files into a table. An open release gets them
+ * as a load, which can be gone on with; any other as puts.
+ */
 #include "tools/command.h"
-#include "tools/format_name.h"
 #include "tools/json.h"
+#include "tools/load_name.h"
 #include "tools/options.h"
 #include "tools/progress.h"
-#include "tools/source.h"
+#include "tools/put_stream.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 
 enum {
 	CHUNK_BYTES = 4 << 20,
 	CHUNK_ROWS_MAX = 65536,
-	LOAD_NAME_BYTES = 65,
+	BUSY_MS = 60000,
 };
 
 /* The arguments. */
@@ -29,65 +26,21 @@ struct import {
 	enum format format;
 	const char *load;   /* given by --load */
 	const char *forget; /* given by --forget */
+	bool open;          /* the release; no other has loads */
 	char name[LOAD_NAME_BYTES];
 };
 
-/* ---- the load's name ---- */
-
-/* What tells one file from another, and from itself when it has been written again. */
-static bool describe_file(FILE *out, const char *path)
-{
-	struct stat info;
-	if (path == NULL) {
-		return true;
-	}
-	char *whole = realpath(path, NULL);
-	if (whole == NULL || stat(path, &info) != 0 || !S_ISREG(info.st_mode)) {
-		free(whole);
-		return false;
-	}
-	fprintf(out, "%s %jd %jd.%09ld\n", whole, (intmax_t)info.st_size,
-		(intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
-	free(whole);
-	return true;
-}
-
-/* The same for the same files, table and chunks, so that the same command run again
- * goes on where it was interrupted. Streams cannot be gone on with: each is new. */
+/* The name that --load gave, or one that is made. */
 static bool name_load(struct import *import)
 {
 	if (import->load != NULL) {
 		return snprintf(import->name, sizeof import->name, "%s", import->load) <
 		       (int)sizeof import->name;
 	}
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	if (out == NULL) {
-		return false;
-	}
-	const struct source_options *source = &import->source;
-	const char *const files[] = {source->path, source->keys, source->rows, source->times,
-		source->scales, source->tags};
-	fprintf(out, "1 %s/%s %d %u %d\n", import->place.release, import->place.table,
-		(int)import->format, source->chunk_rows, source->allow_nonfinite);
-	bool same = true;
-	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-		same = describe_file(out, files[i]) && same;
-	}
-	uint64_t number = 0;
-	bool named = fclose(out) == 0;
-	if (named && same) {
-		number = key_hash_bytes(text, len);
-	} else if (named) {
-		named = getrandom(&number, sizeof number, 0) == (ssize_t)sizeof number;
-	}
-	free(text);
-	snprintf(import->name, sizeof import->name, "import-%016" PRIx64, number);
-	return named;
+	return load_name_make(&import->place, &import->source, import->format, import->name);
 }
 
-/* ---- sending ---- */
+/* ---- a load ---- */
 
 /* What was sent, for the last line. */
 struct outcome {
@@ -216,6 +169,53 @@ static int send_source(struct session *session, const struct import *import, str
 	return EXIT_REFUSED;
 }
 
+/* ---- puts ---- */
+
+static int report_puts(const struct session *session, const struct place *place,
+	const struct put_outcome *outcome, double seconds)
+{
+	if (session->json) {
+		fputs("{\"release\": ", stdout);
+		json_text(stdout, place->release);
+		fputs(", \"table\": ", stdout);
+		json_text(stdout, place->table);
+		printf(", \"rows\": %" PRIu64 ", \"puts\": %" PRIu64 ", \"sequence\": %" PRIu64
+		       ", \"seconds\": %.3f}\n",
+			outcome->rows, outcome->puts, outcome->sequence, seconds);
+	} else {
+		printf("%" PRIu64 " rows put into %s/%s in %.1f s\n", outcome->rows, place->release,
+			place->table, seconds);
+	}
+	return session_finish(session, EXIT_DONE);
+}
+
+static int put_source(struct session *session, const struct import *import, struct source *source)
+{
+	const struct put_stream stream = {
+		.client = session->client,
+		.release = import->place.release,
+		.table = import->place.table,
+		.spec = &import->table.spec,
+		.source = source,
+		.busy_ms = BUSY_MS,
+	};
+	struct put_outcome outcome;
+	struct rep_error err = {0};
+	struct progress progress;
+	progress_begin(&progress, "");
+	enum rep_status status = put_stream_run(&stream, &outcome, &err);
+	if (status == REP_OK) {
+		return report_puts(session, &import->place, &outcome, progress_end(&progress));
+	}
+	session_refuse_text(session, (enum status)status, "%s; %" PRIu64 " rows were acknowledged",
+		err.text, outcome.rows);
+	bool again = import->source.path == NULL || strcmp(import->source.path, "-") != 0;
+	if (!outcome.input_wrong && again && !session->json) {
+		fputs("repstore: the same command again is safe: it puts the same rows\n", stderr);
+	}
+	return EXIT_REFUSED;
+}
+
 /* ---- preparing ---- */
 
 static enum status open_source(const struct import *import, struct source **out, struct error *err)
@@ -234,7 +234,7 @@ static enum status open_source(const struct import *import, struct source **out,
 	return STATUS_INTERNAL;
 }
 
-/* Rows of a chunk: 4 MiB in the table's dtype. */
+/* Rows of a load's chunk: 4 MiB in the table's dtype. */
 static uint32_t chunk_rows_of(const struct rep_table_spec *spec)
 {
 	size_t row_bytes = rep_row_bytes(spec->dtype, spec->dim, spec->views);
@@ -245,33 +245,51 @@ static uint32_t chunk_rows_of(const struct rep_table_spec *spec)
 	return rows > 0 ? (uint32_t)rows : 1;
 }
 
-static int run_import(struct session *session, struct import *import)
+/* Connects, and finds out whether the release is open. Its id takes the place of
+ * `live`: whatever is published meanwhile, all rows go into one release. */
+static int find_release(struct session *session, struct import *import)
 {
-	struct rep_error rep_err;
+	struct rep_error err;
 	struct rep_release release;
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
-	if (rep_release_show(session->client, import->place.release, &release, &rep_err) !=
-			REP_OK ||
-		rep_table_show(session->client, import->place.release, import->place.table,
-			&import->table, &rep_err) != REP_OK) {
-		return session_refuse(session, &rep_err);
+	if (rep_release_show(session->client, import->place.release, &release, &err) != REP_OK) {
+		return session_refuse(session, &err);
 	}
-	if (strcmp(release.state, "open") != 0) {
-		return session_refuse_text(session, STATUS_SEALED,
-			"release '%s' is %s: an import needs an open release", release.id,
+	import->open = strcmp(release.state, "open") == 0;
+	memcpy(import->place.release, release.id, sizeof import->place.release);
+	if (!import->open && (import->load != NULL || import->forget != NULL)) {
+		return session_usage(session,
+			"import: '%s' is %s; --load and --forget are for open releases", release.id,
 			release.state);
 	}
-	import->source.spec = &import->table.spec;
-	import->source.chunk_rows = chunk_rows_of(&import->table.spec);
+	return EXIT_DONE;
+}
+
+static int run_import(struct session *session, struct import *import)
+{
+	struct rep_error rep_err;
+	int status = find_release(session, import);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rep_table_show(session->client, import->place.release, import->place.table,
+		    &import->table, &rep_err) != REP_OK) {
+		return session_refuse(session, &rep_err);
+	}
+	const struct rep_table_spec *spec = &import->table.spec;
+	import->source.spec = spec;
+	import->source.chunk_rows = import->open ? chunk_rows_of(spec) : put_stream_rows(spec);
 	struct error err;
 	struct source *source = NULL;
 	if (open_source(import, &source, &err) != STATUS_OK || source == NULL) {
 		return session_refuse_error(session, &err);
 	}
-	int status = EXIT_REFUSED;
-	if (name_load(import)) {
+	status = EXIT_REFUSED;
+	if (!import->open) {
+		status = put_source(session, import, source);
+	} else if (name_load(import)) {
 		status = send_source(session, import, source);
 	} else {
 		session_refuse_text(session, STATUS_BAD_REQUEST,
@@ -281,12 +299,13 @@ static int run_import(struct session *session, struct import *import)
 	return status;
 }
 
-static int run_forget(struct session *session, const struct import *import)
+static int run_forget(struct session *session, struct import *import)
 {
 	struct rep_error err;
 	rep_load *load = NULL;
-	if (!session_connect(session)) {
-		return EXIT_REFUSED;
+	int status = find_release(session, import);
+	if (status != EXIT_DONE) {
+		return status;
 	}
 	if (rep_load_begin(session->client, import->place.release, import->place.table,
 		    import->forget, &load, NULL, &err) != REP_OK ||
@@ -357,7 +376,7 @@ static int run(struct session *session, int argc, char **argv)
 
 const struct command cmd_import = {
 	.name = "import",
-	.summary = "rows from files into a table of an open release",
+	.summary = "rows from files into a table",
 	.usage = "import RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
 		 "         [--tags G.npy] [--allow-nonfinite] [--load NAME]\n"
 		 "       repstore import RELEASE/TABLE FILE.msgpack | FILE.jsonl\n"
@@ -374,6 +393,9 @@ const struct command cmd_import = {
 		"             made of the files' names, sizes and times otherwise\n"
 		"  --forget   drops what an interrupted import has sent\n"
 		"npy files are checked whole before anything is sent. After an interruption the\n"
-		"same command goes on where the daemon stands. Of a key given twice the last wins.\n",
+		"same command goes on where the daemon stands. Of a key given twice the last wins.\n"
+		"A release that is sealed or `live` gets the rows as puts: each is in effect once it\n"
+		"is acknowledged. There is no load then, and the same command again begins anew,\n"
+		"which is safe. A daemon that is busy is waited for, up to a minute.\n",
 	.run = run,
 };

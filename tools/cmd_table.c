@@ -114,7 +114,7 @@ static int run_create(struct session *session, int argc, char **argv)
 static void print_list(struct wire_value result)
 {
 	static const char *const heads[] = {"TABLE", "ENTITY", "KIND", "DIM", "VIEWS", "DTYPE",
-		"KEY", "TTL", "TAGS", "ROWS", "BYTES"};
+		"KEY", "TTL", "TAGS", "ROWS", "BYTES", "PENDING"};
 	struct text_table table = {.columns = sizeof heads / sizeof heads[0]};
 	struct wire_value list = wire_get(result, "tables");
 	for (size_t i = 0; i < table.columns; i++) {
@@ -138,6 +138,7 @@ static void print_list(struct wire_value result)
 		text_cell(&table, "%s", tags ? "yes" : "no");
 		text_cell(&table, "%" PRIu64, text_uint_of(each, "rows"));
 		text_cell(&table, "%s", text_size(text_uint_of(each, "bytes"), amount));
+		text_cell(&table, "%" PRIu64, text_uint_of(each, "pending"));
 	}
 	text_print(&table);
 }
@@ -215,6 +216,7 @@ const struct command cmd_table = {
 		"  --key      u64, or byte strings of 1 to 255 bytes (u64)\n"
 		"  --ttl      rows older than this are not found: 90s, 12h, 7d (no end)\n"
 		"  --tags     rows have 64 bits for filters\n"
-		"RELEASE may be `live`.\n",
+		"RELEASE may be `live`. Rows that are pending were written since the last merge: they\n"
+		"are served, and not yet in base files.\n",
 	.run = run,
 };

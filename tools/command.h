@@ -8,12 +8,15 @@
 #include "tools/session.h"
 
 extern const struct command cmd_bench;
+extern const struct command cmd_delete;
 extern const struct command cmd_dump;
 extern const struct command cmd_fetch;
 extern const struct command cmd_help;
 extern const struct command cmd_import;
 extern const struct command cmd_info;
+extern const struct command cmd_merge;
 extern const struct command cmd_ping;
+extern const struct command cmd_put;
 extern const struct command cmd_release;
 extern const struct command cmd_stats;
 extern const struct command cmd_table;

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <getopt.h>
+#include <string.h>
 
 enum {
 	CODE_FIRST = 256, /* of the table's rows */
@@ -25,6 +26,12 @@ static int take(const struct session *session, const struct option_row *row, con
 	case OPTION_COUNT:
 		if (!argument_count(value, row->target)) {
 			return session_usage(session, "--%s: '%s' is not a number below 2^64",
+				row->name, value);
+		}
+		return EXIT_DONE;
+	case OPTION_BITS:
+		if (!argument_bits(value, row->target)) {
+			return session_usage(session, "--%s: '%s' is not 64 bits (7, 0x1f)",
 				row->name, value);
 		}
 		return EXIT_DONE;
@@ -56,6 +63,28 @@ static int take_common(struct session *session, int code, const char *value)
 	return EXIT_DONE;
 }
 
+/* "-" is standard input, and "-0.5" a number. */
+static bool is_option(const char *text)
+{
+	return text[0] == '-' && strchr("0123456789.", text[1]) == NULL;
+}
+
+/* Moves the arguments that are no options to the front, from argv[1] on, until the next
+ * option. False: there is none. getopt would take negative numbers for options. */
+static bool find_option(int argc, char **argv, int *plain)
+{
+	while (optind < argc && !is_option(argv[optind])) {
+		argv[++*plain] = argv[optind++];
+	}
+	if (optind < argc && strcmp(argv[optind], "--") != 0) {
+		return true;
+	}
+	for (optind++; optind < argc; optind++) {
+		argv[++*plain] = argv[optind];
+	}
+	return false;
+}
+
 int options_read(struct session *session, const struct option_row *rows, size_t count, int argc,
 	char **argv, struct rest *rest)
 {
@@ -69,12 +98,10 @@ int options_read(struct session *session, const struct option_row *rows, size_t 
 			rows[i].kind == OPTION_FLAG ? no_argument : required_argument, NULL,
 			CODE_FIRST + (int)i};
 	}
-	optind = 0; /* from the beginning, also the second time */
-	for (;;) {
-		int code = getopt_long(argc, argv, ":s:", options, NULL);
-		if (code < 0) {
-			break;
-		}
+	int plain = 0;
+	optind = 1;
+	while (find_option(argc, argv, &plain)) {
+		int code = getopt_long(argc, argv, "+:s:", options, NULL);
 		if (code == '?') {
 			return session_usage(session, "unknown option '%s'", argv[optind - 1]);
 		}
@@ -88,6 +115,6 @@ int options_read(struct session *session, const struct option_row *rows, size_t 
 			return status;
 		}
 	}
-	*rest = (struct rest){.count = argc - optind, .values = argv + optind};
+	*rest = (struct rest){.count = plain, .values = argv + 1};
 	return EXIT_DONE;
 }

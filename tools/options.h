@@ -1,6 +1,7 @@
 /* options.h - a subcommand's options, as a table.
  *
- * Options may stand before, between and behind the other arguments; `--` ends them.
+ * Options may stand before, between and behind the other arguments; `--` ends them. A
+ * minus before a digit or a point begins a number, which is never an option.
  * Those of every subcommand (-s, --json, --timeout) are read here as well.
  */
 #ifndef TOOLS_OPTIONS_H
@@ -16,6 +17,7 @@ enum option_kind {
 	OPTION_FLAG,     /* bool: set to true */
 	OPTION_TEXT,     /* const char * */
 	OPTION_COUNT,    /* uint64_t: decimal */
+	OPTION_BITS,     /* uint64_t: decimal, or hexadecimal after 0x */
 	OPTION_DURATION, /* uint64_t: milliseconds, written 500ms, 30s, 5m, 1h, 7d */
 };
 

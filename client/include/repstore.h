@@ -3,7 +3,8 @@
  *
  * A client is one connection. It blocks: each call sends a request, waits for the
  * answer (or its time-out) and returns. Fetches may be pipelined with rep_fetch_send
- * and rep_fetch_receive, loads pipeline by themselves.
+ * and rep_fetch_receive, writes with rep_put_send, rep_delete_send and
+ * rep_write_receive; loads pipeline by themselves.
  *
  * Threads: a client is used by one thread at a time; any number of clients in a
  * process; there is no global state. Memory: what a call fills belongs to the caller;
@@ -129,6 +130,20 @@ static inline struct rep_keys rep_keys_bytes(const void *packed, size_t bytes, u
 	return out;
 }
 
+/* Rows to be written, borrowed. Every column has keys.count entries. Those without
+ * times get the daemon's clock: of the put, or of the load's first chunk. */
+struct rep_rows {
+	struct rep_keys keys;
+	enum rep_dtype dtype; /* of `rows`; REP_DTYPE_TABLE: the table's */
+	const void *rows;     /* [count, views x dim] */
+	size_t rows_bytes;    /* of all of them; a load may leave it 0, it knows the table */
+	const float *scales;  /* i8 */
+	const int64_t *times; /* Unix ms; or NULL */
+	const uint64_t *tags; /* NULL: 0 */
+	bool allow_nonfinite;
+	bool if_newer; /* only where the stored row is older, or there is none; not in a load */
+};
+
 /* Bytes of one row without its scale: bit packs each view into whole bytes. */
 REP_API size_t rep_row_bytes(enum rep_dtype dtype, uint32_t dim, uint32_t views);
 
@@ -175,6 +190,51 @@ REP_API enum rep_status rep_fetch_send(rep_client *client, const char *release,
 REP_API enum rep_status rep_fetch_receive(rep_client *client, struct rep_part *parts, size_t count,
 	struct rep_fetched *out, struct rep_error *err);
 
+/* ---- write ---- */
+
+struct rep_written {
+	char release[72]; /* which it was */
+	uint64_t sequence;
+	uint64_t count; /* rows applied, or keys deleted that were there */
+};
+
+/* Writes rows of a sealed or live release (NULL: the live one), over those of the same
+ * keys. When it returns they are durable, and every fetch that begins afterwards finds
+ * them; `out` may be NULL. After REP_TIMEOUT, REP_CLOSED or REP_PROTOCOL it is not known
+ * whether they are: putting the same rows again is safe, and is the caller's to do.
+ * Errors: NOT_FOUND; NOT_SEALED  an open release takes loads; BUSY  may pass later;
+ * DISK_FULL, READ_ONLY, CORRUPT, TOO_LARGE, BAD_REQUEST. */
+REP_API enum rep_status rep_put(rep_client *client, const char *release, const char *table,
+	const struct rep_rows *rows, struct rep_written *out, struct rep_error *err);
+/* Deletes the rows of keys; those that are not there are passed over. As rep_put. */
+REP_API enum rep_status rep_delete(rep_client *client, const char *release, const char *table,
+	struct rep_keys keys, struct rep_written *out, struct rep_error *err);
+
+/* Pipelining: send puts and deletes, then receive each, in the order sent, which is the
+ * order in which they are applied. One that is refused does not keep later ones from
+ * being applied. Rows and keys are the caller's again when a send returns.
+ * rep_write_receive is done with a write whatever it returns; those that went with a
+ * connection are reported as REP_CLOSED, each once. Fetches may be under way on the same
+ * client: each kind is received by its own function, in any order among the two. */
+REP_API enum rep_status rep_put_send(rep_client *client, const char *release, const char *table,
+	const struct rep_rows *rows, struct rep_error *err);
+REP_API enum rep_status rep_delete_send(rep_client *client, const char *release, const char *table,
+	struct rep_keys keys, struct rep_error *err);
+REP_API enum rep_status rep_write_receive(rep_client *client, struct rep_written *out,
+	struct rep_error *err);
+
+struct rep_merged {
+	uint64_t tables;
+	uint64_t rows;
+	uint64_t bytes;
+	uint64_t elapsed_ms;
+};
+
+/* Folds all written rows that wait in the daemon's log into base files; `out` may be
+ * NULL. Takes as long as the work: the client's time-out does not apply. */
+REP_API enum rep_status rep_merge(rep_client *client, struct rep_merged *out,
+	struct rep_error *err);
+
 /* ---- releases and tables ---- */
 
 enum rep_entity { REP_USER = 1, REP_ITEM = 2 };
@@ -198,6 +258,7 @@ struct rep_table {
 	uint64_t bytes;
 	uint64_t segments;
 	uint64_t damaged; /* segments */
+	uint64_t pending; /* rows written since the last merge: not yet in the base files */
 };
 
 struct rep_release {
@@ -241,16 +302,6 @@ REP_API enum rep_status rep_table_show(rep_client *client, const char *release, 
 /* ---- load ---- */
 
 typedef struct rep_load rep_load;
-
-struct rep_rows {
-	struct rep_keys keys;
-	enum rep_dtype dtype;
-	const void *rows;
-	const float *scales;  /* i8 */
-	const int64_t *times; /* NULL: the daemon's clock at the load's start */
-	const uint64_t *tags; /* NULL: 0 */
-	bool allow_nonfinite;
-};
 
 /* Begins a load, or goes on with one of this name: *next_chunk is the number of the
  * first chunk that the daemon does not have (0 for a new one); may be NULL. */

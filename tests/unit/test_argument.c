@@ -27,6 +27,45 @@ static void numbers_are_digits_alone(void **state)
 	}
 }
 
+static void bits_may_be_hexadecimal(void **state)
+{
+	(void)state;
+	uint64_t value = 0;
+	assert_true(argument_bits("17", &value) && value == 17);
+	assert_true(argument_bits("0", &value) && value == 0);
+	assert_true(argument_bits("0x1F", &value) && value == 31);
+	assert_true(argument_bits("0Xffffffffffffffff", &value) && value == UINT64_MAX);
+	const char *const wrong[] = {"", "0x", "0x ", "0x-1", "x1", "1f", "0x10000000000000000",
+		"0x1g", "-1"};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		assert_false(argument_bits(wrong[i], &value));
+		assert_true(value == UINT64_MAX);
+	}
+}
+
+static void floats_are_decimal_and_finite(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		float value;
+	} rows[] = {{"0", 0.0F}, {"1", 1.0F}, {"-0.5", -0.5F}, {"+.25", 0.25F}, {"1e-3", 1e-3F},
+		{"2.E2", 200.0F}, {"0.1", 0.1F}, {"3.4028235e38", 3.4028235e38F}, {"1e-45", 1e-45F},
+		{"1e-99", 0.0F}};
+	float value = 0;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_true(argument_float(rows[i].text, &value));
+		assert_true(value == rows[i].value);
+	}
+	value = 7;
+	const char *const wrong[] = {"", "-", "+", ".", "e3", " 1", "1 ", "1,5", "1e", "1x",
+		"0x1p3", "inf", "-inf", "nan", "--1", "1-1", "1e39", "-3.5e38", "ff"};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		assert_false(argument_float(wrong[i], &value));
+		assert_true(value == 7);
+	}
+}
+
 static void durations_have_a_unit(void **state)
 {
 	(void)state;
@@ -128,6 +167,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_digits_alone),
+		cmocka_unit_test(bits_may_be_hexadecimal),
+		cmocka_unit_test(floats_are_decimal_and_finite),
 		cmocka_unit_test(durations_have_a_unit),
 		cmocka_unit_test(a_place_is_a_release_and_a_table),
 		cmocka_unit_test(sizes_and_times_are_for_a_person),

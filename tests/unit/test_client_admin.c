@@ -114,6 +114,7 @@ static void write_table(const struct admin *admin, struct wire_writer *out)
 	add_uint(&fields, "bytes", 20);
 	add_uint(&fields, "segments", 1);
 	add_uint(&fields, "damaged", 0);
+	add_uint(&fields, "pending", 6);
 	finish_map(&fields, out);
 }
 
@@ -263,8 +264,23 @@ static void releases_and_tables_are_read(void **state)
 	assert_int_equal(tables[1].spec.ttl_ms, 5);
 	assert_true(tables[1].spec.tags);
 	assert_int_equal(tables[1].rows, 10);
+	assert_int_equal(tables[1].pending, 6);
 	free(releases);
 	free(tables);
+	rep_close(client);
+	fake_server_stop(&server);
+}
+
+static void a_table_without_pending_has_none(void **state)
+{
+	(void)state;
+	const struct admin admin = {.without = "pending"};
+	struct fake_server server;
+	fake_server_start(&server, answer_admin, &admin);
+	rep_client *client = connect_to(&server);
+	struct rep_table table = {.pending = 1};
+	assert_int_equal(rep_table_show(client, NULL, "ur", &table, NULL), REP_OK);
+	assert_int_equal(table.pending, 0);
 	rep_close(client);
 	fake_server_stop(&server);
 }
@@ -276,7 +292,7 @@ static void a_description_with_a_field_less_is_refused(void **state)
 		{.without = "rows"}, {.nil = "model"}, {.without = "bytes"},
 		{.without = "created_ms"}, {.nil = "tables"}};
 	const struct admin table_rows[] = {{.without = "table"}, {.without = "dim"},
-		{.without = "rows"}, {.nil = "entity"}, {.nil = "damaged"}};
+		{.without = "rows"}, {.nil = "entity"}, {.nil = "damaged"}, {.nil = "pending"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct fake_server server;
 		struct rep_release *releases = NULL;
@@ -428,6 +444,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_function_asks_its_method),
 		cmocka_unit_test(releases_and_tables_are_read),
+		cmocka_unit_test(a_table_without_pending_has_none),
 		cmocka_unit_test(a_description_with_a_field_less_is_refused),
 		cmocka_unit_test(a_scan_walks_to_its_end_on_one_release),
 		cmocka_unit_test(keys_of_bytes_are_told_as_such),

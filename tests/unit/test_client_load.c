@@ -306,10 +306,20 @@ static void wrong_rows_are_not_sent(void **state)
 	assert_int_equal(rep_load_chunk(load, &wrong, NULL), REP_BAD_REQUEST);
 	wrong.dtype = (enum rep_dtype)77;
 	assert_int_equal(rep_load_chunk(load, &wrong, NULL), REP_BAD_REQUEST);
+	wrong = batch.rows;
+	wrong.rows = NULL;
+	assert_int_equal(rep_load_chunk(load, &wrong, NULL), REP_BAD_REQUEST);
+	wrong = batch.rows;
+	wrong.rows_bytes = (size_t)9 * ROW_BYTES;
+	assert_int_equal(rep_load_chunk(load, &wrong, NULL), REP_BAD_REQUEST);
+	wrong = batch.rows;
+	wrong.if_newer = true;
+	assert_int_equal(rep_load_chunk(load, &wrong, NULL), REP_BAD_REQUEST);
 	batch_fini(&batch);
 	batch_init(&batch, LIMIT_KEYS);
 	batch.rows.dtype = REP_DTYPE_TABLE;
 	batch.rows.keys.count = LIMIT_KEYS;
+	batch.rows.rows_bytes = (size_t)LIMIT_KEYS * ROW_BYTES;
 	/* As many keys as a request may hold. */
 	assert_int_equal(rep_load_chunk(load, &batch.rows, NULL), REP_OK);
 	assert_int_equal(rep_load_end(load, NULL, NULL), REP_OK);

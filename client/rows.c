@@ -1,0 +1,74 @@
+/* rows.c - writes rows into a request, all but the matrix, which goes from the caller's
+ * memory into the socket.
+ */
+#include "client/rows.h"
+
+#include "client/keys.h"
+
+enum { BIN32_HEAD_BYTES = 5 };
+
+enum status rows_check(const struct rep_rows *rows, enum dtype dtype, struct error *err)
+{
+	enum status status = keys_check(&rows->keys, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (rows->dtype != REP_DTYPE_TABLE && dtype_row_bytes(dtype, 1, 1) == 0) {
+		return error_set(err, STATUS_BAD_REQUEST, "dtype: %d given", (int)rows->dtype);
+	}
+	if (dtype != DTYPE_NONE && (dtype == DTYPE_I8) != (rows->scales != NULL)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"scales: i8 rows need them, others have none");
+	}
+	if (rows->keys.count > 0 && rows->rows == NULL) {
+		return error_set(err, STATUS_BAD_REQUEST, "rows: none given for %u keys",
+			rows->keys.count);
+	}
+	return STATUS_OK;
+}
+
+size_t rows_fields(const struct rep_rows *rows)
+{
+	return 2 + (size_t)(rows->dtype != REP_DTYPE_TABLE) + (size_t)(rows->scales != NULL) +
+	       (size_t)(rows->times != NULL) + (size_t)(rows->tags != NULL) +
+	       rows->allow_nonfinite + rows->if_newer;
+}
+
+static void write_column(struct wire_writer *writer, const char *name, const void *data, size_t len)
+{
+	if (data != NULL) {
+		wire_write_str(writer, name);
+		wire_write_bin(writer, data, len);
+	}
+}
+
+static void write_flag(struct wire_writer *writer, const char *name, bool set)
+{
+	if (set) {
+		wire_write_str(writer, name);
+		wire_write_bool(writer, true);
+	}
+}
+
+void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_bytes)
+{
+	struct wire_writer *writer = &client->request;
+	size_t count = rows->keys.count;
+	if (rows->dtype != REP_DTYPE_TABLE) {
+		wire_write_str(writer, "dtype");
+		wire_write_str(writer, dtype_name((enum dtype)rows->dtype));
+	}
+	write_flag(writer, "allow_nonfinite", rows->allow_nonfinite);
+	write_flag(writer, "if_newer", rows->if_newer);
+	wire_write_str(writer, "keys");
+	wire_write_bin(writer, rows->keys.data, rows->keys.bytes);
+	write_column(writer, "scales", rows->scales, count * sizeof(float));
+	write_column(writer, "times", rows->times, count * sizeof(int64_t));
+	write_column(writer, "tags", rows->tags, count * sizeof(uint64_t));
+	/* The head of a bin; client_send refuses a tail that it cannot announce. */
+	wire_write_str(writer, "rows");
+	const uint8_t head[BIN32_HEAD_BYTES] = {0xc6, (uint8_t)(rows_bytes >> 24),
+		(uint8_t)(rows_bytes >> 16), (uint8_t)(rows_bytes >> 8), (uint8_t)rows_bytes};
+	wire_write_raw(writer, head, sizeof head);
+	client->tail = (struct wire_bytes){rows->rows, rows_bytes};
+}

@@ -1,0 +1,25 @@
+/* rows.h - rows that a caller gives, on their way into a request.
+ *
+ * Threads: one at a time.
+ */
+#ifndef CLIENT_ROWS_H
+#define CLIENT_ROWS_H
+
+#include "client/client.h"
+#include "schema/dtype.h"
+
+/* Checks what can be told without the table.
+ *
+ *   dtype  that the rows have; DTYPE_NONE: the table's, which is not known here
+ *
+ * Errors: BAD_REQUEST, TOO_LARGE. */
+enum status rows_check(const struct rep_rows *rows, enum dtype dtype, struct error *err);
+
+/* Entries of a request's map that rows_write writes. */
+size_t rows_fields(const struct rep_rows *rows);
+
+/* Writes them into the request begun, as its last ones. The rows themselves stay where
+ * they are: they become the request's tail. */
+void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_bytes);
+
+#endif

@@ -1,0 +1,177 @@
+/* write.c - puts and deletes in a sealed release, one by one or pipelined, and merges. */
+#include "client/clock.h"
+#include "client/field.h"
+#include "client/keys.h"
+#include "client/pipeline.h"
+#include "client/rows.h"
+
+/* The map entries that say where a write goes. */
+enum { PLACE_FIELDS = 2 };
+
+/* ---- the requests ---- */
+
+static enum status check_table(const char *table, struct error *err)
+{
+	return table != NULL ? STATUS_OK : error_set(err, STATUS_BAD_REQUEST, "table: none given");
+}
+
+/* Begins a write of `fields` entries besides its place. */
+static struct wire_writer *begin_write(rep_client *client, const char *method, size_t fields,
+	const char *release, const char *table)
+{
+	struct wire_writer *writer = client_begin(client, method);
+	wire_write_map(writer, PLACE_FIELDS + fields);
+	wire_write_str(writer, "release");
+	wire_write_str(writer, release != NULL ? release : "live");
+	wire_write_str(writer, "table");
+	wire_write_str(writer, table);
+	return writer;
+}
+
+/* How many bytes a row has is the table's to say; the same for each it must be. */
+static enum status check_bytes(const struct rep_rows *rows, struct error *err)
+{
+	uint32_t count = rows->keys.count;
+	bool whole = count > 0 ? rows->rows_bytes > 0 && rows->rows_bytes % count == 0
+			       : rows->rows_bytes == 0;
+	return whole ? STATUS_OK
+		     : error_set(err, STATUS_BAD_REQUEST,
+			       "rows_bytes: %zu given, which is not so many for each of %u rows",
+			       rows->rows_bytes, count);
+}
+
+static enum status begin_put(rep_client *client, const char *release, const char *table,
+	const struct rep_rows *rows, struct error *err)
+{
+	enum status status = check_table(table, err);
+	if (status == STATUS_OK) {
+		status = rows_check(rows, (enum dtype)rows->dtype, err);
+	}
+	if (status == STATUS_OK) {
+		status = check_bytes(rows, err);
+	}
+	if (status == STATUS_OK) {
+		begin_write(client, "put", rows_fields(rows), release, table);
+		rows_write(client, rows, rows->rows_bytes);
+	}
+	return status;
+}
+
+static enum status begin_delete(rep_client *client, const char *release, const char *table,
+	const struct rep_keys *keys, struct error *err)
+{
+	enum status status = check_table(table, err);
+	if (status == STATUS_OK) {
+		status = keys_check(keys, err);
+	}
+	if (status == STATUS_OK) {
+		struct wire_writer *writer = begin_write(client, "delete", 1, release, table);
+		wire_write_str(writer, "keys");
+		wire_write_bin(writer, keys->data, keys->bytes);
+	}
+	return status;
+}
+
+/* ---- the answers ---- */
+
+/* Reads an answer and lets go of it. What lies once may lie again: the connection is
+ * closed when it is not one to a write. */
+static enum status finish_write(rep_client *client, struct reply *reply, struct rep_written *out,
+	struct error *err)
+{
+	struct rep_written written = {0};
+	bool read = field_text(reply->result, "release", written.release, sizeof written.release) &&
+		    field_uint(reply->result, "sequence", &written.sequence) &&
+		    (field_uint(reply->result, "applied", &written.count) ||
+			    field_uint(reply->result, "deleted", &written.count));
+	reply_close(reply);
+	if (!read) {
+		client_disconnect(client);
+		return error_set(err, STATUS_PROTOCOL, "a write was answered in an unknown way");
+	}
+	if (out != NULL) {
+		*out = written;
+	}
+	return STATUS_OK;
+}
+
+static enum status call_write(rep_client *client, struct rep_written *out, struct error *err)
+{
+	struct reply reply = {0};
+	enum status status =
+		client_call(client, CLIENT_ONCE, client_deadline_ms(client), &reply, err);
+	return status == STATUS_OK ? finish_write(client, &reply, out, err) : status;
+}
+
+static enum status send_write(rep_client *client, struct error *err)
+{
+	client_drop_dead(client);
+	return pipeline_send(client, CLIENT_WRITES, err);
+}
+
+/* ---- the public functions ---- */
+
+enum rep_status rep_put(rep_client *client, const char *release, const char *table,
+	const struct rep_rows *rows, struct rep_written *out, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	enum status status = begin_put(client, release, table, rows, err);
+	return (enum rep_status)(status == STATUS_OK ? call_write(client, out, err) : status);
+}
+
+enum rep_status rep_delete(rep_client *client, const char *release, const char *table,
+	struct rep_keys keys, struct rep_written *out, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	enum status status = begin_delete(client, release, table, &keys, err);
+	return (enum rep_status)(status == STATUS_OK ? call_write(client, out, err) : status);
+}
+
+enum rep_status rep_put_send(rep_client *client, const char *release, const char *table,
+	const struct rep_rows *rows, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	enum status status = begin_put(client, release, table, rows, err);
+	return (enum rep_status)(status == STATUS_OK ? send_write(client, err) : status);
+}
+
+enum rep_status rep_delete_send(rep_client *client, const char *release, const char *table,
+	struct rep_keys keys, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	enum status status = begin_delete(client, release, table, &keys, err);
+	return (enum rep_status)(status == STATUS_OK ? send_write(client, err) : status);
+}
+
+enum rep_status rep_write_receive(rep_client *client, struct rep_written *out,
+	struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	struct reply reply = {0};
+	enum status status = pipeline_receive(client, CLIENT_WRITES, &reply, err);
+	return (enum rep_status)(
+		status == STATUS_OK ? finish_write(client, &reply, out, err) : status);
+}
+
+/* ---- merge ---- */
+
+enum rep_status rep_merge(rep_client *client, struct rep_merged *out, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	struct reply reply = {0};
+	struct rep_merged merged = {0};
+	wire_write_map(client_begin(client, "merge"), 0);
+	enum status status = client_call(client, CLIENT_ONCE, CLOCK_NEVER_MS, &reply, err);
+	if (status == STATUS_OK &&
+		(!field_uint(reply.result, "tables", &merged.tables) ||
+			!field_uint(reply.result, "rows", &merged.rows) ||
+			!field_uint(reply.result, "bytes", &merged.bytes) ||
+			!field_uint(reply.result, "elapsed_ms", &merged.elapsed_ms))) {
+		status = error_set(err, STATUS_PROTOCOL, "a merge was answered in an unknown way");
+	}
+	reply_close(&reply);
+	if (status == STATUS_OK && out != NULL) {
+		*out = merged;
+	}
+	return (enum rep_status)status;
+}
