@@ -222,6 +222,16 @@ static enum status start(struct process *process, struct error *err)
 		.folder = settings->data,
 		.load_memory_bytes = settings->load_memory_bytes,
 		.catalog_bytes = settings->catalog_bytes,
+		.write =
+			{
+				.durability = settings->periodic ? DURABILITY_PERIODIC : DURABILITY_SYNC,
+				.sync_interval_ms = settings->sync_interval_ms,
+				.log_bytes = settings->log_bytes,
+				.memtable_rows = settings->memtable_rows,
+				.memtable_bytes = settings->memtable_bytes,
+				.merge_age_ms = settings->merge_age_ms,
+				.merge_rate = settings->merge_rate_bytes,
+			},
 		.on_event = on_event,
 	};
 	enum status status = parse_addresses(settings, addresses, err);
@@ -292,6 +302,7 @@ static void prepare_system(void)
 	struct rlimit files;
 	hold_signals(SIG_BLOCK);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);

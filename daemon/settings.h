@@ -32,6 +32,13 @@ struct settings {
 	unsigned max_connections;
 	size_t load_memory_bytes;
 	size_t catalog_bytes;
+	bool periodic; /* durability */
+	unsigned sync_interval_ms;
+	size_t log_bytes;
+	unsigned memtable_rows;
+	size_t memtable_bytes;
+	unsigned merge_age_ms;
+	size_t merge_rate_bytes;
 	size_t request_memory_bytes;
 	size_t reply_memory_bytes;
 	unsigned request_timeout_ms;

@@ -138,6 +138,18 @@ enum status setting_count(const struct setting *setting, struct settings *settin
 	return set_unsigned(setting, settings, value, 10, err);
 }
 
+enum status setting_durability(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err)
+{
+	const bool periodic = strcmp(value, "periodic") == 0;
+	if (!periodic && strcmp(value, "sync") != 0) {
+		return error_set(err, STATUS_BAD_REQUEST, "'%s' given, sync or periodic allowed",
+			value);
+	}
+	memcpy((char *)settings + setting->offset, &periodic, sizeof periodic);
+	return STATUS_OK;
+}
+
 enum status setting_mode(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err)
 {

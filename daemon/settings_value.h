@@ -42,6 +42,9 @@ enum status setting_mode(const struct setting *setting, struct settings *setting
 /* Into size_t: bytes, or with K, M, G or T. */
 enum status setting_bytes(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);
+/* Into bool, whether it is periodic: "sync" or "periodic". */
+enum status setting_durability(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err);
 /* Into unsigned milliseconds: seconds, or with ms, s, m or h. */
 enum status setting_ms(const struct setting *setting, struct settings *settings, const char *value,
 	struct error *err);

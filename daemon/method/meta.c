@@ -10,6 +10,7 @@
 #include "daemon/store/catalog.h"
 #include "daemon/store/clock.h"
 #include "daemon/store/segment.h"
+#include "daemon/store/redo.h"
 #include "daemon/store/spill.h"
 #include "schema/limits.h"
 
@@ -68,11 +69,12 @@ static void write_listen(struct wire_writer *out, const char *const *listen)
 static void write_formats(struct wire_writer *out)
 {
 	wire_write_str(out, "formats");
-	wire_write_map(out, 4);
+	wire_write_map(out, 5);
 	reply_uint(out, "catalog", CATALOG_VERSION);
 	reply_uint(out, "base", FORMAT_BASE);
 	reply_uint(out, "segment", SEGMENT_VERSION);
 	reply_uint(out, "spill", SPILL_VERSION);
+	reply_uint(out, "log", REDO_VERSION);
 }
 
 enum status info_run(struct call *call)

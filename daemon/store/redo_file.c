@@ -119,9 +119,11 @@ static enum status map_file(struct map *map, struct error *err)
 		return error_set(err, status_of_errno(errno), "map '%s': %s", map->path,
 			strerror(errno));
 	}
-	return map->data == NULL
-		       ? STATUS_OK
-		       : mapfault_watch(map->data, map->len, &map->damaged, 1, &map->watch);
+	if (map->data != NULL &&
+		mapfault_watch(map->data, map->len, &map->damaged, 1, &map->watch) != STATUS_OK) {
+		return error_set(err, STATUS_NO_MEMORY, "map '%s'", map->path);
+	}
+	return STATUS_OK;
 }
 
 static void unmap_file(struct map *map)

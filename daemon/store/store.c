@@ -268,6 +268,9 @@ static enum status open_releases(struct store *store, struct snapshot *snapshot,
 							  : loads_open(store, release, err);
 	}
 	if (status == STATUS_OK) {
+		status = writer_open(store, err);
+	}
+	if (status == STATUS_OK) {
 		status = current_write(store->folder, snapshot, err);
 	}
 	return status;
@@ -311,11 +314,6 @@ static enum status open_all(struct store *store, struct error *err)
 		if (status != STATUS_OK) {
 			error_set(err, status, "start the janitor thread");
 		}
-	}
-	if (status == STATUS_OK) {
-		(void)pthread_mutex_lock(&store->admin_lock);
-		status = writer_open(store, err);
-		(void)pthread_mutex_unlock(&store->admin_lock);
 	}
 	if (status == STATUS_OK) {
 		status = merger_start(store, &store->merger, err);

@@ -374,19 +374,17 @@ static void init_locks(struct writer *writer)
 	(void)pthread_mutex_init(&writer->group_lock, NULL);
 }
 
-/* From now on a log that is not there is one that was lost. */
+/* From now on a log that is not there is one that was lost. Nobody else sees the snapshot yet. */
 static enum status note_log(struct store *store, struct error *err)
 {
-	const struct snapshot *now = store_current(store);
-	if (now->log_first_file != 0) {
+	struct snapshot *snapshot = store_current(store);
+	if (snapshot->log_first_file != 0) {
 		return STATUS_OK;
 	}
-	struct snapshot *next = snapshot_copy(now);
-	if (next == NULL) {
-		return error_set(err, STATUS_NO_MEMORY, "begin the log");
-	}
-	next->log_first_file = 1;
-	return store_change(store, next, (struct catalog_change){0}, NULL, err);
+	snapshot->log_first_file = 1;
+	snapshot->sequence++;
+	const struct catalog_change change = {.after = snapshot};
+	return catalog_commit(store->catalog, &change, err);
 }
 
 static enum status open_log(struct writer *writer, struct error *err)

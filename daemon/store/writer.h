@@ -54,7 +54,8 @@ struct writer {
 	size_t frames_capacity;
 };
 
-/* Opens and replays the log: store->current is there, `visible` is set. */
+/* Opens and replays the log, and sets `visible`: store->current is there, and only the caller sees
+ * it. */
 enum status writer_open(struct store *store, struct error *err);
 /* Commits what waits; NULL is fine. */
 void writer_close(struct writer *writer);

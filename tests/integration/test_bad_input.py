@@ -266,16 +266,16 @@ class BadInput(harness.Case):
                                                            'tags') else ['text', b'bytes']
                 wrong += [] if name in numbers else [7]
                 wrong += [] if name in ('keys', 'parts') else [[]]
-                wrong += [] if name in ('tags', 'allow_nonfinite') else [True]
-                if method == 'load' and name == 'tags':
+                wrong += [] if name in ('tags', 'allow_nonfinite', 'if_newer') else [True]
+                if method in ('load', 'put') and name == 'tags':
                     wrong.append(True)
                 if method == 'load.end' and name == 'rows':
                     wrong.remove(7)
-                if method not in ('load', 'load.end') and name == 'tags':
+                if method not in ('load', 'load.end', 'put') and name == 'tags':
                     wrong += ['text', b'bytes']
                 for value in wrong:
                     params = {other: good[other] for other in names if other in good}
-                    if method == 'load':
+                    if method in ('load', 'put'):
                         params.pop('tags', None)
                     if method == 'load.end':
                         params['rows'] = 1

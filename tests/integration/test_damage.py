@@ -331,7 +331,7 @@ class Damage(harness.Case):
         dump = subprocess.run(['mdb_dump', '-n', path], check=True, stdout=subprocess.PIPE).stdout
         lines = dump.decode().split('\n')
         at = lines.index(' 76')     # the key 'v'
-        self.assertEqual(lines[at + 1], ' 01000000')
+        self.assertEqual(lines[at + 1], ' 02000000')
         lines[at + 1] = ' 63000000'
         os.unlink(path)
         subprocess.run(['mdb_load', '-n', path], check=True, input='\n'.join(lines).encode())

@@ -219,6 +219,21 @@ class Protocol(harness.Case):
                 {'table': 'i8@mlp2', 'keys': ['a', 'x'], 'tags': True, **every},
                 {'table': 'i8@mlp2', 'keys': [b'bc'], 'dtype': 'f16'}])['parts']:
             self.check_fetched(part)
+        rows = np.full((2, 3), 7, '<f4')
+        written = self.call('put', release='live', table='plain', keys=harness.packed([3, 4]), rows=rows.tobytes())
+        self.assertEqual((written['release'], written['applied']), ('r1', 2))
+        self.call('put', release='r1', table='i8@mlp2', keys=['a'], dtype='f32', rows=bytes(24), if_newer=True,
+                  times=np.full(1, harness.now_ms(), '<i8').tobytes(), tags=bytes(8), allow_nonfinite=True)
+        self.assertEqual(self.call('delete', release='live', table='plain', keys=[1, 99])['deleted'], 1)
+        fetched = self.call('fetch', parts=[{'table': 'plain', 'keys': [1, 2, 3, 4], 'why': True}])
+        self.assertEqual(fetched['parts'][0]['why'], b'\x01\x00\x00\x00')
+        self.assertEqual(fetched['parts'][0]['rows'][24:], rows.tobytes())
+        self.assertGreaterEqual(fetched['sequence'], written['sequence'])
+        self.assertEqual(self.call('table.show', table='plain')['pending'], 3)
+        self.assertEqual(self.call('merge')['tables'], 2)
+        self.assertEqual(self.call('table.show', table='plain')['pending'], 0)
+        merged = self.call('fetch', parts=[{'table': 'plain', 'keys': [1, 2, 3, 4], 'why': True}])
+        self.assertEqual(merged['parts'], fetched['parts'])
         self.call('scan', table='plain')
         self.call('scan', table='plain', limit=1)
         self.call('scan', table='i8@mlp2', release='live')

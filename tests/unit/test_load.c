@@ -43,9 +43,9 @@ static void make_small(struct small *small, const char *table, uint64_t number)
 		small->scales[i] = 0.5f;
 		scratch_row(small->keys[i], 1, small->rows[i]);
 	}
-	small->chunk.batch.keys =
-		(struct keys){KEY_U64, MOST_ROWS, (const uint8_t *)small->keys, NULL};
-	small->chunk.batch.rows = (const uint8_t *)small->rows;
+	struct row_batch *batch = &small->chunk.batch;
+	batch->keys = (struct keys){KEY_U64, MOST_ROWS, (const uint8_t *)small->keys, NULL};
+	batch->rows = (const uint8_t *)small->rows;
 }
 
 static void add_table(struct scratch *scratch, const struct table_spec *spec)
@@ -54,7 +54,6 @@ static void add_table(struct scratch *scratch, const struct table_spec *spec)
 	scratch_must(store_table_create(scratch->store, "r1", spec, &err), &err);
 }
 
-/* Release r1 with table "t". */
 static int setup(void **state)
 {
 	(void)scratch_setup_store(state);

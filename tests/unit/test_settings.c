@@ -205,7 +205,8 @@ static void wrong_arguments_are_named(void **state)
 		const char *second;
 		const char *why;
 	} cases[] = {
-		{"--durability", "sync", "unknown argument '--durability'"},
+		{"--durable", "sync", "unknown argument '--durable'"},
+		{"--durability", "never", "--durability: 'never' given, sync or periodic allowed"},
 		{"data", NULL, "unknown argument 'data'"},
 		{"--dat", "x", "unknown argument '--dat'"},
 		{"--data", NULL, "--data: a value is missing"},
