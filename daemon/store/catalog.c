@@ -163,6 +163,10 @@ enum status catalog_commit(struct catalog *catalog, const struct catalog_change 
 		code = delete_release(txn, catalog->dbi, change->remove);
 	}
 	if (code == 0 && change->put != NULL) {
+		/* Files that a merge has replaced are not named any more. */
+		code = delete_release(txn, catalog->dbi, change->put->number);
+	}
+	if (code == 0 && change->put != NULL) {
 		code = put_release(txn, catalog->dbi, change->put, &writer);
 	}
 	if (code == 0) {

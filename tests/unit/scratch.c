@@ -316,6 +316,7 @@ uint32_t scratch_version(struct scratch *scratch, const char *id, uint64_t key)
 		.table = table,
 		.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
 		.dtype = DTYPE_F32,
+		.visible = store_visible(scratch->store),
 		.now_ms = SCRATCH_NOW_MS,
 		.may_block = true,
 		.rows = (uint8_t *)row,
