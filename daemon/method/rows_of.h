@@ -21,7 +21,7 @@ struct rows_of {
 
 /* The spec of a table of a release, to check rows against.
  * Errors: NOT_FOUND, naming it. */
-enum status rows_of_find(struct call *call, const char *release, const char *table,
+enum status rows_of_find(struct call *call, const char *release_id, const char *name,
 	struct table_spec *spec);
 
 /* Reads keys, dtype, rows, scales, times, tags and allow_nonfinite from a call's params.

@@ -170,7 +170,7 @@ static void compare_keys(const struct find *find, uint32_t first, uint32_t count
 enum status find_rows(const struct find *find, uint32_t first, uint32_t count,
 	struct found_row *rows)
 {
-	struct probe probes[FIND_BLOCK];
+	struct probe probes[FIND_BLOCK] = {0};
 	const enum status status = find_segments(find, count, probes, rows);
 	if (status != STATUS_OK) {
 		return status;

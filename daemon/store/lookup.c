@@ -6,6 +6,7 @@
 #include "daemon/store/mapfault.h"
 #include "daemon/store/memtable.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* What all rows of one lookup have in common. */
@@ -71,7 +72,7 @@ static void put_data(const struct gather *gather, uint32_t i, const uint8_t *row
 	uint8_t *target_scale = lookup->scales == NULL ? NULL : lookup->scales + (size_t)i * 4;
 	if (lookup->dtype == spec->dtype) {
 		memcpy(target, row, gather->row_bytes);
-		if (target_scale != NULL) {
+		if (target_scale != NULL && scale != NULL) {
 			memcpy(target_scale, scale, 4);
 		}
 		return;
@@ -105,6 +106,7 @@ static void put_row(const struct gather *gather, uint32_t i, const struct place 
 	if (place->version != NULL) {
 		put_data(gather, i, place->version->row, &place->version->scale);
 	} else {
+		assert(place->found.segment != NULL); /* it was found */
 		const struct segment *view = &place->found.segment->view;
 		const uint32_t row = place->found.row;
 		put_data(gather, i, view->row_data + (size_t)row * gather->row_bytes,

@@ -106,13 +106,21 @@ struct memtable_row {
 	const struct row_version *version;
 };
 
-/* The rows with hashes in [from, *behind), in the order of (hash, key), each key once: of two
- * generations the newer version. *behind 0 stands for 2^64. When there are more than `most`, some
- * more may come, and *behind is lowered to behind the last hash that is complete.
+/* What a walk asks for: the rows with hashes in [from, behind), 0 standing for 2^64 behind. */
+struct memtable_range {
+	uint64_t from;
+	uint64_t behind; /* in and out */
+	size_t most;
+	uint64_t visible;
+};
+
+/* The rows of a range in the order of (hash, key), each key once: of two generations the newer
+ * version. When there are more than `most`, some more may come, and `behind` is lowered to behind
+ * the last hash that is complete.
  *   out  malloc'ed; free() it
  * Errors: NO_MEMORY. */
-enum status memtable_collect(const struct memtable *memtable, uint64_t from, uint64_t *behind,
-	size_t most, uint64_t visible, struct memtable_row **out, size_t *count);
+enum status memtable_collect(const struct memtable *memtable, struct memtable_range *range,
+	struct memtable_row **out, size_t *count);
 
 /* ---- the writer ---- */
 

@@ -85,13 +85,14 @@ static bool is_behind(uint64_t hash, uint64_t behind)
 }
 
 /* Keys with a home before an empty slot stand before it too. */
-static enum status collect(const struct generation *generation, uint64_t from, uint64_t *behind,
-	size_t most, uint64_t visible, struct found *found)
+static enum status collect(const struct generation *generation, struct memtable_range *range,
+	struct found *found)
 {
 	const struct index *index = generation_index(generation);
-	const size_t last_home = *behind == 0 ? index->homes - 1 : index_home(index, *behind - 1);
+	const size_t last_home =
+		range->behind == 0 ? index->homes - 1 : index_home(index, range->behind - 1);
 	size_t run = 0; /* where the rows of the run at hand begin */
-	for (size_t slot = index_home(index, from); slot < index->slot_count; slot++) {
+	for (size_t slot = index_home(index, range->from); slot < index->slot_count; slot++) {
 		uint64_t hash;
 		struct memtable_entry *entry;
 		if (!index_read(index, slot, &hash, &entry)) {
@@ -100,14 +101,14 @@ static enum status collect(const struct generation *generation, uint64_t from, u
 			if (slot >= last_home) {
 				return STATUS_OK;
 			}
-			if (found->count >= most) {
-				*behind = first_hash(index, slot + 1);
+			if (found->count >= range->most) {
+				range->behind = first_hash(index, slot + 1);
 				return STATUS_OK;
 			}
 			continue;
 		}
-		const struct row_version *version = entry_version(entry, visible);
-		if (hash < from || is_behind(hash, *behind) || version == NULL) {
+		const struct row_version *version = entry_version(entry, range->visible);
+		if (hash < range->from || is_behind(hash, range->behind) || version == NULL) {
 			continue;
 		}
 		const enum status status = add(found, entry, version);
@@ -142,8 +143,8 @@ static size_t merge(const struct found *active, const struct found *frozen, uint
 	return count;
 }
 
-enum status memtable_collect(const struct memtable *memtable, uint64_t from, uint64_t *behind,
-	size_t most, uint64_t visible, struct memtable_row **out, size_t *count)
+enum status memtable_collect(const struct memtable *memtable, struct memtable_range *range,
+	struct memtable_row **out, size_t *count)
 {
 	/* In the order that memtable_find has too. */
 	const struct generation *active =
@@ -154,10 +155,10 @@ enum status memtable_collect(const struct memtable *memtable, uint64_t from, uin
 	struct found of_frozen = {0};
 	enum status status = STATUS_OK;
 	if (active != NULL) {
-		status = collect(active, from, behind, most, visible, &of_active);
+		status = collect(active, range, &of_active);
 	}
 	if (status == STATUS_OK && frozen != NULL && frozen != active) {
-		status = collect(frozen, from, behind, most, visible, &of_frozen);
+		status = collect(frozen, range, &of_frozen);
 	}
 	struct memtable_row *rows = NULL;
 	if (status == STATUS_OK) {
@@ -165,7 +166,7 @@ enum status memtable_collect(const struct memtable *memtable, uint64_t from, uin
 		status = rows == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 	}
 	if (status == STATUS_OK) {
-		*count = merge(&of_active, &of_frozen, *behind, rows);
+		*count = merge(&of_active, &of_frozen, range->behind, rows);
 		*out = rows;
 	}
 	free(of_active.rows);
@@ -179,10 +180,10 @@ enum status memtable_collect_frozen(const struct memtable *memtable, struct memt
 	const struct generation *frozen =
 		atomic_load_explicit(&memtable->frozen, memory_order_acquire);
 	struct found found = {0};
-	uint64_t behind = 0;
+	struct memtable_range all = {.most = SIZE_MAX, .visible = UINT64_MAX};
 	enum status status = STATUS_OK;
 	if (frozen != NULL) {
-		status = collect(frozen, 0, &behind, SIZE_MAX, UINT64_MAX, &found);
+		status = collect(frozen, &all, &found);
 	}
 	if (status != STATUS_OK) {
 		free(found.rows);

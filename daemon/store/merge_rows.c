@@ -3,6 +3,7 @@
 
 #include "daemon/store/merged.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,7 @@ static enum status gather(struct merge *merge, const struct segment *view, size_
 	bool more = status == STATUS_OK;
 	*count = 0;
 	while (more) {
+		assert(merge->rows != NULL); /* there is room */
 		struct merged_row *row = &merge->rows[*count];
 		status = merged_next(&walk, row, &more);
 		if (status != STATUS_OK) {

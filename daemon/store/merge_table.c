@@ -7,6 +7,7 @@
 #include "daemon/store/merger.h"
 #include "daemon/store/state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* An expired row stays so long: somebody's clock may find that it has not. */
@@ -168,6 +169,7 @@ enum status merge_table(struct merge_job *job, struct error *err)
 	}
 	base_files_fini(&files, BASE_FILES_REMOVE);
 	if (status == STATUS_OK) {
+		assert(table != NULL); /* else it has failed */
 		job->rows = table->rows;
 		job->bytes = table->bytes;
 		status = check(job, table, err);

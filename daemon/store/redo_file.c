@@ -138,7 +138,8 @@ static enum status read_head(const struct map *map, uint64_t number, struct redo
 	struct error *err)
 {
 	const uint8_t *data = map->data;
-	if (map->len < REDO_HEAD_BYTES || memcmp(data, redo_magic, sizeof redo_magic) != 0 ||
+	if (data == NULL || map->len < REDO_HEAD_BYTES ||
+		memcmp(data, redo_magic, sizeof redo_magic) != 0 ||
 		bytes_get_u64(data + AT_HASH) != XXH3_64bits(data, AT_HASH) ||
 		bytes_get_u64(data + AT_NUMBER) != number) {
 		return error_set(err, STATUS_CORRUPT, "log: '%s' has no head of its own",

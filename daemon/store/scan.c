@@ -114,8 +114,9 @@ static enum status walk_step(struct walk *walk, uint64_t *cursor)
 	struct memtable_row *news = NULL;
 	size_t count = 0;
 	if (!memtable_is_empty(scan->table->memtable)) {
-		status = memtable_collect(scan->table->memtable, *cursor, &behind, scan->limit,
-			scan->visible, &news, &count);
+		struct memtable_range range = {*cursor, behind, scan->limit, scan->visible};
+		status = memtable_collect(scan->table->memtable, &range, &news, &count);
+		behind = range.behind;
 	}
 	if (status == STATUS_OK) {
 		struct merged_walk merged = {.view = view, .news = news, .count = count};

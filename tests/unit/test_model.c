@@ -105,7 +105,7 @@ struct batch {
 
 static void make_batch(struct model *model, struct batch *batch)
 {
-	batch->release = below(model, RELEASES);
+	*batch = (struct batch){.release = below(model, RELEASES)};
 	batch->table = below(model, TABLES);
 	batch->count = 1 + below(model, BATCH_MAX);
 	const struct plain *plain = &model->plain[batch->table];
