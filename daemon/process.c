@@ -224,7 +224,8 @@ static enum status start(struct process *process, struct error *err)
 		.catalog_bytes = settings->catalog_bytes,
 		.write =
 			{
-				.durability = settings->periodic ? DURABILITY_PERIODIC : DURABILITY_SYNC,
+				.durability =
+					settings->periodic ? DURABILITY_PERIODIC : DURABILITY_SYNC,
 				.sync_interval_ms = settings->sync_interval_ms,
 				.log_bytes = settings->log_bytes,
 				.memtable_rows = settings->memtable_rows,

@@ -9,8 +9,8 @@
 #include "daemon/store/base.h"
 #include "daemon/store/catalog.h"
 #include "daemon/store/clock.h"
-#include "daemon/store/segment.h"
 #include "daemon/store/redo.h"
+#include "daemon/store/segment.h"
 #include "daemon/store/spill.h"
 #include "schema/limits.h"
 
