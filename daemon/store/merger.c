@@ -10,8 +10,11 @@
 #include <string.h>
 
 enum {
-	LOOK_MS = 200,   /* how often it looks by itself */
-	RETRY_MS = 5000, /* after a failure, unless it is asked */
+	LOOK_MS = 200, /* how often it looks by itself */
+	/* After a failure, unless it is asked: the first pause, doubled by each failure, and the
+	   longest. */
+	RETRY_MS = 2000,
+	RETRY_MS_MAX = 300 * 1000,
 	PACE_NS = 5 * 1000 * 1000,
 };
 
@@ -21,6 +24,7 @@ struct merger {
 	/* The thread's own: */
 	uint64_t pending_since_ms; /* 0: nothing waits */
 	uint64_t not_before_ms;
+	uint64_t retry_ms; /* the pause after the next failure */
 	uint64_t began_ns;
 	uint64_t written; /* bytes of the merge that runs */
 	uint64_t cut;     /* the sequence of the last one */
@@ -79,7 +83,10 @@ static enum status cut(struct merger *merger, struct error *err)
 {
 	struct writer *writer = merger->store->writer;
 	writer_halt(writer);
+	/* The lock keeps the commit thread from syncing what was acknowledged before (periodic). */
+	(void)pthread_mutex_lock(&writer->group_lock);
 	const enum status status = redo_rotate(writer->redo, err);
+	(void)pthread_mutex_unlock(&writer->group_lock);
 	if (status == STATUS_OK) {
 		freeze_all(merger);
 		merger->cut = atomic_load(&merger->store->visible);
@@ -239,9 +246,13 @@ static void run_merge(struct merger *merger, bool asked)
 	merger->pending_since_ms = 0;
 	if (err.status == STATUS_OK) {
 		atomic_fetch_add(&merger->merges, 1);
+		merger->retry_ms = RETRY_MS;
 	} else if (!atomic_load(&merger->store->stop)) {
 		atomic_fetch_add(&merger->failed, 1);
-		merger->not_before_ms = now_ns / 1000000 + RETRY_MS;
+		merger->not_before_ms = now_ns / 1000000 + merger->retry_ms;
+		merger->retry_ms *= 2;
+		merger->retry_ms =
+			merger->retry_ms < RETRY_MS_MAX ? merger->retry_ms : RETRY_MS_MAX;
 		store_event(merger->store, "event=merge_failed reason=\"%s\"", err.text);
 	}
 	(void)pthread_mutex_lock(&merger->lock);
@@ -309,6 +320,7 @@ enum status merger_start(struct store *store, struct merger **out, struct error 
 		return error_set(err, STATUS_NO_MEMORY, "start the thread that merges");
 	}
 	merger->store = store;
+	merger->retry_ms = RETRY_MS;
 	pthread_condattr_t attributes;
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -439,6 +439,11 @@ enum status redo_remove_before(struct redo *redo, uint64_t first_file, struct er
 	return status;
 }
 
+uint64_t redo_bytes(const struct redo *redo)
+{
+	return atomic_load_explicit(&redo->all_bytes, memory_order_relaxed);
+}
+
 void redo_figures(const struct redo *redo, struct redo_figures *out)
 {
 	*out = (struct redo_figures){

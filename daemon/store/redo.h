@@ -81,6 +81,9 @@ uint64_t redo_file_of(const struct redo *redo, uint64_t sequence);
 /* Removes the files before `first_file`. */
 enum status redo_remove_before(struct redo *redo, uint64_t first_file, struct error *err);
 
+/* Bytes of all files. From any thread. */
+uint64_t redo_bytes(const struct redo *redo);
+
 struct redo_figures {
 	uint64_t files;
 	uint64_t bytes;         /* of all files */

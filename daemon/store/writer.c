@@ -15,6 +15,9 @@ enum {
 	WAITING_BYTES_MAX = 32 << 20,
 	/* Writers wait so long for a merge, counted from when the bounds were reached. */
 	FULL_WAIT_MS = 5000,
+	/* A table that cannot be merged keeps log files: so many times log_bytes, then nobody
+	   writes. */
+	LOG_KEPT_MAX = 4,
 	FULL_PAUSE_NS = 5 * 1000 * 1000,
 };
 
@@ -278,6 +281,18 @@ unsigned writer_fullness(const struct writer *writer)
 	return (unsigned)most;
 }
 
+/* A disk must not be filled because one table is damaged. */
+static enum status check_log_kept(const struct writer *writer, struct error *err)
+{
+	const uint64_t bytes = redo_bytes(writer->redo);
+	const uint64_t most = writer->store->options.write.log_bytes * LOG_KEPT_MAX;
+	return bytes < most ? STATUS_OK
+			    : error_set(err, STATUS_BUSY,
+				      "the log's files have %" PRIu64 " bytes, at most %" PRIu64
+				      " allowed: a table cannot be merged, see the daemon's log",
+				      bytes, most);
+}
+
 /* Waits while the bounds are reached; but no longer, all writers together, than FULL_WAIT_MS. */
 static enum status wait_for_room(struct writer *writer, struct error *err)
 {
@@ -323,7 +338,10 @@ enum status writer_check_room(struct writer *writer, size_t bytes, struct error 
 
 enum status writer_begin(struct writer *writer, struct error *err)
 {
-	const enum status status = wait_for_room(writer, err);
+	enum status status = wait_for_room(writer, err);
+	if (status == STATUS_OK) {
+		status = check_log_kept(writer, err);
+	}
 	if (status != STATUS_OK) {
 		return status;
 	}
