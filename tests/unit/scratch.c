@@ -74,6 +74,7 @@ enum status scratch_try_open(struct scratch *scratch, struct error *err)
 {
 	const struct store_options options = {
 		.folder = scratch->data,
+		.write = scratch->write,
 		.load_memory_bytes = 128u << 20,
 		.catalog_bytes = scratch->catalog_bytes,
 		.on_event = on_event,

@@ -21,6 +21,7 @@ struct scratch {
 	char folder[64]; /* removed at the end */
 	char data[72];   /* the store's, in it */
 	size_t catalog_bytes;
+	struct write_options write;
 	struct store *store; /* NULL: closed */
 	pthread_mutex_t lock;
 	char events[8192]; /* guarded by lock: what the store told */
