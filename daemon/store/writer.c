@@ -215,50 +215,57 @@ static void sync_behind(struct writer *writer)
 	}
 }
 
-/* Waits for tickets, or until it is time to sync. `committing` is set with the lock held, so that
- * nobody halts in between. */
-static struct write_ticket *wait_for_work(struct writer *writer, uint64_t *synced_ms, bool *sync)
+/* What the commit thread does next. */
+struct turn {
+	struct write_ticket *tickets; /* to be committed; NULL: none */
+	bool sync;                    /* first what was acknowledged before (durability periodic) */
+	uint64_t synced_ms;           /* when that was done last */
+};
+
+static bool is_time_to_sync(const struct writer *writer, const struct turn *turn)
 {
-	const unsigned interval_ms = writer->store->options.write.sync_interval_ms;
+	const uint64_t due_ms = turn->synced_ms + writer->store->options.write.sync_interval_ms;
+	return redo_is_dirty(writer->redo) &&
+	       (writer->stop || (uint64_t)clock_monotonic_ms() >= due_ms);
+}
+
+/* Waits until there is something to do; false when it has stopped and all is done. `committing` is
+ * set with the lock held, so that nobody halts in between. */
+static bool wait_for_work(struct writer *writer, struct turn *turn)
+{
 	(void)pthread_mutex_lock(&writer->group_lock);
-	*sync = false;
-	while (writer->first == NULL && !writer->stop && !*sync) {
+	while (writer->first == NULL && !writer->stop && !is_time_to_sync(writer, turn)) {
 		if (!redo_is_dirty(writer->redo)) {
 			(void)pthread_cond_wait(&writer->work, &writer->group_lock);
 			continue;
 		}
-		const uint64_t until_ms = *synced_ms + interval_ms;
-		const struct timespec until = {
-			.tv_sec = (time_t)(until_ms / 1000),
-			.tv_nsec = (long)(until_ms % 1000) * 1000000,
+		const uint64_t due_ms =
+			turn->synced_ms + writer->store->options.write.sync_interval_ms;
+		const struct timespec due = {
+			.tv_sec = (time_t)(due_ms / 1000),
+			.tv_nsec = (long)(due_ms % 1000) * 1000000,
 		};
-		(void)pthread_cond_timedwait(&writer->work, &writer->group_lock, &until);
-		*sync = (uint64_t)clock_monotonic_ms() >= until_ms;
+		(void)pthread_cond_timedwait(&writer->work, &writer->group_lock, &due);
 	}
-	*sync = redo_is_dirty(writer->redo) &&
-		(writer->stop || (uint64_t)clock_monotonic_ms() >= *synced_ms + interval_ms);
-	struct write_ticket *tickets = take_all(writer);
-	writer->committing = tickets != NULL || *sync;
+	turn->sync = is_time_to_sync(writer, turn);
+	turn->tickets = take_all(writer);
+	writer->committing = turn->tickets != NULL || turn->sync;
+	const bool go_on = writer->committing || !writer->stop;
 	(void)pthread_mutex_unlock(&writer->group_lock);
-	return tickets;
+	return go_on;
 }
 
 static void *commit_main(void *arg)
 {
 	struct writer *writer = arg;
-	uint64_t synced_ms = 0;
+	struct turn turn = {0};
 	grace_register();
-	for (;;) {
-		bool sync;
-		struct write_ticket *tickets = wait_for_work(writer, &synced_ms, &sync);
-		if (tickets == NULL && !sync) {
-			break; /* stopped, and all is done */
-		}
-		if (sync) {
+	while (wait_for_work(writer, &turn)) {
+		if (turn.sync) {
 			sync_behind(writer);
-			synced_ms = (uint64_t)clock_monotonic_ms();
+			turn.synced_ms = (uint64_t)clock_monotonic_ms();
 		}
-		commit(writer, tickets);
+		commit(writer, turn.tickets);
 	}
 	grace_unregister();
 	return NULL;

@@ -55,8 +55,8 @@ static enum status try_put(struct scratch *scratch, const struct rows *rows, uin
 static void put(struct scratch *scratch, const char *release, uint64_t from, uint32_t count,
 	uint32_t version)
 {
-	uint64_t keys[ROWS];
-	uint64_t applied;
+	uint64_t keys[ROWS] = {0};
+	uint64_t applied = 0;
 	struct error err = {0};
 	assert_true(count <= ROWS);
 	for (uint32_t i = 0; i < count; i++) {
@@ -109,7 +109,7 @@ static void a_put_that_is_refused_memory_changes_nothing(void **state)
 	scratch_sealed(scratch, "r1", 0, ROWS, 1);
 	put(scratch, "r1", 0, ROWS / 2, 2);
 	for (uint32_t i = 0; i < ROWS; i++) {
-		keys[i] = i * 2;
+		keys[i] = (uint64_t)i * 2;
 	}
 	bool refused = true;
 	for (unsigned skip = 0; refused; skip++) {
@@ -149,7 +149,7 @@ static void keys_made_to_share_their_hash_are_refused(void **state)
 	scratch_sealed(scratch, "r1", 0, 10, 1);
 	for (; taken < BATCHES && status == STATUS_OK; taken++) {
 		for (uint32_t i = 0; i < BATCH; i++) {
-			keys[i] = crafted_u64((UINT64_C(77) << 32) + taken * BATCH + i);
+			keys[i] = crafted_u64((UINT64_C(77) << 32) + (uint64_t)taken * BATCH + i);
 		}
 		const struct rows rows = {"r1", "t", keys, BATCH, 5, NULL, false};
 		status = try_put(scratch, &rows, &applied, &err);
@@ -171,7 +171,7 @@ static void of_a_key_given_twice_the_last_wins(void **state)
 	struct scratch *scratch = *state;
 	static const uint64_t keys[] = {7, 8, 7};
 	static const int64_t times[] = {50, 60, 40};
-	uint64_t count;
+	uint64_t count = 0;
 	struct error err = {0};
 	scratch_sealed(scratch, "r1", 0, 1, 1);
 	const struct rows newer = {"r1", "t", keys, 3, 2, times, true};
@@ -189,7 +189,7 @@ static void of_a_key_given_twice_the_last_wins(void **state)
 
 static void a_merge_removes_what_expired_an_hour_ago(void **state)
 {
-	enum { HOUR_MS = 3600 * 1000 };
+	enum { MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS };
 	struct scratch *scratch = *state;
 	struct error err = {0};
 	struct table_spec spec = scratch_spec("ttl", DTYPE_F32, KEY_U64, SCRATCH_DIM);
@@ -199,7 +199,8 @@ static void a_merge_removes_what_expired_an_hour_ago(void **state)
 	scratch_seal(scratch, "r1");
 	const int64_t now_ms = clock_unix_ms();
 	static const uint64_t keys[] = {1, 2, 3};
-	const int64_t times[] = {now_ms, now_ms - 90 * 60 * 1000, now_ms - 3 * (int64_t)HOUR_MS};
+	const int64_t times[] = {now_ms, now_ms - INT64_C(90) * MINUTE_MS,
+		now_ms - INT64_C(3) * HOUR_MS};
 	const struct rows rows = {"r1", "ttl", keys, 3, 1, times, false};
 	uint64_t applied;
 	scratch_must(try_put(scratch, &rows, &applied, &err), &err);
