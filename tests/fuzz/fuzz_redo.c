@@ -1,0 +1,167 @@
+/* fuzz_redo.c - any bytes are a file of the log or are not, and a log that opens opens again.
+ *
+ * The first byte says of which table the rows are, and whether the checksums of head and frames
+ * are put right first, so that what they guard is reached too.
+ */
+#include "daemon/store/bytes.h"
+#include "daemon/store/mapfault.h"
+#include "daemon/store/redo.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { DTYPES = 5, DIM = 5, HEAD_HASH_AT = 56, HEAD_SALT_AT = 32, FRAME_FIRST_AT = 24 };
+
+/* Keeps the compiler from dropping what is only read. */
+static volatile unsigned seen;
+static char folder[64];
+
+static void require(bool holds)
+{
+	if (!holds) {
+		abort();
+	}
+}
+
+static struct table_spec spec_of(uint8_t choice)
+{
+	return (struct table_spec){
+		.name = {"t"},
+		.entity = ENTITY_ITEM,
+		.kind = KIND_IR,
+		.dtype = (enum dtype)(choice % 16 % DTYPES + DTYPE_F32),
+		.key_type = (choice & 32) != 0 ? KEY_BYTES : KEY_U64,
+		.dim = DIM,
+		.views = 1,
+		.tags = (choice & 64) != 0,
+	};
+}
+
+/* Puts the checksums of the file's head and of every frame right. */
+static void repair(uint8_t *data, size_t len)
+{
+	if (len < REDO_HEAD_BYTES) {
+		return;
+	}
+	bytes_put_u64(data + HEAD_HASH_AT, XXH3_64bits(data, HEAD_HASH_AT));
+	const uint64_t salt = bytes_get_u64(data + HEAD_SALT_AT);
+	for (size_t at = REDO_HEAD_BYTES; at + FRAME_HEAD_BYTES <= len;) {
+		const uint32_t bytes = bytes_get_u32(data + at + 4);
+		if (bytes < FRAME_HEAD_BYTES || bytes > len - at) {
+			break;
+		}
+		frame_seal(data + at, bytes_get_u64(data + at + FRAME_FIRST_AT), salt);
+		at += bytes;
+	}
+}
+
+struct seen_frames {
+	const struct table_spec *spec;
+	uint64_t count;
+};
+
+static enum status on_frame(void *arg, const uint8_t *data, const struct frame_head *head,
+	struct error *err)
+{
+	struct seen_frames *frames = arg;
+	struct frame_walk walk;
+	struct frame_row row;
+	unsigned sum = 0;
+	uint32_t rows = 0;
+	(void)err;
+	frame_walk_begin(&walk, data, head, frames->spec);
+	for (; frame_walk_next(&walk, &row); rows++) {
+		require(row.key_len > 0 && row.key_len <= LIMIT_KEY_BYTES);
+		require((row.data != NULL) == (head->kind == FRAME_PUT));
+		sum += row.key[0] + row.key[row.key_len - 1] + (unsigned)row.time_ms;
+		sum += (unsigned)row.tags + (row.scale == 1);
+		sum += row.data == NULL ? 0
+					: row.data[0] + row.data[spec_row_bytes(frames->spec) - 1];
+	}
+	require(rows + walk.left == head->rows);
+	frames->count++;
+	seen = sum;
+	return STATUS_OK;
+}
+
+static enum status open_log(const struct table_spec *spec, uint64_t *count, uint64_t *next)
+{
+	struct seen_frames frames = {.spec = spec};
+	const struct redo_options options = {
+		.folder = folder,
+		.first_file = 1,
+		.next_sequence = 1,
+		.on_frame = on_frame,
+		.on_frame_arg = &frames,
+	};
+	struct redo *redo = NULL;
+	struct error err = {0};
+	const enum status status = redo_open(&options, &redo, &err);
+	*count = frames.count;
+	*next = redo == NULL ? 0 : redo_next_sequence(redo);
+	redo_close(redo);
+	return status;
+}
+
+static void remove_folder(void)
+{
+	char path[96];
+	(void)snprintf(path, sizeof path, "%s/1.log", folder);
+	(void)unlink(path);
+	(void)rmdir(folder);
+}
+
+/* In memory where there is such a folder: a log syncs. */
+static void make_folder(void)
+{
+	if (folder[0] != 0) {
+		return;
+	}
+	(void)snprintf(folder, sizeof folder, "%s/fuzz_redo.XXXXXX",
+		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	require(mkdtemp(folder) != NULL);
+	require(atexit(remove_folder) == 0);
+}
+
+static void write_file(const uint8_t *data, size_t len)
+{
+	char path[96];
+	(void)snprintf(path, sizeof path, "%s/1.log", folder);
+	const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	require(fd >= 0 && write(fd, data, len) == (ssize_t)len);
+	close(fd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size == 0) {
+		return 0;
+	}
+	uint8_t *copy = malloc(size);
+	require(copy != NULL);
+	memcpy(copy, data + 1, size - 1);
+	if ((data[0] & 128) != 0) {
+		repair(copy, size - 1);
+	}
+	make_folder();
+	write_file(copy, size - 1);
+	free(copy);
+	const struct table_spec spec = spec_of(data[0]);
+	uint64_t count;
+	uint64_t next;
+	const enum status status = open_log(&spec, &count, &next);
+	require(status == STATUS_OK || status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED);
+	if (status == STATUS_OK) {
+		uint64_t count_again;
+		uint64_t next_again;
+		require(open_log(&spec, &count_again, &next_again) == STATUS_OK);
+		require(count_again == count && next_again == next);
+	}
+	return 0;
+}
