@@ -31,7 +31,7 @@ size_t rows_fields(const struct rep_rows *rows)
 {
 	return 2 + (size_t)(rows->dtype != REP_DTYPE_TABLE) + (size_t)(rows->scales != NULL) +
 	       (size_t)(rows->times != NULL) + (size_t)(rows->tags != NULL) +
-	       rows->allow_nonfinite + rows->if_newer;
+	       (size_t)rows->allow_nonfinite;
 }
 
 static void write_column(struct wire_writer *writer, const char *name, const void *data, size_t len)
@@ -39,14 +39,6 @@ static void write_column(struct wire_writer *writer, const char *name, const voi
 	if (data != NULL) {
 		wire_write_str(writer, name);
 		wire_write_bin(writer, data, len);
-	}
-}
-
-static void write_flag(struct wire_writer *writer, const char *name, bool set)
-{
-	if (set) {
-		wire_write_str(writer, name);
-		wire_write_bool(writer, true);
 	}
 }
 
@@ -58,8 +50,10 @@ void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_byt
 		wire_write_str(writer, "dtype");
 		wire_write_str(writer, dtype_name((enum dtype)rows->dtype));
 	}
-	write_flag(writer, "allow_nonfinite", rows->allow_nonfinite);
-	write_flag(writer, "if_newer", rows->if_newer);
+	if (rows->allow_nonfinite) {
+		wire_write_str(writer, "allow_nonfinite");
+		wire_write_bool(writer, true);
+	}
 	wire_write_str(writer, "keys");
 	wire_write_bin(writer, rows->keys.data, rows->keys.bytes);
 	write_column(writer, "scales", rows->scales, count * sizeof(float));

@@ -15,10 +15,10 @@
  * Errors: BAD_REQUEST, TOO_LARGE. */
 enum status rows_check(const struct rep_rows *rows, enum dtype dtype, struct error *err);
 
-/* Entries of a request's map that rows_write writes. */
+/* Entries of a map that rows_write writes: all but `if_newer`. */
 size_t rows_fields(const struct rep_rows *rows);
 
-/* Writes them into the request begun, as its last ones. The rows themselves stay where
+/* Writes them into the map begun, as its last ones. The rows themselves stay where
  * they are: they become the request's tail. */
 void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_bytes);
 

@@ -4,28 +4,29 @@
 #include "client/keys.h"
 #include "client/pipeline.h"
 #include "client/rows.h"
-
-/* The map entries that say where a write goes. */
-enum { PLACE_FIELDS = 2 };
+#include "schema/limits.h"
 
 /* ---- the requests ---- */
+
+static void write_name(struct wire_writer *writer, const char *name, const char *text)
+{
+	wire_write_str(writer, name);
+	wire_write_str(writer, text);
+}
+
+/* Begins a write of `fields` entries besides its release. */
+static struct wire_writer *begin_write(rep_client *client, const char *method, size_t fields,
+	const char *release)
+{
+	struct wire_writer *writer = client_begin(client, method);
+	wire_write_map(writer, 1 + fields);
+	write_name(writer, "release", release != NULL ? release : "live");
+	return writer;
+}
 
 static enum status check_table(const char *table, struct error *err)
 {
 	return table != NULL ? STATUS_OK : error_set(err, STATUS_BAD_REQUEST, "table: none given");
-}
-
-/* Begins a write of `fields` entries besides its place. */
-static struct wire_writer *begin_write(rep_client *client, const char *method, size_t fields,
-	const char *release, const char *table)
-{
-	struct wire_writer *writer = client_begin(client, method);
-	wire_write_map(writer, PLACE_FIELDS + fields);
-	wire_write_str(writer, "release");
-	wire_write_str(writer, release != NULL ? release : "live");
-	wire_write_str(writer, "table");
-	wire_write_str(writer, table);
-	return writer;
 }
 
 /* How many bytes a row has is the table's to say; the same for each it must be. */
@@ -40,21 +41,73 @@ static enum status check_bytes(const struct rep_rows *rows, struct error *err)
 			       rows->rows_bytes, count);
 }
 
-static enum status begin_put(rep_client *client, const char *release, const char *table,
-	const struct rep_rows *rows, struct error *err)
+static enum status check_part(const struct rep_put_part *part, struct error *err)
 {
-	enum status status = check_table(table, err);
+	const struct rep_rows *rows = part->rows;
+	enum status status = check_table(part->table, err);
 	if (status == STATUS_OK) {
 		status = rows_check(rows, (enum dtype)rows->dtype, err);
 	}
-	if (status == STATUS_OK) {
-		status = check_bytes(rows, err);
+	return status == STATUS_OK ? check_bytes(rows, err) : status;
+}
+
+static enum status check_parts(const struct rep_put_part *parts, size_t count, struct error *err)
+{
+	if (count == 0 || count > LIMIT_PARTS) {
+		return error_set(err, STATUS_BAD_REQUEST, "parts: %zu given, 1..%d allowed", count,
+			LIMIT_PARTS);
 	}
-	if (status == STATUS_OK) {
-		begin_write(client, "put", rows_fields(rows), release, table);
-		rows_write(client, rows, rows->rows_bytes);
+	for (size_t i = 0; i < count; i++) {
+		enum status status = check_part(&parts[i], err);
+		if (status == STATUS_OK && parts[i].rows->if_newer != parts[0].rows->if_newer) {
+			status = error_set(err, STATUS_BAD_REQUEST,
+				"if_newer: not the same as in the first part");
+		}
+		if (status != STATUS_OK) {
+			return count == 1 ? status
+					  : error_set(err, status, "parts[%zu].%s", i,
+						    err == NULL ? "" : err->text);
+		}
 	}
-	return status;
+	return STATUS_OK;
+}
+
+/* One table's columns. */
+static void write_part(rep_client *client, const struct rep_put_part *part)
+{
+	write_name(&client->request, "table", part->table);
+	rows_write(client, part->rows, part->rows->rows_bytes);
+}
+
+static enum status begin_put(rep_client *client, const char *release,
+	const struct rep_put_part *parts, size_t count, struct error *err)
+{
+	enum status status = check_parts(parts, count, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const bool if_newer = parts[0].rows->if_newer;
+	const size_t fields = count == 1 ? 1 + rows_fields(parts[0].rows) : 1;
+	struct wire_writer *writer = begin_write(client, "put", if_newer + fields, release);
+	if (if_newer) {
+		wire_write_str(writer, "if_newer");
+		wire_write_bool(writer, true);
+	}
+	if (count == 1) {
+		write_part(client, &parts[0]);
+		return STATUS_OK;
+	}
+	wire_write_str(writer, "parts");
+	wire_write_array(writer, count);
+	for (size_t i = 0; i < count; i++) {
+		/* Rows of all parts but the last are copied: a request has one tail. */
+		if (client->tail.len > 0) {
+			wire_write_raw(writer, client->tail.data, client->tail.len);
+		}
+		wire_write_map(writer, 1 + rows_fields(parts[i].rows));
+		write_part(client, &parts[i]);
+	}
+	return STATUS_OK;
 }
 
 static enum status begin_delete(rep_client *client, const char *release, const char *table,
@@ -65,7 +118,8 @@ static enum status begin_delete(rep_client *client, const char *release, const c
 		status = keys_check(keys, err);
 	}
 	if (status == STATUS_OK) {
-		struct wire_writer *writer = begin_write(client, "delete", 1, release, table);
+		struct wire_writer *writer = begin_write(client, "delete", 2, release);
+		write_name(writer, "table", table);
 		wire_write_str(writer, "keys");
 		wire_write_bin(writer, keys->data, keys->bytes);
 	}
@@ -111,12 +165,20 @@ static enum status send_write(rep_client *client, struct error *err)
 
 /* ---- the public functions ---- */
 
+enum rep_status rep_put_parts(rep_client *client, const char *release,
+	const struct rep_put_part *parts, size_t count, struct rep_written *out,
+	struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	enum status status = begin_put(client, release, parts, count, err);
+	return (enum rep_status)(status == STATUS_OK ? call_write(client, out, err) : status);
+}
+
 enum rep_status rep_put(rep_client *client, const char *release, const char *table,
 	const struct rep_rows *rows, struct rep_written *out, struct rep_error *rep_err)
 {
-	struct error *err = client_error(rep_err);
-	enum status status = begin_put(client, release, table, rows, err);
-	return (enum rep_status)(status == STATUS_OK ? call_write(client, out, err) : status);
+	const struct rep_put_part part = {table, rows};
+	return rep_put_parts(client, release, &part, 1, out, rep_err);
 }
 
 enum rep_status rep_delete(rep_client *client, const char *release, const char *table,
@@ -127,12 +189,19 @@ enum rep_status rep_delete(rep_client *client, const char *release, const char *
 	return (enum rep_status)(status == STATUS_OK ? call_write(client, out, err) : status);
 }
 
+enum rep_status rep_put_parts_send(rep_client *client, const char *release,
+	const struct rep_put_part *parts, size_t count, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	enum status status = begin_put(client, release, parts, count, err);
+	return (enum rep_status)(status == STATUS_OK ? send_write(client, err) : status);
+}
+
 enum rep_status rep_put_send(rep_client *client, const char *release, const char *table,
 	const struct rep_rows *rows, struct rep_error *rep_err)
 {
-	struct error *err = client_error(rep_err);
-	enum status status = begin_put(client, release, table, rows, err);
-	return (enum rep_status)(status == STATUS_OK ? send_write(client, err) : status);
+	const struct rep_put_part part = {table, rows};
+	return rep_put_parts_send(client, release, &part, 1, rep_err);
 }
 
 enum rep_status rep_delete_send(rep_client *client, const char *release, const char *table,

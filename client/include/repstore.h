@@ -206,6 +206,19 @@ struct rep_written {
  * DISK_FULL, READ_ONLY, CORRUPT, TOO_LARGE, BAD_REQUEST. */
 REP_API enum rep_status rep_put(rep_client *client, const char *release, const char *table,
 	const struct rep_rows *rows, struct rep_written *out, struct rep_error *err);
+
+/* One table's rows of a put; borrowed. */
+struct rep_put_part {
+	const char *table;
+	const struct rep_rows *rows;
+};
+
+/* Writes rows of several tables (64 at most) as one: a fetch sees all parts or none, and so does a
+ * restart. `if_newer` is the same in all. As rep_put. */
+REP_API enum rep_status rep_put_parts(rep_client *client, const char *release,
+	const struct rep_put_part *parts, size_t count, struct rep_written *out,
+	struct rep_error *err);
+
 /* Deletes the rows of keys; those that are not there are passed over. As rep_put. */
 REP_API enum rep_status rep_delete(rep_client *client, const char *release, const char *table,
 	struct rep_keys keys, struct rep_written *out, struct rep_error *err);
@@ -218,6 +231,8 @@ REP_API enum rep_status rep_delete(rep_client *client, const char *release, cons
  * client: each kind is received by its own function, in any order among the two. */
 REP_API enum rep_status rep_put_send(rep_client *client, const char *release, const char *table,
 	const struct rep_rows *rows, struct rep_error *err);
+REP_API enum rep_status rep_put_parts_send(rep_client *client, const char *release,
+	const struct rep_put_part *parts, size_t count, struct rep_error *err);
 REP_API enum rep_status rep_delete_send(rep_client *client, const char *release, const char *table,
 	struct rep_keys keys, struct rep_error *err);
 REP_API enum rep_status rep_write_receive(rep_client *client, struct rep_written *out,

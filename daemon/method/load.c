@@ -62,7 +62,7 @@ enum status load_run(struct call *call)
 		return params.status;
 	}
 	struct table_spec spec;
-	enum status status = rows_of_find(call, target.release.text, target.table.text, &spec);
+	enum status status = rows_of_find(call, target.release.text, target.table.text, "", &spec);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -14,8 +14,9 @@ enum { METHOD_PROTOCOL = 1 };
 /* The names a method of the table allows in its params, NULL-terminated. */
 const char *const *method_names(const struct method *method);
 
-/* The names of one entry of fetch's `parts`. */
+/* The names of one entry of fetch's and put's `parts`. */
 extern const char *const fetch_part_names[];
+extern const char *const put_part_names[];
 
 extern const char *const delete_names[];
 extern const char *const fetch_names[];

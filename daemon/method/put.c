@@ -1,45 +1,41 @@
-/* put.c - upserts and deletions in a table of a sealed release.
+/* put.c - upserts and deletions in tables of a sealed release.
  *
  * Applied here, in the order of arrival; answered when the commit thread has made them durable
- * (method_write_then).
+ * (method_write_then). A put of several tables is one write: seen and durable as a whole.
  */
 #include "daemon/method/methods.h"
+
+#include <stdio.h>
 
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/rows_of.h"
 #include "daemon/method/service.h"
 #include "daemon/store/clock.h"
+#include "schema/limits.h"
 
 const char *const put_names[] = {"release", "table", "keys", "dtype", "rows", "scales", "times",
-	"tags", "if_newer", "allow_nonfinite", NULL};
+	"tags", "allow_nonfinite", "if_newer", "parts", NULL};
+const char *const put_part_names[] = {"table", "keys", "dtype", "rows", "scales", "times", "tags",
+	"allow_nonfinite", NULL};
 const char *const delete_names[] = {"release", "table", "keys", NULL};
 
-/* What both name. */
-struct target {
-	struct name release;
+enum { WHERE_BYTES = 32 };
+
+/* One table's rows as they were given. */
+struct put_part {
 	struct table_name table;
-	struct table_spec spec;
+	struct rows_of rows;
+	char where[WHERE_BYTES]; /* "parts[1]." */
 };
 
-static enum status read_target(struct call *call, struct params *params, struct target *target)
-{
-	params_name(params, "release", PARAM_REQUIRED, &target->release);
-	params_table(params, &target->table);
-	if (params->status != STATUS_OK) {
-		return params->status;
-	}
-	return rows_of_find(call, target->release.text, target->table.text, &target->spec);
-}
-
-static struct row_write write_of(const struct target *target)
-{
-	return (struct row_write){
-		.release = target->release.text,
-		.table = target->table.text,
-		.now_ms = clock_unix_ms(),
-	};
-}
+struct put {
+	struct call *call;
+	struct name release;
+	size_t count;
+	struct put_part parts[LIMIT_PARTS]; /* the first `count` are set */
+	struct table_write writes[LIMIT_PARTS];
+};
 
 static enum status write_result(struct call *call, const struct write_result *result,
 	const char *count_name)
@@ -51,51 +47,119 @@ static enum status write_result(struct call *call, const struct write_result *re
 	return reply_end(call);
 }
 
-enum status put_run(struct call *call)
+/* Adds what `params` say to the put. */
+static enum status add_part(struct put *put, struct params *params)
 {
-	struct params params;
-	struct target target;
-	params_begin(&params, call->params, "", put_names, &call->error);
-	enum status status = read_target(call, &params, &target);
+	struct table_spec spec;
+	struct put_part *part = &put->parts[put->count];
+	part->rows = (struct rows_of){0};
+	params_table(params, &part->table);
+	if (params->status != STATUS_OK) {
+		return params->status;
+	}
+	enum status status =
+		rows_of_find(put->call, put->release.text, part->table.text, params->where, &spec);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	struct row_write write = write_of(&target);
-	struct write_result result;
-	struct rows_of rows = {0};
-	write.if_newer = params_flag(&params, "if_newer");
-	status = rows_of_read(&rows, &params, &target.spec);
+	put->count++;
+	status = rows_of_read(&part->rows, params, &spec);
+	put->writes[put->count - 1] = (struct table_write){
+		.where = params->where,
+		.table = part->table.text,
+		.batch = part->rows.batch,
+	};
+	return status;
+}
+
+static enum status add_parts(struct put *put, struct params *params)
+{
+	for (const char *const *name = put_part_names; *name != NULL; name++) {
+		if (params_value(params, *name, PARAM_OPTIONAL).object != NULL) {
+			params_fail(params, STATUS_BAD_REQUEST, *name,
+				"given beside 'parts', where it belongs");
+		}
+	}
+	const struct wire_value given = params_array(params, "parts");
+	const size_t count = wire_size(given);
+	if (params->status == STATUS_OK && (count == 0 || count > LIMIT_PARTS)) {
+		params_fail(params, count == 0 ? STATUS_BAD_REQUEST : STATUS_TOO_LARGE, "parts",
+			"%zu given, 1..%u allowed", count, LIMIT_PARTS);
+	}
+	enum status status = params->status;
+	for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+		char *where = put->parts[i].where;
+		struct params of_part;
+		(void)snprintf(where, WHERE_BYTES, "parts[%zu].", i);
+		params_begin(&of_part, wire_item(given, i), where, put_part_names,
+			&put->call->error);
+		status = of_part.status == STATUS_OK ? add_part(put, &of_part) : of_part.status;
+	}
+	return status;
+}
+
+enum status put_run(struct call *call)
+{
+	struct params params;
+	struct put put;
+	put.call = call;
+	put.count = 0;
+	params_begin(&params, call->params, "", put_names, &call->error);
+	params_name(&params, "release", PARAM_REQUIRED, &put.release);
+	struct row_write write = {
+		.release = put.release.text,
+		.parts = put.writes,
+		.if_newer = params_flag(&params, "if_newer"),
+		.now_ms = clock_unix_ms(),
+	};
+	const bool many = params_value(&params, "parts", PARAM_OPTIONAL).object != NULL;
+	enum status status = params.status;
 	if (status == STATUS_OK) {
-		write.batch = rows.batch;
+		status = many ? add_parts(&put, &params) : add_part(&put, &params);
+	}
+	struct write_result result;
+	if (status == STATUS_OK) {
+		write.part_count = put.count;
 		status = store_put(call->service->store, &write, &result, &call->ticket,
 			&call->error);
 	}
-	rows_of_fini(&rows);
+	for (size_t i = 0; i < put.count; i++) {
+		rows_of_fini(&put.parts[i].rows);
+	}
 	return status == STATUS_OK ? write_result(call, &result, "applied") : status;
 }
 
 enum status delete_run(struct call *call)
 {
 	struct params params;
-	struct target target;
+	struct name release;
+	struct table_name table;
+	struct table_spec spec;
 	params_begin(&params, call->params, "", delete_names, &call->error);
-	enum status status = read_target(call, &params, &target);
+	params_name(&params, "release", PARAM_REQUIRED, &release);
+	params_table(&params, &table);
 	struct wire_value given = params_value(&params, "keys", PARAM_REQUIRED);
+	enum status status = params.status;
 	if (status == STATUS_OK) {
-		status = params.status;
+		status = rows_of_find(call, release.text, table.text, "", &spec);
 	}
 	if (status != STATUS_OK) {
 		return status;
 	}
-	struct row_write write = write_of(&target);
-	struct write_result result;
 	struct keys_of keys;
-	status = keys_of_begin(&keys, given, target.spec.key_type, "", &call->error);
+	struct write_result result;
+	status = keys_of_begin(&keys, given, spec.key_type, "", &call->error);
 	if (status == STATUS_OK) {
 		status = keys_of_pack(&keys, &call->error);
 	}
 	if (status == STATUS_OK) {
-		write.batch.keys = keys.batch;
+		const struct table_write part = {.table = table.text, .batch.keys = keys.batch};
+		const struct row_write write = {
+			.release = release.text,
+			.parts = &part,
+			.part_count = 1,
+			.now_ms = clock_unix_ms(),
+		};
 		status = store_delete(call->service->store, &write, &result, &call->ticket,
 			&call->error);
 	}

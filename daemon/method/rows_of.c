@@ -7,7 +7,7 @@
 #include "daemon/method/service.h"
 
 enum status rows_of_find(struct call *call, const char *release_id, const char *name,
-	struct table_spec *spec)
+	const char *where, struct table_spec *spec)
 {
 	const struct release *release;
 	const struct table *table;
@@ -15,6 +15,9 @@ enum status rows_of_find(struct call *call, const char *release_id, const char *
 	enum status status = snapshot_release(snapshot, release_id, &release, &call->error);
 	if (status == STATUS_OK) {
 		status = release_table(release, name, &table, &call->error);
+		if (status != STATUS_OK) {
+			error_set(&call->error, status, "%s%s", where, call->error.text);
+		}
 	}
 	if (status == STATUS_OK) {
 		*spec = table->spec;
@@ -75,7 +78,8 @@ enum status rows_of_read(struct rows_of *rows, struct params *params, const stru
 	if (params->status != STATUS_OK) {
 		return params->status;
 	}
-	enum status status = keys_of_begin(&rows->keys, given, spec->key_type, "", params->err);
+	enum status status =
+		keys_of_begin(&rows->keys, given, spec->key_type, params->where, params->err);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -19,10 +19,10 @@ struct rows_of {
 	struct row_batch batch;
 };
 
-/* The spec of a table of a release, to check rows against.
+/* The spec of a table of a release, to check rows against; `where` as in params.
  * Errors: NOT_FOUND, naming it. */
 enum status rows_of_find(struct call *call, const char *release_id, const char *name,
-	struct table_spec *spec);
+	const char *where, struct table_spec *spec);
 
 /* Reads keys, dtype, rows, scales, times, tags and allow_nonfinite from a call's params.
  * Errors: BAD_REQUEST, TOO_LARGE, NO_MEMORY; the error's text is in params->err. */

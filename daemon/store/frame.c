@@ -10,15 +10,23 @@ static const uint8_t frame_magic[4] = {'r', 'f', 'r', 'm'};
 
 enum {
 	AT_BYTES = 4,
-	AT_KIND = 8,
-	AT_VERSION = 10,
-	AT_ROWS = 12,
+	AT_VERSION = 8,
+	AT_PARTS = 10,
+	AT_ZERO = 12,
 	AT_SEQUENCE = 16,
 	AT_FIRST = 24,
 	AT_RELEASE = 32,
-	AT_TABLE = 40,
-	AT_CLOCK = 48,
-	AT_HASH = 56,
+	AT_CLOCK = 40,
+	AT_HASH = 48,
+};
+
+/* Within a part. */
+enum {
+	PART_AT_KIND = 0,
+	PART_AT_ZERO = 2,
+	PART_AT_ROWS = 4,
+	PART_AT_TABLE = 8,
+	PART_AT_BYTES = 16,
 };
 
 /* What a row has beside its key. */
@@ -30,11 +38,11 @@ static size_t body_bytes(const struct table_spec *spec, enum frame_kind kind)
 				 spec_row_bytes(spec);
 }
 
-size_t frame_bytes_max(const struct table_spec *spec, enum frame_kind kind, size_t count,
+size_t frame_part_bytes_max(const struct table_spec *spec, enum frame_kind kind, size_t count,
 	size_t key_bytes)
 {
 	const size_t lengths = spec->key_type == KEY_BYTES ? count : 0;
-	return FRAME_HEAD_BYTES + key_bytes + lengths + count * body_bytes(spec, kind) +
+	return FRAME_PART_BYTES + key_bytes + lengths + count * body_bytes(spec, kind) +
 	       FRAME_ALIGN;
 }
 
@@ -64,23 +72,31 @@ uint8_t *frame_put_row(uint8_t *at, const struct table_spec *spec, enum frame_ki
 	return put(at, row->data, spec_row_bytes(spec));
 }
 
+uint8_t *frame_end_part(uint8_t *at, uint8_t *end, const struct frame_part *part)
+{
+	while ((size_t)(end - at) % FRAME_ALIGN != 0) {
+		*end++ = 0;
+	}
+	memset(at, 0, FRAME_PART_BYTES);
+	bytes_put_u16(at + PART_AT_KIND, (uint16_t)part->kind);
+	bytes_put_u32(at + PART_AT_ROWS, part->rows);
+	bytes_put_u64(at + PART_AT_TABLE, part->table);
+	bytes_put_u64(at + PART_AT_BYTES, (uint64_t)(end - at));
+	return end;
+}
+
 void frame_end(uint8_t *data, const uint8_t *end, struct frame_head *head)
 {
-	size_t len = (size_t)(end - data);
-	while (len % FRAME_ALIGN != 0) {
-		data[len++] = 0;
-	}
-	assert(len <= UINT32_MAX);
+	const size_t len = (size_t)(end - data);
+	assert(len <= UINT32_MAX && len % FRAME_ALIGN == 0);
 	head->bytes = (uint32_t)len;
 	memset(data, 0, FRAME_HEAD_BYTES);
 	memcpy(data, frame_magic, sizeof frame_magic);
 	bytes_put_u32(data + AT_BYTES, head->bytes);
-	bytes_put_u16(data + AT_KIND, (uint16_t)head->kind);
 	bytes_put_u16(data + AT_VERSION, FRAME_VERSION);
-	bytes_put_u32(data + AT_ROWS, head->rows);
+	bytes_put_u16(data + AT_PARTS, head->parts);
 	bytes_put_u64(data + AT_SEQUENCE, head->sequence);
 	bytes_put_u64(data + AT_RELEASE, head->release);
-	bytes_put_u64(data + AT_TABLE, head->table);
 	bytes_put_u64(data + AT_CLOCK, (uint64_t)head->clock_ms);
 }
 
@@ -100,6 +116,30 @@ void frame_seal(uint8_t *data, uint64_t first, uint64_t salt)
 	bytes_put_u64(data + AT_HASH, hash_frame(data, bytes_get_u32(data + AT_BYTES), salt));
 }
 
+static bool is_kind(uint16_t kind)
+{
+	return kind == FRAME_PUT || kind == FRAME_DELETE;
+}
+
+/* Whether the parts are what they say, and fill the frame. */
+static bool has_parts(const uint8_t *data, uint32_t bytes, uint16_t parts)
+{
+	size_t at = FRAME_HEAD_BYTES;
+	for (uint16_t i = 0; i < parts; i++) {
+		if (bytes - at < FRAME_PART_BYTES) {
+			return false;
+		}
+		const uint64_t len = bytes_get_u64(data + at + PART_AT_BYTES);
+		if (len < FRAME_PART_BYTES || len > bytes - at || len % FRAME_ALIGN != 0 ||
+			!is_kind(bytes_get_u16(data + at + PART_AT_KIND)) ||
+			bytes_get_u16(data + at + PART_AT_ZERO) != 0) {
+			return false;
+		}
+		at += len;
+	}
+	return parts > 0 && at == bytes;
+}
+
 enum status frame_check(const uint8_t *data, size_t len, uint64_t salt, struct frame_head *out)
 {
 	if (len < FRAME_HEAD_BYTES || memcmp(data, frame_magic, sizeof frame_magic) != 0) {
@@ -110,33 +150,51 @@ enum status frame_check(const uint8_t *data, size_t len, uint64_t salt, struct f
 		bytes_get_u64(data + AT_HASH) != hash_frame(data, bytes, salt)) {
 		return STATUS_CORRUPT;
 	}
-	const uint16_t kind = bytes_get_u16(data + AT_KIND);
+	const uint16_t parts = bytes_get_u16(data + AT_PARTS);
 	if (bytes_get_u16(data + AT_VERSION) != FRAME_VERSION ||
-		(kind != FRAME_PUT && kind != FRAME_DELETE)) {
+		bytes_get_u32(data + AT_ZERO) != 0 || !has_parts(data, bytes, parts)) {
 		return STATUS_UNSUPPORTED;
 	}
 	*out = (struct frame_head){
-		.kind = (enum frame_kind)kind,
 		.bytes = bytes,
-		.rows = bytes_get_u32(data + AT_ROWS),
+		.parts = parts,
 		.sequence = bytes_get_u64(data + AT_SEQUENCE),
 		.first = bytes_get_u64(data + AT_FIRST),
 		.release = bytes_get_u64(data + AT_RELEASE),
-		.table = bytes_get_u64(data + AT_TABLE),
 		.clock_ms = (int64_t)bytes_get_u64(data + AT_CLOCK),
 	};
 	return STATUS_OK;
 }
 
-void frame_walk_begin(struct frame_walk *walk, const uint8_t *data, const struct frame_head *head,
+bool frame_next_part(const uint8_t *data, const struct frame_head *head, size_t *at,
+	struct frame_part *out)
+{
+	*at = *at == 0 ? FRAME_HEAD_BYTES : *at;
+	if (*at >= head->bytes) {
+		return false;
+	}
+	const uint8_t *part = data + *at;
+	const size_t bytes = (size_t)bytes_get_u64(part + PART_AT_BYTES);
+	*out = (struct frame_part){
+		.kind = (enum frame_kind)bytes_get_u16(part + PART_AT_KIND),
+		.rows = bytes_get_u32(part + PART_AT_ROWS),
+		.table = bytes_get_u64(part + PART_AT_TABLE),
+		.data = part + FRAME_PART_BYTES,
+		.bytes = bytes - FRAME_PART_BYTES,
+	};
+	*at += bytes;
+	return true;
+}
+
+void frame_walk_begin(struct frame_walk *walk, const struct frame_part *part,
 	const struct table_spec *spec)
 {
 	*walk = (struct frame_walk){
 		.spec = spec,
-		.kind = head->kind,
-		.at = data + FRAME_HEAD_BYTES,
-		.end = data + head->bytes,
-		.left = head->rows,
+		.kind = part->kind,
+		.at = part->data,
+		.end = part->data + part->bytes,
+		.left = part->rows,
 	};
 }
 

@@ -123,19 +123,26 @@ enum status store_load_abort(struct store *store, const struct load_chunk *which
 
 /* ---- write ---- */
 
-/* Rows or keys for a table of a sealed release. */
-struct row_write {
-	const char *release;
+/* Rows or keys for one table. */
+struct table_write {
+	const char *where; /* what an error puts before the argument, "parts[1]."; NULL: nothing */
 	const char *table;
 	struct row_batch batch; /* a delete looks at its keys only; rows without times get now_ms */
-	bool if_newer;          /* only rows that are newer than what is there */
-	int64_t now_ms;         /* the request's clock */
+};
+
+/* What becomes durable, and seen, together: in tables of one sealed release. Borrowed. */
+struct row_write {
+	const char *release;
+	const struct table_write *parts; /* in this order; a table may come twice */
+	size_t part_count;               /* 1 to LIMIT_PARTS */
+	bool if_newer;                   /* only rows that are newer than what is there */
+	int64_t now_ms;                  /* the request's clock */
 };
 
 struct write_result {
 	struct name release; /* which it was */
 	uint64_t sequence;   /* a reader whose store_visible is not below it sees the write */
-	uint64_t count;      /* rows applied, or keys deleted that were there */
+	uint64_t count;      /* rows applied, or keys deleted that were there, of all parts */
 };
 
 /* A write that was applied and is not durable yet. */

@@ -63,8 +63,11 @@ void writer_close(struct writer *writer);
 /* One frame into the memtables, at start (writer_replay.c). */
 enum status writer_replay(void *arg, const uint8_t *data, const struct frame_head *head,
 	struct error *err);
+/* Counts the bytes of a frame that was linked against the tables' share of the log. */
+void writer_count_frame(const struct release *release, const uint8_t *data,
+	const struct frame_head *head);
 /* Takes the rows of a frame, or of a list of them, above `visible` back. */
-void writer_undo_frame(const struct table *table, const struct write_ticket *ticket,
+void writer_undo_frame(const struct release *release, const struct write_ticket *ticket,
 	uint64_t visible);
 void writer_undo(struct writer *writer, const struct write_ticket *tickets, uint64_t visible);
 

@@ -14,24 +14,15 @@ static uint64_t hash_key(const struct table_spec *spec, const struct frame_row *
 	return key_hash_u64(key);
 }
 
-enum status writer_replay(void *arg, const uint8_t *data, const struct frame_head *head,
-	struct error *err)
+/* The first part of a frame also counts its head. */
+static uint64_t log_bytes(const struct frame_part *part, bool first)
 {
-	struct writer *writer = arg;
-	const struct release *release = snapshot_find(store_current(writer->store), head->release);
-	if (release == NULL) {
-		return STATUS_OK; /* it was dropped; its number is never used again */
-	}
-	struct table *table = release_find(release, head->table);
-	if (table == NULL || release->state != RELEASE_SEALED) {
-		return error_set(err, STATUS_CORRUPT,
-			"frame %" PRIu64 " is of table %" PRIu64 " of release '%s', which %s",
-			head->sequence, head->table, release->id.text,
-			table == NULL ? "has none of that number" : "is not sealed");
-	}
-	if (head->sequence <= table->folded) {
-		return STATUS_OK;
-	}
+	return FRAME_PART_BYTES + part->bytes + (first ? FRAME_HEAD_BYTES : 0);
+}
+
+static enum status replay_part(struct writer *writer, const struct frame_head *head,
+	const struct frame_part *part, const struct table *table, struct error *err)
+{
 	const struct memtable_change change = {
 		.spec = &table->spec,
 		.usage = &writer->store->usage,
@@ -41,7 +32,7 @@ enum status writer_replay(void *arg, const uint8_t *data, const struct frame_hea
 	struct frame_walk walk;
 	struct frame_row row;
 	enum status status = STATUS_OK;
-	frame_walk_begin(&walk, data, head, &table->spec);
+	frame_walk_begin(&walk, part, &table->spec);
 	while (status == STATUS_OK && frame_walk_next(&walk, &row)) {
 		status = memtable_put(table->memtable, &change, hash_key(&table->spec, &row), &row);
 	}
@@ -49,26 +40,68 @@ enum status writer_replay(void *arg, const uint8_t *data, const struct frame_hea
 		return error_set(err, status, "frame %" PRIu64 ": no memory for its rows",
 			head->sequence);
 	}
-	if (walk.left != 0) {
-		return error_set(err, STATUS_CORRUPT,
-			"frame %" PRIu64 ": its rows do not fit table '%s'", head->sequence,
-			table->spec.name.text);
+	return walk.left == 0 ? STATUS_OK
+			      : error_set(err, STATUS_CORRUPT,
+					"frame %" PRIu64 ": its rows do not fit table '%s'",
+					head->sequence, table->spec.name.text);
+}
+
+enum status writer_replay(void *arg, const uint8_t *data, const struct frame_head *head,
+	struct error *err)
+{
+	struct writer *writer = arg;
+	const struct release *release = snapshot_find(store_current(writer->store), head->release);
+	if (release == NULL) {
+		return STATUS_OK; /* it was dropped; its number is never used again */
 	}
-	if (head->rows > 0) {
-		memtable_count_log(table->memtable, head->bytes);
+	struct frame_part part;
+	size_t at = 0;
+	for (bool first = true; frame_next_part(data, head, &at, &part); first = false) {
+		struct table *table = release_find(release, part.table);
+		if (table == NULL || release->state != RELEASE_SEALED) {
+			return error_set(err, STATUS_CORRUPT,
+				"frame %" PRIu64 " is of table %" PRIu64
+				" of release '%s', which %s",
+				head->sequence, part.table, release->id.text,
+				table == NULL ? "has none of that number" : "is not sealed");
+		}
+		if (head->sequence <= table->folded || part.rows == 0) {
+			continue;
+		}
+		const enum status status = replay_part(writer, head, &part, table, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		memtable_count_log(table->memtable, log_bytes(&part, first));
 	}
 	return STATUS_OK;
 }
 
-void writer_undo_frame(const struct table *table, const struct write_ticket *ticket,
+void writer_count_frame(const struct release *release, const uint8_t *data,
+	const struct frame_head *head)
+{
+	struct frame_part part;
+	size_t at = 0;
+	for (bool first = true; frame_next_part(data, head, &at, &part); first = false) {
+		memtable_count_log(release_find(release, part.table)->memtable,
+			log_bytes(&part, first));
+	}
+}
+
+void writer_undo_frame(const struct release *release, const struct write_ticket *ticket,
 	uint64_t visible)
 {
-	struct frame_walk walk;
-	struct frame_row row;
-	frame_walk_begin(&walk, ticket->data, &ticket->head, &table->spec);
-	while (frame_walk_next(&walk, &row)) {
-		memtable_undo(table->memtable, hash_key(&table->spec, &row), row.key, row.key_len,
-			visible);
+	struct frame_part part;
+	size_t at = 0;
+	while (frame_next_part(ticket->data, &ticket->head, &at, &part)) {
+		const struct table *table = release_find(release, part.table);
+		struct frame_walk walk;
+		struct frame_row row;
+		frame_walk_begin(&walk, &part, &table->spec);
+		while (frame_walk_next(&walk, &row)) {
+			memtable_undo(table->memtable, hash_key(&table->spec, &row), row.key,
+				row.key_len, visible);
+		}
 	}
 }
 
@@ -76,12 +109,10 @@ void writer_undo(struct writer *writer, const struct write_ticket *tickets, uint
 {
 	const struct snapshot *snapshot = snapshot_begin(writer->store);
 	for (; tickets != NULL; tickets = tickets->next) {
-		const struct table *table =
-			release_find(snapshot_find(snapshot, tickets->head.release),
-				tickets->head.table);
+		const struct release *release = snapshot_find(snapshot, tickets->head.release);
 		/* It may have been dropped meanwhile. */
-		if (tickets->head.bytes > 0 && table != NULL) {
-			writer_undo_frame(table, tickets, visible);
+		if (release != NULL) {
+			writer_undo_frame(release, tickets, visible);
 		}
 	}
 	snapshot_end(writer->store);

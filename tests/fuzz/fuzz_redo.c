@@ -66,27 +66,37 @@ struct seen_frames {
 	uint64_t count;
 };
 
-static enum status on_frame(void *arg, const uint8_t *data, const struct frame_head *head,
-	struct error *err)
+static void walk_rows(const struct frame_part *part, const struct table_spec *spec)
 {
-	struct seen_frames *frames = arg;
 	struct frame_walk walk;
 	struct frame_row row;
 	unsigned sum = 0;
 	uint32_t rows = 0;
-	(void)err;
-	frame_walk_begin(&walk, data, head, frames->spec);
+	frame_walk_begin(&walk, part, spec);
 	for (; frame_walk_next(&walk, &row); rows++) {
 		require(row.key_len > 0 && row.key_len <= LIMIT_KEY_BYTES);
-		require((row.data != NULL) == (head->kind == FRAME_PUT));
+		require((row.data != NULL) == (part->kind == FRAME_PUT));
 		sum += row.key[0] + row.key[row.key_len - 1] + (unsigned)row.time_ms;
 		sum += (unsigned)row.tags + (row.scale == 1);
-		sum += row.data == NULL ? 0
-					: row.data[0] + row.data[spec_row_bytes(frames->spec) - 1];
+		sum += row.data == NULL ? 0 : row.data[0] + row.data[spec_row_bytes(spec) - 1];
 	}
-	require(rows + walk.left == head->rows);
-	frames->count++;
+	require(rows + walk.left == part->rows);
 	seen = sum;
+}
+
+static enum status on_frame(void *arg, const uint8_t *data, const struct frame_head *head,
+	struct error *err)
+{
+	struct seen_frames *frames = arg;
+	struct frame_part part;
+	size_t at = 0;
+	unsigned parts = 0;
+	(void)err;
+	for (; frame_next_part(data, head, &at, &part); parts++) {
+		walk_rows(&part, frames->spec);
+	}
+	require(parts == head->parts && at == head->bytes);
+	frames->count++;
 	return STATUS_OK;
 }
 

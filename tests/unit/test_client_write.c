@@ -1,7 +1,7 @@
 /* test_client_write.c - puts, deletes and merges: requests as asked, answers as checked. */
 #include "schema/limits.h"
 #include "tests/unit/alloc_fail.h"
-#include "tests/unit/fake_fetch.h"
+#include "tests/unit/fake_write.h"
 
 #include <assert.h>
 #include <setjmp.h>
@@ -12,150 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-enum { COLUMN_BYTES = 64 };
-
-/* A bin that came. */
-struct column {
-	bool there;
-	size_t len;
-	uint8_t data[COLUMN_BYTES]; /* its first bytes */
-};
-
-/* What came last, changed by the server's thread. */
-struct seen {
-	char method[16];
-	char release[16];
-	char table[16];
-	char dtype[16];
-	size_t fields;
-	bool if_newer;
-	bool allow_nonfinite;
-	struct column keys;
-	struct column rows;
-	struct column scales;
-	struct column times;
-	struct column tags;
-	uint64_t row_sum; /* of all bytes of all rows */
-};
-
-/* A daemon that takes writes, with one thing wrong. */
-struct writer {
-	enum status refuse;
-	const char *without; /* a field that its answers lack */
-	unsigned close_at;   /* the request, from 1, that it does not answer; 0: none */
-	bool slow;           /* answers byte by byte */
-	struct seen *seen;   /* or NULL */
-};
-
-static void copy_text(struct wire_value map, const char *name, char *text, size_t size)
-{
-	struct wire_bytes bytes = {0};
-	wire_str(wire_get(map, name), &bytes);
-	assert(bytes.len < size);
-	if (bytes.len > 0) {
-		memcpy(text, bytes.data, bytes.len);
-	}
-	text[bytes.len] = '\0';
-}
-
-static struct column column_of(struct wire_value map, const char *name)
-{
-	struct wire_bytes bytes = {0};
-	struct column column = {.there = wire_bin(wire_get(map, name), &bytes), .len = bytes.len};
-	if (bytes.len > 0) {
-		memcpy(column.data, bytes.data,
-			bytes.len < COLUMN_BYTES ? bytes.len : COLUMN_BYTES);
-	}
-	return column;
-}
-
-static void note(const struct fake_call *call, struct seen *seen)
-{
-	*seen = (struct seen){.fields = wire_size(call->params)};
-	assert(call->method.len < sizeof seen->method);
-	memcpy(seen->method, call->method.data, call->method.len);
-	copy_text(call->params, "release", seen->release, sizeof seen->release);
-	copy_text(call->params, "table", seen->table, sizeof seen->table);
-	copy_text(call->params, "dtype", seen->dtype, sizeof seen->dtype);
-	wire_bool(wire_get(call->params, "if_newer"), &seen->if_newer);
-	wire_bool(wire_get(call->params, "allow_nonfinite"), &seen->allow_nonfinite);
-	seen->keys = column_of(call->params, "keys");
-	seen->rows = column_of(call->params, "rows");
-	seen->scales = column_of(call->params, "scales");
-	seen->times = column_of(call->params, "times");
-	seen->tags = column_of(call->params, "tags");
-	struct wire_bytes rows = {0};
-	wire_bin(wire_get(call->params, "rows"), &rows);
-	for (size_t i = 0; i < rows.len; i++) {
-		seen->row_sum += rows.data[i];
-	}
-}
-
-static void answer_fields(struct fake_call *call, const struct writer *writer,
-	const char *const *names, size_t count)
-{
-	size_t fields = 0;
-	for (size_t i = 0; i < count; i++) {
-		fields += writer->without == NULL || strcmp(writer->without, names[i]) != 0;
-	}
-	fake_result(call);
-	wire_write_map(call->out, fields);
-	for (size_t i = 0; i < count; i++) {
-		if (writer->without != NULL && strcmp(writer->without, names[i]) == 0) {
-			continue;
-		}
-		wire_write_str(call->out, names[i]);
-		if (strcmp(names[i], "release") == 0) {
-			wire_write_str(call->out, "ckpt-3");
-		} else {
-			wire_write_uint(call->out, 40 + i);
-		}
-	}
-}
-
-static void answer_writes(struct fake_call *call, const void *arg)
-{
-	static const char *const put[] = {"release", "sequence", "applied"};
-	static const char *const delete[] = {"release", "sequence", "deleted"};
-	static const char *const merge[] = {"tables", "rows", "bytes", "elapsed_ms"};
-	const struct writer *writer = arg;
-	call->slow = writer->slow;
-	if (writer->seen != NULL) {
-		note(call, writer->seen);
-	}
-	if (writer->close_at == call->number + 1) {
-		call->close = true;
-	} else if (writer->refuse != STATUS_OK) {
-		struct error err;
-		error_set(&err, writer->refuse, "release 'r': no");
-		rpc_write_error(call->out, call->msgid, &err);
-	} else if (fake_is(call, "put")) {
-		answer_fields(call, writer, put, 3);
-	} else if (fake_is(call, "delete")) {
-		answer_fields(call, writer, delete, 3);
-	} else {
-		answer_fields(call, writer, merge, 4);
-	}
-}
-
-static const uint64_t two_keys[2] = {7, UINT64_MAX};
-static const float two_rows[2 * DIM] = {1, 2, 3, 4, 5, 6};
-
-static struct rep_rows rows_of_two(void)
-{
-	return (struct rep_rows){.keys = rep_keys_u64(two_keys, 2),
-		.dtype = REP_F32,
-		.rows = two_rows,
-		.rows_bytes = sizeof two_rows};
-}
-
-static void assert_column(const struct column *column, const void *data, size_t len)
-{
-	assert_true(column->there);
-	assert_int_equal(column->len, len);
-	assert_memory_equal(column->data, data, len);
-}
 
 /* ---- requests ---- */
 
@@ -208,6 +64,52 @@ static void a_put_carries_what_it_was_given(void **state)
 	assert_int_equal(rep_put(client, "r", "ur", &rows, NULL, NULL), REP_OK);
 	assert_string_equal(seen.dtype, "");
 	assert_int_equal(seen.fields, 4);
+	rep_close(client);
+	fake_server_stop(&server);
+}
+
+static void a_put_of_several_tables_carries_each(void **state)
+{
+	(void)state;
+	struct seen seen = {0};
+	const struct writer writer = {.seen = &seen};
+	struct fake_server server;
+	fake_server_start(&server, answer_writes, &writer);
+	rep_client *client = connect_to(&server);
+	const int64_t times[2] = {-1, 1700000000000};
+	struct rep_rows ur = rows_of_two();
+	struct rep_rows cr = rows_of_two();
+	cr.times = times;
+	cr.dtype = REP_DTYPE_TABLE;
+	const struct rep_put_part parts[] = {{"ur", &ur}, {"cr", &cr}, {"ur", &ur}};
+	struct rep_written written = {0};
+	assert_int_equal(rep_put_parts(client, NULL, parts, 3, &written, NULL), REP_OK);
+	assert_int_equal(written.count, 42);
+	assert_string_equal(seen.method, "put");
+	assert_int_equal(seen.fields, 2);
+	assert_false(seen.if_newer);
+	assert_int_equal(seen.part_count, 3);
+	assert_string_equal(seen.parts[0].table, "ur");
+	assert_int_equal(seen.parts[0].fields, 4);
+	assert_column(&seen.parts[0].rows, two_rows, sizeof two_rows);
+	assert_string_equal(seen.parts[1].table, "cr");
+	assert_int_equal(seen.parts[1].fields, 4);
+	assert_column(&seen.parts[1].rows, two_rows, sizeof two_rows);
+	assert_column(&seen.parts[2].keys, two_keys, sizeof two_keys);
+	assert_column(&seen.parts[2].rows, two_rows, sizeof two_rows);
+
+	ur.if_newer = true;
+	struct rep_error err = {0};
+	assert_int_equal(rep_put_parts(client, NULL, parts, 3, NULL, &err), REP_BAD_REQUEST);
+	assert_non_null(strstr(err.text, "parts[1].if_newer: "));
+	cr.if_newer = true;
+	assert_int_equal(rep_put_parts_send(client, "r", parts, 2, NULL), REP_OK);
+	assert_int_equal(rep_write_receive(client, NULL, NULL), REP_OK);
+	assert_true(seen.if_newer);
+	assert_int_equal(seen.fields, 3);
+	assert_int_equal(rep_put_parts(client, NULL, parts, 0, NULL, &err), REP_BAD_REQUEST);
+	assert_int_equal(rep_put_parts(client, NULL, parts, 65, NULL, &err), REP_BAD_REQUEST);
+	assert_non_null(strstr(err.text, "parts: 65 given"));
 	rep_close(client);
 	fake_server_stop(&server);
 }
@@ -453,6 +355,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_put_carries_what_it_was_given),
+		cmocka_unit_test(a_put_of_several_tables_carries_each),
 		cmocka_unit_test(a_delete_carries_keys_alone),
 		cmocka_unit_test(rows_of_any_size_arrive_whole),
 		cmocka_unit_test(a_merge_waits_without_end_and_tells_what_it_did),

@@ -142,6 +142,8 @@ static void each_method_of_the_page_is_there_with_its_names(void **state)
 		assert_names(name, &outer, method_names(method));
 		if (strcmp(name, "fetch") == 0) {
 			assert_names("fetch.parts", &inner, fetch_part_names);
+		} else if (strcmp(name, "put") == 0) {
+			assert_names("put.parts", &inner, put_part_names);
 		} else {
 			assert_int_equal(inner.count, 0);
 		}

@@ -18,7 +18,16 @@
 
 #include <cmocka.h>
 
-enum { RELEASES = 2, TABLES = 10, KEYS = 700, POOL = 512, BATCH_MAX = 64, DIM = 24, VIEWS = 2 };
+enum {
+	RELEASES = 2,
+	TABLES = 10,
+	KEYS = 700,
+	POOL = 512,
+	BATCH_MAX = 64,
+	PARTS_MAX = 3,
+	DIM = 24,
+	VIEWS = 2
+};
 
 /* What a key has. */
 struct cell {
@@ -103,9 +112,9 @@ struct batch {
 	uint8_t *rows; /* owned */
 };
 
-static void make_batch(struct model *model, struct batch *batch)
+static void make_batch(struct model *model, unsigned release, struct batch *batch)
 {
-	*batch = (struct batch){.release = below(model, RELEASES)};
+	*batch = (struct batch){.release = release};
 	batch->table = below(model, TABLES);
 	batch->count = 1 + below(model, BATCH_MAX);
 	const struct plain *plain = &model->plain[batch->table];
@@ -132,67 +141,114 @@ static void free_batch(struct batch *batch)
 	free(batch->rows);
 }
 
-static struct row_write write_of(const struct model *model, const struct batch *batch)
+/* Batches of one release that are written together. */
+struct write {
+	size_t count;
+	struct batch batches[PARTS_MAX];
+	struct table_write parts[PARTS_MAX];
+	struct row_write row_write;
+};
+
+static struct table_write part_of(const struct model *model, const struct batch *batch)
 {
-	const bool live = batch->release == model->live && batch->count % 2 == 0;
-	return (struct row_write){
-		.release = live ? "live" : release_name(batch->release),
-		.table = model->plain[batch->table].spec.name.text,
-		.batch.keys = batch->packed,
+	const struct table_spec *spec = &model->plain[batch->table].spec;
+	return (struct table_write){
+		.table = spec->name.text,
+		.batch =
+			{
+				.keys = batch->packed,
+				.dtype = spec->dtype,
+				.rows = batch->rows,
+				.scales = spec->dtype == DTYPE_I8 ? (const uint8_t *)batch->scales
+								  : NULL,
+				.times = (const uint8_t *)batch->times,
+				.tags = spec->tags ? (const uint8_t *)batch->tags : NULL,
+			},
+	};
+}
+
+static void make_write(struct model *model, struct write *write)
+{
+	write->count = 1 + below(model, PARTS_MAX);
+	const unsigned release = below(model, RELEASES);
+	for (size_t i = 0; i < write->count; i++) {
+		make_batch(model, release, &write->batches[i]);
+		write->parts[i] = part_of(model, &write->batches[i]);
+	}
+	const bool live = release == model->live && write->batches[0].count % 2 == 0;
+	write->row_write = (struct row_write){
+		.release = live ? "live" : release_name(release),
+		.parts = write->parts,
+		.part_count = write->count,
+		.if_newer = below(model, 3) == 0,
 		.now_ms = SCRATCH_NOW_MS,
 	};
 }
 
-static void put(struct model *model)
+static void free_write(struct write *write)
 {
-	struct batch batch;
-	struct write_result result;
-	struct write_ticket *ticket;
-	struct error err = {0};
-	make_batch(model, &batch);
-	const struct table_spec *spec = &model->plain[batch.table].spec;
-	struct row_write write = write_of(model, &batch);
-	write.batch.dtype = spec->dtype;
-	write.batch.rows = batch.rows;
-	write.batch.scales = spec->dtype == DTYPE_I8 ? (const uint8_t *)batch.scales : NULL;
-	write.batch.times = (const uint8_t *)batch.times;
-	write.batch.tags = spec->tags ? (const uint8_t *)batch.tags : NULL;
-	write.if_newer = below(model, 3) == 0;
-	scratch_must(store_put(model->scratch->store, &write, &result, &ticket, &err), &err);
-	scratch_must(store_write_wait(ticket, &err), &err);
+	for (size_t i = 0; i < write->count; i++) {
+		free_batch(&write->batches[i]);
+	}
+}
+
+/* Returns how many rows the put has changed. */
+static uint64_t put_in_cells(struct model *model, const struct batch *batch, bool if_newer)
+{
 	uint64_t applied = 0;
-	for (uint32_t i = 0; i < batch.count; i++) {
-		struct cell *cell = &model->cells[batch.release][batch.table][batch.keys[i]];
-		if (write.if_newer && cell->there && batch.times[i] <= cell->time_ms) {
+	for (uint32_t i = 0; i < batch->count; i++) {
+		struct cell *cell = &model->cells[batch->release][batch->table][batch->keys[i]];
+		if (if_newer && cell->there && batch->times[i] <= cell->time_ms) {
 			continue;
 		}
 		applied++;
-		*cell = (struct cell){true, batch.pool[i], batch.times[i],
-			spec->tags ? batch.tags[i] : 0};
+		*cell = (struct cell){true, batch->pool[i], batch->times[i],
+			model->plain[batch->table].spec.tags ? batch->tags[i] : 0};
+	}
+	return applied;
+}
+
+static void put(struct model *model)
+{
+	struct write write;
+	struct write_result result;
+	struct write_ticket *ticket;
+	struct error err = {0};
+	make_write(model, &write);
+	scratch_must(store_put(model->scratch->store, &write.row_write, &result, &ticket, &err),
+		&err);
+	scratch_must(store_write_wait(ticket, &err), &err);
+	uint64_t applied = 0;
+	for (size_t i = 0; i < write.count; i++) {
+		applied += put_in_cells(model, &write.batches[i], write.row_write.if_newer);
 	}
 	assert_int_equal(result.count, applied);
 	assert_true(store_visible(model->scratch->store) >= result.sequence);
-	free_batch(&batch);
+	free_write(&write);
 }
 
 static void delete (struct model *model)
 {
-	struct batch batch;
+	struct write write;
 	struct write_result result;
 	struct write_ticket *ticket;
 	struct error err = {0};
-	make_batch(model, &batch);
-	const struct row_write write = write_of(model, &batch);
-	scratch_must(store_delete(model->scratch->store, &write, &result, &ticket, &err), &err);
+	make_write(model, &write);
+	scratch_must(store_delete(model->scratch->store, &write.row_write, &result, &ticket, &err),
+		&err);
 	scratch_must(store_write_wait(ticket, &err), &err);
 	uint64_t deleted = 0;
-	for (uint32_t i = 0; i < batch.count; i++) {
-		struct cell *cell = &model->cells[batch.release][batch.table][batch.keys[i]];
-		deleted += cell->there;
-		cell->there = false;
+	for (size_t part = 0; part < write.count; part++) {
+		const struct batch *batch = &write.batches[part];
+		for (uint32_t i = 0; i < batch->count; i++) {
+			struct cell *cell =
+				&model->cells[batch->release][batch->table][batch->keys[i]];
+			deleted += cell->there;
+			cell->there = false;
+		}
 	}
 	assert_int_equal(result.count, deleted);
-	free_batch(&batch);
+	free_write(&write);
 }
 
 /* ---- answers ---- */
@@ -223,7 +279,7 @@ static void fetch(struct model *model)
 {
 	struct batch batch;
 	struct error err = {0};
-	make_batch(model, &batch);
+	make_batch(model, below(model, RELEASES), &batch);
 	const struct table_spec *spec = &model->plain[batch.table].spec;
 	const size_t row_bytes = spec_row_bytes(spec);
 	uint8_t why[BATCH_MAX];

@@ -37,11 +37,15 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 	struct error *err)
 {
 	struct found *found = arg;
+	struct frame_part part;
 	struct frame_walk walk;
 	struct frame_row row;
+	size_t at = 0;
 	(void)err;
 	uint64_t rows = 0;
-	frame_walk_begin(&walk, data, head, &spec);
+	assert_true(frame_next_part(data, head, &at, &part));
+	assert_int_equal(part.table, 1);
+	frame_walk_begin(&walk, &part, &spec);
 	while (frame_walk_next(&walk, &row)) {
 		float values[DIM];
 		uint64_t key;
@@ -53,6 +57,7 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 		rows++;
 	}
 	assert_int_equal(walk.left, 0);
+	assert_false(frame_next_part(data, head, &at, &part));
 	assert_int_equal(rows, head->sequence % 3 + 1);
 	assert_int_equal(head->sequence, found->last + 1);
 	found->last = head->sequence;
@@ -87,13 +92,12 @@ static struct redo *must_open(struct scratch *scratch, uint64_t first_file, stru
 static void make_frame(uint64_t sequence, struct redo_frame *frame)
 {
 	const float values[DIM] = {1, 2, 3, (float)sequence};
-	struct frame_head head = {.kind = FRAME_PUT,
-		.sequence = sequence,
-		.release = 1,
-		.table = 1};
-	frame->data = malloc(frame_bytes_max(&spec, FRAME_PUT, 3, 24));
+	struct frame_head head = {.parts = 1, .sequence = sequence, .release = 1};
+	struct frame_part part = {.kind = FRAME_PUT, .table = 1};
+	frame->data = malloc(FRAME_HEAD_BYTES + frame_part_bytes_max(&spec, FRAME_PUT, 3, 24));
 	assert_non_null(frame->data);
-	uint8_t *end = frame->data + FRAME_HEAD_BYTES;
+	uint8_t *first = frame->data + FRAME_HEAD_BYTES;
+	uint8_t *end = first + FRAME_PART_BYTES;
 	for (uint64_t i = 0; i < sequence % 3 + 1; i++) {
 		const uint64_t key = sequence * 10 + i;
 		const struct frame_row row = {
@@ -103,9 +107,9 @@ static void make_frame(uint64_t sequence, struct redo_frame *frame)
 			.data = (const uint8_t *)values,
 		};
 		end = frame_put_row(end, &spec, FRAME_PUT, &row);
-		head.rows++;
+		part.rows++;
 	}
-	frame_end(frame->data, end, &head);
+	frame_end(frame->data, frame_end_part(first, end, &part), &head);
 	frame->len = head.bytes;
 }
 

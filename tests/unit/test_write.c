@@ -1,5 +1,6 @@
 /* test_write.c - puts and deletes: refused memory, bounds, expiry, damage, restarts. */
 #include "daemon/store/clock.h"
+#include "daemon/store/memtable.h"
 #include "daemon/store/store.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/crafted_key.h"
@@ -32,13 +33,17 @@ static enum status try_put(struct scratch *scratch, const struct rows *rows, uin
 	for (uint32_t i = 0; i < rows->count; i++) {
 		scratch_row(rows->keys[i], rows->version, values[i]);
 	}
-	const struct row_write put = {
-		.release = rows->release,
+	const struct table_write part = {
 		.table = rows->table,
 		.batch = {.keys = {KEY_U64, rows->count, (const uint8_t *)rows->keys, NULL},
 			.dtype = DTYPE_F32,
 			.rows = (const uint8_t *)values,
 			.times = (const uint8_t *)rows->times},
+	};
+	const struct row_write put = {
+		.release = rows->release,
+		.parts = &part,
+		.part_count = 1,
 		.if_newer = rows->if_newer,
 		.now_ms = SCRATCH_NOW_MS,
 	};
@@ -70,10 +75,14 @@ static void put(struct scratch *scratch, const char *release, uint64_t from, uin
 static enum status try_delete(struct scratch *scratch, const uint64_t *keys, uint32_t count,
 	uint64_t *deleted, struct error *err)
 {
-	const struct row_write which = {
-		.release = "r1",
+	const struct table_write part = {
 		.table = "t",
 		.batch.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
+	};
+	const struct row_write which = {
+		.release = "r1",
+		.parts = &part,
+		.part_count = 1,
 		.now_ms = SCRATCH_NOW_MS,
 	};
 	struct write_result result;
@@ -183,6 +192,79 @@ static void of_a_key_given_twice_the_last_wins(void **state)
 	assert_int_equal(count, 0);
 	scratch_must(try_put(scratch, &newer, &count, &err), &err);
 	assert_int_equal(count, 2); /* what was deleted is not there */
+}
+
+/* ---- several tables ---- */
+
+/* Two tables' rows of the same keys, put as one. */
+static enum status try_put_both(struct scratch *scratch, const struct rows *first,
+	const struct rows *second, struct error *err)
+{
+	static float values[2][ROWS * 10][SCRATCH_DIM];
+	const struct rows *rows[] = {first, second};
+	struct table_write parts[2];
+	for (unsigned part = 0; part < 2; part++) {
+		for (uint32_t i = 0; i < rows[part]->count; i++) {
+			scratch_row(rows[part]->keys[i], rows[part]->version, values[part][i]);
+		}
+		parts[part] = (struct table_write){
+			.where = part == 0 ? "parts[0]." : "parts[1].",
+			.table = rows[part]->table,
+			.batch = {.keys = {KEY_U64, rows[part]->count,
+					  (const uint8_t *)rows[part]->keys, NULL},
+				.dtype = DTYPE_F32,
+				.rows = (const uint8_t *)values[part]},
+		};
+	}
+	const struct row_write put = {.release = "r1",
+		.parts = parts,
+		.part_count = 2,
+		.now_ms = SCRATCH_NOW_MS};
+	struct write_result result;
+	struct write_ticket *ticket;
+	const enum status status = store_put(scratch->store, &put, &result, &ticket, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	assert_int_equal(result.count, first->count + second->count);
+	return store_write_wait(ticket, err);
+}
+
+static void a_put_of_two_tables_is_taken_whole_or_not_at_all(void **state)
+{
+	enum { TOO_MANY = 2 * MEMTABLE_PROBE_MAX };
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	static uint64_t alike[TOO_MANY];
+	static const uint64_t keys[] = {3, 4};
+	const struct table_spec spec = scratch_spec("u", DTYPE_F32, KEY_U64, SCRATCH_DIM);
+	scratch_release(scratch, "r1");
+	scratch_must(store_table_create(scratch->store, "r1", &spec, &err), &err);
+	scratch_seal(scratch, "r1");
+	const struct rows first = {"r1", "t", keys, 2, 1, NULL, false};
+	const struct rows second = {"r1", "u", keys, 2, 1, NULL, false};
+	scratch_must(try_put_both(scratch, &first, &second, &err), &err);
+	assert_int_equal(scratch_version(scratch, "r1", 3), 1);
+
+	for (uint32_t i = 0; i < TOO_MANY; i++) {
+		alike[i] = crafted_u64((UINT64_C(77) << 32) + i);
+	}
+	const struct rows newer = {"r1", "t", keys, 2, 2, NULL, false};
+	const struct rows refused = {"r1", "u", alike, TOO_MANY, 2, NULL, false};
+	assert_int_equal(try_put_both(scratch, &newer, &refused, &err), STATUS_TOO_LARGE);
+	assert_non_null(strstr(err.text, "parts[1].keys: "));
+	assert_int_equal(scratch_version(scratch, "r1", 3), 1);
+	const struct rows unknown = {"r1", "v", keys, 2, 2, NULL, false};
+	assert_int_equal(try_put_both(scratch, &newer, &unknown, &err), STATUS_NOT_FOUND);
+	assert_non_null(strstr(err.text, "parts[1].table: 'v'"));
+	assert_int_equal(scratch_version(scratch, "r1", 3), 1);
+
+	/* One table twice: the last wins. */
+	const struct rows last = {"r1", "t", keys, 1, 9, NULL, false};
+	scratch_must(try_put_both(scratch, &newer, &last, &err), &err);
+	scratch_reopen(scratch);
+	assert_int_equal(scratch_version(scratch, "r1", 3), 9);
+	assert_int_equal(scratch_version(scratch, "r1", 4), 2);
 }
 
 /* ---- expiry ---- */
@@ -325,6 +407,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(keys_made_to_share_their_hash_are_refused,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(of_a_key_given_twice_the_last_wins,
+			scratch_setup_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_put_of_two_tables_is_taken_whole_or_not_at_all,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_merge_removes_what_expired_an_hour_ago,
 			scratch_setup_store, scratch_teardown),

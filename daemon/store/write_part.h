@@ -1,0 +1,43 @@
+/* write_part.h - what a write does to one table: checked, converted, compared with what is there,
+ * linked into its memtable and written into the frame.
+ *
+ *     write_part_prepare    reads and checks; changes nothing
+ *     write_part_bytes_max  room in the frame
+ *     write_part_link       links each row above `visible`, and ends the part of the frame
+ *     write_part_fini       also of a zeroed one
+ *
+ * Threads: who holds the writer's apply_lock, within one snapshot.
+ */
+#ifndef DAEMON_STORE_WRITE_PART_H
+#define DAEMON_STORE_WRITE_PART_H
+
+#include "daemon/store/frame.h"
+#include "daemon/store/memtable.h"
+#include "daemon/store/snapshot.h"
+#include "daemon/store/store.h"
+
+struct write_part {
+	const struct row_write *write;   /* borrowed */
+	const struct table_write *given; /* borrowed: one of its parts */
+	enum frame_kind kind;
+	const struct table *table; /* of the snapshot */
+	int64_t *base_times;       /* owned: of each key's row in the base; or NULL */
+	uint8_t *kept;             /* owned: the rows in the table's dtype; NULL: they came so */
+	float *kept_scales;        /* within `kept` */
+};
+
+/* Sets table, and what is owned. Errors: NOT_FOUND, BAD_REQUEST, CORRUPT, NO_MEMORY. */
+enum status write_part_prepare(struct write_part *part, const struct release *release,
+	struct error *err);
+
+size_t write_part_bytes_max(const struct write_part *part);
+
+/* Writes the part at *end and moves *end behind it; where no row is wanted it stays. *rows: those
+ * that were linked, also after an error, when the frame has them to be taken back.
+ * Errors: NO_MEMORY, TOO_LARGE. */
+enum status write_part_link(const struct write_part *part, struct memtable_usage *usage,
+	uint64_t sequence, uint8_t **end, uint32_t *rows, struct error *err);
+
+void write_part_fini(struct write_part *part);
+
+#endif
