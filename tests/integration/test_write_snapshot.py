@@ -59,6 +59,14 @@ class Job:
         return all(count >= AT_LEAST[what] for what, count in self.counts().items())
 
 
+def run(target, job):
+    """A process: what it dies of is a mistake too."""
+    try:
+        job.mistakes.put(target(job))
+    except (harness.Failed, harness.Closed, OSError) as error:
+        job.mistakes.put(['%s: %s' % (target.__name__, error)])
+
+
 def write(job):
     number = 0
     mistakes = []
@@ -72,14 +80,14 @@ def write(job):
                     mistakes.append('%s after sequence %d' % (answer, sequence))
                 sequence = answer['sequence']
                 job.count('puts')
-    job.mistakes.put(mistakes)
+    return mistakes
 
 
 def merge(job):
     with harness.Client(job.address) as client:
         while not job.stop.is_set():
             job.count('merges', client.call('merge')['tables'] > 0)
-    job.mistakes.put([])
+    return []
 
 
 def mistake_in(answer, last):
@@ -111,7 +119,7 @@ def read(job):
                 mistakes.append(mistake)
             count += 1
             job.count('fetches')
-    job.mistakes.put(mistakes)
+    return mistakes
 
 
 class Snapshots(harness.Case):
@@ -142,7 +150,7 @@ class Snapshots(harness.Case):
     def test_a_put_of_two_tables_is_seen_whole(self):
         context = multiprocessing.get_context('spawn')
         job = Job(context, self.daemon.address)
-        processes = [context.Process(target=target, args=(job,), daemon=True)
+        processes = [context.Process(target=run, args=(target, job), daemon=True)
                      for target in [write, merge] + [read] * READERS]
         for process in processes:
             process.start()
