@@ -21,10 +21,9 @@
 #include <string.h>
 
 enum {
-	CHUNK_ROWS = 16384,        /* 4 MiB */
-	LOAD_ROWS_MADE = 64 << 14, /* from there on, rows are those of lower keys */
-	LOAD_CHECKS = 200,         /* fetches of 500 */
-	MANY_REQUESTS = 4096,      /* distinct: far more rows than a cache holds */
+	CHUNK_ROWS = 16384,   /* 4 MiB */
+	LOAD_CHECKS = 200,    /* fetches of 500 */
+	MANY_REQUESTS = 4096, /* distinct: far more rows than a cache holds */
 	ONE_REQUESTS = 262144,
 	WARM_REQUESTS = 500, /* compared in full */
 	TURN_NS = 200 * 1000 * 1000,
@@ -74,7 +73,7 @@ static void load_rows(rep_client *client, const uint8_t *rows, uint64_t count)
 		}
 		const struct rep_rows chunk = {.keys = rep_keys_u64(keys, n),
 			.dtype = REP_F32,
-			.rows = rows + first % LOAD_ROWS_MADE * MEASURE_ROW_BYTES};
+			.rows = rows + first % MEASURE_ROWS_MADE * MEASURE_ROW_BYTES};
 		must(rep_load_chunk(load, &chunk, &err), &err);
 	}
 	uint64_t loaded = 0;
@@ -96,7 +95,7 @@ static void check_loaded(const char *address, const uint8_t *rows, uint64_t coun
 		for (uint32_t i = 0; i < questions.keys_each; i++) {
 			const uint64_t key = questions_at(&questions, request)[i];
 			if (memcmp(out + (size_t)i * MEASURE_ROW_BYTES,
-				    rows + key % LOAD_ROWS_MADE * MEASURE_ROW_BYTES,
+				    rows + key % MEASURE_ROWS_MADE * MEASURE_ROW_BYTES,
 				    MEASURE_ROW_BYTES) != 0) {
 				die("a wrong row of key %" PRIu64, key);
 			}
@@ -109,7 +108,7 @@ static void check_loaded(const char *address, const uint8_t *rows, uint64_t coun
 
 static void load(const char *address, uint64_t count)
 {
-	const uint64_t made = count < LOAD_ROWS_MADE ? count : LOAD_ROWS_MADE;
+	const uint64_t made = count < MEASURE_ROWS_MADE ? count : MEASURE_ROWS_MADE;
 	uint8_t *rows = rows_make(made);
 	struct rep_error err;
 	rep_client *client = NULL;
@@ -310,7 +309,7 @@ int main(int argc, char **argv)
 		load(argv[2], rows);
 		return 0;
 	}
-	if (argc >= 5 && strcmp(argv[1], "fetch") == 0 && rows > 0 && rows <= LOAD_ROWS_MADE) {
+	if (argc >= 5 && strcmp(argv[1], "fetch") == 0 && rows > 0 && rows <= MEASURE_ROWS_MADE) {
 		struct addresses addresses;
 		read_addresses(argv + 5, argc - 5, &addresses);
 		const uint32_t keys = (uint32_t)strtoul(argv[3], NULL, 10);

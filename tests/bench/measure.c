@@ -35,6 +35,13 @@ uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+uint64_t client_cpu_ns(void)
+{
+	struct timespec taken;
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &taken);
+	return (uint64_t)taken.tv_sec * 1000000000u + (uint64_t)taken.tv_nsec;
+}
+
 static uint64_t mix(uint64_t z)
 {
 	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -87,6 +94,19 @@ void questions_fini(struct questions *questions)
 {
 	free(questions->keys);
 	questions->keys = NULL;
+}
+
+void numbers_read(const char *text, unsigned max, struct numbers *out)
+{
+	*out = (struct numbers){0};
+	for (char *end = NULL; text != NULL; text = *end == ',' ? end + 1 : NULL) {
+		const unsigned long value = strtoul(text, &end, 10);
+		if (value == 0 || value > max || out->count == NUMBERS_MAX ||
+			(*end != ',' && *end != '\0')) {
+			die("'%s': a list of numbers up to %u is allowed", text, max);
+		}
+		out->values[out->count++] = (unsigned)value;
+	}
 }
 
 void samples_add(struct samples *samples, uint64_t ns)

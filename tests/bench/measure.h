@@ -12,12 +12,14 @@
 enum {
 	MEASURE_DIM = 64, /* f32 */
 	MEASURE_ROW_BYTES = MEASURE_DIM * 4,
+	MEASURE_ROWS_MADE = 1 << 20, /* from there on, rows are those of lower keys */
 };
 
 /* Prints to stderr and exits. */
 __attribute__((format(printf, 1, 2), noreturn)) void die(const char *format, ...);
 void *allocate(size_t bytes); /* zeroed; freed by free() */
 uint64_t now_ns(void);
+uint64_t client_cpu_ns(void); /* that this process has taken of the processors */
 uint64_t next_random(uint64_t *state);
 
 /* Rows of the keys 0 to count - 1, side by side, each with its own finite values. Mapped, not
@@ -38,6 +40,14 @@ static inline const uint64_t *questions_at(const struct questions *questions, si
 {
 	return questions->keys + request % questions->requests * questions->keys_each;
 }
+
+/* A list such as 1,64,4096. */
+enum { NUMBERS_MAX = 16 };
+struct numbers {
+	size_t count;
+	unsigned values[NUMBERS_MAX];
+};
+void numbers_read(const char *text, unsigned max, struct numbers *out); /* 1..max each */
 
 /* Times of single requests; zeroed is empty. */
 struct samples {

@@ -1,5 +1,7 @@
-/* peer_redis.c - Redis: MGET of many keys, GET of one, in raw RESP with the key as 8 bytes. */
+/* peer_redis.c - Redis: MGET of many keys, GET of one, MSET, in raw RESP with the key as 8 bytes.
+ */
 #include "tests/bench/peer.h"
+#include "tests/bench/put.h"
 #include "tests/bench/stream.h"
 
 #include <stdio.h>
@@ -9,8 +11,9 @@
 enum {
 	KEY_TEXT_BYTES = 4 + 8 + 2, /* $8 CR LF, the key, CR LF */
 	HEAD_BYTES = 32,
-	FILL_ROWS = 1024, /* sent at once */
-	FILL_BYTES = 512, /* of one at most */
+	FILL_ROWS = 1024,                           /* sent at once */
+	FILL_BYTES = 512,                           /* of one at most */
+	ROW_TEXT_BYTES = 6 + MEASURE_ROW_BYTES + 2, /* $256 CR LF, the row, CR LF */
 };
 
 struct peer {
@@ -129,3 +132,69 @@ const struct peer_kind peer_redis = {.name = "redis",
 	.fetch = redis_fetch,
 	.close = redis_close,
 	.rows = PEER_ANSWERS};
+
+/* ---- put ---- */
+
+static void redis_write(struct put_request *request)
+{
+	char head[HEAD_BYTES];
+	const int head_len = snprintf(head, sizeof head, "*%u\r\n$4\r\nMSET\r\n",
+		(unsigned)request->rows * 2 + 1);
+	const size_t step = KEY_TEXT_BYTES + ROW_TEXT_BYTES;
+	request->len = (size_t)head_len + request->rows * step;
+	request->data = allocate(request->len);
+	uint8_t *at = write_text(request->data, head);
+	request->keys_at = (size_t)head_len + KEY_TEXT_BYTES - 2 - sizeof(uint64_t);
+	request->rows_at = (size_t)head_len + KEY_TEXT_BYTES + 6;
+	request->keys_step = step;
+	request->rows_step = step;
+	for (uint32_t i = 0; i < request->rows; i++) {
+		at = write_text(write_key(at, 0), "$256\r\n");
+		at = write_text(at + MEASURE_ROW_BYTES, "\r\n");
+	}
+}
+
+static size_t redis_read_answer(const uint8_t *data, size_t len, struct put_answer *out)
+{
+	if (len < 5) {
+		return 0;
+	}
+	if (memcmp(data, "+OK\r\n", 5) != 0) {
+		die("redis: %.*s", (int)len, (const char *)data);
+	}
+	*out = (struct put_answer){0};
+	return 5;
+}
+
+static void expect_line(struct stream *stream, const char *wanted)
+{
+	size_t len;
+	const char *line = stream_line(stream, &len);
+	if (len != strlen(wanted) || memcmp(line, wanted, len) != 0) {
+		die("redis: CONFIG: '%.*s', not '%s'", (int)len, line, wanted);
+	}
+}
+
+static void ask_config(struct stream *stream, const char *command)
+{
+	stream_send(stream, command, strlen(command));
+}
+
+void redis_sync_always(const char *address)
+{
+	struct stream stream;
+	stream_open(&stream, address);
+	ask_config(&stream, "CONFIG SET appendfsync always\r\n");
+	expect_line(&stream, "+OK");
+	ask_config(&stream, "CONFIG GET appendonly\r\n");
+	static const char *const wanted[] = {"*2", "$10", "appendonly", "$3", "yes"};
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+		expect_line(&stream, wanted[i]);
+	}
+	stream_close(&stream);
+}
+
+const struct put_kind put_redis = {.name = "redis",
+	.write = redis_write,
+	.read_answer = redis_read_answer,
+	.reader = &peer_redis};

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 
+POLICY = '/usr/sbin/policy-rc.d'
 START_SECONDS = 20
 RUN_SECONDS = 1800
 STOP_SECONDS = 60
@@ -44,11 +45,54 @@ def require(build, *names):
             sys.exit("no '%s' in '%s': ninja -C %s" % (name, build, build))
 
 
+def install(*packages):
+    """Gets the packages; a policy that says no keeps apt from starting their services."""
+    missing = [name for name in packages if shutil.which(name) is None]
+    if not missing:
+        return
+    ours = not os.path.exists(POLICY)
+    if ours:
+        with open(POLICY, 'w', encoding='ascii') as file:
+            file.write('#!/bin/sh\nexit 101\n')
+        os.chmod(POLICY, 0o755)
+    try:
+        subprocess.run(['apt-get', 'install', '-y', '--no-install-recommends', *missing],
+                       check=True, stdout=subprocess.DEVNULL,
+                       env=dict(os.environ, DEBIAN_FRONTEND='noninteractive'))
+    finally:
+        if ours:
+            os.unlink(POLICY)
+
+
 def parser_of(text):
     """A parser whose help is a script's first comment: a title, the usage, and the rest."""
     title, usage, rest = text.split('\n\n', 2)
     return argparse.ArgumentParser(usage=usage.strip(), description=title + '\n\n' + rest,
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def print_table(head, lines):
+    """A Markdown table: the first column to the left, the others to the right."""
+    print('| %s |' % ' | '.join(head))
+    print('|:---|' + '---:|' * (len(head) - 1))
+    for line in lines:
+        print('| %s |' % ' | '.join(line))
+    print(flush=True)
+
+
+def grouped(value):
+    return format(int(round(value)), ',')
+
+
+def verdict(value, goal, above):
+    """A measured figure beside what is wanted of it."""
+    met = value >= goal if above else value <= goal
+    return '%s %g: %s' % ('>=' if above else '<=', goal, 'met' if met else 'missed')
+
+
+def print_machine(load_before):
+    print('%d CPUs; load averages before %.1f, after %.1f' % (
+        os.cpu_count(), load_before, os.getloadavg()[0]))
 
 
 def cpus_of(pin):
@@ -123,16 +167,28 @@ class Server:
             return file.read()[-2000:]
 
 
-def start_repstored(build, folder, cpus=None):
+def start_repstored(build, folder, cpus=None, settings=()):
     path = os.path.join(folder, 'repstored.sock')
     return Server([os.path.join(build, 'daemon', 'repstored'), '--data',
-                   os.path.join(folder, 'data'), '--listen', 'unix:' + path], path, cpus)
+                   os.path.join(folder, 'data'), '--listen', 'unix:' + path, *settings], path, cpus)
 
 
-def start_redis(folder, cpus=None):
+def load(build, server, rows):
+    """Loads a running, empty repstored; a dict of what was measured."""
+    return run([os.path.join(build, 'tests/bench/bench_peers'), 'load', 'unix:' + server.path,
+                str(rows)])
+
+
+def start_redis(folder, cpus=None, settings=('--appendonly', 'no')):
+    os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, 'redis.sock')
     return Server(['redis-server', '--port', '0', '--unixsocket', path, '--save', '',
-                   '--appendonly', 'no', '--dir', folder], path, cpus)
+                   '--dir', folder, *settings], path, cpus)
+
+
+def start_floor(build, folder, cpus=None):
+    path = os.path.join(folder, 'floor.sock')
+    return Server([os.path.join(build, 'tests/bench/bench_floor'), path, folder], path, cpus)
 
 
 def start_memcached(folder, rows, cpus=None):
