@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum {
 	LOOK_MS = 200, /* how often it looks by itself */
@@ -16,6 +17,8 @@ enum {
 	RETRY_MS = 2000,
 	RETRY_MS_MAX = 300 * 1000,
 	PACE_NS = 5 * 1000 * 1000,
+	/* Its thread's while there is time: a fetch must not wait for a time slice of a merge. */
+	GENTLE_NICE = 15,
 };
 
 struct merger {
@@ -47,6 +50,13 @@ struct merger {
 
 /* ---- pace ---- */
 
+/* On Linux of this thread alone. Without the right to (LimitNICE of the unit) it stays gentle. */
+static void set_nice(const struct merger *merger)
+{
+	const bool hurry = writer_fullness(merger->store->writer) >= MERGER_HURRY_AT;
+	(void)setpriority(PRIO_PROCESS, 0, hurry ? 0 : GENTLE_NICE);
+}
+
 static enum status pace(void *arg, uint64_t bytes, struct error *err)
 {
 	struct merger *merger = arg;
@@ -60,6 +70,7 @@ static enum status pace(void *arg, uint64_t bytes, struct error *err)
 		writer_fullness(store->writer) < MERGER_HURRY_AT) {
 		(void)nanosleep(&pause, NULL);
 	}
+	set_nice(merger);
 	return atomic_load(&store->stop)
 		       ? error_set(err, STATUS_BUSY, "merge: the daemon is stopping")
 		       : STATUS_OK;
@@ -239,6 +250,7 @@ static void run_merge(struct merger *merger, bool asked)
 	merger->began_ns = clock_monotonic_ns();
 	merger->written = 0;
 	atomic_store(&merger->running, true);
+	set_nice(merger);
 	err.status = merge(merger, asked, &result, &err);
 	atomic_store(&merger->running, false);
 	const uint64_t now_ns = clock_monotonic_ns();
