@@ -19,6 +19,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -253,6 +254,8 @@ class Daemon:
         self.args = list(args)
         self.environment = environment or {}
         self.process = None
+        self.launched = 0.0
+        self.start_seconds = 0.0    # of the last start, up to its first answer
 
     def launch(self):
         """Starts it and returns at once."""
@@ -262,6 +265,7 @@ class Daemon:
         environment = dict(os.environ, **self.environment)
         environment.pop('NOTIFY_SOCKET', None)
         environment.pop('LISTEN_FDS', None)
+        self.launched = time.monotonic()
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(command + self.args, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env=environment,
@@ -280,6 +284,7 @@ class Daemon:
             try:
                 with self.client(timeout=START_SECONDS) as client:
                     client.call('ping')
+                self.start_seconds = time.monotonic() - self.launched
                 return self
             except (FileNotFoundError, ConnectionRefusedError, Closed):
                 pass
@@ -392,6 +397,12 @@ class Case(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.scratch, name)
 
+    def config(self, text):
+        """The arguments that make a daemon read `text` as its settings."""
+        with open(self.path('conf'), 'w') as file:
+            file.write(text)
+        return ['--config', self.path('conf')]
+
     @contextlib.contextmanager
     def fails(self, code, *words):
         """The call inside must be answered with this code and a text with these words."""
@@ -403,6 +414,31 @@ class Case(unittest.TestCase):
                 self.assertIn(word, failed.text)
             return
         self.fail('no %s' % code)
+
+
+class Crowd:
+    """Threads of a test; join passes on what went wrong in one of them."""
+
+    def __init__(self):
+        self.threads = []
+        self.wrong = []
+
+    def start(self, function, *args):
+        thread = threading.Thread(target=self.run, args=(function, args))
+        self.threads.append(thread)
+        thread.start()
+
+    def run(self, function, args):
+        try:
+            function(*args)
+        except BaseException as error:
+            self.wrong.append(error)
+
+    def join(self):
+        for thread in self.threads:
+            thread.join()
+        if self.wrong:
+            raise self.wrong[0]
 
 
 def rows_of(data, dtype, count):
