@@ -1,6 +1,6 @@
 """harness.py - starts the real daemon on a scratch folder and talks to it.
 
-The programs come from the environment: REPSTORED, REPSTORE (meson sets them), or are looked for in
+The programs come from the environment: REPSTORED, REPSTORE, FAIL_SYNC (meson sets them), or are looked for in
 the build folder REPSTORE_BUILD (build/gcc unless told). REPSTORE_KEEP=1 keeps the scratch folders.
 
 Every test that ends has stopped its daemons by SIGTERM, and each must have exited with 0: a leak or a
@@ -39,12 +39,14 @@ CALL_SECONDS = 60 * PATIENCE
 MESSAGE_BYTES = 64 << 20
 
 
+FOLDERS = {'repstored': 'daemon', 'repstore': 'tools', 'fail_sync': 'tests/integration'}
+
+
 def program(name):
     path = os.environ.get(name.upper())
     if path is None:
         build = os.environ.get('REPSTORE_BUILD', os.path.join(ROOT, 'build', 'gcc'))
-        folder = 'daemon' if name == 'repstored' else 'tools'
-        path = os.path.join(build, folder, name)
+        path = os.path.join(build, FOLDERS[name], name + ('.so' if name == 'fail_sync' else ''))
     if not os.path.exists(path):
         sys.exit("no '%s': set %s, or REPSTORE_BUILD" % (path, name.upper()))
     return path
@@ -274,7 +276,13 @@ class Daemon:
 
     def limit_files(self):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_bytes, self.file_bytes))
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_bytes, most))
+
+    def limit_running(self, file_bytes):
+        """Changes the limit of the daemon that runs, which was started with one."""
+        _, most = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (file_bytes, most))
 
     def start(self):
         """Starts it and waits until it answers."""
@@ -403,6 +411,18 @@ class Case(unittest.TestCase):
             file.write(text)
         return ['--config', self.path('conf')]
 
+    def make_disk(self, size):
+        """A small file system of its own, in memory."""
+        folder = self.path('disk')
+        os.makedirs(folder)
+        done = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=%d' % size, 'tmpfs', folder],
+                              stderr=subprocess.PIPE, check=False)
+        if done.returncode != 0:
+            self.skipTest('no small disk: ' + done.stderr.decode(errors='replace').strip())
+        self.addCleanup(subprocess.run, ['umount', folder], check=True)
+        self.addCleanup(self.stop_daemons)
+        return folder
+
     @contextlib.contextmanager
     def fails(self, code, *words):
         """The call inside must be answered with this code and a text with these words."""
@@ -439,6 +459,16 @@ class Crowd:
             thread.join()
         if self.wrong:
             raise self.wrong[0]
+
+
+def fill_disk(folder, leave):
+    """Takes all but `leave` bytes of it; returns the path of what to remove for having them back."""
+    path = os.path.join(folder, 'ballast')
+    about = os.statvfs(folder)
+    with open(path, 'ab') as file:
+        end = file.tell()
+        os.posix_fallocate(file.fileno(), end, about.f_bavail * about.f_frsize - leave)
+    return path
 
 
 def rows_of(data, dtype, count):
