@@ -153,8 +153,10 @@ static enum status list_jobs(struct merger *merger, bool asked, struct merge_job
 	return status;
 }
 
+/* *left: a table that was merged has more from before the cut. A merge that had failed kept what it
+ * had frozen, so nothing could be frozen beside it; now it can. */
 static enum status merge_tables(struct merger *merger, bool asked, struct merge_result *result,
-	struct error *err)
+	bool *left, struct error *err)
 {
 	struct store *store = merger->store;
 	struct merge_job *jobs = NULL;
@@ -169,7 +171,10 @@ static enum status merge_tables(struct merger *merger, bool asked, struct merge_
 			atomic_load(&store->stop)
 				? error_set(&reason, STATUS_BUSY, "merge: the daemon is stopping")
 				: merge_table(&jobs[i], &reason);
-		if (of_table == STATUS_OK) {
+		const uint64_t oldest = memtable_oldest(jobs[i].table->memtable);
+		if (of_table == STATUS_OK && oldest != 0 && oldest <= merger->cut) {
+			*left = true; /* and it is counted then */
+		} else if (of_table == STATUS_OK) {
 			result->tables++;
 			result->rows += jobs[i].rows;
 			result->bytes += jobs[i].bytes;
@@ -228,16 +233,30 @@ static enum status trim_log(struct merger *merger, struct error *err)
 
 /* ---- one merge ---- */
 
-static enum status merge(struct merger *merger, bool asked, struct merge_result *result,
-	struct error *err)
+static enum status merge_once(struct merger *merger, bool asked, struct merge_result *result,
+	bool *left, struct error *err)
 {
 	enum status status = cut(merger, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = merge_tables(merger, asked, result, err);
+	status = merge_tables(merger, asked, result, left, err);
 	const enum status trimmed = trim_log(merger, status == STATUS_OK ? err : NULL);
 	return status == STATUS_OK ? trimmed : status;
+}
+
+static enum status merge(struct merger *merger, bool asked, struct merge_result *result,
+	struct error *err)
+{
+	bool left = false;
+	const enum status status = merge_once(merger, asked, result, &left, err);
+	if (!left) {
+		return status;
+	}
+	struct error reason = {.status = STATUS_OK};
+	const enum status again = merge_once(merger, false, result, &left, &reason);
+	return status != STATUS_OK || again == STATUS_OK ? status
+							 : error_set(err, again, "%s", reason.text);
 }
 
 static void run_merge(struct merger *merger, bool asked)
