@@ -234,6 +234,23 @@ static enum status sweep(struct store *store, const struct snapshot *snapshot, s
 	return status;
 }
 
+/* Writes `current` again: it may be behind. A full disk must not keep anybody from reading; the
+ * next change, or start, writes the file then. */
+static enum status renew_current(struct store *store, const struct snapshot *snapshot,
+	struct error *err)
+{
+	struct error reason;
+	const enum status status = current_write(store->folder, snapshot, &reason);
+	if (status == STATUS_OK) {
+		return status;
+	}
+	if (status != STATUS_DISK_FULL) {
+		return error_set(err, status, "%s", reason.text);
+	}
+	store_event(store, "event=current_not_written reason=\"%s\"", reason.text);
+	return STATUS_OK;
+}
+
 /* A catalog that was lost or put back must not make everything else a leftover. */
 static enum status check_age(struct store *store, const struct snapshot *snapshot,
 	struct error *err)
@@ -271,7 +288,7 @@ static enum status open_releases(struct store *store, struct snapshot *snapshot,
 		status = writer_open(store, err);
 	}
 	if (status == STATUS_OK) {
-		status = current_write(store->folder, snapshot, err);
+		status = renew_current(store, snapshot, err);
 	}
 	return status;
 }
