@@ -37,6 +37,7 @@ START_SECONDS = 20 * PATIENCE
 STOP_SECONDS = 30 * PATIENCE
 CALL_SECONDS = 60 * PATIENCE
 MESSAGE_BYTES = 64 << 20
+DTYPES = {'f32': '<f4', 'f16': '<f2', 'bf16': '<u2', 'i8': 'i1', 'bit': 'u1'}
 
 
 FOLDERS = {'repstored': 'daemon', 'repstore': 'tools', 'fail_sync': 'tests/integration'}
@@ -157,6 +158,18 @@ class Client:
         part = dict(table=table, keys=keys, **options)
         return self.call('fetch', parts=[part], **release)['parts'][0]
 
+    def walk(self, table, **options):
+        """The replies of a scan from its beginning to its end; checks that they end and agree."""
+        for _ in range(100000):
+            reply = self.call('scan', table=table, **options)
+            assert len(reply['rows']) == reply['n'] * reply['stride'], reply['n']
+            assert len(reply['times']) == reply['n'] * 8, reply['n']
+            yield reply
+            if 'cursor' not in reply:
+                return
+            options['cursor'] = reply['cursor']
+        raise AssertionError('a scan without an end')
+
     def is_closed(self):
         """Waits until the daemon closes; answers that still come are passed over."""
         with contextlib.suppress(Closed):
@@ -218,6 +231,11 @@ def unpacked(data):
     return keys
 
 
+def unpacked_as(key_type, data):
+    """Packed keys of a table as a list of int or of bytes."""
+    return np.frombuffer(data, '<u8').tolist() if key_type == 'u64' else unpacked(data)
+
+
 def bits(data, count):
     """`found` as an array of bool."""
     return np.unpackbits(np.frombuffer(data, np.uint8), count=count, bitorder='little').astype(bool)
@@ -241,6 +259,66 @@ def bf16_of(values):
 
 def f32_of_bf16(values):
     return (np.ascontiguousarray(values, dtype='<u2').astype('<u4') << 16).view('<f4')
+
+
+def sample_rows(dtype, count, dim, views=1, seed=1):
+    """(rows, scales or None) of a dtype, with values at its edges."""
+    random = np.random.default_rng(seed)
+    values = random.standard_normal((count, dim * views)).astype('<f4')
+    values[0] = 0
+    edge = min(4, dim)
+    if dtype == 'f32':
+        values[1, :edge] = np.array([3.4e38, -1e-45, -0.0, 1.17549435e-38], '<f4')[:edge]
+        return values, None
+    if dtype == 'f16':
+        rows = values.astype('<f2')
+        rows[1, :edge] = np.array([65504, -6e-8, -0.0, 6.1e-5], '<f2')[:edge]
+        return rows, None
+    if dtype == 'bf16':
+        return bf16_of(values), None
+    if dtype == 'i8':
+        rows = random.integers(-127, 128, (count, dim * views), dtype=np.int8)
+        return rows, random.random(count, dtype='f4') + np.float32(0.01)
+    ones = random.integers(0, 2, (count, views, dim), dtype=np.uint8)
+    return np.packbits(ones, axis=2).reshape(count, -1), None
+
+
+def as_f32(dtype, rows, scales, dim, views=1):
+    """What each dtype means."""
+    if dtype == 'bit':
+        packed = rows.reshape(len(rows), views, -1)
+        return np.unpackbits(packed, axis=2, count=dim).reshape(len(rows), -1).astype('<f4')
+    if dtype == 'bf16':
+        return f32_of_bf16(rows)
+    if dtype == 'i8':
+        return rows.astype('<f4') * scales[:, None].astype('<f4')
+    return rows.astype('<f4')
+
+
+def i8_of(values):
+    """As the page says: scale = max|x| / 127, rounded to nearest, ties to even."""
+    scales = (np.abs(values).max(axis=1) / np.float32(127)).astype('<f4')
+    with np.errstate(divide='ignore', invalid='ignore'):
+        codes = np.rint(values / scales[:, None])
+    codes[scales == 0] = 0
+    return np.clip(codes, -127, 127).astype('i1'), scales
+
+
+def from_f32(dtype, values):
+    """(rows, scales or None) as NumPy converts them."""
+    if dtype == 'f16':
+        with np.errstate(over='ignore'):
+            return values.astype('<f2'), None
+    if dtype == 'bf16':
+        return bf16_of(values), None
+    if dtype == 'i8':
+        return i8_of(values)
+    return values.astype('<f4'), None
+
+
+def by_key(keys, *columns):
+    order = np.argsort(keys, kind='stable')
+    return tuple(column[order] for column in (keys,) + columns)
 
 
 class Daemon:

@@ -6,74 +6,14 @@ import time
 import numpy as np
 
 import harness
-from harness import MOVIELENS, bits, rows_of
+from harness import (DTYPES, MOVIELENS, as_f32, bits, by_key, from_f32, i8_of, rows_of,
+                     sample_rows)
 
 HOUR_MS = 3600 * 1000
-DTYPES = {'f32': '<f4', 'f16': '<f2', 'bf16': '<u2', 'i8': 'i1', 'bit': 'u1'}
 
 
 def movielens(name):
     return os.path.join(MOVIELENS, name + '.npy')
-
-
-def by_key(keys, *columns):
-    order = np.argsort(keys, kind='stable')
-    return tuple(column[order] for column in (keys,) + columns)
-
-
-def sample_rows(dtype, count, dim, views=1, seed=1):
-    """(rows, scales or None) of a dtype, with values at its edges."""
-    random = np.random.default_rng(seed)
-    values = random.standard_normal((count, dim * views)).astype('<f4')
-    values[0] = 0
-    edge = min(4, dim)
-    if dtype == 'f32':
-        values[1, :edge] = np.array([3.4e38, -1e-45, -0.0, 1.17549435e-38], '<f4')[:edge]
-        return values, None
-    if dtype == 'f16':
-        rows = values.astype('<f2')
-        rows[1, :edge] = np.array([65504, -6e-8, -0.0, 6.1e-5], '<f2')[:edge]
-        return rows, None
-    if dtype == 'bf16':
-        return harness.bf16_of(values), None
-    if dtype == 'i8':
-        rows = random.integers(-127, 128, (count, dim * views), dtype=np.int8)
-        return rows, random.random(count, dtype='f4') + np.float32(0.01)
-    ones = random.integers(0, 2, (count, views, dim), dtype=np.uint8)
-    return np.packbits(ones, axis=2).reshape(count, -1), None
-
-
-def as_f32(dtype, rows, scales, dim, views=1):
-    """What each dtype means."""
-    if dtype == 'bit':
-        packed = rows.reshape(len(rows), views, -1)
-        return np.unpackbits(packed, axis=2, count=dim).reshape(len(rows), -1).astype('<f4')
-    if dtype == 'bf16':
-        return harness.f32_of_bf16(rows)
-    if dtype == 'i8':
-        return rows.astype('<f4') * scales[:, None].astype('<f4')
-    return rows.astype('<f4')
-
-
-def i8_of(values):
-    """As the page says: scale = max|x| / 127, rounded to nearest, ties to even."""
-    scales = (np.abs(values).max(axis=1) / np.float32(127)).astype('<f4')
-    with np.errstate(divide='ignore', invalid='ignore'):
-        codes = np.rint(values / scales[:, None])
-    codes[scales == 0] = 0
-    return np.clip(codes, -127, 127).astype('i1'), scales
-
-
-def from_f32(dtype, values):
-    """(rows, scales or None) as NumPy converts them."""
-    if dtype == 'f16':
-        with np.errstate(over='ignore'):
-            return values.astype('<f2'), None
-    if dtype == 'bf16':
-        return harness.bf16_of(values), None
-    if dtype == 'i8':
-        return i8_of(values)
-    return values.astype('<f4'), None
 
 
 class MovieLens(harness.Case):
@@ -400,17 +340,8 @@ class Raw(harness.Case):
             self.assertEqual(part['found'], b'\5')
 
     def scan(self, table, **options):
-        """All replies of a walk that hold rows; checks that they end and agree."""
-        replies = []
-        while True:
-            replies.append(self.client.call('scan', table=table, **options))
-            self.assertLess(len(replies), 10000)
-            reply = replies[-1]
-            self.assertEqual(len(reply['rows']), reply['n'] * reply['stride'])
-            self.assertEqual(len(reply['times']), reply['n'] * 8)
-            if 'cursor' not in reply:
-                return [reply for reply in replies if reply['n'] > 0]
-            options['cursor'] = reply['cursor']
+        """All replies of a walk that hold rows."""
+        return [reply for reply in self.client.walk(table, **options) if reply['n'] > 0]
 
     def test_a_scan_brings_each_row_once(self):
         count = 20000
