@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HOMES_FIRST = 256 };
+/* Of the smallest bucket; and what its address is a multiple of. */
+enum { SLOTS_LOG2_FIRST = 3, ALIGN = 64 };
 
 static void count_bytes(struct generation *generation, uint64_t bytes)
 {
@@ -22,50 +23,52 @@ static void *get(struct generation *generation, size_t bytes)
 	return at;
 }
 
-/* ---- the index ---- */
+/* ---- buckets ---- */
 
-static struct index *index_new(size_t homes)
+static void place(struct index_slot *slot, uint64_t hash, struct memtable_entry *entry)
 {
-	const size_t slots = homes + homes / 2 + 1;
-	struct index *index = calloc(1, sizeof *index + slots * sizeof index->slots[0]);
-	if (index != NULL) {
-		index->homes = homes;
-		index->slot_count = slots;
-	}
-	return index;
+	atomic_store_explicit(&slot->hash, hash, memory_order_relaxed);
+	atomic_store_explicit(&slot->entry, entry, memory_order_release);
 }
 
-static void place(struct index *index, size_t slot, uint64_t hash, struct memtable_entry *entry)
+static size_t empty_slot(const struct bucket *bucket, uint64_t hash)
 {
-	atomic_store_explicit(&index->slots[slot].hash, hash, memory_order_relaxed);
-	atomic_store_explicit(&index->slots[slot].entry, entry, memory_order_release);
-}
-
-static size_t empty_slot(const struct index *index, size_t slot)
-{
-	while (atomic_load_explicit(&index->slots[slot].entry, memory_order_relaxed) != NULL) {
-		slot++;
+	size_t slot = hash & bucket->mask;
+	while (atomic_load_explicit(&bucket->slots[slot].entry, memory_order_relaxed) != NULL) {
+		slot = (slot + 1) & bucket->mask;
 	}
 	return slot;
 }
 
-static bool grow(struct generation *generation)
+static void copy_slots(const struct bucket *from, const struct bucket *to)
 {
-	struct index *old = atomic_load_explicit(&generation->index, memory_order_relaxed);
-	struct index *index = index_new(old->homes * 2);
-	if (index == NULL) {
-		return false;
-	}
-	for (size_t i = 0; i < old->slot_count; i++) {
+	for (size_t i = 0; from->slots != NULL && i <= from->mask; i++) {
 		uint64_t hash;
 		struct memtable_entry *entry;
-		if (index_read(old, i, &hash, &entry)) {
-			place(index, empty_slot(index, index_home(index, hash)), hash, entry);
+		if (index_read(&from->slots[i], &hash, &entry)) {
+			place(&to->slots[empty_slot(to, hash)], hash, entry);
 		}
 	}
-	index->outgrown = old;
-	count_bytes(generation, index->homes * sizeof index->slots[0]);
-	atomic_store_explicit(&generation->index, index, memory_order_release);
+}
+
+/* Replaces a bucket by one of twice the size, or by its first. */
+static bool grow(struct generation *generation, size_t number, struct bucket *bucket)
+{
+	const uintptr_t word =
+		atomic_load_explicit(&generation->buckets[number], memory_order_relaxed);
+	const unsigned log2 = word == 0 ? SLOTS_LOG2_FIRST : (unsigned)(word & (ALIGN - 1)) + 1;
+	const size_t bytes = sizeof(struct index_slot) << log2;
+	uint8_t *memory = get(generation, bytes + ALIGN);
+	if (memory == NULL) {
+		return false;
+	}
+	memory += -(uintptr_t)memory & (ALIGN - 1);
+	memset(memory, 0, bytes);
+	const struct bucket grown = {(struct index_slot *)(void *)memory, ((size_t)1 << log2) - 1};
+	copy_slots(bucket, &grown);
+	atomic_store_explicit(&generation->buckets[number], (uintptr_t)memory + log2,
+		memory_order_release);
+	*bucket = grown;
 	return true;
 }
 
@@ -74,16 +77,12 @@ static bool grow(struct generation *generation)
 struct generation *generation_new(struct memtable_usage *usage, uint64_t sequence)
 {
 	struct generation *generation = calloc(1, sizeof *generation);
-	struct index *index = index_new(HOMES_FIRST);
-	if (generation == NULL || index == NULL) {
-		free(generation);
-		free(index);
+	if (generation == NULL) {
 		return NULL;
 	}
 	generation->usage = usage;
-	atomic_init(&generation->index, index);
 	atomic_init(&generation->first_sequence, sequence);
-	count_bytes(generation, sizeof *generation + HOMES_FIRST * sizeof index->slots[0]);
+	count_bytes(generation, sizeof *generation);
 	return generation;
 }
 
@@ -97,12 +96,6 @@ void generation_free(struct generation *generation)
 	atomic_fetch_sub_explicit(&usage->log_bytes, generation->log_bytes, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&usage->rows, atomic_load(&generation->rows),
 		memory_order_relaxed);
-	struct index *index = atomic_load(&generation->index);
-	while (index != NULL) {
-		struct index *outgrown = index->outgrown;
-		free(index);
-		index = outgrown;
-	}
 	arena_fini(&generation->arena);
 	free(generation);
 }
@@ -112,28 +105,22 @@ static bool key_is(const struct memtable_entry *entry, const uint8_t *key, size_
 	return entry->key_len == key_len && memcmp(entry->key, key, key_len) == 0;
 }
 
-/* The slot of a key, or the empty one where it belongs; its entry in *entry. */
-static size_t find_slot(const struct index *index, uint64_t hash, const uint8_t *key,
-	size_t key_len, struct memtable_entry **entry)
-{
-	size_t slot = index_home(index, hash);
-	uint64_t other;
-	while (index_read(index, slot, &other, entry)) {
-		if (other == hash && key_is(*entry, key, key_len)) {
-			return slot;
-		}
-		slot++;
-	}
-	*entry = NULL;
-	return slot;
-}
-
 struct memtable_entry *generation_find(const struct generation *generation, uint64_t hash,
 	const uint8_t *key, size_t key_len)
 {
+	const struct bucket bucket = generation_bucket(generation, generation_bucket_of(hash));
+	uint64_t other;
 	struct memtable_entry *entry;
-	(void)find_slot(generation_index(generation), hash, key, key_len, &entry);
-	return entry;
+	if (bucket.slots == NULL) {
+		return NULL;
+	}
+	for (size_t slot = hash & bucket.mask; index_read(&bucket.slots[slot], &other, &entry);
+		slot = (slot + 1) & bucket.mask) {
+		if (other == hash && key_is(entry, key, key_len)) {
+			return entry;
+		}
+	}
+	return NULL;
 }
 
 /* A key's entry without a version yet, not to be reached before it is placed. */
@@ -171,22 +158,22 @@ static struct row_version *version_new(struct generation *generation,
 
 /* Puts a new key's entry into the index. */
 static enum status add_entry(struct generation *generation, const struct memtable_change *change,
-	struct memtable_entry *entry, size_t slot)
+	struct memtable_entry *entry)
 {
-	struct index *index = atomic_load_explicit(&generation->index, memory_order_relaxed);
-	const uint64_t rows = atomic_load_explicit(&generation->rows, memory_order_relaxed);
-	if (rows + 1 > index->homes / 2) {
-		if (!grow(generation)) {
-			return STATUS_NO_MEMORY;
-		}
-		index = atomic_load_explicit(&generation->index, memory_order_relaxed);
-		slot = empty_slot(index, index_home(index, entry->hash));
+	const size_t number = generation_bucket_of(entry->hash);
+	struct bucket bucket = generation_bucket(generation, number);
+	const uint32_t count = generation->counts[number];
+	if ((bucket.slots == NULL || count + 1 > (bucket.mask + 1) / 2) &&
+		!grow(generation, number, &bucket)) {
+		return STATUS_NO_MEMORY;
 	}
-	if (slot - index_home(index, entry->hash) > change->probe_max) {
+	const size_t slot = empty_slot(&bucket, entry->hash);
+	if (((slot - entry->hash) & bucket.mask) > change->probe_max) {
 		return STATUS_TOO_LARGE;
 	}
-	place(index, slot, entry->hash, entry);
-	atomic_store_explicit(&generation->rows, rows + 1, memory_order_relaxed);
+	place(&bucket.slots[slot], entry->hash, entry);
+	generation->counts[number] = count + 1;
+	atomic_fetch_add_explicit(&generation->rows, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&generation->usage->rows, 1, memory_order_relaxed);
 	return STATUS_OK;
 }
@@ -194,9 +181,7 @@ static enum status add_entry(struct generation *generation, const struct memtabl
 enum status generation_put(struct generation *generation, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row)
 {
-	struct memtable_entry *entry;
-	const size_t slot =
-		find_slot(generation_index(generation), hash, row->key, row->key_len, &entry);
+	struct memtable_entry *entry = generation_find(generation, hash, row->key, row->key_len);
 	struct memtable_entry *added = NULL;
 	if (entry == NULL) {
 		added = entry = entry_new(generation, hash, row);
@@ -209,5 +194,5 @@ enum status generation_put(struct generation *generation, const struct memtable_
 	version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
 	atomic_store_explicit(&entry->newest, version, memory_order_release);
 	generation->last_sequence = change->sequence;
-	return added == NULL ? STATUS_OK : add_entry(generation, change, added, slot);
+	return added == NULL ? STATUS_OK : add_entry(generation, change, added);
 }

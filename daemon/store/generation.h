@@ -1,9 +1,10 @@
 /* generation.h - the inside of a memtable: entries and the index that leads to them.
  *
- * The index is open addressing over slots in the order of hashes: a key's home grows with its
- * hash, and it stands there or behind, with no empty slot in between. Nothing is ever taken out.
- * It is replaced by one of twice the size when half full; the outgrown ones stay until the
- * generation goes, since a reader may be in them.
+ * The index is a directory of buckets by the first bits of the hash, so that a walk in the order
+ * of hashes is one through the buckets; within a bucket open addressing by the last bits, so that
+ * keys which come in the order of their hashes, as from a dump, spread all the same. Nothing is
+ * ever taken out. A bucket is replaced by one of twice the size when half full; the outgrown ones
+ * stay until the generation goes, since a reader may be in them.
  *
  * Threads: as memtable.h says.
  */
@@ -13,20 +14,18 @@
 #include "daemon/store/arena.h"
 #include "daemon/store/memtable.h"
 
+enum { GENERATION_BUCKET_BITS = 10, GENERATION_BUCKETS = 1 << GENERATION_BUCKET_BITS };
+
 struct index_slot {
 	_Atomic uint64_t hash;
 	_Atomic(struct memtable_entry *) entry; /* NULL: empty */
 };
 
-struct index {
-	struct index *outgrown; /* owned: the one before */
-	size_t homes;
-	size_t slot_count; /* homes, and room for all entries behind the last */
-	struct index_slot slots[];
-};
-
 struct generation {
-	_Atomic(struct index *) index; /* owned */
+	/* The address of each bucket's slots, a multiple of 64, plus the binary logarithm of their
+	   number; 0: no slots yet. */
+	_Atomic uintptr_t buckets[GENERATION_BUCKETS];
+	uint32_t counts[GENERATION_BUCKETS]; /* entries of each; the writer's */
 	struct arena arena;
 	struct memtable_usage *usage;    /* borrowed */
 	_Atomic uint64_t rows;           /* entries */
@@ -36,26 +35,36 @@ struct generation {
 	uint64_t log_bytes;
 };
 
-static inline size_t index_home(const struct index *index, uint64_t hash)
+/* A bucket as it is now. */
+struct bucket {
+	struct index_slot *slots; /* NULL: none */
+	size_t mask;              /* slots - 1 */
+};
+
+static inline size_t generation_bucket_of(uint64_t hash)
 {
-	return (size_t)(((hash >> 32) * index->homes) >> 32);
+	return (size_t)(hash >> (64 - GENERATION_BUCKET_BITS));
+}
+
+static inline struct bucket generation_bucket(const struct generation *generation, size_t number)
+{
+	const uintptr_t word =
+		atomic_load_explicit(&generation->buckets[number], memory_order_acquire);
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): it is stored with the size in one word. */
+	return (struct bucket){(struct index_slot *)(word & ~(uintptr_t)63),
+		((size_t)1 << (word & 63)) - 1};
 }
 
 /* Hash and entry of a slot; false: it is empty. */
-static inline bool index_read(const struct index *index, size_t slot, uint64_t *hash,
+static inline bool index_read(const struct index_slot *slot, uint64_t *hash,
 	struct memtable_entry **entry)
 {
-	*entry = atomic_load_explicit(&index->slots[slot].entry, memory_order_acquire);
+	*entry = atomic_load_explicit(&slot->entry, memory_order_acquire);
 	if (*entry == NULL) {
 		return false;
 	}
-	*hash = atomic_load_explicit(&index->slots[slot].hash, memory_order_relaxed);
+	*hash = atomic_load_explicit(&slot->hash, memory_order_relaxed);
 	return true;
-}
-
-static inline const struct index *generation_index(const struct generation *generation)
-{
-	return atomic_load_explicit(&generation->index, memory_order_acquire);
 }
 
 /* The version that a reader of `visible` uses, or NULL. */

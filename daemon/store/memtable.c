@@ -61,8 +61,8 @@ struct probe {
 	const uint64_t *hashes;
 	uint64_t visible;
 	size_t row_lines;
-	const struct index *index;
-	size_t slots[FIND_BLOCK];
+	struct bucket buckets[FIND_BLOCK];
+	size_t slots[FIND_BLOCK]; /* the next to look at */
 	struct memtable_entry *entries[FIND_BLOCK];
 };
 
@@ -71,8 +71,10 @@ static void next_entry(struct probe *probe, uint32_t i)
 {
 	uint64_t hash;
 	struct memtable_entry *entry;
-	while (index_read(probe->index, probe->slots[i], &hash, &entry)) {
-		probe->slots[i]++;
+	const struct bucket *bucket = &probe->buckets[i];
+	while (bucket->slots != NULL &&
+		index_read(&bucket->slots[probe->slots[i]], &hash, &entry)) {
+		probe->slots[i] = (probe->slots[i] + 1) & bucket->mask;
 		if (hash == probe->hashes[i]) {
 			probe->entries[i] = entry;
 			return;
@@ -93,10 +95,11 @@ static bool entry_is(const struct probe *probe, uint32_t i)
 static void find_in(const struct generation *generation, struct probe *probe,
 	const struct row_version **out)
 {
-	probe->index = generation_index(generation);
 	for (uint32_t i = 0; i < probe->count; i++) {
-		probe->slots[i] = index_home(probe->index, probe->hashes[i]);
-		__builtin_prefetch(&probe->index->slots[probe->slots[i]]);
+		const uint64_t hash = probe->hashes[i];
+		probe->buckets[i] = generation_bucket(generation, generation_bucket_of(hash));
+		probe->slots[i] = hash & probe->buckets[i].mask;
+		__builtin_prefetch(&probe->buckets[i].slots[probe->slots[i]]);
 	}
 	for (uint32_t i = 0; i < probe->count; i++) {
 		probe->entries[i] = NULL;
@@ -153,14 +156,17 @@ void memtable_prefetch(const struct memtable *memtable, const uint64_t *hashes, 
 	if (active == NULL) {
 		return;
 	}
-	const struct index *index = generation_index(active);
+	struct bucket buckets[FIND_BLOCK];
 	for (uint32_t i = 0; i < count; i++) {
-		__builtin_prefetch(&index->slots[index_home(index, hashes[i])], 1);
+		buckets[i] = generation_bucket(active, generation_bucket_of(hashes[i]));
+		__builtin_prefetch(&buckets[i].slots[hashes[i] & buckets[i].mask], 1);
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t hash;
 		struct memtable_entry *entry;
-		if (index_read(index, index_home(index, hashes[i]), &hash, &entry) &&
+		const struct bucket *bucket = &buckets[i];
+		if (bucket->slots != NULL &&
+			index_read(&bucket->slots[hashes[i] & bucket->mask], &hash, &entry) &&
 			hash == hashes[i]) {
 			__builtin_prefetch(entry, 1);
 		}

@@ -3,9 +3,8 @@
  * A memtable is one or two generations: `active` takes new versions, `frozen` is being folded
  * into base files by a merge and takes none. A generation is a hash from key to the newest
  * version of its row; versions are immutable, carry the sequence of their frame, and lead to the
- * one that they superseded. Slots stand in the order of hashes, so a walk in the order of hashes
- * is a walk through the slots. All of a generation's memory is freed at once, when its merge is
- * done and no reader can see it any more; so its size is bounded by what the log may hold.
+ * one that they superseded. All of a generation's memory is freed at once, when its merge is done
+ * and no reader can see it any more; so its size is bounded by what the log may hold.
  *
  *     reader: snapshot, then store_visible, then memtable_find, which loads `active` and then
  *             `frozen`. Of each row it uses the newest version that is not above `visible`.
@@ -35,7 +34,7 @@ struct generation;
 
 enum {
 	/* Of slots that a key may be away from its home: far more than chance brings. Keys made to
-	 * share their hash's upper bits are refused beyond, or they would cost everybody. */
+	 * share bits of their hash are refused beyond, or they would cost everybody. */
 	MEMTABLE_PROBE_MAX = 1024,
 };
 

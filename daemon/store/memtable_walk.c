@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A run of slots is sorted by insertion up to this length: nearly all are far shorter. */
-enum { SHORT_RUN = 32 };
-
 /* What was found in one generation. */
 struct found {
 	struct memtable_row *rows; /* owned */
@@ -48,75 +45,65 @@ static int compare_any(const void *a, const void *b)
 	return compare(a, b);
 }
 
-/* Sorts the rows of one run of slots: they are in no order among themselves. */
-static void sort_run(struct found *found, size_t first)
-{
-	const size_t count = found->count - first;
-	if (count < 2) {
-		return;
-	}
-	struct memtable_row *rows = found->rows + first;
-	if (count > SHORT_RUN) {
-		qsort(rows, count, sizeof *rows, compare_any);
-		return;
-	}
-	for (size_t i = 1; i < count; i++) {
-		const struct memtable_row row = rows[i];
-		size_t at = i;
-		for (; at > 0 && compare(&rows[at - 1], &row) > 0; at--) {
-			rows[at] = rows[at - 1];
-		}
-		rows[at] = row;
-	}
-}
-
-/* The smallest hash whose home is `home`; 0 (for 2^64) behind the last. */
-static uint64_t first_hash(const struct index *index, size_t home)
-{
-	if (home >= index->homes) {
-		return 0;
-	}
-	return (((uint64_t)home << 32) + index->homes - 1) / index->homes << 32;
-}
-
 static bool is_behind(uint64_t hash, uint64_t behind)
 {
 	return behind != 0 && hash >= behind;
 }
 
-/* Keys with a home before an empty slot stand before it too. */
-static enum status collect(const struct generation *generation, struct memtable_range *range,
+/* Adds a bucket's rows that are in the range, in order. */
+static enum status collect_bucket(const struct bucket *bucket, const struct memtable_range *range,
 	struct found *found)
 {
-	const struct index *index = generation_index(generation);
-	const size_t last_home =
-		range->behind == 0 ? index->homes - 1 : index_home(index, range->behind - 1);
-	size_t run = 0; /* where the rows of the run at hand begin */
-	for (size_t slot = index_home(index, range->from); slot < index->slot_count; slot++) {
+	const size_t first = found->count;
+	for (size_t slot = 0; bucket->slots != NULL && slot <= bucket->mask; slot++) {
 		uint64_t hash;
 		struct memtable_entry *entry;
-		if (!index_read(index, slot, &hash, &entry)) {
-			sort_run(found, run);
-			run = found->count;
-			if (slot >= last_home) {
-				return STATUS_OK;
-			}
-			if (found->count >= range->most) {
-				range->behind = first_hash(index, slot + 1);
-				return STATUS_OK;
-			}
+		if (!index_read(&bucket->slots[slot], &hash, &entry) || hash < range->from ||
+			is_behind(hash, range->behind)) {
 			continue;
 		}
 		const struct row_version *version = entry_version(entry, range->visible);
-		if (hash < range->from || is_behind(hash, range->behind) || version == NULL) {
-			continue;
-		}
-		const enum status status = add(found, entry, version);
+		const enum status status = version == NULL ? STATUS_OK : add(found, entry, version);
 		if (status != STATUS_OK) {
 			return status;
 		}
 	}
-	sort_run(found, run);
+	if (found->count > first + 1) {
+		qsort(found->rows + first, found->count - first, sizeof *found->rows, compare_any);
+	}
+	return STATUS_OK;
+}
+
+/* Leaves `most` rows, and those that share the last one's hash, if there are more. */
+static void cut(struct memtable_range *range, struct found *found)
+{
+	size_t count = range->most > 0 ? range->most : 1;
+	while (count < found->count &&
+		found->rows[count].entry->hash == found->rows[count - 1].entry->hash) {
+		count++;
+	}
+	if (count < found->count) {
+		range->behind = found->rows[count].entry->hash;
+		found->count = count;
+	}
+}
+
+static enum status collect(const struct generation *generation, struct memtable_range *range,
+	struct found *found)
+{
+	const size_t last = generation_bucket_of(range->behind - 1); /* 0 - 1: of 2^64 - 1 */
+	size_t number = generation_bucket_of(range->from);
+	for (; number <= last && found->count <= range->most; number++) {
+		const struct bucket bucket = generation_bucket(generation, number);
+		const enum status status = collect_bucket(&bucket, range, found);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	if (number <= last) {
+		range->behind = (uint64_t)number << (64 - GENERATION_BUCKET_BITS);
+	}
+	cut(range, found);
 	return STATUS_OK;
 }
 

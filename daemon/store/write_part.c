@@ -254,8 +254,7 @@ enum status write_part_link(const struct write_part *part, struct memtable_usage
 		*end = frame_end_part(*end, link.end, &head);
 	}
 	if (status == STATUS_TOO_LARGE) {
-		return error_set(err, status,
-			"keys: over %d of them share the first bits of their hash",
+		return error_set(err, status, "keys: over %d of them share bits of their hash",
 			MEMTABLE_PROBE_MAX);
 	}
 	return status == STATUS_OK ? status

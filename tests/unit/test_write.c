@@ -2,6 +2,7 @@
 #include "daemon/store/clock.h"
 #include "daemon/store/memtable.h"
 #include "daemon/store/store.h"
+#include "schema/key.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/crafted_key.h"
 #include "tests/unit/scratch.h"
@@ -146,6 +147,12 @@ static void a_put_that_is_refused_memory_changes_nothing(void **state)
 
 /* ---- keys ---- */
 
+/* Key i of many whose hashes share the bits by which a memtable tells them apart. */
+static uint64_t crafted_alike(uint64_t i)
+{
+	return crafted_u64((i << 24) + 77);
+}
+
 static void keys_made_to_share_their_hash_are_refused(void **state)
 {
 	enum { BATCH = 100, BATCHES = 40 };
@@ -158,7 +165,7 @@ static void keys_made_to_share_their_hash_are_refused(void **state)
 	scratch_sealed(scratch, "r1", 0, 10, 1);
 	for (; taken < BATCHES && status == STATUS_OK; taken++) {
 		for (uint32_t i = 0; i < BATCH; i++) {
-			keys[i] = crafted_u64((UINT64_C(77) << 32) + (uint64_t)taken * BATCH + i);
+			keys[i] = crafted_alike((uint64_t)taken * BATCH + i);
 		}
 		const struct rows rows = {"r1", "t", keys, BATCH, 5, NULL, false};
 		status = try_put(scratch, &rows, &applied, &err);
@@ -169,10 +176,44 @@ static void keys_made_to_share_their_hash_are_refused(void **state)
 	put(scratch, "r1", 1000, 100, 6);
 	scratch_reopen(scratch);
 	scratch_expect(scratch, "r1", 1000, 100, 6);
-	assert_int_equal(scratch_version(scratch, "r1", crafted_u64(UINT64_C(77) << 32)), 5);
+	assert_int_equal(scratch_version(scratch, "r1", crafted_alike(0)), 5);
 	merge(scratch);
 	scratch_expect(scratch, "r1", 1000, 100, 6);
-	assert_int_equal(scratch_version(scratch, "r1", crafted_u64(UINT64_C(77) << 32)), 5);
+	assert_int_equal(scratch_version(scratch, "r1", crafted_alike(0)), 5);
+}
+
+static int by_hash(const void *a, const void *b)
+{
+	const uint64_t left = key_hash_u64(*(const uint64_t *)a);
+	const uint64_t right = key_hash_u64(*(const uint64_t *)b);
+	return (left > right) - (left < right);
+}
+
+/* As a dump has them: what comes first is close together. */
+static void keys_in_the_order_of_their_hashes_are_taken(void **state)
+{
+	enum { KEYS = 2000 * 1000, SHARE_BITS = 7, FIRST = KEYS >> SHARE_BITS, BATCH = 1000 };
+	struct scratch *scratch = *state;
+	static uint64_t keys[FIRST * 2];
+	uint32_t count = 0;
+	uint64_t applied = 0;
+	struct error err = {0};
+	for (uint64_t key = 0; key < KEYS; key++) {
+		if (key_hash_u64(key) >> (64 - SHARE_BITS) == 0) {
+			assert_true(count < FIRST * 2);
+			keys[count++] = key;
+		}
+	}
+	qsort(keys, count, sizeof keys[0], by_hash);
+	scratch_sealed(scratch, "r1", 0, 10, 1);
+	for (uint32_t at = 0; at + BATCH <= count; at += BATCH) {
+		const struct rows rows = {"r1", "t", keys + at, BATCH, 7, NULL, false};
+		scratch_must(try_put(scratch, &rows, &applied, &err), &err);
+		assert_int_equal(applied, BATCH);
+	}
+	assert_int_equal(scratch_version(scratch, "r1", keys[0]), 7);
+	merge(scratch);
+	assert_int_equal(scratch_version(scratch, "r1", keys[BATCH - 1]), 7);
 }
 
 static void of_a_key_given_twice_the_last_wins(void **state)
@@ -247,7 +288,7 @@ static void a_put_of_two_tables_is_taken_whole_or_not_at_all(void **state)
 	assert_int_equal(scratch_version(scratch, "r1", 3), 1);
 
 	for (uint32_t i = 0; i < TOO_MANY; i++) {
-		alike[i] = crafted_u64((UINT64_C(77) << 32) + i);
+		alike[i] = crafted_alike(i);
 	}
 	const struct rows newer = {"r1", "t", keys, 2, 2, NULL, false};
 	const struct rows refused = {"r1", "u", alike, TOO_MANY, 2, NULL, false};
@@ -405,6 +446,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_put_that_is_refused_memory_changes_nothing,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(keys_made_to_share_their_hash_are_refused,
+			scratch_setup_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(keys_in_the_order_of_their_hashes_are_taken,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(of_a_key_given_twice_the_last_wins,
 			scratch_setup_store, scratch_teardown),
