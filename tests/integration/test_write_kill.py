@@ -2,8 +2,8 @@
 
 Eight connections write keys of their own, in two tables of different kinds; many requests write both. Each
 request has a version, and each element of its rows is that version, so that half a row is known. What a
-connection wrote is always what a prefix of its requests makes: at least those that were acknowledged, at
-most those that were sent, none of them half, in no table less than in the other. A ninth connection asks
+connection wrote is always what a prefix of its requests makes: at least those that were acknowledged, or
+seen, at most those that were sent, none of them half, in no table less than in the other. A ninth connection asks
 for merges, a tenth fetches and checks the same while all goes on.
 
 After a kill, the machine's memory still has what the daemon wrote. A power loss is made from it: the end of
@@ -97,6 +97,7 @@ class Writer:
         self.lock = threading.Lock()
         self.requests = []      # of this round, in order
         self.acked = 0          # how many of them were acknowledged
+        self.seen = 0           # how many of them a fetch has seen
         self.state = {table: np.zeros(KEYS, np.int64) for table in 'ab'}    # by those that were
         self.made = 0
         self.acks = 0
@@ -155,7 +156,7 @@ class Writer:
         """A new round begins from `state`."""
         self.state = state
         self.requests = []
-        self.acked = 0
+        self.acked = self.seen = 0
 
     def agrees(self, request, sequence, seen):
         """Whether what an answer says of its sequence fits that it was seen, or was not."""
@@ -225,6 +226,7 @@ class WriteKill(harness.Case):
         self.still_keys = (np.arange(STILL) + (1 << 40)).astype('<u8')
         self.still_rows = np.repeat(np.arange(STILL, dtype='<f4'), DIM).reshape(-1, DIM)
         self.start_seconds = []
+        self.sequence = 0   # that a fetch has seen
         self.merges = 0
         self.fetches = 0
         self.kept = 0       # requests that were not acknowledged, and are there
@@ -270,8 +272,9 @@ class WriteKill(harness.Case):
                 writers = [self.writers[i] for i in random.choice(WRITERS, 2, replace=False)]
                 least = [writer.now() for writer in writers]
                 observed, sequence = self.ask(client, writers)
-                for one in zip(writers, least, observed):
-                    self.check(*one, sequence)
+                for writer, *one in zip(writers, least, observed):
+                    writer.seen = max(writer.seen, self.check(writer, *one, sequence))
+                self.sequence = max(self.sequence, sequence)
                 self.fetches += 1
                 time.sleep(0.002)
         except Closed:
@@ -324,6 +327,7 @@ class WriteKill(harness.Case):
         with self.daemon.client() as client:
             observed, done, _ = self.check_all(client)
         for writer, state, count in zip(self.writers, observed, done):
+            self.assertGreaterEqual(count, writer.seen, 'a fetch saw what is not there any more')
             self.kept += count - writer.acked
             self.lost += len(writer.requests) - count
             writer.settle(state)
@@ -369,9 +373,9 @@ class WriteKill(harness.Case):
 
     def tail_of(self, frames):
         """Where the frames begin that nobody was told of, and that were perhaps not synced."""
-        acked = max((request.sequence for writer in self.writers for request in writer.requests
-                     if request.sequence is not None), default=0)
-        at = [offset for offset, _, sequence, _ in frames if sequence > acked and sequence >= frames[-1][3]]
+        told = max([self.sequence] + [request.sequence for writer in self.writers
+                                      for request in writer.requests if request.sequence is not None])
+        at = [offset for offset, _, sequence, _ in frames if sequence > told and sequence >= frames[-1][3]]
         return at[0] if at else None
 
     def damage(self, log, tail):
