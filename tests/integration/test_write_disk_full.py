@@ -1,4 +1,4 @@
-"""test_write_disk_full.py - no room, a disk that does not sync, no memory: what writes are told, and what stays.
+"""test_write_disk_full.py - no room, no sync, no memory: what writes are told, and what stays.
 
 A full disk is a small file system in memory (where one may be mounted), or a limit on the size of files. A
 disk that does not sync is fail_sync.c, preloaded into the daemon.
@@ -342,7 +342,8 @@ class WriteDiskFull(harness.Case):
         self.check_read_only()
         self.restart_well()
         with self.daemon.client() as client:
-            rows = harness.rows_of(client.fetch('t', np.arange(4000, dtype='<u8').tobytes())['rows'], '<f4', 4000)
+            part = client.fetch('t', np.arange(4000, dtype='<u8').tobytes())
+            rows = harness.rows_of(part['rows'], '<f4', 4000)
             for i in range(WRITERS):
                 version = rows[keys[i][0], 0]
                 self.assertIn(version, [self.table.versions[keys[i][0]]] + unsure[i])
