@@ -544,8 +544,9 @@ def fill_disk(folder, leave):
     path = os.path.join(folder, 'ballast')
     about = os.statvfs(folder)
     with open(path, 'ab') as file:
-        end = file.tell()
-        os.posix_fallocate(file.fileno(), end, about.f_bavail * about.f_frsize - leave)
+        size = about.f_bavail * about.f_frsize - leave
+        if size > 0:
+            os.posix_fallocate(file.fileno(), file.tell(), size)
     return path
 
 
