@@ -12,9 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-__attribute__((visibility("default"))) int fsync(int fd);
-__attribute__((visibility("default"))) int fdatasync(int fildes);
-
 static bool is_of_log(int fd)
 {
 	char link[64];
@@ -38,12 +35,12 @@ static int sync_or_fail(long call, int fd)
 	return (int)syscall(call, fd);
 }
 
-int fsync(int fd)
+__attribute__((visibility("default"))) int fsync(int fd)
 {
 	return sync_or_fail(SYS_fsync, fd);
 }
 
-int fdatasync(int fildes)
+__attribute__((visibility("default"))) int fdatasync(int fildes)
 {
 	return sync_or_fail(SYS_fdatasync, fildes);
 }

@@ -496,7 +496,7 @@ class Case(unittest.TestCase):
         done = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=%d' % size, 'tmpfs', folder],
                               stderr=subprocess.PIPE, check=False)
         if done.returncode != 0:
-            self.skipTest('no small disk: ' + done.stderr.decode(errors='replace').strip())
+            self.skipTest('no small disk: ' + done.stderr.decode(errors='replace').splitlines()[0])
         self.addCleanup(subprocess.run, ['umount', folder], check=True)
         self.addCleanup(self.stop_daemons)
         return folder
