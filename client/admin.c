@@ -176,6 +176,10 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 		.views = spec->views != 0 ? spec->views : 1,
 		.ttl_ms = spec->ttl_ms,
 		.tags = spec->tags,
+		.decay_events = spec->decay_events != 0 ? spec->decay_events
+							: spec_decay_default(spec->half_life_ms),
+		.half_life_ms = spec->half_life_ms,
+		.reading = spec->reading != 0 ? (enum reading)spec->reading : READING_LAYER_NORM,
 	};
 	enum status status = table_name_check(spec->name, strnlen(spec->name, sizeof spec->name),
 		&wire_spec.name, err);
@@ -183,7 +187,7 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 		return (enum rep_status)status;
 	}
 	struct wire_writer *writer = client_begin(client, "table.create");
-	wire_write_map(writer, 1 + SPEC_FIELDS);
+	wire_write_map(writer, 1 + spec_fields(&wire_spec));
 	wire_write_str(writer, "release");
 	wire_write_str(writer, release);
 	spec_write(writer, &wire_spec);

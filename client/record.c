@@ -65,6 +65,9 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 	table.spec.views = spec.views;
 	table.spec.ttl_ms = spec.ttl_ms;
 	table.spec.tags = spec.tags;
+	table.spec.decay_events = spec.decay_events;
+	table.spec.half_life_ms = spec.half_life_ms;
+	table.spec.reading = (enum rep_reading)spec.reading;
 	memcpy(out, &table, sizeof table);
 	return STATUS_OK;
 }

@@ -64,6 +64,12 @@ enum status table_name_check(const char *text, size_t len, struct table_name *ou
 	return STATUS_OK;
 }
 
+const char *table_name_layer(const struct table_name *name)
+{
+	const char *at = strchr(name->text, '@');
+	return at == NULL ? NULL : at + 1;
+}
+
 enum status release_name_check(const char *text, size_t len, struct name *out, struct error *err)
 {
 	if (len == strlen("live") && memcmp(text, "live", len) == 0) {

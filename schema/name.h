@@ -28,6 +28,9 @@ enum status name_check(const char *text, size_t len, const char *what, struct na
 enum status table_name_check(const char *text, size_t len, struct table_name *out,
 	struct error *err);
 
+/* The layer of a table's name: what stands behind @; NULL: it has none. */
+const char *table_name_layer(const struct table_name *name);
+
 /* The same for a new release's id: a name, but not "live". */
 enum status release_name_check(const char *text, size_t len, struct name *out, struct error *err);
 

@@ -15,6 +15,7 @@ struct number_field {
 static const struct number_field dim_field = {"dim", 1, LIMIT_DIM};
 static const struct number_field views_field = {"views", 1, LIMIT_VIEWS};
 static const struct number_field ttl_field = {"ttl_ms", 0, LIMIT_TTL_MS};
+static const struct number_field half_life_field = {"half_life_ms", 0, LIMIT_TTL_MS};
 
 const char *entity_name(enum entity entity)
 {
@@ -36,7 +37,24 @@ const char *kind_name(enum kind kind)
 		return "ur";
 	case KIND_IR:
 		return "ir";
+	case KIND_CR:
+		return "cr";
 	case KIND_NONE:
+		break;
+	}
+	return "none";
+}
+
+const char *reading_name(enum reading reading)
+{
+	switch (reading) {
+	case READING_SUM:
+		return "sum";
+	case READING_MEAN:
+		return "mean";
+	case READING_LAYER_NORM:
+		return "layer_norm";
+	case READING_NONE:
 		break;
 	}
 	return "none";
@@ -60,7 +78,21 @@ static enum kind kind_of(struct wire_bytes name)
 	if (bytes_equal(name, "ur")) {
 		return KIND_UR;
 	}
-	return bytes_equal(name, "ir") ? KIND_IR : KIND_NONE;
+	if (bytes_equal(name, "ir")) {
+		return KIND_IR;
+	}
+	return bytes_equal(name, "cr") ? KIND_CR : KIND_NONE;
+}
+
+static enum reading reading_of(struct wire_bytes name)
+{
+	static const enum reading all[] = {READING_SUM, READING_MEAN, READING_LAYER_NORM};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (bytes_equal(name, reading_name(all[i]))) {
+			return all[i];
+		}
+	}
+	return READING_NONE;
 }
 
 /* "dim: str given, 1..65536 allowed" */
@@ -72,7 +104,7 @@ static enum status wrong_type(struct error *err, const char *field, struct wire_
 		wire_type_name(type), allowed);
 }
 
-/* "kind: 'cr' given, one of ur, ir allowed" */
+/* "kind: 'ad' given, one of ur, ir, cr allowed" */
 static enum status wrong_word(struct error *err, const char *field, struct wire_bytes given,
 	const char *allowed)
 {
@@ -133,7 +165,7 @@ static enum status read_entity(struct wire_value map, struct table_spec *spec, s
 
 static enum status read_kind(struct wire_value map, struct table_spec *spec, struct error *err)
 {
-	static const char allowed[] = "one of ur, ir";
+	static const char allowed[] = "one of ur, ir, cr";
 	struct wire_value value = wire_get(map, "kind");
 	struct wire_bytes text;
 	if (!wire_str(value, &text)) {
@@ -144,7 +176,7 @@ static enum status read_kind(struct wire_value map, struct table_spec *spec, str
 		return wrong_word(err, "kind", text, allowed);
 	}
 	enum entity entity = spec->kind == KIND_UR ? ENTITY_USER : ENTITY_ITEM;
-	if (spec->entity != entity) {
+	if (spec->kind != KIND_CR && spec->entity != entity) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"entity: '%s' given, %s allowed for kind %s", entity_name(spec->entity),
 			entity_name(entity), kind_name(spec->kind));
@@ -218,11 +250,96 @@ static enum status read_extras(struct wire_value map, struct table_spec *spec, s
 				       : STATUS_OK;
 }
 
+/* ---- tables that aggregate ---- */
+
+double spec_decay_default(uint64_t half_life_ms)
+{
+	return half_life_ms == 0 ? 0.99 : 1;
+}
+
+static enum status read_decay_events(struct wire_value map, struct table_spec *spec,
+	struct error *err)
+{
+	static const char allowed[] = "above 0, up to 1";
+	struct wire_value value = wire_get(map, "decay_events");
+	if (wire_type(value) == WIRE_ABSENT) {
+		spec->decay_events = spec_decay_default(spec->half_life_ms);
+		return STATUS_OK;
+	}
+	uint64_t one = 0;
+	if (wire_uint(value, &one)) {
+		spec->decay_events = (double)one;
+	} else if (!wire_float(value, &spec->decay_events)) {
+		return wrong_type(err, "decay_events", value, allowed);
+	}
+	/* Not a number is neither. */
+	return spec->decay_events > 0 && spec->decay_events <= 1
+		       ? STATUS_OK
+		       : error_set(err, STATUS_BAD_REQUEST, "decay_events: %g given, %s allowed",
+				 spec->decay_events, allowed);
+}
+
+static enum status read_reading(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	static const char allowed[] = "one of sum, mean, layer_norm";
+	struct wire_value value = wire_get(map, "read");
+	struct wire_bytes text;
+	spec->reading = READING_LAYER_NORM;
+	if (wire_type(value) == WIRE_ABSENT) {
+		return STATUS_OK;
+	}
+	if (!wire_str(value, &text)) {
+		return wrong_type(err, "read", value, allowed);
+	}
+	spec->reading = reading_of(text);
+	return spec->reading == READING_NONE ? wrong_word(err, "read", text, allowed) : STATUS_OK;
+}
+
+/* What only the one kind may be told. */
+static enum status refuse_decay(struct wire_value map, const struct table_spec *spec,
+	struct error *err)
+{
+	static const char *const fields[] = {"decay_events", "half_life_ms", "read"};
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		if (is_given(map, fields[i])) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"%s: given, allowed for kind cr only, not for %s", fields[i],
+				kind_name(spec->kind));
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status read_decay(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	if (!spec_aggregates(spec)) {
+		return refuse_decay(map, spec, err);
+	}
+	if (table_name_layer(&spec->name) == NULL) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"table: '%s' given, name@layer allowed for kind cr", spec->name.text);
+	}
+	if (spec->dtype != DTYPE_F32) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"dtype: %s given, f32 allowed for kind cr: sums are kept in it, and read in "
+			"any",
+			dtype_name(spec->dtype));
+	}
+	enum status status = STATUS_OK;
+	if (is_given(map, "half_life_ms")) {
+		status = read_number(map, &half_life_field, &spec->half_life_ms, err);
+	}
+	if (status == STATUS_OK) {
+		status = read_decay_events(map, spec, err);
+	}
+	return status == STATUS_OK ? read_reading(map, spec, err) : status;
+}
+
 enum status spec_read(struct wire_value map, struct table_spec *out, struct error *err)
 {
 	static enum status (*const steps[])(struct wire_value, struct table_spec *,
 		struct error *) = {read_name, read_entity, read_kind, read_dtype, read_shape,
-		read_key, read_extras};
+		read_key, read_extras, read_decay};
 	struct table_spec spec = {0};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		enum status status = steps[i](map, &spec, err);
@@ -232,6 +349,12 @@ enum status spec_read(struct wire_value map, struct table_spec *out, struct erro
 	}
 	*out = spec;
 	return STATUS_OK;
+}
+
+size_t spec_fields(const struct table_spec *spec)
+{
+	enum { ALL = 9, OF_DECAY = 3 };
+	return ALL + (spec_aggregates(spec) ? OF_DECAY : 0);
 }
 
 void spec_write(struct wire_writer *writer, const struct table_spec *spec)
@@ -254,4 +377,12 @@ void spec_write(struct wire_writer *writer, const struct table_spec *spec)
 	wire_write_uint(writer, spec->ttl_ms);
 	wire_write_str(writer, "tags");
 	wire_write_bool(writer, spec->tags);
+	if (spec_aggregates(spec)) {
+		wire_write_str(writer, "decay_events");
+		wire_write_float(writer, spec->decay_events);
+		wire_write_str(writer, "half_life_ms");
+		wire_write_uint(writer, spec->half_life_ms);
+		wire_write_str(writer, "read");
+		wire_write_str(writer, reading_name(spec->reading));
+	}
 }

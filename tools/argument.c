@@ -34,19 +34,35 @@ bool argument_bits(const char *text, uint64_t *out)
 	return true;
 }
 
-bool argument_float(const char *text, float *out)
+/* A decimal fraction alone. */
+static bool read_fraction(const char *text, double *out)
 {
-	/* strtof takes spaces, hexadecimal digits, and names of what is not finite, too. */
+	/* strtod takes spaces, hexadecimal digits, and names of what is not finite, too. */
 	const char *digits = text + (text[0] == '-' || text[0] == '+');
 	char *end = NULL;
 	if (digits[0] == '\0' || strspn(digits, "0123456789.eE+-") != strlen(digits)) {
 		return false;
 	}
-	float value = strtof(text, &end);
+	double value = strtod(text, &end);
 	if (end == text || *end != '\0' || !isfinite(value)) {
 		return false;
 	}
 	*out = value;
+	return true;
+}
+
+bool argument_float(const char *text, float *out)
+{
+	double value;
+	if (!read_fraction(text, &value)) {
+		return false;
+	}
+	/* Once more, since rounding twice may differ. */
+	float rounded = strtof(text, NULL);
+	if (!isfinite(rounded)) {
+		return false;
+	}
+	*out = rounded;
 	return true;
 }
 
@@ -79,6 +95,44 @@ bool argument_duration(const char *text, uint64_t *out_ms)
 		}
 	}
 	return false;
+}
+
+/* One of the two, `part` being NAME=VALUE. */
+static bool read_decay_part(const char *part, struct decay_argument *out)
+{
+	static const char events[] = "events=";
+	static const char half_life[] = "half_life=";
+	if (strncmp(part, events, strlen(events)) == 0 && !out->has_events) {
+		out->has_events = read_fraction(part + strlen(events), &out->events);
+		return out->has_events;
+	}
+	return strncmp(part, half_life, strlen(half_life)) == 0 && out->half_life_ms == 0 &&
+	       argument_duration(part + strlen(half_life), &out->half_life_ms) &&
+	       out->half_life_ms != 0;
+}
+
+bool argument_decay(const char *text, struct decay_argument *out)
+{
+	enum { PART_BYTES = 64 };
+	struct decay_argument read = {0};
+	const char *at = text;
+	for (;;) {
+		char part[PART_BYTES];
+		const size_t len = strcspn(at, ",");
+		if (len >= sizeof part) {
+			return false;
+		}
+		memcpy(part, at, len);
+		part[len] = '\0';
+		if (!read_decay_part(part, &read)) {
+			return false;
+		}
+		if (at[len] == '\0') {
+			*out = read;
+			return true;
+		}
+		at += len + 1;
+	}
 }
 
 bool argument_place(const char *text, struct place *out)

@@ -23,6 +23,14 @@ bool argument_float(const char *text, float *out);
 /* A number and a unit: 500ms, 30s, 5m, 1h, 7d; 0 may stand without one. */
 bool argument_duration(const char *text, uint64_t *out_ms);
 
+/* events=D, half_life=TIME, or both with a comma between; what is not given stays as it is. */
+struct decay_argument {
+	bool has_events;
+	double events;
+	uint64_t half_life_ms;
+};
+bool argument_decay(const char *text, struct decay_argument *out);
+
 /* RELEASE/TABLE; what names may hold is the daemon's to say. */
 struct place {
 	char release[72];

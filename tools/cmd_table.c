@@ -21,6 +21,9 @@ struct wanted {
 	const char *layer;
 	uint64_t dim;
 	uint64_t views;
+	const char *decay_text;
+	struct decay_argument decay; /* read from it */
+	const char *reading;
 	uint64_t ttl_ms;
 	bool tags;
 };
@@ -51,9 +54,10 @@ static int call_create(struct session *session, const struct place *place,
 		return EXIT_REFUSED;
 	}
 	struct wire_writer params = {0};
-	wire_write_map(&params, 6 + (size_t)(wanted->dtype != NULL) +
-					(size_t)(wanted->key != NULL) + (wanted->ttl_ms != 0) +
-					wanted->tags);
+	wire_write_map(&params,
+		6 + (size_t)(wanted->dtype != NULL) + (size_t)(wanted->key != NULL) +
+			(wanted->ttl_ms != 0) + wanted->tags + wanted->decay.has_events +
+			(wanted->decay.half_life_ms != 0) + (size_t)(wanted->reading != NULL));
 	write_text(&params, "release", place->release);
 	write_text(&params, "table", name);
 	write_text(&params, "entity", wanted->entity);
@@ -67,6 +71,15 @@ static int call_create(struct session *session, const struct place *place,
 	if (wanted->ttl_ms != 0) {
 		wire_write_str(&params, "ttl_ms");
 		wire_write_uint(&params, wanted->ttl_ms);
+	}
+	write_text(&params, "read", wanted->reading);
+	if (wanted->decay.has_events) {
+		wire_write_str(&params, "decay_events");
+		wire_write_float(&params, wanted->decay.events);
+	}
+	if (wanted->decay.half_life_ms != 0) {
+		wire_write_str(&params, "half_life_ms");
+		wire_write_uint(&params, wanted->decay.half_life_ms);
 	}
 	if (wanted->tags) {
 		wire_write_str(&params, "tags");
@@ -92,6 +105,8 @@ static int run_create(struct session *session, int argc, char **argv)
 		{"key", OPTION_TEXT, &wanted.key},
 		{"ttl", OPTION_DURATION, &wanted.ttl_ms},
 		{"tags", OPTION_FLAG, &wanted.tags},
+		{"decay", OPTION_TEXT, &wanted.decay_text},
+		{"read", OPTION_TEXT, &wanted.reading},
 	};
 	struct rest rest;
 	struct place place;
@@ -105,6 +120,11 @@ static int run_create(struct session *session, int argc, char **argv)
 	if (wanted.entity == NULL || wanted.kind == NULL || wanted.dim == dim_not_given) {
 		return session_usage(session,
 			"table create: --entity, --kind and --dim are needed");
+	}
+	if (wanted.decay_text != NULL && !argument_decay(wanted.decay_text, &wanted.decay)) {
+		return session_usage(session,
+			"--decay: '%s', events=D, half_life=TIME or both with a comma between",
+			wanted.decay_text);
 	}
 	return call_create(session, &place, &wanted);
 }
@@ -203,12 +223,15 @@ static int run(struct session *session, int argc, char **argv)
 const struct command cmd_table = {
 	.name = "table",
 	.summary = "tables of a release, and new ones",
-	.usage = "table create RELEASE/TABLE --entity user|item --kind ur|ir --dim N [--views N]\n"
-		 "         [--dtype f32|f16|bf16|i8|bit] [--layer NAME] [--key u64|bytes]\n"
-		 "         [--ttl TIME] [--tags]\n"
-		 "       repstore table list [RELEASE] | show RELEASE/TABLE\n",
+	.usage =
+		"table create RELEASE/TABLE --entity user|item --kind ur|ir|cr --dim N [--views N]\n"
+		"         [--dtype f32|f16|bf16|i8|bit] [--layer NAME] [--key u64|bytes]\n"
+		"         [--ttl TIME] [--tags] [--decay events=D,half_life=TIME]\n"
+		"         [--read sum|mean|layer_norm]\n"
+		"       repstore table list [RELEASE] | show RELEASE/TABLE\n",
 	.help = "  --entity   whose representations: of users or of items\n"
-		"  --kind     ur or ir: made by the user tower or the item tower\n"
+		"  --kind     ur or ir: made by the user tower or the item tower; cr: aggregated from\n"
+		"             samples of a layer's cross representations (repstore observe)\n"
 		"  --dim      elements of a view\n"
 		"  --views    views of a row (1)\n"
 		"  --dtype    how rows are stored (f32); imports and fetches may use another\n"
@@ -216,6 +239,9 @@ const struct command cmd_table = {
 		"  --key      u64, or byte strings of 1 to 255 bytes (u64)\n"
 		"  --ttl      rows older than this are not found: 90s, 12h, 7d (no end)\n"
 		"  --tags     rows have 64 bits for filters\n"
+		"  --decay    of a cr table: what is there counts D times as much after each sample\n"
+		"             (0 < D <= 1), half as much after TIME, or both (events=0.99)\n"
+		"  --read     what a fetch of a cr row gives (layer_norm)\n"
 		"RELEASE may be `live`. Rows that are pending were written since the last merge: they\n"
 		"are served, and not yet in base files.\n",
 	.run = run,

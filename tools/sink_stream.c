@@ -44,9 +44,12 @@ static enum status write_header(struct sink_stream *sink, struct error *err)
 		.views = spec->views,
 		.ttl_ms = spec->ttl_ms,
 		.tags = spec->tags,
+		.decay_events = spec->decay_events,
+		.half_life_ms = spec->half_life_ms,
+		.reading = (enum reading)spec->reading,
 	};
 	memcpy(header.name.text, spec->name, strnlen(spec->name, sizeof header.name.text - 1));
-	wire_write_map(&sink->writer, 2 + SPEC_FIELDS);
+	wire_write_map(&sink->writer, 2 + spec_fields(&header));
 	wire_write_str(&sink->writer, "format");
 	wire_write_str(&sink->writer, DUMP_FORMAT_NAME);
 	wire_write_str(&sink->writer, "version");

@@ -253,7 +253,11 @@ REP_API enum rep_status rep_merge(rep_client *client, struct rep_merged *out,
 /* ---- releases and tables ---- */
 
 enum rep_entity { REP_USER = 1, REP_ITEM = 2 };
-enum rep_kind { REP_UR = 1, REP_IR = 2 };
+/* REP_CR: aggregated cross representations, which the daemon keeps from samples. */
+enum rep_kind { REP_UR = 1, REP_IR = 2, REP_CR = 3 };
+/* What a fetch of an aggregated row gives: the decayed sum S, S / W with W the decayed count of
+ * samples, or S less its mean over its deviation. */
+enum rep_reading { REP_SUM = 1, REP_MEAN = 2, REP_LAYER_NORM = 3 };
 
 struct rep_table_spec {
 	char name[136];
@@ -265,6 +269,11 @@ struct rep_table_spec {
 	uint32_t views; /* 0 in a create: 1 */
 	uint64_t ttl_ms;
 	bool tags;
+	/* of REP_CR, whose name is name@layer and whose dtype is f32 */
+	double decay_events;      /* factor of what is there at each sample; 0 in a create: 1 with a
+				   * half-life, 0.99 without */
+	uint64_t half_life_ms;    /* 0: none */
+	enum rep_reading reading; /* 0 in a create: REP_LAYER_NORM */
 };
 
 struct rep_table {

@@ -21,10 +21,10 @@
 
 const char *const fetch_names[] = {"release", "parts", NULL};
 const char *const fetch_part_names[] = {"table", "keys", "dtype", "times", "tags", "why",
-	"max_age_ms", NULL};
+	"max_age_ms", "raw", "weights", NULL};
 
 enum {
-	/* Room for what a part's reply holds beside its bins: at most 12 names of at most 8
+	/* Room for what a part's reply holds beside its bins: at most 13 names of at most 8
 	 * bytes, a table's name, heads and numbers. */
 	PART_HEAD_BYTES = 512,
 	/* And the reply's: the release's name, the sequence. */
@@ -33,7 +33,7 @@ enum {
 };
 
 /* What the reply of a part brings beside found and rows. */
-enum { WANT_SCALES = 1u, WANT_TIMES = 2u, WANT_TAGS = 4u, WANT_WHY = 8u };
+enum { WANT_SCALES = 1u, WANT_TIMES = 2u, WANT_TAGS = 4u, WANT_WHY = 8u, WANT_WEIGHTS = 16u };
 
 struct part {
 	const struct table *table; /* borrowed from the snapshot */
@@ -41,6 +41,7 @@ struct part {
 	enum dtype dtype;
 	unsigned want;
 	uint64_t max_age_ms;
+	bool raw;
 	size_t stride;
 	char where[WHERE_BYTES]; /* "parts[1]." */
 };
@@ -62,9 +63,15 @@ static unsigned wanted(struct params *params, const struct table *table, enum dt
 	want |= params_flag(params, "times") ? WANT_TIMES : 0;
 	want |= params_flag(params, "tags") ? WANT_TAGS : 0;
 	want |= params_flag(params, "why") ? WANT_WHY : 0;
+	want |= params_flag(params, "weights") ? WANT_WEIGHTS : 0;
 	if ((want & WANT_TAGS) != 0 && !table->spec.tags) {
 		params_fail(params, STATUS_BAD_REQUEST, "tags", "table '%s' has no tags",
 			table->spec.name.text);
+	}
+	if ((want & WANT_WEIGHTS) != 0 && !spec_aggregates(&table->spec)) {
+		params_fail(params, STATUS_BAD_REQUEST, "weights",
+			"table '%s' is of kind %s, which has none", table->spec.name.text,
+			kind_name(table->spec.kind));
 	}
 	return want;
 }
@@ -102,6 +109,7 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 	const struct table_spec *spec = &part->table->spec;
 	part->dtype = params_dtype(&params, spec->dtype);
 	part->want = wanted(&params, part->table, part->dtype);
+	part->raw = params_flag(&params, "raw");
 	part->max_age_ms = params_uint_or(&params, "max_age_ms", 0);
 	if (params.status == STATUS_OK && !dtype_convertible(spec->dtype, part->dtype)) {
 		params_fail(&params, STATUS_BAD_REQUEST, "dtype",
@@ -120,6 +128,7 @@ static size_t column_bytes(const struct part *part)
 	size_t row = ((part->want & WANT_SCALES) != 0 ? sizeof(float) : 0) +
 		     ((part->want & WANT_TIMES) != 0 ? sizeof(int64_t) : 0) +
 		     ((part->want & WANT_TAGS) != 0 ? sizeof(uint64_t) : 0) +
+		     ((part->want & WANT_WEIGHTS) != 0 ? sizeof(float) : 0) +
 		     ((part->want & WANT_WHY) != 0 ? 1 : 0);
 	size_t n = part->keys.batch.count;
 	return n * (part->stride + row) + (n + 7) / 8;
@@ -173,6 +182,7 @@ static enum status write_part(struct fetch *fetch, const struct part *part)
 		.visible = fetch->visible,
 		.now_ms = fetch->now_ms,
 		.max_age_ms = part->max_age_ms,
+		.raw = part->raw,
 		.may_block = fetch->call->may_block,
 	};
 	write_part_head(out, part);
@@ -187,6 +197,9 @@ static enum status write_part(struct fetch *fetch, const struct part *part)
 	}
 	if ((part->want & WANT_TAGS) != 0) {
 		lookup.tags = write_column(out, part, "tags", sizeof(uint64_t));
+	}
+	if ((part->want & WANT_WEIGHTS) != 0) {
+		lookup.weights = write_column(out, part, "weights", sizeof(float));
 	}
 	if ((part->want & WANT_WHY) != 0) {
 		lookup.why = write_column(out, part, "why", 1);

@@ -14,7 +14,7 @@
 #include "daemon/store/clock.h"
 
 const char *const load_names[] = {"release", "table", "load", "chunk", "keys", "dtype", "rows",
-	"scales", "times", "tags", "allow_nonfinite", NULL};
+	"scales", "times", "tags", "weights", "allow_nonfinite", NULL};
 const char *const load_end_names[] = {"release", "table", "load", "chunks", "rows", NULL};
 const char *const load_abort_names[] = {"release", "table", "load", NULL};
 

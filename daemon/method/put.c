@@ -15,9 +15,9 @@
 #include "schema/limits.h"
 
 const char *const put_names[] = {"release", "table", "keys", "dtype", "rows", "scales", "times",
-	"tags", "allow_nonfinite", "if_newer", "parts", NULL};
+	"tags", "weights", "allow_nonfinite", "if_newer", "parts", NULL};
 const char *const put_part_names[] = {"table", "keys", "dtype", "rows", "scales", "times", "tags",
-	"allow_nonfinite", NULL};
+	"weights", "allow_nonfinite", NULL};
 const char *const delete_names[] = {"release", "table", "keys", NULL};
 
 enum { WHERE_BYTES = 32 };

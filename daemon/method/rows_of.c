@@ -57,6 +57,7 @@ static void read_columns(struct params *params, const struct table_spec *spec,
 	batch->scales = params_column(params, "scales", count * sizeof(float));
 	batch->times = params_column(params, "times", count * sizeof(int64_t));
 	batch->tags = params_column(params, "tags", count * sizeof(uint64_t));
+	batch->weights = params_column(params, "weights", count * sizeof(float));
 	batch->allow_nonfinite = params_flag(params, "allow_nonfinite");
 	bool is_i8 = batch->dtype == DTYPE_I8;
 	if (is_i8 && batch->scales == NULL) {

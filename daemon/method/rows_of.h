@@ -24,7 +24,7 @@ struct rows_of {
 enum status rows_of_find(struct call *call, const char *release_id, const char *name,
 	const char *where, struct table_spec *spec);
 
-/* Reads keys, dtype, rows, scales, times, tags and allow_nonfinite from a call's params.
+/* Reads keys, dtype, rows, scales, times, tags, weights and allow_nonfinite from a call's params.
  * Errors: BAD_REQUEST, TOO_LARGE, NO_MEMORY; the error's text is in params->err. */
 enum status rows_of_read(struct rows_of *rows, struct params *params,
 	const struct table_spec *spec);

@@ -9,7 +9,7 @@
 #include "daemon/store/clock.h"
 #include "schema/limits.h"
 
-const char *const scan_names[] = {"release", "table", "cursor", "limit", "dtype", NULL};
+const char *const scan_names[] = {"release", "table", "cursor", "limit", "dtype", "raw", NULL};
 
 enum {
 	SCAN_LIMIT_ROWS = 4096,
@@ -24,6 +24,7 @@ struct asked {
 	uint64_t cursor;
 	uint32_t limit;
 	enum dtype dtype; /* DTYPE_NONE: the table's */
+	bool raw;
 };
 
 static void read_asked(struct params *params, struct asked *asked)
@@ -31,6 +32,7 @@ static void read_asked(struct params *params, struct asked *asked)
 	params_name(params, "release", PARAM_OPTIONAL, &asked->release);
 	params_table(params, &asked->table);
 	asked->dtype = params_dtype(params, DTYPE_NONE);
+	asked->raw = params_flag(params, "raw");
 	asked->cursor = params_uint_or(params, "cursor", 0);
 	uint64_t limit = params_uint_or(params, "limit", SCAN_LIMIT_ROWS);
 	if (params->status == STATUS_OK && (limit == 0 || limit > LIMIT_SCAN_ROWS)) {
@@ -76,6 +78,9 @@ static void write_scan(struct wire_writer *out, const struct scan *scan)
 	if (scan->tags != NULL) {
 		reply_bin(out, "tags", scan->tags, count * sizeof(uint64_t));
 	}
+	if (scan->weights != NULL) {
+		reply_bin(out, "weights", scan->weights, count * sizeof(float));
+	}
 }
 
 /* Gives `scan` its table and walks one step. */
@@ -87,6 +92,7 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 		.cursor = asked->cursor,
 		.limit = asked->limit,
 		.bytes_max = SCAN_REPLY_BYTES,
+		.raw = asked->raw,
 		.visible = store_visible(call->service->store),
 		.now_ms = clock_unix_ms(),
 	};
@@ -104,9 +110,9 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 	status = table_scan(&scan, &call->error);
 	if (status == STATUS_OK) {
 		enum { ALWAYS = 8 };
-		wire_write_map(call->out, ALWAYS + (scan.more ? 1u : 0u) +
-						  (scan.scales != NULL ? 1u : 0u) +
-						  (scan.tags != NULL ? 1u : 0u));
+		wire_write_map(call->out,
+			ALWAYS + (scan.more ? 1u : 0u) + (scan.scales != NULL ? 1u : 0u) +
+				(scan.tags != NULL ? 1u : 0u) + (scan.weights != NULL ? 1u : 0u));
 		reply_str(call->out, "release", release->id.text);
 		reply_uint(call->out, "sequence", scan.visible);
 		write_scan(call->out, &scan);

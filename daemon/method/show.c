@@ -59,8 +59,8 @@ static size_t count_damaged(const struct base_set *set)
 
 void show_table(struct wire_writer *out, const struct table *table, size_t more)
 {
-	enum { ALWAYS = SPEC_FIELDS + 5 };
-	wire_write_map(out, ALWAYS + more);
+	enum { BESIDE_SPEC = 5 };
+	wire_write_map(out, spec_fields(&table->spec) + BESIDE_SPEC + more);
 	spec_write(out, &table->spec);
 	reply_uint(out, "rows", table->rows);
 	reply_uint(out, "bytes", table->bytes);

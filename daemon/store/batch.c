@@ -4,7 +4,28 @@
 #include "schema/limits.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
+
+/* Sums that weigh nothing, or less, cannot be read. */
+static enum status check_weights(const struct row_batch *batch, const struct table_spec *spec,
+	struct error *err)
+{
+	if (batch->weights != NULL && !spec_aggregates(spec)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"weights: given, table '%s' is of kind %s, which has none", spec->name.text,
+			kind_name(spec->kind));
+	}
+	for (uint32_t i = 0; batch->weights != NULL && i < batch->keys.count; i++) {
+		const float weight = batch_weight(batch, i);
+		if (!(weight > 0) || !isfinite(weight)) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"weights: row %" PRIu32 " has %g, above 0 and finite allowed", i,
+				(double)weight);
+		}
+	}
+	return STATUS_OK;
+}
 
 static enum status check_shape(const struct row_batch *batch, const struct table_spec *spec,
 	struct error *err)
@@ -41,7 +62,10 @@ static enum status check_finite(const struct row_batch *batch, const struct tabl
 	const struct dtype_rows *rows, struct error *err)
 {
 	const bool scaled = rows->dtype == DTYPE_I8;
-	const size_t width = scaled ? 1 : (size_t)spec->dim * spec->views;
+	const bool is_kept = rows->rows != batch->rows;
+	/* A kept sum has its weight behind it, which is finite. */
+	const size_t width =
+		scaled ? 1 : spec_elements(spec) + (is_kept && spec_aggregates(spec) ? 1 : 0);
 	const size_t count = batch->keys.count * width;
 	const size_t at =
 		dtype_first_nonfinite(rows->dtype, scaled ? rows->scales : rows->rows, count);
@@ -53,7 +77,7 @@ static enum status check_finite(const struct row_batch *batch, const struct tabl
 	return error_set(err, STATUS_BAD_REQUEST,
 		"%s: row %zu (key %s), element %zu is not finite%s; allow_nonfinite takes it",
 		scaled ? "scales" : "rows", at / width, key, at % width,
-		rows->rows == batch->rows ? "" : " in the table's dtype");
+		is_kept ? " in the table's dtype" : "");
 }
 
 enum status batch_check(const struct row_batch *batch, const struct table_spec *spec,
@@ -62,7 +86,10 @@ enum status batch_check(const struct row_batch *batch, const struct table_spec *
 	const struct dtype_rows given = {.dtype = batch->dtype,
 		.rows = (void *)batch->rows,
 		.scales = (void *)batch->scales};
-	const enum status status = check_shape(batch, spec, err);
+	enum status status = check_shape(batch, spec, err);
+	if (status == STATUS_OK) {
+		status = check_weights(batch, spec, err);
+	}
 	return status == STATUS_OK ? check_finite(batch, spec, &given, err) : status;
 }
 
@@ -88,4 +115,13 @@ uint64_t batch_tags(const struct row_batch *batch, uint32_t i)
 		memcpy(&tags, batch->tags + (size_t)i * 8, 8);
 	}
 	return tags;
+}
+
+float batch_weight(const struct row_batch *batch, uint32_t i)
+{
+	float weight = 1;
+	if (batch->weights != NULL) {
+		memcpy(&weight, batch->weights + (size_t)i * 4, 4);
+	}
+	return weight;
 }

@@ -21,11 +21,13 @@ struct row_batch {
 	const uint8_t *scales; /* f32[count] for i8, else NULL */
 	const uint8_t *times;  /* i64[count], or NULL: the default that goes with the batch */
 	const uint8_t *tags;   /* u64[count], or NULL: 0 */
+	/* of an aggregating table, whose rows are sums: f32[count], above 0; or NULL: 1 */
+	const uint8_t *weights;
 	bool allow_nonfinite;
 };
 
-/* Whether keys, dtype, tags and times fit the table, and the rows are finite as they were given.
- * Errors: BAD_REQUEST, naming the column, what was given and what is allowed. */
+/* Whether keys, dtype, tags, weights and times fit the table, and the rows are finite as they were
+ * given. Errors: BAD_REQUEST, naming the column, what was given and what is allowed. */
 enum status batch_check(const struct row_batch *batch, const struct table_spec *spec,
 	struct error *err);
 
@@ -33,8 +35,9 @@ enum status batch_check(const struct row_batch *batch, const struct table_spec *
 enum status batch_check_kept(const struct row_batch *batch, const struct table_spec *spec,
 	const struct dtype_rows *kept, struct error *err);
 
-/* Time and tags of row i. */
+/* Time, tags and weight of row i. */
 int64_t batch_time(const struct row_batch *batch, uint32_t i, int64_t otherwise);
 uint64_t batch_tags(const struct row_batch *batch, uint32_t i);
+float batch_weight(const struct row_batch *batch, uint32_t i);
 
 #endif

@@ -1,6 +1,7 @@
 /* load_group.c - the rows of a bulk load that wait for their sync, and their sorting. */
 #include "daemon/store/load.h"
 #include "daemon/store/order.h"
+#include "daemon/store/stored.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,17 +92,8 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 	}
 	const uint64_t first = group->rows;
 	keys_hash(&chunk->batch.keys, 0, count, group->hashes + first);
-	const struct dtype_rows target = {
-		.dtype = spec->dtype,
-		.rows = group->row_data + first * spec_row_bytes(spec),
-		.scales = spec->dtype == DTYPE_I8 ? group->scales + first : NULL,
-	};
-	const struct dtype_rows source = {
-		.dtype = chunk->batch.dtype,
-		.rows = (void *)chunk->batch.rows,
-		.scales = (void *)chunk->batch.scales,
-	};
-	dtype_convert(&target, &source, count, spec->dim, spec->views);
+	stored_take(spec, &chunk->batch, group->row_data + first * spec_row_bytes(spec),
+		spec->dtype == DTYPE_I8 ? group->scales + first : NULL);
 	for (uint32_t i = 0; i < count; i++) {
 		group->times[first + i] = default_time_ms;
 	}

@@ -1,10 +1,12 @@
 /* lookup.c - finds a batch of keys block by block and gathers their rows into the reply. */
 #include "daemon/store/lookup.h"
 
+#include "daemon/aggregate/aggregate.h"
 #include "daemon/store/age.h"
 #include "daemon/store/find.h"
 #include "daemon/store/mapfault.h"
 #include "daemon/store/memtable.h"
+#include "daemon/store/stored.h"
 
 #include <assert.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 /* What all rows of one lookup have in common. */
 struct gather {
 	struct lookup *lookup;
+	struct stored_reader reader;
 	size_t stride;    /* of the answer */
 	size_t row_bytes; /* as stored */
 };
@@ -60,35 +63,22 @@ static void put_zero(const struct gather *gather, uint32_t i)
 	if (lookup->tags != NULL) {
 		memset(lookup->tags + (size_t)i * 8, 0, 8);
 	}
+	if (lookup->weights != NULL) {
+		memset(lookup->weights + (size_t)i * 4, 0, 4);
+	}
 }
 
-/* Row and scale, in the dtype that was asked for. */
+/* Row, scale and weight, in the dtype that was asked for. */
 static void put_data(const struct gather *gather, uint32_t i, const uint8_t *row,
 	const float *scale)
 {
 	const struct lookup *lookup = gather->lookup;
-	const struct table_spec *spec = &lookup->table->spec;
-	uint8_t *target = lookup->rows + i * gather->stride;
-	uint8_t *target_scale = lookup->scales == NULL ? NULL : lookup->scales + (size_t)i * 4;
-	if (lookup->dtype == spec->dtype) {
-		memcpy(target, row, gather->row_bytes);
-		if (target_scale != NULL && scale != NULL) {
-			memcpy(target_scale, scale, 4);
-		}
-		return;
+	stored_read(&gather->reader, row, scale, lookup->rows + i * gather->stride,
+		lookup->scales == NULL ? NULL : lookup->scales + (size_t)i * 4);
+	if (lookup->weights != NULL) {
+		const float weight = aggregate_weight(&lookup->table->spec, row);
+		memcpy(lookup->weights + (size_t)i * 4, &weight, 4);
 	}
-	float unwanted;
-	const struct dtype_rows to = {
-		.dtype = lookup->dtype,
-		.rows = target,
-		.scales = target_scale == NULL ? (void *)&unwanted : target_scale,
-	};
-	const struct dtype_rows from = {
-		.dtype = spec->dtype,
-		.rows = (void *)row,
-		.scales = (void *)scale,
-	};
-	dtype_convert(&to, &from, 1, spec->dim, spec->views);
 }
 
 static uint64_t tags_of(const struct place *place)
@@ -148,14 +138,10 @@ static void put_block(const struct gather *gather, uint32_t first, uint32_t coun
 	}
 }
 
-static enum status look_up(struct lookup *lookup)
+static enum status gather_rows(const struct gather *gather)
 {
+	struct lookup *lookup = gather->lookup;
 	const struct table *table = lookup->table;
-	const struct gather gather = {
-		.lookup = lookup,
-		.stride = dtype_row_bytes(lookup->dtype, table->spec.dim, table->spec.views),
-		.row_bytes = spec_row_bytes(&table->spec),
-	};
 	uint64_t hashes[FIND_BLOCK];
 	const struct row_version *versions[FIND_BLOCK];
 	const bool is_merged = memtable_is_empty(table->memtable);
@@ -163,7 +149,7 @@ static enum status look_up(struct lookup *lookup)
 		.keys = &lookup->keys,
 		.hashes = hashes,
 		.visible = lookup->visible,
-		.row_bytes = gather.row_bytes,
+		.row_bytes = gather->row_bytes,
 	};
 	const struct find find = {
 		.set = table->bases,
@@ -188,9 +174,25 @@ static enum status look_up(struct lookup *lookup)
 		if (status != STATUS_OK) {
 			return status;
 		}
-		put_block(&gather, first, count, rows, find.known);
+		put_block(gather, first, count, rows, find.known);
 	}
 	return STATUS_OK;
+}
+
+static enum status look_up(struct lookup *lookup)
+{
+	const struct table_spec *spec = &lookup->table->spec;
+	struct gather gather = {
+		.lookup = lookup,
+		.stride = dtype_row_bytes(lookup->dtype, spec->dim, spec->views),
+		.row_bytes = spec_row_bytes(spec),
+	};
+	enum status status = stored_reader_init(&gather.reader, spec, lookup->dtype, lookup->raw);
+	if (status == STATUS_OK) {
+		status = gather_rows(&gather);
+	}
+	stored_reader_fini(&gather.reader);
+	return status;
 }
 
 enum status table_lookup(struct lookup *lookup, struct error *err)

@@ -34,6 +34,7 @@ struct lookup {
 	uint64_t visible;    /* store_visible, of the snapshot that the table is of */
 	int64_t now_ms;      /* for ttl and max age */
 	uint64_t max_age_ms; /* 0: any age */
+	bool raw;            /* of an aggregating table: its sums, whatever its spec says */
 	bool may_block;      /* false: STATUS_AGAIN instead of waiting for the disk */
 	/* Where the answer goes, any alignment; each has room for keys.count; all but rows
 	 * and found may be NULL: not wanted. */
@@ -42,7 +43,8 @@ struct lookup {
 	uint8_t *scales;
 	uint8_t *times;
 	uint8_t *tags;
-	uint8_t *why; /* enum why, a byte each */
+	uint8_t *weights; /* f32; of an aggregating table only */
+	uint8_t *why;     /* enum why, a byte each */
 	/* out: how many keys of each kind */
 	uint32_t counts[WHY_COUNT];
 };
@@ -58,6 +60,7 @@ struct scan {
 	uint32_t limit;     /* rows to stop after */
 	uint64_t bytes_max; /* of keys and rows together; at least one hash's rows come anyway */
 	enum dtype dtype;
+	bool raw;         /* as in struct lookup; the reply has weights then */
 	uint64_t visible; /* as in struct lookup */
 	int64_t now_ms;
 	/* out, malloc'ed by table_scan, freed by scan_fini */
@@ -67,8 +70,9 @@ struct scan {
 	uint8_t *rows;
 	uint8_t *scales; /* NULL unless dtype is i8 */
 	uint8_t *times;
-	uint8_t *tags; /* NULL unless the table has tags */
-	bool more;     /* cursor holds where the next step begins */
+	uint8_t *tags;    /* NULL unless the table has tags */
+	uint8_t *weights; /* NULL unless raw and the table aggregates */
+	bool more;        /* cursor holds where the next step begins */
 };
 
 /* May block. Errors: CORRUPT, NO_MEMORY, TOO_LARGE. */

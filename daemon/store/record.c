@@ -81,7 +81,7 @@ enum { LOAD_FIELDS = 3 };
 
 void record_write_table(struct wire_writer *writer, const struct table *table)
 {
-	wire_write_map(writer, SPEC_FIELDS + 4);
+	wire_write_map(writer, spec_fields(&table->spec) + 4);
 	spec_write(writer, &table->spec);
 	write_uint(writer, "folded", table->folded);
 	write_uint(writer, "number", table->number);

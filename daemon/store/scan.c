@@ -1,9 +1,11 @@
 /* scan.c - a walk through a table in the order of (hash, key), one reply at a time. */
+#include "daemon/aggregate/aggregate.h"
 #include "daemon/store/age.h"
 #include "daemon/store/base.h"
 #include "daemon/store/lookup.h"
 #include "daemon/store/mapfault.h"
 #include "daemon/store/merged.h"
+#include "daemon/store/stored.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -149,6 +151,11 @@ static enum status walk_table(struct walk *walk)
 
 /* ---- the reply ---- */
 
+static bool has_weights(const struct scan *scan)
+{
+	return scan->raw && spec_aggregates(&scan->table->spec);
+}
+
 static enum status reserve(struct walk *walk, size_t stride)
 {
 	struct scan *scan = walk->scan;
@@ -159,16 +166,20 @@ static enum status reserve(struct walk *walk, size_t stride)
 	scan->times = malloc(count * 8 + 1);
 	scan->scales = scan->dtype == DTYPE_I8 ? malloc(count * 4 + 1) : NULL;
 	scan->tags = scan->table->spec.tags ? malloc(count * 8 + 1) : NULL;
+	scan->weights = has_weights(scan) ? malloc(count * 4 + 1) : NULL;
 	return scan->keys == NULL || scan->rows == NULL || scan->times == NULL ||
 			       (scan->dtype == DTYPE_I8 && scan->scales == NULL) ||
-			       (scan->table->spec.tags && scan->tags == NULL)
+			       (scan->table->spec.tags && scan->tags == NULL) ||
+			       (has_weights(scan) && scan->weights == NULL)
 		       ? STATUS_NO_MEMORY
 		       : STATUS_OK;
 }
 
-static void put_row(struct scan *scan, const struct merged_row *ref, size_t stride, uint32_t i)
+static void put_row(struct scan *scan, const struct stored_reader *reader,
+	const struct merged_row *ref, uint32_t i)
 {
-	const struct table_spec *spec = &scan->table->spec;
+	const struct table_spec *spec = reader->spec;
+	const size_t stride = dtype_row_bytes(scan->dtype, spec->dim, spec->views);
 	struct frame_row row;
 	merged_get(ref, &row);
 	if (spec->key_type == KEY_BYTES) {
@@ -176,38 +187,37 @@ static void put_row(struct scan *scan, const struct merged_row *ref, size_t stri
 	}
 	memcpy(scan->keys + scan->keys_len, row.key, row.key_len);
 	scan->keys_len += row.key_len;
-	const struct dtype_rows from = {
-		.dtype = spec->dtype,
-		.rows = (void *)row.data,
-		.scales = &row.scale,
-	};
-	const struct dtype_rows to = {
-		.dtype = scan->dtype,
-		.rows = scan->rows + i * stride,
-		.scales = scan->scales == NULL ? NULL : scan->scales + (size_t)i * 4,
-	};
-	dtype_convert(&to, &from, 1, spec->dim, spec->views);
+	stored_read(reader, row.data, &row.scale, scan->rows + i * stride,
+		scan->scales == NULL ? NULL : scan->scales + (size_t)i * 4);
 	memcpy(scan->times + (size_t)i * 8, &row.time_ms, 8);
 	if (scan->tags != NULL) {
 		memcpy(scan->tags + (size_t)i * 8, &row.tags, 8);
+	}
+	if (scan->weights != NULL) {
+		const float weight = aggregate_weight(spec, row.data);
+		memcpy(scan->weights + (size_t)i * 4, &weight, 4);
 	}
 }
 
 static enum status scan_once(struct scan *scan)
 {
 	struct walk walk = {.scan = scan};
-	const size_t stride =
-		dtype_row_bytes(scan->dtype, scan->table->spec.dim, scan->table->spec.views);
+	const struct table_spec *spec = &scan->table->spec;
+	struct stored_reader reader;
 	scan->keys_len = 0;
-	enum status status = walk_table(&walk);
+	enum status status = stored_reader_init(&reader, spec, scan->dtype, scan->raw);
 	if (status == STATUS_OK) {
-		status = reserve(&walk, stride);
+		status = walk_table(&walk);
+	}
+	if (status == STATUS_OK) {
+		status = reserve(&walk, dtype_row_bytes(scan->dtype, spec->dim, spec->views));
 	}
 	for (size_t i = 0; status == STATUS_OK && i < walk.count; i++) {
-		put_row(scan, &walk.refs[i], stride, (uint32_t)i);
+		put_row(scan, &reader, &walk.refs[i], (uint32_t)i);
 	}
 	scan->count = (uint32_t)walk.count;
 	free(walk.refs);
+	stored_reader_fini(&reader);
 	return status;
 }
 
@@ -240,10 +250,12 @@ void scan_fini(struct scan *scan)
 	free(scan->scales);
 	free(scan->times);
 	free(scan->tags);
+	free(scan->weights);
 	scan->keys = NULL;
 	scan->rows = NULL;
 	scan->scales = NULL;
 	scan->times = NULL;
 	scan->tags = NULL;
+	scan->weights = NULL;
 	scan->count = 0;
 }

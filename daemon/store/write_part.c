@@ -5,6 +5,7 @@
 #include "daemon/store/base.h"
 #include "daemon/store/find.h"
 #include "daemon/store/mapfault.h"
+#include "daemon/store/stored.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -43,14 +44,16 @@ static enum status check_keys(const struct write_part *part, struct error *err)
 				 key_type_name(spec->key_type));
 }
 
-/* Turns the rows into the table's dtype, unless they are. */
+/* Turns the rows into what is stored, unless they are. */
 static enum status convert(struct write_part *part, struct error *err)
 {
 	const struct row_batch *batch = &part->given->batch;
 	const struct table_spec *spec = &part->table->spec;
 	const size_t count = batch->keys.count;
 	enum status status = batch_check(batch, spec, err);
-	if (status != STATUS_OK || batch->dtype == spec->dtype || count == 0) {
+	part->rows = batch->rows;
+	part->scales = batch->scales;
+	if (status != STATUS_OK || stored_is_given(spec, batch) || count == 0) {
 		return status;
 	}
 	const size_t scales_bytes = spec->dtype == DTYPE_I8 ? count * sizeof(float) : 0;
@@ -58,19 +61,15 @@ static enum status convert(struct write_part *part, struct error *err)
 	if (part->kept == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "rows: no memory for %zu", count);
 	}
-	part->kept_scales = (float *)(void *)part->kept;
-	const struct dtype_rows to = {
+	part->rows = part->kept + scales_bytes;
+	part->scales = part->kept;
+	stored_take(spec, batch, part->kept + scales_bytes, (float *)(void *)part->kept);
+	const struct dtype_rows kept = {
 		.dtype = spec->dtype,
 		.rows = part->kept + scales_bytes,
 		.scales = part->kept,
 	};
-	const struct dtype_rows from = {
-		.dtype = batch->dtype,
-		.rows = (void *)batch->rows,
-		.scales = (void *)batch->scales,
-	};
-	dtype_convert(&to, &from, count, spec->dim, spec->views);
-	return batch_check_kept(batch, spec, &to, err);
+	return batch_check_kept(batch, spec, &kept, err);
 }
 
 /* ---- what is there ---- */
@@ -159,17 +158,9 @@ static struct frame_row row_of(const struct write_part *part, uint32_t i)
 	}
 	row.time_ms = batch_time(batch, i, part->write->now_ms);
 	row.tags = batch_tags(batch, i);
-	const size_t row_bytes = spec_row_bytes(spec);
-	if (part->kept != NULL) {
-		const size_t scales_bytes =
-			spec->dtype == DTYPE_I8 ? batch->keys.count * sizeof(float) : 0;
-		row.data = part->kept + scales_bytes + i * row_bytes;
-		row.scale = spec->dtype == DTYPE_I8 ? part->kept_scales[i] : 0;
-	} else {
-		row.data = batch->rows + i * row_bytes;
-		if (spec->dtype == DTYPE_I8) {
-			memcpy(&row.scale, batch->scales + (size_t)i * 4, 4);
-		}
+	row.data = part->rows + i * spec_row_bytes(spec);
+	if (spec->dtype == DTYPE_I8) {
+		memcpy(&row.scale, part->scales + (size_t)i * 4, 4);
 	}
 	return row;
 }

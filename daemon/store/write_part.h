@@ -22,8 +22,9 @@ struct write_part {
 	enum frame_kind kind;
 	const struct table *table; /* of the snapshot */
 	int64_t *base_times;       /* owned: of each key's row in the base; or NULL */
-	uint8_t *kept;             /* owned: the rows in the table's dtype; NULL: they came so */
-	float *kept_scales;        /* within `kept` */
+	const uint8_t *rows;       /* as they are stored: in `kept`, or as they came */
+	const uint8_t *scales;     /* f32 of an i8 table, the same */
+	uint8_t *kept;             /* owned; or NULL */
 };
 
 /* Sets table, and what is owned. Errors: NOT_FOUND, BAD_REQUEST, CORRUPT, NO_MEMORY. */

@@ -31,7 +31,7 @@ static void expect_same_spec(const struct table_spec *spec)
 {
 	struct wire_writer writer = {0};
 	struct wire_message *message = NULL;
-	wire_write_map(&writer, SPEC_FIELDS);
+	wire_write_map(&writer, spec_fields(spec));
 	spec_write(&writer, spec);
 	require(wire_open(writer.data, writer.len, &message) == STATUS_OK);
 	struct table_spec back = {0};
@@ -41,6 +41,8 @@ static void expect_same_spec(const struct table_spec *spec)
 	require(back.dtype == spec->dtype && back.key_type == spec->key_type);
 	require(back.dim == spec->dim && back.views == spec->views);
 	require(back.ttl_ms == spec->ttl_ms && back.tags == spec->tags);
+	require(back.decay_events == spec->decay_events && back.half_life_ms == spec->half_life_ms);
+	require(back.reading == spec->reading);
 	require(spec_row_bytes(spec) > 0 && spec_row_bytes(spec) <= LIMIT_ROW_BYTES);
 	wire_close(message);
 	wire_writer_fini(&writer);

@@ -86,6 +86,28 @@ static void durations_have_a_unit(void **state)
 	}
 }
 
+static void a_decay_is_by_events_or_by_time_or_both(void **state)
+{
+	(void)state;
+	struct decay_argument decay;
+	assert_true(argument_decay("events=0.99", &decay));
+	assert_true(decay.has_events);
+	assert_float_equal(decay.events, 0.99, 0);
+	assert_int_equal(decay.half_life_ms, 0);
+	assert_true(argument_decay("half_life=7d,events=1", &decay));
+	assert_float_equal(decay.events, 1, 0);
+	assert_int_equal(decay.half_life_ms, 604800000);
+	assert_true(argument_decay("half_life=1ms", &decay));
+	assert_false(decay.has_events);
+	const char *const wrong[] = {"", "0.99", "events=", "events=x", "events=nan", "half_life=7",
+		"half_life=0", "events=1,", ",events=1", "events=1,events=1", "event=1",
+		"half_life=1d,half_life=2d",
+		"events=0.0000000000000000000000000000000000000000000000000000000000001"};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		assert_false(argument_decay(wrong[i], &decay));
+	}
+}
+
 static void a_place_is_a_release_and_a_table(void **state)
 {
 	(void)state;
@@ -170,6 +192,7 @@ int main(void)
 		cmocka_unit_test(bits_may_be_hexadecimal),
 		cmocka_unit_test(floats_are_decimal_and_finite),
 		cmocka_unit_test(durations_have_a_unit),
+		cmocka_unit_test(a_decay_is_by_events_or_by_time_or_both),
 		cmocka_unit_test(a_place_is_a_release_and_a_table),
 		cmocka_unit_test(sizes_and_times_are_for_a_person),
 		cmocka_unit_test(percentiles_are_near_those_of_a_sort),

@@ -3,6 +3,7 @@
 
 #include "schema/limits.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -120,11 +121,11 @@ static void a_spec_comes_back(void **state)
 {
 	(void)state;
 	struct wire_writer writer = {0};
-	wire_write_map(&writer, SPEC_FIELDS);
+	wire_write_map(&writer, spec_fields(&good));
 	spec_write(&writer, &good);
 	struct wire_message *message = NULL;
 	assert_int_equal(wire_open(writer.data, writer.len, &message), STATUS_OK);
-	assert_int_equal(wire_size(wire_root(message)), SPEC_FIELDS);
+	assert_int_equal(wire_size(wire_root(message)), spec_fields(&good));
 	struct table_spec spec = {0};
 	assert_int_equal(spec_read(wire_root(message), &spec, NULL), STATUS_OK);
 	assert_string_equal(spec.name.text, good.name.text);
@@ -149,7 +150,12 @@ static void words_have_names(void **state)
 	assert_string_equal(entity_name(ENTITY_NONE), "none");
 	assert_string_equal(kind_name(KIND_UR), "ur");
 	assert_string_equal(kind_name(KIND_IR), "ir");
+	assert_string_equal(kind_name(KIND_CR), "cr");
 	assert_string_equal(kind_name(KIND_NONE), "none");
+	assert_string_equal(reading_name(READING_SUM), "sum");
+	assert_string_equal(reading_name(READING_MEAN), "mean");
+	assert_string_equal(reading_name(READING_LAYER_NORM), "layer_norm");
+	assert_string_equal(reading_name(READING_NONE), "none");
 }
 
 static void what_is_left_out_has_a_default(void **state)
@@ -201,7 +207,7 @@ static void what_is_needed_is_named(void **state)
 	static const char *const texts[][2] = {
 		{"table", "table: nothing given, str allowed"},
 		{"entity", "entity: nothing given, one of user, item allowed"},
-		{"kind", "kind: nothing given, one of ur, ir allowed"},
+		{"kind", "kind: nothing given, one of ur, ir, cr allowed"},
 		{"dim", "dim: nothing given, 1..65536 allowed"},
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -215,7 +221,7 @@ static void wrong_types_are_named(void **state)
 	static const char *const texts[][2] = {
 		{"table", "table: nil given, str allowed"},
 		{"entity", "entity: nil given, one of user, item allowed"},
-		{"kind", "kind: nil given, one of ur, ir allowed"},
+		{"kind", "kind: nil given, one of ur, ir, cr allowed"},
 		{"dim", "dim: nil given, 1..65536 allowed"},
 		{"views", "views: nil given, 1..1024 allowed"},
 		{"dtype", "dtype: nil given, one of f32, f16, bf16, i8, bit allowed"},
@@ -237,8 +243,8 @@ static void wrong_words_are_quoted(void **state)
 	(void)state;
 	expect_error((struct field){"dtype", put_str, "f8"}, no_field,
 		"dtype: 'f8' given, one of f32, f16, bf16, i8, bit allowed");
-	expect_error((struct field){"kind", put_str, "cr"}, no_field,
-		"kind: 'cr' given, one of ur, ir allowed");
+	expect_error((struct field){"kind", put_str, "ad"}, no_field,
+		"kind: 'ad' given, one of ur, ir, cr allowed");
 	expect_error((struct field){"entity", put_str, ""}, no_field,
 		"entity: '' given, one of user, item allowed");
 	expect_error((struct field){"key", put_str, "u32\n"}, no_field,
@@ -266,6 +272,104 @@ static void an_entity_has_its_own_kind(void **state)
 	assert_int_equal(spec.kind, KIND_IR);
 	expect_error(item, no_field, "entity: 'item' given, user allowed for kind ur");
 	expect_error(ir, no_field, "entity: 'user' given, item allowed for kind ir");
+}
+
+/* Reads a good spec of kind cr with one more field. */
+static enum status read_cr(struct field more, struct table_spec *out, struct error *err)
+{
+	const struct field fields[] = {{"table", put_str, "cr_user@fm"},
+		{"entity", put_str, "user"}, {"kind", put_str, "cr"}, {"dim", UINT(64)}, more};
+	const size_t count = sizeof fields / sizeof *fields - (more.write == NULL ? 1 : 0);
+	struct wire_writer writer = {0};
+	wire_write_map(&writer, count);
+	for (size_t i = 0; i < count; i++) {
+		wire_write_str(&writer, fields[i].name);
+		fields[i].write(&writer, fields[i].value);
+	}
+	struct wire_message *message = NULL;
+	assert_int_equal(wire_open(writer.data, writer.len, &message), STATUS_OK);
+	enum status status = spec_read(wire_root(message), out, err);
+	wire_close(message);
+	wire_writer_fini(&writer);
+	return status;
+}
+
+static void an_aggregating_table_decays_as_the_authors_do(void **state)
+{
+	(void)state;
+	struct table_spec spec;
+	struct field half_life = {"half_life_ms", UINT(604800000)};
+	assert_int_equal(read_cr(no_field, &spec, NULL), STATUS_OK);
+	assert_true(spec_aggregates(&spec));
+	assert_float_equal(spec.decay_events, 0.99, 0);
+	assert_int_equal(spec.half_life_ms, 0);
+	assert_int_equal(spec.reading, READING_LAYER_NORM);
+	assert_int_equal(spec_row_bytes(&spec), 65 * 4);
+	assert_int_equal(read_cr(half_life, &spec, NULL), STATUS_OK);
+	assert_float_equal(spec.decay_events, 1, 0);
+	assert_int_equal(spec.half_life_ms, 604800000);
+	assert_int_equal(read_cr((struct field){"read", put_str, "mean"}, &spec, NULL), STATUS_OK);
+	assert_int_equal(spec.reading, READING_MEAN);
+	assert_int_equal(read_cr((struct field){"decay_events", UINT(1)}, &spec, NULL), STATUS_OK);
+	assert_float_equal(spec.decay_events, 1, 0);
+}
+
+static void an_aggregating_spec_comes_back(void **state)
+{
+	(void)state;
+	struct table_spec given;
+	struct table_spec spec;
+	assert_int_equal(read_cr((struct field){"decay_events", put_float, &(const double){0.1}},
+				 &given, NULL),
+		STATUS_OK);
+	struct wire_writer writer = {0};
+	wire_write_map(&writer, spec_fields(&given));
+	spec_write(&writer, &given);
+	struct wire_message *message = NULL;
+	assert_int_equal(wire_open(writer.data, writer.len, &message), STATUS_OK);
+	assert_int_equal(wire_size(wire_root(message)), spec_fields(&given));
+	assert_int_equal(spec_read(wire_root(message), &spec, NULL), STATUS_OK);
+	assert_float_equal(spec.decay_events, 0.1, 0);
+	assert_int_equal(spec.reading, given.reading);
+	wire_close(message);
+	wire_writer_fini(&writer);
+}
+
+static void a_decay_that_means_nothing_is_refused(void **state)
+{
+	(void)state;
+	const struct {
+		struct field field;
+		const char *text;
+	} cases[] = {
+		{{"decay_events", put_float, &(const double){0}},
+			"decay_events: 0 given, above 0, up to 1 allowed"},
+		{{"decay_events", put_float, &(const double){1.5}},
+			"decay_events: 1.5 given, above 0, up to 1 allowed"},
+		{{"decay_events", put_float, &(const double){(double)NAN}},
+			"decay_events: nan given, above 0, up to 1 allowed"},
+		{{"decay_events", put_str, "much"},
+			"decay_events: str given, above 0, up to 1 allowed"},
+		{{"half_life_ms", put_int, &(const int64_t){-1}},
+			"half_life_ms: -1 given, 0..315619200000 allowed"},
+		{{"read", put_str, "max"},
+			"read: 'max' given, one of sum, mean, layer_norm allowed"},
+		{{"read", put_nil, NULL}, "read: nil given, one of sum, mean, layer_norm allowed"},
+		{{"dtype", put_str, "f16"},
+			"dtype: f16 given, f32 allowed for kind cr: sums are kept in it, and read in any"},
+		{{"table", put_str, "cr_user"},
+			"table: 'cr_user' given, name@layer allowed for kind cr"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct table_spec spec;
+		struct error err = {0};
+		assert_int_equal(read_cr(cases[i].field, &spec, &err), STATUS_BAD_REQUEST);
+		assert_string_equal(err.text, cases[i].text);
+	}
+	expect_error((struct field){"read", put_str, "sum"}, no_field,
+		"read: given, allowed for kind cr only, not for ur");
+	expect_error((struct field){"half_life_ms", UINT(1)}, no_field,
+		"half_life_ms: given, allowed for kind cr only, not for ur");
 }
 
 static void a_row_has_a_largest_size(void **state)
@@ -302,6 +406,9 @@ int main(void)
 		cmocka_unit_test(wrong_types_are_named),
 		cmocka_unit_test(wrong_words_are_quoted),
 		cmocka_unit_test(an_entity_has_its_own_kind),
+		cmocka_unit_test(an_aggregating_table_decays_as_the_authors_do),
+		cmocka_unit_test(an_aggregating_spec_comes_back),
+		cmocka_unit_test(a_decay_that_means_nothing_is_refused),
 		cmocka_unit_test(a_row_has_a_largest_size),
 		cmocka_unit_test(what_is_no_map_has_no_fields),
 	};
