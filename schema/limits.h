@@ -42,6 +42,11 @@
 #define LIMIT_TABLES   256u
 /* Loads of one table, ended or not, until it is sealed: each holds a file open. */
 #define LIMIT_LOADS 64u
+/* Sources of samples of one release, each counted by layer: partitions of a message log. */
+#define LIMIT_SOURCES 16384u
+/* Clocks differ; a sample from further ahead is a mistake, and would make all others late. */
+#define LIMIT_SAMPLE_AHEAD_MS (INT64_C(3600) * 1000)
+
 /* Chunks of one load that wait for their sync (64 MiB of 4 MiB chunks). */
 #define LIMIT_CHUNKS_IN_FLIGHT 16u
 

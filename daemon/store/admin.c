@@ -4,6 +4,7 @@
 #include "daemon/store/current.h"
 #include "daemon/store/file.h"
 #include "daemon/store/janitor.h"
+#include "daemon/store/layer.h"
 #include "daemon/store/state.h"
 
 #include <inttypes.h>
@@ -193,7 +194,9 @@ static enum status create_table(struct store *store, const char *id, const struc
 		return error_set(err, STATUS_CONFLICT, "release: '%s' is being sealed",
 			from->id.text);
 	}
-	if (release_table(from, spec->name.text, &taken, NULL) == STATUS_OK) {
+	/* A name without @layer may mean another table. */
+	if (release_table(from, spec->name.text, &taken, NULL) == STATUS_OK &&
+		strcmp(taken->spec.name.text, spec->name.text) == 0) {
 		return error_set(err, STATUS_EXISTS, "table: '%s' exists in release '%s'",
 			spec->name.text, from->id.text);
 	}
@@ -201,8 +204,13 @@ static enum status create_table(struct store *store, const char *id, const struc
 		return error_set(err, STATUS_TOO_LARGE, "table: '%s' has %zu, at most %u allowed",
 			from->id.text, from->table_count, LIMIT_TABLES);
 	}
+	status = layer_check_table(from, spec, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
 	struct release *release = release_copy(from);
 	if (release != NULL) {
+		layer_choose_first(release, spec);
 		struct table *table = table_new(spec, release->next_table++);
 		if (table == NULL || release_put(release, table) != STATUS_OK) {
 			release_drop(release);
@@ -219,6 +227,49 @@ enum status store_table_create(struct store *store, const char *release,
 	(void)pthread_mutex_lock(&store->load_lock);
 	const enum status status = create_table(store, release, spec, err);
 	(void)pthread_mutex_unlock(&store->load_lock);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return status;
+}
+
+/* ---- layer ---- */
+
+static enum status choose_layer(struct store *store, const char *id, const char *layer,
+	struct name *chosen_in, struct name *previous, struct error *err)
+{
+	const struct release *from;
+	struct layer_shape shape;
+	struct name name;
+	enum status status = snapshot_release(store_current(store), id, &from, err);
+	if (status == STATUS_OK) {
+		status = layer_find(from, layer, &shape, err);
+	}
+	if (status == STATUS_OK) {
+		status = name_check(layer, strlen(layer), "layer", &name, err);
+	}
+	if (status == STATUS_OK && store->sealing == from->number) {
+		status = error_set(err, STATUS_CONFLICT, "release: '%s' is being sealed",
+			from->id.text);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*previous = from->layer;
+	*chosen_in = from->id;
+	if (strcmp(from->layer.text, layer) == 0) {
+		return STATUS_OK;
+	}
+	struct release *release = release_copy(from);
+	if (release != NULL) {
+		release->layer = name;
+	}
+	return store_put_release(store, release, NULL, err);
+}
+
+enum status store_layer_choose(struct store *store, const char *release, const char *layer,
+	struct name *chosen_in, struct name *previous, struct error *err)
+{
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const enum status status = choose_layer(store, release, layer, chosen_in, previous, err);
 	(void)pthread_mutex_unlock(&store->admin_lock);
 	return status;
 }

@@ -14,7 +14,7 @@
 
 #include <stddef.h>
 
-enum { CATALOG_VERSION = 2 };
+enum { CATALOG_VERSION = 3 };
 
 struct catalog;
 

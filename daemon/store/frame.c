@@ -72,6 +72,24 @@ uint8_t *frame_put_row(uint8_t *at, const struct table_spec *spec, enum frame_ki
 	return put(at, row->data, spec_row_bytes(spec));
 }
 
+static uint8_t *put_name(uint8_t *at, const struct name *name)
+{
+	const size_t len = strlen(name->text);
+	*at++ = (uint8_t)len;
+	return put(at, name->text, len);
+}
+
+uint8_t *frame_put_position(uint8_t *at, const struct frame_position *position)
+{
+	const struct frame_part part = {.kind = FRAME_POSITION, .rows = 1};
+	uint8_t *end = put_name(at + FRAME_PART_BYTES, &position->to.layer);
+	end = put_name(end, &position->to.source);
+	bytes_put_u64(end, position->to.next);
+	end[8] = position->is_first ? 0 : 1;
+	bytes_put_u64(end + 9, position->before);
+	return frame_end_part(at, end + 17, &part);
+}
+
 uint8_t *frame_end_part(uint8_t *at, uint8_t *end, const struct frame_part *part)
 {
 	while ((size_t)(end - at) % FRAME_ALIGN != 0) {
@@ -118,7 +136,7 @@ void frame_seal(uint8_t *data, uint64_t first, uint64_t salt)
 
 static bool is_kind(uint16_t kind)
 {
-	return kind == FRAME_PUT || kind == FRAME_DELETE;
+	return kind == FRAME_PUT || kind == FRAME_DELETE || kind == FRAME_POSITION;
 }
 
 /* Whether the parts are what they say, and fill the frame. */
@@ -184,6 +202,30 @@ bool frame_next_part(const uint8_t *data, const struct frame_head *head, size_t 
 	};
 	*at += bytes;
 	return true;
+}
+
+static const uint8_t *read_name(const uint8_t *at, const uint8_t *end, const char *what,
+	struct name *out)
+{
+	if (at == NULL || at == end || (size_t)(end - at) - 1 < *at ||
+		name_check((const char *)at + 1, *at, what, out, NULL) != STATUS_OK) {
+		return NULL;
+	}
+	return at + 1 + *at;
+}
+
+enum status frame_read_position(const struct frame_part *part, struct frame_position *out)
+{
+	const uint8_t *end = part->data + part->bytes;
+	const uint8_t *at = read_name(part->data, end, "layer", &out->to.layer);
+	at = read_name(at, end, "source", &out->to.source);
+	if (at == NULL || end - at < 17 || part->rows != 1) {
+		return STATUS_CORRUPT;
+	}
+	out->to.next = bytes_get_u64(at);
+	out->is_first = at[8] == 0;
+	out->before = bytes_get_u64(at + 9);
+	return STATUS_OK;
 }
 
 void frame_walk_begin(struct frame_walk *walk, const struct frame_part *part,

@@ -27,6 +27,9 @@
  *   a row of FRAME_PUT     key (u64; or a length byte and the bytes), i64 time, u64 tags if the
  *                          table has them, f32 scale if it is i8, the row in the table's dtype
  *   a row of FRAME_DELETE  key
+ *   FRAME_POSITION         how far a source of samples is counted with this frame (feed.h): of
+ * table 0, one row: layer and source, a length byte and the bytes each, u64 next, u8 whether it was
+ * counted before, and u64 up to where
  *
  * A frame is there whole or not at all, so a request is. It holds what was applied, not what was
  * asked: rows that were refused or skipped are not in it, times are filled in. So a replay decides
@@ -37,6 +40,8 @@
 #ifndef DAEMON_STORE_FRAME_H
 #define DAEMON_STORE_FRAME_H
 
+#include "daemon/store/feed.h"
+#include "schema/limits.h"
 #include "schema/spec.h"
 #include "schema/status.h"
 
@@ -47,7 +52,7 @@
 enum { FRAME_VERSION = 1, FRAME_HEAD_BYTES = 56, FRAME_PART_BYTES = 24, FRAME_ALIGN = 8 };
 
 /* Numbers are on disk and never reused. */
-enum frame_kind { FRAME_PUT = 1, FRAME_DELETE = 2 };
+enum frame_kind { FRAME_PUT = 1, FRAME_DELETE = 2, FRAME_POSITION = 3 };
 
 struct frame_head {
 	uint32_t bytes;
@@ -86,6 +91,20 @@ size_t frame_part_bytes_max(const struct table_spec *spec, enum frame_kind kind,
 uint8_t *frame_put_row(uint8_t *at, const struct table_spec *spec, enum frame_kind kind,
 	const struct frame_row *row);
 
+/* A source's position: what it becomes, and what it was. */
+struct frame_position {
+	struct feed_position to;
+	uint64_t before; /* as `to.next` */
+	bool is_first;   /* there was none, and `before` says nothing */
+};
+
+enum {
+	FRAME_POSITION_BYTES_MAX = FRAME_PART_BYTES + 2 * (1 + LIMIT_NAME_BYTES) + 17 + FRAME_ALIGN
+};
+
+/* Writes a whole part, and returns where the next one goes. */
+uint8_t *frame_put_position(uint8_t *at, const struct frame_position *position);
+
 /* Ends a part that begins at `at` and whose rows reach up to `end`: pads it, writes its head, and
  * returns where the next one goes. Of `part` kind, rows and table are read. */
 uint8_t *frame_end_part(uint8_t *at, uint8_t *end, const struct frame_part *part);
@@ -107,6 +126,9 @@ enum status frame_check(const uint8_t *data, size_t len, uint64_t salt, struct f
 /* Walks the parts of a checked frame, or of one that was ended: *at is 0 first. */
 bool frame_next_part(const uint8_t *data, const struct frame_head *head, size_t *at,
 	struct frame_part *out);
+
+/* Reads a FRAME_POSITION. Errors: CORRUPT. */
+enum status frame_read_position(const struct frame_part *part, struct frame_position *out);
 
 /* Walks the rows of a part. */
 struct frame_walk {

@@ -2,6 +2,7 @@
 #include "daemon/store/merger.h"
 
 #include "daemon/store/clock.h"
+#include "daemon/store/feed.h"
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
 #include "daemon/store/writer.h"
@@ -86,6 +87,7 @@ static void freeze_all(struct merger *merger)
 		for (size_t j = 0; j < release->table_count; j++) {
 			(void)memtable_freeze(release->tables[j]->memtable);
 		}
+		feed_mark(release->feed);
 	}
 	snapshot_end(merger->store);
 }

@@ -1,6 +1,8 @@
 /* record.c - releases, tables and files as MessagePack maps. */
 #include "daemon/store/record.h"
 
+#include "daemon/store/feed.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,9 +35,30 @@ static void write_uint(struct wire_writer *writer, const char *name, uint64_t va
 
 /* ---- release ---- */
 
+enum { POSITION_FIELDS = 3 };
+
+/* As of the last merge's cut: [layer, source, next] each. */
+static void write_positions(struct wire_writer *writer, struct feed *feed)
+{
+	struct feed_position *positions = NULL;
+	size_t count = 0;
+	if (feed_marked(feed, &positions, &count) != STATUS_OK && writer->status == STATUS_OK) {
+		writer->status = STATUS_NO_MEMORY;
+	}
+	wire_write_str(writer, "positions");
+	wire_write_array(writer, count);
+	for (size_t i = 0; i < count; i++) {
+		wire_write_array(writer, POSITION_FIELDS);
+		wire_write_str(writer, positions[i].layer.text);
+		wire_write_str(writer, positions[i].source.text);
+		wire_write_uint(writer, positions[i].next);
+	}
+	free(positions);
+}
+
 void record_write_release(struct wire_writer *writer, const struct release *release)
 {
-	wire_write_map(writer, 9);
+	wire_write_map(writer, 11);
 	wire_write_str(writer, "id");
 	wire_write_str(writer, release->id.text);
 	write_uint(writer, "number", release->number);
@@ -51,11 +74,55 @@ void record_write_release(struct wire_writer *writer, const struct release *rele
 	wire_write_str(writer, "published_ms");
 	wire_write_int(writer, release->published_ms);
 	write_uint(writer, "next_table", release->next_table);
+	wire_write_str(writer, "layer");
+	wire_write_str(writer, release->layer.text);
+	write_positions(writer, release->feed);
+}
+
+static bool read_position(struct wire_value value, struct feed_position *out)
+{
+	struct wire_bytes layer;
+	struct wire_bytes source;
+	return wire_size(value) == POSITION_FIELDS && wire_str(wire_item(value, 0), &layer) &&
+	       name_check((const char *)layer.data, layer.len, "layer", &out->layer, NULL) ==
+		       STATUS_OK &&
+	       wire_str(wire_item(value, 1), &source) &&
+	       name_check((const char *)source.data, source.len, "source", &out->source, NULL) ==
+		       STATUS_OK &&
+	       wire_uint(wire_item(value, 2), &out->next);
+}
+
+static enum status read_positions(struct wire_value positions, struct feed *feed)
+{
+	if (wire_type(positions) != WIRE_ARRAY) {
+		return STATUS_CORRUPT;
+	}
+	for (size_t i = 0; i < wire_size(positions); i++) {
+		struct feed_position position;
+		if (!read_position(wire_item(positions, i), &position)) {
+			return STATUS_CORRUPT;
+		}
+		const enum status status = feed_raise(feed, &position);
+		if (status != STATUS_OK) {
+			return status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT;
+		}
+	}
+	feed_mark(feed);
+	return STATUS_OK;
+}
+
+/* "" is none. */
+static bool read_layer(struct wire_value map, struct name *out)
+{
+	struct wire_bytes text;
+	return wire_str(wire_get(map, "layer"), &text) &&
+	       (text.len == 0 || name_check((const char *)text.data, text.len, "layer", out,
+					 NULL) == STATUS_OK);
 }
 
 enum status record_read_release(struct wire_value value, struct release *out)
 {
-	struct release release = {.refs = 1};
+	struct release release = *out;
 	struct wire_bytes id;
 	uint64_t state;
 	if (!wire_str(wire_get(value, "id"), &id) ||
@@ -67,12 +134,13 @@ enum status record_read_release(struct wire_value value, struct release *out)
 		!read_time(value, "created_ms", &release.created_ms) ||
 		!read_time(value, "sealed_ms", &release.sealed_ms) ||
 		!read_time(value, "published_ms", &release.published_ms) ||
-		!read_uint(value, "next_table", &release.next_table)) {
+		!read_uint(value, "next_table", &release.next_table) ||
+		!read_layer(value, &release.layer)) {
 		return STATUS_CORRUPT;
 	}
 	release.state = (enum release_state)state;
 	*out = release;
-	return STATUS_OK;
+	return read_positions(wire_get(value, "positions"), release.feed);
 }
 
 /* ---- table ---- */

@@ -14,6 +14,7 @@
 
 /* Writers are sticky (wire.h). Readers: CORRUPT, NO_MEMORY. */
 void record_write_release(struct wire_writer *writer, const struct release *release);
+/* `out` is a new one (release_copy of NULL). */
 enum status record_read_release(struct wire_value value, struct release *out);
 
 void record_write_table(struct wire_writer *writer, const struct table *table);

@@ -2,8 +2,10 @@
 #include "daemon/store/snapshot.h"
 
 #include "daemon/store/base.h"
+#include "daemon/store/feed.h"
 #include "daemon/store/memtable.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +55,12 @@ enum status release_table(const struct release *release, const char *name, const
 	struct error *err)
 {
 	bool found;
-	const size_t i = find_table(release, name, &found);
+	size_t i = find_table(release, name, &found);
+	if (!found && release->layer.text[0] != '\0' && strlen(name) <= LIMIT_NAME_BYTES) {
+		struct table_name chosen;
+		(void)snprintf(chosen.text, sizeof chosen.text, "%s@%s", name, release->layer.text);
+		i = find_table(release, chosen.text, &found);
+	}
 	if (!found) {
 		return error_set(err, STATUS_NOT_FOUND, "table: '%s' is not in release '%s'", name,
 			release->id.text);
@@ -172,6 +179,11 @@ struct release *release_copy(const struct release *from)
 			release->tables[i]->refs++;
 		}
 	}
+	release->feed = from == NULL ? feed_new() : feed_share(from->feed);
+	if (release->feed == NULL) {
+		free(release);
+		return NULL;
+	}
 	release->refs = 1;
 	return release;
 }
@@ -185,6 +197,7 @@ void release_drop(struct release *release)
 		table_drop(release->tables[i]);
 	}
 	free(release->tables);
+	feed_drop(release->feed);
 	free(release);
 }
 

@@ -23,6 +23,7 @@ struct store;
 struct base_set;
 struct base_file_info;
 struct memtable;
+struct feed;
 
 /* A bulk load that was said to be whole. */
 struct ended_load {
@@ -58,6 +59,8 @@ struct release {
 	int64_t sealed_ms;    /* 0: never */
 	int64_t published_ms; /* the last time; 0: never */
 	uint64_t next_table;  /* number of the next table */
+	struct name layer; /* the chosen one: what a table's name without @layer means; "": none */
+	struct feed *feed; /* shared with the releases that it was and will be; never NULL */
 	size_t table_count;
 	struct table **tables; /* in the order of their names */
 	unsigned refs;         /* snapshots that hold it; guarded by the admin lock */
@@ -90,7 +93,8 @@ uint64_t store_visible(struct store *store);
 enum status snapshot_release(const struct snapshot *snapshot, const char *id,
 	const struct release **out, struct error *err);
 
-/* Errors: NOT_FOUND, naming table and release. */
+/* A name without @layer that no table has means that of the chosen layer. Errors: NOT_FOUND, naming
+ * table and release. */
 enum status release_table(const struct release *release, const char *name, const struct table **out,
 	struct error *err);
 

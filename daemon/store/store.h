@@ -71,6 +71,9 @@ enum status store_release_publish(struct store *store, const char *id, struct na
 enum status store_release_rollback(struct store *store, struct name *now, struct name *previous,
 	struct error *err);
 enum status store_release_drop(struct store *store, const char *id, struct error *err);
+/* Chooses the layer that names without @layer mean. previous: "" when there was none. */
+enum status store_layer_choose(struct store *store, const char *release, const char *layer,
+	struct name *chosen_in, struct name *previous, struct error *err);
 enum status store_table_create(struct store *store, const char *release,
 	const struct table_spec *spec, struct error *err);
 
@@ -157,6 +160,44 @@ enum status store_put(struct store *store, const struct row_write *put, struct w
 	struct write_ticket **ticket, struct error *err);
 enum status store_delete(struct store *store, const struct row_write *which,
 	struct write_result *out, struct write_ticket **ticket, struct error *err);
+
+/* A batch of samples of one layer, in the order in which they count; borrowed. */
+struct observation {
+	const char *release;
+	const char *layer;
+	uint32_t count;
+	struct keys
+		users; /* of each sample; a type of KEY_NONE: not given, as no table of users is */
+	struct keys items;
+	const uint8_t *times; /* i64[count], Unix ms */
+	enum dtype dtype;
+	const uint8_t *rows;   /* [count, views x dim] of the layer's tables */
+	size_t rows_bytes;     /* of all of them */
+	const uint8_t *scales; /* f32[count] of i8 */
+	const char *source;    /* that numbers its samples; NULL: none */
+	uint64_t position;     /* the number of the first one */
+	int64_t now_ms;        /* the request's clock */
+};
+
+struct observe_result {
+	struct write_result write; /* count: samples that were counted */
+	uint64_t next;             /* the position that the source's next sample has */
+};
+
+/* Adds samples to all tables of kind cr of a layer, under their users and under their items, in one
+ * write. Of a source, samples that were counted before are passed over; a batch may begin at most
+ * where the next one is due, the first one of all anywhere. As store_put. Errors too, and GAP  a
+ * position beyond the next; NOT_FOUND  the layer. */
+enum status store_observe(struct store *store, const struct observation *samples,
+	struct observe_result *out, struct write_ticket **ticket, struct error *err);
+
+/* How far each source of a release is counted, in the order of (layer, source). It is durable when
+ * the ticket is. *out: malloc'ed; free() it. Errors: NOT_FOUND, NOT_SEALED, BUSY, READ_ONLY,
+ * NO_MEMORY. */
+struct feed_position;
+enum status store_positions(struct store *store, const char *release, struct feed_position **out,
+	size_t *count, struct write_result *result, struct write_ticket **ticket,
+	struct error *err);
 
 /* `done` is called once: from here if the outcome is known already, else from the thread that
  * commits. Its errors: DISK_FULL, IO  the write was taken back; READ_ONLY  whether it is on the

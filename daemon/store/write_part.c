@@ -15,22 +15,24 @@
 
 /* ---- checks ---- */
 
-static enum status find_table(struct write_part *part, const struct release *release,
-	struct error *err)
+enum status write_part_check_table(const struct table *table, struct error *err)
 {
-	const enum status status = release_table(release, part->given->table, &part->table, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	const struct base_set *set = part->table->bases;
+	const struct base_set *set = table->bases;
 	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
 		if (base_segment_state(&set->segments[i]) == BASE_DAMAGED) {
 			return error_set(err, STATUS_CORRUPT,
 				"table: a segment of '%s' is damaged, so nothing can be merged into it",
-				part->table->spec.name.text);
+				table->spec.name.text);
 		}
 	}
 	return STATUS_OK;
+}
+
+static enum status find_table(struct write_part *part, const struct release *release,
+	struct error *err)
+{
+	const enum status status = release_table(release, part->given->table, &part->table, err);
+	return status == STATUS_OK ? write_part_check_table(part->table, err) : status;
 }
 
 static enum status check_keys(const struct write_part *part, struct error *err)
@@ -110,7 +112,7 @@ static enum status look_at_base(struct write_part *part)
 static enum status read_base(struct write_part *part, struct error *err)
 {
 	const uint32_t count = part->given->batch.keys.count;
-	if (part->table->bases == NULL || (part->kind == FRAME_PUT && !part->write->if_newer)) {
+	if (part->table->bases == NULL || (part->kind == FRAME_PUT && !part->if_newer)) {
 		return STATUS_OK;
 	}
 	part->base_times = malloc((size_t)count * sizeof *part->base_times + 1);
@@ -142,7 +144,7 @@ static bool is_there(const struct write_part *part, uint32_t i, uint64_t hash, i
 		*time_ms = part->base_times == NULL ? BASE_ABSENT : part->base_times[i];
 	}
 	return *time_ms != BASE_ABSENT && (newest == NULL || !newest->deleted) &&
-	       !age_is_over(*time_ms, part->write->now_ms, part->table->spec.ttl_ms);
+	       !age_is_over(*time_ms, part->now_ms, part->table->spec.ttl_ms);
 }
 
 /* ---- rows ---- */
@@ -151,12 +153,12 @@ static struct frame_row row_of(const struct write_part *part, uint32_t i)
 {
 	const struct row_batch *batch = &part->given->batch;
 	const struct table_spec *spec = &part->table->spec;
-	struct frame_row row = {.time_ms = part->write->now_ms};
+	struct frame_row row = {.time_ms = part->now_ms};
 	row.key = keys_bytes(&batch->keys, i, &row.key_len);
 	if (part->kind == FRAME_DELETE) {
 		return row;
 	}
-	row.time_ms = batch_time(batch, i, part->write->now_ms);
+	row.time_ms = batch_time(batch, i, part->now_ms);
 	row.tags = batch_tags(batch, i);
 	row.data = part->rows + i * spec_row_bytes(spec);
 	if (spec->dtype == DTYPE_I8) {
@@ -170,7 +172,7 @@ static bool is_wanted(const struct write_part *part, uint32_t i, uint64_t hash,
 {
 	int64_t time_ms;
 	if (part->kind == FRAME_PUT) {
-		return !part->write->if_newer || !is_there(part, i, hash, &time_ms) ||
+		return !part->if_newer || !is_there(part, i, hash, &time_ms) ||
 		       row->time_ms > time_ms;
 	}
 	return is_there(part, i, hash, &time_ms);

@@ -17,15 +17,19 @@
 #include "daemon/store/store.h"
 
 struct write_part {
-	const struct row_write *write;   /* borrowed */
-	const struct table_write *given; /* borrowed: one of its parts */
+	const struct table_write *given; /* borrowed */
 	enum frame_kind kind;
+	bool if_newer;             /* only rows that are newer than what is there */
+	int64_t now_ms;            /* the request's clock */
 	const struct table *table; /* of the snapshot */
 	int64_t *base_times;       /* owned: of each key's row in the base; or NULL */
 	const uint8_t *rows;       /* as they are stored: in `kept`, or as they came */
 	const uint8_t *scales;     /* f32 of an i8 table, the same */
 	uint8_t *kept;             /* owned; or NULL */
 };
+
+/* Whether a table takes writes. Errors: CORRUPT  it has a damaged segment. */
+enum status write_part_check_table(const struct table *table, struct error *err);
 
 /* Sets table, and what is owned. Errors: NOT_FOUND, BAD_REQUEST, CORRUPT, NO_MEMORY. */
 enum status write_part_prepare(struct write_part *part, const struct release *release,

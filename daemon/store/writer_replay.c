@@ -20,6 +20,21 @@ static uint64_t log_bytes(const struct frame_part *part, bool first)
 	return FRAME_PART_BYTES + part->bytes + (first ? FRAME_HEAD_BYTES : 0);
 }
 
+static enum status replay_position(const struct release *release, const struct frame_part *part,
+	struct error *err)
+{
+	struct frame_position position;
+	enum status status = frame_read_position(part, &position);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "a position of release '%s' cannot be read",
+			release->id.text);
+	}
+	status = feed_raise(release->feed, &position.to);
+	return status == STATUS_OK
+		       ? status
+		       : error_set(err, status, "a position of release '%s'", release->id.text);
+}
+
 static enum status replay_part(struct writer *writer, const struct frame_head *head,
 	const struct frame_part *part, const struct table *table, struct error *err)
 {
@@ -57,6 +72,13 @@ enum status writer_replay(void *arg, const uint8_t *data, const struct frame_hea
 	struct frame_part part;
 	size_t at = 0;
 	for (bool first = true; frame_next_part(data, head, &at, &part); first = false) {
+		if (part.kind == FRAME_POSITION) {
+			const enum status status = replay_position(release, &part, err);
+			if (status != STATUS_OK) {
+				return status;
+			}
+			continue;
+		}
 		struct table *table = release_find(release, part.table);
 		if (table == NULL || release->state != RELEASE_SEALED) {
 			return error_set(err, STATUS_CORRUPT,
@@ -83,8 +105,19 @@ void writer_count_frame(const struct release *release, const uint8_t *data,
 	struct frame_part part;
 	size_t at = 0;
 	for (bool first = true; frame_next_part(data, head, &at, &part); first = false) {
-		memtable_count_log(release_find(release, part.table)->memtable,
-			log_bytes(&part, first));
+		if (part.kind != FRAME_POSITION) {
+			memtable_count_log(release_find(release, part.table)->memtable,
+				log_bytes(&part, first));
+		}
+	}
+}
+
+static void undo_position(const struct release *release, const struct frame_part *part)
+{
+	struct frame_position position;
+	if (frame_read_position(part, &position) == STATUS_OK) {
+		position.to.next = position.before;
+		feed_lower(release->feed, &position.to, position.is_first);
 	}
 }
 
@@ -94,6 +127,10 @@ void writer_undo_frame(const struct release *release, const struct write_ticket 
 	struct frame_part part;
 	size_t at = 0;
 	while (frame_next_part(ticket->data, &ticket->head, &at, &part)) {
+		if (part.kind == FRAME_POSITION) {
+			undo_position(release, &part);
+			continue;
+		}
 		const struct table *table = release_find(release, part.table);
 		struct frame_walk walk;
 		struct frame_row row;
