@@ -38,16 +38,8 @@ static void read_rows(struct params *params, const struct table_spec *spec, stru
 			"%s given, but table '%s' holds %s, into which it does not convert",
 			dtype_name(batch->dtype), spec->name.text, dtype_name(spec->dtype));
 	}
-	size_t row_bytes = dtype_row_bytes(batch->dtype, spec->dim, spec->views);
-	size_t expected = batch->keys.count * row_bytes;
-	if (rows.len != expected) {
-		params_fail(params, STATUS_BAD_REQUEST, "rows",
-			"%zu bytes given, %zu expected: %" PRIu32
-			" keys, rows of %zu bytes (dim %" PRIu32 ", views %" PRIu32 ", %s)",
-			rows.len, expected, batch->keys.count, row_bytes, spec->dim, spec->views,
-			dtype_name(batch->dtype));
-	}
 	batch->rows = rows.data;
+	batch->rows_bytes = rows.len;
 }
 
 static void read_columns(struct params *params, const struct table_spec *spec,

@@ -40,6 +40,14 @@ static enum status check_shape(const struct row_batch *batch, const struct table
 			"dtype: %s given, table '%s' is %s, which it does not convert into",
 			dtype_name(batch->dtype), spec->name.text, dtype_name(spec->dtype));
 	}
+	const size_t row_bytes = dtype_row_bytes(batch->dtype, spec->dim, spec->views);
+	if (batch->rows_bytes != batch->keys.count * row_bytes) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"rows: %zu bytes given, %zu expected: %" PRIu32
+			" keys, rows of %zu bytes (dim %" PRIu32 ", views %" PRIu32 ", %s)",
+			batch->rows_bytes, batch->keys.count * row_bytes, batch->keys.count,
+			row_bytes, spec->dim, spec->views, dtype_name(batch->dtype));
+	}
 	if (batch->tags != NULL && !spec->tags) {
 		return error_set(err, STATUS_BAD_REQUEST, "tags: given, table '%s' has none",
 			spec->name.text);

@@ -18,6 +18,7 @@ struct row_batch {
 	struct keys keys;
 	enum dtype dtype;      /* of rows */
 	const uint8_t *rows;   /* keys.count rows */
+	size_t rows_bytes;     /* of all of them */
 	const uint8_t *scales; /* f32[count] for i8, else NULL */
 	const uint8_t *times;  /* i64[count], or NULL: the default that goes with the batch */
 	const uint8_t *tags;   /* u64[count], or NULL: 0 */
@@ -26,8 +27,8 @@ struct row_batch {
 	bool allow_nonfinite;
 };
 
-/* Whether keys, dtype, tags, weights and times fit the table, and the rows are finite as they were
- * given. Errors: BAD_REQUEST, naming the column, what was given and what is allowed. */
+/* Whether keys, dtype, rows, tags, weights and times fit the table, and the rows are finite as they
+ * were given. Errors: BAD_REQUEST, naming the column, what was given and what is allowed. */
 enum status batch_check(const struct row_batch *batch, const struct table_spec *spec,
 	struct error *err);
 

@@ -154,8 +154,7 @@ static enum status copy(struct feed *feed, bool marked, struct feed_position **o
 {
 	(void)pthread_mutex_lock(&feed->lock);
 	const bool is_empty = feed->count == 0;
-	struct feed_position *positions =
-		is_empty ? NULL : calloc(feed->count, sizeof *positions);
+	struct feed_position *positions = is_empty ? NULL : calloc(feed->count, sizeof *positions);
 	size_t copied = 0;
 	for (size_t i = 0; positions != NULL && i < feed->count; i++) {
 		const struct entry *entry = &feed->entries[i];

@@ -262,6 +262,7 @@ enum status fold_run(struct fold *fold, const struct samples *samples, int64_t n
 				.keys = fold->keys,
 				.dtype = DTYPE_F32,
 				.rows = (const uint8_t *)fold->states,
+				.rows_bytes = fold->keys.count * spec_row_bytes(&fold->table->spec),
 				.times = (const uint8_t *)fold->times,
 				.tags = (const uint8_t *)fold->tags,
 			},

@@ -232,7 +232,7 @@ void memtable_undo(struct memtable *memtable, uint64_t hash, const uint8_t *key,
 
 /* ---- the merge ---- */
 
-bool memtable_freeze(struct memtable *memtable)
+bool memtable_freeze(struct memtable *memtable, uint64_t visible)
 {
 	struct generation *active = active_of(memtable);
 	if (frozen_of(memtable) != NULL) {
@@ -241,6 +241,7 @@ bool memtable_freeze(struct memtable *memtable)
 	if (active == NULL) {
 		return false;
 	}
+	active->last_sequence = active->last_sequence < visible ? active->last_sequence : visible;
 	atomic_store_explicit(&memtable->frozen, active, memory_order_release);
 	atomic_store_explicit(&memtable->active, NULL, memory_order_release);
 	return true;
@@ -252,6 +253,11 @@ uint64_t memtable_oldest(const struct memtable *memtable)
 	const struct generation *frozen = frozen_of(memtable);
 	const struct generation *oldest = frozen != NULL ? frozen : active;
 	return oldest == NULL ? 0 : atomic_load(&oldest->first_sequence);
+}
+
+bool memtable_is_frozen(const struct memtable *memtable)
+{
+	return frozen_of(memtable) != NULL;
 }
 
 uint64_t memtable_frozen_last(const struct memtable *memtable)

@@ -151,11 +151,16 @@ void memtable_undo(struct memtable *memtable, uint64_t hash, const uint8_t *key,
 /* ---- the merge ---- */
 
 /* Makes the active generation the frozen one, if there is an active and no frozen one. True if
- * there is a frozen one now. */
-bool memtable_freeze(struct memtable *memtable);
+ * there is a frozen one now.
+ *   visible  nothing above it is there: what a failed group had linked was taken back, and its
+ *            sequences will be others' */
+bool memtable_freeze(struct memtable *memtable, uint64_t visible);
 
-/* The sequences of a generation's first and last version; 0 when there is none. */
+/* The sequence of the first version, or of one before it; 0 when there is none. */
 uint64_t memtable_oldest(const struct memtable *memtable);
+
+bool memtable_is_frozen(const struct memtable *memtable);
+/* Up to where the frozen generation holds all that was written. */
 uint64_t memtable_frozen_last(const struct memtable *memtable);
 
 /* All rows of the frozen generation, in the order of (hash, key). out: malloc'ed; free() it.

@@ -81,11 +81,12 @@ static enum status pace(void *arg, uint64_t bytes, struct error *err)
 
 static void freeze_all(struct merger *merger)
 {
+	const uint64_t visible = atomic_load(&merger->store->visible);
 	const struct snapshot *snapshot = snapshot_begin(merger->store);
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		const struct release *release = snapshot->releases[i];
 		for (size_t j = 0; j < release->table_count; j++) {
-			(void)memtable_freeze(release->tables[j]->memtable);
+			(void)memtable_freeze(release->tables[j]->memtable, visible);
 		}
 		feed_mark(release->feed);
 	}
@@ -113,7 +114,7 @@ static enum status cut(struct merger *merger, struct error *err)
 
 static bool is_wanted(const struct table *table, bool asked)
 {
-	return memtable_frozen_last(table->memtable) != 0 ||
+	return memtable_is_frozen(table->memtable) ||
 	       (asked && table->spec.ttl_ms != 0 && table->rows > 0);
 }
 

@@ -79,6 +79,7 @@ static void fill(struct store *store, uint64_t rows, uint32_t dim)
 			}
 		}
 		chunk.batch.keys = (struct keys){KEY_U64, count, (const uint8_t *)keys, NULL};
+		chunk.batch.rows_bytes = (size_t)count * dim * sizeof *data;
 		must(store_load_chunk(store, &chunk, &progress, &err), &err);
 		if (store_load_is_full(store)) {
 			must(store_load_sync(store, &err), &err);

@@ -135,6 +135,7 @@ void plain_load(const struct plain *plain, struct scratch *scratch, const char *
 		chunk.batch.keys =
 			(struct keys){spec->key_type, count, plain->packed + plain->at[first], at};
 		chunk.batch.rows = plain->rows + first * spec_row_bytes(spec);
+		chunk.batch.rows_bytes = count * spec_row_bytes(spec);
 		chunk.batch.scales =
 			spec->dtype == DTYPE_I8 ? (void *)(plain->scales + first) : NULL;
 		chunk.batch.times = (void *)(plain->times + first);

@@ -242,6 +242,7 @@ enum status scratch_try_chunk(struct scratch *scratch, const char *release, stru
 	chunk.batch.keys = (struct keys){KEY_U64, count, (const uint8_t *)keys, NULL};
 	chunk.batch.dtype = DTYPE_F32;
 	chunk.batch.rows = (const uint8_t *)rows;
+	chunk.batch.rows_bytes = (size_t)count * SCRATCH_DIM * sizeof *rows;
 	chunk.now_ms = SCRATCH_NOW_MS;
 	struct load_progress progress;
 	enum status status = store_load_chunk(scratch->store, &chunk, &progress, err);

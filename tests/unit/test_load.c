@@ -46,6 +46,7 @@ static void make_small(struct small *small, const char *table, uint64_t number)
 	struct row_batch *batch = &small->chunk.batch;
 	batch->keys = (struct keys){KEY_U64, MOST_ROWS, (const uint8_t *)small->keys, NULL};
 	batch->rows = (const uint8_t *)small->rows;
+	batch->rows_bytes = sizeof small->rows;
 }
 
 static void add_table(struct scratch *scratch, const struct table_spec *spec)
@@ -241,6 +242,7 @@ static void an_empty_chunk_counts_as_one(void **state)
 	make_small(&none, "t", 3);
 	none.chunk.batch.keys = (struct keys){KEY_U64, 0, NULL, NULL};
 	none.chunk.batch.rows = NULL;
+	none.chunk.batch.rows_bytes = 0;
 	scratch_must(send(scratch, &none.chunk, &err), &err);
 	scratch_end(scratch, "r1", "a", 4, 3);
 	scratch_reopen(scratch);
@@ -306,6 +308,7 @@ static void what_is_not_finite_is_refused_by_name(void **state)
 	}
 	small.chunk.batch.dtype = DTYPE_I8;
 	small.chunk.batch.rows = (const uint8_t *)small.codes;
+	small.chunk.batch.rows_bytes = sizeof small.codes;
 	small.chunk.batch.scales = (const uint8_t *)small.scales;
 	small.scales[4] = NAN;
 	expect_refused(scratch, &small.chunk, STATUS_BAD_REQUEST, "scales: row 4 (key 4)");

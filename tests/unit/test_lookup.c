@@ -196,6 +196,7 @@ static void load_converted(struct scratch *scratch, const struct plain *plain,
 		const size_t first = chunk.chunk * half;
 		chunk.batch.keys = (struct keys){KEY_U64, half, plain->packed + first * 8, NULL};
 		chunk.batch.rows = plain->rows + first * spec_row_bytes(&plain->spec);
+		chunk.batch.rows_bytes = half * spec_row_bytes(&plain->spec);
 		chunk.batch.scales = (const uint8_t *)(plain->scales + first);
 		scratch_must(store_load_chunk(scratch->store, &chunk, &progress, &err), &err);
 	}

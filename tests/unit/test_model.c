@@ -159,6 +159,7 @@ static struct table_write part_of(const struct model *model, const struct batch 
 				.keys = batch->packed,
 				.dtype = spec->dtype,
 				.rows = batch->rows,
+				.rows_bytes = batch->packed.count * spec_row_bytes(spec),
 				.scales = spec->dtype == DTYPE_I8 ? (const uint8_t *)batch->scales
 								  : NULL,
 				.times = (const uint8_t *)batch->times,

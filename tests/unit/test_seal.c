@@ -47,6 +47,7 @@ static void load_keys(struct scratch *scratch, const char *load, uint64_t chunk_
 		.batch.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
 		.batch.dtype = DTYPE_F32,
 		.batch.rows = (const uint8_t *)rows,
+		.batch.rows_bytes = (size_t)count * SCRATCH_DIM * sizeof(float),
 		.now_ms = SCRATCH_NOW_MS,
 	};
 	(void)snprintf(chunk.load.text, sizeof chunk.load.text, "%s", load);
@@ -117,6 +118,7 @@ static void a_key_twice_in_one_chunk_keeps_its_last_row(void **state)
 		.batch.keys = {KEY_U64, ROWS, (const uint8_t *)keys, NULL},
 		.batch.dtype = DTYPE_F32,
 		.batch.rows = (const uint8_t *)rows,
+		.batch.rows_bytes = (size_t)ROWS * SCRATCH_DIM * sizeof(float),
 	};
 	scratch_must(store_load_chunk(scratch->store, &chunk, &progress, &err), &err);
 	scratch_end(scratch, "r1", "a", 1, ROWS);

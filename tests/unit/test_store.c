@@ -324,6 +324,7 @@ static void enough_rows_ask_for_a_sync(void **state)
 		.batch.keys = {KEY_U64, ROWS, (const uint8_t *)keys, NULL},
 		.batch.dtype = DTYPE_F32,
 		.batch.rows = (const uint8_t *)rows,
+		.batch.rows_bytes = sizeof(float) * ROWS * DIM,
 	};
 	struct load_progress progress;
 	for (; !store_load_is_full(scratch->store); chunk.chunk++) {

@@ -157,6 +157,7 @@ static enum status load_chunk(struct trial *trial, struct error *err)
 		.batch.keys = {KEY_U64, 3, (const uint8_t *)keys, NULL},
 		.batch.dtype = DTYPE_F32,
 		.batch.rows = (const uint8_t *)rows,
+		.batch.rows_bytes = sizeof rows,
 		.now_ms = SCRATCH_NOW_MS,
 	};
 	return store_load_chunk(trial->scratch->store, &chunk, &progress, err);

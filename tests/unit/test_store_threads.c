@@ -240,6 +240,7 @@ static void *change_on(void *arg)
 			.batch.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
 			.batch.dtype = DTYPE_F32,
 			.batch.rows = (const uint8_t *)row,
+			.batch.rows_bytes = sizeof row,
 		};
 		const enum status created = store_table_create(store, "w", &spec, NULL);
 		const enum status loaded = store_load_chunk(store, &chunk, &progress, NULL);
