@@ -16,11 +16,15 @@ const struct method method_table[] = {
 	{"fetch", METHOD_INLINE, fetch_run},
 	{"hello", METHOD_INLINE, hello_run},
 	{"info", METHOD_INLINE, info_run},
+	{"layer.choose", METHOD_ADMIN, layer_choose_run},
+	{"layer.list", METHOD_INLINE, layer_list_run},
 	{"load", METHOD_LOAD, load_run},
 	{"load.abort", METHOD_LOAD, load_abort_run},
 	{"load.end", METHOD_LOAD, load_end_run},
 	{"merge", METHOD_MERGE, merge_run},
+	{"observe", METHOD_WRITE, observe_run},
 	{"ping", METHOD_INLINE, ping_run},
+	{"positions", METHOD_WRITE, positions_run},
 	{"put", METHOD_WRITE, put_run},
 	{"release.create", METHOD_ADMIN, release_create_run},
 	{"release.drop", METHOD_ADMIN, release_drop_run},
@@ -40,8 +44,9 @@ const size_t method_count = sizeof method_table / sizeof method_table[0];
 /* Beside method_table, entry by entry. */
 static const char *const *const names_table[] = {
 	delete_names, fetch_names, hello_names, no_names,       /* info */
+	layer_choose_names, release_only_names,                 /* layer.list */
 	load_names, load_abort_names, load_end_names, no_names, /* merge */
-	no_names,                                               /* ping */
+	observe_names, no_names, release_only_names,            /* ping, positions */
 	put_names, release_create_names, release_only_names,    /* release.drop */
 	no_names,                                               /* release.list */
 	release_only_names,                                     /* release.publish */

@@ -38,6 +38,8 @@ class BadInput(harness.Case):
              key='bytes')
         call('table.create', release='open-one', table='i', entity='user', kind='ur', dim=4,
              dtype='i8', tags=True)
+        for entity in ('user', 'item'):
+            call('table.create', release='open-one', table='cr_%s@m' % entity, entity=entity, kind='cr', dim=4)
         call('load', release='open-one', table='t', load='l', chunk=0, keys=[7], rows=ROW)
         self.wait_for_janitor()
         self.before = self.state()
@@ -254,19 +256,20 @@ class BadInput(harness.Case):
             'release': 'open-one', 'table': 't', 'load': 'l', 'chunk': 1, 'keys': [8], 'rows': ROW,
             'chunks': 1, 'parts': [{'table': 't', 'keys': [1]}], 'entity': 'user', 'kind': 'ur',
             'dim': 4, 'cursor': 0, 'limit': 1, 'client': 'c', 'model': 'm', 'checkpoint': 'c',
-            'dtype': 'f32', 'views': 1, 'key': 'u64', 'ttl_ms': 0, 'tags': False,
+            'dtype': 'f32', 'views': 1, 'key': 'u64', 'ttl_ms': 0, 'tags': False, 'layer': 'm',
+            'users': [1], 'items': [2], 'times': bytes(8), 'source': 's', 'position': 0,
         }
         strings = {'release', 'table', 'load', 'client', 'model', 'checkpoint', 'dtype', 'entity', 'kind',
-                   'key'}
-        numbers = {'chunk', 'chunks', 'dim', 'views', 'ttl_ms', 'cursor', 'limit'}
+                   'key', 'layer', 'source', 'read'}
+        numbers = {'chunk', 'chunks', 'dim', 'views', 'ttl_ms', 'cursor', 'limit', 'half_life_ms', 'position'}
         for method, names in self.described().items():
             for name in names:
                 wrong = [None, -1, 1.5, {}, msgpack.ExtType(1, b'x')]
-                wrong += [] if name in strings or name in ('keys', 'rows', 'scales', 'times',
-                                                           'tags') else ['text', b'bytes']
+                wrong += [] if name in strings or name in ('keys', 'users', 'items', 'rows', 'scales', 'times',
+                                                           'weights', 'tags') else ['text', b'bytes']
                 wrong += [] if name in numbers else [7]
-                wrong += [] if name in ('keys', 'parts') else [[]]
-                wrong += [] if name in ('tags', 'allow_nonfinite', 'if_newer') else [True]
+                wrong += [] if name in ('keys', 'users', 'items', 'parts') else [[]]
+                wrong += [] if name in ('tags', 'allow_nonfinite', 'if_newer', 'raw') else [True]
                 if method in ('load', 'put') and name == 'tags':
                     wrong.append(True)
                 if method == 'load.end' and name == 'rows':

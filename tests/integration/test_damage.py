@@ -331,7 +331,7 @@ class Damage(harness.Case):
         dump = subprocess.run(['mdb_dump', '-n', path], check=True, stdout=subprocess.PIPE).stdout
         lines = dump.decode().split('\n')
         at = lines.index(' 76')     # the key 'v'
-        self.assertEqual(lines[at + 1], ' 02000000')
+        self.assertEqual(lines[at + 1], ' 03000000')
         lines[at + 1] = ' 63000000'
         os.unlink(path)
         subprocess.run(['mdb_load', '-n', path], check=True, input='\n'.join(lines).encode())
@@ -342,7 +342,7 @@ class Damage(harness.Case):
         path = os.path.join(self.daemon.data, 'current')
         with open(path, 'r+b') as file:
             file.seek(8)
-            self.assertEqual(struct.unpack('<I', file.read(4)), (1,))
+            self.assertEqual(struct.unpack('<I', file.read(4)), (2,))
             file.seek(8)
             file.write(struct.pack('<I', 99))
         said = self.ends_with_a_reason('current', '99')

@@ -1,0 +1,104 @@
+/* layer.c - layer.list, layer.choose: the extraction layers of a release. */
+#include "daemon/method/methods.h"
+
+#include <string.h>
+
+#include "daemon/method/params.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+#include "daemon/store/layer.h"
+#include "schema/limits.h"
+
+const char *const layer_choose_names[] = {"release", "layer", NULL};
+
+enum status layer_choose_run(struct call *call)
+{
+	struct params params;
+	struct name id;
+	struct name layer;
+	params_begin(&params, call->params, "", layer_choose_names, &call->error);
+	params_name(&params, "release", PARAM_REQUIRED, &id);
+	params_name(&params, "layer", PARAM_REQUIRED, &layer);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	struct name release;
+	struct name previous;
+	const enum status status = store_layer_choose(call->service->store, id.text, layer.text,
+		&release, &previous, &call->error);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const bool had_one = previous.text[0] != '\0';
+	wire_write_map(call->out, had_one ? 3 : 2);
+	reply_str(call->out, "release", release.text);
+	reply_str(call->out, "layer", layer.text);
+	if (had_one) {
+		reply_str(call->out, "previous", previous.text);
+	}
+	return reply_end(call);
+}
+
+/* The layers of a release, each once, in the order of their first tables. */
+static size_t list_layers(const struct release *release, const char *layers[LIMIT_TABLES])
+{
+	size_t count = 0;
+	for (size_t i = 0; i < release->table_count; i++) {
+		const struct table_spec *spec = &release->tables[i]->spec;
+		const char *layer = table_name_layer(&spec->name);
+		size_t at = 0;
+		while (spec_aggregates(spec) && at < count && strcmp(layers[at], layer) != 0) {
+			at++;
+		}
+		if (spec_aggregates(spec) && at == count) {
+			layers[count++] = layer;
+		}
+	}
+	return count;
+}
+
+static void write_layer(struct wire_writer *out, const struct release *release, const char *layer)
+{
+	struct layer_shape shape;
+	(void)layer_find(release, layer, &shape, NULL);
+	wire_write_map(out, 5);
+	reply_str(out, "layer", layer);
+	reply_flag(out, "chosen", strcmp(release->layer.text, layer) == 0);
+	reply_uint(out, "dim", shape.dim);
+	reply_uint(out, "views", shape.views);
+	wire_write_str(out, "tables");
+	wire_write_array(out, shape.tables);
+	for (size_t i = 0; i < release->table_count; i++) {
+		if (layer_has(release->tables[i], layer)) {
+			wire_write_str(out, release->tables[i]->spec.name.text);
+		}
+	}
+}
+
+enum status layer_list_run(struct call *call)
+{
+	struct params params;
+	struct name id;
+	params_begin(&params, call->params, "", release_only_names, &call->error);
+	params_name(&params, "release", PARAM_OPTIONAL, &id);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	const struct release *release;
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	const enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
+		&release, &call->error);
+	if (status == STATUS_OK) {
+		const char *layers[LIMIT_TABLES];
+		const size_t count = list_layers(release, layers);
+		wire_write_map(call->out, 2);
+		reply_str(call->out, "release", release->id.text);
+		wire_write_str(call->out, "layers");
+		wire_write_array(call->out, count);
+		for (size_t i = 0; i < count; i++) {
+			write_layer(call->out, release, layers[i]);
+		}
+	}
+	snapshot_end(call->service->store);
+	return status == STATUS_OK ? reply_end(call) : status;
+}

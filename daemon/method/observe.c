@@ -1,0 +1,176 @@
+/* observe.c - samples of one layer into its aggregating tables; how far each source is counted. */
+#include "daemon/method/methods.h"
+
+#include <stdlib.h>
+
+#include "daemon/method/keys_of.h"
+#include "daemon/method/params.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+#include "daemon/store/clock.h"
+#include "daemon/store/feed.h"
+#include "daemon/store/layer.h"
+#include "schema/limits.h"
+
+const char *const observe_names[] = {"release", "layer", "users", "items", "dtype", "rows",
+	"source", "position", "times", "scales", NULL};
+
+/* A batch as it was given. */
+struct observe {
+	struct call *call;
+	struct name release;
+	struct name layer;
+	struct name source; /* "": none */
+	struct layer_shape shape;
+	struct keys_of users;
+	struct keys_of items;
+	struct observation samples;
+};
+
+/* The layer as it is now; the store looks again when the batch's turn comes. */
+static enum status find_layer(struct observe *observe)
+{
+	struct call *call = observe->call;
+	const struct release *release;
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	enum status status =
+		snapshot_release(snapshot, observe->release.text, &release, &call->error);
+	if (status == STATUS_OK) {
+		status = layer_find(release, observe->layer.text, &observe->shape, &call->error);
+	}
+	snapshot_end(call->service->store);
+	return status;
+}
+
+/* Users or items; those that no table of the layer asks for are not looked at. */
+static enum status read_keys(struct observe *observe, struct wire_value given, enum key_type type,
+	const char *where, struct keys_of *keys)
+{
+	struct error *err = &observe->call->error;
+	if (type == KEY_NONE || given.object == NULL) {
+		return STATUS_OK;
+	}
+	enum status status = keys_of_begin(keys, given, type, where, err);
+	return status == STATUS_OK ? keys_of_pack(keys, err) : status;
+}
+
+static void read_columns(struct params *params, struct observation *samples)
+{
+	const struct wire_bytes times = params_bin(params, "times", PARAM_REQUIRED);
+	samples->dtype = params_dtype(params, DTYPE_F32);
+	const struct wire_bytes rows = params_bin(params, "rows", PARAM_REQUIRED);
+	if (params->status != STATUS_OK) {
+		return;
+	}
+	if (times.len % sizeof(int64_t) != 0 || times.len / sizeof(int64_t) > LIMIT_KEYS) {
+		params_fail(params, STATUS_BAD_REQUEST, "times",
+			"%zu bytes given, 8 for each of at most %u samples allowed", times.len,
+			LIMIT_KEYS);
+	}
+	samples->count = (uint32_t)(times.len / sizeof(int64_t));
+	samples->times = times.data;
+	samples->rows = rows.data;
+	samples->rows_bytes = rows.len;
+	samples->scales = params_column(params, "scales", samples->count * sizeof(float));
+	const bool is_i8 = samples->dtype == DTYPE_I8;
+	if (is_i8 != (samples->scales != NULL)) {
+		params_fail(params, STATUS_BAD_REQUEST, "scales", "%s, dtype is %s",
+			is_i8 ? "missing" : "given", dtype_name(samples->dtype));
+	}
+}
+
+static enum status read_observe(struct observe *observe)
+{
+	struct params params;
+	struct observation *samples = &observe->samples;
+	params_begin(&params, observe->call->params, "", observe_names, &observe->call->error);
+	params_name(&params, "release", PARAM_REQUIRED, &observe->release);
+	params_name(&params, "layer", PARAM_REQUIRED, &observe->layer);
+	params_name(&params, "source", PARAM_OPTIONAL, &observe->source);
+	samples->position = params_uint_or(&params, "position", 0);
+	const bool has_source = observe->source.text[0] != '\0';
+	const bool has_position = params_value(&params, "position", PARAM_OPTIONAL).object != NULL;
+	if (has_source != has_position) {
+		params_fail(&params, STATUS_BAD_REQUEST, has_source ? "position" : "source",
+			"missing, the two belong together");
+	}
+	const struct wire_value users = params_value(&params, "users", PARAM_OPTIONAL);
+	const struct wire_value items = params_value(&params, "items", PARAM_OPTIONAL);
+	read_columns(&params, samples);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	samples->release = observe->release.text;
+	samples->layer = observe->layer.text;
+	samples->source = has_source ? observe->source.text : NULL;
+	samples->now_ms = clock_unix_ms();
+	enum status status = find_layer(observe);
+	if (status == STATUS_OK) {
+		status = read_keys(observe, users, observe->shape.user_key,
+			"users: ", &observe->users);
+	}
+	if (status == STATUS_OK) {
+		status = read_keys(observe, items, observe->shape.item_key,
+			"items: ", &observe->items);
+	}
+	samples->users = observe->users.batch;
+	samples->items = observe->items.batch;
+	return status;
+}
+
+enum status observe_run(struct call *call)
+{
+	struct observe observe = {.call = call};
+	struct observe_result result = {0};
+	enum status status = read_observe(&observe);
+	if (status == STATUS_OK) {
+		status = store_observe(call->service->store, &observe.samples, &result,
+			&call->ticket, &call->error);
+	}
+	keys_of_fini(&observe.users);
+	keys_of_fini(&observe.items);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const bool has_source = observe.samples.source != NULL;
+	wire_write_map(call->out, has_source ? 4 : 3);
+	reply_str(call->out, "release", result.write.release.text);
+	reply_uint(call->out, "sequence", result.write.sequence);
+	reply_uint(call->out, "applied", result.write.count);
+	if (has_source) {
+		reply_uint(call->out, "next", result.next);
+	}
+	return reply_end(call);
+}
+
+enum status positions_run(struct call *call)
+{
+	struct params params;
+	struct name release;
+	params_begin(&params, call->params, "", release_only_names, &call->error);
+	params_name(&params, "release", PARAM_OPTIONAL, &release);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	struct feed_position *positions = NULL;
+	size_t count = 0;
+	struct write_result result;
+	const enum status status =
+		store_positions(call->service->store, release.text[0] != '\0' ? release.text : NULL,
+			&positions, &count, &result, &call->ticket, &call->error);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	wire_write_map(call->out, 2);
+	reply_str(call->out, "release", result.release.text);
+	wire_write_str(call->out, "positions");
+	wire_write_array(call->out, count);
+	for (size_t i = 0; i < count; i++) {
+		wire_write_map(call->out, 3);
+		reply_str(call->out, "layer", positions[i].layer.text);
+		reply_str(call->out, "source", positions[i].source.text);
+		reply_uint(call->out, "next", positions[i].next);
+	}
+	free(positions);
+	return reply_end(call);
+}
