@@ -6,16 +6,12 @@
 #include "tools/json.h"
 #include "tools/options.h"
 #include "tools/progress.h"
+#include "tools/scan_reply.h"
 #include "tools/sink.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-enum {
-	REPLY_BYTES = 4 << 20,
-	REPLY_ROWS_MAX = 65536,
-};
 
 /* The arguments. */
 struct dump {
@@ -42,16 +38,6 @@ static enum status open_sink(const struct dump *dump, struct sink **out, struct 
 	return STATUS_INTERNAL;
 }
 
-static uint32_t reply_rows_of(const struct rep_table_spec *spec)
-{
-	size_t row_bytes = rep_row_bytes(spec->dtype, spec->dim, spec->views);
-	size_t rows = row_bytes > 0 ? REPLY_BYTES / row_bytes : 1;
-	if (rows > REPLY_ROWS_MAX) {
-		return REPLY_ROWS_MAX;
-	}
-	return rows > 0 ? (uint32_t)rows : 1;
-}
-
 /* Walks through the table, into the sink. */
 static int copy_rows(struct session *session, const struct dump *dump, struct sink *sink)
 {
@@ -63,7 +49,7 @@ static int copy_rows(struct session *session, const struct dump *dump, struct si
 	progress_begin(&progress, "dump");
 	do {
 		if (rep_scan_next(session->client, dump->place.release, dump->place.table,
-			    dump->table.spec.dtype, reply_rows_of(&dump->table.spec), &scan,
+			    dump->table.spec.dtype, scan_reply_rows(&dump->table.spec), &scan,
 			    &rep_err) != REP_OK) {
 			status = session_refuse(session, &rep_err);
 		} else if (sink->write(sink, &scan, &err) != STATUS_OK) {
