@@ -72,6 +72,11 @@ $3 ~ /^systemd\// {
 		fail("systemd headers belong in .c files of daemon")
 	next
 }
+$3 == "lapacke.h" || $3 == "cblas.h" {
+	if (from != "tools" || header)
+		fail($3 " belongs in .c files of tools")
+	next
+}
 # Ours.
 $3 == "repstore.h" {
 	if (from != "client" && from != "tools")

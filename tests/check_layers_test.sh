@@ -21,6 +21,7 @@ sound_tree() {
 	printf '#include <repstore.h>\n#include "schema/wire.h"\n' >"$tree/client/client.c"
 	printf '#include "daemon/store/base.h"\n' >"$tree/client/embedded.c"
 	printf '#include "client/include/repstore.h"\n#include "schema/wire.h"\n' >"$tree/tools/main.c"
+	printf '#include <cblas.h>\n#include <lapacke.h>\n' >"$tree/tools/spectrum.c"
 	: >"$tree/client/include/repstore.h"
 }
 
@@ -58,6 +59,9 @@ refused daemon/store/zlog.c '<lmdb.h>'
 refused daemon/retrieval/topk.c '"daemon/store/base.h"'
 refused daemon/retrieval/topk.c '<lmdb.h>'
 refused daemon/aggregate/decay.c '"daemon/store/base.h"'
+refused daemon/retrieval/topk.c '<cblas.h>'
+refused client/client.c '<lapacke.h>'
+refused tools/spectrum.h '<lapacke.h>'
 refused daemon/method/fetch.c '"daemon/net/server.h"'
 refused daemon/method/fetch.c '<uv.h>'
 refused daemon/net/session.c '"daemon/store/base.h"'
