@@ -2,6 +2,7 @@
 #include "tools/argument.h"
 #include "tools/command.h"
 #include "tools/options.h"
+#include "tools/table_stats.h"
 #include "tools/text.h"
 
 #include <inttypes.h>
@@ -213,6 +214,7 @@ static const struct verb verbs[] = {
 	{"create", run_create},
 	{"list", run_list},
 	{"show", run_show},
+	{"stats", table_stats_run},
 };
 
 static int run(struct session *session, int argc, char **argv)
@@ -228,7 +230,8 @@ const struct command cmd_table = {
 		"         [--dtype f32|f16|bf16|i8|bit] [--layer NAME] [--key u64|bytes]\n"
 		"         [--ttl TIME] [--tags] [--decay events=D,half_life=TIME]\n"
 		"         [--read sum|mean|layer_norm]\n"
-		"       repstore table list [RELEASE] | show RELEASE/TABLE\n",
+		"       repstore table list [RELEASE] | show RELEASE/TABLE\n"
+		"       repstore table stats RELEASE/TABLE [--sample N] [--seed S]\n",
 	.help = "  --entity   whose representations: of users or of items\n"
 		"  --kind     ur or ir: made by the user tower or the item tower; cr: aggregated from\n"
 		"             samples of a layer's cross representations (repstore observe)\n"
@@ -243,6 +246,16 @@ const struct command cmd_table = {
 		"             (0 < D <= 1), half as much after TIME, or both (events=0.99)\n"
 		"  --read     what a fetch of a cr row gives (layer_norm)\n"
 		"RELEASE may be `live`. Rows that are pending were written since the last merge: they\n"
-		"are served, and not yet in base files.\n",
+		"are served, and not yet in base files.\n"
+		"\n"
+		"`stats` reads all rows and says whether they look healthy: their norms, how old they\n"
+		"are, and which are zero, not finite or of the future. Of a sample of them it says how\n"
+		"far they have collapsed: singular values, information abundance (their sum over the\n"
+		"largest; all dims used alike: as many as there are dims, all rows on a line: 1) and\n"
+		"how many dims hold 99 % of the energy; and how far views repeat one another: the mean\n"
+		"absolute covariance of an element of one with an element of the other.\n"
+		"  --sample   rows of the sample, drawn uniformly (4096, fewer of very wide rows);\n"
+		"             it may take 1 GiB: 12 bytes an element\n"
+		"  --seed     of the draw (0); the same rows and seed give the same figures\n",
 	.run = run,
 };
