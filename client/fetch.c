@@ -11,6 +11,7 @@
 
 /* What one part of an answer holds, checked against what was asked. */
 struct answer {
+	char table[sizeof((struct rep_part *)0)->resolved];
 	uint32_t dim;
 	uint32_t views;
 	enum dtype dtype;
@@ -20,6 +21,7 @@ struct answer {
 	struct wire_bytes scales; /* i8 only */
 	struct wire_bytes times;
 	struct wire_bytes tags;
+	struct wire_bytes weights;
 	struct wire_bytes why;
 };
 
@@ -44,7 +46,8 @@ static void write_flag(struct wire_writer *writer, const char *name, bool wanted
 static void write_part(struct wire_writer *writer, const struct rep_part *part)
 {
 	size_t fields = 2 + (part->dtype != REP_DTYPE_TABLE) + (part->max_age_ms != 0) +
-			(part->times != NULL) + (part->tags != NULL) + (part->why != NULL);
+			(part->times != NULL) + (part->tags != NULL) + (part->why != NULL) +
+			part->raw + (part->weights != NULL);
 	wire_write_map(writer, fields);
 	wire_write_str(writer, "table");
 	wire_write_str(writer, part->table);
@@ -59,6 +62,8 @@ static void write_part(struct wire_writer *writer, const struct rep_part *part)
 	write_flag(writer, "times", part->times != NULL);
 	write_flag(writer, "tags", part->tags != NULL);
 	write_flag(writer, "why", part->why != NULL);
+	write_flag(writer, "raw", part->raw);
+	write_flag(writer, "weights", part->weights != NULL);
 	wire_write_str(writer, "keys");
 	wire_write_bin(writer, part->keys.data, part->keys.bytes);
 }
@@ -111,7 +116,8 @@ static enum status read_shape(struct wire_value part, const struct rep_part *ask
 	uint64_t views = 0;
 	uint64_t stride = 0;
 	struct wire_bytes dtype = {0};
-	if (!wire_uint(wire_get(part, "n"), &n) || !wire_uint(wire_get(part, "dim"), &dim) ||
+	if (!field_text(part, "table", out->table, sizeof out->table) ||
+		!wire_uint(wire_get(part, "n"), &n) || !wire_uint(wire_get(part, "dim"), &dim) ||
 		!wire_uint(wire_get(part, "views"), &views) ||
 		!wire_uint(wire_get(part, "stride"), &stride) ||
 		!wire_str(wire_get(part, "dtype"), &dtype)) {
@@ -155,6 +161,7 @@ static enum status read_answer(struct wire_value part, const struct rep_part *as
 		{"scales", out->dtype == DTYPE_I8, n * sizeof(float), &out->scales},
 		{"times", asked->times != NULL, n * sizeof(int64_t), &out->times},
 		{"tags", asked->tags != NULL && has_tags, n * sizeof(uint64_t), &out->tags},
+		{"weights", asked->weights != NULL, n * sizeof(float), &out->weights},
 		{"why", asked->why != NULL, n, &out->why},
 	};
 	for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
@@ -207,7 +214,9 @@ static void fill_part(const struct answer *answer, struct rep_part *part)
 	copy_column(part->scales, answer->scales, n * sizeof(float));
 	copy_column(part->times, answer->times, n * sizeof(int64_t));
 	copy_column(part->tags, answer->tags, n * sizeof(uint64_t));
+	copy_column(part->weights, answer->weights, n * sizeof(float));
 	copy_column(part->why, answer->why, n);
+	memcpy(part->resolved, answer->table, sizeof part->resolved);
 }
 
 /* Checks everything before anything of the caller's is written. */

@@ -31,7 +31,7 @@ size_t rows_fields(const struct rep_rows *rows)
 {
 	return 2 + (size_t)(rows->dtype != REP_DTYPE_TABLE) + (size_t)(rows->scales != NULL) +
 	       (size_t)(rows->times != NULL) + (size_t)(rows->tags != NULL) +
-	       (size_t)rows->allow_nonfinite;
+	       (size_t)(rows->weights != NULL) + (size_t)rows->allow_nonfinite;
 }
 
 static void write_column(struct wire_writer *writer, const char *name, const void *data, size_t len)
@@ -40,6 +40,16 @@ static void write_column(struct wire_writer *writer, const char *name, const voi
 		wire_write_str(writer, name);
 		wire_write_bin(writer, data, len);
 	}
+}
+
+void rows_write_tail(rep_client *client, const void *rows, size_t bytes)
+{
+	/* The head of a bin; client_send refuses a tail that it cannot announce. */
+	const uint8_t head[BIN32_HEAD_BYTES] = {0xc6, (uint8_t)(bytes >> 24),
+		(uint8_t)(bytes >> 16), (uint8_t)(bytes >> 8), (uint8_t)bytes};
+	wire_write_str(&client->request, "rows");
+	wire_write_raw(&client->request, head, sizeof head);
+	client->tail = (struct wire_bytes){rows, bytes};
 }
 
 void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_bytes)
@@ -59,10 +69,6 @@ void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_byt
 	write_column(writer, "scales", rows->scales, count * sizeof(float));
 	write_column(writer, "times", rows->times, count * sizeof(int64_t));
 	write_column(writer, "tags", rows->tags, count * sizeof(uint64_t));
-	/* The head of a bin; client_send refuses a tail that it cannot announce. */
-	wire_write_str(writer, "rows");
-	const uint8_t head[BIN32_HEAD_BYTES] = {0xc6, (uint8_t)(rows_bytes >> 24),
-		(uint8_t)(rows_bytes >> 16), (uint8_t)(rows_bytes >> 8), (uint8_t)rows_bytes};
-	wire_write_raw(writer, head, sizeof head);
-	client->tail = (struct wire_bytes){rows->rows, rows_bytes};
+	write_column(writer, "weights", rows->weights, count * sizeof(float));
+	rows_write_tail(client, rows->rows, rows_bytes);
 }

@@ -22,4 +22,7 @@ size_t rows_fields(const struct rep_rows *rows);
  * they are: they become the request's tail. */
 void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_bytes);
 
+/* The same for the matrix alone, as the entry "rows". */
+void rows_write_tail(rep_client *client, const void *rows, size_t bytes);
+
 #endif

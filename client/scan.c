@@ -35,13 +35,15 @@ struct columns {
 	struct wire_bytes scales;
 	struct wire_bytes times;
 	struct wire_bytes tags;
+	struct wire_bytes weights;
 };
 
 static void write_request(rep_client *client, const struct walk *walk, const struct rep_scan *scan,
 	const char *table, enum rep_dtype dtype, uint32_t limit)
 {
 	struct wire_writer *writer = client_begin(client, "scan");
-	wire_write_map(writer, 2 + (size_t)scan->more + (limit != 0) + (dtype != REP_DTYPE_TABLE));
+	wire_write_map(writer,
+		2 + (size_t)scan->more + (limit != 0) + (dtype != REP_DTYPE_TABLE) + scan->raw);
 	wire_write_str(writer, "release");
 	wire_write_str(writer, walk->release);
 	wire_write_str(writer, "table");
@@ -49,6 +51,10 @@ static void write_request(rep_client *client, const struct walk *walk, const str
 	if (scan->more) {
 		wire_write_str(writer, "cursor");
 		wire_write_uint(writer, scan->cursor);
+	}
+	if (scan->raw) {
+		wire_write_str(writer, "raw");
+		wire_write_bool(writer, true);
 	}
 	if (limit != 0) {
 		wire_write_str(writer, "limit");
@@ -66,7 +72,7 @@ static bool has_bytes(struct wire_value map, const char *name, size_t len, struc
 }
 
 static enum status read_columns(struct wire_value result, const struct rep_table_spec *spec,
-	enum rep_dtype asked, struct columns *out, struct error *err)
+	enum rep_dtype asked, bool raw, struct columns *out, struct error *err)
 {
 	uint64_t n = 0;
 	uint64_t stride = 0;
@@ -92,7 +98,9 @@ static enum status read_columns(struct wire_value result, const struct rep_table
 		!has_bytes(result, "times", n * sizeof(int64_t), &out->times) ||
 		(out->dtype == DTYPE_I8 &&
 			!has_bytes(result, "scales", n * sizeof(float), &out->scales)) ||
-		(spec->tags && !has_bytes(result, "tags", n * sizeof(uint64_t), &out->tags))) {
+		(spec->tags && !has_bytes(result, "tags", n * sizeof(uint64_t), &out->tags)) ||
+		(raw && spec->kind == REP_CR &&
+			!has_bytes(result, "weights", n * sizeof(float), &out->weights))) {
 		return error_set(err, STATUS_PROTOCOL, "scan: a column that is missing or cut");
 	}
 	return STATUS_OK;
@@ -120,7 +128,7 @@ static enum status keep_columns(struct walk *walk, const struct columns *columns
 {
 	size_t bytes = COLUMN_ALIGN + aligned(columns->keys.len) + aligned(columns->rows.len) +
 		       aligned(columns->scales.len) + aligned(columns->times.len) +
-		       aligned(columns->tags.len);
+		       aligned(columns->tags.len) + aligned(columns->weights.len);
 	if (bytes > walk->cap) {
 		free(walk->data);
 		walk->cap = 0;
@@ -138,6 +146,7 @@ static enum status keep_columns(struct walk *walk, const struct columns *columns
 	scan->scales = place(walk, &at, columns->scales);
 	scan->times = place(walk, &at, columns->times);
 	scan->tags = place(walk, &at, columns->tags);
+	scan->weights = place(walk, &at, columns->weights);
 	scan->dtype = (enum rep_dtype)columns->dtype;
 	scan->dim = walk->table.spec.dim;
 	scan->views = walk->table.spec.views;
@@ -158,7 +167,8 @@ static enum status read_reply(struct wire_value result, enum rep_dtype dtype, st
 		(more && scan->more && cursor == scan->cursor)) {
 		return error_set(err, STATUS_PROTOCOL, "scan: an answer that does not go on");
 	}
-	enum status status = read_columns(result, &walk->table.spec, dtype, &columns, err);
+	enum status status =
+		read_columns(result, &walk->table.spec, dtype, scan->raw, &columns, err);
 	if (status == STATUS_OK) {
 		status = keep_columns(walk, &columns, scan, err);
 	}
@@ -207,7 +217,7 @@ enum rep_status rep_scan_next(rep_client *client, const char *release, const cha
 			free(walk);
 			return (enum rep_status)status;
 		}
-		*scan = (struct rep_scan){.memory = walk};
+		*scan = (struct rep_scan){.raw = scan->raw, .memory = walk};
 	} else if (walk->began && !scan->more) {
 		return (enum rep_status)error_set(err, STATUS_BAD_REQUEST,
 			"the scan is at its end");

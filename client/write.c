@@ -1,4 +1,5 @@
 /* write.c - puts and deletes in a sealed release, one by one or pipelined, and merges. */
+#include "client/write.h"
 #include "client/clock.h"
 #include "client/field.h"
 #include "client/keys.h"
@@ -14,8 +15,7 @@ static void write_name(struct wire_writer *writer, const char *name, const char 
 	wire_write_str(writer, text);
 }
 
-/* Begins a write of `fields` entries besides its release. */
-static struct wire_writer *begin_write(rep_client *client, const char *method, size_t fields,
+struct wire_writer *write_begin(rep_client *client, const char *method, size_t fields,
 	const char *release)
 {
 	struct wire_writer *writer = client_begin(client, method);
@@ -88,7 +88,7 @@ static enum status begin_put(rep_client *client, const char *release,
 	}
 	const bool if_newer = parts[0].rows->if_newer;
 	const size_t fields = count == 1 ? 1 + rows_fields(parts[0].rows) : 1;
-	struct wire_writer *writer = begin_write(client, "put", if_newer + fields, release);
+	struct wire_writer *writer = write_begin(client, "put", if_newer + fields, release);
 	if (if_newer) {
 		wire_write_str(writer, "if_newer");
 		wire_write_bool(writer, true);
@@ -118,7 +118,7 @@ static enum status begin_delete(rep_client *client, const char *release, const c
 		status = keys_check(keys, err);
 	}
 	if (status == STATUS_OK) {
-		struct wire_writer *writer = begin_write(client, "delete", 2, release);
+		struct wire_writer *writer = write_begin(client, "delete", 2, release);
 		write_name(writer, "table", table);
 		wire_write_str(writer, "keys");
 		wire_write_bin(writer, keys->data, keys->bytes);
@@ -138,6 +138,7 @@ static enum status finish_write(rep_client *client, struct reply *reply, struct 
 		    field_uint(reply->result, "sequence", &written.sequence) &&
 		    (field_uint(reply->result, "applied", &written.count) ||
 			    field_uint(reply->result, "deleted", &written.count));
+	(void)field_uint(reply->result, "next", &written.next);
 	reply_close(reply);
 	if (!read) {
 		client_disconnect(client);
@@ -149,7 +150,7 @@ static enum status finish_write(rep_client *client, struct reply *reply, struct 
 	return STATUS_OK;
 }
 
-static enum status call_write(rep_client *client, struct rep_written *out, struct error *err)
+enum status write_call(rep_client *client, struct rep_written *out, struct error *err)
 {
 	struct reply reply = {0};
 	enum status status =
@@ -157,7 +158,7 @@ static enum status call_write(rep_client *client, struct rep_written *out, struc
 	return status == STATUS_OK ? finish_write(client, &reply, out, err) : status;
 }
 
-static enum status send_write(rep_client *client, struct error *err)
+enum status write_send(rep_client *client, struct error *err)
 {
 	client_drop_dead(client);
 	return pipeline_send(client, CLIENT_WRITES, err);
@@ -171,7 +172,7 @@ enum rep_status rep_put_parts(rep_client *client, const char *release,
 {
 	struct error *err = client_error(rep_err);
 	enum status status = begin_put(client, release, parts, count, err);
-	return (enum rep_status)(status == STATUS_OK ? call_write(client, out, err) : status);
+	return (enum rep_status)(status == STATUS_OK ? write_call(client, out, err) : status);
 }
 
 enum rep_status rep_put(rep_client *client, const char *release, const char *table,
@@ -186,7 +187,7 @@ enum rep_status rep_delete(rep_client *client, const char *release, const char *
 {
 	struct error *err = client_error(rep_err);
 	enum status status = begin_delete(client, release, table, &keys, err);
-	return (enum rep_status)(status == STATUS_OK ? call_write(client, out, err) : status);
+	return (enum rep_status)(status == STATUS_OK ? write_call(client, out, err) : status);
 }
 
 enum rep_status rep_put_parts_send(rep_client *client, const char *release,
@@ -194,7 +195,7 @@ enum rep_status rep_put_parts_send(rep_client *client, const char *release,
 {
 	struct error *err = client_error(rep_err);
 	enum status status = begin_put(client, release, parts, count, err);
-	return (enum rep_status)(status == STATUS_OK ? send_write(client, err) : status);
+	return (enum rep_status)(status == STATUS_OK ? write_send(client, err) : status);
 }
 
 enum rep_status rep_put_send(rep_client *client, const char *release, const char *table,
@@ -209,7 +210,7 @@ enum rep_status rep_delete_send(rep_client *client, const char *release, const c
 {
 	struct error *err = client_error(rep_err);
 	enum status status = begin_delete(client, release, table, &keys, err);
-	return (enum rep_status)(status == STATUS_OK ? send_write(client, err) : status);
+	return (enum rep_status)(status == STATUS_OK ? write_send(client, err) : status);
 }
 
 enum rep_status rep_write_receive(rep_client *client, struct rep_written *out,

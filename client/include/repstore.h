@@ -140,6 +140,8 @@ struct rep_rows {
 	const float *scales;  /* i8 */
 	const int64_t *times; /* Unix ms; or NULL */
 	const uint64_t *tags; /* NULL: 0 */
+	/* Of an aggregating table, whose rows are decayed sums: their weights; NULL: 1. */
+	const float *weights;
 	bool allow_nonfinite;
 	bool if_newer; /* only where the stored row is older, or there is none; not in a load */
 };
@@ -157,6 +159,7 @@ struct rep_part {
 	struct rep_keys keys;
 	enum rep_dtype dtype; /* REP_DTYPE_TABLE: as stored */
 	uint64_t max_age_ms;  /* 0: any age */
+	bool raw;             /* of an aggregating table: its sums, not what its spec says */
 	/* where to */
 	void *rows;        /* [count, views x dim]; or NULL */
 	size_t rows_bytes; /* room at `rows`; too little is REP_TOO_LARGE, naming what is needed */
@@ -164,13 +167,15 @@ struct rep_part {
 	float *scales;     /* i8 only */
 	int64_t *times;    /* Unix ms */
 	uint64_t *tags;
-	uint8_t *why; /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt */
+	float *weights; /* of an aggregating table */
+	uint8_t *why;   /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt */
 	/* filled */
 	uint32_t dim;
 	uint32_t views;
 	enum rep_dtype row_dtype;
 	size_t stride; /* bytes of a row */
 	uint32_t found_count;
+	char resolved[136]; /* which table it was: "cr_user@mlp2" for "cr_user" */
 };
 
 struct rep_fetched {
@@ -195,7 +200,8 @@ REP_API enum rep_status rep_fetch_receive(rep_client *client, struct rep_part *p
 struct rep_written {
 	char release[72]; /* which it was */
 	uint64_t sequence;
-	uint64_t count; /* rows applied, or keys deleted that were there */
+	uint64_t count; /* rows applied, keys deleted that were there, or samples counted */
+	uint64_t next;  /* of samples with a source: the position of its next one; else 0 */
 };
 
 /* Writes rows of a sealed or live release (NULL: the live one), over those of the same
@@ -236,6 +242,45 @@ REP_API enum rep_status rep_put_parts_send(rep_client *client, const char *relea
 REP_API enum rep_status rep_delete_send(rep_client *client, const char *release, const char *table,
 	struct rep_keys keys, struct rep_error *err);
 REP_API enum rep_status rep_write_receive(rep_client *client, struct rep_written *out,
+	struct rep_error *err);
+
+/* Samples of one layer's cross representations, CR(u,i), in the order in which they count;
+ * borrowed. Every column has `count` entries. */
+struct rep_samples {
+	const char *layer;
+	uint32_t count;
+	struct rep_keys users; /* count 0: not given, as no table of the layer is of users */
+	struct rep_keys items;
+	const int64_t *times; /* Unix ms; at most an hour ahead of the daemon's clock */
+	enum rep_dtype dtype; /* of `rows`; any but REP_DTYPE_TABLE and REP_BIT */
+	const void *rows;     /* [count, views x dim] */
+	size_t rows_bytes;    /* of all of them */
+	const float *scales;  /* i8 */
+	const char *source;   /* whose samples are numbered; NULL: none */
+	uint64_t position;    /* the number of the first one */
+};
+
+/* Adds samples to the aggregated rows of their users and items, in all tables of the layer, in one
+ * durable write. After REP_TIMEOUT, REP_CLOSED or REP_PROTOCOL it is not known whether they count:
+ * with a source they may be sent again, and count once; without, they may count twice.
+ * Errors: as rep_put; NOT_FOUND  the layer; GAP  a position beyond the next. */
+REP_API enum rep_status rep_observe(rep_client *client, const char *release,
+	const struct rep_samples *samples, struct rep_written *out, struct rep_error *err);
+/* Pipelined among puts and deletes; received by rep_write_receive. */
+REP_API enum rep_status rep_observe_send(rep_client *client, const char *release,
+	const struct rep_samples *samples, struct rep_error *err);
+
+struct rep_position {
+	char layer[72];
+	char source[72];
+	uint64_t next; /* the position of the next sample; durable */
+};
+/* How far each source is counted. out: malloc'ed array; free() it. */
+REP_API enum rep_status rep_positions(rep_client *client, const char *release,
+	struct rep_position **out, size_t *count, struct rep_error *err);
+
+/* Chooses the layer that names without @layer mean, for users and items at once. */
+REP_API enum rep_status rep_layer_choose(rep_client *client, const char *release, const char *layer,
 	struct rep_error *err);
 
 struct rep_merged {
@@ -350,6 +395,7 @@ REP_API enum rep_status rep_load_abort(rep_load *load, struct rep_error *err);
 struct rep_scan {
 	char release[72];
 	uint64_t sequence;
+	bool raw;        /* asked, before the first step: of an aggregating table its sums */
 	uint64_t cursor; /* pass it on; set by each reply */
 	bool more;       /* another reply follows */
 	struct rep_keys keys;
@@ -361,10 +407,11 @@ struct rep_scan {
 	const float *scales; /* NULL unless i8 */
 	const int64_t *times;
 	const uint64_t *tags; /* NULL unless the table has them */
+	const float *weights; /* NULL unless raw, of an aggregating table */
 	void *memory;         /* the library's */
 };
 
-/* Takes the next step: go on while scan->more. Zero `scan` before the first step; the
+/* Takes the next step: go on while scan->more. Zero `scan` but for `raw` before the first step; the
  * same one goes into the next. The walk stays on the release that it began on, also
  * when that was the live one (NULL). dtype REP_DTYPE_TABLE: as stored; limit 0: as the
  * daemon likes. */

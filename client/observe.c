@@ -1,0 +1,172 @@
+/* observe.c - samples of cross representations, positions of their sources, the chosen layer. */
+#include "client/field.h"
+#include "client/keys.h"
+#include "client/rows.h"
+#include "client/write.h"
+#include "schema/dtype.h"
+
+#include <stdlib.h>
+
+/* ---- samples ---- */
+
+static enum status check_keys(const struct rep_keys *keys, uint32_t count, const char *what,
+	struct error *err)
+{
+	if (keys->count == 0) {
+		return STATUS_OK;
+	}
+	const enum status status = keys_check(keys, err);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "%s: %s", what, err == NULL ? "" : err->text);
+	}
+	return keys->count == count
+		       ? STATUS_OK
+		       : error_set(err, STATUS_BAD_REQUEST, "%s: %u given for %u samples", what,
+				 keys->count, count);
+}
+
+static enum status check_samples(const struct rep_samples *samples, struct error *err)
+{
+	const size_t count = samples->count;
+	if (samples->layer == NULL) {
+		return error_set(err, STATUS_BAD_REQUEST, "layer: none given");
+	}
+	if (dtype_row_bytes((enum dtype)samples->dtype, 1, 1) == 0 || samples->dtype == REP_BIT) {
+		return error_set(err, STATUS_BAD_REQUEST, "dtype: %d given", (int)samples->dtype);
+	}
+	if ((samples->dtype == REP_I8) != (samples->scales != NULL)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"scales: i8 rows need them, others have none");
+	}
+	if (count > 0 && (samples->times == NULL || samples->rows == NULL ||
+				 samples->rows_bytes % count != 0)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"rows_bytes: %zu given, which is not so many for each of %zu samples; "
+			"times and rows are needed",
+			samples->rows_bytes, count);
+	}
+	const enum status status = check_keys(&samples->users, samples->count, "users", err);
+	return status == STATUS_OK ? check_keys(&samples->items, samples->count, "items", err)
+				   : status;
+}
+
+static void write_keys(struct wire_writer *writer, const char *name, const struct rep_keys *keys)
+{
+	if (keys->count > 0) {
+		wire_write_str(writer, name);
+		wire_write_bin(writer, keys->data, keys->bytes);
+	}
+}
+
+static enum status begin_observe(rep_client *client, const char *release,
+	const struct rep_samples *samples, struct error *err)
+{
+	const enum status status = check_samples(samples, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const size_t fields =
+		4 + (size_t)(samples->users.count > 0) + (size_t)(samples->items.count > 0) +
+		(size_t)(samples->scales != NULL) + (samples->source != NULL ? 2u : 0u);
+	struct wire_writer *writer = write_begin(client, "observe", fields, release);
+	wire_write_str(writer, "layer");
+	wire_write_str(writer, samples->layer);
+	write_keys(writer, "users", &samples->users);
+	write_keys(writer, "items", &samples->items);
+	wire_write_str(writer, "dtype");
+	wire_write_str(writer, dtype_name((enum dtype)samples->dtype));
+	if (samples->source != NULL) {
+		wire_write_str(writer, "source");
+		wire_write_str(writer, samples->source);
+		wire_write_str(writer, "position");
+		wire_write_uint(writer, samples->position);
+	}
+	wire_write_str(writer, "times");
+	wire_write_bin(writer, samples->times, samples->count * sizeof(int64_t));
+	if (samples->scales != NULL) {
+		wire_write_str(writer, "scales");
+		wire_write_bin(writer, samples->scales, samples->count * sizeof(float));
+	}
+	rows_write_tail(client, samples->rows, samples->rows_bytes);
+	return STATUS_OK;
+}
+
+enum rep_status rep_observe(rep_client *client, const char *release,
+	const struct rep_samples *samples, struct rep_written *out, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	const enum status status = begin_observe(client, release, samples, err);
+	return (enum rep_status)(status == STATUS_OK ? write_call(client, out, err) : status);
+}
+
+enum rep_status rep_observe_send(rep_client *client, const char *release,
+	const struct rep_samples *samples, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	const enum status status = begin_observe(client, release, samples, err);
+	return (enum rep_status)(status == STATUS_OK ? write_send(client, err) : status);
+}
+
+/* ---- positions ---- */
+
+static enum status read_positions(struct wire_value result, struct rep_position **out,
+	size_t *count, struct error *err)
+{
+	const struct wire_value list = wire_get(result, "positions");
+	const size_t size = wire_size(list);
+	struct rep_position *positions = calloc(size + 1, sizeof *positions);
+	if (positions == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "no memory for %zu positions", size);
+	}
+	bool read = wire_type(list) == WIRE_ARRAY;
+	for (size_t i = 0; read && i < size; i++) {
+		const struct wire_value each = wire_item(list, i);
+		struct rep_position *to = &positions[i];
+		read = field_text(each, "layer", to->layer, sizeof to->layer) &&
+		       field_text(each, "source", to->source, sizeof to->source) &&
+		       field_uint(each, "next", &to->next);
+	}
+	if (!read) {
+		free(positions);
+		return error_set(err, STATUS_PROTOCOL, "positions were answered in an unknown way");
+	}
+	*out = positions;
+	*count = size;
+	return STATUS_OK;
+}
+
+enum rep_status rep_positions(rep_client *client, const char *release, struct rep_position **out,
+	size_t *count, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	struct reply reply = {0};
+	struct wire_writer *writer = client_begin(client, "positions");
+	wire_write_map(writer, release != NULL ? 1 : 0);
+	if (release != NULL) {
+		wire_write_str(writer, "release");
+		wire_write_str(writer, release);
+	}
+	enum status status =
+		client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply, err);
+	if (status == STATUS_OK) {
+		status = read_positions(reply.result, out, count, err);
+	}
+	reply_close(&reply);
+	return (enum rep_status)status;
+}
+
+/* ---- layers ---- */
+
+enum rep_status rep_layer_choose(rep_client *client, const char *release, const char *layer,
+	struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	if (layer == NULL) {
+		return (enum rep_status)error_set(err, STATUS_BAD_REQUEST, "layer: none given");
+	}
+	struct wire_writer *writer = write_begin(client, "layer.choose", 1, release);
+	wire_write_str(writer, "layer");
+	wire_write_str(writer, layer);
+	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, client_deadline_ms(client),
+		err);
+}

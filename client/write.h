@@ -1,0 +1,20 @@
+/* write.h - requests that write: begun, then called or sent along the pipeline of writes.
+ *
+ * Threads: one at a time.
+ */
+#ifndef CLIENT_WRITE_H
+#define CLIENT_WRITE_H
+
+#include "client/client.h"
+
+/* Begins a request with a map of `fields` entries besides its release. */
+struct wire_writer *write_begin(rep_client *client, const char *method, size_t fields,
+	const char *release);
+
+/* Sends the request begun and waits for its answer; `out` may be NULL. */
+enum status write_call(rep_client *client, struct rep_written *out, struct error *err);
+
+/* Sends it; rep_write_receive gets the answer. */
+enum status write_send(rep_client *client, struct error *err);
+
+#endif
