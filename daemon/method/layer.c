@@ -61,11 +61,18 @@ static void write_layer(struct wire_writer *out, const struct release *release, 
 {
 	struct layer_shape shape;
 	(void)layer_find(release, layer, &shape, NULL);
-	wire_write_map(out, 5);
+	wire_write_map(out, 5 + (shape.user_key != KEY_NONE ? 1u : 0u) +
+				    (shape.item_key != KEY_NONE ? 1u : 0u));
 	reply_str(out, "layer", layer);
 	reply_flag(out, "chosen", strcmp(release->layer.text, layer) == 0);
 	reply_uint(out, "dim", shape.dim);
 	reply_uint(out, "views", shape.views);
+	if (shape.user_key != KEY_NONE) {
+		reply_str(out, "user_key", key_type_name(shape.user_key));
+	}
+	if (shape.item_key != KEY_NONE) {
+		reply_str(out, "item_key", key_type_name(shape.item_key));
+	}
 	wire_write_str(out, "tables");
 	wire_write_array(out, shape.tables);
 	for (size_t i = 0; i < release->table_count; i++) {

@@ -1,0 +1,107 @@
+"""test_observe_command.py - repstore observe, positions and layer, as a person or a script uses them."""
+
+import os
+import sys
+
+import numpy as np
+
+sys.dont_write_bytecode = True
+import harness  # noqa: E402
+from observe_model import Aggregate, movielens  # noqa: E402
+
+
+class ObserveCommand(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.start_daemon()
+        self.run_command = self.daemon.command
+        self.run_command('release', 'create', 'r')
+        for layer in ('fm', 'mlp2'):
+            for entity in ('user', 'item'):
+                self.run_command('table', 'create', 'r/cr_' + entity, '--layer', layer, '--entity', entity, '--kind',
+                                 'cr', '--dim', '64', '--decay', 'events=0.99', '--read', 'sum')
+        self.run_command('release', 'seal', 'r')
+        self.run_command('release', 'publish', 'r')
+
+    def movielens(self, layer, **changed):
+        names = {'users': 'cr_user', 'items': 'cr_item', 'times': 'cr_time', 'rows': 'cr_' + layer}
+        paths = {option: '%s/%s.npy' % (harness.MOVIELENS, name) for option, name in names.items()}
+        paths.update(changed)
+        options = [layer, '--time-unit', 's']
+        for option, path in paths.items():
+            if path is not None:
+                options += ['--' + option, path]
+        return options
+
+    def test_movielens_is_counted_once(self):
+        said = self.run_command('observe', *self.movielens('fm'), '--source', 'ml')
+        self.assertIn('10000 samples of layer fm into r', said)
+        said = self.run_command('observe', *self.movielens('fm'), '--source', 'ml', '--batch', '777')
+        self.assertIn('0 samples of layer fm into r', said)
+        self.assertIn('10000 more were counted before', said)
+        told, = self.daemon.command_json('observe', *self.movielens('mlp2'))
+        self.assertEqual((told['samples'], told['applied'], told['batches'], told['layer']), (10000, 10000, 3, 'mlp2'))
+        self.assertIn('ml      10000', self.run_command('positions'))
+        self.assertEqual(self.daemon.command_json('positions', 'r')[0]['positions'],
+                         [{'layer': 'fm', 'source': 'ml', 'next': 10000}])
+        for layer in ('fm', 'mlp2'):
+            users, items, times, rows = movielens(layer)
+            by_item = Aggregate(events=0.99)
+            by_item.add_all(items, times, rows)
+            keys = sorted(by_item.rows)
+            with self.daemon.client() as client:
+                part = client.fetch('cr_item@' + layer, harness.packed(np.array(keys, '<u8')))
+            sums, _, _ = by_item.states(keys)
+            np.testing.assert_array_equal(np.frombuffer(part['rows'], '<f4').reshape(sums.shape), sums)
+
+    def test_a_layer_is_chosen(self):
+        said = self.run_command('layer', 'list')
+        self.assertRegex(said, r'fm +yes +64 +1 +cr_item@fm cr_user@fm')
+        self.assertRegex(said, r'mlp2 +no ')
+        said = self.run_command('layer', 'choose', 'mlp2')
+        self.assertIn('layer mlp2 of r is served; before it was fm', said)
+        layers = self.daemon.command_json('layer', 'list', 'r')[0]['layers']
+        self.assertEqual([each['chosen'] for each in layers], [False, True])
+        with self.daemon.client() as client:
+            self.assertEqual(client.fetch('cr_user', [1])['table'], 'cr_user@mlp2')
+        self.run_command('layer', 'choose', 'dcn', fails=1)
+        self.run_command('layer', 'choose', fails=2)
+        self.run_command('layer', 'sing', fails=2)
+
+    def test_what_is_wrong_is_named_and_nothing_is_sent(self):
+        short = self.path('short.npy')
+        np.save(short, np.arange(5, dtype='<u8'))
+        floats = self.path('floats.npy')
+        np.save(floats, np.zeros(10000, '<f8'))
+        spoilt = self.path('spoilt.npy')
+        rows = np.load('%s/cr_fm.npy' % harness.MOVIELENS)
+        rows[9999, 63] = np.inf
+        np.save(spoilt, rows)
+        for status, word, options in (
+                (1, 'short.npy', self.movielens('fm', users=short)),
+                (1, 'short.npy', self.movielens('fm', items=short)),
+                (1, 'floats.npy', self.movielens('fm', times=floats)),
+                (1, 'spoilt.npy', self.movielens('fm', rows=spoilt)),
+                (1, 'row 9999', self.movielens('fm', rows=spoilt)),
+                (1, 'none.npy', self.movielens('fm', rows='none.npy')),
+                (1, 'ur.npy', self.movielens('fm', rows='%s/ur.npy' % harness.MOVIELENS)),
+                (1, 'dcn', ['dcn'] + self.movielens('fm')[1:]),
+                (1, 'nope', self.movielens('fm') + ['--release', 'nope']),
+                (2, '--users', self.movielens('fm', users=None)),
+                (2, '--items', self.movielens('fm', items=None)),
+                (2, '--rows', self.movielens('fm', rows=None)),
+                (2, '--position', self.movielens('fm') + ['--position', '5']),
+                (2, '--batch', self.movielens('fm') + ['--batch', '0']),
+                (2, '--time-unit', self.movielens('fm') + ['--time-unit', 'h'])):
+            self.assertIn(word, self.run_command('observe', *options, fails=status), options)
+        self.run_command('observe', *self.movielens('fm'), '--source', 's', '--position', '100')
+        said = self.run_command('observe', *self.movielens('fm'), '--source', 's', '--position', '20000', fails=1)
+        self.assertIn('GAP', said)
+        self.assertIn('10100', said)
+        with self.daemon.client() as client:
+            self.assertEqual(client.call('stats')['write']['sequence'], 3)
+        self.assertTrue(os.path.exists(short))
+
+
+if __name__ == '__main__':
+    harness.main()
