@@ -61,10 +61,12 @@ done
 run repstore ping
 
 data=tests/data/movielens
-step 'a release: the user and item representations (URs, IRs) of one checkpoint'
+step 'a release: user, item and cross representations (URs, IRs, CRs) of one checkpoint'
 run repstore release create ckpt-3 --model three-tower --checkpoint epoch-3
 run repstore table create ckpt-3/ur --entity user --kind ur --dim 64 --dtype f16
 run repstore table create ckpt-3/ir --entity item --kind ir --dim 64 --dtype f16
+run repstore table create ckpt-3/cr_user --entity user --kind cr --layer mlp2 --dim 64 --decay half_life=30d
+run repstore table create ckpt-3/cr_item --entity item --kind cr --layer mlp2 --dim 64 --decay half_life=30d
 run repstore import ckpt-3/ur --keys $data/user_keys.npy --rows $data/ur.npy
 run repstore import ckpt-3/ir --keys $data/item_keys.npy --rows $data/ir.npy
 run repstore release seal ckpt-3
@@ -75,6 +77,12 @@ run repstore release list
 run repstore table list
 run repstore fetch ur 1
 run repstore fetch ir 1 2 3 999999
+
+step 'samples of cross representations, CR(u,i), aggregated while the release is live'
+run repstore observe mlp2 --users $data/cr_user.npy --items $data/cr_item.npy \
+	--times $data/cr_time.npy --time-unit s --rows $data/cr_mlp2.npy --source log-0
+run repstore fetch cr_item 1
+run repstore positions
 
 step 'the time that 500 rows take'
 run repstore bench fetch --table ir --rows 500 --seconds 2
