@@ -1,0 +1,23 @@
+/* seeded_random.h - random numbers that are the same for a seed on every machine.
+ *
+ * Threads: one a generator.
+ * Source: SplitMix64, Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014.
+ */
+#ifndef TOOLS_SEEDED_RANDOM_H
+#define TOOLS_SEEDED_RANDOM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A value; its first draw follows from `state` alone. */
+struct seeded_random {
+	uint64_t state;
+};
+
+/* Each below `bound` (>= 1) is as likely as any other. */
+uint32_t seeded_random_below(struct seeded_random *random, uint32_t bound);
+
+/* Any order of the `count` elements is as likely as any other; count < 2^32. */
+void seeded_random_shuffle(struct seeded_random *random, uint32_t *elements, size_t count);
+
+#endif
