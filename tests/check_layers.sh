@@ -39,7 +39,7 @@ BEGIN {
 	allowed["daemon/net"] = "daemon/net daemon/method schema"
 	allowed["daemon"] = "daemon daemon/net daemon/method daemon/store daemon/aggregate daemon/retrieval schema"
 	allowed["client"] = "client schema"
-	allowed["tools"] = "tools client/include schema"
+	allowed["tools"] = "tools client/include daemon/aggregate schema"
 }
 {
 	from = layer_of($1)

@@ -22,6 +22,7 @@ sound_tree() {
 	printf '#include "daemon/store/base.h"\n' >"$tree/client/embedded.c"
 	printf '#include "client/include/repstore.h"\n#include "schema/wire.h"\n' >"$tree/tools/main.c"
 	printf '#include <cblas.h>\n#include <lapacke.h>\n' >"$tree/tools/spectrum.c"
+	printf '#include "daemon/aggregate/aggregate.h"\n' >"$tree/tools/cr_history.c"
 	: >"$tree/client/include/repstore.h"
 }
 
@@ -62,6 +63,7 @@ refused daemon/aggregate/decay.c '"daemon/store/base.h"'
 refused daemon/retrieval/topk.c '<cblas.h>'
 refused client/client.c '<lapacke.h>'
 refused tools/spectrum.h '<lapacke.h>'
+refused daemon/aggregate/decay.c '"tools/cr_history.h"'
 refused daemon/method/fetch.c '"daemon/net/server.h"'
 refused daemon/method/fetch.c '<uv.h>'
 refused daemon/net/session.c '"daemon/store/base.h"'
