@@ -34,8 +34,7 @@ bool argument_bits(const char *text, uint64_t *out)
 	return true;
 }
 
-/* A decimal fraction alone. */
-static bool read_fraction(const char *text, double *out)
+bool argument_number(const char *text, double *out)
 {
 	/* strtod takes spaces, hexadecimal digits, and names of what is not finite, too. */
 	const char *digits = text + (text[0] == '-' || text[0] == '+');
@@ -54,7 +53,7 @@ static bool read_fraction(const char *text, double *out)
 bool argument_float(const char *text, float *out)
 {
 	double value;
-	if (!read_fraction(text, &value)) {
+	if (!argument_number(text, &value)) {
 		return false;
 	}
 	/* Once more, since rounding twice may differ. */
@@ -103,7 +102,7 @@ static bool read_decay_part(const char *part, struct decay_argument *out)
 	static const char events[] = "events=";
 	static const char half_life[] = "half_life=";
 	if (strncmp(part, events, strlen(events)) == 0 && !out->has_events) {
-		out->has_events = read_fraction(part + strlen(events), &out->events);
+		out->has_events = argument_number(part + strlen(events), &out->events);
 		return out->has_events;
 	}
 	return strncmp(part, half_life, strlen(half_life)) == 0 && out->half_life_ms == 0 &&

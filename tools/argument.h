@@ -16,8 +16,10 @@ bool argument_count(const char *text, uint64_t *out);
 /* The same, or hexadecimal digits after 0x. */
 bool argument_bits(const char *text, uint64_t *out);
 
-/* A decimal fraction, perhaps with an exponent, that f32 can hold: 1, -0.5, 1e-3. What is
- * too small for f32 becomes the nearest that it has. */
+/* A decimal fraction, perhaps with an exponent, that f64 can hold: 1, -0.5, 1e-3. */
+bool argument_number(const char *text, double *out);
+
+/* The same, of f32. What is too small for f32 becomes the nearest that it has. */
 bool argument_float(const char *text, float *out);
 
 /* A number and a unit: 500ms, 30s, 5m, 1h, 7d; 0 may stand without one. */

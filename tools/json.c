@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Bytes of the UTF-8 sequence at `text`, 0 when it is none. The table is that of
@@ -111,6 +112,22 @@ void json_float(FILE *out, float value)
 	} else {
 		fprintf(out, "%.9g", (double)value);
 	}
+}
+
+void json_double(FILE *out, double value)
+{
+	char text[32];
+	if (!isfinite(value)) {
+		fputs("null", out);
+		return;
+	}
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, value);
+		if (strtod(text, NULL) == value) {
+			break;
+		}
+	}
+	fputs(text, out);
 }
 
 static void write_bytes(FILE *out, struct wire_value value)

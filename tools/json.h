@@ -28,6 +28,10 @@ void json_hex(FILE *out, const uint8_t *data, size_t len);
  * readers would make an integer of a negative zero. NaN and infinities as strings. */
 void json_float(FILE *out, float value);
 
+/* The shortest of at most 17 digits that reads back as the same bits; null for what is not finite.
+ */
+void json_double(FILE *out, double value);
+
 /* A whole MessagePack value; bins and strs that are not UTF-8 as hexadecimal digits. */
 void json_wire(FILE *out, struct wire_value value);
 

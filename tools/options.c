@@ -13,6 +13,18 @@ enum {
 	CODE_TIMEOUT,
 };
 
+static int take_of_list(const struct session *session, const struct option_row *row,
+	const char *value)
+{
+	struct option_list *list = row->target;
+	if (list->count == OPTIONS_LIST_MAX) {
+		return session_usage(session, "--%s: given more than %d times", row->name,
+			OPTIONS_LIST_MAX);
+	}
+	list->values[list->count++] = value;
+	return EXIT_DONE;
+}
+
 /* Takes one option of the table. */
 static int take(const struct session *session, const struct option_row *row, const char *value)
 {
@@ -42,6 +54,14 @@ static int take(const struct session *session, const struct option_row *row, con
 				row->name, value);
 		}
 		return EXIT_DONE;
+	case OPTION_NUMBER:
+		if (!argument_number(value, row->target)) {
+			return session_usage(session, "--%s: '%s' is not a number such as 1e-3",
+				row->name, value);
+		}
+		return EXIT_DONE;
+	case OPTION_LIST:
+		return take_of_list(session, row, value);
 	}
 	return EXIT_USAGE;
 }

@@ -19,6 +19,16 @@ enum option_kind {
 	OPTION_COUNT,    /* uint64_t: decimal */
 	OPTION_BITS,     /* uint64_t: decimal, or hexadecimal after 0x */
 	OPTION_DURATION, /* uint64_t: milliseconds, written 500ms, 30s, 5m, 1h, 7d */
+	OPTION_NUMBER,   /* double: a decimal fraction, finite */
+	OPTION_LIST,     /* struct option_list: may be given several times */
+};
+
+enum { OPTIONS_LIST_MAX = 64 };
+
+/* Zeroed it is empty. */
+struct option_list {
+	const char *values[OPTIONS_LIST_MAX];
+	size_t count;
 };
 
 struct option_row {

@@ -64,6 +64,11 @@ static void floats_are_decimal_and_finite(void **state)
 		assert_false(argument_float(wrong[i], &value));
 		assert_true(value == 7);
 	}
+	double number = 7;
+	assert_false(argument_number("1e999", &number));
+	assert_false(argument_number("nan", &number));
+	assert_true(number == 7);
+	assert_true(argument_number("1e39", &number) && number == 1e39);
 }
 
 static void durations_have_a_unit(void **state)
