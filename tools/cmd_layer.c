@@ -1,5 +1,6 @@
 /* cmd_layer.c - repstore layer: which layers a release has, and which one is served. */
 #include "tools/command.h"
+#include "tools/layer_evaluate.h"
 #include "tools/options.h"
 #include "tools/text.h"
 
@@ -110,6 +111,7 @@ static int run_choose(struct session *session, int argc, char **argv)
 static const struct verb verbs[] = {
 	{"list", run_list},
 	{"choose", run_choose},
+	{"evaluate", layer_evaluate_run},
 };
 
 static int run(struct session *session, int argc, char **argv)
@@ -119,11 +121,49 @@ static int run(struct session *session, int argc, char **argv)
 
 const struct command cmd_layer = {
 	.name = "layer",
-	.summary = "extraction layers of a release: which there are, which is served",
+	.summary =
+		"extraction layers of a release: which there are, which is served, which is best",
 	.usage = "layer list [RELEASE]\n"
-		 "       repstore layer choose LAYER [--release ID]\n",
+		 "       repstore layer choose LAYER [--release ID]\n"
+		 "       repstore layer evaluate --users U.npy --items I.npy --times T.npy\n"
+		 "         --labels Y.npy --layer NAME=CR.npy [--layer ...] [--time-unit ms|s]\n"
+		 "         [--decay events=D,half_life=TIME] [--read sum|mean|layer_norm]\n"
+		 "         [--train SHARE] [--loss bce|pair|both] [--alpha A]\n"
+		 "         [--positive-weight W] [--batch N] [--epochs N] [--l2 X] [--rate X]\n"
+		 "         [--seed S] [--bootstrap N] [--scores Z.npy]\n",
 	.help = "Tables of kind cr are named NAME@LAYER. A NAME alone, wherever a table is named, is\n"
 		"that of the chosen layer: choosing another one changes what is served for users and\n"
-		"items at once. The first layer of a release is chosen until another is.\n",
+		"items at once. The first layer of a release is chosen until another is.\n"
+		"\n"
+		"`evaluate` says which layer to choose, from labelled samples in files; it asks no\n"
+		"daemon. For each layer it aggregates CR(u) and CR(i) as the daemon does, in the order\n"
+		"of time, and takes them as they stood before each sample: a sample is read before it\n"
+		"is added, and added only when one of a later time is read, so nothing of itself, of\n"
+		"the same instant or of the future is in what is read. A logistic probe on CR(u),\n"
+		"CR(i), their product element by element (without it no linear probe could tell that\n"
+		"an item suits one user and not another) and two flags for what is missing is fitted\n"
+		"on the first samples and scores the rest; there CRs go on, the probe stays.\n"
+		"  --users, --items   [n] integers or S;  --times [n] integers, Unix time\n"
+		"  --labels   [n] 0 or 1\n"
+		"  --layer    a layer's name and the CR(u,i) of each sample there, [n, dim] of f4, f2\n"
+		"             or u2 (bf16); given for each layer\n"
+		"  --time-unit  of --times (ms)\n"
+		"  --decay, --read  as of the tables (events=0.99, layer_norm)\n"
+		"  --train    share of the samples that fits (0.5), down to the last change of time\n"
+		"  --loss     bce: binary cross-entropy (this one); pair: - mean of log\n"
+		"             sigmoid(z_i - z_j) over the pairs of a positive and a negative sample of\n"
+		"             a mini-batch; both: A bce + (1 - A) pair. A mini-batch without both\n"
+		"             classes has no pairs: it gives A bce, and nothing to pair alone\n"
+		"  --alpha    A (0.5);  --positive-weight  of positives in bce (1)\n"
+		"  --batch    samples of a mini-batch (256);  --epochs  (20);  --seed  (0)\n"
+		"  --l2, --rate  of Adam (0.01, 0.01); the rate falls to 0. Features are standardised\n"
+		"  --bootstrap  resamples for intervals (1000)\n"
+		"  --scores   writes the logits, f8 [evaluated, layers], in the order of time\n"
+		"AUC counts ties half; its interval is by resampling users, whose samples are alike.\n"
+		"GAUC is the mean of users' AUCs by their samples, without users of one class. Losses\n"
+		"are of the evaluated samples; pairs are within mini-batches in the order of time.\n"
+		"|dL/dz| is the mean gradient on negatives, times the samples of a mini-batch: under\n"
+		"bce it vanishes when positives are rare, under pair it does not. (constant) guesses\n"
+		"the same for all. The vectors should be of a model that had not seen the samples.\n",
 	.run = run,
 };

@@ -1,0 +1,45 @@
+/* layer_evaluation.h - from files of samples and of layers' vectors to a report on each layer.
+ *
+ * Threads: one at a time.
+ */
+#ifndef TOOLS_LAYER_EVALUATION_H
+#define TOOLS_LAYER_EVALUATION_H
+
+#include "schema/status.h"
+#include "tools/cr_samples.h"
+#include "tools/layer_figures.h"
+#include "tools/layer_report.h"
+#include "tools/layer_scores.h"
+
+#include <stddef.h>
+
+/* What is asked. Nothing is owned. */
+struct evaluation_request {
+	struct sample_columns columns;
+	const char *const *layers; /* NAME=FILE.npy each, no name twice; 1..LAYER_REPORT_MAX */
+	size_t layer_count;
+	double train;       /* share of the samples that fits the probe */
+	const char *scores; /* a file for the logits, f64[evaluated, layers] in the order of time;
+			       or NULL */
+	struct fit_settings fit;
+	struct figure_settings figures;
+};
+
+/* Zeroed it is empty. */
+struct evaluation {
+	const struct evaluation_request *request; /* borrowed */
+	struct cr_samples samples;
+	size_t cut;     /* samples before it fit the probe */
+	double *scores; /* owned; [layers, evaluated], or of one layer if there is no file */
+	struct layer_report report; /* owned */
+};
+
+/* Checks all files before it begins; holds the vectors of one layer at a time.
+ * Errors: BAD_REQUEST  naming the option, what was given and what is allowed; those of
+ * cr_samples_read, cr_layer_open and layer_scores_make; those of the file of scores. */
+enum status evaluation_run(const struct evaluation_request *request, struct evaluation *out,
+	struct error *err);
+/* Also after a failed run. */
+void evaluation_fini(struct evaluation *evaluation);
+
+#endif
