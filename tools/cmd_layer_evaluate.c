@@ -4,6 +4,7 @@
 #include "tools/argument.h"
 #include "tools/layer_evaluate.h"
 #include "tools/layer_evaluation.h"
+#include "tools/layer_from.h"
 #include "tools/layer_report.h"
 #include "tools/options.h"
 
@@ -21,6 +22,7 @@ struct wanted {
 	const char *decay;
 	const char *reading;
 	const char *loss;
+	const char *from; /* a release; NULL: begin with nothing */
 	uint64_t batch;
 	uint64_t resamples;
 };
@@ -172,6 +174,23 @@ static int check_arguments(const struct session *session, struct wanted *wanted)
 
 /* ---- the command ---- */
 
+/* Finds the release, which stays the same for all tables. */
+static bool begin_from(struct session *session, const char *release, struct layer_from *out)
+{
+	struct rep_release found;
+	struct rep_error err;
+	if (!session_connect(session)) {
+		return false;
+	}
+	if (rep_release_show(session->client, release, &found, &err) != REP_OK) {
+		session_refuse(session, &err);
+		return false;
+	}
+	out->session = session;
+	memcpy(out->release, found.id, sizeof out->release);
+	return true;
+}
+
 static int run_evaluation(struct session *session, const struct evaluation_request *request)
 {
 	struct evaluation evaluation = {0};
@@ -225,6 +244,7 @@ int layer_evaluate_run(struct session *session, int argc, char **argv)
 		{"rate", OPTION_NUMBER, &fit->rate},
 		{"seed", OPTION_COUNT, &fit->seed},
 		{"bootstrap", OPTION_COUNT, &wanted.resamples},
+		{"from", OPTION_TEXT, &wanted.from},
 		{"scores", OPTION_TEXT, &request->scores},
 	};
 	struct rest rest;
@@ -234,6 +254,13 @@ int layer_evaluate_run(struct session *session, int argc, char **argv)
 	}
 	if (status == EXIT_DONE) {
 		status = check_arguments(session, &wanted);
+	}
+	struct layer_from from = {.spec = &fit->spec};
+	if (status == EXIT_DONE && wanted.from != NULL) {
+		request->load = layer_from_load;
+		request->context = &from;
+		request->from = from.release;
+		status = begin_from(session, wanted.from, &from) ? EXIT_DONE : EXIT_REFUSED;
 	}
 	return status == EXIT_DONE ? run_evaluation(session, request) : status;
 }

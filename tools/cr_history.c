@@ -6,8 +6,10 @@
 #include "tools/cr_layer.h"
 #include "tools/cr_samples.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* All users, or all items. */
 struct side {
@@ -44,6 +46,17 @@ static enum status side_init(struct side *side, size_t count, size_t dim)
 	return STATUS_OK;
 }
 
+static void side_begin(struct side *side, const struct cr_start_side *start, size_t dim)
+{
+	for (size_t i = 0; i < start->count; i++) {
+		struct aggregate *row = &side->rows[start->numbers[i]];
+		assert(row->state != NULL);
+		memcpy(row->state, start->states + i * (dim + 1), (dim + 1) * sizeof(float));
+		row->last_ms = start->last_ms[i];
+		row->is_there = true;
+	}
+}
+
 static void side_fini(struct side *side)
 {
 	free(side->rows);
@@ -68,6 +81,8 @@ enum status cr_history_open(const struct cr_samples *samples, const struct cr_la
 		cr_history_close(history);
 		return STATUS_NO_MEMORY;
 	}
+	side_begin(&history->users, &layer->start.users, layer->dim);
+	side_begin(&history->items, &layer->start.items, layer->dim);
 	*out = history;
 	return STATUS_OK;
 }

@@ -6,6 +6,8 @@
  * or of what came at the same time. This is the whole guarantee against leaks: there is no other
  * way in which a sample reaches a read.
  *
+ * It begins with nothing, or with the states that the layer has from before the first sample.
+ *
  * Threads: one a history.
  */
 #ifndef TOOLS_CR_HISTORY_H

@@ -73,6 +73,7 @@ enum status cr_layer_open(const char *text, size_t count, struct cr_layer *out, 
 void cr_layer_close(struct cr_layer *layer)
 {
 	npy_file_close(&layer->file);
+	cr_start_fini(&layer->start);
 	*layer = (struct cr_layer){0};
 }
 

@@ -8,6 +8,7 @@
 #include "schema/dtype.h"
 #include "schema/name.h"
 #include "schema/status.h"
+#include "tools/cr_start.h"
 #include "tools/npy_file.h"
 
 #include <stddef.h>
@@ -19,7 +20,8 @@ struct cr_layer {
 	const uint8_t *rows;  /* [count, dim] of dtype, any alignment; borrowed from the file */
 	size_t count;
 	uint32_t dim;
-	enum dtype dtype; /* f32, f16 or bf16 */
+	enum dtype dtype;      /* f32, f16 or bf16 */
+	struct cr_start start; /* owned; where aggregation begins; zeroed: from nothing */
 };
 
 /* Opens NAME=FILE.npy; the file is [count, dim] of f4, f2 or u2 (bf16), all of it finite.

@@ -145,6 +145,49 @@ static int by_key(const void *a, const void *b, void *context)
 		npy->data + *(const uint32_t *)b * npy->item_bytes, npy->item_bytes);
 }
 
+/* Copies one of each key, in their order. */
+static enum status copy_keys(const struct npy *npy, const uint32_t *sorted, size_t count,
+	struct cr_keys *out)
+{
+	const bool strings = npy->kind == 'S';
+	const size_t key_bytes = strings ? npy->item_bytes : sizeof(uint64_t);
+	*out = (struct cr_keys){strings ? 'S' : 'u', key_bytes, 0, calloc(count, key_bytes)};
+	if (out->bytes == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	for (uint64_t i = 0; i < npy->elements; i++) {
+		if (i == 0 || by_key(&sorted[i - 1], &sorted[i], (void *)npy) != 0) {
+			memcpy(out->bytes + out->count++ * key_bytes,
+				npy->data + sorted[i] * npy->item_bytes, npy->item_bytes);
+		}
+	}
+	return STATUS_OK;
+}
+
+bool cr_keys_find(const struct cr_keys *keys, const uint8_t *key, size_t len, uint32_t *out)
+{
+	uint8_t padded[LIMIT_KEY_BYTES] = {0};
+	/* NumPy cannot hold strings that end in NUL. */
+	if (len == 0 || len > keys->key_bytes || (keys->kind == 'S' && key[len - 1] == 0)) {
+		return false;
+	}
+	memcpy(padded, key, len);
+	size_t low = 0;
+	size_t high = keys->count;
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+		const int order =
+			memcmp(keys->bytes + middle * keys->key_bytes, padded, keys->key_bytes);
+		if (order == 0) {
+			*out = (uint32_t)middle;
+			return true;
+		}
+		low = order < 0 ? middle + 1 : low;
+		high = order < 0 ? high : middle;
+	}
+	return false;
+}
+
 /* Numbers the keys of a column, in the order of the files. `sorted` is uint32_t[n] to work in. */
 static size_t number_keys(const struct npy *npy, uint32_t *sorted, uint32_t *out)
 {
@@ -238,9 +281,18 @@ static enum status fill(const struct column columns[COLUMNS], int64_t unit_ms,
 	}
 	samples->user_count = number_keys(&columns[USERS].file.npy, work->sorted, work->numbers);
 	put_in_order(work->numbers, samples->order, samples->count, samples->users);
+	status = copy_keys(&columns[USERS].file.npy, work->sorted, samples->user_count,
+		&samples->user_keys);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "no memory for %zu users", samples->user_count);
+	}
 	samples->item_count = number_keys(&columns[ITEMS].file.npy, work->sorted, work->numbers);
 	put_in_order(work->numbers, samples->order, samples->count, samples->items);
-	return STATUS_OK;
+	status = copy_keys(&columns[ITEMS].file.npy, work->sorted, samples->item_count,
+		&samples->item_keys);
+	return status == STATUS_OK
+		       ? STATUS_OK
+		       : error_set(err, status, "no memory for %zu items", samples->item_count);
 }
 
 enum status cr_samples_read(const struct sample_columns *paths, struct cr_samples *out,
@@ -274,6 +326,8 @@ enum status cr_samples_read(const struct sample_columns *paths, struct cr_sample
 
 void cr_samples_fini(struct cr_samples *samples)
 {
+	free(samples->user_keys.bytes);
+	free(samples->item_keys.bytes);
 	free(samples->order);
 	free(samples->users);
 	free(samples->items);

@@ -10,6 +10,7 @@
 
 #include "schema/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,16 +23,29 @@ struct sample_columns {
 	int64_t time_unit_ms; /* what a time of 1 is */
 };
 
+/* The keys of all users, or of all items: key i, in the order of memcmp, is number i. */
+struct cr_keys {
+	char kind; /* u: u64 little-endian; S: strings, filled up with NULs */
+	size_t key_bytes;
+	size_t count;
+	uint8_t *bytes; /* owned; [count][key_bytes] */
+};
+
+/* False: it is none of them. `key` is a u64, little-endian, or a string. */
+bool cr_keys_find(const struct cr_keys *keys, const uint8_t *key, size_t len, uint32_t *out);
+
 /* Sample k, in the order of time, is row order[k] of the files. */
 struct cr_samples {
 	size_t count;
 	size_t user_count;
 	size_t item_count;
-	uint32_t *order;   /* owned */
-	uint32_t *users;   /* owned; below user_count */
-	uint32_t *items;   /* owned; below item_count */
-	int64_t *times_ms; /* owned; each not below the one before */
-	uint8_t *labels;   /* owned; 0 or 1 */
+	struct cr_keys user_keys; /* owned */
+	struct cr_keys item_keys; /* owned */
+	uint32_t *order;          /* owned */
+	uint32_t *users;          /* owned; below user_count */
+	uint32_t *items;          /* owned; below item_count */
+	int64_t *times_ms;        /* owned; each not below the one before */
+	uint8_t *labels;          /* owned; 0 or 1 */
 };
 
 /* Errors: BAD_REQUEST  naming the option, the file, what was given and what is allowed; those of

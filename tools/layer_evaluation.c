@@ -112,7 +112,12 @@ static enum status evaluate_layer(struct evaluation *evaluation, const char *tex
 	struct report_layer *result = &report->layers[report->count];
 	struct layer_scores made = {.logits = scores};
 	struct cr_layer layer = {0};
+	const struct evaluation_request *request = evaluation->request;
 	enum status status = cr_layer_open(text, evaluation->samples.count, &layer, err);
+	if (status == STATUS_OK && request->load != NULL) {
+		status = request->load(request->context, &evaluation->samples, &layer, &layer.start,
+			err);
+	}
 	if (status == STATUS_OK) {
 		*result = (struct report_layer){.name = layer.name, .dim = layer.dim};
 		status = layer_scores_make(&evaluation->samples, evaluation->cut, &layer,
@@ -176,6 +181,7 @@ enum status evaluation_run(const struct evaluation_request *request, struct eval
 	*out = (struct evaluation){
 		.request = request,
 		.report = {.train = request->train,
+			.from = request->from,
 			.fit = request->fit,
 			.settings = request->figures},
 	};

@@ -6,6 +6,7 @@
 #define TOOLS_LAYER_EVALUATION_H
 
 #include "schema/status.h"
+#include "tools/cr_layer.h"
 #include "tools/cr_samples.h"
 #include "tools/layer_figures.h"
 #include "tools/layer_report.h"
@@ -18,7 +19,12 @@ struct evaluation_request {
 	struct sample_columns columns;
 	const char *const *layers; /* NAME=FILE.npy each, no name twice; 1..LAYER_REPORT_MAX */
 	size_t layer_count;
-	double train;       /* share of the samples that fits the probe */
+	double train; /* share of the samples that fits the probe */
+	/* Fills layer->start's memory with states from before the first sample; NULL: none. */
+	enum status (*load)(void *context, const struct cr_samples *samples,
+		const struct cr_layer *layer, struct cr_start *out, struct error *err);
+	const char *from;   /* what load loads from, for the report; or NULL */
+	void *context;      /* of load */
 	const char *scores; /* a file for the logits, f64[evaluated, layers] in the order of time;
 			       or NULL */
 	struct fit_settings fit;

@@ -84,7 +84,9 @@ static void print_settings(const struct layer_report *report)
 	if (fit->spec.half_life_ms != 0) {
 		printf(" half_life=%s", text_duration(fit->spec.half_life_ms, duration));
 	}
-	printf(", read %s\n", reading_name(fit->spec.reading));
+	printf(", read %s%s%s\n", reading_name(fit->spec.reading),
+		report->from != NULL ? ", going on from release " : "",
+		report->from != NULL ? report->from : "");
 	printf("logistic probe: loss %s", loss_name(fit->loss.kind));
 	if (fit->loss.kind == LOSS_BOTH) {
 		printf(" (alpha %g)", fit->loss.alpha);
@@ -264,6 +266,12 @@ static void json_settings(const struct layer_report *report)
 	printf(", \"half_life_ms\": %" PRIu64 ", \"read\": \"%s\"", fit->spec.half_life_ms,
 		reading_name(fit->spec.reading));
 	json_field(", ", "train", report->train);
+	fputs(", \"from\": ", stdout);
+	if (report->from != NULL) {
+		json_text(stdout, report->from);
+	} else {
+		fputs("null", stdout);
+	}
 	printf(", \"loss\": \"%s\"", loss_name(fit->loss.kind));
 	json_field(", ", "alpha", fit->loss.alpha);
 	json_field(", ", "positive_weight", fit->loss.positive_weight);

@@ -34,6 +34,7 @@ struct report_layer {
 struct layer_report {
 	const struct cr_samples *samples; /* borrowed */
 	double train;
+	const char *from; /* a release whose states they go on from; borrowed; or NULL */
 	struct fit_settings fit;
 	struct figure_settings settings;
 	struct report_part fitted;

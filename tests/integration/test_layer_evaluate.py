@@ -1,5 +1,5 @@
 """test_layer_evaluate.py - which layer ranks best: the command's figures against NumPy, and what may not
-leak into them. No daemon is asked."""
+leak into them. A daemon is asked by --from only."""
 
 import json
 import os
@@ -371,6 +371,91 @@ class Leaks(Case):
         said, _ = self.evaluate((users, users, np.arange(4 * groups), labels), {'x': vectors},
                                 '--read', 'mean')
         self.assertGreater(said['layers'][0]['auc'], 0.8)
+
+
+class FromRelease(Case):
+    """Samples that go on from what a daemon has aggregated."""
+
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.start_daemon()
+        names = ('user', 'item', 'time', 'label', 'mlp2')
+        self.users, self.items, self.times, self.labels, vectors = (
+            np.load(os.path.join(MOVIELENS, 'cr_%s.npy' % name)) for name in names)
+        self.vectors = vectors.astype('f4')
+        self.half = 4000
+        self.make('r', self.users[:self.half], self.items[:self.half])
+
+    def make(self, release, users, items, key='u64'):
+        """A release with the first samples in it."""
+        with self.daemon.client() as client:
+            client.call('release.create', release=release)
+            for entity in ('user', 'item'):
+                client.call('table.create', release=release, table='cr_%s@mlp2' % entity,
+                            entity=entity, kind='cr', dim=64, key=key, decay_events=0.99,
+                            half_life_ms=30 * DAY_MS)
+            client.seal(release)
+            client.call('observe', release=release, layer='mlp2', users=harness.packed(users),
+                        items=harness.packed(items), dtype='f32',
+                        times=(self.times[:self.half] * 1000).astype('<i8').tobytes(),
+                        rows=self.vectors[:self.half].tobytes())
+
+    def later(self, *args, first=None, status=0, users=None, items=None, vectors=None):
+        part = slice(self.half if first is None else first, None)
+        columns = (self.users[part] if users is None else users,
+                   self.items[part] if items is None else items,
+                   self.times[part] * 1000, self.labels[part])
+        layers = {'mlp2': self.vectors[part] if vectors is None else vectors}
+        options = ['-s', self.daemon.address, '--decay', 'events=0.99,half_life=30d', *args]
+        if status:
+            return self.run_command(*self.arguments(columns, layers), *options, status=status)
+        return self.evaluate(columns, layers, *options)
+
+    def test_states_go_on(self):
+        said, scores = self.later('--from', 'live', '--l2', 0.1, '--epochs', 200)
+        reads, there = history_of(self.users, self.items, self.times * 1000, self.vectors,
+                                  half_life=30 * DAY_MS)
+        reads, there = reads[:, self.half:], there[:, self.half:]
+        cut = said['fitted']['samples']
+        both = there[0] & there[1]
+        self.assertEqual(said['settings']['from'], 'r')
+        self.assertEqual(said['layers'][0]['both_crs_fitted'], int(both[:cut].sum()))
+        self.assertEqual(said['layers'][0]['both_crs_evaluated'], int(both[cut:].sum()))
+        features = features_of(reads, there, cut)
+        w = least_loss(features[:cut], self.labels[self.half:self.half + cut], 0.1)
+        expected = features[cut:] @ w[:-1] + w[-1]
+        self.assertLess(np.abs(scores[:, 0] - expected).mean(), 0.03)
+        without, _ = self.later('--l2', 0.1)
+        self.assertIsNone(without['settings']['from'])
+        self.assertLess(without['layers'][0]['both_crs_fitted'], int(both[:cut].sum()))
+
+    def test_keys_may_be_strings(self):
+        names = [[b'%d' % key for key in column] for column in (self.users, self.items)]
+        self.make('s', *(column[:self.half] for column in names), key='bytes')
+        _, scores = self.later('--from', 'r')
+        users, items = (np.array(column[self.half:]) for column in names)
+        _, again = self.later('--from', 's', users=users, items=items)
+        self.assertTrue((scores == again).all())
+        self.assertIn("keys of table 'cr_user@mlp2' are byte strings, but --users has integers",
+                      self.later('--from', 's', status=1))
+
+    def test_states_that_hold_the_samples_are_refused(self):
+        first = self.half - 100
+        late = len(np.unique(self.users[first:self.half]))
+        says = self.later('--from', 'r', first=first, status=1)
+        self.assertIn("%d rows of the samples' users in table 'cr_user@mlp2'" % late, says)
+        self.assertIn('(CONFLICT)', says)
+
+    def test_other_tables_are_refused(self):
+        says = self.later('--from', 'r', '--decay', 'events=0.9', status=1)
+        self.assertIn("table 'cr_user@mlp2' has decay events=0.99", says)
+        self.assertIn("is 1 x 64, but vectors of --layer mlp2 have 32", self.later(
+            '--from', 'r', status=1, vectors=self.vectors[self.half:, :32]))
+        self.assertIn("'nope'", self.later('--from', 'nope', status=1))
+        args = self.arguments((self.users[4000:], self.items[4000:], self.times[4000:],
+                               self.labels[4000:]), {'fm': self.vectors[4000:]})
+        self.assertIn("'cr_user@fm'", self.run_command(
+            *args, '-s', self.daemon.address, '--from', 'r', '--time-unit', 's', status=1))
 
 
 class Wrong(Case):

@@ -164,6 +164,56 @@ static void nothing_leaks_from_now_or_later(void **state)
 	}
 }
 
+/* The states after the first samples, given as a start, are where the others go on. */
+static void a_start_is_gone_on_from(void **state)
+{
+	(void)state;
+	enum { FIRST = 30 };
+	const struct table_spec spec = spec_of(READING_LAYER_NORM);
+	struct made made;
+	make(&made);
+	assert_true(made.times_ms[FIRST - 1] < made.times_ms[FIRST]);
+	const uint32_t *numbers[2] = {made.users, made.items};
+	struct cr_start_side *starts[2] = {&made.layer.start.users, &made.layer.start.items};
+	for (size_t side = 0; side < 2; side++) {
+		for (uint32_t number = 0; number < (side == 0 ? USERS : ITEMS); number++) {
+			float sum[DIM + 1];
+			struct aggregate row = {.state = sum};
+			for (size_t k = 0; k < FIRST; k++) {
+				if (numbers[side][k] == number) {
+					aggregate_add(&row, &spec, made.times_ms[k],
+						made.rows[made.order[k]]);
+				}
+			}
+			if (row.is_there) {
+				assert_int_equal(cr_start_add(starts[side], DIM, number,
+							 row.last_ms, sum, sum[DIM]),
+					STATUS_OK);
+			}
+		}
+	}
+	struct cr_samples later = made.samples;
+	later.count -= FIRST;
+	later.order += FIRST;
+	later.users += FIRST;
+	later.items += FIRST;
+	later.times_ms += FIRST;
+	struct cr_history *history = NULL;
+	assert_int_equal(cr_history_open(&later, &made.layer, &spec, &history), STATUS_OK);
+	for (size_t k = FIRST; k < SAMPLES; k++) {
+		float user[DIM];
+		float item[DIM];
+		struct cr_read read;
+		const bool user_is_there = read_anew(&made, &spec, k, made.users, user);
+		const bool item_is_there = read_anew(&made, &spec, k, made.items, item);
+		assert_true(cr_history_next(history, &read));
+		assert_read(read.user, user_is_there, user);
+		assert_read(read.item, item_is_there, item);
+	}
+	cr_history_close(history);
+	cr_start_fini(&made.layer.start);
+}
+
 /* ---- features ---- */
 
 static void add(struct cr_reads *reads, const float *user, const float *item)
@@ -237,8 +287,16 @@ static bool attempt(void *arg)
 	struct cr_reads reads = {0};
 	struct cr_features features = {0};
 	struct cr_read read;
-	bool done = cr_history_open(&made->samples, &made->layer, &spec, &history) == STATUS_OK &&
-		    cr_reads_init(&reads, DIM, SAMPLES) == STATUS_OK;
+	struct cr_start start = {0};
+	const float sum[DIM] = {0};
+	bool done = true;
+	for (uint32_t i = 0; done && i < 100; i++) {
+		done = cr_start_add(&start.users, DIM, i, 0, sum, 1) == STATUS_OK;
+	}
+	cr_start_fini(&start);
+	done = done &&
+	       cr_history_open(&made->samples, &made->layer, &spec, &history) == STATUS_OK &&
+	       cr_reads_init(&reads, DIM, SAMPLES) == STATUS_OK;
 	while (done && cr_history_next(history, &read)) {
 		cr_reads_add(&reads, &read);
 	}
@@ -262,6 +320,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_are_those_of_samples_before),
 		cmocka_unit_test(nothing_leaks_from_now_or_later),
+		cmocka_unit_test(a_start_is_gone_on_from),
 		cmocka_unit_test(features_are_standardised_where_they_are),
 		cmocka_unit_test(what_never_was_is_zero),
 		cmocka_unit_test(refused_memory_is_said),

@@ -99,6 +99,36 @@ static void samples_come_in_the_order_of_time(void **state)
 	fixture_fini(&files.fixture);
 }
 
+static void keys_are_found_again(void **state)
+{
+	(void)state;
+	static const uint64_t others[] = {0, 8, 255, 257, UINT64_MAX - 1};
+	struct files files;
+	struct cr_samples samples;
+	uint32_t number = 99;
+	files_init(&files);
+	assert_int_equal(cr_samples_read(&files.columns, &samples, NULL), STATUS_OK);
+	for (size_t k = 0; k < COUNT; k++) {
+		const char *item = items[samples.order[k]];
+		assert_true(cr_keys_find(&samples.user_keys,
+			(const uint8_t *)&users[samples.order[k]], 8, &number));
+		assert_int_equal(number, samples.users[k]);
+		assert_true(cr_keys_find(&samples.item_keys, (const uint8_t *)item, strlen(item),
+			&number));
+		assert_int_equal(number, samples.items[k]);
+	}
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		assert_false(
+			cr_keys_find(&samples.user_keys, (const uint8_t *)&others[i], 8, &number));
+	}
+	assert_false(cr_keys_find(&samples.item_keys, (const uint8_t *)"a", 1, &number));
+	assert_false(cr_keys_find(&samples.item_keys, (const uint8_t *)"b", 2, &number));
+	assert_false(cr_keys_find(&samples.item_keys, (const uint8_t *)"aa\1\1\1", 5, &number));
+	assert_false(cr_keys_find(&samples.item_keys, (const uint8_t *)"", 0, &number));
+	cr_samples_fini(&samples);
+	fixture_fini(&files.fixture);
+}
+
 static void wrong_columns_are_named(void **state)
 {
 	(void)state;
@@ -283,7 +313,7 @@ static void refused_memory_is_said(void **state)
 	(void)state;
 	struct files files;
 	files_init(&files);
-	assert_int_equal(alloc_fail_each(attempt, &files), 8);
+	assert_int_equal(alloc_fail_each(attempt, &files), 10);
 	fixture_fini(&files.fixture);
 }
 
@@ -291,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(samples_come_in_the_order_of_time),
+		cmocka_unit_test(keys_are_found_again),
 		cmocka_unit_test(wrong_columns_are_named),
 		cmocka_unit_test(shapes_must_agree),
 		cmocka_unit_test(vectors_of_every_dtype_are_read),
