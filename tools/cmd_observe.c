@@ -141,7 +141,7 @@ static bool is_in_seconds(const struct observe *observe)
 /* Milliseconds in memory of our own. */
 static void set_times(const struct observe *observe, const struct rep_rows *rows, int64_t *times)
 {
-	for (uint32_t i = 0; i < rows->keys.count; i++) {
+	for (uint32_t i = 0; rows->times != NULL && i < rows->keys.count; i++) {
 		times[i] = rows->times[i] * (is_in_seconds(observe) ? 1000 : 1);
 	}
 }
@@ -233,19 +233,18 @@ static int report(const struct session *session, const struct observe *observe,
 }
 
 static int send_all(struct session *session, const struct observe *observe, struct source *sides[2],
-	int64_t *times)
+	int64_t *times, uint64_t total)
 {
 	struct outcome outcome = {0};
 	struct rep_error err = {0};
 	struct progress progress;
-	const struct source *given = sides[0] != NULL ? sides[0] : sides[1];
 	enum rep_status status = REP_OK;
 	progress_begin(&progress, "observe");
 	uint64_t before;
 	do {
 		before = outcome.samples;
 		status = step(session, observe, sides, times, &outcome, &err);
-		progress_update(&progress, given->done, given->total, outcome.samples);
+		progress_update(&progress, outcome.samples, total, outcome.samples);
 	} while (status == REP_OK && outcome.samples > before);
 	const double seconds = progress_end(&progress);
 	if (status == REP_OK) {
@@ -259,51 +258,68 @@ static int send_all(struct session *session, const struct observe *observe, stru
 	return EXIT_REFUSED;
 }
 
-static int run_observe(struct session *session, struct observe *observe)
+/* Opens the sides that the layer has. */
+static enum status open_sides(const struct observe *observe, struct source *sides[2],
+	struct error *err)
 {
-	struct source *sides[2] = {NULL, NULL};
-	int64_t *times = malloc(observe->batch * sizeof *times);
-	int status = find_layer(session, observe);
 	struct rep_table_spec user_spec = observe->spec;
 	struct rep_table_spec item_spec = observe->spec;
-	struct error err = {0};
-	if (status != EXIT_DONE) {
-		free(times);
-		return status;
-	}
+	enum status status = STATUS_OK;
 	user_spec.key_type = observe->user_key;
 	item_spec.key_type = observe->item_key;
-	if ((observe->user_key != 0 && observe->users == NULL) ||
-		(observe->item_key != 0 && observe->items == NULL)) {
-		free(times);
-		return session_usage(session,
-			"observe: layer '%s' has tables of %s: --%s is needed", observe->layer,
-			observe->users == NULL ? "users" : "items",
-			observe->users == NULL ? "users" : "items");
+	if (observe->user_key != 0) {
+		status = open_side(observe, &user_spec, observe->users, &sides[0], err);
 	}
-	enum status opened = times == NULL
-				     ? error_set(&err, STATUS_NO_MEMORY, "no memory for a batch")
-				     : STATUS_OK;
-	if (opened == STATUS_OK && observe->user_key != 0) {
-		opened = open_side(observe, &user_spec, observe->users, &sides[0], &err);
+	if (status == STATUS_OK && observe->item_key != 0) {
+		status = open_side(observe, &item_spec, observe->items, &sides[1], err);
 	}
-	if (opened == STATUS_OK && observe->item_key != 0) {
-		opened = open_side(observe, &item_spec, observe->items, &sides[1], &err);
-	}
-	if (opened == STATUS_OK && sides[0] != NULL && sides[1] != NULL &&
+	if (status == STATUS_OK && sides[0] != NULL && sides[1] != NULL &&
 		sides[0]->total != sides[1]->total) {
-		opened = error_set(&err, STATUS_BAD_REQUEST,
+		return error_set(err, STATUS_BAD_REQUEST,
 			"'%s' has %" PRIu64 " keys, '%s' has %" PRIu64, observe->users,
 			sides[0]->total, observe->items, sides[1]->total);
 	}
-	status = opened == STATUS_OK ? send_all(session, observe, sides, times)
-				     : session_refuse_error(session, &err);
+	return status;
+}
+
+static int send_sides(struct session *session, const struct observe *observe,
+	struct source *sides[2])
+{
+	int64_t *times = malloc(observe->batch * sizeof *times);
+	if (times == NULL) {
+		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for a batch");
+	}
+	const uint64_t total = sides[0] != NULL   ? sides[0]->total
+			       : sides[1] != NULL ? sides[1]->total
+						  : 0;
+	const int status = send_all(session, observe, sides, times, total);
+	free(times);
+	return status;
+}
+
+static int run_observe(struct session *session, struct observe *observe)
+{
+	struct source *sides[2] = {NULL, NULL};
+	struct error err = {0};
+	int status = find_layer(session, observe);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	const bool users_missing = observe->user_key != 0 && observe->users == NULL;
+	if (users_missing || (observe->item_key != 0 && observe->items == NULL)) {
+		const char *what = users_missing ? "users" : "items";
+		return session_usage(session,
+			"observe: layer '%s' has tables of %s: --%s is needed", observe->layer,
+			what, what);
+	}
+	status = open_sides(observe, sides, &err) == STATUS_OK
+			 ? send_sides(session, observe, sides)
+			 : session_refuse_error(session, &err);
 	for (size_t i = 0; i < 2; i++) {
 		if (sides[i] != NULL) {
 			sides[i]->close(sides[i]);
 		}
 	}
-	free(times);
 	return status;
 }
 

@@ -10,14 +10,15 @@ static void print_positions(struct wire_value result)
 	static const char *const heads[] = {"LAYER", "SOURCE", "NEXT"};
 	struct text_table table = {.columns = sizeof heads / sizeof heads[0]};
 	const struct wire_value list = wire_get(result, "positions");
-	for (size_t i = 0; i < table.columns; i++) {
+	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
 		text_cell(&table, "%s", heads[i]);
 	}
 	for (size_t i = 0; i < wire_size(list); i++) {
 		const struct wire_value each = wire_item(list, i);
-		char text[80];
-		text_cell(&table, "%s", text_str_of(each, "layer", text, sizeof text));
-		text_cell(&table, "%s", text_str_of(each, "source", text, sizeof text));
+		char layer[80] = "";
+		char source[80] = "";
+		text_cell(&table, "%s", text_str_of(each, "layer", layer, sizeof layer));
+		text_cell(&table, "%s", text_str_of(each, "source", source, sizeof source));
 		text_cell(&table, "%" PRIu64, text_uint_of(each, "next"));
 	}
 	text_print(&table);

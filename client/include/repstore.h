@@ -158,8 +158,8 @@ struct rep_part {
 	const char *table;
 	struct rep_keys keys;
 	enum rep_dtype dtype; /* REP_DTYPE_TABLE: as stored */
-	uint64_t max_age_ms;  /* 0: any age */
 	bool raw;             /* of an aggregating table: its sums, not what its spec says */
+	uint64_t max_age_ms;  /* 0: any age */
 	/* where to */
 	void *rows;        /* [count, views x dim]; or NULL */
 	size_t rows_bytes; /* room at `rows`; too little is REP_TOO_LARGE, naming what is needed */
@@ -170,10 +170,10 @@ struct rep_part {
 	float *weights; /* of an aggregating table */
 	uint8_t *why;   /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt */
 	/* filled */
+	size_t stride; /* bytes of a row */
 	uint32_t dim;
 	uint32_t views;
 	enum rep_dtype row_dtype;
-	size_t stride; /* bytes of a row */
 	uint32_t found_count;
 	char resolved[136]; /* which table it was: "cr_user@mlp2" for "cr_user" */
 };
@@ -313,12 +313,12 @@ struct rep_table_spec {
 	uint32_t dim;
 	uint32_t views; /* 0 in a create: 1 */
 	uint64_t ttl_ms;
-	bool tags;
 	/* of REP_CR, whose name is name@layer and whose dtype is f32 */
 	double decay_events;      /* factor of what is there at each sample; 0 in a create: 1 with a
 				   * half-life, 0.99 without */
 	uint64_t half_life_ms;    /* 0: none */
 	enum rep_reading reading; /* 0 in a create: REP_LAYER_NORM */
+	bool tags;
 };
 
 struct rep_table {

@@ -152,25 +152,23 @@ enum status positions_run(struct call *call)
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}
-	struct feed_position *positions = NULL;
-	size_t count = 0;
-	struct write_result result;
+	struct positions positions = {0};
 	const enum status status =
 		store_positions(call->service->store, release.text[0] != '\0' ? release.text : NULL,
-			&positions, &count, &result, &call->ticket, &call->error);
+			&positions, &call->ticket, &call->error);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	wire_write_map(call->out, 2);
-	reply_str(call->out, "release", result.release.text);
+	reply_str(call->out, "release", positions.release.text);
 	wire_write_str(call->out, "positions");
-	wire_write_array(call->out, count);
-	for (size_t i = 0; i < count; i++) {
+	wire_write_array(call->out, positions.count);
+	for (size_t i = 0; i < positions.count; i++) {
 		wire_write_map(call->out, 3);
-		reply_str(call->out, "layer", positions[i].layer.text);
-		reply_str(call->out, "source", positions[i].source.text);
-		reply_uint(call->out, "next", positions[i].next);
+		reply_str(call->out, "layer", positions.all[i].layer.text);
+		reply_str(call->out, "source", positions.all[i].source.text);
+		reply_uint(call->out, "next", positions.all[i].next);
 	}
-	free(positions);
+	free(positions.all);
 	return reply_end(call);
 }

@@ -7,6 +7,7 @@
 #include "daemon/store/mapfault.h"
 #include "daemon/store/memtable.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ static void add_key(struct fold *fold, const struct keys *keys, uint32_t i, size
 {
 	size_t len;
 	const uint8_t *key = keys_bytes(keys, i, &len);
-	if (fold->at != NULL) {
+	if (keys->type != KEY_U64) {
 		fold->at[fold->keys.count] = (uint32_t)*end;
 		fold->packed[(*end)++] = (uint8_t)len;
 	}
@@ -110,13 +111,14 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 	*fold = (struct fold){.table = table, .keys.type = keys->type};
 	fold->key_of = malloc(keys->count * sizeof *fold->key_of + 1);
 	fold->packed = malloc(packed_bytes(keys) + 1);
-	fold->at = keys->type == KEY_BYTES ? malloc(keys->count * sizeof *fold->at + 1) : NULL;
+	fold->at = keys->type == KEY_U64 ? NULL : malloc(keys->count * sizeof *fold->at + 1);
 	if (fold->key_of == NULL || fold->packed == NULL ||
-		(keys->type == KEY_BYTES && fold->at == NULL) || !once_init(&once, keys->count)) {
+		(keys->type != KEY_U64 && fold->at == NULL) || !once_init(&once, keys->count)) {
 		return no_memory(fold, err);
 	}
 	fold->keys.packed = fold->packed;
 	fold->keys.at = fold->at;
+	assert(fold->keys.type == KEY_U64 || fold->keys.at != NULL);
 	add_keys(fold, &once, keys);
 	free(once.slots);
 	return STATUS_OK;

@@ -246,25 +246,27 @@ enum status store_observe(struct store *store, const struct observation *samples
 	return status;
 }
 
-enum status store_positions(struct store *store, const char *release, struct feed_position **out,
-	size_t *count, struct write_result *result, struct write_ticket **ticket, struct error *err)
+enum status store_positions(struct store *store, const char *release, struct positions *out,
+	struct write_ticket **ticket, struct error *err)
 {
 	struct apply apply;
 	enum status status = apply_begin(&apply, store, release, 0, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	struct feed_position *positions = NULL;
-	status = feed_now(apply.release->feed, &positions, count);
+	struct positions positions = {0};
+	status = feed_now(apply.release->feed, &positions.all, &positions.count);
 	if (status != STATUS_OK) {
 		error_set(err, status, "no memory for positions");
 	}
 	/* A write of nothing: its ticket waits until what was counted is durable. */
-	status = apply_end(&apply, status, result, ticket, err);
+	struct write_result result;
+	status = apply_end(&apply, status, &result, ticket, err);
 	if (status == STATUS_OK) {
+		positions.release = result.release;
 		*out = positions;
 	} else {
-		free(positions);
+		free(positions.all);
 	}
 	return status;
 }

@@ -192,12 +192,16 @@ enum status store_observe(struct store *store, const struct observation *samples
 	struct observe_result *out, struct write_ticket **ticket, struct error *err);
 
 /* How far each source of a release is counted, in the order of (layer, source). It is durable when
- * the ticket is. *out: malloc'ed; free() it. Errors: NOT_FOUND, NOT_SEALED, BUSY, READ_ONLY,
+ * the ticket is. Errors: NOT_FOUND, NOT_SEALED, BUSY, READ_ONLY,
  * NO_MEMORY. */
 struct feed_position;
-enum status store_positions(struct store *store, const char *release, struct feed_position **out,
-	size_t *count, struct write_result *result, struct write_ticket **ticket,
-	struct error *err);
+struct positions {
+	struct name release;       /* which it was */
+	struct feed_position *all; /* malloc'ed; free() it */
+	size_t count;
+};
+enum status store_positions(struct store *store, const char *release, struct positions *out,
+	struct write_ticket **ticket, struct error *err);
 
 /* `done` is called once: from here if the outcome is known already, else from the thread that
  * commits. Its errors: DISK_FULL, IO  the write was taken back; READ_ONLY  whether it is on the

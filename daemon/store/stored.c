@@ -55,7 +55,7 @@ enum status stored_reader_init(struct stored_reader *reader, const struct table_
 	if (!spec_aggregates(spec) || dtype == DTYPE_F32) {
 		return STATUS_OK;
 	}
-	reader->row = malloc(spec_elements(spec) * sizeof(float));
+	reader->row = malloc(dtype_row_bytes(DTYPE_F32, spec->dim, spec->views));
 	return reader->row == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 

@@ -187,6 +187,8 @@ class Protocol(harness.Case):
         self.call('table.create', release='r1', table='plain', entity='user', kind='ur', dim=3)
         self.call('table.create', release='r1', table='i8@mlp2', entity='item', kind='ir', dim=3, views=2,
                   dtype='i8', key='bytes', ttl_ms=3600000, tags=True)
+        for entity in ('user', 'item'):
+            self.call('table.create', release='r1', table='cr_%s@fm' % entity, entity=entity, kind='cr', dim=2)
         self.call('release.show', release='r1')
         self.load('plain', [1, 2, 3], np.ones((3, 3), '<f4'))
         self.load('i8@mlp2', [b'a', b'bc'], np.ones((2, 6), 'i1'), scales=np.ones(2, '<f4').tobytes(),
@@ -234,6 +236,13 @@ class Protocol(harness.Case):
         self.assertEqual(self.call('table.show', table='plain')['pending'], 0)
         merged = self.call('fetch', parts=[{'table': 'plain', 'keys': [1, 2, 3, 4], 'why': True}])
         self.assertEqual(merged['parts'], fetched['parts'])
+        self.call('observe', release='live', layer='fm', users=[1, 1], items=[2, 3], rows=bytes(16), source='s', position=5,
+                  times=np.full(2, harness.now_ms(), '<i8').tobytes())
+        self.assertEqual(self.call('positions')['positions'][0]['next'], 7)
+        self.call('layer.list')
+        self.call('layer.choose', release='live', layer='fm')
+        self.call('fetch', parts=[{'table': 'cr_user', 'keys': [1], 'raw': True, 'weights': True}])
+        self.call('scan', table='cr_user', raw=True)
         self.call('scan', table='plain')
         self.call('scan', table='plain', limit=1)
         self.call('scan', table='i8@mlp2', release='live')

@@ -1,5 +1,4 @@
-/* test_load.c - chunks of a load count once, in their order; what is wrong with one changes
- * nothing. */
+/* test_load.c - chunks of a load count once, in their order; a wrong one changes nothing. */
 #include "daemon/store/store.h"
 
 #include <math.h>
@@ -240,9 +239,7 @@ static void an_empty_chunk_counts_as_one(void **state)
 	struct small none;
 	struct error err = {0};
 	make_small(&none, "t", 3);
-	none.chunk.batch.keys = (struct keys){KEY_U64, 0, NULL, NULL};
-	none.chunk.batch.rows = NULL;
-	none.chunk.batch.rows_bytes = 0;
+	none.chunk.batch = (struct row_batch){.keys.type = KEY_U64, .dtype = DTYPE_F32};
 	scratch_must(send(scratch, &none.chunk, &err), &err);
 	scratch_end(scratch, "r1", "a", 4, 3);
 	scratch_reopen(scratch);

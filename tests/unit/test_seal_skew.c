@@ -39,7 +39,7 @@ static void load_rows(struct scratch *scratch)
 			.batch.keys = {KEY_U64, CHUNK_ROWS, (const uint8_t *)keys, NULL},
 			.batch.dtype = DTYPE_F32,
 			.batch.rows = (const uint8_t *)rows,
-			.batch.rows_bytes = CHUNK_ROWS * ROW_FLOATS * sizeof *rows,
+			.batch.rows_bytes = (size_t)CHUNK_ROWS * ROW_FLOATS * sizeof *rows,
 			.now_ms = SCRATCH_NOW_MS,
 		};
 		scratch_must(store_load_chunk(scratch->store, &chunk, &progress, &err), &err);

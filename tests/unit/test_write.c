@@ -183,66 +183,6 @@ static void keys_made_to_share_their_hash_are_refused(void **state)
 	assert_int_equal(scratch_version(scratch, "r1", crafted_alike(0)), 5);
 }
 
-/* The sequence of a write that was taken back is another's; a merge must not take that one for
- * folded. */
-static void what_follows_a_refused_put_and_a_merge_is_there_after_a_restart(void **state)
-{
-	static uint64_t alike[ROWS * 9];
-	struct scratch *scratch = *state;
-	const struct rows rows = {"r1", "t", alike, ROWS * 9, 5, NULL, false};
-	uint64_t applied;
-	struct error err = {0};
-	scratch_sealed(scratch, "r1", 0, 10, 1);
-	put(scratch, "r1", 0, 1, 2);
-	enum status status = STATUS_OK;
-	for (uint64_t i = 0; status == STATUS_OK; i += rows.count) {
-		assert_true(i < 100 * (uint64_t)rows.count);
-		for (uint32_t j = 0; j < rows.count; j++) {
-			alike[j] = crafted_alike(i + j);
-		}
-		status = try_put(scratch, &rows, &applied, &err);
-	}
-	assert_int_equal(status, STATUS_TOO_LARGE);
-	merge(scratch);
-	put(scratch, "r1", 1000, 10, 6);
-	scratch_reopen(scratch);
-	scratch_expect(scratch, "r1", 1000, 10, 6);
-	assert_int_equal(scratch_version(scratch, "r1", 0), 2);
-}
-
-static void rows_of_another_shape_than_the_table_are_refused(void **state)
-{
-	struct scratch *scratch = *state;
-	struct error err = {0};
-	const uint64_t keys[2] = {1, 2};
-	const float values[2][SCRATCH_DIM] = {{0}};
-	struct write_result result;
-	struct write_ticket *ticket = NULL;
-	scratch_sealed(scratch, "r1", 0, 10, 1);
-	struct table_write part = {
-		.table = "t",
-		.batch = {.keys = {KEY_U64, 2, (const uint8_t *)keys, NULL},
-			.dtype = DTYPE_F32,
-			.rows = (const uint8_t *)values,
-			.rows_bytes = sizeof values},
-	};
-	const struct row_write write = {
-		.release = "r1",
-		.parts = &part,
-		.part_count = 1,
-		.now_ms = SCRATCH_NOW_MS,
-	};
-	for (size_t i = 0; i < 4; i++) {
-		part.batch.rows_bytes = (const size_t[]){0, sizeof values / 2, sizeof values - 1,
-			sizeof values + 1}[i];
-		assert_int_equal(store_put(scratch->store, &write, &result, &ticket, &err),
-			STATUS_BAD_REQUEST);
-		assert_non_null(strstr(err.text, "rows: "));
-		assert_null(ticket);
-	}
-	scratch_expect(scratch, "r1", 0, 10, 1);
-}
-
 static int by_hash(const void *a, const void *b)
 {
 	const uint64_t left = key_hash_u64(*(const uint64_t *)a);
@@ -508,11 +448,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_put_that_is_refused_memory_changes_nothing,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(keys_made_to_share_their_hash_are_refused,
-			scratch_setup_store, scratch_teardown),
-		cmocka_unit_test_setup_teardown(
-			what_follows_a_refused_put_and_a_merge_is_there_after_a_restart,
-			scratch_setup_store, scratch_teardown),
-		cmocka_unit_test_setup_teardown(rows_of_another_shape_than_the_table_are_refused,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(keys_in_the_order_of_their_hashes_are_taken,
 			scratch_setup_store, scratch_teardown),
