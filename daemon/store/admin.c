@@ -18,6 +18,11 @@ enum status store_change(struct store *store, struct snapshot *next, struct cata
 {
 	static const struct aftermath nothing;
 	const struct aftermath *after = aftermath == NULL ? &nothing : aftermath;
+	if (atomic_load(&store->catalog_unknown)) {
+		snapshot_drop(next);
+		return error_set(err, STATUS_IO,
+			"a change of the catalog could not be written; nothing changes until a restart");
+	}
 	struct janitor_job *job = calloc(1, sizeof *job);
 	if (job == NULL) {
 		snapshot_drop(next);
@@ -28,6 +33,9 @@ enum status store_change(struct store *store, struct snapshot *next, struct cata
 	change.after = next;
 	const enum status status = catalog_commit(store->catalog, &change, err);
 	if (status != STATUS_OK) {
+		if (status == STATUS_IO) {
+			atomic_store(&store->catalog_unknown, true);
+		}
 		snapshot_drop(next);
 		free(job);
 		return status;

@@ -48,12 +48,13 @@ static struct record_key make_key(char letter, const uint64_t *numbers, size_t c
 
 static enum status fail(struct error *err, const char *what, int code)
 {
-	const enum status status = code == MDB_MAP_FULL ? STATUS_DISK_FULL
-				   : code == MDB_INVALID || code == MDB_CORRUPTED ||
-						   code == MDB_PAGE_NOTFOUND || code == MDB_PANIC
-					   ? STATUS_CORRUPT
-				   : code == MDB_VERSION_MISMATCH ? STATUS_UNSUPPORTED
-								  : status_of_errno(code);
+	const enum status status =
+		code == MDB_MAP_FULL ? STATUS_DISK_FULL
+		: code == MDB_PANIC  ? STATUS_IO /* a write before has failed */
+		: code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND
+			? STATUS_CORRUPT
+		: code == MDB_VERSION_MISMATCH ? STATUS_UNSUPPORTED
+					       : status_of_errno(code);
 	return error_set(err, status, "catalog: %s: %s", what, mdb_strerror(code));
 }
 

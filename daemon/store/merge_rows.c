@@ -214,6 +214,12 @@ static enum status merge_all(struct merge *merge, struct error *err)
 		if (status != STATUS_OK) {
 			return status;
 		}
+		/* A page that could not be read was one of zeros, and its segment is marked. */
+		if (base_segment_state(&set->segments[number]) == BASE_DAMAGED) {
+			return error_set(err, STATUS_CORRUPT,
+				"merge: segment %" PRIu32 " of %zu could not be read", number,
+				set->segment_count);
+		}
 		cursor = info->prefix_bits == 0
 				 ? 0
 				 : info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));

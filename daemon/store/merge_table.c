@@ -146,6 +146,11 @@ enum status merge_table(struct merge_job *job, struct error *err)
 {
 	char folder[PATH_MAX];
 	const struct table *from = job->table;
+	if (atomic_load(&job->store->catalog_unknown)) {
+		/* It would write over files that the catalog may name. */
+		return error_set(err, STATUS_IO,
+			"a change of the catalog could not be written; nothing merges until a restart");
+	}
 	const struct base_owner owner = {.release = job->release,
 		.table = from->number,
 		.spec = from->spec};

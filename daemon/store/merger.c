@@ -101,6 +101,9 @@ static enum status cut(struct merger *merger, struct error *err)
 	(void)pthread_mutex_lock(&writer->group_lock);
 	const enum status status = redo_rotate(writer->redo, err);
 	(void)pthread_mutex_unlock(&writer->group_lock);
+	if (status == STATUS_READ_ONLY) {
+		writer_set_read_only(writer, err == NULL ? "" : err->text);
+	}
 	if (status == STATUS_OK) {
 		freeze_all(merger);
 		merger->cut = atomic_load(&merger->store->visible);
@@ -311,7 +314,8 @@ static bool is_due(struct merger *merger)
 		merger->pending_since_ms = now_ms;
 	}
 	const bool old = now_ms - merger->pending_since_ms >= store->options.write.merge_age_ms;
-	return now_ms >= merger->not_before_ms && !atomic_load(&store->writer->read_only) &&
+	return !atomic_load(&store->stop) && now_ms >= merger->not_before_ms &&
+	       !atomic_load(&store->writer->read_only) &&
 	       (old || writer_fullness(store->writer) >= MERGER_BEGIN_AT);
 }
 

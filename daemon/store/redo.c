@@ -365,8 +365,9 @@ enum status redo_has_room(struct redo *redo, size_t bytes, struct error *err)
 	}
 	if (fallocate(redo->fd, FALLOC_FL_KEEP_SIZE, (off_t)redo->bytes, (off_t)bytes) != 0 &&
 		status_of_errno(errno) == STATUS_DISK_FULL) {
-		return error_set(err, STATUS_DISK_FULL, "log: no room for %zu bytes: %s", bytes,
-			strerror(errno));
+		/* What it got before it failed is others' again. */
+		(void)ftruncate(redo->fd, (off_t)redo->bytes);
+		return error_set(err, STATUS_DISK_FULL, "log: no room for %zu bytes", bytes);
 	}
 	return STATUS_OK;
 }
@@ -408,7 +409,9 @@ uint64_t redo_file_of(const struct redo *redo, uint64_t sequence)
 			return redo->old[i].number;
 		}
 	}
-	return redo->head.number;
+	/* Nothing older is kept; of what could not be told, all is. */
+	return sequence >= redo->head.first_sequence || redo->old_count == 0 ? redo->head.number
+									     : redo->old[0].number;
 }
 
 enum status redo_remove_before(struct redo *redo, uint64_t first_file, struct error *err)

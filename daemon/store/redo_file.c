@@ -79,6 +79,8 @@ enum status redo_file_create(const char *folder, const struct redo_head *head, i
 	if (status != STATUS_OK) {
 		close(file);
 		(void)unlink(path);
+		/* Else it may come back, and make the file before it not the last one. */
+		(void)file_sync_folder(folder, NULL);
 		return status;
 	}
 	*fd = file;
@@ -252,8 +254,10 @@ enum status redo_file_read(const struct redo_options *options, uint64_t number, 
 	status = map_file(&map, err);
 	if (status == STATUS_OK) {
 		status = read_head(&map, number, &out->head, err);
-		/* It was being created when the process or the machine ended. */
-		if (status == STATUS_CORRUPT && is_last && map.len <= REDO_HEAD_BYTES) {
+		/* It was being created when the process or the machine ended. Not one that the
+		 * catalog names: its head was synced before. */
+		if (status == STATUS_CORRUPT && is_last && map.len <= REDO_HEAD_BYTES &&
+			number != options->first_file) {
 			status = STATUS_AGAIN;
 		}
 	}

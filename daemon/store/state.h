@@ -50,8 +50,12 @@ struct store {
 	uint64_t load_sequence; /* of the last run of any load */
 	_Atomic uint64_t seal_bytes; /* written since the start, as the next */
 	_Atomic uint64_t load_bytes;
-	_Atomic bool stop; /* a seal that is under way shall end */
-	uint64_t sealing;  /* number of the release that is being sealed; 0: none */
+	_Atomic bool
+		stop; /* a seal or a merge that is under way, or who waits for room, shall end */
+	/* A commit ended in an error of the disk: what the catalog names is known after a restart,
+	 * and until then no file is written or removed that it may name. */
+	_Atomic bool catalog_unknown;
+	uint64_t sealing; /* number of the release that is being sealed; 0: none */
 };
 
 /* The current snapshot, for who holds admin_lock. */

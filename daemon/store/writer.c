@@ -163,13 +163,19 @@ static enum status write_group(struct writer *writer, struct write_ticket *ticke
 	return status;
 }
 
+void writer_set_read_only(struct writer *writer, const char *reason)
+{
+	if (!atomic_exchange(&writer->read_only, true)) {
+		store_event(writer->store, "event=read_only reason=\"%s\"", reason);
+	}
+}
+
 /* Takes back what has failed and all that was applied on top of it. */
 static void fail_group(struct writer *writer, struct write_ticket *tickets, const struct error *err)
 {
 	const uint64_t visible = atomic_load(&writer->store->visible);
 	if (err->status == STATUS_READ_ONLY) {
-		atomic_store(&writer->read_only, true);
-		store_event(writer->store, "event=read_only reason=\"%s\"", err->text);
+		writer_set_read_only(writer, err->text);
 	}
 	atomic_store(&writer->disk_full, err->status == STATUS_DISK_FULL);
 	stop_applying(writer);

@@ -8,7 +8,8 @@
  * is taken back too, since it may have been computed from it.
  *
  * Threads: apply_lock is held while a write is applied; `halting` keeps further ones from
- * beginning. group_lock guards what waits and the state of tickets; it is held for moments only.
+ * beginning. group_lock guards what waits and the state of tickets; it is held for moments, and
+ * by a merge's cut until the old log file is synced.
  */
 #ifndef DAEMON_STORE_WRITER_H
 #define DAEMON_STORE_WRITER_H
@@ -81,6 +82,9 @@ enum status writer_begin(struct writer *writer, struct error *err);
 enum status writer_check_room(struct writer *writer, size_t bytes, struct error *err);
 /* Adds what was applied (NULL: nothing, it failed) to the group, and lets go of the lock. */
 void writer_end(struct writer *writer, struct write_ticket *ticket);
+
+/* Nothing is written until a restart, since a sync has failed; told once. */
+void writer_set_read_only(struct writer *writer, const char *reason);
 
 /* ---- for the merge ---- */
 

@@ -1,0 +1,92 @@
+/* test_merge.c - what a merge does when its files cannot be read, and a log that lost its head. */
+#include "daemon/store/mapfault.h"
+#include "daemon/store/store.h"
+#include "tests/unit/scratch.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 300 };
+
+static void put_one(struct scratch *scratch, uint64_t key, uint32_t version)
+{
+	float row[SCRATCH_DIM];
+	struct error err = {0};
+	struct write_result result;
+	struct write_ticket *ticket;
+	scratch_row(key, version, row);
+	const struct table_write part = {
+		.table = "t",
+		.batch = {.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
+			.dtype = DTYPE_F32,
+			.rows = (const uint8_t *)row,
+			.rows_bytes = sizeof row},
+	};
+	const struct row_write put = {
+		.release = "r1",
+		.parts = &part,
+		.part_count = 1,
+		.now_ms = SCRATCH_NOW_MS,
+	};
+	scratch_must(store_put(scratch->store, &put, &result, &ticket, &err), &err);
+	scratch_must(store_write_wait(ticket, &err), &err);
+}
+
+static void pages_that_cannot_be_read_are_not_merged_as_zeros(void **state)
+{
+	struct scratch *scratch = *state;
+	char path[PATH_MAX];
+	struct merge_result result;
+	struct error err = {0};
+	scratch_sealed(scratch, "r1", 0, ROWS, 1);
+	scratch_expect(scratch, "r1", 0, ROWS, 1);
+	put_one(scratch, 1, 2);
+	scratch_path(scratch, path, "releases/1/base-1-0.mdb");
+	struct scratch_file whole = scratch_read(path);
+	assert_int_equal(mapfault_install(), STATUS_OK); /* cmocka took the signal */
+	scratch_cut(path, 8192);
+	assert_int_equal(store_merge(scratch->store, &result, &err), STATUS_CORRUPT);
+	scratch_close(scratch);
+	/* Nothing took the file's place, and the write waits in the log. */
+	scratch_write(path, whole.data, whole.len);
+	free(whole.data);
+	scratch_open(scratch);
+	scratch_expect(scratch, "r1", 2, ROWS - 2, 1);
+	assert_int_equal(scratch_version(scratch, "r1", 1), 2);
+}
+
+static void a_log_that_lost_its_head_is_damage(void **state)
+{
+	struct scratch *scratch = *state;
+	char path[PATH_MAX];
+	scratch_sealed(scratch, "r1", 0, ROWS, 1);
+	put_one(scratch, 1, 2);
+	scratch_close(scratch);
+	scratch_path(scratch, path, "log/1.log");
+	struct scratch_file whole = scratch_read(path);
+	for (size_t len = 0; len <= 64; len += 16) {
+		struct error err = {0};
+		scratch_cut(path, 0);
+		scratch_write(path, whole.data, len < 64 ? len : 63);
+		assert_int_equal(scratch_try_open(scratch, &err), STATUS_CORRUPT);
+	}
+	scratch_write(path, whole.data, whole.len);
+	free(whole.data);
+	scratch_open(scratch);
+	assert_int_equal(scratch_version(scratch, "r1", 1), 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(pages_that_cannot_be_read_are_not_merged_as_zeros,
+			scratch_setup_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_log_that_lost_its_head_is_damage,
+			scratch_setup_store, scratch_teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
