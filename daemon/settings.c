@@ -4,6 +4,7 @@
 #include "daemon/settings_value.h"
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <sched.h>
 #include <stdint.h>
 #include <string.h>
@@ -12,8 +13,8 @@ enum {
 	SETTINGS_WORKERS_MAX = 256,
 	SETTINGS_POOL_MAX = 256,
 	SETTINGS_CONNECTIONS_MAX = 65536,
-	/* One message at its largest, growing, and what its parse may take. */
-	SETTINGS_REQUEST_MEMORY_MIN = 2 * LIMIT_MESSAGE_BYTES,
+	/* One message at its largest, and what its parse may take. */
+	SETTINGS_REQUEST_MEMORY_MIN = 128 << 20,
 	SETTINGS_REPLY_MEMORY_MIN = LIMIT_MESSAGE_BYTES,
 	/* Two runs of a load, one filling and one being written. */
 	SETTINGS_LOAD_MEMORY_MIN = 128 << 20,
@@ -23,7 +24,12 @@ enum {
 	SETTINGS_MEMTABLE_ROWS_MIN = 1000,
 	SETTINGS_MERGE_RATE_MIN = 1 << 20,
 	SETTINGS_TIME_MAX_MS = 24 * 3600 * 1000,
+	/* Of an element, when it is parsed. */
+	PARSED_BYTES = 32,
 };
+static_assert(LIMIT_MESSAGE_BYTES + LIMIT_MESSAGE_ELEMENTS * PARSED_BYTES <=
+		      SETTINGS_REQUEST_MEMORY_MIN,
+	"the largest message can be taken");
 
 #define MIB   (UINT64_C(1) << 20)
 #define GIB   (UINT64_C(1) << 30)

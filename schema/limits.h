@@ -8,8 +8,8 @@
 #define SCHEMA_LIMITS_H
 
 /* A request or reply is one whole message in memory: big enough for a load
- * chunk or 65,536 rows of 1 KiB, small enough that a few do not hurt. */
-#define LIMIT_MESSAGE_BYTES (64u << 20)
+ * chunk, 65,536 rows of 1 KiB or the largest tensor, small enough that a few do not hurt. */
+#define LIMIT_MESSAGE_BYTES (65u << 20)
 /* msgpack-c allocates what a header claims; elements are counted before it sees them. */
 #define LIMIT_MESSAGE_ELEMENTS (1u << 20)
 /* params -> map -> parts -> part -> keys needs 6. */
@@ -40,6 +40,12 @@
 /* Releases and tables are listed in one reply and held in every snapshot. */
 #define LIMIT_RELEASES 1024u
 #define LIMIT_TABLES   256u
+/* Tensors of a release: a few modules' state_dict. Each is a file, and open once it was used. */
+#define LIMIT_TENSORS 1024u
+/* NumPy and PyTorch have more; nothing that is kept here does. */
+#define LIMIT_TENSOR_DIMS 8u
+/* One tensor: [4096, 4096] of f32. With its names it fits a message. */
+#define LIMIT_TENSOR_BYTES (64u << 20)
 /* Loads of one table, ended or not, until it is sealed: each holds a file open. */
 #define LIMIT_LOADS 64u
 /* Sources of samples of one release, each counted by layer: partitions of a message log. */

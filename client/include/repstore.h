@@ -376,8 +376,8 @@ typedef struct rep_load rep_load;
  * first chunk that the daemon does not have (0 for a new one); may be NULL. */
 REP_API enum rep_status rep_load_begin(rep_client *client, const char *release, const char *table,
 	const char *load, rep_load **out, uint64_t *next_chunk, struct rep_error *err);
-/* Sends the next chunk (at most 64 MiB; 4 MiB is best) and returns when the daemon has
- * room for another: up to 16 are under way. Other calls may not use the client between
+/* Sends the next chunk (at most 65 MiB with its columns; 4 MiB is best) and returns when the daemon
+ * has room for another: up to 16 are under way. Other calls may not use the client between
  * rep_load_begin and rep_load_end. An error may be an earlier chunk's. */
 REP_API enum rep_status rep_load_chunk(rep_load *load, const struct rep_rows *rows,
 	struct rep_error *err);

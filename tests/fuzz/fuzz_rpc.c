@@ -1,8 +1,9 @@
-/* fuzz_rpc.c - any message is an envelope or is not, and its params a spec or not. */
+/* fuzz_rpc.c - any message is an envelope or is not, and its params specs or not. */
 #include "schema/rpc.h"
 
 #include "schema/limits.h"
 #include "schema/spec.h"
+#include "schema/tensor.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -48,8 +49,40 @@ static void expect_same_spec(const struct table_spec *spec)
 	wire_writer_fini(&writer);
 }
 
+/* The same of a tensor's. */
+static void expect_same_tensor(const struct tensor_spec *spec)
+{
+	struct wire_writer writer = {0};
+	struct wire_message *message = NULL;
+	char shape[TENSOR_SHAPE_BYTES];
+	wire_write_map(&writer, TENSOR_SPEC_FIELDS);
+	tensor_spec_write(&writer, spec);
+	require(wire_open(writer.data, writer.len, &message) == STATUS_OK);
+	struct tensor_spec back = {0};
+	require(tensor_spec_read(wire_root(message), &back, NULL) == STATUS_OK);
+	require(strcmp(back.name.text, spec->name.text) == 0 && tensor_same_shape(&back, spec));
+	require(tensor_bytes(spec) > 0 && tensor_bytes(spec) <= LIMIT_TENSOR_BYTES);
+	require(strlen(tensor_shape_print(spec, shape)) < sizeof shape);
+	wire_close(message);
+	wire_writer_fini(&writer);
+}
+
+static void read_tensor(struct wire_value params)
+{
+	struct tensor_spec spec;
+	struct error err = {0};
+	const enum status status = tensor_spec_read(params, &spec, &err);
+	require(status == STATUS_OK || status == STATUS_BAD_REQUEST || status == STATUS_TOO_LARGE);
+	if (status == STATUS_OK) {
+		expect_same_tensor(&spec);
+	} else {
+		require_text(&err);
+	}
+}
+
 static void read_params(struct wire_value params)
 {
+	read_tensor(params);
 	struct table_spec spec;
 	struct error err = {0};
 	enum status status = spec_read(params, &spec, &err);

@@ -235,7 +235,7 @@ class BadInput(harness.Case):
         self.assertEqual(got['n'], ELEMENTS_MAX)
         self.assertEqual(got['rows'], bytes(16 * ELEMENTS_MAX))
         big = {'table': 't', 'keys': many}
-        self.refused('TOO_LARGE', [str(BYTES_MAX)], 'fetch', parts=[big, big, big, big])
+        self.refused('TOO_LARGE', [str(BYTES_MAX)], 'fetch', parts=[big] * 5)
         for limit in (0, 65537, 1 << 40):
             self.refused('BAD_REQUEST', ['limit'], 'scan', table='t', limit=limit)
         self.assertEqual(self.client.call('scan', table='t', cursor=(1 << 64) - 1)['n'], 0)

@@ -87,10 +87,10 @@ static void a_reply_that_does_not_fit_is_refused_with_its_size(void **state)
 {
 	struct world *world = *state;
 	make_wide(world);
-	world_arg_part(world, "wide", 256);
-	world_refuse(world, "fetch", STATUS_TOO_LARGE, "67108864");
+	world_arg_part(world, "wide", 260);
+	world_refuse(world, "fetch", STATUS_TOO_LARGE, "68157440");
 	assert_int_equal(world->out.len, 0);
-	world_arg_part(world, "wide", 255);
+	world_arg_part(world, "wide", 259);
 	assert_int_equal(wire_size(world_run(world, "fetch")), 3);
 }
 
