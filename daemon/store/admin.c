@@ -6,6 +6,7 @@
 #include "daemon/store/janitor.h"
 #include "daemon/store/layer.h"
 #include "daemon/store/state.h"
+#include "daemon/store/tensor.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -54,6 +55,11 @@ enum status store_change(struct store *store, struct snapshot *next, struct cata
 			job->files += release->tables[j]->file_count;
 			job->bytes += release->tables[j]->bytes;
 		}
+		for (size_t j = 0; release->number == change.remove && j < release->tensor_count;
+			j++) {
+			job->files++;
+			job->bytes += release->tensors[j]->file.bytes;
+		}
 	}
 	job->dropped = change.remove;
 	job->sealed = change.remove == 0 ? after->done_with : 0;
@@ -64,6 +70,13 @@ enum status store_change(struct store *store, struct snapshot *next, struct cata
 		job->owner = after->owner;
 		job->files += job->replaced->file_count;
 		job->bytes += job->replaced->bytes;
+	}
+	if (after->tensor != NULL) {
+		job->tensor = after->tensor;
+		job->tensor->refs++;
+		job->owner = after->owner;
+		job->files++;
+		job->bytes += job->tensor->file.bytes;
 	}
 	janitor_add(store->janitor, job);
 	return STATUS_OK;
@@ -153,6 +166,7 @@ static enum status create_release(struct store *store, const struct name *id,
 		release->number = next->next_release++;
 		release->created_ms = clock_unix_ms();
 		release->next_table = 1;
+		release->next_tensor = 1;
 		copy_label(release->model, labels->model);
 		copy_label(release->checkpoint, labels->checkpoint);
 		*number = release->number;
@@ -284,8 +298,27 @@ enum status store_layer_choose(struct store *store, const char *release, const c
 
 /* ---- publish ---- */
 
-/* Reads every segment in and checks it: the first request must not wait for the disk, and a
- * damaged release must not go live. */
+static enum status warm_tensors(struct store *store, const struct release *release,
+	struct error *err)
+{
+	char folder[PATH_MAX];
+	struct error reason;
+	store_release_folder(store, release->number, folder);
+	for (size_t i = 0; i < release->tensor_count; i++) {
+		if (atomic_load(&store->stop)) {
+			return error_set(err, STATUS_BUSY, "the daemon is stopping");
+		}
+		const enum status status = tensor_use(release->tensors[i], folder, true, &reason);
+		if (status != STATUS_OK) {
+			return error_set(err, status, "release '%s': %s", release->id.text,
+				reason.text);
+		}
+	}
+	return STATUS_OK;
+}
+
+/* Reads every segment and tensor in and checks it: the first request must not wait for the disk,
+ * and a damaged release must not go live. */
 static enum status warm(struct store *store, const struct release *release, struct error *err)
 {
 	for (size_t i = 0; i < release->table_count; i++) {
@@ -301,7 +334,7 @@ static enum status warm(struct store *store, const struct release *release, stru
 			}
 		}
 	}
-	return STATUS_OK;
+	return warm_tensors(store, release, err);
 }
 
 static void push_history(struct snapshot *snapshot, uint64_t number)

@@ -120,6 +120,10 @@ struct base_set {
 	uint64_t bytes;
 };
 
+/* Compares a file's size and its bytes outside the segments with what is known of them. Errors:
+ * CORRUPT; IO; NO_MEMORY  also when too many files are open. */
+enum status base_file_check(const char *path, const struct base_file_info *info, struct error *err);
+
 /* Opens the files of a table in `folder`. A file that is damaged or missing does not fail
  * the call: its segments are BASE_DAMAGED, and `err` (status not OK) says why; STATUS_OK is
  * returned all the same. `infos` must outlive the set.

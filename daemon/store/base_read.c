@@ -32,8 +32,7 @@ static size_t page_size(void)
 
 /* ---- open ---- */
 
-static enum status check_file(const char *path, const struct base_file_info *info,
-	struct error *err)
+enum status base_file_check(const char *path, const struct base_file_info *info, struct error *err)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat about;
@@ -104,7 +103,7 @@ static enum status open_file(struct base_set *set, const char *path,
 	const struct base_file_info *info, size_t first, struct base_file *file, struct error *err)
 {
 	struct error reason = {0};
-	enum status status = check_file(path, info, &reason);
+	enum status status = base_file_check(path, info, &reason);
 	if (status == STATUS_OK) {
 		status = lmdb_file_open(path, &file->lmdb, &reason);
 	}

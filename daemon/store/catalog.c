@@ -1,6 +1,7 @@
 /* catalog.c - the catalog in LMDB: read whole at start, one transaction a change. */
 #include "daemon/store/catalog.h"
 
+#include "daemon/store/catalog_add.h"
 #include "daemon/store/file.h"
 #include "daemon/store/mapfault.h"
 #include "daemon/store/record.h"
@@ -111,8 +112,8 @@ static int delete_all(MDB_txn *txn, MDB_dbi dbi, struct record_key prefix)
 static int delete_release(MDB_txn *txn, MDB_dbi dbi, uint64_t number)
 {
 	int code = 0;
-	for (const char *letter = "rtf"; code == 0 && *letter != '\0'; letter++) {
-		code = delete_all(txn, dbi, make_key(*letter, &number, 1));
+	for (size_t i = 0; code == 0 && i < CATALOG_LETTERS; i++) {
+		code = delete_all(txn, dbi, make_key(catalog_letters[i].letter, &number, 1));
 	}
 	return code;
 }
@@ -132,6 +133,11 @@ static int put_release(MDB_txn *txn, MDB_dbi dbi, const struct release *release,
 			record_write_file(writer, &table->files[j]);
 			code = put_writer(txn, dbi, make_key('f', numbers, 3), writer);
 		}
+	}
+	for (size_t i = 0; code == 0 && i < release->tensor_count; i++) {
+		const uint64_t numbers[2] = {release->number, release->tensors[i]->number};
+		record_write_tensor(writer, release->tensors[i]);
+		code = put_writer(txn, dbi, make_key('n', numbers, 2), writer);
 	}
 	return code;
 }
@@ -262,74 +268,23 @@ static enum status read_state(struct walk *walk, struct snapshot *snapshot,
 	return walk->status;
 }
 
-static enum status read_releases(struct walk *walk, struct snapshot *snapshot)
-{
-	while (walk_next(walk)) {
-		struct release *release = release_copy(NULL);
-		walk->status = release == NULL
-				       ? STATUS_NO_MEMORY
-				       : record_read_release(wire_root(walk->message), release);
-		if (walk->status == STATUS_OK && release->number != walk->numbers[0]) {
-			walk->status = STATUS_CORRUPT;
-		}
-		if (walk->status != STATUS_OK) {
-			release_drop(release);
-			break;
-		}
-		walk->status = snapshot_put(snapshot, release);
-		if (walk->status != STATUS_OK) {
-			break;
-		}
-	}
-	return walk->status;
-}
-
-static enum status read_tables(struct walk *walk, struct snapshot *snapshot)
-{
-	while (walk_next(walk)) {
-		struct release *release = snapshot_find(snapshot, walk->numbers[0]);
-		struct table *table = NULL;
-		walk->status = release == NULL
-				       ? STATUS_CORRUPT
-				       : record_read_table(wire_root(walk->message), &table);
-		if (walk->status == STATUS_OK) {
-			walk->status = release_put(release, table);
-		}
-		if (walk->status != STATUS_OK) {
-			break;
-		}
-	}
-	return walk->status;
-}
-
-static enum status read_files(struct walk *walk, struct snapshot *snapshot)
-{
-	while (walk_next(walk)) {
-		struct table *table =
-			release_find(snapshot_find(snapshot, walk->numbers[0]), walk->numbers[1]);
-		struct base_file_info info;
-		walk->status = table == NULL ? STATUS_CORRUPT
-					     : record_read_file(wire_root(walk->message), &info);
-		if (walk->status != STATUS_OK) {
-			break;
-		}
-		walk->status = table_add_file(table, &info);
-		if (walk->status != STATUS_OK) {
-			break;
-		}
-	}
-	return walk->status;
-}
-
-static enum status read_letter(MDB_cursor *cursor, char letter, size_t number_count,
-	enum status (*read)(struct walk *walk, struct snapshot *snapshot),
+static enum status read_letter(MDB_cursor *cursor, const struct catalog_letter *letter,
 	struct snapshot *snapshot, uint64_t *records)
 {
-	struct walk walk = {.cursor = cursor, .letter = letter, .number_count = number_count};
-	const enum status status = read(&walk, snapshot);
+	struct walk walk = {
+		.cursor = cursor,
+		.letter = letter->letter,
+		.number_count = letter->number_count,
+	};
+	while (walk_next(&walk)) {
+		walk.status = letter->add(snapshot, walk.numbers, wire_root(walk.message));
+		if (walk.status != STATUS_OK) {
+			break;
+		}
+	}
 	wire_close(walk.message);
 	*records += walk.records;
-	return status;
+	return walk.status;
 }
 
 static enum status read_all(MDB_cursor *cursor, struct snapshot *snapshot)
@@ -339,14 +294,8 @@ static enum status read_all(MDB_cursor *cursor, struct snapshot *snapshot)
 	enum status status = read_state(&walk, snapshot, &state);
 	wire_close(walk.message);
 	uint64_t records = 0;
-	if (status == STATUS_OK) {
-		status = read_letter(cursor, 'r', 1, read_releases, snapshot, &records);
-	}
-	if (status == STATUS_OK) {
-		status = read_letter(cursor, 't', 2, read_tables, snapshot, &records);
-	}
-	if (status == STATUS_OK) {
-		status = read_letter(cursor, 'f', 3, read_files, snapshot, &records);
+	for (size_t i = 0; status == STATUS_OK && i < CATALOG_LETTERS; i++) {
+		status = read_letter(cursor, &catalog_letters[i], snapshot, &records);
 	}
 	if (status == STATUS_OK && records != state.records) {
 		status = STATUS_CORRUPT;

@@ -1,8 +1,8 @@
 /* catalog.h - the one mutable LMDB environment: which releases, tables and files there are.
  *
  * Records (record.h) stand under a letter and big-endian numbers: 'v' the format version,
- * 's' the state, 'r' release, 't' release table, 'f' release table file. A change is one
- * transaction, durable when catalog_commit returns.
+ * 's' the state, 'r' release, 't' release table, 'f' release table file, 'n' release tensor. A
+ * change is one transaction, durable when catalog_commit returns.
  *
  * Threads: one at a time.
  */
@@ -30,7 +30,7 @@ enum status catalog_read(struct catalog *catalog, struct snapshot **out, struct 
 /* What a change must write; the rest stays as it is. */
 struct catalog_change {
 	const struct snapshot *after; /* its state is written always */
-	const struct release *put;    /* this release with all its tables and files; or NULL */
+	const struct release *put;    /* this release with all that is of it; or NULL */
 	uint64_t remove;              /* this release with all of its; or 0 */
 };
 

@@ -36,13 +36,18 @@ static void write_body(struct wire_writer *writer, const struct snapshot *snapsh
 	wire_write_array(writer, snapshot->release_count);
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		const struct release *release = snapshot->releases[i];
-		wire_write_map(writer, 2);
+		wire_write_map(writer, 3);
 		wire_write_str(writer, "release");
 		record_write_release(writer, release);
 		wire_write_str(writer, "tables");
 		wire_write_array(writer, release->table_count);
 		for (size_t j = 0; j < release->table_count; j++) {
 			write_table(writer, release->tables[j]);
+		}
+		wire_write_str(writer, "tensors");
+		wire_write_array(writer, release->tensor_count);
+		for (size_t j = 0; j < release->tensor_count; j++) {
+			record_write_tensor(writer, release->tensors[j]);
 		}
 	}
 }

@@ -5,6 +5,7 @@
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
 #include "daemon/store/state.h"
+#include "daemon/store/tensor.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -46,33 +47,40 @@ static void remove_files(struct store *store, const struct janitor_job *job)
 	}
 }
 
-/* The files of a table that a merge has written anew. */
-static void remove_replaced(struct store *store, const struct janitor_job *job)
+static void remove_file(struct store *store, const struct janitor_job *job, const char *name)
 {
 	char folder[PATH_MAX];
+	char path[PATH_MAX];
 	store_release_folder(store, job->owner, folder);
-	for (size_t i = 0; i < job->replaced->file_count; i++) {
-		char name[64];
-		char path[PATH_MAX];
+	if (file_path(path, folder, name, NULL) == STATUS_OK && unlink(path) != 0 &&
+		errno != ENOENT) {
+		store_event(store, "event=leftover file=%s reason=\"%s\"", name, strerror(errno));
+	}
+}
+
+/* The files of a table that a merge has written anew, or of a tensor that another has replaced. */
+static void remove_replaced(struct store *store, const struct janitor_job *job)
+{
+	char name[64];
+	for (size_t i = 0; job->replaced != NULL && i < job->replaced->file_count; i++) {
 		base_file_name(name, sizeof name, job->replaced->number,
 			job->replaced->files[i].number);
-		if (file_path(path, folder, name, NULL) == STATUS_OK && unlink(path) != 0 &&
-			errno != ENOENT) {
-			store_event(store, "event=leftover file=%s reason=\"%s\"", name,
-				strerror(errno));
-		}
+		remove_file(store, job, name);
+	}
+	if (job->tensor != NULL) {
+		tensor_file_name(name, sizeof name, job->tensor->number);
+		remove_file(store, job, name);
 	}
 }
 
 static void run_job(struct store *store, struct janitor_job *job)
 {
 	grace_wait();
-	if (job->replaced != NULL) {
-		remove_replaced(store, job);
-	}
+	remove_replaced(store, job);
 	(void)pthread_mutex_lock(&store->admin_lock);
 	snapshot_drop(job->retired);
 	table_drop(job->replaced);
+	tensor_drop(job->tensor);
 	(void)pthread_mutex_unlock(&store->admin_lock);
 	remove_files(store, job);
 	loads_free(job->loads);

@@ -18,6 +18,7 @@ struct load;
 struct snapshot;
 struct store;
 struct table;
+struct tensor;
 
 /* What a change of the catalog leaves behind: a snapshot to free, and perhaps loads to close
  * and a release's folder to remove after it. */
@@ -28,7 +29,8 @@ struct janitor_job {
 	uint64_t sealed;          /* a release whose spill files are to be removed; 0: none */
 	uint64_t dropped;         /* a release whose folder is to be removed; 0: none */
 	struct table *replaced;   /* held: its files are to be removed; NULL: none */
-	uint64_t owner;           /* the release that it was of */
+	struct tensor *tensor;    /* held: its file is to be removed; NULL: none */
+	uint64_t owner;           /* the release that they were of */
 	uint64_t files;
 	uint64_t bytes;
 };

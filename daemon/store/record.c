@@ -1,4 +1,4 @@
-/* record.c - releases, tables and files as MessagePack maps. */
+/* record.c - releases, tables, files and tensors as MessagePack maps. */
 #include "daemon/store/record.h"
 
 #include "daemon/store/feed.h"
@@ -58,7 +58,7 @@ static void write_positions(struct wire_writer *writer, struct feed *feed)
 
 void record_write_release(struct wire_writer *writer, const struct release *release)
 {
-	wire_write_map(writer, 11);
+	wire_write_map(writer, 12);
 	wire_write_str(writer, "id");
 	wire_write_str(writer, release->id.text);
 	write_uint(writer, "number", release->number);
@@ -74,6 +74,7 @@ void record_write_release(struct wire_writer *writer, const struct release *rele
 	wire_write_str(writer, "published_ms");
 	wire_write_int(writer, release->published_ms);
 	write_uint(writer, "next_table", release->next_table);
+	write_uint(writer, "next_tensor", release->next_tensor);
 	wire_write_str(writer, "layer");
 	wire_write_str(writer, release->layer.text);
 	write_positions(writer, release->feed);
@@ -135,6 +136,7 @@ enum status record_read_release(struct wire_value value, struct release *out)
 		!read_time(value, "sealed_ms", &release.sealed_ms) ||
 		!read_time(value, "published_ms", &release.published_ms) ||
 		!read_uint(value, "next_table", &release.next_table) ||
+		!read_uint(value, "next_tensor", &release.next_tensor) ||
 		!read_layer(value, &release.layer)) {
 		return STATUS_CORRUPT;
 	}
@@ -216,11 +218,11 @@ enum status record_read_table(struct wire_value value, struct table **out)
 
 /* ---- file ---- */
 
-enum { SEGMENT_FIELDS = 6 };
+enum { FILE_FIELDS = 4, SEGMENT_FIELDS = 6 };
 
-void record_write_file(struct wire_writer *writer, const struct base_file_info *info)
+/* Writes FILE_FIELDS entries into the caller's map. */
+static void write_file(struct wire_writer *writer, const struct base_file_info *info)
 {
-	wire_write_map(writer, 4);
 	write_uint(writer, "number", info->number);
 	write_uint(writer, "bytes", info->bytes);
 	write_uint(writer, "outside_hash", info->outside_hash);
@@ -236,6 +238,12 @@ void record_write_file(struct wire_writer *writer, const struct base_file_info *
 		wire_write_uint(writer, segment->bytes);
 		wire_write_uint(writer, segment->hash);
 	}
+}
+
+void record_write_file(struct wire_writer *writer, const struct base_file_info *info)
+{
+	wire_write_map(writer, FILE_FIELDS);
+	write_file(writer, info);
 }
 
 static bool read_segment(struct wire_value value, uint64_t file_bytes,
@@ -287,6 +295,39 @@ enum status record_read_file(struct wire_value value, struct base_file_info *out
 	return STATUS_OK;
 }
 
+/* ---- tensor ---- */
+
+void record_write_tensor(struct wire_writer *writer, const struct tensor *tensor)
+{
+	wire_write_map(writer, TENSOR_SPEC_FIELDS + FILE_FIELDS);
+	tensor_spec_write(writer, &tensor->spec);
+	write_file(writer, &tensor->file);
+}
+
+enum status record_read_tensor(struct wire_value value, struct tensor **out)
+{
+	struct tensor_spec spec;
+	struct base_file_info file;
+	if (tensor_spec_read(value, &spec, NULL) != STATUS_OK) {
+		return STATUS_CORRUPT;
+	}
+	const enum status status = record_read_file(value, &file);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct tensor *tensor = tensor_new(&spec, file.number);
+	if (tensor == NULL || file.segment_count != 1 ||
+		file.segments[0].bytes != tensor_bytes(&spec)) {
+		base_file_info_fini(&file);
+		const bool refused = tensor == NULL;
+		tensor_drop(tensor);
+		return refused ? STATUS_NO_MEMORY : STATUS_CORRUPT;
+	}
+	tensor->file = file;
+	*out = tensor;
+	return STATUS_OK;
+}
+
 /* ---- state ---- */
 
 uint64_t record_count(const struct snapshot *snapshot)
@@ -294,7 +335,7 @@ uint64_t record_count(const struct snapshot *snapshot)
 	uint64_t count = snapshot->release_count;
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		const struct release *release = snapshot->releases[i];
-		count += release->table_count;
+		count += release->table_count + release->tensor_count;
 		for (size_t j = 0; j < release->table_count; j++) {
 			count += release->tables[j]->file_count;
 		}

@@ -1,4 +1,4 @@
-/* record.h - releases, tables and files as MessagePack: what catalog and `current` hold.
+/* record.h - releases, tables, files and tensors as MessagePack: what catalog and `current` hold.
  *
  * Each record is a map of names and values, so it can gain fields; the formats' version
  * stands beside them, in the catalog's state and in the head of `current`.
@@ -10,6 +10,7 @@
 
 #include "daemon/store/base.h"
 #include "daemon/store/snapshot.h"
+#include "daemon/store/tensor.h"
 #include "schema/wire.h"
 
 /* Writers are sticky (wire.h). Readers: CORRUPT, NO_MEMORY. */
@@ -23,10 +24,13 @@ enum status record_read_table(struct wire_value value, struct table **out);
 void record_write_file(struct wire_writer *writer, const struct base_file_info *info);
 enum status record_read_file(struct wire_value value, struct base_file_info *out);
 
+void record_write_tensor(struct wire_writer *writer, const struct tensor *tensor);
+enum status record_read_tensor(struct wire_value value, struct tensor **out);
+
 /* What a state says of the other records. */
 struct record_state {
 	uint64_t live;    /* number of the live release; 0: none, since they are numbered from 1 */
-	uint64_t records; /* releases, tables and files together: none may be lost */
+	uint64_t records; /* of all kinds together: none may be lost */
 };
 
 /* Sequence, next release, history, and a record_state. */
@@ -34,7 +38,7 @@ void record_write_state(struct wire_writer *writer, const struct snapshot *snaps
 enum status record_read_state(struct wire_value value, struct snapshot *out,
 	struct record_state *state);
 
-/* Releases, tables and files of a snapshot together. */
+/* Releases, tables, files and tensors of a snapshot together. */
 uint64_t record_count(const struct snapshot *snapshot);
 
 #endif

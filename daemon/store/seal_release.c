@@ -157,6 +157,13 @@ static enum status build(struct store *store, struct release *release, struct er
 static enum status commit(struct store *store, struct release *release, struct seal_result *result,
 	struct error *err)
 {
+	/* Those that were put and deleted meanwhile. */
+	const struct release *now = snapshot_find(store_current(store), release->number);
+	if (now == NULL || release_share_tensors(release, now) != STATUS_OK) {
+		release_drop(release);
+		return error_set(err, now == NULL ? STATUS_NOT_FOUND : STATUS_NO_MEMORY,
+			"seal: the tensors of the release");
+	}
 	release->state = RELEASE_SEALED;
 	release->sealed_ms = clock_unix_ms();
 	*result = result_of(release);

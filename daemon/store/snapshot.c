@@ -167,24 +167,31 @@ struct release *release_copy(const struct release *from)
 	if (release == NULL) {
 		return NULL;
 	}
-	if (from != NULL) {
-		*release = *from;
-		release->tables = calloc(from->table_count + 1, sizeof *release->tables);
-		if (release->tables == NULL) {
+	release->refs = 1;
+	if (from == NULL) {
+		release->feed = feed_new();
+		if (release->feed == NULL) {
 			free(release);
 			return NULL;
 		}
-		for (size_t i = 0; i < from->table_count; i++) {
-			release->tables[i] = from->tables[i];
-			release->tables[i]->refs++;
-		}
+		return release;
 	}
-	release->feed = from == NULL ? feed_new() : feed_share(from->feed);
-	if (release->feed == NULL) {
+	struct table **tables = calloc(from->table_count + 1, sizeof *tables);
+	if (tables == NULL || release_share_tensors(release, from) != STATUS_OK) {
+		free(tables);
 		free(release);
 		return NULL;
 	}
+	struct tensor **tensors = release->tensors;
+	*release = *from;
 	release->refs = 1;
+	release->tensors = tensors;
+	release->tables = tables;
+	release->feed = feed_share(from->feed);
+	for (size_t i = 0; i < from->table_count; i++) {
+		tables[i] = from->tables[i];
+		tables[i]->refs++;
+	}
 	return release;
 }
 
@@ -196,6 +203,7 @@ void release_drop(struct release *release)
 	for (size_t i = 0; i < release->table_count; i++) {
 		table_drop(release->tables[i]);
 	}
+	release_drop_tensors(release);
 	free(release->tables);
 	feed_drop(release->feed);
 	free(release);

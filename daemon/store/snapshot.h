@@ -24,6 +24,7 @@ struct base_set;
 struct base_file_info;
 struct memtable;
 struct feed;
+struct tensor;
 
 /* A bulk load that was said to be whole. */
 struct ended_load {
@@ -63,7 +64,10 @@ struct release {
 	struct feed *feed; /* shared with the releases that it was and will be; never NULL */
 	size_t table_count;
 	struct table **tables; /* in the order of their names */
-	unsigned refs;         /* snapshots that hold it; guarded by the admin lock */
+	uint64_t next_tensor;  /* number of the next tensor */
+	size_t tensor_count;
+	struct tensor **tensors; /* in the order of their names */
+	unsigned refs;           /* snapshots that hold it; guarded by the admin lock */
 };
 
 /* Releases that were live before, oldest first: where a rollback leads. */
@@ -98,6 +102,10 @@ enum status snapshot_release(const struct snapshot *snapshot, const char *id,
 enum status release_table(const struct release *release, const char *name, const struct table **out,
 	struct error *err);
 
+/* Errors: NOT_FOUND, naming tensor and release. */
+enum status release_tensor(const struct release *release, const char *name, struct tensor **out,
+	struct error *err);
+
 /* By number; NULL when there is none (or no release). */
 struct release *snapshot_find(const struct snapshot *snapshot, uint64_t number);
 struct table *release_find(const struct release *release, uint64_t number);
@@ -109,7 +117,7 @@ struct snapshot *snapshot_copy(const struct snapshot *from);
 /* Lets go of its releases, and frees what nothing else holds. NULL is fine. */
 void snapshot_drop(struct snapshot *snapshot);
 
-/* A release of one's own, sharing the tables of `from` (NULL: an empty release). */
+/* A release of one's own, sharing the tables and tensors of `from` (NULL: an empty release). */
 struct release *release_copy(const struct release *from);
 void release_drop(struct release *release);
 struct table *table_new(const struct table_spec *spec, uint64_t number);
@@ -127,5 +135,12 @@ enum status snapshot_put(struct snapshot *snapshot, struct release *release);
 void snapshot_remove(struct snapshot *snapshot, uint64_t number);
 /* Puts a table in the place of that of its name, or where its name belongs. Takes it over. */
 enum status release_put(struct release *release, struct table *table);
+/* The same of a tensor. Takes it over, even if it fails. */
+enum status release_put_tensor(struct release *release, struct tensor *tensor);
+/* Takes the tensor of this name, which is there, out. */
+void release_remove_tensor(struct release *release, const char *name);
+void release_drop_tensors(struct release *release);
+/* Holds the tensors of `from` in place of its own. Errors: NO_MEMORY. */
+enum status release_share_tensors(struct release *release, const struct release *from);
 
 #endif

@@ -1,8 +1,8 @@
 /* state.h - the inside of a store: what its own files share, and in which order locks are taken.
  *
- * admin_lock, then load_lock; the writer's apply lock, then its group lock; a base set's own lock
- * and the janitor's and the merger's queue locks are taken last. Who holds the writer's locks takes
- * neither of the first two.
+ * tensor_lock, then admin_lock, then load_lock; the writer's apply lock, then its group lock; a
+ * base set's own lock and the janitor's and the merger's queue locks are taken last. Who holds the
+ * writer's locks takes neither of the first two.
  *
  * Threads: admin_lock guards the catalog, the making of snapshots and all reference counts;
  * load_lock guards the loads. The current snapshot is read without either (snapshot.h).
@@ -43,7 +43,9 @@ struct store {
 	struct merger *merger;       /* owned */
 	pthread_mutex_t admin_lock;
 	pthread_mutex_t load_lock;
-	struct load *loads; /* owned list */
+	pthread_mutex_t tensor_lock; /* one tensor is put at a time */
+	uint64_t tensors_unknown;    /* puts that may stand in the catalog; guarded by it */
+	struct load *loads;          /* owned list */
 	struct load_body load_body;
 	uint64_t load_pending;  /* bytes that wait for store_load_sync */
 	struct error load_lost; /* why chunks were lost that store_load_sync must still tell of */
@@ -83,6 +85,7 @@ enum status store_open_table(struct store *store, const struct release *release,
 struct aftermath {
 	uint64_t done_with;     /* the loads of this release; load_lock is held then. 0: none */
 	struct table *replaced; /* the files of this table of `owner`; NULL: none */
+	struct tensor *tensor;  /* the file of this tensor of `owner`; NULL: none */
 	uint64_t owner;
 };
 

@@ -10,6 +10,7 @@
 #include "daemon/store/mapfault.h"
 #include "daemon/store/merger.h"
 #include "daemon/store/state.h"
+#include "daemon/store/tensor.h"
 #include "daemon/store/writer.h"
 
 #include <dirent.h>
@@ -174,6 +175,11 @@ static void sweep_release(struct store *store, const struct release *release)
 					table->files[j].number);
 				named = strcmp(name, entry->d_name) == 0;
 			}
+		}
+		for (size_t i = 0; !named && i < release->tensor_count; i++) {
+			char name[64];
+			tensor_file_name(name, sizeof name, release->tensors[i]->number);
+			named = strcmp(name, entry->d_name) == 0;
 		}
 		if (!named) {
 			store_event(store, "event=leftover release=%s file=%s", release->id.text,
@@ -366,6 +372,7 @@ enum status store_open(const struct store_options *options, struct store **out, 
 	store->lock_fd = -1;
 	(void)pthread_mutex_init(&store->admin_lock, NULL);
 	(void)pthread_mutex_init(&store->load_lock, NULL);
+	(void)pthread_mutex_init(&store->tensor_lock, NULL);
 	enum status status;
 	if (strlen(options->folder) >= PATH_MAX - 128) {
 		status = error_set(err, STATUS_TOO_LARGE, "data folder: its path is over %d bytes",
@@ -399,6 +406,7 @@ void store_close(struct store *store)
 	}
 	(void)pthread_mutex_destroy(&store->admin_lock);
 	(void)pthread_mutex_destroy(&store->load_lock);
+	(void)pthread_mutex_destroy(&store->tensor_lock);
 	free(store);
 }
 
@@ -439,6 +447,10 @@ void store_figures(struct store *store, struct store_figures *out)
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		const struct release *release = snapshot->releases[i];
 		figures.tables += release->table_count;
+		figures.tensors += release->tensor_count;
+		for (size_t j = 0; j < release->tensor_count; j++) {
+			figures.tensor_bytes += tensor_bytes(&release->tensors[j]->spec);
+		}
 		for (size_t j = 0; j < release->table_count; j++) {
 			const struct table *table = release->tables[j];
 			figures.rows += table->rows;

@@ -17,6 +17,7 @@
 #include "schema/name.h"
 #include "schema/spec.h"
 #include "schema/status.h"
+#include "schema/tensor.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,6 +77,15 @@ enum status store_layer_choose(struct store *store, const char *release, const c
 	struct name *chosen_in, struct name *previous, struct error *err);
 enum status store_table_create(struct store *store, const char *release,
 	const struct table_spec *spec, struct error *err);
+
+/* Puts a tensor of tensor_bytes(spec) into a release, open or sealed, over one of the same name.
+ * Errors: NOT_FOUND  the release; TOO_LARGE  LIMIT_TENSORS; DISK_FULL, IO, NO_MEMORY. Nothing has
+ * changed then. */
+enum status store_tensor_put(struct store *store, const char *release,
+	const struct tensor_spec *spec, const uint8_t *data, struct name *resolved,
+	struct error *err); /* resolved: the release that it was */
+enum status store_tensor_delete(struct store *store, const char *release, const char *tensor,
+	struct name *resolved, struct error *err);
 
 struct seal_result {
 	uint32_t tables;
@@ -237,6 +247,8 @@ enum status store_loads(struct store *store, const char *id, struct load_state *
 struct store_figures {
 	uint64_t releases;
 	uint64_t tables;
+	uint64_t tensors;
+	uint64_t tensor_bytes; /* of their data */
 	uint64_t rows;
 	uint64_t bytes;
 	uint64_t segments;
