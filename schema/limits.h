@@ -46,6 +46,10 @@
 #define LIMIT_TENSOR_DIMS 8u
 /* One tensor: [4096, 4096] of f32. With its names it fits a message. */
 #define LIMIT_TENSOR_BYTES (64u << 20)
+/* Steps that a fetch's rows go through: a module of five layers, each with its activation. */
+#define LIMIT_ADAPTER_STEPS 16u
+/* Values of a row on its way: 8 of them, which is the least at once, take 8 MiB. */
+#define LIMIT_ADAPTER_WIDTH (256u << 10)
 /* Loads of one table, ended or not, until it is sealed: each holds a file open. */
 #define LIMIT_LOADS 64u
 /* Sources of samples of one release, each counted by layer: partitions of a message log. */
@@ -60,6 +64,10 @@
 #define LIMIT_INLINE_ROWS 4096u
 /* So does one whose rows are larger together: copying this much takes about 1 ms. */
 #define LIMIT_INLINE_BYTES (4u << 20)
+/* So does one whose rows go through more multiply-adds: about 1 ms. */
+#define LIMIT_INLINE_WORK (8u << 20)
+/* Of one fetch: a few seconds of a thread. */
+#define LIMIT_FETCH_WORK (UINT64_C(1) << 35)
 /* Rows of one scan reply, before the reply's size bounds it. */
 #define LIMIT_SCAN_ROWS 65536u
 
