@@ -6,7 +6,7 @@
 
 /* Methods that change nothing: asking twice does no harm. */
 static const char *const readers[] = {"fetch", "hello", "info", "ping", "release.list",
-	"release.show", "scan", "stats", "table.list", "table.show"};
+	"release.show", "scan", "stats", "table.list", "table.show", "tensor.get", "tensor.list"};
 
 static enum client_repeat repeat_of(const char *method)
 {

@@ -30,11 +30,13 @@ extern const char *const put_names[];
 extern const char *const release_create_names[];
 extern const char *const scan_names[];
 extern const char *const table_create_names[];
+extern const char *const tensor_put_names[];
 
 /* Shared by methods that take the same. */
 extern const char *const no_names[];
 extern const char *const release_only_names[];
 extern const char *const release_table_names[];
+extern const char *const tensor_names[];
 
 enum status delete_run(struct call *call);
 enum status fetch_run(struct call *call);
@@ -62,5 +64,9 @@ enum status stats_run(struct call *call);
 enum status table_create_run(struct call *call);
 enum status table_list_run(struct call *call);
 enum status table_show_run(struct call *call);
+enum status tensor_delete_run(struct call *call);
+enum status tensor_get_run(struct call *call);
+enum status tensor_list_run(struct call *call);
+enum status tensor_put_run(struct call *call);
 
 #endif

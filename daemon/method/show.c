@@ -4,6 +4,7 @@
 #include "daemon/method/reply.h"
 #include "daemon/store/base.h"
 #include "daemon/store/memtable.h"
+#include "daemon/store/tensor.h"
 
 static const char *state_name(const struct snapshot *snapshot, const struct release *release)
 {
@@ -28,7 +29,11 @@ void show_release(struct wire_writer *out, const struct snapshot *snapshot,
 		rows += release->tables[i]->rows;
 		bytes += release->tables[i]->bytes;
 	}
-	enum { ALWAYS = 9 };
+	uint64_t tensor_total = 0;
+	for (size_t i = 0; i < release->tensor_count; i++) {
+		tensor_total += tensor_bytes(&release->tensors[i]->spec);
+	}
+	enum { ALWAYS = 11 };
 	wire_write_map(out, ALWAYS + (release->sealed_ms != 0 ? 1u : 0u) +
 				    (release->published_ms != 0 ? 1u : 0u) + more);
 	reply_str(out, "release", release->id.text);
@@ -46,6 +51,8 @@ void show_release(struct wire_writer *out, const struct snapshot *snapshot,
 	reply_uint(out, "tables", release->table_count);
 	reply_uint(out, "rows", rows);
 	reply_uint(out, "bytes", bytes);
+	reply_uint(out, "tensors", release->tensor_count);
+	reply_uint(out, "tensor_bytes", tensor_total);
 }
 
 static size_t count_damaged(const struct base_set *set)

@@ -39,7 +39,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	const struct store_figures *figures)
 {
 	const struct snapshot *snapshot = snapshot_begin(store);
-	enum { ALWAYS = 9 };
+	enum { ALWAYS = 11 };
 	wire_write_str(out, "store");
 	wire_write_map(out, ALWAYS + (snapshot->live != NULL ? 1u : 0u));
 	if (snapshot->live != NULL) {
@@ -48,6 +48,8 @@ static void write_store(struct wire_writer *out, struct store *store,
 	snapshot_end(store);
 	reply_uint(out, "releases", figures->releases);
 	reply_uint(out, "tables", figures->tables);
+	reply_uint(out, "tensors", figures->tensors);
+	reply_uint(out, "tensor_bytes", figures->tensor_bytes);
 	reply_uint(out, "rows", figures->rows);
 	reply_uint(out, "bytes", figures->bytes);
 	reply_uint(out, "segments", figures->segments);

@@ -38,6 +38,10 @@ const struct method method_table[] = {
 	{"table.create", METHOD_ADMIN, table_create_run},
 	{"table.list", METHOD_INLINE, table_list_run},
 	{"table.show", METHOD_INLINE, table_show_run},
+	{"tensor.delete", METHOD_ADMIN, tensor_delete_run},
+	{"tensor.get", METHOD_POOL, tensor_get_run},
+	{"tensor.list", METHOD_INLINE, tensor_list_run},
+	{"tensor.put", METHOD_ADMIN, tensor_put_run},
 };
 const size_t method_count = sizeof method_table / sizeof method_table[0];
 
@@ -56,6 +60,8 @@ static const char *const *const names_table[] = {
 	scan_names, no_names,                                   /* stats */
 	table_create_names, release_only_names,                 /* table.list */
 	release_table_names,                                    /* table.show */
+	tensor_names, tensor_names, release_only_names,         /* tensor.list */
+	tensor_put_names,
 };
 _Static_assert(sizeof names_table / sizeof names_table[0] ==
 		       sizeof method_table / sizeof method_table[0],

@@ -257,10 +257,10 @@ class BadInput(harness.Case):
             'chunks': 1, 'parts': [{'table': 't', 'keys': [1]}], 'entity': 'user', 'kind': 'ur',
             'dim': 4, 'cursor': 0, 'limit': 1, 'client': 'c', 'model': 'm', 'checkpoint': 'c',
             'dtype': 'f32', 'views': 1, 'key': 'u64', 'ttl_ms': 0, 'tags': False, 'layer': 'm',
-            'users': [1], 'items': [2], 'times': bytes(8), 'source': 's', 'position': 0,
+            'users': [1], 'items': [2], 'times': bytes(8), 'source': 's', 'position': 0, 'tensor': 'w', 'shape': [4], 'data': ROW,
         }
         strings = {'release', 'table', 'load', 'client', 'model', 'checkpoint', 'dtype', 'entity', 'kind',
-                   'key', 'layer', 'source', 'read'}
+                   'key', 'layer', 'source', 'read', 'tensor'}
         numbers = {'chunk', 'chunks', 'dim', 'views', 'ttl_ms', 'cursor', 'limit', 'half_life_ms', 'position'}
         for method, names in self.described().items():
             for name in names:
@@ -268,7 +268,7 @@ class BadInput(harness.Case):
                 wrong += [] if name in strings or name in ('keys', 'users', 'items', 'rows', 'scales', 'times',
                                                            'weights', 'tags') else ['text', b'bytes']
                 wrong += [] if name in numbers else [7]
-                wrong += [] if name in ('keys', 'users', 'items', 'parts') else [[]]
+                wrong += [] if name in ('keys', 'users', 'items', 'parts', 'shape') else [[]]
                 wrong += [] if name in ('tags', 'allow_nonfinite', 'if_newer', 'raw') else [True]
                 if method in ('load', 'put') and name == 'tags':
                     wrong.append(True)

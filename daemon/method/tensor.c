@@ -1,0 +1,143 @@
+/* tensor.c - tensor.put, tensor.get, tensor.list, tensor.delete.
+ *
+ * A put is written and synced in the admin lane, a get is copied in the pool: both move up to
+ * 64 MiB.
+ */
+#include "daemon/method/methods.h"
+
+#include "daemon/method/params.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+#include "daemon/store/tensor.h"
+
+const char *const tensor_put_names[] = {"release", "tensor", "dtype", "shape", "data", NULL};
+const char *const tensor_names[] = {"release", "tensor", NULL};
+
+enum status tensor_put_run(struct call *call)
+{
+	struct params params;
+	struct name release;
+	struct tensor_spec spec;
+	params_begin(&params, call->params, "", tensor_put_names, &call->error);
+	params_name(&params, "release", PARAM_REQUIRED, &release);
+	if (params.status == STATUS_OK) {
+		params.status = tensor_spec_read(call->params, &spec, &call->error);
+	}
+	const struct wire_bytes data = params_bin(&params, "data", PARAM_REQUIRED);
+	if (params.status == STATUS_OK && data.len != tensor_bytes(&spec)) {
+		char shape[TENSOR_SHAPE_BYTES];
+		params_fail(&params, STATUS_BAD_REQUEST, "data",
+			"%zu bytes given, %zu expected for %s of %s", data.len, tensor_bytes(&spec),
+			tensor_shape_print(&spec, shape), tensor_dtype_name(spec.dtype));
+	}
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	struct name resolved;
+	const enum status status = store_tensor_put(call->service->store, release.text, &spec,
+		data.data, &resolved, &call->error);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	wire_write_map(call->out, 3);
+	reply_str(call->out, "release", resolved.text);
+	reply_str(call->out, "tensor", spec.name.text);
+	reply_uint(call->out, "bytes", data.len);
+	return reply_end(call);
+}
+
+static enum status write_tensor(struct call *call, const struct release *release, const char *name)
+{
+	struct tensor *tensor;
+	enum status status = release_tensor(release, name, &tensor, &call->error);
+	if (status == STATUS_OK) {
+		status = store_tensor_use(call->service->store, release, tensor, call->may_block,
+			&call->error);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	wire_write_map(call->out, 2 + TENSOR_SPEC_FIELDS);
+	reply_str(call->out, "release", release->id.text);
+	tensor_spec_write(call->out, &tensor->spec);
+	reply_bin(call->out, "data", tensor->data, tensor_bytes(&tensor->spec));
+	if (!tensor_is_sound(tensor)) {
+		return error_set(&call->error, STATUS_CORRUPT, "tensor '%s': its file is damaged",
+			name);
+	}
+	return reply_end(call);
+}
+
+enum status tensor_get_run(struct call *call)
+{
+	struct params params;
+	struct name id;
+	struct name name;
+	params_begin(&params, call->params, "", tensor_names, &call->error);
+	params_name(&params, "release", PARAM_OPTIONAL, &id);
+	params_name(&params, "tensor", PARAM_REQUIRED, &name);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	const struct release *release;
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
+		&release, &call->error);
+	if (status == STATUS_OK) {
+		status = write_tensor(call, release, name.text);
+	}
+	snapshot_end(call->service->store);
+	return status;
+}
+
+enum status tensor_list_run(struct call *call)
+{
+	struct params params;
+	struct name id;
+	params_begin(&params, call->params, "", release_only_names, &call->error);
+	params_name(&params, "release", PARAM_OPTIONAL, &id);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	const struct release *release;
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	const enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
+		&release, &call->error);
+	if (status == STATUS_OK) {
+		wire_write_map(call->out, 2);
+		reply_str(call->out, "release", release->id.text);
+		wire_write_str(call->out, "tensors");
+		wire_write_array(call->out, release->tensor_count);
+		for (size_t i = 0; i < release->tensor_count; i++) {
+			const struct tensor_spec *spec = &release->tensors[i]->spec;
+			wire_write_map(call->out, 1 + TENSOR_SPEC_FIELDS);
+			tensor_spec_write(call->out, spec);
+			reply_uint(call->out, "bytes", tensor_bytes(spec));
+		}
+	}
+	snapshot_end(call->service->store);
+	return status == STATUS_OK ? reply_end(call) : status;
+}
+
+enum status tensor_delete_run(struct call *call)
+{
+	struct params params;
+	struct name release;
+	struct name name;
+	params_begin(&params, call->params, "", tensor_names, &call->error);
+	params_name(&params, "release", PARAM_REQUIRED, &release);
+	params_name(&params, "tensor", PARAM_REQUIRED, &name);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	struct name resolved;
+	const enum status status = store_tensor_delete(call->service->store, release.text,
+		name.text, &resolved, &call->error);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	wire_write_map(call->out, 2);
+	reply_str(call->out, "release", resolved.text);
+	reply_str(call->out, "tensor", name.text);
+	return reply_end(call);
+}
