@@ -16,11 +16,12 @@
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
+#include "daemon/method/through.h"
 #include "daemon/store/clock.h"
 #include "schema/limits.h"
 
 const char *const fetch_names[] = {"release", "parts", NULL};
-const char *const fetch_part_names[] = {"table", "keys", "dtype", "times", "tags", "why",
+const char *const fetch_part_names[] = {"table", "keys", "dtype", "through", "times", "tags", "why",
 	"max_age_ms", "raw", "weights", NULL};
 
 enum {
@@ -38,6 +39,9 @@ enum { WANT_SCALES = 1u, WANT_TIMES = 2u, WANT_TAGS = 4u, WANT_WHY = 8u, WANT_WE
 struct part {
 	const struct table *table; /* borrowed from the snapshot */
 	struct keys_of keys;
+	struct through *through; /* owned; NULL: rows leave as they are */
+	uint32_t dim;            /* of the rows that leave, as the next two */
+	uint32_t views;
 	enum dtype dtype;
 	unsigned want;
 	uint64_t max_age_ms;
@@ -86,6 +90,33 @@ static enum status find_table(struct fetch *fetch, struct part *part, const stru
 	return STATUS_OK;
 }
 
+/* What the rows are when they have gone through a chain: *dtype becomes that of its result. */
+static enum status read_through(struct fetch *fetch, struct part *part, struct wire_value steps,
+	enum dtype *dtype)
+{
+	const struct table_spec *spec = &part->table->spec;
+	part->dim = spec->dim;
+	part->views = spec->views;
+	*dtype = spec->dtype;
+	if (steps.object == NULL) {
+		return STATUS_OK;
+	}
+	const struct through_place place = {
+		.store = fetch->call->service->store,
+		.release = fetch->release,
+		.table = spec,
+		.where = part->where,
+		.may_block = fetch->call->may_block,
+	};
+	const enum status status = through_read(steps, &place, &part->through, &fetch->call->error);
+	if (status == STATUS_OK) {
+		part->dim = through_dim(part->through);
+		part->views = 1;
+		*dtype = DTYPE_F32;
+	}
+	return status;
+}
+
 static enum status read_part(struct fetch *fetch, size_t i, struct wire_value map)
 {
 	struct part *part = &fetch->parts[i];
@@ -99,6 +130,7 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 	struct table_name name;
 	params_table(&params, &name);
 	struct wire_value keys = params_value(&params, "keys", PARAM_REQUIRED);
+	struct wire_value steps = params_value(&params, "through", PARAM_OPTIONAL);
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}
@@ -107,19 +139,25 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 		return status;
 	}
 	const struct table_spec *spec = &part->table->spec;
-	part->dtype = params_dtype(&params, spec->dtype);
+	enum dtype dtype;
+	status = read_through(fetch, part, steps, &dtype);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	part->dtype = params_dtype(&params, dtype);
 	part->want = wanted(&params, part->table, part->dtype);
 	part->raw = params_flag(&params, "raw");
 	part->max_age_ms = params_uint_or(&params, "max_age_ms", 0);
-	if (params.status == STATUS_OK && !dtype_convertible(spec->dtype, part->dtype)) {
+	if (params.status == STATUS_OK && !dtype_convertible(dtype, part->dtype)) {
 		params_fail(&params, STATUS_BAD_REQUEST, "dtype",
-			"%s given, but table '%s' holds %s, which does not convert into it",
-			dtype_name(part->dtype), spec->name.text, dtype_name(spec->dtype));
+			"%s given, but table '%s' %s %s, which does not convert into it",
+			dtype_name(part->dtype), spec->name.text,
+			part->through != NULL ? "comes as" : "holds", dtype_name(dtype));
 	}
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}
-	part->stride = dtype_row_bytes(part->dtype, spec->dim, spec->views);
+	part->stride = dtype_row_bytes(part->dtype, part->dim, part->views);
 	return keys_of_begin(&part->keys, keys, spec->key_type, part->where, err);
 }
 
@@ -132,6 +170,12 @@ static size_t column_bytes(const struct part *part)
 		     ((part->want & WANT_WHY) != 0 ? 1 : 0);
 	size_t n = part->keys.batch.count;
 	return n * (part->stride + row) + (n + 7) / 8;
+}
+
+/* At most 2^20 rows, 16 steps and 2^26 weights each: the sum over all parts fits. */
+static uint64_t work_of(const struct part *part)
+{
+	return part->through == NULL ? 0 : through_work(part->through, part->keys.batch.count);
 }
 
 /* Makes room for the whole reply, so that the bins do not move while they are filled. */
@@ -161,13 +205,12 @@ static uint8_t *write_column(struct wire_writer *out, const struct part *part, c
 
 static void write_part_head(struct wire_writer *out, const struct part *part)
 {
-	const struct table_spec *spec = &part->table->spec;
 	enum { ALWAYS = 8 };
 	wire_write_map(out, ALWAYS + (size_t)__builtin_popcount(part->want));
-	reply_str(out, "table", spec->name.text);
+	reply_str(out, "table", part->table->spec.name.text);
 	reply_uint(out, "n", part->keys.batch.count);
-	reply_uint(out, "dim", spec->dim);
-	reply_uint(out, "views", spec->views);
+	reply_uint(out, "dim", part->dim);
+	reply_uint(out, "views", part->views);
 	reply_str(out, "dtype", dtype_name(part->dtype));
 	reply_uint(out, "stride", part->stride);
 }
@@ -208,7 +251,8 @@ static enum status write_part(struct fetch *fetch, const struct part *part)
 		return reply_end(fetch->call);
 	}
 	struct error *err = &fetch->call->error;
-	enum status status = table_lookup(&lookup, err);
+	enum status status = part->through == NULL ? table_lookup(&lookup, err)
+						   : through_lookup(part->through, &lookup, err);
 	if (status != STATUS_OK) {
 		return status == STATUS_AGAIN
 			       ? status
@@ -243,6 +287,7 @@ static enum status read_parts(struct fetch *fetch, struct wire_value parts)
 	struct error *err = &fetch->call->error;
 	uint64_t rows = 0;
 	uint64_t bytes = 0;
+	uint64_t work = 0;
 	for (size_t i = 0; i < wire_size(parts); i++) {
 		enum status status = read_part(fetch, i, wire_item(parts, i));
 		if (status != STATUS_OK) {
@@ -250,8 +295,16 @@ static enum status read_parts(struct fetch *fetch, struct wire_value parts)
 		}
 		rows += fetch->parts[i].keys.batch.count;
 		bytes += column_bytes(&fetch->parts[i]);
+		work += work_of(&fetch->parts[i]);
 	}
-	const bool is_long = rows > LIMIT_INLINE_ROWS || bytes > LIMIT_INLINE_BYTES;
+	if (work > LIMIT_FETCH_WORK) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"the chains would take %" PRIu64 " multiply-adds, at most %" PRIu64
+			" allowed; ask for fewer keys",
+			work, LIMIT_FETCH_WORK);
+	}
+	const bool is_long =
+		rows > LIMIT_INLINE_ROWS || bytes > LIMIT_INLINE_BYTES || work > LIMIT_INLINE_WORK;
 	if (is_long && !fetch->call->may_block) {
 		return STATUS_AGAIN;
 	}
@@ -319,6 +372,7 @@ enum status fetch_run(struct call *call)
 	snapshot_end(call->service->store);
 	for (size_t i = 0; i < fetch.count; i++) {
 		keys_of_fini(&fetch.parts[i].keys);
+		through_free(fetch.parts[i].through);
 	}
 	if (status == STATUS_OK) {
 		count_rows(call->service, fetch.counts);

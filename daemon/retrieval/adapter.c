@@ -14,7 +14,9 @@ enum {
 	SPACE_ROWS_MAX = 512,
 	SPACE_ROWS_STEP = 8,
 	TILE_FLOATS = 32 << 10,
-	/* What an activation costs of a value, in multiply-adds. */
+	/* In multiply-adds: what it costs to find and convert a value, and to pass it through an
+	   activation. */
+	VALUE_WORK = 8,
 	ACTIVATION_WORK = 8,
 };
 
@@ -192,7 +194,7 @@ static uint64_t matrix_of(const struct adapter_step *step)
 
 uint64_t adapter_work(const struct adapter *adapter, uint64_t rows)
 {
-	uint64_t of_row = adapter->in;
+	uint64_t of_row = (uint64_t)adapter->in * VALUE_WORK;
 	uint64_t of_block = 0;
 	for (size_t i = 0; i < adapter->count; i++) {
 		const struct adapter_step *step = &adapter->steps[i];
@@ -322,7 +324,7 @@ static void run_activation(const struct adapter_step *step, float *values, size_
 	}
 }
 
-const float *adapter_run(const struct adapter *adapter, struct adapter_space *space, uint32_t count)
+float *adapter_run(const struct adapter *adapter, struct adapter_space *space, uint32_t count)
 {
 	float *x = space->rows;
 	float *y = space->other;

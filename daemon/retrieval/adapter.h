@@ -93,7 +93,6 @@ void adapter_space_fini(struct adapter_space *space);
 
 /* Takes `count` rows out of space->rows through all steps, and returns them: [count, out], in
  * the space, which may be filled again then. */
-const float *adapter_run(const struct adapter *adapter, struct adapter_space *space,
-	uint32_t count);
+float *adapter_run(const struct adapter *adapter, struct adapter_space *space, uint32_t count);
 
 #endif

@@ -351,11 +351,11 @@ static void work_is_counted(void **state)
 	struct made weight = make(TENSOR_F16, 10, 64);
 	struct adapter adapter;
 	adapter_init(&adapter, 64);
-	assert_int_equal(adapter_work(&adapter, 500), 500 * 64);
+	assert_int_equal(adapter_work(&adapter, 500), 500 * 64 * 8);
 	add(&adapter, "l", &weight, NULL);
-	assert_in_range(adapter_work(&adapter, 500), 500 * (64 + 640), 500 * (64 + 640) + 640);
+	assert_in_range(adapter_work(&adapter, 500), 500 * (512 + 640), 500 * (512 + 640) + 640);
 	add(&adapter, "relu", NULL, NULL);
-	assert_in_range(adapter_work(&adapter, 500), 500 * (64 + 650), 500 * (64 + 750));
+	assert_in_range(adapter_work(&adapter, 500), 500 * (512 + 650), 500 * (512 + 750));
 	unmake(&weight);
 }
 

@@ -110,6 +110,169 @@ static void wrong_tensors_are_named(void **state)
 	}
 }
 
+/* ---- adapters ---- */
+
+/* A live release whose table a has rows (4i, 4i + 1, 4i + 2, 4i + 3), and the layers "w", with a
+ * bias, and "v", without. */
+static void make_layers(struct world *world)
+{
+	static const float w[2][WORLD_DIM] = {{1, 0, 0, 0}, {1, 1, 1, -3}};
+	static const float bias[2] = {10, -5};
+	static const float v[3][2] = {{1, 0}, {0, 1}, {-1, -1}};
+	world_make_release(world, "r");
+	put_f32(world, "w.weight", (uint64_t[]){2, WORLD_DIM, 0}, w[0], 2 * WORLD_DIM);
+	put_f32(world, "w.bias", (uint64_t[]){2, 0}, bias, 2);
+	put_f32(world, "v.weight", (uint64_t[]){3, 2, 0}, v[0], 6);
+}
+
+/* The argument `parts`: keys 1, absent, 3 of a, through a list like "w,relu". */
+static void arg_through(struct world *world, const char *chain, const char *dtype)
+{
+	static const uint64_t keys[3] = {1, WORLD_ROWS + 5, 3};
+	struct wire_writer *args = &world->args;
+	size_t steps = 1;
+	for (const char *at = chain; *at != '\0'; at++) {
+		steps += *at == ',' ? 1 : 0;
+	}
+	world_arg(world, "parts");
+	wire_write_array(args, 1);
+	wire_write_map(args, 5);
+	wire_write_str(args, "table");
+	wire_write_str(args, "a");
+	wire_write_str(args, "keys");
+	wire_write_bin(args, keys, sizeof keys);
+	wire_write_str(args, "dtype");
+	wire_write_str(args, dtype);
+	wire_write_str(args, "why");
+	wire_write_bool(args, true);
+	wire_write_str(args, "through");
+	wire_write_array(args, steps);
+	for (const char *at = chain; steps > 0; steps--) {
+		const size_t len = strcspn(at, ",");
+		wire_write_str_len(args, at, len);
+		at += len + 1;
+	}
+}
+
+static void rows_leave_through_a_chain(void **state)
+{
+	struct world *world = *state;
+	make_layers(world);
+	arg_through(world, "w,relu,v", "f32");
+	struct wire_value part = wire_item(wire_get(world_run(world, "fetch"), "parts"), 0);
+	assert_int_equal(world_uint_of(part, "dim"), 3);
+	assert_int_equal(world_uint_of(part, "views"), 1);
+	assert_int_equal(world_uint_of(part, "stride"), 12);
+	assert_int_equal(world_bin_of(part, "found").data[0], 5);
+	assert_memory_equal(world_bin_of(part, "why").data, "\0\1\0", 3);
+	/* Row 1: 4, 5, 6, 7 becomes 14 and 4 + 5 + 6 - 21 - 5, which is below 0. */
+	static const float expected[3][3] = {{14, 0, -14}, {0}, {22, 0, -22}};
+	assert_int_equal(world_bin_of(part, "rows").len, sizeof expected);
+	for (size_t i = 0; i < 9; i++) {
+		float value;
+		memcpy(&value, world_bin_of(part, "rows").data + i * 4, 4);
+		assert_true(value == expected[i / 3][i % 3]);
+	}
+	arg_through(world, "w", "i8");
+	part = wire_item(wire_get(world_run(world, "fetch"), "parts"), 0);
+	world_assert_str(part, "dtype", "i8");
+	assert_int_equal(world_uint_of(part, "stride"), 2);
+	static const int8_t codes[3][2] = {{127, -100}, {0}, {127, -127}};
+	float scales[3];
+	memcpy(scales, world_bin_of(part, "scales").data, sizeof scales);
+	assert_true(scales[0] == 14.0f / 127 && scales[1] == 0);
+	assert_memory_equal(world_bin_of(part, "rows").data, codes, 2);
+	assert_memory_equal(world_bin_of(part, "rows").data + 2, codes[1], 2);
+}
+
+static void a_chain_that_does_not_fit_is_named(void **state)
+{
+	static const struct {
+		const char *chain;
+		enum status status;
+		const char *text;
+	} cases[] = {
+		{"w,relu,w", STATUS_BAD_REQUEST,
+			"parts[0].through[2]: 'w' has weight [2, 4], rows have 2 values there"},
+		{"v", STATUS_BAD_REQUEST,
+			"parts[0].through[0]: 'v' has weight [3, 2], rows have 4 values there"},
+		{"gate:w", STATUS_BAD_REQUEST,
+			"parts[0].through[0]: gate 'w' has weight [2, 4], [4, 4] expected"},
+		{"relu,x", STATUS_NOT_FOUND,
+			"parts[0].through[1]: tensor: 'x.weight' is not in release 'r'"},
+		{"w,a b", STATUS_BAD_REQUEST, "parts[0].through[1]: step: 'a b' given"},
+		{"tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh,"
+		 "tanh",
+			STATUS_BAD_REQUEST, "parts[0].through: 17 given, 1..16 allowed"},
+	};
+	struct world *world = *state;
+	make_layers(world);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		arg_through(world, cases[i].chain, "f32");
+		world_refuse(world, "fetch", cases[i].status, cases[i].text);
+		assert_int_equal(world->out.len, 0);
+	}
+	arg_through(world, "w", "bit");
+	world_refuse(world, "fetch", STATUS_BAD_REQUEST, "table 'a' comes as f32");
+	world_arg(world, "parts");
+	wire_write_array(&world->args, 1);
+	wire_write_map(&world->args, 3);
+	wire_write_str(&world->args, "table");
+	wire_write_str(&world->args, "a");
+	wire_write_str(&world->args, "keys");
+	wire_write_array(&world->args, 0);
+	wire_write_str(&world->args, "through");
+	wire_write_array(&world->args, 1);
+	wire_write_uint(&world->args, 7);
+	world_refuse(world, "fetch", STATUS_BAD_REQUEST,
+		"parts[0].through[0]: uint given, str expected");
+}
+
+/* One part of so many keys, all 0, of a. */
+static void arg_many(struct world *world, size_t keys, const char *step)
+{
+	uint64_t *packed = calloc(keys, sizeof *packed);
+	assert_non_null(packed);
+	world_arg(world, "parts");
+	wire_write_array(&world->args, 1);
+	wire_write_map(&world->args, 3);
+	wire_write_str(&world->args, "table");
+	wire_write_str(&world->args, "a");
+	wire_write_str(&world->args, "keys");
+	wire_write_bin(&world->args, packed, keys * sizeof *packed);
+	wire_write_str(&world->args, "through");
+	wire_write_array(&world->args, 1);
+	wire_write_str(&world->args, step);
+	free(packed);
+}
+
+static void a_long_chain_leaves_the_loop_and_a_longer_one_is_refused(void **state)
+{
+	struct world *world = *state;
+	enum { WIDE = 60000 };
+	static float wide[WIDE * WORLD_DIM];
+	world_make_release(world, "r");
+	put_f32(world, "wide.weight", (uint64_t[]){WIDE, WORLD_DIM, 0}, wide, WIDE * WORLD_DIM);
+	for (size_t keys = 1; keys <= 40; keys += 39) {
+		arg_many(world, keys, "wide");
+		world_prepare(world);
+		wire_writer_clear(&world->out);
+		struct call call = {
+			.service = &world->service,
+			.params = wire_root(world->params),
+			.out = &world->out,
+		};
+		assert_int_equal(fetch_run(&call), keys == 1 ? STATUS_OK : STATUS_AGAIN);
+		call.may_block = true;
+		wire_writer_clear(&world->out);
+		assert_int_equal(fetch_run(&call), STATUS_OK);
+	}
+	arg_many(world, 200000, "wide");
+	world_refuse(world, "fetch", STATUS_TOO_LARGE, "multiply-adds, at most 34359738368");
+	arg_many(world, 300, "wide");
+	world_refuse(world, "fetch", STATUS_TOO_LARGE, "the reply would have");
+}
+
 struct attempt {
 	struct world *world;
 	const char *method;
@@ -139,6 +302,10 @@ static void refused_memory_is_an_error(void **state)
 		assert_int_equal(world_run_prepared(world, methods[i]), STATUS_OK);
 		assert_true(alloc_fail_each(run_once, &attempt) > 0);
 	}
+	arg_through(world, "w,sigmoid", "f16");
+	world_prepare(world);
+	struct attempt attempt = {.world = world, .method = "fetch"};
+	assert_true(alloc_fail_each(run_once, &attempt) > 2);
 }
 
 int main(void)
@@ -147,6 +314,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_tensor_comes_back_as_it_was_put, world_setup,
 			world_teardown),
 		cmocka_unit_test_setup_teardown(wrong_tensors_are_named, world_setup,
+			world_teardown),
+		cmocka_unit_test_setup_teardown(rows_leave_through_a_chain, world_setup,
+			world_teardown),
+		cmocka_unit_test_setup_teardown(a_chain_that_does_not_fit_is_named, world_setup,
+			world_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_long_chain_leaves_the_loop_and_a_longer_one_is_refused, world_setup,
 			world_teardown),
 		cmocka_unit_test_setup_teardown(refused_memory_is_an_error, world_setup,
 			world_teardown),

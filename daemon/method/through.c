@@ -1,0 +1,231 @@
+/* through.c - names, tensors and rows brought together for an adapter. */
+#include "daemon/method/through.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/retrieval/adapter.h"
+#include "daemon/store/tensor.h"
+#include "schema/limits.h"
+
+struct through {
+	struct adapter adapter;
+	size_t tensor_count;
+	const struct tensor *tensors[2 * LIMIT_ADAPTER_STEPS]; /* borrowed from the snapshot */
+};
+
+/* ---- read ---- */
+
+/* Makes a tensor readable for the chain. */
+static enum status use(struct through *through, const struct through_place *place,
+	struct tensor *tensor, struct adapter_tensor *out, struct error *err)
+{
+	const enum status status =
+		store_tensor_use(place->store, place->release, tensor, place->may_block, err);
+	if (status == STATUS_OK) {
+		through->tensors[through->tensor_count++] = tensor;
+		*out = (struct adapter_tensor){.spec = &tensor->spec, .data = tensor->data};
+	}
+	return status;
+}
+
+static enum status add_step(struct through *through, const struct through_place *place,
+	struct wire_bytes text, struct error *err)
+{
+	struct adapter_name name;
+	struct adapter_tensor weight = {0};
+	struct adapter_tensor bias = {0};
+	struct tensor *tensor;
+	enum status status = adapter_name_read((const char *)text.data, text.len, &name, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (adapter_has_tensors(&name)) {
+		status = release_tensor(place->release, name.weight.text, &tensor, err);
+		if (status == STATUS_OK) {
+			status = use(through, place, tensor, &weight, err);
+		}
+		if (status == STATUS_OK && release_tensor(place->release, name.bias.text, &tensor,
+						   NULL) == STATUS_OK) {
+			status = use(through, place, tensor, &bias, err);
+		}
+	}
+	return status == STATUS_OK ? adapter_add(&through->adapter, &name, weight, bias, err)
+				   : status;
+}
+
+/* What can be told without looking at a step. */
+static enum status check(struct wire_value steps, const struct through_place *place, uint64_t width,
+	struct error *err)
+{
+	const size_t count = wire_size(steps);
+	if (wire_type(steps) != WIRE_ARRAY) {
+		return error_set(err, STATUS_BAD_REQUEST, "%sthrough: %s given, array expected",
+			place->where, wire_type_name(wire_type(steps)));
+	}
+	if (count == 0 || count > LIMIT_ADAPTER_STEPS) {
+		return error_set(err, STATUS_BAD_REQUEST, "%sthrough: %zu given, 1..%u allowed",
+			place->where, count, LIMIT_ADAPTER_STEPS);
+	}
+	if (width > LIMIT_ADAPTER_WIDTH) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"%sthrough: rows of table '%s' have %" PRIu64 " values, up to %u allowed",
+			place->where, place->table->name.text, width, LIMIT_ADAPTER_WIDTH);
+	}
+	return STATUS_OK;
+}
+
+static enum status add_steps(struct through *through, const struct through_place *place,
+	struct wire_value steps, struct error *err)
+{
+	for (size_t i = 0; i < wire_size(steps); i++) {
+		struct wire_bytes text;
+		struct error reason = {0};
+		enum status status = STATUS_BAD_REQUEST;
+		if (wire_str(wire_item(steps, i), &text)) {
+			status = add_step(through, place, text, &reason);
+		} else {
+			error_set(&reason, status, "%s given, str expected",
+				wire_type_name(wire_type(wire_item(steps, i))));
+		}
+		if (status != STATUS_OK) {
+			return status == STATUS_AGAIN ? status
+						      : error_set(err, status, "%sthrough[%zu]: %s",
+								place->where, i, reason.text);
+		}
+	}
+	/* As that of any row: what a client may count on. */
+	if (through->adapter.out > LIMIT_DIM) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"%sthrough: rows of %" PRIu32 " values come out, up to %u allowed",
+			place->where, through->adapter.out, LIMIT_DIM);
+	}
+	return STATUS_OK;
+}
+
+enum status through_read(struct wire_value steps, const struct through_place *place,
+	struct through **out, struct error *err)
+{
+	const uint64_t width = (uint64_t)place->table->dim * place->table->views;
+	enum status status = check(steps, place, width, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct through *through = calloc(1, sizeof *through);
+	if (through == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "%sthrough: no memory", place->where);
+	}
+	adapter_init(&through->adapter, (uint32_t)width);
+	status = add_steps(through, place, steps, err);
+	if (status != STATUS_OK) {
+		through_free(through);
+		return status;
+	}
+	*out = through;
+	return STATUS_OK;
+}
+
+void through_free(struct through *through)
+{
+	free(through);
+}
+
+uint32_t through_dim(const struct through *through)
+{
+	return through->adapter.out;
+}
+
+uint64_t through_work(const struct through *through, uint64_t rows)
+{
+	return adapter_work(&through->adapter, rows);
+}
+
+/* ---- look up ---- */
+
+/* The columns of a lookup from its key `first` on, whose number is a multiple of 8. */
+static struct lookup slice(const struct lookup *whole, uint32_t first, uint32_t count)
+{
+	struct lookup some = *whole;
+	const size_t at = first;
+	some.keys.count = count;
+	if (some.keys.type == KEY_U64) {
+		some.keys.packed += at * 8;
+	} else {
+		some.keys.at += at;
+	}
+	some.dtype = DTYPE_F32;
+	some.scales = NULL;
+	some.found += at / 8;
+	some.times = some.times == NULL ? NULL : some.times + at * 8;
+	some.tags = some.tags == NULL ? NULL : some.tags + at * 8;
+	some.weights = some.weights == NULL ? NULL : some.weights + at * 4;
+	some.why = some.why == NULL ? NULL : some.why + at;
+	return some;
+}
+
+/* Puts `count` rows of a chain in place as rows [first, ...) of the answer. */
+static void put_rows(const struct lookup *whole, const struct lookup *some, uint32_t first,
+	float *rows, uint32_t dim)
+{
+	const uint32_t count = some->keys.count;
+	for (uint32_t i = 0; i < count; i++) {
+		if ((some->found[i / 8] >> i % 8 & 1) == 0) {
+			memset(rows + (size_t)i * dim, 0, dim * sizeof *rows);
+		}
+	}
+	const struct dtype_rows target = {
+		.dtype = whole->dtype,
+		.rows = whole->rows + first * dtype_row_bytes(whole->dtype, dim, 1),
+		.scales = whole->scales == NULL ? NULL : whole->scales + (size_t)first * 4,
+	};
+	const struct dtype_rows source = {.dtype = DTYPE_F32, .rows = rows};
+	dtype_convert(&target, &source, count, dim, 1);
+}
+
+static enum status look_up(const struct through *through, struct adapter_space *space,
+	struct lookup *lookup, struct error *err)
+{
+	memset(lookup->counts, 0, sizeof lookup->counts);
+	for (uint32_t first = 0; first < lookup->keys.count; first += space->rows_max) {
+		const uint32_t left = lookup->keys.count - first;
+		const uint32_t count = left < space->rows_max ? left : space->rows_max;
+		struct lookup some = slice(lookup, first, count);
+		some.rows = (uint8_t *)space->rows;
+		const enum status status = table_lookup(&some, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		for (unsigned why = 0; why < WHY_COUNT; why++) {
+			lookup->counts[why] += some.counts[why];
+		}
+		float *rows = adapter_run(&through->adapter, space, count);
+		put_rows(lookup, &some, first, rows, through->adapter.out);
+	}
+	return STATUS_OK;
+}
+
+/* Whether the tensors could be read while they were. */
+static enum status check_tensors(const struct through *through, struct error *err)
+{
+	for (size_t i = 0; i < through->tensor_count; i++) {
+		if (!tensor_is_sound(through->tensors[i])) {
+			return error_set(err, STATUS_CORRUPT,
+				"through: tensor '%s': its file is damaged",
+				through->tensors[i]->spec.name.text);
+		}
+	}
+	return STATUS_OK;
+}
+
+enum status through_lookup(const struct through *through, struct lookup *lookup, struct error *err)
+{
+	struct adapter_space space;
+	enum status status = adapter_space_init(&space, &through->adapter, lookup->keys.count);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "through: no memory for rows");
+	}
+	status = look_up(through, &space, lookup, err);
+	adapter_space_fini(&space);
+	return status == STATUS_OK ? check_tensors(through, err) : status;
+}

@@ -1,0 +1,49 @@
+/* through.h - the chain of stored layers that a fetch part's rows go through.
+ *
+ * The chain is named by `through: [str]`, resolved in the part's release and checked before any
+ * row is read. Rows are looked up in blocks as f32, so what a chain needs is bounded by the
+ * width of its rows, not by their number.
+ *
+ * Threads: one at a time, in the snapshot that the release is of.
+ */
+#ifndef DAEMON_METHOD_THROUGH_H
+#define DAEMON_METHOD_THROUGH_H
+
+#include "daemon/store/lookup.h"
+#include "schema/spec.h"
+#include "schema/status.h"
+#include "schema/wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+struct through;
+
+/* Where a chain is named. */
+struct through_place {
+	struct store *store;
+	const struct release *release;
+	const struct table_spec *table;
+	const char *where; /* "parts[1]." */
+	bool may_block;
+};
+
+/* Reads a chain. Errors: BAD_REQUEST  it is none, or a shape does not fit, naming the step;
+ * NOT_FOUND  a tensor; CORRUPT; AGAIN  a tensor must be read in, and that may not block;
+ * NO_MEMORY. */
+enum status through_read(struct wire_value steps, const struct through_place *place,
+	struct through **out, struct error *err);
+void through_free(struct through *through); /* NULL is fine */
+
+/* Values of a row that leaves it. */
+uint32_t through_dim(const struct through *through);
+/* Multiply-adds for so many rows, about. */
+uint64_t through_work(const struct through *through, uint64_t rows);
+
+/* As table_lookup, but that the rows have gone through the chain: lookup->rows has
+ * [keys.count, through_dim] of lookup->dtype. Rows that were not found are zero. */
+enum status through_lookup(const struct through *through, struct lookup *lookup, struct error *err);
+
+#endif
