@@ -1,4 +1,4 @@
-/* admin.c - releases and tables. */
+/* admin.c - releases, tables, and the list of tensors. */
 #include "client/client.h"
 #include "client/clock.h"
 #include "client/field.h"
@@ -50,6 +50,7 @@ struct list {
 static const struct list release_list = {"releases", sizeof(struct rep_release),
 	record_read_release};
 static const struct list table_list = {"tables", sizeof(struct rep_table), record_read_table};
+static const struct list tensor_list = {"tensors", sizeof(struct rep_tensor), record_read_tensor};
 
 /* Reads a list into malloc'ed elements; NULL after a failure. */
 static void *read_list(struct wire_value result, const struct list *list, size_t *count,
@@ -212,4 +213,18 @@ enum rep_status rep_table_show(rep_client *client, const char *release, const ch
 {
 	return (enum rep_status)record_show_table(client, release, table, out, NULL,
 		client_error(rep_err));
+}
+
+/* ---- tensors ---- */
+
+enum rep_status rep_tensor_list(rep_client *client, const char *release, struct rep_tensor **out,
+	size_t *count, struct rep_error *err)
+{
+	void *list = NULL;
+	begin_release(client, "tensor.list", release);
+	enum status status = call_list(client, &tensor_list, &list, count, client_error(err));
+	if (status == STATUS_OK) {
+		*out = list;
+	}
+	return (enum rep_status)status;
 }

@@ -47,7 +47,7 @@ static void write_part(struct wire_writer *writer, const struct rep_part *part)
 {
 	size_t fields = 2 + (part->dtype != REP_DTYPE_TABLE) + (part->max_age_ms != 0) +
 			(part->times != NULL) + (part->tags != NULL) + (part->why != NULL) +
-			part->raw + (part->weights != NULL);
+			part->raw + (part->weights != NULL) + (part->through_count != 0);
 	wire_write_map(writer, fields);
 	wire_write_str(writer, "table");
 	wire_write_str(writer, part->table);
@@ -58,6 +58,13 @@ static void write_part(struct wire_writer *writer, const struct rep_part *part)
 	if (part->max_age_ms != 0) {
 		wire_write_str(writer, "max_age_ms");
 		wire_write_uint(writer, part->max_age_ms);
+	}
+	if (part->through_count != 0) {
+		wire_write_str(writer, "through");
+		wire_write_array(writer, part->through_count);
+		for (size_t i = 0; i < part->through_count; i++) {
+			wire_write_str(writer, part->through[i]);
+		}
 	}
 	write_flag(writer, "times", part->times != NULL);
 	write_flag(writer, "tags", part->tags != NULL);

@@ -1,8 +1,9 @@
-/* record.c - reads descriptions of releases and tables. */
+/* record.c - reads descriptions of releases, tables and tensors. */
 #include "client/record.h"
 
 #include "client/field.h"
 #include "schema/spec.h"
+#include "schema/tensor.h"
 
 #include <assert.h>
 #include <string.h>
@@ -19,11 +20,10 @@ static bool read_time(struct wire_value map, const char *name, int64_t *out)
 	return type == WIRE_ABSENT || type == WIRE_NIL || field_int(map, name, out);
 }
 
-/* What a daemon from before there were writes does not say: 0. */
-static bool read_pending(struct wire_value map, uint64_t *out)
+/* What an older daemon does not say: 0. */
+static bool read_later(struct wire_value map, const char *name, uint64_t *out)
 {
-	return wire_type(wire_get(map, "pending")) == WIRE_ABSENT ||
-	       field_uint(map, "pending", out);
+	return wire_type(wire_get(map, name)) == WIRE_ABSENT || field_uint(map, name, out);
 }
 
 enum status record_read_release(struct wire_value map, void *out, struct error *err)
@@ -39,7 +39,9 @@ enum status record_read_release(struct wire_value map, void *out, struct error *
 		!read_time(map, "published_ms", &release.published_ms) ||
 		!field_uint(map, "tables", &release.tables) ||
 		!field_uint(map, "rows", &release.rows) ||
-		!field_uint(map, "bytes", &release.bytes)) {
+		!field_uint(map, "bytes", &release.bytes) ||
+		!read_later(map, "tensors", &release.tensors) ||
+		!read_later(map, "tensor_bytes", &release.tensor_bytes)) {
 		return error_set(err, STATUS_PROTOCOL, "a release is described in an unknown way");
 	}
 	memcpy(out, &release, sizeof release);
@@ -53,7 +55,8 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 	if (spec_read(map, &spec, NULL) != STATUS_OK || !field_uint(map, "rows", &table.rows) ||
 		!field_uint(map, "bytes", &table.bytes) ||
 		!field_uint(map, "segments", &table.segments) ||
-		!field_uint(map, "damaged", &table.damaged) || !read_pending(map, &table.pending)) {
+		!field_uint(map, "damaged", &table.damaged) ||
+		!read_later(map, "pending", &table.pending)) {
 		return error_set(err, STATUS_PROTOCOL, "a table is described in an unknown way");
 	}
 	memcpy(table.spec.name, spec.name.text, sizeof spec.name.text);
@@ -69,6 +72,24 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 	table.spec.half_life_ms = spec.half_life_ms;
 	table.spec.reading = (enum rep_reading)spec.reading;
 	memcpy(out, &table, sizeof table);
+	return STATUS_OK;
+}
+
+enum status record_read_tensor(struct wire_value map, void *out, struct error *err)
+{
+	struct tensor_spec spec;
+	struct rep_tensor tensor = {0};
+	if (tensor_spec_read(map, &spec, NULL) != STATUS_OK) {
+		return error_set(err, STATUS_PROTOCOL, "a tensor is described in an unknown way");
+	}
+	memcpy(tensor.name, spec.name.text, sizeof spec.name.text);
+	tensor.dtype = (enum rep_tensor_dtype)spec.dtype;
+	tensor.dims = spec.dims;
+	for (uint32_t i = 0; i < spec.dims; i++) {
+		tensor.shape[i] = spec.shape[i];
+	}
+	tensor.bytes = tensor_bytes(&spec);
+	memcpy(out, &tensor, sizeof tensor);
 	return STATUS_OK;
 }
 

@@ -1,4 +1,4 @@
-/* record.h - releases and tables as the daemon describes them.
+/* record.h - releases, tables and tensors as the daemon describes them.
  *
  * Threads: one at a time.
  */
@@ -12,6 +12,7 @@ typedef enum status record_read(struct wire_value map, void *out, struct error *
 
 record_read record_read_release; /* struct rep_release */
 record_read record_read_table;   /* struct rep_table */
+record_read record_read_tensor;  /* struct rep_tensor */
 
 enum { RECORD_RELEASE_BYTES = 72 };
 

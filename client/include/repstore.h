@@ -160,6 +160,12 @@ struct rep_part {
 	enum rep_dtype dtype; /* REP_DTYPE_TABLE: as stored */
 	bool raw;             /* of an aggregating table: its sums, not what its spec says */
 	uint64_t max_age_ms;  /* 0: any age */
+	/* Stored layers that the rows go through before they leave, in f32, one after the other;
+	 * `dtype` is of their result, f32 for REP_DTYPE_TABLE. "NAME": a linear layer, tensors
+	 * NAME.weight [out, in] and, if it exists, NAME.bias [out], as PyTorch's state_dict names
+	 * them; "relu", "silu", "sigmoid", "tanh"; "gate:NAME": row * sigmoid(W row + b). */
+	const char *const *through;
+	size_t through_count; /* 0: rows leave as they are */
 	/* where to */
 	void *rows;        /* [count, views x dim]; or NULL */
 	size_t rows_bytes; /* room at `rows`; too little is REP_TOO_LARGE, naming what is needed */
@@ -341,7 +347,9 @@ struct rep_release {
 	int64_t published_ms; /* 0: never */
 	uint64_t tables;
 	uint64_t rows;
-	uint64_t bytes;
+	uint64_t bytes; /* of its tables */
+	uint64_t tensors;
+	uint64_t tensor_bytes; /* of their data */
 };
 
 REP_API enum rep_status rep_release_create(rep_client *client, const char *release,
@@ -367,6 +375,47 @@ REP_API enum rep_status rep_table_list(rep_client *client, const char *release,
 	struct rep_table **out, size_t *count, struct rep_error *err);
 REP_API enum rep_status rep_table_show(rep_client *client, const char *release, const char *table,
 	struct rep_table *out, struct rep_error *err);
+
+/* ---- tensors ---- */
+
+enum rep_tensor_dtype {
+	REP_TENSOR_F32 = 1,
+	REP_TENSOR_F16 = 2,
+	REP_TENSOR_BF16 = 3,
+	REP_TENSOR_F64 = 4,
+	REP_TENSOR_I8 = 5,
+	REP_TENSOR_I16 = 6,
+	REP_TENSOR_I32 = 7,
+	REP_TENSOR_I64 = 8,
+	REP_TENSOR_U8 = 9,
+	REP_TENSOR_U16 = 10,
+	REP_TENSOR_U32 = 11,
+	REP_TENSOR_U64 = 12
+};
+enum { REP_TENSOR_DIMS = 8 };
+
+/* A small named array of a release: a projection, an adapter, the weights of a module. */
+struct rep_tensor {
+	char name[72];
+	enum rep_tensor_dtype dtype;
+	uint32_t dims; /* 0: a scalar */
+	uint64_t shape[REP_TENSOR_DIMS];
+	uint64_t bytes; /* filled: of its data */
+};
+
+/* Puts a tensor into a release, open, sealed or live (NULL), over one of the same name. data:
+ * little-endian, in C order, at most 64 MiB; durable when it returns. */
+REP_API enum rep_status rep_tensor_put(rep_client *client, const char *release,
+	const struct rep_tensor *tensor, const void *data, size_t data_bytes,
+	struct rep_error *err);
+/* data: out, malloc'ed, out->bytes; free() it. */
+REP_API enum rep_status rep_tensor_get(rep_client *client, const char *release, const char *tensor,
+	struct rep_tensor *out, void **data, struct rep_error *err);
+/* out: malloc'ed array; free() it. */
+REP_API enum rep_status rep_tensor_list(rep_client *client, const char *release,
+	struct rep_tensor **out, size_t *count, struct rep_error *err);
+REP_API enum rep_status rep_tensor_delete(rep_client *client, const char *release,
+	const char *tensor, struct rep_error *err);
 
 /* ---- load ---- */
 
