@@ -29,6 +29,7 @@ struct fetch {
 	const char *table;
 	const char *dtype;
 	uint64_t max_age_ms;
+	const char *through; /* "a,relu,b"; NULL: rows come as they are stored */
 	bool full;
 	struct rep_table shape;
 	struct rep_part part;
@@ -186,6 +187,43 @@ static double now_ms(void)
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
+/* The steps of a list with commas, which is cut into them. Returns how many, or 0 if they are too
+ * many. */
+static size_t split_steps(char *list, const char *steps[LIMIT_ADAPTER_STEPS])
+{
+	size_t count = 0;
+	for (char *at = list; at != NULL; count++) {
+		char *comma = strchr(at, ',');
+		if (count == LIMIT_ADAPTER_STEPS) {
+			return 0;
+		}
+		steps[count] = at;
+		if (comma != NULL) {
+			*comma++ = '\0';
+		}
+		at = comma;
+	}
+	return count;
+}
+
+/* Asks for the shape of rows behind the chain, with the first key alone. */
+static enum rep_status ask_shape(struct session *session, struct fetch *fetch,
+	struct rep_error *err)
+{
+	struct rep_part part = fetch->part;
+	const uint8_t *key = fetch->keys.data;
+	part.keys.count = 1;
+	part.keys.bytes = part.keys.type == REP_KEY_U64 ? 8 : 1 + (size_t)key[0];
+	const enum rep_status status =
+		rep_fetch(session->client, fetch->release, &part, 1, NULL, err);
+	if (status == REP_OK) {
+		fetch->part.dim = part.dim;
+		fetch->part.views = part.views;
+		fetch->part.row_dtype = part.row_dtype;
+	}
+	return status;
+}
+
 /* Everything that a part of n keys may bring, in one piece of memory. */
 static void *give_room(struct fetch *fetch, uint32_t n, size_t row_bytes)
 {
@@ -208,21 +246,12 @@ static void *give_room(struct fetch *fetch, uint32_t n, size_t row_bytes)
 	return room;
 }
 
-static int fetch_rows(struct session *session, struct fetch *fetch, uint32_t n)
+/* With room for them. */
+static int receive_rows(struct session *session, struct fetch *fetch)
 {
-	const struct rep_table_spec *spec = &fetch->shape.spec;
-	enum rep_dtype dtype = spec->dtype;
-	if (fetch->dtype != NULL) {
-		dtype = (enum rep_dtype)dtype_of_name(fetch->dtype, strlen(fetch->dtype));
-		if (dtype == REP_DTYPE_TABLE) {
-			return session_usage(session, "--dtype: '%s' is none", fetch->dtype);
-		}
-	}
-	fetch->part.table = fetch->table;
-	fetch->part.dtype = dtype;
-	fetch->part.max_age_ms = fetch->max_age_ms;
-	fetch->part.keys = (struct rep_keys){spec->key_type, n, fetch->keys.data, fetch->keys.len};
-	void *room = give_room(fetch, n, rep_row_bytes(dtype, spec->dim, spec->views));
+	const struct rep_part *part = &fetch->part;
+	void *room = give_room(fetch, part->keys.count,
+		rep_row_bytes(part->row_dtype, part->dim, part->views));
 	if (room == NULL) {
 		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for the rows");
 	}
@@ -238,6 +267,51 @@ static int fetch_rows(struct session *session, struct fetch *fetch, uint32_t n)
 	}
 	free(room);
 	return status;
+}
+
+static int fetch_through(struct session *session, struct fetch *fetch)
+{
+	struct rep_error err;
+	const char *steps[LIMIT_ADAPTER_STEPS];
+	char *list = strdup(fetch->through);
+	if (list == NULL) {
+		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for the steps");
+	}
+	int status = EXIT_DONE;
+	fetch->part.through = steps;
+	fetch->part.through_count = split_steps(list, steps);
+	if (fetch->part.through_count == 0) {
+		status = session_usage(session, "--through: at most %u steps", LIMIT_ADAPTER_STEPS);
+	} else if (ask_shape(session, fetch, &err) != REP_OK) {
+		status = session_refuse(session, &err);
+	} else {
+		status = receive_rows(session, fetch);
+	}
+	free(list);
+	return status;
+}
+
+static int fetch_rows(struct session *session, struct fetch *fetch, uint32_t n)
+{
+	const struct rep_table_spec *spec = &fetch->shape.spec;
+	enum rep_dtype dtype = fetch->through != NULL ? REP_DTYPE_TABLE : spec->dtype;
+	if (fetch->dtype != NULL) {
+		dtype = (enum rep_dtype)dtype_of_name(fetch->dtype, strlen(fetch->dtype));
+		if (dtype == REP_DTYPE_TABLE) {
+			return session_usage(session, "--dtype: '%s' is none", fetch->dtype);
+		}
+	}
+	fetch->part.table = fetch->table;
+	fetch->part.dtype = dtype;
+	fetch->part.max_age_ms = fetch->max_age_ms;
+	fetch->part.keys = (struct rep_keys){spec->key_type, n, fetch->keys.data, fetch->keys.len};
+	if (fetch->through != NULL) {
+		return fetch_through(session, fetch);
+	}
+	fetch->part.row_dtype = dtype;
+	fetch->part.dim = spec->dim;
+	fetch->part.views = spec->views;
+	return receive_rows(session, fetch);
 }
 
 static int run_fetch(struct session *session, struct fetch *fetch, const struct rest *rest)
@@ -266,6 +340,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"release", OPTION_TEXT, &fetch.release},
 		{"dtype", OPTION_TEXT, &fetch.dtype},
 		{"max-age", OPTION_DURATION, &fetch.max_age_ms},
+		{"through", OPTION_TEXT, &fetch.through},
 		{"full", OPTION_FLAG, &fetch.full},
 	};
 	struct rest rest;
@@ -283,10 +358,13 @@ static int run(struct session *session, int argc, char **argv)
 const struct command cmd_fetch = {
 	.name = "fetch",
 	.summary = "rows of keys",
-	.usage = "fetch TABLE KEY... [--release ID] [--max-age TIME] [--dtype TYPE] [--full]\n",
+	.usage = "fetch TABLE KEY... [--release ID] [--max-age TIME] [--dtype TYPE]\n"
+		 "                [--through STEP,STEP...] [--full]\n",
 	.help = "  --release  another than the live one\n"
 		"  --max-age  rows older than this are not found: 500ms, 30s, 1h, 7d\n"
 		"  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
+		"  --through  layers that rows go through: NAME (tensors NAME.weight and, if there\n"
+		"             is one, NAME.bias), relu, silu, sigmoid, tanh, gate:NAME\n"
 		"  --full     whole vectors; otherwise a person sees their ends\n"
 		"A key of bytes is written as it is, or as hex:0a1b. With --json each key is one\n"
 		"line: key, why (found, absent, expired, too old, corrupt), vector, time, and tags\n"

@@ -191,6 +191,11 @@ static void print_show(struct wire_value result)
 		printf("  %-10s %s\n", time_labels[i], time_of(result, times[i], when));
 	}
 	print_tables(wire_get(result, "table_list"));
+	if (text_uint_of(result, "tensors") > 0) {
+		char size[TEXT_BYTES];
+		printf("  %" PRIu64 " tensors, %s\n", text_uint_of(result, "tensors"),
+			text_size(text_uint_of(result, "tensor_bytes"), size));
+	}
 	print_loads(wire_get(result, "loads"));
 }
 

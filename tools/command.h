@@ -23,6 +23,7 @@ extern const struct command cmd_put;
 extern const struct command cmd_release;
 extern const struct command cmd_stats;
 extern const struct command cmd_table;
+extern const struct command cmd_tensor;
 
 /* All of them, in the order of the help page; NULL ends it. */
 extern const struct command *const commands[];

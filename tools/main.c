@@ -13,6 +13,7 @@
 const struct command *const commands[] = {
 	&cmd_release,
 	&cmd_table,
+	&cmd_tensor,
 	&cmd_import,
 	&cmd_dump,
 	&cmd_fetch,

@@ -126,7 +126,7 @@ static enum status read_shape(struct cursor *cursor, struct dict *dict)
 			return wrong(cursor, "shape: a comma is missing");
 		}
 		if (dict->dims == NPY_DIMS_MAX) {
-			return wrong(cursor, "shape: more than 4 dimensions");
+			return wrong(cursor, "shape: more than 8 dimensions");
 		}
 		if (!take_number(cursor, &dict->shape[dict->dims])) {
 			return wrong(cursor, "shape: not a number below 2^64");
@@ -362,11 +362,11 @@ enum status npy_read(const uint8_t *file, size_t len, const char *name, struct n
 
 size_t npy_write_header(const char *descr, const uint64_t *shape, uint32_t dims, uint8_t *header)
 {
-	assert(dims >= 1 && dims <= NPY_DIMS_MAX);
+	assert(dims <= NPY_DIMS_MAX);
 	char text[NPY_HEADER_BYTES_WRITTEN];
 	int len = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (",
 		descr);
-	int first = 0;
+	int first = GROWTH_DIGITS; /* a scalar does not grow */
 	for (uint32_t i = 0; i < dims; i++) {
 		int digits = snprintf(text + len, sizeof text - (size_t)len, "%s%" PRIu64,
 			i > 0 ? ", " : "", shape[i]);

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum {
-	NPY_DIMS_MAX = 4,
+	NPY_DIMS_MAX = 8,
 	/* NumPy's own headers take 128 bytes, versions 2 and 3 allow 4 GiB. */
 	NPY_HEADER_BYTES_MAX = 65536,
 	/* A written header: magic, length, 21 digits of growth, padding. */
@@ -45,7 +45,7 @@ enum status npy_read(const uint8_t *file, size_t len, const char *name, struct n
  *
  *   descr   "<f4", "|u1", "|S16" ...
  *   header  out: NPY_HEADER_BYTES_WRITTEN bytes at most
- *   dims    1..NPY_DIMS_MAX
+ *   dims    0..NPY_DIMS_MAX
  */
 size_t npy_write_header(const char *descr, const uint64_t *shape, uint32_t dims, uint8_t *header);
 

@@ -166,7 +166,7 @@ static void a_damaged_header_is_refused_by_field(void **state)
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (6L,)}", "comma"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (6.0,)}", "comma"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (,)}", "number"},
-		{"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,6)}", "4 dimensions"},
+		{"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,6)}", "8 dimensions"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551616,)}",
 			"number"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}",
