@@ -64,9 +64,9 @@
 #define LIMIT_INLINE_ROWS 4096u
 /* So does one whose rows are larger together: copying this much takes about 1 ms. */
 #define LIMIT_INLINE_BYTES (4u << 20)
-/* So does one whose rows go through more multiply-adds: about 1 ms. */
-#define LIMIT_INLINE_WORK (8u << 20)
-/* Of one fetch: a few seconds of a thread. */
+/* So does one whose rows go through more multiply-adds: with AVX2 about 1 ms. */
+#define LIMIT_INLINE_WORK (16u << 20)
+/* Of one fetch: a second or two of a thread. */
 #define LIMIT_FETCH_WORK (UINT64_C(1) << 35)
 /* Rows of one scan reply, before the reply's size bounds it. */
 #define LIMIT_SCAN_ROWS 65536u
