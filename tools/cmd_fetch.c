@@ -287,6 +287,7 @@ static int fetch_through(struct session *session, struct fetch *fetch)
 	} else {
 		status = receive_rows(session, fetch);
 	}
+	fetch->part.through = NULL;
 	free(list);
 	return status;
 }

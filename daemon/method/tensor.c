@@ -17,7 +17,7 @@ enum status tensor_put_run(struct call *call)
 {
 	struct params params;
 	struct name release;
-	struct tensor_spec spec;
+	struct tensor_spec spec = {0};
 	params_begin(&params, call->params, "", tensor_put_names, &call->error);
 	params_name(&params, "release", PARAM_REQUIRED, &release);
 	if (params.status == STATUS_OK) {

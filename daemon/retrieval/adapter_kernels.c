@@ -213,6 +213,25 @@ AVX2 INLINE __m256i mask_of(size_t count)
 	return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lanes);
 }
 
+/* The last elements, filled up with zeros to 16. */
+AVX2 INLINE void avx2_tail(const float *x, const float *w, size_t in, __m256 sums[2][2][2],
+	const size_t rows, const size_t outs)
+{
+	const size_t first = in / LANES * LANES;
+	for (size_t half = 0; half < 2; half++) {
+		const size_t at = first + half * 8 < in ? first + half * 8 : in;
+		const __m256i mask = mask_of(in - at < 8 ? in - at : 8);
+		for (size_t o = 0; o < outs; o++) {
+			const __m256 some = _mm256_maskload_ps(w + o * in + at, mask);
+			for (size_t r = 0; r < rows; r++) {
+				sums[r][o][half] = _mm256_fmadd_ps(some,
+					_mm256_maskload_ps(x + r * in + at, mask),
+					sums[r][o][half]);
+			}
+		}
+	}
+}
+
 /* `rows` by `outs` dot products at once, both constants: that many sums stay in registers. */
 AVX2 INLINE void avx2_block(const struct adapter_product *product, size_t row, size_t out,
 	const size_t rows, const size_t outs)
@@ -240,17 +259,8 @@ AVX2 INLINE void avx2_block(const struct adapter_product *product, size_t row, s
 			}
 		}
 	}
-	for (size_t half = 0; i < in && half < 2; half++) {
-		const size_t at = i + half * 8 < in ? i + half * 8 : in;
-		const __m256i mask = mask_of(in - at < 8 ? in - at : 8);
-		for (size_t o = 0; o < outs; o++) {
-			const __m256 some = _mm256_maskload_ps(w + o * in + at, mask);
-			for (size_t r = 0; r < rows; r++) {
-				sums[r][o][half] = _mm256_fmadd_ps(some,
-					_mm256_maskload_ps(x + r * in + at, mask),
-					sums[r][o][half]);
-			}
-		}
+	if (i < in) {
+		avx2_tail(x, w, in, sums, rows, outs);
 	}
 	for (size_t r = 0; r < rows; r++) {
 		for (size_t o = 0; o < outs; o++) {

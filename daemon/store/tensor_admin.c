@@ -132,29 +132,32 @@ enum status store_tensor_put(struct store *store, const char *release,
 	return status;
 }
 
-static enum status delete (struct store *store, const char *id, const char *name,
-	struct name *resolved, struct error *err) {
-	const struct release *from; struct aftermath aftermath = {0};
-	enum status status = snapshot_release(store_current(store), id, &from, err);
-	if (status == STATUS_OK){status = release_tensor(from, name, &aftermath.tensor, err);}
-if (status != STATUS_OK)
+static enum status delete_tensor(struct store *store, const char *id, const char *name,
+	struct name *resolved, struct error *err)
 {
-	return status;
-}
-*resolved = from->id;
-aftermath.owner = from->number;
-struct release *release = release_copy(from);
-if (release != NULL) {
-	release_remove_tensor(release, name);
-}
-return store_put_release(store, release, &aftermath, err);
+	const struct release *from;
+	struct aftermath aftermath = {0};
+	enum status status = snapshot_release(store_current(store), id, &from, err);
+	if (status == STATUS_OK) {
+		status = release_tensor(from, name, &aftermath.tensor, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*resolved = from->id;
+	aftermath.owner = from->number;
+	struct release *release = release_copy(from);
+	if (release != NULL) {
+		release_remove_tensor(release, name);
+	}
+	return store_put_release(store, release, &aftermath, err);
 }
 
-enum status store_tensor_delete(struct store *store, const char *release, const char *name,
+enum status store_tensor_delete(struct store *store, const char *release, const char *tensor,
 	struct name *resolved, struct error *err)
 {
 	(void)pthread_mutex_lock(&store->admin_lock);
-	const enum status status = delete (store, release, name, resolved, err);
+	const enum status status = delete_tensor(store, release, tensor, resolved, err);
 	(void)pthread_mutex_unlock(&store->admin_lock);
 	return status;
 }

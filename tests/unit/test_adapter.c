@@ -53,10 +53,28 @@ static float expected_dot(const float *x, const float *w, size_t in)
 	return sums[0];
 }
 
+enum { OUTS = 9, ROWS = 7, STRIDE = 11 };
+
+/* Only what was asked for is written, and with the right bits. */
+static void expect_product(const struct adapter_product *product)
+{
+	for (size_t i = 0; i < (size_t)ROWS * STRIDE; i++) {
+		const size_t r = i / STRIDE;
+		const size_t o = i % STRIDE;
+		float expected;
+		memset(&expected, 0x55, sizeof expected);
+		if (r < product->rows && o < product->outs) {
+			expected = expected_dot(product->x + r * product->in,
+				product->w + o * product->in, product->in);
+			expected += product->bias == NULL ? -0.0f : product->bias[o];
+		}
+		assert_memory_equal(&product->y[i], &expected, sizeof expected);
+	}
+}
+
 static void products_have_the_same_bits_on_every_set(void **state)
 {
 	(void)state;
-	enum { OUTS = 9, ROWS = 7, STRIDE = 11 };
 	for (size_t in = 1; in <= 100; in++) {
 		float *x = random_floats(ROWS * in);
 		float *w = random_floats(OUTS * in);
@@ -78,17 +96,7 @@ static void products_have_the_same_bits_on_every_set(void **state)
 				.y_stride = STRIDE,
 			};
 			adapter_kernels_at(set)->product(&product);
-			for (size_t r = 0; r < ROWS; r++) {
-				for (size_t o = 0; o < STRIDE; o++) {
-					float expected;
-					memset(&expected, 0x55, sizeof expected);
-					if (r < rows && o < outs) {
-						expected = expected_dot(x + r * in, w + o * in, in);
-						expected += in % 3 == 0 ? -0.0f : bias[o];
-					}
-					assert_memory_equal(&y[r][o], &expected, sizeof expected);
-				}
-			}
+			expect_product(&product);
 		}
 		free(x);
 		free(w);
@@ -120,44 +128,47 @@ static activation *activation_of(size_t set, unsigned which)
 			    : kernels->tanh;
 }
 
+/* One activation of all values, in pieces, so that what is left of a vector is met too. */
+static void activate(size_t set, unsigned which, float *values, size_t count)
+{
+	for (size_t at = 0, some = 1; at < count; at += some, some = some % 67 + 1) {
+		const size_t left = count - at;
+		activation_of(set, which)(values + at, some < left ? some : left);
+	}
+}
+
+static void expect_near(unsigned which, const float *x, const float *y, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const double expected = exact(which, (double)x[i]);
+		if (fabs((double)y[i] - expected) > fabs(expected) * 4e-7 + 1e-35) {
+			fail_msg("activation %u of %g: %g, not %g", which, (double)x[i],
+				(double)y[i], expected);
+		}
+	}
+}
+
 static void activations_are_right_and_the_same_on_every_set(void **state)
 {
 	(void)state;
 	enum { COUNT = 40001 };
-	float *x = malloc(COUNT * sizeof *x);
-	float *first = malloc(COUNT * sizeof *first);
-	float *y = malloc(COUNT * sizeof *y);
-	assert_true(x != NULL && first != NULL && y != NULL);
+	static const float scales[] = {100, 1, 0.01f, 1e-30f};
+	static float x[COUNT];
+	static float first[COUNT];
+	static float y[COUNT];
 	for (size_t i = 0; i < COUNT; i++) {
-		const float scale = i % 4 == 0 ? 100 : i % 4 == 1 ? 1 : i % 4 == 2 ? 0.01f : 1e-30f;
-		x[i] = ((float)i / 20000 - 1) * scale;
+		x[i] = ((float)i / 20000 - 1) * scales[i % 4];
 	}
 	for (unsigned which = 0; which < 4; which++) {
-		for (size_t set = 0; adapter_kernels_at(set) != NULL; set++) {
-			memcpy(y, x, COUNT * sizeof *x);
-			/* In pieces, so that what is left of a vector is met too. */
-			for (size_t at = 0, some = 1; at < COUNT;
-				at += some, some = some % 67 + 1) {
-				const size_t left = COUNT - at;
-				activation_of(set, which)(y + at, some < left ? some : left);
-			}
-			if (set == 0) {
-				memcpy(first, y, COUNT * sizeof *y);
-			}
-			assert_memory_equal(y, first, COUNT * sizeof *y);
-		}
-		for (size_t i = 0; i < COUNT; i++) {
-			const double expected = exact(which, (double)x[i]);
-			const double error = fabs((double)first[i] - expected);
-			if (error > fabs(expected) * 4e-7 + 1e-35) {
-				fail_msg("activation %u of %g: %g, not %g", which, (double)x[i],
-					(double)first[i], expected);
-			}
+		memcpy(first, x, sizeof x);
+		activate(0, which, first, COUNT);
+		expect_near(which, x, first, COUNT);
+		for (size_t set = 1; adapter_kernels_at(set) != NULL; set++) {
+			memcpy(y, x, sizeof x);
+			activate(set, which, y, COUNT);
+			assert_memory_equal(y, first, sizeof y);
 		}
 	}
-	free(x);
-	free(first);
-	free(y);
 }
 
 static void what_is_not_finite_goes_through(void **state)
@@ -270,14 +281,14 @@ static float expected_layer(const struct made *weight, const struct made *bias, 
 static void a_chain_is_its_steps_one_after_the_other(void **state)
 {
 	(void)state;
-	enum { IN = 70, MIDDLE = 33, OUT = 10, ROWS = 300 };
+	enum { IN = 70, MIDDLE = 33, OUT = 10, COUNT = 300 };
 	static const enum tensor_dtype dtypes[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_F64};
 	for (size_t i = 0; i < 4; i++) {
 		struct made w0 = make(dtypes[i], MIDDLE, IN);
 		struct made b0 = make(dtypes[(i + 1) % 4], MIDDLE, 0);
 		struct made g = make(dtypes[i], MIDDLE, MIDDLE);
 		struct made w2 = make(TENSOR_F32, OUT, MIDDLE);
-		float *rows = random_floats((size_t)ROWS * IN);
+		float *rows = random_floats((size_t)COUNT * IN);
 		struct adapter adapter;
 		adapter_init(&adapter, IN);
 		add(&adapter, "m.0", &w0, &b0);
@@ -286,14 +297,14 @@ static void a_chain_is_its_steps_one_after_the_other(void **state)
 		add(&adapter, "m.2", &w2, NULL);
 		assert_int_equal(adapter.out, OUT);
 		assert_int_equal(adapter.widest, IN);
-		float *out = run(&adapter, rows, ROWS, ROWS);
+		float *out = run(&adapter, rows, COUNT, COUNT);
 		for (uint32_t step = 1; step < 20; step += 6) {
-			float *again = run(&adapter, rows, ROWS, step);
-			assert_memory_equal(out, again, (size_t)ROWS * OUT * sizeof *out);
+			float *again = run(&adapter, rows, COUNT, step);
+			assert_memory_equal(out, again, (size_t)COUNT * OUT * sizeof *out);
 			free(again);
 		}
 		const struct adapter_kernels *plain = adapter_kernels_at(0);
-		for (uint32_t row = 0; row < ROWS; row++) {
+		for (uint32_t row = 0; row < COUNT; row++) {
 			float middle[MIDDLE];
 			float gated[MIDDLE];
 			for (uint32_t o = 0; o < MIDDLE; o++) {

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { ELEMENTS = 3000 };
+#define ELEMENTS ((size_t)3000)
 
 static struct tensor_spec spec_of(const char *name, uint32_t elements)
 {
@@ -50,7 +50,7 @@ static void put(struct scratch *scratch, const char *release, const char *name, 
 	scratch_must(try_put(scratch, release, name, version, &err), &err);
 }
 
-static void delete (struct scratch *scratch, const char *release, const char *name)
+static void take_out(struct scratch *scratch, const char *release, const char *name)
 {
 	struct error err = {0};
 	struct name resolved;
@@ -167,7 +167,7 @@ static void one_of_the_same_name_is_replaced(void **state)
 	scratch_reopen(scratch);
 	expect(scratch, "r1", "w", 2);
 	/* Numbers are not used again. */
-	delete (scratch, "r1", "w");
+	take_out(scratch, "r1", "w");
 	await_files(scratch, "releases/1", 0);
 	scratch_reopen(scratch);
 	expect_none(scratch, "r1", "w");
@@ -191,7 +191,7 @@ static void a_reader_keeps_what_it_sees(void **state)
 	const struct snapshot *snapshot = snapshot_begin(scratch->store);
 	scratch_must(release_tensor(snapshot->releases[0], "w", &tensor, &err), &err);
 	put(scratch, "r1", "w", 2);
-	delete (scratch, "r1", "w");
+	take_out(scratch, "r1", "w");
 	scratch_must(store_tensor_use(scratch->store, snapshot->releases[0], tensor, false, &err),
 		&err);
 	uint32_t first;
@@ -279,7 +279,7 @@ static void a_release_holds_so_many(void **state)
 		STATUS_TOO_LARGE);
 	assert_string_equal(err.text, "tensor: release 'r1' has 1024, at most 1024 allowed");
 	await_files(scratch, "releases/1", LIMIT_TENSORS);
-	delete (scratch, "r1", "n7");
+	take_out(scratch, "r1", "n7");
 	scratch_must(store_tensor_put(scratch->store, "r1", &spec, data, &resolved, &err), &err);
 	scratch_reopen(scratch);
 	assert_int_equal(files(scratch, "releases/1"), LIMIT_TENSORS);
@@ -319,7 +319,7 @@ static void a_seal_keeps_what_is_put_meanwhile(void **state)
 	do {
 		put(scratch, "r1", "w", ++version);
 		if (version == 2) {
-			delete (scratch, "r1", "gone");
+			take_out(scratch, "r1", "gone");
 		}
 	} while (!atomic_load(&sealing.done) || version < 3);
 	(void)pthread_join(thread, NULL);
@@ -372,7 +372,7 @@ static void a_damaged_tensor_is_corrupt_and_the_rest_goes_on(void **state)
 	for (unsigned i = 1; i < 4; i++) {
 		put(scratch, "r1", names[i], 10 + i);
 	}
-	delete (scratch, "r1", "missing");
+	take_out(scratch, "r1", "missing");
 	scratch_publish(scratch, "r1");
 	scratch_reopen(scratch);
 	for (unsigned i = 1; i < 4; i++) {

@@ -120,7 +120,7 @@ static void make_layers(struct world *world)
 	static const float bias[2] = {10, -5};
 	static const float v[3][2] = {{1, 0}, {0, 1}, {-1, -1}};
 	world_make_release(world, "r");
-	put_f32(world, "w.weight", (uint64_t[]){2, WORLD_DIM, 0}, w[0], 2 * WORLD_DIM);
+	put_f32(world, "w.weight", (uint64_t[]){2, WORLD_DIM, 0}, w[0], sizeof w / 4);
 	put_f32(world, "w.bias", (uint64_t[]){2, 0}, bias, 2);
 	put_f32(world, "v.weight", (uint64_t[]){3, 2, 0}, v[0], 6);
 }
@@ -255,7 +255,7 @@ static void a_long_chain_leaves_the_loop_and_a_longer_one_is_refused(void **stat
 	enum { WIDE = 60000 };
 	static float wide[WIDE * WORLD_DIM];
 	world_make_release(world, "r");
-	put_f32(world, "wide.weight", (uint64_t[]){WIDE, WORLD_DIM, 0}, wide, WIDE * WORLD_DIM);
+	put_f32(world, "wide.weight", (uint64_t[]){WIDE, WORLD_DIM, 0}, wide, sizeof wide / 4);
 	put_f32(world, "narrow.weight", (uint64_t[]){1, WIDE, 0}, wide, WIDE);
 	/* 300,000 multiply-adds a row, of which 4 bytes leave. */
 	for (size_t keys = 50; keys <= 60; keys += 10) {
@@ -296,7 +296,7 @@ static void refused_memory_is_an_error(void **state)
 	struct world *world = *state;
 	static const float weight[2][WORLD_DIM] = {{1, 2, 3, 4}, {5, 6, 7, 8}};
 	world_make_release(world, "r");
-	put_f32(world, "w.weight", (uint64_t[]){2, WORLD_DIM, 0}, weight[0], 2 * WORLD_DIM);
+	put_f32(world, "w.weight", (uint64_t[]){2, WORLD_DIM, 0}, weight[0], sizeof weight / 4);
 	static const char *const methods[] = {"tensor.get", "tensor.list"};
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
 		if (i == 0) {
