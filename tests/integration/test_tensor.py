@@ -1,6 +1,7 @@
 """test_tensor.py - tensors of a release, and fetches through chains of them, against NumPy.
 
-REPSTORE_ROUNDS: how many times the daemon is killed during a put (20).
+REPSTORE_ROUNDS: how many times the daemon is killed during a put (20). REPSTORE_FLIPS: how many files
+are damaged (200).
 """
 
 import os
@@ -10,7 +11,8 @@ import time
 import numpy as np
 
 import harness
-from harness import Closed
+import test_damage
+from harness import Closed, Failed
 
 ROUNDS = int(os.environ.get('REPSTORE_ROUNDS', '20'))
 BYTES_MAX = 64 << 20
@@ -204,6 +206,7 @@ class Tensor(harness.Case):
                 got = self.get('w', release='r')
                 self.assertIn(int(got[0]), (acked % 251, sent % 251))
                 self.assertTrue((got == got[0]).all())
+                acked = sent if int(got[0]) == sent % 251 else acked    # seen is as good
             named = [name for name in self.daemon.files() if 'tensor' in name]
             self.assertEqual(len(named), len(self.client.call('tensor.list', release='r')['tensors']))
             self.client.close()
@@ -354,6 +357,36 @@ class Tensor(harness.Case):
         self.assertEqual(self.get('l.1.weight').shape, (10, 10))
         self.layers((10, DIM))
         self.assertEqual(self.through([1], ['l.0'])[0]['found'], b'\1')
+
+    def test_random_damage(self):
+        """A tensor whose file was changed anywhere is CORRUPT or whole, and nothing else is concerned."""
+        random = harness.random_state()
+        self.make_release('r')
+        arrays = [random.integers(0, 256, int(size), np.uint8) for size in random.integers(1, 20000, 40)]
+        done = corrupt = 0
+        while done < test_damage.FLIPS:
+            for i, array in enumerate(arrays):
+                self.put('w%d' % i, array)
+            self.client.close()
+            self.daemon.stop()
+            whats = {}
+            for name in self.daemon.files():
+                if 'tensor-' in name and random.random() < 0.8:
+                    damage = (test_damage.flip, test_damage.blank, test_damage.cut,
+                              test_damage.grow, test_damage.remove)[int(random.choice(5, p=[.6, .1, .1, .1, .1]))]
+                    whats[name] = damage(os.path.join(self.daemon.data, name), random)
+            self.restart()
+            for i, array in enumerate(arrays):
+                try:
+                    self.assertEqual(self.get('w%d' % i).tobytes(), array.tobytes())
+                except Failed as failed:
+                    self.assertEqual(failed.code, 'CORRUPT')
+                    self.assertIn("'w%d'" % i, failed.text)
+                    corrupt += 1
+            self.assertEqual(self.client.fetch('t', [1])['found'], b'\1')
+            done += len(whats)
+        print('%d damages, %d of them seen' % (done, corrupt), flush=True)
+        self.assertGreater(corrupt, done // 2)
 
     def test_fetches_see_whole_layers(self):
         """Weights and rows change meanwhile: a row is always through one of the tensors that there were."""
