@@ -47,20 +47,35 @@ const size_t method_count = sizeof method_table / sizeof method_table[0];
 
 /* Beside method_table, entry by entry. */
 static const char *const *const names_table[] = {
-	delete_names, fetch_names, hello_names, no_names,       /* info */
-	layer_choose_names, release_only_names,                 /* layer.list */
-	load_names, load_abort_names, load_end_names, no_names, /* merge */
-	observe_names, no_names, release_only_names,            /* ping, positions */
-	put_names, release_create_names, release_only_names,    /* release.drop */
-	no_names,                                               /* release.list */
-	release_only_names,                                     /* release.publish */
-	no_names,                                               /* release.rollback */
-	release_only_names,                                     /* release.seal */
-	release_only_names,                                     /* release.show */
-	scan_names, no_names,                                   /* stats */
-	table_create_names, release_only_names,                 /* table.list */
-	release_table_names,                                    /* table.show */
-	tensor_names, tensor_names, release_only_names,         /* tensor.list */
+	delete_names,
+	fetch_names,
+	hello_names,
+	no_names, /* info */
+	layer_choose_names,
+	release_only_names, /* layer.list */
+	load_names,
+	load_abort_names,
+	load_end_names,
+	no_names, /* merge */
+	observe_names,
+	no_names,
+	release_only_names, /* ping, positions */
+	put_names,
+	release_create_names,
+	release_only_names, /* release.drop */
+	no_names,           /* release.list */
+	release_only_names, /* release.publish */
+	no_names,           /* release.rollback */
+	release_only_names, /* release.seal */
+	release_only_names, /* release.show */
+	scan_names,
+	no_names, /* stats */
+	table_create_names,
+	release_only_names,  /* table.list */
+	release_table_names, /* table.show */
+	tensor_names,
+	tensor_names,
+	release_only_names, /* tensor.list */
 	tensor_put_names,
 };
 _Static_assert(sizeof names_table / sizeof names_table[0] ==
