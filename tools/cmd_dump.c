@@ -41,7 +41,7 @@ static enum status open_sink(const struct dump *dump, struct sink **out, struct 
 /* Walks through the table, into the sink. */
 static int copy_rows(struct session *session, const struct dump *dump, struct sink *sink)
 {
-	struct rep_scan scan = {0};
+	struct rep_scan scan = {.raw = dump->sink.raw};
 	struct rep_error rep_err;
 	struct error err;
 	struct progress progress;
@@ -109,6 +109,14 @@ static int check_table(struct session *session, struct dump *dump)
 	if (dump->sink.scales != NULL && !i8) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST, "only i8 rows have scales");
 	}
+	if (dump->sink.raw && (spec->kind != REP_CR || spec->dtype != REP_F32)) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--raw is for tables of kind cr, whose sums are f32");
+	}
+	if (dump->sink.weights != NULL && !dump->sink.raw) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--weights comes with --raw: they are those of the sums");
+	}
 	if (dump->sink.tags != NULL && !spec->tags) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST, "the table has no tags");
 	}
@@ -167,7 +175,8 @@ static int check_arguments(const struct session *session, struct dump *dump, con
 	const char *sort)
 {
 	struct sink_options *sink = &dump->sink;
-	const char *const paths[] = {sink->keys, sink->rows, sink->times, sink->scales, sink->tags};
+	const char *const paths[] = {sink->keys, sink->rows, sink->times, sink->scales, sink->tags,
+		sink->weights};
 	bool npy = sink->rows != NULL;
 	if (npy == (sink->path != NULL)) {
 		return session_usage(session, "dump: either --keys and --rows, or one file");
@@ -176,7 +185,8 @@ static int check_arguments(const struct session *session, struct dump *dump, con
 		return session_usage(session, "dump: --rows needs --keys or --order");
 	}
 	if (!npy && (sink->keys != NULL || sink->times != NULL || sink->scales != NULL ||
-			    sink->tags != NULL || sink->order != NULL || sort != NULL)) {
+			    sink->tags != NULL || sink->weights != NULL || sink->order != NULL ||
+			    sort != NULL)) {
 		return session_usage(session, "dump: columns and orders come with --rows");
 	}
 	if (!all_differ(paths, sizeof paths / sizeof paths[0])) {
@@ -207,6 +217,8 @@ static int run(struct session *session, int argc, char **argv)
 		{"times", OPTION_TEXT, &dump.sink.times},
 		{"scales", OPTION_TEXT, &dump.sink.scales},
 		{"tags", OPTION_TEXT, &dump.sink.tags},
+		{"weights", OPTION_TEXT, &dump.sink.weights},
+		{"raw", OPTION_FLAG, &dump.sink.raw},
 		{"format", OPTION_TEXT, &format},
 		{"dtype", OPTION_TEXT, &dump.dtype},
 		{"order", OPTION_TEXT, &dump.sink.order},
@@ -230,9 +242,12 @@ const struct command cmd_dump = {
 	.summary = "a table's rows into files",
 	.usage = "dump RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
 		 "         [--tags G.npy] [--dtype TYPE] [--sort key | --order K.npy]\n"
+		 "         [--raw --weights W.npy]\n"
 		 "       repstore dump RELEASE/TABLE FILE.msgpack | FILE.jsonl [--dtype TYPE]\n"
 		 "       repstore dump RELEASE/TABLE --format msgpack|jsonl -\n",
 	.help = "  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
+		"  --raw      of a table of kind cr: its sums, with their weights, which import takes\n"
+		"             back; otherwise a dump is what a fetch reads\n"
 		"  --sort key ascending keys\n"
 		"  --order    rows in the order of the keys in this file, which --keys then equals;\n"
 		"             a key that the table has not is an error, others are left out\n"

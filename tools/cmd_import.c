@@ -327,9 +327,10 @@ static int check_arguments(const struct session *session, struct import *import,
 	if (npy && (source->keys == NULL || source->rows == NULL)) {
 		return session_usage(session, "import: --keys and --rows belong together");
 	}
-	if (!npy && (source->times != NULL || source->scales != NULL || source->tags != NULL)) {
+	if (!npy && (source->times != NULL || source->scales != NULL || source->tags != NULL ||
+			    source->weights != NULL)) {
 		return session_usage(session,
-			"import: --times, --scales and --tags come with --keys and --rows");
+			"import: --times, --scales, --tags and --weights come with --keys and --rows");
 	}
 	if (!npy && source->path == NULL) {
 		return session_usage(session, "import: which file?");
@@ -353,6 +354,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"times", OPTION_TEXT, &import.source.times},
 		{"scales", OPTION_TEXT, &import.source.scales},
 		{"tags", OPTION_TEXT, &import.source.tags},
+		{"weights", OPTION_TEXT, &import.source.weights},
 		{"format", OPTION_TEXT, &format},
 		{"load", OPTION_TEXT, &import.load},
 		{"forget", OPTION_TEXT, &import.forget},
@@ -378,7 +380,7 @@ const struct command cmd_import = {
 	.name = "import",
 	.summary = "rows from files into a table",
 	.usage = "import RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
-		 "         [--tags G.npy] [--allow-nonfinite] [--load NAME]\n"
+		 "         [--tags G.npy] [--weights W.npy] [--allow-nonfinite] [--load NAME]\n"
 		 "       repstore import RELEASE/TABLE FILE.msgpack | FILE.jsonl\n"
 		 "       repstore import RELEASE/TABLE --format msgpack|jsonl -\n"
 		 "       repstore import RELEASE/TABLE --forget LOAD\n",
@@ -388,6 +390,7 @@ const struct command cmd_import = {
 		"  --times    i8, Unix milliseconds; without them rows get the daemon's clock\n"
 		"  --scales   f4, one a row of i8\n"
 		"  --tags     u8, 64 bits a row\n"
+		"  --weights  f4, of a table of kind cr, whose rows are sums (dump --raw); 1 unless given\n"
 		"  --allow-nonfinite   takes NaN and infinities\n"
 		"  --load     the name under which an interrupted import is gone on with; it is\n"
 		"             made of the files' names, sizes and times otherwise\n"

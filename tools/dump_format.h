@@ -14,6 +14,8 @@
 
 #define DUMP_FORMAT_NAME "repstore-dump"
 
-enum { DUMP_FORMAT_VERSION = 1 };
+/* RAW: rows of a table of kind cr are its sums, and each map has their `weights`: bin f32[n]. A
+ * reader that does not know it must not take them for rows. */
+enum { DUMP_FORMAT_VERSION = 1, DUMP_FORMAT_VERSION_RAW = 2 };
 
 #endif

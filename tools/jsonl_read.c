@@ -25,6 +25,7 @@ struct jsonl_reader {
 	bool has_scale;
 	bool has_time;
 	bool has_tags;
+	bool has_weight;
 	/* Of the line being read. */
 	const char *text;
 	size_t len;
@@ -38,43 +39,8 @@ struct members {
 	struct json_object *time;
 	struct json_object *tags;
 	struct json_object *scale;
+	struct json_object *weight;
 };
-
-void jsonl_batch_clear(struct jsonl_batch *batch)
-{
-	batch->count = 0;
-	batch->keys.len = 0;
-	batch->rows.len = 0;
-	batch->scales.len = 0;
-	batch->times.len = 0;
-	batch->tags.len = 0;
-}
-
-void jsonl_batch_fini(struct jsonl_batch *batch)
-{
-	buffer_fini(&batch->keys);
-	buffer_fini(&batch->rows);
-	buffer_fini(&batch->scales);
-	buffer_fini(&batch->times);
-	buffer_fini(&batch->tags);
-}
-
-static const void *column_of(const struct buffer *buffer)
-{
-	return buffer->len > 0 ? buffer->data : NULL;
-}
-
-void jsonl_batch_rows(const struct jsonl_batch *batch, struct rep_rows *out)
-{
-	*out = (struct rep_rows){
-		.keys = {batch->key_type, batch->count, batch->keys.data, batch->keys.len},
-		.dtype = batch->dtype,
-		.rows = batch->rows.data,
-		.scales = column_of(&batch->scales),
-		.times = column_of(&batch->times),
-		.tags = column_of(&batch->tags),
-	};
-}
 
 enum status jsonl_reader_open(const struct rep_table_spec *spec, struct jsonl_reader **out,
 	struct error *err)
@@ -176,7 +142,8 @@ static enum status find_members(struct json_object *object, struct members *out,
 		const char *name;
 		struct json_object **target;
 	} names[] = {{"key", &out->key}, {"key_hex", &out->key_hex}, {"vector", &out->vector},
-		{"time", &out->time}, {"tags", &out->tags}, {"scale", &out->scale}};
+		{"time", &out->time}, {"tags", &out->tags}, {"scale", &out->scale},
+		{"weight", &out->weight}};
 	struct json_object_iterator at = json_object_iter_begin(object);
 	struct json_object_iterator end = json_object_iter_end(object);
 	for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
@@ -203,21 +170,31 @@ static enum status check_members(struct jsonl_reader *reader, const struct membe
 		reader->has_scale = members->scale != NULL;
 		reader->has_time = members->time != NULL;
 		reader->has_tags = members->tags != NULL;
+		reader->has_weight = members->weight != NULL;
 		if (reader->has_scale && reader->spec->dtype == REP_BIT) {
 			return error_set(err, STATUS_BAD_REQUEST, "scale: rows of bits have none");
 		}
 		if (reader->has_tags && !reader->spec->tags) {
 			return error_set(err, STATUS_BAD_REQUEST, "tags: the table has none");
 		}
+		if (reader->has_weight && reader->spec->kind != REP_CR) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"weight: only rows of kind cr have it");
+		}
 	}
-	if (reader->has_scale != (members->scale != NULL)) {
-		return error_set(err, STATUS_BAD_REQUEST, "scale: some rows have it, others not");
-	}
-	if (reader->has_time != (members->time != NULL)) {
-		return error_set(err, STATUS_BAD_REQUEST, "time: some rows have it, others not");
-	}
-	if (reader->has_tags != (members->tags != NULL)) {
-		return error_set(err, STATUS_BAD_REQUEST, "tags: some rows have them, others not");
+	const struct {
+		const char *name;
+		bool had;
+		bool has;
+	} all[] = {{"scale", reader->has_scale, members->scale != NULL},
+		{"time", reader->has_time, members->time != NULL},
+		{"tags", reader->has_tags, members->tags != NULL},
+		{"weight", reader->has_weight, members->weight != NULL}};
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		if (all[i].had != all[i].has) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"%s: some rows have it, others not", all[i].name);
+		}
 	}
 	return STATUS_OK;
 }
@@ -406,6 +383,13 @@ static enum status read_columns(const struct jsonl_reader *reader, const struct 
 				"tags: not an integer of 0 to 2^64 - 1");
 		}
 		status = buffer_add(&batch->tags, &tags, sizeof tags);
+	}
+	if (status == STATUS_OK && reader->has_weight) {
+		float weight = 0;
+		if (!read_float(members->weight, &weight)) {
+			return error_set(err, STATUS_BAD_REQUEST, "weight: not a number");
+		}
+		status = buffer_add(&batch->weights, &weight, sizeof weight);
 	}
 	return status;
 }

@@ -28,6 +28,7 @@ struct jsonl_batch {
 	struct buffer scales; /* empty unless i8 */
 	struct buffer times;  /* empty: rows have none */
 	struct buffer tags;
+	struct buffer weights; /* of an aggregating table */
 };
 
 void jsonl_batch_clear(struct jsonl_batch *batch);
@@ -59,6 +60,7 @@ struct jsonl_row {
 	const float *scale;   /* i8; or NULL */
 	const int64_t *time;  /* or NULL */
 	const uint64_t *tags; /* or NULL */
+	const float *weight;  /* or NULL */
 	const char *why;      /* or NULL */
 };
 

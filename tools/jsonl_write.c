@@ -84,6 +84,10 @@ void jsonl_write(FILE *out, const struct jsonl_row *row)
 	if (row->tags != NULL) {
 		fprintf(out, ", \"tags\": %" PRIu64, *row->tags);
 	}
+	if (row->weight != NULL) {
+		fputs(", \"weight\": ", out);
+		json_float(out, *row->weight);
+	}
 	if (row->scale != NULL) {
 		fputs(", \"scale\": ", out);
 		json_float(out, *row->scale);

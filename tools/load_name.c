@@ -37,7 +37,7 @@ bool load_name_make(const struct place *place, const struct source_options *sour
 		return false;
 	}
 	const char *const files[] = {source->path, source->keys, source->rows, source->times,
-		source->scales, source->tags};
+		source->scales, source->tags, source->weights};
 	fprintf(out, "1 %s/%s %d %u %d\n", place->release, place->table, (int)format,
 		source->chunk_rows, source->allow_nonfinite);
 	bool same = true;

@@ -25,9 +25,11 @@ struct sink_options {
 	/* npy */
 	const char *keys; /* or NULL */
 	const char *rows;
-	const char *times;  /* or NULL */
-	const char *scales; /* or NULL */
-	const char *tags;   /* or NULL */
+	const char *times;   /* or NULL */
+	const char *scales;  /* or NULL */
+	const char *tags;    /* or NULL */
+	const char *weights; /* of a raw dump; or NULL */
+	bool raw;            /* sums of a table of kind cr, and not what a fetch reads */
 	enum sink_order sort;
 	const char *order; /* npy of keys, for SINK_BY_FILE */
 };

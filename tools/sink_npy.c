@@ -34,6 +34,7 @@ struct sink_npy {
 	struct column times;
 	struct column scales;
 	struct column tags;
+	struct column weights;
 	uint64_t key_bytes; /* of packed keys written */
 };
 
@@ -171,6 +172,9 @@ static enum status write_npy(struct sink *base, const struct rep_scan *scan, str
 	if (status == STATUS_OK) {
 		status = write_items(&sink->tags, scan->tags, n, err);
 	}
+	if (status == STATUS_OK) {
+		status = write_items(&sink->weights, scan->weights, n, err);
+	}
 	base->rows += n;
 	return status;
 }
@@ -247,7 +251,7 @@ static enum status finish_columns(struct sink_npy *sink, const struct key_order 
 	struct error *err)
 {
 	struct column *columns[] = {&sink->keys, &sink->rows, &sink->times, &sink->scales,
-		&sink->tags};
+		&sink->tags, &sink->weights};
 	size_t count = sizeof columns / sizeof columns[0];
 	enum status status = finish_keys(sink, order, err);
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
@@ -295,6 +299,7 @@ static void close_npy(struct sink *base)
 	output_abort(&sink->times.output);
 	output_abort(&sink->scales.output);
 	output_abort(&sink->tags.output);
+	output_abort(&sink->weights.output);
 	free(sink);
 }
 
@@ -319,6 +324,7 @@ static void set_shapes(struct sink_npy *sink)
 	sink->times.item_bytes = sizeof(int64_t);
 	sink->scales.item_bytes = sizeof(float);
 	sink->tags.item_bytes = sizeof(uint64_t);
+	sink->weights.item_bytes = sizeof(float);
 }
 
 enum status sink_open_npy(const struct sink_options *options, struct sink **out, struct error *err)
@@ -351,6 +357,9 @@ enum status sink_open_npy(const struct sink_options *options, struct sink **out,
 	}
 	if (status == STATUS_OK) {
 		status = open_column(&sink->tags, options->tags, "<u8", err);
+	}
+	if (status == STATUS_OK) {
+		status = open_column(&sink->weights, options->weights, "<f4", err);
 	}
 	if (status != STATUS_OK) {
 		close_npy(&sink->sink);

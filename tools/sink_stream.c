@@ -15,6 +15,7 @@
 struct sink_stream {
 	struct sink sink;           /* first */
 	struct rep_table_spec spec; /* with the dump's dtype */
+	bool raw;
 	struct output output;
 	struct wire_writer writer; /* of the map that is being written */
 };
@@ -53,7 +54,7 @@ static enum status write_header(struct sink_stream *sink, struct error *err)
 	wire_write_str(&sink->writer, "format");
 	wire_write_str(&sink->writer, DUMP_FORMAT_NAME);
 	wire_write_str(&sink->writer, "version");
-	wire_write_uint(&sink->writer, DUMP_FORMAT_VERSION);
+	wire_write_uint(&sink->writer, sink->raw ? DUMP_FORMAT_VERSION_RAW : DUMP_FORMAT_VERSION);
 	spec_write(&sink->writer, &header);
 	return flush_map(sink, err);
 }
@@ -75,7 +76,8 @@ static enum status write_msgpack(struct sink *base, const struct rep_scan *scan,
 		return STATUS_OK;
 	}
 	wire_write_map(writer, 3 + (size_t)(scan->scales != NULL) + (size_t)(scan->times != NULL) +
-				       (size_t)(scan->tags != NULL));
+				       (size_t)(scan->tags != NULL) +
+				       (size_t)(scan->weights != NULL));
 	wire_write_str(writer, "n");
 	wire_write_uint(writer, n);
 	write_column(writer, "keys", scan->keys.data, scan->keys.bytes);
@@ -83,6 +85,7 @@ static enum status write_msgpack(struct sink *base, const struct rep_scan *scan,
 	write_column(writer, "scales", scan->scales, n * sizeof(float));
 	write_column(writer, "times", scan->times, n * sizeof(int64_t));
 	write_column(writer, "tags", scan->tags, n * sizeof(uint64_t));
+	write_column(writer, "weights", scan->weights, n * sizeof(float));
 	base->rows += n;
 	return flush_map(sink, err);
 }
@@ -117,6 +120,7 @@ static enum status write_jsonl(struct sink *base, const struct rep_scan *scan, s
 			.scale = scan->scales != NULL ? &scan->scales[i] : NULL,
 			.time = scan->times != NULL ? &scan->times[i] : NULL,
 			.tags = scan->tags != NULL ? &scan->tags[i] : NULL,
+			.weight = scan->weights != NULL ? &scan->weights[i] : NULL,
 		};
 		jsonl_write(sink->output.file, &row);
 		key = row.key + row.key_len;
@@ -151,6 +155,7 @@ static enum status open_stream(const struct sink_options *options, struct sink m
 	}
 	sink->sink = methods;
 	sink->spec = *options->spec;
+	sink->raw = options->raw;
 	enum status status = output_open(options->path, &sink->output, err);
 	if (status != STATUS_OK) {
 		free(sink);

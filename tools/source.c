@@ -5,6 +5,7 @@
 #include "schema/limits.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stddef.h>
 
 static enum status check_finite(const struct rep_rows *rows, const struct rep_table_spec *spec,
@@ -36,6 +37,13 @@ enum status source_check(const struct rep_rows *rows, const struct source_option
 				"%s: the time of row %" PRIu64 " is %" PRId64
 				", not Unix milliseconds between 0 and %" PRId64,
 				what, first + i, rows->times[i], LIMIT_TIME_MS);
+		}
+	}
+	for (uint32_t i = 0; rows->weights != NULL && i < rows->keys.count; i++) {
+		if (!(rows->weights[i] > 0) || !isfinite(rows->weights[i])) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"%s: the weight of row %" PRIu64 " is %g, not above 0 and finite",
+				what, first + i, (double)rows->weights[i]);
 		}
 	}
 	if (options->allow_nonfinite) {

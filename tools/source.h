@@ -22,9 +22,10 @@ struct source_options {
 	const char *path; /* msgpack, jsonl; "-": standard input */
 	const char *keys; /* npy */
 	const char *rows;
-	const char *times;  /* or NULL */
-	const char *scales; /* or NULL */
-	const char *tags;   /* or NULL */
+	const char *times;   /* or NULL */
+	const char *scales;  /* or NULL */
+	const char *tags;    /* or NULL */
+	const char *weights; /* of an aggregating table; or NULL */
 };
 
 struct source {

@@ -22,6 +22,7 @@ struct batch {
 	struct wire_bytes scales;
 	struct wire_bytes times;
 	struct wire_bytes tags;
+	struct wire_bytes weights;
 };
 
 struct source_msgpack {
@@ -37,9 +38,11 @@ struct source_msgpack {
 	uint32_t *key_at;    /* owned; offsets of keys of bytes */
 	uint64_t rows;       /* handed out */
 	bool ended;          /* the last map was read */
+	bool is_raw;         /* rows are sums, with their weights */
 	struct buffer times; /* slices, aligned */
 	struct buffer scales;
 	struct buffer tags;
+	struct buffer weights;
 };
 
 static enum status wrong(const struct source_msgpack *source, struct error *err, const char *what)
@@ -117,6 +120,12 @@ static enum status check_spec(struct source_msgpack *source, struct error *err)
 			source->stream.name, dtype_name(file->dtype),
 			dtype_name((enum dtype)table->dtype));
 	}
+	if (source->is_raw != (table->kind == REP_CR)) {
+		return error_set(err, STATUS_BAD_REQUEST, "%s: %s", source->stream.name,
+			source->is_raw
+				? "sums with weights (dump --raw), only tables of kind cr take them"
+				: "rows as a fetch reads them; a table of kind cr takes sums (dump --raw)");
+	}
 	if (file->tags && !table->tags) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"%s: tags: rows have them, the table has none", source->stream.name);
@@ -141,17 +150,20 @@ static enum status read_header(struct source_msgpack *source, struct error *err)
 		memcmp(format.data, DUMP_FORMAT_NAME, format.len) != 0) {
 		return wrong(source, err, "not a " DUMP_FORMAT_NAME);
 	}
-	if (!wire_uint(wire_get(map, "version"), &version) || version != DUMP_FORMAT_VERSION) {
+	const bool read = wire_uint(wire_get(map, "version"), &version);
+	source->is_raw = read && version == DUMP_FORMAT_VERSION_RAW;
+	if (!read || (version != DUMP_FORMAT_VERSION && !source->is_raw)) {
 		return error_set(err, STATUS_UNSUPPORTED,
-			"%s: version %" PRIu64 " of the dump format; %d is read",
-			source->stream.name, version, DUMP_FORMAT_VERSION);
+			"%s: version %" PRIu64 " of the dump format; %d and %d are read",
+			source->stream.name, version, DUMP_FORMAT_VERSION, DUMP_FORMAT_VERSION_RAW);
 	}
 	struct error why = {0};
 	status = spec_read(map, &source->spec, &why);
 	if (status != STATUS_OK) {
 		return wrong(source, err, why.text);
 	}
-	source->row_bytes = spec_row_bytes(&source->spec);
+	source->row_bytes =
+		dtype_row_bytes(source->spec.dtype, source->spec.dim, source->spec.views);
 	return check_spec(source, err);
 }
 
@@ -214,6 +226,10 @@ static enum status read_batch(struct source_msgpack *source, struct error *err)
 	if (!may_have_bytes(map, "times", n * sizeof(int64_t), &batch.times) ||
 		!may_have_bytes(map, "tags", n * sizeof(uint64_t), &batch.tags)) {
 		return wrong(source, err, "times or tags: not a bin of n");
+	}
+	if (source->is_raw ? !has_bytes(map, "weights", n * sizeof(float), &batch.weights)
+			   : wire_type(wire_get(map, "weights")) != WIRE_ABSENT) {
+		return wrong(source, err, "weights: raw rows have n of them, others none");
 	}
 	source->batch = batch;
 	source->at = 0;
@@ -294,6 +310,7 @@ static enum status slice(struct source_msgpack *source, uint32_t count, struct r
 	const void *scales = NULL;
 	const void *times = NULL;
 	const void *tags = NULL;
+	const void *weights = NULL;
 	const struct batch *batch = &source->batch;
 	enum status status =
 		copy_slice(source, &source->scales, batch->scales, sizeof(float), count, &scales);
@@ -305,6 +322,10 @@ static enum status slice(struct source_msgpack *source, uint32_t count, struct r
 		status = copy_slice(source, &source->tags, batch->tags, sizeof(uint64_t), count,
 			&tags);
 	}
+	if (status == STATUS_OK) {
+		status = copy_slice(source, &source->weights, batch->weights, sizeof(float), count,
+			&weights);
+	}
 	if (status != STATUS_OK) {
 		return error_set(err, status, "no memory for a chunk of %u rows", count);
 	}
@@ -315,6 +336,7 @@ static enum status slice(struct source_msgpack *source, uint32_t count, struct r
 		.scales = scales,
 		.times = times,
 		.tags = tags,
+		.weights = weights,
 		.allow_nonfinite = source->options.allow_nonfinite,
 	};
 	return source_check(out, &source->options, source->stream.name, source->rows, err);
@@ -351,6 +373,7 @@ static void close_msgpack(struct source *base)
 	buffer_fini(&source->times);
 	buffer_fini(&source->scales);
 	buffer_fini(&source->tags);
+	buffer_fini(&source->weights);
 	free(source);
 }
 

@@ -25,6 +25,7 @@ struct source_npy {
 	struct array times;
 	struct array scales;
 	struct array tags;
+	struct array weights;
 	enum dtype dtype;
 	size_t row_bytes;
 	/* One chunk's, aligned and packed. */
@@ -32,6 +33,7 @@ struct source_npy {
 	struct buffer time_buffer;
 	struct buffer scale_buffer;
 	struct buffer tag_buffer;
+	struct buffer weight_buffer;
 };
 
 static enum status wrong(const struct array *array, struct error *err, const char *what)
@@ -240,12 +242,18 @@ static enum status check_columns(const struct source_npy *source, struct error *
 	if (source->tags.path != NULL && !source->options.spec->tags) {
 		return wrong(&source->tags, err, "this table has no tags");
 	}
+	if (source->weights.path != NULL && source->options.spec->kind != REP_CR) {
+		return wrong(&source->weights, err, "only tables of kind cr have weights");
+	}
 	enum status status = check_column(source, &source->scales, 'f', 4, err);
 	if (status == STATUS_OK) {
 		status = check_column(source, &source->times, 'i', 8, err);
 	}
 	if (status == STATUS_OK) {
 		status = check_column(source, &source->tags, 'u', 8, err);
+	}
+	if (status == STATUS_OK) {
+		status = check_column(source, &source->weights, 'f', 4, err);
 	}
 	return status;
 }
@@ -305,6 +313,7 @@ static enum status slice(struct source_npy *source, uint64_t first, uint32_t cou
 	const void *scales = NULL;
 	const void *times = NULL;
 	const void *tags = NULL;
+	const void *weights = NULL;
 	*out = (struct rep_rows){
 		.dtype = (enum rep_dtype)source->dtype,
 		.rows = source->rows.npy.data + first * source->row_bytes,
@@ -320,12 +329,17 @@ static enum status slice(struct source_npy *source, uint64_t first, uint32_t cou
 	if (status == STATUS_OK) {
 		status = copy_column(&source->tags, &source->tag_buffer, first, count, &tags);
 	}
+	if (status == STATUS_OK) {
+		status = copy_column(&source->weights, &source->weight_buffer, first, count,
+			&weights);
+	}
 	if (status != STATUS_OK) {
 		return error_set(err, status, "no memory for a chunk of %u rows", count);
 	}
 	out->scales = scales;
 	out->times = times;
 	out->tags = tags;
+	out->weights = weights;
 	return STATUS_OK;
 }
 
@@ -368,7 +382,7 @@ static void close_npy(struct source *base)
 {
 	struct source_npy *source = (struct source_npy *)base;
 	struct array *arrays[] = {&source->keys, &source->rows, &source->times, &source->scales,
-		&source->tags};
+		&source->tags, &source->weights};
 	for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
 		mapping_close(&arrays[i]->mapping);
 	}
@@ -376,6 +390,7 @@ static void close_npy(struct source *base)
 	buffer_fini(&source->time_buffer);
 	buffer_fini(&source->scale_buffer);
 	buffer_fini(&source->tag_buffer);
+	buffer_fini(&source->weight_buffer);
 	free(source);
 }
 
@@ -394,6 +409,9 @@ static enum status open_arrays(struct source_npy *source, struct error *err)
 	}
 	if (status == STATUS_OK) {
 		status = open_array(&source->tags, options->tags, err);
+	}
+	if (status == STATUS_OK) {
+		status = open_array(&source->weights, options->weights, err);
 	}
 	return status;
 }

@@ -68,6 +68,42 @@ class ObserveCommand(harness.Case):
         self.run_command('layer', 'choose', fails=2)
         self.run_command('layer', 'sing', fails=2)
 
+    def test_states_are_dumped_and_imported(self):
+        self.run_command('observe', *self.movielens('fm'))
+        files = {name: self.path(name + '.npy') for name in ('keys', 'rows', 'times', 'weights')}
+        npy = [word for name, path in files.items() for word in ('--' + name, path)]
+        self.run_command('dump', 'r/cr_user@fm', '--raw', *npy)
+        for suffix in ('msgpack', 'jsonl'):
+            self.run_command('dump', 'r/cr_user@fm', '--raw', self.path('raw.' + suffix))
+        self.run_command('dump', 'r/cr_user@fm', self.path('read.msgpack'))
+        self.run_command('release', 'create', 'copy')
+        for name in ('a', 'b', 'c', 'd', 'e', 'f'):
+            self.run_command('table', 'create', 'copy/' + name, '--layer', 'fm', '--entity', 'user', '--kind', 'cr',
+                             '--dim', '64', '--decay', 'events=0.99', '--read', 'sum')
+        self.run_command('table', 'create', 'copy/ur', '--entity', 'user', '--kind', 'ur', '--dim', '64')
+        sources = {'a': npy, 'b': [self.path('raw.msgpack')], 'c': [self.path('raw.jsonl')]}
+        for name, source in sources.items():
+            self.run_command('import', 'copy/%s@fm' % name, *source)
+        self.run_command('release', 'seal', 'copy')
+        for name, source in zip('def', sources.values()):
+            self.run_command('import', 'copy/%s@fm' % name, *source)
+        keys = np.load(files['keys'])
+        with self.daemon.client() as client:
+            parts = [client.call('fetch', release=release, parts=[
+                {'table': table, 'keys': harness.packed(keys), 'raw': True, 'weights': True, 'times': True}])['parts'][0]
+                for release, table in [('r', 'cr_user@fm')] + [('copy', name + '@fm') for name in 'abcdef']]
+        for part in parts[1:]:
+            self.assertEqual({name: part[name] for name in ('found', 'rows', 'weights', 'times')},
+                             {name: parts[0][name] for name in ('found', 'rows', 'weights', 'times')})
+        self.assertGreater(np.load(files['weights']).min(), 0)
+        np.save(files['weights'], np.zeros(len(keys), '<f4'))
+        self.assertIn('weight of row 0', self.run_command('import', 'copy/a@fm', *npy, fails=1))
+        self.assertIn('dump --raw', self.run_command('import', 'copy/a@fm', self.path('read.msgpack'), fails=1))
+        self.assertIn('kind cr', self.run_command('import', 'copy/ur', self.path('raw.msgpack'), fails=1))
+        self.assertIn('kind cr', self.run_command('import', 'copy/ur', self.path('raw.jsonl'), fails=1))
+        self.assertIn('kind cr', self.run_command('dump', 'copy/ur', '--raw', self.path('x.msgpack'), fails=1))
+        self.assertIn('--raw', self.run_command('dump', 'copy/a@fm', *npy, fails=1))
+
     def test_what_is_wrong_is_named_and_nothing_is_sent(self):
         short = self.path('short.npy')
         np.save(short, np.arange(5, dtype='<u8'))
