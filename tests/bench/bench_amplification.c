@@ -15,9 +15,9 @@
 #include "tests/bench/measure.h"
 #include "tests/bench/put.h"
 #include "tests/bench/stream.h"
+#include "tests/bench/zipf.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ struct amplification {
 	uint64_t rows_count;
 	uint32_t each;
 	uint8_t *rows;
-	double *sums;     /* of the weights of all keys up to each */
+	struct zipf zipf;
 	uint8_t *changed; /* of each key: in this cell */
 	uint64_t *keys;   /* of one request */
 	uint64_t random;
@@ -67,31 +67,9 @@ static void look(const struct amplification *amplification, struct written *out)
 
 /* ---- keys ---- */
 
-static void weigh(struct amplification *amplification)
-{
-	double sum = 0;
-	for (uint64_t key = 0; key < amplification->rows_count; key++) {
-		sum += pow((double)(key + 1), -zipf_exponent);
-		amplification->sums[key] = sum;
-	}
-}
-
 static uint64_t draw_zipf(struct amplification *amplification)
 {
-	const uint64_t last = amplification->rows_count - 1;
-	const double point = (double)(next_random(&amplification->random) >> 11) * 0x1p-53 *
-			     amplification->sums[last];
-	uint64_t low = 0;
-	uint64_t high = last;
-	while (low < high) {
-		const uint64_t at = low + (high - low) / 2;
-		if (amplification->sums[at] <= point) {
-			low = at + 1;
-		} else {
-			high = at;
-		}
-	}
-	return low;
+	return zipf_draw(&amplification->zipf, &amplification->random);
 }
 
 static uint64_t draw_uniform(struct amplification *amplification)
@@ -205,10 +183,9 @@ int main(int argc, char **argv)
 		amplification.each > PUT_ROWS_MAX) {
 		die("a number is out of range");
 	}
-	amplification.sums = allocate(amplification.rows_count * sizeof *amplification.sums);
 	amplification.changed = allocate(amplification.rows_count);
 	amplification.keys = allocate(amplification.each * sizeof *amplification.keys);
-	weigh(&amplification);
+	zipf_init(&amplification.zipf, amplification.rows_count, zipf_exponent);
 	ledger_init(&amplification.ledger, amplification.rows, amplification.rows_count);
 	stream_open(&amplification.stream, amplification.address);
 	amplification.daemon = daemon_connect(amplification.address);
@@ -223,7 +200,7 @@ int main(int argc, char **argv)
 	ledger_fini(&amplification.ledger);
 	free(amplification.keys);
 	free(amplification.changed);
-	free(amplification.sums);
+	zipf_fini(&amplification.zipf);
 	rows_drop(amplification.rows, MEASURE_ROWS_MADE);
 	return 0;
 }

@@ -28,7 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	PHASES_MAX = 2 + 2 * NUMBERS_MAX,
@@ -79,16 +78,6 @@ static void put_one(struct mixed *mixed, struct put_request *request)
 	ledger_send_random(&mixed->ledger, request, &mixed->random);
 	put_call(&mixed->stream, request);
 	ledger_acknowledge(&mixed->ledger, request->number);
-}
-
-static void wait_until(uint64_t at_ns)
-{
-	const struct timespec at = {
-		.tv_sec = (time_t)(at_ns / 1000000000u),
-		.tv_nsec = (long)(at_ns % 1000000000u),
-	};
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) != 0) {
-	}
 }
 
 static void *put_paced(void *arg)

@@ -152,7 +152,7 @@ static size_t put_into_lmdb(struct entrant *entrant, uint64_t for_ns, struct sam
 
 static size_t put(struct entrant *entrant, uint64_t for_ns, struct samples *samples)
 {
-	return entrant->lanes != NULL ? lanes_run(entrant->lanes, &entrant->random, for_ns, samples)
+	return entrant->lanes != NULL ? lanes_run(entrant->lanes, for_ns, samples)
 				      : put_into_lmdb(entrant, for_ns, samples);
 }
 
@@ -171,11 +171,27 @@ static bool takes_part(const struct entrant *entrant, const struct round *round)
 	       (entrant->system->has_long_turns || !round->is_long);
 }
 
+static void next_put(void *arg, struct put_request *request)
+{
+	struct entrant *entrant = arg;
+	ledger_send_random(&entrant->ledger, request, &entrant->random);
+}
+
+static void acknowledged(void *arg, const struct put_request *request)
+{
+	struct entrant *entrant = arg;
+	ledger_acknowledge(&entrant->ledger, request->number);
+}
+
 static void begin(struct entrant *entrant, const struct round *round)
 {
+	const struct lanes_source source = {.rows = entrant->ledger.rows,
+		.next = next_put,
+		.acknowledged = acknowledged,
+		.arg = entrant};
 	if (entrant->system->kind != NULL) {
 		entrant->lanes = lanes_open(entrant->system->kind, entrant->path,
-			round->connections, round->each, &entrant->ledger);
+			round->connections, round->each, &source);
 	} else {
 		put_request_init(&entrant->request, &put_floor, round->each, entrant->ledger.rows);
 	}

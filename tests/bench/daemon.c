@@ -74,6 +74,8 @@ void daemon_stats(struct daemon *daemon, struct write_stats *out)
 	*out = (struct write_stats){.log_bytes = uint_of(bytes, "log"),
 		.merge_bytes = uint_of(bytes, "merge"),
 		.merges = uint_of(write, "merges"),
+		.merge_ms = uint_of(write, "merge_ms"),
+		.memtable_bytes = uint_of(write, "memtable_bytes"),
 		.table_bytes = uint_of(wire_get(stats, "store"), "bytes")};
 	if (!wire_bool(wire_get(write, "merge_running"), &out->merge_running)) {
 		die("the daemon does not say whether a merge is running");

@@ -12,6 +12,8 @@ struct write_stats {
 	uint64_t log_bytes; /* written to the disk for each cause, since the daemon's start */
 	uint64_t merge_bytes;
 	uint64_t merges;
+	uint64_t merge_ms; /* of the last one */
+	uint64_t memtable_bytes;
 	uint64_t table_bytes; /* of all base files now */
 	bool merge_running;
 };

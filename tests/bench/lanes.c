@@ -24,15 +24,15 @@ struct lane {
 };
 
 struct lanes {
-	struct ledger *ledger; /* borrowed */
+	struct lanes_source source;
 	int epoll;
 	unsigned count;
 	unsigned under_way;
+	uint64_t busy;
 	struct lane lanes[];
 };
 
 struct run {
-	uint64_t *random;
 	uint64_t end_ns;
 	struct samples *samples;
 	size_t done;
@@ -48,10 +48,10 @@ static void watch(const struct lanes *lanes, struct lane *lane, int operation, b
 }
 
 struct lanes *lanes_open(const struct put_kind *kind, const char *path, unsigned count,
-	uint32_t rows_each, struct ledger *ledger)
+	uint32_t rows_each, const struct lanes_source *source)
 {
 	struct lanes *lanes = allocate(sizeof *lanes + count * sizeof lanes->lanes[0]);
-	lanes->ledger = ledger;
+	lanes->source = *source;
 	lanes->count = count;
 	lanes->epoll = epoll_create1(EPOLL_CLOEXEC);
 	for (unsigned i = 0; i < count; i++) {
@@ -60,7 +60,7 @@ struct lanes *lanes_open(const struct put_kind *kind, const char *path, unsigned
 		if (fcntl(lane->stream.fd, F_SETFL, O_NONBLOCK) != 0) {
 			die("fcntl: %s", strerror(errno));
 		}
-		put_request_init(&lane->request, kind, rows_each, ledger->rows);
+		put_request_init(&lane->request, kind, rows_each, source->rows);
 		watch(lanes, lane, EPOLL_CTL_ADD, false);
 	}
 	return lanes;
@@ -97,9 +97,9 @@ static void push(const struct lanes *lanes, struct lane *lane)
 	}
 }
 
-static void begin(struct lanes *lanes, struct lane *lane, const struct run *run)
+static void begin(struct lanes *lanes, struct lane *lane)
 {
-	ledger_send_random(lanes->ledger, &lane->request, run->random);
+	lanes->source.next(lanes->source.arg, &lane->request);
 	lane->sent = 0;
 	lane->answered = 0;
 	lane->began_ns = now_ns();
@@ -128,22 +128,29 @@ static void pull(struct lanes *lanes, struct lane *lane, struct run *run)
 	if (len != lane->answered || lane->sent < lane->request.len) {
 		die("%s: more than one answer, or before the request", kind->name);
 	}
+	if (answer.busy) {
+		lanes->busy++;
+		lane->sent = 0;
+		lane->answered = 0;
+		push(lanes, lane);
+		return;
+	}
 	put_answer_check(kind, &answer, lane->request.number, lane->request.rows);
 	const uint64_t now = now_ns();
-	ledger_acknowledge(lanes->ledger, lane->request.number);
+	lanes->source.acknowledged(lanes->source.arg, &lane->request);
 	samples_add(run->samples, now - lane->began_ns);
 	lanes->under_way--;
 	run->done++;
 	if (now < run->end_ns) {
-		begin(lanes, lane, run);
+		begin(lanes, lane);
 	}
 }
 
-size_t lanes_run(struct lanes *lanes, uint64_t *random, uint64_t for_ns, struct samples *samples)
+size_t lanes_run(struct lanes *lanes, uint64_t for_ns, struct samples *samples)
 {
-	struct run run = {.random = random, .end_ns = now_ns() + for_ns, .samples = samples};
+	struct run run = {.end_ns = now_ns() + for_ns, .samples = samples};
 	for (unsigned i = 0; i < lanes->count; i++) {
-		begin(lanes, &lanes->lanes[i], &run);
+		begin(lanes, &lanes->lanes[i]);
 	}
 	struct epoll_event events[EVENTS];
 	while (lanes->under_way > 0) {
@@ -159,4 +166,9 @@ size_t lanes_run(struct lanes *lanes, uint64_t *random, uint64_t for_ns, struct 
 		}
 	}
 	return run.done;
+}
+
+uint64_t lanes_busy(const struct lanes *lanes)
+{
+	return lanes->busy;
 }

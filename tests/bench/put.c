@@ -36,6 +36,9 @@ void put_request_set_number(struct put_request *request, uint32_t number)
 void put_answer_check(const struct put_kind *kind, const struct put_answer *answer, uint32_t number,
 	uint32_t rows)
 {
+	if (answer->busy) {
+		die("%s: request %u is to be sent again", kind->name, number);
+	}
 	if (answer->number != 0 && answer->number != number) {
 		die("%s: an answer to request %u, not to %u", kind->name, answer->number, number);
 	}

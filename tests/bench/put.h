@@ -23,6 +23,8 @@ struct put_request {
 	size_t keys_step; /* bytes from one to the next */
 	size_t rows_at;
 	size_t rows_step;
+	size_t others_at; /* of samples: the items, side by side, as `keys` are their users */
+	size_t times_at;  /* of samples: i64, side by side */
 	uint32_t rows;
 	uint32_t number;
 };
@@ -30,6 +32,7 @@ struct put_request {
 struct put_answer {
 	uint32_t number; /* of the request; 0: not said */
 	uint32_t rows;   /* that were applied; 0: not said */
+	bool busy;       /* nothing was: it is to be sent again */
 };
 
 struct put_kind {
@@ -45,6 +48,7 @@ struct put_kind {
 };
 
 extern const struct put_kind put_repstored; /* put, acknowledged when it is synced */
+extern const struct put_kind put_samples;   /* observe into layer "fm", likewise */
 extern const struct put_kind put_redis;     /* MSET */
 extern const struct put_kind put_floor;     /* bench_floor.c */
 

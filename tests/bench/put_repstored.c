@@ -1,38 +1,66 @@
-/* put_repstored.c - puts into table "ir" of the live release, written out as MessagePack-RPC. */
+/* put_repstored.c - puts into table "ir" of the live release, and samples of its layer "fm",
+ * written out as MessagePack-RPC.
+ */
 #include "schema/rpc.h"
 #include "tests/bench/put.h"
+
+#include <string.h>
 
 /* Numbers of messages begin there: so each takes the same 5 bytes. */
 enum { MSGID_FIRST = 1 << 16 };
 /* [0, msgid: two bytes, then the head of a uint32, then it. */
 enum { MSGID_AT = 3 };
 
+/* Adds a column to be filled in later; returns where it begins. */
+static size_t add_column(struct wire_writer *writer, const char *name, size_t bytes)
+{
+	wire_write_str(writer, name);
+	(void)wire_write_bin_space(writer, bytes);
+	return writer->len - bytes;
+}
+
+static void add_text(struct wire_writer *writer, const char *name, const char *value)
+{
+	wire_write_str(writer, name);
+	wire_write_str(writer, value);
+}
+
+static void take_over(struct put_request *request, struct wire_writer *writer)
+{
+	if (writer->status != STATUS_OK) {
+		die("a request: %s", status_name(writer->status));
+	}
+	request->data = writer->data;
+	request->len = writer->len;
+	request->keys_step = sizeof(uint64_t);
+	request->rows_step = MEASURE_ROW_BYTES;
+}
+
 static void repstored_write(struct put_request *request)
 {
-	const size_t keys_bytes = (size_t)request->rows * sizeof(uint64_t);
-	const size_t rows_bytes = (size_t)request->rows * MEASURE_ROW_BYTES;
 	struct wire_writer writer = {0};
 	rpc_write_request(&writer, MSGID_FIRST, "put");
 	wire_write_map(&writer, 5);
-	wire_write_str(&writer, "release");
-	wire_write_str(&writer, "live");
-	wire_write_str(&writer, "table");
-	wire_write_str(&writer, "ir");
-	wire_write_str(&writer, "dtype");
-	wire_write_str(&writer, "f32");
-	wire_write_str(&writer, "keys");
-	(void)wire_write_bin_space(&writer, keys_bytes);
-	request->keys_at = writer.len - keys_bytes;
-	wire_write_str(&writer, "rows");
-	(void)wire_write_bin_space(&writer, rows_bytes);
-	request->rows_at = writer.len - rows_bytes;
-	if (writer.status != STATUS_OK) {
-		die("put: %s", status_name(writer.status));
-	}
-	request->data = writer.data;
-	request->len = writer.len;
-	request->keys_step = sizeof(uint64_t);
-	request->rows_step = MEASURE_ROW_BYTES;
+	add_text(&writer, "release", "live");
+	add_text(&writer, "table", "ir");
+	add_text(&writer, "dtype", "f32");
+	request->keys_at = add_column(&writer, "keys", request->rows * sizeof(uint64_t));
+	request->rows_at = add_column(&writer, "rows", (size_t)request->rows * MEASURE_ROW_BYTES);
+	take_over(request, &writer);
+}
+
+static void samples_write(struct put_request *request)
+{
+	struct wire_writer writer = {0};
+	rpc_write_request(&writer, MSGID_FIRST, "observe");
+	wire_write_map(&writer, 6);
+	add_text(&writer, "release", "live");
+	add_text(&writer, "layer", "fm");
+	request->keys_at = add_column(&writer, "users", request->rows * sizeof(uint64_t));
+	request->others_at = add_column(&writer, "items", request->rows * sizeof(uint64_t));
+	request->times_at = add_column(&writer, "times", request->rows * sizeof(int64_t));
+	request->rows_at = add_column(&writer, "rows", (size_t)request->rows * MEASURE_ROW_BYTES);
+	take_over(request, &writer);
 }
 
 static void repstored_set_number(struct put_request *request)
@@ -43,26 +71,37 @@ static void repstored_set_number(struct put_request *request)
 	}
 }
 
+static void read_applied(const struct rpc_envelope *envelope, struct put_answer *out)
+{
+	static const char busy[] = "BUSY:";
+	out->busy = envelope->failed && envelope->error.len >= sizeof busy - 1 &&
+		    memcmp(envelope->error.data, busy, sizeof busy - 1) == 0;
+	if (out->busy) {
+		return;
+	}
+	if (envelope->failed) {
+		die("put: %.*s", (int)envelope->error.len, (const char *)envelope->error.data);
+	}
+	uint64_t applied = 0;
+	if (!wire_uint(wire_get(envelope->result, "applied"), &applied) || applied == 0 ||
+		applied > PUT_ROWS_MAX) {
+		die("put: an answer without what was applied");
+	}
+	out->rows = (uint32_t)applied;
+}
+
 static void read_result(const uint8_t *data, size_t len, struct put_answer *out)
 {
 	struct wire_message *message = NULL;
 	struct rpc_envelope envelope;
 	struct error err;
-	uint64_t applied = 0;
 	if (wire_open(data, len, &message) != STATUS_OK ||
 		rpc_read(wire_root(message), &envelope, &err) != STATUS_OK ||
 		envelope.type != RPC_RESPONSE || envelope.msgid <= MSGID_FIRST) {
 		die("put: an answer that is none");
 	}
-	if (envelope.failed) {
-		die("put: %.*s", (int)envelope.error.len, (const char *)envelope.error.data);
-	}
-	if (!wire_uint(wire_get(envelope.result, "applied"), &applied) || applied == 0 ||
-		applied > PUT_ROWS_MAX) {
-		die("put: an answer without what was applied");
-	}
-	*out = (struct put_answer){.number = envelope.msgid - MSGID_FIRST,
-		.rows = (uint32_t)applied};
+	*out = (struct put_answer){.number = envelope.msgid - MSGID_FIRST};
+	read_applied(&envelope, out);
 	wire_close(message);
 }
 
@@ -85,3 +124,8 @@ const struct put_kind put_repstored = {.name = "repstored",
 	.set_number = repstored_set_number,
 	.read_answer = repstored_read_answer,
 	.reader = &peer_repstored};
+
+const struct put_kind put_samples = {.name = "repstored",
+	.write = samples_write,
+	.set_number = repstored_set_number,
+	.read_answer = repstored_read_answer};

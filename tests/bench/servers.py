@@ -38,6 +38,11 @@ def counts_of(text):
     return [count_of(item) for item in text.split(',')]
 
 
+def listed(numbers):
+    """1,64,4096"""
+    return ','.join(str(number) for number in numbers)
+
+
 def require(build, *names):
     """Ends unless the build folder has the programs."""
     for name in names:
@@ -171,6 +176,14 @@ def start_repstored(build, folder, cpus=None, settings=()):
     path = os.path.join(folder, 'repstored.sock')
     return Server([os.path.join(build, 'daemon', 'repstored'), '--data',
                    os.path.join(folder, 'data'), '--listen', 'unix:' + path, *settings], path, cpus)
+
+
+def write_settings(folder, log):
+    """A file of settings of the section `log`; its path."""
+    path = os.path.join(folder, 'settings')
+    with open(path, 'w', encoding='ascii') as file:
+        file.write('[log]\n' + ''.join('%s = %s\n' % item for item in log.items()))
+    return path
 
 
 def load(build, server, rows):
