@@ -183,7 +183,7 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 		.reading = spec->reading != 0 ? (enum reading)spec->reading : READING_LAYER_NORM,
 	};
 	enum status status = table_name_check(spec->name, strnlen(spec->name, sizeof spec->name),
-		&wire_spec.name, err);
+		"table", &wire_spec.name, err);
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}

@@ -57,6 +57,22 @@
 /* Clocks differ; a sample from further ahead is a mistake, and would make all others late. */
 #define LIMIT_SAMPLE_AHEAD_MS (INT64_C(3600) * 1000)
 
+/* Items of one query's answer; ranking takes some hundreds of them on. */
+#define LIMIT_TOP_K 10000u
+/* Queries of one request: each row is read once for all of them. */
+#define LIMIT_QUERIES 256u
+/* Vectors of all queries of a request together: a block of scores stays small. */
+#define LIMIT_QUERY_VECTORS 1024u
+/* And their f32 values: 4M, far more than a search of any table can go through at once. */
+#define LIMIT_QUERY_BYTES (16u << 20)
+/* Items of all queries of a request together: 1M keys and scores are 12 MiB of reply. */
+#define LIMIT_HITS (1u << 20)
+/* Tables whose rows come with the items of an answer. */
+#define LIMIT_WITH 8u
+/* Of a search, waiting and running, unless it is told; and at most. */
+#define LIMIT_SEARCH_MS     30000u
+#define LIMIT_SEARCH_MS_MAX 600000u
+
 /* Chunks of one load that wait for their sync (64 MiB of 4 MiB chunks). */
 #define LIMIT_CHUNKS_IN_FLIGHT 16u
 
@@ -66,6 +82,8 @@
 #define LIMIT_INLINE_BYTES (4u << 20)
 /* So does one whose rows go through more multiply-adds: with AVX2 about 1 ms. */
 #define LIMIT_INLINE_WORK (16u << 20)
+/* And a search of more rows, each of which costs a little whatever its size. */
+#define LIMIT_INLINE_SEARCH_ROWS 65536u
 /* Of one fetch: a second or two of a thread. */
 #define LIMIT_FETCH_WORK (UINT64_C(1) << 35)
 /* Rows of one scan reply, before the reply's size bounds it. */

@@ -50,13 +50,13 @@ static bool is_table_name(const char *text, size_t len)
 	return is_name(text, name_len) && is_name(at + 1, len - name_len - 1);
 }
 
-enum status table_name_check(const char *text, size_t len, struct table_name *out,
+enum status table_name_check(const char *text, size_t len, const char *what, struct table_name *out,
 	struct error *err)
 {
 	if (!is_table_name(text, len)) {
 		char quote[ERROR_QUOTE_BYTES];
 		return error_set(err, STATUS_BAD_REQUEST,
-			"table: '%s' given, NAME or NAME@LAYER allowed, each %s",
+			"%s: '%s' given, NAME or NAME@LAYER allowed, each %s", what,
 			error_quote(quote, text, len), NAME_RULE);
 	}
 	memcpy(out->text, text, len);

@@ -25,7 +25,7 @@ enum status name_check(const char *text, size_t len, const char *what, struct na
 	struct error *err);
 
 /* The same for a table's name with an optional @layer. */
-enum status table_name_check(const char *text, size_t len, struct table_name *out,
+enum status table_name_check(const char *text, size_t len, const char *what, struct table_name *out,
 	struct error *err);
 
 /* The layer of a table's name: what stands behind @; NULL: it has none. */

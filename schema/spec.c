@@ -148,7 +148,7 @@ static enum status read_name(struct wire_value map, struct table_spec *spec, str
 	if (!wire_str(value, &text)) {
 		return wrong_type(err, "table", value, "str");
 	}
-	return table_name_check((const char *)text.data, text.len, &spec->name, err);
+	return table_name_check((const char *)text.data, text.len, "table", &spec->name, err);
 }
 
 static enum status read_entity(struct wire_value map, struct table_spec *spec, struct error *err)

@@ -20,7 +20,7 @@ static void good_names_pass(void **state)
 		assert_int_equal(name_check(good[i], len, "load", &name, NULL), STATUS_OK);
 		assert_string_equal(name.text, good[i]);
 		assert_int_equal(release_name_check(good[i], len, &name, NULL), STATUS_OK);
-		assert_int_equal(table_name_check(good[i], len, &table, NULL), STATUS_OK);
+		assert_int_equal(table_name_check(good[i], len, "table", &table, NULL), STATUS_OK);
 		assert_string_equal(table.text, good[i]);
 	}
 }
@@ -39,7 +39,8 @@ static void bad_names_do_not(void **state)
 		assert_int_equal(name_check(bad[i], len, "load", &name, &err), STATUS_BAD_REQUEST);
 		assert_non_null(strstr(err.text, "load: '"));
 		assert_non_null(strstr(err.text, "[A-Za-z0-9]"));
-		assert_int_equal(table_name_check(bad[i], len, &table, &err), STATUS_BAD_REQUEST);
+		assert_int_equal(table_name_check(bad[i], len, "table", &table, &err),
+			STATUS_BAD_REQUEST);
 		assert_non_null(strstr(err.text, "table: '"));
 		assert_string_equal(name.text, "kept");
 		assert_string_equal(table.text, "kept");
@@ -70,13 +71,14 @@ static void a_table_may_name_its_layer(void **state)
 	memset(longest, 'x', sizeof longest);
 	longest[LIMIT_NAME_BYTES] = '@';
 	struct table_name table;
-	assert_int_equal(table_name_check("ir@mlp2", 7, &table, NULL), STATUS_OK);
+	assert_int_equal(table_name_check("ir@mlp2", 7, "table", &table, NULL), STATUS_OK);
 	assert_string_equal(table.text, "ir@mlp2");
-	assert_int_equal(table_name_check(longest, LIMIT_TABLE_NAME_BYTES, &table, NULL),
+	assert_int_equal(table_name_check(longest, LIMIT_TABLE_NAME_BYTES, "table", &table, NULL),
 		STATUS_OK);
 	assert_int_equal(strlen(table.text), LIMIT_TABLE_NAME_BYTES);
 	struct error err;
-	assert_int_equal(table_name_check(longest, LIMIT_TABLE_NAME_BYTES + 1, &table, &err),
+	assert_int_equal(table_name_check(longest, LIMIT_TABLE_NAME_BYTES + 1, "table", &table,
+				 &err),
 		STATUS_BAD_REQUEST);
 	assert_true(strlen(err.text) < ERROR_TEXT_BYTES - 1);
 }
