@@ -14,7 +14,10 @@
 #include "daemon/store/arena.h"
 #include "daemon/store/memtable.h"
 
+#include <assert.h>
+
 enum { GENERATION_BUCKET_BITS = 10, GENERATION_BUCKETS = 1 << GENERATION_BUCKET_BITS };
+static_assert((int)GENERATION_BUCKETS == (int)MEMTABLE_PARTS, "a part is one bucket");
 
 struct index_slot {
 	_Atomic uint64_t hash;

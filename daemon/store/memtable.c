@@ -148,6 +148,24 @@ void memtable_find(const struct memtable *memtable, const struct memtable_questi
 	}
 }
 
+const struct row_version *memtable_get(const struct memtable *memtable, uint64_t visible,
+	uint64_t hash, const uint8_t *key, size_t key_len)
+{
+	const struct generation *generations[] = {active_of(memtable), frozen_of(memtable)};
+	for (size_t i = 0; i < 2; i++) {
+		const struct memtable_entry *entry =
+			generations[i] == NULL
+				? NULL
+				: generation_find(generations[i], hash, key, key_len);
+		const struct row_version *version =
+			entry == NULL ? NULL : entry_version(entry, visible);
+		if (version != NULL) {
+			return version;
+		}
+	}
+	return NULL;
+}
+
 /* ---- the writer ---- */
 
 void memtable_prefetch(const struct memtable *memtable, const uint64_t *hashes, uint32_t count)
@@ -171,24 +189,6 @@ void memtable_prefetch(const struct memtable *memtable, const uint64_t *hashes, 
 			__builtin_prefetch(entry, 1);
 		}
 	}
-}
-
-const struct row_version *memtable_newest(const struct memtable *memtable, uint64_t hash,
-	const uint8_t *key, size_t key_len)
-{
-	const struct generation *generations[] = {active_of(memtable), frozen_of(memtable)};
-	for (size_t i = 0; i < 2; i++) {
-		const struct memtable_entry *entry =
-			generations[i] == NULL
-				? NULL
-				: generation_find(generations[i], hash, key, key_len);
-		const struct row_version *newest =
-			entry == NULL ? NULL : entry_version(entry, UINT64_MAX);
-		if (newest != NULL) {
-			return newest;
-		}
-	}
-	return NULL;
 }
 
 enum status memtable_put(struct memtable *memtable, const struct memtable_change *change,

@@ -113,6 +113,24 @@ struct memtable_range {
 	uint64_t visible;
 };
 
+/* Rows in no order. Zeroed, it is empty. */
+struct memtable_rows {
+	struct memtable_row *rows; /* owned: free() it */
+	size_t count;
+	size_t capacity;
+};
+
+/* Parts of a memtable, by the first bits of the hash. */
+enum { MEMTABLE_PARTS = 1 << 10 };
+
+/* Adds the rows of a part, tombstones too, each key once. Errors: NO_MEMORY. */
+enum status memtable_gather(const struct memtable *memtable, uint32_t part, uint64_t visible,
+	struct memtable_rows *out);
+
+/* The version of a key that a reader of `visible` uses; NULL: the base decides. */
+const struct row_version *memtable_get(const struct memtable *memtable, uint64_t visible,
+	uint64_t hash, const uint8_t *key, size_t key_len);
+
 /* The rows of a range in the order of (hash, key), each key once: of two generations the newer
  * version. When there are more than `most`, some more may come, and `behind` is lowered to behind
  * the last hash that is complete.
@@ -127,8 +145,11 @@ enum status memtable_collect(const struct memtable *memtable, struct memtable_ra
 void memtable_prefetch(const struct memtable *memtable, const uint64_t *hashes, uint32_t count);
 
 /* The newest version of a key, visible or not; NULL: the base decides. */
-const struct row_version *memtable_newest(const struct memtable *memtable, uint64_t hash,
-	const uint8_t *key, size_t key_len);
+static inline const struct row_version *memtable_newest(const struct memtable *memtable,
+	uint64_t hash, const uint8_t *key, size_t key_len)
+{
+	return memtable_get(memtable, UINT64_MAX, hash, key, key_len);
+}
 
 struct memtable_change {
 	const struct table_spec *spec;

@@ -1,29 +1,23 @@
-/* memtable_walk.c - the rows of a memtable in the order of (hash, key), for scans and merges. */
+/* memtable_walk.c - the rows of a memtable: in the order of (hash, key) for scans and merges, in no
+ * order for searches. */
 #include "daemon/store/generation.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* What was found in one generation. */
-struct found {
-	struct memtable_row *rows; /* owned */
-	size_t count;
-	size_t capacity;
-};
-
-static enum status add(struct found *found, const struct memtable_entry *entry,
+static enum status add(struct memtable_rows *rows, const struct memtable_entry *entry,
 	const struct row_version *version)
 {
-	if (found->count == found->capacity) {
-		const size_t capacity = found->capacity * 2 + 256;
-		struct memtable_row *grown = realloc(found->rows, capacity * sizeof *grown);
+	if (rows->count == rows->capacity) {
+		const size_t capacity = rows->capacity * 2 + 256;
+		struct memtable_row *grown = realloc(rows->rows, capacity * sizeof *grown);
 		if (grown == NULL) {
 			return STATUS_NO_MEMORY;
 		}
-		found->rows = grown;
-		found->capacity = capacity;
+		rows->rows = grown;
+		rows->capacity = capacity;
 	}
-	found->rows[found->count++] = (struct memtable_row){.entry = entry, .version = version};
+	rows->rows[rows->count++] = (struct memtable_row){.entry = entry, .version = version};
 	return STATUS_OK;
 }
 
@@ -52,7 +46,7 @@ static bool is_behind(uint64_t hash, uint64_t behind)
 
 /* Adds a bucket's rows that are in the range, in order. */
 static enum status collect_bucket(const struct bucket *bucket, const struct memtable_range *range,
-	struct found *found)
+	struct memtable_rows *found)
 {
 	const size_t first = found->count;
 	for (size_t slot = 0; bucket->slots != NULL && slot <= bucket->mask; slot++) {
@@ -75,7 +69,7 @@ static enum status collect_bucket(const struct bucket *bucket, const struct memt
 }
 
 /* Leaves `most` rows, and those that share the last one's hash, if there are more. */
-static void cut(struct memtable_range *range, struct found *found)
+static void cut(struct memtable_range *range, struct memtable_rows *found)
 {
 	size_t count = range->most > 0 ? range->most : 1;
 	while (count < found->count &&
@@ -89,7 +83,7 @@ static void cut(struct memtable_range *range, struct found *found)
 }
 
 static enum status collect(const struct generation *generation, struct memtable_range *range,
-	struct found *found)
+	struct memtable_rows *found)
 {
 	const size_t last = generation_bucket_of(range->behind - 1); /* 0 - 1: of 2^64 - 1 */
 	size_t number = generation_bucket_of(range->from);
@@ -108,8 +102,8 @@ static enum status collect(const struct generation *generation, struct memtable_
 }
 
 /* Merges both, up to `behind`; of one key the active generation's version is the newer. */
-static size_t merge(const struct found *active, const struct found *frozen, uint64_t behind,
-	struct memtable_row *out)
+static size_t merge(const struct memtable_rows *active, const struct memtable_rows *frozen,
+	uint64_t behind, struct memtable_row *out)
 {
 	size_t count = 0;
 	size_t i = 0;
@@ -130,6 +124,51 @@ static size_t merge(const struct found *active, const struct found *frozen, uint
 	return count;
 }
 
+/* Adds the rows of a bucket that `newer` (or NULL) has no version of. */
+static enum status gather(const struct generation *generation, const struct generation *newer,
+	uint32_t number, uint64_t visible, struct memtable_rows *out)
+{
+	const struct bucket bucket = generation_bucket(generation, number);
+	for (size_t slot = 0; bucket.slots != NULL && slot <= bucket.mask; slot++) {
+		uint64_t hash;
+		struct memtable_entry *entry;
+		if (!index_read(&bucket.slots[slot], &hash, &entry)) {
+			continue;
+		}
+		const struct row_version *version = entry_version(entry, visible);
+		const struct memtable_entry *other =
+			version == NULL || newer == NULL
+				? NULL
+				: generation_find(newer, hash, entry->key, entry->key_len);
+		if (version == NULL || (other != NULL && entry_version(other, visible) != NULL)) {
+			continue;
+		}
+		const enum status status = add(out, entry, version);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	return STATUS_OK;
+}
+
+enum status memtable_gather(const struct memtable *memtable, uint32_t part, uint64_t visible,
+	struct memtable_rows *out)
+{
+	/* In the order that memtable_find has too. */
+	const struct generation *active =
+		atomic_load_explicit(&memtable->active, memory_order_acquire);
+	const struct generation *frozen =
+		atomic_load_explicit(&memtable->frozen, memory_order_acquire);
+	enum status status = STATUS_OK;
+	if (active != NULL) {
+		status = gather(active, NULL, part, visible, out);
+	}
+	if (status == STATUS_OK && frozen != NULL && frozen != active) {
+		status = gather(frozen, active, part, visible, out);
+	}
+	return status;
+}
+
 enum status memtable_collect(const struct memtable *memtable, struct memtable_range *range,
 	struct memtable_row **out, size_t *count)
 {
@@ -138,8 +177,8 @@ enum status memtable_collect(const struct memtable *memtable, struct memtable_ra
 		atomic_load_explicit(&memtable->active, memory_order_acquire);
 	const struct generation *frozen =
 		atomic_load_explicit(&memtable->frozen, memory_order_acquire);
-	struct found of_active = {0};
-	struct found of_frozen = {0};
+	struct memtable_rows of_active = {0};
+	struct memtable_rows of_frozen = {0};
 	enum status status = STATUS_OK;
 	if (active != NULL) {
 		status = collect(active, range, &of_active);
@@ -166,7 +205,7 @@ enum status memtable_collect_frozen(const struct memtable *memtable, struct memt
 {
 	const struct generation *frozen =
 		atomic_load_explicit(&memtable->frozen, memory_order_acquire);
-	struct found found = {0};
+	struct memtable_rows found = {0};
 	struct memtable_range all = {.most = SIZE_MAX, .visible = UINT64_MAX};
 	enum status status = STATUS_OK;
 	if (frozen != NULL) {
