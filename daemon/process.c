@@ -177,6 +177,8 @@ static enum status start_server(struct process *process, struct error *err)
 		.listener_count = process->listener_count,
 		.workers = settings->workers,
 		.pool = settings->pool,
+		.search_threads = settings->search_threads,
+		.search_waiting = settings->search_waiting,
 		.limits =
 			{
 				.max_connections = settings->max_connections,

@@ -12,6 +12,7 @@
 enum {
 	SETTINGS_WORKERS_MAX = 256,
 	SETTINGS_POOL_MAX = 256,
+	SETTINGS_WAITING_MAX = 65536,
 	SETTINGS_CONNECTIONS_MAX = 65536,
 	/* One message at its largest, and what its parse may take. */
 	SETTINGS_REQUEST_MEMORY_MIN = 128 << 20,
@@ -65,6 +66,10 @@ static const struct setting settings_table[] = {
 		AT(workers), 1, SETTINGS_WORKERS_MAX},
 	{"net", "pool", "--pool", "N", "threads for what may block", setting_count, AT(pool), 1,
 		SETTINGS_POOL_MAX},
+	{"net", "search_threads", "--search-threads", "N", "threads for long searches",
+		setting_count, AT(search_threads), 1, SETTINGS_POOL_MAX},
+	{"net", "search_waiting", NULL, NULL, NULL, setting_count, AT(search_waiting), 1,
+		SETTINGS_WAITING_MAX},
 	{"net", "max_connections", "--max-connections", "N", "more are refused", setting_count,
 		AT(max_connections), 1, SETTINGS_CONNECTIONS_MAX},
 	{"net", "request_memory", "--request-memory", "SIZE", "memory of large requests",
@@ -98,6 +103,8 @@ void settings_init(struct settings *settings)
 		.socket_mode = 0660,
 		.workers = count_processors(),
 		.pool = 2,
+		.search_threads = count_processors(),
+		.search_waiting = 256,
 		.max_connections = 1024,
 		.load_memory_bytes = 512 * MIB,
 		.catalog_bytes = GIB,

@@ -29,6 +29,8 @@ struct settings {
 	unsigned socket_mode;
 	unsigned workers;
 	unsigned pool;
+	unsigned search_threads;
+	unsigned search_waiting;
 	unsigned max_connections;
 	size_t load_memory_bytes;
 	size_t catalog_bytes;

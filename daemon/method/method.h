@@ -13,6 +13,7 @@
 #include "schema/status.h"
 #include "schema/wire.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,8 @@ struct write_ticket;
 enum method_place {
 	METHOD_INLINE, /* on the loop that read it; STATUS_AGAIN: once more, in the pool */
 	METHOD_POOL,   /* a pool thread; may block */
+	METHOD_SEARCH, /* as METHOD_INLINE, but once more in the search lane, where peers take turns
+			*/
 	METHOD_ADMIN,  /* the admin thread: changes of the catalog, one at a time */
 	METHOD_SEAL,   /* a thread of its own, one at a time: takes as long as it takes */
 	METHOD_MERGE,  /* as METHOD_SEAL */
@@ -36,7 +39,11 @@ struct call {
 	struct wire_value params; /* a map, or absent */
 	struct wire_writer *out;  /* run() writes one value: the result */
 	bool may_block;           /* false on a loop */
-	struct error error;       /* filled by a run() that fails */
+	/* When either is set, nobody waits for the result any more; NULL: on a loop. */
+	const atomic_bool *gone;
+	const atomic_bool *cut;
+	uint64_t waited_ms; /* since it was read, before run() */
+	struct error error; /* filled by a run() that fails */
 	/* Of a METHOD_WRITE: what its answer waits for, also if the answer could not be written;
 	 * NULL: nothing. Whoever runs the call passes it to method_write_then. */
 	struct write_ticket *ticket;
@@ -47,6 +54,12 @@ struct method {
 	enum method_place place;
 	enum status (*run)(struct call *call);
 };
+
+/* Whether nothing is lost when it is not run, or when its answer is not told. */
+static inline bool method_is_read(const struct method *method)
+{
+	return method->place <= METHOD_SEARCH;
+}
 
 extern const struct method method_table[];
 extern const size_t method_count;

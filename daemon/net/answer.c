@@ -24,6 +24,9 @@ static enum status run(const struct question *question, struct wire_value params
 		.params = params,
 		.out = out,
 		.may_block = ticket != NULL,
+		.gone = question->gone,
+		.cut = question->cut,
+		.waited_ms = question->waited_ms,
 	};
 	if (is_request) {
 		rpc_write_response(out, question->head.msgid);

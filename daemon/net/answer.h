@@ -10,6 +10,9 @@
 #include "daemon/net/budget.h"
 #include "schema/rpc_head.h"
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 enum {
 	/* A reply up to this size is always kept, so that errors and figures are told when replies
 	 * hold all their memory; a larger one reserves its size first. A connection has 64 in
@@ -27,6 +30,10 @@ struct question {
 	const struct method *method; /* borrowed */
 	struct rpc_head head;
 	struct wire_bytes message; /* borrowed: all of it, as wire_skim passed it */
+	/* Of struct call, for what leaves the loop. */
+	const atomic_bool *gone;
+	const atomic_bool *cut;
+	uint64_t waited_ms;
 };
 
 /* Parses, runs, and appends the reply to `out`: a result, or the error that is returned.

@@ -27,6 +27,8 @@ static struct lane *lane_of(struct net *net, enum method_place place)
 		return &net->load;
 	case METHOD_WRITE:
 		return &net->write;
+	case METHOD_SEARCH:
+		return &net->search;
 	case METHOD_INLINE:
 	case METHOD_POOL:
 		break;
@@ -68,7 +70,7 @@ static enum status run_here(struct session *session, const struct question *ques
 /* Large replies that nobody reads are not added to. */
 static bool is_overfull(const struct net *net, const struct method *method)
 {
-	return method->place <= METHOD_POOL && budget_used(&net->replies) >= net->replies.limit;
+	return method_is_read(method) && budget_used(&net->replies) >= net->replies.limit;
 }
 
 static void refuse_busy(struct session *session, struct request *request, const char *why)
@@ -170,7 +172,8 @@ enum status dispatch(struct session *session, const struct read_message *message
 		return answer_unknown(session, &question.head);
 	}
 
-	bool here = question.method->place == METHOD_INLINE &&
+	const enum method_place place = question.method->place;
+	bool here = (place == METHOD_INLINE || place == METHOD_SEARCH) &&
 		    message->elements <= DISPATCH_INLINE_ELEMENTS;
 	enum status status = here ? run_here(session, &question) : STATUS_AGAIN;
 	return status == STATUS_AGAIN ? send_away(session, &question, message) : status;

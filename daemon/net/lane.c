@@ -17,7 +17,7 @@ static bool is_pointless(const struct request *request)
 	if (atomic_load(&request->net->cut)) {
 		return true;
 	}
-	return request->question.method->place <= METHOD_POOL &&
+	return method_is_read(request->question.method) &&
 	       atomic_load_explicit(&request->session->gone, memory_order_relaxed);
 }
 
@@ -38,6 +38,9 @@ static struct request *pop(struct lane *lane, bool wait)
 		pthread_cond_wait(&lane->more, &lane->lock);
 	}
 	struct request *request = request_queue_pop(&lane->queue);
+	if (request != NULL && lane->options.order == LANE_TURNS) {
+		lane->turn = request->turn;
+	}
 	pthread_mutex_unlock(&lane->lock);
 	return request;
 }
@@ -95,7 +98,7 @@ static void *lane_main(void *arg)
 	struct request *request;
 	method_thread_begin();
 	while ((request = pop(lane, true)) != NULL) {
-		if (lane->options.in_groups) {
+		if (lane->options.order == LANE_GROUPS) {
 			run_group(lane, request);
 		} else {
 			run_or_skip(request);
@@ -152,12 +155,28 @@ void lane_stop(struct lane *lane)
 	*lane = (struct lane){0};
 }
 
+/* A connection's requests have one turn each, beginning with the current one: so one that asks much
+ * waits for itself, and others pass it. Source: Goyal, Vin, Cheng, Start-time Fair Queuing, 1996,
+ * with requests of one length. */
+static void push_in_turn(struct lane *lane, struct request *request)
+{
+	struct session *session = request->session;
+	const uint64_t next = session->search_turn + 1;
+	request->turn = next > lane->turn ? next : lane->turn;
+	session->search_turn = request->turn;
+	request_queue_insert(&lane->queue, request);
+}
+
 bool lane_push(struct lane *lane, struct request *request)
 {
 	pthread_mutex_lock(&lane->lock);
 	bool room = lane->queue.count < lane->options.waiting_max;
 	if (room) {
-		request_queue_push(&lane->queue, request);
+		if (lane->options.order == LANE_TURNS) {
+			push_in_turn(lane, request);
+		} else {
+			request_queue_push(&lane->queue, request);
+		}
 		pthread_cond_signal(&lane->more);
 	}
 	pthread_mutex_unlock(&lane->lock);

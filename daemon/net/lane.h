@@ -1,6 +1,7 @@
 /* lane.h - threads that run requests which may block, fed by one queue.
  *
- * A lane takes requests in the order of their arrival. The load lane takes them in
+ * A lane takes requests in the order of their arrival, the search lane in turns of their
+ * connections. The load lane takes them in
  * groups: each is run, and when no more waits, or enough does, one sync makes the whole
  * group durable and all of them are answered. What the write lane runs is answered from the
  * store's commit thread, while the lane goes on.
@@ -21,18 +22,25 @@ enum {
 	LANE_THREADS_MAX = 256,
 };
 
+enum lane_order {
+	LANE_ARRIVAL, /* one after the other, as they come */
+	LANE_GROUPS,  /* the same, and a sync behind as many as are there; one thread */
+	LANE_TURNS,   /* connections take turns */
+};
+
 struct lane_options {
 	const char *name; /* borrowed; of the threads, at most 10 bytes */
 	unsigned threads; /* 1..LANE_THREADS_MAX */
 	size_t waiting_max;
-	bool in_groups; /* with a sync; one thread */
+	enum lane_order order;
 };
 
 struct lane {
 	struct lane_options options;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct request_queue queue; /* under the lock, as is `stopping` */
+	struct request_queue queue; /* under the lock, as are the next two */
+	uint64_t turn;              /* of the request that was taken last */
 	bool stopping;
 	unsigned started; /* threads to join */
 	pthread_t *threads;

@@ -27,6 +27,7 @@ struct net {
 	struct budget requests; /* bytes of requests beyond each connection's base */
 	struct budget replies;  /* bytes of large replies that were not yet sent */
 	struct lane pool;
+	struct lane search;
 	struct lane admin;
 	struct lane seal;
 	struct lane merge;

@@ -5,6 +5,7 @@
 #include "daemon/net/net.h"
 #include "daemon/net/session.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void drop_message(struct request *request)
@@ -17,8 +18,7 @@ static void drop_message(struct request *request)
 /* A reply that tells of a change has to leave, whatever the budget says. All are small. */
 static void reserve_reply(struct request *request)
 {
-	if (request->question.method->place == METHOD_POOL ||
-		request->question.method->place == METHOD_INLINE) {
+	if (method_is_read(request->question.method)) {
 		enum status status = answer_reserve(&request->net->replies, &request->question.head,
 			&request->out, 0, &request->reserved);
 		if (status != STATUS_OK) {
@@ -41,6 +41,9 @@ struct request *request_new(struct session *session, const struct question *ques
 	request->question = *question;
 	request->question.head.method = (struct wire_bytes){0};
 	request->question.message = (struct wire_bytes){0};
+	request->question.gone = &session->gone;
+	request->question.cut = &request->net->cut;
+	request->read_ms = uv_hrtime() / 1000000;
 	return request;
 }
 
@@ -52,6 +55,7 @@ void request_own(struct request *request, struct read_taken message)
 
 void request_run(struct request *request)
 {
+	request->question.waited_ms = uv_hrtime() / 1000000 - request->read_ms;
 	request->status = answer_run(&request->question, &request->ticket, &request->out);
 	drop_message(request);
 	reserve_reply(request);
@@ -83,9 +87,25 @@ void request_queue_push(struct request_queue *queue, struct request *request)
 	if (queue->first == NULL) {
 		queue->first = request;
 	} else {
+		assert(queue->last != NULL);
 		queue->last->next = request;
 	}
 	queue->last = request;
+	queue->count++;
+}
+
+void request_queue_insert(struct request_queue *queue, struct request *request)
+{
+	if (queue->first == NULL || queue->last->turn <= request->turn) {
+		request_queue_push(queue, request);
+		return;
+	}
+	struct request **place = &queue->first;
+	while ((*place)->turn <= request->turn) {
+		place = &(*place)->next;
+	}
+	request->next = *place;
+	*place = request;
 	queue->count++;
 }
 

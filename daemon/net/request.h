@@ -19,6 +19,8 @@ struct request {
 	struct net *net;         /* borrowed */
 	struct session *session; /* borrowed: lives until the request is back */
 	struct question question;
+	uint64_t read_ms;            /* monotonic clock: when it came */
+	uint64_t turn;               /* in a lane where peers take turns */
 	struct read_taken message;   /* owned; empty once it has run */
 	struct wire_writer out;      /* owned: the reply */
 	size_t reserved;             /* of the reply budget, for `out` */
@@ -48,6 +50,8 @@ void request_fail(struct request *request, const struct error *err);
 void request_free(struct request *request);
 
 void request_queue_push(struct request_queue *queue, struct request *request);
+/* Before all whose turn is later; the queue is in the order of turns. */
+void request_queue_insert(struct request_queue *queue, struct request *request);
 struct request *request_queue_pop(struct request_queue *queue); /* NULL: empty */
 
 #endif

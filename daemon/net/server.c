@@ -85,18 +85,20 @@ static enum status start_loops(struct server *server, const struct server_option
 
 /* ---- lanes ---- */
 
-static enum status start_lanes(struct net *net, unsigned pool)
+static enum status start_lanes(struct net *net, const struct server_options *options)
 {
 	const struct {
 		struct lane *lane;
 		struct lane_options options;
 	} lanes[] = {
-		{&net->pool, {"pool", pool, SERVER_POOL_WAITING_MAX, false}},
-		{&net->admin, {"admin", 1, SERVER_ADMIN_WAITING_MAX, false}},
-		{&net->seal, {"seal", 1, SERVER_SEAL_WAITING_MAX, false}},
-		{&net->merge, {"merge", 1, SERVER_SEAL_WAITING_MAX, false}},
-		{&net->load, {"load", 1, SERVER_WRITE_WAITING_MAX, true}},
-		{&net->write, {"write", 1, SERVER_WRITE_WAITING_MAX, false}},
+		{&net->pool, {"pool", options->pool, SERVER_POOL_WAITING_MAX, LANE_ARRIVAL}},
+		{&net->search,
+			{"search", options->search_threads, options->search_waiting, LANE_TURNS}},
+		{&net->admin, {"admin", 1, SERVER_ADMIN_WAITING_MAX, LANE_ARRIVAL}},
+		{&net->seal, {"seal", 1, SERVER_SEAL_WAITING_MAX, LANE_ARRIVAL}},
+		{&net->merge, {"merge", 1, SERVER_SEAL_WAITING_MAX, LANE_ARRIVAL}},
+		{&net->load, {"load", 1, SERVER_WRITE_WAITING_MAX, LANE_GROUPS}},
+		{&net->write, {"write", 1, SERVER_WRITE_WAITING_MAX, LANE_ARRIVAL}},
 	};
 	for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++) {
 		enum status status = lane_start(lanes[i].lane, &lanes[i].options);
@@ -110,6 +112,7 @@ static enum status start_lanes(struct net *net, unsigned pool)
 static void stop_lanes(struct net *net)
 {
 	lane_stop(&net->pool);
+	lane_stop(&net->search);
 	lane_stop(&net->admin);
 	lane_stop(&net->seal);
 	lane_stop(&net->merge);
@@ -196,7 +199,7 @@ enum status server_open(const struct server_options *options, struct server **ou
 	enum status status = server != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 	*out = server;
 	if (status == STATUS_OK) {
-		status = start_lanes(&server->net, options->pool);
+		status = start_lanes(&server->net, options);
 	}
 	if (status == STATUS_OK) {
 		status = start_loops(server, options);

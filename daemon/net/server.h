@@ -25,7 +25,9 @@ struct server_options {
 	struct listener *listeners; /* taken over, also on failure */
 	unsigned listener_count;    /* 1..SERVER_LISTENERS_MAX */
 	unsigned workers;           /* 1..SERVER_WORKERS_MAX */
-	unsigned pool;              /* 1..LANE_THREADS_MAX */
+	unsigned pool;              /* threads, 1..LANE_THREADS_MAX */
+	unsigned search_threads;    /* 1..LANE_THREADS_MAX */
+	unsigned search_waiting;    /* searches that wait for them; beyond, BUSY */
 	struct net_limits limits;
 	size_t request_memory_bytes;
 	size_t reply_memory_bytes;

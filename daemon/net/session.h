@@ -64,7 +64,8 @@ struct session {
 	size_t unsent_then;        /* as it was then */
 	size_t unsent;             /* bytes given to uv_write */
 	unsigned in_flight;
-	int fd; /* until the handle has it, else -1 */
+	uint64_t search_turn; /* of its last request in the search lane; under that lane's lock */
+	int fd;               /* until the handle has it, else -1 */
 	bool tcp;
 	bool reading;
 	bool starved; /* what is buffered is no whole message */

@@ -73,8 +73,9 @@ static void write_memory(const struct net *net, struct wire_writer *writer)
 static void write_queues(struct net *net, struct wire_writer *writer)
 {
 	wire_write_str(writer, "queues");
-	wire_write_map(writer, 4);
+	wire_write_map(writer, 5);
 	write_uint(writer, "pool", lane_waiting(&net->pool));
+	write_uint(writer, "search", lane_waiting(&net->search));
 	write_uint(writer, "write", lane_waiting(&net->write));
 	write_uint(writer, "load", lane_waiting(&net->load));
 	write_uint(writer, "admin",

@@ -210,6 +210,8 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 		.listener_count = 1,
 		.workers = (unsigned)or_else(options->workers, 1),
 		.pool = 2,
+		.search_threads = 1,
+		.search_waiting = 4,
 		.limits =
 			{
 				.max_connections = (unsigned)or_else(options->max_connections, 64),
