@@ -104,7 +104,7 @@ static enum status read_through(struct fetch *fetch, struct part *part, struct w
 	const struct through_place place = {
 		.store = fetch->call->service->store,
 		.release = fetch->release,
-		.table = spec,
+		.width = spec_elements(spec),
 		.where = part->where,
 		.may_block = fetch->call->may_block,
 	};

@@ -2,6 +2,7 @@
 #include "daemon/method/params.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -184,17 +185,34 @@ void params_name(struct params *params, const char *name, enum param_need need, 
 	}
 }
 
-void params_table(struct params *params, struct table_name *out)
+void params_table_named(struct params *params, const char *name, struct table_name *out)
 {
 	out->text[0] = '\0';
-	struct wire_bytes text = params_str(params, "table", PARAM_REQUIRED);
+	struct wire_bytes text = params_str(params, name, PARAM_REQUIRED);
 	if (params->status != STATUS_OK) {
 		return;
 	}
-	params->status = table_name_check((const char *)text.data, text.len, out, params->err);
-	if (params->status != STATUS_OK && *params->where != '\0' && params->err != NULL) {
-		error_set(params->err, params->status, "%s%s", params->where, params->err->text);
+	struct error reason;
+	const enum status status =
+		table_name_check((const char *)text.data, text.len, name, out, &reason);
+	if (status != STATUS_OK) {
+		params->status = error_set(params->err, status, "%s%s", params->where, reason.text);
 	}
+}
+
+double params_float_or(struct params *params, const char *name, double otherwise)
+{
+	double out = otherwise;
+	struct wire_value value = params_value(params, name, PARAM_OPTIONAL);
+	if (value.object == NULL) {
+		return otherwise;
+	}
+	if (!wire_float(value, &out)) {
+		fail_type(params, name, value, "float");
+	} else if (!isfinite(out)) {
+		params_fail(params, STATUS_BAD_REQUEST, name, "it is not finite");
+	}
+	return out;
 }
 
 enum dtype params_dtype(struct params *params, enum dtype otherwise)

@@ -45,7 +45,13 @@ uint64_t params_uint_or(struct params *params, const char *name, uint64_t otherw
 
 /* Checked names. A release that was left out is "". */
 void params_name(struct params *params, const char *name, enum param_need need, struct name *out);
-void params_table(struct params *params, struct table_name *out);
+void params_table_named(struct params *params, const char *name, struct table_name *out);
+static inline void params_table(struct params *params, struct table_name *out)
+{
+	params_table_named(params, "table", out);
+}
+/* A finite number, or `otherwise`. */
+double params_float_or(struct params *params, const char *name, double otherwise);
 enum dtype params_dtype(struct params *params, enum dtype otherwise);
 
 /* A bin that, where it is given, has exactly `len` bytes; NULL when it is left out. */

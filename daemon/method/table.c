@@ -33,7 +33,9 @@ const struct method method_table[] = {
 	{"release.rollback", METHOD_ADMIN, release_rollback_run},
 	{"release.seal", METHOD_SEAL, release_seal_run},
 	{"release.show", METHOD_POOL, release_show_run},
+	{"retrieve", METHOD_SEARCH, retrieve_run},
 	{"scan", METHOD_POOL, scan_run},
+	{"score", METHOD_SEARCH, score_run},
 	{"stats", METHOD_POOL, stats_run},
 	{"table.create", METHOD_ADMIN, table_create_run},
 	{"table.list", METHOD_INLINE, table_list_run},
@@ -68,7 +70,9 @@ static const char *const *const names_table[] = {
 	no_names,           /* release.rollback */
 	release_only_names, /* release.seal */
 	release_only_names, /* release.show */
+	retrieve_names,
 	scan_names,
+	score_names,
 	no_names, /* stats */
 	table_create_names,
 	release_only_names,  /* table.list */

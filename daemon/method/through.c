@@ -56,7 +56,7 @@ static enum status add_step(struct through *through, const struct through_place 
 }
 
 /* What can be told without looking at a step. */
-static enum status check(struct wire_value steps, const struct through_place *place, uint64_t width,
+static enum status check(struct wire_value steps, const struct through_place *place,
 	struct error *err)
 {
 	const size_t count = wire_size(steps);
@@ -68,10 +68,10 @@ static enum status check(struct wire_value steps, const struct through_place *pl
 		return error_set(err, STATUS_BAD_REQUEST, "%sthrough: %zu given, 1..%u allowed",
 			place->where, count, LIMIT_ADAPTER_STEPS);
 	}
-	if (width > LIMIT_ADAPTER_WIDTH) {
+	if (place->width > LIMIT_ADAPTER_WIDTH) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"%sthrough: rows of table '%s' have %" PRIu64 " values, up to %u allowed",
-			place->where, place->table->name.text, width, LIMIT_ADAPTER_WIDTH);
+			"%sthrough: rows have %" PRIu64 " values, up to %u allowed", place->where,
+			place->width, LIMIT_ADAPTER_WIDTH);
 	}
 	return STATUS_OK;
 }
@@ -107,8 +107,7 @@ static enum status add_steps(struct through *through, const struct through_place
 enum status through_read(struct wire_value steps, const struct through_place *place,
 	struct through **out, struct error *err)
 {
-	const uint64_t width = (uint64_t)place->table->dim * place->table->views;
-	enum status status = check(steps, place, width, err);
+	enum status status = check(steps, place, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -116,7 +115,7 @@ enum status through_read(struct wire_value steps, const struct through_place *pl
 	if (through == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "%sthrough: no memory", place->where);
 	}
-	adapter_init(&through->adapter, (uint32_t)width);
+	adapter_init(&through->adapter, (uint32_t)place->width);
 	status = add_steps(through, place, steps, err);
 	if (status != STATUS_OK) {
 		through_free(through);
@@ -228,4 +227,25 @@ enum status through_lookup(const struct through *through, struct lookup *lookup,
 	status = look_up(through, &space, lookup, err);
 	adapter_space_fini(&space);
 	return status == STATUS_OK ? check_tensors(through, err) : status;
+}
+
+enum status through_rows(const struct through *through, const float *rows, uint32_t count,
+	float *out, struct error *err)
+{
+	const struct adapter *adapter = &through->adapter;
+	struct adapter_space space;
+	enum status status = adapter_space_init(&space, adapter, count);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "through: no memory for rows");
+	}
+	for (uint32_t first = 0; first < count; first += space.rows_max) {
+		const uint32_t left = count - first;
+		const uint32_t some = left < space.rows_max ? left : space.rows_max;
+		memcpy(space.rows, rows + (size_t)first * adapter->in,
+			(size_t)some * adapter->in * sizeof *rows);
+		memcpy(out + (size_t)first * adapter->out, adapter_run(adapter, &space, some),
+			(size_t)some * adapter->out * sizeof *out);
+	}
+	adapter_space_fini(&space);
+	return check_tensors(through, err);
 }

@@ -1,6 +1,6 @@
-/* through.h - the chain of stored layers that a fetch part's rows go through.
+/* through.h - the chain of stored layers that rows of a fetch part or of a query go through.
  *
- * The chain is named by `through: [str]`, resolved in the part's release and checked before any
+ * The chain is named by `through: [str]`, resolved in the rows' release and checked before any
  * row is read. Rows are looked up in blocks as f32, so what a chain needs is bounded by the
  * width of its rows, not by their number.
  *
@@ -10,7 +10,6 @@
 #define DAEMON_METHOD_THROUGH_H
 
 #include "daemon/store/lookup.h"
-#include "schema/spec.h"
 #include "schema/status.h"
 #include "schema/wire.h"
 
@@ -25,8 +24,8 @@ struct through;
 struct through_place {
 	struct store *store;
 	const struct release *release;
-	const struct table_spec *table;
-	const char *where; /* "parts[1]." */
+	uint64_t width;    /* values of a row that enters */
+	const char *where; /* "parts[1].", "" */
 	bool may_block;
 };
 
@@ -45,5 +44,10 @@ uint64_t through_work(const struct through *through, uint64_t rows);
 /* As table_lookup, but that the rows have gone through the chain: lookup->rows has
  * [keys.count, through_dim] of lookup->dtype. Rows that were not found are zero. */
 enum status through_lookup(const struct through *through, struct lookup *lookup, struct error *err);
+
+/* Takes rows [count, width] through the chain: out, [count, through_dim]. Errors: CORRUPT,
+ * NO_MEMORY. */
+enum status through_rows(const struct through *through, const float *rows, uint32_t count,
+	float *out, struct error *err);
 
 #endif

@@ -252,6 +252,11 @@ class Protocol(harness.Case):
         through = self.call('fetch', parts=[{'table': 'plain', 'keys': [1, 99], 'why': True, 'through': ['head', 'relu']}])
         self.check_fetched(through['parts'][0])
         self.assertEqual((through['parts'][0]['dim'], through['parts'][0]['views']), (2, 1))
+        self.call('retrieve', **{'in': 'plain', 'k': 2, 'with': ['plain'], 'from': {'table': 'plain', 'keys': [3, 4]}})
+        self.call('retrieve', release='r1', **{'in': 'i8@mlp2', 'with': ['i8@mlp2'], 'from': {
+            'dim': 3, 'rows': np.ones(3, '<f4').tobytes()}})
+        self.call('score', release='r1', **{'in': 'plain', 'keys': [3, 99], 'from': {
+            'dim': 3, 'rows': np.ones(3, '<f4').tobytes()}})
         self.call('tensor.delete', release='live', tensor='scalar')
         self.assertEqual(self.call('tensor.list', release='r1')['tensors'][0]['shape'], [2, 3])
         self.call('scan', table='plain')

@@ -1,0 +1,57 @@
+/* filter.c - lists of keys and masks of tags. */
+#include "daemon/method/filter.h"
+
+/* where: what errors put before "keys": "allow: " */
+static enum status read_keys(struct params *params, const char *name, const char *where,
+	const struct table_spec *items, struct keys_of *keys, struct key_set *set)
+{
+	struct wire_value given = params_value(params, name, PARAM_OPTIONAL);
+	if (params->status != STATUS_OK || given.object == NULL) {
+		return params->status;
+	}
+	enum status status = keys_of_begin(keys, given, items->key_type, where, params->err);
+	if (status == STATUS_OK) {
+		status = keys_of_pack(keys, params->err);
+	}
+	if (status == STATUS_OK && key_set_init(set, &keys->batch) != STATUS_OK) {
+		params_fail(params, STATUS_NO_MEMORY, name, "no memory");
+		return params->status;
+	}
+	return status;
+}
+
+enum status filter_read(struct filter *filter, struct params *params,
+	const struct table_spec *items)
+{
+	*filter = (struct filter){
+		.tags_any = params_uint_or(params, "tags_any", 0),
+		.tags_all = params_uint_or(params, "tags_all", 0),
+		.tags_none = params_uint_or(params, "tags_none", 0),
+	};
+	filter->has_tags = (filter->tags_any | filter->tags_all | filter->tags_none) != 0;
+	if (filter->has_tags && !items->tags) {
+		params_fail(params, STATUS_BAD_REQUEST,
+			filter->tags_any != 0   ? "tags_any"
+			: filter->tags_all != 0 ? "tags_all"
+						: "tags_none",
+			"table '%s' has no tags", items->name.text);
+	}
+	filter->has_allow = wire_get(params->map, "allow").object != NULL;
+	enum status status = params->status;
+	if (status == STATUS_OK) {
+		status = read_keys(params, "allow", "allow: ", items, &filter->allow,
+			&filter->allowed);
+	}
+	if (status == STATUS_OK) {
+		status = read_keys(params, "deny", "deny: ", items, &filter->deny, &filter->denied);
+	}
+	return status;
+}
+
+void filter_fini(struct filter *filter)
+{
+	key_set_fini(&filter->allowed);
+	key_set_fini(&filter->denied);
+	keys_of_fini(&filter->allow);
+	keys_of_fini(&filter->deny);
+}

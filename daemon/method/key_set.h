@@ -1,0 +1,33 @@
+/* key_set.h - whether a key is one of a batch.
+ *
+ * Threads: one fills it, then any may ask.
+ */
+#ifndef DAEMON_METHOD_KEY_SET_H
+#define DAEMON_METHOD_KEY_SET_H
+
+#include "schema/key.h"
+#include "schema/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zeroed, it is empty. */
+struct key_set {
+	struct keys keys; /* borrowed */
+	size_t mask;      /* slots - 1 */
+	uint64_t secret;  /* odd: nobody outside knows which keys meet */
+	uint32_t *slots;  /* owned: open addressing; number of a key + 1, 0: empty */
+};
+
+/* Errors: NO_MEMORY. */
+enum status key_set_init(struct key_set *set, const struct keys *keys);
+void key_set_fini(struct key_set *set);
+
+/* key: of the batch's type; for u64 its 8 bytes */
+bool key_set_has(const struct key_set *set, const uint8_t *key, size_t len);
+
+/* Whether key i of the batch is the first of its value there. */
+bool key_set_is_first(const struct key_set *set, uint32_t i);
+
+#endif

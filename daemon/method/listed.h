@@ -1,0 +1,37 @@
+/* listed.h - scores of the rows of a list of keys, block by block.
+ *
+ *   listed_begin -> listed_next: a block -> listed_end
+ *
+ * Threads: one at a time, in the snapshot that the table is of.
+ */
+#ifndef DAEMON_METHOD_LISTED_H
+#define DAEMON_METHOD_LISTED_H
+
+#include "daemon/retrieval/scorer.h"
+#include "daemon/store/lookup.h"
+
+struct listed {
+	const struct lookup *lookup; /* borrowed: table, keys, visible, now_ms, may_block; the rest
+					is of no account */
+	struct scorer *scorer;       /* borrowed */
+	uint32_t first;              /* of the block: number of its first key */
+	uint32_t count;              /* 0: behind the last */
+	float *scores;  /* [queries, scorer->rows_max]; of what was not found: of no use */
+	uint64_t *tags; /* NULL: the table has none */
+	uint8_t *found; /* a bit each, lowest first */
+	uint8_t *rows;  /* owned */
+};
+
+/* Errors: NO_MEMORY. */
+enum status listed_begin(struct listed *listed, const struct lookup *lookup, struct scorer *scorer);
+void listed_end(struct listed *listed);
+
+/* Errors: as table_lookup. */
+enum status listed_next(struct listed *listed, struct error *err);
+
+static inline bool listed_has(const struct listed *listed, uint32_t i)
+{
+	return (listed->found[i / 8] >> i % 8 & 1) != 0;
+}
+
+#endif

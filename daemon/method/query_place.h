@@ -1,0 +1,30 @@
+/* query_place.h - where a search looks: release, table of items, metric, snapshot.
+ *
+ * Threads: one at a time, between snapshot_begin and snapshot_end.
+ */
+#ifndef DAEMON_METHOD_QUERY_PLACE_H
+#define DAEMON_METHOD_QUERY_PLACE_H
+
+#include "daemon/method/params.h"
+#include "daemon/store/snapshot.h"
+#include "schema/metric.h"
+
+#include <stdint.h>
+
+struct call;
+
+struct query_place {
+	struct call *call;
+	const struct release *release;
+	const struct table *items;
+	enum metric metric;
+	uint64_t visible; /* of the snapshot */
+	int64_t now_ms;
+};
+
+/* Reads `release`, `in` and `metric`. Errors: BAD_REQUEST  also a metric of bits for a table of
+ * something else; NOT_FOUND; NOT_SEALED. */
+enum status query_place_read(struct query_place *place, struct params *params, struct call *call,
+	const struct snapshot *snapshot);
+
+#endif

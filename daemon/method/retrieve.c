@@ -1,0 +1,247 @@
+/* retrieve.c - the items of a table that are best for some queries.
+ *
+ *   params -> query_place -> query_of, filter, with -> [AGAIN: too much for a loop]
+ *          -> search -> keys and scores of each query, and the rows that go with them
+ */
+#include "daemon/method/methods.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/method/reply.h"
+#include "daemon/method/search.h"
+#include "daemon/method/service.h"
+#include "daemon/method/with.h"
+
+const char *const retrieve_names[] = {"release", "from", "through", "weights", "in", "k", "metric",
+	"approximate", "min_score", "allow", "deny", "tags_any", "tags_all", "tags_none", "with",
+	"timeout_ms", NULL};
+
+enum {
+	RETRIEVE_K = 100,
+	/* Of the reply: the names of release and tables, heads and numbers. */
+	REPLY_HEAD_BYTES = 640,
+	/* And of one query's part. */
+	PART_HEAD_BYTES = 64,
+};
+
+struct retrieve {
+	struct query_place place;
+	struct query_of query;
+	struct filter filter;
+	struct with with;
+	struct search_options options;
+	struct search search;
+};
+
+static void read_numbers(struct retrieve *retrieve, struct params *params)
+{
+	struct search_options *options = &retrieve->options;
+	const uint64_t k = params_uint_or(params, "k", RETRIEVE_K);
+	const double min_score = params_float_or(params, "min_score", -INFINITY);
+	const double recall = params_float_or(params, "approximate", 1);
+	options->deadline_ms = params_uint_or(params, "timeout_ms", LIMIT_SEARCH_MS);
+	if (params->status == STATUS_OK && (k == 0 || k > LIMIT_TOP_K)) {
+		params_fail(params, STATUS_BAD_REQUEST, "k", "%" PRIu64 " given, 1..%u allowed", k,
+			LIMIT_TOP_K);
+	}
+	if (params->status == STATUS_OK && !(recall > 0 && recall <= 1)) {
+		params_fail(params, STATUS_BAD_REQUEST, "approximate",
+			"%g given, a recall above 0 and up to 1 allowed", recall);
+	}
+	if (params->status == STATUS_OK &&
+		(options->deadline_ms == 0 || options->deadline_ms > LIMIT_SEARCH_MS_MAX)) {
+		params_fail(params, STATUS_BAD_REQUEST, "timeout_ms",
+			"%" PRIu64 " given, 1..%u allowed", options->deadline_ms,
+			LIMIT_SEARCH_MS_MAX);
+	}
+	options->k = (uint32_t)k;
+	options->min_score = (float)min_score;
+}
+
+/* Everything that is asked, in the snapshot. */
+static enum status read_asked(struct retrieve *retrieve, struct params *params,
+	const struct snapshot *snapshot, struct call *call)
+{
+	struct query_place *place = &retrieve->place;
+	read_numbers(retrieve, params);
+	enum status status = query_place_read(place, params, call, snapshot);
+	if (status == STATUS_OK) {
+		status = query_of_read(&retrieve->query, params, place);
+	}
+	if (status == STATUS_OK) {
+		status = filter_read(&retrieve->filter, params, &place->items->spec);
+	}
+	if (status == STATUS_OK) {
+		status = with_read(&retrieve->with, params, place);
+	}
+	if (status == STATUS_OK &&
+		(uint64_t)retrieve->query.count * retrieve->options.k > LIMIT_HITS) {
+		status = error_set(&call->error, STATUS_TOO_LARGE,
+			"k: %" PRIu32 " items for each of %" PRIu32
+			" queries given, %u together allowed",
+			retrieve->options.k, retrieve->query.count, LIMIT_HITS);
+	}
+	retrieve->options.place = place;
+	retrieve->options.query = &retrieve->query;
+	retrieve->options.filter = &retrieve->filter;
+	return status;
+}
+
+/* ---- the reply ---- */
+
+static enum status reserve_reply(struct retrieve *retrieve)
+{
+	struct wire_writer *out = retrieve->place.call->out;
+	const bool is_u64 = retrieve->place.items->spec.key_type == KEY_U64;
+	const size_t key_bytes = is_u64 ? 8 : 1 + LIMIT_KEY_BYTES;
+	const size_t limit = out->limit != 0 ? out->limit : LIMIT_MESSAGE_BYTES;
+	size_t bytes = REPLY_HEAD_BYTES;
+	for (uint32_t i = 0; i < retrieve->query.count; i++) {
+		const uint32_t n = (uint32_t)search_hits(&retrieve->search, i)->count;
+		bytes += PART_HEAD_BYTES + n * (key_bytes + sizeof(float)) +
+			 with_bytes(&retrieve->with, n);
+	}
+	if (bytes > limit || out->len > limit - bytes) {
+		return error_set(&retrieve->place.call->error, STATUS_TOO_LARGE,
+			"the reply may have %zu bytes, at most %zu allowed; ask for fewer items or "
+			"fewer tables in with",
+			out->len + bytes, limit);
+	}
+	wire_writer_reserve(out, bytes);
+	return reply_end(retrieve->place.call);
+}
+
+/* Keys of one query's hits, side by side. Errors: CORRUPT, NO_MEMORY. */
+static enum status pack_keys(const struct search *search, const struct topk *hits,
+	struct keys *keys, size_t *len)
+{
+	const enum key_type type = search->options.place->items->spec.key_type;
+	const size_t each = type == KEY_U64 ? 8 : sizeof(uint32_t) + 1 + LIMIT_KEY_BYTES;
+	uint32_t *at = malloc(hits->count * each + 1);
+	uint8_t *packed = type == KEY_U64 ? (uint8_t *)at : (uint8_t *)(at + hits->count);
+	*keys = (struct keys){
+		.type = type,
+		.count = (uint32_t)hits->count,
+		.packed = packed,
+		.at = at,
+	};
+	*len = 0;
+	if (at == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	for (size_t i = 0; i < hits->count; i++) {
+		const uint8_t *key;
+		size_t key_len;
+		const enum status status = search_key(search, hits->hits[i].id, &key, &key_len);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		if (type == KEY_BYTES) {
+			at[i] = (uint32_t)*len;
+			packed[(*len)++] = (uint8_t)key_len;
+		}
+		memcpy(packed + *len, key, key_len);
+		*len += key_len;
+	}
+	return STATUS_OK;
+}
+
+static enum status write_part(struct retrieve *retrieve, uint32_t i)
+{
+	struct wire_writer *out = retrieve->place.call->out;
+	const struct topk *hits = search_hits(&retrieve->search, i);
+	struct keys keys;
+	size_t len;
+	enum status status = pack_keys(&retrieve->search, hits, &keys, &len);
+	if (status != STATUS_OK) {
+		free((void *)keys.at);
+		return error_set(&retrieve->place.call->error, status, "keys of what was found: %s",
+			status_name(status));
+	}
+	wire_write_map(out, 3 + (retrieve->with.count > 0 ? 1u : 0u));
+	reply_uint(out, "n", hits->count);
+	reply_bin(out, "keys", keys.packed, len);
+	wire_write_str(out, "scores");
+	uint8_t *scores = wire_write_bin_space(out, hits->count * sizeof(float));
+	for (size_t j = 0; scores != NULL && j < hits->count; j++) {
+		memcpy(scores + j * sizeof(float), &hits->hits[j].score, sizeof(float));
+	}
+	if (retrieve->with.count > 0) {
+		wire_write_str(out, "with");
+		status = with_write(&retrieve->with, &retrieve->place, &keys);
+	}
+	free((void *)keys.at);
+	return status;
+}
+
+static enum status write_reply(struct retrieve *retrieve)
+{
+	struct wire_writer *out = retrieve->place.call->out;
+	const struct table *from = retrieve->query.table;
+	enum status status = reserve_reply(retrieve);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	wire_write_map(out, 7 + (from != NULL ? 1u : 0u));
+	reply_str(out, "release", retrieve->place.release->id.text);
+	reply_uint(out, "sequence", retrieve->place.visible);
+	if (from != NULL) {
+		reply_str(out, "from", from->spec.name.text);
+	}
+	reply_str(out, "in", retrieve->place.items->spec.name.text);
+	reply_str(out, "metric", metric_name(retrieve->place.metric));
+	reply_flag(out, "exact", retrieve->search.is_exact);
+	reply_uint(out, "compared", retrieve->search.compared);
+	wire_write_str(out, "parts");
+	wire_write_array(out, retrieve->query.count);
+	for (uint32_t i = 0; status == STATUS_OK && i < retrieve->query.count; i++) {
+		status = write_part(retrieve, i);
+	}
+	return status == STATUS_OK ? reply_end(retrieve->place.call) : status;
+}
+
+/* ---- the call ---- */
+
+static enum status search_and_reply(struct retrieve *retrieve)
+{
+	struct call *call = retrieve->place.call;
+	enum status status = search_begin(&retrieve->search, &retrieve->options, &call->error);
+	if (status == STATUS_OK && !call->may_block && search_is_long(&retrieve->search)) {
+		status = STATUS_AGAIN;
+	}
+	if (status == STATUS_OK) {
+		status = search_run(&retrieve->search, &call->error);
+	}
+	if (status == STATUS_OK) {
+		status = write_reply(retrieve);
+	}
+	search_end(&retrieve->search);
+	return status;
+}
+
+enum status retrieve_run(struct call *call)
+{
+	struct retrieve *retrieve = calloc(1, sizeof *retrieve);
+	if (retrieve == NULL) {
+		return error_set(&call->error, STATUS_NO_MEMORY, "no memory for a search");
+	}
+	struct params params;
+	params_begin(&params, call->params, "", retrieve_names, &call->error);
+	const size_t start = call->out->len;
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	enum status status = read_asked(retrieve, &params, snapshot, call);
+	if (status == STATUS_OK) {
+		status = search_and_reply(retrieve);
+	}
+	snapshot_end(call->service->store);
+	query_of_fini(&retrieve->query);
+	filter_fini(&retrieve->filter);
+	free(retrieve);
+	if (status != STATUS_OK) {
+		wire_writer_rewind(call->out, start);
+	}
+	return status;
+}

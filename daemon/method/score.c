@@ -1,0 +1,185 @@
+/* score.c - scores of named items for some queries: the rows never leave the daemon. */
+#include "daemon/method/methods.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/method/keys_of.h"
+#include "daemon/method/listed.h"
+#include "daemon/method/query_of.h"
+#include "daemon/method/reply.h"
+#include "daemon/method/service.h"
+#include "schema/limits.h"
+
+const char *const score_names[] = {"release", "from", "through", "weights", "in", "keys", "metric",
+	NULL};
+
+enum {
+	/* Of the reply: the names of release and tables, heads and numbers. */
+	REPLY_HEAD_BYTES = 640,
+	PART_HEAD_BYTES = 32,
+};
+
+struct score {
+	struct query_place place;
+	struct query_of query;
+	struct keys_of keys;
+	uint8_t *found;                 /* in the reply */
+	uint8_t *scores[LIMIT_QUERIES]; /* in the reply, of each query */
+};
+
+static enum status read_asked(struct score *score, struct params *params,
+	const struct snapshot *snapshot, struct call *call)
+{
+	struct wire_value keys = params_value(params, "keys", PARAM_REQUIRED);
+	enum status status = query_place_read(&score->place, params, call, snapshot);
+	if (status == STATUS_OK) {
+		status = keys_of_begin(&score->keys, keys, score->place.items->spec.key_type, "",
+			&call->error);
+	}
+	if (status == STATUS_OK) {
+		status = query_of_read(&score->query, params, &score->place);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const uint64_t rows = score->keys.batch.count;
+	const uint64_t work = rows * spec_elements(&score->place.items->spec) * score->query.count *
+			      score->query.parts;
+	if (work > LIMIT_FETCH_WORK) {
+		return error_set(&call->error, STATUS_TOO_LARGE,
+			"the scores would take %" PRIu64 " multiply-adds, at most %" PRIu64
+			" allowed; ask for fewer keys",
+			work, LIMIT_FETCH_WORK);
+	}
+	if (!call->may_block && (rows > LIMIT_INLINE_ROWS || work > LIMIT_INLINE_WORK)) {
+		return STATUS_AGAIN;
+	}
+	return keys_of_pack(&score->keys, &call->error);
+}
+
+/* Writes the reply, but for the bits and scores, whose places it keeps. */
+static enum status write_frame(struct score *score)
+{
+	struct call *call = score->place.call;
+	struct wire_writer *out = call->out;
+	const size_t n = score->keys.batch.count;
+	const size_t limit = out->limit != 0 ? out->limit : LIMIT_MESSAGE_BYTES;
+	const size_t bytes = REPLY_HEAD_BYTES + (n + 7) / 8 +
+			     score->query.count * (PART_HEAD_BYTES + n * sizeof(float));
+	if (bytes > limit || out->len > limit - bytes) {
+		return error_set(&call->error, STATUS_TOO_LARGE,
+			"the reply would have %zu bytes, at most %zu allowed; ask for fewer keys",
+			out->len + bytes, limit);
+	}
+	wire_writer_reserve(out, bytes);
+	wire_write_map(out, 7 + (score->query.table != NULL ? 1u : 0u));
+	reply_str(out, "release", score->place.release->id.text);
+	reply_uint(out, "sequence", score->place.visible);
+	if (score->query.table != NULL) {
+		reply_str(out, "from", score->query.table->spec.name.text);
+	}
+	reply_str(out, "in", score->place.items->spec.name.text);
+	reply_str(out, "metric", metric_name(score->place.metric));
+	reply_uint(out, "n", n);
+	wire_write_str(out, "found");
+	score->found = wire_write_bin_space(out, (n + 7) / 8);
+	wire_write_str(out, "parts");
+	wire_write_array(out, score->query.count);
+	for (uint32_t i = 0; i < score->query.count; i++) {
+		wire_write_map(out, 1);
+		wire_write_str(out, "scores");
+		score->scores[i] = wire_write_bin_space(out, n * sizeof(float));
+	}
+	return reply_end(call);
+}
+
+static void put_block(struct score *score, const struct listed *listed)
+{
+	for (uint32_t i = 0; i < listed->count; i++) {
+		const uint32_t number = listed->first + i;
+		const bool is_found = listed_has(listed, i);
+		if (is_found) {
+			score->found[number / 8] |= (uint8_t)(1u << number % 8);
+		}
+		for (uint32_t query = 0; query < score->query.count; query++) {
+			const float value =
+				is_found ? listed->scores[(size_t)query * listed->scorer->rows_max +
+							  i]
+					 : 0;
+			memcpy(score->scores[query] + (size_t)number * sizeof value, &value,
+				sizeof value);
+		}
+	}
+}
+
+static enum status fill(struct score *score, struct scorer *scorer)
+{
+	struct call *call = score->place.call;
+	const struct lookup lookup = {
+		.table = score->place.items,
+		.keys = score->keys.batch,
+		.visible = score->place.visible,
+		.now_ms = score->place.now_ms,
+		.may_block = call->may_block,
+	};
+	struct listed listed;
+	enum status status = listed_begin(&listed, &lookup, scorer);
+	if (status != STATUS_OK) {
+		return error_set(&call->error, status, "no memory for scores");
+	}
+	memset(score->found, 0, (lookup.keys.count + 7u) / 8u);
+	do {
+		status = listed_next(&listed, &call->error);
+		if (status == STATUS_OK) {
+			put_block(score, &listed);
+		}
+	} while (status == STATUS_OK && listed.count > 0);
+	listed_end(&listed);
+	return status;
+}
+
+static enum status score_and_reply(struct score *score)
+{
+	const struct table_spec *spec = &score->place.items->spec;
+	const struct scorer_shape shape = {
+		.metric = score->place.metric,
+		.dim = spec->dim,
+		.views = spec->views,
+		.queries = score->query.count,
+		.parts = score->query.parts,
+	};
+	struct scorer scorer;
+	enum status status = write_frame(score);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = scorer_init(&scorer, &shape, score->query.vectors, score->query.weights);
+	if (status != STATUS_OK) {
+		return error_set(&score->place.call->error, status, "no memory for scores");
+	}
+	status = fill(score, &scorer);
+	scorer_fini(&scorer);
+	return status;
+}
+
+enum status score_run(struct call *call)
+{
+	struct params params;
+	struct score score = {0};
+	params_begin(&params, call->params, "", score_names, &call->error);
+	const size_t start = call->out->len;
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	enum status status = read_asked(&score, &params, snapshot, call);
+	if (status == STATUS_OK) {
+		status = score_and_reply(&score);
+	}
+	snapshot_end(call->service->store);
+	query_of_fini(&score.query);
+	keys_of_fini(&score.keys);
+	if (status != STATUS_OK) {
+		wire_writer_rewind(call->out, start);
+	}
+	return status;
+}
