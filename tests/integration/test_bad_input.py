@@ -246,7 +246,8 @@ class BadInput(harness.Case):
             text = page.read()
         methods = {}
         for name, params in re.findall(r'\n### (\S+)\n`\{(.*?)\}` ->', text, re.S):
-            params = re.sub(r'\[.*\]', '[]', re.sub(r'\(.*?\)', '', params), flags=re.S)
+            params = re.sub(r'\{.*?\}', '{}', re.sub(r'\(.*?\)', '', params), flags=re.S)
+            params = re.sub(r'\[.*?\]', '[]', params, flags=re.S)
             methods[name] = re.findall(r'(?:^|,)\s*(\w+)(?=\??)', params)
         self.assertGreaterEqual(len(methods), 19)
         return methods
@@ -258,17 +259,21 @@ class BadInput(harness.Case):
             'dim': 4, 'cursor': 0, 'limit': 1, 'client': 'c', 'model': 'm', 'checkpoint': 'c',
             'dtype': 'f32', 'views': 1, 'key': 'u64', 'ttl_ms': 0, 'tags': False, 'layer': 'm',
             'users': [1], 'items': [2], 'times': bytes(8), 'source': 's', 'position': 0, 'tensor': 'w', 'shape': [4], 'data': ROW,
+            'in': 't', 'from': {'table': 't', 'keys': [1]},
         }
         strings = {'release', 'table', 'load', 'client', 'model', 'checkpoint', 'dtype', 'entity', 'kind',
-                   'key', 'layer', 'source', 'read', 'tensor'}
-        numbers = {'chunk', 'chunks', 'dim', 'views', 'ttl_ms', 'cursor', 'limit', 'half_life_ms', 'position'}
+                   'key', 'layer', 'source', 'read', 'tensor', 'in', 'metric'}
+        key_lists = ('keys', 'users', 'items', 'allow', 'deny')
+        numbers = {'chunk', 'chunks', 'dim', 'views', 'ttl_ms', 'cursor', 'limit', 'half_life_ms', 'position', 'k',
+                   'min_score', 'tags_any', 'tags_all', 'tags_none', 'timeout_ms'}
+        fine = {'min_score': (-1, 1.5)}
         for method, names in self.described().items():
             for name in names:
                 wrong = [None, -1, 1.5, {}, msgpack.ExtType(1, b'x')]
-                wrong += [] if name in strings or name in ('keys', 'users', 'items', 'rows', 'scales', 'times',
-                                                           'weights', 'tags') else ['text', b'bytes']
+                wrong += [] if name in strings or name in key_lists + ('rows', 'scales', 'times',
+                                                       'weights', 'tags') else ['text', b'bytes']
                 wrong += [] if name in numbers else [7]
-                wrong += [] if name in ('keys', 'users', 'items', 'parts', 'shape') else [[]]
+                wrong += [] if name in key_lists + ('parts', 'shape', 'with') else [[]]
                 wrong += [] if name in ('tags', 'allow_nonfinite', 'if_newer', 'raw') else [True]
                 if method in ('load', 'put') and name == 'tags':
                     wrong.append(True)
@@ -277,13 +282,18 @@ class BadInput(harness.Case):
                 if method not in ('load', 'load.end', 'put') and name == 'tags':
                     wrong += ['text', b'bytes']
                 for value in wrong:
+                    if value in fine.get(name, ()):
+                        continue
                     params = {other: good[other] for other in names if other in good}
                     if method in ('load', 'put'):
                         params.pop('tags', None)
                     if method == 'load.end':
                         params['rows'] = 1
-                    if method == 'scan':
+                    if method in ('scan', 'retrieve', 'score'):
                         params['release'] = 'live-one'
+                    if method == 'put':
+                        params = {'release': 'open-one'} if name == 'parts' else {
+                            other: given for other, given in params.items() if other != 'parts'}
                     params[name] = value
                     with self.assertRaises(Failed, msg='%s %s=%r' % (method, name, value)) as caught:
                         self.client.call(method, **params)

@@ -154,7 +154,9 @@ static void the_installed_file_shows_the_defaults(void **state)
 	}
 	assert_int_equal(status, STATUS_OK);
 	assert_int_equal(after.workers, 4);
-	after.workers = before.workers; /* as many as there are processors */
+	assert_int_equal(after.search_threads, 4);
+	after.workers = before.workers; /* as many as there are processors, as these */
+	after.search_threads = before.search_threads;
 	memset(after.config, 0, sizeof after.config);
 	after.listen_is_default = before.listen_is_default;
 	assert_memory_equal(&before, &after, sizeof before);
