@@ -98,6 +98,14 @@ static bool is_current(const struct merge_job *job)
 		       job->table->number) == job->table;
 }
 
+static bool is_dropped(const struct merge_job *job)
+{
+	(void)pthread_mutex_lock(&job->store->admin_lock);
+	const bool dropped = snapshot_find(store_current(job->store), job->release) == NULL;
+	(void)pthread_mutex_unlock(&job->store->admin_lock);
+	return dropped;
+}
+
 /* Takes `table` over. NOT_FOUND: the release was dropped meanwhile. */
 static enum status swap(const struct merge_job *job, struct table *table, struct error *err)
 {
@@ -142,15 +150,9 @@ static void remove_files(const char *folder, const struct merge_job *job, uint64
 	}
 }
 
-enum status merge_table(struct merge_job *job, struct error *err)
+static enum status merge_into(struct merge_job *job, const char *folder, struct error *err)
 {
-	char folder[PATH_MAX];
 	const struct table *from = job->table;
-	if (atomic_load(&job->store->catalog_unknown)) {
-		/* It would write over files that the catalog may name. */
-		return error_set(err, STATUS_IO,
-			"a change of the catalog could not be written; nothing merges until a restart");
-	}
 	const struct base_owner owner = {.release = job->release,
 		.table = from->number,
 		.spec = from->spec};
@@ -159,7 +161,6 @@ enum status merge_table(struct merge_job *job, struct error *err)
 		first = from->files[i].number >= first ? from->files[i].number + 1 : first;
 	}
 	_Atomic uint64_t next_file = first;
-	store_release_folder(job->store, job->release, folder);
 	struct base_files files = {
 		.folder = folder,
 		.owner = &owner,
@@ -191,5 +192,26 @@ enum status merge_table(struct merge_job *job, struct error *err)
 		 */
 		remove_files(folder, job, first, atomic_load(&next_file));
 	}
-	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+	return status;
+}
+
+enum status merge_table(struct merge_job *job, struct error *err)
+{
+	char folder[PATH_MAX];
+	if (atomic_load(&job->store->catalog_unknown)) {
+		/* It would write over files that the catalog may name. */
+		return error_set(err, STATUS_IO,
+			"a change of the catalog could not be written; nothing merges until a restart");
+	}
+	if (is_dropped(job)) {
+		return STATUS_NOT_FOUND;
+	}
+	store_release_folder(job->store, job->release, folder);
+	const enum status status = merge_into(job, folder, err);
+	if (status != STATUS_OK && is_dropped(job)) {
+		/* Its folder has gone from under the merge, or could not go because of it. */
+		(void)file_remove_folder(folder, NULL);
+		return STATUS_NOT_FOUND;
+	}
+	return status;
 }

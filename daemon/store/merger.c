@@ -184,7 +184,7 @@ static enum status merge_tables(struct merger *merger, bool asked, struct merge_
 			result->tables++;
 			result->rows += jobs[i].rows;
 			result->bytes += jobs[i].bytes;
-		} else if (status == STATUS_OK) {
+		} else if (of_table != STATUS_NOT_FOUND && status == STATUS_OK) {
 			status = error_set(err, of_table, "table '%s': %s",
 				jobs[i].table->spec.name.text, reason.text);
 		}

@@ -48,7 +48,8 @@ struct merge_job {
 	uint64_t bytes;
 };
 
-/* Writes its base files anew and swaps them in. One that was dropped meanwhile is fine. */
+/* Writes its base files anew and swaps them in. Errors: NOT_FOUND  its release was dropped, now or
+ * meanwhile: nothing is left of it, and nothing is wrong. */
 enum status merge_table(struct merge_job *job, struct error *err);
 
 #endif
