@@ -3,6 +3,8 @@
 Each step is rounded to f32 as the daemon does it, so sums are compared bit for bit.
 """
 
+import math
+
 import numpy as np
 
 import harness
@@ -56,6 +58,65 @@ class Aggregate:
         rows = [self.rows[key] for key in keys]
         return (np.array([row[0] for row in rows], '<f4'), np.array([row[1] for row in rows], '<f4'),
                 np.array([row[2] for row in rows], '<i8'))
+
+
+class Aggregates:
+    """The same for long streams: one sample of each key at a time, of all keys together."""
+
+    def __init__(self, events=1, half_life_ms=0, dim=64):
+        self.events = np.float32(events)
+        self.half_life_ms = half_life_ms
+        self.places = {}    # key -> its row in what follows
+        self.sums = np.zeros((0, dim), '<f4')
+        self.weights = np.zeros(0, '<f4')   # 0: no sample yet
+        self.lasts = np.zeros(0, '<i8')
+
+    def places_of(self, keys):
+        """The row of each of these keys, each of which comes once."""
+        keys = keys.tolist()
+        for key in keys:
+            self.places.setdefault(key, len(self.places))
+        missing = len(self.places) - len(self.sums)
+        if missing > 0:
+            missing += len(self.places)     # and some to come
+            self.sums = np.concatenate([self.sums, np.zeros((missing, self.sums.shape[1]), '<f4')])
+            self.weights = np.concatenate([self.weights, np.zeros(missing, '<f4')])
+            self.lasts = np.concatenate([self.lasts, np.zeros(missing, '<i8')])
+        return np.array([self.places[key] for key in keys], np.int64)
+
+    def faded(self, milliseconds):
+        if self.half_life_ms == 0:
+            return np.ones(len(milliseconds), '<f4')
+        return np.array([math.exp2(-each / self.half_life_ms) for each in milliseconds.tolist()], '<f4')
+
+    def add_all(self, keys, times, samples):
+        if len(keys) == 0:
+            return
+        unique, inverse = np.unique(keys, return_inverse=True)
+        places = self.places_of(unique)[inverse]
+        by_place = np.argsort(places, kind='stable')
+        begins = np.flatnonzero(np.diff(places[by_place], prepend=-1))
+        lengths = np.diff(begins, append=len(keys))
+        nth = np.arange(len(keys)) - np.repeat(begins, lengths)
+        by_nth = by_place[np.argsort(nth, kind='stable')]
+        for some in np.split(by_nth, np.cumsum(np.bincount(nth))[:-1]):
+            self.add_one_each(places[some], times[some], samples[some].astype('<f4'))
+
+    def add_one_each(self, places, times, samples):
+        weights, lasts = self.weights[places], self.lasts[places]
+        is_new = weights == 0
+        is_late = ~is_new & (times < lasts)
+        faded = self.faded(np.abs(times - lasts) * ~is_new)
+        keep = np.where(is_late, self.events, self.events * faded)
+        take = np.where(is_late, faded, np.float32(1))
+        sums = keep[:, None] * self.sums[places] + take[:, None] * samples
+        self.sums[places] = np.where(is_new[:, None], samples, sums)
+        self.weights[places] = np.where(is_new, np.float32(1), keep * weights + take)
+        self.lasts[places] = np.where(is_late, lasts, times)
+
+    def states(self, keys):
+        places = [self.places[key] for key in keys]
+        return self.sums[places], self.weights[places], self.lasts[places]
 
 
 def reading(name, sums, weights):
