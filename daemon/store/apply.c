@@ -82,10 +82,14 @@ static enum status link_parts(struct apply *apply, uint8_t **end, struct error *
 
 static enum status raise_position(struct apply *apply, uint8_t **end, struct error *err)
 {
+	const char *source = apply->position->to.source.text;
 	const enum status status = feed_raise(apply->release->feed, &apply->position->to);
-	if (status != STATUS_OK) {
+	if (status == STATUS_TOO_LARGE) {
 		return error_set(err, status, "source: '%s' is one more than there is room for: %u",
-			apply->position->to.source.text, LIMIT_SOURCES);
+			source, LIMIT_SOURCES);
+	}
+	if (status != STATUS_OK) {
+		return error_set(err, status, "source: no memory for the position of '%s'", source);
 	}
 	*end = frame_put_position(*end, apply->position);
 	apply->ticket->head.parts++;
