@@ -113,11 +113,16 @@ static void a_source_too_many_is_refused_and_changes_nothing(void **state)
 static bool refuse_one(struct scratch *scratch, unsigned round, unsigned skip, uint64_t *end)
 {
 	static struct sample_batch batch;
+	static uint8_t unaligned[sizeof batch.rows + 1];
 	struct observe_result result;
 	struct error err = {0};
 	char source[32];
 	(void)snprintf(source, sizeof source, "s%u-%u", round, skip);
 	samples_make(&batch, *end, 40)->source = source;
+	if (round % 2 == 1) {
+		memmove(unaligned + 1, batch.rows, batch.given.rows_bytes);
+		batch.given.rows = unaligned + 1; /* copied, too */
+	}
 	alloc_fail_arm(skip);
 	const enum status status = samples_try(scratch, &batch.given, &result, &err);
 	const bool refused = alloc_fail_disarm();

@@ -1,4 +1,5 @@
 /* test_observe_log.c - positions and states over failed groups, restarts, merges, drops, damage. */
+#include "tests/unit/alloc_fail.h"
 #include "tests/unit/observe_fixture.h"
 
 #include <pthread.h>
@@ -155,6 +156,34 @@ static void a_merge_of_nothing_keeps_positions(void **state)
 	samples_expect(scratch, 0, 15);
 }
 
+static void a_start_that_is_refused_memory_says_so(void **state)
+{
+	struct scratch *scratch = *state;
+	unsigned skip = 0;
+	samples_send(scratch, 0, 100, 100);
+	samples_merge(scratch);
+	samples_send(scratch, 100, 100, 100);
+	scratch_close(scratch);
+	for (bool refused = true; refused; skip++) {
+		struct error err = {0};
+		assert_true(skip < ALLOC_FAIL_RUNS_MAX);
+		alloc_fail_arm(skip);
+		const enum status status = scratch_try_open(scratch, &err);
+		refused = alloc_fail_disarm();
+		/* What only `current` needed may be done without. */
+		assert_true(status == STATUS_OK || (refused && status == STATUS_NO_MEMORY));
+		if (status == STATUS_OK) {
+			assert_int_equal(samples_next(scratch, "s"), 200);
+			samples_expect(scratch, 0, 200);
+			scratch_close(scratch);
+		}
+	}
+	assert_true(skip > 40);
+	scratch_open(scratch);
+	samples_send(scratch, 150, 100, 50);
+	samples_expect(scratch, 0, 250);
+}
+
 static void positions_of_a_dropped_release_are_gone(void **state)
 {
 	struct scratch *scratch = *state;
@@ -205,6 +234,7 @@ int main(void)
 		cmocka_unit_test(a_group_that_fails_takes_positions_and_states_back),
 		cmocka_unit_test(a_replay_restores_positions_and_states),
 		cmocka_unit_test(a_merge_of_nothing_keeps_positions),
+		cmocka_unit_test(a_start_that_is_refused_memory_says_so),
 		cmocka_unit_test(positions_of_a_dropped_release_are_gone),
 		cmocka_unit_test(a_damaged_table_takes_no_samples),
 	};
