@@ -42,7 +42,7 @@ static struct rlimit limit_files(struct scratch *scratch)
 	char path[PATH_MAX];
 	struct rlimit before;
 	struct stat about;
-	scratch_path(scratch, path, "log/1.log");
+	scratch_path(scratch, path, "log/2.log"); /* behind the merge */
 	assert_int_equal(stat(path, &about), 0);
 	(void)signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -65,10 +65,16 @@ static struct write_ticket *apply(struct scratch *scratch, uint64_t first, uint3
 	return ticket;
 }
 
-/* Sends samples until the commit thread is held at one of them; returns the next. */
+/* Sends samples, and some through a merge, until the commit thread is held at one of them; returns
+ * the next. What is applied then waits, and is one group. */
 static uint64_t hold_commits(struct scratch *scratch, struct hold *hold)
 {
-	uint64_t end = 0;
+	uint64_t end = 5;
+	samples_send(scratch, 0, 5, 5);
+	samples_merge(scratch);
+	*hold = (struct hold){.test = pthread_self()};
+	(void)sem_init(&hold->told, 0, 0);
+	(void)sem_init(&hold->go_on, 0, 0);
 	while (!hold->held) {
 		store_write_then(apply(scratch, end++, 1, "s", 1), on_done, hold);
 		(void)sem_wait(&hold->told);
@@ -76,39 +82,64 @@ static uint64_t hold_commits(struct scratch *scratch, struct hold *hold)
 	return end;
 }
 
+/* Lets the group that waits fail: there is no room for it. */
+static void fail_group(struct scratch *scratch, struct hold *hold, struct write_ticket **tickets,
+	size_t count)
+{
+	const struct rlimit before = limit_files(scratch);
+	(void)sem_post(&hold->go_on);
+	for (size_t i = 0; i < count; i++) {
+		struct error err = {0};
+		assert_int_equal(store_write_wait(tickets[i], &err), STATUS_DISK_FULL);
+	}
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	(void)sem_destroy(&hold->told);
+	(void)sem_destroy(&hold->go_on);
+}
+
+static void expect_end(struct scratch *scratch, uint64_t end)
+{
+	assert_int_equal(samples_next(scratch, "s"), end);
+	assert_int_equal(samples_next(scratch, "new"), UINT64_MAX);
+	samples_expect(scratch, 0, end);
+}
+
 static void a_group_that_fails_takes_positions_and_states_back(void **state)
 {
 	struct scratch *scratch = *state;
-	struct hold hold = {.test = pthread_self()};
+	struct hold hold;
 	struct write_ticket *tickets[5];
-	(void)sem_init(&hold.told, 0, 0);
-	(void)sem_init(&hold.go_on, 0, 0);
 	const uint64_t end = hold_commits(scratch, &hold);
-	/* What follows is one group, for which there is no room. */
 	tickets[0] = apply(scratch, end, 30, "s", 30);
 	tickets[1] = apply(scratch, 100, 10, "new", 10);
 	tickets[2] = apply(scratch, end + 20, 30, "s", 20);
 	tickets[3] = apply(scratch, 105, 10, "new", 5);
 	tickets[4] = apply(scratch, end + 10, 10, "s", 0); /* what it saw counted goes with it */
-	const struct rlimit before = limit_files(scratch);
-	(void)sem_post(&hold.go_on);
-	for (unsigned i = 0; i < 5; i++) {
-		struct error err = {0};
-		assert_int_equal(store_write_wait(tickets[i], &err), STATUS_DISK_FULL);
-	}
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-	(void)sem_destroy(&hold.told);
-	(void)sem_destroy(&hold.go_on);
-	assert_int_equal(samples_next(scratch, "s"), end);
-	assert_int_equal(samples_next(scratch, "new"), UINT64_MAX);
-	samples_expect(scratch, 0, end);
+	fail_group(scratch, &hold, tickets, 5);
+	expect_end(scratch, end);
 	/* They are sent again, cut otherwise, and a restart knows the same. */
 	samples_send(scratch, end - 1, 40, 39);
 	samples_expect(scratch, 0, end + 39);
 	scratch_reopen(scratch);
-	assert_int_equal(samples_next(scratch, "s"), end + 39);
-	assert_int_equal(samples_next(scratch, "new"), UINT64_MAX);
-	samples_expect(scratch, 0, end + 39);
+	expect_end(scratch, end + 39);
+}
+
+/* Else a start would pass samples over that were never counted. */
+static void the_catalog_keeps_no_position_that_is_not_durable(void **state)
+{
+	struct scratch *scratch = *state;
+	struct hold hold;
+	struct write_ticket *tickets[2];
+	const uint64_t end = hold_commits(scratch, &hold);
+	tickets[0] = apply(scratch, end, 30, "s", 30);
+	tickets[1] = apply(scratch, 100, 10, "new", 10);
+	samples_release(scratch, "r2");
+	scratch_publish(scratch, "r1");
+	fail_group(scratch, &hold, tickets, 2);
+	scratch_reopen(scratch);
+	expect_end(scratch, end);
+	samples_send(scratch, end, 5, 5);
+	expect_end(scratch, end + 5);
 }
 
 /* ---- restarts, merges, drops ---- */
@@ -232,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_group_that_fails_takes_positions_and_states_back),
+		cmocka_unit_test(the_catalog_keeps_no_position_that_is_not_durable),
 		cmocka_unit_test(a_replay_restores_positions_and_states),
 		cmocka_unit_test(a_merge_of_nothing_keeps_positions),
 		cmocka_unit_test(a_start_that_is_refused_memory_says_so),
