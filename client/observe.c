@@ -9,10 +9,15 @@
 
 /* ---- samples ---- */
 
+static bool is_given(const struct rep_keys *keys)
+{
+	return keys->type != 0;
+}
+
 static enum status check_keys(const struct rep_keys *keys, uint32_t count, const char *what,
 	struct error *err)
 {
-	if (keys->count == 0) {
+	if (!is_given(keys)) {
 		return STATUS_OK;
 	}
 	const enum status status = keys_check(keys, err);
@@ -38,8 +43,11 @@ static enum status check_samples(const struct rep_samples *samples, struct error
 		return error_set(err, STATUS_BAD_REQUEST,
 			"scales: i8 rows need them, others have none");
 	}
-	if (count > 0 && (samples->times == NULL || samples->rows == NULL ||
-				 samples->rows_bytes % count != 0)) {
+	const bool whole = count > 0 ? samples->times != NULL && samples->rows != NULL &&
+					       samples->rows_bytes > 0 &&
+					       samples->rows_bytes % count == 0
+				     : samples->rows_bytes == 0;
+	if (!whole) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"rows_bytes: %zu given, which is not so many for each of %zu samples; "
 			"times and rows are needed",
@@ -52,7 +60,7 @@ static enum status check_samples(const struct rep_samples *samples, struct error
 
 static void write_keys(struct wire_writer *writer, const char *name, const struct rep_keys *keys)
 {
-	if (keys->count > 0) {
+	if (is_given(keys)) {
 		wire_write_str(writer, name);
 		wire_write_bin(writer, keys->data, keys->bytes);
 	}
@@ -66,7 +74,7 @@ static enum status begin_observe(rep_client *client, const char *release,
 		return status;
 	}
 	const size_t fields =
-		4 + (size_t)(samples->users.count > 0) + (size_t)(samples->items.count > 0) +
+		4 + (size_t)is_given(&samples->users) + (size_t)is_given(&samples->items) +
 		(size_t)(samples->scales != NULL) + (samples->source != NULL ? 2u : 0u);
 	struct wire_writer *writer = write_begin(client, "observe", fields, release);
 	wire_write_str(writer, "layer");

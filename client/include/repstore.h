@@ -255,7 +255,7 @@ REP_API enum rep_status rep_write_receive(rep_client *client, struct rep_written
 struct rep_samples {
 	const char *layer;
 	uint32_t count;
-	struct rep_keys users; /* count 0: not given, as no table of the layer is of users */
+	struct rep_keys users; /* all zero: not given, as no table of the layer is of users */
 	struct rep_keys items;
 	const int64_t *times; /* Unix ms; at most an hour ahead of the daemon's clock */
 	enum rep_dtype dtype; /* of `rows`; any but REP_DTYPE_TABLE and REP_BIT */

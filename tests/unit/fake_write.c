@@ -1,4 +1,4 @@
-/* fake_write.c - answers puts, deletes and merges as fake_write.h says. */
+/* fake_write.c - answers puts, samples, deletes and merges as fake_write.h says. */
 #include "tests/unit/fake_write.h"
 
 #include <assert.h>
@@ -32,6 +32,15 @@ static struct column column_of(struct wire_value map, const char *name)
 	return column;
 }
 
+static void note_samples(struct wire_value params, struct seen *seen)
+{
+	copy_text(params, "layer", seen->layer, sizeof seen->layer);
+	copy_text(params, "source", seen->source, sizeof seen->source);
+	seen->has_position = wire_uint(wire_get(params, "position"), &seen->position);
+	seen->users = column_of(params, "users");
+	seen->items = column_of(params, "items");
+}
+
 static void note(const struct fake_call *call, struct seen *seen)
 {
 	*seen = (struct seen){.fields = wire_size(call->params)};
@@ -47,6 +56,8 @@ static void note(const struct fake_call *call, struct seen *seen)
 	seen->scales = column_of(call->params, "scales");
 	seen->times = column_of(call->params, "times");
 	seen->tags = column_of(call->params, "tags");
+	seen->weights = column_of(call->params, "weights");
+	note_samples(call->params, seen);
 	const struct wire_value parts = wire_get(call->params, "parts");
 	for (size_t i = 0; i < wire_size(parts) && i < 4; i++) {
 		const struct wire_value part = wire_item(parts, i);
@@ -88,6 +99,7 @@ static void answer_fields(struct fake_call *call, const struct writer *writer,
 void answer_writes(struct fake_call *call, const void *arg)
 {
 	static const char *const put[] = {"release", "sequence", "applied"};
+	static const char *const observe[] = {"release", "sequence", "applied", "next"};
 	static const char *const delete[] = {"release", "sequence", "deleted"};
 	static const char *const merge[] = {"tables", "rows", "bytes", "elapsed_ms"};
 	const struct writer *writer = arg;
@@ -103,6 +115,9 @@ void answer_writes(struct fake_call *call, const void *arg)
 		rpc_write_error(call->out, call->msgid, &err);
 	} else if (fake_is(call, "put")) {
 		answer_fields(call, writer, put, 3);
+	} else if (fake_is(call, "observe")) {
+		answer_fields(call, writer, observe,
+			writer->seen != NULL && writer->seen->source[0] == '\0' ? 3 : 4);
 	} else if (fake_is(call, "delete")) {
 		answer_fields(call, writer, delete, 3);
 	} else {

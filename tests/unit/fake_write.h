@@ -1,5 +1,5 @@
-/* fake_write.h - a daemon for tests that takes writes, rightly or with one thing wrong, and notes
- * what came.
+/* fake_write.h - a daemon for tests that takes writes and samples, rightly or with one thing wrong,
+ * and notes what came.
  */
 #ifndef TESTS_UNIT_FAKE_WRITE_H
 #define TESTS_UNIT_FAKE_WRITE_H
@@ -37,9 +37,17 @@ struct seen {
 	struct column scales;
 	struct column times;
 	struct column tags;
+	struct column weights;
 	uint64_t row_sum; /* of all bytes of all rows */
 	size_t part_count;
 	struct seen_part parts[4];
+	/* of samples */
+	char layer[16];
+	char source[16];
+	bool has_position;
+	uint64_t position;
+	struct column users;
+	struct column items;
 };
 
 /* A daemon that takes writes, with one thing wrong. */
