@@ -45,8 +45,15 @@ static void write_shape(struct wire_writer *out, const struct fake_fetch *daemon
 {
 	size_t element = strcmp(daemon->dtype, "i8") == 0 ? 1 : 4;
 	size_t stride = element * DIM * VIEWS;
-	wire_write_str(out, "table");
-	wire_write_str(out, "ur");
+	char longest[136];
+	memset(longest, 't', sizeof longest);
+	if (damage == LONG_TABLE) {
+		wire_write_str(out, "table");
+		wire_write_str_len(out, longest, sizeof longest);
+	} else if (damage != NO_TABLE) {
+		wire_write_str(out, "table");
+		wire_write_str(out, daemon->table == NULL ? "ur" : daemon->table);
+	}
 	write_uint(out, "n", n - (damage == ONE_ROW_LESS));
 	if (damage != NO_DIM) {
 		write_uint(out, "dim",
@@ -71,9 +78,11 @@ static void write_part(struct wire_writer *out, const struct fake_fetch *daemon,
 	bool scales = i8 && damage != SCALES_MISSING;
 	bool times = asked(part, "times") && damage != TIMES_MISSING;
 	bool tags = asked(part, "tags") && !daemon->untagged;
+	bool weights = asked(part, "weights") && damage != WEIGHTS_MISSING;
 	bool why = asked(part, "why") && damage != WHY_MISSING;
 	size_t rows_bytes = n * (i8 ? 1 : 4) * DIM * VIEWS;
-	wire_write_map(out, 8 - (damage == NO_DIM) + scales + times + tags + why);
+	wire_write_map(out, 8 - (damage == NO_DIM) - (damage == NO_TABLE) + scales + times + tags +
+				    weights + why);
 	write_shape(out, daemon, damage, n);
 	write_found(out, (n + 7) / 8 - (damage == FOUND_SHORT) + (damage == FOUND_LONG));
 	if (damage == ROWS_ARE_STR) {
@@ -92,8 +101,14 @@ static void write_part(struct wire_writer *out, const struct fake_fetch *daemon,
 	if (tags) {
 		write_column(out, "tags", n * 8 - (damage == TAGS_SHORT));
 	}
+	if (weights) {
+		write_column(out, "weights", n * 4 + (damage == WEIGHTS_LONG));
+	}
 	if (why) {
 		write_column(out, "why", n);
+	}
+	if (daemon->was_raw != NULL) {
+		*daemon->was_raw = asked(part, "raw");
 	}
 }
 
@@ -148,6 +163,7 @@ struct rep_part part_of(struct room *room, enum rep_dtype dtype)
 		.scales = room->scales,
 		.times = room->times,
 		.tags = room->tags,
+		.weights = room->weights,
 		.why = room->why,
 	};
 }

@@ -38,6 +38,10 @@ enum damage {
 	TIMES_SHORT,
 	TAGS_SHORT,
 	WHY_MISSING,
+	WEIGHTS_MISSING,
+	WEIGHTS_LONG,
+	NO_TABLE,
+	LONG_TABLE,
 	RESULT_IS_NIL,
 	DAMAGES,
 };
@@ -47,6 +51,8 @@ struct fake_fetch {
 	enum damage damage;
 	const char *dtype;
 	bool untagged;
+	const char *table; /* that every name means; NULL: "ur" */
+	bool *was_raw;     /* out: whether the last part asked for sums; or NULL */
 };
 
 fake_answer answer_fetch; /* arg: struct fake_fetch */
@@ -59,6 +65,7 @@ struct room {
 	float scales[KEYS];
 	int64_t times[KEYS];
 	uint64_t tags[KEYS];
+	float weights[KEYS];
 	uint8_t why[KEYS];
 };
 

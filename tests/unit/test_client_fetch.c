@@ -37,7 +37,9 @@ static void rows_arrive_where_they_were_asked(void **state)
 		assert_counts_up(rooms[i].scales, sizeof rooms[i].scales);
 		assert_counts_up(rooms[i].times, sizeof rooms[i].times);
 		assert_counts_up(rooms[i].tags, sizeof rooms[i].tags);
+		assert_counts_up(rooms[i].weights, sizeof rooms[i].weights);
 		assert_counts_up(rooms[i].why, sizeof rooms[i].why);
+		assert_string_equal(parts[i].resolved, "ur");
 	}
 	rep_close(client);
 	fake_server_stop(&server);
@@ -64,6 +66,39 @@ static void what_is_not_wanted_may_be_left_out(void **state)
 	struct rep_part none = {.table = "ur", .keys = rep_keys_u64(NULL, 0)};
 	assert_int_equal(rep_fetch(client, NULL, &none, 1, NULL, NULL), REP_OK);
 	assert_int_equal(none.found_count, 0);
+	rep_close(client);
+	fake_server_stop(&server);
+}
+
+static void sums_are_asked_for_and_the_table_that_it_was_is_told(void **state)
+{
+	(void)state;
+	bool was_raw = false;
+	/* The longest name that there is. */
+	char table[] = "0123456789012345678901234567890123456789012345678901234567890123@"
+		       "0123456789012345678901234567890123456789012345678901234567890123";
+	const struct fake_fetch daemon = {.dtype = "f32", .table = table, .was_raw = &was_raw};
+	struct fake_server server;
+	fake_server_start(&server, answer_fetch, &daemon);
+	rep_client *client = connect_to(&server);
+	struct room room = {0};
+	struct rep_part part = part_of(&room, REP_F32);
+	part.table = "cr_user";
+	part.raw = true;
+	assert_int_equal(rep_fetch(client, NULL, &part, 1, NULL, NULL), REP_OK);
+	assert_true(was_raw);
+	assert_string_equal(part.resolved, table);
+	assert_string_equal(part.table, "cr_user");
+	part.raw = false;
+	assert_int_equal(rep_fetch_send(client, NULL, &part, 1, NULL), REP_OK);
+	memset(part.resolved, 0, sizeof part.resolved);
+	memset(room.weights, 0, sizeof room.weights);
+	assert_int_equal(rep_fetch_receive(client, &part, 1, NULL, NULL), REP_OK);
+	assert_false(was_raw);
+	assert_string_equal(part.resolved, table);
+	assert_counts_up(room.weights, sizeof room.weights);
+	part.weights = NULL;
+	assert_int_equal(rep_fetch(client, NULL, &part, 1, NULL, NULL), REP_OK);
 	rep_close(client);
 	fake_server_stop(&server);
 }
@@ -164,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_arrive_where_they_were_asked),
 		cmocka_unit_test(what_is_not_wanted_may_be_left_out),
+		cmocka_unit_test(sums_are_asked_for_and_the_table_that_it_was_is_told),
 		cmocka_unit_test(an_answer_of_the_wrong_shape_is_not_believed),
 		cmocka_unit_test(wrong_questions_are_not_sent),
 		cmocka_unit_test(refused_memory_is_said),
