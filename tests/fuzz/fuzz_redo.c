@@ -1,9 +1,10 @@
 /* fuzz_redo.c - any bytes are a file of the log or are not, and a log that opens opens again.
  *
- * The first byte says of which table the rows are, and whether the checksums of head and frames
- * are put right first, so that what they guard is reached too.
+ * The first byte says of which table the rows are (16: one of kind cr), and whether the checksums
+ * of head and frames are put right first, so that what they guard is reached too.
  */
 #include "daemon/store/bytes.h"
+#include "daemon/store/feed.h"
 #include "daemon/store/mapfault.h"
 #include "daemon/store/redo.h"
 
@@ -31,11 +32,12 @@ static void require(bool holds)
 
 static struct table_spec spec_of(uint8_t choice)
 {
+	const bool aggregates = (choice & 16) != 0;
 	return (struct table_spec){
 		.name = {"t"},
 		.entity = ENTITY_ITEM,
-		.kind = KIND_IR,
-		.dtype = (enum dtype)(choice % 16 % DTYPES + DTYPE_F32),
+		.kind = aggregates ? KIND_CR : KIND_IR,
+		.dtype = aggregates ? DTYPE_F32 : (enum dtype)(choice % 16 % DTYPES + DTYPE_F32),
 		.key_type = (choice & 32) != 0 ? KEY_BYTES : KEY_U64,
 		.dim = DIM,
 		.views = 1,
@@ -63,6 +65,7 @@ static void repair(uint8_t *data, size_t len)
 
 struct seen_frames {
 	const struct table_spec *spec;
+	struct feed *feed;
 	uint64_t count;
 };
 
@@ -84,6 +87,54 @@ static void walk_rows(const struct frame_part *part, const struct table_spec *sp
 	seen = sum;
 }
 
+static bool is_name(const struct name *name)
+{
+	struct name same;
+	return name_check(name->text, strlen(name->text), "name", &same, NULL) == STATUS_OK;
+}
+
+/* What it says, it says again when it is written; and it can be counted and taken back. */
+static void read_position(const struct frame_part *part, struct feed *feed)
+{
+	struct frame_position position;
+	if (frame_read_position(part, &position) != STATUS_OK) {
+		return;
+	}
+	const struct feed_position *to = &position.to;
+	require(is_name(&to->layer) && is_name(&to->source));
+	uint8_t again[FRAME_POSITION_BYTES_MAX];
+	uint8_t *end = frame_put_position(again, &position);
+	require(end <= again + sizeof again);
+	const struct frame_part same = {.kind = FRAME_POSITION,
+		.rows = 1,
+		.data = again + FRAME_PART_BYTES,
+		.bytes = (size_t)(end - again) - FRAME_PART_BYTES};
+	struct frame_position back;
+	require(frame_read_position(&same, &back) == STATUS_OK);
+	require(strcmp(back.to.layer.text, to->layer.text) == 0);
+	require(strcmp(back.to.source.text, to->source.text) == 0);
+	require(back.to.next == to->next && back.before == position.before);
+	require(back.is_first == position.is_first);
+	uint64_t next = 0;
+	const enum status status = feed_raise(feed, to);
+	require(status == STATUS_OK || status == STATUS_TOO_LARGE);
+	require(status != STATUS_OK ||
+		(feed_next(feed, to->layer.text, to->source.text, &next) && next >= to->next));
+}
+
+static void copy_positions(struct feed *feed)
+{
+	struct feed_position *all;
+	size_t count;
+	require(feed_now(feed, &all, &count) == STATUS_OK);
+	for (size_t i = 1; i < count; i++) {
+		const int order = strcmp(all[i - 1].layer.text, all[i].layer.text);
+		require(order < 0 ||
+			(order == 0 && strcmp(all[i - 1].source.text, all[i].source.text) < 0));
+	}
+	free(all);
+}
+
 static enum status on_frame(void *arg, const uint8_t *data, const struct frame_head *head,
 	struct error *err)
 {
@@ -93,7 +144,11 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 	unsigned parts = 0;
 	(void)err;
 	for (; frame_next_part(data, head, &at, &part); parts++) {
-		walk_rows(&part, frames->spec);
+		if (part.kind == FRAME_POSITION) {
+			read_position(&part, frames->feed);
+		} else {
+			walk_rows(&part, frames->spec);
+		}
 	}
 	require(parts == head->parts && at == head->bytes);
 	frames->count++;
@@ -102,7 +157,8 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 
 static enum status open_log(const struct table_spec *spec, uint64_t *count, uint64_t *next)
 {
-	struct seen_frames frames = {.spec = spec};
+	struct seen_frames frames = {.spec = spec, .feed = feed_new()};
+	require(frames.feed != NULL);
 	const struct redo_options options = {
 		.folder = folder,
 		.first_file = 1,
@@ -116,6 +172,8 @@ static enum status open_log(const struct table_spec *spec, uint64_t *count, uint
 	*count = frames.count;
 	*next = redo == NULL ? 0 : redo_next_sequence(redo);
 	redo_close(redo);
+	copy_positions(frames.feed);
+	feed_drop(frames.feed);
 	return status;
 }
 

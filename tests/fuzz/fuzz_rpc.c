@@ -80,22 +80,12 @@ static void read_tensor(struct wire_value params)
 	}
 }
 
-static void read_params(struct wire_value params)
+static void read_keys(struct wire_value params, const char *column)
 {
-	read_tensor(params);
-	struct table_spec spec;
 	struct error err = {0};
-	enum status status = spec_read(params, &spec, &err);
-	require(status == STATUS_OK || status == STATUS_BAD_REQUEST);
-	if (status == STATUS_OK) {
-		expect_same_spec(&spec);
-	} else {
-		require_text(&err);
-	}
-
 	struct wire_bytes keys;
 	uint32_t count = 0;
-	if (!wire_bin(wire_get(params, "keys"), &keys)) {
+	if (!wire_bin(wire_get(params, column), &keys)) {
 		return;
 	}
 	for (int type = KEY_U64; type <= KEY_BYTES; type++) {
@@ -120,6 +110,25 @@ static void read_params(struct wire_value params)
 			keys_print(&batch, i, text, sizeof text);
 			require(strlen(text) >= (batch.type == KEY_BYTES ? len : 1));
 		}
+	}
+}
+
+static void read_params(struct wire_value params)
+{
+	read_tensor(params);
+	struct table_spec spec;
+	struct error err = {0};
+	enum status status = spec_read(params, &spec, &err);
+	require(status == STATUS_OK || status == STATUS_BAD_REQUEST);
+	if (status == STATUS_OK) {
+		expect_same_spec(&spec);
+	} else {
+		require_text(&err);
+	}
+
+	static const char *const columns[] = {"keys", "users", "items"};
+	for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+		read_keys(params, columns[i]);
 	}
 }
 

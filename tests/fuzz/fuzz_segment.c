@@ -1,7 +1,7 @@
 /* fuzz_segment.c - any bytes are a segment or are not, and one that is never leads outside itself.
  *
- * The first byte says of which table: dtype, key type, views, tags. The segment's place in its
- * table is taken from its own header, so that what comes after it is reached.
+ * The first byte says of which table: dtype or kind cr, key type, views, tags. The segment's place
+ * in its table is taken from its own header, so that what comes after it is reached.
  */
 #include "daemon/store/segment.h"
 
@@ -24,11 +24,12 @@ static void require(bool holds)
 
 static struct table_spec spec_of(uint8_t choice)
 {
+	const bool aggregates = (choice & 16) != 0;
 	return (struct table_spec){
 		.name = {"t"},
 		.entity = ENTITY_ITEM,
-		.kind = KIND_IR,
-		.dtype = (enum dtype)(choice % DTYPES + DTYPE_F32),
+		.kind = aggregates ? KIND_CR : KIND_IR,
+		.dtype = aggregates ? DTYPE_F32 : (enum dtype)(choice % DTYPES + DTYPE_F32),
 		.key_type = (choice & 32) != 0 ? KEY_BYTES : KEY_U64,
 		.dim = DIM,
 		.views = (choice & 64) != 0 ? 3 : 1,

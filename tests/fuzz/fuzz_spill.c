@@ -1,7 +1,7 @@
 /* fuzz_spill.c - any bytes are a load's file or are not, and seal reads only what is in it.
  *
- * The first byte says of which table, and whether the checksums of heads and bodies are put right
- * first, so that what they guard is reached too.
+ * The first byte says of which table (16: one of kind cr), and whether the checksums of heads and
+ * bodies are put right first, so that what they guard is reached too.
  */
 #include "daemon/store/mapfault.h"
 #include "daemon/store/seal_runs.h"
@@ -30,6 +30,7 @@ static void require(bool holds)
 
 static struct base_owner owner_of(uint8_t choice)
 {
+	const bool aggregates = (choice & 16) != 0;
 	return (struct base_owner){
 		.release = 1,
 		.table = 1,
@@ -37,8 +38,10 @@ static struct base_owner owner_of(uint8_t choice)
 			{
 				.name = {"t"},
 				.entity = ENTITY_ITEM,
-				.kind = KIND_IR,
-				.dtype = (enum dtype)(choice % 16 % DTYPES + DTYPE_F32),
+				.kind = aggregates ? KIND_CR : KIND_IR,
+				.dtype = aggregates
+						 ? DTYPE_F32
+						 : (enum dtype)(choice % 16 % DTYPES + DTYPE_F32),
 				.key_type = (choice & 32) != 0 ? KEY_BYTES : KEY_U64,
 				.dim = DIM,
 				.views = 1,
