@@ -30,6 +30,8 @@ struct fetch {
 	const char *dtype;
 	uint64_t max_age_ms;
 	const char *through; /* "a,relu,b"; NULL: rows come as they are stored */
+	bool raw;            /* of a table of kind cr: its sums */
+	bool weights;        /* and their weights */
 	bool full;
 	struct rep_table shape;
 	struct rep_part part;
@@ -79,6 +81,7 @@ static struct jsonl_row row_at(const struct fetch *fetch, uint32_t i, const uint
 		.scale = found && part->row_dtype == REP_I8 ? &part->scales[i] : NULL,
 		.time = found ? &part->times[i] : NULL,
 		.tags = found && part->tags != NULL ? &part->tags[i] : NULL,
+		.weight = found && part->weights != NULL ? &part->weights[i] : NULL,
 		.why = why < sizeof why_names / sizeof why_names[0] ? why_names[why] : "?",
 	};
 }
@@ -112,6 +115,10 @@ static void add_row(struct text_table *table, const struct fetch *fetch,
 		text_cell(table, row->tags != NULL ? "%#" PRIx64 : "-",
 			row->tags != NULL ? *row->tags : 0);
 	}
+	if (fetch->part.weights != NULL) {
+		text_cell(table, row->weight != NULL ? "%g" : "-",
+			row->weight != NULL ? (double)*row->weight : 0.0);
+	}
 	if (fetch->part.row_dtype == REP_I8) {
 		text_cell(table, row->scale != NULL ? "%g" : "-",
 			row->scale != NULL ? (double)*row->scale : 0.0);
@@ -133,29 +140,40 @@ static void print_json(const struct fetch *fetch)
 	}
 }
 
+static void add_heads(struct text_table *table, const struct rep_part *part)
+{
+	table->columns = 4 + (size_t)(part->tags != NULL) + (size_t)(part->weights != NULL) +
+			 (part->row_dtype == REP_I8);
+	text_cell(table, "KEY");
+	text_cell(table, "WHY");
+	text_cell(table, "TIME");
+	if (part->tags != NULL) {
+		text_cell(table, "TAGS");
+	}
+	if (part->weights != NULL) {
+		text_cell(table, "WEIGHT");
+	}
+	if (part->row_dtype == REP_I8) {
+		text_cell(table, "SCALE");
+	}
+	text_cell(table, part->raw ? "SUM" : "VECTOR");
+}
+
 static void print_text(const struct fetch *fetch, char *vector, size_t vector_bytes)
 {
 	const struct rep_part *part = &fetch->part;
 	const uint8_t *key = part->keys.data;
-	struct text_table table = {
-		.columns = 4 + (size_t)(part->tags != NULL) + (part->row_dtype == REP_I8)};
-	text_cell(&table, "KEY");
-	text_cell(&table, "WHY");
-	text_cell(&table, "TIME");
-	if (part->tags != NULL) {
-		text_cell(&table, "TAGS");
-	}
-	if (part->row_dtype == REP_I8) {
-		text_cell(&table, "SCALE");
-	}
-	text_cell(&table, "VECTOR");
+	struct text_table table = {0};
+	add_heads(&table, part);
 	for (uint32_t i = 0; i < part->keys.count; i++) {
 		const struct jsonl_row row = row_at(fetch, i, key);
 		add_row(&table, fetch, &row, vector, vector_bytes);
 		key = row.key + row.key_len;
 	}
-	printf("release %s, sequence %" PRIu64 ", %u x %u %s, %u of %u found, %.3f ms\n",
-		fetch->fetched.release, fetch->fetched.sequence, part->views, part->dim,
+	const bool named = strcmp(part->resolved, fetch->table) == 0;
+	printf("release %s, %s%ssequence %" PRIu64 ", %u x %u %s, %u of %u found, %.3f ms\n",
+		fetch->fetched.release, named ? "" : part->resolved, named ? "" : ", ",
+		fetch->fetched.sequence, part->views, part->dim,
 		dtype_name((enum dtype)part->row_dtype), part->found_count, part->keys.count,
 		fetch->elapsed_ms);
 	text_print(&table);
@@ -228,7 +246,7 @@ static enum rep_status ask_shape(struct session *session, struct fetch *fetch,
 static void *give_room(struct fetch *fetch, uint32_t n, size_t row_bytes)
 {
 	size_t rows_bytes = (n * row_bytes + 7) / 8 * 8;
-	uint8_t *room = calloc(1, rows_bytes + (size_t)n * (8 + 8 + 4 + 1) + n / 8 + 64);
+	uint8_t *room = calloc(1, rows_bytes + (size_t)n * (8 + 8 + 4 + 4 + 1) + n / 8 + 64);
 	if (room == NULL) {
 		return NULL;
 	}
@@ -236,12 +254,16 @@ static void *give_room(struct fetch *fetch, uint32_t n, size_t row_bytes)
 	part->times = (int64_t *)(void *)room;
 	part->tags = (uint64_t *)(void *)(room + (size_t)n * 8);
 	part->scales = (float *)(void *)(room + (size_t)n * 16);
-	part->rows = room + (size_t)n * 20;
+	part->weights = (float *)(void *)(room + (size_t)n * 20);
+	part->rows = room + (size_t)n * 24;
 	part->rows_bytes = n * row_bytes;
-	part->why = room + (size_t)n * 20 + rows_bytes;
+	part->why = room + (size_t)n * 24 + rows_bytes;
 	part->found = part->why + n;
 	if (!fetch->shape.spec.tags) {
 		part->tags = NULL;
+	}
+	if (!fetch->weights) {
+		part->weights = NULL;
 	}
 	return room;
 }
@@ -302,7 +324,12 @@ static int fetch_rows(struct session *session, struct fetch *fetch, uint32_t n)
 			return session_usage(session, "--dtype: '%s' is none", fetch->dtype);
 		}
 	}
+	if ((fetch->raw || fetch->weights) && spec->kind != REP_CR) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--raw and --weights are for tables of kind cr, whose rows are sums");
+	}
 	fetch->part.table = fetch->table;
+	fetch->part.raw = fetch->raw;
 	fetch->part.dtype = dtype;
 	fetch->part.max_age_ms = fetch->max_age_ms;
 	fetch->part.keys = (struct rep_keys){spec->key_type, n, fetch->keys.data, fetch->keys.len};
@@ -342,6 +369,8 @@ static int run(struct session *session, int argc, char **argv)
 		{"dtype", OPTION_TEXT, &fetch.dtype},
 		{"max-age", OPTION_DURATION, &fetch.max_age_ms},
 		{"through", OPTION_TEXT, &fetch.through},
+		{"raw", OPTION_FLAG, &fetch.raw},
+		{"weights", OPTION_FLAG, &fetch.weights},
 		{"full", OPTION_FLAG, &fetch.full},
 	};
 	struct rest rest;
@@ -360,15 +389,17 @@ const struct command cmd_fetch = {
 	.name = "fetch",
 	.summary = "rows of keys",
 	.usage = "fetch TABLE KEY... [--release ID] [--max-age TIME] [--dtype TYPE]\n"
-		 "                [--through STEP,STEP...] [--full]\n",
+		 "                [--through STEP,STEP...] [--raw] [--weights] [--full]\n",
 	.help = "  --release  another than the live one\n"
 		"  --max-age  rows older than this are not found: 500ms, 30s, 1h, 7d\n"
 		"  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
 		"  --through  layers that rows go through: NAME (tensors NAME.weight and, if there\n"
 		"             is one, NAME.bias), relu, silu, sigmoid, tanh, gate:NAME\n"
+		"  --raw      of a cr table: the sums themselves, whatever its --read says\n"
+		"  --weights  of a cr table: what the samples of each row weigh together\n"
 		"  --full     whole vectors; otherwise a person sees their ends\n"
 		"A key of bytes is written as it is, or as hex:0a1b. With --json each key is one\n"
-		"line: key, why (found, absent, expired, too old, corrupt), vector, time, and tags\n"
-		"and scale where the table has them.\n",
+		"line: key, why (found, absent, expired, too old, corrupt), vector, time, weight if\n"
+		"asked for, and tags and scale where the table has them.\n",
 	.run = run,
 };

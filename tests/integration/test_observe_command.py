@@ -104,6 +104,83 @@ class ObserveCommand(harness.Case):
         self.assertIn('kind cr', self.run_command('dump', 'copy/ur', '--raw', self.path('x.msgpack'), fails=1))
         self.assertIn('--raw', self.run_command('dump', 'copy/a@fm', *npy, fails=1))
 
+    def test_sums_and_weights_are_fetched(self):
+        self.run_command('release', 'create', 's')
+        self.run_command('table', 'create', 's/cr_user', '--layer', 'fm', '--entity', 'user', '--kind', 'cr', '--dim',
+                         '64', '--decay', 'events=0.5', '--read', 'mean', '--tags')
+        self.run_command('table', 'create', 's/ur', '--entity', 'user', '--kind', 'ur', '--dim', '4')
+        self.run_command('release', 'seal', 's')
+        self.run_command('observe', *self.movielens('fm'), '--release', 's')
+        users, _, times, rows = movielens('fm')
+        model = Aggregate(events=0.5)
+        model.add_all(users, times, rows)
+        keys = sorted(model.rows)[:3]
+        sums, weights, lasts = model.states(keys)
+        fetch = ['fetch', 'cr_user', *keys, 5 << 40, '--release', 's']
+        for raw, expected in ((True, sums), (False, sums / weights[:, None])):
+            told = self.daemon.command_json(*fetch, '--weights', *(['--raw'] if raw else []))
+            self.assertEqual([each['key'] for each in told], keys + [5 << 40])
+            self.assertEqual([each['why'] for each in told], ['found'] * 3 + ['absent'])
+            self.assertEqual([set(each) for each in told[2:]],
+                             [{'key', 'why', 'vector', 'time', 'tags', 'weight'}, {'key', 'why'}])
+            np.testing.assert_array_equal(np.array([each['vector'] for each in told[:3]], '<f4'), expected)
+            np.testing.assert_array_equal(np.array([each['weight'] for each in told[:3]], '<f4'), weights)
+            self.assertEqual([each['time'] for each in told[:3]], lasts.tolist())
+        self.assertNotIn('weight', self.daemon.command_json(*fetch, '--raw')[0])
+        head, names, first, *_, absent = self.run_command(*fetch, '--raw', '--weights', '--full').splitlines()
+        self.assertIn('release s, cr_user@fm, sequence', head)
+        self.assertEqual(names.split(), ['KEY', 'WHY', 'TIME', 'TAGS', 'WEIGHT', 'SUM'])
+        self.assertEqual(first.split()[5], '%g' % weights[0])
+        self.assertEqual(first.split()[6:], ['%.6g' % value for value in sums[0]])
+        self.assertEqual(absent.split()[1:], ['absent', '-', '-', '-'])
+        head, names, *_ = self.run_command('fetch', 'cr_user@fm', keys[0], '--release', 's').splitlines()
+        self.assertIn('release s, sequence', head)
+        self.assertEqual(names.split(), ['KEY', 'WHY', 'TIME', 'TAGS', 'VECTOR'])
+        for option in ('--raw', '--weights'):
+            self.assertIn('kind cr', self.run_command('fetch', 'ur', '1', '--release', 's', option, fails=1))
+
+    def test_sums_go_through_layers(self):
+        """Of a chain, raw is what enters it."""
+        np.save(self.path('w.npy'), np.eye(2, 64, dtype='<f4'))
+        self.run_command('tensor', 'put', 'r', 'two.weight', self.path('w.npy'))
+        self.run_command('observe', *self.movielens('fm'))
+        users, _, times, rows = movielens('fm')
+        model = Aggregate(events=0.99)
+        model.add_all(users, times, rows)
+        key = sorted(model.rows)[0]
+        sums, weights, _ = model.states([key])
+        told, = self.daemon.command_json('fetch', 'cr_user', key, '--raw', '--weights', '--through', 'two')
+        np.testing.assert_array_equal(np.array(told['vector'], '<f4'), sums[0, :2])
+        self.assertEqual(np.float32(told['weight']), weights[0])
+
+    def test_decay_and_reading_are_shown(self):
+        self.run_command('release', 'create', 'd')
+        wanted = {'a': ('events=0.99', 'mean'), 'b': ('events=0.5,half_life=7d', 'sum'), 'c': ('half_life=90m', 'sum'),
+                  'd': ('events=1', 'layer_norm'), 'e': ('half_life=1500ms', 'mean'), 'f': (None, None)}
+        for layer, (decay, reading) in wanted.items():
+            options = ['--decay', decay, '--read', reading] if decay else []
+            self.run_command('table', 'create', 'd/cr_item', '--layer', layer, '--entity', 'item', '--kind', 'cr',
+                             '--dim', '8', *options)
+        self.run_command('table', 'create', 'd/ir', '--entity', 'item', '--kind', 'ir', '--dim', '8')
+        names, *lines = (line.split() for line in self.run_command('table', 'list', 'd').splitlines())
+        shown = {line[0]: (line[names.index('DECAY')], line[names.index('READ')]) for line in lines}
+        expected = {'cr_item@' + layer: each for layer, each in wanted.items() if each[0]}
+        self.assertEqual(shown, dict(expected, **{'cr_item@f': ('events=0.99', 'layer_norm'), 'ir': ('-', '-')}))
+        # What is listed can be given again, and makes the same table.
+        self.run_command('release', 'create', 'again')
+        for table, (decay, reading) in shown.items():
+            if decay != '-':
+                self.run_command('table', 'create', 'again/' + table, '--entity', 'item', '--kind', 'cr', '--dim', '8',
+                                 '--decay', decay, '--read', reading)
+                one, other = (self.daemon.command_json('table', 'show', '%s/%s' % (release, table))[0]
+                              for release in ('d', 'again'))
+                self.assertEqual({**one, 'release': ''}, {**other, 'release': ''})
+        said = self.run_command('table', 'show', 'd/cr_item@b')
+        self.assertRegex(said, r'decay_events +0\.5\n')
+        self.assertRegex(said, r'half_life_ms +604800000\n')
+        self.assertRegex(said, r'read +sum\n')
+        self.assertNotIn('decay', self.run_command('table', 'show', 'd/ir'))
+
     def test_what_is_wrong_is_named_and_nothing_is_sent(self):
         short = self.path('short.npy')
         np.save(short, np.arange(5, dtype='<u8'))
