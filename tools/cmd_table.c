@@ -132,10 +132,53 @@ static int run_create(struct session *session, int argc, char **argv)
 
 /* ---- list, show ---- */
 
+enum { DECAY_BYTES = 80 };
+
+/* Exactly, as --decay takes it. */
+static void half_life_text(uint64_t milliseconds, char *text, size_t size)
+{
+	static const struct {
+		uint64_t milliseconds;
+		const char *name;
+	} units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+	size_t i = 0;
+	while (milliseconds % units[i].milliseconds != 0) {
+		i++;
+	}
+	snprintf(text, size, "half_life=%" PRIu64 "%s", milliseconds / units[i].milliseconds,
+		units[i].name);
+}
+
+/* Of a cr table, as --decay takes it: "events=0.99,half_life=7d". */
+static const char *decay_text(struct wire_value table, char text[DECAY_BYTES])
+{
+	double events = 1;
+	char half_life[DECAY_BYTES / 2] = "";
+	const uint64_t half_life_ms = text_uint_of(table, "half_life_ms");
+	if (!wire_float(wire_get(table, "decay_events"), &events)) {
+		return "-";
+	}
+	if (half_life_ms > 0) {
+		half_life_text(half_life_ms, half_life, sizeof half_life);
+	}
+	if (events < 1 || half_life_ms == 0) {
+		snprintf(text, DECAY_BYTES, "events=%.12g%s%s", events, half_life_ms > 0 ? "," : "",
+			half_life);
+	} else {
+		snprintf(text, DECAY_BYTES, "%s", half_life);
+	}
+	return text;
+}
+
+static const char *or_dash(const char *text)
+{
+	return text[0] != '\0' ? text : "-";
+}
+
 static void print_list(struct wire_value result)
 {
 	static const char *const heads[] = {"TABLE", "ENTITY", "KIND", "DIM", "VIEWS", "DTYPE",
-		"KEY", "TTL", "TAGS", "ROWS", "BYTES", "PENDING"};
+		"KEY", "TTL", "TAGS", "DECAY", "READ", "ROWS", "BYTES", "PENDING"};
 	struct text_table table = {.columns = sizeof heads / sizeof heads[0]};
 	struct wire_value list = wire_get(result, "tables");
 	for (size_t i = 0; i < table.columns; i++) {
@@ -145,6 +188,7 @@ static void print_list(struct wire_value result)
 		struct wire_value each = wire_item(list, i);
 		char text[160];
 		char amount[TEXT_BYTES];
+		char decay[DECAY_BYTES];
 		bool tags = false;
 		uint64_t ttl_ms = text_uint_of(each, "ttl_ms");
 		wire_bool(wire_get(each, "tags"), &tags);
@@ -157,6 +201,8 @@ static void print_list(struct wire_value result)
 		text_cell(&table, "%s", text_str_of(each, "key", text, sizeof text));
 		text_cell(&table, "%s", ttl_ms > 0 ? text_duration(ttl_ms, amount) : "-");
 		text_cell(&table, "%s", tags ? "yes" : "no");
+		text_cell(&table, "%s", decay_text(each, decay));
+		text_cell(&table, "%s", or_dash(text_str_of(each, "read", text, sizeof text)));
 		text_cell(&table, "%" PRIu64, text_uint_of(each, "rows"));
 		text_cell(&table, "%s", text_size(text_uint_of(each, "bytes"), amount));
 		text_cell(&table, "%" PRIu64, text_uint_of(each, "pending"));
