@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 import harness
+import observe_model
 from harness import MOVIELENS, as_f32, sample_rows
 
 HOUR_MS = 3600 * 1000
@@ -243,6 +244,63 @@ class Healthy(Stats):
         said = self.check('t', 4)
         self.assertEqual((said['rows'], said['norm']['max']), (11, 10))
         self.assertEqual(said['expired'], 0)
+
+
+class Aggregated(Stats):
+    """Tables of kind cr: the figures are of what a fetch reads, not of the sums."""
+
+    def observe(self, readings, views=2):
+        """Layers of these readings, all of MovieLens' samples; returns the states of users and items."""
+        users, items, times, rows = observe_model.movielens('mlp2')
+        self.client.call('release.create', release='r')
+        for reading in readings:
+            for entity in ('user', 'item'):
+                self.client.call('table.create', release='r', table='cr_%s@%s' % (entity, reading), entity=entity,
+                                 kind='cr', dim=64 // views, views=views, read=reading, decay_events=0.9)
+        self.client.seal('r')
+        for reading in readings:
+            self.client.call('observe', release='r', layer=reading, users=harness.packed(users), dtype='f16',
+                             items=harness.packed(items), times=times.astype('<i8').tobytes(), rows=rows.tobytes())
+        states = []
+        for keys in (users, items):
+            model = observe_model.Aggregates(events=0.9)
+            model.add_all(keys, times, rows)
+            states.append(model.states(list(model.places)))
+        return states
+
+    def check_reading(self, entity, reading, state):
+        sums, weights, lasts = state
+        said = self.check('cr_%s@%s' % (entity, reading), 64, views=2)
+        meant = observe_model.reading(reading, sums, weights)
+        norms = np.linalg.norm(meant, axis=1)
+        for name, value in (('min', norms.min()), ('max', norms.max()), ('mean', norms.mean())):
+            self.assertLess(abs(said['norm'][name] - value), 1e-5 * norms.max(), name)
+        self.assertEqual(said['rows'], len(sums))
+        self.assertEqual(said['age_ms']['min'], said['now_ms'] - lasts.max())
+        return said
+
+    def test_what_is_read(self):
+        readings = ('sum', 'mean', 'layer_norm')
+        states = self.observe(readings)
+        for merged in (False, True):
+            for reading in readings:
+                for entity, state in zip(('user', 'item'), states):
+                    self.check_reading(entity, reading, state)
+            self.client.call('merge')
+        self.check('cr_item@mean', 64, views=2, sample=300, seed=3)
+        shown = self.daemon.command('table', 'stats', 'r/cr_item@layer_norm')
+        self.assertIn('r/cr_item@layer_norm: 2 x 32 f32', shown)
+        self.assertIn('information abundance', shown)
+
+    def test_the_chosen_layer_is_named(self):
+        states = self.observe(('sum', 'mean'))
+        for layer in ('mean', 'sum'):
+            self.client.call('layer.choose', release='r', layer=layer)
+            said = self.stats('live/cr_user')
+            self.assertEqual(said['table'], 'cr_user@' + layer)
+            norms = np.linalg.norm(observe_model.reading(layer, *states[0][:2]), axis=1)
+            self.assertLess(abs(said['norm']['max'] - norms.max()), 1e-5 * norms.max())
+            self.assertIn('r/cr_user@' + layer, self.daemon.command('table', 'stats', 'live/cr_user'))
 
 
 class Suspect(Stats):
