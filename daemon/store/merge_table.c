@@ -213,5 +213,8 @@ enum status merge_table(struct merge_job *job, struct error *err)
 		(void)file_remove_folder(folder, NULL);
 		return STATUS_NOT_FOUND;
 	}
-	return status;
+	/* Nobody asked for a file that is missing. */
+	return status == STATUS_NOT_FOUND
+		       ? error_set(err, STATUS_IO, "%s", err == NULL ? "" : err->text)
+		       : status;
 }

@@ -49,7 +49,8 @@ struct merge_job {
 };
 
 /* Writes its base files anew and swaps them in. Errors: NOT_FOUND  its release was dropped, now or
- * meanwhile: nothing is left of it, and nothing is wrong. */
+ * meanwhile: nothing is left of it, and nothing is wrong; CORRUPT  a damaged segment; DISK_FULL,
+ * TOO_LARGE, IO, NO_MEMORY; pace's. */
 enum status merge_table(struct merge_job *job, struct error *err);
 
 #endif

@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 enum { ROWS = 300 };
 
-static void put_one(struct scratch *scratch, uint64_t key, uint32_t version)
+static void put_into(struct scratch *scratch, const char *release, uint64_t key, uint32_t version)
 {
 	float row[SCRATCH_DIM];
 	struct error err = {0};
@@ -27,13 +28,25 @@ static void put_one(struct scratch *scratch, uint64_t key, uint32_t version)
 			.rows_bytes = sizeof row},
 	};
 	const struct row_write put = {
-		.release = "r1",
+		.release = release,
 		.parts = &part,
 		.part_count = 1,
 		.now_ms = SCRATCH_NOW_MS,
 	};
 	scratch_must(store_put(scratch->store, &put, &result, &ticket, &err), &err);
 	scratch_must(store_write_wait(ticket, &err), &err);
+}
+
+static void put_one(struct scratch *scratch, uint64_t key, uint32_t version)
+{
+	put_into(scratch, "r1", key, version);
+}
+
+static struct write_figures figures_of(struct scratch *scratch)
+{
+	struct store_figures figures;
+	store_figures(scratch->store, &figures);
+	return figures.write;
 }
 
 static void pages_that_cannot_be_read_are_not_merged_as_zeros(void **state)
@@ -80,12 +93,92 @@ static void a_log_that_lost_its_head_is_damage(void **state)
 	assert_int_equal(scratch_version(scratch, "r1", 1), 2);
 }
 
+/* A merge that was asked for, in a thread of its own. */
+struct asked {
+	struct store *store;
+	pthread_t thread;
+	enum status status;
+	struct merge_result result;
+	struct error err;
+};
+
+static void *ask(void *arg)
+{
+	struct asked *asked = arg;
+	asked->status = store_merge(asked->store, &asked->result, &asked->err);
+	return NULL;
+}
+
+static void ask_for_merge(struct scratch *scratch, struct asked *asked)
+{
+	*asked = (struct asked){.store = scratch->store};
+	assert_int_equal(pthread_create(&asked->thread, NULL, ask, asked), 0);
+}
+
+/* Asks for a merge of r1, and drops r1 while that writes. */
+static void drop_while_it_merges(struct scratch *scratch, struct asked *asked)
+{
+	struct error err = {0};
+	ask_for_merge(scratch, asked);
+	while (figures_of(scratch).merge_bytes == 0) {
+		usleep(1000);
+	}
+	put_into(scratch, "r2", 1, 2);
+	scratch_must(store_release_drop(scratch->store, "r1", &err), &err);
+	(void)pthread_join(asked->thread, NULL);
+}
+
+static void a_release_that_is_dropped_while_it_is_merged_leaves_nothing_to_merge(void **state)
+{
+	struct scratch *scratch = *state;
+	struct asked asked;
+	scratch->write.merge_rate = 50000; /* a segment of 300 rows takes some 400 ms */
+	scratch_open(scratch);
+	scratch_sealed(scratch, "r1", 0, ROWS, 1);
+	scratch_sealed(scratch, "r2", 0, ROWS, 1);
+	put_one(scratch, 1, 2);
+	drop_while_it_merges(scratch, &asked);
+	scratch_must(asked.status, &asked.err);
+	assert_int_equal(asked.result.tables, 0);
+	/* The other table's row came after the cut: nothing had to be done a second time. */
+	assert_int_equal(figures_of(scratch).memtable_rows, 1);
+	assert_int_equal(figures_of(scratch).log_files, 1);
+	scratch_reopen(scratch);
+	scratch_expect(scratch, "r2", 2, ROWS - 2, 1);
+	assert_int_equal(scratch_version(scratch, "r2", 1), 2);
+}
+
+static void a_merge_whose_folder_is_missing_fails(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct merge_result result;
+	char folder[PATH_MAX];
+	char away[PATH_MAX];
+	scratch_sealed(scratch, "r1", 0, ROWS, 1);
+	put_one(scratch, 1, 2);
+	scratch_path(scratch, folder, "releases/1");
+	scratch_path(scratch, away, "away");
+	assert_int_equal(rename(folder, away), 0);
+	assert_int_equal(store_merge(scratch->store, &result, &err), STATUS_IO);
+	assert_non_null(strstr(err.text, "releases/1"));
+	assert_int_equal(rename(away, folder), 0);
+	scratch_must(store_merge(scratch->store, &result, &err), &err);
+	assert_int_equal(result.tables, 1);
+	assert_int_equal(scratch_version(scratch, "r1", 1), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(pages_that_cannot_be_read_are_not_merged_as_zeros,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_log_that_lost_its_head_is_damage,
+			scratch_setup_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_release_that_is_dropped_while_it_is_merged_leaves_nothing_to_merge,
+			scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_merge_whose_folder_is_missing_fails,
 			scratch_setup_store, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
