@@ -5,6 +5,7 @@
 #include "daemon/store/file.h"
 #include "daemon/store/janitor.h"
 #include "daemon/store/layer.h"
+#include "daemon/store/merger.h"
 #include "daemon/store/state.h"
 #include "daemon/store/tensor.h"
 
@@ -474,5 +475,8 @@ enum status store_release_drop(struct store *store, const char *id, struct error
 	const enum status status = drop(store, id, err);
 	(void)pthread_mutex_unlock(&store->load_lock);
 	(void)pthread_mutex_unlock(&store->admin_lock);
+	if (status == STATUS_OK) {
+		merger_note_drop(store->merger);
+	}
 	return status;
 }

@@ -28,7 +28,8 @@ struct merger {
 	/* The thread's own: */
 	uint64_t pending_since_ms; /* 0: nothing waits */
 	uint64_t not_before_ms;
-	uint64_t retry_ms; /* the pause after the next failure */
+	uint64_t retry_ms;   /* the pause after the next failure */
+	uint64_t kept_bytes; /* of log, after the last merge */
 	uint64_t began_ns;
 	uint64_t written; /* bytes of the merge that runs */
 	uint64_t cut;     /* the sequence of the last one */
@@ -38,6 +39,7 @@ struct merger {
 	pthread_cond_t wake;
 	pthread_cond_t done;
 	bool stop;
+	bool dropped; /* a release was, since the thread last looked */
 	uint64_t asked;
 	uint64_t served;
 	struct merge_result result;
@@ -227,14 +229,29 @@ static enum status trim_log(struct merger *merger, struct error *err)
 		if (next == NULL) {
 			status = error_set(err, STATUS_NO_MEMORY, "merge: no memory");
 		} else {
+			/* What is before it was synced, as its file was before the next began. */
+			const uint64_t synced = redo_begins_at(store->writer->redo, first_file) - 1;
 			next->log_first_file = first_file;
-			next->written = merger->cut;
+			next->written = synced > now->written ? synced : now->written;
 			status = store_change(store, next, (struct catalog_change){0}, NULL, err);
 		}
 	}
 	(void)pthread_mutex_unlock(&store->admin_lock);
 	return status == STATUS_OK ? redo_remove_before(store->writer->redo, first_file, err)
 				   : status;
+}
+
+/* What a dropped release had in the log keeps no file of it any more. */
+static void after_drop(struct merger *merger)
+{
+	struct error err;
+	merger->not_before_ms = 0;
+	merger->retry_ms = RETRY_MS;
+	if (trim_log(merger, &err) != STATUS_OK) {
+		store_event(merger->store, "event=log_not_trimmed reason=\"%s\"", err.text);
+	}
+	const uint64_t bytes = redo_bytes(merger->store->writer->redo);
+	merger->kept_bytes = bytes < merger->kept_bytes ? bytes : merger->kept_bytes;
 }
 
 /* ---- one merge ---- */
@@ -281,6 +298,7 @@ static void run_merge(struct merger *merger, bool asked)
 	const uint64_t now_ns = clock_monotonic_ns();
 	atomic_store(&merger->last_ms, (now_ns - merger->began_ns) / 1000000);
 	merger->pending_since_ms = 0;
+	merger->kept_bytes = redo_bytes(merger->store->writer->redo);
 	if (err.status == STATUS_OK) {
 		atomic_fetch_add(&merger->merges, 1);
 		merger->retry_ms = RETRY_MS;
@@ -302,38 +320,54 @@ static void run_merge(struct merger *merger, bool asked)
 
 /* ---- the thread ---- */
 
+/* What is written to a release and dropped with it stays in the log's files, and waits for no
+ * merge: only a new file gets rid of it. */
+static bool has_grown(const struct merger *merger)
+{
+	return redo_bytes(merger->store->writer->redo) >=
+	       merger->kept_bytes + merger->store->options.write.log_bytes;
+}
+
 static bool is_due(struct merger *merger)
 {
 	struct store *store = merger->store;
 	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
 	if (atomic_load(&store->usage.rows) == 0) {
 		merger->pending_since_ms = 0;
-		return false;
-	}
-	if (merger->pending_since_ms == 0) {
+	} else if (merger->pending_since_ms == 0) {
 		merger->pending_since_ms = now_ms;
 	}
-	const bool old = now_ms - merger->pending_since_ms >= store->options.write.merge_age_ms;
+	const bool old = merger->pending_since_ms != 0 &&
+			 now_ms - merger->pending_since_ms >= store->options.write.merge_age_ms;
 	return !atomic_load(&store->stop) && now_ms >= merger->not_before_ms &&
 	       !atomic_load(&store->writer->read_only) &&
-	       (old || writer_fullness(store->writer) >= MERGER_BEGIN_AT);
+	       (old || writer_fullness(store->writer) >= MERGER_BEGIN_AT || has_grown(merger));
 }
 
+/* What the thread does next. */
+struct turn {
+	bool asked;   /* to merge */
+	bool due;     /* a merge is */
+	bool dropped; /* a release was */
+};
+
 /* Waits until there is something to do; false: to end. */
-static bool wait_for_work(struct merger *merger, bool *asked)
+static bool wait_for_work(struct merger *merger, struct turn *turn)
 {
-	bool due = is_due(merger);
+	turn->due = is_due(merger);
 	(void)pthread_mutex_lock(&merger->lock);
-	while (!merger->stop && !due && merger->asked == merger->served) {
+	while (!merger->stop && !turn->due && !merger->dropped && merger->asked == merger->served) {
 		struct timespec until;
 		(void)clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += LOOK_MS * 1000000L;
 		until.tv_sec += until.tv_nsec / 1000000000;
 		until.tv_nsec %= 1000000000;
 		(void)pthread_cond_timedwait(&merger->wake, &merger->lock, &until);
-		due = is_due(merger);
+		turn->due = is_due(merger);
 	}
-	*asked = merger->asked != merger->served;
+	turn->asked = merger->asked != merger->served;
+	turn->dropped = merger->dropped;
+	merger->dropped = false;
 	const bool go_on = !merger->stop;
 	(void)pthread_mutex_unlock(&merger->lock);
 	return go_on;
@@ -342,10 +376,15 @@ static bool wait_for_work(struct merger *merger, bool *asked)
 static void *merger_main(void *arg)
 {
 	struct merger *merger = arg;
-	bool asked;
+	struct turn turn;
 	grace_register();
-	while (wait_for_work(merger, &asked)) {
-		run_merge(merger, asked);
+	while (wait_for_work(merger, &turn)) {
+		if (turn.dropped) {
+			after_drop(merger);
+		}
+		if (turn.due || turn.asked) {
+			run_merge(merger, turn.asked);
+		}
 	}
 	grace_unregister();
 	return NULL;
@@ -400,6 +439,16 @@ void merger_wake(struct merger *merger)
 {
 	if (merger != NULL && !atomic_load(&merger->running)) {
 		(void)pthread_cond_signal(&merger->wake);
+	}
+}
+
+void merger_note_drop(struct merger *merger)
+{
+	if (merger != NULL) {
+		(void)pthread_mutex_lock(&merger->lock);
+		merger->dropped = true;
+		(void)pthread_cond_signal(&merger->wake);
+		(void)pthread_mutex_unlock(&merger->lock);
 	}
 }
 

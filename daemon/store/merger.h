@@ -6,9 +6,11 @@
  *     -> a grace period, then the frozen versions are freed
  *     -> log files that no table needs any more are removed
  *
- * It begins when a bound is reached by a quarter, when something has waited for merge_age, and when
- * it is asked to. It writes at merge_rate until a bound is reached by half, then as fast as it can.
- * A table that fails keeps what is frozen, and its log; the others go on.
+ * It begins when a bound is reached by a quarter, when something has waited for merge_age, when the
+ * log's files have grown by a whole bound since the last one (with what was written to releases
+ * that were dropped, which waits for no merge), and when it is asked to. It writes at merge_rate
+ * until a bound is reached by half, then as fast as it can. A table that fails keeps what is
+ * frozen, and its log; the others go on.
  *
  * Threads: the functions may be called from any.
  */
@@ -32,6 +34,9 @@ enum status merger_start(struct store *store, struct merger **out, struct error 
 void merger_stop(struct merger *merger);
 /* It looks whether there is something to do. NULL is fine. */
 void merger_wake(struct merger *merger);
+/* A release was dropped: it looks which log files nobody needs any more, and a merge that failed,
+ * perhaps because of that release, is tried again at once. */
+void merger_note_drop(struct merger *merger);
 /* Fills the entries of merges. */
 void merger_figures(struct merger *merger, struct write_figures *out);
 

@@ -414,6 +414,16 @@ uint64_t redo_file_of(const struct redo *redo, uint64_t sequence)
 									     : redo->old[0].number;
 }
 
+uint64_t redo_begins_at(const struct redo *redo, uint64_t file)
+{
+	for (size_t i = 0; i < redo->old_count; i++) {
+		if (redo->old[i].number == file) {
+			return redo->old[i].first_sequence;
+		}
+	}
+	return redo->head.first_sequence;
+}
+
 enum status redo_remove_before(struct redo *redo, uint64_t first_file, struct error *err)
 {
 	size_t gone = 0;

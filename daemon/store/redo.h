@@ -78,6 +78,9 @@ enum status redo_rotate(struct redo *redo, struct error *err);
 /* The file in which a sequence is; that of the next frame if it was not written yet. */
 uint64_t redo_file_of(const struct redo *redo, uint64_t sequence);
 
+/* The sequence of a file's first frame: what is before it is on the disk. Of one that is kept. */
+uint64_t redo_begins_at(const struct redo *redo, uint64_t file);
+
 /* Removes the files before `first_file`. */
 enum status redo_remove_before(struct redo *redo, uint64_t first_file, struct error *err);
 

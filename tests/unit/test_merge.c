@@ -13,10 +13,10 @@
 
 enum { ROWS = 300 };
 
-static void put_into(struct scratch *scratch, const char *release, uint64_t key, uint32_t version)
+static enum status try_put(struct scratch *scratch, const char *release, uint64_t key,
+	uint32_t version, struct error *err)
 {
 	float row[SCRATCH_DIM];
-	struct error err = {0};
 	struct write_result result;
 	struct write_ticket *ticket;
 	scratch_row(key, version, row);
@@ -33,8 +33,14 @@ static void put_into(struct scratch *scratch, const char *release, uint64_t key,
 		.part_count = 1,
 		.now_ms = SCRATCH_NOW_MS,
 	};
-	scratch_must(store_put(scratch->store, &put, &result, &ticket, &err), &err);
-	scratch_must(store_write_wait(ticket, &err), &err);
+	const enum status status = store_put(scratch->store, &put, &result, &ticket, err);
+	return status == STATUS_OK ? store_write_wait(ticket, err) : status;
+}
+
+static void put_into(struct scratch *scratch, const char *release, uint64_t key, uint32_t version)
+{
+	struct error err = {0};
+	scratch_must(try_put(scratch, release, key, version, &err), &err);
 }
 
 static void put_one(struct scratch *scratch, uint64_t key, uint32_t version)
@@ -168,6 +174,77 @@ static void a_merge_whose_folder_is_missing_fails(void **state)
 	assert_int_equal(scratch_version(scratch, "r1", 1), 2);
 }
 
+/* Puts a row once the store is not busy any more, which it may be for a moment. */
+static void put_soon(struct scratch *scratch, const char *release, uint64_t key)
+{
+	struct error err = {0};
+	enum status status = STATUS_BUSY;
+	for (unsigned i = 0; status == STATUS_BUSY && i < 3000; i++) {
+		status = try_put(scratch, release, key, 2, &err);
+		usleep(status == STATUS_BUSY ? 1000 : 0);
+	}
+	scratch_must(status, &err);
+}
+
+/* r1's only segment is damaged, and holds a row in the log; merges of r2 make the log grow until
+ * nothing is taken any more. */
+static void fill_the_log_beside_a_damaged_table(struct scratch *scratch)
+{
+	char path[PATH_MAX];
+	struct error err = {0};
+	struct merge_result result;
+	put_one(scratch, 1, 2);
+	scratch_path(scratch, path, "releases/1/base-1-0.mdb");
+	assert_int_equal(mapfault_install(), STATUS_OK);
+	scratch_cut(path, 8192);
+	uint64_t key = 0;
+	while (try_put(scratch, "r2", ++key, 2, &err) == STATUS_OK) {
+		assert_true(key < 10000);
+		if (key % 64 == 0) {
+			assert_int_equal(store_merge(scratch->store, &result, &err),
+				STATUS_CORRUPT);
+		}
+	}
+	assert_int_equal(err.status, STATUS_BUSY);
+	assert_non_null(strstr(err.text, "cannot be merged"));
+}
+
+static void dropping_the_damaged_release_frees_the_log(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	scratch->write.log_bytes = 20000;
+	scratch_open(scratch);
+	scratch_sealed(scratch, "r1", 0, ROWS, 1);
+	scratch_sealed(scratch, "r2", 0, ROWS, 1);
+	fill_the_log_beside_a_damaged_table(scratch);
+	scratch_must(store_release_drop(scratch->store, "r1", &err), &err);
+	put_soon(scratch, "r2", 1);
+	scratch_reopen(scratch);
+	put_soon(scratch, "r2", 1);
+	assert_int_equal(scratch_version(scratch, "r2", 1), 2);
+}
+
+/* What was written to a release is in the log still when that is dropped. */
+static void a_log_of_dropped_releases_is_cut(void **state)
+{
+	enum { ROUNDS = 60, PUTS = 40 };
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	scratch->write.log_bytes = 20000; /* some 170 puts of a row */
+	scratch_open(scratch);
+	scratch_sealed(scratch, "r2", 0, 1, 1);
+	put_into(scratch, "r2", 2, 2); /* waits for a merge all the time */
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		scratch_sealed(scratch, "r1", 0, 1, 1);
+		for (uint64_t i = 0; i < PUTS; i++) {
+			put_soon(scratch, "r1", i);
+		}
+		scratch_must(store_release_drop(scratch->store, "r1", &err), &err);
+	}
+	assert_int_equal(scratch_version(scratch, "r2", 2), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +257,10 @@ int main(void)
 			scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_merge_whose_folder_is_missing_fails,
 			scratch_setup_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(dropping_the_damaged_release_frees_the_log,
+			scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_log_of_dropped_releases_is_cut, scratch_setup,
+			scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
