@@ -194,6 +194,23 @@ static enum status merge_range(struct merge *merge, uint64_t prefix, uint32_t bi
 	return status == STATUS_OK ? write_prefix(merge, prefix, bits, 0, count, err) : status;
 }
 
+static enum status fail_damaged(const struct base_set *set, size_t number, struct error *err)
+{
+	return error_set(err, STATUS_CORRUPT, "merge: segment %zu of %zu is damaged", number,
+		set->segment_count);
+}
+
+/* Of what is known to be damaged nothing is written, only to be removed again. */
+static enum status check_known(const struct base_set *set, struct error *err)
+{
+	for (size_t i = 0; i < set->segment_count; i++) {
+		if (base_segment_state(&set->segments[i]) == BASE_DAMAGED) {
+			return fail_damaged(set, i, err);
+		}
+	}
+	return STATUS_OK;
+}
+
 static enum status merge_all(struct merge *merge, struct error *err)
 {
 	struct base_set *set = merge->input->set;
@@ -205,9 +222,7 @@ static enum status merge_all(struct merge *merge, struct error *err)
 		const uint32_t number = base_set_find(set, cursor);
 		const struct base_segment_info *info = set->segments[number].info;
 		if (base_segment_wait(set, number) != BASE_READY) {
-			return error_set(err, STATUS_CORRUPT,
-				"merge: segment %" PRIu32 " of %zu is damaged", number,
-				set->segment_count);
+			return fail_damaged(set, number, err);
 		}
 		const enum status status = merge_range(merge, info->prefix, info->prefix_bits,
 			&set->segments[number].view, err);
@@ -230,7 +245,10 @@ static enum status merge_all(struct merge *merge, struct error *err)
 enum status merge_rows(const struct merge_input *input, struct base_files *files, struct error *err)
 {
 	struct merge merge = {.input = input, .files = files};
-	enum status status = merge_all(&merge, err);
+	enum status status = input->set == NULL ? STATUS_OK : check_known(input->set, err);
+	if (status == STATUS_OK) {
+		status = merge_all(&merge, err);
+	}
 	if (status == STATUS_OK) {
 		status = base_files_finish(files, err);
 	}
