@@ -7,6 +7,7 @@
 #include "daemon/store/grace.h"
 #include "daemon/store/writer.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -30,6 +31,9 @@ struct merger {
 	uint64_t not_before_ms;
 	uint64_t retry_ms;   /* the pause after the next failure */
 	uint64_t kept_bytes; /* of log, after the last merge */
+	/* Of writer_fullness: from here on a merge is due after one that failed for some tables
+	   and was done for others. UINT_MAX: there was no such. */
+	unsigned go_on_at;
 	uint64_t began_ns;
 	uint64_t written; /* bytes of the merge that runs */
 	uint64_t cut;     /* the sequence of the last one */
@@ -282,6 +286,13 @@ static enum status merge(struct merger *merger, bool asked, struct merge_result 
 							 : error_set(err, again, "%s", reason.text);
 }
 
+/* What a failed merge has left takes room until it is done. The others go on in the rest. */
+static unsigned next_fullness(const struct merger *merger)
+{
+	const unsigned left = writer_fullness(merger->store->writer);
+	return left >= 1000 ? left : left + (1000 - left) * MERGER_BEGIN_AT / 1000;
+}
+
 static void run_merge(struct merger *merger, bool asked)
 {
 	struct merge_result result = {0};
@@ -302,8 +313,10 @@ static void run_merge(struct merger *merger, bool asked)
 	if (err.status == STATUS_OK) {
 		atomic_fetch_add(&merger->merges, 1);
 		merger->retry_ms = RETRY_MS;
+		merger->go_on_at = UINT_MAX;
 	} else if (!atomic_load(&merger->store->stop)) {
 		atomic_fetch_add(&merger->failed, 1);
+		merger->go_on_at = result.tables == 0 ? UINT_MAX : next_fullness(merger);
 		merger->not_before_ms = now_ns / 1000000 + merger->retry_ms;
 		merger->retry_ms *= 2;
 		merger->retry_ms =
@@ -339,9 +352,11 @@ static bool is_due(struct merger *merger)
 	}
 	const bool old = merger->pending_since_ms != 0 &&
 			 now_ms - merger->pending_since_ms >= store->options.write.merge_age_ms;
-	return !atomic_load(&store->stop) && now_ms >= merger->not_before_ms &&
-	       !atomic_load(&store->writer->read_only) &&
-	       (old || writer_fullness(store->writer) >= MERGER_BEGIN_AT || has_grown(merger));
+	const unsigned fullness = writer_fullness(store->writer);
+	const bool due = now_ms >= merger->not_before_ms &&
+			 (old || fullness >= MERGER_BEGIN_AT || has_grown(merger));
+	return (due || fullness >= merger->go_on_at) && !atomic_load(&store->stop) &&
+	       !atomic_load(&store->writer->read_only);
 }
 
 /* What the thread does next. */
@@ -398,6 +413,7 @@ enum status merger_start(struct store *store, struct merger **out, struct error 
 	}
 	merger->store = store;
 	merger->retry_ms = RETRY_MS;
+	merger->go_on_at = UINT_MAX;
 	pthread_condattr_t attributes;
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

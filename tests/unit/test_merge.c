@@ -186,17 +186,22 @@ static void put_soon(struct scratch *scratch, const char *release, uint64_t key)
 	scratch_must(status, &err);
 }
 
-/* r1's only segment is damaged, and holds a row in the log; merges of r2 make the log grow until
- * nothing is taken any more. */
-static void fill_the_log_beside_a_damaged_table(struct scratch *scratch)
+/* r1 cannot be merged, and has a row in the log. */
+static void damage_r1(struct scratch *scratch)
 {
 	char path[PATH_MAX];
-	struct error err = {0};
-	struct merge_result result;
 	put_one(scratch, 1, 2);
 	scratch_path(scratch, path, "releases/1/base-1-0.mdb");
 	assert_int_equal(mapfault_install(), STATUS_OK);
 	scratch_cut(path, 8192);
+}
+
+/* Merges of r2 make the log grow until nothing is taken any more. */
+static void fill_the_log_beside_a_damaged_table(struct scratch *scratch)
+{
+	struct error err = {0};
+	struct merge_result result;
+	damage_r1(scratch);
 	uint64_t key = 0;
 	while (try_put(scratch, "r2", ++key, 2, &err) == STATUS_OK) {
 		assert_true(key < 10000);
@@ -223,6 +228,21 @@ static void dropping_the_damaged_release_frees_the_log(void **state)
 	scratch_reopen(scratch);
 	put_soon(scratch, "r2", 1);
 	assert_int_equal(scratch_version(scratch, "r2", 1), 2);
+}
+
+static void a_damaged_table_does_not_hold_up_the_others(void **state)
+{
+	struct scratch *scratch = *state;
+	scratch->write.memtable_rows = 200;
+	scratch_open(scratch);
+	scratch_sealed(scratch, "r1", 0, ROWS, 1);
+	scratch_sealed(scratch, "r2", 0, ROWS, 1);
+	damage_r1(scratch);
+	for (uint64_t key = 0; key < 4000; key++) {
+		put_into(scratch, "r2", key, 2);
+	}
+	assert_true(figures_of(scratch).merges_failed > 0);
+	assert_int_equal(figures_of(scratch).merges, 0);
 }
 
 /* What was written to a release is in the log still when that is dropped. */
@@ -258,6 +278,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_merge_whose_folder_is_missing_fails,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(dropping_the_damaged_release_frees_the_log,
+			scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_table_does_not_hold_up_the_others,
 			scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_log_of_dropped_releases_is_cut, scratch_setup,
 			scratch_teardown),
