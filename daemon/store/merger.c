@@ -5,6 +5,7 @@
 #include "daemon/store/feed.h"
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
+#include "daemon/store/pace.h"
 #include "daemon/store/writer.h"
 
 #include <limits.h>
@@ -18,7 +19,7 @@ enum {
 	   longest. */
 	RETRY_MS = 2000,
 	RETRY_MS_MAX = 300 * 1000,
-	PACE_NS = 5 * 1000 * 1000,
+	LOOK_AGAIN_NS = 5 * 1000 * 1000, /* whether to hurry, while it waits */
 	/* Its thread's while there is time: a fetch must not wait for a time slice of a merge. */
 	GENTLE_NICE = 15,
 };
@@ -34,8 +35,7 @@ struct merger {
 	/* Of writer_fullness: from here on a merge is due after one that failed for some tables
 	   and was done for others. UINT_MAX: there was no such. */
 	unsigned go_on_at;
-	uint64_t began_ns;
-	uint64_t written; /* bytes of the merge that runs */
+	struct pace pace; /* of the merge that runs */
 	uint64_t cut;     /* the sequence of the last one */
 	int64_t clock_ms; /* at the cut */
 	/* Guarded by lock: */
@@ -57,25 +57,35 @@ struct merger {
 
 /* ---- pace ---- */
 
+static bool must_hurry(const struct merger *merger)
+{
+	return writer_fullness(merger->store->writer) >= MERGER_HURRY_AT;
+}
+
 /* On Linux of this thread alone. Without the right to (LimitNICE of the unit) it stays gentle. */
 static void set_nice(const struct merger *merger)
 {
-	const bool hurry = writer_fullness(merger->store->writer) >= MERGER_HURRY_AT;
-	(void)setpriority(PRIO_PROCESS, 0, hurry ? 0 : GENTLE_NICE);
+	(void)setpriority(PRIO_PROCESS, 0, must_hurry(merger) ? 0 : GENTLE_NICE);
 }
 
-static enum status pace(void *arg, uint64_t bytes, struct error *err)
+static void begin_pace(struct merger *merger)
+{
+	pace_begin(&merger->pace, merger->store->options.write.merge_rate, clock_monotonic_ns());
+}
+
+static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
 {
 	struct merger *merger = arg;
 	struct store *store = merger->store;
-	const struct timespec pause = {.tv_nsec = PACE_NS};
-	merger->written += bytes;
+	const struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
 	atomic_fetch_add(&merger->bytes, bytes);
-	const double seconds = (double)merger->written / (double)store->options.write.merge_rate;
-	const uint64_t until_ns = merger->began_ns + (uint64_t)(seconds * 1e9);
+	const uint64_t until_ns = pace_add(&merger->pace, bytes, clock_monotonic_ns());
 	while (!atomic_load(&store->stop) && clock_monotonic_ns() < until_ns &&
-		writer_fullness(store->writer) < MERGER_HURRY_AT) {
+		!must_hurry(merger)) {
 		(void)nanosleep(&pause, NULL);
+	}
+	if (must_hurry(merger)) {
+		begin_pace(merger);
 	}
 	set_nice(merger);
 	return atomic_load(&store->stop)
@@ -154,7 +164,7 @@ static enum status list_jobs(struct merger *merger, bool asked, struct merge_job
 				.release = release->number,
 				.table = table,
 				.clock_ms = merger->clock_ms,
-				.pace = pace,
+				.pace = keep_pace,
 				.pace_arg = merger,
 			};
 		}
@@ -300,14 +310,14 @@ static void run_merge(struct merger *merger, bool asked)
 	(void)pthread_mutex_lock(&merger->lock);
 	const uint64_t serving = merger->asked;
 	(void)pthread_mutex_unlock(&merger->lock);
-	merger->began_ns = clock_monotonic_ns();
-	merger->written = 0;
+	const uint64_t began_ns = clock_monotonic_ns();
+	begin_pace(merger);
 	atomic_store(&merger->running, true);
 	set_nice(merger);
 	err.status = merge(merger, asked, &result, &err);
 	atomic_store(&merger->running, false);
 	const uint64_t now_ns = clock_monotonic_ns();
-	atomic_store(&merger->last_ms, (now_ns - merger->began_ns) / 1000000);
+	atomic_store(&merger->last_ms, (now_ns - began_ns) / 1000000);
 	merger->pending_since_ms = 0;
 	merger->kept_bytes = redo_bytes(merger->store->writer->redo);
 	if (err.status == STATUS_OK) {
