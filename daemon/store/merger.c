@@ -212,62 +212,6 @@ static enum status merge_tables(struct merger *merger, bool asked, struct merge_
 	return status;
 }
 
-/* ---- the log ---- */
-
-/* The first log file that some table still needs. */
-static uint64_t first_needed(struct store *store)
-{
-	uint64_t oldest = 0;
-	const struct snapshot *snapshot = store_current(store);
-	for (size_t i = 0; i < snapshot->release_count; i++) {
-		const struct release *release = snapshot->releases[i];
-		for (size_t j = 0; j < release->table_count; j++) {
-			const uint64_t sequence = memtable_oldest(release->tables[j]->memtable);
-			oldest = sequence != 0 && (oldest == 0 || sequence < oldest) ? sequence
-										     : oldest;
-		}
-	}
-	return oldest == 0 ? redo_file(store->writer->redo)
-			   : redo_file_of(store->writer->redo, oldest);
-}
-
-static enum status trim_log(struct merger *merger, struct error *err)
-{
-	struct store *store = merger->store;
-	enum status status = STATUS_OK;
-	(void)pthread_mutex_lock(&store->admin_lock);
-	const struct snapshot *now = store_current(store);
-	const uint64_t first_file = first_needed(store);
-	if (first_file > now->log_first_file) {
-		struct snapshot *next = snapshot_copy(now);
-		if (next == NULL) {
-			status = error_set(err, STATUS_NO_MEMORY, "merge: no memory");
-		} else {
-			/* What is before it was synced, as its file was before the next began. */
-			const uint64_t synced = redo_begins_at(store->writer->redo, first_file) - 1;
-			next->log_first_file = first_file;
-			next->written = synced > now->written ? synced : now->written;
-			status = store_change(store, next, (struct catalog_change){0}, NULL, err);
-		}
-	}
-	(void)pthread_mutex_unlock(&store->admin_lock);
-	return status == STATUS_OK ? redo_remove_before(store->writer->redo, first_file, err)
-				   : status;
-}
-
-/* What a dropped release had in the log keeps no file of it any more. */
-static void after_drop(struct merger *merger)
-{
-	struct error err;
-	merger->not_before_ms = 0;
-	merger->retry_ms = RETRY_MS;
-	if (trim_log(merger, &err) != STATUS_OK) {
-		store_event(merger->store, "event=log_not_trimmed reason=\"%s\"", err.text);
-	}
-	const uint64_t bytes = redo_bytes(merger->store->writer->redo);
-	merger->kept_bytes = bytes < merger->kept_bytes ? bytes : merger->kept_bytes;
-}
-
 /* ---- one merge ---- */
 
 static enum status merge_once(struct merger *merger, bool asked, struct merge_result *result,
@@ -278,7 +222,7 @@ static enum status merge_once(struct merger *merger, bool asked, struct merge_re
 		return status;
 	}
 	status = merge_tables(merger, asked, result, left, err);
-	const enum status trimmed = trim_log(merger, status == STATUS_OK ? err : NULL);
+	const enum status trimmed = merge_trim_log(merger->store, status == STATUS_OK ? err : NULL);
 	return status == STATUS_OK ? trimmed : status;
 }
 
@@ -342,6 +286,19 @@ static void run_merge(struct merger *merger, bool asked)
 }
 
 /* ---- the thread ---- */
+
+/* What a dropped release had in the log keeps no file of it any more. */
+static void after_drop(struct merger *merger)
+{
+	struct error err;
+	merger->not_before_ms = 0;
+	merger->retry_ms = RETRY_MS;
+	if (merge_trim_log(merger->store, &err) != STATUS_OK) {
+		store_event(merger->store, "event=log_not_trimmed reason=\"%s\"", err.text);
+	}
+	const uint64_t bytes = redo_bytes(merger->store->writer->redo);
+	merger->kept_bytes = bytes < merger->kept_bytes ? bytes : merger->kept_bytes;
+}
 
 /* What is written to a release and dropped with it stays in the log's files, and waits for no
  * merge: only a new file gets rid of it. */

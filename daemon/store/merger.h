@@ -58,4 +58,10 @@ struct merge_job {
  * TOO_LARGE, IO, NO_MEMORY; pace's. */
 enum status merge_table(struct merge_job *job, struct error *err);
 
+/* ---- the log (merge_log.c) ---- */
+
+/* Removes the log files that no table needs, in the catalog and then on the disk. The merge's
+ * thread. Errors: IO, NO_MEMORY, those of a change of the catalog. */
+enum status merge_trim_log(struct store *store, struct error *err);
+
 #endif
