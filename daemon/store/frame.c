@@ -158,29 +158,58 @@ static bool has_parts(const uint8_t *data, uint32_t bytes, uint16_t parts)
 	return parts > 0 && at == bytes;
 }
 
-enum status frame_check(const uint8_t *data, size_t len, uint64_t salt, struct frame_head *out)
+static struct frame_head read_head(const uint8_t *data)
 {
-	if (len < FRAME_HEAD_BYTES || memcmp(data, frame_magic, sizeof frame_magic) != 0) {
-		return STATUS_CORRUPT;
-	}
-	const uint32_t bytes = bytes_get_u32(data + AT_BYTES);
-	if (bytes < FRAME_HEAD_BYTES || bytes > len || bytes % FRAME_ALIGN != 0 ||
-		bytes_get_u64(data + AT_HASH) != hash_frame(data, bytes, salt)) {
-		return STATUS_CORRUPT;
-	}
-	const uint16_t parts = bytes_get_u16(data + AT_PARTS);
-	if (bytes_get_u16(data + AT_VERSION) != FRAME_VERSION ||
-		bytes_get_u32(data + AT_ZERO) != 0 || !has_parts(data, bytes, parts)) {
-		return STATUS_UNSUPPORTED;
-	}
-	*out = (struct frame_head){
-		.bytes = bytes,
-		.parts = parts,
+	return (struct frame_head){
+		.bytes = bytes_get_u32(data + AT_BYTES),
+		.parts = bytes_get_u16(data + AT_PARTS),
 		.sequence = bytes_get_u64(data + AT_SEQUENCE),
 		.first = bytes_get_u64(data + AT_FIRST),
 		.release = bytes_get_u64(data + AT_RELEASE),
 		.clock_ms = (int64_t)bytes_get_u64(data + AT_CLOCK),
 	};
+}
+
+/* Whether a frame of any version may begin here, and be whole. */
+static bool may_begin(const uint8_t *data, size_t len)
+{
+	if (len < FRAME_HEAD_BYTES || memcmp(data, frame_magic, sizeof frame_magic) != 0) {
+		return false;
+	}
+	const uint32_t bytes = bytes_get_u32(data + AT_BYTES);
+	return bytes >= FRAME_HEAD_BYTES && bytes <= len && bytes % FRAME_ALIGN == 0;
+}
+
+/* Whether it is of this build's form. */
+static bool has_form(const uint8_t *data, const struct frame_head *head)
+{
+	return bytes_get_u16(data + AT_VERSION) == FRAME_VERSION &&
+	       bytes_get_u32(data + AT_ZERO) == 0 && has_parts(data, head->bytes, head->parts);
+}
+
+bool frame_may_be(const uint8_t *data, size_t len, struct frame_head *out)
+{
+	if (!may_begin(data, len)) {
+		return false;
+	}
+	*out = read_head(data);
+	/* The parts are walked only where there are no more than a write has. */
+	return out->first <= out->sequence && out->parts <= FRAME_PARTS_MAX && has_form(data, out);
+}
+
+enum status frame_check(const uint8_t *data, size_t len, uint64_t salt, struct frame_head *out)
+{
+	if (!may_begin(data, len)) {
+		return STATUS_CORRUPT;
+	}
+	const struct frame_head head = read_head(data);
+	if (bytes_get_u64(data + AT_HASH) != hash_frame(data, head.bytes, salt)) {
+		return STATUS_CORRUPT;
+	}
+	if (!has_form(data, &head)) {
+		return STATUS_UNSUPPORTED;
+	}
+	*out = head;
 	return STATUS_OK;
 }
 

@@ -49,7 +49,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FRAME_VERSION = 1, FRAME_HEAD_BYTES = 56, FRAME_PART_BYTES = 24, FRAME_ALIGN = 8 };
+enum {
+	FRAME_VERSION = 1,
+	FRAME_HEAD_BYTES = 56,
+	FRAME_PART_BYTES = 24,
+	FRAME_ALIGN = 8,
+	FRAME_BYTES_MIN = FRAME_HEAD_BYTES + FRAME_PART_BYTES,
+	FRAME_PARTS_MAX = LIMIT_PARTS + 1, /* of what this build writes: a position comes on top */
+};
 
 /* Numbers are on disk and never reused. */
 enum frame_kind { FRAME_PUT = 1, FRAME_DELETE = 2, FRAME_POSITION = 3 };
@@ -122,6 +129,9 @@ void frame_seal(uint8_t *data, uint64_t first, uint64_t salt);
  * Errors: CORRUPT; UNSUPPORTED  the checksum is good, but the version, the kind of a part or its
  * form is none of this build's. */
 enum status frame_check(const uint8_t *data, size_t len, uint64_t salt, struct frame_head *out);
+
+/* Whether this may be a frame that this build has written, at a glance: all but the checksum. */
+bool frame_may_be(const uint8_t *data, size_t len, struct frame_head *out);
 
 /* Walks the parts of a checked frame, or of one that was ended: *at is 0 first. */
 bool frame_next_part(const uint8_t *data, const struct frame_head *head, size_t *at,

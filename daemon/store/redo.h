@@ -6,7 +6,8 @@
  *
  * A frame that is torn ends the log, and the last file is cut there: nothing behind it was
  * acknowledged. Unless a good frame follows that could only be written once the bad one was
- * synced: that is damage, and the log does not open.
+ * synced: that is damage, and the log does not open. Nor does it where so many rows look like
+ * frames that to tell would take too long.
  *
  * Threads: one appends and syncs; another may meanwhile ask redo_file_of and remove old files, and
  * rotates while nothing is appended. The figures may be read by any.

@@ -19,6 +19,9 @@
 
 static const char redo_magic[8] = {'r', 'e', 'p', 's', 't', 'l', 'o', 'g'};
 
+/* What has_later_frame compares with checksums, by the size of the file. */
+enum { HASHED_MAX = 16 };
+
 enum { AT_VERSION = 8, AT_NUMBER = 16, AT_SEQUENCE = 24, AT_SALT = 32, AT_HASH = 56 };
 
 void redo_file_name(char *out, size_t size, uint64_t number)
@@ -160,17 +163,30 @@ static enum status read_head(const struct map *map, uint64_t number, struct redo
 	return STATUS_OK;
 }
 
-/* Whether a good frame stands behind `offset` that was written after `sequence` had been synced. */
-static bool has_later_frame(const struct map *map, uint64_t salt, size_t offset, uint64_t sequence)
+/* Whether a good frame stands behind `offset`, where frame `sequence` is not good, that was written
+ * after that one had been synced. Rows may be made to look like frames, so many that comparing all
+ * of them with their checksums would take days: *in_doubt says that too many do. */
+static bool has_later_frame(const struct map *map, uint64_t salt, size_t offset, uint64_t sequence,
+	bool *in_doubt)
 {
 	struct frame_head head;
-	for (size_t at = offset + FRAME_ALIGN; at + FRAME_HEAD_BYTES <= map->len;) {
-		const bool good =
-			frame_check(map->data + at, map->len - at, salt, &head) == STATUS_OK;
-		if (good && head.first > sequence) {
+	uint64_t hashed = 0;
+	*in_doubt = false;
+	for (size_t at = offset + FRAME_ALIGN; at + FRAME_HEAD_BYTES <= map->len;
+		at += FRAME_ALIGN) {
+		const size_t left = map->len - at;
+		if (!frame_may_be(map->data + at, left, &head) || head.first <= sequence ||
+			head.sequence - sequence > (at - offset) / FRAME_BYTES_MIN) {
+			continue;
+		}
+		hashed += head.bytes;
+		if (hashed / HASHED_MAX > map->len) {
+			*in_doubt = true;
+			return false;
+		}
+		if (frame_check(map->data + at, left, salt, &head) == STATUS_OK) {
 			return true;
 		}
-		at += good ? head.bytes : FRAME_ALIGN;
 	}
 	return false;
 }
@@ -214,6 +230,27 @@ static enum status read_frames(const struct redo_options *options, const struct 
 	return STATUS_OK;
 }
 
+/* Whether what is behind the last good frame may be cut off. */
+static enum status check_torn(const struct map *map, bool is_last, const struct redo_read *read,
+	struct error *err)
+{
+	bool in_doubt = false;
+	if (!is_last || has_later_frame(map, read->head.salt, read->bytes, read->next_sequence,
+				&in_doubt)) {
+		return error_set(err, STATUS_CORRUPT,
+			"log: '%s' is damaged at %" PRIu64
+			": what follows was written after it had been synced",
+			map->path, read->bytes);
+	}
+	/* Acknowledged writes are not cut off on a guess. */
+	return in_doubt ? error_set(err, STATUS_CORRUPT,
+				  "log: '%s' is damaged at %" PRIu64
+				  ": too much of what follows looks like writes to tell whether "
+				  "some are",
+				  map->path, read->bytes)
+			: STATUS_OK;
+}
+
 static enum status read_map(const struct redo_options *options, uint64_t expected, bool is_last,
 	struct map *map, struct redo_read *out, struct error *err)
 {
@@ -225,13 +262,8 @@ static enum status read_map(const struct redo_options *options, uint64_t expecte
 	}
 	out->next_sequence = out->head.first_sequence;
 	enum status status = read_frames(options, map, out, err);
-	if (status == STATUS_OK && out->torn &&
-		(!is_last ||
-			has_later_frame(map, out->head.salt, out->bytes, out->next_sequence))) {
-		status = error_set(err, STATUS_CORRUPT,
-			"log: '%s' is damaged at %" PRIu64
-			": what follows was written after it had been synced",
-			map->path, out->bytes);
+	if (status == STATUS_OK && out->torn) {
+		status = check_torn(map, is_last, out, err);
 	}
 	if (status == STATUS_OK && atomic_load(&map->damaged) != 0) {
 		status = error_set(err, STATUS_IO, "log: '%s' cannot be read", map->path);

@@ -1,4 +1,5 @@
 /* test_redo.c - the log is cut at every byte, torn in any order, damaged: what it gives back. */
+#include "daemon/store/bytes.h"
 #include "daemon/store/redo.h"
 #include "tests/unit/plain.h"
 #include "tests/unit/scratch.h"
@@ -302,6 +303,86 @@ static void files_go_when_no_table_needs_them(void **state)
 	redo_close(redo);
 }
 
+/* ---- rows that look like frames ---- */
+
+enum { FORGED_BYTES = 16 << 20, UNIT_BYTES = FRAME_HEAD_BYTES + FRAME_PART_BYTES };
+
+/* A frame of one part that reaches to the end of the file, but for the checksum. */
+static void forge(uint8_t *at, const uint8_t *end, uint64_t sequence, size_t part_bytes)
+{
+	static const uint8_t magic[4] = {'r', 'f', 'r', 'm'};
+	memset(at, 0, UNIT_BYTES);
+	memcpy(at, magic, sizeof magic);
+	bytes_put_u32(at + 4, (uint32_t)(end - at));
+	bytes_put_u16(at + 8, FRAME_VERSION);
+	bytes_put_u16(at + 10, 1);
+	bytes_put_u64(at + 16, sequence);
+	bytes_put_u64(at + 24, sequence);
+	bytes_put_u16(at + FRAME_HEAD_BYTES, FRAME_PUT);
+	bytes_put_u64(at + FRAME_HEAD_BYTES + 16, part_bytes);
+}
+
+/* A log whose last, bad frame has nothing but forged ones in it, then a good one of a later group
+ * if it is asked for. What opening it says. */
+static enum status open_forged(struct scratch *scratch, bool in_form, bool has_later,
+	struct error *err)
+{
+	char path[PATH_MAX];
+	size_t synced;
+	struct found found;
+	struct redo *redo = NULL;
+	const struct scratch_file file = make_log(scratch, &synced);
+	redo = must_open(scratch, 1, &found);
+	append(redo, 1);
+	scratch_path(scratch, path, "log/1.log");
+	const struct scratch_file one = scratch_read(path);
+	append(redo, 1);
+	redo_close(redo);
+	const struct scratch_file two = scratch_read(path);
+	const size_t later = has_later ? two.len - one.len : 0;
+	const size_t len = file.len + FORGED_BYTES + later;
+	uint8_t *all = calloc(1, len);
+	assert_non_null(all);
+	memcpy(all, file.data, file.len);
+	memcpy(all + len - later, two.data + one.len, later);
+	for (size_t at = 0; at + 2 * UNIT_BYTES <= FORGED_BYTES; at += UNIT_BYTES) {
+		uint8_t *to = all + file.len + at;
+		const size_t part = (size_t)(all + len - to) - FRAME_HEAD_BYTES;
+		forge(to, all + len, FRAMES + 2, in_form ? part : part + 8);
+	}
+	scratch_write(path, all, len);
+	free(all);
+	free(file.data);
+	free(one.data);
+	free(two.data);
+	const enum status status = try_open(scratch, 1, &found, &redo, err);
+	if (status == STATUS_OK) {
+		assert_int_equal(found.frames, FRAMES);
+		redo_close(redo);
+	}
+	return status;
+}
+
+static void a_torn_end_full_of_forged_heads_is_cut_off(void **state)
+{
+	struct error err = {0};
+	scratch_must(open_forged(*state, false, false, &err), &err);
+}
+
+static void forged_heads_do_not_hide_a_later_frame(void **state)
+{
+	struct error err = {0};
+	assert_int_equal(open_forged(*state, false, true, &err), STATUS_CORRUPT);
+	assert_non_null(strstr(err.text, "written after it had been synced"));
+}
+
+static void forged_frames_are_not_compared_for_ever(void **state)
+{
+	struct error err = {0};
+	assert_int_equal(open_forged(*state, true, false, &err), STATUS_CORRUPT);
+	assert_non_null(strstr(err.text, "looks like writes"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +396,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_lost_file_is_refused_by_name, scratch_setup,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(an_unused_file_that_was_being_created_is_made_anew,
+			scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_torn_end_full_of_forged_heads_is_cut_off,
+			scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(forged_heads_do_not_hide_a_later_frame,
+			scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(forged_frames_are_not_compared_for_ever,
 			scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(files_go_when_no_table_needs_them, scratch_setup,
 			scratch_teardown),
