@@ -16,7 +16,8 @@ static const uint64_t time_not_given = UINT64_MAX;
 
 /* The arguments, and what is made of them. */
 struct write {
-	const char *release; /* NULL: the live one */
+	const char *release;       /* NULL: the live one */
+	struct rep_release target; /* which that is, also if another is published meanwhile */
 	const char *table;
 	uint64_t time_ms;
 	uint64_t tags; /* 0: none, which is the same */
@@ -33,15 +34,16 @@ static void write_fini(struct write *write)
 	buffer_fini(&write->row);
 }
 
-/* Asks for the table's shape, and reads the keys, which are of its type. */
+/* Asks which release it is and for the table's shape, and reads the keys, which are of its type. */
 static int prepare(struct session *session, struct write *write, const struct rest *keys)
 {
 	struct rep_error err;
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
-	if (rep_table_show(session->client, write->release, write->table, &write->shape, &err) !=
-		REP_OK) {
+	if (rep_release_show(session->client, write->release, &write->target, &err) != REP_OK ||
+		rep_table_show(session->client, write->target.id, write->table, &write->shape,
+			&err) != REP_OK) {
 		return session_refuse(session, &err);
 	}
 	return key_argument_pack(session, write->shape.spec.key_type, keys, &write->keys);
@@ -127,8 +129,8 @@ static int send_put(struct session *session, struct write *write)
 		.if_newer = write->if_newer,
 	};
 	struct rep_error err;
-	if (rep_put(session->client, write->release, write->table, &rows, &write->written, &err) !=
-		REP_OK) {
+	if (rep_put(session->client, write->target.id, write->table, &rows, &write->written,
+		    &err) != REP_OK) {
 		return session_refuse(session, &err);
 	}
 	if (session->json) {
@@ -200,7 +202,7 @@ const struct command cmd_put = {
 static int send_delete(struct session *session, struct write *write, int count)
 {
 	struct rep_error err;
-	if (rep_delete(session->client, write->release, write->table, keys_of(write, count),
+	if (rep_delete(session->client, write->target.id, write->table, keys_of(write, count),
 		    &write->written, &err) != REP_OK) {
 		return session_refuse(session, &err);
 	}

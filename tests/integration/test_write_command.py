@@ -28,6 +28,8 @@ class FakeDaemon:
         self.state = state
         self.calls = []         # (method, params) of writes
         self.errors = []        # for the next writes: a string, or None
+        self.live = 'ckpt-3'
+        self.next_live = None   # is published as soon as somebody has asked what is live
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.address[len('unix:'):])
         self.listener.listen(4)
@@ -66,13 +68,16 @@ class FakeDaemon:
     def answer(self, method, params):
         if method == 'hello':
             return {'server': 'repstored', 'protocol': 1}
+        release = params.get('release', 'live')
+        if release == 'live':
+            release, self.live = self.live, self.next_live or self.live
         if method == 'release.show':
-            return {'release': 'ckpt-3', 'number': 1, 'model': '', 'checkpoint': '',
+            return {'release': release, 'number': 1, 'model': '', 'checkpoint': '',
                     'state': self.state, 'created_ms': 1, 'tables': 3, 'rows': 0, 'bytes': 0}
         if method == 'table.show':
-            return {'release': 'ckpt-3', **self.table(params['table'])}
+            return {'release': release, **self.table(params['table'])}
         if method == 'table.list':
-            return {'release': 'ckpt-3', 'tables': [self.table(name) for name in TABLES]}
+            return {'release': release, 'tables': [self.table(name) for name in TABLES]}
         self.calls.append((method, params))
         error = self.errors.pop(0) if self.errors else None
         if error:
@@ -80,7 +85,7 @@ class FakeDaemon:
         if method == 'merge':
             return {'tables': 2, 'rows': 1000, 'bytes': 1536, 'elapsed_ms': 1500}
         count = {'put': 'applied', 'delete': 'deleted'}[method]
-        return {'release': 'ckpt-3', 'sequence': 41 + len(self.calls), count: 1}
+        return {'release': release, 'sequence': 41 + len(self.calls), count: 1}
 
     def table(self, name):
         if name not in TABLES:
@@ -117,7 +122,7 @@ class Put(Commands):
                          'put into ckpt-3/ur, sequence 42\n')
         method, params = self.one_call()
         self.assertEqual(method, 'put')
-        self.assertEqual(params, {'release': 'live', 'table': 'ur', 'dtype': 'f32',
+        self.assertEqual(params, {'release': 'ckpt-3', 'table': 'ur', 'dtype': 'f32',
                                   'keys': struct.pack('<Q', 7),
                                   'rows': np.array([-.5, -.25, 1e-3], '<f4').tobytes()})
 
@@ -127,7 +132,7 @@ class Put(Commands):
             row = ['two', 'hex:00ff', '1', '-2', '3', '-4']
             row[at:at] = options
             said = json.loads(self.run_command('put', *row))
-            self.assertEqual(said, {'release': 'ckpt-3', 'sequence': 42, 'applied': 1})
+            self.assertEqual(said, {'release': 'ckpt-2', 'sequence': 42, 'applied': 1})
             _, params = self.one_call()
             self.assertEqual(params, {'release': 'ckpt-2', 'table': 'two', 'dtype': 'f32',
                                       'keys': b'\x02\x00\xff', 'if_newer': True,
@@ -171,14 +176,37 @@ class Put(Commands):
                       self.run_command('put', 'ur', '7', '1', '2', '3', status=1))
 
 
+class PublishInBetween(Commands):
+    """The release whose table was looked at is the one that is written."""
+
+    def setUp(self):
+        super().setUp()
+        self.daemon.next_live = 'ckpt-4'
+
+    def test_put(self):
+        self.assertEqual(self.run_command('put', 'ur', '7', '1', '2', '3'),
+                         'put into ckpt-3/ur, sequence 42\n')
+        self.assertEqual(self.one_call()[1]['release'], 'ckpt-3')
+
+    def test_delete(self):
+        self.assertEqual(self.run_command('delete', 'ur', '7'),
+                         '1 of 1 keys deleted from ckpt-3/ur, sequence 42\n')
+        self.assertEqual(self.one_call()[1]['release'], 'ckpt-3')
+
+    def test_import(self):
+        lines = b'{"key": 7, "vector": [1, 2, 3]}\n'
+        self.run_command('import', 'live/ur', '--format', 'jsonl', '-', data=lines)
+        self.assertEqual(self.one_call()[1]['release'], 'ckpt-3')
+
+
 class DeleteAndMerge(Commands):
     def test_delete(self):
         self.assertEqual(self.run_command('delete', 'ur', '7', '8'),
                          '1 of 2 keys deleted from ckpt-3/ur, sequence 42\n')
-        self.assertEqual(self.one_call(), ('delete', {'release': 'live', 'table': 'ur',
+        self.assertEqual(self.one_call(), ('delete', {'release': 'ckpt-3', 'table': 'ur',
                                                       'keys': struct.pack('<QQ', 7, 8)}))
         said = json.loads(self.run_command('--json', 'delete', 'two', 'a', '--release', 'r'))
-        self.assertEqual(said, {'release': 'ckpt-3', 'sequence': 42, 'deleted': 1})
+        self.assertEqual(said, {'release': 'r', 'sequence': 42, 'deleted': 1})
         self.assertEqual(self.one_call()[1], {'release': 'r', 'table': 'two', 'keys': b'\x01a'})
         self.run_command('delete', 'ur', status=2)
 
