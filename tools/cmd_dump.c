@@ -123,17 +123,30 @@ static int check_table(struct session *session, struct dump *dump)
 	return EXIT_DONE;
 }
 
-static int run_dump(struct session *session, struct dump *dump)
+/* Asks which table it is. Its release's id takes the place of `live`: whatever is published
+ * meanwhile, the rows are of the table that was looked at. */
+static int find_table(struct session *session, struct dump *dump)
 {
-	struct rep_error rep_err;
+	struct rep_error err;
+	struct rep_release release;
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
-	if (rep_table_show(session->client, dump->place.release, dump->place.table, &dump->table,
-		    &rep_err) != REP_OK) {
-		return session_refuse(session, &rep_err);
+	if (rep_release_show(session->client, dump->place.release, &release, &err) != REP_OK ||
+		rep_table_show(session->client, release.id, dump->place.table, &dump->table,
+			&err) != REP_OK) {
+		return session_refuse(session, &err);
 	}
-	int status = check_table(session, dump);
+	memcpy(dump->place.release, release.id, sizeof dump->place.release);
+	return EXIT_DONE;
+}
+
+static int run_dump(struct session *session, struct dump *dump)
+{
+	int status = find_table(session, dump);
+	if (status == EXIT_DONE) {
+		status = check_table(session, dump);
+	}
 	if (status != EXIT_DONE) {
 		return status;
 	}

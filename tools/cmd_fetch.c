@@ -25,7 +25,8 @@ static const char *const why_names[] = {"found", "absent", "expired", "too old",
 
 /* The arguments, and what came. */
 struct fetch {
-	const char *release;
+	const char *release;       /* NULL: the live one */
+	struct rep_release target; /* which that is, also if another is published meanwhile */
 	const char *table;
 	const char *dtype;
 	uint64_t max_age_ms;
@@ -233,7 +234,7 @@ static enum rep_status ask_shape(struct session *session, struct fetch *fetch,
 	part.keys.count = 1;
 	part.keys.bytes = part.keys.type == REP_KEY_U64 ? 8 : 1 + (size_t)key[0];
 	const enum rep_status status =
-		rep_fetch(session->client, fetch->release, &part, 1, NULL, err);
+		rep_fetch(session->client, fetch->target.id, &part, 1, NULL, err);
 	if (status == REP_OK) {
 		fetch->part.dim = part.dim;
 		fetch->part.views = part.views;
@@ -280,7 +281,7 @@ static int receive_rows(struct session *session, struct fetch *fetch)
 	struct rep_error err;
 	double began_ms = now_ms();
 	int status = EXIT_DONE;
-	if (rep_fetch(session->client, fetch->release, &fetch->part, 1, &fetch->fetched, &err) !=
+	if (rep_fetch(session->client, fetch->target.id, &fetch->part, 1, &fetch->fetched, &err) !=
 		REP_OK) {
 		status = session_refuse(session, &err);
 	} else {
@@ -348,8 +349,9 @@ static int run_fetch(struct session *session, struct fetch *fetch, const struct 
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
-	if (rep_table_show(session->client, fetch->release, fetch->table, &fetch->shape, &err) !=
-		REP_OK) {
+	if (rep_release_show(session->client, fetch->release, &fetch->target, &err) != REP_OK ||
+		rep_table_show(session->client, fetch->target.id, fetch->table, &fetch->shape,
+			&err) != REP_OK) {
 		return session_refuse(session, &err);
 	}
 	const struct rest keys = {.count = rest->count - 1, .values = rest->values + 1};

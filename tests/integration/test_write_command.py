@@ -84,6 +84,13 @@ class FakeDaemon:
             raise harness.Failed(error)
         if method == 'merge':
             return {'tables': 2, 'rows': 1000, 'bytes': 1536, 'elapsed_ms': 1500}
+        shape = {'n': 1, 'dim': 3, 'views': 1, 'dtype': 'f16', 'stride': 6}
+        columns = {'rows': b'\0' * 6, 'times': b'\1' * 8}
+        if method == 'scan':
+            return {'release': release, 'sequence': 41, 'keys': b'\7' * 8, **shape, **columns}
+        if method == 'fetch':
+            return {'release': release, 'sequence': 41, 'parts': [
+                {'table': 'ur', 'found': b'\1', 'why': b'\0', **shape, **columns}]}
         count = {'put': 'applied', 'delete': 'deleted'}[method]
         return {'release': release, 'sequence': 41 + len(self.calls), count: 1}
 
@@ -177,7 +184,7 @@ class Put(Commands):
 
 
 class PublishInBetween(Commands):
-    """The release whose table was looked at is the one that is written."""
+    """The release whose table was looked at is the one that is written, or read."""
 
     def setUp(self):
         super().setUp()
@@ -196,6 +203,17 @@ class PublishInBetween(Commands):
     def test_import(self):
         lines = b'{"key": 7, "vector": [1, 2, 3]}\n'
         self.run_command('import', 'live/ur', '--format', 'jsonl', '-', data=lines)
+        self.assertEqual(self.one_call()[1]['release'], 'ckpt-3')
+
+
+    def test_dump(self):
+        said = json.loads(self.run_command('--json', 'dump', 'live/ur', '--keys', self.path('k.npy'),
+                                           '--rows', self.path('r.npy')))
+        self.assertEqual((said['release'], said['rows']), ('ckpt-3', 1))
+        self.assertEqual(self.one_call()[1]['release'], 'ckpt-3')
+
+    def test_fetch(self):
+        self.assertIn('ckpt-3', self.run_command('fetch', 'ur', '7'))
         self.assertEqual(self.one_call()[1]['release'], 'ckpt-3')
 
 
