@@ -73,6 +73,12 @@
 #define LIMIT_SEARCH_MS     30000u
 #define LIMIT_SEARCH_MS_MAX 600000u
 
+/* What one write may add to the log, and about as much to a memtable, with all its parts: a message
+ * may hold i8 that become f32, four times as large, and samples that count in several tables. */
+#define LIMIT_WRITE_BYTES (256u << 20)
+/* Rows of one write, of all its tables: each takes some 130 bytes of a memtable beside its own. */
+#define LIMIT_WRITE_ROWS (2u << 20)
+
 /* Chunks of one load that wait for their sync (64 MiB of 4 MiB chunks). */
 #define LIMIT_CHUNKS_IN_FLIGHT 16u
 

@@ -1,7 +1,7 @@
 /* apply.c - from parts that are ready to a frame in the group. */
 #include "daemon/store/apply.h"
 
-#include <inttypes.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +37,8 @@ enum status apply_begin(struct apply *apply, struct store *store, const char *re
 	apply->position = NULL;
 	apply->ticket = NULL;
 	apply->rows = 0;
+	apply->taken_bytes = 0;
+	apply->taken_rows = 0;
 	status = find_release(apply, snapshot_begin(store), release, err);
 	if (status != STATUS_OK) {
 		snapshot_end(store);
@@ -45,17 +47,29 @@ enum status apply_begin(struct apply *apply, struct store *store, const char *re
 	return status;
 }
 
+enum status apply_take(struct apply *apply, const struct write_part *part, struct error *err)
+{
+	apply->taken_rows += part->given->batch.keys.count;
+	apply->taken_bytes += write_part_bytes_max(part);
+	if (apply->taken_rows > LIMIT_WRITE_ROWS) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"rows: %zu in all tables, at most %u allowed in one write",
+			apply->taken_rows, LIMIT_WRITE_ROWS);
+	}
+	return apply->taken_bytes <= LIMIT_WRITE_BYTES
+		       ? STATUS_OK
+		       : error_set(err, STATUS_TOO_LARGE,
+				 "rows: %zu bytes in the dtypes of all tables, at most %u allowed "
+				 "in one write",
+				 apply->taken_bytes, LIMIT_WRITE_BYTES);
+}
+
 /* Makes room for the frame. */
 static enum status prepare(struct apply *apply, struct error *err)
 {
-	size_t bytes = FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX;
-	for (size_t i = 0; i < apply->part_count; i++) {
-		bytes += write_part_bytes_max(&apply->parts[i]);
-	}
-	if (bytes > UINT32_MAX) {
-		return error_set(err, STATUS_TOO_LARGE,
-			"rows: %zu bytes of log, at most %" PRIu32 " allowed", bytes, UINT32_MAX);
-	}
+	static_assert(FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + LIMIT_WRITE_BYTES <= UINT32_MAX,
+		"a frame");
+	const size_t bytes = FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + apply->taken_bytes;
 	apply->ticket = malloc(sizeof *apply->ticket + bytes);
 	if (apply->ticket == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "no memory for %zu bytes of log", bytes);

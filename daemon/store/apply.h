@@ -1,6 +1,7 @@
 /* apply.h - one write on its way: its parts are ready, and become one frame and its versions.
  *
  *     apply_begin    waits for its turn, takes the snapshot and finds the release
+ *     apply_take     of each part, before its rows are converted or its states computed
  *     apply_end      links all parts above `visible`, puts the frame into the group, lets go
  *
  * Between the two the caller makes each part ready (write_part.h), and nobody else writes. Once
@@ -25,11 +26,17 @@ struct apply {
 	const struct frame_position *position;
 	struct write_ticket *ticket; /* owned until it is in the group */
 	uint64_t rows;               /* that were linked */
+	size_t taken_bytes;          /* by apply_take, as the next */
+	size_t taken_rows;
 };
 
 /* Errors: BUSY, READ_ONLY, NOT_FOUND, NOT_SEALED. */
 enum status apply_begin(struct apply *apply, struct store *store, const char *release,
 	int64_t now_ms, struct error *err);
+
+/* Counts what a part will add at most, so that all that a write holds, which goes on under the lock
+ * and so is one at a time, is bounded. Errors: TOO_LARGE  beyond LIMIT_WRITE_BYTES, _ROWS. */
+enum status apply_take(struct apply *apply, const struct write_part *part, struct error *err);
 
 /*   status  so far: but for OK all is left as it was
  *   out, ticket  of a write that was applied (store.h)

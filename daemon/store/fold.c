@@ -105,10 +105,11 @@ static enum status no_memory(const struct fold *fold, struct error *err)
 }
 
 enum status fold_init(struct fold *fold, const struct table *table, const struct keys *keys,
-	struct error *err)
+	struct write_part *part, struct error *err)
 {
 	struct once once = {0};
 	*fold = (struct fold){.table = table, .keys.type = keys->type};
+	*part = (struct write_part){.given = &fold->write, .kind = FRAME_PUT, .table = table};
 	fold->key_of = malloc(keys->count * sizeof *fold->key_of + 1);
 	fold->packed = malloc(packed_bytes(keys) + 1);
 	fold->at = keys->type == KEY_U64 ? NULL : malloc(keys->count * sizeof *fold->at + 1);
@@ -121,6 +122,8 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 	assert(fold->keys.type == KEY_U64 || fold->keys.at != NULL);
 	add_keys(fold, &once, keys);
 	free(once.slots);
+	fold->write.table = table->spec.name.text;
+	fold->write.batch.keys = fold->keys;
 	return STATUS_OK;
 }
 
@@ -257,25 +260,16 @@ enum status fold_run(struct fold *fold, const struct samples *samples, int64_t n
 		return status;
 	}
 	add_samples(fold, samples);
-	fold->write = (struct table_write){
-		.table = fold->table->spec.name.text,
-		.batch =
-			{
-				.keys = fold->keys,
-				.dtype = DTYPE_F32,
-				.rows = (const uint8_t *)fold->states,
-				.rows_bytes = fold->keys.count * spec_row_bytes(&fold->table->spec),
-				.times = (const uint8_t *)fold->times,
-				.tags = (const uint8_t *)fold->tags,
-			},
-	};
-	*part = (struct write_part){
-		.given = &fold->write,
-		.kind = FRAME_PUT,
-		.now_ms = now_ms,
-		.table = fold->table,
+	fold->write.batch = (struct row_batch){
+		.keys = fold->keys,
+		.dtype = DTYPE_F32,
 		.rows = (const uint8_t *)fold->states,
+		.rows_bytes = fold->keys.count * spec_row_bytes(&fold->table->spec),
+		.times = (const uint8_t *)fold->times,
+		.tags = (const uint8_t *)fold->tags,
 	};
+	part->now_ms = now_ms;
+	part->rows = (const uint8_t *)fold->states;
 	return STATUS_OK;
 }
 

@@ -1,7 +1,7 @@
 /* fold.h - the samples of one batch and the states of one aggregating table become the new states.
  *
- *     fold_init    each key that occurs once, whatever the number of its samples
- *     fold_run     reads their states, adds the samples in their order; then `part` is ready
+ *     fold_init    each key that occurs once, whatever the number of its samples: so much is
+ * written fold_run     reads their states, adds the samples in their order; then the part is ready
  *     fold_fini    also of a zeroed one
  *
  * Threads: who holds the writer's apply lock, within one snapshot.
@@ -32,13 +32,13 @@ struct fold {
 	struct table_write write;
 };
 
-/*   keys  of the samples, of the table's key type
+/* Makes a part whose keys are known, and that lives as long as the fold.
+ *   keys  of the samples, of the table's key type
  * Errors: NO_MEMORY. */
 enum status fold_init(struct fold *fold, const struct table *table, const struct keys *keys,
-	struct error *err);
+	struct write_part *part, struct error *err);
 
-/* Makes a part of all new states, which lives as long as the fold. Errors: CORRUPT  a damaged
- * segment; NO_MEMORY. */
+/* Gives the part its rows: all new states. Errors: CORRUPT  a damaged segment; NO_MEMORY. */
 enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
 	struct write_part *part, struct error *err);
 

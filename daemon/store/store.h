@@ -165,7 +165,8 @@ struct write_ticket;
  * store_write_wait. May wait for memory that a merge is to free, and for the disk. In a batch the
  * last of a key given twice wins. Registered threads (grace.h) only, outside of a snapshot.
  * Errors: BAD_REQUEST, NOT_FOUND, NOT_SEALED; BUSY  the log is full; CORRUPT  a segment of the
- * table is damaged; TOO_LARGE; DISK_FULL; READ_ONLY; NO_MEMORY. Nothing has changed then. */
+ * table is damaged; TOO_LARGE  LIMIT_WRITE_BYTES, _ROWS; DISK_FULL; READ_ONLY; NO_MEMORY. Nothing
+ * has changed then. */
 enum status store_put(struct store *store, const struct row_write *put, struct write_result *out,
 	struct write_ticket **ticket, struct error *err);
 enum status store_delete(struct store *store, const struct row_write *which,

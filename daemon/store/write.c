@@ -15,7 +15,13 @@ static enum status prepare_parts(struct apply *apply, enum frame_kind kind,
 			.if_newer = write->if_newer,
 			.now_ms = write->now_ms,
 		};
-		status = write_part_prepare(part, apply->release, err);
+		status = write_part_find(part, apply->release, err);
+		if (status == STATUS_OK) {
+			status = apply_take(apply, part, err);
+		}
+		if (status == STATUS_OK) {
+			status = write_part_prepare(part, err);
+		}
 		status = apply_in_part(part, status, err);
 	}
 	return status;

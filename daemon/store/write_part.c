@@ -46,7 +46,8 @@ static enum status check_keys(const struct write_part *part, struct error *err)
 				 key_type_name(spec->key_type));
 }
 
-/* Turns the rows into what is stored, unless they are. */
+/* Turns the rows into what is stored, unless they are. They take no more than apply_take has
+ * counted. */
 static enum status convert(struct write_part *part, struct error *err)
 {
 	const struct row_batch *batch = &part->given->batch;
@@ -257,16 +258,16 @@ enum status write_part_link(const struct write_part *part, struct memtable_usage
 
 /* ---- the part ---- */
 
-enum status write_part_prepare(struct write_part *part, const struct release *release,
+enum status write_part_find(struct write_part *part, const struct release *release,
 	struct error *err)
 {
-	enum status status = find_table(part, release, err);
-	if (status == STATUS_OK) {
-		status = check_keys(part, err);
-	}
-	if (status == STATUS_OK && part->kind == FRAME_PUT) {
-		status = convert(part, err);
-	}
+	const enum status status = find_table(part, release, err);
+	return status == STATUS_OK ? check_keys(part, err) : status;
+}
+
+enum status write_part_prepare(struct write_part *part, struct error *err)
+{
+	const enum status status = part->kind == FRAME_PUT ? convert(part, err) : STATUS_OK;
 	return status == STATUS_OK ? read_base(part, err) : status;
 }
 

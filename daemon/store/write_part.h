@@ -1,8 +1,9 @@
 /* write_part.h - what a write does to one table: checked, converted, compared with what is there,
  * linked into its memtable and written into the frame.
  *
- *     write_part_prepare    reads and checks; changes nothing
+ *     write_part_find       finds its table
  *     write_part_bytes_max  room in the frame
+ *     write_part_prepare    reads and checks; changes nothing
  *     write_part_link       links each row above `visible`, and ends the part of the frame
  *     write_part_fini       also of a zeroed one
  *
@@ -31,11 +32,14 @@ struct write_part {
 /* Whether a table takes writes. Errors: CORRUPT  it has a damaged segment. */
 enum status write_part_check_table(const struct table *table, struct error *err);
 
-/* Sets table, and what is owned. Errors: NOT_FOUND, BAD_REQUEST, CORRUPT, NO_MEMORY. */
-enum status write_part_prepare(struct write_part *part, const struct release *release,
+/* Sets table. Errors: NOT_FOUND; BAD_REQUEST  the type of the keys; CORRUPT. */
+enum status write_part_find(struct write_part *part, const struct release *release,
 	struct error *err);
 
 size_t write_part_bytes_max(const struct write_part *part);
+
+/* Sets what is owned. Errors: BAD_REQUEST, CORRUPT, NO_MEMORY. */
+enum status write_part_prepare(struct write_part *part, struct error *err);
 
 /* Writes the part at *end and moves *end behind it; where no row is wanted it stays. *rows: those
  * that were linked, also after an error, when the frame has them to be taken back.

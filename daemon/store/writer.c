@@ -11,7 +11,8 @@
 #include <string.h>
 
 enum {
-	/* Applied frames that wait for the disk, at most; more would only wait longer. */
+	/* Applied frames that wait for the disk, at most, and one write more (LIMIT_WRITE_BYTES);
+	   more would only wait longer. As much again is being committed. */
 	WAITING_BYTES_MAX = 32 << 20,
 	/* Writers wait so long for a merge, counted from when the bounds were reached. */
 	FULL_WAIT_MS = 5000,

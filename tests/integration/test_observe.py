@@ -76,6 +76,24 @@ class Observe(harness.Case):
         by_item.add_all(items, times, rows)
         return by_user, by_item
 
+    def test_a_batch_that_is_too_much_for_its_tables_changes_nothing(self):
+        """64,500 samples of 1 KiB are 63 MiB; in four tables of ever different keys over four times that."""
+        self.client.call('release.create', release='r')
+        for name in ('a', 'b', 'c', 'd'):
+            self.client.call('table.create', release='r', table=name + '@l', entity='user', kind='cr', dim=256)
+        self.client.seal('r')
+        keys = np.arange(64500, dtype='<u8')
+        times = np.full(len(keys), 1000)
+        rows = np.ones((len(keys), 256), '<f4')
+        with self.assertRaisesRegex(harness.Failed, '^TOO_LARGE: rows: .* in one write'):
+            self.observe('r', 'l', keys, keys, times, rows, source='s', position=0)
+        self.assertEqual(self.client.call('positions')['positions'], [])
+        self.assertEqual(self.client.call('stats')['write']['memtable_rows'], 0)
+        got = self.observe('r', 'l', keys[:60000], keys[:60000], times[:60000], rows[:60000], source='s', position=0)
+        self.assertEqual((got['applied'], got['next']), (60000, 60000))
+        got = self.observe('r', 'l', keys % 10, keys, times, rows)
+        self.assertEqual(got['applied'], 64500)
+
     def test_sums_are_those_of_the_formulas_however_the_stream_is_cut(self):
         for decay, (told, _) in DECAYS.items():
             models = {layer: self.models(movielens(layer), decay) for layer in ('fm', 'mlp2')}

@@ -118,7 +118,7 @@ static enum status fold_samples(struct world *world, struct fold *fold, uint32_t
 		.rows = world->rows[first],
 		.times = (const uint8_t *)&world->times[first],
 	};
-	const enum status status = fold_init(fold, world->table, &keys, &err);
+	const enum status status = fold_init(fold, world->table, &keys, part, &err);
 	return status == STATUS_OK ? fold_run(fold, &samples, NOW_MS, part, &err) : status;
 }
 
@@ -206,7 +206,8 @@ static void keys_come_once_in_the_order_of_their_first_samples(void **state)
 		uint32_t met = 0;
 		bool seen[KEYS] = {false};
 		const struct keys keys = keys_of(world, 0, SAMPLES);
-		assert_int_equal(fold_init(&fold, world->table, &keys, &err), STATUS_OK);
+		struct write_part part;
+		assert_int_equal(fold_init(&fold, world->table, &keys, &part, &err), STATUS_OK);
 		for (uint32_t i = 0; i < SAMPLES; i++) {
 			if (!seen[world->numbers[i]]) {
 				seen[world->numbers[i]] = true;

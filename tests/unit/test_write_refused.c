@@ -81,11 +81,77 @@ static void rows_of_another_shape_than_the_table_are_refused(void **state)
 	scratch_expect(scratch, "r1", 0, 10, 1);
 }
 
+/* One part of `count` keys, each with a row of `row_bytes` i8. */
+static enum status try_large(struct scratch *scratch, const char *table, uint32_t count,
+	size_t row_bytes, size_t parts, struct error *err)
+{
+	uint64_t *keys = calloc(count, sizeof *keys);
+	uint8_t *rows = calloc(count, row_bytes);
+	float *scales = calloc(count, sizeof *scales);
+	struct table_write writes[4];
+	struct write_result result;
+	struct write_ticket *ticket;
+	assert_true(keys != NULL && rows != NULL && scales != NULL);
+	for (uint32_t i = 0; i < count; i++) {
+		keys[i] = i;
+	}
+	for (size_t i = 0; i < parts; i++) {
+		writes[i] = (struct table_write){
+			.table = table,
+			.batch = {.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
+				.dtype = DTYPE_I8,
+				.rows = rows,
+				.rows_bytes = count * row_bytes,
+				.scales = (const uint8_t *)scales},
+		};
+	}
+	const struct row_write put = {
+		.release = "r1",
+		.parts = writes,
+		.part_count = parts,
+		.now_ms = SCRATCH_NOW_MS,
+	};
+	enum status status = store_put(scratch->store, &put, &result, &ticket, err);
+	if (status == STATUS_OK) {
+		status = store_write_wait(ticket, err);
+	}
+	free(keys);
+	free(rows);
+	free(scales);
+	return status;
+}
+
+static void a_write_that_grows_beyond_its_bound_is_refused(void **state)
+{
+	enum { DIM = 65536, MIB = 1 << 20 };
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	const struct table_spec spec = scratch_spec("wide", DTYPE_F32, KEY_U64, DIM);
+	struct store_figures figures;
+	scratch_release(scratch, "r1");
+	scratch_must(store_table_create(scratch->store, "r1", &spec, &err), &err);
+	scratch_seal(scratch, "r1");
+	/* A row of 64 KiB becomes one of 256 KiB. */
+	assert_int_equal(try_large(scratch, "wide", 1025, DIM, 1, &err), STATUS_TOO_LARGE);
+	assert_non_null(strstr(err.text, "in one write"));
+	assert_int_equal(try_large(scratch, "wide", 512, DIM, 2, &err), STATUS_TOO_LARGE);
+	assert_int_equal(try_large(scratch, "t", 2 * MIB + 1, SCRATCH_DIM, 1, &err),
+		STATUS_TOO_LARGE);
+	assert_int_equal(try_large(scratch, "t", MIB, SCRATCH_DIM, 3, &err), STATUS_TOO_LARGE);
+	assert_non_null(strstr(err.text, "in one write"));
+	store_figures(scratch->store, &figures);
+	assert_int_equal(figures.write.memtable_bytes, 0);
+	scratch_must(try_large(scratch, "wide", 256, DIM, 2, &err), &err);
+	scratch_must(try_large(scratch, "t", MIB, SCRATCH_DIM, 2, &err), &err);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			what_follows_a_refused_put_and_a_merge_is_there_after_a_restart,
+			scratch_setup_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_write_that_grows_beyond_its_bound_is_refused,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(rows_of_another_shape_than_the_table_are_refused,
 			scratch_setup_store, scratch_teardown),
