@@ -210,7 +210,7 @@ static int put_source(struct session *session, const struct import *import, stru
 	session_refuse_text(session, (enum status)status, "%s; %" PRIu64 " rows were acknowledged",
 		err.text, outcome.rows);
 	bool again = import->source.path == NULL || strcmp(import->source.path, "-") != 0;
-	if (!outcome.input_wrong && again && !session->json) {
+	if (!outcome.input_wrong && again && session_may_repeat(status) && !session->json) {
 		fputs("repstore: the same command again is safe: it puts the same rows\n", stderr);
 	}
 	return EXIT_REFUSED;

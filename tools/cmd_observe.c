@@ -252,7 +252,7 @@ static int send_all(struct session *session, const struct observe *observe, stru
 	}
 	session_refuse_text(session, (enum status)status,
 		"%s; %" PRIu64 " samples were acknowledged", err.text, outcome.samples);
-	if (observe->source != NULL && !session->json) {
+	if (observe->source != NULL && session_may_repeat(status) && !session->json) {
 		fputs("repstore: the same command again counts each sample once\n", stderr);
 	}
 	return EXIT_REFUSED;

@@ -55,6 +55,36 @@ int session_usage(const struct session *session, const char *format, ...)
 	return EXIT_USAGE;
 }
 
+bool session_may_repeat(enum rep_status status)
+{
+	switch (status) {
+	case REP_BUSY:
+	case REP_DISK_FULL:
+	case REP_READ_ONLY:
+	case REP_NO_MEMORY:
+	case REP_IO:
+	case REP_TIMEOUT:
+	case REP_CLOSED:
+		return true;
+	case REP_OK:
+	case REP_BAD_REQUEST:
+	case REP_NOT_FOUND:
+	case REP_EXISTS:
+	case REP_CONFLICT:
+	case REP_NOT_SEALED:
+	case REP_SEALED:
+	case REP_TOO_LARGE:
+	case REP_GAP:
+	case REP_DENIED:
+	case REP_CORRUPT:
+	case REP_UNSUPPORTED:
+	case REP_PROTOCOL:
+	case REP_INTERNAL:
+		break;
+	}
+	return false;
+}
+
 enum rep_status session_connect_more(const struct session *session, rep_client **out,
 	struct rep_error *err)
 {

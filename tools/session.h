@@ -48,6 +48,10 @@ int session_refuse_text(const struct session *session, enum status status, const
 int session_usage(const struct session *session, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Whether the same command may well be done at another time: the daemon or its disk was in the way,
+ * not what was asked. */
+bool session_may_repeat(enum rep_status status);
+
 /* Connects; false: it has been said why not. */
 bool session_connect(struct session *session);
 /* Another connection, for a thread of its own. */

@@ -211,6 +211,7 @@ class ObserveCommand(harness.Case):
         said = self.run_command('observe', *self.movielens('fm'), '--source', 's', '--position', '20000', fails=1)
         self.assertIn('GAP', said)
         self.assertIn('10100', said)
+        self.assertNotIn('again', said)
         with self.daemon.client() as client:
             self.assertEqual(client.call('stats')['write']['sequence'], 3)
         self.assertTrue(os.path.exists(short))

@@ -291,6 +291,11 @@ class Import(Commands):
         self.assertIn('no room; 65536 rows were acknowledged (DISK_FULL)', said)
         self.assertIn('the same command again is safe', said)
 
+    def test_what_would_be_refused_again_is_not_advised(self):
+        _, _, arrays = self.write_arrays()
+        self.daemon.errors = ['BAD_REQUEST: tags: given']
+        self.assertNotIn('again', self.run_command('import', 'live/ur', *arrays, status=1))
+
     def test_a_stream_is_put_until_its_wrong_line(self):
         lines = b'{"key": 7, "vector": [1, 2, 3]}\n' * 70000
         said = self.run_command('import', 'live/ur', '--format', 'jsonl', '-', data=lines + b'no\n',
