@@ -26,7 +26,8 @@ struct import {
 	enum format format;
 	const char *load;   /* given by --load */
 	const char *forget; /* given by --forget */
-	bool open;          /* the release; no other has loads */
+	bool if_newer;
+	bool open; /* the release; no other has loads */
 	char name[LOAD_NAME_BYTES];
 };
 
@@ -171,20 +172,25 @@ static int send_source(struct session *session, const struct import *import, str
 
 /* ---- puts ---- */
 
-static int report_puts(const struct session *session, const struct place *place,
+static int report_puts(const struct session *session, const struct import *import,
 	const struct put_outcome *outcome, double seconds)
 {
+	const struct place *place = &import->place;
 	if (session->json) {
 		fputs("{\"release\": ", stdout);
 		json_text(stdout, place->release);
 		fputs(", \"table\": ", stdout);
 		json_text(stdout, place->table);
-		printf(", \"rows\": %" PRIu64 ", \"puts\": %" PRIu64 ", \"sequence\": %" PRIu64
-		       ", \"seconds\": %.3f}\n",
-			outcome->rows, outcome->puts, outcome->sequence, seconds);
+		printf(", \"rows\": %" PRIu64 ", \"applied\": %" PRIu64 ", \"puts\": %" PRIu64
+		       ", \"sequence\": %" PRIu64 ", \"seconds\": %.3f}\n",
+			outcome->rows, outcome->applied, outcome->puts, outcome->sequence, seconds);
 	} else {
-		printf("%" PRIu64 " rows put into %s/%s in %.1f s\n", outcome->rows, place->release,
-			place->table, seconds);
+		printf("%" PRIu64 " rows put into %s/%s", outcome->rows, place->release,
+			place->table);
+		if (import->if_newer) {
+			printf(", %" PRIu64 " of them newer", outcome->applied);
+		}
+		printf(" in %.1f s\n", seconds);
 	}
 	return session_finish(session, EXIT_DONE);
 }
@@ -197,6 +203,7 @@ static int put_source(struct session *session, const struct import *import, stru
 		.table = import->place.table,
 		.spec = &import->table.spec,
 		.source = source,
+		.if_newer = import->if_newer,
 		.busy_ms = BUSY_MS,
 	};
 	struct put_outcome outcome;
@@ -205,7 +212,7 @@ static int put_source(struct session *session, const struct import *import, stru
 	progress_begin(&progress, "");
 	enum rep_status status = put_stream_run(&stream, &outcome, &err);
 	if (status == REP_OK) {
-		return report_puts(session, &import->place, &outcome, progress_end(&progress));
+		return report_puts(session, import, &outcome, progress_end(&progress));
 	}
 	session_refuse_text(session, (enum status)status, "%s; %" PRIu64 " rows were acknowledged",
 		err.text, outcome.rows);
@@ -263,6 +270,11 @@ static int find_release(struct session *session, struct import *import)
 		return session_usage(session,
 			"import: '%s' is %s; --load and --forget are for open releases", release.id,
 			release.state);
+	}
+	if (import->open && import->if_newer) {
+		return session_usage(session,
+			"import: '%s' is open; --if-newer is for releases that are sealed",
+			release.id);
 	}
 	return EXIT_DONE;
 }
@@ -359,6 +371,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"load", OPTION_TEXT, &import.load},
 		{"forget", OPTION_TEXT, &import.forget},
 		{"allow-nonfinite", OPTION_FLAG, &import.source.allow_nonfinite},
+		{"if-newer", OPTION_FLAG, &import.if_newer},
 	};
 	struct rest rest;
 	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
@@ -380,7 +393,8 @@ const struct command cmd_import = {
 	.name = "import",
 	.summary = "rows from files into a table",
 	.usage = "import RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
-		 "         [--tags G.npy] [--weights W.npy] [--allow-nonfinite] [--load NAME]\n"
+		 "         [--tags G.npy] [--weights W.npy] [--allow-nonfinite]\n"
+		 "         [--if-newer | --load NAME]\n"
 		 "       repstore import RELEASE/TABLE FILE.msgpack | FILE.jsonl\n"
 		 "       repstore import RELEASE/TABLE --format msgpack|jsonl -\n"
 		 "       repstore import RELEASE/TABLE --forget LOAD\n",
@@ -392,6 +406,8 @@ const struct command cmd_import = {
 		"  --tags     u8, 64 bits a row\n"
 		"  --weights  f4, of a table of kind cr, whose rows are sums (dump --raw); 1 unless given\n"
 		"  --allow-nonfinite   takes NaN and infinities\n"
+		"  --if-newer writes only where the stored row is older, or there is none; into a\n"
+		"             release that is sealed or `live`\n"
 		"  --load     the name under which an interrupted import is gone on with; it is\n"
 		"             made of the files' names, sizes and times otherwise\n"
 		"  --forget   drops what an interrupted import has sent\n"

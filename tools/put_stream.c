@@ -110,6 +110,7 @@ static void read_rows(struct run *run)
 	} else if (rows.keys.count > 0) {
 		size_t row_bytes =
 			rep_row_bytes(rows.dtype, stream->spec->dim, stream->spec->views);
+		rows.if_newer = stream->if_newer;
 		if (keep_rows(slot_at(run, run->read), &rows, rows.keys.count * row_bytes)) {
 			run->read++;
 			return;
@@ -153,7 +154,11 @@ static enum rep_status go_back(struct run *run, struct rep_error *err)
 	}
 	for (uint64_t i = run->first + 1; i < run->sent; i++) {
 		struct rep_error why = {0};
-		enum rep_status status = rep_write_receive(run->stream->client, NULL, &why);
+		struct rep_written written = {0};
+		enum rep_status status = rep_write_receive(run->stream->client, &written, &why);
+		/* What was applied is not once more when it is sent again, if only newer rows are.
+		 */
+		run->out->applied += run->stream->if_newer ? written.count : 0;
 		if (status != REP_OK && status != REP_BUSY) {
 			*err = why;
 			return status;
@@ -184,6 +189,7 @@ static enum rep_status receive_one(struct run *run, struct rep_error *err)
 	}
 	run->busy_since_ms = 0;
 	run->out->rows += slot_at(run, run->first)->rows.keys.count;
+	run->out->applied += written.count;
 	run->out->puts++;
 	run->out->sequence = written.sequence;
 	run->first++;

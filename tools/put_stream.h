@@ -23,11 +23,13 @@ struct put_stream {
 	const char *table;
 	const struct rep_table_spec *spec; /* of the table */
 	struct source *source;             /* hands out at most put_stream_rows() at a time */
+	bool if_newer;                     /* only rows that are newer than what is there */
 	unsigned busy_ms; /* how long no put may get through before BUSY is an error */
 };
 
 struct put_outcome {
-	uint64_t rows; /* acknowledged, and none before them is missing */
+	uint64_t rows;    /* acknowledged, and none before them is missing */
+	uint64_t applied; /* of them: all, unless if_newer */
 	uint64_t puts;
 	uint64_t sequence; /* of the last one */
 	bool input_wrong;  /* the source is no good; all rows before that place are put */

@@ -291,6 +291,17 @@ class Import(Commands):
         self.assertIn('no room; 65536 rows were acknowledged (DISK_FULL)', said)
         self.assertIn('the same command again is safe', said)
 
+    def test_only_newer_rows_are_put_when_told(self):
+        _, _, arrays = self.write_arrays()
+        said = json.loads(self.run_command('--json', 'import', 'live/ur', *arrays, '--if-newer'))
+        self.assertEqual((said['rows'], said['applied']), (self.ROWS, len(self.daemon.calls)))
+        self.assertTrue(all(params['if_newer'] for _, params in self.daemon.calls))
+        self.assertIn('200000 rows put into ckpt-3/ur, %d of them newer' % len(self.daemon.calls),
+                      self.run_command('import', 'live/ur', *arrays, '--if-newer'))
+        self.daemon.state = 'open'
+        self.assertIn("--if-newer is for releases that are sealed",
+                      self.run_command('import', 'ckpt-3/ur', *arrays, '--if-newer', status=2))
+
     def test_what_would_be_refused_again_is_not_advised(self):
         _, _, arrays = self.write_arrays()
         self.daemon.errors = ['BAD_REQUEST: tags: given']
