@@ -249,17 +249,38 @@ static void add_samples(struct fold *fold, const struct samples *samples)
 	}
 }
 
+/* What once is not finite stays so, and spoils all that is read of the row. */
+static enum status check_states(const struct fold *fold, struct error *err)
+{
+	const size_t floats = spec_row_bytes(&fold->table->spec) / sizeof(float);
+	const size_t count = fold->keys.count * floats;
+	const size_t at = dtype_first_nonfinite(DTYPE_F32, fold->states, count);
+	if (at == count) {
+		return STATUS_OK;
+	}
+	char key[64];
+	keys_print(&fold->keys, (uint32_t)(at / floats), key, sizeof key);
+	return error_set(err, STATUS_BAD_REQUEST,
+		"rows: the sum of key %s in table '%s' is not finite after these samples: element "
+		"%zu",
+		key, fold->table->spec.name.text, at % floats);
+}
+
 enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
 	struct write_part *part, struct error *err)
 {
 	if (!reserve(fold)) {
 		return no_memory(fold, err);
 	}
-	const enum status status = find_states(fold, now_ms, err);
+	enum status status = find_states(fold, now_ms, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	add_samples(fold, samples);
+	status = check_states(fold, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
 	fold->write.batch = (struct row_batch){
 		.keys = fold->keys,
 		.dtype = DTYPE_F32,

@@ -38,7 +38,8 @@ struct fold {
 enum status fold_init(struct fold *fold, const struct table *table, const struct keys *keys,
 	struct write_part *part, struct error *err);
 
-/* Gives the part its rows: all new states. Errors: CORRUPT  a damaged segment; NO_MEMORY. */
+/* Gives the part its rows: all new states. Errors: BAD_REQUEST  one is not finite; CORRUPT  a
+ * damaged segment; NO_MEMORY. */
 enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
 	struct write_part *part, struct error *err);
 

@@ -311,6 +311,26 @@ class Observe(harness.Case):
         empty = dict(good, users=b'', items=b'', times=b'', rows=b'')
         self.assertEqual(self.client.call('observe', **empty)['applied'], 0)
 
+    def test_sums_that_leave_f32_are_refused(self):
+        told, _ = DECAYS['events']
+        self.make('r', told)
+        keys = np.array([1, 2, 3], '<u8')
+        times = np.full(3, harness.now_ms())
+        rows = np.ones((3, 64), '<f4')
+        rows[1, 5] = 3e38
+        self.observe('r', 'fm', keys, keys + 10, times, rows, source='s', position=0)
+        before = self.fetched('cr_user@fm', keys, raw=True)
+        with self.fails('BAD_REQUEST', 'rows', 'key 2', 'element 5', "'cr_user@fm'"):
+            self.observe('r', 'fm', keys, keys + 20, times, rows, source='s', position=3)
+        with self.fails('BAD_REQUEST', 'rows', 'key 12', 'element 5', "'cr_item@fm'"):
+            self.observe('r', 'fm', keys + 20, keys + 10, times, rows, source='s', position=3)
+        after = self.fetched('cr_user@fm', keys, raw=True)
+        np.testing.assert_array_equal(before[0], after[0])
+        self.assertEqual(self.client.call('positions')['positions'][0]['next'], 3)
+        self.client.call('delete', release='r', table='cr_user@fm', keys=[2])
+        got = self.observe('r', 'fm', keys, keys + 20, times, rows, source='s', position=3)
+        self.assertEqual(got['applied'], 3)
+
     def test_keys_may_be_byte_strings(self):
         self.client.call('release.create', release='r')
         for entity in ('user', 'item'):
