@@ -29,6 +29,16 @@ struct janitor {
 
 /* ---- jobs ---- */
 
+/* Whether a merge is at work in the folder of a dropped release: it removes it then, at its end. */
+static bool is_left_to_merge(struct store *store, uint64_t dropped)
+{
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const bool left = store->merging == dropped;
+	store->merging_dropped = store->merging_dropped || left;
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return left;
+}
+
 static void remove_files(struct store *store, const struct janitor_job *job)
 {
 	char folder[PATH_MAX];
@@ -38,7 +48,7 @@ static void remove_files(struct store *store, const struct janitor_job *job)
 		store_release_folder(store, job->sealed, folder);
 		status = file_remove_prefixed(folder, "spill-", &err);
 	}
-	if (status == STATUS_OK && job->dropped != 0) {
+	if (status == STATUS_OK && job->dropped != 0 && !is_left_to_merge(store, job->dropped)) {
 		store_release_folder(store, job->dropped, folder);
 		status = file_remove_folder(folder, &err);
 	}

@@ -98,15 +98,7 @@ static bool is_current(const struct merge_job *job)
 		       job->table->number) == job->table;
 }
 
-static bool is_dropped(const struct merge_job *job)
-{
-	(void)pthread_mutex_lock(&job->store->admin_lock);
-	const bool dropped = snapshot_find(store_current(job->store), job->release) == NULL;
-	(void)pthread_mutex_unlock(&job->store->admin_lock);
-	return dropped;
-}
-
-/* Takes `table` over. NOT_FOUND: the release was dropped meanwhile. */
+/* Takes `table` over. NOT_FOUND: the release was dropped meanwhile, as `end` finds too. */
 static enum status swap(const struct merge_job *job, struct table *table, struct error *err)
 {
 	struct store *store = job->store;
@@ -140,6 +132,35 @@ static void let_go(const struct merge_job *job)
 	generation_free(frozen);
 }
 
+/* Keeps the janitor out of the release's folder. False: the release was dropped before. */
+static bool begin(const struct merge_job *job)
+{
+	struct store *store = job->store;
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const bool current = is_current(job);
+	store->merging = current ? job->release : 0;
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return current;
+}
+
+/* Whether the release was dropped meanwhile; then the folder is removed, if the janitor came. */
+static bool end(const struct merge_job *job, const char *folder)
+{
+	struct store *store = job->store;
+	(void)pthread_mutex_lock(&store->admin_lock);
+	/* After a swap the job's table is no longer the release's, which is there all the same. */
+	const bool dropped = snapshot_find(store_current(store), job->release) == NULL;
+	const bool mine = store->merging_dropped;
+	store->merging = 0;
+	store->merging_dropped = false;
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	struct error err;
+	if (mine && file_remove_folder(folder, &err) != STATUS_OK) {
+		store_event(store, "event=leftover reason=\"%s\"", err.text);
+	}
+	return dropped;
+}
+
 static void remove_files(const char *folder, const struct merge_job *job, uint64_t first,
 	uint64_t behind)
 {
@@ -150,21 +171,27 @@ static void remove_files(const char *folder, const struct merge_job *job, uint64
 	}
 }
 
-static enum status merge_into(struct merge_job *job, const char *folder, struct error *err)
+static uint64_t first_free(const struct table *table)
+{
+	uint64_t first = 1;
+	for (size_t i = 0; i < table->file_count; i++) {
+		first = table->files[i].number >= first ? table->files[i].number + 1 : first;
+	}
+	return first;
+}
+
+/* Writes the new files, checks them, and swaps them in. */
+static enum status renew(struct merge_job *job, const char *folder, _Atomic uint64_t *next_file,
+	struct error *err)
 {
 	const struct table *from = job->table;
 	const struct base_owner owner = {.release = job->release,
 		.table = from->number,
 		.spec = from->spec};
-	uint64_t first = 1;
-	for (size_t i = 0; i < from->file_count; i++) {
-		first = from->files[i].number >= first ? from->files[i].number + 1 : first;
-	}
-	_Atomic uint64_t next_file = first;
 	struct base_files files = {
 		.folder = folder,
 		.owner = &owner,
-		.next_file = &next_file,
+		.next_file = next_file,
 		.expected_bytes = from->bytes + memtable_rows(from->memtable) *
 							(spec_row_bytes(&from->spec) + 64),
 	};
@@ -174,25 +201,18 @@ static enum status merge_into(struct merge_job *job, const char *folder, struct 
 		status = error_set(err, STATUS_NO_MEMORY, "merge: no memory");
 	}
 	base_files_fini(&files, BASE_FILES_REMOVE);
-	if (status == STATUS_OK) {
-		assert(table != NULL); /* else it has failed */
-		job->rows = table->rows;
-		job->bytes = table->bytes;
-		status = check(job, table, err);
-		if (status != STATUS_OK) {
-			drop(job->store, table);
-		} else {
-			status = swap(job, table, err);
-		}
+	if (status != STATUS_OK) {
+		return status;
 	}
-	if (status == STATUS_OK) {
-		let_go(job);
-	} else if (status != STATUS_IO) {
-		/* After an IO error the catalog may name them all the same: the next start knows.
-		 */
-		remove_files(folder, job, first, atomic_load(&next_file));
+	assert(table != NULL); /* else it has failed */
+	job->rows = table->rows;
+	job->bytes = table->bytes;
+	status = check(job, table, err);
+	if (status != STATUS_OK) {
+		drop(job->store, table);
+		return status;
 	}
-	return status;
+	return swap(job, table, err);
 }
 
 enum status merge_table(struct merge_job *job, struct error *err)
@@ -203,14 +223,21 @@ enum status merge_table(struct merge_job *job, struct error *err)
 		return error_set(err, STATUS_IO,
 			"a change of the catalog could not be written; nothing merges until a restart");
 	}
-	if (is_dropped(job)) {
+	if (!begin(job)) {
 		return STATUS_NOT_FOUND;
 	}
+	const uint64_t first = first_free(job->table);
+	_Atomic uint64_t next_file = first;
 	store_release_folder(job->store, job->release, folder);
-	const enum status status = merge_into(job, folder, err);
-	if (status != STATUS_OK && is_dropped(job)) {
-		/* Its folder has gone from under the merge, or could not go because of it. */
-		(void)file_remove_folder(folder, NULL);
+	const enum status status = renew(job, folder, &next_file, err);
+	if (status == STATUS_OK) {
+		let_go(job);
+	} else if (status != STATUS_IO) {
+		/* After an IO error the catalog may name them all the same: the next start knows.
+		 */
+		remove_files(folder, job, first, atomic_load(&next_file));
+	}
+	if (end(job, folder) && status != STATUS_OK) {
 		return STATUS_NOT_FOUND;
 	}
 	/* Nobody asked for a file that is missing. */

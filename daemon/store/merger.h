@@ -10,7 +10,8 @@
  * log's files have grown by a whole bound since the last one (with what was written to releases
  * that were dropped, which waits for no merge), and when it is asked to. It writes at merge_rate
  * until a bound is reached by half, then as fast as it can. A table that fails keeps what is
- * frozen, and its log; the others go on.
+ * frozen, and its log; the others go on, in the room that is left: a merge that has failed is tried
+ * again after a pause, or when a quarter of that is used up.
  *
  * Threads: the functions may be called from any.
  */

@@ -58,6 +58,10 @@ struct store {
 	 * and until then no file is written or removed that it may name. */
 	_Atomic bool catalog_unknown;
 	uint64_t sealing; /* number of the release that is being sealed; 0: none */
+	/* Number of the release that a merge writes files of; 0: none. When that is dropped
+	   meanwhile, its folder stays for the merge to remove. Guarded by admin_lock, both. */
+	uint64_t merging;
+	bool merging_dropped;
 };
 
 /* The current snapshot, for who holds admin_lock. */

@@ -138,6 +138,7 @@ static void a_release_that_is_dropped_while_it_is_merged_leaves_nothing_to_merge
 {
 	struct scratch *scratch = *state;
 	struct asked asked;
+	char folder[PATH_MAX];
 	scratch->write.merge_rate = 50000; /* a segment of 300 rows takes some 400 ms */
 	scratch_open(scratch);
 	scratch_sealed(scratch, "r1", 0, ROWS, 1);
@@ -149,9 +150,37 @@ static void a_release_that_is_dropped_while_it_is_merged_leaves_nothing_to_merge
 	/* The other table's row came after the cut: nothing had to be done a second time. */
 	assert_int_equal(figures_of(scratch).memtable_rows, 1);
 	assert_int_equal(figures_of(scratch).log_files, 1);
-	scratch_reopen(scratch);
+	scratch_close(scratch);
+	/* Nor anything else: no file, and no alarm that its files were missing. */
+	assert_string_equal(scratch->events, "");
+	scratch_path(scratch, folder, "releases/1");
+	assert_false(scratch_exists(folder));
+	scratch_open(scratch);
 	scratch_expect(scratch, "r2", 2, ROWS - 2, 1);
 	assert_int_equal(scratch_version(scratch, "r2", 1), 2);
+}
+
+/* Sooner or later in the merge, by the microseconds that have passed. */
+static void a_drop_at_any_moment_of_a_merge_raises_no_alarm(void **state)
+{
+	enum { ROUNDS = 200, STEP_US = 20 };
+	struct scratch *scratch = *state;
+	char folder[PATH_MAX];
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct asked asked;
+		struct error err = {0};
+		scratch_sealed(scratch, "r1", 0, ROWS, 1);
+		put_one(scratch, 1, 2);
+		ask_for_merge(scratch, &asked);
+		usleep(round * STEP_US);
+		scratch_must(store_release_drop(scratch->store, "r1", &err), &err);
+		(void)pthread_join(asked.thread, NULL);
+		scratch_must(asked.status, &asked.err);
+	}
+	scratch_close(scratch);
+	assert_string_equal(scratch->events, "");
+	scratch_path(scratch, folder, "releases");
+	assert_int_equal(scratch_count(folder, ""), 0);
 }
 
 static void a_merge_whose_folder_is_missing_fails(void **state)
@@ -275,6 +304,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_release_that_is_dropped_while_it_is_merged_leaves_nothing_to_merge,
 			scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_drop_at_any_moment_of_a_merge_raises_no_alarm,
+			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_merge_whose_folder_is_missing_fails,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(dropping_the_damaged_release_frees_the_log,

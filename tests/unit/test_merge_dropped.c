@@ -57,6 +57,22 @@ static void wait_until_gone(const struct dropper *dropper)
 	}
 }
 
+/* Until the janitor has come to remove the release's folder, and has left it to the merge. */
+static void wait_until_left(const struct dropper *dropper)
+{
+	struct store *store = dropper->scratch->store;
+	const struct timespec pause = {.tv_nsec = 1000000};
+	bool left = false;
+	for (int i = 0; !left; i++) {
+		assert_true(i < FOLDER_GOES_SECONDS * 1000);
+		(void)nanosleep(&pause, NULL);
+		(void)pthread_mutex_lock(&store->admin_lock);
+		left = store->merging_dropped;
+		(void)pthread_mutex_unlock(&store->admin_lock);
+	}
+	assert_true(scratch_exists(dropper->folder));
+}
+
 static enum status on_piece(void *arg, uint64_t bytes, struct error *err)
 {
 	struct dropper *dropper = arg;
@@ -64,7 +80,7 @@ static enum status on_piece(void *arg, uint64_t bytes, struct error *err)
 	if (dropper->pieces++ == dropper->after) {
 		scratch_must(store_release_drop(dropper->scratch->store, "r1", err), err);
 		if (dropper->after % 2 == 0) {
-			wait_until_gone(dropper);
+			wait_until_left(dropper);
 		}
 	}
 	return STATUS_OK;
@@ -120,7 +136,7 @@ static void a_release_may_be_dropped_while_it_is_merged(void **state)
 	assert_int_equal(result.tables, 1);
 	scratch_reopen(scratch);
 	assert_int_equal(scratch_version(scratch, "r2", 1), 4);
-	assert_false(scratch_heard(scratch, "merge_failed"));
+	assert_string_equal(scratch->events, "");
 }
 
 int main(void)
