@@ -81,7 +81,7 @@ static struct world *make_world(enum key_type type)
 		const uint64_t drawn = plain_random(&random);
 		world->numbers[i] = (uint32_t)(drawn % KEYS * (drawn >> 20 & 0xff) >> 8);
 		world->times[i] = (int64_t)(i * UINT64_C(60000) + (drawn >> 32) % 1000) -
-				  (i % 8 == 3 ? 2 * HOUR_MS : 0) + 5 * HOUR_MS;
+				  (i % 8 == 3 ? INT64_C(2) : 0) * HOUR_MS + INT64_C(5) * HOUR_MS;
 		for (uint32_t j = 0; j < ELEMENTS; j++) {
 			world->rows[i][j] = (float)(plain_random(&random) % 2000) / 1000 - 1;
 		}

@@ -49,13 +49,13 @@ static void a_long_pause_is_not(void **state)
 	(void)state;
 	pace_begin(&pace, RATE, 0);
 	(void)pace_add(&pace, 1000, 0);
-	uint64_t now_ns = 3600 * 1000 * MS;
+	uint64_t now_ns = UINT64_C(3600000) * MS;
 	const uint64_t end_ns = write_some(&pace, 1000, now_ns);
-	assert_in_range(end_ns - now_ns, (1000 - PACE_CREDIT_MS - 1) * MS, 1000 * MS);
+	assert_in_range(end_ns - now_ns, (UINT64_C(999) - PACE_CREDIT_MS) * MS, 1000 * MS);
 	/* Each of several pauses is one. */
-	now_ns = end_ns + 3600 * 1000 * MS;
-	assert_in_range(write_some(&pace, 1000, now_ns) - now_ns, (1000 - PACE_CREDIT_MS - 1) * MS,
-		1000 * MS);
+	now_ns = end_ns + UINT64_C(3600000) * MS;
+	assert_in_range(write_some(&pace, 1000, now_ns) - now_ns,
+		(UINT64_C(999) - PACE_CREDIT_MS) * MS, 1000 * MS);
 }
 
 static void what_was_hurried_is_not_waited_for(void **state)

@@ -345,7 +345,7 @@ static enum status open_forged(struct scratch *scratch, bool in_form, bool has_l
 	assert_non_null(all);
 	memcpy(all, file.data, file.len);
 	memcpy(all + len - later, two.data + one.len, later);
-	for (size_t at = 0; at + 2 * UNIT_BYTES <= FORGED_BYTES; at += UNIT_BYTES) {
+	for (size_t at = 0; at + 2 * (size_t)UNIT_BYTES <= FORGED_BYTES; at += UNIT_BYTES) {
 		uint8_t *to = all + file.len + at;
 		const size_t part = (size_t)(all + len - to) - FRAME_HEAD_BYTES;
 		forge(to, all + len, FRAMES + 2, in_form ? part : part + 8);
