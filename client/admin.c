@@ -177,6 +177,7 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 		.views = spec->views != 0 ? spec->views : 1,
 		.ttl_ms = spec->ttl_ms,
 		.tags = spec->tags,
+		.index = (enum index_kind)spec->index,
 		.decay_events = spec->decay_events != 0 ? spec->decay_events
 							: spec_decay_default(spec->half_life_ms),
 		.half_life_ms = spec->half_life_ms,

@@ -56,7 +56,8 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 		!field_uint(map, "bytes", &table.bytes) ||
 		!field_uint(map, "segments", &table.segments) ||
 		!field_uint(map, "damaged", &table.damaged) ||
-		!read_later(map, "pending", &table.pending)) {
+		!read_later(map, "pending", &table.pending) ||
+		!read_later(map, "index_bytes", &table.index_bytes)) {
 		return error_set(err, STATUS_PROTOCOL, "a table is described in an unknown way");
 	}
 	memcpy(table.spec.name, spec.name.text, sizeof spec.name.text);
@@ -68,6 +69,7 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 	table.spec.views = spec.views;
 	table.spec.ttl_ms = spec.ttl_ms;
 	table.spec.tags = spec.tags;
+	table.spec.index = (enum rep_index)spec.index;
 	table.spec.decay_events = spec.decay_events;
 	table.spec.half_life_ms = spec.half_life_ms;
 	table.spec.reading = (enum rep_reading)spec.reading;

@@ -60,6 +60,11 @@ const char *reading_name(enum reading reading)
 	return "none";
 }
 
+const char *index_kind_name(enum index_kind kind)
+{
+	return kind == INDEX_BALLS ? "balls" : "none";
+}
+
 static bool bytes_equal(struct wire_bytes bytes, const char *text)
 {
 	return bytes.len == strlen(text) && memcmp(bytes.data, text, bytes.len) == 0;
@@ -250,6 +255,32 @@ static enum status read_extras(struct wire_value map, struct table_spec *spec, s
 				       : STATUS_OK;
 }
 
+static enum status read_index(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	static const char allowed[] = "one of none, balls";
+	struct wire_value value = wire_get(map, "index");
+	struct wire_bytes text;
+	if (wire_type(value) == WIRE_ABSENT) {
+		return STATUS_OK;
+	}
+	if (!wire_str(value, &text)) {
+		return wrong_type(err, "index", value, allowed);
+	}
+	if (bytes_equal(text, "balls")) {
+		spec->index = INDEX_BALLS;
+	} else if (!bytes_equal(text, "none")) {
+		return wrong_word(err, "index", text, allowed);
+	}
+	if (spec->index != INDEX_NONE && (spec->dtype == DTYPE_BIT || spec->views != 1)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"index: 'balls' given, 'none' allowed for %" PRIu32
+			" views of %s: balls are of "
+			"single vectors of numbers",
+			spec->views, dtype_name(spec->dtype));
+	}
+	return STATUS_OK;
+}
+
 /* ---- tables that aggregate ---- */
 
 double spec_decay_default(uint64_t half_life_ms)
@@ -339,7 +370,7 @@ enum status spec_read(struct wire_value map, struct table_spec *out, struct erro
 {
 	static enum status (*const steps[])(struct wire_value, struct table_spec *,
 		struct error *) = {read_name, read_entity, read_kind, read_dtype, read_shape,
-		read_key, read_extras, read_decay};
+		read_key, read_extras, read_index, read_decay};
 	struct table_spec spec = {0};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		enum status status = steps[i](map, &spec, err);
@@ -353,7 +384,7 @@ enum status spec_read(struct wire_value map, struct table_spec *out, struct erro
 
 size_t spec_fields(const struct table_spec *spec)
 {
-	enum { ALL = 9, OF_DECAY = 3 };
+	enum { ALL = 10, OF_DECAY = 3 };
 	return ALL + (spec_aggregates(spec) ? OF_DECAY : 0);
 }
 
@@ -377,6 +408,8 @@ void spec_write(struct wire_writer *writer, const struct table_spec *spec)
 	wire_write_uint(writer, spec->ttl_ms);
 	wire_write_str(writer, "tags");
 	wire_write_bool(writer, spec->tags);
+	wire_write_str(writer, "index");
+	wire_write_str(writer, index_kind_name(spec->index));
 	if (spec_aggregates(spec)) {
 		wire_write_str(writer, "decay_events");
 		wire_write_float(writer, spec->decay_events);

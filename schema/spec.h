@@ -26,25 +26,30 @@ enum kind { KIND_NONE = 0, KIND_UR = 1, KIND_IR = 2, KIND_CR = 3 };
  * decayed count: S, S / W, or S less its mean over its deviation. */
 enum reading { READING_NONE = 0, READING_SUM = 1, READING_MEAN = 2, READING_LAYER_NORM = 3 };
 
+/* What finds the rows that are nearest to a query without going through all of them. */
+enum index_kind { INDEX_NONE = 0, INDEX_BALLS = 1 };
+
 struct table_spec {
 	struct table_name name;
 	enum entity entity;
 	enum kind kind;
 	enum dtype dtype;
 	enum key_type key_type;
-	uint32_t dim;    /* elements of a view, 1..LIMIT_DIM */
-	uint32_t views;  /* 1..LIMIT_VIEWS */
-	uint64_t ttl_ms; /* 0: rows do not expire */
-	bool tags;       /* rows have 64 bits for filters */
+	uint32_t dim;          /* elements of a view, 1..LIMIT_DIM */
+	uint32_t views;        /* 1..LIMIT_VIEWS */
+	uint64_t ttl_ms;       /* 0: rows do not expire */
+	bool tags;             /* rows have 64 bits for filters */
+	enum index_kind index; /* of what is not bit and has one view */
 	/* of KIND_CR: */
 	double decay_events;   /* factor of what is there at each sample, (0, 1]; 1: none */
 	uint64_t half_life_ms; /* time in which what is there halves; 0: for ever */
 	enum reading reading;
 };
 
-const char *entity_name(enum entity entity);    /* "user", "item" */
-const char *kind_name(enum kind kind);          /* "ur", "ir", "cr" */
-const char *reading_name(enum reading reading); /* "sum", "mean", "layer_norm" */
+const char *entity_name(enum entity entity);       /* "user", "item" */
+const char *kind_name(enum kind kind);             /* "ur", "ir", "cr" */
+const char *index_kind_name(enum index_kind kind); /* "none", "balls" */
+const char *reading_name(enum reading reading);    /* "sum", "mean", "layer_norm" */
 
 static inline bool spec_aggregates(const struct table_spec *spec)
 {
@@ -69,10 +74,10 @@ static inline size_t spec_row_bytes(const struct table_spec *spec)
 double spec_decay_default(uint64_t half_life_ms);
 
 /* Reads and checks the fields of a spec from a map: table, entity, kind, dim; and
- * optionally views (1), dtype (f32), key (u64), ttl_ms (0), tags (false). A table of kind cr is
- * named name@layer, is f32, and has decay_events (1; 0.99 without half_life_ms), half_life_ms (0)
- * and read (layer_norm): the defaults are what the authors of LFM4Ads use (arXiv 2508.14948).
- * Errors: BAD_REQUEST, naming the field, what was given and what is allowed. */
+ * optionally views (1), dtype (f32), key (u64), ttl_ms (0), tags (false), index (none). A table of
+ * kind cr is named name@layer, is f32, and has decay_events (1; 0.99 without half_life_ms),
+ * half_life_ms (0) and read (layer_norm): the defaults are what the authors of LFM4Ads use (arXiv
+ * 2508.14948). Errors: BAD_REQUEST, naming the field, what was given and what is allowed. */
 enum status spec_read(struct wire_value map, struct table_spec *out, struct error *err);
 
 /* Entries that spec_write writes: more for a table that aggregates. */

@@ -32,7 +32,7 @@ function layer_of(path,    parts, n) {
 }
 BEGIN {
 	allowed["schema"] = "schema"
-	allowed["daemon/store"] = "daemon/store daemon/aggregate schema"
+	allowed["daemon/store"] = "daemon/store daemon/aggregate daemon/retrieval schema"
 	allowed["daemon/aggregate"] = "daemon/aggregate schema"
 	allowed["daemon/retrieval"] = "daemon/retrieval schema"
 	allowed["daemon/method"] = "daemon/method daemon/store daemon/aggregate daemon/retrieval schema"

@@ -27,6 +27,7 @@ struct wanted {
 	const char *reading;
 	uint64_t ttl_ms;
 	bool tags;
+	const char *index;
 };
 
 static void write_text(struct wire_writer *writer, const char *name, const char *text)
@@ -57,8 +58,9 @@ static int call_create(struct session *session, const struct place *place,
 	struct wire_writer params = {0};
 	wire_write_map(&params,
 		6 + (size_t)(wanted->dtype != NULL) + (size_t)(wanted->key != NULL) +
-			(wanted->ttl_ms != 0) + wanted->tags + wanted->decay.has_events +
-			(wanted->decay.half_life_ms != 0) + (size_t)(wanted->reading != NULL));
+			(wanted->ttl_ms != 0) + wanted->tags + (size_t)(wanted->index != NULL) +
+			wanted->decay.has_events + (wanted->decay.half_life_ms != 0) +
+			(size_t)(wanted->reading != NULL));
 	write_text(&params, "release", place->release);
 	write_text(&params, "table", name);
 	write_text(&params, "entity", wanted->entity);
@@ -69,6 +71,7 @@ static int call_create(struct session *session, const struct place *place,
 	wire_write_uint(&params, wanted->views);
 	write_text(&params, "dtype", wanted->dtype);
 	write_text(&params, "key", wanted->key);
+	write_text(&params, "index", wanted->index);
 	if (wanted->ttl_ms != 0) {
 		wire_write_str(&params, "ttl_ms");
 		wire_write_uint(&params, wanted->ttl_ms);
@@ -106,6 +109,7 @@ static int run_create(struct session *session, int argc, char **argv)
 		{"key", OPTION_TEXT, &wanted.key},
 		{"ttl", OPTION_DURATION, &wanted.ttl_ms},
 		{"tags", OPTION_FLAG, &wanted.tags},
+		{"index", OPTION_TEXT, &wanted.index},
 		{"decay", OPTION_TEXT, &wanted.decay_text},
 		{"read", OPTION_TEXT, &wanted.reading},
 	};
@@ -274,7 +278,8 @@ const struct command cmd_table = {
 	.usage =
 		"table create RELEASE/TABLE --entity user|item --kind ur|ir|cr --dim N [--views N]\n"
 		"         [--dtype f32|f16|bf16|i8|bit] [--layer NAME] [--key u64|bytes]\n"
-		"         [--ttl TIME] [--tags] [--decay events=D,half_life=TIME]\n"
+		"         [--ttl TIME] [--tags] [--index none|balls]\n"
+		"         [--decay events=D,half_life=TIME]\n"
 		"         [--read sum|mean|layer_norm]\n"
 		"       repstore table list [RELEASE] | show RELEASE/TABLE\n"
 		"       repstore table stats RELEASE/TABLE [--sample N] [--seed S]\n",
@@ -288,6 +293,7 @@ const struct command cmd_table = {
 		"  --key      u64, or byte strings of 1 to 255 bytes (u64)\n"
 		"  --ttl      rows older than this are not found: 90s, 12h, 7d (no end)\n"
 		"  --tags     rows have 64 bits for filters\n"
+		"  --index    balls: retrieve finds items without going through all of them (none)\n"
 		"  --decay    of a cr table: what is there counts D times as much after each sample\n"
 		"             (0 < D <= 1), half as much after TIME, or both (events=0.99)\n"
 		"  --read     what a fetch of a cr row gives (layer_norm)\n"

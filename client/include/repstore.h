@@ -310,6 +310,9 @@ enum rep_kind { REP_UR = 1, REP_IR = 2, REP_CR = 3 };
  * samples, or S less its mean over its deviation. */
 enum rep_reading { REP_SUM = 1, REP_MEAN = 2, REP_LAYER_NORM = 3 };
 
+/* REP_INDEX_BALLS: granular balls, built in the background after a seal and after each merge. */
+enum rep_index { REP_INDEX_NONE = 0, REP_INDEX_BALLS = 1 };
+
 struct rep_table_spec {
 	char name[136];
 	enum rep_entity entity;
@@ -325,6 +328,7 @@ struct rep_table_spec {
 	uint64_t half_life_ms;    /* 0: none */
 	enum rep_reading reading; /* 0 in a create: REP_LAYER_NORM */
 	bool tags;
+	enum rep_index index; /* for rep_retrieve */
 };
 
 struct rep_table {
@@ -332,8 +336,9 @@ struct rep_table {
 	uint64_t rows;
 	uint64_t bytes;
 	uint64_t segments;
-	uint64_t damaged; /* segments */
-	uint64_t pending; /* rows written since the last merge: not yet in the base files */
+	uint64_t damaged;     /* segments */
+	uint64_t index_bytes; /* 0: there is none, or none yet */
+	uint64_t pending;     /* rows written since the last merge: not yet in the base files */
 };
 
 struct rep_release {

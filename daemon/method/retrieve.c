@@ -59,6 +59,7 @@ static void read_numbers(struct retrieve *retrieve, struct params *params)
 	}
 	options->k = (uint32_t)k;
 	options->min_score = (float)min_score;
+	options->recall = recall;
 }
 
 /* Everything that is asked, in the snapshot. */

@@ -6,6 +6,7 @@
 
 #include "daemon/method/listed.h"
 #include "daemon/method/method.h"
+#include "daemon/method/search_balls.h"
 #include "daemon/store/age.h"
 #include "daemon/store/clock.h"
 #include "daemon/store/mapfault.h"
@@ -153,7 +154,7 @@ bool search_is_long(const struct search *search)
 
 /* ---- in time ---- */
 
-static enum status check_time(const struct search *search, struct error *err)
+enum status search_check_time(const struct search *search, struct error *err)
 {
 	const struct call *call = search->options.place->call;
 	if ((call->gone != NULL && atomic_load_explicit(call->gone, memory_order_relaxed)) ||
@@ -171,18 +172,24 @@ static enum status check_time(const struct search *search, struct error *err)
 
 /* ---- all rows ---- */
 
+bool search_passes(const struct search *search, const int64_t *time_ms, const uint64_t *tags)
+{
+	const uint64_t ttl_ms = spec_of(search)->ttl_ms;
+	const struct filter *filter = search->options.filter;
+	if (ttl_ms != 0 && age_is_over(*time_ms, search->options.place->now_ms, ttl_ms)) {
+		return false;
+	}
+	return !filter->has_tags || tags == NULL || filter_passes_tags(filter, *tags);
+}
+
 /* Which rows of a block may be found, as far as the columns tell. */
 static uint32_t choose(struct search *search, const struct row_block *block)
 {
-	const struct filter *filter = search->options.filter;
-	const uint64_t ttl_ms = spec_of(search)->ttl_ms;
-	const bool by_tags = filter->has_tags && block->tags != NULL;
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < block->count; i++) {
 		search->chosen[count] = i;
-		const bool is_old = ttl_ms != 0 && age_is_over(block->times[i],
-							   search->options.place->now_ms, ttl_ms);
-		count += !is_old && (!by_tags || filter_passes_tags(filter, block->tags[i]));
+		count += search_passes(search, block->times + i,
+			block->tags == NULL ? NULL : block->tags + i);
 	}
 	return count;
 }
@@ -220,19 +227,15 @@ static const void *convert(struct search *search, const struct row_block *block,
 	return search->converted;
 }
 
-/* What costs a look-up, and is asked only of rows that are good enough. */
-static enum status judge(struct search *search, uint64_t id, bool is_base, uint8_t *verdict)
+enum status search_is_dropped(const struct search *search, uint64_t id, bool is_base, bool *out)
 {
 	struct frame_row row;
 	const enum status status = rows_get(&search->rows, id, &row);
-	if (status != STATUS_OK) {
-		return status;
+	if (status == STATUS_OK) {
+		*out = key_set_has(&search->options.filter->denied, row.key, row.key_len) ||
+		       (is_base && rows_is_superseded(&search->rows, &row));
 	}
-	const bool is_dropped =
-		key_set_has(&search->options.filter->denied, row.key, row.key_len) ||
-		(is_base && rows_is_superseded(&search->rows, &row));
-	*verdict = is_dropped ? VERDICT_DROPPED : VERDICT_PASSES;
-	return STATUS_OK;
+	return status;
 }
 
 static enum status push_scores(struct search *search, const struct row_block *block, uint32_t count,
@@ -246,11 +249,13 @@ static enum status push_scores(struct search *search, const struct row_block *bl
 		}
 		const uint64_t id = row_block_id(block, search->chosen[i]);
 		if (search->verdicts[i] == VERDICT_NONE) {
+			bool is_dropped;
 			const enum status status =
-				judge(search, id, block->ids == NULL, &search->verdicts[i]);
+				search_is_dropped(search, id, block->ids == NULL, &is_dropped);
 			if (status != STATUS_OK) {
 				return status;
 			}
+			search->verdicts[i] = is_dropped ? VERDICT_DROPPED : VERDICT_PASSES;
 		}
 		if (search->verdicts[i] == VERDICT_PASSES) {
 			topk_push(top, scores[i], id);
@@ -259,8 +264,9 @@ static enum status push_scores(struct search *search, const struct row_block *bl
 	return STATUS_OK;
 }
 
-static enum status score_block(struct search *search, const struct row_block *block)
+enum status search_block(struct search *search)
 {
+	const struct row_block *block = &search->rows.block;
 	const uint32_t count = choose(search, block);
 	if (count == 0) {
 		return STATUS_OK;
@@ -280,7 +286,7 @@ static enum status go_through(struct search *search, struct error *err)
 	enum status status = rows_begin(&search->rows, search->options.place->items,
 		search->options.place->visible, search->scorer.rows_max);
 	while (status == STATUS_OK) {
-		status = check_time(search, err);
+		status = search_check_time(search, err);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -288,13 +294,33 @@ static enum status go_through(struct search *search, struct error *err)
 		if (status != STATUS_OK || search->rows.block.count == 0) {
 			break;
 		}
-		status = score_block(search, &search->rows.block);
+		status = search_block(search);
 	}
 	if (status != STATUS_OK) {
 		return error_set(err, status, "table '%s': %s", spec_of(search)->name.text,
 			status == STATUS_CORRUPT ? "a damaged segment" : "no memory for a search");
 	}
 	return STATUS_OK;
+}
+
+/* By the index, where there is one, else row by row. */
+static enum status look_everywhere(struct search *search, struct error *err)
+{
+	bool is_done = false;
+	if (search_balls_can(search)) {
+		const enum status status = search_balls(search, &is_done, err);
+		if (status != STATUS_OK || is_done) {
+			return status;
+		}
+		rows_end(&search->rows);
+		drop_tops(search);
+		search->compared = 0;
+		if (make_tops(search) != STATUS_OK) {
+			return error_set(err, STATUS_NO_MEMORY, "no memory for a search");
+		}
+	}
+	search->is_exact = true;
+	return go_through(search, err);
 }
 
 static enum status search_all(struct search *search, struct error *err)
@@ -311,7 +337,7 @@ static enum status search_all(struct search *search, struct error *err)
 		if (status != STATUS_OK) {
 			return error_set(err, status, "no memory for a search");
 		}
-		status = go_through(search, err);
+		status = look_everywhere(search, err);
 	} while (status == STATUS_OK && mapfault_count() != faults);
 	return status;
 }
@@ -363,7 +389,7 @@ static enum status search_list(struct search *search, struct error *err)
 		return error_set(err, status, "no memory for a search");
 	}
 	do {
-		status = check_time(search, err);
+		status = search_check_time(search, err);
 		if (status == STATUS_OK) {
 			status = listed_next(&listed, err);
 		}
@@ -382,6 +408,6 @@ enum status search_run(struct search *search, struct error *err)
 	for (uint32_t i = 0; status == STATUS_OK && i < search->options.query->count; i++) {
 		topk_finish(&search->tops[i]);
 	}
-	search->is_exact = true;
+	search->is_exact = search->is_exact || is_listed(search);
 	return status;
 }

@@ -26,6 +26,7 @@ struct search_options {
 	const struct filter *filter;
 	uint32_t k;
 	float min_score;
+	double recall;        /* that suffices, of the k best: above 0; 1: all */
 	uint64_t deadline_ms; /* since it was read */
 };
 
@@ -55,6 +56,18 @@ bool search_is_long(const struct search *search);
 
 /* Errors: CORRUPT  a damaged segment; TIMEOUT; CLOSED  nobody waits; NO_MEMORY. */
 enum status search_run(struct search *search, struct error *err);
+
+/* ---- for its own files ---- */
+
+/* Errors: TIMEOUT; CLOSED. */
+enum status search_check_time(const struct search *search, struct error *err);
+/* Scores the rows of search->rows.block. Errors: CORRUPT. */
+enum status search_block(struct search *search);
+/* Whether tags and age of a row let it be found. */
+bool search_passes(const struct search *search, const int64_t *time_ms, const uint64_t *tags);
+/* Whether a row that is good enough may not be found all the same, which costs a look-up. Errors:
+ * CORRUPT. */
+enum status search_is_dropped(const struct search *search, uint64_t id, bool is_base, bool *out);
 
 /* The best of query i. */
 static inline const struct topk *search_hits(const struct search *search, uint32_t i)

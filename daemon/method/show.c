@@ -3,6 +3,7 @@
 
 #include "daemon/method/reply.h"
 #include "daemon/store/base.h"
+#include "daemon/store/index.h"
 #include "daemon/store/memtable.h"
 #include "daemon/store/tensor.h"
 
@@ -66,7 +67,7 @@ static size_t count_damaged(const struct base_set *set)
 
 void show_table(struct wire_writer *out, const struct table *table, size_t more)
 {
-	enum { BESIDE_SPEC = 5 };
+	enum { BESIDE_SPEC = 6 };
 	wire_write_map(out, spec_fields(&table->spec) + BESIDE_SPEC + more);
 	spec_write(out, &table->spec);
 	reply_uint(out, "rows", table->rows);
@@ -74,6 +75,9 @@ void show_table(struct wire_writer *out, const struct table *table, size_t more)
 	reply_uint(out, "pending", memtable_rows(table->memtable));
 	reply_uint(out, "segments", table->bases != NULL ? table->bases->segment_count : 0);
 	reply_uint(out, "damaged", count_damaged(table->bases));
+	const struct index *index =
+		atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire);
+	reply_uint(out, "index_bytes", index == NULL || !index_is_sound(index) ? 0 : index->bytes);
 }
 
 void show_tables(struct wire_writer *out, const char *name, const struct release *release)

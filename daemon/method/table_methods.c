@@ -7,7 +7,7 @@
 #include "daemon/method/show.h"
 
 const char *const table_create_names[] = {"release", "table", "entity", "kind", "dim", "views",
-	"dtype", "key", "ttl_ms", "tags", "decay_events", "half_life_ms", "read", NULL};
+	"dtype", "key", "ttl_ms", "tags", "index", "decay_events", "half_life_ms", "read", NULL};
 
 enum status table_create_run(struct call *call)
 {

@@ -3,6 +3,7 @@
 #include "daemon/store/clock.h"
 #include "daemon/store/current.h"
 #include "daemon/store/file.h"
+#include "daemon/store/indexer.h"
 #include "daemon/store/janitor.h"
 #include "daemon/store/layer.h"
 #include "daemon/store/merger.h"
@@ -48,6 +49,7 @@ enum status store_change(struct store *store, struct snapshot *next, struct cata
 		store_event(store, "event=current_not_written reason=\"%s\"", reason.text);
 	}
 	atomic_store_explicit(&store->current, next, memory_order_release);
+	indexer_wake(store->indexer);
 	job->retired = before;
 	for (size_t i = 0; change.remove != 0 && i < before->release_count; i++) {
 		const struct release *release = before->releases[i];

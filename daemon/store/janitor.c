@@ -4,6 +4,7 @@
 #include "daemon/store/base.h"
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
+#include "daemon/store/index.h"
 #include "daemon/store/state.h"
 #include "daemon/store/tensor.h"
 
@@ -75,6 +76,9 @@ static void remove_replaced(struct store *store, const struct janitor_job *job)
 	for (size_t i = 0; job->replaced != NULL && i < job->replaced->file_count; i++) {
 		base_file_name(name, sizeof name, job->replaced->number,
 			job->replaced->files[i].number);
+		remove_file(store, job, name);
+	}
+	if (job->replaced != NULL && index_file_name(name, sizeof name, job->replaced)) {
 		remove_file(store, job, name);
 	}
 	if (job->tensor != NULL) {

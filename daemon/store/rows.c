@@ -20,8 +20,7 @@ static const struct memtable_entry *entry_of(uint64_t id)
 	return (const struct memtable_entry *)(uintptr_t)id;
 }
 
-/* The segment of a row of the base files. */
-static size_t segment_of(const struct rows *rows, uint64_t number)
+struct row_place rows_place(const struct rows *rows, uint64_t number)
 {
 	size_t from = 0;
 	size_t behind = rows->table->bases->segment_count;
@@ -33,7 +32,10 @@ static size_t segment_of(const struct rows *rows, uint64_t number)
 			behind = middle;
 		}
 	}
-	return from;
+	return (struct row_place){
+		.view = &rows->table->bases->segments[from].view,
+		.row = (uint32_t)(number - rows->firsts[from]),
+	};
 }
 
 enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out)
@@ -50,10 +52,9 @@ enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out
 		out->data = version->row;
 		return STATUS_OK;
 	}
-	const uint64_t number = id - rows_first_base_id;
-	const size_t segment = segment_of(rows, number);
-	const uint32_t row = (uint32_t)(number - rows->firsts[segment]);
-	const struct segment *view = &rows->table->bases->segments[segment].view;
+	const struct row_place place = rows_place(rows, id - rows_first_base_id);
+	const struct segment *view = place.view;
+	const uint32_t row = place.row;
 	if (!segment_key(view, row, &out->key, &out->key_len)) {
 		return STATUS_CORRUPT;
 	}

@@ -17,6 +17,7 @@
 
 #include "daemon/store/frame.h"
 #include "daemon/store/memtable.h"
+#include "daemon/store/segment.h"
 #include "daemon/store/snapshot.h"
 
 #include <stdbool.h>
@@ -72,6 +73,13 @@ static inline uint64_t row_block_id(const struct row_block *block, uint32_t i)
 {
 	return block->ids != NULL ? block->ids[i] : block->first_id + i;
 }
+
+/* Where row `number` of the base files is. Its segment is checked already. */
+struct row_place {
+	const struct segment *view;
+	uint32_t row;
+};
+struct row_place rows_place(const struct rows *rows, uint64_t number);
 
 /* All columns of a row. Errors: CORRUPT  its key. */
 enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out);

@@ -3,6 +3,7 @@
 
 #include "daemon/store/base.h"
 #include "daemon/store/feed.h"
+#include "daemon/store/index.h"
 #include "daemon/store/memtable.h"
 
 #include <stdio.h>
@@ -126,6 +127,7 @@ void table_drop(struct table *table)
 	if (table == NULL || --table->refs > 0) {
 		return;
 	}
+	index_close(atomic_load(&table->index));
 	base_set_close(table->bases);
 	for (size_t i = 0; i < table->file_count; i++) {
 		base_file_info_fini(&table->files[i]);

@@ -15,6 +15,7 @@
 #include "schema/spec.h"
 #include "schema/status.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@ struct base_file_info;
 struct memtable;
 struct feed;
 struct tensor;
+struct index;
 
 /* A bulk load that was said to be whole. */
 struct ended_load {
@@ -41,7 +43,9 @@ struct table {
 	size_t file_count;
 	struct base_file_info *files; /* owned */
 	struct base_set *bases; /* owned; NULL while the release is open, and for an empty table */
-	uint64_t folded;        /* sequence up to which the base files hold what was written */
+	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
+	_Atomic bool index_failed;     /* and none will be made */
+	uint64_t folded;           /* sequence up to which the base files hold what was written */
 	struct memtable *memtable; /* shared with the tables that it was and will be; never NULL */
 	size_t ended_count;
 	struct ended_load *ended; /* owned; while the release is open */

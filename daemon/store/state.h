@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct indexer;
 struct janitor;
 struct load;
 struct merger;
@@ -41,6 +42,7 @@ struct store {
 	struct janitor *janitor;     /* owned */
 	struct writer *writer;       /* owned */
 	struct merger *merger;       /* owned */
+	struct indexer *indexer;     /* owned */
 	pthread_mutex_t admin_lock;
 	pthread_mutex_t load_lock;
 	pthread_mutex_t tensor_lock; /* one tensor is put at a time */

@@ -5,6 +5,8 @@
 #include "daemon/store/current.h"
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
+#include "daemon/store/index.h"
+#include "daemon/store/indexer.h"
 #include "daemon/store/janitor.h"
 #include "daemon/store/load.h"
 #include "daemon/store/mapfault.h"
@@ -169,6 +171,10 @@ static void sweep_release(struct store *store, const struct release *release)
 				     strncmp(entry->d_name, "spill-", 6) == 0);
 		for (size_t i = 0; !named && i < release->table_count; i++) {
 			const struct table *table = release->tables[i];
+			char index[64];
+			named = index_is_wanted(table) &&
+				index_file_name(index, sizeof index, table) &&
+				strcmp(index, entry->d_name) == 0;
 			for (size_t j = 0; !named && j < table->file_count; j++) {
 				char name[64];
 				base_file_name(name, sizeof name, table->number,
@@ -341,6 +347,12 @@ static enum status open_all(struct store *store, struct error *err)
 	if (status == STATUS_OK) {
 		status = merger_start(store, &store->merger, err);
 	}
+	if (status == STATUS_OK) {
+		status = indexer_start(store, &store->indexer);
+		if (status != STATUS_OK) {
+			error_set(err, status, "start the index thread");
+		}
+	}
 	return status;
 }
 
@@ -394,6 +406,7 @@ void store_close(struct store *store)
 	if (store == NULL) {
 		return;
 	}
+	indexer_stop(store->indexer);
 	merger_stop(store->merger);
 	writer_close(store->writer);
 	janitor_stop(store->janitor);

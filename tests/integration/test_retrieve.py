@@ -3,6 +3,7 @@
 The users and items are MovieLens': 671 URs and 9,066 IRs of 64 elements.
 """
 
+import os
 import sys
 import threading
 import time
@@ -47,6 +48,16 @@ class Search(harness.Case):
         self.user_keys, self.urs = movielens('user_keys').astype('<u8'), movielens('ur').astype('<f4')
         self.item_keys, self.irs = movielens('item_keys').astype('<u8'), movielens('ir').astype('<f4')
 
+    index = 'none'
+
+    def wait_for_index(self, release, tables):
+        """The indexes are built in the background; searches are right before, too."""
+        end = time.monotonic() + 30
+        for table in tables:
+            while not self.client.call('table.show', release=release, table=table)['index_bytes']:
+                self.assertLess(time.monotonic(), end, self.daemon.log())
+                time.sleep(0.01)
+
     def make(self, release, dtypes=('f32',), tags=False, publish=True):
         """Tables ur and ir_DTYPE; returns what each of the latter holds."""
         self.client.call('release.create', release=release)
@@ -56,7 +67,7 @@ class Search(harness.Case):
         for dtype in dtypes:
             table = 'ir_' + dtype
             self.client.call('table.create', release=release, table=table, entity='item', kind='ir', dim=64,
-                             dtype=dtype, tags=tags)
+                             dtype=dtype, tags=tags, index=self.index)
             rows, scales = harness.from_f32(dtype, self.irs)
             columns = {} if scales is None else {'scales': scales}
             masks = np.random.default_rng(3).integers(0, 16, len(rows)).astype('<u8')
@@ -65,6 +76,8 @@ class Search(harness.Case):
             self.client.load(release, table, self.item_keys, rows, **columns)
             held[table] = Items(self.item_keys, harness.as_f32(dtype, rows, scales, 64), masks if tags else None)
         self.client.seal(release, publish=publish)
+        if self.index != 'none':
+            self.wait_for_index(release, held)
         return held
 
     def retrieve(self, table, users, **options):
@@ -97,7 +110,7 @@ class Exact(Search):
         held = self.make('r1')
         got = self.check('ir_f32', held['ir_f32'], np.arange(USERS_SEEN))
         self.assertEqual((got['release'], got['from'], got['metric']), ('r1', 'ur', 'inner_product'))
-        self.assertEqual(got['compared'], len(self.item_keys))
+        self.assertTrue(0 < got['compared'] <= len(self.item_keys) * 100)
 
     def test_of_every_dtype_and_metric(self):
         held = self.make('r1', dtypes=('f32', 'f16', 'bf16', 'i8'))
@@ -128,6 +141,8 @@ class Exact(Search):
                     with self.subTest(table=table, metric=metric, when=when):
                         self.check(table, items, self.some_users(), metric)
             self.client.call('merge')
+            if self.index != 'none' and when == 'before':
+                self.wait_for_index('r1', held)
 
     def test_with_filters(self):
         held = self.make('r1', tags=True)
@@ -233,6 +248,89 @@ class Exact(Search):
             'dim': 2, 'rows': np.ones(2, '<f4').tobytes()}})
         found, _ = keys_and_scores(got['parts'][0])
         self.assertEqual(found.tolist(), [int(key) for key in keys if key % 3] + [200])
+
+
+class ByBalls(Exact):
+    """The same, by an index."""
+
+    index = 'balls'
+
+    def test_it_compares_few_rows_and_says_so(self):
+        self.make('r1')
+        got = self.retrieve('ir_f32', [self.user_keys[0]], k=10, metric='cosine', approximate=0.5)
+        self.assertLess(got['compared'], len(self.item_keys) // 2)
+        self.assertFalse(got['exact'])
+
+    def test_recall_is_what_was_asked_for(self):
+        items = self.make('r1')['ir_f32']
+        keys, rows = items.columns()
+        for recall in (0.5, 0.9, 0.99):
+            hits = 0
+            for user in self.some_users(50):
+                expected, _ = best(keys, METRICS['inner_product'](rows, self.urs[user]), K)
+                got = self.retrieve('ir_f32', [self.user_keys[user]], approximate=recall)
+                hits += len(np.intersect1d(expected, keys_and_scores(got['parts'][0])[0]))
+            self.assertGreater(hits / 50 / K, recall - 0.05)
+
+    def test_it_is_there_after_a_restart_and_renewed_when_damaged(self):
+        items = self.make('r1')['ir_f32']
+        folder = os.path.join(self.daemon.data, 'releases', '1')
+        names = [name for name in os.listdir(folder) if name.startswith('index-')]
+        self.assertEqual(len(names), 1)
+        path = os.path.join(folder, names[0])
+        before = os.stat(path)
+        for damage in (None, 'flip', 'cut', 'other', 'gone'):
+            self.client.close()
+            self.daemon.stop()
+            if damage == 'flip':
+                with open(path, 'r+b') as file:
+                    file.seek(before.st_size // 2)
+                    byte = file.read(1)
+                    file.seek(before.st_size // 2)
+                    file.write(bytes([byte[0] ^ 0x10]))
+            elif damage == 'cut':
+                os.truncate(path, before.st_size // 3)
+            elif damage == 'other':
+                with open(path, 'wb') as file:
+                    file.write(b'x' * 100000)
+            elif damage == 'gone':
+                os.unlink(path)
+            self.daemon.start()
+            self.client = self.daemon.client()
+            self.addCleanup(self.client.close)
+            self.check('ir_f32', items, self.some_users(3))
+            self.wait_for_index('r1', ['ir_f32'])
+            self.check('ir_f32', items, self.some_users(3))
+            self.assertEqual(os.stat(path).st_mtime_ns == before.st_mtime_ns, damage is None)
+            before = os.stat(path)
+
+    def test_the_file_goes_with_its_table(self):
+        self.make('r1')
+        folder = os.path.join(self.daemon.data, 'releases')
+        first = os.listdir(os.path.join(folder, '1'))
+        self.client.call('put', release='live', table='ir_f32', keys=[1], rows=bytes(256))
+        self.client.call('merge')
+        self.wait_for_index('r1', ['ir_f32'])
+        end = time.monotonic() + 30
+        while len([name for name in os.listdir(os.path.join(folder, '1')) if name.startswith('index-')]) != 1:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+        self.assertNotEqual(first, os.listdir(os.path.join(folder, '1')))
+        self.client.call('release.create', release='r2')
+        self.client.seal('r2')
+        self.client.call('release.drop', release='r1')
+        while os.path.exists(os.path.join(folder, '1')):
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+
+    def test_the_spec_must_fit(self):
+        self.client.call('release.create', release='r1')
+        for change in ({'dtype': 'bit'}, {'views': 2}, {'index': 'codes'}, {'index': 1}):
+            with self.assertRaises(harness.Failed) as caught:
+                self.client.call('table.create', **{**dict(release='r1', table='ir', entity='item', kind='ir', dim=64,
+                                                           index='balls'), **change})
+            self.assertEqual(caught.exception.code, 'BAD_REQUEST')
+            self.assertIn('index', caught.exception.text)
 
 
 class Kinds(Search):

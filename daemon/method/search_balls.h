@@ -1,0 +1,21 @@
+/* search_balls.h - a search by a table's index of balls, and through what its memtable holds.
+ *
+ * Threads: as search.h.
+ */
+#ifndef DAEMON_METHOD_SEARCH_BALLS_H
+#define DAEMON_METHOD_SEARCH_BALLS_H
+
+#include "schema/status.h"
+
+#include <stdbool.h>
+
+struct search;
+
+/* Whether the table has an index, and it serves such queries. */
+bool search_balls_can(const struct search *search);
+
+/* The hits are in search->tops, compared and is_exact are set; or *is_done is false: the filter
+ * lets so few rows pass that going through all of them is faster. Errors: as search_run. */
+enum status search_balls(struct search *search, bool *is_done, struct error *err);
+
+#endif

@@ -1,0 +1,227 @@
+/* indexer.c - finds tables that want an index, and gives them one. */
+#include "daemon/store/indexer.h"
+
+#include "daemon/store/clock.h"
+#include "daemon/store/file.h"
+#include "daemon/store/index.h"
+#include "daemon/store/state.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct indexer {
+	struct store *store; /* borrowed */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool look; /* guarded by lock */
+	_Atomic bool stop;
+	_Atomic uint64_t builds;
+	_Atomic uint64_t bytes;
+};
+
+/* A table that wants an index; it and the next are held. */
+struct wish {
+	uint64_t release;
+	struct table *table;
+	struct table *queries; /* of users, with as many dims; NULL: there is none */
+};
+
+static bool can_be_asked(const struct table *users, const struct table *items)
+{
+	return users->spec.entity == ENTITY_USER && users->spec.dim == items->spec.dim &&
+	       users->spec.views == 1 && users->spec.dtype != DTYPE_BIT && users->bases != NULL;
+}
+
+static bool is_wish(const struct table *table)
+{
+	return table->bases != NULL && index_is_wanted(table) &&
+	       atomic_load(&table->index) == NULL && !atomic_load(&table->index_failed);
+}
+
+/* The live release's first. */
+static bool find_in(const struct release *release, struct wish *wish)
+{
+	for (size_t i = 0; i < release->table_count; i++) {
+		struct table *table = release->tables[i];
+		if (!is_wish(table)) {
+			continue;
+		}
+		*wish = (struct wish){.release = release->number, .table = table};
+		table->refs++;
+		for (size_t j = 0; wish->queries == NULL && j < release->table_count; j++) {
+			if (can_be_asked(release->tables[j], table)) {
+				wish->queries = release->tables[j];
+				wish->queries->refs++;
+			}
+		}
+		return true;
+	}
+	return false;
+}
+
+static bool find_wish(struct store *store, struct wish *wish)
+{
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const struct snapshot *snapshot = store_current(store);
+	bool found = snapshot->live != NULL && find_in(snapshot->live, wish);
+	for (size_t i = snapshot->release_count; !found && i > 0; i--) {
+		found = snapshot->releases[i - 1]->state == RELEASE_SEALED &&
+			find_in(snapshot->releases[i - 1], wish);
+	}
+	(void)pthread_mutex_unlock(&store->admin_lock);
+	return found;
+}
+
+/* Lets the wish go. What was built of a table that is not there any more goes too. */
+static void end_wish(struct store *store, struct wish *wish, const char *folder)
+{
+	char name[64];
+	char path[PATH_MAX];
+	(void)pthread_mutex_lock(&store->admin_lock);
+	const struct release *release = snapshot_find(store_current(store), wish->release);
+	if (release_find(release, wish->table->number) != wish->table &&
+		index_file_name(name, sizeof name, wish->table) &&
+		file_path(path, folder, name, NULL) == STATUS_OK) {
+		(void)unlink(path);
+		if (release == NULL) {
+			/* It may have been what kept the folder. */
+			(void)rmdir(folder);
+		}
+	}
+	table_drop(wish->table);
+	table_drop(wish->queries);
+	(void)pthread_mutex_unlock(&store->admin_lock);
+}
+
+static void tell(struct store *store, const struct wish *wish, enum status status,
+	const struct error *err)
+{
+	if (status != STATUS_OK && status != STATUS_BUSY) {
+		store_event(store, "event=index_failed release=%llu table=%s reason=\"%s\"",
+			(unsigned long long)wish->release, wish->table->spec.name.text, err->text);
+	}
+}
+
+static void fulfil(struct indexer *indexer, struct wish *wish)
+{
+	struct store *store = indexer->store;
+	char folder[PATH_MAX];
+	struct index *index = NULL;
+	struct error err = {.text = ""};
+	store_release_folder(store, wish->release, folder);
+	enum status status = index_open(folder, wish->release, wish->table, &index, &err);
+	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
+		store_event(store, "event=index_renewed release=%llu table=%s reason=\"%s\"",
+			(unsigned long long)wish->release, wish->table->spec.name.text, err.text);
+	}
+	if (status != STATUS_OK) {
+		const struct index_job job = {
+			.folder = folder,
+			.release = wish->release,
+			.table = wish->table,
+			.queries = wish->queries,
+			.stop = &indexer->stop,
+		};
+		const uint64_t began_ns = clock_monotonic_ns();
+		status = index_build(&job, &index, &err);
+		if (status == STATUS_OK) {
+			atomic_fetch_add(&indexer->builds, 1);
+			atomic_fetch_add(&indexer->bytes, index->bytes);
+			store_event(store,
+				"event=index_built release=%llu table=%s rows=%llu bytes=%llu ms=%llu",
+				(unsigned long long)wish->release, wish->table->spec.name.text,
+				(unsigned long long)wish->table->rows,
+				(unsigned long long)index->bytes,
+				(unsigned long long)((clock_monotonic_ns() - began_ns) / 1000000));
+		}
+	}
+	if (status == STATUS_OK) {
+		atomic_store_explicit(&wish->table->index, index, memory_order_release);
+	} else {
+		atomic_store(&wish->table->index_failed, true);
+	}
+	tell(store, wish, status, &err);
+	end_wish(store, wish, folder);
+}
+
+static bool wait_for_wake(struct indexer *indexer)
+{
+	(void)pthread_mutex_lock(&indexer->lock);
+	while (!indexer->look && !atomic_load(&indexer->stop)) {
+		(void)pthread_cond_wait(&indexer->wake, &indexer->lock);
+	}
+	indexer->look = false;
+	(void)pthread_mutex_unlock(&indexer->lock);
+	return !atomic_load(&indexer->stop);
+}
+
+static void *run(void *arg)
+{
+	struct indexer *indexer = arg;
+	struct wish wish;
+	/* Whoever answers requests comes first. */
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
+	do {
+		while (!atomic_load(&indexer->stop) && find_wish(indexer->store, &wish)) {
+			fulfil(indexer, &wish);
+		}
+	} while (wait_for_wake(indexer));
+	return NULL;
+}
+
+enum status indexer_start(struct store *store, struct indexer **out)
+{
+	struct indexer *indexer = calloc(1, sizeof *indexer);
+	if (indexer == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	indexer->store = store;
+	(void)pthread_mutex_init(&indexer->lock, NULL);
+	(void)pthread_cond_init(&indexer->wake, NULL);
+	if (pthread_create(&indexer->thread, NULL, run, indexer) != 0) {
+		(void)pthread_mutex_destroy(&indexer->lock);
+		(void)pthread_cond_destroy(&indexer->wake);
+		free(indexer);
+		return STATUS_NO_MEMORY;
+	}
+	(void)pthread_setname_np(indexer->thread, "index");
+	*out = indexer;
+	return STATUS_OK;
+}
+
+void indexer_stop(struct indexer *indexer)
+{
+	if (indexer == NULL) {
+		return;
+	}
+	(void)pthread_mutex_lock(&indexer->lock);
+	atomic_store(&indexer->stop, true);
+	(void)pthread_cond_signal(&indexer->wake);
+	(void)pthread_mutex_unlock(&indexer->lock);
+	(void)pthread_join(indexer->thread, NULL);
+	(void)pthread_mutex_destroy(&indexer->lock);
+	(void)pthread_cond_destroy(&indexer->wake);
+	free(indexer);
+}
+
+void indexer_wake(struct indexer *indexer)
+{
+	if (indexer == NULL) {
+		return;
+	}
+	(void)pthread_mutex_lock(&indexer->lock);
+	indexer->look = true;
+	(void)pthread_cond_signal(&indexer->wake);
+	(void)pthread_mutex_unlock(&indexer->lock);
+}
+
+void indexer_figures(struct indexer *indexer, uint64_t *builds, uint64_t *bytes)
+{
+	*builds = indexer == NULL ? 0 : atomic_load(&indexer->builds);
+	*bytes = indexer == NULL ? 0 : atomic_load(&indexer->bytes);
+}

@@ -1,0 +1,28 @@
+/* indexer.h - the background thread that opens and builds the indexes of tables.
+ *
+ * It looks when it is woken, at the start, after a seal and after a merge: for each table that
+ * wants an index and has none it opens the file, or builds it. What fails is told once, and tried
+ * again when the table has other base files.
+ *
+ * Threads: the functions may be called from any thread.
+ */
+#ifndef DAEMON_STORE_INDEXER_H
+#define DAEMON_STORE_INDEXER_H
+
+#include "schema/status.h"
+
+#include <stdint.h>
+
+struct indexer;
+struct store;
+
+enum status indexer_start(struct store *store, struct indexer **out);
+/* Ends a build that is under way. NULL is fine. */
+void indexer_stop(struct indexer *indexer);
+/* NULL is fine: nobody looks yet. */
+void indexer_wake(struct indexer *indexer);
+
+/* Builds since the start, and bytes of index files written. */
+void indexer_figures(struct indexer *indexer, uint64_t *builds, uint64_t *bytes);
+
+#endif
