@@ -12,6 +12,9 @@ enum { QUERIES_MAX = 64 };
 
 static const size_t ks[BALLS_KS] = {10, 100, 1000};
 
+/* Where this share of the rows is asked for, searches are exact: there is little to leave out. */
+static const size_t rows_per_hit = 10;
+
 static const float factors[BALLS_FACTORS] = {0, 0.05f, 0.1f, 0.15f, 0.2f, 0.25f, 0.3f, 0.35f, 0.4f,
 	0.45f, 0.5f, 0.55f, 0.6f, 0.7f, 0.8f, 0.9f};
 
@@ -102,13 +105,12 @@ static enum status search(struct calibration *calibration, size_t k, float facto
 /* Adds to recalls[BALLS_FACTORS] what searches with one query find. */
 static enum status measure(struct calibration *calibration, size_t k, float *recalls)
 {
-	float limit;
+	float limit = 0;
 	enum status status = search(calibration, k, 1, &limit, NULL);
 	for (size_t i = 0; i < BALLS_FACTORS && status == STATUS_OK; i++) {
 		size_t found = 0;
 		status = search(calibration, k, factors[i], &limit, &found);
-		const size_t all = k < calibration->source->rows ? k : calibration->source->rows;
-		recalls[i] += (float)found / (float)all;
+		recalls[i] += (float)found / (float)k;
 	}
 	return status;
 }
@@ -143,7 +145,9 @@ static enum status measure_metric(struct calibration *calibration, float *recall
 			continue;
 		}
 		used++;
-		for (size_t j = 0; j < BALLS_KS && status == STATUS_OK; j++) {
+		for (size_t j = 0; j < BALLS_KS && status == STATUS_OK &&
+				   ks[j] * rows_per_hit <= calibration->source->rows;
+			j++) {
 			status = measure(calibration, ks[j], recalls + j * BALLS_FACTORS);
 		}
 	}

@@ -18,6 +18,9 @@
 
 static unsigned configurations = 10000;
 
+/* A query without a direction: there is no calibration, for time. */
+static const float no_query[300];
+
 /* One table with an index. */
 struct indexed {
 	struct table table;
@@ -86,7 +89,9 @@ static void exact_searches_find_the_best_of_all(void **state)
 		for (size_t j = 0; j < sizeof dims / sizeof *dims; j++) {
 			struct indexed indexed;
 			const struct balls_options options = {.seed = i * 10 + j,
-				.granularity = i % 2 == 0 ? 100 : 500};
+				.granularity = i % 2 == 0 ? 100 : 500,
+				.query_count = 1,
+				.queries = no_query};
 			make(&indexed, TABLE_CLUSTERS, rows[i], dims[j], &options);
 			expect_exact_for(&indexed, 1, 2, i);
 			expect_exact_for(&indexed, 10, 2, j);
@@ -103,7 +108,9 @@ static void shapes_of_every_kind_are_searched(void **state)
 		for (uint32_t dim = 1; dim < 80; dim += 13) {
 			struct indexed indexed;
 			const struct balls_options options = {.seed = dim + (unsigned)shape,
-				.granularity = 64};
+				.granularity = 64,
+				.query_count = 1,
+				.queries = no_query};
 			make(&indexed, (enum table_shape)shape, 1500, dim, &options);
 			expect_exact_for(&indexed, 1, 8, dim);
 			expect_exact_for(&indexed, 20, 8, dim);
@@ -118,7 +125,10 @@ static void hidden_rows_are_not_found(void **state)
 	for (uint64_t seed = 0; seed < 12; seed++) {
 		struct indexed indexed;
 		uint64_t random = seed;
-		const struct balls_options options = {.seed = seed, .granularity = 100};
+		const struct balls_options options = {.seed = seed,
+			.granularity = 100,
+			.query_count = 1,
+			.queries = no_query};
 		make(&indexed, TABLE_NORMS, 2000, 24, &options);
 		for (uint32_t i = 0; i < 2000; i++) {
 			/* From a few to all but a few, and in the end all. */
@@ -135,7 +145,10 @@ static void a_least_score_cuts(void **state)
 	struct indexed indexed;
 	float query[20];
 	uint64_t random = 5;
-	const struct balls_options options = {.seed = 3, .granularity = 100};
+	const struct balls_options options = {.seed = 3,
+		.granularity = 100,
+		.query_count = 1,
+		.queries = no_query};
 	make(&indexed, TABLE_CLUSTERS, 2000, 20, &options);
 	for (int i = 0; i < 50; i++) {
 		table_query(&indexed.table, &random, query);
@@ -153,7 +166,10 @@ static void hits_of_before_count(void **state)
 	struct indexed indexed;
 	float query[16];
 	uint64_t random = 5;
-	const struct balls_options options = {.seed = 3, .granularity = 100};
+	const struct balls_options options = {.seed = 3,
+		.granularity = 100,
+		.query_count = 1,
+		.queries = no_query};
 	make(&indexed, TABLE_CLUSTERS, 2000, 16, &options);
 	table_query(&indexed.table, &random, query);
 	struct table_search search = {.query = query, .k = 30, .factor = 1, .min_score = -INFINITY};
@@ -194,7 +210,10 @@ static void every_instruction_set_finds_the_same(void **state)
 		struct indexed indexed;
 		float query[70];
 		uint64_t random = seed;
-		const struct balls_options options = {.seed = seed, .granularity = 100};
+		const struct balls_options options = {.seed = seed,
+			.granularity = 100,
+			.query_count = 1,
+			.queries = no_query};
 		make(&indexed, (enum table_shape)(seed % TABLE_SHAPES), 1200, 1 + (uint32_t)seed,
 			&options);
 		table_query(&indexed.table, &random, query);
@@ -237,7 +256,7 @@ static void whenever_exact_is_said_it_is(void **state)
 		const struct balls_options options = {.seed = i,
 			.granularity = 1 + (uint32_t)(table_random(&random) % 300),
 			.query_count = 1,
-			.queries = (const float[150]){0}}; /* no calibration, for time */
+			.queries = no_query};
 		make(&indexed, (enum table_shape)(table_random(&random) % TABLE_SHAPES), rows, dim,
 			&options);
 		for (uint32_t row = 0; row < rows && table_random(&random) % 2 == 0; row++) {
@@ -268,7 +287,10 @@ static void the_same_seed_gives_the_same_bytes(void **state)
 	(void)state;
 	struct indexed first;
 	struct indexed second;
-	struct balls_options options = {.seed = 11, .granularity = 50};
+	struct balls_options options = {.seed = 11,
+		.granularity = 50,
+		.query_count = 1,
+		.queries = no_query};
 	make(&first, TABLE_CLUSTERS, 3000, 48, &options);
 	make(&second, TABLE_CLUSTERS, 3000, 48, &options);
 	assert_int_equal(first.bytes, second.bytes);
@@ -283,7 +305,10 @@ static void every_row_is_in_one_ball_or_loose(void **state)
 	struct indexed indexed;
 	enum { ROWS = 3000 };
 	static uint32_t ball_of[ROWS];
-	const struct balls_options options = {.seed = 11, .granularity = 50};
+	const struct balls_options options = {.seed = 11,
+		.granularity = 50,
+		.query_count = 1,
+		.queries = no_query};
 	make(&indexed, TABLE_NOT_FINITE, ROWS, 48, &options);
 	balls_members(&indexed.balls, ball_of);
 	uint32_t loose = 0;
@@ -306,7 +331,10 @@ static void a_rebuild_keeps_axes_and_balls(void **state)
 	struct table table;
 	struct balls balls;
 	size_t bytes;
-	struct balls_options options = {.seed = 11, .granularity = 50};
+	struct balls_options options = {.seed = 11,
+		.granularity = 50,
+		.query_count = 1,
+		.queries = no_query};
 	make(&before, TABLE_NORMS, ROWS, DIM, &options);
 	balls_members(&before.balls, known);
 	/* Some rows more, some changed, and a number that is no ball's. */
@@ -445,7 +473,10 @@ static void a_search_can_be_cancelled(void **state)
 	float query[20];
 	uint64_t random = 5;
 	struct topk found;
-	const struct balls_options options = {.seed = 3, .granularity = 20};
+	const struct balls_options options = {.seed = 3,
+		.granularity = 20,
+		.query_count = 1,
+		.queries = no_query};
 	make(&indexed, TABLE_NOISE, 3000, 20, &options);
 	table_query(&indexed.table, &random, query);
 	struct table_search search = {.query = query, .k = 50, .factor = 1, .min_score = -INFINITY};
@@ -468,7 +499,10 @@ static void damaged_images_are_refused(void **state)
 	struct indexed indexed;
 	struct balls balls;
 	struct error err;
-	const struct balls_options options = {.seed = 3, .granularity = 20};
+	const struct balls_options options = {.seed = 3,
+		.granularity = 20,
+		.query_count = 1,
+		.queries = no_query};
 	make(&indexed, TABLE_CLUSTERS, 300, 20, &options);
 	static const struct {
 		size_t at;
