@@ -59,13 +59,16 @@ struct balls {
 	uint32_t rows;
 	uint32_t dim;
 	uint32_t prefix; /* dims of the codes, a multiple of 4 */
+	uint32_t first;  /* of these, dims that decide in most cases, a multiple of 4 */
 	uint32_t balls;
 	uint32_t blocks;
 	uint32_t loose;
 	size_t block_bytes;
-	const float *recalls;         /* [BALLS_METRICS][ks][factors], see balls_calibration.h */
-	const float *basis;           /* [prefix][dim], orthonormal; NULL: the dims themselves */
-	const float *axes;            /* [balls][dim] */
+	const float *recalls;      /* [BALLS_METRICS][ks][factors], see balls_calibration.h */
+	const float *basis;        /* [prefix][dim], orthonormal; NULL: the dims themselves */
+	const float *axes;         /* [balls][dim] */
+	const uint8_t *axis_codes; /* axes in codes, see balls_image.h */
+	const float *axis_heads;
 	const float *prefix_axes;     /* [balls][prefix]: basis * axis */
 	const uint32_t *first_blocks; /* [balls + 1] */
 	struct balls_ranges of_balls;

@@ -22,6 +22,8 @@ void balls_layout(const struct balls_shape *shape, struct balls_layout *out)
 {
 	const uint64_t balls = shape->balls;
 	const uint64_t blocks = shape->blocks;
+	const uint64_t groups = (balls + BALLS_BLOCK_ROWS - 1) / BALLS_BLOCK_ROWS;
+	const uint64_t dims = (shape->dim + 3) / 4 * 4;
 	out->range_bytes_of_balls = aligned(balls * sizeof(float));
 	out->range_bytes_of_blocks = aligned(blocks * sizeof(float));
 	const uint64_t bytes[BALLS_COLUMNS] = {
@@ -30,6 +32,8 @@ void balls_layout(const struct balls_shape *shape, struct balls_layout *out)
 		[BALLS_BASIS] =
 			shape->has_basis ? (uint64_t)shape->prefix * shape->dim * sizeof(float) : 0,
 		[BALLS_AXES] = balls * shape->dim * sizeof(float),
+		[BALLS_AXIS_CODES] = groups * dims * BALLS_BLOCK_ROWS,
+		[BALLS_AXIS_HEADS] = groups * 2 * sizeof(float),
 		[BALLS_PREFIX_AXES] = balls * shape->prefix * sizeof(float),
 		[BALLS_FIRST_BLOCKS] = (balls + 1) * sizeof(uint32_t),
 		[BALLS_OF_BALLS] = 6 * out->range_bytes_of_balls,
@@ -77,13 +81,15 @@ void balls_write_header(const struct balls_shape *shape, uint8_t *space)
 	put_u32(space + 36, shape->has_basis);
 	put_u32(space + 40, (uint32_t)layout.bytes);
 	put_u32(space + 44, (uint32_t)(layout.bytes >> 32));
+	put_u32(space + 48, shape->first);
 }
 
 static bool shape_fits(const struct balls_shape *shape, uint32_t rows, uint32_t dim)
 {
 	return shape->rows == rows && shape->dim == dim && rows <= BALLS_ROWS_MAX && dim > 0 &&
 	       dim <= (1u << 16) && shape->prefix > 0 && shape->prefix % 4 == 0 &&
-	       shape->prefix <= BALLS_PREFIX_MAX && shape->balls > 0 &&
+	       shape->prefix <= BALLS_PREFIX_MAX && shape->first > 0 && shape->first % 4 == 0 &&
+	       shape->first <= shape->prefix && shape->balls > 0 &&
 	       shape->balls <= BALLS_ROWS_MAX && shape->blocks <= rows && shape->loose <= rows &&
 	       (shape->has_basis || shape->prefix >= dim);
 }
@@ -119,6 +125,7 @@ static void fill(const uint8_t *data, const struct balls_shape *shape,
 		.rows = shape->rows,
 		.dim = shape->dim,
 		.prefix = shape->prefix,
+		.first = shape->first,
 		.balls = shape->balls,
 		.blocks = shape->blocks,
 		.loose = shape->loose,
@@ -126,6 +133,8 @@ static void fill(const uint8_t *data, const struct balls_shape *shape,
 		.recalls = column(data, layout, BALLS_RECALLS),
 		.basis = shape->has_basis ? column(data, layout, BALLS_BASIS) : NULL,
 		.axes = column(data, layout, BALLS_AXES),
+		.axis_codes = column(data, layout, BALLS_AXIS_CODES),
+		.axis_heads = column(data, layout, BALLS_AXIS_HEADS),
 		.prefix_axes = column(data, layout, BALLS_PREFIX_AXES),
 		.first_blocks = column(data, layout, BALLS_FIRST_BLOCKS),
 		.block_data = column(data, layout, BALLS_BLOCKS),
@@ -157,6 +166,7 @@ enum status balls_open(const uint8_t *data, size_t len, uint32_t rows, uint32_t 
 		.blocks = (uint32_t)get(data + 28, 4),
 		.loose = (uint32_t)get(data + 32, 4),
 		.has_basis = get(data + 36, 4) != 0,
+		.first = (uint32_t)get(data + 48, 4),
 	};
 	if (!shape_fits(&shape, rows, dim)) {
 		return error_set(err, STATUS_CORRUPT,

@@ -14,11 +14,13 @@
  *       32     4  loose rows
  *       36     4  1 if there is a basis, else 0
  *       40     8  bytes of the whole image
- *       48    80  zero
+ *       48     4  first dims of the prefix
+ *       52    76  zero
  *
  * A block is contiguous:
  *        0    64  f32: scale of the codes; their error, the largest |z - scale code| of a row; the
- *                 largest length beyond the prefix; the largest |x|; the largest |r|; zeros
+ *                 largest length beyond the prefix; the largest |x|; the largest |r|; the largest
+ *                 length beyond the first dims; zeros
  *       64    64  f32[16]: p of each row
  *      128  16 n  codes of r in the n dims of the prefix: u8[n / 4][16][4], 128 is zero
  *          64    f32[16]: |r|
@@ -42,12 +44,15 @@ enum {
 	BALLS_HEAD_REST,
 	BALLS_HEAD_NORM,
 	BALLS_HEAD_OFF,
+	BALLS_HEAD_FIRST_REST,
 };
 
 enum balls_column {
 	BALLS_RECALLS,
 	BALLS_BASIS,
 	BALLS_AXES,
+	BALLS_AXIS_CODES, /* of 16 axes each: u8[(dim + 3) / 4][16][4], 128 is zero */
+	BALLS_AXIS_HEADS, /* of 16 axes each: f32 scale, f32 error of the codes */
 	BALLS_PREFIX_AXES,
 	BALLS_FIRST_BLOCKS,
 	BALLS_OF_BALLS,  /* six columns of f32 behind each other, as in struct balls_ranges */
@@ -61,6 +66,7 @@ struct balls_shape {
 	uint32_t rows;
 	uint32_t dim;
 	uint32_t prefix;
+	uint32_t first;
 	uint32_t balls;
 	uint32_t blocks;
 	uint32_t loose;

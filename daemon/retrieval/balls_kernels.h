@@ -1,4 +1,4 @@
-/* balls_kernels.h - the loops of a granular-ball index, one set for each instruction set.
+/* balls_kernels.h - the loops of a search through granular balls, one set for each instruction set.
  *
  * Every set gives the same bits: sums over codes are of integers, and each of the floats is
  * computed by the same operations in the same order, whatever number of them is at work at once.
@@ -10,40 +10,70 @@
 
 #include "daemon/retrieval/balls.h"
 
-/* Bounds of the scores in `count` balls, or in `count` blocks of one ball. */
-struct balls_bounds {
+/* What all bounds of a search have in common. */
+struct balls_terms {
 	enum balls_metric metric;
-	const struct balls_ranges *ranges;
-	size_t first; /* of the ranges */
-	size_t count;
-	/* The query's projection on the axis and distance from it: of each ball, or, if `one_axis`,
-	 * at [0]. */
-	const float *along;
-	const float *off;
-	bool one_axis;
 	float norm;   /* of the query */
 	float slack;  /* for rounding, see balls_search.c */
 	float factor; /* on the second term */
-	float *out;   /* [count] */
 };
 
-/* The query beside one ball, for its blocks. */
+/* The query in codes: scale * code, and the length of what they miss. */
+struct balls_coded {
+	int8_t *codes; /* one a dim, to a multiple of 4 */
+	uint32_t dims;
+	int32_t sum; /* of the codes times 128, which is the zero of stored codes */
+	float scale;
+	float miss;
+};
+
+/* The query beside the axes of all balls, by codes. Arrays have room for a multiple of 16. */
+struct balls_around {
+	struct balls_terms terms;
+	const struct balls *balls;
+	const struct balls_coded *coded;
+	float begin_factor; /* of `promises` */
+	float *promises;    /* out: what a ball is likely to hold */
+	float *bounds;      /* out: no row of it has a better score */
+};
+
+/* The query beside one axis. */
+struct balls_beside {
+	const struct balls *balls;
+	uint32_t ball;
+	const float *query;        /* [dim] */
+	const float *prefix_query; /* [prefix] */
+	float *prefix_beside;      /* out: [prefix] */
+	struct balls_coded *coded; /* out: of that */
+	float along;               /* out */
+	float off_squared;         /* out: of all dims off the axis, */
+	float prefix_squared;      /* of those of the prefix, */
+	float first_squared;       /* of the first of these */
+};
+
+/* Bounds of the scores in blocks first .. first + count, of one ball. */
+struct balls_bounds {
+	struct balls_terms terms;
+	const struct balls_ranges *ranges;
+	size_t first;
+	size_t count;
+	float along; /* the query's projection on the axis */
+	float off;   /* and distance from it */
+	float *out;  /* [count] */
+};
+
+/* The query beside one ball, for its rows. */
 struct balls_scan {
-	enum balls_metric metric;
-	uint32_t prefix;
-	uint32_t rows;
-	const uint8_t *block_data;
-	size_t block_bytes;
-	const int8_t *codes; /* [prefix]: of the query off the axis */
-	int32_t code_sum;    /* 128 times their sum */
-	float scale;         /* of a code */
+	struct balls_terms terms;
+	const struct balls *balls;
+	const struct balls_coded *coded;
 	float along;
 	float off;
-	float norm;
-	float slack;
-	float code_weight;     /* times a block's error of codes */
-	float rest_weight;     /* times a block's largest length beyond the prefix */
-	float rounding_weight; /* times a block's largest distance from the axis */
+	/* What is not in the codes, at most: each times the block's. */
+	float code_weight;  /* error of codes */
+	float rest_weight;  /* largest length beyond the prefix */
+	float first_weight; /* largest length beyond the first dims */
+	float miss_weight;  /* largest distance from the axis */
 	float threshold;
 };
 
@@ -54,21 +84,12 @@ struct balls_found {
 	uint32_t count;
 };
 
-/* Rows to assign, and axes in panels of 32: [panels][dim][32], NaN where there is none. */
-enum { BALLS_PANEL = 32 };
-struct balls_nearest {
-	const float *x; /* [rows, dim] */
-	size_t rows;
-	size_t dim;
-	const float *panels;
-	size_t panel_count;
-	float *best;    /* in, out: [rows] the largest product so far */
-	uint32_t *axis; /* out: [rows] and whose it is, counted from `first_axis` */
-	uint32_t first_axis;
-};
-
 struct balls_kernels {
 	const char *name;
+	/* Fills coded->codes, of coded->dims, and the rest of it. */
+	void (*encode)(const float *values, struct balls_coded *coded);
+	void (*around)(const struct balls_around *around);
+	void (*beside)(struct balls_beside *beside);
 	void (*bounds)(const struct balls_bounds *bounds);
 	/* Appends the rows of these blocks whose bound is not below the threshold. `found` has room
 	 * for all of them. */
@@ -76,7 +97,11 @@ struct balls_kernels {
 		struct balls_found *found);
 	/* How many of the values are at least `limit`. */
 	size_t (*count)(const float *values, size_t count, float limit);
-	void (*nearest)(const struct balls_nearest *nearest);
+	/* The least and the largest. */
+	void (*extent)(const float *values, size_t count, float *low, float *high);
+	/* Lists the places of values that are not below `limit`, nor -INFINITY. Returns how many.
+	 */
+	uint32_t (*pick)(const float *values, uint32_t count, float limit, uint32_t *places);
 };
 
 /* Set `i`, the fastest first, or NULL beyond the last; only those that this machine runs. */

@@ -23,12 +23,9 @@ static float value_of(int32_t key)
 float balls_limit(const struct balls_kernels *kernels, const float *values, size_t count,
 	size_t wanted, size_t enough)
 {
-	float low = INFINITY;
-	float high = -INFINITY;
-	for (size_t i = 0; i < count; i++) {
-		low = values[i] < low ? values[i] : low;
-		high = values[i] > high ? values[i] : high;
-	}
+	float low;
+	float high;
+	kernels->extent(values, count, &low, &high);
 	/* At least `wanted` reach `from`; fewer reach `to`. */
 	int64_t from = key_of(low);
 	int64_t to = (int64_t)key_of(high) + 1;

@@ -18,6 +18,7 @@ enum {
 	PLAIN_DIMS_MAX = 32,
 	PREFIX_MIN = 16,
 	PREFIX_MAX = 64,
+	FIRST_MIN = 8,
 	VARIATION_ROWS_MAX = 16384,
 };
 
@@ -25,6 +26,8 @@ static const uint64_t sample_bytes = UINT64_C(256) << 20;
 static const uint64_t variation_values = UINT64_C(1) << 24;
 /* The prefix is as long as it takes to leave no more than this of the squares off the axes. */
 static const double rest_max = 0.1;
+/* And the first dims of it, unless they are most of it. */
+static const double first_rest_max = 0.4;
 
 /* Reads rows evenly spread over the source, leaves those out that have no direction, and
  * scales the others to 1. */
@@ -49,12 +52,13 @@ static void read_sample(const struct balls_source *source, uint64_t wanted, uint
 	}
 }
 
-static uint32_t prefix_of(const double *captured, uint32_t dims)
+/* How many of `dims` it takes, at least `least`, to leave no more than `rest`. */
+static uint32_t dims_of(const double *captured, uint32_t dims, uint32_t least, double rest)
 {
 	double left = 1;
 	for (uint32_t i = 0; i < dims; i++) {
 		left -= captured[i];
-		if (left <= rest_max && (i + 1) % 4 == 0 && i + 1 >= PREFIX_MIN) {
+		if (left <= rest && (i + 1) % 4 == 0 && i + 1 >= least) {
 			return i + 1;
 		}
 	}
@@ -95,15 +99,23 @@ static enum status find_basis(struct balls_plan *plan, struct balls_sample *samp
 		.captured = captured,
 	};
 	const enum status status = balls_basis(&variation);
-	plan->shape.prefix = prefix_of(captured, wanted);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	plan->shape.prefix = dims_of(captured, wanted, PREFIX_MIN, rest_max);
+	plan->shape.first = dims_of(captured, plan->shape.prefix, FIRST_MIN, first_rest_max);
+	if (plan->shape.first * 2 > plan->shape.prefix) {
+		plan->shape.first = plan->shape.prefix;
+	}
 	plan->shape.has_basis = true;
 	if (plan->shape.prefix + 3 >= dim) { /* no dim is saved */
 		free(plan->basis);
 		plan->basis = NULL;
 		plan->shape.prefix = (dim + 3) / 4 * 4;
+		plan->shape.first = plan->shape.prefix;
 		plan->shape.has_basis = false;
 	}
-	return status;
+	return STATUS_OK;
 }
 
 static enum status train(struct balls_plan *plan, struct balls_sample *sample, uint64_t wanted)
@@ -125,6 +137,7 @@ static enum status train(struct balls_plan *plan, struct balls_sample *sample, u
 			plan->options->stop, plan->axes);
 	}
 	plan->shape.prefix = (dim + 3) / 4 * 4;
+	plan->shape.first = plan->shape.prefix;
 	if (status == STATUS_OK && dim > PLAIN_DIMS_MAX) {
 		status = find_basis(plan, sample, balls_random(&random));
 	}
@@ -138,6 +151,7 @@ static enum status copy_axes(struct balls_plan *plan)
 	const size_t basis_bytes = (size_t)previous->prefix * previous->dim * sizeof(float);
 	plan->shape.balls = previous->balls;
 	plan->shape.prefix = previous->prefix;
+	plan->shape.first = previous->first;
 	plan->shape.has_basis = previous->basis != NULL;
 	plan->axes = malloc(axes_bytes);
 	if (plan->axes == NULL) {

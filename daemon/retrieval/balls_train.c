@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/retrieval/balls_kernels.h"
+#include "daemon/retrieval/balls_nearest.h"
 #include "daemon/retrieval/balls_norm.h"
 #include "daemon/retrieval/balls_random.h"
 
@@ -78,7 +78,7 @@ void balls_assign(const struct balls_assigner *assigner, const float *rows, size
 		best[i] = -INFINITY;
 		axis[i] = 0;
 	}
-	balls_kernels_at(0)->nearest(&nearest);
+	balls_nearest(&nearest);
 }
 
 /* ---- training ---- */
@@ -150,7 +150,7 @@ static enum status draw_seeds(struct training *training)
 			.axis = sample->axis,
 			.first_axis = first,
 		};
-		balls_kernels_at(0)->nearest(&nearest);
+		balls_nearest(&nearest);
 		balls_assigner_fini(&assigner);
 		if (is_stopped(training)) {
 			return STATUS_BUSY;

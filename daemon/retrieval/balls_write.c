@@ -123,37 +123,50 @@ static void project(struct writing *writing, size_t count)
 	}
 }
 
-/* Writes the codes of a block's rows and what is lost by them. */
-static void encode(const struct writing *writing, size_t count, float *head, uint8_t *codes)
+/* The codes of `count` vectors of `dims`, up to 16; the error of a vector at most. */
+static float put_codes(const float *values, size_t count, uint32_t dims, float *scale,
+	uint8_t *codes)
 {
-	const uint32_t dim = writing->plan->shape.dim;
-	const uint32_t prefix = writing->plan->shape.prefix;
 	float largest = 0;
-	for (size_t i = 0; i < count * prefix; i++) {
-		largest = fmaxf(largest, fabsf(writing->prefix[i]));
-	}
-	const float scale = largest / 127;
 	double error = 0;
-	double rest = 0;
-	memset(codes, BALLS_CODE_ZERO, (size_t)prefix * ROWS);
+	for (size_t i = 0; i < count * dims; i++) {
+		largest = fmaxf(largest, fabsf(values[i]));
+	}
+	*scale = largest / 127;
 	for (size_t i = 0; i < count; i++) {
 		double missed = 0;
-		for (uint32_t d = 0; d < prefix; d++) {
-			const float value = writing->prefix[i * prefix + d];
-			const long code =
-				scale > 0 ? lrint(fmin(fmax((double)value / (double)scale, -127),
-						    127))
-					  : 0;
-			const double beside = (double)value - (double)scale * (double)code;
+		for (size_t d = 0; d < dims; d++) {
+			const double value = (double)values[i * dims + d];
+			const double exact = *scale > 0 ? value / (double)*scale : 0;
+			const long code = lrint(fmin(fmax(exact, -127), 127));
+			const double beside = value - (double)*scale * (double)code;
 			codes[d / 4 * 4 * ROWS + i * 4 + d % 4] = (uint8_t)(code + BALLS_CODE_ZERO);
 			missed += beside * beside;
 		}
 		error = fmax(error, sqrt(missed));
-		rest = fmax(rest, balls_norm(writing->rows + i * dim, dim));
 	}
-	head[BALLS_HEAD_SCALE] = scale;
-	head[BALLS_HEAD_CODE_ERROR] = error > 0 ? rounded_up(error) : 0;
+	return error > 0 ? rounded_up(error) : 0;
+}
+
+/* Writes the codes of a block's rows and what is lost by them. */
+static void encode(const struct writing *writing, size_t count, float *head, uint8_t *codes)
+{
+	const struct balls_shape *shape = &writing->plan->shape;
+	double rest = 0;
+	double first_rest = 0;
+	memset(codes, BALLS_CODE_ZERO, (size_t)shape->prefix * ROWS);
+	head[BALLS_HEAD_CODE_ERROR] =
+		put_codes(writing->prefix, count, shape->prefix, &head[BALLS_HEAD_SCALE], codes);
+	for (size_t i = 0; i < count; i++) {
+		const double beyond = balls_norm(writing->rows + i * shape->dim, shape->dim);
+		const double between =
+			balls_norm(writing->prefix + i * shape->prefix + shape->first,
+				shape->prefix - shape->first);
+		rest = fmax(rest, beyond);
+		first_rest = fmax(first_rest, hypot(beyond, between));
+	}
 	head[BALLS_HEAD_REST] = rest > 0 ? rounded_up(rest) : 0;
+	head[BALLS_HEAD_FIRST_REST] = first_rest > 0 ? rounded_up(first_rest) : 0;
 }
 
 static struct ranges write_block(struct writing *writing, uint32_t ball, uint32_t first,
@@ -218,6 +231,28 @@ static enum status write_balls(struct writing *writing)
 	return STATUS_OK;
 }
 
+static void write_axis_codes(const struct writing *writing, float *padded)
+{
+	const struct balls_plan *plan = writing->plan;
+	const uint32_t dim = plan->shape.dim;
+	const uint32_t dims = (dim + 3) / 4 * 4;
+	uint8_t *codes = writing->space + writing->layout.offsets[BALLS_AXIS_CODES];
+	float *head = (float *)(void *)(writing->space + writing->layout.offsets[BALLS_AXIS_HEADS]);
+	for (uint32_t first = 0; first < plan->shape.balls; first += ROWS) {
+		const uint32_t left = plan->shape.balls - first;
+		const uint32_t count = left < ROWS ? left : ROWS;
+		memset(padded, 0, (size_t)ROWS * dims * sizeof *padded);
+		for (uint32_t i = 0; i < count; i++) {
+			memcpy(padded + (size_t)i * dims, plan->axes + (size_t)(first + i) * dim,
+				dim * sizeof *padded);
+		}
+		memset(codes, BALLS_CODE_ZERO, (size_t)ROWS * dims);
+		head[1] = put_codes(padded, count, dims, &head[0], codes);
+		codes += (size_t)ROWS * dims;
+		head += 2;
+	}
+}
+
 static void write_columns(const struct writing *writing)
 {
 	const struct balls_plan *plan = writing->plan;
@@ -251,7 +286,7 @@ enum status balls_write(struct balls_plan *plan, uint8_t *space)
 	struct writing writing = {
 		.plan = plan,
 		.space = space,
-		.rows = malloc((size_t)ROWS * shape->dim * sizeof(float)),
+		.rows = malloc(((size_t)shape->dim + 3) * ROWS * sizeof(float)),
 		.prefix = malloc((size_t)ROWS * shape->prefix * sizeof(float)),
 	};
 	balls_layout(shape, &writing.layout);
@@ -266,6 +301,7 @@ enum status balls_write(struct balls_plan *plan, uint8_t *space)
 	enum status status = STATUS_NO_MEMORY;
 	if (writing.rows != NULL && writing.prefix != NULL) {
 		write_columns(&writing);
+		write_axis_codes(&writing, writing.rows);
 		status = write_balls(&writing);
 	}
 	free(writing.rows);
