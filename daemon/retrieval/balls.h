@@ -69,7 +69,7 @@ struct balls {
 	const float *axes;         /* [balls][dim] */
 	const uint8_t *axis_codes; /* axes in codes, see balls_image.h */
 	const float *axis_heads;
-	const float *prefix_axes;     /* [balls][prefix]: basis * axis */
+	const float *prefix_axes;     /* [balls][prefix]: basis * axis, zeros to a multiple of 16 */
 	const uint32_t *first_blocks; /* [balls + 1] */
 	struct balls_ranges of_balls;
 	struct balls_ranges of_blocks;

@@ -34,7 +34,7 @@ void balls_layout(const struct balls_shape *shape, struct balls_layout *out)
 		[BALLS_AXES] = balls * shape->dim * sizeof(float),
 		[BALLS_AXIS_CODES] = groups * dims * BALLS_BLOCK_ROWS,
 		[BALLS_AXIS_HEADS] = groups * 2 * sizeof(float),
-		[BALLS_PREFIX_AXES] = balls * shape->prefix * sizeof(float),
+		[BALLS_PREFIX_AXES] = balls * balls_whole_lanes(shape->prefix) * sizeof(float),
 		[BALLS_FIRST_BLOCKS] = (balls + 1) * sizeof(uint32_t),
 		[BALLS_OF_BALLS] = 6 * out->range_bytes_of_balls,
 		[BALLS_OF_BLOCKS] = 6 * out->range_bytes_of_blocks,

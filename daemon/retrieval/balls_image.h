@@ -83,6 +83,12 @@ struct balls_layout {
 void balls_layout(const struct balls_shape *shape, struct balls_layout *out);
 void balls_write_header(const struct balls_shape *shape, uint8_t *space);
 
+/* Rows of prefix_axes are this long. */
+static inline uint32_t balls_whole_lanes(uint32_t prefix)
+{
+	return (prefix + 15) / 16 * 16;
+}
+
 static inline size_t balls_block_bytes(uint32_t prefix)
 {
 	return (4 + prefix / 4) * (size_t)64;

@@ -20,9 +20,9 @@ struct balls_terms {
 
 /* The query in codes: scale * code, and the length of what they miss. */
 struct balls_coded {
-	int8_t *codes; /* one a dim, to a multiple of 4 */
-	uint32_t dims;
-	int32_t sum; /* of the codes times 128, which is the zero of stored codes */
+	int8_t *codes; /* [dims], with room for a multiple of 16 */
+	uint32_t dims; /* a multiple of 4 */
+	int32_t sum;   /* of the codes times 128, which is the zero of stored codes */
 	float scale;
 	float miss;
 };
@@ -42,8 +42,8 @@ struct balls_beside {
 	const struct balls *balls;
 	uint32_t ball;
 	const float *query;        /* [dim] */
-	const float *prefix_query; /* [prefix] */
-	float *prefix_beside;      /* out: [prefix] */
+	const float *prefix_query; /* [prefix], zeros behind it to a multiple of 16 */
+	float *prefix_beside;      /* out: [prefix], zeros behind it to a multiple of 16 */
 	struct balls_coded *coded; /* out: of that */
 	float along;               /* out */
 	float off_squared;         /* out: of all dims off the axis, */
@@ -59,7 +59,7 @@ struct balls_bounds {
 	size_t count;
 	float along; /* the query's projection on the axis */
 	float off;   /* and distance from it */
-	float *out;  /* [count] */
+	float *out;  /* [count], with room for a multiple of 16 */
 };
 
 /* The query beside one ball, for its rows. */
@@ -86,8 +86,8 @@ struct balls_found {
 
 struct balls_kernels {
 	const char *name;
-	/* Fills coded->codes, of coded->dims, and the rest of it. */
-	void (*encode)(const float *values, struct balls_coded *coded);
+	/* Fills `coded` by `count` values, zeros behind them. */
+	void (*encode)(const float *values, uint32_t count, struct balls_coded *coded);
 	void (*around)(const struct balls_around *around);
 	void (*beside)(struct balls_beside *beside);
 	void (*bounds)(const struct balls_bounds *bounds);
@@ -95,7 +95,7 @@ struct balls_kernels {
 	 * for all of them. */
 	void (*scan)(const struct balls_scan *scan, const uint32_t *blocks, uint32_t count,
 		struct balls_found *found);
-	/* How many of the values are at least `limit`. */
+	/* Of arrays with room for a multiple of 16: how many of the values are at least `limit`. */
 	size_t (*count)(const float *values, size_t count, float limit);
 	/* The least and the largest. */
 	void (*extent)(const float *values, size_t count, float *low, float *high);

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { EVEN_ROUNDS = 12 };
+
 /* Integers in the order of the floats. */
 static int32_t key_of(float value)
 {
@@ -29,13 +31,23 @@ float balls_limit(const struct balls_kernels *kernels, const float *values, size
 	/* At least `wanted` reach `from`; fewer reach `to`. */
 	int64_t from = key_of(low);
 	int64_t to = (int64_t)key_of(high) + 1;
-	while (to - from > 1) {
-		const int64_t middle = from + (to - from) / 2;
-		const size_t some = kernels->count(values, count, value_of((int32_t)middle));
+	for (int round = 0; to - from > 1; round++) {
+		int64_t middle = from + (to - from) / 2;
+		if (round < EVEN_ROUNDS) {
+			/* Where values lie evenly this is nearer than the middle of the integers.
+			 */
+			const float even = low + (high - low) / 2;
+			const int64_t key = key_of(even);
+			middle = key > from && key < to ? key : middle;
+		}
+		const float limit = value_of((int32_t)middle);
+		const size_t some = kernels->count(values, count, limit);
 		if (some < wanted) {
 			to = middle;
+			high = limit;
 		} else {
 			from = middle;
+			low = limit;
 			if (some <= enough) {
 				break;
 			}

@@ -72,7 +72,7 @@ static size_t lay_out(struct search *search, uint8_t *memory)
 {
 	struct balls_candidates *candidates = &search->candidates;
 	const size_t balls = search->balls->balls;
-	const size_t prefix = search->balls->prefix;
+	const size_t prefix = balls_whole_lanes(search->balls->prefix);
 	const size_t k = candidates->query->top->k;
 	size_t at = 0;
 	search->coded.dims = (search->balls->dim + 3) / 4 * 4;
@@ -83,7 +83,7 @@ static size_t lay_out(struct search *search, uint8_t *memory)
 	search->bounds = take(memory, &at, balls * sizeof(float));
 	search->some = take(memory, &at, (balls + 1) * sizeof(uint32_t));
 	search->order = take(memory, &at, balls * sizeof(uint32_t));
-	search->coded.codes = take(memory, &at, search->coded.dims);
+	search->coded.codes = take(memory, &at, balls_whole_lanes(search->coded.dims));
 	search->coded_beside.codes = take(memory, &at, prefix);
 	search->prefix_query = take(memory, &at, prefix * sizeof(float));
 	search->prefix_beside = take(memory, &at, prefix * sizeof(float));
@@ -193,13 +193,10 @@ static void look_around(struct search *search)
 		.promises = search->promises,
 		.bounds = search->bounds,
 	};
-	search->coded.dims = balls->dim;
-	memset(search->coded.codes, 0, (balls->dim + 3) / 4 * 4);
-	search->kernels->encode(query, &search->coded);
-	search->coded.dims = (balls->dim + 3) / 4 * 4;
+	search->kernels->encode(query, balls->dim, &search->coded);
 	search->kernels->around(&around);
+	memset(search->prefix_query, 0, balls_whole_lanes(balls->prefix) * sizeof(float));
 	if (balls->basis == NULL) {
-		memset(search->prefix_query, 0, balls->prefix * sizeof(float));
 		memcpy(search->prefix_query, query, balls->dim * sizeof(float));
 		return;
 	}

@@ -212,8 +212,8 @@ static enum status write_balls(struct writing *writing)
 		}
 		memcpy(writing->rows, plan->axes + (size_t)ball * dim, dim * sizeof(float));
 		project(writing, 1);
-		memcpy(writing->prefix_axes + (size_t)ball * prefix, writing->prefix,
-			prefix * sizeof(float));
+		memcpy(writing->prefix_axes + (size_t)ball * balls_whole_lanes(prefix),
+			writing->prefix, prefix * sizeof(float));
 		struct ranges ranges = nothing;
 		const uint32_t end = plan->first_members[ball + 1];
 		first_blocks[ball] = block;
