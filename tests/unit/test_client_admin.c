@@ -115,6 +115,7 @@ static void write_table(const struct admin *admin, struct wire_writer *out)
 	add_uint(&fields, "segments", 1);
 	add_uint(&fields, "damaged", 0);
 	add_uint(&fields, "pending", 6);
+	add_uint(&fields, "index_bytes", 7);
 	finish_map(&fields, out);
 }
 
@@ -234,7 +235,7 @@ static void every_function_asks_its_method(void **state)
 	rep_close(client);
 	fake_server_stop(&server);
 	assert_string_equal(log,
-		"release.create(a,1) release.create(a,3) table.create(a,10) release.seal(a,1) "
+		"release.create(a,1) release.create(a,3) table.create(a,11) release.seal(a,1) "
 		"release.publish(a,1) release.rollback(,0) release.rollback(,0) release.show(,0) "
 		"table.show(a,2) release.drop(a,1) ");
 }
@@ -292,7 +293,8 @@ static void a_description_with_a_field_less_is_refused(void **state)
 		{.without = "rows"}, {.nil = "model"}, {.without = "bytes"},
 		{.without = "created_ms"}, {.nil = "tables"}};
 	const struct admin table_rows[] = {{.without = "table"}, {.without = "dim"},
-		{.without = "rows"}, {.nil = "entity"}, {.nil = "damaged"}, {.nil = "pending"}};
+		{.without = "rows"}, {.nil = "entity"}, {.nil = "damaged"}, {.nil = "pending"},
+		{.nil = "index_bytes"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct fake_server server;
 		struct rep_release *releases = NULL;
