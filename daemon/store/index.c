@@ -25,13 +25,18 @@ bool index_is_wanted(const struct table *table)
 	       table->rows <= BALLS_ROWS_MAX;
 }
 
+void index_file_name_of(char *out, size_t size, uint64_t table, uint64_t newest)
+{
+	(void)snprintf(out, size, "index-%" PRIu64 "-%" PRIu64 ".idx", table, newest);
+}
+
 bool index_file_name(char *out, size_t size, const struct table *table)
 {
 	uint64_t newest = 0;
 	for (size_t i = 0; i < table->file_count; i++) {
 		newest = table->files[i].number > newest ? table->files[i].number : newest;
 	}
-	(void)snprintf(out, size, "index-%" PRIu64 "-%" PRIu64 ".idx", table->number, newest);
+	index_file_name_of(out, size, table->number, newest);
 	return table->file_count > 0;
 }
 

@@ -53,7 +53,8 @@ struct index {
 /* Whether a table as it is now shall have one. */
 bool index_is_wanted(const struct table *table);
 
-/* index-<table>-<k>.idx; false: a table without files has none. */
+void index_file_name_of(char *out, size_t size, uint64_t table, uint64_t newest);
+/* The same, of a table as it is; false: a table without files has none. */
 bool index_file_name(char *out, size_t size, const struct table *table);
 
 /* Opens and checks the file in `folder`. Errors: NOT_FOUND  there is none; CORRUPT, UNSUPPORTED  it
@@ -68,6 +69,10 @@ struct index_job {
 	const struct table *table; /* held by the caller */
 	const struct table
 		*queries; /* whose rows are asked for, in the calibration; NULL: its own */
+	/* What the table was before a merge, with an index: its axes stay, and rows that are what
+	 * they were stay in their balls. NULL, or a table that has grown by a third since they were
+	 * found: all anew. */
+	const struct table *before;
 	const _Atomic bool *stop;
 };
 

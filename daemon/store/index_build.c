@@ -5,6 +5,7 @@
 #include "daemon/store/base.h"
 #include "daemon/store/file.h"
 #include "daemon/store/index_file.h"
+#include "daemon/store/index_known.h"
 #include "daemon/store/mapfault.h"
 #include "daemon/store/rows.h"
 #include "daemon/store/stored.h"
@@ -17,7 +18,11 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { QUERIES_MAX = 128 };
+enum {
+	QUERIES_MAX = 128,
+	/* A third more than there are at first. */
+	ROWS_A_BALL_MAX = 1333,
+};
 
 /* Rows of base files by their number, as f32. */
 struct base_rows {
@@ -147,6 +152,22 @@ static enum status write_file(const struct index_job *job, const char *path,
 	return status;
 }
 
+/* What a merge leaves as it was. */
+static enum status keep_balls(const struct index_job *job, struct balls_options *options,
+	uint32_t **known)
+{
+	const struct index *index =
+		job->before == NULL ? NULL : atomic_load(&((struct table *)job->before)->index);
+	if (index == NULL || !index_is_sound(index) || index->balls.balls == 0 ||
+		job->table->rows / index->balls.balls > ROWS_A_BALL_MAX) {
+		return STATUS_OK;
+	}
+	options->previous = &index->balls;
+	const enum status status = index_known(job->table, job->before, known);
+	options->known = *known;
+	return status;
+}
+
 static enum status build(const struct index_job *job, const char *path, struct base_rows *base,
 	struct error *err)
 {
@@ -159,21 +180,26 @@ static enum status build(const struct index_job *job, const char *path, struct b
 		.read = read_rows,
 		.arg = base,
 	};
-	const struct balls_options options = {
+	struct balls_options options = {
 		.seed = table->number,
 		.queries = queries,
 		.query_count = query_count,
 		.stop = job->stop,
 	};
 	struct balls_plan *plan = NULL;
+	uint32_t *known = NULL;
 	const unsigned faults = mapfault_count();
-	enum status status = balls_plan(&source, &options, &plan);
+	enum status status = keep_balls(job, &options, &known);
+	if (status == STATUS_OK) {
+		status = balls_plan(&source, &options, &plan);
+	}
 	if (status == STATUS_OK) {
 		status = write_file(job, path, plan, err);
 	} else {
 		status = error_set(err, status, "index: %s", status_name(status));
 	}
 	balls_plan_close(plan);
+	free(known);
 	free(queries);
 	if (status == STATUS_OK && mapfault_count() != faults) {
 		(void)unlink(path);

@@ -2,6 +2,7 @@
 #include "daemon/store/base_files.h"
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
+#include "daemon/store/index.h"
 #include "daemon/store/memtable.h"
 #include "daemon/store/merge_rows.h"
 #include "daemon/store/merger.h"
@@ -168,6 +169,8 @@ static void remove_files(const char *folder, const struct merge_job *job, uint64
 		char name[64];
 		base_file_name(name, sizeof name, job->table->number, number);
 		(void)file_remove_prefixed(folder, name, NULL);
+		index_file_name_of(name, sizeof name, job->table->number, number);
+		(void)file_remove_prefixed(folder, name, NULL);
 	}
 }
 
@@ -178,6 +181,24 @@ static uint64_t first_free(const struct table *table)
 		first = table->files[i].number >= first ? table->files[i].number + 1 : first;
 	}
 	return first;
+}
+
+/* So that the new files are searched as fast as the old ones were from the first moment. If that
+ * does not come about, and when writers wait for the merge, the index comes later (indexer.h). */
+static void give_index(const struct merge_job *job, const char *folder, struct table *table)
+{
+	struct index *index = NULL;
+	const struct index_job build = {
+		.folder = folder,
+		.release = job->release,
+		.table = table,
+		.before = job->table,
+		.stop = &job->store->stop,
+	};
+	if (index_is_wanted(table) && atomic_load(&job->table->index) != NULL &&
+		!merger_must_hurry(job->store) && index_build(&build, &index, NULL) == STATUS_OK) {
+		atomic_store(&table->index, index);
+	}
 }
 
 /* Writes the new files, checks them, and swaps them in. */
@@ -212,6 +233,7 @@ static enum status renew(struct merge_job *job, const char *folder, _Atomic uint
 		drop(job->store, table);
 		return status;
 	}
+	give_index(job, folder, table);
 	return swap(job, table, err);
 }
 

@@ -57,15 +57,15 @@ struct merger {
 
 /* ---- pace ---- */
 
-static bool must_hurry(const struct merger *merger)
+bool merger_must_hurry(const struct store *store)
 {
-	return writer_fullness(merger->store->writer) >= MERGER_HURRY_AT;
+	return writer_fullness(store->writer) >= MERGER_HURRY_AT;
 }
 
 /* On Linux of this thread alone. Without the right to (LimitNICE of the unit) it stays gentle. */
 static void set_nice(const struct merger *merger)
 {
-	(void)setpriority(PRIO_PROCESS, 0, must_hurry(merger) ? 0 : GENTLE_NICE);
+	(void)setpriority(PRIO_PROCESS, 0, merger_must_hurry(merger->store) ? 0 : GENTLE_NICE);
 }
 
 static void begin_pace(struct merger *merger)
@@ -81,10 +81,10 @@ static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
 	atomic_fetch_add(&merger->bytes, bytes);
 	const uint64_t until_ns = pace_add(&merger->pace, bytes, clock_monotonic_ns());
 	while (!atomic_load(&store->stop) && clock_monotonic_ns() < until_ns &&
-		!must_hurry(merger)) {
+		!merger_must_hurry(merger->store)) {
 		(void)nanosleep(&pause, NULL);
 	}
-	if (must_hurry(merger)) {
+	if (merger_must_hurry(merger->store)) {
 		begin_pace(merger);
 	}
 	set_nice(merger);

@@ -41,6 +41,9 @@ void merger_note_drop(struct merger *merger);
 /* Fills the entries of merges. */
 void merger_figures(struct merger *merger, struct write_figures *out);
 
+/* Whether writers will soon have to wait for the merge. */
+bool merger_must_hurry(const struct store *store);
+
 /* ---- one table (merge_table.c) ---- */
 
 struct merge_job {
