@@ -19,6 +19,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+static const char index_magic[8] = {'r', 'e', 'p', 's', 't', 'i', 'd', 'x'};
+
 bool index_is_wanted(const struct table *table)
 {
 	return table->spec.index == INDEX_BALLS && table->rows >= INDEX_ROWS_MIN &&
@@ -65,7 +67,7 @@ uint64_t index_base_hash(uint64_t release, const struct table *table)
 
 void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTES])
 {
-	memcpy(out, "repstidx", 8);
+	memcpy(out, index_magic, sizeof index_magic);
 	bytes_put_u32(out + 8, INDEX_VERSION);
 	bytes_put_u32(out + 12, INDEX_BALLS);
 	bytes_put_u64(out + 16, head->base_hash);
@@ -81,7 +83,7 @@ static enum status read_head(int fd, const char *path, const struct index_head *
 	uint8_t data[INDEX_HEAD_BYTES];
 	struct stat about;
 	if (file_read_at(fd, data, sizeof data, 0) != STATUS_OK || fstat(fd, &about) != 0 ||
-		memcmp(data, "repstidx", 8) != 0 ||
+		memcmp(data, index_magic, sizeof index_magic) != 0 ||
 		XXH3_64bits(data, 48) != bytes_get_u64(data + 48)) {
 		return error_set(err, STATUS_CORRUPT, "'%s': it has no sound head", path);
 	}

@@ -63,8 +63,7 @@ static bool same_row(const struct walk *a, const struct walk *b)
 	const struct segment *y = &b->set->segments[b->segment].view;
 	return memcmp(x->row_data + (size_t)a->row * x->row_bytes,
 		       y->row_data + (size_t)b->row * y->row_bytes, x->row_bytes) == 0 &&
-	       (x->scales == NULL ||
-		       memcmp(&x->scales[a->row], &y->scales[b->row], sizeof *x->scales) == 0);
+	       (x->scales == NULL || x->scales[a->row] == y->scales[b->row]);
 }
 
 enum status index_known(const struct table *table, const struct table *before, uint32_t **out)
