@@ -9,6 +9,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+
+enum { LANE_TURNS_NICE = 5 };
 
 /* Reads of a peer that has left, and whatever waits when the grace is over, are not run. A
  * change that was asked for is made even if its sender did not wait to hear of it. */
@@ -96,6 +99,11 @@ static void *lane_main(void *arg)
 {
 	struct lane *lane = arg;
 	struct request *request;
+	if (lane->options.order == LANE_TURNS) {
+		/* What takes long makes way for loops, whose requests are short. On Linux of this
+		 * thread alone. */
+		(void)setpriority(PRIO_PROCESS, 0, LANE_TURNS_NICE);
+	}
 	method_thread_begin();
 	while ((request = pop(lane, true)) != NULL) {
 		if (lane->options.order == LANE_GROUPS) {
