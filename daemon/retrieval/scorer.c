@@ -29,7 +29,7 @@ static uint32_t rows_max_of(const struct scorer_shape *shape, size_t row_bytes)
 
 static uint8_t last_mask(uint32_t dim)
 {
-	return dim % 8 == 0 ? 0xff : (uint8_t)(0xffu << (8 - dim % 8));
+	return (uint8_t)(0xff00u >> (dim % 8 == 0 ? 8 : dim % 8));
 }
 
 /* Bits of a vector, without those that only fill up its last byte. */
