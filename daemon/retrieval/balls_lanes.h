@@ -14,6 +14,8 @@ enum { LANES = 16 };
 
 typedef float lanes __attribute__((vector_size(64)));
 typedef int32_t lanes_int __attribute__((vector_size(64)));
+typedef float lanes_8 __attribute__((vector_size(32)));
+typedef float lanes_4 __attribute__((vector_size(16)));
 typedef int8_t lanes_byte __attribute__((vector_size(16)));
 
 /* Anywhere in memory. */

@@ -14,6 +14,9 @@
 #include "daemon/retrieval/balls_kernels.h"
 #include "daemon/retrieval/balls_lanes.h"
 
+/* Blocks whose memory is on its way. */
+enum { AHEAD = 3 };
+
 TARGET INLINE lanes load(const float *at)
 {
 	return *(const lanes_at *)at;
@@ -24,17 +27,22 @@ TARGET INLINE void store(float *at, lanes value)
 	*(lanes_at *)at = value;
 }
 
-/* Up to 16, zeros behind them. */
+/* Less than 16, zeros behind them. */
 TARGET INLINE lanes load_some(const float *at, uint32_t count)
 {
 	float some[LANES] = {0};
-	if (count >= LANES) {
-		return load(at);
-	}
 	for (uint32_t i = 0; i < count; i++) {
 		some[i] = at[i];
 	}
 	return load(some);
+}
+
+/* Those of `count` values that begin at `from`, zeros behind them. */
+TARGET INLINE lanes load_at(const float *values, uint32_t from, uint32_t count)
+{
+	return from + LANES <= count ? load(values + from)
+	       : from < count        ? load_some(values + from, count - from)
+				     : (lanes){0};
 }
 
 TARGET INLINE lanes all(float value)
@@ -50,14 +58,13 @@ TARGET INLINE lanes smaller(lanes a, lanes b)
 /* In the order of adapter_kernels.h. */
 TARGET INLINE float sum_of(lanes value)
 {
-	float sums[LANES];
-	store(sums, value);
-	for (size_t width = LANES / 2; width > 0; width /= 2) {
-		for (size_t i = 0; i < width; i++) {
-			sums[i] += sums[i + width];
-		}
-	}
-	return sums[0];
+	lanes_8 eight[2];
+	lanes_4 four[2];
+	memcpy(eight, &value, sizeof value);
+	const lanes_8 halves = eight[0] + eight[1];
+	memcpy(four, &halves, sizeof halves);
+	const lanes_4 quarters = four[0] + four[1];
+	return (quarters[0] + quarters[2]) + (quarters[1] + quarters[3]);
 }
 
 TARGET INLINE float largest_of(lanes value)
@@ -81,7 +88,7 @@ TARGET static void encode(const float *values, uint32_t count, struct balls_code
 {
 	lanes size = {0};
 	for (uint32_t d = 0; d < count; d += LANES) {
-		const lanes some = load_some(values + d, count - d);
+		const lanes some = load_at(values, d, count);
 		size = larger(larger(some, -some), size);
 	}
 	const float largest = largest_of(size);
@@ -90,7 +97,7 @@ TARGET static void encode(const float *values, uint32_t count, struct balls_code
 	lanes missed = {0};
 	lanes_int sums = {0};
 	for (uint32_t d = 0; d < coded->dims; d += LANES) {
-		const lanes some = d < count ? load_some(values + d, count - d) : (lanes){0};
+		const lanes some = load_at(values, d, count);
 		/* What is not a number becomes -127. */
 		const lanes code = smaller(larger(some * inverse, all(-127)), all(127));
 		const lanes_int near = (lanes_int)(code + rounding) - rounding_bits;
@@ -112,8 +119,12 @@ TARGET static void encode(const float *values, uint32_t count, struct balls_code
 TARGET INLINE float product_of(const float *x, const float *y, uint32_t count)
 {
 	lanes sums = {0};
-	for (uint32_t d = 0; d < count; d += LANES) {
-		sums += load_some(x + d, count - d) * load_some(y + d, count - d);
+	const uint32_t whole = count / LANES * LANES;
+	for (uint32_t d = 0; d < whole; d += LANES) {
+		sums += load(x + d) * load(y + d);
+	}
+	if (whole < count) {
+		sums += load_some(x + whole, count - whole) * load_some(y + whole, count - whole);
 	}
 	return sum_of(sums);
 }
@@ -128,8 +139,7 @@ TARGET static void look_beside(struct balls_beside *beside)
 	const float along = product_of(beside->query, axis, dim);
 	lanes squares = {0};
 	for (uint32_t d = 0; d < dim; d += LANES) {
-		const lanes off = load_some(beside->query + d, dim - d) -
-				  along * load_some(axis + d, dim - d);
+		const lanes off = load_at(beside->query, d, dim) - along * load_at(axis, d, dim);
 		squares += off * off;
 	}
 	float *out = beside->prefix_beside;
@@ -303,6 +313,13 @@ TARGET static void scan_blocks(const struct balls_scan *scan, const uint32_t *bl
 		sum += query[d] * BALLS_CODE_ZERO;
 	}
 	for (uint32_t n = 0; n < count; n++) {
+		if (n + AHEAD < count) {
+			const uint8_t *next =
+				balls->block_data + blocks[n + AHEAD] * balls->block_bytes;
+			for (size_t i = 0; i < 128 + (size_t)first * LANES; i += 64) {
+				__builtin_prefetch(next + i);
+			}
+		}
 		const uint8_t *block = balls->block_data + blocks[n] * balls->block_bytes;
 		const uint8_t *codes = balls_block_codes(block);
 		const float *head = balls_block_head(block);

@@ -29,10 +29,26 @@ enum {
 	CANDIDATES_MIN = 4096,
 	SEEDS_MAX = 64,
 	BUCKETS = 64,
+	/* Balls whose memory is on its way, and how much of one column of each. */
+	AHEAD = 4,
+	/* Balls that are begun before the first of them is ended, its blocks being on their way. */
+	VISITS = 4,
+	PREFETCH_BLOCKS = 4,
+	PREFETCH_BYTES = 256,
 };
 
 /* How much of the second term counts where to begin is chosen. */
 static const float begin_factor_max = 0.25f;
+
+/* A ball whose rows are looked at. */
+struct visit {
+	struct balls_scan scan;
+	struct balls_coded coded;
+	uint32_t next; /* blocks that were not bounded yet */
+	uint32_t end;
+	uint32_t count; /* of those to scan */
+	uint32_t blocks[CHUNK_BLOCKS];
+};
 
 struct search {
 	const struct balls *balls;
@@ -46,9 +62,9 @@ struct search {
 	uint32_t *order;
 	/* The query, and what of it is beside the ball at hand. */
 	struct balls_coded coded;
-	float *prefix_query;  /* [prefix] */
-	float *prefix_beside; /* [prefix] */
-	struct balls_coded coded_beside;
+	float *prefix_query;         /* [prefix] */
+	float *prefix_beside;        /* [prefix] */
+	struct visit visits[VISITS]; /* at hand */
 	struct balls_candidates candidates;
 };
 
@@ -76,7 +92,10 @@ static size_t lay_out(struct search *search, uint8_t *memory)
 	const size_t k = candidates->query->top->k;
 	size_t at = 0;
 	search->coded.dims = (search->balls->dim + 3) / 4 * 4;
-	search->coded_beside.dims = search->balls->prefix;
+	for (size_t i = 0; i < VISITS; i++) {
+		search->visits[i].coded.dims = search->balls->prefix;
+		search->visits[i].coded.codes = take(memory, &at, prefix);
+	}
 	candidates->capacity = (k < CANDIDATES_MIN / 4 ? CANDIDATES_MIN : 4 * k) + CHUNK_ROWS;
 	candidates->kth.capacity = 2 * k + BALLS_KTH_SPARE;
 	search->promises = take(memory, &at, balls * sizeof(float));
@@ -84,7 +103,6 @@ static size_t lay_out(struct search *search, uint8_t *memory)
 	search->some = take(memory, &at, (balls + 1) * sizeof(uint32_t));
 	search->order = take(memory, &at, balls * sizeof(uint32_t));
 	search->coded.codes = take(memory, &at, balls_whole_lanes(search->coded.dims));
-	search->coded_beside.codes = take(memory, &at, prefix);
 	search->prefix_query = take(memory, &at, prefix * sizeof(float));
 	search->prefix_beside = take(memory, &at, prefix * sizeof(float));
 	candidates->found.uppers = take(memory, &at, candidates->capacity * sizeof(float));
@@ -116,7 +134,7 @@ static float root(float squared)
 }
 
 /* What of the query the rows of a ball are held against. */
-static struct balls_scan look_beside(struct search *search, uint32_t ball)
+static void look_beside(struct search *search, uint32_t ball, struct visit *visit)
 {
 	const struct balls_terms *terms = &search->terms;
 	struct balls_beside beside = {
@@ -125,55 +143,85 @@ static struct balls_scan look_beside(struct search *search, uint32_t ball)
 		.query = search->candidates.query->query,
 		.prefix_query = search->prefix_query,
 		.prefix_beside = search->prefix_beside,
-		.coded = &search->coded_beside,
+		.coded = &visit->coded,
 	};
 	search->kernels->beside(&beside);
 	const float off = root(beside.off_squared);
 	const float squared = beside.off_squared + 4 * terms->slack * off * terms->norm;
-	return (struct balls_scan){
+	visit->scan = (struct balls_scan){
 		.terms = *terms,
 		.balls = search->balls,
-		.coded = &search->coded_beside,
+		.coded = &visit->coded,
 		.along = beside.along,
 		.off = off,
 		.code_weight = terms->factor * root(beside.prefix_squared),
 		.rest_weight = terms->factor * root(squared - beside.prefix_squared),
 		.first_weight = terms->factor * root(squared - beside.first_squared),
-		.miss_weight = terms->factor * search->coded_beside.miss,
+		.miss_weight = terms->factor * visit->coded.miss,
 	};
 }
 
-/* Looks through a ball. Candidates may wait after it. */
-static void visit(struct search *search, uint32_t ball)
+static void prefetch(const void *start, size_t bytes)
 {
-	struct balls_candidates *candidates = &search->candidates;
-	const uint32_t end = search->balls->first_blocks[ball + 1];
+	const uint8_t *at = start;
+	for (size_t i = 0; i < bytes; i += BALLS_ALIGN) {
+		__builtin_prefetch(at + i);
+	}
+}
+
+/* Chooses the blocks of a visit from its next ones. */
+static void choose_blocks(struct search *search, struct visit *visit)
+{
+	const struct balls *balls = search->balls;
 	float uppers[CHUNK_BLOCKS];
-	uint32_t blocks[CHUNK_BLOCKS];
-	struct balls_scan scan = look_beside(search, ball);
-	struct balls_bounds bounds = {
+	const uint32_t left = visit->end - visit->next;
+	const struct balls_bounds bounds = {
 		.terms = search->terms,
-		.ranges = &search->balls->of_blocks,
-		.along = scan.along,
-		.off = scan.off,
+		.ranges = &balls->of_blocks,
+		.first = visit->next,
+		.count = left < CHUNK_BLOCKS ? left : CHUNK_BLOCKS,
+		.along = visit->scan.along,
+		.off = visit->scan.off,
 		.out = uppers,
 	};
-	for (uint32_t first = search->balls->first_blocks[ball]; first < end;
-		first += CHUNK_BLOCKS) {
-		bounds.first = first;
-		bounds.count = end - first < CHUNK_BLOCKS ? end - first : CHUNK_BLOCKS;
-		search->kernels->bounds(&bounds);
-		scan.threshold = candidates->kth.threshold;
-		const uint32_t count = search->kernels->pick(uppers, (uint32_t)bounds.count,
-			scan.threshold, blocks);
-		for (uint32_t i = 0; i < count; i++) {
-			blocks[i] += first;
-		}
-		search->kernels->scan(&scan, blocks, count, &candidates->found);
-		search->blocks_scanned += count;
+	search->kernels->bounds(&bounds);
+	visit->count = search->kernels->pick(uppers, (uint32_t)bounds.count,
+		search->candidates.kth.threshold, visit->blocks);
+	for (uint32_t i = 0; i < visit->count; i++) {
+		visit->blocks[i] += visit->next;
+	}
+	visit->next += (uint32_t)bounds.count;
+}
+
+static void begin_visit(struct search *search, struct visit *visit, uint32_t ball)
+{
+	const struct balls *balls = search->balls;
+	look_beside(search, ball, visit);
+	visit->next = balls->first_blocks[ball];
+	visit->end = balls->first_blocks[ball + 1];
+	choose_blocks(search, visit);
+	for (uint32_t i = 0; i < visit->count && i < PREFETCH_BLOCKS; i++) {
+		prefetch(balls->block_data + visit->blocks[i] * balls->block_bytes,
+			2 * BALLS_ALIGN + (size_t)balls->first * BALLS_BLOCK_ROWS);
+	}
+}
+
+/* Candidates may wait after it. */
+static void end_visit(struct search *search, struct visit *visit)
+{
+	struct balls_candidates *candidates = &search->candidates;
+	for (;;) {
+		visit->scan.threshold = candidates->kth.threshold;
+		search->kernels->scan(&visit->scan, visit->blocks, visit->count,
+			&candidates->found);
+		search->blocks_scanned += visit->count;
 		if (candidates->found.count + CHUNK_ROWS > candidates->capacity) {
 			balls_candidates_settle(candidates);
 		}
+		if (visit->next == visit->end) {
+			return;
+		}
+		choose_blocks(search, visit);
 	}
 }
 
@@ -247,7 +295,8 @@ static void visit_seeds(struct search *search)
 		search->bounds[ball] = -INFINITY; /* visited */
 		rows += (uint64_t)BALLS_BLOCK_ROWS *
 			(balls->first_blocks[ball + 1] - balls->first_blocks[ball]);
-		visit(search, ball);
+		begin_visit(search, &search->visits[0], ball);
+		end_visit(search, &search->visits[0]);
 	}
 	balls_candidates_settle(&search->candidates);
 }
@@ -286,22 +335,56 @@ static uint32_t put_in_order(struct search *search)
 	return count;
 }
 
+/* Has what a visit begins with on its way. */
+static void prefetch_ball(const struct search *search, uint32_t ball)
+{
+	const struct balls *balls = search->balls;
+	const uint32_t prefix = balls_whole_lanes(balls->prefix);
+	const uint32_t first = balls->first_blocks[ball];
+	const size_t bytes = (balls->first_blocks[ball + 1] - first) * sizeof(float);
+	const size_t some = bytes < PREFETCH_BYTES ? bytes : PREFETCH_BYTES;
+	const size_t axis_bytes = balls->dim * sizeof(float);
+	prefetch(balls->axes + (size_t)ball * balls->dim,
+		axis_bytes < PREFETCH_BYTES ? axis_bytes : PREFETCH_BYTES);
+	prefetch(balls->prefix_axes + (size_t)ball * prefix, prefix * sizeof(float));
+	prefetch(balls->of_blocks.along_max + first, some);
+	prefetch(balls->of_blocks.along_min + first, some);
+	prefetch(balls->of_blocks.off_max + first, some);
+	if (search->terms.metric == BALLS_COSINE) {
+		prefetch(balls->of_blocks.cosine_min + first, some);
+		prefetch(balls->of_blocks.cosine_max + first, some);
+	} else if (search->terms.metric == BALLS_L2) {
+		prefetch(balls->of_blocks.off_min + first, some);
+	}
+}
+
 static enum status visit_others(struct search *search)
 {
 	struct balls_candidates *candidates = &search->candidates;
 	const uint32_t count = put_in_order(search);
+	uint32_t begun = 0;
+	uint32_t ended = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		const uint32_t ball = search->order[i];
 		if (balls_is_cancelled(candidates->query)) {
 			return STATUS_BUSY;
 		}
+		if (i + AHEAD < count) {
+			prefetch_ball(search, search->order[i + AHEAD]);
+		}
 		if (search->bounds[ball] < candidates->kth.threshold) {
 			continue;
 		}
-		visit(search, ball);
+		begin_visit(search, &search->visits[begun++ % VISITS], ball);
+		if (begun - ended == VISITS) {
+			end_visit(search, &search->visits[ended++ % VISITS]);
+		}
 		if (candidates->found.count >= WAITING_ROWS) {
 			balls_candidates_settle(candidates);
 		}
+	}
+	for (; ended < begun; ended++) {
+		end_visit(search, &search->visits[ended % VISITS]);
 	}
 	balls_candidates_settle(candidates);
 	return STATUS_OK;
