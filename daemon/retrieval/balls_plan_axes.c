@@ -7,10 +7,10 @@
 #include "daemon/retrieval/balls_norm.h"
 #include "daemon/retrieval/balls_plan.h"
 #include "daemon/retrieval/balls_random.h"
-#include "daemon/retrieval/balls_train.h"
+#include "daemon/retrieval/balls_tree.h"
 
 enum {
-	GRANULARITY = 1000,
+	GRANULARITY_MIN = 64,
 	/* Rows of the sample for each ball. */
 	SAMPLE_ROWS = 64,
 	SAMPLE_ROWS_MIN = 4096,
@@ -133,8 +133,13 @@ static enum status train(struct balls_plan *plan, struct balls_sample *sample, u
 	plan->axes[0] = 1; /* if there is no row with a direction */
 	enum status status = STATUS_OK;
 	if (sample->count > 0) {
-		status = balls_train(sample, plan->shape.balls, balls_random(&random),
-			plan->options->stop, plan->axes);
+		const struct balls_training training = {
+			.k = plan->shape.balls,
+			.seed = balls_random(&random),
+			.stop = plan->options->stop,
+			.axes = plan->axes,
+		};
+		status = balls_train_tree(sample, &training);
 	}
 	plan->shape.prefix = (dim + 3) / 4 * 4;
 	plan->shape.first = plan->shape.prefix;
@@ -142,6 +147,13 @@ static enum status train(struct balls_plan *plan, struct balls_sample *sample, u
 		status = find_basis(plan, sample, balls_random(&random));
 	}
 	return status;
+}
+
+/* A search looks at all balls, and then at all rows of some: both grow alike. */
+static uint32_t granularity_of(uint32_t rows)
+{
+	const uint32_t even = (uint32_t)(sqrt(rows) / 2);
+	return even > GRANULARITY_MIN ? even : GRANULARITY_MIN;
 }
 
 static enum status copy_axes(struct balls_plan *plan)
@@ -174,8 +186,8 @@ enum status balls_plan_axes(struct balls_plan *plan)
 		return copy_axes(plan);
 	}
 	const struct balls_source *source = plan->source;
-	const uint32_t granularity =
-		plan->options->granularity > 0 ? plan->options->granularity : GRANULARITY;
+	const uint32_t granularity = plan->options->granularity > 0 ? plan->options->granularity
+								    : granularity_of(source->rows);
 	const uint64_t bytes =
 		plan->options->memory_bytes > 0 ? plan->options->memory_bytes : sample_bytes;
 	plan->shape.balls = (source->rows + granularity - 1) / granularity;

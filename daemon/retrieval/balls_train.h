@@ -1,13 +1,17 @@
-/* balls_train.h - the axes of balls, and in which of them rows are.
+/* balls_train.h - axes for a sample of rows.
  *
  * Threads: any; there is no state.
  */
 #ifndef DAEMON_RETRIEVAL_BALLS_TRAIN_H
 #define DAEMON_RETRIEVAL_BALLS_TRAIN_H
 
-#include "daemon/retrieval/balls_build.h"
+#include "schema/status.h"
 
-/* Unit vectors. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Unit vectors, at least one. */
 struct balls_sample {
 	float *rows; /* [count, dim] */
 	size_t count;
@@ -15,23 +19,26 @@ struct balls_sample {
 	uint32_t *axis; /* out: [count] each one's */
 };
 
-/* Finds `k` axes by spherical k-means. Errors: NO_MEMORY; BUSY  stopped.
- * Source: seeds: Bahmani et al., "Scalable k-means++", 2012; then Lloyd. */
-enum status balls_train(const struct balls_sample *sample, uint32_t k, uint64_t seed,
-	const _Atomic bool *stop, float *axes /* [k, dim] */);
-
-/* Axes that rows can be assigned to. */
-struct balls_assigner {
-	uint32_t k;
-	uint32_t dim;
-	float *panels; /* owned */
+struct balls_training {
+	uint32_t k; /* axes wanted, at least 1 */
+	uint64_t seed;
+	const _Atomic bool *stop; /* NULL: none */
+	float *axes;              /* out: [k, dim] */
 };
-enum status balls_assigner_init(struct balls_assigner *assigner, const float *axes, uint32_t k,
-	uint32_t dim);
-void balls_assigner_fini(struct balls_assigner *assigner);
 
-/* Of each row the axis with which its product is largest. */
-void balls_assign(const struct balls_assigner *assigner, const float *rows, size_t count,
-	float *best, uint32_t *axis);
+/* Finds axes by spherical k-means, in time sample->count * k. Errors: NO_MEMORY; BUSY  stopped.
+ * Source: seeds: Bahmani et al., "Scalable k-means++", 2012; then Lloyd. */
+enum status balls_train(const struct balls_sample *sample, const struct balls_training *training);
+
+/* Moves each axis to the direction of the rows that sample->axis gives it; one that has none goes
+ * to a row that is far from its own, `near` being each row's product with that. Errors: NO_MEMORY.
+ */
+enum status balls_move_axes(const struct balls_sample *sample,
+	const struct balls_training *training, const float *near, uint64_t *random);
+
+static inline bool balls_training_is_stopped(const struct balls_training *training)
+{
+	return training->stop != NULL && *training->stop;
+}
 
 #endif
