@@ -135,6 +135,9 @@ static void choose_groups(const float *products, uint32_t groups, uint32_t near_
 	uint32_t *nearby)
 {
 	float best[BALLS_NEARBY_MAX];
+	if (near_count == 0) {
+		return;
+	}
 	for (uint32_t i = 0; i < near_count; i++) {
 		best[i] = -INFINITY;
 		nearby[i] = UINT32_MAX;

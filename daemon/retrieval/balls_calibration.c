@@ -8,15 +8,15 @@
 #include "daemon/retrieval/balls_norm.h"
 #include "daemon/retrieval/balls_random.h"
 
-enum { QUERIES_MAX = 64 };
+enum { QUERIES_MAX = 128 };
 
 static const size_t ks[BALLS_KS] = {10, 100, 1000};
 
 /* Where this share of the rows is asked for, searches are exact: there is little to leave out. */
 static const size_t rows_per_hit = 10;
 
-static const float factors[BALLS_FACTORS] = {0, 0.05f, 0.1f, 0.15f, 0.2f, 0.25f, 0.3f, 0.35f, 0.4f,
-	0.45f, 0.5f, 0.55f, 0.6f, 0.7f, 0.8f, 0.9f};
+static const float factors[BALLS_FACTORS] = {0, 0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f,
+	0.9f};
 
 struct calibration {
 	const struct balls *balls;
@@ -102,17 +102,36 @@ static enum status search(struct calibration *calibration, size_t k, float facto
 	return status;
 }
 
-/* Adds to recalls[BALLS_FACTORS] what searches with one query find. */
-static enum status measure(struct calibration *calibration, size_t k, float *recalls)
+/* What searches by each k and factor found: sums over queries of shares, and of their squares. */
+struct found {
+	double shares[BALLS_KS][BALLS_FACTORS];
+	double squares[BALLS_KS][BALLS_FACTORS];
+	uint32_t queries;
+};
+
+/* Adds what searches with one query for the best ks[which] find. */
+static enum status measure(struct calibration *calibration, size_t which, struct found *found)
 {
+	const size_t k = ks[which];
 	float limit = 0;
 	enum status status = search(calibration, k, 1, &limit, NULL);
 	for (size_t i = 0; i < BALLS_FACTORS && status == STATUS_OK; i++) {
-		size_t found = 0;
-		status = search(calibration, k, factors[i], &limit, &found);
-		recalls[i] += (float)found / (float)k;
+		size_t count = 0;
+		status = search(calibration, k, factors[i], &limit, &count);
+		const double share = (double)count / (double)k;
+		found->shares[which][i] += share;
+		found->squares[which][i] += share * share;
 	}
 	return status;
+}
+
+/* The mean, less its standard error: queries to come are others. */
+static double recall_of(const struct found *found, size_t which, size_t factor)
+{
+	const double queries = found->queries > 0 ? found->queries : 1;
+	const double mean = found->shares[which][factor] / queries;
+	const double variance = found->squares[which][factor] / queries - mean * mean;
+	return mean - sqrt(fmax(variance, 0) / queries);
 }
 
 /* Query `i` of those that there are; false if it is none. */
@@ -131,28 +150,27 @@ static bool choose_query(struct calibration *calibration, uint32_t i, uint64_t *
 	return balls_norm_is_usable(calibration->norm);
 }
 
-/* Recalls by one metric: sums first, then means that do not fall with the factor. */
 static enum status measure_metric(struct calibration *calibration, float *recalls)
 {
 	const struct balls_options *options = calibration->options;
 	uint64_t random = options->seed;
+	struct found found = {0};
 	uint32_t count = options->query_count > 0 ? options->query_count : QUERIES_MAX;
 	count = count < QUERIES_MAX ? count : QUERIES_MAX;
-	uint32_t used = 0;
 	enum status status = STATUS_OK;
 	for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
 		if (!choose_query(calibration, i, &random)) {
 			continue;
 		}
-		used++;
-		for (size_t j = 0; j < BALLS_KS && status == STATUS_OK &&
-				   ks[j] * rows_per_hit <= calibration->source->rows;
-			j++) {
-			status = measure(calibration, ks[j], recalls + j * BALLS_FACTORS);
+		found.queries++;
+		for (size_t which = 0; which < BALLS_KS && status == STATUS_OK &&
+				       ks[which] * rows_per_hit <= calibration->source->rows;
+			which++) {
+			status = measure(calibration, which, &found);
 		}
 	}
 	for (size_t i = 0; i < (size_t)BALLS_KS * BALLS_FACTORS; i++) {
-		recalls[i] = used > 0 ? recalls[i] / (float)used : 0;
+		recalls[i] = (float)recall_of(&found, i / BALLS_FACTORS, i % BALLS_FACTORS);
 	}
 	return status;
 }

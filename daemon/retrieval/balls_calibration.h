@@ -9,7 +9,7 @@
 
 enum {
 	BALLS_KS = 3,
-	BALLS_FACTORS = 16,
+	BALLS_FACTORS = 10,
 };
 
 /* Searches for queries of the source or of the options by each metric, k and factor, and writes

@@ -23,7 +23,7 @@ void balls_layout(const struct balls_shape *shape, struct balls_layout *out)
 	const uint64_t balls = shape->balls;
 	const uint64_t blocks = shape->blocks;
 	const uint64_t groups = (balls + BALLS_BLOCK_ROWS - 1) / BALLS_BLOCK_ROWS;
-	const uint64_t dims = (shape->dim + 3) / 4 * 4;
+	const uint64_t dims = ((uint64_t)shape->dim + 3) / 4 * 4;
 	out->range_bytes_of_balls = aligned(balls * sizeof(float));
 	out->range_bytes_of_blocks = aligned(blocks * sizeof(float));
 	const uint64_t bytes[BALLS_COLUMNS] = {

@@ -238,7 +238,7 @@ TARGET static void look_around(const struct balls_around *around)
 	const float slack = 4 * terms.slack * squared;
 	const size_t stride = (size_t)coded->dims * LANES;
 	for (uint32_t i = 0; i < balls->balls; i += LANES) {
-		const float *head = balls->axis_heads + i / LANES * 2;
+		const float *head = balls->axis_heads + (size_t)(i / LANES) * 2;
 		const lanes_int dots = add_dots((lanes_int){0},
 			balls->axis_codes + i / LANES * stride, coded->codes, coded->dims);
 		const lanes along =

@@ -77,10 +77,9 @@ INLINE void decide(const struct balls_nearest *nearest, size_t row, const float 
 
 INLINE void nearest_some(const struct balls_nearest *nearest, size_t first, size_t count)
 {
-	struct lanes lanes;
+	struct lanes lanes = {0};
 	for (size_t i = 0; i < count * BALLS_PANEL; i++) {
 		lanes.best[i] = -INFINITY;
-		lanes.panel[i] = 0;
 	}
 	for (size_t p = 0; p < nearest->panel_count; p++) {
 		size_t r = 0;

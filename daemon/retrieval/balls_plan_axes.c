@@ -84,7 +84,7 @@ static enum status find_basis(struct balls_plan *plan, struct balls_sample *samp
 	}
 	const uint32_t wanted = dim / 4 * 4 < PREFIX_MAX ? dim / 4 * 4 : PREFIX_MAX;
 	double captured[PREFIX_MAX];
-	plan->basis = malloc((size_t)wanted * dim * sizeof *plan->basis);
+	plan->basis = malloc(((size_t)wanted * dim + 1) * sizeof *plan->basis);
 	if (plan->basis == NULL) {
 		return STATUS_NO_MEMORY;
 	}
@@ -126,7 +126,7 @@ static enum status train(struct balls_plan *plan, struct balls_sample *sample, u
 	if (sample->count < plan->shape.balls) {
 		plan->shape.balls = sample->count > 0 ? (uint32_t)sample->count : 1;
 	}
-	plan->axes = calloc((size_t)plan->shape.balls * dim, sizeof *plan->axes);
+	plan->axes = calloc((size_t)plan->shape.balls * dim + 1, sizeof *plan->axes);
 	if (plan->axes == NULL) {
 		return STATUS_NO_MEMORY;
 	}

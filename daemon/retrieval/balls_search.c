@@ -202,7 +202,7 @@ static void begin_visit(struct search *search, struct visit *visit, uint32_t bal
 	choose_blocks(search, visit);
 	for (uint32_t i = 0; i < visit->count && i < PREFETCH_BLOCKS; i++) {
 		prefetch(balls->block_data + visit->blocks[i] * balls->block_bytes,
-			2 * BALLS_ALIGN + (size_t)balls->first * BALLS_BLOCK_ROWS);
+			(size_t)2 * BALLS_ALIGN + (size_t)balls->first * BALLS_BLOCK_ROWS);
 	}
 }
 

@@ -93,7 +93,7 @@ static enum status draw_seeds(const struct balls_sample *sample,
 	const struct balls_training *training, float *near, uint64_t *random)
 {
 	const uint32_t share = (training->k + SEED_ROUNDS - 1) / SEED_ROUNDS;
-	uint32_t *picks = malloc(share * sizeof *picks);
+	uint32_t *picks = calloc((size_t)share + 1, sizeof *picks);
 	if (picks == NULL) {
 		return STATUS_NO_MEMORY;
 	}
@@ -155,9 +155,9 @@ enum status balls_move_axes(const struct balls_sample *sample,
 	const struct balls_training *training, const float *near, uint64_t *random)
 {
 	const size_t k = training->k;
-	float *sums = calloc(k * sample->dim, sizeof *sums);
+	float *sums = calloc(k * sample->dim + 1, sizeof *sums);
 	uint32_t *sizes = calloc(k, sizeof *sizes);
-	uint32_t *picks = malloc(k * sizeof *picks);
+	uint32_t *picks = calloc(k + 1, sizeof *picks);
 	const bool fits = sums != NULL && sizes != NULL && picks != NULL;
 	if (fits) {
 		uint32_t empty = average(sample, training, sums, sizes);

@@ -19,7 +19,7 @@
 #include "daemon/retrieval/adapter_kernels.h"
 #include "daemon/retrieval/balls_random.h"
 
-enum { CLUSTERS = 1000, QUERIES = 200, CALIBRATION = 64, K = 100, ROUNDS = 3, BLOCK = 8 };
+enum { CLUSTERS = 1000, QUERIES = 200, CALIBRATION = 128, K = 100, ROUNDS = 3, BLOCK = 8 };
 
 struct data {
 	uint32_t rows;

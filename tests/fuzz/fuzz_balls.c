@@ -49,7 +49,7 @@ static void search(const struct balls *balls, uint8_t choice)
 	struct balls_query query = {
 		.query = values,
 		.metric = (enum balls_metric)(choice % BALLS_METRICS),
-		.factor = (float)(choice / 16) / 15,
+		.factor = (float)(choice & 0xf0) / 240,
 		.score = score,
 		.top = &top,
 	};

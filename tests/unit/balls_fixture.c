@@ -3,9 +3,14 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "daemon/retrieval/adapter_kernels.h"
 #include "daemon/retrieval/balls_search.h"
@@ -159,7 +164,7 @@ void table_query(const struct table *table, uint64_t *random, float *out)
 		out[d] = value + noise * size * unit(random);
 		out[d] = kind == 15 ? -value : kind == 14 ? unit(random) : out[d];
 	}
-	if (table_random(random) % 64 == 0) {
+	if (table_random(random) % 64 == 0 && table->dim > 0) {
 		out[table_random(random) % table->dim] =
 			table_random(random) % 2 == 0 ? NAN : 1e30f;
 	}
@@ -311,4 +316,56 @@ bool same_hits(const struct topk *left, const struct topk *right)
 		return false;
 	}
 	return true;
+}
+
+const float no_query[300];
+
+void indexed_make(struct indexed *indexed, enum table_shape shape, uint32_t rows, uint32_t dim,
+	const struct balls_options *options)
+{
+	table_make(&indexed->table, shape, rows, dim, options->seed);
+	indexed->image = table_index(&indexed->table, options, &indexed->balls, &indexed->bytes);
+	assert_non_null(indexed->image);
+}
+
+void indexed_free(struct indexed *indexed)
+{
+	free(indexed->image);
+	table_free(&indexed->table);
+}
+
+void expect_exact(struct indexed *indexed, struct table_search search)
+{
+	for (int metric = 0; metric < BALLS_METRICS; metric++) {
+		struct topk found;
+		struct topk expected;
+		search.metric = (enum balls_metric)metric;
+		assert_int_equal(table_search(&indexed->table, &indexed->balls, &search, &found),
+			STATUS_OK);
+		assert_true(search.exact || search.factor < 1);
+		if (search.exact) {
+			table_search_all(&indexed->table, &search, &expected);
+			if (!same_hits(&found, &expected)) {
+				fail_msg("metric %d, k %u, %u rows of %u, factor %g", metric,
+					search.k, indexed->table.rows, indexed->table.dim,
+					(double)search.factor);
+			}
+			topk_fini(&expected);
+		}
+		topk_fini(&found);
+	}
+}
+
+void expect_exact_for(struct indexed *indexed, uint32_t k, unsigned queries, uint64_t seed)
+{
+	float *query = malloc(indexed->table.dim * sizeof *query);
+	assert_non_null(query);
+	for (unsigned i = 0; i < queries; i++) {
+		table_query(&indexed->table, &seed, query);
+		expect_exact(indexed, (struct table_search){.query = query,
+					      .k = k,
+					      .factor = 1,
+					      .min_score = -INFINITY});
+	}
+	free(query);
 }

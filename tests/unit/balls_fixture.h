@@ -74,4 +74,25 @@ void table_search_all(struct table *table, const struct table_search *search, st
 /* Whether both hold the same hits; what differs goes to stderr. */
 bool same_hits(const struct topk *left, const struct topk *right);
 
+/* A query without a direction: with it as the only one there is no calibration, for time. */
+extern const float no_query[300];
+
+/* One table with an index. */
+struct indexed {
+	struct table table;
+	struct balls balls;
+	uint8_t *image;
+	size_t bytes;
+};
+
+void indexed_make(struct indexed *indexed, enum table_shape shape, uint32_t rows, uint32_t dim,
+	const struct balls_options *options);
+void indexed_free(struct indexed *indexed);
+
+/* One query by each metric; whenever the answer is said to be exact, it is. */
+void expect_exact(struct indexed *indexed, struct table_search search);
+
+/* Several queries, each by all metrics, for the best k. */
+void expect_exact_for(struct indexed *indexed, uint32_t k, unsigned queries, uint64_t seed);
+
 #endif
