@@ -88,6 +88,11 @@ static void fill_row(enum table_shape shape, float *row, uint32_t dim, uint64_t 
 			row[d] = row[d] * 0.01f + 5;
 		}
 		break;
+	case TABLE_DECAY:
+		for (uint32_t d = 0; d < dim; d++) {
+			row[d] /= (float)(d + 1);
+		}
+		break;
 	case TABLE_INTEGERS:
 		for (uint32_t d = 0; d < dim; d++) {
 			row[d] = rintf(row[d] * 2);

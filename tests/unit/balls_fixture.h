@@ -20,6 +20,7 @@ enum table_shape {
 	TABLE_TINY,       /* lengths about 1e-12 */
 	TABLE_NOT_FINITE, /* some NaN and infinities */
 	TABLE_OFFSET,     /* far from the origin, all on one side */
+	TABLE_DECAY,      /* most in the first dims */
 	TABLE_INTEGERS,   /* small integers: many equal scores */
 	TABLE_SHAPES
 };
