@@ -6,7 +6,7 @@
  * direction is nearest to. The same rows, options and seed give the same bytes on one machine and
  * on every other.
  *
- * Memory: 12 bytes a row, the axes, and at most `memory_bytes` for the sample.
+ * Memory: 16 bytes a row, the axes twice, and at most `memory_bytes` for the sample.
  * Threads: a plan is used by one at a time; `read` is called from that one.
  */
 #ifndef DAEMON_RETRIEVAL_BALLS_BUILD_H

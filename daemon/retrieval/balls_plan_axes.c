@@ -193,7 +193,8 @@ enum status balls_plan_axes(struct balls_plan *plan)
 	plan->shape.balls = (source->rows + granularity - 1) / granularity;
 	plan->shape.balls = plan->shape.balls > 0 ? plan->shape.balls : 1;
 	uint64_t wanted = (uint64_t)plan->shape.balls * SAMPLE_ROWS;
-	const uint64_t most = bytes / (source->dim * sizeof(float));
+	/* It is copied once, part by part. */
+	const uint64_t most = bytes / (2 * source->dim * sizeof(float));
 	wanted = wanted > SAMPLE_ROWS_MIN ? wanted : SAMPLE_ROWS_MIN;
 	wanted = wanted < most ? wanted : most;
 	wanted = wanted < source->rows ? wanted : source->rows;
