@@ -194,7 +194,7 @@ enum status balls_plan_axes(struct balls_plan *plan)
 	plan->shape.balls = plan->shape.balls > 0 ? plan->shape.balls : 1;
 	uint64_t wanted = (uint64_t)plan->shape.balls * SAMPLE_ROWS;
 	/* It is copied once, part by part. */
-	const uint64_t most = bytes / (2 * source->dim * sizeof(float));
+	const uint64_t most = bytes / (2 * sizeof(float) * source->dim);
 	wanted = wanted > SAMPLE_ROWS_MIN ? wanted : SAMPLE_ROWS_MIN;
 	wanted = wanted < most ? wanted : most;
 	wanted = wanted < source->rows ? wanted : source->rows;

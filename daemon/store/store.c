@@ -345,13 +345,13 @@ static enum status open_all(struct store *store, struct error *err)
 		}
 	}
 	if (status == STATUS_OK) {
-		status = merger_start(store, &store->merger, err);
-	}
-	if (status == STATUS_OK) {
 		status = indexer_start(store, &store->indexer);
 		if (status != STATUS_OK) {
 			error_set(err, status, "start the index thread");
 		}
+	}
+	if (status == STATUS_OK) {
+		status = merger_start(store, &store->merger, err);
 	}
 	return status;
 }
@@ -406,8 +406,9 @@ void store_close(struct store *store)
 	if (store == NULL) {
 		return;
 	}
-	indexer_stop(store->indexer);
+	/* A merge that ends wakes the indexer. */
 	merger_stop(store->merger);
+	indexer_stop(store->indexer);
 	writer_close(store->writer);
 	janitor_stop(store->janitor);
 	loads_free(loads_take(store, 0));
