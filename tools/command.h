@@ -11,6 +11,8 @@ extern const struct command cmd_bench;
 extern const struct command cmd_delete;
 extern const struct command cmd_dump;
 extern const struct command cmd_fetch;
+extern const struct command cmd_retrieve;
+extern const struct command cmd_score;
 extern const struct command cmd_help;
 extern const struct command cmd_import;
 extern const struct command cmd_info;

@@ -17,6 +17,8 @@ const struct command *const commands[] = {
 	&cmd_import,
 	&cmd_dump,
 	&cmd_fetch,
+	&cmd_retrieve,
+	&cmd_score,
 	&cmd_put,
 	&cmd_delete,
 	&cmd_observe,

@@ -105,6 +105,30 @@ static bool find_option(int argc, char **argv, int *plain)
 	return false;
 }
 
+/* Adds the options of one letter to getopt's list. */
+static void name_letters(const struct option_row *rows, size_t count, char *letters)
+{
+	char *end = letters + strlen(letters);
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].name[1] == '\0') {
+			*end++ = rows[i].name[0];
+			*end++ = ':';
+		}
+	}
+	*end = '\0';
+}
+
+/* That of the row, for an option of one letter. */
+static int code_of(const struct option_row *rows, size_t count, int code)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].name[0] == code && rows[i].name[1] == '\0') {
+			return CODE_FIRST + (int)i;
+		}
+	}
+	return code;
+}
+
 int options_read(struct session *session, const struct option_row *rows, size_t count, int argc,
 	char **argv, struct rest *rest)
 {
@@ -118,10 +142,12 @@ int options_read(struct session *session, const struct option_row *rows, size_t 
 			rows[i].kind == OPTION_FLAG ? no_argument : required_argument, NULL,
 			CODE_FIRST + (int)i};
 	}
+	char letters[sizeof "+:s:" + 2 * OPTIONS_MAX] = "+:s:";
+	name_letters(rows, count, letters);
 	int plain = 0;
 	optind = 1;
 	while (find_option(argc, argv, &plain)) {
-		int code = getopt_long(argc, argv, "+:s:", options, NULL);
+		int code = code_of(rows, count, getopt_long(argc, argv, letters, options, NULL));
 		if (code == '?') {
 			return session_usage(session, "unknown option '%s'", argv[optind - 1]);
 		}

@@ -2,6 +2,7 @@
  *
  * Options may stand before, between and behind the other arguments; `--` ends them. A
  * minus before a digit or a point begins a number, which is never an option.
+ * An option of one letter, which takes a value, may be written with one minus.
  * Those of every subcommand (-s, --json, --timeout) are read here as well.
  */
 #ifndef TOOLS_OPTIONS_H

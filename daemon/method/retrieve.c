@@ -186,13 +186,14 @@ static enum status write_reply(struct retrieve *retrieve)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	wire_write_map(out, 7 + (from != NULL ? 1u : 0u));
+	wire_write_map(out, 8 + (from != NULL ? 1u : 0u));
 	reply_str(out, "release", retrieve->place.release->id.text);
 	reply_uint(out, "sequence", retrieve->place.visible);
 	if (from != NULL) {
 		reply_str(out, "from", from->spec.name.text);
 	}
 	reply_str(out, "in", retrieve->place.items->spec.name.text);
+	reply_str(out, "key", key_type_name(retrieve->place.items->spec.key_type));
 	reply_str(out, "metric", metric_name(retrieve->place.metric));
 	reply_flag(out, "exact", retrieve->search.is_exact);
 	reply_uint(out, "compared", retrieve->search.compared);

@@ -1,0 +1,21 @@
+/* query.h - what a search looks for, on its way into a request.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef CLIENT_QUERY_H
+#define CLIENT_QUERY_H
+
+#include "repstore.h"
+#include "schema/status.h"
+#include "schema/wire.h"
+
+#include <stddef.h>
+
+/* Checks what can be told without the daemon. Errors: BAD_REQUEST, TOO_LARGE. */
+enum status query_check(const struct rep_query *query, struct error *err);
+
+/* Entries of a map that query_write writes: from, through, weights. */
+size_t query_fields(const struct rep_query *query);
+void query_write(struct wire_writer *writer, const struct rep_query *query);
+
+#endif
