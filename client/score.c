@@ -7,22 +7,14 @@
 
 #include <string.h>
 
-/* What is asked for, and where it goes. */
-struct score {
-	const struct rep_query *query;
-	const struct rep_keys *keys;
-	float *scores;
-	uint8_t *found;
-};
-
-static enum status read_scores(struct wire_value result, const struct score *score,
+static enum status read_scores(struct wire_value result, const struct rep_scoring *score,
 	struct rep_fetched *out, struct error *err)
 {
 	struct rep_fetched fetched = {0};
 	struct wire_bytes found = {0};
 	const struct wire_value parts = wire_get(result, "parts");
-	const uint32_t n = score->keys->count;
-	const uint32_t queries = score->query->keys.count;
+	const uint32_t n = score->keys.count;
+	const uint32_t queries = score->query.keys.count;
 	bool is_read = field_text(result, "release", fetched.release, sizeof fetched.release) &&
 		       field_uint(result, "sequence", &fetched.sequence) &&
 		       wire_bin(wire_get(result, "found"), &found) && found.len == (n + 7u) / 8u &&
@@ -47,46 +39,44 @@ static enum status read_scores(struct wire_value result, const struct score *sco
 	return STATUS_OK;
 }
 
-static void begin(rep_client *client, const char *release, const struct score *score,
-	const char *in, enum rep_metric metric)
+static void begin(rep_client *client, const char *release, const struct rep_scoring *score)
 {
 	struct wire_writer *writer = client_begin(client, "score");
-	wire_write_map(writer, query_fields(score->query) + 2 + (release != NULL ? 1u : 0u) +
-				       (metric != 0 ? 1u : 0u));
+	wire_write_map(writer, query_fields(&score->query) + 2 + (release != NULL ? 1u : 0u) +
+				       (score->metric != 0 ? 1u : 0u));
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);
 	}
-	if (metric != 0) {
+	if (score->metric != 0) {
 		wire_write_str(writer, "metric");
-		wire_write_str(writer, metric_name((enum metric)metric));
+		wire_write_str(writer, metric_name((enum metric)score->metric));
 	}
 	wire_write_str(writer, "in");
-	wire_write_str(writer, in);
-	query_write(writer, score->query);
+	wire_write_str(writer, score->in);
+	query_write(writer, &score->query);
 	wire_write_str(writer, "keys");
-	wire_write_bin(writer, score->keys->data, score->keys->bytes);
+	wire_write_bin(writer, score->keys.data, score->keys.bytes);
 }
 
-enum rep_status rep_score(rep_client *client, const char *release, const struct rep_query *query,
-	const char *in, enum rep_metric metric, struct rep_keys keys, float *scores, uint8_t *found,
-	struct rep_fetched *out, struct rep_error *rep_err)
+enum rep_status rep_score(rep_client *client, const char *release,
+	const struct rep_scoring *scoring, struct rep_fetched *out, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
-	const struct score score = {query, &keys, scores, found};
-	enum status status = in == NULL ? error_set(err, STATUS_BAD_REQUEST, "in: no table")
-					: query_check(query, err);
+	enum status status = scoring->in == NULL
+				     ? error_set(err, STATUS_BAD_REQUEST, "in: no table")
+				     : query_check(&scoring->query, err);
 	if (status == STATUS_OK) {
-		status = keys_check(&keys, err);
+		status = keys_check(&scoring->keys, err);
 	}
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}
-	begin(client, release, &score, in, metric);
+	begin(client, release, scoring);
 	status = client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply, err);
 	if (status == STATUS_OK) {
-		status = read_scores(reply.result, &score, out, err);
+		status = read_scores(reply.result, scoring, out, err);
 		if (status == STATUS_PROTOCOL) {
 			client_disconnect(client);
 		}

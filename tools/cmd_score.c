@@ -63,13 +63,21 @@ static int ask(struct session *session, struct score *score)
 {
 	struct rep_error err;
 	const struct search_argument *search = &score->search;
-	score->scores = malloc(score->keys.count * sizeof *score->scores);
+	score->scores = malloc(score->keys.count * sizeof *score->scores + 1);
 	score->found = malloc(score->keys.count / 8 + 1);
 	if (score->scores == NULL || score->found == NULL) {
 		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for the scores");
 	}
-	if (rep_score(session->client, search->release, &search->query, search->in, search->of,
-		    score->keys, score->scores, score->found, &score->fetched, &err) != REP_OK) {
+	const struct rep_scoring scoring = {
+		.query = search->query,
+		.in = search->in,
+		.metric = search->of,
+		.keys = score->keys,
+		.scores = score->scores,
+		.found = score->found,
+	};
+	if (rep_score(session->client, search->release, &scoring, &score->fetched, &err) !=
+		REP_OK) {
 		return session_refuse(session, &err);
 	}
 	if (session->json) {

@@ -142,7 +142,7 @@ int options_read(struct session *session, const struct option_row *rows, size_t 
 			rows[i].kind == OPTION_FLAG ? no_argument : required_argument, NULL,
 			CODE_FIRST + (int)i};
 	}
-	char letters[sizeof "+:s:" + 2 * OPTIONS_MAX] = "+:s:";
+	char letters[sizeof "+:s:" + (size_t)2 * OPTIONS_MAX] = "+:s:";
 	name_letters(rows, count, letters);
 	int plain = 0;
 	optind = 1;

@@ -291,12 +291,19 @@ REP_API enum rep_status rep_retrieve(rep_client *client, const char *release,
 	const struct rep_retrieval *asked, struct rep_retrieved *out, struct rep_error *err);
 REP_API void rep_retrieved_free(struct rep_retrieved *retrieved); /* zeroed is fine */
 
-/* Scores of named items for each query.
- *   scores  out: float[queries, keys.count]; 0 of what was not found
- *   found   out: (keys.count + 7) / 8 bytes, as in rep_part; NULL: not wanted */
+/* Named items, and where their scores go; borrowed. */
+struct rep_scoring {
+	struct rep_query query;
+	const char *in;
+	enum rep_metric metric; /* 0: inner product */
+	struct rep_keys keys;
+	float *scores;  /* [queries, keys.count]: 0 of what was not found */
+	uint8_t *found; /* as in rep_part; NULL: not wanted */
+};
+
+/* Scores of named items for each query, of one snapshot; `out` may be NULL. */
 REP_API enum rep_status rep_score(rep_client *client, const char *release,
-	const struct rep_query *query, const char *in, enum rep_metric metric, struct rep_keys keys,
-	float *scores, uint8_t *found, struct rep_fetched *out, struct rep_error *err);
+	const struct rep_scoring *scoring, struct rep_fetched *out, struct rep_error *err);
 
 /* ---- write ---- */
 
