@@ -1,7 +1,8 @@
 /* cmd_bench.c - repstore bench: how fast the daemon answers, seen from here. */
 #include "schema/dtype.h"
 #include "schema/limits.h"
-#include "tools/bench.h"
+#include "schema/metric.h"
+#include "tools/bench_retrieve.h"
 #include "tools/command.h"
 #include "tools/options.h"
 
@@ -156,7 +157,101 @@ static int run_fetch(struct session *session, int argc, char **argv)
 	return status;
 }
 
-static const struct verb verbs[] = {{"fetch", run_fetch}};
+/* ---- retrieve ---- */
+
+static int report_retrieved(const struct session *session, const struct bench_retrieved *result)
+{
+	const double seconds = result->seconds > 0 ? result->seconds : 1e-9;
+	const double requests = result->requests > 0 ? (double)result->requests : 1;
+	const double p50 = (double)histogram_at(&result->latency_ns, 0.5) / 1e3;
+	const double p99 = (double)histogram_at(&result->latency_ns, 0.99) / 1e3;
+	const double compared = (double)result->compared / requests;
+	const double exact = (double)result->exact / requests;
+	if (session->json) {
+		printf("{\"requests\": %" PRIu64
+		       ", \"seconds\": %.3f, \"requests_per_s\": %.1f, \"p50_us\": %.1f, "
+		       "\"p99_us\": %.1f, \"compared\": %.0f, \"exact\": %.4f, \"recall\": %.4f}\n",
+			result->requests, seconds, (double)result->requests / seconds, p50, p99,
+			compared, exact, result->recall);
+		return session_finish(session, EXIT_DONE);
+	}
+	printf("%" PRIu64 " requests in %.2f s\n  %12.0f requests/s\n", result->requests, seconds,
+		(double)result->requests / seconds);
+	printf("  %12.1f us p50\n  %12.1f us p99\n  %12.0f rows looked at by one\n", p50, p99,
+		compared);
+	printf("  %12.4f of the answers exact\n  %12.4f recall\n", exact, result->recall);
+	return session_finish(session, EXIT_DONE);
+}
+
+static int bench_retrievals(struct session *session, struct bench_retrieve *bench)
+{
+	struct rep_error err;
+	struct bench_table *users = &bench->bench.tables[0];
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	if (rep_table_show(session->client, bench->bench.release, users->name, &users->shape,
+		    &err) != REP_OK ||
+		bench_collect_keys(&bench->bench, session->client, &err) != REP_OK) {
+		return session_refuse(session, &err);
+	}
+	struct bench_retrieved *result = calloc(1, sizeof *result);
+	if (result == NULL) {
+		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for results");
+	}
+	const int status = bench_retrieve_run(bench, result, &err) == REP_OK
+				   ? report_retrieved(session, result)
+				   : session_refuse(session, &err);
+	free(result);
+	return status;
+}
+
+static int run_retrieve(struct session *session, int argc, char **argv)
+{
+	struct bench_retrieve bench = {
+		.bench = {.session = session, .rows = 1, .connections = 1, .table_count = 1},
+		.k = 100,
+		.in = "ir",
+	};
+	const char *from = "ur";
+	uint64_t seconds = SECONDS_DEFAULT;
+	const struct option_row rows[] = {
+		{"from", OPTION_TEXT, &from},
+		{"in", OPTION_TEXT, &bench.in},
+		{"k", OPTION_COUNT, &bench.k},
+		{"metric", OPTION_TEXT, &bench.metric},
+		{"approximate", OPTION_NUMBER, &bench.approximate},
+		{"connections", OPTION_COUNT, &bench.bench.connections},
+		{"seconds", OPTION_COUNT, &seconds},
+		{"release", OPTION_TEXT, &bench.bench.release},
+	};
+	struct rest rest;
+	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
+	if (status == EXIT_DONE && rest.count > 0) {
+		status = session_usage(session, "'%s': not expected", rest.values[0]);
+	}
+	if (status == EXIT_DONE) {
+		status = check_numbers(session, &bench.bench);
+	}
+	if (status == EXIT_DONE && (bench.k == 0 || bench.k > LIMIT_TOP_K)) {
+		status = session_usage(session, "-k: 1 to %u", LIMIT_TOP_K);
+	}
+	if (status == EXIT_DONE && bench.metric != NULL &&
+		metric_of_name(bench.metric, strlen(bench.metric)) == METRIC_NONE) {
+		status = session_usage(session, "--metric: '%s', one of %s", bench.metric,
+			metric_names_text);
+	}
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	(void)snprintf(bench.bench.tables[0].name, sizeof bench.bench.tables[0].name, "%s", from);
+	bench.bench.milliseconds = seconds * 1000;
+	status = bench_retrievals(session, &bench);
+	bench_fini(&bench.bench);
+	return status;
+}
+
+static const struct verb verbs[] = {{"fetch", run_fetch}, {"retrieve", run_retrieve}};
 
 static int run(struct session *session, int argc, char **argv)
 {
@@ -168,7 +263,9 @@ const struct command cmd_bench = {
 	.summary = "how fast the daemon answers",
 	.usage =
 		"bench fetch [--table TABLE | --parts TABLE,TABLE...] [--rows N] [--connections N]\n"
-		"         [--seconds N | --requests N] [--release ID] [--dtype TYPE] [--keys-max N]\n",
+		"         [--seconds N | --requests N] [--release ID] [--dtype TYPE] [--keys-max N]\n"
+		"       repstore bench retrieve [--from TABLE] [--in TABLE] [-k N] [--metric NAME]\n"
+		"         [--approximate RECALL] [--connections N] [--seconds N] [--release ID]\n",
 	.help = "  --table        what to fetch from (ur)\n"
 		"  --parts        several tables in one request\n"
 		"  --rows         random keys of each part of a request (500)\n"
@@ -176,6 +273,8 @@ const struct command cmd_bench = {
 		"  --seconds      how long (5); --requests: how many of all connections instead\n"
 		"  --keys-max     draws numbers below N instead of keys that the table has\n"
 		"Times are from before a request is sent until its rows are in the caller's memory.\n"
-		"MB are 10^6 bytes of rows.\n",
+		"MB are 10^6 bytes of rows.\n"
+		"retrieve: for random rows of --from (ur), as the command of that name. Recall is that of\n"
+		"100 of them against their exact answers.\n",
 	.run = run,
 };

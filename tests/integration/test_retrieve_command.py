@@ -78,6 +78,15 @@ class RetrieveCommand(harness.Case):
         text = self.run_command('score', '--from', 'ur/%d' % self.user, '--in', 'ir', some[0], 1 << 50)
         self.assertEqual(text.splitlines()[3].split(), [str(1 << 50), '-'])
 
+    def test_bench_measures_recall(self):
+        for args in ([], ['--approximate', '0.9', '--connections', '2']):
+            got = json.loads(self.run_command('bench', 'retrieve', '--json', '--seconds', '1', '-k', '10', *args))
+            self.assertGreater(got['requests'], 0)
+            self.assertGreater(got['recall'], 0.8)
+            self.assertLessEqual(got['recall'], 1)
+            if not args:
+                self.assertEqual((got['recall'], got['exact']), (1, 1))
+
     def test_what_is_wrong_is_said(self):
         good = ['--from', 'ur/%d' % self.user, '--in', 'ir']
         for args in ([], ['--in', 'ir'], ['--from', 'ur', '--in', 'ir'], ['--from', 'ur/', '--in', 'ir'],
