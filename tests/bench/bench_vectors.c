@@ -4,7 +4,7 @@
  *   bench_vectors FOLDER ROWS DIM KIND [NAME=VALUE]...
  *
  * KIND is norms (inner product, lognormal lengths), unit (inner product, length 1) or plain (L2).
- * NAME=VALUE is one of queries= (1000), k= (100), centres= (1000), noise= (0.5), sigma= (0.2),
+ * NAME=VALUE is one of queries= (1000), k= (100), centres= (1000), noise= (1), sigma= (0.2),
  * seed= (1). vectors.h says what is written. Prints how long that took, and how fast the vectors
  * can be read from memory, by one thread and by two: no search that looks at all of them is faster.
  */
@@ -153,7 +153,7 @@ int main(int argc, char **argv)
 		.queries = 1000,
 		.k = 100,
 		.centres = 1000,
-		.noise = 0.5,
+		.noise = 1,
 		.sigma = 0.2,
 		.seed = 1,
 		.threads = 1,
