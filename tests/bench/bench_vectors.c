@@ -4,9 +4,10 @@
  *   bench_vectors FOLDER ROWS DIM KIND [NAME=VALUE]...
  *
  * KIND is norms (inner product, lognormal lengths), unit (inner product, length 1) or plain (L2).
- * NAME=VALUE is one of queries= (1000), k= (100), centres= (1000), noise= (1), sigma= (0.2),
- * seed= (1). vectors.h says what is written. Prints how long that took, and how fast the vectors
- * can be read from memory, by one thread and by two: no search that looks at all of them is faster.
+ * NAME=VALUE is one of queries= (1000), k= (100), centres= (1000), noise= (1), decay= (0), sigma=
+ * (0.2), seed= (1). vectors.h says what is written. Prints how long that took, and how fast the
+ * vectors can be read from memory, by one thread and by two: no search that looks at all of them is
+ * faster.
  */
 #include "tests/bench/measure.h"
 #include "tests/bench/nearest.h"
@@ -77,6 +78,8 @@ static void read_option(struct vectors_plan *plan, const char *text)
 	}
 	if (strncmp(text, "noise=", 6) == 0) {
 		plan->noise = real_in(text, text + 6);
+	} else if (strncmp(text, "decay=", 6) == 0) {
+		plan->decay = real_in(text, text + 6);
 	} else if (strncmp(text, "sigma=", 6) == 0) {
 		plan->sigma = real_in(text, text + 6);
 	} else if (strncmp(text, "seed=", 5) == 0) {

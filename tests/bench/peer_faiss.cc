@@ -1,6 +1,6 @@
 /* peer_faiss.cc - an index of faiss: INDEX is a string for index_factory, perhaps with
- * parameters of the building after a semicolon ('HNSW32,Flat;efConstruction=200'); a setting is one for
- * ParameterSpace.
+ * parameters of the building after a semicolon ('HNSW32,Flat;efConstruction=200'); a setting is one
+ * for ParameterSpace.
  */
 #include "tests/bench/peer_retrieval.hh"
 
@@ -12,12 +12,6 @@
 
 #include <omp.h>
 #include <vector>
-
-#define TEXT_OF(x)  #x
-#define VALUE_OF(x) TEXT_OF(x)
-
-const char *const searcher_version = VALUE_OF(FAISS_VERSION_MAJOR) "." VALUE_OF(
-	FAISS_VERSION_MINOR) "." VALUE_OF(FAISS_VERSION_PATCH);
 
 namespace
 {
@@ -32,7 +26,7 @@ struct counting_writer : faiss::IOWriter {
 	}
 };
 
-struct faiss_searcher : searcher {
+struct faiss_index : peer_index {
 	std::unique_ptr<faiss::Index> index;
 
 	void set(const std::string &setting) override
@@ -66,10 +60,10 @@ struct faiss_searcher : searcher {
 
 } // namespace
 
-std::unique_ptr<searcher> searcher_build(const struct vectors &vectors, const std::string &name)
+std::unique_ptr<peer_index> peer_build(const struct vectors &vectors, const std::string &name)
 {
 	const size_t at = name.find(';');
-	auto made = std::make_unique<faiss_searcher>();
+	auto made = std::make_unique<faiss_index>();
 	made->index.reset(faiss::index_factory(int(vectors.dim), name.substr(0, at).c_str(),
 		vectors.metric == VECTORS_L2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT));
 	if (at != std::string::npos) {
@@ -80,7 +74,7 @@ std::unique_ptr<searcher> searcher_build(const struct vectors &vectors, const st
 	return made;
 }
 
-void searcher_alone()
+void peer_alone()
 {
 	omp_set_num_threads(1);
 }

@@ -17,8 +17,6 @@
 #include <thread>
 #include <vector>
 
-const char *const searcher_version = "as installed";
-
 namespace
 {
 
@@ -31,8 +29,8 @@ size_t number_in(const std::string &text, const std::string &name)
 	return std::stoul(text.substr(at + name.size()));
 }
 
-struct hnswlib_searcher : searcher {
-	size_t dim = 0;    /* of a vector */
+struct hnswlib_index : peer_index {
+	size_t dim = 0;      /* of a vector */
 	bool longer = false; /* by one more element */
 	std::unique_ptr<hnswlib::SpaceInterface<float>> space;
 	std::unique_ptr<hnswlib::HierarchicalNSW<float>> graph;
@@ -92,9 +90,9 @@ std::vector<float> longer_rows(const struct vectors &vectors)
 
 } // namespace
 
-std::unique_ptr<searcher> searcher_build(const struct vectors &vectors, const std::string &name)
+std::unique_ptr<peer_index> peer_build(const struct vectors &vectors, const std::string &name)
 {
-	auto made = std::make_unique<hnswlib_searcher>();
+	auto made = std::make_unique<hnswlib_index>();
 	made->dim = vectors.dim;
 	made->longer = name.find(",longer") != std::string::npos;
 	const size_t dim = vectors.dim + (made->longer ? 1 : 0);
@@ -126,6 +124,6 @@ std::unique_ptr<searcher> searcher_build(const struct vectors &vectors, const st
 	return made;
 }
 
-void searcher_alone()
+void peer_alone()
 {
 }

@@ -60,11 +60,27 @@ struct part {
 	pthread_t thread;
 	const struct vectors_plan *plan; /* borrowed */
 	const float *centres;            /* borrowed */
+	const double *scales;            /* borrowed: of each element */
 	float *out;                      /* borrowed: row 0 */
 	uint64_t what;
 	uint64_t first;
 	uint64_t end;
 };
+
+/* How large each element is, so that a vector has length 1. */
+static double *scales_of(const struct vectors_plan *plan)
+{
+	double *scales = allocate(plan->dim * sizeof *scales);
+	double sum = 0;
+	for (uint32_t j = 0; j < plan->dim; j++) {
+		scales[j] = pow(j + 1, -plan->decay);
+		sum += scales[j] * scales[j];
+	}
+	for (uint32_t j = 0; j < plan->dim; j++) {
+		scales[j] /= sqrt(sum);
+	}
+	return scales;
+}
 
 static void make_one(const struct part *part, uint64_t number, double *values)
 {
@@ -72,10 +88,9 @@ static void make_one(const struct part *part, uint64_t number, double *values)
 	struct gaussian gaussian = gaussian_of(plan->seed, part->what, number);
 	const uint64_t at = next_random(&gaussian.state) % plan->centres;
 	const float *centre = part->centres + at * plan->dim;
-	const double scale = plan->noise / sqrt(plan->dim);
 	double sum = 0;
 	for (uint32_t j = 0; j < plan->dim; j++) {
-		values[j] = (double)centre[j] + scale * draw(&gaussian);
+		values[j] = (double)centre[j] + plan->noise * part->scales[j] * draw(&gaussian);
 		sum += values[j] * values[j];
 	}
 	double factor = plan->kind == VECTORS_PLAIN ? 1 : 1 / sqrt(sum);
@@ -173,14 +188,14 @@ void vectors_write(const char *folder, const struct vectors_plan *plan)
 {
 	const size_t row_bytes = plan->dim * sizeof(float);
 	float *centres = allocate(plan->centres * row_bytes);
+	double *scales = scales_of(plan);
 	for (uint32_t i = 0; i < plan->centres; i++) {
 		struct gaussian gaussian = gaussian_of(plan->seed, CENTRE, i);
 		for (uint32_t j = 0; j < plan->dim; j++) {
-			centres[(size_t)i * plan->dim + j] =
-				(float)(draw(&gaussian) / sqrt(plan->dim));
+			centres[(size_t)i * plan->dim + j] = (float)(scales[j] * draw(&gaussian));
 		}
 	}
-	struct part whole = {.plan = plan, .centres = centres};
+	struct part whole = {.plan = plan, .centres = centres, .scales = scales};
 	whole.what = VECTOR;
 	whole.end = plan->rows;
 	whole.out = vectors_map_new(folder, "vectors.f32", plan->rows * row_bytes);
@@ -192,6 +207,7 @@ void vectors_write(const char *folder, const struct vectors_plan *plan)
 	make_all(&whole);
 	vectors_unmap(whole.out, plan->queries * row_bytes);
 	free(centres);
+	free(scales);
 	write_shape(folder, plan);
 }
 

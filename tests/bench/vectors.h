@@ -50,6 +50,7 @@ struct vectors_plan {
 	uint32_t threads;
 	enum vectors_kind kind;
 	double noise; /* beside a centre */
+	double decay;
 	double sigma; /* of the logarithm of a length */
 	uint64_t seed;
 };
