@@ -4,10 +4,10 @@
  *   bench_vectors FOLDER ROWS DIM KIND [NAME=VALUE]...
  *
  * KIND is norms (inner product, lognormal lengths), unit (inner product, length 1) or plain (L2).
- * NAME=VALUE is one of queries= (1000), k= (100), centres= (1000), noise= (1), decay= (0), sigma=
- * (0.2), seed= (1). vectors.h says what is written. Prints how long that took, and how fast the
- * vectors can be read from memory, by one thread and by two: no search that looks at all of them is
- * faster.
+ * NAME=VALUE is one of queries= (1000), k= (100), centres= (1000), noise= (0.5), decay= (0.5),
+ * sigma= (0.2), seed= (1). vectors.h says what is written. Prints how long that took, and how fast
+ * the vectors can be read from memory, by one thread and by two: no search that looks at all of
+ * them is faster.
  */
 #include "tests/bench/measure.h"
 #include "tests/bench/nearest.h"
@@ -156,7 +156,8 @@ int main(int argc, char **argv)
 		.queries = 1000,
 		.k = 100,
 		.centres = 1000,
-		.noise = 1,
+		.noise = 0.5,
+		.decay = 0.5,
 		.sigma = 0.2,
 		.seed = 1,
 		.threads = 1,
