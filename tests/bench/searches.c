@@ -101,7 +101,7 @@ static double ask_by_two(const struct vectors *vectors, const struct searcher *s
 	return (double)asked * second_ns / (double)(now_ns() - start);
 }
 
-double searches_measure(const struct vectors *vectors, const struct searcher *searcher,
+void searches_measure(const struct vectors *vectors, const struct searcher *searcher,
 	double seconds, const char *name)
 {
 	if (vectors->nearest == NULL) {
@@ -112,8 +112,9 @@ double searches_measure(const struct vectors *vectors, const struct searcher *se
 	}
 	const double recall = recall_of(vectors, searcher);
 	printf("%s_recall %.5f share\n", name, recall);
-	ask_alone(vectors, searcher, seconds, name);
-	printf("%s_by_two %.1f /s\n", name, ask_by_two(vectors, searcher, seconds));
+	if (recall >= SEARCHES_RECALL_MIN) {
+		ask_alone(vectors, searcher, seconds, name);
+		printf("%s_by_two %.1f /s\n", name, ask_by_two(vectors, searcher, seconds));
+	}
 	(void)fflush(stdout);
-	return recall;
 }

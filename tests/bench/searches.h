@@ -8,6 +8,7 @@
 #include "tests/bench/vectors.h"
 
 enum { SEARCHES_THREADS = 2 };
+#define SEARCHES_RECALL_MIN 0.89 /* below it nobody wants to know the time */
 
 struct searcher {
 	/* Puts the numbers of the k nearest that it finds into `found`, the best first; how many.
@@ -23,7 +24,7 @@ struct searcher {
 /* Asks all queries once, for the recall; then one after the other for so many seconds by one
  * thread, and so by two. Prints NAME_recall; NAME_rate, _p50 and what else samples_print prints,
  * and NAME_processors, of the one; NAME_by_two, queries a second of both. Returns the recall. */
-double searches_measure(const struct vectors *vectors, const struct searcher *searcher,
+void searches_measure(const struct vectors *vectors, const struct searcher *searcher,
 	double seconds, const char *name);
 
 #endif

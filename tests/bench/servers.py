@@ -50,9 +50,15 @@ def require(build, *names):
             sys.exit("no '%s' in '%s': ninja -C %s" % (name, build, build))
 
 
+def installed(package):
+    done = subprocess.run(['dpkg-query', '-W', '-f', '${db:Status-Status}', package], check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return done.stdout == 'installed'
+
+
 def install(*packages):
     """Gets the packages; a policy that says no keeps apt from starting their services."""
-    missing = [name for name in packages if shutil.which(name) is None]
+    missing = [name for name in packages if shutil.which(name) is None and not installed(name)]
     if not missing:
         return
     ours = not os.path.exists(POLICY)
@@ -258,13 +264,13 @@ def bytes_of(folder, prefix=''):
     return total
 
 
-def run(command, cpus=None, environment=None):
+def run(command, cpus=None, environment=None, seconds=RUN_SECONDS):
     """Runs a program that prints `name value unit` lines; a dict of them."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False,
-                              env=environment, preexec_fn=on_cpus(cpus), timeout=RUN_SECONDS)
+                              env=environment, preexec_fn=on_cpus(cpus), timeout=seconds)
     except subprocess.TimeoutExpired:
-        sys.exit("'%s' took more than %d seconds" % (' '.join(command[:2]), RUN_SECONDS))
+        sys.exit("'%s' took more than %d seconds" % (' '.join(command[:2]), seconds))
     if done.returncode != 0:
         sys.exit("'%s' exited with %d" % (' '.join(command[:2]), done.returncode))
     values = {}
