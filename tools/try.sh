@@ -64,7 +64,7 @@ data=tests/data/movielens
 step 'a release: user, item and cross representations (URs, IRs, CRs) of one checkpoint'
 run repstore release create ckpt-3 --model three-tower --checkpoint epoch-3
 run repstore table create ckpt-3/ur --entity user --kind ur --dim 64 --dtype f16
-run repstore table create ckpt-3/ir --entity item --kind ir --dim 64 --dtype f16
+run repstore table create ckpt-3/ir --entity item --kind ir --dim 64 --dtype f16 --index balls
 run repstore table create ckpt-3/cr_user --entity user --kind cr --layer mlp2 --dim 64 --decay half_life=30d
 run repstore table create ckpt-3/cr_item --entity item --kind cr --layer mlp2 --dim 64 --decay half_life=30d
 run repstore import ckpt-3/ur --keys $data/user_keys.npy --rows $data/ur.npy
@@ -77,6 +77,9 @@ run repstore release list
 run repstore table list
 run repstore fetch ur 1
 run repstore fetch ir 1 2 3 999999
+
+step 'the best items for a user'
+run repstore retrieve --from ur/1 --in ir -k 10
 
 step 'samples of cross representations, CR(u,i), aggregated while the release is live'
 run repstore observe mlp2 --users $data/cr_user.npy --items $data/cr_item.npy \
