@@ -22,16 +22,17 @@ def fused(a, b, c):
 
 
 def partial_sums(left, right, step):
-    """[n, d] and [d] -> [n]."""
+    """[n, d] and [d] or [n, d] -> [n]."""
     dim = left.shape[1]
     padded = -(-dim // 16) * 16
+    right = np.atleast_2d(right)
     x = np.zeros((len(left), padded), 'f4')
-    w = np.zeros(padded, 'f4')
+    w = np.zeros((len(right), padded), 'f4')
     x[:, :dim] = left
-    w[:dim] = right
+    w[:, :dim] = right
     sums = np.zeros((len(left), 16), 'f4')
     for at in range(0, padded, 16):
-        sums = step(x[:, at:at + 16], w[at:at + 16][None, :], sums)
+        sums = step(x[:, at:at + 16], w[:, at:at + 16], sums)
     return add_up(sums)
 
 
@@ -47,7 +48,7 @@ def minus_distances(rows, query):
 
 
 def cosines(rows, query):
-    lengths = np.sqrt(np.array([products(row[None, :], row)[0] for row in rows], 'f4'))
+    lengths = np.sqrt(products(rows, rows))
     length = np.sqrt(products(query[None, :], query)[0])
     with np.errstate(divide='ignore', invalid='ignore'):
         out = products(rows, query) / length / lengths
