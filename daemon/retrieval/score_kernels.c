@@ -89,8 +89,7 @@ KERNELS(plain, )
 
 #if defined(__x86_64__)
 KERNELS(avx2, __attribute__((target("avx2,fma,popcnt"))))
-KERNELS(avx512,
-	__attribute__((target("avx512f,avx512vpopcntdq,avx2,fma,popcnt"))))
+KERNELS(avx512, __attribute__((target("avx512f,avx512vpopcntdq,avx2,fma,popcnt"))))
 
 const struct score_kernels *score_kernels_at(size_t i)
 {

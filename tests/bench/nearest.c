@@ -44,8 +44,8 @@ INLINE void score_lanes(const double *tile, size_t rows, const double *queries, 
 	double *scores)
 {
 	typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
-	const lanes *query = (const lanes *)queries;
-	lanes *out = (lanes *)scores;
+	const lanes *query = (const lanes *)(const void *)queries;
+	lanes *out = (lanes *)(void *)scores;
 	for (size_t i = 0; i < rows; i++) {
 		lanes sum = {0};
 		for (uint32_t j = 0; j < dim; j++) {
