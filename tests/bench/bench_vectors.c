@@ -124,8 +124,8 @@ static void print_bandwidth(const struct vectors *vectors, size_t readers_count)
 		struct reader readers[READERS_MAX] = {0};
 		const uint64_t start = now_ns();
 		for (size_t i = 0; i < readers_count; i++) {
-			readers[i].words =
-				(const uint64_t *)vectors->row + words / readers_count * i;
+			readers[i].words = (const uint64_t *)(const void *)vectors->row +
+					   words / readers_count * i;
 			readers[i].count = words / readers_count;
 			if (pthread_create(&readers[i].thread, NULL, read_words, &readers[i]) !=
 				0) {

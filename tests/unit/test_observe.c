@@ -180,46 +180,80 @@ static void positions_that_are_refused_memory_say_so(void **state)
 
 /* ---- shapes ---- */
 
+/* What is wrong with a batch, and what the error names. */
+static const char *const spoiled_words[] = {"rows: ", "users: 19 given", "items: 21 given",
+	"users: missing", "items: missing", "users: bytes given", "rows: sample 19, element 3",
+	"rows: sample 0, element 0", "times: sample 19", "times: sample 0 has -1", "source",
+	"'nope'", "'dcn'"};
+enum {
+	SPOILED = sizeof spoiled_words / sizeof *spoiled_words,
+	SPOILED_NOT_FOUND = SPOILED - 2 /* this one and the next are of names */
+};
+
+static void spoil(struct sample_batch *batch, unsigned how)
+{
+	static const struct keys none = {KEY_NONE, 0, NULL, NULL};
+	struct observation *given = &batch->given;
+	switch (how) {
+	case 0:
+		given->rows_bytes -= 4;
+		break;
+	case 1:
+		given->users.count--;
+		break;
+	case 2:
+		given->items.count++;
+		break;
+	case 3:
+		given->users = none;
+		break;
+	case 4:
+		given->items = none;
+		break;
+	case 5:
+		given->users = given->items;
+		break;
+	case 6:
+		batch->rows[19][3] = NAN;
+		break;
+	case 7:
+		batch->rows[0][0] = -INFINITY;
+		break;
+	case 8:
+		batch->times[19] = SCRATCH_NOW_MS + LIMIT_SAMPLE_AHEAD_MS + 1;
+		break;
+	case 9:
+		batch->times[0] = -1;
+		break;
+	case 10:
+		given->source = "a b";
+		break;
+	case 11:
+		given->release = "nope";
+		break;
+	default:
+		given->layer = "dcn";
+		break;
+	}
+}
+
 static void what_does_not_fit_is_refused_by_name(void **state)
 {
 	struct scratch *scratch = *state;
 	static struct sample_batch batch;
-	static const struct keys none = {KEY_NONE, 0, NULL, NULL};
-	const int64_t ahead_ms = SCRATCH_NOW_MS + LIMIT_SAMPLE_AHEAD_MS;
 	struct observe_result result;
+	struct error err = {0};
 	samples_send(scratch, 0, 10, 10);
-	enum { CASES = 13 };
-	static const char *const words[CASES] = {"rows: ", "users: 19 given", "items: 21 given",
-		"users: missing", "items: missing", "users: bytes given",
-		"rows: sample 19, element 3", "rows: sample 0, element 0", "times: sample 19",
-		"times: sample 0 has -1", "'nope'", "'dcn'", "source"};
-	for (unsigned i = 0; i <= CASES; i++) {
-		struct error err = {0};
-		struct observation *given = samples_make(&batch, 10, 20);
-		given->rows_bytes -= i == 0 ? 4 : 0;
-		given->users.count -= i == 1 ? 1 : 0;
-		given->items.count += i == 2 ? 1 : 0;
-		given->users = i == 3 ? none : given->users;
-		given->items = i == 4 ? none : given->items;
-		given->users = i == 5 ? given->items : given->users;
-		batch.rows[19][3] = i == 6 ? NAN : batch.rows[19][3];
-		batch.rows[0][0] = i == 7 ? -INFINITY : batch.rows[0][0];
-		batch.times[19] = i == 8 ? ahead_ms + 1 : batch.times[19];
-		batch.times[0] = i == 9 ? -1 : batch.times[0];
-		given->release = i == 10 ? "nope" : given->release;
-		given->layer = i == 11 ? "dcn" : given->layer;
-		given->source = i == 12 ? "a b" : given->source;
-		const enum status status = samples_try(scratch, given, &result, &err);
-		if (i == CASES) {
-			scratch_must(status, &err);
-			break;
-		}
-		assert_int_equal(status,
-			i == 10 || i == 11 ? STATUS_NOT_FOUND : STATUS_BAD_REQUEST);
-		assert_non_null(strstr(err.text, words[i]));
+	for (unsigned i = 0; i < SPOILED; i++) {
+		(void)samples_make(&batch, 10, 20);
+		spoil(&batch, i);
+		assert_int_equal(samples_try(scratch, &batch.given, &result, &err),
+			i >= SPOILED_NOT_FOUND ? STATUS_NOT_FOUND : STATUS_BAD_REQUEST);
+		assert_non_null(strstr(err.text, spoiled_words[i]));
 		assert_int_equal(samples_next(scratch, "s"), 10);
 		samples_expect(scratch, 0, 10);
 	}
+	scratch_must(samples_try(scratch, samples_make(&batch, 10, 20), &result, &err), &err);
 	samples_expect(scratch, 0, 30);
 }
 

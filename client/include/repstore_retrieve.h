@@ -1,0 +1,121 @@
+/* repstore_retrieve.h - the part of repstore.h that is about finding items: from a user's key to
+ * the best of them, and the scores of named ones.
+ *
+ * It comes with repstore.h, whose words on threads, memory and errors are its own too.
+ */
+#ifndef REPSTORE_RETRIEVE_H
+#define REPSTORE_RETRIEVE_H
+
+#include "repstore.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How alike two vectors are, the larger the more: inner product; cosine; minus the squared
+ * distance; of bits Tanimoto (Jaccard), Dice, minus the bits that differ. Of several vectors a
+ * query and views a row: the sum over the query's of weight * the best of the row's. */
+enum rep_metric {
+	REP_INNER_PRODUCT = 1,
+	REP_COSINE = 2,
+	REP_L2 = 3,
+	REP_TANIMOTO = 4,
+	REP_DICE = 5,
+	REP_HAMMING = 6
+};
+
+/* What is looked for: rows of a table, or vectors; borrowed. */
+struct rep_query {
+	const char *table; /* NULL: `rows` below are it */
+	struct rep_keys keys;
+	uint64_t max_age_ms; /* 0: any age */
+	/* [keys.count, views, dim]; of keys only the count is used. They need a release. */
+	const void *rows;
+	size_t rows_bytes;
+	enum rep_dtype dtype; /* REP_DTYPE_TABLE: f32 */
+	uint32_t dim;
+	uint32_t views;      /* 0: 1 */
+	const float *scales; /* i8 */
+	/* of both */
+	const char *const *through; /* stored layers that each row goes through, as in rep_part */
+	size_t through_count;
+	const float *weights; /* of each vector of a query; NULL: 1 */
+	uint32_t weights_count;
+};
+
+struct rep_retrieval {
+	struct rep_query query;
+	const char *in;         /* the table of items */
+	uint32_t k;             /* items of each query, up to 10,000; 0: 100 */
+	enum rep_metric metric; /* 0: inner product */
+	double approximate; /* a recall that suffices, where the table has an index; 0: 1, exact */
+	bool has_min_score;
+	float min_score;              /* nothing below it */
+	const struct rep_keys *allow; /* no others; NULL: all */
+	const struct rep_keys *deny;  /* not these; NULL: none */
+	uint64_t tags_any; /* one of these bits, all of these, none of these; 0: whatever */
+	uint64_t tags_all;
+	uint64_t tags_none;
+	const char *const *with; /* tables whose rows under the items' keys come along */
+	size_t with_count;
+};
+
+/* Rows that came along with items. */
+struct rep_with {
+	char table[136];
+	uint32_t dim;
+	uint32_t views;
+	enum rep_dtype dtype;
+	size_t stride;        /* bytes of a row */
+	const void *rows;     /* [n] of them */
+	const uint8_t *found; /* as in rep_part */
+	const float *scales;  /* i8; else NULL */
+};
+
+/* The items of one query, best first, ties by key. */
+struct rep_hits {
+	uint32_t n;
+	struct rep_keys keys;
+	const float *scores; /* [n] */
+	size_t with_count;
+	struct rep_with *with;
+};
+
+struct rep_retrieved {
+	char release[72];
+	uint64_t sequence;
+	char from[136]; /* which table it was; "": vectors */
+	char in[136];
+	bool exact;        /* no other item belongs into any answer */
+	uint64_t compared; /* rows that were looked at */
+	uint32_t count;    /* of queries */
+	struct rep_hits *parts;
+	void *memory; /* owned: all of the above */
+};
+
+/* The best items for each query, of one snapshot of one release (NULL: the live one). out:
+ * rep_retrieved_free it. Errors: NOT_FOUND  also a key without a row; TIMEOUT  the client's
+ * time-out, which the daemon is told; BUSY, BAD_REQUEST, TOO_LARGE, CORRUPT. */
+REP_API enum rep_status rep_retrieve(rep_client *client, const char *release,
+	const struct rep_retrieval *asked, struct rep_retrieved *out, struct rep_error *err);
+REP_API void rep_retrieved_free(struct rep_retrieved *retrieved); /* zeroed is fine */
+
+/* Named items, and where their scores go; borrowed. */
+struct rep_scoring {
+	struct rep_query query;
+	const char *in;
+	enum rep_metric metric; /* 0: inner product */
+	struct rep_keys keys;
+	float *scores;  /* [queries, keys.count]: 0 of what was not found */
+	uint8_t *found; /* as in rep_part; NULL: not wanted */
+};
+
+/* Scores of named items for each query, of one snapshot; `out` may be NULL. */
+REP_API enum rep_status rep_score(rep_client *client, const char *release,
+	const struct rep_scoring *scoring, struct rep_fetched *out, struct rep_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
