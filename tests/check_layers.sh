@@ -78,9 +78,9 @@ $3 == "lapacke.h" || $3 == "cblas.h" {
 	next
 }
 # Ours.
-$3 == "repstore.h" {
+$3 == "repstore.h" || $3 == "repstore_retrieve.h" {
 	if (from != "client" && from != "tools")
-		fail("repstore.h is for clients")
+		fail($3 " is for clients")
 	next
 }
 $3 ~ /(^|\/)\.\.?\// {
