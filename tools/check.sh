@@ -7,7 +7,7 @@
 #   asan     all tests under AddressSanitizer, LeakSanitizer and UBSan
 #   tsan     the tests that start threads, under ThreadSanitizer
 #   tidy     clang-tidy over every C file
-#   fuzz     each fuzz target for FUZZ_SECONDS (10) on a copy of its corpus
+#   fuzz     each fuzz target for FUZZ_SECONDS (30), all at once, on a copy of its corpus
 #   install  what is installed can be built against; the units are sound
 #
 # Each command is printed as it runs and can be repeated by hand from the root of the project.
@@ -24,7 +24,7 @@ cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
 
 BUILD=${BUILD:-build}
-FUZZ_SECONDS=${FUZZ_SECONDS:-10}
+FUZZ_SECONDS=${FUZZ_SECONDS:-30}
 jobs=$(nproc)
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp"
@@ -123,14 +123,24 @@ step_fuzz() {
 		-Db_lundef=false || return
 	[ -n "$(ls tests/fuzz/fuzz_*.c 2>/dev/null)" ] || return 0
 	run ninja -j"$jobs" -C "$BUILD/fuzz" fuzzers || { count 0 1; return; }
+	running=
 	for source in tests/fuzz/fuzz_*.c; do
 		name=$(basename "$source" .c)
 		corpus=$BUILD/fuzz/corpus/$name
 		rm -rf "$corpus"
 		mkdir -p "$corpus"
 		cp -R "tests/fuzz/corpus/${name#fuzz_}/." "$corpus" 2>>"$log"
-		one "$BUILD/fuzz/tests/fuzz/$name" -max_total_time="$FUZZ_SECONDS" -rss_limit_mb=1024 \
+		set -- "$BUILD/fuzz/tests/fuzz/$name" -max_total_time="$FUZZ_SECONDS" -rss_limit_mb=1024 \
 			-print_final_stats=1 -artifact_prefix="$BUILD/fuzz/" "$corpus"
+		echo "  $*"
+		"$@" >"$BUILD/fuzz/$name.log" 2>&1 &
+		running="$running $name:$!"
+	done
+	for each in $running; do
+		wait "${each#*:}"
+		status=$?
+		cat "$BUILD/fuzz/${each%:*}.log" >>"$log"
+		if [ "$status" = 0 ]; then count 1 0; else count 0 1; fi
 	done
 }
 

@@ -141,12 +141,18 @@ static uint8_t *put_head(uint8_t *at, char kind, size_t len)
 	return at + count;
 }
 
+static uint8_t *put_line_end(uint8_t *at)
+{
+	*at++ = '\r';
+	*at++ = '\n';
+	return at;
+}
+
 static uint8_t *put_bulk(uint8_t *at, const void *data, size_t len)
 {
 	at = put_head(at, '$', len);
 	memcpy(at, data, len);
-	memcpy(at + len, "\r\n", 2);
-	return at + len + 2;
+	return put_line_end(at + len);
 }
 
 static uint8_t *put_text(uint8_t *at, const char *text)
@@ -236,8 +242,7 @@ static uint8_t *put_column(struct put_request *request, uint8_t *at, size_t byte
 {
 	at = put_head(at, '$', bytes);
 	*begins = (size_t)(at - request->data);
-	memcpy(at + bytes, "\r\n", 2);
-	return at + bytes + 2;
+	return put_line_end(at + bytes);
 }
 
 static void samples_write(struct put_request *request)

@@ -73,7 +73,7 @@ class Limits(harness.Case):
             small = harness.request(2, 'fetch', [{'parts': [{'table': 't', 'keys': keys[:8000]}]}])
             most = before
             greedy = []
-            for message in [large, small] * (4 if harness.SANITIZED else 10):
+            for message in [large, small] * (2 if harness.SANITIZED else 10):
                 greedy.append(self.daemon.client())
                 self.flood(greedy[-1], message)
                 most = max(most, self.daemon.memory_bytes())

@@ -11,7 +11,8 @@ for bit what the samples before the positions make in NumPy; no position may be 
 acknowledged. At the end a second daemon, which nobody kills, gets the same samples in other batches and must
 dump the same.
 
-REPSTORE_ROUNDS: how many kills (16). REPSTORE_SEED: the same batches again; the moments are the clock's.
+REPSTORE_ROUNDS: how many kills (16; 6 under the sanitizers).
+REPSTORE_SEED: the same batches again; the moments are the clock's.
 """
 
 import multiprocessing
@@ -30,7 +31,7 @@ from harness import Closed, Failed  # noqa: E402
 from observe_feeder import LAYERS, SOURCES, Shared, Stream, feed, number_of, positions_of  # noqa: E402
 from observe_model import Aggregate, Aggregates, DAY_MS, movielens  # noqa: E402
 
-ROUNDS = int(os.environ.get('REPSTORE_ROUNDS', '16'))
+ROUNDS = int(os.environ.get('REPSTORE_ROUNDS', '6' if harness.SANITIZED else '16'))
 DECAYS = {'fm': {'events': 0.99, 'half_life_ms': DAY_MS}, 'mlp2': {'events': 0.95}}
 HISTORY = 500       # samples of the past that a new release begins with
 DIM = 64
