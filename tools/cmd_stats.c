@@ -77,7 +77,9 @@ const struct command cmd_stats = {
 		"                         against log_size, memtable_rows and memtable_memory\n"
 		"  write.merges_failed    above 0: the daemon's log says why; merge_ms: of the last\n"
 		"  write.read_only        yes: a sync has failed, nothing is written until a restart\n"
-		"  write.bytes_by_cause.* what was written to disk\n",
+		"  write.bytes_by_cause.* what was written to disk\n"
+		"  index.builds           also those that came with a merge\n"
+		"  index.failed           above 0: the daemon's log says why\n",
 	.run = run_stats,
 };
 

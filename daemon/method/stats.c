@@ -28,11 +28,21 @@ static void write_writes(struct wire_writer *out, const struct store_figures *fi
 	reply_flag(out, "read_only", write->read_only);
 	reply_str(out, "durability", figures->durability == DURABILITY_SYNC ? "sync" : "periodic");
 	wire_write_str(out, "bytes_by_cause");
-	wire_write_map(out, 4);
+	wire_write_map(out, 5);
 	reply_uint(out, "log", write->log_bytes_written);
 	reply_uint(out, "merge", write->merge_bytes);
 	reply_uint(out, "seal", figures->seal_bytes);
 	reply_uint(out, "load", figures->load_bytes);
+	reply_uint(out, "index", figures->index.bytes);
+}
+
+static void write_index(struct wire_writer *out, const struct index_figures *figures)
+{
+	wire_write_str(out, "index");
+	wire_write_map(out, 3);
+	reply_uint(out, "builds", figures->builds);
+	reply_uint(out, "failed", figures->failed);
+	reply_flag(out, "running", figures->running);
 }
 
 static void write_store(struct wire_writer *out, struct store *store,
@@ -95,11 +105,12 @@ enum status stats_run(struct call *call)
 	size_t net = service->net_stats(service->net_stats_arg, NULL);
 	struct store_figures figures;
 	store_figures(service->store, &figures);
-	wire_write_map(out, 4 + net);
+	wire_write_map(out, 5 + net);
 	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
 	service->net_stats(service->net_stats_arg, out);
 	write_store(out, service->store, &figures);
 	write_writes(out, &figures);
+	write_index(out, &figures.index);
 	write_fetch(out, service);
 	return reply_end(call);
 }

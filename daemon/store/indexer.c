@@ -21,7 +21,9 @@ struct indexer {
 	bool look; /* guarded by lock */
 	_Atomic bool stop;
 	_Atomic uint64_t builds;
+	_Atomic uint64_t failed;
 	_Atomic uint64_t bytes;
+	_Atomic bool running;
 };
 
 /* A table that wants an index; it and the next are held. */
@@ -98,11 +100,13 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 	(void)pthread_mutex_unlock(&store->admin_lock);
 }
 
-static void tell(struct store *store, const struct wish *wish, enum status status,
+static void tell(struct indexer *indexer, const struct wish *wish, enum status status,
 	const struct error *err)
 {
 	if (status != STATUS_OK && status != STATUS_BUSY) {
-		store_event(store, "event=index_failed release=%llu table=%s reason=\"%s\"",
+		atomic_fetch_add(&indexer->failed, 1);
+		store_event(indexer->store,
+			"event=index_failed release=%llu table=%s reason=\"%s\"",
 			(unsigned long long)wish->release, wish->table->spec.name.text, err->text);
 	}
 }
@@ -128,10 +132,11 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 			.stop = &indexer->stop,
 		};
 		const uint64_t began_ns = clock_monotonic_ns();
+		atomic_store(&indexer->running, true);
 		status = index_build(&job, &index, &err);
+		atomic_store(&indexer->running, false);
 		if (status == STATUS_OK) {
-			atomic_fetch_add(&indexer->builds, 1);
-			atomic_fetch_add(&indexer->bytes, index->bytes);
+			indexer_count(indexer, index);
 			store_event(store,
 				"event=index_built release=%llu table=%s rows=%llu bytes=%llu ms=%llu",
 				(unsigned long long)wish->release, wish->table->spec.name.text,
@@ -145,7 +150,7 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 	} else {
 		atomic_store(&wish->table->index_failed, true);
 	}
-	tell(store, wish, status, &err);
+	tell(indexer, wish, status, &err);
 	end_wish(store, wish, folder);
 }
 
@@ -220,8 +225,19 @@ void indexer_wake(struct indexer *indexer)
 	(void)pthread_mutex_unlock(&indexer->lock);
 }
 
-void indexer_figures(struct indexer *indexer, uint64_t *builds, uint64_t *bytes)
+void indexer_count(struct indexer *indexer, const struct index *index)
 {
-	*builds = indexer == NULL ? 0 : atomic_load(&indexer->builds);
-	*bytes = indexer == NULL ? 0 : atomic_load(&indexer->bytes);
+	atomic_fetch_add(&indexer->builds, 1);
+	atomic_fetch_add(&indexer->bytes, index->bytes);
+}
+
+void indexer_figures(struct indexer *indexer, struct index_figures *out)
+{
+	*out = (struct index_figures){0};
+	if (indexer != NULL) {
+		out->builds = atomic_load(&indexer->builds);
+		out->failed = atomic_load(&indexer->failed);
+		out->bytes = atomic_load(&indexer->bytes);
+		out->running = atomic_load(&indexer->running);
+	}
 }

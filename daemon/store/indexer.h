@@ -11,8 +11,8 @@
 
 #include "schema/status.h"
 
-#include <stdint.h>
-
+struct index;
+struct index_figures;
 struct indexer;
 struct store;
 
@@ -22,7 +22,10 @@ void indexer_stop(struct indexer *indexer);
 /* NULL is fine: nobody looks yet. */
 void indexer_wake(struct indexer *indexer);
 
-/* Builds since the start, and bytes of index files written. */
-void indexer_figures(struct indexer *indexer, uint64_t *builds, uint64_t *bytes);
+/* Counts an index that a merge has built. */
+void indexer_count(struct indexer *indexer, const struct index *index);
+
+/* Zeros when there is no indexer. */
+void indexer_figures(struct indexer *indexer, struct index_figures *out);
 
 #endif

@@ -3,6 +3,7 @@
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
 #include "daemon/store/index.h"
+#include "daemon/store/indexer.h"
 #include "daemon/store/memtable.h"
 #include "daemon/store/merge_rows.h"
 #include "daemon/store/merger.h"
@@ -197,6 +198,7 @@ static void give_index(const struct merge_job *job, const char *folder, struct t
 	};
 	if (index_is_wanted(table) && atomic_load(&job->table->index) != NULL &&
 		!merger_must_hurry(job->store) && index_build(&build, &index, NULL) == STATUS_OK) {
+		indexer_count(job->store->indexer, index);
 		atomic_store(&table->index, index);
 	}
 }

@@ -455,6 +455,7 @@ void store_figures(struct store *store, struct store_figures *out)
 		.durability = store->options.write.durability,
 	};
 	write_figures(store, &figures.write);
+	indexer_figures(store->indexer, &figures.index);
 	janitor_waiting(store->janitor, &figures.files_waiting, &figures.bytes_waiting);
 	const struct snapshot *snapshot = snapshot_begin(store);
 	figures.releases = snapshot->release_count;

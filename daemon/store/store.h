@@ -279,6 +279,12 @@ struct store_figures {
 		bool merge_running;
 		bool read_only;
 	} write;
+	struct index_figures {
+		uint64_t builds; /* since the start, those of merges too */
+		uint64_t failed; /* in the background, as is the one that is running */
+		uint64_t bytes;  /* of the files of `builds` */
+		bool running;
+	} index;
 };
 void store_figures(struct store *store, struct store_figures *out);
 

@@ -309,6 +309,23 @@ class ByBalls(Exact):
             self.assertEqual(os.stat(path).st_mtime_ns == before.st_mtime_ns, damage is None)
             before = os.stat(path)
 
+    def index_bytes(self):
+        return self.client.call('table.show', release='r1', table='ir_f32')['index_bytes']
+
+    def test_builds_are_counted_with_what_they_write(self):
+        def figures():
+            stats = self.client.call('stats')
+            return stats['index'], stats['write']['bytes_by_cause']['index']
+
+        self.assertEqual(figures(), ({'builds': 0, 'failed': 0, 'running': False}, 0))
+        self.make('r1')
+        first = self.index_bytes()
+        self.assertEqual(figures(), ({'builds': 1, 'failed': 0, 'running': False}, first))
+        self.client.call('put', release='live', table='ir_f32', keys=[1], rows=bytes(256))
+        self.client.call('merge')
+        self.wait_for_index('r1', ['ir_f32'])
+        self.assertEqual(figures(), ({'builds': 2, 'failed': 0, 'running': False}, first + self.index_bytes()))
+
     def test_the_file_goes_with_its_table(self):
         self.make('r1')
         folder = os.path.join(self.daemon.data, 'releases')
