@@ -79,7 +79,7 @@ const struct command cmd_stats = {
 		"  write.read_only        yes: a sync has failed, nothing is written until a restart\n"
 		"  write.bytes_by_cause.* what was written to disk\n"
 		"  index.builds           also those that came with a merge\n"
-		"  index.failed           above 0: the daemon's log says why\n",
+		"  index.failed           above 0: the daemon's log says why; it is tried again\n",
 	.run = run_stats,
 };
 

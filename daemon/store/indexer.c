@@ -13,6 +13,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { INDEXER_RETRY_MAX_MS = 3600000 };
+
+static const uint64_t never = UINT64_MAX;
+
 struct indexer {
 	struct store *store; /* borrowed */
 	pthread_t thread;
@@ -41,16 +45,21 @@ static bool can_be_asked(const struct table *users, const struct table *items)
 
 static bool is_wish(const struct table *table)
 {
-	return table->bases != NULL && index_is_wanted(table) &&
-	       atomic_load(&table->index) == NULL && !atomic_load(&table->index_failed);
+	return table->bases != NULL && index_is_wanted(table) && atomic_load(&table->index) == NULL;
 }
 
-/* The live release's first. */
-static bool find_in(const struct release *release, struct wish *wish)
+/* again_ms: becomes the time of the next try, if that is earlier */
+static bool find_in(const struct release *release, struct wish *wish, uint64_t *again_ms)
 {
+	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
 	for (size_t i = 0; i < release->table_count; i++) {
 		struct table *table = release->tables[i];
 		if (!is_wish(table)) {
+			continue;
+		}
+		if (table->index_again_ms > now_ms) {
+			*again_ms = table->index_again_ms < *again_ms ? table->index_again_ms
+								      : *again_ms;
 			continue;
 		}
 		*wish = (struct wish){.release = release->number, .table = table};
@@ -66,14 +75,16 @@ static bool find_in(const struct release *release, struct wish *wish)
 	return false;
 }
 
-static bool find_wish(struct store *store, struct wish *wish)
+/* The live release's first. If there is none, again_ms is when to look again; or `never`. */
+static bool find_wish(struct store *store, struct wish *wish, uint64_t *again_ms)
 {
+	*again_ms = never;
 	(void)pthread_mutex_lock(&store->admin_lock);
 	const struct snapshot *snapshot = store_current(store);
-	bool found = snapshot->live != NULL && find_in(snapshot->live, wish);
+	bool found = snapshot->live != NULL && find_in(snapshot->live, wish, again_ms);
 	for (size_t i = snapshot->release_count; !found && i > 0; i--) {
 		found = snapshot->releases[i - 1]->state == RELEASE_SEALED &&
-			find_in(snapshot->releases[i - 1], wish);
+			find_in(snapshot->releases[i - 1], wish, again_ms);
 	}
 	(void)pthread_mutex_unlock(&store->admin_lock);
 	return found;
@@ -100,15 +111,23 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 	(void)pthread_mutex_unlock(&store->admin_lock);
 }
 
-static void tell(struct indexer *indexer, const struct wish *wish, enum status status,
+/* Tells why there is no index yet, and says when to try again. */
+static void put_off(struct indexer *indexer, const struct wish *wish, enum status status,
 	const struct error *err)
 {
-	if (status != STATUS_OK && status != STATUS_BUSY) {
-		atomic_fetch_add(&indexer->failed, 1);
-		store_event(indexer->store,
-			"event=index_failed release=%llu table=%s reason=\"%s\"",
-			(unsigned long long)wish->release, wish->table->spec.name.text, err->text);
+	struct table *table = wish->table;
+	if (status == STATUS_BUSY) {
+		return; /* it is to stop */
 	}
+	const uint64_t longer_ms =
+		table->index_wait_ms == 0 ? INDEXER_RETRY_MS : 2 * table->index_wait_ms;
+	table->index_wait_ms = longer_ms < INDEXER_RETRY_MAX_MS ? longer_ms : INDEXER_RETRY_MAX_MS;
+	table->index_again_ms = status == STATUS_CORRUPT
+					? never
+					: (uint64_t)clock_monotonic_ms() + table->index_wait_ms;
+	atomic_fetch_add(&indexer->failed, 1);
+	store_event(indexer->store, "event=index_failed release=%llu table=%s reason=\"%s\"",
+		(unsigned long long)wish->release, table->spec.name.text, err->text);
 }
 
 static void fulfil(struct indexer *indexer, struct wish *wish)
@@ -148,17 +167,24 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 	if (status == STATUS_OK) {
 		atomic_store_explicit(&wish->table->index, index, memory_order_release);
 	} else {
-		atomic_store(&wish->table->index_failed, true);
+		put_off(indexer, wish, status, &err);
 	}
-	tell(indexer, wish, status, &err);
 	end_wish(store, wish, folder);
 }
 
-static bool wait_for_wake(struct indexer *indexer)
+/* False: it is to stop. */
+static bool wait_for_wake(struct indexer *indexer, uint64_t until_ms)
 {
+	const struct timespec until = {
+		.tv_sec = (time_t)(until_ms / 1000),
+		.tv_nsec = (int64_t)(until_ms % 1000) * 1000000,
+	};
+	int failed = 0;
 	(void)pthread_mutex_lock(&indexer->lock);
-	while (!indexer->look && !atomic_load(&indexer->stop)) {
-		(void)pthread_cond_wait(&indexer->wake, &indexer->lock);
+	while (failed == 0 && !indexer->look && !atomic_load(&indexer->stop)) {
+		failed = until_ms == never
+				 ? pthread_cond_wait(&indexer->wake, &indexer->lock)
+				 : pthread_cond_timedwait(&indexer->wake, &indexer->lock, &until);
 	}
 	indexer->look = false;
 	(void)pthread_mutex_unlock(&indexer->lock);
@@ -169,13 +195,15 @@ static void *run(void *arg)
 {
 	struct indexer *indexer = arg;
 	struct wish wish;
+	uint64_t again_ms = never;
 	/* Whoever answers requests comes first. */
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
 	do {
-		while (!atomic_load(&indexer->stop) && find_wish(indexer->store, &wish)) {
+		while (!atomic_load(&indexer->stop) &&
+			find_wish(indexer->store, &wish, &again_ms)) {
 			fulfil(indexer, &wish);
 		}
-	} while (wait_for_wake(indexer));
+	} while (wait_for_wake(indexer, again_ms));
 	return NULL;
 }
 
@@ -185,9 +213,13 @@ enum status indexer_start(struct store *store, struct indexer **out)
 	if (indexer == NULL) {
 		return STATUS_NO_MEMORY;
 	}
+	pthread_condattr_t monotonic;
 	indexer->store = store;
 	(void)pthread_mutex_init(&indexer->lock, NULL);
-	(void)pthread_cond_init(&indexer->wake, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&indexer->wake, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	if (pthread_create(&indexer->thread, NULL, run, indexer) != 0) {
 		(void)pthread_mutex_destroy(&indexer->lock);
 		(void)pthread_cond_destroy(&indexer->wake);

@@ -1,8 +1,9 @@
 /* indexer.h - the background thread that opens and builds the indexes of tables.
  *
  * It looks when it is woken, at the start, after a seal and after a merge: for each table that
- * wants an index and has none it opens the file, or builds it. What fails is told once, and tried
- * again when the table has other base files.
+ * wants an index and has none it opens the file, or builds it. What fails is told each time, and
+ * tried again after a minute, then after twice as long each time, up to an hour; a table with a
+ * damaged segment only when it has other base files.
  *
  * Threads: the functions may be called from any thread.
  */
@@ -10,6 +11,11 @@
 #define DAEMON_STORE_INDEXER_H
 
 #include "schema/status.h"
+
+/* Until the first of further tries. */
+#ifndef INDEXER_RETRY_MS
+#define INDEXER_RETRY_MS 60000u
+#endif
 
 struct index;
 struct index_figures;

@@ -44,7 +44,8 @@ struct table {
 	struct base_file_info *files; /* owned */
 	struct base_set *bases; /* owned; NULL while the release is open, and for an empty table */
 	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
-	_Atomic bool index_failed;     /* and none will be made */
+	uint64_t index_wait_ms;        /* the indexer's: between its tries; 0: none has failed */
+	uint64_t index_again_ms;       /* the indexer's: when to try next, monotonic */
 	uint64_t folded;           /* sequence up to which the base files hold what was written */
 	struct memtable *memtable; /* shared with the tables that it was and will be; never NULL */
 	size_t ended_count;
