@@ -1,4 +1,4 @@
-/* argument.c - parses numbers, durations and places. */
+/* argument.c - parses numbers, durations, steps and places. */
 #include "tools/argument.h"
 
 #include <errno.h>
@@ -132,6 +132,47 @@ bool argument_decay(const char *text, struct decay_argument *out)
 		}
 		at += len + 1;
 	}
+}
+
+static enum status cut_steps(struct steps_argument *steps, const char *text, struct error *err)
+{
+	for (char *at = steps->list; at != NULL;) {
+		char *comma = strchr(at, ',');
+		if (comma != NULL) {
+			*comma++ = '\0';
+		}
+		if (steps->count == LIMIT_ADAPTER_STEPS) {
+			return error_set(err, STATUS_BAD_REQUEST, "'%.80s': at most %u steps", text,
+				LIMIT_ADAPTER_STEPS);
+		}
+		if (*at == '\0') {
+			return error_set(err, STATUS_BAD_REQUEST, "'%.80s': step %u is empty", text,
+				steps->count + 1);
+		}
+		steps->steps[steps->count++] = at;
+		at = comma;
+	}
+	return STATUS_OK;
+}
+
+enum status argument_steps(const char *text, struct steps_argument *out, struct error *err)
+{
+	struct steps_argument read = {.list = strdup(text)};
+	const enum status status =
+		read.list == NULL ? error_set(err, STATUS_NO_MEMORY, "no memory for the steps")
+				  : cut_steps(&read, text, err);
+	if (status != STATUS_OK) {
+		steps_argument_fini(&read);
+		return status;
+	}
+	*out = read;
+	return STATUS_OK;
+}
+
+void steps_argument_fini(struct steps_argument *steps)
+{
+	free(steps->list);
+	*steps = (struct steps_argument){0};
 }
 
 bool argument_place(const char *text, struct place *out)

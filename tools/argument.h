@@ -1,11 +1,14 @@
-/* argument.h - numbers, durations and places as they are written on a command line.
+/* argument.h - numbers, durations, steps and places as they are written on a command line.
  *
- * Each returns false, and leaves `out` alone, when the text is something else.
+ * Each returns false, or an error, and leaves `out` alone, when the text is something else.
  *
  * Threads: any; there is no state.
  */
 #ifndef TOOLS_ARGUMENT_H
 #define TOOLS_ARGUMENT_H
+
+#include "schema/limits.h"
+#include "schema/status.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,6 +35,16 @@ struct decay_argument {
 	uint64_t half_life_ms;
 };
 bool argument_decay(const char *text, struct decay_argument *out);
+
+/* STEP,STEP,...: 1 to LIMIT_ADAPTER_STEPS, none of them empty. Zeroed it holds none. */
+struct steps_argument {
+	char *list; /* owned: the text, cut at its commas */
+	const char *steps[LIMIT_ADAPTER_STEPS];
+	uint32_t count;
+};
+/* Errors: BAD_REQUEST  an empty step, or too many; NO_MEMORY. */
+enum status argument_steps(const char *text, struct steps_argument *out, struct error *err);
+void steps_argument_fini(struct steps_argument *steps);
 
 /* RELEASE/TABLE; what names may hold is the daemon's to say. */
 struct place {

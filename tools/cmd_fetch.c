@@ -1,6 +1,7 @@
 /* cmd_fetch.c - repstore fetch: rows of a few keys, for a person or a script. */
 #include "schema/dtype.h"
 #include "schema/limits.h"
+#include "tools/argument.h"
 #include "tools/buffer.h"
 #include "tools/command.h"
 #include "tools/jsonl_row.h"
@@ -206,25 +207,6 @@ static double now_ms(void)
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-/* The steps of a list with commas, which is cut into them. Returns how many, or 0 if they are too
- * many. */
-static size_t split_steps(char *list, const char *steps[LIMIT_ADAPTER_STEPS])
-{
-	size_t count = 0;
-	for (char *at = list; at != NULL; count++) {
-		char *comma = strchr(at, ',');
-		if (count == LIMIT_ADAPTER_STEPS) {
-			return 0;
-		}
-		steps[count] = at;
-		if (comma != NULL) {
-			*comma++ = '\0';
-		}
-		at = comma;
-	}
-	return count;
-}
-
 /* Asks for the shape of rows behind the chain, with the first key alone. */
 static enum rep_status ask_shape(struct session *session, struct fetch *fetch,
 	struct rep_error *err)
@@ -295,23 +277,24 @@ static int receive_rows(struct session *session, struct fetch *fetch)
 static int fetch_through(struct session *session, struct fetch *fetch)
 {
 	struct rep_error err;
-	const char *steps[LIMIT_ADAPTER_STEPS];
-	char *list = strdup(fetch->through);
-	if (list == NULL) {
-		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for the steps");
+	struct error wrong;
+	struct steps_argument steps;
+	const enum status read = argument_steps(fetch->through, &steps, &wrong);
+	if (read != STATUS_OK) {
+		return read == STATUS_NO_MEMORY
+			       ? session_refuse_error(session, &wrong)
+			       : session_usage(session, "--through %s", wrong.text);
 	}
-	int status = EXIT_DONE;
-	fetch->part.through = steps;
-	fetch->part.through_count = split_steps(list, steps);
-	if (fetch->part.through_count == 0) {
-		status = session_usage(session, "--through: at most %u steps", LIMIT_ADAPTER_STEPS);
-	} else if (ask_shape(session, fetch, &err) != REP_OK) {
+	int status;
+	fetch->part.through = steps.steps;
+	fetch->part.through_count = steps.count;
+	if (ask_shape(session, fetch, &err) != REP_OK) {
 		status = session_refuse(session, &err);
 	} else {
 		status = receive_rows(session, fetch);
 	}
 	fetch->part.through = NULL;
-	free(list);
+	steps_argument_fini(&steps);
 	return status;
 }
 

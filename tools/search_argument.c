@@ -12,26 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Cuts "a,relu,b" at its commas. */
 static int read_steps(const struct session *session, struct search_argument *argument)
 {
+	struct error wrong;
 	if (argument->through == NULL) {
 		return EXIT_DONE;
 	}
-	argument->list = strdup(argument->through);
-	if (argument->list == NULL) {
-		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for the steps");
+	const enum status status = argument_steps(argument->through, &argument->steps, &wrong);
+	if (status != STATUS_OK) {
+		return status == STATUS_NO_MEMORY
+			       ? session_refuse_error(session, &wrong)
+			       : session_usage(session, "--through %s", wrong.text);
 	}
-	char *rest = NULL;
-	for (char *step = strtok_r(argument->list, ",", &rest); step != NULL;
-		step = strtok_r(NULL, ",", &rest)) {
-		if (argument->query.through_count == LIMIT_ADAPTER_STEPS) {
-			return session_usage(session, "--through: at most %u steps",
-				LIMIT_ADAPTER_STEPS);
-		}
-		argument->steps[argument->query.through_count++] = step;
-	}
-	argument->query.through = argument->steps;
+	argument->query.through = argument->steps.steps;
+	argument->query.through_count = argument->steps.count;
 	return EXIT_DONE;
 }
 
@@ -86,7 +80,7 @@ int search_argument_read(struct session *session, struct search_argument *argume
 
 void search_argument_fini(struct search_argument *argument)
 {
-	free(argument->list);
+	steps_argument_fini(&argument->steps);
 	buffer_fini(&argument->keys);
 }
 

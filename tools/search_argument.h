@@ -7,6 +7,7 @@
 #define TOOLS_SEARCH_ARGUMENT_H
 
 #include "schema/limits.h"
+#include "tools/argument.h"
 #include "tools/buffer.h"
 #include "tools/options.h"
 
@@ -21,8 +22,7 @@ struct search_argument {
 	const char *through; /* STEP,STEP */
 	/* filled */
 	char table[136];
-	char *list; /* owned: `through`, cut */
-	const char *steps[LIMIT_ADAPTER_STEPS];
+	struct steps_argument steps;
 	struct buffer keys; /* packed, of the query */
 	struct rep_query query;
 	enum rep_metric of;

@@ -98,6 +98,9 @@ class RetrieveCommand(harness.Case):
         self.assertIn('NOT_FOUND', self.run_command('retrieve', *good[:3], 'nope', status=1))
         self.assertIn('BAD_REQUEST', self.run_command('retrieve', *good, '--metric', 'hamming', status=1))
         self.assertIn('NOT_FOUND', self.run_command('retrieve', *good, '--through', 'nope', status=1))
+        for command, keys in (('retrieve', []), ('score', ['7'])):
+            for steps in ('', ',', 'a,,b', 'a,'):
+                self.assertIn('is empty', self.run_command(command, *good, '--through', steps, *keys, status=2))
 
 
 if __name__ == '__main__':

@@ -465,6 +465,7 @@ class Tensor(harness.Case):
         self.assertIn('1 x 3 f16', command('fetch', 't', 5, '--through', 'w', '--dtype', 'f16'))
         self.assertIn('rows have 3 values', command('fetch', 't', 5, '--through', 'w,w', fails=1))
         self.assertIn('16', command('fetch', 't', 5, '--through', ','.join(['relu'] * 17), fails=2))
+        self.assertIn('step 2 is empty', command('fetch', 't', 5, '--through', 'w,', fails=2))
 
 
 if __name__ == '__main__':

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/alloc_fail.h"
+
 static void numbers_are_digits_alone(void **state)
 {
 	(void)state;
@@ -113,6 +115,64 @@ static void a_decay_is_by_events_or_by_time_or_both(void **state)
 	}
 }
 
+static void steps_are_cut_at_commas(void **state)
+{
+	(void)state;
+	static const char most[] = "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16";
+	struct steps_argument steps = {0};
+	struct error err;
+	assert_int_equal(argument_steps("w", &steps, &err), STATUS_OK);
+	assert_int_equal(steps.count, 1);
+	assert_string_equal(steps.steps[0], "w");
+	steps_argument_fini(&steps);
+	assert_int_equal(argument_steps("w.a,relu,b c", &steps, &err), STATUS_OK);
+	assert_int_equal(steps.count, 3);
+	assert_string_equal(steps.steps[0], "w.a");
+	assert_string_equal(steps.steps[1], "relu");
+	assert_string_equal(steps.steps[2], "b c");
+	steps_argument_fini(&steps);
+	_Static_assert(LIMIT_ADAPTER_STEPS == 16, "as many as in `most`");
+	assert_int_equal(argument_steps(most, &steps, &err), STATUS_OK);
+	assert_int_equal(steps.count, LIMIT_ADAPTER_STEPS);
+	assert_string_equal(steps.steps[LIMIT_ADAPTER_STEPS - 1], "16");
+	steps_argument_fini(&steps);
+	steps_argument_fini(&steps);
+
+	static const struct {
+		const char *text;
+		const char *told;
+	} wrong[] = {{"", "'': step 1 is empty"}, {",", "',': step 1 is empty"},
+		{"a,,b", "'a,,b': step 2 is empty"}, {"a,", "'a,': step 2 is empty"},
+		{",a", "',a': step 1 is empty"},
+		{"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
+			"'1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17': at most 16 steps"}};
+	steps.count = 7;
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		assert_int_equal(argument_steps(wrong[i].text, &steps, &err), STATUS_BAD_REQUEST);
+		assert_string_equal(err.text, wrong[i].told);
+		assert_int_equal(steps.count, 7);
+	}
+}
+
+static bool cut_some_steps(void *arg)
+{
+	(void)arg;
+	struct steps_argument steps;
+	const enum status status = argument_steps("a,b", &steps, NULL);
+	if (status != STATUS_OK) {
+		assert_int_equal(status, STATUS_NO_MEMORY);
+		return false;
+	}
+	steps_argument_fini(&steps);
+	return true;
+}
+
+static void steps_without_memory_are_no_steps(void **state)
+{
+	(void)state;
+	assert_int_equal(alloc_fail_each(cut_some_steps, NULL), 1);
+}
+
 static void a_place_is_a_release_and_a_table(void **state)
 {
 	(void)state;
@@ -198,6 +258,8 @@ int main(void)
 		cmocka_unit_test(floats_are_decimal_and_finite),
 		cmocka_unit_test(durations_have_a_unit),
 		cmocka_unit_test(a_decay_is_by_events_or_by_time_or_both),
+		cmocka_unit_test(steps_are_cut_at_commas),
+		cmocka_unit_test(steps_without_memory_are_no_steps),
 		cmocka_unit_test(a_place_is_a_release_and_a_table),
 		cmocka_unit_test(sizes_and_times_are_for_a_person),
 		cmocka_unit_test(percentiles_are_near_those_of_a_sort),
