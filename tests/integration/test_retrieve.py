@@ -46,7 +46,7 @@ class Items:
 class Search(harness.Case):
     def setUp(self):
         super().setUp()
-        self.daemon = self.start_daemon()
+        self.daemon = self.start_daemon(*self.config(self.settings))
         self.client = self.daemon.client()
         self.addCleanup(self.client.close)
         self.user_keys, self.urs = movielens('user_keys').astype('<u8'), movielens('ur').astype('<f4')
@@ -54,6 +54,7 @@ class Search(harness.Case):
         self.irs = movielens('ir').astype('<f4')[:ITEMS_SEEN]
 
     index = 'none'
+    settings = ''
 
     def wait_for_index(self, release, tables):
         """The indexes are built in the background; searches are right before, too."""
@@ -487,6 +488,40 @@ class Fresh(Search):
             stop.set()
             for thread in threads:
                 thread.join()
+
+
+class Crowded(Search):
+    """One thread for searches, and two that may wait for it."""
+
+    settings = '[net]\nsearch_threads = 1\nsearch_waiting = 2\n'
+
+    def test_what_may_not_wait_is_busy_and_all_others_are_answered(self):
+        keys, rows = self.make('r1')['ir_f32'].columns()
+        users = self.some_users(256) if not harness.SANITIZED else self.some_users(64)
+        expected = [best(keys, METRICS['inner_product'](rows, self.urs[user]), 5) for user in users]
+        asked = {'in': 'ir_f32', 'k': 5, 'from': {'table': 'ur', 'keys': harness.packed(self.user_keys[users])}}
+        busy, right, waiting = 0, 0, set()
+        end = time.monotonic() + 60
+        while not (busy and right and 2 in waiting):
+            self.assertLess(time.monotonic(), end, 'no search had to wait')
+            with self.daemon.client() as client:
+                sent = [client.send('retrieve', asked) for _ in range(20)]
+                waiting.add(client.call('stats')['queues']['search'])
+                for msgid in sent:
+                    try:
+                        got = client.wait(msgid)
+                    except harness.Failed as failed:
+                        self.assertEqual(failed.code, 'BUSY', failed)
+                        busy += 1
+                        continue
+                    right += 1
+                    for part, (best_keys, scores) in zip(got['parts'], expected, strict=True):
+                        np.testing.assert_array_equal(keys_and_scores(part)[0], best_keys)
+                        np.testing.assert_array_equal(keys_and_scores(part)[1], scores)
+        self.assertLessEqual(max(waiting), 2)
+        stats = self.client.call('stats')
+        self.assertEqual(stats['requests']['retrieve'], {'count': busy + right, 'errors': busy})
+        self.assertEqual(stats['queues']['search'], 0)
 
 
 class Refused(Search):

@@ -71,14 +71,36 @@ static enum status starve(struct call *call)
 	return error_set(&call->error, STATUS_NOT_FOUND, "nothing is here, nor memory to say so");
 }
 
-static enum status gate(struct call *call)
+static void pass_gate(void)
 {
-	atomic_fetch_add(&net_stub.gate_entered, 1);
 	int waited;
 	do {
 		waited = sem_wait(&net_stub.gate);
 	} while (waited != 0 && errno == EINTR);
+}
+
+static enum status gate(struct call *call)
+{
+	atomic_fetch_add(&net_stub.gate_entered, 1);
+	pass_gate();
 	wire_write_map(call->out, 0);
+	return STATUS_OK;
+}
+
+/* One at a time. */
+static enum status search(struct call *call)
+{
+	if (!call->may_block) {
+		return STATUS_AGAIN;
+	}
+	const uint64_t n = argument(call);
+	const unsigned number = atomic_load(&net_stub.search_count);
+	if (number < NET_STUB_SEARCHES) {
+		atomic_store(&net_stub.searches[number], n);
+	}
+	atomic_store(&net_stub.search_count, number + 1);
+	pass_gate();
+	wire_write_uint(call->out, n);
 	return STATUS_OK;
 }
 
@@ -105,6 +127,7 @@ const struct method method_table[] = {
 	{"heavy", METHOD_POOL, bytes},
 	{"ping", METHOD_INLINE, ping},
 	{"seal", METHOD_SEAL, ping},
+	{"search", METHOD_SEARCH, search},
 	{"starve", METHOD_INLINE, starve},
 	{"write", METHOD_LOAD, write_number},
 };
@@ -211,7 +234,7 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 		.workers = (unsigned)or_else(options->workers, 1),
 		.pool = 2,
 		.search_threads = 1,
-		.search_waiting = 4,
+		.search_waiting = (unsigned)or_else(options->search_waiting, 4),
 		.limits =
 			{
 				.max_connections = (unsigned)or_else(options->max_connections, 64),

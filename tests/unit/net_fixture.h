@@ -24,9 +24,11 @@
  *   starve  INLINE  {}            NOT_FOUND, and the loop's next allocation is refused
  *   gate    POOL    {}            waits until `gate` is posted, -> {}
  *   write   WRITE   {n: uint}     -> n; n = 0 is BAD_REQUEST
+ *   search  SEARCH  {n: uint}     -> n, where it may block, after `gate` was posted
  *   admin   ADMIN   {}            -> {}
  *   seal    SEAL    {}            -> {}
  */
+enum { NET_STUB_SEARCHES = 32 };
 struct net_stub {
 	sem_t gate;
 	atomic_uint gate_entered;
@@ -36,6 +38,8 @@ struct net_stub {
 	atomic_uint pings;
 	_Atomic uint64_t write_order; /* the last n; out_of_order once one was not larger */
 	atomic_bool out_of_order;
+	atomic_uint search_count; /* that have begun; searches: the n of each */
+	_Atomic uint64_t searches[NET_STUB_SEARCHES];
 };
 extern struct net_stub net_stub;
 
@@ -57,6 +61,7 @@ struct net_fixture_options {
 	unsigned grace_ms;        /* 0: 5000 */
 	size_t request_memory;    /* 0: 256 MiB */
 	size_t reply_memory;      /* 0: 256 MiB */
+	unsigned search_waiting;  /* 0: 4 */
 };
 
 void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_options *options);
