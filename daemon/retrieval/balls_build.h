@@ -22,6 +22,9 @@ struct balls_source {
 	void *arg;
 };
 
+/* Of the calibration: fewer make it miss by more, and more make a build longer. */
+enum { BALLS_QUERIES_MAX = 256 };
+
 struct balls_options {
 	uint32_t granularity; /* rows a ball; 0: what measured best */
 	uint64_t seed;

@@ -7,8 +7,9 @@
 
 #include "daemon/retrieval/balls_norm.h"
 #include "daemon/retrieval/balls_random.h"
+#include "daemon/retrieval/scorer.h"
 
-enum { QUERIES_MAX = 128 };
+enum { ROWS_AT_ONCE = 64 };
 
 static const size_t ks[BALLS_KS] = {10, 100, 1000};
 
@@ -23,43 +24,26 @@ struct calibration {
 	const struct balls_source *source;
 	const struct balls_options *options;
 	enum balls_metric metric;
-	double norm; /* of the query */
+	uint64_t own;         /* the row that the query is; UINT64_MAX: none */
+	struct scorer scorer; /* of the query by the metric */
 	struct balls_space space;
-	float *query; /* [dim] */
-	float *row;   /* [dim] */
+	float *query; /* owned, [dim] */
+	float *rows;  /* behind it, [ROWS_AT_ONCE, dim] */
 };
-
-static double distance_of(const float *x, const float *y, uint32_t dim)
-{
-	double sum = 0;
-	for (uint32_t d = 0; d < dim; d++) {
-		const double beside = (double)x[d] - (double)y[d];
-		sum += beside * beside;
-	}
-	return sum;
-}
 
 static void score(void *arg, const uint32_t *rows, uint32_t count, float *scores)
 {
-	const struct calibration *calibration = arg;
+	struct calibration *calibration = arg;
 	const struct balls_source *source = calibration->source;
-	const uint32_t dim = source->dim;
-	for (uint32_t i = 0; i < count; i++) {
-		source->read(source->arg, rows[i], 1, calibration->row);
-		const double product = balls_dot(calibration->query, calibration->row, dim);
-		const double norm = balls_norm(calibration->row, dim);
-		switch (calibration->metric) {
-		case BALLS_INNER_PRODUCT:
-		case BALLS_METRICS:
-			scores[i] = (float)product;
-			break;
-		case BALLS_COSINE:
-			scores[i] = norm > 0 ? (float)(product / (norm * calibration->norm)) : 0;
-			break;
-		case BALLS_L2:
-			scores[i] = (float)-distance_of(calibration->query, calibration->row, dim);
-			break;
+	struct scorer *scorer = &calibration->scorer;
+	const uint32_t most = scorer->rows_max < ROWS_AT_ONCE ? scorer->rows_max : ROWS_AT_ONCE;
+	for (uint32_t first = 0; first < count; first += most) {
+		const uint32_t some = count - first < most ? count - first : most;
+		for (uint32_t i = 0; i < some; i++) {
+			source->read(source->arg, rows[first + i], 1,
+				calibration->rows + (size_t)i * source->dim);
 		}
+		scorer_run(scorer, calibration->rows, some, scores + first);
 	}
 }
 
@@ -69,13 +53,10 @@ static int compare_ids(void *arg, uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
-/* Searches for the best k. `limit` is the k-th score if they are all found: the share that reaches
- * it goes to `found`, if it is asked for, else the k-th score goes to `limit`. */
-static enum status search(struct calibration *calibration, size_t k, float factor, float *limit,
-	size_t *found)
+/* The best k into `top`, which is the caller's to end unless this fails. */
+static enum status search(struct calibration *calibration, size_t k, float factor, struct topk *top)
 {
-	struct topk top;
-	enum status status = topk_init(&top, k, -INFINITY, compare_ids, NULL);
+	enum status status = topk_init(top, k, -INFINITY, compare_ids, NULL);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -85,21 +66,26 @@ static enum status search(struct calibration *calibration, size_t k, float facto
 		.factor = factor,
 		.score = score,
 		.arg = calibration,
-		.top = &top,
+		.top = top,
 		.cancel = calibration->options->stop,
 	};
 	status = balls_search(calibration->balls, &query, &calibration->space);
 	if (status == STATUS_OK) {
-		topk_finish(&top);
-		if (found == NULL) {
-			*limit = top.count > 0 ? top.hits[top.count - 1].score : INFINITY;
-		}
-		for (size_t i = 0; found != NULL && i < top.count; i++) {
-			*found += top.hits[i].score >= *limit;
-		}
+		topk_finish(top);
+	} else {
+		topk_fini(top);
 	}
-	topk_fini(&top);
 	return status;
+}
+
+/* How many reach a score. A row that is the query is no answer to it. */
+static size_t count_from(const struct calibration *calibration, const struct topk *top, float limit)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < top->count; i++) {
+		count += top->hits[i].score >= limit && top->hits[i].id != calibration->own;
+	}
+	return count;
 }
 
 /* What searches by each k and factor found: sums over queries of shares, and of their squares. */
@@ -109,29 +95,79 @@ struct found {
 	uint32_t queries;
 };
 
-/* Adds what searches with one query for the best ks[which] find. */
-static enum status measure(struct calibration *calibration, size_t which, struct found *found)
+/* How many ks are small beside the rows. */
+static size_t count_ks(const struct calibration *calibration)
 {
-	const size_t k = ks[which];
-	float limit = 0;
-	enum status status = search(calibration, k, 1, &limit, NULL);
-	for (size_t i = 0; i < BALLS_FACTORS && status == STATUS_OK; i++) {
-		size_t count = 0;
-		status = search(calibration, k, factors[i], &limit, &count);
-		const double share = (double)count / (double)k;
+	size_t count = 0;
+	while (count < BALLS_KS && ks[count] * rows_per_hit <= calibration->source->rows) {
+		count++;
+	}
+	return count;
+}
+
+/* Adds what searches for the best ks[which], whose last has the score `limit`, find. A search by a
+ * greater factor looks at more: once all are found, they stay so. */
+static enum status try_factors(struct calibration *calibration, size_t which,
+	const struct topk *best, struct found *found)
+{
+	const size_t k = ks[which] < best->count ? ks[which] : best->count;
+	const float limit = k > 0 ? best->hits[k - 1].score : INFINITY;
+	const size_t all = count_from(calibration, best, limit);
+	double share = 0;
+	for (size_t i = 0; i < BALLS_FACTORS; i++) {
+		if (share < 1) {
+			struct topk top;
+			const enum status status = search(calibration, ks[which], factors[i], &top);
+			if (status != STATUS_OK) {
+				return status;
+			}
+			const size_t count = count_from(calibration, &top, limit);
+			share = count < all ? (double)count / (double)all : 1;
+			topk_fini(&top);
+		}
 		found->shares[which][i] += share;
 		found->squares[which][i] += share * share;
 	}
+	return STATUS_OK;
+}
+
+/* Adds what searches with one query find. */
+static enum status try_query(struct calibration *calibration, struct found *found)
+{
+	static const enum metric metrics[BALLS_METRICS] = {
+		[BALLS_INNER_PRODUCT] = METRIC_INNER_PRODUCT,
+		[BALLS_COSINE] = METRIC_COSINE,
+		[BALLS_L2] = METRIC_L2,
+	};
+	const struct scorer_shape shape = {
+		.metric = metrics[calibration->metric],
+		.dim = calibration->source->dim,
+		.views = 1,
+		.queries = 1,
+		.parts = 1,
+	};
+	const size_t count = count_ks(calibration);
+	struct topk best = {0};
+	enum status status = scorer_init(&calibration->scorer, &shape, calibration->query, NULL);
+	if (status == STATUS_OK && count > 0) {
+		status = search(calibration, ks[count - 1], 1, &best);
+	}
+	for (size_t which = 0; which < count && status == STATUS_OK; which++) {
+		status = try_factors(calibration, which, &best, found);
+	}
+	topk_fini(&best);
+	scorer_fini(&calibration->scorer);
+	found->queries++;
 	return status;
 }
 
-/* The mean, less its standard error: queries to come are others. */
+/* The mean, less two standard errors: queries to come are others. */
 static double recall_of(const struct found *found, size_t which, size_t factor)
 {
 	const double queries = found->queries > 0 ? found->queries : 1;
 	const double mean = found->shares[which][factor] / queries;
 	const double variance = found->squares[which][factor] / queries - mean * mean;
-	return mean - sqrt(fmax(variance, 0) / queries);
+	return mean - 2 * sqrt(fmax(variance, 0) / queries);
 }
 
 /* Query `i` of those that there are; false if it is none. */
@@ -142,12 +178,12 @@ static bool choose_query(struct calibration *calibration, uint32_t i, uint64_t *
 	if (options->query_count > 0) {
 		memcpy(calibration->query, options->queries + (size_t)i * source->dim,
 			source->dim * sizeof(float));
+		calibration->own = UINT64_MAX;
 	} else {
-		source->read(source->arg, (uint32_t)(balls_random(random) % source->rows), 1,
-			calibration->query);
+		calibration->own = balls_random(random) % source->rows;
+		source->read(source->arg, (uint32_t)calibration->own, 1, calibration->query);
 	}
-	calibration->norm = balls_norm(calibration->query, source->dim);
-	return balls_norm_is_usable(calibration->norm);
+	return balls_norm_is_usable(balls_norm(calibration->query, source->dim));
 }
 
 static enum status measure_metric(struct calibration *calibration, float *recalls)
@@ -155,18 +191,12 @@ static enum status measure_metric(struct calibration *calibration, float *recall
 	const struct balls_options *options = calibration->options;
 	uint64_t random = options->seed;
 	struct found found = {0};
-	uint32_t count = options->query_count > 0 ? options->query_count : QUERIES_MAX;
-	count = count < QUERIES_MAX ? count : QUERIES_MAX;
+	uint32_t count = options->query_count > 0 ? options->query_count : BALLS_QUERIES_MAX;
+	count = count < BALLS_QUERIES_MAX ? count : BALLS_QUERIES_MAX;
 	enum status status = STATUS_OK;
 	for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
-		if (!choose_query(calibration, i, &random)) {
-			continue;
-		}
-		found.queries++;
-		for (size_t which = 0; which < BALLS_KS && status == STATUS_OK &&
-				       ks[which] * rows_per_hit <= calibration->source->rows;
-			which++) {
-			status = measure(calibration, which, &found);
+		if (choose_query(calibration, i, &random)) {
+			status = try_query(calibration, &found);
 		}
 	}
 	for (size_t i = 0; i < (size_t)BALLS_KS * BALLS_FACTORS; i++) {
@@ -178,19 +208,20 @@ static enum status measure_metric(struct calibration *calibration, float *recall
 enum status balls_calibrate(const struct balls *balls, const struct balls_source *source,
 	const struct balls_options *options, float *recalls)
 {
+	const uint32_t dim = source->dim;
 	struct calibration calibration = {
 		.balls = balls,
 		.source = source,
 		.options = options,
-		.query = malloc(source->dim * sizeof(float)),
-		.row = malloc(source->dim * sizeof(float)),
+		.query = malloc((size_t)dim * (ROWS_AT_ONCE + 1) * sizeof(float)),
 	};
 	const size_t per_metric = (size_t)BALLS_KS * BALLS_FACTORS;
 	memset(recalls, 0, BALLS_METRICS * per_metric * sizeof *recalls);
-	enum status status = STATUS_NO_MEMORY;
-	if (calibration.query != NULL && calibration.row != NULL) {
-		status = STATUS_OK;
+	if (calibration.query == NULL) {
+		return STATUS_NO_MEMORY;
 	}
+	calibration.rows = calibration.query + dim;
+	enum status status = STATUS_OK;
 	for (int metric = 0; metric < BALLS_METRICS && status == STATUS_OK; metric++) {
 		calibration.metric = (enum balls_metric)metric;
 		if (source->rows > 0) {
@@ -199,7 +230,6 @@ enum status balls_calibrate(const struct balls *balls, const struct balls_source
 	}
 	balls_space_fini(&calibration.space);
 	free(calibration.query);
-	free(calibration.row);
 	return status;
 }
 

@@ -19,7 +19,6 @@
 #include <xxhash.h>
 
 enum {
-	QUERIES_MAX = 128,
 	/* A third more than there are at first. */
 	ROWS_A_BALL_MAX = 1333,
 };
@@ -82,7 +81,8 @@ static uint32_t read_queries(const struct table *table, uint32_t dim, float **ou
 	if (table == NULL || table->bases == NULL || wait_for(table, NULL) != STATUS_OK) {
 		return 0;
 	}
-	const uint32_t count = table->rows < QUERIES_MAX ? (uint32_t)table->rows : QUERIES_MAX;
+	const uint32_t count =
+		table->rows < BALLS_QUERIES_MAX ? (uint32_t)table->rows : BALLS_QUERIES_MAX;
 	float *queries = malloc((size_t)count * dim * sizeof *queries);
 	if (queries != NULL && base_rows_open(&base, table) == STATUS_OK) {
 		for (uint32_t i = 0; i < count; i++) {

@@ -19,7 +19,7 @@
 #include "daemon/retrieval/adapter_kernels.h"
 #include "daemon/retrieval/balls_random.h"
 
-enum { CLUSTERS = 1000, QUERIES = 200, CALIBRATION = 128, K = 100, ROUNDS = 3, BLOCK = 8 };
+enum { CLUSTERS = 1000, QUERIES = 200, K = 100, ROUNDS = 3, BLOCK = 8 };
 
 struct data {
 	uint32_t rows;
@@ -261,18 +261,18 @@ int main(int argc, char **argv)
 	};
 	prepare(&mixture, number(argc, argv, 6, 0.5));
 	data.values = memory((size_t)data.rows * data.dim * sizeof(float));
-	float *queries = memory((size_t)(QUERIES + CALIBRATION) * data.dim * sizeof(float));
+	float *queries = memory((size_t)(QUERIES + BALLS_QUERIES_MAX) * data.dim * sizeof(float));
 	for (uint32_t i = 0; i < data.rows; i++) {
 		draw(&mixture, unit ? 0 : 0.2, data.values + (size_t)i * data.dim);
 	}
-	for (uint32_t i = 0; i < QUERIES + CALIBRATION; i++) {
+	for (uint32_t i = 0; i < QUERIES + BALLS_QUERIES_MAX; i++) {
 		draw(&mixture, 0, queries + (size_t)i * data.dim);
 	}
 	const struct balls_options options = {
 		.seed = 7,
 		.granularity = (uint32_t)number(argc, argv, 7, 0),
 		.queries = queries + (size_t)QUERIES * data.dim,
-		.query_count = CALIBRATION,
+		.query_count = BALLS_QUERIES_MAX,
 	};
 	struct balls balls;
 	build(&data, &options, &balls);
