@@ -287,7 +287,7 @@ class ByBalls(Exact):
         self.assertEqual(len(names), 1)
         path = os.path.join(folder, names[0])
         before = os.stat(path)
-        for damage in (None, 'flip', 'cut', 'other', 'gone'):
+        for damage in (None, 'flip', 'cut', 'other', 'gone') if not harness.SANITIZED else (None, 'flip'):
             self.client.close()
             self.daemon.stop()
             if damage == 'flip':
