@@ -31,11 +31,12 @@
 
 struct mapfault;
 
-enum {
-	INDEX_VERSION = 1,
-	/* Fewer are gone through in less than a tenth of a millisecond anyway. */
-	INDEX_ROWS_MIN = 5000,
-};
+enum { INDEX_VERSION = 1 };
+
+/* Fewer are gone through in less than a tenth of a millisecond anyway. */
+#ifndef INDEX_ROWS_MIN
+#define INDEX_ROWS_MIN 5000u
+#endif
 
 enum index_state {
 	INDEX_READY = 1,

@@ -104,7 +104,9 @@ static enum status merge_and_drop(struct scratch *scratch, struct dropper *dropp
 		.pace = on_piece,
 		.pace_arg = dropper,
 	};
+	(void)pthread_mutex_lock(&store->admin_lock);
 	job.table->refs++;
+	(void)pthread_mutex_unlock(&store->admin_lock);
 	assert_true(memtable_freeze(job.table->memtable, atomic_load(&store->visible)));
 	if (dropper->after < 0) {
 		scratch_must(store_release_drop(store, "r1", err), err);
