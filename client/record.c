@@ -57,7 +57,8 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 		!field_uint(map, "segments", &table.segments) ||
 		!field_uint(map, "damaged", &table.damaged) ||
 		!read_later(map, "pending", &table.pending) ||
-		!read_later(map, "index_bytes", &table.index_bytes)) {
+		!read_later(map, "index_bytes", &table.index_bytes) ||
+		!read_later(map, "index_build_ms", &table.index_build_ms)) {
 		return error_set(err, STATUS_PROTOCOL, "a table is described in an unknown way");
 	}
 	memcpy(table.spec.name, spec.name.text, sizeof spec.name.text);

@@ -78,59 +78,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* How many keys both answers have. */
-static uint32_t common(const struct rep_hits *a, const struct rep_hits *b)
-{
-	uint32_t count = 0;
-	const uint8_t *x = a->keys.data;
-	for (uint32_t i = 0; i < a->n; i++) {
-		const size_t len = a->keys.type == REP_KEY_U64 ? 8 : 1 + (size_t)x[0];
-		const uint8_t *y = b->keys.data;
-		for (uint32_t j = 0; j < b->n; j++) {
-			const size_t other = b->keys.type == REP_KEY_U64 ? 8 : 1 + (size_t)y[0];
-			if (len == other && memcmp(x, y, len) == 0) {
-				count++;
-				break;
-			}
-			y += other;
-		}
-		x += len;
-	}
-	return count;
-}
-
-/* Asks some queries as they were asked, and exactly. */
-static enum rep_status measure_recall(const struct bench_retrieve *bench, rep_client *client,
-	double *out, struct rep_error *err)
-{
-	struct seeded_random random = {.state = 1};
-	uint64_t found = 0;
-	uint64_t best = 0;
-	for (int i = 0; i < RECALL_QUERIES; i++) {
-		struct rep_retrieval asked = draw(bench, &random);
-		struct rep_retrieved some;
-		struct rep_retrieved all;
-		enum rep_status status =
-			rep_retrieve(client, bench->bench.release, &asked, &some, err);
-		if (status != REP_OK) {
-			return status;
-		}
-		asked.approximate = 0;
-		status = rep_retrieve(client, bench->bench.release, &asked, &all, err);
-		if (status == REP_OK) {
-			found += common(all.parts, some.parts);
-			best += all.parts->n;
-			rep_retrieved_free(&all);
-		}
-		rep_retrieved_free(&some);
-		if (status != REP_OK) {
-			return status;
-		}
-	}
-	*out = best > 0 ? (double)found / (double)best : 1;
-	return REP_OK;
-}
-
 static enum rep_status start(const struct bench_retrieve *bench, struct runner *runners,
 	_Atomic bool *stop, struct rep_error *err)
 {
@@ -195,7 +142,60 @@ enum rep_status bench_retrieve_run(const struct bench_retrieve *bench, struct be
 	}
 	out->seconds = (double)(now_ns() - began_ns) / 1e9;
 	free(runners);
-	return status == REP_OK
-		       ? measure_recall(bench, bench->bench.session->client, &out->recall, err)
-		       : status;
+	return status;
+}
+
+/* ---- recall ---- */
+
+/* How many keys both answers have. */
+static uint32_t common(const struct rep_hits *a, const struct rep_hits *b)
+{
+	uint32_t count = 0;
+	const uint8_t *x = a->keys.data;
+	for (uint32_t i = 0; i < a->n; i++) {
+		const size_t len = a->keys.type == REP_KEY_U64 ? 8 : 1 + (size_t)x[0];
+		const uint8_t *y = b->keys.data;
+		for (uint32_t j = 0; j < b->n; j++) {
+			const size_t other = b->keys.type == REP_KEY_U64 ? 8 : 1 + (size_t)y[0];
+			if (len == other && memcmp(x, y, len) == 0) {
+				count++;
+				break;
+			}
+			y += other;
+		}
+		x += len;
+	}
+	return count;
+}
+
+enum rep_status bench_retrieve_recall(const struct bench_retrieve *bench, double *out,
+	struct rep_error *err)
+{
+	rep_client *client = bench->bench.session->client;
+	struct seeded_random random = {.state = 1};
+	uint64_t found = 0;
+	uint64_t best = 0;
+	for (int i = 0; i < RECALL_QUERIES; i++) {
+		struct rep_retrieval asked = draw(bench, &random);
+		struct rep_retrieved some;
+		struct rep_retrieved all;
+		enum rep_status status =
+			rep_retrieve(client, bench->bench.release, &asked, &some, err);
+		if (status != REP_OK) {
+			return status;
+		}
+		asked.approximate = 0;
+		status = rep_retrieve(client, bench->bench.release, &asked, &all, err);
+		if (status == REP_OK) {
+			found += common(all.parts, some.parts);
+			best += all.parts->n;
+			rep_retrieved_free(&all);
+		}
+		rep_retrieved_free(&some);
+		if (status != REP_OK) {
+			return status;
+		}
+	}
+	*out = best > 0 ? (double)found / (double)best : 1;
+	return REP_OK;
 }

@@ -22,11 +22,14 @@ struct bench_retrieved {
 	uint64_t compared; /* of all requests */
 	uint64_t exact;    /* requests whose answer was */
 	double seconds;
-	double recall; /* of some queries, against their exact answers */
 };
 
-/* The keys are collected already. */
+/* The keys are collected already; likewise below. */
 enum rep_status bench_retrieve_run(const struct bench_retrieve *bench, struct bench_retrieved *out,
+	struct rep_error *err);
+
+/* What share of the exact answers to some queries their answers have. */
+enum rep_status bench_retrieve_recall(const struct bench_retrieve *bench, double *out,
 	struct rep_error *err);
 
 #endif

@@ -159,7 +159,29 @@ static int run_fetch(struct session *session, int argc, char **argv)
 
 /* ---- retrieve ---- */
 
-static int report_retrieved(const struct session *session, const struct bench_retrieved *result)
+/* How many are asked over, one after the other, unless told. */
+static const uint64_t usual_connections[] = {1, 2};
+static const uint64_t usual = UINT64_MAX;
+
+static void report_index(const struct session *session, const struct rep_table *items,
+	double recall)
+{
+	const double seconds = (double)items->index_build_ms / 1e3;
+	if (session->json) {
+		printf("{\"rows\": %" PRIu64 ", \"index_bytes\": %" PRIu64
+		       ", \"index_build_s\": %.3f, \"recall\": %.4f, \"runs\": [",
+			items->rows, items->index_bytes, seconds, recall);
+	} else if (items->index_bytes > 0) {
+		printf("%" PRIu64 " rows, an index of %.1f MB that was built in %.1f s\n"
+		       "  %12.4f recall\n",
+			items->rows, (double)items->index_bytes / 1e6, seconds, recall);
+	} else {
+		printf("%" PRIu64 " rows, no index\n  %12.4f recall\n", items->rows, recall);
+	}
+}
+
+static void report_retrieved(const struct session *session, uint64_t connections,
+	const struct bench_retrieved *result)
 {
 	const double seconds = result->seconds > 0 ? result->seconds : 1e-9;
 	const double requests = result->requests > 0 ? (double)result->requests : 1;
@@ -168,42 +190,74 @@ static int report_retrieved(const struct session *session, const struct bench_re
 	const double compared = (double)result->compared / requests;
 	const double exact = (double)result->exact / requests;
 	if (session->json) {
-		printf("{\"requests\": %" PRIu64
+		printf("{\"connections\": %" PRIu64 ", \"requests\": %" PRIu64
 		       ", \"seconds\": %.3f, \"requests_per_s\": %.1f, \"p50_us\": %.1f, "
-		       "\"p99_us\": %.1f, \"compared\": %.0f, \"exact\": %.4f, \"recall\": %.4f}\n",
-			result->requests, seconds, (double)result->requests / seconds, p50, p99,
-			compared, exact, result->recall);
-		return session_finish(session, EXIT_DONE);
+		       "\"p99_us\": %.1f, \"compared\": %.0f, \"exact\": %.4f}",
+			connections, result->requests, seconds, (double)result->requests / seconds,
+			p50, p99, compared, exact);
+		return;
 	}
-	printf("%" PRIu64 " requests in %.2f s\n  %12.0f requests/s\n", result->requests, seconds,
+	printf("%" PRIu64 " connection%s: %" PRIu64 " requests in %.2f s\n  %12.0f requests/s\n",
+		connections, connections == 1 ? "" : "s", result->requests, seconds,
 		(double)result->requests / seconds);
 	printf("  %12.1f us p50\n  %12.1f us p99\n  %12.0f rows looked at by one\n", p50, p99,
 		compared);
-	printf("  %12.4f of the answers exact\n  %12.4f recall\n", exact, result->recall);
-	return session_finish(session, EXIT_DONE);
+	printf("  %12.4f of the answers exact\n", exact);
 }
 
-static int bench_retrievals(struct session *session, struct bench_retrieve *bench)
+/* By each of so many connections, one after the other. */
+static enum rep_status run_retrievals(struct bench_retrieve *bench, const uint64_t *connections,
+	size_t count, struct rep_error *err)
+{
+	const struct session *session = bench->bench.session;
+	struct bench_retrieved *result = malloc(sizeof *result);
+	enum rep_status status = REP_OK;
+	if (result == NULL) {
+		*err = (struct rep_error){.status = REP_NO_MEMORY, .text = "no memory for results"};
+		return REP_NO_MEMORY;
+	}
+	for (size_t i = 0; status == REP_OK && i < count; i++) {
+		memset(result, 0, sizeof *result);
+		bench->bench.connections = connections[i];
+		status = bench_retrieve_run(bench, result, err);
+		if (status == REP_OK) {
+			(void)fputs(session->json && i > 0 ? ", " : "", stdout);
+			report_retrieved(session, connections[i], result);
+		}
+	}
+	free(result);
+	return status;
+}
+
+static int bench_retrievals(struct session *session, struct bench_retrieve *bench,
+	uint64_t connections)
 {
 	struct rep_error err;
+	struct rep_table items;
+	double recall;
 	struct bench_table *users = &bench->bench.tables[0];
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
 	if (rep_table_show(session->client, bench->bench.release, users->name, &users->shape,
 		    &err) != REP_OK ||
-		bench_collect_keys(&bench->bench, session->client, &err) != REP_OK) {
+		rep_table_show(session->client, bench->bench.release, bench->in, &items, &err) !=
+			REP_OK ||
+		bench_collect_keys(&bench->bench, session->client, &err) != REP_OK ||
+		bench_retrieve_recall(bench, &recall, &err) != REP_OK) {
 		return session_refuse(session, &err);
 	}
-	struct bench_retrieved *result = calloc(1, sizeof *result);
-	if (result == NULL) {
-		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for results");
+	report_index(session, &items, recall);
+	const enum rep_status status =
+		connections == usual
+			? run_retrievals(bench, usual_connections,
+				  sizeof usual_connections / sizeof *usual_connections, &err)
+			: run_retrievals(bench, &connections, 1, &err);
+	if (status != REP_OK) {
+		return session_refuse(session, &err);
 	}
-	const int status = bench_retrieve_run(bench, result, &err) == REP_OK
-				   ? report_retrieved(session, result)
-				   : session_refuse(session, &err);
-	free(result);
-	return status;
+	(void)fputs(session->json ? "]}\n" : "", stdout);
+	return session_finish(session, EXIT_DONE);
 }
 
 static int run_retrieve(struct session *session, int argc, char **argv)
@@ -215,13 +269,14 @@ static int run_retrieve(struct session *session, int argc, char **argv)
 	};
 	const char *from = "ur";
 	uint64_t seconds = SECONDS_DEFAULT;
+	uint64_t connections = usual;
 	const struct option_row rows[] = {
 		{"from", OPTION_TEXT, &from},
 		{"in", OPTION_TEXT, &bench.in},
 		{"k", OPTION_COUNT, &bench.k},
 		{"metric", OPTION_TEXT, &bench.metric},
 		{"approximate", OPTION_NUMBER, &bench.approximate},
-		{"connections", OPTION_COUNT, &bench.bench.connections},
+		{"connections", OPTION_COUNT, &connections},
 		{"seconds", OPTION_COUNT, &seconds},
 		{"release", OPTION_TEXT, &bench.bench.release},
 	};
@@ -230,7 +285,8 @@ static int run_retrieve(struct session *session, int argc, char **argv)
 	if (status == EXIT_DONE && rest.count > 0) {
 		status = session_usage(session, "'%s': not expected", rest.values[0]);
 	}
-	if (status == EXIT_DONE) {
+	if (status == EXIT_DONE && connections != usual) {
+		bench.bench.connections = connections;
 		status = check_numbers(session, &bench.bench);
 	}
 	if (status == EXIT_DONE && (bench.k == 0 || bench.k > LIMIT_TOP_K)) {
@@ -246,7 +302,7 @@ static int run_retrieve(struct session *session, int argc, char **argv)
 	}
 	(void)snprintf(bench.bench.tables[0].name, sizeof bench.bench.tables[0].name, "%s", from);
 	bench.bench.milliseconds = seconds * 1000;
-	status = bench_retrievals(session, &bench);
+	status = bench_retrievals(session, &bench, connections);
 	bench_fini(&bench.bench);
 	return status;
 }
@@ -274,7 +330,7 @@ const struct command cmd_bench = {
 		"  --keys-max     draws numbers below N instead of keys that the table has\n"
 		"Times are from before a request is sent until its rows are in the caller's memory.\n"
 		"MB are 10^6 bytes of rows.\n"
-		"retrieve: for random rows of --from (ur), as the command of that name. Recall is that of\n"
-		"100 of them against their exact answers.\n",
+		"retrieve: for random rows of --from (ur), as the command of that name, by one connection\n"
+		"and then by two unless told. Recall is that of 100 of them against their exact answers.\n",
 	.run = run,
 };

@@ -336,9 +336,10 @@ struct rep_table {
 	uint64_t rows;
 	uint64_t bytes;
 	uint64_t segments;
-	uint64_t damaged;     /* segments */
-	uint64_t index_bytes; /* 0: there is none, or none yet */
-	uint64_t pending;     /* rows written since the last merge: not yet in the base files */
+	uint64_t damaged;        /* segments */
+	uint64_t index_bytes;    /* 0: there is none, or none yet */
+	uint64_t index_build_ms; /* how long it took to build */
+	uint64_t pending;        /* rows written since the last merge: not yet in the base files */
 };
 
 struct rep_release {

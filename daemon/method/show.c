@@ -67,7 +67,7 @@ static size_t count_damaged(const struct base_set *set)
 
 void show_table(struct wire_writer *out, const struct table *table, size_t more)
 {
-	enum { BESIDE_SPEC = 6 };
+	enum { BESIDE_SPEC = 7 };
 	wire_write_map(out, spec_fields(&table->spec) + BESIDE_SPEC + more);
 	spec_write(out, &table->spec);
 	reply_uint(out, "rows", table->rows);
@@ -77,7 +77,9 @@ void show_table(struct wire_writer *out, const struct table *table, size_t more)
 	reply_uint(out, "damaged", count_damaged(table->bases));
 	const struct index *index =
 		atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire);
-	reply_uint(out, "index_bytes", index == NULL || !index_is_sound(index) ? 0 : index->bytes);
+	const bool indexed = index != NULL && index_is_sound(index);
+	reply_uint(out, "index_bytes", indexed ? index->bytes : 0);
+	reply_uint(out, "index_build_ms", indexed ? index->build_ms : 0);
 }
 
 void show_tables(struct wire_writer *out, const char *name, const struct release *release)

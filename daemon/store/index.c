@@ -19,6 +19,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+enum { HASHED_BYTES = INDEX_HEAD_BYTES - 8 }; /* of the head, whose hash is its end */
+
 static const char index_magic[8] = {'r', 'e', 'p', 's', 't', 'i', 'd', 'x'};
 
 bool index_is_wanted(const struct table *table)
@@ -74,7 +76,8 @@ void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTE
 	bytes_put_u64(out + 24, head->rows);
 	bytes_put_u64(out + 32, head->bytes);
 	bytes_put_u64(out + 40, head->hash);
-	bytes_put_u64(out + 48, XXH3_64bits(out, 48));
+	bytes_put_u64(out + 48, head->build_ms);
+	bytes_put_u64(out + HASHED_BYTES, XXH3_64bits(out, HASHED_BYTES));
 }
 
 static enum status read_head(int fd, const char *path, const struct index_head *expected,
@@ -84,7 +87,7 @@ static enum status read_head(int fd, const char *path, const struct index_head *
 	struct stat about;
 	if (file_read_at(fd, data, sizeof data, 0) != STATUS_OK || fstat(fd, &about) != 0 ||
 		memcmp(data, index_magic, sizeof index_magic) != 0 ||
-		XXH3_64bits(data, 48) != bytes_get_u64(data + 48)) {
+		XXH3_64bits(data, HASHED_BYTES) != bytes_get_u64(data + HASHED_BYTES)) {
 		return error_set(err, STATUS_CORRUPT, "'%s': it has no sound head", path);
 	}
 	if (bytes_get_u32(data + 8) != INDEX_VERSION || bytes_get_u32(data + 12) != INDEX_BALLS) {
@@ -98,6 +101,7 @@ static enum status read_head(int fd, const char *path, const struct index_head *
 		.rows = bytes_get_u64(data + 24),
 		.bytes = bytes_get_u64(data + 32),
 		.hash = bytes_get_u64(data + 40),
+		.build_ms = bytes_get_u64(data + 48),
 	};
 	if (out->base_hash != expected->base_hash || out->rows != expected->rows) {
 		return error_set(err, STATUS_CORRUPT, "'%s': it is of other base files", path);
@@ -133,6 +137,7 @@ static enum status open_file(struct index *index, int fd, const char *path,
 	enum status status = read_head(fd, path, expected, &head, err);
 	if (status == STATUS_OK) {
 		index->bytes = INDEX_IMAGE_OFFSET + head.bytes;
+		index->build_ms = head.build_ms;
 		status = map_file(index, fd, path, err);
 	}
 	if (status != STATUS_OK) {

@@ -31,7 +31,7 @@
 
 struct mapfault;
 
-enum { INDEX_VERSION = 1 };
+enum { INDEX_VERSION = 2 };
 
 /* Fewer are gone through in less than a tenth of a millisecond anyway. */
 #ifndef INDEX_ROWS_MIN
@@ -45,8 +45,9 @@ enum index_state {
 
 struct index {
 	struct balls balls;
-	uint64_t bytes; /* of the file */
-	void *map;      /* owned, as the next */
+	uint64_t bytes;    /* of the file */
+	uint64_t build_ms; /* how long it took */
+	void *map;         /* owned, as the next */
 	struct mapfault *watch;
 	_Atomic unsigned char state;
 };

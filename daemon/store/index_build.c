@@ -3,6 +3,7 @@
 
 #include "daemon/retrieval/balls_build.h"
 #include "daemon/store/base.h"
+#include "daemon/store/clock.h"
 #include "daemon/store/file.h"
 #include "daemon/store/index_file.h"
 #include "daemon/store/index_known.h"
@@ -121,7 +122,7 @@ static enum status write_bytes(const char *path, const uint8_t *head, const uint
 }
 
 static enum status write_file(const struct index_job *job, const char *path,
-	struct balls_plan *plan, struct error *err)
+	struct balls_plan *plan, uint64_t began_ns, struct error *err)
 {
 	uint8_t bytes[INDEX_HEAD_BYTES];
 	struct index_head head = {
@@ -137,6 +138,7 @@ static enum status write_file(const struct index_job *job, const char *path,
 	enum status status = balls_write(plan, image);
 	if (status == STATUS_OK) {
 		head.hash = XXH3_64bits(image, head.bytes);
+		head.build_ms = (clock_monotonic_ns() - began_ns) / 1000000;
 		index_head_write(&head, bytes);
 		status = write_bytes(path, bytes, image, head.bytes, err);
 	} else {
@@ -171,6 +173,7 @@ static enum status keep_balls(const struct index_job *job, struct balls_options 
 static enum status build(const struct index_job *job, const char *path, struct base_rows *base,
 	struct error *err)
 {
+	const uint64_t began_ns = clock_monotonic_ns();
 	float *queries;
 	const struct table *table = job->table;
 	const uint32_t query_count = read_queries(job->queries, table->spec.dim, &queries);
@@ -194,7 +197,7 @@ static enum status build(const struct index_job *job, const char *path, struct b
 		status = balls_plan(&source, &options, &plan);
 	}
 	if (status == STATUS_OK) {
-		status = write_file(job, path, plan, err);
+		status = write_file(job, path, plan, began_ns, err);
 	} else {
 		status = error_set(err, status, "index: %s", status_name(status));
 	}

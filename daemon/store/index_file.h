@@ -10,7 +10,7 @@
 struct table;
 
 enum {
-	INDEX_HEAD_BYTES = 56,
+	INDEX_HEAD_BYTES = 64,
 	INDEX_IMAGE_OFFSET = 4096, /* a page, so that the image is aligned in the map */
 };
 
@@ -19,6 +19,7 @@ struct index_head {
 	uint64_t rows;
 	uint64_t bytes; /* of the image */
 	uint64_t hash;  /* XXH3-64 of it */
+	uint64_t build_ms;
 };
 
 void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTES]);

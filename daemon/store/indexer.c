@@ -150,7 +150,6 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 			.queries = wish->queries,
 			.stop = &indexer->stop,
 		};
-		const uint64_t began_ns = clock_monotonic_ns();
 		atomic_store(&indexer->running, true);
 		status = index_build(&job, &index, &err);
 		atomic_store(&indexer->running, false);
@@ -161,7 +160,7 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 				(unsigned long long)wish->release, wish->table->spec.name.text,
 				(unsigned long long)wish->table->rows,
 				(unsigned long long)index->bytes,
-				(unsigned long long)((clock_monotonic_ns() - began_ns) / 1000000));
+				(unsigned long long)index->build_ms);
 		}
 	}
 	if (status == STATUS_OK) {

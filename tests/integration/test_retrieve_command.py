@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 
@@ -78,14 +79,35 @@ class RetrieveCommand(harness.Case):
         text = self.run_command('score', '--from', 'ur/%d' % self.user, '--in', 'ir', some[0], 1 << 50)
         self.assertEqual(text.splitlines()[3].split(), [str(1 << 50), '-'])
 
+    def wait_for_index(self):
+        end = time.monotonic() + harness.CALL_SECONDS
+        while not self.client.call('table.show', release='r1', table='ir')['index_bytes']:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+
     def test_bench_measures_recall(self):
-        for args in ([], ['--approximate', '0.9', '--connections', '2']):
+        self.wait_for_index()
+        for args, connections in (([], [1, 2]), (['--approximate', '0.9', '--connections', '2'], [2])):
             got = json.loads(self.run_command('bench', 'retrieve', '--json', '--seconds', '1', '-k', '10', *args))
-            self.assertGreater(got['requests'], 0)
+            self.assertEqual(got['rows'], len(self.item_keys))
+            self.assertGreater(got['index_bytes'], 0)
+            self.assertGreater(got['index_build_s'], 0)
             self.assertGreater(got['recall'], 0.8)
             self.assertLessEqual(got['recall'], 1)
-            if not args:
-                self.assertEqual((got['recall'], got['exact']), (1, 1))
+            self.assertEqual([run['connections'] for run in got['runs']], connections)
+            for run in got['runs']:
+                self.assertGreater(run['requests'], 0)
+                self.assertTrue(args or run['exact'] == 1)
+            self.assertTrue(args or got['recall'] == 1)
+
+    def test_bench_as_a_person_reads_it(self):
+        self.wait_for_index()
+        text = self.run_command('bench', 'retrieve', '--seconds', '1').splitlines()
+        self.assertRegex(text[0], r'^9066 rows, an index of [0-9.]+ MB that was built in [0-9.]+ s$')
+        self.assertEqual([line.split(':')[0] for line in text if ':' in line], ['1 connection', '2 connections'])
+        for wrong in ('0', '1025'):
+            self.run_command('bench', 'retrieve', '--connections', wrong, status=2)
+        self.assertIn('NOT_FOUND', self.run_command('bench', 'retrieve', '--in', 'nope', status=1))
 
     def test_what_is_wrong_is_said(self):
         good = ['--from', 'ur/%d' % self.user, '--in', 'ir']

@@ -116,6 +116,7 @@ static void write_table(const struct admin *admin, struct wire_writer *out)
 	add_uint(&fields, "damaged", 0);
 	add_uint(&fields, "pending", 6);
 	add_uint(&fields, "index_bytes", 7);
+	add_uint(&fields, "index_build_ms", 8);
 	finish_map(&fields, out);
 }
 
@@ -266,6 +267,8 @@ static void releases_and_tables_are_read(void **state)
 	assert_true(tables[1].spec.tags);
 	assert_int_equal(tables[1].rows, 10);
 	assert_int_equal(tables[1].pending, 6);
+	assert_int_equal(tables[1].index_bytes, 7);
+	assert_int_equal(tables[1].index_build_ms, 8);
 	free(releases);
 	free(tables);
 	rep_close(client);
@@ -294,7 +297,7 @@ static void a_description_with_a_field_less_is_refused(void **state)
 		{.without = "created_ms"}, {.nil = "tables"}};
 	const struct admin table_rows[] = {{.without = "table"}, {.without = "dim"},
 		{.without = "rows"}, {.nil = "entity"}, {.nil = "damaged"}, {.nil = "pending"},
-		{.nil = "index_bytes"}};
+		{.nil = "index_bytes"}, {.nil = "index_build_ms"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct fake_server server;
 		struct rep_release *releases = NULL;
