@@ -90,6 +90,13 @@
 #define LIMIT_INLINE_WORK (16u << 20)
 /* And a search of more rows, each of which costs a little whatever its size. */
 #define LIMIT_INLINE_SEARCH_ROWS 65536u
+/* And one by an index, beside whose rows there are more that were written since the last merge; or
+ * that is expected to take longer. */
+#define LIMIT_INLINE_SEARCH_WRITTEN 1024u
+#define LIMIT_INLINE_SEARCH_NS      250000u
+/* A search that was expected to be short ends on a loop after so long, and begins again elsewhere.
+ */
+#define LIMIT_INLINE_SEARCH_END_NS 1000000u
 /* Of one fetch: a second or two of a thread. */
 #define LIMIT_FETCH_WORK (UINT64_C(1) << 35)
 /* Rows of one scan reply, before the reply's size bounds it. */

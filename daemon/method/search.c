@@ -13,6 +13,8 @@
 #include "daemon/store/stored.h"
 #include "schema/limits.h"
 
+static const uint64_t ns_per_ms = 1000000;
+
 /* What is known of a row of a block. */
 enum verdict { VERDICT_NONE, VERDICT_PASSES, VERDICT_DROPPED };
 
@@ -121,8 +123,12 @@ enum status search_begin(struct search *search, const struct search_options *opt
 		.parts = query->parts,
 	};
 	*search = (struct search){.options = *options};
-	search->ends_ms = (uint64_t)clock_monotonic_ms() +
-			  (options->deadline_ms > waited_ms ? options->deadline_ms - waited_ms : 0);
+	const uint64_t now_ns = clock_monotonic_ns();
+	const uint64_t left_ms =
+		options->deadline_ms > waited_ms ? options->deadline_ms - waited_ms : 0;
+	search->ends_ns = now_ns + left_ms * ns_per_ms;
+	search->leaves_ns =
+		options->place->call->may_block ? UINT64_MAX : now_ns + LIMIT_INLINE_SEARCH_END_NS;
 	enum status status = scorer_init(&search->scorer, &shape, query->vectors, query->weights);
 	if (status == STATUS_OK) {
 		status = make_room(search);
@@ -144,6 +150,9 @@ void search_end(struct search *search)
 bool search_is_long(const struct search *search)
 {
 	const struct table *items = search->options.place->items;
+	if (!is_listed(search) && search_balls_can(search)) {
+		return !rows_are_at_hand(items) || search_balls_are_long(search);
+	}
 	const uint64_t rows = is_listed(search) ? search->options.filter->allow.batch.count
 						: items->rows + memtable_rows(items->memtable);
 	const uint64_t each = (uint64_t)spec_elements(&items->spec) * search->options.query->count *
@@ -161,7 +170,11 @@ enum status search_check_time(const struct search *search, struct error *err)
 		(call->cut != NULL && atomic_load_explicit(call->cut, memory_order_relaxed))) {
 		return error_set(err, STATUS_CLOSED, "nobody waits for the search");
 	}
-	if ((uint64_t)clock_monotonic_ms() >= search->ends_ms) {
+	const uint64_t now_ns = clock_monotonic_ns();
+	if (now_ns >= search->leaves_ns) {
+		return STATUS_AGAIN;
+	}
+	if (now_ns >= search->ends_ns) {
 		return error_set(err, STATUS_TIMEOUT,
 			"the search has not ended in timeout_ms, %llu, of which it waited %llu",
 			(unsigned long long)search->options.deadline_ms,

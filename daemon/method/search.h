@@ -32,7 +32,8 @@ struct search_options {
 
 struct search {
 	struct search_options options;
-	uint64_t ends_ms; /* monotonic clock */
+	uint64_t ends_ns;   /* monotonic clock, as the next */
+	uint64_t leaves_ns; /* a loop, for a thread that has time; never, if it is on one */
 	struct scorer scorer;
 	struct topk *tops; /* owned: [queries] */
 	struct rows rows;
@@ -42,7 +43,7 @@ struct search {
 	uint32_t *chosen;   /* rows that pass the filter */
 	uint8_t *verdicts;  /* of each of these */
 	/* out */
-	uint64_t compared; /* rows scored, each once for all queries */
+	uint64_t compared; /* rows looked at; by an index anew for each query */
 	bool is_exact;     /* no other row can be among the best */
 };
 
@@ -51,15 +52,16 @@ enum status search_begin(struct search *search, const struct search_options *opt
 	struct error *err);
 void search_end(struct search *search); /* zeroed is fine */
 
-/* Whether it is too much for a loop. */
+/* Whether it is too much for a loop, as far as can be told. */
 bool search_is_long(const struct search *search);
 
-/* Errors: CORRUPT  a damaged segment; TIMEOUT; CLOSED  nobody waits; NO_MEMORY. */
+/* Errors: AGAIN  it is too much for a loop after all; CORRUPT  a damaged segment; TIMEOUT; CLOSED
+ * nobody waits; NO_MEMORY. */
 enum status search_run(struct search *search, struct error *err);
 
 /* ---- for its own files ---- */
 
-/* Errors: TIMEOUT; CLOSED. */
+/* Errors: AGAIN; TIMEOUT; CLOSED. */
 enum status search_check_time(const struct search *search, struct error *err);
 /* Scores the rows of search->rows.block. Errors: CORRUPT. */
 enum status search_block(struct search *search);

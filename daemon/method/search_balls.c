@@ -7,8 +7,10 @@
 
 #include "daemon/method/search.h"
 #include "daemon/store/base.h"
+#include "daemon/store/clock.h"
 #include "daemon/store/index.h"
 #include "daemon/store/stored.h"
+#include "schema/limits.h"
 
 enum {
 	LINE_BYTES = 64,
@@ -71,6 +73,32 @@ bool search_balls_can(const struct search *search)
 	return index != NULL && index_is_sound(index) &&
 	       metric_of(search->options.place->metric, &metric) && query->parts == 1 &&
 	       query->weights == NULL;
+}
+
+/* What the index is asked for. */
+struct balls_kind {
+	enum balls_metric metric;
+	float factor;
+};
+
+static struct balls_kind kind_of(const struct search *search)
+{
+	struct balls_kind kind;
+	(void)metric_of(search->options.place->metric, &kind.metric);
+	kind.factor = balls_factor_for(&index_of(search)->balls, kind.metric,
+		search->options.recall, search->options.k);
+	return kind;
+}
+
+bool search_balls_are_long(const struct search *search)
+{
+	const struct table *items = search->options.place->items;
+	const struct balls_kind kind = kind_of(search);
+	const uint64_t each_ns = index_pace_expect(&index_of(search)->pace, kind.metric,
+		search->options.k, kind.factor);
+	return search->options.filter->has_tags ||
+	       memtable_rows(items->memtable) > LIMIT_INLINE_SEARCH_WRITTEN ||
+	       search->options.query->count * each_ns > LIMIT_INLINE_SEARCH_NS;
 }
 
 /* ---- rows that the index leads to ---- */
@@ -196,7 +224,9 @@ static enum status search_one(struct search *search, struct balls_space *space, 
 	bool *is_done, struct error *err)
 {
 	struct visit visit = {.err = err};
-	const struct balls *balls = &index_of(search)->balls;
+	struct index *index = index_of(search);
+	const struct balls_kind kind = kind_of(search);
+	const uint64_t began_ns = clock_monotonic_ns();
 	enum status status = open_visit(&visit, search, query);
 	if (status != STATUS_OK) {
 		close_visit(&visit);
@@ -205,16 +235,17 @@ static enum status search_one(struct search *search, struct balls_space *space, 
 	struct balls_query asked = {
 		.query = (const float *)search->options.query->vectors +
 			 (size_t)query * search->options.query->dim,
+		.metric = kind.metric,
+		.factor = kind.factor,
 		.score = score,
 		.arg = &visit,
 		.top = visit.top,
 		.first_id = rows_first_base_id,
 		.cancel = &visit.cancel,
 	};
-	(void)metric_of(search->options.place->metric, &asked.metric);
-	asked.factor =
-		balls_factor_for(balls, asked.metric, search->options.recall, search->options.k);
-	status = balls_search(balls, &asked, space);
+	status = balls_search(&index->balls, &asked, space);
+	index_pace_learn(&index->pace, kind.metric, search->options.k, kind.factor,
+		clock_monotonic_ns() - began_ns);
 	search->compared += asked.compared;
 	search->is_exact = search->is_exact && asked.exact;
 	*is_done = !visit.is_sparse;

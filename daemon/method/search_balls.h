@@ -14,6 +14,9 @@ struct search;
 /* Whether the table has an index, and it serves such queries. */
 bool search_balls_can(const struct search *search);
 
+/* Whether it is too much for a loop, as far as searches before it tell. */
+bool search_balls_are_long(const struct search *search);
+
 /* The hits are in search->tops, compared and is_exact are set; or *is_done is false: the filter
  * lets so few rows pass that going through all of them is faster. Errors: as search_run. */
 enum status search_balls(struct search *search, bool *is_done, struct error *err);

@@ -17,12 +17,13 @@
  *       48     8  XXH3-64 of the 48 bytes before
  *     4096        the image, to the end of the file
  *
- * Threads: any reads an open index; its state is atomic, everything else constant.
+ * Threads: any reads an open index; its state and its pace are atomic, everything else constant.
  */
 #ifndef DAEMON_STORE_INDEX_H
 #define DAEMON_STORE_INDEX_H
 
 #include "daemon/retrieval/balls.h"
+#include "daemon/store/index_pace.h"
 #include "daemon/store/snapshot.h"
 
 #include <stdatomic.h>
@@ -50,6 +51,7 @@ struct index {
 	void *map;         /* owned, as the next */
 	struct mapfault *watch;
 	_Atomic unsigned char state;
+	struct index_pace pace;
 };
 
 /* Whether a table as it is now shall have one. */
