@@ -24,6 +24,11 @@ struct key_set {
 enum status key_set_init(struct key_set *set, const struct keys *keys);
 void key_set_fini(struct key_set *set);
 
+static inline bool key_set_is_empty(const struct key_set *set)
+{
+	return set->slots == NULL;
+}
+
 /* key: of the batch's type; for u64 its 8 bytes */
 bool key_set_has(const struct key_set *set, const uint8_t *key, size_t len);
 

@@ -25,6 +25,8 @@ enum {
 	REPLY_HEAD_BYTES = 640,
 	/* And of one query's part. */
 	PART_HEAD_BYTES = 64,
+	/* Keys of hits whose memory is on its way. */
+	KEYS_AHEAD = 16,
 };
 
 struct retrieve {
@@ -136,6 +138,9 @@ static enum status pack_keys(const struct search *search, const struct topk *hit
 	for (size_t i = 0; i < hits->count; i++) {
 		const uint8_t *key;
 		size_t key_len;
+		if (i + KEYS_AHEAD < hits->count) {
+			search_prefetch_key(search, hits->hits[i + KEYS_AHEAD].id);
+		}
 		const enum status status = search_key(search, hits->hits[i].id, &key, &key_len);
 		if (status != STATUS_OK) {
 			return status;

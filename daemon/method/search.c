@@ -54,6 +54,13 @@ static int compare_rows(void *arg, uint64_t a, uint64_t b)
 	return rows_compare_keys(&search->rows, a, b);
 }
 
+void search_prefetch_key(const struct search *search, uint64_t id)
+{
+	if (!is_listed(search)) {
+		rows_prefetch_key(&search->rows, id);
+	}
+}
+
 enum status search_key(const struct search *search, uint64_t id, const uint8_t **key, size_t *len)
 {
 	if (is_listed(search)) {
@@ -242,10 +249,15 @@ static const void *convert(struct search *search, const struct row_block *block,
 
 enum status search_is_dropped(const struct search *search, uint64_t id, bool is_base, bool *out)
 {
+	const struct key_set *denied = &search->options.filter->denied;
+	*out = false;
+	if (key_set_is_empty(denied) && !(is_base && rows_are_followed(&search->rows))) {
+		return STATUS_OK;
+	}
 	struct frame_row row;
 	const enum status status = rows_get(&search->rows, id, &row);
 	if (status == STATUS_OK) {
-		*out = key_set_has(&search->options.filter->denied, row.key, row.key_len) ||
+		*out = key_set_has(denied, row.key, row.key_len) ||
 		       (is_base && rows_is_superseded(&search->rows, &row));
 	}
 	return status;

@@ -77,6 +77,9 @@ static inline const struct topk *search_hits(const struct search *search, uint32
 	return &search->tops[i];
 }
 
+/* Asks for the memory of the key of a hit, which the next is to return soon. */
+void search_prefetch_key(const struct search *search, uint64_t id);
+
 /* The key of a hit; for u64 its 8 bytes. Errors: CORRUPT. */
 enum status search_key(const struct search *search, uint64_t id, const uint8_t **key, size_t *len);
 

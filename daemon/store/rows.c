@@ -65,10 +65,22 @@ enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out
 	return STATUS_OK;
 }
 
+void rows_prefetch_key(const struct rows *rows, uint64_t id)
+{
+	if (id >= rows_first_base_id) {
+		const struct row_place place = rows_place(rows, id - rows_first_base_id);
+		const struct segment *view = place.view;
+		if (view->keys != NULL) {
+			__builtin_prefetch(&view->keys[place.row]);
+		} else {
+			__builtin_prefetch(&view->key_offsets[place.row]);
+		}
+	}
+}
+
 bool rows_is_superseded(const struct rows *rows, const struct frame_row *row)
 {
-	const struct memtable *memtable = rows->table->memtable;
-	if (memtable_is_empty(memtable)) {
+	if (!rows_are_followed(rows)) {
 		return false;
 	}
 	uint64_t hash;
@@ -79,7 +91,8 @@ bool rows_is_superseded(const struct rows *rows, const struct frame_row *row)
 	} else {
 		hash = key_hash_bytes(row->key, row->key_len);
 	}
-	return memtable_get(memtable, rows->visible, hash, row->key, row->key_len) != NULL;
+	return memtable_get(rows->table->memtable, rows->visible, hash, row->key, row->key_len) !=
+	       NULL;
 }
 
 int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b)

@@ -84,6 +84,16 @@ struct row_place rows_place(const struct rows *rows, uint64_t number);
 /* All columns of a row. Errors: CORRUPT  its key. */
 enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out);
 
+/* Asks for the memory of a row's key, which rows_get is to return soon. */
+void rows_prefetch_key(const struct rows *rows, uint64_t id);
+
+/* Whether rows of the base files may have been written or deleted since; else none needs be asked
+ * for. */
+static inline bool rows_are_followed(const struct rows *rows)
+{
+	return !memtable_is_empty(rows->table->memtable);
+}
+
 /* Whether a row of the base files was written or deleted since. */
 bool rows_is_superseded(const struct rows *rows, const struct frame_row *row);
 
