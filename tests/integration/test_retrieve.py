@@ -59,7 +59,7 @@ class Search(harness.Case):
 
     def wait_for_index(self, release, tables):
         """The indexes are built in the background; searches are right before, too."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + harness.CALL_SECONDS
         for table in tables:
             while not self.client.call('table.show', release=release, table=table)['index_bytes']:
                 self.assertLess(time.monotonic(), end, self.daemon.log())
@@ -336,7 +336,7 @@ class ByBalls(Exact):
         self.client.call('put', release='live', table='ir_f32', keys=[1], rows=bytes(256))
         self.client.call('merge')
         self.wait_for_index('r1', ['ir_f32'])
-        end = time.monotonic() + 30
+        end = time.monotonic() + harness.CALL_SECONDS
         while len([name for name in os.listdir(os.path.join(folder, '1')) if name.startswith('index-')]) != 1:
             self.assertLess(time.monotonic(), end)
             time.sleep(0.01)
