@@ -83,7 +83,7 @@ struct balls_kind {
 
 static struct balls_kind kind_of(const struct search *search)
 {
-	struct balls_kind kind;
+	struct balls_kind kind = {.metric = BALLS_INNER_PRODUCT};
 	(void)metric_of(search->options.place->metric, &kind.metric);
 	kind.factor = balls_factor_for(&index_of(search)->balls, kind.metric,
 		search->options.recall, search->options.k);
