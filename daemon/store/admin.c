@@ -196,9 +196,9 @@ enum status store_release_create(struct store *store, const struct name *id,
 	if (status != STATUS_OK) {
 		return status;
 	}
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	status = create_release(store, id, labels, number, err);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 
@@ -248,11 +248,11 @@ static enum status create_table(struct store *store, const char *id, const struc
 enum status store_table_create(struct store *store, const char *release,
 	const struct table_spec *spec, struct error *err)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
-	(void)pthread_mutex_lock(&store->load_lock);
+	lock_take(&store->admin_lock);
+	lock_take(&store->load_lock);
 	const enum status status = create_table(store, release, spec, err);
-	(void)pthread_mutex_unlock(&store->load_lock);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->load_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 
@@ -293,9 +293,9 @@ static enum status choose_layer(struct store *store, const char *id, const char 
 enum status store_layer_choose(struct store *store, const char *release, const char *layer,
 	struct name *chosen_in, struct name *previous, struct error *err)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const enum status status = choose_layer(store, release, layer, chosen_in, previous, err);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 
@@ -400,9 +400,9 @@ static enum status publish(struct store *store, const char *id, struct name *pre
 enum status store_release_publish(struct store *store, const char *id, struct name *previous,
 	struct error *err)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const enum status status = publish(store, id, previous, err);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 
@@ -433,9 +433,9 @@ static enum status rollback(struct store *store, struct name *now_live, struct n
 enum status store_release_rollback(struct store *store, struct name *now, struct name *previous,
 	struct error *err)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const enum status status = rollback(store, now, previous, err);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 
@@ -472,11 +472,11 @@ static enum status drop(struct store *store, const char *id, struct error *err)
 
 enum status store_release_drop(struct store *store, const char *id, struct error *err)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
-	(void)pthread_mutex_lock(&store->load_lock);
+	lock_take(&store->admin_lock);
+	lock_take(&store->load_lock);
 	const enum status status = drop(store, id, err);
-	(void)pthread_mutex_unlock(&store->load_lock);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->load_lock);
+	lock_release(&store->admin_lock);
 	if (status == STATUS_OK) {
 		merger_note_drop(store->merger);
 	}

@@ -12,11 +12,11 @@
 #ifndef DAEMON_STORE_BASE_H
 #define DAEMON_STORE_BASE_H
 
+#include "daemon/store/lock.h"
 #include "daemon/store/segment.h"
 #include "schema/spec.h"
 #include "schema/status.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -101,8 +101,8 @@ struct base_segment {
 	const struct base_segment_info *info;
 	const uint8_t *data;
 	struct mapfault *watch;
-	pthread_mutex_t lock; /* one check at a time; one a segment, so that a request does not
-			       * queue behind the check of all others */
+	struct lock lock; /* one check at a time; one a segment, so that a request does not
+			   * queue behind the check of all others */
 };
 
 struct base_file;

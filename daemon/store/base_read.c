@@ -201,7 +201,7 @@ enum status base_set_open(const char *folder, const struct base_owner *owner,
 	set->files = calloc(count + 1, sizeof *set->files);
 	set->segments = calloc(set->segment_count + 1, sizeof *set->segments);
 	for (size_t i = 0; set->segments != NULL && i < set->segment_count; i++) {
-		(void)pthread_mutex_init(&set->segments[i].lock, NULL);
+		lock_init(&set->segments[i].lock);
 	}
 	enum status status =
 		set->files == NULL || set->segments == NULL
@@ -222,7 +222,7 @@ void base_set_close(struct base_set *set)
 	}
 	for (size_t i = 0; set->segments != NULL && i < set->segment_count; i++) {
 		mapfault_forget(set->segments[i].watch);
-		(void)pthread_mutex_destroy(&set->segments[i].lock);
+		lock_fini(&set->segments[i].lock);
 	}
 	for (size_t i = 0; set->files != NULL && i < set->file_count; i++) {
 		lmdb_file_close(set->files[i].lmdb);
@@ -253,7 +253,7 @@ static void set_ready(struct base_segment *segment, unsigned char from)
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 {
 	struct base_segment *segment = &set->segments[i];
-	(void)pthread_mutex_lock(&segment->lock);
+	lock_take(&segment->lock);
 	const enum base_segment_state state = base_segment_state(segment);
 	if (state == BASE_UNCHECKED || state == BASE_AWAY) {
 		uint8_t *start;
@@ -271,7 +271,7 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 		}
 		set_ready(segment, (unsigned char)state);
 	}
-	(void)pthread_mutex_unlock(&segment->lock);
+	lock_release(&segment->lock);
 	return base_segment_state(segment);
 }
 

@@ -1,9 +1,9 @@
 /* feed.c - a sorted array under a lock: there are few sources, and a batch looks one up. */
 #include "daemon/store/feed.h"
 
+#include "daemon/store/lock.h"
 #include "schema/limits.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ struct entry {
 };
 
 struct feed {
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct entry *entries; /* owned; in the order of (layer, source) */
 	size_t count;
 	size_t capacity;
@@ -27,7 +27,7 @@ struct feed *feed_new(void)
 {
 	struct feed *feed = calloc(1, sizeof *feed);
 	if (feed != NULL) {
-		(void)pthread_mutex_init(&feed->lock, NULL);
+		lock_init(&feed->lock);
 		feed->refs = 1;
 	}
 	return feed;
@@ -44,7 +44,7 @@ void feed_drop(struct feed *feed)
 	if (feed == NULL || --feed->refs > 0) {
 		return;
 	}
-	(void)pthread_mutex_destroy(&feed->lock);
+	lock_fini(&feed->lock);
 	free(feed->entries);
 	free(feed);
 }
@@ -76,13 +76,13 @@ static size_t find(const struct feed *feed, const char *layer, const char *sourc
 bool feed_next(struct feed *feed, const char *layer, const char *source, uint64_t *next)
 {
 	bool found;
-	(void)pthread_mutex_lock(&feed->lock);
+	lock_take(&feed->lock);
 	const size_t at = find(feed, layer, source, &found);
 	found = found && feed->entries[at].is_there;
 	if (found) {
 		*next = feed->entries[at].now.next;
 	}
-	(void)pthread_mutex_unlock(&feed->lock);
+	lock_release(&feed->lock);
 	return found;
 }
 
@@ -111,7 +111,7 @@ enum status feed_raise(struct feed *feed, const struct feed_position *to)
 {
 	enum status status = STATUS_OK;
 	bool found;
-	(void)pthread_mutex_lock(&feed->lock);
+	lock_take(&feed->lock);
 	const size_t at = find(feed, to->layer.text, to->source.text, &found);
 	if (!found) {
 		status = add(feed, at, to);
@@ -122,37 +122,37 @@ enum status feed_raise(struct feed *feed, const struct feed_position *to)
 		}
 		entry->is_there = true;
 	}
-	(void)pthread_mutex_unlock(&feed->lock);
+	lock_release(&feed->lock);
 	return status;
 }
 
 void feed_lower(struct feed *feed, const struct feed_position *before, bool from_nothing)
 {
 	bool found;
-	(void)pthread_mutex_lock(&feed->lock);
+	lock_take(&feed->lock);
 	const size_t at = find(feed, before->layer.text, before->source.text, &found);
 	if (found && from_nothing) {
 		feed->entries[at].is_there = false;
 	} else if (found && feed->entries[at].now.next > before->next) {
 		feed->entries[at].now.next = before->next;
 	}
-	(void)pthread_mutex_unlock(&feed->lock);
+	lock_release(&feed->lock);
 }
 
 void feed_mark(struct feed *feed)
 {
-	(void)pthread_mutex_lock(&feed->lock);
+	lock_take(&feed->lock);
 	for (size_t i = 0; i < feed->count; i++) {
 		struct entry *entry = &feed->entries[i];
 		entry->marked = entry->now.next;
 		entry->is_marked = entry->is_there;
 	}
-	(void)pthread_mutex_unlock(&feed->lock);
+	lock_release(&feed->lock);
 }
 
 static enum status copy(struct feed *feed, bool marked, struct feed_position **out, size_t *count)
 {
-	(void)pthread_mutex_lock(&feed->lock);
+	lock_take(&feed->lock);
 	const bool is_empty = feed->count == 0;
 	struct feed_position *positions = is_empty ? NULL : calloc(feed->count, sizeof *positions);
 	size_t copied = 0;
@@ -163,7 +163,7 @@ static enum status copy(struct feed *feed, bool marked, struct feed_position **o
 			positions[copied++].next = marked ? entry->marked : entry->now.next;
 		}
 	}
-	(void)pthread_mutex_unlock(&feed->lock);
+	lock_release(&feed->lock);
 	*out = positions;
 	*count = copied;
 	return positions == NULL && !is_empty ? STATUS_NO_MEMORY : STATUS_OK;

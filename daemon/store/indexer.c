@@ -15,13 +15,13 @@
 
 enum { INDEXER_RETRY_MAX_MS = 3600000 };
 
-static const uint64_t never = UINT64_MAX;
+static const uint64_t never = CONDITION_NEVER;
 
 struct indexer {
 	struct store *store; /* borrowed */
 	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
+	struct lock lock;
+	struct condition wake;
 	bool look; /* guarded by lock */
 	_Atomic bool stop;
 	_Atomic uint64_t builds;
@@ -79,14 +79,14 @@ static bool find_in(const struct release *release, struct wish *wish, uint64_t *
 static bool find_wish(struct store *store, struct wish *wish, uint64_t *again_ms)
 {
 	*again_ms = never;
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const struct snapshot *snapshot = store_current(store);
 	bool found = snapshot->live != NULL && find_in(snapshot->live, wish, again_ms);
 	for (size_t i = snapshot->release_count; !found && i > 0; i--) {
 		found = snapshot->releases[i - 1]->state == RELEASE_SEALED &&
 			find_in(snapshot->releases[i - 1], wish, again_ms);
 	}
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return found;
 }
 
@@ -95,7 +95,7 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 {
 	char name[64];
 	char path[PATH_MAX];
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const struct release *release = snapshot_find(store_current(store), wish->release);
 	if (release_find(release, wish->table->number) != wish->table &&
 		index_file_name(name, sizeof name, wish->table) &&
@@ -108,7 +108,7 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 	}
 	table_drop(wish->table);
 	table_drop(wish->queries);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 }
 
 /* Tells why there is no index yet, and says when to try again. */
@@ -174,19 +174,12 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 /* False: it is to stop. */
 static bool wait_for_wake(struct indexer *indexer, uint64_t until_ms)
 {
-	const struct timespec until = {
-		.tv_sec = (time_t)(until_ms / 1000),
-		.tv_nsec = (int64_t)(until_ms % 1000) * 1000000,
-	};
-	int failed = 0;
-	(void)pthread_mutex_lock(&indexer->lock);
-	while (failed == 0 && !indexer->look && !atomic_load(&indexer->stop)) {
-		failed = until_ms == never
-				 ? pthread_cond_wait(&indexer->wake, &indexer->lock)
-				 : pthread_cond_timedwait(&indexer->wake, &indexer->lock, &until);
+	lock_take(&indexer->lock);
+	while (!indexer->look && !atomic_load(&indexer->stop) &&
+		condition_wait_until(&indexer->wake, &indexer->lock, until_ms)) {
 	}
 	indexer->look = false;
-	(void)pthread_mutex_unlock(&indexer->lock);
+	lock_release(&indexer->lock);
 	return !atomic_load(&indexer->stop);
 }
 
@@ -212,16 +205,12 @@ enum status indexer_start(struct store *store, struct indexer **out)
 	if (indexer == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	pthread_condattr_t monotonic;
 	indexer->store = store;
-	(void)pthread_mutex_init(&indexer->lock, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&indexer->wake, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	lock_init(&indexer->lock);
+	condition_init(&indexer->wake);
 	if (pthread_create(&indexer->thread, NULL, run, indexer) != 0) {
-		(void)pthread_mutex_destroy(&indexer->lock);
-		(void)pthread_cond_destroy(&indexer->wake);
+		lock_fini(&indexer->lock);
+		condition_fini(&indexer->wake);
 		free(indexer);
 		return STATUS_NO_MEMORY;
 	}
@@ -235,13 +224,13 @@ void indexer_stop(struct indexer *indexer)
 	if (indexer == NULL) {
 		return;
 	}
-	(void)pthread_mutex_lock(&indexer->lock);
+	lock_take(&indexer->lock);
 	atomic_store(&indexer->stop, true);
-	(void)pthread_cond_signal(&indexer->wake);
-	(void)pthread_mutex_unlock(&indexer->lock);
+	condition_signal(&indexer->wake);
+	lock_release(&indexer->lock);
 	(void)pthread_join(indexer->thread, NULL);
-	(void)pthread_mutex_destroy(&indexer->lock);
-	(void)pthread_cond_destroy(&indexer->wake);
+	lock_fini(&indexer->lock);
+	condition_fini(&indexer->wake);
 	free(indexer);
 }
 
@@ -250,10 +239,10 @@ void indexer_wake(struct indexer *indexer)
 	if (indexer == NULL) {
 		return;
 	}
-	(void)pthread_mutex_lock(&indexer->lock);
+	lock_take(&indexer->lock);
 	indexer->look = true;
-	(void)pthread_cond_signal(&indexer->wake);
-	(void)pthread_mutex_unlock(&indexer->lock);
+	condition_signal(&indexer->wake);
+	lock_release(&indexer->lock);
 }
 
 void indexer_count(struct indexer *indexer, const struct index *index)

@@ -2,6 +2,7 @@
 #include "daemon/store/janitor.h"
 
 #include "daemon/store/base.h"
+#include "daemon/store/clock.h"
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
 #include "daemon/store/index.h"
@@ -18,8 +19,8 @@
 struct janitor {
 	struct store *store; /* borrowed */
 	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
+	struct lock lock;
+	struct condition wake;
 	uint64_t damaged;          /* segments, when last told; the thread's own */
 	struct janitor_job *first; /* guarded by lock, as all below */
 	struct janitor_job **last;
@@ -33,10 +34,10 @@ struct janitor {
 /* Whether a merge is at work in the folder of a dropped release: it removes it then, at its end. */
 static bool is_left_to_merge(struct store *store, uint64_t dropped)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const bool left = store->merging == dropped;
 	store->merging_dropped = store->merging_dropped || left;
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return left;
 }
 
@@ -91,11 +92,11 @@ static void run_job(struct store *store, struct janitor_job *job)
 {
 	grace_wait();
 	remove_replaced(store, job);
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	snapshot_drop(job->retired);
 	table_drop(job->replaced);
 	tensor_drop(job->tensor);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	remove_files(store, job);
 	loads_free(job->loads);
 }
@@ -115,18 +116,18 @@ static struct janitor_job *take(struct janitor *janitor)
 
 static bool run_jobs(struct janitor *janitor)
 {
-	(void)pthread_mutex_lock(&janitor->lock);
+	lock_take(&janitor->lock);
 	struct janitor_job *job;
 	while ((job = take(janitor)) != NULL) {
-		(void)pthread_mutex_unlock(&janitor->lock);
+		lock_release(&janitor->lock);
 		run_job(janitor->store, job);
-		(void)pthread_mutex_lock(&janitor->lock);
+		lock_take(&janitor->lock);
 		janitor->files -= job->files;
 		janitor->bytes -= job->bytes;
 		free(job);
 	}
 	const bool stop = janitor->stop;
-	(void)pthread_mutex_unlock(&janitor->lock);
+	lock_release(&janitor->lock);
 	return !stop;
 }
 
@@ -142,7 +143,7 @@ struct walk {
 static struct table *next_table(struct store *store, struct walk *walk)
 {
 	struct table *found = NULL;
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const struct snapshot *snapshot = store_current(store);
 	while (found == NULL && walk->release < snapshot->release_count) {
 		const struct release *release = snapshot->releases[walk->release];
@@ -157,15 +158,15 @@ static struct table *next_table(struct store *store, struct walk *walk)
 			found = table;
 		}
 	}
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return found;
 }
 
 static void unpin(struct store *store, struct table *table)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	table_drop(table);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 }
 
 static void tell_damage(struct janitor *janitor, uint64_t damaged)
@@ -209,14 +210,12 @@ static bool walk_segments(struct janitor *janitor)
 
 static void wait_a_second(struct janitor *janitor)
 {
-	struct timespec until;
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += 1;
-	(void)pthread_mutex_lock(&janitor->lock);
+	const uint64_t until_ms = (uint64_t)clock_monotonic_ms() + 1000;
+	lock_take(&janitor->lock);
 	if (janitor->first == NULL && !janitor->stop) {
-		(void)pthread_cond_timedwait(&janitor->wake, &janitor->lock, &until);
+		(void)condition_wait_until(&janitor->wake, &janitor->lock, until_ms);
 	}
-	(void)pthread_mutex_unlock(&janitor->lock);
+	lock_release(&janitor->lock);
 }
 
 static void *run(void *arg)
@@ -245,15 +244,11 @@ enum status janitor_start(struct store *store, struct janitor **out)
 	}
 	janitor->store = store;
 	janitor->last = &janitor->first;
-	pthread_condattr_t attributes;
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&janitor->wake, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
-	(void)pthread_mutex_init(&janitor->lock, NULL);
+	condition_init(&janitor->wake);
+	lock_init(&janitor->lock);
 	if (pthread_create(&janitor->thread, NULL, run, janitor) != 0) {
-		(void)pthread_mutex_destroy(&janitor->lock);
-		(void)pthread_cond_destroy(&janitor->wake);
+		lock_fini(&janitor->lock);
+		condition_fini(&janitor->wake);
 		free(janitor);
 		return STATUS_NO_MEMORY;
 	}
@@ -266,32 +261,32 @@ void janitor_stop(struct janitor *janitor)
 	if (janitor == NULL) {
 		return;
 	}
-	(void)pthread_mutex_lock(&janitor->lock);
+	lock_take(&janitor->lock);
 	janitor->stop = true;
-	(void)pthread_cond_signal(&janitor->wake);
-	(void)pthread_mutex_unlock(&janitor->lock);
+	condition_signal(&janitor->wake);
+	lock_release(&janitor->lock);
 	(void)pthread_join(janitor->thread, NULL);
-	(void)pthread_mutex_destroy(&janitor->lock);
-	(void)pthread_cond_destroy(&janitor->wake);
+	lock_fini(&janitor->lock);
+	condition_fini(&janitor->wake);
 	free(janitor);
 }
 
 void janitor_add(struct janitor *janitor, struct janitor_job *job)
 {
-	(void)pthread_mutex_lock(&janitor->lock);
+	lock_take(&janitor->lock);
 	job->next = NULL;
 	*janitor->last = job;
 	janitor->last = &job->next;
 	janitor->files += job->files;
 	janitor->bytes += job->bytes;
-	(void)pthread_cond_signal(&janitor->wake);
-	(void)pthread_mutex_unlock(&janitor->lock);
+	condition_signal(&janitor->wake);
+	lock_release(&janitor->lock);
 }
 
 void janitor_waiting(struct janitor *janitor, uint64_t *files, uint64_t *bytes)
 {
-	(void)pthread_mutex_lock(&janitor->lock);
+	lock_take(&janitor->lock);
 	*files = janitor->files;
 	*bytes = janitor->bytes;
-	(void)pthread_mutex_unlock(&janitor->lock);
+	lock_release(&janitor->lock);
 }

@@ -177,17 +177,17 @@ static enum status take_chunk(struct store *store, const struct load_chunk *chun
 enum status store_load_chunk(struct store *store, const struct load_chunk *chunk,
 	struct load_progress *out, struct error *err)
 {
-	(void)pthread_mutex_lock(&store->load_lock);
+	lock_take(&store->load_lock);
 	const enum status status = take_chunk(store, chunk, out, err);
-	(void)pthread_mutex_unlock(&store->load_lock);
+	lock_release(&store->load_lock);
 	return status;
 }
 
 bool store_load_is_full(struct store *store)
 {
-	(void)pthread_mutex_lock(&store->load_lock);
+	lock_take(&store->load_lock);
 	const bool full = store->load_pending >= group_bytes_max(store);
-	(void)pthread_mutex_unlock(&store->load_lock);
+	lock_release(&store->load_lock);
 	return full;
 }
 
@@ -259,13 +259,13 @@ static enum status sync_early(struct store *store, struct error *err)
 
 enum status store_load_sync(struct store *store, struct error *err)
 {
-	(void)pthread_mutex_lock(&store->load_lock);
+	lock_take(&store->load_lock);
 	enum status status = sync_all(store, err);
 	if (status == STATUS_OK && store->load_lost.status != STATUS_OK) {
 		status = error_set(err, store->load_lost.status, "%s", store->load_lost.text);
 	}
 	store->load_lost.status = STATUS_OK;
-	(void)pthread_mutex_unlock(&store->load_lock);
+	lock_release(&store->load_lock);
 	return status;
 }
 
@@ -309,11 +309,11 @@ static enum status end_load(struct store *store, const struct load_chunk *which,
 enum status store_load_end(struct store *store, const struct load_chunk *which, uint64_t chunks,
 	uint64_t rows, struct error *err)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
-	(void)pthread_mutex_lock(&store->load_lock);
+	lock_take(&store->admin_lock);
+	lock_take(&store->load_lock);
 	const enum status status = end_load(store, which, chunks, rows, err);
-	(void)pthread_mutex_unlock(&store->load_lock);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->load_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 
@@ -343,11 +343,11 @@ static enum status abort_load(struct store *store, const struct load_chunk *whic
 enum status store_load_abort(struct store *store, const struct load_chunk *which, uint64_t *rows,
 	struct error *err)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
-	(void)pthread_mutex_lock(&store->load_lock);
+	lock_take(&store->admin_lock);
+	lock_take(&store->load_lock);
 	const enum status status = abort_load(store, which, rows, err);
-	(void)pthread_mutex_unlock(&store->load_lock);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->load_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 
@@ -392,7 +392,7 @@ enum status store_loads(struct store *store, const char *id, struct load_state *
 	struct error *err)
 {
 	const struct release *release;
-	(void)pthread_mutex_lock(&store->load_lock);
+	lock_take(&store->load_lock);
 	const struct snapshot *snapshot = snapshot_begin(store);
 	enum status status = snapshot_release(snapshot, id, &release, err);
 	if (status == STATUS_OK) {
@@ -402,6 +402,6 @@ enum status store_loads(struct store *store, const char *id, struct load_state *
 		}
 	}
 	snapshot_end(store);
-	(void)pthread_mutex_unlock(&store->load_lock);
+	lock_release(&store->load_lock);
 	return status;
 }

@@ -23,7 +23,7 @@ static uint64_t first_needed(struct store *store)
 enum status merge_trim_log(struct store *store, struct error *err)
 {
 	enum status status = STATUS_OK;
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const struct snapshot *now = store_current(store);
 	const uint64_t first_file = first_needed(store);
 	if (first_file > now->log_first_file) {
@@ -38,7 +38,7 @@ enum status merge_trim_log(struct store *store, struct error *err)
 			status = store_change(store, next, (struct catalog_change){0}, NULL, err);
 		}
 	}
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return status == STATUS_OK ? redo_remove_before(store->writer->redo, first_file, err)
 				   : status;
 }

@@ -50,9 +50,9 @@ static enum status write_files(const struct merge_job *job, struct base_files *f
 static struct table *make_table(const struct merge_job *job, struct base_files *files)
 {
 	struct store *store = job->store;
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	struct table *table = table_renew(job->table);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	if (table == NULL) {
 		return NULL;
 	}
@@ -71,9 +71,9 @@ static struct table *make_table(const struct merge_job *job, struct base_files *
 
 static void drop(struct store *store, struct table *table)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	table_drop(table);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 }
 
 /* Opens the new files, reads them in and compares them with their checksums: the first request
@@ -105,10 +105,10 @@ static enum status swap(const struct merge_job *job, struct table *table, struct
 {
 	struct store *store = job->store;
 	enum status status = STATUS_NO_MEMORY;
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	if (!is_current(job)) {
 		table_drop(table);
-		(void)pthread_mutex_unlock(&store->admin_lock);
+		lock_release(&store->admin_lock);
 		return STATUS_NOT_FOUND;
 	}
 	struct release *release = release_copy(snapshot_find(store_current(store), job->release));
@@ -121,7 +121,7 @@ static enum status swap(const struct merge_job *job, struct table *table, struct
 		(void)release_put(release, table);
 		status = store_put_release(store, release, &aftermath, err);
 	}
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 
@@ -138,10 +138,10 @@ static void let_go(const struct merge_job *job)
 static bool begin(const struct merge_job *job)
 {
 	struct store *store = job->store;
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const bool current = is_current(job);
 	store->merging = current ? job->release : 0;
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return current;
 }
 
@@ -149,13 +149,13 @@ static bool begin(const struct merge_job *job)
 static bool end(const struct merge_job *job, const char *folder)
 {
 	struct store *store = job->store;
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	/* After a swap the job's table is no longer the release's, which is there all the same. */
 	const bool dropped = snapshot_find(store_current(store), job->release) == NULL;
 	const bool mine = store->merging_dropped;
 	store->merging = 0;
 	store->merging_dropped = false;
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	struct error err;
 	if (mine && file_remove_folder(folder, &err) != STATUS_OK) {
 		store_event(store, "event=leftover reason=\"%s\"", err.text);

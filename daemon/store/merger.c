@@ -39,9 +39,9 @@ struct merger {
 	uint64_t cut;     /* the sequence of the last one */
 	int64_t clock_ms; /* at the cut */
 	/* Guarded by lock: */
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	pthread_cond_t done;
+	struct lock lock;
+	struct condition wake;
+	struct condition done;
 	bool stop;
 	bool dropped; /* a release was, since the thread last looked */
 	uint64_t asked;
@@ -114,9 +114,9 @@ static enum status cut(struct merger *merger, struct error *err)
 	struct writer *writer = merger->store->writer;
 	writer_halt(writer);
 	/* The lock keeps the commit thread from syncing what was acknowledged before (periodic). */
-	(void)pthread_mutex_lock(&writer->group_lock);
+	lock_take(&writer->group_lock);
 	const enum status status = redo_rotate(writer->redo, err);
-	(void)pthread_mutex_unlock(&writer->group_lock);
+	lock_release(&writer->group_lock);
 	if (status == STATUS_READ_ONLY) {
 		writer_set_read_only(writer, err == NULL ? "" : err->text);
 	}
@@ -144,7 +144,7 @@ static enum status list_jobs(struct merger *merger, bool asked, struct merge_job
 	struct store *store = merger->store;
 	size_t most = 0;
 	enum status status = STATUS_OK;
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const struct snapshot *snapshot = store_current(store);
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		most += snapshot->releases[i]->table_count;
@@ -169,7 +169,7 @@ static enum status list_jobs(struct merger *merger, bool asked, struct merge_job
 			};
 		}
 	}
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	status = jobs == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 	*out = jobs;
 	return status;
@@ -204,9 +204,9 @@ static enum status merge_tables(struct merger *merger, bool asked, struct merge_
 			status = error_set(err, of_table, "table '%s': %s",
 				jobs[i].table->spec.name.text, reason.text);
 		}
-		(void)pthread_mutex_lock(&store->admin_lock);
+		lock_take(&store->admin_lock);
 		table_drop(jobs[i].table);
-		(void)pthread_mutex_unlock(&store->admin_lock);
+		lock_release(&store->admin_lock);
 	}
 	free(jobs);
 	return status;
@@ -251,9 +251,9 @@ static void run_merge(struct merger *merger, bool asked)
 {
 	struct merge_result result = {0};
 	struct error err = {.status = STATUS_OK};
-	(void)pthread_mutex_lock(&merger->lock);
+	lock_take(&merger->lock);
 	const uint64_t serving = merger->asked;
-	(void)pthread_mutex_unlock(&merger->lock);
+	lock_release(&merger->lock);
 	const uint64_t began_ns = clock_monotonic_ns();
 	begin_pace(merger);
 	atomic_store(&merger->running, true);
@@ -277,12 +277,12 @@ static void run_merge(struct merger *merger, bool asked)
 			merger->retry_ms < RETRY_MS_MAX ? merger->retry_ms : RETRY_MS_MAX;
 		store_event(merger->store, "event=merge_failed reason=\"%s\"", err.text);
 	}
-	(void)pthread_mutex_lock(&merger->lock);
+	lock_take(&merger->lock);
 	merger->served = serving;
 	merger->result = result;
 	merger->outcome = err;
-	(void)pthread_cond_broadcast(&merger->done);
-	(void)pthread_mutex_unlock(&merger->lock);
+	condition_broadcast(&merger->done);
+	lock_release(&merger->lock);
 }
 
 /* ---- the thread ---- */
@@ -337,21 +337,17 @@ struct turn {
 static bool wait_for_work(struct merger *merger, struct turn *turn)
 {
 	turn->due = is_due(merger);
-	(void)pthread_mutex_lock(&merger->lock);
+	lock_take(&merger->lock);
 	while (!merger->stop && !turn->due && !merger->dropped && merger->asked == merger->served) {
-		struct timespec until;
-		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += LOOK_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		(void)pthread_cond_timedwait(&merger->wake, &merger->lock, &until);
+		(void)condition_wait_until(&merger->wake, &merger->lock,
+			(uint64_t)clock_monotonic_ms() + LOOK_MS);
 		turn->due = is_due(merger);
 	}
 	turn->asked = merger->asked != merger->served;
 	turn->dropped = merger->dropped;
 	merger->dropped = false;
 	const bool go_on = !merger->stop;
-	(void)pthread_mutex_unlock(&merger->lock);
+	lock_release(&merger->lock);
 	return go_on;
 }
 
@@ -381,19 +377,15 @@ enum status merger_start(struct store *store, struct merger **out, struct error 
 	merger->store = store;
 	merger->retry_ms = RETRY_MS;
 	merger->go_on_at = UINT_MAX;
-	pthread_condattr_t attributes;
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&merger->wake, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
-	(void)pthread_cond_init(&merger->done, NULL);
-	(void)pthread_mutex_init(&merger->lock, NULL);
+	condition_init(&merger->wake);
+	condition_init(&merger->done);
+	lock_init(&merger->lock);
 	*out = merger;
 	if (pthread_create(&merger->thread, NULL, merger_main, merger) != 0) {
 		*out = NULL;
-		(void)pthread_cond_destroy(&merger->wake);
-		(void)pthread_cond_destroy(&merger->done);
-		(void)pthread_mutex_destroy(&merger->lock);
+		condition_fini(&merger->wake);
+		condition_fini(&merger->done);
+		lock_fini(&merger->lock);
 		free(merger);
 		return error_set(err, STATUS_NO_MEMORY, "start the thread that merges");
 	}
@@ -406,43 +398,43 @@ void merger_stop(struct merger *merger)
 		return;
 	}
 	store_interrupt(merger->store);
-	(void)pthread_mutex_lock(&merger->lock);
+	lock_take(&merger->lock);
 	merger->stop = true;
-	(void)pthread_cond_signal(&merger->wake);
-	(void)pthread_cond_broadcast(&merger->done);
-	(void)pthread_mutex_unlock(&merger->lock);
+	condition_signal(&merger->wake);
+	condition_broadcast(&merger->done);
+	lock_release(&merger->lock);
 	(void)pthread_join(merger->thread, NULL);
-	(void)pthread_cond_destroy(&merger->wake);
-	(void)pthread_cond_destroy(&merger->done);
-	(void)pthread_mutex_destroy(&merger->lock);
+	condition_fini(&merger->wake);
+	condition_fini(&merger->done);
+	lock_fini(&merger->lock);
 	free(merger);
 }
 
 void merger_wake(struct merger *merger)
 {
 	if (merger != NULL && !atomic_load(&merger->running)) {
-		(void)pthread_cond_signal(&merger->wake);
+		condition_signal(&merger->wake);
 	}
 }
 
 void merger_note_drop(struct merger *merger)
 {
 	if (merger != NULL) {
-		(void)pthread_mutex_lock(&merger->lock);
+		lock_take(&merger->lock);
 		merger->dropped = true;
-		(void)pthread_cond_signal(&merger->wake);
-		(void)pthread_mutex_unlock(&merger->lock);
+		condition_signal(&merger->wake);
+		lock_release(&merger->lock);
 	}
 }
 
 enum status store_merge(struct store *store, struct merge_result *out, struct error *err)
 {
 	struct merger *merger = store->merger;
-	(void)pthread_mutex_lock(&merger->lock);
+	lock_take(&merger->lock);
 	const uint64_t number = ++merger->asked;
-	(void)pthread_cond_signal(&merger->wake);
+	condition_signal(&merger->wake);
 	while (merger->served < number && !merger->stop) {
-		(void)pthread_cond_wait(&merger->done, &merger->lock);
+		condition_wait(&merger->done, &merger->lock);
 	}
 	enum status status = STATUS_BUSY;
 	if (merger->served >= number) {
@@ -454,7 +446,7 @@ enum status store_merge(struct store *store, struct merge_result *out, struct er
 	} else {
 		error_set(err, status, "merge: the daemon is stopping");
 	}
-	(void)pthread_mutex_unlock(&merger->lock);
+	lock_release(&merger->lock);
 	return status;
 }
 

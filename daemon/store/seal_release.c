@@ -58,14 +58,14 @@ static size_t find_sources(struct store *store, uint64_t release, uint64_t table
 	struct seal_source *sources)
 {
 	size_t count = 0;
-	(void)pthread_mutex_lock(&store->load_lock);
+	lock_take(&store->load_lock);
 	for (const struct load *load = store->loads; load != NULL; load = load->next) {
 		if (load->spill.owner.release == release && load->spill.owner.table == table &&
 			count < LIMIT_LOADS) {
 			sources[count++].spill = &load->spill;
 		}
 	}
-	(void)pthread_mutex_unlock(&store->load_lock);
+	lock_release(&store->load_lock);
 	return count;
 }
 
@@ -127,9 +127,9 @@ static enum status check_built(struct store *store, struct release *release, str
 /* The table that it replaces is shared with the current snapshot. */
 static enum status put_table(struct store *store, struct release *release, struct table *table)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const enum status status = release_put(release, table);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 
@@ -176,16 +176,16 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 {
 	struct release *release = NULL;
 	struct seal_result result = {0};
-	(void)pthread_mutex_lock(&store->admin_lock);
-	(void)pthread_mutex_lock(&store->load_lock);
+	lock_take(&store->admin_lock);
+	lock_take(&store->load_lock);
 	enum status status = begin(store, id, &release, &result, err);
-	(void)pthread_mutex_unlock(&store->load_lock);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->load_lock);
+	lock_release(&store->admin_lock);
 	if (status == STATUS_OK && release != NULL) {
 		const uint64_t number = release->number;
 		status = build(store, release, err);
-		(void)pthread_mutex_lock(&store->admin_lock);
-		(void)pthread_mutex_lock(&store->load_lock);
+		lock_take(&store->admin_lock);
+		lock_take(&store->load_lock);
 		if (status == STATUS_OK) {
 			status = commit(store, release, &result, err);
 		} else {
@@ -200,8 +200,8 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 			(void)file_remove_prefixed(folder, "base-", NULL);
 		}
 		store->sealing = 0;
-		(void)pthread_mutex_unlock(&store->load_lock);
-		(void)pthread_mutex_unlock(&store->admin_lock);
+		lock_release(&store->load_lock);
+		lock_release(&store->admin_lock);
 	}
 	if (status == STATUS_OK) {
 		*out = result;

@@ -11,12 +11,12 @@
 #define DAEMON_STORE_STATE_H
 
 #include "daemon/store/catalog.h"
+#include "daemon/store/lock.h"
 #include "daemon/store/memtable.h"
 #include "daemon/store/snapshot.h"
 #include "daemon/store/store.h"
 
 #include <limits.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 struct indexer;
@@ -43,11 +43,11 @@ struct store {
 	struct writer *writer;       /* owned */
 	struct merger *merger;       /* owned */
 	struct indexer *indexer;     /* owned */
-	pthread_mutex_t admin_lock;
-	pthread_mutex_t load_lock;
-	pthread_mutex_t tensor_lock; /* one tensor is put at a time */
-	uint64_t tensors_unknown;    /* puts that may stand in the catalog; guarded by it */
-	struct load *loads;          /* owned list */
+	struct lock admin_lock;
+	struct lock load_lock;
+	struct lock tensor_lock;  /* one tensor is put at a time */
+	uint64_t tensors_unknown; /* puts that may stand in the catalog; guarded by it */
+	struct load *loads;       /* owned list */
 	struct load_body load_body;
 	uint64_t load_pending;  /* bytes that wait for store_load_sync */
 	struct error load_lost; /* why chunks were lost that store_load_sync must still tell of */

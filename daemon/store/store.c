@@ -382,9 +382,9 @@ enum status store_open(const struct store_options *options, struct store **out, 
 	store->options = *options;
 	set_defaults(&store->options.write);
 	store->lock_fd = -1;
-	(void)pthread_mutex_init(&store->admin_lock, NULL);
-	(void)pthread_mutex_init(&store->load_lock, NULL);
-	(void)pthread_mutex_init(&store->tensor_lock, NULL);
+	lock_init(&store->admin_lock);
+	lock_init(&store->load_lock);
+	lock_init(&store->tensor_lock);
 	enum status status;
 	if (strlen(options->folder) >= PATH_MAX - 128) {
 		status = error_set(err, STATUS_TOO_LARGE, "data folder: its path is over %d bytes",
@@ -418,9 +418,9 @@ void store_close(struct store *store)
 	if (store->lock_fd >= 0) {
 		close(store->lock_fd);
 	}
-	(void)pthread_mutex_destroy(&store->admin_lock);
-	(void)pthread_mutex_destroy(&store->load_lock);
-	(void)pthread_mutex_destroy(&store->tensor_lock);
+	lock_fini(&store->admin_lock);
+	lock_fini(&store->load_lock);
+	lock_fini(&store->tensor_lock);
 	free(store);
 }
 

@@ -21,7 +21,7 @@ struct tensor *tensor_new(const struct tensor_spec *spec, uint64_t number)
 		tensor->spec = *spec;
 		tensor->number = number;
 		tensor->refs = 1;
-		(void)pthread_mutex_init(&tensor->lock, NULL);
+		lock_init(&tensor->lock);
 	}
 	return tensor;
 }
@@ -42,7 +42,7 @@ void tensor_drop(struct tensor *tensor)
 	}
 	close_file(tensor);
 	base_file_info_fini(&tensor->file);
-	(void)pthread_mutex_destroy(&tensor->lock);
+	lock_fini(&tensor->lock);
 	free(tensor);
 }
 
@@ -127,12 +127,12 @@ enum status tensor_use(struct tensor *tensor, const char *folder, bool may_block
 		if (!may_block) {
 			return STATUS_AGAIN;
 		}
-		(void)pthread_mutex_lock(&tensor->lock);
+		lock_take(&tensor->lock);
 		enum status status = STATUS_OK;
 		if (atomic_load(&tensor->state) == TENSOR_CLOSED) {
 			status = open_file(tensor, folder, err);
 		}
-		(void)pthread_mutex_unlock(&tensor->lock);
+		lock_release(&tensor->lock);
 		if (status == STATUS_NO_MEMORY) {
 			return error_set(err, status,
 				"tensor '%s': no memory, or too many open files",

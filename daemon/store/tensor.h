@@ -11,10 +11,10 @@
 #define DAEMON_STORE_TENSOR_H
 
 #include "daemon/store/base.h"
+#include "daemon/store/lock.h"
 #include "schema/status.h"
 #include "schema/tensor.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,7 +37,7 @@ struct tensor {
 	const uint8_t *data;    /* tensor_bytes(&spec), aligned to 64, while the state is READY */
 	struct lmdb_file *lmdb; /* owned */
 	struct mapfault *watch; /* owned */
-	pthread_mutex_t lock;   /* one opens it */
+	struct lock lock;       /* one opens it */
 	_Atomic unsigned char state;
 	unsigned refs; /* releases that hold it; guarded by the admin lock */
 };

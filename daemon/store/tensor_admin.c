@@ -98,20 +98,20 @@ static enum status put_tensor(struct tensor_put *put, const char *release,
 	const struct tensor_spec *spec, const uint8_t *data, struct error *err)
 {
 	struct store *store = put->store;
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	enum status status = begin(put, release, spec, err);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	status = write_file(put, spec, data, err);
 	const bool is_written = status == STATUS_OK;
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	if (is_written) {
 		status = commit(put, err);
 	}
 	tensor_drop(put->tensor);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	if (status != STATUS_OK) {
 		undo(put, is_written ? status : STATUS_CORRUPT);
 	}
@@ -123,9 +123,9 @@ enum status store_tensor_put(struct store *store, const char *release,
 	struct error *err)
 {
 	struct tensor_put put = {.store = store};
-	(void)pthread_mutex_lock(&store->tensor_lock);
+	lock_take(&store->tensor_lock);
 	const enum status status = put_tensor(&put, release, spec, data, err);
-	(void)pthread_mutex_unlock(&store->tensor_lock);
+	lock_release(&store->tensor_lock);
 	if (status == STATUS_OK) {
 		*resolved = put.release;
 	}
@@ -156,9 +156,9 @@ static enum status delete_tensor(struct store *store, const char *id, const char
 enum status store_tensor_delete(struct store *store, const char *release, const char *tensor,
 	struct name *resolved, struct error *err)
 {
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	const enum status status = delete_tensor(store, release, tensor, resolved, err);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 

@@ -30,11 +30,11 @@ static void finish(struct writer *writer, struct write_ticket *tickets, const st
 	while (tickets != NULL) {
 		struct write_ticket *ticket = tickets;
 		tickets = ticket->next;
-		(void)pthread_mutex_lock(&writer->group_lock);
+		lock_take(&writer->group_lock);
 		ticket->outcome = *err;
 		ticket->finished = true;
 		const bool asked = ticket->done != NULL;
-		(void)pthread_mutex_unlock(&writer->group_lock);
+		lock_release(&writer->group_lock);
 		if (asked) {
 			ticket->done(ticket->done_arg, err->status, err);
 			free(ticket);
@@ -45,13 +45,13 @@ static void finish(struct writer *writer, struct write_ticket *tickets, const st
 void store_write_then(struct write_ticket *ticket, write_done_fn *done, void *arg)
 {
 	struct writer *writer = ticket->writer;
-	(void)pthread_mutex_lock(&writer->group_lock);
+	lock_take(&writer->group_lock);
 	const bool finished = ticket->finished;
 	if (!finished) {
 		ticket->done_arg = arg;
 		ticket->done = done;
 	}
-	(void)pthread_mutex_unlock(&writer->group_lock);
+	lock_release(&writer->group_lock);
 	if (finished) {
 		done(arg, ticket->outcome.status, &ticket->outcome);
 		free(ticket);
@@ -60,8 +60,8 @@ void store_write_then(struct write_ticket *ticket, write_done_fn *done, void *ar
 
 /* Of store_write_wait. */
 struct waiter {
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
+	struct lock lock;
+	struct condition wake;
 	bool done;
 	struct error err;
 };
@@ -69,27 +69,27 @@ struct waiter {
 static void on_waited(void *arg, enum status status, const struct error *err)
 {
 	struct waiter *waiter = arg;
-	(void)pthread_mutex_lock(&waiter->lock);
+	lock_take(&waiter->lock);
 	waiter->err = *err;
 	waiter->err.status = status;
 	waiter->done = true;
-	(void)pthread_cond_signal(&waiter->wake);
-	(void)pthread_mutex_unlock(&waiter->lock);
+	condition_signal(&waiter->wake);
+	lock_release(&waiter->lock);
 }
 
 enum status store_write_wait(struct write_ticket *ticket, struct error *err)
 {
 	struct waiter waiter = {.done = false};
-	(void)pthread_mutex_init(&waiter.lock, NULL);
-	(void)pthread_cond_init(&waiter.wake, NULL);
+	lock_init(&waiter.lock);
+	condition_init(&waiter.wake);
 	store_write_then(ticket, on_waited, &waiter);
-	(void)pthread_mutex_lock(&waiter.lock);
+	lock_take(&waiter.lock);
 	while (!waiter.done) {
-		(void)pthread_cond_wait(&waiter.wake, &waiter.lock);
+		condition_wait(&waiter.wake, &waiter.lock);
 	}
-	(void)pthread_mutex_unlock(&waiter.lock);
-	(void)pthread_cond_destroy(&waiter.wake);
-	(void)pthread_mutex_destroy(&waiter.lock);
+	lock_release(&waiter.lock);
+	condition_fini(&waiter.wake);
+	lock_fini(&waiter.lock);
 	if (waiter.err.status != STATUS_OK && err != NULL) {
 		*err = waiter.err;
 	}
@@ -102,26 +102,26 @@ enum status store_write_wait(struct write_ticket *ticket, struct error *err)
 static void stop_applying(struct writer *writer)
 {
 	atomic_fetch_add(&writer->halting, 1);
-	(void)pthread_mutex_lock(&writer->apply_lock);
-	(void)pthread_mutex_unlock(&writer->apply_lock);
+	lock_take(&writer->apply_lock);
+	lock_release(&writer->apply_lock);
 }
 
 void writer_resume(struct writer *writer)
 {
-	(void)pthread_mutex_lock(&writer->apply_lock);
+	lock_take(&writer->apply_lock);
 	atomic_fetch_sub(&writer->halting, 1);
-	(void)pthread_cond_broadcast(&writer->go);
-	(void)pthread_mutex_unlock(&writer->apply_lock);
+	condition_broadcast(&writer->go);
+	lock_release(&writer->apply_lock);
 }
 
 void writer_halt(struct writer *writer)
 {
 	stop_applying(writer);
-	(void)pthread_mutex_lock(&writer->group_lock);
+	lock_take(&writer->group_lock);
 	while (writer->first != NULL || writer->committing) {
-		(void)pthread_cond_wait(&writer->settled, &writer->group_lock);
+		condition_wait(&writer->settled, &writer->group_lock);
 	}
-	(void)pthread_mutex_unlock(&writer->group_lock);
+	lock_release(&writer->group_lock);
 }
 
 /* ---- commit ---- */
@@ -180,9 +180,9 @@ static void fail_group(struct writer *writer, struct write_ticket *tickets, cons
 	}
 	atomic_store(&writer->disk_full, err->status == STATUS_DISK_FULL);
 	stop_applying(writer);
-	(void)pthread_mutex_lock(&writer->group_lock);
+	lock_take(&writer->group_lock);
 	struct write_ticket *later = take_all(writer);
-	(void)pthread_mutex_unlock(&writer->group_lock);
+	lock_release(&writer->group_lock);
 	writer_undo(writer, tickets, visible);
 	writer_undo(writer, later, visible);
 	writer->next_sequence = visible + 1;
@@ -206,10 +206,10 @@ static void commit(struct writer *writer, struct write_ticket *tickets)
 	} else {
 		fail_group(writer, tickets, &err);
 	}
-	(void)pthread_mutex_lock(&writer->group_lock);
+	lock_take(&writer->group_lock);
 	writer->committing = false;
-	(void)pthread_cond_broadcast(&writer->settled);
-	(void)pthread_mutex_unlock(&writer->group_lock);
+	condition_broadcast(&writer->settled);
+	lock_release(&writer->group_lock);
 }
 
 /* Syncs what was acknowledged before (durability periodic). */
@@ -240,25 +240,18 @@ static bool is_time_to_sync(const struct writer *writer, const struct turn *turn
  * set with the lock held, so that nobody halts in between. */
 static bool wait_for_work(struct writer *writer, struct turn *turn)
 {
-	(void)pthread_mutex_lock(&writer->group_lock);
+	lock_take(&writer->group_lock);
 	while (writer->first == NULL && !writer->stop && !is_time_to_sync(writer, turn)) {
-		if (!redo_is_dirty(writer->redo)) {
-			(void)pthread_cond_wait(&writer->work, &writer->group_lock);
-			continue;
-		}
 		const uint64_t due_ms =
 			turn->synced_ms + writer->store->options.write.sync_interval_ms;
-		const struct timespec due = {
-			.tv_sec = (time_t)(due_ms / 1000),
-			.tv_nsec = (long)(due_ms % 1000) * 1000000,
-		};
-		(void)pthread_cond_timedwait(&writer->work, &writer->group_lock, &due);
+		(void)condition_wait_until(&writer->work, &writer->group_lock,
+			redo_is_dirty(writer->redo) ? due_ms : CONDITION_NEVER);
 	}
 	turn->sync = is_time_to_sync(writer, turn);
 	turn->tickets = take_all(writer);
 	writer->committing = turn->tickets != NULL || turn->sync;
 	const bool go_on = writer->committing || !writer->stop;
-	(void)pthread_mutex_unlock(&writer->group_lock);
+	lock_release(&writer->group_lock);
 	return go_on;
 }
 
@@ -329,11 +322,11 @@ static enum status wait_for_room(struct writer *writer, struct error *err)
 		(void)nanosleep(&pause, NULL);
 	}
 	atomic_store(&writer->full_since_ms, 0);
-	(void)pthread_mutex_lock(&writer->group_lock);
+	lock_take(&writer->group_lock);
 	while (writer->waiting_bytes > WAITING_BYTES_MAX) {
-		(void)pthread_cond_wait(&writer->settled, &writer->group_lock);
+		condition_wait(&writer->settled, &writer->group_lock);
 	}
-	(void)pthread_mutex_unlock(&writer->group_lock);
+	lock_release(&writer->group_lock);
 	return STATUS_OK;
 }
 
@@ -342,11 +335,11 @@ enum status writer_check_room(struct writer *writer, size_t bytes, struct error 
 	if (!atomic_load(&writer->disk_full)) {
 		return STATUS_OK;
 	}
-	(void)pthread_mutex_lock(&writer->group_lock);
+	lock_take(&writer->group_lock);
 	const enum status status = writer->first == NULL && !writer->committing
 					   ? redo_has_room(writer->redo, bytes, err)
 					   : STATUS_OK;
-	(void)pthread_mutex_unlock(&writer->group_lock);
+	lock_release(&writer->group_lock);
 	return status;
 }
 
@@ -359,12 +352,12 @@ enum status writer_begin(struct writer *writer, struct error *err)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	(void)pthread_mutex_lock(&writer->apply_lock);
+	lock_take(&writer->apply_lock);
 	while (atomic_load(&writer->halting) > 0) {
-		(void)pthread_cond_wait(&writer->go, &writer->apply_lock);
+		condition_wait(&writer->go, &writer->apply_lock);
 	}
 	if (atomic_load(&writer->read_only)) {
-		(void)pthread_mutex_unlock(&writer->apply_lock);
+		lock_release(&writer->apply_lock);
 		return error_set(err, STATUS_READ_ONLY,
 			"the log could not be synced; nothing is written until a restart");
 	}
@@ -374,7 +367,7 @@ enum status writer_begin(struct writer *writer, struct error *err)
 void writer_end(struct writer *writer, struct write_ticket *ticket)
 {
 	if (ticket != NULL) {
-		(void)pthread_mutex_lock(&writer->group_lock);
+		lock_take(&writer->group_lock);
 		if (writer->first == NULL) {
 			writer->first = ticket;
 		} else {
@@ -382,10 +375,10 @@ void writer_end(struct writer *writer, struct write_ticket *ticket)
 		}
 		writer->last = ticket;
 		writer->waiting_bytes += ticket->head.bytes;
-		(void)pthread_cond_signal(&writer->work);
-		(void)pthread_mutex_unlock(&writer->group_lock);
+		condition_signal(&writer->work);
+		lock_release(&writer->group_lock);
 	}
-	(void)pthread_mutex_unlock(&writer->apply_lock);
+	lock_release(&writer->apply_lock);
 	if (writer_fullness(writer) >= MERGER_BEGIN_AT) {
 		merger_wake(writer->store->merger);
 	}
@@ -395,15 +388,11 @@ void writer_end(struct writer *writer, struct write_ticket *ticket)
 
 static void init_locks(struct writer *writer)
 {
-	pthread_condattr_t attributes;
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&writer->work, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
-	(void)pthread_cond_init(&writer->settled, NULL);
-	(void)pthread_cond_init(&writer->go, NULL);
-	(void)pthread_mutex_init(&writer->apply_lock, NULL);
-	(void)pthread_mutex_init(&writer->group_lock, NULL);
+	condition_init(&writer->work);
+	condition_init(&writer->settled);
+	condition_init(&writer->go);
+	lock_init(&writer->apply_lock);
+	lock_init(&writer->group_lock);
 }
 
 /* From now on a log that is not there is one that was lost. Nobody else sees the snapshot yet. */
@@ -472,18 +461,18 @@ void writer_close(struct writer *writer)
 		return;
 	}
 	if (writer->started) {
-		(void)pthread_mutex_lock(&writer->group_lock);
+		lock_take(&writer->group_lock);
 		writer->stop = true;
-		(void)pthread_cond_signal(&writer->work);
-		(void)pthread_mutex_unlock(&writer->group_lock);
+		condition_signal(&writer->work);
+		lock_release(&writer->group_lock);
 		(void)pthread_join(writer->thread, NULL);
 	}
 	redo_close(writer->redo);
 	free(writer->frames);
-	(void)pthread_cond_destroy(&writer->work);
-	(void)pthread_cond_destroy(&writer->settled);
-	(void)pthread_cond_destroy(&writer->go);
-	(void)pthread_mutex_destroy(&writer->apply_lock);
-	(void)pthread_mutex_destroy(&writer->group_lock);
+	condition_fini(&writer->work);
+	condition_fini(&writer->settled);
+	condition_fini(&writer->go);
+	lock_fini(&writer->apply_lock);
+	lock_fini(&writer->group_lock);
 	free(writer);
 }

@@ -15,6 +15,7 @@
 #define DAEMON_STORE_WRITER_H
 
 #include "daemon/store/frame.h"
+#include "daemon/store/lock.h"
 #include "daemon/store/memtable.h"
 #include "daemon/store/redo.h"
 #include "daemon/store/state.h"
@@ -33,13 +34,13 @@ struct write_ticket {
 struct writer {
 	struct store *store; /* borrowed */
 	struct redo *redo;   /* owned; the commit thread's, or the merge's while it is halted */
-	pthread_mutex_t apply_lock;
-	pthread_cond_t go;
+	struct lock apply_lock;
+	struct condition go;
 	atomic_uint halting;
 	uint64_t next_sequence; /* guarded by apply_lock */
-	pthread_mutex_t group_lock;
-	pthread_cond_t work;    /* for the commit thread */
-	pthread_cond_t settled; /* a group has ended */
+	struct lock group_lock;
+	struct condition work;    /* for the commit thread */
+	struct condition settled; /* a group has ended */
 	struct write_ticket *first;
 	struct write_ticket *last;
 	uint64_t waiting_bytes;

@@ -66,9 +66,9 @@ static void wait_until_left(const struct dropper *dropper)
 	for (int i = 0; !left; i++) {
 		assert_true(i < FOLDER_GOES_SECONDS * 1000);
 		(void)nanosleep(&pause, NULL);
-		(void)pthread_mutex_lock(&store->admin_lock);
+		lock_take(&store->admin_lock);
 		left = store->merging_dropped;
-		(void)pthread_mutex_unlock(&store->admin_lock);
+		lock_release(&store->admin_lock);
 	}
 	assert_true(scratch_exists(dropper->folder));
 }
@@ -104,17 +104,17 @@ static enum status merge_and_drop(struct scratch *scratch, struct dropper *dropp
 		.pace = on_piece,
 		.pace_arg = dropper,
 	};
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	job.table->refs++;
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	assert_true(memtable_freeze(job.table->memtable, atomic_load(&store->visible)));
 	if (dropper->after < 0) {
 		scratch_must(store_release_drop(store, "r1", err), err);
 	}
 	const enum status status = merge_table(&job, err);
-	(void)pthread_mutex_lock(&store->admin_lock);
+	lock_take(&store->admin_lock);
 	table_drop(job.table);
-	(void)pthread_mutex_unlock(&store->admin_lock);
+	lock_release(&store->admin_lock);
 	return status;
 }
 
