@@ -3,10 +3,8 @@
 #include "daemon/store/clock.h"
 #include "daemon/store/current.h"
 #include "daemon/store/file.h"
-#include "daemon/store/indexer.h"
 #include "daemon/store/janitor.h"
 #include "daemon/store/layer.h"
-#include "daemon/store/merger.h"
 #include "daemon/store/state.h"
 #include "daemon/store/tensor.h"
 
@@ -49,7 +47,7 @@ enum status store_change(struct store *store, struct snapshot *next, struct cata
 		store_event(store, "event=current_not_written reason=\"%s\"", reason.text);
 	}
 	atomic_store_explicit(&store->current, next, memory_order_release);
-	indexer_wake(store->indexer);
+	bell_ring(&store->index_bell);
 	job->retired = before;
 	for (size_t i = 0; change.remove != 0 && i < before->release_count; i++) {
 		const struct release *release = before->releases[i];
@@ -478,7 +476,8 @@ enum status store_release_drop(struct store *store, const char *id, struct error
 	lock_release(&store->load_lock);
 	lock_release(&store->admin_lock);
 	if (status == STATUS_OK) {
-		merger_note_drop(store->merger);
+		atomic_store(&store->release_dropped, true);
+		bell_ring(&store->merge_bell);
 	}
 	return status;
 }

@@ -15,14 +15,11 @@
 
 enum { INDEXER_RETRY_MAX_MS = 3600000 };
 
-static const uint64_t never = CONDITION_NEVER;
+static const uint64_t never = CONDITION_NEVER; /* what bell_wait takes for it */
 
 struct indexer {
 	struct store *store; /* borrowed */
 	pthread_t thread;
-	struct lock lock;
-	struct condition wake;
-	bool look; /* guarded by lock */
 	_Atomic bool stop;
 	_Atomic uint64_t builds;
 	_Atomic uint64_t failed;
@@ -171,18 +168,6 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 	end_wish(store, wish, folder);
 }
 
-/* False: it is to stop. */
-static bool wait_for_wake(struct indexer *indexer, uint64_t until_ms)
-{
-	lock_take(&indexer->lock);
-	while (!indexer->look && !atomic_load(&indexer->stop) &&
-		condition_wait_until(&indexer->wake, &indexer->lock, until_ms)) {
-	}
-	indexer->look = false;
-	lock_release(&indexer->lock);
-	return !atomic_load(&indexer->stop);
-}
-
 static void *run(void *arg)
 {
 	struct indexer *indexer = arg;
@@ -190,12 +175,13 @@ static void *run(void *arg)
 	uint64_t again_ms = never;
 	/* Whoever answers requests comes first. */
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
-	do {
-		while (!atomic_load(&indexer->stop) &&
-			find_wish(indexer->store, &wish, &again_ms)) {
+	while (!atomic_load(&indexer->stop)) {
+		if (find_wish(indexer->store, &wish, &again_ms)) {
 			fulfil(indexer, &wish);
+		} else {
+			bell_wait(&indexer->store->index_bell, again_ms);
 		}
-	} while (wait_for_wake(indexer, again_ms));
+	}
 	return NULL;
 }
 
@@ -206,11 +192,7 @@ enum status indexer_start(struct store *store, struct indexer **out)
 		return STATUS_NO_MEMORY;
 	}
 	indexer->store = store;
-	lock_init(&indexer->lock);
-	condition_init(&indexer->wake);
 	if (pthread_create(&indexer->thread, NULL, run, indexer) != 0) {
-		lock_fini(&indexer->lock);
-		condition_fini(&indexer->wake);
 		free(indexer);
 		return STATUS_NO_MEMORY;
 	}
@@ -224,25 +206,10 @@ void indexer_stop(struct indexer *indexer)
 	if (indexer == NULL) {
 		return;
 	}
-	lock_take(&indexer->lock);
 	atomic_store(&indexer->stop, true);
-	condition_signal(&indexer->wake);
-	lock_release(&indexer->lock);
+	bell_ring(&indexer->store->index_bell);
 	(void)pthread_join(indexer->thread, NULL);
-	lock_fini(&indexer->lock);
-	condition_fini(&indexer->wake);
 	free(indexer);
-}
-
-void indexer_wake(struct indexer *indexer)
-{
-	if (indexer == NULL) {
-		return;
-	}
-	lock_take(&indexer->lock);
-	indexer->look = true;
-	condition_signal(&indexer->wake);
-	lock_release(&indexer->lock);
 }
 
 void indexer_count(struct indexer *indexer, const struct index *index)

@@ -1,8 +1,8 @@
 /* indexer.h - the background thread that opens and builds the indexes of tables.
  *
- * It looks when it is woken, at the start, after a seal and after a merge: for each table that
- * wants an index and has none it opens the file, or builds it. What fails is told each time, and
- * tried again after a minute, then after twice as long each time, up to an hour; a table with a
+ * It looks at the start, and whenever index_bell rings, as after a seal and a merge: for each table
+ * that wants an index and has none it opens the file, or builds it. What fails is told each time,
+ * and tried again after a minute, then after twice as long each time, up to an hour; a table with a
  * damaged segment only when it has other base files.
  *
  * Threads: the functions may be called from any thread.
@@ -25,9 +25,6 @@ struct store;
 enum status indexer_start(struct store *store, struct indexer **out);
 /* Ends a build that is under way. NULL is fine. */
 void indexer_stop(struct indexer *indexer);
-/* NULL is fine: nobody looks yet. */
-void indexer_wake(struct indexer *indexer);
-
 /* Counts an index that a merge has built. */
 void indexer_count(struct indexer *indexer, const struct index *index);
 

@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 
 enum {
-	LOOK_MS = 200, /* how often it looks by itself */
+	LOOK_MS = 200, /* how often it looks by itself: nobody rings when something gets old */
 	/* After a failure, unless it is asked: the first pause, doubled by each failure, and the
 	   longest. */
 	RETRY_MS = 2000,
@@ -40,10 +40,8 @@ struct merger {
 	int64_t clock_ms; /* at the cut */
 	/* Guarded by lock: */
 	struct lock lock;
-	struct condition wake;
 	struct condition done;
 	bool stop;
-	bool dropped; /* a release was, since the thread last looked */
 	uint64_t asked;
 	uint64_t served;
 	struct merge_result result;
@@ -336,19 +334,19 @@ struct turn {
 /* Waits until there is something to do; false: to end. */
 static bool wait_for_work(struct merger *merger, struct turn *turn)
 {
-	turn->due = is_due(merger);
-	lock_take(&merger->lock);
-	while (!merger->stop && !turn->due && !merger->dropped && merger->asked == merger->served) {
-		(void)condition_wait_until(&merger->wake, &merger->lock,
-			(uint64_t)clock_monotonic_ms() + LOOK_MS);
+	struct store *store = merger->store;
+	for (;;) {
 		turn->due = is_due(merger);
+		turn->dropped = atomic_exchange(&store->release_dropped, false);
+		lock_take(&merger->lock);
+		turn->asked = merger->asked != merger->served;
+		const bool stop = merger->stop;
+		lock_release(&merger->lock);
+		if (stop || turn->due || turn->dropped || turn->asked) {
+			return !stop;
+		}
+		bell_wait(&store->merge_bell, (uint64_t)clock_monotonic_ms() + LOOK_MS);
 	}
-	turn->asked = merger->asked != merger->served;
-	turn->dropped = merger->dropped;
-	merger->dropped = false;
-	const bool go_on = !merger->stop;
-	lock_release(&merger->lock);
-	return go_on;
 }
 
 static void *merger_main(void *arg)
@@ -377,13 +375,11 @@ enum status merger_start(struct store *store, struct merger **out, struct error 
 	merger->store = store;
 	merger->retry_ms = RETRY_MS;
 	merger->go_on_at = UINT_MAX;
-	condition_init(&merger->wake);
 	condition_init(&merger->done);
 	lock_init(&merger->lock);
 	*out = merger;
 	if (pthread_create(&merger->thread, NULL, merger_main, merger) != 0) {
 		*out = NULL;
-		condition_fini(&merger->wake);
 		condition_fini(&merger->done);
 		lock_fini(&merger->lock);
 		free(merger);
@@ -397,34 +393,15 @@ void merger_stop(struct merger *merger)
 	if (merger == NULL) {
 		return;
 	}
-	store_interrupt(merger->store);
 	lock_take(&merger->lock);
 	merger->stop = true;
-	condition_signal(&merger->wake);
 	condition_broadcast(&merger->done);
 	lock_release(&merger->lock);
+	bell_ring(&merger->store->merge_bell);
 	(void)pthread_join(merger->thread, NULL);
-	condition_fini(&merger->wake);
 	condition_fini(&merger->done);
 	lock_fini(&merger->lock);
 	free(merger);
-}
-
-void merger_wake(struct merger *merger)
-{
-	if (merger != NULL && !atomic_load(&merger->running)) {
-		condition_signal(&merger->wake);
-	}
-}
-
-void merger_note_drop(struct merger *merger)
-{
-	if (merger != NULL) {
-		lock_take(&merger->lock);
-		merger->dropped = true;
-		condition_signal(&merger->wake);
-		lock_release(&merger->lock);
-	}
 }
 
 enum status store_merge(struct store *store, struct merge_result *out, struct error *err)
@@ -432,7 +409,7 @@ enum status store_merge(struct store *store, struct merge_result *out, struct er
 	struct merger *merger = store->merger;
 	lock_take(&merger->lock);
 	const uint64_t number = ++merger->asked;
-	condition_signal(&merger->wake);
+	bell_ring(&store->merge_bell);
 	while (merger->served < number && !merger->stop) {
 		condition_wait(&merger->done, &merger->lock);
 	}

@@ -8,10 +8,12 @@
  *
  * It begins when a bound is reached by a quarter, when something has waited for merge_age, when the
  * log's files have grown by a whole bound since the last one (with what was written to releases
- * that were dropped, which waits for no merge), and when it is asked to. It writes at merge_rate
- * until a bound is reached by half, then as fast as it can. A table that fails keeps what is
- * frozen, and its log; the others go on, in the room that is left: a merge that has failed is tried
- * again after a pause, or when a quarter of that is used up.
+ * that were dropped, which waits for no merge), and when it is asked to. It looks when merge_bell
+ * rings, and now and then. After a release was dropped it looks which log files nobody needs any
+ * more, and a merge that failed, perhaps because of that release, is tried again at once. It writes
+ * at merge_rate until a bound is reached by half, then as fast as it can. A table that fails keeps
+ * what is frozen, and its log; the others go on, in the room that is left: a merge that has failed
+ * is tried again after a pause, or when a quarter of that is used up.
  *
  * Threads: the functions may be called from any.
  */
@@ -31,13 +33,8 @@ struct table;
 struct write_figures;
 
 enum status merger_start(struct store *store, struct merger **out, struct error *err);
-/* What is under way ends without a trace. NULL is fine. */
+/* What is under way ends without a trace: store->stop must be set. NULL is fine. */
 void merger_stop(struct merger *merger);
-/* It looks whether there is something to do. NULL is fine. */
-void merger_wake(struct merger *merger);
-/* A release was dropped: it looks which log files nobody needs any more, and a merge that failed,
- * perhaps because of that release, is tried again at once. */
-void merger_note_drop(struct merger *merger);
 /* Fills the entries of merges. */
 void merger_figures(struct merger *merger, struct write_figures *out);
 

@@ -1,8 +1,8 @@
 /* state.h - the inside of a store: what its own files share, and in which order locks are taken.
  *
  * tensor_lock, then admin_lock, then load_lock; the writer's apply lock, then its group lock; a
- * base set's own lock and the janitor's and the merger's queue locks are taken last. Who holds the
- * writer's locks takes neither of the first two.
+ * base set's own lock, the janitor's and the merger's queue locks and the bells are taken last. Who
+ * holds the writer's locks takes neither of the first two.
  *
  * Threads: admin_lock guards the catalog, the making of snapshots and all reference counts;
  * load_lock guards the loads. The current snapshot is read without either (snapshot.h).
@@ -10,6 +10,7 @@
 #ifndef DAEMON_STORE_STATE_H
 #define DAEMON_STORE_STATE_H
 
+#include "daemon/store/bell.h"
 #include "daemon/store/catalog.h"
 #include "daemon/store/lock.h"
 #include "daemon/store/memtable.h"
@@ -37,12 +38,15 @@ struct store {
 	int lock_fd;
 	struct catalog *catalog;            /* owned */
 	_Atomic(struct snapshot *) current; /* owned */
-	_Atomic uint64_t visible;    /* the newest sequence of the log that is acknowledged */
-	struct memtable_usage usage; /* of all memtables */
-	struct janitor *janitor;     /* owned */
-	struct writer *writer;       /* owned */
-	struct merger *merger;       /* owned */
-	struct indexer *indexer;     /* owned */
+	_Atomic uint64_t visible;     /* the newest sequence of the log that is acknowledged */
+	struct memtable_usage usage;  /* of all memtables */
+	struct janitor *janitor;      /* owned */
+	struct writer *writer;        /* owned */
+	struct merger *merger;        /* owned */
+	struct indexer *indexer;      /* owned */
+	struct bell merge_bell;       /* the merger waits for it */
+	struct bell index_bell;       /* the indexer waits for it */
+	_Atomic bool release_dropped; /* since the merger last looked */
 	struct lock admin_lock;
 	struct lock load_lock;
 	struct lock tensor_lock;  /* one tensor is put at a time */

@@ -385,6 +385,8 @@ enum status store_open(const struct store_options *options, struct store **out, 
 	lock_init(&store->admin_lock);
 	lock_init(&store->load_lock);
 	lock_init(&store->tensor_lock);
+	bell_init(&store->merge_bell);
+	bell_init(&store->index_bell);
 	enum status status;
 	if (strlen(options->folder) >= PATH_MAX - 128) {
 		status = error_set(err, STATUS_TOO_LARGE, "data folder: its path is over %d bytes",
@@ -406,7 +408,7 @@ void store_close(struct store *store)
 	if (store == NULL) {
 		return;
 	}
-	/* A merge that ends wakes the indexer. */
+	store_interrupt(store);
 	merger_stop(store->merger);
 	indexer_stop(store->indexer);
 	writer_close(store->writer);
@@ -421,6 +423,8 @@ void store_close(struct store *store)
 	lock_fini(&store->admin_lock);
 	lock_fini(&store->load_lock);
 	lock_fini(&store->tensor_lock);
+	bell_fini(&store->merge_bell);
+	bell_fini(&store->index_bell);
 	free(store);
 }
 

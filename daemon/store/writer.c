@@ -310,7 +310,7 @@ static enum status wait_for_room(struct writer *writer, struct error *err)
 		if (atomic_compare_exchange_strong(&writer->full_since_ms, &since_ms, now_ms)) {
 			since_ms = now_ms;
 		}
-		merger_wake(writer->store->merger);
+		bell_ring(&writer->store->merge_bell);
 		if (now_ms - since_ms >= FULL_WAIT_MS || atomic_load(&writer->store->stop)) {
 			return error_set(err, STATUS_BUSY,
 				"the log holds %" PRIu64 " bytes and the memtables %" PRIu64
@@ -380,7 +380,7 @@ void writer_end(struct writer *writer, struct write_ticket *ticket)
 	}
 	lock_release(&writer->apply_lock);
 	if (writer_fullness(writer) >= MERGER_BEGIN_AT) {
-		merger_wake(writer->store->merger);
+		bell_ring(&writer->store->merge_bell);
 	}
 }
 
