@@ -6,6 +6,7 @@
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
 #include "daemon/store/index.h"
+#include "daemon/store/load.h"
 #include "daemon/store/state.h"
 #include "daemon/store/tensor.h"
 

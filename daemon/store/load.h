@@ -45,6 +45,13 @@ enum status load_forget(struct store *store, struct load *load, struct error *er
 /* Closes and frees one that is in no list; its file stays. */
 void load_free(struct load *load);
 
+/* Finds the spill files of an open release and removes what is none; at start. */
+enum status loads_open(struct store *store, const struct release *release, struct error *err);
+/* Takes the loads of a release (0: of all) out of the list; the caller holds load_lock. */
+struct load *loads_take(struct store *store, uint64_t release);
+/* Closes a list of loads that were taken; their files stay. */
+void loads_free(struct load *loads);
+
 /* Whether its file can be used; NULL can. Errors: CORRUPT, saying what to do. */
 enum status load_check_damage(const struct load *load, struct error *err);
 

@@ -1,4 +1,5 @@
 /* load_ended.c - the loads that the catalog knows to be whole, so that a lost file is seen. */
+#include "daemon/store/change.h"
 #include "daemon/store/load.h"
 
 #include <inttypes.h>
@@ -56,7 +57,7 @@ static enum status put_table(struct store *store, const struct base_owner *owner
 		release_drop(release);
 		release = NULL;
 	}
-	return store_put_release(store, release, NULL, err);
+	return change_release(store, release, NULL, err);
 }
 
 enum status load_put_ended(struct store *store, const struct base_owner *owner,

@@ -1,5 +1,6 @@
 /* merge_log.c - lets go of the log files whose rows are all in base files, or in dropped releases.
  */
+#include "daemon/store/change.h"
 #include "daemon/store/merger.h"
 #include "daemon/store/writer.h"
 
@@ -35,7 +36,7 @@ enum status merge_trim_log(struct store *store, struct error *err)
 			const uint64_t synced = redo_begins_at(store->writer->redo, first_file) - 1;
 			next->log_first_file = first_file;
 			next->written = synced > now->written ? synced : now->written;
-			status = store_change(store, next, (struct catalog_change){0}, NULL, err);
+			status = change_commit(store, next, (struct catalog_change){0}, NULL, err);
 		}
 	}
 	lock_release(&store->admin_lock);

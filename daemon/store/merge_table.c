@@ -1,5 +1,6 @@
 /* merge_table.c - one table: new base files, checked, swapped in; then its memtable is let go. */
 #include "daemon/store/base_files.h"
+#include "daemon/store/change.h"
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
 #include "daemon/store/index.h"
@@ -119,7 +120,7 @@ static enum status swap(const struct merge_job *job, struct table *table, struct
 		const struct aftermath aftermath = {.replaced = job->table, .owner = job->release};
 		/* It takes the place of its old self, which needs no memory. */
 		(void)release_put(release, table);
-		status = store_put_release(store, release, &aftermath, err);
+		status = change_release(store, release, &aftermath, err);
 	}
 	lock_release(&store->admin_lock);
 	return status;

@@ -1,4 +1,5 @@
 /* seal_release.c - seals a release: its tables' base files, then one change of the catalog. */
+#include "daemon/store/change.h"
 #include "daemon/store/clock.h"
 #include "daemon/store/file.h"
 #include "daemon/store/load.h"
@@ -168,7 +169,7 @@ static enum status commit(struct store *store, struct release *release, struct s
 	release->sealed_ms = clock_unix_ms();
 	*result = result_of(release);
 	const struct aftermath aftermath = {.done_with = release->number};
-	return store_put_release(store, release, &aftermath, err);
+	return change_release(store, release, &aftermath, err);
 }
 
 enum status store_seal(struct store *store, const char *id, struct seal_result *out,
@@ -207,9 +208,4 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 		*out = result;
 	}
 	return status;
-}
-
-void store_interrupt(struct store *store)
-{
-	atomic_store(&store->stop, true);
 }

@@ -91,31 +91,4 @@ enum status store_open_bases(struct store *store, struct release *release, struc
 enum status store_open_table(struct store *store, const struct release *release,
 	struct table *table, struct error *err);
 
-/* What a change makes superfluous, and is removed once nobody can see it. */
-struct aftermath {
-	uint64_t done_with;     /* the loads of this release; load_lock is held then. 0: none */
-	struct table *replaced; /* the files of this table of `owner`; NULL: none */
-	struct tensor *tensor;  /* the file of this tensor of `owner`; NULL: none */
-	uint64_t owner;
-};
-
-/* Makes `next` the current snapshot: catalog, `current`, swap. Takes `next` over, even if it
- * fails. `change.after` is set here. `aftermath` may be NULL. The caller holds admin_lock. */
-enum status store_change(struct store *store, struct snapshot *next, struct catalog_change change,
-	const struct aftermath *aftermath, struct error *err);
-
-/* The same for one release, changed or new, that becomes part of the current snapshot. Takes it
- * over, even if it fails; NULL is NO_MEMORY. */
-enum status store_put_release(struct store *store, struct release *release,
-	const struct aftermath *aftermath, struct error *err);
-
-/* ---- loads (load_list.c) ---- */
-
-/* Finds the spill files of an open release and removes what is none; at start. */
-enum status loads_open(struct store *store, const struct release *release, struct error *err);
-/* Takes the loads of a release (0: of all) out of the list; the caller holds load_lock. */
-struct load *loads_take(struct store *store, uint64_t release);
-/* Closes a list of loads that were taken; their files stay. */
-void loads_free(struct load *loads);
-
 #endif

@@ -1,25 +1,20 @@
-/* store.c - opens and closes a data folder, and counts what is in it. */
+/* store.c - opens and closes a data folder. */
 #include "daemon/store/store.h"
 
-#include "daemon/store/base.h"
 #include "daemon/store/current.h"
 #include "daemon/store/file.h"
-#include "daemon/store/grace.h"
-#include "daemon/store/index.h"
 #include "daemon/store/indexer.h"
 #include "daemon/store/janitor.h"
+#include "daemon/store/leftovers.h"
 #include "daemon/store/load.h"
 #include "daemon/store/mapfault.h"
 #include "daemon/store/merger.h"
 #include "daemon/store/state.h"
-#include "daemon/store/tensor.h"
 #include "daemon/store/writer.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,50 +24,6 @@
 
 /* Half a second for the lock of the folder. */
 enum { LOCK_TRIES = 50, LOCK_PAUSE_NS = 10 * 1000 * 1000 };
-
-void store_event(struct store *store, const char *format, ...)
-{
-	if (store->options.on_event == NULL) {
-		return;
-	}
-	char line[ERROR_TEXT_BYTES + 64];
-	va_list args;
-	va_start(args, format);
-	(void)vsnprintf(line, sizeof line, format, args);
-	va_end(args);
-	store->options.on_event(store->options.on_event_arg, line);
-}
-
-void store_release_folder(const struct store *store, uint64_t number, char *out)
-{
-	/* store_open has checked that this fits. */
-	(void)snprintf(out, PATH_MAX, "%.*s/releases/%" PRIu64, PATH_MAX - 40, store->folder,
-		number);
-}
-
-const char *store_folder(const struct store *store)
-{
-	return store->folder;
-}
-
-/* ---- snapshots for readers ---- */
-
-const struct snapshot *snapshot_begin(struct store *store)
-{
-	grace_enter();
-	return atomic_load_explicit(&store->current, memory_order_acquire);
-}
-
-uint64_t store_visible(struct store *store)
-{
-	return atomic_load_explicit(&store->visible, memory_order_acquire);
-}
-
-void snapshot_end(struct store *store)
-{
-	(void)store;
-	grace_leave();
-}
 
 /* ---- open ---- */
 
@@ -110,140 +61,6 @@ static enum status take_lock(struct store *store, struct error *err)
 		return error_set(err, STATUS_IO, "write '%s': %s", path, strerror(errno));
 	}
 	return STATUS_OK;
-}
-
-enum status store_open_table(struct store *store, const struct release *release,
-	struct table *table, struct error *err)
-{
-	char folder[PATH_MAX];
-	if (table->bases != NULL || table->file_count == 0) {
-		return STATUS_OK;
-	}
-	store_release_folder(store, release->number, folder);
-	const struct base_owner owner = {.release = release->number,
-		.table = table->number,
-		.spec = table->spec};
-	struct error damage = {0};
-	const enum status status = base_set_open(folder, &owner, table->files, table->file_count,
-		&table->bases, &damage);
-	if (status != STATUS_OK) {
-		return error_set(err, status, "release '%s', table '%s': %s", release->id.text,
-			table->spec.name.text, damage.text);
-	}
-	if (damage.status != STATUS_OK) {
-		store_event(store, "event=damage release=%s table=%s reason=\"%s\"",
-			release->id.text, table->spec.name.text, damage.text);
-	}
-	return STATUS_OK;
-}
-
-enum status store_open_bases(struct store *store, struct release *release, struct error *err)
-{
-	enum status status = STATUS_OK;
-	for (size_t i = 0; status == STATUS_OK && i < release->table_count; i++) {
-		status = store_open_table(store, release, release->tables[i], err);
-	}
-	return status;
-}
-
-/* The number that names a release's folder; 0 for what is none of ours. */
-static uint64_t folder_number(const char *name)
-{
-	if (name[0] < '1' || name[0] > '9') {
-		return 0;
-	}
-	char *end;
-	const uint64_t number = strtoull(name, &end, 10);
-	return *end == '\0' ? number : 0;
-}
-
-/* Removes the files of a release that the catalog does not name, but for the spill files of an open
- * one, which loads_open looks at. */
-static void sweep_release(struct store *store, const struct release *release)
-{
-	char folder[PATH_MAX];
-	store_release_folder(store, release->number, folder);
-	DIR *dir = opendir(folder);
-	const struct dirent *entry;
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		bool named = entry->d_name[0] == '.' ||
-			     (release->state == RELEASE_OPEN &&
-				     strncmp(entry->d_name, "spill-", 6) == 0);
-		for (size_t i = 0; !named && i < release->table_count; i++) {
-			const struct table *table = release->tables[i];
-			char index[64];
-			named = index_is_wanted(table) &&
-				index_file_name(index, sizeof index, table) &&
-				strcmp(index, entry->d_name) == 0;
-			for (size_t j = 0; !named && j < table->file_count; j++) {
-				char name[64];
-				base_file_name(name, sizeof name, table->number,
-					table->files[j].number);
-				named = strcmp(name, entry->d_name) == 0;
-			}
-		}
-		for (size_t i = 0; !named && i < release->tensor_count; i++) {
-			char name[64];
-			tensor_file_name(name, sizeof name, release->tensors[i]->number);
-			named = strcmp(name, entry->d_name) == 0;
-		}
-		if (!named) {
-			store_event(store, "event=leftover release=%s file=%s", release->id.text,
-				entry->d_name);
-			(void)unlinkat(dirfd(dir), entry->d_name, 0);
-		}
-	}
-	if (dir != NULL) {
-		closedir(dir);
-	}
-}
-
-/* Removes the folder of a release that is not in the catalog. A number that was never given out
- * can only be that of a release that was being created, whose folder is empty: with files in it,
- * the catalog is the one that is wrong. */
-static enum status sweep_folder(struct store *store, const struct snapshot *snapshot,
-	uint64_t number, struct error *err)
-{
-	char folder[PATH_MAX];
-	struct error reason = {.text = "no folder"};
-	store_release_folder(store, number, folder);
-	enum status status = STATUS_OK;
-	if (number < snapshot->next_release) {
-		status = file_remove_folder(folder, &reason);
-	} else if (rmdir(folder) != 0) {
-		if (errno == ENOTEMPTY || errno == EEXIST) {
-			return error_set(err, STATUS_CORRUPT,
-				"catalog: it has never had release number %" PRIu64
-				", but '%s' holds files: catalog.mdb is missing or older than the folder",
-				number, folder);
-		}
-		status = STATUS_IO;
-	}
-	store_event(store, "event=leftover folder=releases/%" PRIu64 "%s%s", number,
-		status == STATUS_OK ? "" : " stays=", status == STATUS_OK ? "" : reason.text);
-	return STATUS_OK;
-}
-
-/* Removes what a killed process has left: folders and files that the catalog does not name. */
-static enum status sweep(struct store *store, const struct snapshot *snapshot, struct error *err)
-{
-	char path[PATH_MAX];
-	enum status status = file_path(path, store->folder, "releases", err);
-	DIR *dir = status == STATUS_OK ? opendir(path) : NULL;
-	const struct dirent *entry;
-	while (dir != NULL && status == STATUS_OK && (entry = readdir(dir)) != NULL) {
-		const uint64_t number = folder_number(entry->d_name);
-		if (number != 0 && snapshot_find(snapshot, number) == NULL) {
-			status = sweep_folder(store, snapshot, number, err);
-		}
-	}
-	if (dir != NULL) {
-		closedir(dir);
-	}
-	for (size_t i = 0; status == STATUS_OK && i < snapshot->release_count; i++) {
-		sweep_release(store, snapshot->releases[i]);
-	}
-	return status;
 }
 
 /* Writes `current` again: it may be behind. A full disk must not keep anybody from reading; the
@@ -289,7 +106,7 @@ static enum status open_releases(struct store *store, struct snapshot *snapshot,
 {
 	enum status status = check_age(store, snapshot, err);
 	if (status == STATUS_OK) {
-		status = sweep(store, snapshot, err);
+		status = leftovers_sweep(store, snapshot, err);
 	}
 	for (size_t i = 0; status == STATUS_OK && i < snapshot->release_count; i++) {
 		struct release *release = snapshot->releases[i];
@@ -426,64 +243,4 @@ void store_close(struct store *store)
 	bell_fini(&store->merge_bell);
 	bell_fini(&store->index_bell);
 	free(store);
-}
-
-/* ---- figures ---- */
-
-static void write_figures(struct store *store, struct write_figures *out)
-{
-	struct redo_figures log;
-	redo_figures(store->writer->redo, &log);
-	*out = (struct write_figures){
-		.sequence = store_visible(store),
-		.commits = atomic_load(&store->writer->commits),
-		.syncs = log.syncs,
-		.sync_us = log.sync_ns / 1000,
-		.sync_us_max = log.sync_ns_max / 1000,
-		.log_files = log.files,
-		.log_bytes = log.bytes,
-		.log_bytes_written = log.bytes_written,
-		.pending_bytes = atomic_load(&store->usage.log_bytes),
-		.memtable_rows = atomic_load(&store->usage.rows),
-		.memtable_bytes = atomic_load(&store->usage.bytes),
-		.read_only = atomic_load(&store->writer->read_only),
-	};
-	merger_figures(store->merger, out);
-}
-
-void store_figures(struct store *store, struct store_figures *out)
-{
-	struct store_figures figures = {
-		.seal_bytes = atomic_load(&store->seal_bytes),
-		.load_bytes = atomic_load(&store->load_bytes),
-		.durability = store->options.write.durability,
-	};
-	write_figures(store, &figures.write);
-	indexer_figures(store->indexer, &figures.index);
-	janitor_waiting(store->janitor, &figures.files_waiting, &figures.bytes_waiting);
-	const struct snapshot *snapshot = snapshot_begin(store);
-	figures.releases = snapshot->release_count;
-	for (size_t i = 0; i < snapshot->release_count; i++) {
-		const struct release *release = snapshot->releases[i];
-		figures.tables += release->table_count;
-		figures.tensors += release->tensor_count;
-		for (size_t j = 0; j < release->tensor_count; j++) {
-			figures.tensor_bytes += tensor_bytes(&release->tensors[j]->spec);
-		}
-		for (size_t j = 0; j < release->table_count; j++) {
-			const struct table *table = release->tables[j];
-			figures.rows += table->rows;
-			figures.bytes += table->bytes;
-			for (size_t k = 0; table->bases != NULL && k < table->bases->segment_count;
-				k++) {
-				const enum base_segment_state state =
-					base_segment_state(&table->bases->segments[k]);
-				figures.segments++;
-				figures.segments_checked += state != BASE_UNCHECKED;
-				figures.segments_damaged += state == BASE_DAMAGED;
-			}
-		}
-	}
-	snapshot_end(store);
-	*out = figures;
 }

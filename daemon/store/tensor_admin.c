@@ -3,6 +3,7 @@
  * A put writes its file first, without the admin's turn, since that syncs up to 64 MiB; then
  * one change of the catalog names it, and the file that it replaces is removed last.
  */
+#include "daemon/store/change.h"
 #include "daemon/store/file.h"
 #include "daemon/store/state.h"
 #include "daemon/store/tensor.h"
@@ -75,7 +76,7 @@ static enum status commit(struct tensor_put *put, struct error *err)
 			release = NULL;
 		}
 	}
-	return store_put_release(store, release, &aftermath, err);
+	return change_release(store, release, &aftermath, err);
 }
 
 static void undo(struct tensor_put *put, enum status status)
@@ -150,7 +151,7 @@ static enum status delete_tensor(struct store *store, const char *id, const char
 	if (release != NULL) {
 		release_remove_tensor(release, name);
 	}
-	return store_put_release(store, release, &aftermath, err);
+	return change_release(store, release, &aftermath, err);
 }
 
 enum status store_tensor_delete(struct store *store, const char *release, const char *tensor,

@@ -1,0 +1,66 @@
+/* figures.c - counts what is in a store, and what it has done. */
+#include "daemon/store/base.h"
+#include "daemon/store/indexer.h"
+#include "daemon/store/janitor.h"
+#include "daemon/store/merger.h"
+#include "daemon/store/state.h"
+#include "daemon/store/tensor.h"
+#include "daemon/store/writer.h"
+
+static void write_figures(struct store *store, struct write_figures *out)
+{
+	struct redo_figures log;
+	redo_figures(store->writer->redo, &log);
+	*out = (struct write_figures){
+		.sequence = store_visible(store),
+		.commits = atomic_load(&store->writer->commits),
+		.syncs = log.syncs,
+		.sync_us = log.sync_ns / 1000,
+		.sync_us_max = log.sync_ns_max / 1000,
+		.log_files = log.files,
+		.log_bytes = log.bytes,
+		.log_bytes_written = log.bytes_written,
+		.pending_bytes = atomic_load(&store->usage.log_bytes),
+		.memtable_rows = atomic_load(&store->usage.rows),
+		.memtable_bytes = atomic_load(&store->usage.bytes),
+		.read_only = atomic_load(&store->writer->read_only),
+	};
+	merger_figures(store->merger, out);
+}
+
+void store_figures(struct store *store, struct store_figures *out)
+{
+	struct store_figures figures = {
+		.seal_bytes = atomic_load(&store->seal_bytes),
+		.load_bytes = atomic_load(&store->load_bytes),
+		.durability = store->options.write.durability,
+	};
+	write_figures(store, &figures.write);
+	indexer_figures(store->indexer, &figures.index);
+	janitor_waiting(store->janitor, &figures.files_waiting, &figures.bytes_waiting);
+	const struct snapshot *snapshot = snapshot_begin(store);
+	figures.releases = snapshot->release_count;
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		figures.tables += release->table_count;
+		figures.tensors += release->tensor_count;
+		for (size_t j = 0; j < release->tensor_count; j++) {
+			figures.tensor_bytes += tensor_bytes(&release->tensors[j]->spec);
+		}
+		for (size_t j = 0; j < release->table_count; j++) {
+			const struct table *table = release->tables[j];
+			figures.rows += table->rows;
+			figures.bytes += table->bytes;
+			for (size_t k = 0; table->bases != NULL && k < table->bases->segment_count;
+				k++) {
+				const enum base_segment_state state =
+					base_segment_state(&table->bases->segments[k]);
+				figures.segments++;
+				figures.segments_checked += state != BASE_UNCHECKED;
+				figures.segments_damaged += state == BASE_DAMAGED;
+			}
+		}
+	}
+	snapshot_end(store);
+	*out = figures;
+}

@@ -1,0 +1,114 @@
+/* leftovers.c - finds what a killed process has left in a data folder, and removes it. */
+#include "daemon/store/leftovers.h"
+
+#include "daemon/store/base.h"
+#include "daemon/store/file.h"
+#include "daemon/store/index.h"
+#include "daemon/store/state.h"
+#include "daemon/store/tensor.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The number that names a release's folder; 0 for what is none of ours. */
+static uint64_t folder_number(const char *name)
+{
+	if (name[0] < '1' || name[0] > '9') {
+		return 0;
+	}
+	char *end;
+	const uint64_t number = strtoull(name, &end, 10);
+	return *end == '\0' ? number : 0;
+}
+
+/* Removes the files of a release that the catalog does not name, but for the spill files of an open
+ * one, which loads_open looks at. */
+static void sweep_release(struct store *store, const struct release *release)
+{
+	char folder[PATH_MAX];
+	store_release_folder(store, release->number, folder);
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		bool named = entry->d_name[0] == '.' ||
+			     (release->state == RELEASE_OPEN &&
+				     strncmp(entry->d_name, "spill-", 6) == 0);
+		for (size_t i = 0; !named && i < release->table_count; i++) {
+			const struct table *table = release->tables[i];
+			char index[64];
+			named = index_is_wanted(table) &&
+				index_file_name(index, sizeof index, table) &&
+				strcmp(index, entry->d_name) == 0;
+			for (size_t j = 0; !named && j < table->file_count; j++) {
+				char name[64];
+				base_file_name(name, sizeof name, table->number,
+					table->files[j].number);
+				named = strcmp(name, entry->d_name) == 0;
+			}
+		}
+		for (size_t i = 0; !named && i < release->tensor_count; i++) {
+			char name[64];
+			tensor_file_name(name, sizeof name, release->tensors[i]->number);
+			named = strcmp(name, entry->d_name) == 0;
+		}
+		if (!named) {
+			store_event(store, "event=leftover release=%s file=%s", release->id.text,
+				entry->d_name);
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+		}
+	}
+	if (dir != NULL) {
+		closedir(dir);
+	}
+}
+
+/* Removes the folder of a release that is not in the catalog. A number that was never given out
+ * can only be that of a release that was being created, whose folder is empty: with files in it,
+ * the catalog is the one that is wrong. */
+static enum status sweep_folder(struct store *store, const struct snapshot *snapshot,
+	uint64_t number, struct error *err)
+{
+	char folder[PATH_MAX];
+	struct error reason = {.text = "no folder"};
+	store_release_folder(store, number, folder);
+	enum status status = STATUS_OK;
+	if (number < snapshot->next_release) {
+		status = file_remove_folder(folder, &reason);
+	} else if (rmdir(folder) != 0) {
+		if (errno == ENOTEMPTY || errno == EEXIST) {
+			return error_set(err, STATUS_CORRUPT,
+				"catalog: it has never had release number %" PRIu64
+				", but '%s' holds files: catalog.mdb is missing or older than the folder",
+				number, folder);
+		}
+		status = STATUS_IO;
+	}
+	store_event(store, "event=leftover folder=releases/%" PRIu64 "%s%s", number,
+		status == STATUS_OK ? "" : " stays=", status == STATUS_OK ? "" : reason.text);
+	return STATUS_OK;
+}
+
+enum status leftovers_sweep(struct store *store, const struct snapshot *snapshot, struct error *err)
+{
+	char path[PATH_MAX];
+	enum status status = file_path(path, store->folder, "releases", err);
+	DIR *dir = status == STATUS_OK ? opendir(path) : NULL;
+	const struct dirent *entry;
+	while (dir != NULL && status == STATUS_OK && (entry = readdir(dir)) != NULL) {
+		const uint64_t number = folder_number(entry->d_name);
+		if (number != 0 && snapshot_find(snapshot, number) == NULL) {
+			status = sweep_folder(store, snapshot, number, err);
+		}
+	}
+	if (dir != NULL) {
+		closedir(dir);
+	}
+	for (size_t i = 0; status == STATUS_OK && i < snapshot->release_count; i++) {
+		sweep_release(store, snapshot->releases[i]);
+	}
+	return status;
+}
