@@ -140,6 +140,15 @@ bool frame_next_part(const uint8_t *data, const struct frame_head *head, size_t 
 /* Reads a FRAME_POSITION. Errors: CORRUPT. */
 enum status frame_read_position(const struct frame_part *part, struct frame_position *out);
 
+/* What a part takes of the log; the first of a frame also counts its head. */
+static inline uint64_t frame_part_log_bytes(const struct frame_part *part, bool is_first)
+{
+	return FRAME_PART_BYTES + part->bytes + (is_first ? FRAME_HEAD_BYTES : 0);
+}
+
+/* The hash of a row's key. */
+uint64_t frame_row_hash(const struct table_spec *spec, const struct frame_row *row);
+
 /* Walks the rows of a part. */
 struct frame_walk {
 	const struct table_spec *spec; /* borrowed */

@@ -23,29 +23,23 @@ enum { HASHED_BYTES = INDEX_HEAD_BYTES - 8 }; /* of the head, whose hash is its 
 
 static const char index_magic[8] = {'r', 'e', 'p', 's', 't', 'i', 'd', 'x'};
 
-bool index_is_wanted(const struct table *table)
-{
-	return table->spec.index == INDEX_BALLS && table->rows >= INDEX_ROWS_MIN &&
-	       table->rows <= BALLS_ROWS_MAX;
-}
-
 void index_file_name_of(char *out, size_t size, uint64_t table, uint64_t newest)
 {
 	(void)snprintf(out, size, "index-%" PRIu64 "-%" PRIu64 ".idx", table, newest);
 }
 
-bool index_file_name(char *out, size_t size, const struct table *table)
+bool index_file_name(char *out, size_t size, const struct index_owner *owner)
 {
 	uint64_t newest = 0;
-	for (size_t i = 0; i < table->file_count; i++) {
-		newest = table->files[i].number > newest ? table->files[i].number : newest;
+	for (size_t i = 0; i < owner->file_count; i++) {
+		newest = owner->files[i].number > newest ? owner->files[i].number : newest;
 	}
-	index_file_name_of(out, size, table->number, newest);
-	return table->file_count > 0;
+	index_file_name_of(out, size, owner->table, newest);
+	return owner->file_count > 0;
 }
 
 /* What base files it is of. */
-uint64_t index_base_hash(uint64_t release, const struct table *table)
+uint64_t index_base_hash(const struct index_owner *owner)
 {
 	XXH3_state_t *state = XXH3_createState();
 	if (state == NULL) {
@@ -53,12 +47,12 @@ uint64_t index_base_hash(uint64_t release, const struct table *table)
 	}
 	(void)XXH3_64bits_reset(state);
 	uint8_t bytes[16];
-	bytes_put_u64(bytes, release);
-	bytes_put_u64(bytes + 8, table->number);
+	bytes_put_u64(bytes, owner->release);
+	bytes_put_u64(bytes + 8, owner->table);
 	(void)XXH3_64bits_update(state, bytes, 16);
-	for (size_t i = 0; i < table->file_count; i++) {
-		for (size_t j = 0; j < table->files[i].segment_count; j++) {
-			bytes_put_u64(bytes, table->files[i].segments[j].hash);
+	for (size_t i = 0; i < owner->file_count; i++) {
+		for (size_t j = 0; j < owner->files[i].segment_count; j++) {
+			bytes_put_u64(bytes, owner->files[i].segments[j].hash);
 			(void)XXH3_64bits_update(state, bytes, 8);
 		}
 	}
@@ -150,12 +144,12 @@ static enum status open_file(struct index *index, int fd, const char *path,
 	return balls_open(image, head.bytes, (uint32_t)head.rows, dim, &index->balls, err);
 }
 
-enum status index_open(const char *folder, uint64_t release, const struct table *table,
-	struct index **out, struct error *err)
+enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
+	struct error *err)
 {
 	char name[64];
 	char path[PATH_MAX];
-	if (!index_file_name(name, sizeof name, table)) {
+	if (!index_file_name(name, sizeof name, owner)) {
 		return STATUS_NOT_FOUND;
 	}
 	enum status status = file_path(path, folder, name, err);
@@ -168,12 +162,12 @@ enum status index_open(const char *folder, uint64_t release, const struct table 
 			strerror(errno));
 	}
 	const struct index_head expected = {
-		.base_hash = index_base_hash(release, table),
-		.rows = table->rows,
+		.base_hash = index_base_hash(owner),
+		.rows = owner->rows,
 	};
 	struct index *index = calloc(1, sizeof *index);
 	status = index == NULL ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
-			       : open_file(index, fd, path, &expected, table->spec.dim, err);
+			       : open_file(index, fd, path, &expected, owner->dim, err);
 	(void)close(fd);
 	if (status != STATUS_OK) {
 		index_close(index);

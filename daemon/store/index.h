@@ -24,20 +24,15 @@
 
 #include "daemon/retrieval/balls.h"
 #include "daemon/store/index_pace.h"
-#include "daemon/store/snapshot.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+struct base_file_info;
 struct mapfault;
 
 enum { INDEX_VERSION = 2 };
-
-/* Fewer are gone through in less than a tenth of a millisecond anyway. */
-#ifndef INDEX_ROWS_MIN
-#define INDEX_ROWS_MIN 5000u
-#endif
 
 enum index_state {
 	INDEX_READY = 1,
@@ -54,36 +49,26 @@ struct index {
 	struct index_pace pace;
 };
 
-/* Whether a table as it is now shall have one. */
-bool index_is_wanted(const struct table *table);
+/* The base files that an index is of. */
+struct index_owner {
+	uint64_t release;
+	uint64_t table;
+	uint64_t rows;
+	uint32_t dim;
+	const struct base_file_info *files; /* borrowed */
+	size_t file_count;
+};
 
+/* `newest`: the number of the newest base file. */
 void index_file_name_of(char *out, size_t size, uint64_t table, uint64_t newest);
-/* The same, of a table as it is; false: a table without files has none. */
-bool index_file_name(char *out, size_t size, const struct table *table);
+/* The same, of an owner; false: one without files has none. */
+bool index_file_name(char *out, size_t size, const struct index_owner *owner);
 
 /* Opens and checks the file in `folder`. Errors: NOT_FOUND  there is none; CORRUPT, UNSUPPORTED  it
  * is of no use; IO, NO_MEMORY. */
-enum status index_open(const char *folder, uint64_t release, const struct table *table,
-	struct index **out, struct error *err);
+enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
+	struct error *err);
 void index_close(struct index *index); /* NULL is fine */
-
-struct index_job {
-	const char *folder;
-	uint64_t release;
-	const struct table *table; /* held by the caller */
-	const struct table
-		*queries; /* whose rows are asked for, in the calibration; NULL: its own */
-	/* What the table was before a merge, with an index: its axes stay, and rows that are what
-	 * they were stay in their balls. NULL, or a table that has grown by a third since they were
-	 * found: all anew. */
-	const struct table *before;
-	const _Atomic bool *stop;
-};
-
-/* Builds the index, writes and syncs its file, in the place of a leftover, and opens it. Memory:
- * some 80 bytes a row. Errors: BUSY  stopped; CORRUPT  a damaged segment; DISK_FULL, IO, NO_MEMORY.
- */
-enum status index_build(const struct index_job *job, struct index **out, struct error *err);
 
 static inline bool index_is_sound(const struct index *index)
 {

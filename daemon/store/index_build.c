@@ -1,5 +1,5 @@
 /* index_build.c - makes the index of a table's base files and writes it. */
-#include "daemon/store/index.h"
+#include "daemon/store/index_build.h"
 
 #include "daemon/retrieval/balls_build.h"
 #include "daemon/store/base.h"
@@ -9,7 +9,9 @@
 #include "daemon/store/index_known.h"
 #include "daemon/store/mapfault.h"
 #include "daemon/store/rows.h"
+#include "daemon/store/snapshot.h"
 #include "daemon/store/stored.h"
+#include "daemon/store/table_index.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,8 +127,9 @@ static enum status write_file(const struct index_job *job, const char *path,
 	struct balls_plan *plan, uint64_t began_ns, struct error *err)
 {
 	uint8_t bytes[INDEX_HEAD_BYTES];
+	const struct index_owner owner = table_index_owner(job->table, job->release);
 	struct index_head head = {
-		.base_hash = index_base_hash(job->release, job->table),
+		.base_hash = index_base_hash(&owner),
 		.rows = job->table->rows,
 		.bytes = balls_plan_bytes(plan),
 	};
@@ -216,7 +219,8 @@ enum status index_build(const struct index_job *job, struct index **out, struct 
 	char name[64];
 	char path[PATH_MAX];
 	struct base_rows base;
-	if (!index_file_name(name, sizeof name, job->table)) {
+	const struct index_owner owner = table_index_owner(job->table, job->release);
+	if (!index_file_name(name, sizeof name, &owner)) {
 		return STATUS_NOT_FOUND;
 	}
 	enum status status = file_path(path, job->folder, name, err);
@@ -233,6 +237,5 @@ enum status index_build(const struct index_job *job, struct index **out, struct 
 		status = error_set(err, status, "index: no memory");
 	}
 	base_rows_close(&base);
-	return status == STATUS_OK ? index_open(job->folder, job->release, job->table, out, err)
-				   : status;
+	return status == STATUS_OK ? index_open(job->folder, &owner, out, err) : status;
 }

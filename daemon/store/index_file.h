@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-struct table;
+struct index_owner;
 
 enum {
 	INDEX_HEAD_BYTES = 64,
@@ -25,6 +25,6 @@ struct index_head {
 void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTES]);
 
 /* What base files it is of; 0: no memory. */
-uint64_t index_base_hash(uint64_t release, const struct table *table);
+uint64_t index_base_hash(const struct index_owner *owner);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "daemon/store/base.h"
 #include "daemon/store/index.h"
+#include "daemon/store/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,9 @@
 
 #include "daemon/store/clock.h"
 #include "daemon/store/file.h"
-#include "daemon/store/index.h"
+#include "daemon/store/index_build.h"
 #include "daemon/store/state.h"
+#include "daemon/store/table_index.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -42,7 +43,8 @@ static bool can_be_asked(const struct table *users, const struct table *items)
 
 static bool is_wish(const struct table *table)
 {
-	return table->bases != NULL && index_is_wanted(table) && atomic_load(&table->index) == NULL;
+	return table->bases != NULL && table_wants_index(table) &&
+	       atomic_load(&table->index) == NULL;
 }
 
 /* again_ms: becomes the time of the next try, if that is earlier */
@@ -95,7 +97,7 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 	lock_take(&store->admin_lock);
 	const struct release *release = snapshot_find(store_current(store), wish->release);
 	if (release_find(release, wish->table->number) != wish->table &&
-		index_file_name(name, sizeof name, wish->table) &&
+		table_index_file_name(name, sizeof name, wish->table) &&
 		file_path(path, folder, name, NULL) == STATUS_OK) {
 		(void)unlink(path);
 		if (release == NULL) {
@@ -134,7 +136,8 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 	struct index *index = NULL;
 	struct error err = {.text = ""};
 	store_release_folder(store, wish->release, folder);
-	enum status status = index_open(folder, wish->release, wish->table, &index, &err);
+	const struct index_owner owner = table_index_owner(wish->table, wish->release);
+	enum status status = index_open(folder, &owner, &index, &err);
 	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
 		store_event(store, "event=index_renewed release=%llu table=%s reason=\"%s\"",
 			(unsigned long long)wish->release, wish->table->spec.name.text, err.text);

@@ -5,9 +5,9 @@
 #include "daemon/store/clock.h"
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
-#include "daemon/store/index.h"
 #include "daemon/store/load.h"
 #include "daemon/store/state.h"
+#include "daemon/store/table_index.h"
 #include "daemon/store/tensor.h"
 
 #include <errno.h>
@@ -80,7 +80,7 @@ static void remove_replaced(struct store *store, const struct janitor_job *job)
 			job->replaced->files[i].number);
 		remove_file(store, job, name);
 	}
-	if (job->replaced != NULL && index_file_name(name, sizeof name, job->replaced)) {
+	if (job->replaced != NULL && table_index_file_name(name, sizeof name, job->replaced)) {
 		remove_file(store, job, name);
 	}
 	if (job->tensor != NULL) {

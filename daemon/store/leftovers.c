@@ -3,8 +3,8 @@
 
 #include "daemon/store/base.h"
 #include "daemon/store/file.h"
-#include "daemon/store/index.h"
 #include "daemon/store/state.h"
+#include "daemon/store/table_index.h"
 #include "daemon/store/tensor.h"
 
 #include <dirent.h>
@@ -40,8 +40,8 @@ static void sweep_release(struct store *store, const struct release *release)
 		for (size_t i = 0; !named && i < release->table_count; i++) {
 			const struct table *table = release->tables[i];
 			char index[64];
-			named = index_is_wanted(table) &&
-				index_file_name(index, sizeof index, table) &&
+			named = table_wants_index(table) &&
+				table_index_file_name(index, sizeof index, table) &&
 				strcmp(index, entry->d_name) == 0;
 			for (size_t j = 0; !named && j < table->file_count; j++) {
 				char name[64];

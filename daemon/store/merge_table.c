@@ -2,13 +2,15 @@
 #include "daemon/store/base_files.h"
 #include "daemon/store/change.h"
 #include "daemon/store/file.h"
+#include "daemon/store/fullness.h"
 #include "daemon/store/grace.h"
-#include "daemon/store/index.h"
+#include "daemon/store/index_build.h"
 #include "daemon/store/indexer.h"
 #include "daemon/store/memtable.h"
 #include "daemon/store/merge_rows.h"
 #include "daemon/store/merger.h"
 #include "daemon/store/state.h"
+#include "daemon/store/table_index.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -197,8 +199,9 @@ static void give_index(const struct merge_job *job, const char *folder, struct t
 		.before = job->table,
 		.stop = &job->store->stop,
 	};
-	if (index_is_wanted(table) && atomic_load(&job->table->index) != NULL &&
-		!merger_must_hurry(job->store) && index_build(&build, &index, NULL) == STATUS_OK) {
+	if (table_wants_index(table) && atomic_load(&job->table->index) != NULL &&
+		!fullness_must_hurry(job->store) &&
+		index_build(&build, &index, NULL) == STATUS_OK) {
 		indexer_count(job->store->indexer, index);
 		atomic_store(&table->index, index);
 	}

@@ -4,6 +4,7 @@
 #include "daemon/store/clock.h"
 #include "daemon/store/feed.h"
 #include "daemon/store/file.h"
+#include "daemon/store/fullness.h"
 #include "daemon/store/grace.h"
 #include "daemon/store/pace.h"
 #include "daemon/store/writer.h"
@@ -32,7 +33,7 @@ struct merger {
 	uint64_t not_before_ms;
 	uint64_t retry_ms;   /* the pause after the next failure */
 	uint64_t kept_bytes; /* of log, after the last merge */
-	/* Of writer_fullness: from here on a merge is due after one that failed for some tables
+	/* Of fullness_of: from here on a merge is due after one that failed for some tables
 	   and was done for others. UINT_MAX: there was no such. */
 	unsigned go_on_at;
 	struct pace pace; /* of the merge that runs */
@@ -55,15 +56,10 @@ struct merger {
 
 /* ---- pace ---- */
 
-bool merger_must_hurry(const struct store *store)
-{
-	return writer_fullness(store->writer) >= MERGER_HURRY_AT;
-}
-
 /* On Linux of this thread alone. Without the right to (LimitNICE of the unit) it stays gentle. */
 static void set_nice(const struct merger *merger)
 {
-	(void)setpriority(PRIO_PROCESS, 0, merger_must_hurry(merger->store) ? 0 : GENTLE_NICE);
+	(void)setpriority(PRIO_PROCESS, 0, fullness_must_hurry(merger->store) ? 0 : GENTLE_NICE);
 }
 
 static void begin_pace(struct merger *merger)
@@ -79,10 +75,10 @@ static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
 	atomic_fetch_add(&merger->bytes, bytes);
 	const uint64_t until_ns = pace_add(&merger->pace, bytes, clock_monotonic_ns());
 	while (!atomic_load(&store->stop) && clock_monotonic_ns() < until_ns &&
-		!merger_must_hurry(merger->store)) {
+		!fullness_must_hurry(merger->store)) {
 		(void)nanosleep(&pause, NULL);
 	}
-	if (merger_must_hurry(merger->store)) {
+	if (fullness_must_hurry(merger->store)) {
 		begin_pace(merger);
 	}
 	set_nice(merger);
@@ -241,8 +237,10 @@ static enum status merge(struct merger *merger, bool asked, struct merge_result 
 /* What a failed merge has left takes room until it is done. The others go on in the rest. */
 static unsigned next_fullness(const struct merger *merger)
 {
-	const unsigned left = writer_fullness(merger->store->writer);
-	return left >= 1000 ? left : left + (1000 - left) * MERGER_BEGIN_AT / 1000;
+	const unsigned left = fullness_of(merger->store);
+	return left >= FULLNESS_WAIT
+		       ? left
+		       : left + (FULLNESS_WAIT - left) * FULLNESS_BEGIN / FULLNESS_WAIT;
 }
 
 static void run_merge(struct merger *merger, bool asked)
@@ -317,9 +315,9 @@ static bool is_due(struct merger *merger)
 	}
 	const bool old = merger->pending_since_ms != 0 &&
 			 now_ms - merger->pending_since_ms >= store->options.write.merge_age_ms;
-	const unsigned fullness = writer_fullness(store->writer);
+	const unsigned fullness = fullness_of(store);
 	const bool due = now_ms >= merger->not_before_ms &&
-			 (old || fullness >= MERGER_BEGIN_AT || has_grown(merger));
+			 (old || fullness >= FULLNESS_BEGIN || has_grown(merger));
 	return (due || fullness >= merger->go_on_at) && !atomic_load(&store->stop) &&
 	       !atomic_load(&store->writer->read_only);
 }

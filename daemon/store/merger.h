@@ -25,8 +25,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MERGER_BEGIN_AT = 250, MERGER_HURRY_AT = 500 }; /* of writer_fullness, in thousandths */
-
 struct merger;
 struct store;
 struct table;
@@ -37,9 +35,6 @@ enum status merger_start(struct store *store, struct merger **out, struct error 
 void merger_stop(struct merger *merger);
 /* Fills the entries of merges. */
 void merger_figures(struct merger *merger, struct write_figures *out);
-
-/* Whether writers will soon have to wait for the merge. */
-bool merger_must_hurry(const struct store *store);
 
 /* ---- one table (merge_table.c) ---- */
 

@@ -3,8 +3,9 @@
 
 #include "daemon/store/clock.h"
 #include "daemon/store/file.h"
+#include "daemon/store/fullness.h"
 #include "daemon/store/grace.h"
-#include "daemon/store/merger.h"
+#include "daemon/store/replay.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -273,21 +274,6 @@ static void *commit_main(void *arg)
 
 /* ---- for write.c ---- */
 
-unsigned writer_fullness(const struct writer *writer)
-{
-	const struct write_options *options = &writer->store->options.write;
-	const struct memtable_usage *usage = &writer->store->usage;
-	const uint64_t log = atomic_load_explicit(&usage->log_bytes, memory_order_relaxed);
-	const uint64_t rows = atomic_load_explicit(&usage->rows, memory_order_relaxed);
-	const uint64_t bytes = atomic_load_explicit(&usage->bytes, memory_order_relaxed);
-	uint64_t most = log * 1000 / options->log_bytes;
-	const uint64_t by_rows = rows * 1000 / options->memtable_rows;
-	const uint64_t by_bytes = bytes * 1000 / options->memtable_bytes;
-	most = by_rows > most ? by_rows : most;
-	most = by_bytes > most ? by_bytes : most;
-	return (unsigned)most;
-}
-
 /* A disk must not be filled because one table is damaged. */
 static enum status check_log_kept(const struct writer *writer, struct error *err)
 {
@@ -304,7 +290,7 @@ static enum status check_log_kept(const struct writer *writer, struct error *err
 static enum status wait_for_room(struct writer *writer, struct error *err)
 {
 	const struct timespec pause = {.tv_nsec = FULL_PAUSE_NS};
-	while (writer_fullness(writer) >= 1000) {
+	while (fullness_of(writer->store) >= FULLNESS_WAIT) {
 		const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
 		uint64_t since_ms = 0;
 		if (atomic_compare_exchange_strong(&writer->full_since_ms, &since_ms, now_ms)) {
@@ -379,7 +365,7 @@ void writer_end(struct writer *writer, struct write_ticket *ticket)
 		lock_release(&writer->group_lock);
 	}
 	lock_release(&writer->apply_lock);
-	if (writer_fullness(writer) >= MERGER_BEGIN_AT) {
+	if (fullness_of(writer->store) >= FULLNESS_BEGIN) {
 		bell_ring(&writer->store->merge_bell);
 	}
 }
@@ -408,6 +394,13 @@ static enum status note_log(struct store *store, struct error *err)
 	return catalog_commit(store->catalog, &change, err);
 }
 
+static enum status on_frame(void *arg, const uint8_t *data, const struct frame_head *head,
+	struct error *err)
+{
+	struct store *store = arg;
+	return replay_frame(store_current(store), &store->usage, data, head, err);
+}
+
 static enum status open_log(struct writer *writer, struct error *err)
 {
 	char folder[PATH_MAX];
@@ -421,8 +414,8 @@ static enum status open_log(struct writer *writer, struct error *err)
 		.folder = folder,
 		.first_file = snapshot->log_first_file,
 		.next_sequence = snapshot->written + 1,
-		.on_frame = writer_replay,
-		.on_frame_arg = writer,
+		.on_frame = on_frame,
+		.on_frame_arg = store,
 	};
 	status = redo_open(&options, &writer->redo, err);
 	if (status == STATUS_OK) {

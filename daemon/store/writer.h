@@ -62,9 +62,8 @@ enum status writer_open(struct store *store, struct error *err);
 /* Commits what waits; NULL is fine. */
 void writer_close(struct writer *writer);
 
-/* One frame into the memtables, at start (writer_replay.c). */
-enum status writer_replay(void *arg, const uint8_t *data, const struct frame_head *head,
-	struct error *err);
+/* ---- frames that were applied (writer_undo.c) ---- */
+
 /* Counts the bytes of a frame that was linked against the tables' share of the log. */
 void writer_count_frame(const struct release *release, const uint8_t *data,
 	const struct frame_head *head);
@@ -88,9 +87,6 @@ void writer_end(struct writer *writer, struct write_ticket *ticket);
 void writer_set_read_only(struct writer *writer, const char *reason);
 
 /* ---- for the merge ---- */
-
-/* How full the bounds are, in thousandths of the one that is nearest. */
-unsigned writer_fullness(const struct writer *writer);
 
 /* Waits until nothing is being applied or committed; nothing begins before writer_resume. */
 void writer_halt(struct writer *writer);
