@@ -6,6 +6,7 @@
 #include "daemon/net/server.h"
 #include "daemon/notify.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/options.h"
 #include "daemon/store/store.h"
 
 #include "config.h"

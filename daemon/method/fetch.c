@@ -18,6 +18,7 @@
 #include "daemon/method/service.h"
 #include "daemon/method/through.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/reader.h"
 #include "schema/limits.h"
 
 const char *const fetch_names[] = {"release", "parts", NULL};

@@ -6,7 +6,9 @@
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
+#include "daemon/store/admin.h"
 #include "daemon/store/layer.h"
+#include "daemon/store/reader.h"
 #include "schema/limits.h"
 
 const char *const layer_choose_names[] = {"release", "layer", NULL};

@@ -12,6 +12,7 @@
 #include "daemon/method/rows_of.h"
 #include "daemon/method/service.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/load.h"
 
 const char *const load_names[] = {"release", "table", "load", "chunk", "keys", "dtype", "rows",
 	"scales", "times", "tags", "weights", "allow_nonfinite", NULL};

@@ -5,6 +5,7 @@
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/merge.h"
 
 enum status merge_run(struct call *call)
 {

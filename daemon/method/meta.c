@@ -9,6 +9,7 @@
 #include "daemon/store/base.h"
 #include "daemon/store/catalog.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/reader.h"
 #include "daemon/store/redo.h"
 #include "daemon/store/segment.h"
 #include "daemon/store/spill.h"

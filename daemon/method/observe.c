@@ -10,6 +10,8 @@
 #include "daemon/store/clock.h"
 #include "daemon/store/feed.h"
 #include "daemon/store/layer.h"
+#include "daemon/store/observe.h"
+#include "daemon/store/reader.h"
 #include "schema/limits.h"
 
 const char *const observe_names[] = {"release", "layer", "users", "items", "dtype", "rows",

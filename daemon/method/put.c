@@ -12,6 +12,7 @@
 #include "daemon/method/rows_of.h"
 #include "daemon/method/service.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/write.h"
 #include "schema/limits.h"
 
 const char *const put_names[] = {"release", "table", "keys", "dtype", "rows", "scales", "times",

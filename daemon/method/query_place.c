@@ -4,6 +4,7 @@
 #include "daemon/method/method.h"
 #include "daemon/method/service.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/reader.h"
 
 static enum metric read_metric(struct params *params)
 {

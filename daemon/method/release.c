@@ -6,7 +6,10 @@
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
+#include "daemon/store/admin.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/reader.h"
+#include "daemon/store/seal_release.h"
 #include "schema/limits.h"
 
 const char *const release_create_names[] = {"release", "model", "checkpoint", NULL};

@@ -7,6 +7,8 @@
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
 #include "daemon/method/show.h"
+#include "daemon/store/load.h"
+#include "daemon/store/reader.h"
 
 enum status release_list_run(struct call *call)
 {

@@ -14,6 +14,7 @@
 #include "daemon/method/search.h"
 #include "daemon/method/service.h"
 #include "daemon/method/with.h"
+#include "daemon/store/reader.h"
 
 const char *const retrieve_names[] = {"release", "from", "through", "weights", "in", "k", "metric",
 	"approximate", "min_score", "allow", "deny", "tags_any", "tags_all", "tags_none", "with",

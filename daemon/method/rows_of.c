@@ -5,6 +5,7 @@
 
 #include "daemon/method/method.h"
 #include "daemon/method/service.h"
+#include "daemon/store/reader.h"
 
 enum status rows_of_find(struct call *call, const char *release_id, const char *name,
 	const char *where, struct table_spec *spec)

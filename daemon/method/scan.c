@@ -7,6 +7,7 @@
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/reader.h"
 #include "schema/limits.h"
 
 const char *const scan_names[] = {"release", "table", "cursor", "limit", "dtype", "raw", NULL};

@@ -10,6 +10,7 @@
 #include "daemon/method/query_of.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
+#include "daemon/store/reader.h"
 #include "schema/limits.h"
 
 const char *const score_names[] = {"release", "from", "through", "weights", "in", "keys", "metric",

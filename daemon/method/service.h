@@ -9,7 +9,6 @@
 #define DAEMON_METHOD_SERVICE_H
 
 #include "daemon/store/lookup.h"
-#include "daemon/store/store.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -5,6 +5,8 @@
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/figures.h"
+#include "daemon/store/reader.h"
 
 static void write_writes(struct wire_writer *out, const struct store_figures *figures)
 {

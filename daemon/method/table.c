@@ -3,6 +3,8 @@
 
 #include "daemon/method/service.h"
 #include "daemon/store/grace.h"
+#include "daemon/store/load.h"
+#include "daemon/store/write.h"
 
 #include <string.h>
 

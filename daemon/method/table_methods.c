@@ -5,6 +5,8 @@
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
 #include "daemon/method/show.h"
+#include "daemon/store/admin.h"
+#include "daemon/store/reader.h"
 
 const char *const table_create_names[] = {"release", "table", "entity", "kind", "dim", "views",
 	"dtype", "key", "ttl_ms", "tags", "index", "decay_events", "half_life_ms", "read", NULL};

@@ -8,6 +8,8 @@
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
+#include "daemon/store/admin.h"
+#include "daemon/store/reader.h"
 #include "daemon/store/tensor.h"
 
 const char *const tensor_put_names[] = {"release", "tensor", "dtype", "shape", "data", NULL};

@@ -1,4 +1,5 @@
 /* admin.c - releases and tables: create, choose a layer, drop. */
+#include "daemon/store/admin.h"
 #include "daemon/store/change.h"
 #include "daemon/store/clock.h"
 #include "daemon/store/file.h"

@@ -1,6 +1,9 @@
 /* apply.c - from parts that are ready to a frame in the group. */
 #include "daemon/store/apply.h"
 
+#include "daemon/store/reader.h"
+#include "daemon/store/write.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "daemon/store/current.h"
 #include "daemon/store/janitor.h"
-#include "daemon/store/load.h"
+#include "daemon/store/spilled.h"
 #include "daemon/store/state.h"
 #include "daemon/store/tensor.h"
 

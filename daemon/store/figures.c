@@ -1,8 +1,10 @@
 /* figures.c - counts what is in a store, and what it has done. */
+#include "daemon/store/figures.h"
 #include "daemon/store/base.h"
 #include "daemon/store/indexer.h"
 #include "daemon/store/janitor.h"
 #include "daemon/store/merger.h"
+#include "daemon/store/reader.h"
 #include "daemon/store/state.h"
 #include "daemon/store/tensor.h"
 #include "daemon/store/writer.h"

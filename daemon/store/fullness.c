@@ -1,6 +1,7 @@
 /* fullness.c - the bounds of the log and the memtables. */
 #include "daemon/store/fullness.h"
 
+#include "daemon/store/options.h"
 #include "daemon/store/state.h"
 
 unsigned fullness_of(const struct store *store)

@@ -4,6 +4,7 @@
 #include "daemon/store/clock.h"
 #include "daemon/store/file.h"
 #include "daemon/store/index_build.h"
+#include "daemon/store/index_figures.h"
 #include "daemon/store/state.h"
 #include "daemon/store/table_index.h"
 

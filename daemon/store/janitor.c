@@ -5,7 +5,7 @@
 #include "daemon/store/clock.h"
 #include "daemon/store/file.h"
 #include "daemon/store/grace.h"
-#include "daemon/store/load.h"
+#include "daemon/store/spilled.h"
 #include "daemon/store/state.h"
 #include "daemon/store/table_index.h"
 #include "daemon/store/tensor.h"

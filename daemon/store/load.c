@@ -1,6 +1,11 @@
 /* load.c - bulk loads into open releases: chunks in, synced runs on disk. */
 #include "daemon/store/load.h"
 
+#include "daemon/store/load_chunk.h"
+#include "daemon/store/load_ended.h"
+#include "daemon/store/reader.h"
+#include "daemon/store/spilled.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,89 +1,41 @@
-/* load.h - one bulk load: chunks that wait in memory, and the spill file they go to.
+/* load.h - bulk loads into open releases.
  *
- * Threads: load_lock (state.h) guards all of it.
+ * Threads: store_load_chunk to store_load_abort by one thread at a time (the write lane);
+ * store_loads by any.
  */
 #ifndef DAEMON_STORE_LOAD_H
 #define DAEMON_STORE_LOAD_H
 
-#include "daemon/store/spill.h"
-#include "daemon/store/state.h"
+#include "daemon/store/load_chunk.h"
+#include "schema/status.h"
 
-/* Rows taken since the last sync, as columns in the order of arrival. */
-struct load_group {
-	uint64_t rows;
-	uint64_t chunks;
-	uint64_t capacity; /* rows that the columns have room for */
-	uint64_t blob_bytes;
-	uint64_t blob_capacity;
-	uint64_t *hashes;
-	uint64_t *keys; /* u64 tables */
-	uint32_t *ends; /* byte strings: where each key ends in the blob */
-	uint8_t *blob;
-	uint8_t *row_data;
-	float *scales;
-	int64_t *times;
-	uint64_t *tags;
-};
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-struct load {
-	struct load *next;
-	struct name name;
-	struct table_name table_name;
-	struct spill spill;
-	bool damaged; /* its file cannot be used; it can only be aborted */
-	struct load_progress synced;
-	struct load_group group;
-};
+struct store;
 
-/* The load of this name, or NULL. */
-struct load *load_find(struct store *store, uint64_t release, uint64_t table, const char *name);
+/* Takes a chunk into memory: it is durable, and may be acknowledged, when the next
+ * store_load_sync has returned OK. */
+enum status store_load_chunk(struct store *store, const struct load_chunk *chunk,
+	struct load_progress *out, struct error *err);
 
-/* Appends to the store's list; returns `load`. */
-struct load *load_link(struct store *store, struct load *load);
-/* Takes a load out of the list and its file out of the folder, and frees it. */
-enum status load_forget(struct store *store, struct load *load, struct error *err);
-/* Closes and frees one that is in no list; its file stays. */
-void load_free(struct load *load);
+/* Whether so much waits that store_load_sync should come before the next chunk. */
+bool store_load_is_full(struct store *store);
 
-/* Finds the spill files of an open release and removes what is none; at start. */
-enum status loads_open(struct store *store, const struct release *release, struct error *err);
-/* Takes the loads of a release (0: of all) out of the list; the caller holds load_lock. */
-struct load *loads_take(struct store *store, uint64_t release);
-/* Closes a list of loads that were taken; their files stay. */
-void loads_free(struct load *loads);
+/* Writes and syncs every chunk that waits. After a failure none of them counts:
+ * each load stands where the last sync left it. */
+enum status store_load_sync(struct store *store, struct error *err);
 
-/* Whether its file can be used; NULL can. Errors: CORRUPT, saying what to do. */
-enum status load_check_damage(const struct load *load, struct error *err);
-
-/* ---- what the catalog knows (load_ended.c); the caller holds admin_lock and load_lock ---- */
-
-const struct ended_load *table_find_ended(const struct table *table, const char *name);
-const struct ended_load *load_find_ended(struct store *store, const struct base_owner *owner,
-	const char *name);
-/* Both are durable when they return. */
-enum status load_put_ended(struct store *store, const struct base_owner *owner,
-	const struct ended_load *ended, struct error *err);
-enum status load_remove_ended(struct store *store, const struct base_owner *owner, const char *name,
+/* Both are durable when they return. An end syncs what waits first; if that fails, the next
+ * store_load_sync fails too, since it is what the lost chunks' callers wait for. */
+enum status store_load_end(struct store *store, const struct load_chunk *which, uint64_t chunks,
+	uint64_t rows, struct error *err);
+enum status store_load_abort(struct store *store, const struct load_chunk *which, uint64_t *rows,
 	struct error *err);
-/* Whether every load of an open release has ended and is there. Errors: CONFLICT, CORRUPT. */
-enum status loads_check(struct store *store, const struct release *release, struct error *err);
 
-/* ---- files and groups ---- */
-
-/* spill-<table>-<load> */
-void load_file_name(char *out, size_t size, uint64_t table, const char *load);
-
-/* Appends a chunk's rows, converted to the table's dtype. Errors: NO_MEMORY: the group is as
- * it was. */
-enum status load_group_add(struct load_group *group, const struct base_owner *owner,
-	const struct load_chunk *chunk, int64_t default_time_ms);
-/* Memory that its rows take. */
-uint64_t load_group_bytes(const struct load_group *group, const struct table_spec *spec);
-/* The group's rows sorted by hash, as the body of a run of the spill. */
-enum status load_group_body(const struct load_group *group, const struct table_spec *spec,
-	struct load_body *body);
-void load_group_clear(struct load_group *group);
-void load_group_fini(struct load_group *group);
-void load_body_fini(struct load_body *body);
+/* The loads of an open release; *out is malloc'ed, NULL when there are none. */
+enum status store_loads(struct store *store, const char *id, struct load_state **out, size_t *count,
+	struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* load_ended.c - the loads that the catalog knows to be whole, so that a lost file is seen. */
+#include "daemon/store/load_ended.h"
 #include "daemon/store/change.h"
-#include "daemon/store/load.h"
+#include "daemon/store/spilled.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* load_group.c - the rows of a bulk load that wait for their sync, and their sorting. */
-#include "daemon/store/load.h"
+#include "daemon/store/load_chunk.h"
 #include "daemon/store/order.h"
+#include "daemon/store/spilled.h"
 #include "daemon/store/stored.h"
 
 #include <stdlib.h>

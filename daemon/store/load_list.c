@@ -1,5 +1,4 @@
 /* load_list.c - the loads that there are: found at start, linked, forgotten. */
-#include "daemon/store/load.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/store/file.h"
+#include "daemon/store/spilled.h"
 
 void load_file_name(char *out, size_t size, uint64_t table, const char *load)
 {

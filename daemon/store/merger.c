@@ -6,7 +6,10 @@
 #include "daemon/store/file.h"
 #include "daemon/store/fullness.h"
 #include "daemon/store/grace.h"
+#include "daemon/store/merge.h"
 #include "daemon/store/pace.h"
+#include "daemon/store/reader.h"
+#include "daemon/store/write_figures.h"
 #include "daemon/store/writer.h"
 
 #include <limits.h>

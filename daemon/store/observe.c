@@ -1,4 +1,5 @@
 /* observe.c - a batch of samples into the aggregating tables of its layer, each sample once. */
+#include "daemon/store/observe.h"
 #include "daemon/store/apply.h"
 #include "daemon/store/fold.h"
 #include "daemon/store/layer.h"

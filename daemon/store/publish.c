@@ -1,4 +1,5 @@
 /* publish.c - which release is live: publish and roll back. */
+#include "daemon/store/admin.h"
 #include "daemon/store/base.h"
 #include "daemon/store/change.h"
 #include "daemon/store/clock.h"

@@ -1,9 +1,11 @@
 /* seal_release.c - seals a release: its tables' base files, then one change of the catalog. */
+#include "daemon/store/seal_release.h"
 #include "daemon/store/change.h"
 #include "daemon/store/clock.h"
 #include "daemon/store/file.h"
-#include "daemon/store/load.h"
+#include "daemon/store/load_ended.h"
 #include "daemon/store/seal.h"
+#include "daemon/store/spilled.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * A snapshot and all that it points to is immutable but for the state of segments
  * (base.h). Each change of the catalog makes a new one, which shares the releases and tables
  * that did not change, and publishes its address; a reader takes it between
- * snapshot_begin and snapshot_end and keeps no pointer of it longer. No lock is taken
+ * snapshot_begin and snapshot_end (reader.h) and keeps no pointer of it longer. No lock is taken
  * to read.
  *
  * Threads: any that has called grace_register (grace.h).
@@ -20,7 +20,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct store;
 struct base_set;
 struct base_file_info;
 struct memtable;
@@ -89,13 +88,6 @@ struct snapshot {
 	size_t history_count;
 	uint64_t history[SNAPSHOT_HISTORY_MAX]; /* numbers */
 };
-
-const struct snapshot *snapshot_begin(struct store *store);
-void snapshot_end(struct store *store);
-
-/* The newest sequence of the log that may be seen, for the whole request. To be taken after
- * snapshot_begin: the other order can meet base files that are newer. */
-uint64_t store_visible(struct store *store);
 
 /* The named release; NULL or "live" as the name mean the live one.
  * Errors: NOT_FOUND, naming it. */

@@ -2,6 +2,7 @@
 #include "daemon/store/state.h"
 
 #include "daemon/store/grace.h"
+#include "daemon/store/reader.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -47,9 +48,4 @@ void snapshot_end(struct store *store)
 {
 	(void)store;
 	grace_leave();
-}
-
-void store_interrupt(struct store *store)
-{
-	atomic_store(&store->stop, true);
 }

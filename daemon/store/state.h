@@ -14,8 +14,8 @@
 #include "daemon/store/catalog.h"
 #include "daemon/store/lock.h"
 #include "daemon/store/memtable.h"
+#include "daemon/store/options.h"
 #include "daemon/store/snapshot.h"
-#include "daemon/store/store.h"
 
 #include <limits.h>
 #include <stdatomic.h>

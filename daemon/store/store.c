@@ -6,9 +6,10 @@
 #include "daemon/store/indexer.h"
 #include "daemon/store/janitor.h"
 #include "daemon/store/leftovers.h"
-#include "daemon/store/load.h"
 #include "daemon/store/mapfault.h"
 #include "daemon/store/merger.h"
+#include "daemon/store/options.h"
+#include "daemon/store/spilled.h"
 #include "daemon/store/state.h"
 #include "daemon/store/writer.h"
 
@@ -218,6 +219,11 @@ enum status store_open(const struct store_options *options, struct store **out, 
 	}
 	*out = store;
 	return STATUS_OK;
+}
+
+void store_interrupt(struct store *store)
+{
+	atomic_store(&store->stop, true);
 }
 
 void store_close(struct store *store)

@@ -3,6 +3,7 @@
  * A put writes its file first, without the admin's turn, since that syncs up to 64 MiB; then
  * one change of the catalog names it, and the file that it replaces is removed last.
  */
+#include "daemon/store/admin.h"
 #include "daemon/store/change.h"
 #include "daemon/store/file.h"
 #include "daemon/store/state.h"

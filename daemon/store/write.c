@@ -1,4 +1,5 @@
 /* write.c - applies a put or a delete: all parts checked, then one frame and its versions. */
+#include "daemon/store/write.h"
 #include "daemon/store/apply.h"
 
 #include <stddef.h>

@@ -15,7 +15,7 @@
 #include "daemon/store/frame.h"
 #include "daemon/store/memtable.h"
 #include "daemon/store/snapshot.h"
-#include "daemon/store/store.h"
+#include "daemon/store/write.h"
 
 struct write_part {
 	const struct table_write *given; /* borrowed */

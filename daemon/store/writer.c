@@ -5,7 +5,9 @@
 #include "daemon/store/file.h"
 #include "daemon/store/fullness.h"
 #include "daemon/store/grace.h"
+#include "daemon/store/options.h"
 #include "daemon/store/replay.h"
+#include "daemon/store/write.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -19,6 +19,7 @@
 #include "daemon/store/memtable.h"
 #include "daemon/store/redo.h"
 #include "daemon/store/state.h"
+#include "daemon/store/write.h"
 
 struct write_ticket {
 	struct write_ticket *next;

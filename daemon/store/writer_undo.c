@@ -2,6 +2,7 @@
 #include "daemon/store/feed.h"
 #include "daemon/store/frame.h"
 #include "daemon/store/memtable.h"
+#include "daemon/store/reader.h"
 #include "daemon/store/state.h"
 #include "daemon/store/writer.h"
 

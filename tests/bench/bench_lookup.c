@@ -4,8 +4,14 @@
  *
  * Prints the load and seal rates too. Rows: key i has all elements i.
  */
+#include "daemon/store/admin.h"
 #include "daemon/store/grace.h"
+#include "daemon/store/load.h"
+#include "daemon/store/load_chunk.h"
 #include "daemon/store/lookup.h"
+#include "daemon/store/options.h"
+#include "daemon/store/reader.h"
+#include "daemon/store/seal_release.h"
 #include "daemon/store/store.h"
 
 #include <inttypes.h>

@@ -15,6 +15,8 @@
 
 #include "daemon/method/reply.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/store.h"
+#include "daemon/store/write.h"
 
 static size_t net_stats(void *arg, struct wire_writer *writer)
 {

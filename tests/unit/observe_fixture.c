@@ -9,8 +9,12 @@
 #include <cmocka.h>
 
 #include "daemon/aggregate/aggregate.h"
+#include "daemon/store/admin.h"
 #include "daemon/store/feed.h"
 #include "daemon/store/lookup.h"
+#include "daemon/store/merge.h"
+#include "daemon/store/observe.h"
+#include "daemon/store/reader.h"
 
 enum { USERS = 13, ITEMS = 7 };
 

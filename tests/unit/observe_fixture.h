@@ -8,7 +8,7 @@
 #ifndef TESTS_UNIT_OBSERVE_FIXTURE_H
 #define TESTS_UNIT_OBSERVE_FIXTURE_H
 
-#include "daemon/store/store.h"
+#include "daemon/store/observe.h"
 #include "tests/unit/scratch.h"
 
 enum { SAMPLE_DIM = SCRATCH_DIM, SAMPLE_BATCH_MAX = 400 };

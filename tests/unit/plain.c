@@ -1,6 +1,9 @@
 /* plain.c - random rows in plain arrays. */
 #include "tests/unit/plain.h"
 
+#include "daemon/store/admin.h"
+#include "daemon/store/load.h"
+
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>

@@ -14,8 +14,13 @@
 
 #include <cmocka.h>
 
+#include "daemon/store/admin.h"
 #include "daemon/store/grace.h"
+#include "daemon/store/load.h"
 #include "daemon/store/lookup.h"
+#include "daemon/store/reader.h"
+#include "daemon/store/seal_release.h"
+#include "daemon/store/store.h"
 
 /* ---- fixture ---- */
 

@@ -6,7 +6,8 @@
 #ifndef TESTS_UNIT_SCRATCH_H
 #define TESTS_UNIT_SCRATCH_H
 
-#include "daemon/store/store.h"
+#include "daemon/store/load_chunk.h"
+#include "daemon/store/options.h"
 
 #include <limits.h>
 #include <pthread.h>

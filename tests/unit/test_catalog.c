@@ -1,4 +1,5 @@
 /* test_catalog.c - the catalog reads back as written, and a damaged or lost one is refused. */
+#include "daemon/store/admin.h"
 #include "daemon/store/catalog.h"
 
 #include <lmdb.h>
@@ -10,6 +11,7 @@
 
 #include "daemon/store/base.h"
 #include "daemon/store/current.h"
+#include "daemon/store/figures.h"
 #include "daemon/store/mapfault.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/scratch.h"

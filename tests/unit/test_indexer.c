@@ -1,4 +1,7 @@
 /* test_indexer.c - an index whose build has failed is tried again. */
+#include "daemon/store/admin.h"
+#include "daemon/store/figures.h"
+#include "daemon/store/index_figures.h"
 #include "daemon/store/indexer.h"
 
 #include <setjmp.h>
@@ -10,7 +13,6 @@
 #include <cmocka.h>
 
 #include "daemon/store/index.h"
-#include "daemon/store/store.h"
 #include "tests/unit/scratch.h"
 
 enum {

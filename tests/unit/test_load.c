@@ -1,5 +1,4 @@
 /* test_load.c - chunks of a load count once, in their order; a wrong one changes nothing. */
-#include "daemon/store/store.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -10,6 +9,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "daemon/store/admin.h"
+#include "daemon/store/load.h"
+#include "daemon/store/seal_release.h"
 #include "tests/unit/scratch.h"
 
 #include <cmocka.h>

@@ -1,4 +1,6 @@
 /* test_lookup.c - a look-up answers as a plain dictionary would, for every dtype and key type. */
+#include "daemon/store/admin.h"
+#include "daemon/store/load.h"
 #include "daemon/store/lookup.h"
 
 #include <inttypes.h>
@@ -10,6 +12,7 @@
 
 #include "daemon/store/base.h"
 #include "daemon/store/mapfault.h"
+#include "daemon/store/reader.h"
 #include "tests/unit/crafted_key.h"
 #include "tests/unit/plain.h"
 

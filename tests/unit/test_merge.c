@@ -1,6 +1,10 @@
 /* test_merge.c - what a merge does when its files cannot be read, and a log that lost its head. */
+#include "daemon/store/admin.h"
+#include "daemon/store/figures.h"
 #include "daemon/store/mapfault.h"
-#include "daemon/store/store.h"
+#include "daemon/store/merge.h"
+#include "daemon/store/write.h"
+#include "daemon/store/write_figures.h"
 #include "tests/unit/scratch.h"
 
 #include <setjmp.h>

@@ -1,7 +1,9 @@
 /* test_merge_dropped.c - a release that is dropped while it is merged. */
+#include "daemon/store/admin.h"
+#include "daemon/store/merge.h"
 #include "daemon/store/merger.h"
 #include "daemon/store/state.h"
-#include "daemon/store/store.h"
+#include "daemon/store/write.h"
 #include "tests/unit/scratch.h"
 
 #include <inttypes.h>

@@ -5,8 +5,11 @@
  * Two releases have a table of each dtype and key type. After each step what the store answers must
  * be what the arrays hold; a step is tens of rows, so that repeated keys meet in one request.
  */
+#include "daemon/store/admin.h"
 #include "daemon/store/lookup.h"
-#include "daemon/store/store.h"
+#include "daemon/store/merge.h"
+#include "daemon/store/reader.h"
+#include "daemon/store/write.h"
 #include "tests/unit/plain.h"
 #include "tests/unit/scratch.h"
 

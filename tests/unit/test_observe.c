@@ -1,6 +1,8 @@
 /* test_observe.c - samples into a store: each counts once, or the whole batch changes nothing. */
 #include "daemon/store/feed.h"
+#include "daemon/store/observe.h"
 #include "daemon/store/state.h"
+#include "daemon/store/write.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/observe_fixture.h"
 

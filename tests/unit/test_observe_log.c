@@ -1,4 +1,6 @@
 /* test_observe_log.c - positions and states over failed groups, restarts, merges, drops, damage. */
+#include "daemon/store/admin.h"
+#include "daemon/store/observe.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/observe_fixture.h"
 

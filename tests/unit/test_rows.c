@@ -1,5 +1,6 @@
 /* test_rows.c - a walk brings what the memtable and the base files hold, under ids that lead back.
  */
+#include "daemon/store/reader.h"
 #include "daemon/store/rows.h"
 
 #include <setjmp.h>
@@ -10,6 +11,7 @@
 #include <cmocka.h>
 
 #include "daemon/store/base.h"
+#include "daemon/store/write.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/plain.h"
 

@@ -1,4 +1,5 @@
 /* test_scan.c - a walk brings every row exactly once, in steps of any size. */
+#include "daemon/store/admin.h"
 #include "daemon/store/lookup.h"
 
 #include <setjmp.h>
@@ -9,6 +10,7 @@
 
 #include "daemon/store/base.h"
 #include "daemon/store/mapfault.h"
+#include "daemon/store/reader.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/crafted_key.h"
 #include "tests/unit/plain.h"

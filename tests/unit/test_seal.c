@@ -1,4 +1,7 @@
 /* test_seal.c - a sealed table has each key once, its last row, in the order of hash and key. */
+#include "daemon/store/admin.h"
+#include "daemon/store/load.h"
+#include "daemon/store/reader.h"
 #include "daemon/store/seal.h"
 
 #include <setjmp.h>
@@ -13,6 +16,7 @@
 
 #include "daemon/store/lookup.h"
 #include "daemon/store/mapfault.h"
+#include "daemon/store/seal_release.h"
 #include "tests/unit/crafted_key.h"
 #include "tests/unit/plain.h"
 

@@ -1,5 +1,10 @@
 /* test_seal_skew.c - keys whose hashes all fall into one part of a table are sealed as any. */
+#include "daemon/store/admin.h"
+#include "daemon/store/load.h"
+#include "daemon/store/load_chunk.h"
 #include "daemon/store/lookup.h"
+#include "daemon/store/reader.h"
+#include "daemon/store/seal_release.h"
 #include "daemon/store/snapshot.h"
 
 #include <setjmp.h>

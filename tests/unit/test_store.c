@@ -1,5 +1,4 @@
 /* test_store.c - a data folder: what its releases and tables may do. */
-#include "daemon/store/store.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -8,6 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/store/admin.h"
+#include "daemon/store/figures.h"
+#include "daemon/store/load.h"
+#include "daemon/store/load_chunk.h"
+#include "daemon/store/reader.h"
 #include "daemon/store/snapshot.h"
 #include "tests/unit/scratch.h"
 

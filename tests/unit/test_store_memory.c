@@ -1,12 +1,16 @@
 /* test_store_memory.c - whatever allocation is refused to a store, it says so and goes on. */
-#include "daemon/store/store.h"
 
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/store/admin.h"
+#include "daemon/store/load.h"
+#include "daemon/store/load_chunk.h"
 #include "daemon/store/lookup.h"
+#include "daemon/store/reader.h"
+#include "daemon/store/seal_release.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/scratch.h"
 

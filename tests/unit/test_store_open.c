@@ -1,4 +1,7 @@
 /* test_store_open.c - who may open a data folder, what a crash leaves there, and what is damage. */
+#include "daemon/store/admin.h"
+#include "daemon/store/figures.h"
+#include "daemon/store/options.h"
 #include "daemon/store/store.h"
 
 #include <setjmp.h>

@@ -1,5 +1,4 @@
 /* test_store_threads.c - readers see whole releases while others publish, load, seal and drop. */
-#include "daemon/store/store.h"
 
 #include <setjmp.h>
 #include <stdatomic.h>
@@ -7,9 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/store/admin.h"
 #include "daemon/store/base.h"
+#include "daemon/store/figures.h"
 #include "daemon/store/grace.h"
+#include "daemon/store/load.h"
+#include "daemon/store/load_chunk.h"
 #include "daemon/store/lookup.h"
+#include "daemon/store/reader.h"
+#include "daemon/store/seal_release.h"
 #include "tests/unit/scratch.h"
 
 #include <cmocka.h>

@@ -1,4 +1,8 @@
 /* test_tensor.c - tensors of a release: put, replaced, dropped, damaged, left over. */
+#include "daemon/store/admin.h"
+#include "daemon/store/figures.h"
+#include "daemon/store/reader.h"
+#include "daemon/store/seal_release.h"
 #include "daemon/store/tensor.h"
 
 #include <setjmp.h>
@@ -9,8 +13,6 @@
 
 #include "daemon/store/grace.h"
 #include "daemon/store/mapfault.h"
-#include "daemon/store/snapshot.h"
-#include "daemon/store/store.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/scratch.h"
 

@@ -1,7 +1,12 @@
 /* test_write.c - puts and deletes: refused memory, bounds, expiry, damage, restarts. */
+#include "daemon/store/admin.h"
 #include "daemon/store/clock.h"
+#include "daemon/store/figures.h"
 #include "daemon/store/memtable.h"
-#include "daemon/store/store.h"
+#include "daemon/store/merge.h"
+#include "daemon/store/options.h"
+#include "daemon/store/write.h"
+#include "daemon/store/write_figures.h"
 #include "schema/key.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/crafted_key.h"

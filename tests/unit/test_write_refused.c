@@ -1,5 +1,8 @@
 /* test_write_refused.c - what a refused write leaves behind: nothing. */
-#include "daemon/store/store.h"
+#include "daemon/store/admin.h"
+#include "daemon/store/figures.h"
+#include "daemon/store/merge.h"
+#include "daemon/store/write.h"
 #include "schema/key.h"
 #include "tests/unit/crafted_key.h"
 #include "tests/unit/scratch.h"

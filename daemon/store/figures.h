@@ -1,0 +1,36 @@
+/* figures.h - what is in a store, and what it has done.
+ *
+ * Threads: any that is registered (grace.h).
+ */
+#ifndef DAEMON_STORE_FIGURES_H
+#define DAEMON_STORE_FIGURES_H
+
+#include "daemon/store/index_figures.h"
+#include "daemon/store/options.h"
+#include "daemon/store/write_figures.h"
+
+#include <stdint.h>
+
+struct store;
+
+struct store_figures {
+	uint64_t releases;
+	uint64_t tables;
+	uint64_t tensors;
+	uint64_t tensor_bytes; /* of their data */
+	uint64_t rows;
+	uint64_t bytes;
+	uint64_t segments;
+	uint64_t segments_checked;
+	uint64_t segments_damaged;
+	uint64_t files_waiting; /* dropped, but still mapped */
+	uint64_t bytes_waiting;
+	uint64_t seal_bytes; /* written by seals since the start, as the next two by their causes */
+	uint64_t load_bytes;
+	enum durability durability;
+	struct write_figures write;
+	struct index_figures index;
+};
+void store_figures(struct store *store, struct store_figures *out);
+
+#endif
