@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-static void print_all(void)
+static void print_all(const struct command *const *commands)
 {
 	fputs("usage: repstore [-s ADDRESS] [--json] [--timeout TIME] COMMAND ...\n\n", stdout);
 	for (size_t i = 0; commands[i] != NULL; i++) {
@@ -27,10 +27,10 @@ static int run(struct session *session, int argc, char **argv)
 		return status;
 	}
 	if (rest.count == 0) {
-		print_all();
+		print_all(session->commands);
 		return session_finish(session, EXIT_DONE);
 	}
-	const struct command *command = command_find(rest.values[0]);
+	const struct command *command = command_find(session->commands, rest.values[0]);
 	if (command == NULL) {
 		return session_usage(session, "no command '%s'", rest.values[0]);
 	}

@@ -1,13 +1,13 @@
 /* command.h - the subcommands of repstore, one a file.
  *
- * A new one is a file cmd_<name>.c, a line here and one in main.c.
+ * A new one is a file cmd_<name>.c, a line here and one in the table of main.c. main.c hands that
+ * table down (session->commands): no subcommand names main.c.
  */
 #ifndef TOOLS_COMMAND_H
 #define TOOLS_COMMAND_H
 
 #include "tools/session.h"
 
-extern const struct command cmd_bench;
 extern const struct command cmd_delete;
 extern const struct command cmd_dump;
 extern const struct command cmd_fetch;
@@ -27,11 +27,8 @@ extern const struct command cmd_stats;
 extern const struct command cmd_table;
 extern const struct command cmd_tensor;
 
-/* All of them, in the order of the help page; NULL ends it. */
-extern const struct command *const commands[];
-
-/* NULL: no such command. */
-const struct command *command_find(const char *name);
+/* The command of that name in a table that NULL ends. NULL: there is none. */
+const struct command *command_find(const struct command *const *commands, const char *name);
 
 /* One word behind a subcommand's name: `release list`. */
 struct verb {

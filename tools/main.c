@@ -1,5 +1,6 @@
 /* main.c - the repstore command: finds the subcommand and runs it. */
 #include "config.h"
+#include "tools/cmd_bench.h"
 #include "tools/command.h"
 #include "tools/options.h"
 
@@ -10,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct command *const commands[] = {
+/* All commands, in the order of the help page; NULL ends them. */
+static const struct command *const commands[] = {
 	&cmd_release,
 	&cmd_table,
 	&cmd_tensor,
@@ -32,30 +34,6 @@ const struct command *const commands[] = {
 	&cmd_help,
 	NULL,
 };
-
-const struct command *command_find(const char *name)
-{
-	for (size_t i = 0; commands[i] != NULL; i++) {
-		if (strcmp(commands[i]->name, name) == 0) {
-			return commands[i];
-		}
-	}
-	return NULL;
-}
-
-int command_run_verb(struct session *session, const struct verb *verbs, size_t count, int argc,
-	char **argv)
-{
-	if (argc < 2) {
-		return session_usage(session, "%s: what?", session->command->name);
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(verbs[i].name, argv[1]) == 0) {
-			return verbs[i].run(session, argc - 1, argv + 1);
-		}
-	}
-	return session_usage(session, "%s: no such thing as '%s'", session->command->name, argv[1]);
-}
 
 /* Reads what stands before the subcommand: -s, --json, --timeout, --help, --version.
  * first: out, the index of the subcommand's name, or argc. */
@@ -114,7 +92,7 @@ static bool hold_standard_files(void)
 
 int main(int argc, char **argv)
 {
-	struct session session = {.command = &cmd_help};
+	struct session session = {.commands = commands, .command = &cmd_help};
 	if (!hold_standard_files()) {
 		return EXIT_REFUSED;
 	}
@@ -128,7 +106,7 @@ int main(int argc, char **argv)
 	if (first == argc) {
 		return session_usage(&session, "no command");
 	}
-	const struct command *command = command_find(argv[first]);
+	const struct command *command = command_find(commands, argv[first]);
 	if (command == NULL) {
 		return session_usage(&session, "no command '%s'", argv[first]);
 	}

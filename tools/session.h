@@ -32,7 +32,9 @@ struct command {
 };
 
 struct session {
-	const struct command *command; /* borrowed */
+	/* All commands, in the order of the help page; NULL ends them. Borrowed. */
+	const struct command *const *commands;
+	const struct command *command; /* borrowed: the one that runs */
 	const char *address;           /* NULL: $REPSTORE, or the default */
 	uint64_t timeout_ms;           /* 0: the library's */
 	bool json;
