@@ -4,6 +4,7 @@
 #include "schema/metric.h"
 #include "tools/bench_retrieve.h"
 #include "tools/command.h"
+#include "tools/json_write.h"
 #include "tools/options.h"
 
 #include <inttypes.h>
@@ -26,8 +27,14 @@ static int report(const struct session *session, const struct bench_result *resu
 {
 	static const struct {
 		const char *name;
+		const char *field;
 		double share;
-	} shares[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}};
+	} shares[] = {
+		{"p50", "p50_us", 0.5},
+		{"p90", "p90_us", 0.9},
+		{"p99", "p99_us", 0.99},
+		{"p99.9", "p99.9_us", 0.999},
+	};
 	double seconds = result->seconds > 0 ? result->seconds : 1e-9;
 	double requests = (double)result->requests / seconds;
 	double rows = (double)result->rows / seconds;
@@ -35,13 +42,20 @@ static int report(const struct session *session, const struct bench_result *resu
 	double found = result->rows > 0 ? (double)result->found / (double)result->rows : 0;
 	double max = (double)result->latency_ns.max / 1e3;
 	if (session->json) {
-		printf("{\"requests\": %" PRIu64 ", \"seconds\": %.3f, \"requests_per_s\": %.1f, "
-		       "\"rows_per_s\": %.1f, \"mb_per_s\": %.1f, \"found\": %.4f",
-			result->requests, seconds, requests, rows, megabytes, found);
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_u64(&json, "requests", result->requests);
+		json_write_fixed(&json, "seconds", seconds, 3);
+		json_write_fixed(&json, "requests_per_s", requests, 1);
+		json_write_fixed(&json, "rows_per_s", rows, 1);
+		json_write_fixed(&json, "mb_per_s", megabytes, 1);
+		json_write_fixed(&json, "found", found, 4);
 		for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
-			printf(", \"%s_us\": %.1f", shares[i].name, us_at(result, shares[i].share));
+			json_write_fixed(&json, shares[i].field, us_at(result, shares[i].share), 1);
 		}
-		printf(", \"max_us\": %.1f}\n", max);
+		json_write_fixed(&json, "max_us", max, 1);
+		json_write_object_end(&json);
+		json_write_line(&json);
 		return session_finish(session, EXIT_DONE);
 	}
 	printf("%" PRIu64 " requests in %.2f s\n", result->requests, seconds);
@@ -163,14 +177,17 @@ static int run_fetch(struct session *session, int argc, char **argv)
 static const uint64_t usual_connections[] = {1, 2};
 static const uint64_t usual = UINT64_MAX;
 
-static void report_index(const struct session *session, const struct rep_table *items,
-	double recall)
+/* json: NULL when text is asked for. The document stays open: its runs follow. */
+static void report_index(struct json_writer *json, const struct rep_table *items, double recall)
 {
 	const double seconds = (double)items->index_build_ms / 1e3;
-	if (session->json) {
-		printf("{\"rows\": %" PRIu64 ", \"index_bytes\": %" PRIu64
-		       ", \"index_build_s\": %.3f, \"recall\": %.4f, \"runs\": [",
-			items->rows, items->index_bytes, seconds, recall);
+	if (json != NULL) {
+		json_write_object(json, NULL);
+		json_write_u64(json, "rows", items->rows);
+		json_write_u64(json, "index_bytes", items->index_bytes);
+		json_write_fixed(json, "index_build_s", seconds, 3);
+		json_write_fixed(json, "recall", recall, 4);
+		json_write_array(json, "runs");
 	} else if (items->index_bytes > 0) {
 		printf("%" PRIu64 " rows, an index of %.1f MB that was built in %.1f s\n"
 		       "  %12.4f recall\n",
@@ -180,7 +197,7 @@ static void report_index(const struct session *session, const struct rep_table *
 	}
 }
 
-static void report_retrieved(const struct session *session, uint64_t connections,
+static void report_retrieved(struct json_writer *json, uint64_t connections,
 	const struct bench_retrieved *result)
 {
 	const double seconds = result->seconds > 0 ? result->seconds : 1e-9;
@@ -189,12 +206,17 @@ static void report_retrieved(const struct session *session, uint64_t connections
 	const double p99 = (double)histogram_at(&result->latency_ns, 0.99) / 1e3;
 	const double compared = (double)result->compared / requests;
 	const double exact = (double)result->exact / requests;
-	if (session->json) {
-		printf("{\"connections\": %" PRIu64 ", \"requests\": %" PRIu64
-		       ", \"seconds\": %.3f, \"requests_per_s\": %.1f, \"p50_us\": %.1f, "
-		       "\"p99_us\": %.1f, \"compared\": %.0f, \"exact\": %.4f}",
-			connections, result->requests, seconds, (double)result->requests / seconds,
-			p50, p99, compared, exact);
+	if (json != NULL) {
+		json_write_object(json, NULL);
+		json_write_u64(json, "connections", connections);
+		json_write_u64(json, "requests", result->requests);
+		json_write_fixed(json, "seconds", seconds, 3);
+		json_write_fixed(json, "requests_per_s", (double)result->requests / seconds, 1);
+		json_write_fixed(json, "p50_us", p50, 1);
+		json_write_fixed(json, "p99_us", p99, 1);
+		json_write_fixed(json, "compared", compared, 0);
+		json_write_fixed(json, "exact", exact, 4);
+		json_write_object_end(json);
 		return;
 	}
 	printf("%" PRIu64 " connection%s: %" PRIu64 " requests in %.2f s\n  %12.0f requests/s\n",
@@ -206,10 +228,9 @@ static void report_retrieved(const struct session *session, uint64_t connections
 }
 
 /* By each of so many connections, one after the other. */
-static enum rep_status run_retrievals(struct bench_retrieve *bench, const uint64_t *connections,
-	size_t count, struct rep_error *err)
+static enum rep_status run_retrievals(struct bench_retrieve *bench, struct json_writer *json,
+	const uint64_t *connections, size_t count, struct rep_error *err)
 {
-	const struct session *session = bench->bench.session;
 	struct bench_retrieved *result = malloc(sizeof *result);
 	enum rep_status status = REP_OK;
 	if (result == NULL) {
@@ -221,8 +242,7 @@ static enum rep_status run_retrievals(struct bench_retrieve *bench, const uint64
 		bench->bench.connections = connections[i];
 		status = bench_retrieve_run(bench, result, err);
 		if (status == REP_OK) {
-			(void)fputs(session->json && i > 0 ? ", " : "", stdout);
-			report_retrieved(session, connections[i], result);
+			report_retrieved(json, connections[i], result);
 		}
 	}
 	free(result);
@@ -236,6 +256,8 @@ static int bench_retrievals(struct session *session, struct bench_retrieve *benc
 	struct rep_table items;
 	double recall;
 	struct bench_table *users = &bench->bench.tables[0];
+	struct json_writer writer = {.out = stdout};
+	struct json_writer *json = session->json ? &writer : NULL;
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
@@ -247,16 +269,20 @@ static int bench_retrievals(struct session *session, struct bench_retrieve *benc
 		bench_retrieve_recall(bench, &recall, &err) != REP_OK) {
 		return session_refuse(session, &err);
 	}
-	report_index(session, &items, recall);
+	report_index(json, &items, recall);
 	const enum rep_status status =
 		connections == usual
-			? run_retrievals(bench, usual_connections,
+			? run_retrievals(bench, json, usual_connections,
 				  sizeof usual_connections / sizeof *usual_connections, &err)
-			: run_retrievals(bench, &connections, 1, &err);
+			: run_retrievals(bench, json, &connections, 1, &err);
 	if (status != REP_OK) {
 		return session_refuse(session, &err);
 	}
-	(void)fputs(session->json ? "]}\n" : "", stdout);
+	if (json != NULL) {
+		json_write_array_end(json);
+		json_write_object_end(json);
+		json_write_line(json);
+	}
 	return session_finish(session, EXIT_DONE);
 }
 

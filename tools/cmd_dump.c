@@ -3,7 +3,7 @@
 #include "tools/argument.h"
 #include "tools/command.h"
 #include "tools/format_name.h"
-#include "tools/json.h"
+#include "tools/json_write.h"
 #include "tools/options.h"
 #include "tools/progress.h"
 #include "tools/scan_reply.h"
@@ -70,13 +70,15 @@ static int report(struct session *session, const struct dump *dump, uint64_t sca
 		return session_finish(session, EXIT_DONE);
 	}
 	if (session->json) {
-		fputs("{\"release\": ", stdout);
-		json_text(stdout, dump->place.release);
-		fputs(", \"table\": ", stdout);
-		json_text(stdout, dump->place.table);
-		printf(", \"rows\": %" PRIu64 ", \"rows_scanned\": %" PRIu64
-		       ", \"seconds\": %.3f}\n",
-			written, scanned, seconds);
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_text(&json, "release", dump->place.release);
+		json_write_text(&json, "table", dump->place.table);
+		json_write_u64(&json, "rows", written);
+		json_write_u64(&json, "rows_scanned", scanned);
+		json_write_fixed(&json, "seconds", seconds, 3);
+		json_write_object_end(&json);
+		json_write_line(&json);
 	} else {
 		printf("%" PRIu64 " rows of %s/%s in %.1f s", written, dump->place.release,
 			dump->place.table, seconds);

@@ -2,7 +2,7 @@
  * as a load, which can be gone on with; any other as puts.
  */
 #include "tools/command.h"
-#include "tools/json.h"
+#include "tools/json_write.h"
 #include "tools/load_name.h"
 #include "tools/options.h"
 #include "tools/progress.h"
@@ -121,15 +121,17 @@ static int report(struct session *session, const struct import *import,
 	const struct outcome *outcome, double seconds)
 {
 	if (session->json) {
-		fputs("{\"release\": ", stdout);
-		json_text(stdout, import->place.release);
-		fputs(", \"table\": ", stdout);
-		json_text(stdout, import->place.table);
-		fputs(", \"load\": ", stdout);
-		json_text(stdout, import->name);
-		printf(", \"rows\": %" PRIu64 ", \"chunks\": %" PRIu64
-		       ", \"chunks_skipped\": %" PRIu64 ", \"seconds\": %.3f}\n",
-			outcome->rows, outcome->chunks, outcome->skipped, seconds);
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_text(&json, "release", import->place.release);
+		json_write_text(&json, "table", import->place.table);
+		json_write_text(&json, "load", import->name);
+		json_write_u64(&json, "rows", outcome->rows);
+		json_write_u64(&json, "chunks", outcome->chunks);
+		json_write_u64(&json, "chunks_skipped", outcome->skipped);
+		json_write_fixed(&json, "seconds", seconds, 3);
+		json_write_object_end(&json);
+		json_write_line(&json);
 	} else {
 		printf("%" PRIu64 " rows into %s/%s in %.1f s", outcome->rows,
 			import->place.release, import->place.table, seconds);
@@ -177,13 +179,17 @@ static int report_puts(const struct session *session, const struct import *impor
 {
 	const struct place *place = &import->place;
 	if (session->json) {
-		fputs("{\"release\": ", stdout);
-		json_text(stdout, place->release);
-		fputs(", \"table\": ", stdout);
-		json_text(stdout, place->table);
-		printf(", \"rows\": %" PRIu64 ", \"applied\": %" PRIu64 ", \"puts\": %" PRIu64
-		       ", \"sequence\": %" PRIu64 ", \"seconds\": %.3f}\n",
-			outcome->rows, outcome->applied, outcome->puts, outcome->sequence, seconds);
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_text(&json, "release", place->release);
+		json_write_text(&json, "table", place->table);
+		json_write_u64(&json, "rows", outcome->rows);
+		json_write_u64(&json, "applied", outcome->applied);
+		json_write_u64(&json, "puts", outcome->puts);
+		json_write_u64(&json, "sequence", outcome->sequence);
+		json_write_fixed(&json, "seconds", seconds, 3);
+		json_write_object_end(&json);
+		json_write_line(&json);
 	} else {
 		printf("%" PRIu64 " rows put into %s/%s", outcome->rows, place->release,
 			place->table);
@@ -324,7 +330,14 @@ static int run_forget(struct session *session, struct import *import)
 		rep_load_abort(load, &err) != REP_OK) {
 		return session_refuse(session, &err);
 	}
-	printf(session->json ? "{}\n" : "forgotten\n");
+	if (session->json) {
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_object_end(&json);
+		json_write_line(&json);
+	} else {
+		puts("forgotten");
+	}
 	return session_finish(session, EXIT_DONE);
 }
 

@@ -1,6 +1,6 @@
 /* cmd_observe.c - repstore observe: samples from NumPy arrays into a layer's aggregated rows. */
 #include "tools/command.h"
-#include "tools/json.h"
+#include "tools/json_write.h"
 #include "tools/options.h"
 #include "tools/progress.h"
 #include "tools/source.h"
@@ -212,14 +212,17 @@ static int report(const struct session *session, const struct observe *observe,
 	const struct outcome *outcome, double seconds)
 {
 	if (session->json) {
-		fputs("{\"release\": ", stdout);
-		json_text(stdout, observe->release_id);
-		fputs(", \"layer\": ", stdout);
-		json_text(stdout, observe->layer);
-		printf(", \"samples\": %" PRIu64 ", \"applied\": %" PRIu64 ", \"batches\": %" PRIu64
-		       ", \"sequence\": %" PRIu64 ", \"seconds\": %.3f}\n",
-			outcome->samples, outcome->applied, outcome->batches, outcome->sequence,
-			seconds);
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_text(&json, "release", observe->release_id);
+		json_write_text(&json, "layer", observe->layer);
+		json_write_u64(&json, "samples", outcome->samples);
+		json_write_u64(&json, "applied", outcome->applied);
+		json_write_u64(&json, "batches", outcome->batches);
+		json_write_u64(&json, "sequence", outcome->sequence);
+		json_write_fixed(&json, "seconds", seconds, 3);
+		json_write_object_end(&json);
+		json_write_line(&json);
 	} else {
 		printf("%" PRIu64 " samples of layer %s into %s in %.1f s", outcome->applied,
 			observe->layer, observe->release_id, seconds);

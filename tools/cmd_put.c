@@ -2,7 +2,7 @@
 #include "schema/limits.h"
 #include "tools/argument.h"
 #include "tools/command.h"
-#include "tools/json.h"
+#include "tools/json_write.h"
 #include "tools/jsonl_row.h"
 #include "tools/key_argument.h"
 #include "tools/options.h"
@@ -57,10 +57,13 @@ static struct rep_keys keys_of(const struct write *write, int count)
 
 static int print_json(const struct session *session, const struct write *write, const char *count)
 {
-	fputs("{\"release\": ", stdout);
-	json_text(stdout, write->written.release);
-	printf(", \"sequence\": %" PRIu64 ", \"%s\": %" PRIu64 "}\n", write->written.sequence,
-		count, write->written.count);
+	struct json_writer json = {.out = stdout};
+	json_write_object(&json, NULL);
+	json_write_text(&json, "release", write->written.release);
+	json_write_u64(&json, "sequence", write->written.sequence);
+	json_write_u64(&json, count, write->written.count);
+	json_write_object_end(&json);
+	json_write_line(&json);
 	return session_finish(session, EXIT_DONE);
 }
 

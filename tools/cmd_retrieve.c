@@ -3,7 +3,7 @@
 #include "schema/metric.h"
 #include "tools/argument.h"
 #include "tools/command.h"
-#include "tools/json.h"
+#include "tools/json_write.h"
 #include "tools/options.h"
 #include "tools/search_argument.h"
 #include "tools/text.h"
@@ -30,12 +30,14 @@ static double now_ms(void)
 static void print_json(const struct rep_retrieved *found)
 {
 	const struct rep_hits *hits = found->parts;
+	struct json_writer json = {.out = stdout};
 	for (uint32_t i = 0; i < hits->n; i++) {
-		printf("{\"rank\": %" PRIu32 ", \"key\": ", i + 1);
-		search_key_json(&hits->keys, i, stdout);
-		printf(", \"score\": ");
-		json_float(stdout, hits->scores[i]);
-		printf("}\n");
+		json_write_object(&json, NULL);
+		json_write_u64(&json, "rank", i + 1);
+		search_key_json(&hits->keys, i, &json);
+		json_write_float(&json, "score", hits->scores[i]);
+		json_write_object_end(&json);
+		json_write_line(&json);
 	}
 }
 

@@ -1,6 +1,6 @@
 /* cmd_score.c - repstore score: how good named items are for a user. */
 #include "tools/command.h"
-#include "tools/json.h"
+#include "tools/json_write.h"
 #include "tools/key_argument.h"
 #include "tools/options.h"
 #include "tools/search_argument.h"
@@ -27,16 +27,17 @@ static bool has(const struct score *score, uint32_t i)
 
 static void print_json(const struct score *score)
 {
+	struct json_writer json = {.out = stdout};
 	for (uint32_t i = 0; i < score->keys.count; i++) {
-		printf("{\"key\": ");
-		search_key_json(&score->keys, i, stdout);
-		printf(", \"score\": ");
+		json_write_object(&json, NULL);
+		search_key_json(&score->keys, i, &json);
 		if (has(score, i)) {
-			json_float(stdout, score->scores[i]);
+			json_write_float(&json, "score", score->scores[i]);
 		} else {
-			printf("null");
+			json_write_null(&json, "score");
 		}
-		printf("}\n");
+		json_write_object_end(&json);
+		json_write_line(&json);
 	}
 }
 

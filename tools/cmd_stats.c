@@ -1,5 +1,6 @@
 /* cmd_stats.c - repstore stats, info, ping: what the daemon says of itself. */
 #include "tools/command.h"
+#include "tools/json_write.h"
 #include "tools/options.h"
 #include "tools/text.h"
 
@@ -57,7 +58,15 @@ static int run_ping(struct session *session, int argc, char **argv)
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	double us = (double)(after.tv_sec - before.tv_sec) * 1e6 +
 		    (double)(after.tv_nsec - before.tv_nsec) / 1e3;
-	printf(session->json ? "{\"us\": %.1f}\n" : "answered in %.1f us\n", us);
+	if (session->json) {
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_fixed(&json, "us", us, 1);
+		json_write_object_end(&json);
+		json_write_line(&json);
+	} else {
+		printf("answered in %.1f us\n", us);
+	}
 	return session_finish(session, EXIT_DONE);
 }
 

@@ -2,6 +2,7 @@
 #include "schema/tensor.h"
 #include "tools/buffer.h"
 #include "tools/command.h"
+#include "tools/json_write.h"
 #include "tools/npy.h"
 #include "tools/options.h"
 #include "tools/output.h"
@@ -87,8 +88,13 @@ static int put_file(struct session *session, const char *release, struct rep_ten
 		return session_refuse(session, &err);
 	}
 	if (session->json) {
-		printf("{\"release\": \"%s\", \"tensor\": \"%s\", \"bytes\": %zu}\n", release,
-			tensor->name, bytes);
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_text(&json, "release", release);
+		json_write_text(&json, "tensor", tensor->name);
+		json_write_u64(&json, "bytes", bytes);
+		json_write_object_end(&json);
+		json_write_line(&json);
 	} else {
 		char size[TEXT_BYTES];
 		printf("tensor %s put into %s, %s\n", tensor->name, release,

@@ -1,7 +1,6 @@
-/* json.c - escapes, digits and MessagePack as JSON. */
+/* json.c - escapes and digits of JSON. */
 #include "tools/json.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,88 +127,4 @@ void json_double(FILE *out, double value)
 		}
 	}
 	fputs(text, out);
-}
-
-static void write_bytes(FILE *out, struct wire_value value)
-{
-	struct wire_bytes bytes = {0};
-	wire_str(value, &bytes);
-	if (wire_type(value) == WIRE_STR && json_is_utf8(bytes.data, bytes.len)) {
-		json_string(out, bytes.data, bytes.len);
-	} else {
-		json_hex(out, bytes.data, bytes.len);
-	}
-}
-
-static void write_array(FILE *out, struct wire_value value)
-{
-	putc('[', out);
-	for (size_t i = 0; i < wire_size(value); i++) {
-		fputs(i > 0 ? ", " : "", out);
-		json_wire(out, wire_item(value, i));
-	}
-	putc(']', out);
-}
-
-static void write_map(FILE *out, struct wire_value value)
-{
-	putc('{', out);
-	for (size_t i = 0; i < wire_size(value); i++) {
-		fputs(i > 0 ? ", " : "", out);
-		struct wire_value key = wire_map_key(value, i);
-		if (wire_type(key) == WIRE_STR || wire_type(key) == WIRE_BIN) {
-			write_bytes(out, key);
-		} else {
-			fputs("\"?\"", out); /* no name of ours */
-		}
-		fputs(": ", out);
-		json_wire(out, wire_map_value(value, i));
-	}
-	putc('}', out);
-}
-
-/* NOLINTNEXTLINE(misc-no-recursion): a message is at most 16 levels deep */
-void json_wire(FILE *out, struct wire_value value)
-{
-	bool flag = false;
-	uint64_t number = 0;
-	int64_t negative = 0;
-	double fraction = 0;
-	switch (wire_type(value)) {
-	case WIRE_BOOL:
-		wire_bool(value, &flag);
-		fputs(flag ? "true" : "false", out);
-		break;
-	case WIRE_UINT:
-		wire_uint(value, &number);
-		fprintf(out, "%" PRIu64, number);
-		break;
-	case WIRE_INT:
-		wire_int(value, &negative);
-		fprintf(out, "%" PRId64, negative);
-		break;
-	case WIRE_FLOAT:
-		wire_float(value, &fraction);
-		if (isfinite(fraction)) {
-			fprintf(out, "%.17g", fraction);
-		} else {
-			fputs("null", out);
-		}
-		break;
-	case WIRE_STR:
-	case WIRE_BIN:
-		write_bytes(out, value);
-		break;
-	case WIRE_ARRAY:
-		write_array(out, value);
-		break;
-	case WIRE_MAP:
-		write_map(out, value);
-		break;
-	case WIRE_ABSENT:
-	case WIRE_NIL:
-	case WIRE_EXT:
-		fputs("null", out);
-		break;
-	}
 }

@@ -1,4 +1,4 @@
-/* json.h - writes JSON text.
+/* json.h - the text of one JSON value; json_write.h puts values together.
  *
  * Strings are escaped so that a document stays on one line. Bytes that are not UTF-8
  * have no place in JSON: callers write them as hexadecimal digits.
@@ -7,8 +7,6 @@
  */
 #ifndef TOOLS_JSON_H
 #define TOOLS_JSON_H
-
-#include "schema/wire.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,8 +29,5 @@ void json_float(FILE *out, float value);
 /* The shortest of at most 17 digits that reads back as the same bits; null for what is not finite.
  */
 void json_double(FILE *out, double value);
-
-/* A whole MessagePack value; bins and strs that are not UTF-8 as hexadecimal digits. */
-void json_wire(FILE *out, struct wire_value value);
 
 #endif

@@ -3,8 +3,8 @@
 
 #include "schema/dtype.h"
 #include "tools/json.h"
+#include "tools/json_write.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 float jsonl_element(enum rep_dtype dtype, const void *values, size_t i)
@@ -32,65 +32,67 @@ float jsonl_element(enum rep_dtype dtype, const void *values, size_t i)
 	return 0;
 }
 
-static void write_view(FILE *out, const struct jsonl_row *row, uint32_t view)
+static void write_view(struct json_writer *json, const char *name, const struct jsonl_row *row,
+	uint32_t view)
 {
-	putc('[', out);
+	json_write_array(json, name);
 	for (uint32_t i = 0; i < row->dim; i++) {
-		fputs(i > 0 ? ", " : "", out);
 		size_t index = jsonl_index(row->dtype, row->dim, view, i);
-		json_float(out, jsonl_element(row->dtype, row->values, index));
+		json_write_float(json, NULL, jsonl_element(row->dtype, row->values, index));
 	}
-	putc(']', out);
+	json_write_array_end(json);
 }
 
-static void write_key(FILE *out, const struct jsonl_row *row)
+/* One view is an array of numbers, several are an array of those. */
+static void write_vector(struct json_writer *json, const struct jsonl_row *row)
+{
+	if (row->views == 1) {
+		write_view(json, "vector", row, 0);
+		return;
+	}
+	json_write_array(json, "vector");
+	for (uint32_t view = 0; view < row->views; view++) {
+		write_view(json, NULL, row, view);
+	}
+	json_write_array_end(json);
+}
+
+static void write_key(struct json_writer *json, const struct jsonl_row *row)
 {
 	if (row->key_type == REP_KEY_U64) {
 		uint64_t key = 0;
 		memcpy(&key, row->key, sizeof key);
-		fprintf(out, "{\"key\": %" PRIu64, key);
+		json_write_u64(json, "key", key);
 	} else if (json_is_utf8(row->key, row->key_len)) {
-		fputs("{\"key\": ", out);
-		json_string(out, row->key, row->key_len);
+		json_write_string(json, "key", row->key, row->key_len);
 	} else {
-		fputs("{\"key_hex\": ", out);
-		json_hex(out, row->key, row->key_len);
+		json_write_hex(json, "key_hex", row->key, row->key_len);
 	}
 }
 
 void jsonl_write(FILE *out, const struct jsonl_row *row)
 {
-	write_key(out, row);
+	struct json_writer json = {.out = out};
+	json_write_object(&json, NULL);
+	write_key(&json, row);
 	if (row->why != NULL) {
-		fputs(", \"why\": ", out);
-		json_text(out, row->why);
+		json_write_text(&json, "why", row->why);
 	}
 	if (row->values != NULL) {
-		fputs(", \"vector\": ", out);
-		if (row->views > 1) {
-			putc('[', out);
-		}
-		for (uint32_t view = 0; view < row->views; view++) {
-			fputs(view > 0 ? ", " : "", out);
-			write_view(out, row, view);
-		}
-		if (row->views > 1) {
-			putc(']', out);
-		}
+		write_vector(&json, row);
 	}
 	if (row->time != NULL) {
-		fprintf(out, ", \"time\": %" PRId64, *row->time);
+		json_write_i64(&json, "time", *row->time);
 	}
 	if (row->tags != NULL) {
-		fprintf(out, ", \"tags\": %" PRIu64, *row->tags);
+		json_write_u64(&json, "tags", *row->tags);
 	}
 	if (row->weight != NULL) {
-		fputs(", \"weight\": ", out);
-		json_float(out, *row->weight);
+		json_write_float(&json, "weight", *row->weight);
 	}
 	if (row->scale != NULL) {
-		fputs(", \"scale\": ", out);
-		json_float(out, *row->scale);
+		json_write_float(&json, "scale", *row->scale);
 	}
-	fputs("}\n", out);
+	json_write_object_end(&json);
+	json_write_line(&json);
 }

@@ -1,7 +1,7 @@
 /* layer_report.c - tables, a verdict, and the same as JSON. */
 #include "tools/layer_report.h"
 
-#include "tools/json.h"
+#include "tools/json_write.h"
 #include "tools/text.h"
 
 #include <inttypes.h>
@@ -231,118 +231,119 @@ void layer_report_text(const struct layer_report *report)
 
 /* ---- JSON ---- */
 
-/* `"name": value`, with what separates it from the one before. */
-static void json_field(const char *separator, const char *name, double value)
-{
-	printf("%s\"%s\": ", separator, name);
-	json_double(stdout, value);
-}
-
-static void json_interval(const char *name, bool has, const struct interval *interval)
+static void json_interval(struct json_writer *json, const char *name, bool has,
+	const struct interval *interval)
 {
 	if (!has) {
-		printf(", \"%s\": null", name);
+		json_write_null(json, name);
 		return;
 	}
-	printf(", \"%s\": [", name);
-	json_double(stdout, interval->low);
-	fputs(", ", stdout);
-	json_double(stdout, interval->high);
-	putchar(']');
+	json_write_array(json, name);
+	json_write_double(json, NULL, interval->low);
+	json_write_double(json, NULL, interval->high);
+	json_write_array_end(json);
 }
 
-static void json_part(const char *name, const struct report_part *part)
+static void json_part(struct json_writer *json, const char *name, const struct report_part *part)
 {
-	printf(", \"%s\": {\"samples\": %zu, \"positives\": %zu, \"users\": %zu, \"first_ms\": "
-	       "%" PRId64 ", \"last_ms\": %" PRId64 "}",
-		name, part->samples, part->positives, part->users, part->first_ms, part->last_ms);
+	json_write_object(json, name);
+	json_write_u64(json, "samples", part->samples);
+	json_write_u64(json, "positives", part->positives);
+	json_write_u64(json, "users", part->users);
+	json_write_i64(json, "first_ms", part->first_ms);
+	json_write_i64(json, "last_ms", part->last_ms);
+	json_write_object_end(json);
 }
 
-static void json_settings(const struct layer_report *report)
+static void json_settings(struct json_writer *json, const struct layer_report *report)
 {
 	const struct fit_settings *fit = &report->fit;
-	printf(", \"settings\": {\"decay_events\": ");
-	json_double(stdout, fit->spec.decay_events);
-	printf(", \"half_life_ms\": %" PRIu64 ", \"read\": \"%s\"", fit->spec.half_life_ms,
-		reading_name(fit->spec.reading));
-	json_field(", ", "train", report->train);
-	fputs(", \"from\": ", stdout);
-	if (report->from != NULL) {
-		json_text(stdout, report->from);
-	} else {
-		fputs("null", stdout);
-	}
-	printf(", \"loss\": \"%s\"", loss_name(fit->loss.kind));
-	json_field(", ", "alpha", fit->loss.alpha);
-	json_field(", ", "positive_weight", fit->loss.positive_weight);
-	printf(", \"batch\": %zu, \"epochs\": %" PRIu64, fit->batch, fit->epochs);
-	json_field(", ", "l2", fit->l2);
-	json_field(", ", "rate", fit->rate);
-	printf(", \"seed\": %" PRIu64 ", \"bootstrap\": %zu}", fit->seed,
-		report->settings.resamples);
+	json_write_object(json, "settings");
+	json_write_double(json, "decay_events", fit->spec.decay_events);
+	json_write_u64(json, "half_life_ms", fit->spec.half_life_ms);
+	json_write_text(json, "read", reading_name(fit->spec.reading));
+	json_write_double(json, "train", report->train);
+	json_write_text(json, "from", report->from);
+	json_write_text(json, "loss", loss_name(fit->loss.kind));
+	json_write_double(json, "alpha", fit->loss.alpha);
+	json_write_double(json, "positive_weight", fit->loss.positive_weight);
+	json_write_u64(json, "batch", fit->batch);
+	json_write_u64(json, "epochs", fit->epochs);
+	json_write_double(json, "l2", fit->l2);
+	json_write_double(json, "rate", fit->rate);
+	json_write_u64(json, "seed", fit->seed);
+	json_write_u64(json, "bootstrap", report->settings.resamples);
+	json_write_object_end(json);
 }
 
-static void json_figures(const struct figures *figures)
+static void json_figures(struct json_writer *json, const struct figures *figures)
 {
-	json_field("", "auc", figures->auc);
-	json_interval("auc_interval", figures->has_interval, &figures->interval);
-	json_field(", ", "gauc", figures->gauc.value);
-	printf(", \"gauc_users\": %zu, \"gauc_samples\": %zu", figures->gauc.users,
-		figures->gauc.samples);
-	json_field(", ", "log_loss", figures->log_loss);
-	json_field(", ", "weighted_log_loss", figures->weighted_log_loss);
-	json_field(", ", "pair_loss", figures->pair_loss);
-	json_field(", ", "combined_loss", figures->both_loss);
-	printf(", \"batches\": %zu, \"pair_batches\": %zu", figures->batches,
-		figures->pair_batches);
-	json_field(", \"gradient_on_negatives\": {", "bce", figures->bce_slope);
-	json_field(", ", "pair", figures->pair_slope);
-	json_field(", ", "combined", figures->both_slope);
-	putchar('}');
+	json_write_double(json, "auc", figures->auc);
+	json_interval(json, "auc_interval", figures->has_interval, &figures->interval);
+	json_write_double(json, "gauc", figures->gauc.value);
+	json_write_u64(json, "gauc_users", figures->gauc.users);
+	json_write_u64(json, "gauc_samples", figures->gauc.samples);
+	json_write_double(json, "log_loss", figures->log_loss);
+	json_write_double(json, "weighted_log_loss", figures->weighted_log_loss);
+	json_write_double(json, "pair_loss", figures->pair_loss);
+	json_write_double(json, "combined_loss", figures->both_loss);
+	json_write_u64(json, "batches", figures->batches);
+	json_write_u64(json, "pair_batches", figures->pair_batches);
+	json_write_object(json, "gradient_on_negatives");
+	json_write_double(json, "bce", figures->bce_slope);
+	json_write_double(json, "pair", figures->pair_slope);
+	json_write_double(json, "combined", figures->both_slope);
+	json_write_object_end(json);
 }
 
-static void json_verdict(const struct layer_report *report)
+static void json_verdict(struct json_writer *json, const struct layer_report *report)
 {
 	const struct verdict verdict = verdict_of(report);
-	printf(", \"best\": {\"layer\": ");
-	json_text(stdout, verdict.best->name.text);
+	json_write_object(json, "best");
+	json_write_text(json, "layer", verdict.best->name.text);
 	if (verdict.next != NULL) {
-		printf(", \"next\": ");
-		json_text(stdout, verdict.next->name.text);
-		json_field(", ", "auc_difference",
+		json_write_text(json, "next", verdict.next->name.text);
+		json_write_double(json, "auc_difference",
 			verdict.best->figures.auc - verdict.next->figures.auc);
-		json_interval("auc_difference_interval", verdict.has_intervals,
+		json_interval(json, "auc_difference_interval", verdict.has_intervals,
 			&verdict.difference);
-		printf(", \"intervals_overlap\": %s", !verdict.has_intervals ? "null"
-						      : verdict.overlap      ? "true"
-									     : "false");
+		if (verdict.has_intervals) {
+			json_write_bool(json, "intervals_overlap", verdict.overlap);
+		} else {
+			json_write_null(json, "intervals_overlap");
+		}
 	}
-	putchar('}');
+	json_write_object_end(json);
 }
 
 void layer_report_json(const struct layer_report *report)
 {
-	printf("{\"samples\": %zu, \"users\": %zu, \"items\": %zu", report->samples->count,
-		report->samples->user_count, report->samples->item_count);
-	json_part("fitted", &report->fitted);
-	json_part("evaluated", &report->scored);
-	json_settings(report);
-	fputs(", \"constant\": {", stdout);
-	json_figures(&report->constant);
-	fputs("}, \"layers\": [", stdout);
+	struct json_writer json = {.out = stdout};
+	json_write_object(&json, NULL);
+	json_write_u64(&json, "samples", report->samples->count);
+	json_write_u64(&json, "users", report->samples->user_count);
+	json_write_u64(&json, "items", report->samples->item_count);
+	json_part(&json, "fitted", &report->fitted);
+	json_part(&json, "evaluated", &report->scored);
+	json_settings(&json, report);
+	json_write_object(&json, "constant");
+	json_figures(&json, &report->constant);
+	json_write_object_end(&json);
+	json_write_array(&json, "layers");
 	for (size_t i = 0; i < report->count; i++) {
 		const struct report_layer *layer = &report->layers[i];
-		fputs(i > 0 ? ", {\"layer\": " : "{\"layer\": ", stdout);
-		json_text(stdout, layer->name.text);
-		printf(", \"dim\": %" PRIu32 ", \"both_crs_fitted\": %zu, "
-		       "\"both_crs_evaluated\": %zu, ",
-			layer->dim, layer->both.fitted, layer->both.scored);
-		json_figures(&layer->figures);
-		putchar('}');
+		json_write_object(&json, NULL);
+		json_write_text(&json, "layer", layer->name.text);
+		json_write_u64(&json, "dim", layer->dim);
+		json_write_u64(&json, "both_crs_fitted", layer->both.fitted);
+		json_write_u64(&json, "both_crs_evaluated", layer->both.scored);
+		json_figures(&json, &layer->figures);
+		json_write_object_end(&json);
 	}
-	putchar(']');
-	json_verdict(report);
-	fputs("}\n", stdout);
+	json_write_array_end(&json);
+	json_verdict(&json, report);
+	json_write_object_end(&json);
+	json_write_line(&json);
 }
 
 void layer_report_fini(struct layer_report *report)

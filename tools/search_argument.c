@@ -121,17 +121,17 @@ const char *search_key_text(const struct rep_keys *keys, uint32_t i, char text[S
 	return text;
 }
 
-void search_key_json(const struct rep_keys *keys, uint32_t i, FILE *out)
+void search_key_json(const struct rep_keys *keys, uint32_t i, struct json_writer *json)
 {
 	size_t len;
 	const uint8_t *key = key_at(keys, i, &len);
 	if (keys->type == REP_KEY_U64) {
-		(void)fprintf(out, "%" PRIu64, number_of(key));
+		json_write_u64(json, "key", number_of(key));
 	} else if (json_is_utf8(key, len)) {
-		json_string(out, key, len);
+		json_write_string(json, "key", key, len);
 	} else {
-		(void)fputs("{\"hex\": ", out);
-		json_hex(out, key, len);
-		(void)fputs("}", out);
+		json_write_object(json, "key");
+		json_write_hex(json, "hex", key, len);
+		json_write_object_end(json);
 	}
 }

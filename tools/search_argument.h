@@ -9,9 +9,8 @@
 #include "schema/limits.h"
 #include "tools/argument.h"
 #include "tools/buffer.h"
+#include "tools/json_write.h"
 #include "tools/options.h"
-
-#include <stdio.h>
 
 struct search_argument {
 	/* as they were given; NULL: not */
@@ -37,7 +36,7 @@ void search_argument_fini(struct search_argument *argument);
 /* A key for a person: the number, or the bytes with what is not printable as \xNN. */
 enum { SEARCH_KEY_BYTES = 4 * LIMIT_KEY_BYTES + 1 };
 const char *search_key_text(const struct rep_keys *keys, uint32_t i, char text[SEARCH_KEY_BYTES]);
-/* And as JSON: the number, the string, or hex:... of bytes that are not UTF-8. */
-void search_key_json(const struct rep_keys *keys, uint32_t i, FILE *out);
+/* Writes the field `key`: a number, a string, or {"hex": DIGITS} for bytes that are not UTF-8. */
+void search_key_json(const struct rep_keys *keys, uint32_t i, struct json_writer *json);
 
 #endif

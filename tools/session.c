@@ -1,7 +1,7 @@
 /* session.c - connecting, calling, and saying what went wrong. */
 #include "tools/session.h"
 
-#include "tools/json.h"
+#include "tools/json_write.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -12,11 +12,12 @@
 static int refuse(const struct session *session, enum status status, const char *text)
 {
 	if (session->json) {
-		fputs("{\"error\": ", stderr);
-		json_text(stderr, status_name(status));
-		fputs(", \"message\": ", stderr);
-		json_text(stderr, text);
-		fputs("}\n", stderr);
+		struct json_writer json = {.out = stderr};
+		json_write_object(&json, NULL);
+		json_write_text(&json, "error", status_name(status));
+		json_write_text(&json, "message", text);
+		json_write_object_end(&json);
+		json_write_line(&json);
 	} else {
 		fprintf(stderr, "repstore: %s (%s)\n", text, status_name(status));
 	}
@@ -152,8 +153,9 @@ int session_print(struct session *session, struct answer *answer,
 	void (*print)(struct wire_value result))
 {
 	if (session->json) {
-		json_wire(stdout, answer->result);
-		putchar('\n');
+		struct json_writer json = {.out = stdout};
+		json_write_wire(&json, NULL, answer->result);
+		json_write_line(&json);
 	} else {
 		print(answer->result);
 	}

@@ -2,7 +2,7 @@
 #include "tools/table_report.h"
 
 #include "schema/dtype.h"
-#include "tools/json.h"
+#include "tools/json_write.h"
 #include "tools/text.h"
 
 #include <inttypes.h>
@@ -18,140 +18,138 @@ enum {
 
 /* ---- JSON ---- */
 
-/* A name and a number that reads back as the same bits; null when `known` is false. */
-static void json_number(const char *name, double value, bool known)
+/* Null when `known` is false. */
+static void json_known(struct json_writer *json, const char *name, double value, bool known)
 {
 	if (known) {
-		printf(", \"%s\": %.17g", name, value);
+		json_write_double_17(json, name, value);
 	} else {
-		printf(", \"%s\": null", name);
+		json_write_null(json, name);
 	}
 }
 
-static void json_count(const char *name, uint64_t count)
-{
-	printf(", \"%s\": %" PRIu64, name, count);
-}
-
-/* NULL: there are no values. percentile_rows: of how many rows percentiles are. */
-static void json_distribution(const char *name, const struct distribution_summary *summary,
-	uint64_t percentile_rows)
+/* summary: NULL when there are no values. percentile_rows: the percentiles are of so many rows. */
+static void json_distribution(struct json_writer *json, const char *name,
+	const struct distribution_summary *summary, uint64_t percentile_rows)
 {
 	if (summary == NULL) {
-		printf(", \"%s\": null", name);
+		json_write_null(json, name);
 		return;
 	}
-	printf(", \"%s\": {\"min\": %.17g", name, summary->min);
-	json_number("p1", summary->p1, true);
-	json_number("p50", summary->p50, true);
-	json_number("p99", summary->p99, true);
-	json_number("max", summary->max, true);
-	json_number("mean", summary->mean, true);
-	json_count("percentile_rows", percentile_rows);
-	putchar('}');
+	json_write_object(json, name);
+	json_write_double_17(json, "min", summary->min);
+	json_write_double_17(json, "p1", summary->p1);
+	json_write_double_17(json, "p50", summary->p50);
+	json_write_double_17(json, "p99", summary->p99);
+	json_write_double_17(json, "max", summary->max);
+	json_write_double_17(json, "mean", summary->mean);
+	json_write_u64(json, "percentile_rows", percentile_rows);
+	json_write_object_end(json);
 }
 
-static void json_distributions(struct row_summary *rows)
+static void json_distributions(struct json_writer *json, struct row_summary *rows)
 {
 	struct distribution_summary summary;
 	const bool norms = distribution_summarize(&rows->norms, &summary);
-	json_distribution("norm", norms ? &summary : NULL, rows->norms.values.count);
+	json_distribution(json, "norm", norms ? &summary : NULL, rows->norms.values.count);
 	const bool ages = row_summary_ages(rows, &summary);
-	json_distribution("age_ms", ages ? &summary : NULL, rows->ages.values.count);
+	json_distribution(json, "age_ms", ages ? &summary : NULL, rows->ages.values.count);
 }
 
-static void json_constant(const struct sample_statistics *sample)
+static void json_constant(struct json_writer *json, const struct sample_statistics *sample)
 {
 	if (sample->constant == NULL) {
-		fputs(", \"constant_dims\": null", stdout);
+		json_write_null(json, "constant_dims");
 		return;
 	}
-	fputs(", \"constant_dims\": [", stdout);
-	const char *comma = "";
+	json_write_array(json, "constant_dims");
 	const size_t width = sample->width;
 	for (size_t column = 0; column < width; column++) {
 		if (sample->constant[column]) {
-			printf("%s%zu", comma, column);
-			comma = ", ";
+			json_write_u64(json, NULL, column);
 		}
 	}
-	putchar(']');
+	json_write_array_end(json);
 }
 
-static void json_views(const struct sample_statistics *sample)
+static void json_views(struct json_writer *json, const struct sample_statistics *sample)
 {
-	fputs(", \"each_view\": [", stdout);
+	json_write_array(json, "each_view");
 	for (uint32_t view = 0; sample->each_view != NULL && view < sample->views; view++) {
 		const struct view_statistics *each = &sample->each_view[view];
-		printf("%s{\"view\": %" PRIu32, view > 0 ? ", " : "", view);
-		json_number("information_abundance", each->information_abundance,
+		json_write_object(json, NULL);
+		json_write_u64(json, "view", view);
+		json_known(json, "information_abundance", each->information_abundance,
 			each->information_abundance > 0);
-		json_count("effective_rank", each->effective_rank);
-		putchar('}');
+		json_write_u64(json, "effective_rank", each->effective_rank);
+		json_write_object_end(json);
 	}
-	putchar(']');
+	json_write_array_end(json);
 }
 
-static void json_pairs(const struct sample_statistics *sample)
+static void json_pairs(struct json_writer *json, const struct sample_statistics *sample)
 {
 	if (sample->pairs == NULL) {
-		fputs(", \"pairs\": null", stdout);
+		json_write_null(json, "pairs");
 	} else {
-		fputs(", \"pairs\": [", stdout);
+		json_write_array(json, "pairs");
 		for (size_t i = 0; i < sample->pair_count; i++) {
 			const struct pair_statistics *pair = &sample->pairs[i];
-			printf("%s{\"first\": %" PRIu32 ", \"second\": %" PRIu32, i > 0 ? ", " : "",
-				pair->first, pair->second);
-			json_number("mean_abs_covariance", pair->mean_abs_covariance, true);
-			putchar('}');
+			json_write_object(json, NULL);
+			json_write_u64(json, "first", pair->first);
+			json_write_u64(json, "second", pair->second);
+			json_write_double_17(json, "mean_abs_covariance",
+				pair->mean_abs_covariance);
+			json_write_object_end(json);
 		}
-		putchar(']');
+		json_write_array_end(json);
 	}
-	json_number("pairs_mean", sample->pairs_mean, sample->pairs != NULL);
+	json_known(json, "pairs_mean", sample->pairs_mean, sample->pairs != NULL);
 }
 
-static void json_sample(const struct table_report *report)
+static void json_sample(struct json_writer *json, const struct table_report *report)
 {
 	const struct sample_statistics *sample = &report->sample;
-	printf(", \"sample\": {\"rows\": %zu", sample->rows);
-	json_count("rows_asked", report->sample_rows);
-	json_count("seed", report->seed);
-	json_constant(sample);
-	json_number("mean_abs_mean", sample->mean_abs_mean, sample->rows > 0);
-	fputs(", \"singular_values\": [", stdout);
+	json_write_object(json, "sample");
+	json_write_u64(json, "rows", sample->rows);
+	json_write_u64(json, "rows_asked", report->sample_rows);
+	json_write_u64(json, "seed", report->seed);
+	json_constant(json, sample);
+	json_known(json, "mean_abs_mean", sample->mean_abs_mean, sample->rows > 0);
+	json_write_array(json, "singular_values");
 	for (size_t i = 0; i < sample->spectrum.count; i++) {
-		printf("%s%.17g", i > 0 ? ", " : "", sample->spectrum.values[i]);
+		json_write_double_17(json, NULL, sample->spectrum.values[i]);
 	}
-	putchar(']');
-	json_number("information_abundance", sample->spectrum.information_abundance,
+	json_write_array_end(json);
+	json_known(json, "information_abundance", sample->spectrum.information_abundance,
 		sample->spectrum.information_abundance > 0);
-	json_count("effective_rank", sample->spectrum.effective_rank);
-	json_views(sample);
-	json_pairs(sample);
-	putchar('}');
+	json_write_u64(json, "effective_rank", sample->spectrum.effective_rank);
+	json_views(json, sample);
+	json_pairs(json, sample);
+	json_write_object_end(json);
 }
 
 void table_report_json(struct table_report *report)
 {
 	const struct rep_table_spec *spec = &report->table.spec;
-	fputs("{\"release\": ", stdout);
-	json_text(stdout, report->release);
-	fputs(", \"table\": ", stdout);
-	json_text(stdout, spec->name);
-	fputs(", \"dtype\": ", stdout);
-	json_text(stdout, dtype_name((enum dtype)spec->dtype));
-	json_count("dim", spec->dim);
-	json_count("views", spec->views);
-	json_count("ttl_ms", spec->ttl_ms);
-	printf(", \"now_ms\": %" PRId64, report->rows.now_ms);
-	json_count("rows", report->rows.rows);
-	json_count("zero", report->rows.zero);
-	json_count("nonfinite", report->rows.nonfinite);
-	json_count("future", report->rows.future);
-	json_number("expired", (double)report->expired, report->expired_known);
-	json_distributions(&report->rows);
-	json_sample(report);
-	fputs("}\n", stdout);
+	struct json_writer json = {.out = stdout};
+	json_write_object(&json, NULL);
+	json_write_text(&json, "release", report->release);
+	json_write_text(&json, "table", spec->name);
+	json_write_text(&json, "dtype", dtype_name((enum dtype)spec->dtype));
+	json_write_u64(&json, "dim", spec->dim);
+	json_write_u64(&json, "views", spec->views);
+	json_write_u64(&json, "ttl_ms", spec->ttl_ms);
+	json_write_i64(&json, "now_ms", report->rows.now_ms);
+	json_write_u64(&json, "rows", report->rows.rows);
+	json_write_u64(&json, "zero", report->rows.zero);
+	json_write_u64(&json, "nonfinite", report->rows.nonfinite);
+	json_write_u64(&json, "future", report->rows.future);
+	json_known(&json, "expired", (double)report->expired, report->expired_known);
+	json_distributions(&json, &report->rows);
+	json_sample(&json, report);
+	json_write_object_end(&json);
+	json_write_line(&json);
 }
 
 /* ---- text ---- */
