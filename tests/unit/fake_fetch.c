@@ -168,14 +168,6 @@ struct rep_part part_of(struct room *room, enum rep_dtype dtype)
 	};
 }
 
-rep_client *connect_to(const struct fake_server *server)
-{
-	const struct rep_options options = {.address = server->path, .timeout_ms = 10000};
-	rep_client *client = NULL;
-	assert_int_equal(rep_connect(&options, &client, NULL), REP_OK);
-	return client;
-}
-
 void assert_counts_up(const void *data, size_t len)
 {
 	const uint8_t *bytes = data;

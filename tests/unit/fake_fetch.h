@@ -72,8 +72,6 @@ struct room {
 /* Asks for everything, of KEYS keys. */
 struct rep_part part_of(struct room *room, enum rep_dtype dtype);
 
-rep_client *connect_to(const struct fake_server *server);
-
 /* Fails the test unless the bytes count up from 1. */
 void assert_counts_up(const void *data, size_t len);
 

@@ -1,7 +1,7 @@
 /* test_client.c - connecting, calling, time-outs and broken peers. */
 #include "repstore.h"
 #include "tests/unit/alloc_fail.h"
-#include "tests/unit/fake_server.h"
+#include "tests/unit/client_fixture.h"
 
 #include <sched.h>
 #include <setjmp.h>
@@ -14,21 +14,6 @@
 
 #include <cmocka.h>
 
-static rep_client *connect_to(const struct fake_server *server, bool no_reconnect)
-{
-	const struct rep_options options = {.address = server->path,
-		.connect_timeout_ms = 5000,
-		.timeout_ms = 5000,
-		.no_reconnect = no_reconnect};
-	rep_client *client = NULL;
-	struct rep_error err = {0};
-	enum rep_status status = rep_connect(&options, &client, &err);
-	if (status != REP_OK) {
-		fail_msg("connect: %s", err.text);
-	}
-	return client;
-}
-
 static void answer_empty(struct fake_call *call, const void *arg)
 {
 	(void)arg;
@@ -39,16 +24,14 @@ static void answer_empty(struct fake_call *call, const void *arg)
 static void a_client_connects_and_pings(void **state)
 {
 	(void)state;
-	struct fake_server server;
-	fake_server_start(&server, answer_empty, NULL);
-	rep_client *client = connect_to(&server, false);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_empty, NULL);
 	for (int i = 0; i < 200; i++) {
 		assert_int_equal(rep_ping(client, NULL), REP_OK);
 	}
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.requests, 200);
-	assert_int_equal(server.connections, 1);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.requests, 200);
+	assert_int_equal(fake.server.connections, 1);
 }
 
 static void another_protocol_version_is_refused(void **state)
@@ -121,9 +104,8 @@ static void answer_errors(struct fake_call *call, const void *arg)
 static void an_error_of_the_daemon_arrives_as_code_and_text(void **state)
 {
 	(void)state;
-	struct fake_server server;
-	fake_server_start(&server, answer_errors, NULL);
-	rep_client *client = connect_to(&server, false);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_errors, NULL);
 	struct rep_error err = {0};
 	assert_int_equal(rep_ping(client, &err), REP_NOT_FOUND);
 	assert_string_equal(err.text, "release: no 'x'");
@@ -133,10 +115,9 @@ static void an_error_of_the_daemon_arrives_as_code_and_text(void **state)
 	assert_int_equal(rep_ping(client, &err), REP_INTERNAL);
 	assert_int_equal(rep_ping(client, &err), REP_INTERNAL);
 	assert_int_equal(rep_ping(client, &err), REP_CLOSED);
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.connections, 1);
-	assert_int_equal(server.requests, 5);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.connections, 1);
+	assert_int_equal(fake.server.requests, 5);
 }
 
 /* Says nothing, or half a message, to the first request. */
@@ -156,18 +137,16 @@ static void an_answer_that_does_not_come_is_a_timeout(void **state)
 	/* Nothing; the head of an array; a bin of 1 MiB without its body. */
 	const char *const halves[] = {NULL, "\x94\x01", "\x94\xc6\x01\x10\x10\x10"};
 	for (size_t i = 0; i < sizeof halves / sizeof halves[0]; i++) {
-		struct fake_server server;
-		fake_server_start(&server, answer_late, halves[i]);
-		rep_client *client = connect_to(&server, false);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_late, halves[i]);
 		rep_set_timeout(client, 30);
 		struct rep_error err = {0};
 		enum rep_status status = rep_ping(client, &err);
 		assert_int_equal(status, REP_TIMEOUT);
 		rep_set_timeout(client, 5000);
 		assert_int_equal(rep_ping(client, &err), REP_OK);
-		rep_close(client);
-		fake_server_stop(&server);
-		assert_int_equal(server.connections, 2);
+		client_fixture_end(&fake);
+		assert_int_equal(fake.server.connections, 2);
 	}
 }
 
@@ -192,24 +171,21 @@ static void answer_slowly(struct fake_call *call, const void *arg)
 static void a_byte_now_and_then_does_not_move_the_deadline(void **state)
 {
 	(void)state;
-	struct fake_server server;
-	fake_server_start(&server, answer_slowly, NULL);
-	rep_client *client = connect_to(&server, false);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_slowly, NULL);
 	rep_set_timeout(client, 100);
 	int64_t began = now_ms();
 	assert_int_equal(rep_ping(client, NULL), REP_TIMEOUT);
 	assert_in_range(now_ms() - began, 100, 1500);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void a_peer_that_does_not_read_is_a_timeout(void **state)
 {
 	(void)state;
 	enum { PARAMS_BYTES = 16 << 20 };
-	struct fake_server server;
-	fake_server_start(&server, answer_slowly, NULL);
-	rep_client *client = connect_to(&server, false);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_slowly, NULL);
 	/* {"x": bin}; while the first call is answered slowly nothing is read. */
 	uint8_t *params = calloc(1, PARAMS_BYTES + 8);
 	static const uint8_t head[8] = {0x81, 0xa1, 'x', 0xc6, 1, 0, 0, 0};
@@ -226,8 +202,7 @@ static void a_peer_that_does_not_read_is_a_timeout(void **state)
 	assert_non_null(strstr(err.text, "took no more"));
 	assert_int_equal(rep_fetch_receive(client, &part, 1, NULL, NULL), REP_CLOSED);
 	free(params);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 /* Leaves the first time without a word, in the middle of an answer or after it. */
@@ -251,65 +226,56 @@ static void a_call_that_only_reads_is_repeated_once(void **state)
 	(void)state;
 	const char *const ways[] = {"silent", "half", "after"};
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-		struct fake_server server;
-		fake_server_start(&server, answer_and_leave, ways[i]);
-		rep_client *client = connect_to(&server, false);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_and_leave, ways[i]);
 		assert_int_equal(rep_ping(client, NULL), REP_OK);
 		assert_int_equal(rep_ping(client, NULL), REP_OK);
-		rep_close(client);
-		fake_server_stop(&server);
-		assert_int_equal(server.connections, 2);
+		client_fixture_end(&fake);
+		assert_int_equal(fake.server.connections, 2);
 	}
-	struct fake_server server;
-	fake_server_start(&server, answer_and_leave, "always");
-	rep_client *client = connect_to(&server, false);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_and_leave, "always");
 	assert_int_equal(rep_ping(client, NULL), REP_CLOSED);
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.requests, 2);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.requests, 2);
 }
 
 static void a_write_is_never_sent_twice(void **state)
 {
 	(void)state;
-	struct fake_server server;
-	fake_server_start(&server, answer_and_leave, "silent");
-	rep_client *client = connect_to(&server, false);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_and_leave, "silent");
 	struct rep_error err = {0};
 	assert_int_equal(rep_release_drop(client, "r", &err), REP_CLOSED);
 	assert_int_equal(rep_release_drop(client, "r", &err), REP_OK);
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.requests, 2);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.requests, 2);
 }
 
 static void a_write_notices_that_the_peer_left_before(void **state)
 {
 	(void)state;
-	struct fake_server server;
-	fake_server_start(&server, answer_and_leave, "after");
-	rep_client *client = connect_to(&server, false);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_and_leave, "after");
 	assert_int_equal(rep_ping(client, NULL), REP_OK);
-	while (server.connections == 0) {
+	while (fake.server.connections == 0) {
 		sched_yield();
 	}
 	assert_int_equal(rep_release_drop(client, "r", NULL), REP_OK);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void without_reconnecting_a_lost_connection_stays_lost(void **state)
 {
 	(void)state;
-	struct fake_server server;
-	fake_server_start(&server, answer_and_leave, "silent");
-	rep_client *client = connect_to(&server, true);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin_with(&fake, answer_and_leave, "silent",
+		(struct rep_options){.timeout_ms = 10000, .no_reconnect = true});
 	assert_int_equal(rep_ping(client, NULL), REP_CLOSED);
 	assert_int_equal(rep_ping(client, NULL), REP_CLOSED);
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.connections, 1);
-	assert_int_equal(server.requests, 1);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.connections, 1);
+	assert_int_equal(fake.server.requests, 1);
 }
 
 struct bytes {
@@ -346,18 +312,16 @@ static void what_is_no_answer_ends_the_connection(void **state)
 		{"HTTP/1.1 400 Bad Request\r\n", 26}, /* another protocol */
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct fake_server server;
-		fake_server_start(&server, answer_bytes, &rows[i]);
-		rep_client *client = connect_to(&server, false);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_bytes, &rows[i]);
 		struct rep_error err = {0};
 		enum rep_status status = rep_ping(client, &err);
 		if (status != REP_PROTOCOL) {
 			fail_msg("row %zu: %s %s", i, rep_status_name(status), err.text);
 		}
 		assert_int_equal(rep_ping(client, &err), REP_OK);
-		rep_close(client);
-		fake_server_stop(&server);
-		assert_int_equal(server.connections, 2);
+		client_fixture_end(&fake);
+		assert_int_equal(fake.server.connections, 2);
 	}
 }
 
@@ -373,14 +337,12 @@ static void answer_twice(struct fake_call *call, const void *arg)
 static void an_answer_given_twice_ends_the_connection(void **state)
 {
 	(void)state;
-	struct fake_server server;
-	fake_server_start(&server, answer_twice, NULL);
-	rep_client *client = connect_to(&server, false);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_twice, NULL);
 	assert_int_equal(rep_ping(client, NULL), REP_OK);
 	assert_int_equal(rep_ping(client, NULL), REP_PROTOCOL);
 	assert_int_equal(rep_ping(client, NULL), REP_OK);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void answer_echo(struct fake_call *call, const void *arg)
@@ -402,9 +364,8 @@ static void any_method_can_be_called_with_messagepack(void **state)
 	(void)state;
 	const char *const heads[] = {"\x94", "\xdc\x00\x04"};
 	for (size_t i = 0; i < 2; i++) {
-		struct fake_server server;
-		fake_server_start(&server, answer_echo, heads[i]);
-		rep_client *client = connect_to(&server, false);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_echo, heads[i]);
 		void *result = NULL;
 		size_t len = 0;
 		assert_int_equal(rep_call(client, "stats", "\x81\xa1x\x07", 4, &result, &len, NULL),
@@ -421,8 +382,7 @@ static void any_method_can_be_called_with_messagepack(void **state)
 						 &result, &len, NULL),
 				REP_BAD_REQUEST);
 		}
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 	}
 }
 

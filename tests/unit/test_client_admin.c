@@ -1,7 +1,7 @@
 /* test_client_admin.c - releases, tables and scans: requests as asked, answers as checked. */
 #include "repstore.h"
 #include "tests/unit/alloc_fail.h"
-#include "tests/unit/fake_server.h"
+#include "tests/unit/client_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -194,14 +194,6 @@ static void answer_admin(struct fake_call *call, const void *arg)
 	}
 }
 
-static rep_client *connect_to(const struct fake_server *server)
-{
-	const struct rep_options options = {.address = server->path, .timeout_ms = 10000};
-	rep_client *client = NULL;
-	assert_int_equal(rep_connect(&options, &client, NULL), REP_OK);
-	return client;
-}
-
 /* ---- tests ---- */
 
 static void every_function_asks_its_method(void **state)
@@ -209,9 +201,8 @@ static void every_function_asks_its_method(void **state)
 	(void)state;
 	char log[512] = "";
 	const struct admin admin = {.log = log};
-	struct fake_server server;
-	fake_server_start(&server, answer_admin, &admin);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_admin, &admin);
 	const struct rep_table_spec spec = {.name = "ur",
 		.entity = REP_USER,
 		.kind = REP_UR,
@@ -233,8 +224,7 @@ static void every_function_asks_its_method(void **state)
 	struct rep_table_spec wrong = spec;
 	memset(wrong.name, 'x', sizeof wrong.name);
 	assert_int_equal(rep_table_create(client, "a", &wrong, NULL), REP_BAD_REQUEST);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	assert_string_equal(log,
 		"release.create(a,1) release.create(a,3) table.create(a,11) release.seal(a,1) "
 		"release.publish(a,1) release.rollback(,0) release.rollback(,0) release.show(,0) "
@@ -245,9 +235,8 @@ static void releases_and_tables_are_read(void **state)
 {
 	(void)state;
 	const struct admin admin = {0};
-	struct fake_server server;
-	fake_server_start(&server, answer_admin, &admin);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_admin, &admin);
 	struct rep_release *releases = NULL;
 	struct rep_table *tables = NULL;
 	size_t count = 0;
@@ -271,22 +260,19 @@ static void releases_and_tables_are_read(void **state)
 	assert_int_equal(tables[1].index_build_ms, 8);
 	free(releases);
 	free(tables);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void a_table_without_pending_has_none(void **state)
 {
 	(void)state;
 	const struct admin admin = {.without = "pending"};
-	struct fake_server server;
-	fake_server_start(&server, answer_admin, &admin);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_admin, &admin);
 	struct rep_table table = {.pending = 1};
 	assert_int_equal(rep_table_show(client, NULL, "ur", &table, NULL), REP_OK);
 	assert_int_equal(table.pending, 0);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void a_description_with_a_field_less_is_refused(void **state)
@@ -299,26 +285,22 @@ static void a_description_with_a_field_less_is_refused(void **state)
 		{.without = "rows"}, {.nil = "entity"}, {.nil = "damaged"}, {.nil = "pending"},
 		{.nil = "index_bytes"}, {.nil = "index_build_ms"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct fake_server server;
+		struct client_fixture fake;
 		struct rep_release *releases = NULL;
 		size_t count = 0;
-		fake_server_start(&server, answer_admin, &rows[i]);
-		rep_client *client = connect_to(&server);
+		rep_client *client = client_fixture_begin(&fake, answer_admin, &rows[i]);
 		assert_int_equal(rep_release_list(client, &releases, &count, NULL), REP_PROTOCOL);
 		assert_null(releases);
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 	}
 	for (size_t i = 0; i < sizeof table_rows / sizeof table_rows[0]; i++) {
-		struct fake_server server;
+		struct client_fixture fake;
 		struct rep_table *tables = NULL;
 		size_t count = 0;
-		fake_server_start(&server, answer_admin, &table_rows[i]);
-		rep_client *client = connect_to(&server);
+		rep_client *client = client_fixture_begin(&fake, answer_admin, &table_rows[i]);
 		assert_int_equal(rep_table_list(client, NULL, &tables, &count, NULL), REP_PROTOCOL);
 		assert_null(tables);
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 	}
 }
 
@@ -327,9 +309,8 @@ static void a_scan_walks_to_its_end_on_one_release(void **state)
 	(void)state;
 	char log[512] = "";
 	const struct admin admin = {.log = log};
-	struct fake_server server;
-	fake_server_start(&server, answer_admin, &admin);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_admin, &admin);
 	struct rep_scan scan = {0};
 	unsigned steps = 0;
 	do {
@@ -353,8 +334,7 @@ static void a_scan_walks_to_its_end_on_one_release(void **state)
 		REP_BAD_REQUEST);
 	rep_scan_free(&scan);
 	rep_scan_free(&scan);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	assert_string_equal(log, "table.show(,1) scan(r1,3) scan(r1,4) scan(r1,4) ");
 }
 
@@ -362,16 +342,14 @@ static void keys_of_bytes_are_told_as_such(void **state)
 {
 	(void)state;
 	const struct admin admin = {.bytes = true};
-	struct fake_server server;
-	fake_server_start(&server, answer_admin, &admin);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_admin, &admin);
 	struct rep_scan scan = {0};
 	assert_int_equal(rep_scan_next(client, NULL, "ur", REP_I8, 0, &scan, NULL), REP_OK);
 	assert_int_equal(scan.keys.type, REP_KEY_BYTES);
 	assert_int_equal(scan.keys.bytes, 5);
 	rep_scan_free(&scan);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void a_scan_of_the_wrong_shape_is_not_believed(void **state)
@@ -383,10 +361,9 @@ static void a_scan_of_the_wrong_shape_is_not_believed(void **state)
 		{.cut = "times"}, {.without = "times"}, {.nil = "tags"}, {.cut = "tags"},
 		{.stuck = true}, {.bytes = true, .cut = "keys"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct fake_server server;
+		struct client_fixture fake;
 		struct rep_scan scan = {0};
-		fake_server_start(&server, answer_admin, &rows[i]);
-		rep_client *client = connect_to(&server);
+		rep_client *client = client_fixture_begin(&fake, answer_admin, &rows[i]);
 		enum rep_status status = REP_OK;
 		do {
 			status = rep_scan_next(client, NULL, "ur", REP_DTYPE_TABLE, 2, &scan, NULL);
@@ -395,19 +372,16 @@ static void a_scan_of_the_wrong_shape_is_not_believed(void **state)
 			fail_msg("row %zu: %s", i, rep_status_name(status));
 		}
 		rep_scan_free(&scan);
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 	}
 	/* Another dtype than asked. */
 	const struct admin right = {0};
-	struct fake_server server;
+	struct client_fixture fake;
 	struct rep_scan scan = {0};
-	fake_server_start(&server, answer_admin, &right);
-	rep_client *client = connect_to(&server);
+	rep_client *client = client_fixture_begin(&fake, answer_admin, &right);
 	assert_int_equal(rep_scan_next(client, NULL, "ur", REP_F32, 2, &scan, NULL), REP_PROTOCOL);
 	rep_scan_free(&scan);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static bool attempt(void *arg)

@@ -1,6 +1,7 @@
 /* test_client_fetch.c - fetches: what is asked, and what is believed of the answer. */
 #include "schema/limits.h"
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/client_fixture.h"
 #include "tests/unit/fake_fetch.h"
 
 #include <setjmp.h>
@@ -16,9 +17,8 @@ static void rows_arrive_where_they_were_asked(void **state)
 {
 	(void)state;
 	const struct fake_fetch daemon = {.dtype = "i8"};
-	struct fake_server server;
-	fake_server_start(&server, answer_fetch, &daemon);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_fetch, &daemon);
 	struct room rooms[2] = {0};
 	struct rep_part parts[2] = {part_of(&rooms[0], REP_I8),
 		part_of(&rooms[1], REP_DTYPE_TABLE)};
@@ -41,17 +41,15 @@ static void rows_arrive_where_they_were_asked(void **state)
 		assert_counts_up(rooms[i].why, sizeof rooms[i].why);
 		assert_string_equal(parts[i].resolved, "ur");
 	}
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void what_is_not_wanted_may_be_left_out(void **state)
 {
 	(void)state;
 	const struct fake_fetch daemon = {.dtype = "f32", .untagged = true};
-	struct fake_server server;
-	fake_server_start(&server, answer_fetch, &daemon);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_fetch, &daemon);
 	struct room room = {0};
 	struct rep_part bare = {.table = "ur", .keys = rep_keys_u64(room.keys, KEYS)};
 	assert_int_equal(rep_fetch(client, NULL, &bare, 1, NULL, NULL), REP_OK);
@@ -66,8 +64,7 @@ static void what_is_not_wanted_may_be_left_out(void **state)
 	struct rep_part none = {.table = "ur", .keys = rep_keys_u64(NULL, 0)};
 	assert_int_equal(rep_fetch(client, NULL, &none, 1, NULL, NULL), REP_OK);
 	assert_int_equal(none.found_count, 0);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void sums_are_asked_for_and_the_table_that_it_was_is_told(void **state)
@@ -78,9 +75,8 @@ static void sums_are_asked_for_and_the_table_that_it_was_is_told(void **state)
 	char table[] = "0123456789012345678901234567890123456789012345678901234567890123@"
 		       "0123456789012345678901234567890123456789012345678901234567890123";
 	const struct fake_fetch daemon = {.dtype = "f32", .table = table, .was_raw = &was_raw};
-	struct fake_server server;
-	fake_server_start(&server, answer_fetch, &daemon);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_fetch, &daemon);
 	struct room room = {0};
 	struct rep_part part = part_of(&room, REP_F32);
 	part.table = "cr_user";
@@ -99,8 +95,7 @@ static void sums_are_asked_for_and_the_table_that_it_was_is_told(void **state)
 	assert_counts_up(room.weights, sizeof room.weights);
 	part.weights = NULL;
 	assert_int_equal(rep_fetch(client, NULL, &part, 1, NULL, NULL), REP_OK);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void an_answer_of_the_wrong_shape_is_not_believed(void **state)
@@ -108,9 +103,8 @@ static void an_answer_of_the_wrong_shape_is_not_believed(void **state)
 	(void)state;
 	for (int damage = NO_DAMAGE + 1; damage < DAMAGES; damage++) {
 		const struct fake_fetch daemon = {.dtype = "i8", .damage = (enum damage)damage};
-		struct fake_server server;
-		fake_server_start(&server, answer_fetch, &daemon);
-		rep_client *client = connect_to(&server);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_fetch, &daemon);
 		struct room room = {0};
 		struct room untouched = {0};
 		struct rep_part part = part_of(&room, REP_I8);
@@ -121,9 +115,8 @@ static void an_answer_of_the_wrong_shape_is_not_believed(void **state)
 		}
 		assert_memory_equal(&room, &untouched, sizeof room);
 		assert_int_equal(rep_fetch(client, NULL, &part, 1, NULL, &err), REP_OK);
-		rep_close(client);
-		fake_server_stop(&server);
-		assert_int_equal(server.connections, 2);
+		client_fixture_end(&fake);
+		assert_int_equal(fake.server.connections, 2);
 	}
 }
 
@@ -131,9 +124,8 @@ static void wrong_questions_are_not_sent(void **state)
 {
 	(void)state;
 	const struct fake_fetch daemon = {.dtype = "f32"};
-	struct fake_server server;
-	fake_server_start(&server, answer_fetch, &daemon);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_fetch, &daemon);
 	struct room room = {0};
 	struct rep_error err = {0};
 	struct rep_part part = part_of(&room, REP_F32);
@@ -157,10 +149,9 @@ static void wrong_questions_are_not_sent(void **state)
 	assert_int_equal(rep_fetch(client, NULL, &part, 1, NULL, &err), REP_TOO_LARGE);
 	assert_non_null(strstr(err.text, "240 bytes"));
 	assert_int_equal(rep_ping(client, &err), REP_OK);
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.requests, 2);
-	assert_int_equal(server.connections, 1);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.requests, 2);
+	assert_int_equal(fake.server.connections, 1);
 }
 
 static bool attempt(void *arg)

@@ -2,7 +2,7 @@
 #include "repstore.h"
 #include "schema/limits.h"
 #include "tests/unit/alloc_fail.h"
-#include "tests/unit/fake_server.h"
+#include "tests/unit/client_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -145,14 +145,6 @@ static void answer_load(struct fake_call *call, const void *arg)
 	}
 }
 
-static rep_client *connect_to(const struct fake_server *server)
-{
-	const struct rep_options options = {.address = server->path, .timeout_ms = 10000};
-	rep_client *client = NULL;
-	assert_int_equal(rep_connect(&options, &client, NULL), REP_OK);
-	return client;
-}
-
 /* `count` rows whose bytes are all 1. */
 struct batch {
 	uint64_t *keys;
@@ -184,9 +176,8 @@ static void chunks_of_any_size_arrive_whole(void **state)
 	const uint32_t counts[] = {1, 100000, 0, 7, 260000, 3};
 	struct seen seen = {0};
 	const struct loader loader = {.seen = &seen};
-	struct fake_server server;
-	fake_server_start(&server, answer_load, &loader);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_load, &loader);
 	rep_load *load = NULL;
 	uint64_t next = 7;
 	uint64_t rows = 0;
@@ -206,8 +197,7 @@ static void chunks_of_any_size_arrive_whole(void **state)
 	assert_int_equal(rep_load_end(load, &rows, NULL), REP_OK);
 	assert_int_equal(rows, sent);
 	assert_int_equal(rep_ping(client, NULL), REP_OK);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	assert_int_equal(seen.chunks, 60);
 	assert_int_equal(seen.rows, sent);
 	assert_int_equal(seen.row_sum, sent * ROW_BYTES);
@@ -220,9 +210,8 @@ static void sixteen_chunks_are_under_way_at_once(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct loader loader = {.seen = &seen, .hold = true};
-	struct fake_server server;
-	fake_server_start(&server, answer_load, &loader);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_load, &loader);
 	rep_load *load = NULL;
 	struct batch batch;
 	batch_init(&batch, 10);
@@ -232,8 +221,7 @@ static void sixteen_chunks_are_under_way_at_once(void **state)
 	}
 	assert_int_equal(rep_load_end(load, NULL, NULL), REP_OK);
 	batch_fini(&batch);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	assert_int_equal(seen.rows, 30 * LIMIT_CHUNKS_IN_FLIGHT);
 }
 
@@ -242,9 +230,8 @@ static void a_load_goes_on_where_it_stood(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct loader loader = {.seen = &seen, .next_chunk = 5, .rows = 1000};
-	struct fake_server server;
-	fake_server_start(&server, answer_load, &loader);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_load, &loader);
 	rep_load *load = NULL;
 	uint64_t next = 0;
 	struct batch batch;
@@ -254,8 +241,7 @@ static void a_load_goes_on_where_it_stood(void **state)
 	assert_int_equal(rep_load_chunk(load, &batch.rows, NULL), REP_OK);
 	assert_int_equal(rep_load_end(load, NULL, NULL), REP_OK);
 	batch_fini(&batch);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	assert_int_equal(seen.ended_chunks, 6);
 	assert_int_equal(seen.ended_rows, 1010);
 }
@@ -264,22 +250,18 @@ static void a_load_needs_an_open_release_and_a_table(void **state)
 {
 	(void)state;
 	const struct loader sealed = {.state = "live"};
-	struct fake_server server;
+	struct client_fixture fake;
 	struct rep_error err = {0};
 	rep_load *load = NULL;
-	fake_server_start(&server, answer_load, &sealed);
-	rep_client *client = connect_to(&server);
+	rep_client *client = client_fixture_begin(&fake, answer_load, &sealed);
 	assert_int_equal(rep_load_begin(client, "r", "ur", "l", &load, NULL, &err), REP_SEALED);
 	assert_null(load);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	const struct loader open = {.seen = NULL};
-	fake_server_start(&server, answer_load, &open);
-	client = connect_to(&server);
+	client = client_fixture_begin(&fake, answer_load, &open);
 	assert_int_equal(rep_load_begin(client, "r", "x", "l", &load, NULL, &err), REP_NOT_FOUND);
 	assert_non_null(strstr(err.text, "'x'"));
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void wrong_rows_are_not_sent(void **state)
@@ -287,9 +269,8 @@ static void wrong_rows_are_not_sent(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct loader loader = {.seen = &seen};
-	struct fake_server server;
-	fake_server_start(&server, answer_load, &loader);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_load, &loader);
 	rep_load *load = NULL;
 	struct batch batch;
 	batch_init(&batch, 10);
@@ -324,8 +305,7 @@ static void wrong_rows_are_not_sent(void **state)
 	assert_int_equal(rep_load_chunk(load, &batch.rows, NULL), REP_OK);
 	assert_int_equal(rep_load_end(load, NULL, NULL), REP_OK);
 	batch_fini(&batch);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	assert_int_equal(seen.chunks, 1);
 }
 
@@ -339,9 +319,8 @@ static void the_first_failure_of_a_load_stays(void **state)
 		struct seen seen = {0};
 		struct loader loader = loaders[i];
 		loader.seen = &seen;
-		struct fake_server server;
-		fake_server_start(&server, answer_load, &loader);
-		rep_client *client = connect_to(&server);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_load, &loader);
 		rep_load *load = NULL;
 		struct batch batch;
 		struct rep_error err = {0};
@@ -362,8 +341,7 @@ static void the_first_failure_of_a_load_stays(void **state)
 		/* The client itself goes on. */
 		assert_int_equal(rep_ping(client, &err), REP_OK);
 		batch_fini(&batch);
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 		assert_int_equal(seen.aborts, i == 0 ? 1 : 0);
 		assert_int_equal(seen.ended_chunks, 0);
 	}
@@ -374,9 +352,8 @@ static void a_load_that_is_left_leaves_the_client_usable(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct loader loader = {.seen = &seen};
-	struct fake_server server;
-	fake_server_start(&server, answer_load, &loader);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_load, &loader);
 	rep_load *load = NULL;
 	struct batch batch;
 	batch_init(&batch, 1000);
@@ -387,10 +364,9 @@ static void a_load_that_is_left_leaves_the_client_usable(void **state)
 	rep_load_leave(load);
 	assert_int_equal(rep_ping(client, NULL), REP_OK);
 	batch_fini(&batch);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	assert_int_equal(seen.chunks, 5);
-	assert_int_equal(server.connections, 1);
+	assert_int_equal(fake.server.connections, 1);
 }
 
 static bool attempt(void *arg)

@@ -1,5 +1,6 @@
 /* test_client_observe.c - samples, positions and layers: requests as asked, answers as checked. */
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/client_fixture.h"
 #include "tests/unit/fake_write.h"
 
 #include <setjmp.h>
@@ -37,9 +38,8 @@ static void samples_carry_what_they_were_given(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct writer writer = {.seen = &seen};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	struct rep_written written = {0};
 	struct rep_samples samples = two_samples();
 	assert_int_equal(rep_observe(client, NULL, &samples, &written, NULL), REP_OK);
@@ -74,8 +74,7 @@ static void samples_carry_what_they_were_given(void **state)
 	assert_true(seen.users.there && !seen.items.there);
 	assert_int_equal(seen.fields, 9);
 	assert_int_equal(written.next, 43);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 /* Who cuts a stream by time has batches of nothing; they tell where the source stands. */
@@ -84,9 +83,8 @@ static void a_batch_may_be_empty(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct writer writer = {.seen = &seen};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	const struct rep_samples samples = {
 		.layer = "fm",
 		.users = rep_keys_u64(NULL, 0),
@@ -100,8 +98,7 @@ static void a_batch_may_be_empty(void **state)
 	assert_int_equal(seen.users.len + seen.items.len + seen.times.len + seen.rows.len, 0);
 	assert_true(seen.has_position && seen.position == 0);
 	assert_int_equal(written.next, 43);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void samples_are_pipelined_among_writes(void **state)
@@ -109,9 +106,8 @@ static void samples_are_pipelined_among_writes(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct writer writer = {.seen = &seen, .close_at = 5};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	const struct rep_samples samples = two_samples();
 	const struct rep_rows rows = rows_of_two();
 	struct rep_written written = {0};
@@ -130,19 +126,17 @@ static void samples_are_pipelined_among_writes(void **state)
 	assert_int_equal(rep_observe_send(client, "r", &samples, &err), REP_OK);
 	assert_int_equal(rep_write_receive(client, &written, &err), REP_CLOSED);
 	assert_int_equal(rep_observe(client, "r", &samples, NULL, &err), REP_OK);
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.requests, 6);
-	assert_int_equal(server.connections, 2);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.requests, 6);
+	assert_int_equal(fake.server.connections, 2);
 }
 
 static void wrong_samples_are_not_sent(void **state)
 {
 	(void)state;
 	const struct writer writer = {0};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	const float scales[2] = {0};
 	struct {
 		const char *says;
@@ -189,9 +183,8 @@ static void wrong_samples_are_not_sent(void **state)
 		assert_int_equal(rep_observe(client, NULL, &wrong[i].samples, NULL, NULL),
 			REP_BAD_REQUEST);
 	}
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.requests, 0);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.requests, 0);
 }
 
 static void a_refusal_leaves_the_connection(void **state)
@@ -201,9 +194,8 @@ static void a_refusal_leaves_the_connection(void **state)
 		STATUS_BUSY, STATUS_BAD_REQUEST, STATUS_READ_ONLY};
 	for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
 		const struct writer writer = {.refuse = statuses[i]};
-		struct fake_server server;
-		fake_server_start(&server, answer_writes, &writer);
-		rep_client *client = connect_to(&server);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 		const struct rep_samples samples = two_samples();
 		struct rep_written written = {.count = 5, .next = 6};
 		struct rep_position *positions = NULL;
@@ -215,10 +207,9 @@ static void a_refusal_leaves_the_connection(void **state)
 		assert_int_equal(rep_positions(client, "r", &positions, &count, &err), statuses[i]);
 		assert_true(positions == NULL && count == 7);
 		assert_int_equal(rep_layer_choose(client, "r", "fm", &err), statuses[i]);
-		rep_close(client);
-		fake_server_stop(&server);
-		assert_int_equal(server.connections, 1);
-		assert_int_equal(server.requests, 3);
+		client_fixture_end(&fake);
+		assert_int_equal(fake.server.connections, 1);
+		assert_int_equal(fake.server.requests, 3);
 	}
 }
 
@@ -232,16 +223,14 @@ static void an_answer_with_a_field_less_is_refused(void **state)
 		{"applied", REP_PROTOCOL}, {"next", REP_OK}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		const struct writer writer = {.without = rows[i].without};
-		struct fake_server server;
-		fake_server_start(&server, answer_writes, &writer);
-		rep_client *client = connect_to(&server);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 		const struct rep_samples samples = two_samples();
 		struct rep_written written = {.next = 9};
 		assert_int_equal(rep_observe(client, NULL, &samples, &written, NULL),
 			rows[i].status);
 		assert_int_equal(written.next, rows[i].status == REP_OK ? 0 : 9);
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 	}
 }
 
@@ -336,9 +325,8 @@ static void positions_are_read(void **state)
 	(void)state;
 	struct seen seen = {0};
 	struct layered layered = {.seen = &seen};
-	struct fake_server server;
-	fake_server_start(&server, answer_layers, &layered);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_layers, &layered);
 	struct rep_position *positions = NULL;
 	size_t count = 0;
 	assert_int_equal(rep_positions(client, NULL, &positions, &count, NULL), REP_OK);
@@ -355,8 +343,7 @@ static void positions_are_read(void **state)
 	assert_int_equal(seen.fields, 1);
 	assert_int_equal(count, 0);
 	free(positions);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void positions_of_another_form_are_refused(void **state)
@@ -364,9 +351,8 @@ static void positions_of_another_form_are_refused(void **state)
 	(void)state;
 	for (int damage = POSITIONS_ABSENT; damage < POSITIONS_DAMAGES; damage++) {
 		const struct layered layered = {.damage = (enum damage_of_positions)damage};
-		struct fake_server server;
-		fake_server_start(&server, answer_layers, &layered);
-		rep_client *client = connect_to(&server);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_layers, &layered);
 		struct rep_position *positions = NULL;
 		size_t count = 7;
 		struct rep_error err = {0};
@@ -376,8 +362,7 @@ static void positions_of_another_form_are_refused(void **state)
 			fail_msg("damage %d: %s %s", damage, rep_status_name(status), err.text);
 		}
 		assert_true(positions == NULL && count == 7);
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 	}
 }
 
@@ -387,9 +372,8 @@ static void positions_are_asked_again_and_a_choice_is_not(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct layered layered = {.seen = &seen, .close_at = 2};
-	struct fake_server server;
-	fake_server_start(&server, answer_layers, &layered);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_layers, &layered);
 	struct rep_position *positions = NULL;
 	size_t count = 0;
 	struct rep_error err = {0};
@@ -403,17 +387,14 @@ static void positions_are_asked_again_and_a_choice_is_not(void **state)
 	free(positions);
 	assert_int_equal(rep_layer_choose(client, NULL, NULL, &err), REP_BAD_REQUEST);
 	assert_string_equal(err.text, "layer: none given");
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.requests, 3);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.requests, 3);
 
 	const struct layered closing = {.seen = &seen, .close_at = 1};
-	fake_server_start(&server, answer_layers, &closing);
-	client = connect_to(&server);
+	client = client_fixture_begin(&fake, answer_layers, &closing);
 	assert_int_equal(rep_layer_choose(client, "r", "fm", &err), REP_CLOSED);
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.requests, 1);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.requests, 1);
 }
 
 /* ---- memory ---- */

@@ -1,4 +1,5 @@
 /* test_client_pipeline.c - many fetches under way at once. */
+#include "tests/unit/client_fixture.h"
 #include "tests/unit/fake_fetch.h"
 
 #include <setjmp.h>
@@ -76,17 +77,15 @@ static void pipelined_answers_may_come_in_another_order(void **state)
 	(void)state;
 	struct wire_writer held[PIPELINED] = {0};
 	struct reversing reversing = {.daemon = {.dtype = "f32"}, .count = PIPELINED, .held = held};
-	struct fake_server server;
-	fake_server_start(&server, answer_reversed, &reversing);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_reversed, &reversing);
 	struct rep_error err = {0};
 	assert_int_equal(pipeline(client, &err), PIPELINED);
 	assert_int_equal(rep_fetch_receive(client, NULL, 0, NULL, &err), REP_BAD_REQUEST);
 	assert_int_equal(pipeline(client, &err), PIPELINED);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	free_held(&reversing);
-	assert_int_equal(server.connections, 1);
+	assert_int_equal(fake.server.connections, 1);
 }
 
 static void each_pipelined_fetch_that_is_lost_is_told_once(void **state)
@@ -97,18 +96,16 @@ static void each_pipelined_fetch_that_is_lost_is_told_once(void **state)
 		.count = PIPELINED,
 		.held = held,
 		.close_after = 10};
-	struct fake_server server;
-	fake_server_start(&server, answer_reversed, &reversing);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_reversed, &reversing);
 	struct rep_error err = {0};
 	/* Ten answers came, of the last ten; the first one asked for is not among them. */
 	assert_int_equal(pipeline(client, &err), 0);
 	assert_int_equal(rep_fetch_receive(client, NULL, 0, NULL, &err), REP_BAD_REQUEST);
 	assert_int_equal(pipeline(client, &err), PIPELINED);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	free_held(&reversing);
-	assert_int_equal(server.connections, 2);
+	assert_int_equal(fake.server.connections, 2);
 }
 
 static void two_that_only_send_do_not_wait_for_each_other(void **state)
@@ -116,9 +113,8 @@ static void two_that_only_send_do_not_wait_for_each_other(void **state)
 	(void)state;
 	enum { ROUNDS = 24, MANY = 100000 };
 	const struct fake_fetch daemon = {.dtype = "f32"};
-	struct fake_server server;
-	fake_server_start(&server, answer_fetch, &daemon);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_fetch, &daemon);
 	uint64_t *keys = calloc(MANY, sizeof *keys);
 	uint8_t *rows = malloc((size_t)MANY * DIM * VIEWS * 4);
 	struct rep_part part = {.table = "ur",
@@ -135,8 +131,7 @@ static void two_that_only_send_do_not_wait_for_each_other(void **state)
 	}
 	free(keys);
 	free(rows);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* test_client_retrieve.c - retrievals and scores: requests as asked, answers as checked. */
 #include "repstore.h"
 #include "tests/unit/alloc_fail.h"
-#include "tests/unit/fake_server.h"
+#include "tests/unit/client_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -136,14 +136,6 @@ static void answer(struct fake_call *call, const void *arg)
 	}
 }
 
-static rep_client *connect_to(const struct fake_server *server)
-{
-	rep_client *client = NULL;
-	const struct rep_options options = {.address = server->path};
-	assert_int_equal(rep_connect(&options, &client, NULL), REP_OK);
-	return client;
-}
-
 static const uint64_t users[2] = {1, 2};
 static const char *const with_ir[] = {"ir"};
 
@@ -161,10 +153,9 @@ static struct rep_retrieval asked_of_two(void)
 static void an_answer_is_read_into_one_piece(void **state)
 {
 	(void)state;
-	struct fake_server server;
+	struct client_fixture fake;
 	const enum wrong wrong = RIGHT;
-	fake_server_start(&server, answer, &wrong);
-	rep_client *client = connect_to(&server);
+	rep_client *client = client_fixture_begin(&fake, answer, &wrong);
 	const struct rep_retrieval asked = asked_of_two();
 	struct rep_retrieved found;
 	assert_int_equal(rep_retrieve(client, NULL, &asked, &found, NULL), REP_OK);
@@ -187,24 +178,21 @@ static void an_answer_is_read_into_one_piece(void **state)
 	}
 	rep_retrieved_free(&found);
 	rep_retrieved_free(&found);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void answers_of_another_shape_are_refused(void **state)
 {
 	(void)state;
 	for (int wrong = RIGHT + 1; wrong < WRONGS; wrong++) {
-		struct fake_server server;
+		struct client_fixture fake;
 		const enum wrong how = (enum wrong)wrong;
-		fake_server_start(&server, answer, &how);
-		rep_client *client = connect_to(&server);
+		rep_client *client = client_fixture_begin(&fake, answer, &how);
 		const struct rep_retrieval asked = asked_of_two();
 		struct rep_retrieved found = {.count = 77};
 		assert_int_equal(rep_retrieve(client, NULL, &asked, &found, NULL), REP_PROTOCOL);
 		assert_int_equal(found.count, 77);
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 	}
 }
 
@@ -213,9 +201,8 @@ static void scores_are_read(void **state)
 	(void)state;
 	const enum wrong wrongs[] = {RIGHT, SCORE_LESS};
 	for (size_t i = 0; i < 2; i++) {
-		struct fake_server server;
-		fake_server_start(&server, answer, &wrongs[i]);
-		rep_client *client = connect_to(&server);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer, &wrongs[i]);
 		float scores[2 * HITS];
 		uint8_t found = 0;
 		const struct rep_scoring scoring = {
@@ -232,18 +219,16 @@ static void scores_are_read(void **state)
 			assert_int_equal(found, 5);
 			assert_memory_equal(scores + HITS, hit_scores, sizeof hit_scores);
 		}
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 	}
 }
 
 static void what_cannot_be_asked_is_not(void **state)
 {
 	(void)state;
-	struct fake_server server;
+	struct client_fixture fake;
 	const enum wrong wrong = RIGHT;
-	fake_server_start(&server, answer, &wrong);
-	rep_client *client = connect_to(&server);
+	rep_client *client = client_fixture_begin(&fake, answer, &wrong);
 	struct rep_retrieved found;
 	const float vector[4] = {0};
 	struct rep_retrieval asked = asked_of_two();
@@ -260,9 +245,8 @@ static void what_cannot_be_asked_is_not(void **state)
 	asked.query.rows_bytes = 16;
 	asked.query.scales = vector;
 	assert_int_equal(rep_retrieve(client, NULL, &asked, &found, NULL), REP_BAD_REQUEST);
-	assert_int_equal(atomic_load(&server.requests), 0);
-	rep_close(client);
-	fake_server_stop(&server);
+	assert_int_equal(atomic_load(&fake.server.requests), 0);
+	client_fixture_end(&fake);
 }
 
 static bool retrieve(void *arg)
@@ -279,13 +263,11 @@ static bool retrieve(void *arg)
 static void refused_memory_is_an_error(void **state)
 {
 	(void)state;
-	struct fake_server server;
+	struct client_fixture fake;
 	const enum wrong wrong = RIGHT;
-	fake_server_start(&server, answer, &wrong);
-	rep_client *client = connect_to(&server);
+	rep_client *client = client_fixture_begin(&fake, answer, &wrong);
 	assert_true(alloc_fail_each(retrieve, client) > 0);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* test_client_tensor.c - tensors: requests as asked, answers as checked; fetches through them. */
 #include "repstore.h"
 #include "tests/unit/alloc_fail.h"
-#include "tests/unit/fake_server.h"
+#include "tests/unit/client_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -137,25 +137,13 @@ static void answer(struct fake_call *call, const void *arg)
 	}
 }
 
-static rep_client *connect_to(const struct fake_server *server)
-{
-	const struct rep_options options = {.address = server->path};
-	rep_client *client = NULL;
-	struct rep_error err;
-	if (rep_connect(&options, &client, &err) != REP_OK) {
-		fail_msg("%s", err.text);
-	}
-	return client;
-}
-
 static void tensors_are_asked_for_and_read(void **state)
 {
 	(void)state;
 	char log[512] = "";
 	const struct daemon daemon = {.dtype = "f32", .log = log};
-	struct fake_server server;
-	fake_server_start(&server, answer, &daemon);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer, &daemon);
 	struct rep_error err;
 	struct rep_tensor tensor = {
 		.name = "a.weight",
@@ -199,8 +187,7 @@ static void tensors_are_asked_for_and_read(void **state)
 	};
 	assert_int_equal(rep_fetch(client, NULL, &part, 1, NULL, &err), REP_OK);
 	assert_int_equal(part.dim, 3);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	assert_string_equal(log,
 		"[tensor.put release=r1 tensor=a.weight dtype=bf16 4 1 8:7]"
 		"[tensor.put release=live tensor=a.weight dtype=bf16 4 1 8:7]"
@@ -213,9 +200,8 @@ static void what_cannot_be_right_is_not_sent(void **state)
 	(void)state;
 	char log[512] = "";
 	const struct daemon daemon = {.dtype = "f32", .log = log};
-	struct fake_server server;
-	fake_server_start(&server, answer, &daemon);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer, &daemon);
 	struct rep_error err;
 	struct rep_tensor tensor = {.name = "w", .dtype = REP_TENSOR_F32, .dims = 9};
 	const uint8_t data[4] = {0};
@@ -231,8 +217,7 @@ static void what_cannot_be_right_is_not_sent(void **state)
 		REP_TOO_LARGE);
 	memset(tensor.name, 'x', sizeof tensor.name);
 	assert_int_equal(rep_tensor_put(client, "r", &tensor, data, 4, &err), REP_BAD_REQUEST);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 	assert_string_equal(log, "");
 }
 
@@ -248,17 +233,15 @@ static void an_answer_that_does_not_fit_closes_the_connection(void **state)
 		const struct daemon daemon = {.short_by = wrong[i].short_by,
 			.dtype = wrong[i].dtype,
 			.log = log};
-		struct fake_server server;
-		fake_server_start(&server, answer, &daemon);
-		rep_client *client = connect_to(&server);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer, &daemon);
 		struct rep_error err;
 		struct rep_tensor tensor;
 		void *data = NULL;
 		assert_int_equal(rep_tensor_get(client, "r", "w", &tensor, &data, &err),
 			REP_PROTOCOL);
 		assert_null(data);
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 	}
 }
 

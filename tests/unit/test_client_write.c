@@ -1,6 +1,7 @@
 /* test_client_write.c - puts, deletes and merges: requests as asked, answers as checked. */
 #include "schema/limits.h"
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/client_fixture.h"
 #include "tests/unit/fake_write.h"
 
 #include <assert.h>
@@ -20,9 +21,8 @@ static void a_put_carries_what_it_was_given(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct writer writer = {.seen = &seen};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	struct rep_written written = {0};
 	struct rep_rows rows = rows_of_two();
 	assert_int_equal(rep_put(client, NULL, "ur", &rows, &written, NULL), REP_OK);
@@ -64,8 +64,7 @@ static void a_put_carries_what_it_was_given(void **state)
 	assert_int_equal(rep_put(client, "r", "ur", &rows, NULL, NULL), REP_OK);
 	assert_string_equal(seen.dtype, "");
 	assert_int_equal(seen.fields, 4);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void a_put_of_several_tables_carries_each(void **state)
@@ -73,9 +72,8 @@ static void a_put_of_several_tables_carries_each(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct writer writer = {.seen = &seen};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	const int64_t times[2] = {-1, 1700000000000};
 	struct rep_rows ur = rows_of_two();
 	struct rep_rows cr = rows_of_two();
@@ -110,8 +108,7 @@ static void a_put_of_several_tables_carries_each(void **state)
 	assert_int_equal(rep_put_parts(client, NULL, parts, 0, NULL, &err), REP_BAD_REQUEST);
 	assert_int_equal(rep_put_parts(client, NULL, parts, 65, NULL, &err), REP_BAD_REQUEST);
 	assert_non_null(strstr(err.text, "parts: 65 given"));
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void a_delete_carries_keys_alone(void **state)
@@ -119,9 +116,8 @@ static void a_delete_carries_keys_alone(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct writer writer = {.seen = &seen};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	struct rep_written written = {0};
 	const char packed[] = "\x01"
 			      "a\x02"
@@ -141,8 +137,7 @@ static void a_delete_carries_keys_alone(void **state)
 		REP_OK);
 	assert_string_equal(seen.release, "live");
 	assert_column(&seen.keys, two_keys, sizeof two_keys);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void rows_of_any_size_arrive_whole(void **state)
@@ -151,9 +146,8 @@ static void rows_of_any_size_arrive_whole(void **state)
 	enum { MANY = 1000000, ROW_BYTES = DIM * 4 };
 	struct seen seen = {0};
 	const struct writer writer = {.seen = &seen};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	uint64_t *keys = calloc(MANY, sizeof *keys);
 	uint8_t *data = malloc((size_t)MANY * ROW_BYTES);
 	memset(data, 3, (size_t)MANY * ROW_BYTES);
@@ -169,8 +163,7 @@ static void rows_of_any_size_arrive_whole(void **state)
 	}
 	free(keys);
 	free(data);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void a_merge_waits_without_end_and_tells_what_it_did(void **state)
@@ -178,9 +171,8 @@ static void a_merge_waits_without_end_and_tells_what_it_did(void **state)
 	(void)state;
 	struct seen seen = {0};
 	const struct writer writer = {.seen = &seen, .slow = true};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	rep_set_timeout(client, 1);
 	struct rep_merged merged = {0};
 	assert_int_equal(rep_merge(client, &merged, NULL), REP_OK);
@@ -191,17 +183,15 @@ static void a_merge_waits_without_end_and_tells_what_it_did(void **state)
 	assert_int_equal(merged.bytes, 42);
 	assert_int_equal(merged.elapsed_ms, 43);
 	assert_int_equal(rep_merge(client, NULL, NULL), REP_OK);
-	rep_close(client);
-	fake_server_stop(&server);
+	client_fixture_end(&fake);
 }
 
 static void wrong_writes_are_not_sent(void **state)
 {
 	(void)state;
 	const struct writer writer = {0};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	const float scales[2] = {0};
 	struct rep_error err = {0};
 	struct {
@@ -240,9 +230,8 @@ static void wrong_writes_are_not_sent(void **state)
 	assert_int_equal(rep_delete_send(client, NULL, "ur", keys, &err), REP_BAD_REQUEST);
 	assert_int_equal(rep_write_receive(client, NULL, &err), REP_BAD_REQUEST);
 	assert_string_equal(err.text, "no write was sent that waits to be received");
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.requests, 0);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.requests, 0);
 }
 
 /* ---- answers ---- */
@@ -254,9 +243,8 @@ static void an_error_of_the_daemon_leaves_the_connection(void **state)
 		STATUS_READ_ONLY, STATUS_CORRUPT, STATUS_TOO_LARGE, STATUS_BAD_REQUEST};
 	for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
 		const struct writer writer = {.refuse = statuses[i]};
-		struct fake_server server;
-		fake_server_start(&server, answer_writes, &writer);
-		rep_client *client = connect_to(&server);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 		const struct rep_rows rows = rows_of_two();
 		struct rep_written written = {.count = 5};
 		struct rep_error err = {0};
@@ -266,10 +254,9 @@ static void an_error_of_the_daemon_leaves_the_connection(void **state)
 		assert_int_equal(rep_delete(client, "r", "ur", rows.keys, &written, &err),
 			statuses[i]);
 		assert_int_equal(rep_merge(client, NULL, &err), statuses[i]);
-		rep_close(client);
-		fake_server_stop(&server);
-		assert_int_equal(server.connections, 1);
-		assert_int_equal(server.requests, 3);
+		client_fixture_end(&fake);
+		assert_int_equal(fake.server.connections, 1);
+		assert_int_equal(fake.server.requests, 3);
 	}
 }
 
@@ -287,9 +274,8 @@ static void an_answer_with_a_field_less_is_refused(void **state)
 		{"bytes", false, false, true}, {"elapsed_ms", false, false, true}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		const struct writer writer = {.without = rows[i].without};
-		struct fake_server server;
-		fake_server_start(&server, answer_writes, &writer);
-		rep_client *client = connect_to(&server);
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 		const struct rep_rows two = rows_of_two();
 		assert_int_equal(rep_put(client, NULL, "ur", &two, NULL, NULL),
 			rows[i].put ? REP_PROTOCOL : REP_OK);
@@ -297,8 +283,7 @@ static void an_answer_with_a_field_less_is_refused(void **state)
 			rows[i].delete ? REP_PROTOCOL : REP_OK);
 		assert_int_equal(rep_merge(client, NULL, NULL),
 			rows[i].merge ? REP_PROTOCOL : REP_OK);
-		rep_close(client);
-		fake_server_stop(&server);
+		client_fixture_end(&fake);
 	}
 }
 
@@ -306,19 +291,17 @@ static void a_write_whose_outcome_is_not_known_is_not_repeated(void **state)
 {
 	(void)state;
 	const struct writer writer = {.close_at = 2};
-	struct fake_server server;
-	fake_server_start(&server, answer_writes, &writer);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_writes, &writer);
 	const struct rep_rows rows = rows_of_two();
 	struct rep_error err = {0};
 	assert_int_equal(rep_put(client, NULL, "ur", &rows, NULL, &err), REP_OK);
 	assert_int_equal(rep_put(client, NULL, "ur", &rows, NULL, &err), REP_CLOSED);
 	/* The next one connects again. */
 	assert_int_equal(rep_put(client, NULL, "ur", &rows, NULL, &err), REP_OK);
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.requests, 3);
-	assert_int_equal(server.connections, 2);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.requests, 3);
+	assert_int_equal(fake.server.connections, 2);
 }
 
 static bool attempt(void *arg)

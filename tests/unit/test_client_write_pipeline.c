@@ -1,4 +1,5 @@
 /* test_client_write_pipeline.c - many writes under way at once, alone and beside fetches. */
+#include "tests/unit/client_fixture.h"
 #include "tests/unit/fake_fetch.h"
 
 #include <assert.h>
@@ -92,8 +93,8 @@ struct fixture {
 	struct wire_writer held[2 * PIPELINED];
 	uint64_t came[2 * PIPELINED];
 	unsigned writes;
-	struct fake_server server;
-	rep_client *client;
+	struct client_fixture fake;
+	rep_client *client; /* borrowed from `fake` */
 };
 
 static void begin(struct fixture *fixture, struct reversing reversing)
@@ -102,14 +103,13 @@ static void begin(struct fixture *fixture, struct reversing reversing)
 	fixture->reversing.held = fixture->held;
 	fixture->reversing.came = fixture->came;
 	fixture->reversing.writes = &fixture->writes;
-	fake_server_start(&fixture->server, answer_reversed, &fixture->reversing);
-	fixture->client = connect_to(&fixture->server);
+	fixture->client =
+		client_fixture_begin(&fixture->fake, answer_reversed, &fixture->reversing);
 }
 
 static void finish(struct fixture *fixture)
 {
-	rep_close(fixture->client);
-	fake_server_stop(&fixture->server);
+	client_fixture_end(&fixture->fake);
 	for (unsigned i = 0; i < fixture->reversing.count; i++) {
 		wire_writer_fini(&fixture->held[i]);
 	}
@@ -174,7 +174,7 @@ static void writes_are_received_in_the_order_sent(void **state)
 		assert_int_equal(rep_write_receive(fixture.client, NULL, NULL), REP_BAD_REQUEST);
 	}
 	finish(&fixture);
-	assert_int_equal(fixture.server.connections, 1);
+	assert_int_equal(fixture.fake.server.connections, 1);
 	for (uint64_t i = 1; i <= PIPELINED; i++) {
 		assert_int_equal(fixture.came[i - 1], i);
 	}
@@ -198,7 +198,7 @@ static void a_refused_write_leaves_the_others(void **state)
 		}
 	}
 	finish(&fixture);
-	assert_int_equal(fixture.server.connections, 1);
+	assert_int_equal(fixture.fake.server.connections, 1);
 }
 
 /* Sends a fetch after each second write. */
@@ -245,7 +245,7 @@ static void fetches_and_writes_are_received_by_themselves(void **state)
 	receive_write(fixture.client, 4);
 	assert_int_equal(receive_fetch(fixture.client, &room), REP_OK);
 	finish(&fixture);
-	assert_int_equal(fixture.server.connections, 1);
+	assert_int_equal(fixture.fake.server.connections, 1);
 }
 
 static void each_that_is_lost_is_told_once_to_its_kind(void **state)
@@ -271,7 +271,7 @@ static void each_that_is_lost_is_told_once_to_its_kind(void **state)
 	assert_int_equal(receive_fetch(fixture.client, &room), REP_OK);
 	receive_write(fixture.client, 5);
 	finish(&fixture);
-	assert_int_equal(fixture.server.connections, 2);
+	assert_int_equal(fixture.fake.server.connections, 2);
 }
 
 /* Answers the first write, and leaves. */
@@ -286,19 +286,17 @@ static void a_send_finds_out_that_an_idle_connection_is_gone(void **state)
 	(void)state;
 	unsigned writes = 0;
 	const struct reversing reversing = {.writes = &writes};
-	struct fake_server server;
-	fake_server_start(&server, answer_and_leave, &reversing);
-	rep_client *client = connect_to(&server);
+	struct client_fixture fake;
+	rep_client *client = client_fixture_begin(&fake, answer_and_leave, &reversing);
 	send_write(client, 1);
 	receive_write(client, 1);
-	while (server.connections == 0) {
+	while (fake.server.connections == 0) {
 		sched_yield(); /* the server closes right behind its answer */
 	}
 	send_write(client, 2);
 	receive_write(client, 2);
-	rep_close(client);
-	fake_server_stop(&server);
-	assert_int_equal(server.connections, 2);
+	client_fixture_end(&fake);
+	assert_int_equal(fake.server.connections, 2);
 }
 
 int main(void)
