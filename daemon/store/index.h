@@ -8,13 +8,14 @@
  *
  *   offset  size
  *        0     8  magic "repstidx"
- *        8     4  version, 1
+ *        8     4  version, 2
  *       12     4  kind: 1 balls (daemon/retrieval/balls_image.h)
  *       16     8  XXH3-64 of release, table, and the XXH3-64 of each segment, u64 each
  *       24     8  rows
  *       32     8  bytes of the image
  *       40     8  XXH3-64 of the image
- *       48     8  XXH3-64 of the 48 bytes before
+ *       48     8  how long it took to build, in milliseconds
+ *       56     8  XXH3-64 of the 56 bytes before
  *     4096        the image, to the end of the file
  *
  * Threads: any reads an open index; its state and its pace are atomic, everything else constant.
@@ -31,8 +32,6 @@
 
 struct base_file_info;
 struct mapfault;
-
-enum { INDEX_VERSION = 2 };
 
 enum index_state {
 	INDEX_READY = 1,

@@ -10,6 +10,7 @@
 struct index_owner;
 
 enum {
+	INDEX_VERSION = 2,
 	INDEX_HEAD_BYTES = 64,
 	INDEX_IMAGE_OFFSET = 4096, /* a page, so that the image is aligned in the map */
 };
