@@ -17,8 +17,7 @@
 
 static const char spill_magic[8] = {'r', 'e', 'p', 's', 't', 's', 'p', 'l'};
 
-enum frame_kind { FRAME_RUN = 1, FRAME_END = 2 };
-enum { FRAME_MAGIC = 0x6d617266, HASH_OFFSET = SPILL_HEAD_BYTES - 8 };
+enum { HASH_OFFSET = SPILL_HEAD_BYTES - 8 };
 
 static void seal_head(uint8_t *head)
 {
@@ -162,7 +161,7 @@ static enum status read_frame(struct spill *spill, uint64_t file_bytes)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	if (bytes_get_u32(head) != FRAME_MAGIC || !head_is_whole(head)) {
+	if (bytes_get_u32(head) != SPILL_FRAME_MAGIC || !head_is_whole(head)) {
 		return STATUS_AGAIN;
 	}
 	const struct spill_run run = {
@@ -178,13 +177,13 @@ static enum status read_frame(struct spill *spill, uint64_t file_bytes)
 	if (run.body_bytes > file_bytes - run.body_offset) {
 		return STATUS_AGAIN;
 	}
-	if (bytes_get_u32(head + 4) == FRAME_END) {
+	if (bytes_get_u32(head + 4) == SPILL_FRAME_END) {
 		spill->ended = true;
 		spill->bytes = run.body_offset;
 		return STATUS_OK;
 	}
 	struct spill_layout layout;
-	if (bytes_get_u32(head + 4) != FRAME_RUN || run.rows > UINT32_MAX ||
+	if (bytes_get_u32(head + 4) != SPILL_FRAME_RUN || run.rows > UINT32_MAX ||
 		run.blob_bytes > UINT32_MAX) {
 		return STATUS_CORRUPT;
 	}
@@ -224,7 +223,7 @@ static enum status find_later_frame(struct spill *spill, uint64_t file_bytes, bo
 		if (status != STATUS_OK) {
 			return status;
 		}
-		*found = bytes_get_u32(head) == FRAME_MAGIC && head_is_whole(head);
+		*found = bytes_get_u32(head) == SPILL_FRAME_MAGIC && head_is_whole(head);
 	}
 	return STATUS_OK;
 }
@@ -323,11 +322,11 @@ enum status spill_open(const char *folder, const char *name, const struct base_o
 	return status;
 }
 
-static enum status append(struct spill *spill, enum frame_kind kind, const struct spill_run *run,
-	const uint8_t *body, struct error *err)
+static enum status append(struct spill *spill, enum spill_frame_kind kind,
+	const struct spill_run *run, const uint8_t *body, struct error *err)
 {
 	uint8_t head[SPILL_HEAD_BYTES] = {0};
-	bytes_put_u32(head, FRAME_MAGIC);
+	bytes_put_u32(head, SPILL_FRAME_MAGIC);
 	bytes_put_u32(head + 4, kind);
 	bytes_put_u64(head + 8, run->body_bytes);
 	bytes_put_u64(head + 16, run->sequence);
@@ -369,7 +368,7 @@ enum status spill_append(struct spill *spill, struct spill_run *run, const uint8
 	if (status != STATUS_OK) {
 		return error_set(err, status, "load: run %zu", spill->run_count);
 	}
-	status = append(spill, FRAME_RUN, run, body, err);
+	status = append(spill, SPILL_FRAME_RUN, run, body, err);
 	if (status != STATUS_OK) {
 		spill->run_count--;
 		return status;
@@ -381,7 +380,7 @@ enum status spill_append(struct spill *spill, struct spill_run *run, const uint8
 enum status spill_end(struct spill *spill, struct error *err)
 {
 	const struct spill_run nothing = {0};
-	const enum status status = append(spill, FRAME_END, &nothing, NULL, err);
+	const enum status status = append(spill, SPILL_FRAME_END, &nothing, NULL, err);
 	if (status == STATUS_OK) {
 		spill->bytes += SPILL_HEAD_BYTES;
 		spill->ended = true;

@@ -21,7 +21,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SPILL_VERSION = 1, SPILL_HEAD_BYTES = 128 };
+enum {
+	SPILL_VERSION = 1,
+	SPILL_HEAD_BYTES = 128,         /* of the file's head, and of each frame's */
+	SPILL_FRAME_MAGIC = 0x6d617266, /* "fram" */
+};
+
+/* Numbers are on disk and never reused. */
+enum spill_frame_kind { SPILL_FRAME_RUN = 1, SPILL_FRAME_END = 2 };
 
 /* Where the columns of a run's body begin, and its size. */
 struct spill_layout {
