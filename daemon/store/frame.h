@@ -12,8 +12,9 @@
  *                 synced in between, have the same
  *       32     8  release number
  *       40     8  the request's clock, Unix ms
- *       48     8  XXH3-64 of the frame with these eight bytes zero, seeded with the file's salt: so
- *                 nobody can put bytes into a row that pass for a frame
+ *       48     8  checksum, in two steps: XXH3-64 of this head with these eight bytes zero, whose
+ *                 seed is the file's salt; then XXH3-64 of all behind the head, whose seed is the
+ *                 first. So nobody can put bytes into a row that pass for a frame
  *       56        parts, one after the other
  *
  *   a part:
@@ -28,8 +29,8 @@
  *                          table has them, f32 scale if it is i8, the row in the table's dtype
  *   a row of FRAME_DELETE  key
  *   FRAME_POSITION         how far a source of samples is counted with this frame (feed.h): of
- * table 0, one row: layer and source, a length byte and the bytes each, u64 next, u8 whether it was
- * counted before, and u64 up to where
+ *                          table 0, one row: layer and source, a length byte and the bytes each,
+ *                          u64 next, u8 whether it was counted before, and u64 up to where
  *
  * A frame is there whole or not at all, so a request is. It holds what was applied, not what was
  * asked: rows that were refused or skipped are not in it, times are filled in. So a replay decides
