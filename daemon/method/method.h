@@ -1,4 +1,4 @@
-/* method.h - the table of methods, and what one call is given.
+/* method.h - the table of methods.
  *
  * A method reads its params, does its work and writes its result, all in run().
  * It never writes to a socket, frees the call or waits for another one; its place
@@ -10,16 +10,9 @@
 #ifndef DAEMON_METHOD_METHOD_H
 #define DAEMON_METHOD_METHOD_H
 
-#include "schema/status.h"
-#include "schema/wire.h"
+#include "daemon/method/call.h"
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-
-struct service;
-struct write_ticket;
 
 enum method_place {
 	METHOD_INLINE, /* on the loop that read it; STATUS_AGAIN: once more, in the pool */
@@ -32,21 +25,6 @@ enum method_place {
 	METHOD_LOAD,   /* the load lane: in order of arrival; answered after method_load_sync */
 	METHOD_WRITE,  /* the write lane: in order of arrival; answered when call.ticket is settled
 			*/
-};
-
-struct call {
-	struct service *service;  /* borrowed */
-	struct wire_value params; /* a map, or absent */
-	struct wire_writer *out;  /* run() writes one value: the result */
-	bool may_block;           /* false on a loop */
-	/* When either is set, nobody waits for the result any more; NULL: on a loop. */
-	const atomic_bool *gone;
-	const atomic_bool *cut;
-	uint64_t waited_ms; /* since it was read, before run() */
-	struct error error; /* filled by a run() that fails */
-	/* Of a METHOD_WRITE: what its answer waits for, also if the answer could not be written;
-	 * NULL: nothing. Whoever runs the call passes it to method_write_then. */
-	struct write_ticket *ticket;
 };
 
 struct method {

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/method/call.h"
 #include "daemon/method/keys_of.h"
-#include "daemon/method/method.h"
 #include "daemon/method/service.h"
 #include "daemon/method/through.h"
 #include "schema/limits.h"

@@ -1,7 +1,7 @@
 /* query_place.c - release, table of items and metric of a search. */
 #include "daemon/method/query_place.h"
 
-#include "daemon/method/method.h"
+#include "daemon/method/call.h"
 #include "daemon/method/service.h"
 #include "daemon/store/clock.h"
 #include "daemon/store/reader.h"

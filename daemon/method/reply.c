@@ -1,7 +1,7 @@
 /* reply.c - writes names with their values. */
 #include "daemon/method/reply.h"
 
-#include "daemon/method/method.h"
+#include "daemon/method/call.h"
 #include "schema/limits.h"
 #include "schema/wire.h"
 

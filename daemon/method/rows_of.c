@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "daemon/method/method.h"
+#include "daemon/method/call.h"
 #include "daemon/method/service.h"
 #include "daemon/store/reader.h"
 

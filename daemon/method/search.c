@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/method/call.h"
 #include "daemon/method/listed.h"
-#include "daemon/method/method.h"
 #include "daemon/method/search_balls.h"
 #include "daemon/store/age.h"
 #include "daemon/store/clock.h"

@@ -1,7 +1,7 @@
 /* with.c - one look-up a table, straight into the reply. */
 #include "daemon/method/with.h"
 
-#include "daemon/method/method.h"
+#include "daemon/method/call.h"
 #include "daemon/method/reply.h"
 #include "daemon/store/lookup.h"
 
