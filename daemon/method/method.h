@@ -31,6 +31,7 @@ struct method {
 	const char *name;
 	enum method_place place;
 	enum status (*run)(struct call *call);
+	const char *const *names; /* that its params may have, NULL-terminated */
 };
 
 /* Whether nothing is lost when it is not run, or when its answer is not told. */

@@ -11,9 +11,6 @@
 /* The version of the protocol that hello tells. */
 enum { METHOD_PROTOCOL = 1 };
 
-/* The names a method of the table allows in its params, NULL-terminated. */
-const char *const *method_names(const struct method *method);
-
 /* The names of one entry of fetch's and put's `parts`. */
 extern const char *const fetch_part_names[];
 extern const char *const put_part_names[];
@@ -34,7 +31,7 @@ extern const char *const score_names[];
 extern const char *const table_create_names[];
 extern const char *const tensor_put_names[];
 
-/* Shared by methods that take the same. */
+/* Shared by methods that take the same; those of param_names.c stand below every method. */
 extern const char *const no_names[];
 extern const char *const release_only_names[];
 extern const char *const release_table_names[];

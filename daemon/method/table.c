@@ -8,90 +8,42 @@
 
 #include <string.h>
 
-const char *const no_names[] = {NULL};
-const char *const release_only_names[] = {"release", NULL};
-const char *const release_table_names[] = {"release", "table", NULL};
-
 /* In the order of their names: method_find looks by halves. */
 const struct method method_table[] = {
-	{"delete", METHOD_WRITE, delete_run},
-	{"fetch", METHOD_INLINE, fetch_run},
-	{"hello", METHOD_INLINE, hello_run},
-	{"info", METHOD_INLINE, info_run},
-	{"layer.choose", METHOD_ADMIN, layer_choose_run},
-	{"layer.list", METHOD_INLINE, layer_list_run},
-	{"load", METHOD_LOAD, load_run},
-	{"load.abort", METHOD_LOAD, load_abort_run},
-	{"load.end", METHOD_LOAD, load_end_run},
-	{"merge", METHOD_MERGE, merge_run},
-	{"observe", METHOD_WRITE, observe_run},
-	{"ping", METHOD_INLINE, ping_run},
-	{"positions", METHOD_WRITE, positions_run},
-	{"put", METHOD_WRITE, put_run},
-	{"release.create", METHOD_ADMIN, release_create_run},
-	{"release.drop", METHOD_ADMIN, release_drop_run},
-	{"release.list", METHOD_INLINE, release_list_run},
-	{"release.publish", METHOD_ADMIN, release_publish_run},
-	{"release.rollback", METHOD_ADMIN, release_rollback_run},
-	{"release.seal", METHOD_SEAL, release_seal_run},
-	{"release.show", METHOD_POOL, release_show_run},
-	{"retrieve", METHOD_SEARCH, retrieve_run},
-	{"scan", METHOD_POOL, scan_run},
-	{"score", METHOD_SEARCH, score_run},
-	{"stats", METHOD_POOL, stats_run},
-	{"table.create", METHOD_ADMIN, table_create_run},
-	{"table.list", METHOD_INLINE, table_list_run},
-	{"table.show", METHOD_INLINE, table_show_run},
-	{"tensor.delete", METHOD_ADMIN, tensor_delete_run},
-	{"tensor.get", METHOD_POOL, tensor_get_run},
-	{"tensor.list", METHOD_INLINE, tensor_list_run},
-	{"tensor.put", METHOD_ADMIN, tensor_put_run},
+	{"delete", METHOD_WRITE, delete_run, delete_names},
+	{"fetch", METHOD_INLINE, fetch_run, fetch_names},
+	{"hello", METHOD_INLINE, hello_run, hello_names},
+	{"info", METHOD_INLINE, info_run, no_names},
+	{"layer.choose", METHOD_ADMIN, layer_choose_run, layer_choose_names},
+	{"layer.list", METHOD_INLINE, layer_list_run, release_only_names},
+	{"load", METHOD_LOAD, load_run, load_names},
+	{"load.abort", METHOD_LOAD, load_abort_run, load_abort_names},
+	{"load.end", METHOD_LOAD, load_end_run, load_end_names},
+	{"merge", METHOD_MERGE, merge_run, no_names},
+	{"observe", METHOD_WRITE, observe_run, observe_names},
+	{"ping", METHOD_INLINE, ping_run, no_names},
+	{"positions", METHOD_WRITE, positions_run, release_only_names},
+	{"put", METHOD_WRITE, put_run, put_names},
+	{"release.create", METHOD_ADMIN, release_create_run, release_create_names},
+	{"release.drop", METHOD_ADMIN, release_drop_run, release_only_names},
+	{"release.list", METHOD_INLINE, release_list_run, no_names},
+	{"release.publish", METHOD_ADMIN, release_publish_run, release_only_names},
+	{"release.rollback", METHOD_ADMIN, release_rollback_run, no_names},
+	{"release.seal", METHOD_SEAL, release_seal_run, release_only_names},
+	{"release.show", METHOD_POOL, release_show_run, release_only_names},
+	{"retrieve", METHOD_SEARCH, retrieve_run, retrieve_names},
+	{"scan", METHOD_POOL, scan_run, scan_names},
+	{"score", METHOD_SEARCH, score_run, score_names},
+	{"stats", METHOD_POOL, stats_run, no_names},
+	{"table.create", METHOD_ADMIN, table_create_run, table_create_names},
+	{"table.list", METHOD_INLINE, table_list_run, release_only_names},
+	{"table.show", METHOD_INLINE, table_show_run, release_table_names},
+	{"tensor.delete", METHOD_ADMIN, tensor_delete_run, tensor_names},
+	{"tensor.get", METHOD_POOL, tensor_get_run, tensor_names},
+	{"tensor.list", METHOD_INLINE, tensor_list_run, release_only_names},
+	{"tensor.put", METHOD_ADMIN, tensor_put_run, tensor_put_names},
 };
 const size_t method_count = sizeof method_table / sizeof method_table[0];
-
-/* Beside method_table, entry by entry. */
-static const char *const *const names_table[] = {
-	delete_names,
-	fetch_names,
-	hello_names,
-	no_names, /* info */
-	layer_choose_names,
-	release_only_names, /* layer.list */
-	load_names,
-	load_abort_names,
-	load_end_names,
-	no_names, /* merge */
-	observe_names,
-	no_names,
-	release_only_names, /* ping, positions */
-	put_names,
-	release_create_names,
-	release_only_names, /* release.drop */
-	no_names,           /* release.list */
-	release_only_names, /* release.publish */
-	no_names,           /* release.rollback */
-	release_only_names, /* release.seal */
-	release_only_names, /* release.show */
-	retrieve_names,
-	scan_names,
-	score_names,
-	no_names, /* stats */
-	table_create_names,
-	release_only_names,  /* table.list */
-	release_table_names, /* table.show */
-	tensor_names,
-	tensor_names,
-	release_only_names, /* tensor.list */
-	tensor_put_names,
-};
-_Static_assert(sizeof names_table / sizeof names_table[0] ==
-		       sizeof method_table / sizeof method_table[0],
-	"each method has its names");
-
-const char *const *method_names(const struct method *method)
-{
-	return names_table[method - method_table];
-}
 
 /* As strcmp of `name` cut at `len` with `method`. */
 static int compare(const char *name, size_t len, const char *method)

@@ -119,17 +119,17 @@ static enum status write_number(struct call *call)
 }
 
 const struct method method_table[] = {
-	{"admin", METHOD_ADMIN, ping},
-	{"again", METHOD_INLINE, again},
-	{"bytes", METHOD_INLINE, bytes},
-	{"fail", METHOD_INLINE, fail_late},
-	{"gate", METHOD_POOL, gate},
-	{"heavy", METHOD_POOL, bytes},
-	{"ping", METHOD_INLINE, ping},
-	{"seal", METHOD_SEAL, ping},
-	{"search", METHOD_SEARCH, search},
-	{"starve", METHOD_INLINE, starve},
-	{"write", METHOD_LOAD, write_number},
+	{"admin", METHOD_ADMIN, ping, NULL},
+	{"again", METHOD_INLINE, again, NULL},
+	{"bytes", METHOD_INLINE, bytes, NULL},
+	{"fail", METHOD_INLINE, fail_late, NULL},
+	{"gate", METHOD_POOL, gate, NULL},
+	{"heavy", METHOD_POOL, bytes, NULL},
+	{"ping", METHOD_INLINE, ping, NULL},
+	{"seal", METHOD_SEAL, ping, NULL},
+	{"search", METHOD_SEARCH, search, NULL},
+	{"starve", METHOD_INLINE, starve, NULL},
+	{"write", METHOD_LOAD, write_number, NULL},
 };
 const size_t method_count = sizeof method_table / sizeof method_table[0];
 

@@ -160,7 +160,7 @@ static void each_method_of_the_page_is_there_with_its_names(void **state)
 		struct map_names outer;
 		struct map_names inner;
 		read_params(at, &outer, &inner);
-		assert_names(name, &outer, method_names(method));
+		assert_names(name, &outer, method->names);
 		assert_names(name, &inner, inner_names(name));
 		count++;
 	}
