@@ -1,6 +1,6 @@
 /* retrieve.c - the items of a table that are best for some queries.
  *
- *   params -> query_place -> query_of, filter, with -> [AGAIN: too much for a loop]
+ *   params -> query_place -> query_of, filter_of, with -> [AGAIN: too much for a loop]
  *          -> search -> keys and scores of each query, and the rows that go with them
  */
 #include "daemon/method/methods.h"
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/method/filter_of.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/search.h"
 #include "daemon/method/service.h"
@@ -33,7 +34,7 @@ enum {
 struct retrieve {
 	struct query_place place;
 	struct query_of query;
-	struct filter filter;
+	struct filter_of filter;
 	struct with with;
 	struct search_options options;
 	struct search search;
@@ -76,7 +77,7 @@ static enum status read_asked(struct retrieve *retrieve, struct params *params,
 		status = query_of_read(&retrieve->query, params, place);
 	}
 	if (status == STATUS_OK) {
-		status = filter_read(&retrieve->filter, params, &place->items->spec);
+		status = filter_of_read(&retrieve->filter, params, &place->items->spec);
 	}
 	if (status == STATUS_OK) {
 		status = with_read(&retrieve->with, params, place);
@@ -90,7 +91,7 @@ static enum status read_asked(struct retrieve *retrieve, struct params *params,
 	}
 	retrieve->options.place = place;
 	retrieve->options.query = &retrieve->query;
-	retrieve->options.filter = &retrieve->filter;
+	retrieve->options.filter = &retrieve->filter.filter;
 	return status;
 }
 
@@ -246,7 +247,7 @@ enum status retrieve_run(struct call *call)
 	}
 	snapshot_end(call->service->store);
 	query_of_fini(&retrieve->query);
-	filter_fini(&retrieve->filter);
+	filter_of_fini(&retrieve->filter);
 	free(retrieve);
 	if (status != STATUS_OK) {
 		wire_writer_rewind(call->out, start);

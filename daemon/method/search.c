@@ -34,7 +34,7 @@ static bool is_listed(const struct search *search)
 static int compare_listed(void *arg, uint64_t a, uint64_t b)
 {
 	const struct search *search = arg;
-	const struct keys *keys = &search->options.filter->allow.batch;
+	const struct keys *keys = &search->options.filter->allow;
 	if (keys->type == KEY_U64) {
 		const uint64_t x = keys_u64(keys, (uint32_t)a);
 		const uint64_t y = keys_u64(keys, (uint32_t)b);
@@ -64,7 +64,7 @@ void search_prefetch_key(const struct search *search, uint64_t id)
 enum status search_key(const struct search *search, uint64_t id, const uint8_t **key, size_t *len)
 {
 	if (is_listed(search)) {
-		*key = keys_bytes(&search->options.filter->allow.batch, (uint32_t)id, len);
+		*key = keys_bytes(&search->options.filter->allow, (uint32_t)id, len);
 		return STATUS_OK;
 	}
 	struct frame_row row;
@@ -160,7 +160,7 @@ bool search_is_long(const struct search *search)
 	if (!is_listed(search) && search_balls_can(search)) {
 		return !rows_are_at_hand(items) || search_balls_are_long(search);
 	}
-	const uint64_t rows = is_listed(search) ? search->options.filter->allow.batch.count
+	const uint64_t rows = is_listed(search) ? search->options.filter->allow.count
 						: items->rows + memtable_rows(items->memtable);
 	const uint64_t each = (uint64_t)spec_elements(&items->spec) * search->options.query->count *
 			      search->options.query->parts;
@@ -374,7 +374,7 @@ static bool passes(const struct search *search, const struct listed *listed, uin
 	const struct filter *filter = search->options.filter;
 	const uint32_t number = listed->first + i;
 	size_t len;
-	const uint8_t *key = keys_bytes(&filter->allow.batch, number, &len);
+	const uint8_t *key = keys_bytes(&filter->allow, number, &len);
 	return listed_has(listed, i) && key_set_is_first(&filter->allowed, number) &&
 	       !key_set_has(&filter->denied, key, len) &&
 	       (listed->tags == NULL || filter_passes_tags(filter, listed->tags[i]));
@@ -400,7 +400,7 @@ static enum status search_list(struct search *search, struct error *err)
 	const struct query_place *place = search->options.place;
 	const struct lookup lookup = {
 		.table = place->items,
-		.keys = search->options.filter->allow.batch,
+		.keys = search->options.filter->allow,
 		.visible = place->visible,
 		.now_ms = place->now_ms,
 		.may_block = place->call->may_block,

@@ -1,5 +1,5 @@
-/* filter.c - lists of keys and masks of tags. */
-#include "daemon/method/filter.h"
+/* filter_of.c - reads lists of keys and masks of tags. */
+#include "daemon/method/filter_of.h"
 
 /* where: what errors put before "keys": "allow: " */
 static enum status read_keys(struct params *params, const char *name, const char *where,
@@ -20,13 +20,14 @@ static enum status read_keys(struct params *params, const char *name, const char
 	return status;
 }
 
-enum status filter_read(struct filter *filter, struct params *params,
+enum status filter_of_read(struct filter_of *of, struct params *params,
 	const struct table_spec *items)
 {
-	*filter = (struct filter){
-		.tags_any = params_uint_or(params, "tags_any", 0),
-		.tags_all = params_uint_or(params, "tags_all", 0),
-		.tags_none = params_uint_or(params, "tags_none", 0),
+	struct filter *filter = &of->filter;
+	*of = (struct filter_of){
+		.filter.tags_any = params_uint_or(params, "tags_any", 0),
+		.filter.tags_all = params_uint_or(params, "tags_all", 0),
+		.filter.tags_none = params_uint_or(params, "tags_none", 0),
 	};
 	filter->has_tags = (filter->tags_any | filter->tags_all | filter->tags_none) != 0;
 	if (filter->has_tags && !items->tags) {
@@ -39,19 +40,19 @@ enum status filter_read(struct filter *filter, struct params *params,
 	filter->has_allow = wire_get(params->map, "allow").object != NULL;
 	enum status status = params->status;
 	if (status == STATUS_OK) {
-		status = read_keys(params, "allow", "allow: ", items, &filter->allow,
-			&filter->allowed);
+		status = read_keys(params, "allow", "allow: ", items, &of->allow, &filter->allowed);
+		filter->allow = of->allow.batch;
 	}
 	if (status == STATUS_OK) {
-		status = read_keys(params, "deny", "deny: ", items, &filter->deny, &filter->denied);
+		status = read_keys(params, "deny", "deny: ", items, &of->deny, &filter->denied);
 	}
 	return status;
 }
 
-void filter_fini(struct filter *filter)
+void filter_of_fini(struct filter_of *of)
 {
-	key_set_fini(&filter->allowed);
-	key_set_fini(&filter->denied);
-	keys_of_fini(&filter->allow);
-	keys_of_fini(&filter->deny);
+	key_set_fini(&of->filter.allowed);
+	key_set_fini(&of->filter.denied);
+	keys_of_fini(&of->allow);
+	keys_of_fini(&of->deny);
 }

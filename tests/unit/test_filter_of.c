@@ -1,5 +1,5 @@
-/* test_filter.c - which keys and tags a filter lets pass, and what is no filter. */
-#include "daemon/method/filter.h"
+/* test_filter_of.c - which keys and tags a filter lets pass, and what is no filter. */
+#include "daemon/method/filter_of.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +25,7 @@ static const struct table_spec plain = {.name = {"ir"}, .key_type = KEY_U64, .di
 struct asked {
 	struct wire_writer writer;
 	struct wire_message *read;
-	struct filter filter;
+	struct filter_of of;
 	struct error err;
 };
 
@@ -58,12 +58,12 @@ static enum status asked_read(struct asked *asked, const struct table_spec *spec
 		return status;
 	}
 	params_begin(&params, wire_root(asked->read), "", names, &asked->err);
-	return filter_read(&asked->filter, &params, spec);
+	return filter_of_read(&asked->of, &params, spec);
 }
 
 static void asked_fini(struct asked *asked)
 {
-	filter_fini(&asked->filter);
+	filter_of_fini(&asked->of);
 	wire_close(asked->read);
 	wire_writer_fini(&asked->writer);
 }
@@ -75,9 +75,9 @@ static void nothing_asked_lets_everything_pass(void **state)
 	(void)state;
 	asked_init(&asked, 0);
 	assert_int_equal(asked_read(&asked, &plain), STATUS_OK);
-	assert_false(asked.filter.has_allow);
-	assert_false(asked.filter.has_tags);
-	assert_true(filter_passes_tags(&asked.filter, 0));
+	assert_false(asked.of.filter.has_allow);
+	assert_false(asked.of.filter.has_tags);
+	assert_true(filter_passes_tags(&asked.of.filter, 0));
 	assert_true(filter_passes_tags(&zeroed, UINT64_MAX));
 	asked_fini(&asked);
 }
@@ -97,7 +97,7 @@ static void masks_are_any_all_and_none(void **state)
 		ask_uint(&asked, "tags_all", rows[i].all);
 		ask_uint(&asked, "tags_none", rows[i].none);
 		assert_int_equal(asked_read(&asked, &tagged), STATUS_OK);
-		assert_true(asked.filter.has_tags);
+		assert_true(asked.of.filter.has_tags);
 		for (uint64_t tags = 0; tags < 16; tags++) {
 			bool any = rows[i].any == 0;
 			bool all = true;
@@ -108,7 +108,7 @@ static void masks_are_any_all_and_none(void **state)
 				all = all && (is_set || (rows[i].all & bit) == 0);
 				none = none && !(is_set && (rows[i].none & bit) != 0);
 			}
-			assert_int_equal(filter_passes_tags(&asked.filter, tags),
+			assert_int_equal(filter_passes_tags(&asked.of.filter, tags),
 				any && all && none);
 		}
 		asked_fini(&asked);
@@ -123,8 +123,8 @@ static void the_highest_tag_is_one_like_the_others(void **state)
 	asked_init(&asked, 1);
 	ask_uint(&asked, "tags_all", highest);
 	assert_int_equal(asked_read(&asked, &tagged), STATUS_OK);
-	assert_true(filter_passes_tags(&asked.filter, highest | 1));
-	assert_false(filter_passes_tags(&asked.filter, highest - 1));
+	assert_true(filter_passes_tags(&asked.of.filter, highest | 1));
+	assert_false(filter_passes_tags(&asked.of.filter, highest - 1));
 	asked_fini(&asked);
 }
 
@@ -143,13 +143,13 @@ static void lists_hold_their_keys(void **state)
 	ask_keys(&asked, "allow", allowed, 4);
 	ask_keys(&asked, "deny", denied, 2);
 	assert_int_equal(asked_read(&asked, &plain), STATUS_OK);
-	assert_true(asked.filter.has_allow);
-	assert_int_equal(asked.filter.allow.batch.count, 4);
-	assert_true(has(&asked.filter.allowed, 7) && has(&asked.filter.allowed, 9));
-	assert_true(has(&asked.filter.allowed, UINT64_MAX));
-	assert_false(has(&asked.filter.allowed, 0));
-	assert_true(has(&asked.filter.denied, 0) && has(&asked.filter.denied, 9));
-	assert_false(has(&asked.filter.denied, 7));
+	assert_true(asked.of.filter.has_allow);
+	assert_int_equal(asked.of.filter.allow.count, 4);
+	assert_true(has(&asked.of.filter.allowed, 7) && has(&asked.of.filter.allowed, 9));
+	assert_true(has(&asked.of.filter.allowed, UINT64_MAX));
+	assert_false(has(&asked.of.filter.allowed, 0));
+	assert_true(has(&asked.of.filter.denied, 0) && has(&asked.of.filter.denied, 9));
+	assert_false(has(&asked.of.filter.denied, 7));
 	asked_fini(&asked);
 }
 
@@ -162,9 +162,9 @@ static void an_empty_list_allows_nothing(void **state)
 	ask_keys(&asked, "allow", &none, 0);
 	ask_keys(&asked, "deny", &none, 0);
 	assert_int_equal(asked_read(&asked, &plain), STATUS_OK);
-	assert_true(asked.filter.has_allow);
-	assert_false(has(&asked.filter.allowed, 0));
-	assert_false(has(&asked.filter.denied, 0));
+	assert_true(asked.of.filter.has_allow);
+	assert_false(has(&asked.of.filter.allowed, 0));
+	assert_false(has(&asked.of.filter.denied, 0));
 	asked_fini(&asked);
 }
 
@@ -200,7 +200,7 @@ static void what_does_not_fit_is_named(void **state)
 	asked_init(&asked, 1);
 	ask_uint(&asked, "tags_any", 0);
 	assert_int_equal(asked_read(&asked, &plain), STATUS_OK);
-	assert_false(asked.filter.has_tags);
+	assert_false(asked.of.filter.has_tags);
 	asked_fini(&asked);
 }
 
