@@ -19,7 +19,7 @@ const char *const query_names[] = {"table", "keys", "max_age_ms", "dim", "views"
 struct rows_in {
 	struct params from;
 	const struct query_place *place;
-	struct query_of *query;
+	struct query_of *of;
 	struct through *through; /* owned; NULL: none */
 	enum dtype dtype;        /* that the search needs: f32 or bit */
 	uint32_t dim;
@@ -33,7 +33,7 @@ static struct error *error_of(const struct rows_in *in)
 
 static enum dtype wanted_dtype(const struct query_place *place)
 {
-	return metric_is_of_bits(place->metric) ? DTYPE_BIT : DTYPE_F32;
+	return metric_is_of_bits(place->at.metric) ? DTYPE_BIT : DTYPE_F32;
 }
 
 /* ---- the shape ---- */
@@ -41,34 +41,34 @@ static enum dtype wanted_dtype(const struct query_place *place)
 /* What leaves the layers, or comes without any, must be what the items are. */
 static enum status settle_shape(struct rows_in *in)
 {
-	struct query_of *query = in->query;
-	const struct table_spec *items = &in->place->items->spec;
-	query->dim = in->through == NULL ? in->dim : through_dim(in->through);
-	query->parts = in->through == NULL ? in->views : 1;
-	if (query->dim != items->dim) {
+	struct query_of *of = in->of;
+	const struct table_spec *items = &in->place->at.items->spec;
+	of->query.dim = in->through == NULL ? in->dim : through_dim(in->through);
+	of->query.parts = in->through == NULL ? in->views : 1;
+	if (of->query.dim != items->dim) {
 		return error_set(error_of(in), STATUS_BAD_REQUEST,
 			"%s: [%" PRIu32 ", %" PRIu32 "] a query, but table '%s' holds [%" PRIu32
 			", %" PRIu32 "]: as many values a vector expected",
-			in->through == NULL ? "from" : "through", query->parts, query->dim,
+			in->through == NULL ? "from" : "through", of->query.parts, of->query.dim,
 			items->name.text, items->views, items->dim);
 	}
-	if ((uint64_t)query->count * query->parts > LIMIT_QUERY_VECTORS) {
+	if ((uint64_t)of->query.count * of->query.parts > LIMIT_QUERY_VECTORS) {
 		return error_set(error_of(in), STATUS_TOO_LARGE,
 			"from: %" PRIu32 " queries of %" PRIu32
 			" vectors given, %u vectors together allowed",
-			query->count, query->parts, LIMIT_QUERY_VECTORS);
+			of->query.count, of->query.parts, LIMIT_QUERY_VECTORS);
 	}
-	const uint64_t bytes =
-		query->count * (uint64_t)dtype_row_bytes(in->dtype, query->dim, query->parts);
+	const uint64_t bytes = of->query.count *
+			       (uint64_t)dtype_row_bytes(in->dtype, of->query.dim, of->query.parts);
 	if (bytes > LIMIT_QUERY_BYTES) {
 		return error_set(error_of(in), STATUS_TOO_LARGE,
 			"from: queries of %" PRIu64 " bytes together, at most %u allowed", bytes,
 			LIMIT_QUERY_BYTES);
 	}
-	query->vectors = malloc(bytes);
-	return query->vectors != NULL
-		       ? STATUS_OK
-		       : error_set(error_of(in), STATUS_NO_MEMORY, "from: no memory");
+	of->vectors = malloc(bytes);
+	of->query.vectors = of->vectors;
+	return of->vectors != NULL ? STATUS_OK
+				   : error_set(error_of(in), STATUS_NO_MEMORY, "from: no memory");
 }
 
 static enum status read_through(struct rows_in *in, struct params *params)
@@ -79,7 +79,7 @@ static enum status read_through(struct rows_in *in, struct params *params)
 	}
 	if (in->dtype == DTYPE_BIT) {
 		params_fail(params, STATUS_BAD_REQUEST, "through",
-			"given, but metric %s compares bits", metric_name(in->place->metric));
+			"given, but metric %s compares bits", metric_name(in->place->at.metric));
 		return params->status;
 	}
 	const struct through_place place = {
@@ -98,7 +98,7 @@ static enum status check_count(struct rows_in *in, uint64_t count, const char *n
 		params_fail(&in->from, count == 0 ? STATUS_BAD_REQUEST : STATUS_TOO_LARGE, name,
 			"%" PRIu64 " queries given, 1..%u allowed", count, LIMIT_QUERIES);
 	}
-	in->query->count = (uint32_t)count;
+	in->of->query.count = (uint32_t)count;
 	return in->from.status;
 }
 
@@ -127,7 +127,7 @@ static enum status look_up(struct rows_in *in, struct lookup *lookup)
 	struct error *err = error_of(in);
 	lookup->found = found;
 	lookup->why = why;
-	lookup->rows = in->query->vectors;
+	lookup->rows = in->of->vectors;
 	const enum status status = in->through == NULL ? table_lookup(lookup, err)
 						       : through_lookup(in->through, lookup, err);
 	if (status != STATUS_OK) {
@@ -153,12 +153,12 @@ static enum status look_up(struct rows_in *in, struct lookup *lookup)
 static enum status find_rows(struct rows_in *in, struct params *params, struct keys_of *keys)
 {
 	const struct query_place *place = in->place;
-	const struct table_spec *spec = &in->query->table->spec;
+	const struct table_spec *spec = &in->of->table->spec;
 	struct lookup lookup = {
-		.table = in->query->table,
+		.table = in->of->table,
 		.dtype = in->dtype,
-		.visible = place->visible,
-		.now_ms = place->now_ms,
+		.visible = place->at.visible,
+		.now_ms = place->at.now_ms,
 		.max_age_ms = params_uint_or(&in->from, "max_age_ms", 0),
 		.may_block = place->call->may_block,
 	};
@@ -171,7 +171,7 @@ static enum status find_rows(struct rows_in *in, struct params *params, struct k
 	if (status == STATUS_OK && !dtype_convertible(spec->dtype, in->dtype)) {
 		status = error_set(error_of(in), STATUS_BAD_REQUEST,
 			"from: table '%s' holds %s, but metric %s compares bits", spec->name.text,
-			dtype_name(spec->dtype), metric_name(place->metric));
+			dtype_name(spec->dtype), metric_name(place->at.metric));
 	}
 	if (status == STATUS_OK) {
 		status = read_through(in, params);
@@ -195,11 +195,11 @@ static enum status read_found(struct rows_in *in, struct params *params)
 	struct wire_value given = params_value(&in->from, "keys", PARAM_REQUIRED);
 	enum status status = in->from.status;
 	if (status == STATUS_OK) {
-		status = release_table(in->place->release, name.text, &in->query->table, err);
+		status = release_table(in->place->release, name.text, &in->of->table, err);
 		if (status != STATUS_OK) {
 			return error_set(err, status, "from.table: %s", err->text);
 		}
-		status = keys_of_begin(&keys, given, in->query->table->spec.key_type, "from.", err);
+		status = keys_of_begin(&keys, given, in->of->table->spec.key_type, "from.", err);
 	}
 	if (status == STATUS_OK) {
 		status = find_rows(in, params, &keys);
@@ -213,20 +213,20 @@ static enum status read_found(struct rows_in *in, struct params *params)
 /* Turns them into what the search needs. */
 static enum status convert(struct rows_in *in, const struct dtype_rows *given)
 {
-	struct query_of *query = in->query;
+	struct query_of *of = in->of;
 	if (in->through == NULL) {
-		const struct dtype_rows to = {.dtype = in->dtype, .rows = query->vectors};
-		dtype_convert(&to, given, query->count, in->dim, in->views);
+		const struct dtype_rows to = {.dtype = in->dtype, .rows = of->vectors};
+		dtype_convert(&to, given, of->query.count, in->dim, in->views);
 		return STATUS_OK;
 	}
-	float *rows = malloc(query->count * dtype_row_bytes(DTYPE_F32, in->dim, in->views));
+	float *rows = malloc(of->query.count * dtype_row_bytes(DTYPE_F32, in->dim, in->views));
 	if (rows == NULL) {
 		return error_set(error_of(in), STATUS_NO_MEMORY, "from: no memory");
 	}
 	const struct dtype_rows to = {.dtype = DTYPE_F32, .rows = rows};
-	dtype_convert(&to, given, query->count, in->dim, in->views);
+	dtype_convert(&to, given, of->query.count, in->dim, in->views);
 	const enum status status =
-		through_rows(in->through, rows, query->count, query->vectors, error_of(in));
+		through_rows(in->through, rows, of->query.count, of->vectors, error_of(in));
 	free(rows);
 	return status;
 }
@@ -244,7 +244,7 @@ static void check_finite(struct rows_in *in, const struct dtype_rows *given)
 {
 	const bool is_i8 = given->dtype == DTYPE_I8;
 	const size_t each = is_i8 ? 1 : (size_t)in->dim * in->views;
-	const size_t count = in->query->count * each;
+	const size_t count = in->of->query.count * each;
 	const size_t first =
 		dtype_first_nonfinite(given->dtype, is_i8 ? given->scales : given->rows, count);
 	if (given->dtype != DTYPE_BIT && first < count) {
@@ -266,7 +266,7 @@ static void read_rows(struct rows_in *in, struct dtype_rows *given)
 	if (!dtype_convertible(given->dtype, in->dtype)) {
 		params_fail(from, STATUS_BAD_REQUEST, "dtype",
 			"%s given, but metric %s compares bits", dtype_name(given->dtype),
-			metric_name(in->place->metric));
+			metric_name(in->place->at.metric));
 		return;
 	}
 	if ((uint64_t)in->dim * in->views > LIMIT_QUERY_BYTES / sizeof(float)) {
@@ -287,7 +287,7 @@ static void read_rows(struct rows_in *in, struct dtype_rows *given)
 	if (check_count(in, rows.len / row_bytes, "rows") != STATUS_OK) {
 		return;
 	}
-	given->scales = (void *)params_column(from, "scales", in->query->count * sizeof(float));
+	given->scales = (void *)params_column(from, "scales", in->of->query.count * sizeof(float));
 	if ((given->dtype == DTYPE_I8) != (given->scales != NULL)) {
 		params_fail(from, STATUS_BAD_REQUEST, "scales", "%s, dtype is %s",
 			given->scales == NULL ? "missing" : "given", dtype_name(given->dtype));
@@ -341,7 +341,7 @@ static bool read_number(struct wire_value given, uint32_t i, float *out)
 	return isfinite(*out);
 }
 
-static enum status read_weights(struct query_of *query, struct params *params)
+static enum status read_weights(struct query_of *of, struct params *params)
 {
 	struct wire_value given = params_value(params, "weights", PARAM_OPTIONAL);
 	if (params->status != STATUS_OK || given.object == NULL) {
@@ -350,21 +350,22 @@ static enum status read_weights(struct query_of *query, struct params *params)
 	struct wire_bytes packed;
 	const bool is_packed = wire_bin(given, &packed);
 	const size_t count = is_packed ? packed.len / sizeof(float) : wire_size(given);
-	if (count != query->parts || (is_packed && packed.len % sizeof(float) != 0) ||
+	if (count != of->query.parts || (is_packed && packed.len % sizeof(float) != 0) ||
 		(!is_packed && wire_type(given) != WIRE_ARRAY)) {
 		params_fail(params, STATUS_BAD_REQUEST, "weights",
 			"%zu given, an array or f32 bin of %" PRIu32
 			" expected: one for each vector of a query",
-			count, query->parts);
+			count, of->query.parts);
 		return params->status;
 	}
-	query->weights = malloc(count * sizeof *query->weights);
-	if (query->weights == NULL) {
+	of->weights = malloc(count * sizeof *of->weights);
+	of->query.weights = of->weights;
+	if (of->weights == NULL) {
 		params_fail(params, STATUS_NO_MEMORY, "weights", "no memory");
 		return params->status;
 	}
-	for (uint32_t i = 0; i < query->parts; i++) {
-		if (!read_number(given, i, &query->weights[i])) {
+	for (uint32_t i = 0; i < of->query.parts; i++) {
+		if (!read_number(given, i, &of->weights[i])) {
 			params_fail(params, STATUS_BAD_REQUEST, "weights",
 				"number %" PRIu32 " is not a finite f32", i);
 			return params->status;
@@ -375,11 +376,11 @@ static enum status read_weights(struct query_of *query, struct params *params)
 
 /* ---- all ---- */
 
-enum status query_of_read(struct query_of *query, struct params *params,
+enum status query_of_read(struct query_of *of, struct params *params,
 	const struct query_place *place)
 {
-	struct rows_in in = {.place = place, .query = query, .dtype = wanted_dtype(place)};
-	*query = (struct query_of){0};
+	struct rows_in in = {.place = place, .of = of, .dtype = wanted_dtype(place)};
+	*of = (struct query_of){0};
 	struct wire_value map = params_value(params, "from", PARAM_REQUIRED);
 	if (params->status != STATUS_OK) {
 		return params->status;
@@ -402,12 +403,12 @@ enum status query_of_read(struct query_of *query, struct params *params,
 		status = is_found ? read_found(&in, params) : read_sent(&in, params);
 	}
 	through_free(in.through);
-	return status == STATUS_OK ? read_weights(query, params) : status;
+	return status == STATUS_OK ? read_weights(of, params) : status;
 }
 
-void query_of_fini(struct query_of *query)
+void query_of_fini(struct query_of *of)
 {
-	free(query->vectors);
-	free(query->weights);
-	*query = (struct query_of){0};
+	free(of->vectors);
+	free(of->weights);
+	*of = (struct query_of){0};
 }

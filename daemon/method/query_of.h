@@ -17,21 +17,19 @@
 
 struct query_of {
 	const struct table *table; /* borrowed: whose rows they are; NULL: they were sent */
-	uint32_t count;            /* queries */
-	uint32_t parts;            /* vectors of each */
-	uint32_t dim;              /* elements of each, as of the items */
-	void *vectors;  /* owned: [count, parts, dim], f32, or for metrics of bits bits */
-	float *weights; /* owned: [parts]; NULL: 1 */
+	struct query query;        /* points into the next two */
+	void *vectors;             /* owned */
+	float *weights;            /* owned; NULL: none were given */
 };
 
 extern const char *const query_names[];
 
-/* Reads `from`, `through` and `weights`. `query` is filled whatever it returns.
+/* Reads `from`, `through` and `weights`. `of` is filled whatever it returns.
  * Errors: BAD_REQUEST  naming the argument, and both shapes where they do not fit; NOT_FOUND  a
  * table, or the row of a key; TOO_LARGE; CORRUPT; AGAIN  it would have to wait for the disk, and
  * the call may not; NO_MEMORY. */
-enum status query_of_read(struct query_of *query, struct params *params,
+enum status query_of_read(struct query_of *of, struct params *params,
 	const struct query_place *place);
-void query_of_fini(struct query_of *query); /* zeroed is fine */
+void query_of_fini(struct query_of *of); /* zeroed is fine */
 
 #endif

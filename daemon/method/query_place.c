@@ -33,15 +33,15 @@ static enum status find_items(struct query_place *place, struct params *params, 
 		return error_set(err, STATUS_NOT_SEALED, "release '%s' is open, seal it first",
 			place->release->id.text);
 	}
-	status = release_table(place->release, in, &place->items, err);
+	status = release_table(place->release, in, &place->at.items, err);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "in: %s", err->text);
 	}
-	const struct table_spec *spec = &place->items->spec;
-	if (metric_is_of_bits(place->metric) && spec->dtype != DTYPE_BIT) {
+	const struct table_spec *spec = &place->at.items->spec;
+	if (metric_is_of_bits(place->at.metric) && spec->dtype != DTYPE_BIT) {
 		params_fail(params, STATUS_BAD_REQUEST, "metric",
 			"%s given, which compares bits, but table '%s' holds %s",
-			metric_name(place->metric), spec->name.text, dtype_name(spec->dtype));
+			metric_name(place->at.metric), spec->name.text, dtype_name(spec->dtype));
 	}
 	return params->status;
 }
@@ -53,9 +53,9 @@ enum status query_place_read(struct query_place *place, struct params *params, s
 	struct table_name in;
 	*place = (struct query_place){
 		.call = call,
-		.visible = store_visible(call->service->store),
-		.now_ms = clock_unix_ms(),
-		.metric = read_metric(params),
+		.at.visible = store_visible(call->service->store),
+		.at.now_ms = clock_unix_ms(),
+		.at.metric = read_metric(params),
 	};
 	params_name(params, "release", PARAM_OPTIONAL, &release);
 	params_table_named(params, "in", &in);

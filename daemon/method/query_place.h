@@ -6,20 +6,15 @@
 #define DAEMON_METHOD_QUERY_PLACE_H
 
 #include "daemon/method/params.h"
+#include "daemon/method/query.h"
 #include "daemon/store/snapshot.h"
-#include "schema/metric.h"
-
-#include <stdint.h>
 
 struct call;
 
 struct query_place {
 	struct call *call;
 	const struct release *release;
-	const struct table *items;
-	enum metric metric;
-	uint64_t visible; /* of the snapshot */
-	int64_t now_ms;
+	struct search_place at;
 };
 
 /* Reads `release`, `in` and `metric`. Errors: BAD_REQUEST  also a metric of bits for a table of

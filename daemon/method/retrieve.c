@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/method/filter_of.h"
+#include "daemon/method/query_of.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/search.h"
 #include "daemon/method/service.h"
@@ -33,8 +34,8 @@ enum {
 
 struct retrieve {
 	struct query_place place;
-	struct query_of query;
-	struct filter_of filter;
+	struct query_of query_of;
+	struct filter_of filter_of;
 	struct with with;
 	struct search_options options;
 	struct search search;
@@ -74,24 +75,28 @@ static enum status read_asked(struct retrieve *retrieve, struct params *params,
 	read_numbers(retrieve, params);
 	enum status status = query_place_read(place, params, call, snapshot);
 	if (status == STATUS_OK) {
-		status = query_of_read(&retrieve->query, params, place);
+		status = query_of_read(&retrieve->query_of, params, place);
 	}
 	if (status == STATUS_OK) {
-		status = filter_of_read(&retrieve->filter, params, &place->items->spec);
+		status = filter_of_read(&retrieve->filter_of, params, &place->at.items->spec);
 	}
 	if (status == STATUS_OK) {
 		status = with_read(&retrieve->with, params, place);
 	}
 	if (status == STATUS_OK &&
-		(uint64_t)retrieve->query.count * retrieve->options.k > LIMIT_HITS) {
+		(uint64_t)retrieve->query_of.query.count * retrieve->options.k > LIMIT_HITS) {
 		status = error_set(&call->error, STATUS_TOO_LARGE,
 			"k: %" PRIu32 " items for each of %" PRIu32
 			" queries given, %u together allowed",
-			retrieve->options.k, retrieve->query.count, LIMIT_HITS);
+			retrieve->options.k, retrieve->query_of.query.count, LIMIT_HITS);
 	}
-	retrieve->options.place = place;
-	retrieve->options.query = &retrieve->query;
-	retrieve->options.filter = &retrieve->filter.filter;
+	retrieve->options.place = &place->at;
+	retrieve->options.may_block = call->may_block;
+	retrieve->options.gone = call->gone;
+	retrieve->options.cut = call->cut;
+	retrieve->options.waited_ms = call->waited_ms;
+	retrieve->options.query = &retrieve->query_of.query;
+	retrieve->options.filter = &retrieve->filter_of.filter;
 	return status;
 }
 
@@ -100,11 +105,11 @@ static enum status read_asked(struct retrieve *retrieve, struct params *params,
 static enum status reserve_reply(struct retrieve *retrieve)
 {
 	struct wire_writer *out = retrieve->place.call->out;
-	const bool is_u64 = retrieve->place.items->spec.key_type == KEY_U64;
+	const bool is_u64 = retrieve->place.at.items->spec.key_type == KEY_U64;
 	const size_t key_bytes = is_u64 ? 8 : 1 + LIMIT_KEY_BYTES;
 	const size_t limit = out->limit != 0 ? out->limit : LIMIT_MESSAGE_BYTES;
 	size_t bytes = REPLY_HEAD_BYTES;
-	for (uint32_t i = 0; i < retrieve->query.count; i++) {
+	for (uint32_t i = 0; i < retrieve->query_of.query.count; i++) {
 		const uint32_t n = (uint32_t)search_hits(&retrieve->search, i)->count;
 		bytes += PART_HEAD_BYTES + n * (key_bytes + sizeof(float)) +
 			 with_bytes(&retrieve->with, n);
@@ -188,25 +193,25 @@ static enum status write_part(struct retrieve *retrieve, uint32_t i)
 static enum status write_reply(struct retrieve *retrieve)
 {
 	struct wire_writer *out = retrieve->place.call->out;
-	const struct table *from = retrieve->query.table;
+	const struct table *from = retrieve->query_of.table;
 	enum status status = reserve_reply(retrieve);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	wire_write_map(out, 8 + (from != NULL ? 1u : 0u));
 	reply_str(out, "release", retrieve->place.release->id.text);
-	reply_uint(out, "sequence", retrieve->place.visible);
+	reply_uint(out, "sequence", retrieve->place.at.visible);
 	if (from != NULL) {
 		reply_str(out, "from", from->spec.name.text);
 	}
-	reply_str(out, "in", retrieve->place.items->spec.name.text);
-	reply_str(out, "key", key_type_name(retrieve->place.items->spec.key_type));
-	reply_str(out, "metric", metric_name(retrieve->place.metric));
+	reply_str(out, "in", retrieve->place.at.items->spec.name.text);
+	reply_str(out, "key", key_type_name(retrieve->place.at.items->spec.key_type));
+	reply_str(out, "metric", metric_name(retrieve->place.at.metric));
 	reply_flag(out, "exact", retrieve->search.is_exact);
 	reply_uint(out, "compared", retrieve->search.compared);
 	wire_write_str(out, "parts");
-	wire_write_array(out, retrieve->query.count);
-	for (uint32_t i = 0; status == STATUS_OK && i < retrieve->query.count; i++) {
+	wire_write_array(out, retrieve->query_of.query.count);
+	for (uint32_t i = 0; status == STATUS_OK && i < retrieve->query_of.query.count; i++) {
 		status = write_part(retrieve, i);
 	}
 	return status == STATUS_OK ? reply_end(retrieve->place.call) : status;
@@ -246,8 +251,8 @@ enum status retrieve_run(struct call *call)
 		status = search_and_reply(retrieve);
 	}
 	snapshot_end(call->service->store);
-	query_of_fini(&retrieve->query);
-	filter_of_fini(&retrieve->filter);
+	query_of_fini(&retrieve->query_of);
+	filter_of_fini(&retrieve->filter_of);
 	free(retrieve);
 	if (status != STATUS_OK) {
 		wire_writer_rewind(call->out, start);

@@ -24,7 +24,7 @@ enum {
 
 struct score {
 	struct query_place place;
-	struct query_of query;
+	struct query_of query_of;
 	struct keys_of keys;
 	uint8_t *found;                 /* in the reply */
 	uint8_t *scores[LIMIT_QUERIES]; /* in the reply, of each query */
@@ -36,18 +36,18 @@ static enum status read_asked(struct score *score, struct params *params,
 	struct wire_value keys = params_value(params, "keys", PARAM_REQUIRED);
 	enum status status = query_place_read(&score->place, params, call, snapshot);
 	if (status == STATUS_OK) {
-		status = keys_of_begin(&score->keys, keys, score->place.items->spec.key_type, "",
+		status = keys_of_begin(&score->keys, keys, score->place.at.items->spec.key_type, "",
 			&call->error);
 	}
 	if (status == STATUS_OK) {
-		status = query_of_read(&score->query, params, &score->place);
+		status = query_of_read(&score->query_of, params, &score->place);
 	}
 	if (status != STATUS_OK) {
 		return status;
 	}
 	const uint64_t rows = score->keys.batch.count;
-	const uint64_t work = rows * spec_elements(&score->place.items->spec) * score->query.count *
-			      score->query.parts;
+	const uint64_t work = rows * spec_elements(&score->place.at.items->spec) *
+			      score->query_of.query.count * score->query_of.query.parts;
 	if (work > LIMIT_FETCH_WORK) {
 		return error_set(&call->error, STATUS_TOO_LARGE,
 			"the scores would take %" PRIu64 " multiply-adds, at most %" PRIu64
@@ -68,27 +68,27 @@ static enum status write_frame(struct score *score)
 	const size_t n = score->keys.batch.count;
 	const size_t limit = out->limit != 0 ? out->limit : LIMIT_MESSAGE_BYTES;
 	const size_t bytes = REPLY_HEAD_BYTES + (n + 7) / 8 +
-			     score->query.count * (PART_HEAD_BYTES + n * sizeof(float));
+			     score->query_of.query.count * (PART_HEAD_BYTES + n * sizeof(float));
 	if (bytes > limit || out->len > limit - bytes) {
 		return error_set(&call->error, STATUS_TOO_LARGE,
 			"the reply would have %zu bytes, at most %zu allowed; ask for fewer keys",
 			out->len + bytes, limit);
 	}
 	wire_writer_reserve(out, bytes);
-	wire_write_map(out, 7 + (score->query.table != NULL ? 1u : 0u));
+	wire_write_map(out, 7 + (score->query_of.table != NULL ? 1u : 0u));
 	reply_str(out, "release", score->place.release->id.text);
-	reply_uint(out, "sequence", score->place.visible);
-	if (score->query.table != NULL) {
-		reply_str(out, "from", score->query.table->spec.name.text);
+	reply_uint(out, "sequence", score->place.at.visible);
+	if (score->query_of.table != NULL) {
+		reply_str(out, "from", score->query_of.table->spec.name.text);
 	}
-	reply_str(out, "in", score->place.items->spec.name.text);
-	reply_str(out, "metric", metric_name(score->place.metric));
+	reply_str(out, "in", score->place.at.items->spec.name.text);
+	reply_str(out, "metric", metric_name(score->place.at.metric));
 	reply_uint(out, "n", n);
 	wire_write_str(out, "found");
 	score->found = wire_write_bin_space(out, (n + 7) / 8);
 	wire_write_str(out, "parts");
-	wire_write_array(out, score->query.count);
-	for (uint32_t i = 0; i < score->query.count; i++) {
+	wire_write_array(out, score->query_of.query.count);
+	for (uint32_t i = 0; i < score->query_of.query.count; i++) {
 		wire_write_map(out, 1);
 		wire_write_str(out, "scores");
 		score->scores[i] = wire_write_bin_space(out, n * sizeof(float));
@@ -104,7 +104,7 @@ static void put_block(struct score *score, const struct listed *listed)
 		if (is_found) {
 			score->found[number / 8] |= (uint8_t)(1u << number % 8);
 		}
-		for (uint32_t query = 0; query < score->query.count; query++) {
+		for (uint32_t query = 0; query < score->query_of.query.count; query++) {
 			const float value =
 				is_found ? listed->scores[(size_t)query * listed->scorer->rows_max +
 							  i]
@@ -119,10 +119,10 @@ static enum status fill(struct score *score, struct scorer *scorer)
 {
 	struct call *call = score->place.call;
 	const struct lookup lookup = {
-		.table = score->place.items,
+		.table = score->place.at.items,
 		.keys = score->keys.batch,
-		.visible = score->place.visible,
-		.now_ms = score->place.now_ms,
+		.visible = score->place.at.visible,
+		.now_ms = score->place.at.now_ms,
 		.may_block = call->may_block,
 	};
 	struct listed listed;
@@ -143,20 +143,21 @@ static enum status fill(struct score *score, struct scorer *scorer)
 
 static enum status score_and_reply(struct score *score)
 {
-	const struct table_spec *spec = &score->place.items->spec;
+	const struct table_spec *spec = &score->place.at.items->spec;
 	const struct scorer_shape shape = {
-		.metric = score->place.metric,
+		.metric = score->place.at.metric,
 		.dim = spec->dim,
 		.views = spec->views,
-		.queries = score->query.count,
-		.parts = score->query.parts,
+		.queries = score->query_of.query.count,
+		.parts = score->query_of.query.parts,
 	};
 	struct scorer scorer;
 	enum status status = write_frame(score);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = scorer_init(&scorer, &shape, score->query.vectors, score->query.weights);
+	status = scorer_init(&scorer, &shape, score->query_of.query.vectors,
+		score->query_of.query.weights);
 	if (status != STATUS_OK) {
 		return error_set(&score->place.call->error, status, "no memory for scores");
 	}
@@ -177,7 +178,7 @@ enum status score_run(struct call *call)
 		status = score_and_reply(&score);
 	}
 	snapshot_end(call->service->store);
-	query_of_fini(&score.query);
+	query_of_fini(&score.query_of);
 	keys_of_fini(&score.keys);
 	if (status != STATUS_OK) {
 		wire_writer_rewind(call->out, start);

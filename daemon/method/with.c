@@ -41,13 +41,13 @@ enum status with_read(struct with *with, struct params *params, const struct que
 			}
 		}
 		if (params->status == STATUS_OK &&
-			with->tables[i]->spec.key_type != place->items->spec.key_type) {
+			with->tables[i]->spec.key_type != place->at.items->spec.key_type) {
 			params_fail(params, STATUS_BAD_REQUEST, "with",
 				"table '%s' has %s for keys, '%s' has %s",
 				with->tables[i]->spec.name.text,
 				key_type_name(with->tables[i]->spec.key_type),
-				place->items->spec.name.text,
-				key_type_name(place->items->spec.key_type));
+				place->at.items->spec.name.text,
+				key_type_name(place->at.items->spec.key_type));
 		}
 		with->count = i + 1;
 	}
@@ -81,8 +81,8 @@ static enum status write_table(const struct table *table, const struct query_pla
 		.table = table,
 		.keys = *keys,
 		.dtype = spec->dtype,
-		.visible = place->visible,
-		.now_ms = place->now_ms,
+		.visible = place->at.visible,
+		.now_ms = place->at.now_ms,
 		.may_block = place->call->may_block,
 	};
 	wire_write_map(out, ALWAYS + (has_scales ? 1u : 0u));

@@ -1,11 +1,12 @@
-/* search_balls.c - the memtable's rows first, which raises the bar; then the index leads to rows of
+/* search_index.c - the memtable's rows first, which raises the bar; then the index leads to rows of
  * the base files, whose full scores, tags, age and successors are looked at here. */
-#include "daemon/method/search_balls.h"
+#include "daemon/method/search_index.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "daemon/method/search.h"
+#include "daemon/method/search_rules.h"
+#include "daemon/method/search_whole.h"
 #include "daemon/store/base.h"
 #include "daemon/store/clock.h"
 #include "daemon/store/index.h"
@@ -65,11 +66,11 @@ static bool metric_of(enum metric metric, enum balls_metric *out)
 	return false;
 }
 
-bool search_balls_can(const struct search *search)
+bool search_index_can(const struct search *search)
 {
 	enum balls_metric metric;
 	const struct index *index = index_of(search);
-	const struct query_of *query = search->options.query;
+	const struct query *query = search->options.query;
 	return index != NULL && index_is_sound(index) &&
 	       metric_of(search->options.place->metric, &metric) && query->parts == 1 &&
 	       query->weights == NULL;
@@ -90,7 +91,7 @@ static struct balls_kind kind_of(const struct search *search)
 	return kind;
 }
 
-bool search_balls_are_long(const struct search *search)
+bool search_index_is_long(const struct search *search)
 {
 	const struct table *items = search->options.place->items;
 	const struct balls_kind kind = kind_of(search);
@@ -194,7 +195,7 @@ static void score(void *arg, const uint32_t *rows, uint32_t count, float *scores
 
 static enum status open_visit(struct visit *visit, struct search *search, uint32_t query)
 {
-	const struct query_of *of = search->options.query;
+	const struct query *of = search->options.query;
 	struct scorer_shape shape = search->scorer.shape;
 	shape.queries = 1;
 	visit->search = search;
@@ -297,10 +298,10 @@ static enum status go_through_memtable(struct search *search, struct error *err)
 	return status == STATUS_OK ? status : error_set(err, status, "no memory for a search");
 }
 
-enum status search_balls(struct search *search, bool *is_done, struct error *err)
+enum status search_index(struct search *search, bool *is_done, struct error *err)
 {
 	struct balls_space space = {0};
-	const struct query_place *place = search->options.place;
+	const struct search_place *place = search->options.place;
 	enum status status = wait_for_segments(search, err);
 	if (status == STATUS_OK && rows_begin(&search->rows, place->items, place->visible,
 					   search->scorer.rows_max) != STATUS_OK) {

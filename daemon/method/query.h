@@ -1,0 +1,29 @@
+/* query.h - what a search looks for, and where it looks.
+ *
+ * Plain values: whoever asks fills them in, and keeps what they point to until the search ends.
+ */
+#ifndef DAEMON_METHOD_QUERY_H
+#define DAEMON_METHOD_QUERY_H
+
+#include "schema/metric.h"
+
+#include <stdint.h>
+
+struct table;
+
+struct query {
+	uint32_t count;       /* queries */
+	uint32_t parts;       /* vectors of each */
+	uint32_t dim;         /* elements of each vector, as of the items */
+	const void *vectors;  /* [count, parts, dim], f32; bits for metrics of bits */
+	const float *weights; /* [parts]; NULL: each is 1 */
+};
+
+struct search_place {
+	const struct table *items; /* of a snapshot that is in use */
+	enum metric metric;
+	uint64_t visible; /* of that snapshot */
+	int64_t now_ms;   /* rows that have expired by then are not found */
+};
+
+#endif
