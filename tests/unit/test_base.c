@@ -13,6 +13,7 @@
 
 #include "daemon/store/mapfault.h"
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/scratch.h"
 
 enum { FILES = 2, SEGMENTS_A_FILE = 4, SEGMENTS = FILES * SEGMENTS_A_FILE, BITS = 3, ROWS = 60 };
@@ -473,7 +474,7 @@ static void too_many_open_files_are_no_damage(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_written_is_found_again),
 		cmocka_unit_test(a_segment_may_be_of_any_size),
 		cmocka_unit_test(a_missing_file_damages_its_segments_only),
@@ -488,11 +489,5 @@ int main(void)
 		cmocka_unit_test(refused_memory_is_told_as_such),
 		cmocka_unit_test(too_many_open_files_are_no_damage),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = setup;
-		each[i].teardown_func = teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(tests, sizeof tests / sizeof *tests, setup, teardown);
 }

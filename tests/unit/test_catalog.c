@@ -14,6 +14,7 @@
 #include "daemon/store/figures.h"
 #include "daemon/store/mapfault.h"
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/scratch.h"
 
 #include <cmocka.h>
@@ -476,7 +477,7 @@ static void refused_memory_is_told_as_such(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_committed_is_read_again),
 		cmocka_unit_test(a_removed_release_takes_its_records_along),
 		cmocka_unit_test(a_damaged_record_is_refused),
@@ -487,11 +488,5 @@ int main(void)
 		cmocka_unit_test(a_full_catalog_undoes_the_change),
 		cmocka_unit_test(refused_memory_is_told_as_such),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = scratch_setup;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup, scratch_teardown);
 }

@@ -1,4 +1,9 @@
 /* test_load.c - chunks of a load count once, in their order; a wrong one changes nothing. */
+#include "daemon/store/admin.h"
+#include "daemon/store/load.h"
+#include "daemon/store/seal_release.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/scratch.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -8,11 +13,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include "daemon/store/admin.h"
-#include "daemon/store/load.h"
-#include "daemon/store/seal_release.h"
-#include "tests/unit/scratch.h"
 
 #include <cmocka.h>
 
@@ -476,7 +476,7 @@ static void a_damaged_load_can_only_be_aborted(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(chunks_count_once_and_in_order),
 		cmocka_unit_test(an_ended_load_takes_no_more),
 		cmocka_unit_test(an_aborted_load_is_forgotten),
@@ -492,11 +492,5 @@ int main(void)
 		cmocka_unit_test(on_a_full_disk_nothing_is_kept_and_later_all_is),
 		cmocka_unit_test(a_damaged_load_can_only_be_aborted),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = setup;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(tests, sizeof tests / sizeof *tests, setup, scratch_teardown);
 }

@@ -14,6 +14,7 @@
 #include "daemon/store/mapfault.h"
 #include "daemon/store/reader.h"
 #include "tests/unit/crafted_key.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/plain.h"
 
 #include <cmocka.h>
@@ -463,7 +464,7 @@ static void a_file_cut_under_an_open_store_is_damage(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_dtype_and_key_type_answers_like_a_dictionary),
 		cmocka_unit_test(rows_are_loaded_in_any_dtype_that_converts),
 		cmocka_unit_test(what_is_not_wanted_may_be_left_out),
@@ -473,11 +474,6 @@ int main(void)
 		cmocka_unit_test(a_loop_never_waits_for_the_disk),
 		cmocka_unit_test(a_file_cut_under_an_open_store_is_damage),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = scratch_setup_store;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_store,
+		scratch_teardown);
 }

@@ -4,6 +4,7 @@
 #include "daemon/store/state.h"
 #include "daemon/store/write.h"
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/observe_fixture.h"
 
 #include <math.h>
@@ -310,7 +311,7 @@ static void samples_come_in_any_dtype_at_any_address(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_counted_is_passed_over),
 		cmocka_unit_test(a_leap_is_refused_naming_the_next),
 		cmocka_unit_test(a_source_may_begin_anywhere_but_not_beyond_64_bits),
@@ -322,11 +323,5 @@ int main(void)
 		cmocka_unit_test(an_open_release_takes_no_samples),
 		cmocka_unit_test(samples_come_in_any_dtype_at_any_address),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = samples_setup;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(tests, sizeof tests / sizeof *tests, samples_setup, scratch_teardown);
 }

@@ -2,6 +2,7 @@
 #include "daemon/store/admin.h"
 #include "daemon/store/observe.h"
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/observe_fixture.h"
 
 #include <pthread.h>
@@ -263,7 +264,7 @@ static void a_damaged_table_takes_no_samples(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_group_that_fails_takes_positions_and_states_back),
 		cmocka_unit_test(the_catalog_keeps_no_position_that_is_not_durable),
 		cmocka_unit_test(a_replay_restores_positions_and_states),
@@ -272,11 +273,5 @@ int main(void)
 		cmocka_unit_test(positions_of_a_dropped_release_are_gone),
 		cmocka_unit_test(a_damaged_table_takes_no_samples),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = samples_setup;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(tests, sizeof tests / sizeof *tests, samples_setup, scratch_teardown);
 }

@@ -13,6 +13,7 @@
 #include "daemon/store/reader.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/crafted_key.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/plain.h"
 
 #include <cmocka.h>
@@ -353,7 +354,7 @@ static void refused_memory_is_told_as_such(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_limit_brings_each_row_once),
 		cmocka_unit_test(every_dtype_and_key_type_is_walked),
 		cmocka_unit_test(a_table_without_rows_is_walked_at_once),
@@ -364,11 +365,6 @@ int main(void)
 		cmocka_unit_test(a_damaged_segment_is_told),
 		cmocka_unit_test(refused_memory_is_told_as_such),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = scratch_setup_store;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_store,
+		scratch_teardown);
 }

@@ -18,6 +18,7 @@
 #include "daemon/store/mapfault.h"
 #include "daemon/store/seal_release.h"
 #include "tests/unit/crafted_key.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/plain.h"
 
 #include <cmocka.h>
@@ -465,7 +466,7 @@ static void a_killed_seal_is_done_or_undone(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(of_a_key_given_twice_the_last_wins),
 		cmocka_unit_test(a_key_twice_in_one_chunk_keeps_its_last_row),
 		cmocka_unit_test(many_rows_make_many_segments_in_many_files),
@@ -478,11 +479,6 @@ int main(void)
 		cmocka_unit_test(a_lost_load_is_told_and_can_be_sent_again),
 		cmocka_unit_test(a_killed_seal_is_done_or_undone),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = scratch_setup_store;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_store,
+		scratch_teardown);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/scratch.h"
 
 #include <cmocka.h>
@@ -389,7 +390,7 @@ static void refused_memory_is_told_as_such(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_run_is_found_again),
 		cmocka_unit_test(appending_goes_on_after_a_restart),
 		cmocka_unit_test(a_last_frame_torn_at_any_byte_is_cut),
@@ -405,11 +406,5 @@ int main(void)
 		cmocka_unit_test(an_existing_load_is_not_created_again),
 		cmocka_unit_test(refused_memory_is_told_as_such),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = setup;
-		each[i].teardown_func = teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(tests, sizeof tests / sizeof *tests, setup, teardown);
 }

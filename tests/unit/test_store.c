@@ -13,6 +13,7 @@
 #include "daemon/store/load_chunk.h"
 #include "daemon/store/reader.h"
 #include "daemon/store/snapshot.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/scratch.h"
 
 #include <cmocka.h>
@@ -346,7 +347,7 @@ static void enough_rows_ask_for_a_sync(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest all[] = {
+	struct CMUnitTest all[] = {
 		cmocka_unit_test(a_new_folder_is_empty),
 		cmocka_unit_test(a_number_is_never_used_again),
 		cmocka_unit_test(labels_are_bounded),
@@ -358,11 +359,5 @@ int main(void)
 		cmocka_unit_test(the_figures_count_what_is_there),
 		cmocka_unit_test(enough_rows_ask_for_a_sync),
 	};
-	struct CMUnitTest each[sizeof all / sizeof *all];
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		each[i] = all[i];
-		each[i].setup_func = scratch_setup_store;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(all, sizeof all / sizeof *all, scratch_setup_store, scratch_teardown);
 }

@@ -12,6 +12,7 @@
 #include "daemon/store/reader.h"
 #include "daemon/store/seal_release.h"
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/scratch.h"
 
 #include <cmocka.h>
@@ -304,7 +305,7 @@ static void looking_up_needs_none(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(opening),
 		cmocka_unit_test(changing_the_catalog),
 		cmocka_unit_test(loading),
@@ -312,11 +313,6 @@ int main(void)
 		cmocka_unit_test(sealing),
 		cmocka_unit_test(looking_up_needs_none),
 	};
-	struct CMUnitTest each[sizeof tests / sizeof *tests];
-	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-		each[i] = tests[i];
-		each[i].setup_func = scratch_setup_store;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_store,
+		scratch_teardown);
 }

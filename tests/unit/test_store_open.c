@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/fixture.h"
 #include "tests/unit/scratch.h"
 
 #include <cmocka.h>
@@ -246,7 +247,7 @@ static void on_a_full_disk_a_change_is_undone(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest all[] = {
+	struct CMUnitTest all[] = {
 		cmocka_unit_test(a_second_store_is_refused),
 		cmocka_unit_test(a_folder_that_cannot_be_is_refused),
 		cmocka_unit_test(a_damaged_base_file_is_told_and_does_not_go_live),
@@ -256,11 +257,5 @@ int main(void)
 		cmocka_unit_test(on_a_full_disk_a_change_is_undone),
 		cmocka_unit_test(a_newer_current_is_refused_and_a_damaged_one_written_again),
 	};
-	struct CMUnitTest each[sizeof all / sizeof *all];
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		each[i] = all[i];
-		each[i].setup_func = scratch_setup_store;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(all, sizeof all / sizeof *all, scratch_setup_store, scratch_teardown);
 }

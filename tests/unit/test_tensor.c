@@ -1,20 +1,20 @@
 /* test_tensor.c - tensors of a release: put, replaced, dropped, damaged, left over. */
 #include "daemon/store/admin.h"
 #include "daemon/store/figures.h"
+#include "daemon/store/grace.h"
+#include "daemon/store/mapfault.h"
 #include "daemon/store/reader.h"
 #include "daemon/store/seal_release.h"
 #include "daemon/store/tensor.h"
+#include "tests/unit/alloc_fail.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/scratch.h"
 
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include "daemon/store/grace.h"
-#include "daemon/store/mapfault.h"
-#include "tests/unit/alloc_fail.h"
-#include "tests/unit/scratch.h"
 
 #include <cmocka.h>
 
@@ -479,7 +479,7 @@ static void refused_memory_changes_nothing(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest all[] = {
+	struct CMUnitTest all[] = {
 		cmocka_unit_test(open_and_sealed_releases_take_tensors),
 		cmocka_unit_test(one_of_the_same_name_is_replaced),
 		cmocka_unit_test(a_reader_keeps_what_it_sees),
@@ -492,11 +492,5 @@ int main(void)
 		cmocka_unit_test(leftovers_are_removed),
 		cmocka_unit_test(refused_memory_changes_nothing),
 	};
-	struct CMUnitTest each[sizeof all / sizeof *all];
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		each[i] = all[i];
-		each[i].setup_func = scratch_setup_store;
-		each[i].teardown_func = scratch_teardown;
-	}
-	return cmocka_run_group_tests(each, NULL, NULL);
+	return fixture_run(all, sizeof all / sizeof *all, scratch_setup_store, scratch_teardown);
 }
