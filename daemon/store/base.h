@@ -22,17 +22,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A new file is begun when one has grown so large: merges and drops work file by file.
- * Tests are built with smaller ones. */
-#ifndef BASE_FILE_BYTES
-#define BASE_FILE_BYTES (1024u << 20)
-#endif
-/* What a segment grows to before its rows are split by one more bit of their hash: large
- * enough for few look-ups in the directory, small enough to check in a few milliseconds. */
-#ifndef BASE_SEGMENT_BYTES
-#define BASE_SEGMENT_BYTES (32u << 20)
-#endif
-
 struct base_segment_info {
 	uint64_t prefix;
 	uint32_t prefix_bits;

@@ -55,8 +55,8 @@ static enum status open_file(struct base_files *files, uint64_t bytes, struct er
 		return status;
 	}
 	/* An estimate: there may be more rows than were expected, and then more files. */
-	uint64_t whole = files->expected_bytes + BASE_SEGMENT_BYTES;
-	whole = whole < BASE_FILE_BYTES ? whole : BASE_FILE_BYTES;
+	uint64_t whole = files->expected_bytes + files->sizes.segment_bytes;
+	whole = whole < files->sizes.file_bytes ? whole : files->sizes.file_bytes;
 	files->file_bytes = bytes > whole ? bytes : whole;
 	return base_writer_open(path, files->file_bytes, &files->writer, err);
 }

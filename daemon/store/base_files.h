@@ -9,9 +9,16 @@
 
 #include <stdatomic.h>
 
+/* How large segments and files become (struct store_sizes). */
+struct base_sizes {
+	uint64_t segment_bytes;
+	uint64_t file_bytes;
+};
+
 struct base_files {
 	const char *folder; /* borrowed, as the next two */
 	const struct base_owner *owner;
+	struct base_sizes sizes;
 	_Atomic uint64_t *next_file; /* number of the next base file */
 	uint64_t expected_bytes;     /* of all together, about */
 	struct base_writer *writer;  /* owned; NULL: none is open */

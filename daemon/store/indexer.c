@@ -42,19 +42,21 @@ static bool can_be_asked(const struct table *users, const struct table *items)
 	       users->spec.views == 1 && users->spec.dtype != DTYPE_BIT && users->bases != NULL;
 }
 
-static bool is_wish(const struct table *table)
+static bool is_wish(const struct store *store, const struct table *table)
 {
-	return table->bases != NULL && table_wants_index(table) &&
+	return table->bases != NULL &&
+	       table_wants_index(table, store->options.sizes.index_rows_min) &&
 	       atomic_load(&table->index) == NULL;
 }
 
 /* again_ms: becomes the time of the next try, if that is earlier */
-static bool find_in(const struct release *release, struct wish *wish, uint64_t *again_ms)
+static bool find_in(const struct store *store, const struct release *release, struct wish *wish,
+	uint64_t *again_ms)
 {
 	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
 	for (size_t i = 0; i < release->table_count; i++) {
 		struct table *table = release->tables[i];
-		if (!is_wish(table)) {
+		if (!is_wish(store, table)) {
 			continue;
 		}
 		if (table->index_again_ms > now_ms) {
@@ -81,10 +83,10 @@ static bool find_wish(struct store *store, struct wish *wish, uint64_t *again_ms
 	*again_ms = never;
 	lock_take(&store->admin_lock);
 	const struct snapshot *snapshot = store_current(store);
-	bool found = snapshot->live != NULL && find_in(snapshot->live, wish, again_ms);
+	bool found = snapshot->live != NULL && find_in(store, snapshot->live, wish, again_ms);
 	for (size_t i = snapshot->release_count; !found && i > 0; i--) {
 		found = snapshot->releases[i - 1]->state == RELEASE_SEALED &&
-			find_in(snapshot->releases[i - 1], wish, again_ms);
+			find_in(store, snapshot->releases[i - 1], wish, again_ms);
 	}
 	lock_release(&store->admin_lock);
 	return found;
@@ -119,8 +121,9 @@ static void put_off(struct indexer *indexer, const struct wish *wish, enum statu
 	if (status == STATUS_BUSY) {
 		return; /* it is to stop */
 	}
-	const uint64_t longer_ms =
-		table->index_wait_ms == 0 ? INDEXER_RETRY_MS : 2 * table->index_wait_ms;
+	const uint64_t longer_ms = table->index_wait_ms == 0
+					   ? indexer->store->options.sizes.index_retry_ms
+					   : 2 * table->index_wait_ms;
 	table->index_wait_ms = longer_ms < INDEXER_RETRY_MAX_MS ? longer_ms : INDEXER_RETRY_MAX_MS;
 	table->index_again_ms = status == STATUS_CORRUPT
 					? never

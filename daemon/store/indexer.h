@@ -12,11 +12,6 @@
 
 #include "schema/status.h"
 
-/* Until the first of further tries. */
-#ifndef INDEXER_RETRY_MS
-#define INDEXER_RETRY_MS 60000u
-#endif
-
 struct index;
 struct index_figures;
 struct indexer;

@@ -40,7 +40,7 @@ static void sweep_release(struct store *store, const struct release *release)
 		for (size_t i = 0; !named && i < release->table_count; i++) {
 			const struct table *table = release->tables[i];
 			char index[64];
-			named = table_wants_index(table) &&
+			named = table_wants_index(table, store->options.sizes.index_rows_min) &&
 				table_index_file_name(index, sizeof index, table) &&
 				strcmp(index, entry->d_name) == 0;
 			for (size_t j = 0; !named && j < table->file_count; j++) {

@@ -100,11 +100,12 @@ static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t 
 		merge->hashes[i] = merge->rows[first + i].hash;
 	}
 	segment_plan(&plan, input->spec, &identity, merge->hashes, blob_bytes(merge, first, count));
-	if (plan.bytes > BASE_FILE_BYTES) {
+	if (plan.bytes > merge->files->sizes.file_bytes) {
 		return error_set(err, STATUS_TOO_LARGE,
 			"merge: %zu keys share the first %" PRIu32
-			" bits of their hash and take %" PRIu64 " bytes, at most %u allowed",
-			count, bits, plan.bytes, BASE_FILE_BYTES);
+			" bits of their hash and take %" PRIu64 " bytes, at most %" PRIu64
+			" allowed",
+			count, bits, plan.bytes, merge->files->sizes.file_bytes);
 	}
 	uint8_t *data = NULL;
 	enum status status = base_files_begin(merge->files, &plan, &data, err);
@@ -124,7 +125,7 @@ static enum status write_prefix(struct merge *merge, uint64_t prefix, uint32_t b
 	size_t count, struct error *err)
 {
 	if (count <= 1 || bits == SEGMENT_PREFIX_BITS_MAX ||
-		cost_of(merge, first, count) <= BASE_SEGMENT_BYTES) {
+		cost_of(merge, first, count) <= merge->files->sizes.segment_bytes) {
 		return write_segment(merge, prefix, bits, first, count, err);
 	}
 	const uint64_t middle = prefix + (UINT64_C(1) << (63 - bits));

@@ -199,8 +199,8 @@ static void give_index(const struct merge_job *job, const char *folder, struct t
 		.before = job->table,
 		.stop = &job->store->stop,
 	};
-	if (table_wants_index(table) && atomic_load(&job->table->index) != NULL &&
-		!fullness_must_hurry(job->store) &&
+	if (table_wants_index(table, job->store->options.sizes.index_rows_min) &&
+		atomic_load(&job->table->index) != NULL && !fullness_must_hurry(job->store) &&
 		index_build(&build, &index, NULL) == STATUS_OK) {
 		indexer_count(job->store->indexer, index);
 		atomic_store(&table->index, index);
@@ -218,6 +218,7 @@ static enum status renew(struct merge_job *job, const char *folder, _Atomic uint
 	struct base_files files = {
 		.folder = folder,
 		.owner = &owner,
+		.sizes = store_base_sizes(job->store),
 		.next_file = next_file,
 		.expected_bytes = from->bytes + memtable_rows(from->memtable) *
 							(spec_row_bytes(&from->spec) + 64),

@@ -1,5 +1,4 @@
-/* options.h - how a store is opened.
- */
+/* options.h - how a store is opened. */
 #ifndef DAEMON_STORE_OPTIONS_H
 #define DAEMON_STORE_OPTIONS_H
 
@@ -22,9 +21,26 @@ struct write_options {
 	uint64_t merge_rate;       /* bytes a second while there is time; 100 MB */
 };
 
+/* What decides how large the parts of a store become; zeros stand for the defaults. The daemon has
+ * no settings for them: tests that need many parts of few rows make them small. */
+struct store_sizes {
+	/* What a segment grows to before its rows are split by one more bit of their hash: large
+	 * enough for few look-ups in the directory, small enough to check in a few milliseconds.
+	 * 32 MiB. */
+	uint64_t segment_bytes;
+	/* A new base file is begun when one has grown so large: merges and drops work file by file.
+	 * Not below segment_bytes. 1 GiB. */
+	uint64_t file_bytes;
+	/* Tables of fewer rows get no index: they are gone through in less than a tenth of a
+	 * millisecond anyway. 5,000. */
+	uint64_t index_rows_min;
+	uint64_t index_retry_ms; /* until a failed build is tried again; 60,000 */
+};
+
 struct store_options {
 	const char *folder; /* made if missing; its parent must exist */
 	struct write_options write;
+	struct store_sizes sizes;
 	size_t load_memory_bytes; /* bound for spill buffers and for seal, each; at least 128 MiB */
 	size_t catalog_bytes;     /* largest size of catalog.mdb */
 	/* What a background thread noticed (a damaged segment, a file that cannot be removed),

@@ -93,7 +93,7 @@ static enum status write_table(struct seal_job *job, struct seal_output *out, st
 {
 	struct seal_worker workers[SEAL_WORKERS] = {0};
 	/* Parts are the two values of the first bit of the hash. */
-	const bool is_small = job->runs->rows * job->row_cost <= BASE_SEGMENT_BYTES;
+	const bool is_small = job->runs->rows * job->row_cost <= job->sizes.segment_bytes;
 	job->worker_count = is_small ? 1 : SEAL_WORKERS;
 	for (size_t i = 0; i < job->worker_count; i++) {
 		workers[i].job = job;
@@ -103,6 +103,7 @@ static enum status write_table(struct seal_job *job, struct seal_output *out, st
 		workers[i].files = (struct base_files){
 			.folder = job->folder,
 			.owner = job->owner,
+			.sizes = job->sizes,
 			.next_file = &job->next_file,
 			.expected_bytes = job->runs->rows / job->worker_count * job->row_cost,
 		};
@@ -136,6 +137,7 @@ enum status seal_table(const struct seal_input *input, struct seal_output *out, 
 		struct seal_job job = {
 			.folder = input->folder,
 			.owner = input->owner,
+			.sizes = input->sizes,
 			.runs = &runs,
 			.stop = input->stop,
 			/* Row, time, tags, scale, key, and a slot and a half. */

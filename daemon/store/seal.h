@@ -9,7 +9,7 @@
 #ifndef DAEMON_STORE_SEAL_H
 #define DAEMON_STORE_SEAL_H
 
-#include "daemon/store/base.h"
+#include "daemon/store/base_files.h"
 #include "daemon/store/spill.h"
 #include "schema/status.h"
 
@@ -28,13 +28,14 @@ struct seal_output {
 struct seal_input {
 	const char *folder;
 	const struct base_owner *owner;
+	struct base_sizes sizes;
 	const struct seal_source *sources;
 	size_t count;
 	const _Atomic bool *stop; /* when it becomes true, the work ends with BUSY */
 };
 
 /* Writes base files into the folder, synced, the folder's entries not. Peak memory, for each of
- * two threads: one segment twice (BASE_SEGMENT_BYTES each) and 40 bytes a row of it. After a
+ * two threads: one segment twice (sizes.segment_bytes each) and 40 bytes a row of it. After a
  * failure what was written is removed, or a leftover.
  * Errors: CORRUPT  a run is damaged; DISK_FULL; IO; NO_MEMORY; BUSY  see `stop`; TOO_LARGE  over 4M
  *         keys, or more than fit a file, share SEGMENT_PREFIX_BITS_MAX bits of their hash. */

@@ -87,6 +87,7 @@ static enum status build_table(struct store *store, const struct release *releas
 	struct seal_output output = {0};
 	const struct seal_input input = {.folder = folder,
 		.owner = &owner,
+		.sizes = store_base_sizes(store),
 		.sources = sources,
 		.count = count,
 		.stop = &store->stop};

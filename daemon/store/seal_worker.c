@@ -8,7 +8,6 @@
 
 /* Rows that are gathered at once: only keys that share all bits of a prefix come to so many. */
 enum { GATHER_ROWS_MAX = 4 << 20, PREFETCH_ROWS = 6 };
-static_assert(BASE_SEGMENT_BYTES <= BASE_FILE_BYTES, "a segment fits a file");
 
 /* ---- rows of one prefix ---- */
 
@@ -230,11 +229,12 @@ static enum status write_segment(struct seal_worker *worker, uint64_t prefix, ui
 	struct segment_plan plan;
 	segment_plan(&plan, &worker->job->owner->spec, &identity, worker->hashes,
 		key_bytes(worker, count));
-	if (plan.bytes > BASE_FILE_BYTES) {
+	if (plan.bytes > worker->job->sizes.file_bytes) {
 		return error_set(err, STATUS_TOO_LARGE,
 			"seal: %zu keys share the first %" PRIu32
-			" bits of their hash and take %" PRIu64 " bytes, at most %u allowed",
-			count, bits, plan.bytes, BASE_FILE_BYTES);
+			" bits of their hash and take %" PRIu64 " bytes, at most %" PRIu64
+			" allowed",
+			count, bits, plan.bytes, worker->job->sizes.file_bytes);
 	}
 	uint8_t *data = NULL;
 	status = base_files_begin(&worker->files, &plan, &data, err);
@@ -254,7 +254,7 @@ static enum status write_prefix(struct seal_worker *worker, uint64_t prefix, uin
 	struct error *err)
 {
 	const uint64_t rows = count_rows(worker->job->runs, prefix, bits);
-	if (rows * worker->job->row_cost <= BASE_SEGMENT_BYTES || rows <= 1 ||
+	if (rows * worker->job->row_cost <= worker->job->sizes.segment_bytes || rows <= 1 ||
 		bits == SEGMENT_PREFIX_BITS_MAX) {
 		return write_segment(worker, prefix, bits, rows, err);
 	}

@@ -18,6 +18,7 @@
 struct seal_job {
 	const char *folder;
 	const struct base_owner *owner;
+	struct base_sizes sizes;
 	const struct runs *runs;
 	const _Atomic bool *stop;
 	uint64_t row_cost; /* bytes of a segment that one row takes, about */

@@ -10,6 +10,7 @@
 #ifndef DAEMON_STORE_STATE_H
 #define DAEMON_STORE_STATE_H
 
+#include "daemon/store/base_files.h"
 #include "daemon/store/bell.h"
 #include "daemon/store/catalog.h"
 #include "daemon/store/lock.h"
@@ -74,6 +75,15 @@ struct store {
 static inline struct snapshot *store_current(struct store *store)
 {
 	return atomic_load_explicit(&store->current, memory_order_acquire);
+}
+
+/* How large segments and base files become. */
+static inline struct base_sizes store_base_sizes(const struct store *store)
+{
+	return (struct base_sizes){
+		.segment_bytes = store->options.sizes.segment_bytes,
+		.file_bytes = store->options.sizes.file_bytes,
+	};
 }
 
 /* Tells the daemon what a background thread noticed. */

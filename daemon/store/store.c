@@ -13,6 +13,7 @@
 #include "daemon/store/state.h"
 #include "daemon/store/writer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -179,7 +180,7 @@ static uint64_t or_default(uint64_t value, uint64_t otherwise)
 	return value != 0 ? value : otherwise;
 }
 
-static void set_defaults(struct write_options *options)
+static void set_write_defaults(struct write_options *options)
 {
 	enum { DEFAULT_SYNC_MS = 1000, DEFAULT_AGE_MS = 3600000, DEFAULT_RATE = 100000000 };
 	options->sync_interval_ms =
@@ -191,6 +192,16 @@ static void set_defaults(struct write_options *options)
 	options->merge_rate = or_default(options->merge_rate, DEFAULT_RATE);
 }
 
+static void set_size_defaults(struct store_sizes *sizes)
+{
+	enum { DEFAULT_INDEX_ROWS = 5000, DEFAULT_RETRY_MS = 60000 };
+	sizes->segment_bytes = or_default(sizes->segment_bytes, UINT64_C(32) << 20);
+	sizes->file_bytes = or_default(sizes->file_bytes, UINT64_C(1) << 30);
+	sizes->index_rows_min = or_default(sizes->index_rows_min, DEFAULT_INDEX_ROWS);
+	sizes->index_retry_ms = or_default(sizes->index_retry_ms, DEFAULT_RETRY_MS);
+	assert(sizes->segment_bytes <= sizes->file_bytes); /* a segment fits a file */
+}
+
 enum status store_open(const struct store_options *options, struct store **out, struct error *err)
 {
 	struct store *store = calloc(1, sizeof *store);
@@ -198,7 +209,8 @@ enum status store_open(const struct store_options *options, struct store **out, 
 		return error_set(err, STATUS_NO_MEMORY, "open '%s'", options->folder);
 	}
 	store->options = *options;
-	set_defaults(&store->options.write);
+	set_write_defaults(&store->options.write);
+	set_size_defaults(&store->options.sizes);
 	store->lock_fd = -1;
 	lock_init(&store->admin_lock);
 	lock_init(&store->load_lock);

@@ -3,9 +3,9 @@
 
 #include "daemon/store/snapshot.h"
 
-bool table_wants_index(const struct table *table)
+bool table_wants_index(const struct table *table, uint64_t rows_min)
 {
-	return table->spec.index == INDEX_BALLS && table->rows >= INDEX_ROWS_MIN &&
+	return table->spec.index == INDEX_BALLS && table->rows >= rows_min &&
 	       table->rows <= BALLS_ROWS_MAX;
 }
 

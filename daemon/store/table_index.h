@@ -12,13 +12,8 @@
 
 struct table;
 
-/* Fewer are gone through in less than a tenth of a millisecond anyway. */
-#ifndef INDEX_ROWS_MIN
-#define INDEX_ROWS_MIN 5000u
-#endif
-
-/* Whether a table as it is now shall have one. */
-bool table_wants_index(const struct table *table);
+/* Whether a table as it is now shall have one; with fewer rows than rows_min it needs none. */
+bool table_wants_index(const struct table *table, uint64_t rows_min);
 
 /* Its base files as they are now; borrowed from it. */
 struct index_owner table_index_owner(const struct table *table, uint64_t release);

@@ -104,7 +104,7 @@ void samples_release(struct scratch *scratch, const char *id)
 
 int samples_setup(void **state)
 {
-	(void)scratch_setup_store(state);
+	(void)scratch_setup_small_store(state);
 	samples_release(*state, "r1");
 	return 0;
 }

@@ -56,6 +56,26 @@ int scratch_setup_store(void **state)
 	return 0;
 }
 
+int scratch_setup_small(void **state)
+{
+	(void)scratch_setup(state);
+	struct scratch *scratch = *state;
+	scratch->sizes = (struct store_sizes){
+		.segment_bytes = 16384,
+		.file_bytes = 65536,
+		.index_rows_min = 500,
+		.index_retry_ms = 10,
+	};
+	return 0;
+}
+
+int scratch_setup_small_store(void **state)
+{
+	(void)scratch_setup_small(state);
+	scratch_open(*state);
+	return 0;
+}
+
 static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *ftw)
 {
 	(void)info;
@@ -80,6 +100,7 @@ enum status scratch_try_open(struct scratch *scratch, struct error *err)
 	const struct store_options options = {
 		.folder = scratch->data,
 		.write = scratch->write,
+		.sizes = scratch->sizes,
 		.load_memory_bytes = 128u << 20,
 		.catalog_bytes = scratch->catalog_bytes,
 		.on_event = on_event,

@@ -23,6 +23,7 @@ struct scratch {
 	char data[72];   /* the store's, in it */
 	size_t catalog_bytes;
 	struct write_options write;
+	struct store_sizes sizes;
 	struct store *store; /* NULL: closed */
 	pthread_mutex_t lock;
 	char events[8192]; /* guarded by lock: what the store told */
@@ -31,6 +32,9 @@ struct scratch {
 /* Fixtures of cmocka: *state is a struct scratch. */
 int scratch_setup(void **state);       /* no store */
 int scratch_setup_store(void **state); /* an open one */
+/* The same with small segments and files: few rows make several of each, and want an index. */
+int scratch_setup_small(void **state);
+int scratch_setup_small_store(void **state);
 int scratch_teardown(void **state);
 
 enum status scratch_try_open(struct scratch *scratch, struct error *err);

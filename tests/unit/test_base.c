@@ -78,7 +78,7 @@ static int setup(void **state)
 	struct bases *bases = calloc(1, sizeof *bases);
 	assert_non_null(bases);
 	void *scratch = NULL;
-	(void)scratch_setup(&scratch);
+	(void)scratch_setup_small(&scratch);
 	bases->scratch = scratch;
 	(void)snprintf(bases->folder, sizeof bases->folder, "%s", bases->scratch->folder);
 	bases->owner = (struct base_owner){.release = 5,

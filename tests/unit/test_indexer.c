@@ -103,10 +103,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_build_that_failed_is_tried_again,
-			scratch_setup_store, scratch_teardown),
+			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(
-			a_store_closes_while_an_index_waits_to_be_tried_again, scratch_setup_store,
-			scratch_teardown),
+			a_store_closes_while_an_index_waits_to_be_tried_again,
+			scratch_setup_small_store, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

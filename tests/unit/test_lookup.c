@@ -474,6 +474,6 @@ int main(void)
 		cmocka_unit_test(a_loop_never_waits_for_the_disk),
 		cmocka_unit_test(a_file_cut_under_an_open_store_is_damage),
 	};
-	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_store,
+	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_small_store,
 		scratch_teardown);
 }

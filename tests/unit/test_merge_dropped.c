@@ -147,7 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_release_may_be_dropped_while_it_is_merged,
-			scratch_setup_store, scratch_teardown),
+			scratch_setup_small_store, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

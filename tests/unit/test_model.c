@@ -415,7 +415,7 @@ static void the_store_is_what_was_written(void **state)
 	struct model *model = calloc(1, sizeof *model);
 	assert_non_null(model);
 	for (uint64_t seed = 1; seed <= seeds; seed++) {
-		(void)scratch_setup_store(state);
+		(void)scratch_setup_small_store(state);
 		memset(model, 0, sizeof *model);
 		model->scratch = *state;
 		model->random = seed;

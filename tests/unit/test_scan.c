@@ -365,6 +365,6 @@ int main(void)
 		cmocka_unit_test(a_damaged_segment_is_told),
 		cmocka_unit_test(refused_memory_is_told_as_such),
 	};
-	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_store,
+	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_small_store,
 		scratch_teardown);
 }

@@ -479,6 +479,6 @@ int main(void)
 		cmocka_unit_test(a_lost_load_is_told_and_can_be_sent_again),
 		cmocka_unit_test(a_killed_seal_is_done_or_undone),
 	};
-	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_store,
+	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_small_store,
 		scratch_teardown);
 }

@@ -328,12 +328,12 @@ static void readers_check_segments_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_answer_is_of_one_release, scratch_setup_store,
+		cmocka_unit_test_setup_teardown(every_answer_is_of_one_release,
+			scratch_setup_small_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(writers_take_turns, scratch_setup_small_store,
 			scratch_teardown),
-		cmocka_unit_test_setup_teardown(writers_take_turns, scratch_setup_store,
-			scratch_teardown),
-		cmocka_unit_test_setup_teardown(readers_check_segments_at_once, scratch_setup_store,
-			scratch_teardown),
+		cmocka_unit_test_setup_teardown(readers_check_segments_at_once,
+			scratch_setup_small_store, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -492,5 +492,6 @@ int main(void)
 		cmocka_unit_test(leftovers_are_removed),
 		cmocka_unit_test(refused_memory_changes_nothing),
 	};
-	return fixture_run(all, sizeof all / sizeof *all, scratch_setup_store, scratch_teardown);
+	return fixture_run(all, sizeof all / sizeof *all, scratch_setup_small_store,
+		scratch_teardown);
 }

@@ -153,11 +153,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			what_follows_a_refused_put_and_a_merge_is_there_after_a_restart,
-			scratch_setup_store, scratch_teardown),
+			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_write_that_grows_beyond_its_bound_is_refused,
-			scratch_setup_store, scratch_teardown),
+			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(rows_of_another_shape_than_the_table_are_refused,
-			scratch_setup_store, scratch_teardown),
+			scratch_setup_small_store, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
