@@ -21,9 +21,9 @@ enum {
 	PORT_DIGITS_MAX = 5,
 };
 
-/* Connects a new socket; SO_SNDTIMEO bounds connect() as well on Linux. After a
- * signal it starts over with another socket, since what became of the first try
- * of TCP cannot be asked in a way that is the same for both families. */
+/* Connects a new socket. On Linux SO_SNDTIMEO bounds connect() too. After a signal it starts over
+ * with another socket: TCP and Unix sockets have no common way to ask what became of the first
+ * try. */
 static enum status connect_socket(const struct sockaddr *name, socklen_t name_len,
 	int64_t deadline_ms, int *out)
 {
@@ -105,7 +105,8 @@ static bool split_host(const char *text, char *host, char *port)
 	return true;
 }
 
-/* Names of services are getaddrinfo's to know; of a number it takes the lower 16 bits. */
+/* getaddrinfo knows the names of services. Of a number it would take the lower 16 bits, so a number
+ * that is too large is refused here. */
 static bool port_fits(const char *port)
 {
 	size_t digits = strspn(port, "0123456789");

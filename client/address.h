@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* Used when neither the caller nor $REPSTORE says another. */
+/* The address when neither the caller nor $REPSTORE names one. */
 #define ADDRESS_DEFAULT "/run/repstore/repstore.sock"
 
 /* Connects a blocking stream socket, close-on-exec.

@@ -17,7 +17,7 @@ static void write_text(struct wire_writer *writer, const char *name, const char 
 	}
 }
 
-/* Begins a request whose map holds a release or, for the live one, nothing. */
+/* Begins a request whose map holds the release, or nothing for the live one. */
 static void begin_release(rep_client *client, const char *method, const char *release)
 {
 	struct wire_writer *writer = client_begin(client, method);
@@ -40,7 +40,7 @@ enum rep_status rep_release_create(rep_client *client, const char *release, cons
 		client_error(err));
 }
 
-/* An array of an answer, and what its elements become. */
+/* An array in an answer, and how its elements are read. */
 struct list {
 	const char *name;
 	size_t element_bytes;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Methods that change nothing: asking twice does no harm. */
+/* Methods that change nothing, so asking twice does no harm. */
 static const char *const readers[] = {"fetch", "hello", "info", "ping", "release.list",
 	"release.show", "scan", "stats", "table.list", "table.show", "tensor.get", "tensor.list"};
 
@@ -18,7 +18,7 @@ static enum client_repeat repeat_of(const char *method)
 	return CLIENT_ONCE;
 }
 
-/* Whatever else is sent would break the stream. */
+/* Only one whole map may be sent: other bytes would break the stream of messages. */
 static enum status check_params(const void *params, size_t len, struct error *err)
 {
 	struct wire_skim skim = {0};
@@ -36,8 +36,8 @@ static enum status check_params(const void *params, size_t len, struct error *er
 		   : error_set(err, STATUS_BAD_REQUEST, "params: not one MessagePack map");
 }
 
-/* Finds the result's own bytes in a response that rpc_read has passed: behind the
- * array's head, the type, the msgid and the error. */
+/* Finds the bytes of the result in a response that rpc_read has accepted: they stand behind the
+ * head of the array, the type, the msgid and the error. */
 static struct wire_bytes result_bytes(struct wire_bytes response)
 {
 	const uint8_t array16 = 0xdc;

@@ -3,7 +3,8 @@
 
 #include "client/address.h"
 #include "client/clock.h"
-#include "config.h"
+#include "client/hello.h"
+#include "client/response.h"
 #include "schema/limits.h"
 
 #include <assert.h>
@@ -16,7 +17,6 @@ enum {
 	CALLS_MIN = 64,
 	CALLS_MAX = 65536,
 	KEPT_BYTES_MAX = 256 << 20,
-	PROTOCOL_VERSION = 1,
 };
 
 enum call_state { CALL_FREE = 0, CALL_WAITING, CALL_KEPT };
@@ -38,6 +38,16 @@ static bool in_window(const rep_client *client, uint32_t msgid)
 	return msgid - client->first < client->next - client->first;
 }
 
+/* What holds between calls of this file. */
+static void check_window(const rep_client *client)
+{
+	assert((client->calls_cap & (client->calls_cap - 1)) == 0);
+	assert(client->next - client->first <= client->calls_cap);
+	assert(client->kept_bytes <= KEPT_BYTES_MAX);
+	/* The oldest call in the window waits for its answer, or for somebody to take it. */
+	assert(client->first == client->next || call_at(client, client->first)->state != CALL_FREE);
+}
+
 void reply_close(struct reply *reply)
 {
 	wire_close(reply->message);
@@ -57,6 +67,7 @@ int64_t client_deadline_ms(const rep_client *client)
 
 static void free_call(rep_client *client, struct call *call)
 {
+	assert(call->state != CALL_FREE && call->kept_len <= client->kept_bytes);
 	client->kept_bytes -= call->kept_len;
 	free(call->kept);
 	*call = (struct call){0};
@@ -64,6 +75,7 @@ static void free_call(rep_client *client, struct call *call)
 		call_at(client, client->first)->state == CALL_FREE) {
 		client->first++;
 	}
+	check_window(client);
 }
 
 void client_disconnect(rep_client *client)
@@ -71,21 +83,25 @@ void client_disconnect(rep_client *client)
 	transport_disconnect(&client->transport);
 	for (uint32_t msgid = client->first; msgid != client->next; msgid++) {
 		struct call *call = call_at(client, msgid);
-		client->lost[call->pipeline]++; /* of CLIENT_NO_PIPELINE nobody asks */
+		client->lost[call->pipeline]++; /* nobody reads that of CLIENT_NO_PIPELINE */
 		free(call->kept);
 		*call = (struct call){0};
 	}
 	client->first = client->next;
 	client->kept_bytes = 0;
+	assert(!client_connected(client));
 }
 
 void client_set_pipeline(rep_client *client, uint32_t msgid, enum client_pipeline pipeline)
 {
+	assert(in_window(client, msgid) && call_at(client, msgid)->state != CALL_FREE);
+	assert(pipeline < CLIENT_PIPELINES);
 	call_at(client, msgid)->pipeline = pipeline;
 }
 
 bool client_oldest(const rep_client *client, enum client_pipeline pipeline, uint32_t *msgid)
 {
+	assert(pipeline != CLIENT_NO_PIPELINE && pipeline < CLIENT_PIPELINES);
 	for (uint32_t each = client->first; each != client->next; each++) {
 		if (call_at(client, each)->pipeline == pipeline) {
 			*msgid = each;
@@ -105,41 +121,12 @@ void client_drop_dead(rep_client *client)
 
 /* ---- answers ---- */
 
-/* Opens a response. Errors: PROTOCOL, NO_MEMORY. */
-static enum status open_response(struct wire_bytes bytes, struct wire_message **message,
-	struct rpc_envelope *envelope, struct error *err)
-{
-	enum status status = wire_open(bytes.data, bytes.len, message);
-	if (status != STATUS_OK) {
-		return error_set(err, status, "an answer could not be read: %s",
-			status_name(status));
-	}
-	status = rpc_read(wire_root(*message), envelope, err);
-	if (status == STATUS_OK && envelope->type == RPC_RESPONSE) {
-		return STATUS_OK;
-	}
-	wire_close(*message);
-	*message = NULL;
-	return error_set(err, STATUS_PROTOCOL, "the daemon sent something else than an answer");
-}
-
-/* The daemon's error as a status; never one that means success. */
-static enum status remote_error(struct wire_bytes text, struct error *err)
-{
-	struct error remote = {0};
-	rpc_split_error(text, &remote);
-	if (remote.status == STATUS_OK || remote.status >= STATUS_COUNT) {
-		remote.status = STATUS_INTERNAL;
-	}
-	return error_set(err, remote.status, "%s", remote.text);
-}
-
 /* Turns an opened response into what the caller sees. */
 static enum status finish_reply(const struct rpc_envelope *envelope, struct reply *reply,
 	struct error *err)
 {
 	if (envelope->failed) {
-		enum status status = remote_error(envelope->error, err);
+		enum status status = response_error(envelope->error, err);
 		reply_close(reply);
 		return status;
 	}
@@ -156,6 +143,7 @@ static enum status keep_reply(rep_client *client, uint32_t msgid, struct wire_by
 			KEPT_BYTES_MAX >> 20);
 	}
 	struct call *call = call_at(client, msgid);
+	assert(call->state == CALL_WAITING && call->kept == NULL && call->kept_len == 0);
 	call->kept = malloc(bytes.len);
 	if (call->kept == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "no memory for an answer out of order");
@@ -177,7 +165,7 @@ static enum status receive_until(rep_client *client, uint32_t msgid, int64_t dea
 		enum status status =
 			transport_receive(&client->transport, deadline_ms, &bytes, err);
 		if (status == STATUS_OK) {
-			status = open_response(bytes, &message, envelope, err);
+			status = response_open(bytes, &message, envelope, err);
 		}
 		if (status != STATUS_OK) {
 			return status;
@@ -208,7 +196,7 @@ static enum status take_kept(rep_client *client, uint32_t msgid, struct reply *o
 	*out = (struct reply){.kept = call->kept, .bytes = {call->kept, call->kept_len}};
 	call->kept = NULL;
 	free_call(client, call);
-	enum status status = open_response(out->bytes, &out->message, envelope, err);
+	enum status status = response_open(out->bytes, &out->message, envelope, err);
 	if (status != STATUS_OK) {
 		reply_close(out);
 	}
@@ -224,6 +212,7 @@ enum status client_receive(rep_client *client, uint32_t msgid, int64_t deadline_
 	}
 	struct rpc_envelope envelope = {0};
 	enum status status = STATUS_OK;
+	assert(call_at(client, msgid)->state != CALL_FREE); /* an answer is handed out once */
 	if (call_at(client, msgid)->state == CALL_KEPT) {
 		status = take_kept(client, msgid, out, &envelope, err);
 	} else {
@@ -244,57 +233,12 @@ enum status client_receive(rep_client *client, uint32_t msgid, int64_t deadline_
 
 /* ---- connecting ---- */
 
-/* The one exchange that has a writer of its own: client->request may hold a request
- * that waits for the connection. */
-static enum status say_hello(rep_client *client, int64_t deadline_ms, struct error *err)
-{
-	struct wire_writer writer = {0};
-	rpc_write_request(&writer, 0, "hello");
-	wire_write_map(&writer, 1);
-	wire_write_str(&writer, "client");
-	wire_write_str(&writer, "librepstore " REPSTORE_VERSION);
-	enum status status = writer.status;
-	if (status == STATUS_OK) {
-		struct iovec part = {writer.data, writer.len};
-		status = transport_send(&client->transport, &part, 1, deadline_ms, err);
-	} else {
-		error_set(err, status, "no memory for a request");
-	}
-	wire_writer_fini(&writer);
-	struct wire_bytes bytes = {0};
-	if (status == STATUS_OK) {
-		status = transport_receive(&client->transport, deadline_ms, &bytes, err);
-	}
-	struct wire_message *message = NULL;
-	struct rpc_envelope envelope = {0};
-	if (status == STATUS_OK) {
-		status = open_response(bytes, &message, &envelope, err);
-	}
-	if (status != STATUS_OK) {
-		return status;
-	}
-	uint64_t version = 0;
-	if (envelope.failed) {
-		status = remote_error(envelope.error, err);
-	} else if (envelope.msgid != 0 ||
-		   !wire_uint(wire_get(envelope.result, "protocol"), &version)) {
-		status = error_set(err, STATUS_PROTOCOL,
-			"'%s' did not answer hello as repstored does", client->address);
-	} else if (version != PROTOCOL_VERSION) {
-		status = error_set(err, STATUS_UNSUPPORTED,
-			"'%s' speaks protocol %llu, this library %d", client->address,
-			(unsigned long long)version, PROTOCOL_VERSION);
-	}
-	wire_close(message);
-	return status;
-}
-
 static enum status connect_now(rep_client *client, struct error *err)
 {
 	int64_t deadline_ms = clock_deadline_ms(client->connect_timeout_ms);
 	enum status status = transport_connect(&client->transport, deadline_ms, err);
 	if (status == STATUS_OK) {
-		status = say_hello(client, deadline_ms, err);
+		status = hello_say(&client->transport, deadline_ms, err);
 	}
 	if (status != STATUS_OK) {
 		client_disconnect(client);
@@ -373,7 +317,8 @@ struct wire_writer *client_begin(rep_client *client, const char *method)
 {
 	wire_writer_clear(&client->request);
 	client->tail = (struct wire_bytes){0};
-	rpc_write_request(&client->request, client->next, method);
+	client->begun = client->next;
+	rpc_write_request(&client->request, client->begun, method);
 	return &client->request;
 }
 
@@ -399,6 +344,7 @@ static enum status grow_calls(rep_client *client, struct error *err)
 	free(client->calls);
 	client->calls = calls;
 	client->calls_cap = cap;
+	check_window(client);
 	return STATUS_OK;
 }
 
@@ -436,7 +382,9 @@ enum status client_send(rep_client *client, int64_t deadline_ms, uint32_t *msgid
 	if (status != STATUS_OK) {
 		return status;
 	}
+	assert(client->begun == client->next); /* nothing was sent since it was begun */
 	*msgid = client->next++;
+	assert(call_at(client, *msgid)->state == CALL_FREE);
 	*call_at(client, *msgid) = (struct call){.state = CALL_WAITING};
 	struct iovec parts[2] = {{request->data, request->len}, {(void *)tail.data, tail.len}};
 	status = transport_send(&client->transport, parts, tail.len > 0 ? 2 : 1, deadline_ms, err);
@@ -446,7 +394,7 @@ enum status client_send(rep_client *client, int64_t deadline_ms, uint32_t *msgid
 	return status;
 }
 
-/* The request still in client->request gets its number once more. */
+/* The request that is still in client->request gets its msgid once more. */
 static void reuse_msgid(rep_client *client, uint32_t msgid)
 {
 	assert(client->first == client->next);

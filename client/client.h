@@ -4,9 +4,8 @@
  *                -> client_call
  *                -> client_send ... client_receive
  *
- * Every request has the next msgid. The window [first, next) of msgids holds those
- * whose answer has not been handed out; answers that come before they are asked for
- * are kept there.
+ * Each request takes the next msgid. The window [first, next) holds the msgids whose answers were
+ * not handed out yet. An answer that comes before somebody asks for it is kept there.
  *
  * Threads: one at a time.
  */
@@ -24,10 +23,10 @@
 
 struct call;
 
-/* Whose receives hand out the answer of a request: those of one pipeline know nothing
- * of the other's, and either may be received first. */
+/* The pipeline of a request. Only the receives of that pipeline hand out its answer, and either
+ * pipeline may be received first. */
 enum client_pipeline {
-	CLIENT_NO_PIPELINE = 0, /* its sender asks for it by its msgid */
+	CLIENT_NO_PIPELINE = 0, /* the sender asks for the answer by its msgid */
 	CLIENT_FETCHES,
 	CLIENT_WRITES,
 	CLIENT_PIPELINES,
@@ -36,8 +35,10 @@ enum client_pipeline {
 struct rep_client {
 	struct transport transport;
 	struct wire_writer request; /* of the call that is being made; reused */
-	struct wire_bytes tail;     /* borrowed; sent after `request`, whose bytes announce it */
-	char *address;              /* owned */
+	/* Borrowed; sent behind `request`, which ends with the head of a bin of this length. */
+	struct wire_bytes tail;
+	uint32_t begun; /* the msgid that is written in `request` */
+	char *address;  /* owned */
 	unsigned connect_timeout_ms;
 	unsigned timeout_ms; /* 0: none */
 	bool no_reconnect;
@@ -46,21 +47,21 @@ struct rep_client {
 	uint32_t first;
 	uint32_t next;
 	size_t kept_bytes; /* of answers in `calls` */
-	/* Calls of each pipeline that went with their connection, to be reported. */
+	/* Calls of each pipeline whose connection was lost. Each is still to be reported, once. */
 	uint32_t lost[CLIENT_PIPELINES];
 };
 
-/* An answer; zeroed it is empty. `result` is valid until reply_close or the next call. */
+/* An answer; a zeroed one is empty. `result` is valid until reply_close or the next call. */
 struct reply {
 	struct wire_message *message; /* owned */
 	struct wire_value result;
 	struct wire_bytes bytes; /* the whole response */
-	uint8_t *kept;           /* owned; where `bytes` lives if it was kept */
+	uint8_t *kept;           /* owned: the memory of `bytes` if the answer was kept */
 };
 
 void reply_close(struct reply *reply);
 
-/* Whether the same request may be sent again when nobody knows what became of it. */
+/* Whether a request may be sent again when it is not known whether the daemon has done it. */
 enum client_repeat { CLIENT_ONCE, CLIENT_REPEATABLE };
 
 /* Public functions take a struct rep_error; it is the same struct (status.c). */
@@ -69,37 +70,39 @@ static inline struct error *client_error(struct rep_error *err)
 	return (struct error *)err;
 }
 
-/* Begins a request; the caller writes its map into the writer returned. There is no
- * tail until it sets client->tail. */
+/* Begins a request. The caller writes the map of its parameters into the writer returned. The
+ * request has no tail until the caller sets client->tail. */
 struct wire_writer *client_begin(rep_client *client, const char *method);
 
-/* Sends the request begun and waits for its answer. Connects when there is no
- * connection, and once more when it breaks, if nothing can have been done twice. */
+/* Sends the request that was begun and waits for its answer. Connects first when there is no
+ * connection. When the connection breaks it connects and sends once more, but only if nothing can
+ * be done twice by that. */
 enum status client_call(rep_client *client, enum client_repeat repeat, int64_t deadline_ms,
 	struct reply *out, struct error *err);
 
-/* Sends the request begun. */
+/* Sends the request that was begun. msgid: out, for client_receive. */
 enum status client_send(rep_client *client, int64_t deadline_ms, uint32_t *msgid,
 	struct error *err);
 
-/* Waits for one answer. An error of the daemon is returned as such. Whenever else
- * this fails the connection is gone; except AGAIN, for TRANSPORT_NOW_MS. */
+/* Waits for one answer. An error that the daemon answers is returned as the status, and the
+ * connection stays. After any other failure the connection is gone, but for AGAIN: with
+ * TRANSPORT_NOW_MS the answer is not there yet. */
 enum status client_receive(rep_client *client, uint32_t msgid, int64_t deadline_ms,
 	struct reply *out, struct error *err);
 
-/* Makes a request one of a pipeline, and finds the oldest of them. Those that go with
- * their connection are counted in `lost`. pipeline.h does it all. */
+/* Puts a request into a pipeline, and finds the oldest request of one. Requests whose connection is
+ * lost are counted in `lost`. For pipeline.c alone. */
 void client_set_pipeline(rep_client *client, uint32_t msgid, enum client_pipeline pipeline);
 bool client_oldest(const rep_client *client, enum client_pipeline pipeline, uint32_t *msgid);
 
 bool client_connected(const rep_client *client);
-/* Drops a connection whose peer has left while nothing was under way: what is sent
- * then would be lost without need. */
+/* Drops the connection if its peer has left while no request was under way. A request that is sent
+ * over such a connection would be lost without need. */
 void client_drop_dead(rep_client *client);
 /* Drops the connection and every call that waits on it. */
 void client_disconnect(rep_client *client);
 
-/* A call without an answer worth reading. */
+/* As client_call, for an answer that holds nothing of use. */
 enum status client_call_plain(rep_client *client, enum client_repeat repeat, int64_t deadline_ms,
 	struct error *err);
 

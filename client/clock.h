@@ -17,7 +17,7 @@ static inline int64_t clock_now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* 0 is no time-out at all. */
+/* timeout_ms 0: there is no deadline. */
 static inline int64_t clock_deadline_ms(unsigned timeout_ms)
 {
 	return timeout_ms == 0 ? CLOCK_NEVER_MS : clock_now_ms() + timeout_ms;

@@ -6,10 +6,11 @@
 #include "schema/dtype.h"
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
-/* What one part of an answer holds, checked against what was asked. */
+/* One part of an answer, after it was checked against what was asked. */
 struct answer {
 	char table[sizeof((struct rep_part *)0)->resolved];
 	uint32_t dim;
@@ -191,7 +192,7 @@ static void copy_column(void *target, struct wire_bytes column, size_t bytes)
 	if (column.len == bytes) {
 		memcpy(target, column.data, bytes);
 	} else {
-		memset(target, 0, bytes); /* a column that this table does not have */
+		memset(target, 0, bytes); /* the table does not have this column */
 	}
 }
 
@@ -211,6 +212,8 @@ static uint32_t count_found(struct wire_bytes found, uint32_t n)
 static void fill_part(const struct answer *answer, struct rep_part *part)
 {
 	size_t n = part->keys.count;
+	assert(answer->rows.len == n * answer->stride && answer->found.len == (n + 7) / 8);
+	assert(part->rows == NULL || answer->rows.len <= part->rows_bytes);
 	part->dim = answer->dim;
 	part->views = answer->views;
 	part->row_dtype = (enum rep_dtype)answer->dtype;
@@ -226,7 +229,7 @@ static void fill_part(const struct answer *answer, struct rep_part *part)
 	memcpy(part->resolved, answer->table, sizeof part->resolved);
 }
 
-/* Checks everything before anything of the caller's is written. */
+/* Checks all parts before it writes into the caller's memory. */
 static enum status fill_parts(struct wire_value result, struct rep_part *parts, size_t count,
 	struct rep_fetched *out, struct error *err)
 {
@@ -261,8 +264,8 @@ static enum status fill_parts(struct wire_value result, struct rep_part *parts, 
 	return STATUS_OK;
 }
 
-/* Reads an answer and lets go of it. What lies once may lie again: the connection is
- * closed when it does not fit what was asked. */
+/* Reads an answer and closes the reply. An answer that does not fit what was asked ends the
+ * connection: the next one may be as wrong. */
 static enum status finish_fetch(rep_client *client, struct reply *reply, struct rep_part *parts,
 	size_t count, struct rep_fetched *out, struct error *err)
 {

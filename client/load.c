@@ -5,6 +5,7 @@
 #include "client/rows.h"
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,11 @@ struct rep_load {
 	uint32_t views;
 	enum dtype dtype; /* of the table */
 	uint64_t next;    /* the chunk to send */
-	uint64_t rows;    /* sent, and held by the daemon when this began */
-	/* Sent, not acknowledged: chunks [next - in_flight, next), a ring. */
+	uint64_t rows;    /* that the daemon held when this began, and that were sent since */
+	/* A ring: the msgids of chunks [next - in_flight, next), sent and not acknowledged. */
 	uint32_t msgids[LIMIT_CHUNKS_IN_FLIGHT];
 	unsigned in_flight;
-	struct error failed; /* the first failure; repeated by every later call */
+	struct error failed; /* the first failure; every later call returns it again */
 };
 
 static void load_free(struct rep_load *load)
@@ -50,7 +51,7 @@ static void write_name(struct wire_writer *writer, const struct rep_load *load)
 
 /* ---- begin ---- */
 
-/* Finds where this load stands among those that the daemon has. */
+/* Finds this load among those of the daemon, and how far it is. */
 static enum status find_progress(struct rep_load *load, struct wire_value result, struct error *err)
 {
 	struct wire_value loads = wire_get(result, "loads");
@@ -152,11 +153,11 @@ enum rep_status rep_load_begin(rep_client *client, const char *release, const ch
 
 /* ---- chunks ---- */
 
-/* Remembers the first failure: later chunks would be refused as gaps, which would
- * hide the reason. */
+/* Remembers a failure. Later chunks would be refused as gaps, which would hide the reason. */
 static enum status fail(struct rep_load *load, enum status status, const struct error *why,
 	struct error *err)
 {
+	assert(status != STATUS_OK && status != STATUS_AGAIN);
 	load->failed = *why;
 	load->failed.status = status;
 	if (err != NULL) {
@@ -173,10 +174,11 @@ static enum status repeat_failure(const struct rep_load *load, struct error *err
 	return load->failed.status;
 }
 
-/* Takes the answer to the oldest chunk under way. AGAIN: TRANSPORT_NOW_MS, and it is
- * not there yet. */
+/* Takes the answer to the oldest chunk under way. AGAIN: with TRANSPORT_NOW_MS it is not there
+ * yet. */
 static enum status take_answer(struct rep_load *load, int64_t deadline_ms, struct error *err)
 {
+	assert(load->in_flight > 0 && load->in_flight <= load->next);
 	uint64_t oldest = load->next - load->in_flight;
 	struct reply reply = {0};
 	struct error why = {0};
@@ -283,6 +285,7 @@ enum rep_status rep_load_chunk(rep_load *load, const struct rep_rows *rows,
 			load->name);
 		return (enum rep_status)fail(load, status, &why, err);
 	}
+	assert(load->in_flight < LIMIT_CHUNKS_IN_FLIGHT); /* the ring of msgids has room */
 	write_chunk(load, rows, bytes);
 	uint32_t msgid = 0;
 	status = client_send(load->client, client_deadline_ms(load->client), &msgid, &why);
@@ -313,7 +316,7 @@ enum rep_status rep_load_end(rep_load *load, uint64_t *rows, struct rep_error *r
 		wire_write_uint(writer, load->next);
 		wire_write_str(writer, "rows");
 		wire_write_uint(writer, load->rows);
-		/* Ending it again is fine. */
+		/* The daemon takes a second end, so this may be sent again. */
 		status = client_call_plain(load->client, CLIENT_REPEATABLE,
 			client_deadline_ms(load->client), err);
 	}
@@ -329,7 +332,7 @@ void rep_load_leave(rep_load *load)
 	if (load == NULL) {
 		return;
 	}
-	/* Answers that nobody waits for would be taken for a broken stream later. */
+	/* An answer that comes when nobody waits for it would look like a broken stream. */
 	if (load->in_flight > 0 && drain(load, 0, NULL) != STATUS_OK && load->in_flight > 0) {
 		client_disconnect(load->client);
 	}

@@ -1,6 +1,8 @@
 /* pipeline.c - sends now, receives later. */
 #include "client/pipeline.h"
 
+#include <assert.h>
+
 static const char *what_of(enum client_pipeline pipeline)
 {
 	return pipeline == CLIENT_FETCHES ? "fetch" : "write";
@@ -8,6 +10,7 @@ static const char *what_of(enum client_pipeline pipeline)
 
 enum status pipeline_send(rep_client *client, enum client_pipeline pipeline, struct error *err)
 {
+	assert(pipeline == CLIENT_FETCHES || pipeline == CLIENT_WRITES);
 	uint32_t msgid = 0;
 	enum status status = client_send(client, client_deadline_ms(client), &msgid, err);
 	if (status == STATUS_OK) {

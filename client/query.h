@@ -11,10 +11,10 @@
 
 #include <stddef.h>
 
-/* Checks what can be told without the daemon. Errors: BAD_REQUEST, TOO_LARGE. */
+/* Checks what can be checked without the daemon. Errors: BAD_REQUEST, TOO_LARGE. */
 enum status query_check(const struct rep_query *query, struct error *err);
 
-/* Entries of a map that query_write writes: from, through, weights. */
+/* How many map entries query_write writes: from, and perhaps through and weights. */
 size_t query_fields(const struct rep_query *query);
 void query_write(struct wire_writer *writer, const struct rep_query *query);
 

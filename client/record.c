@@ -20,7 +20,7 @@ static bool read_time(struct wire_value map, const char *name, int64_t *out)
 	return type == WIRE_ABSENT || type == WIRE_NIL || field_int(map, name, out);
 }
 
-/* What an older daemon does not say: 0. */
+/* A number that an older daemon does not send: 0 then. */
 static bool read_later(struct wire_value map, const char *name, uint64_t *out)
 {
 	return wire_type(wire_get(map, name)) == WIRE_ABSENT || field_uint(map, name, out);

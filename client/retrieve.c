@@ -1,6 +1,6 @@
 /* retrieve.c - the best items for some queries.
  *
- *   request -> reply -> lay_out: once to count what the answer takes, once to copy it there
+ *   request -> reply -> lay_out, which runs twice: to count the bytes of the answer, and to copy it
  */
 #include "client/client.h"
 #include "client/field.h"
@@ -11,8 +11,16 @@
 #include "schema/limits.h"
 #include "schema/metric.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+static_assert(REP_INNER_PRODUCT == (int)METRIC_INNER_PRODUCT, "metric");
+static_assert(REP_COSINE == (int)METRIC_COSINE, "metric");
+static_assert(REP_L2 == (int)METRIC_L2, "metric");
+static_assert(REP_TANIMOTO == (int)METRIC_TANIMOTO, "metric");
+static_assert(REP_DICE == (int)METRIC_DICE, "metric");
+static_assert(REP_HAMMING == (int)METRIC_HAMMING, "metric");
 
 /* ---- the request ---- */
 
@@ -96,7 +104,7 @@ static void begin(rep_client *client, const char *release, const struct rep_retr
 
 /* ---- the answer ---- */
 
-/* Where the answer is copied to; memory NULL: what it takes is only counted. */
+/* Where the answer is copied to. With memory NULL its bytes are only counted. */
 struct place {
 	uint8_t *memory;
 	size_t at;
@@ -109,7 +117,7 @@ static void *take(struct place *place, size_t bytes)
 	return out;
 }
 
-/* NULL while counting. */
+/* Returns NULL while bytes are only counted. */
 static const void *copy(struct place *place, struct wire_bytes bytes)
 {
 	void *out = take(place, bytes.len);
@@ -154,7 +162,7 @@ static bool read_with(struct wire_value map, uint32_t n, struct place *place, st
 	return true;
 }
 
-/* Keys are numbers or byte strings: which, the length tells, and the caller knows. */
+/* Reads n keys of the type that the answer names. */
 static bool read_keys(struct wire_value map, uint32_t n, enum rep_key_type type,
 	struct place *place, struct rep_keys *out)
 {
@@ -205,7 +213,7 @@ static bool read_part(struct wire_value map, const struct rep_retrieval *asked,
 	return true;
 }
 
-/* Whether the answer's keys are numbers. */
+/* The type of the answer's keys; 0: it names none. */
 static enum rep_key_type key_type_of(struct wire_value result)
 {
 	struct wire_bytes name = {0};
@@ -256,8 +264,11 @@ static enum status read_answer(struct wire_value result, const struct rep_retrie
 		return error_set(err, STATUS_NO_MEMORY, "retrieve: no memory for %zu bytes",
 			place.at);
 	}
+	const size_t counted = place.at;
 	place.at = 0;
-	(void)lay_out(result, asked, &place, &read);
+	const bool laid_out = lay_out(result, asked, &place, &read);
+	assert(laid_out && place.at == counted); /* the second run takes the same path */
+	(void)laid_out;
 	read.memory = place.memory;
 	*out = read;
 	return STATUS_OK;

@@ -1,5 +1,5 @@
-/* rows.c - writes rows into a request, all but the matrix, which goes from the caller's
- * memory into the socket.
+/* rows.c - writes rows into a request. The matrix is not copied: it is sent from the caller's
+ * memory.
  */
 #include "client/rows.h"
 
@@ -44,7 +44,7 @@ static void write_column(struct wire_writer *writer, const char *name, const voi
 
 void rows_write_tail(rep_client *client, const void *rows, size_t bytes)
 {
-	/* The head of a bin; client_send refuses a tail that it cannot announce. */
+	/* The head of a bin. Its length has 32 bits; client_send refuses longer tails. */
 	const uint8_t head[BIN32_HEAD_BYTES] = {0xc6, (uint8_t)(bytes >> 24),
 		(uint8_t)(bytes >> 16), (uint8_t)(bytes >> 8), (uint8_t)bytes};
 	wire_write_str(&client->request, "rows");

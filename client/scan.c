@@ -11,6 +11,7 @@
 #include "schema/key.h"
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ struct walk {
 	size_t cap;
 };
 
-/* A reply's columns, still in the reply. */
+/* The columns of a reply. Their bytes still belong to the reply. */
 struct columns {
 	uint32_t n;
 	enum dtype dtype;
@@ -117,6 +118,7 @@ static const void *place(struct walk *walk, size_t *at, struct wire_bytes column
 	if (column.data == NULL) {
 		return NULL;
 	}
+	assert(*at % COLUMN_ALIGN == 0 && column.len <= walk->cap - *at);
 	uint8_t *target = walk->data + *at;
 	memcpy(target, column.data, column.len);
 	*at += aligned(column.len);
@@ -154,7 +156,7 @@ static enum status keep_columns(struct walk *walk, const struct columns *columns
 	return STATUS_OK;
 }
 
-/* Reads a reply. A cursor that stands still would make an endless walk. */
+/* Reads a reply. A cursor that stands still is refused: the walk would never end. */
 static enum status read_reply(struct wire_value result, enum rep_dtype dtype, struct walk *walk,
 	struct rep_scan *scan, struct error *err)
 {

@@ -1,4 +1,4 @@
-/* status.c - the public names of outcomes, asserted to be those of the wire. */
+/* status.c - the public enums have the same numbers as those of the wire. */
 #include "client/client.h"
 #include "config.h"
 #include "schema/dtype.h"
@@ -30,7 +30,7 @@ static_assert(REP_CLOSED == (int)STATUS_CLOSED, "status");
 static_assert(REP_INTERNAL == (int)STATUS_INTERNAL, "status");
 static_assert(REP_INTERNAL + 1 == (int)STATUS_COUNT, "every status has a public name");
 
-/* client_error() relies on it. */
+/* client_error() casts one to the other. */
 static_assert(sizeof(struct rep_error) == sizeof(struct error), "error");
 static_assert(offsetof(struct rep_error, status) == offsetof(struct error, status), "error");
 static_assert(offsetof(struct rep_error, text) == offsetof(struct error, text), "error");
@@ -47,6 +47,12 @@ static_assert(REP_USER == (int)ENTITY_USER, "entity");
 static_assert(REP_ITEM == (int)ENTITY_ITEM, "entity");
 static_assert(REP_UR == (int)KIND_UR, "kind");
 static_assert(REP_IR == (int)KIND_IR, "kind");
+static_assert(REP_CR == (int)KIND_CR, "kind");
+static_assert(REP_SUM == (int)READING_SUM, "reading");
+static_assert(REP_MEAN == (int)READING_MEAN, "reading");
+static_assert(REP_LAYER_NORM == (int)READING_LAYER_NORM, "reading");
+static_assert(REP_INDEX_NONE == (int)INDEX_NONE, "index");
+static_assert(REP_INDEX_BALLS == (int)INDEX_BALLS, "index");
 
 const char *rep_status_name(enum rep_status status)
 {

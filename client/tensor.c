@@ -15,7 +15,7 @@ static_assert(sizeof((struct rep_tensor *)0)->name > LIMIT_NAME_BYTES, "name");
 
 enum { BIN32_HEAD_BYTES = 5 };
 
-/* What writes it names its release: the live one as such. */
+/* A request that writes always names its release: "live" for the live one. */
 static struct wire_writer *begin(rep_client *client, const char *method, size_t fields,
 	const char *release, const char *tensor)
 {
@@ -60,7 +60,7 @@ enum rep_status rep_tensor_put(rep_client *client, const char *release,
 	for (uint32_t i = 0; i < tensor->dims; i++) {
 		wire_write_uint(writer, tensor->shape[i]);
 	}
-	/* The head of a bin; client_send refuses a tail that it cannot announce. */
+	/* The head of a bin. Its length has 32 bits; client_send refuses longer tails. */
 	wire_write_str(writer, "data");
 	const uint8_t head[BIN32_HEAD_BYTES] = {0xc6, (uint8_t)(data_bytes >> 24),
 		(uint8_t)(data_bytes >> 16), (uint8_t)(data_bytes >> 8), (uint8_t)data_bytes};

@@ -5,6 +5,7 @@
 #include "client/clock.h"
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -16,11 +17,11 @@
 enum {
 	/* Holds the answer of 500 rows of 256 bytes with room to spare. */
 	RECEIVE_BYTES_MIN = 256 << 10,
-	/* A recv with less room than this would be one of too many. */
+	/* Room for each recv; with less, a large answer takes too many calls. */
 	RECEIVE_ROOM_MIN = 64 << 10,
-	/* From here on the kernel is asked for exactly what is missing, in one call. */
+	/* When so many bytes of a message are missing, one recv waits for all of them. */
 	RECEIVE_ALL_MIN = 16 << 10,
-	/* Answers that wait while a request is being sent. */
+	/* The bound of answers that are received while a request is being sent. */
 	RECEIVE_BYTES_MAX = 256 << 20,
 	SOCKET_BUFFER_BYTES = 4 << 20,
 };
@@ -40,12 +41,13 @@ void transport_fini(struct transport *transport)
 
 enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err)
 {
+	assert(transport->fd < 0 && transport->at == transport->len);
 	int fd = -1;
 	enum status status = address_connect(transport->address, deadline_ms, &fd, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	/* The kernel cuts them to what the system allows. */
+	/* The kernel lowers both to what the system allows. */
 	const int bytes = SOCKET_BUFFER_BYTES;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
@@ -72,9 +74,17 @@ bool transport_dead(const struct transport *transport)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+/* The order of [0, at) taken, [at, len) received, [len, cap) free. */
+static void check_buffer(const struct transport *transport)
+{
+	assert(transport->at <= transport->len && transport->len <= transport->cap);
+	assert(transport->skim.at <= transport->len - transport->at);
+}
+
 /* Makes the buffer large enough for `missing` bytes more. */
 static enum status make_room(struct transport *transport, size_t missing, struct error *err)
 {
+	check_buffer(transport);
 	if (transport->at == transport->len) {
 		transport->at = 0;
 		transport->len = 0;
@@ -107,14 +117,16 @@ static enum status make_room(struct transport *transport, size_t missing, struct
 	return STATUS_OK;
 }
 
-/* One recv of at most `max` bytes. AGAIN: nothing came; the flags or the socket's
- * time-out say why. */
+/* One recv of at most `max` bytes. AGAIN: nothing has come, because of MSG_DONTWAIT, the socket's
+ * time-out or a signal. */
 static enum status receive_some(struct transport *transport, size_t max, int flags,
 	struct error *err)
 {
+	assert(max > 0 && max <= transport->cap - transport->len);
 	ssize_t n = recv(transport->fd, transport->data + transport->len, max, flags);
 	if (n > 0) {
 		transport->len += (size_t)n;
+		check_buffer(transport);
 		return STATUS_OK;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -124,7 +136,7 @@ static enum status receive_some(struct transport *transport, size_t max, int fla
 		n == 0 ? "the daemon closed the connection" : strerror(errno));
 }
 
-/* Waits until bytes can be sent, and receives those that come meanwhile. */
+/* Waits until bytes can be sent, and receives what arrives meanwhile. */
 static enum status wait_to_send(struct transport *transport, int64_t deadline_ms, struct error *err)
 {
 	int wait_ms = -1;
@@ -161,6 +173,7 @@ static enum status wait_to_send(struct transport *transport, int64_t deadline_ms
 enum status transport_send(struct transport *transport, struct iovec *parts, size_t count,
 	int64_t deadline_ms, struct error *err)
 {
+	assert(transport->fd >= 0);
 	while (count > 0) {
 		struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
 		ssize_t n = sendmsg(transport->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -189,8 +202,8 @@ enum status transport_send(struct transport *transport, struct iovec *parts, siz
 	return STATUS_OK;
 }
 
-/* Gives the socket the time that is left. It is set again only when it is off by
- * more than an eighth, so a series of calls costs no system call. */
+/* Sets the socket's time-out to the time that is left. A time-out that is set already stays while
+ * less than an eighth of it has passed, so a series of calls needs no system call for it. */
 static enum status arm_timeout(struct transport *transport, int64_t deadline_ms, struct error *err)
 {
 	int64_t left = 0;
@@ -213,8 +226,8 @@ static enum status arm_timeout(struct transport *transport, int64_t deadline_ms,
 	return STATUS_OK;
 }
 
-/* Receives more of the message at `at`: what is there, or all that is missing when
- * that is known to be much. */
+/* Receives more of the message at `at`: whatever has arrived, or all that is missing if that is
+ * known to be much. */
 static enum status receive_more(struct transport *transport, int64_t deadline_ms, struct error *err)
 {
 	size_t held = transport->len - transport->at;
@@ -233,13 +246,14 @@ static enum status receive_more(struct transport *transport, int64_t deadline_ms
 	}
 	bool all = missing >= RECEIVE_ALL_MIN;
 	status = receive_some(transport, all ? missing : room, all ? MSG_WAITALL : 0, err);
-	/* A time-out or a signal: the deadline tells which, at the next call. */
+	/* AGAIN is a time-out or a signal. arm_timeout tells which, when the caller comes back. */
 	return status == STATUS_AGAIN ? STATUS_OK : status;
 }
 
 enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 	struct wire_bytes *message, struct error *err)
 {
+	assert(transport->fd >= 0);
 	for (;;) {
 		if (transport->len > transport->at) {
 			const uint8_t *first = transport->data + transport->at;
@@ -249,6 +263,7 @@ enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 				*message = (struct wire_bytes){first, transport->skim.at};
 				transport->at += transport->skim.at;
 				transport->skim = (struct wire_skim){0};
+				check_buffer(transport);
 				return STATUS_OK;
 			}
 			if (status != STATUS_AGAIN) {

@@ -1,8 +1,8 @@
 /* transport.h - a connected stream socket: gathered bytes out, whole messages in.
  *
- * The receive buffer is reused and grows to the largest message met. While bytes
- * wait to be sent, those that come are received too: two peers that only send
- * would wait for each other for ever.
+ * The receive buffer is reused and grows to the largest message that has come. While bytes wait to
+ * be sent, bytes that arrive are received too: two peers that only send would wait for each other
+ * forever.
  *
  * Threads: one at a time.
  */
@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-/* A deadline that has always passed: take what is there. */
+/* A deadline that has always passed: only what has arrived already is taken. */
 #define TRANSPORT_NOW_MS INT64_MIN
 
 struct transport {
@@ -28,7 +28,7 @@ struct transport {
 	size_t len;
 	size_t cap;
 	struct wire_skim skim;       /* of the message at `at` */
-	unsigned receive_timeout_ms; /* what the socket has; 0: none */
+	unsigned receive_timeout_ms; /* SO_RCVTIMEO of the socket; 0: none */
 };
 
 void transport_init(struct transport *transport, const char *address);
@@ -42,8 +42,8 @@ void transport_disconnect(struct transport *transport);
 /* Whether an idle connection's peer has left. */
 bool transport_dead(const struct transport *transport);
 
-/* Sends everything; `parts` is used up.
- * Errors: CLOSED, TIMEOUT, NO_MEMORY; TOO_LARGE  answers nobody took reached a bound. */
+/* Sends everything; `parts` is changed.
+ * Errors: CLOSED, TIMEOUT, NO_MEMORY; TOO_LARGE  too many bytes of answers wait to be taken. */
 enum status transport_send(struct transport *transport, struct iovec *parts, size_t count,
 	int64_t deadline_ms, struct error *err);
 

@@ -29,7 +29,7 @@ static enum status check_table(const char *table, struct error *err)
 	return table != NULL ? STATUS_OK : error_set(err, STATUS_BAD_REQUEST, "table: none given");
 }
 
-/* How many bytes a row has is the table's to say; the same for each it must be. */
+/* Only the table tells how many bytes a row has, but each row must have equally many. */
 static enum status check_bytes(const struct rep_rows *rows, struct error *err)
 {
 	uint32_t count = rows->keys.count;

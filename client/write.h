@@ -7,14 +7,14 @@
 
 #include "client/client.h"
 
-/* Begins a request with a map of `fields` entries besides its release. */
+/* Begins a request whose map has the release and `fields` more entries. */
 struct wire_writer *write_begin(rep_client *client, const char *method, size_t fields,
 	const char *release);
 
-/* Sends the request begun and waits for its answer; `out` may be NULL. */
+/* Sends the request that was begun and waits for its answer; `out` may be NULL. */
 enum status write_call(rep_client *client, struct rep_written *out, struct error *err);
 
-/* Sends it; rep_write_receive gets the answer. */
+/* Sends the request that was begun; rep_write_receive gets the answer. */
 enum status write_send(rep_client *client, struct error *err);
 
 #endif

@@ -10,10 +10,11 @@
  * process; there is no global state. Memory: what a call fills belongs to the caller;
  * what the library returns is freed by the function named beside it.
  *
- * Errors: every call that can fail returns an enum rep_status, REP_OK being 0, and
- * fills `err` (may be NULL) with the daemon's code and text, or its own. After
- * REP_TIMEOUT, REP_CLOSED or REP_PROTOCOL the connection is gone and the outcome of a
- * write is not known; the next call connects again (rep_options.no_reconnect forbids it).
+ * Errors: every call that can fail returns an enum rep_status; REP_OK is 0. It fills
+ * `err` (may be NULL) with a status and a text, either the daemon's or its own. After
+ * REP_TIMEOUT, REP_CLOSED or REP_PROTOCOL the connection is gone, and it is not known
+ * whether a write was done. The next call connects again, unless
+ * rep_options.no_reconnect is set.
  *
  *     rep_client *client = NULL;
  *     struct rep_error err;
@@ -85,15 +86,15 @@ struct rep_options {
 	const char *address;         /* unix:PATH, tcp:HOST:PORT or a path; NULL: $REPSTORE, else
 				      * /run/repstore/repstore.sock */
 	unsigned connect_timeout_ms; /* 0: 5,000 */
-	unsigned timeout_ms;         /* of a call, waiting for its answer; 0: 30,000 */
-	bool no_reconnect;
+	unsigned timeout_ms;         /* of each call, for its answer; 0: 30,000 */
+	bool no_reconnect;           /* a lost connection stays lost: calls return REP_CLOSED */
 };
 
 /* options may be NULL. Errors: IO, TIMEOUT, UNSUPPORTED (protocol version), NO_MEMORY. */
 REP_API enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
 	struct rep_error *err);
 REP_API void rep_close(rep_client *client); /* NULL is fine */
-/* Sets the time-out of later calls; 0 waits without end (a seal takes as long as it takes). */
+/* Sets the time-out of later calls; 0: they wait without end. */
 REP_API void rep_set_timeout(rep_client *client, unsigned timeout_ms);
 REP_API enum rep_status rep_ping(rep_client *client, struct rep_error *err);
 
@@ -110,7 +111,7 @@ enum rep_dtype {
 enum rep_key_type { REP_KEY_U64 = 1, REP_KEY_BYTES = 2 };
 
 /* A borrowed batch of keys: uint64_t[count] (little-endian machines only), or byte
- * strings packed as a length byte and then the bytes, each. */
+ * strings. Those are packed one behind the other, each as a length byte and its bytes. */
 struct rep_keys {
 	enum rep_key_type type;
 	uint32_t count;
@@ -130,42 +131,42 @@ static inline struct rep_keys rep_keys_bytes(const void *packed, size_t bytes, u
 	return out;
 }
 
-/* Rows to be written, borrowed. Every column has keys.count entries. Those without
- * times get the daemon's clock: of the put, or of the load's first chunk. */
+/* Rows to be written, borrowed. Every column has keys.count entries. Rows without times
+ * get the time of the daemon's clock, at the put or at the first chunk of the load. */
 struct rep_rows {
 	struct rep_keys keys;
 	enum rep_dtype dtype; /* of `rows`; REP_DTYPE_TABLE: the table's */
 	const void *rows;     /* [count, views x dim] */
-	size_t rows_bytes;    /* of all of them; a load may leave it 0, it knows the table */
+	size_t rows_bytes;    /* of all rows; 0 in a load: as many as the table's rows have */
 	const float *scales;  /* i8 */
 	const int64_t *times; /* Unix ms; or NULL */
 	const uint64_t *tags; /* NULL: 0 */
-	/* Of an aggregating table, whose rows are decayed sums: their weights; NULL: 1. */
+	/* The weights of an aggregating table's rows, which are decayed sums; NULL: 1. */
 	const float *weights;
 	bool allow_nonfinite;
-	bool if_newer; /* only where the stored row is older, or there is none; not in a load */
+	bool if_newer; /* writes only over an older row, or where there is none; not in a load */
 };
 
-/* Bytes of one row without its scale: bit packs each view into whole bytes. */
+/* Bytes of one row without its scale. REP_BIT packs each view into whole bytes. */
 REP_API size_t rep_row_bytes(enum rep_dtype dtype, uint32_t dim, uint32_t views);
 
 /* ---- fetch ---- */
 
-/* One table's keys, and where their rows go. Every array has keys.count entries; NULL:
- * not wanted. Rows that were not found are zero. */
+/* The keys of one table, and where their rows go. Every array has keys.count entries, or
+ * is NULL when it is not wanted. Rows that were not found are zero. */
 struct rep_part {
 	/* asked */
 	const char *table;
 	struct rep_keys keys;
 	enum rep_dtype dtype; /* REP_DTYPE_TABLE: as stored */
-	bool raw;             /* of an aggregating table: its sums, not what its spec says */
+	bool raw;             /* of an aggregating table: the sums, whatever its spec reads */
 	uint64_t max_age_ms;  /* 0: any age */
-	/* Stored layers that the rows go through before they leave, in f32, one after the other;
-	 * `dtype` is of their result, f32 for REP_DTYPE_TABLE. "NAME": a linear layer, tensors
+	/* Stored layers that the daemon sends the rows through, in f32, one after the other.
+	 * `dtype` is that of the result, f32 for REP_DTYPE_TABLE. "NAME": a linear layer, tensors
 	 * NAME.weight [out, in] and, if it exists, NAME.bias [out], as PyTorch's state_dict names
 	 * them; "relu", "silu", "sigmoid", "tanh"; "gate:NAME": row * sigmoid(W row + b). */
 	const char *const *through;
-	size_t through_count; /* 0: rows leave as they are */
+	size_t through_count; /* 0: rows stay as they are */
 	/* where to */
 	void *rows;        /* [count, views x dim]; or NULL */
 	size_t rows_bytes; /* room at `rows`; too little is REP_TOO_LARGE, naming what is needed */
@@ -193,9 +194,9 @@ struct rep_fetched {
 REP_API enum rep_status rep_fetch(rep_client *client, const char *release, struct rep_part *parts,
 	size_t count, struct rep_fetched *out, struct rep_error *err);
 
-/* Pipelining: send up to 65,536, then receive each, in the order sent. The parts must
- * stay as they are in between. rep_fetch_receive is done with a fetch whatever it
- * returns; those that went with a connection are reported as REP_CLOSED, each once. */
+/* Pipelining: send up to 65,536 fetches, then receive each, in the order sent. The parts
+ * must stay as they are in between. Each rep_fetch_receive takes one fetch off the
+ * pipeline, whatever it returns. A fetch whose connection was lost returns REP_CLOSED. */
 REP_API enum rep_status rep_fetch_send(rep_client *client, const char *release,
 	const struct rep_part *parts, size_t count, struct rep_error *err);
 REP_API enum rep_status rep_fetch_receive(rep_client *client, struct rep_part *parts, size_t count,
@@ -204,16 +205,17 @@ REP_API enum rep_status rep_fetch_receive(rep_client *client, struct rep_part *p
 /* ---- write ---- */
 
 struct rep_written {
-	char release[72]; /* which it was */
+	char release[72]; /* the one that was written */
 	uint64_t sequence;
-	uint64_t count; /* rows applied, keys deleted that were there, or samples counted */
-	uint64_t next;  /* of samples with a source: the position of its next one; else 0 */
+	uint64_t count; /* rows applied, rows deleted, or samples counted */
+	uint64_t next;  /* the position of the source's next sample; 0 without a source */
 };
 
-/* Writes rows of a sealed or live release (NULL: the live one), over those of the same
- * keys. When it returns they are durable, and every fetch that begins afterwards finds
- * them; `out` may be NULL. After REP_TIMEOUT, REP_CLOSED or REP_PROTOCOL it is not known
- * whether they are: putting the same rows again is safe, and is the caller's to do.
+/* Writes rows into a sealed or live release (NULL: the live one), over those of the same
+ * keys. When it returns REP_OK the rows are durable, and every fetch that begins
+ * afterwards finds them; `out` may be NULL. After REP_TIMEOUT, REP_CLOSED or
+ * REP_PROTOCOL it is not known whether they were written. The library does not repeat a
+ * write; the caller may, for putting the same rows again is safe.
  * Errors: NOT_FOUND; NOT_SEALED  an open release takes loads; BUSY  may pass later;
  * DISK_FULL, READ_ONLY, CORRUPT, TOO_LARGE, BAD_REQUEST. */
 REP_API enum rep_status rep_put(rep_client *client, const char *release, const char *table,
@@ -225,22 +227,23 @@ struct rep_put_part {
 	const struct rep_rows *rows;
 };
 
-/* Writes rows of several tables (64 at most) as one: a fetch sees all parts or none, and so does a
- * restart. `if_newer` is the same in all. As rep_put. */
+/* Writes rows of several tables (64 at most) as one write: a fetch sees all parts or none, and
+ * after a restart all parts are there or none. `if_newer` must be the same in all. Else as rep_put.
+ */
 REP_API enum rep_status rep_put_parts(rep_client *client, const char *release,
 	const struct rep_put_part *parts, size_t count, struct rep_written *out,
 	struct rep_error *err);
 
-/* Deletes the rows of keys; those that are not there are passed over. As rep_put. */
+/* Deletes the rows of keys; a key without a row is passed over. Else as rep_put. */
 REP_API enum rep_status rep_delete(rep_client *client, const char *release, const char *table,
 	struct rep_keys keys, struct rep_written *out, struct rep_error *err);
 
-/* Pipelining: send puts and deletes, then receive each, in the order sent, which is the
- * order in which they are applied. One that is refused does not keep later ones from
- * being applied. Rows and keys are the caller's again when a send returns.
- * rep_write_receive is done with a write whatever it returns; those that went with a
- * connection are reported as REP_CLOSED, each once. Fetches may be under way on the same
- * client: each kind is received by its own function, in any order among the two. */
+/* Pipelining: send puts and deletes, then receive each, in the order sent. The daemon
+ * applies them in that order; when it refuses one, it still applies the later ones. Rows
+ * and keys are the caller's again when a send returns. Each rep_write_receive takes one
+ * write off the pipeline, whatever it returns. A write whose connection was lost returns
+ * REP_CLOSED. Fetches may be under way on the same client: each kind is received by its
+ * own function, and either kind may be received first. */
 REP_API enum rep_status rep_put_send(rep_client *client, const char *release, const char *table,
 	const struct rep_rows *rows, struct rep_error *err);
 REP_API enum rep_status rep_put_parts_send(rep_client *client, const char *release,
@@ -255,24 +258,24 @@ REP_API enum rep_status rep_write_receive(rep_client *client, struct rep_written
 struct rep_samples {
 	const char *layer;
 	uint32_t count;
-	struct rep_keys users; /* all zero: not given, as no table of the layer is of users */
+	struct rep_keys users; /* all zero: not given, for a layer without a table of users */
 	struct rep_keys items;
 	const int64_t *times; /* Unix ms; at most an hour ahead of the daemon's clock */
 	enum rep_dtype dtype; /* of `rows`; any but REP_DTYPE_TABLE and REP_BIT */
 	const void *rows;     /* [count, views x dim] */
 	size_t rows_bytes;    /* of all of them */
 	const float *scales;  /* i8 */
-	const char *source;   /* whose samples are numbered; NULL: none */
+	const char *source;   /* numbers its samples, so that each counts once; NULL: none */
 	uint64_t position;    /* the number of the first one */
 };
 
 /* Adds samples to the aggregated rows of their users and items, in all tables of the layer, in one
- * durable write. After REP_TIMEOUT, REP_CLOSED or REP_PROTOCOL it is not known whether they count:
- * with a source they may be sent again, and count once; without, they may count twice.
- * Errors: as rep_put; NOT_FOUND  the layer; GAP  a position beyond the next. */
+ * durable write. After REP_TIMEOUT, REP_CLOSED or REP_PROTOCOL it is not known whether they were
+ * counted. With a source they may be sent again and count once; without one they may count twice.
+ * Errors: as rep_put; NOT_FOUND  no such layer; GAP  samples before `position` are missing. */
 REP_API enum rep_status rep_observe(rep_client *client, const char *release,
 	const struct rep_samples *samples, struct rep_written *out, struct rep_error *err);
-/* Pipelined among puts and deletes; received by rep_write_receive. */
+/* Sends samples along the pipeline of puts and deletes; rep_write_receive gets the answer. */
 REP_API enum rep_status rep_observe_send(rep_client *client, const char *release,
 	const struct rep_samples *samples, struct rep_error *err);
 
@@ -281,11 +284,11 @@ struct rep_position {
 	char source[72];
 	uint64_t next; /* the position of the next sample; durable */
 };
-/* How far each source is counted. out: malloc'ed array; free() it. */
+/* Up to which position the samples of each source are counted. out: malloc'ed array; free() it. */
 REP_API enum rep_status rep_positions(rep_client *client, const char *release,
 	struct rep_position **out, size_t *count, struct rep_error *err);
 
-/* Chooses the layer that names without @layer mean, for users and items at once. */
+/* Chooses the layer that a table name without @layer means, for users and items at once. */
 REP_API enum rep_status rep_layer_choose(rep_client *client, const char *release, const char *layer,
 	struct rep_error *err);
 
@@ -296,8 +299,8 @@ struct rep_merged {
 	uint64_t elapsed_ms;
 };
 
-/* Folds all written rows that wait in the daemon's log into base files; `out` may be
- * NULL. Takes as long as the work: the client's time-out does not apply. */
+/* Merges all written rows that wait in the daemon's log into base files; `out` may be
+ * NULL. It takes as long as the work takes: the client's time-out does not apply. */
 REP_API enum rep_status rep_merge(rep_client *client, struct rep_merged *out,
 	struct rep_error *err);
 
@@ -306,8 +309,8 @@ REP_API enum rep_status rep_merge(rep_client *client, struct rep_merged *out,
 enum rep_entity { REP_USER = 1, REP_ITEM = 2 };
 /* REP_CR: aggregated cross representations, which the daemon keeps from samples. */
 enum rep_kind { REP_UR = 1, REP_IR = 2, REP_CR = 3 };
-/* What a fetch of an aggregated row gives: the decayed sum S, S / W with W the decayed count of
- * samples, or S less its mean over its deviation. */
+/* What a fetch of an aggregated row gives. S is the decayed sum, W the decayed count of samples:
+ * S, S / W, or (S - mean of S) / deviation of S. */
 enum rep_reading { REP_SUM = 1, REP_MEAN = 2, REP_LAYER_NORM = 3 };
 
 /* REP_INDEX_BALLS: granular balls, built in the background after a seal and after each merge. */
@@ -323,7 +326,7 @@ struct rep_table_spec {
 	uint32_t views; /* 0 in a create: 1 */
 	uint64_t ttl_ms;
 	/* of REP_CR, whose name is name@layer and whose dtype is f32 */
-	double decay_events;      /* factor of what is there at each sample; 0 in a create: 1 with a
+	double decay_events;      /* each sample multiplies the sum by it; 0 in a create: 1 with a
 				   * half-life, 0.99 without */
 	uint64_t half_life_ms;    /* 0: none */
 	enum rep_reading reading; /* 0 in a create: REP_LAYER_NORM */
@@ -365,12 +368,12 @@ REP_API enum rep_status rep_release_list(rep_client *client, struct rep_release 
 	size_t *count, struct rep_error *err);
 REP_API enum rep_status rep_release_show(rep_client *client, const char *release,
 	struct rep_release *out, struct rep_error *err);
-/* Takes as long as the work: the client's time-out does not apply. */
+/* It takes as long as the work takes: the client's time-out does not apply. */
 REP_API enum rep_status rep_release_seal(rep_client *client, const char *release,
 	struct rep_error *err);
 REP_API enum rep_status rep_release_publish(rep_client *client, const char *release,
 	struct rep_error *err);
-/* now: out, char[72], the release that is live again; may be NULL */
+/* now: out, char[72], the release that is live now; may be NULL. */
 REP_API enum rep_status rep_release_rollback(rep_client *client, char *now, struct rep_error *err);
 REP_API enum rep_status rep_release_drop(rep_client *client, const char *release,
 	struct rep_error *err);
@@ -427,31 +430,33 @@ REP_API enum rep_status rep_tensor_delete(rep_client *client, const char *releas
 
 typedef struct rep_load rep_load;
 
-/* Begins a load, or goes on with one of this name: *next_chunk is the number of the
- * first chunk that the daemon does not have (0 for a new one); may be NULL. */
+/* Begins a load, or goes on with the one of this name. next_chunk: out, the number of the
+ * first chunk that the daemon does not have (0 for a new load); may be NULL. */
 REP_API enum rep_status rep_load_begin(rep_client *client, const char *release, const char *table,
 	const char *load, rep_load **out, uint64_t *next_chunk, struct rep_error *err);
-/* Sends the next chunk (at most 65 MiB with its columns; 4 MiB is best) and returns when the daemon
- * has room for another: up to 16 are under way. Other calls may not use the client between
- * rep_load_begin and rep_load_end. An error may be an earlier chunk's. */
+/* Sends the next chunk: at most 65 MiB with its columns; 4 MiB is best. Up to 16 chunks are under
+ * way; when there are so many it waits for the oldest. Other calls may not use the client between
+ * rep_load_begin and rep_load_end. An error may be that of an earlier chunk. */
 REP_API enum rep_status rep_load_chunk(rep_load *load, const struct rep_rows *rows,
 	struct rep_error *err);
-/* Waits for every chunk, says that the load is whole, and frees `load`, whatever it
- * returns. rows: out, what the load holds; may be NULL. */
+/* Waits for every chunk and tells the daemon that the load is whole. Frees `load`,
+ * whatever it returns. rows: out, how many the load holds; may be NULL. */
 REP_API enum rep_status rep_load_end(rep_load *load, uint64_t *rows, struct rep_error *err);
-/* Leaves the load as it stands, to be gone on with later, and frees it; NULL is fine. */
+/* Leaves the load in the daemon, so that rep_load_begin can go on with it, and frees it here; NULL
+ * is fine. */
 REP_API void rep_load_leave(rep_load *load);
-/* Forgets the load and its rows in the daemon, and frees it. */
+/* Makes the daemon forget the load and its rows, and frees it here. */
 REP_API enum rep_status rep_load_abort(rep_load *load, struct rep_error *err);
 
 /* ---- scan ---- */
 
-/* One reply of a walk through a table; the arrays belong to it until rep_scan_free. */
+/* One reply of a walk through a table. Its arrays are valid until the next step or
+ * rep_scan_free. */
 struct rep_scan {
 	char release[72];
 	uint64_t sequence;
-	bool raw;        /* asked, before the first step: of an aggregating table its sums */
-	uint64_t cursor; /* pass it on; set by each reply */
+	bool raw;        /* set before the first step: the sums of an aggregating table */
+	uint64_t cursor; /* set by each reply, read by the next step */
 	bool more;       /* another reply follows */
 	struct rep_keys keys;
 	enum rep_dtype dtype;
@@ -466,10 +471,10 @@ struct rep_scan {
 	void *memory;         /* the library's */
 };
 
-/* Takes the next step: go on while scan->more. Zero `scan` but for `raw` before the first step; the
- * same one goes into the next. The walk stays on the release that it began on, also
- * when that was the live one (NULL). dtype REP_DTYPE_TABLE: as stored; limit 0: as the
- * daemon likes. */
+/* Takes the next step; go on while scan->more. Zero `scan` (all but `raw`) before the first step
+ * and pass the same one to each. The walk stays on the release that it began on, also when that
+ * was the live one (NULL) and another becomes live. dtype REP_DTYPE_TABLE: as stored; limit 0: the
+ * daemon chooses. */
 REP_API enum rep_status rep_scan_next(rep_client *client, const char *release, const char *table,
 	enum rep_dtype dtype, uint32_t limit, struct rep_scan *scan, struct rep_error *err);
 REP_API void rep_scan_free(struct rep_scan *scan);

@@ -12,9 +12,10 @@
 extern "C" {
 #endif
 
-/* How alike two vectors are, the larger the more: inner product; cosine; minus the squared
- * distance; of bits Tanimoto (Jaccard), Dice, minus the bits that differ. Of several vectors a
- * query and views a row: the sum over the query's of weight * the best of the row's. */
+/* How alike two vectors are; a larger score is nearer. REP_L2 is minus the squared distance. Of
+ * bits: Tanimoto (Jaccard), Dice, and REP_HAMMING, minus the number of bits that differ. With
+ * several vectors a query or several views a row, the score is the sum over the query's vectors of
+ * weight * the best score with a view of the row. */
 enum rep_metric {
 	REP_INNER_PRODUCT = 1,
 	REP_COSINE = 2,
@@ -26,17 +27,18 @@ enum rep_metric {
 
 /* What is looked for: rows of a table, or vectors; borrowed. */
 struct rep_query {
-	const char *table; /* NULL: `rows` below are it */
+	const char *table; /* of the rows under `keys`; NULL: `rows` are given below */
 	struct rep_keys keys;
 	uint64_t max_age_ms; /* 0: any age */
-	/* [keys.count, views, dim]; of keys only the count is used. They need a release. */
+	/* [keys.count, views, dim]. Of `keys` only the count is used then, and the call must name
+	 * the release: vectors of two checkpoints must not be compared. */
 	const void *rows;
 	size_t rows_bytes;
 	enum rep_dtype dtype; /* REP_DTYPE_TABLE: f32 */
 	uint32_t dim;
 	uint32_t views;      /* 0: 1 */
 	const float *scales; /* i8 */
-	/* of both */
+	/* of either */
 	const char *const *through; /* stored layers that each row goes through, as in rep_part */
 	size_t through_count;
 	const float *weights; /* of each vector of a query; NULL: 1 */
@@ -48,12 +50,14 @@ struct rep_retrieval {
 	const char *in;         /* the table of items */
 	uint32_t k;             /* items of each query, up to 10,000; 0: 100 */
 	enum rep_metric metric; /* 0: inner product */
-	double approximate; /* a recall that suffices, where the table has an index; 0: 1, exact */
+	double approximate; /* the recall that suffices if the table has an index; 0: 1, exact */
 	bool has_min_score;
 	float min_score;              /* nothing below it */
-	const struct rep_keys *allow; /* no others; NULL: all */
-	const struct rep_keys *deny;  /* not these; NULL: none */
-	uint64_t tags_any; /* one of these bits, all of these, none of these; 0: whatever */
+	const struct rep_keys *allow; /* only these items; NULL: all */
+	const struct rep_keys *deny;  /* not these items; NULL: none */
+	/* An item's tags must have one of tags_any, all of tags_all, none of tags_none; 0: no rule.
+	 */
+	uint64_t tags_any;
 	uint64_t tags_all;
 	uint64_t tags_none;
 	const char *const *with; /* tables whose rows under the items' keys come along */
@@ -84,18 +88,18 @@ struct rep_hits {
 struct rep_retrieved {
 	char release[72];
 	uint64_t sequence;
-	char from[136]; /* which table it was; "": vectors */
+	char from[136]; /* the table of the queries' rows; "" if vectors were given */
 	char in[136];
-	bool exact;        /* no other item belongs into any answer */
+	bool exact;        /* these are the best items for certain */
 	uint64_t compared; /* rows that were looked at */
 	uint32_t count;    /* of queries */
 	struct rep_hits *parts;
-	void *memory; /* owned: all of the above */
+	void *memory; /* owned: what the pointers above point to */
 };
 
-/* The best items for each query, of one snapshot of one release (NULL: the live one). out:
- * rep_retrieved_free it. Errors: NOT_FOUND  also a key without a row; TIMEOUT  the client's
- * time-out, which the daemon is told; BUSY, BAD_REQUEST, TOO_LARGE, CORRUPT. */
+/* Finds the best items for each query, in one snapshot of one release (NULL: the live one). out:
+ * free it by rep_retrieved_free. Errors: NOT_FOUND  also a key of the query without a row; TIMEOUT
+ * the client's time-out, which the daemon keeps too; BUSY, BAD_REQUEST, TOO_LARGE, CORRUPT. */
 REP_API enum rep_status rep_retrieve(rep_client *client, const char *release,
 	const struct rep_retrieval *asked, struct rep_retrieved *out, struct rep_error *err);
 REP_API void rep_retrieved_free(struct rep_retrieved *retrieved); /* zeroed is fine */
@@ -106,11 +110,11 @@ struct rep_scoring {
 	const char *in;
 	enum rep_metric metric; /* 0: inner product */
 	struct rep_keys keys;
-	float *scores;  /* [queries, keys.count]: 0 of what was not found */
+	float *scores;  /* [queries, keys.count]; 0 for items that were not found */
 	uint8_t *found; /* as in rep_part; NULL: not wanted */
 };
 
-/* Scores of named items for each query, of one snapshot; `out` may be NULL. */
+/* Scores named items for each query, in one snapshot; `out` may be NULL. */
 REP_API enum rep_status rep_score(rep_client *client, const char *release,
 	const struct rep_scoring *scoring, struct rep_fetched *out, struct rep_error *err);
 
