@@ -10,7 +10,7 @@
 /* Rows of C that are in memory at once. */
 enum { TILE_ROWS = 64 };
 
-/* The elements less their columns' means; `means` has room for one a column. */
+/* Subtracts from each element the mean of its column. `means` has room for one a column. */
 static void centre(const struct matrix *matrix, double *means, double *centred)
 {
 	for (size_t column = 0; column < matrix->columns; column++) {
@@ -47,7 +47,7 @@ static double sum_abs(const double *values, size_t count)
 struct room {
 	double *a;    /* owned; centred */
 	double *b;    /* owned; centred */
-	double *tile; /* owned; TILE_ROWS x columns of b, and before that means */
+	double *tile; /* owned; TILE_ROWS x columns of b; used for the means before that */
 };
 
 static double mean_abs(const struct matrix *a, const struct matrix *b, const struct room *room)
@@ -69,6 +69,8 @@ static double mean_abs(const struct matrix *a, const struct matrix *b, const str
 enum status covariance_mean_abs(const struct matrix *a, const struct matrix *b, double *out)
 {
 	assert(a->rows == b->rows && a->rows > 1);
+	assert(a->columns > 0 && b->columns > 0);
+	assert(a->stride >= a->columns && b->stride >= b->columns);
 	const size_t widest = a->columns > b->columns ? a->columns : b->columns;
 	const struct room room = {
 		.a = malloc(a->rows * a->columns * sizeof(double)),

@@ -9,17 +9,17 @@
 #include "tools/matrix.h"
 
 /* The mean of |C_ij| over all columns i of `a` and j of `b`, where
- * C = (a - mean a)^T (b - mean b) / (rows - 1). Near 0 when neither view says, linearly, what
- * the other holds; it grows with the square of the rows' scale.
+ * C = (a - mean a)^T (b - mean b) / (rows - 1). It is near 0 when neither view follows linearly
+ * from the other. It grows with the square of the rows' scale.
  *
  *   a, b   finite elements, the same number of rows, at least 2
  *
- * Takes 8 bytes an element of both, and 64 rows of C.
+ * Takes memory of 8 bytes for each element of both, and 64 rows of C.
  * Errors: NO_MEMORY.
  * Source: the covariance loss of Lin et al., Crocodile: Cross Experts Covariance for
  * Disentangled Learning in Multi-Domain Recommendation, arXiv 2405.12706: a sum
- * over pairs of experts, each divided by the columns of both. It is not divided by rows there;
- * here it is, so that samples of different sizes compare.
+ * over pairs of experts, each divided by the columns of both. The paper does not divide by the
+ * rows; this does, so that samples of different sizes can be compared.
  */
 enum status covariance_mean_abs(const struct matrix *a, const struct matrix *b, double *out);
 

@@ -1,6 +1,7 @@
 /* distribution.c - extremes, mean and percentiles of a stream of numbers. */
 #include "tools/distribution.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -33,6 +34,7 @@ static int compare(const void *left, const void *right)
 static double percentile(const double *sorted, uint64_t count, uint64_t percent)
 {
 	const uint64_t rank = (count * percent + 99) / 100;
+	assert(rank >= 1 && rank <= count);
 	return sorted[rank - 1];
 }
 
@@ -43,6 +45,7 @@ bool distribution_summarize(struct distribution *distribution, struct distributi
 	if (count == 0) {
 		return false;
 	}
+	assert(distribution->min <= distribution->max);
 	qsort(values, (size_t)count, sizeof *values, compare);
 	*out = (struct distribution_summary){
 		.min = distribution->min,

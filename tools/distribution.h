@@ -1,7 +1,7 @@
 /* distribution.h - how the values of a stream are spread: extremes, mean and percentiles.
  *
- * Extremes and mean are of all values. Percentiles are exact while there are at most
- * `capacity` values; of more they are those of a uniform sample of `capacity`.
+ * Extremes and mean are those of all values. Percentiles are exact up to `capacity` values; with
+ * more values they are those of a uniform sample of `capacity` values.
  *
  * Threads: one a distribution.
  */
@@ -30,15 +30,15 @@ struct distribution_summary {
 	double mean;
 };
 
-/* Takes no memory yet; 8 bytes a value later, up to capacity. */
+/* Takes no memory yet; later 8 bytes for each value that is kept, so 8 x capacity at most. */
 void distribution_init(struct distribution *distribution, uint64_t capacity, uint64_t seed);
 
 /* Errors: NO_MEMORY  the value is not counted. */
 enum status distribution_add(struct distribution *distribution, double value);
 
-/* False: there are no values. Percentile p is the nearest rank: the smallest value that at
- * least p percent of all do not exceed (NumPy's method "inverted_cdf"). Sorts what
- * is kept. */
+/* False: there are no values. Percentile p is the nearest rank: the smallest value v so that at
+ * least p percent of all values are <= v (NumPy's method "inverted_cdf"). Sorts the values that
+ * are kept. */
 bool distribution_summarize(struct distribution *distribution, struct distribution_summary *out);
 
 /* Fine for one that is zeroed. */

@@ -1,8 +1,8 @@
-/* matrix.h - rows of f32 in memory, as the statistics see them.
- */
+/* matrix.h - rows of f32 in memory, as the statistics take them. */
 #ifndef TOOLS_MATRIX_H
 #define TOOLS_MATRIX_H
 
+#include <assert.h>
 #include <stddef.h>
 
 /* A value that borrows its elements: a whole sample, or one view of each of its rows. */
@@ -16,6 +16,7 @@ struct matrix {
 /* Columns [first, first + columns) of each row. */
 static inline struct matrix matrix_columns(const struct matrix *whole, size_t first, size_t columns)
 {
+	assert(first <= whole->columns && columns <= whole->columns - first);
 	return (struct matrix){whole->data + first, whole->rows, columns, whole->stride};
 }
 

@@ -46,7 +46,8 @@ enum status reservoir_add(struct reservoir *reservoir, const void *item)
 {
 	uint64_t at = reservoir->seen;
 	if (at >= reservoir->capacity) {
-		/* The remainder prefers small numbers by at most one part in 2^64 / items. */
+		/* The remainder prefers small numbers, but by less than one part in 2^64 / items.
+		 */
 		at = draw(reservoir) % (reservoir->seen + 1);
 	} else if (at == reservoir->room) {
 		const enum status status = make_room(reservoir);
@@ -62,6 +63,8 @@ enum status reservoir_add(struct reservoir *reservoir, const void *item)
 	if (reservoir->count < reservoir->capacity) {
 		reservoir->count++;
 	}
+	assert(reservoir->count <= reservoir->room && reservoir->room <= reservoir->capacity);
+	assert(reservoir->count == reservoir->seen || reservoir->count == reservoir->capacity);
 	return STATUS_OK;
 }
 

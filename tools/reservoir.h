@@ -1,4 +1,4 @@
-/* reservoir.h - a uniform sample of items that pass by, however many they turn out to be.
+/* reservoir.h - a uniform sample of items of which nobody knows beforehand how many will come.
  *
  * Every set of `capacity` items is as likely as any other. The same items in the same
  * order and the same seed give the same sample.
@@ -28,9 +28,9 @@ struct reservoir {
 void reservoir_init(struct reservoir *reservoir, size_t item_bytes, uint64_t capacity,
 	uint64_t seed);
 
-/* Lets an item pass. Item number i, from 0, is kept in place i while there is room; later
- * in place j, drawn from 0..i, if j < capacity.
- * Errors: NO_MEMORY  the item has not passed. */
+/* Takes the next item. Item number i, from 0, is kept in place i while there is room. Later a place
+ * j is drawn from 0..i, and the item is kept in place j if j < capacity.
+ * Errors: NO_MEMORY  the item was not taken. */
 enum status reservoir_add(struct reservoir *reservoir, const void *item);
 
 /* Fine for one that is zeroed. */

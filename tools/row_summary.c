@@ -10,8 +10,8 @@ void row_summary_init(struct row_summary *summary, int64_t now_ms, uint64_t capa
 	distribution_init(&summary->ages, capacity, seed);
 }
 
-/* The sum of squares. A double holds the square of every f32, the smallest too: so it is 0 only
- * where all elements are, and not finite only where an element is not. */
+/* The sum of squares. A double holds the square of every f32, even of the smallest. So the sum is 0
+ * only if all elements are 0, and it is not finite only if an element is not finite. */
 static double energy_of(const float *row, size_t width)
 {
 	enum { LANES = 4 };

@@ -1,6 +1,7 @@
 /* sample_size.c - bounds of the sample that statistics are made of. */
 #include "tools/sample_size.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 /* Floating-point operations, as counted below. With the reference BLAS one core was measured at
@@ -14,11 +15,12 @@ uint64_t sample_row_bytes(uint32_t dim, uint32_t views)
 
 uint64_t sample_rows_max(uint32_t dim, uint32_t views)
 {
+	assert(dim > 0 && views > 0);
 	const uint64_t rows = SAMPLE_BYTES_MAX / sample_row_bytes(dim, views);
 	return rows > 0 ? rows : 1;
 }
 
-/* Of singular values, by way of a bidiagonal matrix. Source: Golub and Van Loan, Matrix
+/* The work of singular values by way of a bidiagonal matrix. Source: Golub and Van Loan, Matrix
  * Computations, 5.4.8, for a matrix that is not much taller than wide. */
 static double spectrum_work(double rows, double columns)
 {
@@ -27,7 +29,7 @@ static double spectrum_work(double rows, double columns)
 	return 4 * many * few * few;
 }
 
-/* Each element of a product, and what is done to centre both views first. */
+/* The work of each element of a product, and of centring both views before. */
 static double pairs_work(double rows, double dim, double views)
 {
 	return views * (views - 1) / 2 * rows * dim * (2 * dim + 8);

@@ -1,8 +1,9 @@
-/* sample_statistics.c - puts together what is said of a sample of rows. */
+/* sample_statistics.c - computes all statistics of a sample of rows. */
 #include "tools/sample_statistics.h"
 
 #include "tools/covariance.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -101,6 +102,7 @@ static enum status look_at_pairs(const struct matrix *rows, struct sample_statis
 			sum += pair->mean_abs_covariance;
 		}
 	}
+	assert(out->pair_count == count);
 	out->pairs_mean = sum / (double)count;
 	return STATUS_OK;
 }
@@ -108,6 +110,8 @@ static enum status look_at_pairs(const struct matrix *rows, struct sample_statis
 enum status sample_statistics_of(const struct matrix *rows, uint32_t views,
 	enum sample_extent extent, struct sample_statistics *out)
 {
+	assert(views > 0 && rows->columns % views == 0 && rows->stride >= rows->columns);
+	assert(out->constant == NULL && out->each_view == NULL && out->pairs == NULL);
 	out->rows = rows->rows;
 	out->width = rows->columns;
 	out->views = views;

@@ -1,4 +1,5 @@
-/* sample_statistics.h - what a sample of rows tells of a table's collapse, and of its views.
+/* sample_statistics.h - what a sample of rows tells: how far they have collapsed, and how far the
+ * views repeat one another.
  *
  * Threads: any; there is no state.
  */
@@ -26,13 +27,13 @@ struct pair_statistics {
 	double mean_abs_covariance;
 };
 
-/* Zeroed it is that of no rows. */
+/* A zeroed one is that of no rows. */
 struct sample_statistics {
 	size_t rows;
 	size_t width;   /* columns: views x dim */
-	bool *constant; /* owned; one a column: all its elements are equal. NULL below 2 rows */
+	bool *constant; /* owned; a column's: all its elements are equal. NULL below 2 rows */
 	size_t constant_count; /* columns */
-	double mean_abs_mean;  /* the mean of |mean of a column| over columns */
+	double mean_abs_mean;  /* the mean over all columns of |mean of a column| */
 	struct spectrum spectrum;
 	uint32_t views;                    /* 1: no `each_view`, no `pairs` */
 	struct view_statistics *each_view; /* owned */
@@ -44,12 +45,16 @@ struct sample_statistics {
 
 enum sample_extent {
 	SAMPLE_WHOLE,
-	SAMPLE_WITHOUT_PAIRS, /* they take too long */
+	SAMPLE_WITHOUT_PAIRS, /* pairs of views take too long */
 };
 
-/* `rows`: finite elements; columns are `views` views of the same dim, one behind the other.
- * None is fine: then `out` is all zero. `out` is to be zeroed, and to be ended whatever is
- * returned. Errors: those of spectrum_of and covariance_mean_abs. */
+/* Fills `out`, which the caller has zeroed and ends by sample_statistics_fini, whatever this
+ * returns.
+ *
+ *   rows   finite elements; columns are `views` views of the same dim, one behind the other. No
+ *          rows are fine too: the figures stay 0.
+ *
+ * Errors: those of spectrum_of and covariance_mean_abs. */
 enum status sample_statistics_of(const struct matrix *rows, uint32_t views,
 	enum sample_extent extent, struct sample_statistics *out);
 

@@ -1,6 +1,7 @@
 /* spectrum.c - singular values by LAPACK, in double precision. */
 #include "tools/spectrum.h"
 
+#include <assert.h>
 #include <lapacke.h>
 #include <stdlib.h>
 
@@ -10,13 +11,13 @@ static const double energy_share = 0.99;
 struct decomposition {
 	const struct matrix *matrix;
 	double *elements;  /* owned; a copy, overwritten */
-	lapack_int *whole; /* owned; what dgesdd asks for */
+	lapack_int *whole; /* owned; integers that dgesdd works in */
 	double *values;    /* owned; room for min(rows, columns) */
 };
 
-/* Calls dgesdd for the values alone, without vectors. LAPACK counts columns first: what it sees is
- * the matrix transposed, which has the same singular values. A work_len of -1 asks how long `work`
- * has to be, which is then in *work. */
+/* Calls dgesdd for the values alone, without vectors. LAPACK expects columns first, so it sees the
+ * matrix transposed, which has the same singular values. With work_len -1 it only puts into *work
+ * how long `work` has to be. */
 static lapack_int decompose(const struct decomposition *task, double *work, lapack_int work_len)
 {
 	const lapack_int columns = (lapack_int)task->matrix->columns;
@@ -38,7 +39,7 @@ static double *copy_elements(const struct matrix *matrix)
 	return elements;
 }
 
-/* What the values say; they are the largest first. */
+/* Computes the figures from the values, which stand largest first. */
 static void describe(struct spectrum *spectrum)
 {
 	double sum = 0;
@@ -50,6 +51,7 @@ static void describe(struct spectrum *spectrum)
 	if (energy == 0) {
 		return;
 	}
+	assert(spectrum->values[0] > 0 && spectrum->values[0] <= sum);
 	spectrum->information_abundance = sum / spectrum->values[0];
 	double held = 0;
 	while (spectrum->effective_rank < spectrum->count && held < energy_share * energy) {
@@ -77,6 +79,7 @@ static enum status find_values(const struct decomposition *task)
 enum status spectrum_of(const struct matrix *matrix, struct spectrum *out)
 {
 	enum { WHOLE_PER_VALUE = 8 };
+	assert(matrix->rows > 0 && matrix->columns > 0 && matrix->stride >= matrix->columns);
 	const size_t count = matrix->rows < matrix->columns ? matrix->rows : matrix->columns;
 	const struct decomposition task = {
 		.matrix = matrix,
