@@ -1,12 +1,13 @@
 /* cr_features.c - keeps reads, and standardises what is made of them. */
 #include "tools/cr_features.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A deviation below this share of the mean is rounding. */
+/* A deviation below this share of the mean comes from rounding alone. */
 static const double constant_below = 1e-9;
 
 /* ---- reads ---- */
@@ -35,6 +36,7 @@ void cr_reads_fini(struct cr_reads *reads)
 
 void cr_reads_add(struct cr_reads *reads, const struct cr_read *read)
 {
+	assert(reads->count < reads->cap);
 	float *at = reads->values + 2 * reads->dim * reads->count;
 	if (read->user != NULL) {
 		memcpy(at, read->user, reads->dim * sizeof *at);
@@ -49,6 +51,7 @@ void cr_reads_add(struct cr_reads *reads, const struct cr_read *read)
 
 struct cr_read cr_reads_at(const struct cr_reads *reads, size_t i)
 {
+	assert(i < reads->count);
 	const float *at = reads->values + 2 * reads->dim * i;
 	return (struct cr_read){
 		.user = (reads->there[i] & CR_USER) != 0 ? at : NULL,
@@ -58,7 +61,7 @@ struct cr_read cr_reads_at(const struct cr_reads *reads, size_t i)
 
 /* ---- features ---- */
 
-/* The parts of a sample's features, each of which is there or not. */
+/* The parts of a sample's features. Each part may be missing. */
 enum { PART_USER, PART_ITEM, PART_PRODUCT, PART_FLAGS, PARTS };
 
 struct part {
@@ -75,7 +78,7 @@ static struct part part_at(const struct cr_features *features, const struct cr_r
 		is_there[part]};
 }
 
-/* Before they are standardised; 0 where nothing is. */
+/* Fills the features before they are standardised; 0 where a part is missing. */
 static void fill_raw(const struct cr_features *features, const struct cr_read *read, double *out)
 {
 	const size_t dim = features->dim;
@@ -90,8 +93,8 @@ static void fill_raw(const struct cr_features *features, const struct cr_read *r
 	out[3 * dim + 1] = read->item == NULL;
 }
 
-/* Adds the features of all reads, less their mean and squared if `centred`, to `sums`, and divides
- * each by how many there are. */
+/* Fills `sums`, which are zeroed, with the mean of each feature over the reads that have it. With
+ * `centred` it takes the square of the feature's distance from its mean instead of the feature. */
 static void fill_means(const struct cr_features *features, const struct cr_reads *reads,
 	bool centred, double *raw, double *sums)
 {
@@ -120,6 +123,7 @@ static void fill_means(const struct cr_features *features, const struct cr_reads
 
 enum status cr_features_fit(const struct cr_reads *reads, struct cr_features *out)
 {
+	assert(reads->dim > 0);
 	const size_t count = 3 * reads->dim + 2;
 	double *all = calloc(4 * count, sizeof *all);
 	if (all == NULL) {

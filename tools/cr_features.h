@@ -1,12 +1,12 @@
 /* cr_features.h - what a probe sees of a sample: CR(u), CR(i), their product, and what is missing.
  *
- * 3 dim + 2 features: CR(u) and CR(i) as a reader gets them; their product, element by element,
- * without which a linear probe cannot tell whether this item is for this user; and two flags: the
- * user had no sample before, the item had none. Each is standardised by its mean and deviation over
- * the samples of the training part that have it. A part that is missing counts as its mean, 0,
- * and a feature that does not vary in the training part is 0 always.
+ * There are 3 dim + 2 features: CR(u) and CR(i) as a reader gets them; their product, element by
+ * element, without which a linear probe cannot tell whether this item suits this user; and two
+ * flags: the user had no sample before, the item had none. Each feature is standardised by its mean
+ * and deviation over the samples of the training part that have it. A missing part counts as the
+ * mean, which is 0 then. A feature that does not vary in the training part is always 0.
  *
- * Threads: any, once they are fitted.
+ * Threads: any, after cr_features_fit.
  */
 #ifndef TOOLS_CR_FEATURES_H
 #define TOOLS_CR_FEATURES_H
@@ -17,13 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads that are kept: those of the training part. */
+/* The reads of the training part, kept for the fit. */
 struct cr_reads {
 	size_t dim;
 	size_t count;
 	size_t cap;
-	float *values;  /* owned; f32[cap][2][dim], 0 where nothing was */
-	uint8_t *there; /* owned; bits CR_USER and CR_ITEM */
+	float *values;  /* owned; f32[cap][2][dim]: user, item; 0 where one is missing */
+	uint8_t *there; /* owned; bits CR_USER and CR_ITEM: which of the two are not missing */
 };
 
 enum { CR_USER = 1, CR_ITEM = 2 };

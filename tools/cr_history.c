@@ -26,7 +26,7 @@ struct cr_history {
 	struct side items;
 	float *vector; /* owned; f32[dim] */
 	size_t added;  /* samples that are in the states */
-	size_t next;   /* to be read; those from `added` on are of its time, or of the one before */
+	size_t next;   /* the sample to read; samples [added, next) are all of one time */
 };
 
 static enum status side_init(struct side *side, size_t count, size_t dim)
@@ -50,7 +50,7 @@ static void side_begin(struct side *side, const struct cr_start_side *start, siz
 {
 	for (size_t i = 0; i < start->count; i++) {
 		struct aggregate *row = &side->rows[start->numbers[i]];
-		assert(row->state != NULL);
+		assert(row->state != NULL && !row->is_there);
 		memcpy(row->state, start->states + i * (dim + 1), (dim + 1) * sizeof(float));
 		row->last_ms = start->last_ms[i];
 		row->is_there = true;
@@ -71,6 +71,7 @@ enum status cr_history_open(const struct cr_samples *samples, const struct cr_la
 	if (history == NULL) {
 		return STATUS_NO_MEMORY;
 	}
+	assert(layer->count >= samples->count && spec->dim == layer->dim);
 	history->samples = samples;
 	history->layer = layer;
 	history->spec = *spec;
@@ -125,11 +126,14 @@ bool cr_history_next(struct cr_history *history, struct cr_read *out)
 		return false;
 	}
 	const size_t k = history->next++;
+	assert(history->added <= k && samples->times_ms[history->added] <= samples->times_ms[k]);
 	if (samples->times_ms[history->added] < samples->times_ms[k]) {
 		while (history->added < k) {
 			add(history, history->added++);
 		}
 	}
+	/* No sample of this time, or of a later one, is in the states. */
+	assert(history->added == 0 || samples->times_ms[history->added - 1] < samples->times_ms[k]);
 	out->user = read(history, &history->users, samples->users[k]);
 	out->item = read(history, &history->items, samples->items[k]);
 	return true;

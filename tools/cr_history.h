@@ -1,12 +1,11 @@
-/* cr_history.h - what a reader would have got of CR(u) and CR(i) just before each sample.
+/* cr_history.h - the CR(u) and CR(i) that a reader would have got just before each sample.
  *
- * Walks through the samples in the order of time and aggregates them as the daemon does, by the
- * same functions. A sample is read before it is added, and it is added only when a sample of a
- * later time is read: so what is read holds nothing of the sample itself, of what comes after it,
- * or of what came at the same time. This is the whole guarantee against leaks: there is no other
- * way in which a sample reaches a read.
+ * Walks through the samples in the order of time and aggregates them by the functions that the
+ * daemon uses. A sample is added to the states only when a sample of a later time is read. So a
+ * read holds nothing of the sample itself, of later samples, or of samples of the same time. There
+ * is no other way from a sample into a read: this is the whole guarantee against leaks.
  *
- * It begins with nothing, or with the states that the layer has from before the first sample.
+ * Aggregation begins with nothing, or with states from before the first sample (layer->start).
  *
  * Threads: one a history.
  */
@@ -24,13 +23,13 @@ struct cr_samples;
 struct table_spec;
 
 /* CR(u) and CR(i) of one sample, f32[dim]; NULL: the user or item had no sample before. Valid
- * until the next one is read. */
+ * until the next sample is read. */
 struct cr_read {
 	const float *user;
 	const float *item;
 };
 
-/* The states of all users and items take (dim + 1) x 4 bytes each.
+/* Takes memory of (dim + 1) x 4 bytes for each user and each item.
  *   samples, layer  borrowed
  *   spec            dim, decay and reading of the tables; copied
  * Errors: NO_MEMORY. */

@@ -1,6 +1,7 @@
 /* cr_layer.c - opens and checks a layer's vectors. */
 #include "tools/cr_layer.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -79,6 +80,7 @@ void cr_layer_close(struct cr_layer *layer)
 
 void cr_layer_vector(const struct cr_layer *layer, size_t row, float *out)
 {
+	assert(row < layer->count);
 	const size_t bytes = dtype_row_bytes(layer->dtype, layer->dim, 1);
 	const struct dtype_rows target = {DTYPE_F32, out, NULL};
 	const struct dtype_rows source = {layer->dtype, (void *)(layer->rows + row * bytes), NULL};

@@ -4,6 +4,7 @@
 #include "schema/limits.h"
 #include "tools/npy_file.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -69,7 +70,7 @@ static bool is_integer(const struct npy *npy)
 	return npy->kind == 'i' || npy->kind == 'u' || npy->kind == 'b';
 }
 
-/* In the order of the files. */
+/* Reads the times, in the order of the files. */
 static enum status read_times(const struct column *column, int64_t unit_ms, int64_t *out,
 	struct error *err)
 {
@@ -90,7 +91,7 @@ static enum status read_times(const struct column *column, int64_t unit_ms, int6
 	return STATUS_OK;
 }
 
-/* By the order of time. */
+/* Reads the labels, in the order of time. */
 static enum status read_labels(const struct column *column, const uint32_t *order, uint8_t *out,
 	struct error *err)
 {
@@ -145,7 +146,7 @@ static int by_key(const void *a, const void *b, void *context)
 		npy->data + *(const uint32_t *)b * npy->item_bytes, npy->item_bytes);
 }
 
-/* Copies one of each key, in their order. */
+/* Copies each key once, in the order of memcmp. */
 static enum status copy_keys(const struct npy *npy, const uint32_t *sorted, size_t count,
 	struct cr_keys *out)
 {
@@ -167,7 +168,7 @@ static enum status copy_keys(const struct npy *npy, const uint32_t *sorted, size
 bool cr_keys_find(const struct cr_keys *keys, const uint8_t *key, size_t len, uint32_t *out)
 {
 	uint8_t padded[LIMIT_KEY_BYTES] = {0};
-	/* NumPy cannot hold strings that end in NUL. */
+	/* NumPy cannot hold a string that ends in NUL, so it is none of them. */
 	if (len == 0 || len > keys->key_bytes || (keys->kind == 'S' && key[len - 1] == 0)) {
 		return false;
 	}
@@ -188,7 +189,8 @@ bool cr_keys_find(const struct cr_keys *keys, const uint8_t *key, size_t len, ui
 	return false;
 }
 
-/* Numbers the keys of a column, in the order of the files. `sorted` is uint32_t[n] to work in. */
+/* Numbers the keys of a column, in the order of the files, and returns how many different ones
+ * there are. sorted: out, uint32_t[n], the rows in the order of their keys. */
 static size_t number_keys(const struct npy *npy, uint32_t *sorted, uint32_t *out)
 {
 	uint32_t number = 0;
@@ -222,7 +224,7 @@ static void order_by_time(const int64_t *times, size_t count, uint32_t *order)
 	qsort_r(order, count, sizeof *order, by_time, (void *)times);
 }
 
-/* `numbers` of the files' rows, by the order of time. */
+/* Puts `numbers`, which are in the order of the files, in the order of time. */
 static void put_in_order(const uint32_t *numbers, const uint32_t *order, size_t count,
 	uint32_t *out)
 {
@@ -278,6 +280,9 @@ static enum status fill(const struct column columns[COLUMNS], int64_t unit_ms,
 	}
 	for (size_t k = 0; k < samples->count; k++) {
 		samples->times_ms[k] = work->times[samples->order[k]];
+	}
+	for (size_t k = 1; k < samples->count; k++) {
+		assert(samples->times_ms[k - 1] <= samples->times_ms[k]);
 	}
 	samples->user_count = number_keys(&columns[USERS].file.npy, work->sorted, work->numbers);
 	put_in_order(work->numbers, samples->order, samples->count, samples->users);
@@ -339,6 +344,7 @@ void cr_samples_fini(struct cr_samples *samples)
 size_t cr_samples_cut(const struct cr_samples *samples, double share)
 {
 	size_t cut = (size_t)(share * (double)samples->count);
+	assert(cut <= samples->count);
 	while (cut > 0 && cut < samples->count &&
 		samples->times_ms[cut] == samples->times_ms[cut - 1]) {
 		cut--;

@@ -1,9 +1,9 @@
-/* cr_samples.h - labelled samples from NumPy columns: who, what, when, and whether it was liked.
+/* cr_samples.h - labelled samples from NumPy columns: user, item, time, and whether it was liked.
  *
- * They are put in the order of time; samples of one time keep the order of the files. Users and
- * items are numbered, so that what is kept of each is an array.
+ * Samples are put in the order of time; samples of one time keep the order of the files. Users and
+ * items are numbered, so that an array can hold something for each.
  *
- * Threads: any, once it is read.
+ * Threads: any, after cr_samples_read.
  */
 #ifndef TOOLS_CR_SAMPLES_H
 #define TOOLS_CR_SAMPLES_H
@@ -20,18 +20,19 @@ struct sample_columns {
 	const char *items;
 	const char *times;    /* integers */
 	const char *labels;   /* integers or bools: 0 or 1 */
-	int64_t time_unit_ms; /* what a time of 1 is */
+	int64_t time_unit_ms; /* how many ms a time of 1 means */
 };
 
-/* The keys of all users, or of all items: key i, in the order of memcmp, is number i. */
+/* The keys of all users, or of all items, in the order of memcmp. Key i has number i. */
 struct cr_keys {
-	char kind; /* u: u64 little-endian; S: strings, filled up with NULs */
+	char kind; /* u: u64 little-endian; S: strings, padded with NULs */
 	size_t key_bytes;
 	size_t count;
 	uint8_t *bytes; /* owned; [count][key_bytes] */
 };
 
-/* False: it is none of them. `key` is a u64, little-endian, or a string. */
+/* Finds the number of a key, which is a u64, little-endian, or a string. False: it is none of
+ * them. */
 bool cr_keys_find(const struct cr_keys *keys, const uint8_t *key, size_t len, uint32_t *out);
 
 /* Sample k, in the order of time, is row order[k] of the files. */
@@ -55,8 +56,9 @@ enum status cr_samples_read(const struct sample_columns *paths, struct cr_sample
 /* Fine for one that is zeroed. */
 void cr_samples_fini(struct cr_samples *samples);
 
-/* Where the samples are parted: the first of them that is not in the first `share` of all, or an
- * earlier one, so that samples of one time stand on one side. 0: all of these are of one time. */
+/* Where the samples are cut in two: samples before the returned number are the first `share` of
+ * all, or fewer, so that samples of one time stay on one side. 0: all of that share are of one
+ * time. */
 size_t cr_samples_cut(const struct cr_samples *samples, double share);
 
 #endif

@@ -1,6 +1,7 @@
 /* cr_start.c - keeps states until aggregation begins. */
 #include "tools/cr_start.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ enum status cr_start_add(struct cr_start_side *side, size_t dim, uint32_t number
 	if (side->count == side->cap && make_room(side, dim) != STATUS_OK) {
 		return STATUS_NO_MEMORY;
 	}
+	assert(side->count < side->cap);
 	float *state = side->states + side->count * (dim + 1);
 	memcpy(state, sum, dim * sizeof *state);
 	state[dim] = weight;

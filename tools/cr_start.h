@@ -1,5 +1,5 @@
-/* cr_start.h - states of users and items from before the first sample, from which aggregation goes
- * on.
+/* cr_start.h - states of users and items from before the first sample, which aggregation begins
+ * with.
  *
  * Threads: one at a time.
  */
@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of users, or of items. Zeroed it is empty. */
+/* The states of users, or of items. A zeroed one is empty. */
 struct cr_start_side {
 	size_t count;
 	size_t cap;
-	uint32_t *numbers; /* owned; of cr_samples */
-	int64_t *last_ms;  /* owned; before the first sample */
+	uint32_t *numbers; /* owned; the users' or items' numbers in cr_samples */
+	int64_t *last_ms;  /* owned; the time of the last update, before the first sample */
 	float *states;     /* owned; f32[cap][dim + 1]: S, then W */
 };
 

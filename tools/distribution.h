@@ -33,7 +33,7 @@ struct distribution_summary {
 /* Takes no memory yet; later 8 bytes for each value that is kept, so 8 x capacity at most. */
 void distribution_init(struct distribution *distribution, uint64_t capacity, uint64_t seed);
 
-/* Errors: NO_MEMORY  the value is not counted. */
+/* The value is finite. Errors: NO_MEMORY  the value is not counted. */
 enum status distribution_add(struct distribution *distribution, double value);
 
 /* False: there are no values. Percentile p is the nearest rank: the smallest value v so that at

@@ -1,17 +1,18 @@
-/* layer_evaluation.c - parts the samples, evaluates layer by layer, writes scores. */
+/* layer_evaluation.c - cuts the samples in two, evaluates layer by layer, writes scores. */
 #include "tools/layer_evaluation.h"
 
 #include "tools/cr_layer.h"
 #include "tools/npy.h"
 #include "tools/output.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 /* ---- samples ---- */
 
-/* Counts what is in samples [first, end). */
+/* Counts samples [first, end), their positives and their users. */
 static enum status count_part(const struct cr_samples *samples, size_t first, size_t end,
 	struct report_part *out)
 {
@@ -109,6 +110,7 @@ static enum status evaluate_layer(struct evaluation *evaluation, const char *tex
 	struct error *err)
 {
 	struct layer_report *report = &evaluation->report;
+	assert(report->count < LAYER_REPORT_MAX);
 	struct report_layer *result = &report->layers[report->count];
 	struct layer_scores made = {.logits = scores};
 	struct cr_layer layer = {0};
@@ -133,7 +135,7 @@ static enum status evaluate_layer(struct evaluation *evaluation, const char *tex
 	return status;
 }
 
-/* What is wrong with a file is said before minutes are spent on the first. */
+/* Opens each file once, so that a wrong one is told before minutes are spent on the first. */
 static enum status check_files(const struct evaluation *evaluation, struct error *err)
 {
 	const struct evaluation_request *request = evaluation->request;
@@ -146,7 +148,7 @@ static enum status check_files(const struct evaluation *evaluation, struct error
 	return status;
 }
 
-/* [evaluated, layers], by the order of time. */
+/* Writes the logits, [evaluated, layers], in the order of time. */
 static enum status write_scores(const struct evaluation *evaluation, struct error *err)
 {
 	const size_t layers = evaluation->request->layer_count;
@@ -192,6 +194,7 @@ enum status evaluation_run(const struct evaluation_request *request, struct eval
 	if (status != STATUS_OK) {
 		return status;
 	}
+	assert(out->cut > 0 && out->cut < out->samples.count); /* both parts have both classes */
 	const size_t count = out->samples.count - out->cut;
 	out->scores = calloc(count * (keep ? layers : 1), sizeof *out->scores);
 	if (out->scores == NULL) {

@@ -1,4 +1,5 @@
-/* layer_evaluation.h - from files of samples and of layers' vectors to a report on each layer.
+/* layer_evaluation.h - reads files of samples and of layers' vectors, and makes a report on each
+ * layer.
  *
  * Threads: one at a time.
  */
@@ -19,11 +20,11 @@ struct evaluation_request {
 	struct sample_columns columns;
 	const char *const *layers; /* NAME=FILE.npy each, no name twice; 1..LAYER_REPORT_MAX */
 	size_t layer_count;
-	double train; /* share of the samples that fits the probe */
-	/* Fills layer->start's memory with states from before the first sample; NULL: none. */
+	double train; /* the share of the samples that the probe is fitted on */
+	/* Fills `out` with states from before the first sample; NULL: there are none. */
 	enum status (*load)(void *context, const struct cr_samples *samples,
 		const struct cr_layer *layer, struct cr_start *out, struct error *err);
-	const char *from;   /* what load loads from, for the report; or NULL */
+	const char *from;   /* the release that `load` loads from, for the report; or NULL */
 	void *context;      /* of load */
 	const char *scores; /* a file for the logits, f64[evaluated, layers] in the order of time;
 			       or NULL */
@@ -31,16 +32,16 @@ struct evaluation_request {
 	struct figure_settings figures;
 };
 
-/* Zeroed it is empty. */
+/* A zeroed one is empty. */
 struct evaluation {
 	const struct evaluation_request *request; /* borrowed */
 	struct cr_samples samples;
-	size_t cut;     /* samples before it fit the probe */
+	size_t cut;     /* the probe is fitted on the samples before this one */
 	double *scores; /* owned; [layers, evaluated], or of one layer if there is no file */
 	struct layer_report report; /* owned */
 };
 
-/* Checks all files before it begins; holds the vectors of one layer at a time.
+/* Checks all files before it begins. It holds the vectors of one layer at a time.
  * Errors: BAD_REQUEST  naming the option, what was given and what is allowed; those of
  * cr_samples_read, cr_layer_open and layer_scores_make; those of the file of scores. */
 enum status evaluation_run(const struct evaluation_request *request, struct evaluation *out,

@@ -1,11 +1,12 @@
 /* layer_figures.c - metrics, losses and slopes of scored samples. */
 #include "tools/layer_figures.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Adds up what one mini-batch gives. `slopes` is double[batch->count] to work in. */
+/* Adds the figures of one mini-batch to `sums`. `slopes` is double[batch->count] to work in. */
 static void add_batch(const struct loss_batch *batch, double *slopes, struct figures *sums,
 	size_t *negatives)
 {
@@ -24,11 +25,12 @@ static void add_batch(const struct loss_batch *batch, double *slopes, struct fig
 	}
 	ranking_loss_pair_slopes(batch, (double)batch->count, slopes);
 	for (size_t i = 0; i < batch->count; i++) {
+		assert(batch->labels[i] || slopes[i] >= 0);
 		sums->pair_slope += batch->labels[i] ? 0 : slopes[i];
 	}
 }
 
-/* Slopes on negatives are all upward, so that sums of them are sums of their sizes. */
+/* The slope of a negative is never below 0, so the sum of slopes is the sum of their sizes. */
 static enum status fill_losses(const struct ranking *ranking,
 	const struct figure_settings *settings, struct figures *out)
 {
@@ -46,7 +48,8 @@ static enum status fill_losses(const struct ranking *ranking,
 		add_batch(&batch, slopes, out, &negatives);
 	}
 	free(slopes);
-	out->pair_loss /= (double)out->pair_batches; /* NaN of none */
+	assert(out->pair_batches <= out->batches && negatives <= all.count);
+	out->pair_loss /= (double)out->pair_batches; /* 0 / 0 is NaN */
 	out->bce_slope /= (double)negatives;
 	out->pair_slope /= (double)negatives;
 	out->both_slope = loss->alpha * out->bce_slope + (1 - loss->alpha) * out->pair_slope;
@@ -56,7 +59,7 @@ static enum status fill_losses(const struct ranking *ranking,
 	return STATUS_OK;
 }
 
-/* One user has no spread: its resamples are all the same. */
+/* Whether there are two users at least: all resamples of one user are the same. */
 static bool has_users(const struct ranking *ranking)
 {
 	for (size_t i = 1; i < ranking->count; i++) {

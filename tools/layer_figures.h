@@ -1,14 +1,14 @@
-/* layer_figures.h - what scores of the evaluation part are worth, in figures.
+/* layer_figures.h - figures that tell how good the scores of the evaluation part are.
  *
- * Losses are of the evaluation part, in the order of time. Binary cross-entropy is the mean over
- * its samples; what has pairs is taken over mini-batches of `batch` samples, one after the other,
- * as a training would see them: the pair loss is the mean over those that have both classes.
+ * Losses are those of the evaluation part, in the order of time. Binary cross-entropy (BCE) is the
+ * mean over all its samples. The pair loss is taken over mini-batches of `batch` samples, one after
+ * the other, as a training would see them: it is the mean over the mini-batches that have both
+ * classes.
  *
- * The slopes are the mean over all negative samples of |dL/dz| times the samples of the
- * mini-batch, so that they do not depend on its size: under BCE that is the mean of sigmoid(z),
- * which vanishes when positives are rare, since then z is low; under the pair loss a negative's
- * slope depends on the positives beside it only. A negative of a mini-batch without positives
- * counts 0 under the pair loss.
+ * A slope is the mean over all negative samples of |dL/dz| times the number of samples in the
+ * mini-batch, so that it does not depend on that number. Under BCE it is the mean of sigmoid(z),
+ * which vanishes when positives are rare, since z is low then. Under the pair loss the slope of a
+ * negative depends only on the positives in its mini-batch; without positives it counts as 0.
  *
  * Threads: any; there is no state.
  */
@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 struct figure_settings {
-	struct loss loss; /* alpha and the weight of positives, whatever was fitted */
+	struct loss loss; /* alpha and the weight of positives; its kind is not looked at */
 	size_t batch;
 	size_t resamples; /* of users, for the interval; 0: none */
 	uint64_t seed;
@@ -32,16 +32,16 @@ struct figure_settings {
 
 struct figures {
 	double auc;
-	bool has_interval;        /* not of a single user */
+	bool has_interval;        /* false if there is only one user */
 	struct interval interval; /* 95 % */
 	struct gauc gauc;
 	double log_loss;
 	double weighted_log_loss;
 	size_t batches;
-	size_t pair_batches; /* that have both classes */
-	double pair_loss;    /* NaN: none has */
+	size_t pair_batches; /* how many of them have both classes */
+	double pair_loss;    /* NaN if no mini-batch has both */
 	double both_loss;    /* alpha weighted_log_loss + (1 - alpha) pair_loss */
-	double bce_slope;    /* weights of positives do not change negatives */
+	double bce_slope;    /* the weight of positives does not change it */
 	double pair_slope;
 	double both_slope;
 	double *resampled; /* owned; double[resamples]: AUCs, see ranking_resample */
@@ -53,8 +53,8 @@ enum status figures_make(const struct ranking *ranking, const struct figure_sett
 /* Fine for one that is zeroed. */
 void figures_fini(struct figures *figures);
 
-/* The interval of a.auc - b.auc over resamples of the same users. False: there is none.
- * Errors: NO_MEMORY is false, too. */
+/* The interval of a.auc - b.auc over resamples of the same users. False: there is none, or no
+ * memory for it. */
 bool figures_difference(const struct figures *a, const struct figures *b, size_t resamples,
 	struct interval *out);
 

@@ -4,6 +4,7 @@
 #include "tools/json_write.h"
 #include "tools/text.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +31,8 @@ static double percent(size_t part, size_t whole)
 
 /* ---- the verdict ---- */
 
-/* The numbers of all layers, the best by AUC first; of equal ones the one given first. */
+/* Fills `order` with the numbers of all layers, the best AUC first. Of equal layers the one that
+ * was given first stands first. */
 static void rank(const struct layer_report *report, size_t order[LAYER_REPORT_MAX])
 {
 	for (size_t i = 0; i < report->count; i++) {
@@ -44,7 +46,7 @@ static void rank(const struct layer_report *report, size_t order[LAYER_REPORT_MA
 	}
 }
 
-/* How the best layer stands to the next. */
+/* The best layer compared with the next. */
 struct verdict {
 	const struct report_layer *best;
 	const struct report_layer *next; /* NULL: there is one layer */
@@ -55,6 +57,7 @@ struct verdict {
 
 static struct verdict verdict_of(const struct layer_report *report)
 {
+	assert(report->count > 0 && report->count <= LAYER_REPORT_MAX);
 	size_t order[LAYER_REPORT_MAX] = {0};
 	rank(report, order);
 	struct verdict verdict = {.best = &report->layers[order[0]]};

@@ -34,12 +34,13 @@ struct report_layer {
 struct layer_report {
 	const struct cr_samples *samples; /* borrowed */
 	double train;
-	const char *from; /* a release whose states they go on from; borrowed; or NULL */
+	const char *from; /* the release whose states aggregation begins with; borrowed; or NULL */
 	struct fit_settings fit;
 	struct figure_settings settings;
 	struct report_part fitted;
 	struct report_part scored;
-	struct figures constant; /* of the same guess for all: what any layer must do better than */
+	struct figures
+		constant; /* of one guess for all samples: a layer must be better than that */
 	size_t count;
 	struct report_layer layers[LAYER_REPORT_MAX]; /* in the order in which they were given */
 };

@@ -1,4 +1,4 @@
-/* layer_scores.c - history, features, fit, scores. */
+/* layer_scores.c - reads the history, makes features, fits the probe, scores. */
 #include "tools/layer_scores.h"
 
 #include "tools/cr_features.h"
@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* What one layer needs on the way. */
+/* What the work on one layer needs. */
 struct work {
 	struct table_spec spec;
 	struct cr_history *history;
@@ -29,6 +29,7 @@ double layer_scores_constant(const struct cr_samples *samples, size_t cut, const
 	for (size_t k = 0; k < cut; k++) {
 		positives += samples->labels[k];
 	}
+	assert(positives > 0 && positives < cut);
 	const double weight = loss->kind == LOSS_PAIR ? 1 : loss->positive_weight;
 	return log(weight * (double)positives / (double)(cut - positives));
 }
@@ -42,7 +43,7 @@ static enum status no_memory(const struct cr_layer *layer, struct error *err)
 
 static bool all_finite(const float *values, size_t count)
 {
-	/* Zero times what is not finite is NaN. */
+	/* 0 times NaN or infinity is NaN; 0 times anything else is 0. */
 	float sum = 0;
 	for (size_t i = 0; values != NULL && i < count; i++) {
 		sum += values[i] * 0;
@@ -50,11 +51,14 @@ static bool all_finite(const float *values, size_t count)
 	return sum == 0;
 }
 
-/* Sample k's; it has been said in which the vectors are too large to be summed. */
+/* Reads what sample k sees. Errors: TOO_LARGE  a sum is beyond f32; `err` tells before which
+ * sample. */
 static enum status read_next(struct work *work, const struct cr_samples *samples, size_t k,
 	struct cr_read *out, struct error *err)
 {
-	cr_history_next(work->history, out);
+	const bool is_read = cr_history_next(work->history, out);
+	assert(is_read);
+	(void)is_read;
 	const bool user = all_finite(out->user, work->spec.dim);
 	if (!user || !all_finite(out->item, work->spec.dim)) {
 		return error_set(err, STATUS_TOO_LARGE,
@@ -105,7 +109,7 @@ static void fit(struct work *work, const struct cr_samples *samples, size_t cut,
 	}
 }
 
-/* Makes ready what the fit needs, once the training part is read. */
+/* Prepares the fit. The training part has been read. */
 static enum status begin_fit(struct work *work, const struct cr_samples *samples, size_t cut,
 	const struct fit_settings *settings)
 {

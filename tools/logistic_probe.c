@@ -12,6 +12,7 @@ static const double epsilon = 1e-8;
 
 enum status probe_init(struct probe *probe, const struct probe_settings *settings)
 {
+	assert(settings->features > 0 && settings->batch_max > 0 && settings->steps > 0);
 	const size_t weights = settings->features + 1;
 	double *all = calloc(4 * weights + 2 * settings->batch_max, sizeof *all);
 	if (all == NULL) {
@@ -38,7 +39,7 @@ void probe_fini(struct probe *probe)
 
 double probe_logit(const struct probe *probe, const double *row)
 {
-	/* Four sums side by side: each addition waits for the one before it in its own. */
+	/* Four sums side by side: an addition waits only for the one before it in its own sum. */
 	const double *weights = probe->weights;
 	const size_t features = probe->settings.features;
 	double sums[4] = {0};
@@ -54,7 +55,7 @@ double probe_logit(const struct probe *probe, const double *row)
 	return (sums[0] + sums[1]) + (sums[2] + sums[3]) + weights[features];
 }
 
-/* dL/dw and dL/db of a batch whose slopes are there. */
+/* Computes dL/dw and dL/db of a batch from probe->slopes. */
 static void fill_gradient(struct probe *probe, const double *rows, size_t count)
 {
 	const size_t features = probe->settings.features;

@@ -1,8 +1,8 @@
 /* logistic_probe.h - z = w . f + b, fitted to a ranking loss by mini-batches.
  *
- * Adam (0.9, 0.999, 1e-8), with a rate that falls in a line from `rate` to nothing over the steps,
- * and l2 / 2 |w|^2 added to the loss (not of b). All is f64 and summed in one order, so that the
- * same batches give the same weights, as far as libm's exp agrees.
+ * It is fitted by Adam (0.9, 0.999, 1e-8). The rate falls linearly from `rate` to 0 over the steps.
+ * l2 / 2 |w|^2 is added to the loss; b is left out of it. All numbers are f64 and are summed in one
+ * order, so the same batches give the same weights wherever libm's exp gives the same results.
  *
  * Threads: one a probe.
  * Source: Kingma and Ba, Adam, ICLR 2015 (arXiv 1412.6980).
@@ -19,17 +19,17 @@
 struct probe_settings {
 	size_t features;
 	size_t batch_max; /* samples of the largest batch */
-	uint64_t steps;   /* as many batches as will come */
+	uint64_t steps;   /* how many batches will come */
 	struct loss loss;
 	double rate;
 	double l2;
 	double bias; /* b at the start; the weights are 0 */
 };
 
-/* Zeroed it is empty. */
+/* A zeroed one is empty. */
 struct probe {
 	struct probe_settings settings;
-	double *weights; /* owned; double[features + 1], b is the last; the others are behind it */
+	double *weights; /* owned; double[features + 1]: w, b. The arrays below follow behind it. */
 	double *gradient;
 	double *mean;   /* of gradients, decayed */
 	double *square; /* of their squares, decayed */

@@ -1,10 +1,11 @@
 /* ranking_loss.c - sums over samples, and over pairs of a positive and a negative one. */
 #include "tools/ranking_loss.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
-/* Neither overflows for any z. */
+/* Neither this nor log_loss overflows for any z. */
 static double sigmoid(double z)
 {
 	const double e = exp(-fabs(z));
@@ -19,6 +20,7 @@ static double log_loss(double z)
 
 double ranking_loss_bce(const struct loss_batch *batch, double positive_weight)
 {
+	assert(batch->count > 0);
 	double sum = 0;
 	for (size_t i = 0; i < batch->count; i++) {
 		sum += batch->labels[i] ? positive_weight * log_loss(batch->logits[i])
@@ -31,6 +33,7 @@ static size_t positives_of(const struct loss_batch *batch)
 {
 	size_t positives = 0;
 	for (size_t i = 0; i < batch->count; i++) {
+		assert(batch->labels[i] <= 1);
 		positives += batch->labels[i];
 	}
 	return positives;
@@ -78,7 +81,7 @@ void ranking_loss_pair_slopes(const struct loss_batch *batch, double factor, dou
 		double sum = 0;
 		for (size_t j = 0; batch->labels[i] && j < batch->count; j++) {
 			if (!batch->labels[j]) {
-				/* How wrong the order of the two is. */
+				/* 0: the two are in the right order; 1: in the wrong one. */
 				const double wrong = sigmoid(batch->logits[j] - batch->logits[i]);
 				sum += wrong;
 				out[j] += each * wrong;

@@ -6,9 +6,9 @@
  *     pair    -1/(p q) sum over positives i and negatives j of log sigmoid(z_i - z_j)
  *     both    a bce + (1 - a) pair
  *
- * W weighs positives. A mini-batch without both classes has no pairs: its pair loss and the slopes
- * of it are 0, so that it gives a bce to `both` and nothing to `pair` (the authors' code divides by
- * the number of pairs, and has NaN there).
+ * W is the weight of positives. A mini-batch without both classes has no pairs: its pair loss and
+ * the slopes of that are 0. Such a mini-batch adds a bce to `both` and nothing to `pair`. (The
+ * authors' code divides by the number of pairs and gets NaN.)
  *
  * Threads: any; there is no state.
  * Source: Understanding the Ranking Loss for Recommendation with Sparse User Feedback, KDD 2024
@@ -38,10 +38,10 @@ struct loss_batch {
 /* count >= 1 */
 double ranking_loss_bce(const struct loss_batch *batch, double positive_weight);
 
-/* False, and 0: the batch has no pairs. Takes p x q steps. */
+/* False, with *out 0: the batch has no pairs. Takes p x q steps. */
 bool ranking_loss_pair(const struct loss_batch *batch, double *out);
 
-/* Each adds `factor` times dL/dz of every sample to out, double[count]. */
+/* Both add `factor` times dL/dz of every sample to out, double[count]. */
 void ranking_loss_bce_slopes(const struct loss_batch *batch, double positive_weight, double factor,
 	double *out);
 void ranking_loss_pair_slopes(const struct loss_batch *batch, double factor, double *out);

@@ -3,11 +3,12 @@
 
 #include "tools/seeded_random.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Samples by score, and by number where scores are equal. */
+/* Orders samples by score; samples of equal scores by their number. */
 static int by_score(const void *a, const void *b, void *context)
 {
 	const struct ranking *ranking = context;
@@ -26,7 +27,7 @@ static int by_user_and_score(const void *a, const void *b, void *context)
 	return left != right ? (left > right) - (left < right) : by_score(a, b, context);
 }
 
-/* The numbers of all samples in an order; NULL: no memory. */
+/* The numbers of all samples, sorted; NULL: no memory. */
 static uint32_t *sorted(const struct ranking *ranking,
 	int (*compare)(const void *a, const void *b, void *context))
 {
@@ -41,18 +42,19 @@ static uint32_t *sorted(const struct ranking *ranking,
 	return order;
 }
 
-/* AUC of samples in the order of their scores, each counted as often as its user
- * is (`times`, by user; NULL: once). */
+/* AUC of samples that stand in the order of their scores. times: how often each user counts, with
+ * all its samples; NULL: once. */
 static double auc_of(const struct ranking *ranking, const uint32_t *order, size_t count,
 	const uint32_t *times)
 {
-	double right = 0; /* pairs; whole and half ones are exact up to 2^52 */
+	double right = 0; /* pairs in the right order; exact up to 2^52 */
 	double positives = 0;
 	double negatives = 0;
 	for (size_t i = 0; i < count;) {
 		const double score = ranking->scores[order[i]];
 		double tied_positives = 0;
 		double tied_negatives = 0;
+		assert(isfinite(score)); /* NaN would never end this loop */
 		for (; i < count && ranking->scores[order[i]] == score; i++) {
 			const double weight =
 				times != NULL ? (double)times[ranking->users[order[i]]] : 1;
@@ -110,12 +112,13 @@ enum status ranking_gauc(const struct ranking *ranking, struct gauc *out)
 
 /* ---- intervals ---- */
 
-/* Fills `present` with the users that have samples, and returns how many they are. `times` is
- * uint32_t[user_count] and zero; so it is left. */
+/* Fills `present` with the users that have samples, and returns how many there are. `times` is
+ * uint32_t[user_count] to work in; it is zero before and after. */
 static size_t find_users(const struct ranking *ranking, uint32_t *times, uint32_t *present)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < ranking->count; i++) {
+		assert(ranking->users[i] < ranking->user_count);
 		times[ranking->users[i]] = 1;
 	}
 	for (size_t user = 0; user < ranking->user_count; user++) {
@@ -166,6 +169,7 @@ static double quantile(const double *sorted_values, size_t count, double share)
 {
 	const double at = share * (double)(count - 1);
 	const size_t below = (size_t)at;
+	assert(below < count);
 	const double rest = at - (double)below;
 	return below + 1 < count ? sorted_values[below] +
 					   rest * (sorted_values[below + 1] - sorted_values[below])

@@ -1,8 +1,8 @@
 /* ranking_metrics.h - how well scores rank positives before negatives.
  *
- * AUC: the share of pairs of a positive and a negative sample whose scores are in the right order;
- * equal scores count half. GAUC: the mean of each user's AUC over that user's samples, weighted by
- * how many these are; users without both classes are left out.
+ * AUC: of all pairs of a positive and a negative sample, the share whose scores are in the right
+ * order; equal scores count half. GAUC: the mean of the AUCs that each user's samples have by
+ * themselves, weighted by how many samples the user has; users without both classes are left out.
  *
  * Threads: any; there is no state.
  * Source: GAUC: Zhu et al., Optimized Cost per Click in Taobao Display Advertising, KDD 2017.
@@ -25,29 +25,29 @@ struct ranking {
 	size_t user_count;
 };
 
-/* NaN without both classes.
+/* out: NaN if a class is missing.
  * Errors: NO_MEMORY. */
 enum status ranking_auc(const struct ranking *ranking, double *out);
 
 struct gauc {
-	double value;   /* NaN when no user counts */
-	size_t users;   /* that have both classes */
-	size_t samples; /* of theirs */
+	double value;   /* NaN if no user has both classes */
+	size_t users;   /* how many have both classes */
+	size_t samples; /* of these users */
 };
 /* Errors: NO_MEMORY. */
 enum status ranking_gauc(const struct ranking *ranking, struct gauc *out);
 
-/* AUCs of `count` resamples: as many users as have samples, drawn with replacement, each with all
- * of its samples. Samples of a user are alike, so that resampling single ones would make intervals
- * too narrow. The draws follow from seed, labels and users alone: two rankings of the same samples
- * get the same resamples, so that their differences can be taken one by one.
+/* AUCs of `count` resamples. A resample draws as many users as have samples, with replacement; each
+ * drawn user brings all its samples. (Samples of one user are alike: drawing single samples would
+ * make intervals too narrow.) The draws depend only on the seed and the users, so two rankings of
+ * the same samples get the same resamples and can be compared resample by resample.
  *   out  double[count]; NaN where a resample has one class only
  * Errors: NO_MEMORY. */
 enum status ranking_resample(const struct ranking *ranking, uint64_t seed, size_t count,
 	double *out);
 
-/* The middle 95 % of values, linear between them as NumPy's percentile; sorts `values` and leaves
- * out NaNs. False: fewer than two are left. */
+/* The middle 95 % of values, interpolated linearly as NumPy's percentile does. NaNs are left out;
+ * `values` is sorted. False: fewer than two are left. */
 struct interval {
 	double low;
 	double high;

@@ -12,7 +12,7 @@ static uint64_t next(struct seeded_random *random)
 
 uint32_t seeded_random_below(struct seeded_random *random, uint32_t bound)
 {
-	/* Of 2^32 draws the last ones, which do not make a whole round, are drawn again. */
+	/* The largest draws, which do not make a whole round of `bound`, are drawn again. */
 	const uint32_t surplus = (uint32_t)((UINT64_C(1) << 32) % bound);
 	uint32_t draw = 0;
 	do {

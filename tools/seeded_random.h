@@ -9,15 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A value; its first draw follows from `state` alone. */
+/* Set `state` to the seed; all draws follow from it. */
 struct seeded_random {
 	uint64_t state;
 };
 
-/* Each below `bound` (>= 1) is as likely as any other. */
+/* Draws a number below `bound` (>= 1). Each is as likely as any other. */
 uint32_t seeded_random_below(struct seeded_random *random, uint32_t bound);
 
-/* Any order of the `count` elements is as likely as any other; count < 2^32. */
+/* Shuffles `count` elements, count < 2^32. Each order is as likely as any other. */
 void seeded_random_shuffle(struct seeded_random *random, uint32_t *elements, size_t count);
 
 #endif
