@@ -16,7 +16,7 @@
 #include "daemon/method/params.h"
 #include "daemon/method/reply.h"
 #include "daemon/method/service.h"
-#include "daemon/method/through.h"
+#include "daemon/method/through_of.h"
 #include "daemon/store/clock.h"
 #include "daemon/store/reader.h"
 #include "schema/limits.h"
@@ -109,7 +109,8 @@ static enum status read_through(struct fetch *fetch, struct part *part, struct w
 		.where = part->where,
 		.may_block = fetch->call->may_block,
 	};
-	const enum status status = through_read(steps, &place, &part->through, &fetch->call->error);
+	const enum status status =
+		through_of_read(steps, &place, &part->through, &fetch->call->error);
 	if (status == STATUS_OK) {
 		part->dim = through_dim(part->through);
 		part->views = 1;

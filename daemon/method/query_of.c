@@ -9,7 +9,7 @@
 #include "daemon/method/call.h"
 #include "daemon/method/keys_of.h"
 #include "daemon/method/service.h"
-#include "daemon/method/through.h"
+#include "daemon/method/through_of.h"
 #include "schema/limits.h"
 
 const char *const query_names[] = {"table", "keys", "max_age_ms", "dim", "views", "dtype", "rows",
@@ -89,7 +89,7 @@ static enum status read_through(struct rows_in *in, struct params *params)
 		.where = "",
 		.may_block = in->place->call->may_block,
 	};
-	return through_read(steps, &place, &in->through, error_of(in));
+	return through_of_read(steps, &place, &in->through, error_of(in));
 }
 
 static enum status check_count(struct rows_in *in, uint64_t count, const char *name)

@@ -15,7 +15,7 @@ struct through {
 	const struct tensor *tensors[2 * LIMIT_ADAPTER_STEPS]; /* borrowed from the snapshot */
 };
 
-/* ---- read ---- */
+/* ---- make ---- */
 
 /* Makes a tensor readable for the chain. */
 static enum status use(struct through *through, const struct through_place *place,
@@ -30,14 +30,35 @@ static enum status use(struct through *through, const struct through_place *plac
 	return status;
 }
 
+enum status through_begin(const struct through_place *place, size_t steps, struct through **out,
+	struct error *err)
+{
+	if (steps == 0 || steps > LIMIT_ADAPTER_STEPS) {
+		return error_set(err, STATUS_BAD_REQUEST, "%sthrough: %zu given, 1..%u allowed",
+			place->where, steps, LIMIT_ADAPTER_STEPS);
+	}
+	if (place->width > LIMIT_ADAPTER_WIDTH) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"%sthrough: rows have %" PRIu64 " values, up to %u allowed", place->where,
+			place->width, LIMIT_ADAPTER_WIDTH);
+	}
+	struct through *through = calloc(1, sizeof *through);
+	if (through == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "%sthrough: no memory", place->where);
+	}
+	adapter_init(&through->adapter, (uint32_t)place->width);
+	*out = through;
+	return STATUS_OK;
+}
+
 static enum status add_step(struct through *through, const struct through_place *place,
-	struct wire_bytes text, struct error *err)
+	const char *text, size_t len, struct error *err)
 {
 	struct adapter_name name;
 	struct adapter_tensor weight = {0};
 	struct adapter_tensor bias = {0};
 	struct tensor *tensor;
-	enum status status = adapter_name_read((const char *)text.data, text.len, &name, err);
+	enum status status = adapter_name_read(text, len, &name, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -55,73 +76,28 @@ static enum status add_step(struct through *through, const struct through_place 
 				   : status;
 }
 
-/* What can be told without looking at a step. */
-static enum status check(struct wire_value steps, const struct through_place *place,
-	struct error *err)
+enum status through_add(struct through *through, const struct through_place *place,
+	const char *name, size_t len, struct error *err)
 {
-	const size_t count = wire_size(steps);
-	if (wire_type(steps) != WIRE_ARRAY) {
-		return error_set(err, STATUS_BAD_REQUEST, "%sthrough: %s given, array expected",
-			place->where, wire_type_name(wire_type(steps)));
+	struct error reason = {0};
+	const size_t step = through->adapter.count;
+	const enum status status = add_step(through, place, name, len, &reason);
+	if (status != STATUS_OK && status != STATUS_AGAIN) {
+		return error_set(err, status, "%sthrough[%zu]: %s", place->where, step,
+			reason.text);
 	}
-	if (count == 0 || count > LIMIT_ADAPTER_STEPS) {
-		return error_set(err, STATUS_BAD_REQUEST, "%sthrough: %zu given, 1..%u allowed",
-			place->where, count, LIMIT_ADAPTER_STEPS);
-	}
-	if (place->width > LIMIT_ADAPTER_WIDTH) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"%sthrough: rows have %" PRIu64 " values, up to %u allowed", place->where,
-			place->width, LIMIT_ADAPTER_WIDTH);
-	}
-	return STATUS_OK;
+	return status;
 }
 
-static enum status add_steps(struct through *through, const struct through_place *place,
-	struct wire_value steps, struct error *err)
+enum status through_end(const struct through *through, const struct through_place *place,
+	struct error *err)
 {
-	for (size_t i = 0; i < wire_size(steps); i++) {
-		struct wire_bytes text;
-		struct error reason = {0};
-		enum status status = STATUS_BAD_REQUEST;
-		if (wire_str(wire_item(steps, i), &text)) {
-			status = add_step(through, place, text, &reason);
-		} else {
-			error_set(&reason, status, "%s given, str expected",
-				wire_type_name(wire_type(wire_item(steps, i))));
-		}
-		if (status != STATUS_OK) {
-			return status == STATUS_AGAIN ? status
-						      : error_set(err, status, "%sthrough[%zu]: %s",
-								place->where, i, reason.text);
-		}
-	}
 	/* As that of any row: what a client may count on. */
 	if (through->adapter.out > LIMIT_DIM) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"%sthrough: rows of %" PRIu32 " values come out, up to %u allowed",
 			place->where, through->adapter.out, LIMIT_DIM);
 	}
-	return STATUS_OK;
-}
-
-enum status through_read(struct wire_value steps, const struct through_place *place,
-	struct through **out, struct error *err)
-{
-	enum status status = check(steps, place, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	struct through *through = calloc(1, sizeof *through);
-	if (through == NULL) {
-		return error_set(err, STATUS_NO_MEMORY, "%sthrough: no memory", place->where);
-	}
-	adapter_init(&through->adapter, (uint32_t)place->width);
-	status = add_steps(through, place, steps, err);
-	if (status != STATUS_OK) {
-		through_free(through);
-		return status;
-	}
-	*out = through;
 	return STATUS_OK;
 }
 

@@ -1,8 +1,11 @@
 /* through.h - the chain of stored layers that rows of a fetch part or of a query go through.
  *
- * The chain is named by `through: [str]`, resolved in the rows' release and checked before any
- * row is read. Rows are looked up in blocks as f32, so what a chain needs is bounded by the
- * width of its rows, not by their number.
+ *   through_begin -> through_add, a step each -> through_end
+ *                 -> through_lookup or through_rows -> through_free
+ *
+ * The steps are looked up in the rows' release and checked before any row is read. Rows are looked
+ * up in blocks as f32, so what a chain needs is bounded by the width of its rows, not by their
+ * number.
  *
  * Threads: one at a time, in the snapshot that the release is of.
  */
@@ -11,7 +14,6 @@
 
 #include "daemon/store/lookup.h"
 #include "schema/status.h"
-#include "schema/wire.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,11 +31,18 @@ struct through_place {
 	bool may_block;
 };
 
-/* Reads a chain. Errors: BAD_REQUEST  it is none, or a shape does not fit, naming the step;
- * NOT_FOUND  a tensor; CORRUPT; AGAIN  a tensor must be read in, and that may not block;
- * NO_MEMORY. */
-enum status through_read(struct wire_value steps, const struct through_place *place,
-	struct through **out, struct error *err);
+/* Makes an empty chain for so many steps. Errors: BAD_REQUEST  too many or none, or rows that are
+ * too wide; NO_MEMORY. */
+enum status through_begin(const struct through_place *place, size_t steps, struct through **out,
+	struct error *err);
+/* Adds a step, by its name. Errors: BAD_REQUEST  it is no name of a step, or its shape does not
+ * fit, naming the step; NOT_FOUND  a tensor; CORRUPT; AGAIN  a tensor must be read in, and that may
+ * not block; NO_MEMORY. */
+enum status through_add(struct through *through, const struct through_place *place,
+	const char *name, size_t len, struct error *err);
+/* After the last step. Errors: BAD_REQUEST  the rows that leave the chain are too wide. */
+enum status through_end(const struct through *through, const struct through_place *place,
+	struct error *err);
 void through_free(struct through *through); /* NULL is fine */
 
 /* Values of a row that leaves it. */
