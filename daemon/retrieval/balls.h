@@ -64,7 +64,7 @@ struct balls {
 	uint32_t blocks;
 	uint32_t loose;
 	size_t block_bytes;
-	const float *recalls;      /* [BALLS_METRICS][ks][factors], see balls_calibration.h */
+	const float *recalls;      /* [BALLS_METRICS][ks][factors], see balls_recall.h */
 	const float *basis;        /* [prefix][dim], orthonormal; NULL: the dims themselves */
 	const float *axes;         /* [balls][dim] */
 	const uint8_t *axis_codes; /* axes in codes, see balls_image.h */

@@ -7,17 +7,13 @@
 
 #include "daemon/retrieval/balls_norm.h"
 #include "daemon/retrieval/balls_random.h"
+#include "daemon/retrieval/balls_recall.h"
 #include "daemon/retrieval/scorer.h"
 
 enum { ROWS_AT_ONCE = 64 };
 
-static const size_t ks[BALLS_KS] = {10, 100, 1000};
-
 /* Where this share of the rows is asked for, searches are exact: there is little to leave out. */
 static const size_t rows_per_hit = 10;
-
-static const float factors[BALLS_FACTORS] = {0, 0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f,
-	0.9f};
 
 struct calibration {
 	const struct balls *balls;
@@ -99,25 +95,26 @@ struct found {
 static size_t count_ks(const struct calibration *calibration)
 {
 	size_t count = 0;
-	while (count < BALLS_KS && ks[count] * rows_per_hit <= calibration->source->rows) {
+	while (count < BALLS_KS && balls_ks[count] * rows_per_hit <= calibration->source->rows) {
 		count++;
 	}
 	return count;
 }
 
-/* Adds what searches for the best ks[which], whose last has the score `limit`, find. A search by a
- * greater factor looks at more: once all are found, they stay so. */
+/* Adds what searches for the best balls_ks[which], whose last has the score `limit`, find. A search
+ * by a greater factor looks at more: once all are found, they stay so. */
 static enum status try_factors(struct calibration *calibration, size_t which,
 	const struct topk *best, struct found *found)
 {
-	const size_t k = ks[which] < best->count ? ks[which] : best->count;
+	const size_t k = balls_ks[which] < best->count ? balls_ks[which] : best->count;
 	const float limit = k > 0 ? best->hits[k - 1].score : INFINITY;
 	const size_t all = count_from(calibration, best, limit);
 	double share = 0;
 	for (size_t i = 0; i < BALLS_FACTORS; i++) {
 		if (share < 1) {
 			struct topk top;
-			const enum status status = search(calibration, ks[which], factors[i], &top);
+			const enum status status =
+				search(calibration, balls_ks[which], balls_factors[i], &top);
 			if (status != STATUS_OK) {
 				return status;
 			}
@@ -150,7 +147,7 @@ static enum status try_query(struct calibration *calibration, struct found *foun
 	struct topk best = {0};
 	enum status status = scorer_init(&calibration->scorer, &shape, calibration->query, NULL);
 	if (status == STATUS_OK && count > 0) {
-		status = search(calibration, ks[count - 1], 1, &best);
+		status = search(calibration, balls_ks[count - 1], 1, &best);
 	}
 	for (size_t which = 0; which < count && status == STATUS_OK; which++) {
 		status = try_factors(calibration, which, &best, found);
@@ -231,30 +228,4 @@ enum status balls_calibrate(const struct balls *balls, const struct balls_source
 	balls_space_fini(&calibration.space);
 	free(calibration.query);
 	return status;
-}
-
-float balls_factor_for(const struct balls *balls, enum balls_metric metric, double recall, size_t k)
-{
-	size_t which = 0;
-	while (which + 1 < BALLS_KS && ks[which] < k) {
-		which++;
-	}
-	const float *recalls = balls->recalls + ((size_t)metric * BALLS_KS + which) * BALLS_FACTORS;
-	if (recall >= 1) {
-		return 1;
-	}
-	for (size_t i = 0; i < BALLS_FACTORS; i++) {
-		if ((double)recalls[i] < recall) {
-			continue;
-		}
-		if (i == 0) {
-			return factors[0];
-		}
-		/* Between the two, as if recall rose evenly. */
-		const double below = (double)recalls[i - 1];
-		const double share = (recall - below) / ((double)recalls[i] - below);
-		return (float)((double)factors[i - 1] +
-			       share * ((double)factors[i] - (double)factors[i - 1]));
-	}
-	return 1;
 }

@@ -7,11 +7,6 @@
 
 #include "daemon/retrieval/balls_build.h"
 
-enum {
-	BALLS_KS = 3,
-	BALLS_FACTORS = 10,
-};
-
 /* Searches for queries of the source or of the options by each metric, k and factor, and writes
  * recalls [BALLS_METRICS][BALLS_KS][BALLS_FACTORS]. Errors: NO_MEMORY; BUSY. */
 enum status balls_calibrate(const struct balls *balls, const struct balls_source *source,

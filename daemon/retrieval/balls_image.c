@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "daemon/retrieval/balls_calibration.h"
+#include "daemon/retrieval/balls_recall.h"
 
 static const uint8_t magic[8] = {'r', 'e', 'p', 'b', 'a', 'l', 'l', 's'};
 
