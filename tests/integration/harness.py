@@ -2,12 +2,14 @@
 
 The programs come from the environment: REPSTORED, REPSTORE, FAIL_SYNC (meson sets them), or are looked for in
 the build folder REPSTORE_BUILD (build/gcc unless told). REPSTORE_KEEP=1 keeps the scratch folders.
+REPSTORE_SEED decides what tests choose at random, and REPSTORE_SHARE=3 runs a third of the cases.
 
 Every test that ends has stopped its daemons by SIGTERM, and each must have exited with 0: a leak or a
 forgotten handle of any test fails it (under the sanitizers, too).
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -542,12 +544,18 @@ class Crowd:
 def fill_disk(folder, leave):
     """Takes all but `leave` bytes of it; returns the path of what to remove for having them back."""
     path = os.path.join(folder, 'ballast')
-    about = os.statvfs(folder)
     with open(path, 'ab') as file:
-        size = about.f_bavail * about.f_frsize - leave
-        if size > 0:
-            os.posix_fallocate(file.fileno(), file.tell(), size)
-    return path
+        while True:
+            about = os.statvfs(folder)
+            size = about.f_bavail * about.f_frsize - leave
+            if size <= 0:
+                return path
+            try:
+                os.posix_fallocate(file.fileno(), file.tell(), size)
+                return path
+            except OSError as error:
+                if error.errno != errno.ENOSPC:     # else the daemon has just taken some of it
+                    raise
 
 
 def rows_of(data, dtype, count):
@@ -564,5 +572,24 @@ def random_state(seed=None):
     return np.random.default_rng(seed)
 
 
+class Share(unittest.TestLoader):
+    """Loads one of REPSTORE_SHARE cases of the file, every one unless told. REPSTORE_SEED says which: as many
+    seeds in a row as there are shares take all cases. A case that is named is always loaded."""
+
+    def loadTestsFromModule(self, module, *args, **options):
+        cases = []
+        waiting = [super().loadTestsFromModule(module, *args, **options)]
+        while waiting:
+            for each in waiting.pop():
+                (waiting if isinstance(each, unittest.TestSuite) else cases).append(each)
+        cases.sort(key=lambda case: case.id())
+        share = 1 if self.testNamePatterns else min(int(os.environ.get('REPSTORE_SHARE', 1)), len(cases))
+        seed = int(os.environ.get('REPSTORE_SEED', 1))
+        if share > 1:
+            print('%d of %d cases: share %d, seed %d' % (len(cases[seed % share::share]), len(cases), share, seed),
+                  file=sys.stderr, flush=True)
+        return self.suiteClass(cases[seed % share::share] if share > 1 else cases)
+
+
 def main():
-    unittest.main(verbosity=2)
+    unittest.main(verbosity=2, testLoader=Share())

@@ -85,6 +85,13 @@ class Atomicity(harness.Case):
         part = client.call('fetch', parts=[{'table': 'ur', 'keys': [1]}])
         self.assertEqual(part['release'], answer['release'])
 
+    def wait_for_fetches(self, client):
+        """Until others have fetched as many times as there are readers."""
+        limit = time.monotonic() + harness.CALL_SECONDS
+        end = client.call('stats')['requests']['fetch']['count'] + READERS
+        while client.call('stats')['requests']['fetch']['count'] < end:
+            self.assertLess(time.monotonic(), limit)
+
     def test_fetches_see_one_release(self):
         context = multiprocessing.get_context('spawn')
         stop = context.Event()
@@ -100,7 +107,7 @@ class Atomicity(harness.Case):
                 time.sleep(0.02)
             for number in range(CHANGES):
                 self.change(client, number)
-                time.sleep(0.01)
+                self.wait_for_fetches(client)
         stop.set()
         results = [out.get(timeout=harness.CALL_SECONDS) for _ in readers]
         for reader in readers:

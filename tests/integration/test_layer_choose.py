@@ -122,6 +122,13 @@ class LayerChoose(harness.Case):
                               client.call('layer.list', release=release)['layers']},
                              {each: each == layer for each in LAYERS})
 
+    def wait_for_fetches(self, client):
+        """Until others have fetched as many times as there are readers."""
+        limit = time.monotonic() + harness.CALL_SECONDS
+        end = client.call('stats')['requests']['fetch']['count'] + READERS
+        while client.call('stats')['requests']['fetch']['count'] < end:
+            self.assertLess(time.monotonic(), limit)
+
     def test_fetches_see_one_layer(self):
         context = multiprocessing.get_context('spawn')
         stop = context.Event()
@@ -142,7 +149,7 @@ class LayerChoose(harness.Case):
                 self.change(client, number)
                 for each in [client] + others:
                     self.check(each)
-                time.sleep(0.005)
+                self.wait_for_fetches(client)
         stop.set()
         results = [out.get(timeout=harness.CALL_SECONDS) for _ in readers]
         for reader in readers:

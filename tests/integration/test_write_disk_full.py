@@ -6,6 +6,7 @@ disk that does not sync is fail_sync.c, preloaded into the daemon.
 
 import contextlib
 import os
+import threading
 import time
 
 import numpy as np
@@ -87,6 +88,16 @@ class WriteDiskFull(harness.Case):
     def figures(self):
         with self.daemon.client() as client:
             return client.call('stats')['write']
+
+    def wait_for_second_table(self, before):
+        """Until a merge has written one table and begun the next."""
+        limit = time.monotonic() + 20 * harness.PATIENCE
+        begun = set()
+        while len(begun) < 2:
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.001)
+            new = set(self.daemon.files()) - before
+            begun = {path.split('-')[1] for path in new if '/base-' in path}    # base-TABLE-NUMBER.mdb
 
     def check(self, unknown=None):
         with self.daemon.client() as client:
@@ -230,16 +241,15 @@ class WriteDiskFull(harness.Case):
         self.check_restart()
 
     def test_a_disk_that_fills_during_a_merge(self):
-        """The table that is being written has its room; the next one has none, and keeps its rows."""
+        """The table that is written has had its room; the next one has none, and keeps its rows."""
         disk = self.make_disk(128 * MIB)
         self.make(80000, *self.config('[log]\nmerge_rate = 16M\n'), disk=disk)
         with self.daemon.client() as client, self.daemon.client() as other:
             self.table.put(client, np.arange(0, 80000, 3))
             self.small.put(client, np.arange(0, 20000, 3))
+            before = set(self.daemon.files())
             merge = client.send('merge')
-            while not self.figures()['merge_running']:
-                time.sleep(0.001)
-            time.sleep(0.2)
+            self.wait_for_second_table(before)
             ballast = harness.fill_disk(disk, 0)
             with self.fails('DISK_FULL'):
                 self.table.put(other, np.arange(80000))
@@ -315,6 +325,7 @@ class WriteDiskFull(harness.Case):
         trigger = self.make_failing()
         keys = [np.arange(i * 500, (i + 1) * 500) for i in range(WRITERS)]
         unsure = [[] for _ in range(WRITERS)]   # versions that were sent and not acknowledged
+        acked = threading.Semaphore(0)          # as many times as a put was
 
         def write(i, client):
             waiting = []
@@ -327,6 +338,7 @@ class WriteDiskFull(harness.Case):
                 try:
                     self.table.wait(client, sent)
                     self.assertEqual(unsure[i], [], 'acknowledged after a failure')
+                    acked.release()
                 except Failed as failed:
                     self.assertEqual(failed.code, 'READ_ONLY', failed)
                     unsure[i].append(sent[2])
@@ -335,7 +347,8 @@ class WriteDiskFull(harness.Case):
         with contextlib.ExitStack() as stack:
             for i in range(WRITERS):
                 crowd.start(write, i, stack.enter_context(self.daemon.client()))
-            time.sleep(0.2)
+            for _ in range(WRITERS * IN_FLIGHT * 2):
+                self.assertTrue(acked.acquire(timeout=harness.CALL_SECONDS))
             self.touch(trigger)
             crowd.join()
         self.assertTrue(all(unsure))
