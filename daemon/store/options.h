@@ -21,20 +21,27 @@ struct write_options {
 	uint64_t merge_rate;       /* bytes a second while there is time; 100 MB */
 };
 
+/* The defaults of struct store_sizes. */
+enum {
+	STORE_SEGMENT_BYTES = 32 << 20,
+	STORE_FILE_BYTES = 1 << 30,
+	STORE_INDEX_ROWS_MIN = 5000,
+	STORE_INDEX_RETRY_MS = 60000,
+};
+
 /* What decides how large the parts of a store become; zeros stand for the defaults. The daemon has
  * no settings for them: tests that need many parts of few rows make them small. */
 struct store_sizes {
 	/* What a segment grows to before its rows are split by one more bit of their hash: large
-	 * enough for few look-ups in the directory, small enough to check in a few milliseconds.
-	 * 32 MiB. */
+	 * enough for few look-ups in the directory, small enough to check in a few milliseconds. */
 	uint64_t segment_bytes;
 	/* A new base file is begun when one has grown so large: merges and drops work file by file.
-	 * Not below segment_bytes. 1 GiB. */
+	 * Not below segment_bytes. */
 	uint64_t file_bytes;
 	/* Tables of fewer rows get no index: they are gone through in less than a tenth of a
-	 * millisecond anyway. 5,000. */
+	 * millisecond anyway. */
 	uint64_t index_rows_min;
-	uint64_t index_retry_ms; /* until a failed build is tried again; 60,000 */
+	uint64_t index_retry_ms; /* until a failed build is tried again */
 };
 
 struct store_options {

@@ -194,11 +194,10 @@ static void set_write_defaults(struct write_options *options)
 
 static void set_size_defaults(struct store_sizes *sizes)
 {
-	enum { DEFAULT_INDEX_ROWS = 5000, DEFAULT_RETRY_MS = 60000 };
-	sizes->segment_bytes = or_default(sizes->segment_bytes, UINT64_C(32) << 20);
-	sizes->file_bytes = or_default(sizes->file_bytes, UINT64_C(1) << 30);
-	sizes->index_rows_min = or_default(sizes->index_rows_min, DEFAULT_INDEX_ROWS);
-	sizes->index_retry_ms = or_default(sizes->index_retry_ms, DEFAULT_RETRY_MS);
+	sizes->segment_bytes = or_default(sizes->segment_bytes, STORE_SEGMENT_BYTES);
+	sizes->file_bytes = or_default(sizes->file_bytes, STORE_FILE_BYTES);
+	sizes->index_rows_min = or_default(sizes->index_rows_min, STORE_INDEX_ROWS_MIN);
+	sizes->index_retry_ms = or_default(sizes->index_retry_ms, STORE_INDEX_RETRY_MS);
 	assert(sizes->segment_bytes <= sizes->file_bytes); /* a segment fits a file */
 }
 

@@ -3,8 +3,8 @@
  *
  * The arguments are the path of DISK.md, and those of the headers all of whose constants it must
  * name. */
-#include "daemon/retrieval/balls_calibration.h"
 #include "daemon/retrieval/balls_image.h"
+#include "daemon/retrieval/balls_recall.h"
 #include "daemon/store/base.h"
 #include "daemon/store/base_lmdb.h"
 #include "daemon/store/catalog.h"
@@ -12,6 +12,7 @@
 #include "daemon/store/current.h"
 #include "daemon/store/frame.h"
 #include "daemon/store/index_file.h"
+#include "daemon/store/options.h"
 #include "daemon/store/redo.h"
 #include "daemon/store/segment.h"
 #include "daemon/store/spill.h"
@@ -64,8 +65,8 @@ static const struct {
 	NAMED(FRAME_POSITION),
 	/* base_lmdb.h, base.h, segment.h */
 	NAMED(BASE_VALUE_PADDING),
-	NAMED(BASE_FILE_BYTES),
-	NAMED(BASE_SEGMENT_BYTES),
+	NAMED(STORE_FILE_BYTES),
+	NAMED(STORE_SEGMENT_BYTES),
 	NAMED(SEGMENT_VERSION),
 	NAMED(SEGMENT_ALIGN),
 	NAMED(SEGMENT_HEADER_BYTES),
