@@ -221,7 +221,7 @@ static void write_frame_head(uint8_t *out)
 
 static void write_part_head(uint8_t *out)
 {
-	uint8_t frame[HEAD_BYTES_MAX];
+	uint8_t frame[HEAD_BYTES_MAX] = {0};
 	(void)write_frame(frame);
 	memcpy(out, frame + FRAME_HEAD_BYTES, FRAME_PART_BYTES);
 }
