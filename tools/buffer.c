@@ -1,6 +1,7 @@
 /* buffer.c - memory that grows by doubling, and mapped files. */
 #include "tools/buffer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -20,6 +21,7 @@ void buffer_fini(struct buffer *buffer)
 
 void *buffer_room(struct buffer *buffer, size_t len)
 {
+	assert(buffer->len <= buffer->cap);
 	if (len > SIZE_MAX / 4 - buffer->len) {
 		return NULL;
 	}
@@ -35,6 +37,7 @@ void *buffer_room(struct buffer *buffer, size_t len)
 		buffer->data = data;
 		buffer->cap = cap;
 	}
+	assert(buffer->len + len <= buffer->cap);
 	return buffer->data + buffer->len;
 }
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zeroed it is empty. */
+/* A zeroed one is empty. */
 struct buffer {
 	uint8_t *data; /* owned */
 	size_t len;
@@ -18,8 +18,8 @@ struct buffer {
 };
 
 void buffer_fini(struct buffer *buffer);
-/* Makes room for `len` more bytes and returns where they go, behind `len`; the caller
- * adds to buffer->len what was filled. NULL: no memory. */
+/* Makes room for `len` more bytes and returns where they go. The caller fills them and adds as many
+ * as it filled to buffer->len. NULL: no memory. */
 void *buffer_room(struct buffer *buffer, size_t len);
 /* Errors: NO_MEMORY. */
 enum status buffer_add(struct buffer *buffer, const void *data, size_t len);

@@ -7,15 +7,16 @@
  *   {rows: uint}                                      last: how many there were
  *
  * Keys and rows are packed as on the wire (schema/PROTOCOL.md); dtype is that of the
- * rows. A stream without its last map was cut. Another version is refused by name.
+ * rows. A stream without its last map was cut off. A reader refuses other versions.
  */
 #ifndef TOOLS_DUMP_FORMAT_H
 #define TOOLS_DUMP_FORMAT_H
 
 #define DUMP_FORMAT_NAME "repstore-dump"
 
-/* RAW: rows of a table of kind cr are its sums, and each map has their `weights`: bin f32[n]. A
- * reader that does not know it must not take them for rows. */
+/* RAW: the rows are the sums of a table of kind cr, and each map has their `weights`: bin f32[n].
+ * It is a version of its own, so that a reader that does not know it does not take sums for rows.
+ */
 enum { DUMP_FORMAT_VERSION = 1, DUMP_FORMAT_VERSION_RAW = 2 };
 
 #endif

@@ -7,7 +7,8 @@
 
 enum format { FORMAT_NONE = 0, FORMAT_NPY, FORMAT_MSGPACK, FORMAT_JSONL };
 
-/* By its name ("msgpack", "jsonl"), else by the path's ending. FORMAT_NONE: unknown. */
+/* Finds the format by `name` ("msgpack", "jsonl"), or if that is NULL by the ending of `path`.
+ * FORMAT_NONE: unknown. */
 enum format format_find(const char *name, const char *path);
 
 #endif

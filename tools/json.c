@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 sequence at `text`, 0 when it is none. The table is that of
- * RFC 3629, section 4. */
+/* How many bytes the UTF-8 sequence at `text` has; 0 if there is none. The table is that
+ * of RFC 3629, section 4. */
 static size_t sequence_bytes(const uint8_t *text, size_t len)
 {
 	static const struct {

@@ -1,7 +1,7 @@
 /* json.h - the text of one JSON value; json_write.h puts values together.
  *
- * Strings are escaped so that a document stays on one line. Bytes that are not UTF-8
- * have no place in JSON: callers write them as hexadecimal digits.
+ * Strings are escaped so that a document stays on one line. JSON cannot hold bytes that
+ * are not UTF-8: callers write those as hexadecimal digits.
  *
  * Threads: one a stream.
  */
@@ -16,14 +16,14 @@
 /* Whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms). */
 bool json_is_utf8(const uint8_t *text, size_t len);
 
-/* A string; the bytes must be UTF-8. */
+/* Writes a string; the bytes must be UTF-8. */
 void json_string(FILE *out, const uint8_t *text, size_t len);
 void json_text(FILE *out, const char *text);
-/* The bytes as a string of hexadecimal digits. */
+/* Writes the bytes as a string of hexadecimal digits. */
 void json_hex(FILE *out, const uint8_t *data, size_t len);
 
-/* A float that reads back as the same bits: nine digits, with a point where JSON
- * readers would make an integer of a negative zero. NaN and infinities as strings. */
+/* Writes nine digits, which read back as the same bits. Negative zero gets a point, for
+ * some readers would make an integer of it. NaN and the infinities are strings. */
 void json_float(FILE *out, float value);
 
 /* The shortest of at most 17 digits that reads back as the same bits; null for what is not finite.

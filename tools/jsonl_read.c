@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-	/* object, vector, view, element */
+	/* Levels: object, vector, view, element. One is to spare. */
 	DEPTH_MAX = 5,
 };
 
@@ -20,13 +20,13 @@ struct jsonl_reader {
 	const struct rep_table_spec *spec; /* borrowed */
 	struct json_tokener *tokener;      /* owned */
 	struct buffer row;                 /* one row, before it joins the batch */
-	/* What rows have beside key and vector, as the first one showed. */
+	/* Which members the first row had besides key and vector; all rows must have them. */
 	bool decided;
 	bool has_scale;
 	bool has_time;
 	bool has_tags;
 	bool has_weight;
-	/* Of the line being read. */
+	/* The line that is being read. */
 	const char *text;
 	size_t len;
 };
@@ -70,8 +70,8 @@ void jsonl_reader_close(struct jsonl_reader *reader)
 
 /* ---- numbers ---- */
 
-/* json-c makes the largest integer of every larger one. It is believed only where the
- * line holds just these digits. */
+/* json-c turns every integer that is too large into the largest one. The largest is accepted only
+ * if the line holds just its digits. */
 static bool line_has_number(const struct jsonl_reader *reader, const char *digits)
 {
 	size_t digits_len = strlen(digits);
@@ -121,7 +121,7 @@ static bool read_float(struct json_object *value, float *out)
 	if (json_object_is_type(value, json_type_int)) {
 		int64_t number = json_object_get_int64(value);
 		*out = (float)number;
-		return number != INT64_MIN && number != INT64_MAX; /* else it was cut */
+		return number != INT64_MIN && number != INT64_MAX; /* json-c may have cut it */
 	}
 	*out = (float)json_object_get_double(value);
 	return json_object_is_type(value, json_type_double);
@@ -161,7 +161,7 @@ static enum status find_members(struct json_object *object, struct members *out,
 	return STATUS_OK;
 }
 
-/* The first row decides what all have. */
+/* The first row decides which members all rows have. */
 static enum status check_members(struct jsonl_reader *reader, const struct members *members,
 	struct error *err)
 {
@@ -419,8 +419,8 @@ static enum status read_row(struct jsonl_reader *reader, struct json_object *obj
 	return status;
 }
 
-/* How many members stand in the line, which is an object: json-c keeps the last of one that is
- * there twice and says nothing. */
+/* Counts the members of the object in the line. When a member stands there twice, json-c keeps the
+ * last one and does not tell. */
 static int count_members(const struct jsonl_reader *reader)
 {
 	int count = 0;

@@ -1,7 +1,7 @@
-/* jsonl_row.h - one row as one JSON object, both ways.
+/* jsonl_row.h - reads and writes one row as one JSON object.
  *
- * What is written reads back as the same bits: f16 and bf16 are written as the floats
- * that they are, i8 as codes and a scale, bits as 0 and 1.
+ * A row that was written reads back as the same bits: elements of f16 and bf16 are
+ * written as floats, those of i8 as codes with a scale, bits as 0 and 1.
  *
  * Threads: one a reader or stream.
  */
@@ -12,17 +12,18 @@
 #include "schema/status.h"
 #include "tools/buffer.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 /* ---- reading ---- */
 
-/* Rows that were read, in columns. Zeroed it is empty. */
+/* Rows that were read, in columns. A zeroed one is empty. */
 struct jsonl_batch {
 	uint32_t count;
 	enum rep_key_type key_type;
-	enum rep_dtype dtype; /* f32; i8 where rows have scales; bit for a table of bits */
+	enum rep_dtype dtype; /* f32; i8 if rows have scales; bit for a table of bits */
 	struct buffer keys;   /* packed */
 	struct buffer rows;
 	struct buffer scales; /* empty unless i8 */
@@ -33,7 +34,7 @@ struct jsonl_batch {
 
 void jsonl_batch_clear(struct jsonl_batch *batch);
 void jsonl_batch_fini(struct jsonl_batch *batch);
-/* A view of the batch; what it does not have is NULL. */
+/* Fills `out` with pointers into the batch; a column that it does not have is NULL. */
 void jsonl_batch_rows(const struct jsonl_batch *batch, struct rep_rows *out);
 
 struct jsonl_reader;
@@ -67,12 +68,13 @@ struct jsonl_row {
 /* Writes the object and a newline. */
 void jsonl_write(FILE *out, const struct jsonl_row *row);
 
-/* Element i of a row, as a float; of i8 the code without the scale. */
+/* Element i of a row, as a float; for i8 the code, without the scale. */
 float jsonl_element(enum rep_dtype dtype, const void *values, size_t i);
 
-/* Where element `i` of view `view` stands in a row. Bits begin each view at a byte. */
+/* Where element `i` of view `view` stands in a row. Each view of bits begins at a whole byte. */
 static inline size_t jsonl_index(enum rep_dtype dtype, uint32_t dim, uint32_t view, uint32_t i)
 {
+	assert(i < dim);
 	size_t width = dtype == REP_BIT ? ((size_t)dim + 7) / 8 * 8 : dim;
 	return view * width + i;
 }

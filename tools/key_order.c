@@ -4,17 +4,18 @@
 #include "schema/key.h"
 #include "tools/npy.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A key, wherever it stands. */
+/* A key; borrowed. */
 struct key {
 	const uint8_t *data;
 	size_t len;
 };
 
-/* Open addressing from a key to its scanned row. */
+/* A hash table with open addressing, from a key to its scanned row. */
 struct key_index {
 	uint64_t *slots; /* owned; row + 1; 0: free */
 	uint64_t mask;
@@ -91,10 +92,11 @@ static bool equal(struct key a, struct key b)
 	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
 }
 
-/* The slot of a key: that of an equal one, or a free one. */
+/* The slot of an equal key, or the free slot where the key belongs. */
 static uint64_t *slot_of(const struct key_index *index, const struct key_order *order,
 	struct key key)
 {
+	assert((index->mask & (index->mask + 1)) == 0); /* there are 2^n slots */
 	uint64_t i = key_hash_bytes(key.data, key.len) & index->mask;
 	while (index->slots[i] != 0 && !equal(scanned_key(order, index->slots[i] - 1), key)) {
 		i = (i + 1) & index->mask;
@@ -109,6 +111,7 @@ static enum status build_index(uint64_t rows, const struct key_order *order, str
 	while (cap < rows * 2) {
 		cap *= 2;
 	}
+	assert(cap > rows); /* a probe always ends at a free slot */
 	out->slots = calloc(cap, sizeof *out->slots);
 	out->mask = cap - 1;
 	if (out->slots == NULL) {
@@ -121,8 +124,8 @@ static enum status build_index(uint64_t rows, const struct key_order *order, str
 	return STATUS_OK;
 }
 
-/* Key i of the file as bytes; integers are widened into `wide`. False: it cannot be
- * one of a table (negative). */
+/* Key i of the file as bytes; integers are widened into `wide`. False: it is negative, which no key
+ * of a table is. */
 static bool file_key(const struct npy *npy, uint64_t i, uint64_t *wide, struct key *out)
 {
 	const uint8_t *at = npy->data + i * npy->item_bytes;
@@ -238,7 +241,9 @@ void key_order_fini(struct key_order *order)
 enum status key_order_string(const struct key_order *order, uint64_t i, uint8_t *padded,
 	struct error *err)
 {
+	assert(order->at != NULL && i < order->count);
 	struct key key = scanned_key(order, order->from != NULL ? order->from[i] : i);
+	assert(key.len >= 1 && key.len <= order->key_bytes_max);
 	if (key.data[key.len - 1] == 0) {
 		return error_set(err, STATUS_UNSUPPORTED,
 			"row %" PRIu64

@@ -19,7 +19,7 @@ enum {
 
 static const uint8_t magic[MAGIC_BYTES] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 
-/* The header's text, a Python dict, and where reading it stands. */
+/* The header's text, which is a Python dict, and how far it is read. */
 struct cursor {
 	const char *name; /* of the file */
 	const char *text;
@@ -53,7 +53,7 @@ static void skip_space(struct cursor *cursor)
 	}
 }
 
-/* Takes one character behind white space, if it is the next. */
+/* Skips white space, and takes the character behind it if that is `c`. */
 static bool take(struct cursor *cursor, char c)
 {
 	skip_space(cursor);
@@ -64,7 +64,7 @@ static bool take(struct cursor *cursor, char c)
 	return false;
 }
 
-/* A quoted string without escapes. */
+/* Takes a quoted string. One with escapes is refused. */
 static bool take_string(struct cursor *cursor, const char **text, size_t *len)
 {
 	char quote = '\'';
@@ -113,7 +113,7 @@ static bool take_number(struct cursor *cursor, uint64_t *out)
 	return cursor->at > first;
 }
 
-/* (), (3,), (3, 4) */
+/* Reads a tuple: (), (3,), (3, 4). */
 static enum status read_shape(struct cursor *cursor, struct dict *dict)
 {
 	if (!take(cursor, '(')) {
@@ -177,7 +177,7 @@ static bool is_text(const char *text, size_t len, const char *what)
 	return len == strlen(what) && memcmp(text, what, len) == 0;
 }
 
-/* One `'name': value`. */
+/* Reads one `'name': value`. */
 static enum status read_entry(struct cursor *cursor, struct dict *dict)
 {
 	const char *text = NULL;
@@ -226,7 +226,7 @@ static enum status read_dict(struct cursor *cursor, struct dict *dict)
 	return STATUS_OK;
 }
 
-/* "<f4": byte order, kind, bytes of an element. */
+/* Reads "<f4": byte order, kind, bytes of an element. */
 static enum status read_type(const char *name, const char *descr, struct npy *out,
 	struct error *err)
 {
@@ -261,7 +261,7 @@ static enum status read_type(const char *name, const char *descr, struct npy *ou
 	return STATUS_OK;
 }
 
-/* Whether the shape's elements are what the file has behind its header. */
+/* Checks that the file has as many bytes behind its header as the shape says. */
 static enum status check_size(const char *name, const struct npy *npy, size_t data_bytes,
 	uint64_t *elements, struct error *err)
 {
@@ -286,7 +286,7 @@ static enum status check_size(const char *name, const struct npy *npy, size_t da
 	return STATUS_OK;
 }
 
-/* Magic, version and length. */
+/* Reads magic, version and length of the header. */
 static enum status read_prefix(const uint8_t *file, size_t len, struct cursor *cursor,
 	size_t *text_at)
 {
@@ -349,6 +349,7 @@ enum status npy_read(const uint8_t *file, size_t len, const char *name, struct n
 	if (status != STATUS_OK) {
 		return status;
 	}
+	assert(text_at + cursor.len <= len);
 	memcpy(npy.shape, dict.shape, sizeof npy.shape);
 	npy.header = file;
 	npy.header_bytes = text_at + cursor.len;
@@ -366,7 +367,7 @@ size_t npy_write_header(const char *descr, const uint64_t *shape, uint32_t dims,
 	char text[NPY_HEADER_BYTES_WRITTEN];
 	int len = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (",
 		descr);
-	int first = GROWTH_DIGITS; /* a scalar does not grow */
+	int first = GROWTH_DIGITS; /* a scalar has no first number that could grow */
 	for (uint32_t i = 0; i < dims; i++) {
 		int digits = snprintf(text + len, sizeof text - (size_t)len, "%s%" PRIu64,
 			i > 0 ? ", " : "", shape[i]);
@@ -375,10 +376,11 @@ size_t npy_write_header(const char *descr, const uint64_t *shape, uint32_t dims,
 	}
 	len += snprintf(text + len, sizeof text - (size_t)len, "%s), }%*s", dims == 1 ? "," : "",
 		GROWTH_DIGITS - first, "");
+	assert(len > 0 && (size_t)len < sizeof text);
 	size_t before = MAGIC_BYTES + VERSION_BYTES + 2;
 	size_t bare = before + (size_t)len + 1;
 	size_t total = bare + (ALIGN_BYTES - bare % ALIGN_BYTES);
-	assert(total <= NPY_HEADER_BYTES_WRITTEN);
+	assert(total <= NPY_HEADER_BYTES_WRITTEN && total % ALIGN_BYTES == 0);
 	memcpy(header, magic, MAGIC_BYTES);
 	header[MAGIC_BYTES] = 1;
 	header[MAGIC_BYTES + 1] = 0;

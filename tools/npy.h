@@ -1,7 +1,7 @@
 /* npy.h - NumPy's file format: reads a header from memory, writes one as NumPy does.
  *
- * Nothing in a header is trusted: each field is checked, and that the file is as long
- * as its shape says, before any element is looked at.
+ * Nothing in a header is trusted. Before any element is read, each field is checked, and
+ * so is that the file is as long as its shape says.
  *
  * Threads: any; there is no state.
  * Source: numpy.org/doc/stable/reference/generated/numpy.lib.format.html
@@ -16,16 +16,16 @@
 
 enum {
 	NPY_DIMS_MAX = 8,
-	/* NumPy's own headers take 128 bytes, versions 2 and 3 allow 4 GiB. */
+	/* NumPy's own headers have 128 bytes; versions 2 and 3 of the format allow 4 GiB. */
 	NPY_HEADER_BYTES_MAX = 65536,
-	/* A written header: magic, length, 21 digits of growth, padding. */
+	/* A header as it is written: magic, length, text, room for 21 digits, padding. */
 	NPY_HEADER_BYTES_WRITTEN = 256,
 };
 
 /* An array in memory; nothing is owned. Elements are little-endian. */
 struct npy {
 	char kind;         /* f, i, u, b or S, as in the file's descr */
-	size_t item_bytes; /* of an element; of S: the width */
+	size_t item_bytes; /* of an element; for S the width of the strings */
 	uint32_t dims;
 	uint64_t shape[NPY_DIMS_MAX];
 	uint64_t elements; /* the product of the shape */
@@ -34,14 +34,14 @@ struct npy {
 	const uint8_t *data;
 };
 
-/* Reads a whole file's bytes. `name` is the file in errors.
+/* Reads a whole file's bytes. name: how errors call the file.
  * Errors: BAD_REQUEST, naming the field; UNSUPPORTED  versions above 3, other types,
  * big-endian, Fortran order. */
 enum status npy_read(const uint8_t *file, size_t len, const char *name, struct npy *out,
 	struct error *err);
 
-/* Writes the header that np.save would write, version 1.0, and returns its length. It
- * is the same for every shape[0], so that it can be written again when that is known.
+/* Writes the header that np.save would write, version 1.0, and returns its length. The
+ * length is the same for every shape[0], so the header can be written again when that is known.
  *
  *   descr   "<f4", "|u1", "|S16" ...
  *   header  out: NPY_HEADER_BYTES_WRITTEN bytes at most

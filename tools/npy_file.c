@@ -1,6 +1,7 @@
 /* npy_file.c - maps a file and reads its header. */
 #include "tools/npy_file.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,7 @@ const char *npy_file_shape(const struct npy_file *file, char text[NPY_FILE_SHAPE
 bool npy_file_integer(const struct npy_file *file, uint64_t i, int64_t *out)
 {
 	const struct npy *npy = &file->npy;
+	assert(i < npy->elements && npy->item_bytes <= sizeof(uint64_t));
 	const uint8_t *at = npy->data + i * npy->item_bytes;
 	const unsigned unused_bits = (unsigned)(64 - 8 * npy->item_bytes);
 	uint64_t value = 0;

@@ -1,6 +1,7 @@
 /* output.c - writes beside, syncs, renames. */
 #include "tools/output.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -45,7 +46,7 @@ enum status output_open(const char *path, struct output *out, struct error *err)
 		out->file = stdout;
 		return STATUS_OK;
 	}
-	/* The rename would take the place of a device, too. */
+	/* The rename would replace a device, too. */
 	struct stat there;
 	if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -68,6 +69,7 @@ enum status output_open_beside(const struct output *output, struct output *out, 
 
 enum status output_write(struct output *output, const void *data, size_t len, struct error *err)
 {
+	assert(output->file != NULL);
 	if (len > 0 && fwrite(data, 1, len, output->file) != len) {
 		return fail(output, "write", err);
 	}
@@ -76,6 +78,7 @@ enum status output_write(struct output *output, const void *data, size_t len, st
 
 enum status output_commit(struct output *output, struct error *err)
 {
+	assert(output->file != NULL);
 	enum status status = STATUS_OK;
 	if (fflush(output->file) != 0 || ferror(output->file)) {
 		status = fail(output, "write", err);

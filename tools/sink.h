@@ -1,6 +1,6 @@
 /* sink.h - where a dump's rows go: npy arrays, msgpack or jsonl.
  *
- * Files appear when all is written; after an error nothing is left of them.
+ * All files appear when everything is written; after an error nothing is left of them.
  *
  * Threads: one at a time.
  */
@@ -14,13 +14,13 @@
 #include <stdint.h>
 
 enum sink_order {
-	SINK_AS_SCANNED, /* by hash */
-	SINK_BY_KEY,     /* ascending; byte strings as memcmp has it */
-	SINK_BY_FILE,    /* as `order` has them */
+	SINK_AS_SCANNED, /* by the hash of the key */
+	SINK_BY_KEY,     /* ascending; byte strings by memcmp */
+	SINK_BY_FILE,    /* as in the file `order` */
 };
 
 struct sink_options {
-	const struct rep_table_spec *spec; /* of the table; dtype is that of the dump; borrowed */
+	const struct rep_table_spec *spec; /* of the table, but with the dump's dtype; borrowed */
 	const char *path;                  /* msgpack, jsonl; "-": standard output */
 	/* npy */
 	const char *keys; /* or NULL */
@@ -29,17 +29,17 @@ struct sink_options {
 	const char *scales;  /* or NULL */
 	const char *tags;    /* or NULL */
 	const char *weights; /* of a raw dump; or NULL */
-	bool raw;            /* sums of a table of kind cr, and not what a fetch reads */
+	bool raw;            /* rows are the sums of a table of kind cr, not what a fetch reads */
 	enum sink_order sort;
 	const char *order; /* npy of keys, for SINK_BY_FILE */
 };
 
 struct sink {
 	enum status (*write)(struct sink *sink, const struct rep_scan *scan, struct error *err);
-	/* Writes what is left and puts the files in their places. */
+	/* Writes the rest and puts the files in their places. */
 	enum status (*finish)(struct sink *sink, struct error *err);
 	void (*close)(struct sink *sink); /* after finish, or instead of it */
-	uint64_t rows;                    /* in the dump; after finish those of the files */
+	uint64_t rows;                    /* written so far; after finish, rows of the files */
 };
 
 enum status sink_open_npy(const struct sink_options *options, struct sink **out, struct error *err);

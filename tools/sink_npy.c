@@ -1,9 +1,9 @@
 /* sink_npy.c - dumps to NumPy arrays, one file a column, in the order asked for.
  *
  * Columns are written as they are scanned. For another order they are mapped at the
- * end and written once more, row by row; that needs twice the room on disk, and in
- * memory 8 bytes a row to sort, 16 to 32 to follow a file. Keys of bytes are always
- * written twice: how wide the widest is must be known first.
+ * end and written once more, row by row. That needs twice the room on disk, and memory
+ * of 8 bytes a row to sort, or 16 to 32 bytes a row to follow a file. Keys of bytes are
+ * always written twice, since the width of the longest must be known first.
  */
 #include "tools/sink.h"
 
@@ -12,6 +12,7 @@
 #include "tools/npy.h"
 #include "tools/output.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ struct column {
 struct sink_npy {
 	struct sink sink; /* first */
 	struct sink_options options;
-	struct column keys; /* also when no file of keys is wanted, if an order is */
+	struct column keys; /* open too if an order is wanted but no file of keys */
 	struct column rows;
 	struct column times;
 	struct column scales;
@@ -94,7 +95,7 @@ static enum status write_items(struct column *column, const void *data, size_t c
 	return output_write(&column->output, data, count * column->item_bytes, err);
 }
 
-/* What a column's file holds so far. */
+/* Maps what a column's file holds so far. */
 static enum status map_column(const struct column *column, size_t len, const uint8_t **out,
 	struct error *err)
 {
@@ -132,6 +133,7 @@ static enum status reorder_column(struct column *column, const struct key_order 
 		status = write_header(column, &sorted, order->count, err);
 	}
 	for (uint64_t i = 0; i < order->count && status == STATUS_OK; i++) {
+		assert(order->from[i] < scanned);
 		const uint8_t *row =
 			map + column->header_bytes + order->from[i] * column->item_bytes;
 		status = output_write(&sorted, row, column->item_bytes, err);
@@ -181,7 +183,7 @@ static enum status write_npy(struct sink *base, const struct rep_scan *scan, str
 
 /* ---- finishing ---- */
 
-/* The keys in the order, as an array; packed ones get the width of the widest. */
+/* Writes the keys in the order, as an array. Packed keys get the width of the longest. */
 static enum status finish_keys(struct sink_npy *sink, const struct key_order *order,
 	struct error *err)
 {
@@ -191,7 +193,7 @@ static enum status finish_keys(struct sink_npy *sink, const struct key_order *or
 		return STATUS_OK;
 	}
 	if (sink->options.sort == SINK_BY_FILE) {
-		/* The same keys in the same order: the same file. */
+		/* The keys are those of the file, in its order: the file is copied. */
 		struct output copy = {0};
 		enum status status = output_open_beside(&column->output, &copy, err);
 		if (status == STATUS_OK) {
@@ -236,7 +238,7 @@ static enum status finish_column(struct sink_npy *sink, struct column *column,
 			return status;
 		}
 	}
-	/* Headers were written before the number of rows was known. */
+	/* The header was written before the number of rows was known. */
 	if (order->from == NULL && column->item_bytes > 0) {
 		if (fseek(column->output.file, 0, SEEK_SET) != 0) {
 			return error_set(err, STATUS_IO, "'%s' could not be rewound",
@@ -303,7 +305,7 @@ static void close_npy(struct sink *base)
 	free(sink);
 }
 
-/* The shapes of all columns; rows with views are [n, views, elements]. */
+/* Sets the shapes of all columns; rows with views are [n, views, elements]. */
 static void set_shapes(struct sink_npy *sink)
 {
 	const struct rep_table_spec *spec = sink->options.spec;
@@ -336,7 +338,7 @@ enum status sink_open_npy(const struct sink_options *options, struct sink **out,
 	sink->sink = (struct sink){.write = write_npy, .finish = finish_npy, .close = close_npy};
 	sink->options = *options;
 	set_shapes(sink);
-	/* An order needs the keys, even where nobody wants their file. */
+	/* An order needs the keys, even if no file of keys is wanted. */
 	const char *keys = options->keys;
 	if (keys == NULL && options->sort != SINK_AS_SCANNED) {
 		keys = options->rows;

@@ -17,7 +17,7 @@ struct sink_stream {
 	struct rep_table_spec spec; /* with the dump's dtype */
 	bool raw;
 	struct output output;
-	struct wire_writer writer; /* of the map that is being written */
+	struct wire_writer writer; /* holds the map that is being written */
 };
 
 static enum status flush_map(struct sink_stream *sink, struct error *err)

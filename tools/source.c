@@ -1,4 +1,4 @@
-/* source.c - what every input's rows must keep. */
+/* source.c - checks rows of any input. */
 #include "tools/source.h"
 
 #include "schema/dtype.h"

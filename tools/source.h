@@ -1,8 +1,7 @@
 /* source.h - where an import's rows come from: npy arrays, msgpack or jsonl.
  *
- * What is wrong with an input is said with file and place. npy inputs are checked
- * whole before the first row is handed out; the others, which may be pipes, as they
- * are read.
+ * An error names the file and the place in it. npy inputs are checked whole before the
+ * first row is handed out. The others may be pipes: they are checked as they are read.
  *
  * Threads: one at a time.
  */
@@ -29,7 +28,7 @@ struct source_options {
 };
 
 struct source {
-	/* Hands out the next rows; none are the end. They are valid until the next call. */
+	/* Hands out the next rows, valid until the next call. No rows: the source is at its end. */
 	enum status (*next)(struct source *source, struct rep_rows *out, struct error *err);
 	void (*close)(struct source *source);
 	uint64_t done;  /* rows or bytes, for a progress bar */
@@ -43,8 +42,8 @@ enum status source_open_msgpack(const struct source_options *options, struct sou
 enum status source_open_jsonl(const struct source_options *options, struct source **out,
 	struct error *err);
 
-/* Refuses rows with NaN, infinities or times out of range, unless `allow_nonfinite`
- * (times always). `first` is the number of the first row, `what` names the input. */
+/* Refuses rows with times or weights out of range, and unless `allow_nonfinite` is set rows with
+ * NaN or infinity. first: the number of the first row; what: names the input. */
 enum status source_check(const struct rep_rows *rows, const struct source_options *options,
 	const char *what, uint64_t first, struct error *err);
 

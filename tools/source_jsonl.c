@@ -2,9 +2,9 @@
  *
  *   {"key": 7, "vector": [0.5, -1], "time": 1700000000000, "tags": 3, "scale": 0.25}
  *
- * A key of bytes is a string, or "key_hex". With views, `vector` is an array of
+ * A key of bytes is a string, or "key_hex". With several views `vector` is an array of
  * arrays. With "scale" the elements are codes of i8; in a table of bits they are 0
- * and 1. What the first row has beside key and vector, every row has.
+ * and 1. All rows must have the members that the first row has.
  */
 #include "tools/source.h"
 
@@ -24,11 +24,12 @@ struct source_jsonl {
 	struct stream stream;
 	struct jsonl_reader *reader; /* owned */
 	struct jsonl_batch batch;
-	uint64_t line; /* number of the next, from 1 */
+	uint64_t line; /* number of the next line, from 1 */
 	uint64_t rows; /* handed out */
 };
 
-/* Finds the next line, without its end. *end: there is none. */
+/* Finds the next line. len: out, without the newline; with_end: out, with it; end: out, there is no
+ * further line. */
 static enum status find_line(struct source_jsonl *source, size_t *len, size_t *with_end, bool *end,
 	struct error *err)
 {
@@ -74,7 +75,7 @@ static bool is_blank(const uint8_t *text, size_t len)
 	return true;
 }
 
-/* Adds the row of one line. */
+/* Adds the row of the next line to the batch. Blank lines have none. */
 static enum status take_line(struct source_jsonl *source, bool *end, struct error *err)
 {
 	size_t len = 0;

@@ -9,12 +9,13 @@
 #include "tools/dump_format.h"
 #include "tools/stream.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A map of rows, in the message's memory. */
+/* One map of rows; its columns are in the message's memory. */
 struct batch {
 	uint32_t n;
 	struct wire_bytes keys;
@@ -29,17 +30,17 @@ struct source_msgpack {
 	struct source source; /* first */
 	struct source_options options;
 	struct stream stream;
-	struct wire_message *message; /* owned; the map that `batch` is of */
-	size_t message_bytes;         /* of it, still in the stream */
+	struct wire_message *message; /* owned; the map that `batch` points into */
+	size_t message_bytes;         /* its bytes, which are still in the stream */
 	struct table_spec spec;       /* of the file */
 	size_t row_bytes;
 	struct batch batch;
-	uint32_t at;         /* rows of the batch handed out */
+	uint32_t at;         /* how many rows of the batch were handed out */
 	uint32_t *key_at;    /* owned; offsets of keys of bytes */
-	uint64_t rows;       /* handed out */
+	uint64_t rows;       /* handed out in all */
 	bool ended;          /* the last map was read */
 	bool is_raw;         /* rows are sums, with their weights */
-	struct buffer times; /* slices, aligned */
+	struct buffer times; /* this and the next: slices of columns, copied to be aligned */
 	struct buffer scales;
 	struct buffer tags;
 	struct buffer weights;
@@ -59,7 +60,7 @@ static void drop_message(struct source_msgpack *source)
 	source->message_bytes = 0;
 }
 
-/* Reads the next whole map. *end: the stream has ended before it. */
+/* Reads the next whole map. end: out, the stream has ended before it. */
 static enum status read_map(struct source_msgpack *source, bool *end, struct error *err)
 {
 	struct stream *stream = &source->stream;
@@ -236,7 +237,7 @@ static enum status read_batch(struct source_msgpack *source, struct error *err)
 	return index_keys(source, err);
 }
 
-/* The last map: nothing may stand behind it. */
+/* Checks the last map; nothing may stand behind it. */
 static enum status read_end(struct source_msgpack *source, uint64_t rows, struct error *err)
 {
 	bool end = false;
@@ -253,7 +254,7 @@ static enum status read_end(struct source_msgpack *source, uint64_t rows, struct
 	return status;
 }
 
-/* Reads on to rows, or to the last map. */
+/* Reads maps until there are rows to hand out, or the last map has come. */
 static enum status advance(struct source_msgpack *source, struct error *err)
 {
 	while (!source->ended && source->at == source->batch.n) {
@@ -298,6 +299,7 @@ static struct rep_keys slice_keys(const struct source_msgpack *source, uint32_t 
 		return (struct rep_keys){REP_KEY_U64, count,
 			batch->keys.data + (size_t)source->at * 8, (size_t)count * 8};
 	}
+	assert(count > 0 && source->at + count <= batch->n);
 	size_t first = source->key_at[source->at];
 	uint32_t behind = source->at + count;
 	size_t end = behind < batch->n ? source->key_at[behind] : batch->keys.len;
@@ -349,6 +351,7 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	if (status != STATUS_OK) {
 		return status;
 	}
+	assert(source->at <= source->batch.n);
 	uint32_t count = source->batch.n - source->at;
 	if (count > source->options.chunk_rows) {
 		count = source->options.chunk_rows;

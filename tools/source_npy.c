@@ -1,4 +1,4 @@
-/* source_npy.c - rows from NumPy arrays, mapped; one array a column. */
+/* source_npy.c - rows from npy files, which are mapped; one file a column. */
 #include "tools/source.h"
 
 #include "schema/dtype.h"
@@ -6,6 +6,7 @@
 #include "tools/buffer.h"
 #include "tools/npy.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ struct source_npy {
 	struct array weights;
 	enum dtype dtype;
 	size_t row_bytes;
-	/* One chunk's, aligned and packed. */
+	/* The columns of one chunk, copied to be aligned; keys packed. */
 	struct buffer key_buffer;
 	struct buffer time_buffer;
 	struct buffer scale_buffer;
@@ -41,7 +42,7 @@ static enum status wrong(const struct array *array, struct error *err, const cha
 	return error_set(err, STATUS_BAD_REQUEST, "'%s': %s", array->path, what);
 }
 
-/* An array's descr and shape, as a person reads them: "f4", "[100, 64]". */
+/* An array's descr and shape for a person: "f4", "[100, 64]". */
 struct given {
 	char descr[32];
 	char shape[96];
@@ -63,7 +64,7 @@ static struct given given_of(const struct array *array)
 	return given;
 }
 
-/* A field of the header that is not as the table has it. */
+/* The array's descr is not one that the table takes. */
 static enum status wrong_descr(const struct array *array, struct error *err, const char *allowed)
 {
 	return error_set(err, STATUS_BAD_REQUEST, "'%s': descr: %s given, %s", array->path,
@@ -92,7 +93,7 @@ static enum status open_array(struct array *array, const char *path, struct erro
 
 /* ---- keys ---- */
 
-/* Element i of integers of any size; *negative tells a signed one below zero. */
+/* Element i of an array of integers of any size. negative: out, whether it is below 0. */
 static uint64_t integer_at(const struct npy *npy, uint64_t i, bool *negative)
 {
 	const uint8_t *at = npy->data + i * npy->item_bytes;
@@ -102,7 +103,7 @@ static uint64_t integer_at(const struct npy *npy, uint64_t i, bool *negative)
 	return value;
 }
 
-/* Bytes of string i: NumPy fills up with NULs. */
+/* How many bytes string i has without the NULs that NumPy pads it with. */
 static size_t string_bytes(const struct npy *npy, uint64_t i)
 {
 	const uint8_t *at = npy->data + i * npy->item_bytes;
@@ -293,7 +294,7 @@ static enum status pack_keys(struct source_npy *source, uint64_t first, uint32_t
 	return STATUS_OK;
 }
 
-/* Copies a slice of a column to where it is aligned. */
+/* Copies a slice of a column, so that it is aligned. */
 static enum status copy_column(const struct array *column, struct buffer *buffer, uint64_t first,
 	uint32_t count, const void **out)
 {
@@ -345,6 +346,7 @@ static enum status slice(struct source_npy *source, uint64_t first, uint32_t cou
 
 static uint32_t chunk_at(const struct source_npy *source, uint64_t first)
 {
+	assert(first <= source->keys.npy.elements);
 	uint64_t left = source->keys.npy.elements - first;
 	return left < source->options.chunk_rows ? (uint32_t)left : source->options.chunk_rows;
 }
@@ -358,7 +360,7 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	return status;
 }
 
-/* Every value of every row, before anything is sent. */
+/* Checks every value of every row, before anything is sent. */
 static enum status check_values(struct source_npy *source, struct error *err)
 {
 	char what[256];

@@ -1,6 +1,7 @@
 /* text.c - aligns columns, and writes sizes and times for a person. */
 #include "tools/text.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ void text_cell(struct text_table *table, const char *format, ...)
 		table->cells = cells;
 		table->cap = cap;
 	}
+	assert(table->columns > 0);
 	va_list arguments;
 	va_start(arguments, format);
 	char *text = NULL;
@@ -41,7 +43,7 @@ static const char *cell_at(const struct text_table *table, size_t row, size_t co
 	return i < table->count ? table->cells[i] : "";
 }
 
-/* Columns on a terminal are as wide as their characters, not their bytes. */
+/* How many columns of a terminal the text takes: characters, not bytes. */
 static int width_of(const char *text)
 {
 	int width = 0;
@@ -70,6 +72,7 @@ static void print_cell(const struct text_table *table, size_t row, size_t column
 void text_print(struct text_table *table)
 {
 	enum { COLUMNS_MAX = 16 };
+	assert(table->columns > 0 && table->columns <= COLUMNS_MAX);
 	int width[COLUMNS_MAX] = {0};
 	bool right[COLUMNS_MAX] = {false};
 	size_t rows = (table->count + table->columns - 1) / table->columns;
@@ -151,7 +154,7 @@ uint64_t text_uint_of(struct wire_value map, const char *name)
 	return value;
 }
 
-/* Copies a string without what would move a terminal's cursor. */
+/* Copies a string, and replaces control characters, which could move a terminal's cursor. */
 static const char *copy_plain(struct wire_bytes bytes, char *text, size_t size)
 {
 	size_t len = bytes.len < size ? bytes.len : size - 1;

@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Cells are added row by row; text_print aligns and frees them. After a refused
- * allocation what was added until then is printed. Zeroed with `columns` set it is ready. */
+/* Cells are added row by row; text_print aligns, prints and frees them. A cell for which there is
+ * no memory is left out. With only `columns` set the table is ready. */
 struct text_table {
 	size_t columns;
 	char **cells; /* owned */
@@ -33,12 +33,13 @@ const char *text_size(uint64_t bytes, char *text);            /* 1.5 MiB */
 const char *text_time(int64_t unix_ms, char *text);           /* 2026-11-24 02:22:11.042Z */
 const char *text_duration(uint64_t milliseconds, char *text); /* 3d 4h; 7.2 s */
 
-/* A map's entries as lines `name value`; those of maps within as `outer.inner`. */
+/* Prints the entries of a map as lines `name value`; those of inner maps as `outer.inner`. */
 void text_map(struct wire_value map);
 
-/* A field of a map for a cell: "" when it is missing. */
+/* A field of a map; 0 when it is missing. */
 uint64_t text_uint_of(struct wire_value map, const char *name);
-/* Fills `text`, char[size]. */
+/* The same for a string: fills `text`, char[size], and returns it; "" when it is missing. Control
+ * characters are replaced. */
 const char *text_str_of(struct wire_value map, const char *name, char *text, size_t size);
 
 #endif
