@@ -3,8 +3,8 @@
  *   params -> read_part each -> [AGAIN: too much for a loop] -> keys_of_pack each
  *          -> reserve the reply -> write_part each: table_lookup writes into the reply
  *
- * Everything is checked and the reply's size is known before the first byte of it is
- * written; its memory does not move after that.
+ * All arguments are checked, and the size of the reply is known, before its first byte is
+ * written. So its memory does not move while table_lookup writes into it.
  */
 #include "daemon/method/methods.h"
 
@@ -26,15 +26,15 @@ const char *const fetch_part_names[] = {"table", "keys", "dtype", "through", "ti
 	"max_age_ms", "raw", "weights", NULL};
 
 enum {
-	/* Room for what a part's reply holds beside its bins: at most 13 names of at most 8
-	 * bytes, a table's name, heads and numbers. */
+	/* What a part of the reply has beside its bins: at most 13 names of at most 8 bytes, the
+	 * name of a table, heads and numbers. */
 	PART_HEAD_BYTES = 512,
-	/* And the reply's: the release's name, the sequence. */
+	/* What the reply has beside its parts: the name of the release, the sequence. */
 	REPLY_HEAD_BYTES = 256,
 	WHERE_BYTES = 32,
 };
 
-/* What the reply of a part brings beside found and rows. */
+/* The columns that a part of the reply has beside found and rows. */
 enum { WANT_SCALES = 1u, WANT_TIMES = 2u, WANT_TAGS = 4u, WANT_WHY = 8u, WANT_WEIGHTS = 16u };
 
 struct part {
@@ -91,7 +91,7 @@ static enum status find_table(struct fetch *fetch, struct part *part, const stru
 	return STATUS_OK;
 }
 
-/* What the rows are when they have gone through a chain: *dtype becomes that of its result. */
+/* Reads the chain and sets the shape of the rows that leave it; *dtype becomes their dtype. */
 static enum status read_through(struct fetch *fetch, struct part *part, struct wire_value steps,
 	enum dtype *dtype)
 {
@@ -174,7 +174,7 @@ static size_t column_bytes(const struct part *part)
 	return n * (part->stride + row) + (n + 7) / 8;
 }
 
-/* At most 2^20 rows, 16 steps and 2^26 weights each: the sum over all parts fits. */
+/* The sum cannot overflow: a part has at most 2^20 rows, 16 steps and 2^26 weights a step. */
 static uint64_t work_of(const struct part *part)
 {
 	return part->through == NULL ? 0 : through_work(part->through, part->keys.batch.count);

@@ -1,7 +1,10 @@
 /* filter.h - which rows a search may find.
  *
- *     allow, deny  keys: only the first are found; the second are not
- *     tags_any     at least one of these bits is set; tags_all: all of them; tags_none: none
+ *     allow      only rows of these keys are found
+ *     deny       rows of these keys are not found
+ *     tags_any   at least one of these bits must be set; 0: no condition
+ *     tags_all   all of these bits must be set
+ *     tags_none  none of these bits may be set
  *
  * Threads: one fills it, then any may ask.
  */

@@ -1,7 +1,7 @@
 /* filter_of.c - reads lists of keys and masks of tags. */
 #include "daemon/method/filter_of.h"
 
-/* where: what errors put before "keys": "allow: " */
+/* where: errors write it before "keys": "allow: " */
 static enum status read_keys(struct params *params, const char *name, const char *where,
 	const struct table_spec *items, struct keys_of *keys, struct key_set *set)
 {

@@ -17,8 +17,8 @@ struct filter_of {
 	struct keys_of deny;
 };
 
-/* Reads the five params; `of` is filled whatever it returns.
- * Errors: BAD_REQUEST  also tags of a table that has none; TOO_LARGE; NO_MEMORY. */
+/* Reads the five params of a filter. `of` is filled, and needs filter_of_fini, also after a
+ * failure. Errors: BAD_REQUEST  also tags of a table that has none; TOO_LARGE; NO_MEMORY. */
 enum status filter_of_read(struct filter_of *of, struct params *params,
 	const struct table_spec *items);
 void filter_of_fini(struct filter_of *of);

@@ -1,4 +1,4 @@
-/* key_set.c - a hash of a batch's keys. */
+/* key_set.c - a hash table of the keys of a batch. */
 #include "daemon/method/key_set.h"
 
 #include <stdlib.h>
@@ -14,7 +14,7 @@ static uint64_t hash_of(enum key_type type, const uint8_t *key, size_t len)
 	return key_hash_u64(number);
 }
 
-/* The slot of a key, or the empty one where it would be. */
+/* The slot that holds the key; or the empty slot where it would stand. */
 static size_t find(const struct key_set *set, const uint8_t *key, size_t len)
 {
 	const uint64_t mixed = hash_of(set->keys.type, key, len) * set->secret;
@@ -40,7 +40,8 @@ enum status key_set_init(struct key_set *set, const struct keys *keys)
 	if (set->slots == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	/* Where memory was found differs from call to call, and from process to process. */
+	/* The address of the memory differs from call to call and from process to process, so a
+	 * client cannot choose keys that all fall into one slot. */
 	set->secret = ((uint64_t)(uintptr_t)set->slots * UINT64_C(0x9e3779b97f4a7c15)) | 1;
 	for (uint32_t i = 0; i < keys->count; i++) {
 		size_t len;

@@ -1,4 +1,4 @@
-/* key_set.h - whether a key is one of a batch.
+/* key_set.h - is a key one of a batch?
  *
  * Threads: one fills it, then any may ask.
  */
@@ -16,8 +16,8 @@
 struct key_set {
 	struct keys keys; /* borrowed */
 	size_t mask;      /* slots - 1 */
-	uint64_t secret;  /* odd: nobody outside knows which keys meet */
-	uint32_t *slots;  /* owned: open addressing; number of a key + 1, 0: empty */
+	uint64_t secret;  /* odd; a client that knew it could choose keys that share a slot */
+	uint32_t *slots;  /* owned; open addressing: the number of a key + 1; 0: empty */
 };
 
 /* Errors: NO_MEMORY. */
@@ -29,10 +29,10 @@ static inline bool key_set_is_empty(const struct key_set *set)
 	return set->slots == NULL;
 }
 
-/* key: of the batch's type; for u64 its 8 bytes */
+/* Is the key in the set? It has the type of the batch; a u64 is given as its 8 bytes. */
 bool key_set_has(const struct key_set *set, const uint8_t *key, size_t len);
 
-/* Whether key i of the batch is the first of its value there. */
+/* Is key i the first of its value in the batch? A key that is given twice counts once. */
 bool key_set_is_first(const struct key_set *set, uint32_t i);
 
 #endif

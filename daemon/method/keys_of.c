@@ -1,4 +1,4 @@
-/* keys_of.c - packs the keys of an array, indexes packed byte strings. */
+/* keys_of.c - packs the keys of an array; finds where packed byte strings begin. */
 #include "daemon/method/keys_of.h"
 
 #include <stdlib.h>
@@ -59,7 +59,7 @@ static enum status pack_u64(struct keys_of *keys, struct error *err)
 	return STATUS_OK;
 }
 
-/* Adds up what the byte strings of an array take when packed. */
+/* Adds up the bytes that the strings of an array take when they are packed. */
 static enum status measure_bytes(const struct keys_of *keys, size_t *bytes, struct error *err)
 {
 	*bytes = 0;

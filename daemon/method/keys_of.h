@@ -1,7 +1,7 @@
-/* keys_of.h - keys as they came over the wire, made a batch.
+/* keys_of.h - the keys that a request gives, as a batch.
  *
- * A bin is packed: u64 are used where they stand; byte strings get an index. An array
- * of integers, or of strings, is packed into memory of our own.
+ * A bin holds packed keys. Packed u64 are used where they stand; for packed byte strings we find
+ * where each begins. An array of integers or of strings is packed into memory of our own.
  *
  *     keys_of_begin  checks type and count, allocates nothing
  *     keys_of_pack   checks each element of an array; keys->batch is ready
@@ -19,11 +19,11 @@
 struct keys_of {
 	struct keys batch; /* type and count from keys_of_begin on, the rest from keys_of_pack on */
 	struct wire_value given; /* borrowed */
-	const char *where;       /* borrowed: what errors put before "keys": "", "parts[1]." */
+	const char *where;       /* borrowed; errors write it before "keys": "", "parts[1]." */
 	void *memory;            /* owned */
 };
 
-/* `keys` is filled whatever it returns.
+/* `keys` is filled, and needs keys_of_fini, also after a failure.
  * Errors: BAD_REQUEST  neither bin nor array, or packed wrongly for a table whose keys
  *         are of `type`; TOO_LARGE  more than LIMIT_KEYS. */
 enum status keys_of_begin(struct keys_of *keys, struct wire_value given, enum key_type type,

@@ -1,4 +1,4 @@
-/* listed.c - looks a block of keys up, and scores what was found. */
+/* listed.c - looks a block of keys up and scores the rows that are found. */
 #include "daemon/method/listed.h"
 
 #include <stdlib.h>

@@ -11,12 +11,12 @@
 #include "daemon/store/lookup.h"
 
 struct listed {
-	const struct lookup *lookup; /* borrowed: table, keys, visible, now_ms, may_block; the rest
-					is of no account */
-	struct scorer *scorer;       /* borrowed */
-	uint32_t first;              /* of the block: number of its first key */
-	uint32_t count;              /* 0: behind the last */
-	float *scores;  /* [queries, scorer->rows_max]; of what was not found: of no use */
+	/* borrowed; only table, keys, visible, now_ms and may_block are read */
+	const struct lookup *lookup;
+	struct scorer *scorer; /* borrowed */
+	uint32_t first;        /* number of the first key of the block */
+	uint32_t count;        /* keys of the block; 0: there is no other block */
+	float *scores;  /* [queries, scorer->rows_max]; without meaning where no row was found */
 	uint64_t *tags; /* NULL: the table has none */
 	uint8_t *found; /* a bit each, lowest first */
 	uint8_t *rows;  /* owned */
@@ -26,9 +26,10 @@ struct listed {
 enum status listed_begin(struct listed *listed, const struct lookup *lookup, struct scorer *scorer);
 void listed_end(struct listed *listed);
 
-/* Errors: as table_lookup. */
+/* Goes on to the next block. Errors: as table_lookup. */
 enum status listed_next(struct listed *listed, struct error *err);
 
+/* Is there a row of key i of the block? */
 static inline bool listed_has(const struct listed *listed, uint32_t i)
 {
 	return (listed->found[i / 8] >> i % 8 & 1) != 0;

@@ -1,7 +1,7 @@
 /* load.c - chunks of a bulk load into a table of an open release, and its end.
  *
- * A chunk is checked against its table before the store is given it; whether the load
- * may take it (its number, the state of load and release) is the store's to say.
+ * This file checks a chunk against its table. The store decides whether the load may take the
+ * chunk: by its number and by the states of the load and of the release.
  */
 #include "daemon/method/methods.h"
 
@@ -19,7 +19,7 @@ const char *const load_names[] = {"release", "table", "load", "chunk", "keys", "
 const char *const load_end_names[] = {"release", "table", "load", "chunks", "rows", NULL};
 const char *const load_abort_names[] = {"release", "table", "load", NULL};
 
-/* What every method of a load names. */
+/* The load that a call is about. */
 struct target {
 	struct name release;
 	struct table_name table;

@@ -1,4 +1,4 @@
-/* merge.c - folds what was written into base files, and answers when that is done. */
+/* merge.c - merges the log into the base files; answers when that is done. */
 #include "daemon/method/methods.h"
 
 #include "daemon/method/params.h"

@@ -15,7 +15,7 @@
 #include "daemon/store/spill.h"
 #include "schema/limits.h"
 
-/* How segments stand in a base file: as LMDB values, numbered from 0. */
+/* Version of a base file: its segments are LMDB values, numbered from 0. */
 enum { FORMAT_BASE = 1 };
 
 const char *const hello_names[] = {"client", NULL};

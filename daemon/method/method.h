@@ -1,11 +1,11 @@
 /* method.h - the table of methods.
  *
- * A method reads its params, does its work and writes its result, all in run().
- * It never writes to a socket, frees the call or waits for another one; its place
- * says on which thread run() is called.
+ * A method reads its params, does its work and writes its result, all in run(). It never writes to
+ * a socket, never frees the call and never waits for another call. Its place says which thread
+ * calls run().
  *
- * Threads: method_thread_begin before a thread's first run(), method_thread_end
- * after its last.
+ * Threads: a thread calls method_thread_begin before its first run() and method_thread_end after
+ * its last.
  */
 #ifndef DAEMON_METHOD_METHOD_H
 #define DAEMON_METHOD_METHOD_H
@@ -15,16 +15,18 @@
 #include <stddef.h>
 
 enum method_place {
-	METHOD_INLINE, /* on the loop that read it; STATUS_AGAIN: once more, in the pool */
-	METHOD_POOL,   /* a pool thread; may block */
-	METHOD_SEARCH, /* as METHOD_INLINE, but once more in the search lane, where peers take turns
-			*/
-	METHOD_ADMIN,  /* the admin thread: changes of the catalog, one at a time */
-	METHOD_SEAL,   /* a thread of its own, one at a time: takes as long as it takes */
-	METHOD_MERGE,  /* as METHOD_SEAL */
-	METHOD_LOAD,   /* the load lane: in order of arrival; answered after method_load_sync */
-	METHOD_WRITE,  /* the write lane: in order of arrival; answered when call.ticket is settled
-			*/
+	/* On the loop that read the request. If run() returns STATUS_AGAIN, it is called again, in
+	 * the pool. */
+	METHOD_INLINE,
+	METHOD_POOL, /* on a pool thread; run() may block */
+	/* As METHOD_INLINE, but the second call is in the search lane, where peers take turns. */
+	METHOD_SEARCH,
+	METHOD_ADMIN, /* on the admin thread, one call at a time: changes of the catalog */
+	METHOD_SEAL,  /* on a thread of its own, one call at a time, however long that takes */
+	METHOD_MERGE, /* as METHOD_SEAL */
+	METHOD_LOAD,  /* in the load lane, in order of arrival; answered after method_load_sync */
+	/* In the write lane, in order of arrival; answered when call.ticket is settled. */
+	METHOD_WRITE,
 };
 
 struct method {
@@ -34,7 +36,7 @@ struct method {
 	const char *const *names; /* that its params may have, NULL-terminated */
 };
 
-/* Whether nothing is lost when it is not run, or when its answer is not told. */
+/* Is it harmless not to run the method, or not to send its answer? */
 static inline bool method_is_read(const struct method *method)
 {
 	return method->place <= METHOD_SEARCH;
@@ -46,13 +48,14 @@ extern const size_t method_count;
 /* NULL when there is none. */
 const struct method *method_find(const char *name, size_t len);
 
-/* The load lane calls this after the run()s of a group, and before it answers any of
- * them. After a failure every call of the group is answered with the error. */
+/* The load lane calls this after the run()s of a group of calls, and before it answers any of
+ * them. If it fails, every call of the group is answered with the error. */
 enum status method_load_sync(struct service *service, struct error *err);
-/* Whether the group should end now, because enough waits. */
+/* Should the group end now, because enough bytes wait for the sync? */
 bool method_load_is_full(struct service *service);
 
-/* Calls `done` once, from here or from another thread, when a write is durable or has failed. */
+/* Calls `done` once, when the write is durable or has failed: on this thread before it returns, or
+ * later on another thread. */
 void method_write_then(struct write_ticket *ticket,
 	void (*done)(void *arg, enum status status, const struct error *err), void *arg);
 

@@ -1,7 +1,7 @@
-/* methods.h - every method's run function, and the names that its params may have.
+/* methods.h - the run function of every method, and the names that its params may have.
  *
- * The table (table.c) is made of these; each is documented in schema/PROTOCOL.md, which
- * a test holds against the table and the names.
+ * method_table is made of these. schema/PROTOCOL.md describes each method; a test compares that
+ * page with the table and its names.
  */
 #ifndef DAEMON_METHOD_METHODS_H
 #define DAEMON_METHOD_METHODS_H
@@ -31,7 +31,7 @@ extern const char *const score_names[];
 extern const char *const table_create_names[];
 extern const char *const tensor_put_names[];
 
-/* Shared by methods that take the same; those of param_names.c stand below every method. */
+/* Lists that several methods share. */
 extern const char *const no_names[];
 extern const char *const release_only_names[];
 extern const char *const release_table_names[];

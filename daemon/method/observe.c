@@ -1,4 +1,5 @@
-/* observe.c - samples of one layer into its aggregating tables; how far each source is counted. */
+/* observe.c - counts samples of a layer into its aggregating tables; tells up to which sample each
+ * source is counted. */
 #include "daemon/method/methods.h"
 
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 const char *const observe_names[] = {"release", "layer", "users", "items", "dtype", "rows",
 	"source", "position", "times", "scales", NULL};
 
-/* A batch as it was given. */
+/* The batch that a request gives. */
 struct observe {
 	struct call *call;
 	struct name release;
@@ -29,7 +30,8 @@ struct observe {
 	struct observation samples;
 };
 
-/* The layer as it is now; the store looks again when the batch's turn comes. */
+/* Finds the layer as it is now. The store finds it again when it applies the batch, since it may
+ * have changed by then. */
 static enum status find_layer(struct observe *observe)
 {
 	struct call *call = observe->call;
@@ -44,7 +46,8 @@ static enum status find_layer(struct observe *observe)
 	return status;
 }
 
-/* Users or items; those that no table of the layer asks for are not looked at. */
+/* Reads the keys of the users or of the items. Keys that no table of the layer needs are not
+ * read. */
 static enum status read_keys(struct observe *observe, struct wire_value given, enum key_type type,
 	const char *where, struct keys_of *keys)
 {

@@ -1,4 +1,4 @@
-/* params.c - every argument of every method passes here. */
+/* params.c - reads and checks one argument of a call. */
 #include "daemon/method/params.h"
 
 #include <inttypes.h>
@@ -54,7 +54,7 @@ static void fail_unknown(struct params *params, struct wire_bytes given, const c
 		"no such parameter, allowed: %s", allowed);
 }
 
-/* What the map itself is called in an error: "params", or "parts[1]" of "parts[1].". */
+/* The name of the map itself in an error: "params"; where `where` is "parts[1].", "parts[1]". */
 static void fail_map(struct params *params, const char *text, const char *given)
 {
 	size_t len = strlen(params->where);
@@ -108,7 +108,7 @@ struct wire_value params_array(struct params *params, const char *name)
 	return value;
 }
 
-/* An empty one that was given has an address too: NULL says left out. */
+/* A bin that was given empty has an address too: NULL means that it was left out. */
 static struct wire_bytes given_bytes(struct wire_bytes bytes)
 {
 	if (bytes.data == NULL) {

@@ -1,8 +1,8 @@
 /* params.h - checked access to the params of a call.
  *
- * Sticky: after a failure the calls that read do nothing and return zero, so that a
- * method reads all it needs and tests `status` once. The error names the argument,
- * what was given and what is allowed: "rows: uint given, bin expected".
+ * Errors stick: after a failure every call that reads does nothing and returns zero. So a method
+ * reads all it needs and then tests `status` once. The error names the argument, what was given
+ * and what is allowed: "rows: uint given, bin expected".
  *
  * Threads: one at a time; what is read points into the call's message.
  */
@@ -22,7 +22,7 @@ enum param_need { PARAM_OPTIONAL, PARAM_REQUIRED };
 
 struct params {
 	struct wire_value map;
-	const char *where; /* borrowed: what errors put before a name: "", "parts[1]." */
+	const char *where; /* borrowed; errors write it before a name: "", "parts[1]." */
 	struct error *err; /* borrowed */
 	enum status status;
 };
@@ -32,18 +32,18 @@ struct params {
 void params_begin(struct params *params, struct wire_value map, const char *where,
 	const char *const *names, struct error *err);
 
-/* Any type. */
+/* A value of any type. */
 struct wire_value params_value(struct params *params, const char *name, enum param_need need);
 struct wire_value params_array(struct params *params, const char *name);
 
-/* Zero, false, or data NULL when left out. */
+/* When the argument is left out: zero, false, or a `data` of NULL. */
 struct wire_bytes params_str(struct params *params, const char *name, enum param_need need);
 struct wire_bytes params_bin(struct params *params, const char *name, enum param_need need);
 bool params_flag(struct params *params, const char *name);
 uint64_t params_uint(struct params *params, const char *name);
 uint64_t params_uint_or(struct params *params, const char *name, uint64_t otherwise);
 
-/* Checked names. A release that was left out is "". */
+/* Names that are checked. An optional name that is left out is "". */
 void params_name(struct params *params, const char *name, enum param_need need, struct name *out);
 void params_table_named(struct params *params, const char *name, struct table_name *out);
 static inline void params_table(struct params *params, struct table_name *out)
@@ -54,7 +54,7 @@ static inline void params_table(struct params *params, struct table_name *out)
 double params_float_or(struct params *params, const char *name, double otherwise);
 enum dtype params_dtype(struct params *params, enum dtype otherwise);
 
-/* A bin that, where it is given, has exactly `len` bytes; NULL when it is left out. */
+/* A bin of exactly `len` bytes; NULL when it is left out. */
 const uint8_t *params_column(struct params *params, const char *name, size_t len);
 
 /* Fails with "WHERE NAME: text". Does nothing after an earlier failure. */

@@ -1,7 +1,8 @@
 /* put.c - upserts and deletions in tables of a sealed release.
  *
- * Applied here, in the order of arrival; answered when the commit thread has made them durable
- * (method_write_then). A put of several tables is one write: seen and durable as a whole.
+ * A call is applied here, in order of arrival, and answered when the commit thread has made it
+ * durable (method_write_then). A put of several tables is one write: readers see all of it or
+ * nothing, and so does a restart.
  */
 #include "daemon/method/methods.h"
 
@@ -23,7 +24,7 @@ const char *const delete_names[] = {"release", "table", "keys", NULL};
 
 enum { WHERE_BYTES = 32 };
 
-/* One table's rows as they were given. */
+/* The rows of one table that a request gives. */
 struct put_part {
 	struct table_name table;
 	struct rows_of rows;
@@ -48,7 +49,7 @@ static enum status write_result(struct call *call, const struct write_result *re
 	return reply_end(call);
 }
 
-/* Adds what `params` say to the put. */
+/* Adds the rows that `params` give to the put. */
 static enum status add_part(struct put *put, struct params *params)
 {
 	struct table_spec spec;

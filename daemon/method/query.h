@@ -12,9 +12,9 @@
 struct table;
 
 struct query {
-	uint32_t count;       /* queries */
-	uint32_t parts;       /* vectors of each */
-	uint32_t dim;         /* elements of each vector, as of the items */
+	uint32_t count;       /* of queries */
+	uint32_t parts;       /* vectors of each query */
+	uint32_t dim;         /* elements of each vector: as many as the items' vectors have */
 	const void *vectors;  /* [count, parts, dim], f32; bits for metrics of bits */
 	const float *weights; /* [parts]; NULL: each is 1 */
 };
@@ -22,8 +22,8 @@ struct query {
 struct search_place {
 	const struct table *items; /* of a snapshot that is in use */
 	enum metric metric;
-	uint64_t visible; /* of that snapshot */
-	int64_t now_ms;   /* rows that have expired by then are not found */
+	uint64_t visible; /* of that snapshot: later writes are not seen */
+	int64_t now_ms;   /* Unix ms; rows that have expired by then are not found */
 };
 
 #endif

@@ -1,4 +1,5 @@
-/* query_of.c - rows found or sent, taken through stored layers, compared with the items' shape. */
+/* query_of.c - finds the rows or takes them from the request, runs them through the stored layers,
+ * and compares their shape with that of the items. */
 #include "daemon/method/query_of.h"
 
 #include <inttypes.h>
@@ -15,13 +16,13 @@
 const char *const query_names[] = {"table", "keys", "max_age_ms", "dim", "views", "dtype", "rows",
 	"scales", NULL};
 
-/* Rows before they go through anything. */
+/* The rows before they go through the stored layers. */
 struct rows_in {
 	struct params from;
 	const struct query_place *place;
 	struct query_of *of;
 	struct through *through; /* owned; NULL: none */
-	enum dtype dtype;        /* that the search needs: f32 or bit */
+	enum dtype dtype;        /* the dtype that the search needs: f32 or bit */
 	uint32_t dim;
 	uint32_t views;
 };
@@ -38,7 +39,8 @@ static enum dtype wanted_dtype(const struct query_place *place)
 
 /* ---- the shape ---- */
 
-/* What leaves the layers, or comes without any, must be what the items are. */
+/* The vectors that leave the layers, or the rows if there is no layer, must have the dim of the
+ * items. */
 static enum status settle_shape(struct rows_in *in)
 {
 	struct query_of *of = in->of;
@@ -210,7 +212,7 @@ static enum status read_found(struct rows_in *in, struct params *params)
 
 /* ---- rows that were sent ---- */
 
-/* Turns them into what the search needs. */
+/* Converts the rows and runs them through the layers; the result is in of->vectors. */
 static enum status convert(struct rows_in *in, const struct dtype_rows *given)
 {
 	struct query_of *of = in->of;
@@ -311,7 +313,8 @@ static enum status read_sent(struct rows_in *in, struct params *params)
 	return status == STATUS_OK ? convert(in, &given) : status;
 }
 
-/* Vectors of two checkpoints must not be multiplied by mistake. */
+/* Vectors of two checkpoints do not fit each other. So a request that sends vectors must name the
+ * release that they were made for. */
 static enum status check_release(struct params *params)
 {
 	struct wire_bytes release = params_str(params, "release", PARAM_OPTIONAL);
@@ -374,7 +377,7 @@ static enum status read_weights(struct query_of *of, struct params *params)
 	return STATUS_OK;
 }
 
-/* ---- all ---- */
+/* ---- the whole request ---- */
 
 enum status query_of_read(struct query_of *of, struct params *params,
 	const struct query_place *place)

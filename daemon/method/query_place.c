@@ -1,4 +1,4 @@
-/* query_place.c - release, table of items and metric of a search. */
+/* query_place.c - reads the release, the table of items and the metric of a search. */
 #include "daemon/method/query_place.h"
 
 #include "daemon/method/call.h"

@@ -1,4 +1,4 @@
-/* query_place.h - where a search looks: release, table of items, metric, snapshot.
+/* query_place.h - where a request searches: release, table of items, metric, snapshot.
  *
  * Threads: one at a time, between snapshot_begin and snapshot_end.
  */
@@ -17,8 +17,8 @@ struct query_place {
 	struct search_place at;
 };
 
-/* Reads `release`, `in` and `metric`. Errors: BAD_REQUEST  also a metric of bits for a table of
- * something else; NOT_FOUND; NOT_SEALED. */
+/* Reads `release`, `in` and `metric`. Errors: BAD_REQUEST  also a metric of bits when the table
+ * does not hold bits; NOT_FOUND; NOT_SEALED. */
 enum status query_place_read(struct query_place *place, struct params *params, struct call *call,
 	const struct snapshot *snapshot);
 

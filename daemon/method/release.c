@@ -14,7 +14,7 @@
 
 const char *const release_create_names[] = {"release", "model", "checkpoint", NULL};
 
-/* Free text, NUL-terminated, for a line that a person reads. */
+/* Reads a text that only people read; `out` is NUL-terminated. */
 static void read_label(struct params *params, const char *name, char out[LIMIT_LABEL_BYTES + 1])
 {
 	struct wire_bytes text = params_str(params, name, PARAM_OPTIONAL);
@@ -69,8 +69,8 @@ enum status release_create_run(struct call *call)
 	return reply_end(call);
 }
 
-/* The one argument `release`; "live" becomes the name of the live release, which the
- * answer tells. */
+/* Reads the one argument `release`. "live" becomes the name of the release that is live, so that
+ * the answer can tell it. */
 static enum status read_release(struct call *call, struct name *id)
 {
 	struct params params;

@@ -48,8 +48,8 @@ static void write_loads(struct wire_writer *out, const struct loads *loads)
 	}
 }
 
-/* The loads of a release while it is open. The store may wait for its own turn here, so no
- * snapshot is held meanwhile. */
+/* Lists the loads of a release that is open. The store may wait for a lock here, so the caller
+ * holds no snapshot. */
 static enum status take_loads(struct call *call, const char *id, struct loads *loads)
 {
 	const struct release *release;

@@ -1,6 +1,6 @@
-/* reply.h - the entries of a result map, and the end of a result.
+/* reply.h - writes the entries of a result map, and ends a result.
  *
- * Threads: one at a time a call.
+ * Threads: one at a time for each call.
  */
 #ifndef DAEMON_METHOD_REPLY_H
 #define DAEMON_METHOD_REPLY_H
@@ -20,7 +20,7 @@ void reply_int(struct wire_writer *out, const char *name, int64_t value);
 void reply_flag(struct wire_writer *out, const char *name, bool value);
 void reply_bin(struct wire_writer *out, const char *name, const void *data, size_t len);
 
-/* What run() returns when it has written all: OK, or what the writer met. */
+/* A run() that has written its whole result returns this: OK, or the error that the writer met. */
 enum status reply_end(struct call *call);
 
 #endif

@@ -24,11 +24,11 @@ const char *const retrieve_names[] = {"release", "from", "through", "weights", "
 
 enum {
 	RETRIEVE_K = 100,
-	/* Of the reply: the names of release and tables, heads and numbers. */
+	/* What the reply has beside its parts: names of release and tables, heads and numbers. */
 	REPLY_HEAD_BYTES = 640,
-	/* And of one query's part. */
+	/* What one query's part has beside its columns. */
 	PART_HEAD_BYTES = 64,
-	/* Keys of hits whose memory is on its way. */
+	/* The memory of a hit's key is asked for so many hits before the key is copied. */
 	KEYS_AHEAD = 16,
 };
 
@@ -67,7 +67,7 @@ static void read_numbers(struct retrieve *retrieve, struct params *params)
 	options->recall = recall;
 }
 
-/* Everything that is asked, in the snapshot. */
+/* Reads all arguments, in the snapshot. */
 static enum status read_asked(struct retrieve *retrieve, struct params *params,
 	const struct snapshot *snapshot, struct call *call)
 {
@@ -124,7 +124,8 @@ static enum status reserve_reply(struct retrieve *retrieve)
 	return reply_end(retrieve->place.call);
 }
 
-/* Keys of one query's hits, side by side. Errors: CORRUPT, NO_MEMORY. */
+/* Packs the keys of one query's hits. keys->at is owned by the caller, also after a failure.
+ * Errors: CORRUPT; NO_MEMORY. */
 static enum status pack_keys(const struct search *search, const struct topk *hits,
 	struct keys *keys, size_t *len)
 {

@@ -1,4 +1,4 @@
-/* rows_of.c - every column of every row passes here. */
+/* rows_of.c - reads the columns of rows and checks each against its table. */
 #include "daemon/method/rows_of.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
-/* rows_of.h - keys and columns of rows as they came over the wire, checked against their table.
+/* rows_of.h - the keys and columns of rows that a request gives, checked against their table.
  *
- *     rows_of_read  type, count and size of each column, then the keys
+ *     rows_of_read  checks type, count and size of each column, then packs the keys
  *     rows_of_fini  also after a failure, or when zeroed
  *
  * Threads: one at a time; the batch points into the call's message.
@@ -19,8 +19,8 @@ struct rows_of {
 	struct row_batch batch;
 };
 
-/* The spec of a table of a release, to check rows against; `where` as in params.
- * Errors: NOT_FOUND, naming it. */
+/* Copies the spec of a table, to check rows against it. `where` is as in params.
+ * Errors: NOT_FOUND  naming the release or the table. */
 enum status rows_of_find(struct call *call, const char *release_id, const char *name,
 	const char *where, struct table_spec *spec);
 

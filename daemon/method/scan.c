@@ -1,4 +1,4 @@
-/* scan.c - one step of a walk through a table. */
+/* scan.c - returns the next rows of a table, from where the last call stopped. */
 #include "daemon/method/methods.h"
 
 #include <inttypes.h>
@@ -14,8 +14,8 @@ const char *const scan_names[] = {"release", "table", "cursor", "limit", "dtype"
 
 enum {
 	SCAN_LIMIT_ROWS = 4096,
-	/* Keys and rows of a reply: long enough to be worth a call, far below a message's bound,
-	 * so that one large row more and the other columns fit. */
+	/* Bytes of keys and rows in one reply. It is large, so that a call is worth its cost; and
+	 * far below LIMIT_MESSAGE_BYTES, so that one more large row and the other columns fit. */
 	SCAN_REPLY_BYTES = 16 << 20,
 };
 
@@ -24,7 +24,7 @@ struct asked {
 	struct table_name table;
 	uint64_t cursor;
 	uint32_t limit;
-	enum dtype dtype; /* DTYPE_NONE: the table's */
+	enum dtype dtype; /* DTYPE_NONE: that of the table */
 	bool raw;
 };
 
@@ -84,7 +84,7 @@ static void write_scan(struct wire_writer *out, const struct scan *scan)
 	}
 }
 
-/* Gives `scan` its table and walks one step. */
+/* Finds the table of `scan` and walks one step. */
 static enum status scan_in_snapshot(struct call *call, const struct snapshot *snapshot,
 	const struct asked *asked)
 {

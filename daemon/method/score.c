@@ -17,7 +17,7 @@ const char *const score_names[] = {"release", "from", "through", "weights", "in"
 	NULL};
 
 enum {
-	/* Of the reply: the names of release and tables, heads and numbers. */
+	/* What the reply has beside its columns: names of release and tables, heads and numbers. */
 	REPLY_HEAD_BYTES = 640,
 	PART_HEAD_BYTES = 32,
 };
@@ -26,8 +26,8 @@ struct score {
 	struct query_place place;
 	struct query_of query_of;
 	struct keys_of keys;
-	uint8_t *found;                 /* in the reply */
-	uint8_t *scores[LIMIT_QUERIES]; /* in the reply, of each query */
+	uint8_t *found;                 /* points into the reply */
+	uint8_t *scores[LIMIT_QUERIES]; /* of each query; they point into the reply */
 };
 
 static enum status read_asked(struct score *score, struct params *params,
@@ -60,7 +60,8 @@ static enum status read_asked(struct score *score, struct params *params,
 	return keys_of_pack(&score->keys, &call->error);
 }
 
-/* Writes the reply, but for the bits and scores, whose places it keeps. */
+/* Writes the reply except the bits of `found` and the scores; score->found and score->scores then
+ * point to where these go. */
 static enum status write_frame(struct score *score)
 {
 	struct call *call = score->place.call;

@@ -1,4 +1,4 @@
-/* search.c - chooses the way: through a list, by an index, or row by row. */
+/* search.c - chooses how to search: among the keys of a list, by an index, or row by row. */
 #include "daemon/method/search.h"
 
 #include "daemon/method/search_index.h"
@@ -63,7 +63,7 @@ bool search_is_long(const struct search *search)
 
 /* ---- run ---- */
 
-/* By the index, where there is one, else row by row. */
+/* Searches by the index if there is one, and else row by row. */
 static enum status look_everywhere(struct search *search, struct error *err)
 {
 	bool is_done = false;
@@ -85,7 +85,8 @@ static enum status search_all(struct search *search, struct error *err)
 	enum status status;
 	unsigned faults;
 	do {
-		/* As in table_lookup: after a fault somewhere, the second time tells where. */
+		/* A map that failed gave zeros. The second time its segment is known to be
+		 * damaged. */
 		faults = mapfault_count();
 		status = search_restart(search);
 		if (status != STATUS_OK) {

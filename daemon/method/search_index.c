@@ -1,5 +1,6 @@
-/* search_index.c - the memtable's rows first, which raises the bar; then the index leads to rows of
- * the base files, whose full scores, tags, age and successors are looked at here. */
+/* search_index.c - scores the rows of the memtable first, so that the k-th best score is high
+ * early. Then the index names rows of the base files, and this file decides whether each may be
+ * found and scores it in full. */
 #include "daemon/method/search_index.h"
 
 #include <math.h>
@@ -15,12 +16,13 @@
 
 enum {
 	LINE_BYTES = 64,
-	LINES_MAX = 64, /* of a row: more is on its way before it is needed anyway */
-	/* Rows whose memory is asked for together. */
+	LINES_MAX = 64, /* of a row; the processor itself asks for the lines behind these in time */
+	/* The memory of so many rows is asked for before the first of them is read. */
 	AHEAD_ROWS = 64,
-	/* Rows that were looked at before it is judged whether the filter leaves enough of them. */
+	/* If of more rows than this fewer than one in TRIED_PASSING passes the filter, it is faster
+	 * to go through the table row by row. */
 	TRIED_ROWS = 16384,
-	TRIED_PASSING = 8, /* one in so many */
+	TRIED_PASSING = 8,
 };
 
 /* One query on its way through the index. */
@@ -33,8 +35,8 @@ struct visit {
 	float *scores; /* owned */
 	uint64_t tried;
 	uint64_t passed;
-	enum status status; /* why it was cancelled */
-	bool is_sparse;     /* or that */
+	enum status status; /* why it was cancelled; OK: it was not, or it is sparse */
+	bool is_sparse;     /* too few rows pass the filter */
 	_Atomic bool cancel;
 	struct error *err;
 };
@@ -76,7 +78,7 @@ bool search_index_can(const struct search *search)
 	       query->weights == NULL;
 }
 
-/* What the index is asked for. */
+/* The metric and the factor of a search of the index. */
 struct balls_kind {
 	enum balls_metric metric;
 	float factor;
@@ -102,7 +104,7 @@ bool search_index_is_long(const struct search *search)
 	       search->options.query->count * each_ns > LIMIT_INLINE_SEARCH_NS;
 }
 
-/* ---- rows that the index leads to ---- */
+/* ---- rows that the index names ---- */
 
 static void stop(struct visit *visit, enum status status)
 {
@@ -127,7 +129,8 @@ static void read_row(const struct visit *visit, const struct row_place *place, u
 		view->scales == NULL ? NULL : &view->scales[place->row], out, NULL);
 }
 
-/* A score that is good enough, of a row that may not be found all the same, is none. */
+/* The score of a row, or NaN if the row may not be found. This asks only about a score that is good
+ * enough to be kept: search_is_dropped costs a look-up. */
 static float judged(struct visit *visit, float score, uint32_t row)
 {
 	bool is_dropped = false;
@@ -141,7 +144,7 @@ static float judged(struct visit *visit, float score, uint32_t row)
 	return is_dropped ? NAN : score;
 }
 
-/* Scores up to AHEAD_ROWS and scorer.rows_max rows. */
+/* Scores at most AHEAD_ROWS rows, and at most scorer.rows_max. */
 static void score_some(struct visit *visit, const uint32_t *rows, uint32_t count, float *scores)
 {
 	struct row_place places[AHEAD_ROWS];
@@ -205,7 +208,7 @@ static enum status open_visit(struct visit *visit, struct search *search, uint32
 	if (status != STATUS_OK) {
 		return status;
 	}
-	/* Into f32: it has no memory of its own. */
+	/* This reader converts to f32, so it allocates nothing and needs no fini. */
 	status = stored_reader_init(&visit->reader, &search->options.place->items->spec, DTYPE_F32,
 		false);
 	const size_t rows = visit->scorer.rows_max;
@@ -264,9 +267,9 @@ static enum status search_one(struct search *search, struct balls_space *space, 
 	return status;
 }
 
-/* ---- all ---- */
+/* ---- all queries ---- */
 
-/* What the index leads to is read without further ado. */
+/* Rows that the index names are read without a check, so every segment is checked before. */
 static enum status wait_for_segments(const struct search *search, struct error *err)
 {
 	struct base_set *set = search->options.place->items->bases;

@@ -1,4 +1,4 @@
-/* search_index.h - a search by a table's index of balls, and through what its memtable holds.
+/* search_index.h - a search by the index of a table and through the rows of its memtable.
  *
  * Threads: as search.h.
  */
@@ -11,14 +11,15 @@
 
 struct search;
 
-/* Whether the table has an index, and it serves such queries. */
+/* Does the table have an index that can answer these queries? */
 bool search_index_can(const struct search *search);
 
-/* Whether it is too much for a loop, as far as searches before it tell. */
+/* Would this search take too long on a loop? The times of the searches before it tell. */
 bool search_index_is_long(const struct search *search);
 
-/* The hits are in search->tops, compared and is_exact are set; or *is_done is false: the filter
- * lets so few rows pass that going through all of them is faster. Errors: as search_run. */
+/* After search_restart. If *is_done, the best are in search->tops, and `compared` and `is_exact`
+ * are set. If not, the filter lets so few rows pass that going through all rows is faster, and the
+ * search must be restarted. Errors: as search_run. */
 enum status search_index(struct search *search, bool *is_done, struct error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* search_list.c - looks the keys of a list up, and keeps the best of those that pass. */
+/* search_list.c - looks the keys of a list up and keeps the best rows that pass the filter. */
 #include "daemon/method/search_list.h"
 
 #include "daemon/method/listed.h"

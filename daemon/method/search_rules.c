@@ -1,4 +1,4 @@
-/* search_rules.c - the clock, and the look-up that tells whether a row is dropped. */
+/* search_rules.c - reads the clock; looks a row up to tell whether it is dropped. */
 #include "daemon/method/search_rules.h"
 
 #include "daemon/store/clock.h"

@@ -1,4 +1,4 @@
-/* search_rules.h - what every way through a table asks: may the search go on, may a row be found?
+/* search_rules.h - two questions of every search: may it go on, and may a row be found?
  *
  * Threads: as search.h.
  */
@@ -8,7 +8,8 @@
 #include "daemon/method/search_state.h"
 #include "daemon/store/age.h"
 
-/* Errors: AGAIN  it is too much for a loop; TIMEOUT; CLOSED  nobody waits. */
+/* May the search go on? Errors: AGAIN  it takes too long on a loop; TIMEOUT; CLOSED  nobody waits.
+ */
 enum status search_check_time(const struct search *search, struct error *err);
 
 /* Do the tags and the age of a row let it be found? `tags` may be NULL: the table has none. */

@@ -1,10 +1,10 @@
-/* search_state.c - memory for a block and for the best, and the order of keys that decides ties. */
+/* search_state.c - memory for a block and for the best rows; the order of keys of equal scores. */
 #include "daemon/method/search_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- keys and ties ---- */
+/* ---- keys ---- */
 
 static int compare_listed(void *arg, uint64_t a, uint64_t b)
 {

@@ -1,6 +1,6 @@
-/* search_state.h - what a search is asked for, what it holds, and the keys of what it has found.
+/* search_state.h - the options of a search, its memory, and the keys of its hits.
  *
- * For the files of a search; who asks for one includes search.h.
+ * Only the files of a search include this; others include search.h.
  *
  * Threads: as search.h.
  */
@@ -27,45 +27,47 @@ struct search_options {
 	const atomic_bool *gone;
 	const atomic_bool *cut;
 	uint64_t deadline_ms; /* from when the request was read */
-	uint64_t waited_ms;   /* of these, until search_begin */
+	uint64_t waited_ms;   /* of deadline_ms, so much was over at search_begin */
 };
 
 struct search {
 	struct search_options options;
-	uint64_t ends_ns;   /* monotonic clock, as the next: after it, TIMEOUT */
-	uint64_t leaves_ns; /* after it, AGAIN; never, where the search may block */
+	uint64_t ends_ns;   /* monotonic clock; from then on the search ends with TIMEOUT */
+	uint64_t leaves_ns; /* likewise, with AGAIN; UINT64_MAX if the search may block */
 	struct scorer scorer;
 	struct topk *tops; /* owned: [queries] */
 	struct rows rows;
-	/* Owned, in one piece: of one block of rows. */
+	/* Owned, in one allocation: columns of one block of rows. */
 	float *scores;      /* [queries, rows_max] */
 	uint8_t *converted; /* rows as the scorer takes them */
 	uint32_t *chosen;   /* numbers of the rows that pass the filter */
 	uint8_t *verdicts;  /* one for each chosen row */
 	/* out */
-	uint64_t compared; /* rows looked at; an index counts them anew for each query */
+	uint64_t compared; /* rows looked at; by an index, the sum over all queries */
 	bool is_exact;     /* no other row can be among the best */
 };
 
-/* The best of query i. */
+/* The best rows of query i. */
 static inline const struct topk *search_hits(const struct search *search, uint32_t i)
 {
 	return &search->tops[i];
 }
 
-/* The items. */
+/* The spec of the items. */
 static inline const struct table_spec *search_spec(const struct search *search)
 {
 	return &search->options.place->items->spec;
 }
 
-/* Whether only the keys of a list may be found. The id of a hit is then a number in that list. */
+/* May only the keys of a list be found? Then the id of a hit is the number of a key of that list.
+ */
 static inline bool search_is_listed(const struct search *search)
 {
 	return search->options.filter->has_allow;
 }
 
-/* Asks for the memory of a hit's key, which a search_key that follows soon returns. */
+/* Asks for the memory of the key of a hit, so that search_key does not wait for it a little later.
+ */
 void search_prefetch_key(const struct search *search, uint64_t id);
 
 /* The key of a hit; for u64 its 8 bytes. Errors: CORRUPT. */
@@ -75,7 +77,8 @@ enum status search_key(const struct search *search, uint64_t id, const uint8_t *
 enum status search_make_room(struct search *search);
 void search_drop_room(struct search *search);
 
-/* Forgets what was found and counted: a search starts so, and starts over so. Errors: NO_MEMORY. */
+/* Forgets what was found and counted, and ends the walk through the rows: a search begins with
+ * this, and so does a second attempt. Errors: NO_MEMORY. */
 enum status search_restart(struct search *search);
 void search_drop_tops(struct search *search);
 

@@ -1,4 +1,5 @@
-/* search_whole.c - block by block: choose rows, convert them, score them, keep the best. */
+/* search_whole.c - takes one block of rows after the other: chooses the rows that may be found,
+ * converts them, scores them, keeps the best. */
 #include "daemon/method/search_whole.h"
 
 #include <string.h>
@@ -6,10 +7,10 @@
 #include "daemon/method/search_rules.h"
 #include "daemon/store/stored.h"
 
-/* What is known of a chosen row. */
+/* Whether a chosen row may be found; NONE: nobody has asked yet. */
 enum verdict { VERDICT_NONE, VERDICT_PASSES, VERDICT_DROPPED };
 
-/* Which rows of a block may be found, as far as the columns tell. */
+/* Chooses the rows of a block that may be found by their age and tags. */
 static uint32_t choose(struct search *search, const struct row_block *block)
 {
 	uint32_t count = 0;
@@ -21,7 +22,7 @@ static uint32_t choose(struct search *search, const struct row_block *block)
 	return count;
 }
 
-/* The chosen rows, as the scorer takes them. */
+/* Converts the chosen rows into what the scorer takes. */
 static const void *convert(struct search *search, const struct row_block *block, uint32_t count)
 {
 	const struct table_spec *spec = search_spec(search);
@@ -42,7 +43,7 @@ static const void *convert(struct search *search, const struct row_block *block,
 		dtype_convert(&to, &from, count, spec->dim, spec->views);
 		return search->converted;
 	}
-	/* To f32 or to itself: for neither the reader has memory of its own. */
+	/* This reader converts to f32, or copies bits: it allocates nothing and needs no fini. */
 	struct stored_reader reader;
 	(void)stored_reader_init(&reader, spec, dtype, false);
 	for (uint32_t i = 0; i < count; i++) {

@@ -1,7 +1,6 @@
-/* service.h - what methods may reach: the store, and the figures of the process.
+/* service.h - what methods use: the store, and the figures of the process.
  *
- * One a process, made by main, handed down; methods change nothing in it but
- * the fetch counters.
+ * main makes one for the process and hands it down. Methods change only the fetch counters of it.
  *
  * Threads: the counters are atomic; the rest is constant while methods run.
  */
@@ -22,8 +21,8 @@ struct service {
 	unsigned workers;
 	unsigned pool;
 	const char *const *listen; /* addresses, NULL-terminated */
-	/* Writes the entries of `stats` that the network side knows; returns how many it writes
-	 * when `writer` is NULL. */
+	/* Writes the entries of `stats` that daemon/net knows. It returns their number, and writes
+	 * nothing if `writer` is NULL. */
 	size_t (*net_stats)(void *arg, struct wire_writer *writer);
 	void *net_stats_arg;
 	_Atomic uint64_t fetch_counts[WHY_COUNT];

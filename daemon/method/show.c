@@ -1,4 +1,4 @@
-/* show.c - writes what a release is, and what a table is. */
+/* show.c - writes the description of a release and of a table. */
 #include "daemon/method/show.h"
 
 #include "daemon/method/reply.h"

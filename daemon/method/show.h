@@ -1,4 +1,4 @@
-/* show.h - releases and tables as replies describe them.
+/* show.h - how replies describe releases and tables.
  *
  * Threads: between snapshot_begin and snapshot_end.
  */
@@ -10,14 +10,14 @@
 
 #include <stddef.h>
 
-/* A map of a release's entries, with room for `more` entries that the caller writes. */
+/* Writes a map that describes a release. The caller writes `more` entries behind these. */
 void show_release(struct wire_writer *out, const struct snapshot *snapshot,
 	const struct release *release, size_t more);
 
-/* The same of a table. */
+/* Writes a map that describes a table. The caller writes `more` entries behind these. */
 void show_table(struct wire_writer *out, const struct table *table, size_t more);
 
-/* The entry `name`: an array of all tables of a release. */
+/* Writes the entry `name`: an array that describes all tables of a release. */
 void show_tables(struct wire_writer *out, const char *name, const struct release *release);
 
 #endif

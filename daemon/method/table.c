@@ -1,4 +1,4 @@
-/* table.c - which methods are there, where does each run, what may each be given? */
+/* table.c - the table of methods: where each runs, and the names that its params may have. */
 #include "daemon/method/methods.h"
 
 #include "daemon/method/service.h"
@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* In the order of their names: method_find looks by halves. */
+/* Sorted by name: method_find is a binary search. */
 const struct method method_table[] = {
 	{"delete", METHOD_WRITE, delete_run, delete_names},
 	{"fetch", METHOD_INLINE, fetch_run, fetch_names},
@@ -45,7 +45,7 @@ const struct method method_table[] = {
 };
 const size_t method_count = sizeof method_table / sizeof method_table[0];
 
-/* As strcmp of `name` cut at `len` with `method`. */
+/* As strcmp of the first `len` bytes of `name` and the whole of `method`. */
 static int compare(const char *name, size_t len, const char *method)
 {
 	int order = strncmp(name, method, len);

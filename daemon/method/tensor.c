@@ -1,7 +1,7 @@
 /* tensor.c - tensor.put, tensor.get, tensor.list, tensor.delete.
  *
- * A put is written and synced in the admin lane, a get is copied in the pool: both move up to
- * 64 MiB.
+ * A put and a get move up to 64 MiB, so neither runs on a loop: the admin lane writes and syncs a
+ * put, a pool thread copies a get.
  */
 #include "daemon/method/methods.h"
 

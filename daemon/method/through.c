@@ -1,4 +1,4 @@
-/* through.c - names, tensors and rows brought together for an adapter. */
+/* through.c - finds the tensors that a chain names; runs rows through it, block by block. */
 #include "daemon/method/through.h"
 
 #include <inttypes.h>
@@ -17,7 +17,7 @@ struct through {
 
 /* ---- make ---- */
 
-/* Makes a tensor readable for the chain. */
+/* Makes a tensor readable and adds it to the chain. */
 static enum status use(struct through *through, const struct through_place *place,
 	struct tensor *tensor, struct adapter_tensor *out, struct error *err)
 {
@@ -92,7 +92,7 @@ enum status through_add(struct through *through, const struct through_place *pla
 enum status through_end(const struct through *through, const struct through_place *place,
 	struct error *err)
 {
-	/* As that of any row: what a client may count on. */
+	/* A client may count on LIMIT_DIM for all rows, also for those that leave a chain. */
 	if (through->adapter.out > LIMIT_DIM) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"%sthrough: rows of %" PRIu32 " values come out, up to %u allowed",
@@ -118,7 +118,8 @@ uint64_t through_work(const struct through *through, uint64_t rows)
 
 /* ---- look up ---- */
 
-/* The columns of a lookup from its key `first` on, whose number is a multiple of 8. */
+/* A lookup of `count` keys of another, from key `first` on: a multiple of 8, since `found` has a
+ * bit for each key. */
 static struct lookup slice(const struct lookup *whole, uint32_t first, uint32_t count)
 {
 	struct lookup some = *whole;
@@ -139,7 +140,7 @@ static struct lookup slice(const struct lookup *whole, uint32_t first, uint32_t 
 	return some;
 }
 
-/* Puts `count` rows of a chain in place as rows [first, ...) of the answer. */
+/* Writes the rows that left the chain as rows [first, ...) of the answer. */
 static void put_rows(const struct lookup *whole, const struct lookup *some, uint32_t first,
 	float *rows, uint32_t dim)
 {
@@ -180,7 +181,7 @@ static enum status look_up(const struct through *through, struct adapter_space *
 	return STATUS_OK;
 }
 
-/* Whether the tensors could be read while they were. */
+/* Checks that no tensor was damaged while it was read. */
 static enum status check_tensors(const struct through *through, struct error *err)
 {
 	for (size_t i = 0; i < through->tensor_count; i++) {

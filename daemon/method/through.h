@@ -1,11 +1,11 @@
-/* through.h - the chain of stored layers that rows of a fetch part or of a query go through.
+/* through.h - a chain of stored layers: rows of a fetch or of a query go through it.
  *
  *   through_begin -> through_add, a step each -> through_end
  *                 -> through_lookup or through_rows -> through_free
  *
- * The steps are looked up in the rows' release and checked before any row is read. Rows are looked
- * up in blocks as f32, so what a chain needs is bounded by the width of its rows, not by their
- * number.
+ * The steps are looked up in the release of the rows and checked before any row is read. Rows are
+ * looked up in blocks as f32, so the memory of a chain depends on the width of its rows and not on
+ * their number.
  *
  * Threads: one at a time, in the snapshot that the release is of.
  */
@@ -22,12 +22,12 @@
 struct store;
 struct through;
 
-/* Where a chain is named. */
+/* What a chain is made for. */
 struct through_place {
 	struct store *store;
 	const struct release *release;
 	uint64_t width;    /* values of a row that enters */
-	const char *where; /* "parts[1].", "" */
+	const char *where; /* errors write it before "through": "parts[1].", "" */
 	bool may_block;
 };
 
@@ -45,13 +45,13 @@ enum status through_end(const struct through *through, const struct through_plac
 	struct error *err);
 void through_free(struct through *through); /* NULL is fine */
 
-/* Values of a row that leaves it. */
+/* Values of a row that leaves the chain. */
 uint32_t through_dim(const struct through *through);
-/* Multiply-adds for so many rows, about. */
+/* About how many multiply-adds the chain makes for so many rows. */
 uint64_t through_work(const struct through *through, uint64_t rows);
 
-/* As table_lookup, but that the rows have gone through the chain: lookup->rows has
- * [keys.count, through_dim] of lookup->dtype. Rows that were not found are zero. */
+/* As table_lookup, but the rows go through the chain: lookup->rows has [keys.count, through_dim] of
+ * lookup->dtype. Rows that were not found are zero. Errors: as table_lookup; NO_MEMORY. */
 enum status through_lookup(const struct through *through, struct lookup *lookup, struct error *err);
 
 /* Takes rows [count, width] through the chain: out, [count, through_dim]. Errors: CORRUPT,

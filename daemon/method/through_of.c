@@ -1,4 +1,4 @@
-/* through_of.c - the names of a chain, step by step. */
+/* through_of.c - reads the names of a chain and adds one step for each. */
 #include "daemon/method/through_of.h"
 
 static enum status add_steps(struct through *through, const struct through_place *place,

@@ -8,7 +8,8 @@
 #include "daemon/method/through.h"
 #include "schema/wire.h"
 
-/* Errors: BAD_REQUEST  it is none, or as through_begin, through_add, through_end. */
+/* Makes the chain. Errors: BAD_REQUEST  `steps` is no array of str; else as through_begin,
+ * through_add and through_end. */
 enum status through_of_read(struct wire_value steps, const struct through_place *place,
 	struct through **out, struct error *err);
 

@@ -1,4 +1,4 @@
-/* with.c - one look-up a table, straight into the reply. */
+/* with.c - looks the keys up in each table; the rows go straight into the reply. */
 #include "daemon/method/with.h"
 
 #include "daemon/method/call.h"
@@ -6,7 +6,8 @@
 #include "daemon/store/lookup.h"
 
 enum {
-	/* Of a map: at most 8 names of at most 6 bytes, a table's name, heads and numbers. */
+	/* What a map has beside its bins: at most 8 names of at most 6 bytes, the name of a table,
+	 * heads and numbers. */
 	TABLE_HEAD_BYTES = 384,
 };
 

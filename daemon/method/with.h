@@ -1,5 +1,5 @@
-/* with.h - rows that come with the items that a search has found, so that ranking can go on at
- * once: those of the items' own table, or of other tables under the same keys.
+/* with.h - rows that a reply brings along with the items that a search has found, so that ranking
+ * needs no second request: rows of the items' own table, or of other tables, by the same keys.
  *
  * Threads: one at a time, in the snapshot that the tables are of.
  */
@@ -23,10 +23,10 @@ struct with {
  * TOO_LARGE. */
 enum status with_read(struct with *with, struct params *params, const struct query_place *place);
 
-/* The most that with_write writes for so many keys. */
+/* with_write writes at most so many bytes for so many keys. */
 size_t with_bytes(const struct with *with, uint32_t keys);
 
-/* Writes an array of one map a table, as fetch does. There is room for with_bytes already.
+/* Writes an array with one map for each table, as fetch does. The caller has reserved with_bytes.
  * Errors: as table_lookup. */
 enum status with_write(const struct with *with, const struct query_place *place,
 	const struct keys *keys);
