@@ -2,12 +2,12 @@
 #include "daemon/process.h"
 
 #include "daemon/log.h"
-#include "daemon/method/service.h"
+#include "daemon/method/call/service.h"
 #include "daemon/net/server.h"
 #include "daemon/notify.h"
-#include "daemon/store/clock.h"
-#include "daemon/store/options.h"
+#include "daemon/store/state/options.h"
 #include "daemon/store/store.h"
+#include "daemon/store/system/clock.h"
 
 #include "config.h"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # check_layers.sh [ROOT] - fails, naming file and line, when an #include points up.
 #
-# Includes of ours are written from the root ("daemon/store/segment.h"), so the text tells the arrow.
+# Includes of ours are written from the root ("daemon/store/base/segment.h"), so the text tells the arrow.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 
@@ -35,9 +35,10 @@ BEGIN {
 	allowed["daemon/store"] = "daemon/store daemon/aggregate daemon/retrieval schema"
 	allowed["daemon/aggregate"] = "daemon/aggregate schema"
 	allowed["daemon/retrieval"] = "daemon/retrieval schema"
-	allowed["daemon/method"] = "daemon/method daemon/store daemon/aggregate daemon/retrieval schema"
+	allowed["daemon/search"] = "daemon/search daemon/store daemon/retrieval schema"
+	allowed["daemon/method"] = "daemon/method daemon/search daemon/store daemon/aggregate daemon/retrieval schema"
 	allowed["daemon/net"] = "daemon/net daemon/method schema"
-	allowed["daemon"] = "daemon daemon/net daemon/method daemon/store daemon/aggregate daemon/retrieval schema"
+	allowed["daemon"] = "daemon daemon/net daemon/method daemon/search daemon/store daemon/aggregate daemon/retrieval schema"
 	allowed["client"] = "client schema"
 	allowed["tools"] = "tools client/include daemon/aggregate schema"
 }

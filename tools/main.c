@@ -1,8 +1,8 @@
 /* main.c - the repstore command: finds the subcommand and runs it. */
 #include "config.h"
-#include "tools/cmd_bench.h"
-#include "tools/command.h"
-#include "tools/options.h"
+#include "tools/bench/bench_command.h"
+#include "tools/command/command.h"
+#include "tools/command/options.h"
 
 #include <errno.h>
 #include <fcntl.h>

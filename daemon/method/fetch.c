@@ -12,13 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/method/keys_of.h"
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
-#include "daemon/method/through_of.h"
-#include "daemon/store/clock.h"
-#include "daemon/store/reader.h"
+#include "daemon/method/call/keys_of.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
+#include "daemon/method/query/through_of.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/system/clock.h"
 #include "schema/limits.h"
 
 const char *const fetch_names[] = {"release", "parts", NULL};

@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
-#include "daemon/store/admin.h"
-#include "daemon/store/layer.h"
-#include "daemon/store/reader.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/admin/admin.h"
+#include "daemon/store/snapshot/layer.h"
+#include "daemon/store/state/reader.h"
 #include "schema/limits.h"
 
 const char *const layer_choose_names[] = {"release", "layer", NULL};

@@ -7,12 +7,12 @@
 
 #include <inttypes.h>
 
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/rows_of.h"
-#include "daemon/method/service.h"
-#include "daemon/store/clock.h"
-#include "daemon/store/load.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/rows_of.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/load/load.h"
+#include "daemon/store/system/clock.h"
 
 const char *const load_names[] = {"release", "table", "load", "chunk", "keys", "dtype", "rows",
 	"scales", "times", "tags", "weights", "allow_nonfinite", NULL};

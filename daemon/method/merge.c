@@ -1,11 +1,11 @@
 /* merge.c - merges the log into the base files; answers when that is done. */
 #include "daemon/method/methods.h"
 
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
-#include "daemon/store/clock.h"
-#include "daemon/store/merge.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/merge/merge.h"
+#include "daemon/store/system/clock.h"
 
 enum status merge_run(struct call *call)
 {

@@ -3,16 +3,16 @@
 
 #include <unistd.h>
 
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
-#include "daemon/store/base.h"
-#include "daemon/store/catalog.h"
-#include "daemon/store/clock.h"
-#include "daemon/store/reader.h"
-#include "daemon/store/redo.h"
-#include "daemon/store/segment.h"
-#include "daemon/store/spill.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/base/base.h"
+#include "daemon/store/base/segment.h"
+#include "daemon/store/catalog/catalog.h"
+#include "daemon/store/log/redo.h"
+#include "daemon/store/spill/spill.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/system/clock.h"
 #include "schema/limits.h"
 
 /* Version of a base file: its segments are LMDB values, numbered from 0. */

@@ -6,7 +6,7 @@
 #ifndef DAEMON_METHOD_METHODS_H
 #define DAEMON_METHOD_METHODS_H
 
-#include "daemon/method/method.h"
+#include "daemon/method/call/method.h"
 
 /* The version of the protocol that hello tells. */
 enum { METHOD_PROTOCOL = 1 };

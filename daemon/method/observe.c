@@ -4,15 +4,15 @@
 
 #include <stdlib.h>
 
-#include "daemon/method/keys_of.h"
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
-#include "daemon/store/clock.h"
-#include "daemon/store/feed.h"
-#include "daemon/store/layer.h"
-#include "daemon/store/observe.h"
-#include "daemon/store/reader.h"
+#include "daemon/method/call/keys_of.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/log/feed.h"
+#include "daemon/store/observe/observe.h"
+#include "daemon/store/snapshot/layer.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/system/clock.h"
 #include "schema/limits.h"
 
 const char *const observe_names[] = {"release", "layer", "users", "items", "dtype", "rows",

@@ -8,12 +8,12 @@
 
 #include <stdio.h>
 
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/rows_of.h"
-#include "daemon/method/service.h"
-#include "daemon/store/clock.h"
-#include "daemon/store/write.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/rows_of.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/write/write.h"
 #include "schema/limits.h"
 
 const char *const put_names[] = {"release", "table", "keys", "dtype", "rows", "scales", "times",

@@ -3,13 +3,13 @@
 
 #include <string.h>
 
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
-#include "daemon/store/admin.h"
-#include "daemon/store/clock.h"
-#include "daemon/store/reader.h"
-#include "daemon/store/seal_release.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/admin/admin.h"
+#include "daemon/store/seal/seal_release.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/system/clock.h"
 #include "schema/limits.h"
 
 const char *const release_create_names[] = {"release", "model", "checkpoint", NULL};

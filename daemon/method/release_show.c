@@ -3,12 +3,12 @@
 
 #include <stdlib.h>
 
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
 #include "daemon/method/show.h"
-#include "daemon/store/load.h"
-#include "daemon/store/reader.h"
+#include "daemon/store/load/load.h"
+#include "daemon/store/state/reader.h"
 
 enum status release_list_run(struct call *call)
 {

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/method/filter_of.h"
-#include "daemon/method/query_of.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/search.h"
-#include "daemon/method/service.h"
-#include "daemon/method/with.h"
-#include "daemon/store/reader.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
+#include "daemon/method/query/filter_of.h"
+#include "daemon/method/query/query_of.h"
+#include "daemon/method/query/with.h"
+#include "daemon/search/search.h"
+#include "daemon/store/state/reader.h"
 
 const char *const retrieve_names[] = {"release", "from", "through", "weights", "in", "k", "metric",
 	"approximate", "min_score", "allow", "deny", "tags_any", "tags_all", "tags_none", "with",

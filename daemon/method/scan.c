@@ -3,11 +3,11 @@
 
 #include <inttypes.h>
 
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
-#include "daemon/store/clock.h"
-#include "daemon/store/reader.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/system/clock.h"
 #include "schema/limits.h"
 
 const char *const scan_names[] = {"release", "table", "cursor", "limit", "dtype", "raw", NULL};

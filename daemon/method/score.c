@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/method/keys_of.h"
-#include "daemon/method/listed.h"
-#include "daemon/method/query_of.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
-#include "daemon/store/reader.h"
+#include "daemon/method/call/keys_of.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
+#include "daemon/method/query/query_of.h"
+#include "daemon/search/listed.h"
+#include "daemon/store/state/reader.h"
 #include "schema/limits.h"
 
 const char *const score_names[] = {"release", "from", "through", "weights", "in", "keys", "metric",

@@ -1,11 +1,11 @@
 /* show.c - writes the description of a release and of a table. */
 #include "daemon/method/show.h"
 
-#include "daemon/method/reply.h"
-#include "daemon/store/base.h"
-#include "daemon/store/index.h"
-#include "daemon/store/memtable.h"
-#include "daemon/store/tensor.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/store/base/base.h"
+#include "daemon/store/index/index.h"
+#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/tensor/tensor.h"
 
 static const char *state_name(const struct snapshot *snapshot, const struct release *release)
 {

@@ -5,7 +5,7 @@
 #ifndef DAEMON_METHOD_SHOW_H
 #define DAEMON_METHOD_SHOW_H
 
-#include "daemon/store/snapshot.h"
+#include "daemon/store/snapshot/snapshot.h"
 #include "schema/wire.h"
 
 #include <stddef.h>

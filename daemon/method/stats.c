@@ -1,12 +1,12 @@
 /* stats.c - the figures of the process: network, store, fetches. */
 #include "daemon/method/methods.h"
 
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
-#include "daemon/store/clock.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
 #include "daemon/store/figures.h"
-#include "daemon/store/reader.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/system/clock.h"
 
 static void write_writes(struct wire_writer *out, const struct store_figures *figures)
 {

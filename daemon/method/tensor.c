@@ -5,12 +5,12 @@
  */
 #include "daemon/method/methods.h"
 
-#include "daemon/method/params.h"
-#include "daemon/method/reply.h"
-#include "daemon/method/service.h"
-#include "daemon/store/admin.h"
-#include "daemon/store/reader.h"
-#include "daemon/store/tensor.h"
+#include "daemon/method/call/params.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/admin/admin.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/tensor/tensor.h"
 
 const char *const tensor_put_names[] = {"release", "tensor", "dtype", "shape", "data", NULL};
 const char *const tensor_names[] = {"release", "tensor", NULL};

@@ -1,7 +1,7 @@
 /* answer.c - parse, run, write the result or the error. */
 #include "daemon/net/answer.h"
 
-#include "daemon/method/method.h"
+#include "daemon/method/call/method.h"
 #include "schema/limits.h"
 
 /* What a writer's own failure means to the caller. */

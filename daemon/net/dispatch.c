@@ -1,7 +1,7 @@
 /* dispatch.c - looks a method up and runs it here or sends it to its lane. */
 #include "daemon/net/dispatch.h"
 
-#include "daemon/method/method.h"
+#include "daemon/method/call/method.h"
 #include "daemon/net/net.h"
 #include "schema/limits.h"
 

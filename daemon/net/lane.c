@@ -2,7 +2,7 @@
  * lane. */
 #include "daemon/net/lane.h"
 
-#include "daemon/method/method.h"
+#include "daemon/method/call/method.h"
 #include "daemon/net/loop.h"
 #include "daemon/net/net.h"
 #include "daemon/net/session.h"

@@ -1,7 +1,7 @@
 /* loop.c - a worker's thread, its inbox and its lists of sessions. */
 #include "daemon/net/loop.h"
 
-#include "daemon/method/method.h"
+#include "daemon/method/call/method.h"
 #include "daemon/net/net.h"
 #include "daemon/net/session.h"
 

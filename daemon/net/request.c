@@ -1,7 +1,7 @@
 /* request.c - what leaves the loop and comes back with a reply. */
 #include "daemon/net/request.h"
 
-#include "daemon/method/method.h"
+#include "daemon/method/call/method.h"
 #include "daemon/net/net.h"
 #include "daemon/net/session.h"
 

@@ -1,7 +1,7 @@
 /* server.c - starts and stops listeners, loops and lanes in the order that they need. */
 #include "daemon/net/server.h"
 
-#include "daemon/method/service.h"
+#include "daemon/method/call/service.h"
 #include "daemon/net/acceptor.h"
 #include "daemon/net/loop.h"
 #include "daemon/net/stats.h"

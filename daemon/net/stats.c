@@ -1,7 +1,7 @@
 /* stats.c - connections, requests, bytes, memory, queues. */
 #include "daemon/net/stats.h"
 
-#include "daemon/method/method.h"
+#include "daemon/method/call/method.h"
 
 static void write_uint(struct wire_writer *writer, const char *name, uint64_t value)
 {

@@ -1,13 +1,13 @@
 /* figures.c - counts what is in a store, and what it has done. */
 #include "daemon/store/figures.h"
-#include "daemon/store/base.h"
-#include "daemon/store/indexer.h"
-#include "daemon/store/janitor.h"
-#include "daemon/store/merger.h"
-#include "daemon/store/reader.h"
-#include "daemon/store/state.h"
-#include "daemon/store/tensor.h"
-#include "daemon/store/writer.h"
+#include "daemon/store/admin/janitor.h"
+#include "daemon/store/base/base.h"
+#include "daemon/store/indexing/indexer.h"
+#include "daemon/store/merge/merger.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/tensor/tensor.h"
+#include "daemon/store/write/writer.h"
 
 static void write_figures(struct store *store, struct write_figures *out)
 {

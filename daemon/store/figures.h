@@ -5,9 +5,9 @@
 #ifndef DAEMON_STORE_FIGURES_H
 #define DAEMON_STORE_FIGURES_H
 
-#include "daemon/store/index_figures.h"
-#include "daemon/store/options.h"
-#include "daemon/store/write_figures.h"
+#include "daemon/store/indexing/index_figures.h"
+#include "daemon/store/state/options.h"
+#include "daemon/store/write/write_figures.h"
 
 #include <stdint.h>
 

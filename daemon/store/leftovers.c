@@ -1,11 +1,11 @@
 /* leftovers.c - finds what a killed process has left in a data folder, and removes it. */
 #include "daemon/store/leftovers.h"
 
-#include "daemon/store/base.h"
-#include "daemon/store/file.h"
-#include "daemon/store/state.h"
-#include "daemon/store/table_index.h"
-#include "daemon/store/tensor.h"
+#include "daemon/store/base/base.h"
+#include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/system/file.h"
+#include "daemon/store/tensor/tensor.h"
 
 #include <dirent.h>
 #include <errno.h>

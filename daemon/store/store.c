@@ -1,17 +1,17 @@
 /* store.c - opens and closes a data folder. */
 #include "daemon/store/store.h"
 
-#include "daemon/store/current.h"
-#include "daemon/store/file.h"
-#include "daemon/store/indexer.h"
-#include "daemon/store/janitor.h"
+#include "daemon/store/admin/janitor.h"
+#include "daemon/store/catalog/current.h"
+#include "daemon/store/indexing/indexer.h"
 #include "daemon/store/leftovers.h"
-#include "daemon/store/mapfault.h"
-#include "daemon/store/merger.h"
-#include "daemon/store/options.h"
-#include "daemon/store/spilled.h"
-#include "daemon/store/state.h"
-#include "daemon/store/writer.h"
+#include "daemon/store/merge/merger.h"
+#include "daemon/store/spill/spilled.h"
+#include "daemon/store/state/options.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/system/file.h"
+#include "daemon/store/system/mapfault.h"
+#include "daemon/store/write/writer.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -9,7 +9,7 @@
 #ifndef DAEMON_STORE_STORE_H
 #define DAEMON_STORE_STORE_H
 
-#include "daemon/store/options.h"
+#include "daemon/store/state/options.h"
 #include "schema/status.h"
 
 struct store;

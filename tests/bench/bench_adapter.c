@@ -4,8 +4,8 @@
  *
  * Prints nanoseconds a row of the products alone, and of whole chains on the fastest set.
  */
-#include "daemon/retrieval/adapter.h"
-#include "daemon/retrieval/adapter_kernels.h"
+#include "daemon/retrieval/layers/adapter.h"
+#include "daemon/retrieval/layers/adapter_kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>

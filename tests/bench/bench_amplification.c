@@ -10,12 +10,12 @@
  * may begin by itself. Prints CHANGED_DRAW_...: what the daemon says that it wrote, and what the
  * kernel says of it (write_bytes of /proc/PID/io). In the end rows are read back and checked.
  */
-#include "tests/bench/daemon.h"
-#include "tests/bench/ledger.h"
-#include "tests/bench/measure.h"
-#include "tests/bench/put.h"
-#include "tests/bench/stream.h"
-#include "tests/bench/zipf.h"
+#include "tests/bench/driver/daemon.h"
+#include "tests/bench/driver/ledger.h"
+#include "tests/bench/driver/measure.h"
+#include "tests/bench/driver/put.h"
+#include "tests/bench/driver/stream.h"
+#include "tests/bench/driver/zipf.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
  * build, and for each asked recall the recall, the median latency and the rows compared; the recall
  * is that of the top K by all scores.
  */
-#include "daemon/retrieval/balls_build.h"
+#include "daemon/retrieval/building/balls_build.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,8 +16,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "daemon/retrieval/adapter_kernels.h"
-#include "daemon/retrieval/balls_random.h"
+#include "daemon/retrieval/building/balls_random.h"
+#include "daemon/retrieval/layers/adapter_kernels.h"
 
 enum { CLUSTERS = 1000, QUERIES = 200, K = 100, ROUNDS = 3, BLOCK = 8 };
 

@@ -9,8 +9,8 @@
  * Both prefetch rows ahead, and once more plainly: without.
  * disk: `disk_at_end` syncs once, `disk_each_8mib` after each 8 MiB.
  */
-#include "tests/bench/measure.h"
-#include "tests/bench/peer.h"
+#include "tests/bench/driver/measure.h"
+#include "tests/bench/peer/peer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,8 +7,8 @@
  * appends all requests that are whole to one file by one write, syncs it by one fdatasync, and
  * answers each. No parser, no table, nothing is checked. The file begins again at 512 MiB.
  */
-#include "tests/bench/put.h"
-#include "tests/bench/stream.h"
+#include "tests/bench/driver/put.h"
+#include "tests/bench/driver/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>

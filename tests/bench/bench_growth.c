@@ -7,8 +7,8 @@
  * thread with a client of its own, which asks again when it has its answer. Prints the requests a
  * second of all together, and how long one took.
  */
-#include "tests/bench/measure.h"
-#include "tests/bench/peer.h"
+#include "tests/bench/driver/measure.h"
+#include "tests/bench/peer/peer.h"
 
 #include <pthread.h>
 #include <stdio.h>

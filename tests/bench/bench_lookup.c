@@ -4,15 +4,15 @@
  *
  * Prints the load and seal rates too. Rows: key i has all elements i.
  */
-#include "daemon/store/admin.h"
-#include "daemon/store/grace.h"
-#include "daemon/store/load.h"
-#include "daemon/store/load_chunk.h"
-#include "daemon/store/lookup.h"
-#include "daemon/store/options.h"
-#include "daemon/store/reader.h"
-#include "daemon/store/seal_release.h"
+#include "daemon/store/admin/admin.h"
+#include "daemon/store/load/load.h"
+#include "daemon/store/read/lookup.h"
+#include "daemon/store/seal/seal_release.h"
+#include "daemon/store/spill/load_chunk.h"
+#include "daemon/store/state/options.h"
+#include "daemon/store/state/reader.h"
 #include "daemon/store/store.h"
+#include "daemon/store/system/grace.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -16,11 +16,11 @@
  * that runs has ended. Between turns, uncounted, what was put is merged. A row of each answer is
  * checked, and in the end some thousand that they are the last ones.
  */
-#include "tests/bench/daemon.h"
-#include "tests/bench/ledger.h"
-#include "tests/bench/measure.h"
-#include "tests/bench/put.h"
-#include "tests/bench/stream.h"
+#include "tests/bench/driver/daemon.h"
+#include "tests/bench/driver/ledger.h"
+#include "tests/bench/driver/measure.h"
+#include "tests/bench/driver/put.h"
+#include "tests/bench/driver/stream.h"
 
 #include <inttypes.h>
 #include <pthread.h>

@@ -22,10 +22,10 @@
  * request, of repstored alone. Prints observe_EACH_CONNECTIONS_NAME_together in samples/s, the
  * times of requests and the share of a processor that this client took.
  */
-#include "tests/bench/observe.h"
+#include "tests/bench/driver/observe.h"
 
-#include "tests/bench/daemon.h"
-#include "tests/bench/lanes.h"
+#include "tests/bench/driver/daemon.h"
+#include "tests/bench/driver/lanes.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>

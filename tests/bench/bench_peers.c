@@ -12,8 +12,8 @@
  * echo and memcpy (bench_echo.c).
  */
 #include "client/include/repstore.h"
-#include "tests/bench/measure.h"
-#include "tests/bench/peer.h"
+#include "tests/bench/driver/measure.h"
+#include "tests/bench/peer/peer.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,10 +6,10 @@
  * for each recall that is asked for, what searches.h measures, as recall=R; recall=1 is the exact
  * search.
  */
-#include "daemon/retrieval/balls_build.h"
-#include "daemon/retrieval/scorer.h"
-#include "tests/bench/measure.h"
-#include "tests/bench/searches.h"
+#include "daemon/retrieval/building/balls_build.h"
+#include "daemon/retrieval/score/scorer.h"
+#include "tests/bench/driver/measure.h"
+#include "tests/bench/driver/searches.h"
 
 #include <math.h>
 #include <stdio.h>

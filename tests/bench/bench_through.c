@@ -7,7 +7,7 @@
  * a chain of a gate and two layers; it puts the layers into the live release first.
  */
 #include "repstore.h"
-#include "tests/bench/measure.h"
+#include "tests/bench/driver/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,9 +9,9 @@
  * the vectors can be read from memory, by one thread and by two: no search that looks at all of
  * them is faster.
  */
-#include "tests/bench/measure.h"
-#include "tests/bench/nearest.h"
-#include "tests/bench/vectors.h"
+#include "tests/bench/driver/measure.h"
+#include "tests/bench/driver/nearest.h"
+#include "tests/bench/driver/vectors.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -19,12 +19,12 @@
  * one turn (left out: none). Prints put_EACH_CONNECTIONS_NAME_together in rows/s, the times of
  * requests, and the share of a processor that this client took; long_... of the long turns.
  */
-#include "tests/bench/daemon.h"
-#include "tests/bench/lanes.h"
-#include "tests/bench/ledger.h"
-#include "tests/bench/measure.h"
-#include "tests/bench/put.h"
-#include "tests/bench/put_lmdb.h"
+#include "tests/bench/driver/daemon.h"
+#include "tests/bench/driver/lanes.h"
+#include "tests/bench/driver/ledger.h"
+#include "tests/bench/driver/measure.h"
+#include "tests/bench/driver/put.h"
+#include "tests/bench/peer/put_lmdb.h"
 
 #include <inttypes.h>
 #include <stdio.h>

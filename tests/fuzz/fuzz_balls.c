@@ -3,7 +3,7 @@
  * Rows and dim are taken from the image's own header, so that what comes after it is reached; the
  * first byte says which metric, factor and k.
  */
-#include "daemon/retrieval/balls.h"
+#include "daemon/retrieval/balls/balls.h"
 
 #include <math.h>
 #include <stdlib.h>

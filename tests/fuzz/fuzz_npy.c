@@ -1,5 +1,5 @@
 /* fuzz_npy.c - any bytes as a NumPy file: refused, or an array that fits into them. */
-#include "tools/npy.h"
+#include "tools/format/npy.h"
 
 #include <stdlib.h>
 

@@ -3,10 +3,10 @@
  * The first byte says of which table the rows are (16: one of kind cr), and whether the checksums
  * of head and frames are put right first, so that what they guard is reached too.
  */
-#include "daemon/store/bytes.h"
-#include "daemon/store/feed.h"
-#include "daemon/store/mapfault.h"
-#include "daemon/store/redo.h"
+#include "daemon/store/log/feed.h"
+#include "daemon/store/log/redo.h"
+#include "daemon/store/system/bytes.h"
+#include "daemon/store/system/mapfault.h"
 
 #include <fcntl.h>
 #include <stdio.h>

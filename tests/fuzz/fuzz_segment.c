@@ -3,7 +3,7 @@
  * The first byte says of which table: dtype or kind cr, key type, views, tags. The segment's place
  * in its table is taken from its own header, so that what comes after it is reached.
  */
-#include "daemon/store/segment.h"
+#include "daemon/store/base/segment.h"
 
 #include <stdlib.h>
 #include <string.h>

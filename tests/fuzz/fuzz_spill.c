@@ -3,9 +3,9 @@
  * The first byte says of which table (16: one of kind cr), and whether the checksums of heads and
  * bodies are put right first, so that what they guard is reached too.
  */
-#include "daemon/store/mapfault.h"
-#include "daemon/store/seal_runs.h"
-#include "daemon/store/spill.h"
+#include "daemon/store/seal/seal_runs.h"
+#include "daemon/store/spill/spill.h"
+#include "daemon/store/system/mapfault.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -205,7 +205,7 @@ def versions_of(writer, table, part):
 
 
 def frames_of(log):
-    """(offset, end, sequence, first) of each whole frame, as daemon/store/frame.h describes them."""
+    """(offset, end, sequence, first) of each whole frame, as daemon/store/log/frame.h describes them."""
     at = 64
     while at + 56 <= len(log) and log[at:at + 4] == b'rfrm':
         size, = struct.unpack_from('<I', log, at + 4)

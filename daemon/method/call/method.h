@@ -1,0 +1,65 @@
+/* method.h - the table of methods.
+ *
+ * A method reads its params, does its work and writes its result, all in run(). It never writes to
+ * a socket, never frees the call and never waits for another call. Its place says which thread
+ * calls run().
+ *
+ * Threads: a thread calls method_thread_begin before its first run() and method_thread_end after
+ * its last.
+ */
+#ifndef DAEMON_METHOD_CALL_METHOD_H
+#define DAEMON_METHOD_CALL_METHOD_H
+
+#include "daemon/method/call/call.h"
+
+#include <stddef.h>
+
+enum method_place {
+	/* On the loop that read the request. If run() returns STATUS_AGAIN, it is called again, in
+	 * the pool. */
+	METHOD_INLINE,
+	METHOD_POOL, /* on a pool thread; run() may block */
+	/* As METHOD_INLINE, but the second call is in the search lane, where peers take turns. */
+	METHOD_SEARCH,
+	METHOD_ADMIN, /* on the admin thread, one call at a time: changes of the catalog */
+	METHOD_SEAL,  /* on a thread of its own, one call at a time, however long that takes */
+	METHOD_MERGE, /* as METHOD_SEAL */
+	METHOD_LOAD,  /* in the load lane, in order of arrival; answered after method_load_sync */
+	/* In the write lane, in order of arrival; answered when call.ticket is settled. */
+	METHOD_WRITE,
+};
+
+struct method {
+	const char *name;
+	enum method_place place;
+	enum status (*run)(struct call *call);
+	const char *const *names; /* that its params may have, NULL-terminated */
+};
+
+/* Is it harmless not to run the method, or not to send its answer? */
+static inline bool method_is_read(const struct method *method)
+{
+	return method->place <= METHOD_SEARCH;
+}
+
+extern const struct method method_table[];
+extern const size_t method_count;
+
+/* NULL when there is none. */
+const struct method *method_find(const char *name, size_t len);
+
+/* The load lane calls this after the run()s of a group of calls, and before it answers any of
+ * them. If it fails, every call of the group is answered with the error. */
+enum status method_load_sync(struct service *service, struct error *err);
+/* Should the group end now, because enough bytes wait for the sync? */
+bool method_load_is_full(struct service *service);
+
+/* Calls `done` once, when the write is durable or has failed: on this thread before it returns, or
+ * later on another thread. */
+void method_write_then(struct write_ticket *ticket,
+	void (*done)(void *arg, enum status status, const struct error *err), void *arg);
+
+void method_thread_begin(void);
+void method_thread_end(void);
+
+#endif

@@ -1,0 +1,64 @@
+/* params.h - checked access to the params of a call.
+ *
+ * Errors stick: after a failure every call that reads does nothing and returns zero. So a method
+ * reads all it needs and then tests `status` once. The error names the argument, what was given
+ * and what is allowed: "rows: uint given, bin expected".
+ *
+ * Threads: one at a time; what is read points into the call's message.
+ */
+#ifndef DAEMON_METHOD_CALL_PARAMS_H
+#define DAEMON_METHOD_CALL_PARAMS_H
+
+#include "schema/dtype.h"
+#include "schema/name.h"
+#include "schema/status.h"
+#include "schema/wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum param_need { PARAM_OPTIONAL, PARAM_REQUIRED };
+
+struct params {
+	struct wire_value map;
+	const char *where; /* borrowed; errors write it before a name: "", "parts[1]." */
+	struct error *err; /* borrowed */
+	enum status status;
+};
+
+/* Checks that `map` is a map, or absent, and that each of its names is one of `names`
+ * (NULL-terminated). */
+void params_begin(struct params *params, struct wire_value map, const char *where,
+	const char *const *names, struct error *err);
+
+/* A value of any type. */
+struct wire_value params_value(struct params *params, const char *name, enum param_need need);
+struct wire_value params_array(struct params *params, const char *name);
+
+/* When the argument is left out: zero, false, or a `data` of NULL. */
+struct wire_bytes params_str(struct params *params, const char *name, enum param_need need);
+struct wire_bytes params_bin(struct params *params, const char *name, enum param_need need);
+bool params_flag(struct params *params, const char *name);
+uint64_t params_uint(struct params *params, const char *name);
+uint64_t params_uint_or(struct params *params, const char *name, uint64_t otherwise);
+
+/* Names that are checked. An optional name that is left out is "". */
+void params_name(struct params *params, const char *name, enum param_need need, struct name *out);
+void params_table_named(struct params *params, const char *name, struct table_name *out);
+static inline void params_table(struct params *params, struct table_name *out)
+{
+	params_table_named(params, "table", out);
+}
+/* A finite number, or `otherwise`. */
+double params_float_or(struct params *params, const char *name, double otherwise);
+enum dtype params_dtype(struct params *params, enum dtype otherwise);
+
+/* A bin of exactly `len` bytes; NULL when it is left out. */
+const uint8_t *params_column(struct params *params, const char *name, size_t len);
+
+/* Fails with "WHERE NAME: text". Does nothing after an earlier failure. */
+void params_fail(struct params *params, enum status status, const char *name, const char *format,
+	...) __attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,94 @@
+/* rows_of.c - reads the columns of rows and checks each against its table. */
+#include "daemon/method/call/rows_of.h"
+
+#include <inttypes.h>
+
+#include "daemon/method/call/call.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/state/reader.h"
+
+enum status rows_of_find(struct call *call, const char *release_id, const char *name,
+	const char *where, struct table_spec *spec)
+{
+	const struct release *release;
+	const struct table *table;
+	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	enum status status = snapshot_release(snapshot, release_id, &release, &call->error);
+	if (status == STATUS_OK) {
+		status = release_table(release, name, &table, &call->error);
+		if (status != STATUS_OK) {
+			error_set(&call->error, status, "%s%s", where, call->error.text);
+		}
+	}
+	if (status == STATUS_OK) {
+		*spec = table->spec;
+	}
+	snapshot_end(call->service->store);
+	return status;
+}
+
+static void read_rows(struct params *params, const struct table_spec *spec, struct row_batch *batch)
+{
+	batch->dtype = params_dtype(params, spec->dtype);
+	struct wire_bytes rows = params_bin(params, "rows", PARAM_REQUIRED);
+	if (params->status != STATUS_OK) {
+		return;
+	}
+	if (!dtype_convertible(batch->dtype, spec->dtype)) {
+		params_fail(params, STATUS_BAD_REQUEST, "dtype",
+			"%s given, but table '%s' holds %s, into which it does not convert",
+			dtype_name(batch->dtype), spec->name.text, dtype_name(spec->dtype));
+	}
+	batch->rows = rows.data;
+	batch->rows_bytes = rows.len;
+}
+
+static void read_columns(struct params *params, const struct table_spec *spec,
+	struct row_batch *batch)
+{
+	size_t count = batch->keys.count;
+	batch->scales = params_column(params, "scales", count * sizeof(float));
+	batch->times = params_column(params, "times", count * sizeof(int64_t));
+	batch->tags = params_column(params, "tags", count * sizeof(uint64_t));
+	batch->weights = params_column(params, "weights", count * sizeof(float));
+	batch->allow_nonfinite = params_flag(params, "allow_nonfinite");
+	bool is_i8 = batch->dtype == DTYPE_I8;
+	if (is_i8 && batch->scales == NULL) {
+		params_fail(params, STATUS_BAD_REQUEST, "scales", "missing, dtype is i8");
+	}
+	if (!is_i8 && batch->scales != NULL) {
+		params_fail(params, STATUS_BAD_REQUEST, "scales", "given, but dtype is %s, not i8",
+			dtype_name(batch->dtype));
+	}
+	if (batch->tags != NULL && !spec->tags) {
+		params_fail(params, STATUS_BAD_REQUEST, "tags", "given, but table '%s' has none",
+			spec->name.text);
+	}
+}
+
+enum status rows_of_read(struct rows_of *rows, struct params *params, const struct table_spec *spec)
+{
+	struct wire_value given = params_value(params, "keys", PARAM_REQUIRED);
+	if (params->status != STATUS_OK) {
+		return params->status;
+	}
+	enum status status =
+		keys_of_begin(&rows->keys, given, spec->key_type, params->where, params->err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	rows->batch.keys = rows->keys.batch;
+	read_rows(params, spec, &rows->batch);
+	read_columns(params, spec, &rows->batch);
+	status = params->status;
+	if (status == STATUS_OK) {
+		status = keys_of_pack(&rows->keys, params->err);
+	}
+	rows->batch.keys = rows->keys.batch;
+	return status;
+}
+
+void rows_of_fini(struct rows_of *rows)
+{
+	keys_of_fini(&rows->keys);
+}

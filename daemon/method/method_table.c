@@ -1,0 +1,102 @@
+/* method_table.c - the table of methods: where each runs, and the names that its params may have.
+ */
+#include "daemon/method/methods.h"
+
+#include "daemon/method/call/service.h"
+#include "daemon/store/load/load.h"
+#include "daemon/store/system/grace.h"
+#include "daemon/store/write/write.h"
+
+#include <string.h>
+
+/* Sorted by name: method_find is a binary search. */
+const struct method method_table[] = {
+	{"delete", METHOD_WRITE, delete_run, delete_names},
+	{"fetch", METHOD_INLINE, fetch_run, fetch_names},
+	{"hello", METHOD_INLINE, hello_run, hello_names},
+	{"info", METHOD_INLINE, info_run, no_names},
+	{"layer.choose", METHOD_ADMIN, layer_choose_run, layer_choose_names},
+	{"layer.list", METHOD_INLINE, layer_list_run, release_only_names},
+	{"load", METHOD_LOAD, load_run, load_names},
+	{"load.abort", METHOD_LOAD, load_abort_run, load_abort_names},
+	{"load.end", METHOD_LOAD, load_end_run, load_end_names},
+	{"merge", METHOD_MERGE, merge_run, no_names},
+	{"observe", METHOD_WRITE, observe_run, observe_names},
+	{"ping", METHOD_INLINE, ping_run, no_names},
+	{"positions", METHOD_WRITE, positions_run, release_only_names},
+	{"put", METHOD_WRITE, put_run, put_names},
+	{"release.create", METHOD_ADMIN, release_create_run, release_create_names},
+	{"release.drop", METHOD_ADMIN, release_drop_run, release_only_names},
+	{"release.list", METHOD_INLINE, release_list_run, no_names},
+	{"release.publish", METHOD_ADMIN, release_publish_run, release_only_names},
+	{"release.rollback", METHOD_ADMIN, release_rollback_run, no_names},
+	{"release.seal", METHOD_SEAL, release_seal_run, release_only_names},
+	{"release.show", METHOD_POOL, release_show_run, release_only_names},
+	{"retrieve", METHOD_SEARCH, retrieve_run, retrieve_names},
+	{"scan", METHOD_POOL, scan_run, scan_names},
+	{"score", METHOD_SEARCH, score_run, score_names},
+	{"stats", METHOD_POOL, stats_run, no_names},
+	{"table.create", METHOD_ADMIN, table_create_run, table_create_names},
+	{"table.list", METHOD_INLINE, table_list_run, release_only_names},
+	{"table.show", METHOD_INLINE, table_show_run, release_table_names},
+	{"tensor.delete", METHOD_ADMIN, tensor_delete_run, tensor_names},
+	{"tensor.get", METHOD_POOL, tensor_get_run, tensor_names},
+	{"tensor.list", METHOD_INLINE, tensor_list_run, release_only_names},
+	{"tensor.put", METHOD_ADMIN, tensor_put_run, tensor_put_names},
+};
+const size_t method_count = sizeof method_table / sizeof method_table[0];
+
+/* As strcmp of the first `len` bytes of `name` and the whole of `method`. */
+static int compare(const char *name, size_t len, const char *method)
+{
+	int order = strncmp(name, method, len);
+	return order != 0 || method[len] == '\0' ? order : -1;
+}
+
+const struct method *method_find(const char *name, size_t len)
+{
+	size_t from = 0;
+	size_t to = method_count;
+	if (len == 0 || memchr(name, '\0', len) != NULL) {
+		return NULL;
+	}
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		int order = compare(name, len, method_table[middle].name);
+		if (order == 0) {
+			return &method_table[middle];
+		}
+		if (order < 0) {
+			to = middle;
+		} else {
+			from = middle + 1;
+		}
+	}
+	return NULL;
+}
+
+enum status method_load_sync(struct service *service, struct error *err)
+{
+	return store_load_sync(service->store, err);
+}
+
+bool method_load_is_full(struct service *service)
+{
+	return store_load_is_full(service->store);
+}
+
+void method_write_then(struct write_ticket *ticket,
+	void (*done)(void *arg, enum status status, const struct error *err), void *arg)
+{
+	store_write_then(ticket, done, arg);
+}
+
+void method_thread_begin(void)
+{
+	grace_register();
+}
+
+void method_thread_end(void)
+{
+	grace_unregister();
+}

@@ -1,0 +1,58 @@
+/* filter_of.c - reads lists of keys and masks of tags. */
+#include "daemon/method/query/filter_of.h"
+
+/* where: errors write it before "keys": "allow: " */
+static enum status read_keys(struct params *params, const char *name, const char *where,
+	const struct table_spec *items, struct keys_of *keys, struct key_set *set)
+{
+	struct wire_value given = params_value(params, name, PARAM_OPTIONAL);
+	if (params->status != STATUS_OK || given.object == NULL) {
+		return params->status;
+	}
+	enum status status = keys_of_begin(keys, given, items->key_type, where, params->err);
+	if (status == STATUS_OK) {
+		status = keys_of_pack(keys, params->err);
+	}
+	if (status == STATUS_OK && key_set_init(set, &keys->batch) != STATUS_OK) {
+		params_fail(params, STATUS_NO_MEMORY, name, "no memory");
+		return params->status;
+	}
+	return status;
+}
+
+enum status filter_of_read(struct filter_of *of, struct params *params,
+	const struct table_spec *items)
+{
+	struct filter *filter = &of->filter;
+	*of = (struct filter_of){
+		.filter.tags_any = params_uint_or(params, "tags_any", 0),
+		.filter.tags_all = params_uint_or(params, "tags_all", 0),
+		.filter.tags_none = params_uint_or(params, "tags_none", 0),
+	};
+	filter->has_tags = (filter->tags_any | filter->tags_all | filter->tags_none) != 0;
+	if (filter->has_tags && !items->tags) {
+		params_fail(params, STATUS_BAD_REQUEST,
+			filter->tags_any != 0   ? "tags_any"
+			: filter->tags_all != 0 ? "tags_all"
+						: "tags_none",
+			"table '%s' has no tags", items->name.text);
+	}
+	filter->has_allow = wire_get(params->map, "allow").object != NULL;
+	enum status status = params->status;
+	if (status == STATUS_OK) {
+		status = read_keys(params, "allow", "allow: ", items, &of->allow, &filter->allowed);
+		filter->allow = of->allow.batch;
+	}
+	if (status == STATUS_OK) {
+		status = read_keys(params, "deny", "deny: ", items, &of->deny, &filter->denied);
+	}
+	return status;
+}
+
+void filter_of_fini(struct filter_of *of)
+{
+	key_set_fini(&of->filter.allowed);
+	key_set_fini(&of->filter.denied);
+	keys_of_fini(&of->allow);
+	keys_of_fini(&of->deny);
+}

@@ -1,0 +1,417 @@
+/* query_of.c - finds the rows or takes them from the request, runs them through the stored layers,
+ * and compares their shape with that of the items. */
+#include "daemon/method/query/query_of.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/method/call/call.h"
+#include "daemon/method/call/keys_of.h"
+#include "daemon/method/call/service.h"
+#include "daemon/method/query/through_of.h"
+#include "schema/limits.h"
+
+const char *const query_names[] = {"table", "keys", "max_age_ms", "dim", "views", "dtype", "rows",
+	"scales", NULL};
+
+/* The rows before they go through the stored layers. */
+struct rows_in {
+	struct params from;
+	const struct query_place *place;
+	struct query_of *of;
+	struct through *through; /* owned; NULL: none */
+	enum dtype dtype;        /* the dtype that the search needs: f32 or bit */
+	uint32_t dim;
+	uint32_t views;
+};
+
+static struct error *error_of(const struct rows_in *in)
+{
+	return &in->place->call->error;
+}
+
+static enum dtype wanted_dtype(const struct query_place *place)
+{
+	return metric_is_of_bits(place->at.metric) ? DTYPE_BIT : DTYPE_F32;
+}
+
+/* ---- the shape ---- */
+
+/* The vectors that leave the layers, or the rows if there is no layer, must have the dim of the
+ * items. */
+static enum status settle_shape(struct rows_in *in)
+{
+	struct query_of *of = in->of;
+	const struct table_spec *items = &in->place->at.items->spec;
+	of->query.dim = in->through == NULL ? in->dim : through_dim(in->through);
+	of->query.parts = in->through == NULL ? in->views : 1;
+	if (of->query.dim != items->dim) {
+		return error_set(error_of(in), STATUS_BAD_REQUEST,
+			"%s: [%" PRIu32 ", %" PRIu32 "] a query, but table '%s' holds [%" PRIu32
+			", %" PRIu32 "]: as many values a vector expected",
+			in->through == NULL ? "from" : "through", of->query.parts, of->query.dim,
+			items->name.text, items->views, items->dim);
+	}
+	if ((uint64_t)of->query.count * of->query.parts > LIMIT_QUERY_VECTORS) {
+		return error_set(error_of(in), STATUS_TOO_LARGE,
+			"from: %" PRIu32 " queries of %" PRIu32
+			" vectors given, %u vectors together allowed",
+			of->query.count, of->query.parts, LIMIT_QUERY_VECTORS);
+	}
+	const uint64_t bytes = of->query.count *
+			       (uint64_t)dtype_row_bytes(in->dtype, of->query.dim, of->query.parts);
+	if (bytes > LIMIT_QUERY_BYTES) {
+		return error_set(error_of(in), STATUS_TOO_LARGE,
+			"from: queries of %" PRIu64 " bytes together, at most %u allowed", bytes,
+			LIMIT_QUERY_BYTES);
+	}
+	of->vectors = malloc(bytes);
+	of->query.vectors = of->vectors;
+	return of->vectors != NULL ? STATUS_OK
+				   : error_set(error_of(in), STATUS_NO_MEMORY, "from: no memory");
+}
+
+static enum status read_through(struct rows_in *in, struct params *params)
+{
+	struct wire_value steps = params_value(params, "through", PARAM_OPTIONAL);
+	if (params->status != STATUS_OK || steps.object == NULL) {
+		return params->status;
+	}
+	if (in->dtype == DTYPE_BIT) {
+		params_fail(params, STATUS_BAD_REQUEST, "through",
+			"given, but metric %s compares bits", metric_name(in->place->at.metric));
+		return params->status;
+	}
+	const struct through_place place = {
+		.store = in->place->call->service->store,
+		.release = in->place->release,
+		.width = (uint64_t)in->dim * in->views,
+		.where = "",
+		.may_block = in->place->call->may_block,
+	};
+	return through_of_read(steps, &place, &in->through, error_of(in));
+}
+
+static enum status check_count(struct rows_in *in, uint64_t count, const char *name)
+{
+	if (count == 0 || count > LIMIT_QUERIES) {
+		params_fail(&in->from, count == 0 ? STATUS_BAD_REQUEST : STATUS_TOO_LARGE, name,
+			"%" PRIu64 " queries given, 1..%u allowed", count, LIMIT_QUERIES);
+	}
+	in->of->query.count = (uint32_t)count;
+	return in->from.status;
+}
+
+/* ---- rows of a table ---- */
+
+static const char *why_text(enum why why)
+{
+	switch (why) {
+	case WHY_EXPIRED:
+		return "it has expired";
+	case WHY_TOO_OLD:
+		return "it is older than max_age_ms";
+	case WHY_FOUND:
+	case WHY_ABSENT:
+	case WHY_CORRUPT:
+	case WHY_COUNT:
+		break;
+	}
+	return "there is none";
+}
+
+static enum status look_up(struct rows_in *in, struct lookup *lookup)
+{
+	uint8_t found[(LIMIT_QUERIES + 7) / 8];
+	uint8_t why[LIMIT_QUERIES];
+	struct error *err = error_of(in);
+	lookup->found = found;
+	lookup->why = why;
+	lookup->rows = in->of->vectors;
+	const enum status status = in->through == NULL ? table_lookup(lookup, err)
+						       : through_lookup(in->through, lookup, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	for (uint32_t i = 0; i < lookup->keys.count; i++) {
+		char key[ERROR_QUOTE_BYTES];
+		keys_print(&lookup->keys, i, key, sizeof key);
+		if (why[i] == WHY_CORRUPT) {
+			return error_set(err, STATUS_CORRUPT,
+				"from: table '%s': the segment of key %s is damaged",
+				lookup->table->spec.name.text, key);
+		}
+		if (why[i] != WHY_FOUND) {
+			return error_set(err, STATUS_NOT_FOUND,
+				"from: table '%s' has no row of key %s: %s",
+				lookup->table->spec.name.text, key, why_text((enum why)why[i]));
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status find_rows(struct rows_in *in, struct params *params, struct keys_of *keys)
+{
+	const struct query_place *place = in->place;
+	const struct table_spec *spec = &in->of->table->spec;
+	struct lookup lookup = {
+		.table = in->of->table,
+		.dtype = in->dtype,
+		.visible = place->at.visible,
+		.now_ms = place->at.now_ms,
+		.max_age_ms = params_uint_or(&in->from, "max_age_ms", 0),
+		.may_block = place->call->may_block,
+	};
+	if (in->from.status != STATUS_OK) {
+		return in->from.status;
+	}
+	in->dim = spec->dim;
+	in->views = spec->views;
+	enum status status = check_count(in, keys->batch.count, "keys");
+	if (status == STATUS_OK && !dtype_convertible(spec->dtype, in->dtype)) {
+		status = error_set(error_of(in), STATUS_BAD_REQUEST,
+			"from: table '%s' holds %s, but metric %s compares bits", spec->name.text,
+			dtype_name(spec->dtype), metric_name(place->at.metric));
+	}
+	if (status == STATUS_OK) {
+		status = read_through(in, params);
+	}
+	if (status == STATUS_OK) {
+		status = settle_shape(in);
+	}
+	if (status == STATUS_OK) {
+		status = keys_of_pack(keys, error_of(in));
+	}
+	lookup.keys = keys->batch;
+	return status == STATUS_OK ? look_up(in, &lookup) : status;
+}
+
+static enum status read_found(struct rows_in *in, struct params *params)
+{
+	struct keys_of keys = {0};
+	struct table_name name;
+	struct error *err = error_of(in);
+	params_table(&in->from, &name);
+	struct wire_value given = params_value(&in->from, "keys", PARAM_REQUIRED);
+	enum status status = in->from.status;
+	if (status == STATUS_OK) {
+		status = release_table(in->place->release, name.text, &in->of->table, err);
+		if (status != STATUS_OK) {
+			return error_set(err, status, "from.table: %s", err->text);
+		}
+		status = keys_of_begin(&keys, given, in->of->table->spec.key_type, "from.", err);
+	}
+	if (status == STATUS_OK) {
+		status = find_rows(in, params, &keys);
+	}
+	keys_of_fini(&keys);
+	return status;
+}
+
+/* ---- rows that were sent ---- */
+
+/* Converts the rows and runs them through the layers; the result is in of->vectors. */
+static enum status convert(struct rows_in *in, const struct dtype_rows *given)
+{
+	struct query_of *of = in->of;
+	if (in->through == NULL) {
+		const struct dtype_rows to = {.dtype = in->dtype, .rows = of->vectors};
+		dtype_convert(&to, given, of->query.count, in->dim, in->views);
+		return STATUS_OK;
+	}
+	float *rows = malloc(of->query.count * dtype_row_bytes(DTYPE_F32, in->dim, in->views));
+	if (rows == NULL) {
+		return error_set(error_of(in), STATUS_NO_MEMORY, "from: no memory");
+	}
+	const struct dtype_rows to = {.dtype = DTYPE_F32, .rows = rows};
+	dtype_convert(&to, given, of->query.count, in->dim, in->views);
+	const enum status status =
+		through_rows(in->through, rows, of->query.count, of->vectors, error_of(in));
+	free(rows);
+	return status;
+}
+
+static uint32_t read_size(struct params *from, const char *name, uint64_t value, uint32_t limit)
+{
+	if (from->status == STATUS_OK && (value == 0 || value > limit)) {
+		params_fail(from, STATUS_BAD_REQUEST, name,
+			"%" PRIu64 " given, 1..%" PRIu32 " allowed", value, limit);
+	}
+	return (uint32_t)value;
+}
+
+static void check_finite(struct rows_in *in, const struct dtype_rows *given)
+{
+	const bool is_i8 = given->dtype == DTYPE_I8;
+	const size_t each = is_i8 ? 1 : (size_t)in->dim * in->views;
+	const size_t count = in->of->query.count * each;
+	const size_t first =
+		dtype_first_nonfinite(given->dtype, is_i8 ? given->scales : given->rows, count);
+	if (given->dtype != DTYPE_BIT && first < count) {
+		params_fail(&in->from, STATUS_BAD_REQUEST, is_i8 ? "scales" : "rows",
+			"query %zu is not finite", first / each);
+	}
+}
+
+static void read_rows(struct rows_in *in, struct dtype_rows *given)
+{
+	struct params *from = &in->from;
+	given->dtype = params_dtype(from, in->dtype);
+	in->dim = read_size(from, "dim", params_uint(from, "dim"), LIMIT_DIM);
+	in->views = read_size(from, "views", params_uint_or(from, "views", 1), LIMIT_VIEWS);
+	struct wire_bytes rows = params_bin(from, "rows", PARAM_REQUIRED);
+	if (from->status != STATUS_OK) {
+		return;
+	}
+	if (!dtype_convertible(given->dtype, in->dtype)) {
+		params_fail(from, STATUS_BAD_REQUEST, "dtype",
+			"%s given, but metric %s compares bits", dtype_name(given->dtype),
+			metric_name(in->place->at.metric));
+		return;
+	}
+	if ((uint64_t)in->dim * in->views > LIMIT_QUERY_BYTES / sizeof(float)) {
+		params_fail(from, STATUS_TOO_LARGE, "dim",
+			"%" PRIu32 " views of %" PRIu32 " values given, %zu values allowed",
+			in->views, in->dim, LIMIT_QUERY_BYTES / sizeof(float));
+		return;
+	}
+	const size_t row_bytes = dtype_row_bytes(given->dtype, in->dim, in->views);
+	if (rows.len % row_bytes != 0) {
+		params_fail(from, STATUS_BAD_REQUEST, "rows",
+			"%zu bytes given, a multiple of %zu expected: [%" PRIu32 ", %" PRIu32
+			"] %s each",
+			rows.len, row_bytes, in->views, in->dim, dtype_name(given->dtype));
+		return;
+	}
+	given->rows = (void *)rows.data;
+	if (check_count(in, rows.len / row_bytes, "rows") != STATUS_OK) {
+		return;
+	}
+	given->scales = (void *)params_column(from, "scales", in->of->query.count * sizeof(float));
+	if ((given->dtype == DTYPE_I8) != (given->scales != NULL)) {
+		params_fail(from, STATUS_BAD_REQUEST, "scales", "%s, dtype is %s",
+			given->scales == NULL ? "missing" : "given", dtype_name(given->dtype));
+	}
+}
+
+static enum status read_sent(struct rows_in *in, struct params *params)
+{
+	struct dtype_rows given = {0};
+	read_rows(in, &given);
+	if (in->from.status == STATUS_OK) {
+		check_finite(in, &given);
+	}
+	enum status status = in->from.status;
+	if (status == STATUS_OK) {
+		status = read_through(in, params);
+	}
+	if (status == STATUS_OK) {
+		status = settle_shape(in);
+	}
+	return status == STATUS_OK ? convert(in, &given) : status;
+}
+
+/* Vectors of two checkpoints do not fit each other. So a request that sends vectors must name the
+ * release that they were made for. */
+static enum status check_release(struct params *params)
+{
+	struct wire_bytes release = params_str(params, "release", PARAM_OPTIONAL);
+	const bool is_named = release.data != NULL && release.len > 0 &&
+			      !(release.len == 4 && memcmp(release.data, "live", 4) == 0);
+	if (!is_named) {
+		params_fail(params, STATUS_BAD_REQUEST, "release",
+			"missing: vectors in from.rows name the release that they were made by");
+	}
+	return params->status;
+}
+
+/* ---- weights ---- */
+
+static bool read_number(struct wire_value given, uint32_t i, float *out)
+{
+	struct wire_bytes packed;
+	if (wire_bin(given, &packed)) {
+		memcpy(out, packed.data + (size_t)i * sizeof *out, sizeof *out);
+		return isfinite(*out);
+	}
+	double number;
+	if (!wire_float(wire_item(given, i), &number)) {
+		return false;
+	}
+	*out = (float)number;
+	return isfinite(*out);
+}
+
+static enum status read_weights(struct query_of *of, struct params *params)
+{
+	struct wire_value given = params_value(params, "weights", PARAM_OPTIONAL);
+	if (params->status != STATUS_OK || given.object == NULL) {
+		return params->status;
+	}
+	struct wire_bytes packed;
+	const bool is_packed = wire_bin(given, &packed);
+	const size_t count = is_packed ? packed.len / sizeof(float) : wire_size(given);
+	if (count != of->query.parts || (is_packed && packed.len % sizeof(float) != 0) ||
+		(!is_packed && wire_type(given) != WIRE_ARRAY)) {
+		params_fail(params, STATUS_BAD_REQUEST, "weights",
+			"%zu given, an array or f32 bin of %" PRIu32
+			" expected: one for each vector of a query",
+			count, of->query.parts);
+		return params->status;
+	}
+	of->weights = malloc(count * sizeof *of->weights);
+	of->query.weights = of->weights;
+	if (of->weights == NULL) {
+		params_fail(params, STATUS_NO_MEMORY, "weights", "no memory");
+		return params->status;
+	}
+	for (uint32_t i = 0; i < of->query.parts; i++) {
+		if (!read_number(given, i, &of->weights[i])) {
+			params_fail(params, STATUS_BAD_REQUEST, "weights",
+				"number %" PRIu32 " is not a finite f32", i);
+			return params->status;
+		}
+	}
+	return STATUS_OK;
+}
+
+/* ---- the whole request ---- */
+
+enum status query_of_read(struct query_of *of, struct params *params,
+	const struct query_place *place)
+{
+	struct rows_in in = {.place = place, .of = of, .dtype = wanted_dtype(place)};
+	*of = (struct query_of){0};
+	struct wire_value map = params_value(params, "from", PARAM_REQUIRED);
+	if (params->status != STATUS_OK) {
+		return params->status;
+	}
+	params_begin(&in.from, map, "from.", query_names, error_of(&in));
+	const bool is_found = wire_get(map, "table").object != NULL;
+	static const char *const of_sent[] = {"dim", "views", "dtype", "rows", "scales", NULL};
+	static const char *const of_found[] = {"keys", "max_age_ms", NULL};
+	for (const char *const *name = is_found ? of_sent : of_found; *name != NULL; name++) {
+		if (wire_get(map, *name).object != NULL) {
+			params_fail(&in.from, STATUS_BAD_REQUEST, *name, "given %s from.table",
+				is_found ? "beside" : "without");
+		}
+	}
+	enum status status = in.from.status;
+	if (status == STATUS_OK && !is_found) {
+		status = check_release(params);
+	}
+	if (status == STATUS_OK) {
+		status = is_found ? read_found(&in, params) : read_sent(&in, params);
+	}
+	through_free(in.through);
+	return status == STATUS_OK ? read_weights(of, params) : status;
+}
+
+void query_of_fini(struct query_of *of)
+{
+	free(of->vectors);
+	free(of->weights);
+	*of = (struct query_of){0};
+}

@@ -1,0 +1,107 @@
+/* balls_candidates.c - full scores of rows that may be among the best. */
+#include "daemon/retrieval/balls/balls_candidates.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+	/* Rows scored at once: enough to have their memory on its way, few enough to be in cache.
+	 */
+	BATCH_ROWS = 256,
+	/* The threshold may rise after so many. */
+	STEP_ROWS = 64,
+};
+
+void balls_candidates_begin(struct balls_candidates *candidates)
+{
+	const struct topk *top = candidates->query->top;
+	struct balls_kth *kth = &candidates->kth;
+	kth->kernels = candidates->kernels;
+	kth->k = top->k;
+	kth->threshold = topk_threshold(top);
+	for (size_t i = 0; i < top->count; i++) {
+		balls_kth_add(kth, &top->hits[i].score, 1);
+	}
+}
+
+static void score(struct balls_candidates *candidates, const uint32_t *rows, uint32_t count)
+{
+	struct balls_query *query = candidates->query;
+	float scores[BATCH_ROWS];
+	query->score(query->arg, rows, count, scores);
+	query->compared += count;
+	for (uint32_t i = 0; i < count; i++) {
+		if (scores[i] >= topk_threshold(query->top)) {
+			topk_push(query->top, scores[i], query->first_id + rows[i]);
+		}
+	}
+	balls_kth_add(&candidates->kth, scores, count);
+}
+
+enum status balls_candidates_score(struct balls_candidates *candidates, const uint32_t *rows,
+	uint32_t count)
+{
+	uint32_t some[BATCH_ROWS];
+	for (uint32_t i = 0; i < count;) {
+		uint32_t taken = 0;
+		for (; taken < BATCH_ROWS && i < count; i++) {
+			some[taken] = rows == NULL ? i : rows[i];
+			taken += some[taken] < candidates->rows;
+		}
+		if (balls_is_cancelled(candidates->query)) {
+			return STATUS_BUSY;
+		}
+		if (taken > 0) {
+			score(candidates, some, taken);
+		}
+	}
+	return STATUS_OK;
+}
+
+/* Moves the candidates that reach `limit` to the front and drops those below the threshold. Returns
+ * how many are in front. */
+static uint32_t part(struct balls_found *found, float limit, float threshold)
+{
+	uint32_t front = 0;
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < found->count; i++) {
+		const float upper = found->uppers[i];
+		const uint32_t row = found->rows[i];
+		if (upper < threshold) {
+			continue;
+		}
+		uint32_t place = kept++;
+		if (upper >= limit) {
+			found->uppers[place] = found->uppers[front];
+			found->rows[place] = found->rows[front];
+			place = front++;
+		}
+		found->uppers[place] = upper;
+		found->rows[place] = row;
+	}
+	found->count = kept;
+	return front;
+}
+
+void balls_candidates_settle(struct balls_candidates *candidates)
+{
+	struct balls_found *found = &candidates->found;
+	const struct balls_kth *kth = &candidates->kth;
+	while (found->count > 0) {
+		size_t wanted = kth->count < kth->k ? kth->k - kth->count : STEP_ROWS;
+		wanted = wanted < STEP_ROWS ? STEP_ROWS : wanted;
+		const size_t enough = wanted + wanted / 4;
+		const float limit = found->count <= enough
+					    ? -INFINITY
+					    : balls_limit(candidates->kernels, found->uppers,
+						      found->count, wanted, enough);
+		const uint32_t front = part(found, limit, kth->threshold);
+		for (uint32_t i = 0; i < front; i += BATCH_ROWS) {
+			score(candidates, found->rows + i,
+				front - i < BATCH_ROWS ? front - i : BATCH_ROWS);
+		}
+		found->count -= front;
+		memmove(found->uppers, found->uppers + front, found->count * sizeof(float));
+		memmove(found->rows, found->rows + front, found->count * sizeof(uint32_t));
+	}
+}

@@ -1,0 +1,39 @@
+/* balls_candidates.h - rows that may be among the best, and the k-th best so far.
+ *
+ * Rows are found by bounds and wait in a flat buffer; they are scored in full a batch at a time,
+ * those of the highest bounds first, so that the threshold rises early and drops others unscored.
+ *
+ * Threads: one at a time.
+ */
+#ifndef DAEMON_RETRIEVAL_BALLS_BALLS_CANDIDATES_H
+#define DAEMON_RETRIEVAL_BALLS_BALLS_CANDIDATES_H
+
+#include "daemon/retrieval/balls/balls_kernels.h"
+#include "daemon/retrieval/balls/balls_kth.h"
+
+struct balls_candidates {
+	const struct balls_kernels *kernels; /* borrowed */
+	struct balls_query *query;           /* borrowed */
+	uint32_t rows;                       /* of the table */
+	struct balls_found found;            /* borrowed */
+	size_t capacity;                     /* of found */
+	struct balls_kth kth;
+};
+
+/* What query->top holds already counts. */
+void balls_candidates_begin(struct balls_candidates *candidates);
+
+/* Scores all that wait, or proves that they are not among the best. */
+void balls_candidates_settle(struct balls_candidates *candidates);
+
+/* Scores the rows that `rows` lists, or without it the first `count`, whatever they may be. Errors:
+ * BUSY cancelled. */
+enum status balls_candidates_score(struct balls_candidates *candidates, const uint32_t *rows,
+	uint32_t count);
+
+static inline bool balls_is_cancelled(const struct balls_query *query)
+{
+	return query->cancel != NULL && *query->cancel;
+}
+
+#endif

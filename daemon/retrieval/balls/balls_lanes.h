@@ -1,0 +1,30 @@
+/* balls_lanes.h - sixteen floats at once, in the vector notation of gcc and clang.
+ *
+ * The compiler takes one, two or four registers for them, by instruction set. What the notation has
+ * no sign for (the larger one, roots, comparisons as bits) each set brings itself.
+ */
+#ifndef DAEMON_RETRIEVAL_BALLS_BALLS_LANES_H
+#define DAEMON_RETRIEVAL_BALLS_BALLS_LANES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { LANES = 16 };
+
+typedef float lanes __attribute__((vector_size(64)));
+typedef int32_t lanes_int __attribute__((vector_size(64)));
+typedef float lanes_8 __attribute__((vector_size(32)));
+typedef float lanes_4 __attribute__((vector_size(16)));
+typedef int8_t lanes_byte __attribute__((vector_size(16)));
+
+/* Anywhere in memory. */
+typedef float lanes_at __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t lanes_int_at __attribute__((vector_size(64), aligned(4), may_alias));
+
+/* How such values are passed differs by instruction set; these are all inlined. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+#define INLINE static inline __attribute__((always_inline))
+
+#endif

@@ -1,0 +1,19 @@
+/* balls_recall.h - the numbers of hits and the factors whose recall an image holds.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef DAEMON_RETRIEVAL_BALLS_BALLS_RECALL_H
+#define DAEMON_RETRIEVAL_BALLS_BALLS_RECALL_H
+
+#include "daemon/retrieval/balls/balls.h"
+
+enum {
+	BALLS_KS = 3,
+	BALLS_FACTORS = 10,
+};
+
+/* Both rise. */
+extern const size_t balls_ks[BALLS_KS];
+extern const float balls_factors[BALLS_FACTORS];
+
+#endif

@@ -1,0 +1,13 @@
+/* balls_search.h - the search on an instruction set of one's choice, for tests.
+ *
+ * Threads: as balls.h says.
+ */
+#ifndef DAEMON_RETRIEVAL_BALLS_BALLS_SEARCH_H
+#define DAEMON_RETRIEVAL_BALLS_BALLS_SEARCH_H
+
+#include "daemon/retrieval/balls/balls_kernels.h"
+
+enum status balls_search_with(const struct balls *balls, struct balls_query *query,
+	struct balls_space *space, const struct balls_kernels *kernels);
+
+#endif

@@ -1,0 +1,231 @@
+/* balls_calibration.c - recall by factor, measured when an index is built. */
+#include "daemon/retrieval/building/balls_calibration.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/retrieval/balls/balls_norm.h"
+#include "daemon/retrieval/balls/balls_recall.h"
+#include "daemon/retrieval/building/balls_random.h"
+#include "daemon/retrieval/score/scorer.h"
+
+enum { ROWS_AT_ONCE = 64 };
+
+/* Where this share of the rows is asked for, searches are exact: there is little to leave out. */
+static const size_t rows_per_hit = 10;
+
+struct calibration {
+	const struct balls *balls;
+	const struct balls_source *source;
+	const struct balls_options *options;
+	enum balls_metric metric;
+	uint64_t own;         /* the row that the query is; UINT64_MAX: none */
+	struct scorer scorer; /* of the query by the metric */
+	struct balls_space space;
+	float *query; /* owned, [dim] */
+	float *rows;  /* behind it, [ROWS_AT_ONCE, dim] */
+};
+
+static void score(void *arg, const uint32_t *rows, uint32_t count, float *scores)
+{
+	struct calibration *calibration = arg;
+	const struct balls_source *source = calibration->source;
+	struct scorer *scorer = &calibration->scorer;
+	const uint32_t most = scorer->rows_max < ROWS_AT_ONCE ? scorer->rows_max : ROWS_AT_ONCE;
+	for (uint32_t first = 0; first < count; first += most) {
+		const uint32_t some = count - first < most ? count - first : most;
+		for (uint32_t i = 0; i < some; i++) {
+			source->read(source->arg, rows[first + i], 1,
+				calibration->rows + (size_t)i * source->dim);
+		}
+		scorer_run(scorer, calibration->rows, some, scores + first);
+	}
+}
+
+static int compare_ids(void *arg, uint64_t a, uint64_t b)
+{
+	(void)arg;
+	return (a > b) - (a < b);
+}
+
+/* The best k into `top`, which is the caller's to end unless this fails. */
+static enum status search(struct calibration *calibration, size_t k, float factor, struct topk *top)
+{
+	enum status status = topk_init(top, k, -INFINITY, compare_ids, NULL);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct balls_query query = {
+		.query = calibration->query,
+		.metric = calibration->metric,
+		.factor = factor,
+		.score = score,
+		.arg = calibration,
+		.top = top,
+		.cancel = calibration->options->stop,
+	};
+	status = balls_search(calibration->balls, &query, &calibration->space);
+	if (status == STATUS_OK) {
+		topk_finish(top);
+	} else {
+		topk_fini(top);
+	}
+	return status;
+}
+
+/* How many reach a score. A row that is the query is no answer to it. */
+static size_t count_from(const struct calibration *calibration, const struct topk *top, float limit)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < top->count; i++) {
+		count += top->hits[i].score >= limit && top->hits[i].id != calibration->own;
+	}
+	return count;
+}
+
+/* What searches by each k and factor found: sums over queries of shares, and of their squares. */
+struct found {
+	double shares[BALLS_KS][BALLS_FACTORS];
+	double squares[BALLS_KS][BALLS_FACTORS];
+	uint32_t queries;
+};
+
+/* How many ks are small beside the rows. */
+static size_t count_ks(const struct calibration *calibration)
+{
+	size_t count = 0;
+	while (count < BALLS_KS && balls_ks[count] * rows_per_hit <= calibration->source->rows) {
+		count++;
+	}
+	return count;
+}
+
+/* Adds what searches for the best balls_ks[which], whose last has the score `limit`, find. A search
+ * by a greater factor looks at more: once all are found, they stay so. */
+static enum status try_factors(struct calibration *calibration, size_t which,
+	const struct topk *best, struct found *found)
+{
+	const size_t k = balls_ks[which] < best->count ? balls_ks[which] : best->count;
+	const float limit = k > 0 ? best->hits[k - 1].score : INFINITY;
+	const size_t all = count_from(calibration, best, limit);
+	double share = 0;
+	for (size_t i = 0; i < BALLS_FACTORS; i++) {
+		if (share < 1) {
+			struct topk top;
+			const enum status status =
+				search(calibration, balls_ks[which], balls_factors[i], &top);
+			if (status != STATUS_OK) {
+				return status;
+			}
+			const size_t count = count_from(calibration, &top, limit);
+			share = count < all ? (double)count / (double)all : 1;
+			topk_fini(&top);
+		}
+		found->shares[which][i] += share;
+		found->squares[which][i] += share * share;
+	}
+	return STATUS_OK;
+}
+
+/* Adds what searches with one query find. */
+static enum status try_query(struct calibration *calibration, struct found *found)
+{
+	static const enum metric metrics[BALLS_METRICS] = {
+		[BALLS_INNER_PRODUCT] = METRIC_INNER_PRODUCT,
+		[BALLS_COSINE] = METRIC_COSINE,
+		[BALLS_L2] = METRIC_L2,
+	};
+	const struct scorer_shape shape = {
+		.metric = metrics[calibration->metric],
+		.dim = calibration->source->dim,
+		.views = 1,
+		.queries = 1,
+		.parts = 1,
+	};
+	const size_t count = count_ks(calibration);
+	struct topk best = {0};
+	enum status status = scorer_init(&calibration->scorer, &shape, calibration->query, NULL);
+	if (status == STATUS_OK && count > 0) {
+		status = search(calibration, balls_ks[count - 1], 1, &best);
+	}
+	for (size_t which = 0; which < count && status == STATUS_OK; which++) {
+		status = try_factors(calibration, which, &best, found);
+	}
+	topk_fini(&best);
+	scorer_fini(&calibration->scorer);
+	found->queries++;
+	return status;
+}
+
+/* The mean, less two standard errors: queries to come are others. */
+static double recall_of(const struct found *found, size_t which, size_t factor)
+{
+	const double queries = found->queries > 0 ? found->queries : 1;
+	const double mean = found->shares[which][factor] / queries;
+	const double variance = found->squares[which][factor] / queries - mean * mean;
+	return mean - 2 * sqrt(fmax(variance, 0) / queries);
+}
+
+/* Query `i` of those that there are; false if it is none. */
+static bool choose_query(struct calibration *calibration, uint32_t i, uint64_t *random)
+{
+	const struct balls_source *source = calibration->source;
+	const struct balls_options *options = calibration->options;
+	if (options->query_count > 0) {
+		memcpy(calibration->query, options->queries + (size_t)i * source->dim,
+			source->dim * sizeof(float));
+		calibration->own = UINT64_MAX;
+	} else {
+		calibration->own = balls_random(random) % source->rows;
+		source->read(source->arg, (uint32_t)calibration->own, 1, calibration->query);
+	}
+	return balls_norm_is_usable(balls_norm(calibration->query, source->dim));
+}
+
+static enum status measure_metric(struct calibration *calibration, float *recalls)
+{
+	const struct balls_options *options = calibration->options;
+	uint64_t random = options->seed;
+	struct found found = {0};
+	uint32_t count = options->query_count > 0 ? options->query_count : BALLS_QUERIES_MAX;
+	count = count < BALLS_QUERIES_MAX ? count : BALLS_QUERIES_MAX;
+	enum status status = STATUS_OK;
+	for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
+		if (choose_query(calibration, i, &random)) {
+			status = try_query(calibration, &found);
+		}
+	}
+	for (size_t i = 0; i < (size_t)BALLS_KS * BALLS_FACTORS; i++) {
+		recalls[i] = (float)recall_of(&found, i / BALLS_FACTORS, i % BALLS_FACTORS);
+	}
+	return status;
+}
+
+enum status balls_calibrate(const struct balls *balls, const struct balls_source *source,
+	const struct balls_options *options, float *recalls)
+{
+	const uint32_t dim = source->dim;
+	struct calibration calibration = {
+		.balls = balls,
+		.source = source,
+		.options = options,
+		.query = malloc((size_t)dim * (ROWS_AT_ONCE + 1) * sizeof(float)),
+	};
+	const size_t per_metric = (size_t)BALLS_KS * BALLS_FACTORS;
+	memset(recalls, 0, BALLS_METRICS * per_metric * sizeof *recalls);
+	if (calibration.query == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	calibration.rows = calibration.query + dim;
+	enum status status = STATUS_OK;
+	for (int metric = 0; metric < BALLS_METRICS && status == STATUS_OK; metric++) {
+		calibration.metric = (enum balls_metric)metric;
+		if (source->rows > 0) {
+			status = measure_metric(&calibration, recalls + metric * per_metric);
+		}
+	}
+	balls_space_fini(&calibration.space);
+	free(calibration.query);
+	return status;
+}

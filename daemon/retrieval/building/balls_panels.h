@@ -1,0 +1,29 @@
+/* balls_panels.h - axes, side by side as balls_nearest.h needs them.
+ *
+ * Threads: any; immutable once made.
+ */
+#ifndef DAEMON_RETRIEVAL_BUILDING_BALLS_PANELS_H
+#define DAEMON_RETRIEVAL_BUILDING_BALLS_PANELS_H
+
+#include "schema/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct balls_panels {
+	uint32_t dim;
+	size_t count;
+	float *values; /* owned, [count][dim][32] */
+};
+
+/* Panels of `k` axes [k, dim]. Errors: NO_MEMORY. */
+enum status balls_panels_init(struct balls_panels *panels, const float *axes, uint32_t k,
+	uint32_t dim);
+void balls_panels_fini(struct balls_panels *panels);
+
+/* Of each row the axis with which its product is largest, if that is more than `best` says; both
+ * stay as they are if it is not. Axes are counted from `first`. */
+void balls_panels_improve(const struct balls_panels *panels, uint32_t first, const float *rows,
+	size_t count, float *best, uint32_t *axis);
+
+#endif

@@ -1,0 +1,44 @@
+/* balls_train.h - axes for a sample of rows.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef DAEMON_RETRIEVAL_BUILDING_BALLS_TRAIN_H
+#define DAEMON_RETRIEVAL_BUILDING_BALLS_TRAIN_H
+
+#include "schema/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Unit vectors, at least one. */
+struct balls_sample {
+	float *rows; /* [count, dim] */
+	size_t count;
+	uint32_t dim;
+	uint32_t *axis; /* out: [count] each one's */
+};
+
+struct balls_training {
+	uint32_t k; /* axes wanted, at least 1 */
+	uint64_t seed;
+	const _Atomic bool *stop; /* NULL: none */
+	float *axes;              /* out: [k, dim] */
+};
+
+/* Finds axes by spherical k-means, in time sample->count * k. Errors: NO_MEMORY; BUSY  stopped.
+ * Source: seeds: Bahmani et al., "Scalable k-means++", 2012; then Lloyd. */
+enum status balls_train(const struct balls_sample *sample, const struct balls_training *training);
+
+/* Moves each axis to the direction of the rows that sample->axis gives it; one that has none goes
+ * to a row that is far from its own, `near` being each row's product with that. Errors: NO_MEMORY.
+ */
+enum status balls_move_axes(const struct balls_sample *sample,
+	const struct balls_training *training, const float *near, uint64_t *random);
+
+static inline bool balls_training_is_stopped(const struct balls_training *training)
+{
+	return training->stop != NULL && *training->stop;
+}
+
+#endif

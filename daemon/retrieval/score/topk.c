@@ -1,0 +1,123 @@
+/* topk.c - a buffer of candidates, and the selection that cuts it. */
+#include "daemon/retrieval/score/topk.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+/* Candidates beside the best k before these are cut out again. */
+enum { TOPK_SPARE = 64 };
+
+enum status topk_init(struct topk *topk, size_t k, float min_score,
+	int (*compare)(void *arg, uint64_t a, uint64_t b), void *arg)
+{
+	*topk = (struct topk){
+		.k = k,
+		.threshold = min_score,
+		.compare = compare,
+		.arg = arg,
+		.capacity = 2 * k + TOPK_SPARE,
+	};
+	topk->hits = malloc(topk->capacity * sizeof *topk->hits);
+	return topk->hits == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
+void topk_fini(struct topk *topk)
+{
+	free(topk->hits);
+	*topk = (struct topk){0};
+}
+
+static bool is_better(const struct topk *topk, const struct topk_hit *a, const struct topk_hit *b)
+{
+	if (a->score != b->score) {
+		return a->score > b->score;
+	}
+	return topk->compare(topk->arg, a->id, b->id) < 0;
+}
+
+static void swap(struct topk_hit *a, struct topk_hit *b)
+{
+	const struct topk_hit kept = *a;
+	*a = *b;
+	*b = kept;
+}
+
+/* The middle one of three, so that what is sorted already costs no more than chance. */
+static struct topk_hit *pivot_of(const struct topk *topk, size_t first, size_t last)
+{
+	struct topk_hit *a = &topk->hits[first];
+	struct topk_hit *b = &topk->hits[first + (last - first) / 2];
+	struct topk_hit *c = &topk->hits[last];
+	if (is_better(topk, b, a)) {
+		struct topk_hit *kept = a;
+		a = b;
+		b = kept;
+	}
+	if (!is_better(topk, c, b)) {
+		return b;
+	}
+	return is_better(topk, c, a) ? c : a;
+}
+
+/* Parts hits [first, last] around one of them, whose place it returns: what is better is before. */
+static size_t part(struct topk *topk, size_t first, size_t last)
+{
+	struct topk_hit *hits = topk->hits;
+	swap(pivot_of(topk, first, last), &hits[last]);
+	size_t place = first;
+	for (size_t i = first; i < last; i++) {
+		if (is_better(topk, &hits[i], &hits[last])) {
+			swap(&hits[i], &hits[place++]);
+		}
+	}
+	swap(&hits[place], &hits[last]);
+	return place;
+}
+
+/* Cuts to the best k; the worst of them is the last one. There are more than k.
+ * Source: Hoare, Find, 1961. */
+static void cut(struct topk *topk)
+{
+	size_t first = 0;
+	size_t last = topk->count - 1;
+	while (first < last) {
+		const size_t place = part(topk, first, last);
+		if (place == topk->k - 1) {
+			break;
+		}
+		if (place < topk->k) {
+			first = place + 1;
+		} else {
+			last = place - 1;
+		}
+	}
+	topk->count = topk->k;
+	topk->threshold = topk->hits[topk->k - 1].score;
+}
+
+void topk_push(struct topk *topk, float score, uint64_t id)
+{
+	if (!(score >= topk->threshold)) {
+		return;
+	}
+	topk->hits[topk->count++] = (struct topk_hit){.score = score, .id = id};
+	if (topk->count == topk->capacity) {
+		cut(topk);
+	}
+}
+
+static int compare_hits(const void *a, const void *b, void *topk)
+{
+	if (a == b) {
+		return 0;
+	}
+	return is_better(topk, a, b) ? -1 : 1;
+}
+
+void topk_finish(struct topk *topk)
+{
+	if (topk->count > topk->k) {
+		cut(topk);
+	}
+	qsort_r(topk->hits, topk->count, sizeof *topk->hits, compare_hits, topk);
+}

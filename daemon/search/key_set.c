@@ -1,0 +1,73 @@
+/* key_set.c - a hash table of the keys of a batch. */
+#include "daemon/search/key_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t hash_of(enum key_type type, const uint8_t *key, size_t len)
+{
+	uint64_t number;
+	if (type == KEY_BYTES) {
+		return key_hash_bytes(key, len);
+	}
+	memcpy(&number, key, sizeof number);
+	return key_hash_u64(number);
+}
+
+/* The slot that holds the key; or the empty slot where it would stand. */
+static size_t find(const struct key_set *set, const uint8_t *key, size_t len)
+{
+	const uint64_t mixed = hash_of(set->keys.type, key, len) * set->secret;
+	size_t slot = (mixed >> 32) & set->mask;
+	for (; set->slots[slot] != 0; slot = (slot + 1) & set->mask) {
+		size_t other_len;
+		const uint8_t *other = keys_bytes(&set->keys, set->slots[slot] - 1, &other_len);
+		if (other_len == len && memcmp(other, key, len) == 0) {
+			break;
+		}
+	}
+	return slot;
+}
+
+enum status key_set_init(struct key_set *set, const struct keys *keys)
+{
+	size_t slots = 16;
+	while (slots < (size_t)keys->count * 2) {
+		slots *= 2;
+	}
+	*set = (struct key_set){.keys = *keys, .mask = slots - 1};
+	set->slots = calloc(slots, sizeof *set->slots);
+	if (set->slots == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	/* The address of the memory differs from call to call and from process to process, so a
+	 * client cannot choose keys that all fall into one slot. */
+	set->secret = ((uint64_t)(uintptr_t)set->slots * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+	for (uint32_t i = 0; i < keys->count; i++) {
+		size_t len;
+		const uint8_t *key = keys_bytes(keys, i, &len);
+		const size_t slot = find(set, key, len);
+		if (set->slots[slot] == 0) {
+			set->slots[slot] = i + 1;
+		}
+	}
+	return STATUS_OK;
+}
+
+void key_set_fini(struct key_set *set)
+{
+	free(set->slots);
+	*set = (struct key_set){0};
+}
+
+bool key_set_has(const struct key_set *set, const uint8_t *key, size_t len)
+{
+	return set->slots != NULL && set->slots[find(set, key, len)] != 0;
+}
+
+bool key_set_is_first(const struct key_set *set, uint32_t i)
+{
+	size_t len;
+	const uint8_t *key = keys_bytes(&set->keys, i, &len);
+	return set->slots[find(set, key, len)] == i + 1;
+}

@@ -1,0 +1,62 @@
+/* listed.c - looks a block of keys up and scores the rows that are found. */
+#include "daemon/search/listed.h"
+
+#include <stdlib.h>
+
+enum status listed_begin(struct listed *listed, const struct lookup *lookup, struct scorer *scorer)
+{
+	const size_t count = scorer->rows_max;
+	const size_t row_bytes = (count * scorer_row_bytes(scorer) + 7) / 8 * 8;
+	*listed = (struct listed){.lookup = lookup, .scorer = scorer};
+	listed->rows = malloc(
+		row_bytes + count * (8 + scorer->shape.queries * sizeof(float)) + (count + 7) / 8);
+	if (listed->rows == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	listed->tags = (uint64_t *)(void *)(listed->rows + row_bytes);
+	listed->scores = (float *)(listed->tags + count);
+	listed->found = (uint8_t *)(listed->scores + count * scorer->shape.queries);
+	if (!lookup->table->spec.tags) {
+		listed->tags = NULL;
+	}
+	return STATUS_OK;
+}
+
+void listed_end(struct listed *listed)
+{
+	free(listed->rows);
+	*listed = (struct listed){0};
+}
+
+enum status listed_next(struct listed *listed, struct error *err)
+{
+	const struct keys *keys = &listed->lookup->keys;
+	listed->first += listed->count;
+	const uint32_t left = keys->count - listed->first;
+	listed->count = left < listed->scorer->rows_max ? left : listed->scorer->rows_max;
+	if (listed->count == 0) {
+		return STATUS_OK;
+	}
+	struct lookup some = {
+		.table = listed->lookup->table,
+		.keys = *keys,
+		.dtype = metric_is_of_bits(listed->scorer->shape.metric) ? DTYPE_BIT : DTYPE_F32,
+		.visible = listed->lookup->visible,
+		.now_ms = listed->lookup->now_ms,
+		.may_block = listed->lookup->may_block,
+		.rows = listed->rows,
+		.found = listed->found,
+		.tags = (uint8_t *)listed->tags,
+	};
+	some.keys.count = listed->count;
+	if (keys->type == KEY_U64) {
+		some.keys.packed += (size_t)listed->first * 8;
+	} else {
+		some.keys.at += listed->first;
+	}
+	const enum status status = table_lookup(&some, err);
+	if (status == STATUS_OK) {
+		scorer_run(listed->scorer, listed->rows, listed->count, listed->scores);
+	}
+	return status;
+}

@@ -1,0 +1,109 @@
+/* search.c - chooses how to search: among the keys of a list, by an index, or row by row. */
+#include "daemon/search/search.h"
+
+#include "daemon/search/search_index.h"
+#include "daemon/search/search_list.h"
+#include "daemon/search/search_whole.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/mapfault.h"
+#include "schema/limits.h"
+
+static const uint64_t ns_per_ms = 1000000;
+
+/* ---- begin and end ---- */
+
+enum status search_begin(struct search *search, const struct search_options *options,
+	struct error *err)
+{
+	const struct table_spec *spec = &options->place->items->spec;
+	const struct query *query = options->query;
+	const struct scorer_shape shape = {
+		.metric = options->place->metric,
+		.dim = spec->dim,
+		.views = spec->views,
+		.queries = query->count,
+		.parts = query->parts,
+	};
+	*search = (struct search){.options = *options};
+	const uint64_t now_ns = clock_monotonic_ns();
+	const uint64_t left_ms = options->deadline_ms > options->waited_ms
+					 ? options->deadline_ms - options->waited_ms
+					 : 0;
+	search->ends_ns = now_ns + left_ms * ns_per_ms;
+	search->leaves_ns = options->may_block ? UINT64_MAX : now_ns + LIMIT_INLINE_SEARCH_END_NS;
+	enum status status = scorer_init(&search->scorer, &shape, query->vectors, query->weights);
+	if (status == STATUS_OK) {
+		status = search_make_room(search);
+	}
+	return status == STATUS_OK ? status : error_set(err, status, "no memory for a search");
+}
+
+void search_end(struct search *search)
+{
+	search_drop_tops(search);
+	rows_end(&search->rows);
+	scorer_fini(&search->scorer);
+	search_drop_room(search);
+}
+
+bool search_is_long(const struct search *search)
+{
+	const struct table *items = search->options.place->items;
+	if (!search_is_listed(search) && search_index_can(search)) {
+		return !rows_are_at_hand(items) || search_index_is_long(search);
+	}
+	const uint64_t rows = search_is_listed(search)
+				      ? search->options.filter->allow.count
+				      : items->rows + memtable_rows(items->memtable);
+	const uint64_t each = (uint64_t)spec_elements(&items->spec) * search->options.query->count *
+			      search->options.query->parts;
+	return rows > LIMIT_INLINE_WORK / each || rows > LIMIT_INLINE_SEARCH_ROWS ||
+	       !rows_are_at_hand(items);
+}
+
+/* ---- run ---- */
+
+/* Searches by the index if there is one, and else row by row. */
+static enum status look_everywhere(struct search *search, struct error *err)
+{
+	bool is_done = false;
+	if (search_index_can(search)) {
+		const enum status status = search_index(search, &is_done, err);
+		if (status != STATUS_OK || is_done) {
+			return status;
+		}
+		if (search_restart(search) != STATUS_OK) {
+			return error_set(err, STATUS_NO_MEMORY, "no memory for a search");
+		}
+	}
+	search->is_exact = true;
+	return search_whole(search, err);
+}
+
+static enum status search_all(struct search *search, struct error *err)
+{
+	enum status status;
+	unsigned faults;
+	do {
+		/* A map that failed gave zeros. The second time its segment is known to be
+		 * damaged. */
+		faults = mapfault_count();
+		status = search_restart(search);
+		if (status != STATUS_OK) {
+			return error_set(err, status, "no memory for a search");
+		}
+		status = look_everywhere(search, err);
+	} while (status == STATUS_OK && mapfault_count() != faults);
+	return status;
+}
+
+enum status search_run(struct search *search, struct error *err)
+{
+	const enum status status =
+		search_is_listed(search) ? search_list(search, err) : search_all(search, err);
+	for (uint32_t i = 0; status == STATUS_OK && i < search->options.query->count; i++) {
+		topk_finish(&search->tops[i]);
+	}
+	search->is_exact = search->is_exact || search_is_listed(search);
+	return status;
+}

@@ -1,0 +1,324 @@
+/* search_index.c - scores the rows of the memtable first, so that the k-th best score is high
+ * early. Then the index names rows of the base files, and this file decides whether each may be
+ * found and scores it in full. */
+#include "daemon/search/search_index.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "daemon/search/search_rules.h"
+#include "daemon/search/search_whole.h"
+#include "daemon/store/base/base.h"
+#include "daemon/store/index/index.h"
+#include "daemon/store/row/stored.h"
+#include "daemon/store/system/clock.h"
+#include "schema/limits.h"
+
+enum {
+	LINE_BYTES = 64,
+	LINES_MAX = 64, /* of a row; the processor itself asks for the lines behind these in time */
+	/* The memory of so many rows is asked for before the first of them is read. */
+	AHEAD_ROWS = 64,
+	/* If of more rows than this fewer than one in TRIED_PASSING passes the filter, it is faster
+	 * to go through the table row by row. */
+	TRIED_ROWS = 16384,
+	TRIED_PASSING = 8,
+};
+
+/* One query on its way through the index. */
+struct visit {
+	struct search *search;
+	struct topk *top;
+	struct scorer scorer; /* of this query alone */
+	struct stored_reader reader;
+	uint8_t *rows; /* owned: as the scorer takes them */
+	float *scores; /* owned */
+	uint64_t tried;
+	uint64_t passed;
+	enum status status; /* why it was cancelled; OK: it was not, or it is sparse */
+	bool is_sparse;     /* too few rows pass the filter */
+	_Atomic bool cancel;
+	struct error *err;
+};
+
+static struct index *index_of(const struct search *search)
+{
+	return atomic_load_explicit(&((struct table *)search->options.place->items)->index,
+		memory_order_acquire);
+}
+
+static bool metric_of(enum metric metric, enum balls_metric *out)
+{
+	switch (metric) {
+	case METRIC_INNER_PRODUCT:
+		*out = BALLS_INNER_PRODUCT;
+		return true;
+	case METRIC_COSINE:
+		*out = BALLS_COSINE;
+		return true;
+	case METRIC_L2:
+		*out = BALLS_L2;
+		return true;
+	case METRIC_NONE:
+	case METRIC_TANIMOTO:
+	case METRIC_DICE:
+	case METRIC_HAMMING:
+		break;
+	}
+	return false;
+}
+
+bool search_index_can(const struct search *search)
+{
+	enum balls_metric metric;
+	const struct index *index = index_of(search);
+	const struct query *query = search->options.query;
+	return index != NULL && index_is_sound(index) &&
+	       metric_of(search->options.place->metric, &metric) && query->parts == 1 &&
+	       query->weights == NULL;
+}
+
+/* The metric and the factor of a search of the index. */
+struct balls_kind {
+	enum balls_metric metric;
+	float factor;
+};
+
+static struct balls_kind kind_of(const struct search *search)
+{
+	struct balls_kind kind = {.metric = BALLS_INNER_PRODUCT};
+	(void)metric_of(search->options.place->metric, &kind.metric);
+	kind.factor = balls_factor_for(&index_of(search)->balls, kind.metric,
+		search->options.recall, search->options.k);
+	return kind;
+}
+
+bool search_index_is_long(const struct search *search)
+{
+	const struct table *items = search->options.place->items;
+	const struct balls_kind kind = kind_of(search);
+	const uint64_t each_ns = index_pace_expect(&index_of(search)->pace, kind.metric,
+		search->options.k, kind.factor);
+	return search->options.filter->has_tags ||
+	       memtable_rows(items->memtable) > LIMIT_INLINE_SEARCH_WRITTEN ||
+	       search->options.query->count * each_ns > LIMIT_INLINE_SEARCH_NS;
+}
+
+/* ---- rows that the index names ---- */
+
+static void stop(struct visit *visit, enum status status)
+{
+	visit->status = visit->status == STATUS_OK ? status : visit->status;
+	atomic_store_explicit(&visit->cancel, true, memory_order_relaxed);
+}
+
+static void prefetch(const struct row_place *place)
+{
+	const uint8_t *row = place->view->row_data + (size_t)place->row * place->view->row_bytes;
+	size_t lines = (place->view->row_bytes + LINE_BYTES - 1) / LINE_BYTES;
+	lines = lines < LINES_MAX ? lines : LINES_MAX;
+	for (size_t line = 0; line < lines; line++) {
+		__builtin_prefetch(row + line * LINE_BYTES);
+	}
+}
+
+static void read_row(const struct visit *visit, const struct row_place *place, uint8_t *out)
+{
+	const struct segment *view = place->view;
+	stored_read(&visit->reader, view->row_data + (size_t)place->row * view->row_bytes,
+		view->scales == NULL ? NULL : &view->scales[place->row], out, NULL);
+}
+
+/* The score of a row, or NaN if the row may not be found. This asks only about a score that is good
+ * enough to be kept: search_is_dropped costs a look-up. */
+static float judged(struct visit *visit, float score, uint32_t row)
+{
+	bool is_dropped = false;
+	if (score >= topk_threshold(visit->top)) {
+		const enum status status = search_is_dropped(visit->search,
+			rows_first_base_id + row, true, &is_dropped);
+		if (status != STATUS_OK) {
+			stop(visit, status);
+		}
+	}
+	return is_dropped ? NAN : score;
+}
+
+/* Scores at most AHEAD_ROWS rows, and at most scorer.rows_max. */
+static void score_some(struct visit *visit, const uint32_t *rows, uint32_t count, float *scores)
+{
+	struct row_place places[AHEAD_ROWS];
+	uint32_t chosen[AHEAD_ROWS];
+	uint32_t passed = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		places[i] = rows_place(&visit->search->rows, rows[i]);
+		prefetch(&places[i]);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		const struct segment *view = places[i].view;
+		const uint32_t row = places[i].row;
+		chosen[passed] = i;
+		passed += search_passes(visit->search, view->times + row,
+			view->tags == NULL ? NULL : view->tags + row);
+		scores[i] = NAN;
+	}
+	for (uint32_t i = 0; i < passed; i++) {
+		read_row(visit, &places[chosen[i]],
+			visit->rows + i * scorer_row_bytes(&visit->scorer));
+	}
+	if (passed > 0) {
+		scorer_run(&visit->scorer, visit->rows, passed, visit->scores);
+	}
+	for (uint32_t i = 0; i < passed; i++) {
+		scores[chosen[i]] = judged(visit, visit->scores[i], rows[chosen[i]]);
+	}
+	visit->tried += count;
+	visit->passed += passed;
+}
+
+static void score(void *arg, const uint32_t *rows, uint32_t count, float *scores)
+{
+	struct visit *visit = arg;
+	const uint32_t most =
+		visit->scorer.rows_max < AHEAD_ROWS ? visit->scorer.rows_max : AHEAD_ROWS;
+	for (uint32_t i = 0; i < count; i += most) {
+		score_some(visit, rows + i, count - i < most ? count - i : most, scores + i);
+	}
+	const enum status status = search_check_time(visit->search, visit->err);
+	if (status != STATUS_OK) {
+		stop(visit, status);
+	}
+	if (visit->tried > TRIED_ROWS && visit->passed * TRIED_PASSING < visit->tried) {
+		visit->is_sparse = true;
+		stop(visit, STATUS_OK);
+	}
+}
+
+/* ---- one query ---- */
+
+static enum status open_visit(struct visit *visit, struct search *search, uint32_t query)
+{
+	const struct query *of = search->options.query;
+	struct scorer_shape shape = search->scorer.shape;
+	shape.queries = 1;
+	visit->search = search;
+	visit->top = &search->tops[query];
+	enum status status = scorer_init(&visit->scorer, &shape,
+		(const float *)of->vectors + (size_t)query * of->dim, NULL);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	/* This reader converts to f32, so it allocates nothing and needs no fini. */
+	status = stored_reader_init(&visit->reader, &search->options.place->items->spec, DTYPE_F32,
+		false);
+	const size_t rows = visit->scorer.rows_max;
+	visit->rows = malloc(AHEAD_ROWS * scorer_row_bytes(&visit->scorer));
+	visit->scores = malloc(rows * sizeof *visit->scores);
+	return visit->rows == NULL || visit->scores == NULL ? STATUS_NO_MEMORY : status;
+}
+
+static void close_visit(struct visit *visit)
+{
+	scorer_fini(&visit->scorer);
+	free(visit->rows);
+	free(visit->scores);
+}
+
+static enum status search_one(struct search *search, struct balls_space *space, uint32_t query,
+	bool *is_done, struct error *err)
+{
+	struct visit visit = {.err = err};
+	struct index *index = index_of(search);
+	const struct balls_kind kind = kind_of(search);
+	const uint64_t began_ns = clock_monotonic_ns();
+	enum status status = open_visit(&visit, search, query);
+	if (status != STATUS_OK) {
+		close_visit(&visit);
+		return error_set(err, status, "no memory for a search");
+	}
+	struct balls_query asked = {
+		.query = (const float *)search->options.query->vectors +
+			 (size_t)query * search->options.query->dim,
+		.metric = kind.metric,
+		.factor = kind.factor,
+		.score = score,
+		.arg = &visit,
+		.top = visit.top,
+		.first_id = rows_first_base_id,
+		.cancel = &visit.cancel,
+	};
+	status = balls_search(&index->balls, &asked, space);
+	index_pace_learn(&index->pace, kind.metric, search->options.k, kind.factor,
+		clock_monotonic_ns() - began_ns);
+	search->compared += asked.compared;
+	search->is_exact = search->is_exact && asked.exact;
+	*is_done = !visit.is_sparse;
+	if (visit.status != STATUS_OK) {
+		status = visit.status == STATUS_CORRUPT
+				 ? error_set(err, visit.status, "table '%s': a damaged segment",
+					   search->options.place->items->spec.name.text)
+				 : visit.status;
+	} else if (visit.is_sparse) {
+		status = STATUS_OK;
+	} else if (status != STATUS_OK) {
+		status = error_set(err, status, "no memory for a search");
+	}
+	close_visit(&visit);
+	return status;
+}
+
+/* ---- all queries ---- */
+
+/* Rows that the index names are read without a check, so every segment is checked before. */
+static enum status wait_for_segments(const struct search *search, struct error *err)
+{
+	struct base_set *set = search->options.place->items->bases;
+	for (size_t i = 0; i < set->segment_count; i++) {
+		const enum base_segment_state state = base_segment_state(&set->segments[i]);
+		if (state == BASE_DAMAGED ||
+			(state == BASE_UNCHECKED && base_segment_wait(set, i) != BASE_READY)) {
+			return error_set(err, STATUS_CORRUPT, "table '%s': a damaged segment",
+				search->options.place->items->spec.name.text);
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status go_through_memtable(struct search *search, struct error *err)
+{
+	enum status status = STATUS_OK;
+	while (status == STATUS_OK) {
+		status = search_check_time(search, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		status = rows_next(&search->rows);
+		if (status != STATUS_OK || search->rows.block.ids == NULL) {
+			break;
+		}
+		status = search_block(search);
+	}
+	return status == STATUS_OK ? status : error_set(err, status, "no memory for a search");
+}
+
+enum status search_index(struct search *search, bool *is_done, struct error *err)
+{
+	struct balls_space space = {0};
+	const struct search_place *place = search->options.place;
+	enum status status = wait_for_segments(search, err);
+	if (status == STATUS_OK && rows_begin(&search->rows, place->items, place->visible,
+					   search->scorer.rows_max) != STATUS_OK) {
+		status = error_set(err, STATUS_NO_MEMORY, "no memory for a search");
+	}
+	if (status == STATUS_OK) {
+		status = go_through_memtable(search, err);
+	}
+	search->is_exact = true;
+	*is_done = true;
+	for (uint32_t i = 0; status == STATUS_OK && *is_done && i < search->options.query->count;
+		i++) {
+		status = search_one(search, &space, i, is_done, err);
+	}
+	balls_space_fini(&space);
+	return status;
+}

@@ -1,0 +1,25 @@
+/* search_index.h - a search by the index of a table and through the rows of its memtable.
+ *
+ * Threads: as search.h.
+ */
+#ifndef DAEMON_SEARCH_SEARCH_INDEX_H
+#define DAEMON_SEARCH_SEARCH_INDEX_H
+
+#include "schema/status.h"
+
+#include <stdbool.h>
+
+struct search;
+
+/* Does the table have an index that can answer these queries? */
+bool search_index_can(const struct search *search);
+
+/* Would this search take too long on a loop? The times of the searches before it tell. */
+bool search_index_is_long(const struct search *search);
+
+/* After search_restart. If *is_done, the best are in search->tops, and `compared` and `is_exact`
+ * are set. If not, the filter lets so few rows pass that going through all rows is faster, and the
+ * search must be restarted. Errors: as search_run. */
+enum status search_index(struct search *search, bool *is_done, struct error *err);
+
+#endif

@@ -1,0 +1,41 @@
+/* search_rules.c - reads the clock; looks a row up to tell whether it is dropped. */
+#include "daemon/search/search_rules.h"
+
+#include "daemon/store/system/clock.h"
+
+enum status search_check_time(const struct search *search, struct error *err)
+{
+	const struct search_options *options = &search->options;
+	if ((options->gone != NULL && atomic_load_explicit(options->gone, memory_order_relaxed)) ||
+		(options->cut != NULL &&
+			atomic_load_explicit(options->cut, memory_order_relaxed))) {
+		return error_set(err, STATUS_CLOSED, "nobody waits for the search");
+	}
+	const uint64_t now_ns = clock_monotonic_ns();
+	if (now_ns >= search->leaves_ns) {
+		return STATUS_AGAIN;
+	}
+	if (now_ns >= search->ends_ns) {
+		return error_set(err, STATUS_TIMEOUT,
+			"the search has not ended in timeout_ms, %llu, of which it waited %llu",
+			(unsigned long long)options->deadline_ms,
+			(unsigned long long)options->waited_ms);
+	}
+	return STATUS_OK;
+}
+
+enum status search_is_dropped(const struct search *search, uint64_t id, bool is_base, bool *out)
+{
+	const struct key_set *denied = &search->options.filter->denied;
+	*out = false;
+	if (key_set_is_empty(denied) && !(is_base && rows_are_followed(&search->rows))) {
+		return STATUS_OK;
+	}
+	struct frame_row row;
+	const enum status status = rows_get(&search->rows, id, &row);
+	if (status == STATUS_OK) {
+		*out = key_set_has(denied, row.key, row.key_len) ||
+		       (is_base && rows_is_superseded(&search->rows, &row));
+	}
+	return status;
+}

@@ -1,0 +1,234 @@
+/* admin.c - releases and tables: create, choose a layer, drop. */
+#include "daemon/store/admin/admin.h"
+#include "daemon/store/admin/change.h"
+#include "daemon/store/snapshot/layer.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/file.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- create ---- */
+
+static void copy_label(char *out, const char *label)
+{
+	if (label != NULL) {
+		(void)strncpy(out, label, LIMIT_LABEL_BYTES);
+	}
+}
+
+static enum status check_labels(const struct release_labels *labels, struct error *err)
+{
+	if (labels->model != NULL && strlen(labels->model) > LIMIT_LABEL_BYTES) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"model: %zu bytes given, at most %u allowed", strlen(labels->model),
+			LIMIT_LABEL_BYTES);
+	}
+	if (labels->checkpoint != NULL && strlen(labels->checkpoint) > LIMIT_LABEL_BYTES) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"checkpoint: %zu bytes given, at most %u allowed",
+			strlen(labels->checkpoint), LIMIT_LABEL_BYTES);
+	}
+	return STATUS_OK;
+}
+
+static enum status create_release(struct store *store, const struct name *id,
+	const struct release_labels *labels, uint64_t *number, struct error *err)
+{
+	const struct snapshot *now = store_current(store);
+	const struct release *taken;
+	if (snapshot_release(now, id->text, &taken, NULL) == STATUS_OK) {
+		return error_set(err, STATUS_EXISTS, "release: '%s' exists", id->text);
+	}
+	if (now->release_count >= LIMIT_RELEASES) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"release: there are %zu, at most %u allowed; drop one first",
+			now->release_count, LIMIT_RELEASES);
+	}
+	struct snapshot *next = NULL;
+	enum status status = change_begin(store, &next, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct release *release = release_copy(NULL);
+	if (release != NULL) {
+		release->id = *id;
+		release->number = next->next_release++;
+		release->created_ms = clock_unix_ms();
+		release->next_table = 1;
+		release->next_tensor = 1;
+		copy_label(release->model, labels->model);
+		copy_label(release->checkpoint, labels->checkpoint);
+		*number = release->number;
+		char folder[PATH_MAX];
+		store_release_folder(store, release->number, folder);
+		/* A folder that nothing names yet: a leftover, if this is not committed. */
+		status = file_remove_folder(folder, err);
+		if (status == STATUS_OK) {
+			status = file_make_folder(folder, err);
+		}
+		if (status != STATUS_OK) {
+			release_drop(release);
+			snapshot_drop(next);
+			return status;
+		}
+	}
+	return change_put(store, next, release, NULL, err);
+}
+
+enum status store_release_create(struct store *store, const struct name *id,
+	const struct release_labels *labels, uint64_t *number, struct error *err)
+{
+	enum status status = check_labels(labels, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	lock_take(&store->admin_lock);
+	status = create_release(store, id, labels, number, err);
+	lock_release(&store->admin_lock);
+	return status;
+}
+
+static enum status create_table(struct store *store, const char *id, const struct table_spec *spec,
+	struct error *err)
+{
+	const struct release *from;
+	const struct table *taken;
+	enum status status = snapshot_release(store_current(store), id, &from, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (from->state != RELEASE_OPEN) {
+		return error_set(err, STATUS_SEALED,
+			"release: '%s' is sealed, its tables are fixed", from->id.text);
+	}
+	if (store->sealing == from->number) {
+		return error_set(err, STATUS_CONFLICT, "release: '%s' is being sealed",
+			from->id.text);
+	}
+	/* A name without @layer may mean another table. */
+	if (release_table(from, spec->name.text, &taken, NULL) == STATUS_OK &&
+		strcmp(taken->spec.name.text, spec->name.text) == 0) {
+		return error_set(err, STATUS_EXISTS, "table: '%s' exists in release '%s'",
+			spec->name.text, from->id.text);
+	}
+	if (from->table_count >= LIMIT_TABLES) {
+		return error_set(err, STATUS_TOO_LARGE, "table: '%s' has %zu, at most %u allowed",
+			from->id.text, from->table_count, LIMIT_TABLES);
+	}
+	status = layer_check_table(from, spec, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct release *release = release_copy(from);
+	if (release != NULL) {
+		layer_choose_first(release, spec);
+		struct table *table = table_new(spec, release->next_table++);
+		if (table == NULL || release_put(release, table) != STATUS_OK) {
+			release_drop(release);
+			release = NULL;
+		}
+	}
+	return change_release(store, release, NULL, err);
+}
+
+enum status store_table_create(struct store *store, const char *release,
+	const struct table_spec *spec, struct error *err)
+{
+	lock_take(&store->admin_lock);
+	lock_take(&store->load_lock);
+	const enum status status = create_table(store, release, spec, err);
+	lock_release(&store->load_lock);
+	lock_release(&store->admin_lock);
+	return status;
+}
+
+/* ---- layer ---- */
+
+static enum status choose_layer(struct store *store, const char *id, const char *layer,
+	struct name *chosen_in, struct name *previous, struct error *err)
+{
+	const struct release *from;
+	struct layer_shape shape;
+	struct name name;
+	enum status status = snapshot_release(store_current(store), id, &from, err);
+	if (status == STATUS_OK) {
+		status = layer_find(from, layer, &shape, err);
+	}
+	if (status == STATUS_OK) {
+		status = name_check(layer, strlen(layer), "layer", &name, err);
+	}
+	if (status == STATUS_OK && store->sealing == from->number) {
+		status = error_set(err, STATUS_CONFLICT, "release: '%s' is being sealed",
+			from->id.text);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*previous = from->layer;
+	*chosen_in = from->id;
+	if (strcmp(from->layer.text, layer) == 0) {
+		return STATUS_OK;
+	}
+	struct release *release = release_copy(from);
+	if (release != NULL) {
+		release->layer = name;
+	}
+	return change_release(store, release, NULL, err);
+}
+
+enum status store_layer_choose(struct store *store, const char *release, const char *layer,
+	struct name *chosen_in, struct name *previous, struct error *err)
+{
+	lock_take(&store->admin_lock);
+	const enum status status = choose_layer(store, release, layer, chosen_in, previous, err);
+	lock_release(&store->admin_lock);
+	return status;
+}
+
+/* ---- drop ---- */
+
+static enum status drop(struct store *store, const char *id, struct error *err)
+{
+	const struct snapshot *now = store_current(store);
+	const struct release *release;
+	enum status status = snapshot_release(now, id, &release, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (now->live == release) {
+		return error_set(err, STATUS_CONFLICT,
+			"release: '%s' is live; publish another or roll back first",
+			release->id.text);
+	}
+	if (store->sealing == release->number) {
+		return error_set(err, STATUS_CONFLICT, "release: '%s' is being sealed",
+			release->id.text);
+	}
+	struct snapshot *next = NULL;
+	status = change_begin(store, &next, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const uint64_t number = release->number;
+	snapshot_remove(next, number);
+	const struct aftermath aftermath = {.done_with = number};
+	return change_commit(store, next, (struct catalog_change){.remove = number}, &aftermath,
+		err);
+}
+
+enum status store_release_drop(struct store *store, const char *id, struct error *err)
+{
+	lock_take(&store->admin_lock);
+	lock_take(&store->load_lock);
+	const enum status status = drop(store, id, err);
+	lock_release(&store->load_lock);
+	lock_release(&store->admin_lock);
+	if (status == STATUS_OK) {
+		atomic_store(&store->release_dropped, true);
+		bell_ring(&store->merge_bell);
+	}
+	return status;
+}

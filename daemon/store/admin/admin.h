@@ -1,0 +1,46 @@
+/* admin.h - releases, their tables and tensors: create, publish, roll back, drop.
+ *
+ * Each is one change of the catalog, durable when the call returns (change.h).
+ *
+ * Threads: any; they take turns.
+ */
+#ifndef DAEMON_STORE_ADMIN_ADMIN_H
+#define DAEMON_STORE_ADMIN_ADMIN_H
+
+#include "schema/name.h"
+#include "schema/spec.h"
+#include "schema/status.h"
+#include "schema/tensor.h"
+
+#include <stdint.h>
+
+struct store;
+
+struct release_labels {
+	const char *model;      /* borrowed; NULL: "" */
+	const char *checkpoint; /* borrowed; NULL: "" */
+};
+
+enum status store_release_create(struct store *store, const struct name *id,
+	const struct release_labels *labels, uint64_t *number, struct error *err);
+enum status store_release_publish(struct store *store, const char *id, struct name *previous,
+	struct error *err); /* previous: "" when there was none */
+enum status store_release_rollback(struct store *store, struct name *now, struct name *previous,
+	struct error *err);
+enum status store_release_drop(struct store *store, const char *id, struct error *err);
+/* Chooses the layer that names without @layer mean. previous: "" when there was none. */
+enum status store_layer_choose(struct store *store, const char *release, const char *layer,
+	struct name *chosen_in, struct name *previous, struct error *err);
+enum status store_table_create(struct store *store, const char *release,
+	const struct table_spec *spec, struct error *err);
+
+/* Puts a tensor of tensor_bytes(spec) into a release, open or sealed, over one of the same name.
+ * Errors: NOT_FOUND  the release; TOO_LARGE  LIMIT_TENSORS; DISK_FULL, IO, NO_MEMORY. Nothing has
+ * changed then. */
+enum status store_tensor_put(struct store *store, const char *release,
+	const struct tensor_spec *spec, const uint8_t *data, struct name *resolved,
+	struct error *err); /* resolved: the release that it was */
+enum status store_tensor_delete(struct store *store, const char *release, const char *tensor,
+	struct name *resolved, struct error *err);
+
+#endif

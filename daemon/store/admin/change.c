@@ -1,0 +1,113 @@
+/* change.c - one change of the catalog, from the commit to what is removed after it. */
+#include "daemon/store/admin/change.h"
+
+#include "daemon/store/admin/janitor.h"
+#include "daemon/store/catalog/current.h"
+#include "daemon/store/spill/spilled.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/tensor/tensor.h"
+
+#include <stdlib.h>
+
+enum status change_commit(struct store *store, struct snapshot *next, struct catalog_change change,
+	const struct aftermath *aftermath, struct error *err)
+{
+	static const struct aftermath nothing;
+	const struct aftermath *after = aftermath == NULL ? &nothing : aftermath;
+	if (atomic_load(&store->catalog_unknown)) {
+		snapshot_drop(next);
+		return error_set(err, STATUS_IO,
+			"a change of the catalog could not be written; nothing changes until a restart");
+	}
+	struct janitor_job *job = calloc(1, sizeof *job);
+	if (job == NULL) {
+		snapshot_drop(next);
+		return error_set(err, STATUS_NO_MEMORY, "change of the catalog");
+	}
+	struct snapshot *before = store_current(store);
+	next->sequence = before->sequence + 1;
+	change.after = next;
+	const enum status status = catalog_commit(store->catalog, &change, err);
+	if (status != STATUS_OK) {
+		if (status == STATUS_IO) {
+			atomic_store(&store->catalog_unknown, true);
+		}
+		snapshot_drop(next);
+		free(job);
+		return status;
+	}
+	struct error reason;
+	if (current_write(store->folder, next, &reason) != STATUS_OK) {
+		/* The change is durable and stays: the next one, or a start, writes the file. */
+		store_event(store, "event=current_not_written reason=\"%s\"", reason.text);
+	}
+	atomic_store_explicit(&store->current, next, memory_order_release);
+	bell_ring(&store->index_bell);
+	job->retired = before;
+	for (size_t i = 0; change.remove != 0 && i < before->release_count; i++) {
+		const struct release *release = before->releases[i];
+		for (size_t j = 0; release->number == change.remove && j < release->table_count;
+			j++) {
+			job->files += release->tables[j]->file_count;
+			job->bytes += release->tables[j]->bytes;
+		}
+		for (size_t j = 0; release->number == change.remove && j < release->tensor_count;
+			j++) {
+			job->files++;
+			job->bytes += release->tensors[j]->file.bytes;
+		}
+	}
+	job->dropped = change.remove;
+	job->sealed = change.remove == 0 ? after->done_with : 0;
+	job->loads = after->done_with == 0 ? NULL : loads_take(store, after->done_with);
+	if (after->replaced != NULL) {
+		job->replaced = after->replaced;
+		job->replaced->refs++;
+		job->owner = after->owner;
+		job->files += job->replaced->file_count;
+		job->bytes += job->replaced->bytes;
+	}
+	if (after->tensor != NULL) {
+		job->tensor = after->tensor;
+		job->tensor->refs++;
+		job->owner = after->owner;
+		job->files++;
+		job->bytes += job->tensor->file.bytes;
+	}
+	janitor_add(store->janitor, job);
+	return STATUS_OK;
+}
+
+enum status change_begin(struct store *store, struct snapshot **next, struct error *err)
+{
+	*next = snapshot_copy(store_current(store));
+	return *next == NULL ? error_set(err, STATUS_NO_MEMORY, "change of the catalog")
+			     : STATUS_OK;
+}
+
+enum status change_put(struct store *store, struct snapshot *next, struct release *release,
+	const struct aftermath *aftermath, struct error *err)
+{
+	if (release == NULL) {
+		snapshot_drop(next);
+		return error_set(err, STATUS_NO_MEMORY, "change of the catalog");
+	}
+	const enum status status = snapshot_put(next, release);
+	if (status != STATUS_OK) {
+		snapshot_drop(next);
+		return error_set(err, status, "change of the catalog");
+	}
+	return change_commit(store, next, (struct catalog_change){.put = release}, aftermath, err);
+}
+
+enum status change_release(struct store *store, struct release *release,
+	const struct aftermath *aftermath, struct error *err)
+{
+	struct snapshot *next = NULL;
+	const enum status status = change_begin(store, &next, err);
+	if (status != STATUS_OK) {
+		release_drop(release);
+		return status;
+	}
+	return change_put(store, next, release, aftermath, err);
+}

@@ -1,0 +1,293 @@
+/* janitor.c - frees snapshots after a grace period, removes files, checks segments. */
+#include "daemon/store/admin/janitor.h"
+
+#include "daemon/store/base/base.h"
+#include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/spill/spilled.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/file.h"
+#include "daemon/store/system/grace.h"
+#include "daemon/store/tensor/tensor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct janitor {
+	struct store *store; /* borrowed */
+	pthread_t thread;
+	struct lock lock;
+	struct condition wake;
+	uint64_t damaged;          /* segments, when last told; the thread's own */
+	struct janitor_job *first; /* guarded by lock, as all below */
+	struct janitor_job **last;
+	uint64_t files;
+	uint64_t bytes;
+	bool stop;
+};
+
+/* ---- jobs ---- */
+
+/* Whether a merge is at work in the folder of a dropped release: it removes it then, at its end. */
+static bool is_left_to_merge(struct store *store, uint64_t dropped)
+{
+	lock_take(&store->admin_lock);
+	const bool left = store->merging == dropped;
+	store->merging_dropped = store->merging_dropped || left;
+	lock_release(&store->admin_lock);
+	return left;
+}
+
+static void remove_files(struct store *store, const struct janitor_job *job)
+{
+	char folder[PATH_MAX];
+	struct error err;
+	enum status status = STATUS_OK;
+	if (job->sealed != 0) {
+		store_release_folder(store, job->sealed, folder);
+		status = file_remove_prefixed(folder, "spill-", &err);
+	}
+	if (status == STATUS_OK && job->dropped != 0 && !is_left_to_merge(store, job->dropped)) {
+		store_release_folder(store, job->dropped, folder);
+		status = file_remove_folder(folder, &err);
+	}
+	if (status != STATUS_OK) {
+		store_event(store, "event=leftover reason=\"%s\"", err.text);
+	}
+}
+
+static void remove_file(struct store *store, const struct janitor_job *job, const char *name)
+{
+	char folder[PATH_MAX];
+	char path[PATH_MAX];
+	store_release_folder(store, job->owner, folder);
+	if (file_path(path, folder, name, NULL) == STATUS_OK && unlink(path) != 0 &&
+		errno != ENOENT) {
+		store_event(store, "event=leftover file=%s reason=\"%s\"", name, strerror(errno));
+	}
+}
+
+/* The files of a table that a merge has written anew, or of a tensor that another has replaced. */
+static void remove_replaced(struct store *store, const struct janitor_job *job)
+{
+	char name[64];
+	for (size_t i = 0; job->replaced != NULL && i < job->replaced->file_count; i++) {
+		base_file_name(name, sizeof name, job->replaced->number,
+			job->replaced->files[i].number);
+		remove_file(store, job, name);
+	}
+	if (job->replaced != NULL && table_index_file_name(name, sizeof name, job->replaced)) {
+		remove_file(store, job, name);
+	}
+	if (job->tensor != NULL) {
+		tensor_file_name(name, sizeof name, job->tensor->number);
+		remove_file(store, job, name);
+	}
+}
+
+static void run_job(struct store *store, struct janitor_job *job)
+{
+	grace_wait();
+	remove_replaced(store, job);
+	lock_take(&store->admin_lock);
+	snapshot_drop(job->retired);
+	table_drop(job->replaced);
+	tensor_drop(job->tensor);
+	lock_release(&store->admin_lock);
+	remove_files(store, job);
+	loads_free(job->loads);
+}
+
+/* Takes the first job; called with the lock held. */
+static struct janitor_job *take(struct janitor *janitor)
+{
+	struct janitor_job *job = janitor->first;
+	if (job != NULL) {
+		janitor->first = job->next;
+		if (janitor->first == NULL) {
+			janitor->last = &janitor->first;
+		}
+	}
+	return job;
+}
+
+static bool run_jobs(struct janitor *janitor)
+{
+	lock_take(&janitor->lock);
+	struct janitor_job *job;
+	while ((job = take(janitor)) != NULL) {
+		lock_release(&janitor->lock);
+		run_job(janitor->store, job);
+		lock_take(&janitor->lock);
+		janitor->files -= job->files;
+		janitor->bytes -= job->bytes;
+		free(job);
+	}
+	const bool stop = janitor->stop;
+	lock_release(&janitor->lock);
+	return !stop;
+}
+
+/* ---- segments ---- */
+
+/* A place in the walk over all tables of all releases. */
+struct walk {
+	size_t release;
+	size_t table;
+};
+
+/* The next table that has files, pinned; NULL at the end of the walk. */
+static struct table *next_table(struct store *store, struct walk *walk)
+{
+	struct table *found = NULL;
+	lock_take(&store->admin_lock);
+	const struct snapshot *snapshot = store_current(store);
+	while (found == NULL && walk->release < snapshot->release_count) {
+		const struct release *release = snapshot->releases[walk->release];
+		if (walk->table >= release->table_count) {
+			walk->release++;
+			walk->table = 0;
+			continue;
+		}
+		struct table *table = release->tables[walk->table++];
+		if (table->bases != NULL) {
+			table->refs++;
+			found = table;
+		}
+	}
+	lock_release(&store->admin_lock);
+	return found;
+}
+
+static void unpin(struct store *store, struct table *table)
+{
+	lock_take(&store->admin_lock);
+	table_drop(table);
+	lock_release(&store->admin_lock);
+}
+
+static void tell_damage(struct janitor *janitor, uint64_t damaged)
+{
+	if (damaged > janitor->damaged) {
+		store_event(janitor->store, "event=damage segments=%llu",
+			(unsigned long long)damaged);
+	}
+	janitor->damaged = damaged;
+}
+
+/* Checks what is unchecked and looks at the rest; false when it is time to stop. */
+static bool walk_segments(struct janitor *janitor)
+{
+	struct walk walk = {0};
+	struct table *table;
+	uint64_t damaged = 0;
+	bool go_on = true;
+	while (go_on && (table = next_table(janitor->store, &walk)) != NULL) {
+		struct base_set *set = table->bases;
+		base_set_look(set);
+		for (size_t i = 0; go_on && i < set->segment_count; i++) {
+			enum base_segment_state state = base_segment_state(&set->segments[i]);
+			if (state == BASE_UNCHECKED) {
+				state = base_segment_wait(set, i);
+				go_on = run_jobs(janitor);
+			} else {
+				base_segment_look(set, i);
+			}
+			damaged += state == BASE_DAMAGED;
+		}
+		unpin(janitor->store, table);
+	}
+	if (go_on) {
+		tell_damage(janitor, damaged);
+	}
+	return go_on;
+}
+
+/* ---- the thread ---- */
+
+static void wait_a_second(struct janitor *janitor)
+{
+	const uint64_t until_ms = (uint64_t)clock_monotonic_ms() + 1000;
+	lock_take(&janitor->lock);
+	if (janitor->first == NULL && !janitor->stop) {
+		(void)condition_wait_until(&janitor->wake, &janitor->lock, until_ms);
+	}
+	lock_release(&janitor->lock);
+}
+
+static void *run(void *arg)
+{
+	struct janitor *janitor = arg;
+	time_t looked = 0;
+	while (run_jobs(janitor)) {
+		struct timespec now;
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec != looked) {
+			looked = now.tv_sec;
+			if (!walk_segments(janitor)) {
+				continue;
+			}
+		}
+		wait_a_second(janitor);
+	}
+	return NULL;
+}
+
+enum status janitor_start(struct store *store, struct janitor **out)
+{
+	struct janitor *janitor = calloc(1, sizeof *janitor);
+	if (janitor == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	janitor->store = store;
+	janitor->last = &janitor->first;
+	condition_init(&janitor->wake);
+	lock_init(&janitor->lock);
+	if (pthread_create(&janitor->thread, NULL, run, janitor) != 0) {
+		lock_fini(&janitor->lock);
+		condition_fini(&janitor->wake);
+		free(janitor);
+		return STATUS_NO_MEMORY;
+	}
+	*out = janitor;
+	return STATUS_OK;
+}
+
+void janitor_stop(struct janitor *janitor)
+{
+	if (janitor == NULL) {
+		return;
+	}
+	lock_take(&janitor->lock);
+	janitor->stop = true;
+	condition_signal(&janitor->wake);
+	lock_release(&janitor->lock);
+	(void)pthread_join(janitor->thread, NULL);
+	lock_fini(&janitor->lock);
+	condition_fini(&janitor->wake);
+	free(janitor);
+}
+
+void janitor_add(struct janitor *janitor, struct janitor_job *job)
+{
+	lock_take(&janitor->lock);
+	job->next = NULL;
+	*janitor->last = job;
+	janitor->last = &job->next;
+	janitor->files += job->files;
+	janitor->bytes += job->bytes;
+	condition_signal(&janitor->wake);
+	lock_release(&janitor->lock);
+}
+
+void janitor_waiting(struct janitor *janitor, uint64_t *files, uint64_t *bytes)
+{
+	lock_take(&janitor->lock);
+	*files = janitor->files;
+	*bytes = janitor->bytes;
+	lock_release(&janitor->lock);
+}

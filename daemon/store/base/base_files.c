@@ -1,0 +1,103 @@
+/* base_files.c - opens, fills and finishes the base files of a table. */
+#include "daemon/store/base/base_files.h"
+
+#include "daemon/store/system/file.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static enum status path_of(const struct base_files *files, uint64_t number, char *path,
+	struct error *err)
+{
+	char name[64];
+	base_file_name(name, sizeof name, files->owner->table, number);
+	return file_path(path, files->folder, name, err);
+}
+
+enum status base_files_finish(struct base_files *files, struct error *err)
+{
+	struct base_writer *writer = files->writer;
+	files->writer = NULL;
+	if (writer == NULL) {
+		return STATUS_OK;
+	}
+	struct base_file_info *grown =
+		realloc(files->files, (files->file_count + 1) * sizeof *grown);
+	if (grown == NULL) {
+		base_writer_abort(writer);
+		return error_set(err, STATUS_NO_MEMORY, "base file %zu", files->file_count);
+	}
+	files->files = grown;
+	struct base_file_info info;
+	const enum status status = base_writer_finish(writer, &info, err);
+	if (status == STATUS_OK) {
+		info.number = files->file_number;
+		files->files[files->file_count++] = info;
+	}
+	return status;
+}
+
+/* Makes sure that a file with room for `bytes` is open. */
+static enum status open_file(struct base_files *files, uint64_t bytes, struct error *err)
+{
+	enum status status = STATUS_OK;
+	if (files->writer != NULL && base_writer_bytes(files->writer) + bytes > files->file_bytes) {
+		status = base_files_finish(files, err);
+	}
+	if (status != STATUS_OK || files->writer != NULL) {
+		return status;
+	}
+	char path[PATH_MAX];
+	files->file_number = atomic_fetch_add(files->next_file, 1);
+	status = path_of(files, files->file_number, path, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	/* An estimate: there may be more rows than were expected, and then more files. */
+	uint64_t whole = files->expected_bytes + files->sizes.segment_bytes;
+	whole = whole < files->sizes.file_bytes ? whole : files->sizes.file_bytes;
+	files->file_bytes = bytes > whole ? bytes : whole;
+	return base_writer_open(path, files->file_bytes, &files->writer, err);
+}
+
+enum status base_files_begin(struct base_files *files, const struct segment_plan *plan,
+	uint8_t **space, struct error *err)
+{
+	const enum status status = open_file(files, plan->bytes, err);
+	return status == STATUS_OK ? base_writer_begin(files->writer, plan->bytes, space, err)
+				   : status;
+}
+
+enum status base_files_commit(struct base_files *files, const struct segment_plan *plan,
+	struct error *err)
+{
+	const enum status status = base_writer_commit(files->writer, plan, err);
+	if (status == STATUS_OK) {
+		files->rows += plan->identity.rows;
+	}
+	return status;
+}
+
+void base_files_abort(struct base_files *files)
+{
+	base_writer_abort(files->writer);
+	files->writer = NULL;
+}
+
+void base_files_fini(struct base_files *files, enum base_files_end end)
+{
+	base_files_abort(files);
+	for (size_t i = 0; i < files->file_count; i++) {
+		char path[PATH_MAX];
+		if (end == BASE_FILES_REMOVE &&
+			path_of(files, files->files[i].number, path, NULL) == STATUS_OK) {
+			(void)unlink(path);
+		}
+		base_file_info_fini(&files->files[i]);
+	}
+	free(files->files);
+	files->files = NULL;
+	files->file_count = 0;
+	files->rows = 0;
+}

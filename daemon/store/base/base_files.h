@@ -1,0 +1,45 @@
+/* base_files.h - new base files of a table, one after the other as each is full.
+ *
+ * Threads: one at a time; several may write files of one table, sharing `next_file`.
+ */
+#ifndef DAEMON_STORE_BASE_BASE_FILES_H
+#define DAEMON_STORE_BASE_BASE_FILES_H
+
+#include "daemon/store/base/base.h"
+
+#include <stdatomic.h>
+
+/* How large segments and files become (struct store_sizes). */
+struct base_sizes {
+	uint64_t segment_bytes;
+	uint64_t file_bytes;
+};
+
+struct base_files {
+	const char *folder; /* borrowed, as the next two */
+	const struct base_owner *owner;
+	struct base_sizes sizes;
+	_Atomic uint64_t *next_file; /* number of the next base file */
+	uint64_t expected_bytes;     /* of all together, about */
+	struct base_writer *writer;  /* owned; NULL: none is open */
+	uint64_t file_number;        /* of the open one */
+	uint64_t file_bytes;         /* that it has room for */
+	uint64_t rows;
+	size_t file_count;
+	struct base_file_info *files; /* owned: those that are finished */
+};
+
+/* Room for a planned segment until base_files_commit, in the open file or a new one. */
+enum status base_files_begin(struct base_files *files, const struct segment_plan *plan,
+	uint8_t **space, struct error *err);
+enum status base_files_commit(struct base_files *files, const struct segment_plan *plan,
+	struct error *err);
+/* Finishes the open file. The folder is not synced. */
+enum status base_files_finish(struct base_files *files, struct error *err);
+/* Removes the open file, if any. */
+void base_files_abort(struct base_files *files);
+/* Forgets the finished files, and with REMOVE takes them from the disk too. */
+enum base_files_end { BASE_FILES_KEEP, BASE_FILES_REMOVE };
+void base_files_fini(struct base_files *files, enum base_files_end end);
+
+#endif

@@ -1,0 +1,258 @@
+/* base_lmdb.c - the one file that knows LMDB's side of a base file. */
+#include "daemon/store/base/base_lmdb.h"
+
+#include "daemon/store/base/base.h"
+#include "daemon/store/system/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <lmdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+/* LMDB 0.9's page header: the page number first, 16 bytes in all before a large value. */
+enum { PAGE_HEADER_BYTES = 16, HASH_BLOCK_BYTES = 64 << 10 };
+
+struct lmdb_file {
+	MDB_env *env; /* owned */
+	MDB_txn *txn; /* owned; a writer's open transaction, or a reader's for life */
+	MDB_dbi dbi;
+	unsigned page_bytes;
+	bool is_open;
+	uint64_t reserved; /* bytes of the value of the open transaction */
+};
+
+static enum status fail(struct error *err, const char *what, int code)
+{
+	const enum status status = code == MDB_MAP_FULL ? STATUS_DISK_FULL
+				   : code == MDB_INVALID || code == MDB_CORRUPTED ||
+						   code == MDB_PAGE_NOTFOUND ||
+						   code == MDB_NOTFOUND || code == MDB_BAD_VALSIZE
+					   ? STATUS_CORRUPT
+				   : code == MDB_VERSION_MISMATCH ? STATUS_UNSUPPORTED
+								  : status_of_errno(code);
+	return error_set(err, status, "base file: %s: %s", what, mdb_strerror(code));
+}
+
+void lmdb_file_close(struct lmdb_file *file)
+{
+	if (file == NULL) {
+		return;
+	}
+	mdb_txn_abort(file->txn);
+	mdb_env_close(file->env);
+	free(file);
+}
+
+static enum status open_env(struct lmdb_file *file, const char *path, uint64_t map_bytes,
+	unsigned flags, struct error *err)
+{
+	int code = mdb_env_create(&file->env);
+	if (code == 0) {
+		code = mdb_env_set_mapsize(file->env, map_bytes);
+	}
+	if (code == 0) {
+		code = mdb_env_open(file->env, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | flags,
+			0640);
+	}
+	MDB_stat about;
+	if (code == 0) {
+		code = mdb_env_stat(file->env, &about);
+	}
+	if (code != 0) {
+		return fail(err, path, code);
+	}
+	file->page_bytes = about.ms_psize;
+	return STATUS_OK;
+}
+
+enum status lmdb_file_create(const char *path, uint64_t bytes_max, struct lmdb_file **out,
+	struct error *err)
+{
+	struct lmdb_file *file = calloc(1, sizeof *file);
+	if (file == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "create '%s'", path);
+	}
+	/* Slack for meta pages, the tree and the first and last page of each value. */
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t slack = bytes_max / 64 + (1u << 20);
+	const enum status status = open_env(file, path, (bytes_max + slack) / page * page,
+		MDB_NOSYNC | MDB_NOMEMINIT | MDB_NORDAHEAD, err);
+	if (status != STATUS_OK) {
+		lmdb_file_close(file);
+		return status;
+	}
+	*out = file;
+	return STATUS_OK;
+}
+
+enum status lmdb_file_reserve(struct lmdb_file *file, uint32_t i, uint64_t len, void **value,
+	struct error *err)
+{
+	int code = mdb_txn_begin(file->env, NULL, 0, &file->txn);
+	if (code == 0 && !file->is_open) {
+		code = mdb_dbi_open(file->txn, NULL, MDB_INTEGERKEY, &file->dbi);
+		file->is_open = code == 0;
+	}
+	MDB_val key = {.mv_size = sizeof i, .mv_data = &i};
+	MDB_val data = {.mv_size = len > file->page_bytes ? len : file->page_bytes};
+	if (code == 0) {
+		code = mdb_put(file->txn, file->dbi, &key, &data, MDB_RESERVE | MDB_NOOVERWRITE);
+	}
+	if (code != 0) {
+		mdb_txn_abort(file->txn);
+		file->txn = NULL;
+		return fail(err, "reserve", code);
+	}
+	memset((uint8_t *)data.mv_data + len, 0, data.mv_size - len);
+	file->reserved = data.mv_size;
+	*value = data.mv_data;
+	return STATUS_OK;
+}
+
+enum status lmdb_file_commit(struct lmdb_file *file, struct error *err)
+{
+	int fd;
+	const bool has_fd = mdb_env_get_fd(file->env, &fd) == 0;
+	const int code = mdb_txn_commit(file->txn);
+	file->txn = NULL;
+	if (code == EIO && has_fd && file_why_short(fd, file->reserved) == STATUS_DISK_FULL) {
+		return fail(err, "commit", ENOSPC); /* LMDB says EIO of a write cut short */
+	}
+	if (code != 0) {
+		return fail(err, "commit", code);
+	}
+	if (has_fd) {
+		/* A hint only: the sync at the end then finds less to do. */
+		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	}
+	return STATUS_OK;
+}
+
+enum status lmdb_file_sync(struct lmdb_file *file, struct error *err)
+{
+	const int code = mdb_env_sync(file->env, 1);
+	return code == 0 ? STATUS_OK : fail(err, "sync", code);
+}
+
+enum status lmdb_file_open(const char *path, struct lmdb_file **out, struct error *err)
+{
+	struct stat about;
+	struct lmdb_file *file = calloc(1, sizeof *file);
+	if (file == NULL || stat(path, &about) != 0) {
+		free(file);
+		return error_set(err, file == NULL ? STATUS_NO_MEMORY : STATUS_IO, "open '%s'",
+			path);
+	}
+	enum status status =
+		open_env(file, path, (uint64_t)about.st_size, MDB_RDONLY | MDB_NORDAHEAD, err);
+	if (status == STATUS_OK) {
+		int code = mdb_txn_begin(file->env, NULL, MDB_RDONLY, &file->txn);
+		if (code == 0) {
+			code = mdb_dbi_open(file->txn, NULL, 0, &file->dbi);
+		}
+		status = code == 0 ? STATUS_OK : fail(err, path, code);
+	}
+	if (status != STATUS_OK) {
+		lmdb_file_close(file);
+		return status;
+	}
+	*out = file;
+	return STATUS_OK;
+}
+
+enum status lmdb_file_get(struct lmdb_file *file, uint32_t i, struct lmdb_value *out,
+	struct error *err)
+{
+	MDB_val key = {.mv_size = sizeof i, .mv_data = &i};
+	MDB_val data;
+	const int code = mdb_get(file->txn, file->dbi, &key, &data);
+	if (code != 0) {
+		return fail(err, "segment", code);
+	}
+	uint64_t page_number;
+	memcpy(&page_number, (const uint8_t *)data.mv_data - PAGE_HEADER_BYTES, 8);
+	if ((uintptr_t)data.mv_data % file->page_bytes != PAGE_HEADER_BYTES) {
+		return error_set(err, STATUS_CORRUPT,
+			"base file: value %" PRIu32 " is not at the "
+			"start of a page",
+			i);
+	}
+	*out = (struct lmdb_value){
+		.data = data.mv_data,
+		.len = data.mv_size,
+		.offset = page_number * file->page_bytes + PAGE_HEADER_BYTES,
+	};
+	return STATUS_OK;
+}
+
+uint64_t lmdb_file_size(const struct lmdb_file *file)
+{
+	int fd;
+	struct stat about;
+	if (mdb_env_get_fd(file->env, &fd) != 0 || fstat(fd, &about) != 0) {
+		return 0;
+	}
+	return (uint64_t)about.st_size;
+}
+
+/* ---- outside bytes ---- */
+
+static enum status hash_range(int fd, uint64_t from, uint64_t to, uint8_t *block,
+	XXH3_state_t *state)
+{
+	while (from < to) {
+		const size_t n =
+			to - from < HASH_BLOCK_BYTES ? (size_t)(to - from) : HASH_BLOCK_BYTES;
+		const enum status status = file_read_at(fd, block, n, from);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		(void)XXH3_64bits_update(state, block, n);
+		from += n;
+	}
+	return STATUS_OK;
+}
+
+/* The segment that begins first at or after `offset`; NULL when there is none. */
+static const struct base_segment_info *next_segment(const struct base_file_info *info,
+	uint64_t offset)
+{
+	const struct base_segment_info *best = NULL;
+	for (size_t i = 0; i < info->segment_count; i++) {
+		const struct base_segment_info *at = &info->segments[i];
+		if (at->offset >= offset && (best == NULL || at->offset < best->offset)) {
+			best = at;
+		}
+	}
+	return best;
+}
+
+enum status base_hash_outside(int fd, const struct base_file_info *info, uint64_t *out)
+{
+	XXH3_state_t *state = XXH3_createState();
+	uint8_t *block = malloc(HASH_BLOCK_BYTES);
+	enum status status = state == NULL || block == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+	if (status == STATUS_OK) {
+		(void)XXH3_64bits_reset(state);
+	}
+	uint64_t at = 0;
+	while (status == STATUS_OK && at < info->bytes) {
+		const struct base_segment_info *segment = next_segment(info, at);
+		const uint64_t end = segment == NULL ? info->bytes : segment->offset;
+		const uint64_t bytes = segment == NULL ? 1 : segment->bytes;
+		status = bytes == 0 || end > info->bytes ? STATUS_CORRUPT
+							 : hash_range(fd, at, end, block, state);
+		at = end + bytes;
+	}
+	if (status == STATUS_OK) {
+		*out = XXH3_64bits_digest(state);
+	}
+	free(block);
+	(void)XXH3_freeState(state);
+	return status;
+}

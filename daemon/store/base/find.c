@@ -1,0 +1,184 @@
+/* find.c - the probe: a block of keys at a time, so that their cache misses overlap. */
+#include "daemon/store/base/find.h"
+
+#include <string.h>
+
+/* Longer rows are fetched ahead by the processor itself. */
+enum { LINE_BYTES = 64, ROW_BYTES_MAX = 1024 };
+
+/* gcc takes a function that only prefetches for one without effect, and drops its calls unless they
+ * were inlined before. Measured: 500 keys in 75 us then, in 30 otherwise. */
+#define FIND_INLINE static inline __attribute__((always_inline))
+
+/* A key on its way through the stages. */
+struct probe {
+	uint32_t tag;
+	uint32_t slot;
+};
+
+/* Into the second cache, not the first: it takes more misses at once, and has room for a whole
+ * block's rows. Measured over 1M rows of 256 bytes: 500 keys in 28 us, 50 us by way of the first.
+ */
+FIND_INLINE void fetch_ahead(const void *at)
+{
+	__builtin_prefetch(at, 0, 2);
+}
+
+FIND_INLINE void prefetch_row(const struct segment *view, uint32_t row)
+{
+	const uint8_t *data = view->row_data + (size_t)row * view->row_bytes;
+	const uint8_t *line = data - (uintptr_t)data % LINE_BYTES;
+	const uint8_t *end =
+		data + (view->row_bytes < ROW_BYTES_MAX ? view->row_bytes : ROW_BYTES_MAX);
+	for (; line < end; line += LINE_BYTES) {
+		fetch_ahead(line);
+	}
+}
+
+/* Moves a probe to the next slot with its tag; false when there is none. An index read from
+ * the slot is checked against the rows here, once for all that follows. */
+static bool next_candidate(const struct segment *view, struct probe *probe, uint32_t *row)
+{
+	for (; probe->slot < view->slot_count; probe->slot++) {
+		const struct segment_slot slot = view->slots[probe->slot];
+		if (slot.row_plus_one == 0) {
+			return false;
+		}
+		if (slot.tag == probe->tag && slot.row_plus_one <= view->rows) {
+			*row = slot.row_plus_one - 1;
+			probe->slot++;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool key_is(const struct segment *view, uint32_t row, const struct keys *keys, uint32_t i)
+{
+	if (keys->type == KEY_U64) {
+		return view->keys[row] == keys_u64(keys, i);
+	}
+	size_t len;
+	const uint8_t *key = keys_bytes(keys, i, &len);
+	const uint32_t from = view->key_offsets[row];
+	const uint32_t to = view->key_offsets[row + 1];
+	return from <= to && to <= view->blob_bytes && to - from == len &&
+	       memcmp(view->key_blob + from, key, len) == 0;
+}
+
+FIND_INLINE void prefetch_key(const struct segment *view, uint32_t row)
+{
+	if (view->keys != NULL) {
+		fetch_ahead(&view->keys[row]);
+	} else {
+		fetch_ahead(&view->key_offsets[row]);
+	}
+}
+
+/* Nothing more is to be found out: it is not there, or damaged. */
+static inline bool is_settled(const struct found_row *row)
+{
+	return row->segment == NULL || row->row == (uint32_t)FIND_CORRUPT;
+}
+
+/* Stage 1: the segment of each key, and its home slot on the way into the cache. */
+static enum status find_segments(const struct find *find, uint32_t count, struct probe *probes,
+	struct found_row *rows)
+{
+	struct base_set *set = find->set;
+	const uint64_t *hashes = find->hashes;
+	for (uint32_t i = 0; i < count; i++) {
+		rows[i] = (struct found_row){0};
+		if (find->known != NULL && find->known[i] != NULL) {
+			continue;
+		}
+		const uint32_t number = base_set_find(set, hashes[i]);
+		struct base_segment *segment = &set->segments[number];
+		enum base_segment_state state = base_segment_state(segment);
+		if (state == BASE_UNCHECKED || state == BASE_AWAY) {
+			if (!find->may_block) {
+				return STATUS_AGAIN;
+			}
+			state = base_segment_wait(set, number);
+		}
+		rows[i].segment = segment;
+		if (state == BASE_DAMAGED) {
+			rows[i].row = (uint32_t)FIND_CORRUPT;
+			continue;
+		}
+		probes[i].tag = (uint32_t)hashes[i];
+		probes[i].slot = segment_home(&segment->view, hashes[i]);
+		fetch_ahead(&segment->view.slots[probes[i].slot]);
+	}
+	return STATUS_OK;
+}
+
+/* Stage 2: the first slot with the key's tag, and key and row on their way. */
+static void find_candidates(const struct find *find, uint32_t count, struct probe *probes,
+	struct found_row *rows)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (is_settled(&rows[i])) {
+			continue;
+		}
+		const struct segment *view = &rows[i].segment->view;
+		if (!next_candidate(view, &probes[i], &rows[i].row)) {
+			rows[i].segment = NULL;
+			continue;
+		}
+		prefetch_key(view, rows[i].row);
+		prefetch_row(view, rows[i].row);
+		if (find->wants_times) {
+			fetch_ahead(&view->times[rows[i].row]);
+		}
+	}
+}
+
+/* Between 2 and 3, for byte strings: where the key's bytes are. */
+FIND_INLINE void prefetch_blobs(uint32_t count, const struct found_row *rows)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (is_settled(&rows[i])) {
+			continue;
+		}
+		const struct segment *view = &rows[i].segment->view;
+		const uint32_t from = view->key_offsets[rows[i].row];
+		if (from < view->blob_bytes) {
+			fetch_ahead(view->key_blob + from);
+		}
+	}
+}
+
+/* Stage 3: the key itself decides. A tag that was another key's is rare: 2^-32 a slot. */
+static void compare_keys(const struct find *find, uint32_t first, uint32_t count,
+	struct probe *probes, struct found_row *rows)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (is_settled(&rows[i])) {
+			continue;
+		}
+		const struct segment *view = &rows[i].segment->view;
+		while (!key_is(view, rows[i].row, find->keys, first + i)) {
+			if (!next_candidate(view, &probes[i], &rows[i].row)) {
+				rows[i].segment = NULL;
+				break;
+			}
+		}
+	}
+}
+
+enum status find_rows(const struct find *find, uint32_t first, uint32_t count,
+	struct found_row *rows)
+{
+	struct probe probes[FIND_BLOCK] = {0};
+	const enum status status = find_segments(find, count, probes, rows);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	find_candidates(find, count, probes, rows);
+	if (find->keys->type == KEY_BYTES) {
+		prefetch_blobs(count, rows);
+	}
+	compare_keys(find, first, count, probes, rows);
+	return STATUS_OK;
+}

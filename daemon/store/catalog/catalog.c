@@ -1,0 +1,441 @@
+/* catalog.c - the catalog in LMDB: read whole at start, one transaction a change. */
+#include "daemon/store/catalog/catalog.h"
+
+#include "daemon/store/catalog/catalog_add.h"
+#include "daemon/store/catalog/record.h"
+#include "daemon/store/system/file.h"
+#include "daemon/store/system/mapfault.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <lmdb.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* XXH3-64 of a record, behind it; its seed is that of the key, so a record counts in its own place
+ * only. */
+enum { RECORD_HASH_BYTES = 8, COMMIT_BYTES_ABOUT = 1 << 20 };
+
+struct catalog {
+	MDB_env *env;
+	MDB_dbi dbi;
+	size_t bytes;     /* that records may grow to */
+	size_t map_bytes; /* as set now */
+	uint64_t records; /* in it */
+	/* Until all is read: a file that was cut shows where its map is touched. */
+	struct mapfault *watch;
+	_Atomic unsigned char damaged;
+};
+
+/* A letter and up to three big-endian numbers, so that records sort by them. */
+struct record_key {
+	uint8_t bytes[25];
+	size_t len;
+};
+
+static struct record_key make_key(char letter, const uint64_t *numbers, size_t count)
+{
+	struct record_key key = {.bytes = {(uint8_t)letter}, .len = 1 + count * 8};
+	for (size_t i = 0; i < count; i++) {
+		const uint64_t number = htobe64(numbers[i]);
+		memcpy(key.bytes + 1 + i * 8, &number, 8);
+	}
+	return key;
+}
+
+static enum status fail(struct error *err, const char *what, int code)
+{
+	const enum status status =
+		code == MDB_MAP_FULL ? STATUS_DISK_FULL
+		: code == MDB_PANIC  ? STATUS_IO /* a write before has failed */
+		: code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND
+			? STATUS_CORRUPT
+		: code == MDB_VERSION_MISMATCH ? STATUS_UNSUPPORTED
+					       : status_of_errno(code);
+	return error_set(err, status, "catalog: %s: %s", what, mdb_strerror(code));
+}
+
+static uint64_t hash_record(const void *key, size_t key_len, const void *data, size_t len)
+{
+	return XXH3_64bits_withSeed(data, len, XXH3_64bits(key, key_len));
+}
+
+/* ---- write ---- */
+
+static int put_writer(MDB_txn *txn, MDB_dbi dbi, struct record_key key, struct wire_writer *writer)
+{
+	int code = writer->status == STATUS_OK          ? 0
+		   : writer->status == STATUS_NO_MEMORY ? ENOMEM
+							: EINVAL;
+	if (code == 0) {
+		const uint64_t hash = hash_record(key.bytes, key.len, writer->data, writer->len);
+		MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+		MDB_val v = {.mv_size = writer->len + RECORD_HASH_BYTES};
+		code = mdb_put(txn, dbi, &k, &v, MDB_RESERVE);
+		if (code == 0) {
+			memcpy(v.mv_data, writer->data, writer->len);
+			memcpy((uint8_t *)v.mv_data + writer->len, &hash, RECORD_HASH_BYTES);
+		}
+	}
+	wire_writer_clear(writer);
+	return code;
+}
+
+/* Deletes every record whose key begins with `prefix`. */
+static int delete_all(MDB_txn *txn, MDB_dbi dbi, struct record_key prefix)
+{
+	MDB_cursor *cursor;
+	int code = mdb_cursor_open(txn, dbi, &cursor);
+	if (code != 0) {
+		return code;
+	}
+	MDB_val k = {.mv_size = prefix.len, .mv_data = prefix.bytes};
+	MDB_val v;
+	code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+	while (code == 0 && k.mv_size >= prefix.len &&
+		memcmp(k.mv_data, prefix.bytes, prefix.len) == 0) {
+		code = mdb_cursor_del(cursor, 0);
+		if (code == 0) {
+			/* After a deletion the cursor stands on the next record. */
+			code = mdb_cursor_get(cursor, &k, &v, MDB_GET_CURRENT);
+		}
+	}
+	mdb_cursor_close(cursor);
+	/* EINVAL: MDB_GET_CURRENT behind the last record. */
+	return code == MDB_NOTFOUND || code == EINVAL ? 0 : code;
+}
+
+static int delete_release(MDB_txn *txn, MDB_dbi dbi, uint64_t number)
+{
+	int code = 0;
+	for (size_t i = 0; code == 0 && i < CATALOG_LETTERS; i++) {
+		code = delete_all(txn, dbi, make_key(catalog_letters[i].letter, &number, 1));
+	}
+	return code;
+}
+
+static int put_release(MDB_txn *txn, MDB_dbi dbi, const struct release *release,
+	struct wire_writer *writer)
+{
+	record_write_release(writer, release);
+	int code = put_writer(txn, dbi, make_key('r', &release->number, 1), writer);
+	for (size_t i = 0; code == 0 && i < release->table_count; i++) {
+		const struct table *table = release->tables[i];
+		uint64_t numbers[3] = {release->number, table->number, 0};
+		record_write_table(writer, table);
+		code = put_writer(txn, dbi, make_key('t', numbers, 2), writer);
+		for (size_t j = 0; code == 0 && j < table->file_count; j++) {
+			numbers[2] = table->files[j].number;
+			record_write_file(writer, &table->files[j]);
+			code = put_writer(txn, dbi, make_key('f', numbers, 3), writer);
+		}
+	}
+	for (size_t i = 0; code == 0 && i < release->tensor_count; i++) {
+		const uint64_t numbers[2] = {release->number, release->tensors[i]->number};
+		record_write_tensor(writer, release->tensors[i]);
+		code = put_writer(txn, dbi, make_key('n', numbers, 2), writer);
+	}
+	return code;
+}
+
+/* A change that adds no record may use somewhat more than the bound: else a full catalog could
+ * not even drop a release, since LMDB writes changed pages anew. */
+static int set_room(struct catalog *catalog, bool adds)
+{
+	const size_t wanted =
+		adds ? catalog->bytes : catalog->bytes + catalog->bytes / 4 + (1u << 20);
+	if (catalog->map_bytes == wanted) {
+		return 0;
+	}
+	const int code = mdb_env_set_mapsize(catalog->env, wanted);
+	catalog->map_bytes = code == 0 ? wanted : 0;
+	return code;
+}
+
+enum status catalog_commit(struct catalog *catalog, const struct catalog_change *change,
+	struct error *err)
+{
+	MDB_txn *txn = NULL;
+	struct wire_writer writer = {0};
+	const uint64_t records = record_count(change->after);
+	int code = set_room(catalog, records > catalog->records);
+	if (code == 0) {
+		code = mdb_txn_begin(catalog->env, NULL, 0, &txn);
+	}
+	if (code == 0 && change->remove != 0) {
+		code = delete_release(txn, catalog->dbi, change->remove);
+	}
+	if (code == 0 && change->put != NULL) {
+		/* Files that a merge has replaced are not named any more. */
+		code = delete_release(txn, catalog->dbi, change->put->number);
+	}
+	if (code == 0 && change->put != NULL) {
+		code = put_release(txn, catalog->dbi, change->put, &writer);
+	}
+	if (code == 0) {
+		record_write_state(&writer, change->after);
+		code = put_writer(txn, catalog->dbi, make_key('s', NULL, 0), &writer);
+	}
+	wire_writer_fini(&writer);
+	if (code == 0) {
+		code = mdb_txn_commit(txn);
+	} else {
+		mdb_txn_abort(txn);
+	}
+	int fd;
+	if (code == EIO && mdb_env_get_fd(catalog->env, &fd) == 0 &&
+		file_why_short(fd, COMMIT_BYTES_ABOUT) == STATUS_DISK_FULL) {
+		code = ENOSPC; /* LMDB says EIO of a write cut short */
+	}
+	if (code != 0) {
+		return fail(err, "commit", code);
+	}
+	catalog->records = records;
+	return STATUS_OK;
+}
+
+/* ---- read ---- */
+
+/* Walks the records under one letter. */
+struct walk {
+	MDB_cursor *cursor;
+	struct wire_message *message; /* of the current record */
+	uint64_t numbers[3];
+	size_t number_count; /* that this letter's keys have */
+	uint64_t records;    /* met so far */
+	char letter;
+	enum status status;
+};
+
+static enum status open_record(const MDB_val *key, const MDB_val *value, struct wire_message **out)
+{
+	if (value->mv_size < RECORD_HASH_BYTES) {
+		return STATUS_CORRUPT;
+	}
+	const uint8_t *data = value->mv_data;
+	const size_t len = value->mv_size - RECORD_HASH_BYTES;
+	uint64_t hash;
+	memcpy(&hash, data + len, RECORD_HASH_BYTES);
+	struct wire_skim skim = {0};
+	if (hash_record(key->mv_data, key->mv_size, data, len) != hash ||
+		wire_skim(&skim, data, len) != STATUS_OK || skim.at != len) {
+		return STATUS_CORRUPT;
+	}
+	return wire_open(data, len, out);
+}
+
+static bool walk_next(struct walk *walk)
+{
+	MDB_val k = {.mv_size = 1, .mv_data = &walk->letter};
+	MDB_val v;
+	const MDB_cursor_op op = walk->message == NULL ? MDB_SET_RANGE : MDB_NEXT;
+	wire_close(walk->message);
+	walk->message = NULL;
+	const int code = mdb_cursor_get(walk->cursor, &k, &v, op);
+	if (code != 0 || k.mv_size == 0 || *(const char *)k.mv_data != walk->letter) {
+		walk->status = code == 0 || code == MDB_NOTFOUND ? STATUS_OK
+			       : code == ENOMEM                  ? STATUS_NO_MEMORY
+								 : STATUS_CORRUPT;
+		return false;
+	}
+	if (k.mv_size != 1 + walk->number_count * 8) {
+		walk->status = STATUS_CORRUPT;
+		return false;
+	}
+	for (size_t i = 0; i < walk->number_count; i++) {
+		uint64_t number;
+		memcpy(&number, (const uint8_t *)k.mv_data + 1 + i * 8, 8);
+		walk->numbers[i] = be64toh(number);
+	}
+	walk->records++;
+	walk->status = open_record(&k, &v, &walk->message);
+	if (walk->status != STATUS_OK && walk->status != STATUS_NO_MEMORY) {
+		walk->status = STATUS_CORRUPT;
+	}
+	return walk->status == STATUS_OK;
+}
+
+static enum status read_state(struct walk *walk, struct snapshot *snapshot,
+	struct record_state *state)
+{
+	if (walk_next(walk)) {
+		walk->status = record_read_state(wire_root(walk->message), snapshot, state);
+	}
+	return walk->status;
+}
+
+static enum status read_letter(MDB_cursor *cursor, const struct catalog_letter *letter,
+	struct snapshot *snapshot, uint64_t *records)
+{
+	struct walk walk = {
+		.cursor = cursor,
+		.letter = letter->letter,
+		.number_count = letter->number_count,
+	};
+	while (walk_next(&walk)) {
+		walk.status = letter->add(snapshot, walk.numbers, wire_root(walk.message));
+		if (walk.status != STATUS_OK) {
+			break;
+		}
+	}
+	wire_close(walk.message);
+	*records += walk.records;
+	return walk.status;
+}
+
+static enum status read_all(MDB_cursor *cursor, struct snapshot *snapshot)
+{
+	struct record_state state = {0};
+	struct walk walk = {.cursor = cursor, .letter = 's'};
+	enum status status = read_state(&walk, snapshot, &state);
+	wire_close(walk.message);
+	uint64_t records = 0;
+	for (size_t i = 0; status == STATUS_OK && i < CATALOG_LETTERS; i++) {
+		status = read_letter(cursor, &catalog_letters[i], snapshot, &records);
+	}
+	if (status == STATUS_OK && records != state.records) {
+		status = STATUS_CORRUPT;
+	}
+	if (status == STATUS_OK && state.live != 0) {
+		snapshot->live = snapshot_find(snapshot, state.live);
+		status = snapshot->live == NULL ? STATUS_CORRUPT : STATUS_OK;
+	}
+	return status;
+}
+
+enum status catalog_read(struct catalog *catalog, struct snapshot **out, struct error *err)
+{
+	MDB_txn *txn = NULL;
+	MDB_cursor *cursor = NULL;
+	const struct snapshot empty = {.next_release = 1};
+	struct snapshot *snapshot = snapshot_copy(&empty);
+	if (snapshot == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "catalog: read");
+	}
+	int code = mdb_txn_begin(catalog->env, NULL, MDB_RDONLY, &txn);
+	if (code == 0) {
+		code = mdb_cursor_open(txn, catalog->dbi, &cursor);
+	}
+	enum status status = code == 0 ? STATUS_OK : fail(err, "read", code);
+	if (status == STATUS_OK) {
+		status = read_all(cursor, snapshot);
+		mdb_cursor_close(cursor);
+		if (status == STATUS_OK && atomic_load(&catalog->damaged) != 0) {
+			status = STATUS_CORRUPT;
+		}
+		if (status != STATUS_OK) {
+			error_set(err, status, "catalog: a record cannot be read");
+		}
+	}
+	mdb_txn_abort(txn);
+	mapfault_forget(catalog->watch);
+	catalog->watch = NULL;
+	if (status != STATUS_OK) {
+		snapshot_drop(snapshot);
+		return status;
+	}
+	catalog->records = record_count(snapshot);
+	*out = snapshot;
+	return STATUS_OK;
+}
+
+enum status catalog_rehearse(struct catalog *catalog)
+{
+	MDB_txn *txn = NULL;
+	struct record_key key = make_key('s', NULL, 0);
+	MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+	MDB_val v = {.mv_size = sizeof key, .mv_data = &key};
+	int code = mdb_txn_begin(catalog->env, NULL, 0, &txn);
+	if (code == 0) {
+		code = mdb_put(txn, catalog->dbi, &k, &v, 0);
+		mdb_txn_abort(txn);
+	}
+	return code == 0 ? STATUS_OK : fail(NULL, "rehearse", code);
+}
+
+/* ---- open ---- */
+
+/* Writes the version into a new catalog; checks it in an old one. */
+static enum status check_version(struct catalog *catalog, struct error *err)
+{
+	MDB_txn *txn = NULL;
+	int code = mdb_txn_begin(catalog->env, NULL, 0, &txn);
+	if (code == 0) {
+		code = mdb_dbi_open(txn, NULL, 0, &catalog->dbi);
+	}
+	struct record_key key = make_key('v', NULL, 0);
+	MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
+	MDB_val v = {0};
+	uint32_t version = CATALOG_VERSION;
+	if (code == 0) {
+		code = mdb_get(txn, catalog->dbi, &k, &v);
+	}
+	if (code == MDB_NOTFOUND) {
+		v = (MDB_val){.mv_size = sizeof version, .mv_data = &version};
+		code = mdb_put(txn, catalog->dbi, &k, &v, 0);
+	} else if (code == 0) {
+		version = 0;
+		memcpy(&version, v.mv_data, v.mv_size < 4 ? v.mv_size : 4);
+	}
+	if (code == 0) {
+		code = mdb_txn_commit(txn);
+	} else {
+		mdb_txn_abort(txn);
+	}
+	if (code != 0) {
+		return fail(err, "open", code);
+	}
+	if (version != CATALOG_VERSION) {
+		return error_set(err, STATUS_UNSUPPORTED,
+			"catalog: format version %" PRIu32 ", this build knows %d", version,
+			CATALOG_VERSION);
+	}
+	return STATUS_OK;
+}
+
+enum status catalog_open(const char *path, size_t bytes, struct catalog **out, struct error *err)
+{
+	struct catalog *catalog = calloc(1, sizeof *catalog);
+	if (catalog == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "catalog: open '%s'", path);
+	}
+	catalog->bytes = bytes;
+	catalog->map_bytes = bytes;
+	/* No other map is read meanwhile, and where LMDB puts its own is not told. */
+	if (mapfault_watch(NULL, SIZE_MAX, &catalog->damaged, 1, &catalog->watch) != STATUS_OK) {
+		free(catalog);
+		return error_set(err, STATUS_NO_MEMORY, "catalog: open '%s'", path);
+	}
+	int code = mdb_env_create(&catalog->env);
+	if (code == 0) {
+		code = mdb_env_set_mapsize(catalog->env, bytes);
+	}
+	if (code == 0) {
+		/* The folder's own lock keeps other daemons away. */
+		code = mdb_env_open(catalog->env, path, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOLOCK,
+			0640);
+	}
+	enum status status = code == 0 ? check_version(catalog, err) : fail(err, path, code);
+	if (status == STATUS_OK && atomic_load(&catalog->damaged) != 0) {
+		status = error_set(err, STATUS_CORRUPT, "catalog: '%s' ends too early", path);
+	}
+	if (status != STATUS_OK) {
+		catalog_close(catalog);
+		return status;
+	}
+	*out = catalog;
+	return STATUS_OK;
+}
+
+void catalog_close(struct catalog *catalog)
+{
+	if (catalog != NULL) {
+		mapfault_forget(catalog->watch);
+		mdb_env_close(catalog->env);
+		free(catalog);
+	}
+}

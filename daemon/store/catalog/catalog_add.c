@@ -1,0 +1,60 @@
+/* catalog_add.c - puts the catalog's records, one by one, into a snapshot. */
+#include "daemon/store/catalog/catalog_add.h"
+
+#include "daemon/store/catalog/record.h"
+
+static enum status add_release(struct snapshot *snapshot, const uint64_t *numbers,
+	struct wire_value value)
+{
+	struct release *release = release_copy(NULL);
+	enum status status =
+		release == NULL ? STATUS_NO_MEMORY : record_read_release(value, release);
+	if (status == STATUS_OK && release->number != numbers[0]) {
+		status = STATUS_CORRUPT;
+	}
+	if (status != STATUS_OK) {
+		release_drop(release);
+		return status;
+	}
+	return snapshot_put(snapshot, release);
+}
+
+static enum status add_table(struct snapshot *snapshot, const uint64_t *numbers,
+	struct wire_value value)
+{
+	struct release *release = snapshot_find(snapshot, numbers[0]);
+	struct table *table = NULL;
+	const enum status status =
+		release == NULL ? STATUS_CORRUPT : record_read_table(value, &table);
+	return status == STATUS_OK ? release_put(release, table) : status;
+}
+
+static enum status add_file(struct snapshot *snapshot, const uint64_t *numbers,
+	struct wire_value value)
+{
+	struct table *table = release_find(snapshot_find(snapshot, numbers[0]), numbers[1]);
+	struct base_file_info info;
+	const enum status status = table == NULL ? STATUS_CORRUPT : record_read_file(value, &info);
+	return status == STATUS_OK ? table_add_file(table, &info) : status;
+}
+
+static enum status add_tensor(struct snapshot *snapshot, const uint64_t *numbers,
+	struct wire_value value)
+{
+	struct release *release = snapshot_find(snapshot, numbers[0]);
+	struct tensor *tensor = NULL;
+	const enum status status =
+		release == NULL ? STATUS_CORRUPT : record_read_tensor(value, &tensor);
+	if (status == STATUS_OK && tensor->number != numbers[1]) {
+		tensor_drop(tensor);
+		return STATUS_CORRUPT;
+	}
+	return status == STATUS_OK ? release_put_tensor(release, tensor) : status;
+}
+
+const struct catalog_letter catalog_letters[CATALOG_LETTERS] = {
+	{'r', 1, add_release},
+	{'t', 2, add_table},
+	{'f', 3, add_file},
+	{'n', 2, add_tensor},
+};

@@ -1,0 +1,25 @@
+/* catalog_add.h - the kinds of records that a release has in the catalog, and where each goes in
+ * a snapshot.
+ *
+ * Threads: one at a time.
+ */
+#ifndef DAEMON_STORE_CATALOG_CATALOG_ADD_H
+#define DAEMON_STORE_CATALOG_CATALOG_ADD_H
+
+#include "daemon/store/snapshot/snapshot.h"
+#include "schema/wire.h"
+
+struct catalog_letter {
+	char letter;
+	size_t number_count; /* of the numbers behind it; the first is the release's */
+	/* Puts one record into a snapshot that has those of the letters before. Errors: CORRUPT,
+	 * NO_MEMORY. */
+	enum status (
+		*add)(struct snapshot *snapshot, const uint64_t *numbers, struct wire_value value);
+};
+
+/* In the order in which they are read. */
+enum { CATALOG_LETTERS = 4 };
+extern const struct catalog_letter catalog_letters[CATALOG_LETTERS];
+
+#endif

@@ -1,0 +1,70 @@
+/* catalog_check.c - reads the catalog in a process of its own first, which damage may end. */
+#include "daemon/store/catalog/catalog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Exit codes of the reader; any other is an end that it did not choose. */
+enum { READER_OK = 64, READER_REFUSED = 65 };
+
+static int read_catalog(const char *path, size_t bytes)
+{
+	struct catalog *catalog = NULL;
+	struct snapshot *snapshot = NULL;
+	enum status status = catalog_open(path, bytes, &catalog, NULL);
+	if (status == STATUS_OK) {
+		status = catalog_read(catalog, &snapshot, NULL);
+	}
+	if (status == STATUS_OK) {
+		status = catalog_rehearse(catalog);
+	}
+	return status == STATUS_OK ? READER_OK : READER_REFUSED;
+}
+
+/* The reader: silent, without a core file, and it frees nothing. The folder's lock lives as long as
+ * any copy of its descriptor, so it keeps none, and ends with its parent. */
+static void run_reader(const char *path, size_t bytes)
+{
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		(void)dup2(null, STDERR_FILENO);
+	}
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	_exit(read_catalog(path, bytes));
+}
+
+enum status catalog_check(const char *path, size_t bytes, struct error *err)
+{
+	if (access(path, F_OK) != 0) {
+		return STATUS_OK;
+	}
+	const pid_t reader = fork();
+	if (reader < 0) {
+		return error_set(err, status_of_errno(errno), "catalog: start its reader: %s",
+			strerror(errno));
+	}
+	if (reader == 0) {
+		run_reader(path, bytes);
+	}
+	int how = 0;
+	while (waitpid(reader, &how, 0) < 0) {
+		if (errno != EINTR) {
+			return error_set(err, STATUS_IO, "catalog: wait for its reader: %s",
+				strerror(errno));
+		}
+	}
+	if (WIFEXITED(how) &&
+		(WEXITSTATUS(how) == READER_OK || WEXITSTATUS(how) == READER_REFUSED)) {
+		return STATUS_OK;
+	}
+	return error_set(err, STATUS_CORRUPT,
+		"catalog: '%s' is damaged: who reads it is ended by signal %d", path,
+		WIFSIGNALED(how) ? WTERMSIG(how) : 0);
+}

@@ -1,0 +1,134 @@
+/* current.c - writes and reads DATA/current. */
+#include "daemon/store/catalog/current.h"
+
+#include "daemon/store/catalog/record.h"
+#include "daemon/store/system/file.h"
+#include "schema/limits.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+static const char current_magic[8] = {'r', 'e', 'p', 's', 't', 'c', 'u', 'r'};
+
+enum { HEAD_BYTES = 16, HASH_BYTES = 8 };
+
+static void write_table(struct wire_writer *writer, const struct table *table)
+{
+	wire_write_map(writer, 2);
+	wire_write_str(writer, "table");
+	record_write_table(writer, table);
+	wire_write_str(writer, "files");
+	wire_write_array(writer, table->file_count);
+	for (size_t i = 0; i < table->file_count; i++) {
+		record_write_file(writer, &table->files[i]);
+	}
+}
+
+static void write_body(struct wire_writer *writer, const struct snapshot *snapshot)
+{
+	wire_write_map(writer, 2);
+	wire_write_str(writer, "state");
+	record_write_state(writer, snapshot);
+	wire_write_str(writer, "releases");
+	wire_write_array(writer, snapshot->release_count);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		wire_write_map(writer, 3);
+		wire_write_str(writer, "release");
+		record_write_release(writer, release);
+		wire_write_str(writer, "tables");
+		wire_write_array(writer, release->table_count);
+		for (size_t j = 0; j < release->table_count; j++) {
+			write_table(writer, release->tables[j]);
+		}
+		wire_write_str(writer, "tensors");
+		wire_write_array(writer, release->tensor_count);
+		for (size_t j = 0; j < release->tensor_count; j++) {
+			record_write_tensor(writer, release->tensors[j]);
+		}
+	}
+}
+
+enum status current_write(const char *folder, const struct snapshot *snapshot, struct error *err)
+{
+	struct wire_writer writer = {0};
+	uint8_t head[HEAD_BYTES] = {0};
+	wire_write_raw(&writer, head, sizeof head);
+	write_body(&writer, snapshot);
+	uint64_t hash = 0;
+	if (writer.status == STATUS_OK) {
+		const uint32_t version = CURRENT_VERSION;
+		const uint32_t bytes = (uint32_t)(writer.len - HEAD_BYTES);
+		memcpy(writer.data, current_magic, sizeof current_magic);
+		memcpy(writer.data + 8, &version, 4);
+		memcpy(writer.data + 12, &bytes, 4);
+		hash = XXH3_64bits(writer.data, writer.len);
+	}
+	wire_write_raw(&writer, &hash, sizeof hash);
+	enum status status = writer.status;
+	if (status != STATUS_OK) {
+		error_set(err, status, "current: %s", status_name(status));
+	} else {
+		status = file_replace(folder, "current", writer.data, writer.len, err);
+	}
+	wire_writer_fini(&writer);
+	return status;
+}
+
+static enum status check(const uint8_t *data, size_t len, struct error *err)
+{
+	uint32_t version;
+	uint32_t bytes;
+	uint64_t hash;
+	if (len < HEAD_BYTES + HASH_BYTES || memcmp(data, current_magic, 8) != 0) {
+		return error_set(err, STATUS_CORRUPT, "current: not a file of repstore");
+	}
+	memcpy(&version, data + 8, 4);
+	memcpy(&bytes, data + 12, 4);
+	if (version != CURRENT_VERSION) {
+		return error_set(err, STATUS_UNSUPPORTED,
+			"current: format version %" PRIu32 ", this build knows %d", version,
+			CURRENT_VERSION);
+	}
+	memcpy(&hash, data + len - HASH_BYTES, HASH_BYTES);
+	if (bytes != len - HEAD_BYTES - HASH_BYTES || hash != XXH3_64bits(data, len - HASH_BYTES)) {
+		return error_set(err, STATUS_CORRUPT, "current: its checksum does not fit");
+	}
+	return STATUS_OK;
+}
+
+enum status current_read_sequence(const char *folder, uint64_t *sequence, struct error *err)
+{
+	char path[PATH_MAX];
+	uint8_t *data = NULL;
+	size_t len = 0;
+	enum status status = file_path(path, folder, "current", err);
+	if (status == STATUS_OK) {
+		status = file_read_all(path, LIMIT_MESSAGE_BYTES, &data, &len, err);
+	}
+	if (status == STATUS_OK) {
+		status = check(data, len, err);
+	}
+	struct wire_message *message = NULL;
+	struct wire_skim skim = {0};
+	if (status == STATUS_OK) {
+		status = wire_skim(&skim, data + HEAD_BYTES, len - HEAD_BYTES - HASH_BYTES);
+		status = status == STATUS_OK ? wire_open(data + HEAD_BYTES, skim.at, &message)
+					     : STATUS_CORRUPT;
+		if (status == STATUS_OK &&
+			!wire_uint(wire_get(wire_get(wire_root(message), "state"), "sequence"),
+				sequence)) {
+			status = STATUS_CORRUPT;
+		}
+		if (status != STATUS_OK) {
+			status = status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT;
+			error_set(err, status, "current: its body cannot be read");
+		}
+	}
+	wire_close(message);
+	free(data);
+	return status;
+}

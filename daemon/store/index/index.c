@@ -1,0 +1,190 @@
+/* index.c - the file of an index: its name, what it belongs to, opening it. */
+#include "daemon/store/index/index.h"
+
+#include "daemon/store/base/base.h"
+#include "daemon/store/index/index_file.h"
+#include "daemon/store/system/bytes.h"
+#include "daemon/store/system/file.h"
+#include "daemon/store/system/mapfault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { HASHED_BYTES = INDEX_HEAD_BYTES - 8 }; /* of the head, whose hash is its end */
+
+static const char index_magic[8] = {'r', 'e', 'p', 's', 't', 'i', 'd', 'x'};
+
+void index_file_name_of(char *out, size_t size, uint64_t table, uint64_t newest)
+{
+	(void)snprintf(out, size, "index-%" PRIu64 "-%" PRIu64 ".idx", table, newest);
+}
+
+bool index_file_name(char *out, size_t size, const struct index_owner *owner)
+{
+	uint64_t newest = 0;
+	for (size_t i = 0; i < owner->file_count; i++) {
+		newest = owner->files[i].number > newest ? owner->files[i].number : newest;
+	}
+	index_file_name_of(out, size, owner->table, newest);
+	return owner->file_count > 0;
+}
+
+/* What base files it is of. */
+uint64_t index_base_hash(const struct index_owner *owner)
+{
+	XXH3_state_t *state = XXH3_createState();
+	if (state == NULL) {
+		return 0;
+	}
+	(void)XXH3_64bits_reset(state);
+	uint8_t bytes[16];
+	bytes_put_u64(bytes, owner->release);
+	bytes_put_u64(bytes + 8, owner->table);
+	(void)XXH3_64bits_update(state, bytes, 16);
+	for (size_t i = 0; i < owner->file_count; i++) {
+		for (size_t j = 0; j < owner->files[i].segment_count; j++) {
+			bytes_put_u64(bytes, owner->files[i].segments[j].hash);
+			(void)XXH3_64bits_update(state, bytes, 8);
+		}
+	}
+	const uint64_t hash = XXH3_64bits_digest(state);
+	(void)XXH3_freeState(state);
+	return hash;
+}
+
+void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTES])
+{
+	memcpy(out, index_magic, sizeof index_magic);
+	bytes_put_u32(out + 8, INDEX_VERSION);
+	bytes_put_u32(out + 12, INDEX_BALLS);
+	bytes_put_u64(out + 16, head->base_hash);
+	bytes_put_u64(out + 24, head->rows);
+	bytes_put_u64(out + 32, head->bytes);
+	bytes_put_u64(out + 40, head->hash);
+	bytes_put_u64(out + 48, head->build_ms);
+	bytes_put_u64(out + HASHED_BYTES, XXH3_64bits(out, HASHED_BYTES));
+}
+
+static enum status read_head(int fd, const char *path, const struct index_head *expected,
+	struct index_head *out, struct error *err)
+{
+	uint8_t data[INDEX_HEAD_BYTES];
+	struct stat about;
+	if (file_read_at(fd, data, sizeof data, 0) != STATUS_OK || fstat(fd, &about) != 0 ||
+		memcmp(data, index_magic, sizeof index_magic) != 0 ||
+		XXH3_64bits(data, HASHED_BYTES) != bytes_get_u64(data + HASHED_BYTES)) {
+		return error_set(err, STATUS_CORRUPT, "'%s': it has no sound head", path);
+	}
+	if (bytes_get_u32(data + 8) != INDEX_VERSION || bytes_get_u32(data + 12) != INDEX_BALLS) {
+		return error_set(err, STATUS_UNSUPPORTED,
+			"'%s': version %" PRIu32 ", kind %" PRIu32 ", known are %d and %d", path,
+			bytes_get_u32(data + 8), bytes_get_u32(data + 12), INDEX_VERSION,
+			INDEX_BALLS);
+	}
+	*out = (struct index_head){
+		.base_hash = bytes_get_u64(data + 16),
+		.rows = bytes_get_u64(data + 24),
+		.bytes = bytes_get_u64(data + 32),
+		.hash = bytes_get_u64(data + 40),
+		.build_ms = bytes_get_u64(data + 48),
+	};
+	if (out->base_hash != expected->base_hash || out->rows != expected->rows) {
+		return error_set(err, STATUS_CORRUPT, "'%s': it is of other base files", path);
+	}
+	return (uint64_t)about.st_size == INDEX_IMAGE_OFFSET + out->bytes
+		       ? STATUS_OK
+		       : error_set(err, STATUS_CORRUPT, "'%s': it has %lld bytes, not %" PRIu64,
+				 path, (long long)about.st_size, INDEX_IMAGE_OFFSET + out->bytes);
+}
+
+/* Maps it, and reads all of it in, in order, which is faster than page by page. */
+static enum status map_file(struct index *index, int fd, const char *path, struct error *err)
+{
+	void *map = mmap(NULL, index->bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED) {
+		return error_set(err, status_of_errno(errno), "map '%s': %s", path,
+			strerror(errno));
+	}
+	index->map = map;
+	atomic_store(&index->state, INDEX_READY);
+	if (mapfault_watch(map, index->bytes, &index->state, INDEX_DAMAGED, &index->watch) !=
+		STATUS_OK) {
+		return error_set(err, STATUS_NO_MEMORY, "map '%s'", path);
+	}
+	(void)madvise(map, index->bytes, MADV_POPULATE_READ);
+	return STATUS_OK;
+}
+
+static enum status open_file(struct index *index, int fd, const char *path,
+	const struct index_head *expected, uint32_t dim, struct error *err)
+{
+	struct index_head head = {0};
+	enum status status = read_head(fd, path, expected, &head, err);
+	if (status == STATUS_OK) {
+		index->bytes = INDEX_IMAGE_OFFSET + head.bytes;
+		index->build_ms = head.build_ms;
+		status = map_file(index, fd, path, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const uint8_t *image = (const uint8_t *)index->map + INDEX_IMAGE_OFFSET;
+	if (XXH3_64bits(image, head.bytes) != head.hash || !index_is_sound(index)) {
+		return error_set(err, STATUS_CORRUPT, "'%s': it is damaged", path);
+	}
+	return balls_open(image, head.bytes, (uint32_t)head.rows, dim, &index->balls, err);
+}
+
+enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
+	struct error *err)
+{
+	char name[64];
+	char path[PATH_MAX];
+	if (!index_file_name(name, sizeof name, owner)) {
+		return STATUS_NOT_FOUND;
+	}
+	enum status status = file_path(path, folder, name, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
+			strerror(errno));
+	}
+	const struct index_head expected = {
+		.base_hash = index_base_hash(owner),
+		.rows = owner->rows,
+	};
+	struct index *index = calloc(1, sizeof *index);
+	status = index == NULL ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
+			       : open_file(index, fd, path, &expected, owner->dim, err);
+	(void)close(fd);
+	if (status != STATUS_OK) {
+		index_close(index);
+		return status;
+	}
+	*out = index;
+	return STATUS_OK;
+}
+
+void index_close(struct index *index)
+{
+	if (index == NULL) {
+		return;
+	}
+	mapfault_forget(index->watch);
+	if (index->map != NULL) {
+		(void)munmap(index->map, index->bytes);
+	}
+	free(index);
+}

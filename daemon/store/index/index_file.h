@@ -1,0 +1,31 @@
+/* index_file.h - what the files that read and that write an index share.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef DAEMON_STORE_INDEX_INDEX_FILE_H
+#define DAEMON_STORE_INDEX_INDEX_FILE_H
+
+#include <stdint.h>
+
+struct index_owner;
+
+enum {
+	INDEX_VERSION = 2,
+	INDEX_HEAD_BYTES = 64,
+	INDEX_IMAGE_OFFSET = 4096, /* a page, so that the image is aligned in the map */
+};
+
+struct index_head {
+	uint64_t base_hash;
+	uint64_t rows;
+	uint64_t bytes; /* of the image */
+	uint64_t hash;  /* XXH3-64 of it */
+	uint64_t build_ms;
+};
+
+void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTES]);
+
+/* What base files it is of; 0: no memory. */
+uint64_t index_base_hash(const struct index_owner *owner);
+
+#endif

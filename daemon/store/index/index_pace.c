@@ -1,0 +1,39 @@
+/* index_pace.c - moving averages of how long searches take. */
+#include "daemon/store/index/index_pace.h"
+
+/* The newest counts for one part in so many. */
+enum { WEIGHT = 8 };
+
+static size_t k_kind(size_t k)
+{
+	static const size_t most[INDEX_PACE_KS - 1] = {10, 100, 1000};
+	size_t kind = 0;
+	while (kind < INDEX_PACE_KS - 1 && k > most[kind]) {
+		kind++;
+	}
+	return kind;
+}
+
+static size_t factor_kind(float factor)
+{
+	return factor >= 1  ? INDEX_PACE_FACTORS - 1
+	       : factor > 0 ? (size_t)(factor * (INDEX_PACE_FACTORS - 1))
+			    : 0;
+}
+
+uint64_t index_pace_expect(const struct index_pace *pace, enum balls_metric metric, size_t k,
+	float factor)
+{
+	return atomic_load_explicit(&pace->ns[metric][k_kind(k)][factor_kind(factor)],
+		memory_order_relaxed);
+}
+
+void index_pace_learn(struct index_pace *pace, enum balls_metric metric, size_t k, float factor,
+	uint64_t took_ns)
+{
+	_Atomic uint32_t *ns = &pace->ns[metric][k_kind(k)][factor_kind(factor)];
+	const int64_t before = atomic_load_explicit(ns, memory_order_relaxed);
+	const int64_t took = took_ns < UINT32_MAX ? (int64_t)took_ns : UINT32_MAX;
+	const int64_t after = before == 0 ? took : before + (took - before) / WEIGHT;
+	atomic_store_explicit(ns, (uint32_t)after, memory_order_relaxed);
+}

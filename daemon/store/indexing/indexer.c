@@ -1,0 +1,237 @@
+/* indexer.c - finds tables that want an index, and gives them one. */
+#include "daemon/store/indexing/indexer.h"
+
+#include "daemon/store/indexing/index_build.h"
+#include "daemon/store/indexing/index_figures.h"
+#include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/file.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { INDEXER_RETRY_MAX_MS = 3600000 };
+
+static const uint64_t never = CONDITION_NEVER; /* what bell_wait takes for it */
+
+struct indexer {
+	struct store *store; /* borrowed */
+	pthread_t thread;
+	_Atomic bool stop;
+	_Atomic uint64_t builds;
+	_Atomic uint64_t failed;
+	_Atomic uint64_t bytes;
+	_Atomic bool running;
+};
+
+/* A table that wants an index; it and the next are held. */
+struct wish {
+	uint64_t release;
+	struct table *table;
+	struct table *queries; /* of users, with as many dims; NULL: there is none */
+};
+
+static bool can_be_asked(const struct table *users, const struct table *items)
+{
+	return users->spec.entity == ENTITY_USER && users->spec.dim == items->spec.dim &&
+	       users->spec.views == 1 && users->spec.dtype != DTYPE_BIT && users->bases != NULL;
+}
+
+static bool is_wish(const struct store *store, const struct table *table)
+{
+	return table->bases != NULL &&
+	       table_wants_index(table, store->options.sizes.index_rows_min) &&
+	       atomic_load(&table->index) == NULL;
+}
+
+/* again_ms: becomes the time of the next try, if that is earlier */
+static bool find_in(const struct store *store, const struct release *release, struct wish *wish,
+	uint64_t *again_ms)
+{
+	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+	for (size_t i = 0; i < release->table_count; i++) {
+		struct table *table = release->tables[i];
+		if (!is_wish(store, table)) {
+			continue;
+		}
+		if (table->index_again_ms > now_ms) {
+			*again_ms = table->index_again_ms < *again_ms ? table->index_again_ms
+								      : *again_ms;
+			continue;
+		}
+		*wish = (struct wish){.release = release->number, .table = table};
+		table->refs++;
+		for (size_t j = 0; wish->queries == NULL && j < release->table_count; j++) {
+			if (can_be_asked(release->tables[j], table)) {
+				wish->queries = release->tables[j];
+				wish->queries->refs++;
+			}
+		}
+		return true;
+	}
+	return false;
+}
+
+/* The live release's first. If there is none, again_ms is when to look again; or `never`. */
+static bool find_wish(struct store *store, struct wish *wish, uint64_t *again_ms)
+{
+	*again_ms = never;
+	lock_take(&store->admin_lock);
+	const struct snapshot *snapshot = store_current(store);
+	bool found = snapshot->live != NULL && find_in(store, snapshot->live, wish, again_ms);
+	for (size_t i = snapshot->release_count; !found && i > 0; i--) {
+		found = snapshot->releases[i - 1]->state == RELEASE_SEALED &&
+			find_in(store, snapshot->releases[i - 1], wish, again_ms);
+	}
+	lock_release(&store->admin_lock);
+	return found;
+}
+
+/* Lets the wish go. What was built of a table that is not there any more goes too. */
+static void end_wish(struct store *store, struct wish *wish, const char *folder)
+{
+	char name[64];
+	char path[PATH_MAX];
+	lock_take(&store->admin_lock);
+	const struct release *release = snapshot_find(store_current(store), wish->release);
+	if (release_find(release, wish->table->number) != wish->table &&
+		table_index_file_name(name, sizeof name, wish->table) &&
+		file_path(path, folder, name, NULL) == STATUS_OK) {
+		(void)unlink(path);
+		if (release == NULL) {
+			/* It may have been what kept the folder. */
+			(void)rmdir(folder);
+		}
+	}
+	table_drop(wish->table);
+	table_drop(wish->queries);
+	lock_release(&store->admin_lock);
+}
+
+/* Tells why there is no index yet, and says when to try again. */
+static void put_off(struct indexer *indexer, const struct wish *wish, enum status status,
+	const struct error *err)
+{
+	struct table *table = wish->table;
+	if (status == STATUS_BUSY) {
+		return; /* it is to stop */
+	}
+	const uint64_t longer_ms = table->index_wait_ms == 0
+					   ? indexer->store->options.sizes.index_retry_ms
+					   : 2 * table->index_wait_ms;
+	table->index_wait_ms = longer_ms < INDEXER_RETRY_MAX_MS ? longer_ms : INDEXER_RETRY_MAX_MS;
+	table->index_again_ms = status == STATUS_CORRUPT
+					? never
+					: (uint64_t)clock_monotonic_ms() + table->index_wait_ms;
+	atomic_fetch_add(&indexer->failed, 1);
+	store_event(indexer->store, "event=index_failed release=%llu table=%s reason=\"%s\"",
+		(unsigned long long)wish->release, table->spec.name.text, err->text);
+}
+
+static void fulfil(struct indexer *indexer, struct wish *wish)
+{
+	struct store *store = indexer->store;
+	char folder[PATH_MAX];
+	struct index *index = NULL;
+	struct error err = {.text = ""};
+	store_release_folder(store, wish->release, folder);
+	const struct index_owner owner = table_index_owner(wish->table, wish->release);
+	enum status status = index_open(folder, &owner, &index, &err);
+	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
+		store_event(store, "event=index_renewed release=%llu table=%s reason=\"%s\"",
+			(unsigned long long)wish->release, wish->table->spec.name.text, err.text);
+	}
+	if (status != STATUS_OK) {
+		const struct index_job job = {
+			.folder = folder,
+			.release = wish->release,
+			.table = wish->table,
+			.queries = wish->queries,
+			.stop = &indexer->stop,
+		};
+		atomic_store(&indexer->running, true);
+		status = index_build(&job, &index, &err);
+		atomic_store(&indexer->running, false);
+		if (status == STATUS_OK) {
+			indexer_count(indexer, index);
+			store_event(store,
+				"event=index_built release=%llu table=%s rows=%llu bytes=%llu ms=%llu",
+				(unsigned long long)wish->release, wish->table->spec.name.text,
+				(unsigned long long)wish->table->rows,
+				(unsigned long long)index->bytes,
+				(unsigned long long)index->build_ms);
+		}
+	}
+	if (status == STATUS_OK) {
+		atomic_store_explicit(&wish->table->index, index, memory_order_release);
+	} else {
+		put_off(indexer, wish, status, &err);
+	}
+	end_wish(store, wish, folder);
+}
+
+static void *run(void *arg)
+{
+	struct indexer *indexer = arg;
+	struct wish wish;
+	uint64_t again_ms = never;
+	/* Whoever answers requests comes first. */
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
+	while (!atomic_load(&indexer->stop)) {
+		if (find_wish(indexer->store, &wish, &again_ms)) {
+			fulfil(indexer, &wish);
+		} else {
+			bell_wait(&indexer->store->index_bell, again_ms);
+		}
+	}
+	return NULL;
+}
+
+enum status indexer_start(struct store *store, struct indexer **out)
+{
+	struct indexer *indexer = calloc(1, sizeof *indexer);
+	if (indexer == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	indexer->store = store;
+	if (pthread_create(&indexer->thread, NULL, run, indexer) != 0) {
+		free(indexer);
+		return STATUS_NO_MEMORY;
+	}
+	(void)pthread_setname_np(indexer->thread, "index");
+	*out = indexer;
+	return STATUS_OK;
+}
+
+void indexer_stop(struct indexer *indexer)
+{
+	if (indexer == NULL) {
+		return;
+	}
+	atomic_store(&indexer->stop, true);
+	bell_ring(&indexer->store->index_bell);
+	(void)pthread_join(indexer->thread, NULL);
+	free(indexer);
+}
+
+void indexer_count(struct indexer *indexer, const struct index *index)
+{
+	atomic_fetch_add(&indexer->builds, 1);
+	atomic_fetch_add(&indexer->bytes, index->bytes);
+}
+
+void indexer_figures(struct indexer *indexer, struct index_figures *out)
+{
+	*out = (struct index_figures){0};
+	if (indexer != NULL) {
+		out->builds = atomic_load(&indexer->builds);
+		out->failed = atomic_load(&indexer->failed);
+		out->bytes = atomic_load(&indexer->bytes);
+		out->running = atomic_load(&indexer->running);
+	}
+}

@@ -1,0 +1,29 @@
+/* indexer.h - the background thread that opens and builds the indexes of tables.
+ *
+ * It looks at the start, and whenever index_bell rings, as after a seal and a merge: for each table
+ * that wants an index and has none it opens the file, or builds it. What fails is told each time,
+ * and tried again after a minute, then after twice as long each time, up to an hour; a table with a
+ * damaged segment only when it has other base files.
+ *
+ * Threads: the functions may be called from any thread.
+ */
+#ifndef DAEMON_STORE_INDEXING_INDEXER_H
+#define DAEMON_STORE_INDEXING_INDEXER_H
+
+#include "schema/status.h"
+
+struct index;
+struct index_figures;
+struct indexer;
+struct store;
+
+enum status indexer_start(struct store *store, struct indexer **out);
+/* Ends a build that is under way. NULL is fine. */
+void indexer_stop(struct indexer *indexer);
+/* Counts an index that a merge has built. */
+void indexer_count(struct indexer *indexer, const struct index *index);
+
+/* Zeros when there is no indexer. */
+void indexer_figures(struct indexer *indexer, struct index_figures *out);
+
+#endif

@@ -1,0 +1,318 @@
+/* frame.c - frames of the log, encoded and decoded byte by byte. */
+#include "daemon/store/log/frame.h"
+
+#include "daemon/store/system/bytes.h"
+
+#include <assert.h>
+#include <xxhash.h>
+
+static const uint8_t frame_magic[4] = {'r', 'f', 'r', 'm'};
+
+enum {
+	AT_BYTES = 4,
+	AT_VERSION = 8,
+	AT_PARTS = 10,
+	AT_ZERO = 12,
+	AT_SEQUENCE = 16,
+	AT_FIRST = 24,
+	AT_RELEASE = 32,
+	AT_CLOCK = 40,
+	AT_HASH = 48,
+};
+
+/* Within a part. */
+enum {
+	PART_AT_KIND = 0,
+	PART_AT_ZERO = 2,
+	PART_AT_ROWS = 4,
+	PART_AT_TABLE = 8,
+	PART_AT_BYTES = 16,
+};
+
+/* What a row has beside its key. */
+static size_t body_bytes(const struct table_spec *spec, enum frame_kind kind)
+{
+	return kind == FRAME_DELETE
+		       ? 0
+		       : 8 + (spec->tags ? 8u : 0u) + (spec->dtype == DTYPE_I8 ? 4u : 0u) +
+				 spec_row_bytes(spec);
+}
+
+size_t frame_part_bytes_max(const struct table_spec *spec, enum frame_kind kind, size_t count,
+	size_t key_bytes)
+{
+	const size_t lengths = spec->key_type == KEY_BYTES ? count : 0;
+	return FRAME_PART_BYTES + key_bytes + lengths + count * body_bytes(spec, kind) +
+	       FRAME_ALIGN;
+}
+
+static uint8_t *put(uint8_t *at, const void *data, size_t len)
+{
+	memcpy(at, data, len);
+	return at + len;
+}
+
+uint8_t *frame_put_row(uint8_t *at, const struct table_spec *spec, enum frame_kind kind,
+	const struct frame_row *row)
+{
+	if (spec->key_type == KEY_BYTES) {
+		*at++ = (uint8_t)row->key_len;
+	}
+	at = put(at, row->key, row->key_len);
+	if (kind == FRAME_DELETE) {
+		return at;
+	}
+	at = put(at, &row->time_ms, 8);
+	if (spec->tags) {
+		at = put(at, &row->tags, 8);
+	}
+	if (spec->dtype == DTYPE_I8) {
+		at = put(at, &row->scale, 4);
+	}
+	return put(at, row->data, spec_row_bytes(spec));
+}
+
+static uint8_t *put_name(uint8_t *at, const struct name *name)
+{
+	const size_t len = strlen(name->text);
+	*at++ = (uint8_t)len;
+	return put(at, name->text, len);
+}
+
+uint8_t *frame_put_position(uint8_t *at, const struct frame_position *position)
+{
+	const struct frame_part part = {.kind = FRAME_POSITION, .rows = 1};
+	uint8_t *end = put_name(at + FRAME_PART_BYTES, &position->to.layer);
+	end = put_name(end, &position->to.source);
+	bytes_put_u64(end, position->to.next);
+	end[8] = position->is_first ? 0 : 1;
+	bytes_put_u64(end + 9, position->before);
+	return frame_end_part(at, end + 17, &part);
+}
+
+uint8_t *frame_end_part(uint8_t *at, uint8_t *end, const struct frame_part *part)
+{
+	while ((size_t)(end - at) % FRAME_ALIGN != 0) {
+		*end++ = 0;
+	}
+	memset(at, 0, FRAME_PART_BYTES);
+	bytes_put_u16(at + PART_AT_KIND, (uint16_t)part->kind);
+	bytes_put_u32(at + PART_AT_ROWS, part->rows);
+	bytes_put_u64(at + PART_AT_TABLE, part->table);
+	bytes_put_u64(at + PART_AT_BYTES, (uint64_t)(end - at));
+	return end;
+}
+
+void frame_end(uint8_t *data, const uint8_t *end, struct frame_head *head)
+{
+	const size_t len = (size_t)(end - data);
+	assert(len <= UINT32_MAX && len % FRAME_ALIGN == 0);
+	head->bytes = (uint32_t)len;
+	memset(data, 0, FRAME_HEAD_BYTES);
+	memcpy(data, frame_magic, sizeof frame_magic);
+	bytes_put_u32(data + AT_BYTES, head->bytes);
+	bytes_put_u16(data + AT_VERSION, FRAME_VERSION);
+	bytes_put_u16(data + AT_PARTS, head->parts);
+	bytes_put_u64(data + AT_SEQUENCE, head->sequence);
+	bytes_put_u64(data + AT_RELEASE, head->release);
+	bytes_put_u64(data + AT_CLOCK, (uint64_t)head->clock_ms);
+}
+
+/* The checksum of a frame, whatever stands in its place. */
+static uint64_t hash_frame(const uint8_t *data, size_t len, uint64_t salt)
+{
+	uint8_t head[FRAME_HEAD_BYTES];
+	memcpy(head, data, FRAME_HEAD_BYTES);
+	memset(head + AT_HASH, 0, 8);
+	const uint64_t seed = XXH3_64bits_withSeed(head, sizeof head, salt);
+	return XXH3_64bits_withSeed(data + FRAME_HEAD_BYTES, len - FRAME_HEAD_BYTES, seed);
+}
+
+void frame_seal(uint8_t *data, uint64_t first, uint64_t salt)
+{
+	bytes_put_u64(data + AT_FIRST, first);
+	bytes_put_u64(data + AT_HASH, hash_frame(data, bytes_get_u32(data + AT_BYTES), salt));
+}
+
+static bool is_kind(uint16_t kind)
+{
+	return kind == FRAME_PUT || kind == FRAME_DELETE || kind == FRAME_POSITION;
+}
+
+/* Whether the parts are what they say, and fill the frame. */
+static bool has_parts(const uint8_t *data, uint32_t bytes, uint16_t parts)
+{
+	size_t at = FRAME_HEAD_BYTES;
+	for (uint16_t i = 0; i < parts; i++) {
+		if (bytes - at < FRAME_PART_BYTES) {
+			return false;
+		}
+		const uint64_t len = bytes_get_u64(data + at + PART_AT_BYTES);
+		if (len < FRAME_PART_BYTES || len > bytes - at || len % FRAME_ALIGN != 0 ||
+			!is_kind(bytes_get_u16(data + at + PART_AT_KIND)) ||
+			bytes_get_u16(data + at + PART_AT_ZERO) != 0) {
+			return false;
+		}
+		at += len;
+	}
+	return parts > 0 && at == bytes;
+}
+
+static struct frame_head read_head(const uint8_t *data)
+{
+	return (struct frame_head){
+		.bytes = bytes_get_u32(data + AT_BYTES),
+		.parts = bytes_get_u16(data + AT_PARTS),
+		.sequence = bytes_get_u64(data + AT_SEQUENCE),
+		.first = bytes_get_u64(data + AT_FIRST),
+		.release = bytes_get_u64(data + AT_RELEASE),
+		.clock_ms = (int64_t)bytes_get_u64(data + AT_CLOCK),
+	};
+}
+
+/* Whether a frame of any version may begin here, and be whole. */
+static bool may_begin(const uint8_t *data, size_t len)
+{
+	if (len < FRAME_HEAD_BYTES || memcmp(data, frame_magic, sizeof frame_magic) != 0) {
+		return false;
+	}
+	const uint32_t bytes = bytes_get_u32(data + AT_BYTES);
+	return bytes >= FRAME_HEAD_BYTES && bytes <= len && bytes % FRAME_ALIGN == 0;
+}
+
+/* Whether it is of this build's form. */
+static bool has_form(const uint8_t *data, const struct frame_head *head)
+{
+	return bytes_get_u16(data + AT_VERSION) == FRAME_VERSION &&
+	       bytes_get_u32(data + AT_ZERO) == 0 && has_parts(data, head->bytes, head->parts);
+}
+
+bool frame_may_be(const uint8_t *data, size_t len, struct frame_head *out)
+{
+	if (!may_begin(data, len)) {
+		return false;
+	}
+	*out = read_head(data);
+	/* The parts are walked only where there are no more than a write has. */
+	return out->first <= out->sequence && out->parts <= FRAME_PARTS_MAX && has_form(data, out);
+}
+
+enum status frame_check(const uint8_t *data, size_t len, uint64_t salt, struct frame_head *out)
+{
+	if (!may_begin(data, len)) {
+		return STATUS_CORRUPT;
+	}
+	const struct frame_head head = read_head(data);
+	if (bytes_get_u64(data + AT_HASH) != hash_frame(data, head.bytes, salt)) {
+		return STATUS_CORRUPT;
+	}
+	if (!has_form(data, &head)) {
+		return STATUS_UNSUPPORTED;
+	}
+	*out = head;
+	return STATUS_OK;
+}
+
+bool frame_next_part(const uint8_t *data, const struct frame_head *head, size_t *at,
+	struct frame_part *out)
+{
+	*at = *at == 0 ? FRAME_HEAD_BYTES : *at;
+	if (*at >= head->bytes) {
+		return false;
+	}
+	const uint8_t *part = data + *at;
+	const size_t bytes = (size_t)bytes_get_u64(part + PART_AT_BYTES);
+	*out = (struct frame_part){
+		.kind = (enum frame_kind)bytes_get_u16(part + PART_AT_KIND),
+		.rows = bytes_get_u32(part + PART_AT_ROWS),
+		.table = bytes_get_u64(part + PART_AT_TABLE),
+		.data = part + FRAME_PART_BYTES,
+		.bytes = bytes - FRAME_PART_BYTES,
+	};
+	*at += bytes;
+	return true;
+}
+
+static const uint8_t *read_name(const uint8_t *at, const uint8_t *end, const char *what,
+	struct name *out)
+{
+	if (at == NULL || at == end || (size_t)(end - at) - 1 < *at ||
+		name_check((const char *)at + 1, *at, what, out, NULL) != STATUS_OK) {
+		return NULL;
+	}
+	return at + 1 + *at;
+}
+
+enum status frame_read_position(const struct frame_part *part, struct frame_position *out)
+{
+	const uint8_t *end = part->data + part->bytes;
+	const uint8_t *at = read_name(part->data, end, "layer", &out->to.layer);
+	at = read_name(at, end, "source", &out->to.source);
+	if (at == NULL || end - at < 17 || part->rows != 1) {
+		return STATUS_CORRUPT;
+	}
+	out->to.next = bytes_get_u64(at);
+	out->is_first = at[8] == 0;
+	out->before = bytes_get_u64(at + 9);
+	return STATUS_OK;
+}
+
+void frame_walk_begin(struct frame_walk *walk, const struct frame_part *part,
+	const struct table_spec *spec)
+{
+	*walk = (struct frame_walk){
+		.spec = spec,
+		.kind = part->kind,
+		.at = part->data,
+		.end = part->data + part->bytes,
+		.left = part->rows,
+	};
+}
+
+bool frame_walk_next(struct frame_walk *walk, struct frame_row *out)
+{
+	const struct table_spec *spec = walk->spec;
+	size_t room = (size_t)(walk->end - walk->at);
+	const uint8_t *at = walk->at;
+	size_t key_len = 8;
+	if (walk->left == 0 || room == 0) {
+		return false;
+	}
+	if (spec->key_type == KEY_BYTES) {
+		key_len = *at++;
+		room--;
+	}
+	const size_t body = body_bytes(spec, walk->kind);
+	if (key_len == 0 || room < key_len + body) {
+		return false;
+	}
+	*out = (struct frame_row){.key = at, .key_len = key_len};
+	at += key_len;
+	if (walk->kind == FRAME_PUT) {
+		memcpy(&out->time_ms, at, 8);
+		at += 8;
+		if (spec->tags) {
+			memcpy(&out->tags, at, 8);
+			at += 8;
+		}
+		if (spec->dtype == DTYPE_I8) {
+			memcpy(&out->scale, at, 4);
+			at += 4;
+		}
+		out->data = at;
+		at += spec_row_bytes(spec);
+	}
+	walk->at = at;
+	walk->left--;
+	return true;
+}
+
+uint64_t frame_row_hash(const struct table_spec *spec, const struct frame_row *row)
+{
+	if (spec->key_type == KEY_BYTES) {
+		return key_hash_bytes(row->key, row->key_len);
+	}
+	uint64_t key;
+	memcpy(&key, row->key, sizeof key);
+	return key_hash_u64(key);
+}

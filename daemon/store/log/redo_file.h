@@ -1,0 +1,46 @@
+/* redo_file.h - one file of the log: its head, and how it is read.
+ *
+ * Threads: one at a time.
+ */
+#ifndef DAEMON_STORE_LOG_REDO_FILE_H
+#define DAEMON_STORE_LOG_REDO_FILE_H
+
+#include "daemon/store/log/redo.h"
+
+struct redo_head {
+	uint64_t number;
+	uint64_t first_sequence;
+	uint64_t salt;
+};
+
+/* <n>.log */
+void redo_file_name(char *out, size_t size, uint64_t number);
+/* The number in a name of that form; 0: it is none. */
+uint64_t redo_file_number(const char *name);
+
+/* Creates the file with its head, synced, and syncs the folder. *fd is the caller's. */
+enum status redo_file_create(const char *folder, const struct redo_head *head, int *fd,
+	struct error *err);
+
+/* What a walk through a file has found. */
+struct redo_read {
+	struct redo_head head;
+	uint64_t next_sequence; /* behind its last good frame */
+	uint64_t bytes;         /* up to its last good frame */
+	uint64_t tail;          /* where the frames begin that were perhaps not synced */
+	bool torn;              /* something follows that is no good frame */
+};
+
+/* Reads all good frames, in order, through `options->on_frame`.
+ *   expected   the sequence of its first frame; 0: whatever its head says
+ *   is_last    else a bad frame is damage in any case
+ * AGAIN: the last file has no whole head; it was never used.
+ * Errors: CORRUPT, UNSUPPORTED, IO, NO_MEMORY, on_frame's. */
+enum status redo_file_read(const struct redo_options *options, uint64_t number, uint64_t expected,
+	bool is_last, struct redo_read *out, struct error *err);
+
+/* Cuts the file behind its last good frame, writes its tail again in place, and syncs it: pages
+ * whose sync failed before a restart look clean and are not on the disk. */
+enum status redo_file_settle(int fd, const struct redo_read *read, struct error *err);
+
+#endif

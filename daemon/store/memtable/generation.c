@@ -1,0 +1,198 @@
+/* generation.c - adds entries and versions to one generation of a memtable. */
+#include "daemon/store/memtable/generation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Of the smallest bucket; and what its address is a multiple of. */
+enum { SLOTS_LOG2_FIRST = 3, ALIGN = 64 };
+
+static void count_bytes(struct generation *generation, uint64_t bytes)
+{
+	generation->bytes += bytes;
+	atomic_fetch_add_explicit(&generation->usage->bytes, bytes, memory_order_relaxed);
+}
+
+static void *get(struct generation *generation, size_t bytes)
+{
+	const uint64_t before = generation->arena.bytes;
+	void *at = arena_get(&generation->arena, bytes);
+	if (generation->arena.bytes != before) {
+		count_bytes(generation, generation->arena.bytes - before);
+	}
+	return at;
+}
+
+/* ---- buckets ---- */
+
+static void place(struct index_slot *slot, uint64_t hash, struct memtable_entry *entry)
+{
+	atomic_store_explicit(&slot->hash, hash, memory_order_relaxed);
+	atomic_store_explicit(&slot->entry, entry, memory_order_release);
+}
+
+static size_t empty_slot(const struct bucket *bucket, uint64_t hash)
+{
+	size_t slot = hash & bucket->mask;
+	while (atomic_load_explicit(&bucket->slots[slot].entry, memory_order_relaxed) != NULL) {
+		slot = (slot + 1) & bucket->mask;
+	}
+	return slot;
+}
+
+static void copy_slots(const struct bucket *from, const struct bucket *to)
+{
+	for (size_t i = 0; from->slots != NULL && i <= from->mask; i++) {
+		uint64_t hash;
+		struct memtable_entry *entry;
+		if (index_read(&from->slots[i], &hash, &entry)) {
+			place(&to->slots[empty_slot(to, hash)], hash, entry);
+		}
+	}
+}
+
+/* Replaces a bucket by one of twice the size, or by its first. */
+static bool grow(struct generation *generation, size_t number, struct bucket *bucket)
+{
+	const uintptr_t word =
+		atomic_load_explicit(&generation->buckets[number], memory_order_relaxed);
+	const unsigned log2 = word == 0 ? SLOTS_LOG2_FIRST : (unsigned)(word & (ALIGN - 1)) + 1;
+	const size_t bytes = sizeof(struct index_slot) << log2;
+	uint8_t *memory = get(generation, bytes + ALIGN);
+	if (memory == NULL) {
+		return false;
+	}
+	memory += -(uintptr_t)memory & (ALIGN - 1);
+	memset(memory, 0, bytes);
+	const struct bucket grown = {(struct index_slot *)(void *)memory, ((size_t)1 << log2) - 1};
+	copy_slots(bucket, &grown);
+	atomic_store_explicit(&generation->buckets[number], (uintptr_t)memory + log2,
+		memory_order_release);
+	*bucket = grown;
+	return true;
+}
+
+/* ---- the generation ---- */
+
+struct generation *generation_new(struct memtable_usage *usage, uint64_t sequence)
+{
+	struct generation *generation = calloc(1, sizeof *generation);
+	if (generation == NULL) {
+		return NULL;
+	}
+	generation->usage = usage;
+	atomic_init(&generation->first_sequence, sequence);
+	count_bytes(generation, sizeof *generation);
+	return generation;
+}
+
+void generation_free(struct generation *generation)
+{
+	if (generation == NULL) {
+		return;
+	}
+	struct memtable_usage *usage = generation->usage;
+	atomic_fetch_sub_explicit(&usage->bytes, generation->bytes, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&usage->log_bytes, generation->log_bytes, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&usage->rows, atomic_load(&generation->rows),
+		memory_order_relaxed);
+	arena_fini(&generation->arena);
+	free(generation);
+}
+
+static bool key_is(const struct memtable_entry *entry, const uint8_t *key, size_t key_len)
+{
+	return entry->key_len == key_len && memcmp(entry->key, key, key_len) == 0;
+}
+
+struct memtable_entry *generation_find(const struct generation *generation, uint64_t hash,
+	const uint8_t *key, size_t key_len)
+{
+	const struct bucket bucket = generation_bucket(generation, generation_bucket_of(hash));
+	uint64_t other;
+	struct memtable_entry *entry;
+	if (bucket.slots == NULL) {
+		return NULL;
+	}
+	for (size_t slot = hash & bucket.mask; index_read(&bucket.slots[slot], &other, &entry);
+		slot = (slot + 1) & bucket.mask) {
+		if (other == hash && key_is(entry, key, key_len)) {
+			return entry;
+		}
+	}
+	return NULL;
+}
+
+/* A key's entry without a version yet, not to be reached before it is placed. */
+static struct memtable_entry *entry_new(struct generation *generation, uint64_t hash,
+	const struct frame_row *row)
+{
+	struct memtable_entry *entry = get(generation, sizeof *entry + row->key_len);
+	if (entry != NULL) {
+		atomic_init(&entry->newest, NULL);
+		entry->hash = hash;
+		entry->key_len = (uint32_t)row->key_len;
+		memcpy(entry->key, row->key, row->key_len);
+	}
+	return entry;
+}
+
+static struct row_version *version_new(struct generation *generation,
+	const struct memtable_change *change, const struct frame_row *row)
+{
+	const size_t row_bytes = row->data == NULL ? 0 : spec_row_bytes(change->spec);
+	struct row_version *version = get(generation, sizeof *version + row_bytes);
+	if (version != NULL) {
+		version->older = NULL;
+		version->sequence = change->sequence;
+		version->time_ms = row->time_ms;
+		version->tags = row->tags;
+		version->scale = row->scale;
+		version->deleted = row->data == NULL;
+		if (row->data != NULL) {
+			memcpy(version->row, row->data, row_bytes);
+		}
+	}
+	return version;
+}
+
+/* Puts a new key's entry into the index. */
+static enum status add_entry(struct generation *generation, const struct memtable_change *change,
+	struct memtable_entry *entry)
+{
+	const size_t number = generation_bucket_of(entry->hash);
+	struct bucket bucket = generation_bucket(generation, number);
+	const uint32_t count = generation->counts[number];
+	if ((bucket.slots == NULL || count + 1 > (bucket.mask + 1) / 2) &&
+		!grow(generation, number, &bucket)) {
+		return STATUS_NO_MEMORY;
+	}
+	const size_t slot = empty_slot(&bucket, entry->hash);
+	if (((slot - entry->hash) & bucket.mask) > change->probe_max) {
+		return STATUS_TOO_LARGE;
+	}
+	place(&bucket.slots[slot], entry->hash, entry);
+	generation->counts[number] = count + 1;
+	atomic_fetch_add_explicit(&generation->rows, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&generation->usage->rows, 1, memory_order_relaxed);
+	return STATUS_OK;
+}
+
+enum status generation_put(struct generation *generation, const struct memtable_change *change,
+	uint64_t hash, const struct frame_row *row)
+{
+	struct memtable_entry *entry = generation_find(generation, hash, row->key, row->key_len);
+	struct memtable_entry *added = NULL;
+	if (entry == NULL) {
+		added = entry = entry_new(generation, hash, row);
+	}
+	/* Right behind a new entry, so that both are fetched together. */
+	struct row_version *version = entry == NULL ? NULL : version_new(generation, change, row);
+	if (version == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
+	atomic_store_explicit(&entry->newest, version, memory_order_release);
+	generation->last_sequence = change->sequence;
+	return added == NULL ? STATUS_OK : add_entry(generation, change, added);
+}

@@ -1,0 +1,272 @@
+/* memtable.c - looks keys up in both generations, links new versions, hands over to a merge. */
+#include "daemon/store/memtable/memtable.h"
+
+#include "daemon/store/base/find.h"
+#include "daemon/store/memtable/generation.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Longer rows are fetched ahead by the processor itself. */
+enum { LINE_BYTES = 64, ROW_LINES_MAX = 16 };
+
+static struct generation *active_of(const struct memtable *memtable)
+{
+	return atomic_load_explicit(&memtable->active, memory_order_acquire);
+}
+
+static struct generation *frozen_of(const struct memtable *memtable)
+{
+	return atomic_load_explicit(&memtable->frozen, memory_order_acquire);
+}
+
+struct memtable *memtable_new(void)
+{
+	struct memtable *memtable = calloc(1, sizeof *memtable);
+	if (memtable != NULL) {
+		memtable->refs = 1;
+	}
+	return memtable;
+}
+
+void memtable_drop(struct memtable *memtable)
+{
+	if (memtable == NULL || --memtable->refs > 0) {
+		return;
+	}
+	generation_free(active_of(memtable));
+	generation_free(frozen_of(memtable));
+	free(memtable);
+}
+
+static uint64_t rows_of(const struct generation *generation)
+{
+	return generation == NULL ? 0
+				  : atomic_load_explicit(&generation->rows, memory_order_relaxed);
+}
+
+uint64_t memtable_rows(const struct memtable *memtable)
+{
+	return rows_of(active_of(memtable)) + rows_of(frozen_of(memtable));
+}
+
+/* ---- readers ---- */
+
+/* A block of keys on its way through one generation. */
+struct probe {
+	const struct keys *keys;
+	uint32_t first;
+	uint32_t count;
+	const uint64_t *hashes;
+	uint64_t visible;
+	size_t row_lines;
+	struct bucket buckets[FIND_BLOCK];
+	size_t slots[FIND_BLOCK]; /* the next to look at */
+	struct memtable_entry *entries[FIND_BLOCK];
+};
+
+/* Moves key i to the next entry with its hash; NULL when there is none. */
+static void next_entry(struct probe *probe, uint32_t i)
+{
+	uint64_t hash;
+	struct memtable_entry *entry;
+	const struct bucket *bucket = &probe->buckets[i];
+	while (bucket->slots != NULL &&
+		index_read(&bucket->slots[probe->slots[i]], &hash, &entry)) {
+		probe->slots[i] = (probe->slots[i] + 1) & bucket->mask;
+		if (hash == probe->hashes[i]) {
+			probe->entries[i] = entry;
+			return;
+		}
+	}
+	probe->entries[i] = NULL;
+}
+
+static bool entry_is(const struct probe *probe, uint32_t i)
+{
+	const struct memtable_entry *entry = probe->entries[i];
+	size_t len;
+	const uint8_t *key = keys_bytes(probe->keys, probe->first + i, &len);
+	return entry->key_len == len && memcmp(entry->key, key, len) == 0;
+}
+
+/* Homes first, then entries, then versions: each is on its way while the others are asked for. */
+static void find_in(const struct generation *generation, struct probe *probe,
+	const struct row_version **out)
+{
+	for (uint32_t i = 0; i < probe->count; i++) {
+		const uint64_t hash = probe->hashes[i];
+		probe->buckets[i] = generation_bucket(generation, generation_bucket_of(hash));
+		probe->slots[i] = hash & probe->buckets[i].mask;
+		__builtin_prefetch(&probe->buckets[i].slots[probe->slots[i]]);
+	}
+	for (uint32_t i = 0; i < probe->count; i++) {
+		probe->entries[i] = NULL;
+		if (out[i] == NULL) {
+			next_entry(probe, i);
+		}
+		if (probe->entries[i] != NULL) {
+			__builtin_prefetch(probe->entries[i]);
+			__builtin_prefetch((const uint8_t *)probe->entries[i] + LINE_BYTES);
+		}
+	}
+	for (uint32_t i = 0; i < probe->count; i++) {
+		while (probe->entries[i] != NULL && !entry_is(probe, i)) {
+			next_entry(probe, i);
+		}
+		if (probe->entries[i] == NULL) {
+			continue;
+		}
+		out[i] = entry_version(probe->entries[i], probe->visible);
+		for (size_t line = 0; out[i] != NULL && line < probe->row_lines; line++) {
+			__builtin_prefetch(out[i]->row + line * LINE_BYTES);
+		}
+	}
+}
+
+void memtable_find(const struct memtable *memtable, const struct memtable_question *question,
+	uint32_t first, uint32_t count, const struct row_version **out)
+{
+	const size_t row_lines = (question->row_bytes + LINE_BYTES - 1) / LINE_BYTES;
+	struct probe probe;
+	probe.keys = question->keys;
+	probe.first = first;
+	probe.count = count;
+	probe.hashes = question->hashes;
+	probe.visible = question->visible;
+	probe.row_lines = row_lines < ROW_LINES_MAX ? row_lines : ROW_LINES_MAX;
+	/* A freeze stores `frozen` before it clears `active`: in this order nothing is missed. */
+	const struct generation *active = active_of(memtable);
+	const struct generation *frozen = frozen_of(memtable);
+	memset(out, 0, count * sizeof *out);
+	if (active != NULL) {
+		find_in(active, &probe, out);
+	}
+	if (frozen != NULL && frozen != active) {
+		find_in(frozen, &probe, out);
+	}
+}
+
+const struct row_version *memtable_get(const struct memtable *memtable, uint64_t visible,
+	uint64_t hash, const uint8_t *key, size_t key_len)
+{
+	const struct generation *generations[] = {active_of(memtable), frozen_of(memtable)};
+	for (size_t i = 0; i < 2; i++) {
+		const struct memtable_entry *entry =
+			generations[i] == NULL
+				? NULL
+				: generation_find(generations[i], hash, key, key_len);
+		const struct row_version *version =
+			entry == NULL ? NULL : entry_version(entry, visible);
+		if (version != NULL) {
+			return version;
+		}
+	}
+	return NULL;
+}
+
+/* ---- the writer ---- */
+
+void memtable_prefetch(const struct memtable *memtable, const uint64_t *hashes, uint32_t count)
+{
+	const struct generation *active = active_of(memtable);
+	if (active == NULL) {
+		return;
+	}
+	struct bucket buckets[FIND_BLOCK];
+	for (uint32_t i = 0; i < count; i++) {
+		buckets[i] = generation_bucket(active, generation_bucket_of(hashes[i]));
+		__builtin_prefetch(&buckets[i].slots[hashes[i] & buckets[i].mask], 1);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t hash;
+		struct memtable_entry *entry;
+		const struct bucket *bucket = &buckets[i];
+		if (bucket->slots != NULL &&
+			index_read(&bucket->slots[hashes[i] & bucket->mask], &hash, &entry) &&
+			hash == hashes[i]) {
+			__builtin_prefetch(entry, 1);
+		}
+	}
+}
+
+enum status memtable_put(struct memtable *memtable, const struct memtable_change *change,
+	uint64_t hash, const struct frame_row *row)
+{
+	struct generation *active = active_of(memtable);
+	if (active != NULL) {
+		return generation_put(active, change, hash, row);
+	}
+	active = generation_new(change->usage, change->sequence);
+	const enum status status =
+		active == NULL ? STATUS_NO_MEMORY : generation_put(active, change, hash, row);
+	if (status != STATUS_OK) {
+		generation_free(active);
+		return status;
+	}
+	atomic_store_explicit(&memtable->active, active, memory_order_release);
+	return STATUS_OK;
+}
+
+void memtable_count_log(struct memtable *memtable, uint64_t bytes)
+{
+	struct generation *active = active_of(memtable);
+	assert(active != NULL); /* its rows are there */
+	active->log_bytes += bytes;
+	atomic_fetch_add_explicit(&active->usage->log_bytes, bytes, memory_order_relaxed);
+}
+
+void memtable_undo(struct memtable *memtable, uint64_t hash, const uint8_t *key, size_t key_len,
+	uint64_t visible)
+{
+	const struct generation *active = active_of(memtable);
+	struct memtable_entry *entry =
+		active == NULL ? NULL : generation_find(active, hash, key, key_len);
+	if (entry != NULL) {
+		/* What is taken out stays readable for who is on its way through it. */
+		atomic_store_explicit(&entry->newest, entry_version(entry, visible),
+			memory_order_release);
+	}
+}
+
+/* ---- the merge ---- */
+
+bool memtable_freeze(struct memtable *memtable, uint64_t visible)
+{
+	struct generation *active = active_of(memtable);
+	if (frozen_of(memtable) != NULL) {
+		return true;
+	}
+	if (active == NULL) {
+		return false;
+	}
+	active->last_sequence = active->last_sequence < visible ? active->last_sequence : visible;
+	atomic_store_explicit(&memtable->frozen, active, memory_order_release);
+	atomic_store_explicit(&memtable->active, NULL, memory_order_release);
+	return true;
+}
+
+uint64_t memtable_oldest(const struct memtable *memtable)
+{
+	const struct generation *active = active_of(memtable);
+	const struct generation *frozen = frozen_of(memtable);
+	const struct generation *oldest = frozen != NULL ? frozen : active;
+	return oldest == NULL ? 0 : atomic_load(&oldest->first_sequence);
+}
+
+bool memtable_is_frozen(const struct memtable *memtable)
+{
+	return frozen_of(memtable) != NULL;
+}
+
+uint64_t memtable_frozen_last(const struct memtable *memtable)
+{
+	const struct generation *frozen = frozen_of(memtable);
+	return frozen == NULL ? 0 : frozen->last_sequence;
+}
+
+struct generation *memtable_take_frozen(struct memtable *memtable)
+{
+	return atomic_exchange_explicit(&memtable->frozen, NULL, memory_order_acq_rel);
+}

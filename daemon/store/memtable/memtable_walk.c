@@ -1,0 +1,221 @@
+/* memtable_walk.c - the rows of a memtable: in the order of (hash, key) for scans and merges, in no
+ * order for searches. */
+#include "daemon/store/memtable/generation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum status add(struct memtable_rows *rows, const struct memtable_entry *entry,
+	const struct row_version *version)
+{
+	if (rows->count == rows->capacity) {
+		const size_t capacity = rows->capacity * 2 + 256;
+		struct memtable_row *grown = realloc(rows->rows, capacity * sizeof *grown);
+		if (grown == NULL) {
+			return STATUS_NO_MEMORY;
+		}
+		rows->rows = grown;
+		rows->capacity = capacity;
+	}
+	rows->rows[rows->count++] = (struct memtable_row){.entry = entry, .version = version};
+	return STATUS_OK;
+}
+
+static int compare(const struct memtable_row *a, const struct memtable_row *b)
+{
+	const struct memtable_entry *left = a->entry;
+	const struct memtable_entry *right = b->entry;
+	if (left->hash != right->hash) {
+		return left->hash < right->hash ? -1 : 1;
+	}
+	const size_t len = left->key_len < right->key_len ? left->key_len : right->key_len;
+	const int order = memcmp(left->key, right->key, len);
+	return order != 0 ? order
+			  : (left->key_len > right->key_len) - (left->key_len < right->key_len);
+}
+
+static int compare_any(const void *a, const void *b)
+{
+	return compare(a, b);
+}
+
+static bool is_behind(uint64_t hash, uint64_t behind)
+{
+	return behind != 0 && hash >= behind;
+}
+
+/* Adds a bucket's rows that are in the range, in order. */
+static enum status collect_bucket(const struct bucket *bucket, const struct memtable_range *range,
+	struct memtable_rows *found)
+{
+	const size_t first = found->count;
+	for (size_t slot = 0; bucket->slots != NULL && slot <= bucket->mask; slot++) {
+		uint64_t hash;
+		struct memtable_entry *entry;
+		if (!index_read(&bucket->slots[slot], &hash, &entry) || hash < range->from ||
+			is_behind(hash, range->behind)) {
+			continue;
+		}
+		const struct row_version *version = entry_version(entry, range->visible);
+		const enum status status = version == NULL ? STATUS_OK : add(found, entry, version);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	if (found->count > first + 1) {
+		qsort(found->rows + first, found->count - first, sizeof *found->rows, compare_any);
+	}
+	return STATUS_OK;
+}
+
+/* Leaves `most` rows, and those that share the last one's hash, if there are more. */
+static void cut(struct memtable_range *range, struct memtable_rows *found)
+{
+	size_t count = range->most > 0 ? range->most : 1;
+	while (count < found->count &&
+		found->rows[count].entry->hash == found->rows[count - 1].entry->hash) {
+		count++;
+	}
+	if (count < found->count) {
+		range->behind = found->rows[count].entry->hash;
+		found->count = count;
+	}
+}
+
+static enum status collect(const struct generation *generation, struct memtable_range *range,
+	struct memtable_rows *found)
+{
+	const size_t last = generation_bucket_of(range->behind - 1); /* 0 - 1: of 2^64 - 1 */
+	size_t number = generation_bucket_of(range->from);
+	for (; number <= last && found->count <= range->most; number++) {
+		const struct bucket bucket = generation_bucket(generation, number);
+		const enum status status = collect_bucket(&bucket, range, found);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	if (number <= last) {
+		range->behind = (uint64_t)number << (64 - GENERATION_BUCKET_BITS);
+	}
+	cut(range, found);
+	return STATUS_OK;
+}
+
+/* Merges both, up to `behind`; of one key the active generation's version is the newer. */
+static size_t merge(const struct memtable_rows *active, const struct memtable_rows *frozen,
+	uint64_t behind, struct memtable_row *out)
+{
+	size_t count = 0;
+	size_t i = 0;
+	size_t j = 0;
+	while (i < active->count || j < frozen->count) {
+		int order = i == active->count ? 1 : j == frozen->count ? -1 : 0;
+		if (order == 0) {
+			order = compare(&active->rows[i], &frozen->rows[j]);
+		}
+		const struct memtable_row row = order <= 0 ? active->rows[i] : frozen->rows[j];
+		if (is_behind(row.entry->hash, behind)) {
+			break;
+		}
+		i += order <= 0;
+		j += order >= 0;
+		out[count++] = row;
+	}
+	return count;
+}
+
+/* Adds the rows of a bucket that `newer` (or NULL) has no version of. */
+static enum status gather(const struct generation *generation, const struct generation *newer,
+	uint32_t number, uint64_t visible, struct memtable_rows *out)
+{
+	const struct bucket bucket = generation_bucket(generation, number);
+	for (size_t slot = 0; bucket.slots != NULL && slot <= bucket.mask; slot++) {
+		uint64_t hash;
+		struct memtable_entry *entry;
+		if (!index_read(&bucket.slots[slot], &hash, &entry)) {
+			continue;
+		}
+		const struct row_version *version = entry_version(entry, visible);
+		const struct memtable_entry *other =
+			version == NULL || newer == NULL
+				? NULL
+				: generation_find(newer, hash, entry->key, entry->key_len);
+		if (version == NULL || (other != NULL && entry_version(other, visible) != NULL)) {
+			continue;
+		}
+		const enum status status = add(out, entry, version);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	return STATUS_OK;
+}
+
+enum status memtable_gather(const struct memtable *memtable, uint32_t part, uint64_t visible,
+	struct memtable_rows *out)
+{
+	/* In the order that memtable_find has too. */
+	const struct generation *active =
+		atomic_load_explicit(&memtable->active, memory_order_acquire);
+	const struct generation *frozen =
+		atomic_load_explicit(&memtable->frozen, memory_order_acquire);
+	enum status status = STATUS_OK;
+	if (active != NULL) {
+		status = gather(active, NULL, part, visible, out);
+	}
+	if (status == STATUS_OK && frozen != NULL && frozen != active) {
+		status = gather(frozen, active, part, visible, out);
+	}
+	return status;
+}
+
+enum status memtable_collect(const struct memtable *memtable, struct memtable_range *range,
+	struct memtable_row **out, size_t *count)
+{
+	/* In the order that memtable_find has too. */
+	const struct generation *active =
+		atomic_load_explicit(&memtable->active, memory_order_acquire);
+	const struct generation *frozen =
+		atomic_load_explicit(&memtable->frozen, memory_order_acquire);
+	struct memtable_rows of_active = {0};
+	struct memtable_rows of_frozen = {0};
+	enum status status = STATUS_OK;
+	if (active != NULL) {
+		status = collect(active, range, &of_active);
+	}
+	if (status == STATUS_OK && frozen != NULL && frozen != active) {
+		status = collect(frozen, range, &of_frozen);
+	}
+	struct memtable_row *rows = NULL;
+	if (status == STATUS_OK) {
+		rows = malloc((of_active.count + of_frozen.count + 1) * sizeof *rows);
+		status = rows == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+	}
+	if (status == STATUS_OK) {
+		*count = merge(&of_active, &of_frozen, range->behind, rows);
+		*out = rows;
+	}
+	free(of_active.rows);
+	free(of_frozen.rows);
+	return status;
+}
+
+enum status memtable_collect_frozen(const struct memtable *memtable, struct memtable_row **out,
+	size_t *count)
+{
+	const struct generation *frozen =
+		atomic_load_explicit(&memtable->frozen, memory_order_acquire);
+	struct memtable_rows found = {0};
+	struct memtable_range all = {.most = SIZE_MAX, .visible = UINT64_MAX};
+	enum status status = STATUS_OK;
+	if (frozen != NULL) {
+		status = collect(frozen, &all, &found);
+	}
+	if (status != STATUS_OK) {
+		free(found.rows);
+		return status;
+	}
+	*out = found.rows;
+	*count = found.count;
+	return STATUS_OK;
+}

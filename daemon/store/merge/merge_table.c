@@ -1,0 +1,276 @@
+/* merge_table.c - one table: new base files, checked, swapped in; then its memtable is let go. */
+#include "daemon/store/admin/change.h"
+#include "daemon/store/base/base_files.h"
+#include "daemon/store/indexing/index_build.h"
+#include "daemon/store/indexing/indexer.h"
+#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/merge/merge_rows.h"
+#include "daemon/store/merge/merger.h"
+#include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/system/file.h"
+#include "daemon/store/system/grace.h"
+#include "daemon/store/write/fullness.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* An expired row stays so long: somebody's clock may find that it has not. */
+enum { EXPIRED_KEPT_MS = 3600 * 1000 };
+
+static int64_t expired_ms(const struct merge_job *job)
+{
+	const uint64_t ttl_ms = job->table->spec.ttl_ms;
+	return ttl_ms == 0 ? INT64_MIN : job->clock_ms - (int64_t)ttl_ms - EXPIRED_KEPT_MS;
+}
+
+static enum status write_files(const struct merge_job *job, struct base_files *files,
+	struct error *err)
+{
+	struct memtable_row *news = NULL;
+	size_t count = 0;
+	const struct table *table = job->table;
+	if (memtable_collect_frozen(table->memtable, &news, &count) != STATUS_OK) {
+		return error_set(err, STATUS_NO_MEMORY, "merge: order of the new rows");
+	}
+	const struct merge_input input = {
+		.spec = &table->spec,
+		.release = job->release,
+		.table = table->number,
+		.set = table->bases,
+		.news = news,
+		.count = count,
+		.expired_ms = expired_ms(job),
+		.pace = job->pace,
+		.pace_arg = job->pace_arg,
+	};
+	enum status status = merge_rows(&input, files, err);
+	free(news);
+	return status == STATUS_OK ? file_sync_folder(files->folder, err) : status;
+}
+
+/* The table that has the new files; it takes them over. */
+static struct table *make_table(const struct merge_job *job, struct base_files *files)
+{
+	struct store *store = job->store;
+	lock_take(&store->admin_lock);
+	struct table *table = table_renew(job->table);
+	lock_release(&store->admin_lock);
+	if (table == NULL) {
+		return NULL;
+	}
+	const uint64_t last = memtable_frozen_last(table->memtable);
+	table->folded = last > table->folded ? last : table->folded;
+	table->rows = files->rows;
+	table->files = files->files;
+	table->file_count = files->file_count;
+	for (size_t i = 0; i < table->file_count; i++) {
+		table->bytes += table->files[i].bytes;
+	}
+	files->files = NULL;
+	files->file_count = 0;
+	return table;
+}
+
+static void drop(struct store *store, struct table *table)
+{
+	lock_take(&store->admin_lock);
+	table_drop(table);
+	lock_release(&store->admin_lock);
+}
+
+/* Opens the new files, reads them in and compares them with their checksums: the first request
+ * must not wait for that. */
+static enum status check(const struct merge_job *job, struct table *table, struct error *err)
+{
+	const struct release release = {.number = job->release};
+	const enum status status = store_open_table(job->store, &release, table, err);
+	for (size_t i = 0;
+		status == STATUS_OK && table->bases != NULL && i < table->bases->segment_count;
+		i++) {
+		if (base_segment_wait(table->bases, i) != BASE_READY) {
+			return error_set(err, STATUS_CORRUPT,
+				"merge: table '%s' reads back otherwise than it was written",
+				table->spec.name.text);
+		}
+	}
+	return status;
+}
+
+static bool is_current(const struct merge_job *job)
+{
+	return release_find(snapshot_find(store_current(job->store), job->release),
+		       job->table->number) == job->table;
+}
+
+/* Takes `table` over. NOT_FOUND: the release was dropped meanwhile, as `end` finds too. */
+static enum status swap(const struct merge_job *job, struct table *table, struct error *err)
+{
+	struct store *store = job->store;
+	enum status status = STATUS_NO_MEMORY;
+	lock_take(&store->admin_lock);
+	if (!is_current(job)) {
+		table_drop(table);
+		lock_release(&store->admin_lock);
+		return STATUS_NOT_FOUND;
+	}
+	struct release *release = release_copy(snapshot_find(store_current(store), job->release));
+	if (release == NULL) {
+		table_drop(table);
+		status = error_set(err, status, "merge: no memory");
+	} else {
+		const struct aftermath aftermath = {.replaced = job->table, .owner = job->release};
+		/* It takes the place of its old self, which needs no memory. */
+		(void)release_put(release, table);
+		status = change_release(store, release, &aftermath, err);
+	}
+	lock_release(&store->admin_lock);
+	return status;
+}
+
+/* Nobody who began after the swap needs what is frozen; who began before may. */
+static void let_go(const struct merge_job *job)
+{
+	grace_wait();
+	struct generation *frozen = memtable_take_frozen(job->table->memtable);
+	grace_wait();
+	generation_free(frozen);
+}
+
+/* Keeps the janitor out of the release's folder. False: the release was dropped before. */
+static bool begin(const struct merge_job *job)
+{
+	struct store *store = job->store;
+	lock_take(&store->admin_lock);
+	const bool current = is_current(job);
+	store->merging = current ? job->release : 0;
+	lock_release(&store->admin_lock);
+	return current;
+}
+
+/* Whether the release was dropped meanwhile; then the folder is removed, if the janitor came. */
+static bool end(const struct merge_job *job, const char *folder)
+{
+	struct store *store = job->store;
+	lock_take(&store->admin_lock);
+	/* After a swap the job's table is no longer the release's, which is there all the same. */
+	const bool dropped = snapshot_find(store_current(store), job->release) == NULL;
+	const bool mine = store->merging_dropped;
+	store->merging = 0;
+	store->merging_dropped = false;
+	lock_release(&store->admin_lock);
+	struct error err;
+	if (mine && file_remove_folder(folder, &err) != STATUS_OK) {
+		store_event(store, "event=leftover reason=\"%s\"", err.text);
+	}
+	return dropped;
+}
+
+static void remove_files(const char *folder, const struct merge_job *job, uint64_t first,
+	uint64_t behind)
+{
+	for (uint64_t number = first; number < behind; number++) {
+		char name[64];
+		base_file_name(name, sizeof name, job->table->number, number);
+		(void)file_remove_prefixed(folder, name, NULL);
+		index_file_name_of(name, sizeof name, job->table->number, number);
+		(void)file_remove_prefixed(folder, name, NULL);
+	}
+}
+
+static uint64_t first_free(const struct table *table)
+{
+	uint64_t first = 1;
+	for (size_t i = 0; i < table->file_count; i++) {
+		first = table->files[i].number >= first ? table->files[i].number + 1 : first;
+	}
+	return first;
+}
+
+/* So that the new files are searched as fast as the old ones were from the first moment. If that
+ * does not come about, and when writers wait for the merge, the index comes later (indexer.h). */
+static void give_index(const struct merge_job *job, const char *folder, struct table *table)
+{
+	struct index *index = NULL;
+	const struct index_job build = {
+		.folder = folder,
+		.release = job->release,
+		.table = table,
+		.before = job->table,
+		.stop = &job->store->stop,
+	};
+	if (table_wants_index(table, job->store->options.sizes.index_rows_min) &&
+		atomic_load(&job->table->index) != NULL && !fullness_must_hurry(job->store) &&
+		index_build(&build, &index, NULL) == STATUS_OK) {
+		indexer_count(job->store->indexer, index);
+		atomic_store(&table->index, index);
+	}
+}
+
+/* Writes the new files, checks them, and swaps them in. */
+static enum status renew(struct merge_job *job, const char *folder, _Atomic uint64_t *next_file,
+	struct error *err)
+{
+	const struct table *from = job->table;
+	const struct base_owner owner = {.release = job->release,
+		.table = from->number,
+		.spec = from->spec};
+	struct base_files files = {
+		.folder = folder,
+		.owner = &owner,
+		.sizes = store_base_sizes(job->store),
+		.next_file = next_file,
+		.expected_bytes = from->bytes + memtable_rows(from->memtable) *
+							(spec_row_bytes(&from->spec) + 64),
+	};
+	enum status status = write_files(job, &files, err);
+	struct table *table = status == STATUS_OK ? make_table(job, &files) : NULL;
+	if (status == STATUS_OK && table == NULL) {
+		status = error_set(err, STATUS_NO_MEMORY, "merge: no memory");
+	}
+	base_files_fini(&files, BASE_FILES_REMOVE);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	assert(table != NULL); /* else it has failed */
+	job->rows = table->rows;
+	job->bytes = table->bytes;
+	status = check(job, table, err);
+	if (status != STATUS_OK) {
+		drop(job->store, table);
+		return status;
+	}
+	give_index(job, folder, table);
+	return swap(job, table, err);
+}
+
+enum status merge_table(struct merge_job *job, struct error *err)
+{
+	char folder[PATH_MAX];
+	if (atomic_load(&job->store->catalog_unknown)) {
+		/* It would write over files that the catalog may name. */
+		return error_set(err, STATUS_IO,
+			"a change of the catalog could not be written; nothing merges until a restart");
+	}
+	if (!begin(job)) {
+		return STATUS_NOT_FOUND;
+	}
+	const uint64_t first = first_free(job->table);
+	_Atomic uint64_t next_file = first;
+	store_release_folder(job->store, job->release, folder);
+	const enum status status = renew(job, folder, &next_file, err);
+	if (status == STATUS_OK) {
+		let_go(job);
+	} else if (status != STATUS_IO) {
+		/* After an IO error the catalog may name them all the same: the next start knows.
+		 */
+		remove_files(folder, job, first, atomic_load(&next_file));
+	}
+	if (end(job, folder) && status != STATUS_OK) {
+		return STATUS_NOT_FOUND;
+	}
+	/* Nobody asked for a file that is missing. */
+	return status == STATUS_NOT_FOUND
+		       ? error_set(err, STATUS_IO, "%s", err == NULL ? "" : err->text)
+		       : status;
+}

@@ -1,0 +1,438 @@
+/* merger.c - decides when to merge, makes the cut, and paces the work. */
+#include "daemon/store/merge/merger.h"
+
+#include "daemon/store/log/feed.h"
+#include "daemon/store/merge/merge.h"
+#include "daemon/store/merge/pace.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/file.h"
+#include "daemon/store/system/grace.h"
+#include "daemon/store/write/fullness.h"
+#include "daemon/store/write/write_figures.h"
+#include "daemon/store/write/writer.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum {
+	LOOK_MS = 200, /* how often it looks by itself: nobody rings when something gets old */
+	/* After a failure, unless it is asked: the first pause, doubled by each failure, and the
+	   longest. */
+	RETRY_MS = 2000,
+	RETRY_MS_MAX = 300 * 1000,
+	LOOK_AGAIN_NS = 5 * 1000 * 1000, /* whether to hurry, while it waits */
+	/* Its thread's while there is time: a fetch must not wait for a time slice of a merge. */
+	GENTLE_NICE = 15,
+};
+
+struct merger {
+	struct store *store; /* borrowed */
+	pthread_t thread;
+	/* The thread's own: */
+	uint64_t pending_since_ms; /* 0: nothing waits */
+	uint64_t not_before_ms;
+	uint64_t retry_ms;   /* the pause after the next failure */
+	uint64_t kept_bytes; /* of log, after the last merge */
+	/* Of fullness_of: from here on a merge is due after one that failed for some tables
+	   and was done for others. UINT_MAX: there was no such. */
+	unsigned go_on_at;
+	struct pace pace; /* of the merge that runs */
+	uint64_t cut;     /* the sequence of the last one */
+	int64_t clock_ms; /* at the cut */
+	/* Guarded by lock: */
+	struct lock lock;
+	struct condition done;
+	bool stop;
+	uint64_t asked;
+	uint64_t served;
+	struct merge_result result;
+	struct error outcome;
+	_Atomic uint64_t merges;
+	_Atomic uint64_t failed;
+	_Atomic uint64_t bytes;
+	_Atomic uint64_t last_ms;
+	atomic_bool running;
+};
+
+/* ---- pace ---- */
+
+/* On Linux of this thread alone. Without the right to (LimitNICE of the unit) it stays gentle. */
+static void set_nice(const struct merger *merger)
+{
+	(void)setpriority(PRIO_PROCESS, 0, fullness_must_hurry(merger->store) ? 0 : GENTLE_NICE);
+}
+
+static void begin_pace(struct merger *merger)
+{
+	pace_begin(&merger->pace, merger->store->options.write.merge_rate, clock_monotonic_ns());
+}
+
+static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
+{
+	struct merger *merger = arg;
+	struct store *store = merger->store;
+	const struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
+	atomic_fetch_add(&merger->bytes, bytes);
+	const uint64_t until_ns = pace_add(&merger->pace, bytes, clock_monotonic_ns());
+	while (!atomic_load(&store->stop) && clock_monotonic_ns() < until_ns &&
+		!fullness_must_hurry(merger->store)) {
+		(void)nanosleep(&pause, NULL);
+	}
+	if (fullness_must_hurry(merger->store)) {
+		begin_pace(merger);
+	}
+	set_nice(merger);
+	return atomic_load(&store->stop)
+		       ? error_set(err, STATUS_BUSY, "merge: the daemon is stopping")
+		       : STATUS_OK;
+}
+
+/* ---- the cut ---- */
+
+static void freeze_all(struct merger *merger)
+{
+	const uint64_t visible = atomic_load(&merger->store->visible);
+	const struct snapshot *snapshot = snapshot_begin(merger->store);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		for (size_t j = 0; j < release->table_count; j++) {
+			(void)memtable_freeze(release->tables[j]->memtable, visible);
+		}
+		feed_mark(release->feed);
+	}
+	snapshot_end(merger->store);
+}
+
+static enum status cut(struct merger *merger, struct error *err)
+{
+	struct writer *writer = merger->store->writer;
+	writer_halt(writer);
+	/* The lock keeps the commit thread from syncing what was acknowledged before (periodic). */
+	lock_take(&writer->group_lock);
+	const enum status status = redo_rotate(writer->redo, err);
+	lock_release(&writer->group_lock);
+	if (status == STATUS_READ_ONLY) {
+		writer_set_read_only(writer, err == NULL ? "" : err->text);
+	}
+	if (status == STATUS_OK) {
+		freeze_all(merger);
+		merger->cut = atomic_load(&merger->store->visible);
+		merger->clock_ms = clock_unix_ms();
+	}
+	writer_resume(writer);
+	return status;
+}
+
+/* ---- tables ---- */
+
+static bool is_wanted(const struct table *table, bool asked)
+{
+	return memtable_is_frozen(table->memtable) ||
+	       (asked && table->spec.ttl_ms != 0 && table->rows > 0);
+}
+
+/* The tables to merge, held. */
+static enum status list_jobs(struct merger *merger, bool asked, struct merge_job **out,
+	size_t *count)
+{
+	struct store *store = merger->store;
+	size_t most = 0;
+	enum status status = STATUS_OK;
+	lock_take(&store->admin_lock);
+	const struct snapshot *snapshot = store_current(store);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		most += snapshot->releases[i]->table_count;
+	}
+	struct merge_job *jobs = calloc(most + 1, sizeof *jobs);
+	*count = 0;
+	for (size_t i = 0; jobs != NULL && i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		for (size_t j = 0; j < release->table_count; j++) {
+			struct table *table = release->tables[j];
+			if (release->state != RELEASE_SEALED || !is_wanted(table, asked)) {
+				continue;
+			}
+			table->refs++;
+			jobs[(*count)++] = (struct merge_job){
+				.store = store,
+				.release = release->number,
+				.table = table,
+				.clock_ms = merger->clock_ms,
+				.pace = keep_pace,
+				.pace_arg = merger,
+			};
+		}
+	}
+	lock_release(&store->admin_lock);
+	status = jobs == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+	*out = jobs;
+	return status;
+}
+
+/* *left: a table that was merged has more from before the cut. A merge that had failed kept what it
+ * had frozen, so nothing could be frozen beside it; now it can. */
+static enum status merge_tables(struct merger *merger, bool asked, struct merge_result *result,
+	bool *left, struct error *err)
+{
+	struct store *store = merger->store;
+	struct merge_job *jobs = NULL;
+	size_t count = 0;
+	enum status status = list_jobs(merger, asked, &jobs, &count);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "merge: no memory");
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct error reason = {.status = STATUS_OK};
+		const enum status of_table =
+			atomic_load(&store->stop)
+				? error_set(&reason, STATUS_BUSY, "merge: the daemon is stopping")
+				: merge_table(&jobs[i], &reason);
+		const uint64_t oldest = memtable_oldest(jobs[i].table->memtable);
+		if (of_table == STATUS_OK && oldest != 0 && oldest <= merger->cut) {
+			*left = true; /* and it is counted then */
+		} else if (of_table == STATUS_OK) {
+			result->tables++;
+			result->rows += jobs[i].rows;
+			result->bytes += jobs[i].bytes;
+		} else if (of_table != STATUS_NOT_FOUND && status == STATUS_OK) {
+			status = error_set(err, of_table, "table '%s': %s",
+				jobs[i].table->spec.name.text, reason.text);
+		}
+		lock_take(&store->admin_lock);
+		table_drop(jobs[i].table);
+		lock_release(&store->admin_lock);
+	}
+	free(jobs);
+	return status;
+}
+
+/* ---- one merge ---- */
+
+static enum status merge_once(struct merger *merger, bool asked, struct merge_result *result,
+	bool *left, struct error *err)
+{
+	enum status status = cut(merger, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = merge_tables(merger, asked, result, left, err);
+	const enum status trimmed = merge_trim_log(merger->store, status == STATUS_OK ? err : NULL);
+	return status == STATUS_OK ? trimmed : status;
+}
+
+static enum status merge(struct merger *merger, bool asked, struct merge_result *result,
+	struct error *err)
+{
+	bool left = false;
+	const enum status status = merge_once(merger, asked, result, &left, err);
+	if (!left) {
+		return status;
+	}
+	struct error reason = {.status = STATUS_OK};
+	const enum status again = merge_once(merger, false, result, &left, &reason);
+	return status != STATUS_OK || again == STATUS_OK ? status
+							 : error_set(err, again, "%s", reason.text);
+}
+
+/* What a failed merge has left takes room until it is done. The others go on in the rest. */
+static unsigned next_fullness(const struct merger *merger)
+{
+	const unsigned left = fullness_of(merger->store);
+	return left >= FULLNESS_WAIT
+		       ? left
+		       : left + (FULLNESS_WAIT - left) * FULLNESS_BEGIN / FULLNESS_WAIT;
+}
+
+static void run_merge(struct merger *merger, bool asked)
+{
+	struct merge_result result = {0};
+	struct error err = {.status = STATUS_OK};
+	lock_take(&merger->lock);
+	const uint64_t serving = merger->asked;
+	lock_release(&merger->lock);
+	const uint64_t began_ns = clock_monotonic_ns();
+	begin_pace(merger);
+	atomic_store(&merger->running, true);
+	set_nice(merger);
+	err.status = merge(merger, asked, &result, &err);
+	atomic_store(&merger->running, false);
+	const uint64_t now_ns = clock_monotonic_ns();
+	atomic_store(&merger->last_ms, (now_ns - began_ns) / 1000000);
+	merger->pending_since_ms = 0;
+	merger->kept_bytes = redo_bytes(merger->store->writer->redo);
+	if (err.status == STATUS_OK) {
+		atomic_fetch_add(&merger->merges, 1);
+		merger->retry_ms = RETRY_MS;
+		merger->go_on_at = UINT_MAX;
+	} else if (!atomic_load(&merger->store->stop)) {
+		atomic_fetch_add(&merger->failed, 1);
+		merger->go_on_at = result.tables == 0 ? UINT_MAX : next_fullness(merger);
+		merger->not_before_ms = now_ns / 1000000 + merger->retry_ms;
+		merger->retry_ms *= 2;
+		merger->retry_ms =
+			merger->retry_ms < RETRY_MS_MAX ? merger->retry_ms : RETRY_MS_MAX;
+		store_event(merger->store, "event=merge_failed reason=\"%s\"", err.text);
+	}
+	lock_take(&merger->lock);
+	merger->served = serving;
+	merger->result = result;
+	merger->outcome = err;
+	condition_broadcast(&merger->done);
+	lock_release(&merger->lock);
+}
+
+/* ---- the thread ---- */
+
+/* What a dropped release had in the log keeps no file of it any more. */
+static void after_drop(struct merger *merger)
+{
+	struct error err;
+	merger->not_before_ms = 0;
+	merger->retry_ms = RETRY_MS;
+	if (merge_trim_log(merger->store, &err) != STATUS_OK) {
+		store_event(merger->store, "event=log_not_trimmed reason=\"%s\"", err.text);
+	}
+	const uint64_t bytes = redo_bytes(merger->store->writer->redo);
+	merger->kept_bytes = bytes < merger->kept_bytes ? bytes : merger->kept_bytes;
+}
+
+/* What is written to a release and dropped with it stays in the log's files, and waits for no
+ * merge: only a new file gets rid of it. */
+static bool has_grown(const struct merger *merger)
+{
+	return redo_bytes(merger->store->writer->redo) >=
+	       merger->kept_bytes + merger->store->options.write.log_bytes;
+}
+
+static bool is_due(struct merger *merger)
+{
+	struct store *store = merger->store;
+	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+	if (atomic_load(&store->usage.rows) == 0) {
+		merger->pending_since_ms = 0;
+	} else if (merger->pending_since_ms == 0) {
+		merger->pending_since_ms = now_ms;
+	}
+	const bool old = merger->pending_since_ms != 0 &&
+			 now_ms - merger->pending_since_ms >= store->options.write.merge_age_ms;
+	const unsigned fullness = fullness_of(store);
+	const bool due = now_ms >= merger->not_before_ms &&
+			 (old || fullness >= FULLNESS_BEGIN || has_grown(merger));
+	return (due || fullness >= merger->go_on_at) && !atomic_load(&store->stop) &&
+	       !atomic_load(&store->writer->read_only);
+}
+
+/* What the thread does next. */
+struct turn {
+	bool asked;   /* to merge */
+	bool due;     /* a merge is */
+	bool dropped; /* a release was */
+};
+
+/* Waits until there is something to do; false: to end. */
+static bool wait_for_work(struct merger *merger, struct turn *turn)
+{
+	struct store *store = merger->store;
+	for (;;) {
+		turn->due = is_due(merger);
+		turn->dropped = atomic_exchange(&store->release_dropped, false);
+		lock_take(&merger->lock);
+		turn->asked = merger->asked != merger->served;
+		const bool stop = merger->stop;
+		lock_release(&merger->lock);
+		if (stop || turn->due || turn->dropped || turn->asked) {
+			return !stop;
+		}
+		bell_wait(&store->merge_bell, (uint64_t)clock_monotonic_ms() + LOOK_MS);
+	}
+}
+
+static void *merger_main(void *arg)
+{
+	struct merger *merger = arg;
+	struct turn turn;
+	grace_register();
+	while (wait_for_work(merger, &turn)) {
+		if (turn.dropped) {
+			after_drop(merger);
+		}
+		if (turn.due || turn.asked) {
+			run_merge(merger, turn.asked);
+		}
+	}
+	grace_unregister();
+	return NULL;
+}
+
+enum status merger_start(struct store *store, struct merger **out, struct error *err)
+{
+	struct merger *merger = calloc(1, sizeof *merger);
+	if (merger == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "start the thread that merges");
+	}
+	merger->store = store;
+	merger->retry_ms = RETRY_MS;
+	merger->go_on_at = UINT_MAX;
+	condition_init(&merger->done);
+	lock_init(&merger->lock);
+	*out = merger;
+	if (pthread_create(&merger->thread, NULL, merger_main, merger) != 0) {
+		*out = NULL;
+		condition_fini(&merger->done);
+		lock_fini(&merger->lock);
+		free(merger);
+		return error_set(err, STATUS_NO_MEMORY, "start the thread that merges");
+	}
+	return STATUS_OK;
+}
+
+void merger_stop(struct merger *merger)
+{
+	if (merger == NULL) {
+		return;
+	}
+	lock_take(&merger->lock);
+	merger->stop = true;
+	condition_broadcast(&merger->done);
+	lock_release(&merger->lock);
+	bell_ring(&merger->store->merge_bell);
+	(void)pthread_join(merger->thread, NULL);
+	condition_fini(&merger->done);
+	lock_fini(&merger->lock);
+	free(merger);
+}
+
+enum status store_merge(struct store *store, struct merge_result *out, struct error *err)
+{
+	struct merger *merger = store->merger;
+	lock_take(&merger->lock);
+	const uint64_t number = ++merger->asked;
+	bell_ring(&store->merge_bell);
+	while (merger->served < number && !merger->stop) {
+		condition_wait(&merger->done, &merger->lock);
+	}
+	enum status status = STATUS_BUSY;
+	if (merger->served >= number) {
+		*out = merger->result;
+		status = merger->outcome.status;
+		if (status != STATUS_OK && err != NULL) {
+			*err = merger->outcome;
+		}
+	} else {
+		error_set(err, status, "merge: the daemon is stopping");
+	}
+	lock_release(&merger->lock);
+	return status;
+}
+
+void merger_figures(struct merger *merger, struct write_figures *out)
+{
+	out->merges = atomic_load(&merger->merges);
+	out->merges_failed = atomic_load(&merger->failed);
+	out->merge_bytes = atomic_load(&merger->bytes);
+	out->merge_ms = atomic_load(&merger->last_ms);
+	out->merge_running = atomic_load(&merger->running);
+}

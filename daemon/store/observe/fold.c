@@ -1,0 +1,307 @@
+/* fold.c - reads each key's state once, adds its samples, hands over what is to be written. */
+#include "daemon/store/observe/fold.h"
+
+#include "daemon/store/base/base.h"
+#include "daemon/store/base/find.h"
+#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/row/age.h"
+#include "daemon/store/system/mapfault.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- keys, each once ---- */
+
+/* Numbers of keys by their hashes, open addressing; 0: empty, else the number and one. */
+struct once {
+	uint32_t *slots; /* owned */
+	size_t mask;
+};
+
+static bool once_init(struct once *once, uint32_t count)
+{
+	size_t slots = 16;
+	while (slots < (size_t)count * 2) {
+		slots *= 2;
+	}
+	once->mask = slots - 1;
+	once->slots = calloc(slots, sizeof *once->slots);
+	return once->slots != NULL;
+}
+
+static bool key_is(const struct keys *a, uint32_t i, const struct keys *b, uint32_t j)
+{
+	size_t len;
+	size_t other_len;
+	const uint8_t *key = keys_bytes(a, i, &len);
+	const uint8_t *other = keys_bytes(b, j, &other_len);
+	return len == other_len && memcmp(key, other, len) == 0;
+}
+
+/* The number of a sample's key; fold->keys.count if it is a new one, whose slot is then taken. */
+static uint32_t number_of(struct once *once, const struct fold *fold, const struct keys *keys,
+	uint32_t i, uint64_t hash)
+{
+	size_t slot = hash & once->mask;
+	for (; once->slots[slot] != 0; slot = (slot + 1) & once->mask) {
+		const uint32_t number = once->slots[slot] - 1;
+		if (key_is(&fold->keys, number, keys, i)) {
+			return number;
+		}
+	}
+	once->slots[slot] = fold->keys.count + 1;
+	return fold->keys.count;
+}
+
+/* Adds key i of the samples. */
+static void add_key(struct fold *fold, const struct keys *keys, uint32_t i, size_t *end)
+{
+	size_t len;
+	const uint8_t *key = keys_bytes(keys, i, &len);
+	if (keys->type != KEY_U64) {
+		fold->at[fold->keys.count] = (uint32_t)*end;
+		fold->packed[(*end)++] = (uint8_t)len;
+	}
+	memcpy(fold->packed + *end, key, len);
+	*end += len;
+	fold->keys.count++;
+}
+
+static void add_keys(struct fold *fold, struct once *once, const struct keys *keys)
+{
+	uint64_t hashes[FIND_BLOCK];
+	size_t end = 0;
+	for (uint32_t first = 0; first < keys->count; first += FIND_BLOCK) {
+		const uint32_t left = keys->count - first;
+		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
+		keys_hash(keys, first, count, hashes);
+		for (uint32_t i = 0; i < count; i++) {
+			const uint32_t number = number_of(once, fold, keys, first + i, hashes[i]);
+			if (number == fold->keys.count) {
+				add_key(fold, keys, first + i, &end);
+			}
+			fold->key_of[first + i] = number;
+		}
+	}
+}
+
+static size_t packed_bytes(const struct keys *keys)
+{
+	size_t bytes = 0;
+	for (uint32_t i = 0; i < keys->count; i++) {
+		size_t len;
+		(void)keys_bytes(keys, i, &len);
+		bytes += len + 1;
+	}
+	return bytes;
+}
+
+static enum status no_memory(const struct fold *fold, struct error *err)
+{
+	return error_set(err, STATUS_NO_MEMORY, "no memory for samples of table '%s'",
+		fold->table->spec.name.text);
+}
+
+enum status fold_init(struct fold *fold, const struct table *table, const struct keys *keys,
+	struct write_part *part, struct error *err)
+{
+	struct once once = {0};
+	*fold = (struct fold){.table = table, .keys.type = keys->type};
+	*part = (struct write_part){.given = &fold->write, .kind = FRAME_PUT, .table = table};
+	fold->key_of = malloc(keys->count * sizeof *fold->key_of + 1);
+	fold->packed = malloc(packed_bytes(keys) + 1);
+	fold->at = keys->type == KEY_U64 ? NULL : malloc(keys->count * sizeof *fold->at + 1);
+	if (fold->key_of == NULL || fold->packed == NULL ||
+		(keys->type != KEY_U64 && fold->at == NULL) || !once_init(&once, keys->count)) {
+		return no_memory(fold, err);
+	}
+	fold->keys.packed = fold->packed;
+	fold->keys.at = fold->at;
+	assert(fold->keys.type == KEY_U64 || fold->keys.at != NULL);
+	add_keys(fold, &once, keys);
+	free(once.slots);
+	fold->write.table = table->spec.name.text;
+	fold->write.batch.keys = fold->keys;
+	return STATUS_OK;
+}
+
+/* ---- what is there ---- */
+
+/* A row that has not expired, if there is one, becomes the key's state. */
+static void take_state(struct fold *fold, uint32_t i, const struct row_version *version,
+	const struct found_row *found, int64_t now_ms)
+{
+	const struct table_spec *spec = &fold->table->spec;
+	const struct segment *view = found->segment == NULL ? NULL : &found->segment->view;
+	const uint8_t *row = NULL;
+	int64_t time_ms = 0;
+	uint64_t tags = 0;
+	if (version != NULL) {
+		row = version->deleted ? NULL : version->row;
+		time_ms = version->time_ms;
+		tags = version->tags;
+	} else if (view != NULL) {
+		row = view->row_data + (size_t)found->row * view->row_bytes;
+		time_ms = view->times[found->row];
+		tags = view->tags == NULL ? 0 : view->tags[found->row];
+	}
+	struct aggregate *state = &fold->rows[i];
+	state->is_there = row != NULL && !age_is_over(time_ms, now_ms, spec->ttl_ms);
+	if (state->is_there) {
+		memcpy(state->state, row, spec_row_bytes(spec));
+		state->last_ms = time_ms;
+	}
+	if (fold->tags != NULL) {
+		fold->tags[i] = state->is_there ? tags : 0;
+	}
+}
+
+static enum status read_states(struct fold *fold, int64_t now_ms)
+{
+	uint64_t hashes[FIND_BLOCK];
+	const struct row_version *versions[FIND_BLOCK];
+	struct found_row found[FIND_BLOCK] = {0};
+	const struct memtable_question question = {
+		.keys = &fold->keys,
+		.hashes = hashes,
+		.visible = UINT64_MAX, /* what was applied before counts, durable or not */
+		.row_bytes = spec_row_bytes(&fold->table->spec),
+	};
+	const struct find find = {
+		.set = fold->table->bases,
+		.keys = &fold->keys,
+		.hashes = hashes,
+		.known = versions,
+		.wants_times = true,
+		.may_block = true,
+	};
+	for (uint32_t first = 0; first < fold->keys.count; first += FIND_BLOCK) {
+		const uint32_t left = fold->keys.count - first;
+		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
+		keys_hash(&fold->keys, first, count, hashes);
+		memtable_find(fold->table->memtable, &question, first, count, versions);
+		const enum status status =
+			find.set == NULL ? STATUS_OK : find_rows(&find, first, count, found);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		for (uint32_t i = 0; i < count; i++) {
+			if (versions[i] == NULL && found[i].row == (uint32_t)FIND_CORRUPT) {
+				return STATUS_CORRUPT;
+			}
+			take_state(fold, first + i, versions[i], &found[i], now_ms);
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status find_states(struct fold *fold, int64_t now_ms, struct error *err)
+{
+	enum status status;
+	unsigned faults;
+	do {
+		/* As in table_lookup: after a fault somewhere, the second time tells where. */
+		faults = mapfault_count();
+		status = read_states(fold, now_ms);
+	} while (status == STATUS_OK && mapfault_count() != faults);
+	return status == STATUS_OK
+		       ? status
+		       : error_set(err, status,
+				 "table: a segment of '%s' that has some of the keys is damaged",
+				 fold->table->spec.name.text);
+}
+
+/* ---- the new states ---- */
+
+static bool reserve(struct fold *fold)
+{
+	const struct table_spec *spec = &fold->table->spec;
+	const size_t count = fold->keys.count;
+	const size_t floats = spec_row_bytes(spec) / sizeof(float);
+	fold->rows = malloc(count * sizeof *fold->rows + 1);
+	fold->states = malloc(count * spec_row_bytes(spec) + 1);
+	fold->times = malloc(count * sizeof *fold->times + 1);
+	fold->tags = spec->tags ? malloc(count * sizeof *fold->tags + 1) : NULL;
+	if (fold->rows == NULL || fold->states == NULL || fold->times == NULL ||
+		(spec->tags && fold->tags == NULL)) {
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		fold->rows[i] = (struct aggregate){.state = fold->states + i * floats};
+	}
+	return true;
+}
+
+static void add_samples(struct fold *fold, const struct samples *samples)
+{
+	const struct table_spec *spec = &fold->table->spec;
+	const size_t elements = spec_elements(spec);
+	for (uint32_t i = 0; i < samples->count; i++) {
+		int64_t time_ms;
+		memcpy(&time_ms, samples->times + (size_t)i * sizeof time_ms, sizeof time_ms);
+		aggregate_add(&fold->rows[fold->key_of[i]], spec, time_ms,
+			samples->rows + i * elements);
+	}
+	for (uint32_t i = 0; i < fold->keys.count; i++) {
+		fold->times[i] = fold->rows[i].last_ms;
+	}
+}
+
+/* What once is not finite stays so, and spoils all that is read of the row. */
+static enum status check_states(const struct fold *fold, struct error *err)
+{
+	const size_t floats = spec_row_bytes(&fold->table->spec) / sizeof(float);
+	const size_t count = fold->keys.count * floats;
+	const size_t at = dtype_first_nonfinite(DTYPE_F32, fold->states, count);
+	if (at == count) {
+		return STATUS_OK;
+	}
+	char key[64];
+	keys_print(&fold->keys, (uint32_t)(at / floats), key, sizeof key);
+	return error_set(err, STATUS_BAD_REQUEST,
+		"rows: the sum of key %s in table '%s' is not finite after these samples: element "
+		"%zu",
+		key, fold->table->spec.name.text, at % floats);
+}
+
+enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
+	struct write_part *part, struct error *err)
+{
+	if (!reserve(fold)) {
+		return no_memory(fold, err);
+	}
+	enum status status = find_states(fold, now_ms, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	add_samples(fold, samples);
+	status = check_states(fold, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	fold->write.batch = (struct row_batch){
+		.keys = fold->keys,
+		.dtype = DTYPE_F32,
+		.rows = (const uint8_t *)fold->states,
+		.rows_bytes = fold->keys.count * spec_row_bytes(&fold->table->spec),
+		.times = (const uint8_t *)fold->times,
+		.tags = (const uint8_t *)fold->tags,
+	};
+	part->now_ms = now_ms;
+	part->rows = (const uint8_t *)fold->states;
+	return STATUS_OK;
+}
+
+void fold_fini(struct fold *fold)
+{
+	free(fold->key_of);
+	free(fold->packed);
+	free(fold->at);
+	free(fold->rows);
+	free(fold->states);
+	free(fold->times);
+	free(fold->tags);
+	*fold = (struct fold){0};
+}

@@ -1,0 +1,48 @@
+/* fold.h - the samples of one batch and the states of one aggregating table become the new states.
+ *
+ *     fold_init    each key that occurs once, whatever the number of its samples: so much is
+ * written fold_run     reads their states, adds the samples in their order; then the part is ready
+ *     fold_fini    also of a zeroed one
+ *
+ * Threads: who holds the writer's apply lock, within one snapshot.
+ */
+#ifndef DAEMON_STORE_OBSERVE_FOLD_H
+#define DAEMON_STORE_OBSERVE_FOLD_H
+
+#include "daemon/aggregate/aggregate.h"
+#include "daemon/store/write/write_part.h"
+
+/* Samples in the order in which they count; borrowed. */
+struct samples {
+	uint32_t count;
+	const float *rows;    /* f32[count, dim x views] */
+	const uint8_t *times; /* i64[count] */
+};
+
+struct fold {
+	const struct table *table; /* borrowed */
+	uint32_t *key_of;          /* owned: of each sample its key's number among `keys` */
+	struct keys keys;          /* each once, in the order of their first samples */
+	uint8_t *packed;           /* owned, of `keys`, as the next */
+	uint32_t *at;
+	struct aggregate *rows; /* owned: of each key */
+	float *states;          /* owned: where they are */
+	int64_t *times;         /* owned: of each key that of its newest sample */
+	uint64_t *tags;         /* owned: what is there, if the table has tags */
+	struct table_write write;
+};
+
+/* Makes a part whose keys are known, and that lives as long as the fold.
+ *   keys  of the samples, of the table's key type
+ * Errors: NO_MEMORY. */
+enum status fold_init(struct fold *fold, const struct table *table, const struct keys *keys,
+	struct write_part *part, struct error *err);
+
+/* Gives the part its rows: all new states. Errors: BAD_REQUEST  one is not finite; CORRUPT  a
+ * damaged segment; NO_MEMORY. */
+enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
+	struct write_part *part, struct error *err);
+
+void fold_fini(struct fold *fold);
+
+#endif

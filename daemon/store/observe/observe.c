@@ -1,0 +1,277 @@
+/* observe.c - a batch of samples into the aggregating tables of its layer, each sample once. */
+#include "daemon/store/observe/observe.h"
+#include "daemon/store/observe/fold.h"
+#include "daemon/store/snapshot/layer.h"
+#include "daemon/store/write/apply.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A batch on its way. */
+struct observe {
+	const struct observation *given;
+	struct layer_shape shape;
+	float *rows;       /* owned: the samples in f32; NULL: they came so */
+	uint32_t skipped;  /* that were counted before */
+	struct keys users; /* of the others */
+	struct keys items;
+	struct samples samples;
+	struct frame_position position;
+	struct fold folds[LIMIT_PARTS]; /* beside the parts of the write */
+};
+
+/* ---- checks ---- */
+
+static enum status check_times(const struct observation *given, struct error *err)
+{
+	for (uint32_t i = 0; i < given->count; i++) {
+		int64_t time_ms;
+		memcpy(&time_ms, given->times + (size_t)i * 8, 8);
+		if (time_ms < 0 || time_ms > given->now_ms + LIMIT_SAMPLE_AHEAD_MS) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"times: sample %" PRIu32 " has %" PRId64 ", 0..%" PRId64
+				" allowed (Unix milliseconds; an hour ahead of the clock)",
+				i, time_ms, given->now_ms + LIMIT_SAMPLE_AHEAD_MS);
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status check_keys(const struct keys *keys, enum key_type wanted, const char *what,
+	const struct observation *given, struct error *err)
+{
+	if (wanted == KEY_NONE) {
+		return STATUS_OK; /* no table asks for them */
+	}
+	if (keys->type == KEY_NONE) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"%s: missing, layer '%s' has tables of them", what, given->layer);
+	}
+	if (keys->type != wanted) {
+		return error_set(err, STATUS_BAD_REQUEST, "%s: %s given, layer '%s' has %s", what,
+			key_type_name(keys->type), given->layer, key_type_name(wanted));
+	}
+	return keys->count == given->count
+		       ? STATUS_OK
+		       : error_set(err, STATUS_BAD_REQUEST,
+				 "%s: %" PRIu32 " given, %" PRIu32 " allowed: as many as times",
+				 what, keys->count, given->count);
+}
+
+/* Whether the batch fits the layer as it is now. */
+static enum status check_shape(const struct observe *observe, struct error *err)
+{
+	const struct observation *given = observe->given;
+	const struct layer_shape *shape = &observe->shape;
+	const size_t row_bytes = dtype_row_bytes(given->dtype, shape->dim, shape->views);
+	if (given->rows_bytes != row_bytes * given->count) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"rows: %zu bytes given, %zu expected: %" PRIu32
+			" samples of %zu bytes (layer '%s' has dim %" PRIu32 ", views %" PRIu32
+			", %s)",
+			given->rows_bytes, row_bytes * given->count, given->count, row_bytes,
+			given->layer, shape->dim, shape->views, dtype_name(given->dtype));
+	}
+	const enum status status = check_keys(&given->users, shape->user_key, "users", given, err);
+	return status == STATUS_OK ? check_keys(&given->items, shape->item_key, "items", given, err)
+				   : status;
+}
+
+/* The samples in f32, all finite: of i8 at most four times a message. */
+static enum status take_rows(struct observe *observe, struct error *err)
+{
+	const struct observation *given = observe->given;
+	const size_t elements = (size_t)observe->shape.dim * observe->shape.views;
+	const size_t count = elements * given->count;
+	observe->samples.rows = (const float *)(const void *)given->rows;
+	if (given->dtype != DTYPE_F32 || (uintptr_t)given->rows % sizeof(float) != 0) {
+		observe->rows = malloc(count * sizeof *observe->rows + 1);
+		if (observe->rows == NULL) {
+			return error_set(err, STATUS_NO_MEMORY,
+				"rows: no memory for %" PRIu32 " samples", given->count);
+		}
+		const struct dtype_rows to = {.dtype = DTYPE_F32, .rows = observe->rows};
+		const struct dtype_rows from = {
+			.dtype = given->dtype,
+			.rows = (void *)given->rows,
+			.scales = (void *)given->scales,
+		};
+		dtype_convert(&to, &from, given->count, observe->shape.dim, observe->shape.views);
+		observe->samples.rows = observe->rows;
+	}
+	const size_t at = dtype_first_nonfinite(DTYPE_F32, observe->samples.rows, count);
+	return at == count ? STATUS_OK
+			   : error_set(err, STATUS_BAD_REQUEST,
+				     "rows: sample %zu, element %zu is not finite", at / elements,
+				     at % elements);
+}
+
+/* ---- positions ---- */
+
+/* Which of the samples are to be counted. */
+static enum status find_position(struct observe *observe, const struct release *release,
+	struct error *err)
+{
+	const struct observation *given = observe->given;
+	struct frame_position *position = &observe->position;
+	if (given->source == NULL) {
+		return STATUS_OK;
+	}
+	enum status status =
+		name_check(given->layer, strlen(given->layer), "layer", &position->to.layer, err);
+	if (status == STATUS_OK) {
+		status = name_check(given->source, strlen(given->source), "source",
+			&position->to.source, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	uint64_t next = given->position;
+	position->is_first = !feed_next(release->feed, given->layer, given->source, &next);
+	if (given->position > next) {
+		return error_set(err, STATUS_GAP,
+			"position: %" PRIu64 " given, source '%s' is counted up to %" PRIu64
+			" in layer '%s': that is the next",
+			given->position, given->source, next, given->layer);
+	}
+	if (given->count > UINT64_MAX - given->position) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"position: %" PRIu64 " given, and %" PRIu32 " samples lead beyond 64 bits",
+			given->position, given->count);
+	}
+	const uint64_t behind = given->position + given->count;
+	const uint64_t known = next - given->position;
+	observe->skipped = known < given->count ? (uint32_t)known : given->count;
+	position->before = next;
+	position->to.next = behind > next ? behind : next;
+	return STATUS_OK;
+}
+
+static void skip_keys(const struct keys *from, uint32_t skipped, struct keys *to)
+{
+	*to = *from;
+	to->count = from->count - skipped;
+	if (from->type == KEY_BYTES) {
+		to->at = from->at + skipped;
+	} else if (from->type == KEY_U64) {
+		to->packed = from->packed + (size_t)skipped * 8;
+	}
+}
+
+static void skip_samples(struct observe *observe)
+{
+	const struct observation *given = observe->given;
+	const uint32_t skipped = observe->skipped;
+	const size_t elements = (size_t)observe->shape.dim * observe->shape.views;
+	skip_keys(&given->users, skipped, &observe->users);
+	skip_keys(&given->items, skipped, &observe->items);
+	observe->samples.count = given->count - skipped;
+	observe->samples.rows += skipped * elements;
+	observe->samples.times = given->times + (size_t)skipped * 8;
+}
+
+/* ---- the batch ---- */
+
+static enum status fold_table(struct observe *observe, struct apply *apply,
+	const struct table *table, struct error *err)
+{
+	struct fold *fold = &observe->folds[apply->part_count];
+	struct write_part *part = &apply->parts[apply->part_count++];
+	*part = (struct write_part){0};
+	enum status status = write_part_check_table(table, err);
+	if (status == STATUS_OK) {
+		status = fold_init(fold, table,
+			table->spec.entity == ENTITY_USER ? &observe->users : &observe->items, part,
+			err);
+	}
+	if (status == STATUS_OK) {
+		status = apply_take(apply, part, err);
+	}
+	return status == STATUS_OK
+		       ? fold_run(fold, &observe->samples, observe->given->now_ms, part, err)
+		       : status;
+}
+
+static enum status prepare(struct observe *observe, struct apply *apply, struct error *err)
+{
+	const struct release *release = apply->release;
+	enum status status = layer_find(release, observe->given->layer, &observe->shape, err);
+	if (status == STATUS_OK) {
+		status = check_shape(observe, err);
+	}
+	if (status == STATUS_OK) {
+		status = take_rows(observe, err);
+	}
+	if (status == STATUS_OK) {
+		status = find_position(observe, release, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	skip_samples(observe);
+	if (observe->samples.count == 0) {
+		return STATUS_OK;
+	}
+	apply->position = observe->given->source == NULL ? NULL : &observe->position;
+	for (size_t i = 0; status == STATUS_OK && i < release->table_count; i++) {
+		if (layer_has(release->tables[i], observe->given->layer)) {
+			status = fold_table(observe, apply, release->tables[i], err);
+		}
+	}
+	return status;
+}
+
+enum status store_observe(struct store *store, const struct observation *samples,
+	struct observe_result *out, struct write_ticket **ticket, struct error *err)
+{
+	enum status status = check_times(samples, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct apply apply;
+	status = apply_begin(&apply, store, samples->release, samples->now_ms, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct observe observe;
+	memset(&observe, 0, sizeof observe);
+	observe.given = samples;
+	status = prepare(&observe, &apply, err);
+	const size_t folds = apply.part_count;
+	status = apply_end(&apply, status, &out->write, ticket, err);
+	if (status == STATUS_OK) {
+		out->write.count = observe.samples.count;
+		out->next = observe.position.to.next;
+	}
+	for (size_t i = 0; i < folds; i++) {
+		fold_fini(&observe.folds[i]);
+	}
+	free(observe.rows);
+	return status;
+}
+
+enum status store_positions(struct store *store, const char *release, struct positions *out,
+	struct write_ticket **ticket, struct error *err)
+{
+	struct apply apply;
+	enum status status = apply_begin(&apply, store, release, 0, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct positions positions = {0};
+	status = feed_now(apply.release->feed, &positions.all, &positions.count);
+	if (status != STATUS_OK) {
+		error_set(err, status, "no memory for positions");
+	}
+	/* A write of nothing: its ticket waits until what was counted is durable. */
+	struct write_result result;
+	status = apply_end(&apply, status, &result, ticket, err);
+	if (status == STATUS_OK) {
+		positions.release = result.release;
+		*out = positions;
+	} else {
+		free(positions.all);
+	}
+	return status;
+}

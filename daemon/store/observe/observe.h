@@ -1,0 +1,61 @@
+/* observe.h - samples into cross representations, each counted once.
+ *
+ * Threads: as store_put (write.h).
+ */
+#ifndef DAEMON_STORE_OBSERVE_OBSERVE_H
+#define DAEMON_STORE_OBSERVE_OBSERVE_H
+
+#include "daemon/store/write/write.h"
+#include "schema/dtype.h"
+#include "schema/key.h"
+#include "schema/name.h"
+#include "schema/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct feed_position;
+struct store;
+
+/* A batch of samples of one layer, in the order in which they count; borrowed. */
+struct observation {
+	const char *release;
+	const char *layer;
+	uint32_t count;
+	struct keys
+		users; /* of each sample; a type of KEY_NONE: not given, as no table of users is */
+	struct keys items;
+	const uint8_t *times; /* i64[count], Unix ms */
+	enum dtype dtype;
+	const uint8_t *rows;   /* [count, views x dim] of the layer's tables */
+	size_t rows_bytes;     /* of all of them */
+	const uint8_t *scales; /* f32[count] of i8 */
+	const char *source;    /* that numbers its samples; NULL: none */
+	uint64_t position;     /* the number of the first one */
+	int64_t now_ms;        /* the request's clock */
+};
+
+struct observe_result {
+	struct write_result write; /* count: samples that were counted */
+	uint64_t next;             /* the position that the source's next sample has */
+};
+
+/* Adds samples to all tables of kind cr of a layer, under their users and under their items, in one
+ * write. Of a source, samples that were counted before are passed over; a batch may begin at most
+ * where the next one is due, the first one of all anywhere. As store_put. Errors too, and GAP  a
+ * position beyond the next; NOT_FOUND  the layer. */
+enum status store_observe(struct store *store, const struct observation *samples,
+	struct observe_result *out, struct write_ticket **ticket, struct error *err);
+
+/* How far each source of a release is counted, in the order of (layer, source). It is durable when
+ * the ticket is. Errors: NOT_FOUND, NOT_SEALED, BUSY, READ_ONLY,
+ * NO_MEMORY. */
+struct positions {
+	struct name release;       /* which it was */
+	struct feed_position *all; /* malloc'ed; free() it */
+	size_t count;
+};
+enum status store_positions(struct store *store, const char *release, struct positions *out,
+	struct write_ticket **ticket, struct error *err);
+
+#endif

@@ -1,0 +1,214 @@
+/* lookup.c - finds a batch of keys block by block and gathers their rows into the reply. */
+#include "daemon/store/read/lookup.h"
+
+#include "daemon/aggregate/aggregate.h"
+#include "daemon/store/base/find.h"
+#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/row/age.h"
+#include "daemon/store/row/stored.h"
+#include "daemon/store/system/mapfault.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* What all rows of one lookup have in common. */
+struct gather {
+	struct lookup *lookup;
+	struct stored_reader reader;
+	size_t stride;    /* of the answer */
+	size_t row_bytes; /* as stored */
+};
+
+/* Where a key's row is: in the memtable, or in a segment. */
+struct place {
+	const struct row_version *version; /* NULL: the base decides */
+	struct found_row found;
+};
+
+static int64_t time_of(const struct place *place)
+{
+	return place->version != NULL ? place->version->time_ms
+				      : place->found.segment->view.times[place->found.row];
+}
+
+static enum why judge(const struct lookup *lookup, const struct place *place)
+{
+	if (place->version != NULL ? place->version->deleted : place->found.segment == NULL) {
+		return WHY_ABSENT;
+	}
+	if (place->version == NULL && place->found.row == (uint32_t)FIND_CORRUPT) {
+		return WHY_CORRUPT;
+	}
+	const uint64_t ttl_ms = lookup->table->spec.ttl_ms;
+	if (ttl_ms == 0 && lookup->max_age_ms == 0) {
+		return WHY_FOUND;
+	}
+	const int64_t time_ms = time_of(place);
+	if (age_is_over(time_ms, lookup->now_ms, ttl_ms)) {
+		return WHY_EXPIRED;
+	}
+	return age_is_over(time_ms, lookup->now_ms, lookup->max_age_ms) ? WHY_TOO_OLD : WHY_FOUND;
+}
+
+static void put_zero(const struct gather *gather, uint32_t i)
+{
+	const struct lookup *lookup = gather->lookup;
+	memset(lookup->rows + i * gather->stride, 0, gather->stride);
+	if (lookup->scales != NULL) {
+		memset(lookup->scales + (size_t)i * 4, 0, 4);
+	}
+	if (lookup->times != NULL) {
+		memset(lookup->times + (size_t)i * 8, 0, 8);
+	}
+	if (lookup->tags != NULL) {
+		memset(lookup->tags + (size_t)i * 8, 0, 8);
+	}
+	if (lookup->weights != NULL) {
+		memset(lookup->weights + (size_t)i * 4, 0, 4);
+	}
+}
+
+/* Row, scale and weight, in the dtype that was asked for. */
+static void put_data(const struct gather *gather, uint32_t i, const uint8_t *row,
+	const float *scale)
+{
+	const struct lookup *lookup = gather->lookup;
+	stored_read(&gather->reader, row, scale, lookup->rows + i * gather->stride,
+		lookup->scales == NULL ? NULL : lookup->scales + (size_t)i * 4);
+	if (lookup->weights != NULL) {
+		const float weight = aggregate_weight(&lookup->table->spec, row);
+		memcpy(lookup->weights + (size_t)i * 4, &weight, 4);
+	}
+}
+
+static uint64_t tags_of(const struct place *place)
+{
+	if (place->version != NULL) {
+		return place->version->tags;
+	}
+	const uint64_t *tags = place->found.segment->view.tags;
+	return tags == NULL ? 0 : tags[place->found.row];
+}
+
+static void put_row(const struct gather *gather, uint32_t i, const struct place *place)
+{
+	const struct lookup *lookup = gather->lookup;
+	if (place->version != NULL) {
+		put_data(gather, i, place->version->row, &place->version->scale);
+	} else {
+		assert(place->found.segment != NULL); /* it was found */
+		const struct segment *view = &place->found.segment->view;
+		const uint32_t row = place->found.row;
+		put_data(gather, i, view->row_data + (size_t)row * gather->row_bytes,
+			view->scales == NULL ? NULL : &view->scales[row]);
+	}
+	if (lookup->times != NULL) {
+		const int64_t time_ms = time_of(place);
+		memcpy(lookup->times + (size_t)i * 8, &time_ms, 8);
+	}
+	if (lookup->tags != NULL) {
+		const uint64_t tags = tags_of(place);
+		memcpy(lookup->tags + (size_t)i * 8, &tags, 8);
+	}
+}
+
+/* Puts one block of the answer in place; `first` is a multiple of 8.
+ *   versions  what the memtable knows of the keys, or NULL */
+static void put_block(const struct gather *gather, uint32_t first, uint32_t count,
+	const struct found_row *rows, const struct row_version *const *versions)
+{
+	struct lookup *lookup = gather->lookup;
+	memset(lookup->found + first / 8, 0, (count + 7) / 8);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct place place = {
+			.version = versions == NULL ? NULL : versions[i],
+			.found = rows[i],
+		};
+		const enum why why = judge(lookup, &place);
+		lookup->counts[why]++;
+		if (lookup->why != NULL) {
+			lookup->why[first + i] = (uint8_t)why;
+		}
+		if (why == WHY_FOUND) {
+			put_row(gather, first + i, &place);
+			lookup->found[(first + i) / 8] |= (uint8_t)(1u << (first + i) % 8);
+		} else {
+			put_zero(gather, first + i);
+		}
+	}
+}
+
+static enum status gather_rows(const struct gather *gather)
+{
+	struct lookup *lookup = gather->lookup;
+	const struct table *table = lookup->table;
+	uint64_t hashes[FIND_BLOCK];
+	const struct row_version *versions[FIND_BLOCK];
+	const bool is_merged = memtable_is_empty(table->memtable);
+	const struct memtable_question question = {
+		.keys = &lookup->keys,
+		.hashes = hashes,
+		.visible = lookup->visible,
+		.row_bytes = gather->row_bytes,
+	};
+	const struct find find = {
+		.set = table->bases,
+		.keys = &lookup->keys,
+		.hashes = hashes,
+		.known = is_merged ? NULL : versions,
+		.wants_times =
+			lookup->times != NULL || lookup->max_age_ms != 0 || table->spec.ttl_ms != 0,
+		.may_block = lookup->may_block,
+	};
+	memset(lookup->counts, 0, sizeof lookup->counts);
+	struct found_row rows[FIND_BLOCK] = {0};
+	for (uint32_t first = 0; first < lookup->keys.count; first += FIND_BLOCK) {
+		const uint32_t left = lookup->keys.count - first;
+		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
+		keys_hash(&lookup->keys, first, count, hashes);
+		if (!is_merged) {
+			memtable_find(table->memtable, &question, first, count, versions);
+		}
+		const enum status status =
+			find.set == NULL ? STATUS_OK : find_rows(&find, first, count, rows);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		put_block(gather, first, count, rows, find.known);
+	}
+	return STATUS_OK;
+}
+
+static enum status look_up(struct lookup *lookup)
+{
+	const struct table_spec *spec = &lookup->table->spec;
+	struct gather gather = {
+		.lookup = lookup,
+		.stride = dtype_row_bytes(lookup->dtype, spec->dim, spec->views),
+		.row_bytes = spec_row_bytes(spec),
+	};
+	enum status status = stored_reader_init(&gather.reader, spec, lookup->dtype, lookup->raw);
+	if (status == STATUS_OK) {
+		status = gather_rows(&gather);
+	}
+	stored_reader_fini(&gather.reader);
+	return status;
+}
+
+enum status table_lookup(struct lookup *lookup, struct error *err)
+{
+	enum status status;
+	unsigned faults;
+	do {
+		/* A map that failed under us gave zeros; the second time its segment is known to be
+		 * damaged. */
+		faults = mapfault_count();
+		status = look_up(lookup);
+	} while (status == STATUS_OK && mapfault_count() != faults);
+	if (status == STATUS_OK && lookup->why == NULL && lookup->counts[WHY_CORRUPT] > 0) {
+		return error_set(err, STATUS_CORRUPT,
+			"table '%s': %u of the keys are in damaged segments; ask with 'why' for the rest",
+			lookup->table->spec.name.text, lookup->counts[WHY_CORRUPT]);
+	}
+	return status;
+}

@@ -1,0 +1,82 @@
+/* lookup.h - a batch of keys in, a dense matrix of rows out.
+ *
+ * The whole batch is hashed, its slots prefetched, then keys and rows prefetched,
+ * then keys compared and rows gathered (or converted) straight into the caller's
+ * buffers: the cost of a fetch is cache and TLB misses, and this overlaps them. What was
+ * written since the last merge is looked up in the memtable first; an empty one costs nothing.
+ *
+ * Threads: any, between snapshot_begin and snapshot_end.
+ */
+#ifndef DAEMON_STORE_READ_LOOKUP_H
+#define DAEMON_STORE_READ_LOOKUP_H
+
+#include "daemon/store/snapshot/snapshot.h"
+#include "schema/dtype.h"
+#include "schema/key.h"
+#include "schema/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum why {
+	WHY_FOUND = 0,
+	WHY_ABSENT = 1,
+	WHY_EXPIRED = 2,
+	WHY_TOO_OLD = 3,
+	WHY_CORRUPT = 4,
+	WHY_COUNT
+};
+
+struct lookup {
+	const struct table *table;
+	struct keys keys;    /* of the table's key type */
+	enum dtype dtype;    /* of the answer; dtype_convertible from the table's */
+	uint64_t visible;    /* store_visible, of the snapshot that the table is of */
+	int64_t now_ms;      /* for ttl and max age */
+	uint64_t max_age_ms; /* 0: any age */
+	bool raw;            /* of an aggregating table: its sums, whatever its spec says */
+	bool may_block;      /* false: STATUS_AGAIN instead of waiting for the disk */
+	/* Where the answer goes, any alignment; each has room for keys.count; all but rows
+	 * and found may be NULL: not wanted. */
+	uint8_t *rows;
+	uint8_t *found; /* (count + 7) / 8 bytes, lowest bit first */
+	uint8_t *scales;
+	uint8_t *times;
+	uint8_t *tags;
+	uint8_t *weights; /* f32; of an aggregating table only */
+	uint8_t *why;     /* enum why, a byte each */
+	/* out: how many keys of each kind */
+	uint32_t counts[WHY_COUNT];
+};
+
+/* Errors: AGAIN (see may_block; the buffers hold nothing then); CORRUPT  a damaged
+ * segment, when `why` is NULL; NO_MEMORY. */
+enum status table_lookup(struct lookup *lookup, struct error *err);
+
+/* One step of a walk through a table in the order of (hash, key). */
+struct scan {
+	const struct table *table;
+	uint64_t cursor;    /* hash to begin at; 0 at first */
+	uint32_t limit;     /* rows to stop after */
+	uint64_t bytes_max; /* of keys and rows together; at least one hash's rows come anyway */
+	enum dtype dtype;
+	bool raw;         /* as in struct lookup; the reply has weights then */
+	uint64_t visible; /* as in struct lookup */
+	int64_t now_ms;
+	/* out, malloc'ed by table_scan, freed by scan_fini */
+	uint32_t count;
+	uint8_t *keys; /* packed */
+	size_t keys_len;
+	uint8_t *rows;
+	uint8_t *scales; /* NULL unless dtype is i8 */
+	uint8_t *times;
+	uint8_t *tags;    /* NULL unless the table has tags */
+	uint8_t *weights; /* NULL unless raw and the table aggregates */
+	bool more;        /* cursor holds where the next step begins */
+};
+
+/* May block. Errors: CORRUPT, NO_MEMORY, TOO_LARGE. */
+enum status table_scan(struct scan *scan, struct error *err);
+void scan_fini(struct scan *scan);
+
+#endif

@@ -1,0 +1,46 @@
+/* merged.h - the rows of a segment and those of a memtable as one walk in the order of (hash, key).
+ *
+ * Of a key that both have, the memtable's row comes and the segment's does not. Tombstones come
+ * too: what they mean is the caller's to know.
+ *
+ * Threads: one at a time a walk; segment and memtable rows are borrowed.
+ */
+#ifndef DAEMON_STORE_READ_MERGED_H
+#define DAEMON_STORE_READ_MERGED_H
+
+#include "daemon/store/base/segment.h"
+#include "daemon/store/log/frame.h"
+#include "daemon/store/memtable/memtable.h"
+
+struct merged_walk {
+	const struct segment *view; /* NULL: no segment */
+	uint32_t row;               /* of the segment: the next one */
+	const struct memtable_row *news;
+	size_t at; /* of the news: the next one */
+	size_t count;
+	bool hashed; /* the next two are of `row` */
+	uint64_t hash;
+	struct frame_row next; /* its key */
+};
+
+struct merged_row {
+	uint64_t hash;
+	const struct row_version *version; /* NULL: it is the segment's */
+	const struct segment *view;
+	uint32_t row;
+	const uint8_t *key;
+	size_t key_len;
+};
+
+/* The next row; *more is false behind the last. Errors: CORRUPT  the segment's key offsets. */
+enum status merged_next(struct merged_walk *walk, struct merged_row *out, bool *more);
+
+/* All columns of a row that is no tombstone. */
+void merged_get(const struct merged_row *row, struct frame_row *out);
+
+static inline int64_t merged_time(const struct merged_row *row)
+{
+	return row->version != NULL ? row->version->time_ms : row->view->times[row->row];
+}
+
+#endif

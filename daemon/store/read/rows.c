@@ -1,0 +1,274 @@
+/* rows.c - blocks of a memtable's rows, copied side by side, and of segments, where they stand. */
+#include "daemon/store/read/rows.h"
+
+#include "daemon/store/base/base.h"
+#include "daemon/store/memtable/generation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- ids: of the base files, numbers; of the memtable, the address of the entry ---- */
+
+static uint64_t id_of_entry(const struct memtable_entry *entry)
+{
+	return (uint64_t)(uintptr_t)entry;
+}
+
+static const struct memtable_entry *entry_of(uint64_t id)
+{
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): id_of_entry made it. */
+	return (const struct memtable_entry *)(uintptr_t)id;
+}
+
+struct row_place rows_place(const struct rows *rows, uint64_t number)
+{
+	size_t from = 0;
+	size_t behind = rows->table->bases->segment_count;
+	while (behind - from > 1) {
+		const size_t middle = from + (behind - from) / 2;
+		if (rows->firsts[middle] <= number) {
+			from = middle;
+		} else {
+			behind = middle;
+		}
+	}
+	return (struct row_place){
+		.view = &rows->table->bases->segments[from].view,
+		.row = (uint32_t)(number - rows->firsts[from]),
+	};
+}
+
+enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out)
+{
+	*out = (struct frame_row){0};
+	if (id < rows_first_base_id) {
+		const struct memtable_entry *entry = entry_of(id);
+		const struct row_version *version = entry_version(entry, rows->visible);
+		out->key = entry->key;
+		out->key_len = entry->key_len;
+		out->time_ms = version->time_ms;
+		out->tags = version->tags;
+		out->scale = version->scale;
+		out->data = version->row;
+		return STATUS_OK;
+	}
+	const struct row_place place = rows_place(rows, id - rows_first_base_id);
+	const struct segment *view = place.view;
+	const uint32_t row = place.row;
+	if (!segment_key(view, row, &out->key, &out->key_len)) {
+		return STATUS_CORRUPT;
+	}
+	out->time_ms = view->times[row];
+	out->tags = view->tags == NULL ? 0 : view->tags[row];
+	out->scale = view->scales == NULL ? 0 : view->scales[row];
+	out->data = view->row_data + (size_t)row * view->row_bytes;
+	return STATUS_OK;
+}
+
+void rows_prefetch_key(const struct rows *rows, uint64_t id)
+{
+	if (id >= rows_first_base_id) {
+		const struct row_place place = rows_place(rows, id - rows_first_base_id);
+		const struct segment *view = place.view;
+		if (view->keys != NULL) {
+			__builtin_prefetch(&view->keys[place.row]);
+		} else {
+			__builtin_prefetch(&view->key_offsets[place.row]);
+		}
+	}
+}
+
+bool rows_is_superseded(const struct rows *rows, const struct frame_row *row)
+{
+	if (!rows_are_followed(rows)) {
+		return false;
+	}
+	uint64_t hash;
+	if (rows->table->spec.key_type == KEY_U64) {
+		uint64_t key;
+		memcpy(&key, row->key, sizeof key);
+		hash = key_hash_u64(key);
+	} else {
+		hash = key_hash_bytes(row->key, row->key_len);
+	}
+	return memtable_get(rows->table->memtable, rows->visible, hash, row->key, row->key_len) !=
+	       NULL;
+}
+
+int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b)
+{
+	struct frame_row left;
+	struct frame_row right;
+	if (rows_get(rows, a, &left) != STATUS_OK || rows_get(rows, b, &right) != STATUS_OK) {
+		return 0;
+	}
+	if (rows->table->spec.key_type == KEY_U64) {
+		uint64_t x;
+		uint64_t y;
+		memcpy(&x, left.key, sizeof x);
+		memcpy(&y, right.key, sizeof y);
+		return (x > y) - (x < y);
+	}
+	const size_t len = left.key_len < right.key_len ? left.key_len : right.key_len;
+	const int order = memcmp(left.key, right.key, len);
+	return order != 0 ? order : (left.key_len > right.key_len) - (left.key_len < right.key_len);
+}
+
+/* ---- the memtable ---- */
+
+/* Room for a block, side by side; only where a memtable has rows. */
+static enum status make_room(struct rows *rows)
+{
+	const size_t count = rows->rows_max;
+	const size_t row_bytes = (spec_row_bytes(&rows->table->spec) * count + 7) / 8 * 8;
+	uint8_t *room = malloc(row_bytes + count * (8 + 8 + 8 + 4));
+	if (room == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	rows->data = room;
+	rows->times = (int64_t *)(void *)(room + row_bytes);
+	rows->tags = (uint64_t *)(rows->times + count);
+	rows->ids = rows->tags + count;
+	rows->scales = (float *)(rows->ids + count);
+	return STATUS_OK;
+}
+
+static void copy_row(struct rows *rows, const struct memtable_row *row)
+{
+	const size_t row_bytes = spec_row_bytes(&rows->table->spec);
+	const struct row_version *version = row->version;
+	const uint32_t i = rows->block.count++;
+	memcpy(rows->data + i * row_bytes, version->row, row_bytes);
+	rows->scales[i] = version->scale;
+	rows->times[i] = version->time_ms;
+	rows->tags[i] = version->tags;
+	rows->ids[i] = id_of_entry(row->entry);
+}
+
+/* Fills a block with rows of the memtable; its count is 0 when none is left. */
+static enum status next_news(struct rows *rows)
+{
+	const struct table_spec *spec = &rows->table->spec;
+	rows->block = (struct row_block){
+		.data = rows->data,
+		.scales = spec->dtype == DTYPE_I8 ? rows->scales : NULL,
+		.times = rows->times,
+		.tags = spec->tags ? rows->tags : NULL,
+		.ids = rows->ids,
+	};
+	while (rows->block.count < rows->rows_max) {
+		if (rows->news_at < rows->news.count) {
+			const struct memtable_row *row = &rows->news.rows[rows->news_at++];
+			if (!row->version->deleted) {
+				copy_row(rows, row);
+			}
+			continue;
+		}
+		if (rows->part == MEMTABLE_PARTS) {
+			break;
+		}
+		rows->news.count = 0;
+		rows->news_at = 0;
+		const enum status status = memtable_gather(rows->table->memtable, rows->part++,
+			rows->visible, &rows->news);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	return STATUS_OK;
+}
+
+/* ---- the base files ---- */
+
+static enum status next_base(struct rows *rows)
+{
+	struct base_set *set = rows->table->bases;
+	rows->block = (struct row_block){0};
+	while (set != NULL && rows->segment < set->segment_count) {
+		struct base_segment *segment = &set->segments[rows->segment];
+		const struct segment *view = &segment->view;
+		if (rows->row == 0 && base_segment_state(segment) != BASE_READY &&
+			base_segment_wait(set, rows->segment) != BASE_READY) {
+			return STATUS_CORRUPT;
+		}
+		if (rows->row < view->rows) {
+			const uint32_t at = rows->row;
+			const uint32_t left = view->rows - at;
+			rows->block = (struct row_block){
+				.count = left < rows->rows_max ? left : rows->rows_max,
+				.data = view->row_data + at * view->row_bytes,
+				.scales = view->scales == NULL ? NULL : view->scales + at,
+				.times = view->times + at,
+				.tags = view->tags == NULL ? NULL : view->tags + at,
+				.first_id = rows_first_base_id + rows->firsts[rows->segment] + at,
+			};
+			rows->row += rows->block.count;
+			return STATUS_OK;
+		}
+		rows->segment++;
+		rows->row = 0;
+	}
+	return STATUS_OK;
+}
+
+/* ---- the walk ---- */
+
+static enum status count_firsts(struct rows *rows)
+{
+	const struct base_set *set = rows->table->bases;
+	uint64_t first = 0;
+	if (set == NULL) {
+		return STATUS_OK;
+	}
+	rows->firsts = malloc(set->segment_count * sizeof *rows->firsts);
+	for (size_t i = 0; rows->firsts != NULL && i < set->segment_count; i++) {
+		rows->firsts[i] = first;
+		first += set->segments[i].info->rows;
+	}
+	return rows->firsts == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
+enum status rows_begin(struct rows *rows, const struct table *table, uint64_t visible,
+	uint32_t rows_max)
+{
+	*rows = (struct rows){.table = table, .visible = visible, .rows_max = rows_max};
+	const enum status status = count_firsts(rows);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (memtable_is_empty(table->memtable)) {
+		rows->part = MEMTABLE_PARTS;
+		return STATUS_OK;
+	}
+	return make_room(rows);
+}
+
+void rows_end(struct rows *rows)
+{
+	free(rows->data);
+	free(rows->firsts);
+	free(rows->news.rows);
+	*rows = (struct rows){0};
+}
+
+enum status rows_next(struct rows *rows)
+{
+	if (rows->part < MEMTABLE_PARTS || rows->news_at < rows->news.count) {
+		const enum status status = next_news(rows);
+		if (status != STATUS_OK || rows->block.count > 0) {
+			return status;
+		}
+	}
+	return next_base(rows);
+}
+
+bool rows_are_at_hand(const struct table *table)
+{
+	const struct base_set *set = table->bases;
+	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
+		if (base_segment_state(&set->segments[i]) != BASE_READY) {
+			return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,103 @@
+/* rows.h - all rows of a table that a reader sees, in blocks and in no order: what a search goes
+ * through.
+ *
+ *   rows_begin -> rows_next -> block ... -> rows_end
+ *
+ * First come the rows that the memtable holds, then those of the base files. Of a key that was
+ * written since the last merge the base has an older row, which comes too: rows_is_superseded
+ * tells, and is asked only of what matters, since it costs a look-up. Rows that have expired come
+ * as well. A row's id is a number of the walk that leads back to the row; those of the base files
+ * are rows_first_base_id and on, counted through all segments.
+ *
+ * Threads: any, one at a time a walk, between snapshot_begin and snapshot_end. As everywhere a
+ * fault of a map shows as zeros: who reads rows looks at mapfault_count before and after.
+ */
+#ifndef DAEMON_STORE_READ_ROWS_H
+#define DAEMON_STORE_READ_ROWS_H
+
+#include "daemon/store/base/segment.h"
+#include "daemon/store/log/frame.h"
+#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/snapshot.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+static const uint64_t rows_first_base_id = UINT64_C(1) << 63;
+
+/* Columns of `count` rows, as they are stored; borrowed until the next block. */
+struct row_block {
+	uint32_t count;
+	const uint8_t *data;  /* [count] of spec_row_bytes */
+	const float *scales;  /* NULL unless i8 */
+	const int64_t *times; /* Unix ms */
+	const uint64_t *tags; /* NULL: the table has none */
+	uint64_t first_id;    /* of row 0, the others follow; or, where `ids` is not NULL, */
+	const uint64_t *ids;  /* of each */
+};
+
+struct rows {
+	const struct table *table; /* borrowed */
+	uint64_t visible;
+	uint32_t rows_max; /* of a block */
+	uint32_t part;     /* of the memtable: the next one */
+	struct memtable_rows news;
+	size_t news_at;
+	size_t segment; /* the next row's */
+	uint32_t row;
+	struct row_block block;
+	uint64_t *firsts; /* owned: [segments] the number of each one's first row; NULL: no base */
+	/* owned: the columns of a block of the memtable */
+	uint8_t *data;
+	float *scales;
+	int64_t *times;
+	uint64_t *tags;
+	uint64_t *ids;
+};
+
+/*   visible   store_visible, of the snapshot that the table is of
+ *   rows_max  of a block, at least 1
+ * Errors: NO_MEMORY. */
+enum status rows_begin(struct rows *rows, const struct table *table, uint64_t visible,
+	uint32_t rows_max);
+void rows_end(struct rows *rows); /* zeroed is fine */
+
+/* The next block is in rows->block; its count is 0 behind the last. May wait for the disk.
+ * Errors: CORRUPT  a damaged segment; NO_MEMORY. */
+enum status rows_next(struct rows *rows);
+
+/* Whether rows_next never waits for the disk, as it looks now. */
+bool rows_are_at_hand(const struct table *table);
+
+static inline uint64_t row_block_id(const struct row_block *block, uint32_t i)
+{
+	return block->ids != NULL ? block->ids[i] : block->first_id + i;
+}
+
+/* Where row `number` of the base files is. Its segment is checked already. */
+struct row_place {
+	const struct segment *view;
+	uint32_t row;
+};
+struct row_place rows_place(const struct rows *rows, uint64_t number);
+
+/* All columns of a row. Errors: CORRUPT  its key. */
+enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out);
+
+/* Asks for the memory of a row's key, which rows_get is to return soon. */
+void rows_prefetch_key(const struct rows *rows, uint64_t id);
+
+/* Whether rows of the base files may have been written or deleted since; else none needs be asked
+ * for. */
+static inline bool rows_are_followed(const struct rows *rows)
+{
+	return !memtable_is_empty(rows->table->memtable);
+}
+
+/* Whether a row of the base files was written or deleted since. */
+bool rows_is_superseded(const struct rows *rows, const struct frame_row *row);
+
+/* Below 0: the key of `a` comes before that of `b`: numbers by value, byte strings as by memcmp. */
+int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b);
+
+#endif

@@ -1,0 +1,261 @@
+/* scan.c - a walk through a table in the order of (hash, key), one reply at a time. */
+#include "daemon/aggregate/aggregate.h"
+#include "daemon/store/base/base.h"
+#include "daemon/store/read/lookup.h"
+#include "daemon/store/read/merged.h"
+#include "daemon/store/row/age.h"
+#include "daemon/store/row/stored.h"
+#include "daemon/store/system/mapfault.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows passed in one step, when nearly all of them have expired. */
+enum { PASSED_ROWS_MAX = 1 << 20 };
+
+struct walk {
+	struct scan *scan;
+	struct merged_row *refs; /* owned */
+	size_t capacity;
+	size_t count;
+	uint64_t passed;
+	uint64_t bytes;
+	uint64_t last_hash;
+	bool full; /* the limit is reached: only rows of last_hash may follow */
+};
+
+static enum status add_ref(struct walk *walk, const struct merged_row *row)
+{
+	if (walk->count == walk->capacity) {
+		const size_t capacity = walk->capacity * 2 + 1024;
+		struct merged_row *grown = realloc(walk->refs, capacity * sizeof *grown);
+		if (grown == NULL) {
+			return STATUS_NO_MEMORY;
+		}
+		walk->refs = grown;
+		walk->capacity = capacity;
+	}
+	walk->refs[walk->count++] = *row;
+	return STATUS_OK;
+}
+
+static bool is_shown(const struct scan *scan, const struct merged_row *row)
+{
+	return (row->version == NULL || !row->version->deleted) &&
+	       !age_is_over(merged_time(row), scan->now_ms, scan->table->spec.ttl_ms);
+}
+
+/* Takes rows of hashes [cursor, behind) from a segment and a memtable; walk->full tells that the
+ * reply is full, or full but for more rows of the last hash. */
+static enum status walk_range(struct walk *walk, struct merged_walk *merged, uint64_t cursor,
+	uint64_t behind)
+{
+	struct scan *scan = walk->scan;
+	const size_t stride =
+		dtype_row_bytes(scan->dtype, scan->table->spec.dim, scan->table->spec.views);
+	for (;;) {
+		struct merged_row row;
+		bool more;
+		enum status status = merged_next(merged, &row, &more);
+		if (status != STATUS_OK || !more || (behind != 0 && row.hash >= behind)) {
+			return status;
+		}
+		if (row.hash < cursor) {
+			continue;
+		}
+		if (walk->full && row.hash != walk->last_hash) {
+			return STATUS_OK;
+		}
+		walk->last_hash = row.hash;
+		walk->passed++;
+		if (is_shown(scan, &row)) {
+			status = add_ref(walk, &row);
+			walk->bytes += stride + row.key_len + 1 + 24;
+		}
+		if (status != STATUS_OK) {
+			return status;
+		}
+		walk->full = walk->count >= scan->limit || walk->bytes >= scan->bytes_max ||
+			     walk->passed >= PASSED_ROWS_MAX;
+	}
+}
+
+/* The segment that has a hash, and where its range ends (0: 2^64). */
+static enum status find_segment(const struct scan *scan, uint64_t cursor,
+	const struct segment **view, uint64_t *behind)
+{
+	struct base_set *set = scan->table->bases;
+	*view = NULL;
+	*behind = 0;
+	if (set == NULL) {
+		return STATUS_OK;
+	}
+	const uint32_t number = base_set_find(set, cursor);
+	const struct base_segment_info *info = set->segments[number].info;
+	if (base_segment_wait(set, number) != BASE_READY) {
+		return STATUS_CORRUPT;
+	}
+	*view = &set->segments[number].view;
+	if (info->prefix_bits > 0) {
+		*behind = info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));
+	}
+	return STATUS_OK;
+}
+
+/* One range of hashes, of one segment; *cursor is where the next one begins, 0 behind the last. */
+static enum status walk_step(struct walk *walk, uint64_t *cursor)
+{
+	struct scan *scan = walk->scan;
+	const struct segment *view;
+	uint64_t behind;
+	enum status status = find_segment(scan, *cursor, &view, &behind);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct memtable_row *news = NULL;
+	size_t count = 0;
+	if (!memtable_is_empty(scan->table->memtable)) {
+		struct memtable_range range = {*cursor, behind, scan->limit, scan->visible};
+		status = memtable_collect(scan->table->memtable, &range, &news, &count);
+		behind = range.behind;
+	}
+	if (status == STATUS_OK) {
+		struct merged_walk merged = {.view = view, .news = news, .count = count};
+		merged.row = view == NULL ? 0 : segment_first_row(view, *cursor);
+		status = walk_range(walk, &merged, *cursor, behind);
+	}
+	free(news);
+	*cursor = behind;
+	return status;
+}
+
+static enum status walk_table(struct walk *walk)
+{
+	struct scan *scan = walk->scan;
+	uint64_t cursor = scan->cursor;
+	scan->more = false;
+	do {
+		const enum status status = walk_step(walk, &cursor);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		if (walk->full) {
+			scan->cursor = walk->last_hash + 1;
+			scan->more = scan->cursor != 0;
+			return STATUS_OK;
+		}
+	} while (cursor != 0);
+	return STATUS_OK;
+}
+
+/* ---- the reply ---- */
+
+static bool has_weights(const struct scan *scan)
+{
+	return scan->raw && spec_aggregates(&scan->table->spec);
+}
+
+static enum status reserve(struct walk *walk, size_t stride)
+{
+	struct scan *scan = walk->scan;
+	const size_t count = walk->count;
+	const bool byte_keys = scan->table->spec.key_type == KEY_BYTES;
+	scan->keys = malloc(count * (byte_keys ? LIMIT_KEY_BYTES + 1 : 8) + 1);
+	scan->rows = malloc(count * stride + 1);
+	scan->times = malloc(count * 8 + 1);
+	scan->scales = scan->dtype == DTYPE_I8 ? malloc(count * 4 + 1) : NULL;
+	scan->tags = scan->table->spec.tags ? malloc(count * 8 + 1) : NULL;
+	scan->weights = has_weights(scan) ? malloc(count * 4 + 1) : NULL;
+	return scan->keys == NULL || scan->rows == NULL || scan->times == NULL ||
+			       (scan->dtype == DTYPE_I8 && scan->scales == NULL) ||
+			       (scan->table->spec.tags && scan->tags == NULL) ||
+			       (has_weights(scan) && scan->weights == NULL)
+		       ? STATUS_NO_MEMORY
+		       : STATUS_OK;
+}
+
+static void put_row(struct scan *scan, const struct stored_reader *reader,
+	const struct merged_row *ref, uint32_t i)
+{
+	const struct table_spec *spec = reader->spec;
+	const size_t stride = dtype_row_bytes(scan->dtype, spec->dim, spec->views);
+	struct frame_row row;
+	merged_get(ref, &row);
+	if (spec->key_type == KEY_BYTES) {
+		scan->keys[scan->keys_len++] = (uint8_t)row.key_len;
+	}
+	memcpy(scan->keys + scan->keys_len, row.key, row.key_len);
+	scan->keys_len += row.key_len;
+	stored_read(reader, row.data, &row.scale, scan->rows + i * stride,
+		scan->scales == NULL ? NULL : scan->scales + (size_t)i * 4);
+	memcpy(scan->times + (size_t)i * 8, &row.time_ms, 8);
+	if (scan->tags != NULL) {
+		memcpy(scan->tags + (size_t)i * 8, &row.tags, 8);
+	}
+	if (scan->weights != NULL) {
+		const float weight = aggregate_weight(spec, row.data);
+		memcpy(scan->weights + (size_t)i * 4, &weight, 4);
+	}
+}
+
+static enum status scan_once(struct scan *scan)
+{
+	struct walk walk = {.scan = scan};
+	const struct table_spec *spec = &scan->table->spec;
+	struct stored_reader reader;
+	scan->keys_len = 0;
+	enum status status = stored_reader_init(&reader, spec, scan->dtype, scan->raw);
+	if (status == STATUS_OK) {
+		status = walk_table(&walk);
+	}
+	if (status == STATUS_OK) {
+		status = reserve(&walk, dtype_row_bytes(scan->dtype, spec->dim, spec->views));
+	}
+	for (size_t i = 0; status == STATUS_OK && i < walk.count; i++) {
+		put_row(scan, &reader, &walk.refs[i], (uint32_t)i);
+	}
+	scan->count = (uint32_t)walk.count;
+	free(walk.refs);
+	stored_reader_fini(&reader);
+	return status;
+}
+
+enum status table_scan(struct scan *scan, struct error *err)
+{
+	const uint64_t cursor = scan->cursor;
+	enum status status = STATUS_OK;
+	unsigned faults;
+	do {
+		/* As in table_lookup: after a fault somewhere, the second time tells where. */
+		scan_fini(scan);
+		scan->cursor = cursor;
+		faults = mapfault_count();
+		status = scan_once(scan);
+	} while (status == STATUS_OK && mapfault_count() != faults);
+	if (status != STATUS_OK) {
+		scan_fini(scan);
+		scan->cursor = cursor;
+		return error_set(err, status, "table '%s': scan at %016" PRIx64 ": %s",
+			scan->table->spec.name.text, scan->cursor,
+			status == STATUS_CORRUPT ? "a damaged segment" : status_name(status));
+	}
+	return STATUS_OK;
+}
+
+void scan_fini(struct scan *scan)
+{
+	free(scan->keys);
+	free(scan->rows);
+	free(scan->scales);
+	free(scan->times);
+	free(scan->tags);
+	free(scan->weights);
+	scan->keys = NULL;
+	scan->rows = NULL;
+	scan->scales = NULL;
+	scan->times = NULL;
+	scan->tags = NULL;
+	scan->weights = NULL;
+	scan->count = 0;
+}

@@ -1,0 +1,18 @@
+/* age.h - whether a row is too old to be served.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef DAEMON_STORE_ROW_AGE_H
+#define DAEMON_STORE_ROW_AGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A row of time `time_ms` has lived for `limit_ms` or longer; a limit of 0 is none. */
+static inline bool age_is_over(int64_t time_ms, int64_t now_ms, uint64_t limit_ms)
+{
+	return limit_ms != 0 && now_ms > time_ms &&
+	       (uint64_t)now_ms - (uint64_t)time_ms >= limit_ms;
+}
+
+#endif

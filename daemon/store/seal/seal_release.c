@@ -1,0 +1,214 @@
+/* seal_release.c - seals a release: its tables' base files, then one change of the catalog. */
+#include "daemon/store/seal/seal_release.h"
+#include "daemon/store/admin/change.h"
+#include "daemon/store/load/load_ended.h"
+#include "daemon/store/seal/seal.h"
+#include "daemon/store/spill/spilled.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct seal_result result_of(const struct release *release)
+{
+	struct seal_result result = {.tables = (uint32_t)release->table_count};
+	for (size_t i = 0; i < release->table_count; i++) {
+		result.rows += release->tables[i]->rows;
+		result.bytes += release->tables[i]->bytes;
+	}
+	return result;
+}
+
+/* ---- begin ---- */
+
+/* Marks the release as being sealed, and makes a copy of it to be filled. *release is NULL when
+ * it is sealed already. */
+static enum status begin(struct store *store, const char *id, struct release **release,
+	struct seal_result *result, struct error *err)
+{
+	const struct release *from;
+	enum status status = snapshot_release(store_current(store), id, &from, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*release = NULL;
+	if (from->state == RELEASE_SEALED) {
+		*result = result_of(from);
+		return STATUS_OK;
+	}
+	if (store->sealing != 0) {
+		return error_set(err, STATUS_BUSY, "release: another one is being sealed");
+	}
+	/* What is missing could not be told from what was never sent. */
+	status = loads_check(store, from, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*release = release_copy(from);
+	if (*release == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "seal '%s'", from->id.text);
+	}
+	store->sealing = from->number;
+	return STATUS_OK;
+}
+
+/* ---- build ---- */
+
+/* The spills of a table. While the release is being sealed nothing changes its loads. */
+static size_t find_sources(struct store *store, uint64_t release, uint64_t table,
+	struct seal_source *sources)
+{
+	size_t count = 0;
+	lock_take(&store->load_lock);
+	for (const struct load *load = store->loads; load != NULL; load = load->next) {
+		if (load->spill.owner.release == release && load->spill.owner.table == table &&
+			count < LIMIT_LOADS) {
+			sources[count++].spill = &load->spill;
+		}
+	}
+	lock_release(&store->load_lock);
+	return count;
+}
+
+/* Builds a table's files and returns the table that has them. */
+static enum status build_table(struct store *store, const struct release *release, size_t i,
+	struct table **out, struct error *err)
+{
+	const struct table *from = release->tables[i];
+	const struct base_owner owner = {.release = release->number,
+		.table = from->number,
+		.spec = from->spec};
+	char folder[PATH_MAX];
+	struct seal_source sources[LIMIT_LOADS];
+	store_release_folder(store, release->number, folder);
+	const size_t count = find_sources(store, release->number, from->number, sources);
+	struct seal_output output = {0};
+	const struct seal_input input = {.folder = folder,
+		.owner = &owner,
+		.sizes = store_base_sizes(store),
+		.sources = sources,
+		.count = count,
+		.stop = &store->stop};
+	const enum status status = seal_table(&input, &output, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct table *table = table_new(&from->spec, from->number);
+	if (table == NULL) {
+		seal_output_fini(&output);
+		return error_set(err, STATUS_NO_MEMORY, "seal table '%s'", from->spec.name.text);
+	}
+	table->rows = output.rows;
+	table->files = output.files;
+	table->file_count = output.file_count;
+	for (size_t j = 0; j < table->file_count; j++) {
+		table->bytes += table->files[j].bytes;
+	}
+	atomic_fetch_add(&store->seal_bytes, table->bytes);
+	*out = table;
+	return STATUS_OK;
+}
+
+/* Opens what was built, reads it in and compares it with its checksums. */
+static enum status check_built(struct store *store, struct release *release, struct error *err)
+{
+	enum status status = store_open_bases(store, release, err);
+	for (size_t i = 0; status == STATUS_OK && i < release->table_count; i++) {
+		struct base_set *set = release->tables[i]->bases;
+		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
+			if (base_segment_wait(set, j) != BASE_READY) {
+				return error_set(err, STATUS_CORRUPT,
+					"seal: table '%s' reads back otherwise than it was written",
+					release->tables[i]->spec.name.text);
+			}
+		}
+	}
+	return status;
+}
+
+/* The table that it replaces is shared with the current snapshot. */
+static enum status put_table(struct store *store, struct release *release, struct table *table)
+{
+	lock_take(&store->admin_lock);
+	const enum status status = release_put(release, table);
+	lock_release(&store->admin_lock);
+	return status;
+}
+
+static enum status build(struct store *store, struct release *release, struct error *err)
+{
+	for (size_t i = 0; i < release->table_count; i++) {
+		struct table *table = NULL;
+		enum status status = build_table(store, release, i, &table, err);
+		if (status == STATUS_OK) {
+			status = put_table(store, release, table);
+		}
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	char folder[PATH_MAX];
+	store_release_folder(store, release->number, folder);
+	const enum status status = file_sync_folder(folder, err);
+	return status == STATUS_OK ? check_built(store, release, err) : status;
+}
+
+/* ---- end ---- */
+
+/* Swaps the sealed release in. Takes `release` over. */
+static enum status commit(struct store *store, struct release *release, struct seal_result *result,
+	struct error *err)
+{
+	/* Those that were put and deleted meanwhile. */
+	const struct release *now = snapshot_find(store_current(store), release->number);
+	if (now == NULL || release_share_tensors(release, now) != STATUS_OK) {
+		release_drop(release);
+		return error_set(err, now == NULL ? STATUS_NOT_FOUND : STATUS_NO_MEMORY,
+			"seal: the tensors of the release");
+	}
+	release->state = RELEASE_SEALED;
+	release->sealed_ms = clock_unix_ms();
+	*result = result_of(release);
+	const struct aftermath aftermath = {.done_with = release->number};
+	return change_release(store, release, &aftermath, err);
+}
+
+enum status store_seal(struct store *store, const char *id, struct seal_result *out,
+	struct error *err)
+{
+	struct release *release = NULL;
+	struct seal_result result = {0};
+	lock_take(&store->admin_lock);
+	lock_take(&store->load_lock);
+	enum status status = begin(store, id, &release, &result, err);
+	lock_release(&store->load_lock);
+	lock_release(&store->admin_lock);
+	if (status == STATUS_OK && release != NULL) {
+		const uint64_t number = release->number;
+		status = build(store, release, err);
+		lock_take(&store->admin_lock);
+		lock_take(&store->load_lock);
+		if (status == STATUS_OK) {
+			status = commit(store, release, &result, err);
+		} else {
+			release_drop(release);
+		}
+		if (status != STATUS_OK && status != STATUS_IO) {
+			/* Its space is given back: that may be what the disk ran out of. After an
+			 * IO error the catalog may name the files all the same: the next start
+			 * knows. */
+			char folder[PATH_MAX];
+			store_release_folder(store, number, folder);
+			(void)file_remove_prefixed(folder, "base-", NULL);
+		}
+		store->sealing = 0;
+		lock_release(&store->load_lock);
+		lock_release(&store->admin_lock);
+	}
+	if (status == STATUS_OK) {
+		*out = result;
+	}
+	return status;
+}

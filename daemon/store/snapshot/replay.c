@@ -1,0 +1,88 @@
+/* replay.c - one frame of the log into the memtables and positions of a snapshot. */
+#include "daemon/store/snapshot/replay.h"
+
+#include "daemon/store/log/feed.h"
+#include "daemon/store/log/frame.h"
+#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/snapshot.h"
+
+#include <inttypes.h>
+
+static enum status replay_position(const struct release *release, const struct frame_part *part,
+	struct error *err)
+{
+	struct frame_position position;
+	enum status status = frame_read_position(part, &position);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "a position of release '%s' cannot be read",
+			release->id.text);
+	}
+	status = feed_raise(release->feed, &position.to);
+	return status == STATUS_OK
+		       ? status
+		       : error_set(err, status, "a position of release '%s'", release->id.text);
+}
+
+static enum status replay_part(struct memtable_usage *usage, const struct frame_head *head,
+	const struct frame_part *part, const struct table *table, struct error *err)
+{
+	const struct memtable_change change = {
+		.spec = &table->spec,
+		.usage = usage,
+		.sequence = head->sequence,
+		.probe_max = SIZE_MAX,
+	};
+	struct frame_walk walk;
+	struct frame_row row;
+	enum status status = STATUS_OK;
+	frame_walk_begin(&walk, part, &table->spec);
+	while (status == STATUS_OK && frame_walk_next(&walk, &row)) {
+		status = memtable_put(table->memtable, &change, frame_row_hash(&table->spec, &row),
+			&row);
+	}
+	if (status != STATUS_OK) {
+		return error_set(err, status, "frame %" PRIu64 ": no memory for its rows",
+			head->sequence);
+	}
+	return walk.left == 0 ? STATUS_OK
+			      : error_set(err, STATUS_CORRUPT,
+					"frame %" PRIu64 ": its rows do not fit table '%s'",
+					head->sequence, table->spec.name.text);
+}
+
+enum status replay_frame(const struct snapshot *snapshot, struct memtable_usage *usage,
+	const uint8_t *data, const struct frame_head *head, struct error *err)
+{
+	const struct release *release = snapshot_find(snapshot, head->release);
+	if (release == NULL) {
+		return STATUS_OK; /* it was dropped; its number is never used again */
+	}
+	struct frame_part part;
+	size_t at = 0;
+	for (bool first = true; frame_next_part(data, head, &at, &part); first = false) {
+		if (part.kind == FRAME_POSITION) {
+			const enum status status = replay_position(release, &part, err);
+			if (status != STATUS_OK) {
+				return status;
+			}
+			continue;
+		}
+		struct table *table = release_find(release, part.table);
+		if (table == NULL || release->state != RELEASE_SEALED) {
+			return error_set(err, STATUS_CORRUPT,
+				"frame %" PRIu64 " is of table %" PRIu64
+				" of release '%s', which %s",
+				head->sequence, part.table, release->id.text,
+				table == NULL ? "has none of that number" : "is not sealed");
+		}
+		if (head->sequence <= table->folded || part.rows == 0) {
+			continue;
+		}
+		const enum status status = replay_part(usage, head, &part, table, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		memtable_count_log(table->memtable, frame_part_log_bytes(&part, first));
+	}
+	return STATUS_OK;
+}

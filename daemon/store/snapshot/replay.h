@@ -1,0 +1,24 @@
+/* replay.h - from the frames of the log to the versions in memory.
+ *
+ * What a start does, and what a reader without the daemon will do: rows that the base files hold
+ * already are passed over, and so are frames of releases that were dropped.
+ *
+ * Threads: the only one that knows the snapshot, frame after frame in the order of the log.
+ */
+#ifndef DAEMON_STORE_SNAPSHOT_REPLAY_H
+#define DAEMON_STORE_SNAPSHOT_REPLAY_H
+
+#include "schema/status.h"
+
+#include <stdint.h>
+
+struct frame_head;
+struct memtable_usage;
+struct snapshot;
+
+/* Links the rows of a frame and raises its position. Errors: CORRUPT  it does not fit the snapshot;
+ * NO_MEMORY. */
+enum status replay_frame(const struct snapshot *snapshot, struct memtable_usage *usage,
+	const uint8_t *data, const struct frame_head *head, struct error *err);
+
+#endif

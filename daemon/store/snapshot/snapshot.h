@@ -1,0 +1,143 @@
+/* snapshot.h - what readers see: releases, their tables, and which is live, as of one moment.
+ *
+ * A snapshot and all that it points to is immutable but for the state of segments
+ * (base.h). Each change of the catalog makes a new one, which shares the releases and tables
+ * that did not change, and publishes its address; a reader takes it between
+ * snapshot_begin and snapshot_end (reader.h) and keeps no pointer of it longer. No lock is taken
+ * to read.
+ *
+ * Threads: any that has called grace_register (grace.h).
+ */
+#ifndef DAEMON_STORE_SNAPSHOT_SNAPSHOT_H
+#define DAEMON_STORE_SNAPSHOT_SNAPSHOT_H
+
+#include "schema/name.h"
+#include "schema/spec.h"
+#include "schema/status.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct base_set;
+struct base_file_info;
+struct memtable;
+struct feed;
+struct tensor;
+struct index;
+
+/* A bulk load that was said to be whole. */
+struct ended_load {
+	struct name load;
+	uint64_t chunks;
+	uint64_t rows;
+};
+
+struct table {
+	struct table_spec spec;
+	uint64_t number; /* never used again within the release */
+	uint64_t rows;   /* in the base files */
+	uint64_t bytes;  /* of the base files */
+	size_t file_count;
+	struct base_file_info *files; /* owned */
+	struct base_set *bases; /* owned; NULL while the release is open, and for an empty table */
+	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
+	uint64_t index_wait_ms;        /* the indexer's: between its tries; 0: none has failed */
+	uint64_t index_again_ms;       /* the indexer's: when to try next, monotonic */
+	uint64_t folded;           /* sequence up to which the base files hold what was written */
+	struct memtable *memtable; /* shared with the tables that it was and will be; never NULL */
+	size_t ended_count;
+	struct ended_load *ended; /* owned; while the release is open */
+	unsigned refs;            /* releases that hold it; guarded by the admin lock */
+};
+
+enum release_state { RELEASE_OPEN = 0, RELEASE_SEALED = 1 };
+
+struct release {
+	struct name id;
+	uint64_t number;
+	char model[LIMIT_LABEL_BYTES + 1];
+	char checkpoint[LIMIT_LABEL_BYTES + 1];
+	enum release_state state;
+	int64_t created_ms;
+	int64_t sealed_ms;    /* 0: never */
+	int64_t published_ms; /* the last time; 0: never */
+	uint64_t next_table;  /* number of the next table */
+	struct name layer; /* the chosen one: what a table's name without @layer means; "": none */
+	struct feed *feed; /* shared with the releases that it was and will be; never NULL */
+	size_t table_count;
+	struct table **tables; /* in the order of their names */
+	uint64_t next_tensor;  /* number of the next tensor */
+	size_t tensor_count;
+	struct tensor **tensors; /* in the order of their names */
+	unsigned refs;           /* snapshots that hold it; guarded by the admin lock */
+};
+
+/* Releases that were live before, oldest first: where a rollback leads. */
+enum { SNAPSHOT_HISTORY_MAX = 64 };
+
+struct snapshot {
+	uint64_t sequence;          /* of the catalog; grows with every change */
+	uint64_t next_release;      /* number of the next release */
+	uint64_t log_first_file;    /* of the log's files, the first that is needed; 0: none yet */
+	uint64_t written;           /* the newest sequence of the log that a merge has seen */
+	const struct release *live; /* NULL: none is */
+	size_t release_count;
+	struct release **releases; /* in the order of their numbers */
+	size_t history_count;
+	uint64_t history[SNAPSHOT_HISTORY_MAX]; /* numbers */
+};
+
+/* The named release; NULL or "live" as the name mean the live one.
+ * Errors: NOT_FOUND, naming it. */
+enum status snapshot_release(const struct snapshot *snapshot, const char *id,
+	const struct release **out, struct error *err);
+
+/* A name without @layer that no table has means that of the chosen layer. Errors: NOT_FOUND, naming
+ * table and release. */
+enum status release_table(const struct release *release, const char *name, const struct table **out,
+	struct error *err);
+
+/* Errors: NOT_FOUND, naming tensor and release. */
+enum status release_tensor(const struct release *release, const char *name, struct tensor **out,
+	struct error *err);
+
+/* By number; NULL when there is none (or no release). */
+struct release *snapshot_find(const struct snapshot *snapshot, uint64_t number);
+struct table *release_find(const struct release *release, uint64_t number);
+
+/* ---- making a new one: the admin's side ---- */
+
+/* A copy that shares all releases; change it before it is published. NULL: no memory. */
+struct snapshot *snapshot_copy(const struct snapshot *from);
+/* Lets go of its releases, and frees what nothing else holds. NULL is fine. */
+void snapshot_drop(struct snapshot *snapshot);
+
+/* A release of one's own, sharing the tables and tensors of `from` (NULL: an empty release). */
+struct release *release_copy(const struct release *from);
+void release_drop(struct release *release);
+struct table *table_new(const struct table_spec *spec, uint64_t number);
+/* A table to take the place of `from`: the same spec, number and memtable, but no files. */
+struct table *table_renew(const struct table *from);
+void table_drop(struct table *table);
+/* Takes a file's record over, even if it fails. Files are numbered as they were begun, and held
+ * in the order of their hashes. Errors: NO_MEMORY. */
+enum status table_add_file(struct table *table, struct base_file_info *info);
+
+/* Puts a release in the place of that of its number, or behind all. Takes it over, even if
+ * it fails. Errors: NO_MEMORY. */
+enum status snapshot_put(struct snapshot *snapshot, struct release *release);
+/* Takes a release, which is not live, out of the list and out of the history. */
+void snapshot_remove(struct snapshot *snapshot, uint64_t number);
+/* Puts a table in the place of that of its name, or where its name belongs. Takes it over. */
+enum status release_put(struct release *release, struct table *table);
+/* The same of a tensor. Takes it over, even if it fails. */
+enum status release_put_tensor(struct release *release, struct tensor *tensor);
+/* Takes the tensor of this name, which is there, out. */
+void release_remove_tensor(struct release *release, const char *name);
+void release_drop_tensors(struct release *release);
+/* Holds the tensors of `from` in place of its own. Errors: NO_MEMORY. */
+enum status release_share_tensors(struct release *release, const struct release *from);
+
+#endif

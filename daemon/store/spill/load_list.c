@@ -1,0 +1,196 @@
+/* load_list.c - the loads that there are: found at start, linked, forgotten. */
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/store/spill/spilled.h"
+#include "daemon/store/system/file.h"
+
+void load_file_name(char *out, size_t size, uint64_t table, const char *load)
+{
+	(void)snprintf(out, size, "spill-%" PRIu64 "-%s", table, load);
+}
+
+struct load *load_find(struct store *store, uint64_t release, uint64_t table, const char *name)
+{
+	for (struct load *load = store->loads; load != NULL; load = load->next) {
+		if (load->spill.owner.release == release && load->spill.owner.table == table &&
+			strcmp(load->name.text, name) == 0) {
+			return load;
+		}
+	}
+	return NULL;
+}
+
+enum status load_check_damage(const struct load *load, struct error *err)
+{
+	return load == NULL || !load->damaged
+		       ? STATUS_OK
+		       : error_set(err, STATUS_CORRUPT,
+				 "load: '%s' of table '%s' is damaged on disk; abort it and load again",
+				 load->name.text, load->table_name.text);
+}
+
+void load_free(struct load *load)
+{
+	spill_close(&load->spill);
+	load_group_fini(&load->group);
+	free(load);
+}
+
+struct load *load_link(struct store *store, struct load *load)
+{
+	struct load **last = &store->loads;
+	while (*last != NULL) {
+		last = &(*last)->next;
+	}
+	*last = load;
+	return load;
+}
+
+enum status load_forget(struct store *store, struct load *load, struct error *err)
+{
+	char folder[PATH_MAX];
+	char file[128];
+	char path[PATH_MAX];
+	store_release_folder(store, load->spill.owner.release, folder);
+	load_file_name(file, sizeof file, load->spill.owner.table, load->name.text);
+	enum status status = file_path(path, folder, file, err);
+	if (status == STATUS_OK && unlink(path) != 0 && errno != ENOENT) {
+		status = error_set(err, STATUS_IO, "remove '%s': %s", path, strerror(errno));
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	store->load_pending -= load_group_bytes(&load->group, &load->spill.owner.spec);
+	struct load **at = &store->loads;
+	while (*at != load) {
+		at = &(*at)->next;
+	}
+	*at = load->next;
+	load_free(load);
+	return file_sync_folder(folder, err);
+}
+
+/* ---- open ---- */
+
+/* The table whose number a spill file's name carries; *name is the load's. */
+static const struct table *table_of_file(const struct release *release, const char *file,
+	struct name *name)
+{
+	char *end;
+	if (strncmp(file, "spill-", 6) != 0) {
+		return NULL;
+	}
+	const uint64_t number = strtoull(file + 6, &end, 10);
+	if (*end != '-' || name_check(end + 1, strlen(end + 1), "load", name, NULL) != STATUS_OK) {
+		return NULL;
+	}
+	return release_find(release, number);
+}
+
+static enum status open_load(struct store *store, const struct release *release, const char *folder,
+	const char *file, struct error *err)
+{
+	struct name name;
+	const struct table *table = table_of_file(release, file, &name);
+	if (table == NULL) {
+		store_event(store, "event=unknown_file release=%s file=%s", release->id.text, file);
+		return STATUS_OK;
+	}
+	struct load *load = calloc(1, sizeof *load);
+	if (load == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "open '%s'", file);
+	}
+	load->name = name;
+	load->table_name = table->spec.name;
+	load->spill.fd = -1;
+	const struct base_owner owner = {.release = release->number,
+		.table = table->number,
+		.spec = table->spec};
+	struct error reason;
+	const enum status status = spill_open(folder, file, &owner, &load->spill, &reason);
+	if (status == STATUS_OK && load->spill.run_count == 0 && !load->spill.ended) {
+		/* As below, a moment later. */
+		(void)load_forget(store, load_link(store, load), NULL);
+		return STATUS_OK;
+	}
+	if (status == STATUS_AGAIN || status == STATUS_NO_MEMORY) {
+		/* AGAIN: killed while it was created, so nothing of it was acknowledged. */
+		load_free(load);
+		return status == STATUS_AGAIN ? STATUS_OK
+					      : error_set(err, status, "open '%s'", file);
+	}
+	if (status != STATUS_OK) {
+		store_event(store, "event=damage release=%s file=%s reason=\"%s\"",
+			release->id.text, file, reason.text);
+		load->damaged = true;
+		load->spill = (struct spill){.owner = owner, .fd = -1};
+	}
+	for (size_t i = 0; i < load->spill.run_count; i++) {
+		const struct spill_run *run = &load->spill.runs[i];
+		load->synced.next_chunk = run->first_chunk + run->chunk_count;
+		load->synced.rows += run->rows;
+		store->load_sequence =
+			run->sequence > store->load_sequence ? run->sequence : store->load_sequence;
+	}
+	(void)load_link(store, load);
+	return STATUS_OK;
+}
+
+enum status loads_open(struct store *store, const struct release *release, struct error *err)
+{
+	char folder[PATH_MAX];
+	store_release_folder(store, release->number, folder);
+	DIR *dir = opendir(folder);
+	if (dir == NULL && errno == ENOENT) {
+		/* What was in it is lost; the release can still be loaded anew, or dropped. */
+		store_event(store, "event=damage release=%s reason=\"its folder is gone\"",
+			release->id.text);
+		return file_make_folder(folder, err);
+	}
+	if (dir == NULL) {
+		return error_set(err, STATUS_IO, "open folder '%s': %s", folder, strerror(errno));
+	}
+	enum status status = STATUS_OK;
+	const struct dirent *entry;
+	while (status == STATUS_OK && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] != '.') {
+			status = open_load(store, release, folder, entry->d_name, err);
+		}
+	}
+	closedir(dir);
+	return status;
+}
+
+struct load *loads_take(struct store *store, uint64_t release)
+{
+	struct load *taken = NULL;
+	struct load **at = &store->loads;
+	while (*at != NULL) {
+		struct load *load = *at;
+		if (release != 0 && load->spill.owner.release != release) {
+			at = &load->next;
+			continue;
+		}
+		*at = load->next;
+		load->next = taken;
+		taken = load;
+		store->load_pending -= load_group_bytes(&load->group, &load->spill.owner.spec);
+	}
+	return taken;
+}
+
+void loads_free(struct load *loads)
+{
+	while (loads != NULL) {
+		struct load *next = loads->next;
+		load_free(loads);
+		loads = next;
+	}
+}

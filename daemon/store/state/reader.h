@@ -1,0 +1,24 @@
+/* reader.h - what readers ask of a store: the current snapshot, and what they may see of it.
+ *
+ * Threads: any that has called grace_register (grace.h); no lock is taken.
+ */
+#ifndef DAEMON_STORE_STATE_READER_H
+#define DAEMON_STORE_STATE_READER_H
+
+#include "daemon/store/snapshot/snapshot.h"
+
+#include <stdint.h>
+
+struct store;
+
+const struct snapshot *snapshot_begin(struct store *store);
+void snapshot_end(struct store *store);
+
+/* The newest sequence of the log that may be seen, for the whole request. To be taken after
+ * snapshot_begin: the other order can meet base files that are newer. */
+uint64_t store_visible(struct store *store);
+
+/* The data folder, as it was given. */
+const char *store_folder(const struct store *store);
+
+#endif

@@ -1,0 +1,56 @@
+/* arena.c - blocks that double in size, each filled from its start. */
+#include "daemon/store/system/arena.h"
+
+#include <stdlib.h>
+
+/* Small tables stay small; large ones ask the system seldom. */
+enum { BLOCK_BYTES_MIN = 16 << 10, BLOCK_BYTES_MAX = 4 << 20 };
+
+struct arena_block {
+	struct arena_block *next;
+	size_t used;
+	size_t capacity;
+	uint8_t data[];
+};
+
+static struct arena_block *add_block(struct arena *arena, size_t bytes)
+{
+	size_t capacity = arena->blocks == NULL ? BLOCK_BYTES_MIN : arena->blocks->capacity * 2;
+	capacity = capacity > BLOCK_BYTES_MAX ? BLOCK_BYTES_MAX : capacity;
+	capacity = capacity < bytes ? bytes : capacity;
+	struct arena_block *block = malloc(sizeof *block + capacity);
+	if (block == NULL) {
+		return NULL;
+	}
+	block->next = arena->blocks;
+	block->used = 0;
+	block->capacity = capacity;
+	arena->blocks = block;
+	arena->bytes += sizeof *block + capacity;
+	return block;
+}
+
+void *arena_get(struct arena *arena, size_t bytes)
+{
+	bytes = (bytes + 7) & ~(size_t)7;
+	struct arena_block *block = arena->blocks;
+	if (block == NULL || block->capacity - block->used < bytes) {
+		block = add_block(arena, bytes);
+	}
+	if (block == NULL) {
+		return NULL;
+	}
+	void *at = block->data + block->used;
+	block->used += bytes;
+	return at;
+}
+
+void arena_fini(struct arena *arena)
+{
+	while (arena->blocks != NULL) {
+		struct arena_block *next = arena->blocks->next;
+		free(arena->blocks);
+		arena->blocks = next;
+	}
+	arena->bytes = 0;
+}

@@ -1,0 +1,24 @@
+/* arena.h - memory that is given out piece by piece and freed all at once.
+ *
+ * Threads: one at a time; what was given out may be read by any.
+ */
+#ifndef DAEMON_STORE_SYSTEM_ARENA_H
+#define DAEMON_STORE_SYSTEM_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena_block;
+
+/* Zeroed it is empty. */
+struct arena {
+	struct arena_block *blocks; /* owned list, the newest first */
+	uint64_t bytes;             /* of all blocks */
+};
+
+/* `bytes` aligned to 8, not initialised; NULL: no memory. */
+void *arena_get(struct arena *arena, size_t bytes);
+
+void arena_fini(struct arena *arena);
+
+#endif

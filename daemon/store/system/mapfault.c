@@ -1,0 +1,102 @@
+/* mapfault.c - the SIGBUS handler for maps, and the list of ranges that it knows. */
+#include "daemon/store/system/mapfault.h"
+
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Entries are never freed, since the handler may walk the list at any time: a forgotten one
+ * is taken again by the next watch. `len` is 0 while an entry is free; it is stored last. */
+struct mapfault {
+	struct mapfault *next; /* constant once linked */
+	_Atomic uintptr_t start;
+	_Atomic size_t len;
+	_Atomic(_Atomic unsigned char *) flag;
+	_Atomic unsigned char mark;
+	atomic_flag taken;
+};
+
+static _Atomic(struct mapfault *) watch_list;
+static _Atomic unsigned fault_count;
+static size_t page_bytes;
+
+static struct mapfault *find(uintptr_t address)
+{
+	for (struct mapfault *at = atomic_load(&watch_list); at != NULL; at = at->next) {
+		const size_t len = atomic_load(&at->len);
+		const uintptr_t start = atomic_load(&at->start);
+		if (address >= start && address - start < len) {
+			return at;
+		}
+	}
+	return NULL;
+}
+
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+	(void)context;
+	const uintptr_t address = (uintptr_t)info->si_addr;
+	struct mapfault *watch = find(address);
+	if (watch != NULL) {
+		void *page = (char *)info->si_addr - (address & (page_bytes - 1));
+		atomic_store(atomic_load(&watch->flag), atomic_load(&watch->mark));
+		atomic_fetch_add(&fault_count, 1);
+		if (mmap(page, page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			    0) != MAP_FAILED) {
+			return;
+		}
+	}
+	/* Not ours: the default action, when the instruction is run again. */
+	(void)signal(number, SIG_DFL);
+}
+
+enum status mapfault_install(void)
+{
+	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+	sigemptyset(&action.sa_mask);
+	return sigaction(SIGBUS, &action, NULL) == 0 ? STATUS_OK : STATUS_IO;
+}
+
+enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char *flag,
+	unsigned char mark, struct mapfault **out)
+{
+	struct mapfault *watch = atomic_load(&watch_list);
+	while (watch != NULL && atomic_flag_test_and_set(&watch->taken)) {
+		watch = watch->next;
+	}
+	const bool is_new = watch == NULL;
+	if (is_new) {
+		watch = calloc(1, sizeof *watch);
+		if (watch == NULL) {
+			return STATUS_NO_MEMORY;
+		}
+		(void)atomic_flag_test_and_set(&watch->taken);
+	}
+	atomic_store(&watch->start, (uintptr_t)start);
+	atomic_store(&watch->flag, flag);
+	atomic_store(&watch->mark, mark);
+	atomic_store(&watch->len, len);
+	if (is_new) {
+		watch->next = atomic_load(&watch_list);
+		while (!atomic_compare_exchange_weak(&watch_list, &watch->next, watch)) {
+		}
+	}
+	*out = watch;
+	return STATUS_OK;
+}
+
+void mapfault_forget(struct mapfault *watch)
+{
+	if (watch != NULL) {
+		atomic_store(&watch->len, 0);
+		atomic_flag_clear(&watch->taken);
+	}
+}
+
+unsigned mapfault_count(void)
+{
+	return atomic_load(&fault_count);
+}

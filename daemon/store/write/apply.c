@@ -1,0 +1,175 @@
+/* apply.c - from parts that are ready to a frame in the group. */
+#include "daemon/store/write/apply.h"
+
+#include "daemon/store/state/reader.h"
+#include "daemon/store/write/write.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum status apply_in_part(const struct write_part *part, enum status status, struct error *err)
+{
+	const char *where = part->given->where;
+	return where == NULL || status == STATUS_OK
+		       ? status
+		       : error_set(err, status, "%s%s", where, err == NULL ? "" : err->text);
+}
+
+static enum status find_release(struct apply *apply, const struct snapshot *snapshot,
+	const char *id, struct error *err)
+{
+	const enum status status = snapshot_release(snapshot, id, &apply->release, err);
+	return status != STATUS_OK || apply->release->state == RELEASE_SEALED
+		       ? status
+		       : error_set(err, STATUS_NOT_SEALED,
+				 "release: '%s' is open; it takes loads until it is sealed",
+				 apply->release->id.text);
+}
+
+enum status apply_begin(struct apply *apply, struct store *store, const char *release,
+	int64_t now_ms, struct error *err)
+{
+	enum status status = writer_begin(store->writer, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	apply->writer = store->writer;
+	apply->now_ms = now_ms;
+	apply->part_count = 0;
+	apply->position = NULL;
+	apply->ticket = NULL;
+	apply->rows = 0;
+	apply->taken_bytes = 0;
+	apply->taken_rows = 0;
+	status = find_release(apply, snapshot_begin(store), release, err);
+	if (status != STATUS_OK) {
+		snapshot_end(store);
+		writer_end(store->writer, NULL);
+	}
+	return status;
+}
+
+enum status apply_take(struct apply *apply, const struct write_part *part, struct error *err)
+{
+	apply->taken_rows += part->given->batch.keys.count;
+	apply->taken_bytes += write_part_bytes_max(part);
+	if (apply->taken_rows > LIMIT_WRITE_ROWS) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"rows: %zu in all tables, at most %u allowed in one write",
+			apply->taken_rows, LIMIT_WRITE_ROWS);
+	}
+	return apply->taken_bytes <= LIMIT_WRITE_BYTES
+		       ? STATUS_OK
+		       : error_set(err, STATUS_TOO_LARGE,
+				 "rows: %zu bytes in the dtypes of all tables, at most %u allowed "
+				 "in one write",
+				 apply->taken_bytes, LIMIT_WRITE_BYTES);
+}
+
+/* Makes room for the frame. */
+static enum status prepare(struct apply *apply, struct error *err)
+{
+	static_assert(FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + LIMIT_WRITE_BYTES <= UINT32_MAX,
+		"a frame");
+	const size_t bytes = FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + apply->taken_bytes;
+	apply->ticket = malloc(sizeof *apply->ticket + bytes);
+	if (apply->ticket == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "no memory for %zu bytes of log", bytes);
+	}
+	memset(apply->ticket, 0, sizeof *apply->ticket);
+	return writer_check_room(apply->writer, bytes, err);
+}
+
+/* Links the parts one after the other; *end: where the frame ends. */
+static enum status link_parts(struct apply *apply, uint8_t **end, struct error *err)
+{
+	struct frame_head *head = &apply->ticket->head;
+	enum status status = STATUS_OK;
+	for (size_t i = 0; status == STATUS_OK && i < apply->part_count; i++) {
+		uint32_t rows;
+		status = write_part_link(&apply->parts[i], &apply->writer->store->usage,
+			head->sequence, end, &rows, err);
+		status = apply_in_part(&apply->parts[i], status, err);
+		apply->rows += rows;
+		head->parts = (uint16_t)(head->parts + (rows > 0 ? 1 : 0));
+	}
+	return status;
+}
+
+static enum status raise_position(struct apply *apply, uint8_t **end, struct error *err)
+{
+	const char *source = apply->position->to.source.text;
+	const enum status status = feed_raise(apply->release->feed, &apply->position->to);
+	if (status == STATUS_TOO_LARGE) {
+		return error_set(err, status, "source: '%s' is one more than there is room for: %u",
+			source, LIMIT_SOURCES);
+	}
+	if (status != STATUS_OK) {
+		return error_set(err, status, "source: no memory for the position of '%s'", source);
+	}
+	*end = frame_put_position(*end, apply->position);
+	apply->ticket->head.parts++;
+	return STATUS_OK;
+}
+
+static enum status link_all(struct apply *apply, struct error *err)
+{
+	struct writer *writer = apply->writer;
+	struct write_ticket *ticket = apply->ticket;
+	uint8_t *end = ticket->data + FRAME_HEAD_BYTES;
+	ticket->writer = writer;
+	ticket->head = (struct frame_head){
+		.sequence = writer->next_sequence,
+		.release = apply->release->number,
+		.clock_ms = apply->now_ms,
+	};
+	enum status status = link_parts(apply, &end, err);
+	if (status == STATUS_OK && apply->rows > 0 && apply->position != NULL) {
+		status = raise_position(apply, &end, err);
+	}
+	if (apply->rows > 0) {
+		frame_end(ticket->data, end, &ticket->head);
+	}
+	if (status != STATUS_OK) {
+		writer_undo_frame(apply->release, ticket, writer->next_sequence - 1);
+		return status;
+	}
+	if (apply->rows == 0) {
+		/* It only waits until what it was compared with is durable. */
+		ticket->head.sequence = writer->next_sequence - 1;
+		return STATUS_OK;
+	}
+	writer_count_frame(apply->release, ticket->data, &ticket->head);
+	writer->next_sequence++;
+	return STATUS_OK;
+}
+
+enum status apply_end(struct apply *apply, enum status status, struct write_result *out,
+	struct write_ticket **ticket, struct error *err)
+{
+	struct store *store = apply->writer->store;
+	if (status == STATUS_OK) {
+		status = prepare(apply, err);
+	}
+	if (status == STATUS_OK) {
+		status = link_all(apply, err);
+	}
+	if (status == STATUS_OK) {
+		*out = (struct write_result){
+			.release = apply->release->id,
+			.sequence = apply->ticket->head.sequence,
+			.count = apply->rows,
+		};
+		*ticket = apply->ticket;
+	} else {
+		free(apply->ticket);
+		apply->ticket = NULL;
+	}
+	snapshot_end(store);
+	writer_end(apply->writer, apply->ticket);
+	for (size_t i = 0; i < apply->part_count; i++) {
+		write_part_fini(&apply->parts[i]);
+	}
+	return status;
+}

@@ -1,0 +1,58 @@
+/* write.c - applies a put or a delete: all parts checked, then one frame and its versions. */
+#include "daemon/store/write/write.h"
+#include "daemon/store/write/apply.h"
+
+#include <stddef.h>
+
+static enum status prepare_parts(struct apply *apply, enum frame_kind kind,
+	const struct row_write *write, struct error *err)
+{
+	enum status status = STATUS_OK;
+	for (size_t i = 0; status == STATUS_OK && i < write->part_count; i++) {
+		struct write_part *part = &apply->parts[apply->part_count++];
+		*part = (struct write_part){
+			.given = &write->parts[i],
+			.kind = kind,
+			.if_newer = write->if_newer,
+			.now_ms = write->now_ms,
+		};
+		status = write_part_find(part, apply->release, err);
+		if (status == STATUS_OK) {
+			status = apply_take(apply, part, err);
+		}
+		if (status == STATUS_OK) {
+			status = write_part_prepare(part, err);
+		}
+		status = apply_in_part(part, status, err);
+	}
+	return status;
+}
+
+static enum status apply_write(struct store *store, enum frame_kind kind,
+	const struct row_write *write, struct write_result *out, struct write_ticket **ticket,
+	struct error *err)
+{
+	if (write->part_count == 0 || write->part_count > LIMIT_PARTS) {
+		return error_set(err, STATUS_BAD_REQUEST, "parts: %zu given, 1 to %d allowed",
+			write->part_count, LIMIT_PARTS);
+	}
+	struct apply apply;
+	enum status status = apply_begin(&apply, store, write->release, write->now_ms, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = prepare_parts(&apply, kind, write, err);
+	return apply_end(&apply, status, out, ticket, err);
+}
+
+enum status store_put(struct store *store, const struct row_write *put, struct write_result *out,
+	struct write_ticket **ticket, struct error *err)
+{
+	return apply_write(store, FRAME_PUT, put, out, ticket, err);
+}
+
+enum status store_delete(struct store *store, const struct row_write *which,
+	struct write_result *out, struct write_ticket **ticket, struct error *err)
+{
+	return apply_write(store, FRAME_DELETE, which, out, ticket, err);
+}

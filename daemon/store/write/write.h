@@ -1,0 +1,62 @@
+/* write.h - puts and deletes of rows of sealed releases.
+ *
+ * Threads: see each function.
+ */
+#ifndef DAEMON_STORE_WRITE_WRITE_H
+#define DAEMON_STORE_WRITE_WRITE_H
+
+#include "daemon/store/row/batch.h"
+#include "schema/name.h"
+#include "schema/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+/* Rows or keys for one table. */
+struct table_write {
+	const char *where; /* what an error puts before the argument, "parts[1]."; NULL: nothing */
+	const char *table;
+	struct row_batch batch; /* a delete looks at its keys only; rows without times get now_ms */
+};
+
+/* What becomes durable, and seen, together: in tables of one sealed release. Borrowed. */
+struct row_write {
+	const char *release;
+	const struct table_write *parts; /* in this order; a table may come twice */
+	size_t part_count;               /* 1 to LIMIT_PARTS */
+	bool if_newer;                   /* only rows that are newer than what is there */
+	int64_t now_ms;                  /* the request's clock */
+};
+
+struct write_result {
+	struct name release; /* which it was */
+	uint64_t sequence;   /* a reader whose store_visible is not below it sees the write */
+	uint64_t count;      /* rows applied, or keys deleted that were there, of all parts */
+};
+
+/* A write that was applied and is not durable yet. */
+struct write_ticket;
+
+/* Apply a write: nobody sees it before it is durable. *ticket must be handed to store_write_then or
+ * store_write_wait. May wait for memory that a merge is to free, and for the disk. In a batch the
+ * last of a key given twice wins. Registered threads (grace.h) only, outside of a snapshot.
+ * Errors: BAD_REQUEST, NOT_FOUND, NOT_SEALED; BUSY  the log is full; CORRUPT  a segment of the
+ * table is damaged; TOO_LARGE  LIMIT_WRITE_BYTES, _ROWS; DISK_FULL; READ_ONLY; NO_MEMORY. Nothing
+ * has changed then. */
+enum status store_put(struct store *store, const struct row_write *put, struct write_result *out,
+	struct write_ticket **ticket, struct error *err);
+enum status store_delete(struct store *store, const struct row_write *which,
+	struct write_result *out, struct write_ticket **ticket, struct error *err);
+
+/* `done` is called once: from here if the outcome is known already, else from the thread that
+ * commits. Its errors: DISK_FULL, IO  the write was taken back; READ_ONLY  whether it is on the
+ * disk is known after a restart. Takes the ticket over. */
+typedef void write_done_fn(void *arg, enum status status, const struct error *err);
+void store_write_then(struct write_ticket *ticket, write_done_fn *done, void *arg);
+/* The same, waiting for it. */
+enum status store_write_wait(struct write_ticket *ticket, struct error *err);
+
+#endif

@@ -1,0 +1,29 @@
+/* write_figures.h - what writes and merges have done since the start.
+ */
+#ifndef DAEMON_STORE_WRITE_WRITE_FIGURES_H
+#define DAEMON_STORE_WRITE_WRITE_FIGURES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct write_figures {
+	uint64_t sequence; /* the newest that is visible */
+	uint64_t commits;  /* groups */
+	uint64_t syncs;
+	uint64_t sync_us;     /* of all together */
+	uint64_t sync_us_max; /* the longest */
+	uint64_t log_files;
+	uint64_t log_bytes;         /* on disk */
+	uint64_t log_bytes_written; /* since the start */
+	uint64_t pending_bytes;     /* of the log, that no merge has folded yet */
+	uint64_t memtable_rows;
+	uint64_t memtable_bytes;
+	uint64_t merges;
+	uint64_t merges_failed;
+	uint64_t merge_bytes;
+	uint64_t merge_ms; /* of the last one */
+	bool merge_running;
+	bool read_only;
+};
+
+#endif

@@ -1,0 +1,290 @@
+/* write_part.c - the rows of one table on their way into the log and the memtable. */
+#include "daemon/store/write/write_part.h"
+
+#include "daemon/store/base/base.h"
+#include "daemon/store/base/find.h"
+#include "daemon/store/row/age.h"
+#include "daemon/store/row/stored.h"
+#include "daemon/store/system/mapfault.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BASE_ABSENT INT64_MIN
+
+/* ---- checks ---- */
+
+enum status write_part_check_table(const struct table *table, struct error *err)
+{
+	const struct base_set *set = table->bases;
+	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
+		if (base_segment_state(&set->segments[i]) == BASE_DAMAGED) {
+			return error_set(err, STATUS_CORRUPT,
+				"table: a segment of '%s' is damaged, so nothing can be merged into it",
+				table->spec.name.text);
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status find_table(struct write_part *part, const struct release *release,
+	struct error *err)
+{
+	const enum status status = release_table(release, part->given->table, &part->table, err);
+	return status == STATUS_OK ? write_part_check_table(part->table, err) : status;
+}
+
+static enum status check_keys(const struct write_part *part, struct error *err)
+{
+	const struct table_spec *spec = &part->table->spec;
+	const struct keys *keys = &part->given->batch.keys;
+	return keys->type == spec->key_type
+		       ? STATUS_OK
+		       : error_set(err, STATUS_BAD_REQUEST, "keys: %s given, table '%s' has %s",
+				 key_type_name(keys->type), spec->name.text,
+				 key_type_name(spec->key_type));
+}
+
+/* Turns the rows into what is stored, unless they are. They take no more than apply_take has
+ * counted. */
+static enum status convert(struct write_part *part, struct error *err)
+{
+	const struct row_batch *batch = &part->given->batch;
+	const struct table_spec *spec = &part->table->spec;
+	const size_t count = batch->keys.count;
+	enum status status = batch_check(batch, spec, err);
+	part->rows = batch->rows;
+	part->scales = batch->scales;
+	if (status != STATUS_OK || stored_is_given(spec, batch) || count == 0) {
+		return status;
+	}
+	const size_t scales_bytes = spec->dtype == DTYPE_I8 ? count * sizeof(float) : 0;
+	part->kept = malloc(scales_bytes + count * spec_row_bytes(spec));
+	if (part->kept == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "rows: no memory for %zu", count);
+	}
+	part->rows = part->kept + scales_bytes;
+	part->scales = part->kept;
+	stored_take(spec, batch, part->kept + scales_bytes, (float *)(void *)part->kept);
+	const struct dtype_rows kept = {
+		.dtype = spec->dtype,
+		.rows = part->kept + scales_bytes,
+		.scales = part->kept,
+	};
+	return batch_check_kept(batch, spec, &kept, err);
+}
+
+/* ---- what is there ---- */
+
+static enum status look_at_base(struct write_part *part)
+{
+	const struct keys *keys = &part->given->batch.keys;
+	struct found_row rows[FIND_BLOCK];
+	uint64_t hashes[FIND_BLOCK];
+	const struct find find = {
+		.set = part->table->bases,
+		.keys = keys,
+		.hashes = hashes,
+		.wants_times = true,
+		.may_block = true,
+	};
+	for (uint32_t first = 0; first < keys->count; first += FIND_BLOCK) {
+		const uint32_t left = keys->count - first;
+		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
+		keys_hash(keys, first, count, hashes);
+		const enum status status = find_rows(&find, first, count, rows);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		for (uint32_t i = 0; i < count; i++) {
+			if (rows[i].row == (uint32_t)FIND_CORRUPT) {
+				return STATUS_CORRUPT;
+			}
+			part->base_times[first + i] =
+				rows[i].segment == NULL ? BASE_ABSENT
+							: rows[i].segment->view.times[rows[i].row];
+		}
+	}
+	return STATUS_OK;
+}
+
+/* Reads what the base has of each key, where that matters. */
+static enum status read_base(struct write_part *part, struct error *err)
+{
+	const uint32_t count = part->given->batch.keys.count;
+	if (part->table->bases == NULL || (part->kind == FRAME_PUT && !part->if_newer)) {
+		return STATUS_OK;
+	}
+	part->base_times = malloc((size_t)count * sizeof *part->base_times + 1);
+	if (part->base_times == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "no memory for %" PRIu32 " keys", count);
+	}
+	enum status status;
+	unsigned faults;
+	do {
+		faults = mapfault_count();
+		status = look_at_base(part);
+	} while (status == STATUS_OK && mapfault_count() != faults);
+	return status == STATUS_OK
+		       ? status
+		       : error_set(err, status,
+				 "table: a segment of '%s' that has some of the keys is damaged",
+				 part->table->spec.name.text);
+}
+
+/* Whether key i has a row that has not expired, and its time. */
+static bool is_there(const struct write_part *part, uint32_t i, uint64_t hash, int64_t *time_ms)
+{
+	size_t len;
+	const uint8_t *key = keys_bytes(&part->given->batch.keys, i, &len);
+	const struct row_version *newest = memtable_newest(part->table->memtable, hash, key, len);
+	if (newest != NULL) {
+		*time_ms = newest->time_ms;
+	} else {
+		*time_ms = part->base_times == NULL ? BASE_ABSENT : part->base_times[i];
+	}
+	return *time_ms != BASE_ABSENT && (newest == NULL || !newest->deleted) &&
+	       !age_is_over(*time_ms, part->now_ms, part->table->spec.ttl_ms);
+}
+
+/* ---- rows ---- */
+
+static struct frame_row row_of(const struct write_part *part, uint32_t i)
+{
+	const struct row_batch *batch = &part->given->batch;
+	const struct table_spec *spec = &part->table->spec;
+	struct frame_row row = {.time_ms = part->now_ms};
+	row.key = keys_bytes(&batch->keys, i, &row.key_len);
+	if (part->kind == FRAME_DELETE) {
+		return row;
+	}
+	row.time_ms = batch_time(batch, i, part->now_ms);
+	row.tags = batch_tags(batch, i);
+	row.data = part->rows + i * spec_row_bytes(spec);
+	if (spec->dtype == DTYPE_I8) {
+		memcpy(&row.scale, part->scales + (size_t)i * 4, 4);
+	}
+	return row;
+}
+
+static bool is_wanted(const struct write_part *part, uint32_t i, uint64_t hash,
+	const struct frame_row *row)
+{
+	int64_t time_ms;
+	if (part->kind == FRAME_PUT) {
+		return !part->if_newer || !is_there(part, i, hash, &time_ms) ||
+		       row->time_ms > time_ms;
+	}
+	return is_there(part, i, hash, &time_ms);
+}
+
+/* What one row of the part needs. */
+struct link {
+	const struct write_part *part;
+	struct memtable_change change;
+	uint8_t *end;
+	uint32_t rows;
+};
+
+/* Links one row and writes it into the frame, if it is wanted. */
+static enum status link_row(struct link *link, uint32_t i, uint64_t hash)
+{
+	const struct write_part *part = link->part;
+	const struct frame_row row = row_of(part, i);
+	if (!is_wanted(part, i, hash, &row)) {
+		return STATUS_OK;
+	}
+	const enum status status = memtable_put(part->table->memtable, &link->change, hash, &row);
+	if (status == STATUS_OK) {
+		link->end = frame_put_row(link->end, &part->table->spec, part->kind, &row);
+		link->rows++;
+	}
+	return status;
+}
+
+static enum status link_rows(struct link *link)
+{
+	const struct write_part *part = link->part;
+	const struct keys *keys = &part->given->batch.keys;
+	uint64_t hashes[FIND_BLOCK];
+	for (uint32_t first = 0; first < keys->count; first += FIND_BLOCK) {
+		const uint32_t left = keys->count - first;
+		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
+		keys_hash(keys, first, count, hashes);
+		memtable_prefetch(part->table->memtable, hashes, count);
+		for (uint32_t i = 0; i < count; i++) {
+			const enum status status = link_row(link, first + i, hashes[i]);
+			if (status != STATUS_OK) {
+				return status;
+			}
+		}
+	}
+	return STATUS_OK;
+}
+
+enum status write_part_link(const struct write_part *part, struct memtable_usage *usage,
+	uint64_t sequence, uint8_t **end, uint32_t *rows, struct error *err)
+{
+	struct link link = {
+		.part = part,
+		.change =
+			{
+				.spec = &part->table->spec,
+				.usage = usage,
+				.sequence = sequence,
+				.probe_max = MEMTABLE_PROBE_MAX,
+			},
+		.end = *end + FRAME_PART_BYTES,
+	};
+	const enum status status = link_rows(&link);
+	*rows = link.rows;
+	if (link.rows > 0) {
+		const struct frame_part head = {
+			.kind = part->kind,
+			.rows = link.rows,
+			.table = part->table->number,
+		};
+		*end = frame_end_part(*end, link.end, &head);
+	}
+	if (status == STATUS_TOO_LARGE) {
+		return error_set(err, status, "keys: over %d of them share bits of their hash",
+			MEMTABLE_PROBE_MAX);
+	}
+	return status == STATUS_OK ? status
+				   : error_set(err, status, "keys: no memory for %" PRIu32 " rows",
+					     part->given->batch.keys.count);
+}
+
+/* ---- the part ---- */
+
+enum status write_part_find(struct write_part *part, const struct release *release,
+	struct error *err)
+{
+	const enum status status = find_table(part, release, err);
+	return status == STATUS_OK ? check_keys(part, err) : status;
+}
+
+enum status write_part_prepare(struct write_part *part, struct error *err)
+{
+	const enum status status = part->kind == FRAME_PUT ? convert(part, err) : STATUS_OK;
+	return status == STATUS_OK ? read_base(part, err) : status;
+}
+
+size_t write_part_bytes_max(const struct write_part *part)
+{
+	const struct keys *keys = &part->given->batch.keys;
+	size_t bytes = 0;
+	for (uint32_t i = 0; i < keys->count; i++) {
+		size_t len;
+		(void)keys_bytes(keys, i, &len);
+		bytes += len;
+	}
+	return frame_part_bytes_max(&part->table->spec, part->kind, keys->count, bytes);
+}
+
+void write_part_fini(struct write_part *part)
+{
+	free(part->base_times);
+	free(part->kept);
+}

@@ -1,0 +1,52 @@
+/* write_part.h - what a write does to one table: checked, converted, compared with what is there,
+ * linked into its memtable and written into the frame.
+ *
+ *     write_part_find       finds its table
+ *     write_part_bytes_max  room in the frame
+ *     write_part_prepare    reads and checks; changes nothing
+ *     write_part_link       links each row above `visible`, and ends the part of the frame
+ *     write_part_fini       also of a zeroed one
+ *
+ * Threads: who holds the writer's apply_lock, within one snapshot.
+ */
+#ifndef DAEMON_STORE_WRITE_WRITE_PART_H
+#define DAEMON_STORE_WRITE_WRITE_PART_H
+
+#include "daemon/store/log/frame.h"
+#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/snapshot.h"
+#include "daemon/store/write/write.h"
+
+struct write_part {
+	const struct table_write *given; /* borrowed */
+	enum frame_kind kind;
+	bool if_newer;             /* only rows that are newer than what is there */
+	int64_t now_ms;            /* the request's clock */
+	const struct table *table; /* of the snapshot */
+	int64_t *base_times;       /* owned: of each key's row in the base; or NULL */
+	const uint8_t *rows;       /* as they are stored: in `kept`, or as they came */
+	const uint8_t *scales;     /* f32 of an i8 table, the same */
+	uint8_t *kept;             /* owned; or NULL */
+};
+
+/* Whether a table takes writes. Errors: CORRUPT  it has a damaged segment. */
+enum status write_part_check_table(const struct table *table, struct error *err);
+
+/* Sets table. Errors: NOT_FOUND; BAD_REQUEST  the type of the keys; CORRUPT. */
+enum status write_part_find(struct write_part *part, const struct release *release,
+	struct error *err);
+
+size_t write_part_bytes_max(const struct write_part *part);
+
+/* Sets what is owned. Errors: BAD_REQUEST, CORRUPT, NO_MEMORY. */
+enum status write_part_prepare(struct write_part *part, struct error *err);
+
+/* Writes the part at *end and moves *end behind it; where no row is wanted it stays. *rows: those
+ * that were linked, also after an error, when the frame has them to be taken back.
+ * Errors: NO_MEMORY, TOO_LARGE. */
+enum status write_part_link(const struct write_part *part, struct memtable_usage *usage,
+	uint64_t sequence, uint8_t **end, uint32_t *rows, struct error *err);
+
+void write_part_fini(struct write_part *part);
+
+#endif

@@ -1,0 +1,473 @@
+/* writer.c - the thread that commits, and what writers wait for. */
+#include "daemon/store/write/writer.h"
+
+#include "daemon/store/snapshot/replay.h"
+#include "daemon/store/state/options.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/file.h"
+#include "daemon/store/system/grace.h"
+#include "daemon/store/write/fullness.h"
+#include "daemon/store/write/write.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	/* Applied frames that wait for the disk, at most, and one write more (LIMIT_WRITE_BYTES);
+	   more would only wait longer. As much again is being committed. */
+	WAITING_BYTES_MAX = 32 << 20,
+	/* Writers wait so long for a merge, counted from when the bounds were reached. */
+	FULL_WAIT_MS = 5000,
+	/* A table that cannot be merged keeps log files: so many times log_bytes, then nobody
+	   writes. */
+	LOG_KEPT_MAX = 4,
+	FULL_PAUSE_NS = 5 * 1000 * 1000,
+};
+
+/* ---- tickets ---- */
+
+/* Ends a list of tickets; those whose callers have not asked yet are told when they do. */
+static void finish(struct writer *writer, struct write_ticket *tickets, const struct error *err)
+{
+	while (tickets != NULL) {
+		struct write_ticket *ticket = tickets;
+		tickets = ticket->next;
+		lock_take(&writer->group_lock);
+		ticket->outcome = *err;
+		ticket->finished = true;
+		const bool asked = ticket->done != NULL;
+		lock_release(&writer->group_lock);
+		if (asked) {
+			ticket->done(ticket->done_arg, err->status, err);
+			free(ticket);
+		}
+	}
+}
+
+void store_write_then(struct write_ticket *ticket, write_done_fn *done, void *arg)
+{
+	struct writer *writer = ticket->writer;
+	lock_take(&writer->group_lock);
+	const bool finished = ticket->finished;
+	if (!finished) {
+		ticket->done_arg = arg;
+		ticket->done = done;
+	}
+	lock_release(&writer->group_lock);
+	if (finished) {
+		done(arg, ticket->outcome.status, &ticket->outcome);
+		free(ticket);
+	}
+}
+
+/* Of store_write_wait. */
+struct waiter {
+	struct lock lock;
+	struct condition wake;
+	bool done;
+	struct error err;
+};
+
+static void on_waited(void *arg, enum status status, const struct error *err)
+{
+	struct waiter *waiter = arg;
+	lock_take(&waiter->lock);
+	waiter->err = *err;
+	waiter->err.status = status;
+	waiter->done = true;
+	condition_signal(&waiter->wake);
+	lock_release(&waiter->lock);
+}
+
+enum status store_write_wait(struct write_ticket *ticket, struct error *err)
+{
+	struct waiter waiter = {.done = false};
+	lock_init(&waiter.lock);
+	condition_init(&waiter.wake);
+	store_write_then(ticket, on_waited, &waiter);
+	lock_take(&waiter.lock);
+	while (!waiter.done) {
+		condition_wait(&waiter.wake, &waiter.lock);
+	}
+	lock_release(&waiter.lock);
+	condition_fini(&waiter.wake);
+	lock_fini(&waiter.lock);
+	if (waiter.err.status != STATUS_OK && err != NULL) {
+		*err = waiter.err;
+	}
+	return waiter.err.status;
+}
+
+/* ---- halt ---- */
+
+/* Keeps further writes from being applied, and waits for the one that is. */
+static void stop_applying(struct writer *writer)
+{
+	atomic_fetch_add(&writer->halting, 1);
+	lock_take(&writer->apply_lock);
+	lock_release(&writer->apply_lock);
+}
+
+void writer_resume(struct writer *writer)
+{
+	lock_take(&writer->apply_lock);
+	atomic_fetch_sub(&writer->halting, 1);
+	condition_broadcast(&writer->go);
+	lock_release(&writer->apply_lock);
+}
+
+void writer_halt(struct writer *writer)
+{
+	stop_applying(writer);
+	lock_take(&writer->group_lock);
+	while (writer->first != NULL || writer->committing) {
+		condition_wait(&writer->settled, &writer->group_lock);
+	}
+	lock_release(&writer->group_lock);
+}
+
+/* ---- commit ---- */
+
+static struct write_ticket *take_all(struct writer *writer)
+{
+	struct write_ticket *tickets = writer->first;
+	writer->first = writer->last = NULL;
+	writer->waiting_bytes = 0;
+	return tickets;
+}
+
+static enum status write_group(struct writer *writer, struct write_ticket *tickets,
+	struct error *err)
+{
+	size_t count = 0;
+	for (struct write_ticket *at = tickets; at != NULL; at = at->next) {
+		if (at->head.bytes == 0) {
+			continue;
+		}
+		if (count == writer->frames_capacity) {
+			const size_t capacity = count * 2 + 64;
+			void *grown = realloc(writer->frames, capacity * sizeof *writer->frames);
+			if (grown == NULL) {
+				return error_set(err, STATUS_NO_MEMORY, "log: no memory");
+			}
+			writer->frames = grown;
+			writer->frames_capacity = capacity;
+		}
+		writer->frames[count++] = (struct redo_frame){at->data, at->head.bytes};
+	}
+	if (count == 0) {
+		return STATUS_OK;
+	}
+	atomic_fetch_add(&writer->commits, 1);
+	enum status status = redo_append(writer->redo, writer->frames, count, err);
+	if (status == STATUS_OK && writer->store->options.write.durability == DURABILITY_SYNC) {
+		status = redo_sync(writer->redo, err);
+	}
+	return status;
+}
+
+void writer_set_read_only(struct writer *writer, const char *reason)
+{
+	if (!atomic_exchange(&writer->read_only, true)) {
+		store_event(writer->store, "event=read_only reason=\"%s\"", reason);
+	}
+}
+
+/* Takes back what has failed and all that was applied on top of it. */
+static void fail_group(struct writer *writer, struct write_ticket *tickets, const struct error *err)
+{
+	const uint64_t visible = atomic_load(&writer->store->visible);
+	if (err->status == STATUS_READ_ONLY) {
+		writer_set_read_only(writer, err->text);
+	}
+	atomic_store(&writer->disk_full, err->status == STATUS_DISK_FULL);
+	stop_applying(writer);
+	lock_take(&writer->group_lock);
+	struct write_ticket *later = take_all(writer);
+	lock_release(&writer->group_lock);
+	writer_undo(writer, tickets, visible);
+	writer_undo(writer, later, visible);
+	writer->next_sequence = visible + 1;
+	writer_resume(writer);
+	finish(writer, tickets, err);
+	finish(writer, later, err);
+}
+
+static void commit(struct writer *writer, struct write_ticket *tickets)
+{
+	struct error err = {.status = STATUS_OK};
+	uint64_t sequence = atomic_load(&writer->store->visible);
+	for (const struct write_ticket *at = tickets; at != NULL; at = at->next) {
+		sequence = at->head.sequence;
+	}
+	err.status = write_group(writer, tickets, &err);
+	if (err.status == STATUS_OK) {
+		atomic_store(&writer->disk_full, false);
+		atomic_store_explicit(&writer->store->visible, sequence, memory_order_release);
+		finish(writer, tickets, &err);
+	} else {
+		fail_group(writer, tickets, &err);
+	}
+	lock_take(&writer->group_lock);
+	writer->committing = false;
+	condition_broadcast(&writer->settled);
+	lock_release(&writer->group_lock);
+}
+
+/* Syncs what was acknowledged before (durability periodic). */
+static void sync_behind(struct writer *writer)
+{
+	struct error err;
+	if (redo_sync(writer->redo, &err) != STATUS_OK) {
+		atomic_store(&writer->read_only, true);
+		store_event(writer->store, "event=read_only reason=\"%s\"", err.text);
+	}
+}
+
+/* What the commit thread does next. */
+struct turn {
+	struct write_ticket *tickets; /* to be committed; NULL: none */
+	bool sync;                    /* first what was acknowledged before (durability periodic) */
+	uint64_t synced_ms;           /* when that was done last */
+};
+
+static bool is_time_to_sync(const struct writer *writer, const struct turn *turn)
+{
+	const uint64_t due_ms = turn->synced_ms + writer->store->options.write.sync_interval_ms;
+	return redo_is_dirty(writer->redo) &&
+	       (writer->stop || (uint64_t)clock_monotonic_ms() >= due_ms);
+}
+
+/* Waits until there is something to do; false when it has stopped and all is done. `committing` is
+ * set with the lock held, so that nobody halts in between. */
+static bool wait_for_work(struct writer *writer, struct turn *turn)
+{
+	lock_take(&writer->group_lock);
+	while (writer->first == NULL && !writer->stop && !is_time_to_sync(writer, turn)) {
+		const uint64_t due_ms =
+			turn->synced_ms + writer->store->options.write.sync_interval_ms;
+		(void)condition_wait_until(&writer->work, &writer->group_lock,
+			redo_is_dirty(writer->redo) ? due_ms : CONDITION_NEVER);
+	}
+	turn->sync = is_time_to_sync(writer, turn);
+	turn->tickets = take_all(writer);
+	writer->committing = turn->tickets != NULL || turn->sync;
+	const bool go_on = writer->committing || !writer->stop;
+	lock_release(&writer->group_lock);
+	return go_on;
+}
+
+static void *commit_main(void *arg)
+{
+	struct writer *writer = arg;
+	struct turn turn = {0};
+	grace_register();
+	while (wait_for_work(writer, &turn)) {
+		if (turn.sync) {
+			sync_behind(writer);
+			turn.synced_ms = (uint64_t)clock_monotonic_ms();
+		}
+		commit(writer, turn.tickets);
+	}
+	grace_unregister();
+	return NULL;
+}
+
+/* ---- for write.c ---- */
+
+/* A disk must not be filled because one table is damaged. */
+static enum status check_log_kept(const struct writer *writer, struct error *err)
+{
+	const uint64_t bytes = redo_bytes(writer->redo);
+	const uint64_t most = writer->store->options.write.log_bytes * LOG_KEPT_MAX;
+	return bytes < most ? STATUS_OK
+			    : error_set(err, STATUS_BUSY,
+				      "the log's files have %" PRIu64 " bytes, at most %" PRIu64
+				      " allowed: a table cannot be merged, see the daemon's log",
+				      bytes, most);
+}
+
+/* Waits while the bounds are reached; but no longer, all writers together, than FULL_WAIT_MS. */
+static enum status wait_for_room(struct writer *writer, struct error *err)
+{
+	const struct timespec pause = {.tv_nsec = FULL_PAUSE_NS};
+	while (fullness_of(writer->store) >= FULLNESS_WAIT) {
+		const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+		uint64_t since_ms = 0;
+		if (atomic_compare_exchange_strong(&writer->full_since_ms, &since_ms, now_ms)) {
+			since_ms = now_ms;
+		}
+		bell_ring(&writer->store->merge_bell);
+		if (now_ms - since_ms >= FULL_WAIT_MS || atomic_load(&writer->store->stop)) {
+			return error_set(err, STATUS_BUSY,
+				"the log holds %" PRIu64 " bytes and the memtables %" PRIu64
+				" rows, %" PRIu64 " bytes: wait for a merge",
+				atomic_load(&writer->store->usage.log_bytes),
+				atomic_load(&writer->store->usage.rows),
+				atomic_load(&writer->store->usage.bytes));
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	atomic_store(&writer->full_since_ms, 0);
+	lock_take(&writer->group_lock);
+	while (writer->waiting_bytes > WAITING_BYTES_MAX) {
+		condition_wait(&writer->settled, &writer->group_lock);
+	}
+	lock_release(&writer->group_lock);
+	return STATUS_OK;
+}
+
+enum status writer_check_room(struct writer *writer, size_t bytes, struct error *err)
+{
+	if (!atomic_load(&writer->disk_full)) {
+		return STATUS_OK;
+	}
+	lock_take(&writer->group_lock);
+	const enum status status = writer->first == NULL && !writer->committing
+					   ? redo_has_room(writer->redo, bytes, err)
+					   : STATUS_OK;
+	lock_release(&writer->group_lock);
+	return status;
+}
+
+enum status writer_begin(struct writer *writer, struct error *err)
+{
+	enum status status = wait_for_room(writer, err);
+	if (status == STATUS_OK) {
+		status = check_log_kept(writer, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	lock_take(&writer->apply_lock);
+	while (atomic_load(&writer->halting) > 0) {
+		condition_wait(&writer->go, &writer->apply_lock);
+	}
+	if (atomic_load(&writer->read_only)) {
+		lock_release(&writer->apply_lock);
+		return error_set(err, STATUS_READ_ONLY,
+			"the log could not be synced; nothing is written until a restart");
+	}
+	return STATUS_OK;
+}
+
+void writer_end(struct writer *writer, struct write_ticket *ticket)
+{
+	if (ticket != NULL) {
+		lock_take(&writer->group_lock);
+		if (writer->first == NULL) {
+			writer->first = ticket;
+		} else {
+			writer->last->next = ticket;
+		}
+		writer->last = ticket;
+		writer->waiting_bytes += ticket->head.bytes;
+		condition_signal(&writer->work);
+		lock_release(&writer->group_lock);
+	}
+	lock_release(&writer->apply_lock);
+	if (fullness_of(writer->store) >= FULLNESS_BEGIN) {
+		bell_ring(&writer->store->merge_bell);
+	}
+}
+
+/* ---- open, close ---- */
+
+static void init_locks(struct writer *writer)
+{
+	condition_init(&writer->work);
+	condition_init(&writer->settled);
+	condition_init(&writer->go);
+	lock_init(&writer->apply_lock);
+	lock_init(&writer->group_lock);
+}
+
+/* From now on a log that is not there is one that was lost. Nobody else sees the snapshot yet. */
+static enum status note_log(struct store *store, struct error *err)
+{
+	struct snapshot *snapshot = store_current(store);
+	if (snapshot->log_first_file != 0) {
+		return STATUS_OK;
+	}
+	snapshot->log_first_file = 1;
+	snapshot->sequence++;
+	const struct catalog_change change = {.after = snapshot};
+	return catalog_commit(store->catalog, &change, err);
+}
+
+static enum status on_frame(void *arg, const uint8_t *data, const struct frame_head *head,
+	struct error *err)
+{
+	struct store *store = arg;
+	return replay_frame(store_current(store), &store->usage, data, head, err);
+}
+
+static enum status open_log(struct writer *writer, struct error *err)
+{
+	char folder[PATH_MAX];
+	struct store *store = writer->store;
+	const struct snapshot *snapshot = store_current(store);
+	enum status status = file_path(folder, store->folder, "log", err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const struct redo_options options = {
+		.folder = folder,
+		.first_file = snapshot->log_first_file,
+		.next_sequence = snapshot->written + 1,
+		.on_frame = on_frame,
+		.on_frame_arg = store,
+	};
+	status = redo_open(&options, &writer->redo, err);
+	if (status == STATUS_OK) {
+		status = note_log(store, err);
+	}
+	if (status == STATUS_OK) {
+		writer->next_sequence = redo_next_sequence(writer->redo);
+		atomic_store(&store->visible, writer->next_sequence - 1);
+	}
+	return status;
+}
+
+enum status writer_open(struct store *store, struct error *err)
+{
+	struct writer *writer = calloc(1, sizeof *writer);
+	if (writer == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "open the log");
+	}
+	writer->store = store;
+	store->writer = writer;
+	init_locks(writer);
+	const enum status status = open_log(writer, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (pthread_create(&writer->thread, NULL, commit_main, writer) != 0) {
+		return error_set(err, STATUS_NO_MEMORY, "start the thread that commits");
+	}
+	writer->started = true;
+	return STATUS_OK;
+}
+
+void writer_close(struct writer *writer)
+{
+	if (writer == NULL) {
+		return;
+	}
+	if (writer->started) {
+		lock_take(&writer->group_lock);
+		writer->stop = true;
+		condition_signal(&writer->work);
+		lock_release(&writer->group_lock);
+		(void)pthread_join(writer->thread, NULL);
+	}
+	redo_close(writer->redo);
+	free(writer->frames);
+	condition_fini(&writer->work);
+	condition_fini(&writer->settled);
+	condition_fini(&writer->go);
+	lock_fini(&writer->apply_lock);
+	lock_fini(&writer->group_lock);
+	free(writer);
+}

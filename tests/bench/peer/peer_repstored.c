@@ -1,0 +1,57 @@
+/* peer_repstored.c - repstored through librepstore, into the caller's rows. */
+#include "client/include/repstore.h"
+#include "tests/bench/peer/peer.h"
+
+#include <stdlib.h>
+
+struct peer {
+	const struct questions *questions; /* borrowed */
+	rep_client *client;
+	uint8_t *found; /* owned */
+};
+
+static struct peer *repstored_open(const char *address, const struct questions *questions,
+	const uint8_t *rows)
+{
+	(void)rows;
+	struct peer *peer = allocate(sizeof *peer);
+	peer->questions = questions;
+	peer->found = allocate((questions->keys_each + 7) / 8);
+	struct rep_error err;
+	const struct rep_options options = {.address = address};
+	if (rep_connect(&options, &peer->client, &err) != REP_OK) {
+		die("%s", err.text);
+	}
+	return peer;
+}
+
+static void repstored_fetch(struct peer *peer, size_t request, uint8_t *out)
+{
+	const uint32_t count = peer->questions->keys_each;
+	struct rep_part part = {.table = "ir",
+		.keys = rep_keys_u64(questions_at(peer->questions, request), count),
+		.dtype = REP_F32,
+		.rows = out,
+		.rows_bytes = (size_t)count * MEASURE_ROW_BYTES,
+		.found = peer->found};
+	struct rep_error err;
+	if (rep_fetch(peer->client, NULL, &part, 1, NULL, &err) != REP_OK) {
+		die("fetch: %s", err.text);
+	}
+	if (part.found_count != count) {
+		die("fetch: %u of %u rows", part.found_count, count);
+	}
+}
+
+static void repstored_close(struct peer *peer)
+{
+	rep_close(peer->client);
+	free(peer->found);
+	free(peer);
+}
+
+const struct peer_kind peer_repstored = {.name = "repstored",
+	.open = repstored_open,
+	.fetch = repstored_fetch,
+	.close = repstored_close,
+	.rows = PEER_ANSWERS};

@@ -1,0 +1,403 @@
+/* net_fixture.c - methods of the test, a server in a thread, and blocking peers. */
+#include "tests/unit/net/net_fixture.h"
+
+#include "daemon/method/call/method.h"
+#include "daemon/method/call/service.h"
+#include "tests/unit/alloc_fail.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { PEER_WAIT_MS = 20000 };
+
+struct net_stub net_stub;
+static struct service test_service;
+
+/* ---- the methods ---- */
+
+static uint64_t argument(const struct call *call)
+{
+	uint64_t n = 0;
+	wire_uint(wire_get(call->params, "n"), &n);
+	return n;
+}
+
+static enum status ping(struct call *call)
+{
+	atomic_fetch_add(&net_stub.pings, 1);
+	wire_write_map(call->out, 0);
+	return STATUS_OK;
+}
+
+static enum status bytes(struct call *call)
+{
+	size_t n = (size_t)argument(call);
+	uint8_t *space = wire_write_bin_space(call->out, n);
+	if (space != NULL) {
+		memset(space, 7, n);
+	}
+	return STATUS_OK;
+}
+
+static enum status again(struct call *call)
+{
+	if (!call->may_block) {
+		return STATUS_AGAIN;
+	}
+	wire_write_bool(call->out, true);
+	return STATUS_OK;
+}
+
+static enum status fail_late(struct call *call)
+{
+	wire_write_array(call->out, 3);
+	return error_set(&call->error, STATUS_NOT_FOUND, "nothing is here");
+}
+
+static enum status starve(struct call *call)
+{
+	alloc_fail_arm(0);
+	return error_set(&call->error, STATUS_NOT_FOUND, "nothing is here, nor memory to say so");
+}
+
+static void pass_gate(void)
+{
+	int waited;
+	do {
+		waited = sem_wait(&net_stub.gate);
+	} while (waited != 0 && errno == EINTR);
+}
+
+static enum status gate(struct call *call)
+{
+	atomic_fetch_add(&net_stub.gate_entered, 1);
+	pass_gate();
+	wire_write_map(call->out, 0);
+	return STATUS_OK;
+}
+
+/* One at a time. */
+static enum status search(struct call *call)
+{
+	if (!call->may_block) {
+		return STATUS_AGAIN;
+	}
+	const uint64_t n = argument(call);
+	const unsigned number = atomic_load(&net_stub.search_count);
+	if (number < NET_STUB_SEARCHES) {
+		atomic_store(&net_stub.searches[number], n);
+	}
+	atomic_store(&net_stub.search_count, number + 1);
+	pass_gate();
+	wire_write_uint(call->out, n);
+	return STATUS_OK;
+}
+
+static enum status write_number(struct call *call)
+{
+	uint64_t n = argument(call);
+	atomic_fetch_add(&net_stub.writes, 1);
+	if (n == 0) {
+		return error_set(&call->error, STATUS_BAD_REQUEST, "n: 0 given");
+	}
+	if (atomic_exchange(&net_stub.write_order, n) >= n) {
+		atomic_store(&net_stub.out_of_order, true);
+	}
+	wire_write_uint(call->out, n);
+	return STATUS_OK;
+}
+
+const struct method method_table[] = {
+	{"admin", METHOD_ADMIN, ping, NULL},
+	{"again", METHOD_INLINE, again, NULL},
+	{"bytes", METHOD_INLINE, bytes, NULL},
+	{"fail", METHOD_INLINE, fail_late, NULL},
+	{"gate", METHOD_POOL, gate, NULL},
+	{"heavy", METHOD_POOL, bytes, NULL},
+	{"ping", METHOD_INLINE, ping, NULL},
+	{"seal", METHOD_SEAL, ping, NULL},
+	{"search", METHOD_SEARCH, search, NULL},
+	{"starve", METHOD_INLINE, starve, NULL},
+	{"write", METHOD_LOAD, write_number, NULL},
+};
+const size_t method_count = sizeof method_table / sizeof method_table[0];
+
+const struct method *method_find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < method_count; i++) {
+		const char *known = method_table[i].name;
+		if (strlen(known) == len && memcmp(known, name, len) == 0) {
+			return &method_table[i];
+		}
+	}
+	return NULL;
+}
+
+enum status method_load_sync(struct service *service, struct error *err)
+{
+	(void)service;
+	atomic_fetch_add(&net_stub.syncs, 1);
+	if (atomic_load(&net_stub.sync_fails)) {
+		return error_set(err, STATUS_IO, "the disk is gone");
+	}
+	return STATUS_OK;
+}
+
+bool method_load_is_full(struct service *service)
+{
+	(void)service;
+	return false;
+}
+
+void method_write_then(struct write_ticket *ticket,
+	void (*done)(void *arg, enum status status, const struct error *err), void *arg)
+{
+	(void)ticket;
+	(void)done;
+	(void)arg;
+	abort(); /* no method here has one */
+}
+
+void method_thread_begin(void)
+{
+}
+
+void method_thread_end(void)
+{
+}
+
+/* ---- the server ---- */
+
+static void on_event(void *arg, const char *line)
+{
+	struct net_fixture *fixture = arg;
+	(void)line;
+	atomic_fetch_add(&fixture->events, 1);
+}
+
+static void on_stopped(void *arg)
+{
+	struct net_fixture *fixture = arg;
+	uv_close((uv_handle_t *)&fixture->stop, NULL);
+}
+
+static void on_stop(uv_async_t *async)
+{
+	struct net_fixture *fixture = async->data;
+	server_stop(fixture->server, on_stopped, fixture);
+}
+
+static void *run(void *arg)
+{
+	struct net_fixture *fixture = arg;
+	uv_run(&fixture->uv, UV_RUN_DEFAULT);
+	return NULL;
+}
+
+static size_t or_else(size_t given, size_t otherwise)
+{
+	return given != 0 ? given : otherwise;
+}
+
+void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_options *options)
+{
+	struct address address;
+	struct listener listener;
+	struct error err;
+	*fixture = (struct net_fixture){.folder = "/tmp/net-test-XXXXXX"};
+	net_stub = (struct net_stub){0};
+	(void)signal(SIGPIPE, SIG_IGN); /* as the daemon does */
+	sem_init(&net_stub.gate, 0, 0);
+	assert_non_null(mkdtemp(fixture->folder));
+	(void)snprintf(fixture->path, sizeof fixture->path, "%s/socket", fixture->folder);
+	assert_int_equal(address_parse(fixture->path, &address, &err), STATUS_OK);
+	assert_int_equal(listener_open(&address, 0600, &listener, &err), STATUS_OK);
+
+	assert_int_equal(uv_loop_init(&fixture->uv), 0);
+	uv_async_init(&fixture->uv, &fixture->stop, on_stop);
+	fixture->stop.data = fixture;
+	struct server_options server = {
+		.uv = &fixture->uv,
+		.listeners = &listener,
+		.listener_count = 1,
+		.workers = (unsigned)or_else(options->workers, 1),
+		.pool = 2,
+		.search_threads = 1,
+		.search_waiting = (unsigned)or_else(options->search_waiting, 4),
+		.limits =
+			{
+				.max_connections = (unsigned)or_else(options->max_connections, 64),
+				.request_timeout_ms = options->timeout_ms,
+				.grace_ms = (unsigned)or_else(options->grace_ms, 5000),
+			},
+		.request_memory_bytes = or_else(options->request_memory, 256u << 20),
+		.reply_memory_bytes = or_else(options->reply_memory, 256u << 20),
+		.service = &test_service,
+		.on_event = on_event,
+		.on_event_arg = fixture,
+	};
+	assert_int_equal(server_open(&server, &fixture->server, &err), STATUS_OK);
+	assert_int_equal(pthread_create(&fixture->thread, NULL, run, fixture), 0);
+}
+
+void net_fixture_stop(struct net_fixture *fixture)
+{
+	fixture->stop_asked = true;
+	uv_async_send(&fixture->stop);
+}
+
+void net_fixture_close(struct net_fixture *fixture)
+{
+	if (!fixture->stop_asked) {
+		net_fixture_stop(fixture);
+	}
+	pthread_join(fixture->thread, NULL);
+	assert_int_equal(server_close(fixture->server), STATUS_OK);
+	assert_int_equal(uv_loop_close(&fixture->uv), 0);
+	/* The socket file is gone, or the folder could not be removed. */
+	assert_int_equal(rmdir(fixture->folder), 0);
+	sem_destroy(&net_stub.gate);
+}
+
+uint64_t net_fixture_figure(struct net_fixture *fixture, const char *group, const char *name)
+{
+	struct wire_writer writer = {0};
+	struct wire_message *message = NULL;
+	uint64_t figure = UINT64_MAX;
+	(void)fixture;
+	wire_write_map(&writer, test_service.net_stats(test_service.net_stats_arg, NULL));
+	test_service.net_stats(test_service.net_stats_arg, &writer);
+	assert_int_equal(wire_open(writer.data, writer.len, &message), STATUS_OK);
+	struct wire_value value = wire_get(wire_get(wire_root(message), group), name);
+	assert_true(wire_uint(value, &figure));
+	wire_close(message);
+	wire_writer_fini(&writer);
+	return figure;
+}
+
+/* ---- peers ---- */
+
+void peer_open(struct peer *peer, const struct net_fixture *fixture)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	*peer = (struct peer){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+	memcpy(address.sun_path, fixture->path, strlen(fixture->path) + 1);
+	assert_int_equal(connect(peer->fd, (struct sockaddr *)&address, sizeof address), 0);
+}
+
+void peer_close(struct peer *peer)
+{
+	if (peer->fd >= 0) {
+		close(peer->fd);
+	}
+	wire_close(peer->message);
+	free(peer->data);
+	*peer = (struct peer){.fd = -1};
+}
+
+void peer_send(struct peer *peer, const void *data, size_t len)
+{
+	const uint8_t *at = data;
+	while (len > 0) {
+		ssize_t sent = send(peer->fd, at, len, MSG_NOSIGNAL);
+		if (sent <= 0) {
+			return; /* closed: the answers say why */
+		}
+		at += sent;
+		len -= (size_t)sent;
+	}
+}
+
+void peer_ask(struct peer *peer, uint32_t msgid, const char *method, uint64_t n)
+{
+	struct wire_writer writer = {0};
+	rpc_write_request(&writer, msgid, method);
+	wire_write_map(&writer, 1);
+	wire_write_str(&writer, "n");
+	wire_write_uint(&writer, n);
+	assert_int_equal(writer.status, STATUS_OK);
+	peer_send(peer, writer.data, writer.len);
+	wire_writer_fini(&writer);
+}
+
+/* False at the end of the stream. */
+static bool receive(struct peer *peer)
+{
+	if (peer->cap - peer->len < 65536) {
+		peer->cap = 2 * peer->cap + 65536;
+		peer->data = realloc(peer->data, peer->cap);
+		assert_non_null(peer->data);
+	}
+	struct pollfd wait = {.fd = peer->fd, .events = POLLIN};
+	assert_int_equal(poll(&wait, 1, PEER_WAIT_MS), 1);
+	ssize_t got = recv(peer->fd, peer->data + peer->len, peer->cap - peer->len, 0);
+	if (got <= 0) {
+		return false;
+	}
+	peer->len += (size_t)got;
+	return true;
+}
+
+bool peer_answer(struct peer *peer, struct rpc_envelope *out)
+{
+	struct wire_skim skim = {0};
+	struct error err;
+	wire_close(peer->message);
+	peer->message = NULL;
+	peer->len -= peer->taken;
+	if (peer->taken > 0) {
+		memmove(peer->data, peer->data + peer->taken, peer->len);
+	}
+	peer->taken = 0;
+	enum status status;
+	while ((status = wire_skim(&skim, peer->data, peer->len)) == STATUS_AGAIN) {
+		if (!receive(peer)) {
+			return false;
+		}
+	}
+	assert_int_equal(status, STATUS_OK);
+	peer->taken = skim.at;
+	assert_int_equal(wire_open(peer->data, skim.at, &peer->message), STATUS_OK);
+	assert_int_equal(rpc_read(wire_root(peer->message), out, &err), STATUS_OK);
+	assert_int_equal(out->type, RPC_RESPONSE);
+	return true;
+}
+
+void peer_expect_ok(struct peer *peer, uint32_t msgid)
+{
+	struct rpc_envelope envelope;
+	assert_true(peer_answer(peer, &envelope));
+	if (envelope.failed) {
+		print_error("%.*s\n", (int)envelope.error.len, (const char *)envelope.error.data);
+	}
+	assert_false(envelope.failed);
+	assert_int_equal(envelope.msgid, msgid);
+}
+
+void peer_expect_error(struct peer *peer, uint32_t msgid, enum status status)
+{
+	struct rpc_envelope envelope;
+	struct error err;
+	assert_true(peer_answer(peer, &envelope));
+	assert_true(envelope.failed);
+	assert_int_equal(envelope.msgid, msgid);
+	rpc_split_error(envelope.error, &err);
+	assert_string_equal(status_name(err.status), status_name(status));
+}
+
+void peer_expect_end(struct peer *peer)
+{
+	struct rpc_envelope envelope;
+	assert_false(peer_answer(peer, &envelope));
+}

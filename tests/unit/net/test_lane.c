@@ -1,0 +1,204 @@
+/* test_lane.c - the search lane: whose request is next, how many wait, and whose are dropped. */
+#include "tests/unit/net/net_fixture.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void wait_until_waiting(struct net_fixture *fixture, uint64_t count)
+{
+	while (net_fixture_figure(fixture, "queues", "search") != count) {
+		sched_yield();
+	}
+}
+
+/* The lane's thread is in the count-th search. */
+static void wait_until_begun(unsigned count)
+{
+	while (atomic_load(&net_stub.search_count) < count) {
+		sched_yield();
+	}
+}
+
+static void open_gate(unsigned searches)
+{
+	for (unsigned i = 0; i < searches; i++) {
+		sem_post(&net_stub.gate);
+	}
+}
+
+/* Asks for searches [n, n + count), whose msgids are their n, behind `waiting` others. */
+static void ask(struct net_fixture *fixture, struct peer *peer, uint32_t n, uint32_t count,
+	uint64_t waiting)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		peer_ask(peer, n + i, "search", n + i);
+		wait_until_waiting(fixture, waiting + i + 1);
+	}
+}
+
+/* The same of one that begins at once: the `begun`-th. */
+static void ask_first(struct net_fixture *fixture, struct peer *peer, uint32_t n, unsigned begun)
+{
+	peer_ask(peer, n, "search", n);
+	wait_until_begun(begun);
+	wait_until_waiting(fixture, 0);
+}
+
+static void assert_searches(const uint64_t *expected, unsigned count)
+{
+	assert_int_equal(atomic_load(&net_stub.search_count), count);
+	for (unsigned i = 0; i < count; i++) {
+		assert_int_equal(atomic_load(&net_stub.searches[i]), expected[i]);
+	}
+}
+
+static void connections_take_turns(void **state)
+{
+	static const struct net_fixture_options options = {.search_waiting = 16};
+	static const uint64_t order[] = {1, 11, 21, 2, 12, 3, 4};
+	struct net_fixture fixture;
+	struct peer greedy;
+	struct peer second;
+	struct peer third;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&greedy, &fixture);
+	peer_open(&second, &fixture);
+	peer_open(&third, &fixture);
+	ask_first(&fixture, &greedy, 1, 1);
+	ask(&fixture, &greedy, 2, 3, 0);
+	ask(&fixture, &second, 11, 2, 3);
+	ask(&fixture, &third, 21, 1, 5);
+	open_gate(7);
+	for (uint32_t n = 1; n <= 4; n++) {
+		peer_expect_ok(&greedy, n);
+	}
+	peer_expect_ok(&second, 11);
+	peer_expect_ok(&second, 12);
+	peer_expect_ok(&third, 21);
+	assert_searches(order, 7);
+	peer_close(&greedy);
+	peer_close(&second);
+	peer_close(&third);
+	net_fixture_close(&fixture);
+}
+
+/* Who has not asked for long is no further ahead than who has never asked. */
+static void turns_that_were_not_taken_are_not_saved(void **state)
+{
+	static const struct net_fixture_options options = {.search_waiting = 16};
+	static const uint64_t order[] = {1, 2, 3, 4, 11, 12, 5, 13, 6};
+	struct net_fixture fixture;
+	struct peer old;
+	struct peer late;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&old, &fixture);
+	peer_open(&late, &fixture);
+	open_gate(3);
+	for (uint32_t n = 1; n <= 3; n++) {
+		peer_ask(&old, n, "search", n);
+		peer_expect_ok(&old, n);
+	}
+	ask_first(&fixture, &old, 4, 4);
+	ask(&fixture, &late, 11, 3, 0);
+	ask(&fixture, &old, 5, 2, 3);
+	open_gate(6);
+	for (uint32_t n = 4; n <= 6; n++) {
+		peer_expect_ok(&old, n);
+	}
+	for (uint32_t n = 11; n <= 13; n++) {
+		peer_expect_ok(&late, n);
+	}
+	assert_searches(order, 9);
+	peer_close(&old);
+	peer_close(&late);
+	net_fixture_close(&fixture);
+}
+
+static void searches_beyond_those_that_may_wait_are_busy(void **state)
+{
+	static const struct net_fixture_options options = {.search_waiting = 2};
+	static const uint64_t order[] = {1, 2, 3, 6};
+	struct net_fixture fixture;
+	struct peer peer;
+	struct peer other;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&peer, &fixture);
+	peer_open(&other, &fixture);
+	ask_first(&fixture, &peer, 1, 1);
+	ask(&fixture, &peer, 2, 2, 0);
+	peer_ask(&peer, 4, "search", 4);
+	peer_expect_error(&peer, 4, STATUS_BUSY);
+	peer_ask(&other, 5, "search", 5);
+	peer_expect_error(&other, 5, STATUS_BUSY);
+	assert_int_equal(net_fixture_figure(&fixture, "queues", "search"), 2);
+	peer_ask(&other, 7, "ping", 0);
+	peer_expect_ok(&other, 7);
+	open_gate(4);
+	for (uint32_t n = 1; n <= 3; n++) {
+		peer_expect_ok(&peer, n);
+	}
+	peer_ask(&other, 6, "search", 6);
+	peer_expect_ok(&other, 6);
+	assert_searches(order, 4);
+	assert_int_equal(net_fixture_figure(&fixture, "memory", "requests"), 0);
+	peer_close(&peer);
+	peer_close(&other);
+	net_fixture_close(&fixture);
+}
+
+/* The loop has seen all that had happened before. */
+static void turn_loop(struct peer *peer)
+{
+	for (uint32_t i = 0; i < 4; i++) {
+		peer_ask(peer, 1000 + i, "ping", 0);
+		peer_expect_ok(peer, 1000 + i);
+	}
+}
+
+static void searches_of_a_peer_that_has_left_are_dropped(void **state)
+{
+	static const struct net_fixture_options options = {.search_waiting = 16};
+	static const uint64_t order[] = {1, 11, 12};
+	struct net_fixture fixture;
+	struct peer leaver;
+	struct peer stayer;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&leaver, &fixture);
+	peer_open(&stayer, &fixture);
+	ask_first(&fixture, &leaver, 1, 1);
+	ask(&fixture, &leaver, 2, 3, 0);
+	ask(&fixture, &stayer, 11, 2, 3);
+	peer_close(&leaver);
+	/* It could have closed its sending half alone; that nobody reads shows with the first
+	 * answer. */
+	open_gate(1);
+	wait_until_begun(2);
+	turn_loop(&stayer);
+	open_gate(5);
+	peer_expect_ok(&stayer, 11);
+	peer_expect_ok(&stayer, 12);
+	wait_until_waiting(&fixture, 0);
+	peer_close(&stayer);
+	net_fixture_close(&fixture);
+	assert_searches(order, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(connections_take_turns),
+		cmocka_unit_test(turns_that_were_not_taken_are_not_saved),
+		cmocka_unit_test(searches_beyond_those_that_may_wait_are_busy),
+		cmocka_unit_test(searches_of_a_peer_that_has_left_are_dropped),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

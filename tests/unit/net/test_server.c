@@ -1,0 +1,281 @@
+/* test_server.c - what connections share: bounds of memory and number, the write lane, stopping. */
+#include "tests/unit/net/net_fixture.h"
+
+#include "daemon/net/session.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void a_failed_sync_fails_every_write_of_its_group(void **state)
+{
+	static const struct net_fixture_options usual;
+	enum { CALLS = 20 };
+	struct net_fixture fixture;
+	struct peer peer;
+	(void)state;
+	net_fixture_open(&fixture, &usual);
+	peer_open(&peer, &fixture);
+	atomic_store(&net_stub.sync_fails, true);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		peer_ask(&peer, i, "write", i);
+	}
+	/* One that failed by itself keeps its own error. */
+	peer_expect_error(&peer, 0, STATUS_BAD_REQUEST);
+	for (uint32_t i = 1; i < CALLS; i++) {
+		peer_expect_error(&peer, i, STATUS_IO);
+	}
+	atomic_store(&net_stub.sync_fails, false);
+	peer_ask(&peer, CALLS, "write", CALLS);
+	peer_expect_ok(&peer, CALLS);
+	assert_false(atomic_load(&net_stub.out_of_order));
+	assert_in_range(atomic_load(&net_stub.syncs), 2, CALLS + 1);
+	peer_close(&peer);
+	net_fixture_close(&fixture);
+}
+
+static void one_connection_too_many_is_refused(void **state)
+{
+	static const struct net_fixture_options options = {.max_connections = 2, .workers = 2};
+	struct net_fixture fixture;
+	struct peer peers[3];
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	for (unsigned i = 0; i < 2; i++) {
+		peer_open(&peers[i], &fixture);
+		peer_ask(&peers[i], i, "ping", 0);
+		peer_expect_ok(&peers[i], i);
+	}
+	peer_open(&peers[2], &fixture);
+	peer_expect_end(&peers[2]);
+	assert_int_equal(net_fixture_figure(&fixture, "connections", "open"), 2);
+	assert_int_equal(net_fixture_figure(&fixture, "connections", "accepted"), 2);
+	assert_int_equal(net_fixture_figure(&fixture, "connections", "refused"), 1);
+	for (unsigned i = 0; i < 3; i++) {
+		peer_close(&peers[i]);
+	}
+	net_fixture_close(&fixture);
+}
+
+static void large_replies_beyond_the_budget_are_busy(void **state)
+{
+	static const struct net_fixture_options options = {.reply_memory = 16 << 20};
+	enum { SIZE = 12 << 20 };
+	struct net_fixture fixture;
+	struct peer reader;
+	struct peer idler;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&idler, &fixture);
+	peer_open(&reader, &fixture);
+	peer_ask(&idler, 1, "bytes", SIZE);
+	while (net_fixture_figure(&fixture, "memory", "replies") == 0) {
+		sched_yield();
+	}
+	peer_ask(&reader, 1, "heavy", SIZE);
+	peer_expect_error(&reader, 1, STATUS_BUSY);
+	peer_ask(&reader, 2, "bytes", SIZE);
+	peer_expect_error(&reader, 2, STATUS_BUSY);
+	peer_ask(&reader, 3, "ping", 0);
+	peer_expect_ok(&reader, 3);
+	peer_expect_ok(&idler, 1);
+	peer_ask(&reader, 4, "bytes", SIZE);
+	peer_expect_ok(&reader, 4);
+	peer_close(&reader);
+	peer_close(&idler);
+	while (net_fixture_figure(&fixture, "memory", "replies") != 0) {
+		sched_yield();
+	}
+	net_fixture_close(&fixture);
+}
+
+/* A peer that never reads is not served for ever. */
+static void unread_replies_stop_the_reading_of_requests(void **state)
+{
+	static const struct net_fixture_options usual;
+	enum { CALLS = 200 };
+	struct net_fixture fixture;
+	struct peer peer;
+	(void)state;
+	net_fixture_open(&fixture, &usual);
+	peer_open(&peer, &fixture);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		peer_ask(&peer, i, "bytes", 1 << 20);
+	}
+	/* What is kept: a turn's replies and the socket's. The rest was not even run. */
+	while (net_fixture_figure(&fixture, "memory", "replies") == 0) {
+		sched_yield();
+	}
+	assert_in_range(net_fixture_figure(&fixture, "memory", "replies"), 1, 8 << 20);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		peer_expect_ok(&peer, i);
+	}
+	peer_close(&peer);
+	net_fixture_close(&fixture);
+}
+
+static void who_does_not_read_is_closed_when_memory_is_scarce(void **state)
+{
+	static const struct net_fixture_options options = {.reply_memory = 16 << 20,
+		.timeout_ms = 1000};
+	struct net_fixture fixture;
+	struct rpc_envelope envelope;
+	struct peer idler;
+	struct peer other;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&idler, &fixture);
+	peer_open(&other, &fixture);
+	peer_ask(&idler, 1, "bytes", 12 << 20);
+	while (atomic_load(&fixture.events) == 0) {
+		sched_yield();
+	}
+	while (net_fixture_figure(&fixture, "memory", "replies") != 0) {
+		sched_yield();
+	}
+	assert_false(peer_answer(&idler, &envelope));
+	peer_ask(&other, 2, "bytes", 12 << 20);
+	peer_expect_ok(&other, 2);
+	peer_close(&other);
+	peer_close(&idler);
+	net_fixture_close(&fixture);
+}
+
+/* Sends the head of a request with a bin of `size` bytes, and byte after byte of it until that
+ * has made the server reserve memory. Returns how many of them. */
+static size_t begin_request(struct net_fixture *fixture, struct peer *peer, size_t size)
+{
+	uint8_t head[] = {0x94, 0x00, 0x01, 0xa5, 'w', 'r', 'i', 't', 'e', 0x91, 0xc6, 0, 0, 0, 0};
+	size_t sent = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		head[11 + i] = (uint8_t)(size >> (24 - 8 * i));
+	}
+	peer_send(peer, head, sizeof head);
+	for (; net_fixture_figure(fixture, "memory", "requests") < size && sent < 1000; sent++) {
+		peer_send(peer, "", 1);
+	}
+	return sent;
+}
+
+static void a_request_waits_for_memory_that_another_gives_back(void **state)
+{
+	static const struct net_fixture_options options = {.request_memory = 64 << 20};
+	enum { SIZE = 40 << 20 };
+	struct net_fixture fixture;
+	struct peer first;
+	struct peer second;
+	uint8_t *zeros = calloc(1, SIZE);
+	(void)state;
+	assert_non_null(zeros);
+	net_fixture_open(&fixture, &options);
+	peer_open(&first, &fixture);
+	peer_open(&second, &fixture);
+	size_t first_sent = begin_request(&fixture, &first, SIZE);
+	size_t second_sent = begin_request(&fixture, &second, SIZE);
+	assert_in_range(net_fixture_figure(&fixture, "memory", "requests"), SIZE, 64 << 20);
+	peer_send(&first, zeros, SIZE - first_sent);
+	peer_expect_error(&first, 1, STATUS_BAD_REQUEST); /* a bin is no map */
+	peer_send(&second, zeros, SIZE - second_sent);
+	peer_expect_error(&second, 1, STATUS_BAD_REQUEST);
+	free(zeros);
+	peer_close(&first);
+	peer_close(&second);
+	net_fixture_close(&fixture);
+}
+
+/* One has the memory and sends no more; the other waits for it. Both end in time. */
+static void half_sent_requests_are_not_waited_for_for_ever(void **state)
+{
+	static const struct net_fixture_options options = {.request_memory = 64 << 20,
+		.timeout_ms = 1000};
+	enum { SIZE = 40 << 20 };
+	struct net_fixture fixture;
+	struct peer holder;
+	struct peer waiter;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&holder, &fixture);
+	peer_open(&waiter, &fixture);
+	begin_request(&fixture, &holder, SIZE);
+	begin_request(&fixture, &waiter, SIZE);
+	peer_send(&waiter, "", 1);
+	peer_expect_end(&holder);
+	struct rpc_envelope envelope;
+	while (peer_answer(&waiter, &envelope)) {
+		assert_true(envelope.failed);
+	}
+	assert_in_range(atomic_load(&fixture.events), 1, 2);
+	peer_close(&holder);
+	peer_close(&waiter);
+	net_fixture_close(&fixture);
+}
+
+static void stopping_answers_what_is_in_flight(void **state)
+{
+	static const struct net_fixture_options usual;
+	struct net_fixture fixture;
+	struct peer busy;
+	struct peer idle;
+	(void)state;
+	net_fixture_open(&fixture, &usual);
+	peer_open(&busy, &fixture);
+	peer_open(&idle, &fixture);
+	peer_ask(&idle, 1, "ping", 0);
+	peer_expect_ok(&idle, 1);
+	peer_ask(&busy, 1, "gate", 0);
+	while (atomic_load(&net_stub.gate_entered) == 0) {
+		sched_yield();
+	}
+	net_fixture_stop(&fixture);
+	peer_expect_end(&idle);
+	sem_post(&net_stub.gate);
+	peer_expect_ok(&busy, 1);
+	peer_expect_end(&busy);
+	peer_close(&busy);
+	peer_close(&idle);
+	net_fixture_close(&fixture);
+}
+
+static void stopping_does_not_wait_beyond_the_grace(void **state)
+{
+	static const struct net_fixture_options options = {.grace_ms = 1};
+	struct net_fixture fixture;
+	struct peer peer;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&peer, &fixture);
+	for (uint32_t i = 0; i < 10; i++) {
+		peer_ask(&peer, i, "gate", 0);
+	}
+	while (atomic_load(&net_stub.gate_entered) < 2) {
+		sched_yield();
+	}
+	net_fixture_stop(&fixture);
+	peer_expect_end(&peer);
+	/* The two that run end; those that waited behind them are not run any more. */
+	sem_post(&net_stub.gate);
+	sem_post(&net_stub.gate);
+	peer_close(&peer);
+	net_fixture_close(&fixture);
+	assert_int_equal(atomic_load(&net_stub.gate_entered), 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_failed_sync_fails_every_write_of_its_group),
+		cmocka_unit_test(one_connection_too_many_is_refused),
+		cmocka_unit_test(large_replies_beyond_the_budget_are_busy),
+		cmocka_unit_test(unread_replies_stop_the_reading_of_requests),
+		cmocka_unit_test(who_does_not_read_is_closed_when_memory_is_scarce),
+		cmocka_unit_test(a_request_waits_for_memory_that_another_gives_back),
+		cmocka_unit_test(half_sent_requests_are_not_waited_for_for_ever),
+		cmocka_unit_test(stopping_answers_what_is_in_flight),
+		cmocka_unit_test(stopping_does_not_wait_beyond_the_grace),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

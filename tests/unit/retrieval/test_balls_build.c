@@ -1,0 +1,277 @@
+/* test_balls_build.c - indexes of granular balls: built, stopped, rebuilt, damaged. */
+#include "daemon/retrieval/building/balls_build.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/alloc_fail.h"
+#include "tests/unit/retrieval/balls_fixture.h"
+
+static void the_same_seed_gives_the_same_bytes(void **state)
+{
+	(void)state;
+	struct indexed first;
+	struct indexed second;
+	struct balls_options options = {.seed = 11,
+		.granularity = 50,
+		.query_count = 1,
+		.queries = no_query};
+	indexed_make(&first, TABLE_CLUSTERS, 3000, 48, &options);
+	indexed_make(&second, TABLE_CLUSTERS, 3000, 48, &options);
+	assert_int_equal(first.bytes, second.bytes);
+	assert_memory_equal(first.image, second.image, first.bytes);
+	indexed_free(&first);
+	indexed_free(&second);
+}
+
+static void every_row_is_in_one_ball_or_loose(void **state)
+{
+	(void)state;
+	struct indexed indexed;
+	enum { ROWS = 3000 };
+	static uint32_t ball_of[ROWS];
+	const struct balls_options options = {.seed = 11,
+		.granularity = 50,
+		.query_count = 1,
+		.queries = no_query};
+	indexed_make(&indexed, TABLE_NOT_FINITE, ROWS, 48, &options);
+	balls_members(&indexed.balls, ball_of);
+	uint32_t loose = 0;
+	for (uint32_t i = 0; i < ROWS; i++) {
+		assert_true(ball_of[i] < indexed.balls.balls || ball_of[i] == UINT32_MAX);
+		loose += ball_of[i] == UINT32_MAX;
+	}
+	assert_true(loose > 100);
+	assert_int_equal(loose, indexed.balls.loose);
+	indexed_free(&indexed);
+}
+
+static void a_rebuild_keeps_axes_and_balls(void **state)
+{
+	(void)state;
+	enum { ROWS = 2000, DIM = 40 };
+	static uint32_t known[ROWS + 500];
+	static uint32_t after[ROWS + 500];
+	struct indexed before;
+	struct table table;
+	struct balls balls;
+	size_t bytes;
+	struct balls_options options = {.seed = 11,
+		.granularity = 50,
+		.query_count = 1,
+		.queries = no_query};
+	indexed_make(&before, TABLE_NORMS, ROWS, DIM, &options);
+	balls_members(&before.balls, known);
+	/* Some rows more, some changed, and a number that is no ball's. */
+	table_make(&table, TABLE_NORMS, ROWS + 500, DIM, 11);
+	for (uint32_t i = 0; i < 500; i++) {
+		known[ROWS + i] = UINT32_MAX;
+		known[(size_t)i * 3] = i == 0 ? 1u << 30 : UINT32_MAX;
+	}
+	options.previous = &before.balls;
+	options.known = known;
+	uint8_t *image = table_index(&table, &options, &balls, &bytes);
+	assert_non_null(image);
+	assert_int_equal(balls.balls, before.balls.balls);
+	assert_memory_equal(balls.axes, before.balls.axes,
+		(size_t)balls.balls * DIM * sizeof(float));
+	balls_members(&balls, after);
+	for (uint32_t i = 0; i < ROWS; i++) {
+		assert_true(after[i] == known[i] || known[i] >= balls.balls);
+		assert_true(after[i] < balls.balls);
+	}
+	struct indexed rebuilt = {.table = table, .balls = balls, .image = image};
+	expect_exact_for(&rebuilt, 30, 20, 5);
+	indexed_free(&rebuilt);
+	indexed_free(&before);
+}
+
+static void recall_grows_with_the_factor(void **state)
+{
+	(void)state;
+	struct indexed indexed;
+	enum { DIM = 32, K = 10, QUERIES = 100 };
+	const struct balls_options options = {.seed = 4, .granularity = 60};
+	indexed_make(&indexed, TABLE_CLUSTERS, 20000, DIM, &options);
+	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 1, K) == 1);
+	for (int metric = 0; metric < BALLS_METRICS; metric++) {
+		const float factor =
+			balls_factor_for(&indexed.balls, (enum balls_metric)metric, 0.9, K);
+		size_t found = 0;
+		uint64_t random = 1;
+		for (int i = 0; i < QUERIES; i++) {
+			float query[DIM];
+			struct topk some;
+			struct topk all;
+			memcpy(query, indexed.table.values + table_random(&random) % 20000 * DIM,
+				sizeof query);
+			struct table_search search = {.query = query,
+				.metric = (enum balls_metric)metric,
+				.k = K,
+				.factor = factor,
+				.min_score = -INFINITY};
+			assert_int_equal(table_search(&indexed.table, &indexed.balls, &search,
+						 &some),
+				STATUS_OK);
+			table_search_all(&indexed.table, &search, &all);
+			for (size_t j = 0; j < some.count; j++) {
+				found += some.hits[j].score >= all.hits[K - 1].score;
+			}
+			topk_fini(&some);
+			topk_fini(&all);
+		}
+		assert_true(found >= (size_t)K * QUERIES * 9 / 10);
+	}
+	indexed_free(&indexed);
+}
+
+/* ---- what goes wrong ---- */
+
+static bool build_and_search(void *arg)
+{
+	(void)arg;
+	struct table table;
+	struct balls balls;
+	size_t bytes;
+	const struct balls_options options = {.seed = 4,
+		.granularity = 20,
+		.query_count = 1,
+		.queries = (const float[40]){1}};
+	static float values[200 * 40];
+	static uint8_t hidden[200];
+	uint64_t random = 1;
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		values[i] = (float)table_random(&random);
+	}
+	table = (struct table){.rows = 200,
+		.dim = 40,
+		.values = values,
+		.hidden = hidden,
+		.reads = UINT32_MAX,
+		.scores_left = UINT32_MAX};
+	uint8_t *image = table_index(&table, &options, &balls, &bytes);
+	if (image == NULL) {
+		return false;
+	}
+	struct topk found;
+	struct table_search search = {.query = values, .k = 5, .factor = 1, .min_score = -INFINITY};
+	const enum status status = table_search(&table, &balls, &search, &found);
+	if (status == STATUS_OK) {
+		topk_fini(&found);
+	}
+	free(image);
+	return status == STATUS_OK;
+}
+
+static void refused_memory_is_an_error(void **state)
+{
+	(void)state;
+	assert_true(alloc_fail_each(build_and_search, NULL) > 20);
+}
+
+static void a_build_can_be_stopped(void **state)
+{
+	(void)state;
+	struct table table;
+	struct balls balls;
+	size_t bytes;
+	table_make(&table, TABLE_CLUSTERS, 500, 40, 1);
+	const struct balls_options options = {.seed = 4, .granularity = 20, .stop = &table.stop};
+	/* Until it runs through. */
+	uint32_t reads = 0;
+	uint8_t *image = NULL;
+	for (; image == NULL; reads += reads / 2 + 97) {
+		table.stop = false;
+		table.reads = reads;
+		image = table_index(&table, &options, &balls, &bytes);
+		assert_true((image != NULL) == !table.stop);
+	}
+	assert_true(reads > 1000);
+	free(image);
+	table_free(&table);
+}
+
+static void a_search_can_be_cancelled(void **state)
+{
+	(void)state;
+	struct indexed indexed;
+	float query[20];
+	uint64_t random = 5;
+	struct topk found;
+	const struct balls_options options = {.seed = 3,
+		.granularity = 20,
+		.query_count = 1,
+		.queries = no_query};
+	indexed_make(&indexed, TABLE_NOISE, 3000, 20, &options);
+	table_query(&indexed.table, &random, query);
+	struct table_search search = {.query = query, .k = 50, .factor = 1, .min_score = -INFINITY};
+	indexed.table.scores_left = 0;
+	assert_int_equal(table_search(&indexed.table, &indexed.balls, &search, &found),
+		STATUS_BUSY);
+	/* By a query without bounds, too. */
+	indexed.table.stop = false;
+	indexed.table.scores_left = 0;
+	query[0] = NAN;
+	assert_int_equal(table_search(&indexed.table, &indexed.balls, &search, &found),
+		STATUS_BUSY);
+	assert_true(indexed.table.scored < 3000);
+	indexed_free(&indexed);
+}
+
+static void damaged_images_are_refused(void **state)
+{
+	(void)state;
+	struct indexed indexed;
+	struct balls balls;
+	struct error err;
+	const struct balls_options options = {.seed = 3,
+		.granularity = 20,
+		.query_count = 1,
+		.queries = no_query};
+	indexed_make(&indexed, TABLE_CLUSTERS, 300, 20, &options);
+	static const struct {
+		size_t at;
+		enum status status;
+	} cases[] = {{0, STATUS_CORRUPT}, {8, STATUS_UNSUPPORTED}, {12, STATUS_CORRUPT},
+		{16, STATUS_CORRUPT}, {20, STATUS_CORRUPT}, {24, STATUS_CORRUPT},
+		{28, STATUS_CORRUPT}, {32, STATUS_CORRUPT}, {43, STATUS_CORRUPT}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		indexed.image[cases[i].at] ^= 0x40;
+		assert_int_equal(balls_open(indexed.image, indexed.bytes, 300, 20, &balls, &err),
+			cases[i].status);
+		assert_int_equal(err.status, cases[i].status);
+		indexed.image[cases[i].at] ^= 0x40;
+	}
+	const size_t bytes = indexed.bytes;
+	assert_int_equal(balls_open(indexed.image, bytes - 64, 300, 20, &balls, &err),
+		STATUS_CORRUPT);
+	assert_int_equal(balls_open(indexed.image, 60, 300, 20, &balls, &err), STATUS_CORRUPT);
+	assert_int_equal(balls_open(indexed.image, bytes, 301, 20, &balls, &err), STATUS_CORRUPT);
+	assert_int_equal(balls_open(indexed.image, bytes, 300, 21, &balls, &err), STATUS_CORRUPT);
+	uint8_t *first_blocks =
+		indexed.image + ((const uint8_t *)indexed.balls.first_blocks - indexed.image);
+	memset(first_blocks + 12, 0xff, 4);
+	assert_int_equal(balls_open(indexed.image, bytes, 300, 20, &balls, &err), STATUS_CORRUPT);
+	indexed_free(&indexed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_same_seed_gives_the_same_bytes),
+		cmocka_unit_test(every_row_is_in_one_ball_or_loose),
+		cmocka_unit_test(a_rebuild_keeps_axes_and_balls),
+		cmocka_unit_test(recall_grows_with_the_factor),
+		cmocka_unit_test(refused_memory_is_an_error),
+		cmocka_unit_test(a_build_can_be_stopped),
+		cmocka_unit_test(a_search_can_be_cancelled),
+		cmocka_unit_test(damaged_images_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

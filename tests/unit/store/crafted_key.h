@@ -1,0 +1,18 @@
+/* crafted_key.h - keys that have a given hash: XXH3-64 of 4 to 8 bytes can be run backwards.
+ *
+ * Source: XXH3_len_4to8_64b and XXH3_rrmxmx of xxhash.h; its default secret, no seed.
+ */
+#ifndef TESTS_UNIT_STORE_CRAFTED_KEY_H
+#define TESTS_UNIT_STORE_CRAFTED_KEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The one u64 key (or key of 8 bytes, little-endian) of this hash. */
+uint64_t crafted_u64(uint64_t hash);
+
+/* A key of 5 to 8 bytes of this hash; false if there is none of that length. */
+bool crafted_bytes(uint64_t hash, size_t len, uint8_t key[8]);
+
+#endif

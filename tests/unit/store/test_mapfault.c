@@ -1,0 +1,201 @@
+/* test_mapfault.c - a read behind the end of a mapped file marks its owner and goes on. */
+#include "daemon/store/system/mapfault.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/alloc_fail.h"
+
+enum { PAGES = 8, MARK = 3 };
+
+/* A file of some pages in a map, and what its faults set. */
+struct mapped {
+	size_t page;
+	int fd;
+	uint8_t *data;
+	_Atomic unsigned char flag;
+	struct mapfault *watch;
+};
+
+static void map_file(struct mapped *mapped)
+{
+	char path[] = "/tmp/repstore_mapfault.XXXXXX";
+	*mapped = (struct mapped){.page = (size_t)sysconf(_SC_PAGESIZE)};
+	mapped->fd = mkstemp(path);
+	assert_true(mapped->fd >= 0);
+	unlink(path);
+	assert_int_equal(ftruncate(mapped->fd, (off_t)(PAGES * mapped->page)), 0);
+	assert_int_equal(pwrite(mapped->fd, "x", 1, 0), 1);
+	mapped->data = mmap(NULL, PAGES * mapped->page, PROT_READ, MAP_SHARED, mapped->fd, 0);
+	assert_ptr_not_equal(mapped->data, MAP_FAILED);
+	assert_int_equal(mapfault_watch(mapped->data, PAGES * mapped->page, &mapped->flag, MARK,
+				 &mapped->watch),
+		STATUS_OK);
+}
+
+static void unmap_file(struct mapped *mapped)
+{
+	mapfault_forget(mapped->watch);
+	munmap(mapped->data, PAGES * mapped->page);
+	close(mapped->fd);
+}
+
+/* ThreadSanitizer takes the page that the handler puts there for a write. */
+__attribute__((no_sanitize("thread"))) static uint8_t read_byte(const struct mapped *mapped,
+	size_t offset)
+{
+	return *(volatile const uint8_t *)(mapped->data + offset);
+}
+
+static void a_read_behind_the_end_gives_zeros_and_a_mark(void **state)
+{
+	(void)state;
+	struct mapped mapped;
+	assert_int_equal(mapfault_install(), STATUS_OK);
+	map_file(&mapped);
+	const unsigned before = mapfault_count();
+	assert_int_equal(read_byte(&mapped, 0), 'x');
+	assert_int_equal(ftruncate(mapped.fd, (off_t)(2 * mapped.page)), 0);
+	assert_int_equal(read_byte(&mapped, 2 * mapped.page - 1), 0);
+	assert_int_equal(mapfault_count(), before);
+	assert_int_equal(mapped.flag, 0);
+	assert_int_equal(read_byte(&mapped, 2 * mapped.page), 0);
+	assert_int_equal(mapfault_count(), before + 1);
+	assert_int_equal(mapped.flag, MARK);
+	/* The page is there now; the next one is not. */
+	assert_int_equal(read_byte(&mapped, 2 * mapped.page + 100), 0);
+	assert_int_equal(mapfault_count(), before + 1);
+	assert_int_equal(read_byte(&mapped, PAGES * mapped.page - 1), 0);
+	assert_int_equal(mapfault_count(), before + 2);
+	assert_int_equal(read_byte(&mapped, 0), 'x');
+	unmap_file(&mapped);
+}
+
+static void each_range_marks_its_own_flag(void **state)
+{
+	(void)state;
+	struct mapped mapped[3];
+	assert_int_equal(mapfault_install(), STATUS_OK);
+	for (unsigned i = 0; i < 3; i++) {
+		map_file(&mapped[i]);
+	}
+	assert_int_equal(ftruncate(mapped[1].fd, 0), 0);
+	assert_int_equal(read_byte(&mapped[1], 0), 0);
+	assert_int_equal(mapped[0].flag, 0);
+	assert_int_equal(mapped[1].flag, MARK);
+	assert_int_equal(mapped[2].flag, 0);
+	/* A place that was forgotten is taken again. */
+	struct mapfault *watch = mapped[1].watch;
+	unmap_file(&mapped[1]);
+	map_file(&mapped[1]);
+	assert_ptr_equal(mapped[1].watch, watch);
+	assert_int_equal(ftruncate(mapped[1].fd, 0), 0);
+	assert_int_equal(read_byte(&mapped[1], mapped[1].page), 0);
+	assert_int_equal(mapped[1].flag, MARK);
+	for (unsigned i = 0; i < 3; i++) {
+		unmap_file(&mapped[i]);
+	}
+	mapfault_forget(NULL);
+}
+
+static void a_fault_elsewhere_still_ends_the_process(void **state)
+{
+	(void)state;
+	const pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct mapped mapped;
+		(void)mapfault_install();
+		map_file(&mapped);
+		mapfault_forget(mapped.watch);
+		if (ftruncate(mapped.fd, 0) == 0) {
+			(void)read_byte(&mapped, 0);
+		}
+		_exit(0);
+	}
+	int how = 0;
+	assert_int_equal(waitpid(child, &how, 0), child);
+	assert_true(WIFSIGNALED(how));
+	assert_int_equal(WTERMSIG(how), SIGBUS);
+}
+
+static void *read_all(void *arg)
+{
+	const struct mapped *mapped = arg;
+	for (size_t page = 0; page < PAGES; page++) {
+		if (read_byte(mapped, page * mapped->page) != 0) {
+			return arg;
+		}
+	}
+	return NULL;
+}
+
+static void threads_may_fault_at_once(void **state)
+{
+	(void)state;
+	struct mapped mapped;
+	assert_int_equal(mapfault_install(), STATUS_OK);
+	map_file(&mapped);
+	assert_int_equal(ftruncate(mapped.fd, 0), 0);
+	pthread_t threads[4];
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(pthread_create(&threads[i], NULL, read_all, &mapped), 0);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		void *wrong;
+		assert_int_equal(pthread_join(threads[i], &wrong), 0);
+		assert_null(wrong);
+	}
+	assert_int_equal(mapped.flag, MARK);
+	unmap_file(&mapped);
+}
+
+static bool watches(void *arg)
+{
+	static _Atomic unsigned char flag;
+	struct mapfault *watch = NULL;
+	const enum status status = mapfault_watch(arg, 1, &flag, MARK, &watch);
+	assert_true(status == STATUS_OK || status == STATUS_NO_MEMORY);
+	mapfault_forget(watch);
+	return status == STATUS_OK;
+}
+
+static void refused_memory_is_told_as_such(void **state)
+{
+	(void)state;
+	/* Whoever needs no new place needs no memory: take all there are. */
+	static uint8_t byte;
+	static _Atomic unsigned char flag;
+	struct mapfault *taken[8];
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(mapfault_watch(&byte, 1, &flag, MARK, &taken[i]), STATUS_OK);
+	}
+	assert_int_equal(alloc_fail_each(watches, &byte), 1);
+	for (unsigned i = 0; i < 8; i++) {
+		mapfault_forget(taken[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_read_behind_the_end_gives_zeros_and_a_mark),
+		cmocka_unit_test(each_range_marks_its_own_flag),
+		cmocka_unit_test(a_fault_elsewhere_still_ends_the_process),
+		cmocka_unit_test(threads_may_fault_at_once),
+		cmocka_unit_test(refused_memory_is_told_as_such),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

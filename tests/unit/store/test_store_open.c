@@ -1,0 +1,261 @@
+/* test_store_open.c - who may open a data folder, what a crash leaves there, and what is damage. */
+#include "daemon/store/admin/admin.h"
+#include "daemon/store/figures.h"
+#include "daemon/store/state/options.h"
+#include "daemon/store/store.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/fixture.h"
+#include "tests/unit/store/scratch.h"
+
+#include <cmocka.h>
+
+static void drop(struct scratch *scratch, const char *id)
+{
+	struct error err = {0};
+	scratch_must(store_release_drop(scratch->store, id, &err), &err);
+}
+
+static void a_second_store_is_refused(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	char pid[32];
+	struct store *first = scratch->store;
+	(void)snprintf(pid, sizeof pid, "(pid %ld)", (long)getpid());
+	assert_int_equal(scratch_try_open(scratch, &err), STATUS_BUSY);
+	assert_non_null(strstr(err.text, pid));
+	assert_non_null(strstr(err.text, scratch->data));
+	assert_ptr_equal(scratch->store, first);
+	scratch_reopen(scratch);
+}
+
+static void a_folder_that_cannot_be_is_refused(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct store *store = NULL;
+	char longest[PATH_MAX + 1];
+	memset(longest, 'x', sizeof longest - 1);
+	longest[PATH_MAX] = '\0';
+	struct store_options options = {.folder = longest, .catalog_bytes = 1 << 20};
+	assert_int_equal(store_open(&options, &store, &err), STATUS_TOO_LARGE);
+	options.folder = "/dev/null/data";
+	assert_int_equal(store_open(&options, &store, &err), STATUS_IO);
+	assert_int_equal(err.status, STATUS_IO);
+	char path[PATH_MAX];
+	scratch_path(scratch, path, "nowhere/data");
+	options.folder = path;
+	assert_int_equal(store_open(&options, &store, &err), STATUS_NOT_FOUND);
+	assert_null(store);
+}
+
+static void a_damaged_base_file_is_told_and_does_not_go_live(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct name previous;
+	char path[PATH_MAX];
+	scratch_sealed(scratch, "r1", 0, 1000, 1);
+	scratch_sealed(scratch, "r2", 0, 1000, 2);
+	scratch_close(scratch);
+	scratch_path(scratch, path, "releases/2/base-1-0.mdb");
+	scratch_cut(path, 5000);
+	scratch_open(scratch);
+	assert_true(scratch_heard(scratch, "event=damage release=r2 table=t"));
+	assert_int_equal(scratch_version(scratch, "r2", 5), UINT32_MAX);
+	assert_int_equal(store_release_publish(scratch->store, "r2", &previous, &err),
+		STATUS_CORRUPT);
+	struct store_figures figures;
+	store_figures(scratch->store, &figures);
+	assert_int_equal(figures.segments_damaged, 1);
+	scratch_expect(scratch, "r1", 0, 1000, 1);
+	scratch_publish(scratch, "r1");
+	drop(scratch, "r2");
+	scratch_close(scratch);
+	assert_false(scratch_exists(path));
+}
+
+static void what_the_catalog_does_not_name_is_removed(void **state)
+{
+	struct scratch *scratch = *state;
+	static const char *const leftovers[] = {"releases/1/base-1-7.mdb", "releases/1/spill-1-x",
+		"releases/2/base-1-0.mdb", "releases/1/index-1-0.mdb", "releases/3/base-1-0.mdb"};
+	char path[PATH_MAX];
+	scratch_sealed(scratch, "r1", 0, 10, 1);
+	scratch_release(scratch, "r2");
+	scratch_chunk(scratch, "r2", "a", 0, (struct scratch_rows){0, 10, 1});
+	scratch_release(scratch, "r3");
+	drop(scratch, "r3");
+	scratch_close(scratch);
+	scratch_path(scratch, path, "releases/3");
+	assert_int_equal(mkdir(path, 0700), 0);
+	/* Made, and killed before it was committed: the next number. */
+	scratch_path(scratch, path, "releases/4");
+	assert_int_equal(mkdir(path, 0700), 0);
+	for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++) {
+		scratch_path(scratch, path, leftovers[i]);
+		scratch_write(path, "leftover", 8);
+	}
+	scratch_open(scratch);
+	for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++) {
+		scratch_path(scratch, path, leftovers[i]);
+		assert_false(scratch_exists(path));
+	}
+	scratch_path(scratch, path, "releases");
+	assert_int_equal(scratch_count(path, ""), 2);
+	assert_true(scratch_heard(scratch, "event=leftover"));
+	scratch_expect(scratch, "r1", 0, 10, 1);
+	scratch_end(scratch, "r2", "a", 1, 10);
+	scratch_seal(scratch, "r2");
+	scratch_expect(scratch, "r2", 0, 10, 1);
+	scratch_release(scratch, "r4");
+}
+
+static void what_others_put_there_stays(void **state)
+{
+	struct scratch *scratch = *state;
+	static const char *const foreign[] = {"releases/notes.txt", "releases/1.bak/base-1-0.mdb",
+		"releases/backup/base-1-0.mdb", "README"};
+	char path[PATH_MAX];
+	scratch_sealed(scratch, "r1", 0, 10, 1);
+	scratch_close(scratch);
+	scratch_path(scratch, path, "releases/1.bak");
+	assert_int_equal(mkdir(path, 0700), 0);
+	scratch_path(scratch, path, "releases/backup");
+	assert_int_equal(mkdir(path, 0700), 0);
+	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+		scratch_path(scratch, path, foreign[i]);
+		scratch_write(path, "mine", 4);
+	}
+	scratch_open(scratch);
+	scratch_expect(scratch, "r1", 0, 10, 1);
+	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+		scratch_path(scratch, path, foreign[i]);
+		assert_true(scratch_exists(path));
+	}
+}
+
+/* Nothing is removed when the catalog is the one that is wrong. */
+static void a_lost_catalog_is_refused(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	char catalog[PATH_MAX];
+	char current[PATH_MAX];
+	char base[PATH_MAX];
+	scratch_path(scratch, catalog, "catalog.mdb");
+	scratch_path(scratch, current, "current");
+	scratch_path(scratch, base, "releases/1/base-1-0.mdb");
+	scratch_sealed(scratch, "r1", 0, 10, 1);
+	scratch_close(scratch);
+	struct scratch_file kept = scratch_read(catalog);
+	for (unsigned how = 0; how < 4; how++) {
+		assert_int_equal(unlink(catalog), 0);
+		if (how == 1) {
+			scratch_flip(current, 30);
+		} else if (how == 2) {
+			scratch_cut(current, 10);
+		} else if (how == 3) {
+			assert_int_equal(unlink(current), 0);
+		}
+		for (unsigned round = 0; round < 2; round++) {
+			assert_int_equal(scratch_try_open(scratch, &err), STATUS_CORRUPT);
+			assert_non_null(strstr(err.text, "catalog.mdb is missing or older"));
+			assert_null(scratch->store);
+			assert_true(scratch_exists(base));
+		}
+		scratch_write(catalog, kept.data, kept.len);
+	}
+	scratch_open(scratch);
+	scratch_expect(scratch, "r1", 0, 10, 1);
+	free(kept.data);
+}
+
+static void a_newer_current_is_refused_and_a_damaged_one_written_again(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	char current[PATH_MAX];
+	scratch_path(scratch, current, "current");
+	scratch_sealed(scratch, "r1", 0, 10, 1);
+	scratch_close(scratch);
+	struct scratch_file kept = scratch_read(current);
+	const uint32_t version = 3;
+	memcpy(kept.data + 8, &version, 4);
+	scratch_write(current, kept.data, kept.len);
+	assert_int_equal(scratch_try_open(scratch, &err), STATUS_UNSUPPORTED);
+	assert_non_null(strstr(err.text, "current: format version 3, this build knows 2"));
+	const uint32_t ours = 2;
+	memcpy(kept.data + 8, &ours, 4);
+	for (size_t at = 0; at < kept.len; at += 7) {
+		if (at < 8 || at >= 12) {
+			scratch_write(current, kept.data, kept.len);
+			scratch_flip(current, at);
+			scratch_reopen(scratch);
+			assert_true(scratch_heard(scratch, "event=current_rewritten"));
+			scratch_close(scratch);
+			scratch->events[0] = '\0';
+			struct scratch_file again = scratch_read(current);
+			assert_int_equal(again.len, kept.len);
+			assert_memory_equal(again.data, kept.data, kept.len);
+			free(again.data);
+		}
+	}
+	free(kept.data);
+}
+
+static void on_a_full_disk_a_change_is_undone(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct rlimit limit;
+	struct store_figures figures;
+	scratch_sealed(scratch, "r1", 0, 10, 1);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	const struct table_spec spec = scratch_spec("u", DTYPE_F32, KEY_U64, 4);
+	scratch_release(scratch, "r2");
+	for (uint64_t bytes = 0; bytes < 40000; bytes += 1777) {
+		const struct rlimit small = {.rlim_cur = bytes, .rlim_max = limit.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+		const enum status status = store_table_create(scratch->store, "r2", &spec, &err);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		if (status == STATUS_OK) {
+			break; /* there was room enough */
+		}
+		assert_int_equal(status, STATUS_DISK_FULL);
+		store_figures(scratch->store, &figures);
+		assert_int_equal(figures.tables, 2);
+		if (bytes > 20000) {
+			scratch_reopen(scratch);
+		}
+	}
+	const struct table_spec other = scratch_spec("v", DTYPE_F32, KEY_U64, 4);
+	scratch_must(store_table_create(scratch->store, "r2", &other, &err), &err);
+	scratch_reopen(scratch);
+	scratch_expect(scratch, "r1", 0, 10, 1);
+}
+
+int main(void)
+{
+	struct CMUnitTest all[] = {
+		cmocka_unit_test(a_second_store_is_refused),
+		cmocka_unit_test(a_folder_that_cannot_be_is_refused),
+		cmocka_unit_test(a_damaged_base_file_is_told_and_does_not_go_live),
+		cmocka_unit_test(what_the_catalog_does_not_name_is_removed),
+		cmocka_unit_test(what_others_put_there_stays),
+		cmocka_unit_test(a_lost_catalog_is_refused),
+		cmocka_unit_test(on_a_full_disk_a_change_is_undone),
+		cmocka_unit_test(a_newer_current_is_refused_and_a_damaged_one_written_again),
+	};
+	return fixture_run(all, sizeof all / sizeof *all, scratch_setup_store, scratch_teardown);
+}

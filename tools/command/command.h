@@ -1,0 +1,43 @@
+/* command.h - the subcommands of repstore, one a file.
+ *
+ * A new one is a file cmd_<name>.c, a line here and one in the table of main.c. main.c hands that
+ * table down (session->commands): no subcommand names main.c.
+ */
+#ifndef TOOLS_COMMAND_COMMAND_H
+#define TOOLS_COMMAND_COMMAND_H
+
+#include "tools/command/session.h"
+
+extern const struct command cmd_delete;
+extern const struct command cmd_dump;
+extern const struct command cmd_fetch;
+extern const struct command cmd_retrieve;
+extern const struct command cmd_score;
+extern const struct command cmd_help;
+extern const struct command cmd_import;
+extern const struct command cmd_info;
+extern const struct command cmd_layer;
+extern const struct command cmd_merge;
+extern const struct command cmd_observe;
+extern const struct command cmd_ping;
+extern const struct command cmd_positions;
+extern const struct command cmd_put;
+extern const struct command cmd_release;
+extern const struct command cmd_stats;
+extern const struct command cmd_table;
+extern const struct command cmd_tensor;
+
+/* The command of that name in a table that NULL ends. NULL: there is none. */
+const struct command *command_find(const struct command *const *commands, const char *name);
+
+/* One word behind a subcommand's name: `release list`. */
+struct verb {
+	const char *name;
+	int (*run)(struct session *session, int argc, char **argv);
+};
+
+/* Runs the verb that argv[1] names; its own argv begins there. */
+int command_run_verb(struct session *session, const struct verb *verbs, size_t count, int argc,
+	char **argv);
+
+#endif

@@ -1,0 +1,273 @@
+/* dump.c - repstore dump: a table's rows into files. */
+#include "schema/dtype.h"
+#include "tools/command/argument.h"
+#include "tools/command/command.h"
+#include "tools/command/options.h"
+#include "tools/command/progress.h"
+#include "tools/command/scan_reply.h"
+#include "tools/format/format_name.h"
+#include "tools/format/json_write.h"
+#include "tools/format/sink.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The arguments. */
+struct dump {
+	struct place place;
+	struct rep_table table;
+	struct sink_options sink;
+	enum format format;
+	const char *dtype;
+};
+
+static enum status open_sink(const struct dump *dump, struct sink **out, struct error *err)
+{
+	switch (dump->format) {
+	case FORMAT_NPY:
+		return sink_open_npy(&dump->sink, out, err);
+	case FORMAT_MSGPACK:
+		return sink_open_msgpack(&dump->sink, out, err);
+	case FORMAT_JSONL:
+		return sink_open_jsonl(&dump->sink, out, err);
+	case FORMAT_NONE:
+		break;
+	}
+	error_set(err, STATUS_INTERNAL, "no format");
+	return STATUS_INTERNAL;
+}
+
+/* Walks through the table, into the sink. */
+static int copy_rows(struct session *session, const struct dump *dump, struct sink *sink)
+{
+	struct rep_scan scan = {.raw = dump->sink.raw};
+	struct rep_error rep_err;
+	struct error err;
+	struct progress progress;
+	int status = EXIT_DONE;
+	progress_begin(&progress, "dump");
+	do {
+		if (rep_scan_next(session->client, dump->place.release, dump->place.table,
+			    dump->table.spec.dtype, scan_reply_rows(&dump->table.spec), &scan,
+			    &rep_err) != REP_OK) {
+			status = session_refuse(session, &rep_err);
+		} else if (sink->write(sink, &scan, &err) != STATUS_OK) {
+			status = session_refuse_error(session, &err);
+		}
+		progress_update(&progress, sink->rows, dump->table.rows, sink->rows);
+	} while (status == EXIT_DONE && scan.more);
+	progress_end(&progress);
+	rep_scan_free(&scan);
+	return status;
+}
+
+/* Tells what was dumped, unless the dump itself went to standard output. */
+static int report(struct session *session, const struct dump *dump, uint64_t scanned,
+	uint64_t written, double seconds)
+{
+	if (dump->sink.path != NULL && strcmp(dump->sink.path, "-") == 0) {
+		return session_finish(session, EXIT_DONE);
+	}
+	if (session->json) {
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_text(&json, "release", dump->place.release);
+		json_write_text(&json, "table", dump->place.table);
+		json_write_u64(&json, "rows", written);
+		json_write_u64(&json, "rows_scanned", scanned);
+		json_write_fixed(&json, "seconds", seconds, 3);
+		json_write_object_end(&json);
+		json_write_line(&json);
+	} else {
+		printf("%" PRIu64 " rows of %s/%s in %.1f s", written, dump->place.release,
+			dump->place.table, seconds);
+		if (scanned != written) {
+			printf("; the table has %" PRIu64, scanned);
+		}
+		putchar('\n');
+	}
+	return session_finish(session, EXIT_DONE);
+}
+
+/* The dump's dtype, and whether its columns are those of the table. */
+static int check_table(struct session *session, struct dump *dump)
+{
+	struct rep_table_spec *spec = &dump->table.spec;
+	if (dump->dtype != NULL) {
+		enum dtype dtype = dtype_of_name(dump->dtype, strlen(dump->dtype));
+		if (dtype == DTYPE_NONE || !dtype_convertible((enum dtype)spec->dtype, dtype)) {
+			return session_refuse_text(session, STATUS_BAD_REQUEST,
+				"--dtype %s: the table holds %s, which does not convert into it",
+				dump->dtype, dtype_name((enum dtype)spec->dtype));
+		}
+		spec->dtype = (enum rep_dtype)dtype;
+	}
+	bool i8 = spec->dtype == REP_I8;
+	if (dump->format == FORMAT_NPY && i8 && dump->sink.scales == NULL) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"i8 rows mean nothing without --scales; or --dtype f32");
+	}
+	if (dump->sink.scales != NULL && !i8) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST, "only i8 rows have scales");
+	}
+	if (dump->sink.raw && (spec->kind != REP_CR || spec->dtype != REP_F32)) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--raw is for tables of kind cr, whose sums are f32");
+	}
+	if (dump->sink.weights != NULL && !dump->sink.raw) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--weights comes with --raw: they are those of the sums");
+	}
+	if (dump->sink.tags != NULL && !spec->tags) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST, "the table has no tags");
+	}
+	return EXIT_DONE;
+}
+
+/* Asks which table it is. Its release's id takes the place of `live`: whatever is published
+ * meanwhile, the rows are of the table that was looked at. */
+static int find_table(struct session *session, struct dump *dump)
+{
+	struct rep_error err;
+	struct rep_release release;
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	if (rep_release_show(session->client, dump->place.release, &release, &err) != REP_OK ||
+		rep_table_show(session->client, release.id, dump->place.table, &dump->table,
+			&err) != REP_OK) {
+		return session_refuse(session, &err);
+	}
+	memcpy(dump->place.release, release.id, sizeof dump->place.release);
+	return EXIT_DONE;
+}
+
+static int run_dump(struct session *session, struct dump *dump)
+{
+	int status = find_table(session, dump);
+	if (status == EXIT_DONE) {
+		status = check_table(session, dump);
+	}
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	struct error err;
+	struct sink *sink = NULL;
+	dump->sink.spec = &dump->table.spec;
+	if (open_sink(dump, &sink, &err) != STATUS_OK || sink == NULL) {
+		return session_refuse_error(session, &err);
+	}
+	struct progress progress;
+	progress_begin(&progress, "");
+	status = copy_rows(session, dump, sink);
+	uint64_t scanned = sink->rows;
+	if (status == EXIT_DONE && sink->finish(sink, &err) != STATUS_OK) {
+		status = session_refuse_error(session, &err);
+	}
+	uint64_t written = sink->rows;
+	sink->close(sink);
+	return status != EXIT_DONE
+		       ? status
+		       : report(session, dump, scanned, written, progress_end(&progress));
+}
+
+/* No two files of a dump may be the same. */
+static bool all_differ(const char *const *paths, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < i; j++) {
+			if (paths[i] != NULL && paths[j] != NULL &&
+				strcmp(paths[i], paths[j]) == 0) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+static int check_arguments(const struct session *session, struct dump *dump, const char *format,
+	const char *sort)
+{
+	struct sink_options *sink = &dump->sink;
+	const char *const paths[] = {sink->keys, sink->rows, sink->times, sink->scales, sink->tags,
+		sink->weights};
+	bool npy = sink->rows != NULL;
+	if (npy == (sink->path != NULL)) {
+		return session_usage(session, "dump: either --keys and --rows, or one file");
+	}
+	if (npy && sink->keys == NULL && sink->order == NULL) {
+		return session_usage(session, "dump: --rows needs --keys or --order");
+	}
+	if (!npy && (sink->keys != NULL || sink->times != NULL || sink->scales != NULL ||
+			    sink->tags != NULL || sink->weights != NULL || sink->order != NULL ||
+			    sort != NULL)) {
+		return session_usage(session, "dump: columns and orders come with --rows");
+	}
+	if (!all_differ(paths, sizeof paths / sizeof paths[0])) {
+		return session_usage(session, "dump: two columns into one file");
+	}
+	if (sort != NULL && (strcmp(sort, "key") != 0 || sink->order != NULL)) {
+		return session_usage(session, "dump: --sort key, or --order FILE");
+	}
+	sink->sort =
+		sort != NULL ? SINK_BY_KEY : (sink->order != NULL ? SINK_BY_FILE : SINK_AS_SCANNED);
+	dump->format = npy ? FORMAT_NPY : format_find(format, sink->path);
+	if (dump->format == FORMAT_NONE) {
+		return session_usage(session,
+			"dump: '%s': --format msgpack or jsonl, or a file that ends so",
+			sink->path);
+	}
+	return EXIT_DONE;
+}
+
+static int run(struct session *session, int argc, char **argv)
+{
+	struct dump dump = {0};
+	const char *format = NULL;
+	const char *sort = NULL;
+	const struct option_row rows[] = {
+		{"keys", OPTION_TEXT, &dump.sink.keys},
+		{"rows", OPTION_TEXT, &dump.sink.rows},
+		{"times", OPTION_TEXT, &dump.sink.times},
+		{"scales", OPTION_TEXT, &dump.sink.scales},
+		{"tags", OPTION_TEXT, &dump.sink.tags},
+		{"weights", OPTION_TEXT, &dump.sink.weights},
+		{"raw", OPTION_FLAG, &dump.sink.raw},
+		{"format", OPTION_TEXT, &format},
+		{"dtype", OPTION_TEXT, &dump.dtype},
+		{"order", OPTION_TEXT, &dump.sink.order},
+		{"sort", OPTION_TEXT, &sort},
+	};
+	struct rest rest;
+	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count < 1 || rest.count > 2 || !argument_place(rest.values[0], &dump.place)) {
+		return session_usage(session, "dump: one RELEASE/TABLE, and files");
+	}
+	dump.sink.path = rest.count == 2 ? rest.values[1] : NULL;
+	status = check_arguments(session, &dump, format, sort);
+	return status != EXIT_DONE ? status : run_dump(session, &dump);
+}
+
+const struct command cmd_dump = {
+	.name = "dump",
+	.summary = "a table's rows into files",
+	.usage = "dump RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
+		 "         [--tags G.npy] [--dtype TYPE] [--sort key | --order K.npy]\n"
+		 "         [--raw --weights W.npy]\n"
+		 "       repstore dump RELEASE/TABLE FILE.msgpack | FILE.jsonl [--dtype TYPE]\n"
+		 "       repstore dump RELEASE/TABLE --format msgpack|jsonl -\n",
+	.help = "  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
+		"  --raw      of a table of kind cr: its sums, with their weights, which import takes\n"
+		"             back; otherwise a dump is what a fetch reads\n"
+		"  --sort key ascending keys\n"
+		"  --order    rows in the order of the keys in this file, which --keys then equals;\n"
+		"             a key that the table has not is an error, others are left out\n"
+		"Without an order rows come as they are stored, by hash. An order needs twice the\n"
+		"room on disk, and 8 bytes of memory a row to sort, up to 48 to follow a file.\n"
+		"RELEASE may be `live`. Files appear when all is written, or not at all.\n",
+	.run = run,
+};

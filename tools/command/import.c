@@ -1,0 +1,433 @@
+/* import.c - repstore import: rows from files into a table. An open release gets them
+ * as a load, which can be gone on with; any other as puts.
+ */
+#include "tools/command/command.h"
+#include "tools/command/load_name.h"
+#include "tools/command/options.h"
+#include "tools/command/progress.h"
+#include "tools/command/put_stream.h"
+#include "tools/format/json_write.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	CHUNK_BYTES = 4 << 20,
+	CHUNK_ROWS_MAX = 65536,
+	BUSY_MS = 60000,
+};
+
+/* The arguments. */
+struct import {
+	struct place place;
+	struct rep_table table;
+	struct source_options source;
+	enum format format;
+	const char *load;   /* given by --load */
+	const char *forget; /* given by --forget */
+	bool if_newer;
+	bool open; /* the release; no other has loads */
+	char name[LOAD_NAME_BYTES];
+};
+
+/* The name that --load gave, or one that is made. */
+static bool name_load(struct import *import)
+{
+	if (import->load != NULL) {
+		return snprintf(import->name, sizeof import->name, "%s", import->load) <
+		       (int)sizeof import->name;
+	}
+	return load_name_make(&import->place, &import->source, import->format, import->name);
+}
+
+/* ---- a load ---- */
+
+/* What was sent, for the last line. */
+struct outcome {
+	uint64_t chunks;
+	uint64_t skipped; /* chunks that the daemon had from an earlier run */
+	uint64_t rows;
+	bool input_wrong; /* the rows are no good: a later run cannot go on */
+};
+
+static bool is_wrong_input(enum rep_status status)
+{
+	return status == REP_BAD_REQUEST || status == REP_TOO_LARGE;
+}
+
+/* Sends the rows that the daemon does not have. */
+static enum rep_status send_rows(struct source *source, rep_load *load, uint64_t next_chunk,
+	struct outcome *outcome, struct rep_error *err)
+{
+	struct progress progress;
+	progress_begin(&progress, "import");
+	enum rep_status status = REP_OK;
+	for (;;) {
+		struct rep_rows rows;
+		struct error why;
+		enum status read = source->next(source, &rows, &why);
+		if (read != STATUS_OK) {
+			err->status = (enum rep_status)read;
+			memcpy(err->text, why.text, sizeof err->text);
+			outcome->input_wrong = true;
+			status = err->status;
+			break;
+		}
+		if (rows.keys.count == 0) {
+			break;
+		}
+		if (outcome->chunks >= next_chunk) {
+			status = rep_load_chunk(load, &rows, err);
+			if (status != REP_OK) {
+				outcome->input_wrong = is_wrong_input(status);
+				break;
+			}
+		} else {
+			outcome->skipped++;
+		}
+		outcome->chunks++;
+		outcome->rows += rows.keys.count;
+		progress_update(&progress, source->done, source->total, outcome->rows);
+	}
+	progress_end(&progress);
+	return status;
+}
+
+/* Ends the load, or gives it up: what cannot become whole must not stay in the way of
+ * a seal; what a later run can go on with stays. */
+static enum rep_status end_load(rep_load *load, enum rep_status status, uint64_t next_chunk,
+	struct outcome *outcome, struct rep_error *err)
+{
+	if (status == REP_OK && outcome->chunks == 0 && next_chunk == 0) {
+		rep_load_leave(load); /* nothing was there to import */
+		return REP_OK;
+	}
+	if (status == REP_OK) {
+		status = rep_load_end(load, NULL, err);
+		outcome->input_wrong = is_wrong_input(status);
+		return status;
+	}
+	if (outcome->input_wrong) {
+		struct rep_error ignored;
+		rep_load_abort(load, &ignored);
+	} else {
+		rep_load_leave(load);
+	}
+	return status;
+}
+
+static int report(struct session *session, const struct import *import,
+	const struct outcome *outcome, double seconds)
+{
+	if (session->json) {
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_text(&json, "release", import->place.release);
+		json_write_text(&json, "table", import->place.table);
+		json_write_text(&json, "load", import->name);
+		json_write_u64(&json, "rows", outcome->rows);
+		json_write_u64(&json, "chunks", outcome->chunks);
+		json_write_u64(&json, "chunks_skipped", outcome->skipped);
+		json_write_fixed(&json, "seconds", seconds, 3);
+		json_write_object_end(&json);
+		json_write_line(&json);
+	} else {
+		printf("%" PRIu64 " rows into %s/%s in %.1f s", outcome->rows,
+			import->place.release, import->place.table, seconds);
+		if (outcome->skipped > 0) {
+			printf("; %" PRIu64 " of %" PRIu64 " chunks were there already",
+				outcome->skipped, outcome->chunks);
+		}
+		putchar('\n');
+	}
+	return session_finish(session, EXIT_DONE);
+}
+
+static int send_source(struct session *session, const struct import *import, struct source *source)
+{
+	struct rep_error err = {0};
+	rep_load *load = NULL;
+	uint64_t next_chunk = 0;
+	struct progress progress;
+	progress_begin(&progress, "");
+	enum rep_status status = rep_load_begin(session->client, import->place.release,
+		import->place.table, import->name, &load, &next_chunk, &err);
+	if (status != REP_OK) {
+		return session_refuse(session, &err);
+	}
+	struct outcome outcome = {0};
+	status = send_rows(source, load, next_chunk, &outcome, &err);
+	status = end_load(load, status, next_chunk, &outcome, &err);
+	if (status == REP_OK) {
+		return report(session, import, &outcome, progress_end(&progress));
+	}
+	session_refuse(session, &err);
+	bool again = import->source.path == NULL || strcmp(import->source.path, "-") != 0;
+	/* What was dropped or sealed meanwhile takes nothing any more. */
+	again = again && err.status != REP_NOT_FOUND && err.status != REP_SEALED;
+	if (!outcome.input_wrong && again && !session->json) {
+		fputs("repstore: the same command again goes on where this one stopped\n", stderr);
+	}
+	return EXIT_REFUSED;
+}
+
+/* ---- puts ---- */
+
+static int report_puts(const struct session *session, const struct import *import,
+	const struct put_outcome *outcome, double seconds)
+{
+	const struct place *place = &import->place;
+	if (session->json) {
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_text(&json, "release", place->release);
+		json_write_text(&json, "table", place->table);
+		json_write_u64(&json, "rows", outcome->rows);
+		json_write_u64(&json, "applied", outcome->applied);
+		json_write_u64(&json, "puts", outcome->puts);
+		json_write_u64(&json, "sequence", outcome->sequence);
+		json_write_fixed(&json, "seconds", seconds, 3);
+		json_write_object_end(&json);
+		json_write_line(&json);
+	} else {
+		printf("%" PRIu64 " rows put into %s/%s", outcome->rows, place->release,
+			place->table);
+		if (import->if_newer) {
+			printf(", %" PRIu64 " of them newer", outcome->applied);
+		}
+		printf(" in %.1f s\n", seconds);
+	}
+	return session_finish(session, EXIT_DONE);
+}
+
+static int put_source(struct session *session, const struct import *import, struct source *source)
+{
+	const struct put_stream stream = {
+		.client = session->client,
+		.release = import->place.release,
+		.table = import->place.table,
+		.spec = &import->table.spec,
+		.source = source,
+		.if_newer = import->if_newer,
+		.busy_ms = BUSY_MS,
+	};
+	struct put_outcome outcome;
+	struct rep_error err = {0};
+	struct progress progress;
+	progress_begin(&progress, "");
+	enum rep_status status = put_stream_run(&stream, &outcome, &err);
+	if (status == REP_OK) {
+		return report_puts(session, import, &outcome, progress_end(&progress));
+	}
+	session_refuse_text(session, (enum status)status, "%s; %" PRIu64 " rows were acknowledged",
+		err.text, outcome.rows);
+	bool again = import->source.path == NULL || strcmp(import->source.path, "-") != 0;
+	if (!outcome.input_wrong && again && session_may_repeat(status) && !session->json) {
+		fputs("repstore: the same command again is safe: it puts the same rows\n", stderr);
+	}
+	return EXIT_REFUSED;
+}
+
+/* ---- preparing ---- */
+
+static enum status open_source(const struct import *import, struct source **out, struct error *err)
+{
+	switch (import->format) {
+	case FORMAT_NPY:
+		return source_open_npy(&import->source, out, err);
+	case FORMAT_MSGPACK:
+		return source_open_msgpack(&import->source, out, err);
+	case FORMAT_JSONL:
+		return source_open_jsonl(&import->source, out, err);
+	case FORMAT_NONE:
+		break;
+	}
+	error_set(err, STATUS_INTERNAL, "no format");
+	return STATUS_INTERNAL;
+}
+
+/* Rows of a load's chunk: 4 MiB in the table's dtype. */
+static uint32_t chunk_rows_of(const struct rep_table_spec *spec)
+{
+	size_t row_bytes = rep_row_bytes(spec->dtype, spec->dim, spec->views);
+	size_t rows = row_bytes > 0 ? CHUNK_BYTES / row_bytes : 1;
+	if (rows > CHUNK_ROWS_MAX) {
+		return CHUNK_ROWS_MAX;
+	}
+	return rows > 0 ? (uint32_t)rows : 1;
+}
+
+/* Connects, and finds out whether the release is open. Its id takes the place of
+ * `live`: whatever is published meanwhile, all rows go into one release. */
+static int find_release(struct session *session, struct import *import)
+{
+	struct rep_error err;
+	struct rep_release release;
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	if (rep_release_show(session->client, import->place.release, &release, &err) != REP_OK) {
+		return session_refuse(session, &err);
+	}
+	import->open = strcmp(release.state, "open") == 0;
+	memcpy(import->place.release, release.id, sizeof import->place.release);
+	if (!import->open && (import->load != NULL || import->forget != NULL)) {
+		return session_usage(session,
+			"import: '%s' is %s; --load and --forget are for open releases", release.id,
+			release.state);
+	}
+	if (import->open && import->if_newer) {
+		return session_usage(session,
+			"import: '%s' is open; --if-newer is for releases that are sealed",
+			release.id);
+	}
+	return EXIT_DONE;
+}
+
+static int run_import(struct session *session, struct import *import)
+{
+	struct rep_error rep_err;
+	int status = find_release(session, import);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rep_table_show(session->client, import->place.release, import->place.table,
+		    &import->table, &rep_err) != REP_OK) {
+		return session_refuse(session, &rep_err);
+	}
+	const struct rep_table_spec *spec = &import->table.spec;
+	import->source.spec = spec;
+	import->source.chunk_rows = import->open ? chunk_rows_of(spec) : put_stream_rows(spec);
+	struct error err;
+	struct source *source = NULL;
+	if (open_source(import, &source, &err) != STATUS_OK || source == NULL) {
+		return session_refuse_error(session, &err);
+	}
+	status = EXIT_REFUSED;
+	if (!import->open) {
+		status = put_source(session, import, source);
+	} else if (name_load(import)) {
+		status = send_source(session, import, source);
+	} else {
+		session_refuse_text(session, STATUS_BAD_REQUEST,
+			"the load could not be given a name");
+	}
+	source->close(source);
+	return status;
+}
+
+static int run_forget(struct session *session, struct import *import)
+{
+	struct rep_error err;
+	rep_load *load = NULL;
+	int status = find_release(session, import);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rep_load_begin(session->client, import->place.release, import->place.table,
+		    import->forget, &load, NULL, &err) != REP_OK ||
+		rep_load_abort(load, &err) != REP_OK) {
+		return session_refuse(session, &err);
+	}
+	if (session->json) {
+		struct json_writer json = {.out = stdout};
+		json_write_object(&json, NULL);
+		json_write_object_end(&json);
+		json_write_line(&json);
+	} else {
+		puts("forgotten");
+	}
+	return session_finish(session, EXIT_DONE);
+}
+
+/* What belongs together among the arguments. */
+static int check_arguments(const struct session *session, struct import *import, const char *format)
+{
+	const struct source_options *source = &import->source;
+	bool npy = source->keys != NULL || source->rows != NULL;
+	if (npy && source->path != NULL) {
+		return session_usage(session, "import: either --keys and --rows, or one file");
+	}
+	if (npy && (source->keys == NULL || source->rows == NULL)) {
+		return session_usage(session, "import: --keys and --rows belong together");
+	}
+	if (!npy && (source->times != NULL || source->scales != NULL || source->tags != NULL ||
+			    source->weights != NULL)) {
+		return session_usage(session,
+			"import: --times, --scales, --tags and --weights come with --keys and --rows");
+	}
+	if (!npy && source->path == NULL) {
+		return session_usage(session, "import: which file?");
+	}
+	import->format = npy ? FORMAT_NPY : format_find(format, source->path);
+	if (import->format == FORMAT_NONE) {
+		return session_usage(session,
+			"import: '%s': --format msgpack or jsonl, or a file that ends so",
+			source->path);
+	}
+	return EXIT_DONE;
+}
+
+static int run(struct session *session, int argc, char **argv)
+{
+	struct import import = {0};
+	const char *format = NULL;
+	const struct option_row rows[] = {
+		{"keys", OPTION_TEXT, &import.source.keys},
+		{"rows", OPTION_TEXT, &import.source.rows},
+		{"times", OPTION_TEXT, &import.source.times},
+		{"scales", OPTION_TEXT, &import.source.scales},
+		{"tags", OPTION_TEXT, &import.source.tags},
+		{"weights", OPTION_TEXT, &import.source.weights},
+		{"format", OPTION_TEXT, &format},
+		{"load", OPTION_TEXT, &import.load},
+		{"forget", OPTION_TEXT, &import.forget},
+		{"allow-nonfinite", OPTION_FLAG, &import.source.allow_nonfinite},
+		{"if-newer", OPTION_FLAG, &import.if_newer},
+	};
+	struct rest rest;
+	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count < 1 || rest.count > 2 || !argument_place(rest.values[0], &import.place)) {
+		return session_usage(session, "import: one RELEASE/TABLE, and files");
+	}
+	if (import.forget != NULL) {
+		return run_forget(session, &import);
+	}
+	import.source.path = rest.count == 2 ? rest.values[1] : NULL;
+	status = check_arguments(session, &import, format);
+	return status != EXIT_DONE ? status : run_import(session, &import);
+}
+
+const struct command cmd_import = {
+	.name = "import",
+	.summary = "rows from files into a table",
+	.usage = "import RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
+		 "         [--tags G.npy] [--weights W.npy] [--allow-nonfinite]\n"
+		 "         [--if-newer | --load NAME]\n"
+		 "       repstore import RELEASE/TABLE FILE.msgpack | FILE.jsonl\n"
+		 "       repstore import RELEASE/TABLE --format msgpack|jsonl -\n"
+		 "       repstore import RELEASE/TABLE --forget LOAD\n",
+	.help = "  --keys     integers, or S for a table of byte strings\n"
+		"  --rows     [n, views x dim] or [n, views, dim] of f4, f2, u2 (bf16), i1 (i8) or\n"
+		"             u1 (packed bits)\n"
+		"  --times    i8, Unix milliseconds; without them rows get the daemon's clock\n"
+		"  --scales   f4, one a row of i8\n"
+		"  --tags     u8, 64 bits a row\n"
+		"  --weights  f4, of a table of kind cr, whose rows are sums (dump --raw); 1 unless given\n"
+		"  --allow-nonfinite   takes NaN and infinities\n"
+		"  --if-newer writes only where the stored row is older, or there is none; into a\n"
+		"             release that is sealed or `live`\n"
+		"  --load     the name under which an interrupted import is gone on with; it is\n"
+		"             made of the files' names, sizes and times otherwise\n"
+		"  --forget   drops what an interrupted import has sent\n"
+		"npy files are checked whole before anything is sent. After an interruption the\n"
+		"same command goes on where the daemon stands. Of a key given twice the last wins.\n"
+		"A release that is sealed or `live` gets the rows as puts: each is in effect once it\n"
+		"is acknowledged. There is no load then, and the same command again begins anew,\n"
+		"which is safe. A daemon that is busy is waited for, up to a minute.\n",
+	.run = run,
+};

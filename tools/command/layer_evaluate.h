@@ -1,0 +1,10 @@
+/* layer_evaluate.h - `repstore layer evaluate`, a verb of its own file.
+ */
+#ifndef TOOLS_COMMAND_LAYER_EVALUATE_H
+#define TOOLS_COMMAND_LAYER_EVALUATE_H
+
+#include "tools/command/session.h"
+
+int layer_evaluate_run(struct session *session, int argc, char **argv);
+
+#endif

@@ -1,0 +1,49 @@
+/* merge.c - repstore merge: written rows into base files, now. */
+#include "tools/command/command.h"
+#include "tools/command/options.h"
+#include "tools/format/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void print_merged(struct wire_value result)
+{
+	char size[TEXT_BYTES];
+	char duration[TEXT_BYTES];
+	printf("merged: %" PRIu64 " tables, %" PRIu64 " rows, %s, in %s\n",
+		text_uint_of(result, "tables"), text_uint_of(result, "rows"),
+		text_size(text_uint_of(result, "bytes"), size),
+		text_duration(text_uint_of(result, "elapsed_ms"), duration));
+}
+
+static int run(struct session *session, int argc, char **argv)
+{
+	struct rest rest;
+	struct answer answer = {0};
+	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count > 0) {
+		return session_usage(session, "'%s': not expected", rest.values[0]);
+	}
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	/* It takes as long as the work. */
+	if (session->timeout_ms == 0) {
+		rep_set_timeout(session->client, 0);
+	}
+	if (!session_call(session, "merge", NULL, &answer)) {
+		return EXIT_REFUSED;
+	}
+	return session_print(session, &answer, print_merged);
+}
+
+const struct command cmd_merge = {
+	.name = "merge",
+	.summary = "folds written rows into the base files, now",
+	.usage = "merge\n",
+	.help = "Waits until all that was put and deleted before is in base files.\n",
+	.run = run,
+};

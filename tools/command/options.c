@@ -1,0 +1,166 @@
+/* options.c - getopt_long over a table. */
+#include "tools/command/options.h"
+
+#include "tools/command/argument.h"
+
+#include <assert.h>
+#include <getopt.h>
+#include <string.h>
+
+enum {
+	CODE_FIRST = 256, /* of the table's rows */
+	CODE_JSON = 128,
+	CODE_TIMEOUT,
+};
+
+static int take_of_list(const struct session *session, const struct option_row *row,
+	const char *value)
+{
+	struct option_list *list = row->target;
+	if (list->count == OPTIONS_LIST_MAX) {
+		return session_usage(session, "--%s: given more than %d times", row->name,
+			OPTIONS_LIST_MAX);
+	}
+	list->values[list->count++] = value;
+	return EXIT_DONE;
+}
+
+/* Takes one option of the table. */
+static int take(const struct session *session, const struct option_row *row, const char *value)
+{
+	switch (row->kind) {
+	case OPTION_FLAG:
+		*(bool *)row->target = true;
+		return EXIT_DONE;
+	case OPTION_TEXT:
+		*(const char **)row->target = value;
+		return EXIT_DONE;
+	case OPTION_COUNT:
+		if (!argument_count(value, row->target)) {
+			return session_usage(session, "--%s: '%s' is not a number below 2^64",
+				row->name, value);
+		}
+		return EXIT_DONE;
+	case OPTION_BITS:
+		if (!argument_bits(value, row->target)) {
+			return session_usage(session, "--%s: '%s' is not 64 bits (7, 0x1f)",
+				row->name, value);
+		}
+		return EXIT_DONE;
+	case OPTION_DURATION:
+		if (!argument_duration(value, row->target)) {
+			return session_usage(session,
+				"--%s: '%s' is not a duration such as 500ms, 30s, 1h or 7d",
+				row->name, value);
+		}
+		return EXIT_DONE;
+	case OPTION_NUMBER:
+		if (!argument_number(value, row->target)) {
+			return session_usage(session, "--%s: '%s' is not a number such as 1e-3",
+				row->name, value);
+		}
+		return EXIT_DONE;
+	case OPTION_LIST:
+		return take_of_list(session, row, value);
+	}
+	return EXIT_USAGE;
+}
+
+static int take_common(struct session *session, int code, const char *value)
+{
+	const struct option_row timeout = {"timeout", OPTION_DURATION, &session->timeout_ms};
+	if (code == 's') {
+		session->address = value;
+	} else if (code == CODE_JSON) {
+		session->json = true;
+	} else {
+		int status = take(session, &timeout, value);
+		if (status == EXIT_DONE && session->timeout_ms > UINT32_MAX) {
+			return session_usage(session, "--timeout: '%s' is too long", value);
+		}
+		return status;
+	}
+	return EXIT_DONE;
+}
+
+/* "-" is standard input, and "-0.5" a number. */
+static bool is_option(const char *text)
+{
+	return text[0] == '-' && strchr("0123456789.", text[1]) == NULL;
+}
+
+/* Moves the arguments that are no options to the front, from argv[1] on, until the next
+ * option. False: there is none. getopt would take negative numbers for options. */
+static bool find_option(int argc, char **argv, int *plain)
+{
+	while (optind < argc && !is_option(argv[optind])) {
+		argv[++*plain] = argv[optind++];
+	}
+	if (optind < argc && strcmp(argv[optind], "--") != 0) {
+		return true;
+	}
+	for (optind++; optind < argc; optind++) {
+		argv[++*plain] = argv[optind];
+	}
+	return false;
+}
+
+/* Adds the options of one letter to getopt's list. */
+static void name_letters(const struct option_row *rows, size_t count, char *letters)
+{
+	char *end = letters + strlen(letters);
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].name[1] == '\0') {
+			*end++ = rows[i].name[0];
+			*end++ = ':';
+		}
+	}
+	*end = '\0';
+}
+
+/* That of the row, for an option of one letter. */
+static int code_of(const struct option_row *rows, size_t count, int code)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].name[0] == code && rows[i].name[1] == '\0') {
+			return CODE_FIRST + (int)i;
+		}
+	}
+	return code;
+}
+
+int options_read(struct session *session, const struct option_row *rows, size_t count, int argc,
+	char **argv, struct rest *rest)
+{
+	struct option options[OPTIONS_MAX + 3] = {
+		{"json", no_argument, NULL, CODE_JSON},
+		{"timeout", required_argument, NULL, CODE_TIMEOUT},
+	};
+	assert(count <= OPTIONS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		options[i + 2] = (struct option){rows[i].name,
+			rows[i].kind == OPTION_FLAG ? no_argument : required_argument, NULL,
+			CODE_FIRST + (int)i};
+	}
+	char letters[sizeof "+:s:" + (size_t)2 * OPTIONS_MAX] = "+:s:";
+	name_letters(rows, count, letters);
+	int plain = 0;
+	optind = 1;
+	while (find_option(argc, argv, &plain)) {
+		int code = code_of(rows, count, getopt_long(argc, argv, letters, options, NULL));
+		if (code == '?') {
+			return session_usage(session, "unknown option '%s'", argv[optind - 1]);
+		}
+		if (code == ':') {
+			return session_usage(session, "option '%s' needs a value",
+				argv[optind - 1]);
+		}
+		int status = code >= CODE_FIRST ? take(session, &rows[code - CODE_FIRST], optarg)
+						: take_common(session, code, optarg);
+		if (status != EXIT_DONE) {
+			return status;
+		}
+	}
+	*rest = (struct rest){.count = plain, .values = argv + 1};
+	return EXIT_DONE;
+}

@@ -1,0 +1,52 @@
+/* options.h - a subcommand's options, as a table.
+ *
+ * Options may stand before, between and behind the other arguments; `--` ends them. A
+ * minus before a digit or a point begins a number, which is never an option.
+ * An option of one letter, which takes a value, may be written with one minus.
+ * Those of every subcommand (-s, --json, --timeout) are read here as well.
+ */
+#ifndef TOOLS_COMMAND_OPTIONS_H
+#define TOOLS_COMMAND_OPTIONS_H
+
+#include "tools/command/session.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum option_kind {
+	OPTION_FLAG,     /* bool: set to true */
+	OPTION_TEXT,     /* const char * */
+	OPTION_COUNT,    /* uint64_t: decimal */
+	OPTION_BITS,     /* uint64_t: decimal, or hexadecimal after 0x */
+	OPTION_DURATION, /* uint64_t: milliseconds, written 500ms, 30s, 5m, 1h, 7d */
+	OPTION_NUMBER,   /* double: a decimal fraction, finite */
+	OPTION_LIST,     /* struct option_list: may be given several times */
+};
+
+enum { OPTIONS_LIST_MAX = 64 };
+
+/* Zeroed it is empty. */
+struct option_list {
+	const char *values[OPTIONS_LIST_MAX];
+	size_t count;
+};
+
+struct option_row {
+	const char *name;
+	enum option_kind kind;
+	void *target;
+};
+
+enum { OPTIONS_MAX = 24 };
+
+/* Reads argv[1..]; `rest` are the other arguments. EXIT_DONE, or EXIT_USAGE after
+ * saying what is wrong. */
+struct rest {
+	int count;
+	char **values;
+};
+int options_read(struct session *session, const struct option_row *rows, size_t count, int argc,
+	char **argv, struct rest *rest);
+
+#endif

@@ -1,0 +1,25 @@
+/* progress.h - how far long work is, on stderr: a bar on a terminal, else a line now and then.
+ *
+ * Threads: one at a time.
+ */
+#ifndef TOOLS_COMMAND_PROGRESS_H
+#define TOOLS_COMMAND_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+	const char *what; /* "import"; borrowed */
+	bool terminal;
+	bool shown;
+	int64_t began_ms;
+	int64_t shown_ms;
+};
+
+void progress_begin(struct progress *progress, const char *what);
+/* `done` of `total` (0: not known) are through; `rows` so far. */
+void progress_update(struct progress *progress, uint64_t done, uint64_t total, uint64_t rows);
+/* Takes the bar away. Returns the seconds since the beginning. */
+double progress_end(struct progress *progress);
+
+#endif

@@ -1,0 +1,172 @@
+/* session.c - connecting, calling, and saying what went wrong. */
+#include "tools/command/session.h"
+
+#include "tools/format/json_write.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int refuse(const struct session *session, enum status status, const char *text)
+{
+	if (session->json) {
+		struct json_writer json = {.out = stderr};
+		json_write_object(&json, NULL);
+		json_write_text(&json, "error", status_name(status));
+		json_write_text(&json, "message", text);
+		json_write_object_end(&json);
+		json_write_line(&json);
+	} else {
+		fprintf(stderr, "repstore: %s (%s)\n", text, status_name(status));
+	}
+	return EXIT_REFUSED;
+}
+
+int session_refuse(const struct session *session, const struct rep_error *err)
+{
+	return refuse(session, (enum status)err->status, err->text);
+}
+
+int session_refuse_error(const struct session *session, const struct error *err)
+{
+	return refuse(session, err->status, err->text);
+}
+
+int session_refuse_text(const struct session *session, enum status status, const char *format, ...)
+{
+	char text[ERROR_TEXT_BYTES];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	return refuse(session, status, text);
+}
+
+int session_usage(const struct session *session, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	fputs("repstore: ", stderr);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "\nusage: repstore %s", session->command->usage);
+	fprintf(stderr, "`repstore help %s` says more\n", session->command->name);
+	return EXIT_USAGE;
+}
+
+bool session_may_repeat(enum rep_status status)
+{
+	switch (status) {
+	case REP_BUSY:
+	case REP_DISK_FULL:
+	case REP_READ_ONLY:
+	case REP_NO_MEMORY:
+	case REP_IO:
+	case REP_TIMEOUT:
+	case REP_CLOSED:
+		return true;
+	case REP_OK:
+	case REP_BAD_REQUEST:
+	case REP_NOT_FOUND:
+	case REP_EXISTS:
+	case REP_CONFLICT:
+	case REP_NOT_SEALED:
+	case REP_SEALED:
+	case REP_TOO_LARGE:
+	case REP_GAP:
+	case REP_DENIED:
+	case REP_CORRUPT:
+	case REP_UNSUPPORTED:
+	case REP_PROTOCOL:
+	case REP_INTERNAL:
+		break;
+	}
+	return false;
+}
+
+enum rep_status session_connect_more(const struct session *session, rep_client **out,
+	struct rep_error *err)
+{
+	const struct rep_options options = {
+		.address = session->address,
+		.timeout_ms = (unsigned)session->timeout_ms,
+	};
+	return rep_connect(&options, out, err);
+}
+
+bool session_connect(struct session *session)
+{
+	struct rep_error err;
+	if (session_connect_more(session, &session->client, &err) != REP_OK) {
+		session_refuse(session, &err);
+		return false;
+	}
+	return true;
+}
+
+void session_close(struct session *session)
+{
+	rep_close(session->client);
+	session->client = NULL;
+}
+
+void answer_close(struct answer *answer)
+{
+	wire_close(answer->message);
+	free(answer->data);
+	*answer = (struct answer){0};
+}
+
+bool session_call(struct session *session, const char *method, struct wire_writer *params,
+	struct answer *out)
+{
+	struct rep_error err = {0};
+	size_t len = 0;
+	if (params != NULL && params->status != STATUS_OK) {
+		session_refuse_text(session, params->status, "the request could not be built");
+		wire_writer_fini(params);
+		return false;
+	}
+	enum rep_status status =
+		rep_call(session->client, method, params != NULL ? params->data : NULL,
+			params != NULL ? params->len : 0, &out->data, &len, &err);
+	if (params != NULL) {
+		wire_writer_fini(params);
+	}
+	if (status != REP_OK) {
+		session_refuse(session, &err);
+		return false;
+	}
+	enum status opened = wire_open(out->data, len, &out->message);
+	if (opened != STATUS_OK) {
+		session_refuse_text(session, opened, "%s: the answer could not be read", method);
+		answer_close(out);
+		return false;
+	}
+	out->result = wire_root(out->message);
+	return true;
+}
+
+int session_print(struct session *session, struct answer *answer,
+	void (*print)(struct wire_value result))
+{
+	if (session->json) {
+		struct json_writer json = {.out = stdout};
+		json_write_wire(&json, NULL, answer->result);
+		json_write_line(&json);
+	} else {
+		print(answer->result);
+	}
+	answer_close(answer);
+	return session_finish(session, EXIT_DONE);
+}
+
+int session_finish(const struct session *session, int status)
+{
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		return session_refuse_text(session, STATUS_IO, "stdout: %s", strerror(errno));
+	}
+	return status;
+}

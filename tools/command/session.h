@@ -1,0 +1,84 @@
+/* session.h - one run of the command: where the daemon is, how to answer, what went wrong.
+ *
+ * Threads: one at a time.
+ */
+#ifndef TOOLS_COMMAND_SESSION_H
+#define TOOLS_COMMAND_SESSION_H
+
+#include "repstore.h"
+#include "schema/status.h"
+#include "schema/wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Exit statuses. */
+enum {
+	EXIT_DONE = 0,
+	EXIT_REFUSED = 1, /* the daemon or the input said no */
+	EXIT_USAGE = 2,
+};
+
+struct session;
+
+/* One subcommand. */
+struct command {
+	const char *name;
+	const char *summary; /* one line */
+	const char *usage;   /* what follows `repstore `; lines end with newlines */
+	const char *help;    /* options and remarks */
+	int (*run)(struct session *session, int argc, char **argv);
+};
+
+struct session {
+	/* All commands, in the order of the help page; NULL ends them. Borrowed. */
+	const struct command *const *commands;
+	const struct command *command; /* borrowed: the one that runs */
+	const char *address;           /* NULL: $REPSTORE, or the default */
+	uint64_t timeout_ms;           /* 0: the library's */
+	bool json;
+	rep_client *client; /* owned; NULL until session_connect */
+};
+
+/* Says that something failed, on stderr, and returns EXIT_REFUSED. */
+int session_refuse(const struct session *session, const struct rep_error *err);
+int session_refuse_error(const struct session *session, const struct error *err);
+int session_refuse_text(const struct session *session, enum status status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Says what is wrong with the arguments and how they should be; returns EXIT_USAGE. */
+int session_usage(const struct session *session, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Whether the same command may well be done at another time: the daemon or its disk was in the way,
+ * not what was asked. */
+bool session_may_repeat(enum rep_status status);
+
+/* Connects; false: it has been said why not. */
+bool session_connect(struct session *session);
+/* Another connection, for a thread of its own. */
+enum rep_status session_connect_more(const struct session *session, rep_client **out,
+	struct rep_error *err);
+void session_close(struct session *session);
+
+/* The answer of a method. */
+struct answer {
+	void *data;                   /* owned */
+	struct wire_message *message; /* owned */
+	struct wire_value result;
+};
+
+/* Calls a method with the map that `params` holds (NULL: empty), and ends `params`.
+ * False: it has been said why not. */
+bool session_call(struct session *session, const char *method, struct wire_writer *params,
+	struct answer *out);
+void answer_close(struct answer *answer);
+
+/* Prints the answer: as JSON if that was asked, else by `print`. Ends the answer. */
+int session_print(struct session *session, struct answer *answer,
+	void (*print)(struct wire_value result));
+
+/* Flushes stdout; a full disk or a closed pipe is EXIT_REFUSED. */
+int session_finish(const struct session *session, int status);
+
+#endif

@@ -1,0 +1,313 @@
+/* table.c - repstore table: what tables a release has, and new ones. */
+#include "tools/command/argument.h"
+#include "tools/command/command.h"
+#include "tools/command/options.h"
+#include "tools/command/table_stats.h"
+#include "tools/format/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* ---- create ---- */
+
+/* No dim, and more than any: 0 is the daemon's to refuse. */
+static const uint64_t dim_not_given = UINT64_MAX;
+
+/* A table's spec as the arguments give it. */
+struct wanted {
+	const char *entity;
+	const char *kind;
+	const char *dtype;
+	const char *key;
+	const char *layer;
+	uint64_t dim;
+	uint64_t views;
+	const char *decay_text;
+	struct decay_argument decay; /* read from it */
+	const char *reading;
+	uint64_t ttl_ms;
+	bool tags;
+	const char *index;
+};
+
+static void write_text(struct wire_writer *writer, const char *name, const char *text)
+{
+	if (text != NULL) {
+		wire_write_str(writer, name);
+		wire_write_str(writer, text);
+	}
+}
+
+static void print_created(struct wire_value result)
+{
+	char release[80];
+	char table[160];
+	printf("table %s/%s made\n", text_str_of(result, "release", release, sizeof release),
+		text_str_of(result, "table", table, sizeof table));
+}
+
+static int call_create(struct session *session, const struct place *place,
+	const struct wanted *wanted)
+{
+	char name[200];
+	snprintf(name, sizeof name, "%s%s%s", place->table, wanted->layer != NULL ? "@" : "",
+		wanted->layer != NULL ? wanted->layer : "");
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	struct wire_writer params = {0};
+	wire_write_map(&params,
+		6 + (size_t)(wanted->dtype != NULL) + (size_t)(wanted->key != NULL) +
+			(wanted->ttl_ms != 0) + wanted->tags + (size_t)(wanted->index != NULL) +
+			wanted->decay.has_events + (wanted->decay.half_life_ms != 0) +
+			(size_t)(wanted->reading != NULL));
+	write_text(&params, "release", place->release);
+	write_text(&params, "table", name);
+	write_text(&params, "entity", wanted->entity);
+	write_text(&params, "kind", wanted->kind);
+	wire_write_str(&params, "dim");
+	wire_write_uint(&params, wanted->dim);
+	wire_write_str(&params, "views");
+	wire_write_uint(&params, wanted->views);
+	write_text(&params, "dtype", wanted->dtype);
+	write_text(&params, "key", wanted->key);
+	write_text(&params, "index", wanted->index);
+	if (wanted->ttl_ms != 0) {
+		wire_write_str(&params, "ttl_ms");
+		wire_write_uint(&params, wanted->ttl_ms);
+	}
+	write_text(&params, "read", wanted->reading);
+	if (wanted->decay.has_events) {
+		wire_write_str(&params, "decay_events");
+		wire_write_float(&params, wanted->decay.events);
+	}
+	if (wanted->decay.half_life_ms != 0) {
+		wire_write_str(&params, "half_life_ms");
+		wire_write_uint(&params, wanted->decay.half_life_ms);
+	}
+	if (wanted->tags) {
+		wire_write_str(&params, "tags");
+		wire_write_bool(&params, true);
+	}
+	struct answer answer = {0};
+	if (!session_call(session, "table.create", &params, &answer)) {
+		return EXIT_REFUSED;
+	}
+	return session_print(session, &answer, print_created);
+}
+
+static int run_create(struct session *session, int argc, char **argv)
+{
+	struct wanted wanted = {.dim = dim_not_given, .views = 1};
+	const struct option_row rows[] = {
+		{"entity", OPTION_TEXT, &wanted.entity},
+		{"kind", OPTION_TEXT, &wanted.kind},
+		{"dim", OPTION_COUNT, &wanted.dim},
+		{"views", OPTION_COUNT, &wanted.views},
+		{"dtype", OPTION_TEXT, &wanted.dtype},
+		{"layer", OPTION_TEXT, &wanted.layer},
+		{"key", OPTION_TEXT, &wanted.key},
+		{"ttl", OPTION_DURATION, &wanted.ttl_ms},
+		{"tags", OPTION_FLAG, &wanted.tags},
+		{"index", OPTION_TEXT, &wanted.index},
+		{"decay", OPTION_TEXT, &wanted.decay_text},
+		{"read", OPTION_TEXT, &wanted.reading},
+	};
+	struct rest rest;
+	struct place place;
+	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count != 1 || !argument_place(rest.values[0], &place)) {
+		return session_usage(session, "table create: one RELEASE/TABLE");
+	}
+	if (wanted.entity == NULL || wanted.kind == NULL || wanted.dim == dim_not_given) {
+		return session_usage(session,
+			"table create: --entity, --kind and --dim are needed");
+	}
+	if (wanted.decay_text != NULL && !argument_decay(wanted.decay_text, &wanted.decay)) {
+		return session_usage(session,
+			"--decay: '%s', events=D, half_life=TIME or both with a comma between",
+			wanted.decay_text);
+	}
+	return call_create(session, &place, &wanted);
+}
+
+/* ---- list, show ---- */
+
+enum { DECAY_BYTES = 80 };
+
+/* Exactly, as --decay takes it. */
+static void half_life_text(uint64_t milliseconds, char *text, size_t size)
+{
+	static const struct {
+		uint64_t milliseconds;
+		const char *name;
+	} units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+	size_t i = 0;
+	while (milliseconds % units[i].milliseconds != 0) {
+		i++;
+	}
+	snprintf(text, size, "half_life=%" PRIu64 "%s", milliseconds / units[i].milliseconds,
+		units[i].name);
+}
+
+/* Of a cr table, as --decay takes it: "events=0.99,half_life=7d". */
+static const char *decay_text(struct wire_value table, char text[DECAY_BYTES])
+{
+	double events = 1;
+	char half_life[DECAY_BYTES / 2] = "";
+	const uint64_t half_life_ms = text_uint_of(table, "half_life_ms");
+	if (!wire_float(wire_get(table, "decay_events"), &events)) {
+		return "-";
+	}
+	if (half_life_ms > 0) {
+		half_life_text(half_life_ms, half_life, sizeof half_life);
+	}
+	if (events < 1 || half_life_ms == 0) {
+		snprintf(text, DECAY_BYTES, "events=%.12g%s%s", events, half_life_ms > 0 ? "," : "",
+			half_life);
+	} else {
+		snprintf(text, DECAY_BYTES, "%s", half_life);
+	}
+	return text;
+}
+
+static const char *or_dash(const char *text)
+{
+	return text[0] != '\0' ? text : "-";
+}
+
+static void print_list(struct wire_value result)
+{
+	static const char *const heads[] = {"TABLE", "ENTITY", "KIND", "DIM", "VIEWS", "DTYPE",
+		"KEY", "TTL", "TAGS", "DECAY", "READ", "ROWS", "BYTES", "PENDING"};
+	struct text_table table = {.columns = sizeof heads / sizeof heads[0]};
+	struct wire_value list = wire_get(result, "tables");
+	for (size_t i = 0; i < table.columns; i++) {
+		text_cell(&table, "%s", heads[i]);
+	}
+	for (size_t i = 0; i < wire_size(list); i++) {
+		struct wire_value each = wire_item(list, i);
+		char text[160];
+		char amount[TEXT_BYTES];
+		char decay[DECAY_BYTES];
+		bool tags = false;
+		uint64_t ttl_ms = text_uint_of(each, "ttl_ms");
+		wire_bool(wire_get(each, "tags"), &tags);
+		text_cell(&table, "%s", text_str_of(each, "table", text, sizeof text));
+		text_cell(&table, "%s", text_str_of(each, "entity", text, sizeof text));
+		text_cell(&table, "%s", text_str_of(each, "kind", text, sizeof text));
+		text_cell(&table, "%" PRIu64, text_uint_of(each, "dim"));
+		text_cell(&table, "%" PRIu64, text_uint_of(each, "views"));
+		text_cell(&table, "%s", text_str_of(each, "dtype", text, sizeof text));
+		text_cell(&table, "%s", text_str_of(each, "key", text, sizeof text));
+		text_cell(&table, "%s", ttl_ms > 0 ? text_duration(ttl_ms, amount) : "-");
+		text_cell(&table, "%s", tags ? "yes" : "no");
+		text_cell(&table, "%s", decay_text(each, decay));
+		text_cell(&table, "%s", or_dash(text_str_of(each, "read", text, sizeof text)));
+		text_cell(&table, "%" PRIu64, text_uint_of(each, "rows"));
+		text_cell(&table, "%s", text_size(text_uint_of(each, "bytes"), amount));
+		text_cell(&table, "%" PRIu64, text_uint_of(each, "pending"));
+	}
+	text_print(&table);
+}
+
+/* Calls a method about a release and perhaps a table of it. */
+static int call_table(struct session *session, const char *method, const char *release,
+	const char *table, void (*print)(struct wire_value result))
+{
+	if (!session_connect(session)) {
+		return EXIT_REFUSED;
+	}
+	struct wire_writer params = {0};
+	wire_write_map(&params, (size_t)(release != NULL) + (size_t)(table != NULL));
+	write_text(&params, "release", release);
+	write_text(&params, "table", table);
+	struct answer answer = {0};
+	if (!session_call(session, method, &params, &answer)) {
+		return EXIT_REFUSED;
+	}
+	return session_print(session, &answer, print);
+}
+
+static int run_list(struct session *session, int argc, char **argv)
+{
+	struct rest rest;
+	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count > 1) {
+		return session_usage(session, "'%s': not expected", rest.values[1]);
+	}
+	return call_table(session, "table.list", rest.count > 0 ? rest.values[0] : NULL, NULL,
+		print_list);
+}
+
+static int run_show(struct session *session, int argc, char **argv)
+{
+	struct rest rest;
+	struct place place;
+	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	if (rest.count != 1 || !argument_place(rest.values[0], &place)) {
+		return session_usage(session, "table show: one RELEASE/TABLE");
+	}
+	return call_table(session, "table.show", place.release, place.table, text_map);
+}
+
+static const struct verb verbs[] = {
+	{"create", run_create},
+	{"list", run_list},
+	{"show", run_show},
+	{"stats", table_stats_run},
+};
+
+static int run(struct session *session, int argc, char **argv)
+{
+	return command_run_verb(session, verbs, sizeof verbs / sizeof verbs[0], argc, argv);
+}
+
+const struct command cmd_table = {
+	.name = "table",
+	.summary = "tables of a release, and new ones",
+	.usage =
+		"table create RELEASE/TABLE --entity user|item --kind ur|ir|cr --dim N [--views N]\n"
+		"         [--dtype f32|f16|bf16|i8|bit] [--layer NAME] [--key u64|bytes]\n"
+		"         [--ttl TIME] [--tags] [--index none|balls]\n"
+		"         [--decay events=D,half_life=TIME]\n"
+		"         [--read sum|mean|layer_norm]\n"
+		"       repstore table list [RELEASE] | show RELEASE/TABLE\n"
+		"       repstore table stats RELEASE/TABLE [--sample N] [--seed S]\n",
+	.help = "  --entity   whose representations: of users or of items\n"
+		"  --kind     ur or ir: made by the user tower or the item tower; cr: aggregated from\n"
+		"             samples of a layer's cross representations (repstore observe)\n"
+		"  --dim      elements of a view\n"
+		"  --views    views of a row (1)\n"
+		"  --dtype    how rows are stored (f32); imports and fetches may use another\n"
+		"  --layer    names the table TABLE@NAME\n"
+		"  --key      u64, or byte strings of 1 to 255 bytes (u64)\n"
+		"  --ttl      rows older than this are not found: 90s, 12h, 7d (no end)\n"
+		"  --tags     rows have 64 bits for filters\n"
+		"  --index    balls: retrieve finds items without going through all of them (none)\n"
+		"  --decay    of a cr table: what is there counts D times as much after each sample\n"
+		"             (0 < D <= 1), half as much after TIME, or both (events=0.99)\n"
+		"  --read     what a fetch of a cr row gives (layer_norm)\n"
+		"RELEASE may be `live`. Rows that are pending were written since the last merge: they\n"
+		"are served, and not yet in base files.\n"
+		"\n"
+		"`stats` reads all rows and says whether they look healthy: their norms, how old they\n"
+		"are, and which are zero, not finite or of the future. Of a sample of them it says how\n"
+		"far they have collapsed: singular values, information abundance (their sum over the\n"
+		"largest; all dims used alike: as many as there are dims, all rows on a line: 1) and\n"
+		"how many dims hold 99 % of the energy; and how far views repeat one another: the mean\n"
+		"absolute covariance of an element of one with an element of the other.\n"
+		"  --sample   rows of the sample, drawn uniformly (4096, fewer of very wide rows);\n"
+		"             it may take 1 GiB: 12 bytes an element\n"
+		"  --seed     of the draw (0); the same rows and seed give the same figures\n",
+	.run = run,
+};

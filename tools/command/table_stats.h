@@ -1,0 +1,10 @@
+/* table_stats.h - `repstore table stats`, a verb of its own file.
+ */
+#ifndef TOOLS_COMMAND_TABLE_STATS_H
+#define TOOLS_COMMAND_TABLE_STATS_H
+
+#include "tools/command/session.h"
+
+int table_stats_run(struct session *session, int argc, char **argv);
+
+#endif

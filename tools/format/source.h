@@ -1,0 +1,50 @@
+/* source.h - where an import's rows come from: npy arrays, msgpack or jsonl.
+ *
+ * An error names the file and the place in it. npy inputs are checked whole before the
+ * first row is handed out. The others may be pipes: they are checked as they are read.
+ *
+ * Threads: one at a time.
+ */
+#ifndef TOOLS_FORMAT_SOURCE_H
+#define TOOLS_FORMAT_SOURCE_H
+
+#include "repstore.h"
+#include "schema/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct source_options {
+	const struct rep_table_spec *spec; /* of the table that takes the rows; borrowed */
+	uint32_t chunk_rows;
+	bool allow_nonfinite;
+	const char *path; /* msgpack, jsonl; "-": standard input */
+	const char *keys; /* npy */
+	const char *rows;
+	const char *times;   /* or NULL */
+	const char *scales;  /* or NULL */
+	const char *tags;    /* or NULL */
+	const char *weights; /* of an aggregating table; or NULL */
+};
+
+struct source {
+	/* Hands out the next rows, valid until the next call. No rows: the source is at its end. */
+	enum status (*next)(struct source *source, struct rep_rows *out, struct error *err);
+	void (*close)(struct source *source);
+	uint64_t done;  /* rows or bytes, for a progress bar */
+	uint64_t total; /* 0: not known */
+};
+
+enum status source_open_npy(const struct source_options *options, struct source **out,
+	struct error *err);
+enum status source_open_msgpack(const struct source_options *options, struct source **out,
+	struct error *err);
+enum status source_open_jsonl(const struct source_options *options, struct source **out,
+	struct error *err);
+
+/* Refuses rows with times or weights out of range, and unless `allow_nonfinite` is set rows with
+ * NaN or infinity. first: the number of the first row; what: names the input. */
+enum status source_check(const struct rep_rows *rows, const struct source_options *options,
+	const char *what, uint64_t first, struct error *err);
+
+#endif

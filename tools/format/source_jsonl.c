@@ -1,0 +1,152 @@
+/* source_jsonl.c - rows from JSON lines: one object a row.
+ *
+ *   {"key": 7, "vector": [0.5, -1], "time": 1700000000000, "tags": 3, "scale": 0.25}
+ *
+ * A key of bytes is a string, or "key_hex". With several views `vector` is an array of
+ * arrays. With "scale" the elements are codes of i8; in a table of bits they are 0
+ * and 1. All rows must have the members that the first row has.
+ */
+#include "tools/format/source.h"
+
+#include "schema/dtype.h"
+#include "schema/limits.h"
+#include "tools/format/jsonl_row.h"
+#include "tools/format/stream.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct source_jsonl {
+	struct source source; /* first */
+	struct source_options options;
+	struct stream stream;
+	struct jsonl_reader *reader; /* owned */
+	struct jsonl_batch batch;
+	uint64_t line; /* number of the next line, from 1 */
+	uint64_t rows; /* handed out */
+};
+
+/* Finds the next line. len: out, without the newline; with_end: out, with it; end: out, there is no
+ * further line. */
+static enum status find_line(struct source_jsonl *source, size_t *len, size_t *with_end, bool *end,
+	struct error *err)
+{
+	struct stream *stream = &source->stream;
+	size_t seen = 0;
+	*end = false;
+	for (;;) {
+		const uint8_t *data = stream_data(stream);
+		size_t held = stream_len(stream);
+		const uint8_t *newline =
+			held > seen ? memchr(data + seen, '\n', held - seen) : NULL;
+		if (newline != NULL) {
+			*len = (size_t)(newline - data);
+			*with_end = *len + 1;
+			return STATUS_OK;
+		}
+		if (stream->ended) {
+			*len = held;
+			*with_end = held;
+			*end = held == 0;
+			return STATUS_OK;
+		}
+		if (held > LIMIT_MESSAGE_BYTES) {
+			return error_set(err, STATUS_TOO_LARGE,
+				"%s:%" PRIu64 ": longer than %u MiB", stream->name, source->line,
+				LIMIT_MESSAGE_BYTES >> 20);
+		}
+		seen = held;
+		enum status status = stream_more(stream, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+}
+
+static bool is_blank(const uint8_t *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r') {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Adds the row of the next line to the batch. Blank lines have none. */
+static enum status take_line(struct source_jsonl *source, bool *end, struct error *err)
+{
+	size_t len = 0;
+	size_t with_end = 0;
+	enum status status = find_line(source, &len, &with_end, end, err);
+	if (status != STATUS_OK || *end) {
+		return status;
+	}
+	const uint8_t *text = stream_data(&source->stream);
+	if (!is_blank(text, len)) {
+		struct error why = {0};
+		status = jsonl_read(source->reader, (const char *)text, len, &source->batch, &why);
+		if (status != STATUS_OK) {
+			return error_set(err, status, "%s:%" PRIu64 ": %s", source->stream.name,
+				source->line, why.text);
+		}
+	}
+	stream_take(&source->stream, with_end);
+	source->line++;
+	return STATUS_OK;
+}
+
+static enum status next(struct source *base, struct rep_rows *out, struct error *err)
+{
+	struct source_jsonl *source = (struct source_jsonl *)base;
+	bool end = false;
+	jsonl_batch_clear(&source->batch);
+	while (!end && source->batch.count < source->options.chunk_rows) {
+		enum status status = take_line(source, &end, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	jsonl_batch_rows(&source->batch, out);
+	out->allow_nonfinite = source->options.allow_nonfinite;
+	enum status status =
+		source_check(out, &source->options, source->stream.name, source->rows, err);
+	source->rows += source->batch.count;
+	base->done = source->stream.taken;
+	return status;
+}
+
+static void close_jsonl(struct source *base)
+{
+	struct source_jsonl *source = (struct source_jsonl *)base;
+	stream_close(&source->stream);
+	jsonl_reader_close(source->reader);
+	jsonl_batch_fini(&source->batch);
+	free(source);
+}
+
+enum status source_open_jsonl(const struct source_options *options, struct source **out,
+	struct error *err)
+{
+	struct source_jsonl *source = calloc(1, sizeof *source);
+	if (source == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "no memory for an import");
+	}
+	source->source = (struct source){.next = next, .close = close_jsonl};
+	source->options = *options;
+	source->line = 1;
+	source->stream.fd = -1;
+	enum status status = stream_open(options->path, &source->stream, err);
+	if (status == STATUS_OK) {
+		status = jsonl_reader_open(options->spec, &source->reader, err);
+	}
+	if (status != STATUS_OK) {
+		close_jsonl(&source->source);
+		return status;
+	}
+	source->source.total = source->stream.size;
+	*out = &source->source;
+	return STATUS_OK;
+}
