@@ -1,7 +1,7 @@
 /* process.c - starts the parts in order, waits for a signal, ends them in the other order. */
 #include "daemon/process.h"
 
-#include "daemon/log.h"
+#include "daemon/journal.h"
 #include "daemon/method/call/service.h"
 #include "daemon/net/server.h"
 #include "daemon/notify.h"
@@ -49,7 +49,7 @@ static_assert((int)SETTINGS_LISTEN_MAX == (int)SERVER_LISTENERS_MAX, "one bound,
 static void on_event(void *arg, const char *line)
 {
 	(void)arg;
-	log_event(LOG_LEVEL_WARNING, "%s", line);
+	journal_event(JOURNAL_WARNING, "%s", line);
 }
 
 /* ---- listening ---- */
@@ -138,7 +138,7 @@ static void on_stopped(void *arg)
 static void on_force(uv_timer_t *timer)
 {
 	(void)timer;
-	log_event(LOG_LEVEL_WARNING, "event=stopped reason=work_left_unfinished");
+	journal_event(JOURNAL_WARNING, "event=stopped reason=work_left_unfinished");
 	_exit(PROCESS_DONE);
 }
 
@@ -149,7 +149,7 @@ static void on_signal(uv_signal_t *handle, int number)
 		return;
 	}
 	process->stopping = true;
-	log_event(LOG_LEVEL_INFO, "event=stopping signal=%d", number);
+	journal_event(JOURNAL_INFO, "event=stopping signal=%d", number);
 	notify_stopping();
 	store_interrupt(process->store);
 	uv_timer_start(&process->force, on_force,
@@ -277,12 +277,12 @@ static void watch(struct process *process)
 static void announce(const struct process *process)
 {
 	const struct settings *settings = process->settings;
-	log_event(LOG_LEVEL_INFO,
+	journal_event(JOURNAL_INFO,
 		"event=started version=%s pid=%d data='%s' config='%s' workers=%u pool=%u",
 		REPSTORE_VERSION, (int)getpid(), settings->data, settings->config,
 		settings->workers, settings->pool);
 	for (unsigned i = 0; i < process->listener_count; i++) {
-		log_event(LOG_LEVEL_INFO, "event=listening address=%s", process->listen[i]);
+		journal_event(JOURNAL_INFO, "event=listening address=%s", process->listen[i]);
 	}
 	notify_ready();
 }
@@ -295,7 +295,7 @@ static int finish(struct process *process)
 	close_sockets(process);
 	store_close(process->store);
 	if (!clean) {
-		log_event(LOG_LEVEL_ERROR, "event=stopped reason=handles_left_open");
+		journal_event(JOURNAL_ERROR, "event=stopped reason=handles_left_open");
 	}
 	return clean ? PROCESS_DONE : PROCESS_FAILED;
 }
@@ -328,12 +328,12 @@ int process_run(const struct settings *settings)
 	struct error err;
 	prepare_system();
 	if (uv_loop_init(&process.uv) != 0) {
-		log_event(LOG_LEVEL_ERROR, "event=start_failed error=\"no event loop\"");
+		journal_event(JOURNAL_ERROR, "event=start_failed error=\"no event loop\"");
 		return PROCESS_FAILED;
 	}
 	open_handles(&process);
 	if (start(&process, &err) != STATUS_OK) {
-		log_event(LOG_LEVEL_ERROR, "event=start_failed error=\"%s\"", err.text);
+		journal_event(JOURNAL_ERROR, "event=start_failed error=\"%s\"", err.text);
 		close_handles(&process);
 		uv_run(&process.uv, UV_RUN_DEFAULT);
 		(void)finish(&process);
@@ -344,7 +344,7 @@ int process_run(const struct settings *settings)
 	uv_run(&process.uv, UV_RUN_DEFAULT);
 	int result = finish(&process);
 	if (result == PROCESS_DONE) {
-		log_event(LOG_LEVEL_INFO, "event=stopped");
+		journal_event(JOURNAL_INFO, "event=stopped");
 	}
 	return result;
 }

@@ -1,5 +1,5 @@
 /* repstored.c - the daemon's main: settings, then the process. */
-#include "daemon/log.h"
+#include "daemon/journal.h"
 #include "daemon/process.h"
 #include "daemon/settings.h"
 
@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 		config = REPSTORED_CONFIG;
 	}
 	if (config != NULL && settings_read(&settings, config, &err) != STATUS_OK) {
-		log_event(LOG_LEVEL_ERROR, "event=start_failed error=\"%s\"", err.text);
+		journal_event(JOURNAL_ERROR, "event=start_failed error=\"%s\"", err.text);
 		return PROCESS_FAILED;
 	}
 	if (settings_apply(&settings, argc, args, &err) != STATUS_OK) {

@@ -8,7 +8,7 @@
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
-#include "daemon/store/log/feed.h"
+#include "daemon/store/log/positions.h"
 #include "daemon/store/observe/observe.h"
 #include "daemon/store/snapshot/layer.h"
 #include "daemon/store/state/reader.h"
@@ -157,7 +157,7 @@ enum status positions_run(struct call *call)
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}
-	struct positions positions = {0};
+	struct position_list positions = {0};
 	const enum status status =
 		store_positions(call->service->store, release.text[0] != '\0' ? release.text : NULL,
 			&positions, &call->ticket, &call->error);

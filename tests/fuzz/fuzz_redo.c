@@ -3,7 +3,7 @@
  * The first byte says of which table the rows are (16: one of kind cr), and whether the checksums
  * of head and frames are put right first, so that what they guard is reached too.
  */
-#include "daemon/store/log/feed.h"
+#include "daemon/store/log/positions.h"
 #include "daemon/store/log/redo.h"
 #include "daemon/store/system/bytes.h"
 #include "daemon/store/system/mapfault.h"
@@ -65,7 +65,7 @@ static void repair(uint8_t *data, size_t len)
 
 struct seen_frames {
 	const struct table_spec *spec;
-	struct feed *feed;
+	struct positions *positions;
 	uint64_t count;
 };
 
@@ -94,13 +94,13 @@ static bool is_name(const struct name *name)
 }
 
 /* What it says, it says again when it is written; and it can be counted and taken back. */
-static void read_position(const struct frame_part *part, struct feed *feed)
+static void read_position(const struct frame_part *part, struct positions *positions)
 {
 	struct frame_position position;
 	if (frame_read_position(part, &position) != STATUS_OK) {
 		return;
 	}
-	const struct feed_position *to = &position.to;
+	const struct source_position *to = &position.to;
 	require(is_name(&to->layer) && is_name(&to->source));
 	uint8_t again[FRAME_POSITION_BYTES_MAX];
 	uint8_t *end = frame_put_position(again, &position);
@@ -116,17 +116,18 @@ static void read_position(const struct frame_part *part, struct feed *feed)
 	require(back.to.next == to->next && back.before == position.before);
 	require(back.is_first == position.is_first);
 	uint64_t next = 0;
-	const enum status status = feed_raise(feed, to);
+	const enum status status = positions_raise(positions, to);
 	require(status == STATUS_OK || status == STATUS_TOO_LARGE);
 	require(status != STATUS_OK ||
-		(feed_next(feed, to->layer.text, to->source.text, &next) && next >= to->next));
+		(positions_next(positions, to->layer.text, to->source.text, &next) &&
+			next >= to->next));
 }
 
-static void copy_positions(struct feed *feed)
+static void copy_positions(struct positions *positions)
 {
-	struct feed_position *all;
+	struct source_position *all;
 	size_t count;
-	require(feed_now(feed, &all, &count) == STATUS_OK);
+	require(positions_now(positions, &all, &count) == STATUS_OK);
 	for (size_t i = 1; i < count; i++) {
 		const int order = strcmp(all[i - 1].layer.text, all[i].layer.text);
 		require(order < 0 ||
@@ -145,7 +146,7 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 	(void)err;
 	for (; frame_next_part(data, head, &at, &part); parts++) {
 		if (part.kind == FRAME_POSITION) {
-			read_position(&part, frames->feed);
+			read_position(&part, frames->positions);
 		} else {
 			walk_rows(&part, frames->spec);
 		}
@@ -157,8 +158,8 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 
 static enum status open_log(const struct table_spec *spec, uint64_t *count, uint64_t *next)
 {
-	struct seen_frames frames = {.spec = spec, .feed = feed_new()};
-	require(frames.feed != NULL);
+	struct seen_frames frames = {.spec = spec, .positions = positions_new()};
+	require(frames.positions != NULL);
 	const struct redo_options options = {
 		.folder = folder,
 		.first_file = 1,
@@ -172,8 +173,8 @@ static enum status open_log(const struct table_spec *spec, uint64_t *count, uint
 	*count = frames.count;
 	*next = redo == NULL ? 0 : redo_next_sequence(redo);
 	redo_close(redo);
-	copy_positions(frames.feed);
-	feed_drop(frames.feed);
+	copy_positions(frames.positions);
+	positions_drop(frames.positions);
 	return status;
 }
 

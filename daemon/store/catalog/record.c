@@ -1,7 +1,7 @@
 /* record.c - releases, tables, files and tensors as MessagePack maps. */
 #include "daemon/store/catalog/record.h"
 
-#include "daemon/store/log/feed.h"
+#include "daemon/store/log/positions.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,22 +38,22 @@ static void write_uint(struct wire_writer *writer, const char *name, uint64_t va
 enum { POSITION_FIELDS = 3 };
 
 /* As of the last merge's cut: [layer, source, next] each. */
-static void write_positions(struct wire_writer *writer, struct feed *feed)
+static void write_positions(struct wire_writer *writer, struct positions *positions)
 {
-	struct feed_position *positions = NULL;
+	struct source_position *all = NULL;
 	size_t count = 0;
-	if (feed_marked(feed, &positions, &count) != STATUS_OK && writer->status == STATUS_OK) {
+	if (positions_marked(positions, &all, &count) != STATUS_OK && writer->status == STATUS_OK) {
 		writer->status = STATUS_NO_MEMORY;
 	}
 	wire_write_str(writer, "positions");
 	wire_write_array(writer, count);
 	for (size_t i = 0; i < count; i++) {
 		wire_write_array(writer, POSITION_FIELDS);
-		wire_write_str(writer, positions[i].layer.text);
-		wire_write_str(writer, positions[i].source.text);
-		wire_write_uint(writer, positions[i].next);
+		wire_write_str(writer, all[i].layer.text);
+		wire_write_str(writer, all[i].source.text);
+		wire_write_uint(writer, all[i].next);
 	}
-	free(positions);
+	free(all);
 }
 
 void record_write_release(struct wire_writer *writer, const struct release *release)
@@ -77,10 +77,10 @@ void record_write_release(struct wire_writer *writer, const struct release *rele
 	write_uint(writer, "next_tensor", release->next_tensor);
 	wire_write_str(writer, "layer");
 	wire_write_str(writer, release->layer.text);
-	write_positions(writer, release->feed);
+	write_positions(writer, release->positions);
 }
 
-static bool read_position(struct wire_value value, struct feed_position *out)
+static bool read_position(struct wire_value value, struct source_position *out)
 {
 	struct wire_bytes layer;
 	struct wire_bytes source;
@@ -93,22 +93,22 @@ static bool read_position(struct wire_value value, struct feed_position *out)
 	       wire_uint(wire_item(value, 2), &out->next);
 }
 
-static enum status read_positions(struct wire_value positions, struct feed *feed)
+static enum status read_positions(struct wire_value list, struct positions *positions)
 {
-	if (wire_type(positions) != WIRE_ARRAY) {
+	if (wire_type(list) != WIRE_ARRAY) {
 		return STATUS_CORRUPT;
 	}
-	for (size_t i = 0; i < wire_size(positions); i++) {
-		struct feed_position position;
-		if (!read_position(wire_item(positions, i), &position)) {
+	for (size_t i = 0; i < wire_size(list); i++) {
+		struct source_position position;
+		if (!read_position(wire_item(list, i), &position)) {
 			return STATUS_CORRUPT;
 		}
-		const enum status status = feed_raise(feed, &position);
+		const enum status status = positions_raise(positions, &position);
 		if (status != STATUS_OK) {
 			return status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT;
 		}
 	}
-	feed_mark(feed);
+	positions_mark(positions);
 	return STATUS_OK;
 }
 
@@ -142,7 +142,7 @@ enum status record_read_release(struct wire_value value, struct release *out)
 	}
 	release.state = (enum release_state)state;
 	*out = release;
-	return read_positions(wire_get(value, "positions"), release.feed);
+	return read_positions(wire_get(value, "positions"), release.positions);
 }
 
 /* ---- table ---- */
@@ -153,7 +153,7 @@ void record_write_table(struct wire_writer *writer, const struct table *table)
 {
 	wire_write_map(writer, spec_fields(&table->spec) + 4);
 	spec_write(writer, &table->spec);
-	write_uint(writer, "folded", table->folded);
+	write_uint(writer, "folded", table->merged_to);
 	write_uint(writer, "number", table->number);
 	write_uint(writer, "rows", table->rows);
 	wire_write_str(writer, "loads"); /* [load, chunks, rows] each */
@@ -197,10 +197,10 @@ enum status record_read_table(struct wire_value value, struct table **out)
 	struct table_spec spec;
 	uint64_t number;
 	uint64_t rows;
-	uint64_t folded;
+	uint64_t merged_to;
 	const struct wire_value loads = wire_get(value, "loads");
 	if (spec_read(value, &spec, NULL) != STATUS_OK || !read_uint(value, "number", &number) ||
-		!read_uint(value, "rows", &rows) || !read_uint(value, "folded", &folded) ||
+		!read_uint(value, "rows", &rows) || !read_uint(value, "folded", &merged_to) ||
 		wire_type(loads) != WIRE_ARRAY) {
 		return STATUS_CORRUPT;
 	}
@@ -211,7 +211,7 @@ enum status record_read_table(struct wire_value value, struct table **out)
 		return status;
 	}
 	table->rows = rows;
-	table->folded = folded;
+	table->merged_to = merged_to;
 	*out = table;
 	return STATUS_OK;
 }

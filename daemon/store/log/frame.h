@@ -28,7 +28,7 @@
  *   a row of FRAME_PUT     key (u64; or a length byte and the bytes), i64 time, u64 tags if the
  *                          table has them, f32 scale if it is i8, the row in the table's dtype
  *   a row of FRAME_DELETE  key
- *   FRAME_POSITION         how far a source of samples is counted with this frame (feed.h): of
+ *   FRAME_POSITION         how far a source of samples is counted with this frame (positions.h): of
  *                          table 0, one row: layer and source, a length byte and the bytes each,
  *                          u64 next, u8 whether it was counted before, and u64 up to where
  *
@@ -41,7 +41,7 @@
 #ifndef DAEMON_STORE_LOG_FRAME_H
 #define DAEMON_STORE_LOG_FRAME_H
 
-#include "daemon/store/log/feed.h"
+#include "daemon/store/log/positions.h"
 #include "schema/limits.h"
 #include "schema/spec.h"
 #include "schema/status.h"
@@ -101,7 +101,7 @@ uint8_t *frame_put_row(uint8_t *at, const struct table_spec *spec, enum frame_ki
 
 /* A source's position: what it becomes, and what it was. */
 struct frame_position {
-	struct feed_position to;
+	struct source_position to;
 	uint64_t before; /* as `to.next` */
 	bool is_first;   /* there was none, and `before` says nothing */
 };

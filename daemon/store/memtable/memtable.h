@@ -1,6 +1,6 @@
 /* memtable.h - the rows of one table that the log holds and the base files do not have yet.
  *
- * A memtable is one or two generations: `active` takes new versions, `frozen` is being folded
+ * A memtable is one or two generations: `active` takes new versions, `frozen` is being merged
  * into base files by a merge and takes none. A generation is a hash from key to the newest
  * version of its row; versions are immutable, carry the sequence of their frame, and lead to the
  * one that they superseded. All of a generation's memory is freed at once, when its merge is done
@@ -81,7 +81,7 @@ static inline bool memtable_is_empty(const struct memtable *memtable)
 	       atomic_load_explicit(&memtable->frozen, memory_order_acquire) == NULL;
 }
 
-/* Keys with versions that no merge has folded yet; of a moment. */
+/* Keys with versions that no merge has written into base files yet; of a moment. */
 uint64_t memtable_rows(const struct memtable *memtable);
 
 /* ---- readers ---- */

@@ -60,7 +60,7 @@ static struct table *make_table(const struct merge_job *job, struct base_files *
 		return NULL;
 	}
 	const uint64_t last = memtable_frozen_last(table->memtable);
-	table->folded = last > table->folded ? last : table->folded;
+	table->merged_to = last > table->merged_to ? last : table->merged_to;
 	table->rows = files->rows;
 	table->files = files->files;
 	table->file_count = files->file_count;

@@ -1,7 +1,7 @@
 /* merger.c - decides when to merge, makes the cut, and paces the work. */
 #include "daemon/store/merge/merger.h"
 
-#include "daemon/store/log/feed.h"
+#include "daemon/store/log/positions.h"
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/merge/pace.h"
 #include "daemon/store/state/reader.h"
@@ -101,7 +101,7 @@ static void freeze_all(struct merger *merger)
 		for (size_t j = 0; j < release->table_count; j++) {
 			(void)memtable_freeze(release->tables[j]->memtable, visible);
 		}
-		feed_mark(release->feed);
+		positions_mark(release->positions);
 	}
 	snapshot_end(merger->store);
 }

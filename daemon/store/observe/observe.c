@@ -128,7 +128,8 @@ static enum status find_position(struct observe *observe, const struct release *
 		return status;
 	}
 	uint64_t next = given->position;
-	position->is_first = !feed_next(release->feed, given->layer, given->source, &next);
+	position->is_first =
+		!positions_next(release->positions, given->layer, given->source, &next);
 	if (given->position > next) {
 		return error_set(err, STATUS_GAP,
 			"position: %" PRIu64 " given, source '%s' is counted up to %" PRIu64
@@ -251,7 +252,7 @@ enum status store_observe(struct store *store, const struct observation *samples
 	return status;
 }
 
-enum status store_positions(struct store *store, const char *release, struct positions *out,
+enum status store_positions(struct store *store, const char *release, struct position_list *out,
 	struct write_ticket **ticket, struct error *err)
 {
 	struct apply apply;
@@ -259,8 +260,8 @@ enum status store_positions(struct store *store, const char *release, struct pos
 	if (status != STATUS_OK) {
 		return status;
 	}
-	struct positions positions = {0};
-	status = feed_now(apply.release->feed, &positions.all, &positions.count);
+	struct position_list positions = {0};
+	status = positions_now(apply.release->positions, &positions.all, &positions.count);
 	if (status != STATUS_OK) {
 		error_set(err, status, "no memory for positions");
 	}

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct feed_position;
+struct source_position;
 struct store;
 
 /* A batch of samples of one layer, in the order in which they count; borrowed. */
@@ -50,12 +50,12 @@ enum status store_observe(struct store *store, const struct observation *samples
 /* How far each source of a release is counted, in the order of (layer, source). It is durable when
  * the ticket is. Errors: NOT_FOUND, NOT_SEALED, BUSY, READ_ONLY,
  * NO_MEMORY. */
-struct positions {
-	struct name release;       /* which it was */
-	struct feed_position *all; /* malloc'ed; free() it */
+struct position_list {
+	struct name release;         /* which it was */
+	struct source_position *all; /* malloc'ed; free() it */
 	size_t count;
 };
-enum status store_positions(struct store *store, const char *release, struct positions *out,
+enum status store_positions(struct store *store, const char *release, struct position_list *out,
 	struct write_ticket **ticket, struct error *err);
 
 #endif

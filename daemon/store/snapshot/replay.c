@@ -1,8 +1,8 @@
 /* replay.c - one frame of the log into the memtables and positions of a snapshot. */
 #include "daemon/store/snapshot/replay.h"
 
-#include "daemon/store/log/feed.h"
 #include "daemon/store/log/frame.h"
+#include "daemon/store/log/positions.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/snapshot.h"
 
@@ -17,7 +17,7 @@ static enum status replay_position(const struct release *release, const struct f
 		return error_set(err, status, "a position of release '%s' cannot be read",
 			release->id.text);
 	}
-	status = feed_raise(release->feed, &position.to);
+	status = positions_raise(release->positions, &position.to);
 	return status == STATUS_OK
 		       ? status
 		       : error_set(err, status, "a position of release '%s'", release->id.text);
@@ -75,7 +75,7 @@ enum status replay_frame(const struct snapshot *snapshot, struct memtable_usage 
 				head->sequence, part.table, release->id.text,
 				table == NULL ? "has none of that number" : "is not sealed");
 		}
-		if (head->sequence <= table->folded || part.rows == 0) {
+		if (head->sequence <= table->merged_to || part.rows == 0) {
 			continue;
 		}
 		const enum status status = replay_part(usage, head, &part, table, err);

@@ -3,7 +3,7 @@
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"
-#include "daemon/store/log/feed.h"
+#include "daemon/store/log/positions.h"
 #include "daemon/store/memtable/memtable.h"
 
 #include <stdio.h>
@@ -114,7 +114,7 @@ struct table *table_renew(const struct table *from)
 	if (table != NULL) {
 		table->spec = from->spec;
 		table->number = from->number;
-		table->folded = from->folded;
+		table->merged_to = from->merged_to;
 		table->memtable = from->memtable;
 		table->memtable->refs++;
 		table->refs = 1;
@@ -171,8 +171,8 @@ struct release *release_copy(const struct release *from)
 	}
 	release->refs = 1;
 	if (from == NULL) {
-		release->feed = feed_new();
-		if (release->feed == NULL) {
+		release->positions = positions_new();
+		if (release->positions == NULL) {
 			free(release);
 			return NULL;
 		}
@@ -189,7 +189,7 @@ struct release *release_copy(const struct release *from)
 	release->refs = 1;
 	release->tensors = tensors;
 	release->tables = tables;
-	release->feed = feed_share(from->feed);
+	release->positions = positions_share(from->positions);
 	for (size_t i = 0; i < from->table_count; i++) {
 		tables[i] = from->tables[i];
 		tables[i]->refs++;
@@ -207,7 +207,7 @@ void release_drop(struct release *release)
 	}
 	release_drop_tensors(release);
 	free(release->tables);
-	feed_drop(release->feed);
+	positions_drop(release->positions);
 	free(release);
 }
 

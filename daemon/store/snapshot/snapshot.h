@@ -23,7 +23,7 @@
 struct base_set;
 struct base_file_info;
 struct memtable;
-struct feed;
+struct positions;
 struct tensor;
 struct index;
 
@@ -45,7 +45,7 @@ struct table {
 	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
 	uint64_t index_wait_ms;        /* the indexer's: between its tries; 0: none has failed */
 	uint64_t index_again_ms;       /* the indexer's: when to try next, monotonic */
-	uint64_t folded;           /* sequence up to which the base files hold what was written */
+	uint64_t merged_to;        /* sequence up to which the base files hold what was written */
 	struct memtable *memtable; /* shared with the tables that it was and will be; never NULL */
 	size_t ended_count;
 	struct ended_load *ended; /* owned; while the release is open */
@@ -65,7 +65,8 @@ struct release {
 	int64_t published_ms; /* the last time; 0: never */
 	uint64_t next_table;  /* number of the next table */
 	struct name layer; /* the chosen one: what a table's name without @layer means; "": none */
-	struct feed *feed; /* shared with the releases that it was and will be; never NULL */
+	struct positions
+		*positions; /* shared with the releases that it was and will be; never NULL */
 	size_t table_count;
 	struct table **tables; /* in the order of their names */
 	uint64_t next_tensor;  /* number of the next tensor */

@@ -100,7 +100,7 @@ static enum status link_parts(struct apply *apply, uint8_t **end, struct error *
 static enum status raise_position(struct apply *apply, uint8_t **end, struct error *err)
 {
 	const char *source = apply->position->to.source.text;
-	const enum status status = feed_raise(apply->release->feed, &apply->position->to);
+	const enum status status = positions_raise(apply->release->positions, &apply->position->to);
 	if (status == STATUS_TOO_LARGE) {
 		return error_set(err, status, "source: '%s' is one more than there is room for: %u",
 			source, LIMIT_SOURCES);

@@ -15,7 +15,7 @@ struct write_figures {
 	uint64_t log_files;
 	uint64_t log_bytes;         /* on disk */
 	uint64_t log_bytes_written; /* since the start */
-	uint64_t pending_bytes;     /* of the log, that no merge has folded yet */
+	uint64_t pending_bytes;     /* of the log, that no merge has written into base files yet */
 	uint64_t memtable_rows;
 	uint64_t memtable_bytes;
 	uint64_t merges;

@@ -1,6 +1,6 @@
 /* writer_undo.c - what a frame counts for, and how its rows are taken back. */
-#include "daemon/store/log/feed.h"
 #include "daemon/store/log/frame.h"
+#include "daemon/store/log/positions.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
@@ -24,7 +24,7 @@ static void undo_position(const struct release *release, const struct frame_part
 	struct frame_position position;
 	if (frame_read_position(part, &position) == STATUS_OK) {
 		position.to.next = position.before;
-		feed_lower(release->feed, &position.to, position.is_first);
+		positions_lower(release->positions, &position.to, position.is_first);
 	}
 }
 

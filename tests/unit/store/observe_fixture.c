@@ -10,7 +10,7 @@
 
 #include "daemon/aggregate/aggregate.h"
 #include "daemon/store/admin/admin.h"
-#include "daemon/store/log/feed.h"
+#include "daemon/store/log/positions.h"
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/observe/observe.h"
 #include "daemon/store/read/lookup.h"
@@ -130,7 +130,7 @@ void samples_send(struct scratch *scratch, uint64_t first, uint32_t count, uint6
 
 uint64_t samples_next(struct scratch *scratch, const char *source)
 {
-	struct positions positions;
+	struct position_list positions;
 	struct write_ticket *ticket;
 	struct error err = {0};
 	uint64_t next = UINT64_MAX;

@@ -1,5 +1,5 @@
 /* test_observe.c - samples into a store: each counts once, or the whole batch changes nothing. */
-#include "daemon/store/log/feed.h"
+#include "daemon/store/log/positions.h"
 #include "daemon/store/observe/observe.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/write/write.h"
@@ -93,12 +93,12 @@ static void a_source_too_many_is_refused_and_changes_nothing(void **state)
 	static struct sample_batch batch;
 	struct observe_result result;
 	struct error err = {0};
-	struct feed *feed = snapshot_find(store_current(scratch->store), 1)->feed;
+	struct positions *positions = snapshot_find(store_current(scratch->store), 1)->positions;
 	samples_send(scratch, 0, 10, 10);
 	for (unsigned i = 1; i < LIMIT_SOURCES; i++) {
-		struct feed_position position = {.layer = {"fm"}, .next = 1};
+		struct source_position position = {.layer = {"fm"}, .next = 1};
 		(void)snprintf(position.source.text, sizeof position.source.text, "x%u", i);
-		assert_int_equal(feed_raise(feed, &position), STATUS_OK);
+		assert_int_equal(positions_raise(positions, &position), STATUS_OK);
 	}
 	struct observation *given = samples_make(&batch, 10, 20);
 	given->source = "one-more";
@@ -165,7 +165,7 @@ static void positions_that_are_refused_memory_say_so(void **state)
 	bool refused = true;
 	samples_send(scratch, 0, 5, 5);
 	for (unsigned skip = 0; refused; skip++) {
-		struct positions positions = {0};
+		struct position_list positions = {0};
 		struct write_ticket *ticket;
 		struct error err = {0};
 		alloc_fail_arm(skip);

@@ -1,5 +1,5 @@
-/* log.c - lines for the journal or a terminal. */
-#include "daemon/log.h"
+/* journal.c - lines for the journal or a terminal. */
+#include "daemon/journal.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOG_LINE_BYTES = 1024 };
+enum { JOURNAL_LINE_BYTES = 1024 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool under_journal;
@@ -30,22 +30,22 @@ static void look(void)
 	under_journal = strcmp(stream, here) == 0;
 }
 
-static const char *name_of(enum log_level level)
+static const char *name_of(enum journal_level level)
 {
 	switch (level) {
-	case LOG_LEVEL_ERROR:
+	case JOURNAL_ERROR:
 		return "error";
-	case LOG_LEVEL_WARNING:
+	case JOURNAL_WARNING:
 		return "warning";
-	case LOG_LEVEL_INFO:
+	case JOURNAL_INFO:
 		return "info";
 	}
 	return "info";
 }
 
-void log_event(enum log_level level, const char *format, ...)
+void journal_event(enum journal_level level, const char *format, ...)
 {
-	char line[LOG_LINE_BYTES];
+	char line[JOURNAL_LINE_BYTES];
 	va_list args;
 	pthread_once(&once, look);
 	int at = under_journal ? snprintf(line, sizeof line, "<%d>", (int)level)
