@@ -94,8 +94,8 @@
  * that is expected to take longer. */
 #define LIMIT_INLINE_SEARCH_WRITTEN 1024u
 #define LIMIT_INLINE_SEARCH_NS      250000u
-/* A search that was expected to be short ends on a loop after so long, and begins again elsewhere.
- */
+/* A search that was expected to be short ends on a loop after
+ * so long, and begins again elsewhere. */
 #define LIMIT_INLINE_SEARCH_END_NS 1000000u
 /* Of one fetch: a second or two of a thread. */
 #define LIMIT_FETCH_WORK (UINT64_C(1) << 35)

@@ -55,8 +55,8 @@ struct rep_retrieval {
 	float min_score;              /* nothing below it */
 	const struct rep_keys *allow; /* only these items; NULL: all */
 	const struct rep_keys *deny;  /* not these items; NULL: none */
-	/* An item's tags must have one of tags_any, all of tags_all, none of tags_none; 0: no rule.
-	 */
+	/* An item's tags must have one of tags_any, all of
+	 * tags_all, none of tags_none; 0: no rule. */
 	uint64_t tags_any;
 	uint64_t tags_all;
 	uint64_t tags_none;

@@ -1,5 +1,5 @@
-/* method_table.c - the table of methods: where each runs, and the names that its params may have.
- */
+/* method_table.c - the table of methods: where each runs, and
+ * the names that its params may have. */
 #include "daemon/method/methods.h"
 
 #include "daemon/method/call/service.h"

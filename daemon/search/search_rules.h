@@ -8,8 +8,8 @@
 #include "daemon/search/search_state.h"
 #include "daemon/store/row/age.h"
 
-/* May the search go on? Errors: AGAIN  it takes too long on a loop; TIMEOUT; CLOSED  nobody waits.
- */
+/* May the search go on? Errors: AGAIN  it takes too long on a
+ * loop; TIMEOUT; CLOSED  nobody waits. */
 enum status search_check_time(const struct search *search, struct error *err);
 
 /* Do the tags and the age of a row let it be found? `tags` may be NULL: the table has none. */

@@ -59,15 +59,15 @@ static inline const struct table_spec *search_spec(const struct search *search)
 	return &search->options.place->items->spec;
 }
 
-/* May only the keys of a list be found? Then the id of a hit is the number of a key of that list.
- */
+/* May only the keys of a list be found? Then the id of a hit
+ * is the number of a key of that list. */
 static inline bool search_is_listed(const struct search *search)
 {
 	return search->options.filter->has_allow;
 }
 
-/* Asks for the memory of the key of a hit, so that search_key does not wait for it a little later.
- */
+/* Asks for the memory of the key of a hit, so that search_key
+ * does not wait for it a little later. */
 void search_prefetch_key(const struct search *search, uint64_t id);
 
 /* The key of a hit; for u64 its 8 bytes. Errors: CORRUPT. */

@@ -156,8 +156,8 @@ static enum rep_status go_back(struct run *run, struct rep_error *err)
 		struct rep_error why = {0};
 		struct rep_written written = {0};
 		enum rep_status status = rep_write_receive(run->stream->client, &written, &why);
-		/* What was applied is not once more when it is sent again, if only newer rows are.
-		 */
+		/* What was applied is not once more when it is sent
+		 * again, if only newer rows are. */
 		run->out->applied += run->stream->if_newer ? written.count : 0;
 		if (status != REP_OK && status != REP_BUSY) {
 			*err = why;

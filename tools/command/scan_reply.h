@@ -1,5 +1,4 @@
-/* scan_reply.h - how large the replies of a scan are best.
- */
+/* scan_reply.h - how large the replies of a scan are best. */
 #ifndef TOOLS_COMMAND_SCAN_REPLY_H
 #define TOOLS_COMMAND_SCAN_REPLY_H
 

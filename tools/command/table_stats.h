@@ -1,5 +1,4 @@
-/* table_stats.h - `repstore table stats`, a verb of its own file.
- */
+/* table_stats.h - `repstore table stats`, a verb of its own file. */
 #ifndef TOOLS_COMMAND_TABLE_STATS_H
 #define TOOLS_COMMAND_TABLE_STATS_H
 

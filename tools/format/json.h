@@ -26,8 +26,8 @@ void json_hex(FILE *out, const uint8_t *data, size_t len);
  * some readers would make an integer of it. NaN and the infinities are strings. */
 void json_float(FILE *out, float value);
 
-/* The shortest of at most 17 digits that reads back as the same bits; null for what is not finite.
- */
+/* The shortest of at most 17 digits that reads back as the
+ * same bits; null for what is not finite. */
 void json_double(FILE *out, double value);
 
 #endif

@@ -27,8 +27,8 @@ void npy_file_close(struct npy_file *file);
 enum { NPY_FILE_SHAPE_BYTES = 128 };
 const char *npy_file_shape(const struct npy_file *file, char text[NPY_FILE_SHAPE_BYTES]);
 
-/* Reads element i of an array of integers or bools (kinds i, u, b). False: it is above INT64_MAX.
- */
+/* Reads element i of an array of integers or bools (kinds i,
+ * u, b). False: it is above INT64_MAX. */
 bool npy_file_integer(const struct npy_file *file, uint64_t i, int64_t *out);
 
 #endif

@@ -46,8 +46,8 @@ enum status reservoir_add(struct reservoir *reservoir, const void *item)
 {
 	uint64_t at = reservoir->seen;
 	if (at >= reservoir->capacity) {
-		/* The remainder prefers small numbers, but by less than one part in 2^64 / items.
-		 */
+		/* The remainder prefers small numbers, but by less
+		 * than one part in 2^64 / items. */
 		at = draw(reservoir) % (reservoir->seen + 1);
 	} else if (at == reservoir->room) {
 		const enum status status = make_room(reservoir);

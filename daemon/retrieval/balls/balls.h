@@ -84,8 +84,8 @@ struct balls {
 enum status balls_open(const uint8_t *data, size_t len, uint32_t rows, uint32_t dim,
 	struct balls *out, struct error *err);
 
-/* Which ball each row is in: ball_of[rows]; UINT32_MAX for rows that are in none. A rebuild asks.
- */
+/* Which ball each row is in: ball_of[rows]; UINT32_MAX for
+ * rows that are in none. A rebuild asks. */
 void balls_members(const struct balls *balls, uint32_t *ball_of);
 
 /* The least factor with which a search for the best `k` found the share `recall` of them when the

@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum {
-	/* Rows scored at once: enough to have their memory on its way, few enough to be in cache.
-	 */
+	/* Rows scored at once: enough to have their memory on its
+	 * way, few enough to be in cache. */
 	BATCH_ROWS = 256,
 	/* The threshold may rise after so many. */
 	STEP_ROWS = 64,

@@ -1,5 +1,5 @@
-/* balls_image.c - the image of a granular-ball index: where its columns stand, and what is checked.
- */
+/* balls_image.c - the image of a granular-ball index: where
+ * its columns stand, and what is checked. */
 #include "daemon/retrieval/balls/balls_image.h"
 
 #include <assert.h>

@@ -99,8 +99,8 @@ struct balls_kernels {
 	size_t (*count)(const float *values, size_t count, float limit);
 	/* The least and the largest. */
 	void (*extent)(const float *values, size_t count, float *low, float *high);
-	/* Lists the places of values that are not below `limit`, nor -INFINITY. Returns how many.
-	 */
+	/* Lists the places of values that are not below `limit`,
+	 * nor -INFINITY. Returns how many. */
 	uint32_t (*pick)(const float *values, uint32_t count, float limit, uint32_t *places);
 };
 

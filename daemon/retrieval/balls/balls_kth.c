@@ -34,8 +34,8 @@ float balls_limit(const struct balls_kernels *kernels, const float *values, size
 	for (int round = 0; to - from > 1; round++) {
 		int64_t middle = from + (to - from) / 2;
 		if (round < EVEN_ROUNDS) {
-			/* Where values lie evenly this is nearer than the middle of the integers.
-			 */
+			/* Where values lie evenly this is nearer than the
+			 * middle of the integers. */
 			const float even = low + (high - low) / 2;
 			const int64_t key = key_of(even);
 			middle = key > from && key < to ? key : middle;

@@ -59,8 +59,8 @@ static double distance_of(float near)
 	return fmax(1 - (double)near, 0) + 1e-9;
 }
 
-/* Picks `count` rows of the sample, each with a chance that grows with its distance from its axis.
- */
+/* Picks `count` rows of the sample, each with a chance that
+ * grows with its distance from its axis. */
 static void pick(const struct balls_sample *sample, const float *near, uint64_t *random,
 	uint32_t count, uint32_t *picks)
 {

@@ -1,5 +1,4 @@
-/* index_figures.h - what the building of indexes has done since the start.
- */
+/* index_figures.h - what the building of indexes has done since the start. */
 #ifndef DAEMON_STORE_INDEXING_INDEX_FIGURES_H
 #define DAEMON_STORE_INDEXING_INDEX_FIGURES_H
 

@@ -86,8 +86,8 @@ uint64_t memtable_rows(const struct memtable *memtable);
 
 /* ---- readers ---- */
 
-/* What is looked for: keys [first, first + count) of a batch, at most FIND_BLOCK (find.h) of them.
- */
+/* What is looked for: keys [first, first + count) of a batch,
+ * at most FIND_BLOCK (find.h) of them. */
 struct memtable_question {
 	const struct keys *keys;
 	const uint64_t *hashes; /* of keys [first, first + count) */

@@ -1,5 +1,5 @@
-/* merge_log.c - lets go of the log files whose rows are all in base files, or in dropped releases.
- */
+/* merge_log.c - lets go of the log files whose rows are all in
+ * base files, or in dropped releases. */
 #include "daemon/store/admin/change.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/write/writer.h"

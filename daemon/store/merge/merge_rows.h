@@ -19,8 +19,8 @@ struct merge_input {
 	const struct memtable_row *news; /* in the order of (hash, key) */
 	size_t count;
 	int64_t expired_ms; /* rows of this time or before are left out; INT64_MIN: none */
-	/* Called after each segment with its bytes; may wait. What it returns but OK ends the work.
-	 */
+	/* Called after each segment with its bytes; may wait. What
+	 * it returns but OK ends the work. */
 	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);
 	void *pace_arg;
 };

@@ -262,8 +262,8 @@ enum status merge_table(struct merge_job *job, struct error *err)
 	if (status == STATUS_OK) {
 		let_go(job);
 	} else if (status != STATUS_IO) {
-		/* After an IO error the catalog may name them all the same: the next start knows.
-		 */
+		/* After an IO error the catalog may name them all the
+		 * same: the next start knows. */
 		remove_files(folder, job, first, atomic_load(&next_file));
 	}
 	if (end(job, folder) && status != STATUS_OK) {

@@ -1,5 +1,4 @@
-/* load_chunk.h - what a bulk load sends, and how far it has come.
- */
+/* load_chunk.h - what a bulk load sends, and how far it has come. */
 #ifndef DAEMON_STORE_SPILL_LOAD_CHUNK_H
 #define DAEMON_STORE_SPILL_LOAD_CHUNK_H
 

@@ -1,5 +1,4 @@
-/* write_figures.h - what writes and merges have done since the start.
- */
+/* write_figures.h - what writes and merges have done since the start. */
 #ifndef DAEMON_STORE_WRITE_WRITE_FIGURES_H
 #define DAEMON_STORE_WRITE_WRITE_FIGURES_H
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first elements of a put row. f32 holds whole numbers below 2^24 exactly, and any is finite.
- */
+/* The first elements of a put row. f32 holds whole numbers
+ * below 2^24 exactly, and any is finite. */
 enum { STAMP_KEY, STAMP_REQUEST, STAMP_PLACE, STAMP_ELEMENTS };
 enum { CHECKS = 20, CHECK_KEYS = 500 };
 enum { STAMP_BYTES = STAMP_ELEMENTS * sizeof(float), STAMP_MAX = 1 << 24 };

@@ -15,8 +15,8 @@ struct searcher {
 	 * `thread`, below SEARCHES_THREADS, asks from no two threads at a time. */
 	size_t (*search)(void *index, unsigned thread, const float *query, uint32_t k,
 		uint32_t *found);
-	/* Called in a thread before it asks: what it asks is done by it alone. NULL: it is anyway.
-	 */
+	/* Called in a thread before it asks: what it asks is done
+	 * by it alone. NULL: it is anyway. */
 	void (*alone)(void);
 	void *index;
 };

@@ -1,5 +1,5 @@
-/* peer_redis.c - Redis: MGET of many keys, GET of one, MSET, in raw RESP with the key as 8 bytes.
- */
+/* peer_redis.c - Redis: MGET of many keys, GET of one, MSET,
+ * in raw RESP with the key as 8 bytes. */
 #include "tests/bench/driver/put.h"
 #include "tests/bench/driver/stream.h"
 #include "tests/bench/peer/peer.h"

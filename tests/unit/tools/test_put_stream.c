@@ -1,5 +1,5 @@
-/* test_put_stream.c - an import into a sealed release: order, busy daemons, and where it stopped.
- */
+/* test_put_stream.c - an import into a sealed release: order,
+ * busy daemons, and where it stopped. */
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/client/fake_server.h"
 #include "tools/command/put_stream.h"
