@@ -35,8 +35,9 @@ static const struct command *const commands[] = {
 	NULL,
 };
 
-/* Reads what stands before the subcommand: -s, --json, --timeout, --help, --version.
- * first: out, the index of the subcommand's name, or argc. */
+/* Reads the options before the subcommand: -s, --json, --timeout, --help, --version.
+ * first: out, the index of the subcommand's name; argc: there is none; -1: nothing is left to do.
+ */
 static int read_front(struct session *session, int argc, char **argv, int *first)
 {
 	int i = 1;
@@ -77,8 +78,9 @@ static bool wants_help(int argc, char **argv)
 	return false;
 }
 
-/* Whoever starts us may have closed standard input or output; the next file or socket would get
- * the number, and be read or written in its stead. What stands there instead fails. */
+/* The caller may have closed standard input or output. The next file or socket would get the free
+ * number and be read or written as standard input or output. So /dev/null takes the number, opened
+ * so that reading or writing it fails. */
 static bool hold_standard_files(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -96,7 +98,8 @@ int main(int argc, char **argv)
 	if (!hold_standard_files()) {
 		return EXIT_REFUSED;
 	}
-	/* A reader that leaves (`| head`) is an error of stdout like any other. */
+	/* When the reader of a pipe leaves (`| head`), writing to stdout fails like on any other
+	 * error. */
 	signal(SIGPIPE, SIG_IGN);
 	int first = 0;
 	int status = read_front(&session, argc, argv, &first);

@@ -3,6 +3,7 @@
 
 #include "schema/dtype.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ struct runner {
 	pthread_t thread;
 	bool started;
 	uint64_t random;
-	uint64_t requests; /* to do; 0: until the time is over */
+	uint64_t requests; /* how many to send; 0: until the time is over */
 	_Atomic bool *stop;
 	rep_client *client; /* owned */
 	struct rep_part parts[BENCH_PARTS_MAX];
@@ -48,7 +49,7 @@ static uint64_t draw(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-/* A number below `limit`; the bias of the remainder is far below what can be measured. */
+/* A number below `limit`. The remainder is biased, but far less than can be measured. */
 static uint64_t draw_below(uint64_t *state, uint64_t limit)
 {
 	return draw(state) % limit;
@@ -124,10 +125,11 @@ void bench_fini(struct bench *bench)
 	}
 }
 
-/* Chooses rows of the table's keys, and has what will be read fetched meanwhile: the
- * loop shall wait for the daemon, not for its own memory. */
+/* Draws which keys to ask for, and prefetches them: the loop is to wait for the daemon, not for its
+ * own memory. */
 static void choose(struct runner *runner, const struct bench_table *table, bool strings)
 {
+	assert(table->key_count > 0);
 	for (uint64_t row = 0; row < runner->bench->rows; row++) {
 		uint32_t chosen = (uint32_t)draw_below(&runner->random, table->key_count);
 		runner->chosen[row] = chosen;
@@ -166,6 +168,7 @@ static void draw_keys(struct runner *runner, size_t i)
 		}
 		at += len;
 	}
+	assert(at <= runner->bench->rows * (strings ? KEY_PACKED_MAX : 8));
 	part->keys.bytes = at;
 }
 
@@ -212,7 +215,7 @@ static bool prepare(struct runner *runner)
 	return runner->status == REP_OK;
 }
 
-/* One request, timed from before it is sent until its rows are in place. */
+/* Sends one request, timed until its rows are in place. */
 static bool request(struct runner *runner)
 {
 	const struct bench *bench = runner->bench;
@@ -298,7 +301,7 @@ enum rep_status bench_run(const struct bench *bench, struct bench_result *out,
 		runners[i].bench = bench;
 		runners[i].stop = &stop;
 		runners[i].random = (i + 1) * UINT64_C(0x9e3779b9);
-		/* The first ones take what does not divide evenly. */
+		/* If the requests do not divide evenly, the first connections send one more. */
 		runners[i].requests = bench->requests / count + (i < bench->requests % count);
 		ready = prepare(&runners[i]);
 	}

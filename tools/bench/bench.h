@@ -1,4 +1,4 @@
-/* bench.h - fetches in a closed loop: each connection asks again when it was answered.
+/* bench.h - fetches in a closed loop: each connection asks again as soon as it was answered.
  *
  * Threads: bench_run starts one a connection and waits for them.
  */
@@ -14,14 +14,15 @@
 
 enum { BENCH_PARTS_MAX = 8 };
 
-/* Keys that are drawn from: u64, or strings of bytes; or all numbers below keys_max. */
+/* A table, and the keys to draw from: those collected (u64 or byte strings), or all numbers below
+ * keys_max. */
 struct bench_table {
 	char name[136];
 	struct rep_table shape;
 	struct buffer keys; /* packed */
-	struct buffer at;   /* uint32_t each: where a string's length stands */
+	struct buffer at;   /* uint32_t for each byte string: where its length stands in `keys` */
 	uint32_t key_count;
-	uint64_t keys_max; /* 0: drawn from `keys` */
+	uint64_t keys_max; /* 0: keys are drawn from `keys` */
 };
 
 struct bench {
@@ -47,6 +48,7 @@ struct bench_result {
 
 /* Collects up to a million keys of each table by scanning. */
 enum rep_status bench_collect_keys(struct bench *bench, rep_client *client, struct rep_error *err);
+/* Runs the benchmark. Keys were collected before, for tables whose keys_max is 0. */
 enum rep_status bench_run(const struct bench *bench, struct bench_result *out,
 	struct rep_error *err);
 void bench_fini(struct bench *bench);

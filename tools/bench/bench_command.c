@@ -173,7 +173,7 @@ static int run_fetch(struct session *session, int argc, char **argv)
 
 /* ---- retrieve ---- */
 
-/* How many are asked over, one after the other, unless told. */
+/* The numbers of connections, one run each, when --connections is not given. */
 static const uint64_t usual_connections[] = {1, 2};
 static const uint64_t usual = UINT64_MAX;
 
@@ -227,7 +227,7 @@ static void report_retrieved(struct json_writer *json, uint64_t connections,
 	printf("  %12.4f of the answers exact\n", exact);
 }
 
-/* By each of so many connections, one after the other. */
+/* One run for each number of connections, one after the other. */
 static enum rep_status run_retrievals(struct bench_retrieve *bench, struct json_writer *json,
 	const uint64_t *connections, size_t count, struct rep_error *err)
 {

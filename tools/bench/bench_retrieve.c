@@ -4,6 +4,7 @@
 #include "schema/metric.h"
 #include "tools/evaluation/seeded_random.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -32,10 +33,11 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* A retrieval for a key that is drawn. */
+/* Draws a key and makes a retrieval for it. */
 static struct rep_retrieval draw(const struct bench_retrieve *bench, struct seeded_random *random)
 {
 	const struct bench_table *users = &bench->bench.tables[0];
+	assert(users->key_count > 0);
 	const uint32_t number = seeded_random_below(random, users->key_count);
 	const uint8_t *key = users->keys.data + (size_t)number * 8;
 	size_t len = 8;
@@ -147,7 +149,7 @@ enum rep_status bench_retrieve_run(const struct bench_retrieve *bench, struct be
 
 /* ---- recall ---- */
 
-/* How many keys both answers have. */
+/* How many keys are in both answers. */
 static uint32_t common(const struct rep_hits *a, const struct rep_hits *b)
 {
 	uint32_t count = 0;

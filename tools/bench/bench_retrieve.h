@@ -1,4 +1,5 @@
-/* bench_retrieve.h - retrievals in a closed loop, and what share of the best they find.
+/* bench_retrieve.h - retrievals in a closed loop, and their recall: the share of the best items
+ * that they find.
  *
  * Threads: bench_retrieve_run starts one a connection and waits for them.
  */
@@ -8,8 +9,8 @@
 #include "tools/bench/bench.h"
 
 struct bench_retrieve {
-	struct bench
-		bench; /* one table, whose rows are the queries; connections and milliseconds */
+	/* Of it: one table, whose rows are the queries; connections; milliseconds. */
+	struct bench bench;
 	const char *in;
 	const char *metric; /* NULL: inner product */
 	uint64_t k;
@@ -19,16 +20,17 @@ struct bench_retrieve {
 struct bench_retrieved {
 	struct histogram latency_ns;
 	uint64_t requests;
-	uint64_t compared; /* of all requests */
-	uint64_t exact;    /* requests whose answer was */
+	uint64_t compared; /* rows that all requests looked at */
+	uint64_t exact;    /* requests whose answer was exact */
 	double seconds;
 };
 
-/* The keys are collected already; likewise below. */
+/* Both functions draw from keys that bench_collect_keys has collected. */
 enum rep_status bench_retrieve_run(const struct bench_retrieve *bench, struct bench_retrieved *out,
 	struct rep_error *err);
 
-/* What share of the exact answers to some queries their answers have. */
+/* Asks some queries twice, as `bench` says and exactly. out: the share of the exact answers that
+ * the first ones have too. */
 enum rep_status bench_retrieve_recall(const struct bench_retrieve *bench, double *out,
 	struct rep_error *err);
 

@@ -1,6 +1,7 @@
 /* histogram.c - counts values in logarithmic buckets. */
 #include "tools/bench/histogram.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 enum { SUB_BITS = 6 };
@@ -12,6 +13,7 @@ static size_t bucket_of(uint64_t value)
 	}
 	unsigned top = 63 - (unsigned)__builtin_clzll(value);
 	unsigned shift = top - SUB_BITS;
+	assert(((size_t)shift + 2) * HISTOGRAM_SUB <= HISTOGRAM_BUCKETS);
 	return ((size_t)shift + 1) * HISTOGRAM_SUB + (size_t)(value >> shift) - HISTOGRAM_SUB;
 }
 
@@ -46,6 +48,7 @@ void histogram_merge(struct histogram *into, const struct histogram *from)
 
 uint64_t histogram_at(const struct histogram *histogram, double share)
 {
+	assert(share >= 0 && share <= 1);
 	uint64_t rank = (uint64_t)(share * (double)histogram->count);
 	uint64_t seen = 0;
 	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {

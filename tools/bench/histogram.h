@@ -1,6 +1,6 @@
-/* histogram.h - latencies, counted in buckets that are 1/64 of their value wide.
+/* histogram.h - latencies, counted in buckets. A bucket is at most 1/64 of its value wide.
  *
- * Threads: one writes; merge when it is done.
+ * Threads: one at a time. Each thread has its own; they are merged when the threads have ended.
  * Source: HdrHistogram, with 64 buckets a power of two.
  */
 #ifndef TOOLS_BENCH_HISTOGRAM_H
@@ -13,7 +13,7 @@ enum {
 	HISTOGRAM_BUCKETS = 64 * HISTOGRAM_SUB,
 };
 
-/* Zeroed it is empty. */
+/* A zeroed one is empty. */
 struct histogram {
 	uint64_t counts[HISTOGRAM_BUCKETS];
 	uint64_t count;
@@ -23,7 +23,8 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
-/* The value that `share` (0..1) of all do not exceed; at most 1/64 too large. 0 when empty. */
+/* The value that `share` (0..1) of all values do not exceed; at most 1/64 too large. 0 when empty.
+ */
 uint64_t histogram_at(const struct histogram *histogram, double share);
 
 #endif

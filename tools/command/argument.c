@@ -36,7 +36,7 @@ bool argument_bits(const char *text, uint64_t *out)
 
 bool argument_number(const char *text, double *out)
 {
-	/* strtod takes spaces, hexadecimal digits, and names of what is not finite, too. */
+	/* strtod would take spaces, hexadecimal digits, "nan" and "infinity" too. */
 	const char *digits = text + (text[0] == '-' || text[0] == '+');
 	char *end = NULL;
 	if (digits[0] == '\0' || strspn(digits, "0123456789.eE+-") != strlen(digits)) {
@@ -56,7 +56,7 @@ bool argument_float(const char *text, float *out)
 	if (!argument_number(text, &value)) {
 		return false;
 	}
-	/* Once more, since rounding twice may differ. */
+	/* Parsed once more: rounding to double and then to float may differ. */
 	float rounded = strtof(text, NULL);
 	if (!isfinite(rounded)) {
 		return false;
@@ -96,7 +96,7 @@ bool argument_duration(const char *text, uint64_t *out_ms)
 	return false;
 }
 
-/* One of the two, `part` being NAME=VALUE. */
+/* Reads events=D or half_life=TIME. */
 static bool read_decay_part(const char *part, struct decay_argument *out)
 {
 	static const char events[] = "events=";

@@ -1,6 +1,6 @@
 /* argument.h - numbers, durations, steps and places as they are written on a command line.
  *
- * Each returns false, or an error, and leaves `out` alone, when the text is something else.
+ * When the text is something else, each returns false or an error and leaves `out` as it is.
  *
  * Threads: any; there is no state.
  */
@@ -16,19 +16,20 @@
 /* Decimal digits alone, below 2^64. */
 bool argument_count(const char *text, uint64_t *out);
 
-/* The same, or hexadecimal digits after 0x. */
+/* Decimal digits, or hexadecimal digits after 0x; below 2^64. */
 bool argument_bits(const char *text, uint64_t *out);
 
 /* A decimal fraction, perhaps with an exponent, that f64 can hold: 1, -0.5, 1e-3. */
 bool argument_number(const char *text, double *out);
 
-/* The same, of f32. What is too small for f32 becomes the nearest that it has. */
+/* The same for f32. A number too small for f32 becomes the nearest one that f32 has. */
 bool argument_float(const char *text, float *out);
 
 /* A number and a unit: 500ms, 30s, 5m, 1h, 7d; 0 may stand without one. */
 bool argument_duration(const char *text, uint64_t *out_ms);
 
-/* events=D, half_life=TIME, or both with a comma between; what is not given stays as it is. */
+/* events=D, half_life=TIME, or both with a comma between. A field that is not given stays as it is.
+ */
 struct decay_argument {
 	bool has_events;
 	double events;
@@ -36,7 +37,7 @@ struct decay_argument {
 };
 bool argument_decay(const char *text, struct decay_argument *out);
 
-/* STEP,STEP,...: 1 to LIMIT_ADAPTER_STEPS, none of them empty. Zeroed it holds none. */
+/* STEP,STEP,...: 1 to LIMIT_ADAPTER_STEPS of them, none empty. A zeroed one holds none. */
 struct steps_argument {
 	char *list; /* owned: the text, cut at its commas */
 	const char *steps[LIMIT_ADAPTER_STEPS];
@@ -46,7 +47,7 @@ struct steps_argument {
 enum status argument_steps(const char *text, struct steps_argument *out, struct error *err);
 void steps_argument_fini(struct steps_argument *steps);
 
-/* RELEASE/TABLE; what names may hold is the daemon's to say. */
+/* RELEASE/TABLE. Which characters names may have is left to the daemon. */
 struct place {
 	char release[72];
 	char table[136];

@@ -30,13 +30,13 @@ extern const struct command cmd_tensor;
 /* The command of that name in a table that NULL ends. NULL: there is none. */
 const struct command *command_find(const struct command *const *commands, const char *name);
 
-/* One word behind a subcommand's name: `release list`. */
+/* The word behind a subcommand's name: `list` in `release list`. */
 struct verb {
 	const char *name;
 	int (*run)(struct session *session, int argc, char **argv);
 };
 
-/* Runs the verb that argv[1] names; its own argv begins there. */
+/* Runs the verb that argv[1] names. The verb gets argv from there on. */
 int command_run_verb(struct session *session, const struct verb *verbs, size_t count, int argc,
 	char **argv);
 

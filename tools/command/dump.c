@@ -38,7 +38,7 @@ static enum status open_sink(const struct dump *dump, struct sink **out, struct 
 	return STATUS_INTERNAL;
 }
 
-/* Walks through the table, into the sink. */
+/* Walks through the table and writes its rows into the sink. */
 static int copy_rows(struct session *session, const struct dump *dump, struct sink *sink)
 {
 	struct rep_scan scan = {.raw = dump->sink.raw};
@@ -90,7 +90,7 @@ static int report(struct session *session, const struct dump *dump, uint64_t sca
 	return session_finish(session, EXIT_DONE);
 }
 
-/* The dump's dtype, and whether its columns are those of the table. */
+/* Finds the dump's dtype, and checks that the table has the columns that are asked for. */
 static int check_table(struct session *session, struct dump *dump)
 {
 	struct rep_table_spec *spec = &dump->table.spec;
@@ -125,8 +125,8 @@ static int check_table(struct session *session, struct dump *dump)
 	return EXIT_DONE;
 }
 
-/* Asks which table it is. Its release's id takes the place of `live`: whatever is published
- * meanwhile, the rows are of the table that was looked at. */
+/* Asks the daemon for the table. The release's id replaces `live`, so that all rows are of the same
+ * table even if another release is published meanwhile. */
 static int find_table(struct session *session, struct dump *dump)
 {
 	struct rep_error err;
@@ -172,7 +172,7 @@ static int run_dump(struct session *session, struct dump *dump)
 		       : report(session, dump, scanned, written, progress_end(&progress));
 }
 
-/* No two files of a dump may be the same. */
+/* Whether all paths differ: no two columns may be written into one file. */
 static bool all_differ(const char *const *paths, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

@@ -16,7 +16,7 @@
 #include <time.h>
 
 enum {
-	ELEMENTS_HEAD = 4, /* of a vector that is cut for a person */
+	ELEMENTS_HEAD = 4, /* elements of a long vector that a person sees: the first, the last */
 	ELEMENTS_TAIL = 2,
 	VECTOR_BYTES = 512,
 	ELEMENT_BYTES = 16, /* "-1.23457e-38 " */
@@ -27,13 +27,13 @@ static const char *const why_names[] = {"found", "absent", "expired", "too old",
 /* The arguments, and what came. */
 struct fetch {
 	const char *release;       /* NULL: the live one */
-	struct rep_release target; /* which that is, also if another is published meanwhile */
+	struct rep_release target; /* that release; it stays the same if another is published */
 	const char *table;
 	const char *dtype;
 	uint64_t max_age_ms;
 	const char *through; /* "a,relu,b"; NULL: rows come as they are stored */
-	bool raw;            /* of a table of kind cr: its sums */
-	bool weights;        /* and their weights */
+	bool raw;            /* the sums of a table of kind cr */
+	bool weights;        /* the weights of these sums */
 	bool full;
 	struct rep_table shape;
 	struct rep_part part;
@@ -207,7 +207,7 @@ static double now_ms(void)
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-/* Asks for the shape of rows behind the chain, with the first key alone. */
+/* Fetches the first key alone, to learn which shape rows have behind the chain. */
 static enum rep_status ask_shape(struct session *session, struct fetch *fetch,
 	struct rep_error *err)
 {
@@ -225,7 +225,7 @@ static enum rep_status ask_shape(struct session *session, struct fetch *fetch,
 	return status;
 }
 
-/* Everything that a part of n keys may bring, in one piece of memory. */
+/* Allocates, in one piece, memory for all that a part of n keys can bring. */
 static void *give_room(struct fetch *fetch, uint32_t n, size_t row_bytes)
 {
 	size_t rows_bytes = (n * row_bytes + 7) / 8 * 8;
@@ -251,7 +251,7 @@ static void *give_room(struct fetch *fetch, uint32_t n, size_t row_bytes)
 	return room;
 }
 
-/* With room for them. */
+/* Makes room for the rows and fetches them. */
 static int receive_rows(struct session *session, struct fetch *fetch)
 {
 	const struct rep_part *part = &fetch->part;

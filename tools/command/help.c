@@ -1,4 +1,4 @@
-/* help.c - repstore help: what the commands are, and how one is used. */
+/* help.c - repstore help: lists the commands, and says how one is used. */
 #include "tools/command/command.h"
 #include "tools/command/options.h"
 

@@ -1,5 +1,5 @@
-/* import.c - repstore import: rows from files into a table. An open release gets them
- * as a load, which can be gone on with; any other as puts.
+/* import.c - repstore import: rows from files into a table. An open release gets them as a
+ * load, which a later run can go on with. Any other release gets them as puts.
  */
 #include "tools/command/command.h"
 #include "tools/command/load_name.h"
@@ -27,11 +27,11 @@ struct import {
 	const char *load;   /* given by --load */
 	const char *forget; /* given by --forget */
 	bool if_newer;
-	bool open; /* the release; no other has loads */
+	bool open; /* the release is open; only an open one has loads */
 	char name[LOAD_NAME_BYTES];
 };
 
-/* The name that --load gave, or one that is made. */
+/* Takes the name that --load gave, or makes one. */
 static bool name_load(struct import *import)
 {
 	if (import->load != NULL) {
@@ -48,7 +48,7 @@ struct outcome {
 	uint64_t chunks;
 	uint64_t skipped; /* chunks that the daemon had from an earlier run */
 	uint64_t rows;
-	bool input_wrong; /* the rows are no good: a later run cannot go on */
+	bool input_wrong; /* the rows are wrong, so a later run cannot go on either */
 };
 
 static bool is_wrong_input(enum rep_status status)
@@ -94,13 +94,13 @@ static enum rep_status send_rows(struct source *source, rep_load *load, uint64_t
 	return status;
 }
 
-/* Ends the load, or gives it up: what cannot become whole must not stay in the way of
- * a seal; what a later run can go on with stays. */
+/* Ends the load. A load that cannot become whole is aborted, since it would stand in the way of a
+ * seal. A load that a later run can go on with stays. */
 static enum rep_status end_load(rep_load *load, enum rep_status status, uint64_t next_chunk,
 	struct outcome *outcome, struct rep_error *err)
 {
 	if (status == REP_OK && outcome->chunks == 0 && next_chunk == 0) {
-		rep_load_leave(load); /* nothing was there to import */
+		rep_load_leave(load); /* there was nothing to import */
 		return REP_OK;
 	}
 	if (status == REP_OK) {
@@ -164,7 +164,7 @@ static int send_source(struct session *session, const struct import *import, str
 	}
 	session_refuse(session, &err);
 	bool again = import->source.path == NULL || strcmp(import->source.path, "-") != 0;
-	/* What was dropped or sealed meanwhile takes nothing any more. */
+	/* A release that was dropped or sealed meanwhile takes no more rows. */
 	again = again && err.status != REP_NOT_FOUND && err.status != REP_SEALED;
 	if (!outcome.input_wrong && again && !session->json) {
 		fputs("repstore: the same command again goes on where this one stopped\n", stderr);
@@ -247,7 +247,7 @@ static enum status open_source(const struct import *import, struct source **out,
 	return STATUS_INTERNAL;
 }
 
-/* Rows of a load's chunk: 4 MiB in the table's dtype. */
+/* How many rows a chunk of a load has: about 4 MiB in the table's dtype. */
 static uint32_t chunk_rows_of(const struct rep_table_spec *spec)
 {
 	size_t row_bytes = rep_row_bytes(spec->dtype, spec->dim, spec->views);
@@ -258,8 +258,8 @@ static uint32_t chunk_rows_of(const struct rep_table_spec *spec)
 	return rows > 0 ? (uint32_t)rows : 1;
 }
 
-/* Connects, and finds out whether the release is open. Its id takes the place of
- * `live`: whatever is published meanwhile, all rows go into one release. */
+/* Connects, and finds out whether the release is open. Its id replaces `live`, so that all rows go
+ * into one release even if another is published meanwhile. */
 static int find_release(struct session *session, struct import *import)
 {
 	struct rep_error err;
@@ -341,7 +341,7 @@ static int run_forget(struct session *session, struct import *import)
 	return session_finish(session, EXIT_DONE);
 }
 
-/* What belongs together among the arguments. */
+/* Checks which arguments may stand together. */
 static int check_arguments(const struct session *session, struct import *import, const char *format)
 {
 	const struct source_options *source = &import->source;

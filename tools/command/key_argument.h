@@ -1,6 +1,6 @@
 /* key_argument.h - keys as they are written on a command line.
  *
- * A key of a u64 table is decimal; one of bytes is written as it is, or as hex:0a1b.
+ * A u64 key is decimal. A key of bytes is written as it is, or as hex:0a1b.
  *
  * Threads: one at a time.
  */
@@ -10,8 +10,8 @@
 #include "tools/command/options.h"
 #include "tools/format/buffer.h"
 
-/* Adds all of them, packed. EXIT_DONE, or EXIT_USAGE or EXIT_REFUSED after saying what
- * is wrong. */
+/* Adds all keys, packed. Returns EXIT_DONE; or EXIT_USAGE or EXIT_REFUSED, after it has
+ * said what is wrong. */
 int key_argument_pack(const struct session *session, enum rep_key_type type,
 	const struct rest *keys, struct buffer *out);
 

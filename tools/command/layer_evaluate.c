@@ -1,5 +1,4 @@
-/* layer_evaluate.c - repstore layer evaluate: which layer ranks best, told from labelled
- * samples. */
+/* layer_evaluate.c - repstore layer evaluate: labelled samples tell which layer ranks best. */
 #include "tools/command/layer_evaluate.h"
 #include "schema/limits.h"
 #include "tools/command/argument.h"
@@ -16,13 +15,13 @@ enum { BATCH_MAX = 65536, EPOCHS_MAX = 100000, RESAMPLES_MAX = 1000000 };
 
 /* The arguments, as they are given. */
 struct wanted {
-	struct evaluation_request request; /* what stands below goes into it when it is checked */
+	struct evaluation_request request; /* the fields below go into it after they were checked */
 	struct option_list layers;
 	const char *time_unit;
 	const char *decay;
 	const char *reading;
 	const char *loss;
-	const char *from; /* a release; NULL: begin with nothing */
+	const char *from; /* the release whose states aggregation begins with; NULL: none */
 	uint64_t batch;
 	uint64_t resamples;
 };
@@ -122,7 +121,7 @@ static int read_names(const struct session *session, struct wanted *wanted)
 	return EXIT_DONE;
 }
 
-/* Each NAME=FILE, no name twice; what a name may hold is told when it is opened. */
+/* Checks that each is NAME=FILE and no name stands twice. cr_layer_open checks the names. */
 static int check_layers(const struct session *session, const struct option_list *layers)
 {
 	for (size_t i = 0; i < layers->count; i++) {
@@ -174,7 +173,7 @@ static int check_arguments(const struct session *session, struct wanted *wanted)
 
 /* ---- the command ---- */
 
-/* Finds the release, which stays the same for all tables. */
+/* Finds the release; its id stays the same for all tables. */
 static bool begin_from(struct session *session, const char *release, struct layer_from *out)
 {
 	struct rep_release found;

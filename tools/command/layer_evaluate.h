@@ -1,4 +1,4 @@
-/* layer_evaluate.h - `repstore layer evaluate`, a verb of its own file. */
+/* layer_evaluate.h - the verb `repstore layer evaluate`. */
 #ifndef TOOLS_COMMAND_LAYER_EVALUATE_H
 #define TOOLS_COMMAND_LAYER_EVALUATE_H
 

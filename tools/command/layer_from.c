@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One of the two tables, and whose rows are looked for. */
+/* One of the two tables, and the keys whose rows are looked for. */
 struct side {
 	const char *option;
 	char table[LIMIT_TABLE_NAME_BYTES + 1];
@@ -17,7 +17,7 @@ struct side {
 	uint64_t late; /* rows */
 };
 
-/* An error of the library is one of ours. */
+/* Turns an error of the library into one of ours. */
 static enum status failed(const struct rep_error *from, const char *release, struct error *err)
 {
 	return error_set(err, (enum status)from->status, "--from: release '%s': %s", release,
@@ -56,7 +56,7 @@ static enum status check_table(const struct layer_from *from, const struct side 
 	return STATUS_OK;
 }
 
-/* Takes the rows that are the samples'. */
+/* Keeps the rows whose users or items are in the samples. */
 static enum status take(struct side *side, const struct rep_scan *scan, int64_t first_ms)
 {
 	const uint8_t *key = scan->keys.data;

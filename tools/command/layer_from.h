@@ -1,5 +1,5 @@
-/* layer_from.h - the states of a release's tables cr_user@LAYER and cr_item@LAYER, as a start for
- * evaluating the layer.
+/* layer_from.h - reads the states that the evaluation of a layer begins with from a release's
+ * tables cr_user@LAYER and cr_item@LAYER.
  *
  * Threads: one at a time.
  */
@@ -18,11 +18,11 @@ struct layer_from {
 	const struct table_spec *spec; /* the decay that the tables must have; borrowed */
 };
 
-/* Walks through both tables and adds the rows of the samples' users and items. `context` is a
- * struct layer_from.
+/* Walks through both tables and adds the rows of the samples' users and items. context: struct
+ * layer_from.
  * Errors: BAD_REQUEST  a table is not of kind cr, or has another dim, key type or decay; CONFLICT
- * rows that were updated at the time of the first sample or later, counted: they may hold samples
- * that are yet to come; those of the daemon; NO_MEMORY. */
+ * rows were updated at the time of the first sample or later, so they may hold samples that are to
+ * be evaluated (the text says how many); those of the daemon; NO_MEMORY. */
 enum status layer_from_load(void *context, const struct cr_samples *samples,
 	const struct cr_layer *layer, struct cr_start *out, struct error *err);
 

@@ -1,4 +1,4 @@
-/* load_name.c - a hash of what the import reads and writes. */
+/* load_name.c - makes a name from a hash of what the import reads and writes. */
 #include "tools/command/load_name.h"
 
 #include "schema/key.h"
@@ -9,7 +9,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-/* What tells one file from another, and from itself when it has been written again. */
+/* Writes what tells this file from another one, and from itself after it was written again. */
 static bool describe_file(FILE *out, const char *path)
 {
 	struct stat info;

@@ -1,4 +1,4 @@
-/* load_name.h - the name under which an import that was interrupted is gone on with.
+/* load_name.h - the name of an import's load, by which a later run goes on with it.
  *
  * Threads: any; there is no state.
  */
@@ -13,8 +13,8 @@
 
 enum { LOAD_NAME_BYTES = 65 };
 
-/* Makes the same name for the same files, table and chunks, so that the same command run
- * again goes on where it was interrupted. Streams cannot be gone on with: each is new.
+/* Makes the same name for the same files, table and chunks, so that the same command goes on where
+ * it was interrupted. An import from a stream cannot go on: it gets a new name each time.
  *
  *   name  out: char[LOAD_NAME_BYTES]
  *

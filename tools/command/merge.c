@@ -30,7 +30,7 @@ static int run(struct session *session, int argc, char **argv)
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
-	/* It takes as long as the work. */
+	/* A merge takes as long as the work takes: without --timeout it waits without end. */
 	if (session->timeout_ms == 0) {
 		rep_set_timeout(session->client, 0);
 	}

@@ -29,7 +29,7 @@ struct observe {
 	const char *source;
 	uint64_t position;
 	uint64_t batch;
-	struct rep_table_spec spec; /* of the layer's tables, but for keys */
+	struct rep_table_spec spec; /* of the layer's tables; the key types stand below */
 	enum rep_key_type user_key; /* 0: the layer has no tables of users */
 	enum rep_key_type item_key;
 	char release_id[80];
@@ -103,7 +103,7 @@ static int find_layer(struct session *session, struct observe *observe)
 
 /* ---- samples ---- */
 
-/* Rows and times under one side's keys; both sides are cut into the same batches. */
+/* Opens rows and times with the keys of one side. Both sides are cut into the same batches. */
 static enum status open_side(const struct observe *observe, const struct rep_table_spec *spec,
 	const char *keys, struct source **out, struct error *err)
 {
@@ -113,14 +113,15 @@ static enum status open_side(const struct observe *observe, const struct rep_tab
 		.keys = keys,
 		.rows = observe->rows,
 		.scales = observe->scales,
-		/* In seconds they are no times yet. */
+		/* The source checks them as if they were ms; set_times converts seconds. */
 		.times = observe->times,
 	};
 	*out = NULL;
 	return keys == NULL ? STATUS_OK : source_open_npy(&options, out, err);
 }
 
-/* The next batch of one side; *count is what both must have. */
+/* Reads the next batch of one side. count: out, the same for both sides; a side that the layer does
+ * not have leaves it alone. */
 static enum status next_side(struct source *source, struct rep_rows *rows, uint32_t *count,
 	struct error *err)
 {
@@ -138,7 +139,7 @@ static bool is_in_seconds(const struct observe *observe)
 	return observe->unit != NULL && strcmp(observe->unit, "s") == 0;
 }
 
-/* Milliseconds in memory of our own. */
+/* Copies the times of a batch, in milliseconds. */
 static void set_times(const struct observe *observe, const struct rep_rows *rows, int64_t *times)
 {
 	for (uint32_t i = 0; rows->times != NULL && i < rows->keys.count; i++) {
@@ -146,7 +147,7 @@ static void set_times(const struct observe *observe, const struct rep_rows *rows
 	}
 }
 
-/* Sends a batch, again while the daemon is busy: it has changed nothing then. */
+/* Sends a batch, again and again while the daemon answers BUSY: it has changed nothing then. */
 static enum rep_status send_batch(rep_client *client, const struct observe *observe,
 	const struct rep_samples *samples, struct rep_written *written, struct rep_error *err)
 {
@@ -161,7 +162,7 @@ static enum rep_status send_batch(rep_client *client, const struct observe *obse
 	return status;
 }
 
-/* Takes the next batch of both sides and sends it; a batch of none is the end. */
+/* Reads the next batch of both sides and sends it. A batch without samples is the end. */
 static enum rep_status step(struct session *session, const struct observe *observe,
 	struct source *sides[2], int64_t *times, struct outcome *outcome, struct rep_error *rep_err)
 {
@@ -326,7 +327,7 @@ static int run_observe(struct session *session, struct observe *observe)
 	return status;
 }
 
-/* What belongs together among the arguments. */
+/* Checks which arguments may stand together. */
 static int check_arguments(const struct session *session, struct observe *observe)
 {
 	if (observe->rows == NULL || observe->times == NULL) {

@@ -25,7 +25,7 @@ static int take_of_list(const struct session *session, const struct option_row *
 	return EXIT_DONE;
 }
 
-/* Takes one option of the table. */
+/* Reads the value of one option of the table. */
 static int take(const struct session *session, const struct option_row *row, const char *value)
 {
 	switch (row->kind) {
@@ -83,14 +83,14 @@ static int take_common(struct session *session, int code, const char *value)
 	return EXIT_DONE;
 }
 
-/* "-" is standard input, and "-0.5" a number. */
+/* "-" is standard input and "-0.5" is a number: both are no options. */
 static bool is_option(const char *text)
 {
 	return text[0] == '-' && strchr("0123456789.", text[1]) == NULL;
 }
 
-/* Moves the arguments that are no options to the front, from argv[1] on, until the next
- * option. False: there is none. getopt would take negative numbers for options. */
+/* Moves the arguments before the next option to the front, from argv[1] on. False: there is no
+ * further option. (getopt could do so too, but takes negative numbers for options.) */
 static bool find_option(int argc, char **argv, int *plain)
 {
 	while (optind < argc && !is_option(argv[optind])) {
@@ -105,7 +105,7 @@ static bool find_option(int argc, char **argv, int *plain)
 	return false;
 }
 
-/* Adds the options of one letter to getopt's list. */
+/* Adds the options whose name is one letter to getopt's list. */
 static void name_letters(const struct option_row *rows, size_t count, char *letters)
 {
 	char *end = letters + strlen(letters);
@@ -118,7 +118,7 @@ static void name_letters(const struct option_row *rows, size_t count, char *lett
 	*end = '\0';
 }
 
-/* That of the row, for an option of one letter. */
+/* The code of an option whose name is one letter: that of its row. */
 static int code_of(const struct option_row *rows, size_t count, int code)
 {
 	for (size_t i = 0; i < count; i++) {

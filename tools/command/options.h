@@ -1,9 +1,9 @@
 /* options.h - a subcommand's options, as a table.
  *
- * Options may stand before, between and behind the other arguments; `--` ends them. A
- * minus before a digit or a point begins a number, which is never an option.
- * An option of one letter, which takes a value, may be written with one minus.
- * Those of every subcommand (-s, --json, --timeout) are read here as well.
+ * Options may stand before, between and behind the other arguments; `--` ends them. An
+ * argument that begins with a minus and a digit or point is a number, never an option.
+ * An option whose name is one letter takes a value and may be written with one minus.
+ * The options that every subcommand has (-s, --json, --timeout) are read here too.
  */
 #ifndef TOOLS_COMMAND_OPTIONS_H
 #define TOOLS_COMMAND_OPTIONS_H
@@ -26,7 +26,7 @@ enum option_kind {
 
 enum { OPTIONS_LIST_MAX = 64 };
 
-/* Zeroed it is empty. */
+/* A zeroed one is empty. */
 struct option_list {
 	const char *values[OPTIONS_LIST_MAX];
 	size_t count;
@@ -40,8 +40,8 @@ struct option_row {
 
 enum { OPTIONS_MAX = 24 };
 
-/* Reads argv[1..]; `rest` are the other arguments. EXIT_DONE, or EXIT_USAGE after
- * saying what is wrong. */
+/* Reads argv[1..]; the arguments that are no options go into `rest`. Returns EXIT_DONE; or
+ * EXIT_USAGE, after it has said what is wrong. */
 struct rest {
 	int count;
 	char **values;

@@ -1,4 +1,4 @@
-/* progress.h - how far long work is, on stderr: a bar on a terminal, else a line now and then.
+/* progress.h - shows on stderr how far long work is: a bar on a terminal, else a line now and then.
  *
  * Threads: one at a time.
  */
@@ -17,9 +17,9 @@ struct progress {
 };
 
 void progress_begin(struct progress *progress, const char *what);
-/* `done` of `total` (0: not known) are through; `rows` so far. */
+/* `done` of `total` (0: not known) are done, which are `rows` rows. */
 void progress_update(struct progress *progress, uint64_t done, uint64_t total, uint64_t rows);
-/* Takes the bar away. Returns the seconds since the beginning. */
+/* Removes the bar. Returns the seconds since progress_begin. */
 double progress_end(struct progress *progress);
 
 #endif

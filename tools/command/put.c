@@ -11,16 +11,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* No time, and later than any. */
+/* Stands for "no time given"; it is above every time. */
 static const uint64_t time_not_given = UINT64_MAX;
 
 /* The arguments, and what is made of them. */
 struct write {
 	const char *release;       /* NULL: the live one */
-	struct rep_release target; /* which that is, also if another is published meanwhile */
+	struct rep_release target; /* that release; it stays the same if another is published */
 	const char *table;
 	uint64_t time_ms;
-	uint64_t tags; /* 0: none, which is the same */
+	uint64_t tags; /* 0: not given; the daemon stores 0 then */
 	bool if_newer;
 	struct rep_table shape;
 	struct buffer keys;
@@ -34,7 +34,7 @@ static void write_fini(struct write *write)
 	buffer_fini(&write->row);
 }
 
-/* Asks which release it is and for the table's shape, and reads the keys, which are of its type. */
+/* Asks for the release and the table's shape, and reads the keys, whose type the table tells. */
 static int prepare(struct session *session, struct write *write, const struct rest *keys)
 {
 	struct rep_error err;
@@ -87,7 +87,7 @@ static bool read_float(const char *text, uint8_t *row, size_t at)
 	return read;
 }
 
-/* Reads a row: f32, whatever the table holds of numbers; bits as bits. */
+/* Reads a row: bits for a table of bits, f32 for any other; the daemon converts. */
 static int read_row(const struct session *session, struct write *write, const struct rest *values)
 {
 	const struct rep_table_spec *spec = &write->shape.spec;

@@ -5,6 +5,7 @@
 #include "tools/format/buffer.h"
 #include "tools/format/source.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ struct slot {
 	struct rep_rows rows;
 };
 
-/* Puts are numbered as they are read; those from `first` on are in the ring of slots. */
+/* Puts are numbered as they are read. Puts [first, read) are in the ring of slots. */
 struct run {
 	const struct put_stream *stream;
 	struct put_outcome *out;
@@ -33,8 +34,8 @@ struct run {
 	uint64_t sent;         /* the next to send: [first, sent) are under way */
 	uint64_t read;         /* the next to read */
 	bool ended;            /* the source has no more */
-	struct rep_error why;  /* REP_OK, or how the source ended */
-	int64_t busy_since_ms; /* 0: the last answer was no BUSY */
+	struct rep_error why;  /* the error that ended the source, or REP_OK */
+	int64_t busy_since_ms; /* 0: the last answer was not BUSY */
 	unsigned pause_ms;
 	struct progress progress;
 };
@@ -48,12 +49,13 @@ static int64_t now_ms(void)
 
 static struct slot *slot_at(struct run *run, uint64_t number)
 {
+	assert(number >= run->first && number - run->first < IN_FLIGHT_MAX);
 	return &run->slots[number % IN_FLIGHT_MAX];
 }
 
 uint32_t put_stream_rows(const struct rep_table_spec *spec)
 {
-	/* Bits convert from nothing else, and f32 is the widest of the others. */
+	/* A table of bits takes only bits; of the dtypes that others take f32 is the widest. */
 	enum rep_dtype dtype = spec->dtype == REP_BIT ? REP_BIT : REP_F32;
 	size_t row_bytes = rep_row_bytes(dtype, spec->dim, spec->views);
 	size_t rows = row_bytes > 0 ? PUT_BYTES / row_bytes : 1;
@@ -77,7 +79,7 @@ static const void *keep_column(struct buffer *buffer, const void *data, size_t l
 	return copy;
 }
 
-/* Copies rows that the source takes back. False: no memory. */
+/* Copies rows, for the source reuses their memory. False: no memory. */
 static bool keep_rows(struct slot *slot, const struct rep_rows *rows, size_t rows_bytes)
 {
 	size_t count = rows->keys.count;
@@ -86,7 +88,7 @@ static bool keep_rows(struct slot *slot, const struct rep_rows *rows, size_t row
 	if (buffer_room(buffer, count * (8 + 8 + 4 + 4) + rows->keys.bytes + rows_bytes) == NULL) {
 		return false;
 	}
-	/* The widest first: each stands aligned then. */
+	/* The columns with the widest elements come first, so each is aligned. */
 	slot->rows = *rows;
 	slot->rows.times = keep_column(buffer, rows->times, count * sizeof *rows->times);
 	slot->rows.tags = keep_column(buffer, rows->tags, count * sizeof *rows->tags);
@@ -98,7 +100,8 @@ static bool keep_rows(struct slot *slot, const struct rep_rows *rows, size_t row
 	return true;
 }
 
-/* Reads the rows of the next put. A source that fails has ended; what it gave is put. */
+/* Reads the rows of the next put. A source that fails counts as ended; rows that it has given
+ * before are still put. */
 static void read_rows(struct run *run)
 {
 	const struct put_stream *stream = run->stream;
@@ -124,11 +127,12 @@ static void read_rows(struct run *run)
 
 /* ---- sending and receiving ---- */
 
-/* Sends all that was read; to a daemon that is busy, one at a time. */
+/* Sends all puts that were read, but only one at a time while the daemon is busy. */
 static enum rep_status send_rows(struct run *run, struct rep_error *err)
 {
 	const struct put_stream *stream = run->stream;
 	uint64_t end = run->busy_since_ms == 0 ? run->read : run->first + 1;
+	assert(run->first <= run->sent && run->sent <= run->read && end <= run->read);
 	while (run->sent < end) {
 		enum rep_status status = rep_put_send(stream->client, stream->release,
 			stream->table, &slot_at(run, run->sent)->rows, err);
@@ -140,8 +144,8 @@ static enum rep_status send_rows(struct run *run, struct rep_error *err)
 	return REP_OK;
 }
 
-/* Goes back to the oldest put, which was refused: those behind it may have been applied,
- * and are sent again so that they come after it. */
+/* Goes back to the oldest put, which was refused. Puts behind it may have been applied already;
+ * they are sent again, so that they come after it. */
 static enum rep_status go_back(struct run *run, struct rep_error *err)
 {
 	int64_t now = now_ms();
@@ -156,8 +160,8 @@ static enum rep_status go_back(struct run *run, struct rep_error *err)
 		struct rep_error why = {0};
 		struct rep_written written = {0};
 		enum rep_status status = rep_write_receive(run->stream->client, &written, &why);
-		/* What was applied is not once more when it is sent
-		 * again, if only newer rows are. */
+		/* With if_newer a row that was applied now is not applied again when it is sent
+		 * again, so it is counted here. */
 		run->out->applied += run->stream->if_newer ? written.count : 0;
 		if (status != REP_OK && status != REP_BUSY) {
 			*err = why;
@@ -180,6 +184,7 @@ static enum rep_status receive_one(struct run *run, struct rep_error *err)
 {
 	struct source *source = run->stream->source;
 	struct rep_written written = {0};
+	assert(run->first < run->sent);
 	enum rep_status status = rep_write_receive(run->stream->client, &written, err);
 	if (status == REP_BUSY) {
 		return go_back(run, err);

@@ -16,7 +16,7 @@ static void write_text(struct wire_writer *writer, const char *name, const char 
 	}
 }
 
-/* Calls a method about one release, or none (NULL), and prints its answer. */
+/* Calls a method for one release, or for none (NULL), and prints its answer. */
 static int call_release(struct session *session, const char *method, const char *release,
 	void (*print)(struct wire_value result))
 {
@@ -28,7 +28,7 @@ static int call_release(struct session *session, const char *method, const char 
 		wire_writer_fini(&params);
 		return EXIT_REFUSED;
 	}
-	/* A seal takes as long as the work. */
+	/* A seal takes as long as the work takes: without --timeout it waits without end. */
 	if (session->timeout_ms == 0 && strcmp(method, "release.seal") == 0) {
 		rep_set_timeout(session->client, 0);
 	}
@@ -38,7 +38,7 @@ static int call_release(struct session *session, const char *method, const char 
 	return session_print(session, &answer, print);
 }
 
-/* Reads `least` to one release's id. */
+/* Reads the id of a release; least 0: it may be left out. */
 static int read_id(struct session *session, int least, int argc, char **argv, const char **out)
 {
 	struct rest rest;

@@ -1,4 +1,4 @@
-/* scan_reply.h - how large the replies of a scan are best. */
+/* scan_reply.h - the best size of a scan's replies. */
 #ifndef TOOLS_COMMAND_SCAN_REPLY_H
 #define TOOLS_COMMAND_SCAN_REPLY_H
 
@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* Rows of one reply of about 4 MiB, when they come in the spec's dtype; >= 1. */
+/* How many rows make a reply of about 4 MiB in the spec's dtype; >= 1. */
 uint32_t scan_reply_rows(const struct rep_table_spec *spec);
 
 #endif

@@ -1,5 +1,5 @@
-/* search_argument.c - reads a query's key and what it goes through, and prints keys that were
- * found. */
+/* search_argument.c - reads a query's key and chain of layers, and prints the keys that were found.
+ */
 #include "tools/command/search_argument.h"
 
 #include "schema/key.h"
@@ -40,7 +40,7 @@ static int read_metric(const struct session *session, struct search_argument *ar
 					   argument->metric, metric_names_text);
 }
 
-/* The key, of the type that its table's keys have. */
+/* Reads the key, whose type the query's table tells. */
 static int read_key(struct session *session, struct search_argument *argument, char *key)
 {
 	struct rep_error err;

@@ -1,5 +1,5 @@
-/* search_argument.h - what retrieve and score have in common on a command line: whose query, of
- * which table, through what, by which metric.
+/* search_argument.h - the arguments that retrieve and score share: the query's table and key, the
+ * table of items, the chain of layers, the metric.
  *
  * Threads: one at a time.
  */
@@ -13,27 +13,28 @@
 #include "tools/format/json_write.h"
 
 struct search_argument {
-	/* as they were given; NULL: not */
+	/* as given; NULL: not given */
 	const char *from; /* TABLE/KEY */
 	const char *in;
 	const char *release;
 	const char *metric;
 	const char *through; /* STEP,STEP */
-	/* filled */
+	/* filled by search_argument_read */
 	char table[136];
 	struct steps_argument steps;
 	struct buffer keys; /* packed, of the query */
 	struct rep_query query;
 	enum rep_metric of;
-	struct rep_table items; /* what `in` is */
+	struct rep_table items; /* the description of the table `in` */
 };
 
-/* Connects, asks for the tables' key types and reads everything. EXIT_DONE, or the exit status
- * after saying what is wrong. */
+/* Connects, asks for the tables' key types and reads all arguments. Returns EXIT_DONE; or the exit
+ * status, after it has said what is wrong. */
 int search_argument_read(struct session *session, struct search_argument *argument);
 void search_argument_fini(struct search_argument *argument);
 
-/* A key for a person: the number, or the bytes with what is not printable as \xNN. */
+/* A key for a person: the number, or the bytes, where \xNN stands for those that cannot be printed.
+ */
 enum { SEARCH_KEY_BYTES = 4 * LIMIT_KEY_BYTES + 1 };
 const char *search_key_text(const struct rep_keys *keys, uint32_t i, char text[SEARCH_KEY_BYTES]);
 /* Writes the field `key`: a number, a string, or {"hex": DIGITS} for bytes that are not UTF-8. */

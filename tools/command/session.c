@@ -1,4 +1,4 @@
-/* session.c - connecting, calling, and saying what went wrong. */
+/* session.c - connects, calls, and prints what went wrong. */
 #include "tools/command/session.h"
 
 #include "tools/format/json_write.h"

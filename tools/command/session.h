@@ -1,4 +1,4 @@
-/* session.h - one run of the command: where the daemon is, how to answer, what went wrong.
+/* session.h - one run of the command: the daemon's address, the form of answers, and errors.
  *
  * Threads: one at a time.
  */
@@ -36,25 +36,25 @@ struct session {
 	const struct command *const *commands;
 	const struct command *command; /* borrowed: the one that runs */
 	const char *address;           /* NULL: $REPSTORE, or the default */
-	uint64_t timeout_ms;           /* 0: the library's */
+	uint64_t timeout_ms;           /* 0: that of the library */
 	bool json;
 	rep_client *client; /* owned; NULL until session_connect */
 };
 
-/* Says that something failed, on stderr, and returns EXIT_REFUSED. */
+/* Prints an error on stderr and returns EXIT_REFUSED. */
 int session_refuse(const struct session *session, const struct rep_error *err);
 int session_refuse_error(const struct session *session, const struct error *err);
 int session_refuse_text(const struct session *session, enum status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Says what is wrong with the arguments and how they should be; returns EXIT_USAGE. */
+/* Prints on stderr what is wrong with the arguments, and the usage. Returns EXIT_USAGE. */
 int session_usage(const struct session *session, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Whether the same command may well be done at another time: the daemon or its disk was in the way,
- * not what was asked. */
+/* Whether the same command may succeed later: the daemon, its disk or the connection was the
+ * reason, not what was asked. */
 bool session_may_repeat(enum rep_status status);
 
-/* Connects; false: it has been said why not. */
+/* Connects. False: it has printed why not. */
 bool session_connect(struct session *session);
 /* Another connection, for a thread of its own. */
 enum rep_status session_connect_more(const struct session *session, rep_client **out,
@@ -68,17 +68,17 @@ struct answer {
 	struct wire_value result;
 };
 
-/* Calls a method with the map that `params` holds (NULL: empty), and ends `params`.
- * False: it has been said why not. */
+/* Calls a method with the map in `params` (NULL: an empty one), and ends `params`.
+ * False: it has printed why not. */
 bool session_call(struct session *session, const char *method, struct wire_writer *params,
 	struct answer *out);
 void answer_close(struct answer *answer);
 
-/* Prints the answer: as JSON if that was asked, else by `print`. Ends the answer. */
+/* Prints the answer, as JSON if --json was given, else by `print`. Ends the answer. */
 int session_print(struct session *session, struct answer *answer,
 	void (*print)(struct wire_value result));
 
-/* Flushes stdout; a full disk or a closed pipe is EXIT_REFUSED. */
+/* Flushes stdout. Returns `status`, or EXIT_REFUSED if that fails (full disk, closed pipe). */
 int session_finish(const struct session *session, int status);
 
 #endif

@@ -1,4 +1,4 @@
-/* stats.c - repstore stats, info, ping: what the daemon says of itself. */
+/* stats.c - repstore stats, info, ping: what the daemon says about itself. */
 #include "tools/command/command.h"
 #include "tools/command/options.h"
 #include "tools/format/json_write.h"
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-/* Commands without arguments: one method, its answer printed as it is. */
+/* A command without arguments: calls one method and prints its answer as it is. */
 static int run_plain(struct session *session, const char *method, int argc, char **argv)
 {
 	struct rest rest;

@@ -1,4 +1,4 @@
-/* table.c - repstore table: what tables a release has, and new ones. */
+/* table.c - repstore table: creates tables, and shows those of a release. */
 #include "tools/command/argument.h"
 #include "tools/command/command.h"
 #include "tools/command/options.h"
@@ -10,7 +10,7 @@
 
 /* ---- create ---- */
 
-/* No dim, and more than any: 0 is the daemon's to refuse. */
+/* Stands for "no dim given"; it is above every dim. 0 is sent, and the daemon refuses it. */
 static const uint64_t dim_not_given = UINT64_MAX;
 
 /* A table's spec as the arguments give it. */
@@ -138,7 +138,7 @@ static int run_create(struct session *session, int argc, char **argv)
 
 enum { DECAY_BYTES = 80 };
 
-/* Exactly, as --decay takes it. */
+/* The half-life, exactly, in the form that --decay takes. */
 static void half_life_text(uint64_t milliseconds, char *text, size_t size)
 {
 	static const struct {
@@ -153,7 +153,7 @@ static void half_life_text(uint64_t milliseconds, char *text, size_t size)
 		units[i].name);
 }
 
-/* Of a cr table, as --decay takes it: "events=0.99,half_life=7d". */
+/* The decay of a table of kind cr, in the form that --decay takes: "events=0.99,half_life=7d". */
 static const char *decay_text(struct wire_value table, char text[DECAY_BYTES])
 {
 	double events = 1;
@@ -214,7 +214,8 @@ static void print_list(struct wire_value result)
 	text_print(&table);
 }
 
-/* Calls a method about a release and perhaps a table of it. */
+/* Calls a method for a release, or for one of its tables (table not NULL), and prints its answer.
+ */
 static int call_table(struct session *session, const char *method, const char *release,
 	const char *table, void (*print)(struct wire_value result))
 {

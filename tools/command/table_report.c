@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Lines of text; --json has all. */
+/* How many lines the text shows; --json has all. */
 enum {
 	VALUES_SHOWN = 6,
 	VIEWS_SHOWN = 16,
@@ -154,7 +154,7 @@ void table_report_json(struct table_report *report)
 
 /* ---- text ---- */
 
-/* Ages: a row of the future has a negative one. */
+/* The age of a row. A row of the future has a negative one. */
 static const char *age_text(double age_ms, char *text)
 {
 	char amount[TEXT_BYTES];
@@ -237,7 +237,7 @@ static void add_abundance(struct text_table *table, double abundance, size_t of)
 	}
 }
 
-/* The first and the last values on one line. */
+/* Prints the first and the last values on one line. */
 static void print_values(const struct spectrum *spectrum)
 {
 	fputs("singular values     ", stdout);

@@ -13,11 +13,11 @@
 #include <stdint.h>
 
 struct table_report {
-	char release[72]; /* which it was */
+	char release[72]; /* the id of the release */
 	struct rep_table table;
 	struct row_summary rows;
-	/* Rows that are stored and past the table's ttl; a scan leaves them out. Not known
-	 * while rows are pending. */
+	/* How many stored rows are older than the table's ttl. A scan leaves them out. The number
+	 * is not known while rows are pending. */
 	bool expired_known;
 	uint64_t expired;
 	uint64_t sample_rows; /* asked for */
@@ -26,7 +26,7 @@ struct table_report {
 	struct sample_statistics sample;
 };
 
-/* Both go to stdout, and sort what is in the report. */
+/* Both print to stdout, and sort the values in the report. */
 void table_report_json(struct table_report *report);
 void table_report_text(struct table_report *report);
 

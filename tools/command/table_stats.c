@@ -1,7 +1,7 @@
 /* table_stats.c - repstore table stats: walks through a table and says how healthy it is.
  *
- * All rows are looked at one by one and passed on to a reservoir; what is left in it at the end
- * is the sample that singular values and covariances are of.
+ * Each row is looked at and passed to a reservoir. The rows that are in the reservoir at the end
+ * are the sample from which singular values and covariances are computed.
  */
 #include "tools/command/table_stats.h"
 
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Norms and ages that are kept for percentiles: 16 bytes a row, 256 MiB at most. */
+/* How many norms and ages are kept for percentiles: 16 bytes a row, so 256 MiB at most. */
 enum { PERCENTILE_ROWS_MAX = 1 << 24 };
 
 static const uint64_t sample_not_given = UINT64_MAX;
@@ -27,7 +27,7 @@ static const uint64_t sample_not_given = UINT64_MAX;
 struct walk {
 	struct place place;
 	struct table_report report;
-	struct reservoir sample; /* rows in f32, finite ones */
+	struct reservoir sample; /* finite rows, in f32 */
 };
 
 static int64_t clock_ms(void)
@@ -44,7 +44,7 @@ static size_t width_of(const struct walk *walk)
 
 /* ---- what is asked ---- */
 
-/* Which release and table it is: `live` may become another while we look. */
+/* Asks for release and table. The id is kept, since `live` may become another release meanwhile. */
 static int find_table(struct session *session, struct walk *walk)
 {
 	struct rep_release release;
@@ -135,8 +135,8 @@ static int walk_rows(struct session *session, struct walk *walk)
 	return status;
 }
 
-/* A scan leaves out what has expired, so its rows are counted by what is missing. That holds while
- * all rows are in base files, and nothing is written. */
+/* A scan leaves out expired rows, so they are counted as the rows that the table has and the scan
+ * did not bring. This is right only if no row is pending and nothing is written meanwhile. */
 static int count_expired(struct session *session, struct walk *walk)
 {
 	struct table_report *report = &walk->report;

@@ -1,4 +1,4 @@
-/* table_stats.h - `repstore table stats`, a verb of its own file. */
+/* table_stats.h - the verb `repstore table stats`. */
 #ifndef TOOLS_COMMAND_TABLE_STATS_H
 #define TOOLS_COMMAND_TABLE_STATS_H
 

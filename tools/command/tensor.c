@@ -16,7 +16,7 @@
 
 static_assert((int)NPY_DIMS_MAX == (int)REP_TENSOR_DIMS, "a tensor's shape fits a header");
 
-/* NumPy's types: f16 is f2, and bf16 what its bits are, u2. */
+/* NumPy's type for each dtype. NumPy has no bf16: its bits are u2. */
 static const struct {
 	enum rep_tensor_dtype dtype;
 	char kind;
@@ -29,12 +29,12 @@ static const struct {
 	{REP_TENSOR_I64, 'i', 8, "<i8"}, {REP_TENSOR_U8, 'u', 1, "|u1"},
 	{REP_TENSOR_U16, 'u', 2, "<u2"}, {REP_TENSOR_U32, 'u', 4, "<u4"},
 	{REP_TENSOR_U64, 'u', 8, "<u8"},
-	{REP_TENSOR_BF16, 'u', 2, "<u2"}, /* behind u16, which a file holds unless told */
+	{REP_TENSOR_BF16, 'u', 2, "<u2"}, /* behind u16: u2 is bf16 only if --dtype says so */
 };
 
 enum { TYPES = sizeof types / sizeof types[0] };
 
-/* The release "live" is the live one, as everywhere. */
+/* "live" is the live release, which the library knows as NULL. */
 static const char *release_of(const char *text)
 {
 	return strcmp(text, "live") == 0 ? NULL : text;

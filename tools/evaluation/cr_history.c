@@ -50,7 +50,7 @@ static void side_begin(struct side *side, const struct cr_start_side *start, siz
 {
 	for (size_t i = 0; i < start->count; i++) {
 		struct aggregate *row = &side->rows[start->numbers[i]];
-		assert(row->state != NULL && !row->is_there);
+		assert(row->state != NULL);
 		memcpy(row->state, start->states + i * (dim + 1), (dim + 1) * sizeof(float));
 		row->last_ms = start->last_ms[i];
 		row->is_there = true;
