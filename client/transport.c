@@ -81,6 +81,13 @@ static void check_buffer(const struct transport *transport)
 	assert(transport->skim.at <= transport->len - transport->at);
 }
 
+/* Whoever sends or receives has connected before. */
+static void check_connected(const struct transport *transport)
+{
+	assert(transport->fd >= 0);
+	check_buffer(transport);
+}
+
 /* Makes the buffer large enough for `missing` bytes more. */
 static enum status make_room(struct transport *transport, size_t missing, struct error *err)
 {
@@ -173,7 +180,7 @@ static enum status wait_to_send(struct transport *transport, int64_t deadline_ms
 enum status transport_send(struct transport *transport, struct iovec *parts, size_t count,
 	int64_t deadline_ms, struct error *err)
 {
-	assert(transport->fd >= 0);
+	check_connected(transport);
 	while (count > 0) {
 		struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
 		ssize_t n = sendmsg(transport->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -253,7 +260,7 @@ static enum status receive_more(struct transport *transport, int64_t deadline_ms
 enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 	struct wire_bytes *message, struct error *err)
 {
-	assert(transport->fd >= 0);
+	check_connected(transport);
 	for (;;) {
 		if (transport->len > transport->at) {
 			const uint8_t *first = transport->data + transport->at;
