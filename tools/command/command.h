@@ -1,6 +1,6 @@
 /* command.h - the subcommands of repstore, one a file.
  *
- * A new one is a file cmd_<name>.c, a line here and one in the table of main.c. main.c hands that
+ * A new one is a file <name>.c, a line here and one in the table of main.c. main.c hands that
  * table down (session->commands): no subcommand names main.c.
  */
 #ifndef TOOLS_COMMAND_COMMAND_H
