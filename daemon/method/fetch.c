@@ -8,6 +8,7 @@
  */
 #include "daemon/method/methods.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +60,7 @@ struct fetch {
 	int64_t now_ms;
 	size_t count;
 	uint32_t counts[WHY_COUNT];
+	size_t reply_max;               /* length of call->out that is reserved */
 	struct part parts[LIMIT_PARTS]; /* the first `count` are set */
 };
 
@@ -121,6 +123,7 @@ static enum status read_through(struct fetch *fetch, struct part *part, struct w
 
 static enum status read_part(struct fetch *fetch, size_t i, struct wire_value map)
 {
+	assert(i == fetch->count && i < LIMIT_PARTS);
 	struct part *part = &fetch->parts[i];
 	*part = (struct part){0};
 	snprintf(part->where, sizeof part->where, "parts[%zu].", i);
@@ -160,6 +163,7 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 		return params.status;
 	}
 	part->stride = dtype_row_bytes(part->dtype, part->dim, part->views);
+	assert(part->stride > 0);
 	return keys_of_begin(&part->keys, keys, spec->key_type, part->where, err);
 }
 
@@ -194,6 +198,7 @@ static enum status reserve_reply(struct fetch *fetch)
 			"the reply would have %zu bytes, at most %zu allowed; ask for fewer keys",
 			out->len + bytes, limit);
 	}
+	fetch->reply_max = out->len + bytes;
 	wire_writer_reserve(out, bytes);
 	return reply_end(fetch->call);
 }
@@ -252,6 +257,7 @@ static enum status write_part(struct fetch *fetch, const struct part *part)
 	if (out->status != STATUS_OK) {
 		return reply_end(fetch->call);
 	}
+	assert(lookup.found != NULL && lookup.rows != NULL);
 	struct error *err = &fetch->call->error;
 	enum status status = part->through == NULL ? table_lookup(&lookup, err)
 						   : through_lookup(part->through, &lookup, err);
@@ -281,6 +287,7 @@ static enum status write_reply(struct fetch *fetch)
 	for (size_t i = 0; i < fetch->count && status == STATUS_OK; i++) {
 		status = write_part(fetch, &fetch->parts[i]);
 	}
+	assert(status != STATUS_OK || out->len <= fetch->reply_max);
 	return status;
 }
 

@@ -1,6 +1,7 @@
 /* layer.c - layer.list, layer.choose: the extraction layers of a release. */
 #include "daemon/method/methods.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "daemon/method/call/params.h"
@@ -53,6 +54,7 @@ static size_t list_layers(const struct release *release, const char *layers[LIMI
 			at++;
 		}
 		if (spec_aggregates(spec) && at == count) {
+			assert(count < LIMIT_TABLES);
 			layers[count++] = layer;
 		}
 	}
@@ -62,7 +64,8 @@ static size_t list_layers(const struct release *release, const char *layers[LIMI
 static void write_layer(struct wire_writer *out, const struct release *release, const char *layer)
 {
 	struct layer_shape shape;
-	(void)layer_find(release, layer, &shape, NULL);
+	const enum status status = layer_find(release, layer, &shape, NULL);
+	assert(status == STATUS_OK && shape.tables > 0); /* list_layers has found a table of it */
 	wire_write_map(out, 5 + (shape.user_key != KEY_NONE ? 1u : 0u) +
 				    (shape.item_key != KEY_NONE ? 1u : 0u));
 	reply_str(out, "layer", layer);

@@ -6,6 +6,7 @@
  */
 #include "daemon/method/methods.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "daemon/method/call/params.h"
@@ -53,6 +54,7 @@ static enum status write_result(struct call *call, const struct write_result *re
 static enum status add_part(struct put *put, struct params *params)
 {
 	struct table_spec spec;
+	assert(put->count < LIMIT_PARTS);
 	struct put_part *part = &put->parts[put->count];
 	part->rows = (struct rows_of){0};
 	params_table(params, &part->table);
@@ -122,6 +124,7 @@ enum status put_run(struct call *call)
 	struct write_result result;
 	if (status == STATUS_OK) {
 		write.part_count = put.count;
+		assert(put.count > 0 && put.writes[put.count - 1].batch.keys.type != KEY_NONE);
 		status = store_put(call->service->store, &write, &result, &call->ticket,
 			&call->error);
 	}

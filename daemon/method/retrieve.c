@@ -5,6 +5,7 @@
  */
 #include "daemon/method/methods.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ struct retrieve {
 	struct with with;
 	struct search_options options;
 	struct search search;
+	size_t reply_max; /* length of call->out that is reserved */
 };
 
 static void read_numbers(struct retrieve *retrieve, struct params *params)
@@ -120,6 +122,7 @@ static enum status reserve_reply(struct retrieve *retrieve)
 			"fewer tables in with",
 			out->len + bytes, limit);
 	}
+	retrieve->reply_max = out->len + bytes;
 	wire_writer_reserve(out, bytes);
 	return reply_end(retrieve->place.call);
 }
@@ -215,6 +218,7 @@ static enum status write_reply(struct retrieve *retrieve)
 	for (uint32_t i = 0; status == STATUS_OK && i < retrieve->query_of.query.count; i++) {
 		status = write_part(retrieve, i);
 	}
+	assert(status != STATUS_OK || out->len <= retrieve->reply_max);
 	return status == STATUS_OK ? reply_end(retrieve->place.call) : status;
 }
 

@@ -1,6 +1,7 @@
 /* scan.c - returns the next rows of a table, from where the last call stopped. */
 #include "daemon/method/methods.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 #include "daemon/method/call/params.h"
@@ -64,6 +65,8 @@ static void write_scan(struct wire_writer *out, const struct scan *scan)
 	const struct table_spec *spec = &scan->table->spec;
 	size_t stride = dtype_row_bytes(scan->dtype, spec->dim, spec->views);
 	size_t count = scan->count;
+	assert((scan->scales != NULL) == (scan->dtype == DTYPE_I8));
+	assert(spec->key_type == KEY_BYTES || scan->keys_len == count * sizeof(uint64_t));
 	if (scan->more) {
 		reply_uint(out, "cursor", scan->cursor);
 	}

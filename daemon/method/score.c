@@ -1,6 +1,7 @@
 /* score.c - scores of named items for some queries: the rows never leave the daemon. */
 #include "daemon/method/methods.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct score {
 	struct query_place place;
 	struct query_of query_of;
 	struct keys_of keys;
+	size_t reply_max;               /* length of call->out that is reserved */
 	uint8_t *found;                 /* points into the reply */
 	uint8_t *scores[LIMIT_QUERIES]; /* of each query; they point into the reply */
 };
@@ -75,6 +77,7 @@ static enum status write_frame(struct score *score)
 			"the reply would have %zu bytes, at most %zu allowed; ask for fewer keys",
 			out->len + bytes, limit);
 	}
+	score->reply_max = out->len + bytes;
 	wire_writer_reserve(out, bytes);
 	wire_write_map(out, 7 + (score->query_of.table != NULL ? 1u : 0u));
 	reply_str(out, "release", score->place.release->id.text);
@@ -94,11 +97,13 @@ static enum status write_frame(struct score *score)
 		wire_write_str(out, "scores");
 		score->scores[i] = wire_write_bin_space(out, n * sizeof(float));
 	}
+	assert(out->status != STATUS_OK || out->len <= score->reply_max);
 	return reply_end(call);
 }
 
 static void put_block(struct score *score, const struct listed *listed)
 {
+	assert(listed->first + listed->count <= score->keys.batch.count);
 	for (uint32_t i = 0; i < listed->count; i++) {
 		const uint32_t number = listed->first + i;
 		const bool is_found = listed_has(listed, i);

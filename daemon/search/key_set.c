@@ -1,6 +1,7 @@
 /* key_set.c - a hash table of the keys of a batch. */
 #include "daemon/search/key_set.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ static uint64_t hash_of(enum key_type type, const uint8_t *key, size_t len)
 /* The slot that holds the key; or the empty slot where it would stand. */
 static size_t find(const struct key_set *set, const uint8_t *key, size_t len)
 {
+	assert(set->slots != NULL);
 	const uint64_t mixed = hash_of(set->keys.type, key, len) * set->secret;
 	size_t slot = (mixed >> 32) & set->mask;
 	for (; set->slots[slot] != 0; slot = (slot + 1) & set->mask) {
@@ -43,6 +45,8 @@ enum status key_set_init(struct key_set *set, const struct keys *keys)
 	/* The address of the memory differs from call to call and from process to process, so a
 	 * client cannot choose keys that all fall into one slot. */
 	set->secret = ((uint64_t)(uintptr_t)set->slots * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+	/* A slot stays empty, so every search for a key ends. */
+	assert(slots > keys->count && (slots & set->mask) == 0);
 	for (uint32_t i = 0; i < keys->count; i++) {
 		size_t len;
 		const uint8_t *key = keys_bytes(keys, i, &len);
@@ -68,6 +72,9 @@ bool key_set_has(const struct key_set *set, const uint8_t *key, size_t len)
 bool key_set_is_first(const struct key_set *set, uint32_t i)
 {
 	size_t len;
+	assert(i < set->keys.count);
 	const uint8_t *key = keys_bytes(&set->keys, i, &len);
-	return set->slots[find(set, key, len)] == i + 1;
+	const uint32_t first = set->slots[find(set, key, len)];
+	assert(first > 0 && first <= i + 1); /* each key of the batch is in the set */
+	return first == i + 1;
 }

@@ -1,11 +1,13 @@
 /* listed.c - looks a block of keys up and scores the rows that are found. */
 #include "daemon/search/listed.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum status listed_begin(struct listed *listed, const struct lookup *lookup, struct scorer *scorer)
 {
 	const size_t count = scorer->rows_max;
+	assert(count > 0 && scorer->shape.views == lookup->table->spec.views);
 	const size_t row_bytes = (count * scorer_row_bytes(scorer) + 7) / 8 * 8;
 	*listed = (struct listed){.lookup = lookup, .scorer = scorer};
 	listed->rows = malloc(
@@ -32,6 +34,7 @@ enum status listed_next(struct listed *listed, struct error *err)
 {
 	const struct keys *keys = &listed->lookup->keys;
 	listed->first += listed->count;
+	assert(listed->first <= keys->count);
 	const uint32_t left = keys->count - listed->first;
 	listed->count = left < listed->scorer->rows_max ? left : listed->scorer->rows_max;
 	if (listed->count == 0) {

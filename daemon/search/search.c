@@ -1,11 +1,13 @@
 /* search.c - chooses how to search: among the keys of a list, by an index, or row by row. */
 #include "daemon/search/search.h"
 
-#include "daemon/search/search_index.h"
-#include "daemon/search/search_list.h"
-#include "daemon/search/search_whole.h"
-#include "daemon/store/system/clock.h"
-#include "daemon/store/system/mapfault.h"
+#include <assert.h>
+
+#include "daemon/method/search_index.h"
+#include "daemon/method/search_list.h"
+#include "daemon/method/search_whole.h"
+#include "daemon/store/clock.h"
+#include "daemon/store/mapfault.h"
 #include "schema/limits.h"
 
 static const uint64_t ns_per_ms = 1000000;
@@ -24,6 +26,9 @@ enum status search_begin(struct search *search, const struct search_options *opt
 		.queries = query->count,
 		.parts = query->parts,
 	};
+	assert(query->count > 0 && query->parts > 0 && query->dim == spec->dim);
+	assert(options->k > 0 && options->recall > 0 && options->recall <= 1);
+	assert(!metric_is_of_bits(options->place->metric) || spec->dtype == DTYPE_BIT);
 	*search = (struct search){.options = *options};
 	const uint64_t now_ns = clock_monotonic_ns();
 	const uint64_t left_ms = options->deadline_ms > options->waited_ms
@@ -77,6 +82,7 @@ static enum status look_everywhere(struct search *search, struct error *err)
 		}
 	}
 	search->is_exact = true;
+	assert(search->compared == 0);
 	return search_whole(search, err);
 }
 
@@ -105,5 +111,6 @@ enum status search_run(struct search *search, struct error *err)
 		topk_finish(&search->tops[i]);
 	}
 	search->is_exact = search->is_exact || search_is_listed(search);
+	assert(status != STATUS_AGAIN || !search->options.may_block);
 	return status;
 }

@@ -3,6 +3,7 @@
  * found and scores it in full. */
 #include "daemon/search/search_index.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -87,7 +88,8 @@ struct balls_kind {
 static struct balls_kind kind_of(const struct search *search)
 {
 	struct balls_kind kind = {.metric = BALLS_INNER_PRODUCT};
-	(void)metric_of(search->options.place->metric, &kind.metric);
+	const bool is_known = metric_of(search->options.place->metric, &kind.metric);
+	assert(is_known); /* else search_index_can is false */
 	kind.factor = balls_factor_for(&index_of(search)->balls, kind.metric,
 		search->options.recall, search->options.k);
 	return kind;
@@ -150,6 +152,7 @@ static void score_some(struct visit *visit, const uint32_t *rows, uint32_t count
 	struct row_place places[AHEAD_ROWS];
 	uint32_t chosen[AHEAD_ROWS];
 	uint32_t passed = 0;
+	assert(count <= AHEAD_ROWS && count <= visit->scorer.rows_max);
 	for (uint32_t i = 0; i < count; i++) {
 		places[i] = rows_place(&visit->search->rows, rows[i]);
 		prefetch(&places[i]);
@@ -174,6 +177,7 @@ static void score_some(struct visit *visit, const uint32_t *rows, uint32_t count
 	}
 	visit->tried += count;
 	visit->passed += passed;
+	assert(passed <= count);
 }
 
 static void score(void *arg, const uint32_t *rows, uint32_t count, float *scores)
@@ -200,6 +204,7 @@ static enum status open_visit(struct visit *visit, struct search *search, uint32
 {
 	const struct query *of = search->options.query;
 	struct scorer_shape shape = search->scorer.shape;
+	assert(query < of->count && shape.parts == 1);
 	shape.queries = 1;
 	visit->search = search;
 	visit->top = &search->tops[query];
@@ -247,6 +252,7 @@ static enum status search_one(struct search *search, struct balls_space *space, 
 		.first_id = rows_first_base_id,
 		.cancel = &visit.cancel,
 	};
+	assert(index->balls.dim == search->options.query->dim);
 	status = balls_search(&index->balls, &asked, space);
 	index_pace_learn(&index->pace, kind.metric, search->options.k, kind.factor,
 		clock_monotonic_ns() - began_ns);
@@ -305,6 +311,7 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 {
 	struct balls_space space = {0};
 	const struct search_place *place = search->options.place;
+	assert(search->tops != NULL && search->rows.table == NULL); /* search_restart */
 	enum status status = wait_for_segments(search, err);
 	if (status == STATUS_OK && rows_begin(&search->rows, place->items, place->visible,
 					   search->scorer.rows_max) != STATUS_OK) {

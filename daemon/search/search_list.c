@@ -1,8 +1,10 @@
 /* search_list.c - looks the keys of a list up and keeps the best rows that pass the filter. */
 #include "daemon/search/search_list.h"
 
-#include "daemon/search/listed.h"
-#include "daemon/search/search_rules.h"
+#include <assert.h>
+
+#include "daemon/method/listed.h"
+#include "daemon/method/search_rules.h"
 
 static bool passes(const struct search *search, const struct listed *listed, uint32_t i)
 {
@@ -17,6 +19,7 @@ static bool passes(const struct search *search, const struct listed *listed, uin
 
 static void push_listed(struct search *search, const struct listed *listed)
 {
+	assert(listed->first + listed->count <= search->options.filter->allow.count);
 	for (uint32_t i = 0; i < listed->count; i++) {
 		if (!passes(search, listed, i)) {
 			continue;
@@ -33,6 +36,7 @@ static void push_listed(struct search *search, const struct listed *listed)
 enum status search_list(struct search *search, struct error *err)
 {
 	const struct search_place *place = search->options.place;
+	assert(search_is_listed(search));
 	const struct lookup lookup = {
 		.table = place->items,
 		.keys = search->options.filter->allow,

@@ -1,7 +1,9 @@
 /* search_rules.c - reads the clock; looks a row up to tell whether it is dropped. */
 #include "daemon/search/search_rules.h"
 
-#include "daemon/store/system/clock.h"
+#include <assert.h>
+
+#include "daemon/store/clock.h"
 
 enum status search_check_time(const struct search *search, struct error *err)
 {
@@ -31,6 +33,7 @@ enum status search_is_dropped(const struct search *search, uint64_t id, bool is_
 	if (key_set_is_empty(denied) && !(is_base && rows_are_followed(&search->rows))) {
 		return STATUS_OK;
 	}
+	assert(is_base == (id >= rows_first_base_id));
 	struct frame_row row;
 	const enum status status = rows_get(&search->rows, id, &row);
 	if (status == STATUS_OK) {

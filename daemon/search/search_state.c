@@ -1,6 +1,7 @@
 /* search_state.c - memory for a block and for the best rows; the order of keys of equal scores. */
 #include "daemon/search/search_state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,7 @@ void search_prefetch_key(const struct search *search, uint64_t id)
 enum status search_key(const struct search *search, uint64_t id, const uint8_t **key, size_t *len)
 {
 	if (search_is_listed(search)) {
+		assert(id < search->options.filter->allow.count);
 		*key = keys_bytes(&search->options.filter->allow, (uint32_t)id, len);
 		return STATUS_OK;
 	}
@@ -54,6 +56,7 @@ enum status search_key(const struct search *search, uint64_t id, const uint8_t *
 enum status search_make_room(struct search *search)
 {
 	const size_t rows = search->scorer.rows_max;
+	assert(rows > 0 && search->scores == NULL);
 	const size_t queries = search->options.query->count;
 	float *room = malloc(rows * queries * sizeof *room + rows * sizeof(uint32_t) +
 			     rows * scorer_row_bytes(&search->scorer) + rows);
@@ -85,6 +88,7 @@ void search_drop_tops(struct search *search)
 static enum status make_tops(struct search *search)
 {
 	const uint32_t queries = search->options.query->count;
+	assert(search->tops == NULL);
 	search->tops = calloc(queries, sizeof *search->tops);
 	for (uint32_t i = 0; i < queries; i++) {
 		if (search->tops == NULL ||

@@ -13,6 +13,7 @@
 #include "daemon/search/query.h"
 #include "daemon/store/read/rows.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
 struct search_options {
@@ -50,6 +51,7 @@ struct search {
 /* The best rows of query i. */
 static inline const struct topk *search_hits(const struct search *search, uint32_t i)
 {
+	assert(search->tops != NULL && i < search->options.query->count);
 	return &search->tops[i];
 }
 

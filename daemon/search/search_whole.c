@@ -2,6 +2,7 @@
  * converts them, scores them, keeps the best. */
 #include "daemon/search/search_whole.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "daemon/search/search_rules.h"
@@ -14,6 +15,7 @@ enum verdict { VERDICT_NONE, VERDICT_PASSES, VERDICT_DROPPED };
 static uint32_t choose(struct search *search, const struct row_block *block)
 {
 	uint32_t count = 0;
+	assert(block->count <= search->scorer.rows_max);
 	for (uint32_t i = 0; i < block->count; i++) {
 		search->chosen[count] = i;
 		count += search_passes(search, block->times + i,
@@ -88,6 +90,7 @@ enum status search_block(struct search *search)
 	if (count == 0) {
 		return STATUS_OK;
 	}
+	assert(count <= block->count);
 	scorer_run(&search->scorer, convert(search, block, count), count, search->scores);
 	search->compared += count;
 	memset(search->verdicts, VERDICT_NONE, count);
@@ -100,6 +103,7 @@ enum status search_block(struct search *search)
 
 enum status search_whole(struct search *search, struct error *err)
 {
+	assert(search->tops != NULL && search->rows.table == NULL); /* search_restart */
 	enum status status = rows_begin(&search->rows, search->options.place->items,
 		search->options.place->visible, search->scorer.rows_max);
 	while (status == STATUS_OK) {

@@ -1,6 +1,7 @@
 /* through.c - finds the tensors that a chain names; runs rows through it, block by block. */
 #include "daemon/search/through.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ static enum status use(struct through *through, const struct through_place *plac
 	const enum status status =
 		store_tensor_use(place->store, place->release, tensor, place->may_block, err);
 	if (status == STATUS_OK) {
+		assert(through->tensor_count < sizeof through->tensors / sizeof *through->tensors);
 		through->tensors[through->tensor_count++] = tensor;
 		*out = (struct adapter_tensor){.spec = &tensor->spec, .data = tensor->data};
 	}
@@ -81,7 +83,9 @@ enum status through_add(struct through *through, const struct through_place *pla
 {
 	struct error reason = {0};
 	const size_t step = through->adapter.count;
+	assert(step < LIMIT_ADAPTER_STEPS); /* through_begin has checked how many come */
 	const enum status status = add_step(through, place, name, len, &reason);
+	assert(through->adapter.count == step + (status == STATUS_OK));
 	if (status != STATUS_OK && status != STATUS_AGAIN) {
 		return error_set(err, status, "%sthrough[%zu]: %s", place->where, step,
 			reason.text);
@@ -92,6 +96,7 @@ enum status through_add(struct through *through, const struct through_place *pla
 enum status through_end(const struct through *through, const struct through_place *place,
 	struct error *err)
 {
+	assert(through->adapter.count > 0);
 	/* A client may count on LIMIT_DIM for all rows, also for those that leave a chain. */
 	if (through->adapter.out > LIMIT_DIM) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -124,6 +129,7 @@ static struct lookup slice(const struct lookup *whole, uint32_t first, uint32_t 
 {
 	struct lookup some = *whole;
 	const size_t at = first;
+	assert(first % 8 == 0 && first + count <= whole->keys.count);
 	some.keys.count = count;
 	if (some.keys.type == KEY_U64) {
 		some.keys.packed += at * 8;
@@ -145,6 +151,7 @@ static void put_rows(const struct lookup *whole, const struct lookup *some, uint
 	float *rows, uint32_t dim)
 {
 	const uint32_t count = some->keys.count;
+	assert(first + count <= whole->keys.count);
 	for (uint32_t i = 0; i < count; i++) {
 		if ((some->found[i / 8] >> i % 8 & 1) == 0) {
 			memset(rows + (size_t)i * dim, 0, dim * sizeof *rows);
@@ -197,6 +204,8 @@ static enum status check_tensors(const struct through *through, struct error *er
 enum status through_lookup(const struct through *through, struct lookup *lookup, struct error *err)
 {
 	struct adapter_space space;
+	assert(lookup->found != NULL); /* rows that were not found are zeroed by it */
+	assert(spec_elements(&lookup->table->spec) == through->adapter.in);
 	enum status status = adapter_space_init(&space, &through->adapter, lookup->keys.count);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "through: no memory for rows");

@@ -1,6 +1,7 @@
 /* keys_of.c - packs the keys of an array; finds where packed byte strings begin. */
 #include "daemon/method/call/keys_of.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,7 @@ enum status keys_of_begin(struct keys_of *keys, struct wire_value given, enum ke
 static enum status pack_u64(struct keys_of *keys, struct error *err)
 {
 	size_t count = keys->batch.count;
+	assert(count == wire_size(keys->given));
 	uint64_t *packed = malloc(count * sizeof *packed);
 	if (packed == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "%skeys: no memory", keys->where);
@@ -107,11 +109,13 @@ static enum status pack_bytes(struct keys_of *keys, struct error *err)
 		memcpy(packed + next + 1, key.data, key.len);
 		next += 1 + (uint32_t)key.len;
 	}
+	assert(next == bytes); /* as measure_bytes has promised */
 	return STATUS_OK;
 }
 
 static enum status index_bytes(struct keys_of *keys, struct error *err)
 {
+	assert(keys->batch.type == KEY_BYTES && keys->batch.packed != NULL);
 	uint32_t *at = malloc(keys->batch.count * sizeof *at);
 	if (at == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "%skeys: no memory", keys->where);
@@ -124,6 +128,8 @@ static enum status index_bytes(struct keys_of *keys, struct error *err)
 
 enum status keys_of_pack(struct keys_of *keys, struct error *err)
 {
+	assert(keys->memory == NULL); /* keys are packed once */
+	assert(keys->batch.count <= LIMIT_KEYS);
 	if (keys->batch.count == 0) {
 		return STATUS_OK;
 	}

@@ -1,6 +1,7 @@
 /* rows_of.c - reads the columns of rows and checks each against its table. */
 #include "daemon/method/call/rows_of.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 #include "daemon/method/call/call.h"
@@ -85,6 +86,10 @@ enum status rows_of_read(struct rows_of *rows, struct params *params, const stru
 		status = keys_of_pack(&rows->keys, params->err);
 	}
 	rows->batch.keys = rows->keys.batch;
+	assert(status != STATUS_OK ||
+		(rows->batch.keys.type == spec->key_type &&
+			(rows->batch.dtype == DTYPE_I8) == (rows->batch.scales != NULL) &&
+			(rows->batch.tags == NULL || spec->tags)));
 	return status;
 }
 

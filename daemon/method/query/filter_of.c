@@ -1,6 +1,8 @@
 /* filter_of.c - reads lists of keys and masks of tags. */
 #include "daemon/method/query/filter_of.h"
 
+#include <assert.h>
+
 /* where: errors write it before "keys": "allow: " */
 static enum status read_keys(struct params *params, const char *name, const char *where,
 	const struct table_spec *items, struct keys_of *keys, struct key_set *set)
@@ -46,6 +48,8 @@ enum status filter_of_read(struct filter_of *of, struct params *params,
 	if (status == STATUS_OK) {
 		status = read_keys(params, "deny", "deny: ", items, &of->deny, &filter->denied);
 	}
+	assert(status != STATUS_OK || filter->has_allow == !key_set_is_empty(&filter->allowed));
+	assert(status != STATUS_OK || !filter->has_tags || items->tags);
 	return status;
 }
 

@@ -2,6 +2,7 @@
  * and compares their shape with that of the items. */
 #include "daemon/method/query/query_of.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -127,6 +128,7 @@ static enum status look_up(struct rows_in *in, struct lookup *lookup)
 	uint8_t found[(LIMIT_QUERIES + 7) / 8];
 	uint8_t why[LIMIT_QUERIES];
 	struct error *err = error_of(in);
+	assert(lookup->keys.count == in->of->query.count && lookup->keys.count <= LIMIT_QUERIES);
 	lookup->found = found;
 	lookup->why = why;
 	lookup->rows = in->of->vectors;
@@ -216,6 +218,7 @@ static enum status read_found(struct rows_in *in, struct params *params)
 static enum status convert(struct rows_in *in, const struct dtype_rows *given)
 {
 	struct query_of *of = in->of;
+	assert(of->query.count > 0 && of->vectors != NULL);
 	if (in->through == NULL) {
 		const struct dtype_rows to = {.dtype = in->dtype, .rows = of->vectors};
 		dtype_convert(&to, given, of->query.count, in->dim, in->views);
@@ -406,6 +409,10 @@ enum status query_of_read(struct query_of *of, struct params *params,
 		status = is_found ? read_found(&in, params) : read_sent(&in, params);
 	}
 	through_free(in.through);
+	/* search_begin and score.c rely on this. */
+	assert(status != STATUS_OK ||
+		(of->query.dim == place->at.items->spec.dim && of->query.parts > 0 &&
+			of->query.count > 0 && of->query.vectors != NULL));
 	return status == STATUS_OK ? read_weights(of, params) : status;
 }
 

@@ -1,10 +1,11 @@
 /* query_place.c - reads the release, the table of items and the metric of a search. */
 #include "daemon/method/query/query_place.h"
 
-#include "daemon/method/call/call.h"
-#include "daemon/method/call/service.h"
-#include "daemon/store/state/reader.h"
-#include "daemon/store/system/clock.h"
+#include <assert.h>
+
+#include "daemon/method/call.h"
+#include "daemon/method/service.h"
+#include "daemon/store/clock.h"
 
 static enum metric read_metric(struct params *params)
 {
@@ -43,6 +44,7 @@ static enum status find_items(struct query_place *place, struct params *params, 
 			"%s given, which compares bits, but table '%s' holds %s",
 			metric_name(place->at.metric), spec->name.text, dtype_name(spec->dtype));
 	}
+	assert(place->at.metric != METRIC_NONE);
 	return params->status;
 }
 

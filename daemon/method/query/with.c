@@ -1,9 +1,11 @@
 /* with.c - looks the keys up in each table; the rows go straight into the reply. */
 #include "daemon/method/query/with.h"
 
-#include "daemon/method/call/call.h"
-#include "daemon/method/call/reply.h"
-#include "daemon/store/read/lookup.h"
+#include <assert.h>
+
+#include "daemon/method/call.h"
+#include "daemon/method/reply.h"
+#include "daemon/store/lookup.h"
 
 enum {
 	/* What a map has beside its bins: at most 8 names of at most 6 bytes, the name of a table,
@@ -51,6 +53,7 @@ enum status with_read(struct with *with, struct params *params, const struct que
 				key_type_name(place->at.items->spec.key_type));
 		}
 		with->count = i + 1;
+		assert(with->count <= LIMIT_WITH);
 	}
 	return params->status;
 }
@@ -109,9 +112,12 @@ enum status with_write(const struct with *with, const struct query_place *place,
 	const struct keys *keys)
 {
 	enum status status = STATUS_OK;
+	const size_t before = place->call->out->len;
 	wire_write_array(place->call->out, with->count);
 	for (size_t i = 0; status == STATUS_OK && i < with->count; i++) {
 		status = write_table(with->tables[i], place, keys);
 	}
+	assert(status != STATUS_OK ||
+		place->call->out->len - before <= with_bytes(with, keys->count));
 	return status;
 }
