@@ -2,22 +2,25 @@
  *
  *   balls_build.h makes an image -> balls_open -> balls_search ...
  *
- * Rows are gathered in balls of like direction. A ball has an axis, a unit vector u; a row x of it
- * is p u + r, with p its projection on the axis and r what is off it. The image keeps of every row
- * p, |r|, and r in 8-bit codes, in the dims that hold most of all rows' r. Of each ball, and of
- * each block of 16 of its rows (which stand in the order of p), it keeps the ranges of p, |r| and
- * p / |x|. For a query q = a u + s these bound the product of any row,
+ * Rows of similar direction are gathered in a ball. A ball has an axis, a unit vector u. A row x of
+ * the ball is p u + r: p is its projection on the axis, and r is the rest, at right angles to it.
+ * The image keeps p and |r| of every row, and r in 8-bit codes: only its part in the dims that hold
+ * most of all rows' r. The rows of a ball stand in the order of p. For each ball and for each block
+ * of 16 of its rows the image keeps the ranges of p, |r| and p / |x|. For a query q = a u + s they
+ * bound the product of any row,
  *
  *   <q,x> = a p + <s,r> <= a p + |s| |r|,
  *
- * and so its cosine and its distance. A search takes the balls that promise most first. What may
- * reach the k-th best score so far is bounded again by the codes, and what is left then is scored
- * in full by the caller. With a factor below 1 on |s| |r| it stops earlier, and may miss rows.
+ * and so its cosine and its distance. A search visits first the balls that promise most. It bounds
+ * rows that may reach the k-th best score so far again, by their codes, and the caller scores in
+ * full those that are left. With a factor below 1 on |s| |r| a search looks at fewer rows and may
+ * miss some.
  *
- * Rows that have no such bound (not finite, or of a norm beyond 2^40 or below 2^-40) are listed
- * apart and scored in every search; so are all rows if the query is such a vector.
+ * Some rows have no such bound: those that are not finite, and those of a norm above 2^40 or below
+ * 2^-40 but not 0. They are listed apart (loose rows), and every search scores them. If the query
+ * is such a vector, or zero, the search scores all rows.
  *
- * Threads: any; an open image is immutable, a space is used by one search at a time.
+ * Threads: any; an open image is immutable; one search at a time uses a space.
  */
 #ifndef DAEMON_RETRIEVAL_BALLS_BALLS_H
 #define DAEMON_RETRIEVAL_BALLS_BALLS_H
@@ -33,7 +36,7 @@ enum {
 	BALLS_ALIGN = 64,
 	BALLS_BLOCK_ROWS = 16,
 	BALLS_PREFIX_MAX = 128,
-	/* Rows are numbered by u32, and the largest number means none. */
+	/* Rows have numbers of 32 bits, and UINT32_MAX means none. */
 	BALLS_ROWS_MAX = 0x7fffffff,
 };
 
@@ -59,10 +62,10 @@ struct balls {
 	uint32_t rows;
 	uint32_t dim;
 	uint32_t prefix; /* dims of the codes, a multiple of 4 */
-	uint32_t first;  /* of these, dims that decide in most cases, a multiple of 4 */
+	uint32_t first;  /* the first of these dims, which mostly suffice; a multiple of 4 */
 	uint32_t balls;
 	uint32_t blocks;
-	uint32_t loose;
+	uint32_t loose; /* rows without bounds */
 	size_t block_bytes;
 	const float *recalls;      /* [BALLS_METRICS][ks][factors], see balls_recall.h */
 	const float *basis;        /* [prefix][dim], orthonormal; NULL: the dims themselves */
@@ -74,26 +77,25 @@ struct balls {
 	struct balls_ranges of_balls;
 	struct balls_ranges of_blocks;
 	const uint8_t *block_data;  /* [blocks] of block_bytes, see balls_image.h */
-	const uint32_t *loose_rows; /* rows without bounds */
+	const uint32_t *loose_rows; /* [loose] */
 };
 
-/* Checks `len` bytes at `data`, aligned to 64, and fills `out`. What is not checked here is
- * where it is used: a damaged image gives wrong hits, but nothing outside it is read, and no row
- * beyond `rows` is asked for.
- * Errors: CORRUPT; UNSUPPORTED  another version. */
+/* Checks `len` bytes at `data`, aligned to 64, and fills `out`. A search checks the rest where it
+ * uses it: a damaged image gives wrong hits, but a search reads nothing outside the image and asks
+ * for no row beyond `rows`. Errors: CORRUPT; UNSUPPORTED  another version. */
 enum status balls_open(const uint8_t *data, size_t len, uint32_t rows, uint32_t dim,
 	struct balls *out, struct error *err);
 
-/* Which ball each row is in: ball_of[rows]; UINT32_MAX for
- * rows that are in none. A rebuild asks. */
+/* The ball that each row is in: ball_of[rows]; UINT32_MAX for a row that is in none. A rebuild
+ * needs it. */
 void balls_members(const struct balls *balls, uint32_t *ball_of);
 
-/* The least factor with which a search for the best `k` found the share `recall` of them when the
- * image was built; 1 if none did or recall is 1. */
+/* The least factor by which a search for the best `k` found the share `recall` of them when the
+ * image was built; 1 if no factor did, or if `recall` is 1. */
 float balls_factor_for(const struct balls *balls, enum balls_metric metric, double recall,
 	size_t k);
 
-/* Memory of searches, kept from one to the next; zeroed at first. */
+/* Memory that one search leaves to the next. Zeroed, it is empty. */
 struct balls_space {
 	void *memory; /* owned */
 	size_t bytes;
@@ -103,10 +105,11 @@ void balls_space_fini(struct balls_space *space);
 struct balls_query {
 	const float *query; /* [dim] */
 	enum balls_metric metric;
-	/* 0..1. 1: whatever is left out is proved to be worse than the k-th best. */
+	/* 0..1. With 1 every row that the search leaves out is proved to be worse than the k-th
+	 * best. */
 	float factor;
-	/* The scores of full rows, in f32; NaN for a row that is not to be found. Products may be
-	 * rounded as a sum of 16 partial sums is: off by (dim / 16 + 32) 2^-24 |q| |x|, and
+	/* Scores rows in full, in f32; NaN for a row that may not be found. The rounding error of a
+	 * product may be up to (dim / 16 + 32) 2^-24 |q| |x|, as that of 16 partial sums is, and
 	 * likewise for the other metrics. */
 	void (*score)(void *arg, const uint32_t *rows, uint32_t count, float *scores);
 	void *arg;

@@ -41,7 +41,8 @@ TARGET INLINE uint32_t not_below(lanes a, float limit)
 	return (uint32_t)low | (uint32_t)high << 8;
 }
 
-/* As 16 bits a code; sums of two dims a lane, so two lanes a row. */
+/* Widens each code to 16 bits and adds the products of two dims in a lane, so a row has two lanes.
+ */
 TARGET INLINE lanes_int add_dots(lanes_int sums, const uint8_t *codes, const int8_t *query,
 	uint32_t dims)
 {

@@ -1,14 +1,14 @@
-/* balls_candidates.c - full scores of rows that may be among the best. */
-#include "daemon/retrieval/balls/balls_candidates.h"
+/* balls_candidates.c - scores rows that may be among the best in full, a batch at a time. */
+#include "daemon/retrieval/balls_candidates.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
-	/* Rows scored at once: enough to have their memory on its
-	 * way, few enough to be in cache. */
+	/* Rows that are scored at once: so many that their memory can be asked for ahead, so few
+	 * that they stay in the cache. */
 	BATCH_ROWS = 256,
-	/* The threshold may rise after so many. */
+	/* So many are scored before the threshold is looked at again. */
 	STEP_ROWS = 64,
 };
 
@@ -58,8 +58,8 @@ enum status balls_candidates_score(struct balls_candidates *candidates, const ui
 	return STATUS_OK;
 }
 
-/* Moves the candidates that reach `limit` to the front and drops those below the threshold. Returns
- * how many are in front. */
+/* Moves the candidates that reach `limit` to the front, and drops those below the threshold.
+ * Returns the number of those in front. */
 static uint32_t part(struct balls_found *found, float limit, float threshold)
 {
 	uint32_t front = 0;

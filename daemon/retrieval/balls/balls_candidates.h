@@ -1,7 +1,7 @@
-/* balls_candidates.h - rows that may be among the best, and the k-th best so far.
+/* balls_candidates.h - rows that may be among the best, and the k-th best score so far.
  *
- * Rows are found by bounds and wait in a flat buffer; they are scored in full a batch at a time,
- * those of the highest bounds first, so that the threshold rises early and drops others unscored.
+ * Rows whose bounds are high enough wait in a flat buffer. They are scored in full, a batch at a
+ * time, those of the highest bounds first: so the threshold rises early, and others need no score.
  *
  * Threads: one at a time.
  */
@@ -20,14 +20,14 @@ struct balls_candidates {
 	struct balls_kth kth;
 };
 
-/* What query->top holds already counts. */
+/* The hits that query->top already holds count among the best. */
 void balls_candidates_begin(struct balls_candidates *candidates);
 
-/* Scores all that wait, or proves that they are not among the best. */
+/* Empties the buffer: scores each row that waits, or drops it because its bound is too low. */
 void balls_candidates_settle(struct balls_candidates *candidates);
 
-/* Scores the rows that `rows` lists, or without it the first `count`, whatever they may be. Errors:
- * BUSY cancelled. */
+/* Scores the `count` rows that `rows` lists, or without a list the first `count` rows, without a
+ * look at bounds. Errors: BUSY  cancelled. */
 enum status balls_candidates_score(struct balls_candidates *candidates, const uint32_t *rows,
 	uint32_t count);
 

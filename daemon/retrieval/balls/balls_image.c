@@ -1,6 +1,5 @@
-/* balls_image.c - the image of a granular-ball index: where
- * its columns stand, and what is checked. */
-#include "daemon/retrieval/balls/balls_image.h"
+/* balls_image.c - lays out the columns of an image, and checks an image that is opened. */
+#include "daemon/retrieval/balls_image.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
-/* balls_image.h - where things stand in the image of a granular-ball index.
+/* balls_image.h - the layout of the image of a granular-ball index.
  *
- * One block of bytes, little-endian, aligned to 64: a header, then columns, each aligned to 64
- * and read in place.
+ * An image is one piece of memory, little-endian, aligned to 64: a header, then columns. Each
+ * column is aligned to 64 and read in place.
  *
  *   offset  size  header
  *        0     8  magic "repballs"
@@ -12,19 +12,17 @@
  *       24     4  balls
  *       28     4  blocks
  *       32     4  loose rows
- *       36     4  1 if there is a basis, else 0
+ *       36     4  1: there is a basis; 0: there is none
  *       40     8  bytes of the whole image
  *       48     4  first dims of the prefix
  *       52    76  zero
  *
  * A block is contiguous:
- *        0    64  f32: scale of the codes; their error, the largest |z - scale code| of a row; the
- *                 largest length beyond the prefix; the largest |x|; the largest |r|; the largest
- *                 length beyond the first dims; zeros
- *       64    64  f32[16]: p of each row
- *      128  16 n  codes of r in the n dims of the prefix: u8[n / 4][16][4], 128 is zero
- *          64    f32[16]: |r|
- *          64    u32[16]: row numbers; UINT32_MAX where there is none
+ *        0    64  f32: the scale of the codes; their error, the largest |z - scale code| of a row
+ * z; the largest length of a row beyond the prefix; the largest |x|; the largest |r|; the largest
+ * length beyond the first dims; zeros 64    64  f32[16]: p of each row 128  16 n  codes of r in the
+ * n dims of the prefix: u8[n / 4][16][4], 128 is zero 64    f32[16]: |r| 64    u32[16]: row
+ * numbers; UINT32_MAX where there is none
  */
 #ifndef DAEMON_RETRIEVAL_BALLS_BALLS_IMAGE_H
 #define DAEMON_RETRIEVAL_BALLS_BALLS_IMAGE_H
@@ -55,7 +53,7 @@ enum balls_column {
 	BALLS_AXIS_HEADS, /* of 16 axes each: f32 scale, f32 error of the codes */
 	BALLS_PREFIX_AXES,
 	BALLS_FIRST_BLOCKS,
-	BALLS_OF_BALLS,  /* six columns of f32 behind each other, as in struct balls_ranges */
+	BALLS_OF_BALLS,  /* six columns of f32, one behind the other, as in struct balls_ranges */
 	BALLS_OF_BLOCKS, /* likewise */
 	BALLS_BLOCKS,
 	BALLS_LOOSE,
@@ -75,7 +73,7 @@ struct balls_shape {
 
 struct balls_layout {
 	uint64_t offsets[BALLS_COLUMNS];
-	uint64_t range_bytes_of_balls; /* of one of the six */
+	uint64_t range_bytes_of_balls; /* of one of its six columns, as the next */
 	uint64_t range_bytes_of_blocks;
 	uint64_t bytes;
 };
@@ -83,7 +81,7 @@ struct balls_layout {
 void balls_layout(const struct balls_shape *shape, struct balls_layout *out);
 void balls_write_header(const struct balls_shape *shape, uint8_t *space);
 
-/* Rows of prefix_axes are this long. */
+/* Length of a row of prefix_axes. */
 static inline uint32_t balls_whole_lanes(uint32_t prefix)
 {
 	return (prefix + 15) / 16 * 16;
@@ -94,7 +92,7 @@ static inline size_t balls_block_bytes(uint32_t prefix)
 	return (4 + prefix / 4) * (size_t)64;
 }
 
-/* Places in a block. */
+/* The parts of a block. */
 static inline const float *balls_block_head(const uint8_t *block)
 {
 	return (const float *)(const void *)block;

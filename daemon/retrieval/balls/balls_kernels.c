@@ -1,5 +1,5 @@
-/* balls_kernels.c - which of the kernels this machine runs. */
-#include "daemon/retrieval/balls/balls_kernels.h"
+/* balls_kernels.c - lists the sets of kernels that this machine can run. */
+#include "daemon/retrieval/balls_kernels.h"
 
 extern const struct balls_kernels balls_kernels_plain;
 

@@ -1,7 +1,7 @@
 /* balls_kernels.h - the loops of a search through granular balls, one set for each instruction set.
  *
- * Every set gives the same bits: sums over codes are of integers, and each of the floats is
- * computed by the same operations in the same order, whatever number of them is at work at once.
+ * Every set gives the same bits: sums over codes are integers, and each float is computed by the
+ * same operations in the same order, however many of them the processor computes at once.
  *
  * Threads: any; there is no state.
  */
@@ -10,45 +10,47 @@
 
 #include "daemon/retrieval/balls/balls.h"
 
-/* What all bounds of a search have in common. */
+/* The part of a search that all its bounds share. */
 struct balls_terms {
 	enum balls_metric metric;
 	float norm;   /* of the query */
-	float slack;  /* for rounding, see balls_search.c */
-	float factor; /* on the second term */
+	float slack;  /* more than all rounding errors, see balls_search.c */
+	float factor; /* of the term |s| |r|, see balls.h */
 };
 
-/* The query in codes: scale * code, and the length of what they miss. */
+/* A vector in codes: each value is about scale * code. */
 struct balls_coded {
 	int8_t *codes; /* [dims], with room for a multiple of 16 */
 	uint32_t dims; /* a multiple of 4 */
-	int32_t sum;   /* of the codes times 128, which is the zero of stored codes */
+	int32_t sum;   /* 128 times the sum of the codes: a stored code of 128 means zero */
 	float scale;
-	float miss;
+	float miss; /* the length of the vector less what the codes say */
 };
 
-/* The query beside the axes of all balls, by codes. Arrays have room for a multiple of 16. */
+/* Compares the query with the axes of all balls, by codes. Arrays have room for a multiple of 16.
+ */
 struct balls_around {
 	struct balls_terms terms;
 	const struct balls *balls;
 	const struct balls_coded *coded;
 	float begin_factor; /* of `promises` */
-	float *promises;    /* out: what a ball is likely to hold */
-	float *bounds;      /* out: no row of it has a better score */
+	float *promises;    /* out, for each ball: the score that its best row is likely to have */
+	float *bounds;      /* out, for each ball: no row of it has a better score */
 };
 
-/* The query beside one axis. */
+/* Compares the query with the axis of one ball. */
 struct balls_beside {
 	const struct balls *balls;
 	uint32_t ball;
 	const float *query;        /* [dim] */
-	const float *prefix_query; /* [prefix], zeros behind it to a multiple of 16 */
-	float *prefix_beside;      /* out: [prefix], zeros behind it to a multiple of 16 */
-	struct balls_coded *coded; /* out: of that */
-	float along;               /* out */
-	float off_squared;         /* out: of all dims off the axis, */
-	float prefix_squared;      /* of those of the prefix, */
-	float first_squared;       /* of the first of these */
+	const float *prefix_query; /* [prefix], with zeros behind it up to a multiple of 16 */
+	float *prefix_beside;      /* out: what is off the axis, in the dims of the prefix; zeros as
+				      above */
+	struct balls_coded *coded; /* out: codes of prefix_beside */
+	float along;               /* out: the projection on the axis */
+	float off_squared;         /* out: squared length of what is off the axis */
+	float prefix_squared;      /* out: of that, in the dims of the prefix */
+	float first_squared;       /* out: of that, in the first dims of the prefix */
 };
 
 /* Bounds of the scores in blocks first .. first + count, of one ball. */
@@ -57,54 +59,56 @@ struct balls_bounds {
 	const struct balls_ranges *ranges;
 	size_t first;
 	size_t count;
-	float along; /* the query's projection on the axis */
-	float off;   /* and distance from it */
+	float along; /* the projection of the query on the axis */
+	float off;   /* its distance from the axis */
 	float *out;  /* [count], with room for a multiple of 16 */
 };
 
-/* The query beside one ball, for its rows. */
+/* Compares the query with rows of one ball, by their codes. */
 struct balls_scan {
 	struct balls_terms terms;
 	const struct balls *balls;
 	const struct balls_coded *coded;
 	float along;
 	float off;
-	/* What is not in the codes, at most: each times the block's. */
-	float code_weight;  /* error of codes */
-	float rest_weight;  /* largest length beyond the prefix */
-	float first_weight; /* largest length beyond the first dims */
-	float miss_weight;  /* largest distance from the axis */
+	/* What the codes leave out of a product is at most a sum of these, each times a number of
+	 * the block. first_weight counts while only the first dims are compared, rest_weight
+	 * afterwards. */
+	float code_weight;  /* the error of the codes */
+	float rest_weight;  /* the largest length beyond the prefix */
+	float first_weight; /* the largest length beyond the first dims */
+	float miss_weight;  /* the largest distance from the axis */
 	float threshold;
 };
 
-/* Some found rows. */
+/* Rows that may be among the best. */
 struct balls_found {
-	float *uppers; /* no score is above these */
+	float *uppers; /* bounds: no score is above its bound */
 	uint32_t *rows;
 	uint32_t count;
 };
 
 struct balls_kernels {
 	const char *name;
-	/* Fills `coded` by `count` values, zeros behind them. */
+	/* Encodes `count` values into `coded`, with zeros behind them. */
 	void (*encode)(const float *values, uint32_t count, struct balls_coded *coded);
 	void (*around)(const struct balls_around *around);
 	void (*beside)(struct balls_beside *beside);
 	void (*bounds)(const struct balls_bounds *bounds);
-	/* Appends the rows of these blocks whose bound is not below the threshold. `found` has room
-	 * for all of them. */
+	/* Appends those rows of the blocks whose bound is not below the threshold. `found` has room
+	 * for all rows of the blocks. */
 	void (*scan)(const struct balls_scan *scan, const uint32_t *blocks, uint32_t count,
 		struct balls_found *found);
-	/* Of arrays with room for a multiple of 16: how many of the values are at least `limit`. */
+	/* How many of the values are at least `limit`? The array has room for a multiple of 16. */
 	size_t (*count)(const float *values, size_t count, float limit);
-	/* The least and the largest. */
+	/* The least and the largest of the values. */
 	void (*extent)(const float *values, size_t count, float *low, float *high);
-	/* Lists the places of values that are not below `limit`,
-	 * nor -INFINITY. Returns how many. */
+	/* Lists the places of the values that are neither below `limit` nor -INFINITY. Returns
+	 * their number. */
 	uint32_t (*pick)(const float *values, uint32_t count, float limit, uint32_t *places);
 };
 
-/* Set `i`, the fastest first, or NULL beyond the last; only those that this machine runs. */
+/* Set `i` of those that this machine can run, the fastest first; NULL behind the last. */
 const struct balls_kernels *balls_kernels_at(size_t i);
 
 #endif

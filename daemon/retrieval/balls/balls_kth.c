@@ -1,12 +1,12 @@
-/* balls_kth.c - selection by counting. */
-#include "daemon/retrieval/balls/balls_kth.h"
+/* balls_kth.c - selects the k-th best score by counting. */
+#include "daemon/retrieval/balls_kth.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { EVEN_ROUNDS = 12 };
 
-/* Integers in the order of the floats. */
+/* An integer for each float, in the same order. */
 static int32_t key_of(float value)
 {
 	int32_t bits;
@@ -28,14 +28,14 @@ float balls_limit(const struct balls_kernels *kernels, const float *values, size
 	float low;
 	float high;
 	kernels->extent(values, count, &low, &high);
-	/* At least `wanted` reach `from`; fewer reach `to`. */
+	/* At least `wanted` values reach `from`; fewer reach `to`. */
 	int64_t from = key_of(low);
 	int64_t to = (int64_t)key_of(high) + 1;
 	for (int round = 0; to - from > 1; round++) {
 		int64_t middle = from + (to - from) / 2;
 		if (round < EVEN_ROUNDS) {
-			/* Where values lie evenly this is nearer than the
-			 * middle of the integers. */
+			/* If the values lie evenly, this is nearer to the limit than the middle of
+			 * the integers. */
 			const float even = low + (high - low) / 2;
 			const int64_t key = key_of(even);
 			middle = key > from && key < to ? key : middle;
@@ -56,7 +56,7 @@ float balls_limit(const struct balls_kernels *kernels, const float *values, size
 	return value_of((int32_t)from);
 }
 
-/* Leaves the best k. */
+/* Drops all scores but the best k. */
 static void cut(struct balls_kth *kth)
 {
 	const float limit = balls_limit(kth->kernels, kth->scores, kth->count, kth->k, kth->k);
@@ -71,7 +71,7 @@ static void cut(struct balls_kth *kth)
 	for (; kept < kth->k && equal > 0; equal--) {
 		kth->scores[kept++] = limit;
 	}
-	/* If exactly k reached a limit between scores, those are all greater. */
+	/* A limit that no score equals lies between scores: then exactly k scores are greater. */
 	kth->count = kept;
 	kth->settled = kept;
 	kth->threshold = limit > kth->threshold ? limit : kth->threshold;

@@ -1,7 +1,8 @@
 /* balls_kth.h - the k-th best of many scores, found by counting.
  *
- * Scores are kept in a flat buffer. The k-th best is found by halving the range that it is in, each
- * time counting how many are at least the middle, which is a few instructions for 16 of them.
+ * Scores are kept in a flat buffer. The search for the k-th best halves the range that it is in,
+ * again and again, and counts how many scores are at least the middle: a few instructions for 16
+ * scores.
  *
  * Threads: one at a time.
  */
@@ -17,16 +18,16 @@ struct balls_kth {
 	size_t k;
 	size_t count;
 	size_t settled;  /* count after the last cut */
-	float threshold; /* at least k scores are not below; or what it began with */
+	float threshold; /* at least k scores reach it; or the one that it began with */
 };
 
 enum { BALLS_KTH_SPARE = 1024 };
 
-/* Adds scores, up to BALLS_KTH_SPARE at once; NaN is none. The threshold may rise. */
+/* Adds up to BALLS_KTH_SPARE scores; NaN is left out. The threshold may rise. */
 void balls_kth_add(struct balls_kth *kth, const float *scores, size_t count);
 
-/* A limit that about `wanted` of the values reach, at least so many and, unless they are equal, at
- * most a quarter more. `wanted` is at least 1, `count` at least `wanted`. */
+/* A limit that at least `wanted` of the values reach, and at most `enough`, unless more than these
+ * are equal. 1 <= wanted <= count, and wanted <= enough. */
 float balls_limit(const struct balls_kernels *kernels, const float *values, size_t count,
 	size_t wanted, size_t enough);
 

@@ -1,9 +1,10 @@
-/* balls_loops.h - what balls_kernels.h lists, for one instruction set: the one that includes it.
+/* balls_loops.h - the kernels of balls_kernels.h, for the instruction set of the file that includes
+ * it.
  *
- * That has defined TARGET, the attribute of its functions, and
+ * That file has defined TARGET, the attribute of its functions, and
  *
- *   lanes larger(lanes a, lanes b)             of each lane a if a > b, else b
- *   lanes root(lanes a)                        of values that are not negative
+ *   lanes larger(lanes a, lanes b)             in each lane a if a > b, else b
+ *   lanes root(lanes a)                        roots of values that are not negative
  *   uint32_t not_below(lanes a, float limit)   a bit for each lane; NaN is not below
  *   lanes_int add_dots(lanes_int sums, const uint8_t *codes, const int8_t *query, uint32_t dims)
  *                                              adds to each lane a product of that many dims
@@ -14,7 +15,7 @@
 #include "daemon/retrieval/balls/balls_kernels.h"
 #include "daemon/retrieval/balls/balls_lanes.h"
 
-/* Blocks whose memory is on its way. */
+/* The memory of a block is asked for so many blocks before it is scanned. */
 enum { AHEAD = 3 };
 
 TARGET INLINE lanes load(const float *at)
@@ -27,7 +28,7 @@ TARGET INLINE void store(float *at, lanes value)
 	*(lanes_at *)at = value;
 }
 
-/* Less than 16, zeros behind them. */
+/* Loads less than 16 values, with zeros behind them. */
 TARGET INLINE lanes load_some(const float *at, uint32_t count)
 {
 	float some[LANES] = {0};
@@ -37,7 +38,7 @@ TARGET INLINE lanes load_some(const float *at, uint32_t count)
 	return load(some);
 }
 
-/* Those of `count` values that begin at `from`, zeros behind them. */
+/* Loads up to 16 of `count` values, from number `from` on, with zeros behind them. */
 TARGET INLINE lanes load_at(const float *values, uint32_t from, uint32_t count)
 {
 	return from + LANES <= count ? load(values + from)
@@ -55,7 +56,7 @@ TARGET INLINE lanes smaller(lanes a, lanes b)
 	return -larger(-a, -b);
 }
 
-/* In the order of adapter_kernels.h. */
+/* Adds the lanes in the order of adapter_kernels.h. */
 TARGET INLINE float sum_of(lanes value)
 {
 	lanes_8 eight[2];
@@ -80,7 +81,8 @@ TARGET INLINE float largest_of(lanes value)
 
 /* ---- the query ---- */
 
-/* 1.5 * 2^23: what is added to it is rounded to an integer, which is in its last bits. */
+/* 1.5 * 2^23: a value that is added to it is rounded to an integer, which stands in the last bits.
+ */
 static const float rounding = 12582912.0f;
 static const int32_t rounding_bits = 0x4b400000;
 
@@ -98,7 +100,7 @@ TARGET static void encode(const float *values, uint32_t count, struct balls_code
 	lanes_int sums = {0};
 	for (uint32_t d = 0; d < coded->dims; d += LANES) {
 		const lanes some = load_at(values, d, count);
-		/* What is not a number becomes -127. */
+		/* NaN becomes -127. */
 		const lanes code = smaller(larger(some * inverse, all(-127)), all(127));
 		const lanes_int near = (lanes_int)(code + rounding) - rounding_bits;
 		const lanes beside = some - scale * __builtin_convertvector(near, lanes);
@@ -155,7 +157,8 @@ TARGET static void look_beside(struct balls_beside *beside)
 
 /* ---- balls and blocks ---- */
 
-/* The query beside an axis: its projection, up to an error, and the range of its distance. */
+/* The place of the query by an axis: its projection, up to an error, and the range of its distance.
+ */
 struct place {
 	lanes along;
 	float error;
@@ -174,7 +177,9 @@ TARGET INLINE lanes bound_product(const struct balls_terms *terms, float factor,
 	       factor * place->off_max * off + terms->slack * terms->norm * (size + off);
 }
 
-/* Over the cosines c of some rows with their axis, along c + off sqrt(1 - c^2) is concave. */
+/* The bound is a c + |s| sqrt(1 - c^2), which is concave over the cosines c of rows with their
+ * axis. So its largest value is at the peak, or at the end of the range that is nearest to the
+ * peak. */
 TARGET INLINE lanes bound_cosine(const struct balls_terms *terms, float factor,
 	const struct balls_ranges *ranges, size_t i, const struct place *place)
 {
@@ -186,7 +191,8 @@ TARGET INLINE lanes bound_cosine(const struct balls_terms *terms, float factor,
 	return (place->along * c + second * sine + place->error) / terms->norm + 4 * terms->slack;
 }
 
-/* The distance in the plane of (p, |r|); with a factor, as if <s,r> were that much smaller. */
+/* The distance in the plane of (p, |r|). With a factor, <s,r> is taken to be smaller by that
+ * factor. */
 TARGET INLINE lanes bound_l2(const struct balls_terms *terms, float factor,
 	const struct balls_ranges *ranges, size_t i, const struct place *place)
 {
@@ -214,7 +220,8 @@ TARGET INLINE lanes bound(const struct balls_terms *terms, float factor,
 						    : bound_l2(terms, factor, ranges, i, place);
 }
 
-/* May read a few more than it was asked for: whole blocks of rows follow the ranges. */
+/* This may read a few values behind those that were asked for: the blocks of rows follow the
+ * ranges. */
 TARGET static void bound_blocks(const struct balls_bounds *bounds)
 {
 	const struct balls_terms terms = bounds->terms;
@@ -260,7 +267,7 @@ TARGET static void look_around(const struct balls_around *around)
 
 /* ---- rows ---- */
 
-/* Turns the products of codes, and what they may miss, into bounds of scores. */
+/* Turns the products of codes, and what codes leave out, into bounds of scores. */
 TARGET INLINE lanes bound_rows(const struct balls_scan *scan, const uint8_t *block, lanes_int dots,
 	float error)
 {
@@ -295,7 +302,7 @@ TARGET INLINE void append(const struct balls_scan *scan, const uint8_t *block, l
 		const uint32_t i = (uint32_t)__builtin_ctz(some);
 		const float upper = uppers[i];
 		if (rows[i] < scan->balls->rows) {
-			/* Nothing is known of what is not a number. */
+			/* A NaN bounds nothing. */
 			found->uppers[found->count] = upper <= INFINITY ? upper : INFINITY;
 			found->rows[found->count++] = rows[i];
 		}
@@ -346,7 +353,7 @@ TARGET static void scan_blocks(const struct balls_scan *scan, const uint32_t *bl
 
 /* ---- many values ---- */
 
-/* The lanes that there are. */
+/* A bit for each of the first `count` lanes. */
 TARGET INLINE uint32_t those_of(size_t count)
 {
 	return count < LANES ? (1u << count) - 1 : 0xffff;

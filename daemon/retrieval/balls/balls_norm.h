@@ -1,4 +1,4 @@
-/* balls_norm.h - lengths of rows, and which of them have bounds.
+/* balls_norm.h - lengths of rows; which lengths allow bounds.
  *
  * Threads: any; there is no state.
  */
@@ -29,7 +29,8 @@ static inline double balls_norm(const float *x, uint32_t count)
 	return sqrt(balls_dot(x, x, count));
 }
 
-/* Products of two such rows, and their rounding errors, are normal f32. NaN is not usable. */
+/* Products of two rows of such lengths, and their rounding errors, are normal f32. NaN is not
+ * usable. */
 static inline bool balls_norm_is_usable(double norm)
 {
 	return norm >= 0x1p-40 && norm <= 0x1p40;

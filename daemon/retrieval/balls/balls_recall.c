@@ -1,5 +1,5 @@
-/* balls_recall.c - from a recall that is asked for to a factor. */
-#include "daemon/retrieval/balls/balls_recall.h"
+/* balls_recall.c - chooses the factor for a recall that is asked for. */
+#include "daemon/retrieval/balls_recall.h"
 
 const size_t balls_ks[BALLS_KS] = {10, 100, 1000};
 
@@ -23,7 +23,7 @@ float balls_factor_for(const struct balls *balls, enum balls_metric metric, doub
 		if (i == 0) {
 			return balls_factors[0];
 		}
-		/* Between the two, as if recall rose evenly. */
+		/* Between two factors recall is taken to rise evenly. */
 		const double below = (double)recalls[i - 1];
 		const double share = (recall - below) / ((double)recalls[i] - below);
 		return (float)((double)balls_factors[i - 1] +

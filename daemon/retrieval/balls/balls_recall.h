@@ -12,7 +12,7 @@ enum {
 	BALLS_FACTORS = 10,
 };
 
-/* Both rise. */
+/* In rising order. */
 extern const size_t balls_ks[BALLS_KS];
 extern const float balls_factors[BALLS_FACTORS];
 

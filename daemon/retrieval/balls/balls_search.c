@@ -1,14 +1,15 @@
 /* balls_search.c - a search through granular balls.
  *
- *   balls_search -> loose rows
- *                -> bounds of all balls -> the most promising ones whole: the k-th best rises
- *                -> the others by their bounds: their blocks by theirs, rows by their codes
- *   at any time     settle: the best candidates are scored in full, the rest has to beat them
+ *   balls_search -> score the loose rows
+ *                -> bound all balls -> visit the most promising ones: the k-th best score rises
+ *                -> visit the others whose bound reaches it: bound their blocks, then the rows of
+ *                   these by their codes
+ *   in between      settle: score the best candidates in full; the others must then beat these
  *
  * Rounding. With e = 2^-24, a product of two rows that is summed in f32 is off by at most
- * (dim / 16 + 5) e |x| |y|. A bound is made of a few such (the projection on the axis, those on the
- * prefix), and so is the score that it is held against. `slack` is more than all of them together:
- * whatever is compared is first raised by slack |q| |x|.
+ * (dim / 16 + 5) e |x| |y|. A bound is made of a few such products (the projection on the axis,
+ * those on the prefix), and so is the score that it is compared with. `slack` is more than the
+ * errors of all of them together: each bound is raised by slack |q| |x| before it is compared.
  */
 #include "daemon/retrieval/balls/balls_search.h"
 
@@ -24,30 +25,32 @@
 enum {
 	CHUNK_BLOCKS = 64,
 	CHUNK_ROWS = CHUNK_BLOCKS * BALLS_BLOCK_ROWS,
-	/* Candidates before they are settled, once there is a threshold. */
+	/* So many candidates wait before they are settled. */
 	WAITING_ROWS = 128,
 	CANDIDATES_MIN = 4096,
 	SEEDS_MAX = 64,
 	BUCKETS = 64,
-	/* Balls whose memory is on its way, and how much of one column of each. */
+	/* The memory of a ball is asked for so many balls before its visit. */
 	AHEAD = 4,
-	/* Balls that are begun before the first of them is ended, its blocks being on their way. */
+	/* So many visits are begun before the first of them is ended: meanwhile its blocks come
+	 * from memory. */
 	VISITS = 4,
 	PREFETCH_BLOCKS = 4,
-	PREFETCH_BYTES = 256,
+	PREFETCH_BYTES = 256, /* of one column of a ball */
 };
 
-/* How much of the second term counts where to begin is chosen. */
+/* The factor of the term |s| |r| when the first balls are chosen; a smaller one of the query
+ * counts. */
 static const float begin_factor_max = 0.25f;
 
-/* A ball whose rows are looked at. */
+/* A visit of a ball. */
 struct visit {
 	struct balls_scan scan;
 	struct balls_coded coded;
-	uint32_t next; /* blocks that were not bounded yet */
+	uint32_t next; /* blocks [next, end) are not bounded yet */
 	uint32_t end;
-	uint32_t count; /* of those to scan */
-	uint32_t blocks[CHUNK_BLOCKS];
+	uint32_t count;                /* of the next */
+	uint32_t blocks[CHUNK_BLOCKS]; /* to scan */
 };
 
 struct search {
@@ -55,16 +58,16 @@ struct search {
 	const struct balls_kernels *kernels;
 	struct balls_terms terms;
 	uint64_t blocks_scanned;
-	/* Of each ball. */
+	/* [balls] each. */
 	float *promises;
 	float *bounds;
 	uint32_t *some; /* balls to visit */
 	uint32_t *order;
-	/* The query, and what of it is beside the ball at hand. */
+	/* The query, and the part of it that is off the axis of the ball that is visited. */
 	struct balls_coded coded;
 	float *prefix_query;         /* [prefix] */
 	float *prefix_beside;        /* [prefix] */
-	struct visit visits[VISITS]; /* at hand */
+	struct visit visits[VISITS]; /* that are begun */
 	struct balls_candidates candidates;
 };
 
@@ -76,7 +79,7 @@ void balls_space_fini(struct balls_space *space)
 	*space = (struct balls_space){0};
 }
 
-/* Takes `bytes` from the space, or, while there is none, only counts. */
+/* Takes `bytes` of the memory. With NULL it only counts them. */
 static void *take(uint8_t *memory, size_t *at, size_t bytes)
 {
 	uint8_t *start = memory == NULL ? NULL : memory + *at;
@@ -133,7 +136,7 @@ static float root(float squared)
 	return sqrtf(squared > 0 ? squared : 0);
 }
 
-/* What of the query the rows of a ball are held against. */
+/* Splits the query into what is along the axis of a ball and what is off it. */
 static void look_beside(struct search *search, uint32_t ball, struct visit *visit)
 {
 	const struct balls_terms *terms = &search->terms;
@@ -169,7 +172,7 @@ static void prefetch(const void *start, size_t bytes)
 	}
 }
 
-/* Chooses the blocks of a visit from its next ones. */
+/* Bounds the next blocks of a visit and chooses those to scan. */
 static void choose_blocks(struct search *search, struct visit *visit)
 {
 	const struct balls *balls = search->balls;
@@ -206,7 +209,8 @@ static void begin_visit(struct search *search, struct visit *visit, uint32_t bal
 	}
 }
 
-/* Candidates may wait after it. */
+/* Scans the blocks that were chosen, then chooses and scans the rest. Candidates may wait
+ * afterwards. */
 static void end_visit(struct search *search, struct visit *visit)
 {
 	struct balls_candidates *candidates = &search->candidates;
@@ -227,7 +231,7 @@ static void end_visit(struct search *search, struct visit *visit)
 
 /* ---- all balls ---- */
 
-/* The query beside all axes, and on the prefix. */
+/* Computes the promise and the bound of each ball, and projects the query on the prefix. */
 static void look_around(struct search *search)
 {
 	const struct balls *balls = search->balls;
@@ -260,7 +264,7 @@ static void look_around(struct search *search)
 	adapter_kernels_at(0)->product(&product);
 }
 
-/* The most promising balls, best first, that hold about twice as many rows as are asked for. */
+/* Chooses the most promising balls, best first, so many that they hold about 2 k rows. */
 static uint32_t choose_seeds(struct search *search, uint32_t *seeds)
 {
 	const struct balls *balls = search->balls;
@@ -307,8 +311,8 @@ static uint32_t bucket_of(float bound, float low, float scale)
 	return place >= BUCKETS - 1 ? 0 : place > 0 ? BUCKETS - 1 - (uint32_t)place : BUCKETS - 1;
 }
 
-/* Puts the balls that are left, and may matter, in about the order of their bounds. Returns how
- * many. */
+/* Sorts the balls that are left and whose bounds reach the threshold: about in the order of their
+ * bounds. Returns their number. */
 static uint32_t put_in_order(struct search *search)
 {
 	uint32_t ends[BUCKETS + 1] = {0};
@@ -335,7 +339,7 @@ static uint32_t put_in_order(struct search *search)
 	return count;
 }
 
-/* Has what a visit begins with on its way. */
+/* Asks for the memory that a visit reads first. */
 static void prefetch_ball(const struct search *search, uint32_t ball)
 {
 	const struct balls *balls = search->balls;

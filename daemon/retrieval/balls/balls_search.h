@@ -1,6 +1,6 @@
-/* balls_search.h - the search on an instruction set of one's choice, for tests.
+/* balls_search.h - a search by kernels that the caller chooses, for tests.
  *
- * Threads: as balls.h says.
+ * Threads: as balls.h.
  */
 #ifndef DAEMON_RETRIEVAL_BALLS_BALLS_SEARCH_H
 #define DAEMON_RETRIEVAL_BALLS_BALLS_SEARCH_H

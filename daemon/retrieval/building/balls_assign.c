@@ -1,5 +1,7 @@
-/* balls_assign.c - nearest axes, by groups of them. */
-#include "daemon/retrieval/building/balls_assign.h"
+/* balls_assign.c - finds the nearest axis of each row, among all axes or among those of some
+ * groups.
+ */
+#include "daemon/retrieval/balls_assign.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,7 +32,7 @@ static void list_axes(struct balls_assigner *assigner, const uint32_t *group_of,
 	for (uint32_t i = 0; i < k; i++) {
 		assigner->order[firsts[group_of[i]]++] = i;
 	}
-	/* Each is where the next begins now. */
+	/* Each entry now says where the next group begins. */
 	memmove(firsts + 1, firsts, assigner->groups * sizeof *firsts);
 	firsts[0] = 0;
 }
@@ -130,7 +132,7 @@ void balls_assigner_fini(struct balls_assigner *assigner)
 	*assigner = (struct balls_assigner){0};
 }
 
-/* The groups of the largest products. */
+/* Chooses the groups of the largest products. */
 static void choose_groups(const float *products, uint32_t groups, uint32_t near_count,
 	uint32_t *nearby)
 {
@@ -175,7 +177,7 @@ static void find_nearby(struct balls_assigner *assigner, const float *rows, uint
 	}
 }
 
-/* Holds the axes of a group against the rows that are near it. */
+/* Compares the rows that are near a group with its axes. */
 static void improve_by(struct balls_assigner *assigner, uint32_t g, const float *rows,
 	uint32_t count, float *best)
 {

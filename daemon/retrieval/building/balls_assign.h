@@ -1,7 +1,7 @@
-/* balls_assign.h - which of many axes is the nearest to each row.
+/* balls_assign.h - finds the nearest of many axes to each row.
  *
- * Axes may be gathered in groups, and a row held against those of the groups nearest to it only:
- * then it gets the second best now and then.
+ * Axes may be gathered in groups. A row is then compared only with the axes of the groups nearest
+ * to it, and sometimes gets the second best axis.
  *
  * Threads: one at a time.
  */
@@ -16,20 +16,21 @@ enum { BALLS_ASSIGN_ROWS = 2048, BALLS_NEARBY_MAX = 32 };
 
 struct balls_assigner {
 	uint32_t dim;
-	uint32_t near_count;         /* groups that a row is held against */
-	uint32_t groups;             /* 1: all axes in one */
+	uint32_t near_count;         /* groups whose axes a row is compared with */
+	uint32_t groups;             /* 1: all axes are in one group */
 	struct balls_panels *panels; /* owned, [groups] */
 	uint32_t *firsts;            /* owned, [groups + 1]: places of a group in `order` */
 	uint32_t *order;             /* owned, [k]: axes by group */
 	float *group_axes;           /* owned, [groups, dim] */
-	/* owned: of BALLS_ASSIGN_ROWS rows, those that a group is held against */
-	float *products; /* [rows, groups] */
-	uint32_t *nearby;
-	uint32_t *members;
+	/* Owned: columns of up to BALLS_ASSIGN_ROWS rows. */
+	float *products;  /* [rows, groups] */
+	uint32_t *nearby; /* [rows, near_count]: the nearest groups */
+	uint32_t *places; /* [rows]: of the best axis so far in `order` */
+	/* Owned: the same of the rows that one group is compared with. */
+	uint32_t *members; /* their numbers */
 	float *rows;
 	float *best;
 	uint32_t *place;
-	uint32_t *places;
 };
 
 /* Unit vectors. */
@@ -37,7 +38,8 @@ struct balls_axes {
 	const float *values; /* [k, dim] */
 	uint32_t k;          /* at least one */
 	uint32_t dim;
-	/* Groups that a row is held against, up to BALLS_NEARBY_MAX; 0: all axes. */
+	/* A row is compared with the axes of so many groups, up to BALLS_NEARBY_MAX; 0: with all
+	 * axes. */
 	uint32_t near_count;
 };
 
@@ -46,8 +48,8 @@ enum status balls_assigner_init(struct balls_assigner *assigner, const struct ba
 	const _Atomic bool *stop);
 void balls_assigner_fini(struct balls_assigner *assigner); /* zeroed is fine */
 
-/* Of each of up to BALLS_ASSIGN_ROWS rows the axis with which its product is largest, and that;
- * axis 0 of a row whose products are no numbers. */
+/* For each of up to BALLS_ASSIGN_ROWS rows: the axis with which its product is largest, and that
+ * product. A row whose products are not numbers gets the first axis that is listed. */
 void balls_assign(struct balls_assigner *assigner, const float *rows, uint32_t count, float *best,
 	uint32_t *axis);
 

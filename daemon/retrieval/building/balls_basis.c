@@ -1,5 +1,5 @@
-/* balls_basis.c - principal directions by orthogonal iteration. */
-#include "daemon/retrieval/building/balls_basis.h"
+/* balls_basis.c - finds principal directions by orthogonal iteration. */
+#include "daemon/retrieval/balls_basis.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -18,8 +18,8 @@ static void subtract(float *from, const float *direction, double much, uint32_t 
 	}
 }
 
-/* Makes the directions orthonormal, twice over, so that rounding leaves nothing. One that vanishes
- * is drawn anew. */
+/* Makes the directions orthonormal, and a second time to remove what rounding left. A direction
+ * that vanishes is drawn anew. */
 static void orthonormalize(const struct balls_variation *variation, uint64_t *random)
 {
 	const uint32_t dim = variation->dim;
@@ -47,7 +47,7 @@ static void orthonormalize(const struct balls_variation *variation, uint64_t *ra
 	}
 }
 
-/* next = rows^T rows basis; what is captured comes by the way. */
+/* next = rows^T rows basis. The same products give `captured`. */
 static void multiply(const struct balls_variation *variation, float *products, float *next)
 {
 	const uint32_t dim = variation->dim;

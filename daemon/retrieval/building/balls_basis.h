@@ -1,4 +1,4 @@
-/* balls_basis.h - the directions in which rows vary most.
+/* balls_basis.h - finds the directions in which rows vary most.
  *
  * Threads: any; there is no state.
  */
@@ -17,8 +17,8 @@ struct balls_variation {
 	uint32_t wanted; /* directions, at most dim */
 	uint64_t seed;
 	const _Atomic bool *stop;
-	float *basis;     /* out: [wanted, dim], orthonormal, those of most variation first */
-	double *captured; /* out: [wanted] the share of all squares along each */
+	float *basis;     /* out: [wanted, dim], orthonormal, that of most variation first */
+	double *captured; /* out: [wanted] the share of the sum of all squares that is along each */
 };
 
 /* Errors: NO_MEMORY; BUSY  stopped.

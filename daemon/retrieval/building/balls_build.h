@@ -1,20 +1,20 @@
-/* balls_build.h - makes the image of a granular-ball index.
+/* balls_build.h - builds the image of a granular-ball index.
  *
- *   balls_plan -> balls_plan_bytes -> space of that many bytes -> balls_write -> balls_plan_close
+ *   balls_plan -> balls_plan_bytes -> memory of that size -> balls_write -> balls_plan_close
  *
- * Balls are found by spherical k-means on a sample; then each row is assigned to the axis that its
- * direction is nearest to. The same rows, options and seed give the same bytes on one machine and
- * on every other.
+ * Spherical k-means on a sample finds the axes of the balls. Then each row is assigned to the axis
+ * that is nearest to its direction. The same rows, options and seed give the same bytes on every
+ * machine.
  *
- * Memory: 16 bytes a row, the axes twice, and at most `memory_bytes` for the sample.
- * Threads: a plan is used by one at a time; `read` is called from that one.
+ * Memory: 16 bytes for each row, the axes twice, and at most `memory_bytes` for the sample.
+ * Threads: one thread at a time uses a plan; `read` is called on that thread.
  */
 #ifndef DAEMON_RETRIEVAL_BUILDING_BALLS_BUILD_H
 #define DAEMON_RETRIEVAL_BUILDING_BALLS_BUILD_H
 
 #include "daemon/retrieval/balls/balls.h"
 
-/* Rows by number, in any order; those of a run at once where runs are asked for. */
+/* The rows of an index. `read` copies rows [first, first + count); calls come in any order. */
 struct balls_source {
 	uint32_t rows; /* up to BALLS_ROWS_MAX */
 	uint32_t dim;
@@ -22,26 +22,27 @@ struct balls_source {
 	void *arg;
 };
 
-/* Of the calibration: fewer make it miss by more, and more make a build longer. */
+/* Queries of a calibration: with fewer its error is larger, with more a build takes longer. */
 enum { BALLS_QUERIES_MAX = 256 };
 
 struct balls_options {
-	uint32_t granularity; /* rows a ball; 0: what measured best */
+	uint32_t granularity; /* rows of a ball; 0: the value that measured best */
 	uint64_t seed;
-	uint64_t memory_bytes; /* of the sample; 0: 256 MiB */
-	/* Held-out queries for the calibration, [query_count, dim]; none: rows are taken. */
+	uint64_t memory_bytes; /* at most so many for the sample; 0: 256 MiB */
+	/* Queries for the calibration, [query_count, dim]; none: rows of the source are used. */
 	const float *queries;
 	uint32_t query_count;
 	const _Atomic bool *stop; /* when it becomes true, the work ends with BUSY; NULL: none */
-	/* A rebuild: the axes and the basis of this image are kept ... */
+	/* For a rebuild: the new image takes the axes and the basis of this one. NULL: none. */
 	const struct balls *previous;
-	/* ... and so is each row's ball in it; UINT32_MAX: found anew. [rows]; NULL: all anew. */
+	/* [rows] the ball of each row in `previous`, which the row keeps; UINT32_MAX: its ball is
+	 * searched. NULL: that of every row is. */
 	const uint32_t *known;
 };
 
 struct balls_plan;
 
-/* Everything but the image itself. Borrows source and options until balls_plan_close.
+/* Does all the work but writing the image. Borrows source and options until balls_plan_close.
  * Errors: NO_MEMORY; BUSY  stopped. */
 enum status balls_plan(const struct balls_source *source, const struct balls_options *options,
 	struct balls_plan **out);

@@ -1,5 +1,5 @@
-/* balls_calibration.c - recall by factor, measured when an index is built. */
-#include "daemon/retrieval/building/balls_calibration.h"
+/* balls_calibration.c - measures the recall of each factor when an index is built. */
+#include "daemon/retrieval/balls_calibration.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +12,8 @@
 
 enum { ROWS_AT_ONCE = 64 };
 
-/* Where this share of the rows is asked for, searches are exact: there is little to leave out. */
+/* A k is measured only if the source has so many rows for each hit: with fewer there is little to
+ * leave out, and no recall is promised, so that such searches are exact. */
 static const size_t rows_per_hit = 10;
 
 struct calibration {
@@ -20,8 +21,8 @@ struct calibration {
 	const struct balls_source *source;
 	const struct balls_options *options;
 	enum balls_metric metric;
-	uint64_t own;         /* the row that the query is; UINT64_MAX: none */
-	struct scorer scorer; /* of the query by the metric */
+	uint64_t own;         /* the query is this row; UINT64_MAX: it is none */
+	struct scorer scorer; /* of the query, by the metric */
 	struct balls_space space;
 	float *query; /* owned, [dim] */
 	float *rows;  /* behind it, [ROWS_AT_ONCE, dim] */
@@ -49,7 +50,7 @@ static int compare_ids(void *arg, uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
-/* The best k into `top`, which is the caller's to end unless this fails. */
+/* Searches the best k. If it succeeds, the caller ends `top`. */
 static enum status search(struct calibration *calibration, size_t k, float factor, struct topk *top)
 {
 	enum status status = topk_init(top, k, -INFINITY, compare_ids, NULL);
@@ -74,7 +75,7 @@ static enum status search(struct calibration *calibration, size_t k, float facto
 	return status;
 }
 
-/* How many reach a score. A row that is the query is no answer to it. */
+/* How many hits reach a score? The row that is the query itself does not count. */
 static size_t count_from(const struct calibration *calibration, const struct topk *top, float limit)
 {
 	size_t count = 0;
@@ -84,14 +85,15 @@ static size_t count_from(const struct calibration *calibration, const struct top
 	return count;
 }
 
-/* What searches by each k and factor found: sums over queries of shares, and of their squares. */
+/* Shares that searches by each k and factor found: sums of shares over all queries, and sums of
+ * squares of shares. */
 struct found {
 	double shares[BALLS_KS][BALLS_FACTORS];
 	double squares[BALLS_KS][BALLS_FACTORS];
 	uint32_t queries;
 };
 
-/* How many ks are small beside the rows. */
+/* How many ks are measured. */
 static size_t count_ks(const struct calibration *calibration)
 {
 	size_t count = 0;
@@ -101,8 +103,8 @@ static size_t count_ks(const struct calibration *calibration)
 	return count;
 }
 
-/* Adds what searches for the best balls_ks[which], whose last has the score `limit`, find. A search
- * by a greater factor looks at more: once all are found, they stay so. */
+/* Adds the shares that searches for the best balls_ks[which] find. The last of these has the score
+ * `limit`. A search by a greater factor looks at more rows: once it finds all, greater ones do. */
 static enum status try_factors(struct calibration *calibration, size_t which,
 	const struct topk *best, struct found *found)
 {
@@ -128,7 +130,7 @@ static enum status try_factors(struct calibration *calibration, size_t which,
 	return STATUS_OK;
 }
 
-/* Adds what searches with one query find. */
+/* Searches with one query by each k and factor, and adds the shares. */
 static enum status try_query(struct calibration *calibration, struct found *found)
 {
 	static const enum metric metrics[BALLS_METRICS] = {
@@ -158,7 +160,7 @@ static enum status try_query(struct calibration *calibration, struct found *foun
 	return status;
 }
 
-/* The mean, less two standard errors: queries to come are others. */
+/* The mean less two standard errors, since the queries to come are others. */
 static double recall_of(const struct found *found, size_t which, size_t factor)
 {
 	const double queries = found->queries > 0 ? found->queries : 1;
@@ -167,7 +169,7 @@ static double recall_of(const struct found *found, size_t which, size_t factor)
 	return mean - 2 * sqrt(fmax(variance, 0) / queries);
 }
 
-/* Query `i` of those that there are; false if it is none. */
+/* Takes query `i`, or draws a row; false if it has no bounds (see balls_norm.h). */
 static bool choose_query(struct calibration *calibration, uint32_t i, uint64_t *random)
 {
 	const struct balls_source *source = calibration->source;

@@ -1,4 +1,4 @@
-/* balls_calibration.h - what share of the best rows searches find, by their factor.
+/* balls_calibration.h - measures the share of the best rows that searches find, by factor.
  *
  * Threads: any.
  */
@@ -7,7 +7,7 @@
 
 #include "daemon/retrieval/building/balls_build.h"
 
-/* Searches for queries of the source or of the options by each metric, k and factor, and writes
+/* Searches with queries of the options, or else with rows, by each metric, k and factor. Writes
  * recalls [BALLS_METRICS][BALLS_KS][BALLS_FACTORS]. Errors: NO_MEMORY; BUSY. */
 enum status balls_calibrate(const struct balls *balls, const struct balls_source *source,
 	const struct balls_options *options, float *recalls);

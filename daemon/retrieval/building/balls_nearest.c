@@ -1,5 +1,5 @@
-/* balls_nearest.c - products of rows with many axes, compiled once for each instruction set. */
-#include "daemon/retrieval/building/balls_nearest.h"
+/* balls_nearest.c - multiplies rows by many axes; compiled once for each instruction set. */
+#include "daemon/retrieval/balls_nearest.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -9,21 +9,21 @@
 
 enum {
 	LANES = 16,
-	/* Rows whose sums stay in registers. */
+	/* The sums of so many rows stay in registers. */
 	ROWS = 4,
-	/* Rows that a panel meets while it is in the nearest cache. */
+	/* So many rows are compared with a panel while it is in the first-level cache. */
 	SOME = 64,
 };
 
 typedef float wide __attribute__((vector_size(64), aligned(4), may_alias));
 
-/* The best of some rows so far, of each lane of all panels. */
+/* For some rows, the best product so far of each lane, and its panel. */
 struct lanes {
 	float best[SOME * BALLS_PANEL];
 	uint32_t panel[SOME * BALLS_PANEL];
 };
 
-/* `rows` rows beside one panel: products in the lanes, summed up in the order of the dims. */
+/* Products of `rows` rows and one panel, an axis in each lane, summed in the order of the dims. */
 INLINE void products_of(const struct balls_nearest *nearest, size_t row, const float *panel,
 	const size_t rows, wide (*restrict sums)[2])
 {
@@ -56,7 +56,7 @@ INLINE void improve(const struct balls_nearest *nearest, size_t first, size_t r,
 	}
 }
 
-/* Of equal ones the first, wherever it stands. */
+/* Chooses the best axis of all lanes; of equal products that of the lowest number. */
 INLINE void decide(const struct balls_nearest *nearest, size_t row, const float *best,
 	const uint32_t *panel)
 {

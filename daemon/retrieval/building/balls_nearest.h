@@ -1,7 +1,7 @@
-/* balls_nearest.h - of many axes the nearest to each row, one set of loops for each instruction
- * set.
+/* balls_nearest.h - finds the nearest of many axes to each row, by one set of loops for each
+ * instruction set.
  *
- * Every set gives the same bits: a product is summed up in the order of the dims.
+ * Every set gives the same bits: a product is summed in the order of the dims.
  *
  * Threads: any; there is no state.
  */
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Axes stand side by side in panels of 32: [panels][dim][32], NaN where there is none. */
+/* A panel holds 32 axes side by side: [panels][dim][32]; NaN where there is no axis. */
 enum { BALLS_PANEL = 32 };
 
 struct balls_nearest {
@@ -21,8 +21,8 @@ struct balls_nearest {
 	const float *panels;
 	size_t panel_count;
 	float *best;         /* in, out: [rows] the largest product so far */
-	uint32_t *axis;      /* out: [rows] and whose it is, if it is one of these, */
-	uint32_t first_axis; /* which are counted from here */
+	uint32_t *axis;      /* in, out: [rows] the axis that has it */
+	uint32_t first_axis; /* the number of the first axis of these panels */
 };
 
 void balls_nearest(const struct balls_nearest *nearest);

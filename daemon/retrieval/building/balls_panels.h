@@ -1,4 +1,4 @@
-/* balls_panels.h - axes, side by side as balls_nearest.h needs them.
+/* balls_panels.h - axes in panels, as balls_nearest.h needs them.
  *
  * Threads: any; immutable once made.
  */
@@ -16,13 +16,13 @@ struct balls_panels {
 	float *values; /* owned, [count][dim][32] */
 };
 
-/* Panels of `k` axes [k, dim]. Errors: NO_MEMORY. */
+/* Makes panels of `k` axes [k, dim]. Errors: NO_MEMORY. */
 enum status balls_panels_init(struct balls_panels *panels, const float *axes, uint32_t k,
 	uint32_t dim);
 void balls_panels_fini(struct balls_panels *panels);
 
-/* Of each row the axis with which its product is largest, if that is more than `best` says; both
- * stay as they are if it is not. Axes are counted from `first`. */
+/* If a row has a larger product with one of the axes than `best` says, sets `best` and `axis` of
+ * the row to the largest. The axes have numbers from `first` on. */
 void balls_panels_improve(const struct balls_panels *panels, uint32_t first, const float *rows,
 	size_t count, float *best, uint32_t *axis);
 

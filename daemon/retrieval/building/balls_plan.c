@@ -1,5 +1,5 @@
-/* balls_plan.c - in which ball each row is, and in which order. */
-#include "daemon/retrieval/building/balls_plan.h"
+/* balls_plan.c - decides which ball each row is in, and the order of the rows of a ball. */
+#include "daemon/retrieval/balls_plan.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,18 +9,18 @@
 #include "daemon/retrieval/building/balls_assign.h"
 
 enum {
-	/* Values read at once. */
+	/* So many values are read at once. */
 	CHUNK_VALUES = 1 << 18,
 	CHUNK_ROWS_MAX = BALLS_ASSIGN_ROWS,
-	/* Up to so many axes a row is held against all: about 9 us a row of 64 dims. A row that is
-	 * not with its nearest makes a ball wide: by the 6 nearest of 45 groups exact searches took
-	 * twice as long. */
+	/* Up to so many axes, a row is compared with all of them, which takes about 9 us for 64
+	 * dims. A row that is not with its nearest axis makes a ball wide: when rows were compared
+	 * with the 6 nearest of 45 groups, exact searches took twice as long. */
 	COMPARED_MAX = 8192,
 };
 
 static const uint32_t is_loose = UINT32_MAX;
 
-/* While rows are assigned: their balls, and room for some of them. */
+/* The balls that rows were assigned to, and memory for the rows that are read at once. */
 struct assignment {
 	struct balls_assigner assigner;
 	uint32_t rows_max;
@@ -31,7 +31,7 @@ struct assignment {
 	float *along;      /* [source->rows] */
 };
 
-/* Rows first .. first + count, which are in assignment->rows. */
+/* Assigns rows [first, first + count), which are in some->rows. */
 static void assign_some(struct balls_plan *plan, struct assignment *some, uint32_t first,
 	uint32_t count)
 {
@@ -88,7 +88,7 @@ static void gather(struct balls_plan *plan, const struct assignment *all)
 				(struct balls_member){.along = all->along[row], .row = row};
 		}
 	}
-	/* Each is where the next begins now. */
+	/* Each entry now says where the next ball begins. */
 	memmove(plan->first_members + 1, plan->first_members, balls * sizeof(uint32_t));
 	plan->first_members[0] = 0;
 	for (uint32_t i = 0; i < balls; i++) {

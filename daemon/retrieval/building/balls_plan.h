@@ -1,4 +1,4 @@
-/* balls_plan.h - what is known of an index before its image is written.
+/* balls_plan.h - an index before its image is written: its balls and their rows.
  *
  * Threads: one at a time.
  */
@@ -19,13 +19,13 @@ struct balls_plan {
 	struct balls_shape shape;
 	float *axes;                  /* owned, [balls, dim] */
 	float *basis;                 /* owned, [prefix, dim]; NULL: the dims themselves */
-	struct balls_member *members; /* owned: by ball, of one ball those of large `along` first */
+	struct balls_member *members; /* owned: ball by ball, in each the largest `along` first */
 	uint32_t *first_members;      /* owned, [balls + 1] */
 	uint32_t *loose;              /* owned, [shape.loose] */
 };
 
-/* The axes, and the basis, of a plan whose source is known: from a sample, or from the image
- * before. Errors: NO_MEMORY; BUSY. */
+/* Finds the axes and the basis of a plan whose source and options are set: by a sample, or in the
+ * previous image. Errors: NO_MEMORY; BUSY  stopped. */
 enum status balls_plan_axes(struct balls_plan *plan);
 
 static inline bool balls_plan_is_stopped(const struct balls_plan *plan)

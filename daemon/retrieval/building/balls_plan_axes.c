@@ -1,4 +1,4 @@
-/* balls_plan_axes.c - the axes and the basis of an index, from a sample of its rows. */
+/* balls_plan_axes.c - finds the axes and the basis of an index by a sample of its rows. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +11,10 @@
 
 enum {
 	GRANULARITY_MIN = 64,
-	/* Rows of the sample for each ball. */
+	/* The sample has so many rows for each ball. */
 	SAMPLE_ROWS = 64,
 	SAMPLE_ROWS_MIN = 4096,
-	/* Up to so many dims are coded as they are. */
+	/* Rows of up to so many dims are coded without a basis. */
 	PLAIN_DIMS_MAX = 32,
 	PREFIX_MIN = 16,
 	PREFIX_MAX = 64,
@@ -24,13 +24,15 @@ enum {
 
 static const uint64_t sample_bytes = UINT64_C(256) << 20;
 static const uint64_t variation_values = UINT64_C(1) << 24;
-/* The prefix is as long as it takes to leave no more than this of the squares off the axes. */
+/* The prefix has so many dims that they leave no more than this share of the squares off the axes.
+ */
 static const double rest_max = 0.1;
-/* And the first dims of it, unless they are most of it. */
+/* The same for the first dims of the prefix. If they are more than half of it, all of it counts as
+ * first. */
 static const double first_rest_max = 0.4;
 
-/* Reads rows evenly spread over the source, leaves those out that have no direction, and
- * scales the others to 1. */
+/* Reads rows spread evenly over the source, leaves out those that have no direction, and scales the
+ * others to length 1. */
 static void read_sample(const struct balls_source *source, uint64_t wanted, uint64_t *random,
 	struct balls_sample *sample)
 {
@@ -52,7 +54,7 @@ static void read_sample(const struct balls_source *source, uint64_t wanted, uint
 	}
 }
 
-/* How many of `dims` it takes, at least `least`, to leave no more than `rest`. */
+/* How many of the dims, at least `least`, leave no more than `rest`? */
 static uint32_t dims_of(const double *captured, uint32_t dims, uint32_t least, double rest)
 {
 	double left = 1;
@@ -65,7 +67,7 @@ static uint32_t dims_of(const double *captured, uint32_t dims, uint32_t least, d
 	return dims;
 }
 
-/* Takes off the axes what is along them, in place, and finds the directions of the rest. */
+/* Removes from each row, in place, what is along its axis; finds the directions of the rest. */
 static enum status find_basis(struct balls_plan *plan, struct balls_sample *sample, uint64_t seed)
 {
 	const uint32_t dim = sample->dim;
@@ -130,7 +132,7 @@ static enum status train(struct balls_plan *plan, struct balls_sample *sample, u
 	if (plan->axes == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	plan->axes[0] = 1; /* if there is no row with a direction */
+	plan->axes[0] = 1; /* a unit vector, in case no row has a direction */
 	enum status status = STATUS_OK;
 	if (sample->count > 0) {
 		const struct balls_training training = {
@@ -149,7 +151,8 @@ static enum status train(struct balls_plan *plan, struct balls_sample *sample, u
 	return status;
 }
 
-/* A search looks at all balls, and then at all rows of some: both grow alike. */
+/* A search looks at all balls, and then at all rows of some. With a granularity that grows as the
+ * root of the rows both grow alike. */
 static uint32_t granularity_of(uint32_t rows)
 {
 	const uint32_t even = (uint32_t)(sqrt(rows) / 2);
@@ -193,7 +196,7 @@ enum status balls_plan_axes(struct balls_plan *plan)
 	plan->shape.balls = (source->rows + granularity - 1) / granularity;
 	plan->shape.balls = plan->shape.balls > 0 ? plan->shape.balls : 1;
 	uint64_t wanted = (uint64_t)plan->shape.balls * SAMPLE_ROWS;
-	/* It is copied once, part by part. */
+	/* balls_tree.c copies the sample once, part by part, so it takes its memory twice. */
 	const uint64_t most = bytes / (2 * sizeof(float) * source->dim);
 	wanted = wanted > SAMPLE_ROWS_MIN ? wanted : SAMPLE_ROWS_MIN;
 	wanted = wanted < most ? wanted : most;

@@ -10,10 +10,10 @@
 #include "daemon/retrieval/building/balls_random.h"
 
 enum {
-	/* Seeds are drawn in so many rounds, each farther from those before. */
+	/* Seeds are drawn in so many rounds; later ones are farther from those before. */
 	SEED_ROUNDS = 16,
 	LLOYD_ROUNDS = 8,
-	/* Rows between two looks at `stop`. */
+	/* `stop` is asked once for so many rows. */
 	SOME = 4096,
 };
 
@@ -59,8 +59,7 @@ static double distance_of(float near)
 	return fmax(1 - (double)near, 0) + 1e-9;
 }
 
-/* Picks `count` rows of the sample, each with a chance that
- * grows with its distance from its axis. */
+/* Picks `count` rows of the sample. The chance of a row grows with its distance from its axis. */
 static void pick(const struct balls_sample *sample, const float *near, uint64_t *random,
 	uint32_t count, uint32_t *picks)
 {
@@ -130,7 +129,7 @@ static void normalize(const float *sum, uint32_t dim, float *axis)
 	}
 }
 
-/* Directions of the rows of each axis. Returns how many axes have none. */
+/* Moves each axis to the mean direction of its rows. Returns the number of axes without a row. */
 static uint32_t average(const struct balls_sample *sample, const struct balls_training *training,
 	float *sums, uint32_t *sizes)
 {

@@ -1,5 +1,5 @@
-/* balls_tree.c - k-means of two levels. */
-#include "daemon/retrieval/building/balls_tree.h"
+/* balls_tree.c - k-means on two levels. */
+#include "daemon/retrieval/balls_tree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "daemon/retrieval/building/balls_random.h"
 
 enum {
-	/* Fewer axes are trained at once. */
+	/* Fewer axes than this are trained together. */
 	DIVIDED_MIN = 256,
 	MOVES = 3,
 	NEAR_COUNT = 6,
@@ -23,14 +23,14 @@ static uint32_t parts_of(uint32_t k)
 	return parts;
 }
 
-/* Rows of one part, side by side. */
+/* The rows of one part, copied side by side. */
 struct part {
 	float *rows;
 	uint32_t *axis;
 	size_t count;
 };
 
-/* Trains the share of each part: `firsts` says which axes. */
+/* Trains the axes of each part: it gets a share of them in proportion to its rows. */
 static enum status train_parts(const struct balls_sample *sample,
 	const struct balls_training *training, uint32_t parts, struct part *part)
 {

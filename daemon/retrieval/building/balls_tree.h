@@ -1,4 +1,4 @@
-/* balls_tree.h - many axes for a large sample, in less than the product of both.
+/* balls_tree.h - finds many axes for a large sample, in less time than their product.
  *
  * Threads: any; there is no state.
  */
@@ -7,9 +7,9 @@
 
 #include "daemon/retrieval/building/balls_train.h"
 
-/* As balls_train. Where axes are many, the sample is divided first, and each part gets its share of
- * them; then all move by Lloyd's rule, by balls_assign. The order of sample->rows stays. Errors: as
- * balls_train. */
+/* As balls_train. If there are many axes, the sample is first divided into parts, and each part
+ * gets its share of the axes. Then all axes move by Lloyd's rule, with balls_assign. The order of
+ * sample->rows stays. Errors: as balls_train. */
 enum status balls_train_tree(const struct balls_sample *sample,
 	const struct balls_training *training);
 

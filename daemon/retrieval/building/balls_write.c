@@ -1,4 +1,4 @@
-/* balls_write.c - the image of a planned index. */
+/* balls_write.c - writes the image of a planned index. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 enum { ROWS = BALLS_BLOCK_ROWS };
 
-/* The image while it is written, and the block at hand. */
+/* The image while it is written, and the block that is being written. */
 struct writing {
 	const struct balls_plan *plan;
 	uint8_t *space;
@@ -18,7 +18,7 @@ struct writing {
 	float *prefix_axes;
 	float *of_balls[6];
 	float *of_blocks[6];
-	float *rows;   /* [ROWS, dim]: off the axis, then beyond the prefix */
+	float *rows;   /* [ROWS, dim]: what is off the axis, and later what is beyond the prefix */
 	float *prefix; /* [ROWS, prefix] */
 	float along[ROWS];
 	float off[ROWS];
@@ -53,8 +53,8 @@ static float rounded_up(double value)
 	return nextafterf((float)value, INFINITY);
 }
 
-/* Reads the rows of a block and splits each into what is along the axis and what is off it.
- * Returns the ranges; the largest length goes to `longest`. */
+/* Reads the rows of a block and splits each into what is along the axis and what is off it. Returns
+ * the ranges, and in `longest` the largest length of a row. */
 static struct ranges split_rows(struct writing *writing, const float *axis,
 	const struct balls_member *members, size_t count, float *longest)
 {
@@ -85,7 +85,7 @@ static struct ranges split_rows(struct writing *writing, const float *axis,
 	return ranges;
 }
 
-/* The rows on the prefix; what is beyond stays in writing->rows. */
+/* Projects the rows on the prefix; what is beyond it stays in writing->rows. */
 static void project(struct writing *writing, size_t count)
 {
 	const struct balls_plan *plan = writing->plan;
@@ -123,7 +123,7 @@ static void project(struct writing *writing, size_t count)
 	}
 }
 
-/* The codes of `count` vectors of `dims`, up to 16; the error of a vector at most. */
+/* Encodes `count` vectors, up to 16. Returns the largest error of a vector. */
 static float put_codes(const float *values, size_t count, uint32_t dims, float *scale,
 	uint8_t *codes)
 {
@@ -148,7 +148,7 @@ static float put_codes(const float *values, size_t count, uint32_t dims, float *
 	return error > 0 ? rounded_up(error) : 0;
 }
 
-/* Writes the codes of a block's rows and what is lost by them. */
+/* Writes the codes of the rows of a block, and how much they leave out. */
 static void encode(const struct writing *writing, size_t count, float *head, uint8_t *codes)
 {
 	const struct balls_shape *shape = &writing->plan->shape;

@@ -1,5 +1,5 @@
-/* adapter.c - checks a chain's shapes, and takes rows through it block by block. */
-#include "daemon/retrieval/layers/adapter.h"
+/* adapter.c - checks the shapes of a chain and runs rows through it, block by block. */
+#include "daemon/retrieval/adapter.h"
 
 #include "daemon/retrieval/layers/adapter_kernels.h"
 #include "schema/dtype.h"
@@ -9,13 +9,13 @@
 #include <string.h>
 
 enum {
-	/* Rows on their way stay in the second-level cache, if they are not wider. */
+	/* Values of a block of rows: so many stay in the second-level cache. */
 	SPACE_FLOATS = 64 << 10,
 	SPACE_ROWS_MAX = 512,
 	SPACE_ROWS_STEP = 8,
 	TILE_FLOATS = 32 << 10,
-	/* In multiply-adds: what it costs to find and convert a value, and to pass it through an
-	   activation. */
+	/* In multiply-adds: the cost of finding and converting a value, and that of an activation
+	 * of a value. */
 	VALUE_WORK = 8,
 	ACTIVATION_WORK = 8,
 };
@@ -37,7 +37,7 @@ bool adapter_has_tensors(const struct adapter_name *name)
 	return name->kind == ADAPTER_LINEAR || name->kind == ADAPTER_GATE;
 }
 
-/* NAME.weight and NAME.bias, which must be names too. */
+/* Sets NAME.weight and NAME.bias, which must not be longer than a name may be. */
 static enum status set_tensors(struct adapter_name *name, struct error *err)
 {
 	static const char suffix[] = ".weight";
@@ -172,7 +172,7 @@ enum status adapter_add(struct adapter *adapter, const struct adapter_name *name
 
 /* ---- space ---- */
 
-/* How many rows are on their way at once. */
+/* How many rows a block has. */
 static uint32_t rows_at_once(const struct adapter *adapter, uint64_t rows)
 {
 	uint64_t count = SPACE_FLOATS / adapter->widest;
@@ -206,7 +206,7 @@ uint64_t adapter_work(const struct adapter *adapter, uint64_t rows)
 	return rows * of_row + (rows + at_once - 1) / at_once * of_block;
 }
 
-/* Outputs whose weights, and biases, are converted at once. */
+/* The weights and biases of so many outputs are converted at once. */
 static uint32_t outs_at_once(const struct adapter *adapter)
 {
 	const uint32_t outs = TILE_FLOATS / (adapter->widest + 1);
@@ -241,7 +241,7 @@ void adapter_space_fini(struct adapter_space *space)
 
 /* ---- run ---- */
 
-/* Elements [first, first + count) as f32. */
+/* Converts elements [first, first + count) of a tensor to f32. */
 static void convert(const struct adapter_tensor *tensor, size_t first, size_t count, float *out)
 {
 	const uint8_t *from = tensor->data + first * tensor_dtype_bytes(tensor->spec->dtype);
@@ -263,7 +263,8 @@ static void convert(const struct adapter_tensor *tensor, size_t first, size_t co
 	dtype_convert(&target, &source, 1, (uint32_t)count, 1);
 }
 
-/* Where elements stand as f32: in the tensor, or converted to `room`. */
+/* Elements of a tensor as f32: where they stand if they are f32, else converted into `room`. NULL:
+ * there is no tensor. */
 static const float *floats_of(const struct adapter_tensor *tensor, size_t first, size_t count,
 	float *room)
 {
@@ -277,7 +278,7 @@ static const float *floats_of(const struct adapter_tensor *tensor, size_t first,
 	return room;
 }
 
-/* y = W x + b, tile by tile where the weights must be converted. */
+/* y = W x + b. Weights that must be converted are taken tile by tile. */
 static void run_product(const struct adapter_step *step, const struct adapter_space *space,
 	const float *x, float *y, uint32_t count)
 {

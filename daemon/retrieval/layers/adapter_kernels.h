@@ -1,8 +1,8 @@
-/* adapter_kernels.h - the loops of adapter.c, one set for each instruction set.
+/* adapter_kernels.h - the loops of adapter.c and scorer.c, one set for each instruction set.
  *
- * Every set gives the same bits. A dot product keeps 16 partial sums, element i in sum i % 16, each
- * step a fused multiply-add; the last few elements are filled up with zeros to 16. Then the
- * sums l and l + 8 are added, l and l + 4, l and l + 2, and the last two.
+ * Every set gives the same bits. A dot product keeps 16 partial sums: element i is added to sum i %
+ * 16 by a fused multiply-add, and zeros fill the last elements up to 16. Then sum l + 8 is added to
+ * sum l for l < 8, sum l + 4 for l < 4, sum l + 2 for l < 2, and at last sum 1 to sum 0.
  *
  * Threads: any; there is no state.
  */
@@ -16,7 +16,7 @@ struct adapter_product {
 	const float *x;    /* [rows, in] */
 	const float *w;    /* [outs, in] */
 	const float *bias; /* [outs]; NULL: none */
-	float *y;          /* [rows, y_stride], the first outs of each are written */
+	float *y;          /* [rows, y_stride]; the first `outs` values of each row are written */
 	size_t rows;
 	size_t outs;
 	size_t in;
@@ -35,7 +35,7 @@ struct adapter_kernels {
 	void (*gate)(float *values, const float *x, size_t count);
 };
 
-/* Set `i`, the fastest first, or NULL beyond the last; only those that this machine runs. */
+/* Set `i` of those that this machine can run, the fastest first; NULL behind the last. */
 const struct adapter_kernels *adapter_kernels_at(size_t i);
 
 #endif

@@ -1,5 +1,5 @@
-/* score_kernels.c - distances and counts of bits, compiled once for each instruction set. */
-#include "daemon/retrieval/score/score_kernels.h"
+/* score_kernels.c - computes distances and counts bits; compiled once for each instruction set. */
+#include "daemon/retrieval/score_kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 enum { LANES = 16 };
 
-/* Adds the partial sums up in the order of adapter_kernels.h. */
+/* Adds the partial sums in the order of adapter_kernels.h. */
 INLINE float sum_of(const float sums[LANES])
 {
 	float left[LANES / 2];

@@ -1,5 +1,5 @@
-/* scorer.c - how alike each view and each part are, then one score of a row and a query. */
-#include "daemon/retrieval/score/scorer.h"
+/* scorer.c - compares each view with each part, then makes one score of each row and query. */
+#include "daemon/retrieval/scorer.h"
 
 #include "daemon/retrieval/score/score_kernels.h"
 
@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-	/* Of a block: with its rows it stays in the second cache. */
+	/* A block of rows, with its products, stays in the second-level cache. */
 	SCORER_ALIKE_MAX = 16384,
 	SCORER_BLOCK_BYTES = 128 << 10,
 	SCORER_ROWS_MAX = 1024,
@@ -32,7 +32,7 @@ static uint8_t last_mask(uint32_t dim)
 	return (uint8_t)(0xff00u >> (dim % 8 == 0 ? 8 : dim % 8));
 }
 
-/* Bits of a vector, without those that only fill up its last byte. */
+/* Counts the bits of a vector, without those that only fill its last byte. */
 static uint32_t bits_of(const struct scorer *scorer, const uint8_t *vector)
 {
 	const size_t last = scorer->vector_bytes - 1;
@@ -41,7 +41,7 @@ static uint32_t bits_of(const struct scorer *scorer, const uint8_t *vector)
 	       (uint32_t)__builtin_popcount(rest);
 }
 
-/* Lengths of `count` f32 vectors. */
+/* Measures the lengths of `count` f32 vectors. */
 static void measure_lengths(const float *vectors, size_t count, uint32_t dim, float *out)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -68,7 +68,7 @@ static void measure_bits(const struct scorer *scorer, const uint8_t *vectors, si
 	}
 }
 
-/* Lengths or bits, where the metric needs them. */
+/* Measures the lengths of vectors, or counts their bits, if the metric needs that. */
 static void measure(const struct scorer *scorer, const void *vectors, size_t count, float *out)
 {
 	if (metric_is_of_bits(scorer->shape.metric)) {
@@ -193,7 +193,7 @@ static void compare_vectors(struct scorer *scorer, const float *rows, size_t row
 
 /* ---- scores ---- */
 
-/* Of one query part and a row: that of the most alike view. */
+/* The metric of a query part and that view of a row which is most like it. */
 static float best_view(const struct scorer *scorer, uint32_t row, uint32_t vector)
 {
 	const uint32_t views = scorer->shape.views;

@@ -1,13 +1,13 @@
 /* scorer.h - scores of many rows for one or several queries.
  *
- * A query is one vector, or several with weights; so is a row (its views). Of query parts q_i with
- * weights w_i and a row's views x_j
+ * A query is one vector, or several (its parts) with weights. A row is one vector, or several (its
+ * views). For query parts q_i with weights w_i and a row of views x_j
  *
  *     score = sum over i of w_i * max over j of metric(q_i, x_j)
  *
- * which for single vectors and a weight of 1 is the metric itself, and for several is late
- * interaction. Everything is f32, and its bits are the same on every machine and whatever rows are
- * scored beside. A row with NaN scores NaN, or the largest of its other views.
+ * For single vectors and a weight of 1 this is the metric itself; for several it is late
+ * interaction. Everything is f32. The bits of a score are the same on every machine, and do not
+ * depend on the other rows. The score of a row with a NaN is NaN, or that of its other views.
  * Source: Khattab and Zaharia, ColBERT, SIGIR 2020 (maximum over views, sum over parts).
  *
  * Threads: one at a time.
@@ -23,28 +23,27 @@
 
 struct scorer_shape {
 	enum metric metric;
-	uint32_t dim;     /* elements of a vector: of a row's views and a query's parts */
+	uint32_t dim;     /* elements of a vector: of a view and of a part */
 	uint32_t views;   /* of a row */
-	uint32_t queries; /* that each row is scored for */
+	uint32_t queries; /* each row is scored for so many */
 	uint32_t parts;   /* of each query */
 };
 
 struct scorer {
 	struct scorer_shape shape;
-	size_t vector_bytes; /* one: f32[dim], or of metrics of bits (dim + 7) / 8 */
-	uint32_t rows_max;   /* at once */
-	/* owned, in one piece */
+	size_t vector_bytes; /* of one vector: f32[dim], or for metrics of bits (dim + 7) / 8 */
+	uint32_t rows_max;   /* of one scorer_run */
+	/* Owned, in one allocation. */
 	uint8_t *vectors; /* [queries * parts] of vector_bytes */
-	float *sizes;     /* [queries * parts] their lengths, or how many bits they have */
+	float *sizes;     /* [queries * parts] their lengths, or the numbers of their bits */
 	float *weights;   /* [parts] */
 	float *alike;     /* [rows_max * views, queries * parts] */
 	float *row_sizes; /* [rows_max * views] */
 };
 
-/*   vectors  [queries, parts, dim] f32, or of metrics of bits [queries, parts, (dim + 7) / 8] bytes
- *            in the order of NumPy's packbits; not kept
- *   weights  float[parts], the same for all queries; NULL: 1
- * Errors: NO_MEMORY. */
+/*   vectors  [queries, parts, dim] f32, or for metrics of bits [queries, parts, (dim + 7) / 8]
+ * bytes in the order of NumPy's packbits; they are copied weights  float[parts], the same for all
+ * queries; NULL: each is 1 Errors: NO_MEMORY. */
 enum status scorer_init(struct scorer *scorer, const struct scorer_shape *shape,
 	const void *vectors, const float *weights);
 void scorer_fini(struct scorer *scorer); /* zeroed is fine */
@@ -56,7 +55,7 @@ static inline size_t scorer_row_bytes(const struct scorer *scorer)
 
 /* Scores `count` rows, at most rows_max.
  *   rows    [count, views] of vector_bytes
- *   scores  out: [queries, rows_max]: the first `count` of each */
+ *   scores  out: [queries, rows_max]; the first `count` of each query are set */
 void scorer_run(struct scorer *scorer, const void *rows, uint32_t count, float *scores);
 
 #endif

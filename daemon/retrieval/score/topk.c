@@ -1,10 +1,10 @@
-/* topk.c - a buffer of candidates, and the selection that cuts it. */
-#include "daemon/retrieval/score/topk.h"
+/* topk.c - keeps candidates in a buffer and cuts it to the best k by selection. */
+#include "daemon/retrieval/topk.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Candidates beside the best k before these are cut out again. */
+/* The buffer has room for 2 k candidates and so many more. */
 enum { TOPK_SPARE = 64 };
 
 enum status topk_init(struct topk *topk, size_t k, float min_score,
@@ -42,7 +42,7 @@ static void swap(struct topk_hit *a, struct topk_hit *b)
 	*b = kept;
 }
 
-/* The middle one of three, so that what is sorted already costs no more than chance. */
+/* The median of three, so that hits that are already sorted cost no more than others. */
 static struct topk_hit *pivot_of(const struct topk *topk, size_t first, size_t last)
 {
 	struct topk_hit *a = &topk->hits[first];
@@ -59,7 +59,8 @@ static struct topk_hit *pivot_of(const struct topk *topk, size_t first, size_t l
 	return is_better(topk, c, a) ? c : a;
 }
 
-/* Parts hits [first, last] around one of them, whose place it returns: what is better is before. */
+/* Moves one of hits [first, last] to its place, the better ones before it and the others behind it.
+ * Returns that place. */
 static size_t part(struct topk *topk, size_t first, size_t last)
 {
 	struct topk_hit *hits = topk->hits;
@@ -74,7 +75,7 @@ static size_t part(struct topk *topk, size_t first, size_t last)
 	return place;
 }
 
-/* Cuts to the best k; the worst of them is the last one. There are more than k.
+/* Drops all but the best k, and puts the worst of these last. There are more than k.
  * Source: Hoare, Find, 1961. */
 static void cut(struct topk *topk)
 {

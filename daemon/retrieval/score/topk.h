@@ -2,9 +2,9 @@
  *
  *   topk_init -> [score >= topk_threshold: topk_push] ... -> topk_finish -> hits -> topk_fini
  *
- * Better is the larger score; of equal scores, what `compare` puts first. Candidates go into a flat
- * buffer, which is cut to the best k by selection when it is full; after that only what reaches
- * the k-th best score is worth a push.
+ * The larger score is better; of equal scores, the one that `compare` puts first. Candidates go
+ * into a flat buffer. When it is full, selection cuts it to the best k; from then on only a score
+ * that reaches the k-th best is worth a push.
  *
  * Threads: one at a time.
  */
@@ -18,7 +18,7 @@
 
 struct topk_hit {
 	float score;
-	uint64_t id; /* the caller's */
+	uint64_t id; /* chosen by the caller */
 };
 
 struct topk {
@@ -32,22 +32,22 @@ struct topk {
 	struct topk_hit *hits; /* owned */
 };
 
-/* For the best `k`, at least 1, of the scores that are at least `min_score` (-INFINITY: all).
- * Errors: NO_MEMORY. */
+/* Begins with no candidates. k is at least 1. Lower scores than `min_score` are left out
+ * (-INFINITY: none is). Errors: NO_MEMORY. */
 enum status topk_init(struct topk *topk, size_t k, float min_score,
 	int (*compare)(void *arg, uint64_t a, uint64_t b), void *arg);
 void topk_fini(struct topk *topk);
 
-/* No lower score can be among the best any more; an equal one still may. */
+/* No lower score can be among the best any more; an equal one still can. */
 static inline float topk_threshold(const struct topk *topk)
 {
 	return topk->threshold;
 }
 
-/* Adds a candidate; each id comes once. NaN is no score: it is left out. */
+/* Adds a candidate. Each id comes once. A NaN is left out. */
 void topk_push(struct topk *topk, float score, uint64_t id);
 
-/* Leaves the best, at most k, best first, in `hits`. */
+/* Sorts the best, at most k of them, into `hits`, the best first. */
 void topk_finish(struct topk *topk);
 
 #endif
