@@ -247,6 +247,8 @@ class WriteDiskFull(harness.Case):
         with self.daemon.client() as client, self.daemon.client() as other:
             self.table.put(client, np.arange(0, 80000, 3))
             self.small.put(client, np.arange(0, 20000, 3))
+            # Room for 'small', which takes 5 MiB, and not for 't', which takes 20.
+            harness.fill_disk(disk, 12 * MIB)
             before = set(self.daemon.files())
             merge = client.send('merge')
             self.wait_for_second_table(before)
