@@ -1,14 +1,33 @@
 #!/bin/sh
-# check.sh [quick | STEP...] - every check of the project; the last line is `N passed, N failed`.
+# check.sh [SET | STEP...] - checks the project; the last line is `N passed, N failed`.
 #
-#   format   clang-format agrees with every C file
-#   gcc      build with warnings as errors, all tests        (`quick` is this one alone)
-#   clang    the same with clang and without libsystemd, unit tests
-#   asan     all tests under AddressSanitizer, LeakSanitizer and UBSan
-#   tsan     the tests that start threads, under ThreadSanitizer
-#   tidy     clang-tidy over every C file
-#   fuzz     each fuzz target for FUZZ_SECONDS (30), all at once, on a copy of its corpus
-#   install  what is installed can be built against; the units are sound
+# The sets:
+#   commit  before each commit: format gcc
+#   push    the whole gate, and what runs when nothing is named:
+#           format gcc integration clang asan tsan tidy fuzz install
+#   night   before a piece of work is called done, an hour:
+#           format gcc integration clang asan_all tsan_ten tidy_all install fuzz_long rounds rows coverage
+#
+# The steps:
+#   format       clang-format agrees with every C file
+#   gcc          build with warnings as errors; the rules of the tree, unit tests, inputs of the fuzzers
+#   integration  all integration tests, of the same build
+#   clang        build with clang and without libsystemd, unit tests
+#   asan         AddressSanitizer, LeakSanitizer and UBSan: unit tests, a third of the integration cases
+#   tsan         ThreadSanitizer: the tests that start threads, of integration a third of the cases
+#   tidy         clang-tidy over every C file; its analyzer deep where something changed
+#   fuzz         each fuzz target for FUZZ_SECONDS (20), on a copy of its corpus
+#   install      what is installed can be built against; the units are sound
+#   asan_all     all tests under AddressSanitizer, LeakSanitizer and UBSan
+#   tsan_ten     the tests that start threads, ten times, each time by another seed
+#   tidy_all     clang-tidy, its analyzer deep everywhere
+#   fuzz_long    each fuzz target for FUZZ_LONG_SECONDS (300)
+#   rounds       kills, damage and models at length
+#   rows         10 million rows
+#   coverage     which lines the unit and integration tests run: a summary by folder
+#
+# REPSTORE_SEED decides what tests choose at random, and which third: 1 unless told, at night the date.
+# It is printed, and the same seed makes the same choices.
 #
 # Each command is printed as it runs and can be repeated by hand from the root of the project.
 # Builds and logs stay in $BUILD (build/): run it again and only what changed is built.
@@ -24,7 +43,8 @@ cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
 
 BUILD=${BUILD:-build}
-FUZZ_SECONDS=${FUZZ_SECONDS:-30}
+FUZZ_SECONDS=${FUZZ_SECONDS:-20}
+FUZZ_LONG_SECONDS=${FUZZ_LONG_SECONDS:-300}
 jobs=$(nproc)
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp"
@@ -66,19 +86,28 @@ configure() {
 	[ -f "$folder/build.ninja" ] || run meson setup "$folder" "$@" || { count 0 1; return 1; }
 }
 
-# build NAME: a failure counts as one.
+# build NAME [TARGET...]: a failure counts as one.
 build() {
-	run ninja -j"$jobs" -C "$BUILD/$1" || { count 0 1; return 1; }
+	folder=$BUILD/$1
+	shift
+	run ninja -j"$jobs" -C "$folder" "$@" || { count 0 1; return 1; }
 }
 
-# meson_test NAME [OPTION...]: counts what meson counted.
+# meson_test [NAME=VALUE...] NAME [OPTION...]: counts what meson counted.
 meson_test() {
+	set -- "$@" --print-errorlogs
+	settings=
+	while [ "${1#*=}" != "$1" ]; do
+		settings="$settings$1 "
+		shift
+	done
 	folder=$BUILD/$1
 	shift
 	: >"$folder/summary"
-	echo "  meson test -C $folder $*"
-	echo "\$ meson test -C $folder $*" >>"$log"
-	meson test -C "$folder" --print-errorlogs "$@" >"$folder/summary" 2>&1
+	echo "  ${settings}meson test -C $folder $*"
+	echo "\$ ${settings}meson test -C $folder $*" >>"$log"
+	# shellcheck disable=SC2086 # a list of settings
+	env $settings meson test -C "$folder" "$@" >"$folder/summary" 2>&1
 	status=$?
 	cat "$folder/summary" >>"$log"
 	# shellcheck disable=SC2046 # two numbers
@@ -90,39 +119,77 @@ meson_test() {
 	count "$1" "$2"
 }
 
+# Sanitizers need the lines of the code, and no more of its symbols: that builds a sixth faster.
+lines_only='-Ddebug=false -Dc_args=-g1'
+
+configure_gcc() {
+	configure gcc -Dwerror=true -Dtests=enabled
+}
+
+configure_asan() {
+	# shellcheck disable=SC2086 # a list of options
+	configure asan -Db_sanitize=address,undefined -Db_lundef=false $lines_only -Dtests=enabled
+}
+
+configure_tsan() {
+	# shellcheck disable=SC2086 # a list of options
+	configure tsan -Db_sanitize=thread -Db_lundef=false $lines_only -Dtests=enabled
+}
+
 step_format() {
 	one sh tools/format.sh
 }
 
 step_gcc() {
-	configure gcc -Dwerror=true -Dtests=enabled && build gcc && meson_test gcc --no-rebuild
+	configure_gcc && build gcc && meson_test gcc --no-rebuild --no-suite integration
+}
+
+step_integration() {
+	configure_gcc && build gcc && meson_test gcc --no-rebuild --suite integration
 }
 
 step_clang() {
-	configure clang --native-file tools/clang.ini -Dwerror=true -Dtests=enabled -Dsystemd=disabled &&
-		build clang && meson_test clang --no-rebuild --suite unit
+	configure clang --native-file tools/clang.ini -Dwerror=true -Dtests=enabled -Dsystemd=disabled \
+		-Ddebug=false && build clang && meson_test clang --no-rebuild --suite unit
 }
 
 step_asan() {
-	configure asan -Db_sanitize=address,undefined -Db_lundef=false -Dtests=enabled &&
-		build asan && meson_test asan --no-rebuild --no-suite lint -t 4
+	configure_asan && build asan || return
+	meson_test asan --no-rebuild --no-suite lint --no-suite integration -t 4
+	meson_test REPSTORE_SHARE=3 asan --no-rebuild --suite integration -t 4
+}
+
+step_asan_all() {
+	configure_asan && build asan && meson_test asan --no-rebuild --no-suite lint -t 4
 }
 
 # Only what its tests need is built.
 step_tsan() {
-	configure tsan -Db_sanitize=thread -Db_lundef=false -Dtests=enabled &&
-		meson_test tsan --suite threads -t 10
+	configure_tsan && meson_test REPSTORE_SHARE=3 tsan --suite threads -t 10
 }
 
+step_tsan_ten() {
+	configure_tsan || return
+	for round in 1 2 3 4 5 6 7 8 9 10; do
+		meson_test "REPSTORE_SEED=$((REPSTORE_SEED + round))" tsan --suite threads -t 10
+	done
+}
+
+# The build tells which headers each file includes.
 step_tidy() {
-	configure gcc -Dwerror=true -Dtests=enabled && one ninja -C "$BUILD/gcc" tidy
+	configure_gcc && build gcc && one env TIDY=changed ninja -C "$BUILD/gcc" tidy
 }
 
-step_fuzz() {
+step_tidy_all() {
+	configure_gcc && build gcc && one ninja -C "$BUILD/gcc" tidy
+}
+
+# fuzz SECONDS: all targets at once. An input that fails is kept in $BUILD/fuzz/.
+fuzz() {
 	configure fuzz --native-file tools/clang.ini -Dfuzz=true -Dtests=disabled -Dsystemd=disabled \
-		-Db_lundef=false || return
+		-Db_lundef=false -Ddebug=false -Dc_args=-g1 || return
 	[ -n "$(ls tests/fuzz/fuzz_*.c 2>/dev/null)" ] || return 0
-	run ninja -j"$jobs" -C "$BUILD/fuzz" fuzzers || { count 0 1; return; }
+	build fuzz fuzzers || return
 	running=
 	for source in tests/fuzz/fuzz_*.c; do
 		name=$(basename "$source" .c)
@@ -130,11 +197,14 @@ step_fuzz() {
 		rm -rf "$corpus"
 		mkdir -p "$corpus"
 		cp -R "tests/fuzz/corpus/${name#fuzz_}/." "$corpus" 2>>"$log"
-		set -- "$BUILD/fuzz/tests/fuzz/$name" -max_total_time="$FUZZ_SECONDS" -rss_limit_mb=1024 \
-			-print_final_stats=1 -artifact_prefix="$BUILD/fuzz/" "$corpus"
+		set -- "$1" "$BUILD/fuzz/tests/fuzz/$name" -max_total_time="$1" -seed="$REPSTORE_SEED" \
+			-rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$BUILD/fuzz/" "$corpus"
+		seconds=$1
+		shift
 		echo "  $*"
 		"$@" >"$BUILD/fuzz/$name.log" 2>&1 &
 		running="$running $name:$!"
+		set -- "$seconds"
 	done
 	for each in $running; do
 		wait "${each#*:}"
@@ -144,9 +214,43 @@ step_fuzz() {
 	done
 }
 
+step_fuzz() {
+	fuzz "$FUZZ_SECONDS"
+}
+
+step_fuzz_long() {
+	fuzz "$FUZZ_LONG_SECONDS"
+}
+
 step_install() {
-	configure gcc -Dwerror=true -Dtests=enabled && build gcc || return
+	configure_gcc && build gcc || return
 	one sh tests/check_install.sh "$BUILD/gcc" "$BUILD/install"
+}
+
+step_rounds() {
+	configure_gcc && build gcc || return
+	meson_test REPSTORE_ROUNDS=100 gcc --no-rebuild -t 20 kill
+	meson_test REPSTORE_ROUNDS=200 gcc --no-rebuild -t 20 write_kill
+	meson_test REPSTORE_ROWS=1000000 REPSTORE_LOG_BYTES=500000000 gcc --no-rebuild -t 20 write_kill
+	meson_test REPSTORE_ROUNDS=100 gcc --no-rebuild -t 20 observe_kill
+	meson_test REPSTORE_FLIPS=3000 gcc --no-rebuild -t 20 damage
+	meson_test REPSTORE_SECONDS=60 gcc --no-rebuild -t 20 write_snapshot
+	meson_test REPSTORE_GROW=2000000 gcc --no-rebuild -t 20 write_semantics
+	one "$BUILD/gcc/tests/unit/test_balls" 100000
+	one "$BUILD/gcc/tests/unit/test_model" 1000000 10
+}
+
+step_rows() {
+	configure_gcc && build gcc || return
+	one "$BUILD/gcc/tests/bench/bench_lookup" 10000000
+	one "$BUILD/gcc/tests/bench/bench_balls" 10000000 64 norms 1
+}
+
+step_coverage() {
+	configure coverage -Db_coverage=true -Dtests=enabled && build coverage || return
+	find "$BUILD/coverage" -name '*.gcda' -exec rm -f {} +
+	meson_test coverage --no-rebuild --no-suite lint -t 4
+	one tests/coverage "$BUILD/coverage" && tail -n 40 "$log" | sed -n '/^FOLDER/,$s/^/  | /p'
 }
 
 run_step() {
@@ -163,27 +267,37 @@ run_step() {
 	failed=$((failed + step_failed))
 }
 
-steps='format gcc clang asan tsan tidy fuzz install'
-case "${1:-}" in
-'') chosen=$steps ;;
-quick) chosen=gcc ;;
+commit='format gcc'
+push="$commit integration clang asan tsan tidy fuzz install"
+night="$commit integration clang asan_all tsan_ten tidy_all install fuzz_long rounds rows coverage"
+steps="$push asan_all tsan_ten tidy_all fuzz_long rounds rows coverage"
+seed=1
+case "${1:-push}" in
+commit) chosen=$commit ;;
+push) chosen=$push ;;
+night)
+	chosen=$night
+	seed=$(date +%Y%m%d)
+	;;
 *) chosen=$* ;;
 esac
 for step in $chosen; do
 	case " $steps " in
 	*" $step "*) ;;
 	*)
-		echo "usage: check.sh [quick | STEP...]; steps: $steps" >&2
+		echo "usage: check.sh [commit | push | night | STEP...]; steps: $steps" >&2
 		exit 2
 		;;
 	esac
 done
+export REPSTORE_SEED="${REPSTORE_SEED:-$seed}"
 
 mkdir -p "$BUILD/logs"
 if ! sh tools/install-deps.sh check; then
 	echo "0 passed, 1 failed"
 	exit 1
 fi
+echo "seed $REPSTORE_SEED (REPSTORE_SEED=$REPSTORE_SEED repeats it)"
 for step in $chosen; do
 	run_step "$step"
 done
