@@ -52,6 +52,7 @@ struct model {
 };
 
 static uint64_t operations_max = 100000;
+static uint64_t first_seed = 1;
 static uint64_t seeds = 1;
 
 static uint32_t below(struct model *model, uint32_t bound)
@@ -414,7 +415,8 @@ static void the_store_is_what_was_written(void **state)
 {
 	struct model *model = calloc(1, sizeof *model);
 	assert_non_null(model);
-	for (uint64_t seed = 1; seed <= seeds; seed++) {
+	for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
+		print_message("seed %" PRIu64 ": ", seed);
 		(void)scratch_setup_small_store(state);
 		memset(model, 0, sizeof *model);
 		model->scratch = *state;
@@ -427,8 +429,8 @@ static void the_store_is_what_was_written(void **state)
 		while (model->operations < operations_max) {
 			step(model);
 		}
-		print_message("seed %" PRIu64 ": %" PRIu64 " operations, %u merges, %u restarts\n",
-			seed, model->operations, model->merges, model->restarts);
+		print_message("%" PRIu64 " operations, %u merges, %u restarts\n", model->operations,
+			model->merges, model->restarts);
 		for (unsigned table = 0; table < TABLES; table++) {
 			plain_fini(&model->plain[table]);
 		}
@@ -437,8 +439,11 @@ static void the_store_is_what_was_written(void **state)
 	free(model);
 }
 
+/* test_model [OPERATIONS [SEEDS]]: the first seed is REPSTORE_SEED. */
 int main(int argc, char **argv)
 {
+	const char *seed = getenv("REPSTORE_SEED");
+	first_seed = seed != NULL ? strtoull(seed, NULL, 10) : first_seed;
 	operations_max = argc > 1 ? strtoull(argv[1], NULL, 10) : operations_max;
 	seeds = argc > 2 ? strtoull(argv[2], NULL, 10) : seeds;
 	const struct CMUnitTest tests[] = {
