@@ -29,8 +29,8 @@
  *     if (rep_fetch(client, NULL, &part, 1, NULL, &err) != REP_OK) ...
  *     rep_close(client);
  */
-#ifndef REPSTORE_H
-#define REPSTORE_H
+#ifndef CLIENT_INCLUDE_REPSTORE_H
+#define CLIENT_INCLUDE_REPSTORE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  *
  * It comes with repstore.h, whose words on threads, memory and errors are its own too.
  */
-#ifndef REPSTORE_RETRIEVE_H
-#define REPSTORE_RETRIEVE_H
+#ifndef CLIENT_INCLUDE_REPSTORE_RETRIEVE_H
+#define CLIENT_INCLUDE_REPSTORE_RETRIEVE_H
 
 #include "repstore.h"
 

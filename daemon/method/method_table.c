@@ -7,6 +7,7 @@
 #include "daemon/store/system/grace.h"
 #include "daemon/store/write/write.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Sorted by name: method_find is a binary search. */
@@ -72,6 +73,7 @@ const struct method *method_find(const char *name, size_t len)
 			from = middle + 1;
 		}
 	}
+	assert(from == to && to <= method_count);
 	return NULL;
 }
 

@@ -8,8 +8,8 @@
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/state/reader.h"
 
-#include <assert.h>
-#include <string.h>
+const char *const table_create_names[] = {"release", "table", "entity", "kind", "dim", "views",
+	"dtype", "key", "ttl_ms", "tags", "index", "decay_events", "half_life_ms", "read", NULL};
 
 enum status table_create_run(struct call *call)
 {
@@ -26,8 +26,13 @@ enum status table_create_run(struct call *call)
 		status =
 			store_table_create(call->service->store, release.text, &spec, &call->error);
 	}
-	assert(from == to && to <= method_count);
-	return NULL;
+	if (status != STATUS_OK) {
+		return status;
+	}
+	wire_write_map(call->out, 2);
+	reply_str(call->out, "release", release.text);
+	reply_str(call->out, "table", spec.name.text);
+	return reply_end(call);
 }
 
 enum status table_list_run(struct call *call)

@@ -3,11 +3,11 @@
 
 #include <assert.h>
 
-#include "daemon/method/search_index.h"
-#include "daemon/method/search_list.h"
-#include "daemon/method/search_whole.h"
-#include "daemon/store/clock.h"
-#include "daemon/store/mapfault.h"
+#include "daemon/search/search_index.h"
+#include "daemon/search/search_list.h"
+#include "daemon/search/search_whole.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/mapfault.h"
 #include "schema/limits.h"
 
 static const uint64_t ns_per_ms = 1000000;

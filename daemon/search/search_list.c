@@ -3,8 +3,8 @@
 
 #include <assert.h>
 
-#include "daemon/method/listed.h"
-#include "daemon/method/search_rules.h"
+#include "daemon/search/listed.h"
+#include "daemon/search/search_rules.h"
 
 static bool passes(const struct search *search, const struct listed *listed, uint32_t i)
 {

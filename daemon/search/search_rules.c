@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-#include "daemon/store/clock.h"
+#include "daemon/store/system/clock.h"
 
 enum status search_check_time(const struct search *search, struct error *err)
 {

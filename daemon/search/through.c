@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/retrieval/layers/adapter.h"
+#include "daemon/store/state/reader.h"
 #include "daemon/store/tensor/tensor.h"
 #include "schema/limits.h"
 

@@ -23,8 +23,8 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
-/* The value that `share` (0..1) of all values do not exceed; at most 1/64 too large. 0 when empty.
- */
+/* The value that `share` (0..1) of all values do not exceed;
+ * at most 1/64 too large. 0 when empty. */
 uint64_t histogram_at(const struct histogram *histogram, double share);
 
 #endif

@@ -28,8 +28,8 @@ bool argument_float(const char *text, float *out);
 /* A number and a unit: 500ms, 30s, 5m, 1h, 7d; 0 may stand without one. */
 bool argument_duration(const char *text, uint64_t *out_ms);
 
-/* events=D, half_life=TIME, or both with a comma between. A field that is not given stays as it is.
- */
+/* events=D, half_life=TIME, or both with a comma between. A
+ * field that is not given stays as it is. */
 struct decay_argument {
 	bool has_events;
 	double events;

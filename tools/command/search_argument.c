@@ -1,5 +1,5 @@
-/* search_argument.c - reads a query's key and chain of layers, and prints the keys that were found.
- */
+/* search_argument.c - reads a query's key and chain of layers,
+ * and prints the keys that were found. */
 #include "tools/command/search_argument.h"
 
 #include "schema/key.h"

@@ -33,8 +33,8 @@ struct search_argument {
 int search_argument_read(struct session *session, struct search_argument *argument);
 void search_argument_fini(struct search_argument *argument);
 
-/* A key for a person: the number, or the bytes, where \xNN stands for those that cannot be printed.
- */
+/* A key for a person: the number, or the bytes, where \xNN
+ * stands for those that cannot be printed. */
 enum { SEARCH_KEY_BYTES = 4 * LIMIT_KEY_BYTES + 1 };
 const char *search_key_text(const struct rep_keys *keys, uint32_t i, char text[SEARCH_KEY_BYTES]);
 /* Writes the field `key`: a number, a string, or {"hex": DIGITS} for bytes that are not UTF-8. */

@@ -214,8 +214,8 @@ static void print_list(struct wire_value result)
 	text_print(&table);
 }
 
-/* Calls a method for a release, or for one of its tables (table not NULL), and prints its answer.
- */
+/* Calls a method for a release, or for one of its tables
+ * (table not NULL), and prints its answer. */
 static int call_table(struct session *session, const char *method, const char *release,
 	const char *table, void (*print)(struct wire_value result))
 {

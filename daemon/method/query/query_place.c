@@ -3,9 +3,10 @@
 
 #include <assert.h>
 
-#include "daemon/method/call.h"
-#include "daemon/method/service.h"
-#include "daemon/store/clock.h"
+#include "daemon/method/call/call.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/system/clock.h"
 
 static enum metric read_metric(struct params *params)
 {

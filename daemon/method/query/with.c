@@ -3,9 +3,9 @@
 
 #include <assert.h>
 
-#include "daemon/method/call.h"
-#include "daemon/method/reply.h"
-#include "daemon/store/lookup.h"
+#include "daemon/method/call/call.h"
+#include "daemon/method/call/reply.h"
+#include "daemon/store/read/lookup.h"
 
 enum {
 	/* What a map has beside its bins: at most 8 names of at most 6 bytes, the name of a table,

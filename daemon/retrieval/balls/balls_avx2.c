@@ -41,8 +41,8 @@ TARGET INLINE uint32_t not_below(lanes a, float limit)
 	return (uint32_t)low | (uint32_t)high << 8;
 }
 
-/* Widens each code to 16 bits and adds the products of two dims in a lane, so a row has two lanes.
- */
+/* Widens each code to 16 bits and adds the products of two
+ * dims in a lane, so a row has two lanes. */
 TARGET INLINE lanes_int add_dots(lanes_int sums, const uint8_t *codes, const int8_t *query,
 	uint32_t dims)
 {

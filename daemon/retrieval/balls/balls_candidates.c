@@ -1,5 +1,5 @@
 /* balls_candidates.c - scores rows that may be among the best in full, a batch at a time. */
-#include "daemon/retrieval/balls_candidates.h"
+#include "daemon/retrieval/balls/balls_candidates.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* balls_image.c - lays out the columns of an image, and checks an image that is opened. */
-#include "daemon/retrieval/balls_image.h"
+#include "daemon/retrieval/balls/balls_image.h"
 
 #include <assert.h>
 #include <inttypes.h>

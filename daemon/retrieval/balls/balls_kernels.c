@@ -1,5 +1,5 @@
 /* balls_kernels.c - lists the sets of kernels that this machine can run. */
-#include "daemon/retrieval/balls_kernels.h"
+#include "daemon/retrieval/balls/balls_kernels.h"
 
 extern const struct balls_kernels balls_kernels_plain;
 

@@ -27,8 +27,8 @@ struct balls_coded {
 	float miss; /* the length of the vector less what the codes say */
 };
 
-/* Compares the query with the axes of all balls, by codes. Arrays have room for a multiple of 16.
- */
+/* Compares the query with the axes of all balls, by codes.
+ * Arrays have room for a multiple of 16. */
 struct balls_around {
 	struct balls_terms terms;
 	const struct balls *balls;

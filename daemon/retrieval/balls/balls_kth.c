@@ -1,5 +1,5 @@
 /* balls_kth.c - selects the k-th best score by counting. */
-#include "daemon/retrieval/balls_kth.h"
+#include "daemon/retrieval/balls/balls_kth.h"
 
 #include <math.h>
 #include <string.h>

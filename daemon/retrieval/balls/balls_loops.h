@@ -81,8 +81,8 @@ TARGET INLINE float largest_of(lanes value)
 
 /* ---- the query ---- */
 
-/* 1.5 * 2^23: a value that is added to it is rounded to an integer, which stands in the last bits.
- */
+/* 1.5 * 2^23: a value that is added to it is rounded to an
+ * integer, which stands in the last bits. */
 static const float rounding = 12582912.0f;
 static const int32_t rounding_bits = 0x4b400000;
 
@@ -157,8 +157,8 @@ TARGET static void look_beside(struct balls_beside *beside)
 
 /* ---- balls and blocks ---- */
 
-/* The place of the query by an axis: its projection, up to an error, and the range of its distance.
- */
+/* The place of the query by an axis: its projection, up to an
+ * error, and the range of its distance. */
 struct place {
 	lanes along;
 	float error;

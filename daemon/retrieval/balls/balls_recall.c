@@ -1,5 +1,5 @@
 /* balls_recall.c - chooses the factor for a recall that is asked for. */
-#include "daemon/retrieval/balls_recall.h"
+#include "daemon/retrieval/balls/balls_recall.h"
 
 const size_t balls_ks[BALLS_KS] = {10, 100, 1000};
 

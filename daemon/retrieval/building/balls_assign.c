@@ -1,7 +1,7 @@
 /* balls_assign.c - finds the nearest axis of each row, among all axes or among those of some
  * groups.
  */
-#include "daemon/retrieval/balls_assign.h"
+#include "daemon/retrieval/building/balls_assign.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* balls_basis.c - finds principal directions by orthogonal iteration. */
-#include "daemon/retrieval/balls_basis.h"
+#include "daemon/retrieval/building/balls_basis.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

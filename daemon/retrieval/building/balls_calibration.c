@@ -1,5 +1,5 @@
 /* balls_calibration.c - measures the recall of each factor when an index is built. */
-#include "daemon/retrieval/balls_calibration.h"
+#include "daemon/retrieval/building/balls_calibration.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* balls_nearest.c - multiplies rows by many axes; compiled once for each instruction set. */
-#include "daemon/retrieval/balls_nearest.h"
+#include "daemon/retrieval/building/balls_nearest.h"
 
 #include <math.h>
 #include <stdbool.h>

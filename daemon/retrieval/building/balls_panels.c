@@ -1,5 +1,5 @@
 /* balls_panels.c - copies axes into panels. */
-#include "daemon/retrieval/balls_panels.h"
+#include "daemon/retrieval/building/balls_panels.h"
 
 #include <math.h>
 #include <stdlib.h>

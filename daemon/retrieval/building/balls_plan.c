@@ -1,5 +1,5 @@
 /* balls_plan.c - decides which ball each row is in, and the order of the rows of a ball. */
-#include "daemon/retrieval/balls_plan.h"
+#include "daemon/retrieval/building/balls_plan.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -24,8 +24,8 @@ enum {
 
 static const uint64_t sample_bytes = UINT64_C(256) << 20;
 static const uint64_t variation_values = UINT64_C(1) << 24;
-/* The prefix has so many dims that they leave no more than this share of the squares off the axes.
- */
+/* The prefix has so many dims that they leave no more than
+ * this share of the squares off the axes. */
 static const double rest_max = 0.1;
 /* The same for the first dims of the prefix. If they are more than half of it, all of it counts as
  * first. */

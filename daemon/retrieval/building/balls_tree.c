@@ -1,5 +1,5 @@
 /* balls_tree.c - k-means on two levels. */
-#include "daemon/retrieval/balls_tree.h"
+#include "daemon/retrieval/building/balls_tree.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* adapter.c - checks the shapes of a chain and runs rows through it, block by block. */
-#include "daemon/retrieval/adapter.h"
+#include "daemon/retrieval/layers/adapter.h"
 
 #include "daemon/retrieval/layers/adapter_kernels.h"
 #include "schema/dtype.h"

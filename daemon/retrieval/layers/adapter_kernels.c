@@ -44,8 +44,8 @@ INLINE float exp_of_minus(float a)
 	p = fmaf(p, r, 1.6666665459e-1f);
 	p = fmaf(p, r, 5.0000001201e-1f);
 	p = fmaf(p, r * r, r) + 1.0f;
-	/* n is -126..0 and becomes the exponent. For a NaN the exponent does not matter: p is NaN.
-	 */
+	/* n is -126..0 and becomes the exponent. For a NaN the
+	 * exponent does not matter: p is NaN. */
 	const float scale = float_of((bits_of(shifted) - bits_of(round) + 127u) << 23);
 	return a > 87.0f ? 0.0f : p * scale;
 }

@@ -1,5 +1,5 @@
 /* score_kernels.c - computes distances and counts bits; compiled once for each instruction set. */
-#include "daemon/retrieval/score_kernels.h"
+#include "daemon/retrieval/score/score_kernels.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* scorer.c - compares each view with each part, then makes one score of each row and query. */
-#include "daemon/retrieval/scorer.h"
+#include "daemon/retrieval/score/scorer.h"
 
 #include "daemon/retrieval/score/score_kernels.h"
 

@@ -1,5 +1,5 @@
 /* topk.c - keeps candidates in a buffer and cuts it to the best k by selection. */
-#include "daemon/retrieval/topk.h"
+#include "daemon/retrieval/score/topk.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -163,14 +163,3 @@ enum status store_tensor_delete(struct store *store, const char *release, const 
 	lock_release(&store->admin_lock);
 	return status;
 }
-
-enum status store_tensor_use(struct store *store, const struct release *release,
-	struct tensor *tensor, bool may_block, struct error *err)
-{
-	char folder[PATH_MAX] = "";
-	/* Once it is open nobody asks where it was. */
-	if (atomic_load_explicit(&tensor->state, memory_order_acquire) == TENSOR_CLOSED) {
-		store_release_folder(store, release->number, folder);
-	}
-	return tensor_use(tensor, folder, may_block, err);
-}

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct store;
+struct tensor;
 
 const struct snapshot *snapshot_begin(struct store *store);
 void snapshot_end(struct store *store);
@@ -17,6 +18,10 @@ void snapshot_end(struct store *store);
 /* The newest sequence of the log that may be seen, for the whole request. To be taken after
  * snapshot_begin: the other order can meet base files that are newer. */
 uint64_t store_visible(struct store *store);
+
+/* The same, of a tensor of a release of the store. */
+enum status store_tensor_use(struct store *store, const struct release *release,
+	struct tensor *tensor, bool may_block, struct error *err);
 
 /* The data folder, as it was given. */
 const char *store_folder(const struct store *store);

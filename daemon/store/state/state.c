@@ -3,6 +3,7 @@
 
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/grace.h"
+#include "daemon/store/tensor/tensor.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -48,4 +49,15 @@ void snapshot_end(struct store *store)
 {
 	(void)store;
 	grace_leave();
+}
+
+enum status store_tensor_use(struct store *store, const struct release *release,
+	struct tensor *tensor, bool may_block, struct error *err)
+{
+	char folder[PATH_MAX] = "";
+	/* Once it is open nobody asks where it was. */
+	if (atomic_load_explicit(&tensor->state, memory_order_acquire) == TENSOR_CLOSED) {
+		store_release_folder(store, release->number, folder);
+	}
+	return tensor_use(tensor, folder, may_block, err);
 }

@@ -60,10 +60,6 @@ enum status tensor_create(struct tensor *tensor, const char *folder, const uint8
 enum status tensor_use(struct tensor *tensor, const char *folder, bool may_block,
 	struct error *err);
 
-/* The same, of a tensor of a release of the store. */
-enum status store_tensor_use(struct store *store, const struct release *release,
-	struct tensor *tensor, bool may_block, struct error *err);
-
 /* After the data was read: false when some of it could not be, and what was read is garbage. */
 static inline bool tensor_is_sound(const struct tensor *tensor)
 {
