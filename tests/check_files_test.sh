@@ -44,5 +44,6 @@ refused daemon/main.c "${head}/* TODO: more */\n"
 refused daemon/main.c "${head}/* see issue #12 */\n"
 refused README.md 'ends in space \n'
 refused daemon/main.c "$head$(printf 'int x;\\n%.0s' $(seq 500))"
+refused daemon/main.h "/* main.h - what it has. */\\n$(printf 'int x;\\n%.0s' $(seq 200))"
 
 exit $failed
