@@ -1,6 +1,7 @@
 /* balls_candidates.c - scores rows that may be among the best in full, a batch at a time. */
 #include "daemon/retrieval/balls/balls_candidates.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ void balls_candidates_begin(struct balls_candidates *candidates)
 	kth->kernels = candidates->kernels;
 	kth->k = top->k;
 	kth->threshold = topk_threshold(top);
+	assert(kth->count == 0 && kth->capacity >= kth->k + BALLS_KTH_SPARE);
 	for (size_t i = 0; i < top->count; i++) {
 		balls_kth_add(kth, &top->hits[i].score, 1);
 	}
@@ -28,6 +30,7 @@ static void score(struct balls_candidates *candidates, const uint32_t *rows, uin
 {
 	struct balls_query *query = candidates->query;
 	float scores[BATCH_ROWS];
+	assert(count > 0 && count <= BATCH_ROWS);
 	query->score(query->arg, rows, count, scores);
 	query->compared += count;
 	for (uint32_t i = 0; i < count; i++) {
@@ -87,6 +90,7 @@ void balls_candidates_settle(struct balls_candidates *candidates)
 {
 	struct balls_found *found = &candidates->found;
 	const struct balls_kth *kth = &candidates->kth;
+	assert(found->count <= candidates->capacity);
 	while (found->count > 0) {
 		size_t wanted = kth->count < kth->k ? kth->k - kth->count : STEP_ROWS;
 		wanted = wanted < STEP_ROWS ? STEP_ROWS : wanted;
@@ -96,6 +100,7 @@ void balls_candidates_settle(struct balls_candidates *candidates)
 					    : balls_limit(candidates->kernels, found->uppers,
 						      found->count, wanted, enough);
 		const uint32_t front = part(found, limit, kth->threshold);
+		assert(front <= found->count);
 		for (uint32_t i = 0; i < front; i += BATCH_ROWS) {
 			score(candidates, found->rows + i,
 				front - i < BATCH_ROWS ? front - i : BATCH_ROWS);

@@ -1,6 +1,7 @@
 /* balls_kth.c - selects the k-th best score by counting. */
 #include "daemon/retrieval/balls/balls_kth.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ float balls_limit(const struct balls_kernels *kernels, const float *values, size
 {
 	float low;
 	float high;
+	assert(wanted > 0 && wanted <= count && wanted <= enough);
 	kernels->extent(values, count, &low, &high);
 	/* At least `wanted` values reach `from`; fewer reach `to`. */
 	int64_t from = key_of(low);
@@ -71,6 +73,7 @@ static void cut(struct balls_kth *kth)
 	for (; kept < kth->k && equal > 0; equal--) {
 		kth->scores[kept++] = limit;
 	}
+	assert(kept == kth->k);
 	/* A limit that no score equals lies between scores: then exactly k scores are greater. */
 	kth->count = kept;
 	kth->settled = kept;
@@ -79,9 +82,11 @@ static void cut(struct balls_kth *kth)
 
 void balls_kth_add(struct balls_kth *kth, const float *scores, size_t count)
 {
+	assert(count <= BALLS_KTH_SPARE);
 	if (kth->count + count > kth->capacity) {
 		cut(kth);
 	}
+	assert(kth->count + count <= kth->capacity);
 	for (size_t i = 0; i < count; i++) {
 		kth->scores[kth->count] = scores[i];
 		kth->count += scores[i] >= kth->threshold;

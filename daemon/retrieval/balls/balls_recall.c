@@ -1,6 +1,8 @@
 /* balls_recall.c - chooses the factor for a recall that is asked for. */
 #include "daemon/retrieval/balls/balls_recall.h"
 
+#include <assert.h>
+
 const size_t balls_ks[BALLS_KS] = {10, 100, 1000};
 
 const float balls_factors[BALLS_FACTORS] = {0, 0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f,
@@ -9,6 +11,7 @@ const float balls_factors[BALLS_FACTORS] = {0, 0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6
 float balls_factor_for(const struct balls *balls, enum balls_metric metric, double recall, size_t k)
 {
 	size_t which = 0;
+	assert(metric < BALLS_METRICS);
 	while (which + 1 < BALLS_KS && balls_ks[which] < k) {
 		which++;
 	}

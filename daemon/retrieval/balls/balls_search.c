@@ -13,6 +13,7 @@
  */
 #include "daemon/retrieval/balls/balls_search.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +126,8 @@ static enum status get_space(struct search *search, struct balls_space *space)
 		}
 		space->bytes = bytes;
 	}
-	(void)lay_out(search, space->memory);
+	const size_t used = lay_out(search, space->memory);
+	assert(used == bytes && used <= space->bytes);
 	return STATUS_OK;
 }
 
@@ -194,6 +196,7 @@ static void choose_blocks(struct search *search, struct visit *visit)
 		visit->blocks[i] += visit->next;
 	}
 	visit->next += (uint32_t)bounds.count;
+	assert(visit->count <= bounds.count && visit->next <= visit->end);
 }
 
 static void begin_visit(struct search *search, struct visit *visit, uint32_t ball)
@@ -219,6 +222,7 @@ static void end_visit(struct search *search, struct visit *visit)
 		search->kernels->scan(&visit->scan, visit->blocks, visit->count,
 			&candidates->found);
 		search->blocks_scanned += visit->count;
+		assert(candidates->found.count <= candidates->capacity);
 		if (candidates->found.count + CHUNK_ROWS > candidates->capacity) {
 			balls_candidates_settle(candidates);
 		}
@@ -277,6 +281,7 @@ static uint32_t choose_seeds(struct search *search, uint32_t *seeds)
 	uint32_t *some = search->some;
 	uint32_t count = search->kernels->pick(search->promises, balls->balls, limit, some);
 	count = count < SEEDS_MAX ? count : SEEDS_MAX;
+	assert(wanted > 0);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t place = i;
 		const float promise = search->promises[some[i]];
@@ -336,6 +341,7 @@ static uint32_t put_in_order(struct search *search)
 	for (uint32_t i = 0; i < count; i++) {
 		search->order[ends[bucket_of(bounds[some[i]], low, scale)]++] = some[i];
 	}
+	assert(ends[BUCKETS - 1] == count && count <= search->balls->balls);
 	return count;
 }
 
@@ -387,10 +393,12 @@ static enum status visit_others(struct search *search)
 			balls_candidates_settle(candidates);
 		}
 	}
+	assert(begun - ended < VISITS);
 	for (; ended < begun; ended++) {
 		end_visit(search, &search->visits[ended % VISITS]);
 	}
 	balls_candidates_settle(candidates);
+	assert(candidates->found.count == 0);
 	return STATUS_OK;
 }
 
@@ -411,6 +419,7 @@ enum status balls_search_with(const struct balls *balls, struct balls_query *que
 						      : 0},
 		.candidates = {.kernels = kernels, .query = query, .rows = balls->rows},
 	};
+	assert(query->top->k > 0 && query->metric < BALLS_METRICS);
 	query->compared = 0;
 	query->exact = false;
 	enum status status = get_space(&search, space);

@@ -3,6 +3,7 @@
  */
 #include "daemon/retrieval/building/balls_assign.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ static void list_axes(struct balls_assigner *assigner, const uint32_t *group_of,
 		assigner->order[firsts[group_of[i]]++] = i;
 	}
 	/* Each entry now says where the next group begins. */
+	assert(firsts[assigner->groups - 1] == k);
 	memmove(firsts + 1, firsts, assigner->groups * sizeof *firsts);
 	firsts[0] = 0;
 }
@@ -85,6 +87,7 @@ static enum status group(struct balls_assigner *assigner, const float *axes, uin
 enum status balls_assigner_init(struct balls_assigner *assigner, const struct balls_axes *axes,
 	const _Atomic bool *stop)
 {
+	assert(axes->k > 0 && axes->dim > 0 && axes->near_count <= BALLS_NEARBY_MAX);
 	const size_t groups = groups_of(axes);
 	const size_t dim = axes->dim;
 	const size_t rows = BALLS_ASSIGN_ROWS;
@@ -137,6 +140,7 @@ static void choose_groups(const float *products, uint32_t groups, uint32_t near_
 	uint32_t *nearby)
 {
 	float best[BALLS_NEARBY_MAX];
+	assert(near_count <= BALLS_NEARBY_MAX);
 	if (near_count == 0) {
 		return;
 	}
@@ -192,6 +196,7 @@ static void improve_by(struct balls_assigner *assigner, uint32_t g, const float 
 		assigner->members[some] = i;
 		some += is_near;
 	}
+	assert(some <= count);
 	for (uint32_t i = 0; i < some; i++) {
 		const uint32_t member = assigner->members[i];
 		memcpy(assigner->rows + (size_t)i * dim, rows + (size_t)member * dim,
@@ -210,6 +215,7 @@ static void improve_by(struct balls_assigner *assigner, uint32_t g, const float 
 void balls_assign(struct balls_assigner *assigner, const float *rows, uint32_t count, float *best,
 	uint32_t *axis)
 {
+	assert(count <= BALLS_ASSIGN_ROWS);
 	for (uint32_t i = 0; i < count; i++) {
 		best[i] = -INFINITY;
 		assigner->places[i] = 0;

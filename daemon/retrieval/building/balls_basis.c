@@ -1,6 +1,7 @@
 /* balls_basis.c - finds principal directions by orthogonal iteration. */
 #include "daemon/retrieval/building/balls_basis.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,7 @@ static enum status iterate(const struct balls_variation *variation, float *produ
 
 enum status balls_basis(const struct balls_variation *variation)
 {
+	assert(variation->wanted > 0 && variation->wanted <= variation->dim);
 	float *products = malloc((size_t)SOME * variation->wanted * sizeof *products);
 	float *next = malloc((size_t)variation->wanted * variation->dim * sizeof *next);
 	enum status status = STATUS_NO_MEMORY;

@@ -1,6 +1,7 @@
 /* balls_calibration.c - measures the recall of each factor when an index is built. */
 #include "daemon/retrieval/building/balls_calibration.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,7 @@ static size_t count_ks(const struct calibration *calibration)
 static enum status try_factors(struct calibration *calibration, size_t which,
 	const struct topk *best, struct found *found)
 {
+	assert(which < BALLS_KS && best->k >= balls_ks[which]);
 	const size_t k = balls_ks[which] < best->count ? balls_ks[which] : best->count;
 	const float limit = k > 0 ? best->hits[k - 1].score : INFINITY;
 	const size_t all = count_from(calibration, best, limit);
@@ -174,7 +176,9 @@ static bool choose_query(struct calibration *calibration, uint32_t i, uint64_t *
 {
 	const struct balls_source *source = calibration->source;
 	const struct balls_options *options = calibration->options;
+	assert(source->rows > 0);
 	if (options->query_count > 0) {
+		assert(i < options->query_count);
 		memcpy(calibration->query, options->queries + (size_t)i * source->dim,
 			source->dim * sizeof(float));
 		calibration->own = UINT64_MAX;
@@ -208,6 +212,7 @@ enum status balls_calibrate(const struct balls *balls, const struct balls_source
 	const struct balls_options *options, float *recalls)
 {
 	const uint32_t dim = source->dim;
+	assert(balls->dim == dim && balls->rows == source->rows);
 	struct calibration calibration = {
 		.balls = balls,
 		.source = source,

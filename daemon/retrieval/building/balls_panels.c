@@ -1,6 +1,7 @@
 /* balls_panels.c - copies axes into panels. */
 #include "daemon/retrieval/building/balls_panels.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,6 +10,7 @@
 enum status balls_panels_init(struct balls_panels *panels, const float *axes, uint32_t k,
 	uint32_t dim)
 {
+	assert(dim > 0);
 	const size_t count = ((size_t)k + BALLS_PANEL - 1) / BALLS_PANEL;
 	*panels = (struct balls_panels){.dim = dim, .count = count};
 	panels->values = malloc((count + 1) * dim * BALLS_PANEL * sizeof(float));

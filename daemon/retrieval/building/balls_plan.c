@@ -1,6 +1,7 @@
 /* balls_plan.c - decides which ball each row is in, and the order of the rows of a ball. */
 #include "daemon/retrieval/building/balls_plan.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,8 @@ static void gather(struct balls_plan *plan, const struct assignment *all)
 		}
 	}
 	/* Each entry now says where the next ball begins. */
+	assert(loose == plan->shape.loose);
+	assert(plan->first_members[balls - 1] + loose == plan->source->rows);
 	memmove(plan->first_members + 1, plan->first_members, balls * sizeof(uint32_t));
 	plan->first_members[0] = 0;
 	for (uint32_t i = 0; i < balls; i++) {
@@ -97,6 +100,7 @@ static void gather(struct balls_plan *plan, const struct assignment *all)
 		qsort(plan->members + first, count, sizeof *plan->members, compare_members);
 		plan->shape.blocks += (count + BALLS_BLOCK_ROWS - 1) / BALLS_BLOCK_ROWS;
 	}
+	assert(plan->shape.blocks <= plan->shape.rows);
 }
 
 static enum status assign(struct balls_plan *plan, struct assignment *all)
@@ -126,6 +130,7 @@ static enum status assign_all(struct balls_plan *plan)
 	const uint32_t dim = plan->source->dim;
 	uint32_t rows_max = CHUNK_VALUES / dim;
 	rows_max = rows_max < CHUNK_ROWS_MAX ? rows_max : CHUNK_ROWS_MAX;
+	assert(rows_max > 0 && plan->shape.balls > 0);
 	const struct balls_axes axes = {.values = plan->axes,
 		.k = plan->shape.balls,
 		.dim = dim,
@@ -159,6 +164,9 @@ static enum status assign_all(struct balls_plan *plan)
 enum status balls_plan(const struct balls_source *source, const struct balls_options *options,
 	struct balls_plan **out)
 {
+	assert(source->rows <= BALLS_ROWS_MAX && source->dim > 0);
+	assert(options->previous == NULL || options->previous->dim == source->dim);
+	assert(options->known == NULL || options->previous != NULL);
 	struct balls_plan *plan = calloc(1, sizeof *plan);
 	if (plan == NULL) {
 		return STATUS_NO_MEMORY;

@@ -1,4 +1,5 @@
 /* balls_plan_axes.c - finds the axes and the basis of an index by a sample of its rows. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,7 @@ static void read_sample(const struct balls_source *source, uint64_t wanted, uint
 		}
 		sample->count++;
 	}
+	assert(sample->count <= wanted);
 }
 
 /* How many of the dims, at least `least`, leave no more than `rest`? */
@@ -109,6 +111,7 @@ static enum status find_basis(struct balls_plan *plan, struct balls_sample *samp
 	if (plan->shape.first * 2 > plan->shape.prefix) {
 		plan->shape.first = plan->shape.prefix;
 	}
+	assert(plan->shape.prefix <= wanted && plan->shape.first <= plan->shape.prefix);
 	plan->shape.has_basis = true;
 	if (plan->shape.prefix + 3 >= dim) { /* no dim is saved */
 		free(plan->basis);

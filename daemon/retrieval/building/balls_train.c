@@ -1,6 +1,7 @@
 /* balls_train.c - spherical k-means. */
 #include "daemon/retrieval/building/balls_train.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,7 @@ static void pick(const struct balls_sample *sample, const float *near, uint64_t 
 	uint32_t count, uint32_t *picks)
 {
 	double total = 0;
+	assert(count > 0 && sample->count > 0);
 	for (size_t i = 0; i < sample->count; i++) {
 		total += distance_of(near[i]);
 	}
@@ -154,6 +156,7 @@ enum status balls_move_axes(const struct balls_sample *sample,
 	const struct balls_training *training, const float *near, uint64_t *random)
 {
 	const size_t k = training->k;
+	assert(k > 0 && sample->count > 0);
 	float *sums = calloc(k * sample->dim + 1, sizeof *sums);
 	uint32_t *sizes = calloc(k, sizeof *sizes);
 	uint32_t *picks = calloc(k + 1, sizeof *picks);
@@ -165,9 +168,11 @@ enum status balls_move_axes(const struct balls_sample *sample,
 		}
 		for (size_t i = 0; i < k; i++) {
 			if (sizes[i] == 0) {
+				assert(empty > 0); /* as many picks as empty axes */
 				copy_row(sample, picks[--empty], training->axes + i * sample->dim);
 			}
 		}
+		assert(empty == 0);
 	}
 	free(sums);
 	free(sizes);
@@ -178,6 +183,7 @@ enum status balls_move_axes(const struct balls_sample *sample,
 enum status balls_train(const struct balls_sample *sample, const struct balls_training *training)
 {
 	uint64_t random = training->seed;
+	assert(training->k > 0 && sample->count > 0);
 	float *near = malloc(sample->count * sizeof *near);
 	if (near == NULL) {
 		return STATUS_NO_MEMORY;

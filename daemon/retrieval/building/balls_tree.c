@@ -1,6 +1,7 @@
 /* balls_tree.c - k-means on two levels. */
 #include "daemon/retrieval/building/balls_tree.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,7 @@ static enum status train_parts(const struct balls_sample *sample,
 		const size_t first = training->k * seen / sample->count;
 		seen += part->count;
 		const size_t end = training->k * seen / sample->count;
+		assert(part->count >= end - first); /* an axis has at least one row to begin at */
 		if (end == first) {
 			continue;
 		}
@@ -64,6 +66,7 @@ static enum status train_parts(const struct balls_sample *sample,
 		};
 		status = balls_train(&own, &share);
 	}
+	assert(status != STATUS_OK || seen == sample->count);
 	return status;
 }
 

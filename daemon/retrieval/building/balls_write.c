@@ -1,4 +1,5 @@
 /* balls_write.c - writes the image of a planned index. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +174,7 @@ static struct ranges write_block(struct writing *writing, uint32_t ball, uint32_
 	uint32_t count, uint32_t block)
 {
 	const struct balls_plan *plan = writing->plan;
+	assert(count > 0 && count <= ROWS && block < plan->shape.blocks);
 	const struct balls_member *members = plan->members + first;
 	const uint32_t prefix = plan->shape.prefix;
 	uint8_t *at = writing->space + writing->layout.offsets[BALLS_BLOCKS] +
@@ -227,6 +229,7 @@ static enum status write_balls(struct writing *writing)
 		}
 		store_ranges(writing->of_balls, ball, &ranges);
 	}
+	assert(block == plan->shape.blocks); /* as the plan has counted them */
 	first_blocks[plan->shape.balls] = block;
 	return STATUS_OK;
 }
@@ -251,12 +254,14 @@ static void write_axis_codes(const struct writing *writing, float *padded)
 		codes += (size_t)ROWS * dims;
 		head += 2;
 	}
+	assert(codes <= writing->space + writing->layout.offsets[BALLS_AXIS_HEADS]);
 }
 
 static void write_columns(const struct writing *writing)
 {
 	const struct balls_plan *plan = writing->plan;
 	const struct balls_shape *shape = &plan->shape;
+	assert(shape->has_basis == (plan->basis != NULL));
 	memset(writing->space, 0, writing->layout.bytes);
 	balls_write_header(shape, writing->space);
 	memcpy(writing->space + writing->layout.offsets[BALLS_AXES], plan->axes,
@@ -290,6 +295,7 @@ enum status balls_write(struct balls_plan *plan, uint8_t *space)
 		.prefix = malloc((size_t)ROWS * shape->prefix * sizeof(float)),
 	};
 	balls_layout(shape, &writing.layout);
+	assert(writing.layout.bytes == balls_plan_bytes(plan));
 	const struct balls_layout *layout = &writing.layout;
 	for (size_t i = 0; i < 6; i++) {
 		writing.of_balls[i] = (float *)(void *)(space + layout->offsets[BALLS_OF_BALLS] +

@@ -4,6 +4,7 @@
 #include "daemon/retrieval/layers/adapter_kernels.h"
 #include "schema/dtype.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,12 +146,14 @@ static enum status check_bias(const struct adapter_name *name, const struct tens
 
 void adapter_init(struct adapter *adapter, uint32_t in)
 {
+	assert(in > 0);
 	*adapter = (struct adapter){.in = in, .out = in, .widest = in};
 }
 
 enum status adapter_add(struct adapter *adapter, const struct adapter_name *name,
 	struct adapter_tensor weight, struct adapter_tensor bias, struct error *err)
 {
+	assert(adapter->count < LIMIT_ADAPTER_STEPS);
 	struct adapter_step step = {.kind = name->kind, .in = adapter->out, .out = adapter->out};
 	if (adapter_has_tensors(name)) {
 		enum status status = check_weight(adapter, name, weight.spec, err);
@@ -167,6 +170,7 @@ enum status adapter_add(struct adapter *adapter, const struct adapter_name *name
 	adapter->steps[adapter->count++] = step;
 	adapter->out = step.out;
 	adapter->widest = step.out > adapter->widest ? step.out : adapter->widest;
+	assert(adapter->widest >= adapter->in && adapter->widest >= adapter->out);
 	return STATUS_OK;
 }
 
@@ -220,6 +224,7 @@ enum status adapter_space_init(struct adapter_space *space, const struct adapter
 	const size_t tile_outs = outs_at_once(adapter);
 	const size_t floats = rows_max * adapter->widest;
 	const size_t tile_floats = tile_outs * (adapter->widest + 1);
+	assert(rows_max > 0 && rows_max % SPACE_ROWS_STEP == 0);
 	*space = (struct adapter_space){.rows_max = (uint32_t)rows_max};
 	float *memory = malloc((2 * floats + tile_floats) * sizeof *memory);
 	if (memory == NULL) {
@@ -285,6 +290,7 @@ static void run_product(const struct adapter_step *step, const struct adapter_sp
 	const struct adapter_kernels *kernels = adapter_kernels_at(0);
 	const bool direct = is_direct(&step->weight) && is_direct(&step->bias);
 	const size_t tile_outs = direct ? step->out : space->tile_outs;
+	assert(tile_outs > 0 && count <= space->rows_max);
 	for (size_t out = 0; out < step->out; out += tile_outs) {
 		const size_t left = step->out - out;
 		const size_t outs = left < tile_outs ? left : tile_outs;
@@ -329,8 +335,12 @@ float *adapter_run(const struct adapter *adapter, struct adapter_space *space, u
 {
 	float *x = space->rows;
 	float *y = space->other;
+	uint32_t width = adapter->in;
+	assert(count <= space->rows_max);
 	for (size_t i = 0; i < adapter->count; i++) {
 		const struct adapter_step *step = &adapter->steps[i];
+		assert(step->in == width && step->out <= adapter->widest);
+		width = step->out;
 		if (step->weight.spec == NULL) {
 			run_activation(step, x, (size_t)count * step->out);
 			continue;
@@ -343,5 +353,6 @@ float *adapter_run(const struct adapter *adapter, struct adapter_space *space, u
 		x = y;
 		y = swap;
 	}
+	assert(width == adapter->out);
 	return x;
 }

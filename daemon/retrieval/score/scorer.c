@@ -3,6 +3,7 @@
 
 #include "daemon/retrieval/score/score_kernels.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,7 @@ enum status scorer_init(struct scorer *scorer, const struct scorer_shape *shape,
 	const void *vectors, const float *weights)
 {
 	const uint32_t count = vectors_of(shape);
+	assert(shape->metric != METRIC_NONE && shape->dim > 0 && shape->views > 0 && count > 0);
 	*scorer = (struct scorer){.shape = *shape};
 	scorer->vector_bytes = metric_is_of_bits(shape->metric) ? (shape->dim + 7) / 8
 								: shape->dim * sizeof(float);
@@ -219,6 +221,7 @@ static float score_of(const struct scorer *scorer, uint32_t row, uint32_t query)
 void scorer_run(struct scorer *scorer, const void *rows, uint32_t count, float *scores)
 {
 	const size_t row_views = (size_t)count * scorer->shape.views;
+	assert(count <= scorer->rows_max);
 	measure(scorer, rows, row_views, scorer->row_sizes);
 	if (metric_is_of_bits(scorer->shape.metric)) {
 		compare_bits(scorer, rows, row_views);

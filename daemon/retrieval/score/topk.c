@@ -1,6 +1,7 @@
 /* topk.c - keeps candidates in a buffer and cuts it to the best k by selection. */
 #include "daemon/retrieval/score/topk.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -10,6 +11,7 @@ enum { TOPK_SPARE = 64 };
 enum status topk_init(struct topk *topk, size_t k, float min_score,
 	int (*compare)(void *arg, uint64_t a, uint64_t b), void *arg)
 {
+	assert(k > 0 && compare != NULL);
 	*topk = (struct topk){
 		.k = k,
 		.threshold = min_score,
@@ -81,6 +83,7 @@ static void cut(struct topk *topk)
 {
 	size_t first = 0;
 	size_t last = topk->count - 1;
+	assert(topk->count > topk->k);
 	while (first < last) {
 		const size_t place = part(topk, first, last);
 		if (place == topk->k - 1) {
@@ -93,6 +96,7 @@ static void cut(struct topk *topk)
 		}
 	}
 	topk->count = topk->k;
+	assert(topk->hits[topk->k - 1].score >= topk->threshold); /* it only rises */
 	topk->threshold = topk->hits[topk->k - 1].score;
 }
 
@@ -101,6 +105,7 @@ void topk_push(struct topk *topk, float score, uint64_t id)
 	if (!(score >= topk->threshold)) {
 		return;
 	}
+	assert(topk->count < topk->capacity);
 	topk->hits[topk->count++] = (struct topk_hit){.score = score, .id = id};
 	if (topk->count == topk->capacity) {
 		cut(topk);
@@ -120,5 +125,6 @@ void topk_finish(struct topk *topk)
 	if (topk->count > topk->k) {
 		cut(topk);
 	}
+	assert(topk->count <= topk->k);
 	qsort_r(topk->hits, topk->count, sizeof *topk->hits, compare_hits, topk);
 }
