@@ -296,6 +296,7 @@ enum status balls_write(struct balls_plan *plan, uint8_t *space)
 	};
 	balls_layout(shape, &writing.layout);
 	assert(writing.layout.bytes == balls_plan_bytes(plan));
+	assert((uintptr_t)space % BALLS_ALIGN == 0); /* as balls_open asks */
 	const struct balls_layout *layout = &writing.layout;
 	for (size_t i = 0; i < 6; i++) {
 		writing.of_balls[i] = (float *)(void *)(space + layout->offsets[BALLS_OF_BALLS] +
