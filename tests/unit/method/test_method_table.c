@@ -156,6 +156,7 @@ static void each_method_of_the_page_is_there_with_its_names(void **state)
 		const struct method *method = method_find(name, strlen(name));
 		if (method == NULL) {
 			fail_msg("%s: no such method", name);
+			return;
 		}
 		struct map_names outer;
 		struct map_names inner;
