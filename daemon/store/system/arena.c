@@ -1,6 +1,7 @@
 /* arena.c - blocks that double in size, each filled from its start. */
 #include "daemon/store/system/arena.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Small tables stay small; large ones ask the system seldom. */
@@ -12,6 +13,8 @@ struct arena_block {
 	size_t capacity;
 	uint8_t data[];
 };
+
+static_assert(offsetof(struct arena_block, data) % 8 == 0, "what is given out is aligned to 8");
 
 static struct arena_block *add_block(struct arena *arena, size_t bytes)
 {
@@ -42,6 +45,7 @@ void *arena_get(struct arena *arena, size_t bytes)
 	}
 	void *at = block->data + block->used;
 	block->used += bytes;
+	assert(block->used <= block->capacity);
 	return at;
 }
 
@@ -49,8 +53,9 @@ void arena_fini(struct arena *arena)
 {
 	while (arena->blocks != NULL) {
 		struct arena_block *next = arena->blocks->next;
+		arena->bytes -= sizeof *arena->blocks + arena->blocks->capacity;
 		free(arena->blocks);
 		arena->blocks = next;
 	}
-	arena->bytes = 0;
+	assert(arena->bytes == 0); /* what was added block by block */
 }

@@ -16,7 +16,7 @@ struct arena {
 	uint64_t bytes;             /* of all blocks */
 };
 
-/* `bytes` aligned to 8, not initialised; NULL: no memory. */
+/* Gives out `bytes`, aligned to 8 and not initialised. NULL: no memory. */
 void *arena_get(struct arena *arena, size_t bytes);
 
 void arena_fini(struct arena *arena);

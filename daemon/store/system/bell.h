@@ -1,7 +1,8 @@
 /* bell.h - how one thread tells another that there may be something to do.
  *
- * Whoever makes work rings; the thread that does the work waits for the bell and then looks itself
- * what there is. A bell that was rung while nobody waited stays rung, so no ring is lost.
+ * Whoever makes work rings. The thread that does the work waits for the bell, and then looks for
+ * itself what there is to do. A bell that was rung while nobody waited stays rung, so no ring is
+ * lost.
  *
  * Threads: any rings; one waits.
  */
@@ -19,7 +20,7 @@ struct bell {
 void bell_init(struct bell *bell);
 void bell_fini(struct bell *bell);
 
-/* What the waiter is to see must be written before. */
+/* Write what the waiter is to see before you ring. */
 void bell_ring(struct bell *bell);
 
 /* Returns when it has been rung since the last return, or until_ms of clock_monotonic_ms has come

@@ -16,7 +16,7 @@ static inline int64_t clock_unix_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Nanoseconds since some moment: for durations. */
+/* Nanoseconds since a fixed moment that says nothing: only differences have a meaning. */
 static inline uint64_t clock_monotonic_ns(void)
 {
 	struct timespec now;
@@ -24,7 +24,7 @@ static inline uint64_t clock_monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Milliseconds since some moment: for durations. */
+/* The same clock in milliseconds. */
 static inline int64_t clock_monotonic_ms(void)
 {
 	struct timespec now;

@@ -1,6 +1,7 @@
 /* file.c - files that survive: whole writes, synced folders, replacement in one step. */
 #include "daemon/store/system/file.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@ static enum status fail(struct error *err, const char *what, const char *path)
 enum status file_write_at(int fd, const void *data, size_t len, uint64_t offset)
 {
 	const uint8_t *from = data;
+	assert(fd >= 0);
 	while (len > 0) {
 		const ssize_t n = pwrite(fd, from, len, (off_t)offset);
 		if (n < 0 && errno == EINTR) {
@@ -38,6 +40,7 @@ enum status file_write_at(int fd, const void *data, size_t len, uint64_t offset)
 enum status file_why_short(int fd, uint64_t len)
 {
 	struct stat about;
+	assert(len > 0); /* the system refuses to find room for nothing */
 	if (fstat(fd, &about) != 0) {
 		return STATUS_IO;
 	}
@@ -50,6 +53,7 @@ enum status file_why_short(int fd, uint64_t len)
 enum status file_read_at(int fd, void *data, size_t len, uint64_t offset)
 {
 	uint8_t *to = data;
+	assert(fd >= 0);
 	while (len > 0) {
 		const ssize_t n = pread(fd, to, len, (off_t)offset);
 		if (n < 0 && errno == EINTR) {
@@ -113,7 +117,9 @@ enum status file_replace(const char *folder, const char *name, const void *data,
 	char path[PATH_MAX];
 	char beside[PATH_MAX];
 	char beside_name[NAME_MAX];
-	(void)snprintf(beside_name, sizeof beside_name, "%s.new", name);
+	const int len_beside = snprintf(beside_name, sizeof beside_name, "%s.new", name);
+	assert(len_beside > 0);
+	assert((size_t)len_beside < sizeof beside_name); /* else `name` itself would be replaced */
 	enum status status = file_path(path, folder, name, err);
 	if (status == STATUS_OK) {
 		status = file_path(beside, folder, beside_name, err);

@@ -1,10 +1,11 @@
 /* grace.c - grace periods by liburcu's QSBR flavour. */
 #include "daemon/store/system/grace.h"
 
+#include <assert.h>
 #include <urcu/urcu-qsbr.h>
 
-/* ThreadSanitizer does not see the library's barriers: a reader that leaves hands over
- * to whoever waits. */
+/* ThreadSanitizer does not see the library's barriers. It is told that a reader that leaves hands
+ * over to whoever waits. */
 #if defined(__SANITIZE_THREAD__)
 #define GRACE_ANNOTATE 1
 #elif defined(__has_feature)
@@ -18,24 +19,35 @@
 static char grace_token;
 #endif
 
+/* What the library knows of this thread too, but does not tell. */
+static _Thread_local enum { UNREGISTERED, OUTSIDE, INSIDE } place;
+
 void grace_register(void)
 {
+	assert(place == UNREGISTERED);
 	urcu_qsbr_register_thread();
 	urcu_qsbr_thread_offline();
+	place = OUTSIDE;
 }
 
 void grace_unregister(void)
 {
+	assert(place == OUTSIDE);
 	urcu_qsbr_unregister_thread();
+	place = UNREGISTERED;
 }
 
 void grace_enter(void)
 {
+	assert(place == OUTSIDE);
 	urcu_qsbr_thread_online();
+	place = INSIDE;
 }
 
 void grace_leave(void)
 {
+	assert(place == INSIDE);
+	place = OUTSIDE;
 #ifdef GRACE_ANNOTATE
 	__tsan_release(&grace_token);
 #endif
@@ -44,8 +56,14 @@ void grace_leave(void)
 
 void grace_wait(void)
 {
+	assert(place != INSIDE); /* it would wait for itself */
 	urcu_qsbr_synchronize_rcu();
 #ifdef GRACE_ANNOTATE
 	__tsan_acquire(&grace_token);
 #endif
+}
+
+bool grace_is_inside(void)
+{
+	return place == INSIDE;
 }

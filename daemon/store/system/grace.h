@@ -1,19 +1,27 @@
 /* grace.h - when may memory be freed that readers without locks may still see?
  *
- * Readers say where a request begins and ends; grace_wait returns once every reader
- * that was inside when it was called has left. This is the QSBR flavour of liburcu;
- * under ThreadSanitizer, which cannot see into the library, the hand-over is annotated.
+ * A reader says where a request begins (grace_enter) and where it ends (grace_leave). grace_wait
+ * returns once every reader that was inside when it was called has left; so what was taken out of
+ * sight before the call can be freed after it. This is the QSBR flavour of liburcu. ThreadSanitizer
+ * cannot see into the library, so there the hand-over is annotated.
  *
- * Threads: a thread registers before it reads and unregisters before it ends. grace_wait
- * must not be called between enter and leave.
+ * Threads: a thread registers before it reads and unregisters before it ends. A thread is inside
+ * once, not several times: who enters again would be outside after the first leave. A thread that is
+ * inside must not call grace_wait, since it would wait for itself. All of this is asserted.
  */
 #ifndef DAEMON_STORE_SYSTEM_GRACE_H
 #define DAEMON_STORE_SYSTEM_GRACE_H
+
+#include <stdbool.h>
 
 void grace_register(void); /* this thread will read; it starts outside */
 void grace_unregister(void);
 void grace_enter(void);
 void grace_leave(void);
 void grace_wait(void);
+
+/* Whether the calling thread is between grace_enter and grace_leave. For asserts: code that reads
+ * what a grace period protects asserts that it is inside. */
+bool grace_is_inside(void);
 
 #endif

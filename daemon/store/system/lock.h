@@ -1,8 +1,8 @@
 /* lock.h - a mutex that knows who holds it, and a condition to wait for under it.
  *
- * What a function says in words, "the caller holds this lock", it asserts with lock_assert_held:
- * the check costs one load. A lock is not recursive: to take it twice is a mistake that is
- * asserted too. Conditions wait by the monotonic clock (clock.h).
+ * A function whose callers must hold a lock asserts that with lock_assert_held; the check costs one
+ * load. A lock is not recursive: to take it twice is a mistake, which is asserted too. Conditions
+ * wait by the monotonic clock (clock.h).
  *
  * Threads: any.
  */
@@ -10,6 +10,7 @@
 #define DAEMON_STORE_SYSTEM_LOCK_H
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -58,7 +59,9 @@ static inline void lock_assert_held(const struct lock *lock)
 static inline void lock_take(struct lock *lock)
 {
 	assert(!lock_is_held(lock));
-	(void)pthread_mutex_lock(&lock->mutex);
+	const int failed = pthread_mutex_lock(&lock->mutex);
+	assert(failed == 0);
+	(void)failed;
 	atomic_store_explicit(&lock->holder, pthread_self(), memory_order_relaxed);
 }
 
@@ -66,15 +69,21 @@ static inline void lock_release(struct lock *lock)
 {
 	lock_assert_held(lock);
 	atomic_store_explicit(&lock->holder, 0, memory_order_relaxed);
-	(void)pthread_mutex_unlock(&lock->mutex);
+	const int failed = pthread_mutex_unlock(&lock->mutex);
+	assert(failed == 0);
+	(void)failed;
 }
 
 static inline void condition_init(struct condition *condition)
 {
 	pthread_condattr_t attributes;
 	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&condition->cond, &attributes);
+	/* Without it every deadline would be long past. */
+	int failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	assert(failed == 0);
+	failed = pthread_cond_init(&condition->cond, &attributes);
+	assert(failed == 0);
+	(void)failed;
 	(void)pthread_condattr_destroy(&attributes);
 }
 
@@ -93,8 +102,8 @@ static inline void condition_broadcast(struct condition *condition)
 	(void)pthread_cond_broadcast(&condition->cond);
 }
 
-/* Lets go of the lock until somebody signals, or until_ms of clock_monotonic_ms has come, or for no
- * reason: the caller looks again. False: the time has come. */
+/* Lets go of the lock until somebody signals, or until until_ms of clock_monotonic_ms has come. It
+ * may also return for no reason, so the caller looks again. False: the time has come. */
 static inline bool condition_wait_until(struct condition *condition, struct lock *lock,
 	uint64_t until_ms)
 {
@@ -110,6 +119,7 @@ static inline bool condition_wait_until(struct condition *condition, struct lock
 		};
 		failed = pthread_cond_timedwait(&condition->cond, &lock->mutex, &until);
 	}
+	assert(failed == 0 || failed == ETIMEDOUT);
 	atomic_store_explicit(&lock->holder, pthread_self(), memory_order_relaxed);
 	return failed == 0;
 }

@@ -1,14 +1,16 @@
 /* mapfault.c - the SIGBUS handler for maps, and the list of ranges that it knows. */
 #include "daemon/store/system/mapfault.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Entries are never freed, since the handler may walk the list at any time: a forgotten one
- * is taken again by the next watch. `len` is 0 while an entry is free; it is stored last. */
+/* Entries are never freed, since the handler may walk the list at any time. The next watch takes an
+ * entry that was forgotten. `len` is 0 while an entry is free; it is stored last, so the handler
+ * never finds an entry that is half filled. */
 struct mapfault {
 	struct mapfault *next; /* constant once linked */
 	_Atomic uintptr_t start;
@@ -48,13 +50,14 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 			return;
 		}
 	}
-	/* Not ours: the default action, when the instruction is run again. */
+	/* It is not ours. The instruction runs again, and then the default action ends the process. */
 	(void)signal(number, SIG_DFL);
 }
 
 enum status mapfault_install(void)
 {
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	assert((page_bytes & (page_bytes - 1)) == 0); /* the handler rounds down by a mask */
 	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
 	sigemptyset(&action.sa_mask);
 	return sigaction(SIGBUS, &action, NULL) == 0 ? STATUS_OK : STATUS_IO;
@@ -63,6 +66,7 @@ enum status mapfault_install(void)
 enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char *flag,
 	unsigned char mark, struct mapfault **out)
 {
+	assert(flag != NULL);
 	struct mapfault *watch = atomic_load(&watch_list);
 	while (watch != NULL && atomic_flag_test_and_set(&watch->taken)) {
 		watch = watch->next;
@@ -75,6 +79,7 @@ enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char 
 		}
 		(void)atomic_flag_test_and_set(&watch->taken);
 	}
+	assert(atomic_load(&watch->len) == 0); /* a free entry matches no address */
 	atomic_store(&watch->start, (uintptr_t)start);
 	atomic_store(&watch->flag, flag);
 	atomic_store(&watch->mark, mark);

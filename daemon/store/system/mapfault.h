@@ -1,9 +1,9 @@
-/* mapfault.h - a read of a map that cannot be satisfied: damage, not the end of the process.
+/* mapfault.h - a map that cannot be read is damage, and not the end of the process.
  *
- * A file that was cut, or a disk that cannot be read, shows as SIGBUS where its map is
- * touched. For registered ranges the handler sets the owner's flag and puts a page of
- * zeros there, so the reader goes on with garbage, which it must not use: it looks at
- * mapfault_count before and after, and if it has moved, at the flags.
+ * When a file was cut, or a disk cannot be read, whoever touches the map gets SIGBUS. For ranges
+ * that are watched the handler sets the owner's flag and puts a page of zeros there. The reader
+ * goes on with garbage, which it must not use: it compares mapfault_count before and after, and if
+ * the count has moved, it looks at the flags.
  *
  * Threads: any. The handler is the process's only state.
  */
@@ -20,11 +20,12 @@ struct mapfault;
 /* Installs the handler, once a process. */
 enum status mapfault_install(void);
 
-/* Watches [start, start + len): a fault there stores `mark` in *flag. Errors: NO_MEMORY. */
+/* Watches [start, start + len): a fault there stores `mark` in *flag, which must live until
+ * mapfault_forget. Errors: NO_MEMORY. */
 enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char *flag,
 	unsigned char mark, struct mapfault **out);
 
-/* Before the range is unmapped; NULL is fine. */
+/* To be called before the range is unmapped. NULL is fine. */
 void mapfault_forget(struct mapfault *watch);
 
 /* Faults so far. */

@@ -183,25 +183,48 @@ static void one_of_the_same_name_is_replaced(void **state)
 	assert_string_equal(err.text, "tensor: 'x' is not in release 'r1'");
 }
 
+struct replacing {
+	struct scratch *scratch;
+	enum status status;
+	struct store_figures figures; /* when both are done */
+};
+
+/* In a thread of its own: what it calls begins snapshots, and a thread is in one at a time. */
+static void *replace_and_delete(void *arg)
+{
+	struct replacing *replacing = arg;
+	struct store *store = replacing->scratch->store;
+	struct name resolved;
+	grace_register();
+	replacing->status = try_put(replacing->scratch, "r1", "w", 2, NULL);
+	if (replacing->status == STATUS_OK) {
+		replacing->status = store_tensor_delete(store, "r1", "w", &resolved, NULL);
+	}
+	store_figures(store, &replacing->figures);
+	grace_unregister();
+	return NULL;
+}
+
 static void a_reader_keeps_what_it_sees(void **state)
 {
 	struct scratch *scratch = *state;
 	struct error err = {0};
 	struct tensor *tensor;
+	struct replacing replacing = {.scratch = scratch};
+	pthread_t thread;
 	scratch_release(scratch, "r1");
 	put(scratch, "r1", "w", 1);
 	const struct snapshot *snapshot = snapshot_begin(scratch->store);
 	scratch_must(release_tensor(snapshot->releases[0], "w", &tensor, &err), &err);
-	put(scratch, "r1", "w", 2);
-	take_out(scratch, "r1", "w");
+	assert_int_equal(pthread_create(&thread, NULL, replace_and_delete, &replacing), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(replacing.status, STATUS_OK);
 	scratch_must(store_tensor_use(scratch->store, snapshot->releases[0], tensor, false, &err),
 		&err);
 	uint32_t first;
 	memcpy(&first, tensor->data, sizeof first);
 	assert_int_equal(first, 0x10001);
-	struct store_figures figures;
-	store_figures(scratch->store, &figures);
-	assert_int_equal(figures.files_waiting, 2);
+	assert_int_equal(replacing.figures.files_waiting, 2);
 	snapshot_end(scratch->store);
 	await_files(scratch, "releases/1", 0);
 }
