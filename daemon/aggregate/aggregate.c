@@ -1,6 +1,7 @@
 /* aggregate.c - the arithmetic of decayed sums. */
 #include "daemon/aggregate/aggregate.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -9,13 +10,14 @@ static const double layer_norm_epsilon = 1e-5;
 
 /* ---- samples ---- */
 
-/* What a half-life leaves after so long. */
+/* The share of a state that its half-life leaves after this time. */
 static float faded(const struct table_spec *spec, int64_t from_ms, int64_t to_ms)
 {
 	if (spec->half_life_ms == 0) {
 		return 1;
 	}
-	/* Times are below 2^53, so nothing is lost. */
+	assert(to_ms >= from_ms);
+	/* Times are below 2^53, so a double holds their difference exactly. */
 	return (float)exp2(-(double)(to_ms - from_ms) / (double)spec->half_life_ms);
 }
 
@@ -24,6 +26,9 @@ void aggregate_add(struct aggregate *row, const struct table_spec *spec, int64_t
 {
 	const size_t elements = spec_elements(spec);
 	float *restrict state = row->state;
+	assert(spec_aggregates(spec));
+	assert(spec->decay_events > 0);
+	assert(spec->decay_events <= 1);
 	if (!row->is_there) {
 		memcpy(state, sample, elements * sizeof *state);
 		state[elements] = 1;
@@ -60,7 +65,8 @@ static void put_element(uint8_t *out, size_t i, float value)
 	memcpy(out + i * sizeof value, &value, sizeof value);
 }
 
-/* Sums in LANES lanes, so that the compiler can keep them side by side; always the same order. */
+/* A sum over a row is kept in LANES partial sums, which the compiler can compute side by side. They
+ * are added up in one fixed order, so that every machine gets the same bits. */
 enum { LANES = 8 };
 
 static double total_of(const double lanes[LANES])
@@ -108,6 +114,7 @@ static void read_mean(const uint8_t *state, size_t elements, uint8_t *out)
 void aggregate_read(const struct table_spec *spec, const uint8_t *state, uint8_t *out)
 {
 	const size_t elements = spec_elements(spec);
+	assert(spec_aggregates(spec));
 	switch (spec->reading) {
 	case READING_MEAN:
 		read_mean(state, elements, out);
@@ -124,5 +131,6 @@ void aggregate_read(const struct table_spec *spec, const uint8_t *state, uint8_t
 
 float aggregate_weight(const struct table_spec *spec, const uint8_t *state)
 {
+	assert(spec_aggregates(spec)); /* no other row has a weight behind it */
 	return element(state, spec_elements(spec));
 }

@@ -7,10 +7,10 @@
  *     t >= last      S <- (d * a) * S + x         W <- (d * a) * W + 1        last <- t
  *     t < last       S <- d * S + a * x           W <- d * W + a
  *
- * where d is 1 without decay by events, and a is 1 without a half-life: then late samples count as
- * much as others, in the order in which they arrive. With a half-life alone the order of arrival
- * does not matter but for rounding. Each product and each sum is rounded to f32, and a too, so that
- * a stream gives the same bits however it is cut into batches.
+ * Without decay by events d is 1. Without a half-life a is 1: then late samples count as much as
+ * others, in the order in which they arrive. With a half-life alone, the order of arrival changes
+ * only the rounding. Each product, each sum and a are rounded to f32, so a stream gives the same
+ * bits however it is cut into batches.
  *
  * Source: LFM4Ads (arXiv 2508.14948), whose code uses d = 0.99 and reads through LayerNorm.
  * Threads: any; there is no state.

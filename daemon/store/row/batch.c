@@ -3,11 +3,12 @@
 
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-/* Sums that weigh nothing, or less, cannot be read. */
+/* A sum whose weight is not above 0 cannot be read as a mean. */
 static enum status check_weights(const struct row_batch *batch, const struct table_spec *spec,
 	struct error *err)
 {
@@ -65,7 +66,8 @@ static enum status check_shape(const struct row_batch *batch, const struct table
 	return STATUS_OK;
 }
 
-/* The first element that is not finite, as text. `rows` are what arrived, or what they became. */
+/* Refuses rows with an element that is not finite, and names it. `rows` are the rows that arrived,
+ * or what they became in the table's dtype. */
 static enum status check_finite(const struct row_batch *batch, const struct table_spec *spec,
 	const struct dtype_rows *rows, struct error *err)
 {
@@ -77,6 +79,7 @@ static enum status check_finite(const struct row_batch *batch, const struct tabl
 	const size_t count = batch->keys.count * width;
 	const size_t at =
 		dtype_first_nonfinite(rows->dtype, scaled ? rows->scales : rows->rows, count);
+	assert(at <= count);
 	if (batch->allow_nonfinite || at == count) {
 		return STATUS_OK;
 	}
@@ -104,6 +107,7 @@ enum status batch_check(const struct row_batch *batch, const struct table_spec *
 enum status batch_check_kept(const struct row_batch *batch, const struct table_spec *spec,
 	const struct dtype_rows *kept, struct error *err)
 {
+	assert(kept->dtype == spec->dtype);
 	return spec->dtype == batch->dtype ? STATUS_OK : check_finite(batch, spec, kept, err);
 }
 

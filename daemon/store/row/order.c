@@ -1,12 +1,14 @@
 /* order.c - a radix sort of row references, least significant byte first. */
 #include "daemon/store/row/order.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { DIGIT_BITS = 8, DIGITS = 8, BUCKETS = 1 << DIGIT_BITS };
 
 void order_by_hash(struct order_entry *entries, struct order_entry *scratch, size_t count)
 {
+	assert(count == 0 || entries != scratch);
 	size_t counts[DIGITS][BUCKETS] = {0};
 	for (size_t i = 0; i < count; i++) {
 		for (unsigned digit = 0; digit < DIGITS; digit++) {
@@ -27,6 +29,7 @@ void order_by_hash(struct order_entry *entries, struct order_entry *scratch, siz
 			starts[bucket] = at;
 			at += counts[digit][bucket];
 		}
+		assert(at == count); /* so no entry is placed beyond `to` */
 		for (size_t i = 0; i < count; i++) {
 			to[starts[from[i].hash >> shift & (BUCKETS - 1)]++] = from[i];
 		}

@@ -3,6 +3,7 @@
 
 #include "daemon/aggregate/aggregate.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +12,11 @@ bool stored_is_given(const struct table_spec *spec, const struct row_batch *batc
 	return batch->dtype == spec->dtype && !spec_aggregates(spec);
 }
 
-/* Sums, and their weights from beside them. */
+/* Each row becomes a state: the sum that was given, and behind it the weight, which was given in a
+ * column of its own. */
 static void take_states(const struct table_spec *spec, const struct row_batch *batch, uint8_t *rows)
 {
+	assert(spec->dtype == DTYPE_F32); /* of every aggregating table */
 	const size_t given_bytes = dtype_row_bytes(batch->dtype, spec->dim, spec->views);
 	const size_t row_bytes = spec_row_bytes(spec);
 	const size_t sum_bytes = spec_elements(spec) * sizeof(float);
@@ -35,6 +38,11 @@ static void take_states(const struct table_spec *spec, const struct row_batch *b
 void stored_take(const struct table_spec *spec, const struct row_batch *batch, uint8_t *rows,
 	float *scales)
 {
+	/* batch_check has said so. */
+	assert(batch->keys.type == spec->key_type);
+	assert(batch->rows_bytes ==
+		batch->keys.count * dtype_row_bytes(batch->dtype, spec->dim, spec->views));
+	assert(spec->dtype != DTYPE_I8 || scales != NULL);
 	if (spec_aggregates(spec)) {
 		take_states(spec, batch, rows);
 		return;
@@ -65,7 +73,7 @@ void stored_reader_fini(struct stored_reader *reader)
 	reader->row = NULL;
 }
 
-/* What an aggregated row says, as f32. */
+/* Reads a state into f32: the plain sum if that is wanted, else as the table's spec says. */
 static void read_state(const struct stored_reader *reader, const uint8_t *state, uint8_t *out)
 {
 	if (reader->raw) {

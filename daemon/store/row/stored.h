@@ -1,8 +1,8 @@
 /* stored.h - rows as they are given, as they are stored, and as they are read.
  *
- * A row is stored in the table's dtype, an i8 one with a scale beside it; a row of an aggregating
- * table as its state (aggregate.h): the sum S and behind it the weight W, in f32. Such a row is
- * given as S, with W in a column of its own, and read as the table's spec says, or raw as S.
+ * A row is stored in the table's dtype; an i8 row has a scale beside it. A row of an aggregating
+ * table is stored as its state (aggregate.h): the sum S and behind it the weight W, both f32. It is
+ * given as S, with W in a column of its own. It is read as the table's spec says, or raw, as S.
  *
  * Threads: any; there is no state.
  */
@@ -11,7 +11,7 @@
 
 #include "daemon/store/row/batch.h"
 
-/* Whether the batch's rows stand as they are to be stored. */
+/* Whether the batch's rows are already in the form in which they are stored. */
 bool stored_is_given(const struct table_spec *spec, const struct row_batch *batch);
 
 /* Turns a batch that was checked (batch.h) into rows to be stored.
@@ -24,8 +24,9 @@ void stored_take(const struct table_spec *spec, const struct row_batch *batch, u
 struct stored_reader {
 	const struct table_spec *spec; /* borrowed */
 	enum dtype dtype;              /* wanted */
-	bool raw;                      /* of an aggregating table: S, whatever its spec says */
-	uint8_t *row; /* owned: room for one aggregated row that is then converted; or NULL */
+	bool raw; /* an aggregating table gives S, whatever its spec says; others look past it */
+	uint8_t *row; /* owned: room for one row of an aggregating table, in f32, where it is then
+		       * converted; else NULL */
 };
 
 /* Errors: NO_MEMORY. */
@@ -34,9 +35,9 @@ enum status stored_reader_init(struct stored_reader *reader, const struct table_
 void stored_reader_fini(struct stored_reader *reader);
 
 /* Reads one stored row.
- *   scale   of an i8 row; else ignored
- *   target  out: a row of the wanted dtype
- *   target_scale  out: its scale if that is i8; NULL: not wanted. Any alignment. */
+ *   scale         of an i8 row; else ignored
+ *   target        out: a row of the wanted dtype, at any alignment
+ *   target_scale  out: its scale if that is i8, at any alignment; NULL: not wanted */
 void stored_read(const struct stored_reader *reader, const uint8_t *row, const float *scale,
 	uint8_t *target, uint8_t *target_scale);
 
