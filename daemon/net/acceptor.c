@@ -1,9 +1,10 @@
-/* acceptor.c - accept4 until nobody waits, choose a loop, pass the descriptor on. */
+/* acceptor.c - accepts whoever waits, chooses a loop, and gives the descriptor to it. */
 #include "daemon/net/acceptor.h"
 
 #include "daemon/net/net.h"
 #include "daemon/net/session.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,8 +12,9 @@
 #include <unistd.h>
 
 enum {
-	/* Then the loop's other handles have their turn. */
+	/* Connections accepted in one callback. After them the other handles of the uv loop run. */
 	ACCEPTOR_BATCH = 64,
+	/* At most one event in this time says that connections are refused. */
 	ACCEPTOR_WARN_MS = 10000,
 };
 
@@ -21,7 +23,7 @@ static unsigned connections_of(const struct loop *loop)
 	return atomic_load_explicit(&loop->connections, memory_order_relaxed);
 }
 
-/* The loop with the fewest connections; NULL when all together have as many as may be. */
+/* The loop with the fewest connections. NULL when all loops together have max_connections. */
 static struct loop *choose_loop(struct acceptor *acceptor)
 {
 	struct loop *best = &acceptor->loops[0];
@@ -36,7 +38,7 @@ static struct loop *choose_loop(struct acceptor *acceptor)
 	return total < acceptor->net->limits.max_connections ? best : NULL;
 }
 
-/* Says why connections are refused, but not for each of a thousand. */
+/* Counts a connection that was refused. An event says why, but not for each of a thousand. */
 static void refuse(struct acceptor *acceptor, const char *reason)
 {
 	uint64_t now_ms = uv_now(acceptor->poll.loop);
@@ -57,6 +59,7 @@ static void hand_over(struct acceptor *acceptor, int fd)
 		refuse(acceptor, "max_connections");
 		return;
 	}
+	assert(loop->net == acceptor->net);
 	bool tcp = acceptor->listener.address.socket.any.sa_family != AF_UNIX;
 	struct session *session = session_new(fd, tcp);
 	if (session == NULL) {
@@ -78,8 +81,9 @@ static int accept_one(int fd)
 	return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-/* Without descriptors the next in line would stay there and wake us for ever: it is
- * accepted with the spare one, and closed. */
+/* When no descriptor is free, the connection at the head of the queue cannot be accepted. It would
+ * stay there, and poll would wake us again and again. So the spare descriptor is closed to accept
+ * this one connection, which is then closed at once. */
 static void refuse_without_descriptor(struct acceptor *acceptor)
 {
 	if (acceptor->spare_fd >= 0) {
@@ -113,6 +117,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 enum status acceptor_start(struct acceptor *acceptor, uv_loop_t *uv, struct listener *listener)
 {
+	assert(listener->fd >= 0);
+	assert(acceptor->loop_count > 0);
 	acceptor->listener = *listener;
 	listener->fd = -1;
 	int failed = uv_poll_init(uv, &acceptor->poll, acceptor->listener.fd);

@@ -1,9 +1,10 @@
 /* acceptor.h - takes connections from one listening socket and hands them to the loops.
  *
- * Each goes to the loop with the fewest. (Loops that poll one socket together were measured:
- * one of them gets nearly all.)
+ * Each connection goes to the loop that has the fewest. (It was also measured what happens when
+ * all loops poll the one socket: one of them gets nearly all connections.)
  *
- * Threads: that of the uv loop it was started on.
+ * Threads: only the thread of the uv loop that it was started on. Any thread may read the two
+ * counters.
  */
 #ifndef DAEMON_NET_ACCEPTOR_H
 #define DAEMON_NET_ACCEPTOR_H
@@ -19,16 +20,19 @@ struct acceptor {
 	struct net *net;          /* borrowed */
 	struct loop *loops;       /* borrowed */
 	unsigned loop_count;
-	int spare_fd; /* given up to accept and close when descriptors have run out */
-	uint64_t warned_ms;
+	/* Kept so that one descriptor is left when all others are in use: see
+	 * refuse_without_descriptor. -1: it could not be opened. */
+	int spare_fd;
+	uint64_t warned_ms; /* when an event last said that connections are refused; 0: never */
 	_Atomic uint64_t accepted;
 	_Atomic uint64_t refused;
 };
 
-/* Takes the listener over, also on failure. Errors: IO, NO_MEMORY. */
+/* The acceptor owns the listener afterwards, also after a failure. Errors: IO, NO_MEMORY. */
 enum status acceptor_start(struct acceptor *acceptor, uv_loop_t *uv, struct listener *listener);
 
-/* Closes the socket; the handle is closed when the loop has run once more. Twice is fine. */
+/* Closes the socket. Its handle is closed when the loop has run once more. A second call does
+ * nothing. */
 void acceptor_stop(struct acceptor *acceptor);
 
 #endif

@@ -1,7 +1,8 @@
-/* address.c - addresses to listen on: parse, check, print. */
+/* address.c - parses, checks and prints addresses to listen on. */
 #include "daemon/net/address.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -16,25 +17,30 @@ static bool is_loopback(const struct address *address)
 	if (address->socket.any.sa_family == AF_INET) {
 		return ntohl(address->socket.in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 	}
+	assert(address->socket.any.sa_family == AF_INET6);
 	return IN6_IS_ADDR_LOOPBACK(&address->socket.in6.sin6_addr);
 }
 
-/* Writes the normal form. A Unix socket without a name, and an abstract one, have no path. */
+/* Writes the normal form. A Unix socket that has no name, or an abstract one, has an empty path
+ * there. */
 static void print(struct address *address)
 {
 	char host[INET6_ADDRSTRLEN] = "";
+	int len;
 	if (address->socket.any.sa_family == AF_INET) {
 		inet_ntop(AF_INET, &address->socket.in.sin_addr, host, sizeof host);
-		(void)snprintf(address->text, sizeof address->text, "tcp:%s:%u", host,
+		len = snprintf(address->text, sizeof address->text, "tcp:%s:%u", host,
 			(unsigned)ntohs(address->socket.in.sin_port));
 	} else if (address->socket.any.sa_family == AF_INET6) {
 		inet_ntop(AF_INET6, &address->socket.in6.sin6_addr, host, sizeof host);
-		(void)snprintf(address->text, sizeof address->text, "tcp:[%s]:%u", host,
+		len = snprintf(address->text, sizeof address->text, "tcp:[%s]:%u", host,
 			(unsigned)ntohs(address->socket.in6.sin6_port));
 	} else {
-		(void)snprintf(address->text, sizeof address->text, "unix:%.*s",
+		len = snprintf(address->text, sizeof address->text, "unix:%.*s",
 			(int)sizeof address->socket.un.sun_path, address->socket.un.sun_path);
 	}
+	assert(len > 0);
+	assert((size_t)len < sizeof address->text); /* ADDRESS_TEXT_BYTES fits the longest */
 }
 
 static enum status parse_unix(const char *text, const char *path, struct address *out,
@@ -56,7 +62,7 @@ static enum status parse_unix(const char *text, const char *path, struct address
 	return STATUS_OK;
 }
 
-/* 0 to 65535 in decimal; 0 lets the system choose. */
+/* A decimal number from 0 to 65535. With 0 the system chooses the port. */
 static bool parse_port(const char *text, uint16_t *out)
 {
 	uint32_t port = 0;
@@ -77,7 +83,7 @@ static bool parse_port(const char *text, uint16_t *out)
 	return true;
 }
 
-/* Splits HOST:PORT at its last colon; brackets around an IPv6 address are taken off. */
+/* Splits HOST:PORT at its last colon, and removes the brackets around an IPv6 address. */
 static bool split_host(const char *text, char *host, size_t host_size, const char **port)
 {
 	const char *colon = strrchr(text, ':');
@@ -124,7 +130,8 @@ static enum status parse_tcp(const char *text, const char *host_port, struct add
 		address.socket.in6.sin6_family = AF_INET6;
 		address.socket.in6.sin6_port = htons(port);
 	}
-	/* A host name that is not localhost has no family: wherever it leads, it is refused. */
+	/* The family is still unset if the host is a name other than localhost. Names are refused
+	 * wherever they lead. */
 	if (address.socket.any.sa_family == AF_UNSPEC || !is_loopback(&address)) {
 		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': %s", text, why_loopback);
 	}
@@ -133,7 +140,7 @@ static enum status parse_tcp(const char *text, const char *host_port, struct add
 	return STATUS_OK;
 }
 
-/* `http://x` is more likely a mistake than a path. */
+/* Whether a text such as `http://x` begins with a scheme. That is a mistake, not a path. */
 static bool has_scheme(const char *text)
 {
 	const char *at = text;

@@ -15,10 +15,11 @@
 #include <sys/un.h>
 
 enum {
-	ADDRESS_TEXT_BYTES = 160, /* "unix:" and the longest path, "tcp:[...]:65535" */
+	/* Fits "unix:" with the longest path, and "tcp:[...]:65535" with the longest IPv6 address. */
+	ADDRESS_TEXT_BYTES = 160,
 };
 
-/* A value: copy it freely. */
+/* A value: it may be copied. */
 struct address {
 	union {
 		struct sockaddr any;
@@ -27,14 +28,15 @@ struct address {
 		struct sockaddr_in6 in6;
 	} socket;
 	socklen_t len;
-	char text[ADDRESS_TEXT_BYTES]; /* in normal form: what a client can be given */
+	char text[ADDRESS_TEXT_BYTES]; /* in normal form; a client can connect to it */
 };
 
-/* Errors: BAD_REQUEST  the text says which address and why. */
+/* Errors: BAD_REQUEST  err says which address is wrong, and why. */
 enum status address_parse(const char *text, struct address *out, struct error *err);
 
-/* The address that a listening socket is bound to, with the port that the system chose.
- * Errors: IO; BAD_REQUEST  not a Unix or TCP stream socket, or not loopback. */
+/* The address that a listening socket is bound to. If port 0 was asked for, it has the port that
+ * the system chose.
+ * Errors: IO; BAD_REQUEST  no listening stream socket of Unix or TCP, or not loopback. */
 enum status address_of_socket(int fd, struct address *out, struct error *err);
 
 #endif

@@ -1,10 +1,12 @@
-/* answer.c - parse, run, write the result or the error. */
+/* answer.c - parses a request, runs its method, and writes the result or the error. */
 #include "daemon/net/answer.h"
 
 #include "daemon/method/call/method.h"
 #include "schema/limits.h"
 
-/* What a writer's own failure means to the caller. */
+#include <assert.h>
+
+/* The error that a peer gets when the writer of the reply has failed. */
 static enum status fail_of_writer(const struct wire_writer *out, struct error *err)
 {
 	if (out->status == STATUS_TOO_LARGE) {
@@ -32,6 +34,8 @@ static enum status run(const struct question *question, struct wire_value params
 		rpc_write_response(out, question->head.msgid);
 	}
 	enum status status = question->method->run(&call);
+	/* Who holds a ticket waits for the disk, and a loop never waits. */
+	assert(ticket != NULL || call.ticket == NULL);
 	if (ticket != NULL) {
 		*ticket = call.ticket;
 	}
@@ -51,6 +55,8 @@ enum status answer_run(const struct question *question, struct write_ticket **ti
 	struct error err = {.status = STATUS_OK};
 	struct wire_message *message = NULL;
 	struct rpc_envelope envelope;
+	assert(out->status == STATUS_OK); /* else the reply would lack its beginning */
+	assert(ticket == NULL || *ticket == NULL);
 
 	out->limit = start + LIMIT_MESSAGE_BYTES;
 	enum status status = wire_open(question->message.data, question->message.len, &message);
@@ -64,7 +70,7 @@ enum status answer_run(const struct question *question, struct write_ticket **ti
 	}
 	wire_close(message);
 
-	/* Where blocking is allowed nobody can be asked to run it again. */
+	/* In a lane the method may block, so there is no other place to run it again. */
 	if (status == STATUS_AGAIN && ticket != NULL) {
 		status = error_set(&err, STATUS_INTERNAL, "the method did not finish");
 	}
@@ -80,6 +86,7 @@ enum status answer_run(const struct question *question, struct write_ticket **ti
 void answer_error(const struct rpc_head *head, const struct error *err, struct wire_writer *out,
 	size_t start)
 {
+	assert(err->status != STATUS_OK);
 	wire_writer_rewind(out, start);
 	out->limit = start + LIMIT_MESSAGE_BYTES;
 	if (head->type == RPC_REQUEST) {
@@ -90,6 +97,7 @@ void answer_error(const struct rpc_head *head, const struct error *err, struct w
 enum status answer_reserve(struct budget *replies, const struct rpc_head *head,
 	struct wire_writer *out, size_t start, size_t *reserved)
 {
+	assert(start <= out->len);
 	size_t len = out->len - start;
 	*reserved = 0;
 	if (len <= ANSWER_FREE_BYTES) {

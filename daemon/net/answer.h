@@ -1,6 +1,7 @@
-/* answer.h - one request's bytes in, one reply's bytes out.
+/* answer.h - runs the method that a request names, and writes the reply.
  *
- * The one place where a method is run, whichever thread that is on.
+ * It takes the bytes of one request and makes the bytes of one reply. No other module runs a
+ * method, on whichever thread.
  *
  * Threads: any after method_thread_begin.
  */
@@ -14,9 +15,9 @@
 #include <stdint.h>
 
 enum {
-	/* A reply up to this size is always kept, so that errors and figures are told when replies
-	 * hold all their memory; a larger one reserves its size first. A connection has 64 in
-	 * flight. */
+	/* A reply of at most this size needs nothing from the budget of replies. So errors and
+	 * figures can be sent even when that budget is used up. A larger reply reserves its size
+	 * first. What is free is bounded, since a connection has at most 64 requests in flight. */
 	ANSWER_FREE_BYTES = 4 << 10,
 };
 
@@ -24,33 +25,36 @@ struct method;
 struct service;
 struct write_ticket;
 
-/* What is asked. */
+/* One request, as answer_run needs it. */
 struct question {
 	struct service *service;     /* borrowed */
 	const struct method *method; /* borrowed */
 	struct rpc_head head;
-	struct wire_bytes message; /* borrowed: all of it, as wire_skim passed it */
-	/* Of struct call, for what leaves the loop. */
+	struct wire_bytes message; /* borrowed: the whole message, which wire_skim has passed */
+	/* Only set for a request that leaves its loop: these become the fields of struct call. */
 	const atomic_bool *gone;
 	const atomic_bool *cut;
 	uint64_t waited_ms;
 };
 
-/* Parses, runs, and appends the reply to `out`: a result, or the error that is returned.
- * To a notification nothing is written. `ticket` is that of struct call, to be passed to
- * method_write_then whatever is returned; NULL on a loop, where nothing may block.
+/* Parses the message, runs the method, and appends the reply to `out`: the result, or the error
+ * that is returned. A notification gets no reply.
  *
- * Errors: AGAIN  run it again in the pool; nothing was written. All others were answered,
- * unless out->status says that there was no memory even for that. */
+ * `ticket` is NULL on a loop, where nothing may block. Else *ticket is NULL before the call. If it
+ * is set afterwards, the caller passes it to method_write_then, whatever was returned.
+ *
+ * Errors: AGAIN  nothing was written; the request is to be run again in a lane. Every other error
+ * was answered, unless out->status says that there was no memory even for the error. */
 enum status answer_run(const struct question *question, struct write_ticket **ticket,
 	struct wire_writer *out);
 
-/* Replaces what `out` holds beyond `start` by an error; nothing for a notification. */
+/* Replaces what `out` holds from `start` on by the error; for a notification by nothing. */
 void answer_error(const struct rpc_head *head, const struct error *err, struct wire_writer *out,
 	size_t start);
 
-/* Reserves the memory of a large reply that stands in `out` beyond `start`, and says how
- * much; where that is refused the reply becomes BUSY. Not for what has changed something. */
+/* A large reply stands in `out` from `start` on. Takes its size from the budget; *reserved says how
+ * much was taken. If the budget has no room, the error BUSY replaces the reply. So this is not for
+ * methods that have changed something. */
 enum status answer_reserve(struct budget *replies, const struct rpc_head *head,
 	struct wire_writer *out, size_t start, size_t *reserved);
 

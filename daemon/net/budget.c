@@ -1,5 +1,11 @@
-/* budget.c - take and give back; relaxed, since the bytes themselves are handed over by locks. */
+/* budget.c - takes bytes and gives them back.
+ *
+ * The order of memory is relaxed: the count alone is shared here. What the bytes hold passes from
+ * thread to thread under locks. */
 #include "daemon/net/budget.h"
+
+#include <assert.h>
+#include <stdint.h>
 
 bool budget_take(struct budget *budget, size_t bytes)
 {
@@ -16,14 +22,18 @@ bool budget_take(struct budget *budget, size_t bytes)
 void budget_force(struct budget *budget, size_t bytes)
 {
 	if (bytes > 0) {
-		atomic_fetch_add_explicit(&budget->used, bytes, memory_order_relaxed);
+		const size_t before =
+			atomic_fetch_add_explicit(&budget->used, bytes, memory_order_relaxed);
+		assert(bytes <= SIZE_MAX - before);
 	}
 }
 
 void budget_give(struct budget *budget, size_t bytes)
 {
 	if (bytes > 0) {
-		atomic_fetch_sub_explicit(&budget->used, bytes, memory_order_relaxed);
+		const size_t before =
+			atomic_fetch_sub_explicit(&budget->used, bytes, memory_order_relaxed);
+		assert(bytes <= before); /* nobody gives back what was not taken */
 	}
 }
 

@@ -1,4 +1,7 @@
-/* budget.h - a bound on bytes that many threads share.
+/* budget.h - a bound on the bytes of memory that all connections together may hold.
+ *
+ * Whoever has taken bytes gives as many back. So the budget is at 0 when all connections are
+ * closed.
  *
  * Threads: any.
  */
@@ -14,10 +17,10 @@ struct budget {
 	size_t limit; /* constant while in use */
 };
 
-/* False, and nothing is taken, when that would pass the limit. */
+/* False, and nothing is taken, if more than the limit would be used then. */
 bool budget_take(struct budget *budget, size_t bytes);
 
-/* Takes in any case: for what exists already. */
+/* Takes the bytes even beyond the limit: for memory that is in use already. */
 void budget_force(struct budget *budget, size_t bytes);
 
 void budget_give(struct budget *budget, size_t bytes);

@@ -1,4 +1,6 @@
-/* counter.h - a figure that one thread adds to and any may read: no locked instruction. */
+/* counter.h - a figure that only one thread adds to, and that any thread may read.
+ *
+ * So adding needs no locked instruction. */
 #ifndef DAEMON_NET_COUNTER_H
 #define DAEMON_NET_COUNTER_H
 

@@ -1,16 +1,17 @@
-/* dispatch.c - looks a method up and runs it here or sends it to its lane. */
+/* dispatch.c - looks up the method of a message, and runs it here or sends it to its lane. */
 #include "daemon/net/dispatch.h"
 
 #include "daemon/method/call/method.h"
 #include "daemon/net/net.h"
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
-	/* What msgpack-c keeps of one element, and a little for its chunks. */
+	/* The memory that msgpack-c uses for one element, with a share of its chunks. */
 	DISPATCH_ELEMENT_BYTES = 32,
-	/* Parsing more takes over a millisecond: that is done in the pool. */
+	/* To parse a message of more elements takes over a millisecond, so a lane does it. */
 	DISPATCH_INLINE_ELEMENTS = 16384,
 };
 
@@ -52,6 +53,7 @@ static enum status run_here(struct session *session, const struct question *ques
 	size_t start = loop->reply.len;
 	size_t reserved = 0;
 	enum status status = answer_run(question, NULL, &loop->reply);
+	assert(loop->reply.len >= start); /* the replies before it are still there */
 	if (status == STATUS_AGAIN) {
 		return status;
 	}
@@ -67,7 +69,7 @@ static enum status run_here(struct session *session, const struct question *ques
 
 /* ---- in a lane ---- */
 
-/* Large replies that nobody reads are not added to. */
+/* Whether no read may run now, because large replies that nobody has read fill their budget. */
 static bool is_overfull(const struct net *net, const struct method *method)
 {
 	return method_is_read(method) && budget_used(&net->replies) >= net->replies.limit;
@@ -104,14 +106,15 @@ static enum status send_away(struct session *session, const struct question *que
 	} else if (!lane_push(lane_of(net, question->method->place), request)) {
 		refuse_busy(session, request, "too many requests wait for this method");
 	} else {
+		assert(session->in_flight < SESSION_IN_FLIGHT_MAX);
 		session->in_flight++;
 	}
 	return STATUS_OK;
 }
 
-/* ---- which ---- */
+/* ---- which method ---- */
 
-/* Of an envelope that has a msgid, but no method that could be called, or wrong params. */
+/* Answers an envelope that has a msgid, but no method that could be called, or wrong params. */
 static enum status answer_bad_envelope(struct session *session, const struct rpc_head *head,
 	const struct read_message *message)
 {
@@ -119,7 +122,8 @@ static enum status answer_bad_envelope(struct session *session, const struct rpc
 	struct wire_message *parsed = NULL;
 	struct rpc_envelope envelope;
 	if (message->elements > DISPATCH_INLINE_ELEMENTS) {
-		/* What exactly is wrong is not worth parsing all of it on a loop. */
+		/* Only a parse of all of it would tell what exactly is wrong, and that takes too
+		 * long on a loop. */
 		error_set(&err, STATUS_BAD_REQUEST,
 			"request: [0, msgid, method, params] expected, method a str of 1..%u bytes",
 			LIMIT_METHOD_BYTES);
@@ -154,6 +158,9 @@ static enum status answer_unknown(struct session *session, const struct rpc_head
 
 enum status dispatch(struct session *session, const struct read_message *message)
 {
+	loop_assert_here(session->loop);
+	assert(!session->closing);
+	assert(!session->deaf);
 	struct question question = {
 		.service = session->loop->net->service,
 		.message = {.data = message->data, .len = message->len},
@@ -184,6 +191,8 @@ bool dispatch_refuse(struct session *session, enum status status)
 	struct read_buffer *in = &session->in;
 	struct rpc_head head;
 	struct error err;
+	loop_assert_here(session->loop);
+	assert(status != STATUS_OK);
 	if (rpc_head_read(in->data + in->at, in->len - in->at, &head) == RPC_HEAD_NONE) {
 		return false;
 	}

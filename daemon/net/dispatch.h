@@ -1,4 +1,4 @@
-/* dispatch.h - one message of a session: which method, and where it runs.
+/* dispatch.h - finds the method that a message names, and runs it here or sends it to a lane.
  *
  * Threads: the session's loop.
  */
@@ -8,15 +8,16 @@
 #include "daemon/net/read_buffer.h"
 #include "daemon/net/session.h"
 
-/* Runs the session's message here, its reply added to loop->reply, or sends it to a lane; in
- * both cases it is gone from the read buffer.
+/* Either runs the session's message and appends the reply to loop->reply, or sends the message to
+ * a lane. In both cases the message has left the read buffer afterwards.
  *
- * Errors: BUSY, NO_MEMORY  the message is still there, until there is memory;
- *         PROTOCOL         nobody can be answered: the stream is broken. */
+ * Errors: BUSY, NO_MEMORY  the message is still in the read buffer: call again when there may be
+ *                          memory
+ *         PROTOCOL         the message does not say whom to answer, so the stream is broken */
 enum status dispatch(struct session *session, const struct read_message *message);
 
-/* Answers the message that is in the read buffer, whole or not, with an error. False: its head
- * does not say whom. */
+/* Answers the message in the read buffer with an error; the message need not be whole. False: its
+ * head does not say whom to answer. */
 bool dispatch_refuse(struct session *session, enum status status);
 
 #endif

@@ -1,5 +1,6 @@
-/* lane.c - threads with a queue: the pool, the admin, the seal, the merge, the load and the write
- * lane. */
+/* lane.c - threads with a queue.
+ *
+ * The lanes are pool, search, admin, seal, merge, load and write: server.c starts them. */
 #include "daemon/net/lane.h"
 
 #include "daemon/method/call/method.h"
@@ -7,14 +8,16 @@
 #include "daemon/net/net.h"
 #include "daemon/net/session.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 enum { LANE_TURNS_NICE = 5 };
 
-/* Reads of a peer that has left, and whatever waits when the grace is over, are not run. A
- * change that was asked for is made even if its sender did not wait to hear of it. */
+/* A request is not run if the grace of a stop is over, or if it is a read and its peer has left. A
+ * change is made even if its peer did not wait for the answer. */
 static bool is_pointless(const struct request *request)
 {
 	if (atomic_load(&request->net->cut)) {
@@ -33,7 +36,7 @@ static void run_or_skip(struct request *request)
 	}
 }
 
-/* The next request; NULL if none waits, or after `wait` when the lane is stopping. */
+/* Takes the next request. NULL: none waits; if `wait`, also the lane is stopping. */
 static struct request *pop(struct lane *lane, bool wait)
 {
 	pthread_mutex_lock(&lane->lock);
@@ -42,13 +45,14 @@ static struct request *pop(struct lane *lane, bool wait)
 	}
 	struct request *request = request_queue_pop(&lane->queue);
 	if (request != NULL && lane->options.order == LANE_TURNS) {
+		assert(request->turn >= lane->turn);
 		lane->turn = request->turn;
 	}
 	pthread_mutex_unlock(&lane->lock);
 	return request;
 }
 
-/* Syncs what the group has written, then lets it go. */
+/* Makes durable what the group has written, then sends its requests back to their loops. */
 static void finish_group(struct service *service, struct request_queue *group)
 {
 	struct error err = {.status = STATUS_OK};
@@ -69,13 +73,14 @@ static void run_group(struct lane *lane, struct request *request)
 	struct request_queue group = {0};
 	while (request != NULL) {
 		run_or_skip(request);
+		assert(request->ticket == NULL); /* the sync of the group is what it waits for */
 		request_queue_push(&group, request);
 		request = method_load_is_full(service) ? NULL : pop(lane, false);
 	}
 	finish_group(service, &group);
 }
 
-/* From the thread that commits, or from the lane's own. */
+/* Called on the store's commit thread, or on the lane's own thread within method_write_then. */
 static void on_written(void *arg, enum status status, const struct error *err)
 {
 	struct request *request = arg;
@@ -85,11 +90,14 @@ static void on_written(void *arg, enum status status, const struct error *err)
 	loop_return(request);
 }
 
-/* Lets a request go that has run; a write once it is durable. */
+/* Sends a request that has run back to its loop. A write goes back once it is durable. */
 static void release(struct request *request)
 {
-	if (request->ticket != NULL) {
-		method_write_then(request->ticket, on_written, request);
+	struct write_ticket *ticket = request->ticket;
+	/* Another thread may free the request before method_write_then returns. */
+	request->ticket = NULL;
+	if (ticket != NULL) {
+		method_write_then(ticket, on_written, request);
 	} else {
 		loop_return(request);
 	}
@@ -100,8 +108,8 @@ static void *lane_main(void *arg)
 	struct lane *lane = arg;
 	struct request *request;
 	if (lane->options.order == LANE_TURNS) {
-		/* What takes long makes way for loops, whose requests are short. On Linux of this
-		 * thread alone. */
+		/* Long requests give way to the loops, whose requests are short. On Linux this
+		 * call changes the calling thread alone. */
 		(void)setpriority(PRIO_PROCESS, 0, LANE_TURNS_NICE);
 	}
 	method_thread_begin();
@@ -126,6 +134,12 @@ static void name_thread(pthread_t thread, const char *name, unsigned number)
 
 enum status lane_start(struct lane *lane, const struct lane_options *options)
 {
+	assert(options->threads >= 1);
+	assert(options->threads <= LANE_THREADS_MAX);
+	assert(options->waiting_max > 0);
+	assert(strlen(options->name) <= LANE_NAME_BYTES);
+	/* With two threads one would sync while the other writes for the same group. */
+	assert(options->order != LANE_GROUPS || options->threads == 1);
 	*lane = (struct lane){.options = *options};
 	lane->threads = calloc(options->threads, sizeof *lane->threads);
 	if (lane->threads == NULL) {
@@ -157,20 +171,24 @@ void lane_stop(struct lane *lane)
 	for (unsigned i = 0; i < lane->started; i++) {
 		pthread_join(lane->threads[i], NULL);
 	}
+	assert(lane->queue.count == 0); /* the threads end only when nothing waits */
 	pthread_cond_destroy(&lane->more);
 	pthread_mutex_destroy(&lane->lock);
 	free(lane->threads);
 	*lane = (struct lane){0};
 }
 
-/* A connection's requests have one turn each, beginning with the current one: so one that asks much
- * waits for itself, and others pass it. Source: Goyal, Vin, Cheng, Start-time Fair Queuing, 1996,
- * with requests of one length. */
+/* Gives the request its turn, and puts it into the queue in the order of turns. Each request of a
+ * connection has a later turn than the connection's request before it, and none has a turn that is
+ * over. So the requests of a connection that asks much wait for each other, and the requests of
+ * others pass them.
+ * Source: Goyal, Vin, Cheng, Start-time Fair Queuing, 1996, with requests of one length. */
 static void push_in_turn(struct lane *lane, struct request *request)
 {
 	struct session *session = request->session;
 	const uint64_t next = session->search_turn + 1;
 	request->turn = next > lane->turn ? next : lane->turn;
+	assert(request->turn > session->search_turn);
 	session->search_turn = request->turn;
 	request_queue_insert(&lane->queue, request);
 }
@@ -178,6 +196,8 @@ static void push_in_turn(struct lane *lane, struct request *request)
 bool lane_push(struct lane *lane, struct request *request)
 {
 	pthread_mutex_lock(&lane->lock);
+	assert(!lane->stopping);
+	assert(lane->queue.count <= lane->options.waiting_max);
 	bool room = lane->queue.count < lane->options.waiting_max;
 	if (room) {
 		if (lane->options.order == LANE_TURNS) {

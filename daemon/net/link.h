@@ -1,13 +1,14 @@
-/* link.h - a place in a doubly linked list, embedded in what is listed.
+/* link.h - a doubly linked list, whose links stand inside the objects that it lists.
  *
- * A list is a link too: an empty one points at itself, and so does a link that is in no
- * list. One may unlink twice.
+ * The list itself is a link too. An empty list points at itself, and so does a link that is in no
+ * list. So a link may be removed twice.
  *
  * Threads: those of the list's owner.
  */
 #ifndef DAEMON_NET_LINK_H
 #define DAEMON_NET_LINK_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,14 +26,16 @@ static inline void link_init(struct link *link)
 	link->next = link;
 }
 
-/* In no list, or an empty one. */
+/* Whether a link is in no list, or a list is empty. */
 static inline bool link_is_alone(const struct link *link)
 {
 	return link->next == link;
 }
 
+/* The link must be in no list. */
 static inline void link_append(struct link *list, struct link *link)
 {
+	assert(link_is_alone(link));
 	link->previous = list->previous;
 	link->next = list;
 	list->previous->next = link;
@@ -41,12 +44,14 @@ static inline void link_append(struct link *list, struct link *link)
 
 static inline void link_remove(struct link *link)
 {
+	assert(link->previous->next == link);
+	assert(link->next->previous == link);
 	link->previous->next = link->next;
 	link->next->previous = link->previous;
 	link_init(link);
 }
 
-/* Moves every member of `from` into the empty list `to`. */
+/* Moves all members of `from` to `to`, which need not be initialised. */
 static inline void link_move_all(struct link *from, struct link *to)
 {
 	link_init(to);

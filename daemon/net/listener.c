@@ -1,6 +1,7 @@
-/* listener.c - bind and listen; replace what a killed process left behind. */
+/* listener.c - binds and listens; replaces the socket file that a killed process left behind. */
 #include "daemon/net/listener.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -8,7 +9,7 @@
 #include <unistd.h>
 
 enum {
-	LISTENER_BACKLOG = 1024, /* cut by net.core.somaxconn */
+	LISTENER_BACKLOG = 1024, /* the kernel takes net.core.somaxconn if that is less */
 };
 
 static int open_socket(int family)
@@ -22,8 +23,8 @@ static enum status fail(const struct address *address, const char *what, struct 
 		strerror(errno));
 }
 
-/* Unlinks a socket file that nobody listens at. Only a refused connect proves that: any
- * other answer may come from a daemon that is busy. */
+/* Unlinks a socket file that nobody listens at. Only ECONNREFUSED proves that nobody does: a daemon
+ * that is busy may cause any other error. */
 static enum status remove_stale(const struct address *address, struct error *err)
 {
 	const char *path = address->socket.un.sun_path;
@@ -52,7 +53,7 @@ static enum status remove_stale(const struct address *address, struct error *err
 	return STATUS_OK;
 }
 
-/* Nobody can connect between bind and listen, so the mode is right from the first peer on. */
+/* Nobody can connect before listen is called. So the file has its mode before the first peer. */
 static enum status bind_unix(struct listener *listener, mode_t mode, struct error *err)
 {
 	const struct address *address = &listener->address;
@@ -120,6 +121,7 @@ enum status listener_open(const struct address *address, mode_t mode, struct lis
 		listener_close(&listener);
 		return status;
 	}
+	assert(listener.fd >= 0);
 	*out = listener;
 	return STATUS_OK;
 }

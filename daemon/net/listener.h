@@ -10,26 +10,26 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-/* A zeroed one with fd -1 is closed. */
+/* A zeroed listener whose fd is -1 counts as closed. */
 struct listener {
 	int fd; /* owned */
 	struct address address;
-	dev_t file_device; /* of a socket file that listener_open made, else 0 */
-	ino_t file_number;
+	dev_t file_device; /* of the socket file that listener_open made; 0: it made none */
+	ino_t file_number; /* the same */
 };
 
-/* Binds and listens. A socket file that nobody answers at is replaced; `mode` is what the
- * file of a Unix socket gets.
- * Errors: IO, EXISTS (somebody answers there, or the file is no socket); the text names the
- * address. */
+/* Binds and listens. If there is a socket file that nobody listens at, it is replaced. The file of
+ * a Unix socket gets the mode `mode`.
+ * Errors: IO; EXISTS  somebody answers there, or the file is no socket. err names the address. */
 enum status listener_open(const struct address *address, mode_t mode, struct listener *out,
 	struct error *err);
 
-/* Takes over a socket that listens already; its file is never unlinked. The socket is not
- * closed on failure. Errors: as address_of_socket. */
+/* Takes over a socket that listens already. Its file is never unlinked. After a failure the socket
+ * is still open and the caller's. Errors: those of address_of_socket. */
 enum status listener_adopt(int fd, struct listener *out, struct error *err);
 
-/* Closes, and unlinks the socket file if it still is ours. Closing twice is fine. */
+/* Closes the socket, and unlinks the socket file if it is still the one that listener_open made. A
+ * second call does nothing. */
 void listener_close(struct listener *listener);
 
 #endif

@@ -1,10 +1,11 @@
-/* loop.c - a worker's thread, its inbox and its lists of sessions. */
+/* loop.c - the thread of a worker, its inbox, and its lists of sessions. */
 #include "daemon/net/loop.h"
 
 #include "daemon/method/call/method.h"
 #include "daemon/net/net.h"
 #include "daemon/net/session.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void close_handle(uv_handle_t *handle, void *arg)
@@ -15,7 +16,7 @@ static void close_handle(uv_handle_t *handle, void *arg)
 	}
 }
 
-/* When nobody is left there is nothing to wait for: uv_run returns. */
+/* Ends a loop that stops and has no session any more: uv_run returns when no handle is open. */
 static void end_if_done(struct loop *loop)
 {
 	if (loop->stopping && link_is_alone(&loop->sessions)) {
@@ -55,6 +56,7 @@ static void on_wake(uv_async_t *wake)
 	struct loop *loop = wake->data;
 	struct link arrivals;
 	struct request *request;
+	loop_assert_here(loop);
 
 	pthread_mutex_lock(&loop->lock);
 	link_move_all(&loop->arrivals, &arrivals);
@@ -73,8 +75,8 @@ static void on_wake(uv_async_t *wake)
 	end_if_done(loop);
 }
 
-/* Sent under the lock: whoever empties the inbox, and may then close the handle, has to
- * wait for the sender. */
+/* The caller holds the lock of the inbox. So the loop cannot empty the inbox, and then close the
+ * handle, before uv_async_send has returned. */
 static void wake(struct loop *loop)
 {
 	uv_async_send(&loop->wake);
@@ -82,6 +84,8 @@ static void wake(struct loop *loop)
 
 void loop_add(struct loop *loop, struct session *session)
 {
+	assert(session->loop == NULL);
+	assert(atomic_load_explicit(&loop->connections, memory_order_relaxed) > 0);
 	session->loop = loop;
 	pthread_mutex_lock(&loop->lock);
 	link_append(&loop->arrivals, &session->all);
@@ -117,7 +121,7 @@ static void on_turn_over(uv_check_t *check)
 	loop->turn++;
 }
 
-/* Everyone on the list gets one turn; who needs another is on the new list. */
+/* Gives every session of the list one turn. A session that needs another goes on a new list. */
 static void on_resume(uv_idle_t *idle)
 {
 	struct loop *loop = idle->data;
@@ -126,6 +130,7 @@ static void on_resume(uv_idle_t *idle)
 	while (!link_is_alone(&ready)) {
 		struct session *session = LINK_OWNER(ready.next, struct session, ready);
 		link_remove(&session->ready);
+		assert(!session->closing);
 		session_continue(session);
 	}
 	if (link_is_alone(&loop->ready)) {
@@ -135,19 +140,23 @@ static void on_resume(uv_idle_t *idle)
 
 void loop_make_ready(struct loop *loop, struct session *session)
 {
+	loop_assert_here(loop);
+	assert(!session->closing); /* a session that is closing may be freed at any time */
 	if (link_is_alone(&session->ready)) {
 		link_append(&loop->ready, &session->ready);
 	}
 	uv_idle_start(&loop->resume, on_resume);
 }
 
-/* The first that still finds no memory stays the first. */
+/* Lets the sessions try again in their order, until one finds no memory. That one stays the
+ * first. */
 static void on_retry(uv_timer_t *timer)
 {
 	struct loop *loop = timer->data;
 	while (!link_is_alone(&loop->waiting)) {
 		struct session *session = LINK_OWNER(loop->waiting.next, struct session, waiting);
 		link_remove(&session->waiting);
+		assert(!session->closing);
 		session_retry(session);
 		if (!link_is_alone(&session->waiting)) {
 			link_remove(&session->waiting);
@@ -160,6 +169,8 @@ static void on_retry(uv_timer_t *timer)
 
 void loop_make_wait(struct loop *loop, struct session *session)
 {
+	loop_assert_here(loop);
+	assert(!session->closing);
 	if (link_is_alone(&session->waiting)) {
 		link_append(&loop->waiting, &session->waiting);
 	}
@@ -189,7 +200,9 @@ static void on_tick(uv_timer_t *timer)
 
 void loop_count_call(struct loop *loop, const struct method *method, enum status status)
 {
+	loop_assert_here(loop); /* the counters have no locked instruction */
 	size_t i = (size_t)(method - method_table);
+	assert(i < method_count);
 	counter_add(&loop->figures.calls[i], 1);
 	if (status != STATUS_OK) {
 		counter_add(&loop->figures.errors[i], 1);
@@ -198,26 +211,51 @@ void loop_count_call(struct loop *loop, const struct method *method, enum status
 
 void loop_release(struct loop *loop, struct session *session)
 {
+	loop_assert_here(loop);
+	assert(session->loop == loop);
+	assert(session->closed);
+	assert(!link_is_alone(&session->all)); /* it is freed once */
 	link_remove(&session->all);
 	session_free(session);
-	atomic_fetch_sub_explicit(&loop->connections, 1, memory_order_relaxed);
+	const unsigned before =
+		atomic_fetch_sub_explicit(&loop->connections, 1, memory_order_relaxed);
+	assert(before > 0);
 	end_if_done(loop);
 }
 
 /* ---- start and end ---- */
 
+/* uv_run has returned: every session was released, and nobody adds one any more. */
+static void assert_nothing_is_left(struct loop *loop)
+{
+	assert(loop->stopping);
+	assert(link_is_alone(&loop->sessions));
+	assert(link_is_alone(&loop->ready));
+	assert(link_is_alone(&loop->waiting));
+	assert(loop->reply.len == 0);
+	assert(loop->reply_reserved == 0);
+	assert(atomic_load_explicit(&loop->connections, memory_order_relaxed) == 0);
+	pthread_mutex_lock(&loop->lock);
+	assert(link_is_alone(&loop->arrivals));
+	assert(loop->returns.count == 0);
+	pthread_mutex_unlock(&loop->lock);
+}
+
 static void *loop_main(void *arg)
 {
 	struct loop *loop = arg;
 	method_thread_begin();
+	atomic_store_explicit(&loop->running, pthread_self(), memory_order_relaxed);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	assert_nothing_is_left(loop);
+	atomic_store_explicit(&loop->running, 0, memory_order_relaxed);
 	method_thread_end();
 	loop->ended = uv_loop_close(&loop->uv) == 0;
 	loop->on_end(loop->on_end_arg);
 	return NULL;
 }
 
-/* The memory of a loop, with no thread of it running. */
+/* Frees the memory of a loop whose thread has ended, or was never started. */
 static void fini(struct loop *loop)
 {
 	pthread_mutex_destroy(&loop->lock);
@@ -234,7 +272,7 @@ static void close_handles(struct loop *loop)
 	uv_loop_close(&loop->uv);
 }
 
-/* Only the loop and its async may fail. */
+/* Of these, uv_loop_init and uv_async_init alone can fail. */
 static enum status open_handles(struct loop *loop)
 {
 	int failed = uv_loop_init(&loop->uv);
@@ -258,7 +296,7 @@ static enum status open_handles(struct loop *loop)
 	return STATUS_OK;
 }
 
-/* The handles are there; from here on they are the thread's. */
+/* The handles belong to the thread from here on. */
 static enum status start_thread(struct loop *loop)
 {
 	int failed = pthread_create(&loop->thread, NULL, loop_main, loop);

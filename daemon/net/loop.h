@@ -1,10 +1,11 @@
 /* loop.h - a worker: one thread, one uv_loop_t, and the connections that live there.
  *
- * From outside things come in through one locked inbox and a uv_async_t: new connections
- * from the acceptor, requests that come back from lanes, and the word to stop.
+ * Other threads put things into an inbox, which has a lock, and wake the loop by a uv_async_t. They
+ * put there: new connections from the acceptor, requests that come back from lanes, and the order
+ * to stop.
  *
- * Threads: loop_add, loop_return, loop_stop and the counters from any; all else belongs to
- * the loop's thread.
+ * Threads: any may call loop_add, loop_return and loop_stop, and read the counters. All else is for
+ * the loop's thread alone; loop_assert_here asserts that.
  */
 #ifndef DAEMON_NET_LOOP_H
 #define DAEMON_NET_LOOP_H
@@ -15,6 +16,7 @@
 #include "schema/status.h"
 #include "schema/wire.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -26,8 +28,8 @@ struct net;
 struct session;
 
 enum {
-	LOOP_TICK_MS = 1000, /* time-outs and the heartbeat */
-	LOOP_RETRY_MS = 5,   /* connections that wait for request memory try again */
+	LOOP_TICK_MS = 1000, /* how often time-outs are checked and the heartbeat is written */
+	LOOP_RETRY_MS = 5,   /* how often connections that wait for request memory try again */
 };
 
 struct loop_figures {
@@ -44,61 +46,71 @@ struct loop {
 	uv_timer_t retry; /* runs while `waiting` has members */
 	uv_idle_t resume; /* runs while `ready` has members */
 	uv_check_t turn_over;
-	struct link sessions;
-	struct link ready;   /* have used up their turn and have more to parse */
-	struct link waiting; /* for request memory, first come first served */
+	struct link sessions; /* all that are here */
+	struct link ready;    /* those that used up their turn and have more to parse */
+	struct link waiting;  /* those that wait for request memory; the first gets it first */
 
 	struct net *net; /* borrowed */
 	void (*on_end)(void *arg);
 	void *on_end_arg;
 	pthread_t thread;
+	_Atomic(pthread_t) running; /* the thread while it runs the loop, else 0 */
 
-	pthread_mutex_t lock; /* of the inbox: */
+	pthread_mutex_t lock; /* guards the inbox, which is the next three */
 	struct link arrivals;
 	struct request_queue returns;
 	bool stop_asked;
 
-	struct wire_writer reply; /* owned: where inline replies are made, one session at a time */
-	size_t reply_reserved;    /* of the reply budget, for `reply` */
-	uint8_t *spare;           /* owned: the read buffer that no session has now */
-	uint64_t turn;            /* grows at every iteration */
-	uint64_t stop_at_ms;      /* when the grace ends */
+	/* owned: replies that are made on the loop. It is empty between two sessions. */
+	struct wire_writer reply;
+	size_t reply_reserved; /* what `reply` holds of the reply budget */
+	uint8_t *spare;        /* owned: a read buffer that no session has now; or NULL */
+	uint64_t turn;         /* the number of this iteration: it grows by one with each */
+	uint64_t stop_at_ms;   /* when the grace ends */
 	bool stopping;
-	bool ended; /* uv_loop_close was 0 */
+	bool ended; /* uv_loop_close returned 0: no handle was left open */
 
 	struct loop_figures figures;
 	_Atomic unsigned connections;  /* the acceptor adds, the loop subtracts */
-	_Atomic uint64_t heartbeat_ms; /* uv_hrtime of the last tick */
+	_Atomic uint64_t heartbeat_ms; /* when the last tick was, by uv_now */
 };
 
-/* Starts the thread. `on_end` is called from it as the last thing that it does.
+/* Asserts that the calling thread is the loop's. */
+static inline void loop_assert_here(const struct loop *loop)
+{
+	assert(atomic_load_explicit(&loop->running, memory_order_relaxed) == pthread_self());
+	(void)loop;
+}
+
+/* Starts the thread. The last thing that the thread does is to call `on_end`.
  * Errors: NO_MEMORY, IO. */
 enum status loop_start(struct loop *loop, struct net *net, void (*on_end)(void *), void *arg);
 
-/* Takes the session over. */
+/* Gives the loop a session of its own. The acceptor has counted it in `connections`. */
 void loop_add(struct loop *loop, struct session *session);
 
-/* A request comes back from its lane. */
+/* Gives a request back to the loop that it came from. */
 void loop_return(struct request *request);
 
-/* Requests in flight are finished and answered, within the grace; then the thread ends. */
+/* Asks the loop to end. It takes no new requests, answers those in flight if they come back within
+ * the grace, and then ends its thread. */
 void loop_stop(struct loop *loop);
 
-/* Waits for the thread. STATUS_INTERNAL if a handle was left open. A zeroed loop is fine. */
+/* Waits for the thread. STATUS_INTERNAL: a handle was left open. A zeroed loop is fine. */
 enum status loop_join(struct loop *loop);
 
 /* ---- for sessions, on the loop's thread ---- */
 
-/* A call has ended so. */
+/* Counts a call of the method that has ended with the status. */
 void loop_count_call(struct loop *loop, const struct method *method, enum status status);
 
-/* Continues the session in the next iteration, after others had their turn. */
+/* Continues the session in the next iteration, after the others had their turn. */
 void loop_make_ready(struct loop *loop, struct session *session);
 
 /* Continues the session when there may be request memory again. */
 void loop_make_wait(struct loop *loop, struct session *session);
 
-/* The session is closed and free of requests: it is freed. */
+/* Frees a session that is closed and has no request in flight. */
 void loop_release(struct loop *loop, struct session *session);
 
 #endif

@@ -1,4 +1,4 @@
-/* net.c - tells the process what happened. */
+/* net.c - makes the line of an event, for the process to print. */
 #include "daemon/net/net.h"
 
 #include <stdarg.h>

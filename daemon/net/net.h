@@ -1,7 +1,7 @@
 /* net.h - what all loops, lanes and connections of one server share.
  *
- * Threads: limits and pointers are constant while the server runs; budgets are atomic,
- * lanes have locks of their own.
+ * Threads: any. The limits and pointers do not change while the server runs; budgets are atomic, and
+ * each lane has a lock of its own.
  */
 #ifndef DAEMON_NET_NET_H
 #define DAEMON_NET_NET_H
@@ -14,18 +14,19 @@
 
 struct service;
 
-/* What an operator may change. */
+/* Settings of the operator. */
 struct net_limits {
 	unsigned max_connections;
-	unsigned request_timeout_ms; /* a request that stays half sent for so long; 0: for ever */
-	unsigned grace_ms;           /* for requests in flight when the server stops */
+	/* How long a request may stay half sent, or wait for memory. 0: for ever. */
+	unsigned request_timeout_ms;
+	unsigned grace_ms; /* how long requests in flight may take when the server stops */
 };
 
 struct net {
 	struct service *service; /* borrowed */
 	struct net_limits limits;
-	struct budget requests; /* bytes of requests beyond each connection's base */
-	struct budget replies;  /* bytes of large replies that were not yet sent */
+	struct budget requests; /* bytes of requests, but for the base that each connection has */
+	struct budget replies;  /* bytes of large replies that were not sent yet */
 	struct lane pool;
 	struct lane search;
 	struct lane admin;
@@ -33,10 +34,10 @@ struct net {
 	struct lane merge;
 	struct lane load;
 	struct lane write;
-	/* What an operator should know, one line without newline; from any thread. */
+	/* Tells the operator of something: one line without a newline. Called on any thread. */
 	void (*on_event)(void *arg, const char *line);
 	void *on_event_arg;
-	atomic_bool cut; /* the grace is over: what waits is not run any more */
+	atomic_bool cut; /* the grace is over: lanes run no more requests */
 };
 
 void net_event(struct net *net, const char *format, ...) __attribute__((format(printf, 2, 3)));

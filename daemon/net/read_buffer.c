@@ -1,4 +1,4 @@
-/* read_buffer.c - grows to what a message needs, gives big ones away whole. */
+/* read_buffer.c - grows to the size of a message, and gives away a big message without a copy. */
 #include "daemon/net/read_buffer.h"
 
 #include "schema/limits.h"
@@ -19,37 +19,52 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* Every connection has its base for nothing. */
+/* What a buffer of this capacity takes from the budget. Every connection may have the base without
+ * taking anything. */
 static size_t charge_of(size_t cap)
 {
 	return cap > READ_BUFFER_BASE_BYTES ? cap : 0;
 }
 
-/* Puts `data`, which holds `len` unparsed bytes, in place of what there was. */
+static void assert_ordered(const struct read_buffer *buffer)
+{
+	assert(buffer->at <= buffer->len);
+	assert(buffer->len <= buffer->cap);
+	assert(buffer->skim.at <= buffer->len - buffer->at);
+}
+
+/* Makes `data` the memory of the buffer; it begins with `len` bytes to parse. The caller keeps or
+ * frees the memory that was there. */
 static void replace(struct read_buffer *buffer, uint8_t *data, size_t len, size_t cap)
 {
+	assert((data != NULL) == (cap > 0));
+	assert(len <= cap);
 	buffer->data = data;
 	buffer->at = 0;
 	buffer->len = len;
 	buffer->cap = cap;
 }
 
-/* The capacity for a message of `need` bytes. Growth is by half at least, so that a message
- * of many small values is not copied over and over. */
+/* The capacity for a message of `need` bytes. A buffer grows by at least a half: a message of many
+ * small values would be copied again and again if it grew little by little. */
 static size_t cap_for(const struct read_buffer *buffer, size_t need)
 {
 	if (need <= READ_BUFFER_BASE_BYTES) {
 		return READ_BUFFER_BASE_BYTES;
 	}
+	/* A peer may announce more than CAP_MAX. wire_skim refuses its message when the bytes that
+	 * have come pass the limit, and these always fit. */
 	size_t grown = buffer->cap + buffer->cap / 2;
 	return smaller(larger(need + READ_BUFFER_SLACK_BYTES, grown), CAP_MAX);
 }
 
-/* A buffer whose message begins at 0 may be enlarged in place by the allocator, which for
- * megabytes moves pages, not bytes. */
+/* If the message begins at 0, realloc enlarges the buffer; for megabytes it moves pages instead of
+ * copying bytes. */
 static enum status grow(struct read_buffer *buffer, size_t need)
 {
 	size_t cap = cap_for(buffer, need);
+	assert(cap >= buffer->cap);
+	assert(cap > buffer->len - buffer->at);
 	size_t more = charge_of(cap) - charge_of(buffer->cap);
 	size_t have = buffer->len - buffer->at;
 	if (!budget_take(buffer->budget, more)) {
@@ -104,6 +119,7 @@ void read_buffer_rest(struct read_buffer *buffer, uint8_t **spare)
 	if (buffer->at != buffer->len || buffer->cap != READ_BUFFER_BASE_BYTES) {
 		return;
 	}
+	assert(!buffer->whole);
 	if (*spare == NULL) {
 		*spare = buffer->data;
 	} else {
@@ -122,14 +138,16 @@ enum status read_buffer_space(struct read_buffer *buffer, uint8_t **out, size_t 
 		return status;
 	}
 
+	assert_ordered(buffer);
 	size_t room = buffer->cap - buffer->len;
-	/* Of what follows a big message little is read with it, since that has to move when the
-	 * buffer is given away. */
+	/* Read little past the end of a big message: the bytes after it are copied when the buffer
+	 * is given away. */
 	if (buffer->cap > READ_BUFFER_BASE_BYTES) {
 		room = smaller(room, larger(need - have, READ_BUFFER_SLACK_BYTES));
 	}
 	*out = buffer->data + buffer->len;
 	*len = smaller(room, READ_BUFFER_READ_BYTES);
+	assert(*len > 0); /* libuv takes an empty space for "no memory" */
 	return STATUS_OK;
 }
 
@@ -152,6 +170,8 @@ enum status read_buffer_next(struct read_buffer *buffer, struct read_message *ou
 		}
 		buffer->whole = true;
 	}
+	assert_ordered(buffer);
+	assert(buffer->skim.at > 0);
 	*out = (struct read_message){
 		.data = buffer->data + buffer->at,
 		.len = buffer->skim.at,
@@ -165,9 +185,11 @@ size_t read_buffer_partial(const struct read_buffer *buffer)
 	return buffer->whole ? 0 : buffer->len - buffer->at;
 }
 
-/* The next message begins. */
+/* Makes the message that begins at `at` the first. */
 static void advance(struct read_buffer *buffer, size_t at)
 {
+	assert(at >= buffer->at);
+	assert(at <= buffer->len);
 	buffer->at = at;
 	buffer->skim = (struct wire_skim){0};
 	buffer->whole = false;
@@ -176,7 +198,8 @@ static void advance(struct read_buffer *buffer, size_t at)
 	}
 }
 
-/* Goes back to the base, unless what is left needs more. Without memory it stays big. */
+/* Goes back to the base if what is left fits there. If there is no memory for the base, the buffer
+ * stays big. */
 static void shrink(struct read_buffer *buffer)
 {
 	size_t have = buffer->len - buffer->at;
@@ -217,12 +240,14 @@ static enum status take_copy(struct read_buffer *buffer, size_t extra, struct re
 	return STATUS_OK;
 }
 
-/* Gives the buffer away, and goes on with a new one for the little that follows. */
+/* Gives the buffer away, and copies the few bytes that follow the message into a new one. */
 static enum status take_buffer(struct read_buffer *buffer, size_t extra, struct read_taken *out)
 {
 	size_t len = buffer->skim.at;
 	size_t rest = buffer->len - len;
 	uint8_t *data = NULL;
+	assert(buffer->at == 0);
+	assert(rest <= READ_BUFFER_BASE_BYTES);
 	if (!budget_take(buffer->budget, extra)) {
 		return STATUS_BUSY;
 	}
@@ -246,6 +271,7 @@ static enum status take_buffer(struct read_buffer *buffer, size_t extra, struct 
 enum status read_buffer_take(struct read_buffer *buffer, size_t extra, struct read_taken *out)
 {
 	assert(buffer->whole);
+	assert_ordered(buffer);
 	size_t rest = buffer->len - buffer->at - buffer->skim.at;
 	bool big = buffer->at == 0 && buffer->cap > READ_BUFFER_BASE_BYTES &&
 		   buffer->skim.at >= buffer->cap / 2 && rest <= READ_BUFFER_BASE_BYTES;

@@ -2,9 +2,9 @@
  *
  *   [0, at) taken   [at, len) to parse   [len, cap) free
  *
- * It starts small and grows to what the message at `at` is known to need; what it has
- * beyond its base is reserved from a budget that all connections share. A big message
- * begins at 0 and is read into its place, so that it can be given away with the buffer.
+ * The buffer starts at its base size, and grows to the size that the message at `at` is known to
+ * need. A buffer of more than the base takes its size from a budget that all connections share. A
+ * big message begins at 0, so the request that takes it takes the whole buffer, without a copy.
  *
  * Threads: one at a time. Knows no socket.
  */
@@ -15,17 +15,18 @@
 #include "schema/wire.h"
 
 enum {
-	/* A fetch of LIMIT_INLINE_ROWS packed u64 keys, 32 KiB, fits. */
+	/* The base. A fetch of LIMIT_INLINE_ROWS packed u64 keys, 32 KiB, fits. */
 	READ_BUFFER_BASE_BYTES = 64 << 10,
-	/* Beyond what a message needs: its last small fields arrive without growing again. */
+	/* A buffer grows by this much more than its message is known to need. So the last small
+	 * fields of the message do not make it grow again. */
 	READ_BUFFER_SLACK_BYTES = 4 << 10,
-	/* One read is one system call that copies this much at most. */
+	/* One system call reads at most this much. */
 	READ_BUFFER_READ_BYTES = 256 << 10,
 };
 
 struct read_buffer {
 	struct budget *budget; /* borrowed */
-	uint8_t *data;         /* owned; NULL while there is nothing in it */
+	uint8_t *data;         /* owned; NULL while cap is 0 */
 	size_t at;
 	size_t len;
 	size_t cap;
@@ -39,42 +40,45 @@ struct read_message {
 	uint32_t elements;
 };
 
-/* What has left the buffer and is owned by who asked for it. */
+/* A message that has left the buffer. Its taker owns it. */
 struct read_taken {
 	uint8_t *data; /* malloc'ed */
 	size_t len;
-	size_t charged; /* to give back to the budget */
+	size_t charged; /* its owner gives so much back to the budget */
 };
 
-/* Gives back what the budget lent. */
+/* Frees the buffer, and gives back what it took from the budget. */
 void read_buffer_fini(struct read_buffer *buffer);
 
-/* An idle buffer needs no memory: *spare, of READ_BUFFER_BASE_BYTES or NULL, goes from one to the
- * next. `borrow` takes it if the buffer has none; `rest` gives it back if nothing is left
- * in it, or frees it if there is a spare one already. */
+/* A buffer with nothing in it needs no memory. So *spare, which is NULL or has
+ * READ_BUFFER_BASE_BYTES, goes from buffer to buffer. `borrow` takes *spare if the buffer has no
+ * memory. `rest` puts the memory of an empty buffer into *spare, or frees it if *spare is there
+ * already. */
 void read_buffer_borrow(struct read_buffer *buffer, uint8_t **spare);
 void read_buffer_rest(struct read_buffer *buffer, uint8_t **spare);
 
-/* Where the next bytes belong, and how many. Not while a whole message waits.
+/* Where to put the next bytes, and how many; at least one. Not to be called while a whole message
+ * is in the buffer.
  * Errors: BUSY  the budget has no room now; NO_MEMORY. */
 enum status read_buffer_space(struct read_buffer *buffer, uint8_t **out, size_t *len);
 
-/* `count` bytes were put there. */
+/* `count` bytes were put where read_buffer_space said. */
 void read_buffer_filled(struct read_buffer *buffer, size_t count);
 
-/* The message at hand, again and again until it is done or taken.
+/* The first message of the buffer. It stays the first until it is done or taken.
  * Errors: AGAIN  it is not whole; PROTOCOL, TOO_LARGE  as wire_skim. */
 enum status read_buffer_next(struct read_buffer *buffer, struct read_message *out);
 
-/* Bytes of a message that is not whole. */
+/* How many bytes there are of a message that is not whole. */
 size_t read_buffer_partial(const struct read_buffer *buffer);
 
-/* The message is done with. */
+/* Drops the whole message that read_buffer_next has returned. */
 void read_buffer_done(struct read_buffer *buffer);
 
-/* Hands the message over: with the buffer itself if it is big, else copied. `extra` more
- * bytes are reserved, for what the message will cost beside itself.
- * Errors, after which the message is still there: BUSY, NO_MEMORY. */
+/* Hands over the whole message that read_buffer_next has returned. A big message goes with the
+ * buffer itself; another is copied. Takes `extra` more bytes from the budget, for the memory that
+ * the message will need besides its own bytes.
+ * Errors, after which the message is still in the buffer: BUSY, NO_MEMORY. */
 enum status read_buffer_take(struct read_buffer *buffer, size_t extra, struct read_taken *out);
 
 #endif

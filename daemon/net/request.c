@@ -1,4 +1,4 @@
-/* request.c - what leaves the loop and comes back with a reply. */
+/* request.c - a request that leaves the loop, runs, and comes back with its reply. */
 #include "daemon/net/request.h"
 
 #include "daemon/method/call/method.h"
@@ -15,7 +15,8 @@ static void drop_message(struct request *request)
 	request->message = (struct read_taken){0};
 }
 
-/* A reply that tells of a change has to leave, whatever the budget says. All are small. */
+/* Takes the size of the reply from the budget of replies. A reply to a change takes it even beyond
+ * the limit, since the peer must hear of the change. Such replies are small. */
 static void reserve_reply(struct request *request)
 {
 	if (method_is_read(request->question.method)) {
@@ -49,12 +50,16 @@ struct request *request_new(struct session *session, const struct question *ques
 
 void request_own(struct request *request, struct read_taken message)
 {
+	assert(request->message.data == NULL);
+	assert(message.len > 0);
 	request->message = message;
 	request->question.message = (struct wire_bytes){.data = message.data, .len = message.len};
 }
 
 void request_run(struct request *request)
 {
+	assert(request->message.data != NULL); /* it runs once */
+	assert(request->out.len == 0);
 	request->question.waited_ms = uv_hrtime() / 1000000 - request->read_ms;
 	request->status = answer_run(&request->question, &request->ticket, &request->out);
 	drop_message(request);
@@ -75,6 +80,8 @@ void request_free(struct request *request)
 	if (request == NULL) {
 		return;
 	}
+	assert(request->next == NULL);
+	assert(request->ticket == NULL);
 	drop_message(request);
 	budget_give(&request->net->replies, request->reserved);
 	wire_writer_fini(&request->out);
@@ -83,11 +90,12 @@ void request_free(struct request *request)
 
 void request_queue_push(struct request_queue *queue, struct request *request)
 {
-	request->next = NULL;
+	assert(request->next == NULL); /* it is in no other queue */
+	assert((queue->first == NULL) == (queue->count == 0));
 	if (queue->first == NULL) {
 		queue->first = request;
 	} else {
-		assert(queue->last != NULL);
+		assert(queue->last->next == NULL);
 		queue->last->next = request;
 	}
 	queue->last = request;
@@ -100,6 +108,7 @@ void request_queue_insert(struct request_queue *queue, struct request *request)
 		request_queue_push(queue, request);
 		return;
 	}
+	assert(request->next == NULL);
 	struct request **place = &queue->first;
 	while ((*place)->turn <= request->turn) {
 		place = &(*place)->next;
@@ -112,6 +121,7 @@ void request_queue_insert(struct request_queue *queue, struct request *request)
 struct request *request_queue_pop(struct request_queue *queue)
 {
 	struct request *request = queue->first;
+	assert((request == NULL) == (queue->count == 0));
 	if (request == NULL) {
 		return NULL;
 	}

@@ -1,8 +1,8 @@
-/* request.h - a request that runs away from its loop: it owns its bytes and its reply.
+/* request.h - a request that leaves its loop to run in a lane; it owns its bytes and its reply.
  *
  *   request_new on the loop -> lane -> request_run -> back to the loop -> request_free
  *
- * Threads: one at a time; queues with locks hand it over.
+ * Threads: one at a time. Queues that have locks hand it from thread to thread.
  */
 #ifndef DAEMON_NET_REQUEST_H
 #define DAEMON_NET_REQUEST_H
@@ -15,42 +15,45 @@ struct session;
 struct write_ticket;
 
 struct request {
-	struct request *next;    /* in the one queue that it is in */
+	struct request *next;    /* in its queue; a request is in one queue at most */
 	struct net *net;         /* borrowed */
-	struct session *session; /* borrowed: lives until the request is back */
+	struct session *session; /* borrowed: it lives until the request is back */
 	struct question question;
-	uint64_t read_ms;            /* monotonic clock: when it came */
-	uint64_t turn;               /* in a lane where peers take turns */
-	struct read_taken message;   /* owned; empty once it has run */
-	struct wire_writer out;      /* owned: the reply */
-	size_t reserved;             /* of the reply budget, for `out` */
-	enum status status;          /* of the call */
-	struct write_ticket *ticket; /* of a write: what its answer waits for; NULL: nothing */
+	uint64_t read_ms;          /* monotonic clock: when the request was read */
+	uint64_t turn;             /* in a lane where connections take turns */
+	struct read_taken message; /* owned; empty once the request has run */
+	struct wire_writer out;    /* owned: the reply */
+	size_t reserved;           /* what `out` holds of the reply budget */
+	enum status status;        /* of the call */
+	/* Of a write that has run: its answer waits for this ticket. NULL: it waits for nothing. */
+	struct write_ticket *ticket;
 };
 
-/* First in, first out. Zeroed, it is empty. */
+/* First in, first out. A zeroed queue is empty. */
 struct request_queue {
 	struct request *first;
-	struct request *last;
+	struct request *last; /* undefined while the queue is empty */
 	size_t count;
 };
 
-/* Has no message yet. NULL when there is no memory. */
+/* A request without a message. NULL: there is no memory. */
 struct request *request_new(struct session *session, const struct question *question);
 
-/* Takes the message over. */
+/* Gives the request its message, which it owns from then on. */
 void request_own(struct request *request, struct read_taken message);
 
-/* Runs the method. The message is freed before the reply leaves. */
+/* Runs the method, and frees the message. */
 void request_run(struct request *request);
 
-/* Ends a request without a run, or takes back the success of one: an error is the reply. */
+/* Makes the error the reply: of a request that is not run, or that has run but whose success does
+ * not hold. */
 void request_fail(struct request *request, const struct error *err);
 
+/* The request is in no queue, and its ticket was passed on. NULL is fine. */
 void request_free(struct request *request);
 
 void request_queue_push(struct request_queue *queue, struct request *request);
-/* Before all whose turn is later; the queue is in the order of turns. */
+/* For a queue in the order of turns: puts the request before all whose turn is later. */
 void request_queue_insert(struct request_queue *queue, struct request *request);
 struct request *request_queue_pop(struct request_queue *queue); /* NULL: empty */
 

@@ -1,4 +1,4 @@
-/* sender.h - replies out: at once if the socket takes them, else queued in libuv.
+/* sender.h - sends replies: at once if the socket takes them; what it does not take, libuv queues.
  *
  * Threads: the session's loop.
  */
@@ -8,18 +8,20 @@
 #include "daemon/net/session.h"
 
 enum {
-	/* Replies of one turn that are sent together. */
+	/* The replies of one turn are sent together. When there are so many bytes of them, they are
+	 * sent before the turn ends. */
 	SENDER_FLUSH_BYTES = 256 << 10,
-	/* A loop's reply buffer is kept up to this size: no page is asked for again. */
+	/* A loop keeps its reply buffer up to this size, so that the kernel need not give it fresh
+	 * pages for each reply. A larger buffer is freed. */
 	SENDER_KEEP_BYTES = 4 << 20,
 };
 
-/* Sends what `out` holds and leaves it empty; its memory is taken if some has to wait.
- * `reserved` bytes go back to the reply budget once all is sent. A session that cannot be
- * written to is closed. */
+/* Sends what `out` holds, and leaves `out` empty. If a part has to wait, the memory of `out` may be
+ * taken for it. Gives `reserved` bytes back to the reply budget once all is sent, or the connection
+ * is closed. Closes the session if it cannot be written to. */
 void sender_send(struct session *session, struct wire_writer *out, size_t reserved);
 
-/* Sends the replies that were made on the loop. */
+/* Sends the replies that were made on the loop, and so leaves loop->reply empty. */
 void sender_flush(struct session *session);
 
 #endif

@@ -6,10 +6,12 @@
 #include "daemon/net/loop.h"
 #include "daemon/net/stats.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
-	/* Requests that wait; beyond, BUSY. Those of an administrator are few, and long. */
+	/* How many requests may wait in a lane; others are BUSY. An administrator sends few
+	 * requests, which take long. */
 	SERVER_POOL_WAITING_MAX = 4096,
 	SERVER_WRITE_WAITING_MAX = 4096,
 	SERVER_ADMIN_WAITING_MAX = 256,
@@ -26,18 +28,19 @@ struct server {
 	uv_async_t loop_ended;
 	atomic_uint loops_ended;
 	bool has_async;
-	bool failed; /* a loop was left with an open handle */
+	bool failed; /* a loop has left a handle open */
 	void (*on_stopped)(void *arg);
 	void *on_stopped_arg;
 };
 
 /* ---- loops ---- */
 
-/* From the loop's thread, as the last thing that it does. */
+/* Called on the loop's thread, as the last thing that it does. */
 static void on_loop_end(void *arg)
 {
 	struct server *server = arg;
-	atomic_fetch_add(&server->loops_ended, 1);
+	const unsigned ended = atomic_fetch_add(&server->loops_ended, 1);
+	assert(ended < server->loop_count);
 	uv_async_send(&server->loop_ended);
 }
 
@@ -159,6 +162,11 @@ static struct server *server_new(const struct server_options *options)
 		free(server);
 		return NULL;
 	}
+	assert(options->service != NULL);
+	assert(options->listener_count >= 1);
+	assert(options->listener_count <= SERVER_LISTENERS_MAX);
+	assert(options->workers >= 1);
+	assert(options->workers <= SERVER_WORKERS_MAX);
 	server->net.service = options->service;
 	server->net.limits = options->limits;
 	server->net.requests.limit = options->request_memory_bytes;
@@ -168,7 +176,7 @@ static struct server *server_new(const struct server_options *options)
 	return server;
 }
 
-/* Methods may ask for figures from the first connection on. */
+/* To be called before the first connection, which may ask for figures. */
 static void show_stats(struct server *server, const struct server_options *options)
 {
 	server->stats = (struct stats_sources){
@@ -182,7 +190,7 @@ static void show_stats(struct server *server, const struct server_options *optio
 	options->service->net_stats_arg = &server->stats;
 }
 
-/* Nobody is connected yet, so loops end at once. */
+/* Ends what was started. Nobody is connected yet, so the loops end at once. */
 static void give_up(struct server *server)
 {
 	stop_acceptors(server);
@@ -252,7 +260,11 @@ enum status server_close(struct server *server)
 		return STATUS_OK;
 	}
 	bool failed = server->failed;
+	assert(!server->has_async); /* the loops were joined */
 	stop_lanes(&server->net);
+	/* Every connection was freed, and gave back what it had taken. */
+	assert(failed || budget_used(&server->net.requests) == 0);
+	assert(failed || budget_used(&server->net.replies) == 0);
 	free(server->loops);
 	free(server);
 	return failed ? STATUS_INTERNAL : STATUS_OK;

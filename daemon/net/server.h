@@ -1,4 +1,4 @@
-/* server.h - the network side: listeners, loops and lanes, started and stopped together.
+/* server.h - all that serves the network: listeners, loops and lanes.
  *
  *   server_open -> uv_run of the caller's loop -> server_stop -> on_stopped -> the caller's
  *   loop runs dry -> server_close
@@ -21,13 +21,13 @@ enum {
 struct server;
 
 struct server_options {
-	uv_loop_t *uv;              /* borrowed: accepts run here */
-	struct listener *listeners; /* taken over, also on failure */
+	uv_loop_t *uv;              /* borrowed: connections are accepted here */
+	struct listener *listeners; /* the server owns them afterwards, also after a failure */
 	unsigned listener_count;    /* 1..SERVER_LISTENERS_MAX */
 	unsigned workers;           /* 1..SERVER_WORKERS_MAX */
 	unsigned pool;              /* threads, 1..LANE_THREADS_MAX */
 	unsigned search_threads;    /* 1..LANE_THREADS_MAX */
-	unsigned search_waiting;    /* searches that wait for them; beyond, BUSY */
+	unsigned search_waiting;    /* how many searches may wait for them; others are BUSY */
 	struct net_limits limits;
 	size_t request_memory_bytes;
 	size_t reply_memory_bytes;
@@ -36,20 +36,21 @@ struct server_options {
 	void *on_event_arg;
 };
 
-/* Errors: IO, NO_MEMORY. After a failure *out is NULL, or a server with nothing but closing
- * handles: the caller's loop has to run dry before server_close. */
+/* Errors: IO, NO_MEMORY. After a failure *out is NULL, or a server whose handles are closing: the
+ * caller runs its loop until no handle is left, then calls server_close. */
 enum status server_open(const struct server_options *options, struct server **out,
 	struct error *err);
 
-/* Accepts no more; requests in flight are answered, within the grace. `on_stopped` is called
- * on the caller's loop when every connection is closed. Once. */
+/* Accepts no more connections. Requests in flight are answered if they end within the grace.
+ * `on_stopped` is called once, on the caller's loop, when every connection is closed. A second call
+ * does nothing. */
 void server_stop(struct server *server, void (*on_stopped)(void *arg), void *arg);
 
-/* Whether every worker's loop has turned within the last `within_ms`. */
+/* Whether the loop of every worker has had a tick within the last `within_ms`. */
 bool server_is_alive(const struct server *server, uint64_t within_ms);
 
-/* Ends what is left and frees it; the caller's loop must have run dry. INTERNAL: a loop was
- * left with an open handle. NULL is fine. */
+/* Ends the lanes and frees the server. The caller's loop must have run until no handle was left.
+ * INTERNAL: a worker has left a handle open. NULL is fine. */
 enum status server_close(struct server *server);
 
 #endif

@@ -1,23 +1,28 @@
-/* session.c - one connection: bytes in, requests to where they run, replies out.
+/* session.c - the path of a request: its bytes come in, it runs somewhere, its reply goes out.
  *
  *   on_read -> pump -> dispatch -+-> answer_run on the loop ----------> sender_flush
  *                                +-> lane -> request_run -> loop inbox
  *                                                 -> session_finish --> sender_send
  *
- * pump takes whole messages from the read buffer until there is none, the turn is over (goes
- * on from the ready list), memory is short (from the waiting list), or the session is full:
- * then it stops reading, and on_written or session_finish pump again. Nothing is dropped;
- * the peer's socket is the queue.
+ * pump takes one whole message after the other from the read buffer, until one of these holds:
  *
- * A session ends when the peer has closed, its stream is broken, or the loop stops: `ending`
- * lets what is in flight be answered first, session_close does not wait. It is released in
- * one place, once its handle is closed and nothing is in flight. */
+ *   There is no whole message.   on_read calls pump again.
+ *   The turn is over.            The session is on the ready list of its loop, which calls pump.
+ *   There is no memory.          The session is on the waiting list, and its loop calls pump.
+ *   The session is full.         It stops reading. on_written or session_finish calls pump.
+ *
+ * Nothing is dropped: what the session does not read stays in the peer's socket.
+ *
+ * A session ends when the peer has closed, when its stream is broken, or when the loop stops.
+ * `ending` means that requests in flight are answered first; session_close does not wait for them.
+ * release_if_done alone releases a session: when its handle is closed and nothing is in flight. */
 #include "daemon/net/session.h"
 
 #include "daemon/net/dispatch.h"
 #include "daemon/net/net.h"
 #include "daemon/net/sender.h"
 
+#include <assert.h>
 #include <sys/socket.h>
 
 /* ---- bounds ---- */
@@ -33,9 +38,10 @@ static bool is_waiting(const struct session *session)
 	return !link_is_alone(&session->waiting);
 }
 
-/* What it has had of this iteration of the loop. */
+/* The work done for the session in this iteration of its loop. */
 static struct session_turn *turn_of(struct session *session)
 {
+	assert(session->turn.turn <= session->loop->turn);
 	if (session->turn.turn != session->loop->turn) {
 		session->turn = (struct session_turn){.turn = session->loop->turn};
 	}
@@ -59,12 +65,17 @@ static void release_if_done(struct session *session)
 static void on_closed(uv_handle_t *handle)
 {
 	struct session *session = handle->data;
+	loop_assert_here(session->loop);
+	assert(session->closing);
+	assert(!session->closed);
+	assert(session->unsent == 0); /* libuv has ended every write */
 	session->closed = true;
 	release_if_done(session);
 }
 
 void session_close(struct session *session)
 {
+	loop_assert_here(session->loop);
 	if (session->closing) {
 		return;
 	}
@@ -76,7 +87,8 @@ void session_close(struct session *session)
 	uv_close(&session->uv.handle, on_closed);
 }
 
-/* What the peer sends from now on cannot be told apart, or is not wanted. */
+/* Ignores what the peer sends from now on: it is not wanted, or the stream is broken and nobody can
+ * tell where a message begins. */
 static void stop_listening(struct session *session)
 {
 	session->deaf = true;
@@ -92,10 +104,14 @@ static void stop_listening(struct session *session)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf);
 
-/* All is answered and sent. A peer that was refused in the middle of sending hears of it only if
- * the rest is read too: to close with bytes unread would break the connection under the reply. */
+/* Ends a session when all is answered and sent. A peer that was refused may still be sending. If
+ * the socket were closed with bytes unread, the kernel would reset the connection, and the peer
+ * could not read why it was refused. So only the sending side is shut down, and the session goes on
+ * reading for a while. */
 static void end(struct session *session)
 {
+	assert(session->in_flight == 0);
+	assert(session->unsent == 0);
 	if (session->linger_until_ms == 0) {
 		session_close(session);
 		return;
@@ -106,7 +122,8 @@ static void end(struct session *session)
 	}
 }
 
-/* After anything has happened: ends, reads or pauses as the state asks. */
+/* Ends the session, or lets it read or stop reading, as its state asks. To be called after each
+ * change of the state. */
 static void settle(struct session *session)
 {
 	if (session->closing) {
@@ -132,7 +149,7 @@ static void settle(struct session *session)
 	}
 }
 
-/* Answers a message whose end, and so the next one's beginning, nobody can find. */
+/* Answers a message whose end nobody can find. So nobody can find the next message either. */
 static void refuse(struct session *session, enum status status)
 {
 	bool is_answered = dispatch_refuse(session, status);
@@ -143,7 +160,7 @@ static void refuse(struct session *session, enum status status)
 	}
 }
 
-/* Tries again when there may be memory. */
+/* Lets the session try again when there may be memory. */
 static void wait_for_memory(struct session *session)
 {
 	if (session->waiting_since_ms == 0) {
@@ -152,7 +169,7 @@ static void wait_for_memory(struct session *session)
 	loop_make_wait(session->loop, session);
 }
 
-/* Why pump could not take the message at hand. */
+/* Sets the state of a session whose first message could not be taken; `status` says why. */
 static void pause_at(struct session *session, enum status status)
 {
 	if (status == STATUS_AGAIN) {
@@ -167,7 +184,18 @@ static void pause_at(struct session *session, enum status status)
 	}
 }
 
-/* Takes one message. False when there is none to take now. */
+/* Sends the replies that were made on the loop if they are many, or if their writer has failed: the
+ * next reply would make the writer whole again, behind half a reply. */
+static void flush_if_needed(struct session *session)
+{
+	const struct wire_writer *reply = &session->loop->reply;
+	bool is_broken = reply->status != STATUS_OK;
+	if (is_broken || reply->len >= SENDER_FLUSH_BYTES) {
+		sender_flush(session);
+	}
+}
+
+/* Takes one message. False: there is none that can be taken now. */
 static bool pump_one(struct session *session)
 {
 	struct read_message message;
@@ -182,12 +210,7 @@ static bool pump_one(struct session *session)
 	session->partial_since_ms = 0;
 	session->waiting_since_ms = 0;
 	link_remove(&session->waiting);
-	const struct wire_writer *reply = &session->loop->reply;
-	/* The next reply would make the writer whole again, behind half a reply. */
-	bool is_broken = reply->status != STATUS_OK;
-	if (is_broken || reply->len >= SENDER_FLUSH_BYTES) {
-		sender_flush(session);
-	}
+	flush_if_needed(session);
 	return true;
 }
 
@@ -198,7 +221,7 @@ static void pump(struct session *session)
 	session->starved = session->deaf;
 	while (!session->deaf && !session->closing) {
 		if (is_full(session)) {
-			/* It is not the peer who lets a half-sent message wait. */
+			/* A half-sent message may wait now, but the peer is not to blame. */
 			session->partial_since_ms = 0;
 			break;
 		}
@@ -217,7 +240,16 @@ static void pump(struct session *session)
 	settle(session);
 }
 
-/* An empty buffer means: not now. libuv asks again in the next iteration. */
+/* The session alone runs on its loop now: the replies of the session before it were sent. */
+static void assert_has_the_loop(const struct session *session)
+{
+	loop_assert_here(session->loop);
+	assert(session->loop->reply.len == 0);
+	assert(session->loop->reply_reserved == 0);
+}
+
+/* An empty buffer tells libuv that nothing can be read now. It asks again in the next iteration of
+ * the loop. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
 	struct session *session = handle->data;
@@ -237,6 +269,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
 	struct session *session = stream->data;
 	(void)buf;
+	assert_has_the_loop(session);
 	if (count > 0) {
 		turn_of(session)->bytes += (size_t)count;
 		counter_add(&session->loop->figures.bytes_in, (uint64_t)count);
@@ -258,6 +291,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 
 void session_continue(struct session *session)
 {
+	assert_has_the_loop(session);
 	if (!session->closing) {
 		pump(session);
 	}
@@ -279,9 +313,13 @@ void session_retry(struct session *session)
 
 void session_finish(struct session *session, struct request *request)
 {
+	assert_has_the_loop(session);
+	assert(request->session == session);
+	assert(session->in_flight > 0);
 	session->in_flight--;
 	loop_count_call(session->loop, request->question.method, request->status);
-	/* A request without an answer: it was not run, or there was no memory to say so. */
+	/* Its peer would wait for ever: the request was not run, or there was no memory for the
+	 * answer. */
 	bool is_mute = request->question.head.type == RPC_REQUEST && request->out.len == 0;
 	if (is_mute) {
 		session_close(session);
@@ -297,6 +335,8 @@ void session_finish(struct session *session, struct request *request)
 
 void session_give_up(struct session *session)
 {
+	assert_has_the_loop(session);
+	assert(!session->closing);
 	if (!is_waiting(session)) {
 		net_event(session->loop->net,
 			"event=connection_closed reason=request_half_sent bytes=%zu",
@@ -309,6 +349,7 @@ void session_give_up(struct session *session)
 		read_buffer_done(&session->in);
 		link_remove(&session->waiting);
 		session->waiting_since_ms = 0;
+		flush_if_needed(session);
 	} else {
 		refuse(session, STATUS_BUSY);
 	}

@@ -1,10 +1,10 @@
 /* session.h - one connection.
  *
- * Made by the acceptor, it lives on one loop until its handle is closed and none of its
- * requests is in flight: then loop_release frees it. session.c has the life of a request.
+ * The acceptor makes it, and gives it to one loop, where it stays. loop_release frees it when its
+ * handle is closed and none of its requests is in flight. session.c draws the path of a request.
  *
- * Threads: session_new and session_free of one that no loop has: any. `gone` may be read
- * by any. All else: the loop's.
+ * Threads: any may call session_new, may call session_free if no loop has the session, and may read
+ * `gone`. All else is for the loop's thread.
  */
 #ifndef DAEMON_NET_SESSION_H
 #define DAEMON_NET_SESSION_H
@@ -21,23 +21,23 @@
 #include <uv.h>
 
 enum {
-	/* Requests that are away in lanes; the next ones stay in the socket. */
+	/* How many of its requests may be in lanes. Beyond, the session stops reading. */
 	SESSION_IN_FLIGHT_MAX = 64,
-	/* While so much waits for the peer to read, nothing more is taken from it. */
+	/* While the peer has more than this to read, the session stops reading too. */
 	SESSION_UNSENT_BYTES = 256 << 10,
-	/* One turn: then the other connections of the loop are served. */
+	/* One turn ends with the first of these. Then the other connections of the loop run. */
 	SESSION_TURN_MESSAGES = 256,
 	SESSION_TURN_NS = 200 * 1000,
 	SESSION_TURN_BYTES = 256 << 10,
-	/* For a peer that was refused to read why. */
+	/* How long a peer that was refused has time to read why. */
 	SESSION_LINGER_MS = 2000,
-	/* What the kernel may hold of a Unix socket: a reply leaves in one call. */
+	/* How much the kernel may hold of a Unix socket, so that one call sends a whole reply. */
 	SESSION_SOCKET_BYTES = 4 << 20,
 };
 
-/* What the session has had of the loop's iteration `turn`. */
+/* The work done for the session in one iteration of its loop. */
 struct session_turn {
-	uint64_t turn;
+	uint64_t turn; /* which iteration: loop->turn of then */
 	uint64_t ns;
 	size_t bytes;
 	unsigned messages;
@@ -50,58 +50,61 @@ struct session {
 		uv_pipe_t pipe;
 		uv_tcp_t tcp;
 	} uv;
-	struct link all;
-	struct link ready;
-	struct link waiting;
-	struct loop *loop; /* borrowed */
+	struct link all;     /* in loop->sessions, before that in loop->arrivals */
+	struct link ready;   /* in loop->ready, or alone */
+	struct link waiting; /* in loop->waiting, or alone */
+	struct loop *loop;   /* borrowed */
 
 	struct read_buffer in;
 	struct session_turn turn;
-	uint64_t partial_since_ms; /* a message is half sent; 0: none */
-	uint64_t waiting_since_ms; /* a message waits for memory; 0: none */
-	uint64_t linger_until_ms;  /* was refused: its bytes are read and dropped; 0: no */
-	uint64_t unsent_since_ms;  /* the peer has taken nothing since */
-	size_t unsent_then;        /* as it was then */
-	size_t unsent;             /* bytes given to uv_write */
-	unsigned in_flight;
-	uint64_t search_turn; /* of its last request in the search lane; under that lane's lock */
-	int fd;               /* until the handle has it, else -1 */
+	uint64_t partial_since_ms; /* since when a message is half sent; 0: none is */
+	uint64_t waiting_since_ms; /* since when a message waits for memory; 0: none does */
+	/* The session was refused, and until then its bytes are read and dropped. 0: it was not. */
+	uint64_t linger_until_ms;
+	uint64_t unsent_since_ms; /* since when the peer has read nothing */
+	size_t unsent_then;       /* the bytes that it had to read at that time */
+	size_t unsent;            /* bytes given to uv_write that are not yet sent */
+	unsigned in_flight;       /* requests in lanes or on their way back */
+	/* The turn of its last request in the search lane; guarded by that lane's lock. */
+	uint64_t search_turn;
+	int fd; /* the socket until the handle owns it, then -1 */
 	bool tcp;
 	bool reading;
-	bool starved; /* what is buffered is no whole message */
-	bool deaf;    /* what is buffered or still comes is not looked at */
-	bool ending;  /* closes when all is answered and sent */
+	bool starved; /* the read buffer has no whole message */
+	bool deaf;    /* bytes that are buffered or still come are ignored */
+	bool ending;  /* the session closes when all is answered and sent */
 	bool closing;
 	bool closed;
-	atomic_bool gone; /* as closing, for other threads */
+	atomic_bool gone; /* the same as closing, for other threads */
 };
 
-/* Takes the socket over; NULL, and it is closed, when there is no memory. */
+/* The session owns the socket. NULL: there is no memory, and the socket is closed. */
 struct session *session_new(int fd, bool tcp);
 
-/* Its loop has it: begins to read. */
+/* Begins to read. The session is on its loop. */
 void session_open(struct session *session);
 
-/* One of its requests is back: answers it and frees it. */
+/* Sends the answer of a request that has come back, and frees the request. The session may be freed
+ * too. */
 void session_finish(struct session *session, struct request *request);
 
-/* Goes on with what is buffered. */
+/* Goes on with the messages that are in the read buffer. */
 void session_continue(struct session *session);
 
-/* The same, for one that waited for memory. */
+/* The same, for a session that waited for memory. */
 void session_retry(struct session *session);
 
-/* Once a second. */
+/* Checks its time-outs. To be called once a second. */
 void session_tick(struct session *session, uint64_t now_ms);
 
-/* Its message has waited too long, for its own rest or for memory: it is refused, and the session
- * closed unless the message is whole. */
+/* The first message has waited too long, for its own rest or for memory. A whole message is refused
+ * with an error, and the session goes on. Else the session is closed. */
 void session_give_up(struct session *session);
 
-/* Takes nothing more, answers what is in flight, then closes. */
+/* Takes no more requests, answers those in flight, then closes. */
 void session_stop(struct session *session);
 
-/* Closes at once. Twice is fine. */
+/* Closes at once. A second call does nothing. */
 void session_close(struct session *session);
 
 void session_free(struct session *session);

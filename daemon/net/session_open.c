@@ -1,8 +1,9 @@
-/* session_open.c - a session's memory and its handle. */
+/* session_open.c - makes and frees a session, and opens its handle. */
 #include "daemon/net/session.h"
 
 #include "daemon/net/net.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,8 +23,8 @@ struct session *session_new(int fd, bool tcp)
 	return session;
 }
 
-/* A reply of 128 KiB leaves a Unix socket in one call if the kernel may keep that much.
- * Where the kernel's own limit (net.core.wmem_max) is smaller it takes what is allowed. */
+/* Lets the kernel keep so much of a Unix socket that one call sends a reply of 128 KiB. If the
+ * kernel's own limit (net.core.wmem_max) is smaller, the kernel takes that. */
 static void widen_socket(int fd)
 {
 	int size = SESSION_SOCKET_BYTES;
@@ -48,10 +49,13 @@ static int open_handle(struct session *session)
 
 void session_open(struct session *session)
 {
+	loop_assert_here(session->loop);
+	assert(session->fd >= 0);
+	assert(session->in.budget == NULL); /* it is opened once */
 	session->in.budget = &session->loop->net->requests;
 	int failed = open_handle(session);
 	uv_os_fd_t fd;
-	/* From when the handle has the socket, it closes it. */
+	/* If the handle owns the socket by now, uv_close closes it. */
 	if (uv_fileno(&session->uv.handle, &fd) == 0) {
 		session->fd = -1;
 	}
@@ -64,6 +68,11 @@ void session_open(struct session *session)
 
 void session_free(struct session *session)
 {
+	assert(session->in_flight == 0);
+	assert(session->unsent == 0);
+	assert(link_is_alone(&session->all));
+	assert(link_is_alone(&session->ready));
+	assert(link_is_alone(&session->waiting));
 	if (session->fd >= 0) {
 		close(session->fd);
 	}

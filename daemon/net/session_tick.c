@@ -1,4 +1,4 @@
-/* session_tick.c - how long a peer is waited for. */
+/* session_tick.c - closes or refuses a peer that lets the daemon wait too long. */
 #include "daemon/net/session.h"
 
 #include "daemon/net/net.h"
@@ -8,7 +8,7 @@ static bool is_scarce(const struct budget *budget)
 	return budget_used(budget) > budget->limit / 2;
 }
 
-/* Whether the peer, by not reading for long, keeps memory that others need. */
+/* Whether the peer has read nothing for long, and so keeps memory that others need. */
 static bool is_stalled(struct session *session, uint64_t now_ms, unsigned timeout_ms)
 {
 	const struct net *net = session->loop->net;
@@ -24,6 +24,7 @@ static bool is_stalled(struct session *session, uint64_t now_ms, unsigned timeou
 
 void session_tick(struct session *session, uint64_t now_ms)
 {
+	loop_assert_here(session->loop);
 	unsigned timeout_ms = session->loop->net->limits.request_timeout_ms;
 	if (session->linger_until_ms != 0 && now_ms >= session->linger_until_ms) {
 		session_close(session);

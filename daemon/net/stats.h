@@ -1,6 +1,6 @@
-/* stats.h - the network's entries of the method `stats`.
+/* stats.h - the network's part of the reply to the method `stats`.
  *
- * Threads: any while the sources live; figures of different loops are not of one moment.
+ * Threads: any, while the sources live. The figures of different loops are not of the same moment.
  */
 #ifndef DAEMON_NET_STATS_H
 #define DAEMON_NET_STATS_H
@@ -18,7 +18,8 @@ struct stats_sources {
 	unsigned acceptor_count;
 };
 
-/* For service->net_stats; `arg` is a struct stats_sources. */
+/* Writes the entries of a map, and returns how many there are. If `writer` is NULL it only returns
+ * the number. This is what service->net_stats is; `arg` is a struct stats_sources. */
 size_t stats_write(void *arg, struct wire_writer *writer);
 
 #endif

@@ -256,6 +256,38 @@ static void many_small_values_grow_to_the_limit_and_no_further(void **state)
 	assert_int_equal(budget_used(&budget), 0);
 }
 
+/* A bin of nearly the limit, and more elements than fit behind it: what the message is known to
+ * need is more than a buffer ever has. */
+static void more_than_the_limit_can_be_announced_but_not_sent(void **state)
+{
+	struct budget budget = {.limit = 256 << 20};
+	struct read_buffer buffer = {.budget = &budget};
+	struct read_message message;
+	/* 983,040 elements, the first a bin of 65 MiB - 4096. */
+	static const uint8_t head[] = {0xdd, 0, 0x0f, 0, 0, 0xc6, 0x04, 0x0f, 0xf0, 0};
+	uint8_t *space;
+	size_t len;
+	bool needed_more = false;
+	(void)state;
+	assert_int_equal(read_buffer_space(&buffer, &space, &len), STATUS_OK);
+	memcpy(space, head, sizeof head);
+	read_buffer_filled(&buffer, sizeof head);
+	enum status status;
+	while ((status = read_buffer_next(&buffer, &message)) == STATUS_AGAIN) {
+		assert_int_equal(read_buffer_space(&buffer, &space, &len), STATUS_OK);
+		assert_true(len > 0);
+		needed_more = needed_more || buffer.skim.need > LIMIT_MESSAGE_BYTES;
+		memset(space, 0, len); /* behind the bin, small integers */
+		read_buffer_filled(&buffer, len);
+	}
+	assert_true(needed_more);
+	assert_int_equal(status, STATUS_TOO_LARGE);
+	assert_true(buffer.len >= LIMIT_MESSAGE_BYTES);
+	assert_in_range(buffer.cap, 1, LIMIT_MESSAGE_BYTES + READ_BUFFER_SLACK_BYTES);
+	read_buffer_fini(&buffer);
+	assert_int_equal(budget_used(&budget), 0);
+}
+
 /* ---- heads ---- */
 
 static void heads_are_read_in_every_width(void **state)
@@ -335,6 +367,7 @@ int main(void)
 		cmocka_unit_test(growing_waits_for_the_budget),
 		cmocka_unit_test(idle_buffers_share_one_piece_of_memory),
 		cmocka_unit_test(many_small_values_grow_to_the_limit_and_no_further),
+		cmocka_unit_test(more_than_the_limit_can_be_announced_but_not_sent),
 		cmocka_unit_test(heads_are_read_in_every_width),
 		cmocka_unit_test(a_method_name_has_a_longest_length),
 	};
