@@ -1,10 +1,11 @@
 /* base.h - base files: immutable LMDB environments that hold a table's segments.
  *
- * A file is written once, segment by segment, synced, and from then on mapped read-only
- * without locks. What must be true of it stands in the catalog: its size, the XXH3-64 of
- * all bytes outside its segments, and each segment's place, size and XXH3-64. Opening
- * checks size, outside bytes and headers; a segment is checked whole before its first
- * answer (base_segment_wait), since that reads all of it.
+ * A file is written once, segment by segment, and synced. From then on it is mapped read-only,
+ * without locks. The catalog holds what must be true of it: its size, the XXH3-64 of all bytes
+ * outside its segments, and each segment's place, size and XXH3-64. Opening a file checks its size,
+ * the bytes outside the segments, and the segments' headers. The bytes of a segment are checked
+ * before its first answer (base_segment_wait), because that reads all of them from the disk.
+ * schema/DISK.md has every byte.
  *
  * Threads: a writer has one user. An open set is read by any thread; the state of its
  * segments is atomic, everything else constant.
@@ -53,23 +54,24 @@ struct base_owner {
 
 struct base_writer;
 
-/* Creates a file for at most `bytes_max` of segments. An existing one is replaced: it is a
- * leftover. */
+/* Creates a file with room for `bytes_max` of segments. A file that is there is a leftover, and is
+ * replaced. */
 enum status base_writer_open(const char *path, uint64_t bytes_max, struct base_writer **out,
 	struct error *err);
 
-/* Room for one segment until base_writer_commit: aligned to 8 here, to 64 in the file. */
+/* Gives room for one segment, which the caller fills before base_writer_commit. It is aligned to 8
+ * here, and to 64 in the file. The plan that is committed must have the same size. */
 enum status base_writer_begin(struct base_writer *writer, uint64_t bytes, uint8_t **space,
 	struct error *err);
 enum status base_writer_commit(struct base_writer *writer, const struct segment_plan *plan,
 	struct error *err);
 
-/* Syncs and closes the file, and says what the catalog must hold of it (info->number is the
- * caller's). The folder is not synced. `writer` is gone, whatever is returned. */
+/* Syncs and closes the file, and says what the catalog must hold of it; the caller fills
+ * info->number. The folder is not synced. `writer` is gone, whatever is returned. */
 enum status base_writer_finish(struct base_writer *writer, struct base_file_info *info,
 	struct error *err);
 
-/* Bytes of segments so far. */
+/* Bytes of the segments that were committed so far. */
 uint64_t base_writer_bytes(const struct base_writer *writer);
 
 /* Closes and removes an unfinished file; NULL is fine. */
@@ -78,7 +80,7 @@ void base_writer_abort(struct base_writer *writer);
 /* ---- read ---- */
 
 enum base_segment_state {
-	BASE_UNCHECKED = 0, /* its bytes were not compared with its checksum yet */
+	BASE_UNCHECKED = 0, /* its bytes have not been compared with its checksum yet */
 	BASE_READY = 1,     /* checked, and in memory when last looked at */
 	BASE_AWAY = 2,      /* checked, but some of it must be read from the disk again */
 	BASE_DAMAGED = 3,   /* for good */
@@ -90,8 +92,8 @@ struct base_segment {
 	const struct base_segment_info *info;
 	const uint8_t *data;
 	struct mapfault *watch;
-	struct lock lock; /* one check at a time; one a segment, so that a request does not
-			   * queue behind the check of all others */
+	struct lock lock; /* One check at a time. Each segment has its own, so that a request waits
+			   * for the check of its segment only. */
 };
 
 struct base_file;
@@ -99,23 +101,22 @@ struct base_file;
 /* All files of one table, opened. */
 struct base_set {
 	struct base_owner owner;
-	uint32_t depth;      /* bits of the hash that the directory looks at */
+	uint32_t depth;      /* the first bits of a hash that lead into the directory */
 	uint32_t *directory; /* 1 << depth numbers of segments */
 	size_t segment_count;
 	struct base_segment *segments;
 	size_t file_count;
 	struct base_file *files;
-	unsigned refs; /* guarded by the store's admin lock */
 	uint64_t bytes;
 };
 
-/* Compares a file's size and its bytes outside the segments with what is known of them. Errors:
- * CORRUPT; IO; NO_MEMORY  also when too many files are open. */
+/* Compares a file's size and its bytes outside the segments with what the catalog says. Errors:
+ * CORRUPT; NO_MEMORY  also when too many files are open. */
 enum status base_file_check(const char *path, const struct base_file_info *info, struct error *err);
 
-/* Opens the files of a table in `folder`. A file that is damaged or missing does not fail
- * the call: its segments are BASE_DAMAGED, and `err` (status not OK) says why; STATUS_OK is
- * returned all the same. `infos` must outlive the set.
+/* Opens the files of a table in `folder`. A file that is damaged or missing does not fail the call:
+ * its segments are BASE_DAMAGED, and err->text says why, though STATUS_OK is returned. `infos` must
+ * outlive the set.
  * Errors: CORRUPT  the infos do not cover every hash once; NO_MEMORY. */
 enum status base_set_open(const char *folder, const struct base_owner *owner,
 	const struct base_file_info *infos, size_t count, struct base_set **out, struct error *err);
@@ -131,18 +132,19 @@ static inline enum base_segment_state base_segment_state(const struct base_segme
 	return (enum base_segment_state)atomic_load_explicit(&segment->state, memory_order_acquire);
 }
 
-/* Reads a segment in and checks it, unless that is done; returns its state, READY or
- * DAMAGED. May block for the disk. */
+/* Reads segment i in and checks it, unless that is done. Returns its state: READY or DAMAGED; or
+ * AWAY when the system has taken pages of it again meanwhile, which a reader need not mind. May
+ * block for the disk. */
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i);
 
-/* Marks the segments of a file that was cut DAMAGED: where it ends within a page, the rest of that
- * page reads as zeros, and nothing tells. */
+/* Marks the segments of files that were cut as DAMAGED. The fault handler alone does not suffice:
+ * where a file ends within a page, the rest of that page reads as zeros, and no signal comes. */
 void base_set_look(struct base_set *set);
 
-/* Marks a READY segment AWAY when the system has taken pages of it. */
+/* Marks segment i AWAY if it is READY and the system has taken pages of it. */
 void base_segment_look(struct base_set *set, size_t i);
 
-/* file name of a table's k-th file: base-<table>-<k>.mdb */
+/* Writes the name of a table's file of this number: base-<table>-<number>.mdb */
 void base_file_name(char *out, size_t size, uint64_t table, uint64_t number);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "daemon/store/system/file.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ enum status base_files_finish(struct base_files *files, struct error *err)
 	struct base_file_info info;
 	const enum status status = base_writer_finish(writer, &info, err);
 	if (status == STATUS_OK) {
+		assert(info.segment_count > 0); /* a file is opened for a segment */
 		info.number = files->file_number;
 		files->files[files->file_count++] = info;
 	}
@@ -54,7 +56,7 @@ static enum status open_file(struct base_files *files, uint64_t bytes, struct er
 	if (status != STATUS_OK) {
 		return status;
 	}
-	/* An estimate: there may be more rows than were expected, and then more files. */
+	/* An estimate. When there are more rows than were expected, there are more files. */
 	uint64_t whole = files->expected_bytes + files->sizes.segment_bytes;
 	whole = whole < files->sizes.file_bytes ? whole : files->sizes.file_bytes;
 	files->file_bytes = bytes > whole ? bytes : whole;
@@ -65,13 +67,17 @@ enum status base_files_begin(struct base_files *files, const struct segment_plan
 	uint8_t **space, struct error *err)
 {
 	const enum status status = open_file(files, plan->bytes, err);
-	return status == STATUS_OK ? base_writer_begin(files->writer, plan->bytes, space, err)
-				   : status;
+	if (status != STATUS_OK) {
+		return status;
+	}
+	assert(base_writer_bytes(files->writer) + plan->bytes <= files->file_bytes);
+	return base_writer_begin(files->writer, plan->bytes, space, err);
 }
 
 enum status base_files_commit(struct base_files *files, const struct segment_plan *plan,
 	struct error *err)
 {
+	assert(files->writer != NULL); /* base_files_begin has opened it */
 	const enum status status = base_writer_commit(files->writer, plan, err);
 	if (status == STATUS_OK) {
 		files->rows += plan->identity.rows;

@@ -1,6 +1,7 @@
-/* base_files.h - new base files of a table, one after the other as each is full.
+/* base_files.h - writes new base files of a table: when one is full, the next one begins.
  *
- * Threads: one at a time; several may write files of one table, sharing `next_file`.
+ * Threads: one at a time. Several threads may each write files of one table; they share
+ * `next_file`.
  */
 #ifndef DAEMON_STORE_BASE_BASE_FILES_H
 #define DAEMON_STORE_BASE_BASE_FILES_H
@@ -20,16 +21,17 @@ struct base_files {
 	const struct base_owner *owner;
 	struct base_sizes sizes;
 	_Atomic uint64_t *next_file; /* number of the next base file */
-	uint64_t expected_bytes;     /* of all together, about */
-	struct base_writer *writer;  /* owned; NULL: none is open */
-	uint64_t file_number;        /* of the open one */
-	uint64_t file_bytes;         /* that it has room for */
-	uint64_t rows;
+	uint64_t expected_bytes;     /* about as much as all files will have together */
+	struct base_writer *writer;  /* owned: the open file; NULL: none is open */
+	uint64_t file_number;        /* of the open file */
+	uint64_t file_bytes;         /* of segments, for which the open file has room */
+	uint64_t rows;               /* in all segments that were committed */
 	size_t file_count;
 	struct base_file_info *files; /* owned: those that are finished */
 };
 
-/* Room for a planned segment until base_files_commit, in the open file or a new one. */
+/* Gives room for a planned segment, in the open file or in a new one. The caller fills it before
+ * base_files_commit. */
 enum status base_files_begin(struct base_files *files, const struct segment_plan *plan,
 	uint8_t **space, struct error *err);
 enum status base_files_commit(struct base_files *files, const struct segment_plan *plan,
@@ -38,7 +40,7 @@ enum status base_files_commit(struct base_files *files, const struct segment_pla
 enum status base_files_finish(struct base_files *files, struct error *err);
 /* Removes the open file, if any. */
 void base_files_abort(struct base_files *files);
-/* Forgets the finished files, and with REMOVE takes them from the disk too. */
+/* Removes the open file and forgets the finished ones; with REMOVE these are removed too. */
 enum base_files_end { BASE_FILES_KEEP, BASE_FILES_REMOVE };
 void base_files_fini(struct base_files *files, enum base_files_end end);
 

@@ -4,6 +4,7 @@
 #include "daemon/store/base/base.h"
 #include "daemon/store/system/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,12 +15,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-/* LMDB 0.9's page header: the page number first, 16 bytes in all before a large value. */
+/* Before a large value LMDB 0.9 has a page header of 16 bytes, which begins with the page number. */
 enum { PAGE_HEADER_BYTES = 16, HASH_BLOCK_BYTES = 64 << 10 };
 
 struct lmdb_file {
 	MDB_env *env; /* owned */
-	MDB_txn *txn; /* owned; a writer's open transaction, or a reader's for life */
+	MDB_txn *txn; /* owned; a writer's open transaction, or the one that a reader keeps */
 	MDB_dbi dbi;
 	unsigned page_bytes;
 	bool is_open;
@@ -77,7 +78,7 @@ enum status lmdb_file_create(const char *path, uint64_t bytes_max, struct lmdb_f
 	if (file == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "create '%s'", path);
 	}
-	/* Slack for meta pages, the tree and the first and last page of each value. */
+	/* The slack is for meta pages, the tree, and the first and last page of each value. */
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	const uint64_t slack = bytes_max / 64 + (1u << 20);
 	const enum status status = open_env(file, path, (bytes_max + slack) / page * page,
@@ -93,6 +94,8 @@ enum status lmdb_file_create(const char *path, uint64_t bytes_max, struct lmdb_f
 enum status lmdb_file_reserve(struct lmdb_file *file, uint32_t i, uint64_t len, void **value,
 	struct error *err)
 {
+	assert(file->txn == NULL); /* one value at a time */
+	assert(len > 0);
 	int code = mdb_txn_begin(file->env, NULL, 0, &file->txn);
 	if (code == 0 && !file->is_open) {
 		code = mdb_dbi_open(file->txn, NULL, MDB_INTEGERKEY, &file->dbi);
@@ -108,6 +111,7 @@ enum status lmdb_file_reserve(struct lmdb_file *file, uint32_t i, uint64_t len, 
 		file->txn = NULL;
 		return fail(err, "reserve", code);
 	}
+	assert(data.mv_size >= len);
 	memset((uint8_t *)data.mv_data + len, 0, data.mv_size - len);
 	file->reserved = data.mv_size;
 	*value = data.mv_data;
@@ -118,16 +122,18 @@ enum status lmdb_file_commit(struct lmdb_file *file, struct error *err)
 {
 	int fd;
 	const bool has_fd = mdb_env_get_fd(file->env, &fd) == 0;
+	assert(file->txn != NULL);
+	assert(file->reserved > 0);
 	const int code = mdb_txn_commit(file->txn);
 	file->txn = NULL;
 	if (code == EIO && has_fd && file_why_short(fd, file->reserved) == STATUS_DISK_FULL) {
-		return fail(err, "commit", ENOSPC); /* LMDB says EIO of a write cut short */
+		return fail(err, "commit", ENOSPC); /* LMDB says EIO when a write is cut short */
 	}
 	if (code != 0) {
 		return fail(err, "commit", code);
 	}
 	if (has_fd) {
-		/* A hint only: the sync at the end then finds less to do. */
+		/* This is only a hint: the sync at the end then finds less to do. */
 		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	}
 	return STATUS_OK;
@@ -135,6 +141,7 @@ enum status lmdb_file_commit(struct lmdb_file *file, struct error *err)
 
 enum status lmdb_file_sync(struct lmdb_file *file, struct error *err)
 {
+	assert(file->txn == NULL); /* what is not committed would not be on the disk */
 	const int code = mdb_env_sync(file->env, 1);
 	return code == 0 ? STATUS_OK : fail(err, "sync", code);
 }
@@ -170,6 +177,7 @@ enum status lmdb_file_get(struct lmdb_file *file, uint32_t i, struct lmdb_value 
 {
 	MDB_val key = {.mv_size = sizeof i, .mv_data = &i};
 	MDB_val data;
+	assert(file->txn != NULL);
 	const int code = mdb_get(file->txn, file->dbi, &key, &data);
 	if (code != 0) {
 		return fail(err, "segment", code);
@@ -218,7 +226,7 @@ static enum status hash_range(int fd, uint64_t from, uint64_t to, uint8_t *block
 	return STATUS_OK;
 }
 
-/* The segment that begins first at or after `offset`; NULL when there is none. */
+/* The first segment that begins at or after `offset`; NULL when there is none. */
 static const struct base_segment_info *next_segment(const struct base_file_info *info,
 	uint64_t offset)
 {

@@ -1,9 +1,9 @@
 /* base_lmdb.h - the LMDB environment inside a base file: numbered values in one file.
  *
- * A value larger than a page is contiguous and begins 16 bytes into its first page, so
- * BASE_VALUE_PADDING bytes before a segment align it to 64 in the map and in the file.
+ * LMDB keeps a value that is larger than a page in one piece, which begins 16 bytes into its first
+ * page. So BASE_VALUE_PADDING bytes before a segment align it to 64, in the map and in the file.
  *
- * Threads: one at a time while writing; any number of readers of values got.
+ * Threads: one at a time; the bytes of a value may be read by any while the file is open.
  */
 #ifndef DAEMON_STORE_BASE_BASE_LMDB_H
 #define DAEMON_STORE_BASE_BASE_LMDB_H
@@ -26,20 +26,21 @@ struct lmdb_value {
 
 enum status lmdb_file_create(const char *path, uint64_t bytes_max, struct lmdb_file **out,
 	struct error *err);
-/* Begins a transaction that puts value i of `len` bytes, which the caller fills. One that is
- * smaller than a page is made as large, with zeros: only then has it pages of its own. */
+/* Begins a transaction that puts value i of `len` bytes, which the caller fills. A value that is
+ * smaller than a page is filled up to a page with zeros: only then it has pages of its own. One
+ * transaction is open at a time. */
 enum status lmdb_file_reserve(struct lmdb_file *file, uint32_t i, uint64_t len, void **value,
 	struct error *err);
-/* Ends it, and lets the system begin to write. */
+/* Commits that transaction, and tells the system to begin to write. */
 enum status lmdb_file_commit(struct lmdb_file *file, struct error *err);
 enum status lmdb_file_sync(struct lmdb_file *file, struct error *err);
 
-/* Opens a finished file, for as long as its values are used. */
+/* Opens a finished file for reading. Its values are valid until lmdb_file_close. */
 enum status lmdb_file_open(const char *path, struct lmdb_file **out, struct error *err);
 enum status lmdb_file_get(struct lmdb_file *file, uint32_t i, struct lmdb_value *out,
 	struct error *err);
 
-/* The size that the file has now; 0 when it cannot be asked. */
+/* The size that the file has now; 0 when the system does not tell. */
 uint64_t lmdb_file_size(const struct lmdb_file *file);
 
 void lmdb_file_close(struct lmdb_file *file); /* NULL is fine */

@@ -78,6 +78,7 @@ static enum status open_segment(struct base_set *set, struct base_file *file, ui
 		return error_set(err, STATUS_CORRUPT, "segment %" PRIu32 " is not where it was", i);
 	}
 	const uint8_t *data = value.data + BASE_VALUE_PADDING;
+	assert((uintptr_t)data % SEGMENT_ALIGN == 0); /* lmdb_file_get has checked the value */
 	status = mapfault_watch(data, info->bytes, &segment->state, BASE_DAMAGED, &segment->watch);
 	if (status != STATUS_OK) {
 		return status;
@@ -98,11 +99,12 @@ static enum status open_segment(struct base_set *set, struct base_file *file, ui
 	return status;
 }
 
-/* Opens one file; a segment that cannot be used is DAMAGED, and `err` keeps the reason. */
+/* Opens one file. A segment that cannot be used becomes DAMAGED, and `err` keeps the reason. */
 static enum status open_file(struct base_set *set, const char *path,
 	const struct base_file_info *info, size_t first, struct base_file *file, struct error *err)
 {
 	struct error reason = {0};
+	assert(first + info->segment_count <= set->segment_count);
 	enum status status = base_file_check(path, info, &reason);
 	if (status == STATUS_OK) {
 		status = lmdb_file_open(path, &file->lmdb, &reason);
@@ -148,6 +150,7 @@ static enum status fill_directory(struct base_set *set, struct error *err)
 	for (size_t i = 0; i < set->segment_count; i++) {
 		const struct base_segment_info *info = set->segments[i].info;
 		const size_t first = set->depth == 0 ? 0 : info->prefix >> (64 - set->depth);
+		assert(info->prefix_bits <= set->depth); /* it is the largest of them */
 		const size_t width = (size_t)1 << (set->depth - info->prefix_bits);
 		claimed += width;
 		for (size_t j = first; j < first + width && j < count; j++) {
@@ -183,6 +186,7 @@ static enum status open_all(struct base_set *set, const char *folder,
 		first += infos[i].segment_count;
 		set->bytes += infos[i].bytes;
 	}
+	assert(first == set->segment_count);
 	return fill_directory(set, err);
 }
 
@@ -235,16 +239,17 @@ void base_set_close(struct base_set *set)
 
 /* ---- state of segments ---- */
 
-/* The pages that a segment touches. */
+/* The pages that a segment touches. Only a segment that was opened has any. */
 static void page_range(const struct base_segment *segment, uint8_t **start, size_t *len)
 {
+	assert(segment->data != NULL);
 	const uintptr_t mask = page_size() - 1;
 	const size_t before = (uintptr_t)segment->data & mask;
 	*start = (uint8_t *)segment->data - before;
 	*len = (before + segment->info->bytes + mask) & ~mask;
 }
 
-/* A fault may have marked it meanwhile: DAMAGED stays. */
+/* A fault may have marked the segment meanwhile; then DAMAGED stays. */
 static void set_ready(struct base_segment *segment, unsigned char from)
 {
 	(void)atomic_compare_exchange_strong(&segment->state, &from, BASE_READY);
@@ -252,6 +257,7 @@ static void set_ready(struct base_segment *segment, unsigned char from)
 
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 {
+	assert(i < set->segment_count);
 	struct base_segment *segment = &set->segments[i];
 	lock_take(&segment->lock);
 	const enum base_segment_state state = base_segment_state(segment);
@@ -259,9 +265,10 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 		uint8_t *start;
 		size_t len;
 		page_range(segment, &start, &len);
-		/* The map is marked for random access, so that a fault reads one page; all of it is
-		 * read 30 times faster in order (22 MB in 10 ms, not in 330). An older kernel says
-		 * no, a bad disk too: who reads then faults, and the segment is marked. */
+		/* The map is marked for random access, so that a fault reads one page. To read all of
+		 * it in order is 30 times faster (22 MB in 10 ms, not in 330). An older kernel
+		 * refuses, and so does a bad disk: then the reader faults, and the segment is
+		 * marked. */
 		(void)madvise(start, len, MADV_SEQUENTIAL);
 		(void)madvise(start, len, MADV_POPULATE_READ);
 		(void)madvise(start, len, MADV_RANDOM);
@@ -272,7 +279,9 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 		set_ready(segment, (unsigned char)state);
 	}
 	lock_release(&segment->lock);
-	return base_segment_state(segment);
+	const enum base_segment_state after = base_segment_state(segment);
+	assert(after != BASE_UNCHECKED); /* who waited may read it, or knows that it is damaged */
+	return after;
 }
 
 void base_set_look(struct base_set *set)
@@ -291,6 +300,7 @@ void base_set_look(struct base_set *set)
 
 void base_segment_look(struct base_set *set, size_t i)
 {
+	assert(i < set->segment_count);
 	struct base_segment *segment = &set->segments[i];
 	if (base_segment_state(segment) != BASE_READY) {
 		return;

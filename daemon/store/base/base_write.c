@@ -3,6 +3,7 @@
 #include "daemon/store/base/base_lmdb.h"
 #include "daemon/store/system/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,9 +16,10 @@
 #include <xxhash.h>
 
 struct base_writer {
-	struct lmdb_file *lmdb; /* owned */
-	uint8_t *space;         /* of the open transaction, or NULL */
-	uint64_t bytes;
+	struct lmdb_file *lmdb;     /* owned */
+	uint8_t *space;             /* of the open transaction, or NULL */
+	uint64_t space_bytes;       /* that the open transaction has for its segment */
+	uint64_t bytes;             /* of all segments that were committed */
 	struct base_file_info info; /* owned until finish */
 	size_t capacity;            /* of info.segments */
 	char path[PATH_MAX];
@@ -74,6 +76,7 @@ uint64_t base_writer_bytes(const struct base_writer *writer)
 enum status base_writer_begin(struct base_writer *writer, uint64_t bytes, uint8_t **space,
 	struct error *err)
 {
+	assert(writer->space == NULL);
 	if (writer->info.segment_count == writer->capacity) {
 		const size_t capacity = writer->capacity * 2 + 16;
 		void *grown =
@@ -92,6 +95,7 @@ enum status base_writer_begin(struct base_writer *writer, uint64_t bytes, uint8_
 	}
 	memset(value, 0, BASE_VALUE_PADDING);
 	writer->space = (uint8_t *)value + BASE_VALUE_PADDING;
+	writer->space_bytes = bytes;
 	*space = writer->space;
 	return STATUS_OK;
 }
@@ -99,6 +103,9 @@ enum status base_writer_begin(struct base_writer *writer, uint64_t bytes, uint8_
 enum status base_writer_commit(struct base_writer *writer, const struct segment_plan *plan,
 	struct error *err)
 {
+	assert(writer->space != NULL);
+	assert(plan->bytes == writer->space_bytes);
+	assert(writer->info.segment_count < writer->capacity);
 	const struct base_segment_info info = {
 		.prefix = plan->identity.prefix,
 		.prefix_bits = plan->identity.prefix_bits,
@@ -115,7 +122,7 @@ enum status base_writer_commit(struct base_writer *writer, const struct segment_
 	return status;
 }
 
-/* Asks the finished file where its segments came to stand. */
+/* Reads from the finished file where LMDB has put its segments. */
 static enum status find_offsets(struct base_writer *writer, struct error *err)
 {
 	struct lmdb_file *lmdb = NULL;
@@ -133,6 +140,7 @@ static enum status find_offsets(struct base_writer *writer, struct error *err)
 
 static enum status finish(struct base_writer *writer, struct error *err)
 {
+	assert(writer->space == NULL); /* no segment was begun and not committed */
 	enum status status = lmdb_file_sync(writer->lmdb, err);
 	lmdb_file_close(writer->lmdb);
 	writer->lmdb = NULL;

@@ -1,6 +1,6 @@
-/* find.h - where the rows of a block of keys are: hash, prefetch, probe, compare.
+/* find.h - finds the rows of a block of keys in the segments: prefetch, probe, compare.
  *
- * Threads: any, while the base set is held.
+ * Threads: any, while a snapshot or a reference holds the base set.
  */
 #ifndef DAEMON_STORE_BASE_FIND_H
 #define DAEMON_STORE_BASE_FIND_H
@@ -10,13 +10,14 @@
 
 #include <stdint.h>
 
-/* Keys looked up together: enough misses in flight to fill the memory system, few enough that
- * what was prefetched is still in the cache when it is used. */
+/* Keys that are looked up together. They are enough to keep the memory system busy with cache
+ * misses, and few enough that what was prefetched is still in the cache when it is used. */
 enum { FIND_BLOCK = 128 };
 
 struct row_version;
 
-/* A key's row; segment NULL: absent, row FIND_CORRUPT: its segment is damaged. */
+/* Where a key's row is. `segment` NULL: the key is absent. `row` FIND_CORRUPT: its segment is
+ * damaged. */
 struct found_row {
 	struct base_segment *segment;
 	uint32_t row;
@@ -24,11 +25,11 @@ struct found_row {
 enum { FIND_CORRUPT = -1 };
 
 /* Looks up keys [first, first + count) of a batch, count <= FIND_BLOCK.
- *   hashes       of these keys
- *   known        of these keys: what the memtable knows, whose rows are not looked for; or NULL
+ *   hashes       of these keys, so hashes[0] belongs to key `first`
+ *   known        of these keys, what the memtable has: such keys are passed over; or NULL
  *   wants_times  prefetch the rows' times too
  *   may_block    false: STATUS_AGAIN if a segment is not in memory or not checked
- * Row numbers in `rows` are within their segments. */
+ *   rows         out: struct found_row[count]; their row numbers are within their segments */
 struct find {
 	struct base_set *set;
 	const struct keys *keys;

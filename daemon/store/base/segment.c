@@ -12,7 +12,8 @@ static const char segment_magic[8] = {'r', 'e', 'p', 's', 't', 's', 'e', 'g'};
 
 static_assert(sizeof(struct segment_slot) == 8, "a slot is 8 bytes on disk");
 
-/* Slots are filled to 70 %: a found key costs about two probes, an absent one about six. */
+/* Slots are filled to 70 %. A key that is found then costs about two slots, an absent one about
+ * six. */
 enum { HOMES_PER_TEN_ROWS_NUMERATOR = 10, HOMES_PER_TEN_ROWS_DENOMINATOR = 7 };
 
 static uint64_t align_up(uint64_t value)
@@ -50,7 +51,7 @@ static enum status check_header(const uint8_t *data, size_t len,
 	return STATUS_OK;
 }
 
-/* One entry of the directory, read and checked against the segment's end. */
+/* One entry of the directory. It was compared with the segment's end. */
 struct column {
 	uint32_t kind;
 	uint32_t flags;
@@ -77,8 +78,8 @@ static enum status read_column(const uint8_t *entry, const uint8_t *data, size_t
 	return STATUS_OK;
 }
 
-/* Takes a column into the view if its size is what `rows` and the spec ask for. Pointers are cast
- * in place: the block and every offset are aligned to 64. */
+/* Takes a column into the view; false when its size is not what `rows` and the spec ask for.
+ * Pointers are cast in place, since the block and every offset are aligned to 64. */
 static bool take_column(const struct column *column, const struct table_spec *spec,
 	struct segment *segment)
 {
@@ -140,6 +141,7 @@ static bool is_complete(const struct segment *segment, const struct table_spec *
 enum status segment_open(const uint8_t *data, size_t len, const struct table_spec *spec,
 	const struct segment_identity *identity, struct segment *out, struct error *err)
 {
+	assert((uintptr_t)data % SEGMENT_ALIGN == 0);
 	enum status status = check_header(data, len, identity, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -208,7 +210,8 @@ static void plan_column(struct segment_plan *plan, enum segment_column kind, uin
 	plan->bytes = align_up(plan->bytes + bytes);
 }
 
-/* How many slots linear probing in the order of hashes uses, and one empty after them. */
+/* How many slots linear probing uses for these hashes, in their order, with one empty slot at the
+ * end. */
 static uint32_t count_slots(const struct segment *shape, const uint64_t *hashes)
 {
 	uint32_t next = 0;
@@ -219,10 +222,23 @@ static uint32_t count_slots(const struct segment *shape, const uint64_t *hashes)
 	return (next > shape->homes ? next : shape->homes) + 1;
 }
 
+/* Whether a hash is below the end of the segment's range. */
+static bool is_within(const struct segment_identity *identity, uint64_t hash)
+{
+	return identity->prefix_bits == 0 ||
+	       hash >> (64 - identity->prefix_bits) ==
+		       identity->prefix >> (64 - identity->prefix_bits);
+}
+
 void segment_plan(struct segment_plan *plan, const struct table_spec *spec,
 	const struct segment_identity *identity, const uint64_t *hashes, uint64_t blob_bytes)
 {
 	const uint64_t rows = identity->rows;
+	assert(identity->prefix_bits <= SEGMENT_PREFIX_BITS_MAX);
+	assert(spec->key_type == KEY_BYTES || blob_bytes == 0);
+	/* The first and the last hash have the prefix, so all in between do. */
+	assert(rows == 0 || hashes[0] >= identity->prefix);
+	assert(rows == 0 || is_within(identity, hashes[rows - 1]));
 	*plan = (struct segment_plan){
 		.identity = *identity,
 		.homes = (uint32_t)(rows * HOMES_PER_TEN_ROWS_NUMERATOR /
@@ -236,6 +252,7 @@ void segment_plan(struct segment_plan *plan, const struct table_spec *spec,
 		.homes = plan->homes,
 	};
 	plan->slot_count = count_slots(&shape, hashes);
+	assert(plan->slot_count > plan->homes); /* segment_open asks for that */
 	const uint32_t columns = 4u + (spec->key_type == KEY_BYTES ? 1u : 0u) +
 				 (spec->tags ? 1u : 0u) + (spec->dtype == DTYPE_I8 ? 1u : 0u);
 	plan->bytes = align_up(SEGMENT_HEADER_BYTES + (uint64_t)columns * SEGMENT_COLUMN_BYTES);
@@ -295,6 +312,7 @@ static void write_slots(const struct segment_plan *plan, const uint64_t *hashes,
 			(struct segment_slot){.row_plus_one = i + 1, .tag = (uint32_t)hashes[i]};
 		next++;
 	}
+	assert(next < plan->slot_count); /* the last slot stays empty, so every probe ends */
 }
 
 void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint8_t *data,
@@ -305,6 +323,7 @@ void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint
 	for (uint32_t i = 0; i < plan->column_count; i++) {
 		uint8_t *at = data + plan->columns[i].offset;
 		const uint64_t end = plan->columns[i].offset + plan->columns[i].bytes;
+		assert(align_up(end) <= plan->bytes);
 		memset(data + end, 0, align_up(end) - end);
 		void *column = at;
 		switch ((enum segment_column)plan->columns[i].kind) {
@@ -336,5 +355,8 @@ void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint
 			break;
 		}
 	}
+	assert(space->slots != NULL);
+	assert(space->row_data != NULL);
+	assert(space->times != NULL);
 	write_slots(plan, hashes, space->slots);
 }

@@ -1,25 +1,16 @@
 /* segment.h - the rows whose keys share one prefix of their hash: layout, check, build.
  *
- * A segment is one block of bytes, aligned to 64: a header, a column directory, then
- * columns, each aligned to 64 and read in place. Everything is little-endian.
+ * A segment is one block of bytes, aligned to 64: a header, a directory of columns, then the
+ * columns, each aligned to 64 and read in place. schema/DISK.md, "Segments", has every byte.
  *
- *   offset  size  header
- *        0     8  magic "repstseg"
- *        8     4  version, 1
- *       12     4  columns, at most 16
- *       16     8  release number
- *       24     8  table number
- *       32     8  prefix: the smallest hash of the segment
- *       40     4  prefix bits, 0..20
- *       44     4  rows
- *       48     8  bytes of the whole segment
- *       56     4  homes: slots that a hash can point at
- *       60     4  zero
- *       64  32 x  column: kind u32, flags u32, offset u64, bytes u64, element bytes u32, zero u32
+ * Rows stand in the order of (hash, key). A key's home slot grows with its hash, and slots are
+ * filled in that order by linear probing; so both are written from front to back. A slot has the
+ * number of its row plus one (0: it is empty) and a tag, the low half of the hash. The last slot is
+ * empty, so every probe ends.
  *
- * Rows stand in the order of (hash, key). A key's home slot grows with its hash, and slots
- * are filled in that order by linear probing, so both are written front to back. A slot is
- * u32 row + 1 (0: empty) and u32 tag, the low half of the hash. The last slot is empty.
+ * A segment is valid when its bytes have the checksum that the catalog names, and its header names
+ * the release, table, prefix and rows that the catalog names. segment_open checks the header and
+ * the directory; the checksum is base_segment_wait's (base.h).
  *
  * Threads: any; a checked segment is immutable.
  */
@@ -40,13 +31,13 @@ enum {
 	SEGMENT_HEADER_BYTES = 64,
 	SEGMENT_COLUMN_BYTES = 32,
 	SEGMENT_COLUMNS_MAX = 16,
-	/* The directory of a table has two to this power entries at most (4 MiB): enough for 32 TiB
-	 * in segments of 32 MiB, and a bound for keys that were made to share their hash. */
+	/* The directory of a table has at most 2 to this power entries (4 MiB). This is enough for 32
+	 * TiB in segments of 32 MiB, and it is a bound when keys were made to share their hash. */
 	SEGMENT_PREFIX_BITS_MAX = 20,
 };
 
-/* Numbers are on disk and never reused. A reader refuses a kind that it does not know,
- * unless the column is flagged optional. */
+/* Numbers are on disk and never reused. A reader refuses a segment with a kind of column that it
+ * does not know, unless the column is flagged optional. */
 enum segment_column {
 	COLUMN_SLOTS = 1,
 	COLUMN_KEYS = 2,        /* u64[rows] */
@@ -84,7 +75,7 @@ struct segment {
 	const float *scales;  /* NULL unless i8 */
 };
 
-/* Which segment it must be. */
+/* Which segment it must be, as the catalog says. */
 struct segment_identity {
 	uint64_t release;
 	uint64_t table;
@@ -93,13 +84,13 @@ struct segment_identity {
 	uint32_t rows;
 };
 
-/* Checks header and directory of `len` bytes at `data` (aligned to 64) and fills `out`.
- * Columns themselves are not read. Errors: CORRUPT; UNSUPPORTED  another version or a
- * column that this build does not know. */
+/* Checks header and directory of `len` bytes at `data` (aligned to 64) and fills `out`. The columns
+ * are not read. Errors: CORRUPT; UNSUPPORTED  another version, or a column that this build does not
+ * know. */
 enum status segment_open(const uint8_t *data, size_t len, const struct table_spec *spec,
 	const struct segment_identity *identity, struct segment *out, struct error *err);
 
-/* Where slot probing begins for a hash. */
+/* The slot where the probe for a hash begins. */
 static inline uint32_t segment_home(const struct segment *segment, uint64_t hash)
 {
 	const uint64_t rest = segment->prefix_bits == 0 ? hash : hash << segment->prefix_bits;
@@ -122,13 +113,13 @@ static inline bool segment_key(const struct segment *segment, uint32_t row, cons
 	return from < to && to <= segment->blob_bytes && to - from <= LIMIT_KEY_BYTES;
 }
 
-/* The first row that can have a hash of at least `hash`: slots stand in the order of hashes, and no
- * key stands before its home. */
+/* The first row that can have a hash of at least `hash`. Slots stand in the order of the hashes, and
+ * no key stands before its home, so the first filled slot from the home on has it. */
 uint32_t segment_first_row(const struct segment *segment, uint64_t hash);
 
 /* ---- build ---- */
 
-/* Sizes and places of the columns of a segment to be. */
+/* Sizes and places of the columns of a segment that is to be written. */
 struct segment_plan {
 	struct segment_identity identity;
 	uint32_t homes;
@@ -144,12 +135,13 @@ struct segment_plan {
 	} columns[SEGMENT_COLUMNS_MAX];
 };
 
-/* Plans a segment of identity.rows rows with these hashes, in order.
+/* Plans a segment of identity.rows rows.
+ *   hashes      of the rows, in ascending order
  *   blob_bytes  bytes of all keys together, for byte strings; else 0 */
 void segment_plan(struct segment_plan *plan, const struct table_spec *spec,
 	const struct segment_identity *identity, const uint64_t *hashes, uint64_t blob_bytes);
 
-/* Where the columns of a planned segment go, for writing. */
+/* Where the columns of a planned segment are to be written. NULL: it has no such column. */
 struct segment_space {
 	struct segment_slot *slots;
 	uint64_t *keys;
@@ -162,7 +154,7 @@ struct segment_space {
 };
 
 /* Writes header, directory, padding and slots of a planned segment into `data` (plan->bytes,
- * aligned to 8) and says where the other columns go, which the caller fills. */
+ * aligned to 8). The caller fills the other columns, whose places are in `space`. */
 void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint8_t *data,
 	struct segment_space *space);
 
