@@ -15,7 +15,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-/* Before a large value LMDB 0.9 has a page header of 16 bytes, which begins with the page number. */
+/* Before a large value LMDB 0.9 has a page header of 16 bytes, which begins with the page
+ * number. */
 enum { PAGE_HEADER_BYTES = 16, HASH_BLOCK_BYTES = 64 << 10 };
 
 struct lmdb_file {

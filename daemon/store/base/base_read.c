@@ -265,8 +265,8 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 		uint8_t *start;
 		size_t len;
 		page_range(segment, &start, &len);
-		/* The map is marked for random access, so that a fault reads one page. To read all of
-		 * it in order is 30 times faster (22 MB in 10 ms, not in 330). An older kernel
+		/* The map is marked for random access, so that a fault reads one page. To read all
+		 * of it in order is 30 times faster (22 MB in 10 ms, not in 330). An older kernel
 		 * refuses, and so does a bad disk: then the reader faults, and the segment is
 		 * marked. */
 		(void)madvise(start, len, MADV_SEQUENTIAL);

@@ -31,8 +31,9 @@ enum {
 	SEGMENT_HEADER_BYTES = 64,
 	SEGMENT_COLUMN_BYTES = 32,
 	SEGMENT_COLUMNS_MAX = 16,
-	/* The directory of a table has at most 2 to this power entries (4 MiB). This is enough for 32
-	 * TiB in segments of 32 MiB, and it is a bound when keys were made to share their hash. */
+	/* The directory of a table has at most 2 to this power entries (4 MiB). This is enough for
+	 * 32 TiB in segments of 32 MiB, and it is a bound when keys were made to share their
+	 * hash. */
 	SEGMENT_PREFIX_BITS_MAX = 20,
 };
 
@@ -113,8 +114,8 @@ static inline bool segment_key(const struct segment *segment, uint32_t row, cons
 	return from < to && to <= segment->blob_bytes && to - from <= LIMIT_KEY_BYTES;
 }
 
-/* The first row that can have a hash of at least `hash`. Slots stand in the order of the hashes, and
- * no key stands before its home, so the first filled slot from the home on has it. */
+/* The first row that can have a hash of at least `hash`. Slots stand in the order of the hashes,
+ * and no key stands before its home, so the first filled slot from the home on has it. */
 uint32_t segment_first_row(const struct segment *segment, uint64_t hash);
 
 /* ---- build ---- */

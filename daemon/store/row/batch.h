@@ -27,8 +27,9 @@ struct row_batch {
 	bool allow_nonfinite;
 };
 
-/* Checks that keys, dtype, rows, tags, weights and times fit the table, and that the rows are finite
- * as they were given. Errors: BAD_REQUEST, naming the column, what was given and what is allowed. */
+/* Checks that keys, dtype, rows, tags, weights and times fit the table, and that the rows are
+ * finite as they were given. Errors: BAD_REQUEST, naming the column, what was given and what is
+ * allowed. */
 enum status batch_check(const struct row_batch *batch, const struct table_spec *spec,
 	struct error *err);
 

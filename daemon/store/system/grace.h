@@ -6,8 +6,8 @@
  * cannot see into the library, so there the hand-over is annotated.
  *
  * Threads: a thread registers before it reads and unregisters before it ends. A thread is inside
- * once, not several times: who enters again would be outside after the first leave. A thread that is
- * inside must not call grace_wait, since it would wait for itself. All of this is asserted.
+ * once, not several times: who enters again would be outside after the first leave. A thread that
+ * is inside must not call grace_wait, since it would wait for itself. All of this is asserted.
  */
 #ifndef DAEMON_STORE_SYSTEM_GRACE_H
 #define DAEMON_STORE_SYSTEM_GRACE_H

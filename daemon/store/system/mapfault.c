@@ -50,7 +50,8 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 			return;
 		}
 	}
-	/* It is not ours. The instruction runs again, and then the default action ends the process. */
+	/* It is not ours. The instruction runs again, and then the default action ends the
+	 * process. */
 	(void)signal(number, SIG_DFL);
 }
 
