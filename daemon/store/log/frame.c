@@ -29,7 +29,7 @@ enum {
 	PART_AT_BYTES = 16,
 };
 
-/* What a row has beside its key. */
+/* The bytes that a row has beside its key. */
 static size_t body_bytes(const struct table_spec *spec, enum frame_kind kind)
 {
 	return kind == FRAME_DELETE
@@ -56,6 +56,7 @@ uint8_t *frame_put_row(uint8_t *at, const struct table_spec *spec, enum frame_ki
 	const struct frame_row *row)
 {
 	if (spec->key_type == KEY_BYTES) {
+		assert(row->key_len <= LIMIT_KEY_BYTES); /* its length is one byte */
 		*at++ = (uint8_t)row->key_len;
 	}
 	at = put(at, row->key, row->key_len);
@@ -75,6 +76,7 @@ uint8_t *frame_put_row(uint8_t *at, const struct table_spec *spec, enum frame_ki
 static uint8_t *put_name(uint8_t *at, const struct name *name)
 {
 	const size_t len = strlen(name->text);
+	assert(len <= LIMIT_NAME_BYTES);
 	*at++ = (uint8_t)len;
 	return put(at, name->text, len);
 }
@@ -87,11 +89,20 @@ uint8_t *frame_put_position(uint8_t *at, const struct frame_position *position)
 	bytes_put_u64(end, position->to.next);
 	end[8] = position->is_first ? 0 : 1;
 	bytes_put_u64(end + 9, position->before);
-	return frame_end_part(at, end + 17, &part);
+	end = frame_end_part(at, end + 17, &part);
+	assert(end - at <= FRAME_POSITION_BYTES_MAX);
+	return end;
+}
+
+static bool is_kind(uint16_t kind)
+{
+	return kind == FRAME_PUT || kind == FRAME_DELETE || kind == FRAME_POSITION;
 }
 
 uint8_t *frame_end_part(uint8_t *at, uint8_t *end, const struct frame_part *part)
 {
+	assert(end - at >= FRAME_PART_BYTES);
+	assert(is_kind((uint16_t)part->kind)); /* else no start could read the log */
 	while ((size_t)(end - at) % FRAME_ALIGN != 0) {
 		*end++ = 0;
 	}
@@ -106,7 +117,11 @@ uint8_t *frame_end_part(uint8_t *at, uint8_t *end, const struct frame_part *part
 void frame_end(uint8_t *data, const uint8_t *end, struct frame_head *head)
 {
 	const size_t len = (size_t)(end - data);
-	assert(len <= UINT32_MAX && len % FRAME_ALIGN == 0);
+	assert(len >= FRAME_BYTES_MIN);
+	assert(len <= UINT32_MAX);
+	assert(len % FRAME_ALIGN == 0);
+	assert(head->parts > 0);
+	assert(head->parts <= FRAME_PARTS_MAX);
 	head->bytes = (uint32_t)len;
 	memset(data, 0, FRAME_HEAD_BYTES);
 	memcpy(data, frame_magic, sizeof frame_magic);
@@ -118,7 +133,7 @@ void frame_end(uint8_t *data, const uint8_t *end, struct frame_head *head)
 	bytes_put_u64(data + AT_CLOCK, (uint64_t)head->clock_ms);
 }
 
-/* The checksum of a frame, whatever stands in its place. */
+/* The checksum of a frame; what stands in its place in the head does not count. */
 static uint64_t hash_frame(const uint8_t *data, size_t len, uint64_t salt)
 {
 	uint8_t head[FRAME_HEAD_BYTES];
@@ -134,12 +149,7 @@ void frame_seal(uint8_t *data, uint64_t first, uint64_t salt)
 	bytes_put_u64(data + AT_HASH, hash_frame(data, bytes_get_u32(data + AT_BYTES), salt));
 }
 
-static bool is_kind(uint16_t kind)
-{
-	return kind == FRAME_PUT || kind == FRAME_DELETE || kind == FRAME_POSITION;
-}
-
-/* Whether the parts are what they say, and fill the frame. */
+/* Whether the parts have sound heads, and fill the frame. */
 static bool has_parts(const uint8_t *data, uint32_t bytes, uint16_t parts)
 {
 	size_t at = FRAME_HEAD_BYTES;
@@ -158,6 +168,13 @@ static bool has_parts(const uint8_t *data, uint32_t bytes, uint16_t parts)
 	return parts > 0 && at == bytes;
 }
 
+bool frame_is(const uint8_t *data, uint64_t sequence, size_t len)
+{
+	return memcmp(data, frame_magic, sizeof frame_magic) == 0 &&
+	       bytes_get_u64(data + AT_SEQUENCE) == sequence &&
+	       bytes_get_u32(data + AT_BYTES) == len;
+}
+
 static struct frame_head read_head(const uint8_t *data)
 {
 	return (struct frame_head){
@@ -170,7 +187,7 @@ static struct frame_head read_head(const uint8_t *data)
 	};
 }
 
-/* Whether a frame of any version may begin here, and be whole. */
+/* Whether a frame of any version may begin here, all of which is there. */
 static bool may_begin(const uint8_t *data, size_t len)
 {
 	if (len < FRAME_HEAD_BYTES || memcmp(data, frame_magic, sizeof frame_magic) != 0) {
@@ -180,7 +197,7 @@ static bool may_begin(const uint8_t *data, size_t len)
 	return bytes >= FRAME_HEAD_BYTES && bytes <= len && bytes % FRAME_ALIGN == 0;
 }
 
-/* Whether it is of this build's form. */
+/* Whether the frame has the form that this build knows. */
 static bool has_form(const uint8_t *data, const struct frame_head *head)
 {
 	return bytes_get_u16(data + AT_VERSION) == FRAME_VERSION &&
@@ -193,7 +210,7 @@ bool frame_may_be(const uint8_t *data, size_t len, struct frame_head *out)
 		return false;
 	}
 	*out = read_head(data);
-	/* The parts are walked only where there are no more than a write has. */
+	/* Bytes of a row may claim any number of parts; no more are walked than a write has. */
 	return out->first <= out->sequence && out->parts <= FRAME_PARTS_MAX && has_form(data, out);
 }
 
@@ -222,6 +239,9 @@ bool frame_next_part(const uint8_t *data, const struct frame_head *head, size_t 
 	}
 	const uint8_t *part = data + *at;
 	const size_t bytes = (size_t)bytes_get_u64(part + PART_AT_BYTES);
+	/* The frame was checked, or is our own. */
+	assert(bytes >= FRAME_PART_BYTES);
+	assert(bytes <= head->bytes - *at);
 	*out = (struct frame_part){
 		.kind = (enum frame_kind)bytes_get_u16(part + PART_AT_KIND),
 		.rows = bytes_get_u32(part + PART_AT_ROWS),
@@ -260,6 +280,7 @@ enum status frame_read_position(const struct frame_part *part, struct frame_posi
 void frame_walk_begin(struct frame_walk *walk, const struct frame_part *part,
 	const struct table_spec *spec)
 {
+	assert(part->kind != FRAME_POSITION); /* its row is none of a table */
 	*walk = (struct frame_walk){
 		.spec = spec,
 		.kind = part->kind,

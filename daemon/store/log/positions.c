@@ -1,18 +1,20 @@
-/* positions.c - a sorted array under a lock: there are few sources, and a batch looks one up. */
+/* positions.c - a sorted array under a lock. It suffices: sources are few, and a batch looks up one
+ * of them. */
 #include "daemon/store/log/positions.h"
 
 #include "daemon/store/system/lock.h"
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A position that is not there is one behind nothing. */
+/* Entries are never taken out. One whose only batch was taken back stays, and is not there. */
 struct entry {
 	struct source_position now;
-	uint64_t marked;
+	uint64_t marked; /* what `now.next` was at the mark */
 	bool is_there;
-	bool is_marked;
+	bool is_marked; /* it was there at the mark */
 };
 
 struct positions {
@@ -35,13 +37,18 @@ struct positions *positions_new(void)
 
 struct positions *positions_share(struct positions *positions)
 {
+	assert(positions->refs > 0);
 	positions->refs++;
 	return positions;
 }
 
 void positions_drop(struct positions *positions)
 {
-	if (positions == NULL || --positions->refs > 0) {
+	if (positions == NULL) {
+		return;
+	}
+	assert(positions->refs > 0);
+	if (--positions->refs > 0) {
 		return;
 	}
 	lock_fini(&positions->lock);
@@ -49,17 +56,22 @@ void positions_drop(struct positions *positions)
 	free(positions);
 }
 
-/* Where a source is, or belongs. */
+static int compare(const struct source_position *at, const char *layer, const char *source)
+{
+	const int order = strcmp(layer, at->layer.text);
+	return order == 0 ? strcmp(source, at->source.text) : order;
+}
+
+/* The number of a source's entry; if it has none, the number that the entry would have. */
 static size_t find(const struct positions *positions, const char *layer, const char *source,
 	bool *found)
 {
 	size_t from = 0;
 	size_t to = positions->count;
+	lock_assert_held(&positions->lock);
 	while (from < to) {
 		const size_t middle = from + (to - from) / 2;
-		const struct source_position *at = &positions->entries[middle].now;
-		int order = strcmp(layer, at->layer.text);
-		order = order == 0 ? strcmp(source, at->source.text) : order;
+		const int order = compare(&positions->entries[middle].now, layer, source);
 		if (order == 0) {
 			*found = true;
 			return middle;
@@ -91,6 +103,8 @@ bool positions_next(struct positions *positions, const char *layer, const char *
 static enum status add(struct positions *positions, size_t at,
 	const struct source_position *position)
 {
+	lock_assert_held(&positions->lock);
+	assert(at <= positions->count);
 	if (positions->count >= LIMIT_SOURCES) {
 		return STATUS_TOO_LARGE;
 	}
@@ -107,6 +121,7 @@ static enum status add(struct positions *positions, size_t at,
 	memmove(entries + at + 1, entries + at, (positions->count - at) * sizeof *entries);
 	entries[at] = (struct entry){.now = *position, .is_there = true};
 	positions->count++;
+	assert(positions->count <= positions->capacity);
 	return STATUS_OK;
 }
 
@@ -124,6 +139,7 @@ enum status positions_raise(struct positions *positions, const struct source_pos
 			entry->now.next = to->next;
 		}
 		entry->is_there = true;
+		assert(entry->now.next >= to->next);
 	}
 	lock_release(&positions->lock);
 	return status;
@@ -168,6 +184,7 @@ static enum status copy(struct positions *positions, bool marked, struct source_
 			copies[copied++].next = marked ? entry->marked : entry->now.next;
 		}
 	}
+	assert(copied <= positions->count);
 	lock_release(&positions->lock);
 	*out = copies;
 	*count = copied;

@@ -1,13 +1,13 @@
 /* positions.h - how far each source of samples has been counted: the positions of one release.
  *
- * A source (say, a partition of a message log) numbers its samples; of each layer and source the
- * number of the next one is kept. It is raised when a batch is applied, taken back with the batch
- * if that fails, and travels in the batch's frame of the log. What the catalog keeps is the state
- * of a merge's cut (positions_mark): all frames before it are on the disk, and the log behind it
- * has the rest, of which a replay takes the highest. So a sample counts once, whatever ends the
- * daemon.
+ * A source (say, a partition of a message log) numbers its samples. Its position in a layer is the
+ * number of the next sample that is due. It is raised when a batch is applied, it is lowered again
+ * if the batch fails, and it travels in the batch's frame of the log. The catalog keeps the
+ * positions as they were at a merge's cut (positions_mark). All frames before the cut are on the
+ * disk; the log behind the cut has the rest, of which a replay takes the highest. So a sample
+ * counts once, whatever ends the daemon.
  *
- * Threads: any; it has a lock of its own, which is taken last.
+ * Threads: any. Positions have a lock of their own; a thread that holds it takes no other.
  */
 #ifndef DAEMON_STORE_LOG_POSITIONS_H
 #define DAEMON_STORE_LOG_POSITIONS_H
@@ -29,7 +29,8 @@ struct source_position {
 
 /* NULL: no memory. */
 struct positions *positions_new(void);
-/* Another release that has it, and one less; under the admin lock. NULL is fine. */
+/* Counts one more holder, and one less; the last one frees it. Under the admin lock. positions_drop
+ * takes NULL. */
 struct positions *positions_share(struct positions *positions);
 void positions_drop(struct positions *positions);
 
@@ -37,19 +38,20 @@ void positions_drop(struct positions *positions);
 bool positions_next(struct positions *positions, const char *layer, const char *source,
 	uint64_t *next);
 
-/* Raises a position; one that is not below stays. Errors: NO_MEMORY; TOO_LARGE  a new source beyond
- * LIMIT_SOURCES. */
+/* Raises a position to `to`; a position that is higher already stays. Errors: NO_MEMORY; TOO_LARGE
+ * a new source beyond LIMIT_SOURCES. */
 enum status positions_raise(struct positions *positions, const struct source_position *to);
 
-/* Takes a batch back that was counted from `before` on, or from nothing. */
+/* Takes back a batch that was counted: the position is again what it was before, or there is none
+ * again (`from_nothing`). */
 void positions_lower(struct positions *positions, const struct source_position *before,
 	bool from_nothing);
 
-/* From now on positions_marked tells what positions_now tells at this moment. */
+/* Keeps the positions of this moment, which positions_marked gives from now on. */
 void positions_mark(struct positions *positions);
 
-/* Copies, in the order of (layer, source). *out: malloc'ed, NULL when there are none; free() it.
- * Errors: NO_MEMORY. */
+/* Copy the positions, in the order of (layer, source). *out is the caller's, who frees it; NULL
+ * when there are none. Errors: NO_MEMORY. */
 enum status positions_now(struct positions *positions, struct source_position **out, size_t *count);
 enum status positions_marked(struct positions *positions, struct source_position **out,
 	size_t *count);

@@ -5,6 +5,7 @@
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,11 +32,11 @@ struct redo {
 	int fd;                /* of the current file; owned */
 	uint64_t bytes;        /* of the current file */
 	uint64_t next_sequence;
-	uint64_t synced; /* the sequences below it are on the disk */
+	uint64_t synced; /* all sequences below it are on the disk */
 	bool read_only;
 	struct old_file *old; /* owned; the oldest first */
 	size_t old_count;
-	/* Figures: written by who writes, read by any. */
+	/* Figures. The thread that appends writes them, any reads them. */
 	_Atomic uint64_t files;
 	_Atomic uint64_t all_bytes;
 	_Atomic uint64_t bytes_written;
@@ -57,6 +58,9 @@ static enum status read_only(struct redo *redo, struct error *err)
 
 static enum status add_old(struct redo *redo, const struct old_file *file)
 {
+	const struct old_file *last = redo->old_count > 0 ? &redo->old[redo->old_count - 1] : NULL;
+	assert(last == NULL || last->number + 1 == file->number);
+	assert(last == NULL || last->first_sequence <= file->first_sequence);
 	struct old_file *grown = realloc(redo->old, (redo->old_count + 1) * sizeof *grown);
 	if (grown == NULL) {
 		return STATUS_NO_MEMORY;
@@ -66,11 +70,13 @@ static enum status add_old(struct redo *redo, const struct old_file *file)
 	return STATUS_OK;
 }
 
-/* Begins a file; the current one, if any, was put away. */
+/* Begins a file. The current one, if there is one, was added to the old ones. */
 static enum status begin_file(struct redo *redo, uint64_t number, struct error *err)
 {
 	struct redo_head head = {.number = number, .first_sequence = redo->next_sequence};
 	int fd;
+	assert(number > redo->head.number); /* numbers only grow */
+	assert(head.first_sequence >= redo->head.first_sequence);
 	if (getrandom(&head.salt, sizeof head.salt, 0) != (ssize_t)sizeof head.salt) {
 		return error_set(err, STATUS_IO, "log: no random number");
 	}
@@ -110,7 +116,8 @@ static enum status resume_file(struct redo *redo, const struct redo_read *read, 
 
 /* ---- open ---- */
 
-/* The highest number of the folder's files; those below `first` are removed. */
+/* Finds the lowest and the highest number of the folder's files. Those below `first` are
+ * removed. */
 static enum status list_files(const char *folder, uint64_t first, uint64_t *lowest,
 	uint64_t *highest, struct error *err)
 {
@@ -219,6 +226,9 @@ enum status redo_open(const struct redo_options *options, struct redo **out, str
 		redo_close(redo);
 		return status;
 	}
+	assert(redo->fd >= 0);
+	assert(redo->next_sequence >= options->next_sequence);
+	assert(redo->next_sequence >= redo->head.first_sequence);
 	redo->synced = redo->next_sequence;
 	redo->all_bytes = redo->bytes;
 	for (size_t i = 0; i < redo->old_count; i++) {
@@ -270,6 +280,7 @@ static void advance(struct iovec **parts, size_t *count, size_t len)
 		(*parts)->iov_base = (uint8_t *)(*parts)->iov_base + len;
 		(*parts)->iov_len -= len;
 	}
+	assert(*count > 0 || len == 0); /* the system writes no more than it is given */
 }
 
 static enum status write_parts(int fd, struct iovec *parts, size_t count, uint64_t offset)
@@ -298,6 +309,7 @@ static enum status write_frames(struct redo *redo, const struct redo_frame *fram
 		const uint64_t offset = redo->bytes + *bytes;
 		for (size_t i = 0; i < some; i++) {
 			const struct redo_frame *frame = &frames[first + i];
+			assert(frame_is(frame->data, redo->next_sequence + first + i, frame->len));
 			frame_seal(frame->data, redo->synced, redo->head.salt);
 			parts[i] = (struct iovec){.iov_base = frame->data, .iov_len = frame->len};
 			*bytes += frame->len;
@@ -316,6 +328,7 @@ enum status redo_append(struct redo *redo, const struct redo_frame *frames, size
 	if (redo->read_only) {
 		return read_only(redo, err);
 	}
+	assert(redo->synced <= redo->next_sequence);
 	uint64_t bytes;
 	const enum status status = write_frames(redo, frames, count, &bytes);
 	if (status == STATUS_OK) {
@@ -343,6 +356,7 @@ enum status redo_sync(struct redo *redo, struct error *err)
 		return read_only(redo, err);
 	}
 	const uint64_t ns = clock_monotonic_ns() - began;
+	assert(redo->synced <= redo->next_sequence); /* what is synced stays so */
 	redo->synced = redo->next_sequence;
 	atomic_fetch_add(&redo->syncs, 1);
 	atomic_fetch_add(&redo->sync_ns, ns);
@@ -365,7 +379,7 @@ enum status redo_has_room(struct redo *redo, size_t bytes, struct error *err)
 	}
 	if (fallocate(redo->fd, FALLOC_FL_KEEP_SIZE, (off_t)redo->bytes, (off_t)bytes) != 0 &&
 		status_of_errno(errno) == STATUS_DISK_FULL) {
-		/* What it got before it failed is others' again. */
+		/* Give back the room that was reserved before it failed. */
 		(void)ftruncate(redo->fd, (off_t)redo->bytes);
 		return error_set(err, STATUS_DISK_FULL, "log: no room for %zu bytes", bytes);
 	}
@@ -395,6 +409,7 @@ enum status redo_rotate(struct redo *redo, struct error *err)
 		redo->old_count--;
 		return status;
 	}
+	assert(!redo_is_dirty(redo)); /* a file is synced before the next one begins */
 	atomic_fetch_add(&redo->files, 1);
 	atomic_fetch_add(&redo->all_bytes, REDO_HEAD_BYTES);
 	return STATUS_OK;
@@ -409,7 +424,7 @@ uint64_t redo_file_of(const struct redo *redo, uint64_t sequence)
 			return redo->old[i].number;
 		}
 	}
-	/* Nothing older is kept; of what could not be told, all is. */
+	/* A sequence before the oldest file is answered with the oldest file: all is kept. */
 	return sequence >= redo->head.first_sequence || redo->old_count == 0 ? redo->head.number
 									     : redo->old[0].number;
 }
@@ -421,6 +436,7 @@ uint64_t redo_begins_at(const struct redo *redo, uint64_t file)
 			return redo->old[i].first_sequence;
 		}
 	}
+	assert(file == redo->head.number);
 	return redo->head.first_sequence;
 }
 
@@ -428,6 +444,7 @@ enum status redo_remove_before(struct redo *redo, uint64_t first_file, struct er
 {
 	size_t gone = 0;
 	enum status status = STATUS_OK;
+	assert(first_file <= redo->head.number); /* the current file is always needed */
 	while (gone < redo->old_count && redo->old[gone].number < first_file) {
 		char name[32];
 		char path[PATH_MAX];
@@ -441,8 +458,12 @@ enum status redo_remove_before(struct redo *redo, uint64_t first_file, struct er
 				strerror(errno));
 			break;
 		}
-		atomic_fetch_sub(&redo->files, 1);
-		atomic_fetch_sub(&redo->all_bytes, redo->old[gone].bytes);
+		const uint64_t files = atomic_fetch_sub(&redo->files, 1);
+		const uint64_t bytes = atomic_fetch_sub(&redo->all_bytes, redo->old[gone].bytes);
+		assert(files > 1);
+		assert(bytes > redo->old[gone].bytes);
+		(void)files;
+		(void)bytes;
 		gone++;
 	}
 	if (gone > 0) {

@@ -5,6 +5,7 @@
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/mapfault.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,7 +20,7 @@
 
 static const char redo_magic[8] = {'r', 'e', 'p', 's', 't', 'l', 'o', 'g'};
 
-/* What has_later_frame compares with checksums, by the size of the file. */
+/* has_later_frame computes checksums of at most so many times the size of the file. */
 enum { HASHED_MAX = 16 };
 
 enum { AT_VERSION = 8, AT_NUMBER = 16, AT_SEQUENCE = 24, AT_SALT = 32, AT_HASH = 56 };
@@ -59,6 +60,7 @@ enum status redo_file_create(const char *folder, const struct redo_head *head, i
 	char name[32];
 	char path[PATH_MAX];
 	uint8_t data[REDO_HEAD_BYTES];
+	assert(head->number > 0);
 	redo_file_name(name, sizeof name, head->number);
 	enum status status = file_path(path, folder, name, err);
 	if (status != STATUS_OK) {
@@ -82,7 +84,8 @@ enum status redo_file_create(const char *folder, const struct redo_head *head, i
 	if (status != STATUS_OK) {
 		close(file);
 		(void)unlink(path);
-		/* Else it may come back, and make the file before it not the last one. */
+		/* Without this sync the file may come back, and then the file before it is not the
+		 * last one any more. */
 		(void)file_sync_folder(folder, NULL);
 		return status;
 	}
@@ -163,9 +166,10 @@ static enum status read_head(const struct map *map, uint64_t number, struct redo
 	return STATUS_OK;
 }
 
-/* Whether a good frame stands behind `offset`, where frame `sequence` is not good, that was written
- * after that one had been synced. Rows may be made to look like frames, so many that comparing all
- * of them with their checksums would take days: *in_doubt says that too many do. */
+/* At `offset` stands a bad frame, which had to be frame `sequence`. Says whether a good frame
+ * follows that was written only after the bad one had been synced. Rows can be made to look like
+ * frames, and so many of them that to compare all with their checksums would take days. When there
+ * are too many, *in_doubt is set. */
 static bool has_later_frame(const struct map *map, uint64_t salt, size_t offset, uint64_t sequence,
 	bool *in_doubt)
 {
@@ -210,6 +214,7 @@ static enum status read_frames(const struct redo_options *options, const struct 
 			out->torn = true;
 			return STATUS_OK;
 		}
+		assert(frame.bytes <= map->len - out->bytes);
 		if (frame.sequence != out->next_sequence) {
 			return error_set(err, STATUS_CORRUPT,
 				"log: '%s' at %" PRIu64 ": frame %" PRIu64 ", expected %" PRIu64,
@@ -230,7 +235,7 @@ static enum status read_frames(const struct redo_options *options, const struct 
 	return STATUS_OK;
 }
 
-/* Whether what is behind the last good frame may be cut off. */
+/* Decides whether what follows the last good frame may be cut off. */
 static enum status check_torn(const struct map *map, bool is_last, const struct redo_read *read,
 	struct error *err)
 {
@@ -286,8 +291,8 @@ enum status redo_file_read(const struct redo_options *options, uint64_t number, 
 	status = map_file(&map, err);
 	if (status == STATUS_OK) {
 		status = read_head(&map, number, &out->head, err);
-		/* It was being created when the process or the machine ended. Not one that the
-		 * catalog names: its head was synced before. */
+		/* It was being created when the process or the machine ended. A file that the
+		 * catalog names is no such file: its head was synced before. */
 		if (status == STATUS_CORRUPT && is_last && map.len <= REDO_HEAD_BYTES &&
 			number != options->first_file) {
 			status = STATUS_AGAIN;
@@ -304,6 +309,8 @@ enum status redo_file_read(const struct redo_options *options, uint64_t number, 
 
 enum status redo_file_settle(int fd, const struct redo_read *read, struct error *err)
 {
+	assert(read->tail >= REDO_HEAD_BYTES);
+	assert(read->tail <= read->bytes);
 	const size_t len = (size_t)(read->bytes - read->tail);
 	uint8_t *tail = malloc(len + 1);
 	if (tail == NULL) {

@@ -13,34 +13,35 @@ struct redo_head {
 	uint64_t salt;
 };
 
-/* <n>.log */
+/* Writes the name of a file: <number>.log */
 void redo_file_name(char *out, size_t size, uint64_t number);
-/* The number in a name of that form; 0: it is none. */
+/* The number in a name of that form; 0: the name has another form. */
 uint64_t redo_file_number(const char *name);
 
-/* Creates the file with its head, synced, and syncs the folder. *fd is the caller's. */
+/* Creates a file with its head, syncs it, and syncs the folder. *fd is the caller's. */
 enum status redo_file_create(const char *folder, const struct redo_head *head, int *fd,
 	struct error *err);
 
-/* What a walk through a file has found. */
+/* What reading a file has found. */
 struct redo_read {
 	struct redo_head head;
 	uint64_t next_sequence; /* behind its last good frame */
 	uint64_t bytes;         /* up to its last good frame */
-	uint64_t tail;          /* where the frames begin that were perhaps not synced */
-	bool torn;              /* something follows that is no good frame */
+	uint64_t tail;          /* offset of the first frame that was perhaps not synced */
+	bool torn;              /* something that is no good frame follows */
 };
 
 /* Reads all good frames, in order, through `options->on_frame`.
- *   expected   the sequence of its first frame; 0: whatever its head says
- *   is_last    else a bad frame is damage in any case
- * AGAIN: the last file has no whole head; it was never used.
- * Errors: CORRUPT, UNSUPPORTED, IO, NO_MEMORY, on_frame's. */
+ *   expected   the sequence of its first frame; 0: the one that its head says
+ *   is_last    whether it is the last file: in any other file a bad frame is damage
+ * Errors: AGAIN  the last file has no whole head, since it was never used; CORRUPT, UNSUPPORTED,
+ * IO, NO_MEMORY, on_frame's. */
 enum status redo_file_read(const struct redo_options *options, uint64_t number, uint64_t expected,
 	bool is_last, struct redo_read *out, struct error *err);
 
-/* Cuts the file behind its last good frame, writes its tail again in place, and syncs it: pages
- * whose sync failed before a restart look clean and are not on the disk. */
+/* Cuts the file behind its last good frame, writes its tail again in place, and syncs it. The tail
+ * is written again because pages whose sync failed before a restart look clean, though they are not
+ * on the disk. */
 enum status redo_file_settle(int fd, const struct redo_read *read, struct error *err);
 
 #endif

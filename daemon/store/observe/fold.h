@@ -1,10 +1,10 @@
-/* fold.h - the samples of one batch and the states of one aggregating table become the new states.
+/* fold.h - adds the samples of one batch to the states of one aggregating table.
  *
- *     fold_init    each key that occurs once, whatever the number of its samples: so much is
- * written fold_run     reads their states, adds the samples in their order; then the part is ready
- *     fold_fini    also of a zeroed one
+ *     fold_init    lists each key once, however many samples it has: so many rows are written
+ *     fold_run     reads the keys' states and adds the samples in their order: the part is ready
+ *     fold_fini    frees a fold, also a zeroed one
  *
- * Threads: who holds the writer's apply lock, within one snapshot.
+ * Threads: the one that holds the writer's apply lock, within one snapshot.
  */
 #ifndef DAEMON_STORE_OBSERVE_FOLD_H
 #define DAEMON_STORE_OBSERVE_FOLD_H
