@@ -6,6 +6,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/row/age.h"
 #include "daemon/store/row/stored.h"
+#include "daemon/store/system/grace.h"
 #include "daemon/store/system/mapfault.h"
 
 #include <assert.h>
@@ -112,12 +113,14 @@ static void put_row(const struct gather *gather, uint32_t i, const struct place 
 	}
 }
 
-/* Puts one block of the answer in place; `first` is a multiple of 8.
+/* Puts one block of the answer in place.
  *   versions  what the memtable knows of the keys, or NULL */
 static void put_block(const struct gather *gather, uint32_t first, uint32_t count,
 	const struct found_row *rows, const struct row_version *const *versions)
 {
 	struct lookup *lookup = gather->lookup;
+	assert(first % 8 == 0); /* its bits begin with a byte */
+	assert(count <= FIND_BLOCK);
 	memset(lookup->found + first / 8, 0, (count + 7) / 8);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct place place = {
@@ -195,16 +198,30 @@ static enum status look_up(struct lookup *lookup)
 	return status;
 }
 
+/* Every key has got one answer. */
+static bool is_complete(const struct lookup *lookup)
+{
+	uint64_t answers = 0;
+	for (size_t i = 0; i < WHY_COUNT; i++) {
+		answers += lookup->counts[i];
+	}
+	return answers == lookup->keys.count;
+}
+
 enum status table_lookup(struct lookup *lookup, struct error *err)
 {
 	enum status status;
 	unsigned faults;
+	assert(grace_is_inside());
+	assert(lookup->keys.type == lookup->table->spec.key_type);
+	assert(lookup->weights == NULL || spec_aggregates(&lookup->table->spec));
 	do {
-		/* A map that failed under us gave zeros; the second time its segment is known to be
-		 * damaged. */
+		/* A page of a map that could not be read has given zeros. The second time its
+		 * segment is known to be damaged. */
 		faults = mapfault_count();
 		status = look_up(lookup);
 	} while (status == STATUS_OK && mapfault_count() != faults);
+	assert(status != STATUS_OK || is_complete(lookup));
 	if (status == STATUS_OK && lookup->why == NULL && lookup->counts[WHY_CORRUPT] > 0) {
 		return error_set(err, STATUS_CORRUPT,
 			"table '%s': %u of the keys are in damaged segments; ask with 'why' for the rest",

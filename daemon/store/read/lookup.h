@@ -1,9 +1,9 @@
 /* lookup.h - a batch of keys in, a dense matrix of rows out.
  *
- * The whole batch is hashed, its slots prefetched, then keys and rows prefetched,
- * then keys compared and rows gathered (or converted) straight into the caller's
- * buffers: the cost of a fetch is cache and TLB misses, and this overlaps them. What was
- * written since the last merge is looked up in the memtable first; an empty one costs nothing.
+ * A block of keys is hashed and its slots are prefetched; then its keys and rows are prefetched; then
+ * keys are compared and rows are gathered (or converted) straight into the caller's buffers. What
+ * a fetch costs is cache and TLB misses, and in this order they overlap. What was written since the
+ * last merge is looked up in the memtable first; an empty one costs nothing.
  *
  * Threads: any, between snapshot_begin and snapshot_end.
  */
@@ -34,10 +34,10 @@ struct lookup {
 	uint64_t visible;    /* store_visible, of the snapshot that the table is of */
 	int64_t now_ms;      /* for ttl and max age */
 	uint64_t max_age_ms; /* 0: any age */
-	bool raw;            /* of an aggregating table: its sums, whatever its spec says */
+	bool raw;            /* of an aggregating table: the sums as they are stored */
 	bool may_block;      /* false: STATUS_AGAIN instead of waiting for the disk */
-	/* Where the answer goes, any alignment; each has room for keys.count; all but rows
-	 * and found may be NULL: not wanted. */
+	/* Where the answer goes, at any alignment; each has room for keys.count. NULL: not wanted,
+	 * which rows and found must not be. */
 	uint8_t *rows;
 	uint8_t *found; /* (count + 7) / 8 bytes, lowest bit first */
 	uint8_t *scales;
@@ -49,16 +49,16 @@ struct lookup {
 	uint32_t counts[WHY_COUNT];
 };
 
-/* Errors: AGAIN (see may_block; the buffers hold nothing then); CORRUPT  a damaged
- * segment, when `why` is NULL; NO_MEMORY. */
+/* Errors: AGAIN (see may_block; the buffers hold no answer then); CORRUPT  a key's segment is
+ * damaged, and `why` is NULL; NO_MEMORY. */
 enum status table_lookup(struct lookup *lookup, struct error *err);
 
 /* One step of a walk through a table in the order of (hash, key). */
 struct scan {
 	const struct table *table;
 	uint64_t cursor;    /* hash to begin at; 0 at first */
-	uint32_t limit;     /* rows to stop after */
-	uint64_t bytes_max; /* of keys and rows together; at least one hash's rows come anyway */
+	uint32_t limit;     /* it stops after so many rows, and the others of the last one's hash */
+	uint64_t bytes_max; /* the same for bytes of keys and rows together */
 	enum dtype dtype;
 	bool raw;         /* as in struct lookup; the reply has weights then */
 	uint64_t visible; /* as in struct lookup */

@@ -1,6 +1,7 @@
 /* merged.c - two sorted lists of rows, walked as one. */
 #include "daemon/store/read/merged.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Reads key and hash of the segment's next row. */
@@ -25,6 +26,7 @@ static int compare(const struct merged_walk *walk, bool has_base)
 	if (!has_base || walk->at == walk->count) {
 		return has_base ? -1 : 1;
 	}
+	assert(walk->hashed);
 	const struct memtable_entry *entry = walk->news[walk->at].entry;
 	if (walk->hash != entry->hash) {
 		return walk->hash < entry->hash ? -1 : 1;
@@ -39,6 +41,7 @@ static int compare(const struct merged_walk *walk, bool has_base)
 
 enum status merged_next(struct merged_walk *walk, struct merged_row *out, bool *more)
 {
+	assert(walk->at <= walk->count);
 	const enum status status = look_ahead(walk);
 	const bool has_base = walk->view != NULL && walk->row < walk->view->rows;
 	*more = has_base || walk->at < walk->count;
@@ -71,7 +74,9 @@ void merged_get(const struct merged_row *row, struct frame_row *out)
 {
 	const struct row_version *version = row->version;
 	*out = (struct frame_row){.key = row->key, .key_len = row->key_len};
+	assert((version == NULL) != (row->view == NULL)); /* it is of one of the two */
 	if (version != NULL) {
+		assert(!version->deleted);
 		out->time_ms = version->time_ms;
 		out->tags = version->tags;
 		out->scale = version->scale;

@@ -1,7 +1,7 @@
 /* merged.h - the rows of a segment and those of a memtable as one walk in the order of (hash, key).
  *
- * Of a key that both have, the memtable's row comes and the segment's does not. Tombstones come
- * too: what they mean is the caller's to know.
+ * Of a key that both have, only the memtable's row comes. Tombstones come too, and the caller skips
+ * them.
  *
  * Threads: one at a time a walk; segment and memtable rows are borrowed.
  */
@@ -13,14 +13,14 @@
 #include "daemon/store/memtable/memtable.h"
 
 struct merged_walk {
-	const struct segment *view; /* NULL: no segment */
-	uint32_t row;               /* of the segment: the next one */
-	const struct memtable_row *news;
-	size_t at; /* of the news: the next one */
-	size_t count;
-	bool hashed; /* the next two are of `row` */
-	uint64_t hash;
-	struct frame_row next; /* its key */
+	const struct segment *view;      /* NULL: no segment */
+	uint32_t row;                    /* of the segment: the next one */
+	const struct memtable_row *news; /* the memtable's rows */
+	size_t at;                       /* of the news: the next one */
+	size_t count;                    /* of the news */
+	bool hashed;                     /* `hash` and `next` are set */
+	uint64_t hash;                   /* of `row` */
+	struct frame_row next;           /* the key of `row` */
 };
 
 struct merged_row {

@@ -1,13 +1,15 @@
-/* rows.c - blocks of a memtable's rows, copied side by side, and of segments, where they stand. */
+/* rows.c - blocks of rows: those of the memtable are copied side by side, those of the base files
+ * stay where they are. */
 #include "daemon/store/read/rows.h"
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/memtable/generation.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- ids: of the base files, numbers; of the memtable, the address of the entry ---- */
+/* ---- ids: a row of the base files has its number, one of the memtable its entry's address ---- */
 
 static uint64_t id_of_entry(const struct memtable_entry *entry)
 {
@@ -24,6 +26,7 @@ struct row_place rows_place(const struct rows *rows, uint64_t number)
 {
 	size_t from = 0;
 	size_t behind = rows->table->bases->segment_count;
+	assert(rows->firsts != NULL);
 	while (behind - from > 1) {
 		const size_t middle = from + (behind - from) / 2;
 		if (rows->firsts[middle] <= number) {
@@ -44,6 +47,8 @@ enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out
 	if (id < rows_first_base_id) {
 		const struct memtable_entry *entry = entry_of(id);
 		const struct row_version *version = entry_version(entry, rows->visible);
+		assert(version != NULL); /* else the walk would not have brought the id */
+		assert(!version->deleted);
 		out->key = entry->key;
 		out->key_len = entry->key_len;
 		out->time_ms = version->time_ms;
@@ -116,7 +121,7 @@ int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b)
 
 /* ---- the memtable ---- */
 
-/* Room for a block, side by side; only where a memtable has rows. */
+/* Makes room for a block of rows of the memtable. */
 static enum status make_room(struct rows *rows)
 {
 	const size_t count = rows->rows_max;
@@ -191,6 +196,8 @@ static enum status next_base(struct rows *rows)
 			base_segment_wait(set, rows->segment) != BASE_READY) {
 			return STATUS_CORRUPT;
 		}
+		assert(view->rows == segment->info->rows); /* as count_firsts took for granted */
+		assert(rows->row <= view->rows);
 		if (rows->row < view->rows) {
 			const uint32_t at = rows->row;
 			const uint32_t left = view->rows - at;
@@ -213,6 +220,7 @@ static enum status next_base(struct rows *rows)
 
 /* ---- the walk ---- */
 
+/* Notes which number the first row of each segment has. */
 static enum status count_firsts(struct rows *rows)
 {
 	const struct base_set *set = rows->table->bases;
@@ -231,6 +239,7 @@ static enum status count_firsts(struct rows *rows)
 enum status rows_begin(struct rows *rows, const struct table *table, uint64_t visible,
 	uint32_t rows_max)
 {
+	assert(rows_max >= 1);
 	*rows = (struct rows){.table = table, .visible = visible, .rows_max = rows_max};
 	const enum status status = count_firsts(rows);
 	if (status != STATUS_OK) {
@@ -253,8 +262,10 @@ void rows_end(struct rows *rows)
 
 enum status rows_next(struct rows *rows)
 {
+	assert(rows->news_at <= rows->news.count);
 	if (rows->part < MEMTABLE_PARTS || rows->news_at < rows->news.count) {
 		const enum status status = next_news(rows);
+		assert(rows->block.count <= rows->rows_max); /* the room that there is */
 		if (status != STATUS_OK || rows->block.count > 0) {
 			return status;
 		}

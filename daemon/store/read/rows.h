@@ -1,16 +1,17 @@
-/* rows.h - all rows of a table that a reader sees, in blocks and in no order: what a search goes
- * through.
+/* rows.h - all rows of a table that a reader sees, in blocks and in no order. A search goes through
+ * them.
  *
  *   rows_begin -> rows_next -> block ... -> rows_end
  *
- * First come the rows that the memtable holds, then those of the base files. Of a key that was
- * written since the last merge the base has an older row, which comes too: rows_is_superseded
- * tells, and is asked only of what matters, since it costs a look-up. Rows that have expired come
- * as well. A row's id is a number of the walk that leads back to the row; those of the base files
- * are rows_first_base_id and on, counted through all segments.
+ * First come the rows that the memtable holds, then those of the base files. If a key was written
+ * since the last merge, its older row in the base files comes too. rows_is_superseded tells these
+ * apart; it costs a look-up, so it is asked only about rows that are good enough. Rows that have
+ * expired come as well. The id of a row leads back to the row during the walk. The rows of the base
+ * files have rows_first_base_id and the ids that follow, counted through all segments.
  *
- * Threads: any, one at a time a walk, between snapshot_begin and snapshot_end. As everywhere a
- * fault of a map shows as zeros: who reads rows looks at mapfault_count before and after.
+ * Threads: any, one at a time a walk. The table is held: between snapshot_begin and snapshot_end, or
+ * by a reference. A page of a map that cannot be read shows as zeros, so the caller compares
+ * mapfault_count before and after.
  */
 #ifndef DAEMON_STORE_READ_ROWS_H
 #define DAEMON_STORE_READ_ROWS_H
@@ -32,19 +33,19 @@ struct row_block {
 	const float *scales;  /* NULL unless i8 */
 	const int64_t *times; /* Unix ms */
 	const uint64_t *tags; /* NULL: the table has none */
-	uint64_t first_id;    /* of row 0, the others follow; or, where `ids` is not NULL, */
-	const uint64_t *ids;  /* of each */
+	uint64_t first_id;    /* of row 0, and the others follow; not if there are `ids` */
+	const uint64_t *ids;  /* of each row; NULL: they follow from first_id */
 };
 
 struct rows {
 	const struct table *table; /* borrowed */
 	uint64_t visible;
-	uint32_t rows_max; /* of a block */
-	uint32_t part;     /* of the memtable: the next one */
-	struct memtable_rows news;
-	size_t news_at;
-	size_t segment; /* the next row's */
-	uint32_t row;
+	uint32_t rows_max;         /* of a block */
+	uint32_t part;             /* of the memtable: the next one to gather */
+	struct memtable_rows news; /* the part that is gathered */
+	size_t news_at;            /* its next row */
+	size_t segment;            /* of the base files: that of the next row */
+	uint32_t row;              /* in that segment: the next one */
 	struct row_block block;
 	uint64_t *firsts; /* owned: [segments] the number of each one's first row; NULL: no base */
 	/* owned: the columns of a block of the memtable */
@@ -66,7 +67,7 @@ void rows_end(struct rows *rows); /* zeroed is fine */
  * Errors: CORRUPT  a damaged segment; NO_MEMORY. */
 enum status rows_next(struct rows *rows);
 
-/* Whether rows_next never waits for the disk, as it looks now. */
+/* Whether rows_next would not wait for the disk now. */
 bool rows_are_at_hand(const struct table *table);
 
 static inline uint64_t row_block_id(const struct row_block *block, uint32_t i)
@@ -74,7 +75,7 @@ static inline uint64_t row_block_id(const struct row_block *block, uint32_t i)
 	return block->ids != NULL ? block->ids[i] : block->first_id + i;
 }
 
-/* Where row `number` of the base files is. Its segment is checked already. */
+/* Where row `number` of the base files is. The caller knows that its segment was checked. */
 struct row_place {
 	const struct segment *view;
 	uint32_t row;
@@ -84,17 +85,17 @@ struct row_place rows_place(const struct rows *rows, uint64_t number);
 /* All columns of a row. Errors: CORRUPT  its key. */
 enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out);
 
-/* Asks for the memory of a row's key, which rows_get is to return soon. */
+/* Prefetches a row's key, for a rows_get that follows soon. */
 void rows_prefetch_key(const struct rows *rows, uint64_t id);
 
-/* Whether rows of the base files may have been written or deleted since; else none needs be asked
- * for. */
+/* Whether rows of the base files may have been written or deleted since the last merge. If not,
+ * rows_is_superseded is false for all. */
 static inline bool rows_are_followed(const struct rows *rows)
 {
 	return !memtable_is_empty(rows->table->memtable);
 }
 
-/* Whether a row of the base files was written or deleted since. */
+/* Whether a row of the base files was written or deleted since the last merge. */
 bool rows_is_superseded(const struct rows *rows, const struct frame_row *row);
 
 /* Below 0: the key of `a` comes before that of `b`: numbers by value, byte strings as by memcmp. */

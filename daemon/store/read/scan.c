@@ -5,13 +5,15 @@
 #include "daemon/store/read/merged.h"
 #include "daemon/store/row/age.h"
 #include "daemon/store/row/stored.h"
+#include "daemon/store/system/grace.h"
 #include "daemon/store/system/mapfault.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows passed in one step, when nearly all of them have expired. */
+/* A step ends after so many rows, although nearly all of them have expired and are not shown. */
 enum { PASSED_ROWS_MAX = 1 << 20 };
 
 struct walk {
@@ -22,7 +24,7 @@ struct walk {
 	uint64_t passed;
 	uint64_t bytes;
 	uint64_t last_hash;
-	bool full; /* the limit is reached: only rows of last_hash may follow */
+	bool full; /* the limit is reached: only further rows of last_hash may follow */
 };
 
 static enum status add_ref(struct walk *walk, const struct merged_row *row)
@@ -46,8 +48,8 @@ static bool is_shown(const struct scan *scan, const struct merged_row *row)
 	       !age_is_over(merged_time(row), scan->now_ms, scan->table->spec.ttl_ms);
 }
 
-/* Takes rows of hashes [cursor, behind) from a segment and a memtable; walk->full tells that the
- * reply is full, or full but for more rows of the last hash. */
+/* Takes rows with hashes in [cursor, behind) from a segment and a memtable. Afterwards walk->full
+ * tells whether the reply is full: then it has all rows of the last hash. */
 static enum status walk_range(struct walk *walk, struct merged_walk *merged, uint64_t cursor,
 	uint64_t behind)
 {
@@ -93,6 +95,8 @@ static enum status find_segment(const struct scan *scan, uint64_t cursor,
 	}
 	const uint32_t number = base_set_find(set, cursor);
 	const struct base_segment_info *info = set->segments[number].info;
+	assert(number < set->segment_count);
+	assert(info->prefix <= cursor);
 	if (base_segment_wait(set, number) != BASE_READY) {
 		return STATUS_CORRUPT;
 	}
@@ -118,6 +122,7 @@ static enum status walk_step(struct walk *walk, uint64_t *cursor)
 	if (!memtable_is_empty(scan->table->memtable)) {
 		struct memtable_range range = {*cursor, behind, scan->limit, scan->visible};
 		status = memtable_collect(scan->table->memtable, &range, &news, &count);
+		assert(range.behind == behind || (range.behind != 0 && range.behind > *cursor));
 		behind = range.behind;
 	}
 	if (status == STATUS_OK) {
@@ -126,6 +131,7 @@ static enum status walk_step(struct walk *walk, uint64_t *cursor)
 		status = walk_range(walk, &merged, *cursor, behind);
 	}
 	free(news);
+	assert(behind == 0 || behind > *cursor); /* else the walk would not end */
 	*cursor = behind;
 	return status;
 }
@@ -141,6 +147,7 @@ static enum status walk_table(struct walk *walk)
 			return status;
 		}
 		if (walk->full) {
+			assert(walk->last_hash >= scan->cursor); /* it moves on */
 			scan->cursor = walk->last_hash + 1;
 			scan->more = scan->cursor != 0;
 			return STATUS_OK;
@@ -216,6 +223,8 @@ static enum status scan_once(struct scan *scan)
 		put_row(scan, &reader, &walk.refs[i], (uint32_t)i);
 	}
 	scan->count = (uint32_t)walk.count;
+	assert(status != STATUS_OK || spec->key_type == KEY_BYTES ||
+		scan->keys_len == walk.count * 8);
 	free(walk.refs);
 	stored_reader_fini(&reader);
 	return status;
@@ -226,8 +235,10 @@ enum status table_scan(struct scan *scan, struct error *err)
 	const uint64_t cursor = scan->cursor;
 	enum status status = STATUS_OK;
 	unsigned faults;
+	assert(grace_is_inside());
 	do {
-		/* As in table_lookup: after a fault somewhere, the second time tells where. */
+		/* A page that could not be read has given zeros, as in table_lookup. The second time
+		 * its segment is known to be damaged. */
 		scan_fini(scan);
 		scan->cursor = cursor;
 		faults = mapfault_count();
