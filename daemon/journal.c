@@ -1,6 +1,7 @@
-/* journal.c - lines for the journal or a terminal. */
+/* journal.c - makes lines for systemd's journal, or for a terminal. */
 #include "daemon/journal.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -16,7 +17,8 @@ enum { JOURNAL_LINE_BYTES = 1024 };
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool under_journal;
 
-/* JOURNAL_STREAM names the device and inode that stderr has if nobody has redirected it. */
+/* systemd sets JOURNAL_STREAM to the device and inode of the journal. If stderr has the same,
+ * nobody has redirected it. */
 static void look(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -50,6 +52,8 @@ void journal_event(enum journal_level level, const char *format, ...)
 	pthread_once(&once, look);
 	int at = under_journal ? snprintf(line, sizeof line, "<%d>", (int)level)
 			       : snprintf(line, sizeof line, "level=%s ", name_of(level));
+	assert(at > 0);
+	assert((size_t)at < sizeof line);
 	va_start(args, format);
 	int len = vsnprintf(line + at, sizeof line - (size_t)at - 1, format, args);
 	va_end(args);
@@ -58,8 +62,9 @@ void journal_event(enum journal_level level, const char *format, ...)
 	}
 	size_t room = sizeof line - (size_t)at - 2;
 	size_t end = (size_t)at + ((size_t)len < room ? (size_t)len : room);
+	assert(end < sizeof line);
 	line[end] = '\n';
-	/* Nobody can be told that stderr is gone. */
+	/* If stderr is gone, there is nobody to tell of it. */
 	ssize_t written = write(STDERR_FILENO, line, end + 1);
 	(void)written;
 }

@@ -1,9 +1,9 @@
-/* journal.h - one line an event, `key=value`, to stderr.
+/* journal.h - writes events to stderr, one line each, as `key=value`.
  *
- * Under a journal each line begins with its level as sd-daemon(3) has it, elsewhere with
- * `level=`.
+ * Under systemd's journal a line begins with its level as sd-daemon(3) writes it. Elsewhere it
+ * begins with `level=`. A line that is too long is cut.
  *
- * Threads: any; a line is written by one call.
+ * Threads: any. One system call writes a whole line, so lines do not mix.
  */
 #ifndef DAEMON_JOURNAL_H
 #define DAEMON_JOURNAL_H

@@ -1,4 +1,4 @@
-/* notify.c - sd_notify, the watchdog's interval, socket activation. */
+/* notify.c - calls sd_notify, and reads the watchdog's interval and the passed sockets. */
 #include "daemon/notify.h"
 
 #include "config.h"

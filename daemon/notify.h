@@ -1,6 +1,6 @@
-/* notify.h - what the service manager is told, and what it hands over.
+/* notify.h - what the daemon tells the service manager, and what it gets from it.
  *
- * Without systemd, at build or at run time, each does nothing.
+ * If the build or the machine has no systemd, these functions do nothing.
  *
  * Threads: one at a time.
  */
@@ -13,10 +13,11 @@ void notify_ready(void);
 void notify_stopping(void);
 void notify_alive(void);
 
-/* How often notify_alive is expected; 0: never. */
+/* The time within which the service manager expects a call of notify_alive. 0: it expects none. */
 uint64_t notify_watchdog_ms(void);
 
-/* The listening sockets that were passed: descriptors from *first on, as many as returned. */
+/* The number of listening sockets that the service manager has passed. Their descriptors are
+ * *first and those that follow. */
 unsigned notify_sockets(int *first);
 
 #endif

@@ -20,9 +20,10 @@
 #include <uv.h>
 
 enum {
-	/* Beyond the grace for requests; then a seal that is under way is left to be done again. */
+	/* When the grace for requests is over, the daemon waits for so long. Then it ends, even if a
+	 * seal is under way; that seal has to be asked for again. */
 	PROCESS_FORCE_MS = 5000,
-	/* Workers give a sign of life every second. */
+	/* A worker gives a sign of life every second. It counts as dead after this time or later. */
 	PROCESS_LIFE_MIN_MS = 5000,
 };
 
@@ -54,7 +55,7 @@ static void on_event(void *arg, const char *line)
 
 /* ---- listening ---- */
 
-/* Sockets that the service manager made take the place of the settings' addresses. */
+/* Takes the sockets that the service manager has passed, in place of the settings' addresses. */
 static enum status adopt_sockets(struct process *process, int first, unsigned count,
 	struct error *err)
 {
@@ -95,10 +96,13 @@ static void close_sockets(struct process *process)
 	}
 }
 
-/* For `info`, and for whoever reads the log to find the port. */
+/* Keeps the addresses for the method `info`, and for the journal, from which people and scripts
+ * learn the port. */
 static void show_addresses(struct process *process)
 {
+	assert(process->listener_count <= SETTINGS_LISTEN_MAX);
 	for (unsigned i = 0; i < process->listener_count; i++) {
+		assert(process->listeners[i].fd >= 0);
 		memcpy(process->listen_texts[i], process->listeners[i].address.text,
 			ADDRESS_TEXT_BYTES);
 		process->listen[i] = process->listen_texts[i];
@@ -115,7 +119,7 @@ static void on_watchdog(uv_timer_t *timer)
 	if (within_ms < PROCESS_LIFE_MIN_MS) {
 		within_ms = PROCESS_LIFE_MIN_MS;
 	}
-	/* A loop that does not turn any more is for the service manager to end. */
+	/* If a loop does not turn any more, the service manager is to end the daemon. */
 	if (process->stopping || server_is_alive(process->server, within_ms)) {
 		notify_alive();
 	}
@@ -131,13 +135,17 @@ static void close_handles(struct process *process)
 
 static void on_stopped(void *arg)
 {
+	const struct process *process = arg;
+	assert(process->stopping);
 	close_handles(arg);
 }
 
-/* What was acknowledged is on the disk; what was not may be asked for again. */
+/* Ends the daemon while work goes on. That loses nothing: what was acknowledged is on the disk, and
+ * the rest may be asked for again. */
 static void on_force(uv_timer_t *timer)
 {
-	(void)timer;
+	const struct process *process = timer->data;
+	assert(process->stopping);
 	journal_event(JOURNAL_WARNING, "event=stopped reason=work_left_unfinished");
 	_exit(PROCESS_DONE);
 }
@@ -215,8 +223,8 @@ static enum status parse_addresses(const struct settings *settings, struct addre
 	return STATUS_OK;
 }
 
-/* Cheap checks first; the folder's lock before the sockets, so that a second daemon is told
- * of the folder. */
+/* Does the cheap checks first. Takes the lock of the data folder before it opens the sockets, so
+ * that a second daemon is told that the folder is in use. */
 static enum status start(struct process *process, struct error *err)
 {
 	const struct settings *settings = process->settings;
@@ -253,7 +261,7 @@ static enum status start(struct process *process, struct error *err)
 	return start_server(process, err);
 }
 
-/* Signals that end the daemon wait until it can end in order. */
+/* Blocks or unblocks the signals that end the daemon. They wait until it can end in order. */
 static void hold_signals(int how)
 {
 	sigset_t signals;
@@ -287,7 +295,7 @@ static void announce(const struct process *process)
 	notify_ready();
 }
 
-/* Ends what was started; anything left open is a mistake of ours. */
+/* Ends what was started. If anything is left open, that is a mistake of ours. */
 static int finish(struct process *process)
 {
 	bool clean = server_close(process->server) == STATUS_OK;
@@ -300,13 +308,14 @@ static int finish(struct process *process)
 	return clean ? PROCESS_DONE : PROCESS_FAILED;
 }
 
-/* A peer that has left is an error of its write, not a signal; a connection is a descriptor. */
+/* A write to a peer that has left returns an error, and no signal ends the daemon. Each connection
+ * needs a descriptor, so the daemon takes as many as it may have. */
 static void prepare_system(void)
 {
 	struct rlimit files;
 	hold_signals(SIG_BLOCK);
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk */
+	(void)signal(SIGXFSZ, SIG_IGN); /* a file that reaches its limit is like a full disk */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);

@@ -1,4 +1,4 @@
-/* process.h - the daemon as a whole: store, server, signals, from start to exit status.
+/* process.h - the whole daemon: store, server and signals, from the start to the exit status.
  *
  * Threads: the main one.
  */
@@ -9,11 +9,11 @@
 
 enum {
 	PROCESS_DONE = 0,
-	PROCESS_FAILED = 1, /* could not start, or could not end as it should */
+	PROCESS_FAILED = 1, /* the daemon could not start, or could not end as it should */
 	PROCESS_USAGE = 2,
 };
 
-/* Runs until SIGTERM or SIGINT; what happens is logged. */
+/* Runs until SIGTERM or SIGINT, and writes to the journal what happens. Returns the exit status. */
 int process_run(const struct settings *settings);
 
 #endif

@@ -1,4 +1,4 @@
-/* repstored.c - the daemon's main: settings, then the process. */
+/* repstored.c - main of the daemon: it reads the settings, then runs the process. */
 #include "daemon/journal.h"
 #include "daemon/process.h"
 #include "daemon/settings.h"
@@ -15,7 +15,9 @@ static int fail_usage(const struct error *err)
 	return PROCESS_USAGE;
 }
 
-/* Were standard error closed, the catalog or a peer's socket would get its number, and the log. */
+/* Opens /dev/null for each of the three standard files that is closed. If standard error were
+ * closed, the catalog or a peer's socket would get its descriptor, and the journal would be written
+ * there. */
 static bool hold_standard_files(void)
 {
 	int fd = STDIN_FILENO;
@@ -48,7 +50,7 @@ int main(int argc, char **argv)
 		(void)printf("repstored %s\n", REPSTORE_VERSION);
 		return PROCESS_DONE;
 	}
-	/* Nobody has to have a file at the usual place. */
+	/* The file at the usual place need not exist. */
 	if (config == NULL && access(REPSTORED_CONFIG, F_OK) == 0) {
 		config = REPSTORED_CONFIG;
 	}

@@ -1,4 +1,4 @@
-/* settings.c - the table of settings, and the command line. */
+/* settings.c - holds the table of settings, and reads the command line. */
 #include "daemon/settings.h"
 
 #include "daemon/settings_value.h"
@@ -14,18 +14,18 @@ enum {
 	SETTINGS_POOL_MAX = 256,
 	SETTINGS_WAITING_MAX = 65536,
 	SETTINGS_CONNECTIONS_MAX = 65536,
-	/* One message at its largest, and what its parse may take. */
+	/* The largest message, and the memory that parsing it may need. */
 	SETTINGS_REQUEST_MEMORY_MIN = 128 << 20,
 	SETTINGS_REPLY_MEMORY_MIN = LIMIT_MESSAGE_BYTES,
-	/* Two runs of a load, one filling and one being written. */
+	/* Two runs of a load: one is filled while the other is written. */
 	SETTINGS_LOAD_MEMORY_MIN = 128 << 20,
 	SETTINGS_CATALOG_MIN = 16 << 20,
-	/* One request at its largest, twice. */
+	/* Twice the largest request. */
 	SETTINGS_LOG_MIN = 128 << 20,
 	SETTINGS_MEMTABLE_ROWS_MIN = 1000,
 	SETTINGS_MERGE_RATE_MIN = 1 << 20,
 	SETTINGS_TIME_MAX_MS = 24 * 3600 * 1000,
-	/* Of an element, when it is parsed. */
+	/* The memory of one element of a message when it is parsed. */
 	PARSED_BYTES = 32,
 };
 static_assert(LIMIT_MESSAGE_BYTES + LIMIT_MESSAGE_ELEMENTS * PARSED_BYTES <=
@@ -37,7 +37,7 @@ static_assert(LIMIT_MESSAGE_BYTES + LIMIT_MESSAGE_ELEMENTS * PARSED_BYTES <=
 #define TIB   (UINT64_C(1) << 40)
 #define AT(x) offsetof(struct settings, x)
 
-/* Both faces of each setting: its key in the file, and its option if it has one. */
+/* Each setting has a key in the file, and some have an option on the command line. */
 static const struct setting settings_table[] = {
 	{"store", "data", "--data", "DIR", "data folder", setting_text, AT(data), 0, 0},
 	{"store", "load_memory", "--load-memory", "SIZE", "memory of bulk loads, and of a seal",
@@ -222,6 +222,7 @@ enum status settings_apply(struct settings *settings, int argc, const char *cons
 			continue;
 		}
 		struct error why;
+		assert(argument.value != NULL); /* else settings_find had refused it */
 		enum status status = setting->set(setting, settings, argument.value, &why);
 		if (status != STATUS_OK) {
 			return error_set(err, status, "%s: %s", setting->option, why.text);

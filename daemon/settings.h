@@ -1,7 +1,7 @@
-/* settings.h - what an operator may choose: the file's settings, then the command line's.
+/* settings.h - what an operator may choose, in a file and on the command line.
  *
- * A value given twice: the last wins, but for addresses to listen on, which add up; those
- * of the command line replace those of the file.
+ * The file is read first. If a value is given twice, the last one holds. Addresses to listen on add
+ * up instead; but the first on the command line replaces all those of the file.
  *
  * Threads: one at a time.
  */
@@ -19,9 +19,9 @@ enum {
 	SETTINGS_TEXT_BYTES = 1024,
 };
 
-/* A value: copy it freely. */
+/* A value: it may be copied. */
 struct settings {
-	char config[SETTINGS_TEXT_BYTES]; /* the file that was read; "" for none */
+	char config[SETTINGS_TEXT_BYTES]; /* the file that was read; "": none was */
 	char data[SETTINGS_TEXT_BYTES];
 	char listen[SETTINGS_LISTEN_MAX][SETTINGS_TEXT_BYTES];
 	unsigned listen_count;
@@ -34,7 +34,7 @@ struct settings {
 	unsigned max_connections;
 	size_t load_memory_bytes;
 	size_t catalog_bytes;
-	bool periodic; /* durability */
+	bool periodic; /* durability: false is sync */
 	unsigned sync_interval_ms;
 	size_t log_bytes;
 	unsigned memtable_rows;
@@ -51,21 +51,22 @@ enum settings_wish { SETTINGS_RUN, SETTINGS_HELP, SETTINGS_VERSION };
 
 void settings_init(struct settings *settings);
 
-/* What the command line asks for, and the file that it names; *config is left alone if it
- * names none. Errors: BAD_REQUEST  an unknown argument, or one without its value. */
+/* Reads what the command line asks for, and which file it names. If it names none, *config is not
+ * changed. Errors: BAD_REQUEST  an unknown argument, or one without its value. */
 enum status settings_find(int argc, const char *const *argv, enum settings_wish *wish,
 	const char **config, struct error *err);
 
-/* Reads an INI file. Errors: NOT_FOUND, IO  the file; BAD_REQUEST  an unknown section or key,
- * a bad value; the text begins with `FILE:LINE:`. */
+/* Reads an INI file.
+ * Errors: NOT_FOUND, IO  the file cannot be read
+ *         BAD_REQUEST    an unknown section or key, or a bad value; err begins with `FILE:LINE:` */
 enum status settings_read(struct settings *settings, const char *path, struct error *err);
 
-/* Reads a command line that settings_find has passed.
- * Errors: BAD_REQUEST  a bad value, with its argument. */
+/* Reads the values of a command line for which settings_find returned OK.
+ * Errors: BAD_REQUEST  a bad value; err names its argument. */
 enum status settings_apply(struct settings *settings, int argc, const char *const *argv,
 	struct error *err);
 
-/* One line an option. */
+/* Prints the usage: one line for each option. */
 void settings_print_help(FILE *file);
 
 #endif

@@ -1,13 +1,16 @@
-/* settings_file.c - the INI file: inih splits it, the table of settings knows what is allowed. */
+/* settings_file.c - reads the INI file: inih splits it, and the table of settings says what is
+ * allowed. */
 #include "daemon/settings_value.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* inih tells neither the line of a value nor that it has cut one: lines are read here. */
+/* inih does not tell on which line a value stands, nor that it has cut a line. So the lines are
+ * read here and given to inih. */
 struct source {
 	FILE *file;
 	const char *path;
@@ -28,10 +31,12 @@ static void fail(struct source *source, enum status status, const char *what, co
 		what, why);
 }
 
-/* One line without leading blanks, which to inih would mean that the line before goes on. */
+/* Gives inih one line, without the blanks before it: inih would take a line that begins with a
+ * blank for the rest of the line before. */
 static char *next_line(char *buffer, int size, void *arg)
 {
 	struct source *source = arg;
+	assert(size > 2);
 	ssize_t got = getline(&source->line, &source->line_size, source->file);
 	if (got < 0) {
 		return NULL;
@@ -54,7 +59,7 @@ static char *next_line(char *buffer, int size, void *arg)
 	return buffer;
 }
 
-/* Zero is inih's word for an error. */
+/* Returns 0 for an error, as inih wants it. */
 static int on_value(void *arg, const char *section, const char *key, const char *value)
 {
 	struct source *source = arg;
@@ -76,8 +81,8 @@ static int on_value(void *arg, const char *section, const char *key, const char 
 	return 1;
 }
 
-/* What inih itself did not understand; it goes on after an error, so the number is known
- * only now. */
+/* Tells of a line that inih itself did not understand. inih reads on after such an error, and tells
+ * the number of the line only at the end. */
 static void check_syntax(struct source *source, int failed)
 {
 	if (failed == 0 || source->status != STATUS_OK) {

@@ -1,16 +1,20 @@
-/* settings_value.c - numbers, sizes, times and texts of settings. */
+/* settings_value.c - reads the numbers, sizes, times and texts of settings. */
 #include "daemon/settings_value.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
-static void *field_of(const struct setting *setting, struct settings *settings)
+/* The field of the setting, which has `size` bytes. */
+static void *field_of(const struct setting *setting, struct settings *settings, size_t size)
 {
+	assert(setting->offset <= sizeof *settings - size);
 	return (char *)settings + setting->offset;
 }
 
-/* Digits of `base` from *text on, which is moved behind them. */
+/* Reads digits of `base` from *text on, and moves *text behind them. */
 static bool take_number(const char **text, unsigned base, uint64_t *out)
 {
 	uint64_t number = 0;
@@ -35,7 +39,7 @@ struct unit {
 	uint64_t factor;
 };
 
-/* A number and one of `units`, which end with a name of NULL. */
+/* Reads a number and one of `units`. The last unit has the name NULL. */
 static bool read_with_unit(const char *text, const struct unit *units, uint64_t *out)
 {
 	uint64_t number;
@@ -55,7 +59,7 @@ static bool read_with_unit(const char *text, const struct unit *units, uint64_t 
 	return false;
 }
 
-/* The largest unit that shows a number of bytes or milliseconds without a rest. */
+/* Shows a number of bytes or milliseconds in the largest unit that divides it. */
 static void show(char *text, size_t size, uint64_t number, const struct unit *units)
 {
 	const struct unit *best = NULL;
@@ -96,7 +100,7 @@ enum status setting_text(const struct setting *setting, struct settings *setting
 		return error_set(err, STATUS_BAD_REQUEST, "%zu bytes are given, %d are allowed",
 			len, SETTINGS_TEXT_BYTES - 1);
 	}
-	memcpy(field_of(setting, settings), value, len + 1);
+	memcpy(field_of(setting, settings, SETTINGS_TEXT_BYTES), value, len + 1);
 	return STATUS_OK;
 }
 
@@ -104,6 +108,7 @@ enum status setting_listen(const struct setting *setting, struct settings *setti
 	const char *value, struct error *err)
 {
 	unsigned count = settings->listen_is_default ? 0 : settings->listen_count;
+	assert(count <= SETTINGS_LISTEN_MAX);
 	if (count == SETTINGS_LISTEN_MAX) {
 		return error_set(err, STATUS_BAD_REQUEST, "more than %d addresses",
 			SETTINGS_LISTEN_MAX);
@@ -124,11 +129,12 @@ static enum status set_unsigned(const struct setting *setting, struct settings *
 {
 	const char *at = value;
 	uint64_t number;
+	assert(setting->max <= UINT_MAX);
 	if (!take_number(&at, base, &number) || *at != '\0' || number < setting->min ||
 		number > setting->max) {
 		return out_of_range(setting, value, "number", no_units, err);
 	}
-	*(unsigned *)field_of(setting, settings) = (unsigned)number;
+	*(unsigned *)field_of(setting, settings, sizeof(unsigned)) = (unsigned)number;
 	return STATUS_OK;
 }
 
@@ -146,7 +152,7 @@ enum status setting_durability(const struct setting *setting, struct settings *s
 		return error_set(err, STATUS_BAD_REQUEST, "'%s' given, sync or periodic allowed",
 			value);
 	}
-	memcpy((char *)settings + setting->offset, &periodic, sizeof periodic);
+	memcpy(field_of(setting, settings, sizeof periodic), &periodic, sizeof periodic);
 	return STATUS_OK;
 }
 
@@ -175,7 +181,7 @@ enum status setting_bytes(const struct setting *setting, struct settings *settin
 	if (!read_with_unit(value, units, &bytes) || bytes < setting->min || bytes > setting->max) {
 		return out_of_range(setting, value, "size", units, err);
 	}
-	*(size_t *)field_of(setting, settings) = (size_t)bytes;
+	*(size_t *)field_of(setting, settings, sizeof(size_t)) = (size_t)bytes;
 	return STATUS_OK;
 }
 
@@ -191,9 +197,10 @@ enum status setting_ms(const struct setting *setting, struct settings *settings,
 		{NULL, 0},
 	};
 	uint64_t ms;
+	assert(setting->max <= UINT_MAX);
 	if (!read_with_unit(value, units, &ms) || ms < setting->min || ms > setting->max) {
 		return out_of_range(setting, value, "time", units, err);
 	}
-	*(unsigned *)field_of(setting, settings) = (unsigned)ms;
+	*(unsigned *)field_of(setting, settings, sizeof(unsigned)) = (unsigned)ms;
 	return STATUS_OK;
 }

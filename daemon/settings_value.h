@@ -1,4 +1,4 @@
-/* settings_value.h - one setting: its names, its bounds, and how its text is read.
+/* settings_value.h - one setting: its names, its bounds, and the function that reads its value.
  *
  * Threads: any; there is no state.
  */
@@ -12,40 +12,41 @@
 struct setting {
 	const char *section;
 	const char *key;
-	const char *option;   /* NULL: in the file only */
+	const char *option;   /* NULL: the setting is in the file only */
 	const char *argument; /* what the help calls its value */
 	const char *help;
-	/* Reads `value` into `settings`. Errors: BAD_REQUEST, saying what was given and what
-	 * is allowed; nothing has changed then. */
+	/* Reads `value` into `settings`. Errors: BAD_REQUEST  err says what was given and what is
+	 * allowed, and nothing has changed. */
 	enum status (*set)(const struct setting *setting, struct settings *settings,
 		const char *value, struct error *err);
-	size_t offset; /* of the field */
+	size_t offset; /* of the field in struct settings */
 	uint64_t min;
 	uint64_t max;
 };
 
-/* NULL when there is none. */
+/* NULL: there is no such setting. */
 const struct setting *settings_find_key(const char *section, const char *key);
 
-/* Into char[SETTINGS_TEXT_BYTES]; not empty. */
+/* Reads a text that is not empty into char[SETTINGS_TEXT_BYTES]. */
 enum status setting_text(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);
-/* Adds an address, after dropping those of the source before. It is parsed where it is used. */
+/* Adds an address. The first address of the file, or of the command line, removes those that were
+ * there. Addresses are not checked here; the process does that. */
 enum status setting_listen(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);
-/* Into unsigned, decimal. */
+/* Reads a decimal number into unsigned. */
 enum status setting_count(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);
-/* Into unsigned, octal. */
+/* Reads an octal number into unsigned. */
 enum status setting_mode(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);
-/* Into size_t: bytes, or with K, M, G or T. */
+/* Reads a size into size_t: a number of bytes, or a number with K, M, G or T. */
 enum status setting_bytes(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);
-/* Into bool, whether it is periodic: "sync" or "periodic". */
+/* Reads "sync" or "periodic" into bool: true is periodic. */
 enum status setting_durability(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);
-/* Into unsigned milliseconds: seconds, or with ms, s, m or h. */
+/* Reads a time into unsigned milliseconds: a number of seconds, or a number with ms, s, m or h. */
 enum status setting_ms(const struct setting *setting, struct settings *settings, const char *value,
 	struct error *err);
 

@@ -1,7 +1,7 @@
 /* net.h - what all loops, lanes and connections of one server share.
  *
- * Threads: any. The limits and pointers do not change while the server runs; budgets are atomic, and
- * each lane has a lock of its own.
+ * Threads: any. The limits and pointers do not change while the server runs; budgets are atomic,
+ * and each lane has a lock of its own.
  */
 #ifndef DAEMON_NET_NET_H
 #define DAEMON_NET_NET_H
