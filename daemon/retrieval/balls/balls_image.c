@@ -65,22 +65,10 @@ static uint64_t get(const uint8_t *at, size_t bytes)
 	return value;
 }
 
-static bool shape_fits(const struct balls_shape *shape, uint32_t rows, uint32_t dim)
-{
-	return shape->rows == rows && shape->dim == dim && rows <= BALLS_ROWS_MAX && dim > 0 &&
-	       dim <= (1u << 16) && shape->prefix > 0 && shape->prefix % 4 == 0 &&
-	       shape->prefix <= BALLS_PREFIX_MAX && shape->first > 0 && shape->first % 4 == 0 &&
-	       shape->first <= shape->prefix && shape->balls > 0 &&
-	       shape->balls <= BALLS_ROWS_MAX && shape->blocks <= rows && shape->loose <= rows &&
-	       (shape->has_basis || shape->prefix >= dim);
-}
-
 void balls_write_header(const struct balls_shape *shape, uint8_t *space)
 {
 	struct balls_layout layout;
 	balls_layout(shape, &layout);
-	/* What balls_open asks for. */
-	assert((uintptr_t)space % BALLS_ALIGN == 0 && shape_fits(shape, shape->rows, shape->dim));
 	memset(space, 0, BALLS_HEADER_BYTES);
 	memcpy(space, magic, sizeof magic);
 	put_u32(space + 8, BALLS_VERSION);
@@ -94,6 +82,16 @@ void balls_write_header(const struct balls_shape *shape, uint8_t *space)
 	put_u32(space + 40, (uint32_t)layout.bytes);
 	put_u32(space + 44, (uint32_t)(layout.bytes >> 32));
 	put_u32(space + 48, shape->first);
+}
+
+static bool shape_fits(const struct balls_shape *shape, uint32_t rows, uint32_t dim)
+{
+	return shape->rows == rows && shape->dim == dim && rows <= BALLS_ROWS_MAX && dim > 0 &&
+	       dim <= (1u << 16) && shape->prefix > 0 && shape->prefix % 4 == 0 &&
+	       shape->prefix <= BALLS_PREFIX_MAX && shape->first > 0 && shape->first % 4 == 0 &&
+	       shape->first <= shape->prefix && shape->balls > 0 &&
+	       shape->balls <= BALLS_ROWS_MAX && shape->blocks <= rows && shape->loose <= rows &&
+	       (shape->has_basis || shape->prefix >= dim);
 }
 
 static const void *column(const uint8_t *data, const struct balls_layout *layout,
