@@ -1,6 +1,6 @@
 /* fetch.c - rows of many tables' keys, all of one snapshot of one release.
  *
- *   params -> read_part each -> [AGAIN: too much for a loop] -> keys_of_pack each
+ *   params -> read_part each -> [AGAIN: too much for a loop] -> given_keys_pack each
  *          -> reserve the reply -> write_part each: table_lookup writes into the reply
  *
  * All arguments are checked, and the size of the reply is known, before its first byte is
@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/method/call/keys_of.h"
+#include "daemon/method/call/given_keys.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
-#include "daemon/method/query/through_of.h"
+#include "daemon/method/query/given_chain.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
 #include "schema/limits.h"
@@ -40,7 +40,7 @@ enum { WANT_SCALES = 1u, WANT_TIMES = 2u, WANT_TAGS = 4u, WANT_WHY = 8u, WANT_WE
 
 struct part {
 	const struct table *table; /* borrowed from the snapshot */
-	struct keys_of keys;
+	struct given_keys keys;
 	struct through *through; /* owned; NULL: rows leave as they are */
 	uint32_t dim;            /* of the rows that leave, as the next two */
 	uint32_t views;
@@ -112,7 +112,7 @@ static enum status read_through(struct fetch *fetch, struct part *part, struct w
 		.may_block = fetch->call->may_block,
 	};
 	const enum status status =
-		through_of_read(steps, &place, &part->through, &fetch->call->error);
+		given_chain_read(steps, &place, &part->through, &fetch->call->error);
 	if (status == STATUS_OK) {
 		part->dim = through_dim(part->through);
 		part->views = 1;
@@ -164,7 +164,7 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 	}
 	part->stride = dtype_row_bytes(part->dtype, part->dim, part->views);
 	assert(part->stride > 0);
-	return keys_of_begin(&part->keys, keys, spec->key_type, part->where, err);
+	return given_keys_begin(&part->keys, keys, spec->key_type, part->where, err);
 }
 
 static size_t column_bytes(const struct part *part)
@@ -318,7 +318,7 @@ static enum status read_parts(struct fetch *fetch, struct wire_value parts)
 		return STATUS_AGAIN;
 	}
 	for (size_t i = 0; i < fetch->count; i++) {
-		enum status status = keys_of_pack(&fetch->parts[i].keys, err);
+		enum status status = given_keys_pack(&fetch->parts[i].keys, err);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -380,7 +380,7 @@ enum status fetch_run(struct call *call)
 	enum status status = fetch_in_snapshot(&fetch, &release, parts);
 	snapshot_end(call->service->store);
 	for (size_t i = 0; i < fetch.count; i++) {
-		keys_of_fini(&fetch.parts[i].keys);
+		given_keys_fini(&fetch.parts[i].keys);
 		through_free(fetch.parts[i].through);
 	}
 	if (status == STATUS_OK) {

@@ -7,9 +7,9 @@
 
 #include <inttypes.h>
 
+#include "daemon/method/call/given_rows.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
-#include "daemon/method/call/rows_of.h"
 #include "daemon/method/call/service.h"
 #include "daemon/store/load/load.h"
 #include "daemon/store/system/clock.h"
@@ -63,18 +63,19 @@ enum status load_run(struct call *call)
 		return params.status;
 	}
 	struct table_spec spec;
-	enum status status = rows_of_find(call, target.release.text, target.table.text, "", &spec);
+	enum status status =
+		given_rows_find(call, target.release.text, target.table.text, "", &spec);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	struct rows_of rows = {0};
+	struct given_rows rows = {0};
 	struct load_progress progress;
-	status = rows_of_read(&rows, &params, &spec);
+	status = given_rows_read(&rows, &params, &spec);
 	if (status == STATUS_OK) {
 		chunk.batch = rows.batch;
 		status = store_load_chunk(call->service->store, &chunk, &progress, &call->error);
 	}
-	rows_of_fini(&rows);
+	given_rows_fini(&rows);
 	return status == STATUS_OK ? write_progress(call, &progress) : status;
 }
 

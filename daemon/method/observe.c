@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "daemon/method/call/keys_of.h"
+#include "daemon/method/call/given_keys.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
@@ -25,8 +25,8 @@ struct observe {
 	struct name layer;
 	struct name source; /* "": none */
 	struct layer_shape shape;
-	struct keys_of users;
-	struct keys_of items;
+	struct given_keys users;
+	struct given_keys items;
 	struct observation samples;
 };
 
@@ -49,14 +49,14 @@ static enum status find_layer(struct observe *observe)
 /* Reads the keys of the users or of the items. Keys that no table of the layer needs are not
  * read. */
 static enum status read_keys(struct observe *observe, struct wire_value given, enum key_type type,
-	const char *where, struct keys_of *keys)
+	const char *where, struct given_keys *keys)
 {
 	struct error *err = &observe->call->error;
 	if (type == KEY_NONE || given.object == NULL) {
 		return STATUS_OK;
 	}
-	enum status status = keys_of_begin(keys, given, type, where, err);
-	return status == STATUS_OK ? keys_of_pack(keys, err) : status;
+	enum status status = given_keys_begin(keys, given, type, where, err);
+	return status == STATUS_OK ? given_keys_pack(keys, err) : status;
 }
 
 static void read_columns(struct params *params, struct observation *samples)
@@ -132,8 +132,8 @@ enum status observe_run(struct call *call)
 		status = store_observe(call->service->store, &observe.samples, &result,
 			&call->ticket, &call->error);
 	}
-	keys_of_fini(&observe.users);
-	keys_of_fini(&observe.items);
+	given_keys_fini(&observe.users);
+	given_keys_fini(&observe.items);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -9,9 +9,9 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "daemon/method/call/given_rows.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
-#include "daemon/method/call/rows_of.h"
 #include "daemon/method/call/service.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/write/write.h"
@@ -28,7 +28,7 @@ enum { WHERE_BYTES = 32 };
 /* The rows of one table that a request gives. */
 struct put_part {
 	struct table_name table;
-	struct rows_of rows;
+	struct given_rows rows;
 	char where[WHERE_BYTES]; /* "parts[1]." */
 };
 
@@ -56,18 +56,18 @@ static enum status add_part(struct put *put, struct params *params)
 	struct table_spec spec;
 	assert(put->count < LIMIT_PARTS);
 	struct put_part *part = &put->parts[put->count];
-	part->rows = (struct rows_of){0};
+	part->rows = (struct given_rows){0};
 	params_table(params, &part->table);
 	if (params->status != STATUS_OK) {
 		return params->status;
 	}
-	enum status status =
-		rows_of_find(put->call, put->release.text, part->table.text, params->where, &spec);
+	enum status status = given_rows_find(put->call, put->release.text, part->table.text,
+		params->where, &spec);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	put->count++;
-	status = rows_of_read(&part->rows, params, &spec);
+	status = given_rows_read(&part->rows, params, &spec);
 	put->writes[put->count - 1] = (struct table_write){
 		.where = params->where,
 		.table = part->table.text,
@@ -129,7 +129,7 @@ enum status put_run(struct call *call)
 			&call->error);
 	}
 	for (size_t i = 0; i < put.count; i++) {
-		rows_of_fini(&put.parts[i].rows);
+		given_rows_fini(&put.parts[i].rows);
 	}
 	return status == STATUS_OK ? write_result(call, &result, "applied") : status;
 }
@@ -146,16 +146,16 @@ enum status delete_run(struct call *call)
 	struct wire_value given = params_value(&params, "keys", PARAM_REQUIRED);
 	enum status status = params.status;
 	if (status == STATUS_OK) {
-		status = rows_of_find(call, release.text, table.text, "", &spec);
+		status = given_rows_find(call, release.text, table.text, "", &spec);
 	}
 	if (status != STATUS_OK) {
 		return status;
 	}
-	struct keys_of keys;
+	struct given_keys keys;
 	struct write_result result;
-	status = keys_of_begin(&keys, given, spec.key_type, "", &call->error);
+	status = given_keys_begin(&keys, given, spec.key_type, "", &call->error);
 	if (status == STATUS_OK) {
-		status = keys_of_pack(&keys, &call->error);
+		status = given_keys_pack(&keys, &call->error);
 	}
 	if (status == STATUS_OK) {
 		const struct table_write part = {.table = table.text, .batch.keys = keys.batch};
@@ -168,6 +168,6 @@ enum status delete_run(struct call *call)
 		status = store_delete(call->service->store, &write, &result, &call->ticket,
 			&call->error);
 	}
-	keys_of_fini(&keys);
+	given_keys_fini(&keys);
 	return status == STATUS_OK ? write_result(call, &result, "deleted") : status;
 }

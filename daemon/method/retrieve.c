@@ -1,6 +1,6 @@
 /* retrieve.c - the items of a table that are best for some queries.
  *
- *   params -> query_place -> query_of, filter_of, with -> [AGAIN: too much for a loop]
+ *   params -> query_place -> given_query, given_filter, with -> [AGAIN: too much for a loop]
  *          -> search -> keys and scores of each query, and the rows that go with them
  */
 #include "daemon/method/methods.h"
@@ -13,8 +13,8 @@
 
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
-#include "daemon/method/query/filter_of.h"
-#include "daemon/method/query/query_of.h"
+#include "daemon/method/query/given_filter.h"
+#include "daemon/method/query/given_query.h"
 #include "daemon/method/query/with.h"
 #include "daemon/search/search.h"
 #include "daemon/store/state/reader.h"
@@ -35,8 +35,8 @@ enum {
 
 struct retrieve {
 	struct query_place place;
-	struct query_of query_of;
-	struct filter_of filter_of;
+	struct given_query given;
+	struct given_filter filter;
 	struct with with;
 	struct search_options options;
 	struct search search;
@@ -77,28 +77,28 @@ static enum status read_asked(struct retrieve *retrieve, struct params *params,
 	read_numbers(retrieve, params);
 	enum status status = query_place_read(place, params, call, snapshot);
 	if (status == STATUS_OK) {
-		status = query_of_read(&retrieve->query_of, params, place);
+		status = given_query_read(&retrieve->given, params, place);
 	}
 	if (status == STATUS_OK) {
-		status = filter_of_read(&retrieve->filter_of, params, &place->at.items->spec);
+		status = given_filter_read(&retrieve->filter, params, &place->at.items->spec);
 	}
 	if (status == STATUS_OK) {
 		status = with_read(&retrieve->with, params, place);
 	}
 	if (status == STATUS_OK &&
-		(uint64_t)retrieve->query_of.query.count * retrieve->options.k > LIMIT_HITS) {
+		(uint64_t)retrieve->given.query.count * retrieve->options.k > LIMIT_HITS) {
 		status = error_set(&call->error, STATUS_TOO_LARGE,
 			"k: %" PRIu32 " items for each of %" PRIu32
 			" queries given, %u together allowed",
-			retrieve->options.k, retrieve->query_of.query.count, LIMIT_HITS);
+			retrieve->options.k, retrieve->given.query.count, LIMIT_HITS);
 	}
 	retrieve->options.place = &place->at;
 	retrieve->options.may_block = call->may_block;
 	retrieve->options.gone = call->gone;
 	retrieve->options.cut = call->cut;
 	retrieve->options.waited_ms = call->waited_ms;
-	retrieve->options.query = &retrieve->query_of.query;
-	retrieve->options.filter = &retrieve->filter_of.filter;
+	retrieve->options.query = &retrieve->given.query;
+	retrieve->options.filter = &retrieve->filter.filter;
 	return status;
 }
 
@@ -111,7 +111,7 @@ static enum status reserve_reply(struct retrieve *retrieve)
 	const size_t key_bytes = is_u64 ? 8 : 1 + LIMIT_KEY_BYTES;
 	const size_t limit = out->limit != 0 ? out->limit : LIMIT_MESSAGE_BYTES;
 	size_t bytes = REPLY_HEAD_BYTES;
-	for (uint32_t i = 0; i < retrieve->query_of.query.count; i++) {
+	for (uint32_t i = 0; i < retrieve->given.query.count; i++) {
 		const uint32_t n = (uint32_t)search_hits(&retrieve->search, i)->count;
 		bytes += PART_HEAD_BYTES + n * (key_bytes + sizeof(float)) +
 			 with_bytes(&retrieve->with, n);
@@ -197,7 +197,7 @@ static enum status write_part(struct retrieve *retrieve, uint32_t i)
 static enum status write_reply(struct retrieve *retrieve)
 {
 	struct wire_writer *out = retrieve->place.call->out;
-	const struct table *from = retrieve->query_of.table;
+	const struct table *from = retrieve->given.table;
 	enum status status = reserve_reply(retrieve);
 	if (status != STATUS_OK) {
 		return status;
@@ -214,8 +214,8 @@ static enum status write_reply(struct retrieve *retrieve)
 	reply_flag(out, "exact", retrieve->search.is_exact);
 	reply_uint(out, "compared", retrieve->search.compared);
 	wire_write_str(out, "parts");
-	wire_write_array(out, retrieve->query_of.query.count);
-	for (uint32_t i = 0; status == STATUS_OK && i < retrieve->query_of.query.count; i++) {
+	wire_write_array(out, retrieve->given.query.count);
+	for (uint32_t i = 0; status == STATUS_OK && i < retrieve->given.query.count; i++) {
 		status = write_part(retrieve, i);
 	}
 	assert(status != STATUS_OK || out->len <= retrieve->reply_max);
@@ -256,8 +256,8 @@ enum status retrieve_run(struct call *call)
 		status = search_and_reply(retrieve);
 	}
 	snapshot_end(call->service->store);
-	query_of_fini(&retrieve->query_of);
-	filter_of_fini(&retrieve->filter_of);
+	given_query_fini(&retrieve->given);
+	given_filter_fini(&retrieve->filter);
 	free(retrieve);
 	if (status != STATUS_OK) {
 		wire_writer_rewind(call->out, start);

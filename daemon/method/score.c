@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/method/call/keys_of.h"
+#include "daemon/method/call/given_keys.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
-#include "daemon/method/query/query_of.h"
+#include "daemon/method/query/given_query.h"
 #include "daemon/search/listed.h"
 #include "daemon/store/state/reader.h"
 #include "schema/limits.h"
@@ -25,8 +25,8 @@ enum {
 
 struct score {
 	struct query_place place;
-	struct query_of query_of;
-	struct keys_of keys;
+	struct given_query given;
+	struct given_keys keys;
 	size_t reply_max;               /* length of call->out that is reserved */
 	uint8_t *found;                 /* points into the reply */
 	uint8_t *scores[LIMIT_QUERIES]; /* of each query; they point into the reply */
@@ -38,18 +38,18 @@ static enum status read_asked(struct score *score, struct params *params,
 	struct wire_value keys = params_value(params, "keys", PARAM_REQUIRED);
 	enum status status = query_place_read(&score->place, params, call, snapshot);
 	if (status == STATUS_OK) {
-		status = keys_of_begin(&score->keys, keys, score->place.at.items->spec.key_type, "",
-			&call->error);
+		status = given_keys_begin(&score->keys, keys, score->place.at.items->spec.key_type,
+			"", &call->error);
 	}
 	if (status == STATUS_OK) {
-		status = query_of_read(&score->query_of, params, &score->place);
+		status = given_query_read(&score->given, params, &score->place);
 	}
 	if (status != STATUS_OK) {
 		return status;
 	}
 	const uint64_t rows = score->keys.batch.count;
 	const uint64_t work = rows * spec_elements(&score->place.at.items->spec) *
-			      score->query_of.query.count * score->query_of.query.parts;
+			      score->given.query.count * score->given.query.parts;
 	if (work > LIMIT_FETCH_WORK) {
 		return error_set(&call->error, STATUS_TOO_LARGE,
 			"the scores would take %" PRIu64 " multiply-adds, at most %" PRIu64
@@ -59,7 +59,7 @@ static enum status read_asked(struct score *score, struct params *params,
 	if (!call->may_block && (rows > LIMIT_INLINE_ROWS || work > LIMIT_INLINE_WORK)) {
 		return STATUS_AGAIN;
 	}
-	return keys_of_pack(&score->keys, &call->error);
+	return given_keys_pack(&score->keys, &call->error);
 }
 
 /* Writes the reply except the bits of `found` and the scores; score->found and score->scores then
@@ -71,7 +71,7 @@ static enum status write_frame(struct score *score)
 	const size_t n = score->keys.batch.count;
 	const size_t limit = out->limit != 0 ? out->limit : LIMIT_MESSAGE_BYTES;
 	const size_t bytes = REPLY_HEAD_BYTES + (n + 7) / 8 +
-			     score->query_of.query.count * (PART_HEAD_BYTES + n * sizeof(float));
+			     score->given.query.count * (PART_HEAD_BYTES + n * sizeof(float));
 	if (bytes > limit || out->len > limit - bytes) {
 		return error_set(&call->error, STATUS_TOO_LARGE,
 			"the reply would have %zu bytes, at most %zu allowed; ask for fewer keys",
@@ -79,11 +79,11 @@ static enum status write_frame(struct score *score)
 	}
 	score->reply_max = out->len + bytes;
 	wire_writer_reserve(out, bytes);
-	wire_write_map(out, 7 + (score->query_of.table != NULL ? 1u : 0u));
+	wire_write_map(out, 7 + (score->given.table != NULL ? 1u : 0u));
 	reply_str(out, "release", score->place.release->id.text);
 	reply_uint(out, "sequence", score->place.at.visible);
-	if (score->query_of.table != NULL) {
-		reply_str(out, "from", score->query_of.table->spec.name.text);
+	if (score->given.table != NULL) {
+		reply_str(out, "from", score->given.table->spec.name.text);
 	}
 	reply_str(out, "in", score->place.at.items->spec.name.text);
 	reply_str(out, "metric", metric_name(score->place.at.metric));
@@ -91,8 +91,8 @@ static enum status write_frame(struct score *score)
 	wire_write_str(out, "found");
 	score->found = wire_write_bin_space(out, (n + 7) / 8);
 	wire_write_str(out, "parts");
-	wire_write_array(out, score->query_of.query.count);
-	for (uint32_t i = 0; i < score->query_of.query.count; i++) {
+	wire_write_array(out, score->given.query.count);
+	for (uint32_t i = 0; i < score->given.query.count; i++) {
 		wire_write_map(out, 1);
 		wire_write_str(out, "scores");
 		score->scores[i] = wire_write_bin_space(out, n * sizeof(float));
@@ -110,7 +110,7 @@ static void put_block(struct score *score, const struct listed *listed)
 		if (is_found) {
 			score->found[number / 8] |= (uint8_t)(1u << number % 8);
 		}
-		for (uint32_t query = 0; query < score->query_of.query.count; query++) {
+		for (uint32_t query = 0; query < score->given.query.count; query++) {
 			const float value =
 				is_found ? listed->scores[(size_t)query * listed->scorer->rows_max +
 							  i]
@@ -154,16 +154,16 @@ static enum status score_and_reply(struct score *score)
 		.metric = score->place.at.metric,
 		.dim = spec->dim,
 		.views = spec->views,
-		.queries = score->query_of.query.count,
-		.parts = score->query_of.query.parts,
+		.queries = score->given.query.count,
+		.parts = score->given.query.parts,
 	};
 	struct scorer scorer;
 	enum status status = write_frame(score);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = scorer_init(&scorer, &shape, score->query_of.query.vectors,
-		score->query_of.query.weights);
+	status = scorer_init(&scorer, &shape, score->given.query.vectors,
+		score->given.query.weights);
 	if (status != STATUS_OK) {
 		return error_set(&score->place.call->error, status, "no memory for scores");
 	}
@@ -184,8 +184,8 @@ enum status score_run(struct call *call)
 		status = score_and_reply(&score);
 	}
 	snapshot_end(call->service->store);
-	query_of_fini(&score.query_of);
-	keys_of_fini(&score.keys);
+	given_query_fini(&score.given);
+	given_keys_fini(&score.keys);
 	if (status != STATUS_OK) {
 		wire_writer_rewind(call->out, start);
 	}

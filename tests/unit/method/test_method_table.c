@@ -3,7 +3,7 @@
  *
  * The path of PROTOCOL.md is the first argument. */
 #include "daemon/method/methods.h"
-#include "daemon/method/query/query_of.h"
+#include "daemon/method/query/given_query.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

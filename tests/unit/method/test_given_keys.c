@@ -1,5 +1,5 @@
-/* test_keys_of.c - packed bins and arrays give the same batch, and what is no key is named. */
-#include "daemon/method/call/keys_of.h"
+/* test_given_keys.c - packed bins and arrays give the same batch, and what is no key is named. */
+#include "daemon/method/call/given_keys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@ struct message {
 	struct wire_writer writer;
 	struct wire_message *read;
 	struct wire_value root;
-	struct keys_of keys;
+	struct given_keys keys;
 	struct error err;
 };
 
@@ -33,13 +33,13 @@ static enum status message_keys(struct message *message, enum key_type type, con
 	assert_int_equal(wire_open(writer->data, writer->len, &message->read), STATUS_OK);
 	message->root = wire_root(message->read);
 	enum status status =
-		keys_of_begin(&message->keys, message->root, type, where, &message->err);
-	return status == STATUS_OK ? keys_of_pack(&message->keys, &message->err) : status;
+		given_keys_begin(&message->keys, message->root, type, where, &message->err);
+	return status == STATUS_OK ? given_keys_pack(&message->keys, &message->err) : status;
 }
 
 static void message_fini(struct message *message)
 {
-	keys_of_fini(&message->keys);
+	given_keys_fini(&message->keys);
 	wire_close(message->read);
 	wire_writer_fini(&message->writer);
 }
@@ -260,14 +260,14 @@ static void too_many_keys_are_refused(void **state)
 static bool take_keys(void *arg)
 {
 	struct message *message = arg;
-	struct keys_of keys;
+	struct given_keys keys;
 	struct error err;
 	enum status status =
-		keys_of_begin(&keys, message->root, message->keys.batch.type, "", &err);
+		given_keys_begin(&keys, message->root, message->keys.batch.type, "", &err);
 	if (status == STATUS_OK) {
-		status = keys_of_pack(&keys, &err);
+		status = given_keys_pack(&keys, &err);
 	}
-	keys_of_fini(&keys);
+	given_keys_fini(&keys);
 	return status == STATUS_OK;
 }
 
@@ -299,9 +299,9 @@ static void refused_memory_is_an_error(void **state)
 static void zeroed_keys_may_end(void **state)
 {
 	(void)state;
-	struct keys_of keys = {0};
-	keys_of_fini(&keys);
-	keys_of_fini(NULL);
+	struct given_keys keys = {0};
+	given_keys_fini(&keys);
+	given_keys_fini(NULL);
 }
 
 int main(void)

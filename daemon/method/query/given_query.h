@@ -1,4 +1,4 @@
-/* query_of.h - the queries of a request: rows of a table, or vectors that it sends.
+/* given_query.h - the queries of a request: rows of a table, or vectors that it sends.
  *
  *     from     {table, keys, max_age_ms?}: the row of each key is a query, each of its views a part
  *              {dim, views?, dtype?, rows, scales?}: each row is a query; the request must name
@@ -8,15 +8,15 @@
  *
  * Threads: one at a time, in the snapshot that the release is of.
  */
-#ifndef DAEMON_METHOD_QUERY_QUERY_OF_H
-#define DAEMON_METHOD_QUERY_QUERY_OF_H
+#ifndef DAEMON_METHOD_QUERY_GIVEN_QUERY_H
+#define DAEMON_METHOD_QUERY_GIVEN_QUERY_H
 
 #include "daemon/method/query/query_place.h"
 #include "daemon/store/read/lookup.h"
 
 #include <stdint.h>
 
-struct query_of {
+struct given_query {
 	const struct table *table; /* borrowed; the rows are of this table; NULL: they were sent */
 	struct query query;        /* points into the next two */
 	void *vectors;             /* owned */
@@ -25,13 +25,13 @@ struct query_of {
 
 extern const char *const query_names[];
 
-/* Reads `from`, `through` and `weights`. `of` is filled, and needs query_of_fini, also after a
+/* Reads `from`, `through` and `weights`. `of` is filled, and needs given_query_fini, also after a
  * failure.
  * Errors: BAD_REQUEST  naming the argument, and both shapes where they do not fit; NOT_FOUND  a
  * table, or the row of a key; TOO_LARGE; CORRUPT; AGAIN  it would wait for the disk, and the call
  * may not block; NO_MEMORY. */
-enum status query_of_read(struct query_of *of, struct params *params,
+enum status given_query_read(struct given_query *of, struct params *params,
 	const struct query_place *place);
-void query_of_fini(struct query_of *of); /* zeroed is fine */
+void given_query_fini(struct given_query *of); /* zeroed is fine */
 
 #endif

@@ -1,5 +1,5 @@
-/* test_filter_of.c - which keys and tags a filter lets pass, and what is no filter. */
-#include "daemon/method/query/filter_of.h"
+/* test_given_filter.c - which keys and tags a filter lets pass, and what is no filter. */
+#include "daemon/method/query/given_filter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +25,7 @@ static const struct table_spec plain = {.name = {"ir"}, .key_type = KEY_U64, .di
 struct asked {
 	struct wire_writer writer;
 	struct wire_message *read;
-	struct filter_of of;
+	struct given_filter of;
 	struct error err;
 };
 
@@ -58,12 +58,12 @@ static enum status asked_read(struct asked *asked, const struct table_spec *spec
 		return status;
 	}
 	params_begin(&params, wire_root(asked->read), "", names, &asked->err);
-	return filter_of_read(&asked->of, &params, spec);
+	return given_filter_read(&asked->of, &params, spec);
 }
 
 static void asked_fini(struct asked *asked)
 {
-	filter_of_fini(&asked->of);
+	given_filter_fini(&asked->of);
 	wire_close(asked->read);
 	wire_writer_fini(&asked->writer);
 }

@@ -1,5 +1,5 @@
-/* through_of.c - reads the names of a chain and adds one step for each. */
-#include "daemon/method/query/through_of.h"
+/* given_chain.c - reads the names of a chain and adds one step for each. */
+#include "daemon/method/query/given_chain.h"
 
 static enum status add_steps(struct through *through, const struct through_place *place,
 	struct wire_value steps, struct error *err)
@@ -21,7 +21,7 @@ static enum status add_steps(struct through *through, const struct through_place
 	return through_end(through, place, err);
 }
 
-enum status through_of_read(struct wire_value steps, const struct through_place *place,
+enum status given_chain_read(struct wire_value steps, const struct through_place *place,
 	struct through **out, struct error *err)
 {
 	if (wire_type(steps) != WIRE_ARRAY) {

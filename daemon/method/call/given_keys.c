@@ -1,11 +1,11 @@
-/* keys_of.c - packs the keys of an array; finds where packed byte strings begin. */
-#include "daemon/method/call/keys_of.h"
+/* given_keys.c - packs the keys of an array; finds where packed byte strings begin. */
+#include "daemon/method/call/given_keys.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-static enum status count_packed(struct keys_of *keys, struct error *err)
+static enum status count_packed(struct given_keys *keys, struct error *err)
 {
 	struct wire_bytes packed = {0};
 	wire_bin(keys->given, &packed);
@@ -19,10 +19,10 @@ static enum status count_packed(struct keys_of *keys, struct error *err)
 	return status;
 }
 
-enum status keys_of_begin(struct keys_of *keys, struct wire_value given, enum key_type type,
+enum status given_keys_begin(struct given_keys *keys, struct wire_value given, enum key_type type,
 	const char *where, struct error *err)
 {
-	*keys = (struct keys_of){.batch.type = type, .given = given, .where = where};
+	*keys = (struct given_keys){.batch.type = type, .given = given, .where = where};
 	enum wire_type wire = wire_type(given);
 	if (wire == WIRE_BIN) {
 		return count_packed(keys, err);
@@ -40,7 +40,7 @@ enum status keys_of_begin(struct keys_of *keys, struct wire_value given, enum ke
 	return STATUS_OK;
 }
 
-static enum status pack_u64(struct keys_of *keys, struct error *err)
+static enum status pack_u64(struct given_keys *keys, struct error *err)
 {
 	size_t count = keys->batch.count;
 	assert(count == wire_size(keys->given));
@@ -62,7 +62,7 @@ static enum status pack_u64(struct keys_of *keys, struct error *err)
 }
 
 /* Adds up the bytes that the strings of an array take when they are packed. */
-static enum status measure_bytes(const struct keys_of *keys, size_t *bytes, struct error *err)
+static enum status measure_bytes(const struct given_keys *keys, size_t *bytes, struct error *err)
 {
 	*bytes = 0;
 	for (size_t i = 0; i < keys->batch.count; i++) {
@@ -84,7 +84,7 @@ static enum status measure_bytes(const struct keys_of *keys, size_t *bytes, stru
 	return STATUS_OK;
 }
 
-static enum status pack_bytes(struct keys_of *keys, struct error *err)
+static enum status pack_bytes(struct given_keys *keys, struct error *err)
 {
 	size_t bytes;
 	enum status status = measure_bytes(keys, &bytes, err);
@@ -113,7 +113,7 @@ static enum status pack_bytes(struct keys_of *keys, struct error *err)
 	return STATUS_OK;
 }
 
-static enum status index_bytes(struct keys_of *keys, struct error *err)
+static enum status index_bytes(struct given_keys *keys, struct error *err)
 {
 	assert(keys->batch.type == KEY_BYTES && keys->batch.packed != NULL);
 	uint32_t *at = malloc(keys->batch.count * sizeof *at);
@@ -126,7 +126,7 @@ static enum status index_bytes(struct keys_of *keys, struct error *err)
 	return STATUS_OK;
 }
 
-enum status keys_of_pack(struct keys_of *keys, struct error *err)
+enum status given_keys_pack(struct given_keys *keys, struct error *err)
 {
 	assert(keys->memory == NULL); /* keys are packed once */
 	assert(keys->batch.count <= LIMIT_KEYS);
@@ -140,7 +140,7 @@ enum status keys_of_pack(struct keys_of *keys, struct error *err)
 	return is_u64 ? pack_u64(keys, err) : pack_bytes(keys, err);
 }
 
-void keys_of_fini(struct keys_of *keys)
+void given_keys_fini(struct given_keys *keys)
 {
 	if (keys != NULL) {
 		free(keys->memory);

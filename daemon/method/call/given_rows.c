@@ -1,5 +1,5 @@
-/* rows_of.c - reads the columns of rows and checks each against its table. */
-#include "daemon/method/call/rows_of.h"
+/* given_rows.c - reads the columns of rows and checks each against its table. */
+#include "daemon/method/call/given_rows.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 #include "daemon/method/call/service.h"
 #include "daemon/store/state/reader.h"
 
-enum status rows_of_find(struct call *call, const char *release_id, const char *name,
+enum status given_rows_find(struct call *call, const char *release_id, const char *name,
 	const char *where, struct table_spec *spec)
 {
 	const struct release *release;
@@ -67,14 +67,15 @@ static void read_columns(struct params *params, const struct table_spec *spec,
 	}
 }
 
-enum status rows_of_read(struct rows_of *rows, struct params *params, const struct table_spec *spec)
+enum status given_rows_read(struct given_rows *rows, struct params *params,
+	const struct table_spec *spec)
 {
 	struct wire_value given = params_value(params, "keys", PARAM_REQUIRED);
 	if (params->status != STATUS_OK) {
 		return params->status;
 	}
 	enum status status =
-		keys_of_begin(&rows->keys, given, spec->key_type, params->where, params->err);
+		given_keys_begin(&rows->keys, given, spec->key_type, params->where, params->err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -83,7 +84,7 @@ enum status rows_of_read(struct rows_of *rows, struct params *params, const stru
 	read_columns(params, spec, &rows->batch);
 	status = params->status;
 	if (status == STATUS_OK) {
-		status = keys_of_pack(&rows->keys, params->err);
+		status = given_keys_pack(&rows->keys, params->err);
 	}
 	rows->batch.keys = rows->keys.batch;
 	assert(status != STATUS_OK ||
@@ -93,7 +94,7 @@ enum status rows_of_read(struct rows_of *rows, struct params *params, const stru
 	return status;
 }
 
-void rows_of_fini(struct rows_of *rows)
+void given_rows_fini(struct given_rows *rows)
 {
-	keys_of_fini(&rows->keys);
+	given_keys_fini(&rows->keys);
 }

@@ -1,19 +1,19 @@
-/* filter_of.c - reads lists of keys and masks of tags. */
-#include "daemon/method/query/filter_of.h"
+/* given_filter.c - reads lists of keys and masks of tags. */
+#include "daemon/method/query/given_filter.h"
 
 #include <assert.h>
 
 /* where: errors write it before "keys": "allow: " */
 static enum status read_keys(struct params *params, const char *name, const char *where,
-	const struct table_spec *items, struct keys_of *keys, struct key_set *set)
+	const struct table_spec *items, struct given_keys *keys, struct key_set *set)
 {
 	struct wire_value given = params_value(params, name, PARAM_OPTIONAL);
 	if (params->status != STATUS_OK || given.object == NULL) {
 		return params->status;
 	}
-	enum status status = keys_of_begin(keys, given, items->key_type, where, params->err);
+	enum status status = given_keys_begin(keys, given, items->key_type, where, params->err);
 	if (status == STATUS_OK) {
-		status = keys_of_pack(keys, params->err);
+		status = given_keys_pack(keys, params->err);
 	}
 	if (status == STATUS_OK && key_set_init(set, &keys->batch) != STATUS_OK) {
 		params_fail(params, STATUS_NO_MEMORY, name, "no memory");
@@ -22,11 +22,11 @@ static enum status read_keys(struct params *params, const char *name, const char
 	return status;
 }
 
-enum status filter_of_read(struct filter_of *of, struct params *params,
+enum status given_filter_read(struct given_filter *of, struct params *params,
 	const struct table_spec *items)
 {
 	struct filter *filter = &of->filter;
-	*of = (struct filter_of){
+	*of = (struct given_filter){
 		.filter.tags_any = params_uint_or(params, "tags_any", 0),
 		.filter.tags_all = params_uint_or(params, "tags_all", 0),
 		.filter.tags_none = params_uint_or(params, "tags_none", 0),
@@ -53,10 +53,10 @@ enum status filter_of_read(struct filter_of *of, struct params *params,
 	return status;
 }
 
-void filter_of_fini(struct filter_of *of)
+void given_filter_fini(struct given_filter *of)
 {
 	key_set_fini(&of->filter.allowed);
 	key_set_fini(&of->filter.denied);
-	keys_of_fini(&of->allow);
-	keys_of_fini(&of->deny);
+	given_keys_fini(&of->allow);
+	given_keys_fini(&of->deny);
 }

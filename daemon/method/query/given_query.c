@@ -1,6 +1,6 @@
-/* query_of.c - finds the rows or takes them from the request, runs them through the stored layers,
+/* given_query.c - finds the rows or takes them from the request, runs them through the stored layers,
  * and compares their shape with that of the items. */
-#include "daemon/method/query/query_of.h"
+#include "daemon/method/query/given_query.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "daemon/method/call/call.h"
-#include "daemon/method/call/keys_of.h"
+#include "daemon/method/call/given_keys.h"
 #include "daemon/method/call/service.h"
-#include "daemon/method/query/through_of.h"
+#include "daemon/method/query/given_chain.h"
 #include "schema/limits.h"
 
 const char *const query_names[] = {"table", "keys", "max_age_ms", "dim", "views", "dtype", "rows",
@@ -21,7 +21,7 @@ const char *const query_names[] = {"table", "keys", "max_age_ms", "dim", "views"
 struct rows_in {
 	struct params from;
 	const struct query_place *place;
-	struct query_of *of;
+	struct given_query *of;
 	struct through *through; /* owned; NULL: none */
 	enum dtype dtype;        /* the dtype that the search needs: f32 or bit */
 	uint32_t dim;
@@ -44,7 +44,7 @@ static enum dtype wanted_dtype(const struct query_place *place)
  * items. */
 static enum status settle_shape(struct rows_in *in)
 {
-	struct query_of *of = in->of;
+	struct given_query *of = in->of;
 	const struct table_spec *items = &in->place->at.items->spec;
 	of->query.dim = in->through == NULL ? in->dim : through_dim(in->through);
 	of->query.parts = in->through == NULL ? in->views : 1;
@@ -92,7 +92,7 @@ static enum status read_through(struct rows_in *in, struct params *params)
 		.where = "",
 		.may_block = in->place->call->may_block,
 	};
-	return through_of_read(steps, &place, &in->through, error_of(in));
+	return given_chain_read(steps, &place, &in->through, error_of(in));
 }
 
 static enum status check_count(struct rows_in *in, uint64_t count, const char *name)
@@ -154,7 +154,7 @@ static enum status look_up(struct rows_in *in, struct lookup *lookup)
 	return STATUS_OK;
 }
 
-static enum status find_rows(struct rows_in *in, struct params *params, struct keys_of *keys)
+static enum status find_rows(struct rows_in *in, struct params *params, struct given_keys *keys)
 {
 	const struct query_place *place = in->place;
 	const struct table_spec *spec = &in->of->table->spec;
@@ -184,7 +184,7 @@ static enum status find_rows(struct rows_in *in, struct params *params, struct k
 		status = settle_shape(in);
 	}
 	if (status == STATUS_OK) {
-		status = keys_of_pack(keys, error_of(in));
+		status = given_keys_pack(keys, error_of(in));
 	}
 	lookup.keys = keys->batch;
 	return status == STATUS_OK ? look_up(in, &lookup) : status;
@@ -192,7 +192,7 @@ static enum status find_rows(struct rows_in *in, struct params *params, struct k
 
 static enum status read_found(struct rows_in *in, struct params *params)
 {
-	struct keys_of keys = {0};
+	struct given_keys keys = {0};
 	struct table_name name;
 	struct error *err = error_of(in);
 	params_table(&in->from, &name);
@@ -203,12 +203,12 @@ static enum status read_found(struct rows_in *in, struct params *params)
 		if (status != STATUS_OK) {
 			return error_set(err, status, "from.table: %s", err->text);
 		}
-		status = keys_of_begin(&keys, given, in->of->table->spec.key_type, "from.", err);
+		status = given_keys_begin(&keys, given, in->of->table->spec.key_type, "from.", err);
 	}
 	if (status == STATUS_OK) {
 		status = find_rows(in, params, &keys);
 	}
-	keys_of_fini(&keys);
+	given_keys_fini(&keys);
 	return status;
 }
 
@@ -217,7 +217,7 @@ static enum status read_found(struct rows_in *in, struct params *params)
 /* Converts the rows and runs them through the layers; the result is in of->vectors. */
 static enum status convert(struct rows_in *in, const struct dtype_rows *given)
 {
-	struct query_of *of = in->of;
+	struct given_query *of = in->of;
 	assert(of->query.count > 0 && of->vectors != NULL);
 	if (in->through == NULL) {
 		const struct dtype_rows to = {.dtype = in->dtype, .rows = of->vectors};
@@ -347,7 +347,7 @@ static bool read_number(struct wire_value given, uint32_t i, float *out)
 	return isfinite(*out);
 }
 
-static enum status read_weights(struct query_of *of, struct params *params)
+static enum status read_weights(struct given_query *of, struct params *params)
 {
 	struct wire_value given = params_value(params, "weights", PARAM_OPTIONAL);
 	if (params->status != STATUS_OK || given.object == NULL) {
@@ -382,11 +382,11 @@ static enum status read_weights(struct query_of *of, struct params *params)
 
 /* ---- the whole request ---- */
 
-enum status query_of_read(struct query_of *of, struct params *params,
+enum status given_query_read(struct given_query *of, struct params *params,
 	const struct query_place *place)
 {
 	struct rows_in in = {.place = place, .of = of, .dtype = wanted_dtype(place)};
-	*of = (struct query_of){0};
+	*of = (struct given_query){0};
 	struct wire_value map = params_value(params, "from", PARAM_REQUIRED);
 	if (params->status != STATUS_OK) {
 		return params->status;
@@ -416,9 +416,9 @@ enum status query_of_read(struct query_of *of, struct params *params,
 	return status == STATUS_OK ? read_weights(of, params) : status;
 }
 
-void query_of_fini(struct query_of *of)
+void given_query_fini(struct given_query *of)
 {
 	free(of->vectors);
 	free(of->weights);
-	*of = (struct query_of){0};
+	*of = (struct given_query){0};
 }
