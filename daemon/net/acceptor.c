@@ -55,8 +55,8 @@ static void hand_over(struct acceptor *acceptor, int fd)
 {
 	struct loop *loop = choose_loop(acceptor);
 	if (loop == NULL) {
-		close(fd);
 		refuse(acceptor, "max_connections");
+		close(fd); /* after it is counted: the peer may ask at once */
 		return;
 	}
 	assert(loop->net == acceptor->net);
