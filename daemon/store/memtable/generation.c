@@ -194,5 +194,11 @@ enum status generation_put(struct generation *generation, const struct memtable_
 	version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
 	atomic_store_explicit(&entry->newest, version, memory_order_release);
 	generation->last_sequence = change->sequence;
+	/* What made the generation may have been taken back. Sequences that were taken back are used
+	 * again, and the log is kept from the first one on. */
+	if (change->sequence <
+		atomic_load_explicit(&generation->first_sequence, memory_order_relaxed)) {
+		atomic_store(&generation->first_sequence, change->sequence);
+	}
 	return added == NULL ? STATUS_OK : add_entry(generation, change, added);
 }
