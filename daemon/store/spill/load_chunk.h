@@ -14,7 +14,7 @@ struct load_chunk {
 	const char *table;
 	struct name load;
 	uint64_t chunk;
-	struct row_batch batch; /* rows without times get the clock at the load's first chunk */
+	struct row_batch batch; /* rows without times get now_ms of the load's first chunk */
 	int64_t now_ms;         /* the request's clock */
 };
 

@@ -4,10 +4,11 @@
 #include "daemon/store/spill/load_chunk.h"
 #include "daemon/store/spill/spilled.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Grows one column to `count` elements; a NULL result leaves it as it was. */
+/* Grows one column to `count` elements. False: no memory, and it is as it was. */
 static bool grow(void *column, uint64_t count, size_t element_bytes)
 {
 	void **at = column;
@@ -21,7 +22,7 @@ static bool grow(void *column, uint64_t count, size_t element_bytes)
 static bool reserve_rows(struct load_group *group, const struct table_spec *spec, uint64_t more)
 {
 	const uint64_t needed = group->rows + more;
-	/* A chunk without rows gets its columns too: none is NULL afterwards. */
+	/* The first chunk gets its columns even if it has no rows, so that none is NULL. */
 	if (needed <= group->capacity && group->hashes != NULL) {
 		return true;
 	}
@@ -75,6 +76,8 @@ static bool add_keys(struct load_group *group, const struct keys *keys)
 		end += len;
 		group->ends[group->rows + i] = (uint32_t)end;
 	}
+	assert(end == group->blob_bytes + bytes);
+	assert(end <= group->blob_capacity);
 	group->blob_bytes = end;
 	return true;
 }
@@ -92,6 +95,8 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 		return STATUS_NO_MEMORY;
 	}
 	const uint64_t first = group->rows;
+	assert(first + count <= group->capacity);
+	assert((spec->key_type == KEY_U64) == (group->ends == NULL));
 	keys_hash(&chunk->batch.keys, 0, count, group->hashes + first);
 	stored_take(spec, &chunk->batch, group->row_data + first * spec_row_bytes(spec),
 		spec->dtype == DTYPE_I8 ? group->scales + first : NULL);
@@ -113,7 +118,7 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 
 uint64_t load_group_bytes(const struct load_group *group, const struct table_spec *spec)
 {
-	/* Hash, key, time, tags and scale of a row, whichever it has. */
+	/* Hash, key, time, tags and scale of a row; some tables have fewer of them. */
 	enum { OTHER_COLUMNS_BYTES = 8 + 8 + 8 + 8 + 4 };
 	return group->rows * (spec_row_bytes(spec) + OTHER_COLUMNS_BYTES) + group->blob_bytes;
 }
@@ -141,6 +146,7 @@ static void put_keys(const struct load_group *group, const struct order_entry *o
 		end += len;
 		ends[i] = end;
 	}
+	assert(end == group->blob_bytes);
 }
 
 static void put_columns(const struct load_group *group, const struct order_entry *order,
@@ -168,7 +174,7 @@ static void put_columns(const struct load_group *group, const struct order_entry
 	}
 }
 
-/* What lies between columns is written and checksummed too. */
+/* Zeroes the gaps between the columns, since they are written and checksummed too. */
 static void clear_gaps(const struct spill_layout *layout, const struct table_spec *spec,
 	const struct load_group *group, uint8_t *body)
 {
@@ -186,6 +192,7 @@ static void clear_gaps(const struct spill_layout *layout, const struct table_spe
 		{layout->tags + (spec->tags ? rows * 8 : 0), layout->bytes},
 	};
 	for (size_t i = 0; i < sizeof gaps / sizeof gaps[0]; i++) {
+		assert(gaps[i].end <= gaps[i].next); /* columns do not overlap */
 		memset(body + gaps[i].end, 0, gaps[i].next - gaps[i].end);
 	}
 }
@@ -217,6 +224,8 @@ enum status load_group_body(const struct load_group *group, const struct table_s
 		free(order);
 		return STATUS_NO_MEMORY;
 	}
+	assert(layout.bytes <= body->capacity);
+	assert(group->rows <= group->capacity);
 	for (uint64_t i = 0; i < group->rows; i++) {
 		order[i] = (struct order_entry){.hash = group->hashes[i], .row = (uint32_t)i};
 	}

@@ -1,5 +1,9 @@
-/* load_list.c - the loads that there are: found at start, linked, forgotten. */
+/* load_list.c - the list of loads: found at the start, linked, forgotten. */
+#include "daemon/store/spill/spilled.h"
 
+#include "daemon/store/system/file.h"
+
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -8,9 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/store/spill/spilled.h"
-#include "daemon/store/system/file.h"
-
 void load_file_name(char *out, size_t size, uint64_t table, const char *load)
 {
 	(void)snprintf(out, size, "spill-%" PRIu64 "-%s", table, load);
@@ -18,6 +19,7 @@ void load_file_name(char *out, size_t size, uint64_t table, const char *load)
 
 struct load *load_find(struct store *store, uint64_t release, uint64_t table, const char *name)
 {
+	lock_assert_held(&store->load_lock);
 	for (struct load *load = store->loads; load != NULL; load = load->next) {
 		if (load->spill.owner.release == release && load->spill.owner.table == table &&
 			strcmp(load->name.text, name) == 0) {
@@ -46,6 +48,8 @@ void load_free(struct load *load)
 struct load *load_link(struct store *store, struct load *load)
 {
 	struct load **last = &store->loads;
+	lock_assert_held(&store->load_lock);
+	assert(load->next == NULL);
 	while (*last != NULL) {
 		last = &(*last)->next;
 	}
@@ -53,11 +57,20 @@ struct load *load_link(struct store *store, struct load *load)
 	return load;
 }
 
+/* The rows that wait in memory are no longer waited for. */
+static void drop_pending(struct store *store, const struct load *load)
+{
+	const uint64_t bytes = load_group_bytes(&load->group, &load->spill.owner.spec);
+	assert(store->load_pending >= bytes);
+	store->load_pending -= bytes;
+}
+
 enum status load_forget(struct store *store, struct load *load, struct error *err)
 {
 	char folder[PATH_MAX];
 	char file[128];
 	char path[PATH_MAX];
+	lock_assert_held(&store->load_lock);
 	store_release_folder(store, load->spill.owner.release, folder);
 	load_file_name(file, sizeof file, load->spill.owner.table, load->name.text);
 	enum status status = file_path(path, folder, file, err);
@@ -67,9 +80,10 @@ enum status load_forget(struct store *store, struct load *load, struct error *er
 	if (status != STATUS_OK) {
 		return status;
 	}
-	store->load_pending -= load_group_bytes(&load->group, &load->spill.owner.spec);
+	drop_pending(store, load);
 	struct load **at = &store->loads;
 	while (*at != load) {
+		assert(*at != NULL); /* it is in the list */
 		at = &(*at)->next;
 	}
 	*at = load->next;
@@ -79,7 +93,7 @@ enum status load_forget(struct store *store, struct load *load, struct error *er
 
 /* ---- open ---- */
 
-/* The table whose number a spill file's name carries; *name is the load's. */
+/* The table and the name of the load that a spill file is called by; NULL: no such table. */
 static const struct table *table_of_file(const struct release *release, const char *file,
 	struct name *name)
 {
@@ -116,7 +130,8 @@ static enum status open_load(struct store *store, const struct release *release,
 	struct error reason;
 	const enum status status = spill_open(folder, file, &owner, &load->spill, &reason);
 	if (status == STATUS_OK && load->spill.run_count == 0 && !load->spill.ended) {
-		/* As below, a moment later. */
+		/* Killed after it was created and before its first run: nothing of it was
+		 * acknowledged. */
 		(void)load_forget(store, load_link(store, load), NULL);
 		return STATUS_OK;
 	}
@@ -143,13 +158,13 @@ static enum status open_load(struct store *store, const struct release *release,
 	return STATUS_OK;
 }
 
-enum status loads_open(struct store *store, const struct release *release, struct error *err)
+static enum status open_loads(struct store *store, const struct release *release, struct error *err)
 {
 	char folder[PATH_MAX];
 	store_release_folder(store, release->number, folder);
 	DIR *dir = opendir(folder);
 	if (dir == NULL && errno == ENOENT) {
-		/* What was in it is lost; the release can still be loaded anew, or dropped. */
+		/* Its loads are lost, but the release can be loaded anew, or dropped. */
 		store_event(store, "event=damage release=%s reason=\"its folder is gone\"",
 			release->id.text);
 		return file_make_folder(folder, err);
@@ -168,10 +183,20 @@ enum status loads_open(struct store *store, const struct release *release, struc
 	return status;
 }
 
+enum status loads_open(struct store *store, const struct release *release, struct error *err)
+{
+	assert(release->state == RELEASE_OPEN);
+	store_lock_load(store);
+	const enum status status = open_loads(store, release, err);
+	store_unlock_load(store);
+	return status;
+}
+
 struct load *loads_take(struct store *store, uint64_t release)
 {
 	struct load *taken = NULL;
 	struct load **at = &store->loads;
+	lock_assert_held(&store->load_lock);
 	while (*at != NULL) {
 		struct load *load = *at;
 		if (release != 0 && load->spill.owner.release != release) {
@@ -181,8 +206,9 @@ struct load *loads_take(struct store *store, uint64_t release)
 		*at = load->next;
 		load->next = taken;
 		taken = load;
-		store->load_pending -= load_group_bytes(&load->group, &load->spill.owner.spec);
+		drop_pending(store, load);
 	}
+	assert(store->loads != NULL || store->load_pending == 0); /* it is the sum of all groups */
 	return taken;
 }
 

@@ -4,6 +4,7 @@
 #include "daemon/store/system/bytes.h"
 #include "daemon/store/system/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -29,6 +30,7 @@ static bool head_is_whole(const uint8_t *head)
 	return bytes_get_u64(head + HASH_OFFSET) == XXH3_64bits(head, HASH_OFFSET);
 }
 
+/* Where a column of so many bytes begins; *end moves behind it. */
 static uint64_t place(uint64_t *end, uint64_t bytes)
 {
 	const uint64_t at = *end;
@@ -150,7 +152,7 @@ static enum status add_run(struct spill *spill, const struct spill_run *run)
 	return STATUS_OK;
 }
 
-/* Reads the frame at spill->bytes. STATUS_AGAIN: no whole one is there. */
+/* Reads the frame at spill->bytes. AGAIN: there is no whole one. */
 static enum status read_frame(struct spill *spill, uint64_t file_bytes)
 {
 	uint8_t head[SPILL_HEAD_BYTES];
@@ -195,10 +197,11 @@ static enum status read_frame(struct spill *spill, uint64_t file_bytes)
 	return add_run(spill, &run);
 }
 
-/* Whether the last run's body is all there: only that one can be torn, since a run is synced
- * before the next is written. */
+/* Whether the last run's body is all there. No other body can be torn, since a run is synced before
+ * the next one is written. */
 static enum status check_last_body(struct spill *spill, bool *whole)
 {
+	assert(spill->run_count > 0);
 	const struct spill_run *run = &spill->runs[spill->run_count - 1];
 	uint8_t *body = malloc(run->body_bytes + 1);
 	if (body == NULL) {
@@ -210,8 +213,8 @@ static enum status check_last_body(struct spill *spill, bool *whole)
 	return status;
 }
 
-/* Whether a good frame stands anywhere behind the one that ends the file: then that one was
- * synced, and its damage is none of a crash. */
+/* Whether a good frame stands anywhere behind the bad one at spill->bytes. If so, the bad one was
+ * synced before, and what damaged it was no crash. */
 static enum status find_later_frame(struct spill *spill, uint64_t file_bytes, bool *found)
 {
 	enum { STEP = SEGMENT_ALIGN };
@@ -228,8 +231,10 @@ static enum status find_later_frame(struct spill *spill, uint64_t file_bytes, bo
 	return STATUS_OK;
 }
 
+/* Cuts off what is behind the last good frame. */
 static enum status cut(struct spill *spill)
 {
+	assert(spill->bytes >= SPILL_HEAD_BYTES);
 	if (ftruncate(spill->fd, (off_t)spill->bytes) != 0 || fdatasync(spill->fd) != 0) {
 		return STATUS_IO;
 	}
@@ -277,7 +282,7 @@ static enum status read_frames(struct spill *spill, struct error *err)
 	return STATUS_OK;
 }
 
-/* A file that grew, but whose first bytes never reached the disk. */
+/* Whether the file grew, but its head never reached the disk. */
 static bool is_zero(const uint8_t *head)
 {
 	static const uint8_t zero[SPILL_HEAD_BYTES];
@@ -326,6 +331,8 @@ static enum status append(struct spill *spill, enum spill_frame_kind kind,
 	const struct spill_run *run, const uint8_t *body, struct error *err)
 {
 	uint8_t head[SPILL_HEAD_BYTES] = {0};
+	assert(!spill->ended);
+	assert(spill->bytes % SEGMENT_ALIGN == 0); /* so that columns are aligned in the file */
 	bytes_put_u32(head, SPILL_FRAME_MAGIC);
 	bytes_put_u32(head + 4, kind);
 	bytes_put_u64(head + 8, run->body_bytes);
@@ -363,7 +370,7 @@ enum status spill_append(struct spill *spill, struct spill_run *run, const uint8
 	run->body_offset = spill->bytes + SPILL_HEAD_BYTES;
 	run->body_bytes = layout.bytes;
 	run->body_hash = XXH3_64bits(body, layout.bytes);
-	/* Room for it first: once it is written it must be remembered. */
+	/* It is remembered first: a run that was written must not be forgotten for want of memory. */
 	enum status status = add_run(spill, run);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "load: run %zu", spill->run_count);
@@ -374,6 +381,7 @@ enum status spill_append(struct spill *spill, struct spill_run *run, const uint8
 		return status;
 	}
 	spill->bytes = run->body_offset + run->body_bytes;
+	assert(spill->bytes % SEGMENT_ALIGN == 0);
 	return STATUS_OK;
 }
 

@@ -71,20 +71,22 @@ struct spill {
 enum status spill_create(const char *folder, const char *name, const struct base_owner *owner,
 	int64_t default_time_ms, struct spill *out, struct error *err);
 
-/* Opens an existing one. A torn last frame is cut off; a bad one with a good one behind it is
- * damage. AGAIN: its head was never written, nothing was acknowledged, and it was removed.
+/* Opens an existing file. A torn last frame is cut off; a bad frame with a good one behind it is
+ * damage. AGAIN: the file's head was never written, so nothing was acknowledged, and the file was
+ * removed.
  * Errors: CORRUPT, UNSUPPORTED, IO, NO_MEMORY. */
 enum status spill_open(const char *folder, const char *name, const struct base_owner *owner,
 	struct spill *out, struct error *err);
 void spill_close(struct spill *spill);
 
-/* Appends a run and syncs it. run: sequence, first_chunk, chunk_count, rows, blob_bytes; the
- * rest is filled here. After a failure the file is as it was before.
+/* Appends a run and syncs it; the spill has not ended. The caller sets sequence, first_chunk,
+ * chunk_count, rows and blob_bytes of the run; the rest is filled here. After a failure the file is
+ * as it was before.
  * Errors: DISK_FULL, IO, NO_MEMORY. */
 enum status spill_append(struct spill *spill, struct spill_run *run, const uint8_t *body,
 	struct error *err);
 
-/* Writes that the load is whole, and syncs it. */
+/* Writes that the load is whole, and syncs that. Nothing may be appended from then on. */
 enum status spill_end(struct spill *spill, struct error *err);
 
 #endif

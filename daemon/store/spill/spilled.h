@@ -1,6 +1,7 @@
 /* spilled.h - one bulk load: chunks that wait in memory, and the spill file they go to.
  *
- * Threads: load_lock (state.h) guards all of it.
+ * Threads: load_lock (state.h) guards all of it. While a release is being sealed its spills do not
+ * change, and the seal reads them without the lock.
  */
 #ifndef DAEMON_STORE_SPILL_SPILLED_H
 #define DAEMON_STORE_SPILL_SPILLED_H
@@ -31,8 +32,8 @@ struct load {
 	struct name name;
 	struct table_name table_name;
 	struct spill spill;
-	bool damaged; /* its file cannot be used; it can only be aborted */
-	struct load_progress synced;
+	bool damaged;                /* its file cannot be used, so it can only be aborted */
+	struct load_progress synced; /* of the runs in the spill */
 	struct load_group group;
 };
 
@@ -46,14 +47,15 @@ enum status load_forget(struct store *store, struct load *load, struct error *er
 /* Closes and frees one that is in no list; its file stays. */
 void load_free(struct load *load);
 
-/* Finds the spill files of an open release and removes what is none; at start. */
+/* Opens the spill files of an open release, at the start. Files of which nothing was acknowledged
+ * are removed; files with other names are told and stay. */
 enum status loads_open(struct store *store, const struct release *release, struct error *err);
-/* Takes the loads of a release (0: of all) out of the list; the caller holds load_lock. */
+/* Takes the loads of a release (0: of all) out of the list. */
 struct load *loads_take(struct store *store, uint64_t release);
 /* Closes a list of loads that were taken; their files stay. */
 void loads_free(struct load *loads);
 
-/* Whether its file can be used; NULL can. Errors: CORRUPT, saying what to do. */
+/* Whether a load's file can be used; of no load (NULL) it can. Errors: CORRUPT, saying what to do. */
 enum status load_check_damage(const struct load *load, struct error *err);
 
 /* ---- files and groups ---- */
