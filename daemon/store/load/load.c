@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A group is written when it has grown so large: a run of the spill file. */
+/* A group that has grown so large is written: it becomes a run of the spill file. */
 enum { GROUP_BYTES_MAX = 64 << 20 };
 
 static uint64_t group_bytes_max(const struct store *store)
@@ -28,6 +28,7 @@ static enum status find_owner(struct store *store, const struct load_chunk *chun
 {
 	const struct release *release;
 	const struct table *table;
+	lock_assert_held(&store->load_lock); /* so that no seal begins */
 	const struct snapshot *snapshot = snapshot_begin(store);
 	enum status status = snapshot_release(snapshot, chunk->release, &release, err);
 	if (status == STATUS_OK && release->state != RELEASE_OPEN) {
@@ -71,7 +72,8 @@ static enum status find_load(struct store *store, const struct load_chunk *which
 
 /* ---- chunk ---- */
 
-/* Appends to the group; what became infinite in the table's dtype is taken back. */
+/* Appends a chunk to the group. If one of its values becomes infinite in the table's dtype, the chunk
+ * is taken back. */
 static enum status add_rows(struct store *store, struct load *load, const struct load_chunk *chunk,
 	struct error *err)
 {
@@ -97,6 +99,7 @@ static enum status add_rows(struct store *store, struct load *load, const struct
 		group->chunks--;
 		return status;
 	}
+	assert(load_group_bytes(group, spec) >= held_bytes);
 	store->load_pending += load_group_bytes(group, spec) - held_bytes;
 	return STATUS_OK;
 }
@@ -167,7 +170,7 @@ static enum status take_chunk(struct store *store, const struct load_chunk *chun
 			assert(load != NULL); /* there was one, or it was begun */
 			status = add_rows(store, load, chunk, err);
 			if (status != STATUS_OK && begins) {
-				/* Nothing has changed: seal must not wait for the end of it. */
+				/* A load that has no chunk yet must not keep a seal from beginning. */
 				(void)load_forget(store, load, NULL);
 			}
 		}
@@ -201,6 +204,8 @@ bool store_load_is_full(struct store *store)
 static enum status sync_load(struct store *store, struct load *load, struct error *err)
 {
 	struct load_group *group = &load->group;
+	assert(!load->damaged);
+	assert(!load->spill.ended);
 	struct spill_run run = {
 		.sequence = store->load_sequence + 1,
 		.first_chunk = load->synced.next_chunk,
@@ -215,6 +220,7 @@ static enum status sync_load(struct store *store, struct load *load, struct erro
 	}
 	status = spill_append(&load->spill, &run, body->data, err);
 	if (status == STATUS_OK) {
+		assert(run.chunk_count > 0);
 		store->load_sequence = run.sequence;
 		atomic_fetch_add(&store->load_bytes, run.body_bytes);
 		load->synced.next_chunk += group->chunks;
@@ -227,21 +233,23 @@ static enum status sync_all(struct store *store, struct error *err)
 {
 	enum status status = STATUS_OK;
 	struct load *next;
+	lock_assert_held(&store->load_lock);
 	for (struct load *load = store->loads; load != NULL; load = next) {
 		next = load->next;
 		if (load->group.chunks == 0) {
+			assert(load->group.rows == 0);
 			continue;
 		}
 		if (status == STATUS_OK) {
 			status = sync_load(store, load, err);
 		}
-		/* Several loads at once do not keep their memory: its sum is bounded. */
+		/* A single load keeps its memory. Several do not, since their sum would be too much. */
 		load_group_clear(&load->group);
 		if (load->next != NULL || load != store->loads) {
 			load_group_fini(&load->group);
 		}
 		if (status != STATUS_OK && load->synced.next_chunk == 0) {
-			/* It was begun by what has failed. */
+			/* It was begun by the chunks that are lost. */
 			(void)load_forget(store, load, NULL);
 		}
 	}
@@ -249,8 +257,8 @@ static enum status sync_all(struct store *store, struct error *err)
 	return status;
 }
 
-/* Syncs what waits on the way to something else; chunks that were lost by it are told by the next
- * store_load_sync, which their callers wait for. */
+/* Syncs the chunks that wait, before another step. If they are lost, the next store_load_sync fails
+ * too, since their callers wait for it. */
 static enum status sync_early(struct store *store, struct error *err)
 {
 	struct error reason;
@@ -280,6 +288,8 @@ static enum status end_load(struct store *store, const struct load_chunk *which,
 	uint64_t rows, struct error *err)
 {
 	struct load *load;
+	lock_assert_held(&store->admin_lock);
+	lock_assert_held(&store->load_lock);
 	enum status status = sync_early(store, err);
 	if (status == STATUS_OK) {
 		status = find_load(store, which, &load, err);
@@ -296,6 +306,7 @@ static enum status end_load(struct store *store, const struct load_chunk *which,
 			" and %" PRIu64,
 			which->load.text, load->synced.next_chunk, load->synced.rows, chunks, rows);
 	}
+	assert(load->group.chunks == 0); /* all are synced */
 	load_group_fini(&load->group);
 	load_body_fini(&store->load_body);
 	if (!load->spill.ended) {
@@ -322,12 +333,15 @@ enum status store_load_end(struct store *store, const struct load_chunk *which, 
 	return status;
 }
 
-/* Forgets it in the catalog first: a file that is there and not known can be aborted again, one
- * that is known and not there would keep the release from being sealed. */
+/* The catalog forgets the load first. If the daemon is killed then, a file is there that the catalog
+ * does not know, and the load can be aborted again. In the other order the catalog would know a load
+ * without a file, and the release could not be sealed. */
 static enum status abort_load(struct store *store, const struct load_chunk *which, uint64_t *rows,
 	struct error *err)
 {
 	struct base_owner owner;
+	lock_assert_held(&store->admin_lock);
+	lock_assert_held(&store->load_lock);
 	enum status status = find_owner(store, which, &owner, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -358,8 +372,8 @@ enum status store_load_abort(struct store *store, const struct load_chunk *which
 
 /* ---- list ---- */
 
-/* Whether the release's table of this number knows the load to be whole: its file may say so and
- * the catalog not, if the daemon was killed in between; then it is ended again. */
+/* Whether both the load's file and the catalog say that it is whole. If the daemon was killed in
+ * between, only the file says so, and the load has to be ended again. */
 static bool has_ended(const struct release *release, const struct load *load)
 {
 	const struct table *table = release_find(release, load->spill.owner.table);
@@ -367,11 +381,11 @@ static bool has_ended(const struct release *release, const struct load *load)
 	       table_find_ended(table, load->name.text) != NULL;
 }
 
-/* Called with load_lock held. */
 static enum status list_loads(const struct store *store, const struct release *release,
 	struct load_state **out, size_t *count)
 {
 	size_t found = 0;
+	lock_assert_held(&store->load_lock);
 	for (const struct load *load = store->loads; load != NULL; load = load->next) {
 		found += load->spill.owner.release == release->number;
 	}
@@ -390,6 +404,7 @@ static enum status list_loads(const struct store *store, const struct release *r
 			};
 		}
 	}
+	assert(*count == found);
 	return STATUS_OK;
 }
 

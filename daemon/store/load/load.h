@@ -1,7 +1,7 @@
 /* load.h - bulk loads into open releases.
  *
- * Threads: store_load_chunk to store_load_abort by one thread at a time (the write lane);
- * store_loads by any.
+ * Threads: store_load_chunk to store_load_abort by one thread at a time (the load lane); store_loads
+ * by any. All are registered (grace.h) and outside of a snapshot.
  */
 #ifndef DAEMON_STORE_LOAD_LOAD_H
 #define DAEMON_STORE_LOAD_LOAD_H
@@ -15,20 +15,20 @@
 
 struct store;
 
-/* Takes a chunk into memory: it is durable, and may be acknowledged, when the next
- * store_load_sync has returned OK. */
+/* Takes a chunk into memory. It is durable, and may be acknowledged, once the next store_load_sync
+ * has returned OK. */
 enum status store_load_chunk(struct store *store, const struct load_chunk *chunk,
 	struct load_progress *out, struct error *err);
 
-/* Whether so much waits that store_load_sync should come before the next chunk. */
+/* Whether so many rows wait in memory that store_load_sync should come before the next chunk. */
 bool store_load_is_full(struct store *store);
 
-/* Writes and syncs every chunk that waits. After a failure none of them counts:
- * each load stands where the last sync left it. */
+/* Writes and syncs every chunk that waits. If it fails, chunks are lost: each load is where its last
+ * synced run left it. */
 enum status store_load_sync(struct store *store, struct error *err);
 
-/* Both are durable when they return. An end syncs what waits first; if that fails, the next
- * store_load_sync fails too, since it is what the lost chunks' callers wait for. */
+/* Both are durable when they return. An end first syncs the chunks that wait. If that fails, the next
+ * store_load_sync fails too, since the callers of the lost chunks wait for it. */
 enum status store_load_end(struct store *store, const struct load_chunk *which, uint64_t chunks,
 	uint64_t rows, struct error *err);
 enum status store_load_abort(struct store *store, const struct load_chunk *which, uint64_t *rows,

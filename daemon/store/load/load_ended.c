@@ -1,8 +1,9 @@
-/* load_ended.c - the loads that the catalog knows to be whole, so that a lost file is seen. */
+/* load_ended.c - the loads that the catalog knows to be whole, so that the loss of a file is seen. */
 #include "daemon/store/load/load_ended.h"
 #include "daemon/store/admin/change.h"
 #include "daemon/store/spill/spilled.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,17 @@ const struct ended_load *table_find_ended(const struct table *table, const char 
 	return NULL;
 }
 
+static void assert_locked(const struct store *store)
+{
+	lock_assert_held(&store->admin_lock);
+	lock_assert_held(&store->load_lock);
+	(void)store;
+}
+
 const struct ended_load *load_find_ended(struct store *store, const struct base_owner *owner,
 	const char *name)
 {
+	assert_locked(store);
 	const struct table *table =
 		release_find(snapshot_find(store_current(store), owner->release), owner->table);
 	return table == NULL ? NULL : table_find_ended(table, name);
@@ -45,7 +54,7 @@ static struct table *copy_without(const struct table *from, const char *name)
 	return table;
 }
 
-/* Makes `table` part of its release, durably. Takes it over. */
+/* Makes `table` part of its release, durably. Takes it over. NULL is NO_MEMORY. */
 static enum status put_table(struct store *store, const struct base_owner *owner,
 	struct table *table, struct error *err)
 {
@@ -64,7 +73,10 @@ static enum status put_table(struct store *store, const struct base_owner *owner
 enum status load_put_ended(struct store *store, const struct base_owner *owner,
 	const struct ended_load *ended, struct error *err)
 {
+	assert_locked(store);
 	const struct release *release = snapshot_find(store_current(store), owner->release);
+	assert(release != NULL); /* it is open, and stays while the locks are held */
+	assert(release->state == RELEASE_OPEN);
 	struct table *table = copy_without(release_find(release, owner->table), ended->load.text);
 	if (table != NULL) {
 		table->ended[table->ended_count++] = *ended;
@@ -75,7 +87,10 @@ enum status load_put_ended(struct store *store, const struct base_owner *owner,
 enum status load_remove_ended(struct store *store, const struct base_owner *owner, const char *name,
 	struct error *err)
 {
+	assert_locked(store);
 	const struct release *release = snapshot_find(store_current(store), owner->release);
+	assert(release != NULL);
+	assert(release->state == RELEASE_OPEN);
 	return put_table(store, owner, copy_without(release_find(release, owner->table), name),
 		err);
 }
@@ -120,6 +135,8 @@ static enum status check_load(const struct release *release, const struct load *
 enum status loads_check(struct store *store, const struct release *release, struct error *err)
 {
 	enum status status = STATUS_OK;
+	assert_locked(store);
+	assert(release->state == RELEASE_OPEN);
 	for (const struct load *load = store->loads; status == STATUS_OK && load != NULL;
 		load = load->next) {
 		if (load->spill.owner.release == release->number) {

@@ -15,10 +15,12 @@ struct release;
 struct store;
 struct table;
 
+/* NULL: the catalog does not know this load of the table to be whole. The second finds the table
+ * in the current snapshot. */
 const struct ended_load *table_find_ended(const struct table *table, const char *name);
 const struct ended_load *load_find_ended(struct store *store, const struct base_owner *owner,
 	const char *name);
-/* Both are durable when they return. */
+/* Both are changes of the catalog, and durable when they return. */
 enum status load_put_ended(struct store *store, const struct base_owner *owner,
 	const struct ended_load *ended, struct error *err);
 enum status load_remove_ended(struct store *store, const struct base_owner *owner, const char *name,
