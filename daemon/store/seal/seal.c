@@ -1,17 +1,18 @@
-/* seal.c - from sorted runs to base files: shares the work of one table among threads. */
+/* seal.c - from sorted runs to base files: divides the work on one table between threads. */
 #include "daemon/store/seal/seal.h"
 
 #include "daemon/store/seal/seal_worker.h"
 #include "daemon/store/system/file.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Workers a table, when it has more than one segment: copying into fresh pages takes a processor
- * for as long as the disk takes to write them. */
+/* Workers of a table that has more than one segment. Two are worth it, since to copy rows into fresh
+ * pages takes a processor as long as the disk takes to write them. */
 enum { SEAL_WORKERS = 2 };
 
 /* ---- the table ---- */
@@ -39,13 +40,16 @@ static void *run_step(void *arg)
 	return NULL;
 }
 
-/* Runs one step of every worker, each on a thread of its own if there can be one. */
+/* Runs one step of every worker, the first in this thread and each other in one of its own. If no
+ * thread can be had, this one runs the step. */
 static enum status run_all(struct seal_worker *workers, size_t count,
 	void (*run)(struct seal_worker *worker), struct error *err)
 {
 	struct step steps[SEAL_WORKERS];
 	pthread_t threads[SEAL_WORKERS];
 	bool started[SEAL_WORKERS] = {false};
+	assert(count >= 1);
+	assert(count <= SEAL_WORKERS);
 	for (size_t i = 0; i < count; i++) {
 		steps[i] = (struct step){.worker = &workers[i], .run = run};
 		started[i] = i > 0 && pthread_create(&threads[i], NULL, run_step, &steps[i]) == 0;
@@ -78,6 +82,7 @@ static enum status collect(struct seal_worker *workers, size_t count, struct sea
 	out->files = calloc(total + 1, sizeof *out->files);
 	for (size_t i = 0; i < count && out->files != NULL; i++) {
 		struct base_files *part = &workers[i].files;
+		assert(part->writer == NULL); /* the last one is finished */
 		if (part->file_count > 0) {
 			memcpy(out->files + out->file_count, part->files,
 				part->file_count * sizeof *part->files);
@@ -86,13 +91,14 @@ static enum status collect(struct seal_worker *workers, size_t count, struct sea
 		out->rows += part->rows;
 		part->file_count = 0; /* moved */
 	}
+	assert(out->files == NULL || out->file_count == total);
 	return out->files == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
 static enum status write_table(struct seal_job *job, struct seal_output *out, struct error *err)
 {
 	struct seal_worker workers[SEAL_WORKERS] = {0};
-	/* Parts are the two values of the first bit of the hash. */
+	/* There is one part, of all hashes; or two, by the first bit of the hash. */
 	const bool is_small = job->runs->rows * job->row_cost <= job->sizes.segment_bytes;
 	job->worker_count = is_small ? 1 : SEAL_WORKERS;
 	for (size_t i = 0; i < job->worker_count; i++) {
@@ -118,6 +124,7 @@ static enum status write_table(struct seal_job *job, struct seal_output *out, st
 	if (status == STATUS_OK && collect(workers, job->worker_count, out) != STATUS_OK) {
 		status = error_set(err, STATUS_NO_MEMORY, "seal: the list of files");
 	}
+	assert(status != STATUS_OK || out->rows <= job->runs->rows); /* each key once */
 	for (size_t i = 0; i < job->worker_count; i++) {
 		base_files_fini(&workers[i].files, BASE_FILES_REMOVE);
 	}

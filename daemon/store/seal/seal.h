@@ -1,10 +1,10 @@
 /* seal.h - builds the base files of one table from the runs of its loads.
  *
- * Runs are sorted by hash, so the rows of one prefix are a slice of each; the slices are
- * gathered, sorted together, and of a key given twice the last is kept. A prefix whose rows
- * are too many for one segment is split by one more bit.
+ * Each run is sorted by hash, so it has the rows of one prefix in one slice. The slices of all runs
+ * are gathered and sorted together; of a key that was given twice the last row is kept. A prefix
+ * with too many rows for one segment is split by one more bit.
  *
- * Threads: one caller a table; nothing else may use the runs' spills meanwhile.
+ * Threads: one caller a table; nobody may change the spills of the runs meanwhile.
  */
 #ifndef DAEMON_STORE_SEAL_SEAL_H
 #define DAEMON_STORE_SEAL_SEAL_H
@@ -22,7 +22,7 @@ struct seal_source {
 struct seal_output {
 	uint64_t rows;
 	size_t file_count;
-	struct base_file_info *files; /* owned; none when there are no rows */
+	struct base_file_info *files; /* owned; a table without rows has none */
 };
 
 struct seal_input {
@@ -34,9 +34,9 @@ struct seal_input {
 	const _Atomic bool *stop; /* when it becomes true, the work ends with BUSY */
 };
 
-/* Writes base files into the folder, synced, the folder's entries not. Peak memory, for each of
+/* Writes base files into the folder and syncs them, but not the folder. Peak memory, for each of
  * two threads: one segment twice (sizes.segment_bytes each) and 40 bytes a row of it. After a
- * failure what was written is removed, or a leftover.
+ * failure the files that were written are removed, or are leftovers.
  * Errors: CORRUPT  a run is damaged; DISK_FULL; IO; NO_MEMORY; BUSY  see `stop`; TOO_LARGE  over 4M
  *         keys, or more than fit a file, share SEGMENT_PREFIX_BITS_MAX bits of their hash. */
 enum status seal_table(const struct seal_input *input, struct seal_output *out, struct error *err);

@@ -7,6 +7,7 @@
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,12 +24,14 @@ static struct seal_result result_of(const struct release *release)
 
 /* ---- begin ---- */
 
-/* Marks the release as being sealed, and makes a copy of it to be filled. *release is NULL when
- * it is sealed already. */
+/* Marks the release as being sealed, and makes the copy that gets its base files. *release is NULL
+ * when it is sealed already. */
 static enum status begin(struct store *store, const char *id, struct release **release,
 	struct seal_result *result, struct error *err)
 {
 	const struct release *from;
+	lock_assert_held(&store->admin_lock);
+	lock_assert_held(&store->load_lock);
 	enum status status = snapshot_release(store_current(store), id, &from, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -41,7 +44,7 @@ static enum status begin(struct store *store, const char *id, struct release **r
 	if (store->sealing != 0) {
 		return error_set(err, STATUS_BUSY, "release: another one is being sealed");
 	}
-	/* What is missing could not be told from what was never sent. */
+	/* Later nobody could tell a row that was lost from one that was never sent. */
 	status = loads_check(store, from, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -56,15 +59,18 @@ static enum status begin(struct store *store, const char *id, struct release **r
 
 /* ---- build ---- */
 
-/* The spills of a table. While the release is being sealed nothing changes its loads. */
+/* The spills of a table. They are used without load_lock afterwards: as long as the release is being
+ * sealed, nothing changes its loads. */
 static size_t find_sources(struct store *store, uint64_t release, uint64_t table,
 	struct seal_source *sources)
 {
 	size_t count = 0;
-	lock_take(&store->load_lock);
+	store_lock_load(store);
+	assert(store->sealing == release);
 	for (const struct load *load = store->loads; load != NULL; load = load->next) {
 		if (load->spill.owner.release == release && load->spill.owner.table == table &&
 			count < LIMIT_LOADS) {
+			assert(load->group.rows == 0); /* it has ended, so all is in the spill */
 			sources[count++].spill = &load->spill;
 		}
 	}
@@ -117,23 +123,28 @@ static enum status check_built(struct store *store, struct release *release, str
 	enum status status = store_open_bases(store, release, err);
 	for (size_t i = 0; status == STATUS_OK && i < release->table_count; i++) {
 		struct base_set *set = release->tables[i]->bases;
+		uint64_t rows = 0;
 		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
+			rows += set->segments[j].info->rows;
 			if (base_segment_wait(set, j) != BASE_READY) {
 				return error_set(err, STATUS_CORRUPT,
 					"seal: table '%s' reads back otherwise than it was written",
 					release->tables[i]->spec.name.text);
 			}
 		}
+		assert(status != STATUS_OK || rows == release->tables[i]->rows);
 	}
 	return status;
 }
 
-/* The table that it replaces is shared with the current snapshot. */
+/* Takes admin_lock, since the table that is replaced is shared with the current snapshot. */
 static enum status put_table(struct store *store, struct release *release, struct table *table)
 {
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
+	const size_t count = release->table_count;
 	const enum status status = release_put(release, table);
-	lock_release(&store->admin_lock);
+	assert(release->table_count == count); /* it has taken the place of its old self */
+	store_unlock_admin(store);
 	return status;
 }
 
@@ -161,8 +172,13 @@ static enum status build(struct store *store, struct release *release, struct er
 static enum status commit(struct store *store, struct release *release, struct seal_result *result,
 	struct error *err)
 {
-	/* Those that were put and deleted meanwhile. */
+	lock_assert_held(&store->admin_lock);
+	lock_assert_held(&store->load_lock);
+	assert(store->sealing == release->number);
+	assert(release->state == RELEASE_OPEN);
+	/* Tensors may have been put and deleted since the copy was made. */
 	const struct release *now = snapshot_find(store_current(store), release->number);
+	assert(now == NULL || now->table_count == release->table_count);
 	if (now == NULL || release_share_tensors(release, now) != STATUS_OK) {
 		release_drop(release);
 		return error_set(err, now == NULL ? STATUS_NOT_FOUND : STATUS_NO_MEMORY,
@@ -196,9 +212,9 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 			release_drop(release);
 		}
 		if (status != STATUS_OK && status != STATUS_IO) {
-			/* Its space is given back: that may be what the disk ran out of. After an
-			 * IO error the catalog may name the files all the same: the next start
-			 * knows. */
+			/* The files are removed at once, since they may be what has filled the disk.
+			 * Not after an IO error: then the catalog may name them, which only the next
+			 * start can tell. */
 			char folder[PATH_MAX];
 			store_release_folder(store, number, folder);
 			(void)file_remove_prefixed(folder, "base-", NULL);

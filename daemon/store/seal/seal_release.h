@@ -1,7 +1,8 @@
-/* seal_release.h - seals a release: builds its base files, and takes no load from then on.
+/* seal_release.h - seals a release: builds its base files from its loads. From then on the release
+ * takes no load.
  *
- * Threads: any. It works in its caller's thread and takes the admin turn only for its first and its
- * last step.
+ * Threads: any, one at a time. The work is done in the caller's thread; admin_lock and load_lock are
+ * held for the first and the last step only.
  */
 #ifndef DAEMON_STORE_SEAL_SEAL_RELEASE_H
 #define DAEMON_STORE_SEAL_SEAL_RELEASE_H
@@ -17,6 +18,8 @@ struct seal_result {
 	uint64_t rows;
 	uint64_t bytes;
 };
+/* A release that is sealed already is OK. Errors: NOT_FOUND; CONFLICT  a load has not ended; BUSY
+ * another seal, or the daemon is stopping; CORRUPT  a load is damaged or lost; seal_table's. */
 enum status store_seal(struct store *store, const char *id, struct seal_result *out,
 	struct error *err);
 

@@ -3,6 +3,7 @@
 
 #include "daemon/store/system/mapfault.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ struct run_map {
 	struct mapfault *watch;
 };
 
-/* Ends of byte-string keys must grow and stay in the blob, since they are followed. */
+/* Whether the ends of byte-string keys grow and stay in the blob: keys are read by them. */
 static bool ends_are_sound(const struct run *run)
 {
 	uint32_t before = 0;
@@ -51,7 +52,10 @@ static void add_run(const struct spill *spill, const struct spill_run *of,
 	struct spill_layout layout;
 	spill_layout(&layout, spec, of->rows, of->blob_bytes);
 	const bool byte_keys = spec->key_type == KEY_BYTES;
-	/* Bodies begin at a multiple of 64 in the file, their columns too. */
+	/* Spills are opened by spill_open, or were written by this process: their runs are sound. */
+	assert(of->body_bytes == layout.bytes);
+	assert(of->body_offset + of->body_bytes <= map->len);
+	assert(of->body_offset % SEGMENT_ALIGN == 0); /* so are the columns */
 	const struct run run = {
 		.source = of,
 		.rows = of->rows,
@@ -123,6 +127,8 @@ enum status runs_open(const struct seal_source *sources, size_t count, struct ru
 		runs_close(out);
 		return status;
 	}
+	assert(out->count == run_count);
+	assert(out->map_count == count);
 	qsort(out->runs, out->count, sizeof *out->runs, by_sequence);
 	return STATUS_OK;
 }

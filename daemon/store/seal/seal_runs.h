@@ -37,13 +37,14 @@ struct runs {
 	_Atomic unsigned char damaged; /* a read of a map failed */
 };
 
-/* Maps every spill. `out` must not move while it is open. Errors: IO, NO_MEMORY. */
+/* Maps every spill. `out` must not move while it is open, since its maps are watched. Errors: IO,
+ * NO_MEMORY. */
 enum status runs_open(const struct seal_source *sources, size_t count, struct runs *out,
 	struct error *err);
 void runs_close(struct runs *runs);
 
-/* Reads a run and compares it with its checksum: before that only its sizes may be used.
- * Errors: CORRUPT. */
+/* Reads a run and compares it with its checksum. Before that only its sizes may be used. Errors:
+ * CORRUPT. */
 enum status run_check(const struct run *run, struct error *err);
 
 /* The first row of a run whose hash is at least `hash`. */

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows that are gathered at once: only keys that share all bits of a prefix come to so many. */
+/* So many rows are gathered at once. Only keys that share all SEGMENT_PREFIX_BITS_MAX bits of their
+ * hash can be more. */
 enum { GATHER_ROWS_MAX = 4 << 20, PREFETCH_ROWS = 6 };
 
 /* ---- rows of one prefix ---- */
@@ -48,7 +49,8 @@ static int compare_keys(const struct runs *runs, const struct order_entry *a,
 	return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
 }
 
-/* Puts entries of one hash in the order of their keys, stably: nearly always one or two. */
+/* Puts entries of one hash in the order of their keys; those of one key stay in their order. Nearly
+ * always there are one or two. */
 static void order_by_key(const struct runs *runs, struct order_entry *entries, size_t count)
 {
 	for (size_t i = 1; i < count; i++) {
@@ -141,6 +143,7 @@ static enum status gather(struct seal_worker *worker, uint64_t prefix, uint32_t 
 		}
 	}
 	*count = status == STATUS_OK ? settle(worker, kept) : 0;
+	assert(*count <= most);
 	return status;
 }
 
@@ -212,10 +215,14 @@ static enum status write_segment(struct seal_worker *worker, uint64_t prefix, ui
 		return error_set(err, STATUS_BUSY, "seal: the daemon is stopping");
 	}
 	size_t count = 0;
+	assert(bits >= worker->bits); /* within the worker's part */
+	assert(bits <= SEGMENT_PREFIX_BITS_MAX);
+	assert(prefix << bits == 0);
 	enum status status = gather(worker, prefix, bits, rows, &count, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
+	assert(count <= worker->capacity);
 	for (size_t i = 0; i < count; i++) {
 		worker->hashes[i] = worker->order[i].hash;
 	}
@@ -280,6 +287,7 @@ void seal_worker_write(struct seal_worker *worker)
 	if (worker->status == STATUS_OK) {
 		worker->status = base_files_finish(&worker->files, &worker->err);
 	}
+	assert(worker->status != STATUS_OK || worker->files.writer == NULL);
 	base_files_abort(&worker->files);
 	free(worker->order);
 	free(worker->scratch);

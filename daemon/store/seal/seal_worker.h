@@ -1,7 +1,7 @@
 /* seal_worker.h - one of the threads that seal a table: a share of the runs to check, and a part
  * of the hashes to write.
  *
- * Threads: a worker belongs to one; the job is shared and, but for its atomics, constant.
+ * Threads: a worker belongs to one thread. The job is shared; only its atomics change.
  */
 #ifndef DAEMON_STORE_SEAL_SEAL_WORKER_H
 #define DAEMON_STORE_SEAL_SEAL_WORKER_H
@@ -31,10 +31,10 @@ struct seal_worker {
 	size_t number;
 	uint64_t prefix; /* its part of the hashes */
 	uint32_t bits;
-	struct order_entry *order; /* of the segment at hand; owned, as the next two */
-	struct order_entry *scratch;
-	uint64_t *hashes;
-	size_t capacity; /* entries of the three */
+	struct order_entry *order;   /* owned: the rows of the segment at hand */
+	struct order_entry *scratch; /* owned: room to sort them */
+	uint64_t *hashes;            /* owned: their hashes */
+	size_t capacity;             /* entries of the three */
 	struct base_files files;
 	enum status status;
 	struct error err;
