@@ -1,5 +1,6 @@
 /* fake_server.c - the thread behind fake_server.h. */
 #include "tests/unit/client/fake_server.h"
+#include "tests/unit/wait.h"
 
 #include <assert.h>
 #include <poll.h>
@@ -147,6 +148,14 @@ void fake_server_start(struct fake_server *server, fake_answer *answer, const vo
 	code = pthread_create(&server->thread, NULL, serve, server);
 	assert(code == 0);
 	(void)code;
+}
+
+void fake_server_await_end(struct fake_server *server)
+{
+	struct wait wait = {0};
+	while (server->connections == 0) {
+		wait_a_moment(&wait);
+	}
 }
 
 void fake_server_stop(struct fake_server *server)

@@ -44,6 +44,9 @@ void fake_server_start(struct fake_server *server, fake_answer *answer, const vo
 /* Waits until the client has left. */
 void fake_server_stop(struct fake_server *server);
 
+/* Waits until the server has ended its first connection. */
+void fake_server_await_end(struct fake_server *server);
+
 /* Begins a response whose result the caller writes. */
 void fake_result(struct fake_call *call);
 bool fake_is(const struct fake_call *call, const char *method);

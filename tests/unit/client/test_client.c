@@ -3,7 +3,6 @@
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/client/client_fixture.h"
 
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -258,9 +257,7 @@ static void a_write_notices_that_the_peer_left_before(void **state)
 	struct client_fixture fake;
 	rep_client *client = client_fixture_begin(&fake, answer_and_leave, "after");
 	assert_int_equal(rep_ping(client, NULL), REP_OK);
-	while (fake.server.connections == 0) {
-		sched_yield();
-	}
+	fake_server_await_end(&fake.server);
 	assert_int_equal(rep_release_drop(client, "r", NULL), REP_OK);
 	client_fixture_end(&fake);
 }

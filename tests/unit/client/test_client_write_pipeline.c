@@ -3,7 +3,6 @@
 #include "tests/unit/client/fake_fetch.h"
 
 #include <assert.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -290,9 +289,7 @@ static void a_send_finds_out_that_an_idle_connection_is_gone(void **state)
 	rep_client *client = client_fixture_begin(&fake, answer_and_leave, &reversing);
 	send_write(client, 1);
 	receive_write(client, 1);
-	while (fake.server.connections == 0) {
-		sched_yield(); /* the server closes right behind its answer */
-	}
+	fake_server_await_end(&fake.server);
 	send_write(client, 2);
 	receive_write(client, 2);
 	client_fixture_end(&fake);

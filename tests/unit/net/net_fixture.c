@@ -4,6 +4,7 @@
 #include "daemon/method/call/method.h"
 #include "daemon/method/call/service.h"
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/wait.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -286,6 +287,15 @@ uint64_t net_fixture_figure(struct net_fixture *fixture, const char *group, cons
 	return figure;
 }
 
+void net_fixture_await(struct net_fixture *fixture, const char *group, const char *name,
+	uint64_t figure)
+{
+	struct wait wait = {0};
+	while (net_fixture_figure(fixture, group, name) != figure) {
+		wait_a_moment(&wait);
+	}
+}
+
 /* ---- peers ---- */
 
 void peer_open(struct peer *peer, const struct net_fixture *fixture)
@@ -400,4 +410,12 @@ void peer_expect_end(struct peer *peer)
 {
 	struct rpc_envelope envelope;
 	assert_false(peer_answer(peer, &envelope));
+}
+
+void peer_turn_loop(struct peer *peer)
+{
+	for (uint32_t i = 0; i < 4; i++) {
+		peer_ask(peer, 1000 + i, "ping", 0);
+		peer_expect_ok(peer, 1000 + i);
+	}
 }

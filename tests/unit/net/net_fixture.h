@@ -71,6 +71,9 @@ void net_fixture_stop(struct net_fixture *fixture);
 void net_fixture_close(struct net_fixture *fixture);
 /* The figure of `stats`, such as "memory", "requests". */
 uint64_t net_fixture_figure(struct net_fixture *fixture, const char *group, const char *name);
+/* Waits until it has this value. */
+void net_fixture_await(struct net_fixture *fixture, const char *group, const char *name,
+	uint64_t figure);
 
 struct peer {
 	int fd;
@@ -93,5 +96,7 @@ void peer_expect_ok(struct peer *peer, uint32_t msgid);
 /* The next reply is an error to `msgid`. */
 void peer_expect_error(struct peer *peer, uint32_t msgid, enum status status);
 void peer_expect_end(struct peer *peer);
+/* Returns when the peer's loop has seen all that had happened before. */
+void peer_turn_loop(struct peer *peer);
 
 #endif

@@ -1,7 +1,7 @@
 /* test_lane.c - the search lane: whose request is next, how many wait, and whose are dropped. */
 #include "tests/unit/net/net_fixture.h"
+#include "tests/unit/wait.h"
 
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,16 +11,15 @@
 
 static void wait_until_waiting(struct net_fixture *fixture, uint64_t count)
 {
-	while (net_fixture_figure(fixture, "queues", "search") != count) {
-		sched_yield();
-	}
+	net_fixture_await(fixture, "queues", "search", count);
 }
 
 /* The lane's thread is in the count-th search. */
 static void wait_until_begun(unsigned count)
 {
+	struct wait wait = {0};
 	while (atomic_load(&net_stub.search_count) < count) {
-		sched_yield();
+		wait_a_moment(&wait);
 	}
 }
 
@@ -154,15 +153,6 @@ static void searches_beyond_those_that_may_wait_are_busy(void **state)
 	net_fixture_close(&fixture);
 }
 
-/* The loop has seen all that had happened before. */
-static void turn_loop(struct peer *peer)
-{
-	for (uint32_t i = 0; i < 4; i++) {
-		peer_ask(peer, 1000 + i, "ping", 0);
-		peer_expect_ok(peer, 1000 + i);
-	}
-}
-
 static void searches_of_a_peer_that_has_left_are_dropped(void **state)
 {
 	static const struct net_fixture_options options = {.search_waiting = 16};
@@ -182,7 +172,7 @@ static void searches_of_a_peer_that_has_left_are_dropped(void **state)
 	 * answer. */
 	open_gate(1);
 	wait_until_begun(2);
-	turn_loop(&stayer);
+	peer_turn_loop(&stayer);
 	open_gate(5);
 	peer_expect_ok(&stayer, 11);
 	peer_expect_ok(&stayer, 12);

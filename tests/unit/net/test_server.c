@@ -2,8 +2,8 @@
 #include "tests/unit/net/net_fixture.h"
 
 #include "daemon/net/session.h"
+#include "tests/unit/wait.h"
 
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -73,8 +73,9 @@ static void large_replies_beyond_the_budget_are_busy(void **state)
 	peer_open(&idler, &fixture);
 	peer_open(&reader, &fixture);
 	peer_ask(&idler, 1, "bytes", SIZE);
+	struct wait wait = {0};
 	while (net_fixture_figure(&fixture, "memory", "replies") == 0) {
-		sched_yield();
+		wait_a_moment(&wait);
 	}
 	peer_ask(&reader, 1, "heavy", SIZE);
 	peer_expect_error(&reader, 1, STATUS_BUSY);
@@ -87,9 +88,7 @@ static void large_replies_beyond_the_budget_are_busy(void **state)
 	peer_expect_ok(&reader, 4);
 	peer_close(&reader);
 	peer_close(&idler);
-	while (net_fixture_figure(&fixture, "memory", "replies") != 0) {
-		sched_yield();
-	}
+	net_fixture_await(&fixture, "memory", "replies", 0);
 	net_fixture_close(&fixture);
 }
 
@@ -100,21 +99,27 @@ static void unread_replies_stop_the_reading_of_requests(void **state)
 	enum { CALLS = 200 };
 	struct net_fixture fixture;
 	struct peer peer;
+	struct peer other;
 	(void)state;
 	net_fixture_open(&fixture, &usual);
 	peer_open(&peer, &fixture);
+	peer_open(&other, &fixture);
 	for (uint32_t i = 0; i < CALLS; i++) {
 		peer_ask(&peer, i, "bytes", 1 << 20);
 	}
-	/* What is kept: a turn's replies and the socket's. The rest was not even run. */
+	struct wait wait = {0};
 	while (net_fixture_figure(&fixture, "memory", "replies") == 0) {
-		sched_yield();
+		wait_a_moment(&wait);
 	}
+	/* The loop runs on, and had time for all that it would do for the peer. What is kept: a
+	 * turn's replies and the socket's. The rest was not even run. */
+	peer_turn_loop(&other);
 	assert_in_range(net_fixture_figure(&fixture, "memory", "replies"), 1, 8 << 20);
 	for (uint32_t i = 0; i < CALLS; i++) {
 		peer_expect_ok(&peer, i);
 	}
 	peer_close(&peer);
+	peer_close(&other);
 	net_fixture_close(&fixture);
 }
 
@@ -131,12 +136,11 @@ static void who_does_not_read_is_closed_when_memory_is_scarce(void **state)
 	peer_open(&idler, &fixture);
 	peer_open(&other, &fixture);
 	peer_ask(&idler, 1, "bytes", 12 << 20);
+	struct wait wait = {0};
 	while (atomic_load(&fixture.events) == 0) {
-		sched_yield();
+		wait_a_moment(&wait);
 	}
-	while (net_fixture_figure(&fixture, "memory", "replies") != 0) {
-		sched_yield();
-	}
+	net_fixture_await(&fixture, "memory", "replies", 0);
 	assert_false(peer_answer(&idler, &envelope));
 	peer_ask(&other, 2, "bytes", 12 << 20);
 	peer_expect_ok(&other, 2);
@@ -227,8 +231,9 @@ static void stopping_answers_what_is_in_flight(void **state)
 	peer_ask(&idle, 1, "ping", 0);
 	peer_expect_ok(&idle, 1);
 	peer_ask(&busy, 1, "gate", 0);
+	struct wait wait = {0};
 	while (atomic_load(&net_stub.gate_entered) == 0) {
-		sched_yield();
+		wait_a_moment(&wait);
 	}
 	net_fixture_stop(&fixture);
 	peer_expect_end(&idle);
@@ -251,8 +256,9 @@ static void stopping_does_not_wait_beyond_the_grace(void **state)
 	for (uint32_t i = 0; i < 10; i++) {
 		peer_ask(&peer, i, "gate", 0);
 	}
+	struct wait wait = {0};
 	while (atomic_load(&net_stub.gate_entered) < 2) {
-		sched_yield();
+		wait_a_moment(&wait);
 	}
 	net_fixture_stop(&fixture);
 	peer_expect_end(&peer);

@@ -5,18 +5,18 @@
 #include "daemon/store/state/state.h"
 #include "daemon/store/write/write.h"
 #include "tests/unit/store/scratch.h"
+#include "tests/unit/wait.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 /* Several segments and files. */
-enum { ROWS = 6000, FOLDER_GOES_SECONDS = 30 };
+enum { ROWS = 6000 };
 
 static void put_one(struct scratch *scratch, const char *release, uint64_t key, uint32_t version)
 {
@@ -52,10 +52,9 @@ struct dropper {
 
 static void wait_until_gone(const struct dropper *dropper)
 {
-	const struct timespec pause = {.tv_nsec = 1000000};
-	for (int i = 0; scratch_exists(dropper->folder); i++) {
-		assert_true(i < FOLDER_GOES_SECONDS * 1000);
-		(void)nanosleep(&pause, NULL);
+	struct wait wait = {0};
+	while (scratch_exists(dropper->folder)) {
+		wait_a_moment(&wait);
 	}
 }
 
@@ -63,11 +62,10 @@ static void wait_until_gone(const struct dropper *dropper)
 static void wait_until_left(const struct dropper *dropper)
 {
 	struct store *store = dropper->scratch->store;
-	const struct timespec pause = {.tv_nsec = 1000000};
+	struct wait wait = {0};
 	bool left = false;
-	for (int i = 0; !left; i++) {
-		assert_true(i < FOLDER_GOES_SECONDS * 1000);
-		(void)nanosleep(&pause, NULL);
+	while (!left) {
+		wait_a_moment(&wait);
 		lock_take(&store->admin_lock);
 		left = store->merging_dropped;
 		lock_release(&store->admin_lock);

@@ -79,6 +79,7 @@ static uint64_t hold_commits(struct scratch *scratch, struct hold *hold)
 	(void)sem_init(&hold->told, 0, 0);
 	(void)sem_init(&hold->go_on, 0, 0);
 	while (!hold->held) {
+		assert_true(end < 10000);
 		store_write_then(apply(scratch, end++, 1, "s", 1), on_done, hold);
 		(void)sem_wait(&hold->told);
 	}

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/store/admin/admin.h"
@@ -15,6 +14,7 @@
 #include "daemon/store/state/reader.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/store/scratch.h"
+#include "tests/unit/wait.h"
 
 #include <cmocka.h>
 
@@ -294,15 +294,12 @@ static void the_figures_count_what_is_there(void **state)
 	const uint64_t bytes = figures.bytes;
 	scratch_reopen(scratch);
 	/* They are checked again, without anybody asking. */
-	for (unsigned i = 0; i < 5000; i++) {
+	struct wait wait = {0};
+	store_figures(scratch->store, &figures);
+	while (figures.segments_checked != 2) {
+		wait_a_moment(&wait);
 		store_figures(scratch->store, &figures);
-		if (figures.segments_checked == 2) {
-			break;
-		}
-		const struct timespec moment = {.tv_nsec = 1000000};
-		(void)nanosleep(&moment, NULL);
 	}
-	assert_int_equal(figures.segments_checked, 2);
 	assert_int_equal(figures.bytes, bytes);
 	drop(scratch, "r1");
 	store_figures(scratch->store, &figures);

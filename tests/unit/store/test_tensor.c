@@ -9,12 +9,12 @@
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/store/scratch.h"
+#include "tests/unit/wait.h"
 
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -113,11 +113,10 @@ static size_t files(struct scratch *scratch, const char *folder)
 /* Until the janitor has removed what waits. */
 static void await_files(struct scratch *scratch, const char *folder, size_t count)
 {
-	for (unsigned i = 0; i < 5000 && files(scratch, folder) != count; i++) {
-		const struct timespec moment = {.tv_nsec = 1000000};
-		(void)nanosleep(&moment, NULL);
+	struct wait wait = {0};
+	while (files(scratch, folder) != count) {
+		wait_a_moment(&wait);
 	}
-	assert_int_equal(files(scratch, folder), count);
 }
 
 /* ---- put, replace, delete ---- */
@@ -341,7 +340,9 @@ static void a_seal_keeps_what_is_put_meanwhile(void **state)
 	scratch_end(scratch, "r1", "l", 1, 20000);
 	put(scratch, "r1", "gone", 1);
 	assert_int_equal(pthread_create(&thread, NULL, seal_in_thread, &sealing), 0);
+	struct wait wait = {0};
 	do {
+		wait_busily(&wait);
 		put(scratch, "r1", "w", ++version);
 		if (version == 2) {
 			take_out(scratch, "r1", "gone");
