@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/store/read/lookup.h"
@@ -423,47 +421,6 @@ static void a_lost_load_is_told_and_can_be_sent_again(void **state)
 	assert_int_equal(result.rows, 500);
 }
 
-/* ---- a kill ---- */
-
-/* A seal that is killed at any moment has happened, or has not and can be done. */
-static void a_killed_seal_is_done_or_undone(void **state)
-{
-	struct scratch *scratch = *state;
-	uint64_t random = 4;
-	unsigned done = 0;
-	char id[16];
-	for (unsigned round = 0; round < 12; round++) {
-		(void)snprintf(id, sizeof id, "k%u", round);
-		scratch_release(scratch, id);
-		scratch_chunk(scratch, id, "a", 0, (struct scratch_rows){0, 2000, round + 1});
-		scratch_end(scratch, id, "a", 1, 2000);
-		scratch_close(scratch);
-		const pid_t child = fork();
-		assert_true(child >= 0);
-		if (child == 0) {
-			scratch_open(scratch);
-			scratch_seal(scratch, id);
-			_exit(0);
-		}
-		const struct timespec wait = {
-			.tv_nsec = (long)(plain_random(&random) % (round * 4000000 + 1))};
-		(void)nanosleep(&wait, NULL);
-		(void)kill(child, SIGKILL);
-		int how;
-		assert_int_equal(waitpid(child, &how, 0), child);
-		scratch_open(scratch);
-		struct error err = {0};
-		const struct release *release;
-		const struct snapshot *snapshot = snapshot_begin(scratch->store);
-		scratch_must(snapshot_release(snapshot, id, &release, &err), &err);
-		done += release->state == RELEASE_SEALED;
-		snapshot_end(scratch->store);
-		scratch_seal(scratch, id);
-		scratch_expect(scratch, id, 0, 2000, round + 1);
-	}
-	(void)done;
-}
-
 int main(void)
 {
 	struct CMUnitTest tests[] = {
@@ -477,7 +434,6 @@ int main(void)
 		cmocka_unit_test(on_a_full_disk_the_release_stays_open),
 		cmocka_unit_test(a_damaged_run_is_told_and_can_be_sent_again),
 		cmocka_unit_test(a_lost_load_is_told_and_can_be_sent_again),
-		cmocka_unit_test(a_killed_seal_is_done_or_undone),
 	};
 	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_small_store,
 		scratch_teardown);
