@@ -14,7 +14,7 @@ static void write_figures(struct store *store, struct write_figures *out)
 	struct redo_figures log;
 	redo_figures(store->writer->redo, &log);
 	*out = (struct write_figures){
-		.sequence = store_visible(store),
+		.sequence = atomic_load(&store->visible),
 		.commits = atomic_load(&store->writer->commits),
 		.syncs = log.syncs,
 		.sync_us = log.sync_ns / 1000,

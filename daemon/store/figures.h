@@ -25,8 +25,8 @@ struct store_figures {
 	uint64_t segments_damaged;
 	uint64_t files_waiting; /* dropped, but still mapped */
 	uint64_t bytes_waiting;
-	uint64_t seal_bytes; /* written by seals since the start, as the next two by their causes */
-	uint64_t load_bytes;
+	uint64_t seal_bytes; /* written by seals since the start */
+	uint64_t load_bytes; /* written by loads since the start */
 	enum durability durability;
 	struct write_figures write;
 	struct index_figures index;

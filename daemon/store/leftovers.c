@@ -7,6 +7,7 @@
 #include "daemon/store/system/file.h"
 #include "daemon/store/tensor/tensor.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -14,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The number that names a release's folder; 0 for what is none of ours. */
+/* The number that a release's folder is named by; 0 for any other name. */
 static uint64_t folder_number(const char *name)
 {
 	if (name[0] < '1' || name[0] > '9') {
@@ -25,8 +26,8 @@ static uint64_t folder_number(const char *name)
 	return *end == '\0' ? number : 0;
 }
 
-/* Removes the files of a release that the catalog does not name, but for the spill files of an open
- * one, which loads_open looks at. */
+/* Removes the files of a release's folder that the catalog does not name. The spill files of an open
+ * release stay: loads_open decides about them. */
 static void sweep_release(struct store *store, const struct release *release)
 {
 	char folder[PATH_MAX];
@@ -66,9 +67,9 @@ static void sweep_release(struct store *store, const struct release *release)
 	}
 }
 
-/* Removes the folder of a release that is not in the catalog. A number that was never given out
- * can only be that of a release that was being created, whose folder is empty: with files in it,
- * the catalog is the one that is wrong. */
+/* Removes the folder of a release that is not in the catalog. If the catalog has never given its
+ * number out, the release was being created when the process ended, and its folder is empty. If
+ * there are files in it all the same, the catalog is the wrong one, and the files stay. */
 static enum status sweep_folder(struct store *store, const struct snapshot *snapshot,
 	uint64_t number, struct error *err)
 {
@@ -95,6 +96,11 @@ static enum status sweep_folder(struct store *store, const struct snapshot *snap
 enum status leftovers_sweep(struct store *store, const struct snapshot *snapshot, struct error *err)
 {
 	char path[PATH_MAX];
+	/* Nobody writes files yet that the catalog does not name. */
+	assert(store->writer == NULL);
+	assert(store->janitor == NULL);
+	assert(store->indexer == NULL);
+	assert(store->merger == NULL);
 	enum status status = file_path(path, store->folder, "releases", err);
 	DIR *dir = status == STATUS_OK ? opendir(path) : NULL;
 	const struct dirent *entry;

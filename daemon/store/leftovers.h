@@ -10,8 +10,8 @@
 struct snapshot;
 struct store;
 
-/* Removes the folders and files that the catalog does not name. Errors: CORRUPT  a folder with
- * files whose number the catalog has never given out: then the catalog is the one that is wrong. */
+/* Removes the folders and files that the catalog does not name. Errors: CORRUPT  there is a folder
+ * with files, and the catalog has never given its number out: so the catalog is the wrong one. */
 enum status leftovers_sweep(struct store *store, const struct snapshot *snapshot,
 	struct error *err);
 

@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Half a second for the lock of the folder. */
+/* How often, and after which pauses, the lock of the folder is tried: for half a second. */
 enum { LOCK_TRIES = 50, LOCK_PAUSE_NS = 10 * 1000 * 1000 };
 
 /* ---- open ---- */
@@ -41,7 +41,8 @@ static enum status take_lock(struct store *store, struct error *err)
 		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
 			strerror(errno));
 	}
-	/* A moment after a kill, the reader that catalog_check forks may still hold a copy. */
+	/* Shortly after a daemon was killed, the process that its catalog_check has forked may still
+	 * hold the lock. */
 	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
 	int locked = flock(store->lock_fd, LOCK_EX | LOCK_NB);
 	for (unsigned i = 0; locked != 0 && i < LOCK_TRIES; i++) {
@@ -65,8 +66,8 @@ static enum status take_lock(struct store *store, struct error *err)
 	return STATUS_OK;
 }
 
-/* Writes `current` again: it may be behind. A full disk must not keep anybody from reading; the
- * next change, or start, writes the file then. */
+/* Writes `current` again, since it may be behind the catalog. A full disk is no error here: it must
+ * not keep anybody from reading, and the next change or the next start writes the file. */
 static enum status renew_current(struct store *store, const struct snapshot *snapshot,
 	struct error *err)
 {
@@ -82,7 +83,8 @@ static enum status renew_current(struct store *store, const struct snapshot *sna
 	return STATUS_OK;
 }
 
-/* A catalog that was lost or put back must not make everything else a leftover. */
+/* Checks that the catalog is not older than `current`. If it was lost, or replaced by an older one,
+ * all newer files would look like leftovers and be removed. */
 static enum status check_age(struct store *store, const struct snapshot *snapshot,
 	struct error *err)
 {
@@ -106,6 +108,7 @@ static enum status check_age(struct store *store, const struct snapshot *snapsho
 
 static enum status open_releases(struct store *store, struct snapshot *snapshot, struct error *err)
 {
+	assert(store_current(store) == snapshot);
 	enum status status = check_age(store, snapshot, err);
 	if (status == STATUS_OK) {
 		status = leftovers_sweep(store, snapshot, err);
@@ -247,7 +250,12 @@ void store_close(struct store *store)
 	indexer_stop(store->indexer);
 	writer_close(store->writer);
 	janitor_stop(store->janitor);
+	/* No call is under way any more. */
+	assert(store->sealing == 0);
+	assert(store->merging == 0);
+	store_lock_load(store);
 	loads_free(loads_take(store, 0));
+	store_unlock_load(store);
 	load_body_fini(&store->load_body);
 	snapshot_drop(atomic_load(&store->current));
 	catalog_close(store->catalog);

@@ -19,8 +19,8 @@ struct store;
 enum status store_open(const struct store_options *options, struct store **out, struct error *err);
 void store_close(struct store *store);
 
-/* Makes a seal, a publish or a merge that is under way, and every later one, end soon with BUSY,
- * and whoever waits for room. From any thread. */
+/* From now on every seal, publish and merge ends soon with BUSY, also one that is under way, and
+ * so does a write that waits for room. Any thread may call it. */
 void store_interrupt(struct store *store);
 
 #endif

@@ -85,9 +85,9 @@ enum status store_release_create(struct store *store, const struct name *id,
 	if (status != STATUS_OK) {
 		return status;
 	}
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	status = create_release(store, id, labels, number, err);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return status;
 }
 
@@ -137,11 +137,11 @@ static enum status create_table(struct store *store, const char *id, const struc
 enum status store_table_create(struct store *store, const char *release,
 	const struct table_spec *spec, struct error *err)
 {
-	lock_take(&store->admin_lock);
-	lock_take(&store->load_lock);
+	store_lock_admin(store);
+	store_lock_load(store);
 	const enum status status = create_table(store, release, spec, err);
-	lock_release(&store->load_lock);
-	lock_release(&store->admin_lock);
+	store_unlock_load(store);
+	store_unlock_admin(store);
 	return status;
 }
 
@@ -182,9 +182,9 @@ static enum status choose_layer(struct store *store, const char *id, const char 
 enum status store_layer_choose(struct store *store, const char *release, const char *layer,
 	struct name *chosen_in, struct name *previous, struct error *err)
 {
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const enum status status = choose_layer(store, release, layer, chosen_in, previous, err);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return status;
 }
 
@@ -221,11 +221,11 @@ static enum status drop(struct store *store, const char *id, struct error *err)
 
 enum status store_release_drop(struct store *store, const char *id, struct error *err)
 {
-	lock_take(&store->admin_lock);
-	lock_take(&store->load_lock);
+	store_lock_admin(store);
+	store_lock_load(store);
 	const enum status status = drop(store, id, err);
-	lock_release(&store->load_lock);
-	lock_release(&store->admin_lock);
+	store_unlock_load(store);
+	store_unlock_admin(store);
 	if (status == STATUS_OK) {
 		atomic_store(&store->release_dropped, true);
 		bell_ring(&store->merge_bell);

@@ -35,10 +35,10 @@ struct janitor {
 /* Whether a merge is at work in the folder of a dropped release: it removes it then, at its end. */
 static bool is_left_to_merge(struct store *store, uint64_t dropped)
 {
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const bool left = store->merging == dropped;
 	store->merging_dropped = store->merging_dropped || left;
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return left;
 }
 
@@ -93,11 +93,11 @@ static void run_job(struct store *store, struct janitor_job *job)
 {
 	grace_wait();
 	remove_replaced(store, job);
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	snapshot_drop(job->retired);
 	table_drop(job->replaced);
 	tensor_drop(job->tensor);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	remove_files(store, job);
 	loads_free(job->loads);
 }
@@ -144,7 +144,7 @@ struct walk {
 static struct table *next_table(struct store *store, struct walk *walk)
 {
 	struct table *found = NULL;
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const struct snapshot *snapshot = store_current(store);
 	while (found == NULL && walk->release < snapshot->release_count) {
 		const struct release *release = snapshot->releases[walk->release];
@@ -159,15 +159,15 @@ static struct table *next_table(struct store *store, struct walk *walk)
 			found = table;
 		}
 	}
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return found;
 }
 
 static void unpin(struct store *store, struct table *table)
 {
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	table_drop(table);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 }
 
 static void tell_damage(struct janitor *janitor, uint64_t damaged)

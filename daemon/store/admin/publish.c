@@ -107,9 +107,9 @@ static enum status publish(struct store *store, const char *id, struct name *pre
 enum status store_release_publish(struct store *store, const char *id, struct name *previous,
 	struct error *err)
 {
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const enum status status = publish(store, id, previous, err);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return status;
 }
 
@@ -140,8 +140,8 @@ static enum status rollback(struct store *store, struct name *now_live, struct n
 enum status store_release_rollback(struct store *store, struct name *now, struct name *previous,
 	struct error *err)
 {
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const enum status status = rollback(store, now, previous, err);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return status;
 }

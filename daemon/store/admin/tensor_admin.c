@@ -100,20 +100,20 @@ static enum status put_tensor(struct tensor_put *put, const char *release,
 	const struct tensor_spec *spec, const uint8_t *data, struct error *err)
 {
 	struct store *store = put->store;
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	enum status status = begin(put, release, spec, err);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	status = write_file(put, spec, data, err);
 	const bool is_written = status == STATUS_OK;
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	if (is_written) {
 		status = commit(put, err);
 	}
 	tensor_drop(put->tensor);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	if (status != STATUS_OK) {
 		undo(put, is_written ? status : STATUS_CORRUPT);
 	}
@@ -125,9 +125,9 @@ enum status store_tensor_put(struct store *store, const char *release,
 	struct error *err)
 {
 	struct tensor_put put = {.store = store};
-	lock_take(&store->tensor_lock);
+	store_lock_tensor(store);
 	const enum status status = put_tensor(&put, release, spec, data, err);
-	lock_release(&store->tensor_lock);
+	store_unlock_tensor(store);
 	if (status == STATUS_OK) {
 		*resolved = put.release;
 	}
@@ -158,8 +158,8 @@ static enum status delete_tensor(struct store *store, const char *id, const char
 enum status store_tensor_delete(struct store *store, const char *release, const char *tensor,
 	struct name *resolved, struct error *err)
 {
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const enum status status = delete_tensor(store, release, tensor, resolved, err);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return status;
 }

@@ -81,14 +81,14 @@ static bool find_in(const struct store *store, const struct release *release, st
 static bool find_wish(struct store *store, struct wish *wish, uint64_t *again_ms)
 {
 	*again_ms = never;
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const struct snapshot *snapshot = store_current(store);
 	bool found = snapshot->live != NULL && find_in(store, snapshot->live, wish, again_ms);
 	for (size_t i = snapshot->release_count; !found && i > 0; i--) {
 		found = snapshot->releases[i - 1]->state == RELEASE_SEALED &&
 			find_in(store, snapshot->releases[i - 1], wish, again_ms);
 	}
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return found;
 }
 
@@ -97,7 +97,7 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 {
 	char name[64];
 	char path[PATH_MAX];
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const struct release *release = snapshot_find(store_current(store), wish->release);
 	if (release_find(release, wish->table->number) != wish->table &&
 		table_index_file_name(name, sizeof name, wish->table) &&
@@ -110,7 +110,7 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 	}
 	table_drop(wish->table);
 	table_drop(wish->queries);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 }
 
 /* Tells why there is no index yet, and says when to try again. */

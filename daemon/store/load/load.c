@@ -185,17 +185,17 @@ static enum status take_chunk(struct store *store, const struct load_chunk *chun
 enum status store_load_chunk(struct store *store, const struct load_chunk *chunk,
 	struct load_progress *out, struct error *err)
 {
-	lock_take(&store->load_lock);
+	store_lock_load(store);
 	const enum status status = take_chunk(store, chunk, out, err);
-	lock_release(&store->load_lock);
+	store_unlock_load(store);
 	return status;
 }
 
 bool store_load_is_full(struct store *store)
 {
-	lock_take(&store->load_lock);
+	store_lock_load(store);
 	const bool full = store->load_pending >= group_bytes_max(store);
-	lock_release(&store->load_lock);
+	store_unlock_load(store);
 	return full;
 }
 
@@ -272,13 +272,13 @@ static enum status sync_early(struct store *store, struct error *err)
 
 enum status store_load_sync(struct store *store, struct error *err)
 {
-	lock_take(&store->load_lock);
+	store_lock_load(store);
 	enum status status = sync_all(store, err);
 	if (status == STATUS_OK && store->load_lost.status != STATUS_OK) {
 		status = error_set(err, store->load_lost.status, "%s", store->load_lost.text);
 	}
 	store->load_lost.status = STATUS_OK;
-	lock_release(&store->load_lock);
+	store_unlock_load(store);
 	return status;
 }
 
@@ -325,11 +325,11 @@ static enum status end_load(struct store *store, const struct load_chunk *which,
 enum status store_load_end(struct store *store, const struct load_chunk *which, uint64_t chunks,
 	uint64_t rows, struct error *err)
 {
-	lock_take(&store->admin_lock);
-	lock_take(&store->load_lock);
+	store_lock_admin(store);
+	store_lock_load(store);
 	const enum status status = end_load(store, which, chunks, rows, err);
-	lock_release(&store->load_lock);
-	lock_release(&store->admin_lock);
+	store_unlock_load(store);
+	store_unlock_admin(store);
 	return status;
 }
 
@@ -362,11 +362,11 @@ static enum status abort_load(struct store *store, const struct load_chunk *whic
 enum status store_load_abort(struct store *store, const struct load_chunk *which, uint64_t *rows,
 	struct error *err)
 {
-	lock_take(&store->admin_lock);
-	lock_take(&store->load_lock);
+	store_lock_admin(store);
+	store_lock_load(store);
 	const enum status status = abort_load(store, which, rows, err);
-	lock_release(&store->load_lock);
-	lock_release(&store->admin_lock);
+	store_unlock_load(store);
+	store_unlock_admin(store);
 	return status;
 }
 
@@ -412,7 +412,7 @@ enum status store_loads(struct store *store, const char *id, struct load_state *
 	struct error *err)
 {
 	const struct release *release;
-	lock_take(&store->load_lock);
+	store_lock_load(store);
 	const struct snapshot *snapshot = snapshot_begin(store);
 	enum status status = snapshot_release(snapshot, id, &release, err);
 	if (status == STATUS_OK) {
@@ -422,6 +422,6 @@ enum status store_loads(struct store *store, const char *id, struct load_state *
 		}
 	}
 	snapshot_end(store);
-	lock_release(&store->load_lock);
+	store_unlock_load(store);
 	return status;
 }

@@ -24,7 +24,7 @@ static uint64_t first_needed(struct store *store)
 enum status merge_trim_log(struct store *store, struct error *err)
 {
 	enum status status = STATUS_OK;
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const struct snapshot *now = store_current(store);
 	const uint64_t first_file = first_needed(store);
 	if (first_file > now->log_first_file) {
@@ -39,7 +39,7 @@ enum status merge_trim_log(struct store *store, struct error *err)
 			status = change_commit(store, next, (struct catalog_change){0}, NULL, err);
 		}
 	}
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return status == STATUS_OK ? redo_remove_before(store->writer->redo, first_file, err)
 				   : status;
 }

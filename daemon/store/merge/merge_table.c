@@ -53,9 +53,9 @@ static enum status write_files(const struct merge_job *job, struct base_files *f
 static struct table *make_table(const struct merge_job *job, struct base_files *files)
 {
 	struct store *store = job->store;
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	struct table *table = table_renew(job->table);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	if (table == NULL) {
 		return NULL;
 	}
@@ -74,9 +74,9 @@ static struct table *make_table(const struct merge_job *job, struct base_files *
 
 static void drop(struct store *store, struct table *table)
 {
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	table_drop(table);
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 }
 
 /* Opens the new files, reads them in and compares them with their checksums: the first request
@@ -108,10 +108,10 @@ static enum status swap(const struct merge_job *job, struct table *table, struct
 {
 	struct store *store = job->store;
 	enum status status = STATUS_NO_MEMORY;
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	if (!is_current(job)) {
 		table_drop(table);
-		lock_release(&store->admin_lock);
+		store_unlock_admin(store);
 		return STATUS_NOT_FOUND;
 	}
 	struct release *release = release_copy(snapshot_find(store_current(store), job->release));
@@ -124,7 +124,7 @@ static enum status swap(const struct merge_job *job, struct table *table, struct
 		(void)release_put(release, table);
 		status = change_release(store, release, &aftermath, err);
 	}
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return status;
 }
 
@@ -141,10 +141,10 @@ static void let_go(const struct merge_job *job)
 static bool begin(const struct merge_job *job)
 {
 	struct store *store = job->store;
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const bool current = is_current(job);
 	store->merging = current ? job->release : 0;
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	return current;
 }
 
@@ -152,13 +152,13 @@ static bool begin(const struct merge_job *job)
 static bool end(const struct merge_job *job, const char *folder)
 {
 	struct store *store = job->store;
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	/* After a swap the job's table is no longer the release's, which is there all the same. */
 	const bool dropped = snapshot_find(store_current(store), job->release) == NULL;
 	const bool mine = store->merging_dropped;
 	store->merging = 0;
 	store->merging_dropped = false;
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	struct error err;
 	if (mine && file_remove_folder(folder, &err) != STATUS_OK) {
 		store_event(store, "event=leftover reason=\"%s\"", err.text);

@@ -141,7 +141,7 @@ static enum status list_jobs(struct merger *merger, bool asked, struct merge_job
 	struct store *store = merger->store;
 	size_t most = 0;
 	enum status status = STATUS_OK;
-	lock_take(&store->admin_lock);
+	store_lock_admin(store);
 	const struct snapshot *snapshot = store_current(store);
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		most += snapshot->releases[i]->table_count;
@@ -166,7 +166,7 @@ static enum status list_jobs(struct merger *merger, bool asked, struct merge_job
 			};
 		}
 	}
-	lock_release(&store->admin_lock);
+	store_unlock_admin(store);
 	status = jobs == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 	*out = jobs;
 	return status;
@@ -201,9 +201,9 @@ static enum status merge_tables(struct merger *merger, bool asked, struct merge_
 			status = error_set(err, of_table, "table '%s': %s",
 				jobs[i].table->spec.name.text, reason.text);
 		}
-		lock_take(&store->admin_lock);
+		store_lock_admin(store);
 		table_drop(jobs[i].table);
-		lock_release(&store->admin_lock);
+		store_unlock_admin(store);
 	}
 	free(jobs);
 	return status;

@@ -66,7 +66,6 @@ static size_t find_sources(struct store *store, uint64_t release, uint64_t table
 {
 	size_t count = 0;
 	store_lock_load(store);
-	assert(store->sealing == release);
 	for (const struct load *load = store->loads; load != NULL; load = load->next) {
 		if (load->spill.owner.release == release && load->spill.owner.table == table &&
 			count < LIMIT_LOADS) {
@@ -74,7 +73,7 @@ static size_t find_sources(struct store *store, uint64_t release, uint64_t table
 			sources[count++].spill = &load->spill;
 		}
 	}
-	lock_release(&store->load_lock);
+	store_unlock_load(store);
 	return count;
 }
 
@@ -141,9 +140,7 @@ static enum status check_built(struct store *store, struct release *release, str
 static enum status put_table(struct store *store, struct release *release, struct table *table)
 {
 	store_lock_admin(store);
-	const size_t count = release->table_count;
 	const enum status status = release_put(release, table);
-	assert(release->table_count == count); /* it has taken the place of its old self */
 	store_unlock_admin(store);
 	return status;
 }
@@ -196,16 +193,16 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 {
 	struct release *release = NULL;
 	struct seal_result result = {0};
-	lock_take(&store->admin_lock);
-	lock_take(&store->load_lock);
+	store_lock_admin(store);
+	store_lock_load(store);
 	enum status status = begin(store, id, &release, &result, err);
-	lock_release(&store->load_lock);
-	lock_release(&store->admin_lock);
+	store_unlock_load(store);
+	store_unlock_admin(store);
 	if (status == STATUS_OK && release != NULL) {
 		const uint64_t number = release->number;
 		status = build(store, release, err);
-		lock_take(&store->admin_lock);
-		lock_take(&store->load_lock);
+		store_lock_admin(store);
+		store_lock_load(store);
 		if (status == STATUS_OK) {
 			status = commit(store, release, &result, err);
 		} else {
@@ -220,8 +217,8 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 			(void)file_remove_prefixed(folder, "base-", NULL);
 		}
 		store->sealing = 0;
-		lock_release(&store->load_lock);
-		lock_release(&store->admin_lock);
+		store_unlock_load(store);
+		store_unlock_admin(store);
 	}
 	if (status == STATUS_OK) {
 		*out = result;

@@ -3,6 +3,8 @@
 
 #include "daemon/store/base/base.h"
 
+#include <assert.h>
+
 enum status store_open_table(struct store *store, const struct release *release,
 	struct table *table, struct error *err)
 {
@@ -21,6 +23,8 @@ enum status store_open_table(struct store *store, const struct release *release,
 		return error_set(err, status, "release '%s', table '%s': %s", release->id.text,
 			table->spec.name.text, damage.text);
 	}
+	assert(table->bases != NULL);
+	assert(table->bases->segment_count > 0); /* every hash has one */
 	if (damage.status != STATUS_OK) {
 		store_event(store, "event=damage release=%s table=%s reason=\"%s\"",
 			release->id.text, table->spec.name.text, damage.text);

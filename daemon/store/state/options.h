@@ -10,15 +10,16 @@ enum durability {
 	DURABILITY_PERIODIC  /* acknowledged when written; synced every sync_interval_ms */
 };
 
-/* How writes are kept; zeros stand for the defaults. */
+/* How writes are kept. Zero stands for the default, which each comment ends with. */
 struct write_options {
 	enum durability durability;
-	unsigned sync_interval_ms; /* 1000 */
-	uint64_t log_bytes;        /* that wait for a merge, at most; 512 MiB */
-	uint64_t memtable_rows;    /* at most; 1,500,000 */
-	uint64_t memtable_bytes;   /* at most; 1 GiB */
-	uint64_t merge_age_ms;     /* what was written is merged after so long; 1 h */
-	uint64_t merge_rate;       /* bytes a second while there is time; 100 MB */
+	unsigned sync_interval_ms; /* of durability periodic; 1000 */
+	uint64_t log_bytes;        /* bound: bytes of the log that wait for a merge; 512 MiB */
+	uint64_t memtable_rows;    /* bound: rows of all memtables; 1,500,000 */
+	uint64_t memtable_bytes;   /* bound: memory of all memtables; 1 GiB */
+	uint64_t merge_age_ms;     /* a row waits no longer for a merge to begin; 1 h */
+	uint64_t merge_rate;       /* bytes a second that a merge writes while no bound is near;
+				    * 100 MB */
 };
 
 /* The defaults of struct store_sizes. */
@@ -29,17 +30,16 @@ enum {
 	STORE_INDEX_RETRY_MS = 60000,
 };
 
-/* What decides how large the parts of a store become; zeros stand for the defaults. The daemon has
- * no settings for them: tests that need many parts of few rows make them small. */
+/* How large the parts of a store become; zero stands for the default. The daemon has no settings for
+ * them, but a test makes them small to get many parts from few rows. */
 struct store_sizes {
-	/* What a segment grows to before its rows are split by one more bit of their hash: large
-	 * enough for few look-ups in the directory, small enough to check in a few milliseconds. */
+	/* A segment that would be larger is split by one more bit of the hash. Large segments keep
+	 * the directory small; small ones are checked in a few milliseconds. */
 	uint64_t segment_bytes;
-	/* A new base file is begun when one has grown so large: merges and drops work file by file.
-	 * Not below segment_bytes. */
+	/* A base file that has grown so large is followed by a new one. Not below segment_bytes. */
 	uint64_t file_bytes;
-	/* Tables of fewer rows get no index: they are gone through in less than a tenth of a
-	 * millisecond anyway. */
+	/* A table of fewer rows gets no index, since a search goes through all of its rows in less
+	 * than a tenth of a millisecond. */
 	uint64_t index_rows_min;
 	uint64_t index_retry_ms; /* until a failed build is tried again */
 };
@@ -50,8 +50,8 @@ struct store_options {
 	struct store_sizes sizes;
 	size_t load_memory_bytes; /* bound for spill buffers and for seal, each; at least 128 MiB */
 	size_t catalog_bytes;     /* largest size of catalog.mdb */
-	/* What a background thread noticed (a damaged segment, a file that cannot be removed),
-	 * one line without newline; may be called from any thread. NULL: nobody listens. */
+	/* Is called with what a background thread has noticed (a damaged segment, a file that cannot
+	 * be removed): one line without a newline. Any thread may call it. NULL: nobody listens. */
 	void (*on_event)(void *arg, const char *line);
 	void *on_event_arg;
 };

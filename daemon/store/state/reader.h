@@ -12,11 +12,13 @@
 struct store;
 struct tensor;
 
+/* A thread has one snapshot at a time. */
 const struct snapshot *snapshot_begin(struct store *store);
 void snapshot_end(struct store *store);
 
-/* The newest sequence of the log that may be seen, for the whole request. To be taken after
- * snapshot_begin: the other order can meet base files that are newer. */
+/* The newest sequence of the log that this request may see. It is taken once a request, and after
+ * snapshot_begin: in the other order a merge could put newer rows into the base files of the
+ * snapshot in between. */
 uint64_t store_visible(struct store *store);
 
 /* The same, of a tensor of a release of the store. */

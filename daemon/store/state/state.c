@@ -5,6 +5,7 @@
 #include "daemon/store/system/grace.h"
 #include "daemon/store/tensor/tensor.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,9 +25,12 @@ void store_event(struct store *store, const char *format, ...)
 
 void store_release_folder(const struct store *store, uint64_t number, char *out)
 {
-	/* store_open has checked that this fits. */
-	(void)snprintf(out, PATH_MAX, "%.*s/releases/%" PRIu64, PATH_MAX - 40, store->folder,
-		number);
+	assert(number != 0); /* that stands for no release */
+	const int len = snprintf(out, PATH_MAX, "%.*s/releases/%" PRIu64, PATH_MAX - 40,
+		store->folder, number);
+	assert(len > 0);
+	assert(len < PATH_MAX); /* store_open bounds the folder's name */
+	(void)len;
 }
 
 const char *store_folder(const struct store *store)
@@ -36,28 +40,56 @@ const char *store_folder(const struct store *store)
 
 const struct snapshot *snapshot_begin(struct store *store)
 {
+	assert(!grace_is_inside());
 	grace_enter();
 	return atomic_load_explicit(&store->current, memory_order_acquire);
 }
 
 uint64_t store_visible(struct store *store)
 {
+	assert(grace_is_inside()); /* the snapshot comes first */
 	return atomic_load_explicit(&store->visible, memory_order_acquire);
 }
 
 void snapshot_end(struct store *store)
 {
 	(void)store;
+	assert(grace_is_inside());
 	grace_leave();
 }
 
-enum status store_tensor_use(struct store *store, const struct release *release,
-	struct tensor *tensor, bool may_block, struct error *err)
+/* ---- locks ---- */
+
+void store_lock_tensor(struct store *store)
 {
-	char folder[PATH_MAX] = "";
-	/* Once it is open nobody asks where it was. */
-	if (atomic_load_explicit(&tensor->state, memory_order_acquire) == TENSOR_CLOSED) {
-		store_release_folder(store, release->number, folder);
-	}
-	return tensor_use(tensor, folder, may_block, err);
+	assert(!lock_is_held(&store->admin_lock));
+	assert(!lock_is_held(&store->load_lock));
+	lock_take(&store->tensor_lock);
+}
+
+void store_unlock_tensor(struct store *store)
+{
+	lock_release(&store->tensor_lock);
+}
+
+void store_lock_admin(struct store *store)
+{
+	assert(!lock_is_held(&store->load_lock));
+	lock_take(&store->admin_lock);
+}
+
+void store_unlock_admin(struct store *store)
+{
+	assert(!lock_is_held(&store->load_lock));
+	lock_release(&store->admin_lock);
+}
+
+void store_lock_load(struct store *store)
+{
+	lock_take(&store->load_lock);
+}
+
+void store_unlock_load(struct store *store)
+{
+	lock_release(&store->load_lock);
 }

@@ -1,8 +1,13 @@
 /* state.h - the inside of a store: what its own files share, and in which order locks are taken.
  *
- * tensor_lock, then admin_lock, then load_lock; the writer's apply lock, then its group lock; a
- * base set's own lock, the janitor's and the merger's queue locks and the bells are taken last. Who
- * holds the writer's locks takes neither of the first two.
+ *     tensor_lock -> admin_lock -> load_lock ----------+
+ *                                                      +-> those that are taken last
+ *     the writer's apply_lock -> its group_lock -------+
+ *
+ * A thread that holds a lock takes only locks to the right of it. So a thread that holds a lock of
+ * the writer takes none of the upper three, and the other way round. Taken last are the lock of a
+ * segment, of a tensor, of the positions of a release, of the queues of janitor and merger, and of
+ * a bell; a bell may be rung under the merger's.
  *
  * Threads: admin_lock guards the catalog, the making of snapshots and all reference counts;
  * load_lock guards the loads. The current snapshot is read without either (snapshot.h).
@@ -18,6 +23,7 @@
 #include "daemon/store/system/bell.h"
 #include "daemon/store/system/lock.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdatomic.h>
 
@@ -27,7 +33,8 @@ struct load;
 struct merger;
 struct writer;
 
-/* Where runs are put together: kept between groups, since fresh pages cost more than the sort. */
+/* Memory in which runs are put together. It is kept from one group to the next, since fresh pages
+ * cost more than the sort. */
 struct load_body {
 	uint8_t *data; /* owned */
 	uint64_t capacity;
@@ -51,29 +58,40 @@ struct store {
 	struct lock admin_lock;
 	struct lock load_lock;
 	struct lock tensor_lock;  /* one tensor is put at a time */
-	uint64_t tensors_unknown; /* puts that may stand in the catalog; guarded by it */
+	uint64_t tensors_unknown; /* puts of which the catalog may know; guarded by tensor_lock */
 	struct load *loads;       /* owned list */
 	struct load_body load_body;
-	uint64_t load_pending;  /* bytes that wait for store_load_sync */
-	struct error load_lost; /* why chunks were lost that store_load_sync must still tell of */
+	uint64_t load_pending;  /* bytes that wait for store_load_sync: the groups of all loads */
+	struct error load_lost; /* why chunks were lost; the next store_load_sync tells it */
 	uint64_t load_sequence; /* of the last run of any load */
-	_Atomic uint64_t seal_bytes; /* written since the start, as the next */
-	_Atomic uint64_t load_bytes;
-	_Atomic bool
-		stop; /* a seal or a merge that is under way, or who waits for room, shall end */
-	/* A commit ended in an error of the disk: what the catalog names is known after a restart,
-	 * and until then no file is written or removed that it may name. */
+	_Atomic uint64_t seal_bytes; /* written by seals since the start */
+	_Atomic uint64_t load_bytes; /* written by loads since the start */
+	_Atomic bool stop;           /* seals, publishes, merges and waits for room are to end */
+	/* A commit of the catalog has ended in an error of the disk. Only a restart can tell what
+	 * the catalog names now; until then no file is written or removed that it may name. */
 	_Atomic bool catalog_unknown;
-	uint64_t sealing; /* number of the release that is being sealed; 0: none */
-	/* Number of the release that a merge writes files of; 0: none. When that is dropped
-	   meanwhile, its folder stays for the merge to remove. Guarded by admin_lock, both. */
+	/* Number of the release that is being sealed; 0: none. Changed under admin_lock and
+	 * load_lock, so either is enough to read it. */
+	uint64_t sealing;
+	/* Number of the release that a merge writes files of; 0: none. If this release is dropped
+	 * meanwhile, its folder stays, and the merge removes it at its end. Both are guarded by
+	 * admin_lock. */
 	uint64_t merging;
-	bool merging_dropped;
+	bool merging_dropped; /* the release that is being merged was dropped */
 };
 
-/* The current snapshot, for who holds admin_lock. */
+/* Locks are taken by these functions, which assert the order above. */
+void store_lock_tensor(struct store *store);
+void store_unlock_tensor(struct store *store);
+void store_lock_admin(struct store *store);
+void store_unlock_admin(struct store *store);
+void store_lock_load(struct store *store);
+void store_unlock_load(struct store *store);
+
+/* The current snapshot. The caller holds admin_lock, or is the only thread yet. */
 static inline struct snapshot *store_current(struct store *store)
 {
+	assert(lock_is_held(&store->admin_lock) || store->janitor == NULL);
 	return atomic_load_explicit(&store->current, memory_order_acquire);
 }
 
@@ -93,8 +111,8 @@ void store_event(struct store *store, const char *format, ...)
 /* DATA/releases/<number>, in PATH_MAX bytes. */
 void store_release_folder(const struct store *store, uint64_t number, char *out);
 
-/* Opens the files of each table of a sealed release that has some; what is damaged is an
- * event. Errors: CORRUPT (the catalog), NO_MEMORY. */
+/* Opens the base files of every table of a sealed release. Damage of a file is an event and no
+ * error. Errors: CORRUPT (the catalog), NO_MEMORY. */
 enum status store_open_bases(struct store *store, struct release *release, struct error *err);
 
 /* The same for one table of a release. */

@@ -93,6 +93,7 @@ static enum status merge_and_drop(struct scratch *scratch, struct dropper *dropp
 	struct store *store = scratch->store;
 	const struct release *release;
 	char name[32];
+	lock_take(&store->admin_lock);
 	scratch_must(snapshot_release(store_current(store), "r1", &release, err), err);
 	(void)snprintf(name, sizeof name, "releases/%" PRIu64, release->number);
 	scratch_path(scratch, dropper->folder, name);
@@ -104,7 +105,6 @@ static enum status merge_and_drop(struct scratch *scratch, struct dropper *dropp
 		.pace = on_piece,
 		.pace_arg = dropper,
 	};
-	lock_take(&store->admin_lock);
 	job.table->refs++;
 	lock_release(&store->admin_lock);
 	assert_true(memtable_freeze(job.table->memtable, atomic_load(&store->visible)));

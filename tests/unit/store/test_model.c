@@ -228,7 +228,9 @@ static void put(struct model *model)
 		applied += put_in_cells(model, &write.batches[i], write.row_write.if_newer);
 	}
 	assert_int_equal(result.count, applied);
+	(void)snapshot_begin(model->scratch->store);
 	assert_true(store_visible(model->scratch->store) >= result.sequence);
+	snapshot_end(model->scratch->store);
 	free_write(&write);
 }
 

@@ -93,7 +93,9 @@ static void a_source_too_many_is_refused_and_changes_nothing(void **state)
 	static struct sample_batch batch;
 	struct observe_result result;
 	struct error err = {0};
+	lock_take(&scratch->store->admin_lock);
 	struct positions *positions = snapshot_find(store_current(scratch->store), 1)->positions;
+	lock_release(&scratch->store->admin_lock);
 	samples_send(scratch, 0, 10, 10);
 	for (unsigned i = 1; i < LIMIT_SOURCES; i++) {
 		struct source_position position = {.layer = {"fm"}, .next = 1};
