@@ -21,7 +21,7 @@ void snapshot_end(struct store *store);
  * snapshot in between. */
 uint64_t store_visible(struct store *store);
 
-/* The same, of a tensor of a release of the store. */
+/* Makes the data of a tensor of that release readable, as tensor_use does (tensor.h). */
 enum status store_tensor_use(struct store *store, const struct release *release,
 	struct tensor *tensor, bool may_block, struct error *err);
 

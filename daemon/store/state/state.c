@@ -93,3 +93,14 @@ void store_unlock_load(struct store *store)
 {
 	lock_release(&store->load_lock);
 }
+
+enum status store_tensor_use(struct store *store, const struct release *release,
+	struct tensor *tensor, bool may_block, struct error *err)
+{
+	char folder[PATH_MAX] = "";
+	/* Once it is open nobody asks where it was. */
+	if (atomic_load_explicit(&tensor->state, memory_order_acquire) == TENSOR_CLOSED) {
+		store_release_folder(store, release->number, folder);
+	}
+	return tensor_use(tensor, folder, may_block, err);
+}

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#define ELEMENTS ((size_t)3000)
+enum { ELEMENTS = 3000 };
 
 static struct tensor_spec spec_of(const char *name, uint32_t elements)
 {
@@ -113,8 +113,7 @@ static size_t files(struct scratch *scratch, const char *folder)
 /* Until the janitor has removed what waits. */
 static void await_files(struct scratch *scratch, const char *folder, size_t count)
 {
-	struct wait wait = {0};
-	while (files(scratch, folder) != count) {
+	for (struct wait wait = {0}; files(scratch, folder) != count;) {
 		wait_a_moment(&wait);
 	}
 }
