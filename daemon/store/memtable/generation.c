@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the smallest bucket; and what its address is a multiple of. */
+/* A new bucket has 2 to this power slots. The address of a bucket's slots is a multiple of
+ * ALIGN. */
 enum { SLOTS_LOG2_FIRST = 3, ALIGN = 64 };
 
 static void count_bytes(struct generation *generation, uint64_t bytes)
@@ -25,8 +26,11 @@ static void *get(struct generation *generation, size_t bytes)
 
 /* ---- buckets ---- */
 
-static void place(struct index_slot *slot, uint64_t hash, struct memtable_entry *entry)
+/* The hash is stored first, so a reader that finds the entry finds its hash too. */
+static void place(struct memtable_slot *slot, uint64_t hash, struct memtable_entry *entry)
 {
+	/* A slot is filled once: a reader may have passed it. */
+	assert(atomic_load_explicit(&slot->entry, memory_order_relaxed) == NULL);
 	atomic_store_explicit(&slot->hash, hash, memory_order_relaxed);
 	atomic_store_explicit(&slot->entry, entry, memory_order_release);
 }
@@ -45,26 +49,29 @@ static void copy_slots(const struct bucket *from, const struct bucket *to)
 	for (size_t i = 0; from->slots != NULL && i <= from->mask; i++) {
 		uint64_t hash;
 		struct memtable_entry *entry;
-		if (index_read(&from->slots[i], &hash, &entry)) {
+		if (slot_read(&from->slots[i], &hash, &entry)) {
 			place(&to->slots[empty_slot(to, hash)], hash, entry);
 		}
 	}
 }
 
-/* Replaces a bucket by one of twice the size, or by its first. */
+/* Replaces a bucket by one of twice the size, or gives it its first slots. */
 static bool grow(struct generation *generation, size_t number, struct bucket *bucket)
 {
 	const uintptr_t word =
 		atomic_load_explicit(&generation->buckets[number], memory_order_relaxed);
 	const unsigned log2 = word == 0 ? SLOTS_LOG2_FIRST : (unsigned)(word & (ALIGN - 1)) + 1;
-	const size_t bytes = sizeof(struct index_slot) << log2;
+	assert(log2 < ALIGN); /* it shares a word with the address */
+	const size_t bytes = sizeof(struct memtable_slot) << log2;
 	uint8_t *memory = get(generation, bytes + ALIGN);
 	if (memory == NULL) {
 		return false;
 	}
 	memory += -(uintptr_t)memory & (ALIGN - 1);
+	assert((uintptr_t)memory % ALIGN == 0);
 	memset(memory, 0, bytes);
-	const struct bucket grown = {(struct index_slot *)(void *)memory, ((size_t)1 << log2) - 1};
+	const struct bucket grown = {(struct memtable_slot *)(void *)memory,
+		((size_t)1 << log2) - 1};
 	copy_slots(bucket, &grown);
 	atomic_store_explicit(&generation->buckets[number], (uintptr_t)memory + log2,
 		memory_order_release);
@@ -86,16 +93,24 @@ struct generation *generation_new(struct memtable_usage *usage, uint64_t sequenc
 	return generation;
 }
 
+/* Takes off a figure what this generation has added to it. */
+static void take_off(_Atomic uint64_t *figure, uint64_t amount)
+{
+	const uint64_t before = atomic_fetch_sub_explicit(figure, amount, memory_order_relaxed);
+	assert(before >= amount);
+	(void)before;
+}
+
 void generation_free(struct generation *generation)
 {
 	if (generation == NULL) {
 		return;
 	}
 	struct memtable_usage *usage = generation->usage;
-	atomic_fetch_sub_explicit(&usage->bytes, generation->bytes, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&usage->log_bytes, generation->log_bytes, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&usage->rows, atomic_load(&generation->rows),
-		memory_order_relaxed);
+	assert(generation->bytes == sizeof *generation + generation->arena.bytes);
+	take_off(&usage->bytes, generation->bytes);
+	take_off(&usage->log_bytes, generation->log_bytes);
+	take_off(&usage->rows, atomic_load(&generation->rows));
 	arena_fini(&generation->arena);
 	free(generation);
 }
@@ -114,7 +129,7 @@ struct memtable_entry *generation_find(const struct generation *generation, uint
 	if (bucket.slots == NULL) {
 		return NULL;
 	}
-	for (size_t slot = hash & bucket.mask; index_read(&bucket.slots[slot], &other, &entry);
+	for (size_t slot = hash & bucket.mask; slot_read(&bucket.slots[slot], &other, &entry);
 		slot = (slot + 1) & bucket.mask) {
 		if (other == hash && key_is(entry, key, key_len)) {
 			return entry;
@@ -123,10 +138,11 @@ struct memtable_entry *generation_find(const struct generation *generation, uint
 	return NULL;
 }
 
-/* A key's entry without a version yet, not to be reached before it is placed. */
+/* Makes an entry that has no version yet. No reader reaches it before it is placed in a slot. */
 static struct memtable_entry *entry_new(struct generation *generation, uint64_t hash,
 	const struct frame_row *row)
 {
+	assert(row->key_len > 0);
 	struct memtable_entry *entry = get(generation, sizeof *entry + row->key_len);
 	if (entry != NULL) {
 		atomic_init(&entry->newest, NULL);
@@ -156,7 +172,7 @@ static struct row_version *version_new(struct generation *generation,
 	return version;
 }
 
-/* Puts a new key's entry into the index. */
+/* Puts a new key's entry into a slot of its bucket. */
 static enum status add_entry(struct generation *generation, const struct memtable_change *change,
 	struct memtable_entry *entry)
 {
@@ -167,6 +183,7 @@ static enum status add_entry(struct generation *generation, const struct memtabl
 		!grow(generation, number, &bucket)) {
 		return STATUS_NO_MEMORY;
 	}
+	assert(count + 1 <= (bucket.mask + 1) / 2); /* so every probe meets an empty slot */
 	const size_t slot = empty_slot(&bucket, entry->hash);
 	if (((slot - entry->hash) & bucket.mask) > change->probe_max) {
 		return STATUS_TOO_LARGE;
@@ -181,21 +198,24 @@ static enum status add_entry(struct generation *generation, const struct memtabl
 enum status generation_put(struct generation *generation, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row)
 {
+	assert(change->usage == generation->usage);
 	struct memtable_entry *entry = generation_find(generation, hash, row->key, row->key_len);
 	struct memtable_entry *added = NULL;
 	if (entry == NULL) {
 		added = entry = entry_new(generation, hash, row);
 	}
-	/* Right behind a new entry, so that both are fetched together. */
+	/* The version stands right behind a new entry, so that one cache miss fetches both. */
 	struct row_version *version = entry == NULL ? NULL : version_new(generation, change, row);
 	if (version == NULL) {
 		return STATUS_NO_MEMORY;
 	}
 	version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
+	/* The same, if one write has the key twice; then the later row counts. */
+	assert(version->older == NULL || version->older->sequence <= version->sequence);
 	atomic_store_explicit(&entry->newest, version, memory_order_release);
 	generation->last_sequence = change->sequence;
-	/* What made the generation may have been taken back. Sequences that were taken back are used
-	 * again, and the log is kept from the first one on. */
+	/* What made the generation may have been taken back. Sequences that were taken back are
+	 * used again, and the log is kept from the first one on. */
 	if (change->sequence <
 		atomic_load_explicit(&generation->first_sequence, memory_order_relaxed)) {
 		atomic_store(&generation->first_sequence, change->sequence);

@@ -1,10 +1,10 @@
-/* generation.h - the inside of a memtable: entries and the index that leads to them.
+/* generation.h - the inside of a memtable: entries, and the buckets and slots that lead to them.
  *
- * The index is a directory of buckets by the first bits of the hash, so that a walk in the order
- * of hashes is one through the buckets; within a bucket open addressing by the last bits, so that
- * keys which come in the order of their hashes, as from a dump, spread all the same. Nothing is
- * ever taken out. A bucket is replaced by one of twice the size when half full; the outgrown ones
- * stay until the generation goes, since a reader may be in them.
+ * The first bits of a key's hash name its bucket, so a walk through the buckets is a walk in the
+ * order of hashes. Within a bucket the last bits of the hash name the home slot, and linear probing
+ * finds the next free one; so keys that come in the order of their hashes, as from a dump, spread
+ * all the same. No entry is ever taken out. A bucket that is half full is replaced by one of twice
+ * the size. The old one stays until the generation is freed, since a reader may be in it.
  *
  * Threads: as memtable.h says.
  */
@@ -17,31 +17,31 @@
 #include <assert.h>
 
 enum { GENERATION_BUCKET_BITS = 10, GENERATION_BUCKETS = 1 << GENERATION_BUCKET_BITS };
-static_assert((int)GENERATION_BUCKETS == (int)MEMTABLE_PARTS, "a part is one bucket");
+static_assert((int)GENERATION_BUCKETS == (int)MEMTABLE_BUCKETS, "one number, named twice");
 
-struct index_slot {
+struct memtable_slot {
 	_Atomic uint64_t hash;
 	_Atomic(struct memtable_entry *) entry; /* NULL: empty */
 };
 
 struct generation {
-	/* The address of each bucket's slots, a multiple of 64, plus the binary logarithm of their
-	   number; 0: no slots yet. */
+	/* Of each bucket the address of its slots, which is a multiple of 64, plus the binary
+	 * logarithm of their number, so that a reader loads both at once; 0: no slots yet. */
 	_Atomic uintptr_t buckets[GENERATION_BUCKETS];
 	uint32_t counts[GENERATION_BUCKETS]; /* entries of each; the writer's */
 	struct arena arena;
 	struct memtable_usage *usage;    /* borrowed */
 	_Atomic uint64_t rows;           /* entries */
-	_Atomic uint64_t first_sequence; /* of its first version */
-	uint64_t last_sequence;
-	uint64_t bytes; /* as counted in usage */
+	_Atomic uint64_t first_sequence; /* no version has a lower one */
+	uint64_t last_sequence;          /* of the newest version */
+	uint64_t bytes;                  /* what it has added to the usage, as the next */
 	uint64_t log_bytes;
 };
 
-/* A bucket as it is now. */
+/* A bucket as it was when it was loaded. */
 struct bucket {
-	struct index_slot *slots; /* NULL: none */
-	size_t mask;              /* slots - 1 */
+	struct memtable_slot *slots; /* NULL: none */
+	size_t mask;                 /* slots - 1 */
 };
 
 static inline size_t generation_bucket_of(uint64_t hash)
@@ -54,12 +54,12 @@ static inline struct bucket generation_bucket(const struct generation *generatio
 	const uintptr_t word =
 		atomic_load_explicit(&generation->buckets[number], memory_order_acquire);
 	/* NOLINTNEXTLINE(performance-no-int-to-ptr): it is stored with the size in one word. */
-	return (struct bucket){(struct index_slot *)(word & ~(uintptr_t)63),
+	return (struct bucket){(struct memtable_slot *)(word & ~(uintptr_t)63),
 		((size_t)1 << (word & 63)) - 1};
 }
 
-/* Hash and entry of a slot; false: it is empty. */
-static inline bool index_read(const struct index_slot *slot, uint64_t *hash,
+/* Gives hash and entry of a slot; false: it is empty. */
+static inline bool slot_read(const struct memtable_slot *slot, uint64_t *hash,
 	struct memtable_entry **entry)
 {
 	*entry = atomic_load_explicit(&slot->entry, memory_order_acquire);
@@ -70,7 +70,7 @@ static inline bool index_read(const struct index_slot *slot, uint64_t *hash,
 	return true;
 }
 
-/* The version that a reader of `visible` uses, or NULL. */
+/* The newest version that is not above `visible`; NULL: there is none. */
 static inline const struct row_version *entry_version(const struct memtable_entry *entry,
 	uint64_t visible)
 {
@@ -82,13 +82,14 @@ static inline const struct row_version *entry_version(const struct memtable_entr
 	return version;
 }
 
-/* NULL: no memory. */
+/* An empty generation, whose first version will have `sequence`. NULL: no memory. */
 struct generation *generation_new(struct memtable_usage *usage, uint64_t sequence);
 
-/* NULL: it has no such key. */
+/* The entry of a key; NULL: it has none. */
 struct memtable_entry *generation_find(const struct generation *generation, uint64_t hash,
 	const uint8_t *key, size_t key_len);
 
+/* Links a version (memtable_put). */
 enum status generation_put(struct generation *generation, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row);
 

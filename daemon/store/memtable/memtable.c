@@ -3,12 +3,13 @@
 
 #include "daemon/store/base/find.h"
 #include "daemon/store/memtable/generation.h"
+#include "daemon/store/system/grace.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Longer rows are fetched ahead by the processor itself. */
+/* Of a longer row only the beginning is prefetched: the processor itself fetches the rest ahead. */
 enum { LINE_BYTES = 64, ROW_LINES_MAX = 16 };
 
 static struct generation *active_of(const struct memtable *memtable)
@@ -32,7 +33,11 @@ struct memtable *memtable_new(void)
 
 void memtable_drop(struct memtable *memtable)
 {
-	if (memtable == NULL || --memtable->refs > 0) {
+	if (memtable == NULL) {
+		return;
+	}
+	assert(memtable->refs > 0);
+	if (--memtable->refs > 0) {
 		return;
 	}
 	generation_free(active_of(memtable));
@@ -72,8 +77,7 @@ static void next_entry(struct probe *probe, uint32_t i)
 	uint64_t hash;
 	struct memtable_entry *entry;
 	const struct bucket *bucket = &probe->buckets[i];
-	while (bucket->slots != NULL &&
-		index_read(&bucket->slots[probe->slots[i]], &hash, &entry)) {
+	while (bucket->slots != NULL && slot_read(&bucket->slots[probe->slots[i]], &hash, &entry)) {
 		probe->slots[i] = (probe->slots[i] + 1) & bucket->mask;
 		if (hash == probe->hashes[i]) {
 			probe->entries[i] = entry;
@@ -91,7 +95,8 @@ static bool entry_is(const struct probe *probe, uint32_t i)
 	return entry->key_len == len && memcmp(entry->key, key, len) == 0;
 }
 
-/* Homes first, then entries, then versions: each is on its way while the others are asked for. */
+/* Asks for the home slots of all keys first, then for their entries, then for their versions. So
+ * the cache misses of a block overlap. */
 static void find_in(const struct generation *generation, struct probe *probe,
 	const struct row_version **out)
 {
@@ -128,6 +133,9 @@ static void find_in(const struct generation *generation, struct probe *probe,
 void memtable_find(const struct memtable *memtable, const struct memtable_question *question,
 	uint32_t first, uint32_t count, const struct row_version **out)
 {
+	assert(grace_is_inside());
+	assert(count <= FIND_BLOCK);
+	assert(first + count <= question->keys->count);
 	const size_t row_lines = (question->row_bytes + LINE_BYTES - 1) / LINE_BYTES;
 	struct probe probe;
 	probe.keys = question->keys;
@@ -136,7 +144,8 @@ void memtable_find(const struct memtable *memtable, const struct memtable_questi
 	probe.hashes = question->hashes;
 	probe.visible = question->visible;
 	probe.row_lines = row_lines < ROW_LINES_MAX ? row_lines : ROW_LINES_MAX;
-	/* A freeze stores `frozen` before it clears `active`: in this order nothing is missed. */
+	/* A freeze stores `frozen` before it clears `active`, so nothing is missed in this
+	 * order. */
 	const struct generation *active = active_of(memtable);
 	const struct generation *frozen = frozen_of(memtable);
 	memset(out, 0, count * sizeof *out);
@@ -175,6 +184,7 @@ void memtable_prefetch(const struct memtable *memtable, const uint64_t *hashes, 
 		return;
 	}
 	struct bucket buckets[FIND_BLOCK];
+	assert(count <= FIND_BLOCK);
 	for (uint32_t i = 0; i < count; i++) {
 		buckets[i] = generation_bucket(active, generation_bucket_of(hashes[i]));
 		__builtin_prefetch(&buckets[i].slots[hashes[i] & buckets[i].mask], 1);
@@ -184,7 +194,7 @@ void memtable_prefetch(const struct memtable *memtable, const uint64_t *hashes, 
 		struct memtable_entry *entry;
 		const struct bucket *bucket = &buckets[i];
 		if (bucket->slots != NULL &&
-			index_read(&bucket->slots[hashes[i] & bucket->mask], &hash, &entry) &&
+			slot_read(&bucket->slots[hashes[i] & bucket->mask], &hash, &entry) &&
 			hash == hashes[i]) {
 			__builtin_prefetch(entry, 1);
 		}
@@ -195,6 +205,7 @@ enum status memtable_put(struct memtable *memtable, const struct memtable_change
 	uint64_t hash, const struct frame_row *row)
 {
 	struct generation *active = active_of(memtable);
+	assert(change->sequence > 0);
 	if (active != NULL) {
 		return generation_put(active, change, hash, row);
 	}
@@ -212,7 +223,8 @@ enum status memtable_put(struct memtable *memtable, const struct memtable_change
 void memtable_count_log(struct memtable *memtable, uint64_t bytes)
 {
 	struct generation *active = active_of(memtable);
-	assert(active != NULL); /* its rows are there */
+	assert(active != NULL); /* the frame's rows are in it */
+	assert(bytes > 0);
 	active->log_bytes += bytes;
 	atomic_fetch_add_explicit(&active->usage->log_bytes, bytes, memory_order_relaxed);
 }
@@ -224,9 +236,10 @@ void memtable_undo(struct memtable *memtable, uint64_t hash, const uint8_t *key,
 	struct memtable_entry *entry =
 		active == NULL ? NULL : generation_find(active, hash, key, key_len);
 	if (entry != NULL) {
-		/* What is taken out stays readable for who is on its way through it. */
-		atomic_store_explicit(&entry->newest, entry_version(entry, visible),
-			memory_order_release);
+		const struct row_version *left = entry_version(entry, visible);
+		assert(left == NULL || left->sequence <= visible);
+		/* A reader may be on its way through what is taken out, which stays readable. */
+		atomic_store_explicit(&entry->newest, left, memory_order_release);
 	}
 }
 
@@ -242,6 +255,7 @@ bool memtable_freeze(struct memtable *memtable, uint64_t visible)
 		return false;
 	}
 	active->last_sequence = active->last_sequence < visible ? active->last_sequence : visible;
+	assert(active->last_sequence <= visible);
 	atomic_store_explicit(&memtable->frozen, active, memory_order_release);
 	atomic_store_explicit(&memtable->active, NULL, memory_order_release);
 	return true;

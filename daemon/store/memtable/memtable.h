@@ -1,21 +1,22 @@
 /* memtable.h - the rows of one table that the log holds and the base files do not have yet.
  *
- * A memtable is one or two generations: `active` takes new versions, `frozen` is being merged
- * into base files by a merge and takes none. A generation is a hash from key to the newest
- * version of its row; versions are immutable, carry the sequence of their frame, and lead to the
- * one that they superseded. All of a generation's memory is freed at once, when its merge is done
- * and no reader can see it any more; so its size is bounded by what the log may hold.
+ * A memtable has up to two generations: `active` takes new versions; `frozen` takes none and is
+ * being merged into base files. A generation leads from a key to the newest version of its row.
+ * Versions are immutable, have the sequence of their frame, and lead to the version that they
+ * superseded. All memory of a generation is freed at once, when its merge is done and no reader can
+ * see it any more; so its size is bounded by what the log may hold.
  *
- *     reader: snapshot, then store_visible, then memtable_find, which loads `active` and then
- *             `frozen`. Of each row it uses the newest version that is not above `visible`.
- *     writer: links versions above `visible`; nobody sees them until it moves.
- *     merge:  memtable_freeze; once the base files that have all of `frozen` are in the current
- *             snapshot, and a grace period after that, memtable_take_frozen; another one later
- *             generation_free.
+ *     reader  begins a snapshot, then takes store_visible, then calls memtable_find, which loads
+ *             `active` and then `frozen`. Of each row it uses the newest version that is not above
+ *             `visible`.
+ *     writer  links versions above `visible`. Nobody sees them until `visible` moves.
+ *     merge   calls memtable_freeze, and makes base files that have all of `frozen`. A grace period
+ *             after these are in the current snapshot it calls memtable_take_frozen, and another
+ *             grace period later generation_free.
  *
- * Threads: one writer (who holds the store's apply lock) at a time; memtable_freeze is the
- * writer's; memtable_take_frozen the merge's. Readers: any, registered (grace.h), between
- * snapshot_begin and snapshot_end.
+ * Threads: one writer at a time, which holds the store's apply lock; memtable_freeze is the
+ * writer's too, memtable_take_frozen the merge's. Readers: any thread, between snapshot_begin and
+ * snapshot_end.
  */
 #ifndef DAEMON_STORE_MEMTABLE_MEMTABLE_H
 #define DAEMON_STORE_MEMTABLE_MEMTABLE_H
@@ -33,14 +34,15 @@
 struct generation;
 
 enum {
-	/* Of slots that a key may be away from its home: far more than chance brings. Keys made to
-	 * share bits of their hash are refused beyond, or they would cost everybody. */
+	/* So many slots a key may be away from its home, which is far more than chance brings. Keys
+	 * that were made to share bits of their hash are refused beyond it, since they would make
+	 * every look-up slow. */
 	MEMTABLE_PROBE_MAX = 1024,
 };
 
 /* One version of a row. */
 struct row_version {
-	const struct row_version *older; /* that it superseded in its generation, or NULL */
+	const struct row_version *older; /* the one that it superseded in its generation, or NULL */
 	uint64_t sequence;
 	int64_t time_ms;
 	uint64_t tags;
@@ -56,22 +58,23 @@ struct memtable_entry {
 	uint8_t key[]; /* for u64 its 8 bytes */
 };
 
-/* What all memtables of a store hold together; a value of each may be a moment old. */
+/* What all memtables of a store hold together. A reader may get values of different moments. */
 struct memtable_usage {
-	_Atomic uint64_t rows;      /* keys, each counted once a generation */
+	_Atomic uint64_t rows;      /* keys; one that is in two generations counts twice */
 	_Atomic uint64_t bytes;     /* memory */
 	_Atomic uint64_t log_bytes; /* of the frames that their versions came in */
 };
 
 struct memtable {
 	_Atomic(struct generation *) active; /* NULL: nothing was written since the last freeze */
-	_Atomic(struct generation *) frozen; /* NULL: no merge has it */
+	_Atomic(struct generation *) frozen; /* NULL: nothing waits for a merge */
 	unsigned refs;                       /* tables that hold it; guarded by the admin lock */
 };
 
 /* NULL: no memory. */
 struct memtable *memtable_new(void);
-/* Frees it with the last reference; nobody reads it then. NULL is fine. */
+/* Gives up a reference. The last one frees the memtable, which nobody reads by then. NULL is
+ * fine. */
 void memtable_drop(struct memtable *memtable);
 
 /* Whether there is nothing to look up. */
@@ -81,13 +84,12 @@ static inline bool memtable_is_empty(const struct memtable *memtable)
 	       atomic_load_explicit(&memtable->frozen, memory_order_acquire) == NULL;
 }
 
-/* Keys with versions that no merge has written into base files yet; of a moment. */
+/* About how many keys have versions that no merge has written into base files yet. */
 uint64_t memtable_rows(const struct memtable *memtable);
 
 /* ---- readers ---- */
 
-/* What is looked for: keys [first, first + count) of a batch,
- * at most FIND_BLOCK (find.h) of them. */
+/* What is looked for: keys [first, first + count) of a batch, at most FIND_BLOCK (find.h). */
 struct memtable_question {
 	const struct keys *keys;
 	const uint64_t *hashes; /* of keys [first, first + count) */
@@ -95,7 +97,8 @@ struct memtable_question {
 	size_t row_bytes;
 };
 
-/* out: of each key the version to use, or NULL where the base decides. */
+/* Looks up a block of keys.
+ *   out  of each key the version to use, or NULL where the base files decide */
 void memtable_find(const struct memtable *memtable, const struct memtable_question *question,
 	uint32_t first, uint32_t count, const struct row_version **out);
 
@@ -105,10 +108,10 @@ struct memtable_row {
 	const struct row_version *version;
 };
 
-/* What a walk asks for: the rows with hashes in [from, behind), 0 standing for 2^64 behind. */
+/* What a walk asks for: the rows with hashes in [from, behind); a `behind` of 0 means 2^64. */
 struct memtable_range {
 	uint64_t from;
-	uint64_t behind; /* in and out */
+	uint64_t behind; /* in and out: lowered when there are more rows than `most` */
 	size_t most;
 	uint64_t visible;
 };
@@ -120,21 +123,22 @@ struct memtable_rows {
 	size_t capacity;
 };
 
-/* Parts of a memtable, by the first bits of the hash. */
-enum { MEMTABLE_PARTS = 1 << 10 };
+/* The buckets of a memtable; the first bits of a hash are the number of its bucket. */
+enum { MEMTABLE_BUCKETS = 1 << 10 };
 
-/* Adds the rows of a part, tombstones too, each key once. Errors: NO_MEMORY. */
-enum status memtable_gather(const struct memtable *memtable, uint32_t part, uint64_t visible,
+/* Adds the rows of a bucket to `out`, tombstones too, each key once. Errors: NO_MEMORY. */
+enum status memtable_gather(const struct memtable *memtable, uint32_t bucket, uint64_t visible,
 	struct memtable_rows *out);
 
-/* The version of a key that a reader of `visible` uses; NULL: the base decides. */
+/* The version of a key that a reader of `visible` uses; NULL: the base files decide. */
 const struct row_version *memtable_get(const struct memtable *memtable, uint64_t visible,
 	uint64_t hash, const uint8_t *key, size_t key_len);
 
-/* The rows of a range in the order of (hash, key), each key once: of two generations the newer
- * version. When there are more than `most`, some more may come, and `behind` is lowered to behind
- * the last hash that is complete.
- *   out  malloc'ed; free() it
+/* Gives the rows of a range in the order of (hash, key), each key once; of two generations the
+ * newer version counts. When there are more rows than `most`, the range is shortened: `behind` is
+ * lowered to a hash below which all rows have come. There may still be a few more rows than `most`,
+ * since rows that share a hash come together.
+ *   out  the caller frees it
  * Errors: NO_MEMORY. */
 enum status memtable_collect(const struct memtable *memtable, struct memtable_range *range,
 	struct memtable_row **out, size_t *count);
@@ -144,7 +148,7 @@ enum status memtable_collect(const struct memtable *memtable, struct memtable_ra
 /* Loads what memtable_put will touch into the cache. */
 void memtable_prefetch(const struct memtable *memtable, const uint64_t *hashes, uint32_t count);
 
-/* The newest version of a key, visible or not; NULL: the base decides. */
+/* The newest version of a key, visible or not; NULL: the base files decide. */
 static inline const struct row_version *memtable_newest(const struct memtable *memtable,
 	uint64_t hash, const uint8_t *key, size_t key_len)
 {
@@ -155,42 +159,45 @@ struct memtable_change {
 	const struct table_spec *spec;
 	struct memtable_usage *usage; /* constant over the memtable's life */
 	uint64_t sequence;
-	size_t probe_max; /* MEMTABLE_PROBE_MAX, or SIZE_MAX for what is in the log already */
+	size_t probe_max; /* MEMTABLE_PROBE_MAX; SIZE_MAX for what is in the log already */
 };
 
-/* Links a version; row->data NULL: a tombstone. Errors: NO_MEMORY; TOO_LARGE  see probe_max. */
+/* Links a version; row->data NULL: a tombstone. Errors: NO_MEMORY; TOO_LARGE  its slot would be
+ * further than probe_max from its home. */
 enum status memtable_put(struct memtable *memtable, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row);
 
 /* Counts the bytes of a frame whose rows were put. */
 void memtable_count_log(struct memtable *memtable, uint64_t bytes);
 
-/* Takes a key's versions above `visible` back. */
+/* Takes back a key's versions that are above `visible`. */
 void memtable_undo(struct memtable *memtable, uint64_t hash, const uint8_t *key, size_t key_len,
 	uint64_t visible);
 
 /* ---- the merge ---- */
 
-/* Makes the active generation the frozen one, if there is an active and no frozen one. True if
+/* Makes the active generation the frozen one, if there is an active one and no frozen one. True if
  * there is a frozen one now.
- *   visible  nothing above it is there: what a failed group had linked was taken back, and its
- *            sequences will be others' */
+ *   visible  No version is above it. A failed group may have linked some, but they were taken back,
+ *            and other writes will have their sequences. */
 bool memtable_freeze(struct memtable *memtable, uint64_t visible);
 
-/* The sequence of the first version, or of one before it; 0 when there is none. */
+/* A sequence that no version is below, from which on the log must be kept; 0 when there is no
+ * version. */
 uint64_t memtable_oldest(const struct memtable *memtable);
 
 bool memtable_is_frozen(const struct memtable *memtable);
-/* Up to where the frozen generation holds all that was written. */
+/* The frozen generation holds all that was written to the table up to this sequence. 0: there is no
+ * frozen generation. */
 uint64_t memtable_frozen_last(const struct memtable *memtable);
 
-/* All rows of the frozen generation, in the order of (hash, key). out: malloc'ed; free() it.
+/* Gives all rows of the frozen generation, in the order of (hash, key). The caller frees *out.
  * Errors: NO_MEMORY. */
 enum status memtable_collect_frozen(const struct memtable *memtable, struct memtable_row **out,
 	size_t *count);
 
-/* Takes the frozen generation out; nobody may begin to look for it before a grace period is over,
- * then generation_free may follow. */
+/* Takes the frozen generation out. Readers that are inside may still use it, so generation_free
+ * follows after a grace period. NULL: there is none. */
 struct generation *memtable_take_frozen(struct memtable *memtable);
 void generation_free(struct generation *generation); /* NULL is fine */
 

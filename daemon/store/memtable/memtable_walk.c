@@ -1,7 +1,9 @@
 /* memtable_walk.c - the rows of a memtable: in the order of (hash, key) for scans and merges, in no
  * order for searches. */
 #include "daemon/store/memtable/generation.h"
+#include "daemon/store/system/grace.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,7 @@ static enum status add(struct memtable_rows *rows, const struct memtable_entry *
 		rows->rows = grown;
 		rows->capacity = capacity;
 	}
+	assert(rows->count < rows->capacity);
 	rows->rows[rows->count++] = (struct memtable_row){.entry = entry, .version = version};
 	return STATUS_OK;
 }
@@ -44,7 +47,7 @@ static bool is_behind(uint64_t hash, uint64_t behind)
 	return behind != 0 && hash >= behind;
 }
 
-/* Adds a bucket's rows that are in the range, in order. */
+/* Adds the rows of a bucket that are in the range, in order. */
 static enum status collect_bucket(const struct bucket *bucket, const struct memtable_range *range,
 	struct memtable_rows *found)
 {
@@ -52,7 +55,7 @@ static enum status collect_bucket(const struct bucket *bucket, const struct memt
 	for (size_t slot = 0; bucket->slots != NULL && slot <= bucket->mask; slot++) {
 		uint64_t hash;
 		struct memtable_entry *entry;
-		if (!index_read(&bucket->slots[slot], &hash, &entry) || hash < range->from ||
+		if (!slot_read(&bucket->slots[slot], &hash, &entry) || hash < range->from ||
 			is_behind(hash, range->behind)) {
 			continue;
 		}
@@ -68,8 +71,9 @@ static enum status collect_bucket(const struct bucket *bucket, const struct memt
 	return STATUS_OK;
 }
 
-/* Leaves `most` rows, and those that share the last one's hash, if there are more. */
-static void cut(struct memtable_range *range, struct memtable_rows *found)
+/* If there are more than `most` rows, leaves that many, and those that share the hash of the
+ * last. */
+static void shorten(struct memtable_range *range, struct memtable_rows *found)
 {
 	size_t count = range->most > 0 ? range->most : 1;
 	while (count < found->count &&
@@ -77,7 +81,8 @@ static void cut(struct memtable_range *range, struct memtable_rows *found)
 		count++;
 	}
 	if (count < found->count) {
-		range->behind = found->rows[count].entry->hash;
+		assert(!is_behind(found->rows[count].entry->hash, range->behind));
+		range->behind = found->rows[count].entry->hash; /* it is only lowered */
 		found->count = count;
 	}
 }
@@ -85,7 +90,8 @@ static void cut(struct memtable_range *range, struct memtable_rows *found)
 static enum status collect(const struct generation *generation, struct memtable_range *range,
 	struct memtable_rows *found)
 {
-	const size_t last = generation_bucket_of(range->behind - 1); /* 0 - 1: of 2^64 - 1 */
+	assert(range->behind == 0 || range->from < range->behind);
+	const size_t last = generation_bucket_of(range->behind - 1); /* 0 - 1 is 2^64 - 1 */
 	size_t number = generation_bucket_of(range->from);
 	for (; number <= last && found->count <= range->most; number++) {
 		const struct bucket bucket = generation_bucket(generation, number);
@@ -97,12 +103,13 @@ static enum status collect(const struct generation *generation, struct memtable_
 	if (number <= last) {
 		range->behind = (uint64_t)number << (64 - GENERATION_BUCKET_BITS);
 	}
-	cut(range, found);
+	shorten(range, found);
 	return STATUS_OK;
 }
 
-/* Merges both, up to `behind`; of one key the active generation's version is the newer. */
-static size_t merge(const struct memtable_rows *active, const struct memtable_rows *frozen,
+/* Brings the rows of both generations into one order, up to `behind`. Of a key that both have, the
+ * version of the active generation is the newer one. */
+static size_t interleave(const struct memtable_rows *active, const struct memtable_rows *frozen,
 	uint64_t behind, struct memtable_row *out)
 {
 	size_t count = 0;
@@ -121,10 +128,12 @@ static size_t merge(const struct memtable_rows *active, const struct memtable_ro
 		j += order >= 0;
 		out[count++] = row;
 	}
+	assert(count <= active->count + frozen->count);
 	return count;
 }
 
-/* Adds the rows of a bucket that `newer` (or NULL) has no version of. */
+/* Adds the rows of a bucket, but not those of which `newer` has a version too. `newer` may be
+ * NULL. */
 static enum status gather(const struct generation *generation, const struct generation *newer,
 	uint32_t number, uint64_t visible, struct memtable_rows *out)
 {
@@ -132,7 +141,7 @@ static enum status gather(const struct generation *generation, const struct gene
 	for (size_t slot = 0; bucket.slots != NULL && slot <= bucket.mask; slot++) {
 		uint64_t hash;
 		struct memtable_entry *entry;
-		if (!index_read(&bucket.slots[slot], &hash, &entry)) {
+		if (!slot_read(&bucket.slots[slot], &hash, &entry)) {
 			continue;
 		}
 		const struct row_version *version = entry_version(entry, visible);
@@ -151,20 +160,22 @@ static enum status gather(const struct generation *generation, const struct gene
 	return STATUS_OK;
 }
 
-enum status memtable_gather(const struct memtable *memtable, uint32_t part, uint64_t visible,
+enum status memtable_gather(const struct memtable *memtable, uint32_t bucket, uint64_t visible,
 	struct memtable_rows *out)
 {
-	/* In the order that memtable_find has too. */
+	assert(grace_is_inside());
+	assert(bucket < MEMTABLE_BUCKETS);
+	/* The order matters: see memtable_find. */
 	const struct generation *active =
 		atomic_load_explicit(&memtable->active, memory_order_acquire);
 	const struct generation *frozen =
 		atomic_load_explicit(&memtable->frozen, memory_order_acquire);
 	enum status status = STATUS_OK;
 	if (active != NULL) {
-		status = gather(active, NULL, part, visible, out);
+		status = gather(active, NULL, bucket, visible, out);
 	}
 	if (status == STATUS_OK && frozen != NULL && frozen != active) {
-		status = gather(frozen, active, part, visible, out);
+		status = gather(frozen, active, bucket, visible, out);
 	}
 	return status;
 }
@@ -172,7 +183,8 @@ enum status memtable_gather(const struct memtable *memtable, uint32_t part, uint
 enum status memtable_collect(const struct memtable *memtable, struct memtable_range *range,
 	struct memtable_row **out, size_t *count)
 {
-	/* In the order that memtable_find has too. */
+	assert(grace_is_inside());
+	/* The order matters: see memtable_find. */
 	const struct generation *active =
 		atomic_load_explicit(&memtable->active, memory_order_acquire);
 	const struct generation *frozen =
@@ -192,7 +204,7 @@ enum status memtable_collect(const struct memtable *memtable, struct memtable_ra
 		status = rows == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 	}
 	if (status == STATUS_OK) {
-		*count = merge(&of_active, &of_frozen, range->behind, rows);
+		*count = interleave(&of_active, &of_frozen, range->behind, rows);
 		*out = rows;
 	}
 	free(of_active.rows);

@@ -169,7 +169,7 @@ static enum status next_news(struct rows *rows)
 			}
 			continue;
 		}
-		if (rows->part == MEMTABLE_PARTS) {
+		if (rows->part == MEMTABLE_BUCKETS) {
 			break;
 		}
 		rows->news.count = 0;
@@ -246,7 +246,7 @@ enum status rows_begin(struct rows *rows, const struct table *table, uint64_t vi
 		return status;
 	}
 	if (memtable_is_empty(table->memtable)) {
-		rows->part = MEMTABLE_PARTS;
+		rows->part = MEMTABLE_BUCKETS;
 		return STATUS_OK;
 	}
 	return make_room(rows);
@@ -263,7 +263,7 @@ void rows_end(struct rows *rows)
 enum status rows_next(struct rows *rows)
 {
 	assert(rows->news_at <= rows->news.count);
-	if (rows->part < MEMTABLE_PARTS || rows->news_at < rows->news.count) {
+	if (rows->part < MEMTABLE_BUCKETS || rows->news_at < rows->news.count) {
 		const enum status status = next_news(rows);
 		assert(rows->block.count <= rows->rows_max); /* the room that there is */
 		if (status != STATUS_OK || rows->block.count > 0) {

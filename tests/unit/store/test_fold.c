@@ -391,12 +391,14 @@ static int begin(void **state)
 {
 	(void)state;
 	grace_register();
+	grace_enter(); /* a fold runs within a snapshot */
 	return 0;
 }
 
 static int end(void **state)
 {
 	(void)state;
+	grace_leave();
 	grace_unregister();
 	return 0;
 }
