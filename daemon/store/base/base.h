@@ -132,9 +132,9 @@ static inline enum base_segment_state base_segment_state(const struct base_segme
 	return (enum base_segment_state)atomic_load_explicit(&segment->state, memory_order_acquire);
 }
 
-/* Reads segment i in and checks it, unless that is done. Returns its state: READY or DAMAGED; or
- * AWAY when the system has taken pages of it again meanwhile, which a reader need not mind. May
- * block for the disk. */
+/* Reads segment i in and checks it, unless that is done. Returns READY or DAMAGED. READY is also
+ * returned when the system has just taken pages of it again: it was checked, and the reader may
+ * block. May block for the disk. */
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i);
 
 /* Marks the segments of files that were cut as DAMAGED. The fault handler alone does not suffice:

@@ -280,8 +280,9 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 	}
 	lock_release(&segment->lock);
 	const enum base_segment_state after = base_segment_state(segment);
-	assert(after != BASE_UNCHECKED); /* who waited may read it, or knows that it is damaged */
-	return after;
+	assert(after != BASE_UNCHECKED);
+	/* It may be AWAY: the janitor can have looked at it since the lock was released. */
+	return after == BASE_DAMAGED ? BASE_DAMAGED : BASE_READY;
 }
 
 void base_set_look(struct base_set *set)
