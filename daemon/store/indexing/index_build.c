@@ -11,8 +11,10 @@
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
+#include "daemon/store/system/grace.h"
 #include "daemon/store/system/mapfault.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -22,7 +24,7 @@
 #include <xxhash.h>
 
 enum {
-	/* A third more than there are at first. */
+	/* With more rows a ball than this, axes and balls are found anew. */
 	ROWS_A_BALL_MAX = 1333,
 };
 
@@ -37,7 +39,7 @@ static enum status base_rows_open(struct base_rows *base, const struct table *ta
 	*base = (struct base_rows){0};
 	enum status status = rows_begin(&base->rows, table, 0, 1);
 	if (status == STATUS_OK) {
-		/* Into f32: it has no memory of its own then. */
+		/* A reader into f32 takes no memory, so this does not fail. */
 		status = stored_reader_init(&base->reader, &table->spec, DTYPE_F32, false);
 	}
 	return status;
@@ -53,18 +55,19 @@ static void read_rows(void *arg, uint32_t first, uint32_t count, float *out)
 {
 	struct base_rows *base = arg;
 	const struct table_spec *spec = &base->rows.table->spec;
+	assert((uint64_t)first + count <= base->rows.table->rows);
 	for (uint32_t i = 0; i < count; i++) {
 		struct frame_row row;
 		float *to = out + (size_t)i * spec->dim;
 		if (rows_get(&base->rows, rows_first_base_id + first + i, &row) == STATUS_OK) {
 			stored_read(&base->reader, row.data, &row.scale, (uint8_t *)to, NULL);
 		} else {
-			memset(to, 0, spec->dim * sizeof *to); /* its segment is found damaged */
+			memset(to, 0, spec->dim * sizeof *to); /* build finds the damage later */
 		}
 	}
 }
 
-/* All segments are read and checked. */
+/* Waits until all segments are read and checked. */
 static enum status wait_for(const struct table *table, struct error *err)
 {
 	for (size_t i = 0; i < table->bases->segment_count; i++) {
@@ -76,7 +79,7 @@ static enum status wait_for(const struct table *table, struct error *err)
 	return STATUS_OK;
 }
 
-/* Rows from all over a table, to be asked for; none is fine. */
+/* Reads rows from all over a table, as queries of the calibration; returns how many. None is fine. */
 static uint32_t read_queries(const struct table *table, uint32_t dim, float **out)
 {
 	struct base_rows base;
@@ -87,6 +90,7 @@ static uint32_t read_queries(const struct table *table, uint32_t dim, float **ou
 	const uint32_t count =
 		table->rows < BALLS_QUERIES_MAX ? (uint32_t)table->rows : BALLS_QUERIES_MAX;
 	float *queries = malloc((size_t)count * dim * sizeof *queries);
+	assert(table->spec.dim == dim);
 	if (queries != NULL && base_rows_open(&base, table) == STATUS_OK) {
 		for (uint32_t i = 0; i < count; i++) {
 			read_rows(&base, (uint32_t)(table->rows * i / count), 1,
@@ -157,7 +161,7 @@ static enum status write_file(const struct index_job *job, const char *path,
 	return status;
 }
 
-/* What a merge leaves as it was. */
+/* Makes the build keep axes and balls of the index before a merge, if they are worth it. */
 static enum status keep_balls(const struct index_job *job, struct balls_options *options,
 	uint32_t **known)
 {
@@ -167,6 +171,7 @@ static enum status keep_balls(const struct index_job *job, struct balls_options 
 		job->table->rows / index->balls.balls > ROWS_A_BALL_MAX) {
 		return STATUS_OK;
 	}
+	assert(job->before->number == job->table->number);
 	options->previous = &index->balls;
 	const enum status status = index_known(job->table, job->before, known);
 	options->known = *known;
@@ -179,6 +184,7 @@ static enum status build(const struct index_job *job, const char *path, struct b
 	const uint64_t began_ns = clock_monotonic_ns();
 	float *queries;
 	const struct table *table = job->table;
+	assert(table->rows <= UINT32_MAX); /* table_wants_index */
 	const uint32_t query_count = read_queries(job->queries, table->spec.dim, &queries);
 	const struct balls_source source = {
 		.rows = (uint32_t)table->rows,
@@ -220,6 +226,8 @@ enum status index_build(const struct index_job *job, struct index **out, struct 
 	char path[PATH_MAX];
 	struct base_rows base;
 	const struct index_owner owner = table_index_owner(job->table, job->release);
+	assert(job->table->refs > 0);
+	assert(!grace_is_inside()); /* it takes long */
 	if (!index_file_name(name, sizeof name, &owner)) {
 		return STATUS_NOT_FOUND;
 	}

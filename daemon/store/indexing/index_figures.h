@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 struct index_figures {
-	uint64_t builds; /* since the start, those of merges too */
-	uint64_t failed; /* in the background, as is the one that is running */
+	uint64_t builds; /* since the start, by the indexer and by merges */
+	uint64_t failed; /* by the indexer */
 	uint64_t bytes;  /* of the files of `builds` */
-	bool running;
+	bool running;    /* the indexer builds one */
 };
 
 #endif

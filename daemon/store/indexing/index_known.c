@@ -1,11 +1,12 @@
-/* index_known.c - which rows of a table's new base files are the rows that they were, and in which
- * balls of its index these are. */
+/* index_known.c - walks the old and the new base files of a table side by side, and looks which rows
+ * did not change. */
 #include "daemon/store/indexing/index_known.h"
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/snapshot/snapshot.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ struct walk {
 	size_t key_len;
 };
 
-/* Reads the row that the walk is at, past the ends of segments; false behind the last. */
+/* Reads the row that the walk is at, if need be in the next segment; false behind the last. */
 static bool read_walk(struct walk *walk)
 {
 	const struct segment *view = NULL;
@@ -71,6 +72,8 @@ enum status index_known(const struct table *table, const struct table *before, u
 {
 	const struct index *index = atomic_load(&((struct table *)before)->index);
 	uint32_t *balls = malloc((before->rows + 1) * sizeof *balls);
+	assert(index != NULL);
+	assert(index->balls.rows == before->rows);
 	uint32_t *known = malloc((table->rows + 1) * sizeof *known);
 	if (balls == NULL || known == NULL) {
 		free(balls);
@@ -86,6 +89,8 @@ enum status index_known(const struct table *table, const struct table *before, u
 	while (has_old && has_new) {
 		const int order = compare(&old, &new);
 		if (order == 0 && same_row(&old, &new)) {
+			assert(old.number < before->rows);
+			assert(new.number < table->rows);
 			known[new.number] = balls[old.number];
 		}
 		has_old = order <= 0 ? step(&old) : true;

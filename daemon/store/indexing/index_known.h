@@ -1,4 +1,4 @@
-/* index_known.h - what of an index stays when its base files are written anew.
+/* index_known.h - which rows stay in their balls when the base files of an index are written anew.
  *
  * Threads: any; both tables are held, and all of their segments checked.
  */
@@ -11,8 +11,8 @@
 
 struct table;
 
-/* For each row of `table` the ball that it is in by the index of `before`, which has one;
- * UINT32_MAX where the row is new or another. *out is malloc'ed: free() it. Errors: NO_MEMORY. */
+/* Finds for each row of `table` its ball in the index of `before`, which has one; UINT32_MAX if the
+ * row is new or has changed. *out is malloc'ed: free() it. Errors: NO_MEMORY. */
 enum status index_known(const struct table *table, const struct table *before, uint32_t **out);
 
 #endif

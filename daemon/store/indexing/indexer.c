@@ -8,6 +8,7 @@
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 
 enum { INDEXER_RETRY_MAX_MS = 3600000 };
 
-static const uint64_t never = CONDITION_NEVER; /* what bell_wait takes for it */
+static const uint64_t never = CONDITION_NEVER; /* as bell_wait takes it */
 
 struct indexer {
 	struct store *store; /* borrowed */
@@ -29,13 +30,14 @@ struct indexer {
 	_Atomic bool running;
 };
 
-/* A table that wants an index; it and the next are held. */
+/* A table that wants an index. Both tables are held. */
 struct wish {
 	uint64_t release;
 	struct table *table;
 	struct table *queries; /* of users, with as many dims; NULL: there is none */
 };
 
+/* Whether the rows of one table can be queries for the other. */
 static bool can_be_asked(const struct table *users, const struct table *items)
 {
 	return users->spec.entity == ENTITY_USER && users->spec.dim == items->spec.dim &&
@@ -49,11 +51,13 @@ static bool is_wish(const struct store *store, const struct table *table)
 	       atomic_load(&table->index) == NULL;
 }
 
-/* again_ms: becomes the time of the next try, if that is earlier */
+/* Holds the first table of a release that wants an index now. *again_ms: lowered to the time of the
+ * next try, if there is one to come. */
 static bool find_in(const struct store *store, const struct release *release, struct wish *wish,
 	uint64_t *again_ms)
 {
 	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+	lock_assert_held(&store->admin_lock); /* which guards the references */
 	for (size_t i = 0; i < release->table_count; i++) {
 		struct table *table = release->tables[i];
 		if (!is_wish(store, table)) {
@@ -65,6 +69,7 @@ static bool find_in(const struct store *store, const struct release *release, st
 			continue;
 		}
 		*wish = (struct wish){.release = release->number, .table = table};
+		assert(table->refs > 0);
 		table->refs++;
 		for (size_t j = 0; wish->queries == NULL && j < release->table_count; j++) {
 			if (can_be_asked(release->tables[j], table)) {
@@ -77,7 +82,8 @@ static bool find_in(const struct store *store, const struct release *release, st
 	return false;
 }
 
-/* The live release's first. If there is none, again_ms is when to look again; or `never`. */
+/* Finds a table that wants an index, in the live release before the others. If there is none,
+ * *again_ms is when to look again, or `never`. */
 static bool find_wish(struct store *store, struct wish *wish, uint64_t *again_ms)
 {
 	*again_ms = never;
@@ -92,7 +98,8 @@ static bool find_wish(struct store *store, struct wish *wish, uint64_t *again_ms
 	return found;
 }
 
-/* Lets the wish go. What was built of a table that is not there any more goes too. */
+/* Lets the tables go. If the table was dropped, or replaced by a merge, the file that was built for
+ * it is removed. */
 static void end_wish(struct store *store, struct wish *wish, const char *folder)
 {
 	char name[64];
@@ -104,10 +111,11 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 		file_path(path, folder, name, NULL) == STATUS_OK) {
 		(void)unlink(path);
 		if (release == NULL) {
-			/* It may have been what kept the folder. */
+			/* The folder could not be removed while the file was in it. */
 			(void)rmdir(folder);
 		}
 	}
+	assert(wish->table->refs > 0);
 	table_drop(wish->table);
 	table_drop(wish->queries);
 	store_unlock_admin(store);
@@ -119,7 +127,7 @@ static void put_off(struct indexer *indexer, const struct wish *wish, enum statu
 {
 	struct table *table = wish->table;
 	if (status == STATUS_BUSY) {
-		return; /* it is to stop */
+		return; /* the indexer is to stop */
 	}
 	const uint64_t longer_ms = table->index_wait_ms == 0
 					   ? indexer->store->options.sizes.index_retry_ms
@@ -168,6 +176,8 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 		}
 	}
 	if (status == STATUS_OK) {
+		assert(index->balls.rows == wish->table->rows);
+		assert(atomic_load(&wish->table->index) == NULL); /* nobody else gives it one */
 		atomic_store_explicit(&wish->table->index, index, memory_order_release);
 	} else {
 		put_off(indexer, wish, status, &err);
@@ -180,7 +190,7 @@ static void *run(void *arg)
 	struct indexer *indexer = arg;
 	struct wish wish;
 	uint64_t again_ms = never;
-	/* Whoever answers requests comes first. */
+	/* Threads that answer requests come first. */
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
 	while (!atomic_load(&indexer->stop)) {
 		if (find_wish(indexer->store, &wish, &again_ms)) {

@@ -1,9 +1,9 @@
 /* indexer.h - the background thread that opens and builds the indexes of tables.
  *
- * It looks at the start, and whenever index_bell rings, as after a seal and a merge: for each table
- * that wants an index and has none it opens the file, or builds it. What fails is told each time,
- * and tried again after a minute, then after twice as long each time, up to an hour; a table with a
- * damaged segment only when it has other base files.
+ * It looks at the start, and whenever index_bell rings, which every change of the catalog does. For
+ * each table that wants an index and has none it opens the file, or builds it. A failure is told,
+ * and tried again after a minute, then each time after twice as long, up to an hour. A table with a
+ * damaged segment is tried again only when it has new base files.
  *
  * Threads: the functions may be called from any thread.
  */
