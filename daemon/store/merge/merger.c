@@ -111,7 +111,7 @@ static enum status cut(struct merger *merger, struct error *err)
 	struct writer *writer = merger->store->writer;
 	writer_halt(writer);
 	/* The lock keeps the commit thread from syncing what was acknowledged before (periodic). */
-	lock_take(&writer->group_lock);
+	writer_take_group(writer);
 	const enum status status = redo_rotate(writer->redo, err);
 	lock_release(&writer->group_lock);
 	if (status == STATUS_READ_ONLY) {

@@ -34,6 +34,7 @@ enum status apply_begin(struct apply *apply, struct store *store, const char *re
 	if (status != STATUS_OK) {
 		return status;
 	}
+	lock_assert_held(&store->writer->apply_lock);
 	apply->writer = store->writer;
 	apply->now_ms = now_ms;
 	apply->part_count = 0;
@@ -52,6 +53,7 @@ enum status apply_begin(struct apply *apply, struct store *store, const char *re
 
 enum status apply_take(struct apply *apply, const struct write_part *part, struct error *err)
 {
+	lock_assert_held(&apply->writer->apply_lock);
 	apply->taken_rows += part->given->batch.keys.count;
 	apply->taken_bytes += write_part_bytes_max(part);
 	if (apply->taken_rows > LIMIT_WRITE_ROWS) {
@@ -67,12 +69,18 @@ enum status apply_take(struct apply *apply, const struct write_part *part, struc
 				 apply->taken_bytes, LIMIT_WRITE_BYTES);
 }
 
-/* Makes room for the frame. */
-static enum status prepare(struct apply *apply, struct error *err)
+/* The most that the frame can take. */
+static size_t frame_room(const struct apply *apply)
 {
 	static_assert(FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + LIMIT_WRITE_BYTES <= UINT32_MAX,
 		"a frame");
-	const size_t bytes = FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + apply->taken_bytes;
+	return FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + apply->taken_bytes;
+}
+
+/* Makes room for the frame. */
+static enum status prepare(struct apply *apply, struct error *err)
+{
+	const size_t bytes = frame_room(apply);
 	apply->ticket = malloc(sizeof *apply->ticket + bytes);
 	if (apply->ticket == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "no memory for %zu bytes of log", bytes);
@@ -118,6 +126,7 @@ static enum status link_all(struct apply *apply, struct error *err)
 	struct writer *writer = apply->writer;
 	struct write_ticket *ticket = apply->ticket;
 	uint8_t *end = ticket->data + FRAME_HEAD_BYTES;
+	assert(writer->next_sequence > atomic_load(&writer->store->visible));
 	ticket->writer = writer;
 	ticket->head = (struct frame_head){
 		.sequence = writer->next_sequence,
@@ -128,6 +137,9 @@ static enum status link_all(struct apply *apply, struct error *err)
 	if (status == STATUS_OK && apply->rows > 0 && apply->position != NULL) {
 		status = raise_position(apply, &end, err);
 	}
+	assert(end <= ticket->data + frame_room(apply)); /* as apply_take has counted */
+	assert((apply->rows > 0) == (ticket->head.parts > 0));
+	assert(ticket->head.parts <= FRAME_PARTS_MAX);
 	if (apply->rows > 0) {
 		frame_end(ticket->data, end, &ticket->head);
 	}
@@ -136,10 +148,12 @@ static enum status link_all(struct apply *apply, struct error *err)
 		return status;
 	}
 	if (apply->rows == 0) {
-		/* It only waits until what it was compared with is durable. */
+		/* Nothing is written. The ticket waits until the writes before it are durable, since it
+		 * was compared with them. */
 		ticket->head.sequence = writer->next_sequence - 1;
 		return STATUS_OK;
 	}
+	assert(ticket->head.sequence == writer->next_sequence);
 	writer_count_frame(apply->release, ticket->data, &ticket->head);
 	writer->next_sequence++;
 	return STATUS_OK;
@@ -149,6 +163,8 @@ enum status apply_end(struct apply *apply, enum status status, struct write_resu
 	struct write_ticket **ticket, struct error *err)
 {
 	struct store *store = apply->writer->store;
+	lock_assert_held(&apply->writer->apply_lock);
+	assert(apply->part_count <= LIMIT_PARTS);
 	if (status == STATUS_OK) {
 		status = prepare(apply, err);
 	}

@@ -1,7 +1,8 @@
-/* fullness.h - how much of its bounds what waits for a merge takes: log, rows, memory.
+/* fullness.h - how near the log and the memtables are to their bounds.
  *
- * A merge begins at FULLNESS_BEGIN and stops sparing the disk at FULLNESS_HURRY; writers wait at
- * FULLNESS_WAIT.
+ * There are three bounds: bytes of the log, rows and memory of the memtables. At FULLNESS_BEGIN a
+ * merge begins, at FULLNESS_HURRY it writes as fast as it can, and at FULLNESS_WAIT writers wait for
+ * it.
  *
  * Threads: any.
  */
@@ -15,7 +16,7 @@ struct store;
 /* In thousandths of a bound. */
 enum { FULLNESS_BEGIN = 250, FULLNESS_HURRY = 500, FULLNESS_WAIT = 1000 };
 
-/* Of the bound that is nearest. */
+/* How near the nearest bound is, in thousandths of it. */
 unsigned fullness_of(const struct store *store);
 
 /* Whether writers will soon have to wait for the merge. */

@@ -2,12 +2,14 @@
 #include "daemon/store/write/write.h"
 #include "daemon/store/write/apply.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 static enum status prepare_parts(struct apply *apply, enum frame_kind kind,
 	const struct row_write *write, struct error *err)
 {
 	enum status status = STATUS_OK;
+	assert(apply->part_count + write->part_count <= LIMIT_PARTS);
 	for (size_t i = 0; status == STATUS_OK && i < write->part_count; i++) {
 		struct write_part *part = &apply->parts[apply->part_count++];
 		*part = (struct write_part){

@@ -22,7 +22,8 @@ struct table_write {
 	struct row_batch batch; /* a delete looks at its keys only; rows without times get now_ms */
 };
 
-/* What becomes durable, and seen, together: in tables of one sealed release. Borrowed. */
+/* One write to tables of one sealed release. Its parts become durable, and visible, together.
+ * Borrowed. */
 struct row_write {
 	const char *release;
 	const struct table_write *parts; /* in this order; a table may come twice */
@@ -40,20 +41,20 @@ struct write_result {
 /* A write that was applied and is not durable yet. */
 struct write_ticket;
 
-/* Apply a write: nobody sees it before it is durable. *ticket must be handed to store_write_then or
- * store_write_wait. May wait for memory that a merge is to free, and for the disk. In a batch the
- * last of a key given twice wins. Registered threads (grace.h) only, outside of a snapshot.
- * Errors: BAD_REQUEST, NOT_FOUND, NOT_SEALED; BUSY  the log is full; CORRUPT  a segment of the
- * table is damaged; TOO_LARGE  LIMIT_WRITE_BYTES, _ROWS; DISK_FULL; READ_ONLY; NO_MEMORY. Nothing
- * has changed then. */
+/* Both apply a write; nobody sees it before it is durable. *ticket must be handed to store_write_then
+ * or store_write_wait. They may wait for a merge to free memory, and for the disk. If a batch has a
+ * key twice, its last row wins. Registered threads (grace.h) only, outside of a snapshot.
+ * Errors, after which nothing has changed: BAD_REQUEST, NOT_FOUND, NOT_SEALED; BUSY  the log is full;
+ * CORRUPT  a segment of the table is damaged; TOO_LARGE  LIMIT_WRITE_BYTES, _ROWS; DISK_FULL;
+ * READ_ONLY; NO_MEMORY. */
 enum status store_put(struct store *store, const struct row_write *put, struct write_result *out,
 	struct write_ticket **ticket, struct error *err);
 enum status store_delete(struct store *store, const struct row_write *which,
 	struct write_result *out, struct write_ticket **ticket, struct error *err);
 
-/* `done` is called once: from here if the outcome is known already, else from the thread that
- * commits. Its errors: DISK_FULL, IO  the write was taken back; READ_ONLY  whether it is on the
- * disk is known after a restart. Takes the ticket over. */
+/* Takes the ticket over and calls `done` once: from here if the outcome is known already, else from
+ * the commit thread. Errors that `done` gets: DISK_FULL, IO  the write was taken back; READ_ONLY  only
+ * a restart tells whether the write is on the disk. */
 typedef void write_done_fn(void *arg, enum status status, const struct error *err);
 void store_write_then(struct write_ticket *ticket, write_done_fn *done, void *arg);
 /* The same, waiting for it. */

@@ -9,12 +9,12 @@ struct write_figures {
 	uint64_t sequence; /* the newest that is visible */
 	uint64_t commits;  /* groups */
 	uint64_t syncs;
-	uint64_t sync_us;     /* of all together */
-	uint64_t sync_us_max; /* the longest */
+	uint64_t sync_us;     /* all syncs together */
+	uint64_t sync_us_max; /* the longest sync */
 	uint64_t log_files;
 	uint64_t log_bytes;         /* on disk */
 	uint64_t log_bytes_written; /* since the start */
-	uint64_t pending_bytes;     /* of the log, that no merge has written into base files yet */
+	uint64_t pending_bytes;     /* of the log: of rows that are not in base files yet */
 	uint64_t memtable_rows;
 	uint64_t memtable_bytes;
 	uint64_t merges;

@@ -7,6 +7,7 @@
 #include "daemon/store/row/stored.h"
 #include "daemon/store/system/mapfault.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,8 +47,8 @@ static enum status check_keys(const struct write_part *part, struct error *err)
 				 key_type_name(spec->key_type));
 }
 
-/* Turns the rows into what is stored, unless they are. They take no more than apply_take has
- * counted. */
+/* Converts the rows to the table's dtype, unless they came in it. Their memory is bounded by what
+ * apply_take has counted. */
 static enum status convert(struct write_part *part, struct error *err)
 {
 	const struct row_batch *batch = &part->given->batch;
@@ -109,11 +110,17 @@ static enum status look_at_base(struct write_part *part)
 	return STATUS_OK;
 }
 
-/* Reads what the base has of each key, where that matters. */
+/* Whether it depends on the rows of the base which rows are wanted. */
+static bool needs_base(const struct write_part *part)
+{
+	return part->table->bases != NULL && (part->kind == FRAME_DELETE || part->if_newer);
+}
+
+/* Reads the times of the rows that the base has, if they are needed. */
 static enum status read_base(struct write_part *part, struct error *err)
 {
 	const uint32_t count = part->given->batch.keys.count;
-	if (part->table->bases == NULL || (part->kind == FRAME_PUT && !part->if_newer)) {
+	if (!needs_base(part)) {
 		return STATUS_OK;
 	}
 	part->base_times = malloc((size_t)count * sizeof *part->base_times + 1);
@@ -192,6 +199,7 @@ static enum status link_row(struct link *link, uint32_t i, uint64_t hash)
 {
 	const struct write_part *part = link->part;
 	const struct frame_row row = row_of(part, i);
+	assert((row.data == NULL) == (part->kind == FRAME_DELETE));
 	if (!is_wanted(part, i, hash, &row)) {
 		return STATUS_OK;
 	}
@@ -208,6 +216,8 @@ static enum status link_rows(struct link *link)
 	const struct write_part *part = link->part;
 	const struct keys *keys = &part->given->batch.keys;
 	uint64_t hashes[FIND_BLOCK];
+	assert(keys->type == part->table->spec.key_type);
+	assert(part->base_times != NULL || !needs_base(part)); /* write_part_prepare came before */
 	for (uint32_t first = 0; first < keys->count; first += FIND_BLOCK) {
 		const uint32_t left = keys->count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
@@ -237,7 +247,9 @@ enum status write_part_link(const struct write_part *part, struct memtable_usage
 			},
 		.end = *end + FRAME_PART_BYTES,
 	};
+	assert(part->kind == FRAME_PUT || part->kind == FRAME_DELETE);
 	const enum status status = link_rows(&link);
+	assert(link.rows <= part->given->batch.keys.count);
 	*rows = link.rows;
 	if (link.rows > 0) {
 		const struct frame_part head = {

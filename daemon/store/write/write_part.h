@@ -1,13 +1,13 @@
 /* write_part.h - what a write does to one table: checked, converted, compared with what is there,
  * linked into its memtable and written into the frame.
  *
- *     write_part_find       finds its table
- *     write_part_bytes_max  room in the frame
+ *     write_part_find       finds the table
+ *     write_part_bytes_max  how much room it needs in the frame
  *     write_part_prepare    reads and checks; changes nothing
  *     write_part_link       links each row above `visible`, and ends the part of the frame
- *     write_part_fini       also of a zeroed one
+ *     write_part_fini       frees it; a zeroed one too
  *
- * Threads: who holds the writer's apply_lock, within one snapshot.
+ * Threads: the one that holds the writer's apply_lock, within one snapshot.
  */
 #ifndef DAEMON_STORE_WRITE_WRITE_PART_H
 #define DAEMON_STORE_WRITE_WRITE_PART_H
@@ -23,10 +23,10 @@ struct write_part {
 	bool if_newer;             /* only rows that are newer than what is there */
 	int64_t now_ms;            /* the request's clock */
 	const struct table *table; /* of the snapshot */
-	int64_t *base_times;       /* owned: of each key's row in the base; or NULL */
-	const uint8_t *rows;       /* as they are stored: in `kept`, or as they came */
-	const uint8_t *scales;     /* f32 of an i8 table, the same */
-	uint8_t *kept;             /* owned; or NULL */
+	int64_t *base_times;       /* owned: of each key's row in the base; NULL: nobody asks */
+	const uint8_t *rows;       /* in the table's dtype: in `kept`, or where they were given */
+	const uint8_t *scales;     /* f32 of an i8 table: the same */
+	uint8_t *kept;             /* owned: converted rows; NULL: they came in the table's dtype */
 };
 
 /* Whether a table takes writes. Errors: CORRUPT  it has a damaged segment. */
@@ -41,9 +41,9 @@ size_t write_part_bytes_max(const struct write_part *part);
 /* Sets what is owned. Errors: BAD_REQUEST, CORRUPT, NO_MEMORY. */
 enum status write_part_prepare(struct write_part *part, struct error *err);
 
-/* Writes the part at *end and moves *end behind it; where no row is wanted it stays. *rows: those
- * that were linked, also after an error, when the frame has them to be taken back.
- * Errors: NO_MEMORY, TOO_LARGE. */
+/* Links the rows, writes the part at *end and moves *end behind it. If no row is wanted, *end stays.
+ * *rows: how many were linked. After an error too the frame has the rows that were linked, so that
+ * they can be taken back. Errors: NO_MEMORY, TOO_LARGE. */
 enum status write_part_link(const struct write_part *part, struct memtable_usage *usage,
 	uint64_t sequence, uint8_t **end, uint32_t *rows, struct error *err);
 

@@ -1,4 +1,4 @@
-/* writer.c - the thread that commits, and what writers wait for. */
+/* writer.c - the commit thread, and what writers wait for: room, and their turn. */
 #include "daemon/store/write/writer.h"
 
 #include "daemon/store/snapshot/replay.h"
@@ -9,110 +9,40 @@
 #include "daemon/store/write/fullness.h"
 #include "daemon/store/write/write.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	/* Applied frames that wait for the disk, at most, and one write more (LIMIT_WRITE_BYTES);
-	   more would only wait longer. As much again is being committed. */
+	/* When more bytes of applied frames wait for the disk, the next write waits, since it would
+	 * be committed no sooner. So as much waits at most, and one write (LIMIT_WRITE_BYTES). As
+	 * much again is being committed. */
 	WAITING_BYTES_MAX = 32 << 20,
-	/* Writers wait so long for a merge, counted from when the bounds were reached. */
+	/* So long after a bound was reached writers no longer wait for a merge, and are told BUSY. */
 	FULL_WAIT_MS = 5000,
-	/* A table that cannot be merged keeps log files: so many times log_bytes, then nobody
-	   writes. */
+	/* A table that cannot be merged keeps log files. When they have so many times log_bytes,
+	 * nobody writes. */
 	LOG_KEPT_MAX = 4,
 	FULL_PAUSE_NS = 5 * 1000 * 1000,
 };
 
-/* ---- tickets ---- */
-
-/* Ends a list of tickets; those whose callers have not asked yet are told when they do. */
-static void finish(struct writer *writer, struct write_ticket *tickets, const struct error *err)
-{
-	while (tickets != NULL) {
-		struct write_ticket *ticket = tickets;
-		tickets = ticket->next;
-		lock_take(&writer->group_lock);
-		ticket->outcome = *err;
-		ticket->finished = true;
-		const bool asked = ticket->done != NULL;
-		lock_release(&writer->group_lock);
-		if (asked) {
-			ticket->done(ticket->done_arg, err->status, err);
-			free(ticket);
-		}
-	}
-}
-
-void store_write_then(struct write_ticket *ticket, write_done_fn *done, void *arg)
-{
-	struct writer *writer = ticket->writer;
-	lock_take(&writer->group_lock);
-	const bool finished = ticket->finished;
-	if (!finished) {
-		ticket->done_arg = arg;
-		ticket->done = done;
-	}
-	lock_release(&writer->group_lock);
-	if (finished) {
-		done(arg, ticket->outcome.status, &ticket->outcome);
-		free(ticket);
-	}
-}
-
-/* Of store_write_wait. */
-struct waiter {
-	struct lock lock;
-	struct condition wake;
-	bool done;
-	struct error err;
-};
-
-static void on_waited(void *arg, enum status status, const struct error *err)
-{
-	struct waiter *waiter = arg;
-	lock_take(&waiter->lock);
-	waiter->err = *err;
-	waiter->err.status = status;
-	waiter->done = true;
-	condition_signal(&waiter->wake);
-	lock_release(&waiter->lock);
-}
-
-enum status store_write_wait(struct write_ticket *ticket, struct error *err)
-{
-	struct waiter waiter = {.done = false};
-	lock_init(&waiter.lock);
-	condition_init(&waiter.wake);
-	store_write_then(ticket, on_waited, &waiter);
-	lock_take(&waiter.lock);
-	while (!waiter.done) {
-		condition_wait(&waiter.wake, &waiter.lock);
-	}
-	lock_release(&waiter.lock);
-	condition_fini(&waiter.wake);
-	lock_fini(&waiter.lock);
-	if (waiter.err.status != STATUS_OK && err != NULL) {
-		*err = waiter.err;
-	}
-	return waiter.err.status;
-}
-
 /* ---- halt ---- */
 
-/* Keeps further writes from being applied, and waits for the one that is. */
+/* Keeps further writes from being applied, and waits for the end of one that is. */
 static void stop_applying(struct writer *writer)
 {
 	atomic_fetch_add(&writer->halting, 1);
-	lock_take(&writer->apply_lock);
+	writer_take_apply(writer);
 	lock_release(&writer->apply_lock);
 }
 
 void writer_resume(struct writer *writer)
 {
-	lock_take(&writer->apply_lock);
-	atomic_fetch_sub(&writer->halting, 1);
+	writer_take_apply(writer);
+	const unsigned halting = atomic_fetch_sub(&writer->halting, 1);
+	assert(halting > 0);
+	(void)halting;
 	condition_broadcast(&writer->go);
 	lock_release(&writer->apply_lock);
 }
@@ -120,10 +50,12 @@ void writer_resume(struct writer *writer)
 void writer_halt(struct writer *writer)
 {
 	stop_applying(writer);
-	lock_take(&writer->group_lock);
+	writer_take_group(writer);
 	while (writer->first != NULL || writer->committing) {
 		condition_wait(&writer->settled, &writer->group_lock);
 	}
+	/* Nothing stands above `visible`. */
+	assert(writer->next_sequence == atomic_load(&writer->store->visible) + 1);
 	lock_release(&writer->group_lock);
 }
 
@@ -132,6 +64,9 @@ void writer_halt(struct writer *writer)
 static struct write_ticket *take_all(struct writer *writer)
 {
 	struct write_ticket *tickets = writer->first;
+	lock_assert_held(&writer->group_lock);
+	assert((writer->first == NULL) == (writer->last == NULL));
+	assert(writer->first != NULL || writer->waiting_bytes == 0);
 	writer->first = writer->last = NULL;
 	writer->waiting_bytes = 0;
 	return tickets;
@@ -159,6 +94,7 @@ static enum status write_group(struct writer *writer, struct write_ticket *ticke
 	if (count == 0) {
 		return STATUS_OK;
 	}
+	assert(count <= writer->frames_capacity);
 	atomic_fetch_add(&writer->commits, 1);
 	enum status status = redo_append(writer->redo, writer->frames, count, err);
 	if (status == STATUS_OK && writer->store->options.write.durability == DURABILITY_SYNC) {
@@ -174,7 +110,7 @@ void writer_set_read_only(struct writer *writer, const char *reason)
 	}
 }
 
-/* Takes back what has failed and all that was applied on top of it. */
+/* Takes the group back that has failed, and all that was applied on top of it. */
 static void fail_group(struct writer *writer, struct write_ticket *tickets, const struct error *err)
 {
 	const uint64_t visible = atomic_load(&writer->store->visible);
@@ -183,39 +119,58 @@ static void fail_group(struct writer *writer, struct write_ticket *tickets, cons
 	}
 	atomic_store(&writer->disk_full, err->status == STATUS_DISK_FULL);
 	stop_applying(writer);
-	lock_take(&writer->group_lock);
+	writer_take_group(writer);
+	assert(writer->committing);
 	struct write_ticket *later = take_all(writer);
 	lock_release(&writer->group_lock);
 	writer_undo(writer, tickets, visible);
 	writer_undo(writer, later, visible);
+	/* The log stands there too, unless it takes nothing any more. */
+	assert(err->status == STATUS_READ_ONLY || redo_next_sequence(writer->redo) == visible + 1);
+	assert(writer->next_sequence > visible);
 	writer->next_sequence = visible + 1;
 	writer_resume(writer);
-	finish(writer, tickets, err);
-	finish(writer, later, err);
+	writer_finish(writer, tickets, err);
+	writer_finish(writer, later, err);
+}
+
+/* The sequence up to which everything is visible once a group is durable. */
+static uint64_t last_sequence(const struct write_ticket *tickets, uint64_t visible)
+{
+	uint64_t sequence = visible;
+	for (const struct write_ticket *at = tickets; at != NULL; at = at->next) {
+		/* Each frame has the next one; a ticket without a frame waits for those before it. */
+		assert(at->head.sequence == sequence + (at->head.bytes > 0 ? 1 : 0));
+		sequence = at->head.sequence;
+	}
+	return sequence;
 }
 
 static void commit(struct writer *writer, struct write_ticket *tickets)
 {
 	struct error err = {.status = STATUS_OK};
-	uint64_t sequence = atomic_load(&writer->store->visible);
-	for (const struct write_ticket *at = tickets; at != NULL; at = at->next) {
-		sequence = at->head.sequence;
-	}
+	const uint64_t visible = atomic_load(&writer->store->visible);
+	const uint64_t sequence = last_sequence(tickets, visible);
 	err.status = write_group(writer, tickets, &err);
 	if (err.status == STATUS_OK) {
+		assert(atomic_load(&writer->read_only) ||
+			redo_next_sequence(writer->redo) == sequence + 1);
+		assert(visible ==
+			atomic_load(&writer->store->visible)); /* no other thread moves it */
 		atomic_store(&writer->disk_full, false);
 		atomic_store_explicit(&writer->store->visible, sequence, memory_order_release);
-		finish(writer, tickets, &err);
+		writer_finish(writer, tickets, &err);
 	} else {
 		fail_group(writer, tickets, &err);
 	}
-	lock_take(&writer->group_lock);
+	writer_take_group(writer);
+	assert(writer->committing);
 	writer->committing = false;
 	condition_broadcast(&writer->settled);
 	lock_release(&writer->group_lock);
 }
 
-/* Syncs what was acknowledged before (durability periodic). */
+/* Syncs frames that were acknowledged before they were synced (durability periodic). */
 static void sync_behind(struct writer *writer)
 {
 	struct error err;
@@ -228,8 +183,8 @@ static void sync_behind(struct writer *writer)
 /* What the commit thread does next. */
 struct turn {
 	struct write_ticket *tickets; /* to be committed; NULL: none */
-	bool sync;                    /* first what was acknowledged before (durability periodic) */
-	uint64_t synced_ms;           /* when that was done last */
+	bool sync;                    /* sync_behind comes first */
+	uint64_t synced_ms;           /* when sync_behind was called last */
 };
 
 static bool is_time_to_sync(const struct writer *writer, const struct turn *turn)
@@ -239,11 +194,12 @@ static bool is_time_to_sync(const struct writer *writer, const struct turn *turn
 	       (writer->stop || (uint64_t)clock_monotonic_ms() >= due_ms);
 }
 
-/* Waits until there is something to do; false when it has stopped and all is done. `committing` is
- * set with the lock held, so that nobody halts in between. */
+/* Waits until there is something to do; false: the writer is to stop and all is done. `committing` is
+ * set under the same lock under which the tickets are taken, so that writer_halt waits for them. */
 static bool wait_for_work(struct writer *writer, struct turn *turn)
 {
-	lock_take(&writer->group_lock);
+	writer_take_group(writer);
+	assert(!writer->committing);
 	while (writer->first == NULL && !writer->stop && !is_time_to_sync(writer, turn)) {
 		const uint64_t due_ms =
 			turn->synced_ms + writer->store->options.write.sync_interval_ms;
@@ -276,7 +232,7 @@ static void *commit_main(void *arg)
 
 /* ---- for write.c ---- */
 
-/* A disk must not be filled because one table is damaged. */
+/* A table that is damaged and so cannot be merged must not fill the disk with log files. */
 static enum status check_log_kept(const struct writer *writer, struct error *err)
 {
 	const uint64_t bytes = redo_bytes(writer->redo);
@@ -288,9 +244,11 @@ static enum status check_log_kept(const struct writer *writer, struct error *err
 				      bytes, most);
 }
 
-/* Waits while the bounds are reached; but no longer, all writers together, than FULL_WAIT_MS. */
+/* Waits while a bound is reached. The time is counted for all writers together: FULL_WAIT_MS after the
+ * bound was reached nobody waits any more. */
 static enum status wait_for_room(struct writer *writer, struct error *err)
 {
+	assert(!lock_is_held(&writer->apply_lock));
 	const struct timespec pause = {.tv_nsec = FULL_PAUSE_NS};
 	while (fullness_of(writer->store) >= FULLNESS_WAIT) {
 		const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
@@ -310,7 +268,7 @@ static enum status wait_for_room(struct writer *writer, struct error *err)
 		(void)nanosleep(&pause, NULL);
 	}
 	atomic_store(&writer->full_since_ms, 0);
-	lock_take(&writer->group_lock);
+	writer_take_group(writer);
 	while (writer->waiting_bytes > WAITING_BYTES_MAX) {
 		condition_wait(&writer->settled, &writer->group_lock);
 	}
@@ -320,10 +278,11 @@ static enum status wait_for_room(struct writer *writer, struct error *err)
 
 enum status writer_check_room(struct writer *writer, size_t bytes, struct error *err)
 {
+	lock_assert_held(&writer->apply_lock);
 	if (!atomic_load(&writer->disk_full)) {
 		return STATUS_OK;
 	}
-	lock_take(&writer->group_lock);
+	writer_take_group(writer);
 	const enum status status = writer->first == NULL && !writer->committing
 					   ? redo_has_room(writer->redo, bytes, err)
 					   : STATUS_OK;
@@ -333,6 +292,7 @@ enum status writer_check_room(struct writer *writer, size_t bytes, struct error 
 
 enum status writer_begin(struct writer *writer, struct error *err)
 {
+	assert(!grace_is_inside()); /* it may wait for long */
 	enum status status = wait_for_room(writer, err);
 	if (status == STATUS_OK) {
 		status = check_log_kept(writer, err);
@@ -340,7 +300,7 @@ enum status writer_begin(struct writer *writer, struct error *err)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	lock_take(&writer->apply_lock);
+	writer_take_apply(writer);
 	while (atomic_load(&writer->halting) > 0) {
 		condition_wait(&writer->go, &writer->apply_lock);
 	}
@@ -354,8 +314,12 @@ enum status writer_begin(struct writer *writer, struct error *err)
 
 void writer_end(struct writer *writer, struct write_ticket *ticket)
 {
+	lock_assert_held(&writer->apply_lock);
 	if (ticket != NULL) {
-		lock_take(&writer->group_lock);
+		assert(ticket->next == NULL);
+		assert(ticket->head.sequence == writer->next_sequence - 1);
+		writer_take_group(writer);
+		assert(!ticket->finished);
 		if (writer->first == NULL) {
 			writer->first = ticket;
 		} else {
@@ -383,7 +347,8 @@ static void init_locks(struct writer *writer)
 	lock_init(&writer->group_lock);
 }
 
-/* From now on a log that is not there is one that was lost. Nobody else sees the snapshot yet. */
+/* Notes in the catalog that there is a log: if it is missing later, it was lost. Nobody else sees the
+ * snapshot yet, so it can be changed. */
 static enum status note_log(struct store *store, struct error *err)
 {
 	struct snapshot *snapshot = store_current(store);
@@ -425,6 +390,7 @@ static enum status open_log(struct writer *writer, struct error *err)
 	}
 	if (status == STATUS_OK) {
 		writer->next_sequence = redo_next_sequence(writer->redo);
+		assert(writer->next_sequence > snapshot->written);
 		atomic_store(&store->visible, writer->next_sequence - 1);
 	}
 	return status;
@@ -456,11 +422,13 @@ void writer_close(struct writer *writer)
 		return;
 	}
 	if (writer->started) {
-		lock_take(&writer->group_lock);
+		writer_take_group(writer);
 		writer->stop = true;
 		condition_signal(&writer->work);
 		lock_release(&writer->group_lock);
 		(void)pthread_join(writer->thread, NULL);
+		assert(writer->first == NULL); /* all that waited is committed */
+		assert(!writer->committing);
 	}
 	redo_close(writer->redo);
 	free(writer->frames);

@@ -1,15 +1,15 @@
 /* writer.h - the inside of the write path: from an applied frame to an acknowledgement.
  *
- *   store_put (write.c): checks, links versions above `visible` -> writer_add
+ *   store_put (write.c): checks, links versions above `visible` -> writer_end
  *       -> [the commit thread: takes all that waits, one write, one sync] -> `visible` moves
- *       -> done of each ticket
+ *       -> `done` of each ticket
  *
- * The next group is applied while one is written. If a group fails, what was applied on top of it
- * is taken back too, since it may have been computed from it.
+ * While one group is written, the next one is applied. If a group fails, the writes that were
+ * applied on top of it are taken back too, since they may have been computed from it.
  *
- * Threads: apply_lock is held while a write is applied; `halting` keeps further ones from
- * beginning. group_lock guards what waits and the state of tickets; it is held for moments, and
- * by a merge's cut until the old log file is synced.
+ * Threads: apply_lock is held while a write is applied; while `halting` is above 0 no further one
+ * begins. group_lock guards the tickets that wait and the state of all tickets. It is held for
+ * moments only; but the cut of a merge holds it until the old log file is synced.
  */
 #ifndef DAEMON_STORE_WRITE_WRITER_H
 #define DAEMON_STORE_WRITE_WRITER_H
@@ -20,6 +20,8 @@
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/lock.h"
 #include "daemon/store/write/write.h"
+
+#include <assert.h>
 
 struct write_ticket {
 	struct write_ticket *next;
@@ -36,16 +38,17 @@ struct writer {
 	struct store *store; /* borrowed */
 	struct redo *redo;   /* owned; the commit thread's, or the merge's while it is halted */
 	struct lock apply_lock;
-	struct condition go;
-	atomic_uint halting;
-	uint64_t next_sequence; /* guarded by apply_lock */
+	struct condition go;    /* nobody halts any more */
+	atomic_uint halting;    /* so many threads want that nobody applies */
+	uint64_t next_sequence; /* guarded by apply_lock, or by halting */
 	struct lock group_lock;
 	struct condition work;    /* for the commit thread */
 	struct condition settled; /* a group has ended */
-	struct write_ticket *first;
+	/* Guarded by group_lock: */
+	struct write_ticket *first; /* of those that wait, in the order of their sequences */
 	struct write_ticket *last;
-	uint64_t waiting_bytes;
-	bool committing;
+	uint64_t waiting_bytes; /* of their frames */
+	bool committing;        /* the commit thread writes or syncs */
 	bool stop;
 	pthread_t thread;
 	bool started;
@@ -57,39 +60,65 @@ struct writer {
 	size_t frames_capacity;
 };
 
-/* Opens and replays the log, and sets `visible`: store->current is there, and only the caller sees
- * it. */
+/* Opens and replays the log, and sets `visible`. store->current is set, and only the caller sees it
+ * yet. */
 enum status writer_open(struct store *store, struct error *err);
 /* Commits what waits; NULL is fine. */
 void writer_close(struct writer *writer);
 
+/* ---- locks, in their order ---- */
+
+static inline void writer_take_apply(struct writer *writer)
+{
+	assert(!lock_is_held(&writer->store->tensor_lock));
+	assert(!lock_is_held(&writer->store->admin_lock));
+	assert(!lock_is_held(&writer->store->load_lock));
+	assert(!lock_is_held(&writer->group_lock));
+	lock_take(&writer->apply_lock);
+}
+
+static inline void writer_take_group(struct writer *writer)
+{
+	assert(!lock_is_held(&writer->store->tensor_lock));
+	assert(!lock_is_held(&writer->store->admin_lock));
+	assert(!lock_is_held(&writer->store->load_lock));
+	lock_take(&writer->group_lock);
+}
+
+/* ---- tickets (ticket.c) ---- */
+
+/* Ends a list of tickets. A caller that has not asked for the outcome yet gets it when it asks. */
+void writer_finish(struct writer *writer, struct write_ticket *tickets, const struct error *err);
+
 /* ---- frames that were applied (writer_undo.c) ---- */
 
-/* Counts the bytes of a frame that was linked against the tables' share of the log. */
+/* Counts the bytes of a frame that was linked, for each of its tables. */
 void writer_count_frame(const struct release *release, const uint8_t *data,
 	const struct frame_head *head);
-/* Takes the rows of a frame, or of a list of them, above `visible` back. */
+/* Both take versions above `visible` back: of the rows of one frame, or of a list of them. The caller
+ * keeps everybody from applying: it holds apply_lock, or halts. */
 void writer_undo_frame(const struct release *release, const struct write_ticket *ticket,
 	uint64_t visible);
 void writer_undo(struct writer *writer, const struct write_ticket *tickets, uint64_t visible);
 
 /* ---- for write.c ---- */
 
-/* Waits until there is room in memory, then for its turn: the caller holds apply_lock. Errors:
- * BUSY, READ_ONLY: it holds nothing. */
+/* Waits until there is room in memory, then takes apply_lock. Errors, without the lock: BUSY,
+ * READ_ONLY. */
 enum status writer_begin(struct writer *writer, struct error *err);
-/* If the last group did not fit the disk: whether a frame of so many bytes does now. So nothing is
- * linked again and again only to be taken back. Errors: DISK_FULL. */
+/* If the last group did not fit the disk, checks whether a frame of so many bytes does now. Otherwise
+ * writes would be linked again and again, only to be taken back. Errors: DISK_FULL. */
 enum status writer_check_room(struct writer *writer, size_t bytes, struct error *err);
-/* Adds what was applied (NULL: nothing, it failed) to the group, and lets go of the lock. */
+/* Adds a write that was applied (NULL: it has failed) to the group, and releases apply_lock. */
 void writer_end(struct writer *writer, struct write_ticket *ticket);
 
-/* Nothing is written until a restart, since a sync has failed; told once. */
+/* A sync has failed: from now on nothing is written until a restart. Tells it once. */
 void writer_set_read_only(struct writer *writer, const char *reason);
 
 /* ---- for the merge ---- */
 
-/* Waits until nothing is being applied or committed; nothing begins before writer_resume. */
+/* Waits until nothing is being applied or committed. Nothing begins before writer_resume, which must
+ * follow. */
 void writer_halt(struct writer *writer);
 void writer_resume(struct writer *writer);
 
