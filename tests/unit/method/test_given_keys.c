@@ -301,7 +301,22 @@ static void zeroed_keys_may_end(void **state)
 	(void)state;
 	struct given_keys keys = {0};
 	given_keys_fini(&keys);
+	assert_null(keys.memory);
 	given_keys_fini(NULL);
+}
+
+static void keys_may_end_twice(void **state)
+{
+	(void)state;
+	struct message message;
+	message_init(&message);
+	wire_write_array(&message.writer, 1);
+	wire_write_uint(&message.writer, 1);
+	assert_int_equal(message_keys(&message, KEY_U64, ""), STATUS_OK);
+	assert_non_null(message.keys.memory);
+	given_keys_fini(&message.keys);
+	assert_null(message.keys.memory); /* so that the second end frees nothing */
+	message_fini(&message);
 }
 
 int main(void)
@@ -316,6 +331,7 @@ int main(void)
 		cmocka_unit_test(too_many_keys_are_refused),
 		cmocka_unit_test(refused_memory_is_an_error),
 		cmocka_unit_test(zeroed_keys_may_end),
+		cmocka_unit_test(keys_may_end_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,6 +241,20 @@ static void no_rows_need_no_memory(void **state)
 			struct dtype_rows source = {.dtype = dtypes[from]};
 			struct dtype_rows target = {.dtype = dtypes[to]};
 			dtype_convert(&target, &source, 0, 64, 1);
+			/* And where there is memory, nothing is written. */
+			const uint8_t zeros[64 * sizeof(float)] = {0};
+			uint8_t rows[64 * sizeof(float)];
+			float scale = 7;
+			memset(rows, 0x5a, sizeof rows);
+			source.rows = (void *)zeros;
+			source.scales = &scale;
+			target.rows = rows;
+			target.scales = &scale;
+			dtype_convert(&target, &source, 0, 64, 1);
+			for (size_t i = 0; i < sizeof rows; i++) {
+				assert_int_equal(rows[i], 0x5a);
+			}
+			assert_true(scale == 7);
 		}
 	}
 }
