@@ -14,7 +14,8 @@
 
 /* ---- keys, each once ---- */
 
-/* Numbers of keys by their hashes, open addressing; 0: empty, else the number and one. */
+/* Finds the number of a key by its hash, with open addressing. A slot has the number plus one; 0:
+ * empty. */
 struct once {
 	uint32_t *slots; /* owned */
 	size_t mask;
@@ -40,7 +41,7 @@ static bool key_is(const struct keys *a, uint32_t i, const struct keys *b, uint3
 	return len == other_len && memcmp(key, other, len) == 0;
 }
 
-/* The number of a sample's key; fold->keys.count if it is a new one, whose slot is then taken. */
+/* The number of a sample's key. A new key gets fold->keys.count, and its slot is taken. */
 static uint32_t number_of(struct once *once, const struct fold *fold, const struct keys *keys,
 	uint32_t i, uint64_t hash)
 {
@@ -108,7 +109,13 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 	struct write_part *part, struct error *err)
 {
 	struct once once = {0};
-	*fold = (struct fold){.table = table, .keys.type = keys->type};
+	assert(keys->type == table->spec.key_type);
+	assert(spec_aggregates(&table->spec));
+	*fold = (struct fold){
+		.table = table,
+		.sample_count = keys->count,
+		.keys.type = keys->type,
+	};
 	*part = (struct write_part){.given = &fold->write, .kind = FRAME_PUT, .table = table};
 	fold->key_of = malloc(keys->count * sizeof *fold->key_of + 1);
 	fold->packed = malloc(packed_bytes(keys) + 1);
@@ -122,6 +129,7 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 	assert(fold->keys.type == KEY_U64 || fold->keys.at != NULL);
 	add_keys(fold, &once, keys);
 	free(once.slots);
+	assert(fold->keys.count <= keys->count);
 	fold->write.table = table->spec.name.text;
 	fold->write.batch.keys = fold->keys;
 	return STATUS_OK;
@@ -129,7 +137,7 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 
 /* ---- what is there ---- */
 
-/* A row that has not expired, if there is one, becomes the key's state. */
+/* The key's row becomes its state, if there is one that has not expired. */
 static void take_state(struct fold *fold, uint32_t i, const struct row_version *version,
 	const struct found_row *found, int64_t now_ms)
 {
@@ -166,7 +174,7 @@ static enum status read_states(struct fold *fold, int64_t now_ms)
 	const struct memtable_question question = {
 		.keys = &fold->keys,
 		.hashes = hashes,
-		.visible = UINT64_MAX, /* what was applied before counts, durable or not */
+		.visible = UINT64_MAX, /* writes that were applied before count, durable or not */
 		.row_bytes = spec_row_bytes(&fold->table->spec),
 	};
 	const struct find find = {
@@ -202,7 +210,8 @@ static enum status find_states(struct fold *fold, int64_t now_ms, struct error *
 	enum status status;
 	unsigned faults;
 	do {
-		/* As in table_lookup: after a fault somewhere, the second time tells where. */
+		/* A page that could not be read has given zeros, as in table_lookup. The second time
+		 * its segment is known to be damaged. */
 		faults = mapfault_count();
 		status = read_states(fold, now_ms);
 	} while (status == STATUS_OK && mapfault_count() != faults);
@@ -238,6 +247,7 @@ static void add_samples(struct fold *fold, const struct samples *samples)
 {
 	const struct table_spec *spec = &fold->table->spec;
 	const size_t elements = spec_elements(spec);
+	assert(samples->count == fold->sample_count);
 	for (uint32_t i = 0; i < samples->count; i++) {
 		int64_t time_ms;
 		memcpy(&time_ms, samples->times + (size_t)i * sizeof time_ms, sizeof time_ms);
@@ -249,7 +259,7 @@ static void add_samples(struct fold *fold, const struct samples *samples)
 	}
 }
 
-/* What once is not finite stays so, and spoils all that is read of the row. */
+/* Refuses a state that is not finite: it would stay so, and nothing could be read of the row. */
 static enum status check_states(const struct fold *fold, struct error *err)
 {
 	const size_t floats = spec_row_bytes(&fold->table->spec) / sizeof(float);
@@ -281,6 +291,8 @@ enum status fold_run(struct fold *fold, const struct samples *samples, int64_t n
 	if (status != STATUS_OK) {
 		return status;
 	}
+	assert(part->given == &fold->write);
+	assert(part->table == fold->table);
 	fold->write.batch = (struct row_batch){
 		.keys = fold->keys,
 		.dtype = DTYPE_F32,

@@ -21,25 +21,26 @@ struct samples {
 
 struct fold {
 	const struct table *table; /* borrowed */
-	uint32_t *key_of;          /* owned: of each sample its key's number among `keys` */
-	struct keys keys;          /* each once, in the order of their first samples */
-	uint8_t *packed;           /* owned, of `keys`, as the next */
-	uint32_t *at;
+	uint32_t sample_count;
+	uint32_t *key_of;       /* owned: of each sample its key's number among `keys` */
+	struct keys keys;       /* each once, in the order of their first samples */
+	uint8_t *packed;        /* owned: the bytes of `keys` */
+	uint32_t *at;           /* owned: where each of `keys` begins */
 	struct aggregate *rows; /* owned: of each key */
-	float *states;          /* owned: where they are */
-	int64_t *times;         /* owned: of each key that of its newest sample */
-	uint64_t *tags;         /* owned: what is there, if the table has tags */
-	struct table_write write;
+	float *states;          /* owned: the states that `rows` work on */
+	int64_t *times;         /* owned: of each key the time of its newest sample */
+	uint64_t *tags;         /* owned: of each key those of its row; NULL: the table has none */
+	struct table_write write; /* what the part is given */
 };
 
-/* Makes a part whose keys are known, and that lives as long as the fold.
+/* Finds the keys, and makes a part that has them and no rows yet. The part borrows from the fold.
  *   keys  of the samples, of the table's key type
  * Errors: NO_MEMORY. */
 enum status fold_init(struct fold *fold, const struct table *table, const struct keys *keys,
 	struct write_part *part, struct error *err);
 
-/* Gives the part its rows: all new states. Errors: BAD_REQUEST  one is not finite; CORRUPT  a
- * damaged segment; NO_MEMORY. */
+/* Gives the part its rows: the new state of each key. Errors: BAD_REQUEST  a state would not be
+ * finite; CORRUPT  a damaged segment; NO_MEMORY. */
 enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
 	struct write_part *part, struct error *err);
 

@@ -4,6 +4,7 @@
 #include "daemon/store/snapshot/layer.h"
 #include "daemon/store/write/apply.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +13,13 @@
 struct observe {
 	const struct observation *given;
 	struct layer_shape shape;
-	float *rows;       /* owned: the samples in f32; NULL: they came so */
-	uint32_t skipped;  /* that were counted before */
-	struct keys users; /* of the others */
+	float *rows;       /* owned: the samples in f32; NULL: they were given in it */
+	uint32_t skipped;  /* samples that were counted before */
+	struct keys users; /* of the others, as the next two */
 	struct keys items;
 	struct samples samples;
 	struct frame_position position;
-	struct fold folds[LIMIT_PARTS]; /* beside the parts of the write */
+	struct fold folds[LIMIT_PARTS]; /* fold i makes part i of the write */
 };
 
 /* ---- checks ---- */
@@ -59,7 +60,7 @@ static enum status check_keys(const struct keys *keys, enum key_type wanted, con
 				 what, keys->count, given->count);
 }
 
-/* Whether the batch fits the layer as it is now. */
+/* Checks that the batch fits the tables of the layer. */
 static enum status check_shape(const struct observe *observe, struct error *err)
 {
 	const struct observation *given = observe->given;
@@ -78,7 +79,8 @@ static enum status check_shape(const struct observe *observe, struct error *err)
 				   : status;
 }
 
-/* The samples in f32, all finite: of i8 at most four times a message. */
+/* Converts the samples to f32 and checks that all are finite. They take at most four times the bytes
+ * of their message: when they came as i8. */
 static enum status take_rows(struct observe *observe, struct error *err)
 {
 	const struct observation *given = observe->given;
@@ -109,7 +111,7 @@ static enum status take_rows(struct observe *observe, struct error *err)
 
 /* ---- positions ---- */
 
-/* Which of the samples are to be counted. */
+/* Finds out which of the samples are to be counted, and what the position becomes. */
 static enum status find_position(struct observe *observe, const struct release *release,
 	struct error *err)
 {
@@ -141,11 +143,14 @@ static enum status find_position(struct observe *observe, const struct release *
 			"position: %" PRIu64 " given, and %" PRIu32 " samples lead beyond 64 bits",
 			given->position, given->count);
 	}
+	assert(next >= given->position);
 	const uint64_t behind = given->position + given->count;
 	const uint64_t known = next - given->position;
 	observe->skipped = known < given->count ? (uint32_t)known : given->count;
 	position->before = next;
 	position->to.next = behind > next ? behind : next;
+	assert(position->to.next >= position->before);
+	assert(position->to.next - position->before == given->count - observe->skipped);
 	return STATUS_OK;
 }
 
@@ -164,6 +169,7 @@ static void skip_samples(struct observe *observe)
 {
 	const struct observation *given = observe->given;
 	const uint32_t skipped = observe->skipped;
+	assert(skipped <= given->count);
 	const size_t elements = (size_t)observe->shape.dim * observe->shape.views;
 	skip_keys(&given->users, skipped, &observe->users);
 	skip_keys(&given->items, skipped, &observe->items);
@@ -177,6 +183,8 @@ static void skip_samples(struct observe *observe)
 static enum status fold_table(struct observe *observe, struct apply *apply,
 	const struct table *table, struct error *err)
 {
+	lock_assert_held(&apply->writer->apply_lock);
+	assert(apply->part_count < LIMIT_PARTS); /* layer_check_table bounds a layer's tables */
 	struct fold *fold = &observe->folds[apply->part_count];
 	struct write_part *part = &apply->parts[apply->part_count++];
 	*part = (struct write_part){0};
@@ -242,6 +250,7 @@ enum status store_observe(struct store *store, const struct observation *samples
 	const size_t folds = apply.part_count;
 	status = apply_end(&apply, status, &out->write, ticket, err);
 	if (status == STATUS_OK) {
+		assert(folds > 0 || observe.samples.count == 0); /* a layer has tables */
 		out->write.count = observe.samples.count;
 		out->next = observe.position.to.next;
 	}
@@ -265,8 +274,9 @@ enum status store_positions(struct store *store, const char *release, struct pos
 	if (status != STATUS_OK) {
 		error_set(err, status, "no memory for positions");
 	}
-	/* A write of nothing: its ticket waits until what was counted is durable. */
+	/* A write of nothing: its ticket waits until all that was counted is durable. */
 	struct write_result result;
+	assert(apply.part_count == 0);
 	status = apply_end(&apply, status, &result, ticket, err);
 	if (status == STATUS_OK) {
 		positions.release = result.release;

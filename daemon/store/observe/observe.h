@@ -1,4 +1,4 @@
-/* observe.h - samples into cross representations, each counted once.
+/* observe.h - adds samples to cross representations, and counts each sample once.
  *
  * Threads: as store_put (write.h).
  */
@@ -22,8 +22,8 @@ struct observation {
 	const char *release;
 	const char *layer;
 	uint32_t count;
-	struct keys
-		users; /* of each sample; a type of KEY_NONE: not given, as no table of users is */
+	/* Of each sample; a type of KEY_NONE: not given, since the layer has no such tables. */
+	struct keys users;
 	struct keys items;
 	const uint8_t *times; /* i64[count], Unix ms */
 	enum dtype dtype;
@@ -37,19 +37,18 @@ struct observation {
 
 struct observe_result {
 	struct write_result write; /* count: samples that were counted */
-	uint64_t next;             /* the position that the source's next sample has */
+	uint64_t next;             /* the position of the source: the number of its next sample */
 };
 
 /* Adds samples to all tables of kind cr of a layer, under their users and under their items, in one
- * write. Of a source, samples that were counted before are passed over; a batch may begin at most
- * where the next one is due, the first one of all anywhere. As store_put. Errors too, and GAP  a
- * position beyond the next; NOT_FOUND  the layer. */
+ * write. Samples of a source that were counted before are skipped. A batch may not begin behind the
+ * number that is due next, except the first batch of a source. Ticket, threads and errors are those
+ * of store_put; and GAP  the position is behind the one that is due; NOT_FOUND  the layer. */
 enum status store_observe(struct store *store, const struct observation *samples,
 	struct observe_result *out, struct write_ticket **ticket, struct error *err);
 
-/* How far each source of a release is counted, in the order of (layer, source). It is durable when
- * the ticket is. Errors: NOT_FOUND, NOT_SEALED, BUSY, READ_ONLY,
- * NO_MEMORY. */
+/* Lists how far each source of a release is counted, in the order of (layer, source). This is durable
+ * when the ticket is. Errors: NOT_FOUND, NOT_SEALED, BUSY, READ_ONLY, NO_MEMORY. */
 struct position_list {
 	struct name release;         /* which it was */
 	struct source_position *all; /* malloc'ed; free() it */
