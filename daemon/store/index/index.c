@@ -1,4 +1,5 @@
-/* index.c - the file of an index: its name, what it belongs to, opening it. */
+/* index.c - the file of an index: its name, its head, which base files it is of, how it is
+ * opened. */
 #include "daemon/store/index/index.h"
 
 #include "daemon/store/base/base.h"
@@ -7,6 +8,7 @@
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/mapfault.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -19,7 +21,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { HASHED_BYTES = INDEX_HEAD_BYTES - 8 }; /* of the head, whose hash is its end */
+enum { HASHED_BYTES = INDEX_HEAD_BYTES - 8 }; /* of the head; their hash follows them */
 
 static const char index_magic[8] = {'r', 'e', 'p', 's', 't', 'i', 'd', 'x'};
 
@@ -31,6 +33,7 @@ void index_file_name_of(char *out, size_t size, uint64_t table, uint64_t newest)
 bool index_file_name(char *out, size_t size, const struct index_owner *owner)
 {
 	uint64_t newest = 0;
+	assert(owner->file_count == 0 || owner->files != NULL);
 	for (size_t i = 0; i < owner->file_count; i++) {
 		newest = owner->files[i].number > newest ? owner->files[i].number : newest;
 	}
@@ -38,7 +41,6 @@ bool index_file_name(char *out, size_t size, const struct index_owner *owner)
 	return owner->file_count > 0;
 }
 
-/* What base files it is of. */
 uint64_t index_base_hash(const struct index_owner *owner)
 {
 	XXH3_state_t *state = XXH3_createState();
@@ -106,9 +108,11 @@ static enum status read_head(int fd, const char *path, const struct index_head *
 				 path, (long long)about.st_size, INDEX_IMAGE_OFFSET + out->bytes);
 }
 
-/* Maps it, and reads all of it in, in order, which is faster than page by page. */
+/* Maps the file, and reads all of it in order, which is faster than page by page. */
 static enum status map_file(struct index *index, int fd, const char *path, struct error *err)
 {
+	assert(index->map == NULL);
+	assert(index->bytes >= INDEX_IMAGE_OFFSET);
 	void *map = mmap(NULL, index->bytes, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED) {
 		return error_set(err, status_of_errno(errno), "map '%s': %s", path,

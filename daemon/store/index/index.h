@@ -1,22 +1,14 @@
 /* index.h - the index of a table's base files: granular balls, in a file of its own.
  *
- * It is derived from the base files that a table has now, and belongs to these alone; it is in no
- * catalog. One that is missing, damaged or of other base files is built again, and until then
- * searches go through all rows. Its file, index-<table>-<newest base file>.idx, is a head and the
- * image, which is mapped; it is no LMDB environment, so that its size can be checked before any of
- * it is touched:
+ * It is derived from the base files that a table has now, and belongs to these alone; no catalog
+ * names it. An index that is missing, damaged or of other base files is built again, and until then
+ * searches go through all rows.
  *
- *   offset  size
- *        0     8  magic "repstidx"
- *        8     4  version, 2
- *       12     4  kind: 1 balls (daemon/retrieval/balls/balls_image.h)
- *       16     8  XXH3-64 of release, table, and the XXH3-64 of each segment, u64 each
- *       24     8  rows
- *       32     8  bytes of the image
- *       40     8  XXH3-64 of the image
- *       48     8  how long it took to build, in milliseconds
- *       56     8  XXH3-64 of the 56 bytes before
- *     4096        the image, to the end of the file
+ * Its file, index-<table>-<newest base file>.idx, is a head and then the image, which is mapped. It
+ * is no LMDB environment, so that its size can be checked before any byte of it is touched. It is
+ * valid when the head has its checksum and names these base files and their number of rows, when
+ * the file has the size that the head says, and when the image has its checksum. schema/DISK.md,
+ * "Index files", has every byte.
  *
  * Threads: any reads an open index; its state and its pace are atomic, everything else constant.
  */
@@ -44,27 +36,27 @@ struct index {
 	uint64_t build_ms; /* how long it took */
 	void *map;         /* owned, as the next */
 	struct mapfault *watch;
-	_Atomic unsigned char state;
+	_Atomic unsigned char state; /* enum index_state */
 	struct index_pace pace;
 };
 
-/* The base files that an index is of. */
+/* The table and the base files that an index is of. */
 struct index_owner {
 	uint64_t release;
 	uint64_t table;
-	uint64_t rows;
+	uint64_t rows; /* in the base files */
 	uint32_t dim;
 	const struct base_file_info *files; /* borrowed */
 	size_t file_count;
 };
 
-/* `newest`: the number of the newest base file. */
+/* Writes the name of an index file. `newest` is the number of the newest base file. */
 void index_file_name_of(char *out, size_t size, uint64_t table, uint64_t newest);
-/* The same, of an owner; false: one without files has none. */
+/* The same for an owner; false: without base files there is no index. */
 bool index_file_name(char *out, size_t size, const struct index_owner *owner);
 
-/* Opens and checks the file in `folder`. Errors: NOT_FOUND  there is none; CORRUPT, UNSUPPORTED  it
- * is of no use; IO, NO_MEMORY. */
+/* Opens and checks the index file in `folder`. Errors: NOT_FOUND  there is none; CORRUPT,
+ * UNSUPPORTED  it is of no use; IO, NO_MEMORY. */
 enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
 	struct error *err);
 void index_close(struct index *index); /* NULL is fine */

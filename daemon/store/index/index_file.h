@@ -1,4 +1,4 @@
-/* index_file.h - what the files that read and that write an index share.
+/* index_file.h - the head of an index file, for the code that reads and the code that writes it.
  *
  * Threads: any; there is no state.
  */
@@ -16,7 +16,7 @@ enum {
 };
 
 struct index_head {
-	uint64_t base_hash;
+	uint64_t base_hash; /* index_base_hash */
 	uint64_t rows;
 	uint64_t bytes; /* of the image */
 	uint64_t hash;  /* XXH3-64 of it */
@@ -25,7 +25,7 @@ struct index_head {
 
 void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTES]);
 
-/* What base files it is of; 0: no memory. */
+/* A hash that says which base files an index is of; 0: no memory. */
 uint64_t index_base_hash(const struct index_owner *owner);
 
 #endif

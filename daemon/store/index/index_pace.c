@@ -1,7 +1,9 @@
 /* index_pace.c - moving averages of how long searches take. */
 #include "daemon/store/index/index_pace.h"
 
-/* The newest counts for one part in so many. */
+#include <assert.h>
+
+/* The newest search counts for one part in WEIGHT of the average. */
 enum { WEIGHT = 8 };
 
 static size_t k_kind(size_t k)
@@ -24,6 +26,7 @@ static size_t factor_kind(float factor)
 uint64_t index_pace_expect(const struct index_pace *pace, enum balls_metric metric, size_t k,
 	float factor)
 {
+	assert((unsigned)metric < BALLS_METRICS);
 	return atomic_load_explicit(&pace->ns[metric][k_kind(k)][factor_kind(factor)],
 		memory_order_relaxed);
 }
@@ -31,6 +34,7 @@ uint64_t index_pace_expect(const struct index_pace *pace, enum balls_metric metr
 void index_pace_learn(struct index_pace *pace, enum balls_metric metric, size_t k, float factor,
 	uint64_t took_ns)
 {
+	assert((unsigned)metric < BALLS_METRICS);
 	_Atomic uint32_t *ns = &pace->ns[metric][k_kind(k)][factor_kind(factor)];
 	const int64_t before = atomic_load_explicit(ns, memory_order_relaxed);
 	const int64_t took = took_ns < UINT32_MAX ? (int64_t)took_ns : UINT32_MAX;

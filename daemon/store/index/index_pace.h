@@ -1,9 +1,10 @@
-/* index_pace.h - how long searches by an index take, learnt from those that were.
+/* index_pace.h - how long searches by an index take, learnt from earlier searches.
  *
- * What a search costs depends on the metric, how many rows are asked for and how much may be
- * missed; each kind has its moving average. It says what to expect, not what will be.
+ * What a search costs depends on the metric, on how many rows are asked for, and on how many may be
+ * missed. Each of these kinds has a moving average of its own. It tells what to expect; a single
+ * search may take longer.
  *
- * Threads: any. Of two that learn at a time one may be forgotten.
+ * Threads: any. When two learn at the same time, one of the two may be lost.
  */
 #ifndef DAEMON_STORE_INDEX_INDEX_PACE_H
 #define DAEMON_STORE_INDEX_INDEX_PACE_H
@@ -18,12 +19,14 @@ enum {
 	INDEX_PACE_FACTORS = 5, /* quarters of 1, and 1 */
 };
 
-/* Zeroed at first. */
+/* Zeroed, it has learnt nothing. */
 struct index_pace {
 	_Atomic uint32_t ns[BALLS_METRICS][INDEX_PACE_KS][INDEX_PACE_FACTORS];
 };
 
-/* What one such query takes; 0: there was none yet. */
+/* How long such a query takes, in nanoseconds; 0: there was none yet.
+ *   k       rows that are asked for
+ *   factor  what the bounds are multiplied by (balls.h): 1 and more is exact */
 uint64_t index_pace_expect(const struct index_pace *pace, enum balls_metric metric, size_t k,
 	float factor);
 

@@ -5,6 +5,7 @@
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/mapfault.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -37,7 +38,11 @@ static void close_file(struct tensor *tensor)
 
 void tensor_drop(struct tensor *tensor)
 {
-	if (tensor == NULL || --tensor->refs > 0) {
+	if (tensor == NULL) {
+		return;
+	}
+	assert(tensor->refs > 0);
+	if (--tensor->refs > 0) {
 		return;
 	}
 	close_file(tensor);
@@ -61,7 +66,7 @@ static enum status path_of(const struct tensor *tensor, const char *folder, char
 
 /* ---- open ---- */
 
-/* All pages at once, in order: base_segment_wait says why. */
+/* Reads all pages at once, in order; base_segment_wait says why. */
 static void read_in(const uint8_t *data, size_t len)
 {
 	const uintptr_t mask = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
@@ -73,6 +78,9 @@ static enum status map_data(struct tensor *tensor, const char *path, struct erro
 {
 	const struct base_segment_info *info = tensor->file.segments;
 	struct lmdb_value value;
+	assert(tensor->file.segment_count ==
+		1); /* record_read_tensor or tensor_create has seen to it */
+	assert(tensor->lmdb == NULL);
 	enum status status = base_file_check(path, &tensor->file, err);
 	if (status == STATUS_OK) {
 		status = lmdb_file_open(path, &tensor->lmdb, err);
@@ -93,10 +101,11 @@ static enum status map_data(struct tensor *tensor, const char *path, struct erro
 		&tensor->watch);
 }
 
-/* Opens and checks it; what is damaged says so from then on. */
+/* Opens and checks the file. A damaged one is marked as such for good. */
 static enum status open_file(struct tensor *tensor, const char *folder, struct error *err)
 {
 	char path[PATH_MAX];
+	assert(atomic_load(&tensor->state) == TENSOR_CLOSED);
 	enum status status = path_of(tensor, folder, path, err);
 	if (status == STATUS_OK) {
 		status = map_data(tensor, path, err);
@@ -140,8 +149,10 @@ enum status tensor_use(struct tensor *tensor, const char *folder, bool may_block
 		}
 		state = atomic_load(&tensor->state);
 	}
-	/* Where a file was cut within a page, the rest of that page reads as zeros, and nothing
-	 * tells. */
+	/* Only a tensor that was opened is READY. */
+	assert(state != TENSOR_READY || tensor->data != NULL);
+	/* Where a file was cut within a page, the rest of that page reads as zeros, and no signal
+	 * comes. */
 	if (state == TENSOR_READY && lmdb_file_size(tensor->lmdb) < tensor->file.bytes) {
 		atomic_store(&tensor->state, TENSOR_DAMAGED);
 		state = TENSOR_DAMAGED;
@@ -160,6 +171,8 @@ static enum status write_file(struct tensor *tensor, const char *path, const uin
 	const struct segment_plan plan = {.bytes = tensor_bytes(&tensor->spec)};
 	struct base_writer *writer = NULL;
 	uint8_t *space = NULL;
+	assert(plan.bytes > 0);
+	assert(plan.bytes <= LIMIT_TENSOR_BYTES);
 	enum status status = base_writer_open(path, plan.bytes, &writer, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -187,6 +200,7 @@ enum status tensor_create(struct tensor *tensor, const char *folder, const uint8
 	if (status != STATUS_OK) {
 		return status;
 	}
+	assert(tensor->file.segment_count == 1);
 	tensor->file.number = tensor->number;
 	status = open_file(tensor, folder, err);
 	if (status != STATUS_OK) {

@@ -1,11 +1,11 @@
 /* tensor.h - a tensor of a release: an immutable LMDB file with one value.
  *
- * Written and synced by tensor_create, then named in the catalog. Opened when it is first used:
- * its size, its outside bytes and the data are compared with what the catalog says, and from
- * then on it stays mapped read-only.
+ * tensor_create writes and syncs the file; then the catalog names it. It is opened when it is first
+ * used: its size, the bytes outside the data, and the data are compared with what the catalog says.
+ * From then on it stays mapped read-only.
  *
- * Threads: tensor_use and what follows it: any, in a snapshot that holds the tensor; the rest
- * as snapshot.h says.
+ * Threads: any may call tensor_use and what follows it, in a snapshot that holds the tensor. For
+ * the rest snapshot.h says it.
  */
 #ifndef DAEMON_STORE_TENSOR_TENSOR_H
 #define DAEMON_STORE_TENSOR_TENSOR_H
@@ -37,20 +37,20 @@ struct tensor {
 	const uint8_t *data;    /* tensor_bytes(&spec), aligned to 64, while the state is READY */
 	struct lmdb_file *lmdb; /* owned */
 	struct mapfault *watch; /* owned */
-	struct lock lock;       /* one opens it */
-	_Atomic unsigned char state;
-	unsigned refs; /* releases that hold it; guarded by the admin lock */
+	struct lock lock;       /* of who opens it */
+	_Atomic unsigned char state; /* enum tensor_state; it never goes back */
+	unsigned refs;               /* releases that hold it; guarded by the admin lock */
 };
 
-/* Without a file yet. NULL: no memory. */
+/* A tensor that has no file yet. NULL: no memory. */
 struct tensor *tensor_new(const struct tensor_spec *spec, uint64_t number);
 void tensor_drop(struct tensor *tensor); /* NULL is fine */
 
-/* file name of tensor k: tensor-<k>.mdb */
+/* Writes the name of a tensor's file: tensor-<number>.mdb */
 void tensor_file_name(char *out, size_t size, uint64_t number);
 
-/* Writes and syncs the file in `folder`, in the place of a leftover, and reads it back; the
- * folder is not synced. Nothing is left after a failure. Errors: DISK_FULL, IO, CORRUPT,
+/* Writes and syncs the file in `folder`, and reads it back. A leftover of that name is replaced.
+ * The folder is not synced. After a failure no file is left. Errors: DISK_FULL, IO, CORRUPT,
  * NO_MEMORY. */
 enum status tensor_create(struct tensor *tensor, const char *folder, const uint8_t *data,
 	struct error *err);
@@ -60,7 +60,8 @@ enum status tensor_create(struct tensor *tensor, const char *folder, const uint8
 enum status tensor_use(struct tensor *tensor, const char *folder, bool may_block,
 	struct error *err);
 
-/* After the data was read: false when some of it could not be, and what was read is garbage. */
+/* To be asked after the data was read. False: some of it could not be read, and what was read is
+ * garbage. */
 static inline bool tensor_is_sound(const struct tensor *tensor)
 {
 	return atomic_load_explicit(&tensor->state, memory_order_acquire) == TENSOR_READY;
