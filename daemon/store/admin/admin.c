@@ -6,6 +6,7 @@
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ static enum status check_labels(const struct release_labels *labels, struct erro
 static enum status create_release(struct store *store, const struct name *id,
 	const struct release_labels *labels, uint64_t *number, struct error *err)
 {
+	lock_assert_held(&store->admin_lock);
 	const struct snapshot *now = store_current(store);
 	const struct release *taken;
 	if (snapshot_release(now, id->text, &taken, NULL) == STATUS_OK) {
@@ -64,7 +66,7 @@ static enum status create_release(struct store *store, const struct name *id,
 		*number = release->number;
 		char folder[PATH_MAX];
 		store_release_folder(store, release->number, folder);
-		/* A folder that nothing names yet: a leftover, if this is not committed. */
+		/* Nothing names the folder yet. If the change is not committed, it is a leftover. */
 		status = file_remove_folder(folder, err);
 		if (status == STATUS_OK) {
 			status = file_make_folder(folder, err);
@@ -96,6 +98,8 @@ static enum status create_table(struct store *store, const char *id, const struc
 {
 	const struct release *from;
 	const struct table *taken;
+	lock_assert_held(&store->admin_lock);
+	lock_assert_held(&store->load_lock);
 	enum status status = snapshot_release(store_current(store), id, &from, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -108,7 +112,7 @@ static enum status create_table(struct store *store, const char *id, const struc
 		return error_set(err, STATUS_CONFLICT, "release: '%s' is being sealed",
 			from->id.text);
 	}
-	/* A name without @layer may mean another table. */
+	/* release_table may also find the table of the chosen layer, which has another name. */
 	if (release_table(from, spec->name.text, &taken, NULL) == STATUS_OK &&
 		strcmp(taken->spec.name.text, spec->name.text) == 0) {
 		return error_set(err, STATUS_EXISTS, "table: '%s' exists in release '%s'",
@@ -153,6 +157,7 @@ static enum status choose_layer(struct store *store, const char *id, const char 
 	const struct release *from;
 	struct layer_shape shape;
 	struct name name;
+	lock_assert_held(&store->admin_lock);
 	enum status status = snapshot_release(store_current(store), id, &from, err);
 	if (status == STATUS_OK) {
 		status = layer_find(from, layer, &shape, err);
@@ -192,6 +197,8 @@ enum status store_layer_choose(struct store *store, const char *release, const c
 
 static enum status drop(struct store *store, const char *id, struct error *err)
 {
+	lock_assert_held(&store->admin_lock);
+	lock_assert_held(&store->load_lock);
 	const struct snapshot *now = store_current(store);
 	const struct release *release;
 	enum status status = snapshot_release(now, id, &release, err);
@@ -214,6 +221,8 @@ static enum status drop(struct store *store, const char *id, struct error *err)
 	}
 	const uint64_t number = release->number;
 	snapshot_remove(next, number);
+	assert(snapshot_find(next, number) == NULL);
+	assert(next->live == now->live);
 	const struct aftermath aftermath = {.done_with = number};
 	return change_commit(store, next, (struct catalog_change){.remove = number}, &aftermath,
 		err);

@@ -2,7 +2,7 @@
  *
  * Each is one change of the catalog, durable when the call returns (change.h).
  *
- * Threads: any; they take turns.
+ * Threads: any, one after the other (admin_lock).
  */
 #ifndef DAEMON_STORE_ADMIN_ADMIN_H
 #define DAEMON_STORE_ADMIN_ADMIN_H
@@ -28,15 +28,15 @@ enum status store_release_publish(struct store *store, const char *id, struct na
 enum status store_release_rollback(struct store *store, struct name *now, struct name *previous,
 	struct error *err);
 enum status store_release_drop(struct store *store, const char *id, struct error *err);
-/* Chooses the layer that names without @layer mean. previous: "" when there was none. */
+/* Chooses the layer that a table's name without @layer means. previous: "" when there was none. */
 enum status store_layer_choose(struct store *store, const char *release, const char *layer,
 	struct name *chosen_in, struct name *previous, struct error *err);
 enum status store_table_create(struct store *store, const char *release,
 	const struct table_spec *spec, struct error *err);
 
-/* Puts a tensor of tensor_bytes(spec) into a release, open or sealed, over one of the same name.
- * Errors: NOT_FOUND  the release; TOO_LARGE  LIMIT_TENSORS; DISK_FULL, IO, NO_MEMORY. Nothing has
- * changed then. */
+/* Puts a tensor with tensor_bytes(spec) of data into a release, open or sealed. It replaces one of
+ * the same name. Errors, after which nothing has changed: NOT_FOUND  the release; TOO_LARGE
+ * LIMIT_TENSORS; DISK_FULL, IO, NO_MEMORY. */
 enum status store_tensor_put(struct store *store, const char *release,
 	const struct tensor_spec *spec, const uint8_t *data, struct name *resolved,
 	struct error *err); /* resolved: the release that it was */

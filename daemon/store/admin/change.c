@@ -7,13 +7,53 @@
 #include "daemon/store/state/state.h"
 #include "daemon/store/tensor/tensor.h"
 
+#include <assert.h>
 #include <stdlib.h>
+
+/* Asserts what no change takes back: numbers only grow, so none is used again; a release is sealed
+ * for good; base files hold the log up to a sequence that only grows. */
+static void assert_release_follows(const struct release *before, const struct release *next)
+{
+	assert(next->refs > 0);
+	assert(next->state >= before->state);
+	assert(next->next_table >= before->next_table);
+	assert(next->next_tensor >= before->next_tensor);
+	assert(next->positions == before->positions);
+	for (size_t i = 0; i < before->table_count; i++) {
+		const struct table *old = before->tables[i];
+		const struct table *table = release_find(next, old->number);
+		assert(table != NULL); /* tables go with their release only */
+		assert(table->refs > 0);
+		assert(table->merged_to >= old->merged_to);
+		assert(table->memtable == old->memtable || before->state == RELEASE_OPEN);
+	}
+}
+
+static void assert_follows(const struct snapshot *before, const struct snapshot *next)
+{
+	assert(next != before);
+	assert(next->sequence == before->sequence + 1);
+	assert(next->next_release >= before->next_release);
+	assert(next->log_first_file >= before->log_first_file);
+	assert(next->written >= before->written);
+	assert(next->history_count <= SNAPSHOT_HISTORY_MAX);
+	for (size_t i = 0; i < next->release_count; i++) {
+		const struct release *release = next->releases[i];
+		const struct release *old = snapshot_find(before, release->number);
+		if (old != NULL) {
+			assert_release_follows(old, release);
+		}
+	}
+}
 
 enum status change_commit(struct store *store, struct snapshot *next, struct catalog_change change,
 	const struct aftermath *aftermath, struct error *err)
 {
 	static const struct aftermath nothing;
 	const struct aftermath *after = aftermath == NULL ? &nothing : aftermath;
+	lock_assert_held(&store->admin_lock);
+	assert(after->done_with == 0 || lock_is_held(&store->load_lock));
+	assert(after->owner != 0 || (after->replaced == NULL && after->tensor == NULL));
 	if (atomic_load(&store->catalog_unknown)) {
 		snapshot_drop(next);
 		return error_set(err, STATUS_IO,
@@ -27,6 +67,7 @@ enum status change_commit(struct store *store, struct snapshot *next, struct cat
 	struct snapshot *before = store_current(store);
 	next->sequence = before->sequence + 1;
 	change.after = next;
+	assert_follows(before, next);
 	const enum status status = catalog_commit(store->catalog, &change, err);
 	if (status != STATUS_OK) {
 		if (status == STATUS_IO) {
@@ -61,6 +102,7 @@ enum status change_commit(struct store *store, struct snapshot *next, struct cat
 	job->sealed = change.remove == 0 ? after->done_with : 0;
 	job->loads = after->done_with == 0 ? NULL : loads_take(store, after->done_with);
 	if (after->replaced != NULL) {
+		assert(after->replaced->refs > 0);
 		job->replaced = after->replaced;
 		job->replaced->refs++;
 		job->owner = after->owner;
@@ -68,6 +110,7 @@ enum status change_commit(struct store *store, struct snapshot *next, struct cat
 		job->bytes += job->replaced->bytes;
 	}
 	if (after->tensor != NULL) {
+		assert(after->tensor->refs > 0);
 		job->tensor = after->tensor;
 		job->tensor->refs++;
 		job->owner = after->owner;
@@ -80,6 +123,7 @@ enum status change_commit(struct store *store, struct snapshot *next, struct cat
 
 enum status change_begin(struct store *store, struct snapshot **next, struct error *err)
 {
+	lock_assert_held(&store->admin_lock);
 	*next = snapshot_copy(store_current(store));
 	return *next == NULL ? error_set(err, STATUS_NO_MEMORY, "change of the catalog")
 			     : STATUS_OK;

@@ -1,8 +1,9 @@
-/* change.h - one change of the catalog: commit, the file `current`, the snapshot swap.
+/* change.h - one change of the catalog: the commit, then the file `current`, then the swap of the
+ * snapshot.
  *
- * What the change makes superfluous is handed to the janitor last of all.
+ * Last of all the janitor gets what the change has made superfluous.
  *
- * Threads: whoever holds admin_lock.
+ * Threads: the one that holds admin_lock.
  */
 #ifndef DAEMON_STORE_ADMIN_CHANGE_H
 #define DAEMON_STORE_ADMIN_CHANGE_H
@@ -18,12 +19,12 @@ struct store;
 struct table;
 struct tensor;
 
-/* What a change makes superfluous, and is removed once nobody can see it. */
+/* What a change makes superfluous. It is removed once nobody can see it. */
 struct aftermath {
-	uint64_t done_with;     /* the loads of this release; load_lock is held then. 0: none */
-	struct table *replaced; /* the files of this table of `owner`; NULL: none */
-	struct tensor *tensor;  /* the file of this tensor of `owner`; NULL: none */
-	uint64_t owner;
+	uint64_t done_with;     /* all loads of this release; then load_lock is held too. 0: none */
+	struct table *replaced; /* the files of this table; NULL: none */
+	struct tensor *tensor;  /* the file of this tensor; NULL: none */
+	uint64_t owner;         /* number of the release of table or tensor */
 };
 
 /* Makes `next` the current snapshot: catalog, `current`, swap. Takes `next` over, even if it
@@ -31,16 +32,16 @@ struct aftermath {
 enum status change_commit(struct store *store, struct snapshot *next, struct catalog_change change,
 	const struct aftermath *aftermath, struct error *err);
 
-/* The same for one release, changed or new, that becomes part of the current snapshot. Takes it
- * over, even if it fails; NULL is NO_MEMORY. */
+/* The same for one release, changed or new, that becomes part of the current snapshot. Takes the
+ * release over, even if it fails. NULL: the caller had no memory for it, which is the error. */
 enum status change_release(struct store *store, struct release *release,
 	const struct aftermath *aftermath, struct error *err);
 
 /* A copy of the current snapshot to change. Errors: NO_MEMORY. */
 enum status change_begin(struct store *store, struct snapshot **next, struct error *err);
 
-/* Puts a changed release into `next` and makes that current. Takes both over, even if it fails; a
- * release that is NULL is NO_MEMORY. */
+/* Puts a changed release into `next` and makes `next` the current snapshot. Takes both over, even if
+ * it fails. A release that is NULL is NO_MEMORY, as above. */
 enum status change_put(struct store *store, struct snapshot *next, struct release *release,
 	const struct aftermath *aftermath, struct error *err);
 

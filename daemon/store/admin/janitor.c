@@ -10,6 +10,7 @@
 #include "daemon/store/system/grace.h"
 #include "daemon/store/tensor/tensor.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,17 +23,19 @@ struct janitor {
 	pthread_t thread;
 	struct lock lock;
 	struct condition wake;
-	uint64_t damaged;          /* segments, when last told; the thread's own */
-	struct janitor_job *first; /* guarded by lock, as all below */
-	struct janitor_job **last;
-	uint64_t files;
+	uint64_t damaged; /* segments, when last told; the thread's own */
+	/* Guarded by lock: */
+	struct janitor_job *first;
+	struct janitor_job **last; /* where the next job is linked */
+	uint64_t files;            /* of all jobs */
 	uint64_t bytes;
 	bool stop;
 };
 
 /* ---- jobs ---- */
 
-/* Whether a merge is at work in the folder of a dropped release: it removes it then, at its end. */
+/* Whether a merge is at work in the folder of a dropped release. Then the merge removes the folder at
+ * its end. */
 static bool is_left_to_merge(struct store *store, uint64_t dropped)
 {
 	store_lock_admin(store);
@@ -102,10 +105,10 @@ static void run_job(struct store *store, struct janitor_job *job)
 	loads_free(job->loads);
 }
 
-/* Takes the first job; called with the lock held. */
-static struct janitor_job *take(struct janitor *janitor)
+static struct janitor_job *take_job(struct janitor *janitor)
 {
 	struct janitor_job *job = janitor->first;
+	lock_assert_held(&janitor->lock);
 	if (job != NULL) {
 		janitor->first = job->next;
 		if (janitor->first == NULL) {
@@ -119,10 +122,12 @@ static bool run_jobs(struct janitor *janitor)
 {
 	lock_take(&janitor->lock);
 	struct janitor_job *job;
-	while ((job = take(janitor)) != NULL) {
+	while ((job = take_job(janitor)) != NULL) {
 		lock_release(&janitor->lock);
 		run_job(janitor->store, job);
 		lock_take(&janitor->lock);
+		assert(janitor->files >= job->files);
+		assert(janitor->bytes >= job->bytes);
 		janitor->files -= job->files;
 		janitor->bytes -= job->bytes;
 		free(job);
@@ -140,7 +145,7 @@ struct walk {
 	size_t table;
 };
 
-/* The next table that has files, pinned; NULL at the end of the walk. */
+/* Holds the next table that has files; NULL at the end of the walk. */
 static struct table *next_table(struct store *store, struct walk *walk)
 {
 	struct table *found = NULL;
@@ -155,6 +160,7 @@ static struct table *next_table(struct store *store, struct walk *walk)
 		}
 		struct table *table = release->tables[walk->table++];
 		if (table->bases != NULL) {
+			assert(table->refs > 0);
 			table->refs++;
 			found = table;
 		}
@@ -163,9 +169,10 @@ static struct table *next_table(struct store *store, struct walk *walk)
 	return found;
 }
 
-static void unpin(struct store *store, struct table *table)
+static void let_go(struct store *store, struct table *table)
 {
 	store_lock_admin(store);
+	assert(table->refs > 0);
 	table_drop(table);
 	store_unlock_admin(store);
 }
@@ -179,7 +186,8 @@ static void tell_damage(struct janitor *janitor, uint64_t damaged)
 	janitor->damaged = damaged;
 }
 
-/* Checks what is unchecked and looks at the rest; false when it is time to stop. */
+/* Checks the segments that are not checked yet and looks at the others. Jobs come in between, since a
+ * check takes long. False: the janitor is to stop. */
 static bool walk_segments(struct janitor *janitor)
 {
 	struct walk walk = {0};
@@ -199,7 +207,7 @@ static bool walk_segments(struct janitor *janitor)
 			}
 			damaged += state == BASE_DAMAGED;
 		}
-		unpin(janitor->store, table);
+		let_go(janitor->store, table);
 	}
 	if (go_on) {
 		tell_damage(janitor, damaged);
@@ -267,6 +275,9 @@ void janitor_stop(struct janitor *janitor)
 	condition_signal(&janitor->wake);
 	lock_release(&janitor->lock);
 	(void)pthread_join(janitor->thread, NULL);
+	assert(janitor->first == NULL); /* every job is done */
+	assert(janitor->files == 0);
+	assert(janitor->bytes == 0);
 	lock_fini(&janitor->lock);
 	condition_fini(&janitor->wake);
 	free(janitor);
@@ -274,6 +285,7 @@ void janitor_stop(struct janitor *janitor)
 
 void janitor_add(struct janitor *janitor, struct janitor_job *job)
 {
+	assert(job->dropped == 0 || job->sealed == 0);
 	lock_take(&janitor->lock);
 	job->next = NULL;
 	*janitor->last = job;

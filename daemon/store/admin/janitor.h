@@ -1,8 +1,8 @@
 /* janitor.h - the background thread of a store: frees, removes, checks.
  *
- * It frees snapshots that no reader can see any more, removes the folders of dropped
- * releases when their maps are closed, checks segments that were not read yet, and looks
- * once a second whether checked ones are still in memory.
+ * It frees snapshots that no reader can see any more, and then removes the files that only they
+ * named. It checks segments that were not read yet, and looks once a second whether those that were
+ * checked are still in memory.
  *
  * Threads: the functions may be called from any thread.
  */
@@ -20,27 +20,27 @@ struct store;
 struct table;
 struct tensor;
 
-/* What a change of the catalog leaves behind: a snapshot to free, and perhaps loads to close
- * and a release's folder to remove after it. */
+/* What a change of the catalog leaves behind: a snapshot to free, and afterwards perhaps loads to
+ * close and files to remove. */
 struct janitor_job {
 	struct janitor_job *next;
 	struct snapshot *retired; /* owned */
-	struct load *loads;       /* owned list: closing a large unlinked file takes a while */
-	uint64_t sealed;          /* a release whose spill files are to be removed; 0: none */
-	uint64_t dropped;         /* a release whose folder is to be removed; 0: none */
-	struct table *replaced;   /* held: its files are to be removed; NULL: none */
-	struct tensor *tensor;    /* held: its file is to be removed; NULL: none */
-	uint64_t owner;           /* the release that they were of */
-	uint64_t files;
-	uint64_t bytes;
+	struct load *loads;     /* owned list, closed here since that takes long for large files */
+	uint64_t sealed;        /* a release whose spill files are to be removed; 0: none */
+	uint64_t dropped;       /* a release whose folder is to be removed; 0: none */
+	struct table *replaced; /* held: its files are to be removed; NULL: none */
+	struct tensor *tensor;  /* held: its file is to be removed; NULL: none */
+	uint64_t owner;         /* number of the release of table or tensor */
+	uint64_t files;         /* to be removed, for the figures */
+	uint64_t bytes;         /* of these files */
 };
 
 enum status janitor_start(struct store *store, struct janitor **out);
-/* Does what is queued, then ends. NULL is fine. */
+/* Does the jobs that are queued, then ends. NULL is fine. */
 void janitor_stop(struct janitor *janitor);
 /* Takes a malloc'ed job over. */
 void janitor_add(struct janitor *janitor, struct janitor_job *job);
-/* What still waits to be removed. */
+/* Files that still wait to be removed, and their bytes. */
 void janitor_waiting(struct janitor *janitor, uint64_t *files, uint64_t *bytes);
 
 #endif

@@ -6,6 +6,7 @@
 #include "daemon/store/system/clock.h"
 #include "daemon/store/tensor/tensor.h"
 
+#include <assert.h>
 #include <string.h>
 
 static enum status warm_tensors(struct store *store, const struct release *release,
@@ -27,8 +28,8 @@ static enum status warm_tensors(struct store *store, const struct release *relea
 	return STATUS_OK;
 }
 
-/* Reads every segment and tensor in and checks it: the first request must not wait for the disk,
- * and a damaged release must not go live. */
+/* Reads every segment and every tensor in and checks it. So the first request does not wait for the
+ * disk, and a damaged release does not go live. */
 static enum status warm(struct store *store, const struct release *release, struct error *err)
 {
 	for (size_t i = 0; i < release->table_count; i++) {
@@ -54,14 +55,16 @@ static void push_history(struct snapshot *snapshot, uint64_t number)
 			(SNAPSHOT_HISTORY_MAX - 1) * sizeof *snapshot->history);
 		snapshot->history_count--;
 	}
+	assert(snapshot->history_count < SNAPSHOT_HISTORY_MAX);
 	snapshot->history[snapshot->history_count++] = number;
 }
 
-/* The same for a release that becomes the live one. */
+/* change_put for a release that becomes the live one. */
 static enum status put_live(struct store *store, struct snapshot *next, struct release *release,
 	struct error *err)
 {
 	if (release != NULL) {
+		assert(release->state == RELEASE_SEALED);
 		release->published_ms = clock_unix_ms();
 		next->live = release;
 	}
@@ -76,6 +79,7 @@ static void set_previous(struct name *previous, const struct snapshot *snapshot)
 static enum status publish(struct store *store, const char *id, struct name *previous,
 	struct error *err)
 {
+	lock_assert_held(&store->admin_lock);
 	const struct snapshot *now = store_current(store);
 	const struct release *from;
 	enum status status = snapshot_release(now, id, &from, err);
@@ -116,6 +120,7 @@ enum status store_release_publish(struct store *store, const char *id, struct na
 static enum status rollback(struct store *store, struct name *now_live, struct name *previous,
 	struct error *err)
 {
+	lock_assert_held(&store->admin_lock);
 	const struct snapshot *now = store_current(store);
 	const struct release *from =
 		now->history_count == 0 ? NULL
@@ -133,6 +138,7 @@ static enum status rollback(struct store *store, struct name *now_live, struct n
 	if (status != STATUS_OK) {
 		return status;
 	}
+	assert(next->history_count > 0);
 	next->history_count--;
 	return put_live(store, next, release_copy(from), err);
 }

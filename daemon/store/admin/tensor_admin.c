@@ -1,7 +1,7 @@
 /* tensor_admin.c - puts tensors into a release and takes them out.
  *
- * A put writes its file first, without the admin's turn, since that syncs up to 64 MiB; then
- * one change of the catalog names it, and the file that it replaces is removed last.
+ * A put first writes and syncs its file, of up to 64 MiB, without admin_lock. Then one change of the
+ * catalog names the file, and last the file that it replaces is removed.
  */
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/admin/change.h"
@@ -9,6 +9,7 @@
 #include "daemon/store/system/file.h"
 #include "daemon/store/tensor/tensor.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -18,16 +19,18 @@ struct tensor_put {
 	struct name release;
 	uint64_t owner;        /* the release's number */
 	uint64_t number;       /* the tensor's */
-	struct tensor *tensor; /* owned, until a release has it */
+	struct tensor *tensor; /* owned until a release has it; then NULL */
 	char folder[PATH_MAX];
 };
 
-/* Finds the release and the number of a tensor that is put into it now. */
+/* Finds the release, and the number that the tensor gets. */
 static enum status begin(struct tensor_put *put, const char *id, const struct tensor_spec *spec,
 	struct error *err)
 {
 	const struct release *release;
 	struct tensor *known;
+	lock_assert_held(&put->store->tensor_lock); /* so that nobody else gets the number */
+	lock_assert_held(&put->store->admin_lock);
 	const enum status status = snapshot_release(store_current(put->store), id, &release, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -60,11 +63,14 @@ static enum status write_file(struct tensor_put *put, const struct tensor_spec *
 static enum status commit(struct tensor_put *put, struct error *err)
 {
 	struct store *store = put->store;
+	lock_assert_held(&store->tensor_lock);
+	lock_assert_held(&store->admin_lock);
 	const struct release *from = snapshot_find(store_current(store), put->owner);
 	if (from == NULL) {
 		return error_set(err, STATUS_NOT_FOUND, "release: '%s' was dropped meanwhile",
 			put->release.text);
 	}
+	assert(put->number >= from->next_tensor);
 	struct aftermath aftermath = {.owner = put->owner};
 	(void)release_tensor(from, put->tensor->spec.name.text, &aftermath.tensor, NULL);
 	struct release *release = release_copy(from);
@@ -84,9 +90,10 @@ static void undo(struct tensor_put *put, enum status status)
 {
 	char name[64];
 	char path[PATH_MAX];
+	lock_assert_held(&put->store->tensor_lock);
 	if (status == STATUS_IO) {
-		/* The catalog may name the file all the same: the next start knows. Until then
-		 * nothing else gets its number. */
+		/* The catalog may name the file all the same, which only the next start can tell.
+		 * Until then nothing else gets its number. */
 		put->store->tensors_unknown++;
 		return;
 	}
@@ -139,6 +146,7 @@ static enum status delete_tensor(struct store *store, const char *id, const char
 {
 	const struct release *from;
 	struct aftermath aftermath = {0};
+	lock_assert_held(&store->admin_lock);
 	enum status status = snapshot_release(store_current(store), id, &from, err);
 	if (status == STATUS_OK) {
 		status = release_tensor(from, name, &aftermath.tensor, err);
@@ -162,4 +170,15 @@ enum status store_tensor_delete(struct store *store, const char *release, const 
 	const enum status status = delete_tensor(store, release, tensor, resolved, err);
 	store_unlock_admin(store);
 	return status;
+}
+
+enum status store_tensor_use(struct store *store, const struct release *release,
+	struct tensor *tensor, bool may_block, struct error *err)
+{
+	char folder[PATH_MAX] = "";
+	/* A tensor that is open is not looked for in the folder. */
+	if (atomic_load_explicit(&tensor->state, memory_order_acquire) == TENSOR_CLOSED) {
+		store_release_folder(store, release->number, folder);
+	}
+	return tensor_use(tensor, folder, may_block, err);
 }

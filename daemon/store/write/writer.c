@@ -390,7 +390,7 @@ static enum status open_log(struct writer *writer, struct error *err)
 	}
 	if (status == STATUS_OK) {
 		writer->next_sequence = redo_next_sequence(writer->redo);
-		assert(writer->next_sequence > snapshot->written);
+		assert(writer->next_sequence >= options.next_sequence);
 		atomic_store(&store->visible, writer->next_sequence - 1);
 	}
 	return status;
