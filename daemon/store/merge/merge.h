@@ -16,8 +16,8 @@ struct merge_result {
 	uint64_t rows; /* of the tables that were written anew */
 	uint64_t bytes;
 };
-/* Folds all that was written before the call into base files, at merge_rate. Errors: CORRUPT  a
- * table with a damaged segment stays as it is, the others are merged; DISK_FULL; BUSY  the daemon
+/* Merges all that was written before the call into base files, at merge_rate. Errors: CORRUPT  a
+ * table has a damaged segment and stays as it is, the others are merged; DISK_FULL; BUSY  the daemon
  * is stopping; READ_ONLY; IO; NO_MEMORY. */
 enum status store_merge(struct store *store, struct merge_result *out, struct error *err);
 

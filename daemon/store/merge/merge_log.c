@@ -1,13 +1,16 @@
-/* merge_log.c - lets go of the log files whose rows are all in
- * base files, or in dropped releases. */
+/* merge_log.c - removes the log files that no table needs any more: their rows are in base files, or
+ * were of releases that are dropped. */
 #include "daemon/store/admin/change.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/write/writer.h"
+
+#include <assert.h>
 
 /* The first log file that some table still needs. */
 static uint64_t first_needed(struct store *store)
 {
 	uint64_t oldest = 0;
+	lock_assert_held(&store->admin_lock);
 	const struct snapshot *snapshot = store_current(store);
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		const struct release *release = snapshot->releases[i];
@@ -32,8 +35,10 @@ enum status merge_trim_log(struct store *store, struct error *err)
 		if (next == NULL) {
 			status = error_set(err, STATUS_NO_MEMORY, "merge: no memory");
 		} else {
-			/* What is before it was synced, as its file was before the next began. */
+			/* All frames before this file are on the disk, since a log file is synced
+			 * before the next one begins. */
 			const uint64_t synced = redo_begins_at(store->writer->redo, first_file) - 1;
+			assert(synced <= atomic_load(&store->visible));
 			next->log_first_file = first_file;
 			next->written = synced > now->written ? synced : now->written;
 			status = change_commit(store, next, (struct catalog_change){0}, NULL, err);

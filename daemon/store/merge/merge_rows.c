@@ -11,10 +11,11 @@
 struct merge {
 	const struct merge_input *input;
 	struct base_files *files;
-	struct merged_row *rows; /* of the segment at hand; owned, as the next one */
-	uint64_t *hashes;
-	size_t capacity;
-	size_t at; /* of the news: the first that was not used */
+	struct merged_row *rows; /* owned: of the segment at hand */
+	uint64_t *hashes;        /* owned: of the same */
+	size_t capacity;         /* of both */
+	size_t at;               /* of the news: the first that was not used */
+	uint64_t kept;           /* rows that were gathered, and so are to be written */
 };
 
 static enum status reserve(struct merge *merge, size_t count, struct error *err)
@@ -34,7 +35,7 @@ static enum status reserve(struct merge *merge, size_t count, struct error *err)
 	return STATUS_OK;
 }
 
-/* Bytes that rows take in a segment, about: a slot and a half, key, time, tags, scale, row. */
+/* About how many bytes rows take in a segment: a slot and a half, key, time, tags, scale, row. */
 static uint64_t cost_of(const struct merge *merge, size_t first, size_t count)
 {
 	const struct table_spec *spec = merge->input->spec;
@@ -82,6 +83,7 @@ static void fill(const struct merge *merge, const struct segment_plan *plan, siz
 	if (space->key_offsets != NULL) {
 		space->key_offsets[plan->identity.rows] = end;
 	}
+	assert(end == plan->blob_bytes);
 }
 
 static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t bits, size_t first,
@@ -96,6 +98,9 @@ static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t 
 		.rows = (uint32_t)count,
 	};
 	struct segment_plan plan;
+	assert(bits <= SEGMENT_PREFIX_BITS_MAX);
+	assert(prefix << bits == 0);
+	assert(first + count <= merge->capacity);
 	for (size_t i = 0; i < count; i++) {
 		merge->hashes[i] = merge->rows[first + i].hash;
 	}
@@ -139,6 +144,7 @@ static enum status write_prefix(struct merge *merge, uint64_t prefix, uint32_t b
 			high = at;
 		}
 	}
+	assert(low <= count);
 	const enum status status = write_prefix(merge, prefix, bits + 1, first, low, err);
 	return status != STATUS_OK
 		       ? status
@@ -161,7 +167,8 @@ static size_t count_news(const struct merge *merge, uint64_t behind)
 	return high - merge->at;
 }
 
-/* Rows of a segment (NULL: none) and of the news, without tombstones and what has expired. */
+/* Gathers the rows of a segment (NULL: none) and so many of the news, without tombstones and rows that
+ * have expired. */
 static enum status gather(struct merge *merge, const struct segment *view, size_t news,
 	size_t *count, struct error *err)
 {
@@ -182,7 +189,10 @@ static enum status gather(struct merge *merge, const struct segment *view, size_
 				  merged_time(row) > merge->input->expired_ms;
 		*count += kept;
 	}
+	assert(status != STATUS_OK || walk.at == news);
+	assert(*count <= merge->capacity);
 	merge->at += news;
+	merge->kept += *count;
 	return status;
 }
 
@@ -201,7 +211,8 @@ static enum status fail_damaged(const struct base_set *set, size_t number, struc
 		set->segment_count);
 }
 
-/* Of what is known to be damaged nothing is written, only to be removed again. */
+/* A table with a segment that is known to be damaged fails at once: otherwise files would be written
+ * only to be removed again. */
 static enum status check_known(const struct base_set *set, struct error *err)
 {
 	for (size_t i = 0; i < set->segment_count; i++) {
@@ -230,7 +241,7 @@ static enum status merge_all(struct merge *merge, struct error *err)
 		if (status != STATUS_OK) {
 			return status;
 		}
-		/* A page that could not be read was one of zeros, and its segment is marked. */
+		/* A page that could not be read has given zeros, and its segment is marked since. */
 		if (base_segment_state(&set->segments[number]) == BASE_DAMAGED) {
 			return error_set(err, STATUS_CORRUPT,
 				"merge: segment %" PRIu32 " of %zu could not be read", number,
@@ -239,6 +250,7 @@ static enum status merge_all(struct merge *merge, struct error *err)
 		cursor = info->prefix_bits == 0
 				 ? 0
 				 : info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));
+		assert(cursor == 0 || cursor > info->prefix); /* it moves on */
 	} while (cursor != 0);
 	return STATUS_OK;
 }
@@ -253,6 +265,8 @@ enum status merge_rows(const struct merge_input *input, struct base_files *files
 	if (status == STATUS_OK) {
 		status = base_files_finish(files, err);
 	}
+	assert(status != STATUS_OK || merge.at == input->count);
+	assert(status != STATUS_OK || files->rows == merge.kept);
 	free(merge.rows);
 	free(merge.hashes);
 	return status;

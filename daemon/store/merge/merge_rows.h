@@ -1,7 +1,7 @@
 /* merge_rows.h - writes a table's base files anew, with the rows of its frozen memtable.
  *
- * Segment by segment: its rows and those of the memtable with the same prefix, in order; one that
- * has grown too large is split by one more bit of the hash.
+ * It goes segment by segment. The rows of a segment and those of the memtable with the same prefix
+ * become a new segment; if that would be too large, it is split by one more bit of the hash.
  *
  * Threads: one at a time a table; `set` is held, and its segments are checked.
  */
@@ -19,8 +19,8 @@ struct merge_input {
 	const struct memtable_row *news; /* in the order of (hash, key) */
 	size_t count;
 	int64_t expired_ms; /* rows of this time or before are left out; INT64_MIN: none */
-	/* Called after each segment with its bytes; may wait. What
-	 * it returns but OK ends the work. */
+	/* Is called after each segment with its bytes, and may wait. If it does not return OK, the
+	 * work ends with what it returned. */
 	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);
 	void *pace_arg;
 };

@@ -1,4 +1,5 @@
-/* merge_table.c - one table: new base files, checked, swapped in; then its memtable is let go. */
+/* merge_table.c - merges one table: writes new base files, checks them and swaps them in; then frees
+ * the frozen half of its memtable. */
 #include "daemon/store/admin/change.h"
 #include "daemon/store/base/base_files.h"
 #include "daemon/store/indexing/index_build.h"
@@ -15,7 +16,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* An expired row stays so long: somebody's clock may find that it has not. */
+/* An expired row stays for so long, since by another clock it may not have expired yet. */
 enum { EXPIRED_KEPT_MS = 3600 * 1000 };
 
 static int64_t expired_ms(const struct merge_job *job)
@@ -49,7 +50,7 @@ static enum status write_files(const struct merge_job *job, struct base_files *f
 	return status == STATUS_OK ? file_sync_folder(files->folder, err) : status;
 }
 
-/* The table that has the new files; it takes them over. */
+/* Makes the table that has the new files, and takes them over. */
 static struct table *make_table(const struct merge_job *job, struct base_files *files)
 {
 	struct store *store = job->store;
@@ -61,6 +62,9 @@ static struct table *make_table(const struct merge_job *job, struct base_files *
 	}
 	const uint64_t last = memtable_frozen_last(table->memtable);
 	table->merged_to = last > table->merged_to ? last : table->merged_to;
+	assert(table->memtable == job->table->memtable);
+	assert(table->merged_to >= job->table->merged_to);
+	assert(files->writer == NULL); /* all are finished */
 	table->rows = files->rows;
 	table->files = files->files;
 	table->file_count = files->file_count;
@@ -75,16 +79,18 @@ static struct table *make_table(const struct merge_job *job, struct base_files *
 static void drop(struct store *store, struct table *table)
 {
 	store_lock_admin(store);
+	assert(table->refs > 0);
 	table_drop(table);
 	store_unlock_admin(store);
 }
 
-/* Opens the new files, reads them in and compares them with their checksums: the first request
- * must not wait for that. */
+/* Opens the new files, reads them in and compares them with their checksums, so that the first request
+ * does not wait for that. */
 static enum status check(const struct merge_job *job, struct table *table, struct error *err)
 {
 	const struct release release = {.number = job->release};
 	const enum status status = store_open_table(job->store, &release, table, err);
+	uint64_t rows = 0;
 	for (size_t i = 0;
 		status == STATUS_OK && table->bases != NULL && i < table->bases->segment_count;
 		i++) {
@@ -93,7 +99,9 @@ static enum status check(const struct merge_job *job, struct table *table, struc
 				"merge: table '%s' reads back otherwise than it was written",
 				table->spec.name.text);
 		}
+		rows += table->bases->segments[i].info->rows;
 	}
+	assert(status != STATUS_OK || rows == table->rows);
 	return status;
 }
 
@@ -103,7 +111,8 @@ static bool is_current(const struct merge_job *job)
 		       job->table->number) == job->table;
 }
 
-/* Takes `table` over. NOT_FOUND: the release was dropped meanwhile, as `end` finds too. */
+/* Makes `table` the release's table, durably. Takes it over. NOT_FOUND: the release was dropped
+ * meanwhile, as `end` finds too. */
 static enum status swap(const struct merge_job *job, struct table *table, struct error *err)
 {
 	struct store *store = job->store;
@@ -120,17 +129,21 @@ static enum status swap(const struct merge_job *job, struct table *table, struct
 		status = error_set(err, status, "merge: no memory");
 	} else {
 		const struct aftermath aftermath = {.replaced = job->table, .owner = job->release};
-		/* It takes the place of its old self, which needs no memory. */
-		(void)release_put(release, table);
+		const enum status put = release_put(release, table);
+		assert(put == STATUS_OK); /* it replaces a table, which needs no memory */
+		(void)put;
 		status = change_release(store, release, &aftermath, err);
 	}
 	store_unlock_admin(store);
 	return status;
 }
 
-/* Nobody who began after the swap needs what is frozen; who began before may. */
+/* Frees the frozen generation. Readers that began after the swap find its rows in the new files; those
+ * that began before it may need the generation, so they are waited for. Then it is taken out, and
+ * readers that have loaded its address are waited for. */
 static void let_go(const struct merge_job *job)
 {
+	assert(job->table->refs > 0);
 	grace_wait();
 	struct generation *frozen = memtable_take_frozen(job->table->memtable);
 	grace_wait();
@@ -143,17 +156,21 @@ static bool begin(const struct merge_job *job)
 	struct store *store = job->store;
 	store_lock_admin(store);
 	const bool current = is_current(job);
+	assert(store->merging == 0); /* one table at a time */
+	assert(!store->merging_dropped);
 	store->merging = current ? job->release : 0;
 	store_unlock_admin(store);
 	return current;
 }
 
-/* Whether the release was dropped meanwhile; then the folder is removed, if the janitor came. */
+/* Returns whether the release was dropped meanwhile. If the janitor has left its folder to the merge,
+ * removes the folder. */
 static bool end(const struct merge_job *job, const char *folder)
 {
 	struct store *store = job->store;
 	store_lock_admin(store);
-	/* After a swap the job's table is no longer the release's, which is there all the same. */
+	assert(store->merging == job->release);
+	/* Asks for the release and not for the table: after a swap the release has another table. */
 	const bool dropped = snapshot_find(store_current(store), job->release) == NULL;
 	const bool mine = store->merging_dropped;
 	store->merging = 0;
@@ -166,6 +183,7 @@ static bool end(const struct merge_job *job, const char *folder)
 	return dropped;
 }
 
+/* Removes base files and indexes that were written and are not used, by their numbers. */
 static void remove_files(const char *folder, const struct merge_job *job, uint64_t first,
 	uint64_t behind)
 {
@@ -178,6 +196,7 @@ static void remove_files(const char *folder, const struct merge_job *job, uint64
 	}
 }
 
+/* The number from which on the table has no file. */
 static uint64_t first_free(const struct table *table)
 {
 	uint64_t first = 1;
@@ -187,8 +206,9 @@ static uint64_t first_free(const struct table *table)
 	return first;
 }
 
-/* So that the new files are searched as fast as the old ones were from the first moment. If that
- * does not come about, and when writers wait for the merge, the index comes later (indexer.h). */
+/* Builds the index of the new files before they are swapped in, so that searches are as fast as before
+ * from the first moment on. If that fails, or if writers will soon wait for the merge, the indexer
+ * builds it later. */
 static void give_index(const struct merge_job *job, const char *folder, struct table *table)
 {
 	struct index *index = NULL;
@@ -232,7 +252,7 @@ static enum status renew(struct merge_job *job, const char *folder, _Atomic uint
 	if (status != STATUS_OK) {
 		return status;
 	}
-	assert(table != NULL); /* else it has failed */
+	assert(table != NULL); /* otherwise the status would say so */
 	job->rows = table->rows;
 	job->bytes = table->bytes;
 	status = check(job, table, err);
@@ -248,7 +268,7 @@ enum status merge_table(struct merge_job *job, struct error *err)
 {
 	char folder[PATH_MAX];
 	if (atomic_load(&job->store->catalog_unknown)) {
-		/* It would write over files that the catalog may name. */
+		/* It would overwrite files that the catalog may name. */
 		return error_set(err, STATUS_IO,
 			"a change of the catalog could not be written; nothing merges until a restart");
 	}
@@ -262,14 +282,14 @@ enum status merge_table(struct merge_job *job, struct error *err)
 	if (status == STATUS_OK) {
 		let_go(job);
 	} else if (status != STATUS_IO) {
-		/* After an IO error the catalog may name them all the
-		 * same: the next start knows. */
+		/* Not after an IO error: then the catalog may name the files, which only the next
+		 * start can tell. */
 		remove_files(folder, job, first, atomic_load(&next_file));
 	}
 	if (end(job, folder) && status != STATUS_OK) {
 		return STATUS_NOT_FOUND;
 	}
-	/* Nobody asked for a file that is missing. */
+	/* The release is there, so NOT_FOUND was about a file, which is an error of the disk. */
 	return status == STATUS_NOT_FOUND
 		       ? error_set(err, STATUS_IO, "%s", err == NULL ? "" : err->text)
 		       : status;

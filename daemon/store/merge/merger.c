@@ -1,4 +1,4 @@
-/* merger.c - decides when to merge, makes the cut, and paces the work. */
+/* merger.c - decides when to merge, makes the cut, merges table after table, and keeps the pace. */
 #include "daemon/store/merge/merger.h"
 
 #include "daemon/store/log/positions.h"
@@ -12,19 +12,21 @@
 #include "daemon/store/write/write_figures.h"
 #include "daemon/store/write/writer.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 enum {
-	LOOK_MS = 200, /* how often it looks by itself: nobody rings when something gets old */
-	/* After a failure, unless it is asked: the first pause, doubled by each failure, and the
-	   longest. */
+	LOOK_MS = 200, /* how often it looks by itself, since no bell rings when rows get old */
+	/* The pause after a first failure. Each further failure doubles it, up to the second. A merge
+	 * that is asked for does not wait for it. */
 	RETRY_MS = 2000,
 	RETRY_MS_MAX = 300 * 1000,
-	LOOK_AGAIN_NS = 5 * 1000 * 1000, /* whether to hurry, while it waits */
-	/* Its thread's while there is time: a fetch must not wait for a time slice of a merge. */
+	LOOK_AGAIN_NS = 5 * 1000 * 1000, /* while it waits: how often it looks whether to hurry */
+	/* The thread's niceness while it need not hurry: a fetch must not wait until a merge has used
+	 * up its time slice. */
 	GENTLE_NICE = 15,
 };
 
@@ -36,19 +38,19 @@ struct merger {
 	uint64_t not_before_ms;
 	uint64_t retry_ms;   /* the pause after the next failure */
 	uint64_t kept_bytes; /* of log, after the last merge */
-	/* Of fullness_of: from here on a merge is due after one that failed for some tables
-	   and was done for others. UINT_MAX: there was no such. */
+	/* The last merge failed for some tables and was done for others: the next one is due at this
+	 * fullness, before the pause is over. UINT_MAX: there was no such merge. */
 	unsigned go_on_at;
 	struct pace pace; /* of the merge that runs */
-	uint64_t cut;     /* the sequence of the last one */
-	int64_t clock_ms; /* at the cut */
+	uint64_t cut;     /* `visible` at the last cut */
+	int64_t clock_ms; /* at the last cut */
 	/* Guarded by lock: */
 	struct lock lock;
 	struct condition done;
 	bool stop;
-	uint64_t asked;
-	uint64_t served;
-	struct merge_result result;
+	uint64_t asked;             /* merges that were asked for */
+	uint64_t served;            /* of these, those that are done */
+	struct merge_result result; /* of the last merge, as the next */
 	struct error outcome;
 	_Atomic uint64_t merges;
 	_Atomic uint64_t failed;
@@ -59,7 +61,8 @@ struct merger {
 
 /* ---- pace ---- */
 
-/* On Linux of this thread alone. Without the right to (LimitNICE of the unit) it stays gentle. */
+/* On Linux this concerns the calling thread alone. Without the right to be less nice (LimitNICE of the
+ * unit) it stays gentle. */
 static void set_nice(const struct merger *merger)
 {
 	(void)setpriority(PRIO_PROCESS, 0, fullness_must_hurry(merger->store) ? 0 : GENTLE_NICE);
@@ -95,6 +98,9 @@ static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
 static void freeze_all(struct merger *merger)
 {
 	const uint64_t visible = atomic_load(&merger->store->visible);
+	const struct writer *writer = merger->store->writer;
+	assert(atomic_load(&writer->halting) > 0);
+	assert(writer->next_sequence == visible + 1); /* nothing stands above `visible` */
 	const struct snapshot *snapshot = snapshot_begin(merger->store);
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		const struct release *release = snapshot->releases[i];
@@ -110,7 +116,8 @@ static enum status cut(struct merger *merger, struct error *err)
 {
 	struct writer *writer = merger->store->writer;
 	writer_halt(writer);
-	/* The lock keeps the commit thread from syncing what was acknowledged before (periodic). */
+	/* Under group_lock the commit thread does not sync the file that is rotated (durability
+	 * periodic). */
 	writer_take_group(writer);
 	const enum status status = redo_rotate(writer->redo, err);
 	lock_release(&writer->group_lock);
@@ -119,6 +126,7 @@ static enum status cut(struct merger *merger, struct error *err)
 	}
 	if (status == STATUS_OK) {
 		freeze_all(merger);
+		assert(atomic_load(&merger->store->visible) >= merger->cut);
 		merger->cut = atomic_load(&merger->store->visible);
 		merger->clock_ms = clock_unix_ms();
 	}
@@ -134,7 +142,7 @@ static bool is_wanted(const struct table *table, bool asked)
 	       (asked && table->spec.ttl_ms != 0 && table->rows > 0);
 }
 
-/* The tables to merge, held. */
+/* Lists the tables to merge, and holds them. */
 static enum status list_jobs(struct merger *merger, bool asked, struct merge_job **out,
 	size_t *count)
 {
@@ -155,6 +163,8 @@ static enum status list_jobs(struct merger *merger, bool asked, struct merge_job
 			if (release->state != RELEASE_SEALED || !is_wanted(table, asked)) {
 				continue;
 			}
+			assert(table->refs > 0);
+			assert(*count < most);
 			table->refs++;
 			jobs[(*count)++] = (struct merge_job){
 				.store = store,
@@ -172,8 +182,9 @@ static enum status list_jobs(struct merger *merger, bool asked, struct merge_job
 	return status;
 }
 
-/* *left: a table that was merged has more from before the cut. A merge that had failed kept what it
- * had frozen, so nothing could be frozen beside it; now it can. */
+/* *left: set if a table that was merged has more rows from before the cut. This is so after a merge
+ * that had failed: its frozen rows were still there, so the cut could not freeze what came after
+ * them. Another cut can. */
 static enum status merge_tables(struct merger *merger, bool asked, struct merge_result *result,
 	bool *left, struct error *err)
 {
@@ -192,7 +203,7 @@ static enum status merge_tables(struct merger *merger, bool asked, struct merge_
 				: merge_table(&jobs[i], &reason);
 		const uint64_t oldest = memtable_oldest(jobs[i].table->memtable);
 		if (of_table == STATUS_OK && oldest != 0 && oldest <= merger->cut) {
-			*left = true; /* and it is counted then */
+			*left = true; /* the next merge counts it */
 		} else if (of_table == STATUS_OK) {
 			result->tables++;
 			result->rows += jobs[i].rows;
@@ -202,6 +213,7 @@ static enum status merge_tables(struct merger *merger, bool asked, struct merge_
 				jobs[i].table->spec.name.text, reason.text);
 		}
 		store_lock_admin(store);
+		assert(jobs[i].table->refs > 0);
 		table_drop(jobs[i].table);
 		store_unlock_admin(store);
 	}
@@ -237,7 +249,8 @@ static enum status merge(struct merger *merger, bool asked, struct merge_result 
 							 : error_set(err, again, "%s", reason.text);
 }
 
-/* What a failed merge has left takes room until it is done. The others go on in the rest. */
+/* The rows that a failed merge has left take room until they are merged. In the room that is left the
+ * next merge begins at the same share as always. */
 static unsigned next_fullness(const struct merger *merger)
 {
 	const unsigned left = fullness_of(merger->store);
@@ -277,6 +290,8 @@ static void run_merge(struct merger *merger, bool asked)
 		store_event(merger->store, "event=merge_failed reason=\"%s\"", err.text);
 	}
 	lock_take(&merger->lock);
+	assert(serving >= merger->served);
+	assert(serving <= merger->asked);
 	merger->served = serving;
 	merger->result = result;
 	merger->outcome = err;
@@ -286,7 +301,7 @@ static void run_merge(struct merger *merger, bool asked)
 
 /* ---- the thread ---- */
 
-/* What a dropped release had in the log keeps no file of it any more. */
+/* Removes the log files that only a dropped release has needed. */
 static void after_drop(struct merger *merger)
 {
 	struct error err;
@@ -299,8 +314,9 @@ static void after_drop(struct merger *merger)
 	merger->kept_bytes = bytes < merger->kept_bytes ? bytes : merger->kept_bytes;
 }
 
-/* What is written to a release and dropped with it stays in the log's files, and waits for no
- * merge: only a new file gets rid of it. */
+/* Whether the log files have grown by a bound since the last merge. Rows that were dropped with their
+ * release stay in these files and wait for no merge; only a cut, which begins a new file, gets rid of
+ * them. */
 static bool has_grown(const struct merger *merger)
 {
 	return redo_bytes(merger->store->writer->redo) >=
@@ -327,12 +343,12 @@ static bool is_due(struct merger *merger)
 
 /* What the thread does next. */
 struct turn {
-	bool asked;   /* to merge */
-	bool due;     /* a merge is */
-	bool dropped; /* a release was */
+	bool asked;   /* somebody waits for a merge */
+	bool due;     /* a merge is due */
+	bool dropped; /* a release was dropped */
 };
 
-/* Waits until there is something to do; false: to end. */
+/* Waits until there is something to do; false: the thread is to end. */
 static bool wait_for_work(struct merger *merger, struct turn *turn)
 {
 	struct store *store = merger->store;
@@ -394,6 +410,7 @@ void merger_stop(struct merger *merger)
 	if (merger == NULL) {
 		return;
 	}
+	assert(atomic_load(&merger->store->stop)); /* or it would be waited for */
 	lock_take(&merger->lock);
 	merger->stop = true;
 	condition_broadcast(&merger->done);
@@ -415,6 +432,7 @@ enum status store_merge(struct store *store, struct merge_result *out, struct er
 		condition_wait(&merger->done, &merger->lock);
 	}
 	enum status status = STATUS_BUSY;
+	assert(merger->served <= merger->asked);
 	if (merger->served >= number) {
 		*out = merger->result;
 		status = merger->outcome.status;

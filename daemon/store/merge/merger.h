@@ -1,19 +1,26 @@
-/* merger.h - the background thread that folds the log into base files.
+/* merger.h - the background thread that merges what the log holds into base files.
  *
- *   halt the writer -> the log goes on in a new file, every memtable is frozen: that is the cut
- *     -> of each table that has something frozen: new base files, checked and in memory
- *     -> one catalog transaction that swaps them in, with the sequence that they hold
+ *   the writer is halted, the log goes on in a new file, every memtable is frozen: that is the cut
+ *     -> for each table with frozen rows: new base files, checked and in memory
+ *     -> one change of the catalog swaps them in, with the sequence up to which they hold the log
  *     -> a grace period, then the frozen versions are freed
  *     -> log files that no table needs any more are removed
  *
- * It begins when a bound is reached by a quarter, when something has waited for merge_age, when the
- * log's files have grown by a whole bound since the last one (with what was written to releases
- * that were dropped, which waits for no merge), and when it is asked to. It looks when merge_bell
- * rings, and now and then. After a release was dropped it looks which log files nobody needs any
- * more, and a merge that failed, perhaps because of that release, is tried again at once. It writes
- * at merge_rate until a bound is reached by half, then as fast as it can. A table that fails keeps
- * what is frozen, and its log; the others go on, in the room that is left: a merge that has failed
- * is tried again after a pause, or when a quarter of that is used up.
+ * A merge begins:
+ * - when the log or the memtables reach a quarter of a bound;
+ * - when a row has waited for merge_age;
+ * - when the log files have grown by log_bytes since the last merge. Rows of releases that were
+ *   dropped wait for no merge, but they fill files too, and only a new file gets rid of them;
+ * - when store_merge asks for one.
+ *
+ * The thread looks when merge_bell rings, and every 200 ms. After a release was dropped, it looks
+ * which log files nobody needs any more, and forgets the pause after a failure, since that release
+ * may have been the reason.
+ *
+ * A merge writes at merge_rate until half of a bound is reached, then as fast as it can. A table that
+ * fails keeps its frozen rows and its log; the other tables are merged all the same. After a failure
+ * there is a pause. It ends early when a quarter of the room is used up that the failed tables have
+ * left.
  *
  * Threads: the functions may be called from any.
  */
@@ -31,7 +38,7 @@ struct table;
 struct write_figures;
 
 enum status merger_start(struct store *store, struct merger **out, struct error *err);
-/* What is under way ends without a trace: store->stop must be set. NULL is fine. */
+/* A merge that is under way ends and leaves nothing behind. store->stop is set. NULL is fine. */
 void merger_stop(struct merger *merger);
 /* Fills the entries of merges. */
 void merger_figures(struct merger *merger, struct write_figures *out);
@@ -45,13 +52,13 @@ struct merge_job {
 	int64_t clock_ms;    /* at the cut */
 	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);
 	void *pace_arg;
-	uint64_t rows; /* out: of the new files, as the next */
-	uint64_t bytes;
+	uint64_t rows;  /* out: of the new files */
+	uint64_t bytes; /* out: of the new files */
 };
 
-/* Writes its base files anew and swaps them in. Errors: NOT_FOUND  its release was dropped, now or
- * meanwhile: nothing is left of it, and nothing is wrong; CORRUPT  a damaged segment; DISK_FULL,
- * TOO_LARGE, IO, NO_MEMORY; pace's. */
+/* Writes the table's base files anew and swaps them in. Errors: NOT_FOUND  its release was dropped,
+ * before or meanwhile: nothing is left to do, and nothing is wrong; CORRUPT  a damaged segment;
+ * DISK_FULL, TOO_LARGE, IO, NO_MEMORY; pace's. */
 enum status merge_table(struct merge_job *job, struct error *err);
 
 /* ---- the log (merge_log.c) ---- */

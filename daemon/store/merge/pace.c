@@ -1,8 +1,11 @@
-/* pace.c - a schedule that follows what was written, and the clock from not too far behind. */
+/* pace.c - a schedule by the bytes that were written, which is never far behind the clock. */
 #include "daemon/store/merge/pace.h"
+
+#include <assert.h>
 
 void pace_begin(struct pace *pace, uint64_t rate, uint64_t now_ns)
 {
+	assert(rate > 0);
 	*pace = (struct pace){.rate = rate, .paid_ns = now_ns};
 }
 
@@ -13,5 +16,6 @@ uint64_t pace_add(struct pace *pace, uint64_t bytes, uint64_t now_ns)
 	if (pace->paid_ns + credit_ns < now_ns) {
 		pace->paid_ns = now_ns - credit_ns;
 	}
+	assert(pace->paid_ns + credit_ns >= now_ns);
 	return pace->paid_ns;
 }

@@ -1,7 +1,7 @@
-/* pace.h - a bound on bytes a second: until when to wait after so many were written.
+/* pace.h - a bound on bytes a second: says until when to wait after some bytes were written.
  *
- * What was written slower than allowed is made up for, but not beyond PACE_CREDIT_MS: after a pause
- * the disk does not get all of it at once.
+ * Time in which less was written than allowed may be made up for, but no more than PACE_CREDIT_MS of
+ * it: otherwise the disk would get all of it at once after a pause.
  *
  * Threads: one at a time; time is the caller's.
  */
@@ -14,14 +14,13 @@ enum { PACE_CREDIT_MS = 100 };
 
 struct pace {
 	uint64_t rate;    /* bytes a second, above 0 */
-	uint64_t paid_ns; /* when all that was written would have been, at the rate */
+	uint64_t paid_ns; /* when all bytes so far would be written, at the rate */
 };
 
-/* Nothing was written, or nothing that is to be waited for. */
+/* Begins anew: what was written before is not waited for. */
 void pace_begin(struct pace *pace, uint64_t rate, uint64_t now_ns);
 
-/* Adds what was written until now, and returns when the next bytes may follow; now or before: at
- * once. */
+/* Adds bytes that were written by now, and returns from when on more may follow. That may be past. */
 uint64_t pace_add(struct pace *pace, uint64_t bytes, uint64_t now_ns);
 
 #endif
