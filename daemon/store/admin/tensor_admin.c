@@ -171,14 +171,3 @@ enum status store_tensor_delete(struct store *store, const char *release, const 
 	store_unlock_admin(store);
 	return status;
 }
-
-enum status store_tensor_use(struct store *store, const struct release *release,
-	struct tensor *tensor, bool may_block, struct error *err)
-{
-	char folder[PATH_MAX] = "";
-	/* A tensor that is open is not looked for in the folder. */
-	if (atomic_load_explicit(&tensor->state, memory_order_acquire) == TENSOR_CLOSED) {
-		store_release_folder(store, release->number, folder);
-	}
-	return tensor_use(tensor, folder, may_block, err);
-}

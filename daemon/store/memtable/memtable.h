@@ -15,8 +15,7 @@
  *             grace period later generation_free.
  *
  * Threads: one writer at a time, which holds the store's apply lock; memtable_freeze is the
- * writer's too, memtable_take_frozen the merge's. Readers: any thread, between snapshot_begin and
- * snapshot_end.
+ * writer's too, memtable_take_frozen the merge's. Readers: any, within a snapshot.
  */
 #ifndef DAEMON_STORE_MEMTABLE_MEMTABLE_H
 #define DAEMON_STORE_MEMTABLE_MEMTABLE_H
