@@ -3,6 +3,7 @@
 
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ static struct layer_shape shape_of(const struct release *release, const char *la
 			shape.item_key = spec->key_type;
 		}
 	}
+	assert(shape.tables <= release->table_count);
 	return shape;
 }
 
@@ -56,6 +58,7 @@ enum status layer_check_table(const struct release *release, const struct table_
 		return STATUS_OK;
 	}
 	const char *layer = table_name_layer(&spec->name);
+	assert(layer != NULL); /* spec_read has seen to it */
 	const struct layer_shape shape = shape_of(release, layer);
 	if (shape.tables == 0) {
 		return STATUS_OK;
@@ -82,7 +85,10 @@ enum status layer_check_table(const struct release *release, const struct table_
 void layer_choose_first(struct release *release, const struct table_spec *spec)
 {
 	if (spec_aggregates(spec) && release->layer.text[0] == '\0') {
-		(void)name_check(table_name_layer(&spec->name),
-			strlen(table_name_layer(&spec->name)), "layer", &release->layer, NULL);
+		const char *layer = table_name_layer(&spec->name);
+		const enum status status =
+			name_check(layer, strlen(layer), "layer", &release->layer, NULL);
+		assert(status == STATUS_OK); /* spec_read has checked it */
+		(void)status;
 	}
 }

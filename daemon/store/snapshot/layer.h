@@ -1,11 +1,10 @@
-/* layer.h - extraction layers: the tables of kind cr of one release that are fed by the same
- * samples.
+/* layer.h - extraction layers: the aggregating tables of a release that take the same samples.
  *
- * cr_user@fm and cr_item@fm are tables of layer fm. All aggregating tables of a layer take each
- * sample of it, the users' under its user, the items' under its item; so they agree in the length
- * of a row, and those of one entity in the type of key.
+ * cr_user@fm and cr_item@fm are tables of layer fm. Each sample of a layer goes into all of its
+ * tables: into those of users under its user, into those of items under its item. So all tables of
+ * a layer have rows of the same length, and those of one entity have the same type of key.
  *
- * Threads: any, within a snapshot; a change is the admin's.
+ * Threads: any, within a snapshot. Only the admin's code changes a release.
  */
 #ifndef DAEMON_STORE_SNAPSHOT_LAYER_H
 #define DAEMON_STORE_SNAPSHOT_LAYER_H
@@ -15,23 +14,24 @@
 /* Whether a table aggregates samples of this layer. */
 bool layer_has(const struct table *table, const char *layer);
 
-/* What all tables of a layer have in common. */
+/* What the tables of a layer have in common. */
 struct layer_shape {
 	uint32_t dim;
 	uint32_t views;
-	enum key_type user_key; /* KEY_NONE: no table of users */
-	enum key_type item_key;
-	size_t tables;
+	enum key_type user_key; /* KEY_NONE: there is no table of users */
+	enum key_type item_key; /* KEY_NONE: there is no table of items */
+	size_t tables;          /* how many there are */
 };
 /* Errors: NOT_FOUND  no table of the release aggregates this layer. */
 enum status layer_find(const struct release *release, const char *layer, struct layer_shape *out,
 	struct error *err);
 
-/* Whether a new table fits those of its layer. Errors: BAD_REQUEST; TOO_LARGE. */
+/* Checks that a new table fits those of its layer. Errors: BAD_REQUEST; TOO_LARGE. */
 enum status layer_check_table(const struct release *release, const struct table_spec *spec,
 	struct error *err);
 
-/* The first layer of a release is chosen until another one is. */
+/* Chooses the layer of the release's first aggregating table. It stays the chosen one until another
+ * one is chosen. */
 void layer_choose_first(struct release *release, const struct table_spec *spec);
 
 #endif

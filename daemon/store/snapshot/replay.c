@@ -6,6 +6,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/snapshot.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 static enum status replay_position(const struct release *release, const struct frame_part *part,
@@ -35,6 +36,7 @@ static enum status replay_part(struct memtable_usage *usage, const struct frame_
 	struct frame_walk walk;
 	struct frame_row row;
 	enum status status = STATUS_OK;
+	assert(head->sequence > table->merged_to); /* else an older row would hide a newer one */
 	frame_walk_begin(&walk, part, &table->spec);
 	while (status == STATUS_OK && frame_walk_next(&walk, &row)) {
 		status = memtable_put(table->memtable, &change, frame_row_hash(&table->spec, &row),

@@ -1,9 +1,9 @@
 /* replay.h - from the frames of the log to the versions in memory.
  *
- * What a start does, and what a reader without the daemon will do: rows that the base files hold
+ * A start does this, and a reader without the daemon will do it too. Rows that the base files hold
  * already are passed over, and so are frames of releases that were dropped.
  *
- * Threads: the only one that knows the snapshot, frame after frame in the order of the log.
+ * Threads: the only one that knows the snapshot. Frames come in the order of the log.
  */
 #ifndef DAEMON_STORE_SNAPSHOT_REPLAY_H
 #define DAEMON_STORE_SNAPSHOT_REPLAY_H

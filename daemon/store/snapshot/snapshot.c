@@ -6,6 +6,7 @@
 #include "daemon/store/log/positions.h"
 #include "daemon/store/memtable/memtable.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ enum status snapshot_release(const struct snapshot *snapshot, const char *id,
 	return error_set(err, STATUS_NOT_FOUND, "release: '%s' does not exist", id);
 }
 
-/* Where a table of this name is, or would go; *found says which. */
+/* The number of the table with this name; if there is none, the number that it would have. */
 static size_t find_table(const struct release *release, const char *name, bool *found)
 {
 	size_t low = 0;
@@ -111,6 +112,7 @@ struct table *table_new(const struct table_spec *spec, uint64_t number)
 struct table *table_renew(const struct table *from)
 {
 	struct table *table = calloc(1, sizeof *table);
+	assert(from->memtable->refs > 0);
 	if (table != NULL) {
 		table->spec = from->spec;
 		table->number = from->number;
@@ -124,7 +126,11 @@ struct table *table_renew(const struct table *from)
 
 void table_drop(struct table *table)
 {
-	if (table == NULL || --table->refs > 0) {
+	if (table == NULL) {
+		return;
+	}
+	assert(table->refs > 0);
+	if (--table->refs > 0) {
 		return;
 	}
 	index_close(atomic_load(&table->index));
@@ -153,6 +159,7 @@ enum status table_add_file(struct table *table, struct base_file_info *info)
 	}
 	table->files = grown;
 	size_t at = table->file_count++;
+	assert(table->bases == NULL); /* they were opened with the files that there are */
 	for (; at > 0 && first_prefix(&grown[at - 1]) > first_prefix(info); at--) {
 		grown[at] = grown[at - 1];
 	}
@@ -191,6 +198,7 @@ struct release *release_copy(const struct release *from)
 	release->tables = tables;
 	release->positions = positions_share(from->positions);
 	for (size_t i = 0; i < from->table_count; i++) {
+		assert(from->tables[i]->refs > 0);
 		tables[i] = from->tables[i];
 		tables[i]->refs++;
 	}
@@ -199,7 +207,11 @@ struct release *release_copy(const struct release *from)
 
 void release_drop(struct release *release)
 {
-	if (release == NULL || --release->refs > 0) {
+	if (release == NULL) {
+		return;
+	}
+	assert(release->refs > 0);
+	if (--release->refs > 0) {
 		return;
 	}
 	for (size_t i = 0; i < release->table_count; i++) {
@@ -215,6 +227,8 @@ enum status release_put(struct release *release, struct table *table)
 {
 	bool found;
 	const size_t at = find_table(release, table->spec.name.text, &found);
+	assert(release->refs ==
+		1); /* no snapshot has it yet, or all readers would see the change */
 	if (found) {
 		table_drop(release->tables[at]);
 		release->tables[at] = table;
@@ -241,12 +255,16 @@ struct snapshot *snapshot_copy(const struct snapshot *from)
 		return NULL;
 	}
 	*snapshot = *from;
+	/* The live release is one of them. */
+	assert(from->live == NULL || snapshot_find(from, from->live->number) == from->live);
+	assert(from->history_count <= SNAPSHOT_HISTORY_MAX);
 	snapshot->releases = calloc(from->release_count + 1, sizeof *snapshot->releases);
 	if (snapshot->releases == NULL) {
 		free(snapshot);
 		return NULL;
 	}
 	for (size_t i = 0; i < from->release_count; i++) {
+		assert(from->releases[i]->refs > 0);
 		snapshot->releases[i] = from->releases[i];
 		snapshot->releases[i]->refs++;
 	}
@@ -289,6 +307,7 @@ enum status snapshot_put(struct snapshot *snapshot, struct release *release)
 
 void snapshot_remove(struct snapshot *snapshot, uint64_t number)
 {
+	assert(snapshot->live == NULL || snapshot->live->number != number);
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		if (snapshot->releases[i]->number == number) {
 			release_drop(snapshot->releases[i]);
@@ -298,7 +317,8 @@ void snapshot_remove(struct snapshot *snapshot, uint64_t number)
 			break;
 		}
 	}
-	/* Two stays that only this release stood between become one. */
+	/* A release that was live before this one and after it would now follow itself. It is
+	 * listed once, and a rollback does not lead to the live one. */
 	size_t kept = 0;
 	for (size_t i = 0; i < snapshot->history_count; i++) {
 		const uint64_t at = snapshot->history[i];
@@ -310,5 +330,6 @@ void snapshot_remove(struct snapshot *snapshot, uint64_t number)
 		snapshot->history[kept - 1] == snapshot->live->number) {
 		kept--;
 	}
+	assert(kept <= snapshot->history_count);
 	snapshot->history_count = kept;
 }

@@ -1,12 +1,13 @@
 /* snapshot.h - what readers see: releases, their tables, and which is live, as of one moment.
  *
- * A snapshot and all that it points to is immutable but for the state of segments
- * (base.h). Each change of the catalog makes a new one, which shares the releases and tables
- * that did not change, and publishes its address; a reader takes it between
- * snapshot_begin and snapshot_end (reader.h) and keeps no pointer of it longer. No lock is taken
- * to read.
+ * A snapshot is immutable, and so is all that it points to, but for what says otherwise: states of
+ * segments, tensors and indexes, memtables, and positions. Each change of the catalog makes a new
+ * snapshot, which shares the releases and tables that did not change, and publishes its address. A
+ * reader takes it between snapshot_begin and snapshot_end (reader.h), and keeps no pointer of it
+ * longer. No lock is taken to read.
  *
- * Threads: any that has called grace_register (grace.h).
+ * Threads: any that has called grace_register (grace.h). A new snapshot is made under the admin
+ * lock, which also guards all counts of references.
  */
 #ifndef DAEMON_STORE_SNAPSHOT_SNAPSHOT_H
 #define DAEMON_STORE_SNAPSHOT_SNAPSHOT_H
@@ -27,7 +28,7 @@ struct positions;
 struct tensor;
 struct index;
 
-/* A bulk load that was said to be whole. */
+/* A bulk load that has ended: its sender has said that it is whole. */
 struct ended_load {
 	struct name load;
 	uint64_t chunks;
@@ -45,7 +46,7 @@ struct table {
 	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
 	uint64_t index_wait_ms;        /* the indexer's: between its tries; 0: none has failed */
 	uint64_t index_again_ms;       /* the indexer's: when to try next, monotonic */
-	uint64_t merged_to;        /* sequence up to which the base files hold what was written */
+	uint64_t merged_to; /* the base files hold all that was written up to this sequence */
 	struct memtable *memtable; /* shared with the tables that it was and will be; never NULL */
 	size_t ended_count;
 	struct ended_load *ended; /* owned; while the release is open */
@@ -64,7 +65,7 @@ struct release {
 	int64_t sealed_ms;    /* 0: never */
 	int64_t published_ms; /* the last time; 0: never */
 	uint64_t next_table;  /* number of the next table */
-	struct name layer; /* the chosen one: what a table's name without @layer means; "": none */
+	struct name layer;    /* the chosen layer: what a name without @layer means; "": none */
 	struct positions
 		*positions; /* shared with the releases that it was and will be; never NULL */
 	size_t table_count;
@@ -90,21 +91,20 @@ struct snapshot {
 	uint64_t history[SNAPSHOT_HISTORY_MAX]; /* numbers */
 };
 
-/* The named release; NULL or "live" as the name mean the live one.
- * Errors: NOT_FOUND, naming it. */
+/* Finds a release by its name; NULL or "live" mean the live one. Errors: NOT_FOUND, naming it. */
 enum status snapshot_release(const struct snapshot *snapshot, const char *id,
 	const struct release **out, struct error *err);
 
-/* A name without @layer that no table has means that of the chosen layer. Errors: NOT_FOUND, naming
- * table and release. */
+/* Finds a table by its name. If no table has this name, and it has no @layer, the table of the
+ * chosen layer is meant. Errors: NOT_FOUND, naming table and release. */
 enum status release_table(const struct release *release, const char *name, const struct table **out,
 	struct error *err);
 
-/* Errors: NOT_FOUND, naming tensor and release. */
+/* Finds a tensor by its name. Errors: NOT_FOUND, naming tensor and release. */
 enum status release_tensor(const struct release *release, const char *name, struct tensor **out,
 	struct error *err);
 
-/* By number; NULL when there is none (or no release). */
+/* Find by number; NULL when there is none. `release` may be NULL, which has no tables. */
 struct release *snapshot_find(const struct snapshot *snapshot, uint64_t number);
 struct table *release_find(const struct release *release, uint64_t number);
 
@@ -112,33 +112,36 @@ struct table *release_find(const struct release *release, uint64_t number);
 
 /* A copy that shares all releases; change it before it is published. NULL: no memory. */
 struct snapshot *snapshot_copy(const struct snapshot *from);
-/* Lets go of its releases, and frees what nothing else holds. NULL is fine. */
+/* Gives up its releases, and frees those that nothing else holds. NULL is fine. */
 void snapshot_drop(struct snapshot *snapshot);
 
-/* A release of one's own, sharing the tables and tensors of `from` (NULL: an empty release). */
+/* A new release that shares the tables and tensors of `from` (NULL: an empty release). NULL: no
+ * memory. */
 struct release *release_copy(const struct release *from);
-void release_drop(struct release *release);
+void release_drop(struct release *release); /* gives up a reference; NULL is fine */
 struct table *table_new(const struct table_spec *spec, uint64_t number);
 /* A table to take the place of `from`: the same spec, number and memtable, but no files. */
 struct table *table_renew(const struct table *from);
 void table_drop(struct table *table);
-/* Takes a file's record over, even if it fails. Files are numbered as they were begun, and held
- * in the order of their hashes. Errors: NO_MEMORY. */
+/* Adds a file's record, which is the table's from now on, also after a failure. Files are numbered
+ * in the order in which they were begun, and kept in the order of their hashes. Errors:
+ * NO_MEMORY. */
 enum status table_add_file(struct table *table, struct base_file_info *info);
 
-/* Puts a release in the place of that of its number, or behind all. Takes it over, even if
- * it fails. Errors: NO_MEMORY. */
+/* Puts a release in the place of the one that has its number, or else behind all. It is the
+ * snapshot's from now on, also after a failure. Errors: NO_MEMORY. */
 enum status snapshot_put(struct snapshot *snapshot, struct release *release);
 /* Takes a release, which is not live, out of the list and out of the history. */
 void snapshot_remove(struct snapshot *snapshot, uint64_t number);
-/* Puts a table in the place of that of its name, or where its name belongs. Takes it over. */
+/* Puts a table in the place of the one that has its name, or else where its name belongs. It is the
+ * release's from now on, also after a failure. Errors: NO_MEMORY. */
 enum status release_put(struct release *release, struct table *table);
-/* The same of a tensor. Takes it over, even if it fails. */
+/* The same for a tensor. */
 enum status release_put_tensor(struct release *release, struct tensor *tensor);
 /* Takes the tensor of this name, which is there, out. */
 void release_remove_tensor(struct release *release, const char *name);
 void release_drop_tensors(struct release *release);
-/* Holds the tensors of `from` in place of its own. Errors: NO_MEMORY. */
+/* Gives up its own tensors, and shares those of `from`. Errors: NO_MEMORY. */
 enum status release_share_tensors(struct release *release, const struct release *from);
 
 #endif

@@ -1,4 +1,4 @@
-/* table_index.c - what a table says to its index. */
+/* table_index.c - what a table tells its index. */
 #include "daemon/store/snapshot/table_index.h"
 
 #include "daemon/store/snapshot/snapshot.h"

@@ -1,4 +1,4 @@
-/* table_index.h - which index a table has: whether it shall have one, and of what base files.
+/* table_index.h - whether a table shall have an index, and of which base files.
  *
  * Threads: any, while the table is held.
  */
@@ -12,13 +12,14 @@
 
 struct table;
 
-/* Whether a table as it is now shall have one; with fewer rows than rows_min it needs none. */
+/* Whether a table, as it is now, shall have an index. With fewer rows than rows_min it needs
+ * none. */
 bool table_wants_index(const struct table *table, uint64_t rows_min);
 
-/* Its base files as they are now; borrowed from it. */
+/* The owner of the table's index: its base files as they are now, borrowed from the table. */
 struct index_owner table_index_owner(const struct table *table, uint64_t release);
 
-/* The name of the index file; false: a table without files has none. */
+/* Writes the name of the index file; false: a table without base files has none. */
 bool table_index_file_name(char *out, size_t size, const struct table *table);
 
 #endif

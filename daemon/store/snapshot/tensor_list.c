@@ -2,10 +2,11 @@
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/tensor/tensor.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a tensor of this name is, or would go; *found says which. */
+/* The number of the tensor with this name; if there is none, the number that it would have. */
 static size_t find(const struct release *release, const char *name, bool *found)
 {
 	size_t low = 0;
@@ -44,6 +45,8 @@ enum status release_put_tensor(struct release *release, struct tensor *tensor)
 {
 	bool found;
 	const size_t at = find(release, tensor->spec.name.text, &found);
+	assert(release->refs ==
+		1); /* no snapshot has it yet, or all readers would see the change */
 	if (found) {
 		tensor_drop(release->tensors[at]);
 		release->tensors[at] = tensor;
@@ -66,12 +69,12 @@ void release_remove_tensor(struct release *release, const char *name)
 {
 	bool found;
 	const size_t at = find(release, name, &found);
-	if (found) {
-		tensor_drop(release->tensors[at]);
-		release->tensor_count--;
-		memmove(release->tensors + at, release->tensors + at + 1,
-			(release->tensor_count - at) * sizeof *release->tensors);
-	}
+	assert(found);
+	assert(release->refs == 1);
+	tensor_drop(release->tensors[at]);
+	release->tensor_count--;
+	memmove(release->tensors + at, release->tensors + at + 1,
+		(release->tensor_count - at) * sizeof *release->tensors);
 }
 
 void release_drop_tensors(struct release *release)
@@ -91,6 +94,7 @@ enum status release_share_tensors(struct release *release, const struct release 
 		return STATUS_NO_MEMORY;
 	}
 	for (size_t i = 0; i < from->tensor_count; i++) {
+		assert(from->tensors[i]->refs > 0);
 		tensors[i] = from->tensors[i];
 		tensors[i]->refs++;
 	}
