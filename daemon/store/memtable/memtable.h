@@ -32,12 +32,9 @@
 
 struct generation;
 
-enum {
-	/* So many slots a key may be away from its home, which is far more than chance brings. Keys
-	 * that were made to share bits of their hash are refused beyond it, since they would make
-	 * every look-up slow. */
-	MEMTABLE_PROBE_MAX = 1024,
-};
+/* So many slots a key may be away from its home, which is far more than chance brings. Keys that
+ * were made to share bits of their hash are refused beyond it: they would make look-ups slow. */
+enum { MEMTABLE_PROBE_MAX = 1024 };
 
 /* One version of a row. */
 struct row_version {
