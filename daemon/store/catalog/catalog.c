@@ -1,4 +1,5 @@
-/* catalog.c - the catalog in LMDB: read whole at start, one transaction a change. */
+/* catalog.c - the catalog in LMDB: all of it is read at the start, and a change is one
+ * transaction. */
 #include "daemon/store/catalog/catalog.h"
 
 #include "daemon/store/catalog/catalog_add.h"
@@ -6,6 +7,7 @@
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/mapfault.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -16,17 +18,18 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* XXH3-64 of a record, behind it; its seed is that of the key, so a record counts in its own place
- * only. */
+/* Behind each record stands its XXH3-64. The seed is the XXH3-64 of the key, so a record counts
+ * only in its own place. */
 enum { RECORD_HASH_BYTES = 8, COMMIT_BYTES_ABOUT = 1 << 20 };
 
 struct catalog {
 	MDB_env *env;
 	MDB_dbi dbi;
-	size_t bytes;     /* that records may grow to */
-	size_t map_bytes; /* as set now */
-	uint64_t records; /* in it */
-	/* Until all is read: a file that was cut shows where its map is touched. */
+	size_t bytes;      /* that records may grow to */
+	size_t map_bytes;  /* size of the map as it is set now; 0: not known */
+	uint64_t records;  /* how many there are */
+	uint64_t sequence; /* of the change that was read or committed last */
+	/* Until all is read, every map is watched: a file that was cut faults where it is read. */
 	struct mapfault *watch;
 	_Atomic unsigned char damaged;
 };
@@ -40,6 +43,7 @@ struct record_key {
 static struct record_key make_key(char letter, const uint64_t *numbers, size_t count)
 {
 	struct record_key key = {.bytes = {(uint8_t)letter}, .len = 1 + count * 8};
+	assert(key.len <= sizeof key.bytes);
 	for (size_t i = 0; i < count; i++) {
 		const uint64_t number = htobe64(numbers[i]);
 		memcpy(key.bytes + 1 + i * 8, &number, 8);
@@ -89,6 +93,7 @@ static int put_writer(MDB_txn *txn, MDB_dbi dbi, struct record_key key, struct w
 static int delete_all(MDB_txn *txn, MDB_dbi dbi, struct record_key prefix)
 {
 	MDB_cursor *cursor;
+	assert(prefix.len > 1); /* a letter alone would be the records of all releases */
 	int code = mdb_cursor_open(txn, dbi, &cursor);
 	if (code != 0) {
 		return code;
@@ -105,7 +110,7 @@ static int delete_all(MDB_txn *txn, MDB_dbi dbi, struct record_key prefix)
 		}
 	}
 	mdb_cursor_close(cursor);
-	/* EINVAL: MDB_GET_CURRENT behind the last record. */
+	/* MDB_GET_CURRENT gives EINVAL behind the last record. */
 	return code == MDB_NOTFOUND || code == EINVAL ? 0 : code;
 }
 
@@ -136,14 +141,15 @@ static int put_release(MDB_txn *txn, MDB_dbi dbi, const struct release *release,
 	}
 	for (size_t i = 0; code == 0 && i < release->tensor_count; i++) {
 		const uint64_t numbers[2] = {release->number, release->tensors[i]->number};
+		assert(release->tensors[i]->file.segment_count == 1); /* its file comes first */
 		record_write_tensor(writer, release->tensors[i]);
 		code = put_writer(txn, dbi, make_key('n', numbers, 2), writer);
 	}
 	return code;
 }
 
-/* A change that adds no record may use somewhat more than the bound: else a full catalog could
- * not even drop a release, since LMDB writes changed pages anew. */
+/* A change that adds no record may use somewhat more than the bound. LMDB writes changed pages
+ * anew, so a full catalog could otherwise not even drop a release. */
 static int set_room(struct catalog *catalog, bool adds)
 {
 	const size_t wanted =
@@ -162,6 +168,11 @@ enum status catalog_commit(struct catalog *catalog, const struct catalog_change 
 	MDB_txn *txn = NULL;
 	struct wire_writer writer = {0};
 	const uint64_t records = record_count(change->after);
+	assert(change->after->sequence >= catalog->sequence);
+	/* What is removed is not there afterwards, and what is put is. */
+	assert(change->remove == 0 || snapshot_find(change->after, change->remove) == NULL);
+	assert(change->put == NULL ||
+		snapshot_find(change->after, change->put->number) == change->put);
 	int code = set_room(catalog, records > catalog->records);
 	if (code == 0) {
 		code = mdb_txn_begin(catalog->env, NULL, 0, &txn);
@@ -170,7 +181,8 @@ enum status catalog_commit(struct catalog *catalog, const struct catalog_change 
 		code = delete_release(txn, catalog->dbi, change->remove);
 	}
 	if (code == 0 && change->put != NULL) {
-		/* Files that a merge has replaced are not named any more. */
+		/* Its records are written anew, so that files which a merge has replaced are not
+		 * named any more. */
 		code = delete_release(txn, catalog->dbi, change->put->number);
 	}
 	if (code == 0 && change->put != NULL) {
@@ -189,12 +201,13 @@ enum status catalog_commit(struct catalog *catalog, const struct catalog_change 
 	int fd;
 	if (code == EIO && mdb_env_get_fd(catalog->env, &fd) == 0 &&
 		file_why_short(fd, COMMIT_BYTES_ABOUT) == STATUS_DISK_FULL) {
-		code = ENOSPC; /* LMDB says EIO of a write cut short */
+		code = ENOSPC; /* LMDB says EIO when a write is cut short */
 	}
 	if (code != 0) {
 		return fail(err, "commit", code);
 	}
 	catalog->records = records;
+	catalog->sequence = change->after->sequence;
 	return STATUS_OK;
 }
 
@@ -205,8 +218,8 @@ struct walk {
 	MDB_cursor *cursor;
 	struct wire_message *message; /* of the current record */
 	uint64_t numbers[3];
-	size_t number_count; /* that this letter's keys have */
-	uint64_t records;    /* met so far */
+	size_t number_count; /* of numbers in a key of this letter */
+	uint64_t records;    /* how many were met so far */
 	char letter;
 	enum status status;
 };
@@ -232,6 +245,7 @@ static bool walk_next(struct walk *walk)
 {
 	MDB_val k = {.mv_size = 1, .mv_data = &walk->letter};
 	MDB_val v;
+	assert(walk->number_count <= sizeof walk->numbers / sizeof *walk->numbers);
 	const MDB_cursor_op op = walk->message == NULL ? MDB_SET_RANGE : MDB_NEXT;
 	wire_close(walk->message);
 	walk->message = NULL;
@@ -339,6 +353,7 @@ enum status catalog_read(struct catalog *catalog, struct snapshot **out, struct 
 		return status;
 	}
 	catalog->records = record_count(snapshot);
+	catalog->sequence = snapshot->sequence;
 	*out = snapshot;
 	return STATUS_OK;
 }
@@ -359,7 +374,7 @@ enum status catalog_rehearse(struct catalog *catalog)
 
 /* ---- open ---- */
 
-/* Writes the version into a new catalog; checks it in an old one. */
+/* Writes the version into a new catalog, and checks that of an old one. */
 static enum status check_version(struct catalog *catalog, struct error *err)
 {
 	MDB_txn *txn = NULL;
@@ -405,7 +420,8 @@ enum status catalog_open(const char *path, size_t bytes, struct catalog **out, s
 	}
 	catalog->bytes = bytes;
 	catalog->map_bytes = bytes;
-	/* No other map is read meanwhile, and where LMDB puts its own is not told. */
+	/* LMDB does not tell where it puts its map, so all addresses are watched. No other map is
+	 * read meanwhile. */
 	if (mapfault_watch(NULL, SIZE_MAX, &catalog->damaged, 1, &catalog->watch) != STATUS_OK) {
 		free(catalog);
 		return error_set(err, STATUS_NO_MEMORY, "catalog: open '%s'", path);
@@ -415,7 +431,7 @@ enum status catalog_open(const char *path, size_t bytes, struct catalog **out, s
 		code = mdb_env_set_mapsize(catalog->env, bytes);
 	}
 	if (code == 0) {
-		/* The folder's own lock keeps other daemons away. */
+		/* MDB_NOLOCK, because the folder's own lock keeps other daemons away. */
 		code = mdb_env_open(catalog->env, path, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOLOCK,
 			0640);
 	}

@@ -1,4 +1,4 @@
-/* catalog_add.c - puts the catalog's records, one by one, into a snapshot. */
+/* catalog_add.c - puts the catalog's records into a snapshot, one by one. */
 #include "daemon/store/catalog/catalog_add.h"
 
 #include "daemon/store/catalog/record.h"

@@ -1,5 +1,5 @@
-/* catalog_add.h - the kinds of records that a release has in the catalog, and where each goes in
- * a snapshot.
+/* catalog_add.h - the kinds of records that belong to a release, and how each comes into a
+ * snapshot.
  *
  * Threads: one at a time.
  */
@@ -11,9 +11,9 @@
 
 struct catalog_letter {
 	char letter;
-	size_t number_count; /* of the numbers behind it; the first is the release's */
-	/* Puts one record into a snapshot that has those of the letters before. Errors: CORRUPT,
-	 * NO_MEMORY. */
+	size_t number_count; /* of numbers behind the letter; the first is the release's */
+	/* Puts one record into a snapshot that has the records of the letters before. Errors:
+	 * CORRUPT, NO_MEMORY. */
 	enum status (
 		*add)(struct snapshot *snapshot, const uint64_t *numbers, struct wire_value value);
 };

@@ -1,4 +1,4 @@
-/* catalog_check.c - reads the catalog in a process of its own first, which damage may end. */
+/* catalog_check.c - reads the catalog in a process of its own first, since damage may end it. */
 #include "daemon/store/catalog/catalog.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Exit codes of the reader; any other is an end that it did not choose. */
+/* The reader's exit codes. If it ends in any other way, it has not chosen to. */
 enum { READER_OK = 64, READER_REFUSED = 65 };
 
 static int read_catalog(const char *path, size_t bytes)
@@ -26,8 +26,9 @@ static int read_catalog(const char *path, size_t bytes)
 	return status == STATUS_OK ? READER_OK : READER_REFUSED;
 }
 
-/* The reader: silent, without a core file, and it frees nothing. The folder's lock lives as long as
- * any copy of its descriptor, so it keeps none, and ends with its parent. */
+/* The reader prints nothing, leaves no core file and frees nothing. The folder stays locked as long
+ * as anybody has a copy of the lock's descriptor; so the reader closes its copy, and ends with its
+ * parent. */
 static void run_reader(const char *path, size_t bytes)
 {
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);

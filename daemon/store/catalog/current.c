@@ -5,6 +5,7 @@
 #include "daemon/store/system/file.h"
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -61,6 +62,8 @@ enum status current_write(const char *folder, const struct snapshot *snapshot, s
 	uint64_t hash = 0;
 	if (writer.status == STATUS_OK) {
 		const uint32_t version = CURRENT_VERSION;
+		assert(writer.len > HEAD_BYTES);
+		assert(writer.len - HEAD_BYTES <= UINT32_MAX); /* the writer's limit is far below */
 		const uint32_t bytes = (uint32_t)(writer.len - HEAD_BYTES);
 		memcpy(writer.data, current_magic, sizeof current_magic);
 		memcpy(writer.data + 8, &version, 4);

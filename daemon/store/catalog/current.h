@@ -1,10 +1,10 @@
 /* current.h - DATA/current: the catalog's state in one small file, replaced by rename.
  *
- * Readers without the daemon follow it. It is written after each commit of the catalog
- * and again at start, so it may be behind the catalog, never ahead.
+ * Readers without the daemon follow it. It is written after each commit of the catalog and again at
+ * a start. So it may be behind the catalog, and never ahead.
  *
- *   "repstcur" u32 version u32 body bytes, body (MessagePack), u64 XXH3-64 of all before it
- *   body: {state, releases: [{release, tables: [{table, files: [file...]}...]}...]}  (record.h)
+ * It is a head, a body of records (record.h), and their checksum. It is valid when it has the
+ * checksum, and the version is known. schema/DISK.md, "current", has every byte.
  *
  * Threads: one writer at a time.
  */
@@ -18,9 +18,11 @@
 
 enum { CURRENT_VERSION = 2 };
 
+/* Replaces the file by one that has this snapshot. */
 enum status current_write(const char *folder, const struct snapshot *snapshot, struct error *err);
 
-/* The sequence that the file holds. Errors: NOT_FOUND; CORRUPT; UNSUPPORTED. */
+/* Reads the sequence of the catalog that the file has. Errors: NOT_FOUND; CORRUPT; UNSUPPORTED;
+ * TOO_LARGE, IO, NO_MEMORY. */
 enum status current_read_sequence(const char *folder, uint64_t *sequence, struct error *err);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "daemon/store/log/positions.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +38,7 @@ static void write_uint(struct wire_writer *writer, const char *name, uint64_t va
 
 enum { POSITION_FIELDS = 3 };
 
-/* As of the last merge's cut: [layer, source, next] each. */
+/* The positions as they were at the last merge's cut: [layer, source, next] each. */
 static void write_positions(struct wire_writer *writer, struct positions *positions)
 {
 	struct source_position *all = NULL;
@@ -112,7 +113,7 @@ static enum status read_positions(struct wire_value list, struct positions *posi
 	return STATUS_OK;
 }
 
-/* "" is none. */
+/* "" means that no layer is chosen. */
 static bool read_layer(struct wire_value map, struct name *out)
 {
 	struct wire_bytes text;
@@ -345,6 +346,7 @@ uint64_t record_count(const struct snapshot *snapshot)
 
 void record_write_state(struct wire_writer *writer, const struct snapshot *snapshot)
 {
+	assert(snapshot->history_count <= SNAPSHOT_HISTORY_MAX);
 	wire_write_map(writer, 7);
 	write_uint(writer, "log_first_file", snapshot->log_first_file);
 	write_uint(writer, "written", snapshot->written);

@@ -1,7 +1,10 @@
-/* record.h - releases, tables, files and tensors as MessagePack: what catalog and `current` hold.
+/* record.h - releases, tables, files and tensors as MessagePack, as catalog and `current` have
+ * them.
  *
- * Each record is a map of names and values, so it can gain fields; the formats' version
- * stands beside them, in the catalog's state and in the head of `current`.
+ * Each record is a map of names and values, so it can gain fields. The version is beside the
+ * records: in the catalog under a key of its own, in `current` in the head. A record is valid when
+ * all of its fields are there, of their types and within their limits; its checksum is for the code
+ * that stores it. schema/DISK.md, "catalog.mdb", has every field.
  *
  * Threads: any; there is no state.
  */
@@ -13,9 +16,9 @@
 #include "daemon/store/tensor/tensor.h"
 #include "schema/wire.h"
 
-/* Writers are sticky (wire.h). Readers: CORRUPT, NO_MEMORY. */
+/* Writers are sticky (wire.h). Errors of readers: CORRUPT, NO_MEMORY. */
 void record_write_release(struct wire_writer *writer, const struct release *release);
-/* `out` is a new one (release_copy of NULL). */
+/* Fills a new release (release_copy of NULL). */
 enum status record_read_release(struct wire_value value, struct release *out);
 
 void record_write_table(struct wire_writer *writer, const struct table *table);
@@ -27,13 +30,13 @@ enum status record_read_file(struct wire_value value, struct base_file_info *out
 void record_write_tensor(struct wire_writer *writer, const struct tensor *tensor);
 enum status record_read_tensor(struct wire_value value, struct tensor **out);
 
-/* What a state says of the other records. */
+/* What the state says of the other records. */
 struct record_state {
-	uint64_t live;    /* number of the live release; 0: none, since they are numbered from 1 */
-	uint64_t records; /* of all kinds together: none may be lost */
+	uint64_t live;    /* number of the live release; 0: none, since numbers begin at 1 */
+	uint64_t records; /* how many there are of all kinds, so that a lost one is missed */
 };
 
-/* Sequence, next release, history, and a record_state. */
+/* The state of a snapshot: what is not of one release. */
 void record_write_state(struct wire_writer *writer, const struct snapshot *snapshot);
 enum status record_read_state(struct wire_value value, struct snapshot *out,
 	struct record_state *state);
