@@ -15,6 +15,7 @@
 
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/retrieval/balls_fixture.h"
+#include "tests/unit/seed.h"
 
 static unsigned configurations = 10000;
 
@@ -62,8 +63,8 @@ static void hidden_rows_are_not_found(void **state)
 	(void)state;
 	for (uint64_t seed = 0; seed < 12; seed++) {
 		struct indexed indexed;
-		uint64_t random = seed;
-		const struct balls_options options = {.seed = seed,
+		uint64_t random = seed_from(seed);
+		const struct balls_options options = {.seed = seed_from(seed),
 			.granularity = 100,
 			.query_count = 1,
 			.queries = no_query};
@@ -72,7 +73,7 @@ static void hidden_rows_are_not_found(void **state)
 			/* From a few to all but a few, and in the end all. */
 			indexed.table.hidden[i] = table_random(&random) % 12 < seed + (seed > 10);
 		}
-		expect_exact_for(&indexed, 50, 10, seed);
+		expect_exact_for(&indexed, 50, 10, seed_from(seed));
 		indexed_free(&indexed);
 	}
 }
@@ -147,8 +148,8 @@ static void every_instruction_set_finds_the_same(void **state)
 	for (uint64_t seed = 0; seed < 60; seed++) {
 		struct indexed indexed;
 		float query[70];
-		uint64_t random = seed;
-		const struct balls_options options = {.seed = seed,
+		uint64_t random = seed_from(seed);
+		const struct balls_options options = {.seed = seed_from(seed),
 			.granularity = 100,
 			.query_count = 1,
 			.queries = no_query};

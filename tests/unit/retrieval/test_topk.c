@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/seed.h"
 
 enum { CANDIDATES_MAX = 3000 };
 
@@ -69,7 +70,7 @@ static void check(enum order order, size_t count, size_t k, float min_score)
 {
 	static struct topk_hit all[CANDIDATES_MAX];
 	struct topk topk;
-	uint64_t random = count * 31 + k;
+	uint64_t random = seed_from(count * 31 + k);
 	size_t kept = 0;
 	assert_int_equal(topk_init(&topk, k, min_score, compare_ids, NULL), STATUS_OK);
 	for (size_t i = 0; i < count; i++) {

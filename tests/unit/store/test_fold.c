@@ -4,6 +4,7 @@
 #include "daemon/store/observe/fold.h"
 #include "daemon/store/system/grace.h"
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/seed.h"
 #include "tests/unit/store/plain.h"
 
 #include <setjmp.h>
@@ -71,7 +72,7 @@ static struct world *make_world(enum key_type type)
 {
 	struct world *world = calloc(1, sizeof *world);
 	const struct table_spec spec = spec_of(type);
-	uint64_t random = 5;
+	uint64_t random = seed_from(5);
 	assert_non_null(world);
 	world->table = table_new(&spec, 1);
 	assert_non_null(world->table);
@@ -180,7 +181,7 @@ static void the_cut_into_batches_changes_no_bit(void **state)
 	(void)state;
 	for (unsigned type = 0; type < 2; type++) {
 		struct world *world = make_world(types[type]);
-		uint64_t random = 11;
+		uint64_t random = seed_from(11);
 		for (uint32_t i = 0; i < SAMPLES; i++) {
 			aggregate_add(&world->expected[world->numbers[i]], &world->table->spec,
 				world->times[i], world->rows[i]);

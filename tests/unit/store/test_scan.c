@@ -13,6 +13,7 @@
 #include "daemon/store/system/mapfault.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/seed.h"
 #include "tests/unit/store/crafted_key.h"
 #include "tests/unit/store/plain.h"
 
@@ -191,7 +192,7 @@ static void a_walk_may_begin_anywhere(void **state)
 	struct plain plain;
 	const struct table_spec spec = scratch_spec("p", DTYPE_F32, KEY_U64, 20);
 	load_table(scratch, &plain, &spec, ROWS);
-	uint64_t random = 5;
+	uint64_t random = seed_from(5);
 	for (unsigned round = 0; round < 200; round++) {
 		unsigned seen[ROWS] = {0};
 		const uint64_t row_hash =
@@ -243,7 +244,7 @@ static void keys_of_one_hash_stay_together(void **state)
 	struct plain plain;
 	const struct table_spec spec = scratch_spec("p", DTYPE_F32, KEY_BYTES, 4);
 	plain_make(&plain, &spec, 200);
-	uint64_t random = 3;
+	uint64_t random = seed_from(3);
 	size_t end = 0;
 	for (uint32_t i = 0; i < 200; i += 2) {
 		uint8_t key[8];

@@ -1,4 +1,5 @@
 /* test_segment_damage.c - damaged segments are refused, or do not lead outside. */
+#include "tests/unit/seed.h"
 #include "tests/unit/store/segment_fixture.h"
 
 #include <setjmp.h>
@@ -253,7 +254,7 @@ static void flipped_bits_never_lead_outside(void **state)
 {
 	(void)state;
 	enum { ROUNDS = 20000 };
-	uint64_t random = 42;
+	uint64_t random = seed_from(42);
 	for (enum key_type key_type = KEY_U64; key_type <= KEY_BYTES; key_type++) {
 		const struct table_spec spec = segment_spec(DTYPE_I8, key_type, 1, true);
 		struct built built;
