@@ -165,8 +165,9 @@ static void positions_that_are_refused_memory_say_so(void **state)
 {
 	struct scratch *scratch = *state;
 	bool refused = true;
+	unsigned skip = 0;
 	samples_send(scratch, 0, 5, 5);
-	for (unsigned skip = 0; refused; skip++) {
+	for (; refused; skip++) {
 		struct position_list positions = {0};
 		struct write_ticket *ticket;
 		struct error err = {0};
@@ -181,6 +182,7 @@ static void positions_that_are_refused_memory_say_so(void **state)
 		}
 		free(positions.all);
 	}
+	assert_true(skip > 1); /* the last refuses nothing */
 }
 
 /* ---- shapes ---- */
