@@ -1,24 +1,16 @@
-/* jsonl_read.c - parses a row's JSON object, by way of json-c. */
+/* jsonl_read.c - reads a row's JSON object. */
 #include "tools/format/jsonl_row.h"
 
 #include "schema/dtype.h"
 #include "schema/limits.h"
+#include "tools/format/json_scan.h"
 
-#include <json-c/json.h>
-
-#include <inttypes.h>
-#include <math.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	/* Levels: object, vector, view, element. One is to spare. */
-	DEPTH_MAX = 5,
-};
-
 struct jsonl_reader {
 	const struct rep_table_spec *spec; /* borrowed */
-	struct json_tokener *tokener;      /* owned */
 	struct buffer row;                 /* one row, before it joins the batch */
 	/* Which members the first row had besides key and vector; all rows must have them. */
 	bool decided;
@@ -26,35 +18,27 @@ struct jsonl_reader {
 	bool has_time;
 	bool has_tags;
 	bool has_weight;
-	/* The line that is being read. */
-	const char *text;
-	size_t len;
 };
 
-/* The members of a line's object; NULL: not there. */
+/* The members of a line's object. One that is not there, or is null, is JSON_ABSENT. */
 struct members {
-	struct json_object *key;
-	struct json_object *key_hex;
-	struct json_object *vector;
-	struct json_object *time;
-	struct json_object *tags;
-	struct json_object *scale;
-	struct json_object *weight;
+	struct json_value key;
+	struct json_value key_hex;
+	struct json_value vector;
+	struct json_value time;
+	struct json_value tags;
+	struct json_value scale;
+	struct json_value weight;
 };
 
 enum status jsonl_reader_open(const struct rep_table_spec *spec, struct jsonl_reader **out,
 	struct error *err)
 {
 	struct jsonl_reader *reader = calloc(1, sizeof *reader);
-	struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
-	if (reader == NULL || tokener == NULL) {
-		json_tokener_free(tokener);
-		free(reader);
+	if (reader == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "no memory for a JSON reader");
 	}
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	reader->spec = spec;
-	reader->tokener = tokener;
 	*out = reader;
 	return STATUS_OK;
 }
@@ -62,101 +46,79 @@ enum status jsonl_reader_open(const struct rep_table_spec *spec, struct jsonl_re
 void jsonl_reader_close(struct jsonl_reader *reader)
 {
 	if (reader != NULL) {
-		json_tokener_free(reader->tokener);
 		buffer_fini(&reader->row);
 		free(reader);
 	}
 }
 
-/* ---- numbers ---- */
-
-/* json-c turns every integer that is too large into the largest one. The largest is accepted only
- * if the line holds just its digits. */
-static bool line_has_number(const struct jsonl_reader *reader, const char *digits)
+/* How a message quotes a value: whole, or its beginning. */
+enum { QUOTE_BYTES = 40 };
+static const char *quote(const struct json_value *value, char out[ERROR_QUOTE_BYTES])
 {
-	size_t digits_len = strlen(digits);
-	const char *at = reader->text;
-	const char *end = reader->text + reader->len;
-	while ((at = memmem(at, (size_t)(end - at), digits, digits_len)) != NULL) {
-		const char *behind = at + digits_len;
-		bool starts = at == reader->text || at[-1] < '0' || at[-1] > '9';
-		bool ends = behind == end || *behind < '0' || *behind > '9';
-		if (starts && ends) {
-			return true;
-		}
-		at = behind;
+	const bool cut = value->len > QUOTE_BYTES;
+	error_quote(out, value->text, cut ? QUOTE_BYTES : value->len);
+	if (cut) {
+		strcat(out, "..."); /* ERROR_QUOTE_BYTES has room for more than QUOTE_BYTES */
 	}
-	return false;
-}
-
-/* A non-negative integer of at most 64 bits. */
-static bool read_u64(const struct jsonl_reader *reader, struct json_object *value, uint64_t *out)
-{
-	if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0) {
-		return false;
-	}
-	uint64_t number = json_object_get_uint64(value);
-	if (number == UINT64_MAX && !line_has_number(reader, "18446744073709551615")) {
-		return false;
-	}
-	*out = number;
-	return true;
-}
-
-static bool read_float(struct json_object *value, float *out)
-{
-	if (json_object_is_type(value, json_type_string)) {
-		static const struct {
-			const char *name;
-			float value;
-		} names[] = {{"NaN", NAN}, {"Infinity", INFINITY}, {"-Infinity", -INFINITY}};
-		for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-			if (strcmp(json_object_get_string(value), names[i].name) == 0) {
-				*out = names[i].value;
-				return true;
-			}
-		}
-		return false;
-	}
-	if (json_object_is_type(value, json_type_int)) {
-		int64_t number = json_object_get_int64(value);
-		*out = (float)number;
-		return number != INT64_MIN && number != INT64_MAX; /* json-c may have cut it */
-	}
-	*out = (float)json_object_get_double(value);
-	return json_object_is_type(value, json_type_double);
+	return value->kind != JSON_ABSENT ? out : "nothing";
 }
 
 /* An integer between two bounds. */
-static bool read_small(struct json_object *value, int64_t low, int64_t high, int64_t *out)
+static bool read_small(const struct json_value *value, int64_t low, int64_t high, int64_t *out)
 {
-	*out = json_object_get_int64(value);
-	return json_object_is_type(value, json_type_int) && *out >= low && *out <= high;
+	return json_value_i64(value, out) && *out >= low && *out <= high;
 }
 
 /* ---- members ---- */
 
-static enum status find_members(struct json_object *object, struct members *out, struct error *err)
+/* Takes one `"name": value` of an object that is known to be well-formed. */
+static enum status find_member(struct json_scan *scan, struct members *out, bool *seen,
+	struct error *err)
 {
 	const struct {
 		const char *name;
-		struct json_object **target;
+		struct json_value *target;
 	} names[] = {{"key", &out->key}, {"key_hex", &out->key_hex}, {"vector", &out->vector},
 		{"time", &out->time}, {"tags", &out->tags}, {"scale", &out->scale},
 		{"weight", &out->weight}};
-	struct json_object_iterator at = json_object_iter_begin(object);
-	struct json_object_iterator end = json_object_iter_end(object);
-	for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
-		const char *name = json_object_iter_peek_name(&at);
-		size_t i = 0;
-		while (i < sizeof names / sizeof names[0] && strcmp(names[i].name, name) != 0) {
-			i++;
+	char name[ERROR_QUOTE_BYTES];
+	char quoted[ERROR_QUOTE_BYTES];
+	struct json_value each;
+	bool whole = json_scan_value(scan, &each);
+	const size_t len = json_value_string(&each, name, sizeof name);
+	size_t i = 0;
+	while (i < sizeof names / sizeof names[0] &&
+		(strlen(names[i].name) != len || memcmp(names[i].name, name, len) != 0)) {
+		i++;
+	}
+	if (i == sizeof names / sizeof names[0]) {
+		return error_set(err, STATUS_BAD_REQUEST, "'%s' is not a member of a row",
+			error_quote(quoted, name, len < sizeof name ? len : sizeof name));
+	}
+	if (seen[i]) {
+		return error_set(err, STATUS_BAD_REQUEST, "a member is given twice: '%s'",
+			names[i].name);
+	}
+	seen[i] = true;
+	whole = whole && json_scan_mark(scan, ':') && json_scan_value(scan, &each);
+	assert(whole);
+	if (each.kind != JSON_NULL) {
+		*names[i].target = each;
+	}
+	return STATUS_OK;
+}
+
+static enum status find_members(const struct json_value *object, struct members *out,
+	struct error *err)
+{
+	struct json_scan scan = {.text = object->text, .len = object->len, .at = 1};
+	bool seen[sizeof *out / sizeof out->key] = {false};
+	while (!json_scan_mark(&scan, '}')) {
+		const enum status status = find_member(&scan, out, seen, err);
+		if (status != STATUS_OK) {
+			return status;
 		}
-		if (i == sizeof names / sizeof names[0]) {
-			return error_set(err, STATUS_BAD_REQUEST, "'%s' is not a member of a row",
-				name);
-		}
-		*names[i].target = json_object_iter_peek_value(&at);
+		json_scan_mark(&scan, ',');
 	}
 	return STATUS_OK;
 }
@@ -167,10 +129,10 @@ static enum status check_members(struct jsonl_reader *reader, const struct membe
 {
 	if (!reader->decided) {
 		reader->decided = true;
-		reader->has_scale = members->scale != NULL;
-		reader->has_time = members->time != NULL;
-		reader->has_tags = members->tags != NULL;
-		reader->has_weight = members->weight != NULL;
+		reader->has_scale = members->scale.kind != JSON_ABSENT;
+		reader->has_time = members->time.kind != JSON_ABSENT;
+		reader->has_tags = members->tags.kind != JSON_ABSENT;
+		reader->has_weight = members->weight.kind != JSON_ABSENT;
 		if (reader->has_scale && reader->spec->dtype == REP_BIT) {
 			return error_set(err, STATUS_BAD_REQUEST, "scale: rows of bits have none");
 		}
@@ -186,10 +148,10 @@ static enum status check_members(struct jsonl_reader *reader, const struct membe
 		const char *name;
 		bool had;
 		bool has;
-	} all[] = {{"scale", reader->has_scale, members->scale != NULL},
-		{"time", reader->has_time, members->time != NULL},
-		{"tags", reader->has_tags, members->tags != NULL},
-		{"weight", reader->has_weight, members->weight != NULL}};
+	} all[] = {{"scale", reader->has_scale, members->scale.kind != JSON_ABSENT},
+		{"time", reader->has_time, members->time.kind != JSON_ABSENT},
+		{"tags", reader->has_tags, members->tags.kind != JSON_ABSENT},
+		{"weight", reader->has_weight, members->weight.kind != JSON_ABSENT}};
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
 		if (all[i].had != all[i].has) {
 			return error_set(err, STATUS_BAD_REQUEST,
@@ -210,14 +172,14 @@ static int digit_of(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool read_hex(struct json_object *value, uint8_t *key, size_t *len)
+static bool read_hex(const struct json_value *value, uint8_t *key, size_t *len)
 {
-	if (!json_object_is_type(value, json_type_string)) {
+	char text[2 * LIMIT_KEY_BYTES];
+	if (value->kind != JSON_STRING) {
 		return false;
 	}
-	const char *text = json_object_get_string(value);
-	size_t digits = (size_t)json_object_get_string_len(value);
-	if (digits % 2 != 0 || digits > (size_t)2 * LIMIT_KEY_BYTES) {
+	const size_t digits = json_value_string(value, text, sizeof text);
+	if (digits % 2 != 0 || digits > sizeof text) {
 		return false;
 	}
 	for (size_t i = 0; i < digits / 2; i++) {
@@ -237,17 +199,15 @@ static enum status read_bytes_key(const struct members *members, struct jsonl_ba
 {
 	uint8_t packed[1 + LIMIT_KEY_BYTES];
 	size_t len = 0;
-	if (members->key_hex != NULL) {
-		if (members->key != NULL || !read_hex(members->key_hex, packed + 1, &len)) {
+	if (members->key_hex.kind != JSON_ABSENT) {
+		if (members->key.kind != JSON_ABSENT ||
+			!read_hex(&members->key_hex, packed + 1, &len)) {
 			return error_set(err, STATUS_BAD_REQUEST,
 				"key_hex: not hexadecimal digits, two a byte, of 1 to %u bytes",
 				LIMIT_KEY_BYTES);
 		}
-	} else if (json_object_is_type(members->key, json_type_string)) {
-		len = (size_t)json_object_get_string_len(members->key);
-		if (len <= LIMIT_KEY_BYTES) {
-			memcpy(packed + 1, json_object_get_string(members->key), len);
-		}
+	} else if (members->key.kind == JSON_STRING) {
+		len = json_value_string(&members->key, (char *)packed + 1, LIMIT_KEY_BYTES);
 	}
 	if (len == 0 || len > LIMIT_KEY_BYTES) {
 		return error_set(err, STATUS_BAD_REQUEST, "key: not a string of 1 to %u bytes",
@@ -265,8 +225,11 @@ static enum status read_key(const struct jsonl_reader *reader, const struct memb
 		return read_bytes_key(members, batch, err);
 	}
 	uint64_t key = 0;
-	if (members->key_hex != NULL || !read_u64(reader, members->key, &key)) {
-		return error_set(err, STATUS_BAD_REQUEST, "key: not an integer of 0 to 2^64 - 1");
+	char quoted[ERROR_QUOTE_BYTES];
+	if (members->key_hex.kind != JSON_ABSENT || !json_value_u64(&members->key, &key)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"key: %s given, keys of this table are integers of 0 to 2^64 - 1",
+			quote(&members->key, quoted));
 	}
 	return buffer_add(&batch->keys, &key, sizeof key);
 }
@@ -274,13 +237,13 @@ static enum status read_key(const struct jsonl_reader *reader, const struct memb
 /* ---- the vector ---- */
 
 /* Writes one element into the row. */
-static bool read_element(struct json_object *value, enum rep_dtype dtype, uint8_t *row,
+static bool read_element(const struct json_value *value, enum rep_dtype dtype, uint8_t *row,
 	size_t index)
 {
 	int64_t code = 0;
 	float number = 0;
 	if (dtype == REP_F32) {
-		if (!read_float(value, &number)) {
+		if (!json_value_float(value, &number)) {
 			return false;
 		}
 		memcpy(row + index * sizeof number, &number, sizeof number);
@@ -298,23 +261,66 @@ static bool read_element(struct json_object *value, enum rep_dtype dtype, uint8_
 	return true;
 }
 
-static enum status read_view(const struct jsonl_reader *reader, struct json_object *array,
+/* How many elements an array has; it is known to be well-formed. */
+static uint32_t count_elements(const struct json_value *array)
+{
+	struct json_scan scan = {.text = array->text, .len = array->len, .at = 1};
+	struct json_value each;
+	uint32_t count = 0;
+	while (!json_scan_mark(&scan, ']') && json_scan_value(&scan, &each)) {
+		json_scan_mark(&scan, ',');
+		count++;
+	}
+	return count;
+}
+
+static enum status read_view(const struct jsonl_reader *reader, const struct json_value *array,
 	uint32_t view, enum rep_dtype dtype, struct error *err)
 {
-	uint32_t dim = reader->spec->dim;
-	if (!json_object_is_type(array, json_type_array) ||
-		json_object_array_length(array) != dim) {
+	const uint32_t dim = reader->spec->dim;
+	const uint32_t given = array->kind == JSON_ARRAY ? count_elements(array) : 0;
+	if (given != dim) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"vector: view %u is not an array of %u elements", view, dim);
+			"vector: view %u is not an array of %u elements: it has %u", view, dim,
+			given);
 	}
+	struct json_scan scan = {.text = array->text, .len = array->len, .at = 1};
 	for (uint32_t i = 0; i < dim; i++) {
-		struct json_object *element = json_object_array_get_idx(array, i);
-		if (!read_element(element, dtype, reader->row.data,
+		struct json_value element = {0};
+		char quoted[ERROR_QUOTE_BYTES];
+		json_scan_value(&scan, &element);
+		json_scan_mark(&scan, ',');
+		if (!read_element(&element, dtype, reader->row.data,
 			    jsonl_index(dtype, dim, view, i))) {
 			return error_set(err, STATUS_BAD_REQUEST,
-				"vector: element %u of view %u is not a number that %s rows hold",
-				i, view,
+				"vector: element %u of view %u, %s, is not a number that %s rows hold",
+				i, view, quote(&element, quoted),
 				dtype == REP_F32 ? "f32" : (dtype == REP_I8 ? "i8" : "bit"));
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status read_views(const struct jsonl_reader *reader, const struct json_value *vector,
+	enum rep_dtype dtype, struct error *err)
+{
+	struct json_scan scan = {.text = vector->text, .len = vector->len, .at = 1};
+	struct json_scan first = scan;
+	const bool nested = json_scan_mark(&first, '[');
+	if (!nested && reader->spec->views == 1) {
+		return read_view(reader, vector, 0, dtype, err);
+	}
+	if (!nested || count_elements(vector) != reader->spec->views) {
+		return error_set(err, STATUS_BAD_REQUEST, "vector: not an array of %u views",
+			reader->spec->views);
+	}
+	for (uint32_t view = 0; view < reader->spec->views; view++) {
+		struct json_value each = {0};
+		json_scan_value(&scan, &each);
+		json_scan_mark(&scan, ',');
+		const enum status status = read_view(reader, &each, view, dtype, err);
+		if (status != STATUS_OK) {
+			return status;
 		}
 	}
 	return STATUS_OK;
@@ -324,7 +330,7 @@ static enum status read_vector(struct jsonl_reader *reader, const struct members
 	struct jsonl_batch *batch, struct error *err)
 {
 	const struct rep_table_spec *spec = reader->spec;
-	if (!json_object_is_type(members->vector, json_type_array)) {
+	if (members->vector.kind != JSON_ARRAY) {
 		return error_set(err, STATUS_BAD_REQUEST, "vector: not an array");
 	}
 	batch->dtype = spec->dtype == REP_BIT ? REP_BIT : (reader->has_scale ? REP_I8 : REP_F32);
@@ -335,25 +341,8 @@ static enum status read_vector(struct jsonl_reader *reader, const struct members
 		return STATUS_NO_MEMORY;
 	}
 	memset(row, 0, row_bytes);
-	size_t len = json_object_array_length(members->vector);
-	bool nested = len > 0 && json_object_is_type(json_object_array_get_idx(members->vector, 0),
-					 json_type_array);
-	if (!nested && spec->views == 1) {
-		enum status status = read_view(reader, members->vector, 0, batch->dtype, err);
-		return status != STATUS_OK ? status : buffer_add(&batch->rows, row, row_bytes);
-	}
-	if (!nested || len != spec->views) {
-		return error_set(err, STATUS_BAD_REQUEST, "vector: not an array of %u views",
-			spec->views);
-	}
-	for (uint32_t view = 0; view < spec->views; view++) {
-		enum status status = read_view(reader,
-			json_object_array_get_idx(members->vector, view), view, batch->dtype, err);
-		if (status != STATUS_OK) {
-			return status;
-		}
-	}
-	return buffer_add(&batch->rows, row, row_bytes);
+	const enum status status = read_views(reader, &members->vector, batch->dtype, err);
+	return status != STATUS_OK ? status : buffer_add(&batch->rows, row, row_bytes);
 }
 
 /* ---- the rest ---- */
@@ -364,21 +353,21 @@ static enum status read_columns(const struct jsonl_reader *reader, const struct 
 	enum status status = STATUS_OK;
 	if (reader->has_scale && batch->dtype == REP_I8) {
 		float scale = 0;
-		if (!read_float(members->scale, &scale)) {
+		if (!json_value_float(&members->scale, &scale)) {
 			return error_set(err, STATUS_BAD_REQUEST, "scale: not a number");
 		}
 		status = buffer_add(&batch->scales, &scale, sizeof scale);
 	}
 	if (status == STATUS_OK && reader->has_time) {
 		int64_t time = 0;
-		if (!read_small(members->time, 0, LIMIT_TIME_MS, &time)) {
+		if (!read_small(&members->time, 0, LIMIT_TIME_MS, &time)) {
 			return error_set(err, STATUS_BAD_REQUEST, "time: not Unix milliseconds");
 		}
 		status = buffer_add(&batch->times, &time, sizeof time);
 	}
 	if (status == STATUS_OK && reader->has_tags) {
 		uint64_t tags = 0;
-		if (!read_u64(reader, members->tags, &tags)) {
+		if (!json_value_u64(&members->tags, &tags)) {
 			return error_set(err, STATUS_BAD_REQUEST,
 				"tags: not an integer of 0 to 2^64 - 1");
 		}
@@ -386,7 +375,7 @@ static enum status read_columns(const struct jsonl_reader *reader, const struct 
 	}
 	if (status == STATUS_OK && reader->has_weight) {
 		float weight = 0;
-		if (!read_float(members->weight, &weight)) {
+		if (!json_value_float(&members->weight, &weight)) {
 			return error_set(err, STATUS_BAD_REQUEST, "weight: not a number");
 		}
 		status = buffer_add(&batch->weights, &weight, sizeof weight);
@@ -394,7 +383,7 @@ static enum status read_columns(const struct jsonl_reader *reader, const struct 
 	return status;
 }
 
-static enum status read_row(struct jsonl_reader *reader, struct json_object *object,
+static enum status read_row(struct jsonl_reader *reader, const struct json_value *object,
 	struct jsonl_batch *batch, struct error *err)
 {
 	struct members members = {0};
@@ -419,50 +408,22 @@ static enum status read_row(struct jsonl_reader *reader, struct json_object *obj
 	return status;
 }
 
-/* Counts the members of the object in the line. When a member stands there twice, json-c keeps the
- * last one and does not tell. */
-static int count_members(const struct jsonl_reader *reader)
-{
-	int count = 0;
-	int depth = 0;
-	bool string = false;
-	for (const char *at = reader->text; at < reader->text + reader->len; at++) {
-		if (*at == '"') {
-			string = !string;
-		} else if (string) {
-			at += *at == '\\';
-		} else {
-			depth += (*at == '{') - (*at == '}');
-			count += *at == ':' && depth == 1;
-		}
-	}
-	return count;
-}
-
 enum status jsonl_read(struct jsonl_reader *reader, const char *text, size_t len,
 	struct jsonl_batch *batch, struct error *err)
 {
-	if (len > INT32_MAX) {
-		return error_set(err, STATUS_TOO_LARGE, "a line of %zu bytes", len);
+	struct json_scan scan = {.text = text, .len = len};
+	struct json_value object;
+	if (!json_scan_value(&scan, &object)) {
+		return error_set(err, STATUS_BAD_REQUEST, "not JSON: %s (at byte %zu)", scan.wrong,
+			scan.at);
 	}
-	reader->text = text;
-	reader->len = len;
-	json_tokener_reset(reader->tokener);
-	struct json_object *object = json_tokener_parse_ex(reader->tokener, text, (int)len);
-	enum json_tokener_error code = json_tokener_get_error(reader->tokener);
-	enum status status = STATUS_OK;
-	if (code != json_tokener_success) {
-		status = error_set(err, STATUS_BAD_REQUEST, "not JSON: %s (at byte %zu)",
-			code == json_tokener_continue ? "the line ends too early"
-						      : json_tokener_error_desc(code),
-			json_tokener_get_parse_end(reader->tokener));
-	} else if (!json_object_is_type(object, json_type_object)) {
-		status = error_set(err, STATUS_BAD_REQUEST, "not a JSON object");
-	} else if (count_members(reader) != json_object_object_length(object)) {
-		status = error_set(err, STATUS_BAD_REQUEST, "a member is given twice");
-	} else {
-		status = read_row(reader, object, batch, err);
+	if (!json_scan_ended(&scan)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"not JSON: something stands behind it (at byte %zu); one object a line",
+			scan.at);
 	}
-	json_object_put(object);
-	return status;
+	if (object.kind != JSON_OBJECT) {
+		return error_set(err, STATUS_BAD_REQUEST, "not a JSON object; one object a line");
+	}
+	return read_row(reader, &object, batch, err);
 }

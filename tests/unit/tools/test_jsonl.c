@@ -260,11 +260,11 @@ static void wrong_lines_are_refused_by_member(void **state)
 		{"{\"key\": 1, \"vector\": [1, 2], \"k\\u0065y\": 2}", "given twice"},
 		{"{\"key\": 1, \"a:\\\"{:\": [1, 2]}", "is not a member"},
 		{"{\"key\": 1, \"vector\": {\"a\": 1}}", "vector: not an array"},
-		{"7", "too early"},
+		{"7", "not a JSON object"},
 		{"nonsense", "not JSON"},
 		{"{\"key\": 1, \"vector\": [1, 2]} {}", "not JSON"},
 		{"{\"key\": 1, \"vector\": [1, 2], }", "not JSON"},
-		{"{\"key\": 1, \"vector\": [[[[[1]]]]]}", "not JSON"},
+		{"{\"key\": 1, \"vector\": [[[[[1]]]]]}", "2 elements"},
 		{"{\"vector\": [1, 2]}", "key"},
 		{"{\"key\": 1}", "vector: not an array"},
 		{"{\"key\": 1, \"vector\": {}}", "vector: not an array"},
@@ -274,7 +274,13 @@ static void wrong_lines_are_refused_by_member(void **state)
 		{"{\"key\": 1, \"vector\": [1, \"2\"]}", "element 1"},
 		{"{\"key\": 1, \"vector\": [1, null]}", "element 1"},
 		{"{\"key\": 1, \"vector\": [true, 1]}", "element 0"},
-		{"{\"key\": 1, \"vector\": [1, 99999999999999999999]}", "element 1"},
+		{"{\"key\": 1, \"vector\": [1, 1e39]}", "element 1 of view 0, 1e39, is not"},
+		{"{\"key\": 1, \"vector\": [1, \"NaN\\u0000\"]}", "element 1"},
+		{"{\"key\": 1, \"vector\": [1, 1.]}", "not JSON"},
+		{"{\"key\": 1, \"vector\": [1, 01]}", "not JSON"},
+		{"{'key': 1, 'vector': [1, 2]}", "double quotes"},
+		{"{\"key\": 1, \"vector\": [1, 2]}//x", "not JSON"},
+		{"{\"key\\u0000x\": 1, \"vector\": [1, 2]}", "is not a member"},
 		{"{\"key\": -1, \"vector\": [1, 2]}", "key"},
 		{"{\"key\": 1.5, \"vector\": [1, 2]}", "key"},
 		{"{\"key\": 18446744073709551616, \"vector\": [1, 2]}", "key"},
@@ -330,14 +336,81 @@ static void rows_of_a_file_are_alike(void **state)
 	assert_non_null(strstr(err.text, "element 1"));
 }
 
+/* A larger one is refused, whatever other digits the line has. */
 static void the_largest_key_is_told_from_larger_ones(void **state)
 {
 	(void)state;
+	static const char *const larger[] = {
+		"{\"key\": 18446744073709551616, \"vector\": [1], \"tags\": 18446744073709551615}",
+		"{\"key\": 18446744073709551615, \"vector\": [1], \"tags\": 1180591620717411303424}",
+		"{\"key\": 100000000000000000000, \"vector\": [18446744073709551615.0]}",
+		"{\"key\": 18446744073709551615, \"vector\": [1], \"time\": 18446744073709551615}",
+	};
 	const struct rep_table_spec spec = spec_of(REP_F32, 1, 1);
+	for (size_t i = 0; i < sizeof larger / sizeof larger[0]; i++) {
+		assert_int_equal(read_two(&spec, NULL, larger[i], NULL), STATUS_BAD_REQUEST);
+	}
 	assert_int_equal(read_two(&spec, NULL, "{\"key\": 18446744073709551615, \"vector\": [1]}",
 				 NULL),
 		STATUS_OK);
 	assert_int_equal(read_two(&spec, NULL, "{\"key\": 9223372036854775808, \"vector\": [1]}",
+				 NULL),
+		STATUS_OK);
+}
+
+static void elements_are_numbers_however_they_are_written(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		float value;
+	} rows[] = {
+		{"100000000000000000000", 1e20F},
+		{"9223372036854775808", 9223372036854775808.0F},
+		{"18446742974197923840", 18446742974197923840.0F},
+		{"-10000000000000000000", -1e19F},
+		{"1e20", 1e20F},
+		{"1E+2", 100},
+		{"-0", -0.0F},
+		/* Halfway between two f32 and a little more: by way of f64 it would be rounded down. */
+		{"1.00000005960464477540", 1.00000011920928955F},
+		{"0.000000000000000000000000000000000000000000000000000000000000000000001e69", 1},
+	};
+	const struct rep_table_spec spec = spec_of(REP_F32, 1, 1);
+	struct jsonl_reader *reader = NULL;
+	assert_int_equal(jsonl_reader_open(&spec, &reader, NULL), STATUS_OK);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct jsonl_batch batch = {0};
+		struct error err = {0};
+		char line[160];
+		snprintf(line, sizeof line, "{\"key\": 1, \"vector\": [%s]}", rows[i].text);
+		if (jsonl_read(reader, line, strlen(line), &batch, &err) != STATUS_OK) {
+			fail_msg("%s: %s", line, err.text);
+		}
+		assert_memory_equal(batch.rows.data, &rows[i].value, sizeof rows[i].value);
+		jsonl_batch_fini(&batch);
+	}
+	jsonl_reader_close(reader);
+}
+
+/* Two keys that are no UTF-8 would become one if each wrong character became the same one. */
+static void a_key_of_half_a_character_is_refused(void **state)
+{
+	(void)state;
+	static const char *const keys[] = {"\\ud800", "\\udfff", "\\ud800\\ud800", "\\ud800x",
+		"\xed\xa0\x80", "\xff", "\xc0\x80", "\\ud8"};
+	struct rep_table_spec spec = spec_of(REP_F32, 1, 1);
+	spec.key_type = REP_KEY_BYTES;
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		struct error err = {0};
+		char line[80];
+		snprintf(line, sizeof line, "{\"key\": \"%s\", \"vector\": [1]}", keys[i]);
+		assert_int_equal(read_two(&spec, NULL, line, &err), STATUS_BAD_REQUEST);
+		if (i < 6 && strstr(err.text, "key_hex") == NULL) {
+			fail_msg("%s: %s", line, err.text);
+		}
+	}
+	assert_int_equal(read_two(&spec, NULL, "{\"key\": \"\\ud83d\\ude00\", \"vector\": [1]}",
 				 NULL),
 		STATUS_OK);
 }
@@ -353,6 +426,8 @@ int main(void)
 		cmocka_unit_test(wrong_lines_are_refused_by_member),
 		cmocka_unit_test(rows_of_a_file_are_alike),
 		cmocka_unit_test(the_largest_key_is_told_from_larger_ones),
+		cmocka_unit_test(elements_are_numbers_however_they_are_written),
+		cmocka_unit_test(a_key_of_half_a_character_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
