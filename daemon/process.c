@@ -47,10 +47,13 @@ struct process {
 
 static_assert((int)SETTINGS_LISTEN_MAX == (int)SERVER_LISTENERS_MAX, "one bound, named twice");
 
+/* What the store and the server tell is a reason to look, but for an index that is there now. */
 static void on_event(void *arg, const char *line)
 {
+	static const char built[] = "event=index_built ";
+	const bool is_good = strncmp(line, built, sizeof built - 1) == 0;
 	(void)arg;
-	journal_event(JOURNAL_WARNING, "%s", line);
+	journal_event(is_good ? JOURNAL_INFO : JOURNAL_WARNING, "%s", line);
 }
 
 /* ---- listening ---- */
@@ -308,14 +311,20 @@ static int finish(struct process *process)
 	return clean ? PROCESS_DONE : PROCESS_FAILED;
 }
 
-/* A write to a peer that has left returns an error, and no signal ends the daemon. Each connection
- * needs a descriptor, so the daemon takes as many as it may have. */
+/* Signals that would end the daemon without order do nothing:
+ *     SIGPIPE              a write to a peer that has left returns an error
+ *     SIGXFSZ              a file that reaches its limit is like a full disk
+ *     SIGHUP               a terminal closes, or a log was rotated; we keep no log file open
+ *     SIGUSR1, SIGUSR2     other daemons take orders by them
+ * Each connection needs a descriptor, so the daemon takes as many as it may have. */
 static void prepare_system(void)
 {
+	static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGUSR1, SIGUSR2};
 	struct rlimit files;
 	hold_signals(SIG_BLOCK);
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGXFSZ, SIG_IGN); /* a file that reaches its limit is like a full disk */
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
+		(void)signal(ignored[i], SIG_IGN);
+	}
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);

@@ -98,9 +98,7 @@ static const struct table *table_of_file(const struct release *release, const ch
 	struct name *name)
 {
 	char *end;
-	if (strncmp(file, "spill-", 6) != 0) {
-		return NULL;
-	}
+	assert(strncmp(file, "spill-", 6) == 0); /* open_loads passes over the others */
 	const uint64_t number = strtoull(file + 6, &end, 10);
 	if (*end != '-' || name_check(end + 1, strlen(end + 1), "load", name, NULL) != STATUS_OK) {
 		return NULL;
@@ -175,7 +173,8 @@ static enum status open_loads(struct store *store, const struct release *release
 	enum status status = STATUS_OK;
 	const struct dirent *entry;
 	while (status == STATUS_OK && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] != '.') {
+		/* leftovers_sweep has left nothing beside loads but what the catalog names. */
+		if (strncmp(entry->d_name, "spill-", 6) == 0) {
 			status = open_load(store, release, folder, entry->d_name, err);
 		}
 	}
