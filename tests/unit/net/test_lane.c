@@ -137,7 +137,7 @@ static void searches_beyond_those_that_may_wait_are_busy(void **state)
 	peer_expect_error(&peer, 4, STATUS_BUSY);
 	peer_ask(&other, 5, "search", 5);
 	peer_expect_error(&other, 5, STATUS_BUSY);
-	assert_int_equal(net_fixture_figure(&fixture, "queues", "search"), 2);
+	net_fixture_await(&fixture, "queues", "search", 2);
 	peer_ask(&other, 7, "ping", 0);
 	peer_expect_ok(&other, 7);
 	open_gate(4);
@@ -147,7 +147,7 @@ static void searches_beyond_those_that_may_wait_are_busy(void **state)
 	peer_ask(&other, 6, "search", 6);
 	peer_expect_ok(&other, 6);
 	assert_searches(order, 4);
-	assert_int_equal(net_fixture_figure(&fixture, "memory", "requests"), 0);
+	net_fixture_await(&fixture, "memory", "requests", 0);
 	peer_close(&peer);
 	peer_close(&other);
 	net_fixture_close(&fixture);

@@ -52,9 +52,9 @@ static void one_connection_too_many_is_refused(void **state)
 	}
 	peer_open(&peers[2], &fixture);
 	peer_expect_end(&peers[2]);
-	assert_int_equal(net_fixture_figure(&fixture, "connections", "open"), 2);
-	assert_int_equal(net_fixture_figure(&fixture, "connections", "accepted"), 2);
-	assert_int_equal(net_fixture_figure(&fixture, "connections", "refused"), 1);
+	net_fixture_await(&fixture, "connections", "open", 2);
+	net_fixture_await(&fixture, "connections", "accepted", 2);
+	net_fixture_await(&fixture, "connections", "refused", 1);
 	for (unsigned i = 0; i < 3; i++) {
 		peer_close(&peers[i]);
 	}

@@ -260,7 +260,7 @@ static void large_requests_are_taken_in_order_among_small_ones(void **state)
 		peer_expect_ok(&peer, i);
 	}
 	assert_false(atomic_load(&net_stub.out_of_order));
-	assert_int_equal(net_fixture_figure(&fixture, "memory", "requests"), 0);
+	net_fixture_await(&fixture, "memory", "requests", 0);
 	peer_close(&peer);
 	net_fixture_close(&fixture);
 }
@@ -286,7 +286,7 @@ static void large_replies_are_sent_whole(void **state)
 		assert_true(wire_bin(envelope.result, &bytes));
 		assert_int_equal(bytes.len, sizes[i]);
 	}
-	assert_int_equal(net_fixture_figure(&fixture, "memory", "replies"), 0);
+	net_fixture_await(&fixture, "memory", "replies", 0);
 	peer_close(&peer);
 	net_fixture_close(&fixture);
 }
