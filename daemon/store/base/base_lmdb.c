@@ -28,16 +28,29 @@ struct lmdb_file {
 	uint64_t reserved; /* bytes of the value of the open transaction */
 };
 
+/* What LMDB says of a file that is written once and then only read: a value that is not there, or is
+ * none, is one that was damaged. */
+static enum status status_of_lmdb(int code)
+{
+	switch (code) {
+	case MDB_MAP_FULL:
+		return STATUS_DISK_FULL;
+	case MDB_INVALID:
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_NOTFOUND:
+	case MDB_BAD_VALSIZE:
+		return STATUS_CORRUPT;
+	case MDB_VERSION_MISMATCH:
+		return STATUS_UNSUPPORTED;
+	default:
+		return status_of_errno(code);
+	}
+}
+
 static enum status fail(struct error *err, const char *what, int code)
 {
-	const enum status status = code == MDB_MAP_FULL ? STATUS_DISK_FULL
-				   : code == MDB_INVALID || code == MDB_CORRUPTED ||
-						   code == MDB_PAGE_NOTFOUND ||
-						   code == MDB_NOTFOUND || code == MDB_BAD_VALSIZE
-					   ? STATUS_CORRUPT
-				   : code == MDB_VERSION_MISMATCH ? STATUS_UNSUPPORTED
-								  : status_of_errno(code);
-	return error_set(err, status, "base file: %s: %s", what, mdb_strerror(code));
+	return error_set(err, status_of_lmdb(code), "base file: %s: %s", what, mdb_strerror(code));
 }
 
 void lmdb_file_close(struct lmdb_file *file)

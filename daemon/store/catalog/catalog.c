@@ -51,16 +51,27 @@ static struct record_key make_key(char letter, const uint64_t *numbers, size_t c
 	return key;
 }
 
+static enum status status_of_lmdb(int code)
+{
+	switch (code) {
+	case MDB_MAP_FULL:
+		return STATUS_DISK_FULL;
+	case MDB_PANIC: /* a write before has failed */
+		return STATUS_IO;
+	case MDB_INVALID:
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+		return STATUS_CORRUPT;
+	case MDB_VERSION_MISMATCH:
+		return STATUS_UNSUPPORTED;
+	default:
+		return status_of_errno(code);
+	}
+}
+
 static enum status fail(struct error *err, const char *what, int code)
 {
-	const enum status status =
-		code == MDB_MAP_FULL ? STATUS_DISK_FULL
-		: code == MDB_PANIC  ? STATUS_IO /* a write before has failed */
-		: code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND
-			? STATUS_CORRUPT
-		: code == MDB_VERSION_MISMATCH ? STATUS_UNSUPPORTED
-					       : status_of_errno(code);
-	return error_set(err, status, "catalog: %s: %s", what, mdb_strerror(code));
+	return error_set(err, status_of_lmdb(code), "catalog: %s: %s", what, mdb_strerror(code));
 }
 
 static uint64_t hash_record(const void *key, size_t key_len, const void *data, size_t len)
