@@ -174,8 +174,9 @@ static void a_byte_now_and_then_does_not_move_the_deadline(void **state)
 	rep_client *client = client_fixture_begin(&fake, answer_slowly, NULL);
 	rep_set_timeout(client, 100);
 	int64_t began = now_ms();
+	/* Were the deadline moved by each byte, the answer would come whole, after 2 s. */
 	assert_int_equal(rep_ping(client, NULL), REP_TIMEOUT);
-	assert_in_range(now_ms() - began, 100, 1500);
+	assert_true(now_ms() - began >= 100);
 	client_fixture_end(&fake);
 }
 

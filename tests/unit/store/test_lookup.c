@@ -181,8 +181,8 @@ static void every_dtype_and_key_type_answers_like_a_dictionary(void **state)
 	}
 }
 
-/* Loads a plain table's rows into one of another dtype, in two
- * chunks of two clocks, without times. */
+/* Loads a plain table's rows into one of another dtype, in two chunks of two clocks, without
+ * times. */
 static void load_converted(struct scratch *scratch, const struct plain *plain,
 	const struct table_spec *spec)
 {

@@ -1,5 +1,5 @@
-/* test_rows.c - a walk brings what the memtable and the base
- * files hold, under ids that lead back. */
+/* test_rows.c - a walk brings what the memtable and the base files hold, under ids that lead
+ * back. */
 #include "daemon/store/read/rows.h"
 #include "daemon/store/state/reader.h"
 

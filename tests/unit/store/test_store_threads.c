@@ -22,8 +22,8 @@
 
 enum { READERS = 3, ROWS = 400, KEYS = 150, ROUNDS = 25 };
 
-/* What the readers share: asserts of cmocka belong to the
- * first thread, so they note what is wrong. */
+/* What the readers share. Only the first thread may use the asserts of cmocka, so readers note what
+ * is wrong. */
 struct readers {
 	struct scratch *scratch;
 	_Atomic bool stop;

@@ -1,5 +1,5 @@
-/* test_covariance.c - covariances of two views against their
- * definition, at widths around a tile. */
+/* test_covariance.c - covariances of two views against their definition, at widths around a
+ * tile. */
 #include "tests/unit/alloc_fail.h"
 #include "tools/statistics/covariance.h"
 

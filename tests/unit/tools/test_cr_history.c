@@ -1,5 +1,5 @@
-/* test_cr_history.c - what is read before each sample holds
- * what came before its time, and no more. */
+/* test_cr_history.c - what is read before each sample holds what came before its time, and no
+ * more. */
 #include "daemon/aggregate/aggregate.h"
 #include "tests/unit/alloc_fail.h"
 #include "tools/evaluation/cr_features.h"

@@ -1,5 +1,5 @@
-/* test_layer_evaluation.c - from files to a report: what is
- * found, and that refused memory is said. */
+/* test_layer_evaluation.c - from files to a report: what is found, and that refused memory is
+ * said. */
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/tools/table_fixture.h"
 #include "tools/evaluation/layer_evaluation.h"
