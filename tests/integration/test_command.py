@@ -49,7 +49,7 @@ class ClosedFiles(Case):
         self.assertIn('Bad file descriptor', says)
 
     def test_a_dump_holds_rows_alone(self):
-        row = b'{"key": 1, "vector": [1, 2], "time": 7}\n'
+        row = b'{"key": 1, "vector": [1, 2], "time": 1700000000007}\n'
         run(self.daemon, 'import', 'r/t', '--format', 'jsonl', '-', data=row)
         self.daemon.command('release', 'seal', 'r')
         place = self.path('t.jsonl')

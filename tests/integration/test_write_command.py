@@ -134,7 +134,7 @@ class Put(Commands):
                                   'rows': np.array([-.5, -.25, 1e-3], '<f4').tobytes()})
 
     def test_options_stand_anywhere(self):
-        options = ['--release', 'ckpt-2', '--time=12', '--tags', '0xff', '--if-newer', '--json']
+        options = ['--release', 'ckpt-2', '--time=12', '--any-time', '--tags', '0xff', '--if-newer', '--json']
         for at in range(3):
             row = ['two', 'hex:00ff', '1', '-2', '3', '-4']
             row[at:at] = options
@@ -169,6 +169,8 @@ class Put(Commands):
                 (['ur', '-7', '1', '2', '3'], "'-7': keys of this table are integers"),
                 (['bits', '7', *['1'] * 19, '2'], "'2': elements of 'bits' are 0 or 1"),
                 (['ur', '7', '1', '2', '3', '--time', '-5'], "--time: '-5'"),
+                (['ur', '7', '1', '2', '3', '--time', '1700000000'], '--time-unit s'),
+                (['ur', '7', '1', '2', '3', '--time', '1', '--time-unit', 'h'], 'ms, s, us or ns'),
                 (['ur', '7', '1', '2', '3', '--time', str(1 << 60)], '--time'),
                 (['ur', '7', '1', '2', '3', '--tags', '0xg'], "--tags: '0xg'"),
                 (['ur', '7', '1', '2', '3', '--newer'], "unknown option '--newer'"),

@@ -510,14 +510,14 @@ class Commands(Writes):
                 path = self.path(name + '.npy')
                 np.save(path, column)
                 args += ['--' + name, path]
-            (said,) = self.daemon.command_json('import', 'live/' + dtype, *args)
+            (said,) = self.daemon.command_json('import', 'live/' + dtype, '--any-time', *args)
             self.assertEqual((said['release'], said['rows']), ('r', count))
             self.assertEqual(said['sequence'], last + said['puts'])
             last = said['sequence']
             for suffix, place in (('-msgpack', 'live/'), ('-jsonl', 'r/')):
                 path = self.path('dump.' + suffix[1:])
                 self.daemon.command('dump', 'live/' + dtype, path)
-                (said,) = self.daemon.command_json('import', place + dtype + suffix, path)
+                (said,) = self.daemon.command_json('import', place + dtype + suffix, '--any-time', path)
                 self.assertEqual(said['rows'], count)
                 last = said['sequence']
         self.assertEqual(self.sequence(), last)
@@ -586,9 +586,9 @@ class Commands(Writes):
 
     def test_put_and_delete_by_the_command(self):
         self.create('r', 't', dim=2)
-        (said,) = self.daemon.command_json('put', 't', 7, '-0.5', 2, '--time', 1000)
+        (said,) = self.daemon.command_json('put', 't', 7, '-0.5', 2, '--time', 1000, '--any-time')
         self.assertEqual(said, {'release': 'r', 'sequence': 1, 'applied': 1})
-        (said,) = self.daemon.command_json('put', 't', 7, 1, 1, '--time', 999, '--if-newer')
+        (said,) = self.daemon.command_json('put', 't', 7, 1, 1, '--time', 999, '--any-time', '--if-newer')
         self.assertEqual(said['applied'], 0)
         (shown,) = self.daemon.command_json('fetch', 't', 7)
         self.assertEqual((shown['vector'], shown['time']), ([-0.5, 2], 1000))

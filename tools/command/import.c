@@ -366,6 +366,10 @@ static int check_arguments(const struct session *session, struct import *import,
 			"import: '%s': --format msgpack or jsonl, or a file that ends so",
 			source->path);
 	}
+	if (import->format == FORMAT_MSGPACK && import->source.time.unit != ROW_TIME_MS) {
+		return session_usage(session,
+			"import: --time-unit: a msgpack dump has milliseconds");
+	}
 	return EXIT_DONE;
 }
 
@@ -377,6 +381,8 @@ static int run(struct session *session, int argc, char **argv)
 		{"keys", OPTION_TEXT, &import.source.keys},
 		{"rows", OPTION_TEXT, &import.source.rows},
 		{"times", OPTION_TEXT, &import.source.times},
+		{"time-unit", OPTION_TIME_UNIT, &import.source.time.unit},
+		{"any-time", OPTION_FLAG, &import.source.time.any},
 		{"scales", OPTION_TEXT, &import.source.scales},
 		{"tags", OPTION_TEXT, &import.source.tags},
 		{"weights", OPTION_TEXT, &import.source.weights},
@@ -407,6 +413,7 @@ const struct command cmd_import = {
 	.summary = "rows from files into a table",
 	.usage = "import RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
 		 "         [--tags G.npy] [--weights W.npy] [--allow-nonfinite]\n"
+		 "         [--time-unit ms|s|us|ns] [--any-time]\n"
 		 "         [--if-newer | --load NAME]\n"
 		 "       repstore import RELEASE/TABLE FILE.msgpack | FILE.jsonl\n"
 		 "       repstore import RELEASE/TABLE --format msgpack|jsonl -\n"
@@ -414,7 +421,10 @@ const struct command cmd_import = {
 	.help = "  --keys     integers, or S for a table of byte strings\n"
 		"  --rows     [n, views x dim] or [n, views, dim] of f4, f2, u2 (bf16), i1 (i8) or\n"
 		"             u1 (packed bits)\n"
-		"  --times    i8, Unix milliseconds; without them rows get the daemon's clock\n"
+		"  --times    i8, Unix time; without them rows get the daemon's clock\n"
+		"  --time-unit  of --times, or of `time` in jsonl: ms (unless told), s, us or ns\n"
+		"  --any-time   takes times before 1990 and times over an hour ahead, which are\n"
+		"             refused otherwise: they look like another unit\n"
 		"  --scales   f4, one a row of i8\n"
 		"  --tags     u8, 64 bits a row\n"
 		"  --weights  f4, of a table of kind cr, whose rows are sums (dump --raw); 1 unless given\n"

@@ -38,8 +38,8 @@ bool load_name_make(const struct place *place, const struct source_options *sour
 	}
 	const char *const files[] = {source->path, source->keys, source->rows, source->times,
 		source->scales, source->tags, source->weights};
-	fprintf(out, "1 %s/%s %d %u %d\n", place->release, place->table, (int)format,
-		source->chunk_rows, source->allow_nonfinite);
+	fprintf(out, "2 %s/%s %d %u %d %d\n", place->release, place->table, (int)format,
+		source->chunk_rows, source->allow_nonfinite, (int)source->time.unit);
 	bool same = true;
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
 		same = describe_file(out, files[i]) && same;

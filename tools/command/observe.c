@@ -8,7 +8,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,7 +24,7 @@ struct observe {
 	const char *rows;
 	const char *times;
 	const char *scales;
-	const char *unit; /* of times */
+	struct row_time_rule time;
 	const char *source;
 	uint64_t position;
 	uint64_t batch;
@@ -113,7 +112,7 @@ static enum status open_side(const struct observe *observe, const struct rep_tab
 		.keys = keys,
 		.rows = observe->rows,
 		.scales = observe->scales,
-		/* The source checks them as if they were ms; set_times converts seconds. */
+		.time = observe->time,
 		.times = observe->times,
 	};
 	*out = NULL;
@@ -134,19 +133,6 @@ static enum status next_side(struct source *source, struct rep_rows *rows, uint3
 	return status;
 }
 
-static bool is_in_seconds(const struct observe *observe)
-{
-	return observe->unit != NULL && strcmp(observe->unit, "s") == 0;
-}
-
-/* Copies the times of a batch, in milliseconds. */
-static void set_times(const struct observe *observe, const struct rep_rows *rows, int64_t *times)
-{
-	for (uint32_t i = 0; rows->times != NULL && i < rows->keys.count; i++) {
-		times[i] = rows->times[i] * (is_in_seconds(observe) ? 1000 : 1);
-	}
-}
-
 /* Sends a batch, again and again while the daemon answers BUSY: it has changed nothing then. */
 static enum rep_status send_batch(rep_client *client, const struct observe *observe,
 	const struct rep_samples *samples, struct rep_written *written, struct rep_error *err)
@@ -164,7 +150,7 @@ static enum rep_status send_batch(rep_client *client, const struct observe *obse
 
 /* Reads the next batch of both sides and sends it. A batch without samples is the end. */
 static enum rep_status step(struct session *session, const struct observe *observe,
-	struct source *sides[2], int64_t *times, struct outcome *outcome, struct rep_error *rep_err)
+	struct source *sides[2], struct outcome *outcome, struct rep_error *rep_err)
 {
 	struct rep_rows rows[2];
 	struct error err = {0};
@@ -182,13 +168,12 @@ static enum rep_status step(struct session *session, const struct observe *obser
 		return REP_OK;
 	}
 	const struct rep_rows *given = sides[0] != NULL ? &rows[0] : &rows[1];
-	set_times(observe, given, times);
 	const struct rep_samples samples = {
 		.layer = observe->layer,
 		.count = count,
 		.users = rows[0].keys,
 		.items = rows[1].keys,
-		.times = times,
+		.times = given->times,
 		.dtype = given->dtype,
 		.rows = given->rows,
 		.rows_bytes =
@@ -237,7 +222,7 @@ static int report(const struct session *session, const struct observe *observe,
 }
 
 static int send_all(struct session *session, const struct observe *observe, struct source *sides[2],
-	int64_t *times, uint64_t total)
+	uint64_t total)
 {
 	struct outcome outcome = {0};
 	struct rep_error err = {0};
@@ -247,7 +232,7 @@ static int send_all(struct session *session, const struct observe *observe, stru
 	uint64_t before;
 	do {
 		before = outcome.samples;
-		status = step(session, observe, sides, times, &outcome, &err);
+		status = step(session, observe, sides, &outcome, &err);
 		progress_update(&progress, outcome.samples, total, outcome.samples);
 	} while (status == REP_OK && outcome.samples > before);
 	const double seconds = progress_end(&progress);
@@ -289,16 +274,10 @@ static enum status open_sides(const struct observe *observe, struct source *side
 static int send_sides(struct session *session, const struct observe *observe,
 	struct source *sides[2])
 {
-	int64_t *times = malloc(observe->batch * sizeof *times);
-	if (times == NULL) {
-		return session_refuse_text(session, STATUS_NO_MEMORY, "no memory for a batch");
-	}
 	const uint64_t total = sides[0] != NULL   ? sides[0]->total
 			       : sides[1] != NULL ? sides[1]->total
 						  : 0;
-	const int status = send_all(session, observe, sides, times, total);
-	free(times);
-	return status;
+	return send_all(session, observe, sides, total);
 }
 
 static int run_observe(struct session *session, struct observe *observe)
@@ -333,10 +312,6 @@ static int check_arguments(const struct session *session, struct observe *observ
 	if (observe->rows == NULL || observe->times == NULL) {
 		return session_usage(session, "observe: --rows and --times are needed");
 	}
-	if (observe->unit != NULL && strcmp(observe->unit, "ms") != 0 &&
-		strcmp(observe->unit, "s") != 0) {
-		return session_usage(session, "--time-unit: '%s', ms or s", observe->unit);
-	}
 	if (observe->source == NULL && observe->position != not_given) {
 		return session_usage(session, "observe: --position comes with --source");
 	}
@@ -355,7 +330,8 @@ static int run(struct session *session, int argc, char **argv)
 		{"users", OPTION_TEXT, &observe.users},
 		{"items", OPTION_TEXT, &observe.items},
 		{"times", OPTION_TEXT, &observe.times},
-		{"time-unit", OPTION_TEXT, &observe.unit},
+		{"time-unit", OPTION_TIME_UNIT, &observe.time.unit},
+		{"any-time", OPTION_FLAG, &observe.time.any},
 		{"rows", OPTION_TEXT, &observe.rows},
 		{"scales", OPTION_TEXT, &observe.scales},
 		{"source", OPTION_TEXT, &observe.source},
@@ -379,11 +355,14 @@ const struct command cmd_observe = {
 	.name = "observe",
 	.summary = "samples into a layer's aggregated representations",
 	.usage = "observe LAYER --users U.npy --items I.npy --times T.npy --rows R.npy\n"
-		 "         [--time-unit ms|s] [--scales S.npy] [--release ID] [--batch N]\n"
+		 "         [--time-unit ms|s|us|ns] [--any-time] [--scales S.npy]\n"
+		 "         [--release ID] [--batch N]\n"
 		 "         [--source NAME [--position P]]\n",
 	.help = "  --users, --items   keys of each sample's user and item; what the layer has no tables\n"
 		"             of may be left out\n"
-		"  --times    i8, Unix milliseconds (--time-unit s: seconds)\n"
+		"  --times    i8, Unix time\n"
+		"  --time-unit  of --times: ms (unless told), s, us or ns\n"
+		"  --any-time   takes times before 1990 and over an hour ahead\n"
 		"  --rows     each sample's vector: [n, views x dim] of f4, f2, u2 (bf16) or i1 (i8)\n"
 		"  --batch    samples of one request, each durable when it is acknowledged (4096)\n"
 		"  --source   numbers the samples, the first one --position (0): those that were\n"

@@ -2,6 +2,7 @@
 #include "tools/command/options.h"
 
 #include "tools/command/argument.h"
+#include "tools/format/row_time.h"
 
 #include <assert.h>
 #include <getopt.h>
@@ -51,6 +52,12 @@ static int take(const struct session *session, const struct option_row *row, con
 		if (!argument_duration(value, row->target)) {
 			return session_usage(session,
 				"--%s: '%s' is not a duration such as 500ms, 30s, 1h or 7d",
+				row->name, value);
+		}
+		return EXIT_DONE;
+	case OPTION_TIME_UNIT:
+		if (!row_time_unit(value, row->target)) {
+			return session_usage(session, "--%s: '%s', " ROW_TIME_UNITS " allowed",
 				row->name, value);
 		}
 		return EXIT_DONE;

@@ -15,13 +15,14 @@
 #include <stdint.h>
 
 enum option_kind {
-	OPTION_FLAG,     /* bool: set to true */
-	OPTION_TEXT,     /* const char * */
-	OPTION_COUNT,    /* uint64_t: decimal */
-	OPTION_BITS,     /* uint64_t: decimal, or hexadecimal after 0x */
-	OPTION_DURATION, /* uint64_t: milliseconds, written 500ms, 30s, 5m, 1h, 7d */
-	OPTION_NUMBER,   /* double: a decimal fraction, finite */
-	OPTION_LIST,     /* struct option_list: may be given several times */
+	OPTION_FLAG,      /* bool: set to true */
+	OPTION_TEXT,      /* const char * */
+	OPTION_COUNT,     /* uint64_t: decimal */
+	OPTION_BITS,      /* uint64_t: decimal, or hexadecimal after 0x */
+	OPTION_DURATION,  /* uint64_t: milliseconds, written 500ms, 30s, 5m, 1h, 7d */
+	OPTION_TIME_UNIT, /* enum row_time_unit: ms, s, us, ns */
+	OPTION_NUMBER,    /* double: a decimal fraction, finite */
+	OPTION_LIST,      /* struct option_list: may be given several times */
 };
 
 enum { OPTIONS_LIST_MAX = 64 };

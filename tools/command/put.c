@@ -1,11 +1,11 @@
 /* put.c - repstore put, repstore delete: a row of the live release by hand. */
-#include "schema/limits.h"
 #include "tools/command/argument.h"
 #include "tools/command/command.h"
 #include "tools/command/key_argument.h"
 #include "tools/command/options.h"
 #include "tools/format/json_write.h"
 #include "tools/format/jsonl_row.h"
+#include "tools/format/row_time.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +19,9 @@ struct write {
 	const char *release;       /* NULL: the live one */
 	struct rep_release target; /* that release; it stays the same if another is published */
 	const char *table;
-	uint64_t time_ms;
+	uint64_t time; /* as it is given */
+	int64_t time_ms;
+	struct row_time_rule rule;
 	uint64_t tags; /* 0: not given; the daemon stores 0 then */
 	bool if_newer;
 	struct rep_table shape;
@@ -121,13 +123,12 @@ static int read_row(const struct session *session, struct write *write, const st
 
 static int send_put(struct session *session, struct write *write)
 {
-	const int64_t time_ms = (int64_t)write->time_ms;
 	const struct rep_rows rows = {
 		.keys = keys_of(write, 1),
 		.dtype = write->shape.spec.dtype == REP_BIT ? REP_BIT : REP_F32,
 		.rows = write->row.data,
 		.rows_bytes = write->row.len,
-		.times = write->time_ms != time_not_given ? &time_ms : NULL,
+		.times = write->time != time_not_given ? &write->time_ms : NULL,
 		.tags = write->tags != 0 ? &write->tags : NULL,
 		.if_newer = write->if_newer,
 	};
@@ -149,12 +150,27 @@ static int send_put(struct session *session, struct write *write)
 	return session_finish(session, EXIT_DONE);
 }
 
+/* Turns --time into milliseconds. */
+static int read_time(const struct session *session, struct write *write)
+{
+	struct error err;
+	if (write->time == time_not_given) {
+		return EXIT_DONE;
+	}
+	write->time_ms = write->time <= INT64_MAX ? (int64_t)write->time : INT64_MAX;
+	return row_time_take(&write->rule, &write->time_ms, "--time", &err) == STATUS_OK
+		       ? EXIT_DONE
+		       : session_usage(session, "%s", err.text);
+}
+
 static int run_put(struct session *session, int argc, char **argv)
 {
-	struct write write = {.time_ms = time_not_given};
+	struct write write = {.time = time_not_given};
 	const struct option_row rows[] = {
 		{"release", OPTION_TEXT, &write.release},
-		{"time", OPTION_COUNT, &write.time_ms},
+		{"time", OPTION_COUNT, &write.time},
+		{"time-unit", OPTION_TIME_UNIT, &write.rule.unit},
+		{"any-time", OPTION_FLAG, &write.rule.any},
 		{"tags", OPTION_BITS, &write.tags},
 		{"if-newer", OPTION_FLAG, &write.if_newer},
 	};
@@ -166,10 +182,9 @@ static int run_put(struct session *session, int argc, char **argv)
 	if (rest.count < 3) {
 		return session_usage(session, "put: a table, a key and its values");
 	}
-	if (write.time_ms != time_not_given && write.time_ms > (uint64_t)LIMIT_TIME_MS) {
-		return session_usage(session,
-			"--time: %" PRIu64 " given, at most %" PRId64 " Unix milliseconds",
-			write.time_ms, LIMIT_TIME_MS);
+	status = read_time(session, &write);
+	if (status != EXIT_DONE) {
+		return status;
 	}
 	const struct rest key = {.count = 1, .values = rest.values + 1};
 	const struct rest values = {.count = rest.count - 2, .values = rest.values + 2};
@@ -188,9 +203,12 @@ static int run_put(struct session *session, int argc, char **argv)
 const struct command cmd_put = {
 	.name = "put",
 	.summary = "writes a row of the live release",
-	.usage = "put TABLE KEY VALUE... [--release ID] [--time MS] [--tags BITS] [--if-newer]\n",
+	.usage = "put TABLE KEY VALUE... [--release ID] [--time T]\n"
+		 "         [--time-unit ms|s|us|ns] [--any-time] [--tags BITS] [--if-newer]\n",
 	.help = "  --release  another sealed release than the live one\n"
-		"  --time     of the row, Unix milliseconds; the daemon's clock unless told\n"
+		"  --time     of the row, Unix time; the daemon's clock unless told\n"
+		"  --time-unit  of --time: ms (unless told), s, us or ns\n"
+		"  --any-time   takes a time before 1990 or over an hour ahead\n"
 		"  --tags     64 bits, decimal or 0x...; 0 unless told\n"
 		"  --if-newer writes only where the stored row is older, or there is none\n"
 		"As many values as the table's views x dim: numbers, which may be negative, or 0\n"

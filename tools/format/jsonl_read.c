@@ -360,8 +360,9 @@ static enum status read_columns(const struct jsonl_reader *reader, const struct 
 	}
 	if (status == STATUS_OK && reader->has_time) {
 		int64_t time = 0;
-		if (!read_small(&members->time, 0, LIMIT_TIME_MS, &time)) {
-			return error_set(err, STATUS_BAD_REQUEST, "time: not Unix milliseconds");
+		if (!json_value_i64(&members->time, &time)) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"time: not an integer, as Unix time is");
 		}
 		status = buffer_add(&batch->times, &time, sizeof time);
 	}

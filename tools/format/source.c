@@ -2,7 +2,6 @@
 #include "tools/format/source.h"
 
 #include "schema/dtype.h"
-#include "schema/limits.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -31,14 +30,6 @@ static enum status check_finite(const struct rep_rows *rows, const struct rep_ta
 enum status source_check(const struct rep_rows *rows, const struct source_options *options,
 	const char *what, uint64_t first, struct error *err)
 {
-	for (uint32_t i = 0; rows->times != NULL && i < rows->keys.count; i++) {
-		if (rows->times[i] < 0 || rows->times[i] > LIMIT_TIME_MS) {
-			return error_set(err, STATUS_BAD_REQUEST,
-				"%s: the time of row %" PRIu64 " is %" PRId64
-				", not Unix milliseconds between 0 and %" PRId64,
-				what, first + i, rows->times[i], LIMIT_TIME_MS);
-		}
-	}
 	for (uint32_t i = 0; rows->weights != NULL && i < rows->keys.count; i++) {
 		if (!(rows->weights[i] > 0) || !isfinite(rows->weights[i])) {
 			return error_set(err, STATUS_BAD_REQUEST,

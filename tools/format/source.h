@@ -10,6 +10,7 @@
 
 #include "repstore.h"
 #include "schema/status.h"
+#include "tools/format/row_time.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,8 +19,9 @@ struct source_options {
 	const struct rep_table_spec *spec; /* of the table that takes the rows; borrowed */
 	uint32_t chunk_rows;
 	bool allow_nonfinite;
-	const char *path; /* msgpack, jsonl; "-": standard input */
-	const char *keys; /* npy */
+	struct row_time_rule time; /* of npy and jsonl; a msgpack dump has milliseconds */
+	const char *path;          /* msgpack, jsonl; "-": standard input */
+	const char *keys;          /* npy */
 	const char *rows;
 	const char *times;   /* or NULL */
 	const char *scales;  /* or NULL */
@@ -42,7 +44,7 @@ enum status source_open_msgpack(const struct source_options *options, struct sou
 enum status source_open_jsonl(const struct source_options *options, struct source **out,
 	struct error *err);
 
-/* Refuses rows with times or weights out of range, and unless `allow_nonfinite` is set rows with
+/* Refuses rows with weights out of range, and unless `allow_nonfinite` is set rows with
  * NaN or infinity. first: the number of the first row; what: names the input. */
 enum status source_check(const struct rep_rows *rows, const struct source_options *options,
 	const char *what, uint64_t first, struct error *err);

@@ -112,7 +112,13 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	jsonl_batch_rows(&source->batch, out);
 	out->allow_nonfinite = source->options.allow_nonfinite;
 	enum status status =
-		source_check(out, &source->options, source->stream.name, source->rows, err);
+		row_times_take(&source->options.time, (int64_t *)(void *)source->batch.times.data,
+			out->times != NULL ? source->batch.count : 0, source->stream.name,
+			source->rows, err);
+	if (status == STATUS_OK) {
+		status =
+			source_check(out, &source->options, source->stream.name, source->rows, err);
+	}
 	source->rows += source->batch.count;
 	base->done = source->stream.taken;
 	return status;

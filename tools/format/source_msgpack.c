@@ -331,6 +331,11 @@ static enum status slice(struct source_msgpack *source, uint32_t count, struct r
 	if (status != STATUS_OK) {
 		return error_set(err, status, "no memory for a chunk of %u rows", count);
 	}
+	status = row_times_take(&source->options.time, (int64_t *)(void *)source->times.data,
+		times != NULL ? count : 0, source->stream.name, source->rows, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
 	*out = (struct rep_rows){
 		.keys = slice_keys(source, count),
 		.dtype = (enum rep_dtype)source->spec.dtype,

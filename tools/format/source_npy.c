@@ -337,11 +337,17 @@ static enum status slice(struct source_npy *source, uint64_t first, uint32_t cou
 	if (status != STATUS_OK) {
 		return error_set(err, status, "no memory for a chunk of %u rows", count);
 	}
+	if (times != NULL) {
+		char what[256];
+		snprintf(what, sizeof what, "'%s'", source->times.path);
+		status = row_times_take(&source->options.time,
+			(int64_t *)(void *)source->time_buffer.data, count, what, first, err);
+	}
 	out->scales = scales;
 	out->times = times;
 	out->tags = tags;
 	out->weights = weights;
-	return STATUS_OK;
+	return status;
 }
 
 static uint32_t chunk_at(const struct source_npy *source, uint64_t first)

@@ -382,6 +382,9 @@ static void jsonl_errors_name_file_and_line(void **state)
 		{"{\"key\": 1, \"vector\": [1, \"NaN\"]}\n", "row 0, column 1 is not finite"},
 		{"{\"key\": 1, \"vector\": [1, 1e39]}\n", "bad.jsonl:1: vector: element 1"},
 		{"{\"key\": 1, \"vector\": [1, 2]}\n{", "bad.jsonl:2: not JSON"},
+		{"{\"key\": 1, \"vector\": [1, 2], \"time\": 1700000000}\n",
+			"bad.jsonl: the time of row 0 is 1700000000"},
+		{"{\"key\": 1, \"vector\": [1, 2], \"time\": -1}\n", "the time of row 0 is -1"},
 	};
 	struct rep_table_spec spec = {.dtype = REP_F32,
 		.key_type = REP_KEY_U64,
@@ -399,6 +402,9 @@ static void jsonl_errors_name_file_and_line(void **state)
 			fail_msg("%s", err.text);
 		}
 	}
+	options.time = (struct row_time_rule){.unit = ROW_TIME_S};
+	fixture_write(path, rows[4].text, strlen(rows[4].text));
+	assert_int_equal(read_all(source_open_jsonl, &options, NULL), STATUS_OK);
 	options.allow_nonfinite = true;
 	fixture_write(path, rows[1].text, strlen(rows[1].text));
 	assert_int_equal(read_all(source_open_jsonl, &options, NULL), STATUS_OK);
