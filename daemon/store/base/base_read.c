@@ -1,4 +1,4 @@
-/* base_read.c - opens a table's base files, and checks their segments when they are needed. */
+/* base_read.c - opens a table's base files. */
 #include "daemon/store/base/base.h"
 #include "daemon/store/base/base_lmdb.h"
 #include "daemon/store/system/file.h"
@@ -11,26 +11,13 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 
 struct base_file {
 	struct lmdb_file *lmdb; /* owned; NULL when it could not be opened */
 	const struct base_file_info *info;
 };
-
-static size_t page_size(void)
-{
-	return (size_t)sysconf(_SC_PAGESIZE);
-}
-
-/* ---- open ---- */
 
 enum status base_file_check(const char *path, const struct base_file_info *info, struct error *err)
 {
@@ -237,54 +224,6 @@ void base_set_close(struct base_set *set)
 	free(set);
 }
 
-/* ---- state of segments ---- */
-
-/* The pages that a segment touches. Only a segment that was opened has any. */
-static void page_range(const struct base_segment *segment, uint8_t **start, size_t *len)
-{
-	assert(segment->data != NULL);
-	const uintptr_t mask = page_size() - 1;
-	const size_t before = (uintptr_t)segment->data & mask;
-	*start = (uint8_t *)segment->data - before;
-	*len = (before + segment->info->bytes + mask) & ~mask;
-}
-
-/* A fault may have marked the segment meanwhile; then DAMAGED stays. */
-static void set_ready(struct base_segment *segment, unsigned char from)
-{
-	(void)atomic_compare_exchange_strong(&segment->state, &from, BASE_READY);
-}
-
-enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
-{
-	assert(i < set->segment_count);
-	struct base_segment *segment = &set->segments[i];
-	lock_take(&segment->lock);
-	const enum base_segment_state state = base_segment_state(segment);
-	if (state == BASE_UNCHECKED || state == BASE_AWAY) {
-		uint8_t *start;
-		size_t len;
-		page_range(segment, &start, &len);
-		/* The map is marked for random access, so that a fault reads one page. To read all
-		 * of it in order is 30 times faster (22 MB in 10 ms, not in 330). An older kernel
-		 * refuses, and so does a bad disk: then the reader faults, and the segment is
-		 * marked. */
-		(void)madvise(start, len, MADV_SEQUENTIAL);
-		(void)madvise(start, len, MADV_POPULATE_READ);
-		(void)madvise(start, len, MADV_RANDOM);
-		if (state == BASE_UNCHECKED &&
-			XXH3_64bits(segment->data, segment->info->bytes) != segment->info->hash) {
-			atomic_store(&segment->state, BASE_DAMAGED);
-		}
-		set_ready(segment, (unsigned char)state);
-	}
-	lock_release(&segment->lock);
-	const enum base_segment_state after = base_segment_state(segment);
-	assert(after != BASE_UNCHECKED);
-	/* It may be AWAY: the janitor can have looked at it since the lock was released. */
-	return after == BASE_DAMAGED ? BASE_DAMAGED : BASE_READY;
-}
-
 void base_set_look(struct base_set *set)
 {
 	size_t first = 0;
@@ -297,30 +236,4 @@ void base_set_look(struct base_set *set)
 		}
 		first += file->info->segment_count;
 	}
-}
-
-void base_segment_look(struct base_set *set, size_t i)
-{
-	assert(i < set->segment_count);
-	struct base_segment *segment = &set->segments[i];
-	if (base_segment_state(segment) != BASE_READY) {
-		return;
-	}
-	uint8_t *start;
-	size_t len;
-	page_range(segment, &start, &len);
-	const size_t pages = len / page_size();
-	unsigned char *resident = malloc(pages);
-	if (resident == NULL || mincore(start, len, resident) != 0) {
-		free(resident);
-		return;
-	}
-	for (size_t page = 0; page < pages; page++) {
-		if ((resident[page] & 1) == 0) {
-			unsigned char ready = BASE_READY;
-			(void)atomic_compare_exchange_strong(&segment->state, &ready, BASE_AWAY);
-			break;
-		}
-	}
-	free(resident);
 }
