@@ -1,4 +1,4 @@
-/* dtype.c - names and sizes of element types; whole rows from one into another. */
+/* dtype.c - names and sizes of element types, and conversion of whole rows between them. */
 #include "schema/dtype.h"
 
 #include "schema/dtype_elements.h"
@@ -7,9 +7,10 @@
 #include <assert.h>
 #include <string.h>
 
-/* Elements that are on their way as f32: they stay in the first-level cache. */
+/* Neither dtype is f32: so many elements are turned into f32 and then on, which stay in the
+ * first-level cache. */
 enum { BLOCK_ELEMENTS = 2048 };
-/* Elements that are looked at as one: a bad one is then searched for among them. */
+/* So many elements are looked at together. Only if one of them is not finite, each is looked at. */
 enum { SCAN_ELEMENTS = 1024 };
 
 static_assert(BLOCK_ELEMENTS % 8 == 0, "a block of bits ends at a byte");
@@ -41,7 +42,7 @@ enum dtype dtype_of_name(const char *name, size_t len)
 	return DTYPE_NONE;
 }
 
-/* Of a dtype whose elements are whole bytes; 0 for others. */
+/* Bytes of an element; 0 for a dtype whose elements are not whole bytes. */
 static size_t element_bytes(enum dtype dtype)
 {
 	switch (dtype) {
@@ -75,7 +76,8 @@ bool dtype_convertible(enum dtype from, enum dtype to)
 	return element_bytes(from) > 0 && element_bytes(to) > 0;
 }
 
-/* One stretch of elements with one scale. For bit, `source` begins a view or a block. */
+/* Turns elements that share a scale into f32. For bit, `source` is where a view or a block
+ * begins. */
 static void to_f32(const struct dtype_kernels *kernels, enum dtype dtype, const uint8_t *source,
 	float scale, uint8_t *target, size_t count)
 {
@@ -126,7 +128,7 @@ static void from_f32(const struct dtype_kernels *kernels, enum dtype dtype, cons
 	}
 }
 
-/* A stretch of rows that are converted with one scale on either side. */
+/* Elements, one after the other, that share a scale in the source and one in the target. */
 struct stretch {
 	enum dtype from;
 	enum dtype to;
@@ -163,7 +165,7 @@ static void convert_stretch(const struct dtype_kernels *kernels, const struct st
 	}
 }
 
-/* The largest |x| of a stretch, without those that are not finite. */
+/* The largest |x| of a stretch; elements that are not finite do not count. */
 static float largest_of(const struct dtype_kernels *kernels, const struct stretch *stretch)
 {
 	uint8_t block[BLOCK_ELEMENTS * 4];
@@ -198,7 +200,7 @@ static void store_scale(const struct dtype_rows *rows, size_t row, float scale)
 	memcpy((uint8_t *)rows->scales + row * sizeof scale, &scale, sizeof scale);
 }
 
-/* One row, whose views share a scale but, as bits, begin at bytes of their own. */
+/* Converts one row. Its views share a scale; each view of a bit row begins at a byte of its own. */
 static void convert_row(const struct dtype_kernels *kernels, struct stretch stretch, size_t dim,
 	size_t views)
 {
@@ -247,6 +249,8 @@ void dtype_convert(const struct dtype_rows *target, const struct dtype_rows *sou
 	uint32_t dim, uint32_t views)
 {
 	assert(dtype_convertible(source->dtype, target->dtype));
+	assert(count == 0 || source->dtype != DTYPE_I8 || source->scales != NULL);
+	assert(count == 0 || target->dtype != DTYPE_I8 || target->scales != NULL);
 	size_t source_bytes = dtype_row_bytes(source->dtype, dim, views);
 	size_t target_bytes = dtype_row_bytes(target->dtype, dim, views);
 	if (source->dtype == target->dtype) {
@@ -312,6 +316,7 @@ size_t dtype_first_nonfinite(enum dtype dtype, const void *elements, size_t coun
 		while (!any_nonfinite(kernels, dtype, bytes + at * size, 1)) {
 			at++;
 		}
+		assert(at < count); /* one of them is not finite */
 		return at;
 	}
 	return count;

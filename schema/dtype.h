@@ -1,9 +1,8 @@
 /* dtype.h - element types of rows, and conversion between them.
  *
- * A row is views x dim elements, little-endian. f32, f16 and bf16 are stored as
- * such. i8 has one f32 scale a row (x = code * scale; scale = max|x| / 127, and
- * 0 for a zero row). bit packs each view into whole bytes in the order of
- * NumPy's packbits (highest bit first).
+ * A row is views x dim elements, little-endian. f32, f16 and bf16 are stored as they are. An i8 row
+ * has one f32 scale (x = code * scale; scale = max|x| / 127, and 0 for a row of zeros). A bit row
+ * has each view in whole bytes, in the order of NumPy's packbits (highest bit first).
  *
  * Threads: any; there is no state.
  */
@@ -32,19 +31,18 @@ const char *dtype_name(enum dtype dtype);
 /* DTYPE_NONE when the name is not one of them. */
 enum dtype dtype_of_name(const char *name, size_t len);
 
-/* Bytes of one row, without its scale. 0 when dtype is none of ours. */
+/* Bytes of one row, without its scale; 0 for DTYPE_NONE. */
 size_t dtype_row_bytes(enum dtype dtype, uint32_t dim, uint32_t views);
 
-/* Whether rows of `from` may be turned into `to`: any of f32, f16, bf16, i8 into
- * each other, bit into any (0 and 1), nothing else into bit. */
+/* Whether rows of `from` may be turned into `to`. f32, f16, bf16 and i8 may be turned into each
+ * other, and bit into any of them (0 and 1). Only bit may be turned into bit. */
 bool dtype_convertible(enum dtype from, enum dtype to);
 
-/* Turns `count` dense rows of one dtype into another. Rounds to nearest, ties to
- * even; f32 too large for f16 or bf16 becomes infinity; infinity stays infinity.
- * NaN stays NaN: it is made quiet, keeps its sign and as many upper bits of its
- * payload as fit. An i8 element is the f32 code * scale. Into i8: the code is
- * x / scale, in f32; non-finite elements of a row are treated as zero (check
- * first: dtype_first_nonfinite). The bits are the same on every machine.
+/* Turns `count` dense rows of one dtype into another. It rounds to nearest, ties to even. An f32
+ * too large for f16 or bf16 becomes infinity; infinity stays infinity. NaN stays NaN: it is made
+ * quiet, and keeps its sign and as many upper bits of its payload as fit. An i8 element is the f32
+ * code * scale. Into i8, the code is x / scale, in f32; elements that are not finite count as zero,
+ * so check first (dtype_first_nonfinite). The bits are the same on every machine.
  *
  *   source         count rows, any alignment
  *   source_scales  float[count] for i8, any alignment; else ignored
@@ -62,8 +60,8 @@ struct dtype_rows {
 void dtype_convert(const struct dtype_rows *target, const struct dtype_rows *source, size_t count,
 	uint32_t dim, uint32_t views);
 
-/* The index of the first element that is NaN or infinite in `count` elements (for
- * i8: of scales), or `count` when all are finite. bit has none. */
+/* The number of the first of `count` elements that is NaN or infinite, or `count` when all are
+ * finite. For i8 `elements` are the scales. All bits are finite. */
 size_t dtype_first_nonfinite(enum dtype dtype, const void *elements, size_t count);
 
 /* Single elements, for formats and tests. */

@@ -1,9 +1,9 @@
-/* dtype_elements.h - one element of a dtype into another, without branches.
+/* dtype_elements.h - turns one element of a dtype into another, without branches.
  *
- * Written so that a loop around them becomes vector code on any instruction set:
- * integers and selections, and float operations that are exact or rounded once.
- * They need the default rounding mode. NaN: made quiet, keeps its sign and the upper
- * bits of its payload, as the instructions of F16C do.
+ * The functions are written so that a loop around them becomes vector code on any instruction set:
+ * they use integers and selections, and float operations that are exact or rounded once. They need
+ * the default rounding mode. A NaN is made quiet, and keeps its sign and the upper bits of its
+ * payload, as the instructions of F16C do it.
  *
  * Threads: any; there is no state.
  * Source: F. Giesen, "float->half variants", gist.github.com/rygorous/2156668.
@@ -49,12 +49,13 @@ static inline __attribute__((always_inline)) uint16_t f16_of_f32_bits(uint32_t b
 {
 	uint32_t sign = bits & F32_SIGN;
 	uint32_t rest = bits ^ sign;
-	/* Adding half of the last place, less one unless the place is odd, rounds to even; what
-	 * overflows the mantissa goes up into the exponent, and from the largest to infinity. */
+	/* To round to even, half of the last place is added, and one less unless the last place is
+	 * odd. What overflows the mantissa goes up into the exponent; the largest exponent becomes
+	 * infinity. */
 	uint32_t odd = rest >> 13 & 1u;
 	uint32_t normal = (rest - ((127u - 15u) << 23) + 0xfffu + odd) >> 13;
-	/* Below 2^-14: the addition shifts the mantissa into place, and rounds it. 0.5 has its
-	 * last place where a half's subnormals have theirs. */
+	/* Below 2^-14, an addition shifts the mantissa into place and rounds it: the last place of
+	 * 0.5 is that of the subnormals of f16. */
 	uint32_t small = rest < 113u << 23 ? rest : 0;
 	uint32_t subnormal = bits_of_float(float_of_bits(small) + 0.5f) - bits_of_float(0.5f);
 	uint32_t nan = 0x7e00u | (rest >> 13 & 0x1ffu);
@@ -82,7 +83,7 @@ static inline __attribute__((always_inline)) int8_t i8_of_f32_bits(uint32_t bits
 {
 	float value = float_of_bits((bits & F32_INFINITY) == F32_INFINITY ? 0 : bits);
 	float code = value / scale;
-	/* A scale that is subnormal is a coarse one: 127 of it may be less than x. */
+	/* A subnormal scale is coarse: 127 times the scale may be less than x. */
 	code = code > 127.0f ? 127.0f : code;
 	code = code < -127.0f ? -127.0f : code;
 	/* 1.5 * 2^23 has its last place at 1: the sum is rounded, its low byte is the code. */

@@ -80,7 +80,7 @@ INLINE uint32_t f32_bits_of_bit(unsigned byte, size_t i)
 	return (0u - (byte >> (7 - i) & 1u)) & 0x3f800000u; /* 0 or 1.0 */
 }
 
-/* Byte by byte, so that the eight of a byte are one vector. */
+/* It goes byte by byte, so that the eight elements of a byte are one vector. */
 INLINE void f32_of_bit(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
 {
 	size_t whole = count / 8;
@@ -96,8 +96,8 @@ INLINE void f32_of_bit(const uint8_t *restrict source, uint8_t *restrict target,
 
 INLINE float f32_largest(const uint8_t *source, size_t count)
 {
-	/* Of floats without sign the order is that of their bits; as signed numbers these
-	 * compare on every instruction set. */
+	/* Floats without a sign have the order of their bits. The bits are compared as signed
+	 * numbers, which every instruction set can do. */
 	int32_t largest = 0;
 	for (size_t i = 0; i < count; i++) {
 		int32_t bits = (int32_t)(load_u32(source, i) & ~F32_SIGN);
@@ -133,9 +133,8 @@ INLINE uint32_t any_nonfinite_u32(const uint8_t *source, uint32_t exponent, size
 	return found;
 }
 
-/* Not target_clones: its resolvers run before the sanitizers are ready, and a test could
- * not choose.
- * NOLINTBEGIN(bugprone-macro-parentheses): an attribute stands without them. */
+/* target_clones is not used: its resolvers run before the sanitizers are ready, and a test could
+ * not choose a set. NOLINTBEGIN(bugprone-macro-parentheses): an attribute stands without them. */
 #define KERNELS(SET, TARGET)                                                                       \
 	TARGET static void SET##_f32_of_f16(const uint8_t *from, uint8_t *to, size_t count)        \
 	{                                                                                          \
@@ -203,7 +202,7 @@ KERNELS(plain, )
 /* AVX-512 was measured too: nothing that a request would notice. */
 KERNELS(avx2, __attribute__((target("avx2"))))
 
-/* F16C has one instruction for each of these; all bits of all values are the same. */
+/* F16C has one instruction for each of these two, which gives the same bits for every value. */
 __attribute__((target("avx2,f16c"))) static void f16c_f32_of_f16(const uint8_t *from, uint8_t *to,
 	size_t count)
 {
@@ -241,8 +240,8 @@ static const struct dtype_kernels f16c_kernels = {
 	.any_nonfinite_u32 = avx2_any_nonfinite_u32,
 };
 
-/* Asked once: under a hypervisor the answer takes a microsecond or two. (clang's
- * __builtin_cpu_supports does not know f16c.) */
+/* The processor is asked once, since under a hypervisor its answer takes a microsecond or two.
+ * (clang's __builtin_cpu_supports does not know f16c.) */
 static bool has_f16c(void)
 {
 	enum { UNKNOWN, NO, YES };
@@ -267,6 +266,7 @@ const struct dtype_kernels *dtype_kernels_at(size_t i)
 		sets[count++] = &avx2_kernels;
 	}
 	sets[count++] = &plain_kernels;
+	assert(count <= sizeof sets / sizeof *sets);
 	return i < count ? sets[i] : NULL;
 }
 #else

@@ -27,12 +27,12 @@ struct dtype_kernels {
 	/* round(x / scale), ties to even, within -127..127; 0 where x is not finite. scale > 0 */
 	void (*i8_of_f32)(const uint8_t *source, float scale, uint8_t *target, size_t count);
 
-	/* Bits whose exponent is all ones: whether any of `count` elements has them. */
+	/* Whether any of `count` elements has all bits of `exponent`: then it is not finite. */
 	uint32_t (*any_nonfinite_u16)(const uint8_t *source, uint16_t exponent, size_t count);
 	uint32_t (*any_nonfinite_u32)(const uint8_t *source, uint32_t exponent, size_t count);
 };
 
-/* Set `i`, the fastest first, or NULL beyond the last; only those that this machine runs. */
+/* Set `i` of those that this machine runs, the fastest first; NULL behind the last. */
 const struct dtype_kernels *dtype_kernels_at(size_t i);
 
 #endif

@@ -75,7 +75,9 @@ static enum status count_bytes(const uint8_t *packed, size_t len, uint32_t *coun
 			return too_many(found + 1, err);
 		}
 		at += 1 + key_len;
+		assert(at <= len);
 	}
+	assert(found <= LIMIT_KEYS);
 	*count = (uint32_t)found;
 	return STATUS_OK;
 }
@@ -94,7 +96,7 @@ enum status keys_count(enum key_type type, const uint8_t *packed, size_t len, ui
 	return error_set(err, STATUS_INTERNAL, "keys: of no type");
 }
 
-void keys_index(const uint8_t *packed, uint32_t count, uint32_t *at)
+void keys_find_offsets(const uint8_t *packed, uint32_t count, uint32_t *at)
 {
 	uint32_t next = 0;
 	for (uint32_t i = 0; i < count; i++) {
@@ -115,6 +117,9 @@ uint64_t key_hash_bytes(const void *key, size_t len)
 
 void keys_hash(const struct keys *keys, uint32_t first, uint32_t count, uint64_t *hashes)
 {
+	assert(keys->type != KEY_NONE);
+	assert(first <= keys->count);
+	assert(count <= keys->count - first);
 	if (keys->type == KEY_U64) {
 		const uint8_t *packed = keys->packed + (size_t)first * 8;
 		for (size_t i = 0; i < count; i++) {
@@ -145,11 +150,13 @@ static void print_bytes(const uint8_t *key, size_t len, char *text, size_t size)
 		}
 		used += need;
 	}
+	assert(used < size);
 	text[used] = '\0';
 }
 
 void keys_print(const struct keys *keys, uint32_t i, char *text, size_t size)
 {
+	assert(i < keys->count);
 	if (size == 0) {
 		return;
 	}

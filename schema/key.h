@@ -1,10 +1,9 @@
 /* key.h - batches of keys, and their hash.
  *
- * A key is an unsigned 64-bit id or a byte string of 1 to 255 bytes; a table has
- * one key type. A batch is packed: u64 little-endian, or for byte strings a
- * length byte and then the bytes, each. XXH3-64 of a key (of its 8 bytes
- * little-endian, or of its bytes) decides the segment and the slot, so it is
- * part of the disk format.
+ * A key is an unsigned 64-bit id or a byte string of 1 to 255 bytes; a table has one type of key. A
+ * batch is packed: u64 keys are little-endian, and each byte string is a length byte and then the
+ * bytes. The XXH3-64 of a key (of its 8 bytes little-endian, or of its bytes) decides its segment
+ * and its slot, so it is part of the disk format.
  *
  * Threads: any; there is no state. Source: XXH3, github.com/Cyan4973/xxHash.
  */
@@ -30,14 +29,15 @@ struct keys {
 const char *key_type_name(enum key_type type); /* "u64", "bytes" */
 enum key_type key_type_of_name(const char *name, size_t len);
 
-/* How many keys `len` packed bytes hold, checking them.
- * Errors: BAD_REQUEST  a length that is no multiple of 8, a key of 0 bytes, a cut
- *         last key; TOO_LARGE  more than LIMIT_KEYS. */
+/* Checks `len` packed bytes, and counts their keys.
+ * Errors: BAD_REQUEST  a length that is no multiple of 8, a key of 0 bytes, a last key that is cut;
+ *         TOO_LARGE  more than LIMIT_KEYS. */
 enum status keys_count(enum key_type type, const uint8_t *packed, size_t len, uint32_t *count,
 	struct error *err);
 
-/* Fills `at` (uint32_t[count]) of a batch of byte strings that keys_count has passed. */
-void keys_index(const uint8_t *packed, uint32_t count, uint32_t *at);
+/* Fills `at` (uint32_t[count]) with the offsets of the keys. `packed` are byte strings that
+ * keys_count has checked. */
+void keys_find_offsets(const uint8_t *packed, uint32_t count, uint32_t *at);
 
 /* Hashes keys [first, first + count) of the batch into `hashes`. */
 void keys_hash(const struct keys *keys, uint32_t first, uint32_t count, uint64_t *hashes);
@@ -64,8 +64,9 @@ static inline uint64_t keys_u64(const struct keys *keys, uint32_t i)
 	return key;
 }
 
-/* Writes key i for a person: decimal, or the bytes with others than printable
- * ASCII, and the backslash, as \xNN. Always NUL-terminated; cut when `size` is too small. */
+/* Writes key i for a person: a number in decimal, or the bytes. A byte that is not printable ASCII
+ * is written as \xNN, and so is the backslash. The text is cut when `size` is too small, and ends
+ * with a NUL in any case. */
 void keys_print(const struct keys *keys, uint32_t i, char *text, size_t size);
 
 #endif

@@ -7,102 +7,107 @@
 #ifndef SCHEMA_LIMITS_H
 #define SCHEMA_LIMITS_H
 
-/* A request or reply is one whole message in memory: big enough for a load
- * chunk, 65,536 rows of 1 KiB or the largest tensor, small enough that a few do not hurt. */
+/* A request or a reply is one whole message in memory. It is large enough for a chunk of a load,
+ * for 65,536 rows of 1 KiB or for the largest tensor, and small enough that a few do not hurt. */
 #define LIMIT_MESSAGE_BYTES (65u << 20)
-/* msgpack-c allocates what a header claims; elements are counted before it sees them. */
+/* msgpack-c allocates what a header claims, so elements are counted before it sees them. */
 #define LIMIT_MESSAGE_ELEMENTS (1u << 20)
-/* params -> map -> parts -> part -> keys needs 6. */
+/* Our deepest message (params, map, parts, part, keys) has 6 levels. */
 #define LIMIT_MESSAGE_DEPTH 16u
 /* Longest method name: fits any of ours, short enough to echo in an error. */
 #define LIMIT_METHOD_BYTES 64u
 
-/* Keys a request part: 1M u64 keys are 8 MiB of request. */
+/* Keys of one part of a request: 1M u64 keys are 8 MiB of it. */
 #define LIMIT_KEYS (1u << 20)
-/* Parts of one fetch: UR, CR(u), IR, CR(i) of several layers; each costs a snapshot look-up. */
+/* Parts of one request: UR, CR(u), IR, CR(i) of several layers. Each costs finding a table. */
 #define LIMIT_PARTS 64u
 /* A byte-string key has a one-byte length; the empty key is refused. */
 #define LIMIT_KEY_BYTES 255u
 
-/* Names are file-system safe and fit a log line. */
+/* A name is part of file names, and fits a line of the journal. */
 #define LIMIT_NAME_BYTES 64u
 /* name@layer */
 #define LIMIT_TABLE_NAME_BYTES (2u * LIMIT_NAME_BYTES + 1u)
 /* Free text of a release (model, checkpoint). */
 #define LIMIT_LABEL_BYTES 255u
 
-/* Widest published tower outputs are 4,096 wide; views multiply it. */
+/* The widest published outputs of towers have 4,096 elements; views multiply that. */
 #define LIMIT_DIM   65536u
 #define LIMIT_VIEWS 1024u
-/* One row: a request of 64 rows still fits a message. */
+/* Of one row: a request of 64 rows still fits a message. */
 #define LIMIT_ROW_BYTES (1u << 20)
 
-/* Releases and tables are listed in one reply and held in every snapshot. */
+/* Releases, and tables of a release, are listed in one reply, and every snapshot has them. */
 #define LIMIT_RELEASES 1024u
 #define LIMIT_TABLES   256u
-/* Tensors of a release: a few modules' state_dict. Each is a file, and open once it was used. */
+/* Tensors of a release: the state_dict of a few modules. Each is a file, which stays open once it
+ * was used. */
 #define LIMIT_TENSORS 1024u
-/* NumPy and PyTorch have more; nothing that is kept here does. */
+/* Dimensions of a tensor. NumPy and PyTorch allow more, but weights do not need them. */
 #define LIMIT_TENSOR_DIMS 8u
-/* One tensor: [4096, 4096] of f32. With its names it fits a message. */
+/* Of one tensor: [4096, 4096] of f32. With its names it fits a message. */
 #define LIMIT_TENSOR_BYTES (64u << 20)
-/* Steps that a fetch's rows go through: a module of five layers, each with its activation. */
+/* Steps of a chain: a module of five stored layers, each with its activation, needs ten. */
 #define LIMIT_ADAPTER_STEPS 16u
-/* Values of a row on its way: 8 of them, which is the least at once, take 8 MiB. */
+/* Values of a row between two steps. At least 8 rows are computed at once, which take 8 MiB. */
 #define LIMIT_ADAPTER_WIDTH (256u << 10)
-/* Loads of one table, ended or not, until it is sealed: each holds a file open. */
+/* Loads of one table until it is sealed, ended or not: each has a file open. */
 #define LIMIT_LOADS 64u
-/* Sources of samples of one release, each counted by layer: partitions of a message log. */
+/* Positions of one release: one for each source (say, a partition of a message log) and layer. */
 #define LIMIT_SOURCES 16384u
-/* Clocks differ; a sample from further ahead is a mistake, and would make all others late. */
+/* How far a sample may be in the future, since clocks differ. One from further ahead is a mistake,
+ * and would make all others late. */
 #define LIMIT_SAMPLE_AHEAD_MS (INT64_C(3600) * 1000)
 
-/* Items of one query's answer; ranking takes some hundreds of them on. */
+/* Items of one query's answer. Ranking goes on with some hundreds of them. */
 #define LIMIT_TOP_K 10000u
 /* Queries of one request: each row is read once for all of them. */
 #define LIMIT_QUERIES 256u
 /* Vectors of all queries of a request together: a block of scores stays small. */
 #define LIMIT_QUERY_VECTORS 1024u
-/* And their f32 values: 4M, far more than a search of any table can go through at once. */
+/* And bytes of their f32 values: 4M values are far more than a search can compare at once. */
 #define LIMIT_QUERY_BYTES (16u << 20)
 /* Items of all queries of a request together: 1M keys and scores are 12 MiB of reply. */
 #define LIMIT_HITS (1u << 20)
 /* Tables whose rows come with the items of an answer. */
 #define LIMIT_WITH 8u
-/* Of a search, waiting and running, unless it is told; and at most. */
+/* How long a search may wait and run together, if the request does not say; and at most. */
 #define LIMIT_SEARCH_MS     30000u
 #define LIMIT_SEARCH_MS_MAX 600000u
 
-/* What one write may add to the log, and about as much to a memtable, with all its parts: a message
- * may hold i8 that become f32, four times as large, and samples that count in several tables. */
+/* What one write may add to the log with all of its parts; it adds about as much to memtables. This
+ * is more than a message: i8 may become f32, which is four times as large, and a sample counts in
+ * several tables. */
 #define LIMIT_WRITE_BYTES (256u << 20)
-/* Rows of one write, of all its tables: each takes some 130 bytes of a memtable beside its own. */
+/* Rows of one write, of all its tables. Each takes some 130 bytes of a memtable more than it
+ * has. */
 #define LIMIT_WRITE_ROWS (2u << 20)
 
-/* Chunks of one load that wait for their sync (64 MiB of 4 MiB chunks). */
+/* Chunks of one load that wait for their sync: 64 MiB if a chunk has 4 MiB. */
 #define LIMIT_CHUNKS_IN_FLIGHT 16u
 
-/* A fetch of more rows leaves the loop: 4096 gathers take about 200 us. */
+/* A fetch of more rows leaves the loop: to collect 4096 rows takes about 200 us. */
 #define LIMIT_INLINE_ROWS 4096u
-/* So does one whose rows are larger together: copying this much takes about 1 ms. */
+/* So does a fetch whose rows have more bytes together: to copy this much takes about 1 ms. */
 #define LIMIT_INLINE_BYTES (4u << 20)
-/* So does one whose rows go through more multiply-adds: with AVX2 about 1 ms. */
+/* So does a fetch whose stored layers take more multiply-adds: with AVX2 about 1 ms. */
 #define LIMIT_INLINE_WORK (16u << 20)
-/* And a search of more rows, each of which costs a little whatever its size. */
+/* So does a search through more rows, since each row costs a little whatever its size. */
 #define LIMIT_INLINE_SEARCH_ROWS 65536u
-/* And one by an index, beside whose rows there are more that were written since the last merge; or
- * that is expected to take longer. */
+/* So does a search by an index, if more rows than this were written since the last merge, or if it
+ * is expected to take longer than this. */
 #define LIMIT_INLINE_SEARCH_WRITTEN 1024u
 #define LIMIT_INLINE_SEARCH_NS      250000u
-/* A search that was expected to be short ends on a loop after
- * so long, and begins again elsewhere. */
+/* A search that was expected to be short ends on the loop after this time, and begins again on
+ * another thread. */
 #define LIMIT_INLINE_SEARCH_END_NS 1000000u
-/* Of one fetch: a second or two of a thread. */
+/* Multiply-adds of one fetch: a second or two of a thread. */
 #define LIMIT_FETCH_WORK (UINT64_C(1) << 35)
 /* Rows of one scan reply, before the reply's size bounds it. */
 #define LIMIT_SCAN_ROWS 65536u
 
-/* Times are Unix milliseconds; the year 2500 tells milliseconds from micro- and nanoseconds. */
+/* Times are Unix milliseconds. The bound is the year 2500, so that micro- and nanoseconds are
+ * refused. */
 #define LIMIT_TIME_MS INT64_C(16725225600000)
 /* Ten years; longer is no TTL at all. */
 #define LIMIT_TTL_MS (UINT64_C(3653) * 86400 * 1000)

@@ -1,14 +1,14 @@
-/* metric.h - how alike two vectors are: the larger a score, the more.
+/* metric.h - how alike two vectors are: the larger the score, the more alike.
  *
  *   inner_product  the sum of products
- *   cosine         inner product by both lengths; 0 beside a vector of zeros
+ *   cosine         the inner product divided by both lengths; 0 if a vector has only zeros
  *   l2             minus the squared Euclidean distance
  *
- * of bits, a being those of one, b of the other, c of both:
+ * Of bits, where a bits are set in one vector, b in the other, and c in both:
  *
- *   tanimoto       c / (a + b - c), which is Jaccard's index; 0 of two without bits
- *   dice           2c / (a + b); 0 of two without bits
- *   hamming        minus the bits that differ
+ *   tanimoto       c / (a + b - c), which is Jaccard's index; 0 if no bit is set in either
+ *   dice           2c / (a + b); 0 if no bit is set in either
+ *   hamming        minus the number of bits that differ
  *
  * Threads: any; there is no state.
  */
@@ -34,7 +34,7 @@ const char *metric_name(enum metric metric);
 /* METRIC_NONE when the name is not one of them. */
 enum metric metric_of_name(const char *name, size_t len);
 
-/* Whether it compares bits, and nothing else. */
+/* Whether it compares bit rows; other metrics compare numbers. */
 bool metric_is_of_bits(enum metric metric);
 
 /* Names of all of them, for errors and help. */

@@ -1,12 +1,13 @@
 /* name.c - what a name may look like. */
 #include "schema/name.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
 #define NAME_RULE "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
-/* Not isalnum(): it asks the locale. */
+/* isalnum() is not used, since it asks the locale. */
 static bool is_alphanumeric(char byte)
 {
 	return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
@@ -35,6 +36,7 @@ enum status name_check(const char *text, size_t len, const char *what, struct na
 		return error_set(err, STATUS_BAD_REQUEST, "%s: '%s' given, %s allowed", what,
 			error_quote(quote, text, len), NAME_RULE);
 	}
+	assert(len < sizeof out->text);
 	memcpy(out->text, text, len);
 	out->text[len] = '\0';
 	return STATUS_OK;
@@ -59,6 +61,7 @@ enum status table_name_check(const char *text, size_t len, const char *what, str
 			"%s: '%s' given, NAME or NAME@LAYER allowed, each %s", what,
 			error_quote(quote, text, len), NAME_RULE);
 	}
+	assert(len < sizeof out->text);
 	memcpy(out->text, text, len);
 	out->text[len] = '\0';
 	return STATUS_OK;

@@ -3,6 +3,7 @@
 
 #include "schema/limits.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -140,6 +141,7 @@ void rpc_write_response(struct wire_writer *writer, uint32_t msgid)
 void rpc_write_error(struct wire_writer *writer, uint32_t msgid, const struct error *err)
 {
 	char text[ERROR_TEXT_BYTES + 32]; /* no code is longer than 30 */
+	assert(err->status != STATUS_OK); /* whoever reads it believes in no such error */
 	snprintf(text, sizeof text, "%s: %s", status_name(err->status), err->text);
 	wire_write_array(writer, RESPONSE_ITEMS);
 	wire_write_uint(writer, RPC_RESPONSE);
@@ -148,7 +150,7 @@ void rpc_write_error(struct wire_writer *writer, uint32_t msgid, const struct er
 	wire_write_nil(writer);
 }
 
-/* Sets `out` from text of the peer, which may hold anything. */
+/* Fills `out` with text of the peer, which may have any bytes. */
 static void set_text(struct error *out, enum status status, const uint8_t *text, size_t len)
 {
 	char copy[ERROR_TEXT_BYTES];
@@ -162,7 +164,7 @@ static void set_text(struct error *out, enum status status, const uint8_t *text,
 
 void rpc_split_error(struct wire_bytes error, struct error *out)
 {
-	/* Beyond the longest name nothing is a code. */
+	/* No code is longer than this. */
 	size_t most = error.len < 32 ? error.len : 32;
 	const uint8_t *colon = most > 0 ? memchr(error.data, ':', most) : NULL;
 	size_t code_len = colon != NULL ? (size_t)(colon - error.data) : 0;
@@ -170,7 +172,7 @@ void rpc_split_error(struct wire_bytes error, struct error *out)
 		enum status status = status_of_name((const char *)error.data, code_len);
 		bool named = strlen(status_name(status)) == code_len &&
 			     memcmp(status_name(status), error.data, code_len) == 0;
-		/* "OK: ..." is no error that anybody may believe in. */
+		/* "OK: ..." cannot be an error. */
 		if (named && status != STATUS_OK) {
 			set_text(out, status, colon + 2, error.len - code_len - 2);
 			return;

@@ -29,11 +29,11 @@ struct rpc_envelope {
 
 /* Reads the envelope of a parsed message.
  *
- * Errors: PROTOCOL     not an envelope at all (not an array, an unknown type, no
- *                      msgid): the stream is broken, close it.
- *         BAD_REQUEST  a request with a msgid, but its method or params are wrong:
- *                      type and msgid are filled, so it can be answered. Or such a
- *                      notification: type is filled, and nobody waits for an answer.
+ * Errors: PROTOCOL     It is no envelope at all (no array, an unknown type, no msgid). The stream
+ *                      is broken, so close it.
+ *         BAD_REQUEST  Method or params are wrong. Of a request type and msgid are filled, so it
+ *                      can be answered. Of a notification type is filled; nobody waits for an
+ *                      answer.
  */
 enum status rpc_read(struct wire_value root, struct rpc_envelope *out, struct error *err);
 
@@ -46,8 +46,8 @@ void rpc_write_response(struct wire_writer *writer, uint32_t msgid);
 /* Writes a whole failed response: "CODE: text". */
 void rpc_write_error(struct wire_writer *writer, uint32_t msgid, const struct error *err);
 
-/* Splits "CODE: message" of a failed response. An unknown code is INTERNAL and the
- * whole string is the text. */
+/* Splits "CODE: message" of a failed response. If the code is unknown, the status is INTERNAL and
+ * the whole string is the text. */
 void rpc_split_error(struct wire_bytes error, struct error *out);
 
 #endif

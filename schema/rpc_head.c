@@ -1,9 +1,11 @@
-/* rpc_head.c - [0, msgid, method, ... or [2, method, ... */
+/* rpc_head.c - reads [0, msgid, method, ... or [2, method, ... */
 #include "schema/rpc_head.h"
 
 #include "schema/limits.h"
 
-/* Bytes still to read; `ok` is sticky. */
+#include <assert.h>
+
+/* The bytes that are still to be read. Once `ok` is false it stays so, and all reads give 0. */
 struct cursor {
 	const uint8_t *at;
 	const uint8_t *end;
@@ -14,6 +16,7 @@ struct cursor {
 static uint64_t take_number(struct cursor *cursor, size_t size)
 {
 	uint64_t number = 0;
+	assert(size <= sizeof number);
 	if (!cursor->ok || (size_t)(cursor->end - cursor->at) < size) {
 		cursor->ok = false;
 		return 0;
@@ -78,6 +81,7 @@ static struct wire_bytes take_text(struct cursor *cursor)
 	} else {
 		cursor->ok = false;
 	}
+	assert(cursor->at <= cursor->end);
 	if (!cursor->ok || len > (size_t)(cursor->end - cursor->at)) {
 		cursor->ok = false;
 		return (struct wire_bytes){0};

@@ -1,8 +1,8 @@
 /* rpc_head.h - the first bytes of a request, read without parsing the rest.
  *
- * They say which method is called, so that the message can be handed to the thread that
- * will run it and be parsed there; and they hold the msgid that an error needs, even of
- * a message that is broken or too large further on.
+ * They say which method is called, so that the message can be handed to the thread that will run
+ * it, and be parsed there. They also have the msgid, which an error reply needs even if the message
+ * is broken or too large further on.
  *
  * Threads: any; there is no state.
  */

@@ -1,11 +1,12 @@
 /* spec.c - reads, checks and writes what a table is. */
 #include "schema/spec.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-/* A bounded number of a spec. */
+/* A number of a spec, and its bounds. */
 struct number_field {
 	const char *name;
 	uint64_t least;
@@ -221,7 +222,7 @@ static enum status read_key(struct wire_value map, struct table_spec *spec, stru
 	return spec->key_type == KEY_NONE ? wrong_word(err, "key", text, allowed) : STATUS_OK;
 }
 
-/* dim and views, each within its bounds, and the row that they make. Needs the dtype. */
+/* Reads dim and views, each within its bounds, and checks the size of a row. Needs the dtype. */
 static enum status read_shape(struct wire_value map, struct table_spec *spec, struct error *err)
 {
 	uint64_t dim = 0;
@@ -303,7 +304,7 @@ static enum status read_decay_events(struct wire_value map, struct table_spec *s
 	} else if (!wire_float(value, &spec->decay_events)) {
 		return wrong_type(err, "decay_events", value, allowed);
 	}
-	/* Not a number is neither. */
+	/* NaN is refused too, since it compares as false. */
 	return spec->decay_events > 0 && spec->decay_events <= 1
 		       ? STATUS_OK
 		       : error_set(err, STATUS_BAD_REQUEST, "decay_events: %g given, %s allowed",
@@ -326,7 +327,7 @@ static enum status read_reading(struct wire_value map, struct table_spec *spec, 
 	return spec->reading == READING_NONE ? wrong_word(err, "read", text, allowed) : STATUS_OK;
 }
 
-/* What only the one kind may be told. */
+/* Refuses the fields that only kind cr has. */
 static enum status refuse_decay(struct wire_value map, const struct table_spec *spec,
 	struct error *err)
 {
@@ -378,6 +379,12 @@ enum status spec_read(struct wire_value map, struct table_spec *out, struct erro
 			return status;
 		}
 	}
+	assert(spec.entity != ENTITY_NONE);
+	assert(spec.kind != KIND_NONE);
+	assert(spec.dtype != DTYPE_NONE);
+	assert(spec.key_type != KEY_NONE);
+	assert(spec_row_bytes(&spec) > 0);
+	assert(spec_aggregates(&spec) == (spec.reading != READING_NONE));
 	*out = spec;
 	return STATUS_OK;
 }

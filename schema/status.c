@@ -72,7 +72,7 @@ enum status error_set(struct error *err, enum status status, const char *format,
 	if (err == NULL) {
 		return status;
 	}
-	/* Not straight into `err`: its old text may be one of the arguments. */
+	/* The text is not written into `err` at once, since the old one may be an argument. */
 	char text[ERROR_TEXT_BYTES] = "";
 	va_list arguments;
 	va_start(arguments, format);

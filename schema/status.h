@@ -1,8 +1,7 @@
 /* status.h - the closed set of outcomes, shared by disk, wire and library.
  *
- * A function that can fail returns an enum status and nothing else. Text is
- * added where a person will read it: error_set() fills a struct error, which
- * every caller may leave out (NULL).
+ * A function that can fail returns an enum status and nothing else. Text is added where a person
+ * will read it: error_set() fills a struct error. Any caller may pass NULL in its place.
  *
  * Threads: any; there is no state.
  */
@@ -36,8 +35,8 @@ enum status {
 	STATUS_TIMEOUT = 18,     /* the client stopped waiting; the outcome is not known */
 	STATUS_CLOSED = 19,      /* the connection is gone */
 	STATUS_INTERNAL = 20,    /* a mistake of ours */
-	STATUS_COUNT,            /* above: on the wire. Below: inside a process only */
-	STATUS_AGAIN = 100,      /* needs more bytes, or a thread that may block */
+	STATUS_COUNT,       /* those above are on the wire, those below only inside a process */
+	STATUS_AGAIN = 100, /* needs more bytes, or a thread that may block */
 };
 
 enum { ERROR_TEXT_BYTES = 480 };
@@ -48,8 +47,8 @@ struct error {
 	char text[ERROR_TEXT_BYTES]; /* NUL-terminated, no newline, printable */
 };
 
-/* The stable upper-case name: "NOT_FOUND". Numbers that are not on the wire (STATUS_AGAIN too)
- * give "INTERNAL". */
+/* The upper-case name, which never changes: "NOT_FOUND". Numbers that are not on the wire, also
+ * STATUS_AGAIN, give "INTERNAL". */
 const char *status_name(enum status status);
 
 /* The status of a name that came over the wire; STATUS_INTERNAL when unknown. */
@@ -60,16 +59,16 @@ enum status status_of_name(const char *name, size_t len);
 enum status status_of_errno(int error_number);
 
 /* Fills `err` (may be NULL) and returns `status`, so that callers can write
- * `return error_set(err, STATUS_IO, "open '%s': %s", ...)`. Too long a text is cut;
- * bytes that are not printable ASCII become '?'. */
+ * `return error_set(err, STATUS_IO, "open '%s': %s", ...)`. A text that is too long is cut; bytes
+ * that are not printable ASCII become '?'. */
 enum status error_set(struct error *err, enum status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* A name of the longest kind fits whole, and "..." behind what is cut. */
+/* The longest name fits, and "..." behind a text that is cut. */
 enum { ERROR_QUOTE_BYTES = 136 };
 
-/* Writes text from outside into `out` so that an error can quote it with '%s': what is
- * not printable ASCII (a NUL too) becomes '?', too long a text is cut. Returns `out`. */
+/* Writes text from outside into `out`, so that an error can quote it with '%s'. A byte that is not
+ * printable ASCII, also a NUL, becomes '?'; a text that is too long is cut. Returns `out`. */
 const char *error_quote(char out[ERROR_QUOTE_BYTES], const void *text, size_t len);
 
 #endif

@@ -1,6 +1,7 @@
 /* tensor.c - reads, checks and writes what a tensor is. */
 #include "schema/tensor.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,11 +64,13 @@ size_t tensor_bytes(const struct tensor_spec *spec)
 const char *tensor_shape_print(const struct tensor_spec *spec, char out[TENSOR_SHAPE_BYTES])
 {
 	size_t len = 1;
+	assert(spec->dims <= LIMIT_TENSOR_DIMS);
 	out[0] = '[';
 	for (uint32_t i = 0; i < spec->dims; i++) {
 		len += (size_t)snprintf(out + len, TENSOR_SHAPE_BYTES - len, "%s%" PRIu32,
 			i > 0 ? ", " : "", spec->shape[i]);
 	}
+	assert(len + 1 < TENSOR_SHAPE_BYTES);
 	out[len] = ']';
 	out[len + 1] = '\0';
 	return out;
@@ -125,7 +128,7 @@ static enum status read_dim(struct wire_value value, size_t i, uint32_t *out, st
 	return STATUS_OK;
 }
 
-/* Needs the dtype. */
+/* Needs the dtype, since it bounds the bytes of all elements. */
 static enum status read_shape(struct wire_value value, struct tensor_spec *spec, struct error *err)
 {
 	const size_t dims = wire_size(value);
@@ -174,6 +177,8 @@ enum status tensor_spec_read(struct wire_value map, struct tensor_spec *out, str
 		status = read_shape(wire_get(map, "shape"), &spec, err);
 	}
 	if (status == STATUS_OK) {
+		assert(tensor_bytes(&spec) > 0);
+		assert(tensor_bytes(&spec) <= LIMIT_TENSOR_BYTES);
 		*out = spec;
 	}
 	return status;

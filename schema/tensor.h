@@ -1,7 +1,7 @@
 /* tensor.h - what a tensor of a release is: a small named array.
  *
- * Elements are little-endian, in C order (the last dimension is contiguous). Any bits are
- * stored, NaN too. On the wire and in the catalog a spec is the same map of names and values
+ * Elements are little-endian, in C order (the last dimension is contiguous). Any bits may be
+ * stored, also NaN. On the wire and in the catalog a spec is the same map of names and values
  * (PROTOCOL.md, tensor.put).
  *
  * Threads: any; there is no state.
@@ -46,10 +46,10 @@ struct tensor_spec {
 const char *tensor_dtype_name(enum tensor_dtype dtype);
 /* TENSOR_NONE when the name is not one of them. */
 enum tensor_dtype tensor_dtype_of_name(const char *name, size_t len);
-/* Bytes of an element; 0 when it is none of ours. */
+/* Bytes of an element; 0 for TENSOR_NONE. */
 size_t tensor_dtype_bytes(enum tensor_dtype dtype);
 
-/* Bytes of all elements: 1..LIMIT_TENSOR_BYTES in a spec that was read. */
+/* Bytes of all elements. tensor_spec_read lets 1..LIMIT_TENSOR_BYTES pass. */
 size_t tensor_bytes(const struct tensor_spec *spec);
 
 /* Room for "[4294967295, ...]" with the most dimensions. */

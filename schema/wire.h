@@ -1,13 +1,13 @@
 /* wire.h - MessagePack: skim a stream, read a whole message, write one.
  *
- * A stream is skimmed first: wire_skim finds the end of a message without
- * allocating, counts its elements and its depth, and resumes where it stopped
- * when more bytes have come. Only a whole, bounded message is then given to
- * msgpack-c (wire_open), which allocates what headers claim.
+ * A stream is skimmed first. wire_skim finds the end of a message without allocating, counts its
+ * elements and its depth, and goes on where it stopped when more bytes have come. Only a message
+ * that is whole and within the limits is given to msgpack-c (wire_open), which allocates what
+ * headers claim.
  *
- * Reading: a wire_value is borrowed from its wire_message; strings and bins point
- * into the bytes given to wire_open. Writing: a wire_writer is sticky: after a
- * failure its calls do nothing, and `status` is tested once.
+ * Reading: a wire_value is borrowed from its wire_message; strings and bins point into the bytes
+ * that wire_open was given. Writing: a wire_writer is sticky. After a failure its calls do nothing,
+ * so `status` is tested once, at the end.
  *
  * Threads: a message or writer is used by one thread at a time.
  * Source: github.com/msgpack/msgpack/blob/master/spec.md
@@ -29,17 +29,17 @@ enum { WIRE_DEPTH_MAX = 16 };
 
 /* Zeroed, it stands at the start of a message. */
 struct wire_skim {
-	size_t at;   /* bytes of the message passed so far; grows at every call */
-	size_t need; /* total bytes known to be needed (>= at); a hint for growing buffers */
+	size_t at;   /* bytes of the message that were passed; it only grows */
+	size_t need; /* the message has at least so many bytes: a hint for growing buffers */
 	uint32_t elements;
 	uint32_t depth;
 	uint32_t left[WIRE_DEPTH_MAX]; /* elements still to come of each open container */
 };
 
-/* Skims `data[0, len)`, the message from its first byte, going on from skim->at.
- * STATUS_OK: a whole message is data[0, skim->at); zero the skim for the next.
- * STATUS_AGAIN: more bytes are needed. What a head claims is judged before it comes;
- * of a value that is cut, its head (5 bytes at most) is read again, never its body.
+/* Skims `data[0, len)`, the message from its first byte, and goes on from skim->at.
+ * STATUS_OK: data[0, skim->at) is a whole message; zero the skim for the next one.
+ * STATUS_AGAIN: more bytes are needed. What a head claims is judged before it has come. Of a value
+ * that is cut, the head (5 bytes at most) is read again, never the body.
  * Errors: PROTOCOL   the byte 0xc1
  *         TOO_LARGE  message bytes, elements or depth over LIMIT_MESSAGE_* */
 enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len);
@@ -71,8 +71,8 @@ struct wire_bytes {
 	size_t len;
 };
 
-/* Parses one whole message that wire_skim has passed. `data` must outlive it.
- * Errors: PROTOCOL, NO_MEMORY. wire_close(NULL) is fine. */
+/* Parses one whole message that wire_skim has passed. `data` must outlive the message. Errors:
+ * PROTOCOL, NO_MEMORY. wire_close takes NULL. */
 enum status wire_open(const uint8_t *data, size_t len, struct wire_message **out);
 void wire_close(struct wire_message *message);
 struct wire_value wire_root(const struct wire_message *message);
@@ -80,7 +80,7 @@ struct wire_value wire_root(const struct wire_message *message);
 enum wire_type wire_type(struct wire_value value);
 const char *wire_type_name(enum wire_type type); /* "uint", "map", ... for errors */
 
-/* Each returns false, and leaves `out` alone, when the value is of another type. */
+/* Each returns false, and does not write `out`, when the value is of another type. */
 bool wire_bool(struct wire_value value, bool *out);
 bool wire_uint(struct wire_value value, uint64_t *out);
 bool wire_int(struct wire_value value, int64_t *out);           /* also an unsigned one that fits */
@@ -88,16 +88,16 @@ bool wire_float(struct wire_value value, double *out);          /* also integers
 bool wire_str(struct wire_value value, struct wire_bytes *out); /* str or bin */
 bool wire_bin(struct wire_value value, struct wire_bytes *out); /* bin only */
 
-/* Arrays and maps; size 0 and absent values for any other type. */
+/* Arrays and maps. Any other type has size 0 and absent values. */
 size_t wire_size(struct wire_value value);
 struct wire_value wire_item(struct wire_value array, size_t i);
 struct wire_value wire_map_key(struct wire_value map, size_t i);
 struct wire_value wire_map_value(struct wire_value map, size_t i);
-struct wire_value wire_get(struct wire_value map, const char *name); /* last one wins */
+struct wire_value wire_get(struct wire_value map, const char *name); /* of two the last one */
 
 /* ---- write ---- */
 
-/* Zeroed with `limit` set it is ready. `data` is malloc'ed and grows by doubling. */
+/* Zeroed, with `limit` set, it is ready. `data` grows by doubling. */
 struct wire_writer {
 	uint8_t *data; /* owned */
 	size_t len;
@@ -109,9 +109,9 @@ struct wire_writer {
 void wire_writer_fini(struct wire_writer *writer);
 /* Makes it empty and OK again, keeping the memory. */
 void wire_writer_clear(struct wire_writer *writer);
-/* Goes back to an earlier length and status OK (an error reply in place of a result). */
+/* Goes back to an earlier length and to status OK, for an error reply in place of a result. */
 void wire_writer_rewind(struct wire_writer *writer, size_t len);
-/* Makes room for `bytes` more, so that what follows does not move the buffer. */
+/* Makes room for `bytes` more, so that writing them does not move the buffer. */
 void wire_writer_reserve(struct wire_writer *writer, size_t bytes);
 
 void wire_write_nil(struct wire_writer *writer);
@@ -125,8 +125,8 @@ void wire_write_bin(struct wire_writer *writer, const void *data, size_t len);
 void wire_write_array(struct wire_writer *writer, size_t count);
 void wire_write_map(struct wire_writer *writer, size_t count);
 
-/* Writes a bin's head and leaves its body to the caller: returns where `len` bytes
- * go, uninitialised, or NULL after a failure. Valid until the next call that writes. */
+/* Writes the head of a bin and leaves its body to the caller. Returns where the `len` bytes go,
+ * which are not initialised; NULL after a failure. Valid until the next call that writes. */
 uint8_t *wire_write_bin_space(struct wire_writer *writer, size_t len);
 
 /* Copies one whole message (raw MessagePack) into place. */

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* msgpack-c's own is 8192; most requests have some fifteen values of 24 bytes, and a
- * chunk below 1 KiB is what malloc keeps at hand for its thread. */
+/* The default of msgpack-c is 8192. Most requests have some fifteen values of 24 bytes, and malloc
+ * keeps chunks below 1 KiB at hand for each thread. */
 enum { WIRE_CHUNK_BYTES = 960 };
 
 struct wire_message {
@@ -175,7 +175,7 @@ bool wire_float(struct wire_value value, double *out)
 	return true;
 }
 
-/* msgpack-c says NULL where there are no bytes, which memcmp and memcpy must not be given. */
+/* Where there are no bytes msgpack-c gives NULL, which memcmp and memcpy must not get. */
 static struct wire_bytes bytes_at(const char *data, size_t len)
 {
 	return (struct wire_bytes){.data = (const uint8_t *)(len > 0 ? data : ""), .len = len};
@@ -215,7 +215,7 @@ struct wire_value wire_item(struct wire_value array, size_t i)
 	return (struct wire_value){.object = &array.object->via.array.ptr[i]};
 }
 
-/* NULL when `map` is none or has no entry `i`. */
+/* NULL when `map` is no map or has no entry `i`. */
 static const msgpack_object_kv *entry_of(struct wire_value map, size_t i)
 {
 	if (!is(map, MSGPACK_OBJECT_MAP) || i >= map.object->via.map.size) {

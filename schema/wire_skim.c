@@ -7,10 +7,10 @@
 
 static_assert(WIRE_DEPTH_MAX == LIMIT_MESSAGE_DEPTH, "one bound, named twice");
 
-/* One value's first bytes. */
+/* What the first bytes of a value say. */
 struct head {
 	size_t size;     /* of the head itself, with its first byte */
-	size_t body;     /* bytes that follow and are no values: of a number, str, bin, ext */
+	size_t body;     /* bytes that follow and are no values: a number, str, bin or ext */
 	size_t children; /* values that follow */
 	bool container;  /* an array or a map, maybe an empty one */
 };
@@ -50,7 +50,7 @@ static size_t length_bytes(uint8_t first)
 	}
 }
 
-/* Bytes behind the first byte where that alone says how many, for 0xc0..0xdf. */
+/* For 0xc0..0xdf: bytes behind the first byte, where that byte alone says how many. */
 static size_t fixed_body(uint8_t first)
 {
 	switch (first) {
@@ -82,8 +82,8 @@ static size_t fixed_body(uint8_t first)
 	}
 }
 
-/* Reads the head at `first`, of which `have` > 0 bytes are there. A head that is cut has
- * its size, nothing else. */
+/* Reads the head at `first`, where `have` > 0 bytes are. If the head is cut, only its size is
+ * filled. */
 static struct head read_head(const uint8_t *first, size_t have)
 {
 	uint8_t byte = first[0];
@@ -119,7 +119,7 @@ static struct head read_head(const uint8_t *first, size_t have)
 	return head;
 }
 
-/* Counts a container's children, which may never come, and goes into it. */
+/* Goes into a container. Its children are counted now, though they may never come. */
 static enum status enter(struct wire_skim *skim, const struct head *head)
 {
 	if (skim->depth == WIRE_DEPTH_MAX) {
@@ -129,13 +129,14 @@ static enum status enter(struct wire_skim *skim, const struct head *head)
 		return STATUS_TOO_LARGE;
 	}
 	skim->elements += (uint32_t)head->children;
+	assert(skim->elements <= LIMIT_MESSAGE_ELEMENTS);
 	if (head->children > 0) {
 		skim->left[skim->depth++] = (uint32_t)head->children;
 	}
 	return STATUS_OK;
 }
 
-/* One value is over, and with it every container whose last one it was. */
+/* One value has ended, and so has every container whose last value it was. */
 static void leave(struct wire_skim *skim)
 {
 	while (skim->depth > 0 && --skim->left[skim->depth - 1] == 0) {
@@ -143,15 +144,17 @@ static void leave(struct wire_skim *skim)
 	}
 }
 
-/* Every value still to come has a byte at least. `end` is that of the value at hand. */
+/* Sets how many bytes are needed at least: every value that is still to come has one. `end` is the
+ * end of the value at hand. */
 static enum status wait_for(struct wire_skim *skim, size_t end)
 {
 	size_t need = end;
 	for (uint32_t i = 0; i < skim->depth; i++) {
 		need += skim->left[i];
 	}
-	/* Each open container but the outermost is the one at hand in its parent, and so is the
-	 * value at hand: all are counted in `end`. */
+	/* In each open container one value is at hand: the next open container, or the value that
+	 * was cut. These are counted in `end` already. */
+	assert(need >= skim->depth);
 	skim->need = need - skim->depth;
 	return STATUS_AGAIN;
 }
@@ -190,6 +193,7 @@ static enum status pass_one(struct wire_skim *skim, const uint8_t *data, size_t 
 
 enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len)
 {
+	assert(skim->depth <= WIRE_DEPTH_MAX);
 	if (skim->at == 0) {
 		skim->elements = 1;
 	}
@@ -199,6 +203,7 @@ enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len)
 			return status;
 		}
 	} while (skim->depth > 0);
+	assert(skim->at <= len);
 	skim->need = skim->at;
 	return STATUS_OK;
 }

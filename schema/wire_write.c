@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Most replies that carry no rows fit. */
+/* Most replies without rows fit into it. */
 enum { WIRE_WRITER_FIRST_BYTES = 512 };
 
 static size_t limit_of(const struct wire_writer *writer)
@@ -17,12 +17,13 @@ static size_t limit_of(const struct wire_writer *writer)
 	return writer->limit > 0 ? writer->limit : LIMIT_MESSAGE_BYTES;
 }
 
-/* Whether `bytes` more have room now; else the status says why not. */
+/* Makes room for `bytes` more; false: the status says why not. */
 static bool make_room(struct wire_writer *writer, size_t bytes)
 {
 	if (writer->status != STATUS_OK) {
 		return false;
 	}
+	assert(writer->len <= writer->cap);
 	if (bytes <= writer->cap - writer->len) {
 		return true;
 	}
@@ -39,6 +40,7 @@ static bool make_room(struct wire_writer *writer, size_t bytes)
 	if (cap > limit) {
 		cap = limit;
 	}
+	assert(cap >= need);
 	uint8_t *data = realloc(writer->data, cap);
 	if (data == NULL) {
 		writer->status = STATUS_NO_MEMORY;
@@ -67,7 +69,7 @@ static msgpack_packer packer_of(struct wire_writer *writer)
 	return (msgpack_packer){.data = writer, .callback = append};
 }
 
-/* MessagePack's longest str, bin, array or map. */
+/* MessagePack has no longer str, bin, array or map than UINT32_MAX. */
 static bool fits_head(struct wire_writer *writer, size_t count)
 {
 	if (count > UINT32_MAX && writer->status == STATUS_OK) {

@@ -190,7 +190,7 @@ static void bench_keys(void)
 	for (size_t i = 0; i < KEYS; i++) {
 		packed[i * (1 + KEY_LEN)] = KEY_LEN;
 	}
-	keys_index(packed, KEYS, at);
+	keys_find_offsets(packed, KEYS, at);
 	keys.type = KEY_BYTES;
 	printf("hash_bytes_20 %.2f ns/key\n", best_of(hash, &keys, 10000) / KEYS);
 	free(packed);

@@ -100,7 +100,7 @@ static void read_keys(struct wire_value params, const char *column)
 		batch.count = count < 64 ? count : 64;
 		batch.at = at;
 		if (batch.type == KEY_BYTES) {
-			keys_index(keys.data, batch.count, at);
+			keys_find_offsets(keys.data, batch.count, at);
 		}
 		keys_hash(&batch, 0, batch.count, hashes);
 		for (uint32_t i = 0; i < batch.count; i++) {

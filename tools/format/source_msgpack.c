@@ -199,7 +199,7 @@ static enum status index_keys(struct source_msgpack *source, struct error *err)
 		if (source->key_at == NULL) {
 			return error_set(err, STATUS_NO_MEMORY, "no memory for %u keys", count);
 		}
-		keys_index(batch->keys.data, count, source->key_at);
+		keys_find_offsets(batch->keys.data, count, source->key_at);
 	}
 	return STATUS_OK;
 }

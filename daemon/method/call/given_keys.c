@@ -122,7 +122,7 @@ static enum status index_bytes(struct given_keys *keys, struct error *err)
 	}
 	keys->memory = at;
 	keys->batch.at = at;
-	keys_index(keys->batch.packed, keys->batch.count, at);
+	keys_find_offsets(keys->batch.packed, keys->batch.count, at);
 	return STATUS_OK;
 }
 

@@ -99,7 +99,7 @@ static void byte_strings_hash_as_the_disk_has_them(void **state)
 	uint32_t at[BYTES_VECTORS];
 	assert_int_equal(keys_count(KEY_BYTES, packed, len, &count, NULL), STATUS_OK);
 	assert_int_equal(count, BYTES_VECTORS);
-	keys_index(packed, count, at);
+	keys_find_offsets(packed, count, at);
 	struct keys keys = {.type = KEY_BYTES, .count = count, .packed = packed, .at = at};
 	uint64_t hashes[BYTES_VECTORS] = {0};
 	keys_hash(&keys, 1, count - 1, hashes + 1);
@@ -122,7 +122,7 @@ static void an_empty_batch_has_no_keys(void **state)
 	count = 9;
 	assert_int_equal(keys_count(KEY_BYTES, NULL, 0, &count, NULL), STATUS_OK);
 	assert_int_equal(count, 0);
-	keys_index(NULL, 0, NULL);
+	keys_find_offsets(NULL, 0, NULL);
 	keys_hash(&(struct keys){.type = KEY_U64}, 0, 0, NULL);
 }
 
