@@ -226,7 +226,6 @@ enum status index_build(const struct index_job *job, struct index **out, struct 
 	char path[PATH_MAX];
 	struct base_rows base;
 	const struct index_owner owner = table_index_owner(job->table, job->release);
-	assert(job->table->refs > 0);
 	assert(!grace_is_inside()); /* it takes long */
 	if (!index_file_name(name, sizeof name, &owner)) {
 		return STATUS_NOT_FOUND;

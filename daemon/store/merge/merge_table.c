@@ -143,7 +143,6 @@ static enum status swap(const struct merge_job *job, struct table *table, struct
  * readers that have loaded its address are waited for. */
 static void let_go(const struct merge_job *job)
 {
-	assert(job->table->refs > 0);
 	grace_wait();
 	struct generation *frozen = memtable_take_frozen(job->table->memtable);
 	grace_wait();
