@@ -2,6 +2,8 @@
 is, with the row of the file and the option of the command, and leaves nothing in the way of a seal."""
 
 import os
+import signal
+import subprocess
 import time
 
 import numpy as np
@@ -66,6 +68,121 @@ class Times(Import):
             self.assertIn('--any-time', said)
         self.assertIn('--time-unit', self.daemon.command(
             'import', 'r/t', self.path('t.msgpack'), '--time-unit', 's', fails=2))
+
+
+class Refused(Import):
+    """What is wrong far behind in a file of several chunks is told by its row, and nothing of the load stays."""
+
+    COUNT = 150000
+    AT = 149990
+
+    def nothing_stays(self):
+        self.assertEqual(self.daemon.command_json('release', 'show', 'r')[0]['loads'], [])
+
+    def wrong(self, told, *args, **options):
+        said = self.daemon.command(*args, fails=1, **options)
+        for words in ('row %d' % self.AT,) + told:
+            self.assertIn(words, said)
+        self.assertNotIn('allow_nonfinite', said)       # an option of the wire
+        self.nothing_stays()
+
+    def test_a_number_that_the_table_does_not_hold(self):
+        for dtype, value in (('f16', 70000), ('bf16', 3.4e38)):
+            self.table(dtype, '--dtype', dtype)
+            rows = np.ones((self.COUNT, 2), '<f4')
+            rows[self.AT] = [1, value]
+            self.wrong(('column 1', 'x.npy', dtype), *self.arrays(dtype, rows=rows))
+        self.table('i8')
+        scales = np.ones(self.COUNT, '<f4')
+        scales[self.AT] = 3e38
+        self.wrong(('column 0', 'f32'), *self.arrays('i8', rows=np.full((self.COUNT, 2), 100, 'i1')),
+                   '--scales', self.npy('s.npy', scales))
+        lines = [b'{"key":%d,"vector":[1,2]}\n' % i for i in range(self.COUNT)]
+        lines[self.AT] = b'{"key":1,"vector":[70000,2]}\n'
+        self.wrong(('column 0', 'f16'), 'import', 'r/f16', '--format', 'jsonl', '-', data=b''.join(lines))
+        self.daemon.command('release', 'seal', 'r')
+
+    def test_lines_that_are_none(self):
+        self.table('t')
+        lines = b''.join(b'{"key":%d,"vector":[1,2]}\n' % i for i in range(self.COUNT))
+        for last in (b'{"key":1,"vector":[1,2,3]}', b'{"key":1', b'{"key":1,"vector":[1,2],"time":1e3}'):
+            said = self.lines('t', lines + last + b'\n', fails=1)
+            self.assertIn(':%d: ' % (self.COUNT + 1), said)
+            self.nothing_stays()
+
+
+class Loads(Import):
+    def setUp(self):
+        super().setUp()
+        self.table('t')
+
+    def test_a_file_is_known_by_its_content(self):
+        """A mended file of the same path, size and time is another one; a copy is the same."""
+        def rows(name, value):
+            path = self.npy(name, np.full((100, 2), value, '<f4'))
+            os.utime(path, (1, 1))
+            return self.daemon.command_json('import', 'r/t', '--keys', keys, '--rows', path)[0]
+
+        keys = self.npy('k.npy', np.arange(100))
+        first = rows('x.npy', 1)
+        copy = rows('y.npy', 1)
+        self.assertEqual((copy['load'], copy['chunks_skipped']), (first['load'], 1))
+        second = rows('x.npy', 2)
+        self.assertNotEqual(second['load'], first['load'])
+        self.assertEqual(second['chunks_skipped'], 0)
+        for name, text in (('a.jsonl', b'[3,4]'), ('a.jsonl', b'[5,6]')):
+            with open(self.path(name), 'wb') as file:
+                file.write(b'{"key":1,"vector":%s}\n' % text)
+            os.utime(self.path(name), (1, 1))
+            self.assertEqual(self.daemon.command_json('import', 'r/t', self.path(name))[0]['chunks_skipped'], 0)
+        self.daemon.command('release', 'seal', 'r')
+        self.daemon.command('release', 'publish', 'r')
+        shown = self.daemon.command_json('fetch', 't', 0, 1)
+        self.assertEqual([each['vector'] for each in shown], [[2, 2], [5, 6]])
+
+    def test_forgetting_what_is_not_there(self):
+        said = self.daemon.command('import', 'r/t', '--forget', 'import-typo', fails=1)
+        self.assertIn("has no load 'import-typo'", said)
+        self.assertIn('NOT_FOUND', said)
+
+    def start(self, *args):
+        return subprocess.Popen([harness.program('repstore'), '-s', self.daemon.address, 'import', 'r/t', *args],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def wait_for_chunk(self):
+        end = time.monotonic() + harness.CALL_SECONDS
+        while not self.daemon.command_json('release', 'show', 'r')[0]['loads']:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(.02)
+
+    def test_interrupted(self):
+        """Ctrl-C drops what came from a pipe, keeps what can be gone on with, and says so."""
+        lines = b''.join(b'{"key":%d,"vector":[1,2]}\n' % i for i in range(70000))
+        for options, told in (([], 'nothing of it is kept'), (['--load', 'mine'], '--forget mine')):
+            process = self.start('--format', 'jsonl', '-', *options)
+            process.stdin.write(lines)
+            process.stdin.flush()
+            self.wait_for_chunk()
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=harness.CALL_SECONDS)[1].decode()
+            self.assertEqual(process.returncode, -signal.SIGINT)
+            self.assertIn('interrupted', said)
+            self.assertIn(told, said)
+        self.assertIn('import r/t --forget mine', self.daemon.command('release', 'seal', 'r', fails=1))
+        self.daemon.command('import', 'r/t', '--forget', 'mine')
+        self.daemon.command('release', 'seal', 'r')
+
+    def test_a_file_that_is_cut_while_it_is_read(self):
+        path = self.path('x.jsonl')
+        with open(path, 'wb') as file:
+            file.write(b'{"key":1,"vector":[1,2]}\n' * 400000)
+        process = self.start(path)
+        self.wait_for_chunk()
+        os.truncate(path, 26)
+        said = process.communicate(timeout=harness.CALL_SECONDS)[1].decode()
+        self.assertEqual(process.returncode, 1)
+        self.assertIn('cut while it was read', said)
+        self.assertEqual(self.daemon.command_json('release', 'show', 'r')[0]['loads'], [])
 
 
 if __name__ == '__main__':

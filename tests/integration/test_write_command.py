@@ -249,7 +249,7 @@ class Import(Commands):
     def write_arrays(self):
         """Keys and rows in files, and the arguments that name them."""
         keys = np.arange(self.ROWS, dtype='<u8')
-        rows = np.arange(self.ROWS * 3, dtype='<f4').reshape(-1, 3)
+        rows = np.arange(self.ROWS * 3, dtype='<f4').reshape(-1, 3) / 64     # f16 holds them
         np.save(self.path('k.npy'), keys)
         np.save(self.path('r.npy'), rows)
         return keys, rows, ['--keys', self.path('k.npy'), '--rows', self.path('r.npy')]

@@ -2,7 +2,7 @@
  * load, which a later run can go on with. Any other release gets them as puts.
  */
 #include "tools/command/command.h"
-#include "tools/command/load_name.h"
+#include "tools/command/import_load.h"
 #include "tools/command/options.h"
 #include "tools/command/progress.h"
 #include "tools/command/put_stream.h"
@@ -17,160 +17,6 @@ enum {
 	CHUNK_ROWS_MAX = 65536,
 	BUSY_MS = 60000,
 };
-
-/* The arguments. */
-struct import {
-	struct place place;
-	struct rep_table table;
-	struct source_options source;
-	enum format format;
-	const char *load;   /* given by --load */
-	const char *forget; /* given by --forget */
-	bool if_newer;
-	bool open; /* the release is open; only an open one has loads */
-	char name[LOAD_NAME_BYTES];
-};
-
-/* Takes the name that --load gave, or makes one. */
-static bool name_load(struct import *import)
-{
-	if (import->load != NULL) {
-		return snprintf(import->name, sizeof import->name, "%s", import->load) <
-		       (int)sizeof import->name;
-	}
-	return load_name_make(&import->place, &import->source, import->format, import->name);
-}
-
-/* ---- a load ---- */
-
-/* What was sent, for the last line. */
-struct outcome {
-	uint64_t chunks;
-	uint64_t skipped; /* chunks that the daemon had from an earlier run */
-	uint64_t rows;
-	bool input_wrong; /* the rows are wrong, so a later run cannot go on either */
-};
-
-static bool is_wrong_input(enum rep_status status)
-{
-	return status == REP_BAD_REQUEST || status == REP_TOO_LARGE;
-}
-
-/* Sends the rows that the daemon does not have. */
-static enum rep_status send_rows(struct source *source, rep_load *load, uint64_t next_chunk,
-	struct outcome *outcome, struct rep_error *err)
-{
-	struct progress progress;
-	progress_begin(&progress, "import");
-	enum rep_status status = REP_OK;
-	for (;;) {
-		struct rep_rows rows;
-		struct error why;
-		enum status read = source->next(source, &rows, &why);
-		if (read != STATUS_OK) {
-			err->status = (enum rep_status)read;
-			memcpy(err->text, why.text, sizeof err->text);
-			outcome->input_wrong = true;
-			status = err->status;
-			break;
-		}
-		if (rows.keys.count == 0) {
-			break;
-		}
-		if (outcome->chunks >= next_chunk) {
-			status = rep_load_chunk(load, &rows, err);
-			if (status != REP_OK) {
-				outcome->input_wrong = is_wrong_input(status);
-				break;
-			}
-		} else {
-			outcome->skipped++;
-		}
-		outcome->chunks++;
-		outcome->rows += rows.keys.count;
-		progress_update(&progress, source->done, source->total, outcome->rows);
-	}
-	progress_end(&progress);
-	return status;
-}
-
-/* Ends the load. A load that cannot become whole is aborted, since it would stand in the way of a
- * seal. A load that a later run can go on with stays. */
-static enum rep_status end_load(rep_load *load, enum rep_status status, uint64_t next_chunk,
-	struct outcome *outcome, struct rep_error *err)
-{
-	if (status == REP_OK && outcome->chunks == 0 && next_chunk == 0) {
-		rep_load_leave(load); /* there was nothing to import */
-		return REP_OK;
-	}
-	if (status == REP_OK) {
-		status = rep_load_end(load, NULL, err);
-		outcome->input_wrong = is_wrong_input(status);
-		return status;
-	}
-	if (outcome->input_wrong) {
-		struct rep_error ignored;
-		rep_load_abort(load, &ignored);
-	} else {
-		rep_load_leave(load);
-	}
-	return status;
-}
-
-static int report(struct session *session, const struct import *import,
-	const struct outcome *outcome, double seconds)
-{
-	if (session->json) {
-		struct json_writer json = {.out = stdout};
-		json_write_object(&json, NULL);
-		json_write_text(&json, "release", import->place.release);
-		json_write_text(&json, "table", import->place.table);
-		json_write_text(&json, "load", import->name);
-		json_write_u64(&json, "rows", outcome->rows);
-		json_write_u64(&json, "chunks", outcome->chunks);
-		json_write_u64(&json, "chunks_skipped", outcome->skipped);
-		json_write_fixed(&json, "seconds", seconds, 3);
-		json_write_object_end(&json);
-		json_write_line(&json);
-	} else {
-		printf("%" PRIu64 " rows into %s/%s in %.1f s", outcome->rows,
-			import->place.release, import->place.table, seconds);
-		if (outcome->skipped > 0) {
-			printf("; %" PRIu64 " of %" PRIu64 " chunks were there already",
-				outcome->skipped, outcome->chunks);
-		}
-		putchar('\n');
-	}
-	return session_finish(session, EXIT_DONE);
-}
-
-static int send_source(struct session *session, const struct import *import, struct source *source)
-{
-	struct rep_error err = {0};
-	rep_load *load = NULL;
-	uint64_t next_chunk = 0;
-	struct progress progress;
-	progress_begin(&progress, "");
-	enum rep_status status = rep_load_begin(session->client, import->place.release,
-		import->place.table, import->name, &load, &next_chunk, &err);
-	if (status != REP_OK) {
-		return session_refuse(session, &err);
-	}
-	struct outcome outcome = {0};
-	status = send_rows(source, load, next_chunk, &outcome, &err);
-	status = end_load(load, status, next_chunk, &outcome, &err);
-	if (status == REP_OK) {
-		return report(session, import, &outcome, progress_end(&progress));
-	}
-	session_refuse(session, &err);
-	bool again = import->source.path == NULL || strcmp(import->source.path, "-") != 0;
-	/* A release that was dropped or sealed meanwhile takes no more rows. */
-	again = again && err.status != REP_NOT_FOUND && err.status != REP_SEALED;
-	if (!outcome.input_wrong && again && !session->json) {
-		fputs("repstore: the same command again goes on where this one stopped\n", stderr);
-	}
-	return EXIT_REFUSED;
-}
 
 /* ---- puts ---- */
 
@@ -307,11 +153,8 @@ static int run_import(struct session *session, struct import *import)
 	status = EXIT_REFUSED;
 	if (!import->open) {
 		status = put_source(session, import, source);
-	} else if (name_load(import)) {
-		status = send_source(session, import, source);
 	} else {
-		session_refuse_text(session, STATUS_BAD_REQUEST,
-			"the load could not be given a name");
+		status = import_load(session, import, source);
 	}
 	source->close(source);
 	return status;
@@ -319,26 +162,8 @@ static int run_import(struct session *session, struct import *import)
 
 static int run_forget(struct session *session, struct import *import)
 {
-	struct rep_error err;
-	rep_load *load = NULL;
-	int status = find_release(session, import);
-	if (status != EXIT_DONE) {
-		return status;
-	}
-	if (rep_load_begin(session->client, import->place.release, import->place.table,
-		    import->forget, &load, NULL, &err) != REP_OK ||
-		rep_load_abort(load, &err) != REP_OK) {
-		return session_refuse(session, &err);
-	}
-	if (session->json) {
-		struct json_writer json = {.out = stdout};
-		json_write_object(&json, NULL);
-		json_write_object_end(&json);
-		json_write_line(&json);
-	} else {
-		puts("forgotten");
-	}
-	return session_finish(session, EXIT_DONE);
+	const int status = find_release(session, import);
+	return status != EXIT_DONE ? status : import_forget(session, import);
 }
 
 /* Checks which arguments may stand together. */
@@ -432,7 +257,7 @@ const struct command cmd_import = {
 		"  --if-newer writes only where the stored row is older, or there is none; into a\n"
 		"             release that is sealed or `live`\n"
 		"  --load     the name under which an interrupted import is gone on with; it is\n"
-		"             made of the files' names, sizes and times otherwise\n"
+		"             made of what the files hold otherwise\n"
 		"  --forget   drops what an interrupted import has sent\n"
 		"npy files are checked whole before anything is sent. After an interruption the\n"
 		"same command goes on where the daemon stands. Of a key given twice the last wins.\n"

@@ -13,13 +13,19 @@
 
 enum { LOAD_NAME_BYTES = 65 };
 
-/* Makes the same name for the same files, table and chunks, so that the same command goes on where
- * it was interrupted. An import from a stream cannot go on: it gets a new name each time.
+struct load_name {
+	char text[LOAD_NAME_BYTES];
+	bool again; /* the same command finds the same name again, and so goes on */
+};
+
+/* Makes the same name for the same rows, table and chunks, so that the same command goes on where it
+ * was interrupted. Rows are known by their content: a file that was mended is another, whatever its
+ * path, size and time. An import from a stream cannot go on: it gets a new name each time.
  *
- *   name  out: char[LOAD_NAME_BYTES]
+ *   content  that of the source; 0: the file in `options` is read
  *
- * False: the system refused memory or random bytes. */
-bool load_name_make(const struct place *place, const struct source_options *source,
-	enum format format, char *name);
+ * False: the system refused random bytes. */
+bool load_name_make(const struct place *place, const struct source_options *options,
+	enum format format, uint64_t content, struct load_name *out);
 
 #endif

@@ -108,6 +108,7 @@ static enum status open_side(const struct observe *observe, const struct rep_tab
 {
 	const struct source_options options = {
 		.spec = spec,
+		.cannot_allow = true,
 		.chunk_rows = (uint32_t)observe->batch,
 		.keys = keys,
 		.rows = observe->rows,

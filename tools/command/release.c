@@ -219,12 +219,46 @@ static void print_sealed(struct wire_value result)
 		text_duration(text_uint_of(result, "elapsed_ms"), duration));
 }
 
+/* Tells a person the commands that drop the loads which are in the way of a seal. */
+static void tell_loads(struct session *session, const char *id)
+{
+	struct wire_writer params = {0};
+	struct answer answer = {0};
+	wire_write_map(&params, 1);
+	write_text(&params, "release", id);
+	if (session->json || session->client == NULL ||
+		!session_call(session, "release.show", &params, &answer)) {
+		return;
+	}
+	const struct wire_value loads = wire_get(answer.result, "loads");
+	for (size_t i = 0; i < wire_size(loads); i++) {
+		const struct wire_value each = wire_item(loads, i);
+		bool ended = false;
+		char name[160];
+		char table[160];
+		wire_bool(wire_get(each, "ended"), &ended);
+		if (!ended) {
+			fprintf(stderr,
+				"repstore: `repstore import %s/%s --forget %s` drops a load that has "
+				"not ended\n",
+				id, text_str_of(each, "table", table, sizeof table),
+				text_str_of(each, "load", name, sizeof name));
+		}
+	}
+	answer_close(&answer);
+}
+
 static int run_seal(struct session *session, int argc, char **argv)
 {
 	const char *id = NULL;
 	int status = read_id(session, 1, argc, argv, &id);
-	return status != EXIT_DONE ? status
-				   : call_release(session, "release.seal", id, print_sealed);
+	if (status == EXIT_DONE) {
+		status = call_release(session, "release.seal", id, print_sealed);
+		if (status == EXIT_REFUSED) {
+			tell_loads(session, id);
+		}
+	}
+	return status;
 }
 
 static void print_live(struct wire_value result)

@@ -6,25 +6,137 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
-static enum status check_finite(const struct rep_rows *rows, const struct rep_table_spec *spec,
+/* Where the table's dtype has no finite value any more: what is not below rounds to infinity. */
+static float bound_of(enum dtype table)
+{
+	static const uint32_t bf16_bits = 0x7f7f8000; /* halfway from its largest value to 2^128 */
+	float bound = INFINITY;
+	if (table == DTYPE_BF16) {
+		memcpy(&bound, &bf16_bits, sizeof bound);
+	}
+	return table == DTYPE_F16 ? 65520.0F : bound; /* halfway from 65504 to 65536 */
+}
+
+/* Element i of a row of any dtype but bit; that of i8 without its scale. */
+static float element_at(enum dtype dtype, const void *row, size_t i)
+{
+	const uint8_t *at = row;
+	uint16_t half = 0;
+	float value = 0;
+	switch (dtype) {
+	case DTYPE_F32:
+		memcpy(&value, at + i * sizeof value, sizeof value);
+		return value;
+	case DTYPE_F16:
+	case DTYPE_BF16:
+		memcpy(&half, at + i * sizeof half, sizeof half);
+		return dtype == DTYPE_F16 ? dtype_f32_of_f16(half) : dtype_f32_of_bf16(half);
+	case DTYPE_I8:
+		return (float)(int8_t)at[i];
+	case DTYPE_BIT:
+	case DTYPE_NONE:
+		break;
+	}
+	return 0;
+}
+
+/* The first element of f32 that is not below the bound, or `count`. */
+static size_t first_beyond(const uint8_t *values, size_t count, float bound)
+{
+	enum { BLOCK = 1024 };
+	float block[BLOCK];
+	for (size_t first = 0; first < count; first += BLOCK) {
+		const size_t n = count - first < BLOCK ? count - first : BLOCK;
+		bool all = true;
+		memcpy(block, values + first * sizeof(float), n * sizeof(float));
+		for (size_t i = 0; i < n; i++) {
+			all &= fabsf(block[i]) < bound; /* NaN is not */
+		}
+		for (size_t i = 0; !all && i < n; i++) {
+			if (!(fabsf(block[i]) < bound)) {
+				return first + i;
+			}
+		}
+	}
+	return count;
+}
+
+/* The first element of rows of i8 whose product with its scale is not below the bound. */
+static size_t first_scaled_beyond(const struct rep_rows *rows, size_t elements, float bound)
+{
+	for (size_t row = 0; row < rows->keys.count; row++) {
+		if (fabsf(rows->scales[row]) * 128 < bound) {
+			continue;
+		}
+		const uint8_t *values = (const uint8_t *)rows->rows + row * elements;
+		for (size_t i = 0; i < elements; i++) {
+			if (!(fabsf(element_at(DTYPE_I8, values, i) * rows->scales[row]) < bound)) {
+				return row * elements + i;
+			}
+		}
+	}
+	return rows->keys.count * elements;
+}
+
+/* The first element that the table's dtype cannot hold as a finite number, or how many there
+ * are. */
+static size_t first_not_held(const struct rep_rows *rows, enum dtype table, size_t elements)
+{
+	const enum dtype dtype = (enum dtype)rows->dtype;
+	const size_t count = rows->keys.count * elements;
+	const float bound = bound_of(table);
+	if (dtype == DTYPE_F32) {
+		return first_beyond(rows->rows, count, bound);
+	}
+	if (dtype == DTYPE_I8) {
+		return table != DTYPE_I8 ? first_scaled_beyond(rows, elements, bound) : count;
+	}
+	if (dtype == DTYPE_BF16 && table == DTYPE_F16) {
+		size_t i = 0;
+		while (i < count && fabsf(element_at(dtype, rows->rows, i)) < bound) {
+			i++;
+		}
+		return i;
+	}
+	return dtype_first_nonfinite(dtype, rows->rows, count);
+}
+
+static enum status check_finite(const struct rep_rows *rows, const struct source_options *options,
 	const char *what, uint64_t first, struct error *err)
 {
-	bool scaled = rows->dtype == REP_I8;
-	size_t elements = scaled ? 1 : (size_t)spec->dim * spec->views;
-	size_t count = rows->keys.count * elements;
-	size_t at = dtype_first_nonfinite((enum dtype)rows->dtype,
-		scaled ? rows->scales : rows->rows, count);
-	if (rows->dtype == REP_BIT || at == count) {
+	const enum dtype dtype = (enum dtype)rows->dtype;
+	const enum dtype table = (enum dtype)options->spec->dtype;
+	const size_t elements = (size_t)options->spec->dim * options->spec->views;
+	const size_t count = rows->keys.count;
+	const char *allow = options->cannot_allow ? "" : "; --allow-nonfinite takes it";
+	if (dtype == DTYPE_BIT) {
 		return STATUS_OK;
 	}
-	if (scaled) {
+	const size_t scale =
+		dtype == DTYPE_I8 ? dtype_first_nonfinite(dtype, rows->scales, count) : count;
+	if (scale < count) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"%s: the scale of row %" PRIu64 " is not finite", what, first + at);
+			"%s: the scale of row %" PRIu64 " is not finite%s", what, first + scale,
+			allow);
+	}
+	const size_t at = first_not_held(rows, table, elements);
+	if (at == count * elements) {
+		return STATUS_OK;
+	}
+	const float scaled = dtype == DTYPE_I8 ? rows->scales[at / elements] : 1;
+	const float element = element_at(dtype, rows->rows, at);
+	if (!isfinite(element)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"%s: row %" PRIu64 ", column %zu is not finite%s", what,
+			first + at / elements, at % elements, allow);
 	}
 	return error_set(err, STATUS_BAD_REQUEST,
-		"%s: row %" PRIu64 ", column %zu is not finite; --allow-nonfinite takes it", what,
-		first + at / elements, at % elements);
+		"%s: row %" PRIu64 ", column %zu is %.9g, more than %s rows of the table hold%s",
+		what, first + at / elements, at % elements, (double)element * (double)scaled,
+		dtype_name(table),
+		options->cannot_allow ? "" : "; --allow-nonfinite stores infinity");
 }
 
 enum status source_check(const struct rep_rows *rows, const struct source_options *options,
@@ -40,5 +152,5 @@ enum status source_check(const struct rep_rows *rows, const struct source_option
 	if (options->allow_nonfinite) {
 		return STATUS_OK;
 	}
-	return check_finite(rows, options->spec, what, first, err);
+	return check_finite(rows, options, what, first, err);
 }

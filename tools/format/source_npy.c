@@ -2,6 +2,7 @@
 #include "tools/format/source.h"
 
 #include "schema/dtype.h"
+#include "schema/key.h"
 #include "schema/limits.h"
 #include "tools/format/buffer.h"
 #include "tools/format/npy.h"
@@ -366,6 +367,19 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	return status;
 }
 
+/* Adds rows to the hash of the content, while the processor's cache has them. */
+static uint64_t add_content(uint64_t before, const struct rep_rows *rows, size_t rows_bytes)
+{
+	const size_t count = rows->keys.count;
+	const uint64_t parts[] = {before, key_hash_bytes(rows->keys.data, rows->keys.bytes),
+		key_hash_bytes(rows->rows, rows_bytes),
+		rows->times != NULL ? key_hash_bytes(rows->times, count * 8) : 1,
+		rows->tags != NULL ? key_hash_bytes(rows->tags, count * 8) : 1,
+		rows->scales != NULL ? key_hash_bytes(rows->scales, count * 4) : 1,
+		rows->weights != NULL ? key_hash_bytes(rows->weights, count * 4) : 1};
+	return key_hash_bytes(parts, sizeof parts);
+}
+
 /* Checks every value of every row, before anything is sent. */
 static enum status check_values(struct source_npy *source, struct error *err)
 {
@@ -381,6 +395,8 @@ static enum status check_values(struct source_npy *source, struct error *err)
 		if (status != STATUS_OK) {
 			return status;
 		}
+		source->source.content =
+			add_content(source->source.content, &rows, count * source->row_bytes);
 		first += count;
 	}
 	return STATUS_OK;

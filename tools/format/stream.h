@@ -20,7 +20,8 @@ struct stream {
 	struct buffer buffer; /* [at, len) were read and not taken yet */
 	size_t at;
 	uint64_t taken; /* bytes taken since the beginning */
-	uint64_t size;  /* of a regular file; else 0 */
+	bool regular;   /* a file, and no pipe or terminal */
+	uint64_t size;  /* of a regular file when it was opened; else 0 */
 };
 
 /* path "-" is standard input. Errors: those of the system. */
@@ -28,8 +29,12 @@ enum status stream_open(const char *path, struct stream *out, struct error *err)
 void stream_close(struct stream *stream);
 
 /* Reads more bytes behind those that are there. Sets `ended` when there are no more.
- * Errors: IO, NO_MEMORY. */
+ * Errors: IO, NO_MEMORY; BAD_REQUEST  a file has become shorter; CLOSED  interrupt_seen(). */
 enum status stream_more(struct stream *stream, struct error *err);
+
+/* Whether stream_more returns without waiting, at once or within some milliseconds: bytes have
+ * come, or the end. */
+bool stream_is_ready(const struct stream *stream, int wait_ms);
 
 static inline const uint8_t *stream_data(const struct stream *stream)
 {

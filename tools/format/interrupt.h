@@ -1,0 +1,18 @@
+/* interrupt.h - Ctrl-C while rows are sent: it is noticed between two steps, so that the work ends in
+ * order and the person is told what is kept.
+ *
+ * Threads: one at a time; signals are of the process.
+ */
+#ifndef TOOLS_FORMAT_INTERRUPT_H
+#define TOOLS_FORMAT_INTERRUPT_H
+
+#include <stdbool.h>
+
+/* From now on the first SIGINT or SIGTERM is only remembered; the second ends the process. */
+void interrupt_watch(void);
+bool interrupt_seen(void);
+/* Ends the process by the signal that was seen, as whoever started it expects. Returns if none was
+ * seen. */
+void interrupt_end(void);
+
+#endif
