@@ -16,8 +16,7 @@ static_assert(sizeof((struct rep_release *)0)->model > LIMIT_LABEL_BYTES, "model
 /* An optional time: 0 when it is not there. */
 static bool read_time(struct wire_value map, const char *name, int64_t *out)
 {
-	enum wire_type type = wire_type(wire_get(map, name));
-	return type == WIRE_ABSENT || type == WIRE_NIL || field_int(map, name, out);
+	return wire_type(wire_get(map, name)) == WIRE_ABSENT || field_int(map, name, out);
 }
 
 /* A number that an older daemon does not send: 0 then. */

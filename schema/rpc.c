@@ -28,6 +28,7 @@ static enum status read_params(struct wire_value value, struct wire_value *param
 	struct error *err)
 {
 	static const char allowed[] = "an array of one map, or an empty one, allowed";
+	struct wire_value none = {0};
 	if (wire_type(value) != WIRE_ARRAY) {
 		return error_set(err, STATUS_BAD_REQUEST, "params: %s given, %s",
 			wire_type_name(wire_type(value)), allowed);
@@ -40,11 +41,13 @@ static enum status read_params(struct wire_value value, struct wire_value *param
 		return error_set(err, STATUS_BAD_REQUEST, "params: an array of %zu given, %s",
 			wire_size(value), allowed);
 	}
-	if (wire_type(first) != WIRE_MAP) {
+	const bool is_empty = wire_type(first) == WIRE_NIL ||
+			      (wire_type(first) == WIRE_ARRAY && wire_size(first) == 0);
+	if (wire_type(first) != WIRE_MAP && !is_empty) {
 		return error_set(err, STATUS_BAD_REQUEST, "params: an array of one %s given, %s",
 			wire_type_name(wire_type(first)), allowed);
 	}
-	*params = first;
+	*params = is_empty ? none : first;
 	return STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 /* rpc.h - the MessagePack-RPC envelope.
  *
- *   request       [0, msgid, method, params]    params: array of one map, or empty
+ *   request       [0, msgid, method, params]    params: array of one map, or empty; the map may be
+ *                                               nil or, where languages have no empty map, []
  *   response      [1, msgid, error, result]     error: nil or "CODE: message"
  *   notification  [2, method, params]
  *

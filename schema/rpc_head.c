@@ -4,6 +4,7 @@
 #include "schema/limits.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* The bytes that are still to be read. Once `ok` is false it stays so, and all reads give 0. */
 struct cursor {
@@ -44,12 +45,36 @@ static uint64_t take_array(struct cursor *cursor)
 	return 0;
 }
 
-/* An integer that is not negative, in any of its widths. */
+/* The integer that a float is which has `first` for its first byte. */
+static uint64_t take_whole(struct cursor *cursor, uint8_t first)
+{
+	int64_t whole = 0;
+	double number = 0;
+	if (first == 0xca) {
+		const uint32_t bits = (uint32_t)take_number(cursor, sizeof bits);
+		float single;
+		memcpy(&single, &bits, sizeof single);
+		number = single;
+	} else {
+		const uint64_t bits = take_number(cursor, sizeof bits);
+		memcpy(&number, &bits, sizeof number);
+	}
+	if (!wire_whole(number, &whole) || whole < 0) {
+		cursor->ok = false;
+		return 0;
+	}
+	return (uint64_t)whole;
+}
+
+/* An integer that is not negative, in any of its widths, or as a float. */
 static uint64_t take_uint(struct cursor *cursor)
 {
 	uint8_t first = (uint8_t)take_number(cursor, 1);
 	if (first < 0x80) {
 		return first;
+	}
+	if (first == 0xca || first == 0xcb) {
+		return take_whole(cursor, first);
 	}
 	if (first >= 0xcc && first <= 0xcf) {
 		return take_number(cursor, (size_t)1 << (first - 0xcc));

@@ -80,20 +80,29 @@ struct wire_value wire_root(const struct wire_message *message);
 enum wire_type wire_type(struct wire_value value);
 const char *wire_type_name(enum wire_type type); /* "uint", "map", ... for errors */
 
-/* Each returns false, and does not write `out`, when the value is of another type. */
+/* Each returns false, and does not write `out`, when the value is of another type.
+ *
+ * Encoders differ in the type that they give a value. Those from before bin was there write all
+ * bytes as str, and those whose numbers are floats write large integers as float. */
 bool wire_bool(struct wire_value value, bool *out);
-bool wire_uint(struct wire_value value, uint64_t *out);
+bool wire_uint(struct wire_value value, uint64_t *out);         /* also a whole float */
 bool wire_int(struct wire_value value, int64_t *out);           /* also an unsigned one that fits */
 bool wire_float(struct wire_value value, double *out);          /* also integers */
 bool wire_str(struct wire_value value, struct wire_bytes *out); /* str or bin */
-bool wire_bin(struct wire_value value, struct wire_bytes *out); /* bin only */
+bool wire_bin(struct wire_value value, struct wire_bytes *out); /* bin or str */
+
+/* The integer that a float is. False beyond 2^53 - 1 to either side: from there on a float may stand
+ * for several integers. */
+bool wire_whole(double number, int64_t *out);
 
 /* Arrays and maps. Any other type has size 0 and absent values. */
 size_t wire_size(struct wire_value value);
 struct wire_value wire_item(struct wire_value array, size_t i);
 struct wire_value wire_map_key(struct wire_value map, size_t i);
 struct wire_value wire_map_value(struct wire_value map, size_t i);
-struct wire_value wire_get(struct wire_value map, const char *name); /* of two the last one */
+/* Absent also when the value is nil, which encoders write for what is not given. Of a name that is
+ * there twice the last one counts. */
+struct wire_value wire_get(struct wire_value map, const char *name);
 
 /* ---- write ---- */
 

@@ -139,31 +139,51 @@ bool wire_bool(struct wire_value value, bool *out)
 	return true;
 }
 
-bool wire_uint(struct wire_value value, uint64_t *out)
+static bool is_float(struct wire_value value)
 {
-	if (!is(value, MSGPACK_OBJECT_POSITIVE_INTEGER)) {
+	return is(value, MSGPACK_OBJECT_FLOAT64) || is(value, MSGPACK_OBJECT_FLOAT32);
+}
+
+bool wire_whole(double number, int64_t *out)
+{
+	static const double beyond = (double)(INT64_C(1) << 53);
+	/* What is not a number fails both comparisons. */
+	if (!(number > -beyond && number < beyond) || (double)(int64_t)number != number) {
 		return false;
 	}
-	*out = value.object->via.u64;
+	*out = (int64_t)number;
 	return true;
 }
 
-bool wire_int(struct wire_value value, int64_t *out)
+bool wire_uint(struct wire_value value, uint64_t *out)
 {
-	uint64_t number;
-	if (is(value, MSGPACK_OBJECT_NEGATIVE_INTEGER)) {
-		*out = value.object->via.i64;
-	} else if (wire_uint(value, &number) && number <= INT64_MAX) {
-		*out = (int64_t)number;
+	int64_t whole;
+	if (is(value, MSGPACK_OBJECT_POSITIVE_INTEGER)) {
+		*out = value.object->via.u64;
+	} else if (is_float(value) && wire_whole(value.object->via.f64, &whole) && whole >= 0) {
+		*out = (uint64_t)whole;
 	} else {
 		return false;
 	}
 	return true;
 }
 
+bool wire_int(struct wire_value value, int64_t *out)
+{
+	if (is(value, MSGPACK_OBJECT_NEGATIVE_INTEGER)) {
+		*out = value.object->via.i64;
+	} else if (is(value, MSGPACK_OBJECT_POSITIVE_INTEGER) &&
+		   value.object->via.u64 <= INT64_MAX) {
+		*out = (int64_t)value.object->via.u64;
+	} else {
+		return is_float(value) && wire_whole(value.object->via.f64, out);
+	}
+	return true;
+}
+
 bool wire_float(struct wire_value value, double *out)
 {
-	if (is(value, MSGPACK_OBJECT_FLOAT64) || is(value, MSGPACK_OBJECT_FLOAT32)) {
+	if (is_float(value)) {
 		*out = value.object->via.f64;
 	} else if (is(value, MSGPACK_OBJECT_POSITIVE_INTEGER)) {
 		*out = (double)value.object->via.u64;
@@ -183,19 +203,18 @@ static struct wire_bytes bytes_at(const char *data, size_t len)
 
 bool wire_str(struct wire_value value, struct wire_bytes *out)
 {
-	if (!is(value, MSGPACK_OBJECT_STR)) {
-		return wire_bin(value, out);
-	}
-	*out = bytes_at(value.object->via.str.ptr, value.object->via.str.size);
-	return true;
+	return wire_bin(value, out);
 }
 
 bool wire_bin(struct wire_value value, struct wire_bytes *out)
 {
-	if (!is(value, MSGPACK_OBJECT_BIN)) {
+	if (is(value, MSGPACK_OBJECT_BIN)) {
+		*out = bytes_at(value.object->via.bin.ptr, value.object->via.bin.size);
+	} else if (is(value, MSGPACK_OBJECT_STR)) {
+		*out = bytes_at(value.object->via.str.ptr, value.object->via.str.size);
+	} else {
 		return false;
 	}
-	*out = bytes_at(value.object->via.bin.ptr, value.object->via.bin.size);
 	return true;
 }
 
@@ -244,7 +263,8 @@ struct wire_value wire_get(struct wire_value map, const char *name)
 		struct wire_bytes key;
 		if (wire_str(wire_map_key(map, i), &key) && key.len == len &&
 			memcmp(key.data, name, len) == 0) {
-			return wire_map_value(map, i);
+			const struct wire_value value = wire_map_value(map, i);
+			return wire_type(value) == WIRE_NIL ? (struct wire_value){0} : value;
 		}
 	}
 	return (struct wire_value){0};

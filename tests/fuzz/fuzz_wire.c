@@ -85,10 +85,12 @@ static size_t copy(struct wire_value value, const struct wire_bytes *input, unsi
 		break;
 	case WIRE_FLOAT:
 		require(wire_float(value, &real));
+		require(!wire_uint(value, &number) || (double)number == real);
+		require(!wire_int(value, &integer) || (double)integer == real);
 		wire_write_float(writer, real);
 		break;
 	case WIRE_STR:
-		require(!wire_bin(value, &bytes));
+		require(wire_bin(value, &bytes));
 		wire_write_str_len(writer, bytes.data, bytes.len);
 		break;
 	case WIRE_BIN:

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_packed(struct wire_value given)
+{
+	return wire_type(given) == WIRE_BIN || wire_type(given) == WIRE_STR;
+}
+
 static enum status count_packed(struct given_keys *keys, struct error *err)
 {
 	struct wire_bytes packed = {0};
@@ -24,7 +29,7 @@ enum status given_keys_begin(struct given_keys *keys, struct wire_value given, e
 {
 	*keys = (struct given_keys){.batch.type = type, .given = given, .where = where};
 	enum wire_type wire = wire_type(given);
-	if (wire == WIRE_BIN) {
+	if (is_packed(given)) {
 		return count_packed(keys, err);
 	}
 	if (wire != WIRE_ARRAY) {
@@ -134,7 +139,7 @@ enum status given_keys_pack(struct given_keys *keys, struct error *err)
 		return STATUS_OK;
 	}
 	bool is_u64 = keys->batch.type == KEY_U64;
-	if (wire_type(keys->given) == WIRE_BIN) {
+	if (is_packed(keys->given)) {
 		return is_u64 ? STATUS_OK : index_bytes(keys, err);
 	}
 	return is_u64 ? pack_u64(keys, err) : pack_bytes(keys, err);

@@ -1,6 +1,7 @@
 /* params.c - reads and checks one argument of a call. */
 #include "daemon/method/call/params.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -30,14 +31,15 @@ static void fail_type(struct params *params, const char *name, struct wire_value
 		wire_type_name(wire_type(value)), expected);
 }
 
-static bool is_one_of(struct wire_bytes given, const char *const *names)
+/* Which of the names it is; the count of them if it is none. */
+static size_t find_name(struct wire_bytes given, const char *const *names)
 {
-	for (; *names != NULL; names++) {
-		if (strlen(*names) == given.len && memcmp(*names, given.data, given.len) == 0) {
-			return true;
-		}
+	size_t i = 0;
+	while (names[i] != NULL &&
+		!(strlen(names[i]) == given.len && memcmp(names[i], given.data, given.len) == 0)) {
+		i++;
 	}
-	return false;
+	return i;
 }
 
 static void fail_unknown(struct params *params, struct wire_bytes given, const char *const *names)
@@ -69,20 +71,31 @@ void params_begin(struct params *params, struct wire_value map, const char *wher
 {
 	*params = (struct params){.map = map, .where = where, .err = err};
 	enum wire_type type = wire_type(map);
+	/* Languages with one type for arrays and maps write an empty map as an empty array. */
+	const bool is_empty = type == WIRE_ABSENT || (type == WIRE_ARRAY && wire_size(map) == 0);
 	if (type != WIRE_MAP) {
-		if (type != WIRE_ABSENT) {
+		if (!is_empty) {
 			fail_map(params, "", wire_type_name(type));
 		}
 		return;
 	}
+	uint64_t seen = 0; /* bit i: names[i] */
 	for (size_t i = 0; i < wire_size(map) && params->status == STATUS_OK; i++) {
 		struct wire_value name = wire_map_key(map, i);
 		struct wire_bytes given;
 		if (!wire_str(name, &given)) {
 			fail_map(params, "a name is ", wire_type_name(wire_type(name)));
-		} else if (!is_one_of(given, names)) {
-			fail_unknown(params, given, names);
+			continue;
 		}
+		const size_t which = find_name(given, names);
+		assert(which < 64);
+		if (names[which] == NULL) {
+			fail_unknown(params, given, names);
+		} else if ((seen >> which & 1) != 0) {
+			/* Two readers of the request could take two values for it. */
+			params_fail(params, STATUS_BAD_REQUEST, names[which], "given twice");
+		}
+		seen |= UINT64_C(1) << which;
 	}
 }
 

@@ -27,8 +27,8 @@ struct params {
 	enum status status;
 };
 
-/* Checks that `map` is a map, or absent, and that each of its names is one of `names`
- * (NULL-terminated). */
+/* Checks that `map` is a map, an empty array or absent, and that each of its names is one of `names`
+ * (NULL-terminated, fewer than 64) and is there once. */
 void params_begin(struct params *params, struct wire_value map, const char *where,
 	const char *const *names, struct error *err);
 
@@ -36,7 +36,7 @@ void params_begin(struct params *params, struct wire_value map, const char *wher
 struct wire_value params_value(struct params *params, const char *name, enum param_need need);
 struct wire_value params_array(struct params *params, const char *name);
 
-/* When the argument is left out: zero, false, or a `data` of NULL. */
+/* When the argument is left out, or nil: zero, false, or a `data` of NULL. */
 struct wire_bytes params_str(struct params *params, const char *name, enum param_need need);
 struct wire_bytes params_bin(struct params *params, const char *name, enum param_need need);
 bool params_flag(struct params *params, const char *name);

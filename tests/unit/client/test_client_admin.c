@@ -18,7 +18,7 @@
 /* What the daemon leaves out or gets wrong: a field of a release, table or scan. */
 struct admin {
 	const char *without; /* this field is missing wherever it would be */
-	const char *nil;     /* this one is nil */
+	const char *wrong;   /* this one is of a wrong type */
 	const char *cut;     /* this bin is one byte too short */
 	bool stuck;          /* the scan's cursor does not move */
 	bool bytes;          /* the table has keys of bytes */
@@ -44,8 +44,8 @@ static bool begin_field(struct fields *fields, const char *name)
 	}
 	fields->count++;
 	wire_write_str(&fields->body, name);
-	if (is(fields->admin->nil, name)) {
-		wire_write_nil(&fields->body);
+	if (is(fields->admin->wrong, name)) {
+		wire_write_float(&fields->body, 0.5);
 		return false;
 	}
 	return true;
@@ -279,11 +279,11 @@ static void a_description_with_a_field_less_is_refused(void **state)
 {
 	(void)state;
 	const struct admin rows[] = {{.without = "release"}, {.without = "state"},
-		{.without = "rows"}, {.nil = "model"}, {.without = "bytes"},
-		{.without = "created_ms"}, {.nil = "tables"}};
+		{.without = "rows"}, {.wrong = "model"}, {.without = "bytes"},
+		{.without = "created_ms"}, {.wrong = "tables"}};
 	const struct admin table_rows[] = {{.without = "table"}, {.without = "dim"},
-		{.without = "rows"}, {.nil = "entity"}, {.nil = "damaged"}, {.nil = "pending"},
-		{.nil = "index_bytes"}, {.nil = "index_build_ms"}};
+		{.without = "rows"}, {.wrong = "entity"}, {.wrong = "damaged"},
+		{.wrong = "pending"}, {.wrong = "index_bytes"}, {.wrong = "index_build_ms"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct client_fixture fake;
 		struct rep_release *releases = NULL;
@@ -358,7 +358,7 @@ static void a_scan_of_the_wrong_shape_is_not_believed(void **state)
 	const struct admin rows[] = {{.without = "sequence"}, {.without = "n"},
 		{.without = "stride"}, {.without = "dtype"}, {.without = "keys"}, {.cut = "keys"},
 		{.without = "rows"}, {.cut = "rows"}, {.cut = "scales"}, {.without = "scales"},
-		{.cut = "times"}, {.without = "times"}, {.nil = "tags"}, {.cut = "tags"},
+		{.cut = "times"}, {.without = "times"}, {.wrong = "tags"}, {.cut = "tags"},
 		{.stuck = true}, {.bytes = true, .cut = "keys"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct client_fixture fake;

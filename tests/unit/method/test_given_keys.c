@@ -189,7 +189,24 @@ static void write_cut_string(struct wire_writer *writer)
 
 static void write_str(struct wire_writer *writer)
 {
-	wire_write_str(writer, "12345678");
+	wire_write_str(writer, "1234567");
+}
+
+static void write_half(struct wire_writer *writer)
+{
+	wire_write_array(writer, 1);
+	wire_write_float(writer, 1.5);
+}
+
+static void write_wide(struct wire_writer *writer)
+{
+	wire_write_array(writer, 1);
+	wire_write_float(writer, 9007199254740992);
+}
+
+static void write_number(struct wire_writer *writer)
+{
+	wire_write_float(writer, 1);
 }
 
 static void write_map(struct wire_writer *writer)
@@ -213,7 +230,12 @@ static const struct wrong_case {
 	{write_too_long, KEY_BYTES, "parts[2].keys[0]: 256 bytes given", "1..255 allowed"},
 	{write_seven_bytes, KEY_U64, "parts[2].keys: 7 bytes given", "the table's keys are u64"},
 	{write_cut_string, KEY_BYTES, "parts[2].keys: key 1", "the table's keys are bytes"},
-	{write_str, KEY_U64, "parts[2].keys: str given, bin or array expected", "expected"},
+	{write_str, KEY_U64, "parts[2].keys: 7 bytes given", "the table's keys are u64"},
+	{write_half, KEY_U64, "parts[2].keys[0]: float given, uint expected",
+		"the table's keys are u64"},
+	{write_wide, KEY_U64, "parts[2].keys[0]: float given, uint expected",
+		"the table's keys are u64"},
+	{write_number, KEY_U64, "parts[2].keys: float given, bin or array expected", "expected"},
 	{write_map, KEY_BYTES, "parts[2].keys: map given, bin or array expected", "expected"},
 };
 
@@ -236,6 +258,36 @@ static void what_is_no_key_is_named(void **state)
 		assert_string_equal(text + strlen(text) - strlen(wrong->end), wrong->end);
 		message_fini(&message);
 	}
+}
+
+static void keys_come_in_the_types_of_other_encoders(void **state)
+{
+	(void)state;
+	const uint64_t numbers[2] = {298080447363, 7};
+	struct message message;
+	message_init(&message);
+	wire_write_str_len(&message.writer, numbers, sizeof numbers);
+	assert_int_equal(message_keys(&message, KEY_U64, ""), STATUS_OK);
+	assert_int_equal(message.keys.batch.count, 2);
+	assert_int_equal(keys_u64(&message.keys.batch, 0), 298080447363);
+	message_fini(&message);
+
+	message_init(&message);
+	wire_write_array(&message.writer, 2);
+	wire_write_float(&message.writer, 298080447363);
+	wire_write_uint(&message.writer, 7);
+	assert_int_equal(message_keys(&message, KEY_U64, ""), STATUS_OK);
+	assert_int_equal(keys_u64(&message.keys.batch, 0), 298080447363);
+	assert_int_equal(keys_u64(&message.keys.batch, 1), 7);
+	message_fini(&message);
+
+	message_init(&message);
+	wire_write_str(&message.writer, "\1a\2bc");
+	assert_int_equal(message_keys(&message, KEY_BYTES, ""), STATUS_OK);
+	assert_int_equal(message.keys.batch.count, 2);
+	assert_key(&message.keys.batch, 0, "a");
+	assert_key(&message.keys.batch, 1, "bc");
+	message_fini(&message);
 }
 
 static void too_many_keys_are_refused(void **state)
@@ -328,6 +380,7 @@ int main(void)
 		cmocka_unit_test(an_array_of_strings_is_packed),
 		cmocka_unit_test(no_keys_are_keys),
 		cmocka_unit_test(what_is_no_key_is_named),
+		cmocka_unit_test(keys_come_in_the_types_of_other_encoders),
 		cmocka_unit_test(too_many_keys_are_refused),
 		cmocka_unit_test(refused_memory_is_an_error),
 		cmocka_unit_test(zeroed_keys_may_end),

@@ -73,7 +73,8 @@ static void what_is_no_map_is_named(void **state)
 	(void)state;
 	struct message message;
 	message_init(&message);
-	wire_write_array(&message.writer, 0);
+	wire_write_array(&message.writer, 1);
+	wire_write_nil(&message.writer);
 	message_read(&message, "");
 	assert_failed(&message, "params: array given, map expected");
 	message_fini(&message);
@@ -111,6 +112,79 @@ static void an_unknown_name_is_told_what_is_allowed(void **state)
 	message_read(&message, "parts[0].");
 	assert_failed(&message, "parts[0].tabel?: no such parameter, allowed: "
 				"release, table, n, flag, rows, parts, dtype, any");
+	message_fini(&message);
+}
+
+static void a_name_given_twice_is_refused(void **state)
+{
+	(void)state;
+	struct message message;
+	message_init(&message);
+	wire_write_map(&message.writer, 3);
+	wire_write_str(&message.writer, "any");
+	wire_write_nil(&message.writer);
+	wire_write_str(&message.writer, "table");
+	wire_write_str(&message.writer, "ur");
+	wire_write_bin(&message.writer, "any", 3);
+	wire_write_uint(&message.writer, 1);
+	message_read(&message, "parts[0].");
+	assert_failed(&message, "parts[0].any: given twice");
+	message_fini(&message);
+}
+
+static void an_empty_array_is_an_empty_map(void **state)
+{
+	(void)state;
+	struct message message;
+	message_init(&message);
+	wire_write_array(&message.writer, 0);
+	message_read(&message, "");
+	assert_int_equal(message.params.status, STATUS_OK);
+	assert_int_equal(params_uint_or(&message.params, "n", 7), 7);
+	params_uint(&message.params, "n");
+	assert_failed(&message, "n: missing");
+	message_fini(&message);
+}
+
+static void nil_is_not_given(void **state)
+{
+	(void)state;
+	for (size_t i = 0; names[i] != NULL; i++) {
+		struct message message;
+		message_init(&message);
+		wire_write_map(&message.writer, 1);
+		wire_write_str(&message.writer, names[i]);
+		wire_write_nil(&message.writer);
+		message_read(&message, "");
+		struct params *params = &message.params;
+		assert_null(params_value(params, names[i], PARAM_OPTIONAL).object);
+		assert_null(params_str(params, names[i], PARAM_OPTIONAL).data);
+		assert_null(params_column(params, names[i], 8));
+		assert_false(params_flag(params, names[i]));
+		assert_int_equal(params_uint_or(params, names[i], 3), 3);
+		assert_true(params_float_or(params, names[i], 0.25) == 0.25);
+		assert_int_equal(params_dtype(params, DTYPE_F16), DTYPE_F16);
+		assert_int_equal(params->status, STATUS_OK);
+		params_bin(params, names[i], PARAM_REQUIRED);
+		assert_non_null(strstr(message.err.text, ": missing"));
+		message_fini(&message);
+	}
+}
+
+static void values_come_in_the_types_of_other_encoders(void **state)
+{
+	(void)state;
+	struct message message;
+	message_init(&message);
+	wire_write_map(&message.writer, 2);
+	wire_write_str(&message.writer, "n");
+	wire_write_float(&message.writer, 4294967296.0);
+	wire_write_str(&message.writer, "rows");
+	wire_write_str_len(&message.writer, "\xff\0\xfe", 3);
+	message_read(&message, "");
+	assert_int_equal(params_uint(&message.params, "n"), 4294967296);
+	assert_memory_equal(params_column(&message.params, "rows", 3), "\xff\0\xfe", 3);
+	assert_int_equal(message.params.status, STATUS_OK);
 	message_fini(&message);
 }
 
@@ -270,13 +344,13 @@ static const char *write_wrong(struct wire_writer *writer, unsigned which)
 {
 	switch (which) {
 	case 0:
-		wire_write_nil(writer);
-		return "nil";
+		wire_write_raw(writer, "\xd4\x05\x01", 3);
+		return "ext";
 	case 1:
 		wire_write_int(writer, -1);
 		return "int";
 	case 2:
-		wire_write_float(writer, 1.0);
+		wire_write_float(writer, 1.5);
 		return "float";
 	default:
 		wire_write_map(writer, 0);
@@ -369,6 +443,10 @@ int main(void)
 		cmocka_unit_test(what_is_no_map_is_named),
 		cmocka_unit_test(a_name_that_is_no_string_is_named),
 		cmocka_unit_test(an_unknown_name_is_told_what_is_allowed),
+		cmocka_unit_test(a_name_given_twice_is_refused),
+		cmocka_unit_test(an_empty_array_is_an_empty_map),
+		cmocka_unit_test(nil_is_not_given),
+		cmocka_unit_test(values_come_in_the_types_of_other_encoders),
 		cmocka_unit_test(a_method_without_params_allows_nothing),
 		cmocka_unit_test(values_come_as_they_were_given),
 		cmocka_unit_test(empty_is_not_missing),

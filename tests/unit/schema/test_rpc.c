@@ -46,6 +46,21 @@ static void a_request_comes_back(void **state)
 	wire_writer_fini(&writer);
 }
 
+static void params_without_names_are_none(void **state)
+{
+	(void)state;
+	/* nil, and the empty array that languages without an empty map write */
+	static const char *const written[] = {"\x94\x00\x07\xa1p\x91\xc0",
+		"\x94\x00\x07\xa1p\x91\x90"};
+	for (size_t i = 0; i < 2; i++) {
+		struct wire_message *message = open_message(written[i], 7);
+		struct rpc_envelope envelope;
+		assert_int_equal(rpc_read(wire_root(message), &envelope, NULL), STATUS_OK);
+		assert_int_equal(wire_type(envelope.params), WIRE_ABSENT);
+		wire_close(message);
+	}
+}
+
 static void params_may_be_empty(void **state)
 {
 	(void)state;
@@ -215,8 +230,11 @@ static void a_wrong_request_can_be_answered(void **state)
 			"params: map given, an array of one map, or an empty one, allowed"},
 		{"\x94\x00\x05\xa1p\x92\x80\x80", 8,
 			"params: an array of 2 given, an array of one map, or an empty one, allowed"},
-		{"\x94\x00\x05\xa1p\x91\xc0", 7,
-			"params: an array of one nil given, an array of one map, or an empty one, "
+		{"\x94\x00\x05\xa1p\x91\xc3", 7,
+			"params: an array of one bool given, an array of one map, or an empty one, "
+			"allowed"},
+		{"\x94\x00\x05\xa1p\x91\x91\xc0", 8,
+			"params: an array of one array given, an array of one map, or an empty one, "
 			"allowed"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -292,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_comes_back),
 		cmocka_unit_test(params_may_be_empty),
+		cmocka_unit_test(params_without_names_are_none),
 		cmocka_unit_test(a_notification_has_no_msgid),
 		cmocka_unit_test(a_response_comes_back),
 		cmocka_unit_test(every_error_comes_back),

@@ -63,6 +63,12 @@ static void put_nil(struct wire_writer *writer, const void *value)
 	wire_write_nil(writer);
 }
 
+static void put_map(struct wire_writer *writer, const void *value)
+{
+	(void)value;
+	wire_write_map(writer, 0);
+}
+
 #define UINT(number)                                                                               \
 	put_uint, (const uint64_t[])                                                               \
 	{                                                                                          \
@@ -215,22 +221,52 @@ static void what_is_needed_is_named(void **state)
 	}
 }
 
+static void what_is_nil_is_not_given(void **state)
+{
+	(void)state;
+	static const char *const optional[] = {"views", "dtype", "key", "ttl_ms", "tags", "index",
+		"decay_events", "half_life_ms", "read"};
+	struct table_spec plain;
+	assert_int_equal(read_with(no_field, no_field, &plain, NULL), STATUS_OK);
+	for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
+		struct table_spec spec;
+		assert_int_equal(read_with((struct field){optional[i], put_nil, NULL}, no_field,
+					 &spec, NULL),
+			STATUS_OK);
+		assert_memory_equal(&spec, &plain, sizeof spec);
+	}
+	expect_error((struct field){"dim", put_nil, NULL}, no_field,
+		"dim: nothing given, 1..65536 allowed");
+}
+
+static void a_whole_float_is_an_integer(void **state)
+{
+	(void)state;
+	struct table_spec spec;
+	assert_int_equal(read_with((struct field){"dim", put_float, &(const double){48}},
+				 (struct field){"ttl_ms", put_float, &(const double){5e9}}, &spec,
+				 NULL),
+		STATUS_OK);
+	assert_int_equal(spec.dim, 48);
+	assert_int_equal(spec.ttl_ms, 5000000000);
+}
+
 static void wrong_types_are_named(void **state)
 {
 	(void)state;
 	static const char *const texts[][2] = {
-		{"table", "table: nil given, str allowed"},
-		{"entity", "entity: nil given, one of user, item allowed"},
-		{"kind", "kind: nil given, one of ur, ir, cr allowed"},
-		{"dim", "dim: nil given, 1..65536 allowed"},
-		{"views", "views: nil given, 1..1024 allowed"},
-		{"dtype", "dtype: nil given, one of f32, f16, bf16, i8, bit allowed"},
-		{"key", "key: nil given, one of u64, bytes allowed"},
-		{"ttl_ms", "ttl_ms: nil given, 0..315619200000 allowed"},
-		{"tags", "tags: nil given, true or false allowed"},
+		{"table", "table: map given, str allowed"},
+		{"entity", "entity: map given, one of user, item allowed"},
+		{"kind", "kind: map given, one of ur, ir, cr allowed"},
+		{"dim", "dim: map given, 1..65536 allowed"},
+		{"views", "views: map given, 1..1024 allowed"},
+		{"dtype", "dtype: map given, one of f32, f16, bf16, i8, bit allowed"},
+		{"key", "key: map given, one of u64, bytes allowed"},
+		{"ttl_ms", "ttl_ms: map given, 0..315619200000 allowed"},
+		{"tags", "tags: map given, true or false allowed"},
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		expect_error((struct field){texts[i][0], put_nil, NULL}, no_field, texts[i][1]);
+		expect_error((struct field){texts[i][0], put_map, NULL}, no_field, texts[i][1]);
 	}
 	expect_error((struct field){"dim", put_true, NULL}, no_field,
 		"dim: bool given, 1..65536 allowed");
@@ -354,7 +390,7 @@ static void a_decay_that_means_nothing_is_refused(void **state)
 			"half_life_ms: -1 given, 0..315619200000 allowed"},
 		{{"read", put_str, "max"},
 			"read: 'max' given, one of sum, mean, layer_norm allowed"},
-		{{"read", put_nil, NULL}, "read: nil given, one of sum, mean, layer_norm allowed"},
+		{{"read", put_map, NULL}, "read: map given, one of sum, mean, layer_norm allowed"},
 		{{"dtype", put_str, "f16"},
 			"dtype: f16 given, f32 allowed for kind cr: sums are kept in it, and read in any"},
 		{{"table", put_str, "cr_user"},
@@ -403,6 +439,8 @@ int main(void)
 		cmocka_unit_test(what_is_left_out_has_a_default),
 		cmocka_unit_test(numbers_have_bounds),
 		cmocka_unit_test(what_is_needed_is_named),
+		cmocka_unit_test(what_is_nil_is_not_given),
+		cmocka_unit_test(a_whole_float_is_an_integer),
 		cmocka_unit_test(wrong_types_are_named),
 		cmocka_unit_test(wrong_words_are_quoted),
 		cmocka_unit_test(an_entity_has_its_own_kind),
