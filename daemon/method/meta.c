@@ -63,7 +63,7 @@ static void write_listen(struct wire_writer *out, const char *const *listen)
 	wire_write_str(out, "listen");
 	wire_write_array(out, count);
 	for (size_t i = 0; i < count; i++) {
-		wire_write_str(out, listen[i]);
+		reply_text_item(out, listen[i]);
 	}
 }
 
@@ -93,7 +93,7 @@ enum status info_run(struct call *call)
 	reply_uint(out, "protocol", METHOD_PROTOCOL);
 	reply_uint(out, "pid", (uint64_t)getpid());
 	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
-	reply_str(out, "data", store_folder(service->store));
+	reply_text(out, "data", store_folder(service->store));
 	if (snapshot->live != NULL) {
 		reply_str(out, "live", snapshot->live->id.text);
 	}

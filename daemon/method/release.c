@@ -11,6 +11,7 @@
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
 #include "schema/limits.h"
+#include "schema/utf8.h"
 
 const char *const release_create_names[] = {"release", "model", "checkpoint", NULL};
 
@@ -25,6 +26,13 @@ static void read_label(struct params *params, const char *name, char out[LIMIT_L
 	if (text.len > LIMIT_LABEL_BYTES) {
 		params_fail(params, STATUS_BAD_REQUEST, name, "%zu bytes given, up to %u allowed",
 			text.len, LIMIT_LABEL_BYTES);
+		return;
+	}
+	const size_t valid = utf8_valid_bytes(text.data, text.len);
+	if (valid < text.len) {
+		params_fail(params, STATUS_BAD_REQUEST, name,
+			"byte %zu (0x%02x) is not UTF-8, which is expected", valid,
+			text.data[valid]);
 		return;
 	}
 	for (size_t i = 0; i < text.len; i++) {

@@ -39,8 +39,9 @@ void show_release(struct wire_writer *out, const struct snapshot *snapshot,
 				    (release->published_ms != 0 ? 1u : 0u) + more);
 	reply_str(out, "release", release->id.text);
 	reply_uint(out, "number", release->number);
-	reply_str(out, "model", release->model);
-	reply_str(out, "checkpoint", release->checkpoint);
+	/* Daemons before this one have kept any bytes. */
+	reply_text(out, "model", release->model);
+	reply_text(out, "checkpoint", release->checkpoint);
 	reply_str(out, "state", state_name(snapshot, release));
 	reply_int(out, "created_ms", release->created_ms);
 	if (release->sealed_ms != 0) {

@@ -188,6 +188,9 @@ class BadInput(harness.Case):
             self.fetch_refused('BAD_REQUEST', ['parts[1].table'], table=table)
         self.refused('BAD_REQUEST', ['model'], 'release.create', release='x', model='m' * 256)
         self.refused('BAD_REQUEST', ['model'], 'release.create', release='x', model='a\nb')
+        for text in (b'caf\xe9', b'\xff\xfe', b'\xed\xa0\x80', b'\xc0\x80'):
+            for name in ('model', 'checkpoint'):
+                self.refused('BAD_REQUEST', [name, 'UTF-8'], 'release.create', release='x', **{name: text})
         self.refused('EXISTS', ['live-one'], 'release.create', release='live-one')
         self.refused('EXISTS', ['t'], 'table.create', release='open-one', table='t', entity='user',
                      kind='ur', dim=4)

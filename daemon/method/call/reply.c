@@ -3,12 +3,30 @@
 
 #include "daemon/method/call/call.h"
 #include "schema/limits.h"
+#include "schema/utf8.h"
 #include "schema/wire.h"
+
+#include <string.h>
 
 void reply_str(struct wire_writer *out, const char *name, const char *value)
 {
 	wire_write_str(out, name);
 	wire_write_str(out, value);
+}
+
+void reply_text(struct wire_writer *out, const char *name, const char *value)
+{
+	wire_write_str(out, name);
+	reply_text_item(out, value);
+}
+
+void reply_text_item(struct wire_writer *out, const char *value)
+{
+	const size_t len = strlen(value);
+	wire_write_str(out, value);
+	if (out->status == STATUS_OK) {
+		utf8_repair(out->data + out->len - len, len);
+	}
 }
 
 void reply_uint(struct wire_writer *out, const char *name, uint64_t value)

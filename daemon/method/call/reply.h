@@ -15,6 +15,9 @@ struct call;
 struct wire_writer;
 
 void reply_str(struct wire_writer *out, const char *name, const char *value);
+/* A text that may hold any bytes: what is not UTF-8 of it is written as '?'. */
+void reply_text(struct wire_writer *out, const char *name, const char *value);
+void reply_text_item(struct wire_writer *out, const char *value); /* of an array */
 void reply_uint(struct wire_writer *out, const char *name, uint64_t value);
 void reply_int(struct wire_writer *out, const char *name, int64_t value);
 void reply_flag(struct wire_writer *out, const char *name, bool value);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/store/admin/admin.h"
 #include "schema/limits.h"
 #include "tests/unit/alloc_fail.h"
 
@@ -246,6 +247,56 @@ static void refused_memory_is_an_error_of_every_reading_method(void **state)
 	assert_int_equal(wire_size(wire_get(world_run(world, "fetch"), "parts")), 2);
 }
 
+static void labels_are_utf8(void **state)
+{
+	struct world *world = *state;
+	static const struct {
+		const char *text;
+		const char *said;
+	} wrong[] = {
+		{"caf\xe9", "byte 3 (0xe9) is not UTF-8"},
+		{"\xff\xfe", "byte 0 (0xff) is not UTF-8"},
+		{"a\xed\xa0\x80", "byte 1 (0xed) is not UTF-8"},
+		{"\xc0\x80", "byte 0 (0xc0) is not UTF-8"},
+		{"a\nb", "byte 1 is a control character (0x0a)"},
+	};
+	static const char *const names[] = {"model", "checkpoint"};
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		for (size_t j = 0; j < 2; j++) {
+			world_arg_str(world, "release", "r");
+			world_arg_str(world, names[j], wrong[i].text);
+			world_refuse(world, "release.create", STATUS_BAD_REQUEST, wrong[i].said);
+		}
+	}
+	world_arg_str(world, "release", "r");
+	world_arg_str(world, "model", "Gr\xc3\xb6\xc3\x9f\x65");
+	world_run(world, "release.create");
+	world_assert_str(world_run_on(world, "release.show", "r"), "model",
+		"Gr\xc3\xb6\xc3\x9f\x65");
+}
+
+/* A release that was created before labels were checked, a folder and an address that are not in
+ * UTF-8. */
+static void whatever_is_kept_the_answers_are_utf8(void **state)
+{
+	struct world *world = *state;
+	static const char *const listen[] = {"unix:/tmp/caf\xe9", NULL};
+	const struct release_labels labels = {.model = "caf\xe9", .checkpoint = "\xe6\x97"};
+	struct name id = {.text = "old"};
+	uint64_t number;
+	assert_int_equal(store_release_create(world->service.store, &id, &labels, &number, NULL),
+		STATUS_OK);
+	const struct wire_value list = wire_get(world_run(world, "release.list"), "releases");
+	world_assert_str(wire_item(list, 0), "model", "caf?");
+	world_assert_str(wire_item(list, 0), "checkpoint", "??");
+	world->service.listen = listen;
+	const struct wire_value addresses = wire_get(world_run(world, "info"), "listen");
+	struct wire_bytes address = {0};
+	assert_true(wire_str(wire_item(addresses, 0), &address));
+	assert_int_equal(address.len, 14);
+	assert_memory_equal(address.data, "unix:/tmp/caf?", 14);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +311,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(parts_are_named_in_errors, world_setup,
 			world_teardown),
 		cmocka_unit_test_setup_teardown(a_release_lives, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(labels_are_utf8, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(whatever_is_kept_the_answers_are_utf8, world_setup,
+			world_teardown),
 		cmocka_unit_test_setup_teardown(a_scan_walks_the_table, world_setup,
 			world_teardown),
 		cmocka_unit_test_setup_teardown(refused_memory_is_an_error_of_every_reading_method,
