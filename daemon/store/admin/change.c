@@ -46,6 +46,49 @@ static void assert_follows(const struct snapshot *before, const struct snapshot 
 	}
 }
 
+/* Counts the files of a release that is dropped. */
+static void count_dropped(struct janitor_job *job, const struct release *release)
+{
+	for (size_t i = 0; i < release->table_count; i++) {
+		job->files += release->tables[i]->file_count;
+		job->bytes += release->tables[i]->bytes;
+	}
+	for (size_t i = 0; i < release->tensor_count; i++) {
+		job->files++;
+		job->bytes += release->tensors[i]->file.bytes;
+	}
+}
+
+/* Tells the janitor's job what the change has made superfluous. job->retired is set. */
+static void fill_job(struct store *store, struct janitor_job *job,
+	const struct catalog_change *change, const struct aftermath *after)
+{
+	if (change->remove != 0) {
+		const struct release *dropped = snapshot_find(job->retired, change->remove);
+		assert(dropped != NULL);
+		count_dropped(job, dropped);
+	}
+	job->dropped = change->remove;
+	job->sealed = change->remove == 0 ? after->done_with : 0;
+	job->loads = after->done_with == 0 ? NULL : loads_take(store, after->done_with);
+	if (after->replaced != NULL) {
+		assert(after->replaced->refs > 0);
+		job->replaced = after->replaced;
+		job->replaced->refs++;
+		job->owner = after->owner;
+		job->files += job->replaced->file_count;
+		job->bytes += job->replaced->bytes;
+	}
+	if (after->tensor != NULL) {
+		assert(after->tensor->refs > 0);
+		job->tensor = after->tensor;
+		job->tensor->refs++;
+		job->owner = after->owner;
+		job->files++;
+		job->bytes += job->tensor->file.bytes;
+	}
+}
+
 enum status change_commit(struct store *store, struct snapshot *next, struct catalog_change change,
 	const struct aftermath *aftermath, struct error *err)
 {
@@ -85,38 +128,7 @@ enum status change_commit(struct store *store, struct snapshot *next, struct cat
 	atomic_store_explicit(&store->current, next, memory_order_release);
 	bell_ring(&store->index_bell);
 	job->retired = before;
-	for (size_t i = 0; change.remove != 0 && i < before->release_count; i++) {
-		const struct release *release = before->releases[i];
-		for (size_t j = 0; release->number == change.remove && j < release->table_count;
-			j++) {
-			job->files += release->tables[j]->file_count;
-			job->bytes += release->tables[j]->bytes;
-		}
-		for (size_t j = 0; release->number == change.remove && j < release->tensor_count;
-			j++) {
-			job->files++;
-			job->bytes += release->tensors[j]->file.bytes;
-		}
-	}
-	job->dropped = change.remove;
-	job->sealed = change.remove == 0 ? after->done_with : 0;
-	job->loads = after->done_with == 0 ? NULL : loads_take(store, after->done_with);
-	if (after->replaced != NULL) {
-		assert(after->replaced->refs > 0);
-		job->replaced = after->replaced;
-		job->replaced->refs++;
-		job->owner = after->owner;
-		job->files += job->replaced->file_count;
-		job->bytes += job->replaced->bytes;
-	}
-	if (after->tensor != NULL) {
-		assert(after->tensor->refs > 0);
-		job->tensor = after->tensor;
-		job->tensor->refs++;
-		job->owner = after->owner;
-		job->files++;
-		job->bytes += job->tensor->file.bytes;
-	}
+	fill_job(store, job, &change, after);
 	janitor_add(store->janitor, job);
 	return STATUS_OK;
 }
