@@ -91,12 +91,14 @@ static uint32_t read_queries(const struct table *table, uint32_t dim, float **ou
 		table->rows < BALLS_QUERIES_MAX ? (uint32_t)table->rows : BALLS_QUERIES_MAX;
 	float *queries = malloc((size_t)count * dim * sizeof *queries);
 	assert(table->spec.dim == dim);
-	if (queries != NULL && base_rows_open(&base, table) == STATUS_OK) {
-		for (uint32_t i = 0; i < count; i++) {
-			read_rows(&base, (uint32_t)(table->rows * i / count), 1,
-				queries + (size_t)i * dim);
-		}
-		base_rows_close(&base);
+	const bool opened = queries != NULL && base_rows_open(&base, table) == STATUS_OK;
+	for (uint32_t i = 0; opened && i < count; i++) {
+		read_rows(&base, (uint32_t)(table->rows * i / count), 1, queries + (size_t)i * dim);
+	}
+	if (queries != NULL) {
+		base_rows_close(&base); /* also what was opened by half */
+	}
+	if (opened) {
 		*out = queries;
 		return count;
 	}
