@@ -36,8 +36,11 @@ struct merger {
 	/* The thread's own: */
 	uint64_t pending_since_ms; /* 0: nothing waits */
 	uint64_t not_before_ms;
-	uint64_t retry_ms;   /* the pause after the next failure */
-	uint64_t kept_bytes; /* of log, after the last merge */
+	uint64_t retry_ms; /* the pause after the next failure */
+	/* Of the log, after the last merge: what it could not let go. What was written since the
+	 * cut is not in it, since the next merge may let go of that. */
+	uint64_t kept_bytes;
+	uint64_t cut_written; /* bytes written to the log up to the last cut */
 	/* The last merge failed for some tables and was done for others: the next one is due at this
 	 * fullness, before the pause is over. UINT_MAX: there was no such merge. */
 	unsigned go_on_at;
@@ -112,6 +115,13 @@ static void freeze_all(struct merger *merger)
 	snapshot_end(merger->store);
 }
 
+static struct redo_figures log_of(const struct merger *merger)
+{
+	struct redo_figures log;
+	redo_figures(merger->store->writer->redo, &log);
+	return log;
+}
+
 static enum status cut(struct merger *merger, struct error *err)
 {
 	struct writer *writer = merger->store->writer;
@@ -129,6 +139,7 @@ static enum status cut(struct merger *merger, struct error *err)
 		assert(atomic_load(&merger->store->visible) >= merger->cut);
 		merger->cut = atomic_load(&merger->store->visible);
 		merger->clock_ms = clock_unix_ms();
+		merger->cut_written = log_of(merger).bytes_written;
 	}
 	writer_resume(writer);
 	return status;
@@ -259,6 +270,13 @@ static unsigned next_fullness(const struct merger *merger)
 		       : left + (FULLNESS_WAIT - left) * FULLNESS_BEGIN / FULLNESS_WAIT;
 }
 
+static uint64_t kept_bytes(const struct merger *merger)
+{
+	const struct redo_figures log = log_of(merger);
+	const uint64_t since_cut = log.bytes_written - merger->cut_written;
+	return log.bytes > since_cut ? log.bytes - since_cut : 0;
+}
+
 static void run_merge(struct merger *merger, bool asked)
 {
 	struct merge_result result = {0};
@@ -275,7 +293,7 @@ static void run_merge(struct merger *merger, bool asked)
 	const uint64_t now_ns = clock_monotonic_ns();
 	atomic_store(&merger->last_ms, (now_ns - began_ns) / 1000000);
 	merger->pending_since_ms = 0;
-	merger->kept_bytes = redo_bytes(merger->store->writer->redo);
+	merger->kept_bytes = kept_bytes(merger);
 	if (err.status == STATUS_OK) {
 		atomic_fetch_add(&merger->merges, 1);
 		merger->retry_ms = RETRY_MS;

@@ -303,6 +303,40 @@ static void a_log_of_dropped_releases_is_cut(void **state)
 	assert_int_equal(scratch_version(scratch, "r2", 2), 2);
 }
 
+/* What is written to dropped releases while a merge runs stands in the file that the cut began, which
+ * only the next cut lets go. */
+static void a_log_that_dropped_releases_filled_during_a_merge_is_cut_after_it(void **state)
+{
+	enum { PUTS = 10, WAITING = 45, RATE = 4000, ROUNDS = 30 };
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	scratch->write.log_bytes = 20000;
+	scratch->write.merge_rate = RATE; /* so that a merge of r2 takes some seconds */
+	scratch_open(scratch);
+	scratch_sealed(scratch, "r2", 0, ROWS, 1);
+	enum status status = STATUS_OK;
+	struct wait wait = {0};
+	while (status == STATUS_OK) {
+		for (uint64_t i = 0; i < WAITING && !figures_of(scratch).merge_running; i++) {
+			put_soon(scratch, "r2", i);
+		}
+		scratch_sealed(scratch, "r1", 0, 1, 1);
+		for (uint64_t i = 0; status == STATUS_OK && i < PUTS; i++) {
+			status = try_put(scratch, "r1", i, 2, &err);
+		}
+		scratch_must(store_release_drop(scratch->store, "r1", &err), &err);
+		wait_busily(&wait);
+	}
+	assert_int_equal(status, STATUS_BUSY);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		scratch_sealed(scratch, "r1", 0, 1, 1);
+		for (uint64_t i = 0; i < PUTS; i++) {
+			put_soon(scratch, "r1", i);
+		}
+		scratch_must(store_release_drop(scratch->store, "r1", &err), &err);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +357,9 @@ int main(void)
 			scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_log_of_dropped_releases_is_cut, scratch_setup,
 			scratch_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_log_that_dropped_releases_filled_during_a_merge_is_cut_after_it,
+			scratch_setup, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
