@@ -1,6 +1,7 @@
 """test_import.py - what `repstore import` takes for what: each input is taken with its values, or is refused by what it
 is, with the row of the file and the option of the command, and leaves nothing in the way of a seal."""
 
+import gzip
 import os
 import signal
 import subprocess
@@ -109,6 +110,57 @@ class Refused(Import):
             said = self.lines('t', lines + last + b'\n', fails=1)
             self.assertIn(':%d: ' % (self.COUNT + 1), said)
             self.nothing_stays()
+
+
+class Kinds(Import):
+    """Files as people have them are taken, or refused by what they are and what to do about it."""
+
+    ROW = b'{"key":1,"vector":[1,2]}\n'
+
+    def test_text(self):
+        self.table('t')
+        for data in (b'\xef\xbb\xbf' + self.ROW, self.ROW.replace(b'\n', b'\r\n'), self.ROW.strip(),
+                     b'\n\n' + self.ROW + b'\n \n'):
+            self.assertIn('1 rows', self.lines('t', data))
+        for data, told in ((self.ROW.decode().encode('utf-16'), 'iconv'), (gzip.compress(self.ROW), 'zcat'),
+                           (b'[' + self.ROW + b',' + self.ROW + b']', "jq -c '.[]'"), (b'[{"key":1}]', "jq -c '.[]'"),
+                           (b'{\n"key": 1,\n"vector": [1, 2]}\n', 'jq -c .'),
+                           (b'{"key":1,"vector":[NaN,Infinity]}', '--allow-nonfinite'),
+                           (b'\x93NUMPY\1\0aaaaaaaa', '--rows'), (b'PAR1aaaaaaaaaaaa', 'np.save'),
+                           (b'\x40' + b'\0' * 7 + b'{"a":{"d', 'safetensors')):
+            self.assertIn(told, self.lines('t', data, fails=1))
+        for more in ([], ['--allow-nonfinite']):
+            self.assertIn('1e39', self.lines('t', b'{"key":1,"vector":[1e39,2]}', *more, fails=1))
+
+    def test_names(self):
+        for name, told in (('x.jsonl.gz', 'zcat'), ('x.parquet', 'np.save'), ('m.safetensors', 'safetensors.numpy'),
+                           ('m.pt', 'torch.save'), ('x.csv', 'np.loadtxt'), ('x.npy', '--keys'), ('x.what', '.jsonl')):
+            said = self.daemon.command('import', 'r/t', self.path(name), fails=2)
+            self.assertIn(told, said)
+            self.assertIn('.jsonl are read', said)
+
+    def test_arrays(self):
+        self.table('n')
+        self.table('b', '--key', 'bytes')
+        for table, name, array, told in (
+                ('b', 'keys', np.array(['a', 'bb', 'c']), "astype('S')"),
+                ('b', 'keys', np.array(['a', 'bb', None], object), "astype('S')"),
+                ('b', 'keys', np.arange(3), "astype('S')"),
+                ('n', 'keys', np.array([b'a', b'b', b'c']), "astype('u8')"),
+                ('n', 'keys', np.array(['2026-11-01'] * 3, 'datetime64[D]'), "astype('i8')"),
+                ('n', 'keys', np.array([1, 2, -3]), 'key 2 is -3'),
+                ('n', 'keys', np.array([1, 2, -3], 'i1'), 'key 2 is -3'),
+                ('n', 'rows', np.zeros((3, 2)), "astype('f4')"),
+                ('n', 'rows', np.zeros((3, 2), 'V2'), "view('u2')"),
+                ('n', 'rows', np.zeros((3, 2), '>f4'), 'newbyteorder'),
+                ('n', 'rows', np.asfortranarray(np.zeros((3, 2), '<f4')), 'ascontiguousarray'),
+                ('n', 'rows', np.zeros(3, [('id', '<i8'), ('x', '<f4')]), 'each field')):
+            keys = np.array([b'a', b'b', b'c']) if table == 'b' else np.arange(3)
+            self.assertIn(told, self.daemon.command(*self.arrays(table, **{'keys': keys, name: array}), fails=1))
+        np.savez(self.path('z.npz'), rows=np.zeros((3, 2), '<f4'))
+        said = self.daemon.command('import', 'r/n', '--keys', self.npy('k.npy', np.arange(3)), '--rows',
+                                   self.path('z.npz'), fails=1)
+        self.assertIn('np.savez', said)
 
 
 class Loads(Import):

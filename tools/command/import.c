@@ -6,6 +6,7 @@
 #include "tools/command/options.h"
 #include "tools/command/progress.h"
 #include "tools/command/put_stream.h"
+#include "tools/format/file_kind.h"
 #include "tools/format/json_write.h"
 
 #include <inttypes.h>
@@ -186,10 +187,17 @@ static int check_arguments(const struct session *session, struct import *import,
 		return session_usage(session, "import: which file?");
 	}
 	import->format = npy ? FORMAT_NPY : format_find(format, source->path);
-	if (import->format == FORMAT_NONE) {
+	if (import->format == FORMAT_NONE && format != NULL) {
 		return session_usage(session,
-			"import: '%s': --format msgpack or jsonl, or a file that ends so",
-			source->path);
+			"--format: '%s', msgpack or jsonl; npy files are given by --keys and --rows",
+			format);
+	}
+	if (import->format == FORMAT_NONE) {
+		const char *kind = file_kind_by_name(source->path);
+		return session_usage(session,
+			"import: '%s' is not read%s%s\n" FILE_KIND_READ
+			"; of other names with --format msgpack or jsonl",
+			source->path, kind != NULL ? ": " : "", kind != NULL ? kind : "");
 	}
 	if (import->format == FORMAT_MSGPACK && import->source.time.unit != ROW_TIME_MS) {
 		return session_usage(session,

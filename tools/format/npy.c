@@ -1,6 +1,8 @@
 /* npy.c - reads and writes headers of NumPy's file format. */
 #include "tools/format/npy.h"
 
+#include "tools/format/file_kind.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -113,6 +115,16 @@ static bool take_number(struct cursor *cursor, uint64_t *out)
 	return cursor->at > first;
 }
 
+/* Takes a number of a shape: also as Python 2 wrote it (3L), and as NumPy 2 does where a program
+ * gave it a number of its own (np.int64(3)). */
+static bool take_extent(struct cursor *cursor, uint64_t *out)
+{
+	if (take_word(cursor, "np.int64(")) {
+		return take_number(cursor, out) && take(cursor, ')');
+	}
+	return take_number(cursor, out) && (take_word(cursor, "L") || true);
+}
+
 /* Reads a tuple: (), (3,), (3, 4). */
 static enum status read_shape(struct cursor *cursor, struct dict *dict)
 {
@@ -128,7 +140,7 @@ static enum status read_shape(struct cursor *cursor, struct dict *dict)
 		if (dict->dims == NPY_DIMS_MAX) {
 			return wrong(cursor, "shape: more than 8 dimensions");
 		}
-		if (!take_number(cursor, &dict->shape[dict->dims])) {
+		if (!take_extent(cursor, &dict->shape[dict->dims])) {
 			return wrong(cursor, "shape: not a number below 2^64");
 		}
 		dict->dims++;
@@ -147,7 +159,8 @@ static enum status read_descr(struct cursor *cursor, struct dict *dict)
 	size_t len = 0;
 	skip_space(cursor);
 	if (cursor->at < cursor->len && cursor->text[cursor->at] == '[') {
-		return wrong(cursor, "descr: structured arrays are not read");
+		return wrong(cursor,
+			"descr: structured arrays are not read; save each field by itself");
 	}
 	if (!take_string(cursor, &text, &len)) {
 		return wrong(cursor, "descr: not a string");
@@ -226,6 +239,30 @@ static enum status read_dict(struct cursor *cursor, struct dict *dict)
 	return STATUS_OK;
 }
 
+/* What to do about an array of a type that is not read. */
+static const char *advice_on(char kind)
+{
+	static const struct {
+		char kind;
+		const char *says;
+	} types[] = {
+		{'U', "text: save x.astype('S'), or of more than ASCII np.char.encode(x, 'utf-8')"},
+		{'O', "Python objects, as pickles: save keys as x.astype('S') or x.astype('u8'), rows as "
+		      "np.stack(x).astype('f4')"},
+		{'M', "datetime64: save x.astype('datetime64[ms]').astype('i8')"},
+		{'m', "timedelta64: save x.astype('i8')"},
+		{'V', "bytes without a type, as bfloat16 of ml_dtypes is: save x.view('u2')"},
+		{'c', "complex numbers: save the real part"},
+		{'f', "f2, f4 and f8 are read: save x.astype('f4')"},
+	};
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		if (types[i].kind == kind) {
+			return types[i].says;
+		}
+	}
+	return "f, i, u, b and S are read";
+}
+
 /* Reads "<f4": byte order, kind, bytes of an element. */
 static enum status read_type(const char *name, const char *descr, struct npy *out,
 	struct error *err)
@@ -234,23 +271,22 @@ static enum status read_type(const char *name, const char *descr, struct npy *ou
 	char kind = order != '\0' ? descr[1] : '\0';
 	struct cursor digits = {.text = descr, .len = strlen(descr), .at = 2};
 	uint64_t bytes = 0;
-	if (strchr("<>|=", order) == NULL || order == '\0' || kind == '\0' ||
-		!take_number(&digits, &bytes) || digits.at != digits.len) {
-		return error_set(err, STATUS_UNSUPPORTED, "'%s': descr '%s' is not read", name,
-			descr);
-	}
-	bool known = (kind == 'f' && (bytes == 2 || bytes == 4 || bytes == 8)) ||
-		     ((kind == 'i' || kind == 'u') &&
-			     (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8)) ||
-		     (kind == 'b' && bytes == 1) ||
-		     (kind == 'S' && bytes >= 1 && bytes <= ITEM_BYTES_MAX);
+	const bool formed = strchr("<>|=", order) != NULL && order != '\0' && kind != '\0' &&
+			    take_number(&digits, &bytes) && digits.at == digits.len;
+	bool known =
+		formed && ((kind == 'f' && (bytes == 2 || bytes == 4 || bytes == 8)) ||
+				  ((kind == 'i' || kind == 'u') &&
+					  (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8)) ||
+				  (kind == 'b' && bytes == 1) ||
+				  (kind == 'S' && bytes >= 1 && bytes <= ITEM_BYTES_MAX));
 	if (!known) {
-		return error_set(err, STATUS_UNSUPPORTED, "'%s': descr '%s' is not read", name,
-			descr);
+		return error_set(err, STATUS_UNSUPPORTED, "'%s': descr '%s' is not read: %s", name,
+			descr, advice_on(kind));
 	}
 	if (order == '>' && bytes > 1 && kind != 'S') {
 		return error_set(err, STATUS_UNSUPPORTED,
-			"'%s': descr '%s' is big-endian; save it as little-endian", name, descr);
+			"'%s': descr '%s' is big-endian; save it as little-endian: x.astype(x.dtype.newbyteorder('<'))",
+			name, descr);
 	}
 	if (order == '|' && bytes > 1 && kind != 'S') {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -291,8 +327,9 @@ static enum status read_prefix(const uint8_t *file, size_t len, struct cursor *c
 	size_t *text_at)
 {
 	if (len < MAGIC_BYTES + VERSION_BYTES || memcmp(file, magic, MAGIC_BYTES) != 0) {
-		return error_set(cursor->err, STATUS_BAD_REQUEST, "'%s': not a npy file",
-			cursor->name);
+		const char *kind = file_kind_by_content(file, len);
+		return error_set(cursor->err, STATUS_BAD_REQUEST, "'%s': not a npy file%s%s",
+			cursor->name, kind != NULL ? ", but " : "", kind != NULL ? kind : "");
 	}
 	unsigned major = file[MAGIC_BYTES];
 	unsigned minor = file[MAGIC_BYTES + 1];

@@ -10,6 +10,7 @@
 
 #include "schema/dtype.h"
 #include "schema/limits.h"
+#include "tools/format/file_kind.h"
 #include "tools/format/jsonl_row.h"
 #include "tools/format/stream.h"
 
@@ -24,6 +25,7 @@ struct source_jsonl {
 	struct stream stream;
 	struct jsonl_reader *reader; /* owned */
 	struct jsonl_batch batch;
+	bool begun;    /* the beginning was looked at */
 	uint64_t line; /* number of the next line, from 1 */
 	uint64_t rows; /* handed out */
 };
@@ -75,6 +77,43 @@ static bool is_blank(const uint8_t *text, size_t len)
 	return true;
 }
 
+/* Looks at the beginning of the input: passes a byte order mark over, and refuses what is no text. */
+static enum status begin(struct source_jsonl *source, struct error *err)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	struct stream *stream = &source->stream;
+	while (!stream->ended && stream_len(stream) < FILE_KIND_BYTES) {
+		const enum status status = stream_more(stream, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	const char *kind = file_kind_by_content(stream_data(stream), stream_len(stream));
+	if (kind != NULL) {
+		return error_set(err, STATUS_BAD_REQUEST, "%s: no JSON lines, but %s", stream->name,
+			kind);
+	}
+	if (stream_len(stream) >= strlen(mark) &&
+		memcmp(stream_data(stream), mark, strlen(mark)) == 0) {
+		stream_take(stream, strlen(mark));
+	}
+	source->begun = true;
+	return STATUS_OK;
+}
+
+/* What to do about a document that is not one object a line; "" when that is not its fault. */
+static const char *advice_on(const uint8_t *text, size_t len, const char *why)
+{
+	size_t at = 0;
+	while (at < len && (text[at] == ' ' || text[at] == '\t')) {
+		at++;
+	}
+	if (at < len && text[at] == '[') {
+		return "; an array of rows becomes one object a line by jq -c '.[]'";
+	}
+	return strstr(why, "too early") != NULL ? "; jq -c . makes one object a line" : "";
+}
+
 /* Adds the row of the next line to the batch. Blank lines have none. */
 static enum status take_line(struct source_jsonl *source, bool *end, struct error *err)
 {
@@ -89,8 +128,8 @@ static enum status take_line(struct source_jsonl *source, bool *end, struct erro
 		struct error why = {0};
 		status = jsonl_read(source->reader, (const char *)text, len, &source->batch, &why);
 		if (status != STATUS_OK) {
-			return error_set(err, status, "%s:%" PRIu64 ": %s", source->stream.name,
-				source->line, why.text);
+			return error_set(err, status, "%s:%" PRIu64 ": %s%s", source->stream.name,
+				source->line, why.text, advice_on(text, len, why.text));
 		}
 	}
 	stream_take(&source->stream, with_end);
@@ -103,6 +142,12 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	struct source_jsonl *source = (struct source_jsonl *)base;
 	bool end = false;
 	jsonl_batch_clear(&source->batch);
+	if (!source->begun) {
+		const enum status status = begin(source, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
 	while (!end && source->batch.count < source->options.chunk_rows) {
 		enum status status = take_line(source, &end, err);
 		if (status != STATUS_OK) {

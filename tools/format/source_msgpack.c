@@ -7,6 +7,7 @@
 #include "schema/spec.h"
 #include "schema/wire.h"
 #include "tools/format/dump_format.h"
+#include "tools/format/file_kind.h"
 #include "tools/format/stream.h"
 
 #include <assert.h>
@@ -76,7 +77,10 @@ static enum status read_map(struct source_msgpack *source, bool *end, struct err
 			break;
 		}
 		if (status != STATUS_AGAIN) {
-			return wrong(source, err, "not MessagePack, or over a limit");
+			const char *kind =
+				file_kind_by_content(stream_data(stream), stream_len(stream));
+			return wrong(source, err,
+				kind != NULL ? kind : "not MessagePack, or over a limit");
 		}
 		if (stream->ended) {
 			*end = stream_len(stream) == 0;
@@ -149,7 +153,9 @@ static enum status read_header(struct source_msgpack *source, struct error *err)
 	}
 	if (!wire_str(wire_get(map, "format"), &format) || format.len != strlen(DUMP_FORMAT_NAME) ||
 		memcmp(format.data, DUMP_FORMAT_NAME, format.len) != 0) {
-		return wrong(source, err, "not a " DUMP_FORMAT_NAME);
+		const char *kind = file_kind_by_content(stream_data(&source->stream),
+			stream_len(&source->stream));
+		return wrong(source, err, kind != NULL ? kind : "not a " DUMP_FORMAT_NAME);
 	}
 	const bool read = wire_uint(wire_get(map, "version"), &version);
 	source->is_raw = read && version == DUMP_FORMAT_VERSION_RAW;

@@ -104,6 +104,13 @@ static uint64_t integer_at(const struct npy *npy, uint64_t i, bool *negative)
 	return value;
 }
 
+static int64_t signed_at(const struct npy *npy, uint64_t i)
+{
+	bool negative = false;
+	const unsigned unused_bits = (unsigned)(64 - 8 * npy->item_bytes);
+	return (int64_t)(integer_at(npy, i, &negative) << unused_bits) >> unused_bits;
+}
+
 /* How many bytes string i has without the NULs that NumPy pads it with. */
 static size_t string_bytes(const struct npy *npy, uint64_t i)
 {
@@ -118,14 +125,17 @@ static size_t string_bytes(const struct npy *npy, uint64_t i)
 static enum status check_u64_keys(const struct array *keys, struct error *err)
 {
 	if (keys->npy.kind != 'u' && keys->npy.kind != 'i') {
-		return wrong_descr(keys, err, "keys of this table are integers");
+		return wrong_descr(keys, err,
+			"keys of this table are integers: save x.astype('u8')");
 	}
 	for (uint64_t i = 0; keys->npy.kind == 'i' && i < keys->npy.elements; i++) {
 		bool negative = false;
 		integer_at(&keys->npy, i, &negative);
 		if (negative) {
 			return error_set(err, STATUS_BAD_REQUEST,
-				"'%s': key %" PRIu64 " is negative", keys->path, i);
+				"'%s': key %" PRIu64 " is %" PRId64
+				"; keys of this table are 0 to 2^64 - 1",
+				keys->path, i, signed_at(&keys->npy, i));
 		}
 	}
 	return STATUS_OK;
@@ -134,7 +144,8 @@ static enum status check_u64_keys(const struct array *keys, struct error *err)
 static enum status check_byte_keys(const struct array *keys, struct error *err)
 {
 	if (keys->npy.kind != 'S') {
-		return wrong_descr(keys, err, "keys of this table are byte strings ('S')");
+		return wrong_descr(keys, err,
+			"keys of this table are byte strings: save x.astype('S')");
 	}
 	for (uint64_t i = 0; i < keys->npy.elements; i++) {
 		size_t len = string_bytes(&keys->npy, i);
@@ -183,7 +194,7 @@ static enum status check_rows(struct source_npy *source, struct error *err)
 	source->dtype = dtype_of_array(npy);
 	if (source->dtype == DTYPE_NONE) {
 		return wrong_descr(&source->rows, err,
-			"rows are f4, f2, u2 (bf16), i1 (i8, with --scales) or u1 (packed bits)");
+			"rows are f4, f2, u2 (bf16), i1 (i8, with --scales) or u1 (packed bits): save x.astype('f4')");
 	}
 	if (!dtype_convertible(source->dtype, (enum dtype)spec->dtype)) {
 		return error_set(err, STATUS_BAD_REQUEST,

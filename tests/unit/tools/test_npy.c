@@ -55,10 +55,12 @@ static void headers_of_every_version_are_read(void **state)
 	static const char *const texts[] = {
 		"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }   \n",
 		"{'shape':(2,3),'fortran_order':False,'descr':'<f4'}",
+		"{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 3L), }",
+		"{'descr': '<f4', 'fortran_order': False, 'shape': (np.int64(2), np.int64(3)), }",
 		"{\"descr\": \"=f4\", 'shape': ( 2 , 3 , ) , 'fortran_order' : False , }\n\n",
 	};
 	for (unsigned major = 1; major <= 3; major++) {
-		for (size_t i = 0; i < 3; i++) {
+		for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 			struct file file;
 			struct npy npy = {0};
 			struct error err = {0};
@@ -163,9 +165,10 @@ static void a_damaged_header_is_refused_by_field(void **state)
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': 6}", "tuple"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': [6]}", "tuple"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (-6,)}", "number"},
-		{"{'descr': '<f4', 'fortran_order': False, 'shape': (6L,)}", "comma"},
+		{"{'descr': '<f4', 'fortran_order': False, 'shape': (6M,)}", "comma"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (6.0,)}", "comma"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (,)}", "number"},
+		{"{'descr': '<f4', 'fortran_order': False, 'shape': (np.int64(6,)}", "number"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,6)}",
 			"8 dimensions"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551616,)}",
