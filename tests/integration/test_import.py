@@ -228,13 +228,51 @@ class Loads(Import):
         path = self.path('x.jsonl')
         with open(path, 'wb') as file:
             file.write(b'{"key":1,"vector":[1,2]}\n' * 400000)
-        process = self.start(path)
+        self.cut(path, 26, path)
+
+    def test_arrays_that_are_cut_while_they_are_read(self):
+        """They are mapped: without care a page that is gone would end the command, or would be zeros."""
+        keys = self.npy('k.npy', np.arange(3000000))
+        path = self.npy('x.npy', np.ones((3000000, 2), '<f4'))
+        self.cut(path, 4096, '--keys', keys, '--rows', path)
+
+    def cut(self, path, size, *args):
+        process = self.start(*args)
         self.wait_for_chunk()
-        os.truncate(path, 26)
+        os.truncate(path, size)
         said = process.communicate(timeout=harness.CALL_SECONDS)[1].decode()
         self.assertEqual(process.returncode, 1)
         self.assertIn('cut while it was read', said)
         self.assertEqual(self.daemon.command_json('release', 'show', 'r')[0]['loads'], [])
+
+    def test_a_pipe_that_pauses(self):
+        """Its rows are in effect within a second, while the pipe stays open in the middle of a line."""
+        self.daemon.command('release', 'seal', 'r')
+        self.daemon.command('release', 'publish', 'r')
+        self.daemon.command('release', 'create', 'o')
+        self.daemon.command('table', 'create', 'o/t', '--entity', 'item', '--kind', 'ir', '--dim', '2')
+
+        def is_put(n):
+            return self.daemon.command_json('fetch', 't', n)[0]['why'] == 'found'
+
+        def is_loaded(n):
+            return [load['rows'] for load in self.daemon.command_json('release', 'show', 'o')[0]['loads']] == [n]
+
+        for place, shown in (('live/t', is_put), ('o/t', is_loaded)):
+            process = subprocess.Popen([harness.program('repstore'), '-s', self.daemon.address, 'import', place,
+                                        '--format', 'jsonl', '-'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            process.stdin.write(b'{"key"')
+            for n in (1, 2, 3):
+                process.stdin.write(b':%d,"vector":[1,2]}\n{"key"' % n)
+                process.stdin.flush()
+                end = time.monotonic() + harness.CALL_SECONDS
+                while not shown(n):
+                    self.assertLess(time.monotonic(), end)
+                    time.sleep(.05)
+            process.stdin.write(b':4,"vector":[1,2]}\n')
+            process.stdin.close()
+            self.assertEqual(process.wait(harness.CALL_SECONDS), 0)
+            process.stdout.close()
 
 
 if __name__ == '__main__':

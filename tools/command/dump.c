@@ -6,6 +6,7 @@
 #include "tools/command/progress.h"
 #include "tools/command/scan_reply.h"
 #include "tools/format/format_name.h"
+#include "tools/format/interrupt.h"
 #include "tools/format/json_write.h"
 #include "tools/format/sink.h"
 
@@ -47,6 +48,7 @@ static int copy_rows(struct session *session, const struct dump *dump, struct si
 	struct progress progress;
 	int status = EXIT_DONE;
 	progress_begin(&progress, "dump");
+	interrupt_watch();
 	do {
 		if (rep_scan_next(session->client, dump->place.release, dump->place.table,
 			    dump->table.spec.dtype, scan_reply_rows(&dump->table.spec), &scan,
@@ -54,6 +56,9 @@ static int copy_rows(struct session *session, const struct dump *dump, struct si
 			status = session_refuse(session, &rep_err);
 		} else if (sink->write(sink, &scan, &err) != STATUS_OK) {
 			status = session_refuse_error(session, &err);
+		} else if (interrupt_seen()) {
+			status = session_refuse_text(session, STATUS_CLOSED,
+				"interrupted; no file was made");
 		}
 		progress_update(&progress, sink->rows, dump->table.rows, sink->rows);
 	} while (status == EXIT_DONE && scan.more);
@@ -167,6 +172,7 @@ static int run_dump(struct session *session, struct dump *dump)
 	}
 	uint64_t written = sink->rows;
 	sink->close(sink);
+	interrupt_end();
 	return status != EXIT_DONE
 		       ? status
 		       : report(session, dump, scanned, written, progress_end(&progress));

@@ -7,6 +7,7 @@
 #include "tools/command/progress.h"
 #include "tools/command/put_stream.h"
 #include "tools/format/file_kind.h"
+#include "tools/format/interrupt.h"
 #include "tools/format/json_write.h"
 
 #include <inttypes.h>
@@ -63,6 +64,7 @@ static int put_source(struct session *session, const struct import *import, stru
 	struct rep_error err = {0};
 	struct progress progress;
 	progress_begin(&progress, "");
+	interrupt_watch();
 	enum rep_status status = put_stream_run(&stream, &outcome, &err);
 	if (status == REP_OK) {
 		return report_puts(session, import, &outcome, progress_end(&progress));
@@ -73,6 +75,7 @@ static int put_source(struct session *session, const struct import *import, stru
 	if (!outcome.input_wrong && again && session_may_repeat(status) && !session->json) {
 		fputs("repstore: the same command again is safe: it puts the same rows\n", stderr);
 	}
+	interrupt_end();
 	return EXIT_REFUSED;
 }
 
@@ -145,6 +148,8 @@ static int run_import(struct session *session, struct import *import)
 	}
 	const struct rep_table_spec *spec = &import->table.spec;
 	import->source.spec = spec;
+	/* The chunks of a load that is gone on with must be cut at the same rows each time. */
+	import->source.prompt = !import->open || import->load == NULL;
 	import->source.chunk_rows = import->open ? chunk_rows_of(spec) : put_stream_rows(spec);
 	struct error err;
 	struct source *source = NULL;

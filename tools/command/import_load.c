@@ -2,6 +2,7 @@
 #include "tools/command/import_load.h"
 
 #include "tools/command/progress.h"
+#include "tools/format/buffer.h"
 #include "tools/format/interrupt.h"
 #include "tools/format/json_write.h"
 
@@ -64,6 +65,10 @@ static enum rep_status send_rows(struct source *source, rep_load *load, struct o
 		}
 		if (outcome->chunks >= outcome->next_chunk) {
 			status = rep_load_chunk(load, &rows, err);
+			if (mapping_check(&why) != STATUS_OK) { /* also the reason of a failure */
+				err->status = status = (enum rep_status)why.status;
+				memcpy(err->text, why.text, sizeof err->text);
+			}
 			if (status != REP_OK) {
 				outcome->input_wrong = is_wrong_input(status);
 				break;

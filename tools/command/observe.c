@@ -2,6 +2,7 @@
 #include "tools/command/command.h"
 #include "tools/command/options.h"
 #include "tools/command/progress.h"
+#include "tools/format/interrupt.h"
 #include "tools/format/json_write.h"
 #include "tools/format/source.h"
 #include "tools/format/text.h"
@@ -156,7 +157,8 @@ static enum rep_status step(struct session *session, const struct observe *obser
 	struct rep_rows rows[2];
 	struct error err = {0};
 	uint32_t count = 0;
-	enum status status = next_side(sides[0], &rows[0], &count, &err);
+	enum status status = interrupt_seen() ? error_set(&err, STATUS_CLOSED, "interrupted")
+					      : next_side(sides[0], &rows[0], &count, &err);
 	if (status == STATUS_OK) {
 		status = next_side(sides[1], &rows[1], &count, &err);
 	}
@@ -230,6 +232,7 @@ static int send_all(struct session *session, const struct observe *observe, stru
 	struct progress progress;
 	enum rep_status status = REP_OK;
 	progress_begin(&progress, "observe");
+	interrupt_watch();
 	uint64_t before;
 	do {
 		before = outcome.samples;
@@ -245,6 +248,7 @@ static int send_all(struct session *session, const struct observe *observe, stru
 	if (observe->source != NULL && session_may_repeat(status) && !session->json) {
 		fputs("repstore: the same command again counts each sample once\n", stderr);
 	}
+	interrupt_end();
 	return EXIT_REFUSED;
 }
 

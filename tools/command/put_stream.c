@@ -3,6 +3,7 @@
 
 #include "tools/command/progress.h"
 #include "tools/format/buffer.h"
+#include "tools/format/interrupt.h"
 #include "tools/format/source.h"
 
 #include <assert.h>
@@ -107,18 +108,24 @@ static void read_rows(struct run *run)
 	const struct put_stream *stream = run->stream;
 	struct rep_rows rows;
 	struct error why = {0};
-	enum status status = stream->source->next(stream->source, &rows, &why);
+	enum status status = interrupt_seen() ? error_set(&why, STATUS_CLOSED, "interrupted")
+					      : stream->source->next(stream->source, &rows, &why);
 	if (status != STATUS_OK) {
-		run->out->input_wrong = true;
+		run->out->input_wrong = !interrupt_seen();
 	} else if (rows.keys.count > 0) {
 		size_t row_bytes =
 			rep_row_bytes(rows.dtype, stream->spec->dim, stream->spec->views);
 		rows.if_newer = stream->if_newer;
-		if (keep_rows(slot_at(run, run->read), &rows, rows.keys.count * row_bytes)) {
+		if (!keep_rows(slot_at(run, run->read), &rows, rows.keys.count * row_bytes)) {
+			status = error_set(&why, STATUS_NO_MEMORY,
+				"no memory for the rows of a put");
+		} else {
+			status = mapping_check(&why);
+		}
+		if (status == STATUS_OK) {
 			run->read++;
 			return;
 		}
-		status = error_set(&why, STATUS_NO_MEMORY, "no memory for the rows of a put");
 	}
 	run->ended = true;
 	run->why.status = (enum rep_status)status;
@@ -153,7 +160,7 @@ static enum rep_status go_back(struct run *run, struct rep_error *err)
 		run->busy_since_ms = now;
 		run->pause_ms = PAUSE_MS_MIN;
 	}
-	if (now - run->busy_since_ms >= run->stream->busy_ms) {
+	if (now - run->busy_since_ms >= run->stream->busy_ms || interrupt_seen()) {
 		return REP_BUSY;
 	}
 	for (uint64_t i = run->first + 1; i < run->sent; i++) {
@@ -206,11 +213,14 @@ static enum rep_status run_all(struct run *run, struct rep_error *err)
 {
 	enum rep_status status = REP_OK;
 	while (status == REP_OK && !(run->ended && run->first == run->read)) {
-		if (!run->ended && run->read - run->first < IN_FLIGHT_MAX) {
+		/* A source that is idle may wait long: what it gave is to be in effect before that. */
+		const bool idle = run->stream->source->idle && run->first < run->read;
+		if (!run->ended && !idle && run->read - run->first < IN_FLIGHT_MAX) {
 			read_rows(run);
 		}
 		status = send_rows(run, err);
-		bool full = run->ended || run->read - run->first == IN_FLIGHT_MAX;
+		bool full = run->ended || run->stream->source->idle ||
+			    run->read - run->first == IN_FLIGHT_MAX;
 		if (status == REP_OK && full && run->first < run->sent) {
 			status = receive_one(run, err);
 		}

@@ -33,5 +33,8 @@ struct mapping {
 /* Errors: those of the system, naming the path. */
 enum status mapping_open(const char *path, struct mapping *out, struct error *err);
 void mapping_close(struct mapping *mapping);
+/* Whether a file that is mapped was cut meanwhile: what was behind its end reads as zeros then, so
+ * this is asked before anything that was read is used. Errors: BAD_REQUEST, naming the path. */
+enum status mapping_check(struct error *err);
 
 #endif

@@ -19,6 +19,7 @@ struct source_options {
 	const struct rep_table_spec *spec; /* of the table that takes the rows; borrowed */
 	uint32_t chunk_rows;
 	bool allow_nonfinite;
+	bool prompt;       /* a stream that pauses: its rows are handed out within half a second */
 	bool cannot_allow; /* the command has no --allow-nonfinite that an error could name */
 	struct row_time_rule time; /* of npy and jsonl; a msgpack dump has milliseconds */
 	const char *path;          /* msgpack, jsonl; "-": standard input */
@@ -34,6 +35,7 @@ struct source {
 	/* Hands out the next rows, valid until the next call. No rows: the source is at its end. */
 	enum status (*next)(struct source *source, struct rep_rows *out, struct error *err);
 	void (*close)(struct source *source);
+	bool idle;        /* the stream has no more for now, so the next call may wait long */
 	uint64_t done;    /* rows or bytes, for a progress bar */
 	uint64_t total;   /* 0: not known */
 	uint64_t content; /* a hash of all that it holds; 0: not known when it was opened */
@@ -46,8 +48,9 @@ enum status source_open_msgpack(const struct source_options *options, struct sou
 enum status source_open_jsonl(const struct source_options *options, struct source **out,
 	struct error *err);
 
-/* Refuses rows with weights out of range, and unless `allow_nonfinite` is set rows with
- * NaN, infinity, or a number that the table's dtype cannot hold. first: the number of the first row; what: names the input. */
+/* Refuses rows with weights out of range, and unless `allow_nonfinite` is set rows with NaN,
+ * infinity, or a number that the table's dtype cannot hold. first: the number of the first row;
+ * what: names the input. */
 enum status source_check(const struct rep_rows *rows, const struct source_options *options,
 	const char *what, uint64_t first, struct error *err);
 

@@ -18,6 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* How long rows wait for more from a stream. */
+enum { PAUSE_MS = 500 };
 
 struct source_jsonl {
 	struct source source; /* first */
@@ -25,39 +29,61 @@ struct source_jsonl {
 	struct stream stream;
 	struct jsonl_reader *reader; /* owned */
 	struct jsonl_batch batch;
-	bool begun;    /* the beginning was looked at */
-	uint64_t line; /* number of the next line, from 1 */
-	uint64_t rows; /* handed out */
+	int64_t batch_ms; /* when its first row came; of a stream that may pause */
+	bool begun;       /* the beginning was looked at */
+	uint64_t line;    /* number of the next line, from 1 */
+	uint64_t rows;    /* handed out */
 };
 
-/* Finds the next line. len: out, without the newline; with_end: out, with it; end: out, there is no
- * further line. */
-static enum status find_line(struct source_jsonl *source, size_t *len, size_t *with_end, bool *end,
-	struct error *err)
+/* The next line in the stream. */
+struct line {
+	size_t len;      /* without the newline */
+	size_t with_end; /* with it */
+	bool end;        /* there is none */
+	bool late;       /* it has not come in time */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Whether the batch must be handed out, since no more has come for it in time. */
+static bool is_late(const struct source_jsonl *source)
+{
+	if (!source->options.prompt || source->stream.regular || source->batch.count == 0) {
+		return false;
+	}
+	const int64_t left = source->batch_ms + PAUSE_MS - now_ms();
+	return left <= 0 || !stream_is_ready(&source->stream, (int)left);
+}
+
+static enum status find_line(struct source_jsonl *source, struct line *out, struct error *err)
 {
 	struct stream *stream = &source->stream;
 	size_t seen = 0;
-	*end = false;
+	*out = (struct line){0};
 	for (;;) {
 		const uint8_t *data = stream_data(stream);
 		size_t held = stream_len(stream);
 		const uint8_t *newline =
 			held > seen ? memchr(data + seen, '\n', held - seen) : NULL;
-		if (newline != NULL) {
-			*len = (size_t)(newline - data);
-			*with_end = *len + 1;
-			return STATUS_OK;
-		}
-		if (stream->ended) {
-			*len = held;
-			*with_end = held;
-			*end = held == 0;
+		if (newline != NULL || stream->ended) {
+			out->len = newline != NULL ? (size_t)(newline - data) : held;
+			out->with_end = out->len + (newline != NULL);
+			out->end = newline == NULL && held == 0;
 			return STATUS_OK;
 		}
 		if (held > LIMIT_MESSAGE_BYTES) {
 			return error_set(err, STATUS_TOO_LARGE,
 				"%s:%" PRIu64 ": longer than %u MiB", stream->name, source->line,
 				LIMIT_MESSAGE_BYTES >> 20);
+		}
+		if (is_late(source)) {
+			out->late = true;
+			return STATUS_OK;
 		}
 		seen = held;
 		enum status status = stream_more(stream, err);
@@ -114,25 +140,31 @@ static const char *advice_on(const uint8_t *text, size_t len, const char *why)
 	return strstr(why, "too early") != NULL ? "; jq -c . makes one object a line" : "";
 }
 
-/* Adds the row of the next line to the batch. Blank lines have none. */
-static enum status take_line(struct source_jsonl *source, bool *end, struct error *err)
+/* Adds the row of the next line to the batch. Blank lines have none. last: out, no further line has
+ * come. */
+static enum status take_line(struct source_jsonl *source, bool *last, struct error *err)
 {
-	size_t len = 0;
-	size_t with_end = 0;
-	enum status status = find_line(source, &len, &with_end, end, err);
-	if (status != STATUS_OK || *end) {
+	struct line line;
+	enum status status = find_line(source, &line, err);
+	if (status != STATUS_OK) {
 		return status;
 	}
+	source->source.idle = line.late;
+	*last = line.end || line.late;
+	if (*last) {
+		return STATUS_OK;
+	}
 	const uint8_t *text = stream_data(&source->stream);
-	if (!is_blank(text, len)) {
+	if (!is_blank(text, line.len)) {
 		struct error why = {0};
-		status = jsonl_read(source->reader, (const char *)text, len, &source->batch, &why);
+		status = jsonl_read(source->reader, (const char *)text, line.len, &source->batch,
+			&why);
 		if (status != STATUS_OK) {
 			return error_set(err, status, "%s:%" PRIu64 ": %s%s", source->stream.name,
-				source->line, why.text, advice_on(text, len, why.text));
+				source->line, why.text, advice_on(text, line.len, why.text));
 		}
 	}
-	stream_take(&source->stream, with_end);
+	stream_take(&source->stream, line.with_end);
 	source->line++;
 	return STATUS_OK;
 }
@@ -142,6 +174,7 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	struct source_jsonl *source = (struct source_jsonl *)base;
 	bool end = false;
 	jsonl_batch_clear(&source->batch);
+	source->batch_ms = 0;
 	if (!source->begun) {
 		const enum status status = begin(source, err);
 		if (status != STATUS_OK) {
@@ -152,6 +185,9 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 		enum status status = take_line(source, &end, err);
 		if (status != STATUS_OK) {
 			return status;
+		}
+		if (source->batch.count == 1 && source->batch_ms == 0 && !source->stream.regular) {
+			source->batch_ms = now_ms();
 		}
 	}
 	jsonl_batch_rows(&source->batch, out);

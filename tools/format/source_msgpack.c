@@ -368,6 +368,7 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 		count = source->options.chunk_rows;
 	}
 	base->done = source->stream.taken;
+	base->idle = !stream_is_ready(&source->stream, 0);
 	if (count == 0) {
 		*out = (struct rep_rows){0};
 		return STATUS_OK;

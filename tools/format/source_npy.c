@@ -375,7 +375,13 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	uint32_t count = chunk_at(source, base->done);
 	enum status status = slice(source, base->done, count, out, err);
 	base->done += count;
-	return status;
+	/* One byte of each page: rows are not copied, and are to be there when they are sent. */
+	enum { PAGE_BYTES = 4096 };
+	const volatile uint8_t *rows = out->rows;
+	for (size_t at = 0; at < count * source->row_bytes; at += PAGE_BYTES) {
+		(void)rows[at];
+	}
+	return status != STATUS_OK ? status : mapping_check(err);
 }
 
 /* Adds rows to the hash of the content, while the processor's cache has them. */
@@ -405,6 +411,9 @@ static enum status check_values(struct source_npy *source, struct error *err)
 		}
 		if (status != STATUS_OK) {
 			return status;
+		}
+		if (mapping_check(err) != STATUS_OK) {
+			return STATUS_BAD_REQUEST;
 		}
 		source->source.content =
 			add_content(source->source.content, &rows, count * source->row_bytes);
