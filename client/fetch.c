@@ -33,6 +33,10 @@ static enum status check_part(const struct rep_part *part, size_t i, struct erro
 	if (part->table == NULL) {
 		return error_set(err, STATUS_BAD_REQUEST, "parts[%zu]: no table", i);
 	}
+	if (part->max_age_ms != 0 && !part->has_max_age) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"parts[%zu]: max_age_ms given, has_max_age goes with it", i);
+	}
 	return keys_check(&part->keys, err);
 }
 
@@ -46,7 +50,7 @@ static void write_flag(struct wire_writer *writer, const char *name, bool wanted
 
 static void write_part(struct wire_writer *writer, const struct rep_part *part)
 {
-	size_t fields = 2 + (part->dtype != REP_DTYPE_TABLE) + (part->max_age_ms != 0) +
+	size_t fields = 2 + (part->dtype != REP_DTYPE_TABLE) + part->has_max_age +
 			(part->times != NULL) + (part->tags != NULL) + (part->why != NULL) +
 			part->raw + (part->weights != NULL) + (part->through_count != 0);
 	wire_write_map(writer, fields);
@@ -56,7 +60,7 @@ static void write_part(struct wire_writer *writer, const struct rep_part *part)
 		wire_write_str(writer, "dtype");
 		wire_write_str(writer, dtype_name((enum dtype)part->dtype));
 	}
-	if (part->max_age_ms != 0) {
+	if (part->has_max_age) {
 		wire_write_str(writer, "max_age_ms");
 		wire_write_uint(writer, part->max_age_ms);
 	}

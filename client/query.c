@@ -16,6 +16,10 @@ static uint32_t views_of(const struct rep_query *query)
 
 enum status query_check(const struct rep_query *query, struct error *err)
 {
+	if (query->max_age_ms != 0 && !query->has_max_age) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"query: max_age_ms given, has_max_age goes with it");
+	}
 	if (query->table != NULL) {
 		return keys_check(&query->keys, err);
 	}
@@ -61,12 +65,12 @@ void query_write(struct wire_writer *writer, const struct rep_query *query)
 	if (query->table == NULL) {
 		write_rows(writer, query);
 	} else {
-		wire_write_map(writer, 2 + (query->max_age_ms != 0 ? 1u : 0u));
+		wire_write_map(writer, 2 + (query->has_max_age ? 1u : 0u));
 		wire_write_str(writer, "table");
 		wire_write_str(writer, query->table);
 		wire_write_str(writer, "keys");
 		wire_write_bin(writer, query->keys.data, query->keys.bytes);
-		if (query->max_age_ms != 0) {
+		if (query->has_max_age) {
 			wire_write_str(writer, "max_age_ms");
 			wire_write_uint(writer, query->max_age_ms);
 		}

@@ -28,6 +28,10 @@ static enum status check(const struct rep_retrieval *asked, struct error *err)
 {
 	enum status status = asked->in == NULL ? error_set(err, STATUS_BAD_REQUEST, "in: no table")
 					       : query_check(&asked->query, err);
+	if (status == STATUS_OK && asked->tags_any != 0 && !asked->has_tags_any) {
+		status = error_set(err, STATUS_BAD_REQUEST,
+			"tags_any: given, has_tags_any goes with it");
+	}
 	if (status == STATUS_OK && asked->allow != NULL) {
 		status = keys_check(asked->allow, err);
 	}
@@ -70,7 +74,7 @@ static void begin(rep_client *client, const char *release, const struct rep_retr
 	wire_write_map(writer, query_fields(&asked->query) + 1 + (size_t)(release != NULL) +
 				       (asked->k != 0) + (asked->metric != 0) + is_approximate +
 				       asked->has_min_score + (asked->allow != NULL) +
-				       (asked->deny != NULL) + (asked->tags_any != 0) +
+				       (asked->deny != NULL) + asked->has_tags_any +
 				       (asked->tags_all != 0) + (asked->tags_none != 0) +
 				       (asked->with_count != 0) + (timeout_ms != 0));
 	if (release != NULL) {
@@ -89,7 +93,10 @@ static void begin(rep_client *client, const char *release, const struct rep_retr
 	write_float(writer, "min_score", asked->has_min_score, (double)asked->min_score);
 	write_keys(writer, "allow", asked->allow);
 	write_keys(writer, "deny", asked->deny);
-	write_uint(writer, "tags_any", asked->tags_any);
+	if (asked->has_tags_any) {
+		wire_write_str(writer, "tags_any");
+		wire_write_uint(writer, asked->tags_any);
+	}
 	write_uint(writer, "tags_all", asked->tags_all);
 	write_uint(writer, "tags_none", asked->tags_none);
 	write_uint(writer, "timeout_ms", timeout_ms);

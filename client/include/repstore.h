@@ -160,7 +160,8 @@ struct rep_part {
 	struct rep_keys keys;
 	enum rep_dtype dtype; /* REP_DTYPE_TABLE: as stored */
 	bool raw;             /* of an aggregating table: the sums, whatever its spec reads */
-	uint64_t max_age_ms;  /* 0: any age */
+	bool has_max_age;     /* else max_age_ms is 0 and rows of any age are found */
+	uint64_t max_age_ms;  /* older rows are not found */
 	/* Stored layers that the daemon sends the rows through, in f32, one after the other.
 	 * `dtype` is that of the result, f32 for REP_DTYPE_TABLE. "NAME": a linear layer, tensors
 	 * NAME.weight [out, in] and, if it exists, NAME.bias [out], as PyTorch's state_dict names

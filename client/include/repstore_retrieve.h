@@ -29,7 +29,7 @@ enum rep_metric {
 struct rep_query {
 	const char *table; /* of the rows under `keys`; NULL: `rows` are given below */
 	struct rep_keys keys;
-	uint64_t max_age_ms; /* 0: any age */
+	uint64_t max_age_ms; /* older rows are not found; counts with has_max_age, else it is 0 */
 	/* [keys.count, views, dim]. Of `keys` only the count is used then, and the call must name
 	 * the release: vectors of two checkpoints must not be compared. */
 	const void *rows;
@@ -43,6 +43,7 @@ struct rep_query {
 	size_t through_count;
 	const float *weights; /* of each vector of a query; NULL: 1 */
 	uint32_t weights_count;
+	bool has_max_age;
 };
 
 struct rep_retrieval {
@@ -52,11 +53,12 @@ struct rep_retrieval {
 	enum rep_metric metric; /* 0: inner product */
 	double approximate; /* the recall that suffices if the table has an index; 0: 1, exact */
 	bool has_min_score;
+	bool has_tags_any;
 	float min_score;              /* nothing below it */
 	const struct rep_keys *allow; /* only these items; NULL: all */
 	const struct rep_keys *deny;  /* not these items; NULL: none */
-	/* An item's tags must have one of tags_any, all of
-	 * tags_all, none of tags_none; 0: no rule. */
+	/* An item's tags must have one of tags_any, which counts with has_tags_any (else it is 0), all
+	 * of tags_all, and none of tags_none. */
 	uint64_t tags_any;
 	uint64_t tags_all;
 	uint64_t tags_none;

@@ -46,6 +46,7 @@ struct part {
 	uint32_t views;
 	enum dtype dtype;
 	unsigned want;
+	bool has_max_age;
 	uint64_t max_age_ms;
 	bool raw;
 	size_t stride;
@@ -152,7 +153,7 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 	part->dtype = params_dtype(&params, dtype);
 	part->want = wanted(&params, part->table, part->dtype);
 	part->raw = params_flag(&params, "raw");
-	part->max_age_ms = params_uint_or(&params, "max_age_ms", 0);
+	part->has_max_age = params_uint_given(&params, "max_age_ms", &part->max_age_ms);
 	if (params.status == STATUS_OK && !dtype_convertible(dtype, part->dtype)) {
 		params_fail(&params, STATUS_BAD_REQUEST, "dtype",
 			"%s given, but table '%s' %s %s, which does not convert into it",
@@ -231,6 +232,7 @@ static enum status write_part(struct fetch *fetch, const struct part *part)
 		.dtype = part->dtype,
 		.visible = fetch->visible,
 		.now_ms = fetch->now_ms,
+		.has_max_age = part->has_max_age,
 		.max_age_ms = part->max_age_ms,
 		.raw = part->raw,
 		.may_block = fetch->call->may_block,

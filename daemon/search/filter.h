@@ -2,7 +2,7 @@
  *
  *     allow      only rows of these keys are found
  *     deny       rows of these keys are not found
- *     tags_any   at least one of these bits must be set; 0: no condition
+ *     tags_any   at least one of these bits must be set; with no bit in it nothing is found
  *     tags_all   all of these bits must be set
  *     tags_none  none of these bits may be set
  *
@@ -23,7 +23,8 @@ struct filter {
 	struct keys allow;      /* borrowed */
 	struct key_set allowed; /* the same keys */
 	struct key_set denied;
-	bool has_tags; /* the next three are not all 0 */
+	bool has_tags; /* one of the next four is a condition */
+	bool has_tags_any;
 	uint64_t tags_any;
 	uint64_t tags_all;
 	uint64_t tags_none;
@@ -31,7 +32,7 @@ struct filter {
 
 static inline bool filter_passes_tags(const struct filter *filter, uint64_t tags)
 {
-	return (filter->tags_any == 0 || (tags & filter->tags_any) != 0) &&
+	return (!filter->has_tags_any || (tags & filter->tags_any) != 0) &&
 	       (tags & filter->tags_all) == filter->tags_all && (tags & filter->tags_none) == 0;
 }
 

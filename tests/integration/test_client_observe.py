@@ -51,7 +51,7 @@ class Position(ctypes.Structure):
 
 
 class Part(ctypes.Structure):
-    _fields_ = [('table', ctypes.c_char_p), ('keys', Keys), ('dtype', ctypes.c_int), ('raw', ctypes.c_bool),
+    _fields_ = [('table', ctypes.c_char_p), ('keys', Keys), ('dtype', ctypes.c_int), ('raw', ctypes.c_bool), ('has_max_age', ctypes.c_bool),
                 ('max_age_ms', ctypes.c_uint64), ('through', ctypes.c_void_p), ('through_count', ctypes.c_size_t),
                 ('rows', ctypes.c_void_p), ('rows_bytes', ctypes.c_size_t), ('found', ctypes.c_void_p),
                 ('scales', ctypes.c_void_p), ('times', ctypes.c_void_p), ('tags', ctypes.c_void_p),

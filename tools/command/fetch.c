@@ -24,6 +24,9 @@ enum {
 
 static const char *const why_names[] = {"found", "absent", "expired", "too old", "corrupt"};
 
+/* --max-age was not given. No duration is as long. */
+static const uint64_t any_age = UINT64_MAX;
+
 /* The arguments, and what came. */
 struct fetch {
 	const char *release;       /* NULL: the live one */
@@ -315,7 +318,8 @@ static int fetch_rows(struct session *session, struct fetch *fetch, uint32_t n)
 	fetch->part.table = fetch->table;
 	fetch->part.raw = fetch->raw;
 	fetch->part.dtype = dtype;
-	fetch->part.max_age_ms = fetch->max_age_ms;
+	fetch->part.has_max_age = fetch->max_age_ms != any_age;
+	fetch->part.max_age_ms = fetch->part.has_max_age ? fetch->max_age_ms : 0;
 	fetch->part.keys = (struct rep_keys){spec->key_type, n, fetch->keys.data, fetch->keys.len};
 	if (fetch->through != NULL) {
 		return fetch_through(session, fetch);
@@ -348,7 +352,7 @@ static int run_fetch(struct session *session, struct fetch *fetch, const struct 
 
 static int run(struct session *session, int argc, char **argv)
 {
-	struct fetch fetch = {0};
+	struct fetch fetch = {.max_age_ms = any_age};
 	const struct option_row rows[] = {
 		{"release", OPTION_TEXT, &fetch.release},
 		{"dtype", OPTION_TEXT, &fetch.dtype},

@@ -16,6 +16,7 @@ struct retrieve {
 	struct search_argument search;
 	struct rep_retrieval asked;
 	const char *min_score; /* NULL: none */
+	const char *any;       /* NULL: no condition */
 	struct rep_retrieved found;
 	double elapsed_ms;
 };
@@ -100,6 +101,12 @@ static int check(const struct session *session, struct retrieve *retrieve, uint6
 		return session_usage(session, "--min-score: '%s' is no number",
 			retrieve->min_score);
 	}
+	/* One of no bits is a condition, too: nothing meets it. */
+	retrieve->asked.has_tags_any = retrieve->any != NULL;
+	if (retrieve->any != NULL && !argument_bits(retrieve->any, &retrieve->asked.tags_any)) {
+		return session_usage(session, "--any: '%s' is not 64 bits (7, 0x1f)",
+			retrieve->any);
+	}
 	return EXIT_DONE;
 }
 
@@ -118,7 +125,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"approximate", OPTION_NUMBER, &retrieve.asked.approximate},
 		{"min-score", OPTION_TEXT, &retrieve.min_score},
 		{"where", OPTION_BITS, &retrieve.asked.tags_all},
-		{"any", OPTION_BITS, &retrieve.asked.tags_any},
+		{"any", OPTION_TEXT, &retrieve.any},
 		{"none", OPTION_BITS, &retrieve.asked.tags_none},
 	};
 	struct rest rest;

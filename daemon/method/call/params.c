@@ -188,6 +188,13 @@ uint64_t params_uint_or(struct params *params, const char *name, uint64_t otherw
 	return value.object != NULL ? read_uint(params, name, value) : otherwise;
 }
 
+bool params_uint_given(struct params *params, const char *name, uint64_t *out)
+{
+	struct wire_value value = params_value(params, name, PARAM_OPTIONAL);
+	*out = read_uint(params, name, value);
+	return value.object != NULL;
+}
+
 void params_name(struct params *params, const char *name, enum param_need need, struct name *out)
 {
 	out->text[0] = '\0';

@@ -42,6 +42,8 @@ struct wire_bytes params_bin(struct params *params, const char *name, enum param
 bool params_flag(struct params *params, const char *name);
 uint64_t params_uint(struct params *params, const char *name);
 uint64_t params_uint_or(struct params *params, const char *name, uint64_t otherwise);
+/* Is it given? Where 0 is a value like any other, `otherwise` cannot tell. *out is 0 if it is not. */
+bool params_uint_given(struct params *params, const char *name, uint64_t *out);
 
 /* Names that are checked. An optional name that is left out is "". */
 void params_name(struct params *params, const char *name, enum param_need need, struct name *out);

@@ -27,14 +27,14 @@ enum status given_filter_read(struct given_filter *of, struct params *params,
 {
 	struct filter *filter = &of->filter;
 	*of = (struct given_filter){
-		.filter.tags_any = params_uint_or(params, "tags_any", 0),
 		.filter.tags_all = params_uint_or(params, "tags_all", 0),
 		.filter.tags_none = params_uint_or(params, "tags_none", 0),
 	};
-	filter->has_tags = (filter->tags_any | filter->tags_all | filter->tags_none) != 0;
+	filter->has_tags_any = params_uint_given(params, "tags_any", &filter->tags_any);
+	filter->has_tags = filter->has_tags_any || (filter->tags_all | filter->tags_none) != 0;
 	if (filter->has_tags && !items->tags) {
 		params_fail(params, STATUS_BAD_REQUEST,
-			filter->tags_any != 0   ? "tags_any"
+			filter->has_tags_any    ? "tags_any"
 			: filter->tags_all != 0 ? "tags_all"
 						: "tags_none",
 			"table '%s' has no tags", items->name.text);

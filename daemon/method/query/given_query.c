@@ -163,9 +163,9 @@ static enum status find_rows(struct rows_in *in, struct params *params, struct g
 		.dtype = in->dtype,
 		.visible = place->at.visible,
 		.now_ms = place->at.now_ms,
-		.max_age_ms = params_uint_or(&in->from, "max_age_ms", 0),
 		.may_block = place->call->may_block,
 	};
+	lookup.has_max_age = params_uint_given(&in->from, "max_age_ms", &lookup.max_age_ms);
 	if (in->from.status != STATUS_OK) {
 		return in->from.status;
 	}

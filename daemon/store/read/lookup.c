@@ -41,14 +41,16 @@ static enum why judge(const struct lookup *lookup, const struct place *place)
 		return WHY_CORRUPT;
 	}
 	const uint64_t ttl_ms = lookup->table->spec.ttl_ms;
-	if (ttl_ms == 0 && lookup->max_age_ms == 0) {
+	if (ttl_ms == 0 && !lookup->has_max_age) {
 		return WHY_FOUND;
 	}
 	const int64_t time_ms = time_of(place);
 	if (age_is_over(time_ms, lookup->now_ms, ttl_ms)) {
 		return WHY_EXPIRED;
 	}
-	return age_is_over(time_ms, lookup->now_ms, lookup->max_age_ms) ? WHY_TOO_OLD : WHY_FOUND;
+	const bool is_too_old =
+		lookup->has_max_age && age_is_reached(time_ms, lookup->now_ms, lookup->max_age_ms);
+	return is_too_old ? WHY_TOO_OLD : WHY_FOUND;
 }
 
 static void put_zero(const struct gather *gather, uint32_t i)
@@ -160,7 +162,7 @@ static enum status gather_rows(const struct gather *gather)
 		.hashes = hashes,
 		.known = is_merged ? NULL : versions,
 		.wants_times =
-			lookup->times != NULL || lookup->max_age_ms != 0 || table->spec.ttl_ms != 0,
+			lookup->times != NULL || lookup->has_max_age || table->spec.ttl_ms != 0,
 		.may_block = lookup->may_block,
 	};
 	memset(lookup->counts, 0, sizeof lookup->counts);

@@ -33,7 +33,8 @@ struct lookup {
 	enum dtype dtype;    /* of the answer; dtype_convertible from the table's */
 	uint64_t visible;    /* store_visible, of the snapshot that the table is of */
 	int64_t now_ms;      /* for ttl and max age */
-	uint64_t max_age_ms; /* 0: any age */
+	bool has_max_age;    /* the next one counts; else rows of any age are found */
+	uint64_t max_age_ms; /* 0: no row of the past */
 	bool raw;            /* of an aggregating table: the sums as they are stored */
 	bool may_block;      /* false: STATUS_AGAIN instead of waiting for the disk */
 	/* Where the answer goes, at any alignment; each has room for keys.count. NULL: not wanted,

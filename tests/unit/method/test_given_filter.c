@@ -92,8 +92,10 @@ static void masks_are_any_all_and_none(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct asked asked;
-		asked_init(&asked, 3);
-		ask_uint(&asked, "tags_any", rows[i].any);
+		asked_init(&asked, rows[i].any != 0 ? 3 : 2);
+		if (rows[i].any != 0) {
+			ask_uint(&asked, "tags_any", rows[i].any);
+		}
 		ask_uint(&asked, "tags_all", rows[i].all);
 		ask_uint(&asked, "tags_none", rows[i].none);
 		assert_int_equal(asked_read(&asked, &tagged), STATUS_OK);
@@ -110,6 +112,26 @@ static void masks_are_any_all_and_none(void **state)
 			}
 			assert_int_equal(filter_passes_tags(&asked.of.filter, tags),
 				any && all && none);
+		}
+		asked_fini(&asked);
+	}
+}
+
+static void one_of_no_tags_is_none(void **state)
+{
+	static const char *const besides[] = {"tags_all", "tags_none"};
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct asked asked;
+		asked_init(&asked, i < 2 ? 2 : 1);
+		ask_uint(&asked, "tags_any", 0);
+		if (i < 2) {
+			ask_uint(&asked, besides[i], 1);
+		}
+		assert_int_equal(asked_read(&asked, &tagged), STATUS_OK);
+		assert_true(asked.of.filter.has_tags);
+		for (uint64_t tags = 0; tags < 16; tags++) {
+			assert_false(filter_passes_tags(&asked.of.filter, tags));
 		}
 		asked_fini(&asked);
 	}
@@ -196,9 +218,13 @@ static void what_does_not_fit_is_named(void **state)
 	wire_write_str(&asked.writer, "deny");
 	wire_write_bin(&asked.writer, "1234567", 7);
 	expect_refused(&asked, "deny: ");
-	/* No tags are asked for. */
 	asked_init(&asked, 1);
 	ask_uint(&asked, "tags_any", 0);
+	expect_refused(&asked, "tags_any: table 'ir' has no tags");
+	/* Rows without tags have all of none, and none of any. */
+	asked_init(&asked, 2);
+	ask_uint(&asked, "tags_all", 0);
+	ask_uint(&asked, "tags_none", 0);
 	assert_int_equal(asked_read(&asked, &plain), STATUS_OK);
 	assert_false(asked.of.filter.has_tags);
 	asked_fini(&asked);
@@ -229,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_asked_lets_everything_pass),
 		cmocka_unit_test(masks_are_any_all_and_none),
+		cmocka_unit_test(one_of_no_tags_is_none),
 		cmocka_unit_test(the_highest_tag_is_one_like_the_others),
 		cmocka_unit_test(lists_hold_their_keys),
 		cmocka_unit_test(an_empty_list_allows_nothing),

@@ -273,6 +273,8 @@ static void a_table_without_rows_has_no_key(void **state)
 
 /* ---- age ---- */
 
+static const uint64_t any_age = UINT64_MAX - 1; /* no condition */
+
 static enum why why_of(struct scratch *scratch, uint64_t key, int64_t now_ms, uint64_t max_age_ms)
 {
 	const struct keys keys = {KEY_U64, 1, (const uint8_t *)&key, NULL};
@@ -280,6 +282,7 @@ static enum why why_of(struct scratch *scratch, uint64_t key, int64_t now_ms, ui
 	struct error err = {0};
 	answer_init(&answer, find_table(scratch, "old"), &keys, DTYPE_F32);
 	answer.lookup.now_ms = now_ms;
+	answer.lookup.has_max_age = max_age_ms != any_age;
 	answer.lookup.max_age_ms = max_age_ms;
 	scratch_must(table_lookup(&answer.lookup, &err), &err);
 	snapshot_end(scratch->store);
@@ -308,11 +311,15 @@ static void rows_grow_old(void **state)
 		uint32_t number;
 		enum why why;
 	} cases[] = {
-		{5000, 0, 0, WHY_FOUND},
-		{5999, 0, 0, WHY_FOUND},
+		{5000, 0, 0, WHY_FOUND}, /* of this moment */
+		{4999, 0, 0, WHY_FOUND},
+		{5001, 0, 0, WHY_TOO_OLD},
 		{6000, 0, 0, WHY_EXPIRED},
-		{INT64_MAX, 0, 0, WHY_EXPIRED},
-		{4000, 0, 0, WHY_FOUND}, /* of a clock that is ahead */
+		{5000, any_age, 0, WHY_FOUND},
+		{5999, any_age, 0, WHY_FOUND},
+		{6000, any_age, 0, WHY_EXPIRED},
+		{INT64_MAX, any_age, 0, WHY_EXPIRED},
+		{4000, any_age, 0, WHY_FOUND}, /* of a clock that is ahead */
 		{4000, 1, 0, WHY_FOUND},
 		{5099, 100, 0, WHY_FOUND},
 		{5100, 100, 0, WHY_TOO_OLD},
@@ -320,10 +327,10 @@ static void rows_grow_old(void **state)
 		{6000, 100, 0, WHY_EXPIRED},
 		{5999, UINT64_MAX, 0, WHY_FOUND},
 		{999, 1000, 1, WHY_FOUND},
-		{1000, 0, 1, WHY_EXPIRED},
+		{1000, any_age, 1, WHY_EXPIRED},
 		{1, 1, 2, WHY_FOUND},
-		{LIMIT_TIME_MS + 999, 0, 2, WHY_FOUND},
-		{LIMIT_TIME_MS + 1000, 0, 2, WHY_EXPIRED},
+		{LIMIT_TIME_MS + 999, any_age, 2, WHY_FOUND},
+		{LIMIT_TIME_MS + 1000, any_age, 2, WHY_EXPIRED},
 		{5000, 1, 3, WHY_ABSENT},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
