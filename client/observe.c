@@ -73,9 +73,10 @@ static enum status begin_observe(rep_client *client, const char *release,
 	if (status != STATUS_OK) {
 		return status;
 	}
-	const size_t fields =
-		4 + (size_t)is_given(&samples->users) + (size_t)is_given(&samples->items) +
-		(size_t)(samples->scales != NULL) + (samples->source != NULL ? 2u : 0u);
+	const size_t fields = 4 + (size_t)is_given(&samples->users) +
+			      (size_t)is_given(&samples->items) +
+			      (size_t)(samples->scales != NULL) + (size_t)samples->any_time +
+			      (samples->source != NULL ? 2u : 0u);
 	struct wire_writer *writer = write_begin(client, "observe", fields, release);
 	wire_write_str(writer, "layer");
 	wire_write_str(writer, samples->layer);
@@ -91,6 +92,10 @@ static enum status begin_observe(rep_client *client, const char *release,
 	}
 	wire_write_str(writer, "times");
 	wire_write_bin(writer, samples->times, samples->count * sizeof(int64_t));
+	if (samples->any_time) {
+		wire_write_str(writer, "any_time");
+		wire_write_bool(writer, true);
+	}
 	if (samples->scales != NULL) {
 		wire_write_str(writer, "scales");
 		wire_write_bin(writer, samples->scales, samples->count * sizeof(float));

@@ -31,7 +31,8 @@ size_t rows_fields(const struct rep_rows *rows)
 {
 	return 2 + (size_t)(rows->dtype != REP_DTYPE_TABLE) + (size_t)(rows->scales != NULL) +
 	       (size_t)(rows->times != NULL) + (size_t)(rows->tags != NULL) +
-	       (size_t)(rows->weights != NULL) + (size_t)rows->allow_nonfinite;
+	       (size_t)(rows->weights != NULL) + (size_t)rows->allow_nonfinite +
+	       (size_t)rows->any_time;
 }
 
 static void write_column(struct wire_writer *writer, const char *name, const void *data, size_t len)
@@ -62,6 +63,10 @@ void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_byt
 	}
 	if (rows->allow_nonfinite) {
 		wire_write_str(writer, "allow_nonfinite");
+		wire_write_bool(writer, true);
+	}
+	if (rows->any_time) {
+		wire_write_str(writer, "any_time");
 		wire_write_bool(writer, true);
 	}
 	wire_write_str(writer, "keys");

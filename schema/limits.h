@@ -55,9 +55,8 @@
 #define LIMIT_LOADS 64u
 /* Positions of one release: one for each source (say, a partition of a message log) and layer. */
 #define LIMIT_SOURCES 16384u
-/* How far a sample may be in the future, since clocks differ. One from further ahead is a mistake,
- * and would make all others late. */
-#define LIMIT_SAMPLE_AHEAD_MS (INT64_C(3600) * 1000)
+/* How far a row or a sample may be in the future unless that is meant (schema/times.h). */
+#define LIMIT_TIME_AHEAD_MS (INT64_C(3600) * 1000)
 
 /* Items of one query's answer. Ranking goes on with some hundreds of them. */
 #define LIMIT_TOP_K 10000u

@@ -145,6 +145,7 @@ struct rep_rows {
 	const float *weights;
 	bool allow_nonfinite;
 	bool if_newer; /* writes only over an older row, or where there is none; not in a load */
+	bool any_time; /* else a time over an hour ahead of the daemon's clock is refused */
 };
 
 /* Bytes of one row without its scale. REP_BIT packs each view into whole bytes. */
@@ -261,8 +262,9 @@ struct rep_samples {
 	uint32_t count;
 	struct rep_keys users; /* all zero: not given, for a layer without a table of users */
 	struct rep_keys items;
-	const int64_t *times; /* Unix ms; at most an hour ahead of the daemon's clock */
+	const int64_t *times; /* Unix ms */
 	enum rep_dtype dtype; /* of `rows`; any but REP_DTYPE_TABLE and REP_BIT */
+	bool any_time;        /* as in rep_rows */
 	const void *rows;     /* [count, views x dim] */
 	size_t rows_bytes;    /* of all of them */
 	const float *scales;  /* i8 */

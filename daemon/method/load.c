@@ -15,7 +15,7 @@
 #include "daemon/store/system/clock.h"
 
 const char *const load_names[] = {"release", "table", "load", "chunk", "keys", "dtype", "rows",
-	"scales", "times", "tags", "weights", "allow_nonfinite", NULL};
+	"scales", "times", "any_time", "tags", "weights", "allow_nonfinite", NULL};
 const char *const load_end_names[] = {"release", "table", "load", "chunks", "rows", NULL};
 const char *const load_abort_names[] = {"release", "table", "load", NULL};
 
@@ -70,7 +70,7 @@ enum status load_run(struct call *call)
 	}
 	struct given_rows rows = {0};
 	struct load_progress progress;
-	status = given_rows_read(&rows, &params, &spec);
+	status = given_rows_read(&rows, &params, &spec, chunk.now_ms);
 	if (status == STATUS_OK) {
 		chunk.batch = rows.batch;
 		status = store_load_chunk(call->service->store, &chunk, &progress, &call->error);

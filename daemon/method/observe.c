@@ -16,7 +16,7 @@
 #include "schema/limits.h"
 
 const char *const observe_names[] = {"release", "layer", "users", "items", "dtype", "rows",
-	"source", "position", "times", "scales", NULL};
+	"source", "position", "times", "any_time", "scales", NULL};
 
 /* The batch that a request gives. */
 struct observe {
@@ -76,6 +76,7 @@ static void read_columns(struct params *params, struct observation *samples)
 	samples->times = times.data;
 	samples->rows = rows.data;
 	samples->rows_bytes = rows.len;
+	params_times(params, samples->times, samples->count, "sample", samples->now_ms);
 	samples->scales = params_column(params, "scales", samples->count * sizeof(float));
 	const bool is_i8 = samples->dtype == DTYPE_I8;
 	if (is_i8 != (samples->scales != NULL)) {
@@ -88,6 +89,7 @@ static enum status read_observe(struct observe *observe)
 {
 	struct params params;
 	struct observation *samples = &observe->samples;
+	samples->now_ms = clock_unix_ms();
 	params_begin(&params, observe->call->params, "", observe_names, &observe->call->error);
 	params_name(&params, "release", PARAM_REQUIRED, &observe->release);
 	params_name(&params, "layer", PARAM_REQUIRED, &observe->layer);
@@ -108,7 +110,6 @@ static enum status read_observe(struct observe *observe)
 	samples->release = observe->release.text;
 	samples->layer = observe->layer.text;
 	samples->source = has_source ? observe->source.text : NULL;
-	samples->now_ms = clock_unix_ms();
 	enum status status = find_layer(observe);
 	if (status == STATUS_OK) {
 		status = read_keys(observe, users, observe->shape.user_key,

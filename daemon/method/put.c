@@ -18,9 +18,9 @@
 #include "schema/limits.h"
 
 const char *const put_names[] = {"release", "table", "keys", "dtype", "rows", "scales", "times",
-	"tags", "weights", "allow_nonfinite", "if_newer", "parts", NULL};
-const char *const put_part_names[] = {"table", "keys", "dtype", "rows", "scales", "times", "tags",
-	"weights", "allow_nonfinite", NULL};
+	"any_time", "tags", "weights", "allow_nonfinite", "if_newer", "parts", NULL};
+const char *const put_part_names[] = {"table", "keys", "dtype", "rows", "scales", "times",
+	"any_time", "tags", "weights", "allow_nonfinite", NULL};
 const char *const delete_names[] = {"release", "table", "keys", NULL};
 
 enum { WHERE_BYTES = 32 };
@@ -35,6 +35,7 @@ struct put_part {
 struct put {
 	struct call *call;
 	struct name release;
+	int64_t now_ms;
 	size_t count;
 	struct put_part parts[LIMIT_PARTS]; /* the first `count` are set */
 	struct table_write writes[LIMIT_PARTS];
@@ -67,7 +68,7 @@ static enum status add_part(struct put *put, struct params *params)
 		return status;
 	}
 	put->count++;
-	status = given_rows_read(&part->rows, params, &spec);
+	status = given_rows_read(&part->rows, params, &spec, put->now_ms);
 	put->writes[put->count - 1] = (struct table_write){
 		.where = params->where,
 		.table = part->table.text,
@@ -108,13 +109,14 @@ enum status put_run(struct call *call)
 	struct put put;
 	put.call = call;
 	put.count = 0;
+	put.now_ms = clock_unix_ms();
 	params_begin(&params, call->params, "", put_names, &call->error);
 	params_name(&params, "release", PARAM_REQUIRED, &put.release);
 	struct row_write write = {
 		.release = put.release.text,
 		.parts = put.writes,
 		.if_newer = params_flag(&params, "if_newer"),
-		.now_ms = clock_unix_ms(),
+		.now_ms = put.now_ms,
 	};
 	const bool many = params_value(&params, "parts", PARAM_OPTIONAL).object != NULL;
 	enum status status = params.status;

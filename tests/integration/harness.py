@@ -186,7 +186,7 @@ class Client:
         count = len(keys) if not isinstance(keys, bytes) else len(keys) // 8
         step = chunk_rows or max(count, 1)
         chunks = 0
-        allow = {name: columns.pop(name) for name in ('dtype', 'allow_nonfinite')
+        allow = {name: columns.pop(name) for name in ('dtype', 'allow_nonfinite', 'any_time')
                  if name in columns}
         assert not isinstance(keys, bytes) or step >= count
         for start in range(0, max(count, 1), step):

@@ -36,7 +36,7 @@ class Keys(ctypes.Structure):
 
 class Samples(ctypes.Structure):
     _fields_ = [('layer', ctypes.c_char_p), ('count', ctypes.c_uint32), ('users', Keys), ('items', Keys),
-                ('times', ctypes.c_void_p), ('dtype', ctypes.c_int), ('rows', ctypes.c_void_p),
+                ('times', ctypes.c_void_p), ('dtype', ctypes.c_int), ('any_time', ctypes.c_bool), ('rows', ctypes.c_void_p),
                 ('rows_bytes', ctypes.c_size_t), ('scales', ctypes.c_void_p), ('source', ctypes.c_char_p),
                 ('position', ctypes.c_uint64)]
 

@@ -75,7 +75,7 @@ class Stats(harness.Case):
         """A sealed release; tables: name -> (rows, options of its create and load)."""
         self.client.call('release.create', release=release)
         for name, (rows, options) in tables.items():
-            load = {key: options[key] for key in ('times', 'scales', 'allow_nonfinite')
+            load = {key: options[key] for key in ('times', 'scales', 'allow_nonfinite', 'any_time')
                     if key in options}
             spec = {key: options[key] for key in ('dim', 'views', 'dtype', 'ttl_ms')
                     if key in options}
@@ -353,8 +353,8 @@ class Suspect(Stats):
         times = (now - ages).astype('<i8')
         rows = np.ones((100, 4), '<f4')
         # An age of exactly the ttl could be on either side.
-        self.make('r1', {'t': (rows, {'times': times, 'ttl_ms': 48 * HOUR_MS + HOUR_MS // 2}),
-                         'all': (rows, {'times': times})})
+        self.make('r1', {'t': (rows, {'times': times, 'any_time': True, 'ttl_ms': 48 * HOUR_MS + HOUR_MS // 2}),
+                         'all': (rows, {'times': times, 'any_time': True})})
         said = self.check('t', 4)
         self.assertEqual((said['rows'], said['expired'], said['future']), (49, 51, 3))
         said = self.check('all', 4)

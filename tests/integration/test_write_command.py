@@ -142,7 +142,7 @@ class Put(Commands):
             self.assertEqual(said, {'release': 'ckpt-2', 'sequence': 42, 'applied': 1})
             _, params = self.one_call()
             self.assertEqual(params, {'release': 'ckpt-2', 'table': 'two', 'dtype': 'f32',
-                                      'keys': b'\x02\x00\xff', 'if_newer': True,
+                                      'keys': b'\x02\x00\xff', 'any_time': True, 'if_newer': True,
                                       'times': struct.pack('<q', 12),
                                       'tags': struct.pack('<Q', 255),
                                       'rows': np.array([1, -2, 3, -4], '<f4').tobytes()})

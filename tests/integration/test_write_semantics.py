@@ -963,7 +963,7 @@ class BadWrites(Writes):
                 ('BAD_REQUEST', 'table: missing', [], dict(table=None)),
                 ('NOT_FOUND', 'table', ['nope'], dict(table='nope')),
                 ('BAD_REQUEST', 'keys: missing', [], dict(keys=None)),
-                ('BAD_REQUEST', 'keys', ['bin or array'], dict(keys='one')),
+                ('BAD_REQUEST', 'keys', ['bin or array'], dict(keys=7)),
                 ('BAD_REQUEST', 'keys', ['9'], dict(keys=bytes(9))),
                 ('BAD_REQUEST', 'keys[1]', ['uint'], dict(keys=[1, None])),
                 ('BAD_REQUEST', 'keys[1]', ['str'], dict(table='n', keys=[b'a', 1])),

@@ -178,6 +178,7 @@ static enum rep_status step(struct session *session, const struct observe *obser
 		.items = rows[1].keys,
 		.times = given->times,
 		.dtype = given->dtype,
+		.any_time = observe->time.any,
 		.rows = given->rows,
 		.rows_bytes =
 			count * rep_row_bytes(given->dtype, observe->spec.dim, observe->spec.views),

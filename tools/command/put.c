@@ -130,6 +130,7 @@ static int send_put(struct session *session, struct write *write)
 		.rows_bytes = write->row.len,
 		.times = write->time != time_not_given ? &write->time_ms : NULL,
 		.tags = write->tags != 0 ? &write->tags : NULL,
+		.any_time = write->rule.any,
 		.if_newer = write->if_newer,
 	};
 	struct rep_error err;

@@ -192,6 +192,7 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	}
 	jsonl_batch_rows(&source->batch, out);
 	out->allow_nonfinite = source->options.allow_nonfinite;
+	out->any_time = source->options.time.any;
 	enum status status =
 		row_times_take(&source->options.time, (int64_t *)(void *)source->batch.times.data,
 			out->times != NULL ? source->batch.count : 0, source->stream.name,

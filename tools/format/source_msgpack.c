@@ -351,6 +351,7 @@ static enum status slice(struct source_msgpack *source, uint32_t count, struct r
 		.tags = tags,
 		.weights = weights,
 		.allow_nonfinite = source->options.allow_nonfinite,
+		.any_time = source->options.time.any,
 	};
 	return source_check(out, &source->options, source->stream.name, source->rows, err);
 }

@@ -331,6 +331,7 @@ static enum status slice(struct source_npy *source, uint64_t first, uint32_t cou
 		.dtype = (enum rep_dtype)source->dtype,
 		.rows = source->rows.npy.data + first * source->row_bytes,
 		.allow_nonfinite = source->options.allow_nonfinite,
+		.any_time = source->options.time.any,
 	};
 	enum status status = pack_keys(source, first, count, out);
 	if (status == STATUS_OK) {

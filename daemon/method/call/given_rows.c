@@ -68,7 +68,7 @@ static void read_columns(struct params *params, const struct table_spec *spec,
 }
 
 enum status given_rows_read(struct given_rows *rows, struct params *params,
-	const struct table_spec *spec)
+	const struct table_spec *spec, int64_t now_ms)
 {
 	struct wire_value given = params_value(params, "keys", PARAM_REQUIRED);
 	if (params->status != STATUS_OK) {
@@ -82,6 +82,7 @@ enum status given_rows_read(struct given_rows *rows, struct params *params,
 	rows->batch.keys = rows->keys.batch;
 	read_rows(params, spec, &rows->batch);
 	read_columns(params, spec, &rows->batch);
+	params_times(params, rows->batch.times, rows->batch.keys.count, "row", now_ms);
 	status = params->status;
 	if (status == STATUS_OK) {
 		status = given_keys_pack(&rows->keys, params->err);

@@ -1,6 +1,8 @@
 /* params.c - reads and checks one argument of a call. */
 #include "daemon/method/call/params.h"
 
+#include "schema/times.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -259,4 +261,18 @@ const uint8_t *params_column(struct params *params, const char *name, size_t len
 			column.len, len);
 	}
 	return column.data;
+}
+
+void params_times(struct params *params, const uint8_t *times, size_t count, const char *of,
+	int64_t now_ms)
+{
+	struct error reason;
+	const enum times_rule rule = params_flag(params, "any_time") ? TIMES_ANY : TIMES_OF_NOW;
+	if (params->status != STATUS_OK || times == NULL) {
+		return;
+	}
+	const enum status status = times_check(times, count, rule, now_ms, of, &reason);
+	if (status != STATUS_OK) {
+		params->status = error_set(params->err, status, "%s%s", params->where, reason.text);
+	}
 }

@@ -59,6 +59,11 @@ enum dtype params_dtype(struct params *params, enum dtype otherwise);
 /* A bin of exactly `len` bytes; NULL when it is left out. */
 const uint8_t *params_column(struct params *params, const char *name, size_t len);
 
+/* Checks that `count` times, which were read before and may be NULL, are such as may be given: with
+ * `any_time` all that may be stored. of: "row", "sample". now_ms: the request's clock. */
+void params_times(struct params *params, const uint8_t *times, size_t count, const char *of,
+	int64_t now_ms);
+
 /* Fails with "WHERE NAME: text". Does nothing after an earlier failure. */
 void params_fail(struct params *params, enum status status, const char *name, const char *format,
 	...) __attribute__((format(printf, 4, 5)));

@@ -3,6 +3,7 @@
 #include "daemon/store/observe/fold.h"
 #include "daemon/store/snapshot/layer.h"
 #include "daemon/store/write/apply.h"
+#include "schema/times.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -23,21 +24,6 @@ struct observe {
 };
 
 /* ---- checks ---- */
-
-static enum status check_times(const struct observation *given, struct error *err)
-{
-	for (uint32_t i = 0; i < given->count; i++) {
-		int64_t time_ms;
-		memcpy(&time_ms, given->times + (size_t)i * 8, 8);
-		if (time_ms < 0 || time_ms > given->now_ms + LIMIT_SAMPLE_AHEAD_MS) {
-			return error_set(err, STATUS_BAD_REQUEST,
-				"times: sample %" PRIu32 " has %" PRId64 ", 0..%" PRId64
-				" allowed (Unix milliseconds; an hour ahead of the clock)",
-				i, time_ms, given->now_ms + LIMIT_SAMPLE_AHEAD_MS);
-		}
-	}
-	return STATUS_OK;
-}
 
 static enum status check_keys(const struct keys *keys, enum key_type wanted, const char *what,
 	const struct observation *given, struct error *err)
@@ -234,7 +220,8 @@ static enum status prepare(struct observe *observe, struct apply *apply, struct 
 enum status store_observe(struct store *store, const struct observation *samples,
 	struct observe_result *out, struct write_ticket **ticket, struct error *err)
 {
-	enum status status = check_times(samples, err);
+	enum status status =
+		times_check(samples->times, samples->count, TIMES_ANY, 0, "sample", err);
 	if (status != STATUS_OK) {
 		return status;
 	}

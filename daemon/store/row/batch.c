@@ -1,7 +1,7 @@
 /* batch.c - checks rows that come from outside against their table. */
 #include "daemon/store/row/batch.h"
 
-#include "schema/limits.h"
+#include "schema/times.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -53,17 +53,9 @@ static enum status check_shape(const struct row_batch *batch, const struct table
 		return error_set(err, STATUS_BAD_REQUEST, "tags: given, table '%s' has none",
 			spec->name.text);
 	}
-	for (uint32_t i = 0; batch->times != NULL && i < batch->keys.count; i++) {
-		int64_t time;
-		memcpy(&time, batch->times + (size_t)i * 8, 8);
-		if (time < 0 || time > LIMIT_TIME_MS) {
-			return error_set(err, STATUS_BAD_REQUEST,
-				"times: row %" PRIu32 " has %" PRId64 ", 0..%" PRId64
-				" allowed (Unix milliseconds)",
-				i, time, LIMIT_TIME_MS);
-		}
-	}
-	return STATUS_OK;
+	return batch->times == NULL
+		       ? STATUS_OK
+		       : times_check(batch->times, batch->keys.count, TIMES_ANY, 0, "row", err);
 }
 
 /* Refuses rows with an element that is not finite, and names it. `rows` are the rows that arrived,

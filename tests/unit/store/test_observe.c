@@ -227,7 +227,7 @@ static void spoil(struct sample_batch *batch, unsigned how)
 		batch->rows[0][0] = -INFINITY;
 		break;
 	case 8:
-		batch->times[19] = SCRATCH_NOW_MS + LIMIT_SAMPLE_AHEAD_MS + 1;
+		batch->times[19] = LIMIT_TIME_MS + 1;
 		break;
 	case 9:
 		batch->times[0] = -1;
