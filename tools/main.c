@@ -42,6 +42,9 @@ static int read_front(struct session *session, int argc, char **argv, int *first
 {
 	int i = 1;
 	while (i < argc && argv[i][0] == '-') {
+		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "-V") == 0) {
+			argv[i] = (char *)(argv[i][1] == 'h' ? "--help" : "--version");
+		}
 		bool takes = strcmp(argv[i], "-s") == 0 || strcmp(argv[i], "--timeout") == 0;
 		i += takes ? 2 : 1;
 	}
@@ -71,7 +74,7 @@ static int read_front(struct session *session, int argc, char **argv, int *first
 static bool wants_help(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
 			return true;
 		}
 	}
@@ -101,6 +104,10 @@ int main(int argc, char **argv)
 	/* When the reader of a pipe leaves (`| head`), writing to stdout fails like on any other
 	 * error. */
 	signal(SIGPIPE, SIG_IGN);
+	/* Also what is wrong before the option is read is told as JSON. */
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		session.json = session.json || strcmp(argv[i], "--json") == 0;
+	}
 	int first = 0;
 	int status = read_front(&session, argc, argv, &first);
 	if (status != EXIT_DONE || first < 0) {
@@ -111,7 +118,7 @@ int main(int argc, char **argv)
 	}
 	const struct command *command = command_find(commands, argv[first]);
 	if (command == NULL) {
-		return session_usage(&session, "no command '%s'", argv[first]);
+		return command_refuse(&session, argv[first]);
 	}
 	if (wants_help(argc - first, argv + first)) {
 		char *help[] = {argv[0], argv[first], NULL};

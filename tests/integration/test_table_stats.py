@@ -387,7 +387,7 @@ class Arguments(Stats):
     def test_what_is_wrong_is_named(self):
         self.assertIn("'urs' is not in release 'r1'", self.refused('r1/urs'))
         self.assertIn("'r9' does not exist", self.refused('r9/t'))
-        self.assertIn('RELEASE/TABLE', self.refused('t', status=2))
+        self.assertIn('RELEASE/TABLE', self.refused('t/', status=2))
         self.assertIn('RELEASE/TABLE', self.refused(status=2))
         self.assertIn('RELEASE/TABLE', self.refused('r1/t', 'r1/wide', status=2))
         self.assertIn('--sample: 0 given', self.refused('r1/t', '--sample', '0', status=2))

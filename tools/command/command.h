@@ -30,6 +30,9 @@ extern const struct command cmd_tensor;
 /* The command of that name in a table that NULL ends. NULL: there is none. */
 const struct command *command_find(const struct command *const *commands, const char *name);
 
+/* Says that there is no such command, and which may be meant. Returns EXIT_USAGE. */
+int command_refuse(const struct session *session, const char *name);
+
 /* The word behind a subcommand's name: `list` in `release list`. */
 struct verb {
 	const char *name;

@@ -5,6 +5,7 @@
 #include "tools/command/options.h"
 #include "tools/command/progress.h"
 #include "tools/command/scan_reply.h"
+#include "tools/command/table_argument.h"
 #include "tools/format/format_name.h"
 #include "tools/format/interrupt.h"
 #include "tools/format/json_write.h"
@@ -231,6 +232,7 @@ static int run(struct session *session, int argc, char **argv)
 {
 	struct dump dump = {0};
 	const char *format = NULL;
+	const char *release = NULL;
 	const char *sort = NULL;
 	const struct option_row rows[] = {
 		{"keys", OPTION_TEXT, &dump.sink.keys},
@@ -241,6 +243,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"weights", OPTION_TEXT, &dump.sink.weights},
 		{"raw", OPTION_FLAG, &dump.sink.raw},
 		{"format", OPTION_TEXT, &format},
+		{"release", OPTION_TEXT, &release},
 		{"dtype", OPTION_TEXT, &dump.dtype},
 		{"order", OPTION_TEXT, &dump.sink.order},
 		{"sort", OPTION_TEXT, &sort},
@@ -250,8 +253,12 @@ static int run(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count < 1 || rest.count > 2 || !argument_place(rest.values[0], &dump.place)) {
+	if (rest.count < 1 || rest.count > 2) {
 		return session_usage(session, "dump: one RELEASE/TABLE, and files");
+	}
+	status = table_argument_read(session, rest.values[0], release, &dump.place);
+	if (status != EXIT_DONE) {
+		return status;
 	}
 	dump.sink.path = rest.count == 2 ? rest.values[1] : NULL;
 	status = check_arguments(session, &dump, format, sort);
@@ -266,10 +273,11 @@ const struct command cmd_dump = {
 		 "         [--raw --weights W.npy]\n"
 		 "       repstore dump RELEASE/TABLE FILE.msgpack | FILE.jsonl [--dtype TYPE]\n"
 		 "       repstore dump RELEASE/TABLE --format msgpack|jsonl -\n",
-	.help = "  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
+	.help = "  --release  RELEASE, where TABLE alone is named; the live one unless told\n"
+		"  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
 		"  --raw      of a table of kind cr: its sums, with their weights, which import takes\n"
 		"             back; otherwise a dump is what a fetch reads\n"
-		"  --sort key ascending keys\n"
+		"  --sort key  ascending keys\n"
 		"  --order    rows in the order of the keys in this file, which --keys then equals;\n"
 		"             a key that the table has not is an error, others are left out\n"
 		"Without an order rows come as they are stored, by hash. An order needs twice the\n"

@@ -5,6 +5,7 @@
 #include "tools/command/command.h"
 #include "tools/command/key_argument.h"
 #include "tools/command/options.h"
+#include "tools/command/table_argument.h"
 #include "tools/format/buffer.h"
 #include "tools/format/jsonl_row.h"
 #include "tools/format/text.h"
@@ -29,7 +30,8 @@ static const uint64_t any_age = UINT64_MAX;
 
 /* The arguments, and what came. */
 struct fetch {
-	const char *release;       /* NULL: the live one */
+	const char *release; /* of --release, or NULL */
+	struct place place;
 	struct rep_release target; /* that release; it stays the same if another is published */
 	const char *table;
 	const char *dtype;
@@ -99,14 +101,8 @@ static void add_key(struct text_table *table, const struct jsonl_row *row)
 		text_cell(table, "%" PRIu64, id);
 		return;
 	}
-	char text[4 * LIMIT_KEY_BYTES + 1];
-	size_t at = 0;
-	for (size_t i = 0; i < row->key_len; i++) {
-		bool plain = row->key[i] >= 0x20 && row->key[i] < 0x7f;
-		at += (size_t)snprintf(text + at, sizeof text - at, plain ? "%c" : "\\x%02x",
-			row->key[i]);
-	}
-	text_cell(table, "%s", text);
+	char text[KEY_ARGUMENT_BYTES];
+	text_cell(table, "%s", key_argument_text(row->key, row->key_len, text));
 }
 
 static void add_row(struct text_table *table, const struct fetch *fetch,
@@ -336,7 +332,8 @@ static int run_fetch(struct session *session, struct fetch *fetch, const struct 
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
-	if (rep_release_show(session->client, fetch->release, &fetch->target, &err) != REP_OK ||
+	if (rep_release_show(session->client, fetch->place.release, &fetch->target, &err) !=
+			REP_OK ||
 		rep_table_show(session->client, fetch->target.id, fetch->table, &fetch->shape,
 			&err) != REP_OK) {
 		return session_refuse(session, &err);
@@ -370,16 +367,20 @@ static int run(struct session *session, int argc, char **argv)
 	if (rest.count < 2) {
 		return session_usage(session, "fetch: a table and keys");
 	}
-	fetch.table = rest.values[0];
+	status = table_argument_read(session, rest.values[0], fetch.release, &fetch.place);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	fetch.table = fetch.place.table;
 	return run_fetch(session, &fetch, &rest);
 }
 
 const struct command cmd_fetch = {
 	.name = "fetch",
 	.summary = "rows of keys",
-	.usage = "fetch TABLE KEY... [--release ID] [--max-age TIME] [--dtype TYPE]\n"
+	.usage = "fetch [RELEASE/]TABLE KEY... [--release ID] [--max-age TIME] [--dtype TYPE]\n"
 		 "                [--through STEP,STEP...] [--raw] [--weights] [--full]\n",
-	.help = "  --release  another than the live one\n"
+	.help = "  --release  another than the live one; as RELEASE/TABLE\n"
 		"  --max-age  rows older than this are not found: 500ms, 30s, 1h, 7d\n"
 		"  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
 		"  --through  layers that rows go through: NAME (tensors NAME.weight and, if there\n"

@@ -2,11 +2,18 @@
 #include "tools/command/command.h"
 #include "tools/command/options.h"
 
+#include "tools/format/wrap.h"
+
 #include <stdio.h>
+#include <string.h>
+
+enum { CONTINUED = 9 }; /* where a usage goes on */
 
 static void print_all(const struct command *const *commands)
 {
-	fputs("usage: repstore [-s ADDRESS] [--json] [--timeout TIME] COMMAND ...\n\n", stdout);
+	fputs("usage: repstore [-s ADDRESS] [--json] [--timeout TIME] COMMAND ...\n"
+	      "       repstore -h | -V\n\n",
+		stdout);
 	for (size_t i = 0; commands[i] != NULL; i++) {
 		printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
 	}
@@ -17,6 +24,20 @@ static void print_all(const struct command *const *commands)
 	      "Exit status: 0 done, 1 the daemon or the input said no, 2 wrong usage.\n"
 	      "`repstore help COMMAND` says more.\n",
 		stdout);
+}
+
+static void print_one(const struct command *command)
+{
+	static const char usage[] = "usage: repstore ";
+	char title[160];
+	snprintf(title, sizeof title, "repstore %s: %s\n", command->name, command->summary);
+	wrap_print(stdout, title, 0, 0);
+	printf("\n%s", usage);
+	wrap_print(stdout, command->usage, strlen(usage), CONTINUED);
+	if (command->help[0] != '\0') {
+		putchar('\n');
+		wrap_print(stdout, command->help, 0, 0);
+	}
 }
 
 static int run(struct session *session, int argc, char **argv)
@@ -32,13 +53,9 @@ static int run(struct session *session, int argc, char **argv)
 	}
 	const struct command *command = command_find(session->commands, rest.values[0]);
 	if (command == NULL) {
-		return session_usage(session, "no command '%s'", rest.values[0]);
+		return command_refuse(session, rest.values[0]);
 	}
-	printf("repstore %s: %s\n\nusage: repstore %s", command->name, command->summary,
-		command->usage);
-	if (command->help[0] != '\0') {
-		printf("\n%s", command->help);
-	}
+	print_one(command);
 	return session_finish(session, EXIT_DONE);
 }
 

@@ -6,6 +6,7 @@
 #include "tools/command/options.h"
 #include "tools/command/progress.h"
 #include "tools/command/put_stream.h"
+#include "tools/command/table_argument.h"
 #include "tools/format/file_kind.h"
 #include "tools/format/interrupt.h"
 #include "tools/format/json_write.h"
@@ -215,6 +216,7 @@ static int run(struct session *session, int argc, char **argv)
 {
 	struct import import = {0};
 	const char *format = NULL;
+	const char *release = NULL;
 	const struct option_row rows[] = {
 		{"keys", OPTION_TEXT, &import.source.keys},
 		{"rows", OPTION_TEXT, &import.source.rows},
@@ -225,6 +227,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"tags", OPTION_TEXT, &import.source.tags},
 		{"weights", OPTION_TEXT, &import.source.weights},
 		{"format", OPTION_TEXT, &format},
+		{"release", OPTION_TEXT, &release},
 		{"load", OPTION_TEXT, &import.load},
 		{"forget", OPTION_TEXT, &import.forget},
 		{"allow-nonfinite", OPTION_FLAG, &import.source.allow_nonfinite},
@@ -235,8 +238,12 @@ static int run(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count < 1 || rest.count > 2 || !argument_place(rest.values[0], &import.place)) {
+	if (rest.count < 1 || rest.count > 2) {
 		return session_usage(session, "import: one RELEASE/TABLE, and files");
+	}
+	status = table_argument_read(session, rest.values[0], release, &import.place);
+	if (status != EXIT_DONE) {
+		return status;
 	}
 	if (import.forget != NULL) {
 		return run_forget(session, &import);
@@ -256,7 +263,8 @@ const struct command cmd_import = {
 		 "       repstore import RELEASE/TABLE FILE.msgpack | FILE.jsonl\n"
 		 "       repstore import RELEASE/TABLE --format msgpack|jsonl -\n"
 		 "       repstore import RELEASE/TABLE --forget LOAD\n",
-	.help = "  --keys     integers, or S for a table of byte strings\n"
+	.help = "  --release  RELEASE, where TABLE alone is named; the live one unless told\n"
+		"  --keys     integers, or S for a table of byte strings\n"
 		"  --rows     [n, views x dim] or [n, views, dim] of f4, f2, u2 (bf16), i1 (i8) or\n"
 		"             u1 (packed bits)\n"
 		"  --times    i8, Unix time; without them rows get the daemon's clock\n"
@@ -267,7 +275,7 @@ const struct command cmd_import = {
 		"  --tags     u8, 64 bits a row\n"
 		"  --weights  f4, of a table of kind cr, whose rows are sums (dump --raw); 1 unless given\n"
 		"  --allow-nonfinite   takes NaN and infinities\n"
-		"  --if-newer writes only where the stored row is older, or there is none; into a\n"
+		"  --if-newer  writes only where the stored row is older, or there is none; into a\n"
 		"             release that is sealed or `live`\n"
 		"  --load     the name under which an interrupted import is gone on with; it is\n"
 		"             made of what the files hold otherwise\n"

@@ -3,7 +3,10 @@
 
 #include "schema/limits.h"
 #include "tools/command/argument.h"
+#include "tools/format/json.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 static int digit_of(char c)
@@ -58,13 +61,41 @@ static int pack_one(const struct session *session, enum rep_key_type type, const
 		status = buffer_add(out, packed, 1 + len);
 	} else {
 		if (!argument_count(text, &id)) {
-			return session_usage(session, "'%s': keys of this table are integers",
-				text);
+			return session_usage(session,
+				"'%s': keys of this table are integers from 0 to 2^64 - 1", text);
 		}
 		status = buffer_add(out, &id, sizeof id);
 	}
 	return status == STATUS_OK ? EXIT_DONE
 				   : session_refuse_text(session, status, "no memory for the keys");
+}
+
+/* Whether a terminal shows all of it, and a person can type it: UTF-8 without control characters. */
+static bool is_plain(const uint8_t *key, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		/* The second half of the controls, U+0080 to U+009F, is c2 80 to c2 9f. */
+		if (key[i] < 0x20 || key[i] == 0x7f ||
+			(key[i] == 0xc2 && i + 1 < len && key[i + 1] < 0xa0)) {
+			return false;
+		}
+	}
+	return json_is_utf8(key, len) && (len < 4 || memcmp(key, "hex:", 4) != 0);
+}
+
+const char *key_argument_text(const uint8_t *key, size_t len, char text[KEY_ARGUMENT_BYTES])
+{
+	assert(len <= LIMIT_KEY_BYTES);
+	if (is_plain(key, len)) {
+		memcpy(text, key, len);
+		text[len] = '\0';
+		return text;
+	}
+	size_t at = (size_t)snprintf(text, KEY_ARGUMENT_BYTES, "hex:");
+	for (size_t i = 0; i < len; i++) {
+		at += (size_t)snprintf(text + at, KEY_ARGUMENT_BYTES - at, "%02x", key[i]);
+	}
+	return text;
 }
 
 int key_argument_pack(const struct session *session, enum rep_key_type type,

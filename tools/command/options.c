@@ -2,10 +2,12 @@
 #include "tools/command/options.h"
 
 #include "tools/command/argument.h"
+#include "tools/command/suggestion.h"
 #include "tools/format/row_time.h"
 
 #include <assert.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -14,13 +16,19 @@ enum {
 	CODE_TIMEOUT,
 };
 
+/* How the option is typed: --name, or -n. */
+static const char *dashes(const struct option_row *row)
+{
+	return row->name[1] == '\0' ? "-" : "--";
+}
+
 static int take_of_list(const struct session *session, const struct option_row *row,
 	const char *value)
 {
 	struct option_list *list = row->target;
 	if (list->count == OPTIONS_LIST_MAX) {
-		return session_usage(session, "--%s: given more than %d times", row->name,
-			OPTIONS_LIST_MAX);
+		return session_usage(session, "%s%s: given more than %d times", dashes(row),
+			row->name, OPTIONS_LIST_MAX);
 	}
 	list->values[list->count++] = value;
 	return EXIT_DONE;
@@ -38,33 +46,33 @@ static int take(const struct session *session, const struct option_row *row, con
 		return EXIT_DONE;
 	case OPTION_COUNT:
 		if (!argument_count(value, row->target)) {
-			return session_usage(session, "--%s: '%s' is not a number below 2^64",
-				row->name, value);
+			return session_usage(session, "%s%s: '%s' is not a number below 2^64",
+				dashes(row), row->name, value);
 		}
 		return EXIT_DONE;
 	case OPTION_BITS:
 		if (!argument_bits(value, row->target)) {
-			return session_usage(session, "--%s: '%s' is not 64 bits (7, 0x1f)",
-				row->name, value);
+			return session_usage(session, "%s%s: '%s' is not 64 bits (7, 0x1f)",
+				dashes(row), row->name, value);
 		}
 		return EXIT_DONE;
 	case OPTION_DURATION:
 		if (!argument_duration(value, row->target)) {
 			return session_usage(session,
-				"--%s: '%s' is not a duration such as 500ms, 30s, 1h or 7d",
-				row->name, value);
+				"%s%s: '%s' is not a duration such as 500ms, 30s, 1h or 7d",
+				dashes(row), row->name, value);
 		}
 		return EXIT_DONE;
 	case OPTION_TIME_UNIT:
 		if (!row_time_unit(value, row->target)) {
-			return session_usage(session, "--%s: '%s', " ROW_TIME_UNITS " allowed",
-				row->name, value);
+			return session_usage(session, "%s%s: '%s', " ROW_TIME_UNITS " allowed",
+				dashes(row), row->name, value);
 		}
 		return EXIT_DONE;
 	case OPTION_NUMBER:
 		if (!argument_number(value, row->target)) {
-			return session_usage(session, "--%s: '%s' is not a number such as 1e-3",
-				row->name, value);
+			return session_usage(session, "%s%s: '%s' is not a number such as 1e-3",
+				dashes(row), row->name, value);
 		}
 		return EXIT_DONE;
 	case OPTION_LIST:
@@ -136,6 +144,22 @@ static int code_of(const struct option_row *rows, size_t count, int code)
 	return code;
 }
 
+static int refuse_unknown(const struct session *session, const struct option_row *rows,
+	size_t count, const char *given)
+{
+	const char *names[OPTIONS_MAX + 2] = {"json", "timeout"};
+	char near[80] = "";
+	for (size_t i = 0; i < count; i++) {
+		names[i + 2] = rows[i].name;
+	}
+	const char *name = suggestion_of(given + strspn(given, "-"), names, count + 2);
+	if (name != NULL) {
+		snprintf(near, sizeof near, "; did you mean '%s%s'?", name[1] == '\0' ? "-" : "--",
+			name);
+	}
+	return session_usage(session, "unknown option '%s'%s", given, near);
+}
+
 int options_read(struct session *session, const struct option_row *rows, size_t count, int argc,
 	char **argv, struct rest *rest)
 {
@@ -156,7 +180,7 @@ int options_read(struct session *session, const struct option_row *rows, size_t 
 	while (find_option(argc, argv, &plain)) {
 		int code = code_of(rows, count, getopt_long(argc, argv, letters, options, NULL));
 		if (code == '?') {
-			return session_usage(session, "unknown option '%s'", argv[optind - 1]);
+			return refuse_unknown(session, rows, count, argv[optind - 1]);
 		}
 		if (code == ':') {
 			return session_usage(session, "option '%s' needs a value",

@@ -3,6 +3,7 @@
 #include "tools/command/command.h"
 #include "tools/command/key_argument.h"
 #include "tools/command/options.h"
+#include "tools/command/table_argument.h"
 #include "tools/format/json_write.h"
 #include "tools/format/jsonl_row.h"
 #include "tools/format/row_time.h"
@@ -16,7 +17,8 @@ static const uint64_t time_not_given = UINT64_MAX;
 
 /* The arguments, and what is made of them. */
 struct write {
-	const char *release;       /* NULL: the live one */
+	const char *release; /* of --release, or NULL */
+	struct place place;
 	struct rep_release target; /* that release; it stays the same if another is published */
 	const char *table;
 	uint64_t time; /* as it is given */
@@ -43,7 +45,8 @@ static int prepare(struct session *session, struct write *write, const struct re
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
-	if (rep_release_show(session->client, write->release, &write->target, &err) != REP_OK ||
+	if (rep_release_show(session->client, write->place.release, &write->target, &err) !=
+			REP_OK ||
 		rep_table_show(session->client, write->target.id, write->table, &write->shape,
 			&err) != REP_OK) {
 		return session_refuse(session, &err);
@@ -189,7 +192,11 @@ static int run_put(struct session *session, int argc, char **argv)
 	}
 	const struct rest key = {.count = 1, .values = rest.values + 1};
 	const struct rest values = {.count = rest.count - 2, .values = rest.values + 2};
-	write.table = rest.values[0];
+	status = table_argument_read(session, rest.values[0], write.release, &write.place);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	write.table = write.place.table;
 	status = prepare(session, &write, &key);
 	if (status == EXIT_DONE) {
 		status = read_row(session, &write, &values);
@@ -204,14 +211,14 @@ static int run_put(struct session *session, int argc, char **argv)
 const struct command cmd_put = {
 	.name = "put",
 	.summary = "writes a row of the live release",
-	.usage = "put TABLE KEY VALUE... [--release ID] [--time T]\n"
+	.usage = "put [RELEASE/]TABLE KEY VALUE... [--release ID] [--time T]\n"
 		 "         [--time-unit ms|s|us|ns] [--any-time] [--tags BITS] [--if-newer]\n",
-	.help = "  --release  another sealed release than the live one\n"
+	.help = "  --release  another sealed release than the live one; as RELEASE/TABLE\n"
 		"  --time     of the row, Unix time; the daemon's clock unless told\n"
 		"  --time-unit  of --time: ms (unless told), s, us or ns\n"
 		"  --any-time   takes a time before 1990 or over an hour ahead\n"
 		"  --tags     64 bits, decimal or 0x...; 0 unless told\n"
-		"  --if-newer writes only where the stored row is older, or there is none\n"
+		"  --if-newer  writes only where the stored row is older, or there is none\n"
 		"As many values as the table's views x dim: numbers, which may be negative, or 0\n"
 		"and 1 for a table of bits. A key of bytes is written as it is, or as hex:0a1b; one\n"
 		"that begins with - stands behind `--`. What was put is durable when this returns.\n"
@@ -250,7 +257,11 @@ static int run_delete(struct session *session, int argc, char **argv)
 		return session_usage(session, "delete: a table and keys");
 	}
 	const struct rest keys = {.count = rest.count - 1, .values = rest.values + 1};
-	write.table = rest.values[0];
+	status = table_argument_read(session, rest.values[0], write.release, &write.place);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	write.table = write.place.table;
 	status = prepare(session, &write, &keys);
 	if (status == EXIT_DONE) {
 		status = send_delete(session, &write, keys.count);
@@ -262,8 +273,8 @@ static int run_delete(struct session *session, int argc, char **argv)
 const struct command cmd_delete = {
 	.name = "delete",
 	.summary = "deletes rows of the live release",
-	.usage = "delete TABLE KEY... [--release ID]\n",
-	.help = "  --release  another sealed release than the live one\n"
+	.usage = "delete [RELEASE/]TABLE KEY... [--release ID]\n",
+	.help = "  --release  another sealed release than the live one; as RELEASE/TABLE\n"
 		"A key of bytes is written as it is, or as hex:0a1b. Keys that are not there are\n"
 		"passed over. What was deleted stays so when this returns.\n",
 	.run = run_delete,

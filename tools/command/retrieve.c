@@ -92,8 +92,9 @@ static int check(const struct session *session, struct retrieve *retrieve, uint6
 	}
 	retrieve->asked.k = (uint32_t)k;
 	const double recall = retrieve->asked.approximate;
-	if (!(recall >= 0 && recall <= 1)) {
-		return session_usage(session, "--approximate: a recall above 0, up to 1");
+	if (!(recall > 0 && recall <= 1)) {
+		return session_usage(session, "--approximate: %g, a recall above 0, up to 1",
+			recall);
 	}
 	retrieve->asked.has_min_score = retrieve->min_score != NULL;
 	if (retrieve->min_score != NULL &&
@@ -112,7 +113,7 @@ static int check(const struct session *session, struct retrieve *retrieve, uint6
 
 static int run(struct session *session, int argc, char **argv)
 {
-	struct retrieve retrieve = {.search.from = NULL};
+	struct retrieve retrieve = {.asked.approximate = 1};
 	struct search_argument *search = &retrieve.search;
 	uint64_t k = 100;
 	const struct option_row rows[] = {
@@ -165,7 +166,7 @@ const struct command cmd_retrieve = {
 		"  --min-score    nothing below it\n"
 		"  --where        bits that all are set in an item's tags; --any: one of them is;\n"
 		"                 --none: none is. Decimal, or 0x and hexadecimal\n"
-		"  --release      another than the live one\n"
+		"  --release      another than the live one; as --in RELEASE/TABLE\n"
 		"With --json each item is one line: rank, key, score.\n",
 	.run = run,
 };

@@ -2,9 +2,9 @@
  * and prints the keys that were found. */
 #include "tools/command/search_argument.h"
 
-#include "schema/key.h"
 #include "schema/metric.h"
 #include "tools/command/key_argument.h"
+#include "tools/command/table_argument.h"
 #include "tools/format/json.h"
 
 #include <inttypes.h>
@@ -59,15 +59,43 @@ static int read_key(struct session *session, struct search_argument *argument, c
 	return status;
 }
 
+/* Cuts TABLE/KEY, perhaps behind `RELEASE/`; a key may have slashes, so only the release that is asked
+ * is taken for one. Returns the key; NULL: it is none. */
+static char *cut_from(struct search_argument *argument)
+{
+	char *from = (char *)argument->from;
+	const size_t release_len = strlen(argument->place.release);
+	if (strncmp(from, argument->place.release, release_len) == 0 && from[release_len] == '/' &&
+		strchr(from + release_len + 1, '/') != NULL) {
+		from += release_len + 1;
+	}
+	char *slash = strchr(from, '/');
+	if (slash == NULL || slash == from || slash[1] == '\0' ||
+		(size_t)(slash - from) >= sizeof argument->table) {
+		return NULL;
+	}
+	memcpy(argument->table, from, (size_t)(slash - from));
+	return slash + 1;
+}
+
 int search_argument_read(struct session *session, struct search_argument *argument)
 {
-	const char *slash = argument->from == NULL ? NULL : strchr(argument->from, '/');
-	if (slash == NULL || argument->in == NULL || slash[1] == '\0' || slash == argument->from ||
-		(size_t)(slash - argument->from) >= sizeof argument->table) {
+	if (argument->from == NULL || argument->in == NULL) {
 		return session_usage(session, "%s: --from TABLE/KEY and --in TABLE are needed",
 			session->command->name);
 	}
-	memcpy(argument->table, argument->from, (size_t)(slash - argument->from));
+	const int read =
+		table_argument_read(session, argument->in, argument->release, &argument->place);
+	if (read != EXIT_DONE) {
+		return read;
+	}
+	char *key = cut_from(argument);
+	if (key == NULL) {
+		return session_usage(session, "--from: '%s', TABLE/KEY or RELEASE/TABLE/KEY",
+			argument->from);
+	}
+	argument->in = argument->place.table;
+	argument->release = argument->place.release;
 	int status = read_metric(session, argument);
 	if (status == EXIT_DONE) {
 		status = read_steps(session, argument);
@@ -75,7 +103,7 @@ int search_argument_read(struct session *session, struct search_argument *argume
 	if (status == EXIT_DONE && !session_connect(session)) {
 		status = EXIT_REFUSED;
 	}
-	return status == EXIT_DONE ? read_key(session, argument, (char *)slash + 1) : status;
+	return status == EXIT_DONE ? read_key(session, argument, key) : status;
 }
 
 void search_argument_fini(struct search_argument *argument)
@@ -115,10 +143,7 @@ const char *search_key_text(const struct rep_keys *keys, uint32_t i, char text[S
 		(void)snprintf(text, SEARCH_KEY_BYTES, "%" PRIu64, number_of(key));
 		return text;
 	}
-	const uint32_t at = 0;
-	const struct keys one = {.type = KEY_BYTES, .count = 1, .packed = key - 1, .at = &at};
-	keys_print(&one, 0, text, SEARCH_KEY_BYTES);
-	return text;
+	return key_argument_text(key, len, text);
 }
 
 void search_key_json(const struct rep_keys *keys, uint32_t i, struct json_writer *json)

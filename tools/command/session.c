@@ -1,7 +1,10 @@
 /* session.c - connects, calls, and prints what went wrong. */
 #include "tools/command/session.h"
 
+#include "tools/format/interrupt.h"
+#include "tools/format/json.h"
 #include "tools/format/json_write.h"
+#include "tools/format/wrap.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -9,15 +12,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* error: the name of a status, or USAGE. The text may quote arguments, which are any bytes. */
+static void print_json(const char *error, const char *text)
+{
+	struct json_writer json = {.out = stderr};
+	json_write_object(&json, NULL);
+	json_write_text(&json, "error", error);
+	if (json_is_utf8((const uint8_t *)text, strlen(text))) {
+		json_write_text(&json, "message", text);
+	} else {
+		json_write_hex(&json, "message_hex", (const uint8_t *)text, strlen(text));
+	}
+	json_write_object_end(&json);
+	json_write_line(&json);
+}
+
+enum { USAGE_HANG = 9 }; /* where a usage goes on */
+
 static int refuse(const struct session *session, enum status status, const char *text)
 {
 	if (session->json) {
-		struct json_writer json = {.out = stderr};
-		json_write_object(&json, NULL);
-		json_write_text(&json, "error", status_name(status));
-		json_write_text(&json, "message", text);
-		json_write_object_end(&json);
-		json_write_line(&json);
+		print_json(status_name(status), text);
 	} else {
 		fprintf(stderr, "repstore: %s (%s)\n", text, status_name(status));
 	}
@@ -46,12 +61,18 @@ int session_refuse_text(const struct session *session, enum status status, const
 
 int session_usage(const struct session *session, const char *format, ...)
 {
+	char text[1024];
 	va_list arguments;
 	va_start(arguments, format);
-	fputs("repstore: ", stderr);
-	vfprintf(stderr, format, arguments);
+	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	fprintf(stderr, "\nusage: repstore %s", session->command->usage);
+	if (session->json) {
+		print_json("USAGE", text);
+		return EXIT_USAGE;
+	}
+	static const char usage[] = "usage: repstore ";
+	fprintf(stderr, "repstore: %s\n%s", text, usage);
+	wrap_print(stderr, session->command->usage, strlen(usage), USAGE_HANG);
 	fprintf(stderr, "`repstore help %s` says more\n", session->command->name);
 	return EXIT_USAGE;
 }
@@ -99,11 +120,22 @@ enum rep_status session_connect_more(const struct session *session, rep_client *
 bool session_connect(struct session *session)
 {
 	struct rep_error err;
-	if (session_connect_more(session, &session->client, &err) != REP_OK) {
-		session_refuse(session, &err);
-		return false;
+	if (session_connect_more(session, &session->client, &err) == REP_OK) {
+		return true;
 	}
-	return true;
+	/* What was refused before the daemon was asked: nobody listens, or it is not our turn. */
+	const char *variable = getenv("REPSTORE");
+	const char *where = session->address != NULL ? "-s says so"
+			    : variable != NULL && variable[0] != '\0'
+				    ? "$REPSTORE says so"
+				    : "neither -s nor $REPSTORE says another";
+	if (err.status == REP_IO || err.status == REP_NOT_FOUND) {
+		session_refuse_text(session, (enum status)err.status,
+			"%s: is the daemon, repstored, running there? (%s)", err.text, where);
+	} else {
+		session_refuse(session, &err);
+	}
+	return false;
 }
 
 void session_close(struct session *session)
@@ -166,6 +198,7 @@ int session_print(struct session *session, struct answer *answer,
 int session_finish(const struct session *session, int status)
 {
 	if (fflush(stdout) != 0 || ferror(stdout)) {
+		interrupt_end_pipe(errno);
 		return session_refuse_text(session, STATUS_IO, "stdout: %s", strerror(errno));
 	}
 	return status;

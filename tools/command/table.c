@@ -2,11 +2,13 @@
 #include "tools/command/argument.h"
 #include "tools/command/command.h"
 #include "tools/command/options.h"
+#include "tools/command/table_argument.h"
 #include "tools/command/table_stats.h"
 #include "tools/format/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ---- create ---- */
 
@@ -96,10 +98,28 @@ static int call_create(struct session *session, const struct place *place,
 	return session_print(session, &answer, print_created);
 }
 
+/* A table may be named with its layer, NAME@LAYER, and --layer may say it, too. */
+static int read_layer(const struct session *session, const struct place *place,
+	struct wanted *wanted)
+{
+	const char *at = strchr(place->table, '@');
+	if (at == NULL || wanted->layer == NULL) {
+		return EXIT_DONE;
+	}
+	if (strcmp(at + 1, wanted->layer) != 0) {
+		return session_usage(session, "'%s' is of layer '%s', but --layer says '%s'",
+			place->table, at + 1, wanted->layer);
+	}
+	wanted->layer = NULL;
+	return EXIT_DONE;
+}
+
 static int run_create(struct session *session, int argc, char **argv)
 {
+	const char *release = NULL;
 	struct wanted wanted = {.dim = dim_not_given, .views = 1};
 	const struct option_row rows[] = {
+		{"release", OPTION_TEXT, &release},
 		{"entity", OPTION_TEXT, &wanted.entity},
 		{"kind", OPTION_TEXT, &wanted.kind},
 		{"dim", OPTION_COUNT, &wanted.dim},
@@ -119,8 +139,16 @@ static int run_create(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count != 1 || !argument_place(rest.values[0], &place)) {
+	if (rest.count != 1 || (strchr(rest.values[0], '/') == NULL && release == NULL)) {
 		return session_usage(session, "table create: one RELEASE/TABLE");
+	}
+	status = table_argument_read(session, rest.values[0], release, &place);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	status = read_layer(session, &place, &wanted);
+	if (status != EXIT_DONE) {
+		return status;
 	}
 	if (wanted.entity == NULL || wanted.kind == NULL || wanted.dim == dim_not_given) {
 		return session_usage(session,
@@ -236,14 +264,16 @@ static int call_table(struct session *session, const char *method, const char *r
 static int run_list(struct session *session, int argc, char **argv)
 {
 	struct rest rest;
-	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	const char *release = NULL;
+	const struct option_row rows[] = {{"release", OPTION_TEXT, &release}};
+	int status = options_read(session, rows, 1, argc, argv, &rest);
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count > 1) {
-		return session_usage(session, "'%s': not expected", rest.values[1]);
+	if (rest.count > (release == NULL)) {
+		return session_usage(session, "'%s': not expected", rest.values[rest.count - 1]);
 	}
-	return call_table(session, "table.list", rest.count > 0 ? rest.values[0] : NULL, NULL,
+	return call_table(session, "table.list", rest.count > 0 ? rest.values[0] : release, NULL,
 		print_list);
 }
 
@@ -251,12 +281,18 @@ static int run_show(struct session *session, int argc, char **argv)
 {
 	struct rest rest;
 	struct place place;
-	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	const char *release = NULL;
+	const struct option_row rows[] = {{"release", OPTION_TEXT, &release}};
+	int status = options_read(session, rows, 1, argc, argv, &rest);
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count != 1 || !argument_place(rest.values[0], &place)) {
+	if (rest.count != 1) {
 		return session_usage(session, "table show: one RELEASE/TABLE");
+	}
+	status = table_argument_read(session, rest.values[0], release, &place);
+	if (status != EXIT_DONE) {
+		return status;
 	}
 	return call_table(session, "table.show", place.release, place.table, text_map);
 }
@@ -284,13 +320,15 @@ const struct command cmd_table = {
 		"         [--read sum|mean|layer_norm]\n"
 		"       repstore table list [RELEASE] | show RELEASE/TABLE\n"
 		"       repstore table stats RELEASE/TABLE [--sample N] [--seed S]\n",
-	.help = "  --entity   whose representations: of users or of items\n"
+	.help = "  --release  RELEASE, where TABLE alone is named; the live one unless told,\n"
+		"             but for create\n"
+		"  --entity   whose representations: of users or of items\n"
 		"  --kind     ur or ir: made by the user tower or the item tower; cr: aggregated from\n"
 		"             samples of a layer's cross representations (repstore observe)\n"
 		"  --dim      elements of a view\n"
 		"  --views    views of a row (1)\n"
 		"  --dtype    how rows are stored (f32); imports and fetches may use another\n"
-		"  --layer    names the table TABLE@NAME\n"
+		"  --layer    names the table TABLE@NAME, as which it may be named, too\n"
 		"  --key      u64, or byte strings of 1 to 255 bytes (u64)\n"
 		"  --ttl      rows older than this are not found: 90s, 12h, 7d (no end)\n"
 		"  --tags     rows have 64 bits for filters\n"

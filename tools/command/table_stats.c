@@ -9,6 +9,7 @@
 #include "tools/command/options.h"
 #include "tools/command/progress.h"
 #include "tools/command/scan_reply.h"
+#include "tools/command/table_argument.h"
 #include "tools/command/table_report.h"
 #include "tools/statistics/reservoir.h"
 #include "tools/statistics/sample_size.h"
@@ -199,8 +200,10 @@ static int run_walk(struct session *session, struct walk *walk, uint64_t sample_
 int table_stats_run(struct session *session, int argc, char **argv)
 {
 	struct walk walk = {0};
+	const char *release = NULL;
 	uint64_t sample_rows = sample_not_given;
 	const struct option_row rows[] = {
+		{"release", OPTION_TEXT, &release},
 		{"sample", OPTION_COUNT, &sample_rows},
 		{"seed", OPTION_COUNT, &walk.report.seed},
 	};
@@ -209,8 +212,12 @@ int table_stats_run(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count != 1 || !argument_place(rest.values[0], &walk.place)) {
+	if (rest.count != 1) {
 		return session_usage(session, "table stats: one RELEASE/TABLE");
+	}
+	status = table_argument_read(session, rest.values[0], release, &walk.place);
+	if (status != EXIT_DONE) {
+		return status;
 	}
 	if (sample_rows == 0) {
 		return session_usage(session, "--sample: 0 given, at least 1 is needed");

@@ -1,6 +1,7 @@
 /* interrupt.c - remembers a signal. */
 #include "tools/format/interrupt.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -32,5 +33,13 @@ void interrupt_end(void)
 		fflush(NULL);
 		signal(seen, SIG_DFL);
 		raise(seen);
+	}
+}
+
+void interrupt_end_pipe(int error_number)
+{
+	if (error_number == EPIPE) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
 	}
 }

@@ -14,5 +14,8 @@ bool interrupt_seen(void);
 /* Ends the process by the signal that was seen, as whoever started it expects. Returns if none was
  * seen. */
 void interrupt_end(void);
+/* Ends the process by SIGPIPE if this is the error of a write whose reader has left, as `head` does
+ * when it has its lines: nothing is wrong then, and nothing is said. Returns otherwise. */
+void interrupt_end_pipe(int error_number);
 
 #endif

@@ -1,6 +1,8 @@
 /* output.c - writes beside, syncs, renames. */
 #include "tools/format/output.h"
 
+#include "tools/format/interrupt.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +13,9 @@
 
 static enum status fail(const struct output *output, const char *what, struct error *err)
 {
+	if (output->file == stdout) {
+		interrupt_end_pipe(errno);
+	}
 	return error_set(err, status_of_errno(errno), "%s '%s': %s", what, output->path,
 		strerror(errno));
 }

@@ -1,0 +1,131 @@
+"""test_told.py - what a person is told who is wrong in a common way: the remedy is in the line."""
+
+import json
+import os
+import re
+import subprocess
+
+import harness
+
+
+class Told(harness.Case):
+    def setUp(self):
+        """A live release `r` with a row of each table, and an open one, `o`."""
+        super().setUp()
+        self.daemon = self.start_daemon()
+        for release in 'ro':
+            self.daemon.command('release', 'create', release)
+            for table in (['u', '--entity', 'user', '--kind', 'ur'], ['i', '--entity', 'item', '--kind', 'ir', '--tags'],
+                          ['k', '--entity', 'item', '--kind', 'ir', '--key', 'bytes']):
+                self.daemon.command('table', 'create', release + '/' + table[0], '--dim', 2, *table[1:])
+        self.daemon.command('release', 'seal', 'r')
+        self.daemon.command('release', 'publish', 'r')
+        self.daemon.command('put', 'u', 1, 1, 2)
+        self.daemon.command('put', 'i', 1, 1, 2)
+
+    def told(self, words, *args, fails=2):
+        said = self.daemon.command(*args, fails=fails)
+        for each in [words] if isinstance(words, str) else words:
+            self.assertIn(each, said)
+
+    def command(self, *args, address=None, variable=None, **options):
+        environment = {name: value for name, value in os.environ.items() if name != 'REPSTORE'}
+        if variable is not None:
+            environment['REPSTORE'] = variable
+        return subprocess.run([harness.program('repstore'), *(['-s', address] if address else []), *args],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+                              timeout=harness.CALL_SECONDS, **options)
+
+    def test_no_daemon(self):
+        none = self.path('none')
+        for options, where in ((dict(address=none), '-s says so'), (dict(variable=none), '$REPSTORE says so')):
+            done = self.command('ping', **options)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn('is the daemon, repstored, running there? (%s)' % where, done.stderr.decode())
+
+    def test_a_table_is_named_in_one_way(self):
+        """RELEASE/TABLE, or TABLE with --release; alone it is that of the live release."""
+        dumped = self.path('d.jsonl')
+        for name in (['r/u'], ['u', '--release', 'r'], ['r/u', '--release', 'r'], ['live/u'], ['u']):
+            table, *options = name
+            for args in (['fetch', table, 1], ['put', table, 1, 1, 2], ['delete', table, 9], ['table', 'show', table],
+                         ['table', 'stats', table], ['dump', table, dumped], ['import', table, dumped],
+                         ['retrieve', '--from', 'u/1', '--in', table.replace('u', 'i')],
+                         ['score', '--from', table + '/1', '--in', table.replace('u', 'i'), 1]):
+                self.daemon.command(*args, *options)
+            self.told("release 'r', but --release says 'o'", 'fetch', 'r/u', 1, '--release', 'o')
+        self.daemon.command('table', 'create', 'c', '--release', 'o', '--entity', 'user', '--kind', 'ur', '--dim', 2)
+        self.daemon.command('table', 'list', '--release', 'o')
+        self.told('RELEASE/TABLE', 'table', 'create', 'c', '--entity', 'user', '--kind', 'ur', '--dim', 2)
+        self.told('not a table', 'fetch', 'r/', 1)
+
+    def test_a_layer_may_be_said_twice(self):
+        self.daemon.command('table', 'create', 'o/c@m', '--layer', 'm', '--entity', 'user', '--kind', 'cr', '--dim', 2)
+        self.told("is of layer 'm', but --layer says 'x'", 'table', 'create', 'o/d@m', '--layer', 'x', '--entity', 'user',
+                  '--kind', 'cr', '--dim', 2)
+
+    def test_arguments(self):
+        for args, words in ((['fetch', 'u', '-1'], '0 to 2^64 - 1'), (['fetch', 'u', str(2 ** 64)], '0 to 2^64 - 1'),
+                            (['retrieve', '-k', '-1'], "repstore: -k: '-1'"),
+                            (['retrieve', '--from', 'u/1', '--in', 'i', '--approximate', '0'], 'above 0'),
+                            (['fecth', 'u', '1'], "did you mean 'fetch'?"),
+                            (['release', 'publsh', 'r'], "did you mean 'publish'?"),
+                            (['fetch', 'u', '1', '--relase', 'r'], "did you mean '--release'?"),
+                            (['fetch', 'u', '1', '--dtipe=f32'], "did you mean '--dtype'?"),
+                            (['help', 'imprt'], "did you mean 'import'?")):
+            self.told(words, *args)
+        self.assertNotIn('did you mean', self.daemon.command('xyzzy', fails=2))
+
+    def test_help_and_version(self):
+        for args in (['-h'], ['--help'], ['help']):
+            self.assertIn('Exit status', self.daemon.command(*args))
+        for args in (['fetch', '-h'], ['fetch', '--help'], ['help', 'fetch']):
+            self.assertIn('usage: repstore fetch', self.daemon.command(*args))
+        self.assertEqual(self.daemon.command('-V'), self.daemon.command('--version'))
+        self.assertIn('repstore 0', self.daemon.command('-V'))
+
+    def test_help_fits_and_the_man_page_names_every_option(self):
+        with open(os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'repstore.1')) as file:
+            page = file.read().replace('\\-', '-')
+        commands = re.findall(r'^  ([a-z]+) ', self.daemon.command('help'), re.M)
+        self.assertGreater(len(commands), 15)
+        for command in commands:
+            said = self.daemon.command('help', command)
+            for line in (said + self.daemon.command(command, '--wrong-option', fails=2)).splitlines():
+                self.assertLessEqual(len(line), 80, line)
+            self.assertRegex(page, r'(?m)^\.(TP\n\.)?BI? .*\b%s\b' % command)
+            for option in set(re.findall(r'--[a-z][a-z-]+|(?<=\[)-[a-z]', said)):
+                self.assertRegex(page, r'%s(?![a-z-])' % option)
+
+    def test_errors_are_json_when_told(self):
+        for args, error in ((['fetch', 'none', '1'], 'NOT_FOUND'), (['fetch'], 'USAGE'), (['fecth'], 'USAGE'),
+                            (['fetch', 'u', b'\xff'], 'USAGE'), (['fetch', 'u', '1', '--nothing'], 'USAGE')):
+            for place in (0, len(args)):
+                done = self.command(*args[:place], '--json', *args[place:], address=self.daemon.address)
+                said, = done.stderr.splitlines()
+                self.assertEqual(json.loads(said)['error'], error)
+
+    def test_keys_that_are_shown_can_be_typed(self):
+        for key, shown in (('Zoë', 'Zoë'), ('a b', 'a b'), ('hex:0a', 'hex:0a'), ('hex:ff00', 'hex:ff00'),
+                           ('hex:6865783a3061', 'hex:6865783a3061'), ('hex:c285', 'hex:c285'), ('hex:6162', 'ab')):
+            self.daemon.command('put', 'k', key, 1, 2)
+            rows = self.daemon.command('fetch', 'k', key).splitlines()
+            self.assertEqual(rows[-1].split('  ')[0], shown)
+            self.assertIn('1 of 1 found', self.daemon.command('fetch', 'k', shown))
+            self.assertIn(shown, self.daemon.command('score', '--from', 'u/1', '--in', 'k', key))
+
+    def test_a_reader_that_leaves(self):
+        with open(self.path('x.jsonl'), 'w') as file:
+            file.write(''.join('{"key":%d,"vector":[1,2]}\n' % i for i in range(50000)))
+        self.daemon.command('import', 'live/u', self.path('x.jsonl'))
+        for args in ('dump live/u --format jsonl -', '--json fetch u ' + ' '.join(map(str, range(4000)))):
+            done = subprocess.run(['bash', '-c', '"$0" -s "$1" %s | head -n 1; exit ${PIPESTATUS[0]}' % args,
+                                   harness.program('repstore'), self.daemon.address], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, timeout=harness.CALL_SECONDS)
+            self.assertEqual(done.stderr, b'')
+            self.assertEqual(len(done.stdout.splitlines()), 1)
+            self.assertEqual(done.returncode, 128 + 13)     # SIGPIPE
+
+
+if __name__ == '__main__':
+    harness.main()
