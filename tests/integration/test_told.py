@@ -51,6 +51,7 @@ class Told(harness.Case):
             for args in (['fetch', table, 1], ['put', table, 1, 1, 2], ['delete', table, 9], ['table', 'show', table],
                          ['table', 'stats', table], ['dump', table, dumped], ['import', table, dumped],
                          ['retrieve', '--from', 'u/1', '--in', table.replace('u', 'i')],
+                         ['bench', 'fetch', '--table', table, '--rows', 1, '--requests', 1],
                          ['score', '--from', table + '/1', '--in', table.replace('u', 'i'), 1]):
                 self.daemon.command(*args, *options)
             self.told("release 'r', but --release says 'o'", 'fetch', 'r/u', 1, '--release', 'o')
@@ -75,6 +76,13 @@ class Told(harness.Case):
                             (['help', 'imprt'], "did you mean 'import'?")):
             self.told(words, *args)
         self.assertNotIn('did you mean', self.daemon.command('xyzzy', fails=2))
+
+    def test_a_number_that_the_table_does_not_hold(self):
+        self.daemon.command('release', 'create', 'h')
+        self.daemon.command('table', 'create', 'h/t', '--entity', 'user', '--kind', 'ur', '--dim', 2, '--dtype', 'f16')
+        self.daemon.command('release', 'seal', 'h')
+        said = self.daemon.command('put', 'h/t', 1, 1, '-7e4', fails=1)
+        self.assertIn('column 1 is -70000, more than f16 rows of the table hold (BAD', said)
 
     def test_help_and_version(self):
         for args in (['-h'], ['--help'], ['help']):

@@ -6,6 +6,7 @@
 #define TOOLS_BENCH_BENCH_H
 
 #include "tools/bench/histogram.h"
+#include "tools/command/argument.h"
 #include "tools/command/session.h"
 #include "tools/format/buffer.h"
 
@@ -27,7 +28,8 @@ struct bench_table {
 
 struct bench {
 	const struct session *session; /* borrowed */
-	const char *release;           /* NULL: the live one */
+	const char *release;           /* NULL: the live one; may point into `place` */
+	struct place place;            /* of the table that was named last */
 	const char *dtype;             /* NULL: as stored */
 	struct bench_table tables[BENCH_PARTS_MAX];
 	uint64_t table_count;

@@ -5,6 +5,7 @@
 #include "tools/bench/bench_retrieve.h"
 #include "tools/command/command.h"
 #include "tools/command/options.h"
+#include "tools/command/table_argument.h"
 #include "tools/format/json_write.h"
 
 #include <inttypes.h>
@@ -68,6 +69,23 @@ static int report(const struct session *session, const struct bench_result *resu
 	return session_finish(session, EXIT_DONE);
 }
 
+/* Reads a table's name into `name`, as large as that of a place. All tables are of one release, which any of them may name. */
+static int read_table(const struct session *session, struct bench *bench, const char *text,
+	char *name)
+{
+	struct place place;
+	const int status = table_argument_read(session, text, bench->release, &place);
+	if (status != EXIT_DONE) {
+		return status;
+	}
+	bench->place = place;
+	if (strchr(text, '/') != NULL) {
+		bench->release = bench->place.release;
+	}
+	memcpy(name, place.table, sizeof place.table);
+	return EXIT_DONE;
+}
+
 /* Splits "ur,ir" into tables. */
 static int read_tables(const struct session *session, struct bench *bench, const char *list)
 {
@@ -75,11 +93,16 @@ static int read_tables(const struct session *session, struct bench *bench, const
 		const char *comma = strchr(list, ',');
 		size_t len = comma != NULL ? (size_t)(comma - list) : strlen(list);
 		struct bench_table *table = &bench->tables[bench->table_count];
-		if (bench->table_count == BENCH_PARTS_MAX || len == 0 ||
-			len >= sizeof table->name) {
+		char text[sizeof bench->place];
+		if (bench->table_count == BENCH_PARTS_MAX || len == 0 || len >= sizeof text) {
 			return session_usage(session, "bench: 1 to %d tables", BENCH_PARTS_MAX);
 		}
-		memcpy(table->name, list, len);
+		memcpy(text, list, len);
+		text[len] = '\0';
+		const int status = read_table(session, bench, text, table->name);
+		if (status != EXIT_DONE) {
+			return status;
+		}
 		bench->table_count++;
 		list = comma != NULL ? comma + 1 : NULL;
 	}
@@ -294,6 +317,7 @@ static int run_retrieve(struct session *session, int argc, char **argv)
 		.in = "ir",
 	};
 	const char *from = "ur";
+	char in[sizeof bench.bench.place.table];
 	uint64_t seconds = SECONDS_DEFAULT;
 	uint64_t connections = usual;
 	const struct option_row rows[] = {
@@ -323,10 +347,16 @@ static int run_retrieve(struct session *session, int argc, char **argv)
 		status = session_usage(session, "--metric: '%s', one of %s", bench.metric,
 			metric_names_text);
 	}
+	if (status == EXIT_DONE) {
+		status = read_table(session, &bench.bench, bench.in, in);
+	}
+	if (status == EXIT_DONE) {
+		status = read_table(session, &bench.bench, from, bench.bench.tables[0].name);
+	}
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	(void)snprintf(bench.bench.tables[0].name, sizeof bench.bench.tables[0].name, "%s", from);
+	bench.in = in;
 	bench.bench.milliseconds = seconds * 1000;
 	status = bench_retrievals(session, &bench, connections);
 	bench_fini(&bench.bench);

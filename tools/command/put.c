@@ -7,6 +7,7 @@
 #include "tools/format/json_write.h"
 #include "tools/format/jsonl_row.h"
 #include "tools/format/row_time.h"
+#include "tools/format/source.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -124,6 +125,22 @@ static int read_row(const struct session *session, struct write *write, const st
 	return EXIT_DONE;
 }
 
+/* Refuses what the table's dtype cannot hold, before the daemon does by the names of the wire. */
+static int check_row(const struct session *session, const struct write *write)
+{
+	struct error err;
+	const struct source_options options = {.spec = &write->shape.spec, .cannot_allow = true};
+	const bool bits = write->shape.spec.dtype == REP_BIT;
+	const struct rep_rows rows = {
+		.keys = keys_of(write, 1),
+		.dtype = bits ? REP_BIT : REP_F32,
+		.rows = write->row.data,
+	};
+	return source_check(&rows, &options, "put", 0, &err) == STATUS_OK
+		       ? EXIT_DONE
+		       : session_refuse_error(session, &err);
+}
+
 static int send_put(struct session *session, struct write *write)
 {
 	const struct rep_rows rows = {
@@ -200,6 +217,9 @@ static int run_put(struct session *session, int argc, char **argv)
 	status = prepare(session, &write, &key);
 	if (status == EXIT_DONE) {
 		status = read_row(session, &write, &values);
+	}
+	if (status == EXIT_DONE) {
+		status = check_row(session, &write);
 	}
 	if (status == EXIT_DONE) {
 		status = send_put(session, &write);
