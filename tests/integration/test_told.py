@@ -105,6 +105,36 @@ class Told(harness.Case):
             for option in set(re.findall(r'--[a-z][a-z-]+|(?<=\[)-[a-z]', said)):
                 self.assertRegex(page, r'%s(?![a-z-])' % option)
 
+    def words(self, *given):
+        return self.daemon.command('help', '--words', *given).split()
+
+    def test_the_man_page_and_the_help_name_every_option_that_is_read(self):
+        """The options come from the tables by which they are read."""
+        with open(os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'repstore.1')) as file:
+            page = file.read().replace('\\-', '-')
+        commands = self.words()
+        for command in commands:
+            said = self.daemon.command('help', command) + self.daemon.command('help')
+            listed = self.words(command)
+            verbs = [word for word in listed if not word.startswith('-')]
+            for option in [word for verb in verbs for word in self.words(command, verb)] or listed:
+                if option != '--help':
+                    self.assertRegex(page, r'%s(?![a-z-])' % option, command)
+                    self.assertRegex(said, r'%s(?![a-z-])' % option, command)
+        self.assertIn('seal', self.words('release'))
+        self.assertIn('--ttl', self.words('table', 'create'))
+        self.assertNotIn('--ttl', self.words('table', 'list'))
+
+    def test_completion_of_bash(self):
+        script = os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'completion.bash')
+        program = harness.program('repstore')
+        for line, expected in ((['tab'], ['table']), (['-s', 'x', 'release', 'pub'], ['publish']),
+                               (['table', 'create', 'r/t', '--inde'], ['--index']), (['fetch', 'u', '1', '--max'], ['--max-age'])):
+            done = subprocess.run(['bash', '-c', 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _repstore; '
+                                   'printf "%s\\n" "${COMPREPLY[@]}"', script, program, *line], stdout=subprocess.PIPE,
+                                  timeout=harness.CALL_SECONDS, check=True)
+            self.assertEqual(done.stdout.decode().split(), expected)
+
     def test_errors_are_json_when_told(self):
         for args, error in ((['fetch', 'none', '1'], 'NOT_FOUND'), (['fetch'], 'USAGE'), (['fecth'], 'USAGE'),
                             (['fetch', 'u', b'\xff'], 'USAGE'), (['fetch', 'u', '1', '--nothing'], 'USAGE')):

@@ -3,6 +3,7 @@
 
 #include "tools/command/suggestion.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { COMMANDS_MAX = 32, VERBS_MAX = 16 };
@@ -34,6 +35,12 @@ int command_refuse(const struct session *session, const char *name)
 int command_run_verb(struct session *session, const struct verb *verbs, size_t count, int argc,
 	char **argv)
 {
+	if (session->words && argc < 2) {
+		for (size_t i = 0; i < count; i++) {
+			puts(verbs[i].name);
+		}
+		return EXIT_LISTED;
+	}
 	if (argc < 2) {
 		return session_usage(session, "%s: what?", session->command->name);
 	}

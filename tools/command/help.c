@@ -40,12 +40,38 @@ static void print_one(const struct command *command)
 	}
 }
 
+/* Prints the words that may follow a command and its verb: commands, verbs, options. The tables that
+ * read them print them, so none is forgotten. */
+static int list_words(const struct session *session, const struct rest *given)
+{
+	if (given->count == 0) {
+		for (size_t i = 0; session->commands[i] != NULL; i++) {
+			puts(session->commands[i]->name);
+		}
+		return session_finish(session, EXIT_DONE);
+	}
+	const struct command *command = command_find(session->commands, given->values[0]);
+	if (command == NULL) {
+		return command_refuse(session, given->values[0]);
+	}
+	struct session listing = *session;
+	listing.words = true;
+	listing.command = command;
+	const int status = command->run(&listing, given->count, given->values);
+	return session_finish(session, status == EXIT_LISTED ? EXIT_DONE : status);
+}
+
 static int run(struct session *session, int argc, char **argv)
 {
 	struct rest rest;
-	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	bool words = false;
+	const struct option_row rows[] = {{"words", OPTION_FLAG, &words}};
+	int status = options_read(session, rows, 1, argc, argv, &rest);
 	if (status != EXIT_DONE) {
 		return status;
+	}
+	if (words) {
+		return list_words(session, &rest);
 	}
 	if (rest.count == 0) {
 		print_all(session->commands);
@@ -63,7 +89,8 @@ const struct command cmd_help = {
 	.name = "help",
 	.summary = "says how a command is used",
 	.usage = "[-s ADDRESS] [--json] [--timeout TIME] COMMAND ...\n"
-		 "       repstore help [COMMAND]\n",
-	.help = "",
+		 "       repstore help [COMMAND]\n"
+		 "       repstore help --words [COMMAND [VERB]]\n",
+	.help = "  --words    what may follow, a word a line; completion of shells asks for it\n",
 	.run = run,
 };

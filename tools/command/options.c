@@ -160,9 +160,22 @@ static int refuse_unknown(const struct session *session, const struct option_row
 	return session_usage(session, "unknown option '%s'%s", given, near);
 }
 
+/* Prints the options as they are typed, those of all commands last. */
+static int print_words(const struct option_row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		printf("%s%s\n", dashes(&rows[i]), rows[i].name);
+	}
+	puts("--json\n--timeout\n--help\n-s");
+	return EXIT_LISTED;
+}
+
 int options_read(struct session *session, const struct option_row *rows, size_t count, int argc,
 	char **argv, struct rest *rest)
 {
+	if (session->words) {
+		return print_words(rows, count);
+	}
 	struct option options[OPTIONS_MAX + 3] = {
 		{"json", no_argument, NULL, CODE_JSON},
 		{"timeout", required_argument, NULL, CODE_TIMEOUT},

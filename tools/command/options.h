@@ -42,7 +42,7 @@ struct option_row {
 enum { OPTIONS_MAX = 24 };
 
 /* Reads argv[1..]; the arguments that are no options go into `rest`. Returns EXIT_DONE; or
- * EXIT_USAGE, after it has said what is wrong. */
+ * EXIT_USAGE, after it has said what is wrong; or EXIT_LISTED, after it has printed the options. */
 struct rest {
 	int count;
 	char **values;

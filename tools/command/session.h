@@ -18,6 +18,7 @@ enum {
 	EXIT_DONE = 0,
 	EXIT_REFUSED = 1, /* the daemon or the input said no */
 	EXIT_USAGE = 2,
+	EXIT_LISTED = 3, /* session->words: the words were printed; nothing else is done */
 };
 
 struct session;
@@ -38,6 +39,8 @@ struct session {
 	const char *address;           /* NULL: $REPSTORE, or the default */
 	uint64_t timeout_ms;           /* 0: that of the library */
 	bool json;
+	/* For completion: what could follow is printed, a word a line, and nothing is done. */
+	bool words;
 	rep_client *client; /* owned; NULL until session_connect */
 };
 
