@@ -125,6 +125,23 @@ class Told(harness.Case):
         self.assertIn('--ttl', self.words('table', 'create'))
         self.assertNotIn('--ttl', self.words('table', 'list'))
 
+    def test_tables_are_shown_in_80_columns(self):
+        self.daemon.command('release', 'create', 'l')
+        for table in (['cr_user', '--entity', 'user', '--kind', 'cr', '--layer', 'mlp2', '--decay', 'half_life=30d'],
+                      ['ir', '--entity', 'item', '--kind', 'ir', '--index', 'balls', '--tags'],
+                      ['two', '--entity', 'user', '--kind', 'ur', '--views', 2],
+                      ['ur', '--entity', 'user', '--kind', 'ur', '--ttl', '7d', '--key', 'bytes'],
+                      ['plain', '--entity', 'user', '--kind', 'ur']):
+            self.daemon.command('table', 'create', 'l/' + table[0], '--dim', 64, *table[1:])
+        said = self.daemon.command('table', 'list', 'l')
+        for line in said.splitlines():
+            self.assertLessEqual(len(line), 80)
+        for words in ('cr_user@mlp2  user cr', '2 x 64', 'none yet', 'half_life=30d', '7d 0h', 'bytes'):
+            self.assertIn(words, said)
+        self.assertEqual(said.count('plain'), 1)        # it has nothing beside the usual
+        self.daemon.command('put', 'u', 5, 1, 1)
+        self.assertRegex(self.daemon.command('release', 'show', 'r'), r'table u .* 2 pending')
+
     def test_completion_of_bash(self):
         script = os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'completion.bash')
         program = harness.program('repstore')

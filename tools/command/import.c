@@ -157,12 +157,8 @@ static int run_import(struct session *session, struct import *import)
 	if (open_source(import, &source, &err) != STATUS_OK || source == NULL) {
 		return session_refuse_error(session, &err);
 	}
-	status = EXIT_REFUSED;
-	if (!import->open) {
-		status = put_source(session, import, source);
-	} else {
-		status = import_load(session, import, source);
-	}
+	status = import->open ? import_load(session, import, source)
+			      : put_source(session, import, source);
 	source->close(source);
 	return status;
 }
@@ -171,6 +167,30 @@ static int run_forget(struct session *session, struct import *import)
 {
 	const int status = find_release(session, import);
 	return status != EXIT_DONE ? status : import_forget(session, import);
+}
+
+/* Checks that the format is known, and that it has what the other arguments ask for. */
+static int check_format(const struct session *session, const struct import *import,
+	const char *format)
+{
+	const struct source_options *source = &import->source;
+	if (import->format == FORMAT_NONE && format != NULL) {
+		return session_usage(session,
+			"--format: '%s', msgpack or jsonl; npy files are given by --keys and --rows",
+			format);
+	}
+	if (import->format == FORMAT_NONE) {
+		const char *kind = file_kind_by_name(source->path);
+		return session_usage(session,
+			"import: '%s' is not read%s%s\n" FILE_KIND_READ
+			"; of other names with --format msgpack or jsonl",
+			source->path, kind != NULL ? ": " : "", kind != NULL ? kind : "");
+	}
+	if (import->format == FORMAT_MSGPACK && import->source.time.unit != ROW_TIME_MS) {
+		return session_usage(session,
+			"import: --time-unit: a msgpack dump has milliseconds");
+	}
+	return EXIT_DONE;
 }
 
 /* Checks which arguments may stand together. */
@@ -193,23 +213,7 @@ static int check_arguments(const struct session *session, struct import *import,
 		return session_usage(session, "import: which file?");
 	}
 	import->format = npy ? FORMAT_NPY : format_find(format, source->path);
-	if (import->format == FORMAT_NONE && format != NULL) {
-		return session_usage(session,
-			"--format: '%s', msgpack or jsonl; npy files are given by --keys and --rows",
-			format);
-	}
-	if (import->format == FORMAT_NONE) {
-		const char *kind = file_kind_by_name(source->path);
-		return session_usage(session,
-			"import: '%s' is not read%s%s\n" FILE_KIND_READ
-			"; of other names with --format msgpack or jsonl",
-			source->path, kind != NULL ? ": " : "", kind != NULL ? kind : "");
-	}
-	if (import->format == FORMAT_MSGPACK && import->source.time.unit != ROW_TIME_MS) {
-		return session_usage(session,
-			"import: --time-unit: a msgpack dump has milliseconds");
-	}
-	return EXIT_DONE;
+	return check_format(session, import, format);
 }
 
 static int run(struct session *session, int argc, char **argv)

@@ -48,7 +48,7 @@ static enum rep_status send_rows(struct source *source, rep_load *load, struct o
 	progress_begin(&progress, "import");
 	enum rep_status status = REP_OK;
 	for (;;) {
-		struct rep_rows rows;
+		struct rep_rows rows = {0};
 		struct error why;
 		const enum status read = interrupt_seen()
 						 ? error_set(&why, STATUS_CLOSED, "interrupted")

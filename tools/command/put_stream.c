@@ -106,7 +106,7 @@ static bool keep_rows(struct slot *slot, const struct rep_rows *rows, size_t row
 static void read_rows(struct run *run)
 {
 	const struct put_stream *stream = run->stream;
-	struct rep_rows rows;
+	struct rep_rows rows = {0};
 	struct error why = {0};
 	enum status status = interrupt_seen() ? error_set(&why, STATUS_CLOSED, "interrupted")
 					      : stream->source->next(stream->source, &rows, &why);

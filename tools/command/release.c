@@ -144,7 +144,7 @@ static int run_list(struct session *session, int argc, char **argv)
 
 static void print_tables(struct wire_value list)
 {
-	struct text_table table = {.columns = 6};
+	struct text_table table = {.columns = 7};
 	char text[160];
 	char size[TEXT_BYTES];
 	for (size_t i = 0; i < wire_size(list); i++) {
@@ -155,6 +155,7 @@ static void print_tables(struct wire_value list)
 		text_cell(&table, "%" PRIu64 " x %" PRIu64, text_uint_of(each, "views"),
 			text_uint_of(each, "dim"));
 		text_cell(&table, "%" PRIu64 " rows", text_uint_of(each, "rows"));
+		text_cell(&table, "%" PRIu64 " pending", text_uint_of(each, "pending"));
 		text_cell(&table, "%s", text_size(text_uint_of(each, "bytes"), size));
 	}
 	text_print(&table);

@@ -207,39 +207,86 @@ static const char *or_dash(const char *text)
 	return text[0] != '\0' ? text : "-";
 }
 
+/* What a table has beside the usual: one line each, below the list. */
+static void add_options(struct text_table *table, struct wire_value each)
+{
+	char text[160];
+	char amount[TEXT_BYTES];
+	char decay[DECAY_BYTES];
+	bool tags = false;
+	const uint64_t ttl_ms = text_uint_of(each, "ttl_ms");
+	wire_bool(wire_get(each, "tags"), &tags);
+	const bool bytes = strcmp(text_str_of(each, "key", text, sizeof text), "bytes") == 0;
+	const char *fade = decay_text(each, decay);
+	if (!bytes && !tags && ttl_ms == 0 && fade[0] == '-') {
+		return;
+	}
+	text_cell(table, "%s", text_str_of(each, "table", text, sizeof text));
+	text_cell(table, "%s", bytes ? "bytes" : "u64");
+	text_cell(table, "%s", ttl_ms > 0 ? text_duration(ttl_ms, amount) : "-");
+	text_cell(table, "%s", tags ? "yes" : "no");
+	text_cell(table, "%s", fade);
+	text_cell(table, "%s", or_dash(text_str_of(each, "read", text, sizeof text)));
+}
+
+/* The size of the index; that there is none yet; or that the table is to have none. */
+static const char *index_text(struct wire_value table, char text[TEXT_BYTES])
+{
+	char name[TEXT_BYTES];
+	const uint64_t bytes = text_uint_of(table, "index_bytes");
+	text_str_of(table, "index", name, sizeof name);
+	if (name[0] == '\0' || strcmp(name, "none") == 0) {
+		return "-";
+	}
+	return bytes > 0 ? text_size(bytes, text) : "none yet";
+}
+
+static void add_table(struct text_table *table, struct wire_value each)
+{
+	char text[160];
+	char kind[TEXT_BYTES];
+	char amount[TEXT_BYTES];
+	const uint64_t views = text_uint_of(each, "views");
+	text_cell(table, "%s", text_str_of(each, "table", text, sizeof text));
+	text_cell(table, "%s %s", text_str_of(each, "entity", text, sizeof text),
+		text_str_of(each, "kind", kind, sizeof kind));
+	if (views > 1) {
+		text_cell(table, "%" PRIu64 " x %" PRIu64, views, text_uint_of(each, "dim"));
+	} else {
+		text_cell(table, "%" PRIu64, text_uint_of(each, "dim"));
+	}
+	text_cell(table, "%s", text_str_of(each, "dtype", text, sizeof text));
+	text_cell(table, "%" PRIu64, text_uint_of(each, "rows"));
+	text_cell(table, "%" PRIu64, text_uint_of(each, "pending"));
+	text_cell(table, "%s", text_size(text_uint_of(each, "bytes"), amount));
+	text_cell(table, "%s", index_text(each, amount));
+}
+
 static void print_list(struct wire_value result)
 {
-	static const char *const heads[] = {"TABLE", "ENTITY", "KIND", "DIM", "VIEWS", "DTYPE",
-		"KEY", "TTL", "TAGS", "DECAY", "READ", "ROWS", "BYTES", "PENDING"};
+	static const char *const heads[] = {"TABLE", "KIND", "DIM", "DTYPE", "ROWS", "PENDING",
+		"BYTES", "INDEX"};
+	static const char *const option_heads[] = {"TABLE", "KEY", "TTL", "TAGS", "DECAY", "READ"};
 	struct text_table table = {.columns = sizeof heads / sizeof heads[0]};
-	struct wire_value list = wire_get(result, "tables");
+	struct text_table options = {.columns = sizeof option_heads / sizeof option_heads[0]};
+	const struct wire_value list = wire_get(result, "tables");
 	for (size_t i = 0; i < table.columns; i++) {
 		text_cell(&table, "%s", heads[i]);
 	}
-	for (size_t i = 0; i < wire_size(list); i++) {
-		struct wire_value each = wire_item(list, i);
-		char text[160];
-		char amount[TEXT_BYTES];
-		char decay[DECAY_BYTES];
-		bool tags = false;
-		uint64_t ttl_ms = text_uint_of(each, "ttl_ms");
-		wire_bool(wire_get(each, "tags"), &tags);
-		text_cell(&table, "%s", text_str_of(each, "table", text, sizeof text));
-		text_cell(&table, "%s", text_str_of(each, "entity", text, sizeof text));
-		text_cell(&table, "%s", text_str_of(each, "kind", text, sizeof text));
-		text_cell(&table, "%" PRIu64, text_uint_of(each, "dim"));
-		text_cell(&table, "%" PRIu64, text_uint_of(each, "views"));
-		text_cell(&table, "%s", text_str_of(each, "dtype", text, sizeof text));
-		text_cell(&table, "%s", text_str_of(each, "key", text, sizeof text));
-		text_cell(&table, "%s", ttl_ms > 0 ? text_duration(ttl_ms, amount) : "-");
-		text_cell(&table, "%s", tags ? "yes" : "no");
-		text_cell(&table, "%s", decay_text(each, decay));
-		text_cell(&table, "%s", or_dash(text_str_of(each, "read", text, sizeof text)));
-		text_cell(&table, "%" PRIu64, text_uint_of(each, "rows"));
-		text_cell(&table, "%s", text_size(text_uint_of(each, "bytes"), amount));
-		text_cell(&table, "%" PRIu64, text_uint_of(each, "pending"));
+	for (size_t i = 0; i < options.columns; i++) {
+		text_cell(&options, "%s", option_heads[i]);
 	}
+	for (size_t i = 0; i < wire_size(list); i++) {
+		add_table(&table, wire_item(list, i));
+		add_options(&options, wire_item(list, i));
+	}
+	const bool has_options = options.count > options.columns;
 	text_print(&table);
+	if (has_options) {
+		putchar('\n');
+		text_print(&options);
+	}
+	text_free(&options);
 }
 
 /* Calls a method for a release, or for one of its tables

@@ -58,7 +58,7 @@ static const char *quote(const struct json_value *value, char out[ERROR_QUOTE_BY
 	const bool cut = value->len > QUOTE_BYTES;
 	error_quote(out, value->text, cut ? QUOTE_BYTES : value->len);
 	if (cut) {
-		strcat(out, "..."); /* ERROR_QUOTE_BYTES has room for more than QUOTE_BYTES */
+		memcpy(out + QUOTE_BYTES, "...", sizeof "...");
 	}
 	return value->kind != JSON_ABSENT ? out : "nothing";
 }

@@ -90,6 +90,11 @@ void text_print(struct text_table *table)
 			print_cell(table, row, column, width[column], right[column]);
 		}
 	}
+	text_free(table);
+}
+
+void text_free(struct text_table *table)
+{
 	for (size_t i = 0; i < table->count; i++) {
 		free(table->cells[i]);
 	}

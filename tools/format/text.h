@@ -25,6 +25,8 @@ void text_cell(struct text_table *table, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Prints to stdout. Columns whose cells below the first row are all numbers are aligned right. */
 void text_print(struct text_table *table);
+/* Frees the cells of one that is not printed. */
+void text_free(struct text_table *table);
 
 enum { TEXT_BYTES = 40 };
 

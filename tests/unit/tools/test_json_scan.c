@@ -15,11 +15,11 @@
 static bool is_document(const char *text, enum json_kind *kind, const char **wrong)
 {
 	const size_t len = strlen(text);
-	char *copy = malloc(len + 1);
-	assert_non_null(copy);
-	memcpy(copy, text, len);
-	char *exact = realloc(copy, len > 0 ? len : 1);
+	char *exact = malloc(len > 0 ? len : 1);
 	assert_non_null(exact);
+	for (size_t i = 0; i < len; i++) {
+		exact[i] = text[i];
+	}
 	struct json_scan scan = {.text = exact, .len = len};
 	struct json_value value = {0};
 	const bool whole = json_scan_value(&scan, &value) && json_scan_ended(&scan);

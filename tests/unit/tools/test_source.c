@@ -33,24 +33,24 @@ static void what_the_table_cannot_hold_is_refused_by_row(void **state)
 {
 	(void)state;
 	static const struct {
-		enum rep_dtype table;
 		const char *element;
 		const char *scale; /* or NULL */
+		enum rep_dtype table;
 		bool held;
 	} rows[] = {
-		{REP_F32, "3.4028234e38", NULL, true},
-		{REP_F16, "65504", NULL, true},
-		{REP_F16, "-65519.99", NULL, true},
-		{REP_F16, "65520", NULL, false},
-		{REP_F16, "-70000", NULL, false},
-		{REP_BF16, "3.3961773e38", NULL, true},
-		{REP_BF16, "3.39617753e38", NULL, false},
-		{REP_I8, "3.4e38", NULL, true},
-		{REP_F32, "100", "3.4e36", true},
-		{REP_F32, "100", "3.5e36", false},
-		{REP_F16, "-100", "656", false},
-		{REP_F16, "-100", "655", true},
-		{REP_I8, "127", "3e38", true},
+		{"3.4028234e38", NULL, REP_F32, true},
+		{"65504", NULL, REP_F16, true},
+		{"-65519.99", NULL, REP_F16, true},
+		{"65520", NULL, REP_F16, false},
+		{"-70000", NULL, REP_F16, false},
+		{"3.3961773e38", NULL, REP_BF16, true},
+		{"3.39617753e38", NULL, REP_BF16, false},
+		{"3.4e38", NULL, REP_I8, true},
+		{"100", "3.4e36", REP_F32, true},
+		{"100", "3.5e36", REP_F32, false},
+		{"-100", "656", REP_F16, false},
+		{"-100", "655", REP_F16, true},
+		{"127", "3e38", REP_I8, true},
 	};
 	struct fixture fixture;
 	fixture_init(&fixture);
