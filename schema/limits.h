@@ -55,6 +55,8 @@
 #define LIMIT_LOADS 64u
 /* Positions of one release: one for each source (say, a partition of a message log) and layer. */
 #define LIMIT_SOURCES 16384u
+/* Tensors of one put: the weights of a module of several layers. All are in one message. */
+#define LIMIT_TENSORS_PUT 64u
 /* How far a row or a sample may be in the future unless that is meant (schema/times.h). */
 #define LIMIT_TIME_AHEAD_MS (INT64_C(3600) * 1000)
 

@@ -11,9 +11,10 @@
 /* The version of the protocol that hello tells. */
 enum { METHOD_PROTOCOL = 1 };
 
-/* The names of one entry of fetch's and put's `parts`. */
+/* The names of one entry of fetch's and put's `parts`, and of tensor.put's `tensors`. */
 extern const char *const fetch_part_names[];
 extern const char *const put_part_names[];
+extern const char *const tensor_put_part_names[];
 
 extern const char *const delete_names[];
 extern const char *const fetch_names[];

@@ -247,6 +247,9 @@ class Protocol(harness.Case):
         self.call('tensor.put', release='live', tensor='head.weight', dtype='f32', shape=[2, 3],
                   data=weight.tobytes())
         self.call('tensor.put', release='r1', tensor='scalar', dtype='u8', shape=[], data=b'\x07')
+        self.call('tensor.put', release='r1', tensors=[dict(tensor='pair.%d' % i, dtype='u8', shape=[1], data=b'x') for i in range(2)])
+        for i in range(2):
+            self.call('tensor.delete', release='r1', tensor='pair.%d' % i)
         self.assertEqual(self.call('tensor.get', tensor='head.weight')['data'], weight.tobytes())
         self.assertEqual(len(self.call('tensor.list')['tensors']), 2)
         through = self.call('fetch', parts=[{'table': 'plain', 'keys': [1, 99], 'why': True, 'through': ['head', 'relu']}])

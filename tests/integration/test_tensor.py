@@ -421,6 +421,58 @@ class Tensor(harness.Case):
         crowd.start(change)
         crowd.join()
 
+    def test_a_module_is_replaced_together(self):
+        """Weight and bias change in one put: no fetch sees the one without the other, and no restart."""
+        self.make_release('r')
+        keys = np.arange(100, dtype='<u8')
+        random = np.random.default_rng(9)
+        modules = [[('w.weight', random.standard_normal((8, DIM)).astype('<f4')),
+                    ('w.bias', random.standard_normal(8).astype('<f4'))] for _ in range(2)]
+
+        def put(module, client):
+            return client.call('tensor.put', release='live', tensors=[
+                dict(tensor=name, dtype='f32', shape=list(array.shape), data=array.tobytes()) for name, array in module])
+
+        right = []
+        for module in modules:
+            self.assertEqual(put(module, self.client), {'release': 'r', 'tensors': 2, 'bytes': 8 * 4 * (DIM + 1)})
+            right.append(self.client.fetch('t', keys.tobytes(), through=['w'])['rows'])
+        self.assertNotEqual(*right)
+        stop = threading.Event()
+        crowd = harness.Crowd()
+
+        def change():
+            with self.daemon.client() as client:
+                for i in range(20):
+                    put(modules[i % 2], client)
+            stop.set()
+
+        def read():
+            with self.daemon.client() as client:
+                while not stop.is_set():
+                    assert client.fetch('t', keys.tobytes(), through=['w'])['rows'] in right
+
+        crowd.start(read)
+        crowd.start(change)
+        crowd.join()
+        for i in range(5):
+            def change_until_killed():
+                try:
+                    with self.daemon.client() as client:
+                        while True:
+                            put(modules[i % 2], client)
+                            put(modules[1 - i % 2], client)
+                except (Closed, ConnectionError):
+                    pass
+            crowd = harness.Crowd()
+            crowd.start(change_until_killed)
+            time.sleep(0.02 * (i + 1))
+            self.daemon.kill()
+            crowd.join()
+            self.daemon.start()
+            with self.daemon.client() as client:
+                self.assertIn(client.fetch('t', keys.tobytes(), through=['w'])['rows'], right)
+
     # ---- the command ----
 
     def test_the_command(self):

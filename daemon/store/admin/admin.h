@@ -34,11 +34,16 @@ enum status store_layer_choose(struct store *store, const char *release, const c
 enum status store_table_create(struct store *store, const char *release,
 	const struct table_spec *spec, struct error *err);
 
-/* Puts a tensor with tensor_bytes(spec) of data into a release, open or sealed. It replaces one of
- * the same name. Errors, after which nothing has changed: NOT_FOUND  the release; TOO_LARGE
- * LIMIT_TENSORS; DISK_FULL, IO, NO_MEMORY. */
-enum status store_tensor_put(struct store *store, const char *release,
-	const struct tensor_spec *spec, const uint8_t *data, struct name *resolved,
+struct tensor_given {
+	struct tensor_spec spec;
+	const uint8_t *data; /* borrowed; tensor_bytes(&spec) */
+};
+/* Puts 1 to LIMIT_TENSORS_PUT tensors, no two of one name, into a release, open or sealed. Each
+ * replaces one of the same name. Readers see all of them or none, and so does a restart. Errors,
+ * after which nothing has changed: NOT_FOUND  the release; TOO_LARGE  LIMIT_TENSORS; DISK_FULL, IO,
+ * NO_MEMORY. */
+enum status store_tensors_put(struct store *store, const char *release,
+	const struct tensor_given *given, size_t count, struct name *resolved,
 	struct error *err); /* resolved: the release that it was */
 enum status store_tensor_delete(struct store *store, const char *release, const char *tensor,
 	struct name *resolved, struct error *err);

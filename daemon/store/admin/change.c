@@ -79,13 +79,14 @@ static void fill_job(struct store *store, struct janitor_job *job,
 		job->files += job->replaced->file_count;
 		job->bytes += job->replaced->bytes;
 	}
-	if (after->tensor != NULL) {
-		assert(after->tensor->refs > 0);
-		job->tensor = after->tensor;
-		job->tensor->refs++;
+	for (size_t i = 0; i < after->tensor_count; i++) {
+		struct tensor *tensor = after->tensors[i];
+		assert(tensor->refs > 0);
+		tensor->refs++;
+		job->tensors[job->tensor_count++] = tensor;
 		job->owner = after->owner;
 		job->files++;
-		job->bytes += job->tensor->file.bytes;
+		job->bytes += tensor->file.bytes;
 	}
 }
 
@@ -96,7 +97,7 @@ enum status change_commit(struct store *store, struct snapshot *next, struct cat
 	const struct aftermath *after = aftermath == NULL ? &nothing : aftermath;
 	lock_assert_held(&store->admin_lock);
 	assert(after->done_with == 0 || lock_is_held(&store->load_lock));
-	assert(after->owner != 0 || (after->replaced == NULL && after->tensor == NULL));
+	assert(after->owner != 0 || (after->replaced == NULL && after->tensor_count == 0));
 	if (atomic_load(&store->catalog_unknown)) {
 		snapshot_drop(next);
 		return error_set(err, STATUS_IO,

@@ -9,8 +9,10 @@
 #define DAEMON_STORE_ADMIN_CHANGE_H
 
 #include "daemon/store/catalog/catalog.h"
+#include "schema/limits.h"
 #include "schema/status.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct release;
@@ -23,8 +25,9 @@ struct tensor;
 struct aftermath {
 	uint64_t done_with;     /* all loads of this release; then load_lock is held too. 0: none */
 	struct table *replaced; /* the files of this table; NULL: none */
-	struct tensor *tensor;  /* the file of this tensor; NULL: none */
-	uint64_t owner;         /* number of the release of table or tensor */
+	struct tensor *tensors[LIMIT_TENSORS_PUT]; /* the files of these tensors */
+	size_t tensor_count;
+	uint64_t owner; /* number of the release of table or tensors */
 };
 
 /* Makes `next` the current snapshot: catalog, `current`, swap. Takes `next` over, even if it

@@ -74,7 +74,7 @@ static void remove_file(struct store *store, const struct janitor_job *job, cons
 	}
 }
 
-/* The files of a table that a merge has written anew, or of a tensor that another has replaced. */
+/* The files of a table that a merge has written anew, or of tensors that others have replaced. */
 static void remove_replaced(struct store *store, const struct janitor_job *job)
 {
 	char name[64];
@@ -86,8 +86,8 @@ static void remove_replaced(struct store *store, const struct janitor_job *job)
 	if (job->replaced != NULL && table_index_file_name(name, sizeof name, job->replaced)) {
 		remove_file(store, job, name);
 	}
-	if (job->tensor != NULL) {
-		tensor_file_name(name, sizeof name, job->tensor->number);
+	for (size_t i = 0; i < job->tensor_count; i++) {
+		tensor_file_name(name, sizeof name, job->tensors[i]->number);
 		remove_file(store, job, name);
 	}
 }
@@ -99,7 +99,9 @@ static void run_job(struct store *store, struct janitor_job *job)
 	store_lock_admin(store);
 	snapshot_drop(job->retired);
 	table_drop(job->replaced);
-	tensor_drop(job->tensor);
+	for (size_t i = 0; i < job->tensor_count; i++) {
+		tensor_drop(job->tensors[i]);
+	}
 	store_unlock_admin(store);
 	remove_files(store, job);
 	loads_free(job->loads);

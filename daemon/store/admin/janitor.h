@@ -9,8 +9,10 @@
 #ifndef DAEMON_STORE_ADMIN_JANITOR_H
 #define DAEMON_STORE_ADMIN_JANITOR_H
 
+#include "schema/limits.h"
 #include "schema/status.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct janitor;
@@ -29,10 +31,11 @@ struct janitor_job {
 	uint64_t sealed;        /* a release whose spill files are to be removed; 0: none */
 	uint64_t dropped;       /* a release whose folder is to be removed; 0: none */
 	struct table *replaced; /* held: its files are to be removed; NULL: none */
-	struct tensor *tensor;  /* held: its file is to be removed; NULL: none */
-	uint64_t owner;         /* number of the release of table or tensor */
-	uint64_t files;         /* to be removed, for the figures */
-	uint64_t bytes;         /* of these files */
+	struct tensor *tensors[LIMIT_TENSORS_PUT]; /* held: their files are to be removed */
+	size_t tensor_count;
+	uint64_t owner; /* number of the release of table or tensors */
+	uint64_t files; /* to be removed, for the figures */
+	uint64_t bytes; /* of these files */
 };
 
 enum status janitor_start(struct store *store, struct janitor **out);

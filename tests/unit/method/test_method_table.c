@@ -137,6 +137,7 @@ static const char *const *inner_names(const char *method)
 		{"put", put_part_names},
 		{"retrieve", query_names},
 		{"score", query_names},
+		{"tensor.put", tensor_put_part_names},
 	};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		if (strcmp(method, known[i].method) == 0) {

@@ -41,6 +41,87 @@ static void put_f32(struct world *world, const char *tensor, const uint64_t *sha
 
 /* ---- tensors ---- */
 
+static void add_one(struct world *world, const char *name, const float *data, size_t len)
+{
+	wire_write_map(&world->args, 4);
+	wire_write_str(&world->args, "tensor");
+	wire_write_str(&world->args, name);
+	wire_write_str(&world->args, "dtype");
+	wire_write_str(&world->args, "f32");
+	wire_write_str(&world->args, "shape");
+	wire_write_array(&world->args, 1);
+	wire_write_uint(&world->args, 2);
+	wire_write_str(&world->args, "data");
+	wire_write_bin(&world->args, data, len);
+}
+
+static void expect_data(struct world *world, const char *name, const float *data)
+{
+	world_arg_str(world, "release", "r");
+	world_arg_str(world, "tensor", name);
+	const struct wire_value result = world_run(world, "tensor.get");
+	assert_memory_equal(world_bin_of(result, "data").data, data, 2 * sizeof *data);
+}
+
+static void begin_many(struct world *world, size_t count)
+{
+	world_arg_str(world, "release", "r");
+	world_arg(world, "tensors");
+	wire_write_array(&world->args, count);
+}
+
+static void tensors_are_put_together(void **state)
+{
+	struct world *world = *state;
+	static const float before[2] = {1, 2};
+	static const float after[2] = {3, 4};
+	world_run_on(world, "release.create", "r");
+	begin_many(world, 2);
+	add_one(world, "a", before, sizeof before);
+	add_one(world, "b", before, sizeof before);
+	struct wire_value result = world_run(world, "tensor.put");
+	assert_int_equal(world_uint_of(result, "tensors"), 2);
+	assert_int_equal(world_uint_of(result, "bytes"), 16);
+	/* The last of them is wrong: the others stay as they are. */
+	begin_many(world, 3);
+	add_one(world, "b", after, sizeof after);
+	add_one(world, "c", after, sizeof after);
+	add_one(world, "a", after, sizeof after - 1);
+	world_refuse(world, "tensor.put", STATUS_BAD_REQUEST,
+		"tensors[2].data: 7 bytes given, 8 expected for [2] of f32");
+	begin_many(world, 2);
+	add_one(world, "b", after, sizeof after);
+	add_one(world, "b", after, sizeof after);
+	world_refuse(world, "tensor.put", STATUS_BAD_REQUEST,
+		"tensors[1].tensor: 'b' given, as tensors[0] is already");
+	begin_many(world, 0);
+	world_refuse(world, "tensor.put", STATUS_BAD_REQUEST, "tensors: 0 given, 1..64 allowed");
+	begin_many(world, 1);
+	add_one(world, "b", after, sizeof after);
+	world_arg_str(world, "tensor", "x");
+	world_refuse(world, "tensor.put", STATUS_BAD_REQUEST,
+		"tensor: given beside 'tensors', where it belongs");
+	begin_many(world, 1);
+	wire_write_uint(&world->args, 1);
+	world_refuse(world, "tensor.put", STATUS_BAD_REQUEST,
+		"tensors[0]: uint given, map expected");
+	begin_many(world, LIMIT_TENSORS_PUT + 1);
+	for (size_t i = 0; i <= LIMIT_TENSORS_PUT; i++) {
+		wire_write_map(&world->args, 0);
+	}
+	world_refuse(world, "tensor.put", STATUS_TOO_LARGE, "tensors: 65 given, 1..64 allowed");
+	expect_data(world, "a", before);
+	expect_data(world, "b", before);
+	begin_many(world, 3);
+	add_one(world, "c", after, sizeof after);
+	add_one(world, "b", after, sizeof after);
+	add_one(world, "a", after, sizeof after);
+	assert_int_equal(world_uint_of(world_run(world, "tensor.put"), "tensors"), 3);
+	expect_data(world, "a", after);
+	expect_data(world, "b", after);
+	expect_data(world, "c", after);
+}
+
 static void a_tensor_comes_back_as_it_was_put(void **state)
 {
 	struct world *world = *state;
@@ -316,6 +397,8 @@ static void refused_memory_is_an_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(tensors_are_put_together, world_setup,
+			world_teardown),
 		cmocka_unit_test_setup_teardown(a_tensor_comes_back_as_it_was_put, world_setup,
 			world_teardown),
 		cmocka_unit_test_setup_teardown(wrong_tensors_are_named, world_setup,

@@ -28,6 +28,13 @@ void tensor_fixture_fill(uint32_t *data, uint32_t elements, uint32_t version)
 	}
 }
 
+enum status tensor_fixture_send(struct scratch *scratch, const char *release,
+	const struct tensor_spec *spec, const void *data, struct name *resolved, struct error *err)
+{
+	const struct tensor_given given = {.spec = *spec, .data = data};
+	return store_tensors_put(scratch->store, release, &given, 1, resolved, err);
+}
+
 enum status tensor_fixture_try_put(struct scratch *scratch, const char *release, const char *name,
 	uint32_t version, struct error *err)
 {
@@ -35,8 +42,7 @@ enum status tensor_fixture_try_put(struct scratch *scratch, const char *release,
 	struct name resolved;
 	const struct tensor_spec spec = tensor_fixture_spec(name, TENSOR_FIXTURE_ELEMENTS);
 	tensor_fixture_fill(data, TENSOR_FIXTURE_ELEMENTS, version);
-	return store_tensor_put(scratch->store, release, &spec, (const uint8_t *)data, &resolved,
-		err);
+	return tensor_fixture_send(scratch, release, &spec, data, &resolved, err);
 }
 
 void tensor_fixture_put(struct scratch *scratch, const char *release, const char *name,

@@ -13,6 +13,9 @@ enum { TENSOR_FIXTURE_ELEMENTS = 3000 };
 struct tensor_spec tensor_fixture_spec(const char *name, uint32_t elements);
 void tensor_fixture_fill(uint32_t *data, uint32_t elements, uint32_t version);
 
+/* One tensor of any spec. */
+enum status tensor_fixture_send(struct scratch *scratch, const char *release,
+	const struct tensor_spec *spec, const void *data, struct name *resolved, struct error *err);
 enum status tensor_fixture_try_put(struct scratch *scratch, const char *release, const char *name,
 	uint32_t version, struct error *err);
 void tensor_fixture_put(struct scratch *scratch, const char *release, const char *name,

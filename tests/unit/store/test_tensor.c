@@ -167,8 +167,7 @@ static void a_scalar_and_a_page_are_kept_too(void **state)
 			data[j] = j ^ sizes[i];
 		}
 		spec.dims = sizes[i] == 1 ? 0 : 1;
-		scratch_must(store_tensor_put(scratch->store, "r1", &spec, (const uint8_t *)data,
-				     &resolved, &err),
+		scratch_must(tensor_fixture_send(scratch, "r1", &spec, data, &resolved, &err),
 			&err);
 		assert_string_equal(resolved.text, "r1");
 		scratch_reopen(scratch);
@@ -193,17 +192,17 @@ static void a_release_holds_so_many(void **state)
 	struct tensor_spec spec = tensor_fixture_spec("n", 1);
 	for (unsigned i = 0; i < LIMIT_TENSORS; i++) {
 		(void)snprintf(spec.name.text, sizeof spec.name.text, "n%u", i);
-		scratch_must(store_tensor_put(scratch->store, "r1", &spec, data, &resolved, &err),
+		scratch_must(tensor_fixture_send(scratch, "r1", &spec, data, &resolved, &err),
 			&err);
 	}
-	scratch_must(store_tensor_put(scratch->store, "r1", &spec, data, &resolved, &err), &err);
+	scratch_must(tensor_fixture_send(scratch, "r1", &spec, data, &resolved, &err), &err);
 	(void)snprintf(spec.name.text, sizeof spec.name.text, "one-more");
-	assert_int_equal(store_tensor_put(scratch->store, "r1", &spec, data, &resolved, &err),
+	assert_int_equal(tensor_fixture_send(scratch, "r1", &spec, data, &resolved, &err),
 		STATUS_TOO_LARGE);
 	assert_string_equal(err.text, "tensor: release 'r1' has 1024, at most 1024 allowed");
 	tensor_fixture_await_files(scratch, "releases/1", LIMIT_TENSORS);
 	tensor_fixture_delete(scratch, "r1", "n7");
-	scratch_must(store_tensor_put(scratch->store, "r1", &spec, data, &resolved, &err), &err);
+	scratch_must(tensor_fixture_send(scratch, "r1", &spec, data, &resolved, &err), &err);
 	scratch_reopen(scratch);
 	assert_int_equal(tensor_fixture_files(scratch, "releases/1"), LIMIT_TENSORS);
 }
