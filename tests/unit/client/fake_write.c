@@ -51,6 +51,7 @@ static void note(const struct fake_call *call, struct seen *seen)
 	copy_text(call->params, "dtype", seen->dtype, sizeof seen->dtype);
 	wire_bool(wire_get(call->params, "if_newer"), &seen->if_newer);
 	wire_bool(wire_get(call->params, "allow_nonfinite"), &seen->allow_nonfinite);
+	wire_bool(wire_get(call->params, "any_time"), &seen->any_time);
 	seen->keys = column_of(call->params, "keys");
 	seen->rows = column_of(call->params, "rows");
 	seen->scales = column_of(call->params, "scales");

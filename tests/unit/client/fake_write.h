@@ -32,6 +32,7 @@ struct seen {
 	size_t fields;
 	bool if_newer;
 	bool allow_nonfinite;
+	bool any_time;
 	struct column keys;
 	struct column rows;
 	struct column scales;

@@ -46,13 +46,14 @@ static void a_put_carries_what_it_was_given(void **state)
 	rows.times = times;
 	rows.tags = tags;
 	rows.allow_nonfinite = true;
+	rows.any_time = true;
 	rows.if_newer = true;
 	assert_int_equal(rep_put(client, "r", "ur@m", &rows, NULL, NULL), REP_OK);
 	assert_string_equal(seen.release, "r");
 	assert_string_equal(seen.table, "ur@m");
 	assert_string_equal(seen.dtype, "i8");
-	assert_int_equal(seen.fields, 10);
-	assert_true(seen.if_newer && seen.allow_nonfinite);
+	assert_int_equal(seen.fields, 11);
+	assert_true(seen.if_newer && seen.allow_nonfinite && seen.any_time);
 	assert_column(&seen.rows, two_rows, (size_t)2 * DIM);
 	assert_column(&seen.scales, scales, sizeof scales);
 	assert_column(&seen.times, times, sizeof times);

@@ -10,10 +10,11 @@
 
 #include <cmocka.h>
 
+#include "schema/limits.h"
 #include "schema/wire.h"
 
 static const char *const names[] = {"release", "table", "n", "flag", "rows", "parts", "dtype",
-	"any", NULL};
+	"any", "times", "any_time", NULL};
 
 /* One map as a message: what a test writes, it reads. */
 struct message {
@@ -110,8 +111,9 @@ static void an_unknown_name_is_told_what_is_allowed(void **state)
 	wire_write_str(&message.writer, "tabel\n");
 	wire_write_str(&message.writer, "ur");
 	message_read(&message, "parts[0].");
-	assert_failed(&message, "parts[0].tabel?: no such parameter, allowed: "
-				"release, table, n, flag, rows, parts, dtype, any");
+	assert_failed(&message,
+		"parts[0].tabel?: no such parameter, allowed: "
+		"release, table, n, flag, rows, parts, dtype, any, times, any_time");
 	message_fini(&message);
 }
 
@@ -186,6 +188,37 @@ static void values_come_in_the_types_of_other_encoders(void **state)
 	assert_memory_equal(params_column(&message.params, "rows", 3), "\xff\0\xfe", 3);
 	assert_int_equal(message.params.status, STATUS_OK);
 	message_fini(&message);
+}
+
+static void times_are_of_now_unless_they_are_meant(void **state)
+{
+	(void)state;
+	const int64_t times[2] = {7, LIMIT_TIME_MS};
+	for (unsigned meant = 0; meant < 2; meant++) {
+		struct message message;
+		message_init(&message);
+		wire_write_map(&message.writer, 2);
+		wire_write_str(&message.writer, "times");
+		wire_write_bin(&message.writer, times, sizeof times);
+		wire_write_str(&message.writer, "any_time");
+		wire_write_bool(&message.writer, meant == 1);
+		message_read(&message, "parts[1].");
+		struct params *params = &message.params;
+		const uint8_t *column = params_column(params, "times", sizeof times);
+		params_times(params, NULL, 2, "row", 1000);
+		params_times(params, column, 1, "row", 1000);
+		assert_int_equal(params->status, STATUS_OK);
+		params_times(params, column, 2, "row", 1000);
+		if (meant == 1) {
+			assert_int_equal(params->status, STATUS_OK);
+		} else {
+			assert_failed(&message,
+				"parts[1].times: row 1 has 16725225600000, 0..3601000 allowed "
+				"(Unix milliseconds, up to an hour ahead of the clock; any_time "
+				"takes later ones)");
+		}
+		message_fini(&message);
+	}
 }
 
 static void a_method_without_params_allows_nothing(void **state)
@@ -447,6 +480,7 @@ int main(void)
 		cmocka_unit_test(an_empty_array_is_an_empty_map),
 		cmocka_unit_test(nil_is_not_given),
 		cmocka_unit_test(values_come_in_the_types_of_other_encoders),
+		cmocka_unit_test(times_are_of_now_unless_they_are_meant),
 		cmocka_unit_test(a_method_without_params_allows_nothing),
 		cmocka_unit_test(values_come_as_they_were_given),
 		cmocka_unit_test(empty_is_not_missing),
