@@ -22,10 +22,14 @@ static bool fail(struct json_scan *scan, const char *why)
 	return false;
 }
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static void skip_space(struct json_scan *scan)
 {
-	while (scan->at < scan->len && scan->text[scan->at] != '\0' &&
-		strchr(" \t\r\n", scan->text[scan->at]) != NULL) {
+	while (scan->at < scan->len && is_space(scan->text[scan->at])) {
 		scan->at++;
 	}
 }
@@ -261,15 +265,17 @@ static bool take_scalar(struct json_scan *scan, enum json_kind *kind)
 		*kind = JSON_STRING;
 		return take_string(scan);
 	}
+	const bool infinite =
+		c == '-' && scan->at + 1 < scan->len && scan->text[scan->at + 1] == 'I';
+	if (!infinite && (c == '-' || (c >= '0' && c <= '9'))) {
+		*kind = JSON_NUMBER;
+		return take_number(scan);
+	}
 	for (size_t i = 0; i < NONFINITE_COUNT; i++) {
 		if (take_word(scan, nonfinite[i].text)) {
 			*kind = JSON_NONFINITE;
 			return true;
 		}
-	}
-	if (c == '-' || (c >= '0' && c <= '9')) {
-		*kind = JSON_NUMBER;
-		return take_number(scan);
 	}
 	if (take_word(scan, "null")) {
 		*kind = JSON_NULL;

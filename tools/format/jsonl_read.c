@@ -278,14 +278,9 @@ static enum status read_view(const struct jsonl_reader *reader, const struct jso
 	uint32_t view, enum rep_dtype dtype, struct error *err)
 {
 	const uint32_t dim = reader->spec->dim;
-	const uint32_t given = array->kind == JSON_ARRAY ? count_elements(array) : 0;
-	if (given != dim) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"vector: view %u is not an array of %u elements: it has %u", view, dim,
-			given);
-	}
 	struct json_scan scan = {.text = array->text, .len = array->len, .at = 1};
-	for (uint32_t i = 0; i < dim; i++) {
+	uint32_t i = 0;
+	while (i < dim && array->kind == JSON_ARRAY && !json_scan_mark(&scan, ']')) {
 		struct json_value element = {0};
 		char quoted[ERROR_QUOTE_BYTES];
 		json_scan_value(&scan, &element);
@@ -297,6 +292,12 @@ static enum status read_view(const struct jsonl_reader *reader, const struct jso
 				i, view, quote(&element, quoted),
 				dtype == REP_F32 ? "f32" : (dtype == REP_I8 ? "i8" : "bit"));
 		}
+		i++;
+	}
+	if (i < dim || !json_scan_mark(&scan, ']')) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"vector: view %u is not an array of %u elements: it has %u", view, dim,
+			array->kind == JSON_ARRAY ? count_elements(array) : 0);
 	}
 	return STATUS_OK;
 }

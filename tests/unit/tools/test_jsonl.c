@@ -264,7 +264,7 @@ static void wrong_lines_are_refused_by_member(void **state)
 		{"nonsense", "not JSON"},
 		{"{\"key\": 1, \"vector\": [1, 2]} {}", "not JSON"},
 		{"{\"key\": 1, \"vector\": [1, 2], }", "not JSON"},
-		{"{\"key\": 1, \"vector\": [[[[[1]]]]]}", "2 elements"},
+		{"{\"key\": 1, \"vector\": [[[[[1]]]]]}", "element 0"},
 		{"{\"vector\": [1, 2]}", "key"},
 		{"{\"key\": 1}", "vector: not an array"},
 		{"{\"key\": 1, \"vector\": {}}", "vector: not an array"},
