@@ -1,4 +1,4 @@
-/* method_table.c - the table of methods: where each runs, and
+/* method_table.c - the method table: where each method runs, and
  * the names that its params may have. */
 #include "daemon/method/methods.h"
 

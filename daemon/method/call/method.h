@@ -1,4 +1,4 @@
-/* method.h - the table of methods.
+/* method.h - the method table.
  *
  * A method reads its params, does its work and writes its result, all in run(). It never writes to
  * a socket, never frees the call and never waits for another call. Its place says which thread

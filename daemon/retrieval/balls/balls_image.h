@@ -18,11 +18,13 @@
  *       52    76  zero
  *
  * A block is contiguous:
- *        0    64  f32: the scale of the codes; their error, the largest |z - scale code| of a row
- * z; the largest length of a row beyond the prefix; the largest |x|; the largest |r|; the largest
- * length beyond the first dims; zeros 64    64  f32[16]: p of each row 128  16 n  codes of r in the
- * n dims of the prefix: u8[n / 4][16][4], 128 is zero 64    f32[16]: |r| 64    u32[16]: row
- * numbers; UINT32_MAX where there is none
+ *        0    64  f32: the scale of the codes; their error, the largest |z - scale code| of a row z; the
+ *                 largest length of a row beyond the prefix; the largest |x|; the largest |r|; the
+ *                 largest length beyond the first dims; zeros
+ *       64    64  f32[16]: p of each row
+ *      128  16 n  codes of r in the n dims of the prefix: u8[n / 4][16][4], 128 is zero
+ *          64    f32[16]: |r|
+ *          64    u32[16]: row numbers; UINT32_MAX where there is none
  */
 #ifndef DAEMON_RETRIEVAL_BALLS_BALLS_IMAGE_H
 #define DAEMON_RETRIEVAL_BALLS_BALLS_IMAGE_H

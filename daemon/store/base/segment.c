@@ -230,6 +230,17 @@ static bool is_within(const struct segment_identity *identity, uint64_t hash)
 		       identity->prefix >> (64 - identity->prefix_bits);
 }
 
+bool segment_hashes_fit(const struct segment_identity *identity, const uint64_t *hashes)
+{
+	for (uint32_t i = 0; i < identity->rows; i++) {
+		if (hashes[i] < identity->prefix || !is_within(identity, hashes[i]) ||
+			(i > 0 && hashes[i] < hashes[i - 1])) {
+			return false;
+		}
+	}
+	return true;
+}
+
 void segment_plan(struct segment_plan *plan, const struct table_spec *spec,
 	const struct segment_identity *identity, const uint64_t *hashes, uint64_t blob_bytes)
 {

@@ -136,6 +136,10 @@ struct segment_plan {
 	} columns[SEGMENT_COLUMNS_MAX];
 };
 
+/* Whether hashes[rows] are in order and have the identity's prefix. They may come from a map, and a
+ * page of it that could not be read gives zeros: ask before segment_plan, which relies on it. */
+bool segment_hashes_fit(const struct segment_identity *identity, const uint64_t *hashes);
+
 /* Plans a segment of identity.rows rows.
  *   hashes      of the rows, in ascending order
  *   blob_bytes  bytes of all keys together, for byte strings; else 0 */

@@ -104,6 +104,10 @@ static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t 
 	for (size_t i = 0; i < count; i++) {
 		merge->hashes[i] = merge->rows[first + i].hash;
 	}
+	if (!segment_hashes_fit(&identity, merge->hashes)) {
+		return error_set(err, STATUS_CORRUPT,
+			"merge: rows of a base file could not be read");
+	}
 	segment_plan(&plan, input->spec, &identity, merge->hashes, blob_bytes(merge, first, count));
 	if (plan.bytes > merge->files->sizes.file_bytes) {
 		return error_set(err, STATUS_TOO_LARGE,

@@ -50,6 +50,8 @@ enum status run_check(const struct run *run, struct error *err);
 /* The first row of a run whose hash is at least `hash`. */
 uint64_t run_lower_bound(const struct run *run, uint64_t hash);
 
+/* The key of a row. Where its page could not be read (the run is damaged then) it may be any, but
+ * lies within the run. */
 static inline const uint8_t *run_key(const struct run *run, uint32_t row, size_t *len)
 {
 	if (run->keys != NULL) {
@@ -57,7 +59,12 @@ static inline const uint8_t *run_key(const struct run *run, uint32_t row, size_t
 		return (const uint8_t *)&run->keys[row];
 	}
 	const uint32_t from = row == 0 ? 0 : run->ends[row - 1];
-	*len = run->ends[row] - from;
+	const uint32_t end = run->ends[row];
+	if (from > end || end > run->blob_bytes) {
+		*len = 0;
+		return run->blob;
+	}
+	*len = end - from;
 	return run->blob + from;
 }
 

@@ -162,6 +162,8 @@ static void fill_keys(const struct seal_worker *worker, const struct segment_pla
 		}
 		size_t len;
 		const uint8_t *key = run_key(run, entry->row, &len);
+		/* Ends that could not be read again may give a longer key than was planned for. */
+		len = len <= plan->blob_bytes - end ? len : 0;
 		space->key_offsets[i] = end;
 		memcpy(space->key_blob + end, key, len);
 		end += (uint32_t)len;
@@ -234,6 +236,9 @@ static enum status write_segment(struct seal_worker *worker, uint64_t prefix, ui
 		.rows = (uint32_t)count,
 	};
 	struct segment_plan plan;
+	if (!segment_hashes_fit(&identity, worker->hashes)) {
+		return error_set(err, STATUS_CORRUPT, "seal: a load's file cannot be read");
+	}
 	segment_plan(&plan, &worker->job->owner->spec, &identity, worker->hashes,
 		key_bytes(worker, count));
 	if (plan.bytes > worker->job->sizes.file_bytes) {

@@ -63,6 +63,29 @@ static void every_shape_reads_back_as_built(void **state)
 	}
 }
 
+static void hashes_that_do_not_fit_a_segment_are_found(void **state)
+{
+	enum { ROWS = 4 };
+	const struct segment_identity identity = {.prefix = UINT64_C(0xa) << 60,
+		.prefix_bits = 4,
+		.rows = ROWS};
+	const uint64_t last = UINT64_C(0xafffffffffffffff);
+	const uint64_t sound[ROWS] = {identity.prefix, identity.prefix, last - 1, last};
+	(void)state;
+	assert_true(segment_hashes_fit(&identity, sound));
+	/* A page that could not be read gives keys of zero, whose hash is any. */
+	for (unsigned i = 0; i < ROWS; i++) {
+		uint64_t hashes[ROWS];
+		memcpy(hashes, sound, sizeof hashes);
+		hashes[i] = 0;
+		assert_false(segment_hashes_fit(&identity, hashes));
+		hashes[i] = last + 1;
+		assert_false(segment_hashes_fit(&identity, hashes));
+	}
+	const uint64_t disordered[ROWS] = {identity.prefix, last, last - 1, last};
+	assert_false(segment_hashes_fit(&identity, disordered));
+}
+
 static void every_prefix_length_finds_its_rows(void **state)
 {
 	(void)state;
@@ -103,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_shape_reads_back_as_built),
+		cmocka_unit_test(hashes_that_do_not_fit_a_segment_are_found),
 		cmocka_unit_test(every_prefix_length_finds_its_rows),
 		cmocka_unit_test(rows_that_share_home_slots_are_found),
 		cmocka_unit_test(what_lies_between_columns_is_zero),
