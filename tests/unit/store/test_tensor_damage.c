@@ -34,7 +34,8 @@ static void a_damaged_tensor_is_corrupt_and_the_rest_goes_on(void **state)
 	struct scratch_file file = scratch_read(paths[1]);
 	const uint8_t *data = memmem(file.data, file.len, &second, sizeof second);
 	assert_non_null(data);
-	scratch_flip(paths[1], (uint64_t)(data - file.data) + TENSOR_FIXTURE_ELEMENTS * 4 - 1);
+	scratch_flip(paths[1],
+		(uint64_t)(data - file.data) + (uint64_t)TENSOR_FIXTURE_ELEMENTS * 4 - 1);
 	scratch_flip(paths[2], 24);
 	scratch_cut(paths[3], file.len - 4096);
 	free(file.data);
@@ -79,7 +80,7 @@ static void a_file_that_is_cut_while_it_is_mapped_is_damaged(void **state)
 	scratch_must(release_tensor(snapshot->releases[0], "w", &tensor, &err), &err);
 	/* Who reads without asking again gets zeros, and is told. */
 	volatile uint8_t sum = 0;
-	for (size_t i = 0; i < TENSOR_FIXTURE_ELEMENTS * 4; i++) {
+	for (size_t i = 0; i < (size_t)TENSOR_FIXTURE_ELEMENTS * 4; i++) {
 		sum = (uint8_t)(sum + tensor->data[i]);
 	}
 	assert_false(tensor_is_sound(tensor));
