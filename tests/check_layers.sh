@@ -16,6 +16,8 @@ for folder in schema daemon client tools; do
 	[ -d "$folder" ] && folders="$folders $folder"
 done
 [ -n "$folders" ] || { echo "check_layers: no source folders in '$PWD'" >&2; exit 1; }
+[ -z "$build" ] || [ -n "$(find "$build" -name '*.c.o' | head -n 1)" ] ||
+	{ echo "check_layers: no objects in '$build'" >&2; exit 1; }
 [ -f "$table" ] || { echo "check_layers: there is no '$PWD/$table'" >&2; exit 1; }
 
 # Lines of three kinds: "file PATH", "include FILE LINE HEADER KIND" and "symbol OBJECT TYPE NAME".

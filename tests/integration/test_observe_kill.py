@@ -1,9 +1,9 @@
-"""test_observe_kill.py - kill -9 of the daemon and of who feeds it: every sample counts exactly once.
+"""test_observe_kill.py - kill -9 of the daemon and of its sources: every sample counts exactly once.
 
-Two processes feed samples, a source of its own each, to two layers of the live release. They ask for the
+Two processes send samples, a source of its own each, to two layers of the live release. They ask for the
 positions whenever they connect, keep several batches under way, send again what was counted, and are killed,
 as is the daemon. Meanwhile releases are made, caught up, published, rolled back and dropped, so the next
-sample is often another one than a feeder thinks; and merges go on. Every second kill of the daemon is in the
+sample is often another one than a source thinks; and merges go on. Every second kill of the daemon is in the
 middle of one.
 
 After each kill of the daemon, and at the end, all states of all releases (sums, weights, times) must be bit
@@ -28,7 +28,7 @@ import numpy as np
 sys.dont_write_bytecode = True
 import harness  # noqa: E402
 from harness import Closed, Failed  # noqa: E402
-from observe_feeder import LAYERS, SOURCES, Shared, Stream, feed, number_of, positions_of  # noqa: E402
+from observe_source import LAYERS, SOURCES, Shared, Stream, number_of, positions_of, send_samples  # noqa: E402
 from observe_model import Aggregate, Aggregates, DAY_MS, movielens  # noqa: E402
 
 ROUNDS = int(os.environ.get('REPSTORE_ROUNDS', '6' if harness.SANITIZED else '16'))
@@ -98,19 +98,19 @@ class ObserveKill(harness.Case):
         self.context.set_forkserver_preload(['numpy', 'msgpack'])
         self.streams = [Stream(source) for source in range(SOURCES)]
         self.shared = [Shared(self.context) for _ in range(SOURCES)]
-        self.feeders = [None] * SOURCES
+        self.running = [None] * SOURCES
         self.models = {}        # release -> Model
         self.dropped = set()    # perhaps: it was asked for
         self.is_merging = threading.Event()     # a merge was asked for and not answered
-        self.kills = dict.fromkeys(('kills of the daemon', 'left files of a merge', 'kills of a feeder'), 0)
+        self.kills = dict.fromkeys(('kills of the daemon', 'left files of a merge', 'kills of a source'), 0)
         self.done = dict.fromkeys(('merges', 'made', 'published', 'rolled back', 'dropped', 'checks'), 0)
-        self.addCleanup(self.end_feeders)
+        self.addCleanup(self.end_sources)
 
-    def end_feeders(self):
-        for feeder in self.feeders:
-            if feeder is not None and feeder.is_alive():
-                feeder.kill()
-                feeder.join()
+    def end_sources(self):
+        for source in self.running:
+            if source is not None and source.is_alive():
+                source.kill()
+                source.join()
 
     # ---- releases come and go ----
 
@@ -194,16 +194,16 @@ class ObserveKill(harness.Case):
     # ---- kills ----
 
     def start_feeder(self, source):
-        process = self.context.Process(target=feed, daemon=True, args=(
+        process = self.context.Process(target=send_samples, daemon=True, args=(
             self.daemon.address, source, self.shared[source], int(self.random.integers(1 << 60))))
         process.start()
-        self.feeders[source] = process
+        self.running[source] = process
 
     def kill_feeder(self, source):
-        self.assertTrue(self.feeders[source].is_alive(), 'a feeder ended by itself')
-        self.feeders[source].kill()
-        self.feeders[source].join()
-        self.kills['kills of a feeder'] += 1
+        self.assertTrue(self.running[source].is_alive(), 'a source ended by itself')
+        self.running[source].kill()
+        self.running[source].join()
+        self.kills['kills of a source'] += 1
         self.start_feeder(source)
 
     def start_crowd(self):
@@ -335,10 +335,10 @@ class ObserveKill(harness.Case):
         time.sleep(0.5 * harness.PATIENCE)
         self.quiet.set()
         self.end_crowd()
-        for shared, feeder in zip(self.shared, self.feeders):
+        for shared, source in zip(self.shared, self.running):
             shared.stop.value = True
-            feeder.join(harness.CALL_SECONDS)
-            self.assertEqual(feeder.exitcode, 0)
+            source.join(harness.CALL_SECONDS)
+            self.assertEqual(source.exitcode, 0)
         with self.daemon.client() as client:
             self.make_release(client, newest_of(self.models))
             client.call('merge')

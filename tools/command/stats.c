@@ -77,18 +77,18 @@ const struct command cmd_stats = {
 	.help = "Counters are since the start of the daemon, the others of now:\n"
 		"  memory.*               of requests and of replies, beside the settings that bound it\n"
 		"  queues.*               requests that wait for a thread\n"
-		"  store.segments_damaged above 0: look into the daemon's log\n"
+		"  store.segments_damaged above 0: look into the journal\n"
 		"  store.files_waiting    of dropped releases and merged tables, that a reader still has\n"
 		"  write.sequence         of the newest write that is seen\n"
 		"  write.sync_us          of all syncs together; sync_us_max: of the longest\n"
 		"  write.log_files, log_bytes            on disk\n"
 		"  write.pending_bytes, memtable_rows, memtable_bytes  what no merge has folded yet:\n"
 		"                         against log_size, memtable_rows and memtable_memory\n"
-		"  write.merges_failed    above 0: the daemon's log says why; merge_ms: of the last\n"
+		"  write.merges_failed    above 0: the journal says why; merge_ms: of the last\n"
 		"  write.read_only        yes: a sync has failed, nothing is written until a restart\n"
 		"  write.bytes_by_cause.* what was written to disk\n"
 		"  index.builds           also those that came with a merge\n"
-		"  index.failed           above 0: the daemon's log says why; it is tried again\n",
+		"  index.failed           above 0: the journal says why; it is tried again\n",
 	.run = run_stats,
 };
 

@@ -240,7 +240,7 @@ static enum status check_log_kept(const struct writer *writer, struct error *err
 	return bytes < most ? STATUS_OK
 			    : error_set(err, STATUS_BUSY,
 				      "the log's files have %" PRIu64 " bytes, at most %" PRIu64
-				      " allowed: a table cannot be merged, see the daemon's log",
+				      " allowed: a table cannot be merged, see the journal",
 				      bytes, most);
 }
 

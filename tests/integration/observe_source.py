@@ -1,4 +1,4 @@
-"""observe_feeder.py - numbered samples without end, and a process that feeds them and may be killed."""
+"""observe_source.py - numbered samples without end, and a process that sends them and may be killed."""
 
 import collections
 import ctypes
@@ -63,10 +63,10 @@ def number_of(release):
     return int(release[1:])
 
 
-# ---- a process that feeds one source ----
+# ---- a process that is one source ----
 
 class Shared:
-    """What the test and one feeder have in common; no lock, which a killed one could hold."""
+    """What the test and one source have in common; no lock, which a killed one could hold."""
     COUNTS = ('batches', 'samples', 'again', 'gaps', 'connections')
 
     def __init__(self, context):
@@ -83,7 +83,7 @@ class Shared:
         self.acked[at] = max(self.acked[at], position)
 
 
-class Feeder:
+class Source:
     def __init__(self, source, shared, seed):
         self.stream = Stream(source)
         self.shared = shared
@@ -138,8 +138,8 @@ class Feeder:
             time.sleep(float(self.random.uniform(0, 0.002)))
 
 
-def feed(address, source, shared, seed):
-    feeder = Feeder(source, shared, seed)
+def send_samples(address, number, shared, seed):
+    source = Source(number, shared, seed)
     while not shared.stop.value:
         if shared.hold.value:
             time.sleep(0.002)
@@ -147,6 +147,6 @@ def feed(address, source, shared, seed):
         try:
             with harness.Client(address) as client:
                 shared.count('connections')
-                feeder.run(client)
+                source.run(client)
         except (Closed, FileNotFoundError, ConnectionRefusedError):
             time.sleep(0.002)
