@@ -5,6 +5,8 @@
 #   public ones and those that are code (*_loops.h)
 #   a text file has no space at the end of a line
 #   nothing points to a tracker in place of a reason, or leaves work for later
+#   no file has a name in a folder that all share, which anybody can take first; mktemp names it
+#   the store opens, makes and removes files by its own door (daemon/store/system/file.h) alone
 #
 # Looks at what git knows, or would add; where there is no git, at every file.
 set -eu
@@ -42,5 +44,10 @@ code && FNR == most + 1 { fail("longer than " most " lines") }
 /[ \t\r]$/ { fail("space at the end of the line") }
 tolower($0) ~ /issue #/ { fail("names an issue; say the reason instead") }
 /(^|[^A-Za-z0-9_])(TODO|FIXME|XXX)([^A-Za-z0-9_]|$)/ { fail("leaves work for later") }
+/\/(tmp|shm)\/[A-Za-z]/ && !/XXXXXX/ { fail("a name that anybody can take first; use mktemp, or build/") }
+code && FILENAME ~ /^daemon\/store\// && FILENAME !~ /^daemon\/store\/system\// && !/dev\/null/ &&
+	/(^|[^A-Za-z0-9_])(open|opendir|unlink|rmdir|rename|mkdir|access|l?stat|truncate)\(/ {
+	fail("goes past the door of files; see daemon/store/system/file.h")
+}
 END { exit failed }
 '

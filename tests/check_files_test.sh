@@ -8,10 +8,13 @@ failed=0
 
 sound_tree() {
 	rm -rf "${tree:?}"/*
-	mkdir -p "$tree/daemon" "$tree/tests/fuzz/corpus/wire"
+	mkdir -p "$tree/daemon/store/system" "$tree/tests/fuzz/corpus/wire"
 	printf '/* main.c - starts the daemon. */\nint main(void);\n' >"$tree/daemon/main.c"
 	printf '/* main.h - a purpose that\n * takes two lines.\n */\n' >"$tree/daemon/main.h"
 	printf 'bytes as they are \n' >"$tree/tests/fuzz/corpus/wire/one"
+	printf '/* file.c - the door. */\nfd = open(path, 0);\n' >"$tree/daemon/store/system/file.c"
+	printf '/* base.c - files. */\nfd = file_open(path, 0);\nspill_open(x);\n' >"$tree/daemon/store/base.c"
+	printf 'folder=$(mktemp -d /tmp/repstore-XXXXXX)\n' >"$tree/one.sh"
 	printf '# A page about network/shared memory\n' >"$tree/README.md"
 }
 
@@ -44,6 +47,12 @@ refused daemon/main.c "${head}/* TODO: more */\n"
 refused daemon/main.c "${head}/* see issue #12 */\n"
 refused README.md 'ends in space \n'
 refused daemon/main.c "$head$(printf 'int x;\\n%.0s' $(seq 500))"
+refused README.md 'write to /tmp/repstore.log\n'
+refused README.md 'write to "${TMPDIR:-/var/tmp}/"/dev/shm/rows\n'
 refused daemon/main.h "/* main.h - what it has. */\\n$(printf 'int x;\\n%.0s' $(seq 200))"
+
+head='/* store.c - opens a folder. */\n'
+refused daemon/store/store.c "${head}fd = open(path, 0);\n"
+refused daemon/store/store.c "${head}return unlink(path);\n"
 
 exit $failed

@@ -31,8 +31,9 @@ step 'install what is missing'
 sh tools/install-deps.sh
 
 step 'build'
-[ -f "$build/build.ninja" ] || meson setup "$build" -Dtests=disabled >"${TMPDIR:-/tmp}/repstore-setup.log" 2>&1 || {
-	cat "${TMPDIR:-/tmp}/repstore-setup.log"
+mkdir -p "$build"
+[ -f "$build/build.ninja" ] || meson setup "$build" -Dtests=disabled >"$build/setup.log" 2>&1 || {
+	cat "$build/setup.log"
 	exit 1
 }
 ninja -C "$build" daemon/repstored tools/repstore | tail -n 1

@@ -5,11 +5,13 @@
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/file.h"
+#include "daemon/store/system/folder.h"
 #include "daemon/store/tensor/tensor.h"
 
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,13 +28,32 @@ static uint64_t folder_number(const char *name)
 	return *end == '\0' ? number : 0;
 }
 
+/* A release's folder has to be ours, as the data folder itself. One that is gone is told of later,
+ * by who needs a file of it. */
+static enum status check_folder(const struct store *store, const struct release *release,
+	struct error *err)
+{
+	char folder[PATH_MAX];
+	store_release_folder(store, release->number, folder);
+	const int fd = file_open(folder, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0) {
+		return errno == ENOENT
+			       ? STATUS_OK
+			       : error_set(err, status_of_errno(errno), "open folder '%s': %s",
+					 folder, file_reason(errno));
+	}
+	const enum status status = folder_check(fd, folder, err);
+	close(fd);
+	return status;
+}
+
 /* Removes the files of a release's folder that the catalog does not name. The spill files of an open
  * release stay: loads_open decides about them. */
 static void sweep_release(struct store *store, const struct release *release)
 {
 	char folder[PATH_MAX];
 	store_release_folder(store, release->number, folder);
-	DIR *dir = opendir(folder);
+	DIR *dir = file_list(folder);
 	const struct dirent *entry;
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		bool named = entry->d_name[0] == '.' ||
@@ -79,7 +100,7 @@ static enum status sweep_folder(struct store *store, const struct snapshot *snap
 	enum status status = STATUS_OK;
 	if (number < snapshot->next_release) {
 		status = file_remove_folder(folder, &reason);
-	} else if (rmdir(folder) != 0) {
+	} else if (file_remove_empty(folder) != 0) {
 		if (errno == ENOTEMPTY || errno == EEXIST) {
 			return error_set(err, STATUS_CORRUPT,
 				"catalog: it has never had release number %" PRIu64
@@ -102,7 +123,7 @@ enum status leftovers_sweep(struct store *store, const struct snapshot *snapshot
 	assert(store->indexer == NULL);
 	assert(store->merger == NULL);
 	enum status status = file_path(path, store->folder, "releases", err);
-	DIR *dir = status == STATUS_OK ? opendir(path) : NULL;
+	DIR *dir = status == STATUS_OK ? file_list(path) : NULL;
 	const struct dirent *entry;
 	while (dir != NULL && status == STATUS_OK && (entry = readdir(dir)) != NULL) {
 		const uint64_t number = folder_number(entry->d_name);
@@ -112,6 +133,9 @@ enum status leftovers_sweep(struct store *store, const struct snapshot *snapshot
 	}
 	if (dir != NULL) {
 		closedir(dir);
+	}
+	for (size_t i = 0; status == STATUS_OK && i < snapshot->release_count; i++) {
+		status = check_folder(store, snapshot->releases[i], err);
 	}
 	for (size_t i = 0; status == STATUS_OK && i < snapshot->release_count; i++) {
 		sweep_release(store, snapshot->releases[i]);

@@ -10,60 +10,30 @@
 #include "daemon/store/state/options.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/file.h"
+#include "daemon/store/system/folder.h"
 #include "daemon/store/system/mapfault.h"
 #include "daemon/store/write/writer.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
-#include <unistd.h>
-
-/* How often, and after which pauses, the lock of the folder is tried: for half a second. */
-enum { LOCK_TRIES = 50, LOCK_PAUSE_NS = 10 * 1000 * 1000 };
 
 /* ---- open ---- */
 
-static enum status take_lock(struct store *store, struct error *err)
+/* Whoever may rename the folder cannot make the daemon write elsewhere, since the folder stays
+ * open; but the next start would find none, and begin an empty one. That is worth a warning and no
+ * refusal: folders above that everybody may write into are usual in containers. */
+static enum status open_folder(struct store *store, struct error *err)
 {
-	char path[PATH_MAX];
-	enum status status = file_path(path, store->folder, "lock", err);
-	if (status != STATUS_OK) {
-		return status;
+	const enum status status = folder_open(store->folder, &store->data, err);
+	if (status == STATUS_OK && folder_can_be_taken(store->data)) {
+		store_event(store,
+			"event=folder_exposed reason=\"everybody may rename '%s'\" "
+			"remedy=\"chmod o-w, or +t, of the folder above it\"",
+			store->folder);
 	}
-	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (store->lock_fd < 0) {
-		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
-			strerror(errno));
-	}
-	/* Shortly after a daemon was killed, the process that its catalog_check has forked may still
-	 * hold the lock. */
-	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
-	int locked = flock(store->lock_fd, LOCK_EX | LOCK_NB);
-	for (unsigned i = 0; locked != 0 && i < LOCK_TRIES; i++) {
-		(void)nanosleep(&pause, NULL);
-		locked = flock(store->lock_fd, LOCK_EX | LOCK_NB);
-	}
-	if (locked != 0) {
-		char pid[32] = {0};
-		(void)pread(store->lock_fd, pid, sizeof pid - 1, 0);
-		pid[strcspn(pid, "\n")] = '\0';
-		return error_set(err, STATUS_BUSY,
-			"data folder '%s': in use by another daemon (pid %s)", store->folder,
-			pid[0] != '\0' ? pid : "unknown");
-	}
-	char pid[32];
-	const int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-	if (ftruncate(store->lock_fd, 0) != 0 ||
-		file_write_at(store->lock_fd, pid, (size_t)len, 0) != STATUS_OK) {
-		return error_set(err, STATUS_IO, "write '%s': %s", path, strerror(errno));
-	}
-	return STATUS_OK;
+	return status;
 }
 
 /* Writes `current` again, since it may be behind the catalog. A full disk is no error here: it must
@@ -130,10 +100,7 @@ static enum status open_releases(struct store *store, struct snapshot *snapshot,
 static enum status open_all(struct store *store, struct error *err)
 {
 	char path[PATH_MAX];
-	enum status status = file_make_folder(store->folder, err);
-	if (status == STATUS_OK) {
-		status = take_lock(store, err);
-	}
+	enum status status = open_folder(store, err);
 	if (status == STATUS_OK) {
 		status = mapfault_install();
 	}
@@ -213,18 +180,21 @@ enum status store_open(const struct store_options *options, struct store **out, 
 	store->options = *options;
 	set_write_defaults(&store->options.write);
 	set_size_defaults(&store->options.sizes);
-	store->lock_fd = -1;
 	lock_init(&store->admin_lock);
 	lock_init(&store->load_lock);
 	lock_init(&store->tensor_lock);
 	bell_init(&store->merge_bell);
 	bell_init(&store->index_bell);
 	enum status status;
-	if (strlen(options->folder) >= PATH_MAX - 128) {
+	size_t len = strlen(options->folder);
+	while (len > 1 && options->folder[len - 1] == '/') {
+		len--; /* or a link in its place would be followed */
+	}
+	if (len >= PATH_MAX - 128) {
 		status = error_set(err, STATUS_TOO_LARGE, "data folder: its path is over %d bytes",
 			PATH_MAX - 128);
 	} else {
-		memcpy(store->folder, options->folder, strlen(options->folder) + 1);
+		memcpy(store->folder, options->folder, len);
 		status = open_all(store, err);
 	}
 	if (status != STATUS_OK) {
@@ -259,9 +229,7 @@ void store_close(struct store *store)
 	load_body_fini(&store->load_body);
 	snapshot_drop(atomic_load(&store->current));
 	catalog_close(store->catalog);
-	if (store->lock_fd >= 0) {
-		close(store->lock_fd);
-	}
+	folder_close(store->data);
 	lock_fini(&store->admin_lock);
 	lock_fini(&store->load_lock);
 	lock_fini(&store->tensor_lock);

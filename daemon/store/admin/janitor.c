@@ -68,7 +68,7 @@ static void remove_file(struct store *store, const struct janitor_job *job, cons
 	char folder[PATH_MAX];
 	char path[PATH_MAX];
 	store_release_folder(store, job->owner, folder);
-	if (file_path(path, folder, name, NULL) == STATUS_OK && unlink(path) != 0 &&
+	if (file_path(path, folder, name, NULL) == STATUS_OK && file_remove(path) != 0 &&
 		errno != ENOENT) {
 		store_event(store, "event=leftover file=%s reason=\"%s\"", name, strerror(errno));
 	}

@@ -124,7 +124,7 @@ static void undo(struct tensor_put *put, enum status status)
 		char path[PATH_MAX];
 		tensor_file_name(name, sizeof name, put->first + i);
 		if (file_path(path, put->folder, name, NULL) == STATUS_OK) {
-			(void)unlink(path);
+			(void)file_remove(path);
 		}
 	}
 }

@@ -98,7 +98,7 @@ void base_files_fini(struct base_files *files, enum base_files_end end)
 		char path[PATH_MAX];
 		if (end == BASE_FILES_REMOVE &&
 			path_of(files, files->files[i].number, path, NULL) == STATUS_OK) {
-			(void)unlink(path);
+			(void)file_remove(path);
 		}
 		base_file_info_fini(&files->files[i]);
 	}

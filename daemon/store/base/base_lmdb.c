@@ -63,16 +63,20 @@ void lmdb_file_close(struct lmdb_file *file)
 	free(file);
 }
 
-static enum status open_env(struct lmdb_file *file, const char *path, uint64_t map_bytes,
+/* LMDB opens by a path. It is given that of a descriptor, so what it opens is the file that was
+ * found beneath the data folder, through no link. */
+static enum status open_env(struct lmdb_file *file, const char *path, int fd, uint64_t map_bytes,
 	unsigned flags, struct error *err)
 {
+	char opened[FILE_PROC_BYTES];
+	file_proc_path(opened, fd);
 	int code = mdb_env_create(&file->env);
 	if (code == 0) {
 		code = mdb_env_set_mapsize(file->env, map_bytes);
 	}
 	if (code == 0) {
-		code = mdb_env_open(file->env, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | flags,
-			0640);
+		code = mdb_env_open(file->env, opened,
+			MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | flags, 0640);
 	}
 	MDB_stat about;
 	if (code == 0) {
@@ -95,8 +99,15 @@ enum status lmdb_file_create(const char *path, uint64_t bytes_max, struct lmdb_f
 	/* The slack is for meta pages, the tree, and the first and last page of each value. */
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	const uint64_t slack = bytes_max / 64 + (1u << 20);
-	const enum status status = open_env(file, path, (bytes_max + slack) / page * page,
-		MDB_NOSYNC | MDB_NOMEMINIT | MDB_NORDAHEAD, err);
+	const int fd = file_open(path, O_RDWR | O_CREAT | O_EXCL, 0640);
+	const enum status status =
+		fd < 0 ? error_set(err, status_of_errno(errno), "create '%s': %s", path,
+				 file_reason(errno))
+		       : open_env(file, path, fd, (bytes_max + slack) / page * page,
+				 MDB_NOSYNC | MDB_NOMEMINIT | MDB_NORDAHEAD, err);
+	if (fd >= 0) {
+		close(fd);
+	}
 	if (status != STATUS_OK) {
 		lmdb_file_close(file);
 		return status;
@@ -164,13 +175,16 @@ enum status lmdb_file_open(const char *path, struct lmdb_file **out, struct erro
 {
 	struct stat about;
 	struct lmdb_file *file = calloc(1, sizeof *file);
-	if (file == NULL || stat(path, &about) != 0) {
-		free(file);
-		return error_set(err, file == NULL ? STATUS_NO_MEMORY : STATUS_IO, "open '%s'",
-			path);
-	}
+	const int fd = file_open(path, O_RDONLY, 0);
 	enum status status =
-		open_env(file, path, (uint64_t)about.st_size, MDB_RDONLY | MDB_NORDAHEAD, err);
+		file == NULL ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
+		: fd < 0 || fstat(fd, &about) != 0
+			? error_set(err, STATUS_IO, "open '%s': %s", path, file_reason(errno))
+			: open_env(file, path, fd, (uint64_t)about.st_size,
+				  MDB_RDONLY | MDB_NORDAHEAD, err);
+	if (fd >= 0) {
+		close(fd);
+	}
 	if (status == STATUS_OK) {
 		int code = mdb_txn_begin(file->env, NULL, MDB_RDONLY, &file->txn);
 		if (code == 0) {

@@ -21,7 +21,7 @@ struct base_file {
 
 enum status base_file_check(const char *path, const struct base_file_info *info, struct error *err)
 {
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const int fd = file_open(path, O_RDONLY, 0);
 	struct stat about;
 	if (fd < 0 || fstat(fd, &about) != 0) {
 		const int number = errno;
@@ -31,7 +31,7 @@ enum status base_file_check(const char *path, const struct base_file_info *info,
 		/* Too many open files are no damage. */
 		return error_set(err,
 			number == EMFILE || number == ENFILE ? STATUS_NO_MEMORY : STATUS_CORRUPT,
-			"open '%s': %s", path, strerror(number));
+			"open '%s': %s", path, file_reason(number));
 	}
 	enum status status = STATUS_OK;
 	uint64_t hash = 0;

@@ -39,7 +39,7 @@ void base_file_name(char *out, size_t size, uint64_t table, uint64_t number)
 enum status base_writer_open(const char *path, uint64_t bytes_max, struct base_writer **out,
 	struct error *err)
 {
-	if (unlink(path) != 0 && errno != ENOENT) {
+	if (file_remove(path) != 0 && errno != ENOENT) {
 		return error_set(err, STATUS_IO, "remove '%s': %s", path, strerror(errno));
 	}
 	struct base_writer *writer = calloc(1, sizeof *writer);
@@ -63,7 +63,7 @@ void base_writer_abort(struct base_writer *writer)
 		return;
 	}
 	lmdb_file_close(writer->lmdb);
-	unlink(writer->path);
+	(void)file_remove(writer->path);
 	base_file_info_fini(&writer->info);
 	free(writer);
 }
@@ -150,7 +150,7 @@ static enum status finish(struct base_writer *writer, struct error *err)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	const int fd = open(writer->path, O_RDONLY | O_CLOEXEC);
+	const int fd = file_open(writer->path, O_RDONLY, 0);
 	struct stat about;
 	if (fd < 0 || fstat(fd, &about) != 0) {
 		status = error_set(err, STATUS_IO, "open '%s': %s", writer->path, strerror(errno));

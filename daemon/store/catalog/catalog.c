@@ -10,12 +10,14 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <lmdb.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 /* Behind each record stands its XXH3-64. The seed is the XXH3-64 of the key, so a record counts
@@ -437,14 +439,22 @@ enum status catalog_open(const char *path, size_t bytes, struct catalog **out, s
 		free(catalog);
 		return error_set(err, STATUS_NO_MEMORY, "catalog: open '%s'", path);
 	}
-	int code = mdb_env_create(&catalog->env);
+	/* LMDB opens by a path. It is given that of a descriptor, so what it opens is the file that
+	 * was found beneath the data folder, through no link. */
+	char opened[FILE_PROC_BYTES];
+	const int fd = file_open(path, O_RDWR | O_CREAT, 0640);
+	int code = fd < 0 ? errno : mdb_env_create(&catalog->env);
+	file_proc_path(opened, fd);
 	if (code == 0) {
 		code = mdb_env_set_mapsize(catalog->env, bytes);
 	}
 	if (code == 0) {
 		/* MDB_NOLOCK, because the folder's own lock keeps other daemons away. */
-		code = mdb_env_open(catalog->env, path, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOLOCK,
+		code = mdb_env_open(catalog->env, opened, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOLOCK,
 			0640);
+	}
+	if (fd >= 0) {
+		close(fd);
 	}
 	enum status status = code == 0 ? check_version(catalog, err) : fail(err, path, code);
 	if (status == STATUS_OK && atomic_load(&catalog->damaged) != 0) {

@@ -1,6 +1,9 @@
 /* catalog_check.c - reads the catalog in a process of its own first, since damage may end it. */
 #include "daemon/store/catalog/catalog.h"
 
+#include "daemon/store/system/file.h"
+#include "daemon/store/system/folder.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -27,11 +30,21 @@ static int read_catalog(const char *path, size_t bytes)
 }
 
 /* The reader prints nothing, leaves no core file and frees nothing. The folder stays locked as long
- * as anybody has a copy of the lock's descriptor; so the reader closes its copy, and ends with its
- * parent. */
+ * as anybody has a copy of the lock's descriptor; so the reader closes its copy, as all others but
+ * that of the folder itself, and ends with its parent. */
 static void run_reader(const char *path, size_t bytes)
 {
-	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	const char *rest;
+	const int folder = folder_find(path, &rest);
+	const unsigned first = STDERR_FILENO + 1;
+	if (folder >= (int)first) {
+		(void)close_range((unsigned)folder + 1, ~0U, 0);
+		if (folder > (int)first) {
+			(void)close_range(first, (unsigned)folder - 1, 0);
+		}
+	} else {
+		(void)close_range(first, ~0U, 0);
+	}
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
@@ -43,7 +56,7 @@ static void run_reader(const char *path, size_t bytes)
 
 enum status catalog_check(const char *path, size_t bytes, struct error *err)
 {
-	if (access(path, F_OK) != 0) {
+	if (!file_exists(path)) {
 		return STATUS_OK;
 	}
 	const pid_t reader = fork();

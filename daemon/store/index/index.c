@@ -160,10 +160,10 @@ enum status index_open(const char *folder, const struct index_owner *owner, stru
 	if (status != STATUS_OK) {
 		return status;
 	}
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const int fd = file_open(path, O_RDONLY, 0);
 	if (fd < 0) {
 		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
-			strerror(errno));
+			file_reason(errno));
 	}
 	const struct index_head expected = {
 		.base_hash = index_base_hash(owner),

@@ -110,10 +110,10 @@ static uint32_t read_queries(const struct table *table, uint32_t dim, float **ou
 static enum status write_bytes(const char *path, const uint8_t *head, const uint8_t *image,
 	size_t bytes, struct error *err)
 {
-	const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	const int fd = file_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
 	if (fd < 0) {
 		return error_set(err, status_of_errno(errno), "create '%s': %s", path,
-			strerror(errno));
+			file_reason(errno));
 	}
 	enum status status = file_write_at(fd, image, bytes, INDEX_IMAGE_OFFSET);
 	if (status == STATUS_OK) {
@@ -158,7 +158,7 @@ static enum status write_file(const struct index_job *job, const char *path,
 		status = file_sync_folder(job->folder, err);
 	}
 	if (status != STATUS_OK) {
-		(void)unlink(path);
+		(void)file_remove(path);
 	}
 	return status;
 }
@@ -216,7 +216,7 @@ static enum status build(const struct index_job *job, const char *path, struct b
 	free(known);
 	free(queries);
 	if (status == STATUS_OK && mapfault_count() != faults) {
-		(void)unlink(path);
+		(void)file_remove(path);
 		status = error_set(err, STATUS_CORRUPT, "index: rows could not be read");
 	}
 	return status;

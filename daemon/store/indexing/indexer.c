@@ -109,10 +109,10 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 	if (release_find(release, wish->table->number) != wish->table &&
 		table_index_file_name(name, sizeof name, wish->table) &&
 		file_path(path, folder, name, NULL) == STATUS_OK) {
-		(void)unlink(path);
+		(void)file_remove(path);
 		if (release == NULL) {
 			/* The folder could not be removed while the file was in it. */
-			(void)rmdir(folder);
+			(void)file_remove_empty(folder);
 		}
 	}
 	assert(wish->table->refs > 0);

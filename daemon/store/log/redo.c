@@ -103,7 +103,7 @@ static enum status resume_file(struct redo *redo, const struct redo_read *read, 
 	if (status != STATUS_OK) {
 		return status;
 	}
-	redo->fd = open(path, O_RDWR | O_CLOEXEC);
+	redo->fd = file_open(path, O_RDWR, 0);
 	if (redo->fd < 0) {
 		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
 			strerror(errno));
@@ -122,9 +122,10 @@ static enum status list_files(const char *folder, uint64_t first, uint64_t *lowe
 	uint64_t *highest, struct error *err)
 {
 	*lowest = *highest = 0;
-	DIR *dir = opendir(folder);
+	DIR *dir = file_list(folder);
 	if (dir == NULL) {
-		return error_set(err, STATUS_IO, "open folder '%s': %s", folder, strerror(errno));
+		return error_set(err, STATUS_IO, "open folder '%s': %s", folder,
+			file_reason(errno));
 	}
 	const struct dirent *entry;
 	while ((entry = readdir(dir)) != NULL) {
@@ -453,7 +454,7 @@ enum status redo_remove_before(struct redo *redo, uint64_t first_file, struct er
 		if (status != STATUS_OK) {
 			break;
 		}
-		if (unlink(path) != 0 && errno != ENOENT) {
+		if (file_remove(path) != 0 && errno != ENOENT) {
 			status = error_set(err, status_of_errno(errno), "remove '%s': %s", path,
 				strerror(errno));
 			break;

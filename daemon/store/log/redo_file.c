@@ -66,10 +66,10 @@ enum status redo_file_create(const char *folder, const struct redo_head *head, i
 	if (status != STATUS_OK) {
 		return status;
 	}
-	const int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	const int file = file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0640);
 	if (file < 0) {
 		return error_set(err, status_of_errno(errno), "create '%s': %s", path,
-			strerror(errno));
+			file_reason(errno));
 	}
 	write_head(data, head);
 	status = file_write_at(file, data, sizeof data, 0);
@@ -83,7 +83,7 @@ enum status redo_file_create(const char *folder, const struct redo_head *head, i
 	}
 	if (status != STATUS_OK) {
 		close(file);
-		(void)unlink(path);
+		(void)file_remove(path);
 		/* Without this sync the file may come back, and then the file before it is not the
 		 * last one any more. */
 		(void)file_sync_folder(folder, NULL);
@@ -107,14 +107,14 @@ struct map {
 static enum status map_file(struct map *map, struct error *err)
 {
 	struct stat about;
-	const int fd = open(map->path, O_RDONLY | O_CLOEXEC);
+	const int fd = file_open(map->path, O_RDONLY, 0);
 	if (fd < 0 || fstat(fd, &about) != 0) {
 		const int number = errno;
 		if (fd >= 0) {
 			close(fd);
 		}
 		return error_set(err, number == ENOENT ? STATUS_CORRUPT : status_of_errno(number),
-			"log: '%s': %s", map->path, strerror(number));
+			"log: '%s': %s", map->path, file_reason(number));
 	}
 	map->len = (size_t)about.st_size;
 	map->data = NULL;

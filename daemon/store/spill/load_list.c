@@ -74,7 +74,7 @@ enum status load_forget(struct store *store, struct load *load, struct error *er
 	store_release_folder(store, load->spill.owner.release, folder);
 	load_file_name(file, sizeof file, load->spill.owner.table, load->name.text);
 	enum status status = file_path(path, folder, file, err);
-	if (status == STATUS_OK && unlink(path) != 0 && errno != ENOENT) {
+	if (status == STATUS_OK && file_remove(path) != 0 && errno != ENOENT) {
 		status = error_set(err, STATUS_IO, "remove '%s': %s", path, strerror(errno));
 	}
 	if (status != STATUS_OK) {
@@ -160,7 +160,7 @@ static enum status open_loads(struct store *store, const struct release *release
 {
 	char folder[PATH_MAX];
 	store_release_folder(store, release->number, folder);
-	DIR *dir = opendir(folder);
+	DIR *dir = file_list(folder);
 	if (dir == NULL && errno == ENOENT) {
 		/* Its loads are lost, but the release can be loaded anew, or dropped. */
 		store_event(store, "event=damage release=%s reason=\"its folder is gone\"",
@@ -168,7 +168,8 @@ static enum status open_loads(struct store *store, const struct release *release
 		return file_make_folder(folder, err);
 	}
 	if (dir == NULL) {
-		return error_set(err, STATUS_IO, "open folder '%s': %s", folder, strerror(errno));
+		return error_set(err, STATUS_IO, "open folder '%s': %s", folder,
+			file_reason(errno));
 	}
 	enum status status = STATUS_OK;
 	const struct dirent *entry;

@@ -101,7 +101,7 @@ enum status spill_create(const char *folder, const char *name, const struct base
 	*out = (struct spill){
 		.owner = *owner,
 		.default_time_ms = default_time_ms,
-		.fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640),
+		.fd = file_open(path, O_RDWR | O_CREAT | O_EXCL, 0640),
 		.bytes = SPILL_HEAD_BYTES,
 	};
 	if (out->fd < 0) {
@@ -121,7 +121,7 @@ enum status spill_create(const char *folder, const char *name, const struct base
 	}
 	if (status != STATUS_OK) {
 		spill_close(out);
-		unlink(path);
+		(void)file_remove(path);
 	}
 	return status;
 }
@@ -299,19 +299,19 @@ enum status spill_open(const char *folder, const char *name, const struct base_o
 	}
 	*out = (struct spill){
 		.owner = *owner,
-		.fd = open(path, O_RDWR | O_CLOEXEC),
+		.fd = file_open(path, O_RDWR, 0),
 		.bytes = SPILL_HEAD_BYTES,
 	};
 	if (out->fd < 0) {
-		return error_set(err, STATUS_IO, "open '%s': %s", path, strerror(errno));
+		return error_set(err, STATUS_IO, "open '%s': %s", path, file_reason(errno));
 	}
 	uint8_t head[SPILL_HEAD_BYTES];
 	status = file_read_at(out->fd, head, sizeof head, 0);
 	if (status == STATUS_CORRUPT || (status == STATUS_OK && is_zero(head))) {
 		spill_close(out);
-		return unlink(path) == 0 ? STATUS_AGAIN
-					 : error_set(err, STATUS_IO, "remove '%s': %s", path,
-						   strerror(errno));
+		return file_remove(path) == 0 ? STATUS_AGAIN
+					      : error_set(err, STATUS_IO, "remove '%s': %s", path,
+							strerror(errno));
 	}
 	if (status != STATUS_OK) {
 		error_set(err, status, "'%s': its head cannot be read", path);

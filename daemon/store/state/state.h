@@ -43,7 +43,7 @@ struct load_body {
 struct store {
 	char folder[PATH_MAX];
 	struct store_options options;
-	int lock_fd;
+	struct folder *data;                /* owned; `folder`, opened and locked */
 	struct catalog *catalog;            /* owned */
 	_Atomic(struct snapshot *) current; /* owned */
 	_Atomic uint64_t visible;     /* the newest sequence of the log that is acknowledged */

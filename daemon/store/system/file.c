@@ -1,6 +1,8 @@
 /* file.c - files that survive: whole writes, synced folders, replacement in one step. */
 #include "daemon/store/system/file.h"
 
+#include "daemon/store/system/folder.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +17,8 @@
 static enum status fail(struct error *err, const char *what, const char *path)
 {
 	const int number = errno;
-	return error_set(err, status_of_errno(number), "%s '%s': %s", what, path, strerror(number));
+	return error_set(err, status_of_errno(number), "%s '%s': %s", what, path,
+		file_reason(number));
 }
 
 enum status file_write_at(int fd, const void *data, size_t len, uint64_t offset)
@@ -84,7 +87,7 @@ enum status file_path(char *out, const char *folder, const char *name, struct er
 
 enum status file_sync_folder(const char *folder, struct error *err)
 {
-	const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const int fd = file_open(folder, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0) {
 		return fail(err, "open folder", folder);
 	}
@@ -97,15 +100,17 @@ enum status file_sync_folder(const char *folder, struct error *err)
 	return STATUS_OK;
 }
 
-static enum status write_and_sync(const char *path, const void *data, size_t len, struct error *err)
+static enum status write_and_sync(int folder, const char *name, const void *data, size_t len,
+	struct error *err)
 {
-	const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	const int fd =
+		openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
 	if (fd < 0) {
-		return fail(err, "create", path);
+		return fail(err, "create", name);
 	}
 	enum status status = file_write_at(fd, data, len, 0);
 	if (status != STATUS_OK || fsync(fd) != 0) {
-		status = fail(err, "write", path);
+		status = fail(err, "write", name);
 	}
 	close(fd);
 	return status;
@@ -114,32 +119,29 @@ static enum status write_and_sync(const char *path, const void *data, size_t len
 enum status file_replace(const char *folder, const char *name, const void *data, size_t len,
 	struct error *err)
 {
-	char path[PATH_MAX];
-	char beside[PATH_MAX];
-	char beside_name[NAME_MAX];
-	const int len_beside = snprintf(beside_name, sizeof beside_name, "%s.new", name);
+	char beside[NAME_MAX];
+	const int len_beside = snprintf(beside, sizeof beside, "%s.new", name);
 	assert(len_beside > 0);
-	assert((size_t)len_beside < sizeof beside_name); /* else `name` itself would be replaced */
-	enum status status = file_path(path, folder, name, err);
-	if (status == STATUS_OK) {
-		status = file_path(beside, folder, beside_name, err);
+	assert((size_t)len_beside < sizeof beside); /* else `name` itself would be replaced */
+	const int fd = file_open(folder, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0) {
+		return fail(err, "open folder", folder);
 	}
-	if (status == STATUS_OK) {
-		status = write_and_sync(beside, data, len, err);
+	enum status status = write_and_sync(fd, beside, data, len, err);
+	if (status == STATUS_OK && renameat(fd, beside, fd, name) != 0) {
+		status = fail(err, "rename to", name);
 	}
-	if (status != STATUS_OK) {
-		return status;
+	if (status == STATUS_OK && fsync(fd) != 0) {
+		status = fail(err, "sync folder", folder);
 	}
-	if (rename(beside, path) != 0) {
-		return fail(err, "rename to", path);
-	}
-	return file_sync_folder(folder, err);
+	close(fd);
+	return status;
 }
 
 enum status file_read_all(const char *path, size_t limit, uint8_t **data, size_t *len,
 	struct error *err)
 {
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const int fd = file_open(path, O_RDONLY, 0);
 	struct stat about;
 	if (fd < 0 || fstat(fd, &about) != 0) {
 		const enum status status = fail(err, "open", path);
@@ -166,19 +168,9 @@ enum status file_read_all(const char *path, size_t limit, uint8_t **data, size_t
 	return STATUS_OK;
 }
 
-enum status file_make_folder(const char *path, struct error *err)
-{
-	if (mkdir(path, 0750) != 0) {
-		return errno == EEXIST ? STATUS_OK : fail(err, "make folder", path);
-	}
-	char parent[PATH_MAX];
-	enum status status = file_path(parent, path, "..", err);
-	return status == STATUS_OK ? file_sync_folder(parent, err) : status;
-}
-
 enum status file_remove_prefixed(const char *folder, const char *prefix, struct error *err)
 {
-	DIR *dir = opendir(folder);
+	DIR *dir = file_list(folder);
 	if (dir == NULL) {
 		return errno == ENOENT ? STATUS_OK : fail(err, "open folder", folder);
 	}
@@ -200,7 +192,7 @@ enum status file_remove_prefixed(const char *folder, const char *prefix, struct 
 enum status file_remove_folder(const char *path, struct error *err)
 {
 	const enum status status = file_remove_prefixed(path, "", err);
-	if (status == STATUS_OK && rmdir(path) != 0 && errno != ENOENT) {
+	if (status == STATUS_OK && file_remove_empty(path) != 0 && errno != ENOENT) {
 		return fail(err, "remove folder", path);
 	}
 	return status;

@@ -1,4 +1,9 @@
-/* file.h - files that survive: whole writes, synced folders, replacement in one step.
+/* file.h - files that survive: whole writes, synced folders, replacement in one step; and the one
+ * door by which files of the data folder are opened and removed.
+ *
+ * A path that lies in an open data folder (folder.h) is taken from the folder's descriptor, name by
+ * name, and no name on the way may be a link: ELOOP. A path that lies in none is taken as it is, and
+ * only its last name may be no link.
  *
  * Threads: any; there is no state.
  */
@@ -7,8 +12,28 @@
 
 #include "schema/status.h"
 
+#include <dirent.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+/* open(2) with O_NOFOLLOW and O_CLOEXEC: a descriptor, or -1 and errno. */
+int file_open(const char *path, int flags, mode_t mode);
+
+/* opendir(3), unlink(2), rmdir(2) and access(2) of F_OK. */
+DIR *file_list(const char *folder);
+int file_remove(const char *path);
+int file_remove_empty(const char *folder);
+bool file_exists(const char *path);
+
+/* strerror(3), but that a link, which the daemon opens nowhere, is called so. */
+const char *file_reason(int error_number);
+
+/* A path by which a library that takes paths opens the very file that `fd` is, whatever its name
+ * leads to by then. */
+enum { FILE_PROC_BYTES = 32 };
+void file_proc_path(char out[FILE_PROC_BYTES], int fd);
 
 /* Writes all of `data` at `offset`. Errors: DISK_FULL, IO. */
 enum status file_write_at(int fd, const void *data, size_t len, uint64_t offset);
@@ -33,7 +58,8 @@ enum status file_replace(const char *folder, const char *name, const void *data,
 enum status file_read_all(const char *path, size_t limit, uint8_t **data, size_t *len,
 	struct error *err);
 
-/* Makes a folder unless it is there, and syncs its parent. */
+/* Makes a folder unless it is there, and syncs its parent. One that is there must be ours
+ * (folder_check). */
 enum status file_make_folder(const char *path, struct error *err);
 
 /* Removes the files of a folder whose names begin with `prefix`. */

@@ -204,7 +204,7 @@ enum status tensor_create(struct tensor *tensor, const char *folder, const uint8
 	tensor->file.number = tensor->number;
 	status = open_file(tensor, folder, err);
 	if (status != STATUS_OK) {
-		(void)unlink(path);
+		(void)file_remove(path);
 	}
 	return status;
 }

@@ -50,7 +50,7 @@ static void open_store(struct world *world)
 
 int world_setup(void **state)
 {
-	static const char *const listen[] = {"unix:/tmp/s", NULL};
+	static const char *const listen[] = {"unix:/run/s", NULL};
 	struct world *world = calloc(1, sizeof *world);
 	assert_non_null(world);
 	snprintf(world->folder, sizeof world->folder, "/tmp/test_methods.XXXXXX");

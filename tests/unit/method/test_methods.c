@@ -280,7 +280,7 @@ static void labels_are_utf8(void **state)
 static void whatever_is_kept_the_answers_are_utf8(void **state)
 {
 	struct world *world = *state;
-	static const char *const listen[] = {"unix:/tmp/caf\xe9", NULL};
+	static const char *const listen[] = {"unix:/run/caf\xe9", NULL};
 	const struct release_labels labels = {.model = "caf\xe9", .checkpoint = "\xe6\x97"};
 	struct name id = {.text = "old"};
 	uint64_t number;
@@ -294,7 +294,7 @@ static void whatever_is_kept_the_answers_are_utf8(void **state)
 	struct wire_bytes address = {0};
 	assert_true(wire_str(wire_item(addresses, 0), &address));
 	assert_int_equal(address.len, 14);
-	assert_memory_equal(address.data, "unix:/tmp/caf?", 14);
+	assert_memory_equal(address.data, "unix:/run/caf?", 14);
 }
 
 int main(void)

@@ -84,8 +84,8 @@ static void a_file_is_replaced_whole(void **state)
 	assert_memory_equal(data, "2nd", 3);
 	free(data);
 	assert_int_equal(file_read_all(path, 2, &data, &len, &err), STATUS_TOO_LARGE);
-	assert_int_equal(file_replace("/tmp/repstore_nowhere", "a", "x", 1, &err),
-		STATUS_NOT_FOUND);
+	in_folder(scratch, "nowhere", path);
+	assert_int_equal(file_replace(path, "a", "x", 1, &err), STATUS_NOT_FOUND);
 	assert_int_equal(err.status, STATUS_NOT_FOUND);
 }
 

@@ -1,0 +1,223 @@
+/* folder.c - checks the data folder and holds it; knows which data folders are open. */
+#include "daemon/store/system/folder.h"
+
+#include "daemon/store/system/file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How often, and after which pauses, the lock of the folder is tried: for half a second. */
+enum { LOCK_TRIES = 50, LOCK_PAUSE_NS = 10 * 1000 * 1000 };
+
+struct folder {
+	struct folder *next;
+	int fd;
+	int lock_fd;
+	size_t path_len;
+	char path[];
+};
+
+/* A process has one data folder; tests have several. Opening a file is no hot path, so a lock
+ * guards the list. */
+static struct folder *open_folders;
+static pthread_mutex_t open_folders_lock = PTHREAD_MUTEX_INITIALIZER;
+
+int folder_find(const char *path, const char **rest)
+{
+	int fd = AT_FDCWD;
+	size_t longest = 0;
+	*rest = path;
+	(void)pthread_mutex_lock(&open_folders_lock);
+	for (const struct folder *at = open_folders; at != NULL; at = at->next) {
+		const char end =
+			strncmp(path, at->path, at->path_len) == 0 ? path[at->path_len] : 'x';
+		if ((end == '\0' || end == '/') && at->path_len > longest) {
+			longest = at->path_len;
+			fd = at->fd;
+			*rest = end == '\0' ? "." : path + at->path_len + 1;
+		}
+	}
+	(void)pthread_mutex_unlock(&open_folders_lock);
+	return fd;
+}
+
+static void list_folder(struct folder *folder)
+{
+	(void)pthread_mutex_lock(&open_folders_lock);
+	folder->next = open_folders;
+	open_folders = folder;
+	(void)pthread_mutex_unlock(&open_folders_lock);
+}
+
+static void unlist_folder(const struct folder *folder)
+{
+	(void)pthread_mutex_lock(&open_folders_lock);
+	struct folder **at = &open_folders;
+	while (*at != NULL && *at != folder) {
+		at = &(*at)->next;
+	}
+	if (*at != NULL) {
+		*at = folder->next;
+	}
+	(void)pthread_mutex_unlock(&open_folders_lock);
+}
+
+/* ---- check ---- */
+
+enum status folder_check(int fd, const char *path, struct error *err)
+{
+	struct stat about;
+	const unsigned user = (unsigned)geteuid();
+	if (fstat(fd, &about) != 0) {
+		return error_set(err, STATUS_IO, "look at folder '%s': %s", path, strerror(errno));
+	}
+	if (about.st_uid != user) {
+		return error_set(err, STATUS_IO,
+			"folder '%s': it belongs to user %u and the daemon runs as user %u: run it as "
+			"that user, or choose another folder, or: chown -R %u '%s'",
+			path, (unsigned)about.st_uid, user, user, path);
+	}
+	if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		return error_set(err, STATUS_IO,
+			"folder '%s': others than its owner may write into it (mode %04o): chmod go-w '%s'",
+			path, (unsigned)(about.st_mode & 07777), path);
+	}
+	return STATUS_OK;
+}
+
+static enum status open_checked(struct folder *folder, struct error *err)
+{
+	/* Base files and the catalog are opened by LMDB, which takes a path (file_proc_path). */
+	if (access("/proc/self/fd", X_OK) != 0) {
+		return error_set(err, STATUS_IO, "'/proc/self/fd': %s: mount /proc",
+			strerror(errno));
+	}
+	folder->fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (folder->fd < 0) {
+		return error_set(err, status_of_errno(errno), "open folder '%s': %s", folder->path,
+			strerror(errno));
+	}
+	return folder_check(folder->fd, folder->path, err);
+}
+
+bool folder_can_be_taken(const struct folder *folder)
+{
+	struct stat about;
+	return fstatat(folder->fd, "..", &about, 0) == 0 && (about.st_mode & S_IWOTH) != 0 &&
+	       (about.st_mode & S_ISVTX) == 0;
+}
+
+/* ---- lock ---- */
+
+/* Opens `lock` for nobody but the owner: whoever may open it could hold it, and so keep the daemon
+ * from starting. */
+static enum status open_lock(struct folder *folder, struct error *err)
+{
+	struct stat about;
+	folder->lock_fd = openat(folder->fd, "lock",
+		O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	if (folder->lock_fd < 0 || fstat(folder->lock_fd, &about) != 0) {
+		return error_set(err, status_of_errno(errno), "open '%s/lock': %s", folder->path,
+			file_reason(errno));
+	}
+	if (!S_ISREG(about.st_mode) || about.st_nlink != 1 || about.st_uid != geteuid()) {
+		return error_set(err, STATUS_IO,
+			"'%s/lock': it is no file of the daemon's own, or has another name too: remove it",
+			folder->path);
+	}
+	if ((about.st_mode & 07777) != 0600 && fchmod(folder->lock_fd, 0600) != 0) {
+		return error_set(err, STATUS_IO, "chmod 0600 '%s/lock': %s", folder->path,
+			strerror(errno));
+	}
+	return STATUS_OK;
+}
+
+static enum status take_lock(struct folder *folder, struct error *err)
+{
+	char pid[32] = {0};
+	/* Shortly after a daemon was killed, the process that its catalog_check has forked may still
+	 * hold the lock. */
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+	int locked = flock(folder->lock_fd, LOCK_EX | LOCK_NB);
+	for (unsigned i = 0; locked != 0 && i < LOCK_TRIES; i++) {
+		(void)nanosleep(&pause, NULL);
+		locked = flock(folder->lock_fd, LOCK_EX | LOCK_NB);
+	}
+	if (locked != 0) {
+		(void)pread(folder->lock_fd, pid, sizeof pid - 1, 0);
+		pid[strcspn(pid, "\n")] = '\0';
+		return error_set(err, STATUS_BUSY,
+			"data folder '%s': in use by another daemon (pid %s)", folder->path,
+			pid[0] != '\0' ? pid : "unknown");
+	}
+	const int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+	if (ftruncate(folder->lock_fd, 0) != 0 ||
+		file_write_at(folder->lock_fd, pid, (size_t)len, 0) != STATUS_OK) {
+		return error_set(err, STATUS_IO, "write '%s/lock': %s", folder->path,
+			strerror(errno));
+	}
+	return STATUS_OK;
+}
+
+/* ---- open ---- */
+
+enum status folder_open(const char *path, struct folder **out, struct error *err)
+{
+	const size_t len = strlen(path);
+	struct folder *folder = calloc(1, sizeof *folder + len + 1);
+	assert(len == 1 || path[len - 1] != '/');
+	if (folder == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "open folder '%s'", path);
+	}
+	folder->fd = folder->lock_fd = -1;
+	folder->path_len = len;
+	memcpy(folder->path, path, len + 1);
+	struct stat about;
+	enum status status =
+		lstat(path, &about) == 0 && S_ISLNK(about.st_mode)
+			? error_set(err, STATUS_IO,
+				  "folder '%s': it is a symbolic link: name the folder "
+				  "that it leads to",
+				  path)
+			: file_make_folder(path, err);
+	if (status == STATUS_OK) {
+		status = open_checked(folder, err);
+	}
+	if (status == STATUS_OK) {
+		status = open_lock(folder, err);
+	}
+	if (status == STATUS_OK) {
+		status = take_lock(folder, err);
+	}
+	if (status != STATUS_OK) {
+		folder_close(folder);
+		return status;
+	}
+	list_folder(folder);
+	*out = folder;
+	return STATUS_OK;
+}
+
+void folder_close(struct folder *folder)
+{
+	if (folder == NULL) {
+		return;
+	}
+	unlist_folder(folder);
+	if (folder->lock_fd >= 0) {
+		close(folder->lock_fd);
+	}
+	if (folder->fd >= 0) {
+		close(folder->fd);
+	}
+	free(folder);
+}

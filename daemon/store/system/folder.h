@@ -1,0 +1,38 @@
+/* folder.h - the data folder is ours: it is checked, opened once, and locked.
+ *
+ * A folder that somebody else owns, or may write into, is refused: whoever may write there could put
+ * a link in place of a file, and so have the daemon write elsewhere. Everything below the folder is
+ * opened beneath its descriptor and through no link (file_open in file.h), so it does not matter
+ * either who renames the folders above it while the daemon runs.
+ *
+ * Threads: one opens and closes; folder_find may be called by any meanwhile.
+ */
+#ifndef DAEMON_STORE_SYSTEM_FOLDER_H
+#define DAEMON_STORE_SYSTEM_FOLDER_H
+
+#include "schema/status.h"
+
+#include <stdbool.h>
+
+struct folder;
+
+/* Makes the folder if it is missing, checks it, and takes its lock, for half a second. Slashes at
+ * the end of `path` are not allowed. Errors: IO  it is a link, of somebody else, or writable by
+ * others; the text has the remedy; BUSY  another daemon has it; NOT_FOUND, DISK_FULL, NO_MEMORY. */
+enum status folder_open(const char *path, struct folder **out, struct error *err);
+
+/* Whether everybody may rename the folder, and so keep the next start from finding it. */
+bool folder_can_be_taken(const struct folder *folder);
+
+/* NULL is fine. */
+void folder_close(struct folder *folder);
+
+/* Checks that an open folder below the data folder belongs to this process's user, and that nobody
+ * else may write into it. Errors: IO  with the remedy. */
+enum status folder_check(int fd, const char *path, struct error *err);
+
+/* The descriptor of the open data folder that `path` lies in, and in *rest what follows the
+ * folder's own path ("." for itself). AT_FDCWD when it lies in none; then *rest is `path`. */
+int folder_find(const char *path, const char **rest);
+
+#endif
