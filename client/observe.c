@@ -76,7 +76,7 @@ static enum status begin_observe(rep_client *client, const char *release,
 	const size_t fields = 4 + (size_t)is_given(&samples->users) +
 			      (size_t)is_given(&samples->items) +
 			      (size_t)(samples->scales != NULL) + (size_t)samples->any_time +
-			      (samples->source != NULL ? 2u : 0u);
+			      (samples->source != NULL ? 2u + samples->first : 0u);
 	struct wire_writer *writer = write_begin(client, "observe", fields, release);
 	wire_write_str(writer, "layer");
 	wire_write_str(writer, samples->layer);
@@ -89,6 +89,10 @@ static enum status begin_observe(rep_client *client, const char *release,
 		wire_write_str(writer, samples->source);
 		wire_write_str(writer, "position");
 		wire_write_uint(writer, samples->position);
+	}
+	if (samples->source != NULL && samples->first) {
+		wire_write_str(writer, "first");
+		wire_write_bool(writer, true);
 	}
 	wire_write_str(writer, "times");
 	wire_write_bin(writer, samples->times, samples->count * sizeof(int64_t));

@@ -243,9 +243,8 @@ REP_API enum rep_status rep_delete(rep_client *client, const char *release, cons
 /* Pipelining: send puts and deletes, then receive each, in the order sent. The daemon
  * applies them in that order; when it refuses one, it still applies the later ones. Rows
  * and keys are the caller's again when a send returns. Each rep_write_receive takes one
- * write off the pipeline, whatever it returns. A write whose connection was lost returns
- * REP_CLOSED. Fetches may be under way on the same client: each kind is received by its
- * own function, and either kind may be received first. */
+ * write off the pipeline, whatever it returns. A write whose connection was lost returns REP_CLOSED.
+ * Fetches may be under way on the same client: each kind is received by its own function. */
 REP_API enum rep_status rep_put_send(rep_client *client, const char *release, const char *table,
 	const struct rep_rows *rows, struct rep_error *err);
 REP_API enum rep_status rep_put_parts_send(rep_client *client, const char *release,
@@ -270,6 +269,7 @@ struct rep_samples {
 	const float *scales;  /* i8 */
 	const char *source;   /* numbers its samples, so that each counts once; NULL: none */
 	uint64_t position;    /* the number of the first one */
+	bool first;           /* an unknown source may begin there; else it must begin at 0 */
 };
 
 /* Adds samples to the aggregated rows of their users and items, in all tables of the layer, in one

@@ -16,7 +16,7 @@
 #include "schema/limits.h"
 
 const char *const observe_names[] = {"release", "layer", "users", "items", "dtype", "rows",
-	"source", "position", "times", "any_time", "scales", NULL};
+	"source", "position", "first", "times", "any_time", "scales", NULL};
 
 /* The batch that a request gives. */
 struct observe {
@@ -100,6 +100,10 @@ static enum status read_observe(struct observe *observe)
 	if (has_source != has_position) {
 		params_fail(&params, STATUS_BAD_REQUEST, has_source ? "position" : "source",
 			"missing, the two belong together");
+	}
+	samples->first = params_flag(&params, "first");
+	if (samples->first && !has_source) {
+		params_fail(&params, STATUS_BAD_REQUEST, "source", "missing, first is said of one");
 	}
 	const struct wire_value users = params_value(&params, "users", PARAM_OPTIONAL);
 	const struct wire_value items = params_value(&params, "items", PARAM_OPTIONAL);

@@ -277,7 +277,7 @@ class BadInput(harness.Case):
                                                        'weights', 'tags') else ['text', b'bytes']
                 wrong += [] if name in numbers else [7]
                 wrong += [] if name in key_lists + ('parts', 'shape', 'with') else [[]]
-                wrong += [] if name in ('tags', 'allow_nonfinite', 'any_time', 'if_newer', 'raw') else [True]
+                wrong += [] if name in ('tags', 'allow_nonfinite', 'any_time', 'first', 'if_newer', 'raw') else [True]
                 if method in ('load', 'put') and name == 'tags':
                     wrong.append(True)
                 if method == 'load.end' and name == 'rows':

@@ -38,7 +38,7 @@ class Samples(ctypes.Structure):
     _fields_ = [('layer', ctypes.c_char_p), ('count', ctypes.c_uint32), ('users', Keys), ('items', Keys),
                 ('times', ctypes.c_void_p), ('dtype', ctypes.c_int), ('any_time', ctypes.c_bool), ('rows', ctypes.c_void_p),
                 ('rows_bytes', ctypes.c_size_t), ('scales', ctypes.c_void_p), ('source', ctypes.c_char_p),
-                ('position', ctypes.c_uint64)]
+                ('position', ctypes.c_uint64), ('first', ctypes.c_bool)]
 
 
 class Written(ctypes.Structure):
@@ -88,13 +88,13 @@ class ClientObserve(harness.Case):
         status = getattr(self.library, name)(*args, ctypes.byref(self.error))
         self.assertEqual(status, fails, self.error.text)
 
-    def samples(self, of, first, count, **changed):
+    def samples(self, of, at, count, **changed):
         """Some of a layer's samples, and what they point to."""
-        users, items, times, rows = (np.ascontiguousarray(column[first:first + count]) for column in movielens(of))
+        users, items, times, rows = (np.ascontiguousarray(column[at:at + count]) for column in movielens(of))
         kept = (users, items, times, rows)
         given = dict(layer=of.encode(), count=len(users), users=keys_of(users), items=keys_of(items),
                      times=times.ctypes.data, dtype=F16, rows=rows.ctypes.data, rows_bytes=rows.nbytes,
-                     source=b's', position=first)
+                     source=b's', position=at)
         return Samples(**dict(given, **changed)), kept
 
     def positions(self, release=None):
@@ -158,6 +158,12 @@ class ClientObserve(harness.Case):
         leaping, _kept = self.samples('fm', 101, 10)
         self.call('rep_observe', self.client, None, ctypes.byref(leaping), None, fails=GAP)
         self.assertIn(b'100', self.error.text)
+        elsewhere, _kept = self.samples('fm', 7, 5, source=b'e')
+        self.call('rep_observe', self.client, None, ctypes.byref(elsewhere), None, fails=GAP)
+        self.assertIn(b'say first', self.error.text)
+        elsewhere, _kept = self.samples('fm', 7, 5, source=b'e', first=True)
+        self.call('rep_observe', self.client, None, ctypes.byref(elsewhere), ctypes.byref(written))
+        self.assertEqual((written.count, written.next), (5, 12))
         empty, _kept = self.samples('fm', 100, 0)
         self.call('rep_observe', self.client, None, ctypes.byref(empty), ctypes.byref(written))
         self.assertEqual((written.count, written.next), (0, 100))
@@ -168,7 +174,7 @@ class ClientObserve(harness.Case):
         unnumbered, _kept = self.samples('fm', 0, 5, source=None)
         self.call('rep_observe', self.client, None, ctypes.byref(unnumbered), ctypes.byref(written))
         self.assertEqual((written.count, written.next), (5, 0))
-        self.assertEqual(self.positions(), {(b'fm', b's'): 100})
+        self.assertEqual(self.positions(), {(b'fm', b's'): 100, (b'fm', b'e'): 12})
 
 
 if __name__ == '__main__':

@@ -175,21 +175,25 @@ class Observe(harness.Case):
         users, items, times, rows = movielens('fm')
         self.make('r', told)
 
-        def send(first, count, position, source='p0', layer='fm'):
-            piece = slice(first, first + count)
+        def send(at, count, position, source='p0', layer='fm', **options):
+            piece = slice(at, at + count)
             return self.observe('r', layer, users[piece], items[piece], times[piece], rows[piece], source=source,
-                                position=position)
+                                position=position, **options)
 
-        self.assertEqual(send(0, 100, 1000), dict(send(0, 100, 1000), applied=100, sequence=1))
+        with self.fails('GAP', "source 'p0'", "release 'r'", 'begin at 0, or say first'):
+            send(0, 100, 1000)
+        self.assertEqual(self.client.call('positions', release='r')['positions'], [])
+        send(0, 0, 1000, first=True)
+        self.assertEqual(send(0, 100, 1000, first=True), dict(send(0, 100, 1000, first=True), applied=100, sequence=1))
         self.assertEqual(send(0, 100, 1000)['applied'], 0)
         self.assertEqual(send(50, 100, 1050)['applied'], 50)
         self.assertEqual(send(20, 10, 1020), {'release': 'r', 'sequence': 2, 'applied': 0, 'next': 1150})
         with self.fails('GAP', '1151', '1150', 'p0', 'fm'):
             send(151, 10, 1151)
         with self.fails('BAD_REQUEST', 'position', '18446744073709551615'):
-            send(0, 2, (1 << 64) - 1, source='p9')
+            send(0, 2, (1 << 64) - 1, source='p9', first=True)
         self.assertEqual(send(0, 10, 0, source='p1')['applied'], 10)
-        self.assertEqual(send(0, 10, 5, layer='mlp2')['next'], 15)
+        self.assertEqual(send(0, 10, 5, layer='mlp2', first=True)['next'], 15)
         expected = [{'layer': 'fm', 'source': 'p0', 'next': 1150}, {'layer': 'fm', 'source': 'p1', 'next': 10},
                     {'layer': 'mlp2', 'source': 'p0', 'next': 15}]
         self.assertEqual(self.client.call('positions', release='r')['positions'], expected)

@@ -204,10 +204,16 @@ class ObserveCommand(harness.Case):
                 (2, '--items', self.movielens('fm', items=None)),
                 (2, '--rows', self.movielens('fm', rows=None)),
                 (2, '--position', self.movielens('fm') + ['--position', '5']),
+                (2, '--source', self.movielens('fm') + ['--first']),
                 (2, '--batch', self.movielens('fm') + ['--batch', '0']),
                 (2, '--time-unit', self.movielens('fm') + ['--time-unit', 'h'])):
             self.assertIn(word, self.run_command('observe', *options, fails=status), options)
-        self.run_command('observe', *self.movielens('fm'), '--source', 's', '--position', '100')
+        at_100 = [*self.movielens('fm'), '--source', 's', '--position', '100']
+        said = self.run_command('observe', *at_100, fails=1)
+        self.assertIn("position: 100 given, nothing of source 's' is counted in layer 'fm' of release 'r' yet", said)
+        self.assertIn('--first', said)
+        self.assertNotIn('again', said)
+        self.run_command('observe', *at_100, '--first')
         said = self.run_command('observe', *self.movielens('fm'), '--source', 's', '--position', '20000', fails=1)
         self.assertIn('GAP', said)
         self.assertIn('10100', said)

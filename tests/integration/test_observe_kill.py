@@ -139,7 +139,7 @@ class ObserveKill(harness.Case):
             _, following = positions_of(client, release, source)
             first = following.get(layer, start)
             for end in (first + 20, first + 300):
-                client.call('observe', **self.streams[source].params(release, layer, first, end, 'f32'))
+                client.call('observe', first=True, **self.streams[source].params(release, layer, first, end, 'f32'))
         self.done['made'] += 1
 
     def manage(self, client, random):

@@ -237,7 +237,7 @@ class Protocol(harness.Case):
         merged = self.call('fetch', parts=[{'table': 'plain', 'keys': [1, 2, 3, 4], 'why': True}])
         self.assertEqual(merged['parts'], fetched['parts'])
         self.call('observe', release='live', layer='fm', users=[1, 1], items=[2, 3], rows=bytes(16), source='s', position=5,
-                  times=np.full(2, harness.now_ms(), '<i8').tobytes())
+                  first=True, times=np.full(2, harness.now_ms(), '<i8').tobytes())
         self.assertEqual(self.call('positions')['positions'][0]['next'], 7)
         self.call('layer.list')
         self.call('layer.choose', release='live', layer='fm')

@@ -28,6 +28,7 @@ struct observe {
 	struct row_time_rule time;
 	const char *source;
 	uint64_t position;
+	bool first; /* the source may begin at `position` */
 	uint64_t batch;
 	struct rep_table_spec spec; /* of the layer's tables; the key types stand below */
 	enum rep_key_type user_key; /* 0: the layer has no tables of users */
@@ -185,6 +186,7 @@ static enum rep_status step(struct session *session, const struct observe *obser
 		.scales = given->scales,
 		.source = observe->source,
 		.position = observe->position + outcome->samples,
+		.first = observe->first,
 	};
 	struct rep_written written = {0};
 	const enum rep_status sent =
@@ -321,6 +323,9 @@ static int check_arguments(const struct session *session, struct observe *observ
 	if (observe->source == NULL && observe->position != not_given) {
 		return session_usage(session, "observe: --position comes with --source");
 	}
+	if (observe->source == NULL && observe->first) {
+		return session_usage(session, "observe: --first comes with --source");
+	}
 	if (observe->batch == 0 || observe->batch > 1u << 20) {
 		return session_usage(session, "--batch: %" PRIu64 ", 1 to 1048576", observe->batch);
 	}
@@ -342,6 +347,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"scales", OPTION_TEXT, &observe.scales},
 		{"source", OPTION_TEXT, &observe.source},
 		{"position", OPTION_COUNT, &observe.position},
+		{"first", OPTION_FLAG, &observe.first},
 		{"batch", OPTION_COUNT, &observe.batch},
 	};
 	struct rest rest;
@@ -363,7 +369,7 @@ const struct command cmd_observe = {
 	.usage = "observe LAYER --users U.npy --items I.npy --times T.npy --rows R.npy\n"
 		 "         [--time-unit ms|s|us|ns] [--any-time] [--scales S.npy]\n"
 		 "         [--release ID] [--batch N]\n"
-		 "         [--source NAME [--position P]]\n",
+		 "         [--source NAME [--position P] [--first]]\n",
 	.help = "  --users, --items   keys of each sample's user and item; what the layer has no tables\n"
 		"             of may be left out\n"
 		"  --times    i8, Unix time\n"
@@ -374,6 +380,8 @@ const struct command cmd_observe = {
 		"  --source   numbers the samples, the first one --position (0): those that were\n"
 		"             counted before are passed over, so that the same command again counts\n"
 		"             each sample once (repstore positions)\n"
+		"  --first    a source of which the release has counted nothing begins at --position;\n"
+		"             else it must begin at 0, so that no sample goes missing\n"
 		"Samples are added in their order to all tables of kind cr that are named NAME@LAYER.\n"
 		"Without --source the same command again counts them once more.\n",
 	.run = run,

@@ -118,6 +118,13 @@ static enum status find_position(struct observe *observe, const struct release *
 	uint64_t next = given->position;
 	position->is_first =
 		!positions_next(release->positions, given->layer, given->source, &next);
+	if (position->is_first && !given->first && given->position != 0) {
+		return error_set(err, STATUS_GAP,
+			"position: %" PRIu64 " given, nothing of source '%s' is counted in layer "
+			"'%s' of release '%s' yet: begin at 0, or say first (--first), and what is "
+			"before is not counted there",
+			given->position, given->source, given->layer, release->id.text);
+	}
 	if (given->position > next) {
 		return error_set(err, STATUS_GAP,
 			"position: %" PRIu64 " given, source '%s' is counted up to %" PRIu64

@@ -11,6 +11,7 @@
 #include "schema/name.h"
 #include "schema/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,7 @@ struct observation {
 	const uint8_t *scales; /* f32[count] of i8 */
 	const char *source;    /* that numbers its samples; NULL: none */
 	uint64_t position;     /* the number of the first one */
+	bool first;            /* the source may begin there, if it is not known yet */
 	int64_t now_ms;        /* the request's clock */
 };
 
@@ -42,8 +44,10 @@ struct observe_result {
 
 /* Adds samples to all tables of kind cr of a layer, under their users and under their items, in one
  * write. Samples of a source that were counted before are skipped. A batch may not begin behind the
- * number that is due next, except the first batch of a source. Ticket, threads and errors are those
- * of store_put; and GAP  the position is behind the one that is due; NOT_FOUND  the layer. */
+ * number that is due next: of a source that is not known that is 0, unless the batch is `first`. So
+ * samples cannot go missing when a pipeline goes on with a new release. Ticket, threads and errors
+ * are those of store_put; and GAP  the position is behind the one that is due; NOT_FOUND  the
+ * layer. */
 enum status store_observe(struct store *store, const struct observation *samples,
 	struct observe_result *out, struct write_ticket **ticket, struct error *err);
 

@@ -52,6 +52,7 @@ static void note(const struct fake_call *call, struct seen *seen)
 	wire_bool(wire_get(call->params, "if_newer"), &seen->if_newer);
 	wire_bool(wire_get(call->params, "allow_nonfinite"), &seen->allow_nonfinite);
 	wire_bool(wire_get(call->params, "any_time"), &seen->any_time);
+	wire_bool(wire_get(call->params, "first"), &seen->first);
 	seen->keys = column_of(call->params, "keys");
 	seen->rows = column_of(call->params, "rows");
 	seen->scales = column_of(call->params, "scales");

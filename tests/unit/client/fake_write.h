@@ -33,6 +33,7 @@ struct seen {
 	bool if_newer;
 	bool allow_nonfinite;
 	bool any_time;
+	bool first;
 	struct column keys;
 	struct column rows;
 	struct column scales;

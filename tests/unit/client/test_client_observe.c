@@ -65,6 +65,7 @@ static void samples_carry_what_they_were_given(void **state)
 	samples.source = "p-0";
 	samples.position = UINT64_MAX - 2;
 	samples.any_time = true;
+	samples.first = true;
 	samples.items = (struct rep_keys){0};
 	assert_int_equal(rep_observe(client, "r", &samples, &written, NULL), REP_OK);
 	assert_string_equal(seen.release, "r");
@@ -73,8 +74,8 @@ static void samples_carry_what_they_were_given(void **state)
 	assert_true(seen.has_position && seen.position == UINT64_MAX - 2);
 	assert_column(&seen.scales, scales, sizeof scales);
 	assert_true(seen.users.there && !seen.items.there);
-	assert_true(seen.any_time);
-	assert_int_equal(seen.fields, 10);
+	assert_true(seen.any_time && seen.first);
+	assert_int_equal(seen.fields, 11);
 	assert_int_equal(written.next, 43);
 	client_fixture_end(&fake);
 }

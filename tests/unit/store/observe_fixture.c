@@ -68,6 +68,7 @@ struct observation *samples_make(struct sample_batch *batch, uint64_t first, uin
 		.rows_bytes = count * sizeof batch->rows[0],
 		.source = "s",
 		.position = first,
+		.first = true,
 		.now_ms = SCRATCH_NOW_MS,
 	};
 	return &batch->given;

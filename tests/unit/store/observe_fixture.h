@@ -29,7 +29,8 @@ int samples_setup(void **state);
 /* Creates and seals a release with the two tables. */
 void samples_release(struct scratch *scratch, const char *id);
 
-/* Samples [first, first + count) of source "s" for r1, at their position; returns batch->given. */
+/* Samples [first, first + count) of source "s" for r1, at their position, where the source may begin;
+ * returns batch->given. */
 struct observation *samples_make(struct sample_batch *batch, uint64_t first, uint32_t count);
 
 enum status samples_try(struct scratch *scratch, const struct observation *given,

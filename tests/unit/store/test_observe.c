@@ -52,6 +52,36 @@ static void a_leap_is_refused_naming_the_next(void **state)
 	samples_send(scratch, 17, 1, 1);
 }
 
+/* Else a pipeline that goes on after a publish would leave out what the new release has not seen. */
+static void an_unknown_source_begins_at_0_or_says_that_it_is_its_first_batch(void **state)
+{
+	struct scratch *scratch = *state;
+	static struct sample_batch batch;
+	struct observe_result result;
+	struct error err = {0};
+	struct observation *given = samples_make(&batch, 1, 10);
+	given->first = false;
+	assert_int_equal(samples_try(scratch, given, &result, &err), STATUS_GAP);
+	assert_non_null(strstr(err.text, "1 given"));
+	assert_non_null(strstr(err.text, "source 's'"));
+	assert_non_null(strstr(err.text, "layer 'fm' of release 'r1'"));
+	assert_non_null(strstr(err.text, "begin at 0, or say first"));
+	assert_int_equal(samples_next(scratch, "s"), UINT64_MAX);
+	given->first = true;
+	scratch_must(samples_try(scratch, given, &result, &err), &err);
+	assert_int_equal(result.next, 11);
+	/* It is known now: the same again counts nothing, and a leap is one. */
+	scratch_must(samples_try(scratch, given, &result, &err), &err);
+	assert_int_equal(result.write.count, 0);
+	assert_int_equal(samples_try(scratch, samples_make(&batch, 12, 1), &result, &err),
+		STATUS_GAP);
+	given = samples_make(&batch, 0, 10);
+	given->first = false;
+	given->source = "other";
+	scratch_must(samples_try(scratch, given, &result, &err), &err);
+	assert_int_equal(samples_next(scratch, "other"), 10);
+}
+
 static void a_source_may_begin_anywhere_but_not_beyond_64_bits(void **state)
 {
 	struct scratch *scratch = *state;
@@ -318,6 +348,7 @@ int main(void)
 	struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_counted_is_passed_over),
 		cmocka_unit_test(a_leap_is_refused_naming_the_next),
+		cmocka_unit_test(an_unknown_source_begins_at_0_or_says_that_it_is_its_first_batch),
 		cmocka_unit_test(a_source_may_begin_anywhere_but_not_beyond_64_bits),
 		cmocka_unit_test(without_a_source_all_count),
 		cmocka_unit_test(a_source_too_many_is_refused_and_changes_nothing),
