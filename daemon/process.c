@@ -194,11 +194,14 @@ static enum status start_server(struct process *process, struct error *err)
 		.limits =
 			{
 				.max_connections = settings->max_connections,
+				.kept_connections = settings->kept_connections,
+				.least_rate_bytes = settings->least_rate_bytes,
 				.request_timeout_ms = settings->request_timeout_ms,
 				.grace_ms = settings->stop_grace_ms,
 			},
 		.request_memory_bytes = settings->request_memory_bytes,
 		.reply_memory_bytes = settings->reply_memory_bytes,
+		.kept_memory_bytes = settings->kept_memory_bytes,
 		.service = &process->service,
 		.on_event = on_event,
 	};

@@ -43,6 +43,9 @@ struct settings {
 	size_t merge_rate_bytes;
 	size_t request_memory_bytes;
 	size_t reply_memory_bytes;
+	unsigned kept_connections;
+	size_t kept_memory_bytes;
+	size_t least_rate_bytes;
 	unsigned request_timeout_ms;
 	unsigned stop_grace_ms;
 };

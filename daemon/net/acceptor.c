@@ -23,8 +23,19 @@ static unsigned connections_of(const struct loop *loop)
 	return atomic_load_explicit(&loop->connections, memory_order_relaxed);
 }
 
-/* The loop with the fewest connections. NULL when all loops together have max_connections. */
-static struct loop *choose_loop(struct acceptor *acceptor)
+/* May the peer of this socket connect, when so many are connected? Some connections are kept for the
+ * daemon's own user, at most half of all. */
+static bool is_welcome(const struct net_limits *limits, int fd, unsigned connected)
+{
+	const unsigned half = limits->max_connections / 2;
+	const unsigned kept = limits->kept_connections < half ? limits->kept_connections : half;
+	return connected < limits->max_connections - kept ||
+	       (connected < limits->max_connections && users_is_own(fd));
+}
+
+/* The loop with the fewest connections. NULL when all loops together have too many for this
+ * peer. */
+static struct loop *choose_loop(struct acceptor *acceptor, int fd)
 {
 	struct loop *best = &acceptor->loops[0];
 	unsigned total = 0;
@@ -35,7 +46,7 @@ static struct loop *choose_loop(struct acceptor *acceptor)
 			best = loop;
 		}
 	}
-	return total < acceptor->net->limits.max_connections ? best : NULL;
+	return is_welcome(&acceptor->net->limits, fd, total) ? best : NULL;
 }
 
 /* Counts a connection that was refused. An event says why, but not for each of a thousand. */
@@ -53,7 +64,7 @@ static void refuse(struct acceptor *acceptor, const char *reason)
 
 static void hand_over(struct acceptor *acceptor, int fd)
 {
-	struct loop *loop = choose_loop(acceptor);
+	struct loop *loop = choose_loop(acceptor, fd);
 	if (loop == NULL) {
 		refuse(acceptor, "max_connections");
 		close(fd); /* after it is counted: the peer may ask at once */
@@ -61,7 +72,7 @@ static void hand_over(struct acceptor *acceptor, int fd)
 	}
 	assert(loop->net == acceptor->net);
 	bool tcp = acceptor->listener.address.socket.any.sa_family != AF_UNIX;
-	struct session *session = session_new(fd, tcp);
+	struct session *session = session_new(acceptor->net, fd, tcp);
 	if (session == NULL) {
 		refuse(acceptor, "no_memory");
 		return;

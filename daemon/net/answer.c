@@ -94,7 +94,7 @@ void answer_error(const struct rpc_head *head, const struct error *err, struct w
 	}
 }
 
-enum status answer_reserve(struct budget *replies, const struct rpc_head *head,
+enum status answer_reserve(struct budget_holder *replies, const struct rpc_head *head,
 	struct wire_writer *out, size_t start, size_t *reserved)
 {
 	assert(start <= out->len);
@@ -109,8 +109,10 @@ enum status answer_reserve(struct budget *replies, const struct rpc_head *head,
 	}
 	struct error err;
 	error_set(&err, STATUS_BUSY,
-		"replies that were not yet read hold %zu of %zu bytes; a reply of %zu has to wait",
-		budget_used(replies), replies->limit, len);
+		"replies that were not yet read hold %zu of %zu bytes, %zu of them this "
+		"connection's; a reply of %zu has to wait",
+		budget_used(replies->budget), replies->budget->limit,
+		(size_t)atomic_load_explicit(&replies->used, memory_order_relaxed), len);
 	answer_error(head, &err, out, start);
 	return STATUS_BUSY;
 }

@@ -52,10 +52,10 @@ enum status answer_run(const struct question *question, struct write_ticket **ti
 void answer_error(const struct rpc_head *head, const struct error *err, struct wire_writer *out,
 	size_t start);
 
-/* A large reply stands in `out` from `start` on. Takes its size from the budget; *reserved says how
+/* A large reply stands in `out` from `start` on. Takes its size from the budget of replies; *reserved says how
  * much was taken. If the budget has no room, the error BUSY replaces the reply. So this is not for
  * methods that have changed something. */
-enum status answer_reserve(struct budget *replies, const struct rpc_head *head,
+enum status answer_reserve(struct budget_holder *replies, const struct rpc_head *head,
 	struct wire_writer *out, size_t start, size_t *reserved);
 
 #endif

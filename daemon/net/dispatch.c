@@ -9,8 +9,6 @@
 #include <stdlib.h>
 
 enum {
-	/* The memory that msgpack-c uses for one element, with a share of its chunks. */
-	DISPATCH_ELEMENT_BYTES = 32,
 	/* To parse a message of more elements takes over a millisecond, so a lane does it. */
 	DISPATCH_INLINE_ELEMENTS = 16384,
 };
@@ -58,7 +56,7 @@ static enum status run_here(struct session *session, const struct question *ques
 		return status;
 	}
 	if (status == STATUS_OK) {
-		status = answer_reserve(&loop->net->replies, &question->head, &loop->reply, start,
+		status = answer_reserve(&session->replies, &question->head, &loop->reply, start,
 			&reserved);
 	}
 	loop->reply_reserved += reserved;

@@ -8,6 +8,11 @@
 #include "daemon/net/read_buffer.h"
 #include "daemon/net/session.h"
 
+enum {
+	/* The memory that msgpack-c uses for one element, with a share of its chunks. */
+	DISPATCH_ELEMENT_BYTES = 32,
+};
+
 /* Either runs the session's message and appends the reply to loop->reply, or sends the message to
  * a lane. In both cases the message has left the read buffer afterwards.
  *

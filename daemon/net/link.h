@@ -64,4 +64,17 @@ static inline void link_move_all(struct link *from, struct link *to)
 	link_init(from);
 }
 
+/* Moves all members of `from` to the end of `to`. */
+static inline void link_append_all(struct link *to, struct link *from)
+{
+	if (link_is_alone(from)) {
+		return;
+	}
+	from->next->previous = to->previous;
+	to->previous->next = from->next;
+	from->previous->next = to;
+	to->previous = from->previous;
+	link_init(from);
+}
+
 #endif

@@ -148,23 +148,32 @@ void loop_make_ready(struct loop *loop, struct session *session)
 	uv_idle_start(&loop->resume, on_resume);
 }
 
-/* Lets the sessions try again in their order, until one finds no memory. That one stays the
- * first. */
+/* Lets sessions try again. Of those that find no memory, the first stays the first: it has waited
+ * longest, and may lead (budget.h). The others go to the end, so that nobody stands behind those
+ * whose share is used up. */
 static void on_retry(uv_timer_t *timer)
 {
 	struct loop *loop = timer->data;
-	while (!link_is_alone(&loop->waiting)) {
-		struct session *session = LINK_OWNER(loop->waiting.next, struct session, waiting);
+	struct link untried;
+	struct link refused;
+	link_move_all(&loop->waiting, &untried);
+	for (unsigned i = 0; i < LOOP_RETRIES && !link_is_alone(&untried); i++) {
+		struct session *session = LINK_OWNER(untried.next, struct session, waiting);
 		link_remove(&session->waiting);
 		assert(!session->closing);
 		session_retry(session);
-		if (!link_is_alone(&session->waiting)) {
-			link_remove(&session->waiting);
-			link_append(loop->waiting.next, &session->waiting);
-			return;
-		}
 	}
-	uv_timer_stop(timer);
+	link_move_all(&loop->waiting, &refused);
+	if (!link_is_alone(&refused)) {
+		struct link *first = refused.next;
+		link_remove(first);
+		link_append(&loop->waiting, first);
+	}
+	link_append_all(&loop->waiting, &untried);
+	link_append_all(&loop->waiting, &refused);
+	if (link_is_alone(&loop->waiting)) {
+		uv_timer_stop(timer);
+	}
 }
 
 void loop_make_wait(struct loop *loop, struct session *session)

@@ -30,6 +30,7 @@ struct session;
 enum {
 	LOOP_TICK_MS = 1000, /* how often time-outs are checked and the heartbeat is written */
 	LOOP_RETRY_MS = 5,   /* how often connections that wait for request memory try again */
+	LOOP_RETRIES = 64,   /* how many of them then do */
 };
 
 struct loop_figures {
@@ -48,7 +49,7 @@ struct loop {
 	uv_check_t turn_over;
 	struct link sessions; /* all that are here */
 	struct link ready;    /* those that used up their turn and have more to parse */
-	struct link waiting;  /* those that wait for request memory; the first gets it first */
+	struct link waiting;  /* those that wait for request memory; the first waits longest */
 
 	struct net *net; /* borrowed */
 	void (*on_end)(void *arg);

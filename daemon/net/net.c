@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { EVENT_BYTES = 512 };
+enum { EVENT_BYTES = 512, EVENT_RARE_MS = 10000 };
 
 void net_event(struct net *net, const char *format, ...)
 {
@@ -17,4 +17,17 @@ void net_event(struct net *net, const char *format, ...)
 	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
 	net->on_event(net->on_event_arg, line);
+}
+
+void net_event_closed(struct net *net, struct net_rare_event *event, uint64_t now_ms,
+	const char *reason, size_t bytes)
+{
+	uint64_t told_ms = atomic_load(&event->told_ms);
+	const bool is_due = told_ms == 0 || now_ms >= told_ms + EVENT_RARE_MS;
+	if (!is_due || !atomic_compare_exchange_strong(&event->told_ms, &told_ms, now_ms)) {
+		atomic_fetch_add(&event->untold, 1);
+		return;
+	}
+	net_event(net, "event=connection_closed reason=%s bytes=%zu untold=%u", reason, bytes,
+		atomic_exchange(&event->untold, 0));
 }

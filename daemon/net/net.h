@@ -8,6 +8,7 @@
 
 #include "daemon/net/budget.h"
 #include "daemon/net/lane.h"
+#include "daemon/net/user.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -17,9 +18,19 @@ struct service;
 /* Settings of the operator. */
 struct net_limits {
 	unsigned max_connections;
+	unsigned
+		kept_connections; /* of these: for the daemon's own user, and at most half of them */
+	/* What a peer must read a second while others need the memory of its replies; 0: nothing. */
+	size_t least_rate_bytes;
 	/* How long a request may stay half sent, or wait for memory. 0: for ever. */
 	unsigned request_timeout_ms;
 	unsigned grace_ms; /* how long requests in flight may take when the server stops */
+};
+
+/* An event of which there may be very many: it is told now and then. Zeroed, none was told. */
+struct net_rare_event {
+	_Atomic uint64_t told_ms;
+	atomic_uint untold;
 };
 
 struct net {
@@ -27,6 +38,7 @@ struct net {
 	struct net_limits limits;
 	struct budget requests; /* bytes of requests, but for the base that each connection has */
 	struct budget replies;  /* bytes of large replies that were not sent yet */
+	struct users users;
 	struct lane pool;
 	struct lane search;
 	struct lane admin;
@@ -37,9 +49,16 @@ struct net {
 	/* Tells the operator of something: one line without a newline. Called on any thread. */
 	void (*on_event)(void *arg, const char *line);
 	void *on_event_arg;
+	struct net_rare_event half_sent;
+	struct net_rare_event unread;
 	atomic_bool cut; /* the grace is over: lanes run no more requests */
 };
 
 void net_event(struct net *net, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Tells that a connection is closed, in at most one line in ten seconds, which says how many were
+ * not told since the line before it. now_ms: of uv_now. */
+void net_event_closed(struct net *net, struct net_rare_event *event, uint64_t now_ms,
+	const char *reason, size_t bytes);
 
 #endif

@@ -1,4 +1,4 @@
-/* read_buffer.c - grows to the size of a message, and gives away a big message without a copy. */
+/* read_buffer.c - grows with the bytes that come, and gives away a big message without a copy. */
 #include "daemon/net/read_buffer.h"
 
 #include "schema/limits.h"
@@ -45,8 +45,10 @@ static void replace(struct read_buffer *buffer, uint8_t *data, size_t len, size_
 	buffer->cap = cap;
 }
 
-/* The capacity for a message of `need` bytes. A buffer grows by at least a half: a message of many
- * small values would be copied again and again if it grew little by little. */
+/* The next capacity of a full buffer whose message needs at least `need` bytes. It grows by at least
+ * a half, so that a message of many small values is not copied again and again; and at most
+ * threefold, since the bytes that are announced may never come. Halves of the need are the steps, so
+ * that the last one is the need itself. */
 static size_t cap_for(const struct read_buffer *buffer, size_t need)
 {
 	if (need <= READ_BUFFER_BASE_BYTES) {
@@ -54,55 +56,56 @@ static size_t cap_for(const struct read_buffer *buffer, size_t need)
 	}
 	/* A peer may announce more than CAP_MAX. wire_skim refuses its message when the bytes that
 	 * have come pass the limit, and these always fit. */
-	size_t grown = buffer->cap + buffer->cap / 2;
-	return smaller(larger(need + READ_BUFFER_SLACK_BYTES, grown), CAP_MAX);
+	const size_t cap = larger(buffer->cap, READ_BUFFER_BASE_BYTES);
+	size_t next = smaller(larger(need + READ_BUFFER_SLACK_BYTES, cap + cap / 2), CAP_MAX);
+	while (next > 3 * cap) {
+		next -= next / 2;
+	}
+	return next;
 }
 
-/* If the message begins at 0, realloc enlarges the buffer; for megabytes it moves pages instead of
+/* The message begins at 0, so realloc enlarges the buffer; for megabytes it moves pages instead of
  * copying bytes. */
 static enum status grow(struct read_buffer *buffer, size_t need)
 {
-	size_t cap = cap_for(buffer, need);
-	assert(cap >= buffer->cap);
-	assert(cap > buffer->len - buffer->at);
-	size_t more = charge_of(cap) - charge_of(buffer->cap);
-	size_t have = buffer->len - buffer->at;
-	if (!budget_take(buffer->budget, more)) {
+	const size_t cap = cap_for(buffer, need);
+	assert(buffer->at == 0);
+	assert(cap > buffer->len);
+	const size_t more = charge_of(cap) - charge_of(buffer->cap);
+	if (!budget_take(buffer->holder, more)) {
 		return STATUS_BUSY;
 	}
-	uint8_t *data = buffer->at == 0 ? realloc(buffer->data, cap) : malloc(cap);
+	uint8_t *data = realloc(buffer->data, cap);
 	if (data == NULL) {
-		budget_give(buffer->budget, more);
+		budget_give(buffer->holder, more);
 		return STATUS_NO_MEMORY;
 	}
-	if (buffer->at != 0) {
-		memcpy(data, buffer->data + buffer->at, have);
-		free(buffer->data);
-	}
-	replace(buffer, data, have, cap);
+	replace(buffer, data, buffer->len, cap);
 	return STATUS_OK;
 }
 
+/* Makes room for the next bytes of a message that needs `need` bytes, not for all of them. */
 static enum status make_room(struct read_buffer *buffer, size_t need)
 {
-	if (need > buffer->cap) {
-		return grow(buffer, need);
+	if (need <= buffer->cap - buffer->at) {
+		return STATUS_OK;
 	}
-	if (need > buffer->cap - buffer->at) {
-		size_t have = buffer->len - buffer->at;
+	if (buffer->at > 0) {
+		const size_t have = buffer->len - buffer->at;
 		memmove(buffer->data, buffer->data + buffer->at, have);
 		replace(buffer, buffer->data, have, buffer->cap);
 	}
-	return STATUS_OK;
+	const bool is_full = buffer->cap - buffer->len < READ_BUFFER_SLACK_BYTES;
+	return need > buffer->cap && is_full ? grow(buffer, need) : STATUS_OK;
 }
 
 void read_buffer_fini(struct read_buffer *buffer)
 {
-	if (buffer->budget != NULL) {
-		budget_give(buffer->budget, charge_of(buffer->cap));
+	if (buffer->holder != NULL) {
+		budget_give(buffer->holder, charge_of(buffer->cap));
 	}
 	free(buffer->data);
-	*buffer = (struct read_buffer){.budget = buffer->budget};
+	*buffer = (struct read_buffer){.holder = buffer->holder};
 }
 
 void read_buffer_borrow(struct read_buffer *buffer, uint8_t **spare)
@@ -212,7 +215,7 @@ static void shrink(struct read_buffer *buffer)
 	}
 	memcpy(data, buffer->data + buffer->at, have);
 	free(buffer->data);
-	budget_give(buffer->budget, charge_of(buffer->cap));
+	budget_give(buffer->holder, charge_of(buffer->cap));
 	replace(buffer, data, have, READ_BUFFER_BASE_BYTES);
 }
 
@@ -226,18 +229,32 @@ void read_buffer_done(struct read_buffer *buffer)
 static enum status take_copy(struct read_buffer *buffer, size_t extra, struct read_taken *out)
 {
 	size_t len = buffer->skim.at;
-	if (!budget_take(buffer->budget, len + extra)) {
+	if (!budget_take(buffer->holder, len + extra)) {
 		return STATUS_BUSY;
 	}
 	uint8_t *data = malloc(len);
 	if (data == NULL) {
-		budget_give(buffer->budget, len + extra);
+		budget_give(buffer->holder, len + extra);
 		return STATUS_NO_MEMORY;
 	}
 	memcpy(data, buffer->data + buffer->at, len);
 	*out = (struct read_taken){.data = data, .len = len, .charged = len + extra};
 	read_buffer_done(buffer);
 	return STATUS_OK;
+}
+
+/* Gives back what a buffer has beyond the message in it, if that is much. */
+static void trim(struct read_buffer *buffer, size_t len)
+{
+	const size_t cap = larger(len, READ_BUFFER_BASE_BYTES + 1);
+	if (buffer->cap - cap <= READ_BUFFER_SLACK_BYTES) {
+		return;
+	}
+	uint8_t *data = realloc(buffer->data, cap);
+	if (data != NULL) {
+		budget_give(buffer->holder, charge_of(buffer->cap) - charge_of(cap));
+		replace(buffer, data, len, cap);
+	}
 }
 
 /* Gives the buffer away, and copies the few bytes that follow the message into a new one. */
@@ -248,16 +265,17 @@ static enum status take_buffer(struct read_buffer *buffer, size_t extra, struct 
 	uint8_t *data = NULL;
 	assert(buffer->at == 0);
 	assert(rest <= READ_BUFFER_BASE_BYTES);
-	if (!budget_take(buffer->budget, extra)) {
+	if (!budget_take(buffer->holder, extra)) {
 		return STATUS_BUSY;
 	}
 	if (rest > 0 && (data = malloc(READ_BUFFER_BASE_BYTES)) == NULL) {
-		budget_give(buffer->budget, extra);
+		budget_give(buffer->holder, extra);
 		return STATUS_NO_MEMORY;
 	}
 	if (rest > 0) {
 		memcpy(data, buffer->data + len, rest);
 	}
+	trim(buffer, len);
 	*out = (struct read_taken){
 		.data = buffer->data,
 		.len = len,

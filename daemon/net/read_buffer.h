@@ -2,9 +2,10 @@
  *
  *   [0, at) taken   [at, len) to parse   [len, cap) free
  *
- * The buffer starts at its base size, and grows to the size that the message at `at` is known to
- * need. A buffer of more than the base takes its size from a budget that all connections share. A
- * big message begins at 0, so the request that takes it takes the whole buffer, without a copy.
+ * The buffer starts at its base size, and grows as bytes come: what a message announces and does not
+ * send takes no memory. A buffer of more than the base takes its size from a budget that all
+ * connections share. A big message begins at 0, so the request that takes it takes the whole buffer,
+ * without a copy.
  *
  * Threads: one at a time. Knows no socket.
  */
@@ -17,16 +18,16 @@
 enum {
 	/* The base. A fetch of LIMIT_INLINE_ROWS packed u64 keys, 32 KiB, fits. */
 	READ_BUFFER_BASE_BYTES = 64 << 10,
-	/* A buffer grows by this much more than its message is known to need. So the last small
-	 * fields of the message do not make it grow again. */
+	/* At the end a buffer has this much more than its message is known to need. So the last
+	 * small fields of the message do not make it grow again. */
 	READ_BUFFER_SLACK_BYTES = 4 << 10,
 	/* One system call reads at most this much. */
 	READ_BUFFER_READ_BYTES = 256 << 10,
 };
 
 struct read_buffer {
-	struct budget *budget; /* borrowed */
-	uint8_t *data;         /* owned; NULL while cap is 0 */
+	struct budget_holder *holder; /* borrowed */
+	uint8_t *data;                /* owned; NULL while cap is 0 */
 	size_t at;
 	size_t len;
 	size_t cap;

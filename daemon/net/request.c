@@ -10,7 +10,7 @@
 
 static void drop_message(struct request *request)
 {
-	budget_give(&request->net->requests, request->message.charged);
+	budget_give(&request->session->requests, request->message.charged);
 	free(request->message.data);
 	request->message = (struct read_taken){0};
 }
@@ -20,14 +20,14 @@ static void drop_message(struct request *request)
 static void reserve_reply(struct request *request)
 {
 	if (method_is_read(request->question.method)) {
-		enum status status = answer_reserve(&request->net->replies, &request->question.head,
-			&request->out, 0, &request->reserved);
+		enum status status = answer_reserve(&request->session->replies,
+			&request->question.head, &request->out, 0, &request->reserved);
 		if (status != STATUS_OK) {
 			request->status = status;
 		}
 	} else if (request->out.len > ANSWER_FREE_BYTES) {
 		request->reserved = request->out.len;
-		budget_force(&request->net->replies, request->reserved);
+		budget_force(&request->session->replies, request->reserved);
 	}
 }
 
@@ -69,7 +69,7 @@ void request_run(struct request *request)
 void request_fail(struct request *request, const struct error *err)
 {
 	drop_message(request);
-	budget_give(&request->net->replies, request->reserved);
+	budget_give(&request->session->replies, request->reserved);
 	request->reserved = 0;
 	request->status = err->status;
 	answer_error(&request->question.head, err, &request->out, 0);
@@ -83,7 +83,7 @@ void request_free(struct request *request)
 	assert(request->next == NULL);
 	assert(request->ticket == NULL);
 	drop_message(request);
-	budget_give(&request->net->replies, request->reserved);
+	budget_give(&request->session->replies, request->reserved);
 	wire_writer_fini(&request->out);
 	free(request);
 }

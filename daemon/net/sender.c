@@ -20,7 +20,7 @@ struct queued {
 
 static void queued_free(struct queued *queued)
 {
-	budget_give(&queued->session->loop->net->replies, queued->reserved);
+	budget_give(&queued->session->replies, queued->reserved);
 	free(queued->data);
 	free(queued);
 }
@@ -94,7 +94,7 @@ static bool queue_rest(struct session *session, struct wire_writer *out, size_t 
 {
 	struct queued *queued = calloc(1, sizeof *queued);
 	if (queued == NULL) {
-		budget_give(&session->loop->net->replies, reserved);
+		budget_give(&session->replies, reserved);
 		return false;
 	}
 	queued->session = session;
@@ -109,6 +109,7 @@ static bool queue_rest(struct session *session, struct wire_writer *out, size_t 
 		return false;
 	}
 	session->unsent += queued->len;
+	session->queued += queued->len;
 	return true;
 }
 
@@ -121,7 +122,7 @@ void sender_send(struct session *session, struct wire_writer *out, size_t reserv
 	bool works = out->len == 0 || session->closing || try_send(session, out, &sent);
 	bool is_over = out->len == sent || session->closing || !works;
 	if (is_over) {
-		budget_give(&session->loop->net->replies, reserved);
+		budget_give(&session->replies, reserved);
 	} else {
 		works = queue_rest(session, out, sent, reserved);
 	}

@@ -3,8 +3,10 @@
 
 #include "daemon/method/call/service.h"
 #include "daemon/net/acceptor.h"
+#include "daemon/net/dispatch.h"
 #include "daemon/net/loop.h"
 #include "daemon/net/stats.h"
+#include "schema/limits.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,6 +18,10 @@ enum {
 	SERVER_WRITE_WAITING_MAX = 4096,
 	SERVER_ADMIN_WAITING_MAX = 256,
 	SERVER_SEAL_WAITING_MAX = 16,
+	/* What the largest message takes with the memory of its elements. */
+	SERVER_MESSAGE_BYTES = LIMIT_MESSAGE_BYTES +
+			       LIMIT_MESSAGE_ELEMENTS * DISPATCH_ELEMENT_BYTES +
+			       READ_BUFFER_SLACK_BYTES + READ_BUFFER_BASE_BYTES,
 };
 
 struct server {
@@ -151,6 +157,14 @@ static void stop_acceptors(struct server *server)
 
 /* ---- all ---- */
 
+static void set_budget(struct budget *budget, size_t limit, size_t whole, size_t kept)
+{
+	const size_t spare = limit > whole ? limit - whole : 0;
+	budget->limit = limit;
+	budget->whole = whole;
+	budget->kept = kept < spare ? kept : spare;
+}
+
 static struct server *server_new(const struct server_options *options)
 {
 	struct server *server = calloc(1, sizeof *server);
@@ -169,8 +183,11 @@ static struct server *server_new(const struct server_options *options)
 	assert(options->workers <= SERVER_WORKERS_MAX);
 	server->net.service = options->service;
 	server->net.limits = options->limits;
-	server->net.requests.limit = options->request_memory_bytes;
-	server->net.replies.limit = options->reply_memory_bytes;
+	set_budget(&server->net.requests, options->request_memory_bytes, SERVER_MESSAGE_BYTES,
+		options->kept_memory_bytes);
+	set_budget(&server->net.replies, options->reply_memory_bytes, LIMIT_MESSAGE_BYTES,
+		options->kept_memory_bytes);
+	users_init(&server->net.users);
 	server->net.on_event = options->on_event;
 	server->net.on_event_arg = options->on_event_arg;
 	return server;
@@ -265,6 +282,9 @@ enum status server_close(struct server *server)
 	/* Every connection was freed, and gave back what it had taken. */
 	assert(failed || budget_used(&server->net.requests) == 0);
 	assert(failed || budget_used(&server->net.replies) == 0);
+	if (!failed) {
+		users_fini(&server->net.users);
+	}
 	free(server->loops);
 	free(server);
 	return failed ? STATUS_INTERNAL : STATUS_OK;

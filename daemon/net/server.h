@@ -31,6 +31,9 @@ struct server_options {
 	struct net_limits limits;
 	size_t request_memory_bytes;
 	size_t reply_memory_bytes;
+	/* Of each of the two: for the daemon's own user, and never so much that a message does not
+	 * fit. */
+	size_t kept_memory_bytes;
 	struct service *service; /* borrowed; server_open sets its net_stats */
 	void (*on_event)(void *arg, const char *line);
 	void *on_event_arg;

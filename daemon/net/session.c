@@ -53,6 +53,14 @@ static bool is_turn_over(const struct session_turn *turn)
 	return turn->messages >= SESSION_TURN_MESSAGES || turn->ns >= SESSION_TURN_NS;
 }
 
+/* The session waits for no memory. If it leads, it goes on with that until its message is taken. */
+static void end_wait(struct session *session)
+{
+	session->waiting_since_ms = 0;
+	link_remove(&session->waiting);
+	budget_wait_over(&session->requests);
+}
+
 /* ---- closing ---- */
 
 static void release_if_done(struct session *session)
@@ -82,7 +90,8 @@ void session_close(struct session *session)
 	session->closing = true;
 	atomic_store_explicit(&session->gone, true, memory_order_relaxed);
 	link_remove(&session->ready);
-	link_remove(&session->waiting);
+	end_wait(session);
+	budget_follow(&session->requests);
 	read_buffer_fini(&session->in);
 	uv_close(&session->uv.handle, on_closed);
 }
@@ -95,8 +104,8 @@ static void stop_listening(struct session *session)
 	session->starved = true;
 	session->ending = true;
 	session->partial_since_ms = 0;
-	session->waiting_since_ms = 0;
-	link_remove(&session->waiting);
+	end_wait(session);
+	budget_follow(&session->requests);
 }
 
 /* ---- from bytes to requests ---- */
@@ -166,6 +175,7 @@ static void wait_for_memory(struct session *session)
 	if (session->waiting_since_ms == 0) {
 		session->waiting_since_ms = uv_now(&session->loop->uv);
 	}
+	budget_wait(&session->requests);
 	loop_make_wait(session->loop, session);
 }
 
@@ -174,6 +184,9 @@ static void pause_at(struct session *session, enum status status)
 {
 	if (status == STATUS_AGAIN) {
 		session->starved = true;
+		if (!is_waiting(session)) {
+			end_wait(session);
+		}
 		if (session->partial_since_ms == 0 && read_buffer_partial(&session->in) > 0) {
 			session->partial_since_ms = uv_now(&session->loop->uv);
 		}
@@ -208,8 +221,8 @@ static bool pump_one(struct session *session)
 		return false;
 	}
 	session->partial_since_ms = 0;
-	session->waiting_since_ms = 0;
-	link_remove(&session->waiting);
+	end_wait(session);
+	budget_follow(&session->requests);
 	flush_if_needed(session);
 	return true;
 }
@@ -338,17 +351,17 @@ void session_give_up(struct session *session)
 	assert_has_the_loop(session);
 	assert(!session->closing);
 	if (!is_waiting(session)) {
-		net_event(session->loop->net,
-			"event=connection_closed reason=request_half_sent bytes=%zu",
-			read_buffer_partial(&session->in));
+		struct net *net = session->loop->net;
+		net_event_closed(net, &net->half_sent, uv_now(&session->loop->uv),
+			"request_half_sent", read_buffer_partial(&session->in));
 		session_close(session);
 		return;
 	}
 	if (session->in.whole) {
 		(void)dispatch_refuse(session, STATUS_BUSY);
 		read_buffer_done(&session->in);
-		link_remove(&session->waiting);
-		session->waiting_since_ms = 0;
+		end_wait(session);
+		budget_follow(&session->requests);
 		flush_if_needed(session);
 	} else {
 		refuse(session, STATUS_BUSY);

@@ -13,6 +13,7 @@
 #include "daemon/net/loop.h"
 #include "daemon/net/read_buffer.h"
 #include "daemon/net/request.h"
+#include "daemon/net/user.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -55,14 +56,18 @@ struct session {
 	struct link waiting; /* in loop->waiting, or alone */
 	struct loop *loop;   /* borrowed */
 
+	struct user *user; /* owned: one of its connections */
+	struct budget_holder requests;
+	struct budget_holder replies;
 	struct read_buffer in;
 	struct session_turn turn;
 	uint64_t partial_since_ms; /* since when a message is half sent; 0: none is */
 	uint64_t waiting_since_ms; /* since when a message waits for memory; 0: none does */
 	/* The session was refused, and until then its bytes are read and dropped. 0: it was not. */
 	uint64_t linger_until_ms;
-	uint64_t unsent_since_ms; /* since when the peer has read nothing */
-	size_t unsent_then;       /* the bytes that it had to read at that time */
+	uint64_t unsent_since_ms; /* since when it is measured how fast the peer reads */
+	uint64_t taken_then;      /* what it had read of `queued` at that time */
+	uint64_t queued;          /* all bytes that were ever given to uv_write */
 	size_t unsent;            /* bytes given to uv_write that are not yet sent */
 	unsigned in_flight;       /* requests in lanes or on their way back */
 	/* The turn of its last request in the search lane; guarded by that lane's lock. */
@@ -79,7 +84,7 @@ struct session {
 };
 
 /* The session owns the socket. NULL: there is no memory, and the socket is closed. */
-struct session *session_new(int fd, bool tcp);
+struct session *session_new(struct net *net, int fd, bool tcp);
 
 /* Begins to read. The session is on its loop. */
 void session_open(struct session *session);

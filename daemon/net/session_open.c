@@ -8,13 +8,27 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct session *session_new(int fd, bool tcp)
+struct session *session_new(struct net *net, int fd, bool tcp)
 {
 	struct session *session = calloc(1, sizeof *session);
-	if (session == NULL) {
+	struct user *user = session != NULL ? users_enter(&net->users, fd) : NULL;
+	if (user == NULL) {
+		free(session);
 		close(fd);
 		return NULL;
 	}
+	session->user = user;
+	session->requests = (struct budget_holder){
+		.budget = &net->requests,
+		.user = &user->requests,
+		.own = user->own,
+	};
+	session->replies = (struct budget_holder){
+		.budget = &net->replies,
+		.user = &user->replies,
+		.own = user->own,
+	};
+	session->in.holder = &session->requests;
 	link_init(&session->all);
 	link_init(&session->ready);
 	link_init(&session->waiting);
@@ -51,8 +65,6 @@ void session_open(struct session *session)
 {
 	loop_assert_here(session->loop);
 	assert(session->fd >= 0);
-	assert(session->in.budget == NULL); /* it is opened once */
-	session->in.budget = &session->loop->net->requests;
 	int failed = open_handle(session);
 	uv_os_fd_t fd;
 	/* If the handle owns the socket by now, uv_close closes it. */
@@ -77,5 +89,8 @@ void session_free(struct session *session)
 		close(session->fd);
 	}
 	read_buffer_fini(&session->in);
+	assert(atomic_load(&session->requests.used) == 0);
+	assert(atomic_load(&session->replies.used) == 0);
+	users_leave(session->user);
 	free(session);
 }

@@ -3,23 +3,41 @@
 
 #include "daemon/net/net.h"
 
+#include <assert.h>
+
 static bool is_scarce(const struct budget *budget)
 {
 	return budget_used(budget) > budget->limit / 2;
 }
 
-/* Whether the peer has read nothing for long, and so keeps memory that others need. */
-static bool is_stalled(struct session *session, uint64_t now_ms, unsigned timeout_ms)
+static bool is_needed(const struct net *net)
+{
+	return is_scarce(&net->requests) || is_scarce(&net->replies) ||
+	       budget_waiting(&net->requests) > 0;
+}
+
+/* Whether the peer reads nothing, or less than the least rate, and so keeps memory that others
+ * need. */
+static bool is_slow(struct session *session, uint64_t now_ms, unsigned timeout_ms)
 {
 	const struct net *net = session->loop->net;
-	size_t unsent = uv_stream_get_write_queue_size(&session->uv.stream);
-	if (unsent == 0 || unsent != session->unsent_then) {
-		session->unsent_then = unsent;
-		session->unsent_since_ms = now_ms;
-		return false;
+	const size_t unsent = uv_stream_get_write_queue_size(&session->uv.stream);
+	assert(unsent <= session->queued);
+	const uint64_t taken = session->queued - unsent;
+	const uint64_t passed_ms = now_ms - session->unsent_since_ms;
+	const uint64_t least = net->limits.least_rate_bytes * passed_ms / 1000;
+	const uint64_t read = taken - session->taken_then;
+	if (unsent > 0 && session->unsent_since_ms != 0) {
+		if (passed_ms < timeout_ms) {
+			return false;
+		}
+		if (is_needed(net) && (read == 0 || read < least)) {
+			return true;
+		}
 	}
-	bool is_needed = is_scarce(&net->requests) || is_scarce(&net->replies);
-	return is_needed && now_ms - session->unsent_since_ms >= timeout_ms;
+	session->taken_then = taken;
+	session->unsent_since_ms = unsent > 0 ? now_ms : 0;
+	return false;
 }
 
 void session_tick(struct session *session, uint64_t now_ms)
@@ -34,9 +52,9 @@ void session_tick(struct session *session, uint64_t now_ms)
 	}
 	uint64_t since = !link_is_alone(&session->waiting) ? session->waiting_since_ms
 							   : session->partial_since_ms;
-	if (is_stalled(session, now_ms, timeout_ms)) {
-		net_event(session->loop->net,
-			"event=connection_closed reason=replies_unread bytes=%zu", session->unsent);
+	if (is_slow(session, now_ms, timeout_ms)) {
+		struct net *net = session->loop->net;
+		net_event_closed(net, &net->unread, now_ms, "replies_unread", session->unsent);
 		session_close(session);
 	} else if (since != 0 && now_ms - since >= timeout_ms) {
 		session_give_up(session);

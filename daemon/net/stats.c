@@ -63,11 +63,12 @@ static void write_bytes(const struct stats_sources *from, struct wire_writer *wr
 static void write_memory(const struct net *net, struct wire_writer *writer)
 {
 	wire_write_str(writer, "memory");
-	wire_write_map(writer, 4);
+	wire_write_map(writer, 5);
 	write_uint(writer, "requests", budget_used(&net->requests));
 	write_uint(writer, "requests_limit", net->requests.limit);
 	write_uint(writer, "replies", budget_used(&net->replies));
 	write_uint(writer, "replies_limit", net->replies.limit);
+	write_uint(writer, "waiting", budget_waiting(&net->requests));
 }
 
 static void write_queues(struct net *net, struct wire_writer *writer)

@@ -120,6 +120,25 @@ class Limits(harness.Case):
         if not harness.SANITIZED:
             self.assertLess(sizes[-1] - sizes[0], 64 * MEBIBYTE)
 
+    def test_what_is_announced_takes_no_memory(self):
+        """Heads of four requests that say 64 MiB, and a byte of each: others are served as before."""
+        self.start()
+        self.fill(1000, 4)
+        head = harness.request(7, 'put', [{'rows': bytes(1 << 16)}])[:-(1 << 16) - 5]
+        head += struct.pack('>BI', 0xc6, 64 * MEBIBYTE)
+        with contextlib.ExitStack() as stack:
+            for _ in range(4):
+                announcer = stack.enter_context(self.daemon.client())
+                announcer.send_bytes(head)
+                self.assertEqual(announcer.socket.send(b'x'), 1)
+            with self.daemon.client() as client:
+                figures = client.call('stats')['memory']
+                self.assertLess(figures['requests'], MEBIBYTE)
+                self.assertEqual(figures['waiting'], 0)
+                client.call('put', release='live', table='t', keys=[7],
+                            rows=np.ones(4, '<f4').tobytes())
+                self.assertEqual(client.fetch('t', [7])['rows'], np.ones(4, '<f4').tobytes())
+
     def test_large_requests_are_bounded_together(self):
         """Many half-sent large requests wait for memory, and all are answered in the end."""
         self.start('--workers', '2')
@@ -251,6 +270,25 @@ class Limits(harness.Case):
                 time.sleep(0.01)
         for client in clients:
             client.close()
+
+    def test_connections_are_kept_for_the_daemons_user(self):
+        """Peers at TCP are nobody, and whoever may connect to the socket here is the daemon's user."""
+        tcp = 'tcp:127.0.0.1:%d' % harness.free_port()
+        with open(self.path('config'), 'w') as file:
+            file.write(self.setting('kept_connections', '8'))
+        self.start('--max-connections', '20', '--config', self.path('config'), listen=[tcp])
+        with contextlib.ExitStack() as stack:
+            own = stack.enter_context(self.daemon.client())
+            self.wait_for_connections(own, 1)
+            for _ in range(11):
+                self.assertEqual(stack.enter_context(harness.Client(tcp)).call('ping'), {})
+            with self.assertRaises((Closed, ConnectionError)):
+                stack.enter_context(harness.Client(tcp)).call('ping')
+            for _ in range(8):
+                self.assertEqual(stack.enter_context(self.daemon.client()).call('ping'), {})
+            with self.assertRaises((Closed, ConnectionError)):
+                stack.enter_context(self.daemon.client()).call('ping')
+            self.assertEqual(own.call('stats')['connections']['open'], 20)
 
     def test_many_connections(self):
         self.start('--max-connections', '1000')

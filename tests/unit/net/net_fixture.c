@@ -240,6 +240,7 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 			{
 				.max_connections = (unsigned)or_else(options->max_connections, 64),
 				.request_timeout_ms = options->timeout_ms,
+				.least_rate_bytes = options->least_rate,
 				.grace_ms = (unsigned)or_else(options->grace_ms, 5000),
 			},
 		.request_memory_bytes = or_else(options->request_memory, 256u << 20),

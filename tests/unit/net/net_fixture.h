@@ -62,6 +62,7 @@ struct net_fixture_options {
 	size_t request_memory;    /* 0: 256 MiB */
 	size_t reply_memory;      /* 0: 256 MiB */
 	unsigned search_waiting;  /* 0: 4 */
+	size_t least_rate;        /* bytes a second; 0: none */
 };
 
 void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_options *options);

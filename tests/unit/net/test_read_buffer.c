@@ -60,8 +60,10 @@ enum { MIXED_COUNT = sizeof mixed_sizes / sizeof mixed_sizes[0] };
 /* Feeds the mixed messages in steps; takes every `take_each`-th, is done with the others. */
 static bool pass_mixed(const struct wire_writer *all, size_t step, size_t take_each)
 {
-	struct budget budget = {.limit = 64 << 20};
-	struct read_buffer buffer = {.budget = &budget};
+	struct budget budget = {.limit = 64 << 20, .whole = 64 << 20};
+	struct budget_user user = {0};
+	struct budget_holder holder = {.budget = &budget, .user = &user};
+	struct read_buffer buffer = {.holder = &holder};
 	struct read_message message;
 	struct read_taken taken;
 	size_t fed = 0;
@@ -83,7 +85,7 @@ static bool pass_mixed(const struct wire_writer *all, size_t step, size_t take_e
 			}
 			assert_int_equal(taken.len, head + mixed_sizes[i]);
 			assert_true(is_filled(taken.data + head, mixed_sizes[i], (uint8_t)i));
-			budget_give(&budget, taken.charged);
+			budget_give(&holder, taken.charged);
 			free(taken.data);
 		} else {
 			read_buffer_done(&buffer);
@@ -130,8 +132,10 @@ static void refused_memory_loses_nothing(void **state)
 static void a_big_message_is_given_away_with_its_buffer(void **state)
 {
 	static const size_t sizes[] = {10, 4 << 20, 20};
-	struct budget budget = {.limit = 64 << 20};
-	struct read_buffer buffer = {.budget = &budget};
+	struct budget budget = {.limit = 64 << 20, .whole = 64 << 20};
+	struct budget_user user = {0};
+	struct budget_holder holder = {.budget = &budget, .user = &user};
+	struct read_buffer buffer = {.holder = &holder};
 	struct wire_writer all = {0};
 	struct read_message message;
 	struct read_taken taken;
@@ -154,7 +158,7 @@ static void a_big_message_is_given_away_with_its_buffer(void **state)
 	}
 	assert_int_equal(message.len, 22);
 	free(taken.data);
-	budget_give(&budget, taken.charged);
+	budget_give(&holder, taken.charged);
 	read_buffer_fini(&buffer);
 	wire_writer_fini(&all);
 }
@@ -162,8 +166,10 @@ static void a_big_message_is_given_away_with_its_buffer(void **state)
 static void growing_waits_for_the_budget(void **state)
 {
 	static const size_t sizes[] = {1 << 20};
-	struct budget budget = {.limit = 1 << 20};
-	struct read_buffer buffer = {.budget = &budget};
+	struct budget budget = {.limit = 1 << 20, .whole = 2 << 20};
+	struct budget_user user = {0};
+	struct budget_holder holder = {.budget = &budget, .user = &user};
+	struct read_buffer buffer = {.holder = &holder};
 	struct wire_writer all = {0};
 	struct read_message message;
 	size_t fed = 0;
@@ -171,8 +177,9 @@ static void growing_waits_for_the_budget(void **state)
 	size_t len;
 	(void)state;
 	write_bins(&all, sizes, 1);
-	assert_true(feed(&buffer, &all, &fed, SIZE_MAX));
-	assert_int_equal(read_buffer_next(&buffer, &message), STATUS_AGAIN);
+	while (feed(&buffer, &all, &fed, SIZE_MAX)) {
+		assert_int_equal(read_buffer_next(&buffer, &message), STATUS_AGAIN);
+	}
 	assert_int_equal(read_buffer_space(&buffer, &space, &len), STATUS_BUSY);
 	budget.limit = 2 << 20;
 	while (read_buffer_next(&buffer, &message) == STATUS_AGAIN) {
@@ -187,12 +194,42 @@ static void growing_waits_for_the_budget(void **state)
 	wire_writer_fini(&all);
 }
 
+/* A head says 60 MiB, and what follows comes in pieces of any size. */
+static void only_what_has_come_takes_memory(void **state)
+{
+	static const size_t sizes[] = {60 << 20};
+	static const size_t steps[] = {5, 4096, 100000, SIZE_MAX};
+	struct wire_writer all = {0};
+	(void)state;
+	write_bins(&all, sizes, 1);
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		struct budget budget = {.limit = 256 << 20, .whole = 128 << 20};
+		struct budget_user user = {0};
+		struct budget_holder holder = {.budget = &budget, .user = &user};
+		struct read_buffer buffer = {.holder = &holder};
+		struct read_message message;
+		size_t fed = 0;
+		for (unsigned step = 0; step < 1000 && fed < all.len; step++) {
+			assert_true(feed(&buffer, &all, &fed, steps[i]));
+			(void)read_buffer_next(&buffer, &message);
+			assert_in_range(budget_used(&budget), 0,
+				fed < READ_BUFFER_BASE_BYTES - READ_BUFFER_SLACK_BYTES ? 0
+										       : 4 * fed);
+		}
+		read_buffer_fini(&buffer);
+		assert_int_equal(budget_used(&budget), 0);
+	}
+	wire_writer_fini(&all);
+}
+
 static void idle_buffers_share_one_piece_of_memory(void **state)
 {
 	static const size_t sizes[] = {10};
-	struct budget budget = {.limit = 1 << 20};
-	struct read_buffer first = {.budget = &budget};
-	struct read_buffer second = {.budget = &budget};
+	struct budget budget = {.limit = 1 << 20, .whole = 2 << 20};
+	struct budget_user user = {0};
+	struct budget_holder holder = {.budget = &budget, .user = &user};
+	struct read_buffer first = {.holder = &holder};
+	struct read_buffer second = {.holder = &holder};
 	struct read_message message;
 	struct wire_writer all = {0};
 	uint8_t *spare = NULL;
@@ -225,8 +262,10 @@ static void idle_buffers_share_one_piece_of_memory(void **state)
 /* What a peer can ask for with a few bytes. */
 static void many_small_values_grow_to_the_limit_and_no_further(void **state)
 {
-	struct budget budget = {.limit = 256 << 20};
-	struct read_buffer buffer = {.budget = &budget};
+	struct budget budget = {.limit = 256 << 20, .whole = 128 << 20};
+	struct budget_user user = {0};
+	struct budget_holder holder = {.budget = &budget, .user = &user};
+	struct read_buffer buffer = {.holder = &holder};
 	struct read_message message;
 	static const uint8_t head[] = {0xdd, 0x00, 0x0f, 0x00, 0x00}; /* 983,040 elements */
 	uint8_t *space;
@@ -260,8 +299,10 @@ static void many_small_values_grow_to_the_limit_and_no_further(void **state)
  * need is more than a buffer ever has. */
 static void more_than_the_limit_can_be_announced_but_not_sent(void **state)
 {
-	struct budget budget = {.limit = 256 << 20};
-	struct read_buffer buffer = {.budget = &budget};
+	struct budget budget = {.limit = 256 << 20, .whole = 128 << 20};
+	struct budget_user user = {0};
+	struct budget_holder holder = {.budget = &budget, .user = &user};
+	struct read_buffer buffer = {.holder = &holder};
 	struct read_message message;
 	/* 983,040 elements, the first a bin of 65 MiB - 4096. */
 	static const uint8_t head[] = {0xdd, 0, 0x0f, 0, 0, 0xc6, 0x04, 0x0f, 0xf0, 0};
@@ -370,6 +411,7 @@ int main(void)
 		cmocka_unit_test(refused_memory_loses_nothing),
 		cmocka_unit_test(a_big_message_is_given_away_with_its_buffer),
 		cmocka_unit_test(growing_waits_for_the_budget),
+		cmocka_unit_test(only_what_has_come_takes_memory),
 		cmocka_unit_test(idle_buffers_share_one_piece_of_memory),
 		cmocka_unit_test(many_small_values_grow_to_the_limit_and_no_further),
 		cmocka_unit_test(more_than_the_limit_can_be_announced_but_not_sent),

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -153,71 +154,133 @@ static void who_does_not_read_is_closed_when_memory_is_scarce(void **state)
 	net_fixture_close(&fixture);
 }
 
-/* Sends the head of a request with a bin of `size` bytes, and byte after byte of it until that
- * has made the server reserve memory. Returns how many of them. */
-static size_t begin_request(struct net_fixture *fixture, struct peer *peer, size_t size)
+static void who_reads_too_slowly_is_closed_when_memory_is_scarce(void **state)
+{
+	static const struct net_fixture_options options = {.reply_memory = 16 << 20,
+		.timeout_ms = 1000,
+		.least_rate = 64 << 20};
+	struct net_fixture fixture;
+	struct peer idler;
+	struct wait wait = {0};
+	uint8_t some[100];
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&idler, &fixture);
+	peer_ask(&idler, 1, "bytes", 12 << 20);
+	while (atomic_load(&fixture.events) == 0) {
+		assert_int_equal(recv(idler.fd, some, sizeof some, 0), sizeof some);
+		wait_a_moment(&wait);
+	}
+	net_fixture_await(&fixture, "memory", "replies", 0);
+	peer_close(&idler);
+	net_fixture_close(&fixture);
+}
+
+/* Sends the head of a request with a bin of `size` bytes, and the first `count` of them. */
+static void begin_request(struct peer *peer, size_t size, size_t count)
 {
 	uint8_t head[] = {0x94, 0x00, 0x01, 0xa5, 'w', 'r', 'i', 't', 'e', 0x91, 0xc6, 0, 0, 0, 0};
-	size_t sent = 0;
+	uint8_t *zeros = calloc(1, count + 1);
+	assert_non_null(zeros);
 	for (unsigned i = 0; i < 4; i++) {
 		head[11 + i] = (uint8_t)(size >> (24 - 8 * i));
 	}
 	peer_send(peer, head, sizeof head);
-	for (; net_fixture_figure(fixture, "memory", "requests") < size && sent < 1000; sent++) {
-		peer_send(peer, "", 1);
-	}
-	return sent;
+	peer_send(peer, zeros, count);
+	free(zeros);
 }
 
-static void a_request_waits_for_memory_that_another_gives_back(void **state)
+/* Waits until requests hold at least so much. */
+static void await_memory(struct net_fixture *fixture, size_t bytes)
+{
+	struct wait wait = {0};
+	while (net_fixture_figure(fixture, "memory", "requests") < bytes) {
+		wait_a_moment(&wait);
+	}
+}
+
+static void what_is_announced_takes_no_memory(void **state)
+{
+	static const struct net_fixture_options options = {.request_memory = 64 << 20};
+	struct net_fixture fixture;
+	struct peer announcers[8];
+	struct peer other;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	for (unsigned i = 0; i < 8; i++) {
+		peer_open(&announcers[i], &fixture);
+		begin_request(&announcers[i], 60 << 20, 1);
+		peer_send(&announcers[i], "", 1);
+	}
+	peer_open(&other, &fixture);
+	peer_turn_loop(&other);
+	assert_int_equal(net_fixture_figure(&fixture, "memory", "requests"), 0);
+	peer_ask(&other, 1, "heavy", 1000);
+	peer_expect_ok(&other, 1);
+	begin_request(&other, 40 << 20, 40 << 20);
+	peer_expect_error(&other, 1, STATUS_BAD_REQUEST); /* a bin is no map */
+	peer_close(&other);
+	for (unsigned i = 0; i < 8; i++) {
+		peer_close(&announcers[i]);
+	}
+	net_fixture_close(&fixture);
+}
+
+/* One holds the memory and sends no more: the next one has room beyond the limit. */
+static void who_waits_longest_is_completed(void **state)
 {
 	static const struct net_fixture_options options = {.request_memory = 64 << 20};
 	enum { SIZE = 40 << 20 };
 	struct net_fixture fixture;
 	struct peer first;
 	struct peer second;
-	uint8_t *zeros = calloc(1, SIZE);
 	(void)state;
-	assert_non_null(zeros);
 	net_fixture_open(&fixture, &options);
 	peer_open(&first, &fixture);
 	peer_open(&second, &fixture);
-	size_t first_sent = begin_request(&fixture, &first, SIZE);
-	size_t second_sent = begin_request(&fixture, &second, SIZE);
-	assert_in_range(net_fixture_figure(&fixture, "memory", "requests"), SIZE, 64 << 20);
-	peer_send(&first, zeros, SIZE - first_sent);
-	peer_expect_error(&first, 1, STATUS_BAD_REQUEST); /* a bin is no map */
-	peer_send(&second, zeros, SIZE - second_sent);
-	peer_expect_error(&second, 1, STATUS_BAD_REQUEST);
-	free(zeros);
+	begin_request(&first, SIZE, SIZE - 1);
+	await_memory(&fixture, SIZE);
+	for (unsigned i = 0; i < 2; i++) {
+		begin_request(&second, SIZE, SIZE);
+		peer_expect_error(&second, 1, STATUS_BAD_REQUEST);
+	}
+	peer_send(&first, "", 1);
+	peer_expect_error(&first, 1, STATUS_BAD_REQUEST);
+	net_fixture_await(&fixture, "memory", "waiting", 0);
 	peer_close(&first);
 	peer_close(&second);
 	net_fixture_close(&fixture);
 }
 
-/* One has the memory and sends no more; the other waits for it. Both end in time. */
+/* Two have all the memory and send no more; a third waits for it. All end in time. */
 static void half_sent_requests_are_not_waited_for_for_ever(void **state)
 {
 	static const struct net_fixture_options options = {.request_memory = 64 << 20,
 		.timeout_ms = 1000};
-	enum { SIZE = 40 << 20 };
+	enum { SIZE = 40 << 20, SOME = 100 << 10 };
 	struct net_fixture fixture;
-	struct peer holder;
+	struct peer holders[2];
 	struct peer waiter;
+	struct rpc_envelope envelope;
 	(void)state;
 	net_fixture_open(&fixture, &options);
-	peer_open(&holder, &fixture);
+	for (unsigned i = 0; i < 2; i++) {
+		peer_open(&holders[i], &fixture);
+		begin_request(&holders[i], SIZE, SIZE - 1);
+		await_memory(&fixture, (i + 1u) * SIZE);
+	}
 	peer_open(&waiter, &fixture);
-	begin_request(&fixture, &holder, SIZE);
-	begin_request(&fixture, &waiter, SIZE);
-	peer_send(&waiter, "", 1);
-	peer_expect_end(&holder);
-	struct rpc_envelope envelope;
+	begin_request(&waiter, SIZE, SOME);
+	net_fixture_await(&fixture, "memory", "waiting", 1);
+	peer_expect_end(&holders[0]);
+	peer_expect_end(&holders[1]);
 	while (peer_answer(&waiter, &envelope)) {
 		assert_true(envelope.failed);
 	}
-	assert_in_range(atomic_load(&fixture.events), 1, 2);
-	peer_close(&holder);
+	assert_int_equal(atomic_load(&fixture.events), 1); /* the others are untold */
+	net_fixture_await(&fixture, "memory", "requests", 0);
+	peer_close(&holders[0]);
+	peer_close(&holders[1]);
 	peer_close(&waiter);
 	net_fixture_close(&fixture);
 }
@@ -282,7 +345,9 @@ int main(void)
 		cmocka_unit_test(large_replies_beyond_the_budget_are_busy),
 		cmocka_unit_test(unread_replies_stop_the_reading_of_requests),
 		cmocka_unit_test(who_does_not_read_is_closed_when_memory_is_scarce),
-		cmocka_unit_test(a_request_waits_for_memory_that_another_gives_back),
+		cmocka_unit_test(who_reads_too_slowly_is_closed_when_memory_is_scarce),
+		cmocka_unit_test(what_is_announced_takes_no_memory),
+		cmocka_unit_test(who_waits_longest_is_completed),
 		cmocka_unit_test(half_sent_requests_are_not_waited_for_for_ever),
 		cmocka_unit_test(stopping_answers_what_is_in_flight),
 		cmocka_unit_test(stopping_does_not_wait_beyond_the_grace),

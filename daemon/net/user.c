@@ -1,0 +1,101 @@
+/* user.c - asks the kernel who a peer is, and keeps a list of the users that are connected. */
+#include "daemon/net/user.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void users_init(struct users *users)
+{
+	pthread_mutex_init(&users->lock, NULL);
+	link_init(&users->all);
+}
+
+void users_fini(struct users *users)
+{
+	assert(link_is_alone(&users->all));
+	pthread_mutex_destroy(&users->lock);
+}
+
+/* A socket of another family has no such option, or one without a user. */
+static bool ask_peer(int fd, uid_t *uid)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t len = sizeof peer;
+	const int failed = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	*uid = peer.uid;
+	return failed == 0 && len == sizeof peer && peer.uid != (uid_t)-1;
+}
+
+static bool is_own(uid_t uid)
+{
+	return uid == geteuid() || uid == 0;
+}
+
+static struct user *find(const struct users *users, uid_t uid, bool is_known)
+{
+	for (struct link *at = users->all.next; at != &users->all; at = at->next) {
+		struct user *user = LINK_OWNER(at, struct user, all);
+		if (user->is_known == is_known && (!is_known || user->uid == uid)) {
+			return user;
+		}
+	}
+	return NULL;
+}
+
+static struct user *add(struct users *users, uid_t uid, bool is_known)
+{
+	struct user *user = calloc(1, sizeof *user);
+	if (user != NULL) {
+		user->users = users;
+		user->uid = uid;
+		user->is_known = is_known;
+		user->own = is_known && is_own(uid);
+		link_init(&user->all);
+		link_append(&users->all, &user->all);
+	}
+	return user;
+}
+
+struct user *users_enter(struct users *users, int fd)
+{
+	uid_t uid;
+	const bool is_known = ask_peer(fd, &uid);
+	pthread_mutex_lock(&users->lock);
+	struct user *user = find(users, uid, is_known);
+	if (user == NULL) {
+		user = add(users, uid, is_known);
+	}
+	if (user != NULL) {
+		user->connections++;
+	}
+	pthread_mutex_unlock(&users->lock);
+	return user;
+}
+
+bool users_is_own(int fd)
+{
+	uid_t uid;
+	return ask_peer(fd, &uid) && is_own(uid);
+}
+
+void users_leave(struct user *user)
+{
+	if (user == NULL) {
+		return;
+	}
+	struct users *users = user->users;
+	pthread_mutex_lock(&users->lock);
+	assert(user->connections > 0);
+	const bool is_last = --user->connections == 0;
+	if (is_last) {
+		link_remove(&user->all);
+	}
+	pthread_mutex_unlock(&users->lock);
+	if (is_last) {
+		assert(atomic_load(&user->requests.used) == 0);
+		assert(atomic_load(&user->replies.used) == 0);
+		free(user);
+	}
+}
