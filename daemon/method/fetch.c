@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/method/call/call_snapshot.h"
 #include "daemon/method/call/given_keys.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
@@ -377,7 +378,10 @@ enum status fetch_run(struct call *call)
 	fetch.now_ms = clock_unix_ms();
 	memset(fetch.counts, 0, sizeof fetch.counts);
 	size_t start = call->out->len;
-	fetch.snapshot = snapshot_begin(call->service->store);
+	fetch.snapshot = call_snapshot(call, &params);
+	if (fetch.snapshot == NULL) {
+		return STATUS_NO_MEMORY;
+	}
 	fetch.visible = store_visible(call->service->store);
 	enum status status = fetch_in_snapshot(&fetch, &release, parts);
 	snapshot_end(call->service->store);

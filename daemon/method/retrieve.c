@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/method/call/call_snapshot.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
 #include "daemon/method/query/given_filter.h"
@@ -250,7 +251,11 @@ enum status retrieve_run(struct call *call)
 	struct params params;
 	params_begin(&params, call->params, "", retrieve_names, &call->error);
 	const size_t start = call->out->len;
-	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	const struct snapshot *snapshot = call_snapshot(call, &params);
+	if (snapshot == NULL) {
+		free(retrieve);
+		return STATUS_NO_MEMORY;
+	}
 	enum status status = read_asked(retrieve, &params, snapshot, call);
 	if (status == STATUS_OK) {
 		status = search_and_reply(retrieve);

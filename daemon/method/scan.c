@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "daemon/method/call/call_snapshot.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
@@ -135,7 +136,10 @@ enum status scan_run(struct call *call)
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}
-	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	const struct snapshot *snapshot = call_snapshot(call, &params);
+	if (snapshot == NULL) {
+		return STATUS_NO_MEMORY;
+	}
 	enum status status = scan_in_snapshot(call, snapshot, &asked);
 	snapshot_end(call->service->store);
 	return status;

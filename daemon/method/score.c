@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/method/call/call_snapshot.h"
 #include "daemon/method/call/given_keys.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
@@ -178,7 +179,10 @@ enum status score_run(struct call *call)
 	struct score score = {0};
 	params_begin(&params, call->params, "", score_names, &call->error);
 	const size_t start = call->out->len;
-	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	const struct snapshot *snapshot = call_snapshot(call, &params);
+	if (snapshot == NULL) {
+		return STATUS_NO_MEMORY;
+	}
 	enum status status = read_asked(&score, &params, snapshot, call);
 	if (status == STATUS_OK) {
 		status = score_and_reply(&score);

@@ -12,7 +12,7 @@ static void write_writes(struct wire_writer *out, const struct store_figures *fi
 {
 	const struct write_figures *write = &figures->write;
 	wire_write_str(out, "write");
-	wire_write_map(out, 17);
+	wire_write_map(out, 18);
 	reply_uint(out, "sequence", write->sequence);
 	reply_uint(out, "commits", write->commits);
 	reply_uint(out, "syncs", write->syncs);
@@ -23,6 +23,7 @@ static void write_writes(struct wire_writer *out, const struct store_figures *fi
 	reply_uint(out, "pending_bytes", write->pending_bytes);
 	reply_uint(out, "memtable_rows", write->memtable_rows);
 	reply_uint(out, "memtable_bytes", write->memtable_bytes);
+	reply_uint(out, "memtable_pinned", write->memtable_pinned);
 	reply_uint(out, "merges", write->merges);
 	reply_uint(out, "merges_failed", write->merges_failed);
 	reply_uint(out, "merge_ms", write->merge_ms);
@@ -51,7 +52,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	const struct store_figures *figures)
 {
 	const struct snapshot *snapshot = snapshot_begin(store);
-	enum { ALWAYS = 11 };
+	enum { ALWAYS = 12 };
 	wire_write_str(out, "store");
 	wire_write_map(out, ALWAYS + (snapshot->live != NULL ? 1u : 0u));
 	if (snapshot->live != NULL) {
@@ -69,6 +70,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	reply_uint(out, "segments_damaged", figures->segments_damaged);
 	reply_uint(out, "files_waiting", figures->files_waiting);
 	reply_uint(out, "bytes_waiting", figures->bytes_waiting);
+	reply_uint(out, "readers_pinned", figures->readers_pinned);
 }
 
 static void write_fetch(struct wire_writer *out, const struct service *service)

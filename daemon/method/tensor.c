@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/method/call/call_snapshot.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
@@ -155,7 +156,10 @@ enum status tensor_get_run(struct call *call)
 		return params.status;
 	}
 	const struct release *release;
-	const struct snapshot *snapshot = snapshot_begin(call->service->store);
+	const struct snapshot *snapshot = call_snapshot(call, &params);
+	if (snapshot == NULL) {
+		return STATUS_NO_MEMORY;
+	}
 	enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
 		&release, &call->error);
 	if (status == STATUS_OK) {

@@ -25,6 +25,7 @@ static void write_figures(struct store *store, struct write_figures *out)
 		.pending_bytes = atomic_load(&store->usage.log_bytes),
 		.memtable_rows = atomic_load(&store->usage.rows),
 		.memtable_bytes = atomic_load(&store->usage.bytes),
+		.memtable_pinned = atomic_load(&store->usage.pinned_bytes),
 		.read_only = atomic_load(&store->writer->read_only),
 	};
 	merger_figures(store->merger, out);
@@ -39,6 +40,7 @@ void store_figures(struct store *store, struct store_figures *out)
 	};
 	write_figures(store, &figures.write);
 	indexer_figures(store->indexer, &figures.index);
+	figures.readers_pinned = store_count_pins(store);
 	janitor_waiting(store->janitor, &figures.files_waiting, &figures.bytes_waiting);
 	const struct snapshot *snapshot = snapshot_begin(store);
 	figures.releases = snapshot->release_count;

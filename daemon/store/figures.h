@@ -25,8 +25,9 @@ struct store_figures {
 	uint64_t segments_damaged;
 	uint64_t files_waiting; /* dropped, but still mapped */
 	uint64_t bytes_waiting;
-	uint64_t seal_bytes; /* written by seals since the start */
-	uint64_t load_bytes; /* written by loads since the start */
+	uint64_t readers_pinned; /* which hold what they read, and keep nobody waiting (reader.h) */
+	uint64_t seal_bytes;     /* written by seals since the start */
+	uint64_t load_bytes;     /* written by loads since the start */
 	enum durability durability;
 	struct write_figures write;
 	struct index_figures index;

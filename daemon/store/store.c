@@ -183,6 +183,7 @@ enum status store_open(const struct store_options *options, struct store **out, 
 	lock_init(&store->admin_lock);
 	lock_init(&store->load_lock);
 	lock_init(&store->tensor_lock);
+	lock_init(&store->pin_lock);
 	bell_init(&store->merge_bell);
 	bell_init(&store->index_bell);
 	enum status status;
@@ -223,6 +224,7 @@ void store_close(struct store *store)
 	/* No call is under way any more. */
 	assert(store->sealing == 0);
 	assert(store->merging == 0);
+	assert(store->pins == NULL);
 	store_lock_load(store);
 	loads_free(loads_take(store, 0));
 	store_unlock_load(store);
@@ -233,6 +235,7 @@ void store_close(struct store *store)
 	lock_fini(&store->admin_lock);
 	lock_fini(&store->load_lock);
 	lock_fini(&store->tensor_lock);
+	lock_fini(&store->pin_lock);
 	bell_fini(&store->merge_bell);
 	bell_fini(&store->index_bell);
 	free(store);

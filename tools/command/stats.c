@@ -79,6 +79,7 @@ const struct command cmd_stats = {
 		"  queues.*               requests that wait for a thread\n"
 		"  store.segments_damaged above 0: look into the journal\n"
 		"  store.files_waiting    of dropped releases and merged tables, that a reader still has\n"
+		"  store.readers_pinned   long reads; write.memtable_pinned: memory that they hold\n"
 		"  write.sequence         of the newest write that is seen\n"
 		"  write.sync_us          of all syncs together; sync_us_max: of the longest\n"
 		"  write.log_files, log_bytes            on disk\n"

@@ -23,7 +23,10 @@ struct janitor {
 	pthread_t thread;
 	struct lock lock;
 	struct condition wake;
-	uint64_t damaged; /* segments, when last told; the thread's own */
+	uint64_t damaged; /* segments, when last told; the thread's own, as the next */
+	/* What could not be freed or removed yet, since readers have pinned it; in the order in which
+	 * it was retired. At most one a pinned snapshot, and those that only wait for such. */
+	struct janitor_job *pinned;
 	/* Guarded by lock: */
 	struct janitor_job *first;
 	struct janitor_job **last; /* where the next job is linked */
@@ -45,21 +48,27 @@ static bool is_left_to_merge(struct store *store, uint64_t dropped)
 	return left;
 }
 
+static void remove_spills(struct store *store, const struct janitor_job *job)
+{
+	char folder[PATH_MAX];
+	struct error err;
+	if (job->sealed != 0) {
+		store_release_folder(store, job->sealed, folder);
+		if (file_remove_prefixed(folder, "spill-", &err) != STATUS_OK) {
+			store_event(store, "event=leftover reason=\"%s\"", err.text);
+		}
+	}
+}
+
 static void remove_files(struct store *store, const struct janitor_job *job)
 {
 	char folder[PATH_MAX];
 	struct error err;
-	enum status status = STATUS_OK;
-	if (job->sealed != 0) {
-		store_release_folder(store, job->sealed, folder);
-		status = file_remove_prefixed(folder, "spill-", &err);
-	}
-	if (status == STATUS_OK && job->dropped != 0 && !is_left_to_merge(store, job->dropped)) {
+	if (job->dropped != 0 && !is_left_to_merge(store, job->dropped)) {
 		store_release_folder(store, job->dropped, folder);
-		status = file_remove_folder(folder, &err);
-	}
-	if (status != STATUS_OK) {
-		store_event(store, "event=leftover reason=\"%s\"", err.text);
+		if (file_remove_folder(folder, &err) != STATUS_OK) {
+			store_event(store, "event=leftover reason=\"%s\"", err.text);
+		}
 	}
 }
 
@@ -92,19 +101,97 @@ static void remove_replaced(struct store *store, const struct janitor_job *job)
 	}
 }
 
-static void run_job(struct store *store, struct janitor_job *job)
+/* Whether a snapshot has something of which the job removes the files. A table is open while a snapshot
+ * has it, but a tensor may be opened later, and a reader's release must be whole. */
+static bool has_of(const struct snapshot *snapshot, const struct janitor_job *job)
 {
-	grace_wait();
-	remove_replaced(store, job);
+	if (job->dropped != 0 && snapshot_find(snapshot, job->dropped) != NULL) {
+		return true;
+	}
+	const struct release *release = snapshot_find(snapshot, job->owner);
+	if (release == NULL) {
+		return false;
+	}
+	bool has = job->replaced != NULL &&
+		   release_find(release, job->replaced->number) == job->replaced;
+	for (size_t i = 0; i < job->tensor_count; i++) {
+		for (size_t j = 0; j < release->tensor_count; j++) {
+			has = has || release->tensors[j] == job->tensors[i];
+		}
+	}
+	return has;
+}
+
+/* Frees the job's snapshot and then removes what it has left, each unless a reader has pinned it.
+ * Returns whether all is done. */
+static bool try_job(struct janitor *janitor, struct janitor_job *job)
+{
+	struct store *store = janitor->store;
+	if (job->retired != NULL && store_is_pinned(store, job->retired)) {
+		return false;
+	}
 	store_lock_admin(store);
 	snapshot_drop(job->retired);
+	job->retired = NULL;
+	store_unlock_admin(store);
+	for (const struct janitor_job *at = janitor->pinned; at != NULL; at = at->next) {
+		if (at->retired != NULL && has_of(at->retired, job)) {
+			return false;
+		}
+	}
+	remove_replaced(store, job);
+	store_lock_admin(store);
 	table_drop(job->replaced);
 	for (size_t i = 0; i < job->tensor_count; i++) {
 		tensor_drop(job->tensors[i]);
 	}
 	store_unlock_admin(store);
 	remove_files(store, job);
+	return true;
+}
+
+static void end_job(struct janitor *janitor, struct janitor_job *job)
+{
+	lock_take(&janitor->lock);
+	assert(janitor->files >= job->files);
+	assert(janitor->bytes >= job->bytes);
+	janitor->files -= job->files;
+	janitor->bytes -= job->bytes;
+	lock_release(&janitor->lock);
+	free(job);
+}
+
+/* Does what can be done by now of the jobs that wait for pins. */
+static void try_pinned(struct janitor *janitor)
+{
+	struct janitor_job **at = &janitor->pinned;
+	while (*at != NULL) {
+		struct janitor_job *job = *at;
+		if (try_job(janitor, job)) {
+			*at = job->next;
+			end_job(janitor, job);
+		} else {
+			at = &job->next;
+		}
+	}
+}
+
+static void run_job(struct janitor *janitor, struct janitor_job *job)
+{
+	grace_wait();
+	remove_spills(janitor->store, job);
 	loads_free(job->loads);
+	job->loads = NULL;
+	if (try_job(janitor, job)) {
+		end_job(janitor, job);
+		return;
+	}
+	struct janitor_job **last = &janitor->pinned;
+	while (*last != NULL) {
+		last = &(*last)->next;
+	}
+	job->next = NULL;
+	*last = job;
 }
 
 static struct janitor_job *take_job(struct janitor *janitor)
@@ -126,16 +213,12 @@ static bool run_jobs(struct janitor *janitor)
 	struct janitor_job *job;
 	while ((job = take_job(janitor)) != NULL) {
 		lock_release(&janitor->lock);
-		run_job(janitor->store, job);
+		run_job(janitor, job);
 		lock_take(&janitor->lock);
-		assert(janitor->files >= job->files);
-		assert(janitor->bytes >= job->bytes);
-		janitor->files -= job->files;
-		janitor->bytes -= job->bytes;
-		free(job);
 	}
 	const bool stop = janitor->stop;
 	lock_release(&janitor->lock);
+	try_pinned(janitor);
 	return !stop;
 }
 
@@ -277,7 +360,8 @@ void janitor_stop(struct janitor *janitor)
 	condition_signal(&janitor->wake);
 	lock_release(&janitor->lock);
 	(void)pthread_join(janitor->thread, NULL);
-	assert(janitor->first == NULL); /* every job is done */
+	assert(janitor->first == NULL); /* every job is done, and no reader is left */
+	assert(janitor->pinned == NULL);
 	assert(janitor->files == 0);
 	assert(janitor->bytes == 0);
 	lock_fini(&janitor->lock);

@@ -1,7 +1,8 @@
 /* janitor.h - the background thread of a store: frees, removes, checks.
  *
  * It frees snapshots that no reader can see any more, and then removes the files that only they
- * named. It checks segments that were not read yet, and looks once a second whether those that were
+ * named. What a reader has pinned (reader.h) waits until it has left; the janitor asks once a second,
+ * and goes on with what comes after. It checks segments that were not read yet, and looks once a second whether those that were
  * checked are still in memory.
  *
  * Threads: the functions may be called from any thread.

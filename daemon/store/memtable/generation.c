@@ -89,6 +89,7 @@ struct generation *generation_new(struct memtable_usage *usage, uint64_t sequenc
 	}
 	generation->usage = usage;
 	atomic_init(&generation->first_sequence, sequence);
+	atomic_init(&generation->refs, 1);
 	count_bytes(generation, sizeof *generation);
 	return generation;
 }
@@ -111,8 +112,21 @@ void generation_free(struct generation *generation)
 	take_off(&usage->bytes, generation->bytes);
 	take_off(&usage->log_bytes, generation->log_bytes);
 	take_off(&usage->rows, atomic_load(&generation->rows));
-	arena_fini(&generation->arena);
-	free(generation);
+	atomic_fetch_add_explicit(&usage->pinned_bytes, generation->bytes, memory_order_relaxed);
+	generation_drop(generation);
+}
+
+void generation_drop(struct generation *generation)
+{
+	const unsigned before =
+		atomic_fetch_sub_explicit(&generation->refs, 1, memory_order_acq_rel);
+	assert(before > 0);
+	if (before == 1) {
+		/* The memtable's reference went before this, in generation_free. */
+		take_off(&generation->usage->pinned_bytes, generation->bytes);
+		arena_fini(&generation->arena);
+		free(generation);
+	}
 }
 
 static bool key_is(const struct memtable_entry *entry, const uint8_t *key, size_t key_len)

@@ -36,6 +36,7 @@ struct generation {
 	uint64_t last_sequence;          /* of the newest version */
 	uint64_t bytes;                  /* what it has added to the usage, as the next */
 	uint64_t log_bytes;
+	atomic_uint refs; /* the memtable's, and one a pin */
 };
 
 /* A bucket as it was when it was loaded. */
@@ -84,6 +85,9 @@ static inline const struct row_version *entry_version(const struct memtable_entr
 
 /* An empty generation, whose first version will have `sequence`. NULL: no memory. */
 struct generation *generation_new(struct memtable_usage *usage, uint64_t sequence);
+
+/* Gives up a reference; the last one frees the memory. */
+void generation_drop(struct generation *generation);
 
 /* The entry of a key; NULL: it has none. */
 struct memtable_entry *generation_find(const struct generation *generation, uint64_t hash,

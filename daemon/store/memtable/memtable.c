@@ -3,6 +3,7 @@
 
 #include "daemon/store/base/find.h"
 #include "daemon/store/memtable/generation.h"
+#include "daemon/store/memtable/memtable_pin.h"
 #include "daemon/store/system/grace.h"
 
 #include <assert.h>
@@ -173,6 +174,39 @@ const struct row_version *memtable_get(const struct memtable *memtable, uint64_t
 		}
 	}
 	return NULL;
+}
+
+static struct generation *pin(struct generation *generation)
+{
+	if (generation != NULL) {
+		/* Its memory is there: it goes a grace period after it was taken out of sight. */
+		const unsigned before =
+			atomic_fetch_add_explicit(&generation->refs, 1, memory_order_relaxed);
+		assert(before > 0);
+		(void)before;
+	}
+	return generation;
+}
+
+void memtable_pin(const struct memtable *memtable, struct memtable *out)
+{
+	assert(grace_is_inside());
+	/* The order matters: see memtable_find. */
+	struct generation *active = active_of(memtable);
+	struct generation *frozen = frozen_of(memtable);
+	*out = (struct memtable){.refs = 0};
+	atomic_init(&out->active, pin(active));
+	atomic_init(&out->frozen, frozen == active ? NULL : pin(frozen));
+}
+
+void memtable_unpin(struct memtable *pinned)
+{
+	struct generation *generations[] = {active_of(pinned), frozen_of(pinned)};
+	for (size_t i = 0; i < 2; i++) {
+		if (generations[i] != NULL) {
+			generation_drop(generations[i]);
+		}
+	}
 }
 
 /* ---- the writer ---- */

@@ -56,9 +56,10 @@ struct memtable_entry {
 
 /* What all memtables of a store hold together. A reader may get values of different moments. */
 struct memtable_usage {
-	_Atomic uint64_t rows;      /* keys; one that is in two generations counts twice */
-	_Atomic uint64_t bytes;     /* memory */
-	_Atomic uint64_t log_bytes; /* of the frames that their versions came in */
+	_Atomic uint64_t rows;         /* keys; one that is in two generations counts twice */
+	_Atomic uint64_t bytes;        /* memory */
+	_Atomic uint64_t log_bytes;    /* of the frames that their versions came in */
+	_Atomic uint64_t pinned_bytes; /* merged and pinned; not in the others */
 };
 
 struct memtable {
@@ -181,7 +182,6 @@ bool memtable_freeze(struct memtable *memtable, uint64_t visible);
 /* A sequence that no version is below, from which on the log must be kept; 0 when there is no
  * version. */
 uint64_t memtable_oldest(const struct memtable *memtable);
-
 bool memtable_is_frozen(const struct memtable *memtable);
 /* The frozen generation holds all that was written to the table up to this sequence. 0: there is no
  * frozen generation. */
@@ -195,6 +195,6 @@ enum status memtable_collect_frozen(const struct memtable *memtable, struct memt
 /* Takes the frozen generation out. Readers that are inside may still use it, so generation_free
  * follows after a grace period. NULL: there is none. */
 struct generation *memtable_take_frozen(struct memtable *memtable);
-void generation_free(struct generation *generation); /* NULL is fine */
+void generation_free(struct generation *generation); /* NULL is fine; see memtable_pin.h */
 
 #endif

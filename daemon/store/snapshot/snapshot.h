@@ -43,14 +43,15 @@ struct table {
 	size_t file_count;
 	struct base_file_info *files; /* owned */
 	struct base_set *bases; /* owned; NULL while the release is open, and for an empty table */
-	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
-	uint64_t index_wait_ms;        /* the indexer's: between its tries; 0: none has failed */
-	uint64_t index_again_ms;       /* the indexer's: when to try next, monotonic */
-	uint64_t merged_to; /* the base files hold all that was written up to this sequence */
+	uint64_t merged_to;     /* the base files hold all that was written up to this sequence */
 	struct memtable *memtable; /* shared with the tables that it was and will be; never NULL */
 	size_t ended_count;
 	struct ended_load *ended; /* owned; while the release is open */
-	unsigned refs;            /* releases that hold it; guarded by the admin lock */
+	/* From `index` on a table changes; a pinned reader has a copy of what is before (reader.c). */
+	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
+	uint64_t index_wait_ms;        /* the indexer's: between its tries; 0: none has failed */
+	uint64_t index_again_ms;       /* the indexer's: when to try next, monotonic */
+	unsigned refs;                 /* releases that hold it; guarded by the admin lock */
 };
 
 enum release_state { RELEASE_OPEN = 0, RELEASE_SEALED = 1 };
@@ -73,7 +74,8 @@ struct release {
 	uint64_t next_tensor;  /* number of the next tensor */
 	size_t tensor_count;
 	struct tensor **tensors; /* in the order of their names */
-	unsigned refs;           /* snapshots that hold it; guarded by the admin lock */
+	/* The last: a pinned reader has a copy of what is before (reader.c). */
+	unsigned refs; /* snapshots that hold it; guarded by the admin lock */
 };
 
 /* Releases that were live before, oldest first: where a rollback leads. */

@@ -2,7 +2,6 @@
 #include "daemon/store/state/state.h"
 
 #include "daemon/store/state/reader.h"
-#include "daemon/store/system/grace.h"
 #include "daemon/store/tensor/tensor.h"
 
 #include <assert.h>
@@ -36,26 +35,6 @@ void store_release_folder(const struct store *store, uint64_t number, char *out)
 const char *store_folder(const struct store *store)
 {
 	return store->folder;
-}
-
-const struct snapshot *snapshot_begin(struct store *store)
-{
-	assert(!grace_is_inside());
-	grace_enter();
-	return atomic_load_explicit(&store->current, memory_order_acquire);
-}
-
-uint64_t store_visible(struct store *store)
-{
-	assert(grace_is_inside()); /* the snapshot comes first */
-	return atomic_load_explicit(&store->visible, memory_order_acquire);
-}
-
-void snapshot_end(struct store *store)
-{
-	(void)store;
-	assert(grace_is_inside());
-	grace_leave();
 }
 
 /* ---- locks ---- */

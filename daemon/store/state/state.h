@@ -6,8 +6,8 @@
  *
  * A thread that holds a lock takes only locks to the right of it. So a thread that holds a lock of
  * the writer takes none of the upper three, and the other way round. Taken last are the lock of a
- * segment, of a tensor, of the positions of a release, of the queues of janitor and merger, and of
- * a bell; a bell may be rung under the merger's.
+ * segment, of a tensor, of the positions of a release, of the pins, of the queues of janitor and
+ * merger, and of a bell; a bell may be rung under the merger's.
  *
  * Threads: admin_lock guards the catalog, the making of snapshots and all reference counts;
  * load_lock guards the loads. The current snapshot is read without either (snapshot.h).
@@ -31,6 +31,7 @@ struct indexer;
 struct janitor;
 struct load;
 struct merger;
+struct pin;
 struct writer;
 
 /* Memory in which runs are put together. It is kept from one group to the next, since fresh pages
@@ -55,6 +56,8 @@ struct store {
 	struct bell merge_bell;       /* the merger waits for it */
 	struct bell index_bell;       /* the indexer waits for it */
 	_Atomic bool release_dropped; /* since the merger last looked */
+	struct lock pin_lock;         /* guards `pins` */
+	struct pin *pins;             /* of readers that need long (reader.c) */
 	struct lock admin_lock;
 	struct lock load_lock;
 	struct lock tensor_lock;  /* one tensor is put at a time */
@@ -103,6 +106,12 @@ static inline struct base_sizes store_base_sizes(const struct store *store)
 		.file_bytes = store->options.sizes.file_bytes,
 	};
 }
+
+/* Does a reader that needs long hold this snapshot? What is asked about was taken out of sight a grace
+ * period ago, so no further one comes. */
+bool store_is_pinned(struct store *store, const struct snapshot *snapshot);
+/* How many readers are pinned. */
+unsigned store_count_pins(struct store *store);
 
 /* Tells the daemon what a background thread noticed. */
 void store_event(struct store *store, const char *format, ...)

@@ -20,7 +20,7 @@ static char grace_token;
 #endif
 
 /* What the library knows of this thread too, but does not tell. */
-static _Thread_local enum { UNREGISTERED, OUTSIDE, INSIDE } place;
+static _Thread_local enum { UNREGISTERED, OUTSIDE, INSIDE, PINNED } place;
 
 void grace_register(void)
 {
@@ -44,14 +44,32 @@ void grace_enter(void)
 	place = INSIDE;
 }
 
-void grace_leave(void)
+static void go_offline(void)
 {
-	assert(place == INSIDE);
-	place = OUTSIDE;
 #ifdef GRACE_ANNOTATE
 	__tsan_release(&grace_token);
 #endif
 	urcu_qsbr_thread_offline();
+}
+
+void grace_leave(void)
+{
+	assert(place == INSIDE);
+	place = OUTSIDE;
+	go_offline();
+}
+
+void grace_pin(void)
+{
+	assert(place == INSIDE);
+	place = PINNED;
+	go_offline();
+}
+
+void grace_unpin(void)
+{
+	assert(place == PINNED);
+	place = OUTSIDE;
 }
 
 void grace_wait(void)
@@ -65,5 +83,5 @@ void grace_wait(void)
 
 bool grace_is_inside(void)
 {
-	return place == INSIDE;
+	return place == INSIDE || place == PINNED;
 }

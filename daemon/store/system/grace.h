@@ -5,6 +5,10 @@
  * sight before the call can be freed after it. This is the QSBR flavour of liburcu. ThreadSanitizer
  * cannot see into the library, so there the hand-over is annotated.
  *
+ * A reader that may need longer than a millisecond would keep everybody waiting who waits for a grace
+ * period. It counts itself in what it uses while it is inside, and then calls grace_pin: from then on
+ * no grace period waits for it, and only what it has counted itself in may be used.
+ *
  * Threads: a thread registers before it reads and unregisters before it ends. A thread is inside
  * once, not several times: who enters again would be outside after the first leave. A thread that
  * is inside must not call grace_wait, since it would wait for itself. All of this is asserted.
@@ -20,8 +24,12 @@ void grace_enter(void);
 void grace_leave(void);
 void grace_wait(void);
 
-/* Whether the calling thread is between grace_enter and grace_leave. For asserts: code that reads
- * what a grace period protects asserts that it is inside. */
+/* From inside to pinned, and from pinned to outside. */
+void grace_pin(void);
+void grace_unpin(void);
+
+/* Whether the calling thread is between grace_enter and grace_leave, or pinned. For asserts: code that
+ * reads what a grace period, or a count, protects asserts that it is inside. */
 bool grace_is_inside(void);
 
 #endif

@@ -17,6 +17,7 @@ struct write_figures {
 	uint64_t pending_bytes;     /* of the log: of rows that are not in base files yet */
 	uint64_t memtable_rows;
 	uint64_t memtable_bytes;
+	uint64_t memtable_pinned; /* bytes that are merged, and that readers still hold */
 	uint64_t merges;
 	uint64_t merges_failed;
 	uint64_t merge_bytes;
