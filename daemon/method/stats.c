@@ -67,6 +67,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	reply_uint(out, "bytes", figures->bytes);
 	reply_uint(out, "segments", figures->segments);
 	reply_uint(out, "segments_checked", figures->segments_checked);
+	reply_uint(out, "segments_away", figures->segments_away);
 	reply_uint(out, "segments_damaged", figures->segments_damaged);
 	reply_uint(out, "files_waiting", figures->files_waiting);
 	reply_uint(out, "bytes_waiting", figures->bytes_waiting);

@@ -61,6 +61,7 @@ void store_figures(struct store *store, struct store_figures *out)
 					base_segment_state(&table->bases->segments[k]);
 				figures.segments++;
 				figures.segments_checked += state != BASE_UNCHECKED;
+				figures.segments_away += state == BASE_AWAY;
 				figures.segments_damaged += state == BASE_DAMAGED;
 			}
 		}

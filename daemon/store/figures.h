@@ -22,6 +22,7 @@ struct store_figures {
 	uint64_t bytes;
 	uint64_t segments;
 	uint64_t segments_checked;
+	uint64_t segments_away; /* the system took pages of them out of memory */
 	uint64_t segments_damaged;
 	uint64_t files_waiting; /* dropped, but still mapped */
 	uint64_t bytes_waiting;

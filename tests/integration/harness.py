@@ -335,6 +335,7 @@ class Daemon:
         self.listen = list(listen)
         self.args = list(args)
         self.environment = environment or {}
+        self.before_exec = None     # called in the new process
         self.process = None
         self.launched = 0.0
         self.start_seconds = 0.0    # of the last start, up to its first answer
@@ -351,7 +352,8 @@ class Daemon:
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(command + self.args, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env=environment,
-                                            preexec_fn=self.limit_files if self.file_bytes else None)
+                                            preexec_fn=self.limit_files if self.file_bytes
+                                            else self.before_exec)
         return self
 
     def limit_files(self):

@@ -287,8 +287,8 @@ static bool walk_segments(struct janitor *janitor)
 			if (state == BASE_UNCHECKED) {
 				state = base_segment_wait(set, i);
 				go_on = run_jobs(janitor);
-			} else {
-				base_segment_look(set, i);
+			} else if (base_segment_look(set, i) == STATUS_UNSUPPORTED) {
+				store_call_refused(janitor->store, STORE_CALL_MINCORE);
 			}
 			damaged += state == BASE_DAMAGED;
 		}

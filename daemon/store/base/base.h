@@ -141,8 +141,10 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i);
  * where a file ends within a page, the rest of that page reads as zeros, and no signal comes. */
 void base_set_look(struct base_set *set);
 
-/* Marks segment i AWAY if it is READY and the system has taken pages of it. */
-void base_segment_look(struct base_set *set, size_t i);
+/* Marks segment i AWAY if it is READY and the system has taken pages of it. Errors: UNSUPPORTED  the
+ * system does not say which pages are in memory (errno has the reason), so none is ever AWAY;
+ * NO_MEMORY. */
+enum status base_segment_look(struct base_set *set, size_t i);
 
 /* Writes the name of a table's file of this number: base-<table>-<number>.mdb */
 void base_file_name(char *out, size_t size, uint64_t table, uint64_t number);

@@ -3,6 +3,7 @@
 #include "daemon/store/base/base.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -63,21 +64,26 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 	return after == BASE_DAMAGED ? BASE_DAMAGED : BASE_READY;
 }
 
-void base_segment_look(struct base_set *set, size_t i)
+enum status base_segment_look(struct base_set *set, size_t i)
 {
 	assert(i < set->segment_count);
 	struct base_segment *segment = &set->segments[i];
 	if (base_segment_state(segment) != BASE_READY) {
-		return;
+		return STATUS_OK;
 	}
 	uint8_t *start;
 	size_t len;
 	page_range(segment, &start, &len);
 	const size_t pages = len / page_size();
 	unsigned char *resident = malloc(pages);
-	if (resident == NULL || mincore(start, len, resident) != 0) {
+	if (resident == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	if (mincore(start, len, resident) != 0) {
+		const int number = errno;
 		free(resident);
-		return;
+		errno = number;
+		return STATUS_UNSUPPORTED;
 	}
 	for (size_t page = 0; page < pages; page++) {
 		if ((resident[page] & 1) == 0) {
@@ -87,4 +93,5 @@ void base_segment_look(struct base_set *set, size_t i)
 		}
 	}
 	free(resident);
+	return STATUS_OK;
 }

@@ -191,7 +191,9 @@ static void *run(void *arg)
 	struct wish wish;
 	uint64_t again_ms = never;
 	/* Threads that answer requests come first. */
-	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
+	if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10) != 0) {
+		store_call_refused(indexer->store, STORE_CALL_SETPRIORITY);
+	}
 	while (!atomic_load(&indexer->stop)) {
 		if (find_wish(indexer->store, &wish, &again_ms)) {
 			fulfil(indexer, &wish);

@@ -68,7 +68,10 @@ struct merger {
  * unit) it stays gentle. */
 static void set_nice(const struct merger *merger)
 {
-	(void)setpriority(PRIO_PROCESS, 0, fullness_must_hurry(merger->store) ? 0 : GENTLE_NICE);
+	if (setpriority(PRIO_PROCESS, 0, fullness_must_hurry(merger->store) ? 0 : GENTLE_NICE) !=
+		0) {
+		store_call_refused(merger->store, STORE_CALL_SETPRIORITY);
+	}
 }
 
 static void begin_pace(struct merger *merger)

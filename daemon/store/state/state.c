@@ -5,9 +5,11 @@
 #include "daemon/store/tensor/tensor.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void store_event(struct store *store, const char *format, ...)
 {
@@ -20,6 +22,30 @@ void store_event(struct store *store, const char *format, ...)
 	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
 	store->options.on_event(store->options.on_event_arg, line);
+}
+
+void store_call_refused(struct store *store, enum store_call call)
+{
+	static const struct {
+		const char *name;
+		const char *effect;
+		const char *remedy;
+	} calls[STORE_CALL_COUNT] = {
+		[STORE_CALL_MINCORE] = {"mincore",
+			"rows that the system took out of memory are read by the loops, which wait for "
+			"the disk",
+			"SystemCallFilter=mincore in the unit, or the like for the container"},
+		[STORE_CALL_SETPRIORITY] = {"setpriority",
+			"merges and index builds do not change their priority, so they hold up "
+			"requests, or stay slow when writes wait",
+			"LimitNICE=+0 and SystemCallFilter=@resources in the unit, or ulimit -e 20"},
+	};
+	const int number = errno;
+	if ((atomic_fetch_or(&store->calls_refused, 1u << call) & 1u << call) == 0) {
+		store_event(store,
+			"event=call_refused call=%s error=\"%s\" effect=\"%s\" remedy=\"%s\"",
+			calls[call].name, strerror(number), calls[call].effect, calls[call].remedy);
+	}
 }
 
 void store_release_folder(const struct store *store, uint64_t number, char *out)

@@ -67,9 +67,10 @@ struct store {
 	uint64_t load_pending;  /* bytes that wait for store_load_sync: the groups of all loads */
 	struct error load_lost; /* why chunks were lost; the next store_load_sync tells it */
 	uint64_t load_sequence; /* of the last run of any load */
-	_Atomic uint64_t seal_bytes; /* written by seals since the start */
-	_Atomic uint64_t load_bytes; /* written by loads since the start */
-	_Atomic bool stop;           /* seals, publishes, merges and waits for room are to end */
+	_Atomic uint64_t seal_bytes;    /* written by seals since the start */
+	_Atomic uint64_t load_bytes;    /* written by loads since the start */
+	_Atomic bool stop;              /* seals, publishes, merges and waits for room are to end */
+	_Atomic unsigned calls_refused; /* a bit for each enum store_call that was told */
 	/* A commit of the catalog has ended in an error of the disk. Only a restart can tell what
 	 * the catalog names now; until then no file is written or removed that it may name. */
 	_Atomic bool catalog_unknown;
@@ -90,6 +91,14 @@ void store_lock_admin(struct store *store);
 void store_unlock_admin(struct store *store);
 void store_lock_load(struct store *store);
 void store_unlock_load(struct store *store);
+
+/* System calls without which the store works, but worse. A filter of a unit or a container may
+ * refuse them. */
+enum store_call {
+	STORE_CALL_MINCORE,
+	STORE_CALL_SETPRIORITY,
+	STORE_CALL_COUNT,
+};
 
 /* The current snapshot. The caller holds admin_lock, or is the only thread yet. */
 static inline struct snapshot *store_current(struct store *store)
@@ -116,6 +125,10 @@ unsigned store_count_pins(struct store *store);
 /* Tells the daemon what a background thread noticed. */
 void store_event(struct store *store, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Tells, once a store, that the system refuses a call, by errno; what follows from it, and the
+ * remedy. */
+void store_call_refused(struct store *store, enum store_call call);
 
 /* DATA/releases/<number>, in PATH_MAX bytes. */
 void store_release_folder(const struct store *store, uint64_t number, char *out);

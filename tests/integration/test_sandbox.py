@@ -1,0 +1,207 @@
+"""test_sandbox.py - the daemon under the filter and the settings of the unit that is shipped."""
+
+import ctypes
+import os
+import re
+import time
+
+import numpy as np
+
+import harness
+import sandbox
+
+ROWS = 6000
+DIM = 32
+KEYS = np.arange(ROWS, dtype='<u8')
+VALUES = np.random.default_rng(2).standard_normal((ROWS, DIM)).astype('<f4')
+AGGREGATE = dict(dim=DIM, decay_events=0.99)
+MADV_PAGEOUT = 21
+SYS_PIDFD_OPEN = 434
+SYS_PROCESS_MADVISE = 440
+
+
+class Iovec(ctypes.Structure):
+    _fields_ = [('base', ctypes.c_void_p), ('len', ctypes.c_size_t)]
+
+
+def wait_for(condition, what):
+    limit = time.monotonic() + harness.CALL_SECONDS
+    while not condition():
+        if time.monotonic() > limit:
+            raise AssertionError('never: ' + what)
+        time.sleep(0.01)
+
+
+def ranges_of(pid, name):
+    with open('/proc/%d/maps' % pid) as maps:
+        for line in maps:
+            if name in line:
+                yield [int(end, 16) for end in line.split()[0].split('-')]
+
+
+def resident_bytes(pid, name):
+    found = 0
+    inside = False
+    with open('/proc/%d/smaps' % pid) as maps:
+        for line in maps:
+            if re.match('[0-9a-f]+-[0-9a-f]+ ', line):
+                inside = name in line
+            elif inside and line.startswith('Rss:'):
+                found += int(line.split()[1]) * 1024
+    return found
+
+
+def all_segments(client, what):
+    store = client.call('stats')['store']
+    return store[what] == store['segments']
+
+
+def loop_faults(pid):
+    """How often the loops waited for a page from the disk. They and the main thread have no name of their own."""
+    faults = 0
+    for thread in os.listdir('/proc/%d/task' % pid):
+        with open('/proc/%d/task/%s/stat' % (pid, thread)) as stat:
+            text = stat.read()
+        if text[text.index('(') + 1:text.rindex(')')] == 'repstored':
+            faults += int(text[text.rindex(')') + 2:].split()[9])
+    return faults
+
+
+class UnderTheUnit(harness.Case):
+    def setUp(self):
+        super().setUp()
+        if harness.SANITIZED:
+            self.skipTest('sanitizers make calls of their own')
+
+    def start_under(self, unlisted=None, settings=None):
+        daemon = self.make_daemon('--workers', '1')
+        try:
+            unit = sandbox.Sandbox(self.scratch, settings=settings, unlisted=unlisted)
+        except sandbox.Missing as missing:
+            self.skipTest(str(missing))
+        daemon.before_exec = unit.enter
+        return daemon.start()
+
+    def load(self, client, release, rows=VALUES, **options):
+        client.call('release.create', release=release)
+        client.call('table.create', release=release, table='ir', entity='item', kind='ir', dim=DIM, **options)
+        for entity in ('user', 'item'):
+            client.call('table.create', release=release, table='cr_%s@mix' % entity, entity=entity, kind='cr',
+                        **AGGREGATE)
+        client.load(release, 'ir', np.arange(len(rows), dtype='<u8'), rows)
+        client.call('tensor.put', release=release, tensor='w', dtype='f32', shape=[DIM], data=VALUES[0].tobytes())
+
+    def session(self, daemon):
+        """Each kind of work that the daemon has."""
+        with daemon.client() as client:
+            self.load(client, 'a', index='balls')
+            client.seal('a')
+            wait_for(lambda: client.call('table.show', release='a', table='ir')['index_bytes'] > 0, 'an index')
+            self.assertEqual(client.fetch('ir', [7])['rows'], VALUES[7].tobytes())
+            found = client.call('retrieve', **{'from': dict(table='ir', keys=[7]), 'in': 'ir', 'metric': 'cosine'})
+            self.assertEqual(np.frombuffer(found['parts'][0]['keys'], '<u8')[0], 7)
+            client.call('put', release='a', table='ir', keys=[7], rows=VALUES[8].tobytes())
+            client.call('delete', release='a', table='ir', keys=[9])
+            client.call('observe', release='a', layer='mix', users=[1], items=[2],
+                        times=np.array([harness.now_ms()], '<i8').tobytes(), rows=VALUES[3].tobytes(),
+                        source='s', position=0)
+            self.assertGreater(client.call('merge')['rows'], 0)
+            self.assertEqual(client.fetch('ir', [7])['rows'], VALUES[8].tobytes())
+            sum(reply['n'] for reply in client.walk('ir'))
+            client.call('stats')
+            client.call('info')
+            client.call('tensor.get', release='a', tensor='w')
+            self.load(client, 'b')
+            client.call('release.seal', release='b')
+            client.call('release.publish', release='b')
+            client.call('release.rollback')
+            client.call('release.drop', release='b')
+            wait_for(lambda: not os.path.exists(daemon.data + '/releases/2'), 'the release is gone')
+        daemon.restart()
+        with daemon.client() as client:
+            self.assertEqual(client.fetch('ir', [7, 9])['rows'][:4 * DIM], VALUES[8].tobytes())
+
+    def test_a_session_is_as_without(self):
+        daemon = self.start_under()
+        self.session(daemon)
+        self.assertNotIn('level=warning', daemon.log())
+        self.assertNotIn('level=error', daemon.log())
+
+    def test_no_call_is_refused(self):
+        """A call that the filter lacks ends the daemon here, also one whose failure is not looked at."""
+        self.session(self.start_under(unlisted=sandbox.KILL))
+
+    def test_nothing_else_can_be_written(self):
+        if os.geteuid() != 0:
+            self.skipTest('only root can make folders read-only')
+        daemon = self.start_under()
+        with open('/proc/%d/status' % daemon.process.pid) as file:
+            status = dict(line.split(':\t', 1) for line in file.read().splitlines() if ':\t' in line)
+        self.assertEqual(int(status['CapEff'], 16), 0)
+        self.assertEqual(status['NoNewPrivs'].strip(), '1')
+        self.assertEqual(status['Umask'].strip(), '0027')
+        self.assertEqual(int(status['Seccomp_filters']), 2)
+        with open('/proc/%d/mountinfo' % daemon.process.pid) as mounts:
+            for line in mounts:
+                if line.split()[4] == '/':
+                    self.assertIn('ro', line.split()[5].split(','))
+
+    # ---- pages that the system took ----
+
+    def evict(self, daemon):
+        """Takes the pages of the base files out of memory; skips the test where that cannot be."""
+        pid = daemon.process.pid
+        libc = ctypes.CDLL(None, use_errno=True)
+        handle = libc.syscall(SYS_PIDFD_OPEN, pid, 0)
+        self.addCleanup(os.close, handle)
+        for start, end in ranges_of(pid, 'base-'):
+            piece = Iovec(start, end - start)
+            libc.syscall(SYS_PROCESS_MADVISE, handle, ctypes.byref(piece), 1, MADV_PAGEOUT, 0)
+        for name in daemon.files():
+            if 'base-' in name:
+                with open(os.path.join(daemon.data, name), 'rb') as file:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if resident_bytes(pid, 'base-') > 1 << 20:
+            self.skipTest('pages cannot be taken out of memory here')
+
+    def start_large(self, **options):
+        daemon = self.start_under(**options)
+        self.rows = np.random.default_rng(5).standard_normal((100000, DIM)).astype('<f4')
+        with daemon.client() as client:
+            self.load(client, 'a', rows=self.rows)
+            client.seal('a')
+            wait_for(lambda: all_segments(client, 'segments_checked'), 'all is checked')
+        return daemon
+
+    def fetch_evicted(self, daemon):
+        keys = np.random.default_rng(6).integers(0, len(self.rows), 2000).astype('<u8')
+        with daemon.client() as client:
+            client.call('ping')
+            before = loop_faults(daemon.process.pid)
+            got = client.fetch('ir', harness.packed(keys))['rows']
+            self.assertEqual(got, self.rows[keys].tobytes())
+            return loop_faults(daemon.process.pid) - before
+
+    def test_pages_that_were_taken_are_not_read_on_a_loop(self):
+        daemon = self.start_large()
+        self.evict(daemon)
+        with daemon.client() as client:
+            wait_for(lambda: all_segments(client, 'segments_away'), 'the janitor has looked')
+        self.assertEqual(self.fetch_evicted(daemon), 0)
+
+    def test_a_refused_call_is_said_once(self):
+        settings = sandbox.read_unit()
+        settings['SystemCallFilter'] = [value for value in settings['SystemCallFilter'] if value != 'mincore']
+        self.assertNotIn('mincore', sandbox.expand(settings['SystemCallFilter'], sandbox.groups()))
+        daemon = self.start_large(settings=settings)
+        wait_for(lambda: 'event=call_refused' in daemon.log(), 'it is said')
+        self.evict(daemon)
+        self.assertGreater(self.fetch_evicted(daemon), 0)       # what the unit is to prevent
+        daemon.restart()
+        wait_for(lambda: daemon.log().count('event=call_refused') == 2, 'it is said once a start')
+        self.assertRegex(daemon.log(), 'level=warning event=call_refused call=mincore error="Operation not permitted"'
+                                       '.*remedy="SystemCallFilter=mincore')
+
+
+if __name__ == '__main__':
+    harness.main()
