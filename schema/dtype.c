@@ -5,6 +5,7 @@
 #include "schema/dtype_kernels.h"
 
 #include <assert.h>
+#include <float.h>
 #include <string.h>
 
 /* Neither dtype is f32: so many elements are turned into f32 and then on, which stay in the
@@ -12,6 +13,10 @@
 enum { BLOCK_ELEMENTS = 2048 };
 /* So many elements are looked at together. Only if one of them is not finite, each is looked at. */
 enum { SCAN_ELEMENTS = 1024 };
+
+/* The exponents of 2^121 and more, and of no smaller f32, have all of these bits. */
+enum { I8_SCALE_BEYOND = 0x7c000000 };
+static const float i8_scale_max = FLT_MAX / 128; /* the largest f32 below 2^121 */
 
 static_assert(BLOCK_ELEMENTS % 8 == 0, "a block of bits ends at a byte");
 
@@ -272,8 +277,8 @@ void dtype_convert(const struct dtype_rows *target, const struct dtype_rows *sou
 	for (size_t row = 0; row < count; row++) {
 		stretch.source_scale = load_scale(source, row);
 		if (target->dtype == DTYPE_I8) {
-			stretch.target_scale =
-				largest_of_row(kernels, stretch, dim, views) / 127.0f;
+			const float scale = largest_of_row(kernels, stretch, dim, views) / 127.0f;
+			stretch.target_scale = scale < i8_scale_max ? scale : i8_scale_max;
 			store_scale(target, row, stretch.target_scale);
 		}
 		convert_row(kernels, stretch, dim, views);
@@ -287,8 +292,9 @@ static bool any_nonfinite(const struct dtype_kernels *kernels, enum dtype dtype,
 {
 	switch (dtype) {
 	case DTYPE_F32:
-	case DTYPE_I8:
 		return kernels->any_nonfinite_u32(elements, F32_INFINITY, count) != 0;
+	case DTYPE_I8:
+		return kernels->any_nonfinite_u32(elements, I8_SCALE_BEYOND, count) != 0;
 	case DTYPE_F16:
 		return kernels->any_nonfinite_u16(elements, 0x7c00u, count) != 0;
 	case DTYPE_BF16:

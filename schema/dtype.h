@@ -1,8 +1,8 @@
 /* dtype.h - element types of rows, and conversion between them.
  *
  * A row is views x dim elements, little-endian. f32, f16 and bf16 are stored as they are. An i8 row
- * has one f32 scale (x = code * scale; scale = max|x| / 127, and 0 for a row of zeros). A bit row
- * has each view in whole bytes, in the order of NumPy's packbits (highest bit first).
+ * has one f32 scale (x = code * scale; scale = max|x| / 127, and 0 for a row of zeros; it is below
+ * 2^121, so that every code times it is finite). A bit row has each view in whole bytes, in the order of NumPy's packbits (highest bit first).
  *
  * Threads: any; there is no state.
  */
@@ -61,7 +61,8 @@ void dtype_convert(const struct dtype_rows *target, const struct dtype_rows *sou
 	uint32_t dim, uint32_t views);
 
 /* The number of the first of `count` elements that is NaN or infinite, or `count` when all are
- * finite. For i8 `elements` are the scales. All bits are finite. */
+ * finite. For i8 `elements` are the scales, and one of 2^121 or more counts as infinite, since an
+ * element of it can be. All bits are finite. */
 size_t dtype_first_nonfinite(enum dtype dtype, const void *elements, size_t count);
 
 /* Single elements, for formats and tests. */

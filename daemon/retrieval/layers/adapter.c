@@ -2,10 +2,12 @@
 #include "daemon/retrieval/layers/adapter.h"
 
 #include "daemon/retrieval/layers/adapter_kernels.h"
+#include "daemon/retrieval/layers/wide.h"
 #include "schema/dtype.h"
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,7 +256,7 @@ static void convert(const struct adapter_tensor *tensor, size_t first, size_t co
 		for (size_t i = 0; i < count; i++) {
 			double value;
 			memcpy(&value, from + i * sizeof value, sizeof value);
-			out[i] = (float)value;
+			out[i] = wide_close(value);
 		}
 		return;
 	}
@@ -283,6 +285,30 @@ static const float *floats_of(const struct adapter_tensor *tensor, size_t first,
 	return room;
 }
 
+/* Computes the values of a row that are infinite or no number again: they have left f32. */
+static void mend_row(const struct adapter_product *product, size_t row)
+{
+	const float *x = product->x + row * product->in;
+	float *y = product->y + row * product->y_stride;
+	for (size_t out = 0; out < product->outs; out++) {
+		if (!isfinite(y[out])) {
+			const double bias = product->bias == NULL ? 0 : (double)product->bias[out];
+			y[out] = wide_close(
+				wide_dot(x, product->w + out * product->in, product->in) + bias);
+		}
+	}
+}
+
+static void mend(const struct adapter_product *product)
+{
+	for (size_t row = 0; row < product->rows; row++) {
+		const float *y = product->y + row * product->y_stride;
+		if (!adapter_kernels_at(0)->in_range(y, product->outs, 0)) {
+			mend_row(product, row);
+		}
+	}
+}
+
 /* y = W x + b. Weights that must be converted are taken tile by tile. */
 static void run_product(const struct adapter_step *step, const struct adapter_space *space,
 	const float *x, float *y, uint32_t count)
@@ -306,6 +332,7 @@ static void run_product(const struct adapter_step *step, const struct adapter_sp
 			.y_stride = step->out,
 		};
 		kernels->product(&product);
+		mend(&product);
 	}
 }
 

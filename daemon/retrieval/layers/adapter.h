@@ -4,7 +4,8 @@
  *   adapter_space_init -> [rows into space.rows] adapter_run ... -> adapter_space_fini
  *
  * Steps: a linear layer, y = W x + b; relu, silu, sigmoid, tanh of each value; a gate,
- * y = x * sigmoid(W x + b). The bits of a result are the same on every machine, and do not depend
+ * y = x * sigmoid(W x + b). A value of a layer beyond f32 becomes the largest f32 of its sign, so
+ * finite rows and layers give finite rows (wide.h). The bits of a result are the same on every machine, and do not depend
  * on the other rows of the block.
  *
  * Threads: any; one thread at a time uses a space.

@@ -1,6 +1,7 @@
 /* adapter_kernels.c - products and activations, compiled once for each instruction set. */
 #include "daemon/retrieval/layers/adapter_kernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -108,6 +109,18 @@ INLINE void gate(float *restrict values, const float *restrict x, size_t count)
 	}
 }
 
+/* ---- ranges ---- */
+
+INLINE bool in_range(const float *values, size_t count, float least)
+{
+	uint32_t beyond = 0;
+	for (size_t i = 0; i < count; i++) {
+		const float size = fabsf(values[i]);
+		beyond |= (uint32_t) !(size <= FLT_MAX) | (uint32_t) !(size >= least);
+	}
+	return beyond == 0;
+}
+
 /* ---- products ---- */
 
 /* Adds the partial sums up in the one order. */
@@ -181,6 +194,10 @@ static void plain_product(const struct adapter_product *product)
 	{                                                                                          \
 		gate(values, x, count);                                                            \
 	}                                                                                          \
+	TARGET static bool SET##_in_range(const float *values, size_t count, float least)          \
+	{                                                                                          \
+		return in_range(values, count, least);                                             \
+	}                                                                                          \
 	static const struct adapter_kernels SET##_kernels = {                                      \
 		.name = #SET,                                                                      \
 		.product = SET##_product,                                                          \
@@ -189,6 +206,7 @@ static void plain_product(const struct adapter_product *product)
 		.sigmoid = SET##_sigmoid,                                                          \
 		.tanh = SET##_tanh,                                                                \
 		.gate = SET##_gate,                                                                \
+		.in_range = SET##_in_range,                                                        \
 	};
 
 /* NOLINTEND(bugprone-macro-parentheses) */

@@ -9,6 +9,7 @@
 #ifndef DAEMON_RETRIEVAL_LAYERS_ADAPTER_KERNELS_H
 #define DAEMON_RETRIEVAL_LAYERS_ADAPTER_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* y[r][o] = x[r] . w[o] + bias[o]. */
@@ -33,6 +34,8 @@ struct adapter_kernels {
 	void (*tanh)(float *values, size_t count);
 	/* values[i] = x[i] * sigmoid(values[i]) */
 	void (*gate)(float *values, const float *x, size_t count);
+	/* Is each of the values finite, and none nearer to zero than `least`? */
+	bool (*in_range)(const float *values, size_t count, float least);
 };
 
 /* Set `i` of those that this machine can run, the fastest first; NULL behind the last. */

@@ -68,6 +68,16 @@ INLINE uint32_t common_bits(const uint8_t *a, const uint8_t *b, size_t len)
 	return bits;
 }
 
+INLINE bool has_small(const float *values, size_t count, float least)
+{
+	uint32_t small = 0;
+	for (size_t i = 0; i < count; i++) {
+		const float size = fabsf(values[i]);
+		small |= (uint32_t)(size < least) & (uint32_t)(size > 0);
+	}
+	return small != 0;
+}
+
 /* NOLINTBEGIN(bugprone-macro-parentheses): an attribute stands without them. */
 #define KERNELS(SET, TARGET)                                                                       \
 	TARGET static void SET##_distances(const struct adapter_product *product)                  \
@@ -78,10 +88,15 @@ INLINE uint32_t common_bits(const uint8_t *a, const uint8_t *b, size_t len)
 	{                                                                                          \
 		return common_bits(a, b, len);                                                     \
 	}                                                                                          \
+	TARGET static bool SET##_has_small(const float *values, size_t count, float least)         \
+	{                                                                                          \
+		return has_small(values, count, least);                                            \
+	}                                                                                          \
 	static const struct score_kernels SET##_kernels = {                                        \
 		.name = #SET,                                                                      \
 		.distances = SET##_distances,                                                      \
 		.common_bits = SET##_common_bits,                                                  \
+		.has_small = SET##_has_small,                                                      \
 	};
 /* NOLINTEND(bugprone-macro-parentheses) */
 

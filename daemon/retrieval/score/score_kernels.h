@@ -10,6 +10,7 @@
 
 #include "daemon/retrieval/layers/adapter_kernels.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,8 @@ struct score_kernels {
 	void (*distances)(const struct adapter_product *product);
 	/* How many bits are set in both? Both have `len` bytes. */
 	uint32_t (*common_bits)(const uint8_t *a, const uint8_t *b, size_t len);
+	/* Is one of the values nearer to zero than `least`, but not zero? */
+	bool (*has_small)(const float *values, size_t count, float least);
 };
 
 /* Set `i` of those that this machine can run, the fastest first; NULL behind the last. */

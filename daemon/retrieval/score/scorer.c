@@ -2,6 +2,7 @@
 #include "daemon/retrieval/score/scorer.h"
 
 #include "daemon/retrieval/score/score_kernels.h"
+#include "daemon/retrieval/score/score_range.h"
 
 #include <assert.h>
 #include <math.h>
@@ -45,6 +46,7 @@ static uint32_t bits_of(const struct scorer *scorer, const uint8_t *vector)
 /* Measures the lengths of `count` f32 vectors. */
 static void measure_lengths(const float *vectors, size_t count, uint32_t dim, float *out)
 {
+	const struct adapter_kernels *kernels = adapter_kernels_at(0);
 	for (size_t i = 0; i < count; i++) {
 		const float *vector = vectors + i * dim;
 		const struct adapter_product product = {
@@ -56,8 +58,9 @@ static void measure_lengths(const float *vectors, size_t count, uint32_t dim, fl
 			.in = dim,
 			.y_stride = 1,
 		};
-		adapter_kernels_at(0)->product(&product);
-		out[i] = sqrtf(out[i]);
+		kernels->product(&product);
+		out[i] = score_is_usual(out[i]) ? sqrtf(out[i])
+						: score_unusual_length(vector, dim, out[i]);
 	}
 }
 
@@ -106,6 +109,8 @@ enum status scorer_init(struct scorer *scorer, const struct scorer_shape *shape,
 	for (uint32_t i = 0; i < shape->parts; i++) {
 		scorer->weights[i] = weights == NULL ? 1.0f : weights[i];
 	}
+	scorer->is_single = count == 1 && shape->views == 1 && scorer->weights[0] == 1;
+	scorer->has_plain_weights = score_weights_are_plain(scorer->weights, shape->parts);
 	measure(scorer, scorer->vectors, count, scorer->sizes);
 	return STATUS_OK;
 }
@@ -158,14 +163,28 @@ static void negate(float *values, size_t count)
 	}
 }
 
+static inline float cosine_of(float product, float query, float row)
+{
+	const float cosine = product / query / row;
+	const float below = cosine > 1 ? 1 : cosine;
+	const float within = below < -1 ? -1 : below;
+	return query == 0 || row == 0 ? 0 : within;
+}
+
+/* For one query the loop runs over rows, and else over queries: so it uses vector instructions. */
 static void divide_by_lengths(struct scorer *scorer, size_t row_views)
 {
 	const uint32_t count = vectors_of(&scorer->shape);
-	for (size_t i = 0; i < row_views; i++) {
+	const float *restrict sizes = scorer->sizes;
+	const float *restrict row_sizes = scorer->row_sizes;
+	float *restrict alike = scorer->alike;
+	for (size_t i = 0; i < row_views && count == 1; i++) {
+		alike[i] = cosine_of(alike[i], sizes[0], row_sizes[i]);
+	}
+	for (size_t i = 0; i < row_views && count > 1; i++) {
 		for (uint32_t j = 0; j < count; j++) {
-			float *alike = &scorer->alike[i * count + j];
-			const bool has_both = scorer->sizes[j] != 0 && scorer->row_sizes[i] != 0;
-			*alike = has_both ? *alike / scorer->sizes[j] / scorer->row_sizes[i] : 0;
+			alike[i * count + j] =
+				cosine_of(alike[i * count + j], sizes[j], row_sizes[i]);
 		}
 	}
 }
@@ -218,16 +237,8 @@ static float score_of(const struct scorer *scorer, uint32_t row, uint32_t query)
 	return score;
 }
 
-void scorer_run(struct scorer *scorer, const void *rows, uint32_t count, float *scores)
+static void sum_up(const struct scorer *scorer, uint32_t count, float *scores)
 {
-	const size_t row_views = (size_t)count * scorer->shape.views;
-	assert(count <= scorer->rows_max);
-	measure(scorer, rows, row_views, scorer->row_sizes);
-	if (metric_is_of_bits(scorer->shape.metric)) {
-		compare_bits(scorer, rows, row_views);
-	} else {
-		compare_vectors(scorer, rows, row_views);
-	}
 	if (scorer->shape.views == 1 && vectors_of(&scorer->shape) == 1) {
 		for (uint32_t row = 0; row < count; row++) {
 			scores[row] = scorer->weights[0] * scorer->alike[row];
@@ -240,4 +251,18 @@ void scorer_run(struct scorer *scorer, const void *rows, uint32_t count, float *
 				score_of(scorer, row, query);
 		}
 	}
+}
+
+void scorer_run(struct scorer *scorer, const void *rows, uint32_t count, float *scores)
+{
+	const size_t row_views = (size_t)count * scorer->shape.views;
+	assert(count <= scorer->rows_max);
+	measure(scorer, rows, row_views, scorer->row_sizes);
+	if (metric_is_of_bits(scorer->shape.metric)) {
+		compare_bits(scorer, rows, row_views);
+	} else {
+		compare_vectors(scorer, rows, row_views);
+	}
+	sum_up(scorer, count, scores);
+	score_mend(scorer, rows, count, scores);
 }

@@ -6,8 +6,10 @@
  *     score = sum over i of w_i * max over j of metric(q_i, x_j)
  *
  * For single vectors and a weight of 1 this is the metric itself; for several it is late
- * interaction. Everything is f32. The bits of a score are the same on every machine, and do not
- * depend on the other rows. The score of a row with a NaN is NaN, or that of its other views.
+ * interaction. Everything is f32; what leaves its range is computed again in f64 (score_range.h), so
+ * a score of finite vectors is finite. A cosine is -1..1. The bits of a score are the same on every
+ * machine, and do not depend on the other rows. The score of a row with a NaN is NaN, or that of
+ * its other views.
  * Source: Khattab and Zaharia, ColBERT, SIGIR 2020 (maximum over views, sum over parts).
  *
  * Threads: one at a time.
@@ -18,6 +20,7 @@
 #include "schema/metric.h"
 #include "schema/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,14 +34,17 @@ struct scorer_shape {
 
 struct scorer {
 	struct scorer_shape shape;
-	size_t vector_bytes; /* of one vector: f32[dim], or for metrics of bits (dim + 7) / 8 */
-	uint32_t rows_max;   /* of one scorer_run */
+	size_t vector_bytes;    /* of one vector: f32[dim], or for metrics of bits (dim + 7) / 8 */
+	uint32_t rows_max;      /* of one scorer_run */
+	bool is_single;         /* a score is the one metric of the query and the row */
+	bool has_plain_weights; /* score_weights_are_plain */
 	/* Owned, in one allocation. */
 	uint8_t *vectors; /* [queries * parts] of vector_bytes */
-	float *sizes;     /* [queries * parts] their lengths, or the numbers of their bits */
+	/* [queries * parts] their lengths, or the numbers of their bits; NaN: out of range */
+	float *sizes;
 	float *weights;   /* [parts] */
 	float *alike;     /* [rows_max * views, queries * parts] */
-	float *row_sizes; /* [rows_max * views] */
+	float *row_sizes; /* [rows_max * views], likewise */
 };
 
 /*   vectors  [queries, parts, dim] f32, or for metrics of bits [queries, parts, (dim + 7) / 8]

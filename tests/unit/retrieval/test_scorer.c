@@ -3,6 +3,7 @@
 
 #include "daemon/retrieval/score/score_kernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/alloc_fail.h"
+#include "tests/unit/seed.h"
 
 enum { VECTORS = 40, DIM_MAX = 300 };
 static const size_t vectors_elements = (size_t)VECTORS * DIM_MAX;
@@ -147,6 +149,179 @@ static void scores_are_those_of_the_formulas(void **state)
 	}
 }
 
+/* ---- every exponent ---- */
+
+enum { RANGE_DIM_MAX = 70, RANGE_ROWS = 12, RANGE_VIEWS_MAX = 3, RANGE_PARTS_MAX = 3 };
+
+/* A vector whose elements have nearly one exponent, or exponents from all over f32, or which is
+ * zero. */
+static void make_any(float *out, uint32_t dim, uint64_t *random)
+{
+	const uint64_t kind = next_random(random) % 8;
+	const int exponent = (int)(next_random(random) % 276) - 149;
+	for (uint32_t i = 0; i < dim; i++) {
+		const float sign = next_random(random) % 2 == 0 ? 1 : -1;
+		const float digits = 1 + (float)(next_random(random) % (1 << 23)) * 0x1p-23f;
+		const int here = kind == 1 ? (int)(next_random(random) % 276) - 149
+				 : kind == 2 && next_random(random) % 2 == 0 ? 0
+									     : exponent;
+		out[i] = kind == 0 ? 0 : sign * ldexpf(digits, here);
+	}
+}
+
+/* The metric, and how large an error may be for each unit of a relative one. */
+static long double alike_exactly(enum metric metric, const float *q, const float *x, uint32_t dim,
+	long double *size)
+{
+	long double product = 0;
+	long double products = 0;
+	long double apart = 0;
+	long double squares[2] = {0};
+	for (uint32_t i = 0; i < dim; i++) {
+		const long double a = q[i];
+		const long double b = x[i];
+		product += a * b;
+		products += fabsl(a * b);
+		apart += (a - b) * (a - b);
+		squares[0] += a * a;
+		squares[1] += b * b;
+	}
+	const long double lengths = sqrtl(squares[0]) * sqrtl(squares[1]);
+	*size = metric == METRIC_INNER_PRODUCT ? products : metric == METRIC_L2 ? apart : 1;
+	return metric == METRIC_INNER_PRODUCT ? product
+	       : metric == METRIC_L2          ? -apart
+	       : lengths == 0                 ? 0
+					      : product / lengths;
+}
+
+static long double within(long double value)
+{
+	return value > FLT_MAX ? FLT_MAX : value < -FLT_MAX ? -FLT_MAX : value;
+}
+
+static void expect_score(const struct scorer_shape *shape, const float *q, const float *weights,
+	const float *row, float got)
+{
+	long double score = 0;
+	long double error = 0x1p-148L; /* two units in the last place of the least f32 */
+	for (uint32_t i = 0; i < shape->parts; i++) {
+		long double best = -INFINITY;
+		long double most = 0;
+		for (uint32_t j = 0; j < shape->views; j++) {
+			long double size;
+			best = fmaxl(best, alike_exactly(shape->metric, q + i * shape->dim,
+						   row + j * shape->dim, shape->dim, &size));
+			most = fmaxl(most, size);
+		}
+		score += weights[i] * best;
+		error += fabsl(weights[i]) * most * 0x1p-19L;
+	}
+	assert_true(isfinite(got));
+	assert_true(got >= within(score - error) && got <= within(score + error));
+	assert_true(shape->metric != METRIC_COSINE || shape->parts > 1 ||
+		    fabsf(got) <= fabsf(weights[0]));
+}
+
+static void check_range(const struct scorer_shape *shape, uint64_t *random)
+{
+	static float queries[2 * RANGE_PARTS_MAX * RANGE_DIM_MAX];
+	static float rows[RANGE_ROWS * RANGE_VIEWS_MAX * RANGE_DIM_MAX];
+	float weights[RANGE_PARTS_MAX] = {1, 1, 1};
+	const uint64_t weighted = next_random(random) % 3;
+	for (uint32_t i = 0; weighted > 0 && i < shape->parts; i++) {
+		make_any(&weights[i], 1, random);
+		weights[i] = weighted == 1 ? 0.5f + (float)i : weights[i];
+	}
+	for (uint32_t i = 0; i < shape->queries * shape->parts; i++) {
+		make_any(queries + i * shape->dim, shape->dim, random);
+	}
+	for (uint32_t i = 0; i < RANGE_ROWS * shape->views; i++) {
+		/* Some rows are queries, of another length or of the same. */
+		make_any(rows + i * shape->dim, shape->dim, random);
+		const float scale = i % 8 == 2 ? 1 : 0.3f;
+		for (uint32_t j = 0; i % 4 == 2 && j < shape->dim; j++) {
+			rows[i * shape->dim + j] = queries[j] * scale;
+		}
+	}
+	struct scorer scorer;
+	assert_int_equal(scorer_init(&scorer, shape, queries, weighted > 0 ? weights : NULL),
+		STATUS_OK);
+	float *scores = malloc((size_t)scorer.rows_max * shape->queries * sizeof *scores);
+	assert_non_null(scores);
+	scorer_run(&scorer, rows, RANGE_ROWS, scores);
+	for (uint32_t i = 0; i < shape->queries * RANGE_ROWS; i++) {
+		const uint32_t query = i / RANGE_ROWS;
+		const uint32_t row = i % RANGE_ROWS;
+		expect_score(shape, queries + query * shape->parts * shape->dim, weights,
+			rows + row * shape->views * shape->dim,
+			scores[query * scorer.rows_max + row]);
+	}
+	free(scores);
+	scorer_fini(&scorer);
+}
+
+static void finite_vectors_of_any_exponent_have_right_scores(void **state)
+{
+	(void)state;
+	const enum metric metrics[] = {METRIC_INNER_PRODUCT, METRIC_COSINE, METRIC_L2};
+	uint64_t random = seed_from(11);
+	for (int i = 0; i < 6000; i++) {
+		const struct scorer_shape shape = {
+			.metric = metrics[i % 3],
+			.dim = 1 + (uint32_t)(next_random(&random) % RANGE_DIM_MAX),
+			.views = 1 + (uint32_t)(next_random(&random) % RANGE_VIEWS_MAX),
+			.queries = 1 + (uint32_t)(next_random(&random) % 2),
+			.parts = 1 + (uint32_t)(next_random(&random) % RANGE_PARTS_MAX),
+		};
+		check_range(&shape, &random);
+	}
+}
+
+/* Bits whose numbers, times large weights, cancel beyond f32. */
+static void sums_beyond_f32_are_no_nan(void **state)
+{
+	(void)state;
+	const uint8_t queries[2] = {0xff, 0x00};
+	const uint8_t row[1] = {0x0f};
+	const float weights[2] = {FLT_MAX, -FLT_MAX};
+	const struct scorer_shape shape = {METRIC_HAMMING, 8, 1, 1, 2};
+	struct scorer scorer;
+	float score;
+	assert_int_equal(scorer_init(&scorer, &shape, queries, weights), STATUS_OK);
+	scorer_run(&scorer, row, 1, &score);
+	assert_true(score == 0);
+	scorer_fini(&scorer);
+}
+
+static void ranges_are_told_alike_by_every_set(void **state)
+{
+	(void)state;
+	const float values[] = {0, -0.0f, 0x1p-149f, -0x1p-126f, 0x1p-100f, 1, FLT_MAX, -FLT_MAX,
+		INFINITY, -INFINITY, NAN};
+	enum { VALUES = sizeof values / sizeof *values, PLACES = 37 };
+	for (size_t value = 0; value < VALUES; value++) {
+		const float size = fabsf(values[value]);
+		for (size_t place = 0; place < PLACES; place++) {
+			float some[PLACES];
+			for (size_t i = 0; i < PLACES; i++) {
+				some[i] = i == place ? values[value] : 1;
+			}
+			for (size_t i = 0; adapter_kernels_at(i) != NULL; i++) {
+				const struct adapter_kernels *set = adapter_kernels_at(i);
+				assert_int_equal(set->in_range(some, PLACES, 0x1p-100f),
+					size >= 0x1p-100f && isfinite(size));
+				assert_int_equal(set->in_range(some, PLACES, 0),
+					isfinite(size) != 0);
+			}
+			for (size_t i = 0; score_kernels_at(i) != NULL; i++) {
+				assert_int_equal(score_kernels_at(i)->has_small(some, PLACES,
+							 0x1p-50f),
+					size > 0 && size < 0x1p-50f);
+			}
+		}
+	}
+}
+
 static void zeros_and_bits_at_their_edges(void **state)
 {
 	(void)state;
@@ -198,6 +373,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_set_gives_the_same_bits),
 		cmocka_unit_test(scores_are_those_of_the_formulas),
+		cmocka_unit_test(finite_vectors_of_any_exponent_have_right_scores),
+		cmocka_unit_test(sums_beyond_f32_are_no_nan),
+		cmocka_unit_test(ranges_are_told_alike_by_every_set),
 		cmocka_unit_test(zeros_and_bits_at_their_edges),
 		cmocka_unit_test(refused_memory_is_an_error),
 	};

@@ -347,7 +347,7 @@ static void the_smallest_and_the_largest_floats_make_i8(void **state)
 	assert_int_equal(codes[0], 100);
 	assert_int_equal(codes[1], -3);
 	quantise(huge, 2, codes, &scale);
-	assert_true(isfinite(scale));
+	assert_true(isfinite(scale * -128.0f));
 	assert_int_equal(codes[0], 127);
 	assert_int_equal(codes[1], -127);
 }
@@ -387,7 +387,7 @@ static void the_first_nonfinite_is_found_at_every_place(void **state)
 		uint32_t bad[4];
 	} cases[] = {
 		{DTYPE_F32, {0x7f800000u, 0xff800000u, 0x7f800001u, 0xffffffffu}},
-		{DTYPE_I8, {0x7f800000u, 0xff800000u, 0x7f800001u, 0xffffffffu}},
+		{DTYPE_I8, {0x7f800000u, 0xfc000000u, 0x7c000000u, 0xffffffffu}},
 		{DTYPE_F16, {0x7c00u, 0xfc00u, 0x7c01u, 0xffffu}},
 		{DTYPE_BF16, {0x7f80u, 0xff80u, 0x7f81u, 0xffffu}},
 	};
@@ -395,9 +395,10 @@ static void the_first_nonfinite_is_found_at_every_place(void **state)
 		bool wide = cases[i].dtype == DTYPE_F32 || cases[i].dtype == DTYPE_I8;
 		size_t size = wide ? 4 : 2;
 		uint8_t *elements = unaligned(COUNT * size);
-		/* The largest finite value, which has all exponent bits but one. */
+		/* The largest finite value, which has all exponent bits but one; the largest scale
+		 * of which each element is finite. */
 		static const uint8_t largest[][4] = {{0xff, 0xff, 0x7f, 0xff},
-			{0xff, 0xff, 0x7f, 0x7f}, {0xff, 0x7b}, {0x7f, 0x7f}};
+			{0xff, 0xff, 0xff, 0x7b}, {0xff, 0x7b}, {0x7f, 0x7f}};
 		for (size_t at = 0; at < COUNT; at++) {
 			memcpy(elements + at * size, largest[i], size);
 		}
