@@ -142,6 +142,8 @@ static enum status read_positions(struct wire_value result, struct rep_position 
 		read = field_text(each, "layer", to->layer, sizeof to->layer) &&
 		       field_text(each, "source", to->source, sizeof to->source) &&
 		       field_uint(each, "next", &to->next);
+		(void)wire_uint(wire_get(each, "durable"), &to->durable);
+		(void)wire_int(wire_get(each, "counted_ms"), &to->counted_ms);
 	}
 	if (!read) {
 		free(positions);

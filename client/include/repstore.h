@@ -229,9 +229,8 @@ struct rep_put_part {
 	const struct rep_rows *rows;
 };
 
-/* Writes rows of several tables (64 at most) as one write: a fetch sees all parts or none, and
- * after a restart all parts are there or none. `if_newer` must be the same in all. Else as rep_put.
- */
+/* Writes rows of several tables (64 at most) as one write: a fetch, or a restart, sees all parts or
+ * none. `if_newer` must be the same in all. Else as rep_put. */
 REP_API enum rep_status rep_put_parts(rep_client *client, const char *release,
 	const struct rep_put_part *parts, size_t count, struct rep_written *out,
 	struct rep_error *err);
@@ -240,11 +239,11 @@ REP_API enum rep_status rep_put_parts(rep_client *client, const char *release,
 REP_API enum rep_status rep_delete(rep_client *client, const char *release, const char *table,
 	struct rep_keys keys, struct rep_written *out, struct rep_error *err);
 
-/* Pipelining: send puts and deletes, then receive each, in the order sent. The daemon
- * applies them in that order; when it refuses one, it still applies the later ones. Rows
- * and keys are the caller's again when a send returns. Each rep_write_receive takes one
- * write off the pipeline, whatever it returns. A write whose connection was lost returns REP_CLOSED.
- * Fetches may be under way on the same client: each kind is received by its own function. */
+/* Pipelining: send puts and deletes, then receive each, in the order sent. The daemon applies them
+ * in that order; when it refuses one, it still applies the later ones. Rows and keys are the caller's
+ * again when a send returns. Each rep_write_receive takes one write off the pipeline, whatever it
+ * returns. A write whose connection was lost returns REP_CLOSED. Fetches may be under way on the
+ * same client: each kind is received by its own function, and either may be received first. */
 REP_API enum rep_status rep_put_send(rep_client *client, const char *release, const char *table,
 	const struct rep_rows *rows, struct rep_error *err);
 REP_API enum rep_status rep_put_parts_send(rep_client *client, const char *release,
@@ -285,7 +284,10 @@ REP_API enum rep_status rep_observe_send(rep_client *client, const char *release
 struct rep_position {
 	char layer[72];
 	char source[72];
-	uint64_t next; /* the position of the next sample; durable */
+	uint64_t next; /* the position of the next sample */
+	uint64_t
+		durable; /* up to where it is on the disk; 0: not yet. Below `next` with periodic syncs */
+	int64_t counted_ms; /* when its last batch came */
 };
 /* Up to which position the samples of each source are counted. out: malloc'ed array; free() it. */
 REP_API enum rep_status rep_positions(rep_client *client, const char *release,

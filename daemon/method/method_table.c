@@ -25,6 +25,7 @@ const struct method method_table[] = {
 	{"observe", METHOD_WRITE, observe_run, observe_names},
 	{"ping", METHOD_INLINE, ping_run, no_names},
 	{"positions", METHOD_WRITE, positions_run, release_only_names},
+	{"positions.forget", METHOD_WRITE, positions_forget_run, positions_forget_names},
 	{"put", METHOD_WRITE, put_run, put_names},
 	{"release.create", METHOD_ADMIN, release_create_run, release_create_names},
 	{"release.drop", METHOD_ADMIN, release_drop_run, release_only_names},

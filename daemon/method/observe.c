@@ -10,6 +10,7 @@
 #include "daemon/method/call/service.h"
 #include "daemon/store/log/positions.h"
 #include "daemon/store/observe/observe.h"
+#include "daemon/store/observe/sources.h"
 #include "daemon/store/snapshot/layer.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
@@ -17,6 +18,7 @@
 
 const char *const observe_names[] = {"release", "layer", "users", "items", "dtype", "rows",
 	"source", "position", "first", "times", "any_time", "scales", NULL};
+const char *const positions_forget_names[] = {"release", "layer", "source", "oldest", NULL};
 
 /* The batch that a request gives. */
 struct observe {
@@ -163,9 +165,8 @@ enum status positions_run(struct call *call)
 		return params.status;
 	}
 	struct position_list positions = {0};
-	const enum status status =
-		store_positions(call->service->store, release.text[0] != '\0' ? release.text : NULL,
-			&positions, &call->ticket, &call->error);
+	const enum status status = store_positions(call->service->store,
+		release.text[0] != '\0' ? release.text : NULL, &positions, &call->error);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -174,11 +175,57 @@ enum status positions_run(struct call *call)
 	wire_write_str(call->out, "positions");
 	wire_write_array(call->out, positions.count);
 	for (size_t i = 0; i < positions.count; i++) {
-		wire_write_map(call->out, 3);
-		reply_str(call->out, "layer", positions.all[i].layer.text);
-		reply_str(call->out, "source", positions.all[i].source.text);
-		reply_uint(call->out, "next", positions.all[i].next);
+		const struct source_position *position = &positions.all[i];
+		wire_write_map(call->out, position->is_durable ? 5 : 4);
+		reply_str(call->out, "layer", position->layer.text);
+		reply_str(call->out, "source", position->source.text);
+		reply_uint(call->out, "next", position->next);
+		if (position->is_durable) {
+			reply_uint(call->out, "durable", position->durable);
+		}
+		wire_write_str(call->out, "counted_ms");
+		wire_write_int(call->out, position->time_ms);
 	}
 	free(positions.all);
+	return reply_end(call);
+}
+
+enum status positions_forget_run(struct call *call)
+{
+	struct params params;
+	struct name release;
+	struct name layer;
+	struct name source;
+	params_begin(&params, call->params, "", positions_forget_names, &call->error);
+	params_name(&params, "release", PARAM_REQUIRED, &release);
+	params_name(&params, "layer", PARAM_OPTIONAL, &layer);
+	params_name(&params, "source", PARAM_OPTIONAL, &source);
+	const bool has_source = source.text[0] != '\0';
+	const bool has_oldest = params_value(&params, "oldest", PARAM_OPTIONAL).object != NULL;
+	const struct forget which = {
+		.release = release.text,
+		.layer = layer.text[0] != '\0' ? layer.text : NULL,
+		.source = has_source ? source.text : NULL,
+		.oldest = params_uint_or(&params, "oldest", 0),
+		.now_ms = clock_unix_ms(),
+	};
+	if (has_source == has_oldest) {
+		params_fail(&params, STATUS_BAD_REQUEST, "source",
+			"%s, either a source is forgotten or some of the oldest ones",
+			has_source ? "given with oldest" : "missing");
+	}
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	struct write_result result = {0};
+	const enum status status =
+		store_forget(call->service->store, &which, &result, &call->ticket, &call->error);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	wire_write_map(call->out, 3);
+	reply_str(call->out, "release", result.release.text);
+	reply_uint(call->out, "sequence", result.sequence);
+	reply_uint(call->out, "forgotten", result.count);
 	return reply_end(call);
 }

@@ -117,17 +117,32 @@ static void read_position(const struct frame_part *part, struct positions *posit
 	require(back.is_first == position.is_first);
 	uint64_t next = 0;
 	const enum status status = positions_raise(positions, to);
-	require(status == STATUS_OK || status == STATUS_TOO_LARGE);
-	require(status != STATUS_OK ||
-		(positions_next(positions, to->layer.text, to->source.text, &next) &&
-			next >= to->next));
+	require(status == STATUS_OK);
+	require(positions_next(positions, to->layer.text, to->source.text, &next));
+	require(next >= to->next);
+}
+
+static void read_forgotten(const struct frame_part *part, struct positions *positions)
+{
+	struct frame_sources walk;
+	struct source_position source;
+	uint32_t read = 0;
+	uint64_t next;
+	frame_sources_begin(&walk, part);
+	for (; frame_sources_next(&walk, &source); read++) {
+		require(is_name(&source.layer) && is_name(&source.source));
+		positions_forget(positions, source.layer.text, source.source.text);
+		require(!positions_next(positions, source.layer.text, source.source.text, &next));
+	}
+	require(read + walk.left == part->rows);
 }
 
 static void copy_positions(struct positions *positions)
 {
 	struct source_position *all;
 	size_t count;
-	require(positions_now(positions, &all, &count) == STATUS_OK);
+	positions_settle_all(positions);
+	require(positions_list(positions, POSITION_COUNTED, &all, &count) == STATUS_OK);
 	for (size_t i = 1; i < count; i++) {
 		const int order = strcmp(all[i - 1].layer.text, all[i].layer.text);
 		require(order < 0 ||
@@ -147,6 +162,8 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 	for (; frame_next_part(data, head, &at, &part); parts++) {
 		if (part.kind == FRAME_POSITION) {
 			read_position(&part, frames->positions);
+		} else if (part.kind == FRAME_FORGET) {
+			read_forgotten(&part, frames->positions);
 		} else {
 			walk_rows(&part, frames->spec);
 		}

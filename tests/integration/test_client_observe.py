@@ -47,7 +47,8 @@ class Written(ctypes.Structure):
 
 
 class Position(ctypes.Structure):
-    _fields_ = [('layer', ctypes.c_char * 72), ('source', ctypes.c_char * 72), ('next', ctypes.c_uint64)]
+    _fields_ = [('layer', ctypes.c_char * 72), ('source', ctypes.c_char * 72), ('next', ctypes.c_uint64),
+                ('durable', ctypes.c_uint64), ('counted_ms', ctypes.c_int64)]
 
 
 class Part(ctypes.Structure):

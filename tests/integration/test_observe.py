@@ -151,8 +151,8 @@ class Observe(harness.Case):
         self.check('cr_item@mlp2', by_item, 'sum')
         self.client.call('merge')
         self.check('cr_user@mlp2', by_user, 'sum')
-        self.assertEqual(self.client.call('positions')['positions'],
-                         [{'layer': 'mlp2', 'source': 's', 'next': 10000}])
+        position, = self.client.call('positions')['positions']
+        self.assertEqual((position['layer'], position['source'], position['next']), ('mlp2', 's', 10000))
         # The states themselves into another release, by load and by put.
         reply = self.client.call('scan', table='cr_user@mlp2', limit=65536, raw=True)
         columns = {name: reply[name] for name in ('keys', 'rows', 'times', 'weights')}
@@ -196,7 +196,14 @@ class Observe(harness.Case):
         self.assertEqual(send(0, 10, 5, layer='mlp2', first=True)['next'], 15)
         expected = [{'layer': 'fm', 'source': 'p0', 'next': 1150}, {'layer': 'fm', 'source': 'p1', 'next': 10},
                     {'layer': 'mlp2', 'source': 'p0', 'next': 15}]
-        self.assertEqual(self.client.call('positions', release='r')['positions'], expected)
+        def positions():
+            told = self.client.call('positions', release='r')['positions']
+            for each in told:
+                self.assertLess(abs(each.pop('counted_ms') - harness.now_ms()), 600000)
+                self.assertEqual(each.pop('durable'), each['next'])
+            return told
+
+        self.assertEqual(positions(), expected)
         model = Aggregate(events=0.99)
         model.add_all(users[:150], times[:150], rows[:150])
         model.add_all(users[:10], times[:10], rows[:10])
@@ -209,9 +216,41 @@ class Observe(harness.Case):
             self.daemon.start()
             self.client = self.daemon.client()
             self.addCleanup(self.client.close)
-            self.assertEqual(self.client.call('positions', release='r')['positions'], expected)
+            self.assertEqual(positions(), expected)
             self.assertEqual(send(140, 10, 1140)['applied'], 0)
         self.check('cr_user@fm', model, 'layer_norm', 'r')
+
+    def test_positions_say_what_is_on_the_disk(self):
+        """With syncs that come once a day nothing is durable but what a merge has synced, or a stop."""
+        daemon = self.make_daemon(*self.config('[log]\ndurability = periodic\nsync_interval = 10m\n'), name='periodic')
+        self.client = daemon.start().client()
+        self.addCleanup(self.client.close)
+        told, _ = DECAYS['events']
+        self.make('r', told, layers=('fm',))
+        users, items, times, rows = movielens('fm')
+
+        def send(source, first, end):
+            piece = slice(first, end)
+            self.observe('r', 'fm', users[piece], items[piece], times[piece], rows[piece], source=source, position=first)
+
+        def positions():
+            return {each['source']: (each['next'], each.get('durable')) for each in
+                    self.client.call('positions', release='r')['positions']}
+
+        send('p0', 0, 10)
+        self.assertEqual(positions(), {'p0': (10, None)})
+        self.client.call('merge')
+        self.assertEqual(positions(), {'p0': (10, 10)})
+        send('p0', 10, 30)
+        send('p1', 0, 5)
+        self.assertEqual(positions(), {'p0': (30, 10), 'p1': (5, None)})
+        self.client.call('positions.forget', release='r', source='p0')
+        self.assertEqual(positions(), {'p1': (5, None)})
+        self.client.close()
+        daemon.restart()
+        self.client = daemon.client()
+        self.addCleanup(self.client.close)
+        self.assertEqual(positions(), {'p1': (5, 5)})
 
     def test_a_name_without_a_layer_means_the_chosen_one(self):
         told, _ = DECAYS['events']

@@ -42,8 +42,10 @@ class ObserveCommand(harness.Case):
         told, = self.daemon.command_json('observe', *self.movielens('mlp2'))
         self.assertEqual((told['samples'], told['applied'], told['batches'], told['layer']), (10000, 10000, 3, 'mlp2'))
         self.assertIn('ml      10000', self.run_command('positions'))
-        self.assertEqual(self.daemon.command_json('positions', 'r')[0]['positions'],
-                         [{'layer': 'fm', 'source': 'ml', 'next': 10000}])
+        position, = self.daemon.command_json('positions', 'r')[0]['positions']
+        self.assertLess(abs(position.pop('counted_ms') - harness.now_ms()), 60000)
+        self.assertEqual(position, {'layer': 'fm', 'source': 'ml', 'next': 10000, 'durable': 10000})
+        self.assertEqual(self.run_command('positions', '--release', 'r'), self.run_command('positions', 'r'))
         for layer in ('fm', 'mlp2'):
             users, items, times, rows = movielens(layer)
             by_item = Aggregate(events=0.99)
@@ -53,6 +55,24 @@ class ObserveCommand(harness.Case):
                 part = client.fetch('cr_item@' + layer, harness.packed(np.array(keys, '<u8')))
             sums, _, _ = by_item.states(keys)
             np.testing.assert_array_equal(np.frombuffer(part['rows'], '<f4').reshape(sums.shape), sums)
+
+    def test_sources_are_forgotten(self):
+        for source in ('a', 'b', 'c'):
+            for layer in ('fm', 'mlp2'):
+                self.run_command('observe', *self.movielens(layer), '--source', source)
+        self.assertEqual(self.run_command('positions', '--forget', 'b'), '2 positions of release r forgotten\n')
+        self.assertIn("source: 'b' is not counted in release 'r'", self.run_command('positions', '--forget', 'b', fails=1))
+        self.assertEqual(self.run_command('positions', 'r', '--forget', 'a', '--layer', 'fm'),
+                         '1 positions of release r forgotten\n')
+        self.assertEqual(self.run_command('positions', '--forget-oldest', '1'), '1 positions of release r forgotten\n')
+        self.daemon.restart()
+        told = self.daemon.command_json('positions')[0]['positions']
+        self.assertEqual([(each['layer'], each['source']) for each in told], [('fm', 'c'), ('mlp2', 'c')])
+        # Forgotten is unknown: it begins at 0 again, and its samples count once more.
+        self.assertIn('10000 samples', self.run_command('observe', *self.movielens('fm'), '--source', 'a'))
+        for options in (['--forget', 'a', '--forget-oldest', '1'], ['--layer', 'fm'], ['r', 'x'], ['r', '--release', 's'],
+                        ['--forget-oldest', 'all']):
+            self.run_command('positions', *options, fails=2)
 
     def test_a_layer_is_chosen(self):
         said = self.run_command('layer', 'list')

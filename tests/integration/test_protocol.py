@@ -239,6 +239,8 @@ class Protocol(harness.Case):
         self.call('observe', release='live', layer='fm', users=[1, 1], items=[2, 3], rows=bytes(16), source='s', position=5,
                   first=True, times=np.full(2, harness.now_ms(), '<i8').tobytes())
         self.assertEqual(self.call('positions')['positions'][0]['next'], 7)
+        self.assertEqual(self.call('positions.forget', release='live', source='s')['forgotten'], 1)
+        self.assertEqual(self.call('positions.forget', release='r1', oldest=3, layer='fm')['forgotten'], 0)
         self.call('layer.list')
         self.call('layer.choose', release='live', layer='fm')
         self.call('fetch', parts=[{'table': 'cr_user', 'keys': [1], 'raw': True, 'weights': True}])

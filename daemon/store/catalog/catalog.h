@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-enum { CATALOG_VERSION = 3 };
+enum { CATALOG_VERSION = 4 };
 
 struct catalog;
 

@@ -16,7 +16,7 @@
 
 #include <stdint.h>
 
-enum { CURRENT_VERSION = 2 };
+enum { CURRENT_VERSION = 3 };
 
 /* Replaces the file by one that has this snapshot. */
 enum status current_write(const char *folder, const struct snapshot *snapshot, struct error *err);

@@ -36,14 +36,15 @@ static void write_uint(struct wire_writer *writer, const char *name, uint64_t va
 
 /* ---- release ---- */
 
-enum { POSITION_FIELDS = 3 };
+enum { POSITION_FIELDS = 4 };
 
-/* The positions as they were at the last merge's cut: [layer, source, next] each. */
+/* The positions as they were at the last merge's cut: [layer, source, next, time] each. */
 static void write_positions(struct wire_writer *writer, struct positions *positions)
 {
 	struct source_position *all = NULL;
 	size_t count = 0;
-	if (positions_marked(positions, &all, &count) != STATUS_OK && writer->status == STATUS_OK) {
+	if (positions_list(positions, POSITION_MARKED, &all, &count) != STATUS_OK &&
+		writer->status == STATUS_OK) {
 		writer->status = STATUS_NO_MEMORY;
 	}
 	wire_write_str(writer, "positions");
@@ -53,6 +54,7 @@ static void write_positions(struct wire_writer *writer, struct positions *positi
 		wire_write_str(writer, all[i].layer.text);
 		wire_write_str(writer, all[i].source.text);
 		wire_write_uint(writer, all[i].next);
+		wire_write_int(writer, all[i].time_ms);
 	}
 	free(all);
 }
@@ -91,7 +93,8 @@ static bool read_position(struct wire_value value, struct source_position *out)
 	       wire_str(wire_item(value, 1), &source) &&
 	       name_check((const char *)source.data, source.len, "source", &out->source, NULL) ==
 		       STATUS_OK &&
-	       wire_uint(wire_item(value, 2), &out->next);
+	       wire_uint(wire_item(value, 2), &out->next) &&
+	       wire_int(wire_item(value, 3), &out->time_ms);
 }
 
 static enum status read_positions(struct wire_value list, struct positions *positions)
@@ -100,13 +103,13 @@ static enum status read_positions(struct wire_value list, struct positions *posi
 		return STATUS_CORRUPT;
 	}
 	for (size_t i = 0; i < wire_size(list); i++) {
-		struct source_position position;
+		struct source_position position = {.next = 0};
 		if (!read_position(wire_item(list, i), &position)) {
 			return STATUS_CORRUPT;
 		}
 		const enum status status = positions_raise(positions, &position);
 		if (status != STATUS_OK) {
-			return status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT;
+			return status;
 		}
 	}
 	positions_mark(positions);

@@ -94,9 +94,32 @@ uint8_t *frame_put_position(uint8_t *at, const struct frame_position *position)
 	return end;
 }
 
+size_t frame_forget_bytes_max(size_t count)
+{
+	return FRAME_PART_BYTES + count * 2 * (1 + LIMIT_NAME_BYTES) + FRAME_ALIGN;
+}
+
+uint8_t *frame_put_forget(uint8_t *at, const struct source_position *sources, size_t count)
+{
+	const struct frame_part part = {.kind = FRAME_FORGET, .rows = (uint32_t)count};
+	uint8_t *end = at + FRAME_PART_BYTES;
+	assert(count <= LIMIT_SOURCES);
+	for (size_t i = 0; i < count; i++) {
+		end = put_name(end, &sources[i].layer);
+		end = put_name(end, &sources[i].source);
+	}
+	return frame_end_part(at, end, &part);
+}
+
+bool frame_is_of_table(enum frame_kind kind)
+{
+	return kind == FRAME_PUT || kind == FRAME_DELETE;
+}
+
 static bool is_kind(uint16_t kind)
 {
-	return kind == FRAME_PUT || kind == FRAME_DELETE || kind == FRAME_POSITION;
+	return frame_is_of_table((enum frame_kind)kind) || kind == FRAME_POSITION ||
+	       kind == FRAME_FORGET;
 }
 
 uint8_t *frame_end_part(uint8_t *at, uint8_t *end, const struct frame_part *part)
@@ -277,10 +300,32 @@ enum status frame_read_position(const struct frame_part *part, struct frame_posi
 	return STATUS_OK;
 }
 
+void frame_sources_begin(struct frame_sources *walk, const struct frame_part *part)
+{
+	assert(part->kind == FRAME_FORGET);
+	*walk = (struct frame_sources){part->data, part->data + part->bytes, part->rows};
+}
+
+bool frame_sources_next(struct frame_sources *walk, struct source_position *out)
+{
+	if (walk->left == 0) {
+		return false;
+	}
+	*out = (struct source_position){0};
+	const uint8_t *at = read_name(walk->at, walk->end, "layer", &out->layer);
+	at = read_name(at, walk->end, "source", &out->source);
+	if (at == NULL) {
+		return false;
+	}
+	walk->at = at;
+	walk->left--;
+	return true;
+}
+
 void frame_walk_begin(struct frame_walk *walk, const struct frame_part *part,
 	const struct table_spec *spec)
 {
-	assert(part->kind != FRAME_POSITION); /* its row is none of a table */
+	assert(frame_is_of_table(part->kind));
 	*walk = (struct frame_walk){
 		.spec = spec,
 		.kind = part->kind,

@@ -7,6 +7,7 @@
  *   a row of FRAME_DELETE  key
  *   FRAME_POSITION         one row: layer and source, the next position, whether the source was
  *                          counted before, and up to where
+ *   a row of FRAME_FORGET  layer and source that were forgotten
  *
  * schema/DISK.md, "The log", has every byte. A frame is valid when it has its checksum, whose seed
  * is the salt of the file: so nobody can put bytes into a row that pass for a frame.
@@ -39,7 +40,7 @@ enum {
 };
 
 /* Numbers are on disk and never reused. */
-enum frame_kind { FRAME_PUT = 1, FRAME_DELETE = 2, FRAME_POSITION = 3 };
+enum frame_kind { FRAME_PUT = 1, FRAME_DELETE = 2, FRAME_POSITION = 3, FRAME_FORGET = 4 };
 
 struct frame_head {
 	uint32_t bytes; /* of the whole frame */
@@ -96,6 +97,11 @@ enum {
 /* Writes a whole part of at most FRAME_POSITION_BYTES_MAX, and returns where the next one goes. */
 uint8_t *frame_put_position(uint8_t *at, const struct frame_position *position);
 
+/* The most that a part with so many forgotten sources takes. */
+size_t frame_forget_bytes_max(size_t count);
+/* Writes a whole part, and returns where the next one goes. */
+uint8_t *frame_put_forget(uint8_t *at, const struct source_position *sources, size_t count);
+
 /* Ends a part that begins at `at` and whose rows reach up to `end`: pads it, writes its head with
  * kind, rows and table of `part`, and returns where the next part goes. */
 uint8_t *frame_end_part(uint8_t *at, uint8_t *end, const struct frame_part *part);
@@ -125,6 +131,19 @@ bool frame_may_be(const uint8_t *data, size_t len, struct frame_head *out);
  * behind the last part. */
 bool frame_next_part(const uint8_t *data, const struct frame_head *head, size_t *at,
 	struct frame_part *out);
+
+/* Whether the rows of a part are those of a table. */
+bool frame_is_of_table(enum frame_kind kind);
+
+/* Walks the sources of a FRAME_FORGET. False behind the last one, and where the rows are none; then
+ * walk->left is not 0. */
+struct frame_sources {
+	const uint8_t *at;
+	const uint8_t *end;
+	uint32_t left;
+};
+void frame_sources_begin(struct frame_sources *walk, const struct frame_part *part);
+bool frame_sources_next(struct frame_sources *walk, struct source_position *out);
 
 /* Reads a FRAME_POSITION. Errors: CORRUPT. */
 enum status frame_read_position(const struct frame_part *part, struct frame_position *out);

@@ -114,6 +114,7 @@ static void freeze_all(struct merger *merger)
 			(void)memtable_freeze(release->tables[j]->memtable, visible);
 		}
 		positions_mark(release->positions);
+		positions_synced(release->positions); /* as all of the old file */
 	}
 	snapshot_end(merger->store);
 }

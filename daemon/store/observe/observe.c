@@ -118,6 +118,13 @@ static enum status find_position(struct observe *observe, const struct release *
 	uint64_t next = given->position;
 	position->is_first =
 		!positions_next(release->positions, given->layer, given->source, &next);
+	if (position->is_first && positions_count(release->positions) >= LIMIT_SOURCES) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"source: '%s' is one more than the %u that release '%s' has room for: "
+			"forget some that send no more (positions.forget, repstore positions "
+			"--forget)",
+			given->source, LIMIT_SOURCES, release->id.text);
+	}
 	if (position->is_first && !given->first && given->position != 0) {
 		return error_set(err, STATUS_GAP,
 			"position: %" PRIu64 " given, nothing of source '%s' is counted in layer "
@@ -252,31 +259,5 @@ enum status store_observe(struct store *store, const struct observation *samples
 		fold_fini(&observe.folds[i]);
 	}
 	free(observe.rows);
-	return status;
-}
-
-enum status store_positions(struct store *store, const char *release, struct position_list *out,
-	struct write_ticket **ticket, struct error *err)
-{
-	struct apply apply;
-	enum status status = apply_begin(&apply, store, release, 0, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	struct position_list positions = {0};
-	status = positions_now(apply.release->positions, &positions.all, &positions.count);
-	if (status != STATUS_OK) {
-		error_set(err, status, "no memory for positions");
-	}
-	/* A write of nothing: its ticket waits until all that was counted is durable. */
-	struct write_result result;
-	assert(apply.part_count == 0);
-	status = apply_end(&apply, status, &result, ticket, err);
-	if (status == STATUS_OK) {
-		positions.release = result.release;
-		*out = positions;
-	} else {
-		free(positions.all);
-	}
 	return status;
 }

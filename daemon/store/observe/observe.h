@@ -15,7 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct source_position;
 struct store;
 
 /* A batch of samples of one layer, in the order in which they count; borrowed. */
@@ -50,15 +49,5 @@ struct observe_result {
  * layer. */
 enum status store_observe(struct store *store, const struct observation *samples,
 	struct observe_result *out, struct write_ticket **ticket, struct error *err);
-
-/* Lists how far each source of a release is counted, in the order of (layer, source). This is durable
- * when the ticket is. Errors: NOT_FOUND, NOT_SEALED, BUSY, READ_ONLY, NO_MEMORY. */
-struct position_list {
-	struct name release;         /* which it was */
-	struct source_position *all; /* malloc'ed; free() it */
-	size_t count;
-};
-enum status store_positions(struct store *store, const char *release, struct position_list *out,
-	struct write_ticket **ticket, struct error *err);
 
 #endif

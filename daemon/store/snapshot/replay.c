@@ -9,19 +9,36 @@
 #include <assert.h>
 #include <inttypes.h>
 
-static enum status replay_position(const struct release *release, const struct frame_part *part,
-	struct error *err)
+static enum status replay_position(const struct release *release, const struct frame_head *head,
+	const struct frame_part *part, struct error *err)
 {
-	struct frame_position position;
+	struct frame_position position = {.is_first = false};
 	enum status status = frame_read_position(part, &position);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "a position of release '%s' cannot be read",
 			release->id.text);
 	}
+	position.to.time_ms = head->clock_ms;
 	status = positions_raise(release->positions, &position.to);
 	return status == STATUS_OK
 		       ? status
 		       : error_set(err, status, "a position of release '%s'", release->id.text);
+}
+
+static enum status replay_forget(const struct release *release, const struct frame_head *head,
+	const struct frame_part *part, struct error *err)
+{
+	struct frame_sources walk;
+	struct source_position source;
+	frame_sources_begin(&walk, part);
+	while (frame_sources_next(&walk, &source)) {
+		positions_forget(release->positions, source.layer.text, source.source.text);
+	}
+	return walk.left == 0 ? STATUS_OK
+			      : error_set(err, STATUS_CORRUPT,
+					"frame %" PRIu64 ": what it forgets of release '%s' cannot "
+					"be read",
+					head->sequence, release->id.text);
 }
 
 static enum status replay_part(struct memtable_usage *usage, const struct frame_head *head,
@@ -62,8 +79,11 @@ enum status replay_frame(const struct snapshot *snapshot, struct memtable_usage 
 	struct frame_part part;
 	size_t at = 0;
 	for (bool first = true; frame_next_part(data, head, &at, &part); first = false) {
-		if (part.kind == FRAME_POSITION) {
-			const enum status status = replay_position(release, &part, err);
+		if (!frame_is_of_table(part.kind)) {
+			const enum status status =
+				part.kind == FRAME_POSITION
+					? replay_position(release, head, &part, err)
+					: replay_forget(release, head, &part, err);
 			if (status != STATUS_OK) {
 				return status;
 			}

@@ -39,6 +39,8 @@ enum status apply_begin(struct apply *apply, struct store *store, const char *re
 	apply->now_ms = now_ms;
 	apply->part_count = 0;
 	apply->position = NULL;
+	apply->forget = NULL;
+	apply->forget_count = 0;
 	apply->ticket = NULL;
 	apply->rows = 0;
 	apply->taken_bytes = 0;
@@ -74,7 +76,9 @@ static size_t frame_room(const struct apply *apply)
 {
 	static_assert(FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + LIMIT_WRITE_BYTES <= UINT32_MAX,
 		"a frame");
-	return FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + apply->taken_bytes;
+	const size_t forget =
+		apply->forget_count == 0 ? 0 : frame_forget_bytes_max(apply->forget_count);
+	return FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + apply->taken_bytes + forget;
 }
 
 /* Makes room for the frame. */
@@ -107,18 +111,29 @@ static enum status link_parts(struct apply *apply, uint8_t **end, struct error *
 
 static enum status raise_position(struct apply *apply, uint8_t **end, struct error *err)
 {
-	const char *source = apply->position->to.source.text;
-	const enum status status = positions_raise(apply->release->positions, &apply->position->to);
-	if (status == STATUS_TOO_LARGE) {
-		return error_set(err, status, "source: '%s' is one more than there is room for: %u",
-			source, LIMIT_SOURCES);
-	}
+	struct source_position to = apply->position->to;
+	to.time_ms = apply->now_ms;
+	const enum status status = positions_raise(apply->release->positions, &to);
 	if (status != STATUS_OK) {
-		return error_set(err, status, "source: no memory for the position of '%s'", source);
+		return error_set(err, status, "source: no memory for the position of '%s'",
+			to.source.text);
 	}
+	apply->ticket->positions_at = (uint32_t)(*end - apply->ticket->data);
 	*end = frame_put_position(*end, apply->position);
 	apply->ticket->head.parts++;
 	return STATUS_OK;
+}
+
+static void forget_positions(struct apply *apply, uint8_t **end)
+{
+	for (size_t i = 0; i < apply->forget_count; i++) {
+		const struct source_position *source = &apply->forget[i];
+		positions_forget(apply->release->positions, source->layer.text,
+			source->source.text);
+	}
+	apply->ticket->positions_at = (uint32_t)(*end - apply->ticket->data);
+	*end = frame_put_forget(*end, apply->forget, apply->forget_count);
+	apply->ticket->head.parts++;
 }
 
 static enum status link_all(struct apply *apply, struct error *err)
@@ -137,17 +152,21 @@ static enum status link_all(struct apply *apply, struct error *err)
 	if (status == STATUS_OK && apply->rows > 0 && apply->position != NULL) {
 		status = raise_position(apply, &end, err);
 	}
+	if (status == STATUS_OK && apply->forget_count > 0) {
+		assert(apply->part_count == 0 && apply->position == NULL);
+		forget_positions(apply, &end);
+	}
 	assert(end <= ticket->data + frame_room(apply)); /* as apply_take has counted */
-	assert((apply->rows > 0) == (ticket->head.parts > 0));
+	assert((apply->rows + apply->forget_count > 0) == (ticket->head.parts > 0));
 	assert(ticket->head.parts <= FRAME_PARTS_MAX);
-	if (apply->rows > 0) {
+	if (ticket->head.parts > 0) {
 		frame_end(ticket->data, end, &ticket->head);
 	}
 	if (status != STATUS_OK) {
 		writer_undo_frame(apply->release, ticket, writer->next_sequence - 1);
 		return status;
 	}
-	if (apply->rows == 0) {
+	if (ticket->head.parts == 0) {
 		/* Nothing is written. The ticket waits until the writes before it are durable, since it
 		 * was compared with them. */
 		ticket->head.sequence = writer->next_sequence - 1;

@@ -25,6 +25,9 @@ struct apply {
 	size_t part_count; /* parts that are set; apply_end frees them */
 	/* The position that is raised together with the parts; NULL: none. */
 	const struct frame_position *position;
+	/* Sources that are forgotten; NULL: none. */
+	const struct source_position *forget;
+	size_t forget_count;
 	struct write_ticket *ticket; /* owned until it is in the group */
 	uint64_t rows;               /* that were linked */
 	size_t taken_bytes;          /* counted by apply_take */

@@ -159,6 +159,9 @@ static void commit(struct writer *writer, struct write_ticket *tickets)
 			atomic_load(&writer->store->visible)); /* no other thread moves it */
 		atomic_store(&writer->disk_full, false);
 		atomic_store_explicit(&writer->store->visible, sequence, memory_order_release);
+		/* Before it is acknowledged: who asks for positions then finds it counted. */
+		writer_settle(writer, tickets,
+			writer->store->options.write.durability == DURABILITY_SYNC);
 		writer_finish(writer, tickets, &err);
 	} else {
 		fail_group(writer, tickets, &err);
@@ -177,6 +180,8 @@ static void sync_behind(struct writer *writer)
 	if (redo_sync(writer->redo, &err) != STATUS_OK) {
 		atomic_store(&writer->read_only, true);
 		store_event(writer->store, "event=read_only reason=\"%s\"", err.text);
+	} else {
+		writer_positions_synced(writer);
 	}
 }
 
@@ -392,6 +397,9 @@ static enum status open_log(struct writer *writer, struct error *err)
 		writer->next_sequence = redo_next_sequence(writer->redo);
 		assert(writer->next_sequence >= options.next_sequence);
 		atomic_store(&store->visible, writer->next_sequence - 1);
+		for (size_t i = 0; i < snapshot->release_count; i++) {
+			positions_settle_all(snapshot->releases[i]->positions);
+		}
 	}
 	return status;
 }

@@ -30,6 +30,8 @@ struct write_ticket {
 	void *done_arg;
 	bool finished;
 	struct error outcome;
+	/* Where in `data` the part begins that changes positions; 0: none does. It is the last one. */
+	uint32_t positions_at;
 	struct frame_head head; /* bytes 0: nothing was applied, so it only waits for its turn */
 	uint8_t data[];         /* the frame */
 };
@@ -100,6 +102,10 @@ void writer_count_frame(const struct release *release, const uint8_t *data,
 void writer_undo_frame(const struct release *release, const struct write_ticket *ticket,
 	uint64_t visible);
 void writer_undo(struct writer *writer, const struct write_ticket *tickets, uint64_t visible);
+/* Settles the positions of frames that were written. `synced`: they are on the disk, too. */
+void writer_settle(struct writer *writer, const struct write_ticket *tickets, bool synced);
+/* What is counted of each source is on the disk. */
+void writer_positions_synced(struct writer *writer);
 
 /* ---- for write.c ---- */
 

@@ -1,4 +1,5 @@
-/* writer_undo.c - counts the bytes of a frame for its tables, and takes the rows of a frame back. */
+/* writer_undo.c - what becomes of a frame besides the log: its bytes are counted for its tables, its
+ * positions are settled, or all of it is taken back. */
 #include "daemon/store/log/frame.h"
 #include "daemon/store/log/positions.h"
 #include "daemon/store/memtable/memtable.h"
@@ -14,7 +15,7 @@ void writer_count_frame(const struct release *release, const uint8_t *data,
 	struct frame_part part;
 	size_t at = 0;
 	for (bool first = true; frame_next_part(data, head, &at, &part); first = false) {
-		if (part.kind != FRAME_POSITION) {
+		if (frame_is_of_table(part.kind)) {
 			const struct table *table = release_find(release, part.table);
 			assert(table != NULL); /* the frame was made for this release */
 			memtable_count_log(table->memtable, frame_part_log_bytes(&part, first));
@@ -22,13 +23,37 @@ void writer_count_frame(const struct release *release, const uint8_t *data,
 	}
 }
 
-static void undo_position(const struct release *release, const struct frame_part *part)
+enum fate { TAKEN_BACK, WRITTEN, SYNCED };
+
+static void end_source(struct positions *positions, const struct source_position *of,
+	const uint64_t *to, enum fate fate)
+{
+	if (fate == TAKEN_BACK) {
+		positions_undo(positions, of->layer.text, of->source.text);
+	} else {
+		positions_settle(positions, of, to, fate == SYNCED);
+	}
+}
+
+/* Takes back, or settles, what a part has done to positions. */
+static void end_positions(struct positions *positions, const struct frame_part *part,
+	enum fate fate)
 {
 	struct frame_position position;
-	if (frame_read_position(part, &position) == STATUS_OK) {
-		position.to.next = position.before;
-		positions_lower(release->positions, &position.to, position.is_first);
+	if (part->kind == FRAME_POSITION) {
+		const enum status status = frame_read_position(part, &position);
+		assert(status == STATUS_OK); /* what was written can be read */
+		(void)status;
+		end_source(positions, &position.to, &position.to.next, fate);
+		return;
 	}
+	struct frame_sources walk;
+	struct source_position source;
+	frame_sources_begin(&walk, part);
+	while (frame_sources_next(&walk, &source)) {
+		end_source(positions, &source, NULL, fate);
+	}
+	assert(walk.left == 0);
 }
 
 void writer_undo_frame(const struct release *release, const struct write_ticket *ticket,
@@ -37,8 +62,8 @@ void writer_undo_frame(const struct release *release, const struct write_ticket 
 	struct frame_part part;
 	size_t at = 0;
 	while (frame_next_part(ticket->data, &ticket->head, &at, &part)) {
-		if (part.kind == FRAME_POSITION) {
-			undo_position(release, &part);
+		if (!frame_is_of_table(part.kind)) {
+			end_positions(release->positions, &part, TAKEN_BACK);
 			continue;
 		}
 		const struct table *table = release_find(release, part.table);
@@ -67,6 +92,39 @@ void writer_undo(struct writer *writer, const struct write_ticket *tickets, uint
 		if (release != NULL) {
 			writer_undo_frame(release, tickets, visible);
 		}
+	}
+	snapshot_end(writer->store);
+}
+
+void writer_settle(struct writer *writer, const struct write_ticket *tickets, bool synced)
+{
+	while (tickets != NULL && tickets->positions_at == 0) {
+		tickets = tickets->next;
+	}
+	if (tickets == NULL) {
+		return;
+	}
+	const struct snapshot *snapshot = snapshot_begin(writer->store);
+	for (; tickets != NULL; tickets = tickets->next) {
+		const struct release *release =
+			tickets->positions_at == 0 ? NULL
+						   : snapshot_find(snapshot, tickets->head.release);
+		if (release != NULL) { /* NULL: it was dropped meanwhile */
+			struct frame_part part;
+			size_t at = tickets->positions_at;
+			(void)frame_next_part(tickets->data, &tickets->head, &at, &part);
+			assert(at == tickets->head.bytes); /* it is the last one */
+			end_positions(release->positions, &part, synced ? SYNCED : WRITTEN);
+		}
+	}
+	snapshot_end(writer->store);
+}
+
+void writer_positions_synced(struct writer *writer)
+{
+	const struct snapshot *snapshot = snapshot_begin(writer->store);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		positions_synced(snapshot->releases[i]->positions);
 	}
 	snapshot_end(writer->store);
 }

@@ -63,6 +63,7 @@ static const struct {
 	NAMED(FRAME_PUT),
 	NAMED(FRAME_DELETE),
 	NAMED(FRAME_POSITION),
+	NAMED(FRAME_FORGET),
 	/* base_lmdb.h, base.h, segment.h */
 	NAMED(BASE_VALUE_PADDING),
 	NAMED(STORE_FILE_BYTES),

@@ -132,11 +132,9 @@ void samples_send(struct scratch *scratch, uint64_t first, uint32_t count, uint6
 uint64_t samples_next(struct scratch *scratch, const char *source)
 {
 	struct position_list positions;
-	struct write_ticket *ticket;
 	struct error err = {0};
 	uint64_t next = UINT64_MAX;
-	scratch_must(store_positions(scratch->store, "r1", &positions, &ticket, &err), &err);
-	scratch_must(store_write_wait(ticket, &err), &err);
+	scratch_must(store_positions(scratch->store, "r1", &positions, &err), &err);
 	for (size_t i = 0; i < positions.count; i++) {
 		assert_string_equal(positions.all[i].layer.text, "fm");
 		if (strcmp(positions.all[i].source.text, source) == 0) {

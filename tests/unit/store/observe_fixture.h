@@ -9,6 +9,7 @@
 #define TESTS_UNIT_STORE_OBSERVE_FIXTURE_H
 
 #include "daemon/store/observe/observe.h"
+#include "daemon/store/observe/sources.h"
 #include "tests/unit/store/scratch.h"
 
 enum { SAMPLE_DIM = SCRATCH_DIM, SAMPLE_BATCH_MAX = 400 };

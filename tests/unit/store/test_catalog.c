@@ -339,7 +339,7 @@ static void another_version_is_refused_by_name(void **state)
 	struct catalog *catalog = NULL;
 	struct error err = {0};
 	assert_int_equal(catalog_open(path, BYTES, &catalog, &err), STATUS_UNSUPPORTED);
-	assert_non_null(strstr(err.text, "format version 4, this build knows 3"));
+	assert_non_null(strstr(err.text, "format version 5, this build knows 4"));
 	assert_null(catalog);
 }
 

@@ -1,6 +1,8 @@
 /* test_observe_log.c - positions and states over failed groups, restarts, merges, drops, damage. */
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/observe/observe.h"
+#include "daemon/store/observe/sources.h"
+#include "daemon/store/write/writer.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/store/observe_fixture.h"
@@ -236,6 +238,130 @@ static void positions_of_a_dropped_release_are_gone(void **state)
 	samples_expect(scratch, 3, 7);
 }
 
+/* ---- forgotten ---- */
+
+static enum status try_forget(struct scratch *scratch, const struct forget *which, uint64_t *count,
+	struct error *err)
+{
+	struct write_ticket *ticket = NULL;
+	struct write_result result = {0};
+	enum status status = store_forget(scratch->store, which, &result, &ticket, err);
+	if (status == STATUS_OK) {
+		status = store_write_wait(ticket, err);
+	}
+	*count = result.count;
+	return status;
+}
+
+static void forget(struct scratch *scratch, const char *source)
+{
+	const struct forget which = {.release = "r1", .source = source};
+	struct error err = {0};
+	uint64_t count;
+	scratch_must(try_forget(scratch, &which, &count, &err), &err);
+	assert_int_equal(count, 1);
+}
+
+static void send_of(struct scratch *scratch, const char *source, uint64_t first, int64_t now_ms)
+{
+	static struct sample_batch batch;
+	struct observe_result result;
+	struct error err = {0};
+	struct observation *given = samples_make(&batch, first, 5);
+	given->source = source;
+	given->now_ms = now_ms;
+	scratch_must(samples_try(scratch, given, &result, &err), &err);
+}
+
+static void a_source_stays_forgotten_over_restarts_and_merges(void **state)
+{
+	struct scratch *scratch = *state;
+	samples_send(scratch, 0, 10, 10);
+	forget(scratch, "s");
+	assert_int_equal(samples_next(scratch, "s"), UINT64_MAX);
+	scratch_reopen(scratch);
+	assert_int_equal(samples_next(scratch, "s"), UINT64_MAX);
+	samples_expect(scratch, 0, 10); /* the sums stay */
+	samples_send(scratch, 10, 5, 5);
+	samples_merge(scratch);
+	/* From here on the catalog knows it, and nothing is written but that it is forgotten. */
+	forget(scratch, "s");
+	scratch_reopen(scratch);
+	assert_int_equal(samples_next(scratch, "s"), UINT64_MAX);
+	samples_merge(scratch); /* the frame that says so goes */
+	samples_merge(scratch);
+	scratch_reopen(scratch);
+	assert_int_equal(samples_next(scratch, "s"), UINT64_MAX);
+	/* It begins anew, below where it was, in a log that still has what was before. */
+	samples_send(scratch, 3, 2, 2);
+	forget(scratch, "s");
+	samples_send(scratch, 1, 1, 1);
+	scratch_reopen(scratch);
+	assert_int_equal(samples_next(scratch, "s"), 2);
+}
+
+static void a_group_that_fails_brings_forgotten_sources_back(void **state)
+{
+	struct scratch *scratch = *state;
+	struct hold hold;
+	struct write_ticket *tickets[4] = {NULL};
+	struct write_result result;
+	struct error err = {0};
+	const struct forget which = {.release = "r1", .source = "s"};
+	const uint64_t end = hold_commits(scratch, &hold);
+	tickets[0] = apply(scratch, end, 30, "s", 30);
+	scratch_must(store_forget(scratch->store, &which, &result, &tickets[1], &err), &err);
+	tickets[2] = apply(scratch, 3, 30, "s", 30);
+	tickets[3] = apply(scratch, 100, 10, "new", 10);
+	assert_int_equal(samples_next(scratch, "s"), end); /* what is acknowledged */
+	fail_group(scratch, &hold, tickets, 4);
+	expect_end(scratch, end);
+	scratch_reopen(scratch);
+	expect_end(scratch, end);
+}
+
+static void the_oldest_sources_are_forgotten_first(void **state)
+{
+	struct scratch *scratch = *state;
+	static const char *const names[] = {"c", "a", "d", "b"};
+	struct error err = {0};
+	uint64_t count;
+	for (int i = 0; i < 4; i++) {
+		send_of(scratch, names[i], 0, SCRATCH_NOW_MS + i);
+	}
+	samples_merge(scratch); /* the catalog keeps when each was counted, and so does the log */
+	send_of(scratch, "c", 5, SCRATCH_NOW_MS + 100);
+	scratch_reopen(scratch);
+	const struct forget two = {.release = "r1", .oldest = 2};
+	scratch_must(try_forget(scratch, &two, &count, &err), &err);
+	assert_int_equal(count, 2);
+	assert_int_equal(samples_next(scratch, "a"), UINT64_MAX);
+	assert_int_equal(samples_next(scratch, "d"), UINT64_MAX);
+	assert_int_equal(samples_next(scratch, "b"), 5);
+	assert_int_equal(samples_next(scratch, "c"), 10);
+	const struct forget other = {.release = "r1", .oldest = 2, .layer = "mlp2"};
+	scratch_must(try_forget(scratch, &other, &count, &err), &err);
+	assert_int_equal(count, 0);
+	const struct forget gone = {.release = "r1", .source = "a"};
+	assert_int_equal(try_forget(scratch, &gone, &count, &err), STATUS_NOT_FOUND);
+	assert_non_null(strstr(err.text, "source: 'a' is not counted in release 'r1'"));
+	const struct forget all = {.release = "r1", .oldest = UINT64_MAX};
+	scratch_must(try_forget(scratch, &all, &count, &err), &err);
+	assert_int_equal(count, 2);
+}
+
+/* Who is told BUSY, or READ_ONLY, still learns where to go on. */
+static void positions_wait_for_no_write(void **state)
+{
+	struct scratch *scratch = *state;
+	samples_send(scratch, 0, 10, 10);
+	writer_take_apply(scratch->store->writer);
+	assert_int_equal(samples_next(scratch, "s"), 10);
+	lock_release(&scratch->store->writer->apply_lock);
+	writer_set_read_only(scratch->store->writer, "a test");
+	assert_int_equal(samples_next(scratch, "s"), 10);
+}
+
 /* ---- damage ---- */
 
 static void a_damaged_table_takes_no_samples(void **state)
@@ -272,6 +398,10 @@ int main(void)
 		cmocka_unit_test(a_merge_of_nothing_keeps_positions),
 		cmocka_unit_test(a_start_that_is_refused_memory_says_so),
 		cmocka_unit_test(positions_of_a_dropped_release_are_gone),
+		cmocka_unit_test(a_source_stays_forgotten_over_restarts_and_merges),
+		cmocka_unit_test(a_group_that_fails_brings_forgotten_sources_back),
+		cmocka_unit_test(the_oldest_sources_are_forgotten_first),
+		cmocka_unit_test(positions_wait_for_no_write),
 		cmocka_unit_test(a_damaged_table_takes_no_samples),
 	};
 	return fixture_run(tests, sizeof tests / sizeof *tests, samples_setup, scratch_teardown);

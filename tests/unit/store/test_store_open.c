@@ -1,5 +1,6 @@
 /* test_store_open.c - who may open a data folder, what a crash leaves there, and what is damage. */
 #include "daemon/store/admin/admin.h"
+#include "daemon/store/catalog/current.h"
 #include "daemon/store/figures.h"
 #include "daemon/store/state/options.h"
 #include "daemon/store/store.h"
@@ -189,12 +190,12 @@ static void a_newer_current_is_refused_and_a_damaged_one_written_again(void **st
 	scratch_sealed(scratch, "r1", 0, 10, 1);
 	scratch_close(scratch);
 	struct scratch_file kept = scratch_read(current);
-	const uint32_t version = 3;
+	const uint32_t version = CURRENT_VERSION + 1;
 	memcpy(kept.data + 8, &version, 4);
 	scratch_write(current, kept.data, kept.len);
 	assert_int_equal(scratch_try_open(scratch, &err), STATUS_UNSUPPORTED);
-	assert_non_null(strstr(err.text, "current: format version 3, this build knows 2"));
-	const uint32_t ours = 2;
+	assert_non_null(strstr(err.text, "current: format version 4, this build knows 3"));
+	const uint32_t ours = CURRENT_VERSION;
 	memcpy(kept.data + 8, &ours, 4);
 	for (size_t at = 0; at < kept.len; at += 7) {
 		if (at < 8 || at >= 12) {
