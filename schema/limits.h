@@ -87,23 +87,12 @@
 /* Chunks of one load that wait for their sync: 64 MiB if a chunk has 4 MiB. */
 #define LIMIT_CHUNKS_IN_FLIGHT 16u
 
-/* A fetch of more rows leaves the loop: to collect 4096 rows takes about 200 us. */
-#define LIMIT_INLINE_ROWS 4096u
-/* So does a fetch whose rows have more bytes together: to copy this much takes about 1 ms. */
-#define LIMIT_INLINE_BYTES (4u << 20)
-/* So does a fetch whose stored layers take more multiply-adds: with AVX2 about 1 ms. */
-#define LIMIT_INLINE_WORK (16u << 20)
-/* So does a search through more rows, since each row costs a little whatever its size. */
-#define LIMIT_INLINE_SEARCH_ROWS 65536u
-/* So does a search by an index, if more rows than this were written since the last merge, or if it
- * is expected to take longer than this. */
-#define LIMIT_INLINE_SEARCH_WRITTEN 1024u
-#define LIMIT_INLINE_SEARCH_NS      250000u
-/* A search that was expected to be short ends on the loop after this time, and begins again on
- * another thread. */
-#define LIMIT_INLINE_SEARCH_END_NS 1000000u
-/* Multiply-adds of one fetch: a second or two of a thread. */
-#define LIMIT_FETCH_WORK (UINT64_C(1) << 35)
+/* A call that is expected to take longer leaves the loop (daemon/method/call/cost.h): whoever else
+ * is connected there waits so long for it. */
+#define LIMIT_INLINE_NS 1000000u
+/* A call that is expected to take longer is refused. What a search takes until it has found its rows
+ * does not count: it has a deadline, and can end at any time. */
+#define LIMIT_CALL_MS 5000u
 /* Rows of one scan reply, before the reply's size bounds it. */
 #define LIMIT_SCAN_ROWS 65536u
 

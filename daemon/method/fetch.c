@@ -1,6 +1,6 @@
 /* fetch.c - rows of many tables' keys, all of one snapshot of one release.
  *
- *   params -> read_part each -> [AGAIN: too much for a loop] -> given_keys_pack each
+ *   params -> read_part each [AGAIN: too much for a loop] -> given_keys_pack each
  *          -> reserve the reply -> write_part each: table_lookup writes into the reply
  *
  * All arguments are checked, and the size of the reply is known, before its first byte is
@@ -9,7 +9,6 @@
 #include "daemon/method/methods.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +18,7 @@
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
 #include "daemon/method/query/given_chain.h"
+#include "daemon/search/expect.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
 #include "schema/limits.h"
@@ -123,6 +123,24 @@ static enum status read_through(struct fetch *fetch, struct part *part, struct w
 	return status;
 }
 
+/* Charges the call for the rows of a part, and for the stored layers that they go through: at most
+ * 2^20 rows, 16 steps and 2^26 weights a step. */
+static enum status charge_rows(struct fetch *fetch, const struct part *part)
+{
+	const struct table *table = part->table;
+	const uint64_t rows = part->keys.batch.count;
+	if (part->through == NULL) {
+		return call_charge(fetch->call, COST_ROWS,
+			expect_rows_ns(table, part->dtype, rows));
+	}
+	const uint64_t work_ns = expect_work_ns(through_work(part->through, rows));
+	const enum status status = call_charge(fetch->call, COST_LAYERS, work_ns);
+	return status == STATUS_OK
+		       ? call_charge(fetch->call, COST_ROWS,
+				 expect_rows_ns(table, DTYPE_F32, rows) + rows * part->stride / 2)
+		       : status;
+}
+
 static enum status read_part(struct fetch *fetch, size_t i, struct wire_value map)
 {
 	assert(i == fetch->count && i < LIMIT_PARTS);
@@ -166,7 +184,11 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 	}
 	part->stride = dtype_row_bytes(part->dtype, part->dim, part->views);
 	assert(part->stride > 0);
-	return given_keys_begin(&part->keys, keys, spec->key_type, part->where, err);
+	status = call_charge(fetch->call, COST_KEYS, given_keys_cost(keys, spec->key_type));
+	if (status == STATUS_OK) {
+		status = given_keys_begin(&part->keys, keys, spec->key_type, part->where, err);
+	}
+	return status == STATUS_OK ? charge_rows(fetch, part) : status;
 }
 
 static size_t column_bytes(const struct part *part)
@@ -178,12 +200,6 @@ static size_t column_bytes(const struct part *part)
 		     ((part->want & WANT_WHY) != 0 ? 1 : 0);
 	size_t n = part->keys.batch.count;
 	return n * (part->stride + row) + (n + 7) / 8;
-}
-
-/* The sum cannot overflow: a part has at most 2^20 rows, 16 steps and 2^26 weights a step. */
-static uint64_t work_of(const struct part *part)
-{
-	return part->through == NULL ? 0 : through_work(part->through, part->keys.batch.count);
 }
 
 /* Makes room for the whole reply, so that the bins do not move while they are filled. */
@@ -297,28 +313,16 @@ static enum status write_reply(struct fetch *fetch)
 static enum status read_parts(struct fetch *fetch, struct wire_value parts)
 {
 	struct error *err = &fetch->call->error;
-	uint64_t rows = 0;
-	uint64_t bytes = 0;
-	uint64_t work = 0;
-	for (size_t i = 0; i < wire_size(parts); i++) {
+	const size_t count = wire_size(parts);
+	enum status charged = call_charge(fetch->call, COST_REQUEST, count * COST_PART_NS);
+	if (charged != STATUS_OK) {
+		return charged;
+	}
+	for (size_t i = 0; i < count; i++) {
 		enum status status = read_part(fetch, i, wire_item(parts, i));
 		if (status != STATUS_OK) {
 			return status;
 		}
-		rows += fetch->parts[i].keys.batch.count;
-		bytes += column_bytes(&fetch->parts[i]);
-		work += work_of(&fetch->parts[i]);
-	}
-	if (work > LIMIT_FETCH_WORK) {
-		return error_set(err, STATUS_TOO_LARGE,
-			"the chains would take %" PRIu64 " multiply-adds, at most %" PRIu64
-			" allowed; ask for fewer keys",
-			work, LIMIT_FETCH_WORK);
-	}
-	const bool is_long =
-		rows > LIMIT_INLINE_ROWS || bytes > LIMIT_INLINE_BYTES || work > LIMIT_INLINE_WORK;
-	if (is_long && !fetch->call->may_block) {
-		return STATUS_AGAIN;
 	}
 	for (size_t i = 0; i < fetch->count; i++) {
 		enum status status = given_keys_pack(&fetch->parts[i].keys, err);

@@ -87,6 +87,19 @@ static void write_layer(struct wire_writer *out, const struct release *release, 
 	}
 }
 
+/* Each layer is compared with every table, twice; there is at most one for each table that
+ * aggregates. */
+static uint64_t list_cost(const struct release *release)
+{
+	enum { LAYER_ENTRIES = 8 };
+	uint64_t layers = 0;
+	for (size_t i = 0; i < release->table_count; i++) {
+		layers += spec_aggregates(&release->tables[i]->spec);
+	}
+	return release->table_count * COST_TABLE_NS +
+	       layers * (LAYER_ENTRIES * COST_ENTRY_NS + 2 * release->table_count * COST_TABLE_NS);
+}
+
 enum status layer_list_run(struct call *call)
 {
 	struct params params;
@@ -98,8 +111,11 @@ enum status layer_list_run(struct call *call)
 	}
 	const struct release *release;
 	const struct snapshot *snapshot = snapshot_begin(call->service->store);
-	const enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
+	enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
 		&release, &call->error);
+	if (status == STATUS_OK) {
+		status = call_charge(call, COST_LIST, list_cost(release));
+	}
 	if (status == STATUS_OK) {
 		const char *layers[LIMIT_TABLES];
 		const size_t count = list_layers(release, layers);

@@ -6,6 +6,7 @@
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
+#include "daemon/search/expect.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/base/segment.h"
 #include "daemon/store/catalog/catalog.h"
@@ -38,7 +39,7 @@ enum status hello_run(struct call *call)
 	reply_uint(out, "message_bytes", LIMIT_MESSAGE_BYTES);
 	reply_uint(out, "keys", LIMIT_KEYS);
 	reply_uint(out, "parts", LIMIT_PARTS);
-	reply_uint(out, "inline_rows", LIMIT_INLINE_ROWS);
+	reply_uint(out, "inline_rows", LIMIT_INLINE_NS / EXPECT_ROW_NS);
 	reply_uint(out, "chunks_in_flight", LIMIT_CHUNKS_IN_FLIGHT);
 	return reply_end(call);
 }

@@ -10,6 +10,16 @@
 #include "daemon/store/load/load.h"
 #include "daemon/store/state/reader.h"
 
+static void write_list(struct wire_writer *out, const struct snapshot *snapshot)
+{
+	wire_write_map(out, 1);
+	wire_write_str(out, "releases");
+	wire_write_array(out, snapshot->release_count);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		show_release(out, snapshot, snapshot->releases[i], 0);
+	}
+}
+
 enum status release_list_run(struct call *call)
 {
 	struct params params;
@@ -18,14 +28,16 @@ enum status release_list_run(struct call *call)
 		return params.status;
 	}
 	const struct snapshot *snapshot = snapshot_begin(call->service->store);
-	wire_write_map(call->out, 1);
-	wire_write_str(call->out, "releases");
-	wire_write_array(call->out, snapshot->release_count);
+	uint64_t ns = 0;
 	for (size_t i = 0; i < snapshot->release_count; i++) {
-		show_release(call->out, snapshot, snapshot->releases[i], 0);
+		ns += show_release_cost(snapshot->releases[i]);
+	}
+	const enum status status = call_charge(call, COST_LIST, ns);
+	if (status == STATUS_OK) {
+		write_list(call->out, snapshot);
 	}
 	snapshot_end(call->service->store);
-	return reply_end(call);
+	return status == STATUS_OK ? reply_end(call) : status;
 }
 
 struct loads {

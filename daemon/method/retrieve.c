@@ -32,6 +32,10 @@ enum {
 	PART_HEAD_BYTES = 64,
 	/* The memory of a hit's key is asked for so many hits before the key is copied. */
 	KEYS_AHEAD = 16,
+	/* A hit is sorted and its key packed: 55 to 171 measured of 100 to 10,000 hits; the more
+	 * there are, the more often it is compared. */
+	HIT_NS = 100,
+	HIT_DOUBLED_NS = 10,
 };
 
 struct retrieve {
@@ -81,7 +85,7 @@ static enum status read_asked(struct retrieve *retrieve, struct params *params,
 		status = given_query_read(&retrieve->given, params, place);
 	}
 	if (status == STATUS_OK) {
-		status = given_filter_read(&retrieve->filter, params, &place->at.items->spec);
+		status = given_filter_read(&retrieve->filter, params, call, &place->at.items->spec);
 	}
 	if (status == STATUS_OK) {
 		status = with_read(&retrieve->with, params, place);
@@ -225,12 +229,32 @@ static enum status write_reply(struct retrieve *retrieve)
 
 /* ---- the call ---- */
 
+/* What is done with as many hits as there may be: they are sorted, their keys are packed, and rows
+ * come along. */
+static enum status charge_hits(const struct retrieve *retrieve)
+{
+	const struct filter *filter = &retrieve->filter.filter;
+	const struct table *items = retrieve->place.at.items;
+	const uint64_t queries = retrieve->given.query.count;
+	uint64_t most = items->rows + memtable_rows(items->memtable);
+	most = filter->has_allow ? filter->allow.count : most;
+	most = most < retrieve->options.k ? most : retrieve->options.k;
+	const uint64_t each = HIT_NS + HIT_DOUBLED_NS * (uint64_t)(64 - __builtin_clzll(most | 1));
+	return call_charge(retrieve->place.call, COST_HITS,
+		queries * (COST_PART_NS + most * each + with_cost(&retrieve->with, most)));
+}
+
 static enum status search_and_reply(struct retrieve *retrieve)
 {
 	struct call *call = retrieve->place.call;
-	enum status status = search_begin(&retrieve->search, &retrieve->options, &call->error);
-	if (status == STATUS_OK && !call->may_block && search_is_long(&retrieve->search)) {
-		status = STATUS_AGAIN;
+	enum status status = charge_hits(retrieve);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	retrieve->options.here_ns = call_left_ns(call);
+	status = search_begin(&retrieve->search, &retrieve->options, &call->error);
+	if (status == STATUS_OK && !call->may_block) {
+		status = call_charge(call, COST_SEARCH, search_expect_ns(&retrieve->search));
 	}
 	if (status == STATUS_OK) {
 		status = search_run(&retrieve->search, &call->error);

@@ -2,7 +2,6 @@
 #include "daemon/method/methods.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
 #include "daemon/method/query/given_query.h"
+#include "daemon/search/expect.h"
 #include "daemon/search/listed.h"
 #include "daemon/store/state/reader.h"
 #include "schema/limits.h"
@@ -33,11 +33,39 @@ struct score {
 	uint8_t *scores[LIMIT_QUERIES]; /* of each query; they point into the reply */
 };
 
+static struct scorer_shape shape_of(const struct score *score)
+{
+	const struct table_spec *spec = &score->place.at.items->spec;
+	return (struct scorer_shape){
+		.metric = score->place.at.metric,
+		.dim = spec->dim,
+		.views = spec->views,
+		.queries = score->given.query.count,
+		.parts = score->given.query.parts,
+	};
+}
+
+static enum status charge(const struct score *score, struct call *call)
+{
+	const struct table *items = score->place.at.items;
+	const struct scorer_shape shape = shape_of(score);
+	const enum dtype dtype = metric_is_of_bits(shape.metric) ? DTYPE_BIT : DTYPE_F32;
+	const uint64_t rows = score->keys.batch.count;
+	const enum status status = call_charge(call, COST_ROWS, expect_rows_ns(items, dtype, rows));
+	return status == STATUS_OK
+		       ? call_charge(call, COST_SCORES, expect_scores_ns(items, &shape, rows))
+		       : status;
+}
+
 static enum status read_asked(struct score *score, struct params *params,
 	const struct snapshot *snapshot, struct call *call)
 {
 	struct wire_value keys = params_value(params, "keys", PARAM_REQUIRED);
 	enum status status = query_place_read(&score->place, params, call, snapshot);
+	if (status == STATUS_OK) {
+		status = call_charge(call, COST_KEYS,
+			given_keys_cost(keys, score->place.at.items->spec.key_type));
+	}
 	if (status == STATUS_OK) {
 		status = given_keys_begin(&score->keys, keys, score->place.at.items->spec.key_type,
 			"", &call->error);
@@ -45,22 +73,10 @@ static enum status read_asked(struct score *score, struct params *params,
 	if (status == STATUS_OK) {
 		status = given_query_read(&score->given, params, &score->place);
 	}
-	if (status != STATUS_OK) {
-		return status;
+	if (status == STATUS_OK) {
+		status = charge(score, call);
 	}
-	const uint64_t rows = score->keys.batch.count;
-	const uint64_t work = rows * spec_elements(&score->place.at.items->spec) *
-			      score->given.query.count * score->given.query.parts;
-	if (work > LIMIT_FETCH_WORK) {
-		return error_set(&call->error, STATUS_TOO_LARGE,
-			"the scores would take %" PRIu64 " multiply-adds, at most %" PRIu64
-			" allowed; ask for fewer keys",
-			work, LIMIT_FETCH_WORK);
-	}
-	if (!call->may_block && (rows > LIMIT_INLINE_ROWS || work > LIMIT_INLINE_WORK)) {
-		return STATUS_AGAIN;
-	}
-	return given_keys_pack(&score->keys, &call->error);
+	return status == STATUS_OK ? given_keys_pack(&score->keys, &call->error) : status;
 }
 
 /* Writes the reply except the bits of `found` and the scores; score->found and score->scores then
@@ -150,14 +166,7 @@ static enum status fill(struct score *score, struct scorer *scorer)
 
 static enum status score_and_reply(struct score *score)
 {
-	const struct table_spec *spec = &score->place.at.items->spec;
-	const struct scorer_shape shape = {
-		.metric = score->place.at.metric,
-		.dim = spec->dim,
-		.views = spec->views,
-		.queries = score->given.query.count,
-		.parts = score->given.query.parts,
-	};
+	const struct scorer_shape shape = shape_of(score);
 	struct scorer scorer;
 	enum status status = write_frame(score);
 	if (status != STATUS_OK) {

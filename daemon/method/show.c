@@ -1,11 +1,15 @@
 /* show.c - writes the description of a release and of a table. */
 #include "daemon/method/show.h"
 
+#include "daemon/method/call/cost.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/tensor/tensor.h"
+
+/* The entries of a map, at most. */
+enum { RELEASE_ENTRIES = 16, TABLE_ENTRIES = 24 };
 
 static const char *state_name(const struct snapshot *snapshot, const struct release *release)
 {
@@ -19,6 +23,12 @@ static const char *state_name(const struct snapshot *snapshot, const struct rele
 		break;
 	}
 	return "sealed";
+}
+
+uint64_t show_release_cost(const struct release *release)
+{
+	return RELEASE_ENTRIES * COST_ENTRY_NS +
+	       (release->table_count + release->tensor_count) * COST_TABLE_NS;
 }
 
 void show_release(struct wire_writer *out, const struct snapshot *snapshot,
@@ -64,6 +74,21 @@ static size_t count_damaged(const struct base_set *set)
 		damaged += base_segment_state(&set->segments[i]) == BASE_DAMAGED ? 1 : 0;
 	}
 	return damaged;
+}
+
+uint64_t show_table_cost(const struct table *table)
+{
+	const size_t segments = table->bases != NULL ? table->bases->segment_count : 0;
+	return TABLE_ENTRIES * COST_ENTRY_NS + segments * COST_SEGMENT_NS;
+}
+
+uint64_t show_tables_cost(const struct release *release)
+{
+	uint64_t ns = 0;
+	for (size_t i = 0; i < release->table_count; i++) {
+		ns += show_table_cost(release->tables[i]);
+	}
+	return ns;
 }
 
 void show_table(struct wire_writer *out, const struct table *table, size_t more)

@@ -9,6 +9,12 @@
 #include "schema/wire.h"
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* How long the next three take, in nanoseconds (cost.h). */
+uint64_t show_release_cost(const struct release *release);
+uint64_t show_table_cost(const struct table *table);
+uint64_t show_tables_cost(const struct release *release);
 
 /* Writes a map that describes a release. The caller writes `more` entries behind these. */
 void show_release(struct wire_writer *out, const struct snapshot *snapshot,

@@ -49,6 +49,9 @@ enum status table_list_run(struct call *call)
 	enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
 		&release, &call->error);
 	if (status == STATUS_OK) {
+		status = call_charge(call, COST_LIST, show_tables_cost(release));
+	}
+	if (status == STATUS_OK) {
 		wire_write_map(call->out, 2);
 		reply_str(call->out, "release", release->id.text);
 		show_tables(call->out, "tables", release);
@@ -75,6 +78,9 @@ enum status table_show_run(struct call *call)
 		&release, &call->error);
 	if (status == STATUS_OK) {
 		status = release_table(release, name.text, &table, &call->error);
+	}
+	if (status == STATUS_OK) {
+		status = call_charge(call, COST_LIST, show_table_cost(table));
 	}
 	if (status == STATUS_OK) {
 		show_table(call->out, table, 1);

@@ -180,8 +180,13 @@ enum status tensor_list_run(struct call *call)
 	}
 	const struct release *release;
 	const struct snapshot *snapshot = snapshot_begin(call->service->store);
-	const enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
+	enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
 		&release, &call->error);
+	if (status == STATUS_OK) {
+		status = call_charge(call, COST_LIST,
+			release->tensor_count * (1 + TENSOR_SPEC_FIELDS + LIMIT_TENSOR_DIMS) *
+				COST_ENTRY_NS);
+	}
 	if (status == STATUS_OK) {
 		wire_write_map(call->out, 2);
 		reply_str(call->out, "release", release->id.text);

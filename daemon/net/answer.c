@@ -26,6 +26,7 @@ static enum status run(const struct question *question, struct wire_value params
 		.params = params,
 		.out = out,
 		.may_block = ticket != NULL,
+		.cost = cost_begin(question->elements),
 		.gone = question->gone,
 		.cut = question->cut,
 		.waited_ms = question->waited_ms,

@@ -31,6 +31,7 @@ struct question {
 	const struct method *method; /* borrowed */
 	struct rpc_head head;
 	struct wire_bytes message; /* borrowed: the whole message, which wire_skim has passed */
+	uint32_t elements;         /* of the message */
 	/* Only set for a request that leaves its loop: these become the fields of struct call. */
 	const atomic_bool *gone;
 	const atomic_bool *cut;

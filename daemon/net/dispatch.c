@@ -162,6 +162,7 @@ enum status dispatch(struct session *session, const struct read_message *message
 	struct question question = {
 		.service = session->loop->net->service,
 		.message = {.data = message->data, .len = message->len},
+		.elements = message->elements,
 	};
 	switch (rpc_head_read(message->data, message->len, &question.head)) {
 	case RPC_HEAD_NONE:

@@ -16,7 +16,7 @@
 #include "schema/wire.h"
 
 enum {
-	/* The base. A fetch of LIMIT_INLINE_ROWS packed u64 keys, 32 KiB, fits. */
+	/* The base. A fetch of 4,096 packed u64 keys, 32 KiB, fits. */
 	READ_BUFFER_BASE_BYTES = 64 << 10,
 	/* At the end a buffer has this much more than its message is known to need. So the last
 	 * small fields of the message do not make it grow again. */

@@ -43,7 +43,7 @@ enum status listed_next(struct listed *listed, struct error *err)
 	struct lookup some = {
 		.table = listed->lookup->table,
 		.keys = *keys,
-		.dtype = metric_is_of_bits(listed->scorer->shape.metric) ? DTYPE_BIT : DTYPE_F32,
+		.dtype = listed_dtype(listed->scorer),
 		.visible = listed->lookup->visible,
 		.now_ms = listed->lookup->now_ms,
 		.may_block = listed->lookup->may_block,

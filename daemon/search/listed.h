@@ -22,6 +22,12 @@ struct listed {
 	uint8_t *rows;  /* owned */
 };
 
+/* The dtype in which rows are looked up. */
+static inline enum dtype listed_dtype(const struct scorer *scorer)
+{
+	return metric_is_of_bits(scorer->shape.metric) ? DTYPE_BIT : DTYPE_F32;
+}
+
 /* Errors: NO_MEMORY. */
 enum status listed_begin(struct listed *listed, const struct lookup *lookup, struct scorer *scorer);
 void listed_end(struct listed *listed);

@@ -3,14 +3,25 @@
 
 #include <assert.h>
 
+#include "daemon/search/expect.h"
+#include "daemon/search/listed.h"
 #include "daemon/search/search_index.h"
 #include "daemon/search/search_list.h"
 #include "daemon/search/search_whole.h"
+#include "daemon/store/base/base.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/mapfault.h"
-#include "schema/limits.h"
 
 static const uint64_t ns_per_ms = 1000000;
+
+enum {
+	SET_KEY_NS = 60,      /* a key is asked for in two sets */
+	WRITTEN_NS = 50000,   /* every bucket of a memtable is looked into */
+	WRITTEN_ROW_NS = 150, /* a row of it is copied */
+	SEGMENT_NS = 15,      /* the state of a segment is looked at, and its rows are counted */
+	/* A table of more is not even asked whether it is at hand. */
+	SEGMENTS_MAX = 16384,
+};
 
 /* ---- begin and end ---- */
 
@@ -35,7 +46,7 @@ enum status search_begin(struct search *search, const struct search_options *opt
 					 ? options->deadline_ms - options->waited_ms
 					 : 0;
 	search->ends_ns = now_ns + left_ms * ns_per_ms;
-	search->leaves_ns = options->may_block ? UINT64_MAX : now_ns + LIMIT_INLINE_SEARCH_END_NS;
+	search->leaves_ns = options->may_block ? UINT64_MAX : now_ns + options->here_ns;
 	enum status status = scorer_init(&search->scorer, &shape, query->vectors, query->weights);
 	if (status == STATUS_OK) {
 		status = search_make_room(search);
@@ -51,19 +62,34 @@ void search_end(struct search *search)
 	search_drop_room(search);
 }
 
-bool search_is_long(const struct search *search)
+/* Among the keys of a list: each is looked up, and asked for in the sets of the filter. */
+static uint64_t expect_list_ns(const struct search *search)
 {
 	const struct table *items = search->options.place->items;
-	if (!search_is_listed(search) && search_index_can(search)) {
-		return !rows_are_at_hand(items) || search_index_is_long(search);
+	const uint64_t keys = search->options.filter->allow.count;
+	return expect_rows_ns(items, listed_dtype(&search->scorer), keys) + keys * SET_KEY_NS +
+	       expect_scores_ns(items, &search->scorer.shape, keys);
+}
+
+uint64_t search_expect_ns(const struct search *search)
+{
+	const struct table *items = search->options.place->items;
+	if (search_is_listed(search)) {
+		return expect_list_ns(search);
 	}
-	const uint64_t rows = search_is_listed(search)
-				      ? search->options.filter->allow.count
-				      : items->rows + memtable_rows(items->memtable);
-	const uint64_t each = (uint64_t)spec_elements(&items->spec) * search->options.query->count *
-			      search->options.query->parts;
-	return rows > LIMIT_INLINE_WORK / each || rows > LIMIT_INLINE_SEARCH_ROWS ||
-	       !rows_are_at_hand(items);
+	const size_t segments = items->bases == NULL ? 0 : items->bases->segment_count;
+	if (segments > SEGMENTS_MAX || !rows_are_at_hand(items)) {
+		return UINT64_MAX;
+	}
+	const uint64_t written = memtable_rows(items->memtable);
+	const uint64_t first_ns = segments * SEGMENT_NS + (written > 0 ? WRITTEN_NS : 0) +
+				  written * WRITTEN_ROW_NS +
+				  expect_scores_ns(items, &search->scorer.shape, written);
+	const uint64_t then_ns =
+		search_index_can(search)
+			? search_index_expect_ns(search)
+			: expect_scores_ns(items, &search->scorer.shape, items->rows);
+	return then_ns > UINT64_MAX - first_ns ? UINT64_MAX : first_ns + then_ns;
 }
 
 /* ---- run ---- */

@@ -18,8 +18,9 @@ enum status search_begin(struct search *search, const struct search_options *opt
 	struct error *err);
 void search_end(struct search *search); /* zeroed is fine */
 
-/* Would the search take too long on a loop? This is an estimate, from what is known before it. */
-bool search_is_long(const struct search *search);
+/* How long it will take until its rows are found, from what is known before it. UINT64_MAX: nobody
+ * knows, or it would wait for the disk. */
+uint64_t search_expect_ns(const struct search *search);
 
 /* Errors: AGAIN  it may not block, and takes too long on a loop after all; CORRUPT  a damaged
  * segment; TIMEOUT; CLOSED  nobody waits for it; NO_MEMORY. */

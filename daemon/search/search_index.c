@@ -7,13 +7,13 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "daemon/search/expect.h"
 #include "daemon/search/search_rules.h"
 #include "daemon/search/search_whole.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/row/stored.h"
 #include "daemon/store/system/clock.h"
-#include "schema/limits.h"
 
 enum {
 	LINE_BYTES = 64,
@@ -24,6 +24,8 @@ enum {
 	 * to go through the table row by row. */
 	TRIED_ROWS = 16384,
 	TRIED_PASSING = 8,
+	/* The time of a kind of search is an average: a single one may take so many times as long. */
+	PACE_TIMES = 3,
 };
 
 /* One query on its way through the index. */
@@ -95,15 +97,20 @@ static struct balls_kind kind_of(const struct search *search)
 	return kind;
 }
 
-bool search_index_is_long(const struct search *search)
+uint64_t search_index_expect_ns(const struct search *search)
 {
 	const struct table *items = search->options.place->items;
 	const struct balls_kind kind = kind_of(search);
 	const uint64_t each_ns = index_pace_expect(&index_of(search)->pace, kind.metric,
 		search->options.k, kind.factor);
-	return search->options.filter->has_tags ||
-	       memtable_rows(items->memtable) > LIMIT_INLINE_SEARCH_WRITTEN ||
-	       search->options.query->count * each_ns > LIMIT_INLINE_SEARCH_NS;
+	if (each_ns == 0) {
+		return UINT64_MAX;
+	}
+	const uint64_t all_ns = search->options.query->count * each_ns * PACE_TIMES;
+	/* When few rows pass, it goes through all of them instead. */
+	return search->options.filter->has_tags
+		       ? all_ns + expect_scores_ns(items, &search->scorer.shape, items->rows)
+		       : all_ns;
 }
 
 /* ---- rows that the index names ---- */

@@ -8,14 +8,16 @@
 #include "schema/status.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct search;
 
 /* Does the table have an index that can answer these queries? */
 bool search_index_can(const struct search *search);
 
-/* Would this search take too long on a loop? The times of the searches before it tell. */
-bool search_index_is_long(const struct search *search);
+/* How long the search by the index will take, as the times of the searches before it tell. UINT64_MAX:
+ * there was none of its kind. */
+uint64_t search_index_expect_ns(const struct search *search);
 
 /* After search_restart. If *is_done, the best are in search->tops, and `compared` and `is_exact`
  * are set. If not, the filter lets so few rows pass that going through all rows is faster, and the

@@ -22,8 +22,9 @@ struct search_options {
 	const struct filter *filter;
 	uint32_t k;
 	float min_score;
-	double recall;  /* the part of the k best that suffices: above 0; 1: all of them */
-	bool may_block; /* false on a loop: a search that takes long ends with AGAIN */
+	double recall;    /* the part of the k best that suffices: above 0; 1: all of them */
+	bool may_block;   /* false on a loop: a search that takes long ends with AGAIN */
+	uint64_t here_ns; /* on a loop: after so long */
 	/* When either is set, nobody waits for the search any more. NULL: it is never set. */
 	const atomic_bool *gone;
 	const atomic_bool *cut;

@@ -5,6 +5,7 @@
 #ifndef DAEMON_METHOD_CALL_CALL_H
 #define DAEMON_METHOD_CALL_CALL_H
 
+#include "daemon/method/call/cost.h"
 #include "schema/status.h"
 #include "schema/wire.h"
 
@@ -20,6 +21,7 @@ struct call {
 	struct wire_value params; /* a map, or absent */
 	struct wire_writer *out;  /* run() writes one value: the result */
 	bool may_block;           /* false on a loop */
+	struct cost cost;         /* what its steps take; begins with its parse */
 	/* When either is set, nobody waits for the result any more. NULL on a loop. */
 	const atomic_bool *gone;
 	const atomic_bool *cut;

@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	ARRAY_KEY_NS = 50, /* an element is looked at twice and copied */
+	/* Of byte strings, only a walk tells how many there are, so all count as short: 2 measured
+	 * for each of two walks. */
+	PACKED_KEY_NS = 4,
+};
+
 static bool is_packed(struct wire_value given)
 {
 	return wire_type(given) == WIRE_BIN || wire_type(given) == WIRE_STR;
@@ -22,6 +29,20 @@ static enum status count_packed(struct given_keys *keys, struct error *err)
 			err->text, key_type_name(type));
 	}
 	return status;
+}
+
+uint64_t given_keys_cost(struct wire_value given, enum key_type type)
+{
+	struct wire_bytes packed;
+	if (!wire_bin(given, &packed)) {
+		const size_t count = wire_size(given);
+		return (count < LIMIT_KEYS ? count : LIMIT_KEYS) * ARRAY_KEY_NS;
+	}
+	if (type == KEY_U64) {
+		return 0; /* they are used where they stand */
+	}
+	const size_t most = packed.len / 2 < LIMIT_KEYS ? packed.len / 2 : LIMIT_KEYS;
+	return most * PACKED_KEY_NS;
 }
 
 enum status given_keys_begin(struct given_keys *keys, struct wire_value given, enum key_type type,

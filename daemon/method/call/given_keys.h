@@ -16,6 +16,8 @@
 #include "schema/status.h"
 #include "schema/wire.h"
 
+#include <stdint.h>
+
 struct given_keys {
 	struct keys
 		batch; /* type and count from given_keys_begin on, the rest from given_keys_pack on */
@@ -23,6 +25,9 @@ struct given_keys {
 	const char *where;       /* borrowed; errors write it before "keys": "", "parts[1]." */
 	void *memory;            /* owned */
 };
+
+/* What given_keys_begin and given_keys_pack will cost together, in nanoseconds (cost.h). */
+uint64_t given_keys_cost(struct wire_value given, enum key_type type);
 
 /* `keys` is filled, and needs given_keys_fini, also after a failure.
  * Errors: BAD_REQUEST  neither bin nor array, or packed wrongly for a table whose keys

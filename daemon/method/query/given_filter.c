@@ -3,29 +3,48 @@
 
 #include <assert.h>
 
-/* where: errors write it before "keys": "allow: " */
-static enum status read_keys(struct params *params, const char *name, const char *where,
-	const struct table_spec *items, struct given_keys *keys, struct key_set *set)
+#include "daemon/method/call/call.h"
+
+/* One of the two lists. */
+struct list {
+	const char *name;
+	const char *where;       /* errors write it before "keys": "allow: " */
+	struct given_keys *keys; /* out */
+	struct key_set *set;     /* out */
+};
+
+static enum status read_list(const struct list *list, struct params *params, struct call *call,
+	enum key_type type)
 {
-	struct wire_value given = params_value(params, name, PARAM_OPTIONAL);
+	struct given_keys *keys = list->keys;
+	struct wire_value given = params_value(params, list->name, PARAM_OPTIONAL);
 	if (params->status != STATUS_OK || given.object == NULL) {
 		return params->status;
 	}
-	enum status status = given_keys_begin(keys, given, items->key_type, where, params->err);
+	enum status status = call_charge(call, COST_KEYS, given_keys_cost(given, type));
+	if (status == STATUS_OK) {
+		status = given_keys_begin(keys, given, type, list->where, params->err);
+	}
+	if (status == STATUS_OK) {
+		status =
+			call_charge(call, COST_KEYS, (uint64_t)keys->batch.count * COST_SET_KEY_NS);
+	}
 	if (status == STATUS_OK) {
 		status = given_keys_pack(keys, params->err);
 	}
-	if (status == STATUS_OK && key_set_init(set, &keys->batch) != STATUS_OK) {
-		params_fail(params, STATUS_NO_MEMORY, name, "no memory");
+	if (status == STATUS_OK && key_set_init(list->set, &keys->batch) != STATUS_OK) {
+		params_fail(params, STATUS_NO_MEMORY, list->name, "no memory");
 		return params->status;
 	}
 	return status;
 }
 
-enum status given_filter_read(struct given_filter *of, struct params *params,
+enum status given_filter_read(struct given_filter *of, struct params *params, struct call *call,
 	const struct table_spec *items)
 {
 	struct filter *filter = &of->filter;
+	const struct list allow = {"allow", "allow: ", &of->allow, &filter->allowed};
+	const struct list deny = {"deny", "deny: ", &of->deny, &filter->denied};
 	*of = (struct given_filter){
 		.filter.tags_all = params_uint_or(params, "tags_all", 0),
 		.filter.tags_none = params_uint_or(params, "tags_none", 0),
@@ -42,11 +61,11 @@ enum status given_filter_read(struct given_filter *of, struct params *params,
 	filter->has_allow = wire_get(params->map, "allow").object != NULL;
 	enum status status = params->status;
 	if (status == STATUS_OK) {
-		status = read_keys(params, "allow", "allow: ", items, &of->allow, &filter->allowed);
+		status = read_list(&allow, params, call, items->key_type);
 		filter->allow = of->allow.batch;
 	}
 	if (status == STATUS_OK) {
-		status = read_keys(params, "deny", "deny: ", items, &of->deny, &filter->denied);
+		status = read_list(&deny, params, call, items->key_type);
 	}
 	assert(status != STATUS_OK || filter->has_allow == !key_set_is_empty(&filter->allowed));
 	assert(status != STATUS_OK || !filter->has_tags || items->tags);

@@ -10,6 +10,8 @@
 #include "daemon/search/filter.h"
 #include "schema/spec.h"
 
+struct call;
+
 /* Zeroed, it lets everything pass. */
 struct given_filter {
 	struct filter filter; /* points into the next two */
@@ -17,9 +19,9 @@ struct given_filter {
 	struct given_keys deny;
 };
 
-/* Reads the five params of a filter. `of` is filled, and needs given_filter_fini, also after a
- * failure. Errors: BAD_REQUEST  also tags of a table that has none; TOO_LARGE; NO_MEMORY. */
-enum status given_filter_read(struct given_filter *of, struct params *params,
+/* Reads the five params of a filter, and charges the call for its lists. `of` is filled, and needs given_filter_fini, also after a
+ * failure. Errors: BAD_REQUEST  also tags of a table that has none; TOO_LARGE; AGAIN; NO_MEMORY. */
+enum status given_filter_read(struct given_filter *of, struct params *params, struct call *call,
 	const struct table_spec *items);
 void given_filter_fini(struct given_filter *of);
 

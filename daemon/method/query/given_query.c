@@ -12,7 +12,11 @@
 #include "daemon/method/call/given_keys.h"
 #include "daemon/method/call/service.h"
 #include "daemon/method/query/given_chain.h"
+#include "daemon/search/expect.h"
 #include "schema/limits.h"
+
+/* A value is checked, converted, and copied for the search: 1 measured. */
+enum { QUERY_VALUE_NS = 2 };
 
 const char *const query_names[] = {"table", "keys", "max_age_ms", "dim", "views", "dtype", "rows",
 	"scales", NULL};
@@ -36,6 +40,23 @@ static struct error *error_of(const struct rows_in *in)
 static enum dtype wanted_dtype(const struct query_place *place)
 {
 	return metric_is_of_bits(place->at.metric) ? DTYPE_BIT : DTYPE_F32;
+}
+
+/* ---- what it costs ---- */
+
+/* Charges the call for converting the queries, and for taking them through the stored layers. Their
+ * shape is known. */
+static enum status charge_values(const struct rows_in *in)
+{
+	struct call *call = in->place->call;
+	const uint64_t count = in->of->query.count;
+	enum status status =
+		call_charge(call, COST_QUERIES, count * in->dim * in->views * QUERY_VALUE_NS);
+	if (status == STATUS_OK && in->through != NULL) {
+		status = call_charge(call, COST_LAYERS,
+			expect_work_ns(through_work(in->through, count)));
+	}
+	return status;
 }
 
 /* ---- the shape ---- */
@@ -181,6 +202,13 @@ static enum status find_rows(struct rows_in *in, struct params *params, struct g
 		status = read_through(in, params);
 	}
 	if (status == STATUS_OK) {
+		status = charge_values(in);
+	}
+	if (status == STATUS_OK) {
+		status = call_charge(place->call, COST_ROWS,
+			expect_rows_ns(in->of->table, in->dtype, in->of->query.count));
+	}
+	if (status == STATUS_OK) {
 		status = settle_shape(in);
 	}
 	if (status == STATUS_OK) {
@@ -203,6 +231,10 @@ static enum status read_found(struct rows_in *in, struct params *params)
 		if (status != STATUS_OK) {
 			return error_set(err, status, "from.table: %s", err->text);
 		}
+		status = call_charge(in->place->call, COST_KEYS,
+			given_keys_cost(given, in->of->table->spec.key_type));
+	}
+	if (status == STATUS_OK) {
 		status = given_keys_begin(&keys, given, in->of->table->spec.key_type, "from.", err);
 	}
 	if (status == STATUS_OK) {
@@ -303,12 +335,16 @@ static enum status read_sent(struct rows_in *in, struct params *params)
 {
 	struct dtype_rows given = {0};
 	read_rows(in, &given);
-	if (in->from.status == STATUS_OK) {
-		check_finite(in, &given);
-	}
 	enum status status = in->from.status;
 	if (status == STATUS_OK) {
 		status = read_through(in, params);
+	}
+	if (status == STATUS_OK) {
+		status = charge_values(in);
+	}
+	if (status == STATUS_OK) {
+		check_finite(in, &given);
+		status = in->from.status;
 	}
 	if (status == STATUS_OK) {
 		status = settle_shape(in);

@@ -5,6 +5,7 @@
 
 #include "daemon/method/call/call.h"
 #include "daemon/method/call/reply.h"
+#include "daemon/search/expect.h"
 #include "daemon/store/read/lookup.h"
 
 enum {
@@ -61,6 +62,16 @@ enum status with_read(struct with *with, struct params *params, const struct que
 static size_t stride_of(const struct table *table)
 {
 	return dtype_row_bytes(table->spec.dtype, table->spec.dim, table->spec.views);
+}
+
+uint64_t with_cost(const struct with *with, uint64_t keys)
+{
+	uint64_t ns = 0;
+	for (size_t i = 0; i < with->count; i++) {
+		const struct table *table = with->tables[i];
+		ns += COST_PART_NS + expect_rows_ns(table, table->spec.dtype, keys);
+	}
+	return ns;
 }
 
 size_t with_bytes(const struct with *with, uint32_t keys)

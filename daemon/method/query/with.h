@@ -11,6 +11,7 @@
 #include "schema/limits.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct wire_writer;
 
@@ -22,6 +23,9 @@ struct with {
 /* Reads `with: [str]`. Errors: BAD_REQUEST  also a table with keys of another type; NOT_FOUND;
  * TOO_LARGE. */
 enum status with_read(struct with *with, struct params *params, const struct query_place *place);
+
+/* How long with_write takes for so many keys, in nanoseconds (cost.h). */
+uint64_t with_cost(const struct with *with, uint64_t keys);
 
 /* with_write writes at most so many bytes for so many keys. */
 size_t with_bytes(const struct with *with, uint32_t keys);

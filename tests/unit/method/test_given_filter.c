@@ -1,6 +1,8 @@
 /* test_given_filter.c - which keys and tags a filter lets pass, and what is no filter. */
 #include "daemon/method/query/given_filter.h"
 
+#include "daemon/method/call/call.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -25,6 +27,7 @@ static const struct table_spec plain = {.name = {"ir"}, .key_type = KEY_U64, .di
 struct asked {
 	struct wire_writer writer;
 	struct wire_message *read;
+	struct call call; /* on a loop */
 	struct given_filter of;
 	struct error err;
 };
@@ -58,7 +61,7 @@ static enum status asked_read(struct asked *asked, const struct table_spec *spec
 		return status;
 	}
 	params_begin(&params, wire_root(asked->read), "", names, &asked->err);
-	return given_filter_read(&asked->of, &params, spec);
+	return given_filter_read(&asked->of, &params, &asked->call, spec);
 }
 
 static void asked_fini(struct asked *asked)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/search/expect.h"
 #include "daemon/store/admin/admin.h"
 #include "schema/limits.h"
 #include "tests/unit/alloc_fail.h"
@@ -54,7 +55,7 @@ static void a_fetch_that_must_wait_leaves_no_trace(void **state)
 {
 	struct world *world = *state;
 	world_make_release(world, "r");
-	world_arg_part(world, "a", LIMIT_INLINE_ROWS + 1);
+	world_arg_part(world, "a", LIMIT_INLINE_NS / EXPECT_ROW_NS);
 	world_prepare(world);
 	wire_writer_clear(&world->out);
 	wire_write_nil(&world->out);
@@ -67,7 +68,7 @@ static void a_fetch_that_must_wait_leaves_no_trace(void **state)
 	assert_int_equal(world->out.len, 1);
 	call.may_block = true;
 	assert_int_equal(fetch_run(&call), STATUS_OK);
-	assert_true(world->out.len > sizeof(float) * WORLD_DIM * LIMIT_INLINE_ROWS);
+	assert_true(world->out.len > sizeof(float) * WORLD_DIM * LIMIT_INLINE_NS / EXPECT_ROW_NS);
 }
 
 /* A live release with an empty table "wide", of 256 KiB a row. */
