@@ -2,7 +2,8 @@
  *
  * A row is views x dim elements, little-endian. f32, f16 and bf16 are stored as they are. An i8 row
  * has one f32 scale (x = code * scale; scale = max|x| / 127, and 0 for a row of zeros; it is below
- * 2^121, so that every code times it is finite). A bit row has each view in whole bytes, in the order of NumPy's packbits (highest bit first).
+ * 2^121, so that every code times it is finite). A bit row has each view in whole bytes, in the
+ * order of NumPy's packbits (highest bit first).
  *
  * Threads: any; there is no state.
  */

@@ -118,8 +118,9 @@ static enum status check_finite(const struct rep_rows *rows, const struct source
 		dtype == DTYPE_I8 ? dtype_first_nonfinite(dtype, rows->scales, count) : count;
 	if (scale < count) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"%s: the scale of row %" PRIu64 " is not finite%s", what, first + scale,
-			allow);
+			"%s: the scale of row %" PRIu64
+			" is %g, so that an element of it may not be finite; below 2^121 expected%s",
+			what, first + scale, (double)rows->scales[scale], allow);
 	}
 	const size_t at = first_not_held(rows, table, elements);
 	if (at == count * elements) {

@@ -46,11 +46,12 @@ static void what_the_table_cannot_hold_is_refused_by_row(void **state)
 		{"3.3961773e38", NULL, REP_BF16, true},
 		{"3.39617753e38", NULL, REP_BF16, false},
 		{"3.4e38", NULL, REP_I8, true},
-		{"100", "3.4e36", REP_F32, true},
-		{"100", "3.5e36", REP_F32, false},
+		{"127", "2.65e36", REP_F32, true},
+		{"1", "2.66e36", REP_F32, false},
 		{"-100", "656", REP_F16, false},
 		{"-100", "655", REP_F16, true},
-		{"127", "3e38", REP_I8, true},
+		{"127", "2.65e36", REP_I8, true},
+		{"1", "3e38", REP_I8, false},
 	};
 	struct fixture fixture;
 	fixture_init(&fixture);
@@ -73,7 +74,7 @@ static void what_the_table_cannot_hold_is_refused_by_row(void **state)
 		fixture_write(path, text, strlen(text));
 		const enum status status = read_all(&options, &err);
 		if (rows[i].held != (status == STATUS_OK) ||
-			(!rows[i].held && strstr(err.text, "row 1, column 1 is ") == NULL)) {
+			(!rows[i].held && strstr(err.text, "row 1") == NULL)) {
 			fail_msg("%s %s", rows[i].element, err.text);
 		}
 		options.allow_nonfinite = true;
