@@ -52,7 +52,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	const struct store_figures *figures)
 {
 	const struct snapshot *snapshot = snapshot_begin(store);
-	enum { ALWAYS = 12 };
+	enum { ALWAYS = 13 };
 	wire_write_str(out, "store");
 	wire_write_map(out, ALWAYS + (snapshot->live != NULL ? 1u : 0u));
 	if (snapshot->live != NULL) {
