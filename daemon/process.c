@@ -191,6 +191,7 @@ static enum status start_server(struct process *process, struct error *err)
 		.pool = settings->pool,
 		.search_threads = settings->search_threads,
 		.search_waiting = settings->search_waiting,
+		.spare = SERVER_SPARE,
 		.limits =
 			{
 				.max_connections = settings->max_connections,

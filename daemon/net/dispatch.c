@@ -11,28 +11,37 @@
 enum {
 	/* To parse a message of more elements takes over a millisecond, so a lane does it. */
 	DISPATCH_INLINE_ELEMENTS = 16384,
+	/* What a request is expected to cost in a lane, by what is known before it runs. */
+	DISPATCH_COST_NS = 20000,
+	DISPATCH_ELEMENT_NS = 50,
+	DISPATCH_BYTES_IN_NS = 4,
 };
 
-static struct lane *lane_of(struct net *net, enum method_place place)
+static enum lane_number lane_of(enum method_place place)
 {
 	switch (place) {
-	case METHOD_ADMIN:
-		return &net->admin;
-	case METHOD_SEAL:
-		return &net->seal;
-	case METHOD_MERGE:
-		return &net->merge;
-	case METHOD_LOAD:
-		return &net->load;
-	case METHOD_WRITE:
-		return &net->write;
 	case METHOD_SEARCH:
-		return &net->search;
+		return LANE_SEARCH;
+	case METHOD_OPERATOR:
+	case METHOD_ROLLBACK:
+		return LANE_OPERATOR;
+	case METHOD_ADMIN:
+		return LANE_ADMIN;
+	case METHOD_PUBLISH:
+		return LANE_PUBLISH;
+	case METHOD_SEAL:
+		return LANE_SEAL;
+	case METHOD_MERGE:
+		return LANE_MERGE;
+	case METHOD_LOAD:
+		return LANE_LOAD;
+	case METHOD_WRITE:
+		return LANE_WRITE;
 	case METHOD_INLINE:
 	case METHOD_POOL:
 		break;
 	}
-	return &net->pool;
+	return LANE_POOL;
 }
 
 /* ---- on the loop ---- */
@@ -98,10 +107,12 @@ static enum status send_away(struct session *session, const struct question *que
 		return status;
 	}
 	request_own(request, taken);
+	request->cost_ns = DISPATCH_COST_NS + message->len / DISPATCH_BYTES_IN_NS +
+			   (uint64_t)message->elements * DISPATCH_ELEMENT_NS;
 
 	if (is_overfull(net, question->method)) {
 		refuse_busy(session, request, "replies that were not yet read hold all memory");
-	} else if (!lane_push(lane_of(net, question->method->place), request)) {
+	} else if (!lane_push(&net->lanes[lane_of(question->method->place)], request)) {
 		refuse_busy(session, request, "too many requests wait for this method");
 	} else {
 		assert(session->in_flight < SESSION_IN_FLIGHT_MAX);

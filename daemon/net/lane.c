@@ -1,6 +1,4 @@
-/* lane.c - threads with a queue.
- *
- * The lanes are pool, search, admin, seal, merge, load and write: server.c starts them. */
+/* lane.c - threads that run requests, and who makes way for whom. server.c starts the lanes. */
 #include "daemon/net/lane.h"
 
 #include "daemon/method/call/method.h"
@@ -13,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
-enum { LANE_TURNS_NICE = 5 };
+enum { LANE_NICE = 5 };
 
 /* A request is not run if the grace of a stop is over, or if it is a read and its peer has left. A
  * change is made even if its peer did not wait for the answer. */
@@ -36,21 +35,127 @@ static void run_or_skip(struct request *request)
 	}
 }
 
-/* Takes the next request. NULL: none waits; if `wait`, also the lane is stopping. */
-static struct request *pop(struct lane *lane, bool wait)
+static struct turns_member *member_of(const struct lane *lane, const struct request *request)
 {
+	return &request->session->turns[lane->number];
+}
+
+/* ---- which request is next ---- */
+
+/* Does a request wait that a spare thread might run? */
+static bool has_spare_work(const struct lane *lane)
+{
+	return lane->running < lane->options.threads + lane->options.spare &&
+	       heap_first(&lane->turns.idle) != NULL;
+}
+
+/* When the next request will have run for a slice; 0: so few have not that one more may run. */
+static uint64_t next_slice_ns(const struct lane *lane, uint64_t now_ns)
+{
+	const uint64_t slice_ns = LANE_SLICE_MS * UINT64_C(1000000);
+	uint64_t soonest_ns = UINT64_MAX;
+	unsigned in_slice = 0;
+	for (unsigned i = 0; i < lane->started; i++) {
+		const uint64_t began_ns = lane->runners[i].began_ns;
+		if (began_ns != 0 && began_ns + slice_ns > now_ns) {
+			in_slice++;
+			soonest_ns =
+				began_ns + slice_ns < soonest_ns ? began_ns + slice_ns : soonest_ns;
+		}
+	}
+	return in_slice < lane->options.threads ? 0 : soonest_ns;
+}
+
+/* Takes the next request that this thread may run now. NULL: there is none; *until_ns says when
+ * there may be one without a request ending; 0: never. */
+static struct request *choose(struct lane_runner *runner, uint64_t *until_ns)
+{
+	struct lane *lane = runner->lane;
+	struct turns_member *member;
+	*until_ns = 0;
+	if (lane->running < lane->options.threads) {
+		return runner->is_spare ? NULL : turns_take(&lane->turns, TURNS_ALL, &member);
+	}
+	if (!has_spare_work(lane)) {
+		return NULL;
+	}
+	*until_ns = next_slice_ns(lane, uv_hrtime());
+	return *until_ns == 0 ? turns_take(&lane->turns, TURNS_IDLE, &member) : NULL;
+}
+
+/* Of the spare threads one waits until a slice ends, the others for a signal. */
+static void wait_for_more(struct lane_runner *runner, uint64_t until_ns)
+{
+	struct lane *lane = runner->lane;
+	pthread_cond_t *more = runner->is_spare ? &lane->spare_more : &lane->more;
+	if (until_ns == 0 || lane->watched || !runner->is_spare) {
+		pthread_cond_wait(more, &lane->lock);
+		return;
+	}
+	const struct timespec until = {
+		.tv_sec = (time_t)(until_ns / 1000000000),
+		.tv_nsec = (int64_t)(until_ns % 1000000000),
+	};
+	lane->watched = true;
+	(void)pthread_cond_timedwait(more, &lane->lock, &until);
+	lane->watched = false;
+}
+
+/* Wakes a thread that can do something about what waits. */
+static void wake_for_more(struct lane *lane)
+{
+	if (lane->turns.waiting == 0) {
+		if (lane->stopping) {
+			pthread_cond_broadcast(&lane->more);
+			pthread_cond_broadcast(&lane->spare_more);
+		}
+	} else if (lane->running < lane->options.threads) {
+		pthread_cond_signal(&lane->more);
+	} else if (!lane->watched && has_spare_work(lane)) {
+		pthread_cond_signal(&lane->spare_more);
+	}
+}
+
+/* Takes the next request. NULL: none waits; if `wait`, also the lane is stopping. */
+static struct request *pop(struct lane_runner *runner, bool wait)
+{
+	struct lane *lane = runner->lane;
+	struct request *request;
+	uint64_t until_ns;
 	pthread_mutex_lock(&lane->lock);
-	while (wait && lane->queue.first == NULL && !lane->stopping) {
-		pthread_cond_wait(&lane->more, &lane->lock);
+	while ((request = choose(runner, &until_ns)) == NULL && wait &&
+		!(lane->stopping && lane->turns.waiting == 0)) {
+		if (until_ns == 0 || !runner->is_spare) {
+			wake_for_more(lane);
+		}
+		wait_for_more(runner, until_ns);
 	}
-	struct request *request = request_queue_pop(&lane->queue);
-	if (request != NULL && lane->options.order == LANE_TURNS) {
-		assert(request->turn >= lane->turn);
-		lane->turn = request->turn;
+	if (request != NULL) {
+		lane->running++;
+		runner->began_ns = uv_hrtime();
+		assert(lane->running <= lane->options.threads + lane->options.spare);
 	}
+	wake_for_more(lane);
 	pthread_mutex_unlock(&lane->lock);
 	return request;
 }
+
+/* Runs a request that was popped, and charges its connection what it has taken. */
+static void run(struct lane_runner *runner, struct request *request)
+{
+	struct lane *lane = runner->lane;
+	run_or_skip(request);
+	const uint64_t now_ns = uv_hrtime();
+	pthread_mutex_lock(&lane->lock);
+	turns_end(&lane->turns, member_of(lane, request), request->cost_ns,
+		now_ns - runner->began_ns);
+	assert(lane->running > 0);
+	lane->running--;
+	runner->began_ns = 0;
+	pthread_mutex_unlock(&lane->lock);
+}
+
+/* ---- what becomes of it ---- */
 
 /* Makes durable what the group has written, then sends its requests back to their loops. */
 static void finish_group(struct service *service, struct request_queue *group)
@@ -67,15 +172,15 @@ static void finish_group(struct service *service, struct request_queue *group)
 	}
 }
 
-static void run_group(struct lane *lane, struct request *request)
+static void run_group(struct lane_runner *runner, struct request *request)
 {
 	struct service *service = request->question.service;
 	struct request_queue group = {0};
 	while (request != NULL) {
-		run_or_skip(request);
+		run(runner, request);
 		assert(request->ticket == NULL); /* the sync of the group is what it waits for */
 		request_queue_push(&group, request);
-		request = method_load_is_full(service) ? NULL : pop(lane, false);
+		request = method_load_is_full(service) ? NULL : pop(runner, false);
 	}
 	finish_group(service, &group);
 }
@@ -105,25 +210,27 @@ static void release(struct request *request)
 
 static void *lane_main(void *arg)
 {
-	struct lane *lane = arg;
+	struct lane_runner *runner = arg;
+	struct lane *lane = runner->lane;
 	struct request *request;
-	if (lane->options.order == LANE_TURNS) {
-		/* Long requests give way to the loops, whose requests are short. On Linux this
-		 * call changes the calling thread alone. */
-		(void)setpriority(PRIO_PROCESS, 0, LANE_TURNS_NICE);
+	if (lane->options.nice) {
+		/* On Linux this call changes the calling thread alone. */
+		(void)setpriority(PRIO_PROCESS, 0, LANE_NICE);
 	}
 	method_thread_begin();
-	while ((request = pop(lane, true)) != NULL) {
-		if (lane->options.order == LANE_GROUPS) {
-			run_group(lane, request);
+	while ((request = pop(runner, true)) != NULL) {
+		if (lane->options.groups) {
+			run_group(runner, request);
 		} else {
-			run_or_skip(request);
+			run(runner, request);
 			release(request);
 		}
 	}
 	method_thread_end();
 	return NULL;
 }
+
+/* ---- start and end ---- */
 
 static void name_thread(pthread_t thread, const char *name, unsigned number)
 {
@@ -132,89 +239,105 @@ static void name_thread(pthread_t thread, const char *name, unsigned number)
 	pthread_setname_np(thread, text);
 }
 
-enum status lane_start(struct lane *lane, const struct lane_options *options)
+static void init_locks(struct lane *lane)
+{
+	pthread_condattr_t monotonic;
+	pthread_mutex_init(&lane->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC); /* the clock of uv_hrtime */
+	pthread_cond_init(&lane->more, &monotonic);
+	pthread_cond_init(&lane->spare_more, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+static enum status start_threads(struct lane *lane)
+{
+	const unsigned threads = lane->options.threads + lane->options.spare;
+	int failed = 0;
+	pthread_mutex_lock(&lane->lock); /* `started` is read under it */
+	while (failed == 0 && lane->started < threads) {
+		struct lane_runner *runner = &lane->runners[lane->started];
+		runner->lane = lane;
+		runner->is_spare = lane->started >= lane->options.threads;
+		failed = pthread_create(&runner->thread, NULL, lane_main, runner);
+		if (failed == 0) {
+			name_thread(runner->thread, lane->options.name, lane->started++);
+		}
+	}
+	pthread_mutex_unlock(&lane->lock);
+	return failed == 0 ? STATUS_OK : status_of_errno(failed);
+}
+
+enum status lane_start(struct lane *lane, enum lane_number number,
+	const struct lane_options *options)
 {
 	assert(options->threads >= 1);
 	assert(options->threads <= LANE_THREADS_MAX);
 	assert(options->waiting_max > 0);
 	assert(strlen(options->name) <= LANE_NAME_BYTES);
 	/* With two threads one would sync while the other writes for the same group. */
-	assert(options->order != LANE_GROUPS || options->threads == 1);
-	*lane = (struct lane){.options = *options};
-	lane->threads = calloc(options->threads, sizeof *lane->threads);
-	if (lane->threads == NULL) {
+	assert(!options->groups || options->threads + options->spare == 1);
+	*lane = (struct lane){.options = *options, .number = number};
+	lane->runners = calloc(options->threads + options->spare, sizeof *lane->runners);
+	if (lane->runners == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	pthread_mutex_init(&lane->lock, NULL);
-	pthread_cond_init(&lane->more, NULL);
-	while (lane->started < options->threads) {
-		pthread_t *thread = &lane->threads[lane->started];
-		int failed = pthread_create(thread, NULL, lane_main, lane);
-		if (failed != 0) {
-			lane_stop(lane);
-			return status_of_errno(failed);
-		}
-		name_thread(*thread, options->name, lane->started++);
+	init_locks(lane);
+	enum status status = turns_init(&lane->turns, options->waiting_max);
+	if (status == STATUS_OK) {
+		status = start_threads(lane);
 	}
-	return STATUS_OK;
+	if (status != STATUS_OK) {
+		lane_stop(lane);
+	}
+	return status;
 }
 
 void lane_stop(struct lane *lane)
 {
-	if (lane->threads == NULL) {
+	if (lane->runners == NULL) {
 		return;
 	}
 	pthread_mutex_lock(&lane->lock);
 	lane->stopping = true;
 	pthread_cond_broadcast(&lane->more);
+	pthread_cond_broadcast(&lane->spare_more);
 	pthread_mutex_unlock(&lane->lock);
 	for (unsigned i = 0; i < lane->started; i++) {
-		pthread_join(lane->threads[i], NULL);
+		pthread_join(lane->runners[i].thread, NULL);
 	}
-	assert(lane->queue.count == 0); /* the threads end only when nothing waits */
+	turns_fini(&lane->turns); /* the threads end only when nothing waits */
 	pthread_cond_destroy(&lane->more);
+	pthread_cond_destroy(&lane->spare_more);
 	pthread_mutex_destroy(&lane->lock);
-	free(lane->threads);
+	free(lane->runners);
 	*lane = (struct lane){0};
-}
-
-/* Gives the request its turn, and puts it into the queue in the order of turns. Each request of a
- * connection has a later turn than the connection's request before it, and none has a turn that is
- * over. So the requests of a connection that asks much wait for each other, and the requests of
- * others pass them.
- * Source: Goyal, Vin, Cheng, Start-time Fair Queuing, 1996, with requests of one length. */
-static void push_in_turn(struct lane *lane, struct request *request)
-{
-	struct session *session = request->session;
-	const uint64_t next = session->search_turn + 1;
-	request->turn = next > lane->turn ? next : lane->turn;
-	assert(request->turn > session->search_turn);
-	session->search_turn = request->turn;
-	request_queue_insert(&lane->queue, request);
 }
 
 bool lane_push(struct lane *lane, struct request *request)
 {
 	pthread_mutex_lock(&lane->lock);
 	assert(!lane->stopping);
-	assert(lane->queue.count <= lane->options.waiting_max);
-	bool room = lane->queue.count < lane->options.waiting_max;
+	const bool room = turns_push(&lane->turns, member_of(lane, request), request);
 	if (room) {
-		if (lane->options.order == LANE_TURNS) {
-			push_in_turn(lane, request);
-		} else {
-			request_queue_push(&lane->queue, request);
-		}
-		pthread_cond_signal(&lane->more);
+		wake_for_more(lane);
 	}
 	pthread_mutex_unlock(&lane->lock);
 	return room;
 }
 
+bool lane_withdraw(struct lane *lane, struct request *request)
+{
+	pthread_mutex_lock(&lane->lock);
+	const bool was_waiting = turns_withdraw(&lane->turns, member_of(lane, request), request);
+	pthread_mutex_unlock(&lane->lock);
+	return was_waiting;
+}
+
 size_t lane_waiting(struct lane *lane)
 {
 	pthread_mutex_lock(&lane->lock);
-	size_t waiting = lane->queue.count;
+	size_t waiting = lane->turns.waiting;
 	pthread_mutex_unlock(&lane->lock);
 	return waiting;
 }

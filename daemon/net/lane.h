@@ -1,21 +1,28 @@
-/* lane.h - one queue, and threads that run the requests in it; these requests may block.
+/* lane.h - requests that wait, and threads that run them; these requests may block.
  *
- * Most lanes run requests in the order of their arrival. Three lanes differ:
+ * Connections take turns, by what their requests cost (turns.h); the requests of one connection are
+ * taken in the order in which they came. Two lanes differ in how they answer:
  *
- *   search  The connections that wait take turns.
- *   load    Requests are run in groups. A group ends when no request waits, or when enough bytes
- *           wait for the disk. One sync makes the whole group durable; then all its requests are
- *           answered.
- *   write   A request has a ticket after it has run. The store's commit thread answers it when it
- *           is durable; meanwhile the lane runs the next requests.
+ *   load   Requests are run in groups. A group ends when no request waits, or when enough bytes
+ *          wait for the disk. One sync makes the whole group durable; then all its requests are
+ *          answered.
+ *   write  A request has a ticket after it has run. The store's commit thread answers it when it
+ *          is durable; meanwhile the lane runs the next requests.
  *
- * Threads: any calls lane_push and lane_waiting; one thread starts and stops a lane. Nobody pushes
- * when lane_stop has been called.
+ * A lane runs as many requests at once as it has threads. Besides, it has spare threads: when all
+ * its threads are in use, a request that has run for longer than a slice makes way for one of a
+ * connection of which none runs. It goes on beside that one, and the kernel shares the processors
+ * among them. So long requests of some connections keep nobody else waiting, until all spare threads
+ * are in use too.
+ *
+ * Threads: any calls lane_push, lane_withdraw and lane_waiting; one thread starts and stops a lane.
+ * Nobody pushes when lane_stop has been called.
  */
 #ifndef DAEMON_NET_LANE_H
 #define DAEMON_NET_LANE_H
 
 #include "daemon/net/request.h"
+#include "daemon/net/turns.h"
 #include "schema/status.h"
 
 #include <pthread.h>
@@ -25,40 +32,67 @@
 enum {
 	LANE_THREADS_MAX = 256,
 	LANE_NAME_BYTES = 10,
+	/* How long a request runs before it makes way. */
+	LANE_SLICE_MS = 20,
 };
 
-enum lane_order {
-	LANE_ARRIVAL, /* one after the other, in the order of their arrival */
-	LANE_GROUPS,  /* as LANE_ARRIVAL, with one sync after each group; the lane has one thread */
-	LANE_TURNS,   /* connections take turns */
+enum lane_number {
+	LANE_POOL,
+	LANE_SEARCH,
+	LANE_OPERATOR,
+	LANE_ADMIN,
+	LANE_PUBLISH,
+	LANE_SEAL,
+	LANE_MERGE,
+	LANE_LOAD,
+	LANE_WRITE,
+	LANE_COUNT,
 };
 
 struct lane_options {
 	const char *name;   /* borrowed; its threads are named so; at most LANE_NAME_BYTES long */
 	unsigned threads;   /* 1..LANE_THREADS_MAX */
+	unsigned spare;     /* threads besides */
 	size_t waiting_max; /* above 0 */
-	enum lane_order order;
+	bool groups; /* one sync after each group; the lane has one thread, and no spare one */
+	bool nice;   /* its threads give way to the loops, whose requests are short */
+};
+
+/* A thread of a lane. */
+struct lane_runner {
+	struct lane *lane; /* borrowed */
+	bool is_spare;
+	pthread_t thread;
+	uint64_t began_ns; /* guarded by lane->lock; 0: it runs nothing */
 };
 
 struct lane {
 	struct lane_options options;
+	enum lane_number number;
 	pthread_mutex_t lock;
-	pthread_cond_t more;
-	struct request_queue queue; /* guarded by lock, as are the next two */
-	uint64_t turn;              /* of the request that was taken last; it only grows */
+	pthread_cond_t more; /* for threads that are not spare */
+	pthread_cond_t
+		spare_more; /* for the others: they sleep, and have no memory, unless needed */
+	struct turns turns; /* guarded by lock, as are the next three */
+	unsigned running;   /* requests */
+	bool watched;       /* a spare thread waits for the end of a slice */
 	bool stopping;
 	unsigned started; /* threads to join */
-	pthread_t *threads;
+	struct lane_runner *runners;
 };
 
 /* Errors: NO_MEMORY, IO. */
-enum status lane_start(struct lane *lane, const struct lane_options *options);
+enum status lane_start(struct lane *lane, enum lane_number number,
+	const struct lane_options *options);
 
 /* Runs the requests that still wait, then ends the threads. A zeroed lane is fine. */
 void lane_stop(struct lane *lane);
 
 /* Hands the request over. False, and the caller keeps it, if waiting_max requests wait. */
 bool lane_push(struct lane *lane, struct request *request);
+
+/* Takes back a request. False: it runs, has run, or is no request of this lane. */
+bool lane_withdraw(struct lane *lane, struct request *request);
 
 size_t lane_waiting(struct lane *lane);
 

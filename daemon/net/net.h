@@ -39,13 +39,7 @@ struct net {
 	struct budget requests; /* bytes of requests, but for the base that each connection has */
 	struct budget replies;  /* bytes of large replies that were not sent yet */
 	struct users users;
-	struct lane pool;
-	struct lane search;
-	struct lane admin;
-	struct lane seal;
-	struct lane merge;
-	struct lane load;
-	struct lane write;
+	struct lane lanes[LANE_COUNT];
 	/* Tells the operator of something: one line without a newline. Called on any thread. */
 	void (*on_event)(void *arg, const char *line);
 	void *on_event_arg;

@@ -102,22 +102,6 @@ void request_queue_push(struct request_queue *queue, struct request *request)
 	queue->count++;
 }
 
-void request_queue_insert(struct request_queue *queue, struct request *request)
-{
-	if (queue->first == NULL || queue->last->turn <= request->turn) {
-		request_queue_push(queue, request);
-		return;
-	}
-	assert(request->next == NULL);
-	struct request **place = &queue->first;
-	while ((*place)->turn <= request->turn) {
-		place = &(*place)->next;
-	}
-	request->next = *place;
-	*place = request;
-	queue->count++;
-}
-
 struct request *request_queue_pop(struct request_queue *queue)
 {
 	struct request *request = queue->first;
@@ -129,4 +113,28 @@ struct request *request_queue_pop(struct request_queue *queue)
 	queue->count--;
 	request->next = NULL;
 	return request;
+}
+
+bool request_queue_remove(struct request_queue *queue, struct request *request)
+{
+	struct request *before = NULL;
+	struct request *at = queue->first;
+	while (at != NULL && at != request) {
+		before = at;
+		at = at->next;
+	}
+	if (at == NULL) {
+		return false;
+	}
+	if (before == NULL) {
+		queue->first = at->next;
+	} else {
+		before->next = at->next;
+	}
+	if (at->next == NULL) {
+		queue->last = before;
+	}
+	at->next = NULL;
+	queue->count--;
+	return true;
 }

@@ -20,7 +20,7 @@ struct request {
 	struct session *session; /* borrowed: it lives until the request is back */
 	struct question question;
 	uint64_t read_ms;          /* monotonic clock: when the request was read */
-	uint64_t turn;             /* in a lane where connections take turns */
+	uint64_t cost_ns;          /* how long it is expected to run */
 	struct read_taken message; /* owned; empty once the request has run */
 	struct wire_writer out;    /* owned: the reply */
 	size_t reserved;           /* what `out` holds of the reply budget */
@@ -53,8 +53,8 @@ void request_fail(struct request *request, const struct error *err);
 void request_free(struct request *request);
 
 void request_queue_push(struct request_queue *queue, struct request *request);
-/* For a queue in the order of turns: puts the request before all whose turn is later. */
-void request_queue_insert(struct request_queue *queue, struct request *request);
 struct request *request_queue_pop(struct request_queue *queue); /* NULL: empty */
+/* Takes the request out. False: it is not in the queue. */
+bool request_queue_remove(struct request_queue *queue, struct request *request);
 
 #endif

@@ -18,6 +18,7 @@ enum {
 	SERVER_WRITE_WAITING_MAX = 4096,
 	SERVER_ADMIN_WAITING_MAX = 256,
 	SERVER_SEAL_WAITING_MAX = 16,
+	SERVER_OPERATOR_SPARE = 7,
 	/* What the largest message takes with the memory of its elements. */
 	SERVER_MESSAGE_BYTES = LIMIT_MESSAGE_BYTES +
 			       LIMIT_MESSAGE_ELEMENTS * DISPATCH_ELEMENT_BYTES +
@@ -96,21 +97,22 @@ static enum status start_loops(struct server *server, const struct server_option
 
 static enum status start_lanes(struct net *net, const struct server_options *options)
 {
-	const struct {
-		struct lane *lane;
-		struct lane_options options;
-	} lanes[] = {
-		{&net->pool, {"pool", options->pool, SERVER_POOL_WAITING_MAX, LANE_ARRIVAL}},
-		{&net->search,
-			{"search", options->search_threads, options->search_waiting, LANE_TURNS}},
-		{&net->admin, {"admin", 1, SERVER_ADMIN_WAITING_MAX, LANE_ARRIVAL}},
-		{&net->seal, {"seal", 1, SERVER_SEAL_WAITING_MAX, LANE_ARRIVAL}},
-		{&net->merge, {"merge", 1, SERVER_SEAL_WAITING_MAX, LANE_ARRIVAL}},
-		{&net->load, {"load", 1, SERVER_WRITE_WAITING_MAX, LANE_GROUPS}},
-		{&net->write, {"write", 1, SERVER_WRITE_WAITING_MAX, LANE_ARRIVAL}},
+	const unsigned pool = options->pool;
+	const unsigned search = options->search_threads;
+	const struct lane_options lanes[LANE_COUNT] = {
+		[LANE_POOL] = {"pool", pool, options->spare, SERVER_POOL_WAITING_MAX},
+		[LANE_SEARCH] = {"search", search, options->spare, options->search_waiting,
+			.nice = true},
+		[LANE_OPERATOR] = {"operator", 1, SERVER_OPERATOR_SPARE, SERVER_ADMIN_WAITING_MAX},
+		[LANE_ADMIN] = {"admin", 1, 0, SERVER_ADMIN_WAITING_MAX},
+		[LANE_PUBLISH] = {"publish", 1, 0, SERVER_SEAL_WAITING_MAX},
+		[LANE_SEAL] = {"seal", 1, 0, SERVER_SEAL_WAITING_MAX},
+		[LANE_MERGE] = {"merge", 1, 0, SERVER_SEAL_WAITING_MAX},
+		[LANE_LOAD] = {"load", 1, 0, SERVER_WRITE_WAITING_MAX, .groups = true},
+		[LANE_WRITE] = {"write", 1, 0, SERVER_WRITE_WAITING_MAX},
 	};
-	for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++) {
-		enum status status = lane_start(lanes[i].lane, &lanes[i].options);
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		enum status status = lane_start(&net->lanes[i], (enum lane_number)i, &lanes[i]);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -120,13 +122,9 @@ static enum status start_lanes(struct net *net, const struct server_options *opt
 
 static void stop_lanes(struct net *net)
 {
-	lane_stop(&net->pool);
-	lane_stop(&net->search);
-	lane_stop(&net->admin);
-	lane_stop(&net->seal);
-	lane_stop(&net->merge);
-	lane_stop(&net->load);
-	lane_stop(&net->write);
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		lane_stop(&net->lanes[i]);
+	}
 }
 
 /* ---- acceptors ---- */

@@ -16,6 +16,8 @@
 enum {
 	SERVER_LISTENERS_MAX = 16,
 	SERVER_WORKERS_MAX = 256,
+	/* For `spare`: while they wait they take some KiB each. */
+	SERVER_SPARE = 32,
 };
 
 struct server;
@@ -28,6 +30,7 @@ struct server_options {
 	unsigned pool;              /* threads, 1..LANE_THREADS_MAX */
 	unsigned search_threads;    /* 1..LANE_THREADS_MAX */
 	unsigned search_waiting;    /* how many searches may wait for them; others are BUSY */
+	unsigned spare;             /* threads that pool and search have besides (lane.h) */
 	struct net_limits limits;
 	size_t request_memory_bytes;
 	size_t reply_memory_bytes;

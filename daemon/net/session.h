@@ -9,6 +9,7 @@
 #ifndef DAEMON_NET_SESSION_H
 #define DAEMON_NET_SESSION_H
 
+#include "daemon/net/lane.h"
 #include "daemon/net/link.h"
 #include "daemon/net/loop.h"
 #include "daemon/net/read_buffer.h"
@@ -70,8 +71,8 @@ struct session {
 	uint64_t queued;          /* all bytes that were ever given to uv_write */
 	size_t unsent;            /* bytes given to uv_write that are not yet sent */
 	unsigned in_flight;       /* requests in lanes or on their way back */
-	/* The turn of its last request in the search lane; guarded by that lane's lock. */
-	uint64_t search_turn;
+	/* What it asks of each lane; guarded by the locks of the lanes. */
+	struct turns_member turns[LANE_COUNT];
 	int fd; /* the socket until the handle owns it, then -1 */
 	bool tcp;
 	bool reading;

@@ -73,14 +73,17 @@ static void write_memory(const struct net *net, struct wire_writer *writer)
 
 static void write_queues(struct net *net, struct wire_writer *writer)
 {
+	struct lane *lanes = net->lanes;
 	wire_write_str(writer, "queues");
 	wire_write_map(writer, 5);
-	write_uint(writer, "pool", lane_waiting(&net->pool));
-	write_uint(writer, "search", lane_waiting(&net->search));
-	write_uint(writer, "write", lane_waiting(&net->write));
-	write_uint(writer, "load", lane_waiting(&net->load));
+	write_uint(writer, "pool", lane_waiting(&lanes[LANE_POOL]));
+	write_uint(writer, "search", lane_waiting(&lanes[LANE_SEARCH]));
+	write_uint(writer, "write", lane_waiting(&lanes[LANE_WRITE]));
+	write_uint(writer, "load", lane_waiting(&lanes[LANE_LOAD]));
 	write_uint(writer, "admin",
-		lane_waiting(&net->admin) + lane_waiting(&net->seal) + lane_waiting(&net->merge));
+		lane_waiting(&lanes[LANE_ADMIN]) + lane_waiting(&lanes[LANE_PUBLISH]) +
+			lane_waiting(&lanes[LANE_SEAL]) + lane_waiting(&lanes[LANE_MERGE]) +
+			lane_waiting(&lanes[LANE_OPERATOR]));
 }
 
 size_t stats_write(void *arg, struct wire_writer *writer)

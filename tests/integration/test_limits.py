@@ -210,6 +210,25 @@ class Limits(harness.Case):
         # None would be if they were gathered on the loop. We may come too late ourselves, but not always.
         self.assertGreaterEqual(overtook, 5)
 
+    def test_small_requests_that_cost_much_keep_nobody_waiting(self):
+        """64 fetches of a few KB, each through 16 layers: others find a thread meanwhile."""
+        dim = 64 if harness.SANITIZED else 512
+        self.start('--pool', '1')
+        self.fill(1000, dim)
+        with self.daemon.client() as client, self.daemon.client() as hog:
+            client.call('tensor.put', release='r', tensor='w.weight', dtype='f32', shape=[dim, dim],
+                        data=np.eye(dim, dtype='<f4').tobytes())
+            parts = [{'table': 't', 'keys': bytes(8 * 512), 'through': ['w'] * 16}]
+            for _ in range(64):
+                hog.send('fetch', {'parts': parts})
+            hog.receive()
+            waiting = client.call('stats')['queues']['pool']
+            self.assertGreater(waiting, 32)
+            # In the pool too.
+            self.assertEqual(client.call('scan', table='t', limit=10)['n'], 10)
+            self.assertEqual(client.call('release.show')['release'], 'r')
+            self.assertGreater(client.call('stats')['queues']['pool'], waiting - 32)
+
     def test_a_pipeliner_does_not_starve_others(self):
         """A connection has its turn, and then the others of the loop have theirs."""
         self.start('--workers', '1')

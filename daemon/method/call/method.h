@@ -19,13 +19,18 @@ enum method_place {
 	 * the pool. */
 	METHOD_INLINE,
 	METHOD_POOL, /* on a pool thread; run() may block */
-	/* As METHOD_INLINE, but the second call is in the search lane, where peers take turns. */
+	/* As METHOD_INLINE, but the second call is in the search lane. */
 	METHOD_SEARCH,
-	METHOD_ADMIN, /* on the admin thread, one call at a time: changes of the catalog */
-	METHOD_SEAL,  /* on a thread of its own, one call at a time, however long that takes */
-	METHOD_MERGE, /* as METHOD_SEAL */
-	METHOD_LOAD,  /* in the load lane, in order of arrival; answered after method_load_sync */
-	/* In the write lane, in order of arrival; answered when call.ticket is settled. */
+	/* On a thread for the operator, where no request of others is before it. */
+	METHOD_OPERATOR,
+	METHOD_ROLLBACK, /* as METHOD_OPERATOR, but it changes something */
+	METHOD_PUBLISH,  /* as METHOD_SEAL */
+	METHOD_ADMIN,    /* on the admin thread, one call at a time: changes of the catalog */
+	METHOD_SEAL,     /* on a thread of its own, one call at a time, however long that takes */
+	METHOD_MERGE,    /* as METHOD_SEAL */
+	METHOD_LOAD, /* in the load lane, those of a connection in order; answered after method_load_sync */
+	/* In the write lane, those of a connection in order; answered when call.ticket is
+	 * settled. */
 	METHOD_WRITE,
 };
 
@@ -39,7 +44,7 @@ struct method {
 /* Is it harmless not to run the method, or not to send its answer? */
 static inline bool method_is_read(const struct method *method)
 {
-	return method->place <= METHOD_SEARCH;
+	return method->place <= METHOD_OPERATOR;
 }
 
 extern const struct method method_table[];

@@ -88,18 +88,17 @@ static enum status gate(struct call *call)
 	return STATUS_OK;
 }
 
-/* One at a time. */
 static enum status search(struct call *call)
 {
 	if (!call->may_block) {
 		return STATUS_AGAIN;
 	}
 	const uint64_t n = argument(call);
-	const unsigned number = atomic_load(&net_stub.search_count);
+	const unsigned number = atomic_fetch_add(&net_stub.search_numbers, 1);
 	if (number < NET_STUB_SEARCHES) {
 		atomic_store(&net_stub.searches[number], n);
 	}
-	atomic_store(&net_stub.search_count, number + 1);
+	atomic_fetch_add(&net_stub.search_count, 1);
 	pass_gate();
 	wire_write_uint(call->out, n);
 	return STATUS_OK;
@@ -126,6 +125,7 @@ const struct method method_table[] = {
 	{"fail", METHOD_INLINE, fail_late, NULL},
 	{"gate", METHOD_POOL, gate, NULL},
 	{"heavy", METHOD_POOL, bytes, NULL},
+	{"operate", METHOD_OPERATOR, ping, NULL},
 	{"ping", METHOD_INLINE, ping, NULL},
 	{"seal", METHOD_SEAL, ping, NULL},
 	{"search", METHOD_SEARCH, search, NULL},
@@ -235,6 +235,7 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 		.workers = (unsigned)or_else(options->workers, 1),
 		.pool = 2,
 		.search_threads = 1,
+		.spare = options->spare,
 		.search_waiting = (unsigned)or_else(options->search_waiting, 4),
 		.limits =
 			{

@@ -26,6 +26,7 @@
  *   write   WRITE   {n: uint}     -> n; n = 0 is BAD_REQUEST
  *   search  SEARCH  {n: uint}     -> n, where it may block, after `gate` was posted
  *   admin   ADMIN   {}            -> {}
+ *   operate OPERATOR {}           -> {}
  *   seal    SEAL    {}            -> {}
  */
 enum { NET_STUB_SEARCHES = 32 };
@@ -38,6 +39,7 @@ struct net_stub {
 	atomic_uint pings;
 	_Atomic uint64_t write_order; /* the last n; out_of_order once one was not larger */
 	atomic_bool out_of_order;
+	atomic_uint search_numbers;
 	atomic_uint search_count; /* that have begun; searches: the n of each */
 	_Atomic uint64_t searches[NET_STUB_SEARCHES];
 };
@@ -62,6 +64,7 @@ struct net_fixture_options {
 	size_t request_memory;    /* 0: 256 MiB */
 	size_t reply_memory;      /* 0: 256 MiB */
 	unsigned search_waiting;  /* 0: 4 */
+	unsigned spare;           /* threads */
 	size_t least_rate;        /* bytes a second; 0: none */
 };
 

@@ -1,4 +1,4 @@
-/* test_lane.c - the search lane: whose request is next, how many wait, and whose are dropped. */
+/* test_lane.c - lanes: whose request is next, who makes way, how many wait, and whose are dropped. */
 #include "tests/unit/net/net_fixture.h"
 #include "tests/unit/wait.h"
 
@@ -56,10 +56,11 @@ static void assert_searches(const uint64_t *expected, unsigned count)
 	}
 }
 
+/* The first request of `greedy` runs while all others come, and costs more than they do. */
 static void connections_take_turns(void **state)
 {
 	static const struct net_fixture_options options = {.search_waiting = 16};
-	static const uint64_t order[] = {1, 11, 21, 2, 12, 3, 4};
+	static const uint64_t order[] = {1, 11, 21, 12, 2, 3, 4};
 	struct net_fixture fixture;
 	struct peer greedy;
 	struct peer second;
@@ -87,36 +88,67 @@ static void connections_take_turns(void **state)
 	net_fixture_close(&fixture);
 }
 
-/* Who has not asked for long is no further ahead than who has never asked. */
-static void turns_that_were_not_taken_are_not_saved(void **state)
+/* One thread, and two that are spare. */
+static void a_long_request_makes_way_for_other_connections(void **state)
 {
-	static const struct net_fixture_options options = {.search_waiting = 16};
-	static const uint64_t order[] = {1, 2, 3, 4, 11, 12, 5, 13, 6};
+	static const struct net_fixture_options options = {.search_waiting = 16, .spare = 2};
+	static const uint64_t order[] = {1, 11, 21};
 	struct net_fixture fixture;
-	struct peer old;
-	struct peer late;
+	struct peer peers[4];
 	(void)state;
 	net_fixture_open(&fixture, &options);
-	peer_open(&old, &fixture);
-	peer_open(&late, &fixture);
-	open_gate(3);
-	for (uint32_t n = 1; n <= 3; n++) {
-		peer_ask(&old, n, "search", n);
-		peer_expect_ok(&old, n);
+	for (unsigned i = 0; i < 4; i++) {
+		peer_open(&peers[i], &fixture);
 	}
-	ask_first(&fixture, &old, 4, 4);
-	ask(&fixture, &late, 11, 3, 0);
-	ask(&fixture, &old, 5, 2, 3);
+	ask_first(&fixture, &peers[0], 1, 1);
+	ask(&fixture, &peers[0], 2, 2, 0);
+	/* The first has not ended, and makes way; but not for others of its connection. */
+	peer_ask(&peers[1], 11, "search", 11);
+	wait_until_begun(2);
+	peer_ask(&peers[2], 21, "search", 21);
+	wait_until_begun(3);
+	/* No thread is left. */
+	ask(&fixture, &peers[3], 31, 1, 2);
+	assert_searches(order, 3);
 	open_gate(6);
-	for (uint32_t n = 4; n <= 6; n++) {
-		peer_expect_ok(&old, n);
+	for (uint32_t n = 1; n <= 3; n++) {
+		peer_expect_ok(&peers[0], n);
 	}
-	for (uint32_t n = 11; n <= 13; n++) {
-		peer_expect_ok(&late, n);
+	peer_expect_ok(&peers[1], 11);
+	peer_expect_ok(&peers[2], 21);
+	peer_expect_ok(&peers[3], 31);
+	for (unsigned i = 0; i < 4; i++) {
+		peer_close(&peers[i]);
 	}
-	assert_searches(order, 9);
-	peer_close(&old);
-	peer_close(&late);
+	net_fixture_close(&fixture);
+}
+
+/* As many as the pool has threads, and more behind them, of one connection. */
+static void an_operator_finds_a_thread_beside_a_full_pool(void **state)
+{
+	static const struct net_fixture_options options = {0};
+	struct net_fixture fixture;
+	struct peer hog;
+	struct peer operator;
+	struct wait wait = {0};
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&hog, &fixture);
+	peer_open(&operator, & fixture);
+	for (uint32_t n = 1; n <= 10; n++) {
+		peer_ask(&hog, n, "gate", n);
+	}
+	while (atomic_load(&net_stub.gate_entered) < 2) {
+		wait_a_moment(&wait);
+	}
+	net_fixture_await(&fixture, "queues", "pool", 8);
+	peer_ask(&operator, 1, "operate", 0);
+	peer_expect_ok(&operator, 1);
+	assert_int_equal(net_fixture_figure(&fixture, "queues", "pool"), 8);
+	open_gate(10);
+	net_fixture_await(&fixture, "queues", "pool", 0);
+	peer_close(&hog);
+	peer_close(&operator);
 	net_fixture_close(&fixture);
 }
 
@@ -186,7 +218,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connections_take_turns),
-		cmocka_unit_test(turns_that_were_not_taken_are_not_saved),
+		cmocka_unit_test(a_long_request_makes_way_for_other_connections),
+		cmocka_unit_test(an_operator_finds_a_thread_beside_a_full_pool),
 		cmocka_unit_test(searches_beyond_those_that_may_wait_are_busy),
 		cmocka_unit_test(searches_of_a_peer_that_has_left_are_dropped),
 	};
