@@ -1,8 +1,7 @@
 /* key.c - checks, hashes and prints packed keys. */
 #include "schema/key.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "schema/siphash_kernels.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -105,32 +104,28 @@ void keys_find_offsets(const uint8_t *packed, uint32_t count, uint32_t *at)
 	}
 }
 
-uint64_t key_hash_u64(uint64_t key)
+void keys_hash(const struct keys *keys, const struct key_seed *seed, uint32_t first, uint32_t count,
+	uint64_t *hashes)
 {
-	return XXH3_64bits(&key, sizeof key);
-}
-
-uint64_t key_hash_bytes(const void *key, size_t len)
-{
-	return XXH3_64bits(key, len);
-}
-
-void keys_hash(const struct keys *keys, uint32_t first, uint32_t count, uint64_t *hashes)
-{
+	const struct siphash_kernels *kernels = siphash_kernels_at(0);
 	assert(keys->type != KEY_NONE);
 	assert(first <= keys->count);
 	assert(count <= keys->count - first);
 	if (keys->type == KEY_U64) {
-		const uint8_t *packed = keys->packed + (size_t)first * 8;
-		for (size_t i = 0; i < count; i++) {
-			hashes[i] = XXH3_64bits(packed + i * 8, 8);
+		if (count > 0) {
+			kernels->of_u64(seed, keys->packed + (size_t)first * 8, count, hashes);
 		}
 		return;
 	}
-	for (uint32_t i = 0; i < count; i++) {
+	uint32_t done = 0;
+	for (; kernels->of_strings != NULL && count - done >= SIPHASH_LANES;
+		done += SIPHASH_LANES) {
+		kernels->of_strings(seed, keys->packed, keys->at + first + done, hashes + done);
+	}
+	for (; done < count; done++) {
 		size_t len;
-		const uint8_t *key = keys_bytes(keys, first + i, &len);
-		hashes[i] = XXH3_64bits(key, len);
+		const uint8_t *key = keys_bytes(keys, first + done, &len);
+		hashes[done] = siphash(seed, key, len);
 	}
 }
 

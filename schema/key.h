@@ -2,15 +2,17 @@
  *
  * A key is an unsigned 64-bit id or a byte string of 1 to 255 bytes; a table has one type of key. A
  * batch is packed: u64 keys are little-endian, and each byte string is a length byte and then the
- * bytes. The XXH3-64 of a key (of its 8 bytes little-endian, or of its bytes) decides its segment
- * and its slot, so it is part of the disk format.
+ * bytes. The hash of a key is the SipHash-1-3 (siphash.h) of its 8 bytes little-endian, or of its
+ * bytes, under the seed of the key's release. It decides the key's segment and slot, so it is part
+ * of the disk format. No answer tells it.
  *
- * Threads: any; there is no state. Source: XXH3, github.com/Cyan4973/xxHash.
+ * Threads: any; there is no state.
  */
 #ifndef SCHEMA_KEY_H
 #define SCHEMA_KEY_H
 
 #include "schema/limits.h"
+#include "schema/siphash.h"
 #include "schema/status.h"
 
 #include <stdint.h>
@@ -40,10 +42,8 @@ enum status keys_count(enum key_type type, const uint8_t *packed, size_t len, ui
 void keys_find_offsets(const uint8_t *packed, uint32_t count, uint32_t *at);
 
 /* Hashes keys [first, first + count) of the batch into `hashes`. */
-void keys_hash(const struct keys *keys, uint32_t first, uint32_t count, uint64_t *hashes);
-
-uint64_t key_hash_u64(uint64_t key);
-uint64_t key_hash_bytes(const void *key, size_t len);
+void keys_hash(const struct keys *keys, const struct key_seed *seed, uint32_t first, uint32_t count,
+	uint64_t *hashes);
 
 /* Key i as bytes: for u64 its 8 bytes. */
 static inline const uint8_t *keys_bytes(const struct keys *keys, uint32_t i, size_t *len)

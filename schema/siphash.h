@@ -20,8 +20,19 @@ struct key_seed {
 	uint64_t words[2];
 };
 
+static inline bool key_seed_is_zero(const struct key_seed *seed)
+{
+	return (seed->words[0] | seed->words[1]) == 0;
+}
+
 /* Draws a seed of random bits; false: the system gives none. */
 bool key_seed_draw(struct key_seed *out);
+
+/* The seed of this process, for what is kept nowhere: it is drawn when it is first asked for. */
+const struct key_seed *key_seed_of_process(void);
+
+/* Tells whether a file was made with a seed: the low half of the hash of no bytes. */
+uint32_t key_seed_check(const struct key_seed *seed);
 
 uint64_t siphash(const struct key_seed *seed, const void *data, size_t len);
 

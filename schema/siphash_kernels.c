@@ -23,6 +23,35 @@ static const struct siphash_kernels plain_kernels = {.name = "plain", .of_u64 = 
 
 #if defined(__x86_64__)
 
+#define INLINE static inline __attribute__((always_inline))
+
+/* ---- byte strings: their words go into a vector one by one. Written to memory and read again as a
+ * whole, they would take longer than the hash. ---- */
+
+INLINE long long len_of(const uint8_t *string, size_t i)
+{
+	(void)i;
+	return string[0];
+}
+
+INLINE long long word_of(const uint8_t *string, size_t i)
+{
+	long long word;
+	memcpy(&word, string + 1 + i * sizeof word, sizeof word);
+	return word;
+}
+
+/* Word i, or the last one. */
+INLINE long long word_or_last(const uint8_t *string, size_t i)
+{
+	return i < string[0] / 8u ? word_of(string, i)
+				  : (long long)siphash_last_word(string + 1, string[0]);
+}
+
+#define GET_4(get, packed, at, i)                                                                  \
+	get((packed) + (at)[3], i), get((packed) + (at)[2], i), get((packed) + (at)[1], i),        \
+		get((packed) + (at)[0], i)
+
 /* ---- AVX-512: eight messages, and an instruction that rotates ---- */
 
 #define AVX512        __attribute__((target("avx512f")))
@@ -69,22 +98,39 @@ AVX512 static void avx512_of_u64(const struct key_seed *seed, const uint8_t *num
 	}
 }
 
-AVX512 static void avx512_of_words(const struct key_seed *seed, const uint64_t *words,
-	const uint64_t counts[SIPHASH_LANES], uint64_t most, uint64_t hashes[SIPHASH_LANES])
+#define AVX512_GET(get, packed, at, i)                                                             \
+	_mm512_set_epi64(GET_4(get, packed, (at) + 4, i), GET_4(get, packed, at, i))
+
+/* Strings of different numbers of words. One that has ended keeps its state. */
+AVX512_INLINE void avx512_unlike(__m512i v[4], __m512i words, const uint8_t *packed,
+	const uint32_t *at)
 {
-	const __m512i ends = _mm512_loadu_si512(counts);
+	const size_t most = (size_t)_mm512_reduce_max_epu64(words);
+	for (size_t i = 0; i <= most; i++) {
+		const __mmask8 lanes =
+			_mm512_cmpge_epu64_mask(words, _mm512_set1_epi64((long long)i));
+		__m512i next[4] = {v[0], v[1], v[2], v[3]};
+		avx512_word(next, AVX512_GET(word_or_last, packed, at, i));
+		for (int k = 0; k < 4; k++) {
+			v[k] = _mm512_mask_mov_epi64(v[k], lanes, next[k]);
+		}
+	}
+}
+
+AVX512 static void avx512_of_strings(const struct key_seed *seed, const uint8_t *packed,
+	const uint32_t at[SIPHASH_LANES], uint64_t hashes[SIPHASH_LANES])
+{
+	const __m512i words = _mm512_srli_epi64(AVX512_GET(len_of, packed, at, 0), 3);
+	const size_t whole = packed[at[0]] / 8u;
 	__m512i v[4];
 	avx512_begin(v, seed);
-	for (uint64_t i = 0; i < most; i++) {
-		/* A message that has ended keeps its state. */
-		const __mmask8 lanes =
-			_mm512_cmpgt_epu64_mask(ends, _mm512_set1_epi64((long long)i));
-		__m512i next[4] = {v[0], v[1], v[2], v[3]};
-		avx512_word(next, _mm512_loadu_si512(words + i * SIPHASH_LANES));
-		for (int k = 0; k < 4; k++) {
-			v[k] = lanes == 0xff ? next[k]
-					     : _mm512_mask_mov_epi64(v[k], lanes, next[k]);
+	if (_mm512_cmpeq_epu64_mask(words, _mm512_set1_epi64((long long)whole)) == 0xff) {
+		for (size_t i = 0; i < whole; i++) {
+			avx512_word(v, AVX512_GET(word_of, packed, at, i));
 		}
+		avx512_word(v, AVX512_GET(word_or_last, packed, at, whole));
+	} else {
+		avx512_unlike(v, words, packed, at);
 	}
 	_mm512_storeu_si512(hashes, avx512_end(v));
 }
@@ -92,7 +138,7 @@ AVX512 static void avx512_of_words(const struct key_seed *seed, const uint64_t *
 static const struct siphash_kernels avx512_kernels = {
 	.name = "avx512",
 	.of_u64 = avx512_of_u64,
-	.of_words = avx512_of_words,
+	.of_strings = avx512_of_strings,
 };
 
 /* ---- AVX2: four messages ---- */
@@ -160,20 +206,27 @@ AVX2 static void avx2_of_u64(const struct key_seed *seed, const uint8_t *numbers
 	plain_of_u64(seed, numbers + whole * 8, count - whole, hashes + whole);
 }
 
-AVX2 static void avx2_of_words(const struct key_seed *seed, const uint64_t *words,
-	const uint64_t counts[SIPHASH_LANES], uint64_t most, uint64_t hashes[SIPHASH_LANES])
+AVX2 static void avx2_of_strings(const struct key_seed *seed, const uint8_t *packed,
+	const uint32_t at[SIPHASH_LANES], uint64_t hashes[SIPHASH_LANES])
 {
 	for (size_t first = 0; first < SIPHASH_LANES; first += 4) {
-		const __m256i ends = avx2_load(counts + first);
+		const uint32_t *four = at + first;
+		const __m256i lens = _mm256_set_epi64x(GET_4(len_of, packed, four, 0));
+		size_t most = 0;
+		for (size_t i = 0; i < 4; i++) {
+			const size_t words = packed[four[i]] / 8u;
+			most = words > most ? words : most;
+		}
 		__m256i v[4];
 		avx2_begin(v, seed);
-		for (uint64_t i = 0; i < most; i++) {
-			const __m256i lanes =
-				_mm256_cmpgt_epi64(ends, _mm256_set1_epi64x((long long)i));
+		for (size_t i = 0; i <= most; i++) {
+			/* One that has ended keeps its state. */
+			const __m256i ended = _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)i),
+				_mm256_srli_epi64(lens, 3));
 			__m256i next[4] = {v[0], v[1], v[2], v[3]};
-			avx2_word(next, avx2_load(words + i * SIPHASH_LANES + first));
+			avx2_word(next, _mm256_set_epi64x(GET_4(word_or_last, packed, four, i)));
 			for (int k = 0; k < 4; k++) {
-				v[k] = _mm256_blendv_epi8(v[k], next[k], lanes);
+				v[k] = _mm256_blendv_epi8(next[k], v[k], ended);
 			}
 		}
 		_mm256_storeu_si256((__m256i_u *)(hashes + first), avx2_end(v));
@@ -183,7 +236,7 @@ AVX2 static void avx2_of_words(const struct key_seed *seed, const uint64_t *word
 static const struct siphash_kernels avx2_kernels = {
 	.name = "avx2",
 	.of_u64 = avx2_of_u64,
-	.of_words = avx2_of_words,
+	.of_strings = avx2_of_strings,
 };
 
 const struct siphash_kernels *siphash_kernels_at(size_t i)

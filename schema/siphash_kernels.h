@@ -20,13 +20,10 @@ struct siphash_kernels {
 	 * alignment. */
 	void (*of_u64)(const struct key_seed *seed, const uint8_t *numbers, size_t count,
 		uint64_t *hashes);
-	/* Hashes SIPHASH_LANES messages. NULL: siphash of one after the other is as fast.
-	 *   words   word i of message m at [i * SIPHASH_LANES + m]; siphash_last_word is the last
-	 *   counts  how many words each message has, at least 1
-	 *   most    the largest of the counts */
-	void (*of_words)(const struct key_seed *seed, const uint64_t *words,
-		const uint64_t counts[SIPHASH_LANES], uint64_t most,
-		uint64_t hashes[SIPHASH_LANES]);
+	/* Hashes SIPHASH_LANES byte strings: at packed + at[i] stand a byte of length and so many
+	 * bytes. NULL: siphash of one after the other is as fast. */
+	void (*of_strings)(const struct key_seed *seed, const uint8_t *packed,
+		const uint32_t at[SIPHASH_LANES], uint64_t hashes[SIPHASH_LANES]);
 };
 
 /* Set `i` of those that this machine runs, the fastest first; NULL behind the last. */

@@ -5,22 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t hash_of(enum key_type type, const uint8_t *key, size_t len)
-{
-	uint64_t number;
-	if (type == KEY_BYTES) {
-		return key_hash_bytes(key, len);
-	}
-	memcpy(&number, key, sizeof number);
-	return key_hash_u64(number);
-}
-
 /* The slot that holds the key; or the empty slot where it would stand. */
 static size_t find(const struct key_set *set, const uint8_t *key, size_t len)
 {
 	assert(set->slots != NULL);
-	const uint64_t mixed = hash_of(set->keys.type, key, len) * set->secret;
-	size_t slot = (mixed >> 32) & set->mask;
+	size_t slot = siphash(set->seed, key, len) & set->mask;
 	for (; set->slots[slot] != 0; slot = (slot + 1) & set->mask) {
 		size_t other_len;
 		const uint8_t *other = keys_bytes(&set->keys, set->slots[slot] - 1, &other_len);
@@ -42,9 +31,7 @@ enum status key_set_init(struct key_set *set, const struct keys *keys)
 	if (set->slots == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	/* The address of the memory differs from call to call and from process to process, so a
-	 * client cannot choose keys that all fall into one slot. */
-	set->secret = ((uint64_t)(uintptr_t)set->slots * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+	set->seed = key_seed_of_process();
 	/* A slot stays empty, so every search for a key ends. */
 	assert(slots > keys->count && (slots & set->mask) == 0);
 	for (uint32_t i = 0; i < keys->count; i++) {

@@ -16,8 +16,8 @@
 struct key_set {
 	struct keys keys; /* borrowed */
 	size_t mask;      /* slots - 1 */
-	uint64_t secret;  /* odd; a client that knew it could choose keys that share a slot */
-	uint32_t *slots;  /* owned; open addressing: the number of a key + 1; 0: empty */
+	const struct key_seed *seed;
+	uint32_t *slots; /* owned; open addressing: the number of a key + 1; 0: empty */
 };
 
 /* Errors: NO_MEMORY. */

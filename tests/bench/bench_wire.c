@@ -176,7 +176,7 @@ static void hash(void *arg)
 {
 	static uint64_t hashes[KEYS];
 	const struct keys *keys = arg;
-	keys_hash(keys, 0, keys->count, hashes);
+	keys_hash(keys, key_seed_of_process(), 0, keys->count, hashes);
 	sink += hashes[KEYS - 1];
 }
 

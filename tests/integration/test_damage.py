@@ -325,24 +325,26 @@ class Damage(harness.Case):
             with open(path, 'rb') as file:
                 self.assertEqual(file.read(), good)
 
-    def test_a_newer_catalog_is_refused_by_its_version(self):
+    def test_a_catalog_of_another_version_is_refused_by_its_number(self):
         self.make_tables()
         path = os.path.join(self.daemon.data, 'catalog.mdb')
         dump = subprocess.run(['mdb_dump', '-n', path], check=True, stdout=subprocess.PIPE).stdout
         lines = dump.decode().split('\n')
         at = lines.index(' 76')     # the key 'v'
-        self.assertEqual(lines[at + 1], ' 03000000')
-        lines[at + 1] = ' 63000000'
-        os.unlink(path)
-        subprocess.run(['mdb_load', '-n', path], check=True, input='\n'.join(lines).encode())
-        self.ends_with_a_reason('99', 'version')
+        self.assertEqual(lines[at + 1], ' 04000000')
+        # Of a later build, and of the last one before keys were hashed under a seed.
+        for version, said in ((' 63000000', '99'), (' 03000000', '3')):
+            lines[at + 1] = version
+            os.unlink(path)
+            subprocess.run(['mdb_load', '-n', path], check=True, input='\n'.join(lines).encode())
+            self.ends_with_a_reason('format version ' + said, 'this build knows 4')
 
     def test_a_newer_current_is_refused_by_its_version(self):
         self.make_tables()
         path = os.path.join(self.daemon.data, 'current')
         with open(path, 'r+b') as file:
             file.seek(8)
-            self.assertEqual(struct.unpack('<I', file.read(4)), (2,))
+            self.assertEqual(struct.unpack('<I', file.read(4)), (3,))
             file.seek(8)
             file.write(struct.pack('<I', 99))
         said = self.ends_with_a_reason('current', '99')

@@ -1,7 +1,7 @@
 /* load_name.c - makes a name from a hash of what the import reads and where to. */
 #include "tools/command/load_name.h"
 
-#include "schema/key.h"
+#include "schema/checksum.h"
 #include "tools/format/buffer.h"
 
 #include <inttypes.h>
@@ -17,7 +17,7 @@ static bool hash_file(const char *path, uint64_t *out)
 		mapping_open(path, &mapping, NULL) != STATUS_OK) {
 		return false;
 	}
-	*out = key_hash_bytes(mapping.data != NULL ? (const void *)mapping.data : "", mapping.len);
+	*out = checksum(mapping.data != NULL ? (const void *)mapping.data : "", mapping.len);
 	mapping_close(&mapping);
 	return true;
 }
@@ -30,7 +30,7 @@ bool load_name_make(const struct place *place, const struct source_options *opti
 	const int len = snprintf(text, sizeof text, "3 %s/%s %d %u %d %d %016" PRIx64,
 		place->release, place->table, (int)format, options->chunk_rows,
 		options->allow_nonfinite, (int)options->time.unit, content);
-	uint64_t number = key_hash_bytes(text, (size_t)len);
+	uint64_t number = checksum(text, (size_t)len);
 	if (!out->again && getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number) {
 		return false;
 	}

@@ -1,7 +1,7 @@
 /* key_order.c - sorts scanned keys, or looks them up in the order of a file. */
 #include "tools/format/key_order.h"
 
-#include "schema/key.h"
+#include "schema/siphash.h"
 #include "tools/format/npy.h"
 
 #include <assert.h>
@@ -97,7 +97,7 @@ static uint64_t *slot_of(const struct key_index *index, const struct key_order *
 	struct key key)
 {
 	assert((index->mask & (index->mask + 1)) == 0); /* there are 2^n slots */
-	uint64_t i = key_hash_bytes(key.data, key.len) & index->mask;
+	uint64_t i = siphash(key_seed_of_process(), key.data, key.len) & index->mask;
 	while (index->slots[i] != 0 && !equal(scanned_key(order, index->slots[i] - 1), key)) {
 		i = (i + 1) & index->mask;
 	}

@@ -1,8 +1,8 @@
 /* source_npy.c - rows from npy files, which are mapped; one file a column. */
 #include "tools/format/source.h"
 
+#include "schema/checksum.h"
 #include "schema/dtype.h"
-#include "schema/key.h"
 #include "schema/limits.h"
 #include "tools/format/buffer.h"
 #include "tools/format/npy.h"
@@ -389,13 +389,13 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 static uint64_t add_content(uint64_t before, const struct rep_rows *rows, size_t rows_bytes)
 {
 	const size_t count = rows->keys.count;
-	const uint64_t parts[] = {before, key_hash_bytes(rows->keys.data, rows->keys.bytes),
-		key_hash_bytes(rows->rows, rows_bytes),
-		rows->times != NULL ? key_hash_bytes(rows->times, count * 8) : 1,
-		rows->tags != NULL ? key_hash_bytes(rows->tags, count * 8) : 1,
-		rows->scales != NULL ? key_hash_bytes(rows->scales, count * 4) : 1,
-		rows->weights != NULL ? key_hash_bytes(rows->weights, count * 4) : 1};
-	return key_hash_bytes(parts, sizeof parts);
+	const uint64_t parts[] = {before, checksum(rows->keys.data, rows->keys.bytes),
+		checksum(rows->rows, rows_bytes),
+		rows->times != NULL ? checksum(rows->times, count * 8) : 1,
+		rows->tags != NULL ? checksum(rows->tags, count * 8) : 1,
+		rows->scales != NULL ? checksum(rows->scales, count * 4) : 1,
+		rows->weights != NULL ? checksum(rows->weights, count * 4) : 1};
+	return checksum(parts, sizeof parts);
 }
 
 /* Checks every value of every row, before anything is sent. */

@@ -7,6 +7,7 @@
 #include "daemon/store/system/file.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,10 @@ static enum status create_release(struct store *store, const struct name *id,
 			"release: there are %zu, at most %u allowed; drop one first",
 			now->release_count, LIMIT_RELEASES);
 	}
+	struct key_seed seed = store->options.seed;
+	if (key_seed_is_zero(&seed) && !key_seed_draw(&seed)) {
+		return error_set(err, STATUS_IO, "release: no random bits: %s", strerror(errno));
+	}
 	struct snapshot *next = NULL;
 	enum status status = change_begin(store, &next, err);
 	if (status != STATUS_OK) {
@@ -57,6 +62,7 @@ static enum status create_release(struct store *store, const struct name *id,
 	struct release *release = release_copy(NULL);
 	if (release != NULL) {
 		release->id = *id;
+		release->seed = seed;
 		release->number = next->next_release++;
 		release->created_ms = clock_unix_ms();
 		release->next_table = 1;

@@ -47,6 +47,7 @@ void base_file_info_fini(struct base_file_info *info);
 struct base_owner {
 	uint64_t release;
 	uint64_t table;
+	struct key_seed seed; /* of the release */
 	struct table_spec spec;
 };
 

@@ -73,6 +73,7 @@ static enum status open_segment(struct base_set *set, struct base_file *file, ui
 	const struct segment_identity identity = {
 		.release = set->owner.release,
 		.table = set->owner.table,
+		.seed = set->owner.seed,
 		.prefix = info->prefix,
 		.prefix_bits = info->prefix_bits,
 		.rows = info->rows,

@@ -42,6 +42,10 @@ static enum status check_header(const uint8_t *data, size_t len,
 		return error_set(err, STATUS_CORRUPT,
 			"segment: not the one that the catalog names");
 	}
+	if (bytes_get_u32(data + 60) != key_seed_check(&identity->seed)) {
+		return error_set(err, STATUS_CORRUPT,
+			"segment: made with another seed than its release has");
+	}
 	const uint32_t columns = bytes_get_u32(data + 12);
 	if (bytes_get_u64(data + 48) != len || columns > SEGMENT_COLUMNS_MAX ||
 		len < SEGMENT_HEADER_BYTES + (size_t)columns * SEGMENT_COLUMN_BYTES) {
@@ -147,6 +151,7 @@ enum status segment_open(const uint8_t *data, size_t len, const struct table_spe
 		return status;
 	}
 	struct segment segment = {
+		.seed = identity->seed,
 		.prefix = identity->prefix,
 		.prefix_bits = identity->prefix_bits,
 		.rows = identity->rows,
@@ -298,6 +303,7 @@ static void write_header(const struct segment_plan *plan, uint8_t *data)
 	bytes_put_u32(data + 44, plan->identity.rows);
 	bytes_put_u64(data + 48, plan->bytes);
 	bytes_put_u32(data + 56, plan->homes);
+	bytes_put_u32(data + 60, key_seed_check(&plan->identity.seed));
 	for (uint32_t i = 0; i < plan->column_count; i++) {
 		uint8_t *entry = data + SEGMENT_HEADER_BYTES + (size_t)i * SEGMENT_COLUMN_BYTES;
 		bytes_put_u32(entry, plan->columns[i].kind);

@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 enum {
-	SEGMENT_VERSION = 1,
+	SEGMENT_VERSION = 2,
 	SEGMENT_ALIGN = 64,
 	SEGMENT_HEADER_BYTES = 64,
 	SEGMENT_COLUMN_BYTES = 32,
@@ -59,6 +59,7 @@ struct segment_slot {
 
 /* A view into the block; pointers are borrowed. */
 struct segment {
+	struct key_seed seed; /* of the hashes */
 	uint64_t prefix;
 	uint32_t prefix_bits;
 	uint32_t rows;
@@ -80,6 +81,7 @@ struct segment {
 struct segment_identity {
 	uint64_t release;
 	uint64_t table;
+	struct key_seed seed; /* of the release */
 	uint64_t prefix;
 	uint32_t prefix_bits;
 	uint32_t rows;

@@ -2,6 +2,7 @@
 #include "daemon/store/catalog/record.h"
 
 #include "daemon/store/log/positions.h"
+#include "daemon/store/system/bytes.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -59,12 +60,22 @@ static void write_positions(struct wire_writer *writer, struct positions *positi
 	free(all);
 }
 
+static void write_seed(struct wire_writer *writer, const struct key_seed *seed)
+{
+	uint8_t bytes[SIPHASH_SEED_BYTES];
+	bytes_put_u64(bytes, seed->words[0]);
+	bytes_put_u64(bytes + 8, seed->words[1]);
+	wire_write_str(writer, "seed");
+	wire_write_bin(writer, bytes, sizeof bytes);
+}
+
 void record_write_release(struct wire_writer *writer, const struct release *release)
 {
-	wire_write_map(writer, 12);
+	wire_write_map(writer, 13);
 	wire_write_str(writer, "id");
 	wire_write_str(writer, release->id.text);
 	write_uint(writer, "number", release->number);
+	write_seed(writer, &release->seed);
 	wire_write_str(writer, "model");
 	wire_write_str(writer, release->model);
 	wire_write_str(writer, "checkpoint");
@@ -116,6 +127,17 @@ static enum status read_positions(struct wire_value list, struct positions *posi
 	return STATUS_OK;
 }
 
+static bool read_seed(struct wire_value map, struct key_seed *out)
+{
+	struct wire_bytes bytes;
+	if (!wire_bin(wire_get(map, "seed"), &bytes) || bytes.len != SIPHASH_SEED_BYTES) {
+		return false;
+	}
+	out->words[0] = bytes_get_u64(bytes.data);
+	out->words[1] = bytes_get_u64(bytes.data + 8);
+	return true;
+}
+
 /* "" means that no layer is chosen. */
 static bool read_layer(struct wire_value map, struct name *out)
 {
@@ -133,6 +155,7 @@ enum status record_read_release(struct wire_value value, struct release *out)
 	if (!wire_str(wire_get(value, "id"), &id) ||
 		release_name_check((const char *)id.data, id.len, &release.id, NULL) != STATUS_OK ||
 		!read_uint(value, "number", &release.number) || release.number == 0 ||
+		!read_seed(value, &release.seed) ||
 		!read_text(value, "model", release.model, sizeof release.model) ||
 		!read_text(value, "checkpoint", release.checkpoint, sizeof release.checkpoint) ||
 		!read_uint(value, "state", &state) || state > RELEASE_SEALED ||

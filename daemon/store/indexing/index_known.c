@@ -37,8 +37,7 @@ static bool read_walk(struct walk *walk)
 		!segment_key(view, walk->row, &walk->key, &walk->key_len)) {
 		return false;
 	}
-	walk->hash = view->keys != NULL ? key_hash_u64(view->keys[walk->row])
-					: key_hash_bytes(walk->key, walk->key_len);
+	walk->hash = siphash(&view->seed, walk->key, walk->key_len);
 	return true;
 }
 

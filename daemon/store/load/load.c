@@ -41,6 +41,7 @@ static enum status find_owner(struct store *store, const struct load_chunk *chun
 	if (status == STATUS_OK) {
 		*out = (struct base_owner){.release = release->number,
 			.table = table->number,
+			.seed = table->seed,
 			.spec = table->spec};
 	}
 	snapshot_end(store);

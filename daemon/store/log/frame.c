@@ -372,13 +372,3 @@ bool frame_walk_next(struct frame_walk *walk, struct frame_row *out)
 	walk->left--;
 	return true;
 }
-
-uint64_t frame_row_hash(const struct table_spec *spec, const struct frame_row *row)
-{
-	if (spec->key_type == KEY_BYTES) {
-		return key_hash_bytes(row->key, row->key_len);
-	}
-	uint64_t key;
-	memcpy(&key, row->key, sizeof key);
-	return key_hash_u64(key);
-}

@@ -155,9 +155,6 @@ static inline uint64_t frame_part_log_bytes(const struct frame_part *part, bool 
 	return FRAME_PART_BYTES + part->bytes + (is_first ? FRAME_HEAD_BYTES : 0);
 }
 
-/* The hash of a row's key. */
-uint64_t frame_row_hash(const struct table_spec *spec, const struct frame_row *row);
-
 /* Walks the rows of a part. */
 struct frame_walk {
 	const struct table_spec *spec; /* borrowed */

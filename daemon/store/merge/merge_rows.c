@@ -93,6 +93,7 @@ static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t 
 	const struct segment_identity identity = {
 		.release = input->release,
 		.table = input->table,
+		.seed = input->seed,
 		.prefix = prefix,
 		.prefix_bits = bits,
 		.rows = (uint32_t)count,

@@ -15,6 +15,7 @@ struct merge_input {
 	const struct table_spec *spec;
 	uint64_t release;
 	uint64_t table;
+	struct key_seed seed;
 	struct base_set *set;            /* NULL: the table has no files yet */
 	const struct memtable_row *news; /* in the order of (hash, key) */
 	size_t count;

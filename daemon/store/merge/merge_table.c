@@ -38,6 +38,7 @@ static enum status write_files(const struct merge_job *job, struct base_files *f
 		.spec = &table->spec,
 		.release = job->release,
 		.table = table->number,
+		.seed = table->seed,
 		.set = table->bases,
 		.news = news,
 		.count = count,
@@ -233,6 +234,7 @@ static enum status renew(struct merge_job *job, const char *folder, _Atomic uint
 	const struct table *from = job->table;
 	const struct base_owner owner = {.release = job->release,
 		.table = from->number,
+		.seed = from->seed,
 		.spec = from->spec};
 	struct base_files files = {
 		.folder = folder,

@@ -77,7 +77,7 @@ static void add_keys(struct fold *fold, struct once *once, const struct keys *ke
 	for (uint32_t first = 0; first < keys->count; first += FIND_BLOCK) {
 		const uint32_t left = keys->count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
-		keys_hash(keys, first, count, hashes);
+		keys_hash(keys, key_seed_of_process(), first, count, hashes);
 		for (uint32_t i = 0; i < count; i++) {
 			const uint32_t number = number_of(once, fold, keys, first + i, hashes[i]);
 			if (number == fold->keys.count) {
@@ -188,7 +188,7 @@ static enum status read_states(struct fold *fold, int64_t now_ms)
 	for (uint32_t first = 0; first < fold->keys.count; first += FIND_BLOCK) {
 		const uint32_t left = fold->keys.count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
-		keys_hash(&fold->keys, first, count, hashes);
+		keys_hash(&fold->keys, &fold->table->seed, first, count, hashes);
 		memtable_find(fold->table->memtable, &question, first, count, versions);
 		const enum status status =
 			find.set == NULL ? STATUS_OK : find_rows(&find, first, count, found);

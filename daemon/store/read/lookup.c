@@ -170,7 +170,7 @@ static enum status gather_rows(const struct gather *gather)
 	for (uint32_t first = 0; first < lookup->keys.count; first += FIND_BLOCK) {
 		const uint32_t left = lookup->keys.count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
-		keys_hash(&lookup->keys, first, count, hashes);
+		keys_hash(&lookup->keys, &table->seed, first, count, hashes);
 		if (!is_merged) {
 			memtable_find(table->memtable, &question, first, count, versions);
 		}

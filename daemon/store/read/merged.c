@@ -4,6 +4,29 @@
 #include <assert.h>
 #include <string.h>
 
+/* The hash of the segment's next row. */
+static uint64_t hash_of(struct merged_walk *walk)
+{
+	const struct segment *view = walk->view;
+	if (view->keys == NULL) {
+		return siphash(&view->seed, walk->next.key, walk->next.key_len);
+	}
+	const uint32_t at = walk->row - walk->ahead_first;
+	if (at < walk->ahead_count) {
+		return walk->ahead[at];
+	}
+	const struct keys keys = {
+		.type = KEY_U64,
+		.count = view->rows,
+		.packed = (const uint8_t *)view->keys,
+	};
+	const uint32_t left = view->rows - walk->row;
+	walk->ahead_first = walk->row;
+	walk->ahead_count = left < MERGED_AHEAD ? left : MERGED_AHEAD;
+	keys_hash(&keys, &view->seed, walk->row, walk->ahead_count, walk->ahead);
+	return walk->ahead[0];
+}
+
 /* Reads key and hash of the segment's next row. */
 static enum status look_ahead(struct merged_walk *walk)
 {
@@ -14,8 +37,7 @@ static enum status look_ahead(struct merged_walk *walk)
 	if (!segment_key(view, walk->row, &walk->next.key, &walk->next.key_len)) {
 		return STATUS_CORRUPT;
 	}
-	walk->hash = view->keys != NULL ? key_hash_u64(view->keys[walk->row])
-					: key_hash_bytes(walk->next.key, walk->next.key_len);
+	walk->hash = hash_of(walk);
 	walk->hashed = true;
 	return STATUS_OK;
 }

@@ -12,6 +12,9 @@
 #include "daemon/store/log/frame.h"
 #include "daemon/store/memtable/memtable.h"
 
+/* Numbers are hashed so many at once. */
+enum { MERGED_AHEAD = 32 };
+
 struct merged_walk {
 	const struct segment *view;      /* NULL: no segment */
 	uint32_t row;                    /* of the segment: the next one */
@@ -20,7 +23,10 @@ struct merged_walk {
 	size_t count;                    /* of the news */
 	bool hashed;                     /* `hash` and `next` are set */
 	uint64_t hash;                   /* of `row` */
-	struct frame_row next;           /* the key of `row` */
+	uint32_t ahead_first;            /* of the rows that were hashed together */
+	uint32_t ahead_count;
+	uint64_t ahead[MERGED_AHEAD];
+	struct frame_row next; /* the key of `row` */
 };
 
 struct merged_row {

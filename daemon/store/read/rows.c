@@ -88,14 +88,7 @@ bool rows_is_superseded(const struct rows *rows, const struct frame_row *row)
 	if (!rows_are_followed(rows)) {
 		return false;
 	}
-	uint64_t hash;
-	if (rows->table->spec.key_type == KEY_U64) {
-		uint64_t key;
-		memcpy(&key, row->key, sizeof key);
-		hash = key_hash_u64(key);
-	} else {
-		hash = key_hash_bytes(row->key, row->key_len);
-	}
+	const uint64_t hash = siphash(&rows->table->seed, row->key, row->key_len);
 	return memtable_get(rows->table->memtable, rows->visible, hash, row->key, row->key_len) !=
 	       NULL;
 }

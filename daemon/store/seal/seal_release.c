@@ -84,6 +84,7 @@ static enum status build_table(struct store *store, const struct release *releas
 	const struct table *from = release->tables[i];
 	const struct base_owner owner = {.release = release->number,
 		.table = from->number,
+		.seed = from->seed,
 		.spec = from->spec};
 	char folder[PATH_MAX];
 	struct seal_source sources[LIMIT_LOADS];

@@ -231,6 +231,7 @@ static enum status write_segment(struct seal_worker *worker, uint64_t prefix, ui
 	const struct segment_identity identity = {
 		.release = worker->job->owner->release,
 		.table = worker->job->owner->table,
+		.seed = worker->job->owner->seed,
 		.prefix = prefix,
 		.prefix_bits = bits,
 		.rows = (uint32_t)count,

@@ -56,8 +56,8 @@ static enum status replay_part(struct memtable_usage *usage, const struct frame_
 	assert(head->sequence > table->merged_to); /* else an older row would hide a newer one */
 	frame_walk_begin(&walk, part, &table->spec);
 	while (status == STATUS_OK && frame_walk_next(&walk, &row)) {
-		status = memtable_put(table->memtable, &change, frame_row_hash(&table->spec, &row),
-			&row);
+		status = memtable_put(table->memtable, &change,
+			siphash(&table->seed, row.key, row.key_len), &row);
 	}
 	if (status != STATUS_OK) {
 		return error_set(err, status, "frame %" PRIu64 ": no memory for its rows",

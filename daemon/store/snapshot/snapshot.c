@@ -116,6 +116,7 @@ struct table *table_renew(const struct table *from)
 	if (table != NULL) {
 		table->spec = from->spec;
 		table->number = from->number;
+		table->seed = from->seed;
 		table->merged_to = from->merged_to;
 		table->memtable = from->memtable;
 		table->memtable->refs++;
@@ -229,6 +230,7 @@ enum status release_put(struct release *release, struct table *table)
 	const size_t at = find_table(release, table->spec.name.text, &found);
 	assert(release->refs ==
 		1); /* no snapshot has it yet, or all readers would see the change */
+	table->seed = release->seed;
 	if (found) {
 		table_drop(release->tables[at]);
 		release->tables[at] = table;

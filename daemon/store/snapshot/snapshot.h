@@ -13,6 +13,7 @@
 #define DAEMON_STORE_SNAPSHOT_SNAPSHOT_H
 
 #include "schema/name.h"
+#include "schema/siphash.h"
 #include "schema/spec.h"
 #include "schema/status.h"
 
@@ -37,9 +38,10 @@ struct ended_load {
 
 struct table {
 	struct table_spec spec;
-	uint64_t number; /* never used again within the release */
-	uint64_t rows;   /* in the base files */
-	uint64_t bytes;  /* of the base files */
+	uint64_t number;      /* never used again within the release */
+	struct key_seed seed; /* its release's; release_put sets it */
+	uint64_t rows;        /* in the base files */
+	uint64_t bytes;       /* of the base files */
 	size_t file_count;
 	struct base_file_info *files; /* owned */
 	struct base_set *bases; /* owned; NULL while the release is open, and for an empty table */
@@ -59,6 +61,7 @@ enum release_state { RELEASE_OPEN = 0, RELEASE_SEALED = 1 };
 struct release {
 	struct name id;
 	uint64_t number;
+	struct key_seed seed; /* of the hashes of its keys; drawn when it was created */
 	char model[LIMIT_LABEL_BYTES + 1];
 	char checkpoint[LIMIT_LABEL_BYTES + 1];
 	enum release_state state;

@@ -97,7 +97,7 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 	const uint64_t first = group->rows;
 	assert(first + count <= group->capacity);
 	assert((spec->key_type == KEY_U64) == (group->ends == NULL));
-	keys_hash(&chunk->batch.keys, 0, count, group->hashes + first);
+	keys_hash(&chunk->batch.keys, &owner->seed, 0, count, group->hashes + first);
 	stored_take(spec, &chunk->batch, group->row_data + first * spec_row_bytes(spec),
 		spec->dtype == DTYPE_I8 ? group->scales + first : NULL);
 	for (uint32_t i = 0; i < count; i++) {

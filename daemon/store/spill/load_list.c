@@ -124,6 +124,7 @@ static enum status open_load(struct store *store, const struct release *release,
 	load->spill.fd = -1;
 	const struct base_owner owner = {.release = release->number,
 		.table = table->number,
+		.seed = table->seed,
 		.spec = table->spec};
 	struct error reason;
 	const enum status status = spill_open(folder, file, &owner, &load->spill, &reason);

@@ -18,7 +18,7 @@
 
 static const char spill_magic[8] = {'r', 'e', 'p', 's', 't', 's', 'p', 'l'};
 
-enum { HASH_OFFSET = SPILL_HEAD_BYTES - 8 };
+enum { HASH_OFFSET = SPILL_HEAD_BYTES - 8, SEED_CHECK_OFFSET = HASH_OFFSET - 4 };
 
 static void seal_head(uint8_t *head)
 {
@@ -67,6 +67,7 @@ static void write_file_head(uint8_t *head, const struct base_owner *owner, int64
 	bytes_put_u32(head + 40, owner->spec.views);
 	bytes_put_u32(head + 44, owner->spec.tags ? 1 : 0);
 	bytes_put_u64(head + 48, (uint64_t)default_time_ms);
+	bytes_put_u32(head + SEED_CHECK_OFFSET, key_seed_check(&owner->seed));
 	seal_head(head);
 }
 

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 enum {
-	SPILL_VERSION = 1,
+	SPILL_VERSION = 2,
 	SPILL_HEAD_BYTES = 128,         /* of the file's head, and of each frame's */
 	SPILL_FRAME_MAGIC = 0x6d617266, /* "fram" */
 };

@@ -15,6 +15,7 @@ enum status store_open_table(struct store *store, const struct release *release,
 	store_release_folder(store, release->number, folder);
 	const struct base_owner owner = {.release = release->number,
 		.table = table->number,
+		.seed = table->seed,
 		.spec = table->spec};
 	struct error damage = {0};
 	const enum status status = base_set_open(folder, &owner, table->files, table->file_count,

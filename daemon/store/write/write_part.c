@@ -93,7 +93,7 @@ static enum status look_at_base(struct write_part *part)
 	for (uint32_t first = 0; first < keys->count; first += FIND_BLOCK) {
 		const uint32_t left = keys->count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
-		keys_hash(keys, first, count, hashes);
+		keys_hash(keys, &part->table->seed, first, count, hashes);
 		const enum status status = find_rows(&find, first, count, rows);
 		if (status != STATUS_OK) {
 			return status;
@@ -221,7 +221,7 @@ static enum status link_rows(struct link *link)
 	for (uint32_t first = 0; first < keys->count; first += FIND_BLOCK) {
 		const uint32_t left = keys->count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
-		keys_hash(keys, first, count, hashes);
+		keys_hash(keys, &part->table->seed, first, count, hashes);
 		memtable_prefetch(part->table->memtable, hashes, count);
 		for (uint32_t i = 0; i < count; i++) {
 			const enum status status = link_row(link, first + i, hashes[i]);

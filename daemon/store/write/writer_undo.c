@@ -72,8 +72,8 @@ void writer_undo_frame(const struct release *release, const struct write_ticket 
 		struct frame_row row;
 		frame_walk_begin(&walk, &part, &table->spec);
 		while (frame_walk_next(&walk, &row)) {
-			memtable_undo(table->memtable, frame_row_hash(&table->spec, &row), row.key,
-				row.key_len, visible);
+			memtable_undo(table->memtable, siphash(&table->seed, row.key, row.key_len),
+				row.key, row.key_len, visible);
 		}
 		assert(walk.left == 0); /* what was written can be read */
 	}

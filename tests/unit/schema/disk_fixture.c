@@ -245,12 +245,22 @@ enum {
 	SEGMENT_BYTES = SEGMENT_OFFSETS_AT + 64 + 64 + 320 + 64 + 64,
 };
 
+/* A seed, and its check as OpenSSL gives it. */
+#define SEED                                                                                       \
+	{                                                                                          \
+		{                                                                                  \
+			1, 2                                                                       \
+		}                                                                                  \
+	}
+#define SEED_CHECK 0x805663a0
+
 /* Copies a piece of a segment of three rows. */
 static void write_segment(uint8_t *out, size_t offset, size_t bytes)
 {
 	const uint64_t hashes[SEGMENT_ROWS] = {0xa000000031310001, 0xa800000031310002,
 		0xb000000031310003};
 	const struct segment_identity identity = {.release = 0x3101,
+		.seed = SEED,
 		.table = 0x3102,
 		.prefix = UINT64_C(0xa) << 60,
 		.prefix_bits = 3,
@@ -286,7 +296,7 @@ static const struct disk_layout segment_header = {"Segment header", "repstseg",
 	{{"magic", 0}, {"version", SEGMENT_VERSION}, {"columns", 6}, {"release", 0x3101},
 		{"table", 0x3102}, {"prefix", UINT64_C(0xa) << 60}, {"prefix_bits", 3},
 		{"rows", SEGMENT_ROWS}, {"bytes", SEGMENT_BYTES}, {"homes", SEGMENT_HOMES},
-		{"zero", 0}}};
+		{"seed_check", SEED_CHECK}}};
 
 static const struct disk_layout column_entry = {"Column entry", NULL, SEGMENT_COLUMN_BYTES,
 	write_column_entry,
@@ -359,7 +369,10 @@ static void write_spill(uint8_t *out, off_t offset)
 {
 	char folder[] = "/tmp/repstore-disk-XXXXXX";
 	char path[PATH_MAX];
-	const struct base_owner owner = {.release = 0x6101, .table = 0x6102, .spec = spec};
+	const struct base_owner owner = {.release = 0x6101,
+		.table = 0x6102,
+		.seed = SEED,
+		.spec = spec};
 	struct spill spill;
 	struct spill_layout layout;
 	struct spill_run run = {.sequence = 0x6201,
@@ -400,7 +413,8 @@ static const struct disk_layout spill_head = {"Spill file head", "repstspl", SPI
 	write_spill_head,
 	{{"magic", 0}, {"version", SPILL_VERSION}, {"key_type", KEY_BYTES}, {"release", 0x6101},
 		{"table", 0x6102}, {"dtype", DTYPE_F32}, {"dim", 7}, {"views", 3}, {"tags", 1},
-		{"default_time_ms", 0x6103}, {"zero", 0}, {"checksum", 0}}};
+		{"default_time_ms", 0x6103}, {"zero", 0}, {"seed_check", SEED_CHECK},
+		{"checksum", 0}}};
 
 /* Hash, end, blob, row of 7 x 3 + 1 f32, time and tags, each in 64 bytes but for the row. */
 static const struct disk_layout spill_frame = {"Spill frame head", NULL, SPILL_HEAD_BYTES,

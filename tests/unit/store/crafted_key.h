@@ -1,4 +1,8 @@
-/* crafted_key.h - keys that have a given hash: XXH3-64 of 4 to 8 bytes can be run backwards.
+/* crafted_key.h - keys that have a given hash.
+ *
+ * With it, and with crafted_wraps (tests/unit/meson.build), keys are hashed by XXH3-64 in place of
+ * SipHash, whatever the seed: of 4 to 8 bytes it can be run backwards. So a test chooses hashes as
+ * nobody could who knows the seed, and even the hash of keys fails.
  *
  * Source: XXH3_len_4to8_64b and XXH3_rrmxmx of xxhash.h; its default secret, no seed.
  */

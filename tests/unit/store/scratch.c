@@ -95,6 +95,8 @@ int scratch_teardown(void **state)
 	return 0;
 }
 
+const struct key_seed scratch_seed = {{UINT64_C(0x243f6a8885a308d3), UINT64_C(0x13198a2e03707344)}};
+
 enum status scratch_try_open(struct scratch *scratch, struct error *err)
 {
 	const struct store_options options = {
@@ -103,6 +105,7 @@ enum status scratch_try_open(struct scratch *scratch, struct error *err)
 		.sizes = scratch->sizes,
 		.load_memory_bytes = 128u << 20,
 		.catalog_bytes = scratch->catalog_bytes,
+		.seed = scratch_seed,
 		.on_event = on_event,
 		.on_event_arg = scratch,
 	};

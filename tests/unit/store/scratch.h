@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of the releases of a scratch store, so that a test knows the hashes. */
+extern const struct key_seed scratch_seed;
+
 enum { SCRATCH_DIM = 4, SCRATCH_NOW_MS = 1000000 };
 
 struct scratch {

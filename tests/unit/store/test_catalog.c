@@ -72,6 +72,7 @@ static struct release *make_release(uint64_t number)
 	(void)snprintf(release->id.text, sizeof release->id.text, "r%u", (unsigned)number);
 	(void)snprintf(release->model, sizeof release->model, "model \"%u\"\n\xff", 7);
 	release->number = number;
+	release->seed = (struct key_seed){{~number, number * UINT64_C(0x9e3779b97f4a7c15)}};
 	release->state = number % 2 == 0 ? RELEASE_SEALED : RELEASE_OPEN;
 	release->created_ms = -1;
 	release->sealed_ms = INT64_MAX;
@@ -150,6 +151,7 @@ static void expect_same_release(const struct release *a, const struct release *b
 {
 	assert_string_equal(a->id.text, b->id.text);
 	assert_string_equal(a->model, b->model);
+	assert_memory_equal(&a->seed, &b->seed, sizeof a->seed);
 	assert_string_equal(a->checkpoint, b->checkpoint);
 	assert_int_equal(a->number, b->number);
 	assert_int_equal(a->state, b->state);

@@ -76,6 +76,7 @@ static struct world *make_world(enum key_type type)
 	assert_non_null(world);
 	world->table = table_new(&spec, 1);
 	assert_non_null(world->table);
+	world->table->seed = scratch_seed;
 	size_t end = 0;
 	for (uint32_t i = 0; i < SAMPLES; i++) {
 		/* Some keys are frequent, and one in eight samples is late. */
@@ -155,9 +156,11 @@ static const struct row_version *version_of(const struct world *world, uint32_t 
 	const size_t len = write_key(type, number, key);
 	uint64_t id;
 	memcpy(&id, key, sizeof id);
-	return type == KEY_U64 ? memtable_newest(world->table->memtable, key_hash_u64(id), key, len)
-			       : memtable_newest(world->table->memtable,
-					 key_hash_bytes(key + 1, len - 1), key + 1, len - 1);
+	return type == KEY_U64
+		       ? memtable_newest(world->table->memtable, siphash_u64(&scratch_seed, id),
+				 key, len)
+		       : memtable_newest(world->table->memtable,
+				 siphash(&scratch_seed, key + 1, len - 1), key + 1, len - 1);
 }
 
 static void expect_states(const struct world *world)
@@ -299,7 +302,8 @@ static void put_state(struct world *world, const int64_t *time_ms)
 		.sequence = ++world->sequence,
 		.probe_max = SIZE_MAX,
 	};
-	assert_int_equal(memtable_put(world->table->memtable, &change, key_hash_u64(id), &put),
+	assert_int_equal(memtable_put(world->table->memtable, &change,
+				 siphash_u64(&scratch_seed, id), &put),
 		STATUS_OK);
 }
 

@@ -361,15 +361,15 @@ static void keys_of_one_hash_are_told_apart(void **state)
 	/* A key of 6 bytes, and those of 7 and 8 of the same hash. The one of 5 is not loaded. */
 	do {
 		seed = plain_random(&random);
-	} while (!crafted_bytes(key_hash_bytes(&seed, 6), 7, key));
-	const uint64_t hash = key_hash_bytes(&seed, 6);
+	} while (!crafted_bytes(siphash(&scratch_seed, &seed, 6), 7, key));
+	const uint64_t hash = siphash(&scratch_seed, &seed, 6);
 	for (size_t len = 6; len <= 8; len++) {
 		if (len == 6) {
 			memcpy(key, &seed, 6);
 		} else {
 			assert_true(crafted_bytes(hash, len, key));
 		}
-		assert_int_equal(key_hash_bytes(key, len), hash);
+		assert_int_equal(siphash(&scratch_seed, key, len), hash);
 		at[count++] = (uint32_t)end;
 		packed[end] = (uint8_t)len;
 		memcpy(packed + end + 1, key, len);
@@ -409,7 +409,7 @@ static void a_loop_never_waits_for_the_disk(void **state)
 	const struct table *table = find_table(scratch, "t");
 	answer_init(&answer, table, &keys, DTYPE_F32);
 	answer.lookup.may_block = false;
-	const uint32_t number = base_set_find(table->bases, key_hash_u64(key));
+	const uint32_t number = base_set_find(table->bases, siphash_u64(&scratch_seed, key));
 	struct base_segment *segment = &table->bases->segments[number];
 	const enum base_segment_state waits[] = {BASE_UNCHECKED, BASE_AWAY};
 	for (unsigned i = 0; i < 2; i++) {
@@ -450,7 +450,8 @@ static void a_file_cut_under_an_open_store_is_damage(void **state)
 		struct answer answer;
 		answer_init(&answer, table, &keys, DTYPE_F32);
 		scratch_must(table_lookup(&answer.lookup, &err), &err);
-		const uint32_t segment = base_set_find(table->bases, key_hash_u64(key));
+		const uint32_t segment =
+			base_set_find(table->bases, siphash_u64(&scratch_seed, key));
 		/* Segments stand in the order of their files. */
 		const bool cut = segment >= 2 && segment < first_file &&
 				 table->bases->segments[segment].info->offset >= end;

@@ -18,6 +18,8 @@ static const struct table_spec spec = {
 	.views = 1,
 };
 
+static const struct key_seed seed = {{1, 2}};
+
 static void put(struct memtable *memtable, struct memtable_usage *usage, uint64_t sequence,
 	uint64_t key)
 {
@@ -33,12 +35,13 @@ static void put(struct memtable *memtable, struct memtable_usage *usage, uint64_
 		.sequence = sequence,
 		.probe_max = MEMTABLE_PROBE_MAX,
 	};
-	assert_int_equal(memtable_put(memtable, &change, key_hash_u64(key), &row), STATUS_OK);
+	assert_int_equal(memtable_put(memtable, &change, siphash_u64(&seed, key), &row), STATUS_OK);
 }
 
 static void undo(struct memtable *memtable, uint64_t key, uint64_t visible)
 {
-	memtable_undo(memtable, key_hash_u64(key), (const uint8_t *)&key, sizeof key, visible);
+	memtable_undo(memtable, siphash_u64(&seed, key), (const uint8_t *)&key, sizeof key,
+		visible);
 }
 
 /* Of two writes that fail together, the second was the first one of this table. The next write has
@@ -67,7 +70,7 @@ static void a_sequence_that_is_used_again_is_the_oldest(void **state)
 static float value_at(const struct memtable *memtable, uint64_t visible, uint64_t key)
 {
 	float value = 0;
-	const struct row_version *version = memtable_get(memtable, visible, key_hash_u64(key),
+	const struct row_version *version = memtable_get(memtable, visible, siphash_u64(&seed, key),
 		(const uint8_t *)&key, sizeof key);
 	if (version != NULL) {
 		memcpy(&value, version->row, sizeof value);

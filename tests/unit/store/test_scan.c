@@ -89,8 +89,8 @@ static unsigned walk(struct scratch *scratch, const struct plain *plain, struct 
 			assert_true(number < plain->count);
 			seen[number]++;
 			expect_row(&scan, plain, i, number);
-			const uint64_t hash =
-				is_u64 ? key_hash_bytes(key, 8) : key_hash_bytes(key + 1, len - 1);
+			const uint64_t hash = is_u64 ? siphash(&scratch_seed, key, 8)
+						     : siphash(&scratch_seed, key + 1, len - 1);
 			assert_true(hash >= last_hash && hash >= cursor);
 			last_hash = hash;
 			at += len;
@@ -196,7 +196,7 @@ static void a_walk_may_begin_anywhere(void **state)
 	for (unsigned round = 0; round < 200; round++) {
 		unsigned seen[ROWS] = {0};
 		const uint64_t row_hash =
-			key_hash_bytes(plain.packed + (size_t)(round % ROWS) * 8, 8);
+			siphash(&scratch_seed, plain.packed + (size_t)(round % ROWS) * 8, 8);
 		const uint64_t cursor = round % 4 == 0   ? plain_random(&random)
 					: round % 4 == 1 ? row_hash
 					: round % 4 == 2 ? row_hash + 1
@@ -208,7 +208,8 @@ static void a_walk_may_begin_anywhere(void **state)
 			.now_ms = SCRATCH_NOW_MS};
 		(void)walk(scratch, &plain, scan, seen);
 		for (uint32_t i = 0; i < ROWS; i++) {
-			const uint64_t hash = key_hash_bytes(plain.packed + (size_t)i * 8, 8);
+			const uint64_t hash =
+				siphash(&scratch_seed, plain.packed + (size_t)i * 8, 8);
 			assert_int_equal(seen[i], hash >= cursor);
 		}
 	}
@@ -226,7 +227,7 @@ static void rows_at_the_edges_of_the_hash_are_walked(void **state)
 		const uint64_t hash = ((uint64_t)(i / 2 % 8) << 61) + (i % 2 == 0 ? i / 16 : 0) -
 				      (i % 2 == 0 ? 0 : i / 16 + 1);
 		const uint64_t key = crafted_u64(hash);
-		assert_int_equal(key_hash_u64(key), hash);
+		assert_int_equal(siphash_u64(&scratch_seed, key), hash);
 		memcpy(plain.packed + (size_t)i * 8, &key, 8);
 	}
 	scratch_release(scratch, "r1");
@@ -249,7 +250,7 @@ static void keys_of_one_hash_stay_together(void **state)
 	for (uint32_t i = 0; i < 200; i += 2) {
 		uint8_t key[8];
 		const uint64_t text = plain_random(&random);
-		assert_true(crafted_bytes(key_hash_bytes(&text, 7), 8, key));
+		assert_true(crafted_bytes(siphash(&scratch_seed, &text, 7), 8, key));
 		plain.at[i] = (uint32_t)end;
 		plain.packed[end] = 7;
 		memcpy(plain.packed + end + 1, &text, 7);

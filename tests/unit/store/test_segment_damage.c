@@ -225,6 +225,14 @@ static void a_segment_of_another_table_is_refused(void **state)
 					 &view, NULL),
 			STATUS_CORRUPT);
 	}
+	/* Its rows would be there, and not be found. */
+	struct segment_identity identity = built.identity;
+	struct segment view;
+	struct error err = {0};
+	identity.seed.words[0] ^= 1;
+	assert_int_equal(segment_open(built.data, built.plan.bytes, &spec, &identity, &view, &err),
+		STATUS_CORRUPT);
+	assert_non_null(strstr(err.text, "another seed"));
 	built_fini(&built);
 }
 

@@ -282,16 +282,21 @@ static void put_version(const struct spilled *spilled, uint32_t version)
 	scratch_write(spilled->path, data, spilled->whole.len);
 }
 
-static void a_newer_version_is_refused_by_name(void **state)
+static void another_version_is_refused_by_name(void **state)
 {
 	const struct spilled *spilled = *state;
 	struct spill spill;
 	struct error err = {0};
-	put_version(spilled, 2);
+	put_version(spilled, SPILL_VERSION + 1);
 	assert_int_equal(spill_open(spilled->scratch->folder, file_name, &spilled->owner, &spill,
 				 &err),
 		STATUS_UNSUPPORTED);
-	assert_non_null(strstr(err.text, "version 2"));
+	assert_non_null(strstr(err.text, "version 3"));
+	put_version(spilled, SPILL_VERSION - 1); /* by another hash */
+	assert_int_equal(spill_open(spilled->scratch->folder, file_name, &spilled->owner, &spill,
+				 &err),
+		STATUS_UNSUPPORTED);
+	assert_non_null(strstr(err.text, "version 1"));
 	put_version(spilled, SPILL_VERSION);
 	expect_runs(spilled, RUNS, false);
 }
@@ -300,7 +305,7 @@ static void a_file_of_another_table_is_refused(void **state)
 {
 	struct spilled *spilled = *state;
 	const struct base_owner kept = spilled->owner;
-	for (unsigned i = 0; i < 7; i++) {
+	for (unsigned i = 0; i < 8; i++) {
 		struct spill spill;
 		spilled->owner.release += i == 0;
 		spilled->owner.table += i == 1;
@@ -309,6 +314,7 @@ static void a_file_of_another_table_is_refused(void **state)
 		spilled->owner.spec.dtype = i == 4 ? DTYPE_F16 : kept.spec.dtype;
 		spilled->owner.spec.key_type = i == 5 ? KEY_BYTES : KEY_U64;
 		spilled->owner.spec.tags = i == 6;
+		spilled->owner.seed.words[1] ^= i == 7;
 		assert_int_equal(reopen(spilled, &spill), STATUS_CORRUPT);
 		spilled->owner = kept;
 	}
@@ -400,7 +406,7 @@ int main(void)
 		cmocka_unit_test(a_torn_end_is_no_end),
 		cmocka_unit_test(a_head_that_was_never_written_is_no_load),
 		cmocka_unit_test(a_damaged_head_is_damage),
-		cmocka_unit_test(a_newer_version_is_refused_by_name),
+		cmocka_unit_test(another_version_is_refused_by_name),
 		cmocka_unit_test(a_file_of_another_table_is_refused),
 		cmocka_unit_test(a_full_disk_leaves_the_file_as_it_was),
 		cmocka_unit_test(an_existing_load_is_not_created_again),

@@ -194,8 +194,8 @@ static void keys_made_to_share_their_hash_are_refused(void **state)
 
 static int by_hash(const void *a, const void *b)
 {
-	const uint64_t left = key_hash_u64(*(const uint64_t *)a);
-	const uint64_t right = key_hash_u64(*(const uint64_t *)b);
+	const uint64_t left = siphash_u64(&scratch_seed, *(const uint64_t *)a);
+	const uint64_t right = siphash_u64(&scratch_seed, *(const uint64_t *)b);
 	return (left > right) - (left < right);
 }
 
@@ -209,7 +209,7 @@ static void keys_in_the_order_of_their_hashes_are_taken(void **state)
 	uint64_t applied = 0;
 	struct error err = {0};
 	for (uint64_t key = 0; key < KEYS; key++) {
-		if (key_hash_u64(key) >> (64 - SHARE_BITS) == 0) {
+		if (siphash_u64(&scratch_seed, key) >> (64 - SHARE_BITS) == 0) {
 			assert_true(count < FIRST * 2);
 			keys[count++] = key;
 		}

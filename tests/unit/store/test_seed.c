@@ -1,0 +1,121 @@
+/* test_seed.c - each release has its own seed, which goes with its files and is not told. */
+#include "daemon/store/admin/admin.h"
+#include "daemon/store/base/base.h"
+#include "daemon/store/merge/merge.h"
+#include "daemon/store/snapshot/snapshot.h"
+#include "daemon/store/state/options.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/store.h"
+#include "daemon/store/write/write.h"
+#include "tests/unit/store/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct key_seed seed_of(struct scratch *scratch, const char *id)
+{
+	const struct release *release = NULL;
+	const struct snapshot *snapshot = snapshot_begin(scratch->store);
+	scratch_must(snapshot_release(snapshot, id, &release, NULL), NULL);
+	const struct key_seed seed = release->seed;
+	for (size_t i = 0; i < release->table_count; i++) {
+		assert_memory_equal(&release->tables[i]->seed, &seed, sizeof seed);
+		const struct base_set *set = release->tables[i]->bases;
+		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
+			assert_memory_equal(&set->segments[j].view.seed, &seed, sizeof seed);
+		}
+	}
+	snapshot_end(scratch->store);
+	return seed;
+}
+
+/* Opens the store as the daemon does, which names no seed. */
+static void open_plainly(struct scratch *scratch)
+{
+	struct error err = {0};
+	const struct store_options options = {
+		.folder = scratch->data,
+		.load_memory_bytes = 128u << 20,
+		.catalog_bytes = scratch->catalog_bytes,
+	};
+	scratch_close(scratch);
+	scratch_must(store_open(&options, &scratch->store, &err), &err);
+}
+
+enum { ROWS = 300 };
+
+/* Keys [from, from + ROWS), all of one version. */
+static void put(struct scratch *scratch, uint64_t from, uint32_t version)
+{
+	struct error err = {0};
+	uint64_t keys[ROWS];
+	float values[ROWS][SCRATCH_DIM];
+	for (uint32_t i = 0; i < ROWS; i++) {
+		keys[i] = from + i;
+		scratch_row(keys[i], version, values[i]);
+	}
+	const struct table_write part = {
+		.table = "t",
+		.batch = {.keys = {KEY_U64, ROWS, (const uint8_t *)keys, NULL},
+			.dtype = DTYPE_F32,
+			.rows = (const uint8_t *)values,
+			.rows_bytes = sizeof values},
+	};
+	const struct row_write put = {.release = "r1",
+		.parts = &part,
+		.part_count = 1,
+		.now_ms = SCRATCH_NOW_MS};
+	struct write_result result;
+	struct write_ticket *ticket;
+	scratch_must(store_put(scratch->store, &put, &result, &ticket, &err), &err);
+	scratch_must(store_write_wait(ticket, &err), &err);
+}
+
+static void each_release_draws_its_own(void **state)
+{
+	struct scratch *scratch = *state;
+	open_plainly(scratch);
+	scratch_release(scratch, "r1");
+	scratch_release(scratch, "r2");
+	const struct key_seed first = seed_of(scratch, "r1");
+	const struct key_seed second = seed_of(scratch, "r2");
+	assert_false(key_seed_is_zero(&first));
+	assert_false(key_seed_is_zero(&second));
+	assert_memory_not_equal(&first, &second, sizeof first);
+	assert_memory_not_equal(&first, &scratch_seed, sizeof first);
+}
+
+static void it_stays_over_seal_merge_and_restart(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	open_plainly(scratch);
+	scratch_sealed(scratch, "r1", 0, ROWS, 1);
+	const struct key_seed seed = seed_of(scratch, "r1");
+	put(scratch, 100, 2);
+	struct merge_result result;
+	scratch_must(store_merge(scratch->store, &result, &err), &err);
+	const struct key_seed merged = seed_of(scratch, "r1");
+	assert_memory_equal(&merged, &seed, sizeof seed);
+	put(scratch, 200, 3); /* it is in the log, and is replayed */
+	open_plainly(scratch);
+	const struct key_seed after = seed_of(scratch, "r1");
+	assert_memory_equal(&after, &seed, sizeof seed);
+	scratch_expect(scratch, "r1", 0, 100, 1);
+	scratch_expect(scratch, "r1", 100, 100, 2);
+	scratch_expect(scratch, "r1", 200, ROWS, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(each_release_draws_its_own, scratch_setup_store,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(it_stays_over_seal_merge_and_restart,
+			scratch_setup_store, scratch_teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
