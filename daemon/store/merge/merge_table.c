@@ -16,15 +16,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* An expired row stays for so long, since by another clock it may not have expired yet. */
-enum { EXPIRED_KEPT_MS = 3600 * 1000 };
-
-static int64_t expired_ms(const struct merge_job *job)
-{
-	const uint64_t ttl_ms = job->table->spec.ttl_ms;
-	return ttl_ms == 0 ? INT64_MIN : job->clock_ms - (int64_t)ttl_ms - EXPIRED_KEPT_MS;
-}
-
 static enum status write_files(const struct merge_job *job, struct base_files *files,
 	struct error *err)
 {
@@ -42,7 +33,7 @@ static enum status write_files(const struct merge_job *job, struct base_files *f
 		.set = table->bases,
 		.news = news,
 		.count = count,
-		.expired_ms = expired_ms(job),
+		.expired_ms = merge_expired_ms(job),
 		.pace = job->pace,
 		.pace_arg = job->pace_arg,
 	};

@@ -46,7 +46,7 @@ struct merger {
 	unsigned go_on_at;
 	struct pace pace; /* of the merge that runs */
 	uint64_t cut;     /* `visible` at the last cut */
-	int64_t clock_ms; /* at the last cut */
+	int64_t clock_ms; /* of the last frame of the last cut (write_clock.h) */
 	/* Guarded by lock: */
 	struct lock lock;
 	struct condition done;
@@ -142,7 +142,10 @@ static enum status cut(struct merger *merger, struct error *err)
 		freeze_all(merger);
 		assert(atomic_load(&merger->store->visible) >= merger->cut);
 		merger->cut = atomic_load(&merger->store->visible);
-		merger->clock_ms = clock_unix_ms();
+		/* The wall clock may have been set back since. */
+		const int64_t now_ms = clock_unix_ms();
+		const int64_t written_ms = atomic_load(&writer->clock.written_ms);
+		merger->clock_ms = written_ms < now_ms ? written_ms : now_ms;
 		merger->cut_written = log_of(merger).bytes_written;
 	}
 	writer_resume(writer);
@@ -155,6 +158,13 @@ static bool is_wanted(const struct table *table, bool asked)
 {
 	return memtable_is_frozen(table->memtable) ||
 	       (asked && table->spec.ttl_ms != 0 && table->rows > 0);
+}
+
+/* Whether a merge would change the table. Rows that have expired go when somebody asks for a merge, or
+ * with what was written. */
+static bool is_needed(const struct merge_job *job)
+{
+	return memtable_is_frozen(job->table->memtable) || merge_has_expired(job);
 }
 
 /* Lists the tables to merge, and holds them. */
@@ -215,7 +225,8 @@ static enum status merge_tables(struct merger *merger, bool asked, struct merge_
 		const enum status of_table =
 			atomic_load(&store->stop)
 				? error_set(&reason, STATUS_BUSY, "merge: the daemon is stopping")
-				: merge_table(&jobs[i], &reason);
+			: is_needed(&jobs[i]) ? merge_table(&jobs[i], &reason)
+					      : STATUS_NOT_FOUND;
 		const uint64_t oldest = memtable_oldest(jobs[i].table->memtable);
 		if (of_table == STATUS_OK && oldest != 0 && oldest <= merger->cut) {
 			*left = true; /* the next merge counts it */

@@ -49,7 +49,7 @@ struct merge_job {
 	struct store *store;
 	uint64_t release;    /* number */
 	struct table *table; /* held */
-	int64_t clock_ms;    /* at the cut */
+	int64_t clock_ms;    /* of the last frame of the cut; INT64_MIN: there is none */
 	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);
 	void *pace_arg;
 	uint64_t rows;  /* out: of the new files */
@@ -60,6 +60,15 @@ struct merge_job {
  * before or meanwhile: nothing is left to do, and nothing is wrong; CORRUPT  a damaged segment;
  * DISK_FULL, TOO_LARGE, IO, NO_MEMORY; pace's. */
 enum status merge_table(struct merge_job *job, struct error *err);
+
+/* ---- rows that have expired (merge_expired.c) ---- */
+
+/* Rows of this time or before are left out of the new files; INT64_MIN: none. */
+int64_t merge_expired_ms(const struct merge_job *job);
+
+/* Whether the base files have such a row. The first time it reads all times, and after that it knows
+ * the oldest. */
+bool merge_has_expired(const struct merge_job *job);
 
 /* ---- the log (merge_log.c) ---- */
 

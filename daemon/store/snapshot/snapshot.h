@@ -53,6 +53,8 @@ struct table {
 	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
 	uint64_t index_wait_ms;        /* the indexer's: between its tries; 0: none has failed */
 	uint64_t index_again_ms;       /* the indexer's: when to try next, monotonic */
+	int64_t oldest_ms;             /* the merger's: the time of the oldest row */
+	bool oldest_known;             /* the merger's */
 	unsigned refs;                 /* releases that hold it; guarded by the admin lock */
 };
 

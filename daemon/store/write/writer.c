@@ -146,6 +146,23 @@ static uint64_t last_sequence(const struct write_ticket *tickets, uint64_t visib
 	return sequence;
 }
 
+/* Takes the clock of the last frame of a group that is durable. */
+static void note_clock(struct writer *writer, const struct write_ticket *tickets)
+{
+	const struct write_ticket *last = NULL;
+	for (const struct write_ticket *at = tickets; at != NULL; at = at->next) {
+		last = at->head.bytes > 0 ? at : last;
+	}
+	const bool was_ahead = writer->clock.is_ahead;
+	if (last != NULL &&
+		!write_clock_note(&writer->clock, last->head.clock_ms, clock_monotonic_ms()) &&
+		!was_ahead) {
+		store_event(writer->store,
+			"event=clock_jumped reason=\"the wall clock was set forward: until it is "
+			"back, or a restart, no merge removes what has expired since\"");
+	}
+}
+
 static void commit(struct writer *writer, struct write_ticket *tickets)
 {
 	struct error err = {.status = STATUS_OK};
@@ -158,6 +175,7 @@ static void commit(struct writer *writer, struct write_ticket *tickets)
 		assert(visible ==
 			atomic_load(&writer->store->visible)); /* no other thread moves it */
 		atomic_store(&writer->disk_full, false);
+		note_clock(writer, tickets);
 		atomic_store_explicit(&writer->store->visible, sequence, memory_order_release);
 		/* Before it is acknowledged: who asks for positions then finds it counted. */
 		writer_settle(writer, tickets,
@@ -370,6 +388,7 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 	struct error *err)
 {
 	struct store *store = arg;
+	write_clock_replay(&store->writer->clock, head->clock_ms);
 	return replay_frame(store_current(store), &store->usage, data, head, err);
 }
 
@@ -413,6 +432,7 @@ enum status writer_open(struct store *store, struct error *err)
 	writer->store = store;
 	store->writer = writer;
 	init_locks(writer);
+	write_clock_begin(&writer->clock, clock_unix_ms(), clock_monotonic_ms());
 	const enum status status = open_log(writer, err);
 	if (status != STATUS_OK) {
 		return status;

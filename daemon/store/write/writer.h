@@ -20,6 +20,7 @@
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/lock.h"
 #include "daemon/store/write/write.h"
+#include "daemon/store/write/write_clock.h"
 
 #include <assert.h>
 
@@ -58,6 +59,7 @@ struct writer {
 	atomic_bool disk_full;          /* the last group did not fit */
 	_Atomic uint64_t full_since_ms; /* 0: there is room */
 	_Atomic uint64_t commits;
+	struct write_clock clock;  /* of the frames; the commit thread's */
 	struct redo_frame *frames; /* owned; the commit thread's */
 	size_t frames_capacity;
 };

@@ -4,7 +4,6 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/state/options.h"
-#include "daemon/store/system/clock.h"
 #include "daemon/store/write/write.h"
 #include "daemon/store/write/write_figures.h"
 #include "schema/key.h"
@@ -319,31 +318,6 @@ static void a_put_of_two_tables_is_taken_whole_or_not_at_all(void **state)
 	assert_int_equal(scratch_version(scratch, "r1", 4), 2);
 }
 
-/* ---- expiry ---- */
-
-static void a_merge_removes_what_expired_an_hour_ago(void **state)
-{
-	enum { MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS };
-	struct scratch *scratch = *state;
-	struct error err = {0};
-	struct table_spec spec = scratch_spec("ttl", DTYPE_F32, KEY_U64, SCRATCH_DIM);
-	spec.ttl_ms = HOUR_MS;
-	scratch_release(scratch, "r1");
-	scratch_must(store_table_create(scratch->store, "r1", &spec, &err), &err);
-	scratch_seal(scratch, "r1");
-	const int64_t now_ms = clock_unix_ms();
-	static const uint64_t keys[] = {1, 2, 3};
-	const int64_t times[] = {now_ms, now_ms - INT64_C(90) * MINUTE_MS,
-		now_ms - INT64_C(3) * HOUR_MS};
-	const struct rows rows = {"r1", "ttl", keys, 3, 1, times, false};
-	uint64_t applied;
-	scratch_must(try_put(scratch, &rows, &applied, &err), &err);
-	struct merge_result result;
-	scratch_must(store_merge(scratch->store, &result, &err), &err);
-	assert_int_equal(result.tables, 1);
-	assert_int_equal(result.rows, 2); /* one is fresh, one has expired half an hour ago */
-}
-
 /* ---- bounds ---- */
 
 static void memory_stays_within_its_bounds(void **state)
@@ -464,8 +438,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(of_a_key_given_twice_the_last_wins,
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_put_of_two_tables_is_taken_whole_or_not_at_all,
-			scratch_setup_small_store, scratch_teardown),
-		cmocka_unit_test_setup_teardown(a_merge_removes_what_expired_an_hour_ago,
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(memory_stays_within_its_bounds, scratch_setup_small,
 			scratch_teardown),

@@ -1,0 +1,45 @@
+/* merge_expired.c - which rows of a table have expired for good, and whether there is any. */
+#include "daemon/store/base/base.h"
+#include "daemon/store/merge/merger.h"
+#include "daemon/store/snapshot/snapshot.h"
+
+/* An expired row stays for so long, since by another clock it may not have expired yet. */
+enum { EXPIRED_KEPT_MS = 3600 * 1000 };
+
+int64_t merge_expired_ms(const struct merge_job *job)
+{
+	const int64_t kept_ms = (int64_t)job->table->spec.ttl_ms + EXPIRED_KEPT_MS;
+	/* A table without a ttl keeps all. By a clock of 1970 nothing has expired. */
+	return job->table->spec.ttl_ms == 0 || job->clock_ms < kept_ms ? INT64_MIN
+								       : job->clock_ms - kept_ms;
+}
+
+/* The time of the oldest row; INT64_MIN if a segment is damaged: then a merge says so. */
+static int64_t oldest_of(struct base_set *set)
+{
+	int64_t oldest_ms = INT64_MAX;
+	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
+		if (base_segment_wait(set, i) != BASE_READY) {
+			return INT64_MIN;
+		}
+		const struct segment *view = &set->segments[i].view;
+		for (uint32_t row = 0; row < view->rows; row++) {
+			oldest_ms = view->times[row] < oldest_ms ? view->times[row] : oldest_ms;
+		}
+	}
+	return oldest_ms;
+}
+
+bool merge_has_expired(const struct merge_job *job)
+{
+	struct table *table = job->table;
+	const int64_t expired_ms = merge_expired_ms(job);
+	if (expired_ms == INT64_MIN) {
+		return false;
+	}
+	if (!table->oldest_known) {
+		table->oldest_ms = oldest_of(table->bases);
+		table->oldest_known = true;
+	}
+	return table->oldest_ms <= expired_ms;
+}
