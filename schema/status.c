@@ -59,6 +59,8 @@ enum status status_of_errno(int error_number)
 	case EFBIG:
 		return STATUS_DISK_FULL;
 	case ENOMEM:
+	case EMFILE: /* nothing is wrong with a file that could not be opened for that */
+	case ENFILE:
 		return STATUS_NO_MEMORY;
 	case ENOENT:
 		return STATUS_NOT_FOUND;

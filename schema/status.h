@@ -55,7 +55,7 @@ const char *status_name(enum status status);
 enum status status_of_name(const char *name, size_t len);
 
 /* The status that a system error number means (ENOSPC, EDQUOT, EFBIG: DISK_FULL;
- * ENOMEM: NO_MEMORY; ENOENT: NOT_FOUND; everything else: IO). */
+ * ENOMEM, EMFILE, ENFILE: NO_MEMORY; ENOENT: NOT_FOUND; everything else: IO). */
 enum status status_of_errno(int error_number);
 
 /* Fills `err` (may be NULL) and returns `status`, so that callers can write

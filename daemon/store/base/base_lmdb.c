@@ -50,7 +50,8 @@ static enum status status_of_lmdb(int code)
 
 static enum status fail(struct error *err, const char *what, int code)
 {
-	return error_set(err, status_of_lmdb(code), "base file: %s: %s", what, mdb_strerror(code));
+	return error_set(err, status_of_lmdb(code), "base file: %s: %s", what,
+		code > 0 ? file_reason(code) : mdb_strerror(code));
 }
 
 void lmdb_file_close(struct lmdb_file *file)
@@ -176,12 +177,12 @@ enum status lmdb_file_open(const char *path, struct lmdb_file **out, struct erro
 	struct stat about;
 	struct lmdb_file *file = calloc(1, sizeof *file);
 	const int fd = file_open(path, O_RDONLY, 0);
-	enum status status =
-		file == NULL ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
-		: fd < 0 || fstat(fd, &about) != 0
-			? error_set(err, STATUS_IO, "open '%s': %s", path, file_reason(errno))
-			: open_env(file, path, fd, (uint64_t)about.st_size,
-				  MDB_RDONLY | MDB_NORDAHEAD, err);
+	enum status status = file == NULL ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
+			     : fd < 0 || fstat(fd, &about) != 0
+				     ? error_set(err, status_of_errno(errno), "open '%s': %s", path,
+					       file_reason(errno))
+				     : open_env(file, path, fd, (uint64_t)about.st_size,
+					       MDB_RDONLY | MDB_NORDAHEAD, err);
 	if (fd >= 0) {
 		close(fd);
 	}

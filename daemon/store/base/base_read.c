@@ -105,8 +105,7 @@ static enum status open_file(struct base_set *set, const char *path,
 			of_segment = open_segment(set, file, (uint32_t)i, segment, &reason);
 		}
 		if (of_segment == STATUS_NO_MEMORY) {
-			return error_set(err, of_segment, "open '%s': no memory, or too many files",
-				path);
+			return error_set(err, of_segment, "%s", reason.text);
 		}
 		if (of_segment != STATUS_OK) {
 			atomic_store(&segment->state, BASE_DAMAGED);

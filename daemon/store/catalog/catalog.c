@@ -73,7 +73,8 @@ static enum status status_of_lmdb(int code)
 
 static enum status fail(struct error *err, const char *what, int code)
 {
-	return error_set(err, status_of_lmdb(code), "catalog: %s: %s", what, mdb_strerror(code));
+	return error_set(err, status_of_lmdb(code), "catalog: %s: %s", what,
+		code > 0 ? file_reason(code) : mdb_strerror(code));
 }
 
 static uint64_t hash_record(const void *key, size_t key_len, const void *data, size_t len)

@@ -138,6 +138,31 @@ static enum status begin_load(struct store *store, const struct base_owner *owne
 	return STATUS_OK;
 }
 
+/* A chunk that came before counts once, if it is the same. Were another one acknowledged, its rows
+ * would be lost without a word. */
+static enum status check_repeated(const struct load *load, const struct load_chunk *chunk,
+	struct error *err)
+{
+	struct chunk_content known;
+	const struct chunk_content given = chunk_content_of(&chunk->batch);
+	if (chunk->chunk >= load->synced.next_chunk) {
+		assert(chunk->chunk - load->synced.next_chunk < load->group.chunks);
+		known = load->group.contents[chunk->chunk - load->synced.next_chunk];
+	} else {
+		const enum status status = spill_content(&load->spill, chunk->chunk, &known, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	return chunk_content_same(&known, &given)
+		       ? STATUS_OK
+		       : error_set(err, STATUS_CONFLICT,
+				 "chunk: %" PRIu64
+				 " of load '%s' came before with other rows; abort "
+				 "the load and send all of it again, or take another name for the load",
+				 chunk->chunk, load->name.text);
+}
+
 static enum status take_chunk(struct store *store, const struct load_chunk *chunk,
 	struct load_progress *out, struct error *err)
 {
@@ -162,7 +187,10 @@ static enum status take_chunk(struct store *store, const struct load_chunk *chun
 	if (load != NULL && load->spill.ended && chunk->chunk == expected) {
 		return error_set(err, STATUS_CONFLICT, "load: '%s' has ended", chunk->load.text);
 	}
-	if (chunk->chunk == expected) {
+	if (chunk->chunk < expected) {
+		assert(load != NULL); /* else 0 is expected */
+		status = check_repeated(load, chunk, err);
+	} else {
 		const bool begins = load == NULL;
 		if (begins) {
 			status = begin_load(store, &owner, chunk, &load, err);

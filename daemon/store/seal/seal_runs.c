@@ -1,14 +1,17 @@
 /* seal_runs.c - maps the spills of a table, finds their columns and checks them. */
 #include "daemon/store/seal/seal_runs.h"
 
+#include "daemon/store/system/file.h"
 #include "daemon/store/system/mapfault.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 struct run_map {
@@ -50,7 +53,7 @@ static void add_run(const struct spill *spill, const struct spill_run *of,
 	const struct table_spec *spec = &spill->owner.spec;
 	const uint8_t *body = (const uint8_t *)map->data + of->body_offset;
 	struct spill_layout layout;
-	spill_layout(&layout, spec, of->rows, of->blob_bytes);
+	spill_layout(&layout, spec, of);
 	const bool byte_keys = spec->key_type == KEY_BYTES;
 	/* Spills are opened by spill_open, or were written by this process: their runs are sound. */
 	assert(of->body_bytes == layout.bytes);
@@ -79,10 +82,15 @@ static enum status map_spill(const struct spill *spill, struct runs *runs, struc
 {
 	struct run_map *map = &runs->maps[runs->map_count];
 	map->len = spill->bytes;
-	map->data = mmap(NULL, map->len, PROT_READ, MAP_SHARED, spill->fd, 0);
+	const int fd = spill_file(spill, O_RDONLY);
+	map->data = fd < 0 ? MAP_FAILED : mmap(NULL, map->len, PROT_READ, MAP_SHARED, fd, 0);
+	const int number = errno;
+	if (fd >= 0) {
+		close(fd);
+	}
 	if (map->data == MAP_FAILED) {
-		return error_set(err, status_of_errno(errno), "map a load's file: %s",
-			strerror(errno));
+		return error_set(err, status_of_errno(number), "map a load's file: %s",
+			file_reason(number));
 	}
 	runs->map_count++;
 	const enum status status =

@@ -3,6 +3,7 @@
 #include "daemon/store/row/stored.h"
 #include "daemon/store/spill/load_chunk.h"
 #include "daemon/store/spill/spilled.h"
+#include "daemon/store/system/bytes.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -55,6 +56,20 @@ static bool reserve_blob(struct load_group *group, uint64_t more)
 	return true;
 }
 
+/* Makes room for one more chunk. */
+static bool reserve_chunk(struct load_group *group)
+{
+	const uint64_t capacity = group->content_capacity * 2 + 16;
+	if (group->chunks < group->content_capacity) {
+		return true;
+	}
+	if (!grow(&group->contents, capacity, sizeof *group->contents)) {
+		return false;
+	}
+	group->content_capacity = capacity;
+	return true;
+}
+
 static bool add_keys(struct load_group *group, const struct keys *keys)
 {
 	if (keys->type == KEY_U64) {
@@ -87,6 +102,10 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 {
 	const struct table_spec *spec = &owner->spec;
 	const uint32_t count = chunk->batch.keys.count;
+	if (!reserve_chunk(group)) {
+		return STATUS_NO_MEMORY;
+	}
+	group->contents[group->chunks] = chunk_content_of(&chunk->batch);
 	if (count == 0) {
 		group->chunks++; /* its columns may be NULL, which memcpy must not see */
 		return STATUS_OK;
@@ -120,7 +139,8 @@ uint64_t load_group_bytes(const struct load_group *group, const struct table_spe
 {
 	/* Hash, key, time, tags and scale of a row; some tables have fewer of them. */
 	enum { OTHER_COLUMNS_BYTES = 8 + 8 + 8 + 8 + 4 };
-	return group->rows * (spec_row_bytes(spec) + OTHER_COLUMNS_BYTES) + group->blob_bytes;
+	return group->rows * (spec_row_bytes(spec) + OTHER_COLUMNS_BYTES) + group->blob_bytes +
+	       group->chunks * CHUNK_CONTENT_BYTES;
 }
 
 /* ---- sorting ---- */
@@ -189,11 +209,20 @@ static void clear_gaps(const struct spill_layout *layout, const struct table_spe
 		{layout->rows + rows * spec_row_bytes(spec), layout->scales},
 		{layout->scales + (spec->dtype == DTYPE_I8 ? rows * 4 : 0), layout->times},
 		{layout->times + rows * 8, layout->tags},
-		{layout->tags + (spec->tags ? rows * 8 : 0), layout->bytes},
+		{layout->tags + (spec->tags ? rows * 8 : 0), layout->contents},
+		{layout->contents + group->chunks * CHUNK_CONTENT_BYTES, layout->bytes},
 	};
 	for (size_t i = 0; i < sizeof gaps / sizeof gaps[0]; i++) {
 		assert(gaps[i].end <= gaps[i].next); /* columns do not overlap */
 		memset(body + gaps[i].end, 0, gaps[i].next - gaps[i].end);
+	}
+}
+
+static void put_contents(const struct load_group *group, uint8_t *to)
+{
+	for (uint64_t i = 0; i < group->chunks; i++, to += CHUNK_CONTENT_BYTES) {
+		bytes_put_u64(to, group->contents[i].low);
+		bytes_put_u64(to + 8, group->contents[i].high);
 	}
 }
 
@@ -218,7 +247,12 @@ enum status load_group_body(const struct load_group *group, const struct table_s
 	struct load_body *body)
 {
 	struct spill_layout layout;
-	spill_layout(&layout, spec, group->rows, group->blob_bytes);
+	const struct spill_run run = {
+		.rows = group->rows,
+		.blob_bytes = group->blob_bytes,
+		.chunk_count = group->chunks,
+	};
+	spill_layout(&layout, spec, &run);
 	struct order_entry *order = malloc(group->rows * 2 * sizeof *order + 1);
 	if (order == NULL || !reserve_body(body, layout.bytes + 1)) {
 		free(order);
@@ -233,6 +267,7 @@ enum status load_group_body(const struct load_group *group, const struct table_s
 	clear_gaps(&layout, spec, group, body->data);
 	put_keys(group, order, &layout, body->data);
 	put_columns(group, order, &layout, spec_row_bytes(spec), body->data);
+	put_contents(group, body->data + layout.contents);
 	free(order);
 	return STATUS_OK;
 }
@@ -254,5 +289,6 @@ void load_group_fini(struct load_group *group)
 	free(group->scales);
 	free(group->times);
 	free(group->tags);
+	free(group->contents);
 	*group = (struct load_group){0};
 }

@@ -121,7 +121,6 @@ static enum status open_load(struct store *store, const struct release *release,
 	}
 	load->name = name;
 	load->table_name = table->spec.name;
-	load->spill.fd = -1;
 	const struct base_owner owner = {.release = release->number,
 		.table = table->number,
 		.seed = table->seed,
@@ -134,17 +133,18 @@ static enum status open_load(struct store *store, const struct release *release,
 		(void)load_forget(store, load_link(store, load), NULL);
 		return STATUS_OK;
 	}
-	if (status == STATUS_AGAIN || status == STATUS_NO_MEMORY) {
-		/* AGAIN: killed while it was created, so nothing of it was acknowledged. */
+	if (status != STATUS_OK && status != STATUS_CORRUPT) {
+		/* AGAIN: killed while it was created, so nothing of it was acknowledged. What could
+		 * not be opened now, for want of descriptors or of rights, may be sound. */
 		load_free(load);
 		return status == STATUS_AGAIN ? STATUS_OK
-					      : error_set(err, status, "open '%s'", file);
+					      : error_set(err, status, "%s", reason.text);
 	}
 	if (status != STATUS_OK) {
 		store_event(store, "event=damage release=%s file=%s reason=\"%s\"",
 			release->id.text, file, reason.text);
 		load->damaged = true;
-		load->spill = (struct spill){.owner = owner, .fd = -1};
+		load->spill = (struct spill){.owner = owner};
 	}
 	for (size_t i = 0; i < load->spill.run_count; i++) {
 		const struct spill_run *run = &load->spill.runs[i];

@@ -25,6 +25,8 @@ struct load_group {
 	float *scales;
 	int64_t *times;
 	uint64_t *tags;
+	struct chunk_content *contents; /* of each chunk */
+	uint64_t content_capacity;
 };
 
 struct load {

@@ -140,9 +140,14 @@ bool file_exists(const char *path)
 
 const char *file_reason(int error_number)
 {
-	return error_number == ELOOP
-		       ? "a symbolic link stands there; put what it leads to in its place"
-		       : strerror(error_number);
+	switch (error_number) {
+	case ELOOP:
+		return "a symbolic link stands there; put what it leads to in its place";
+	case EMFILE:
+		return "Too many open files; raise LimitNOFILE in the unit, or ulimit -n";
+	default:
+		return strerror(error_number);
+	}
 }
 
 void file_proc_path(char out[FILE_PROC_BYTES], int fd)

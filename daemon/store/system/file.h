@@ -27,7 +27,8 @@ int file_remove(const char *path);
 int file_remove_empty(const char *folder);
 bool file_exists(const char *path);
 
-/* strerror(3), but that a link, which the daemon opens nowhere, is called so. */
+/* strerror(3), but that a link, which the daemon opens nowhere, is called so, and that a want of
+ * descriptors has its remedy with it. */
 const char *file_reason(int error_number);
 
 /* A path by which a library that takes paths opens the very file that `fd` is, whatever its name

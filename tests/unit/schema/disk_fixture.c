@@ -12,6 +12,7 @@
 #include "daemon/store/spill/spill.h"
 #include "tests/unit/store/scratch.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -377,17 +378,22 @@ static void write_spill(uint8_t *out, off_t offset)
 	struct spill_layout layout;
 	struct spill_run run = {.sequence = 0x6201,
 		.first_chunk = 0x6202,
-		.chunk_count = 0x6203,
+		.chunk_count = 3,
 		.rows = 1,
 		.blob_bytes = 2};
-	spill_layout(&layout, &spec, run.rows, run.blob_bytes);
+	spill_layout(&layout, &spec, &run);
 	uint8_t *body = calloc(1, layout.bytes);
 	assert_non_null(body);
 	assert_non_null(mkdtemp(folder));
 	assert_int_equal(spill_create(folder, "s", &owner, 0x6103, &spill, NULL), STATUS_OK);
 	assert_int_equal(spill_append(&spill, &run, body, NULL), STATUS_OK);
-	assert_int_equal(pread(spill.fd, out, SPILL_HEAD_BYTES, offset), SPILL_HEAD_BYTES);
-	if (offset > 0) {
+	const int fd = spill_file(&spill, O_RDONLY);
+	assert_int_equal(pread(fd, out, SPILL_HEAD_BYTES, offset), SPILL_HEAD_BYTES);
+	close(fd);
+	if (offset == 0) {
+		assert_int_equal(number_at(out + 56, 8), spill.salt);
+		memset(out + 56, 0x43, 8); /* the same */
+	} else {
 		/* So that the number is known here. */
 		assert_int_equal(number_at(out + 56, 8), run.body_hash);
 		memset(out + 56, 0x43, 8);
@@ -413,14 +419,16 @@ static const struct disk_layout spill_head = {"Spill file head", "repstspl", SPI
 	write_spill_head,
 	{{"magic", 0}, {"version", SPILL_VERSION}, {"key_type", KEY_BYTES}, {"release", 0x6101},
 		{"table", 0x6102}, {"dtype", DTYPE_F32}, {"dim", 7}, {"views", 3}, {"tags", 1},
-		{"default_time_ms", 0x6103}, {"zero", 0}, {"seed_check", SEED_CHECK},
+		{"default_time_ms", 0x6103}, {"salt", 0x4343434343434343}, {"zero", 0},
+		{"seed_check", SEED_CHECK},
 		{"checksum", 0}}};
 
-/* Hash, end, blob, row of 7 x 3 + 1 f32, time and tags, each in 64 bytes but for the row. */
+/* Hash, end, blob, row of 7 x 3 + 1 f32, time, tags and contents of 3 chunks, each in 64 bytes but
+ * for the row. */
 static const struct disk_layout spill_frame = {"Spill frame head", NULL, SPILL_HEAD_BYTES,
 	write_spill_frame,
-	{{"magic", SPILL_FRAME_MAGIC}, {"kind", SPILL_FRAME_RUN}, {"body_bytes", 5 * 64 + 128},
-		{"sequence", 0x6201}, {"first_chunk", 0x6202}, {"chunk_count", 0x6203}, {"rows", 1},
+	{{"magic", SPILL_FRAME_MAGIC}, {"kind", SPILL_FRAME_RUN}, {"body_bytes", 6 * 64 + 128},
+		{"sequence", 0x6201}, {"first_chunk", 0x6202}, {"chunk_count", 3}, {"rows", 1},
 		{"blob_bytes", 2}, {"body_hash", 0x4343434343434343}, {"zero", 0},
 		{"checksum", 0}}};
 

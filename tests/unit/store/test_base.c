@@ -469,7 +469,7 @@ static void too_many_open_files_are_no_damage(void **state)
 		base_set_open(bases->folder, &bases->owner, bases->infos, FILES, &set, &err);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(status, STATUS_NO_MEMORY);
-	assert_non_null(strstr(err.text, "too many files"));
+	assert_non_null(strstr(err.text, "Too many open files"));
 }
 
 int main(void)

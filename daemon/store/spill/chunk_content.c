@@ -1,0 +1,45 @@
+/* chunk_content.c - hashes the columns of a chunk, and then their hashes. */
+#include "daemon/store/spill/chunk_content.h"
+
+#include <stddef.h>
+#include <xxhash.h>
+
+/* Bytes of all keys, as they are packed. */
+static size_t keys_size(const struct keys *keys)
+{
+	if (keys->type == KEY_U64 || keys->count == 0) {
+		return (size_t)keys->count * 8;
+	}
+	const uint32_t last = keys->at[keys->count - 1];
+	return (size_t)last + 1 + keys->packed[last];
+}
+
+struct chunk_content chunk_content_of(const struct row_batch *batch)
+{
+	const size_t count = batch->keys.count;
+	const struct {
+		const uint8_t *data;
+		size_t bytes;
+	} columns[] = {
+		{batch->keys.packed, keys_size(&batch->keys)},
+		{batch->rows, batch->rows_bytes},
+		{batch->scales, count * 4},
+		{batch->times, count * 8},
+		{batch->tags, count * 8},
+		{batch->weights, count * 4},
+	};
+	enum { COLUMNS = sizeof columns / sizeof *columns };
+	/* A column that was not given is not one of zeros. */
+	struct {
+		uint64_t dtype;
+		uint64_t count;
+		XXH128_hash_t columns[COLUMNS];
+	} all = {.dtype = batch->dtype, .count = count};
+	for (size_t i = 0; i < COLUMNS; i++) {
+		if (columns[i].data != NULL && count > 0) {
+			all.columns[i] = XXH3_128bits(columns[i].data, columns[i].bytes);
+		}
+	}
+	const XXH128_hash_t hash = XXH3_128bits(&all, sizeof all);
+	return (struct chunk_content){.low = hash.low64, .high = hash.high64};
+}
