@@ -150,7 +150,7 @@ class Case(harness.Case):
         return says if status else done.stdout.decode()
 
     def arguments(self, columns, layers):
-        args = []
+        args = ['--any-time']   # made-up times begin at 0
         for name, array in zip(COLUMNS, columns):
             args += ['--' + name, array if isinstance(array, str) else self.save(name, array)]
         for name, array in layers.items():
@@ -483,7 +483,7 @@ class Wrong(Case):
         self.refused(['--layer x', 'f8 [400, 4] given', 'bf16'], layer=self.vectors.astype('f8'))
         self.refused(['--labels', 'sample 3 has 2', '0 or 1 allowed'], labels=two)
         self.refused(['--labels', 'f4 [400] given', 'integers'], labels=labels.astype('f4'))
-        self.refused(['--times', '-1', '--time-unit'], times=times - 1)
+        self.refused(['--times', 'row 0 is -1', 'not Unix milliseconds'], times=times - 1)
         self.refused(['--users', 'negative'], users=users.astype('i8') - 1)
         self.refused(['--labels', 'training part', 'all 1', 'both 0 and 1'],
                      labels=np.where(np.arange(400) < 200, 1, labels).astype('u1'))
@@ -492,6 +492,17 @@ class Wrong(Case):
         self.refused(['--train', '0.5 of 400', 'first time'], times=np.zeros(400, 'i8'))
         self.refused(['no-such-file'], users='/nonexistent/no-such-file')
         self.assertFalse(os.path.exists(self.path('scores.npy')))
+
+    def test_times_of_another_unit_are_noticed(self):
+        users, items, times, labels = self.columns
+        seconds = times // 1000 + 1700000000
+        says = self.run_command(*self.arguments((users, items, seconds, labels), {'x': self.vectors})[1:], status=1)
+        self.assertIn('in seconds it is 2023-', says)
+        self.assertIn('--time-unit s', says)
+        said = [self.evaluate((users, items, seconds * factor, labels), {'x': self.vectors}, '--time-unit', unit)
+                for unit, factor in (('s', 1), ('ms', 1000), ('us', 10 ** 6), ('ns', 10 ** 9))]
+        for _, scores in said[1:]:
+            np.testing.assert_array_equal(scores, said[0][1])
 
     def test_arguments(self):
         for words, args in (
@@ -509,7 +520,7 @@ class Wrong(Case):
                 (['--read', "'max'", 'sum, mean or layer_norm'], ['--read', 'max']),
                 (['--decay', "'events=2'", 'at most 1'], ['--decay', 'events=2']),
                 (['--decay', "'fast'", 'half_life=TIME'], ['--decay', 'fast']),
-                (['--time-unit', "'us'", 'ms or s'], ['--time-unit', 'us']),
+                (['--time-unit', "'h'", 'ms, s, us or ns'], ['--time-unit', 'h']),
                 (['--layer', "'x' given twice"], ['--layer', 'x=y.npy']),
                 (['--layer', "'mlp' given", 'NAME=FILE.npy'], ['--layer', 'mlp']),
                 (["unknown option '--layers'"], ['--layers', 'x=y.npy']),

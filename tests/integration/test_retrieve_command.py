@@ -64,7 +64,7 @@ class RetrieveCommand(harness.Case):
     def test_a_person_reads_a_table(self):
         text = self.run_command('retrieve', '--from', 'ur/%d' % self.user, '--in', 'ir', '-k', 3)
         lines = text.splitlines()
-        self.assertRegex(lines[0], r'^release r1, sequence \d+, ur in ir by inner_product, exact, \d+ rows looked at of 9066, ')
+        self.assertRegex(lines[0], r'^--release r1, sequence \d+, ur in ir by inner_product, exact, \d+ rows looked at of 9066, ')
         self.assertEqual(lines[1].split(), ['RANK', 'KEY', 'SCORE'])
         keys, _ = best(self.item_keys, self.scores, 3)
         self.assertEqual([line.split()[1] for line in lines[2:]], [str(key) for key in keys])

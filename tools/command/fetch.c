@@ -172,7 +172,7 @@ static void print_text(const struct fetch *fetch, char *vector, size_t vector_by
 		key = row.key + row.key_len;
 	}
 	const bool named = strcmp(part->resolved, fetch->table) == 0;
-	printf("release %s, %s%ssequence %" PRIu64 ", %u x %u %s, %u of %u found, %.3f ms\n",
+	printf("--release %s, %s%ssequence %" PRIu64 ", %u x %u %s, %u of %u found, %.3f ms\n",
 		fetch->fetched.release, named ? "" : part->resolved, named ? "" : ", ",
 		fetch->fetched.sequence, part->views, part->dim,
 		dtype_name((enum dtype)part->row_dtype), part->found_count, part->keys.count,

@@ -2,6 +2,7 @@
 #include "tools/command/command.h"
 #include "tools/command/layer_evaluate.h"
 #include "tools/command/options.h"
+#include "tools/command/release_argument.h"
 #include "tools/format/text.h"
 
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 static void print_list(struct wire_value result)
 {
 	static const char *const heads[] = {"LAYER", "CHOSEN", "DIM", "VIEWS", "TABLES"};
-	struct text_table table = {.columns = sizeof heads / sizeof heads[0]};
+	struct text_table table = {.columns = sizeof heads / sizeof heads[0], .fold = true};
 	const struct wire_value list = wire_get(result, "layers");
 	for (size_t i = 0; i < table.columns; i++) {
 		text_cell(&table, "%s", heads[i]);
@@ -43,24 +44,23 @@ static void print_list(struct wire_value result)
 
 static int run_list(struct session *session, int argc, char **argv)
 {
+	const char *option = NULL;
+	const char *release = NULL;
+	const struct option_row rows[] = {{"release", OPTION_TEXT, &option}};
 	struct rest rest;
 	struct answer answer = {0};
-	const int status = options_read(session, NULL, 0, argc, argv, &rest);
+	int status = options_read(session, rows, 1, argc, argv, &rest);
+	if (status == EXIT_DONE) {
+		status = release_argument_read(session, &rest, option, &release);
+	}
 	if (status != EXIT_DONE) {
 		return status;
-	}
-	if (rest.count > 1) {
-		return session_usage(session, "'%s': not expected", rest.values[1]);
 	}
 	if (!session_connect(session)) {
 		return EXIT_REFUSED;
 	}
 	struct wire_writer params = {0};
-	wire_write_map(&params, rest.count > 0 ? 1 : 0);
-	if (rest.count > 0) {
-		wire_write_str(&params, "release");
-		wire_write_str(&params, rest.values[0]);
-	}
+	release_argument_write(&params, release, 0);
 	if (!session_call(session, "layer.list", &params, &answer)) {
 		return EXIT_REFUSED;
 	}
@@ -123,14 +123,16 @@ const struct command cmd_layer = {
 	.name = "layer",
 	.summary =
 		"extraction layers of a release: which there are, which is served, which is best",
-	.usage = "layer list [RELEASE]\n"
-		 "       repstore layer choose LAYER [--release ID]\n"
-		 "       repstore layer evaluate --users U.npy --items I.npy --times T.npy\n"
-		 "         --labels Y.npy --layer NAME=CR.npy [--layer ...] [--time-unit ms|s]\n"
-		 "         [--decay events=D,half_life=TIME] [--read sum|mean|layer_norm]\n"
-		 "         [--train SHARE] [--loss bce|pair|both] [--alpha A]\n"
-		 "         [--positive-weight W] [--batch N] [--epochs N] [--l2 X] [--rate X]\n"
-		 "         [--seed S] [--bootstrap N] [--from RELEASE] [--scores Z.npy]\n",
+	.usage =
+		"layer list [RELEASE | --release RELEASE]\n"
+		"       repstore layer choose LAYER [--release ID]\n"
+		"       repstore layer evaluate --users U.npy --items I.npy --times T.npy\n"
+		"         --labels Y.npy --layer NAME=CR.npy [--layer ...] [--time-unit ms|s|us|ns]\n"
+		"         [--any-time]\n"
+		"         [--decay events=D,half_life=TIME] [--read sum|mean|layer_norm]\n"
+		"         [--train SHARE] [--loss bce|pair|both] [--alpha A]\n"
+		"         [--positive-weight W] [--batch N] [--epochs N] [--l2 X] [--rate X]\n"
+		"         [--seed S] [--bootstrap N] [--from RELEASE] [--scores Z.npy]\n",
 	.help = "Tables of kind cr are named NAME@LAYER. A NAME alone, wherever a table is named, is\n"
 		"that of the chosen layer: choosing another one changes what is served for users and\n"
 		"items at once. The first layer of a release is chosen until another is.\n"
@@ -147,7 +149,8 @@ const struct command cmd_layer = {
 		"  --labels   [n] 0 or 1\n"
 		"  --layer    a layer's name and the CR(u,i) of each sample there, [n, dim] of f4, f2\n"
 		"             or u2 (bf16); given for each layer\n"
-		"  --time-unit  of --times (ms)\n"
+		"  --time-unit  of --times: ms (unless told), s, us or ns\n"
+		"  --any-time   takes times before 1990 and over an hour ahead\n"
 		"  --decay, --read  as of the tables (events=0.99, layer_norm)\n"
 		"  --train    share of the samples that fits (0.5), down to the last change of time\n"
 		"  --loss     bce: binary cross-entropy (this one); pair: - mean of log\n"

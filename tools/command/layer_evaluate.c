@@ -17,7 +17,6 @@ enum { BATCH_MAX = 65536, EPOCHS_MAX = 100000, RESAMPLES_MAX = 1000000 };
 struct wanted {
 	struct evaluation_request request; /* the fields below go into it after they were checked */
 	struct option_list layers;
-	const char *time_unit;
 	const char *decay;
 	const char *reading;
 	const char *loss;
@@ -113,11 +112,6 @@ static int read_names(const struct session *session, struct wanted *wanted)
 		return session_usage(session, "--loss: '%s', bce, pair or both allowed",
 			wanted->loss);
 	}
-	if (strcmp(wanted->time_unit, "ms") != 0 && strcmp(wanted->time_unit, "s") != 0) {
-		return session_usage(session, "--time-unit: '%s', ms or s allowed",
-			wanted->time_unit);
-	}
-	wanted->request.columns.time_unit_ms = strcmp(wanted->time_unit, "s") == 0 ? 1000 : 1;
 	return EXIT_DONE;
 }
 
@@ -217,7 +211,6 @@ int layer_evaluate_run(struct session *session, int argc, char **argv)
 						.epochs = 20,
 						.rate = 0.01,
 						.l2 = 0.01}},
-		.time_unit = "ms",
 		.reading = "layer_norm",
 		.loss = "bce",
 		.batch = 256,
@@ -230,7 +223,8 @@ int layer_evaluate_run(struct session *session, int argc, char **argv)
 		{"times", OPTION_TEXT, &request->columns.times},
 		{"labels", OPTION_TEXT, &request->columns.labels},
 		{"layer", OPTION_LIST, &wanted.layers},
-		{"time-unit", OPTION_TEXT, &wanted.time_unit},
+		{"time-unit", OPTION_TIME_UNIT, &wanted.request.columns.time.unit},
+		{"any-time", OPTION_FLAG, &wanted.request.columns.time.any},
 		{"decay", OPTION_TEXT, &wanted.decay},
 		{"read", OPTION_TEXT, &wanted.reading},
 		{"train", OPTION_NUMBER, &request->train},

@@ -20,7 +20,7 @@ struct wanted {
 static void print_positions(struct wire_value result)
 {
 	static const char *const heads[] = {"LAYER", "SOURCE", "NEXT", "DURABLE", "COUNTED"};
-	struct text_table table = {.columns = sizeof heads / sizeof heads[0]};
+	struct text_table table = {.columns = sizeof heads / sizeof heads[0], .fold = true};
 	const struct wire_value list = wire_get(result, "positions");
 	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
 		text_cell(&table, "%s", heads[i]);
@@ -126,6 +126,7 @@ const struct command cmd_positions = {
 		"counts each sample once. DURABLE is up to where it is on the disk; with the setting\n"
 		"`durability = periodic` it is behind NEXT, and a power loss may take what is\n"
 		"between. COUNTED is when the source's last batch came.\n"
+		"  --release  the same as RELEASE\n"
 		"  --forget   a source that sends no more, in each layer or in that of --layer. The\n"
 		"             sums stay. Should it send again, its samples are unknown, and would\n"
 		"             count once more\n"

@@ -1,6 +1,7 @@
 /* release.c - repstore release: begin, seal, publish, roll back and drop releases. */
 #include "tools/command/command.h"
 #include "tools/command/options.h"
+#include "tools/command/release_argument.h"
 #include "tools/format/text.h"
 
 #include <inttypes.h>
@@ -42,18 +43,17 @@ static int call_release(struct session *session, const char *method, const char 
 static int read_id(struct session *session, int least, int argc, char **argv, const char **out)
 {
 	struct rest rest;
-	int status = options_read(session, NULL, 0, argc, argv, &rest);
-	if (status != EXIT_DONE) {
-		return status;
+	const char *release = NULL;
+	const struct option_row rows[] = {{"release", OPTION_TEXT, &release}};
+	int status = options_read(session, rows, 1, argc, argv, &rest);
+	if (status == EXIT_DONE) {
+		status = release_argument_read(session, &rest, release, out);
 	}
-	if (rest.count < least) {
-		return session_usage(session, "release %s: which release?", argv[0]);
+	if (status == EXIT_DONE && *out == NULL && least > 0) {
+		return session_usage(session,
+			"release %s: which release? `repstore release list` names them", argv[0]);
 	}
-	if (rest.count > 1) {
-		return session_usage(session, "'%s': not expected", rest.values[1]);
-	}
-	*out = rest.count > 0 ? rest.values[0] : NULL;
-	return EXIT_DONE;
+	return status;
 }
 
 /* ---- create ---- */
@@ -104,17 +104,40 @@ static const char *time_of(struct wire_value release, const char *name, char *te
 	return text_time(when, text);
 }
 
+/* Where a release comes from, if that was told: a line of its own below the list. */
+static void add_origin(struct text_table *table, struct wire_value each)
+{
+	char model[300];
+	char checkpoint[300];
+	char text[TEXT_BYTES + 60];
+	text_str_of(each, "model", model, sizeof model);
+	text_str_of(each, "checkpoint", checkpoint, sizeof checkpoint);
+	if (model[0] == '\0' && checkpoint[0] == '\0') {
+		return;
+	}
+	text_cell(table, "%s", text_str_of(each, "release", text, sizeof text));
+	text_cell(table, "%s", time_of(each, "created_ms", text));
+	text_cell(table, "%s", model[0] != '\0' ? model : "-");
+	text_cell(table, "%s", checkpoint[0] != '\0' ? checkpoint : "-");
+}
+
 static void print_list(struct wire_value result)
 {
 	static const char *const heads[] = {"RELEASE", "STATE", "TABLES", "ROWS", "BYTES",
-		"CREATED", "PUBLISHED", "MODEL"};
-	struct text_table table = {.columns = sizeof heads / sizeof heads[0]};
-	struct wire_value list = wire_get(result, "releases");
+		"PUBLISHED"};
+	static const char *const more_heads[] = {"RELEASE", "CREATED", "MODEL", "CHECKPOINT"};
+	struct text_table table = {.columns = sizeof heads / sizeof heads[0], .fold = true};
+	struct text_table more = {.columns = sizeof more_heads / sizeof more_heads[0],
+		.fold = true};
+	const struct wire_value list = wire_get(result, "releases");
 	for (size_t i = 0; i < table.columns; i++) {
 		text_cell(&table, "%s", heads[i]);
 	}
+	for (size_t i = 0; i < more.columns; i++) {
+		text_cell(&more, "%s", more_heads[i]);
+	}
 	for (size_t i = 0; i < wire_size(list); i++) {
-		struct wire_value each = wire_item(list, i);
+		const struct wire_value each = wire_item(list, i);
 		char text[300];
 		char when[TEXT_BYTES];
 		text_cell(&table, "%s", text_str_of(each, "release", text, sizeof text));
@@ -122,11 +145,16 @@ static void print_list(struct wire_value result)
 		text_cell(&table, "%" PRIu64, text_uint_of(each, "tables"));
 		text_cell(&table, "%" PRIu64, text_uint_of(each, "rows"));
 		text_cell(&table, "%s", text_size(text_uint_of(each, "bytes"), when));
-		text_cell(&table, "%s", time_of(each, "created_ms", when));
 		text_cell(&table, "%s", time_of(each, "published_ms", when));
-		text_cell(&table, "%s", text_str_of(each, "model", text, sizeof text));
+		add_origin(&more, each);
 	}
+	const bool has_more = more.count > more.columns;
 	text_print(&table);
+	if (has_more) {
+		putchar('\n');
+		text_print(&more);
+	}
+	text_free(&more);
 }
 
 static int run_list(struct session *session, int argc, char **argv)
@@ -144,7 +172,7 @@ static int run_list(struct session *session, int argc, char **argv)
 
 static void print_tables(struct wire_value list)
 {
-	struct text_table table = {.columns = 7};
+	struct text_table table = {.columns = 7, .fold = true};
 	char text[160];
 	char size[TEXT_BYTES];
 	for (size_t i = 0; i < wire_size(list); i++) {
@@ -225,12 +253,14 @@ static void tell_loads(struct session *session, const char *id)
 {
 	struct wire_writer params = {0};
 	struct answer answer = {0};
-	wire_write_map(&params, 1);
-	write_text(&params, "release", id);
+	struct rep_error err;
+	release_argument_write(&params, id, 0);
 	if (session->json || session->client == NULL ||
-		!session_call(session, "release.show", &params, &answer)) {
+		session_try(session, "release.show", &params, &answer, &err) != REP_OK) {
+		wire_writer_fini(&params);
 		return;
 	}
+	wire_writer_fini(&params);
 	const struct wire_value loads = wire_get(answer.result, "loads");
 	for (size_t i = 0; i < wire_size(loads); i++) {
 		const struct wire_value each = wire_item(loads, i);
@@ -336,6 +366,6 @@ const struct command cmd_release = {
 		"It is open first and takes tables and imports; `seal` makes it immutable,\n"
 		"`publish` makes it the live one, which reads get unless they name another, and\n"
 		"`rollback` goes back to the one that was live before. `show` without ID shows the\n"
-		"live one.\n",
+		"live one. --release ID is the same as ID.\n",
 	.run = run,
 };

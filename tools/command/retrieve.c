@@ -57,7 +57,7 @@ static void print_text(const struct retrieve *retrieve)
 		text_cell(&table, "%s", search_key_text(&hits->keys, i, key));
 		text_cell(&table, "%.6g", (double)hits->scores[i]);
 	}
-	printf("release %s, sequence %" PRIu64 ", %s in %s by %s, %s, %" PRIu64
+	printf("--release %s, sequence %" PRIu64 ", %s in %s by %s, %s, %" PRIu64
 	       " rows looked at of %" PRIu64 ", %.3f ms\n",
 		found->release, found->sequence, found->from, found->in,
 		metric_name(retrieve->asked.metric != 0 ? (enum metric)retrieve->asked.metric
@@ -88,7 +88,8 @@ static int ask(struct session *session, struct retrieve *retrieve)
 static int check(const struct session *session, struct retrieve *retrieve, uint64_t k)
 {
 	if (k == 0 || k > LIMIT_TOP_K) {
-		return session_usage(session, "-k: 1 to %u", LIMIT_TOP_K);
+		return session_usage(session, "-k: %" PRIu64 " given, 1 to %u allowed", k,
+			LIMIT_TOP_K);
 	}
 	retrieve->asked.k = (uint32_t)k;
 	const double recall = retrieve->asked.approximate;

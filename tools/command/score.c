@@ -55,7 +55,7 @@ static void print_text(const struct score *score)
 			text_cell(&table, "-");
 		}
 	}
-	printf("release %s, sequence %" PRIu64 "\n", score->fetched.release,
+	printf("--release %s, sequence %" PRIu64 "\n", score->fetched.release,
 		score->fetched.sequence);
 	text_print(&table);
 }

@@ -1,6 +1,7 @@
 /* session.c - connects, calls, and prints what went wrong. */
 #include "tools/command/session.h"
 
+#include "tools/command/remedy.h"
 #include "tools/format/interrupt.h"
 #include "tools/format/json.h"
 #include "tools/format/json_write.h"
@@ -13,7 +14,7 @@
 #include <string.h>
 
 /* error: the name of a status, or USAGE. The text may quote arguments, which are any bytes. */
-static void print_json(const char *error, const char *text)
+static void print_json(const char *error, const char *text, const char *remedy)
 {
 	struct json_writer json = {.out = stderr};
 	json_write_object(&json, NULL);
@@ -23,6 +24,9 @@ static void print_json(const char *error, const char *text)
 	} else {
 		json_write_hex(&json, "message_hex", (const uint8_t *)text, strlen(text));
 	}
+	if (remedy[0] != '\0' && json_is_utf8((const uint8_t *)remedy, strlen(remedy))) {
+		json_write_text(&json, "remedy", remedy);
+	}
 	json_write_object_end(&json);
 	json_write_line(&json);
 }
@@ -31,10 +35,13 @@ enum { USAGE_HANG = 9 }; /* where a usage goes on */
 
 static int refuse(const struct session *session, enum status status, const char *text)
 {
+	char remedy[REMEDY_BYTES];
+	remedy_of(session, status, text, remedy);
 	if (session->json) {
-		print_json(status_name(status), text);
+		print_json(status_name(status), text, remedy);
 	} else {
-		fprintf(stderr, "repstore: %s (%s)\n", text, status_name(status));
+		fprintf(stderr, "repstore: %s%s%s (%s)\n", text, remedy[0] != '\0' ? "; " : "",
+			remedy, status_name(status));
 	}
 	return EXIT_REFUSED;
 }
@@ -67,7 +74,7 @@ int session_usage(const struct session *session, const char *format, ...)
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	if (session->json) {
-		print_json("USAGE", text);
+		print_json("USAGE", text, "");
 		return EXIT_USAGE;
 	}
 	static const char usage[] = "usage: repstore ";
@@ -151,34 +158,44 @@ void answer_close(struct answer *answer)
 	*answer = (struct answer){0};
 }
 
+enum rep_status session_try(const struct session *session, const char *method,
+	const struct wire_writer *params, struct answer *out, struct rep_error *err)
+{
+	size_t len = 0;
+	const enum rep_status status =
+		rep_call(session->client, method, params != NULL ? params->data : NULL,
+			params != NULL ? params->len : 0, &out->data, &len, err);
+	if (status != REP_OK) {
+		return status;
+	}
+	const enum status opened = wire_open(out->data, len, &out->message);
+	if (opened != STATUS_OK) {
+		err->status = (enum rep_status)opened;
+		snprintf(err->text, sizeof err->text, "%s: the answer could not be read", method);
+		answer_close(out);
+		return err->status;
+	}
+	out->result = wire_root(out->message);
+	return REP_OK;
+}
+
 bool session_call(struct session *session, const char *method, struct wire_writer *params,
 	struct answer *out)
 {
 	struct rep_error err = {0};
-	size_t len = 0;
 	if (params != NULL && params->status != STATUS_OK) {
 		session_refuse_text(session, params->status, "the request could not be built");
 		wire_writer_fini(params);
 		return false;
 	}
-	enum rep_status status =
-		rep_call(session->client, method, params != NULL ? params->data : NULL,
-			params != NULL ? params->len : 0, &out->data, &len, &err);
+	const enum rep_status status = session_try(session, method, params, out, &err);
 	if (params != NULL) {
 		wire_writer_fini(params);
 	}
 	if (status != REP_OK) {
 		session_refuse(session, &err);
-		return false;
 	}
-	enum status opened = wire_open(out->data, len, &out->message);
-	if (opened != STATUS_OK) {
-		session_refuse_text(session, opened, "%s: the answer could not be read", method);
-		answer_close(out);
-		return false;
-	}
-	out->result = wire_root(out->message);
-	return true;
+	return status == REP_OK;
 }
 
 int session_print(struct session *session, struct answer *answer,

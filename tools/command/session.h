@@ -76,6 +76,9 @@ struct answer {
 bool session_call(struct session *session, const char *method, struct wire_writer *params,
 	struct answer *out);
 void answer_close(struct answer *answer);
+/* The same, printing nothing. `params` stays the caller's. */
+enum rep_status session_try(const struct session *session, const char *method,
+	const struct wire_writer *params, struct answer *out, struct rep_error *err);
 
 /* Prints the answer, as JSON if --json was given, else by `print`. Ends the answer. */
 int session_print(struct session *session, struct answer *answer,

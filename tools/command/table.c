@@ -2,6 +2,7 @@
 #include "tools/command/argument.h"
 #include "tools/command/command.h"
 #include "tools/command/options.h"
+#include "tools/command/release_argument.h"
 #include "tools/command/table_argument.h"
 #include "tools/command/table_stats.h"
 #include "tools/format/text.h"
@@ -267,8 +268,9 @@ static void print_list(struct wire_value result)
 	static const char *const heads[] = {"TABLE", "KIND", "DIM", "DTYPE", "ROWS", "PENDING",
 		"BYTES", "INDEX"};
 	static const char *const option_heads[] = {"TABLE", "KEY", "TTL", "TAGS", "DECAY", "READ"};
-	struct text_table table = {.columns = sizeof heads / sizeof heads[0]};
-	struct text_table options = {.columns = sizeof option_heads / sizeof option_heads[0]};
+	struct text_table table = {.columns = sizeof heads / sizeof heads[0], .fold = true};
+	struct text_table options = {.columns = sizeof option_heads / sizeof option_heads[0],
+		.fold = true};
 	const struct wire_value list = wire_get(result, "tables");
 	for (size_t i = 0; i < table.columns; i++) {
 		text_cell(&table, "%s", heads[i]);
@@ -317,11 +319,9 @@ static int run_list(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count > (release == NULL)) {
-		return session_usage(session, "'%s': not expected", rest.values[rest.count - 1]);
-	}
-	return call_table(session, "table.list", rest.count > 0 ? rest.values[0] : release, NULL,
-		print_list);
+	status = release_argument_read(session, &rest, release, &release);
+	return status == EXIT_DONE ? call_table(session, "table.list", release, NULL, print_list)
+				   : status;
 }
 
 static int run_show(struct session *session, int argc, char **argv)

@@ -2,6 +2,7 @@
 #include "schema/tensor.h"
 #include "tools/command/command.h"
 #include "tools/command/options.h"
+#include "tools/command/release_argument.h"
 #include "tools/format/buffer.h"
 #include "tools/format/json_write.h"
 #include "tools/format/npy.h"
@@ -254,16 +255,16 @@ static int call_tensor(struct session *session, const char *method, const char *
 
 static int run_list(struct session *session, int argc, char **argv)
 {
+	const char *option = NULL;
+	const char *release = NULL;
+	const struct option_row rows[] = {{"release", OPTION_TEXT, &option}};
 	struct rest rest;
-	int status = options_read(session, NULL, 0, argc, argv, &rest);
-	if (status != EXIT_DONE) {
-		return status;
+	int status = options_read(session, rows, 1, argc, argv, &rest);
+	if (status == EXIT_DONE) {
+		status = release_argument_read(session, &rest, option, &release);
 	}
-	if (rest.count > 1) {
-		return session_usage(session, "'%s': not expected", rest.values[1]);
-	}
-	return call_tensor(session, "tensor.list", rest.count == 1 ? rest.values[0] : NULL, NULL,
-		print_list);
+	return status == EXIT_DONE ? call_tensor(session, "tensor.list", release, NULL, print_list)
+				   : status;
 }
 
 static void print_deleted(struct wire_value result)
@@ -307,6 +308,6 @@ const struct command cmd_tensor = {
 		"is replaced. Tensors are published, rolled back and dropped with their release.\n"
 		"Named as PyTorch's state_dict names them, NAME.weight and NAME.bias, they are\n"
 		"layers that a fetch can send rows through: `repstore fetch TABLE KEY --through NAME`.\n"
-		"`get` to - writes to stdout.\n",
+		"`get` to - writes to stdout. `list --release RELEASE` is `list RELEASE`.\n",
 	.run = run,
 };

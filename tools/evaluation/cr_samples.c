@@ -71,24 +71,20 @@ static bool is_integer(const struct npy *npy)
 }
 
 /* Reads the times, in the order of the files. */
-static enum status read_times(const struct column *column, int64_t unit_ms, int64_t *out,
-	struct error *err)
+static enum status read_times(const struct column *column, const struct row_time_rule *rule,
+	int64_t *out, struct error *err)
 {
 	if (!is_integer(&column->file.npy)) {
 		return wrong(column, "times are integers", err);
 	}
 	for (uint64_t i = 0; i < column->file.npy.elements; i++) {
-		int64_t time = 0;
-		if (!npy_file_integer(&column->file, i, &time) || time < 0 ||
-			time > LIMIT_TIME_MS / unit_ms) {
-			return error_set(err, STATUS_BAD_REQUEST,
-				"--times: '%s': sample %" PRIu64 " has %" PRId64 ", 0 to %" PRId64
-				" allowed (Unix time; --time-unit s or ms says which)",
-				column->file.path, i, time, LIMIT_TIME_MS / unit_ms);
+		if (!npy_file_integer(&column->file, i, &out[i])) {
+			out[i] = INT64_MAX; /* above all times */
 		}
-		out[i] = time * unit_ms;
 	}
-	return STATUS_OK;
+	char what[320];
+	snprintf(what, sizeof what, "--times: '%s'", column->file.path);
+	return row_times_take(rule, out, column->file.npy.elements, what, 0, err);
 }
 
 /* Reads the labels, in the order of time. */
@@ -261,10 +257,10 @@ static enum status make_room(struct cr_samples *samples, struct work *work, stru
 	return STATUS_OK;
 }
 
-static enum status fill(const struct column columns[COLUMNS], int64_t unit_ms,
+static enum status fill(const struct column columns[COLUMNS], const struct row_time_rule *rule,
 	struct cr_samples *samples, struct work *work, struct error *err)
 {
-	enum status status = read_times(&columns[TIMES], unit_ms, work->times, err);
+	enum status status = read_times(&columns[TIMES], rule, work->times, err);
 	if (status == STATUS_OK) {
 		order_by_time(work->times, samples->count, samples->order);
 		status = read_labels(&columns[LABELS], samples->order, samples->labels, err);
@@ -313,7 +309,7 @@ enum status cr_samples_read(const struct sample_columns *paths, struct cr_sample
 		status = make_room(&samples, &work, err);
 	}
 	if (status == STATUS_OK) {
-		status = fill(columns, paths->time_unit_ms, &samples, &work, err);
+		status = fill(columns, &paths->time, &samples, &work, err);
 	}
 	for (size_t i = 0; i < COLUMNS; i++) {
 		npy_file_close(&columns[i].file);

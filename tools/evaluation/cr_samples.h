@@ -9,6 +9,7 @@
 #define TOOLS_EVALUATION_CR_SAMPLES_H
 
 #include "schema/status.h"
+#include "tools/format/row_time.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,9 +19,9 @@
 struct sample_columns {
 	const char *users; /* integers that are not negative, or S */
 	const char *items;
-	const char *times;    /* integers */
-	const char *labels;   /* integers or bools: 0 or 1 */
-	int64_t time_unit_ms; /* how many ms a time of 1 means */
+	const char *times;         /* integers */
+	const char *labels;        /* integers or bools: 0 or 1 */
+	struct row_time_rule time; /* of `times` */
 };
 
 /* The keys of all users, or of all items, in the order of memcmp. Key i has number i. */

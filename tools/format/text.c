@@ -1,6 +1,8 @@
 /* text.c - aligns columns, and writes sizes and times for a person. */
 #include "tools/format/text.h"
 
+#include "tools/format/wrap.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -8,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { NAME_BYTES = 256 };
+enum { NAME_BYTES = 256, FOLD_INDENT = 4 };
 
 void text_cell(struct text_table *table, const char *format, ...)
 {
@@ -69,6 +71,15 @@ static void print_cell(const struct text_table *table, size_t row, size_t column
 	fputs(last ? "\n" : "  ", stdout);
 }
 
+static int table_width(const int *width, size_t columns)
+{
+	int all = (int)(columns - 1) * 2;
+	for (size_t column = 0; column < columns; column++) {
+		all += width[column];
+	}
+	return all;
+}
+
 void text_print(struct text_table *table)
 {
 	enum { COLUMNS_MAX = 16 };
@@ -85,8 +96,13 @@ void text_print(struct text_table *table)
 			right[column] = right[column] && (row == 0 || is_number(text));
 		}
 	}
+	const bool fold = table->fold && table_width(width, table->columns) > WRAP_COLUMNS;
 	for (size_t row = 0; row < rows; row++) {
-		for (size_t column = 0; column < table->columns && column < COLUMNS_MAX; column++) {
+		if (fold) {
+			printf("%s\n%*s", cell_at(table, row, 0), FOLD_INDENT, "");
+		}
+		for (size_t column = fold; column < table->columns && column < COLUMNS_MAX;
+			column++) {
 			print_cell(table, row, column, width[column], right[column]);
 		}
 	}

@@ -16,6 +16,9 @@
  * no memory is left out. With only `columns` set the table is ready. */
 struct text_table {
 	size_t columns;
+	/* A table that is wider than 80 columns because of its names, which are in the first column, has
+	 * each row in two lines: the name, and below it the others. */
+	bool fold;
 	char **cells; /* owned */
 	size_t count;
 	size_t cap;

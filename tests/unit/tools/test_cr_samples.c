@@ -59,7 +59,7 @@ static void files_init(struct files *files)
 		.items = write_column(files, "i.npy", "|S4", items, 4),
 		.times = write_column(files, "t.npy", "<i8", times, 8),
 		.labels = write_column(files, "y.npy", "|u1", labels, 1),
-		.time_unit_ms = 1000,
+		.time = {.unit = ROW_TIME_S, .any = true},
 	};
 }
 
@@ -151,9 +151,10 @@ static void wrong_columns_are_named(void **state)
 		{0, "|b1", labels, 1, "b1 [6] given, keys are integers"},
 		{1, "|S4", empty, 4, "sample 2 is empty"},
 		{1, "|S256", long_keys, 0, "255 bytes at most"},
-		{2, "<i8", late, 8, "sample 2 has 16725225601, 0 to 16725225600 allowed"},
-		{2, "<i8", early, 8, "sample 3 has -1"},
-		{2, "<u8", beyond, 8, "sample 2 has"},
+		{2, "<i8", late, 8,
+			"the time of row 2 is 16725225601, not Unix seconds between 0 and 2500"},
+		{2, "<i8", early, 8, "the time of row 3 is -1"},
+		{2, "<u8", beyond, 8, "the time of row 2 is"},
 		{2, "<f8", fractions, 8, "f8 [6] given, times are integers"},
 		{2, "|S4", empty, 4, "--times: "},
 		{3, "|u1", two, 1, "sample 4 has 2, 0 or 1 allowed"},

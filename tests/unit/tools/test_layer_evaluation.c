@@ -63,7 +63,7 @@ static void files_init(struct files *files)
 			.items = write_npy(files, "i.npy", "<u4", 1, items, sizeof items),
 			.times = write_npy(files, "t.npy", "<i8", 1, times, sizeof times),
 			.labels = write_npy(files, "y.npy", "|u1", 1, labels, sizeof labels),
-			.time_unit_ms = 1},
+			.time = {.any = true}},
 		.layers = files->texts,
 		.layer_count = 2,
 		.train = 0.5,
