@@ -114,7 +114,7 @@ int main(int argc, char **argv)
 		return status;
 	}
 	if (first == argc) {
-		return session_usage(&session, "no command");
+		return session_usage(&session, "no command; `repstore help` lists them");
 	}
 	const struct command *command = command_find(commands, argv[first]);
 	if (command == NULL) {

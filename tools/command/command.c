@@ -27,9 +27,9 @@ int command_refuse(const struct session *session, const char *name)
 		count++;
 	}
 	const char *near = suggestion_of(name, names, count);
-	return session_usage(session, "no command '%s'%s%s%s", name,
-		near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-		near != NULL ? "'?" : "");
+	return session_usage(session, "no command '%s'; %s%s%s`repstore help` lists them", name,
+		near != NULL ? "did you mean '" : "", near != NULL ? near : "",
+		near != NULL ? "'? " : "");
 }
 
 int command_run_verb(struct session *session, const struct verb *verbs, size_t count, int argc,

@@ -201,7 +201,9 @@ static int check_arguments(const struct session *session, struct dump *dump, con
 		sink->weights};
 	bool npy = sink->rows != NULL;
 	if (npy == (sink->path != NULL)) {
-		return session_usage(session, "dump: either --keys and --rows, or one file");
+		return session_usage(session,
+			"dump: to which file? One that ends in .msgpack or .jsonl, or --keys "
+			"K.npy and --rows R.npy");
 	}
 	if (npy && sink->keys == NULL && sink->order == NULL) {
 		return session_usage(session, "dump: --rows needs --keys or --order");

@@ -365,7 +365,7 @@ static int run(struct session *session, int argc, char **argv)
 		return status;
 	}
 	if (rest.count < 2) {
-		return session_usage(session, "fetch: a table and keys");
+		return session_usage(session, "fetch: a table and keys, such as `fetch ur 1 2`");
 	}
 	status = table_argument_read(session, rest.values[0], fetch.release, &fetch.place);
 	if (status != EXIT_DONE) {

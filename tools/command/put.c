@@ -102,8 +102,8 @@ static int read_row(const struct session *session, struct write *write, const st
 	size_t needed = (size_t)spec->dim * spec->views;
 	if ((size_t)values->count != needed) {
 		return session_usage(session,
-			"put: %d values given, %zu needed: a row of '%s' is %u x %u", values->count,
-			needed, write->table, spec->views, spec->dim);
+			"put: %d values given, %zu needed, apart by spaces: a row of '%s' is %u x %u",
+			values->count, needed, write->table, spec->views, spec->dim);
 	}
 	size_t bytes = rep_row_bytes(dtype, spec->dim, spec->views);
 	uint8_t *row = buffer_room(&write->row, bytes);
@@ -274,7 +274,7 @@ static int run_delete(struct session *session, int argc, char **argv)
 		return status;
 	}
 	if (rest.count < 2) {
-		return session_usage(session, "delete: a table and keys");
+		return session_usage(session, "delete: a table and keys, such as `delete ur 1 2`");
 	}
 	const struct rest keys = {.count = rest.count - 1, .values = rest.values + 1};
 	status = table_argument_read(session, rest.values[0], write.release, &write.place);

@@ -103,7 +103,8 @@ static int run(struct session *session, int argc, char **argv)
 	struct rest rest;
 	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
 	if (status == EXIT_DONE && rest.count == 0) {
-		status = session_usage(session, "score: keys of items");
+		status = session_usage(session,
+			"score: keys of items, such as `score --from ur/1 --in ir 10 11`");
 	}
 	if (status == EXIT_DONE) {
 		status = search_argument_read(session, search);

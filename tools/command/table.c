@@ -141,7 +141,8 @@ static int run_create(struct session *session, int argc, char **argv)
 		return status;
 	}
 	if (rest.count != 1 || (strchr(rest.values[0], '/') == NULL && release == NULL)) {
-		return session_usage(session, "table create: one RELEASE/TABLE");
+		return session_usage(session,
+			"table create: a table of an open release is needed: RELEASE/TABLE");
 	}
 	status = table_argument_read(session, rest.values[0], release, &place);
 	if (status != EXIT_DONE) {

@@ -92,7 +92,9 @@ static enum status find_member(struct json_scan *scan, struct members *out, bool
 		i++;
 	}
 	if (i == sizeof names / sizeof names[0]) {
-		return error_set(err, STATUS_BAD_REQUEST, "'%s' is not a member of a row",
+		return error_set(err, STATUS_BAD_REQUEST,
+			"'%s' is not a member of a row: key (or key_hex), vector, time, "
+			"tags, scale, weight",
 			error_quote(quoted, name, len < sizeof name ? len : sizeof name));
 	}
 	if (seen[i]) {
