@@ -8,6 +8,7 @@
 #include "daemon/method/call/service.h"
 #include "daemon/method/show.h"
 #include "daemon/store/load/load.h"
+#include "daemon/store/seal/seal_release.h"
 #include "daemon/store/state/reader.h"
 
 static void write_list(struct wire_writer *out, const struct snapshot *snapshot)
@@ -89,10 +90,19 @@ static enum status write_show(struct call *call, const char *id, const struct lo
 	enum status status = snapshot_release(snapshot, id, &release, &call->error);
 	if (status == STATUS_OK) {
 		bool is_open = release->state == RELEASE_OPEN;
-		show_release(call->out, snapshot, release, is_open ? 2 : 1);
+		struct seal_progress seal;
+		const bool is_sealing =
+			is_open && store_seal_progress(store, release->number, &seal);
+		show_release(call->out, snapshot, release, 1 + is_open + is_sealing);
 		show_tables(call->out, "table_list", release);
 		if (is_open) {
 			write_loads(call->out, loads);
+		}
+		if (is_sealing) {
+			wire_write_str(call->out, "sealing");
+			wire_write_map(call->out, 2);
+			reply_uint(call->out, "rows", seal.rows);
+			reply_uint(call->out, "done", seal.done);
 		}
 	}
 	snapshot_end(store);

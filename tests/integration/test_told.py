@@ -2,10 +2,19 @@
 
 import json
 import os
+import pty
 import re
+import select
 import subprocess
 
+import numpy as np
+
 import harness
+
+
+def client_of(daemon, method, **params):
+    with daemon.client() as client:
+        return client.call(method, **params)
 
 
 class Told(harness.Case):
@@ -141,6 +150,37 @@ class Told(harness.Case):
         self.assertEqual(said.count('plain'), 1)        # it has nothing beside the usual
         self.daemon.command('put', 'u', 5, 1, 1)
         self.assertRegex(self.daemon.command('release', 'show', 'r'), r'table u .* 2 pending')
+
+    def test_a_seal_shows_how_far_it_is(self):
+        """On a terminal there is a bar after a fifth of a second: the rows are doubled until a seal takes as long."""
+        rows = 500000
+        seen = {}
+        said = b''
+        while b'seal [' not in said:
+            self.assertLess(rows, 1 << 23)
+            release = 'p%d' % rows
+            self.daemon.command('release', 'create', release)
+            self.daemon.command('table', 'create', release + '/t', '--entity', 'user', '--kind', 'ur', '--dim', 16)
+            np.save(self.path('k.npy'), np.arange(rows, dtype='u8'))
+            np.save(self.path('r.npy'), np.ones((rows, 16), 'f4'))
+            self.daemon.command('import', release + '/t', '--keys', self.path('k.npy'), '--rows', self.path('r.npy'))
+            leader, follower = pty.openpty()
+            process = subprocess.Popen([harness.program('repstore'), '-s', self.daemon.address, 'release', 'seal', release],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower)
+            os.close(follower)
+            with self.daemon.client() as client:
+                while process.poll() is None:
+                    sealing = client.call('release.show', release=release).get('sealing')
+                    seen.update({sealing['done']: sealing['rows']} if sealing else {})
+            said = os.read(leader, 65536) if select.select([leader], [], [], 0)[0] else b''
+            os.close(leader)
+            self.assertEqual(process.returncode, 0)
+            self.assertNotIn('sealing', client_of(self.daemon, 'release.show', release=release))
+            rows *= 2
+        self.assertTrue(seen)
+        self.assertTrue(all(done <= total for done, total in seen.items()))
+        self.assertIn(b'rows/s', said)
+        self.assertTrue(said.endswith(b'\r\x1b[K'), said)
 
     def test_completion_of_bash(self):
         script = os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'completion.bash')

@@ -2,6 +2,7 @@
 #include "tools/command/command.h"
 #include "tools/command/options.h"
 #include "tools/command/release_argument.h"
+#include "tools/command/seal_watch.h"
 #include "tools/format/text.h"
 
 #include <inttypes.h>
@@ -29,14 +30,23 @@ static int call_release(struct session *session, const char *method, const char 
 		wire_writer_fini(&params);
 		return EXIT_REFUSED;
 	}
-	/* A seal takes as long as the work takes: without --timeout it waits without end. */
-	if (session->timeout_ms == 0 && strcmp(method, "release.seal") == 0) {
-		rep_set_timeout(session->client, 0);
+	struct seal_watch *watch = NULL;
+	if (strcmp(method, "release.seal") == 0) {
+		/* It takes as long as the work takes: without --timeout it waits without end. */
+		if (session->timeout_ms == 0) {
+			rep_set_timeout(session->client, 0);
+		}
+		watch = seal_watch_begin(session, release);
 	}
-	if (!session_call(session, method, &params, &answer)) {
-		return EXIT_REFUSED;
-	}
-	return session_print(session, &answer, print);
+	struct rep_error err = {.status = (enum rep_status)params.status,
+		.text = "the request could not be built"};
+	const enum rep_status status =
+		params.status != STATUS_OK ? err.status
+					   : session_try(session, method, &params, &answer, &err);
+	seal_watch_end(watch); /* before anything is printed */
+	wire_writer_fini(&params);
+	return status == REP_OK ? session_print(session, &answer, print)
+				: session_refuse(session, &err);
 }
 
 /* Reads the id of a release; least 0: it may be left out. */
@@ -218,6 +228,12 @@ static void print_show(struct wire_value result)
 	for (size_t i = 0; i < 3; i++) {
 		char when[TEXT_BYTES];
 		printf("  %-10s %s\n", time_labels[i], time_of(result, times[i], when));
+	}
+	const struct wire_value sealing = wire_get(result, "sealing");
+	if (wire_type(sealing) == WIRE_MAP) {
+		const uint64_t rows = text_uint_of(sealing, "rows");
+		const uint64_t done = text_uint_of(sealing, "done");
+		printf("  %-10s %" PRIu64 " of %" PRIu64 " rows are done\n", "sealing", done, rows);
 	}
 	print_tables(wire_get(result, "table_list"));
 	if (text_uint_of(result, "tensors") > 0) {

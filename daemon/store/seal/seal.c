@@ -147,6 +147,7 @@ enum status seal_table(const struct seal_input *input, struct seal_output *out, 
 			.sizes = input->sizes,
 			.runs = &runs,
 			.stop = input->stop,
+			.done = input->done,
 			/* Row, time, tags, scale, key, and a slot and a half. */
 			.row_cost =
 				spec_row_bytes(spec) + 8 + 8 + 4 + 12 +

@@ -32,6 +32,7 @@ struct seal_input {
 	const struct seal_source *sources;
 	size_t count;
 	const _Atomic bool *stop; /* when it becomes true, the work ends with BUSY */
+	_Atomic uint64_t *done;   /* rows of the runs that were written are added to it */
 };
 
 /* Writes base files into the folder and syncs them, but not the folder. Peak memory, for each of

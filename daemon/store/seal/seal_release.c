@@ -24,6 +24,19 @@ static struct seal_result result_of(const struct release *release)
 
 /* ---- begin ---- */
 
+/* Counts the rows that the loads of the release have. */
+static void begin_progress(struct store *store)
+{
+	uint64_t rows = 0;
+	lock_assert_held(&store->load_lock);
+	for (const struct load *load = store->loads; load != NULL; load = load->next) {
+		rows += load->spill.owner.release == store->sealing ? load->synced.rows : 0;
+	}
+	atomic_store(&store->seal.done, 0);
+	atomic_store(&store->seal.rows, rows);
+	atomic_store(&store->seal.release, store->sealing);
+}
+
 /* Marks the release as being sealed, and makes the copy that gets its base files. *release is NULL
  * when it is sealed already. */
 static enum status begin(struct store *store, const char *id, struct release **release,
@@ -54,6 +67,7 @@ static enum status begin(struct store *store, const char *id, struct release **r
 		return error_set(err, STATUS_NO_MEMORY, "seal '%s'", from->id.text);
 	}
 	store->sealing = from->number;
+	begin_progress(store);
 	return STATUS_OK;
 }
 
@@ -96,7 +110,8 @@ static enum status build_table(struct store *store, const struct release *releas
 		.sizes = store_base_sizes(store),
 		.sources = sources,
 		.count = count,
-		.stop = &store->stop};
+		.stop = &store->stop,
+		.done = &store->seal.done};
 	const enum status status = seal_table(&input, &output, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -218,6 +233,7 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 			(void)file_remove_prefixed(folder, "base-", NULL);
 		}
 		store->sealing = 0;
+		atomic_store(&store->seal.release, 0);
 		store_unlock_load(store);
 		store_unlock_admin(store);
 	}
@@ -225,4 +241,13 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 		*out = result;
 	}
 	return status;
+}
+
+bool store_seal_progress(const struct store *store, uint64_t release, struct seal_progress *out)
+{
+	*out = (struct seal_progress){
+		.rows = atomic_load(&store->seal.rows),
+		.done = atomic_load(&store->seal.done),
+	};
+	return atomic_load(&store->seal.release) == release;
 }

@@ -9,6 +9,7 @@
 
 #include "schema/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct store;
@@ -22,5 +23,14 @@ struct seal_result {
  * another seal, or the daemon is stopping; CORRUPT  a load is damaged or lost; seal_table's. */
 enum status store_seal(struct store *store, const char *id, struct seal_result *out,
 	struct error *err);
+
+/* How far the seal of a release is. All rows are done some time before it ends: then its files are
+ * synced, and read back. */
+struct seal_progress {
+	uint64_t rows; /* of its loads */
+	uint64_t done; /* of these, so many are in base files */
+};
+/* From any thread. False: the release of that number is not being sealed. */
+bool store_seal_progress(const struct store *store, uint64_t release, struct seal_progress *out);
 
 #endif

@@ -258,7 +258,11 @@ static enum status write_segment(struct seal_worker *worker, uint64_t prefix, ui
 	segment_begin(&plan, worker->hashes, data, &space);
 	fill_keys(worker, &plan, &space);
 	fill_rows(worker, &plan, &space);
-	return base_files_commit(&worker->files, &plan, err);
+	status = base_files_commit(&worker->files, &plan, err);
+	if (status == STATUS_OK) {
+		atomic_fetch_add(worker->job->done, rows);
+	}
+	return status;
 }
 
 /* Writes the rows of a prefix, in as many segments as they need. The depth is bounded by

@@ -21,7 +21,8 @@ struct seal_job {
 	struct base_sizes sizes;
 	const struct runs *runs;
 	const _Atomic bool *stop;
-	uint64_t row_cost; /* bytes of a segment that one row takes, about */
+	_Atomic uint64_t *done; /* rows of the runs that were written */
+	uint64_t row_cost;      /* bytes of a segment that one row takes, about */
 	size_t worker_count;
 	_Atomic uint64_t next_file; /* number of the next base file */
 };

@@ -74,6 +74,13 @@ struct store {
 	/* A commit of the catalog has ended in an error of the disk. Only a restart can tell what
 	 * the catalog names now; until then no file is written or removed that it may name. */
 	_Atomic bool catalog_unknown;
+	/* How far the seal is that is under way: rows of its loads, and those that are in base files.
+	 * Any thread may read them. */
+	struct {
+		_Atomic uint64_t release; /* its number; 0: none */
+		_Atomic uint64_t rows;
+		_Atomic uint64_t done;
+	} seal;
 	/* Number of the release that is being sealed; 0: none. Changed under admin_lock and
 	 * load_lock, so either is enough to read it. */
 	uint64_t sealing;

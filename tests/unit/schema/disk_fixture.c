@@ -420,8 +420,7 @@ static const struct disk_layout spill_head = {"Spill file head", "repstspl", SPI
 	{{"magic", 0}, {"version", SPILL_VERSION}, {"key_type", KEY_BYTES}, {"release", 0x6101},
 		{"table", 0x6102}, {"dtype", DTYPE_F32}, {"dim", 7}, {"views", 3}, {"tags", 1},
 		{"default_time_ms", 0x6103}, {"salt", 0x4343434343434343}, {"zero", 0},
-		{"seed_check", SEED_CHECK},
-		{"checksum", 0}}};
+		{"seed_check", SEED_CHECK}, {"checksum", 0}}};
 
 /* Hash, end, blob, row of 7 x 3 + 1 f32, time, tags and contents of 3 chunks, each in 64 bytes but
  * for the row. */

@@ -64,6 +64,28 @@ static void sync_loads(struct scratch *scratch)
 	scratch_must(store_load_sync(scratch->store, &err), &err);
 }
 
+/* ---- progress ---- */
+
+static void a_seal_counts_the_rows_of_its_loads(void **state)
+{
+	struct scratch *scratch = *state;
+	const uint64_t keys[] = {1, 2, 3, 2};
+	struct seal_progress progress;
+	scratch_release(scratch, "r1");
+	scratch_release(scratch, "other");
+	scratch_chunk(scratch, "other", "x", 0, (struct scratch_rows){50, 60, 1});
+	load_keys(scratch, "a", 0, keys, 4, 1);
+	load_keys(scratch, "b", 0, keys, 2, 1);
+	sync_loads(scratch);
+	scratch_end(scratch, "r1", "a", 1, 4);
+	scratch_end(scratch, "r1", "b", 1, 2);
+	assert_false(store_seal_progress(scratch->store, 1, &progress));
+	scratch_seal(scratch, "r1");
+	assert_false(store_seal_progress(scratch->store, 1, &progress));
+	assert_int_equal(progress.rows, 6);
+	assert_int_equal(progress.done, 6);
+}
+
 /* ---- which row ---- */
 
 static void of_a_key_given_twice_the_last_wins(void **state)
@@ -428,6 +450,7 @@ static void a_lost_load_is_told_and_can_be_sent_again(void **state)
 int main(void)
 {
 	struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_seal_counts_the_rows_of_its_loads),
 		cmocka_unit_test(of_a_key_given_twice_the_last_wins),
 		cmocka_unit_test(a_key_twice_in_one_chunk_keeps_its_last_row),
 		cmocka_unit_test(many_rows_make_many_segments_in_many_files),
