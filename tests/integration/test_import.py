@@ -96,7 +96,7 @@ class Refused(Import):
         self.table('i8')
         scales = np.ones(self.COUNT, '<f4')
         scales[self.AT] = 3e38
-        self.wrong(('column 0', 'f32'), *self.arrays('i8', rows=np.full((self.COUNT, 2), 100, 'i1')),
+        self.wrong(('the scale', '2^121'), *self.arrays('i8', rows=np.full((self.COUNT, 2), 100, 'i1')),
                    '--scales', self.npy('s.npy', scales))
         lines = [b'{"key":%d,"vector":[1,2]}\n' % i for i in range(self.COUNT)]
         lines[self.AT] = b'{"key":1,"vector":[70000,2]}\n'
