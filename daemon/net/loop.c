@@ -3,10 +3,12 @@
 
 #include "daemon/method/call/method.h"
 #include "daemon/net/net.h"
+#include "daemon/net/sender.h"
 #include "daemon/net/session.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <time.h>
 
 static void close_handle(uv_handle_t *handle, void *arg)
 {
@@ -51,9 +53,29 @@ static void open_arrivals(struct loop *loop, struct link *arrivals)
 	}
 }
 
-static void on_wake(uv_async_t *wake)
+/* The caller holds the lock of the inbox. So the loop cannot empty the inbox, and then close the
+ * handle, before uv_async_send has returned. */
+static void wake(struct loop *loop)
 {
-	struct loop *loop = wake->data;
+	uv_async_send(&loop->wake);
+}
+
+/* Puts requests back in front of those that have come since. */
+static void put_back(struct loop *loop, struct request_queue *returns)
+{
+	struct request *request;
+	pthread_mutex_lock(&loop->lock);
+	while ((request = request_queue_pop(&loop->returns)) != NULL) {
+		request_queue_push(returns, request);
+	}
+	loop->returns = *returns;
+	wake(loop);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+	struct loop *loop = handle->data;
 	struct link arrivals;
 	struct request *request;
 	loop_assert_here(loop);
@@ -66,20 +88,18 @@ static void on_wake(uv_async_t *wake)
 	pthread_mutex_unlock(&loop->lock);
 
 	open_arrivals(loop, &arrivals);
+	const uint64_t end_ns = uv_hrtime() + LOOP_RETURNS_NS;
 	while ((request = request_queue_pop(&returns)) != NULL) {
 		session_finish(request->session, request);
+		if (returns.count > 0 && uv_hrtime() >= end_ns) {
+			put_back(loop, &returns);
+			break;
+		}
 	}
 	if (stop_asked) {
 		begin_stop(loop);
 	}
 	end_if_done(loop);
-}
-
-/* The caller holds the lock of the inbox. So the loop cannot empty the inbox, and then close the
- * handle, before uv_async_send has returned. */
-static void wake(struct loop *loop)
-{
-	uv_async_send(&loop->wake);
 }
 
 void loop_add(struct loop *loop, struct session *session)
@@ -115,10 +135,39 @@ void loop_stop(struct loop *loop)
 
 /* ---- turns ---- */
 
+static uint64_t cpu_time_ns(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Measures what a turn, which has just ended, has cost. To read the CPU time of a thread is a system
+ * call, half a microsecond, so it is read once a millisecond at most. From one look to the next the
+ * loop has had some turns that ended within a millisecond together, and then one that may have been
+ * long: so the figure is at most a millisecond above the longest turn. */
+static void look_at_turn(struct loop *loop)
+{
+	const uint64_t now_ns = uv_hrtime();
+	if (now_ns - loop->looked_ns < LOOP_LOOK_NS) {
+		return;
+	}
+	const uint64_t cpu_ns = cpu_time_ns();
+	const uint64_t spent_ns = cpu_ns - loop->looked_cpu_ns;
+	assert(cpu_ns >= loop->looked_cpu_ns);
+	if (spent_ns > counter_read(&loop->figures.longest_turn_ns)) {
+		atomic_store_explicit(&loop->figures.longest_turn_ns, spent_ns,
+			memory_order_relaxed);
+	}
+	loop->looked_ns = now_ns;
+	loop->looked_cpu_ns = cpu_ns;
+}
+
 static void on_turn_over(uv_check_t *check)
 {
 	struct loop *loop = check->data;
 	loop->turn++;
+	look_at_turn(loop);
 }
 
 /* Gives every session of the list one turn. A session that needs another goes on a new list. */
@@ -133,9 +182,16 @@ static void on_resume(uv_idle_t *idle)
 		assert(!session->closing);
 		session_continue(session);
 	}
-	if (link_is_alone(&loop->ready)) {
+	const bool has_more = sender_free_some(loop);
+	if (link_is_alone(&loop->ready) && !has_more) {
 		uv_idle_stop(idle);
 	}
+}
+
+void loop_resume(struct loop *loop)
+{
+	loop_assert_here(loop);
+	uv_idle_start(&loop->resume, on_resume);
 }
 
 void loop_make_ready(struct loop *loop, struct session *session)
@@ -145,7 +201,7 @@ void loop_make_ready(struct loop *loop, struct session *session)
 	if (link_is_alone(&session->ready)) {
 		link_append(&loop->ready, &session->ready);
 	}
-	uv_idle_start(&loop->resume, on_resume);
+	loop_resume(loop);
 }
 
 /* Lets sessions try again. Of those that find no memory, the first stays the first: it has waited
@@ -255,6 +311,8 @@ static void *loop_main(void *arg)
 	struct loop *loop = arg;
 	method_thread_begin();
 	atomic_store_explicit(&loop->running, pthread_self(), memory_order_relaxed);
+	loop->looked_ns = uv_hrtime();
+	loop->looked_cpu_ns = cpu_time_ns();
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	assert_nothing_is_left(loop);
 	atomic_store_explicit(&loop->running, 0, memory_order_relaxed);
@@ -269,6 +327,8 @@ static void fini(struct loop *loop)
 {
 	pthread_mutex_destroy(&loop->lock);
 	wire_writer_fini(&loop->reply);
+	while (sender_free_some(loop)) {
+	}
 	free(loop->spare);
 	free(loop->figures.calls);
 	*loop = (struct loop){0};

@@ -25,17 +25,23 @@
 
 struct method;
 struct net;
+struct queued;
 struct session;
 
 enum {
 	LOOP_TICK_MS = 1000, /* how often time-outs are checked and the heartbeat is written */
 	LOOP_RETRY_MS = 5,   /* how often connections that wait for request memory try again */
 	LOOP_RETRIES = 64,   /* how many of them then do */
+	LOOP_RETURNS_NS = 1000000, /* how long it sends replies of lanes, at most, before the others
+				      have their turn */
+	LOOP_LOOK_NS = 1000000,    /* how often it looks at the CPU time of its thread, at most */
 };
 
 struct loop_figures {
 	_Atomic uint64_t bytes_in;
 	_Atomic uint64_t bytes_out;
+	/* The most CPU time that the thread has spent from one look at it to the next. */
+	_Atomic uint64_t longest_turn_ns;
 	_Atomic uint64_t *calls;  /* [method_count], owned */
 	_Atomic uint64_t *errors; /* [method_count], within `calls` */
 };
@@ -64,10 +70,13 @@ struct loop {
 
 	/* owned: replies that are made on the loop. It is empty between two sessions. */
 	struct wire_writer reply;
-	size_t reply_reserved; /* what `reply` holds of the reply budget */
-	uint8_t *spare;        /* owned: a read buffer that no session has now; or NULL */
-	uint64_t turn;         /* the number of this iteration: it grows by one with each */
-	uint64_t stop_at_ms;   /* when the grace ends */
+	struct queued *dropped; /* owned, see sender_free_some; NULL: none */
+	size_t reply_reserved;  /* what `reply` holds of the reply budget */
+	uint8_t *spare;         /* owned: a read buffer that no session has now; or NULL */
+	uint64_t turn;          /* the number of this iteration: it grows by one with each */
+	uint64_t looked_ns;     /* monotonic clock: when it looked at the CPU time */
+	uint64_t looked_cpu_ns;
+	uint64_t stop_at_ms; /* when the grace ends */
 	bool stopping;
 	bool ended; /* uv_loop_close returned 0: no handle was left open */
 
@@ -107,6 +116,9 @@ void loop_count_call(struct loop *loop, const struct method *method, enum status
 
 /* Continues the session in the next iteration, after the others had their turn. */
 void loop_make_ready(struct loop *loop, struct session *session);
+
+/* Does what waits for an iteration of the loop in the next one. */
+void loop_resume(struct loop *loop);
 
 /* Continues the session when there may be request memory again. */
 void loop_make_wait(struct loop *loop, struct session *session);

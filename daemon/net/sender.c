@@ -1,28 +1,103 @@
-/* sender.c - writes replies with one system call, and queues what the socket does not take. */
+/* sender.c - writes replies with one system call, and queues what the socket does not take: piece
+ * after piece, since one call for all of it would keep the loop from the others. */
 #include "daemon/net/sender.h"
 
 #include "daemon/net/net.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* The part of a reply that did not fit into the socket: data[at, at + len). */
 struct queued {
 	uv_write_t write;
+	struct queued *next;
 	struct session *session; /* borrowed */
 	uint8_t *data;           /* owned */
 	size_t at;
 	size_t len;
+	size_t piece;    /* so much of it uv_write has now */
 	size_t reserved; /* of the reply budget */
 };
 
 static void queued_free(struct queued *queued)
 {
-	budget_give(&queued->session->replies, queued->reserved);
 	free(queued->data);
 	free(queued);
+}
+
+/* Gives the pages of what was sent since `from` back to the kernel. To free 32 MiB at once takes 4 to
+ * 15 ms of the loop. */
+static void give_pages_back(const struct queued *queued, size_t from)
+{
+	enum { PAGE_BYTES = 4096 };
+	const uintptr_t data = (uintptr_t)queued->data;
+	const uintptr_t begin = (data + from + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	const uintptr_t end = (data + queued->at) / PAGE_BYTES * PAGE_BYTES;
+	if (begin + SENDER_COPY_BYTES <= end) {
+		/* NOLINTNEXTLINE(performance-no-int-to-ptr): within queued->data. */
+		(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+	}
+}
+
+static void on_written(uv_write_t *write, int failed);
+
+/* Gives uv_write the next piece of the first reply that waits. False: the connection is broken. */
+static bool write_piece(struct session *session)
+{
+	struct queued *queued = session->first;
+	assert(queued != NULL && queued->len > 0 && queued->piece == 0);
+	const size_t piece = queued->len < SENDER_PIECE_BYTES ? queued->len : SENDER_PIECE_BYTES;
+	uv_buf_t buf = uv_buf_init((char *)queued->data + queued->at, (unsigned)piece);
+	if (uv_write(&queued->write, &session->uv.stream, &buf, 1, on_written) != 0) {
+		return false;
+	}
+	queued->piece = piece;
+	session->queued += piece;
+	return true;
+}
+
+/* Takes the first reply that waits out of the queue: it is sent, or will not be. */
+static struct queued *take_first(struct session *session)
+{
+	struct queued *queued = session->first;
+	assert(session->unsent >= queued->len);
+	session->first = queued->next;
+	session->unsent -= queued->len;
+	budget_give(&session->replies, queued->reserved);
+	return queued;
+}
+
+/* The replies that wait will not be sent. They may have hundreds of megabytes, so their memory is freed
+ * a piece a turn. */
+static void drop_all(struct session *session)
+{
+	struct loop *loop = session->loop;
+	while (session->first != NULL) {
+		struct queued *queued = take_first(session);
+		queued->next = loop->dropped;
+		loop->dropped = queued;
+	}
+	if (loop->dropped != NULL) {
+		loop_resume(loop);
+	}
+}
+
+/* Notes that a piece was sent, and goes on with the next. False: the connection is broken. */
+static bool go_on(struct session *session)
+{
+	struct queued *queued = session->first;
+	counter_add(&session->loop->figures.bytes_out, queued->piece);
+	session->unsent -= queued->piece;
+	queued->at += queued->piece;
+	queued->len -= queued->piece;
+	give_pages_back(queued, queued->at - queued->piece);
+	queued->piece = 0;
+	if (queued->len == 0) {
+		queued_free(take_first(session));
+	}
+	return session->first == NULL || write_piece(session);
 }
 
 static void on_written(uv_write_t *write, int failed)
@@ -31,17 +106,13 @@ static void on_written(uv_write_t *write, int failed)
 	struct session *session = queued->session;
 	loop_assert_here(session->loop);
 	assert(!session->closed); /* libuv ends every write before it closes the handle */
-	assert(session->unsent >= queued->len);
-	session->unsent -= queued->len;
-	if (failed == 0) {
-		counter_add(&session->loop->figures.bytes_out, queued->len);
-	}
-	queued_free(queued);
-	if (failed != 0) {
-		session_close(session);
-	} else {
+	assert(queued == session->first && queued->piece > 0);
+	if (failed == 0 && !session->closing && go_on(session)) {
 		session_continue(session);
+		return;
 	}
+	drop_all(session);
+	session_close(session);
 }
 
 /* Sends as much as the socket takes now. Behind bytes that are queued nothing is sent, since it
@@ -52,8 +123,8 @@ static bool try_send(struct session *session, const struct wire_writer *out, siz
 	if (session->unsent > 0) {
 		return true;
 	}
-	assert(out->len <= UINT_MAX);
-	uv_buf_t buf = uv_buf_init((char *)out->data, (unsigned)out->len);
+	const size_t piece = out->len < SENDER_PIECE_BYTES ? out->len : SENDER_PIECE_BYTES;
+	uv_buf_t buf = uv_buf_init((char *)out->data, (unsigned)piece);
 	int count = uv_try_write(&session->uv.stream, &buf, 1);
 	if (count < 0 && count != UV_EAGAIN) {
 		return false;
@@ -66,16 +137,18 @@ static bool try_send(struct session *session, const struct wire_writer *out, siz
 	return true;
 }
 
-/* Gives `queued` what was not sent: the memory of the writer if at least half of it is in use, else
- * a copy. */
+/* Gives `queued` what was not sent: the memory of the writer if it is much, else a copy. */
 static bool take_rest(struct queued *queued, struct wire_writer *out, size_t sent)
 {
 	assert(sent < out->len);
 	size_t rest = out->len - sent;
-	if (rest >= out->cap / 2) {
-		queued->data = out->data;
+	if (rest >= out->cap / 2 || rest > SENDER_COPY_BYTES) {
+		/* This copies nothing: the end of the buffer is given back where it stands. */
+		uint8_t *fitting = realloc(out->data, out->len);
+		queued->data = fitting != NULL ? fitting : out->data;
 		queued->at = sent;
 		*out = (struct wire_writer){0};
+		give_pages_back(queued, 0);
 	} else {
 		queued->data = malloc(rest);
 		if (queued->data == NULL) {
@@ -100,16 +173,21 @@ static bool queue_rest(struct session *session, struct wire_writer *out, size_t 
 	queued->session = session;
 	queued->reserved = reserved;
 	if (!take_rest(queued, out, sent)) {
-		queued_free(queued);
-		return false;
-	}
-	uv_buf_t buf = uv_buf_init((char *)queued->data + queued->at, (unsigned)queued->len);
-	if (uv_write(&queued->write, &session->uv.stream, &buf, 1, on_written) != 0) {
+		budget_give(&session->replies, reserved);
 		queued_free(queued);
 		return false;
 	}
 	session->unsent += queued->len;
-	session->queued += queued->len;
+	if (session->first != NULL) {
+		session->last->next = queued;
+		session->last = queued;
+		return true;
+	}
+	session->first = session->last = queued;
+	if (!write_piece(session)) {
+		drop_all(session);
+		return false;
+	}
 	return true;
 }
 
@@ -148,4 +226,21 @@ void sender_flush(struct session *session)
 	}
 	assert(loop->reply.len == 0);
 	assert(loop->reply.status == STATUS_OK);
+}
+
+bool sender_free_some(struct loop *loop)
+{
+	struct queued *queued = loop->dropped;
+	if (queued == NULL) {
+		return false;
+	}
+	if (queued->len > SENDER_PIECE_BYTES) {
+		queued->at += SENDER_PIECE_BYTES;
+		queued->len -= SENDER_PIECE_BYTES;
+		give_pages_back(queued, queued->at - SENDER_PIECE_BYTES);
+	} else {
+		loop->dropped = queued->next;
+		queued_free(queued);
+	}
+	return loop->dropped != NULL;
 }

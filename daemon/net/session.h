@@ -69,8 +69,12 @@ struct session {
 	uint64_t unsent_since_ms; /* since when it is measured how fast the peer reads */
 	uint64_t taken_then;      /* what it had read of `queued` at that time */
 	uint64_t queued;          /* all bytes that were ever given to uv_write */
-	size_t unsent;            /* bytes given to uv_write that are not yet sent */
-	unsigned in_flight;       /* requests in lanes or on their way back */
+	/* Replies that wait for the socket, in their order: uv_write has a piece of the first. Owned;
+	 * `last` is undefined while there is none. */
+	struct queued *first;
+	struct queued *last;
+	size_t unsent;      /* bytes of these */
+	unsigned in_flight; /* requests in lanes or on their way back */
 	/* What it asks of each lane; guarded by the locks of the lanes. */
 	struct turns_member turns[LANE_COUNT];
 	int fd; /* the socket until the handle owns it, then -1 */

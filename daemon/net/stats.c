@@ -1,4 +1,4 @@
-/* stats.c - connections, requests, bytes, memory, queues. */
+/* stats.c - connections, requests, bytes, memory, queues, loops. */
 #include "daemon/net/stats.h"
 
 #include "daemon/method/call/method.h"
@@ -86,9 +86,22 @@ static void write_queues(struct net *net, struct wire_writer *writer)
 			lane_waiting(&lanes[LANE_OPERATOR]));
 }
 
+static void write_loops(const struct stats_sources *from, struct wire_writer *writer)
+{
+	enum { NS_PER_US = 1000 };
+	wire_write_str(writer, "loops");
+	wire_write_map(writer, 1);
+	wire_write_str(writer, "longest_turn_us");
+	wire_write_array(writer, from->loop_count);
+	for (unsigned i = 0; i < from->loop_count; i++) {
+		wire_write_uint(writer,
+			counter_read(&from->loops[i].figures.longest_turn_ns) / NS_PER_US);
+	}
+}
+
 size_t stats_write(void *arg, struct wire_writer *writer)
 {
-	enum { ENTRIES = 5 };
+	enum { ENTRIES = 6 };
 	const struct stats_sources *from = arg;
 	if (writer == NULL) {
 		return ENTRIES;
@@ -98,5 +111,6 @@ size_t stats_write(void *arg, struct wire_writer *writer)
 	write_bytes(from, writer);
 	write_memory(from->net, writer);
 	write_queues(from->net, writer);
+	write_loops(from, writer);
 	return ENTRIES;
 }

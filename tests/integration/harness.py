@@ -39,6 +39,9 @@ START_SECONDS = 20 * PATIENCE
 STOP_SECONDS = 30 * PATIENCE
 CALL_SECONDS = 60 * PATIENCE
 MESSAGE_BYTES = 65 << 20
+# The CPU time of one turn of a loop, while its other connections wait: what may take over a millisecond leaves
+# the loop. Much more than that, so that cold caches of a busy machine fail nothing.
+TURN_MS = 20
 DTYPES = {'f32': '<f4', 'f16': '<f2', 'bf16': '<u2', 'i8': 'i1', 'bit': 'u1'}
 
 
@@ -339,6 +342,7 @@ class Daemon:
         self.process = None
         self.launched = 0.0
         self.start_seconds = 0.0    # of the last start, up to its first answer
+        self.turn_ms = TURN_MS      # None: its turns may be longer; the test says why
 
     def launch(self):
         """Starts it and returns at once."""
@@ -404,16 +408,30 @@ class Daemon:
             self.kill()
             raise AssertionError('repstored does not end:\n' + self.log()) from None
 
+    def longest_turn_ms(self):
+        """The longest turn of any of its loops since its start, by the CPU time of the loop; None: it does not
+        answer."""
+        try:
+            with self.client(timeout=10) as client:
+                return max(client.call('stats')['loops']['longest_turn_us']) / 1000
+        except (OSError, Closed, Failed):
+            return None
+
     def stop(self):
-        """Ends it by SIGTERM; it must exit with 0."""
+        """Ends it by SIGTERM; it must exit with 0. No turn of a loop may have been long, whatever was asked."""
         if self.process is None:
             return
+        longest = None
         if self.process.poll() is None:
+            longest = self.longest_turn_ms()
             self.process.send_signal(signal.SIGTERM)
         status = self.wait()
         self.process = None
         if status != 0:
             raise AssertionError('repstored exited with %d:\n%s' % (status, self.log()))
+        if not SANITIZED and None not in (longest, self.turn_ms) and longest >= self.turn_ms:
+            raise AssertionError('a turn of a loop took %.1f ms of CPU time, less than %d is allowed' % (
+                longest, self.turn_ms))
 
     def kill(self):
         """Ends it by SIGKILL."""

@@ -77,6 +77,7 @@ const struct command cmd_stats = {
 	.help = "Counters are since the start of the daemon, the others of now:\n"
 		"  memory.*               of requests and of replies, beside the settings that bound it\n"
 		"  queues.*               requests that wait for a thread\n"
+		"  loops.longest_turn_us  of each thread that answers; above 20,000: tell us\n"
 		"  store.segments_damaged above 0: look into the journal\n"
 		"  store.files_waiting    of dropped releases and merged tables, that a reader still has\n"
 		"  store.readers_pinned   long reads; write.memtable_pinned: memory that they hold\n"

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -48,6 +49,22 @@ static enum status bytes(struct call *call)
 	if (space != NULL) {
 		memset(space, 7, n);
 	}
+	return STATUS_OK;
+}
+
+static uint64_t cpu_time_us(void)
+{
+	struct timespec now;
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static enum status burn(struct call *call)
+{
+	const uint64_t end_us = cpu_time_us() + argument(call);
+	while (cpu_time_us() < end_us) {
+	}
+	wire_write_map(call->out, 0);
 	return STATUS_OK;
 }
 
@@ -121,6 +138,7 @@ static enum status write_number(struct call *call)
 const struct method method_table[] = {
 	{"admin", METHOD_ADMIN, ping, NULL},
 	{"again", METHOD_INLINE, again, NULL},
+	{"burn", METHOD_INLINE, burn, NULL},
 	{"bytes", METHOD_INLINE, bytes, NULL},
 	{"fail", METHOD_INLINE, fail_late, NULL},
 	{"gate", METHOD_POOL, gate, NULL},
@@ -273,20 +291,35 @@ void net_fixture_close(struct net_fixture *fixture)
 	sem_destroy(&net_stub.gate);
 }
 
-uint64_t net_fixture_figure(struct net_fixture *fixture, const char *group, const char *name)
+/* loop: NONE, or the number of an entry of the figure. */
+enum { NONE = -1 };
+
+static uint64_t read_figure(const char *group, const char *name, int loop)
 {
 	struct wire_writer writer = {0};
 	struct wire_message *message = NULL;
 	uint64_t figure = UINT64_MAX;
-	(void)fixture;
 	wire_write_map(&writer, test_service.net_stats(test_service.net_stats_arg, NULL));
 	test_service.net_stats(test_service.net_stats_arg, &writer);
 	assert_int_equal(wire_open(writer.data, writer.len, &message), STATUS_OK);
 	struct wire_value value = wire_get(wire_get(wire_root(message), group), name);
-	assert_true(wire_uint(value, &figure));
+	assert_true(wire_uint(loop == NONE ? value : wire_item(value, (size_t)loop), &figure));
 	wire_close(message);
 	wire_writer_fini(&writer);
 	return figure;
+}
+
+uint64_t net_fixture_figure(struct net_fixture *fixture, const char *group, const char *name)
+{
+	(void)fixture;
+	return read_figure(group, name, NONE);
+}
+
+uint64_t net_fixture_figure_of(struct net_fixture *fixture, const char *group, const char *name,
+	unsigned loop)
+{
+	(void)fixture;
+	return read_figure(group, name, (int)loop);
 }
 
 void net_fixture_await(struct net_fixture *fixture, const char *group, const char *name,

@@ -18,6 +18,7 @@
  *
  *   ping    INLINE  {}            -> {}
  *   bytes   INLINE  {n: uint}     -> bin of n bytes
+ *   burn    INLINE  {n: uint}     uses n us of CPU time -> {}
  *   heavy   POOL    {n: uint}     -> bin of n bytes
  *   again   INLINE  {}            -> true, but only where it may block
  *   fail    INLINE  {}            writes something, then NOT_FOUND
@@ -75,6 +76,9 @@ void net_fixture_stop(struct net_fixture *fixture);
 void net_fixture_close(struct net_fixture *fixture);
 /* The figure of `stats`, such as "memory", "requests". */
 uint64_t net_fixture_figure(struct net_fixture *fixture, const char *group, const char *name);
+/* The figure of one loop: an entry of an array. */
+uint64_t net_fixture_figure_of(struct net_fixture *fixture, const char *group, const char *name,
+	unsigned loop);
 /* Waits until it has this value. */
 void net_fixture_await(struct net_fixture *fixture, const char *group, const char *name,
 	uint64_t figure);

@@ -1,6 +1,7 @@
 /* test_server.c - what connections share: bounds of memory and number, the write lane, stopping. */
 #include "tests/unit/net/net_fixture.h"
 
+#include "daemon/net/sender.h"
 #include "daemon/net/session.h"
 #include "tests/unit/wait.h"
 
@@ -337,6 +338,76 @@ static void stopping_does_not_wait_beyond_the_grace(void **state)
 	assert_int_equal(atomic_load(&net_stub.gate_entered), 2);
 }
 
+static void replies_of_many_pieces_come_whole_and_in_order(void **state)
+{
+	enum { REPLIES = 4, PIECES = 3, ODD = 12345 };
+	struct net_fixture fixture;
+	struct peer peer;
+	struct rpc_envelope envelope;
+	(void)state;
+	net_fixture_open(&fixture, &(struct net_fixture_options){0});
+	peer_open(&peer, &fixture);
+	for (uint32_t i = 0; i < REPLIES; i++) {
+		/* Large ones and small ones in turns: no small one may pass a large one. */
+		peer_ask(&peer, 2 * i, "bytes", (uint64_t)PIECES * SENDER_PIECE_BYTES + ODD + i);
+		peer_ask(&peer, 2 * i + 1, "ping", 0);
+	}
+	for (uint32_t i = 0; i < 2 * REPLIES; i++) {
+		assert_true(peer_answer(&peer, &envelope));
+		assert_int_equal(envelope.msgid, i);
+		struct wire_bytes data;
+		if (i % 2 == 0) {
+			assert_true(wire_bin(envelope.result, &data));
+			assert_int_equal(data.len,
+				(size_t)PIECES * SENDER_PIECE_BYTES + ODD + i / 2);
+			assert_int_equal(data.data[data.len - 1], data.data[0]);
+		}
+	}
+	net_fixture_await(&fixture, "memory", "replies", 0);
+	peer_close(&peer);
+	net_fixture_close(&fixture);
+}
+
+/* How many loops have had a turn of so long. */
+static unsigned loops_with(struct net_fixture *fixture, unsigned loops, uint64_t us)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < loops; i++) {
+		count += net_fixture_figure_of(fixture, "loops", "longest_turn_us", i) >= us;
+	}
+	return count;
+}
+
+static void a_long_turn_is_told_of_its_loop_alone(void **state)
+{
+	enum { LOOPS = 2, LONG_US = 200000, SHORT_US = 5000 };
+	struct net_fixture fixture;
+	struct peer peers[LOOPS];
+	struct wait wait = {0};
+	(void)state;
+	net_fixture_open(&fixture, &(struct net_fixture_options){.workers = LOOPS});
+	for (unsigned i = 0; i < LOOPS; i++) {
+		peer_open(&peers[i], &fixture);
+		peer_ask(&peers[i], 1, "burn", SHORT_US);
+		peer_expect_ok(&peers[i], 1);
+	}
+	while (loops_with(&fixture, LOOPS, SHORT_US) < LOOPS) {
+		wait_a_moment(&wait);
+	}
+	assert_int_equal(loops_with(&fixture, LOOPS, LONG_US), 0);
+	peer_ask(&peers[0], 2, "burn", LONG_US);
+	peer_expect_ok(&peers[0], 2);
+	while (loops_with(&fixture, LOOPS, LONG_US) == 0) {
+		wait_a_moment(&wait);
+	}
+	assert_int_equal(loops_with(&fixture, LOOPS, LONG_US), 1);
+	assert_int_equal(loops_with(&fixture, LOOPS, LONG_US + LONG_US / 2), 0);
+	for (unsigned i = 0; i < LOOPS; i++) {
+		peer_close(&peers[i]);
+	}
+	net_fixture_close(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +422,8 @@ int main(void)
 		cmocka_unit_test(half_sent_requests_are_not_waited_for_for_ever),
 		cmocka_unit_test(stopping_answers_what_is_in_flight),
 		cmocka_unit_test(stopping_does_not_wait_beyond_the_grace),
+		cmocka_unit_test(replies_of_many_pieces_come_whole_and_in_order),
+		cmocka_unit_test(a_long_turn_is_told_of_its_loop_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
