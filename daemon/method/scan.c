@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "daemon/method/call/call_snapshot.h"
+#include "daemon/method/call/cursor.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
@@ -69,7 +70,9 @@ static void write_scan(struct wire_writer *out, const struct scan *scan)
 	assert((scan->scales != NULL) == (scan->dtype == DTYPE_I8));
 	assert(spec->key_type == KEY_BYTES || scan->keys_len == count * sizeof(uint64_t));
 	if (scan->more) {
-		reply_uint(out, "cursor", scan->cursor);
+		const struct table *table = scan->table;
+		reply_uint(out, "cursor",
+			cursor_of_hash(&table->seed, table->number, scan->cursor));
 	}
 	reply_uint(out, "n", count);
 	reply_str(out, "dtype", dtype_name(scan->dtype));
@@ -94,7 +97,6 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 {
 	const struct release *release;
 	struct scan scan = {
-		.cursor = asked->cursor,
 		.limit = asked->limit,
 		.bytes_max = SCAN_REPLY_BYTES,
 		.raw = asked->raw,
@@ -112,6 +114,7 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 			"dtype: %s given, but table '%s' holds %s, which does not convert into it",
 			dtype_name(scan.dtype), spec->name.text, dtype_name(spec->dtype));
 	}
+	scan.cursor = cursor_to_hash(&scan.table->seed, scan.table->number, asked->cursor);
 	status = table_scan(&scan, &call->error);
 	if (status == STATUS_OK) {
 		enum { ALWAYS = 8 };

@@ -247,8 +247,7 @@ enum status table_scan(struct scan *scan, struct error *err)
 	if (status != STATUS_OK) {
 		scan_fini(scan);
 		scan->cursor = cursor;
-		return error_set(err, status, "table '%s': scan at %016" PRIx64 ": %s",
-			scan->table->spec.name.text, scan->cursor,
+		return error_set(err, status, "table '%s': scan: %s", scan->table->spec.name.text,
 			status == STATUS_CORRUPT ? "a damaged segment" : status_name(status));
 	}
 	return STATUS_OK;
