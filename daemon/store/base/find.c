@@ -16,6 +16,7 @@ enum { LINE_BYTES = 64, ROW_BYTES_MAX = 1024 };
 struct probe {
 	uint32_t tag;
 	uint32_t slot;
+	uint32_t end; /* SEGMENT_PROBE_SLOTS behind the home */
 };
 
 /* Prefetches into the second-level cache and not into the first: it takes more misses at once, and
@@ -40,9 +41,9 @@ FIND_INLINE void prefetch_row(const struct segment *view, uint32_t row)
 /* Moves a probe to the next slot with its tag; false when there is none. The row number that the
  * slot has comes from the disk. It is compared with the number of rows here, so the stages that
  * follow can trust it. */
-static bool next_candidate(const struct segment *view, struct probe *probe, uint32_t *row)
+static inline bool next_candidate(const struct segment *view, struct probe *probe, uint32_t *row)
 {
-	for (; probe->slot < view->slot_count; probe->slot++) {
+	for (; probe->slot < probe->end; probe->slot++) {
 		const struct segment_slot slot = view->slots[probe->slot];
 		if (slot.row_plus_one == 0) {
 			return false;
@@ -54,6 +55,31 @@ static bool next_candidate(const struct segment *view, struct probe *probe, uint
 		}
 	}
 	return false;
+}
+
+/* Goes on where a probe has reached its end and met no empty slot: the slots that follow are in the
+ * order of the rows. */
+static __attribute__((noinline)) bool seek(const struct find *find, uint32_t i, uint32_t number,
+	const struct segment *view, struct probe *probe, uint32_t *row)
+{
+	size_t len;
+	const uint8_t *key = keys_bytes(find->keys, number, &len);
+	if (probe->slot >= view->slot_count) {
+		return false; /* it was sought before, or the last slot is damaged */
+	}
+	const uint32_t first = view->slots[probe->slot].row_plus_one - 1;
+	probe->slot = view->slot_count;
+	probe->end = view->slot_count;
+	/* An empty slot has no row, and a damaged one may have any. */
+	return first < view->rows && segment_seek(view, first, find->hashes[i], key, len, row);
+}
+
+/* Moves a probe of key i of the block, `number` of the batch, to the next row that may be its. */
+FIND_INLINE bool next_row(const struct find *find, uint32_t i, uint32_t number,
+	const struct segment *view, struct probe *probe, uint32_t *row)
+{
+	return next_candidate(view, probe, row) ||
+	       (probe->slot == probe->end && seek(find, i, number, view, probe, row));
 }
 
 static bool key_is(const struct segment *view, uint32_t row, const struct keys *keys, uint32_t i)
@@ -111,21 +137,24 @@ static enum status find_segments(const struct find *find, uint32_t count, struct
 		}
 		probes[i].tag = (uint32_t)hashes[i];
 		probes[i].slot = segment_home(&segment->view, hashes[i]);
+		const uint32_t slots = segment->view.slot_count - probes[i].slot;
+		probes[i].end = probes[i].slot +
+				(slots < SEGMENT_PROBE_SLOTS ? slots : SEGMENT_PROBE_SLOTS);
 		fetch_ahead(&segment->view.slots[probes[i].slot]);
 	}
 	return STATUS_OK;
 }
 
 /* Stage 2 finds the first slot with the key's tag, and prefetches the key and the row of it. */
-static void find_candidates(const struct find *find, uint32_t count, struct probe *probes,
-	struct found_row *rows)
+static void find_candidates(const struct find *find, uint32_t first, uint32_t count,
+	struct probe *probes, struct found_row *rows)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		if (is_settled(&rows[i])) {
 			continue;
 		}
 		const struct segment *view = &rows[i].segment->view;
-		if (!next_candidate(view, &probes[i], &rows[i].row)) {
+		if (!next_row(find, i, first + i, view, &probes[i], &rows[i].row)) {
 			rows[i].segment = NULL;
 			continue;
 		}
@@ -163,7 +192,7 @@ static void compare_keys(const struct find *find, uint32_t first, uint32_t count
 		}
 		const struct segment *view = &rows[i].segment->view;
 		while (!key_is(view, rows[i].row, find->keys, first + i)) {
-			if (!next_candidate(view, &probes[i], &rows[i].row)) {
+			if (!next_row(find, i, first + i, view, &probes[i], &rows[i].row)) {
 				rows[i].segment = NULL;
 				break;
 			}
@@ -182,7 +211,7 @@ enum status find_rows(const struct find *find, uint32_t first, uint32_t count,
 	if (status != STATUS_OK) {
 		return status;
 	}
-	find_candidates(find, count, probes, rows);
+	find_candidates(find, first, count, probes, rows);
 	if (find->keys->type == KEY_BYTES) {
 		prefetch_blobs(count, rows);
 	}

@@ -187,19 +187,6 @@ enum status segment_open(const uint8_t *data, size_t len, const struct table_spe
 	return STATUS_OK;
 }
 
-uint32_t segment_first_row(const struct segment *segment, uint64_t hash)
-{
-	if (hash <= segment->prefix) {
-		return 0;
-	}
-	for (uint32_t slot = segment_home(segment, hash); slot < segment->slot_count; slot++) {
-		if (segment->slots[slot].row_plus_one != 0) {
-			return segment->slots[slot].row_plus_one - 1;
-		}
-	}
-	return segment->rows;
-}
-
 /* ---- build ---- */
 
 static void plan_column(struct segment_plan *plan, enum segment_column kind, uint32_t element_bytes,

@@ -116,8 +116,17 @@ static inline bool segment_key(const struct segment *segment, uint32_t row, cons
 	return from < to && to <= segment->blob_bytes && to - from <= LIMIT_KEY_BYTES;
 }
 
-/* The first row that can have a hash of at least `hash`. Slots stand in the order of the hashes,
- * and no key stands before its home, so the first filled slot from the home on has it. */
+/* A probe looks at so many slots, which is more than chance makes of most runs; then it goes on by
+ * segment_seek. */
+enum { SEGMENT_PROBE_SLOTS = 128 };
+
+/* Finds a key among the rows from `from` on by its hash, whatever its slot: rows stand in the order of
+ * (hash, key). It hashes about twice as many keys as the logarithm of the rows that it passes.
+ * False: it is not there. */
+bool segment_seek(const struct segment *segment, uint32_t from, uint64_t hash, const uint8_t *key,
+	size_t len, uint32_t *row);
+
+/* The first row that has a hash of at least `hash`; segment->rows if none has. */
 uint32_t segment_first_row(const struct segment *segment, uint64_t hash);
 
 /* ---- build ---- */

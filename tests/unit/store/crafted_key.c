@@ -61,6 +61,8 @@ bool crafted_bytes(uint64_t hash, size_t len, uint8_t key[8])
 
 /* ---- in place of SipHash ---- */
 
+_Atomic uint64_t crafted_hashes;
+
 uint64_t __wrap_siphash(const struct key_seed *seed, const void *data, size_t len);
 uint64_t __wrap_siphash_u64(const struct key_seed *seed, uint64_t number);
 const struct siphash_kernels *__wrap_siphash_kernels_at(size_t i);
@@ -68,6 +70,7 @@ const struct siphash_kernels *__wrap_siphash_kernels_at(size_t i);
 uint64_t __wrap_siphash(const struct key_seed *seed, const void *data, size_t len)
 {
 	(void)seed;
+	atomic_fetch_add(&crafted_hashes, 1);
 	return XXH3_64bits(data, len);
 }
 
@@ -80,7 +83,8 @@ static void of_u64(const struct key_seed *seed, const uint8_t *numbers, size_t c
 	uint64_t *hashes)
 {
 	for (size_t i = 0; i < count; i++) {
-		hashes[i] = __wrap_siphash(seed, numbers + i * 8, 8);
+		(void)seed;
+		hashes[i] = XXH3_64bits(numbers + i * 8, 8);
 	}
 }
 

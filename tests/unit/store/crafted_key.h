@@ -9,9 +9,13 @@
 #ifndef TESTS_UNIT_STORE_CRAFTED_KEY_H
 #define TESTS_UNIT_STORE_CRAFTED_KEY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* How often one key was hashed alone, not in a batch. */
+extern _Atomic uint64_t crafted_hashes;
 
 /* The one u64 key (or key of 8 bytes, little-endian) of this hash. */
 uint64_t crafted_u64(uint64_t hash);
