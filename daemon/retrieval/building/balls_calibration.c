@@ -13,6 +13,19 @@
 
 enum { ROWS_AT_ONCE = 64 };
 
+enum {
+	/* Before a metric is measured, so many queries are tried by the least factor. If they look at
+	 * more than half of all rows, nothing can be won: nothing is measured, and no recall is
+	 * promised. */
+	PROBES = 8,
+	/* With fewer queries than this nothing is promised either. */
+	QUERIES_MIN = 32,
+};
+
+/* The searches of one metric may score so many rows in full. Beyond that no further query is tried. Of
+ * 1M rows of clusters they score up to 10M. */
+static const uint64_t scored_max = UINT64_C(1) << 26;
+
 /* A k is measured only if the source has so many rows for each hit: with fewer there is little to
  * leave out, and no recall is promised, so that such searches are exact. */
 static const size_t rows_per_hit = 10;
@@ -23,6 +36,8 @@ struct calibration {
 	const struct balls_options *options;
 	enum balls_metric metric;
 	uint64_t own;         /* the query is this row; UINT64_MAX: it is none */
+	uint64_t compared;    /* rows that the searches of a metric have looked at */
+	uint64_t scored;      /* of these, those that were scored in full */
 	struct scorer scorer; /* of the query, by the metric */
 	struct balls_space space;
 	float *query; /* owned, [dim] */
@@ -34,6 +49,7 @@ static void score(void *arg, const uint32_t *rows, uint32_t count, float *scores
 	struct calibration *calibration = arg;
 	const struct balls_source *source = calibration->source;
 	struct scorer *scorer = &calibration->scorer;
+	calibration->scored += count;
 	const uint32_t most = scorer->rows_max < ROWS_AT_ONCE ? scorer->rows_max : ROWS_AT_ONCE;
 	for (uint32_t first = 0; first < count; first += most) {
 		const uint32_t some = count - first < most ? count - first : most;
@@ -68,6 +84,7 @@ static enum status search(struct calibration *calibration, size_t k, float facto
 		.cancel = calibration->options->stop,
 	};
 	status = balls_search(calibration->balls, &query, &calibration->space);
+	calibration->compared += query.compared;
 	if (status == STATUS_OK) {
 		topk_finish(top);
 	} else {
@@ -115,7 +132,7 @@ static enum status try_factors(struct calibration *calibration, size_t which,
 	const size_t all = count_from(calibration, best, limit);
 	double share = 0;
 	for (size_t i = 0; i < BALLS_FACTORS; i++) {
-		if (share < 1) {
+		if (share < 1 && calibration->scored <= scored_max) {
 			struct topk top;
 			const enum status status =
 				search(calibration, balls_ks[which], balls_factors[i], &top);
@@ -132,8 +149,7 @@ static enum status try_factors(struct calibration *calibration, size_t which,
 	return STATUS_OK;
 }
 
-/* Searches with one query by each k and factor, and adds the shares. */
-static enum status try_query(struct calibration *calibration, struct found *found)
+static enum status begin_query(struct calibration *calibration)
 {
 	static const enum metric metrics[BALLS_METRICS] = {
 		[BALLS_INNER_PRODUCT] = METRIC_INNER_PRODUCT,
@@ -147,9 +163,16 @@ static enum status try_query(struct calibration *calibration, struct found *foun
 		.queries = 1,
 		.parts = 1,
 	};
+	calibration->scorer = (struct scorer){0};
+	return scorer_init(&calibration->scorer, &shape, calibration->query, NULL);
+}
+
+/* Searches with one query by each k and factor, and adds the shares. */
+static enum status try_query(struct calibration *calibration, struct found *found)
+{
 	const size_t count = count_ks(calibration);
 	struct topk best = {0};
-	enum status status = scorer_init(&calibration->scorer, &shape, calibration->query, NULL);
+	enum status status = begin_query(calibration);
 	if (status == STATUS_OK && count > 0) {
 		status = search(calibration, balls_ks[count - 1], 1, &best);
 	}
@@ -189,6 +212,32 @@ static bool choose_query(struct calibration *calibration, uint32_t i, uint64_t *
 	return balls_norm_is_usable(balls_norm(calibration->query, source->dim));
 }
 
+/* Looks at how many rows the searches that look at fewest look: *vain if it is more than half. */
+static enum status probe(struct calibration *calibration, uint32_t count, bool *vain)
+{
+	uint64_t random = calibration->options->seed;
+	uint64_t tried = 0;
+	enum status status = STATUS_OK;
+	calibration->compared = 0;
+	for (uint32_t i = 0; i < count && i < PROBES && status == STATUS_OK; i++) {
+		if (!choose_query(calibration, i, &random)) {
+			continue;
+		}
+		struct topk top = {0};
+		status = begin_query(calibration);
+		if (status == STATUS_OK) {
+			status = search(calibration, balls_ks[0], balls_factors[0], &top);
+		}
+		if (status == STATUS_OK) {
+			topk_fini(&top);
+			tried++;
+		}
+		scorer_fini(&calibration->scorer);
+	}
+	*vain = calibration->compared > tried * calibration->source->rows / 2;
+	return status;
+}
+
 static enum status measure_metric(struct calibration *calibration, float *recalls)
 {
 	const struct balls_options *options = calibration->options;
@@ -196,11 +245,26 @@ static enum status measure_metric(struct calibration *calibration, float *recall
 	struct found found = {0};
 	uint32_t count = options->query_count > 0 ? options->query_count : BALLS_QUERIES_MAX;
 	count = count < BALLS_QUERIES_MAX ? count : BALLS_QUERIES_MAX;
-	enum status status = STATUS_OK;
+	bool vain;
+	enum status status = probe(calibration, count, &vain);
+	if (status != STATUS_OK || vain) {
+		return status;
+	}
+	calibration->scored = 0;
 	for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
-		if (choose_query(calibration, i, &random)) {
-			status = try_query(calibration, &found);
+		if (!choose_query(calibration, i, &random)) {
+			continue;
 		}
+		const struct found before = found;
+		status = try_query(calibration, &found);
+		if (calibration->scored > scored_max) {
+			/* This query was not tried by all factors. */
+			found = before;
+			break;
+		}
+	}
+	if (calibration->scored > scored_max && found.queries < QUERIES_MIN) {
+		return status;
 	}
 	for (size_t i = 0; i < (size_t)BALLS_KS * BALLS_FACTORS; i++) {
 		recalls[i] = (float)recall_of(&found, i / BALLS_FACTORS, i % BALLS_FACTORS);

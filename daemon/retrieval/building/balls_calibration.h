@@ -8,7 +8,8 @@
 #include "daemon/retrieval/building/balls_build.h"
 
 /* Searches with queries of the options, or else with rows, by each metric, k and factor. Writes
- * recalls [BALLS_METRICS][BALLS_KS][BALLS_FACTORS]. Errors: NO_MEMORY; BUSY. */
+ * recalls [BALLS_METRICS][BALLS_KS][BALLS_FACTORS]: 0 where nothing can be won, so that no recall is
+ * promised and searches are exact. The work is bounded. Errors: NO_MEMORY; BUSY. */
 enum status balls_calibrate(const struct balls *balls, const struct balls_source *source,
 	const struct balls_options *options, float *recalls);
 

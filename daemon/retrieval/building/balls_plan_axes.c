@@ -6,6 +6,7 @@
 
 #include "daemon/retrieval/balls/balls_norm.h"
 #include "daemon/retrieval/building/balls_basis.h"
+#include "daemon/retrieval/building/balls_few.h"
 #include "daemon/retrieval/building/balls_plan.h"
 #include "daemon/retrieval/building/balls_random.h"
 #include "daemon/retrieval/building/balls_tree.h"
@@ -137,7 +138,11 @@ static enum status train(struct balls_plan *plan, struct balls_sample *sample, u
 	}
 	plan->axes[0] = 1; /* a unit vector, in case no row has a direction */
 	enum status status = STATUS_OK;
-	if (sample->count > 0) {
+	/* Training would put all these rows into as many balls, one by one, and find nothing. */
+	const uint32_t few = balls_few(sample, plan->shape.balls, plan->axes);
+	if (few > 0) {
+		plan->shape.balls = few;
+	} else if (sample->count > 0) {
 		const struct balls_training training = {
 			.k = plan->shape.balls,
 			.seed = balls_random(&random),

@@ -92,6 +92,32 @@ static void a_rebuild_keeps_axes_and_balls(void **state)
 	indexed_free(&before);
 }
 
+/* Rows that are the same make one ball each, and where every search looks at most of them none is tried
+ * by all factors: the build ends before it has read each row 40 times. */
+static void few_directions_are_recognised(void **state)
+{
+	(void)state;
+	enum { ROWS = 20000, DIM = 40 };
+	static const struct {
+		enum table_shape shape;
+		uint32_t balls;
+	} cases[] = {{TABLE_EQUAL, 1}, {TABLE_DUPLICATES, 5}};
+	for (size_t i = 0; i < 2; i++) {
+		struct indexed indexed;
+		struct balls_options options = {.seed = 3, .stop = &indexed.table.stop};
+		table_make(&indexed.table, cases[i].shape, ROWS, DIM, 7);
+		indexed.table.reads = cases[i].balls == 1 ? 40 * ROWS : UINT32_MAX;
+		indexed.image =
+			table_index(&indexed.table, &options, &indexed.balls, &indexed.bytes);
+		assert_non_null(indexed.image);
+		assert_int_equal(indexed.balls.balls, cases[i].balls);
+		assert_true(cases[i].balls > 1 ||
+			    balls_factor_for(&indexed.balls, BALLS_COSINE, 0.9, 10) == 1);
+		expect_exact_for(&indexed, 30, 2, 5);
+		indexed_free(&indexed);
+	}
+}
+
 static void recall_grows_with_the_factor(void **state)
 {
 	(void)state;
@@ -267,6 +293,7 @@ int main(void)
 		cmocka_unit_test(the_same_seed_gives_the_same_bytes),
 		cmocka_unit_test(every_row_is_in_one_ball_or_loose),
 		cmocka_unit_test(a_rebuild_keeps_axes_and_balls),
+		cmocka_unit_test(few_directions_are_recognised),
 		cmocka_unit_test(recall_grows_with_the_factor),
 		cmocka_unit_test(refused_memory_is_an_error),
 		cmocka_unit_test(a_build_can_be_stopped),
