@@ -28,6 +28,13 @@ static enum status warm_tensors(struct store *store, const struct release *relea
 	return STATUS_OK;
 }
 
+static enum status damaged(const struct release *release, const struct table *table,
+	struct error *err)
+{
+	return error_set(err, STATUS_CORRUPT, "release '%s': table '%s' has a damaged segment",
+		release->id.text, table->spec.name.text);
+}
+
 /* Reads every segment and every tensor in and checks it. So the first request does not wait for the
  * disk, and a damaged release does not go live. */
 static enum status warm(struct store *store, const struct release *release, struct error *err)
@@ -39,13 +46,78 @@ static enum status warm(struct store *store, const struct release *release, stru
 				return error_set(err, STATUS_BUSY, "the daemon is stopping");
 			}
 			if (base_segment_wait(set, j) != BASE_READY) {
-				return error_set(err, STATUS_CORRUPT,
-					"release '%s': table '%s' has a damaged segment",
-					release->id.text, release->tables[i]->spec.name.text);
+				return damaged(release, release->tables[i], err);
 			}
 		}
 	}
 	return warm_tensors(store, release, err);
+}
+
+/* Whether `warm` would find something to read; what was read once and has left the memory again
+ * counts in the first round only. Errors: AGAIN  it would; CORRUPT. */
+static enum status check_warm(struct store *store, const struct release *release, bool is_first,
+	struct error *err)
+{
+	char folder[PATH_MAX];
+	for (size_t i = 0; i < release->table_count; i++) {
+		const struct base_set *set = release->tables[i]->bases;
+		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
+			const enum base_segment_state state = base_segment_state(&set->segments[j]);
+			if (state == BASE_UNCHECKED || (state == BASE_AWAY && is_first)) {
+				return STATUS_AGAIN;
+			}
+			if (state == BASE_DAMAGED) {
+				return damaged(release, release->tables[i], err);
+			}
+		}
+	}
+	store_release_folder(store, release->number, folder);
+	for (size_t i = 0; i < release->tensor_count; i++) {
+		const enum status status = tensor_use(release->tensors[i], folder, false, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	return STATUS_OK;
+}
+
+/* The release that is to become the live one, as of now. */
+typedef enum status find_release_fn(const struct snapshot *now, const char *id,
+	const struct release **out, struct error *err);
+
+/* Finds it and reads it in, with admin_lock let go meanwhile: a cold release takes minutes to read,
+ * and whoever has published a bad one must be able to roll back within them. Then it is found
+ * again, since it may have been dropped, merged or published meanwhile, and what is new of it is
+ * read. A release that changes again and again is read under the lock at last. */
+static enum status find_warm(struct store *store, find_release_fn *find, const char *id,
+	const struct release **out, struct error *err)
+{
+	enum { ROUNDS_MAX = 8 };
+	for (unsigned round = 0;; round++) {
+		const struct snapshot *now = store_current(store);
+		enum status status = find(now, id, out, err);
+		if (status != STATUS_OK || now->live == *out) {
+			return status;
+		}
+		status = check_warm(store, *out, round == 0, err);
+		if (status != STATUS_AGAIN) {
+			return status;
+		}
+		if (round == ROUNDS_MAX) {
+			return warm(store, *out, err);
+		}
+		struct release *held = snapshot_find(now, (*out)->number);
+		held->refs++;
+		store_unlock_admin(store);
+		struct error reason;
+		status = warm(store, held, &reason);
+		store_lock_admin(store);
+		const bool dropped = snapshot_find(store_current(store), held->number) == NULL;
+		release_drop(held);
+		if (status != STATUS_OK && !dropped) {
+			return error_set(err, status, "%s", reason.text);
+		}
+	}
 }
 
 static void push_history(struct snapshot *snapshot, uint64_t number)
@@ -76,29 +148,32 @@ static void set_previous(struct name *previous, const struct snapshot *snapshot)
 	*previous = snapshot->live == NULL ? (struct name){0} : snapshot->live->id;
 }
 
+static enum status find_sealed(const struct snapshot *now, const char *id,
+	const struct release **out, struct error *err)
+{
+	const enum status status = snapshot_release(now, id, out, err);
+	return status != STATUS_OK || (*out)->state == RELEASE_SEALED
+		       ? status
+		       : error_set(err, STATUS_NOT_SEALED,
+				 "release: '%s' is open; seal it before it is published",
+				 (*out)->id.text);
+}
+
 static enum status publish(struct store *store, const char *id, struct name *previous,
 	struct error *err)
 {
-	lock_assert_held(&store->admin_lock);
-	const struct snapshot *now = store_current(store);
 	const struct release *from;
-	enum status status = snapshot_release(now, id, &from, err);
+	struct snapshot *next = NULL;
+	lock_assert_held(&store->admin_lock);
+	enum status status = find_warm(store, find_sealed, id, &from, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	if (from->state != RELEASE_SEALED) {
-		return error_set(err, STATUS_NOT_SEALED,
-			"release: '%s' is open; seal it before it is published", from->id.text);
-	}
-	set_previous(previous, now);
-	if (now->live == from) {
+	set_previous(previous, store_current(store));
+	if (store_current(store)->live == from) {
 		return STATUS_OK;
 	}
-	status = warm(store, from, err);
-	struct snapshot *next = NULL;
-	if (status == STATUS_OK) {
-		status = change_begin(store, &next, err);
-	}
+	status = change_begin(store, &next, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -117,28 +192,34 @@ enum status store_release_publish(struct store *store, const char *id, struct na
 	return status;
 }
 
+static enum status find_previous(const struct snapshot *now, const char *id,
+	const struct release **out, struct error *err)
+{
+	(void)id;
+	*out = now->history_count == 0 ? NULL
+				       : snapshot_find(now, now->history[now->history_count - 1]);
+	return *out != NULL
+		       ? STATUS_OK
+		       : error_set(err, STATUS_NOT_FOUND, "rollback: no release was live before");
+}
+
 static enum status rollback(struct store *store, struct name *now_live, struct name *previous,
 	struct error *err)
 {
-	lock_assert_held(&store->admin_lock);
-	const struct snapshot *now = store_current(store);
-	const struct release *from =
-		now->history_count == 0 ? NULL
-					: snapshot_find(now, now->history[now->history_count - 1]);
-	if (from == NULL) {
-		return error_set(err, STATUS_NOT_FOUND, "rollback: no release was live before");
-	}
-	set_previous(previous, now);
-	*now_live = from->id;
-	enum status status = warm(store, from, err);
+	const struct release *from;
 	struct snapshot *next = NULL;
+	lock_assert_held(&store->admin_lock);
+	enum status status = find_warm(store, find_previous, NULL, &from, err);
 	if (status == STATUS_OK) {
 		status = change_begin(store, &next, err);
 	}
 	if (status != STATUS_OK) {
 		return status;
 	}
+	set_previous(previous, store_current(store));
+	*now_live = from->id;
 	assert(next->history_count > 0);
+	assert(store_current(store)->live != from); /* snapshot_remove sees to it */
 	next->history_count--;
 	return put_live(store, next, release_copy(from), err);
 }
