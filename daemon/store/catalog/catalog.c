@@ -332,7 +332,7 @@ static enum status read_all(MDB_cursor *cursor, struct snapshot *snapshot)
 		snapshot->live = snapshot_find(snapshot, state.live);
 		status = snapshot->live == NULL ? STATUS_CORRUPT : STATUS_OK;
 	}
-	return status;
+	return status == STATUS_OK ? catalog_check_rows(snapshot) : status;
 }
 
 enum status catalog_read(struct catalog *catalog, struct snapshot **out, struct error *err)

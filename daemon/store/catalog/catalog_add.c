@@ -58,3 +58,28 @@ const struct catalog_letter catalog_letters[CATALOG_LETTERS] = {
 	{'f', 3, add_file},
 	{'n', 2, add_tensor},
 };
+
+static uint64_t count_rows(const struct table *table)
+{
+	uint64_t rows = 0;
+	for (size_t i = 0; i < table->file_count; i++) {
+		for (size_t j = 0; j < table->files[i].segment_count; j++) {
+			rows += table->files[i].segments[j].rows;
+		}
+	}
+	return rows;
+}
+
+enum status catalog_check_rows(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		for (size_t j = 0; j < release->table_count; j++) {
+			const struct table *table = release->tables[j];
+			if (count_rows(table) != table->rows) {
+				return STATUS_CORRUPT;
+			}
+		}
+	}
+	return STATUS_OK;
+}

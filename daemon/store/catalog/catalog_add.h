@@ -22,4 +22,8 @@ struct catalog_letter {
 enum { CATALOG_LETTERS = 4 };
 extern const struct catalog_letter catalog_letters[CATALOG_LETTERS];
 
+/* Checks, when all records are in, that each table has as many rows as the segments of its files:
+ * these records are written together, and one of another moment was damaged. Errors: CORRUPT. */
+enum status catalog_check_rows(const struct snapshot *snapshot);
+
 #endif

@@ -2,6 +2,7 @@
 #include "daemon/store/system/mapfault.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,18 +10,21 @@
 #include <unistd.h>
 
 /* Entries are never freed, since the handler may walk the list at any time. The next watch takes an
- * entry that was forgotten. `len` is 0 while an entry is free; it is stored last, so the handler
- * never finds an entry that is half filled. */
+ * entry that was forgotten, from a list of those: a release has a range for each segment, and to
+ * look for a free entry among them all would cost the square of their number. `len` is 0 while an
+ * entry is free; it is stored last, so the handler never finds an entry that is half filled. */
 struct mapfault {
-	struct mapfault *next; /* constant once linked */
+	struct mapfault *next;      /* constant once linked */
+	struct mapfault *next_free; /* guarded by free_lock */
 	_Atomic uintptr_t start;
 	_Atomic size_t len;
 	_Atomic(_Atomic unsigned char *) flag;
 	_Atomic unsigned char mark;
-	atomic_flag taken;
 };
 
 static _Atomic(struct mapfault *) watch_list;
+static struct mapfault *free_list;
+static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER; /* the handler does not take it */
 static _Atomic unsigned fault_count;
 static size_t page_bytes;
 
@@ -68,17 +72,16 @@ enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char 
 	unsigned char mark, struct mapfault **out)
 {
 	assert(flag != NULL);
-	struct mapfault *watch = atomic_load(&watch_list);
-	while (watch != NULL && atomic_flag_test_and_set(&watch->taken)) {
-		watch = watch->next;
-	}
+	(void)pthread_mutex_lock(&free_lock);
+	struct mapfault *watch = free_list;
+	free_list = watch == NULL ? NULL : watch->next_free;
+	(void)pthread_mutex_unlock(&free_lock);
 	const bool is_new = watch == NULL;
 	if (is_new) {
 		watch = calloc(1, sizeof *watch);
 		if (watch == NULL) {
 			return STATUS_NO_MEMORY;
 		}
-		(void)atomic_flag_test_and_set(&watch->taken);
 	}
 	assert(atomic_load(&watch->len) == 0); /* a free entry matches no address */
 	atomic_store(&watch->start, (uintptr_t)start);
@@ -98,7 +101,10 @@ void mapfault_forget(struct mapfault *watch)
 {
 	if (watch != NULL) {
 		atomic_store(&watch->len, 0);
-		atomic_flag_clear(&watch->taken);
+		(void)pthread_mutex_lock(&free_lock);
+		watch->next_free = free_list;
+		free_list = watch;
+		(void)pthread_mutex_unlock(&free_lock);
 	}
 }
 

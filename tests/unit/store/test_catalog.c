@@ -61,6 +61,9 @@ static void add_files(struct table *table, uint64_t number)
 				.hash = UINT64_MAX / (j + 1),
 			};
 		}
+		for (uint32_t j = 0; j < SEGMENTS; j++) {
+			table->rows += file->segments[j].rows;
+		}
 		table->bytes += file->bytes;
 	}
 }
@@ -88,7 +91,6 @@ static struct release *make_release(uint64_t number)
 		spec.views = (uint32_t)i;
 		struct table *table = table_new(&spec, i);
 		assert_non_null(table);
-		table->rows = number * 100 + i;
 		if (release->state == RELEASE_SEALED) {
 			add_files(table, number);
 		}

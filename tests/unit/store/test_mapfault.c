@@ -110,6 +110,27 @@ static void each_range_marks_its_own_flag(void **state)
 	mapfault_forget(NULL);
 }
 
+/* A watch that looked at all others first would take minutes here, and the test would be ended. */
+static void many_ranges_are_watched(void **state)
+{
+	enum { RANGES = 400000 };
+	(void)state;
+	struct mapfault **watches = malloc(RANGES * sizeof(struct mapfault *));
+	_Atomic unsigned char flag = 0;
+	assert_non_null(watches);
+	for (unsigned round = 0; round < 2; round++) {
+		for (size_t i = 0; i < RANGES; i++) {
+			assert_int_equal(mapfault_watch((void *)(uintptr_t)(i + 1), 1, &flag, MARK,
+						 &watches[i]),
+				STATUS_OK);
+		}
+		for (size_t i = 0; i < RANGES; i++) {
+			mapfault_forget(watches[i]);
+		}
+	}
+	free(watches);
+}
+
 static void a_fault_elsewhere_still_ends_the_process(void **state)
 {
 	(void)state;
@@ -196,6 +217,8 @@ int main(void)
 		cmocka_unit_test(a_fault_elsewhere_still_ends_the_process),
 		cmocka_unit_test(threads_may_fault_at_once),
 		cmocka_unit_test(refused_memory_is_told_as_such),
+		/* Behind the others: it leaves many places that may be taken again. */
+		cmocka_unit_test(many_ranges_are_watched),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 /* test_store_open.c - who may open a data folder, what a crash leaves there, and what is damage. */
 #include "daemon/store/admin/admin.h"
+#include "daemon/store/base/base.h"
+#include "daemon/store/catalog/catalog.h"
 #include "daemon/store/catalog/current.h"
 #include "daemon/store/figures.h"
 #include "daemon/store/state/options.h"
@@ -249,6 +251,48 @@ static void on_a_full_disk_a_change_is_undone(void **state)
 	scratch_expect(scratch, "r1", 0, 10, 1);
 }
 
+/* Writes release "r1" into the catalog with other rows: of its table, or of a segment. */
+static void write_other_rows(struct scratch *scratch, bool of_table, uint32_t by)
+{
+	char path[PATH_MAX];
+	struct error err = {0};
+	struct catalog *catalog = NULL;
+	struct snapshot *snapshot = NULL;
+	scratch_path(scratch, path, "catalog.mdb");
+	scratch_must(catalog_open(path, scratch->catalog_bytes, &catalog, &err), &err);
+	scratch_must(catalog_read(catalog, &snapshot, &err), &err);
+	struct table *table = snapshot->releases[0]->tables[0];
+	table->rows += of_table ? by : 0;
+	table->files[0].segments[0].rows += of_table ? 0 : by;
+	snapshot->sequence++;
+	const struct catalog_change change = {.after = snapshot, .put = snapshot->releases[0]};
+	scratch_must(catalog_commit(catalog, &change, &err), &err);
+	snapshot_drop(snapshot);
+	catalog_close(catalog);
+}
+
+/* Every record is whole, but that of the table and those of its files do not fit each other. */
+static void rows_that_the_files_do_not_have_are_damage(void **state)
+{
+	struct scratch *scratch = *state;
+	struct scratch_file catalog;
+	char path[PATH_MAX];
+	scratch_sealed(scratch, "r1", 0, 10, 1);
+	scratch_close(scratch);
+	scratch_path(scratch, path, "catalog.mdb");
+	catalog = scratch_read(path);
+	for (unsigned i = 0; i < 2; i++) {
+		struct error err = {0};
+		write_other_rows(scratch, i == 0, 1);
+		assert_int_equal(scratch_try_open(scratch, &err), STATUS_CORRUPT);
+		assert_non_null(strstr(err.text, "catalog: a record"));
+		scratch_write(path, catalog.data, catalog.len);
+	}
+	free(catalog.data);
+	scratch_open(scratch);
+	scratch_expect(scratch, "r1", 0, 10, 1);
+}
+
 int main(void)
 {
 	struct CMUnitTest all[] = {
@@ -257,6 +301,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_base_file_is_told_and_does_not_go_live),
 		cmocka_unit_test(what_the_catalog_does_not_name_is_removed),
 		cmocka_unit_test(what_others_put_there_stays),
+		cmocka_unit_test(rows_that_the_files_do_not_have_are_damage),
 		cmocka_unit_test(a_lost_catalog_is_refused),
 		cmocka_unit_test(on_a_full_disk_a_change_is_undone),
 		cmocka_unit_test(a_newer_current_is_refused_and_a_damaged_one_written_again),
