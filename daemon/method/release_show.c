@@ -94,7 +94,7 @@ static enum status write_show(struct call *call, const char *id, const struct lo
 		const bool is_sealing =
 			is_open && store_seal_progress(store, release->number, &seal);
 		show_release(call->out, snapshot, release, 1 + is_open + is_sealing);
-		show_tables(call->out, "table_list", release);
+		show_tables(call->out, store, "table_list", release);
 		if (is_open) {
 			write_loads(call->out, loads);
 		}

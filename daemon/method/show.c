@@ -4,6 +4,7 @@
 #include "daemon/method/call/cost.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/store/base/base.h"
+#include "daemon/store/figures.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/tensor/tensor.h"
@@ -91,9 +92,10 @@ uint64_t show_tables_cost(const struct release *release)
 	return ns;
 }
 
-void show_table(struct wire_writer *out, const struct table *table, size_t more)
+void show_table(struct wire_writer *out, struct store *store, const struct table *table,
+	size_t more)
 {
-	enum { BESIDE_SPEC = 7 };
+	enum { BESIDE_SPEC = 8 };
 	wire_write_map(out, spec_fields(&table->spec) + BESIDE_SPEC + more);
 	spec_write(out, &table->spec);
 	reply_uint(out, "rows", table->rows);
@@ -106,13 +108,15 @@ void show_table(struct wire_writer *out, const struct table *table, size_t more)
 	const bool indexed = index != NULL && index_is_sound(index);
 	reply_uint(out, "index_bytes", indexed ? index->bytes : 0);
 	reply_uint(out, "index_build_ms", indexed ? index->build_ms : 0);
+	reply_str(out, "index_state", store_index_state(store, table));
 }
 
-void show_tables(struct wire_writer *out, const char *name, const struct release *release)
+void show_tables(struct wire_writer *out, struct store *store, const char *name,
+	const struct release *release)
 {
 	wire_write_str(out, name);
 	wire_write_array(out, release->table_count);
 	for (size_t i = 0; i < release->table_count; i++) {
-		show_table(out, release->tables[i], 0);
+		show_table(out, store, release->tables[i], 0);
 	}
 }

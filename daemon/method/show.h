@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct store;
+
 /* How long the next three take, in nanoseconds (cost.h). */
 uint64_t show_release_cost(const struct release *release);
 uint64_t show_table_cost(const struct table *table);
@@ -21,9 +23,11 @@ void show_release(struct wire_writer *out, const struct snapshot *snapshot,
 	const struct release *release, size_t more);
 
 /* Writes a map that describes a table. The caller writes `more` entries behind these. */
-void show_table(struct wire_writer *out, const struct table *table, size_t more);
+void show_table(struct wire_writer *out, struct store *store, const struct table *table,
+	size_t more);
 
 /* Writes the entry `name`: an array that describes all tables of a release. */
-void show_tables(struct wire_writer *out, const char *name, const struct release *release);
+void show_tables(struct wire_writer *out, struct store *store, const char *name,
+	const struct release *release);
 
 #endif

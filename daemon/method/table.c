@@ -54,7 +54,7 @@ enum status table_list_run(struct call *call)
 	if (status == STATUS_OK) {
 		wire_write_map(call->out, 2);
 		reply_str(call->out, "release", release->id.text);
-		show_tables(call->out, "tables", release);
+		show_tables(call->out, call->service->store, "tables", release);
 	}
 	snapshot_end(call->service->store);
 	return status == STATUS_OK ? reply_end(call) : status;
@@ -83,7 +83,7 @@ enum status table_show_run(struct call *call)
 		status = call_charge(call, COST_LIST, show_table_cost(table));
 	}
 	if (status == STATUS_OK) {
-		show_table(call->out, table, 1);
+		show_table(call->out, call->service->store, table, 1);
 		reply_str(call->out, "release", release->id.text);
 	}
 	snapshot_end(call->service->store);

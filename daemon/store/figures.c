@@ -4,6 +4,7 @@
 #include "daemon/store/base/base.h"
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/merge/merger.h"
+#include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/tensor/tensor.h"
@@ -68,4 +69,20 @@ void store_figures(struct store *store, struct store_figures *out)
 	}
 	snapshot_end(store);
 	*out = figures;
+}
+
+const char *store_index_state(struct store *store, const struct table *table)
+{
+	const struct index *index =
+		atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire);
+	if (table->spec.index == INDEX_NONE) {
+		return "none";
+	}
+	if (index != NULL && index_is_sound(index)) {
+		return "ready";
+	}
+	if (table->rows > 0 && !table_wants_index(table, store->options.sizes.index_rows_min)) {
+		return "few_rows";
+	}
+	return indexer_is_building(store->indexer, table) ? "building" : "waiting";
 }

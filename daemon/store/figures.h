@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct store;
+struct table;
 
 struct store_figures {
 	uint64_t releases;
@@ -34,5 +35,9 @@ struct store_figures {
 	struct index_figures index;
 };
 void store_figures(struct store *store, struct store_figures *out);
+
+/* Whether a table of the snapshot at hand has its index, in a word of schema/PROTOCOL.md
+ * (`index_state` of table.list). */
+const char *store_index_state(struct store *store, const struct table *table);
 
 #endif

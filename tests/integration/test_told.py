@@ -1,11 +1,12 @@
 """test_told.py - what a person is told who is wrong in a common way: the remedy is in the line."""
 
+import contextlib
 import json
 import os
 import pty
 import re
-import select
 import subprocess
+import time
 
 import numpy as np
 
@@ -151,6 +152,29 @@ class Told(harness.Case):
         self.daemon.command('put', 'u', 5, 1, 1)
         self.assertRegex(self.daemon.command('release', 'show', 'r'), r'table u .* 2 pending')
 
+    def test_a_table_tells_its_index(self):
+        self.daemon.command('release', 'create', 'x')
+        for table, rows, index in (('few', 10, 'balls'), ('many', 20000, 'balls'), ('none', 10, 'none')):
+            self.daemon.command('table', 'create', 'x/' + table, '--entity', 'item', '--kind', 'ir', '--dim', 16, '--index', index)
+            np.save(self.path('k.npy'), np.arange(rows, dtype='u8'))
+            np.save(self.path('r.npy'), np.random.default_rng(1).standard_normal((rows, 16), 'f4'))
+            self.daemon.command('import', 'x/' + table, '--keys', self.path('k.npy'), '--rows', self.path('r.npy'))
+        self.assertEqual({each['index_state'] for each in client_of(self.daemon, 'table.list', release='x')['tables']},
+                         {'waiting', 'none'})
+        self.daemon.command('release', 'seal', 'x')
+        seen = []
+        end = time.monotonic() + harness.CALL_SECONDS
+        with self.daemon.client() as client:
+            while seen[-1:] != ['ready']:
+                self.assertLess(time.monotonic(), end)
+                seen += [client.call('table.show', release='x', table='many')['index_state']]
+        self.assertIn('building', seen)
+        self.assertLessEqual(set(seen), {'waiting', 'building', 'ready'})
+        said = self.daemon.command('table', 'list', 'x')
+        self.assertRegex(said, r'few .* few rows\n')
+        self.assertRegex(said, r'many .* MiB +[0-9.]+ [KM]iB\n')
+        self.assertRegex(said, r'none .* -\n')
+
     def test_a_seal_shows_how_far_it_is(self):
         """On a terminal there is a bar after a fifth of a second: the rows are doubled until a seal takes as long."""
         rows = 500000
@@ -172,7 +196,9 @@ class Told(harness.Case):
                 while process.poll() is None:
                     sealing = client.call('release.show', release=release).get('sealing')
                     seen.update({sealing['done']: sealing['rows']} if sealing else {})
-            said = os.read(leader, 65536) if select.select([leader], [], [], 0)[0] else b''
+            with contextlib.suppress(OSError):     # all was read, and the other end is closed
+                while True:
+                    said += os.read(leader, 65536)
             os.close(leader)
             self.assertEqual(process.returncode, 0)
             self.assertNotIn('sealing', client_of(self.daemon, 'release.show', release=release))

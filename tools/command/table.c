@@ -231,16 +231,18 @@ static void add_options(struct text_table *table, struct wire_value each)
 	text_cell(table, "%s", or_dash(text_str_of(each, "read", text, sizeof text)));
 }
 
-/* The size of the index; that there is none yet; or that the table is to have none. */
+/* The size of the index; or why there is none. */
 static const char *index_text(struct wire_value table, char text[TEXT_BYTES])
 {
 	char name[TEXT_BYTES];
-	const uint64_t bytes = text_uint_of(table, "index_bytes");
-	text_str_of(table, "index", name, sizeof name);
-	if (name[0] == '\0' || strcmp(name, "none") == 0) {
-		return "-";
+	text_str_of(table, "index_state", name, sizeof name);
+	if (strcmp(name, "ready") == 0) {
+		return text_size(text_uint_of(table, "index_bytes"), text);
 	}
-	return bytes > 0 ? text_size(bytes, text) : "none yet";
+	return strcmp(name, "building") == 0   ? "building"
+	       : strcmp(name, "waiting") == 0  ? "none yet"
+	       : strcmp(name, "few_rows") == 0 ? "few rows"
+					       : "-";
 }
 
 static void add_table(struct text_table *table, struct wire_value each)
@@ -384,6 +386,8 @@ const struct command cmd_table = {
 		"  --decay    of a cr table: what is there counts D times as much after each sample\n"
 		"             (0 < D <= 1), half as much after TIME, or both (events=0.99)\n"
 		"  --read     what a fetch of a cr row gives (layer_norm)\n"
+		"INDEX is its size; or that it is being built, that there is none yet, or that the table\n"
+		"has so few rows that it needs none.\n"
 		"RELEASE may be `live`. Rows that are pending were written since the last merge: they\n"
 		"are served, and not yet in base files.\n"
 		"\n"

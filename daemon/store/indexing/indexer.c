@@ -28,6 +28,7 @@ struct indexer {
 	_Atomic uint64_t failed;
 	_Atomic uint64_t bytes;
 	_Atomic bool running;
+	_Atomic(const struct table *) building; /* for comparison only */
 };
 
 /* A table that wants an index. Both tables are held. */
@@ -162,9 +163,11 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 			.queries = wish->queries,
 			.stop = &indexer->stop,
 		};
+		atomic_store(&indexer->building, wish->table);
 		atomic_store(&indexer->running, true);
 		status = index_build(&job, &index, &err);
 		atomic_store(&indexer->running, false);
+		atomic_store(&indexer->building, NULL);
 		if (status == STATUS_OK) {
 			indexer_count(indexer, index);
 			store_event(store,
@@ -235,6 +238,11 @@ void indexer_count(struct indexer *indexer, const struct index *index)
 {
 	atomic_fetch_add(&indexer->builds, 1);
 	atomic_fetch_add(&indexer->bytes, index->bytes);
+}
+
+bool indexer_is_building(struct indexer *indexer, const struct table *table)
+{
+	return indexer != NULL && atomic_load(&indexer->building) == table;
 }
 
 void indexer_figures(struct indexer *indexer, struct index_figures *out)

@@ -12,16 +12,22 @@
 
 #include "schema/status.h"
 
+#include <stdbool.h>
+
 struct index;
 struct index_figures;
 struct indexer;
 struct store;
+struct table;
 
 enum status indexer_start(struct store *store, struct indexer **out);
 /* Ends a build that is under way. NULL is fine. */
 void indexer_stop(struct indexer *indexer);
 /* Counts an index that a merge has built. */
 void indexer_count(struct indexer *indexer, const struct index *index);
+
+/* Whether it builds the index of this table now. NULL: it builds none. */
+bool indexer_is_building(struct indexer *indexer, const struct table *table);
 
 /* Zeros when there is no indexer. */
 void indexer_figures(struct indexer *indexer, struct index_figures *out);
