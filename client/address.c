@@ -160,6 +160,16 @@ enum status address_connect(const char *address, int64_t deadline_ms, int *fd, s
 	if (strncmp(address, "tcp:", 4) == 0) {
 		return connect_tcp(address, address + 4, deadline_ms, fd, err);
 	}
-	return connect_unix(strncmp(address, "unix:", 5) == 0 ? address + 5 : address, deadline_ms,
-		fd, err);
+	if (strncmp(address, "unix:", 5) == 0) {
+		return connect_unix(address + 5, deadline_ms, fd, err);
+	}
+	/* A host and a port without tcp: in front would be the name of a socket in this folder. */
+	const char *colon = strrchr(address, ':');
+	if (strchr(address, '/') == NULL && colon != NULL && colon[1] != '\0' &&
+		strspn(colon + 1, "0123456789") == strlen(colon + 1)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"address '%s': a host and a port are tcp:%s, a path is unix:%s", address,
+			address, address);
+	}
+	return connect_unix(address, deadline_ms, fd, err);
 }

@@ -197,9 +197,11 @@ enum status settings_find(int argc, const char *const *argv, enum settings_wish 
 	*wish = SETTINGS_RUN;
 	for (int i = 1; i < argc;) {
 		struct argument argument = read_argument(argc, argv, i);
-		if (strcmp(argument.text, "--help") == 0 ||
-			strcmp(argument.text, "--version") == 0) {
-			*wish = argument.text[2] == 'h' ? SETTINGS_HELP : SETTINGS_VERSION;
+		const bool is_help =
+			strcmp(argument.text, "--help") == 0 || strcmp(argument.text, "-h") == 0;
+		if (is_help || strcmp(argument.text, "--version") == 0 ||
+			strcmp(argument.text, "-V") == 0) {
+			*wish = is_help ? SETTINGS_HELP : SETTINGS_VERSION;
 			return STATUS_OK;
 		}
 		bool is_config = is_named(&argument, "--config");
@@ -251,6 +253,6 @@ void settings_print_help(FILE *file)
 		(void)fprintf(file, "  %-22s %s\n", option, setting->help);
 	}
 	(void)fprintf(file, "  %-22s %s\n", "--config FILE", "settings; see repstored(8)");
-	(void)fprintf(file, "  %-22s %s\n", "--version", "print the version");
-	(void)fprintf(file, "  %-22s %s\n", "--help", "print this");
+	(void)fprintf(file, "  %-22s %s\n", "-V, --version", "print the version");
+	(void)fprintf(file, "  %-22s %s\n", "-h, --help", "print this");
 }

@@ -140,14 +140,18 @@ static enum status parse_tcp(const char *text, const char *host_port, struct add
 	return STATUS_OK;
 }
 
-/* Whether a text such as `http://x` begins with a scheme. That is a mistake, not a path. */
+/* Whether a text is no path but a mistake: it begins with a scheme, as `http://x` does, or it is a host
+ * and a port. */
 static bool has_scheme(const char *text)
 {
 	const char *at = text;
 	while (isalpha((unsigned char)*at)) {
 		at++;
 	}
-	return at > text && *at == ':';
+	const char *colon = strrchr(text, ':');
+	const bool has_port = strchr(text, '/') == NULL && colon != NULL && colon[1] != '\0' &&
+			      strspn(colon + 1, "0123456789") == strlen(colon + 1);
+	return has_port || (at > text && *at == ':');
 }
 
 enum status address_parse(const char *text, struct address *out, struct error *err)

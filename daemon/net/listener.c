@@ -66,6 +66,12 @@ static enum status bind_unix(struct listener *listener, mode_t mode, struct erro
 		}
 		failed = bind(listener->fd, &address->socket.any, address->len);
 	}
+	if (failed != 0 && errno == ENOENT) {
+		return error_set(err, STATUS_IO,
+			"listen '%s': its folder is not there; make it, or name another place "
+			"(--listen unix:PATH)",
+			address->text);
+	}
 	if (failed != 0) {
 		return fail(address, "bind", err);
 	}

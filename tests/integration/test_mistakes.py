@@ -17,6 +17,7 @@ PAGE = os.path.join(os.path.dirname(__file__), '..', '..', 'client', 'GUIDE.md')
 # What is typed behind `repstore`, the exit status, and words that must be in the line: the remedy is among them.
 MISTAKES = [
     ('-s none ping', 1, ['is the daemon, repstored, running there? (-s says so)']),
+    ('-s 127.0.0.1:7070 ping', 1, ['tcp:127.0.0.1:7070']),
     ('fetc ur 1', 2, ["did you mean 'fetch'?"]),
     ('fetch ur 1 --relase ckpt-3', 2, ["did you mean '--release'?"]),
     ('fetch urs 1', 1, ["did you mean 'ur'?", '`repstore table list ckpt-3`', 'RELEASE/TABLE']),

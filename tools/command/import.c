@@ -242,8 +242,13 @@ static int run(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (rest.count < 1 || rest.count > 2) {
-		return session_usage(session, "import: one RELEASE/TABLE, and files");
+	if (rest.count < 1) {
+		return session_usage(session, "import: into which RELEASE/TABLE?");
+	}
+	if (rest.count > 2) {
+		return session_usage(session,
+			"import: '%s': not expected; one file, or --keys K.npy --rows R.npy",
+			rest.values[2]);
 	}
 	status = table_argument_read(session, rest.values[0], release, &import.place);
 	if (status != EXIT_DONE) {

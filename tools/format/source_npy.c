@@ -232,8 +232,8 @@ static enum status check_column(const struct source_npy *source, const struct ar
 	}
 	if (!is_type(column, kind, bytes)) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"'%s': descr: %s given, this column is %c%zu", column->path,
-			given_of(column).descr, kind, bytes);
+			"'%s': descr: %s given, this column is %c%zu: save x.astype('%c%zu')",
+			column->path, given_of(column).descr, kind, bytes, kind, bytes);
 	}
 	if (column->npy.dims != 1 || column->npy.shape[0] != source->keys.npy.shape[0]) {
 		return error_set(err, STATUS_BAD_REQUEST,

@@ -229,6 +229,26 @@ static void wrong_arguments_are_named(void **state)
 	}
 }
 
+static void help_and_version_are_asked_for(void **state)
+{
+	static const struct {
+		const char *argument;
+		enum settings_wish wish;
+	} rows[] = {{"-h", SETTINGS_HELP}, {"--help", SETTINGS_HELP}, {"-V", SETTINGS_VERSION},
+		{"--version", SETTINGS_VERSION}};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const char *argv[] = {"repstored", rows[i].argument, NULL};
+		struct settings settings;
+		enum settings_wish wish;
+		const char *config = NULL;
+		struct error err;
+		settings_init(&settings);
+		assert_int_equal(apply(&settings, argv, &config, &wish, &err), STATUS_OK);
+		assert_int_equal(wish, rows[i].wish);
+	}
+}
+
 static void too_many_addresses_are_refused(void **state)
 {
 	const char *argv[2 * SETTINGS_LISTEN_MAX + 4] = {"repstored"};
@@ -275,6 +295,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_installed_file_shows_the_defaults),
 		cmocka_unit_test(the_command_line_overrides),
 		cmocka_unit_test(wrong_arguments_are_named),
+		cmocka_unit_test(help_and_version_are_asked_for),
 		cmocka_unit_test(too_many_addresses_are_refused),
 		cmocka_unit_test(help_and_version_are_wishes),
 	};

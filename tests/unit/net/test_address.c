@@ -57,6 +57,8 @@ static void wrong_addresses_are_named(void **state)
 		{"", "the path is empty"},
 		{"unix:", "the path is empty"},
 		{"http://127.0.0.1", "unix:PATH, tcp:HOST:PORT or a path is expected"},
+		{"127.0.0.1:7000", "unix:PATH, tcp:HOST:PORT or a path is expected"},
+		{"[::1]:7000", "unix:PATH, tcp:HOST:PORT or a path is expected"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
