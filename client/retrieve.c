@@ -266,6 +266,7 @@ static enum status read_answer(struct wire_value result, const struct rep_retrie
 		!lay_out(result, asked, &place, &read)) {
 		return error_set(err, STATUS_PROTOCOL, "retrieve: an answer of another shape");
 	}
+	read.by_rows = field_is(result, "calibrated", "rows");
 	place.memory = malloc(place.at + 1);
 	if (place.memory == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "retrieve: no memory for %zu bytes",

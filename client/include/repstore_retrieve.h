@@ -93,6 +93,7 @@ struct rep_retrieved {
 	char from[136]; /* the table of the queries' rows; "" if vectors were given */
 	char in[136];
 	bool exact;        /* these are the best items for certain */
+	bool by_rows;      /* not exact, and the index was calibrated by items, for want of users */
 	uint64_t compared; /* rows that were looked at */
 	uint32_t count;    /* of queries */
 	struct rep_hits *parts;

@@ -207,7 +207,8 @@ static enum status write_reply(struct retrieve *retrieve)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	wire_write_map(out, 8 + (from != NULL ? 1u : 0u));
+	const bool is_exact = retrieve->search.is_exact;
+	wire_write_map(out, 8 + (from != NULL ? 1u : 0u) + (is_exact ? 0u : 1u));
 	reply_str(out, "release", retrieve->place.release->id.text);
 	reply_uint(out, "sequence", retrieve->place.at.visible);
 	if (from != NULL) {
@@ -216,7 +217,10 @@ static enum status write_reply(struct retrieve *retrieve)
 	reply_str(out, "in", retrieve->place.at.items->spec.name.text);
 	reply_str(out, "key", key_type_name(retrieve->place.at.items->spec.key_type));
 	reply_str(out, "metric", metric_name(retrieve->place.at.metric));
-	reply_flag(out, "exact", retrieve->search.is_exact);
+	reply_flag(out, "exact", is_exact);
+	if (!is_exact) {
+		reply_str(out, "calibrated", retrieve->search.is_by_users ? "users" : "rows");
+	}
 	reply_uint(out, "compared", retrieve->search.compared);
 	wire_write_str(out, "parts");
 	wire_write_array(out, retrieve->given.query.count);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "daemon/search/expect.h"
+#include "daemon/search/search_rank.h"
 #include "daemon/search/search_rules.h"
 #include "daemon/search/search_whole.h"
 #include "daemon/store/base/base.h"
@@ -38,6 +39,9 @@ struct visit {
 	float *scores; /* owned */
 	uint64_t tried;
 	uint64_t passed;
+	/* Rows that may not be found are scored too, and `rank` keeps their scores. */
+	bool is_ranked;
+	struct search_rank rank;
 	enum status status; /* why it was cancelled; OK: it was not, or it is sparse */
 	bool is_sparse;     /* too few rows pass the filter */
 	_Atomic bool cancel;
@@ -87,20 +91,22 @@ struct balls_kind {
 	float factor;
 };
 
-static struct balls_kind kind_of(const struct search *search)
+/* For a search for so many rows. */
+static struct balls_kind kind_of(const struct search *search, uint64_t hits)
 {
 	struct balls_kind kind = {.metric = BALLS_INNER_PRODUCT};
 	const bool is_known = metric_of(search->options.place->metric, &kind.metric);
 	assert(is_known); /* else search_index_can is false */
-	kind.factor = balls_factor_for(&index_of(search)->balls, kind.metric,
-		search->options.recall, search->options.k);
+	const struct balls *balls = &index_of(search)->balls;
+	kind.factor = balls_factor_for(balls, kind.metric,
+		balls_recall_to_ask(balls, search->options.recall), hits);
 	return kind;
 }
 
 uint64_t search_index_expect_ns(const struct search *search)
 {
 	const struct table *items = search->options.place->items;
-	const struct balls_kind kind = kind_of(search);
+	const struct balls_kind kind = kind_of(search, search->options.k);
 	const uint64_t each_ns = index_pace_expect(&index_of(search)->pace, kind.metric,
 		search->options.k, kind.factor);
 	if (each_ns == 0) {
@@ -140,15 +146,22 @@ static void read_row(const struct visit *visit, const struct row_place *place, u
 
 /* The score of a row, or NaN if the row may not be found. This asks only about a score that is good
  * enough to be kept: search_is_dropped costs a look-up. */
-static float judged(struct visit *visit, float score, uint32_t row)
+static float judged(struct visit *visit, float score, uint32_t row, bool passes)
 {
-	bool is_dropped = false;
-	if (score >= topk_threshold(visit->top)) {
-		const enum status status = search_is_dropped(visit->search,
-			rows_first_base_id + row, true, &is_dropped);
-		if (status != STATUS_OK) {
-			stop(visit, status);
-		}
+	bool is_dropped = !passes;
+	if (!(score >= topk_threshold(visit->top))) {
+		return passes ? score : NAN;
+	}
+	enum status status = STATUS_OK;
+	if (passes) {
+		status = search_is_dropped(visit->search, rows_first_base_id + row, true,
+			&is_dropped);
+	}
+	if (status == STATUS_OK && is_dropped && visit->is_ranked) {
+		status = search_rank_add(&visit->rank, score);
+	}
+	if (status != STATUS_OK) {
+		stop(visit, status);
 	}
 	return is_dropped ? NAN : score;
 }
@@ -158,7 +171,8 @@ static void score_some(struct visit *visit, const uint32_t *rows, uint32_t count
 {
 	struct row_place places[AHEAD_ROWS];
 	uint32_t chosen[AHEAD_ROWS];
-	uint32_t passed = 0;
+	bool passes[AHEAD_ROWS];
+	uint32_t some = 0;
 	assert(count <= AHEAD_ROWS && count <= visit->scorer.rows_max);
 	for (uint32_t i = 0; i < count; i++) {
 		places[i] = rows_place(&visit->search->rows, rows[i]);
@@ -167,24 +181,26 @@ static void score_some(struct visit *visit, const uint32_t *rows, uint32_t count
 	for (uint32_t i = 0; i < count; i++) {
 		const struct segment *view = places[i].view;
 		const uint32_t row = places[i].row;
-		chosen[passed] = i;
-		passed += search_passes(visit->search, view->times + row,
+		passes[i] = search_passes(visit->search, view->times + row,
 			view->tags == NULL ? NULL : view->tags + row);
+		visit->passed += passes[i];
+		chosen[some] = i;
+		some += passes[i] || visit->is_ranked;
 		scores[i] = NAN;
 	}
-	for (uint32_t i = 0; i < passed; i++) {
+	for (uint32_t i = 0; i < some; i++) {
 		read_row(visit, &places[chosen[i]],
 			visit->rows + i * scorer_row_bytes(&visit->scorer));
 	}
-	if (passed > 0) {
-		scorer_run(&visit->scorer, visit->rows, passed, visit->scores);
+	if (some > 0) {
+		scorer_run(&visit->scorer, visit->rows, some, visit->scores);
 	}
-	for (uint32_t i = 0; i < passed; i++) {
-		scores[chosen[i]] = judged(visit, visit->scores[i], rows[chosen[i]]);
+	for (uint32_t i = 0; i < some; i++) {
+		const uint32_t which = chosen[i];
+		scores[which] = judged(visit, visit->scores[i], rows[which], passes[which]);
 	}
 	visit->tried += count;
-	visit->passed += passed;
-	assert(passed <= count);
+	assert(some <= count);
 }
 
 static void score(void *arg, const uint32_t *rows, uint32_t count, float *scores)
@@ -234,15 +250,39 @@ static void close_visit(struct visit *visit)
 	scorer_fini(&visit->scorer);
 	free(visit->rows);
 	free(visit->scores);
+	search_rank_fini(&visit->rank);
+}
+
+/* What a search for one query has come to. */
+struct outcome {
+	bool is_done; /* false: too few rows pass the filter */
+	bool is_exact;
+	uint64_t hits; /* rows that reach the k-th best score, with those that may not be found */
+};
+
+/* Why a visit has failed, if it has. */
+static enum status reason_of(const struct visit *visit, enum status status)
+{
+	const char *table = search_spec(visit->search)->name.text;
+	if (visit->status != STATUS_OK) {
+		status = visit->status;
+	} else if (visit->is_sparse) {
+		status = STATUS_OK;
+	}
+	return status == STATUS_CORRUPT
+		       ? error_set(visit->err, status, "table '%s': a damaged segment", table)
+	       : status == STATUS_NO_MEMORY
+		       ? error_set(visit->err, status, "no memory for a search")
+		       : status;
 }
 
 static enum status search_one(struct search *search, struct balls_space *space, uint32_t query,
-	bool *is_done, struct error *err)
+	const struct balls_kind *kind, struct outcome *out, struct error *err)
 {
-	struct visit visit = {.err = err};
+	struct visit visit = {.search = search, .err = err};
 	struct index *index = index_of(search);
-	const struct balls_kind kind = kind_of(search);
 	const uint64_t began_ns = clock_monotonic_ns();
+	visit.is_ranked = kind->factor < 1 && search_may_drop(search);
 	enum status status = open_visit(&visit, search, query);
 	if (status != STATUS_OK) {
 		close_visit(&visit);
@@ -251,8 +291,8 @@ static enum status search_one(struct search *search, struct balls_space *space, 
 	struct balls_query asked = {
 		.query = (const float *)search->options.query->vectors +
 			 (size_t)query * search->options.query->dim,
-		.metric = kind.metric,
-		.factor = kind.factor,
+		.metric = kind->metric,
+		.factor = kind->factor,
 		.score = score,
 		.arg = &visit,
 		.top = visit.top,
@@ -261,23 +301,42 @@ static enum status search_one(struct search *search, struct balls_space *space, 
 	};
 	assert(index->balls.dim == search->options.query->dim);
 	status = balls_search(&index->balls, &asked, space);
-	index_pace_learn(&index->pace, kind.metric, search->options.k, kind.factor,
+	index_pace_learn(&index->pace, kind->metric, search->options.k, kind->factor,
 		clock_monotonic_ns() - began_ns);
 	search->compared += asked.compared;
-	search->is_exact = search->is_exact && asked.exact;
-	*is_done = !visit.is_sparse;
-	if (visit.status != STATUS_OK) {
-		status = visit.status == STATUS_CORRUPT
-				 ? error_set(err, visit.status, "table '%s': a damaged segment",
-					   search->options.place->items->spec.name.text)
-				 : visit.status;
-	} else if (visit.is_sparse) {
-		status = STATUS_OK;
-	} else if (status != STATUS_OK) {
-		status = error_set(err, status, "no memory for a search");
+	*out = (struct outcome){.is_done = !visit.is_sparse, .is_exact = asked.exact};
+	if (visit.is_ranked) {
+		out->hits = search_rank_of(&visit.rank, visit.top);
 	}
+	status = reason_of(&visit, status);
 	close_visit(&visit);
 	return status;
+}
+
+/* Searches for one query. If it turns out that the best are among more rows than the factor was
+ * chosen for, it searches again, by a greater one. */
+static enum status search_surely(struct search *search, struct balls_space *space, uint32_t query,
+	struct balls_kind kind, struct outcome *out, struct error *err)
+{
+	struct topk *top = &search->tops[query];
+	struct topk before = {0}; /* what rows of the memtable have come to */
+	if (kind.factor >= 1 || !search_may_drop(search)) {
+		return search_one(search, space, query, &kind, out, err);
+	}
+	enum status status = topk_copy(top, &before);
+	while (status == STATUS_OK) {
+		status = search_one(search, space, query, &kind, out, err);
+		const float wanted = kind_of(search, out->hits).factor;
+		if (status != STATUS_OK || !out->is_done || wanted <= kind.factor) {
+			topk_fini(&before);
+			return status;
+		}
+		kind.factor = wanted;
+		topk_fini(top);
+		status = topk_copy(&before, top);
+	}
+	topk_fini(&before);
+	return error_set(err, status, "no memory for a search");
 }
 
 /* ---- all queries ---- */
@@ -328,10 +387,16 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 		status = go_through_memtable(search, err);
 	}
 	search->is_exact = true;
+	search->is_by_users = index_of(search)->balls.queries > 0;
 	*is_done = true;
+	const struct balls_kind kind =
+		kind_of(search, status == STATUS_OK ? search_hits_among(search) : 0);
 	for (uint32_t i = 0; status == STATUS_OK && *is_done && i < search->options.query->count;
 		i++) {
-		status = search_one(search, &space, i, is_done, err);
+		struct outcome outcome = {.is_done = true};
+		status = search_surely(search, &space, i, kind, &outcome, err);
+		*is_done = outcome.is_done;
+		search->is_exact = search->is_exact && outcome.is_exact;
 	}
 	balls_space_fini(&space);
 	return status;

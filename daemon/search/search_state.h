@@ -47,6 +47,7 @@ struct search {
 	/* out */
 	uint64_t compared; /* rows looked at; by an index, the sum over all queries */
 	bool is_exact;     /* no other row can be among the best */
+	bool is_by_users;  /* the index was calibrated by rows of users */
 };
 
 /* The best rows of query i. */

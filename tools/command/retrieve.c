@@ -62,8 +62,10 @@ static void print_text(const struct retrieve *retrieve)
 		found->release, found->sequence, found->from, found->in,
 		metric_name(retrieve->asked.metric != 0 ? (enum metric)retrieve->asked.metric
 							: METRIC_INNER_PRODUCT),
-		found->exact ? "exact" : "approximate", found->compared,
-		items->rows + items->pending, retrieve->elapsed_ms);
+		found->exact     ? "exact"
+		: found->by_rows ? "approximate (calibrated by items)"
+				 : "approximate (calibrated by users)",
+		found->compared, items->rows + items->pending, retrieve->elapsed_ms);
 	text_print(&table);
 }
 

@@ -66,6 +66,9 @@ struct balls {
 	uint32_t balls;
 	uint32_t blocks;
 	uint32_t loose; /* rows without bounds */
+	/* The calibration has asked for so many rows that were given as queries; 0: for rows of its
+	 * own, of which queries to come may be no like. */
+	uint32_t queries;
 	size_t block_bytes;
 	const float *recalls;      /* [BALLS_METRICS][ks][factors], see balls_recall.h */
 	const float *basis;        /* [prefix][dim], orthonormal; NULL: the dims themselves */
@@ -90,10 +93,15 @@ enum status balls_open(const uint8_t *data, size_t len, uint32_t rows, uint32_t 
  * needs it. */
 void balls_members(const struct balls *balls, uint32_t *ball_of);
 
-/* The least factor by which a search for the best `k` found the share `recall` of them when the
- * image was built; 1 if no factor did, or if `recall` is 1. */
+/* The least factor by which a search for the best `hits` rows found the share `recall` of them when
+ * the image was built. 1 if no factor did, if none was tried for so many rows, or if `recall` is 1.
+ * If some rows may not be found, `hits` is how many rows reach the k-th best that may. */
 float balls_factor_for(const struct balls *balls, enum balls_metric metric, double recall,
-	size_t k);
+	uint64_t hits);
+
+/* The recall to ask balls_factor_for for, so that users have `recall`: a greater one if the
+ * calibration took rows for queries, since users may lie elsewhere. */
+double balls_recall_to_ask(const struct balls *balls, double recall);
 
 /* Memory that one search leaves to the next. Zeroed, it is empty. */
 struct balls_space {

@@ -84,6 +84,11 @@ void balls_write_header(const struct balls_shape *shape, uint8_t *space)
 	put_u32(space + 48, shape->first);
 }
 
+void balls_write_queries(uint32_t queries, uint8_t *space)
+{
+	put_u32(space + 52, queries);
+}
+
 static bool shape_fits(const struct balls_shape *shape, uint32_t rows, uint32_t dim)
 {
 	return shape->rows == rows && shape->dim == dim && rows <= BALLS_ROWS_MAX && dim > 0 &&
@@ -182,6 +187,7 @@ enum status balls_open(const uint8_t *data, size_t len, uint32_t rows, uint32_t 
 	}
 	struct balls view;
 	fill(data, &shape, &layout, &view);
+	view.queries = (uint32_t)get(data + 52, 4);
 	if (!are_in_order(view.first_blocks, view.balls, view.blocks)) {
 		return error_set(err, STATUS_CORRUPT, "index: the blocks of its balls are damaged");
 	}

@@ -5,7 +5,7 @@
  *
  *   offset  size  header
  *        0     8  magic "repballs"
- *        8     4  version, 1
+ *        8     4  version, 2
  *       12     4  dim
  *       16     4  rows
  *       20     4  prefix
@@ -15,7 +15,8 @@
  *       36     4  1: there is a basis; 0: there is none
  *       40     8  bytes of the whole image
  *       48     4  first dims of the prefix
- *       52    76  zero
+ *       52     4  queries of the calibration; 0: it took rows
+ *       56    72  zero
  *
  * A block is contiguous:
  *        0    64  f32: the scale of the codes; their error, the largest |z - scale code| of a row z; the
@@ -32,7 +33,7 @@
 #include "daemon/retrieval/balls/balls.h"
 
 enum {
-	BALLS_VERSION = 1,
+	BALLS_VERSION = 2,
 	BALLS_HEADER_BYTES = 128,
 	BALLS_CODE_ZERO = 128,
 };
@@ -82,6 +83,8 @@ struct balls_layout {
 
 void balls_layout(const struct balls_shape *shape, struct balls_layout *out);
 void balls_write_header(const struct balls_shape *shape, uint8_t *space);
+/* Says in a header how many queries the calibration was given. */
+void balls_write_queries(uint32_t queries, uint8_t *space);
 
 /* Length of a row of prefix_axes. */
 static inline uint32_t balls_whole_lanes(uint32_t prefix)

@@ -8,7 +8,7 @@
 #include "daemon/retrieval/balls/balls.h"
 
 enum {
-	BALLS_KS = 3,
+	BALLS_KS = 4,
 	BALLS_FACTORS = 10,
 };
 

@@ -35,7 +35,7 @@ struct calibration {
 	const struct balls_source *source;
 	const struct balls_options *options;
 	enum balls_metric metric;
-	uint64_t own;         /* the query is this row; UINT64_MAX: it is none */
+	uint64_t own; /* the query is this row, which is not to be found; UINT64_MAX: it is none */
 	uint64_t compared;    /* rows that the searches of a metric have looked at */
 	uint64_t scored;      /* of these, those that were scored in full */
 	struct scorer scorer; /* of the query, by the metric */
@@ -58,6 +58,9 @@ static void score(void *arg, const uint32_t *rows, uint32_t count, float *scores
 				calibration->rows + (size_t)i * source->dim);
 		}
 		scorer_run(scorer, calibration->rows, some, scores + first);
+		for (uint32_t i = first; i < first + some; i++) {
+			scores[i] = rows[i] == calibration->own ? NAN : scores[i];
+		}
 	}
 }
 
@@ -93,12 +96,12 @@ static enum status search(struct calibration *calibration, size_t k, float facto
 	return status;
 }
 
-/* How many hits reach a score? The row that is the query itself does not count. */
-static size_t count_from(const struct calibration *calibration, const struct topk *top, float limit)
+/* How many hits reach a score? */
+static size_t count_from(const struct topk *top, float limit)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < top->count; i++) {
-		count += top->hits[i].score >= limit && top->hits[i].id != calibration->own;
+		count += top->hits[i].score >= limit;
 	}
 	return count;
 }
@@ -129,7 +132,6 @@ static enum status try_factors(struct calibration *calibration, size_t which,
 	assert(which < BALLS_KS && best->k >= balls_ks[which]);
 	const size_t k = balls_ks[which] < best->count ? balls_ks[which] : best->count;
 	const float limit = k > 0 ? best->hits[k - 1].score : INFINITY;
-	const size_t all = count_from(calibration, best, limit);
 	double share = 0;
 	for (size_t i = 0; i < BALLS_FACTORS; i++) {
 		if (share < 1 && calibration->scored <= scored_max) {
@@ -139,8 +141,8 @@ static enum status try_factors(struct calibration *calibration, size_t which,
 			if (status != STATUS_OK) {
 				return status;
 			}
-			const size_t count = count_from(calibration, &top, limit);
-			share = count < all ? (double)count / (double)all : 1;
+			const size_t count = count_from(&top, limit);
+			share = count < k ? (double)count / (double)k : 1;
 			topk_fini(&top);
 		}
 		found->shares[which][i] += share;
@@ -185,13 +187,17 @@ static enum status try_query(struct calibration *calibration, struct found *foun
 	return status;
 }
 
-/* The mean less two standard errors, since the queries to come are others. */
+/* The mean less two standard errors, since the queries to come are others. One query that misses
+ * one hit is counted besides: that none was missed does not prove that none will be. */
 static double recall_of(const struct found *found, size_t which, size_t factor)
 {
-	const double queries = found->queries > 0 ? found->queries : 1;
-	const double mean = found->shares[which][factor] / queries;
-	const double variance = found->squares[which][factor] / queries - mean * mean;
-	return mean - 2 * sqrt(fmax(variance, 0) / queries);
+	const double queries = found->queries + 1.0;
+	const double one = 1 - 1.0 / (double)balls_ks[which];
+	const double mean = (found->shares[which][factor] + one) / queries;
+	const double variance = (found->squares[which][factor] + one * one) / queries - mean * mean;
+	/* With too few rows for so many hits no search was tried. */
+	const bool is_tried = found->shares[which][BALLS_FACTORS - 1] > 0;
+	return is_tried ? mean - 2 * sqrt(fmax(variance, 0) / queries) : 0;
 }
 
 /* Takes query `i`, or draws a row; false if it has no bounds (see balls_norm.h). */

@@ -281,6 +281,7 @@ static enum status calibrate(const struct writing *writing)
 	const enum status status = balls_open(writing->space, writing->layout.bytes,
 		plan->shape.rows, plan->shape.dim, &balls, NULL);
 	float *recalls = (float *)(void *)(writing->space + writing->layout.offsets[BALLS_RECALLS]);
+	balls_write_queries(plan->options->query_count, writing->space);
 	return status != STATUS_OK ? STATUS_INTERNAL
 				   : balls_calibrate(&balls, plan->source, plan->options, recalls);
 }

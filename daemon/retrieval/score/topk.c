@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The buffer has room for 2 k candidates and so many more. */
 enum { TOPK_SPARE = 64 };
@@ -21,6 +22,17 @@ enum status topk_init(struct topk *topk, size_t k, float min_score,
 	};
 	topk->hits = malloc(topk->capacity * sizeof *topk->hits);
 	return topk->hits == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
+enum status topk_copy(const struct topk *from, struct topk *to)
+{
+	*to = *from;
+	to->hits = malloc(from->capacity * sizeof *to->hits);
+	if (to->hits == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	memcpy(to->hits, from->hits, from->count * sizeof *to->hits);
+	return STATUS_OK;
 }
 
 void topk_fini(struct topk *topk)
@@ -110,6 +122,21 @@ void topk_push(struct topk *topk, float score, uint64_t id)
 	if (topk->count == topk->capacity) {
 		cut(topk);
 	}
+}
+
+float topk_kth(struct topk *topk)
+{
+	if (topk->count > topk->k) {
+		cut(topk);
+	}
+	if (topk->count < topk->k) {
+		return topk->threshold;
+	}
+	float least = topk->hits[0].score;
+	for (size_t i = 1; i < topk->count; i++) {
+		least = topk->hits[i].score < least ? topk->hits[i].score : least;
+	}
+	return least;
 }
 
 static int compare_hits(const void *a, const void *b, void *topk)

@@ -37,6 +37,9 @@ struct topk {
 enum status topk_init(struct topk *topk, size_t k, float min_score,
 	int (*compare)(void *arg, uint64_t a, uint64_t b), void *arg);
 void topk_fini(struct topk *topk);
+/* Makes a second one of the same candidates; it needs topk_fini of its own, also after a failure.
+ * Errors: NO_MEMORY. */
+enum status topk_copy(const struct topk *from, struct topk *to);
 
 /* No lower score can be among the best any more; an equal one still can. */
 static inline float topk_threshold(const struct topk *topk)
@@ -46,6 +49,9 @@ static inline float topk_threshold(const struct topk *topk)
 
 /* Adds a candidate. Each id comes once. A NaN is left out. */
 void topk_push(struct topk *topk, float score, uint64_t id);
+
+/* The k-th best score; the least that is worth a push while there are fewer. */
+float topk_kth(struct topk *topk);
 
 /* Sorts the best, at most k of them, into `hits`, the best first. */
 void topk_finish(struct topk *topk);

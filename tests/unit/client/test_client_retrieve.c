@@ -84,7 +84,7 @@ static void put_part(struct fake_call *call, enum wrong wrong)
 
 static void answer_retrieve(struct fake_call *call, enum wrong wrong)
 {
-	wire_write_map(call->out, 8u - (wrong == NO_RELEASE) - (wrong == NO_PARTS));
+	wire_write_map(call->out, 9u - (wrong == NO_RELEASE) - (wrong == NO_PARTS));
 	if (wrong != NO_RELEASE) {
 		put_str(call, "release", "r1");
 	}
@@ -98,6 +98,7 @@ static void answer_retrieve(struct fake_call *call, enum wrong wrong)
 	} else {
 		wire_write_bool(call->out, true);
 	}
+	put_str(call, "calibrated", "rows");
 	put_uint(call, "compared", 44);
 	if (wrong == NO_PARTS) {
 		return;
@@ -165,6 +166,7 @@ static void an_answer_is_read_into_one_piece(void **state)
 	assert_int_equal(found.sequence, 5);
 	assert_int_equal(found.compared, 44);
 	assert_true(found.exact);
+	assert_true(found.by_rows);
 	assert_int_equal(found.count, 2);
 	for (uint32_t i = 0; i < found.count; i++) {
 		const struct rep_hits *hits = &found.parts[i];

@@ -126,6 +126,15 @@ static void recall_grows_with_the_factor(void **state)
 	const struct balls_options options = {.seed = 4, .granularity = 60};
 	indexed_make(&indexed, TABLE_CLUSTERS, 20000, DIM, &options);
 	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 1, K) == 1);
+	/* More rows than were tried, and rows between two numbers that were. */
+	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.5, 1001) == 1);
+	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 50) >=
+		    fmaxf(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 10),
+			    balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 100)));
+	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 100) < 1);
+	/* It took rows for queries. */
+	assert_true(balls_recall_to_ask(&indexed.balls, 0.9) > 0.99);
+	assert_true(balls_recall_to_ask(&indexed.balls, 1) == 1);
 	for (int metric = 0; metric < BALLS_METRICS; metric++) {
 		const float factor =
 			balls_factor_for(&indexed.balls, (enum balls_metric)metric, 0.9, K);

@@ -108,6 +108,30 @@ static void the_best_are_those_of_a_sort(void **state)
 	}
 }
 
+static void a_copy_goes_on_by_itself(void **state)
+{
+	(void)state;
+	struct topk topk;
+	struct topk copy;
+	assert_int_equal(topk_init(&topk, 3, -5, compare_ids, NULL), STATUS_OK);
+	topk_push(&topk, 1, 1);
+	topk_push(&topk, 2, 2);
+	assert_true(topk_kth(&topk) == -5);
+	assert_int_equal(topk_copy(&topk, &copy), STATUS_OK);
+	for (uint64_t i = 3; i < 300; i++) {
+		topk_push(&copy, (float)i, i);
+	}
+	assert_true(topk_kth(&copy) == 297);
+	topk_push(&topk, 0, 3);
+	assert_true(topk_kth(&topk) == 0);
+	topk_finish(&copy);
+	assert_int_equal(copy.count, 3);
+	assert_int_equal(copy.hits[0].id, 299);
+	assert_int_equal(topk.count, 3);
+	topk_fini(&copy);
+	topk_fini(&topk);
+}
+
 static void nan_is_no_score(void **state)
 {
 	(void)state;
@@ -142,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_best_are_those_of_a_sort),
+		cmocka_unit_test(a_copy_goes_on_by_itself),
 		cmocka_unit_test(nan_is_no_score),
 		cmocka_unit_test(refused_memory_is_an_error),
 	};

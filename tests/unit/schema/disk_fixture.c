@@ -354,6 +354,7 @@ static void write_balls_header(uint8_t *out)
 	struct balls_layout layout;
 	balls_layout(&shape, &layout);
 	balls_write_header(&shape, out);
+	balls_write_queries(0x5203, out);
 	/* So that the number is known here. */
 	assert_int_equal(number_at(out + 40, 8), layout.bytes);
 	memset(out + 40, 0x42, 8);
@@ -363,7 +364,7 @@ static const struct disk_layout balls_header = {"Balls header", "repballs", BALL
 	write_balls_header,
 	{{"magic", 0}, {"version", BALLS_VERSION}, {"dim", 66}, {"rows", 0x5202}, {"prefix", 64},
 		{"balls", 5}, {"blocks", 7}, {"loose", 9}, {"has_basis", 0},
-		{"bytes", 0x4242424242424242}, {"first", 12}, {"zero", 0}}};
+		{"bytes", 0x4242424242424242}, {"first", 12}, {"queries", 0x5203}, {"zero", 0}}};
 
 /* A spill file with one run of one row, from `offset` on. */
 static void write_spill(uint8_t *out, off_t offset)
