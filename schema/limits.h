@@ -75,6 +75,8 @@
 /* How long a search may wait and run together, if the request does not say; and at most. */
 #define LIMIT_SEARCH_MS     30000u
 #define LIMIT_SEARCH_MS_MAX 600000u
+/* The same of what is no search, and waits for any time unless the request says. */
+#define LIMIT_TIMEOUT_MS (UINT64_C(24) * 3600 * 1000)
 
 /* What one write may add to the log with all of its parts; it adds about as much to memtables. This
  * is more than a message: i8 may become f32, which is four times as large, and a sample counts in

@@ -6,6 +6,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* Values that rpc_param_read passes, at most: some microseconds. A fetch of 64 parts has as many. */
+enum { RPC_PARAM_HEADS_MAX = 1500 };
+
 /* The bytes that are still to be read. Once `ok` is false it stays so, and all reads give 0. */
 struct cursor {
 	const uint8_t *at;
@@ -139,4 +142,50 @@ enum rpc_head_reach rpc_head_read(const uint8_t *data, size_t len, struct rpc_he
 	}
 	out->method = method;
 	return RPC_HEAD_WHOLE;
+}
+
+/* The number of pairs of a map; 0 when it is none. */
+static uint64_t take_map(struct cursor *cursor)
+{
+	uint8_t first = (uint8_t)take_number(cursor, 1);
+	if (first >> 4 == 0x8) {
+		return first & 15u;
+	}
+	if (first == 0xde || first == 0xdf) {
+		return take_number(cursor, first == 0xde ? 2 : 4);
+	}
+	cursor->ok = false;
+	return 0;
+}
+
+/* Passes a value; *heads_max as of wire_skip. */
+static void pass(struct cursor *cursor, uint32_t *heads_max)
+{
+	size_t at = 0;
+	cursor->ok = cursor->ok &&
+		     wire_skip(cursor->at, (size_t)(cursor->end - cursor->at), &at, heads_max);
+	cursor->at += cursor->ok ? at : 0;
+}
+
+bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t *out)
+{
+	struct cursor cursor = {.at = data, .end = data + len, .ok = true};
+	uint32_t heads_max = RPC_PARAM_HEADS_MAX;
+	const uint64_t items = take_array(&cursor);
+	for (uint64_t i = 1; i < items && cursor.ok; i++) {
+		pass(&cursor, &heads_max); /* all but the params, which are the last */
+	}
+	const uint64_t maps = take_array(&cursor);
+	const uint64_t pairs = maps == 1 ? take_map(&cursor) : 0;
+	for (uint64_t i = 0; i < pairs && cursor.ok; i++) {
+		const struct wire_bytes given = take_text(&cursor);
+		cursor.at += given.len;
+		if (cursor.ok && given.len == strlen(name) &&
+			memcmp(given.data, name, given.len) == 0) {
+			*out = take_uint(&cursor);
+			return cursor.ok;
+		}
+		pass(&cursor, &heads_max);
+	}
+	return false;
 }

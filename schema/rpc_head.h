@@ -26,4 +26,9 @@ struct rpc_head {
 /* `data` is a message or its beginning. */
 enum rpc_head_reach rpc_head_read(const uint8_t *data, size_t len, struct rpc_head *out);
 
+/* Reads the unsigned integer `name` from the params of a whole request or notification, without
+ * parsing it. False: there is none, or it stands behind so many values that nobody looks for it on a
+ * loop. */
+bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t *out);
+
 #endif

@@ -44,6 +44,10 @@ struct wire_skim {
  *         TOO_LARGE  message bytes, elements or depth over LIMIT_MESSAGE_* */
 enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len);
 
+/* Passes one value of a whole message at data + *at. False: it has more than *heads_max values in
+ * it, or it is cut; *heads_max is less by those that it had. */
+bool wire_skip(const uint8_t *data, size_t len, size_t *at, uint32_t *heads_max);
+
 /* ---- read ---- */
 
 struct wire_value {

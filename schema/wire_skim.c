@@ -207,3 +207,20 @@ enum status wire_skim(struct wire_skim *skim, const uint8_t *data, size_t len)
 	skim->need = skim->at;
 	return STATUS_OK;
 }
+
+bool wire_skip(const uint8_t *data, size_t len, size_t *at, uint32_t *heads_max)
+{
+	for (uint64_t left = 1; left > 0; left--) {
+		if (*heads_max == 0 || *at >= len) {
+			return false;
+		}
+		--*heads_max;
+		const struct head head = read_head(data + *at, len - *at);
+		if (head.size + head.body > len - *at) {
+			return false;
+		}
+		*at += head.size + head.body;
+		left += head.children;
+	}
+	return true;
+}

@@ -112,6 +112,7 @@ static enum status read_through(struct fetch *fetch, struct part *part, struct w
 		.width = spec_elements(spec),
 		.where = part->where,
 		.may_block = fetch->call->may_block,
+		.stop = call_stop(fetch->call),
 	};
 	const enum status status =
 		given_chain_read(steps, &place, &part->through, &fetch->call->error);
@@ -253,6 +254,7 @@ static enum status write_part(struct fetch *fetch, const struct part *part)
 		.max_age_ms = part->max_age_ms,
 		.raw = part->raw,
 		.may_block = fetch->call->may_block,
+		.stop = call_stop(fetch->call),
 	};
 	write_part_head(out, part);
 	wire_write_str(out, "found");

@@ -21,6 +21,19 @@ enum { FORMAT_BASE = 1 };
 
 const char *const hello_names[] = {"client", NULL};
 
+/* What a daemon may lack that says the same protocol version. */
+static void write_features(struct wire_writer *out)
+{
+	static const char *const features[] = {"any_time", "positions.forget", "tensor.put.tensors",
+		"timeout_ms"};
+	const size_t count = sizeof features / sizeof features[0];
+	wire_write_str(out, "features");
+	wire_write_array(out, count);
+	for (size_t i = 0; i < count; i++) {
+		wire_write_str(out, features[i]);
+	}
+}
+
 enum status hello_run(struct call *call)
 {
 	struct params params;
@@ -30,7 +43,7 @@ enum status hello_run(struct call *call)
 		return params.status;
 	}
 	struct wire_writer *out = call->out;
-	wire_write_map(out, 4);
+	wire_write_map(out, 5);
 	reply_str(out, "server", "repstored");
 	reply_str(out, "version", call->service->version);
 	reply_uint(out, "protocol", METHOD_PROTOCOL);
@@ -41,6 +54,7 @@ enum status hello_run(struct call *call)
 	reply_uint(out, "parts", LIMIT_PARTS);
 	reply_uint(out, "inline_rows", LIMIT_INLINE_NS / EXPECT_ROW_NS);
 	reply_uint(out, "chunks_in_flight", LIMIT_CHUNKS_IN_FLIGHT);
+	write_features(out);
 	return reply_end(call);
 }
 

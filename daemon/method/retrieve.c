@@ -54,7 +54,6 @@ static void read_numbers(struct retrieve *retrieve, struct params *params)
 	const uint64_t k = params_uint_or(params, "k", RETRIEVE_K);
 	const double min_score = params_float_or(params, "min_score", -INFINITY);
 	const double recall = params_float_or(params, "approximate", 1);
-	options->deadline_ms = params_uint_or(params, "timeout_ms", LIMIT_SEARCH_MS);
 	if (params->status == STATUS_OK && (k == 0 || k > LIMIT_TOP_K)) {
 		params_fail(params, STATUS_BAD_REQUEST, "k", "%" PRIu64 " given, 1..%u allowed", k,
 			LIMIT_TOP_K);
@@ -62,12 +61,6 @@ static void read_numbers(struct retrieve *retrieve, struct params *params)
 	if (params->status == STATUS_OK && !(recall > 0 && recall <= 1)) {
 		params_fail(params, STATUS_BAD_REQUEST, "approximate",
 			"%g given, a recall above 0 and up to 1 allowed", recall);
-	}
-	if (params->status == STATUS_OK &&
-		(options->deadline_ms == 0 || options->deadline_ms > LIMIT_SEARCH_MS_MAX)) {
-		params_fail(params, STATUS_BAD_REQUEST, "timeout_ms",
-			"%" PRIu64 " given, 1..%u allowed", options->deadline_ms,
-			LIMIT_SEARCH_MS_MAX);
 	}
 	options->k = (uint32_t)k;
 	options->min_score = (float)min_score;
@@ -99,9 +92,7 @@ static enum status read_asked(struct retrieve *retrieve, struct params *params,
 	}
 	retrieve->options.place = &place->at;
 	retrieve->options.may_block = call->may_block;
-	retrieve->options.gone = call->gone;
-	retrieve->options.cut = call->cut;
-	retrieve->options.waited_ms = call->waited_ms;
+	retrieve->options.stop = call_stop(call);
 	retrieve->options.query = &retrieve->given.query;
 	retrieve->options.filter = &retrieve->filter.filter;
 	return status;

@@ -102,6 +102,7 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 		.raw = asked->raw,
 		.visible = store_visible(call->service->store),
 		.now_ms = clock_unix_ms(),
+		.stop = call_stop(call),
 	};
 	enum status status = find_table(call, snapshot, asked, &release, &scan.table);
 	if (status != STATUS_OK) {

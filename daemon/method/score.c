@@ -147,6 +147,7 @@ static enum status fill(struct score *score, struct scorer *scorer)
 		.visible = score->place.at.visible,
 		.now_ms = score->place.at.now_ms,
 		.may_block = call->may_block,
+		.stop = call_stop(call),
 	};
 	struct listed listed;
 	enum status status = listed_begin(&listed, &lookup, scorer);

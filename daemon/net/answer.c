@@ -27,14 +27,12 @@ static enum status run(const struct question *question, struct wire_value params
 		.out = out,
 		.may_block = ticket != NULL,
 		.cost = cost_begin(question->elements),
-		.gone = question->gone,
-		.cut = question->cut,
-		.waited_ms = question->waited_ms,
+		.stop = question->stop,
 	};
 	if (is_request) {
 		rpc_write_response(out, question->head.msgid);
 	}
-	enum status status = question->method->run(&call);
+	enum status status = method_run(question->method, &call);
 	/* Who holds a ticket waits for the disk, and a loop never waits. */
 	assert(ticket != NULL || call.ticket == NULL);
 	if (ticket != NULL) {

@@ -8,10 +8,10 @@
 #ifndef DAEMON_NET_ANSWER_H
 #define DAEMON_NET_ANSWER_H
 
+#include "daemon/method/call/call.h"
 #include "daemon/net/budget.h"
 #include "schema/rpc_head.h"
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 enum {
@@ -32,10 +32,7 @@ struct question {
 	struct rpc_head head;
 	struct wire_bytes message; /* borrowed: the whole message, which wire_skim has passed */
 	uint32_t elements;         /* of the message */
-	/* Only set for a request that leaves its loop: these become the fields of struct call. */
-	const atomic_bool *gone;
-	const atomic_bool *cut;
-	uint64_t waited_ms;
+	struct stop stop;          /* only set for a request that leaves its loop */
 };
 
 /* Parses the message, runs the method, and appends the reply to `out`: the result, or the error

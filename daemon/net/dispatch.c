@@ -91,6 +91,16 @@ static void refuse_busy(struct session *session, struct request *request, const 
 	request_free(request);
 }
 
+/* How long the request may wait and run, by what it says or by its method; 0: for any time. What it
+ * says wrongly, or too far behind, its method will read. */
+static uint64_t timeout_of(const struct method *method, const struct read_message *message)
+{
+	uint64_t given;
+	const bool is_given =
+		rpc_param_read(message->data, message->len, "timeout_ms", &given) && given != 0;
+	return is_given && given <= LIMIT_TIMEOUT_MS ? given : method_timeout_ms(method);
+}
+
 static enum status send_away(struct session *session, const struct question *question,
 	const struct read_message *message)
 {
@@ -101,22 +111,30 @@ static enum status send_away(struct session *session, const struct question *que
 	if (request == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	enum status status = read_buffer_take(&session->in, parsed + sizeof *request, &taken);
+	/* Before the message has left the buffer. */
+	const uint64_t timeout_ms = timeout_of(question->method, message);
+	enum status status = loop_make_room(session->loop);
+	if (status == STATUS_OK) {
+		status = read_buffer_take(&session->in, parsed + sizeof *request, &taken);
+	}
 	if (status != STATUS_OK) {
 		request_free(request);
 		return status;
 	}
 	request_own(request, taken);
+	request->timeout_ms = timeout_ms;
+	request->lane = &net->lanes[lane_of(question->method->place)];
 	request->cost_ns = DISPATCH_COST_NS + message->len / DISPATCH_BYTES_IN_NS +
 			   (uint64_t)message->elements * DISPATCH_ELEMENT_NS;
 
 	if (is_overfull(net, question->method)) {
 		refuse_busy(session, request, "replies that were not yet read hold all memory");
-	} else if (!lane_push(&net->lanes[lane_of(question->method->place)], request)) {
+	} else if (!lane_push(request->lane, request)) {
 		refuse_busy(session, request, "too many requests wait for this method");
 	} else {
 		assert(session->in_flight < SESSION_IN_FLIGHT_MAX);
 		session->in_flight++;
+		loop_expect(session->loop, request);
 	}
 	return STATUS_OK;
 }

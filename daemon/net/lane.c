@@ -30,6 +30,8 @@ static void run_or_skip(struct request *request)
 {
 	if (is_pointless(request)) {
 		request->status = STATUS_CLOSED;
+	} else if (uv_hrtime() / 1000000 >= request_expires_ms(request)) {
+		request_expire(request);
 	} else {
 		request_run(request);
 	}

@@ -297,6 +297,7 @@ static void assert_nothing_is_left(struct loop *loop)
 	assert(link_is_alone(&loop->sessions));
 	assert(link_is_alone(&loop->ready));
 	assert(link_is_alone(&loop->waiting));
+	assert(loop->expiries.count == 0);
 	assert(loop->reply.len == 0);
 	assert(loop->reply_reserved == 0);
 	assert(atomic_load_explicit(&loop->connections, memory_order_relaxed) == 0);
@@ -329,6 +330,7 @@ static void fini(struct loop *loop)
 	wire_writer_fini(&loop->reply);
 	while (sender_free_some(loop)) {
 	}
+	heap_fini(&loop->expiries);
 	free(loop->spare);
 	free(loop->figures.calls);
 	*loop = (struct loop){0};
@@ -350,10 +352,11 @@ static enum status open_handles(struct loop *loop)
 	}
 	uv_timer_init(&loop->uv, &loop->tick);
 	uv_timer_init(&loop->uv, &loop->retry);
+	uv_timer_init(&loop->uv, &loop->expire);
 	uv_idle_init(&loop->uv, &loop->resume);
 	uv_check_init(&loop->uv, &loop->turn_over);
 	loop->tick.data = loop->retry.data = loop->resume.data = loop->turn_over.data = loop;
-	loop->wake.data = loop;
+	loop->wake.data = loop->expire.data = loop;
 	failed = uv_async_init(&loop->uv, &loop->wake, on_wake);
 	if (failed != 0) {
 		close_handles(loop);

@@ -11,6 +11,7 @@
 #define DAEMON_NET_LOOP_H
 
 #include "daemon/net/counter.h"
+#include "daemon/net/heap.h"
 #include "daemon/net/link.h"
 #include "daemon/net/request.h"
 #include "schema/status.h"
@@ -35,6 +36,7 @@ enum {
 	LOOP_RETURNS_NS = 1000000, /* how long it sends replies of lanes, at most, before the others
 				      have their turn */
 	LOOP_LOOK_NS = 1000000,    /* how often it looks at the CPU time of its thread, at most */
+	LOOP_EXPIRIES = 64,  /* how many requests are answered TIMEOUT in one turn */
 };
 
 struct loop_figures {
@@ -50,12 +52,15 @@ struct loop {
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_timer_t tick;
-	uv_timer_t retry; /* runs while `waiting` has members */
-	uv_idle_t resume; /* runs while `ready` has members */
+	uv_timer_t retry;  /* runs while `waiting` has members */
+	uv_timer_t expire; /* runs while a request has to be answered in time */
+	uv_idle_t resume;  /* runs while `ready` has members */
 	uv_check_t turn_over;
 	struct link sessions; /* all that are here */
 	struct link ready;    /* those that used up their turn and have more to parse */
 	struct link waiting;  /* those that wait for request memory; the first waits longest */
+
+	struct heap expiries; /* of requests in lanes; key: the monotonic clock, ms */
 
 	struct net *net; /* borrowed */
 	void (*on_end)(void *arg);
@@ -122,6 +127,16 @@ void loop_resume(struct loop *loop);
 
 /* Continues the session when there may be request memory again. */
 void loop_make_wait(struct loop *loop, struct session *session);
+
+/* Makes room for one more request that loop_expect is told of. Errors: NO_MEMORY. */
+enum status loop_make_room(struct loop *loop);
+
+/* A lane has got the request. If its time is over before it runs there, it is taken back and
+ * answered TIMEOUT. */
+void loop_expect(struct loop *loop, struct request *request);
+
+/* The request is back. */
+void loop_expect_no_more(struct loop *loop, struct request *request);
 
 /* Frees a session that is closed and has no request in flight. */
 void loop_release(struct loop *loop, struct session *session);

@@ -6,6 +6,7 @@
 #include "daemon/net/session.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 static void drop_message(struct request *request)
@@ -42,9 +43,11 @@ struct request *request_new(struct session *session, const struct question *ques
 	request->question = *question;
 	request->question.head.method = (struct wire_bytes){0};
 	request->question.message = (struct wire_bytes){0};
-	request->question.gone = &session->gone;
-	request->question.cut = &request->net->cut;
-	request->read_ms = uv_hrtime() / 1000000;
+	request->question.stop = (struct stop){
+		.gone = &session->gone,
+		.cut = &request->net->cut,
+		.read_ms = uv_hrtime() / 1000000,
+	};
 	return request;
 }
 
@@ -60,10 +63,27 @@ void request_run(struct request *request)
 {
 	assert(request->message.data != NULL); /* it runs once */
 	assert(request->out.len == 0);
-	request->question.waited_ms = uv_hrtime() / 1000000 - request->read_ms;
+	struct stop *stop = &request->question.stop;
+	stop->waited_ms = uv_hrtime() / 1000000 - stop->read_ms;
 	request->status = answer_run(&request->question, &request->ticket, &request->out);
 	drop_message(request);
 	reserve_reply(request);
+}
+
+uint64_t request_expires_ms(const struct request *request)
+{
+	return request->timeout_ms == 0 ? UINT64_MAX
+					: request->question.stop.read_ms + request->timeout_ms;
+}
+
+void request_expire(struct request *request)
+{
+	struct error err;
+	error_set(&err, STATUS_TIMEOUT,
+		"the request has waited for timeout_ms, %" PRIu64
+		", and was not begun: nothing has changed",
+		request->timeout_ms);
+	request_fail(request, &err);
 }
 
 void request_fail(struct request *request, const struct error *err)
@@ -82,6 +102,7 @@ void request_free(struct request *request)
 	}
 	assert(request->next == NULL);
 	assert(request->ticket == NULL);
+	assert(request->expiry.place == 0);
 	drop_message(request);
 	budget_give(&request->session->replies, request->reserved);
 	wire_writer_fini(&request->out);

@@ -8,8 +8,10 @@
 #define DAEMON_NET_REQUEST_H
 
 #include "daemon/net/answer.h"
+#include "daemon/net/heap.h"
 #include "daemon/net/read_buffer.h"
 
+struct lane;
 struct net;
 struct session;
 struct write_ticket;
@@ -19,8 +21,10 @@ struct request {
 	struct net *net;         /* borrowed */
 	struct session *session; /* borrowed: it lives until the request is back */
 	struct question question;
-	uint64_t read_ms;          /* monotonic clock: when the request was read */
-	uint64_t cost_ns;          /* how long it is expected to run */
+	uint64_t cost_ns;        /* how long it is expected to run */
+	uint64_t timeout_ms;     /* from question.stop.read_ms on; 0: it may take any time */
+	struct heap_node expiry; /* in loop->expiries while a lane has it; for the loop's thread */
+	struct lane *lane;       /* borrowed */
 	struct read_taken message; /* owned; empty once the request has run */
 	struct wire_writer out;    /* owned: the reply */
 	size_t reserved;           /* what `out` holds of the reply budget */
@@ -44,6 +48,12 @@ void request_own(struct request *request, struct read_taken message);
 
 /* Runs the method, and frees the message. */
 void request_run(struct request *request);
+
+/* When the request was to be answered: monotonic clock; UINT64_MAX: at any time. */
+uint64_t request_expires_ms(const struct request *request);
+
+/* Makes TIMEOUT the reply of a request that did not begin in time. */
+void request_expire(struct request *request);
 
 /* Makes the error the reply: of a request that is not run, or that has run but whose success does
  * not hold. */

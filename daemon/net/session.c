@@ -330,6 +330,7 @@ void session_finish(struct session *session, struct request *request)
 	assert(request->session == session);
 	assert(session->in_flight > 0);
 	session->in_flight--;
+	loop_expect_no_more(session->loop, request);
 	loop_count_call(session->loop, request->question.method, request->status);
 	/* Its peer would wait for ever: the request was not run, or there was no memory for the
 	 * answer. */

@@ -12,8 +12,6 @@
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/mapfault.h"
 
-static const uint64_t ns_per_ms = 1000000;
-
 enum {
 	SET_KEY_NS = 60,      /* a key is asked for in two sets */
 	WRITTEN_NS = 50000,   /* every bucket of a memtable is looked into */
@@ -42,10 +40,6 @@ enum status search_begin(struct search *search, const struct search_options *opt
 	assert(!metric_is_of_bits(options->place->metric) || spec->dtype == DTYPE_BIT);
 	*search = (struct search){.options = *options};
 	const uint64_t now_ns = clock_monotonic_ns();
-	const uint64_t left_ms = options->deadline_ms > options->waited_ms
-					 ? options->deadline_ms - options->waited_ms
-					 : 0;
-	search->ends_ns = now_ns + left_ms * ns_per_ms;
 	search->leaves_ns = options->may_block ? UINT64_MAX : now_ns + options->here_ns;
 	enum status status = scorer_init(&search->scorer, &shape, query->vectors, query->weights);
 	if (status == STATUS_OK) {

@@ -43,6 +43,7 @@ enum status search_list(struct search *search, struct error *err)
 		.visible = place->visible,
 		.now_ms = place->now_ms,
 		.may_block = search->options.may_block,
+		.stop = search->options.stop,
 	};
 	struct listed listed = {0};
 	enum status status = search_restart(search);

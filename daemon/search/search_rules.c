@@ -7,23 +7,10 @@
 
 enum status search_check_time(const struct search *search, struct error *err)
 {
-	const struct search_options *options = &search->options;
-	if ((options->gone != NULL && atomic_load_explicit(options->gone, memory_order_relaxed)) ||
-		(options->cut != NULL &&
-			atomic_load_explicit(options->cut, memory_order_relaxed))) {
-		return error_set(err, STATUS_CLOSED, "nobody waits for the search");
-	}
-	const uint64_t now_ns = clock_monotonic_ns();
-	if (now_ns >= search->leaves_ns) {
+	if (search->leaves_ns != UINT64_MAX && clock_monotonic_ns() >= search->leaves_ns) {
 		return STATUS_AGAIN;
 	}
-	if (now_ns >= search->ends_ns) {
-		return error_set(err, STATUS_TIMEOUT,
-			"the search has not ended in timeout_ms, %llu, of which it waited %llu",
-			(unsigned long long)options->deadline_ms,
-			(unsigned long long)options->waited_ms);
-	}
-	return STATUS_OK;
+	return stop_check(search->options.stop, err);
 }
 
 enum status search_is_dropped(const struct search *search, uint64_t id, bool is_base, bool *out)

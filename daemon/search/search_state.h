@@ -12,9 +12,9 @@
 #include "daemon/search/filter.h"
 #include "daemon/search/query.h"
 #include "daemon/store/read/rows.h"
+#include "daemon/store/system/stop.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 
 struct search_options {
 	const struct search_place *place; /* borrowed, as the next two */
@@ -22,20 +22,16 @@ struct search_options {
 	const struct filter *filter;
 	uint32_t k;
 	float min_score;
-	double recall;    /* the part of the k best that suffices: above 0; 1: all of them */
-	bool may_block;   /* false on a loop: a search that takes long ends with AGAIN */
-	uint64_t here_ns; /* on a loop: after so long */
-	/* When either is set, nobody waits for the search any more. NULL: it is never set. */
-	const atomic_bool *gone;
-	const atomic_bool *cut;
-	uint64_t deadline_ms; /* from when the request was read */
-	uint64_t waited_ms;   /* of deadline_ms, so much was over at search_begin */
+	double recall;           /* the part of the k best that suffices: above 0; 1: all of them */
+	bool may_block;          /* false on a loop: a search that takes long ends with AGAIN */
+	uint64_t here_ns;        /* on a loop: after so long */
+	const struct stop *stop; /* borrowed; NULL: nothing stops it */
 };
 
 struct search {
 	struct search_options options;
-	uint64_t ends_ns;   /* monotonic clock; from then on the search ends with TIMEOUT */
-	uint64_t leaves_ns; /* likewise, with AGAIN; UINT64_MAX if the search may block */
+	uint64_t
+		leaves_ns; /* monotonic clock; from then on the search ends with AGAIN; UINT64_MAX if the search may block */
 	struct scorer scorer;
 	struct topk *tops; /* owned: [queries] */
 	struct rows rows;

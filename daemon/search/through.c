@@ -8,11 +8,13 @@
 
 #include "daemon/retrieval/layers/adapter.h"
 #include "daemon/store/state/reader.h"
+#include "daemon/store/system/stop.h"
 #include "daemon/store/tensor/tensor.h"
 #include "schema/limits.h"
 
 struct through {
 	struct adapter adapter;
+	const struct stop *stop; /* borrowed; may be NULL */
 	size_t tensor_count;
 	const struct tensor *tensors[2 * LIMIT_ADAPTER_STEPS]; /* borrowed from the snapshot */
 };
@@ -49,6 +51,7 @@ enum status through_begin(const struct through_place *place, size_t steps, struc
 	if (through == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "%sthrough: no memory", place->where);
 	}
+	through->stop = place->stop;
 	adapter_init(&through->adapter, (uint32_t)place->width);
 	*out = through;
 	return STATUS_OK;
@@ -176,7 +179,10 @@ static enum status look_up(const struct through *through, struct adapter_space *
 		const uint32_t count = left < space->rows_max ? left : space->rows_max;
 		struct lookup some = slice(lookup, first, count);
 		some.rows = (uint8_t *)space->rows;
-		const enum status status = table_lookup(&some, err);
+		enum status status = stop_check(through->stop, err);
+		if (status == STATUS_OK) {
+			status = table_lookup(&some, err);
+		}
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -225,14 +231,15 @@ enum status through_rows(const struct through *through, const float *rows, uint3
 	if (status != STATUS_OK) {
 		return error_set(err, status, "through: no memory for rows");
 	}
-	for (uint32_t first = 0; first < count; first += space.rows_max) {
+	for (uint32_t first = 0; status == STATUS_OK && first < count; first += space.rows_max) {
 		const uint32_t left = count - first;
 		const uint32_t some = left < space.rows_max ? left : space.rows_max;
 		memcpy(space.rows, rows + (size_t)first * adapter->in,
 			(size_t)some * adapter->in * sizeof *rows);
 		memcpy(out + (size_t)first * adapter->out, adapter_run(adapter, &space, some),
 			(size_t)some * adapter->out * sizeof *out);
+		status = stop_check(through->stop, err);
 	}
 	adapter_space_fini(&space);
-	return check_tensors(through, err);
+	return status == STATUS_OK ? check_tensors(through, err) : status;
 }

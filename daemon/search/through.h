@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct stop;
 struct store;
 struct through;
 
@@ -29,6 +30,7 @@ struct through_place {
 	uint64_t width;    /* values of a row that enters */
 	const char *where; /* errors write it before "through": "parts[1].", "" */
 	bool may_block;
+	const struct stop *stop; /* borrowed until through_free; may be NULL */
 };
 
 /* Makes an empty chain for so many steps. Errors: BAD_REQUEST  too many or none, or rows that are

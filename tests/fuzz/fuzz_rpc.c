@@ -1,5 +1,5 @@
 /* fuzz_rpc.c - any message is an envelope or is not, and its params specs or not. */
-#include "schema/rpc.h"
+#include "schema/rpc_head.h"
 
 #include "schema/limits.h"
 #include "schema/spec.h"
@@ -163,6 +163,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (wire_skim(&skim, data, size) != STATUS_OK) {
 		return 0;
 	}
+	uint64_t timeout_ms;
+	(void)rpc_param_read(data, skim.at, "timeout_ms", &timeout_ms);
 	struct wire_message *message = NULL;
 	require(wire_open(data, skim.at, &message) == STATUS_OK);
 	struct rpc_envelope envelope;

@@ -229,6 +229,33 @@ class Limits(harness.Case):
             self.assertEqual(client.call('release.show')['release'], 'r')
             self.assertGreater(client.call('stats')['queues']['pool'], waiting - 32)
 
+    def test_requests_end_in_their_time(self):
+        """Two reads take seconds: one runs, one waits. Both are told, and writes go on."""
+        dim = 64 if harness.SANITIZED else 512
+        self.start('--pool', '1')
+        self.fill(1000, dim)
+        with self.daemon.client() as client:
+            self.assertIn('timeout_ms', client.call('hello')['features'])
+            client.call('tensor.put', release='r', tensor='w.weight', dtype='f32', shape=[dim, dim],
+                        data=np.eye(dim, dtype='<f4').tobytes())
+            parts = [{'table': 't', 'keys': bytes(8 * 4096), 'through': ['w'] * 16}]
+            first = client.send('fetch', {'parts': parts, 'timeout_ms': 30})
+            second = client.send('fetch', {'timeout_ms': 1, 'parts': parts})
+            with self.assertRaises(Failed) as told:
+                client.wait(second)
+            self.assertRegex(str(told.exception), '^TIMEOUT: ')
+            with self.assertRaises(Failed) as told:
+                client.wait(first)
+            self.assertRegex(str(told.exception), '^TIMEOUT: .* of which it waited')
+            self.assertEqual(client.call('put', release='live', table='t', keys=[7], timeout_ms=60000,
+                                         rows=np.ones(dim, '<f4').tobytes())['applied'], 1)
+            for wrong in (0, 86400001, 'x', -1):
+                with self.fails('BAD_REQUEST', 'timeout_ms'):
+                    client.call('ping', timeout_ms=wrong)
+            with self.fails('BAD_REQUEST', 'timeout_ms', '600000'):
+                client.call('score', **{'from': {'table': 't', 'keys': [1]}, 'in': 't', 'keys': [1],
+                                        'timeout_ms': 600001})
+
     def test_a_pipeliner_does_not_starve_others(self):
         """A connection has its turn, and then the others of the loop have theirs."""
         self.start('--workers', '1')

@@ -47,6 +47,13 @@ static inline bool method_is_read(const struct method *method)
 	return method->place <= METHOD_OPERATOR;
 }
 
+/* How long a call may wait and run if its params do not say; 0: for any time. */
+uint64_t method_timeout_ms(const struct method *method);
+
+/* Runs the method, within the `timeout_ms` of its params, which every method takes: it becomes
+ * call->stop.timeout_ms. Errors: BAD_REQUEST  a wrong timeout_ms; else those of run(). */
+enum status method_run(const struct method *method, struct call *call);
+
 extern const struct method method_table[];
 extern const size_t method_count;
 

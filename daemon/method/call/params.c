@@ -33,6 +33,8 @@ static void fail_type(struct params *params, const char *name, struct wire_value
 		wire_type_name(wire_type(value)), expected);
 }
 
+static const char params_timeout[] = "timeout_ms";
+
 /* Which of the names it is; the count of them if it is none. */
 static size_t find_name(struct wire_bytes given, const char *const *names)
 {
@@ -44,14 +46,24 @@ static size_t find_name(struct wire_bytes given, const char *const *names)
 	return i;
 }
 
+/* Is it the name that the params of every method may have, though no list has it? */
+static bool is_common(const struct params *params, struct wire_bytes given)
+{
+	return params->where[0] == '\0' && given.len == strlen(params_timeout) &&
+	       memcmp(given.data, params_timeout, given.len) == 0;
+}
+
 static void fail_unknown(struct params *params, struct wire_bytes given, const char *const *names)
 {
-	char allowed[ERROR_TEXT_BYTES / 2] = "nothing";
+	char allowed[ERROR_TEXT_BYTES / 2] = "";
 	size_t used = 0;
 	for (size_t i = 0; names[i] != NULL && used < sizeof allowed; i++) {
 		int len = snprintf(allowed + used, sizeof allowed - used, "%s%s", i > 0 ? ", " : "",
 			names[i]);
 		used += len > 0 ? (size_t)len : 0;
+	}
+	if (used == 0) {
+		(void)snprintf(allowed, sizeof allowed, "%s", params_timeout);
 	}
 	char quote[ERROR_QUOTE_BYTES];
 	params_fail(params, STATUS_BAD_REQUEST, error_quote(quote, given.data, given.len),
@@ -91,11 +103,12 @@ void params_begin(struct params *params, struct wire_value map, const char *wher
 		}
 		const size_t which = find_name(given, names);
 		assert(which < 64);
-		if (names[which] == NULL) {
+		const char *known = is_common(params, given) ? params_timeout : names[which];
+		if (known == NULL) {
 			fail_unknown(params, given, names);
 		} else if ((seen >> which & 1) != 0) {
 			/* Two readers of the request could take two values for it. */
-			params_fail(params, STATUS_BAD_REQUEST, names[which], "given twice");
+			params_fail(params, STATUS_BAD_REQUEST, known, "given twice");
 		}
 		seen |= UINT64_C(1) << which;
 	}

@@ -112,6 +112,7 @@ static enum status read_through(struct rows_in *in, struct params *params)
 		.width = (uint64_t)in->dim * in->views,
 		.where = "",
 		.may_block = in->place->call->may_block,
+		.stop = call_stop(in->place->call),
 	};
 	return given_chain_read(steps, &place, &in->through, error_of(in));
 }
@@ -185,6 +186,7 @@ static enum status find_rows(struct rows_in *in, struct params *params, struct g
 		.visible = place->at.visible,
 		.now_ms = place->at.now_ms,
 		.may_block = place->call->may_block,
+		.stop = call_stop(place->call),
 	};
 	lookup.has_max_age = params_uint_given(&in->from, "max_age_ms", &lookup.max_age_ms);
 	if (in->from.status != STATUS_OK) {

@@ -99,6 +99,7 @@ static enum status write_table(const struct table *table, const struct query_pla
 		.visible = place->at.visible,
 		.now_ms = place->at.now_ms,
 		.may_block = place->call->may_block,
+		.stop = call_stop(place->call),
 	};
 	wire_write_map(out, ALWAYS + (has_scales ? 1u : 0u));
 	reply_str(out, "table", spec->name.text);

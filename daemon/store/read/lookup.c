@@ -174,8 +174,10 @@ static enum status gather_rows(const struct gather *gather)
 		if (!is_merged) {
 			memtable_find(table->memtable, &question, first, count, versions);
 		}
-		const enum status status =
-			find.set == NULL ? STATUS_OK : find_rows(&find, first, count, rows);
+		enum status status = stop_check(lookup->stop, NULL);
+		if (status == STATUS_OK && find.set != NULL) {
+			status = find_rows(&find, first, count, rows);
+		}
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -224,6 +226,9 @@ enum status table_lookup(struct lookup *lookup, struct error *err)
 		status = look_up(lookup);
 	} while (status == STATUS_OK && mapfault_count() != faults);
 	assert(status != STATUS_OK || is_complete(lookup));
+	if (status == STATUS_TIMEOUT || status == STATUS_CLOSED) {
+		return stop_check(lookup->stop, err);
+	}
 	if (status == STATUS_OK && lookup->why == NULL && lookup->counts[WHY_CORRUPT] > 0) {
 		return error_set(err, STATUS_CORRUPT,
 			"table '%s': %u of the keys are in damaged segments; ask with 'why' for the rest",

@@ -11,6 +11,7 @@
 #define DAEMON_STORE_READ_LOOKUP_H
 
 #include "daemon/store/snapshot/snapshot.h"
+#include "daemon/store/system/stop.h"
 #include "schema/dtype.h"
 #include "schema/key.h"
 #include "schema/status.h"
@@ -29,14 +30,15 @@ enum why {
 
 struct lookup {
 	const struct table *table;
-	struct keys keys;    /* of the table's key type */
-	enum dtype dtype;    /* of the answer; dtype_convertible from the table's */
-	uint64_t visible;    /* store_visible, of the snapshot that the table is of */
-	int64_t now_ms;      /* for ttl and max age */
-	bool has_max_age;    /* the next one counts; else rows of any age are found */
-	uint64_t max_age_ms; /* 0: no row of the past */
-	bool raw;            /* of an aggregating table: the sums as they are stored */
-	bool may_block;      /* false: STATUS_AGAIN instead of waiting for the disk */
+	struct keys keys;        /* of the table's key type */
+	enum dtype dtype;        /* of the answer; dtype_convertible from the table's */
+	uint64_t visible;        /* store_visible, of the snapshot that the table is of */
+	int64_t now_ms;          /* for ttl and max age */
+	bool has_max_age;        /* the next one counts; else rows of any age are found */
+	uint64_t max_age_ms;     /* 0: no row of the past */
+	bool raw;                /* of an aggregating table: the sums as they are stored */
+	bool may_block;          /* false: STATUS_AGAIN instead of waiting for the disk */
+	const struct stop *stop; /* borrowed; NULL: nothing stops it */
 	/* Where the answer goes, at any alignment; each has room for keys.count. NULL: not wanted,
 	 * which rows and found must not be. */
 	uint8_t *rows;
@@ -51,7 +53,7 @@ struct lookup {
 };
 
 /* Errors: AGAIN (see may_block; the buffers hold no answer then); CORRUPT  a key's segment is
- * damaged, and `why` is NULL; NO_MEMORY. */
+ * damaged, and `why` is NULL; TIMEOUT, CLOSED  as stop_check; NO_MEMORY. */
 enum status table_lookup(struct lookup *lookup, struct error *err);
 
 /* One step of a walk through a table in the order of (hash, key). */
@@ -64,6 +66,7 @@ struct scan {
 	bool raw;         /* as in struct lookup; the reply has weights then */
 	uint64_t visible; /* as in struct lookup */
 	int64_t now_ms;
+	const struct stop *stop; /* borrowed; NULL: nothing stops it */
 	/* out, malloc'ed by table_scan, freed by scan_fini */
 	uint32_t count;
 	uint8_t *keys; /* packed */
@@ -76,7 +79,7 @@ struct scan {
 	bool more;        /* cursor holds where the next step begins */
 };
 
-/* May block. Errors: CORRUPT, NO_MEMORY, TOO_LARGE. */
+/* May block. Errors: CORRUPT, NO_MEMORY, TOO_LARGE; TIMEOUT, CLOSED  as stop_check. */
 enum status table_scan(struct scan *scan, struct error *err);
 void scan_fini(struct scan *scan);
 

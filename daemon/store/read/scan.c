@@ -16,6 +16,9 @@
 /* A step ends after so many rows, although nearly all of them have expired and are not shown. */
 enum { PASSED_ROWS_MAX = 1 << 20 };
 
+/* After so many rows it asks whether to go on. */
+enum { STOP_ROWS = 4096 };
+
 struct walk {
 	struct scan *scan;
 	struct merged_row *refs; /* owned */
@@ -71,7 +74,10 @@ static enum status walk_range(struct walk *walk, struct merged_walk *merged, uin
 		}
 		walk->last_hash = row.hash;
 		walk->passed++;
-		if (is_shown(scan, &row)) {
+		if (walk->passed % STOP_ROWS == 0) {
+			status = stop_check(scan->stop, NULL);
+		}
+		if (status == STATUS_OK && is_shown(scan, &row)) {
 			status = add_ref(walk, &row);
 			walk->bytes += stride + row.key_len + 1 + 24;
 		}
@@ -113,7 +119,10 @@ static enum status walk_step(struct walk *walk, uint64_t *cursor)
 	struct scan *scan = walk->scan;
 	const struct segment *view;
 	uint64_t behind;
-	enum status status = find_segment(scan, *cursor, &view, &behind);
+	enum status status = stop_check(scan->stop, NULL);
+	if (status == STATUS_OK) {
+		status = find_segment(scan, *cursor, &view, &behind);
+	}
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -220,6 +229,9 @@ static enum status scan_once(struct scan *scan)
 		status = reserve(&walk, dtype_row_bytes(scan->dtype, spec->dim, spec->views));
 	}
 	for (size_t i = 0; status == STATUS_OK && i < walk.count; i++) {
+		if (i % STOP_ROWS == 0) {
+			status = stop_check(scan->stop, NULL);
+		}
 		put_row(scan, &reader, &walk.refs[i], (uint32_t)i);
 	}
 	scan->count = (uint32_t)walk.count;
@@ -247,6 +259,9 @@ enum status table_scan(struct scan *scan, struct error *err)
 	if (status != STATUS_OK) {
 		scan_fini(scan);
 		scan->cursor = cursor;
+		if (status == STATUS_TIMEOUT || status == STATUS_CLOSED) {
+			return stop_check(scan->stop, err);
+		}
 		return error_set(err, status, "table '%s': scan: %s", scan->table->spec.name.text,
 			status == STATUS_CORRUPT ? "a damaged segment" : status_name(status));
 	}

@@ -143,7 +143,7 @@ enum status world_run_prepared(struct world *world, const char *name)
 	};
 	const struct method *method = method_find(name, strlen(name));
 	assert_non_null(method);
-	enum status status = method->run(&world->call);
+	enum status status = method_run(method, &world->call);
 	if (status == STATUS_OK && method->place == METHOD_LOAD) {
 		status = method_load_sync(&world->service, &world->call.error);
 	}

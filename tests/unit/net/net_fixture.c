@@ -376,6 +376,21 @@ void peer_ask(struct peer *peer, uint32_t msgid, const char *method, uint64_t n)
 	wire_writer_fini(&writer);
 }
 
+void peer_ask_within(struct peer *peer, uint32_t msgid, const char *method, uint64_t n,
+	uint64_t timeout_ms)
+{
+	struct wire_writer writer = {0};
+	rpc_write_request(&writer, msgid, method);
+	wire_write_map(&writer, 2);
+	wire_write_str(&writer, "n");
+	wire_write_uint(&writer, n);
+	wire_write_str(&writer, "timeout_ms");
+	wire_write_uint(&writer, timeout_ms);
+	assert_int_equal(writer.status, STATUS_OK);
+	peer_send(peer, writer.data, writer.len);
+	wire_writer_fini(&writer);
+}
+
 /* False at the end of the stream. */
 static bool receive(struct peer *peer)
 {

@@ -97,6 +97,9 @@ void peer_close(struct peer *peer);
 void peer_send(struct peer *peer, const void *data, size_t len);
 /* [0, msgid, method, [{n: n}]] */
 void peer_ask(struct peer *peer, uint32_t msgid, const char *method, uint64_t n);
+/* [0, msgid, method, [{n: n, timeout_ms: timeout_ms}]] */
+void peer_ask_within(struct peer *peer, uint32_t msgid, const char *method, uint64_t n,
+	uint64_t timeout_ms);
 /* The next reply; its values live until the next call. False: the connection was closed. */
 bool peer_answer(struct peer *peer, struct rpc_envelope *out);
 /* The next reply is to `msgid`, and OK. */

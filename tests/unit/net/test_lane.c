@@ -214,6 +214,94 @@ static void searches_of_a_peer_that_has_left_are_dropped(void **state)
 	assert_searches(order, 3);
 }
 
+/* The one thread is busy, and nobody looks at what waits until it ends. */
+static void who_waits_is_told_in_time(void **state)
+{
+	static const struct net_fixture_options options = {.search_waiting = 16};
+	static const uint64_t order[] = {1, 4, 5};
+	struct net_fixture fixture;
+	struct peer peer;
+	struct peer other;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&peer, &fixture);
+	peer_open(&other, &fixture);
+	ask_first(&fixture, &peer, 1, 1);
+	peer_ask_within(&peer, 2, "search", 2, 50);
+	peer_ask_within(&other, 3, "search", 3, 1);
+	peer_expect_error(&other, 3, STATUS_TIMEOUT);
+	peer_expect_error(&peer, 2, STATUS_TIMEOUT);
+	wait_until_waiting(&fixture, 0);
+	/* One that runs is not disturbed, and neither is one that has time. */
+	peer_ask_within(&peer, 4, "search", 4, 600000);
+	wait_until_waiting(&fixture, 1);
+	open_gate(2);
+	peer_expect_ok(&peer, 1);
+	peer_expect_ok(&peer, 4);
+	peer_ask_within(&other, 5, "search", 5, 600000);
+	wait_until_begun(3);
+	open_gate(1);
+	peer_expect_ok(&other, 5);
+	assert_searches(order, 3);
+	net_fixture_await(&fixture, "memory", "requests", 0);
+	peer_close(&peer);
+	peer_close(&other);
+	net_fixture_close(&fixture);
+}
+
+static void a_time_out_has_bounds(void **state)
+{
+	static const struct net_fixture_options options = {0};
+	struct net_fixture fixture;
+	struct peer peer;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&peer, &fixture);
+	peer_ask_within(&peer, 1, "ping", 0, 0);
+	peer_expect_error(&peer, 1, STATUS_BAD_REQUEST);
+	peer_ask_within(&peer, 2, "operate", 0, 86400001);
+	peer_expect_error(&peer, 2, STATUS_BAD_REQUEST);
+	peer_ask_within(&peer, 3, "search", 0, 600001);
+	peer_expect_error(&peer, 3, STATUS_BAD_REQUEST);
+	peer_ask_within(&peer, 4, "operate", 0, 86400000);
+	peer_expect_ok(&peer, 4);
+	peer_close(&peer);
+	net_fixture_close(&fixture);
+}
+
+/* Many wait, and all of their times are over at once. */
+static void many_are_told_in_time(void **state)
+{
+	static const struct net_fixture_options options = {.search_waiting = 1000};
+	enum { PEERS = 10, REQUESTS = 60 };
+	struct net_fixture fixture;
+	struct peer first;
+	struct peer peers[PEERS];
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&first, &fixture);
+	ask_first(&fixture, &first, 1, 1);
+	for (unsigned i = 0; i < PEERS; i++) {
+		peer_open(&peers[i], &fixture);
+		for (uint32_t n = 0; n < REQUESTS; n++) {
+			peer_ask_within(&peers[i], n, "search", n, 1 + n % 7);
+		}
+	}
+	for (unsigned i = 0; i < PEERS; i++) {
+		for (uint32_t n = 0; n < REQUESTS; n++) {
+			struct rpc_envelope envelope;
+			assert_true(peer_answer(&peers[i], &envelope));
+			assert_true(envelope.failed);
+		}
+		peer_close(&peers[i]);
+	}
+	open_gate(1);
+	peer_expect_ok(&first, 1);
+	assert_int_equal(atomic_load(&net_stub.search_count), 1);
+	peer_close(&first);
+	net_fixture_close(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +310,9 @@ int main(void)
 		cmocka_unit_test(an_operator_finds_a_thread_beside_a_full_pool),
 		cmocka_unit_test(searches_beyond_those_that_may_wait_are_busy),
 		cmocka_unit_test(searches_of_a_peer_that_has_left_are_dropped),
+		cmocka_unit_test(who_waits_is_told_in_time),
+		cmocka_unit_test(a_time_out_has_bounds),
+		cmocka_unit_test(many_are_told_in_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -404,6 +404,72 @@ static void a_method_name_has_a_longest_length(void **state)
 	wire_writer_fini(&writer);
 }
 
+static void a_param_is_found_without_a_parse(void **state)
+{
+	static const struct {
+		const char *data; /* the params */
+		size_t len;
+		bool is_found;
+		uint64_t value;
+	} cases[] = {
+		{"\x91\x81\xa1t\x05", 5, true, 5},
+		{"\x91\x81\xc4\x01t\xcd\x01\x00", 8, true, 256},
+		{"\x91\x82\xa1x\x92\x81\x01\x02\xc4\x03...\xa1t\xcb\x40\x1c\0\0\0\0\0\0", 24, true,
+			7},
+		{"\x91\xde\x00\x02\xa1x\xc7\x02\x01..\xa1t\xcc\x80", 15, true, 128},
+		{"\x91\x81\xa1t\xa1t", 6, false, 0},
+		{"\x91\x81\xa1t\xff", 5, false, 0},
+		{"\x91\x81\xa1t\xc0", 5, false, 0},
+		{"\x91\x81\xa2tt\x05", 6, false, 0},
+		{"\x91\x81\x01\x05", 4, false, 0},
+		{"\x91\x81\xa1x\x81\xa1t\x05", 8, false, 0},
+		{"\x91\x80", 2, false, 0},
+		{"\x91\x05", 2, false, 0},
+		{"\x90", 1, false, 0},
+		{"\x80", 1, false, 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		for (unsigned type = 0; type <= 2; type += 2) {
+			static const char *const heads[] = {"\x94\x00\x05\xa1m", "",
+				"\x93\x02\xa1m"};
+			const size_t head_len = type == 0 ? 5 : 4;
+			uint64_t value = 0;
+			uint8_t *data = malloc(head_len + cases[i].len);
+			memcpy(data, heads[type], head_len);
+			memcpy(data + head_len, cases[i].data, cases[i].len);
+			assert_int_equal(rpc_param_read(data, head_len + cases[i].len, "t", &value),
+				cases[i].is_found);
+			if (cases[i].is_found) {
+				assert_int_equal(value, cases[i].value);
+			}
+			free(data);
+		}
+	}
+}
+
+/* `t` behind an array of so many values. */
+static void a_param_is_looked_for_so_far(void **state)
+{
+	(void)state;
+	for (unsigned count = 1000; count <= 2000; count += 1000) {
+		struct wire_writer writer = {0};
+		uint64_t value = 0;
+		rpc_write_request(&writer, 1, "m");
+		wire_write_map(&writer, 2);
+		wire_write_str(&writer, "x");
+		wire_write_array(&writer, count);
+		for (unsigned i = 0; i < count; i++) {
+			wire_write_uint(&writer, i);
+		}
+		wire_write_str(&writer, "t");
+		wire_write_uint(&writer, 9);
+		assert_int_equal(rpc_param_read(writer.data, writer.len, "t", &value),
+			count == 1000);
+		wire_writer_fini(&writer);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -417,6 +483,8 @@ int main(void)
 		cmocka_unit_test(more_than_the_limit_can_be_announced_but_not_sent),
 		cmocka_unit_test(heads_are_read_in_every_width),
 		cmocka_unit_test(a_method_name_has_a_longest_length),
+		cmocka_unit_test(a_param_is_found_without_a_parse),
+		cmocka_unit_test(a_param_is_looked_for_so_far),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
