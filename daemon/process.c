@@ -240,6 +240,7 @@ static enum status start(struct process *process, struct error *err)
 		.folder = settings->data,
 		.load_memory_bytes = settings->load_memory_bytes,
 		.catalog_bytes = settings->catalog_bytes,
+		.sizes.index_memory = settings->index_memory_bytes,
 		.write =
 			{
 				.durability =

@@ -20,6 +20,7 @@ enum {
 	/* Two runs of a load: one is filled while the other is written. */
 	SETTINGS_LOAD_MEMORY_MIN = 128 << 20,
 	SETTINGS_CATALOG_MIN = 16 << 20,
+	SETTINGS_INDEX_MEMORY_MIN = 64 << 20,
 	/* Twice the largest request. */
 	SETTINGS_LOG_MIN = 128 << 20,
 	SETTINGS_MEMTABLE_ROWS_MIN = 1000,
@@ -44,6 +45,8 @@ static const struct setting settings_table[] = {
 		setting_bytes, AT(load_memory_bytes), SETTINGS_LOAD_MEMORY_MIN, TIB},
 	{"store", "catalog_size", NULL, NULL, NULL, setting_bytes, AT(catalog_bytes),
 		SETTINGS_CATALOG_MIN, TIB},
+	{"store", "index_memory", NULL, NULL, NULL, setting_bytes, AT(index_memory_bytes),
+		SETTINGS_INDEX_MEMORY_MIN, TIB},
 	{"log", "durability", "--durability", "sync|periodic",
 		"when a write is acknowledged: synced, or written", setting_durability,
 		AT(periodic), 0, 0},
@@ -112,6 +115,7 @@ void settings_init(struct settings *settings)
 		.max_connections = 1024,
 		.load_memory_bytes = 512 * MIB,
 		.catalog_bytes = GIB,
+		.index_memory_bytes = GIB,
 		.sync_interval_ms = 1000,
 		.log_bytes = 512 * MIB,
 		.memtable_rows = 1500000,

@@ -34,6 +34,7 @@ struct settings {
 	unsigned max_connections;
 	size_t load_memory_bytes;
 	size_t catalog_bytes;
+	size_t index_memory_bytes;
 	bool periodic; /* durability: false is sync */
 	unsigned sync_interval_ms;
 	size_t log_bytes;

@@ -35,6 +35,9 @@ struct balls_options {
 	const _Atomic bool *stop; /* when it becomes true, the work ends with BUSY; NULL: none */
 	/* For a rebuild: the new image takes the axes and the basis of this one. NULL: none. */
 	const struct balls *previous;
+	/* Recalls to write, as they stand in an image (struct balls); query_count then is how many
+	 * queries they were measured with. NULL: they are measured. */
+	const float *recalls;
 	/* [rows] the ball of each row in `previous`, which the row keeps; UINT32_MAX: its ball is
 	 * searched. NULL: that of every row is. */
 	const uint32_t *known;

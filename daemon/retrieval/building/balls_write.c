@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/retrieval/balls/balls_norm.h"
+#include "daemon/retrieval/balls/balls_recall.h"
 #include "daemon/retrieval/building/balls_calibration.h"
 #include "daemon/retrieval/building/balls_plan.h"
 #include "daemon/retrieval/layers/adapter_kernels.h"
@@ -278,10 +279,16 @@ static enum status calibrate(const struct writing *writing)
 {
 	const struct balls_plan *plan = writing->plan;
 	struct balls balls;
+	balls_write_queries(plan->options->query_count, writing->space);
+	if (plan->options->recalls != NULL) {
+		memcpy(writing->space + writing->layout.offsets[BALLS_RECALLS],
+			plan->options->recalls,
+			sizeof(float[BALLS_METRICS][BALLS_KS][BALLS_FACTORS]));
+		return STATUS_OK;
+	}
 	const enum status status = balls_open(writing->space, writing->layout.bytes,
 		plan->shape.rows, plan->shape.dim, &balls, NULL);
 	float *recalls = (float *)(void *)(writing->space + writing->layout.offsets[BALLS_RECALLS]);
-	balls_write_queries(plan->options->query_count, writing->space);
 	return status != STATUS_OK ? STATUS_INTERNAL
 				   : balls_calibrate(&balls, plan->source, plan->options, recalls);
 }

@@ -271,6 +271,17 @@ static void tell_damage(struct janitor *janitor, uint64_t damaged)
 	janitor->damaged = damaged;
 }
 
+/* An index that has failed is built anew. */
+static void look_at_index(struct store *store, const struct table *table)
+{
+	grace_enter();
+	const bool damaged = table_index_is_damaged(table);
+	grace_leave();
+	if (damaged) {
+		bell_ring(&store->index_bell);
+	}
+}
+
 /* Checks the segments that are not checked yet and looks at the others. Jobs come in between, since a
  * check takes long. False: the janitor is to stop. */
 static bool walk_segments(struct janitor *janitor)
@@ -282,6 +293,7 @@ static bool walk_segments(struct janitor *janitor)
 	while (go_on && (table = next_table(janitor->store, &walk)) != NULL) {
 		struct base_set *set = table->bases;
 		base_set_look(set);
+		look_at_index(janitor->store, table);
 		for (size_t i = 0; go_on && i < set->segment_count; i++) {
 			enum base_segment_state state = base_segment_state(&set->segments[i]);
 			if (state == BASE_UNCHECKED) {
@@ -316,6 +328,7 @@ static void *run(void *arg)
 {
 	struct janitor *janitor = arg;
 	time_t looked = 0;
+	grace_register();
 	while (run_jobs(janitor)) {
 		struct timespec now;
 		(void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -327,6 +340,7 @@ static void *run(void *arg)
 		}
 		wait_a_second(janitor);
 	}
+	grace_unregister();
 	return NULL;
 }
 

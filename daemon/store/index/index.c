@@ -73,6 +73,7 @@ void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTE
 	bytes_put_u64(out + 32, head->bytes);
 	bytes_put_u64(out + 40, head->hash);
 	bytes_put_u64(out + 48, head->build_ms);
+	bytes_put_u64(out + 56, head->changed);
 	bytes_put_u64(out + HASHED_BYTES, XXH3_64bits(out, HASHED_BYTES));
 }
 
@@ -98,6 +99,7 @@ static enum status read_head(int fd, const char *path, const struct index_head *
 		.bytes = bytes_get_u64(data + 32),
 		.hash = bytes_get_u64(data + 40),
 		.build_ms = bytes_get_u64(data + 48),
+		.changed = bytes_get_u64(data + 56),
 	};
 	if (out->base_hash != expected->base_hash || out->rows != expected->rows) {
 		return error_set(err, STATUS_CORRUPT, "'%s': it is of other base files", path);
@@ -136,6 +138,7 @@ static enum status open_file(struct index *index, int fd, const char *path,
 	if (status == STATUS_OK) {
 		index->bytes = INDEX_IMAGE_OFFSET + head.bytes;
 		index->build_ms = head.build_ms;
+		index->changed = head.changed;
 		status = map_file(index, fd, path, err);
 	}
 	if (status != STATUS_OK) {
@@ -170,6 +173,9 @@ enum status index_open(const char *folder, const struct index_owner *owner, stru
 		.rows = owner->rows,
 	};
 	struct index *index = calloc(1, sizeof *index);
+	if (index != NULL) {
+		atomic_init(&index->refs, 1);
+	}
 	status = index == NULL ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
 			       : open_file(index, fd, path, &expected, owner->dim, err);
 	(void)close(fd);
@@ -181,9 +187,24 @@ enum status index_open(const char *folder, const struct index_owner *owner, stru
 	return STATUS_OK;
 }
 
+void index_hold(struct index *index)
+{
+	if (index != NULL) {
+		const unsigned before =
+			atomic_fetch_add_explicit(&index->refs, 1, memory_order_relaxed);
+		assert(before > 0);
+		(void)before;
+	}
+}
+
 void index_close(struct index *index)
 {
 	if (index == NULL) {
+		return;
+	}
+	const unsigned before = atomic_fetch_sub_explicit(&index->refs, 1, memory_order_acq_rel);
+	assert(before > 0);
+	if (before > 1) {
 		return;
 	}
 	mapfault_forget(index->watch);

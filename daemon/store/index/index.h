@@ -27,13 +27,16 @@ struct mapfault;
 
 enum index_state {
 	INDEX_READY = 1,
-	INDEX_DAMAGED = 2, /* for good: searches go through all rows */
+	INDEX_DAMAGED =
+		2, /* for good: searches go through all rows until the indexer has another */
 };
 
 struct index {
 	struct balls balls;
 	uint64_t bytes;    /* of the file */
 	uint64_t build_ms; /* how long it took */
+	uint64_t changed;  /* rows that were written or removed since its balls were found */
+	atomic_uint refs;  /* the table's, and one of each who holds it */
 	void *map;         /* owned, as the next */
 	struct mapfault *watch;
 	_Atomic unsigned char state; /* enum index_state */
@@ -59,7 +62,10 @@ bool index_file_name(char *out, size_t size, const struct index_owner *owner);
  * UNSUPPORTED  it is of no use; IO, NO_MEMORY. */
 enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
 	struct error *err);
-void index_close(struct index *index); /* NULL is fine */
+/* Adds a reference; the caller is inside (grace.h), or has one. NULL is fine, as for the next. */
+void index_hold(struct index *index);
+/* Gives up a reference; the last one closes the index. */
+void index_close(struct index *index);
 
 static inline bool index_is_sound(const struct index *index)
 {

@@ -10,8 +10,8 @@
 struct index_owner;
 
 enum {
-	INDEX_VERSION = 2,
-	INDEX_HEAD_BYTES = 64,
+	INDEX_VERSION = 3,
+	INDEX_HEAD_BYTES = 72,
 	INDEX_IMAGE_OFFSET = 4096, /* a page, so that the image is aligned in the map */
 };
 
@@ -21,6 +21,7 @@ struct index_head {
 	uint64_t bytes; /* of the image */
 	uint64_t hash;  /* XXH3-64 of it */
 	uint64_t build_ms;
+	uint64_t changed; /* rows that were written or removed since balls and recalls were found */
 };
 
 void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTES]);

@@ -1,10 +1,12 @@
 /* index_build.c - makes the index of a table's base files and writes it. */
 #include "daemon/store/indexing/index_build.h"
 
+#include "daemon/retrieval/balls/balls_recall.h"
 #include "daemon/retrieval/building/balls_build.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index_file.h"
 #include "daemon/store/indexing/index_known.h"
+#include "daemon/store/indexing/index_write.h"
 #include "daemon/store/read/rows.h"
 #include "daemon/store/row/stored.h"
 #include "daemon/store/snapshot/snapshot.h"
@@ -15,18 +17,23 @@
 #include "daemon/store/system/mapfault.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <xxhash.h>
 
 enum {
 	/* With more rows a ball than this, axes and balls are found anew. */
 	ROWS_A_BALL_MAX = 1333,
+	/* A ball has at least so many rows when its axes are found. */
+	AXES_ROWS_MIN = 64,
+	/* A part in SAMPLE_PART of the memory of a build is for the sample, up to SAMPLE_BYTES_MAX. */
+	SAMPLE_PART = 4,
+	SAMPLE_BYTES_MAX = 256 << 20,
 };
+
+/* Multiply-adds to find the balls of rows that a merge has changed: about two seconds. */
+static const uint64_t kept_work_max = UINT64_C(1) << 35;
 
 /* Rows of base files by their number, as f32. */
 struct base_rows {
@@ -65,6 +72,12 @@ static void read_rows(void *arg, uint32_t first, uint32_t count, float *out)
 			memset(to, 0, spec->dim * sizeof *to); /* build finds the damage later */
 		}
 	}
+}
+
+static uint64_t sample_bytes(const struct index_job *job)
+{
+	const uint64_t share = job->memory_bytes / SAMPLE_PART;
+	return share < SAMPLE_BYTES_MAX ? share : SAMPLE_BYTES_MAX;
 }
 
 /* Waits until all segments are read and checked. */
@@ -106,88 +119,69 @@ static uint32_t read_queries(const struct table *table, uint32_t dim, float **ou
 	return 0;
 }
 
-/* Writes head and image, and syncs them. */
-static enum status write_bytes(const char *path, const uint8_t *head, const uint8_t *image,
-	size_t bytes, struct error *err)
-{
-	const int fd = file_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
-	if (fd < 0) {
-		return error_set(err, status_of_errno(errno), "create '%s': %s", path,
-			file_reason(errno));
-	}
-	enum status status = file_write_at(fd, image, bytes, INDEX_IMAGE_OFFSET);
-	if (status == STATUS_OK) {
-		status = file_write_at(fd, head, INDEX_HEAD_BYTES, 0);
-	}
-	if (status == STATUS_OK && fdatasync(fd) != 0) {
-		status = status_of_errno(errno);
-	}
-	const int failed = errno;
-	(void)close(fd);
-	return status == STATUS_OK
-		       ? status
-		       : error_set(err, status, "write '%s': %s", path, strerror(failed));
-}
+/* The recalls of an index whose rows have changed so much that none can be promised. */
+static const float no_recalls[BALLS_METRICS * BALLS_KS * BALLS_FACTORS];
 
-static enum status write_file(const struct index_job *job, const char *path,
-	struct balls_plan *plan, uint64_t began_ns, struct error *err)
-{
-	uint8_t bytes[INDEX_HEAD_BYTES];
-	const struct index_owner owner = table_index_owner(job->table, job->release);
-	struct index_head head = {
-		.base_hash = index_base_hash(&owner),
-		.rows = job->table->rows,
-		.bytes = balls_plan_bytes(plan),
-	};
-	void *image = NULL;
-	if (posix_memalign(&image, BALLS_ALIGN, head.bytes) != 0) {
-		return error_set(err, STATUS_NO_MEMORY, "index: no memory for %llu bytes",
-			(unsigned long long)head.bytes);
-	}
-	enum status status = balls_write(plan, image);
-	if (status == STATUS_OK) {
-		head.hash = XXH3_64bits(image, head.bytes);
-		head.build_ms = (clock_monotonic_ns() - began_ns) / 1000000;
-		index_head_write(&head, bytes);
-		status = write_bytes(path, bytes, image, head.bytes, err);
-	} else {
-		status = error_set(err, status, "index: %s", status_name(status));
-	}
-	free(image);
-	if (status == STATUS_OK) {
-		status = file_sync_folder(job->folder, err);
-	}
-	if (status != STATUS_OK) {
-		(void)file_remove(path);
-	}
-	return status;
-}
+/* What a build keeps of the index before a merge. */
+struct kept {
+	struct index_known known;
+	uint64_t changed;
+};
 
-/* Makes the build keep axes and balls of the index before a merge, if they are worth it. */
+/* Makes the build keep axes, balls and recalls of the index before a merge. AGAIN: not if its balls would
+ * be too large, or if to find the balls of the rows that have changed would take too long. */
 static enum status keep_balls(const struct index_job *job, struct balls_options *options,
-	uint32_t **known)
+	struct kept *kept)
 {
-	const struct index *index =
-		job->before == NULL ? NULL : atomic_load(&((struct table *)job->before)->index);
-	if (index == NULL || !index_is_sound(index) || index->balls.balls == 0 ||
+	const struct index *index = job->before_index;
+	if (!index_is_sound(index) || index->balls.balls == 0 ||
 		job->table->rows / index->balls.balls > ROWS_A_BALL_MAX) {
-		return STATUS_OK;
+		return STATUS_AGAIN;
 	}
 	assert(job->before->number == job->table->number);
+	const enum status status = index_known(job->table, job->before, index, &kept->known);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const uint64_t each = (uint64_t)index->balls.balls * index->balls.dim;
+	if (kept->known.unknown > kept_work_max / each) {
+		return STATUS_AGAIN;
+	}
+	const uint64_t more =
+		kept->known.unknown > kept->known.gone ? kept->known.unknown : kept->known.gone;
+	kept->changed = index->changed + more;
 	options->previous = &index->balls;
-	const enum status status = index_known(job->table, job->before, known);
-	options->known = *known;
-	return status;
+	options->known = kept->known.balls;
+	options->query_count = index->balls.queries;
+	options->recalls = table_index_is_stale_at(kept->changed, job->table->rows)
+				   ? no_recalls
+				   : index->balls.recalls;
+	return STATUS_OK;
 }
 
-static enum status build(const struct index_job *job, const char *path, struct base_rows *base,
+/* Memory that a build takes but for the sample: four numbers of 32 bits a row, two more for what is
+ * kept; and the axes, twice. */
+static enum status check_memory(const struct index_job *job, struct error *err)
+{
+	const uint64_t rows = job->table->rows;
+	const uint64_t axes = rows / AXES_ROWS_MIN * job->table->spec.dim * 2 * sizeof(float);
+	const uint64_t bytes = rows * (job->before == NULL ? 16 : 24) + axes;
+	const uint64_t most = job->memory_bytes - job->memory_bytes / SAMPLE_PART;
+	return bytes <= most ? STATUS_OK
+			     : error_set(err, STATUS_TOO_LARGE,
+				       "index: it would take %" PRIu64 " bytes to build beside the "
+				       "sample, and index_memory leaves %" PRIu64,
+				       bytes, most);
+}
+
+static enum status build(const struct index_job *job, const char *name, struct base_rows *base,
 	struct error *err)
 {
 	const uint64_t began_ns = clock_monotonic_ns();
-	float *queries;
 	const struct table *table = job->table;
 	assert(table->rows <= UINT32_MAX); /* table_wants_index */
-	const uint32_t query_count = read_queries(job->queries, table->spec.dim, &queries);
+	const struct index_owner owner = table_index_owner(table, job->release);
+	struct index_head head = {.base_hash = index_base_hash(&owner), .rows = table->rows};
 	const struct balls_source source = {
 		.rows = (uint32_t)table->rows,
 		.dim = table->spec.dim,
@@ -196,29 +190,31 @@ static enum status build(const struct index_job *job, const char *path, struct b
 	};
 	struct balls_options options = {
 		.seed = table->number,
-		.queries = queries,
-		.query_count = query_count,
+		.memory_bytes = sample_bytes(job),
 		.stop = job->stop,
 	};
 	struct balls_plan *plan = NULL;
-	uint32_t *known = NULL;
-	const unsigned faults = mapfault_count();
-	enum status status = keep_balls(job, &options, &known);
+	struct kept kept = {0};
+	float *queries = NULL;
+	enum status status = check_memory(job, err);
+	if (status == STATUS_OK && job->before != NULL) {
+		status = keep_balls(job, &options, &kept);
+	} else if (status == STATUS_OK) {
+		options.query_count = read_queries(job->queries, table->spec.dim, &queries);
+		options.queries = queries;
+	}
 	if (status == STATUS_OK) {
 		status = balls_plan(&source, &options, &plan);
 	}
 	if (status == STATUS_OK) {
-		status = write_file(job, path, plan, began_ns, err);
-	} else {
-		status = error_set(err, status, "index: %s", status_name(status));
+		head.changed = kept.changed;
+		status = index_write(job->folder, name, plan, &head, began_ns, err);
+	} else if (status != STATUS_TOO_LARGE) {
+		error_set(err, status, "index: %s", status_name(status));
 	}
 	balls_plan_close(plan);
-	free(known);
+	free(kept.known.balls);
 	free(queries);
-	if (status == STATUS_OK && mapfault_count() != faults) {
-		(void)file_remove(path);
-		status = error_set(err, STATUS_CORRUPT, "index: rows could not be read");
-	}
 	return status;
 }
 
@@ -229,6 +225,7 @@ enum status index_build(const struct index_job *job, struct index **out, struct 
 	struct base_rows base;
 	const struct index_owner owner = table_index_owner(job->table, job->release);
 	assert(!grace_is_inside()); /* it takes long */
+	assert((job->before == NULL) == (job->before_index == NULL));
 	if (!index_file_name(name, sizeof name, &owner)) {
 		return STATUS_NOT_FOUND;
 	}
@@ -239,12 +236,17 @@ enum status index_build(const struct index_job *job, struct index **out, struct 
 	if (status != STATUS_OK) {
 		return status;
 	}
+	const unsigned faults = mapfault_count();
 	status = base_rows_open(&base, job->table);
 	if (status == STATUS_OK) {
-		status = build(job, path, &base, err);
+		status = build(job, name, &base, err);
 	} else {
 		status = error_set(err, status, "index: no memory");
 	}
 	base_rows_close(&base);
+	if (status == STATUS_OK && mapfault_count() != faults) {
+		(void)file_remove(path);
+		return error_set(err, STATUS_CORRUPT, "index: rows could not be read");
+	}
 	return status == STATUS_OK ? index_open(job->folder, &owner, out, err) : status;
 }

@@ -18,15 +18,18 @@ struct index_job {
 	const struct table *table; /* held by the caller, as the next two */
 	/* The table whose rows are the queries of the calibration; NULL: `table` itself. */
 	const struct table *queries;
-	/* The table as it was before a merge. If it has an index, the new one keeps its axes, and
-	 * keeps rows that did not change in their balls; not if its balls would be too large. NULL:
-	 * everything is found anew. */
+	/* The table as it was before a merge, and its index, which is held too. The new one keeps its
+	 * axes and its recalls, and keeps rows that did not change in their balls. This takes about as
+	 * long as the merge; where it would take longer, it ends with AGAIN, and the indexer finds
+	 * everything anew. NULL: that is to be done now. */
 	const struct table *before;
+	struct index *before_index;
+	uint64_t memory_bytes; /* at most so many for what is no image (struct store_sizes) */
 	const _Atomic bool *stop;
 };
 
-/* Builds the index, writes and syncs its file (over a leftover, if there is one), and opens it.
- * Memory: some 80 bytes a row. Errors: BUSY  stopped; CORRUPT  a damaged segment; DISK_FULL, IO,
+/* Builds the index, writes and syncs its file (over the one that is there), and opens it. Errors: BUSY
+ * stopped; AGAIN  as above; TOO_LARGE  memory_bytes; CORRUPT  a damaged segment; DISK_FULL, IO,
  * NO_MEMORY; NOT_FOUND  the table has no files. */
 enum status index_build(const struct index_job *job, struct index **out, struct error *err);
 

@@ -67,9 +67,9 @@ static bool same_row(const struct walk *a, const struct walk *b)
 	       (x->scales == NULL || x->scales[a->row] == y->scales[b->row]);
 }
 
-enum status index_known(const struct table *table, const struct table *before, uint32_t **out)
+enum status index_known(const struct table *table, const struct table *before,
+	const struct index *index, struct index_known *out)
 {
-	const struct index *index = atomic_load(&((struct table *)before)->index);
 	uint32_t *balls = malloc((before->rows + 1) * sizeof *balls);
 	assert(index != NULL);
 	assert(index->balls.rows == before->rows);
@@ -83,6 +83,7 @@ enum status index_known(const struct table *table, const struct table *before, u
 	memset(known, 0xff, table->rows * sizeof *known);
 	struct walk old = {.set = before->bases};
 	struct walk new = {.set = table->bases};
+	uint64_t same = 0;
 	bool has_old = read_walk(&old);
 	bool has_new = read_walk(&new);
 	while (has_old && has_new) {
@@ -90,11 +91,12 @@ enum status index_known(const struct table *table, const struct table *before, u
 		if (order == 0 && same_row(&old, &new)) {
 			assert(new.number < table->rows);
 			known[new.number] = balls[old.number];
+			same++;
 		}
 		has_old = order <= 0 ? step(&old) : true;
 		has_new = order >= 0 ? step(&new) : true;
 	}
 	free(balls);
-	*out = known;
+	*out = (struct index_known){known, table->rows - same, before->rows - same};
 	return STATUS_OK;
 }

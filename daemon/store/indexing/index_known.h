@@ -9,10 +9,18 @@
 
 #include <stdint.h>
 
+struct index;
 struct table;
 
-/* Finds for each row of `table` its ball in the index of `before`, which has one; UINT32_MAX if the
- * row is new or has changed. *out is malloc'ed: free() it. Errors: NO_MEMORY. */
-enum status index_known(const struct table *table, const struct table *before, uint32_t **out);
+struct index_known {
+	uint32_t *balls;  /* malloc'ed: free() it */
+	uint64_t unknown; /* rows without a ball: new ones, and those that have changed */
+	uint64_t gone;    /* rows of before that are not there, or have changed */
+};
+
+/* Finds for each row of `table` its ball in `index`, which is that of `before`; UINT32_MAX if the row is
+ * new or has changed. Errors: NO_MEMORY. */
+enum status index_known(const struct table *table, const struct table *before,
+	const struct index *index, struct index_known *out);
 
 #endif

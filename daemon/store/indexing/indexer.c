@@ -7,6 +7,7 @@
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
+#include "daemon/store/system/grace.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -45,11 +46,13 @@ static bool can_be_asked(const struct table *users, const struct table *items)
 	       users->spec.views == 1 && users->spec.dtype != DTYPE_BIT && users->bases != NULL;
 }
 
+/* Only the indexer takes an index away from a table, so it may look at it here. */
 static bool is_wish(const struct store *store, const struct table *table)
 {
+	const struct index *index = atomic_load(&((struct table *)table)->index);
 	return table->bases != NULL &&
 	       table_wants_index(table, store->options.sizes.index_rows_min) &&
-	       atomic_load(&table->index) == NULL;
+	       (index == NULL || !index_is_sound(index) || table_index_is_stale(index));
 }
 
 /* Holds the first table of a release that wants an index now. *again_ms: lowered to the time of the
@@ -142,6 +145,57 @@ static void put_off(struct indexer *indexer, const struct wish *wish, enum statu
 		(unsigned long long)wish->release, table->spec.name.text, err->text);
 }
 
+static enum status build(struct indexer *indexer, const struct wish *wish, const char *folder,
+	struct index **out, struct error *err)
+{
+	const struct index_job job = {
+		.folder = folder,
+		.release = wish->release,
+		.table = wish->table,
+		.queries = wish->queries,
+		.memory_bytes = indexer->store->options.sizes.index_memory,
+		.stop = &indexer->stop,
+	};
+	atomic_store(&indexer->building, wish->table);
+	atomic_store(&indexer->running, true);
+	const enum status status = index_build(&job, out, err);
+	atomic_store(&indexer->running, false);
+	atomic_store(&indexer->building, NULL);
+	if (status == STATUS_OK) {
+		indexer_count(indexer, *out);
+		store_event(indexer->store,
+			"event=index_built release=%llu table=%s rows=%llu bytes=%llu ms=%llu",
+			(unsigned long long)wish->release, wish->table->spec.name.text,
+			(unsigned long long)wish->table->rows, (unsigned long long)(*out)->bytes,
+			(unsigned long long)(*out)->build_ms);
+	}
+	return status;
+}
+
+/* Opens the index file of a table that has no index yet, or builds one. */
+static enum status make(struct indexer *indexer, const struct wish *wish, const char *folder,
+	struct index **out, struct error *err)
+{
+	const struct index_owner owner = table_index_owner(wish->table, wish->release);
+	const struct index *before = atomic_load(&wish->table->index);
+	if (before != NULL) {
+		if (!index_is_sound(before)) {
+			store_event(indexer->store,
+				"event=index_renewed release=%llu table=%s reason=\"it could not be "
+				"read\"",
+				(unsigned long long)wish->release, wish->table->spec.name.text);
+		}
+		return build(indexer, wish, folder, out, err);
+	}
+	const enum status status = index_open(folder, &owner, out, err);
+	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
+		store_event(indexer->store,
+			"event=index_renewed release=%llu table=%s reason=\"%s\"",
+			(unsigned long long)wish->release, wish->table->spec.name.text, err->text);
+	}
+	return status == STATUS_OK ? status : build(indexer, wish, folder, out, err);
+}
+
 static void fulfil(struct indexer *indexer, struct wish *wish)
 {
 	struct store *store = indexer->store;
@@ -149,39 +203,14 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 	struct index *index = NULL;
 	struct error err = {.text = ""};
 	store_release_folder(store, wish->release, folder);
-	const struct index_owner owner = table_index_owner(wish->table, wish->release);
-	enum status status = index_open(folder, &owner, &index, &err);
-	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
-		store_event(store, "event=index_renewed release=%llu table=%s reason=\"%s\"",
-			(unsigned long long)wish->release, wish->table->spec.name.text, err.text);
-	}
-	if (status != STATUS_OK) {
-		const struct index_job job = {
-			.folder = folder,
-			.release = wish->release,
-			.table = wish->table,
-			.queries = wish->queries,
-			.stop = &indexer->stop,
-		};
-		atomic_store(&indexer->building, wish->table);
-		atomic_store(&indexer->running, true);
-		status = index_build(&job, &index, &err);
-		atomic_store(&indexer->running, false);
-		atomic_store(&indexer->building, NULL);
-		if (status == STATUS_OK) {
-			indexer_count(indexer, index);
-			store_event(store,
-				"event=index_built release=%llu table=%s rows=%llu bytes=%llu ms=%llu",
-				(unsigned long long)wish->release, wish->table->spec.name.text,
-				(unsigned long long)wish->table->rows,
-				(unsigned long long)index->bytes,
-				(unsigned long long)index->build_ms);
-		}
-	}
+	const enum status status = make(indexer, wish, folder, &index, &err);
 	if (status == STATUS_OK) {
 		assert(index->balls.rows == wish->table->rows);
-		assert(atomic_load(&wish->table->index) == NULL); /* nobody else gives it one */
-		atomic_store_explicit(&wish->table->index, index, memory_order_release);
+		struct index *before = atomic_exchange(&wish->table->index, index);
+		if (before != NULL) {
+			grace_wait(); /* who is inside may have loaded its address */
+			index_close(before);
+		}
 	} else {
 		put_off(indexer, wish, status, &err);
 	}

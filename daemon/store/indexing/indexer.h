@@ -1,7 +1,9 @@
 /* indexer.h - the background thread that opens and builds the indexes of tables.
  *
  * It looks at the start, and whenever index_bell rings, which every change of the catalog does. For
- * each table that wants an index and has none it opens the file, or builds it. A failure is told,
+ * each table that wants an index and has none it opens the file, or builds it. It also builds one anew
+ * that could not be read (the janitor rings then), or of which a quarter of the rows has changed since
+ * its balls were found; the old one serves meanwhile. A failure is told,
  * and tried again after a minute, then each time after twice as long, up to an hour. A table with a
  * damaged segment is tried again only when it has new base files.
  *
@@ -23,7 +25,7 @@ struct table;
 enum status indexer_start(struct store *store, struct indexer **out);
 /* Ends a build that is under way. NULL is fine. */
 void indexer_stop(struct indexer *indexer);
-/* Counts an index that a merge has built. */
+/* Counts an index that a merge has kept. */
 void indexer_count(struct indexer *indexer, const struct index *index);
 
 /* Whether it builds the index of this table now. NULL: it builds none. */

@@ -197,25 +197,31 @@ static uint64_t first_free(const struct table *table)
 	return first;
 }
 
-/* Builds the index of the new files before they are swapped in, so that searches are as fast as before
- * from the first moment on. If that fails, or if writers will soon wait for the merge, the indexer
- * builds it later. */
-static void give_index(const struct merge_job *job, const char *folder, struct table *table)
+/* Keeps the index: its axes, its recalls, and the balls of the rows that did not change, so that searches
+ * are as fast as before from the first moment on. Nothing is found anew here. Where this would take
+ * longer than the merge, or writers will soon wait for it, the indexer makes the index later. */
+static void keep_index(const struct merge_job *job, const char *folder, struct table *table)
 {
 	struct index *index = NULL;
+	grace_enter();
+	struct index *before = table_index_hold(job->table);
+	grace_leave();
 	const struct index_job build = {
 		.folder = folder,
 		.release = job->release,
 		.table = table,
 		.before = job->table,
+		.before_index = before,
+		.memory_bytes = job->store->options.sizes.index_memory,
 		.stop = &job->store->stop,
 	};
-	if (table_wants_index(table, job->store->options.sizes.index_rows_min) &&
-		atomic_load(&job->table->index) != NULL && !fullness_must_hurry(job->store) &&
+	if (before != NULL && table_wants_index(table, job->store->options.sizes.index_rows_min) &&
+		!fullness_must_hurry(job->store) &&
 		index_build(&build, &index, NULL) == STATUS_OK) {
 		indexer_count(job->store->indexer, index);
 		atomic_store(&table->index, index);
 	}
+	table_index_let_go(before);
 }
 
 /* Writes the new files, checks them, and swaps them in. */
@@ -252,7 +258,7 @@ static enum status renew(struct merge_job *job, const char *folder, _Atomic uint
 		drop(job->store, table);
 		return status;
 	}
-	give_index(job, folder, table);
+	keep_index(job, folder, table);
 	return swap(job, table, err);
 }
 

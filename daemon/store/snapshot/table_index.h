@@ -19,6 +19,18 @@ bool table_wants_index(const struct table *table, uint64_t rows_min);
 /* The owner of the table's index: its base files as they are now, borrowed from the table. */
 struct index_owner table_index_owner(const struct table *table, uint64_t release);
 
+/* The table's index with a reference more, or NULL: the indexer may give the table another one at any
+ * time. The caller is inside (grace.h). table_index_let_go gives the reference up; NULL is fine. */
+struct index *table_index_hold(const struct table *table);
+void table_index_let_go(struct index *index);
+
+/* Whether the index has failed since it was opened. The caller holds the table; any thread. */
+bool table_index_is_damaged(const struct table *table);
+
+/* Whether so much has changed since the balls of an index were found that they are to be found anew. */
+bool table_index_is_stale(const struct index *index);
+bool table_index_is_stale_at(uint64_t changed, uint64_t rows);
+
 /* Writes the name of the index file; false: a table without base files has none. */
 bool table_index_file_name(char *out, size_t size, const struct table *table);
 

@@ -3,6 +3,7 @@
 #include "daemon/store/state/reader.h"
 
 #include "daemon/store/memtable/memtable_pin.h"
+#include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/grace.h"
 
@@ -71,8 +72,7 @@ static void fill(struct pin *pin, const struct snapshot *snapshot, const struct 
 		const struct table *table = release->tables[i];
 		struct table *copy = &pin->table_data[i];
 		memcpy(copy, table, offsetof(struct table, index));
-		atomic_init(&copy->index,
-			atomic_load_explicit(&table->index, memory_order_acquire));
+		atomic_init(&copy->index, table_index_hold(table));
 		memtable_pin(table->memtable, &pin->memtables[i]);
 		copy->memtable = &pin->memtables[i];
 		pin->tables[i] = copy;
@@ -113,6 +113,7 @@ static void unpin(struct store *store, struct pin *pin)
 {
 	for (size_t i = 0; i < pin->release.table_count; i++) {
 		memtable_unpin(&pin->memtables[i]);
+		table_index_let_go(atomic_load(&pin->table_data[i].index));
 	}
 	lock_take(&store->pin_lock);
 	struct pin **at = &store->pins;

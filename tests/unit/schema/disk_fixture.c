@@ -336,7 +336,8 @@ static void write_index_head(uint8_t *out)
 		.rows = 0x5102,
 		.bytes = 0x5103,
 		.hash = 0x5104,
-		.build_ms = 0x5105};
+		.build_ms = 0x5105,
+		.changed = 0x5106};
 	index_head_write(&head, out);
 }
 
@@ -344,7 +345,7 @@ static const struct disk_layout index_head = {"Index file head", "repstidx", IND
 	write_index_head,
 	{{"magic", 0}, {"version", INDEX_VERSION}, {"kind", INDEX_BALLS}, {"base_hash", 0x5101},
 		{"rows", 0x5102}, {"bytes", 0x5103}, {"hash", 0x5104}, {"build_ms", 0x5105},
-		{"checksum", 0}}};
+		{"changed", 0x5106}, {"checksum", 0}}};
 
 static const struct balls_shape shape =
 	{.dim = 66, .rows = 0x5202, .prefix = 64, .balls = 5, .blocks = 7, .loose = 9, .first = 12};

@@ -11,7 +11,13 @@
 
 #include <cmocka.h>
 
+#include "daemon/retrieval/balls/balls_recall.h"
 #include "daemon/store/index/index.h"
+#include "daemon/store/merge/merge.h"
+#include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/write/write.h"
 #include "tests/unit/store/scratch.h"
 #include "tests/unit/wait.h"
 
@@ -101,6 +107,141 @@ static void a_store_closes_while_an_index_waits_to_be_tried_again(void **state)
 	assert_true(figures.bytes > 0);
 }
 
+/* ---- what becomes of an index ---- */
+
+/* The index of the table; the test's thread is inside. */
+static struct index *index_in(const struct snapshot *snapshot)
+{
+	return atomic_load(&snapshot->releases[0]->tables[0]->index);
+}
+
+static struct index *hold_index(struct scratch *scratch)
+{
+	const struct snapshot *snapshot = snapshot_begin(scratch->store);
+	struct index *index = table_index_hold(snapshot->releases[0]->tables[0]);
+	snapshot_end(scratch->store);
+	return index;
+}
+
+static void put(struct scratch *scratch, uint64_t from, uint32_t count, uint32_t version)
+{
+	static uint64_t keys[ROWS];
+	static float rows[ROWS][SCRATCH_DIM];
+	struct error err = {0};
+	struct write_result result;
+	struct write_ticket *ticket;
+	assert_true(count <= ROWS);
+	for (uint32_t i = 0; i < count; i++) {
+		keys[i] = from + i;
+		scratch_row(keys[i], version, rows[i]);
+	}
+	const struct table_write part = {
+		.table = "t",
+		.batch = {.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
+			.dtype = DTYPE_F32,
+			.rows = (const uint8_t *)rows,
+			.rows_bytes = count * sizeof rows[0]},
+	};
+	const struct row_write put = {.release = "r",
+		.parts = &part,
+		.part_count = 1,
+		.now_ms = SCRATCH_NOW_MS};
+	scratch_must(store_put(scratch->store, &put, &result, &ticket, &err), &err);
+	scratch_must(store_write_wait(ticket, &err), &err);
+	struct merge_result merged;
+	scratch_must(store_merge(scratch->store, &merged, &err), &err);
+}
+
+static void make(struct scratch *scratch)
+{
+	load(scratch, "r");
+	scratch_seal(scratch, "r");
+	(void)wait_for(scratch, 0, 1);
+}
+
+/* A reader that needs long keeps the one that it began with. */
+static void an_index_that_fails_is_built_anew(void **state)
+{
+	struct scratch *scratch = *state;
+	struct wait wait = {0};
+	struct index_figures figures;
+	make(scratch);
+	const struct snapshot *snapshot = snapshot_begin_long(scratch->store, "r");
+	struct index *index = index_in(snapshot);
+	assert_non_null(index);
+	atomic_store(&index->state, INDEX_DAMAGED);
+	do {
+		wait_a_moment(&wait);
+		indexer_figures(scratch->store->indexer, &figures);
+	} while (figures.builds < 2);
+	assert_ptr_equal(index_in(snapshot), index);
+	assert_int_equal(index->balls.rows, ROWS);
+	snapshot_end(scratch->store);
+	assert_true(scratch_heard(scratch, "event=index_renewed release=1 table=t"));
+	struct index *renewed = hold_index(scratch);
+	assert_ptr_not_equal(renewed, NULL);
+	assert_true(index_is_sound(renewed));
+	table_index_let_go(renewed);
+}
+
+/* It is there as soon as the merge is, with the axes and the recalls of before. */
+static void a_merge_keeps_axes_and_recalls(void **state)
+{
+	struct scratch *scratch = *state;
+	make(scratch);
+	struct index *before = hold_index(scratch);
+	put(scratch, 1, 10, 2);
+	put(scratch, ROWS + 1, 5, 2);
+	struct index *after = hold_index(scratch);
+	assert_non_null(after);
+	assert_int_equal(after->balls.rows, ROWS + 5);
+	assert_int_equal(after->changed, 15);
+	assert_int_equal(after->balls.balls, before->balls.balls);
+	assert_memory_equal(after->balls.axes, before->balls.axes,
+		(size_t)before->balls.balls * SCRATCH_DIM * sizeof(float));
+	assert_memory_equal(after->balls.recalls, before->balls.recalls,
+		sizeof(float[BALLS_METRICS][BALLS_KS][BALLS_FACTORS]));
+	assert_int_equal(figures_of(scratch).builds, 3);
+	table_index_let_go(before);
+	table_index_let_go(after);
+}
+
+/* No recall is promised by what was measured on other rows; then all is measured anew. */
+static void an_index_of_which_much_has_changed_is_built_anew(void **state)
+{
+	struct scratch *scratch = *state;
+	struct wait wait = {0};
+	make(scratch);
+	put(scratch, 1, ROWS / 2, 2);
+	struct index *index = hold_index(scratch);
+	assert_non_null(index);
+	assert_true(index->changed == 0 ||
+		    (index->changed == ROWS / 2 &&
+			    balls_factor_for(&index->balls, BALLS_COSINE, 0.5, 10) == 1));
+	while (index->changed != 0) {
+		table_index_let_go(index);
+		wait_a_moment(&wait);
+		index = hold_index(scratch);
+	}
+	table_index_let_go(index);
+	assert_int_equal(figures_of(scratch).builds, 3);
+	put(scratch, 1, 3, 3);
+	index = hold_index(scratch);
+	assert_int_equal(index->changed, 3);
+	table_index_let_go(index);
+}
+
+static void a_build_keeps_to_its_memory(void **state)
+{
+	struct scratch *scratch = *state;
+	scratch->sizes.index_memory = 1000;
+	scratch_open(scratch);
+	load(scratch, "r");
+	scratch_seal(scratch, "r");
+	(void)wait_for(scratch, 1, 0);
+	assert_true(scratch_heard(scratch, "index_memory leaves 750"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -109,6 +250,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_store_closes_while_an_index_waits_to_be_tried_again,
 			scratch_setup_small_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(an_index_that_fails_is_built_anew,
+			scratch_setup_small_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_merge_keeps_axes_and_recalls,
+			scratch_setup_small_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(an_index_of_which_much_has_changed_is_built_anew,
+			scratch_setup_small_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_build_keeps_to_its_memory, scratch_setup_small,
+			scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
