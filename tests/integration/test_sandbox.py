@@ -194,6 +194,7 @@ class UnderTheUnit(harness.Case):
         settings['SystemCallFilter'] = [value for value in settings['SystemCallFilter'] if value != 'mincore']
         self.assertNotIn('mincore', sandbox.expand(settings['SystemCallFilter'], sandbox.groups()))
         daemon = self.start_large(settings=settings)
+        daemon.turn_ms = None           # the loop itself reads what was taken, page by page
         wait_for(lambda: 'event=call_refused' in daemon.log(), 'it is said')
         self.evict(daemon)
         self.assertGreater(self.fetch_evicted(daemon), 0)       # what the unit is to prevent
