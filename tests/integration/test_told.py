@@ -152,6 +152,27 @@ class Told(harness.Case):
         self.daemon.command('put', 'u', 5, 1, 1)
         self.assertRegex(self.daemon.command('release', 'show', 'r'), r'table u .* 2 pending')
 
+    def test_lists_fold_when_names_are_long(self):
+        """A name is shown whole, so that it can be typed; what does not fit beside it stands below it."""
+        long, layer = 'r' * 64, 'l' * 30
+        self.daemon.command('release', 'create', long, '--model', 'two towers', '--checkpoint', 'step 100')
+        for entity in ('user', 'item'):
+            self.daemon.command('table', 'create', '%s/%s' % (long, entity * 6), '--entity', entity, '--kind', 'cr', '--layer',
+                                layer, '--dim', 64, '--decay', 'events=0.99,half_life=30d')
+        self.daemon.command('release', 'seal', long)
+        with self.daemon.client() as client:
+            client.call('observe', release=long, layer=layer, users=[1], items=[2], rows=bytes(256), source='s' * 64, position=0,
+                        times=np.full(1, harness.now_ms(), '<i8').tobytes())
+        for args, names in ((['release', 'list'], [long, 'two towers', 'step 100']), (['release', 'show', long], [long]),
+                            (['table', 'list', long], ['user' * 6 + '@' + layer]), (['positions', long], ['s' * 64]),
+                            (['layer', 'list', '--release', long], [layer]), (['tensor', 'list', '--release', long], [])):
+            said = self.daemon.command(*args)
+            for line in said.splitlines():
+                self.assertLessEqual(len(line), 80, said)
+            for name in names:
+                self.assertIn(name, said)
+        self.daemon.command('release', 'drop', '--release', long)
+
     def test_a_table_tells_its_index(self):
         self.daemon.command('release', 'create', 'x')
         for table, rows, index in (('few', 10, 'balls'), ('many', 20000, 'balls'), ('none', 10, 'none')):

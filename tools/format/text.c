@@ -10,7 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { NAME_BYTES = 256, FOLD_INDENT = 4 };
+enum {
+	NAME_BYTES = 256,
+	FOLD_INDENT = 4,
+};
 
 void text_cell(struct text_table *table, const char *format, ...)
 {
@@ -71,13 +74,63 @@ static void print_cell(const struct text_table *table, size_t row, size_t column
 	fputs(last ? "\n" : "  ", stdout);
 }
 
-static int table_width(const int *width, size_t columns)
+/* How wide the columns from one on are. */
+static int table_width(const int *width, size_t from, size_t columns)
 {
-	int all = (int)(columns - 1) * 2;
-	for (size_t column = 0; column < columns; column++) {
+	int all = (int)(columns - from - 1) * 2;
+	for (size_t column = from; column < columns; column++) {
 		all += width[column];
 	}
 	return all;
+}
+
+/* The longest word of the last column: so much room it needs. */
+static int longest_word(const struct text_table *table, size_t rows)
+{
+	int longest = 0;
+	for (size_t row = 0; row < rows; row++) {
+		const char *text = cell_at(table, row, table->columns - 1);
+		while (*text != '\0') {
+			const int len = (int)strcspn(text, " ");
+			longest = len > longest ? len : longest;
+			text += len + (text[len] == ' ');
+		}
+	}
+	return longest;
+}
+
+/* Prints the last cell of a row, in several lines if it does not fit behind what is printed. */
+static void print_words(const char *text, int column)
+{
+	int at = column;
+	while (*text != '\0') {
+		const int len = (int)strcspn(text, " ");
+		char word[NAME_BYTES];
+		snprintf(word, sizeof word, "%.*s", len, text);
+		if (at > column && at + 1 + width_of(word) > WRAP_COLUMNS) {
+			printf("\n%*s", column, "");
+			at = column;
+		}
+		at += printf("%s%s", at > column ? " " : "", word);
+		text += len + (text[len] == ' ');
+	}
+	putchar('\n');
+}
+
+/* Prints a row of a table that is too wide: its first `folded` cells have a line each. */
+static void print_folded(const struct text_table *table, size_t row, size_t folded,
+	const int *width, const bool *right)
+{
+	int at = folded > 0 ? FOLD_INDENT : 0;
+	for (size_t column = 0; column < folded; column++) {
+		printf("%*s%s\n", column > 0 ? FOLD_INDENT : 0, "", cell_at(table, row, column));
+	}
+	printf("%*s", at, "");
+	for (size_t column = folded; column + 1 < table->columns; column++) {
+		print_cell(table, row, column, width[column], right[column]);
+		at += width[column] + 2;
+	}
+	print_words(cell_at(table, row, table->columns - 1), at);
 }
 
 void text_print(struct text_table *table)
@@ -96,13 +149,20 @@ void text_print(struct text_table *table)
 			right[column] = right[column] && (row == 0 || is_number(text));
 		}
 	}
-	const bool fold = table->fold && table_width(width, table->columns) > WRAP_COLUMNS;
+	size_t folded = 0;
+	const bool fold = table->fold && table_width(width, 0, table->columns) > WRAP_COLUMNS;
+	while (fold && folded + 2 < table->columns &&
+		table_width(width, folded, table->columns - 1) + FOLD_INDENT + 2 +
+				longest_word(table, rows) >
+			WRAP_COLUMNS) {
+		folded++;
+	}
 	for (size_t row = 0; row < rows; row++) {
 		if (fold) {
-			printf("%s\n%*s", cell_at(table, row, 0), FOLD_INDENT, "");
+			print_folded(table, row, folded, width, right);
+			continue;
 		}
-		for (size_t column = fold; column < table->columns && column < COLUMNS_MAX;
-			column++) {
+		for (size_t column = 0; column < table->columns && column < COLUMNS_MAX; column++) {
 			print_cell(table, row, column, width[column], right[column]);
 		}
 	}

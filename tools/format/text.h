@@ -16,8 +16,8 @@
  * no memory is left out. With only `columns` set the table is ready. */
 struct text_table {
 	size_t columns;
-	/* A table that is wider than 80 columns because of its names, which are in the first column, has
-	 * each row in two lines: the name, and below it the others. */
+	/* A table that would be wider than 80 columns has its first cells, which are names, in lines of
+	 * their own, and the words of its last one in as many as they need. */
 	bool fold;
 	char **cells; /* owned */
 	size_t count;
