@@ -74,7 +74,7 @@ class UnderTheUnit(harness.Case):
             self.skipTest('sanitizers make calls of their own')
 
     def start_under(self, unlisted=None, settings=None):
-        daemon = self.make_daemon('--workers', '1')
+        daemon = self.make_daemon('--workers', '1', listen=['tcp:127.0.0.1:0'])
         try:
             unit = sandbox.Sandbox(self.scratch, settings=settings, unlisted=unlisted)
         except sandbox.Missing as missing:
@@ -109,7 +109,9 @@ class UnderTheUnit(harness.Case):
             self.assertEqual(client.fetch('ir', [7])['rows'], VALUES[8].tobytes())
             sum(reply['n'] for reply in client.walk('ir'))
             client.call('stats')
-            client.call('info')
+            listening = client.call('info')['listen']
+            with harness.Client(next(text for text in listening if text.startswith('tcp:'))) as other:
+                other.call('ping')
             client.call('tensor.get', release='a', tensor='w')
             self.load(client, 'b')
             client.call('release.seal', release='b')
