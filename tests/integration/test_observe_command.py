@@ -1,6 +1,8 @@
 """test_observe_command.py - repstore observe, positions and layer, as a person or a script uses them."""
 
 import os
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -55,6 +57,22 @@ class ObserveCommand(harness.Case):
                 part = client.fetch('cr_item@' + layer, harness.packed(np.array(keys, '<u8')))
             sums, _, _ = by_item.states(keys)
             np.testing.assert_array_equal(np.frombuffer(part['rows'], '<f4').reshape(sums.shape), sums)
+
+    def test_who_interrupts_it_is_told_how_to_go_on(self):
+        for layer, options, told in (('fm', ['--source', 'ml'], 'the same command again counts each sample once'),
+                                     ('mlp2', [], 'would count those once more; with --source NAME')):
+            process = subprocess.Popen([harness.program('repstore'), '-s', self.daemon.address, 'observe',
+                                        *self.movielens(layer), '--batch', '1', *options], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE)
+            with self.daemon.client() as client:
+                began = client.call('stats')['write']['sequence']
+                while client.call('stats')['write']['sequence'] < began + 20:
+                    self.assertIsNone(process.poll())
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=harness.CALL_SECONDS)
+            self.assertRegex(said.decode(), 'interrupted; [0-9]+ samples were acknowledged')
+            self.assertIn(told, said.decode())
+        self.assertIn('more were counted before', self.run_command('observe', *self.movielens('fm'), '--source', 'ml'))
 
     def test_sources_are_forgotten(self):
         for source in ('a', 'b', 'c'):

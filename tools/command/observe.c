@@ -251,6 +251,11 @@ static int send_all(struct session *session, const struct observe *observe, stru
 	if (observe->source != NULL && session_may_repeat(status) && !session->json) {
 		fputs("repstore: the same command again counts each sample once\n", stderr);
 	}
+	if (observe->source == NULL && outcome.samples > 0 && !session->json) {
+		fputs("repstore: the same command again would count those once more; with --source "
+		      "NAME samples are numbered, and each counts once\n",
+			stderr);
+	}
 	interrupt_end();
 	return EXIT_REFUSED;
 }
