@@ -35,13 +35,18 @@ static void place(struct memtable_slot *slot, uint64_t hash, struct memtable_ent
 	atomic_store_explicit(&slot->entry, entry, memory_order_release);
 }
 
-static size_t empty_slot(const struct bucket *bucket, uint64_t hash)
+/* The entry itself is not in the cache, and not looked at unless the walk jumps. */
+static struct memtable_slot *empty_slot(const struct bucket *bucket, uint64_t hash,
+	const struct memtable_entry *entry)
 {
-	size_t slot = hash & bucket->mask;
-	while (atomic_load_explicit(&bucket->slots[slot].entry, memory_order_relaxed) != NULL) {
-		slot = (slot + 1) & bucket->mask;
+	struct slots_walk walk;
+	slots_begin(&walk, hash, bucket->mask);
+	while (atomic_load_explicit(&bucket->slots[walk.at].entry, memory_order_relaxed) != NULL) {
+		if (!slots_next(&walk, bucket->mask)) {
+			bucket_jump(bucket, &walk, entry->key, entry->key_len);
+		}
 	}
-	return slot;
+	return &bucket->slots[walk.at];
 }
 
 static void copy_slots(const struct bucket *from, const struct bucket *to)
@@ -50,7 +55,7 @@ static void copy_slots(const struct bucket *from, const struct bucket *to)
 		uint64_t hash;
 		struct memtable_entry *entry;
 		if (slot_read(&from->slots[i], &hash, &entry)) {
-			place(&to->slots[empty_slot(to, hash)], hash, entry);
+			place(empty_slot(to, hash, entry), hash, entry);
 		}
 	}
 }
@@ -134,6 +139,22 @@ static bool key_is(const struct memtable_entry *entry, const uint8_t *key, size_
 	return entry->key_len == key_len && memcmp(entry->key, key, key_len) == 0;
 }
 
+struct memtable_entry *bucket_find_far(const struct bucket *bucket, uint64_t hash,
+	const uint8_t *key, size_t key_len)
+{
+	struct slots_walk walk;
+	uint64_t other;
+	struct memtable_entry *entry;
+	bucket_jump(bucket, &walk, key, key_len);
+	while (slot_read(&bucket->slots[walk.at], &other, &entry)) {
+		if (other == hash && key_is(entry, key, key_len)) {
+			return entry;
+		}
+		bucket_next(bucket, &walk, key, key_len);
+	}
+	return NULL;
+}
+
 struct memtable_entry *generation_find(const struct generation *generation, uint64_t hash,
 	const uint8_t *key, size_t key_len)
 {
@@ -143,8 +164,10 @@ struct memtable_entry *generation_find(const struct generation *generation, uint
 	if (bucket.slots == NULL) {
 		return NULL;
 	}
-	for (size_t slot = hash & bucket.mask; slot_read(&bucket.slots[slot], &other, &entry);
-		slot = (slot + 1) & bucket.mask) {
+	struct slots_walk walk;
+	slots_begin(&walk, hash, bucket.mask);
+	for (; slot_read(&bucket.slots[walk.at], &other, &entry);
+		bucket_next(&bucket, &walk, key, key_len)) {
 		if (other == hash && key_is(entry, key, key_len)) {
 			return entry;
 		}
@@ -187,8 +210,7 @@ static struct row_version *version_new(struct generation *generation,
 }
 
 /* Puts a new key's entry into a slot of its bucket. */
-static enum status add_entry(struct generation *generation, const struct memtable_change *change,
-	struct memtable_entry *entry)
+static enum status add_entry(struct generation *generation, struct memtable_entry *entry)
 {
 	const size_t number = generation_bucket_of(entry->hash);
 	struct bucket bucket = generation_bucket(generation, number);
@@ -197,12 +219,8 @@ static enum status add_entry(struct generation *generation, const struct memtabl
 		!grow(generation, number, &bucket)) {
 		return STATUS_NO_MEMORY;
 	}
-	assert(count + 1 <= (bucket.mask + 1) / 2); /* so every probe meets an empty slot */
-	const size_t slot = empty_slot(&bucket, entry->hash);
-	if (((slot - entry->hash) & bucket.mask) > change->probe_max) {
-		return STATUS_TOO_LARGE;
-	}
-	place(&bucket.slots[slot], entry->hash, entry);
+	assert(count + 1 <= (bucket.mask + 1) / 2); /* so every walk meets an empty slot */
+	place(empty_slot(&bucket, entry->hash, entry), entry->hash, entry);
 	generation->counts[number] = count + 1;
 	atomic_fetch_add_explicit(&generation->rows, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&generation->usage->rows, 1, memory_order_relaxed);
@@ -234,5 +252,5 @@ enum status generation_put(struct generation *generation, const struct memtable_
 		atomic_load_explicit(&generation->first_sequence, memory_order_relaxed)) {
 		atomic_store(&generation->first_sequence, change->sequence);
 	}
-	return added == NULL ? STATUS_OK : add_entry(generation, change, added);
+	return added == NULL ? STATUS_OK : add_entry(generation, added);
 }

@@ -1,9 +1,10 @@
 /* generation.h - the inside of a memtable: entries, and the buckets and slots that lead to them.
  *
  * The first bits of a key's hash name its bucket, so a walk through the buckets is a walk in the
- * order of hashes. Within a bucket the last bits of the hash name the home slot, and linear probing
+ * order of hashes. Within a bucket the last bits of the hash name the home slot, and a walk (slots.h)
  * finds the next free one; so keys that come in the order of their hashes, as from a dump, spread
- * all the same. No entry is ever taken out. A bucket that is half full is replaced by one of twice
+ * all the same. Where a walk jumps is told by the key's hash under the seed of the process, which
+ * nobody knows, so keys of one hash spread too. No entry is ever taken out. A bucket that is half full is replaced by one of twice
  * the size. The old one stays until the generation is freed, since a reader may be in it.
  *
  * Threads: as memtable.h says.
@@ -13,6 +14,7 @@
 
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/system/arena.h"
+#include "schema/slots.h"
 
 #include <assert.h>
 
@@ -70,6 +72,25 @@ static inline bool slot_read(const struct memtable_slot *slot, uint64_t *hash,
 	*hash = atomic_load_explicit(&slot->hash, memory_order_relaxed);
 	return true;
 }
+
+static inline void bucket_jump(const struct bucket *bucket, struct slots_walk *walk,
+	const uint8_t *key, size_t key_len)
+{
+	slots_jump(walk, siphash(key_seed_of_process(), key, key_len), bucket->mask);
+}
+
+/* Moves a walk for a key to the next slot. */
+static inline void bucket_next(const struct bucket *bucket, struct slots_walk *walk,
+	const uint8_t *key, size_t key_len)
+{
+	if (!slots_next(walk, bucket->mask)) {
+		bucket_jump(bucket, walk, key, key_len);
+	}
+}
+
+/* The entry of a key that its run of SLOTS_RUN slots does not have; NULL: it has none. */
+struct memtable_entry *bucket_find_far(const struct bucket *bucket, uint64_t hash,
+	const uint8_t *key, size_t key_len);
 
 /* The newest version that is not above `visible`; NULL: there is none. */
 static inline const struct row_version *entry_version(const struct memtable_entry *entry,

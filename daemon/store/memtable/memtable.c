@@ -72,20 +72,37 @@ struct probe {
 	struct memtable_entry *entries[FIND_BLOCK];
 };
 
-/* Moves key i to the next entry with its hash; NULL when there is none. */
-static void next_entry(struct probe *probe, uint32_t i)
+/* The entry of key i, where its run has none. */
+static __attribute__((noinline)) struct memtable_entry *find_far(const struct probe *probe,
+	uint32_t i)
 {
-	uint64_t hash;
-	struct memtable_entry *entry;
-	const struct bucket *bucket = &probe->buckets[i];
-	while (bucket->slots != NULL && slot_read(&bucket->slots[probe->slots[i]], &hash, &entry)) {
-		probe->slots[i] = (probe->slots[i] + 1) & bucket->mask;
-		if (hash == probe->hashes[i]) {
-			probe->entries[i] = entry;
-			return;
-		}
+	size_t len;
+	const uint8_t *key = keys_bytes(probe->keys, probe->first + i, &len);
+	return bucket_find_far(&probe->buckets[i], probe->hashes[i], key, len);
+}
+
+/* Moves key i to the next entry with its hash; NULL when there is none. */
+static inline void next_entry(struct probe *probe, uint32_t i)
+{
+	const struct bucket bucket = probe->buckets[i];
+	const uint64_t wanted = probe->hashes[i];
+	size_t slot = probe->slots[i];
+	uint64_t hash = ~wanted;
+	struct memtable_entry *entry = NULL;
+	if (bucket.slots == NULL) {
+		probe->entries[i] = NULL;
+		return;
 	}
-	probe->entries[i] = NULL;
+	bool over = ((slot - wanted) & bucket.mask) == SLOTS_RUN;
+	while (!over && slot_read(&bucket.slots[slot], &hash, &entry) && hash != wanted) {
+		slot = (slot + 1) & bucket.mask;
+		over = ((slot - wanted) & bucket.mask) == SLOTS_RUN;
+	}
+	if (over) {
+		entry = find_far(probe, i);
+	}
+	probe->slots[i] = (slot + 1) & bucket.mask;
+	probe->entries[i] = entry;
 }
 
 static bool entry_is(const struct probe *probe, uint32_t i)

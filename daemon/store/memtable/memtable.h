@@ -32,10 +32,6 @@
 
 struct generation;
 
-/* So many slots a key may be away from its home, which is far more than chance brings. Keys that
- * were made to share bits of their hash are refused beyond it: they would make look-ups slow. */
-enum { MEMTABLE_PROBE_MAX = 1024 };
-
 /* One version of a row. */
 struct row_version {
 	const struct row_version *older; /* the one that it superseded in its generation, or NULL */
@@ -156,11 +152,9 @@ struct memtable_change {
 	const struct table_spec *spec;
 	struct memtable_usage *usage; /* constant over the memtable's life */
 	uint64_t sequence;
-	size_t probe_max; /* MEMTABLE_PROBE_MAX; SIZE_MAX for what is in the log already */
 };
 
-/* Links a version; row->data NULL: a tombstone. Errors: NO_MEMORY; TOO_LARGE  its slot would be
- * further than probe_max from its home. */
+/* Links a version; row->data NULL: a tombstone. Errors: NO_MEMORY. */
 enum status memtable_put(struct memtable *memtable, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row);
 

@@ -48,7 +48,6 @@ static enum status replay_part(struct memtable_usage *usage, const struct frame_
 		.spec = &table->spec,
 		.usage = usage,
 		.sequence = head->sequence,
-		.probe_max = SIZE_MAX,
 	};
 	struct frame_walk walk;
 	struct frame_row row;

@@ -243,7 +243,6 @@ enum status write_part_link(const struct write_part *part, struct memtable_usage
 				.spec = &part->table->spec,
 				.usage = usage,
 				.sequence = sequence,
-				.probe_max = MEMTABLE_PROBE_MAX,
 			},
 		.end = *end + FRAME_PART_BYTES,
 	};
@@ -258,10 +257,6 @@ enum status write_part_link(const struct write_part *part, struct memtable_usage
 			.table = part->table->number,
 		};
 		*end = frame_end_part(*end, link.end, &head);
-	}
-	if (status == STATUS_TOO_LARGE) {
-		return error_set(err, status, "keys: over %d of them share bits of their hash",
-			MEMTABLE_PROBE_MAX);
 	}
 	return status == STATUS_OK ? status
 				   : error_set(err, status, "keys: no memory for %" PRIu32 " rows",

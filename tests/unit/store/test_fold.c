@@ -300,7 +300,6 @@ static void put_state(struct world *world, const int64_t *time_ms)
 		.spec = &world->table->spec,
 		.usage = &world->usage,
 		.sequence = ++world->sequence,
-		.probe_max = SIZE_MAX,
 	};
 	assert_int_equal(memtable_put(world->table->memtable, &change,
 				 siphash_u64(&scratch_seed, id), &put),

@@ -396,42 +396,6 @@ static void keys_of_one_hash_are_told_apart(void **state)
 	plain_fini(&plain);
 }
 
-/* The hashes of all keys begin with the same 44 bits. */
-static void keys_of_one_home_are_found_in_few_steps(void **state)
-{
-	enum { KEYS = 4000, STEPS = 2 * 12 + 4 };
-	struct scratch *scratch = *state;
-	struct error err = {0};
-	static uint64_t keys[KEYS];
-	for (uint32_t i = 0; i < KEYS; i++) {
-		keys[i] = crafted_u64((UINT64_C(0xabcde) << 44) + i);
-	}
-	struct plain plain;
-	const struct table_spec spec = scratch_spec("near", DTYPE_F32, KEY_U64, 1);
-	plain_make(&plain, &spec, KEYS / 2);
-	for (uint32_t i = 0; i < KEYS / 2; i++) {
-		memcpy(plain.packed + (size_t)i * 8, &keys[i * 2], 8);
-	}
-	scratch_release(scratch, "r1");
-	plain_load(&plain, scratch, "r1", KEYS);
-	scratch_seal(scratch, "r1");
-	const struct table *table = find_table(scratch, "near");
-	const struct keys batch = {KEY_U64, KEYS, (const uint8_t *)keys, NULL};
-	struct answer answer;
-	answer_init(&answer, table, &batch, DTYPE_F32);
-	const uint64_t before = atomic_load(&crafted_hashes);
-	scratch_must(table_lookup(&answer.lookup, &err), &err);
-	const uint64_t steps = atomic_load(&crafted_hashes) - before;
-	assert_true(steps > KEYS / 2); /* else the rows do not stand as this test means */
-	assert_true(steps <= (uint64_t)KEYS * STEPS);
-	for (uint32_t i = 0; i < KEYS; i++) {
-		expect_entry(&answer, &plain, i, i / 2, i % 2 == 0 ? WHY_FOUND : WHY_ABSENT);
-	}
-	snapshot_end(scratch->store);
-	answer_fini(&answer);
-	plain_fini(&plain);
-}
-
 /* ---- what is not in memory, and what is damaged ---- */
 
 static void a_loop_never_waits_for_the_disk(void **state)
@@ -515,7 +479,6 @@ int main(void)
 		cmocka_unit_test(a_table_without_rows_has_no_key),
 		cmocka_unit_test(rows_grow_old),
 		cmocka_unit_test(keys_of_one_hash_are_told_apart),
-		cmocka_unit_test(keys_of_one_home_are_found_in_few_steps),
 		cmocka_unit_test(a_loop_never_waits_for_the_disk),
 		cmocka_unit_test(a_file_cut_under_an_open_store_is_damage),
 	};

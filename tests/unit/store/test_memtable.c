@@ -1,4 +1,6 @@
 /* test_memtable.c - what a memtable says of itself after versions were taken back. */
+#include "daemon/store/base/find.h"
+#include "daemon/store/memtable/generation.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/memtable/memtable_pin.h"
 #include "daemon/store/system/grace.h"
@@ -20,8 +22,8 @@ static const struct table_spec spec = {
 
 static const struct key_seed seed = {{1, 2}};
 
-static void put(struct memtable *memtable, struct memtable_usage *usage, uint64_t sequence,
-	uint64_t key)
+static void put_at(struct memtable *memtable, struct memtable_usage *usage, uint64_t sequence,
+	uint64_t key, uint64_t hash)
 {
 	const float value = (float)sequence;
 	const struct frame_row row = {
@@ -33,9 +35,14 @@ static void put(struct memtable *memtable, struct memtable_usage *usage, uint64_
 		.spec = &spec,
 		.usage = usage,
 		.sequence = sequence,
-		.probe_max = MEMTABLE_PROBE_MAX,
 	};
-	assert_int_equal(memtable_put(memtable, &change, siphash_u64(&seed, key), &row), STATUS_OK);
+	assert_int_equal(memtable_put(memtable, &change, hash, &row), STATUS_OK);
+}
+
+static void put(struct memtable *memtable, struct memtable_usage *usage, uint64_t sequence,
+	uint64_t key)
+{
+	put_at(memtable, usage, sequence, key, siphash_u64(&seed, key));
 }
 
 static void undo(struct memtable *memtable, uint64_t key, uint64_t visible)
@@ -112,11 +119,104 @@ static void what_is_pinned_stays(void **state)
 	memtable_drop(memtable);
 }
 
+/* How many slots the walk to a key comes to. */
+static unsigned steps_to(const struct memtable *memtable, uint64_t hash, uint64_t key)
+{
+	const struct generation *generation = atomic_load(&memtable->active);
+	const struct bucket bucket = generation_bucket(generation, generation_bucket_of(hash));
+	struct slots_walk walk;
+	unsigned steps = 1;
+	uint64_t other;
+	struct memtable_entry *entry;
+	slots_begin(&walk, hash, bucket.mask);
+	while (slot_read(&bucket.slots[walk.at], &other, &entry) &&
+		memcmp(entry->key, &key, sizeof key) != 0) {
+		bucket_next(&bucket, &walk, (const uint8_t *)&key, sizeof key);
+		steps++;
+	}
+	return steps;
+}
+
+static uint64_t one_hash(uint64_t key)
+{
+	(void)key;
+	return UINT64_C(0x123456789abcdef0);
+}
+
+static uint64_t one_slot(uint64_t key)
+{
+	return key << 32 >> 10 | 5; /* of one bucket, too */
+}
+
+static uint64_t one_run(uint64_t key)
+{
+	return (key & 1023) | (key >> 10) << 40; /* side by side, in one bucket */
+}
+
+/* Looks keys up in blocks, as a fetch does. */
+static void expect_found(const struct memtable *memtable, uint64_t (*choice)(uint64_t key),
+	uint64_t count, uint64_t present)
+{
+	grace_register();
+	grace_enter();
+	for (uint64_t first = 0; first < count; first += FIND_BLOCK) {
+		uint64_t numbers[FIND_BLOCK];
+		uint64_t hashes[FIND_BLOCK];
+		const struct row_version *versions[FIND_BLOCK];
+		for (uint64_t i = 0; i < FIND_BLOCK; i++) {
+			numbers[i] = first + i;
+			hashes[i] = choice(first + i);
+		}
+		const struct keys keys = {KEY_U64, FIND_BLOCK, (const uint8_t *)numbers, NULL};
+		const struct memtable_question question = {.keys = &keys,
+			.hashes = hashes,
+			.visible = 1,
+			.row_bytes = 4};
+		memtable_find(memtable, &question, 0, FIND_BLOCK, versions);
+		for (uint64_t i = 0; i < FIND_BLOCK; i++) {
+			assert_true((versions[i] != NULL) == (first + i < present));
+		}
+	}
+	grace_leave();
+	grace_unregister();
+}
+
+/* With hashes that were chosen with all knowledge, a walk takes a run and a few jumps: each meets an
+ * empty slot every second time. */
+static void no_choice_of_hashes_makes_long_walks(void **state)
+{
+	enum { KEYS = 30000, WORST = SLOTS_RUN + 64 };
+	uint64_t (*const choices[])(uint64_t key) = {one_hash, one_slot, one_run};
+	(void)state;
+	for (size_t choice = 0; choice < sizeof choices / sizeof *choices; choice++) {
+		struct memtable_usage usage = {0};
+		struct memtable *memtable = memtable_new();
+		assert_non_null(memtable);
+		uint64_t steps = 0;
+		for (uint64_t key = 0; key < KEYS; key++) {
+			put_at(memtable, &usage, 1, key, choices[choice](key));
+		}
+		for (uint64_t key = 0; key < KEYS * 2; key++) {
+			const uint64_t hash = choices[choice](key);
+			const unsigned taken = steps_to(memtable, hash, key);
+			const struct row_version *version =
+				memtable_get(memtable, 1, hash, (const uint8_t *)&key, sizeof key);
+			assert_true((version != NULL) == (key < KEYS));
+			assert_true(taken <= WORST);
+			steps += taken;
+		}
+		expect_found(memtable, choices[choice], KEYS * UINT64_C(2), KEYS);
+		assert_true(steps <= UINT64_C(2) * KEYS * (SLOTS_RUN + 3));
+		memtable_drop(memtable);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sequence_that_is_used_again_is_the_oldest),
 		cmocka_unit_test(what_is_pinned_stays),
+		cmocka_unit_test(no_choice_of_hashes_makes_long_walks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/write/write.h"
 #include "schema/key.h"
-#include "tests/unit/store/crafted_key.h"
+#include "tests/unit/alloc_fail.h"
 #include "tests/unit/store/scratch.h"
 
 #include <setjmp.h>
@@ -48,22 +48,29 @@ enum { ROW_BYTES = SCRATCH_DIM * sizeof(float) };
  * folded. */
 static void what_follows_a_refused_put_and_a_merge_is_there_after_a_restart(void **state)
 {
-	static uint64_t alike[KEYS];
+	static uint64_t keys[KEYS];
 	static const uint64_t later[2] = {1000, 1001};
 	struct scratch *scratch = *state;
 	struct error err = {0};
 	struct merge_result merged;
-	enum status status = STATUS_OK;
 	scratch_sealed(scratch, "r1", 0, 10, 1);
 	scratch_must(try_put(scratch, later, 1, 2, ROW_BYTES, &err), &err);
-	for (uint64_t i = 0; status == STATUS_OK; i += KEYS) {
-		assert_true(i < UINT64_C(100) * KEYS);
-		for (uint32_t j = 0; j < KEYS; j++) {
-			alike[j] = crafted_u64(((i + j) << 24) + 77);
-		}
-		status = try_put(scratch, alike, KEYS, 5, (size_t)KEYS * ROW_BYTES, &err);
+	for (uint32_t i = 0; i < KEYS; i++) {
+		keys[i] = 5000 + i;
 	}
-	assert_int_equal(status, STATUS_TOO_LARGE);
+	/* Memory is refused at each place, also when some of the rows are linked. */
+	bool refused = true;
+	for (unsigned skip = 0; refused; skip++) {
+		assert_true(skip < ALLOC_FAIL_RUNS_MAX);
+		alloc_fail_arm(skip);
+		const enum status status =
+			try_put(scratch, keys, KEYS, 5, (size_t)KEYS * ROW_BYTES, &err);
+		refused = alloc_fail_disarm();
+		assert_int_equal(status, refused ? STATUS_NO_MEMORY : STATUS_OK);
+		if (refused) {
+			assert_int_equal(scratch_version(scratch, "r1", keys[0]), 0);
+		}
+	}
 	scratch_must(store_merge(scratch->store, &merged, &err), &err);
 	scratch_must(try_put(scratch, later, 2, 6, (size_t)2 * ROW_BYTES, &err), &err);
 	scratch_reopen(scratch);
