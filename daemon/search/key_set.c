@@ -1,6 +1,8 @@
 /* key_set.c - a hash table of the keys of a batch. */
 #include "daemon/search/key_set.h"
 
+#include "schema/slots.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +11,20 @@
 static size_t find(const struct key_set *set, const uint8_t *key, size_t len)
 {
 	assert(set->slots != NULL);
-	size_t slot = siphash(set->seed, key, len) & set->mask;
-	for (; set->slots[slot] != 0; slot = (slot + 1) & set->mask) {
+	const uint64_t hash = siphash(set->seed, key, len);
+	struct slots_walk walk;
+	slots_begin(&walk, hash, set->mask);
+	while (set->slots[walk.at] != 0) {
 		size_t other_len;
-		const uint8_t *other = keys_bytes(&set->keys, set->slots[slot] - 1, &other_len);
+		const uint8_t *other = keys_bytes(&set->keys, set->slots[walk.at] - 1, &other_len);
 		if (other_len == len && memcmp(other, key, len) == 0) {
 			break;
 		}
+		if (!slots_next(&walk, set->mask)) {
+			slots_jump(&walk, slots_other(hash), set->mask);
+		}
 	}
-	return slot;
+	return walk.at;
 }
 
 enum status key_set_init(struct key_set *set, const struct keys *keys)

@@ -6,6 +6,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/row/age.h"
 #include "daemon/store/system/mapfault.h"
+#include "schema/slots.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -14,7 +15,7 @@
 
 /* ---- keys, each once ---- */
 
-/* Finds the number of a key by its hash, with open addressing. A slot has the number plus one; 0:
+/* Finds the number of a key by its hash under the seed of the process, with open addressing. A slot has the number plus one; 0:
  * empty. */
 struct once {
 	uint32_t *slots; /* owned */
@@ -45,14 +46,18 @@ static bool key_is(const struct keys *a, uint32_t i, const struct keys *b, uint3
 static uint32_t number_of(struct once *once, const struct fold *fold, const struct keys *keys,
 	uint32_t i, uint64_t hash)
 {
-	size_t slot = hash & once->mask;
-	for (; once->slots[slot] != 0; slot = (slot + 1) & once->mask) {
-		const uint32_t number = once->slots[slot] - 1;
+	struct slots_walk walk;
+	slots_begin(&walk, hash, once->mask);
+	while (once->slots[walk.at] != 0) {
+		const uint32_t number = once->slots[walk.at] - 1;
 		if (key_is(&fold->keys, number, keys, i)) {
 			return number;
 		}
+		if (!slots_next(&walk, once->mask)) {
+			slots_jump(&walk, slots_other(hash), once->mask);
+		}
 	}
-	once->slots[slot] = fold->keys.count + 1;
+	once->slots[walk.at] = fold->keys.count + 1;
 	return fold->keys.count;
 }
 

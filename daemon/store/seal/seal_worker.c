@@ -8,7 +8,7 @@
 
 /* So many rows are gathered at once. Only keys that share all SEGMENT_PREFIX_BITS_MAX bits of their
  * hash can be more. */
-enum { GATHER_ROWS_MAX = 4 << 20, PREFETCH_ROWS = 6 };
+enum { GATHER_ROWS_MAX = 4 << 20, PREFETCH_ROWS = 6, INSERTED_MAX = 16 };
 
 /* ---- rows of one prefix ---- */
 
@@ -49,9 +49,8 @@ static int compare_keys(const struct runs *runs, const struct order_entry *a,
 	return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
 }
 
-/* Puts entries of one hash in the order of their keys; those of one key stay in their order. Nearly
- * always there are one or two. */
-static void order_by_key(const struct runs *runs, struct order_entry *entries, size_t count)
+/* Nearly always there are one or two. */
+static void insert_by_key(const struct runs *runs, struct order_entry *entries, size_t count)
 {
 	for (size_t i = 1; i < count; i++) {
 		const struct order_entry entry = entries[i];
@@ -70,6 +69,29 @@ static void order_by_key(const struct runs *runs, struct order_entry *entries, s
 	}
 }
 
+/* Puts entries of one hash in the order of their keys; those of one key stay in their order.
+ * `scratch` has room for half of them. The depth is the logarithm of the count. */
+static void order_by_key(const struct runs *runs, struct order_entry *entries,
+	struct order_entry *scratch, size_t count)
+{
+	if (count <= INSERTED_MAX) {
+		insert_by_key(runs, entries, count);
+		return;
+	}
+	const size_t half = count / 2;
+	order_by_key(runs, entries, scratch, half);
+	order_by_key(runs, entries + half, scratch, count - half);
+	memcpy(scratch, entries, half * sizeof *entries);
+	size_t left = 0;
+	size_t right = half;
+	for (size_t at = 0; left < half; at++) {
+		const bool is_right =
+			right < count && compare_keys(runs, &entries[right], &scratch[left]) < 0;
+		entries[at] = is_right ? entries[right++] : scratch[left++];
+	}
+	assert(left == half && right <= count);
+}
+
 /* Sorts entries by (hash, key) and keeps the last of each key; returns how many are left. */
 static size_t settle(struct seal_worker *worker, size_t count)
 {
@@ -82,7 +104,7 @@ static size_t settle(struct seal_worker *worker, size_t count)
 			end++;
 		}
 		if (end - i > 1) {
-			order_by_key(worker->job->runs, entries + i, end - i);
+			order_by_key(worker->job->runs, entries + i, worker->scratch, end - i);
 		}
 		for (size_t j = i; j < end; j++) {
 			if (j + 1 < end && compare_keys(worker->job->runs, &entries[j],
@@ -115,6 +137,15 @@ static enum status reserve(struct seal_worker *worker, size_t count, struct erro
 	return STATUS_OK;
 }
 
+/* Drops rows that later ones replace. False when an eighth of the room is not won by that: the rows
+ * that follow would ask for it again and again. */
+static bool make_room(struct seal_worker *worker, size_t *kept)
+{
+	const size_t before = *kept;
+	*kept = settle(worker, before);
+	return *kept <= before - before / 8;
+}
+
 /* Fills worker->order with the rows of a prefix, in the order of (hash, key), each key once. */
 static enum status gather(struct seal_worker *worker, uint64_t prefix, uint32_t bits, uint64_t rows,
 	size_t *count, struct error *err)
@@ -128,14 +159,11 @@ static enum status gather(struct seal_worker *worker, uint64_t prefix, uint32_t 
 		uint64_t end;
 		slice(run, prefix, bits, &first, &end);
 		for (uint64_t row = first; row < end; row++) {
-			if (kept == most) {
-				kept = settle(worker, kept);
-			}
-			if (kept == most) {
+			if (kept == most && !make_room(worker, &kept)) {
 				return error_set(err, STATUS_TOO_LARGE,
 					"seal: over %zu keys share the first %" PRIu32
 					" bits of their hash",
-					most, bits);
+					kept, bits);
 			}
 			worker->order[kept++] = (struct order_entry){.hash = run->hashes[row],
 				.run = (uint32_t)i,

@@ -1,5 +1,6 @@
 /* test_key_set.c - keys of a batch are in its set, and no others. */
 #include "daemon/search/key_set.h"
+#include "schema/slots.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,6 +55,51 @@ static void byte_strings(void **state)
 	key_set_fini(&set);
 }
 
+/* The slots that are looked at for a key. */
+static unsigned steps_to(const struct key_set *set, uint64_t key)
+{
+	const uint64_t hash = siphash_u64(set->seed, key);
+	struct slots_walk walk;
+	unsigned steps = 1;
+	slots_begin(&walk, hash, set->mask);
+	while (set->slots[walk.at] != 0 && keys_u64(&set->keys, set->slots[walk.at] - 1) != key) {
+		steps++;
+		if (!slots_next(&walk, set->mask)) {
+			slots_jump(&walk, slots_other(hash), set->mask);
+		}
+	}
+	return steps;
+}
+
+/* The test knows the seed of the process, as no client does. */
+static void keys_that_share_a_slot_are_found_in_few_steps(void **state)
+{
+	(void)state;
+	enum { SHARED_BITS = 0xfff };
+	static uint64_t values[COUNT];
+	uint64_t key = 0;
+	for (uint32_t i = 0; i < COUNT; key++) {
+		if ((siphash_u64(key_seed_of_process(), key) & SHARED_BITS) == 7) {
+			values[i++] = key;
+		}
+	}
+	const struct keys keys = {.type = KEY_U64,
+		.count = COUNT - 100, /* the others are absent */
+		.packed = (const uint8_t *)values};
+	struct key_set set;
+	uint64_t steps = 0;
+	assert_int_equal(key_set_init(&set, &keys), STATUS_OK);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		const unsigned taken = steps_to(&set, values[i]);
+		assert_true(taken <= SLOTS_RUN + 64);
+		steps += taken;
+		assert_int_equal(key_set_has(&set, (const uint8_t *)&values[i], 8),
+			i < COUNT - 100);
+	}
+	assert_true(steps <= COUNT * (uint64_t)(SLOTS_RUN + 3));
+	key_set_fini(&set);
+}
+
 static void an_empty_one_has_nothing(void **state)
 {
 	(void)state;
@@ -89,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(byte_strings),
+		cmocka_unit_test(keys_that_share_a_slot_are_found_in_few_steps),
 		cmocka_unit_test(an_empty_one_has_nothing),
 		cmocka_unit_test(refused_memory_is_an_error),
 	};
