@@ -17,6 +17,10 @@
 /* How often one key was hashed alone, not in a batch. */
 extern _Atomic uint64_t crafted_hashes;
 
+/* Which bits of a hash count, all unless a test says otherwise; with 0 every key has one hash. What is
+ * hashed by the seed of the process stays as it is, for nobody knows that seed. */
+extern uint64_t crafted_mask;
+
 /* The one u64 key (or key of 8 bytes, little-endian) of this hash. */
 uint64_t crafted_u64(uint64_t hash);
 
