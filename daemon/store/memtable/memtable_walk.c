@@ -47,6 +47,53 @@ static bool is_behind(uint64_t hash, uint64_t behind)
 	return behind != 0 && hash >= behind;
 }
 
+/* ---- a bucket with far more rows than are wanted ---- */
+
+enum { DIGIT_BITS = 8, DIGITS = 1 << DIGIT_BITS };
+
+/* How many hashes of the range begin as `prefix` does, by the digit that follows at `shift`. */
+static void count_digits(const struct bucket *bucket, const struct memtable_range *range,
+	uint64_t prefix, unsigned shift, size_t counts[DIGITS])
+{
+	memset(counts, 0, DIGITS * sizeof *counts);
+	for (size_t slot = 0; slot <= bucket->mask; slot++) {
+		uint64_t hash;
+		struct memtable_entry *entry;
+		if (slot_read(&bucket->slots[slot], &hash, &entry) && hash >= range->from &&
+			!is_behind(hash, range->behind) &&
+			(hash ^ prefix) >> shift >> DIGIT_BITS == 0) {
+			counts[hash >> shift & (DIGITS - 1)]++;
+		}
+	}
+}
+
+/* Shortens the range so that a bucket has about `most` rows in it, or those of one hash: else each step
+ * of a walk would sort a bucket that has nearly all rows of the table. The hash to end at is found
+ * digit by digit, in as many passes through the slots. */
+static void narrow(const struct bucket *bucket, size_t number, struct memtable_range *range)
+{
+	if (bucket->slots == NULL || range->most >= bucket->mask / 8) {
+		return;
+	}
+	uint64_t prefix = (uint64_t)number << (64 - GENERATION_BUCKET_BITS);
+	size_t before = 0; /* entries of the range below `prefix` */
+	for (unsigned shift = 64; shift > 0;) {
+		size_t counts[DIGITS];
+		size_t digit = 0;
+		shift -= DIGIT_BITS;
+		count_digits(bucket, range, prefix, shift, counts);
+		while (digit < DIGITS && before + counts[digit] <= range->most) {
+			before += counts[digit++];
+		}
+		if (digit == DIGITS) {
+			return; /* there are no more than that */
+		}
+		prefix = (prefix & ~((uint64_t)(DIGITS - 1) << shift)) | (uint64_t)digit << shift;
+	}
+	/* Below `prefix` there are at most `most`, and with it more. */
+	range->behind = before > 0 ? prefix : prefix + 1;
+}
+
 /* Adds the rows of a bucket that are in the range, in order. */
 static enum status collect_bucket(const struct bucket *bucket, const struct memtable_range *range,
 	struct memtable_rows *found)
@@ -95,7 +142,13 @@ static enum status collect(const struct generation *generation, struct memtable_
 	size_t number = generation_bucket_of(range->from);
 	for (; number <= last && found->count <= range->most; number++) {
 		const struct bucket bucket = generation_bucket(generation, number);
+		const uint64_t behind = range->behind;
+		narrow(&bucket, number, range);
 		const enum status status = collect_bucket(&bucket, range, found);
+		if (range->behind != behind) {
+			shorten(range, found);
+			return status;
+		}
 		if (status != STATUS_OK) {
 			return status;
 		}

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -211,12 +212,75 @@ static void no_choice_of_hashes_makes_long_walks(void **state)
 	}
 }
 
+static uint64_t one_bucket(uint64_t key)
+{
+	return siphash_u64(&seed, key) >> 10;
+}
+
+static uint64_t few_hashes(uint64_t key)
+{
+	return siphash_u64(&seed, key / 40) >> 10;
+}
+
+static uint64_t last_hashes(uint64_t key)
+{
+	return UINT64_MAX - key / 3;
+}
+
+/* Each step of a walk takes the rows that follow, and sorts no others. */
+static void a_walk_in_steps_brings_each_row_once_and_in_order(void **state)
+{
+	enum { KEYS = 20000, MOST = 100 };
+	uint64_t (*const choices[])(uint64_t key) = {one_bucket, few_hashes, last_hashes, one_slot};
+	(void)state;
+	grace_register();
+	grace_enter();
+	for (size_t choice = 0; choice < sizeof choices / sizeof *choices; choice++) {
+		struct memtable_usage usage = {0};
+		struct memtable *memtable = memtable_new();
+		assert_non_null(memtable);
+		for (uint64_t key = 0; key < KEYS; key++) {
+			/* Every fifth is not visible. */
+			put_at(memtable, &usage, 1 + key % 5 / 4, key, choices[choice](key));
+		}
+		uint64_t from = 0;
+		uint64_t last = 0;
+		size_t rows = 0;
+		size_t steps = 0;
+		do {
+			struct memtable_range range = {from, 0, MOST, 1};
+			struct memtable_row *found = NULL;
+			size_t count = 0;
+			assert_int_equal(memtable_collect(memtable, &range, &found, &count),
+				STATUS_OK);
+			assert_true(range.behind == 0 || range.behind > from);
+			assert_true(count < MOST + 40);
+			for (size_t i = 0; i < count; i++) {
+				const uint64_t hash = found[i].entry->hash;
+				assert_true(hash >= from && hash >= last);
+				assert_true(range.behind == 0 || hash < range.behind);
+				last = hash;
+			}
+			rows += count;
+			steps++;
+			from = range.behind;
+			free(found);
+		} while (from != 0);
+		assert_int_equal(rows, KEYS / 5 * 4);
+		assert_true(steps < KEYS / MOST * 3);
+		memtable_drop(memtable);
+	}
+	grace_leave();
+	grace_unregister();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sequence_that_is_used_again_is_the_oldest),
 		cmocka_unit_test(what_is_pinned_stays),
 		cmocka_unit_test(no_choice_of_hashes_makes_long_walks),
+		cmocka_unit_test(a_walk_in_steps_brings_each_row_once_and_in_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
