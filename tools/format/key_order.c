@@ -2,6 +2,7 @@
 #include "tools/format/key_order.h"
 
 #include "schema/siphash.h"
+#include "schema/slots.h"
 #include "tools/format/npy.h"
 
 #include <assert.h>
@@ -97,11 +98,16 @@ static uint64_t *slot_of(const struct key_index *index, const struct key_order *
 	struct key key)
 {
 	assert((index->mask & (index->mask + 1)) == 0); /* there are 2^n slots */
-	uint64_t i = siphash(key_seed_of_process(), key.data, key.len) & index->mask;
-	while (index->slots[i] != 0 && !equal(scanned_key(order, index->slots[i] - 1), key)) {
-		i = (i + 1) & index->mask;
+	const uint64_t hash = siphash(key_seed_of_process(), key.data, key.len);
+	struct slots_walk walk;
+	slots_begin(&walk, hash, index->mask);
+	while (index->slots[walk.at] != 0 &&
+		!equal(scanned_key(order, index->slots[walk.at] - 1), key)) {
+		if (!slots_next(&walk, index->mask)) {
+			slots_jump(&walk, slots_other(hash), index->mask);
+		}
 	}
-	return &index->slots[i];
+	return &index->slots[walk.at];
 }
 
 static enum status build_index(uint64_t rows, const struct key_order *order, struct key_index *out,
