@@ -36,7 +36,7 @@ enum {
 	LOOP_RETURNS_NS = 1000000, /* how long it sends replies of lanes, at most, before the others
 				      have their turn */
 	LOOP_LOOK_NS = 1000000,    /* how often it looks at the CPU time of its thread, at most */
-	LOOP_EXPIRIES = 64,  /* how many requests are answered TIMEOUT in one turn */
+	LOOP_EXPIRIES = 64,        /* how many requests are answered TIMEOUT in one turn */
 };
 
 struct loop_figures {
