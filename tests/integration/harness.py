@@ -301,8 +301,9 @@ def as_f32(dtype, rows, scales, dim, views=1):
 
 
 def i8_of(values):
-    """As the page says: scale = max|x| / 127, rounded to nearest, ties to even."""
-    scales = (np.abs(values).max(axis=1) / np.float32(127)).astype('<f4')
+    """As the page says: scale = max|x| / 127, below 2^121; rounded to nearest, ties to even."""
+    scales = np.minimum(np.abs(values).max(axis=1) / np.float32(127), np.nextafter(np.float32(2 ** 121), np.float32(0)))
+    scales = scales.astype('<f4')
     with np.errstate(divide='ignore', invalid='ignore'):
         codes = np.rint(values / scales[:, None])
     codes[scales == 0] = 0
