@@ -26,7 +26,7 @@ static enum status run(const struct question *question, struct wire_value params
 		.params = params,
 		.out = out,
 		.may_block = ticket != NULL,
-		.cost = cost_begin(question->elements),
+		.cost = cost_begin(question->elements, question->turn_ns),
 		.stop = question->stop,
 	};
 	if (is_request) {

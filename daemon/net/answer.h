@@ -32,7 +32,8 @@ struct question {
 	struct rpc_head head;
 	struct wire_bytes message; /* borrowed: the whole message, which wire_skim has passed */
 	uint32_t elements;         /* of the message */
-	struct stop stop;          /* only set for a request that leaves its loop */
+	uint64_t turn_ns; /* how long the turn of its loop has taken until now; 0 in a lane */
+	struct stop stop; /* only set for a request that leaves its loop */
 };
 
 /* Parses the message, runs the method, and appends the reply to `out`: the result, or the error

@@ -192,6 +192,7 @@ enum status dispatch(struct session *session, const struct read_message *message
 		.service = session->loop->net->service,
 		.message = {.data = message->data, .len = message->len},
 		.elements = message->elements,
+		.turn_ns = session->loop->turn_ns,
 	};
 	switch (rpc_head_read(message->data, message->len, &question.head)) {
 	case RPC_HEAD_NONE:

@@ -167,6 +167,7 @@ static void on_turn_over(uv_check_t *check)
 {
 	struct loop *loop = check->data;
 	loop->turn++;
+	loop->turn_ns = 0;
 	look_at_turn(loop);
 }
 

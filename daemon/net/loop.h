@@ -79,6 +79,7 @@ struct loop {
 	size_t reply_reserved;  /* what `reply` holds of the reply budget */
 	uint8_t *spare;         /* owned: a read buffer that no session has now; or NULL */
 	uint64_t turn;          /* the number of this iteration: it grows by one with each */
+	uint64_t turn_ns;       /* how long this iteration has worked on messages */
 	uint64_t looked_ns;     /* monotonic clock: when it looked at the CPU time */
 	uint64_t looked_cpu_ns;
 	uint64_t stop_at_ms; /* when the grace ends */

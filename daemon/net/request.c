@@ -43,6 +43,7 @@ struct request *request_new(struct session *session, const struct question *ques
 	request->question = *question;
 	request->question.head.method = (struct wire_bytes){0};
 	request->question.message = (struct wire_bytes){0};
+	request->question.turn_ns = 0;
 	request->question.stop = (struct stop){
 		.gone = &session->gone,
 		.cut = &request->net->cut,

@@ -245,8 +245,10 @@ static void pump(struct session *session)
 		if (!pump_one(session)) {
 			break;
 		}
+		const uint64_t spent_ns = uv_hrtime() - began;
+		session->loop->turn_ns += spent_ns - turn->ns;
 		turn->messages++;
-		turn->ns = uv_hrtime() - began;
+		turn->ns = spent_ns;
 	}
 	sender_flush(session);
 	read_buffer_rest(&session->in, &session->loop->spare);

@@ -52,6 +52,12 @@ static enum status refuse(struct call *call, uint64_t sum)
 		sum / NS_PER_MS, cost->ns[most] / NS_PER_MS, step_text(most), LIMIT_CALL_MS);
 }
 
+/* What a loop may spend on the call. */
+static uint64_t inline_ns(const struct cost *cost)
+{
+	return cost->is_crowded ? LIMIT_INLINE_NS / 4 : LIMIT_INLINE_NS;
+}
+
 enum status call_charge(struct call *call, enum cost_step step, uint64_t ns)
 {
 	assert(step < COST_STEPS);
@@ -59,7 +65,7 @@ enum status call_charge(struct call *call, enum cost_step step, uint64_t ns)
 	const uint64_t more = ns < endless_ns ? ns : endless_ns;
 	cost->ns[step] += more;
 	cost->sum_ns += more;
-	if (cost->sum_ns <= LIMIT_INLINE_NS) {
+	if (cost->sum_ns <= inline_ns(cost)) {
 		return STATUS_OK;
 	}
 	const uint64_t bounded = cost->sum_ns - cost->ns[COST_SEARCH];
@@ -72,8 +78,9 @@ enum status call_charge(struct call *call, enum cost_step step, uint64_t ns)
 uint64_t call_left_ns(const struct call *call)
 {
 	const uint64_t sum = call->cost.sum_ns;
+	const uint64_t most = inline_ns(&call->cost);
 	if (call->may_block) {
 		return UINT64_MAX;
 	}
-	return sum < LIMIT_INLINE_NS ? LIMIT_INLINE_NS - sum : 0;
+	return sum < most ? most - sum : 0;
 }

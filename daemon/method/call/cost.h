@@ -14,8 +14,10 @@
 #ifndef DAEMON_METHOD_CALL_COST_H
 #define DAEMON_METHOD_CALL_COST_H
 
+#include "schema/limits.h"
 #include "schema/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct call;
@@ -45,14 +47,20 @@ enum {
 /* Zeroed, nothing was charged. */
 struct cost {
 	uint64_t sum_ns;
+	bool is_crowded; /* on a loop: other connections have had much of its turn already */
 	uint64_t ns[COST_STEPS];
 };
 
-/* That of a call whose message has so many elements. */
-static inline struct cost cost_begin(uint32_t elements)
+/* That of a call whose message has so many elements. turn_ns: how long the turn of its loop has taken
+ * until now; 0 elsewhere. */
+static inline struct cost cost_begin(uint32_t elements, uint64_t turn_ns)
 {
 	const uint64_t ns = (uint64_t)elements * COST_ELEMENT_NS;
-	return (struct cost){.sum_ns = ns, .ns[COST_REQUEST] = ns};
+	return (struct cost){
+		.sum_ns = ns,
+		.is_crowded = turn_ns >= LIMIT_TURN_NS,
+		.ns[COST_REQUEST] = ns,
+	};
 }
 
 /* Adds a step to the account of the call; it must not run unless this is OK. */

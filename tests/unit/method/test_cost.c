@@ -32,6 +32,21 @@ static void a_loop_runs_what_takes_less_than_its_bound(void **state)
 	assert_int_equal(call_left_ns(&call), 0);
 }
 
+static void in_a_crowded_turn_a_loop_runs_a_quarter(void **state)
+{
+	struct call call = {.cost = cost_begin(4, LIMIT_TURN_NS - 1)};
+	(void)state;
+	assert_int_equal(call_left_ns(&call), LIMIT_INLINE_NS - 4 * COST_ELEMENT_NS);
+	call.cost = cost_begin(4, LIMIT_TURN_NS);
+	const uint64_t left = LIMIT_INLINE_NS / 4 - 4 * COST_ELEMENT_NS;
+	assert_int_equal(call_left_ns(&call), left);
+	assert_int_equal(call_charge(&call, COST_ROWS, left), STATUS_OK);
+	assert_int_equal(call_charge(&call, COST_ROWS, 1), STATUS_AGAIN);
+	assert_int_equal(call_left_ns(&call), 0);
+	call.may_block = true;
+	assert_int_equal(call_charge(&call, COST_ROWS, 1), STATUS_OK);
+}
+
 static void elsewhere_all_steps_together_have_a_bound(void **state)
 {
 	struct call call = {.may_block = true};
@@ -267,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_loop_runs_what_takes_less_than_its_bound),
+		cmocka_unit_test(in_a_crowded_turn_a_loop_runs_a_quarter),
 		cmocka_unit_test(elsewhere_all_steps_together_have_a_bound),
 		cmocka_unit_test(a_loop_refuses_what_nobody_would_run),
 		cmocka_unit_test(a_search_is_bounded_by_its_deadline_alone),

@@ -68,6 +68,15 @@ static enum status burn(struct call *call)
 	return STATUS_OK;
 }
 
+static enum status crowd(struct call *call)
+{
+	if (call->cost.is_crowded) {
+		return STATUS_AGAIN;
+	}
+	wire_write_bool(call->out, call->may_block);
+	return STATUS_OK;
+}
+
 static enum status again(struct call *call)
 {
 	if (!call->may_block) {
@@ -140,6 +149,7 @@ const struct method method_table[] = {
 	{"again", METHOD_INLINE, again, NULL},
 	{"burn", METHOD_INLINE, burn, NULL},
 	{"bytes", METHOD_INLINE, bytes, NULL},
+	{"crowd", METHOD_INLINE, crowd, NULL},
 	{"fail", METHOD_INLINE, fail_late, NULL},
 	{"gate", METHOD_POOL, gate, NULL},
 	{"heavy", METHOD_POOL, bytes, NULL},

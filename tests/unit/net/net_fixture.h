@@ -19,6 +19,7 @@
  *   ping    INLINE  {}            -> {}
  *   bytes   INLINE  {n: uint}     -> bin of n bytes
  *   burn    INLINE  {n: uint}     uses n us of CPU time -> {}
+ *   crowd   INLINE  {}            -> whether others had much of its turn, so that it left the loop
  *   heavy   POOL    {n: uint}     -> bin of n bytes
  *   again   INLINE  {}            -> true, but only where it may block
  *   fail    INLINE  {}            writes something, then NOT_FOUND
