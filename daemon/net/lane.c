@@ -89,9 +89,11 @@ static struct request *choose(struct lane_runner *runner, uint64_t *until_ns)
 static void wait_for_more(struct lane_runner *runner, uint64_t until_ns)
 {
 	struct lane *lane = runner->lane;
-	pthread_cond_t *more = runner->is_spare ? &lane->spare_more : &lane->more;
+	pthread_cond_t *more = runner->is_spare ? &runner->wake : &lane->more;
+	runner->is_asleep = true;
 	if (until_ns == 0 || lane->watched || !runner->is_spare) {
 		pthread_cond_wait(more, &lane->lock);
+		runner->is_asleep = false;
 		return;
 	}
 	const struct timespec until = {
@@ -101,6 +103,20 @@ static void wait_for_more(struct lane_runner *runner, uint64_t until_ns)
 	lane->watched = true;
 	(void)pthread_cond_timedwait(more, &lane->lock, &until);
 	lane->watched = false;
+	runner->is_asleep = false;
+}
+
+/* Wakes the first spare thread that sleeps; or all of them. The first are so used again and again,
+ * and the memory that the allocator keeps for each thread is kept for few. */
+static void wake_spare(struct lane *lane, bool all)
+{
+	bool is_awake = false;
+	for (unsigned i = lane->options.threads; i < lane->started && (all || !is_awake); i++) {
+		if (lane->runners[i].is_asleep) {
+			pthread_cond_signal(&lane->runners[i].wake);
+			is_awake = true;
+		}
+	}
 }
 
 /* Wakes a thread that can do something about what waits. */
@@ -109,12 +125,12 @@ static void wake_for_more(struct lane *lane)
 	if (lane->turns.waiting == 0) {
 		if (lane->stopping) {
 			pthread_cond_broadcast(&lane->more);
-			pthread_cond_broadcast(&lane->spare_more);
+			wake_spare(lane, true);
 		}
 	} else if (lane->running < lane->options.threads) {
 		pthread_cond_signal(&lane->more);
 	} else if (!lane->watched && has_spare_work(lane)) {
-		pthread_cond_signal(&lane->spare_more);
+		wake_spare(lane, false);
 	}
 }
 
@@ -241,14 +257,12 @@ static void name_thread(pthread_t thread, const char *name, unsigned number)
 	pthread_setname_np(thread, text);
 }
 
-static void init_locks(struct lane *lane)
+static void init_cond(pthread_cond_t *cond)
 {
 	pthread_condattr_t monotonic;
-	pthread_mutex_init(&lane->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC); /* the clock of uv_hrtime */
-	pthread_cond_init(&lane->more, &monotonic);
-	pthread_cond_init(&lane->spare_more, &monotonic);
+	pthread_cond_init(cond, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 }
 
@@ -284,7 +298,11 @@ enum status lane_start(struct lane *lane, enum lane_number number,
 	if (lane->runners == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	init_locks(lane);
+	pthread_mutex_init(&lane->lock, NULL);
+	init_cond(&lane->more);
+	for (unsigned i = 0; i < options->threads + options->spare; i++) {
+		init_cond(&lane->runners[i].wake);
+	}
 	enum status status = turns_init(&lane->turns, options->waiting_max);
 	if (status == STATUS_OK) {
 		status = start_threads(lane);
@@ -303,14 +321,16 @@ void lane_stop(struct lane *lane)
 	pthread_mutex_lock(&lane->lock);
 	lane->stopping = true;
 	pthread_cond_broadcast(&lane->more);
-	pthread_cond_broadcast(&lane->spare_more);
+	wake_spare(lane, true);
 	pthread_mutex_unlock(&lane->lock);
 	for (unsigned i = 0; i < lane->started; i++) {
 		pthread_join(lane->runners[i].thread, NULL);
 	}
 	turns_fini(&lane->turns); /* the threads end only when nothing waits */
+	for (unsigned i = 0; i < lane->options.threads + lane->options.spare; i++) {
+		pthread_cond_destroy(&lane->runners[i].wake);
+	}
 	pthread_cond_destroy(&lane->more);
-	pthread_cond_destroy(&lane->spare_more);
 	pthread_mutex_destroy(&lane->lock);
 	free(lane->runners);
 	*lane = (struct lane){0};

@@ -62,6 +62,8 @@ struct lane_options {
 struct lane_runner {
 	struct lane *lane; /* borrowed */
 	bool is_spare;
+	bool is_asleep;      /* guarded by lane->lock */
+	pthread_cond_t wake; /* of a spare thread */
 	pthread_t thread;
 	uint64_t began_ns; /* guarded by lane->lock; 0: it runs nothing */
 };
@@ -71,11 +73,9 @@ struct lane {
 	enum lane_number number;
 	pthread_mutex_t lock;
 	pthread_cond_t more; /* for threads that are not spare */
-	pthread_cond_t
-		spare_more; /* for the others: they sleep, and have no memory, unless needed */
-	struct turns turns; /* guarded by lock, as are the next three */
-	unsigned running;   /* requests */
-	bool watched;       /* a spare thread waits for the end of a slice */
+	struct turns turns;  /* guarded by lock, as are the next three */
+	unsigned running;    /* requests */
+	bool watched;        /* a spare thread waits for the end of a slice */
 	bool stopping;
 	unsigned started; /* threads to join */
 	struct lane_runner *runners;
@@ -88,7 +88,7 @@ enum status lane_start(struct lane *lane, enum lane_number number,
 /* Runs the requests that still wait, then ends the threads. A zeroed lane is fine. */
 void lane_stop(struct lane *lane);
 
-/* Hands the request over. False, and the caller keeps it, if waiting_max requests wait. */
+/* Hands the request over. False, and the caller keeps it, if too many wait (turns_push). */
 bool lane_push(struct lane *lane, struct request *request);
 
 /* Takes back a request. False: it runs, has run, or is no request of this lane. */

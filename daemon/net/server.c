@@ -221,11 +221,12 @@ enum status server_open(const struct server_options *options, struct server **ou
 	struct server *server = server_new(options);
 	enum status status = server != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 	*out = server;
-	if (status == STATUS_OK) {
-		status = start_lanes(&server->net, options);
-	}
+	/* Loops first: the allocator gives the first threads arenas of their own. */
 	if (status == STATUS_OK) {
 		status = start_loops(server, options);
+	}
+	if (status == STATUS_OK) {
+		status = start_lanes(&server->net, options);
 	}
 	if (status == STATUS_OK) {
 		show_stats(server, options);

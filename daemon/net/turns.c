@@ -41,7 +41,8 @@ static void enter(struct turns *turns, struct turns_member *member)
 
 bool turns_push(struct turns *turns, struct turns_member *member, struct request *request)
 {
-	if (turns->waiting >= turns->waiting_max) {
+	assert(turns->waiting <= turns->waiting_max);
+	if (member->queue.count >= turns->waiting_max - turns->waiting) {
 		return false;
 	}
 	request_queue_push(&member->queue, request);

@@ -50,7 +50,9 @@ enum status turns_init(struct turns *turns, size_t waiting_max);
 void turns_fini(struct turns *turns); /* nobody waits; zeroed is fine */
 
 /* The request is the member's last; its cost_ns says how long it is expected to take. False, and the
- * caller keeps it, if waiting_max requests wait. */
+ * caller keeps it, if waiting_max requests wait, or if as many of the member wait as places are
+ * left: so some members cannot take all places, and k of them have waiting_max / (k + 1) each.
+ * Source: Choudhury, Hahne, Dynamic Queue Length Thresholds, 1998. */
 bool turns_push(struct turns *turns, struct turns_member *member, struct request *request);
 
 /* Takes the next request, and *out is its member. NULL: none waits. */

@@ -503,10 +503,10 @@ class Fresh(Search):
 
 
 class Crowded(Search):
-    """One thread for searches, and two that may wait for it."""
+    """One thread for searches, and four that may wait for it, two of one connection."""
 
     items_seen = 9066  # fewer are gone through on the loop
-    settings = '[net]\nsearch_threads = 1\nsearch_waiting = 2\n'
+    settings = '[net]\nsearch_threads = 1\nsearch_waiting = 4\n'
 
     def test_what_may_not_wait_is_busy_and_all_others_are_answered(self):
         keys, rows = self.make('r1')['ir_f32'].columns()

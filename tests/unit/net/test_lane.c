@@ -154,8 +154,8 @@ static void an_operator_finds_a_thread_beside_a_full_pool(void **state)
 
 static void searches_beyond_those_that_may_wait_are_busy(void **state)
 {
-	static const struct net_fixture_options options = {.search_waiting = 2};
-	static const uint64_t order[] = {1, 2, 3, 6};
+	static const struct net_fixture_options options = {.search_waiting = 4};
+	static const uint64_t order[] = {1, 11, 2, 3, 6};
 	struct net_fixture fixture;
 	struct peer peer;
 	struct peer other;
@@ -167,18 +167,21 @@ static void searches_beyond_those_that_may_wait_are_busy(void **state)
 	ask(&fixture, &peer, 2, 2, 0);
 	peer_ask(&peer, 4, "search", 4);
 	peer_expect_error(&peer, 4, STATUS_BUSY);
+	/* Others find a place still. */
+	ask(&fixture, &other, 11, 1, 2);
 	peer_ask(&other, 5, "search", 5);
 	peer_expect_error(&other, 5, STATUS_BUSY);
-	net_fixture_await(&fixture, "queues", "search", 2);
+	net_fixture_await(&fixture, "queues", "search", 3);
 	peer_ask(&other, 7, "ping", 0);
 	peer_expect_ok(&other, 7);
-	open_gate(4);
+	open_gate(5);
 	for (uint32_t n = 1; n <= 3; n++) {
 		peer_expect_ok(&peer, n);
 	}
+	peer_expect_ok(&other, 11);
 	peer_ask(&other, 6, "search", 6);
 	peer_expect_ok(&other, 6);
-	assert_searches(order, 4);
+	assert_searches(order, 5);
 	net_fixture_await(&fixture, "memory", "requests", 0);
 	peer_close(&peer);
 	peer_close(&other);

@@ -257,7 +257,7 @@ static void who_waits_longest_is_completed(void **state)
 static void half_sent_requests_are_not_waited_for_for_ever(void **state)
 {
 	static const struct net_fixture_options options = {.request_memory = 64 << 20,
-		.timeout_ms = 1000};
+		.timeout_ms = 3000};
 	enum { SIZE = 40 << 20, SOME = 100 << 10 };
 	struct net_fixture fixture;
 	struct peer holders[2];

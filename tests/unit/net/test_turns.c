@@ -193,12 +193,23 @@ static void so_many_may_wait(void **state)
 	struct fixture fixture;
 	(void)state;
 	init(&fixture);
-	ask_all(&fixture, 0, WAITING - 1, 10);
-	ask_all(&fixture, 1, 1, 10);
-	assert_false(ask(&fixture, 2, 10));
-	assert_string_equal(run(&fixture, 1, spent_ns), "a");
-	assert_true(ask(&fixture, 2, 10));
-	assert_int_equal(strlen(run(&fixture, WAITING, spent_ns)), WAITING);
+	/* One alone has half of the places, and two have a third each. */
+	ask_all(&fixture, 0, WAITING / 2, 10);
+	assert_false(ask(&fixture, 0, 10));
+	ask_all(&fixture, 1, WAITING / 4, 10);
+	assert_false(ask(&fixture, 1, 10));
+	(void)run(&fixture, 2 * (WAITING / 2 - WAITING / 3), spent_ns);
+	while (ask(&fixture, 1, 10)) {
+	}
+	assert_false(ask(&fixture, 0, 10));
+	assert_in_range(fixture.members[0].queue.count, WAITING / 3 - 1, WAITING / 3 + 1);
+	assert_in_range(fixture.members[1].queue.count, WAITING / 3 - 1, WAITING / 3 + 1);
+	/* So others find places. */
+	ask_all(&fixture, 2, WAITING / 6, 10);
+	ask_all(&fixture, 3, WAITING / 12, 10);
+	const size_t waiting = fixture.turns.waiting;
+	assert_in_range(waiting, WAITING * 3 / 4, WAITING);
+	assert_int_equal(strspn(run(&fixture, WAITING, spent_ns), "abcd"), waiting);
 	assert_int_equal(fixture.turns.waiting, 0);
 	turns_fini(&fixture.turns);
 }
