@@ -37,8 +37,8 @@ struct janitor {
 
 /* ---- jobs ---- */
 
-/* Whether a merge is at work in the folder of a dropped release. Then the merge removes the folder at
- * its end. */
+/* Whether a merge is at work in the folder of a dropped release. Then the merge gives the folder
+ * back at its end. */
 static bool is_left_to_merge(struct store *store, uint64_t dropped)
 {
 	store_lock_admin(store);

@@ -1,6 +1,7 @@
 /* merge_table.c - merges one table: writes new base files, checks them and swaps them in; then frees
  * the frozen half of its memtable. */
 #include "daemon/store/admin/change.h"
+#include "daemon/store/admin/janitor.h"
 #include "daemon/store/base/base_files.h"
 #include "daemon/store/indexing/index_build.h"
 #include "daemon/store/indexing/indexer.h"
@@ -154,9 +155,23 @@ static bool begin(const struct merge_job *job)
 	return current;
 }
 
+/* Gives the folder of a dropped release back to the janitor, which waits for the readers that have
+ * pinned the release. */
+static void leave_folder(struct store *store, uint64_t release)
+{
+	struct janitor_job *job = calloc(1, sizeof *job);
+	if (job == NULL) {
+		store_event(store, "event=leftover release=%llu stays= reason=\"no memory\"",
+			(unsigned long long)release);
+		return;
+	}
+	job->dropped = release;
+	janitor_add(store->janitor, job);
+}
+
 /* Returns whether the release was dropped meanwhile. If the janitor has left its folder to the merge,
- * removes the folder. */
-static bool end(const struct merge_job *job, const char *folder)
+ * nothing is written there any more, and the janitor gets it back. */
+static bool end(const struct merge_job *job)
 {
 	struct store *store = job->store;
 	store_lock_admin(store);
@@ -167,9 +182,8 @@ static bool end(const struct merge_job *job, const char *folder)
 	store->merging = 0;
 	store->merging_dropped = false;
 	store_unlock_admin(store);
-	struct error err;
-	if (mine && file_remove_folder(folder, &err) != STATUS_OK) {
-		store_event(store, "event=leftover reason=\"%s\"", err.text);
+	if (mine) {
+		leave_folder(store, job->release);
 	}
 	return dropped;
 }
@@ -284,7 +298,7 @@ enum status merge_table(struct merge_job *job, struct error *err)
 		 * start can tell. */
 		remove_files(folder, job, first, atomic_load(&next_file));
 	}
-	if (end(job, folder) && status != STATUS_OK) {
+	if (end(job) && status != STATUS_OK) {
 		return STATUS_NOT_FOUND;
 	}
 	/* The release is there, so NOT_FOUND was about a file, which is an error of the disk. */

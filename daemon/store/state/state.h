@@ -85,7 +85,7 @@ struct store {
 	 * load_lock, so either is enough to read it. */
 	uint64_t sealing;
 	/* Number of the release that a merge writes files of; 0: none. If this release is dropped
-	 * meanwhile, its folder stays, and the merge removes it at its end. Both are guarded by
+	 * meanwhile, its folder stays until the merge ends. Both are guarded by
 	 * admin_lock. */
 	uint64_t merging;
 	bool merging_dropped; /* the release that is being merged was dropped */
