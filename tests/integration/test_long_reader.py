@@ -1,4 +1,4 @@
-"""test_long_reader.py - merges and writes beside a search that runs for long do not wait for it.
+"""test_long_reader.py - merges and writes wait neither for a search that runs for long nor for an index.
 
 The search compares bits for minutes unless its peer leaves; `stats` says that it still runs, so no clock is
 asked.
@@ -85,6 +85,42 @@ class LongReader(harness.Case):
         self.check_still_running()
         other.close()
         self.await_stats(lambda stats: stats['write']['memtable_pinned'] == 0)
+
+
+class Collapsed(harness.Case):
+    """Rows that are all the same, as those of a model that has collapsed."""
+
+    def test_writes_pass(self):
+        daemon = self.start_daemon(*self.config('[log]\nmemtable_rows = %d\n' % ROWS_MAX))
+        client = daemon.client()
+        self.addCleanup(client.close)
+        client.call('release.create', release='r')
+        client.call('table.create', release='r', table='ir', entity='item', kind='ir', dim=16, index='balls')
+        client.call('table.create', release='r', table='ur', entity='user', kind='ur', dim=4)
+        one = np.arange(1, 17, dtype='<f4')
+        client.load('r', 'ir', np.arange(20000), np.tile(one, (20000, 1)))
+        client.seal('r')
+        self.await_index(client)
+        for number in range(10 * ROWS_MAX // WRITTEN):
+            keys = np.arange(number * WRITTEN, (number + 1) * WRITTEN)
+            client.call('put', release='r', parts=[
+                {'table': 'ur', 'keys': harness.packed(keys), 'rows': np.ones((WRITTEN, 4), '<f4').tobytes()},
+                {'table': 'ir', 'keys': [number], 'rows': one.tobytes()}])
+        client.call('merge')
+        stats = client.call('stats')
+        self.assertGreaterEqual(stats['write']['merges'], 10)
+        self.assertEqual(stats['write']['memtable_rows'], 0)
+        self.await_index(client)
+        query = {'dim': 16, 'dtype': 'f32', 'rows': one.tobytes()}
+        answer = client.call('retrieve', release='r', k=5, **{'from': query, 'in': 'ir'})
+        self.assertEqual(answer['parts'][0]['keys'], harness.packed([0, 1, 2, 3, 4]))
+        self.assertTrue(answer['exact'])
+
+    def await_index(self, client):
+        limit = time.monotonic() + harness.CALL_SECONDS
+        while client.call('table.show', table='ir')['index_bytes'] == 0:
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.005)
 
 
 if __name__ == '__main__':
