@@ -387,7 +387,7 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 		status = go_through_memtable(search, err);
 	}
 	search->is_exact = true;
-	search->is_by_users = index_of(search)->balls.queries > 0;
+	search->is_by_users = *index_of(search)->balls.queries > 0;
 	*is_done = true;
 	const struct balls_kind kind =
 		kind_of(search, status == STATUS_OK ? search_hits_among(search) : 0);

@@ -60,6 +60,21 @@ class Recall(harness.Case):
                  for mask in list(table.filters)[:8]]
         self.assertLess(min(exact), 1)      # some of these were searched approximately
 
+    def test_users_who_are_put_later_calibrate(self):
+        """Also after a restart, and after a merge of items, which keeps the users in mind."""
+        table = self.table('movielens', 'late')     # it waits until an answer says that users have calibrated
+        self.check(table, 'inner_product', 10, 0.95, None)
+        self.client.close()
+        self.daemon.stop()
+        self.daemon.start()
+        table.client = self.client = self.daemon.client()
+        self.addCleanup(self.client.close)
+        table.wait(lambda: table.is_by('users'))
+        self.client.call('put', release=table.release, table='items', keys=[1], rows=table.queries[:1].tobytes())
+        self.client.call('merge')
+        table.wait(lambda: table.is_by('users'))
+        self.check(table, 'inner_product', 10, 0.95, None)
+
     def test_answers_say_what_the_index_was_calibrated_by(self):
         for users, expected in (('yes', 'users'), ('no', 'rows')):
             table = self.table('movielens', users)

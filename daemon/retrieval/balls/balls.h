@@ -67,8 +67,9 @@ struct balls {
 	uint32_t blocks;
 	uint32_t loose; /* rows without bounds */
 	/* The calibration has asked for so many rows that were given as queries; 0: for rows of its
-	 * own, of which queries to come may be no like. */
-	uint32_t queries;
+	 * own, of which queries to come may be no like. This, and the recalls, change when an index
+	 * is calibrated again. */
+	const uint32_t *queries;
 	size_t block_bytes;
 	const float *recalls;      /* [BALLS_METRICS][ks][factors], see balls_recall.h */
 	const float *basis;        /* [prefix][dim], orthonormal; NULL: the dims themselves */

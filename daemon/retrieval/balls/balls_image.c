@@ -86,7 +86,7 @@ void balls_write_header(const struct balls_shape *shape, uint8_t *space)
 
 void balls_write_queries(uint32_t queries, uint8_t *space)
 {
-	put_u32(space + 52, queries);
+	put_u32(space + BALLS_QUERIES_OFFSET, queries);
 }
 
 static bool shape_fits(const struct balls_shape *shape, uint32_t rows, uint32_t dim)
@@ -135,6 +135,7 @@ static void fill(const uint8_t *data, const struct balls_shape *shape,
 		.blocks = shape->blocks,
 		.loose = shape->loose,
 		.block_bytes = balls_block_bytes(shape->prefix),
+		.queries = (const uint32_t *)(const void *)(data + BALLS_QUERIES_OFFSET),
 		.recalls = column(data, layout, BALLS_RECALLS),
 		.basis = shape->has_basis ? column(data, layout, BALLS_BASIS) : NULL,
 		.axes = column(data, layout, BALLS_AXES),
@@ -187,7 +188,6 @@ enum status balls_open(const uint8_t *data, size_t len, uint32_t rows, uint32_t 
 	}
 	struct balls view;
 	fill(data, &shape, &layout, &view);
-	view.queries = (uint32_t)get(data + 52, 4);
 	if (!are_in_order(view.first_blocks, view.balls, view.blocks)) {
 		return error_set(err, STATUS_CORRUPT, "index: the blocks of its balls are damaged");
 	}

@@ -36,6 +36,7 @@ enum {
 	BALLS_VERSION = 2,
 	BALLS_HEADER_BYTES = 128,
 	BALLS_CODE_ZERO = 128,
+	BALLS_QUERIES_OFFSET = 52,
 };
 
 /* Floats of a block's head. */

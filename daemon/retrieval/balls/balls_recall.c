@@ -61,5 +61,5 @@ float balls_factor_for(const struct balls *balls, enum balls_metric metric, doub
 
 double balls_recall_to_ask(const struct balls *balls, double recall)
 {
-	return balls->queries > 0 ? recall : 1 - (1 - recall) / missed_by_rows;
+	return *balls->queries > 0 ? recall : 1 - (1 - recall) / missed_by_rows;
 }

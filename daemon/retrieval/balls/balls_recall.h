@@ -10,6 +10,7 @@
 enum {
 	BALLS_KS = 4,
 	BALLS_FACTORS = 10,
+	BALLS_RECALLS_BYTES = BALLS_METRICS * BALLS_KS * BALLS_FACTORS * (int)sizeof(float),
 };
 
 /* In rising order. */

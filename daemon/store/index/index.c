@@ -2,6 +2,7 @@
  * opened. */
 #include "daemon/store/index/index.h"
 
+#include "daemon/retrieval/balls/balls_recall.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index_file.h"
 #include "daemon/store/system/bytes.h"
@@ -21,7 +22,10 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { HASHED_BYTES = INDEX_HEAD_BYTES - 8 }; /* of the head; their hash follows them */
+enum {
+	HASHED_BYTES = INDEX_HEAD_BYTES - 8, /* of the head; their hash follows them */
+	HASH_OFFSET = 40,                    /* of the image's */
+};
 
 static const char index_magic[8] = {'r', 'e', 'p', 's', 't', 'i', 'd', 'x'};
 
@@ -71,7 +75,7 @@ void index_head_write(const struct index_head *head, uint8_t out[INDEX_HEAD_BYTE
 	bytes_put_u64(out + 16, head->base_hash);
 	bytes_put_u64(out + 24, head->rows);
 	bytes_put_u64(out + 32, head->bytes);
-	bytes_put_u64(out + 40, head->hash);
+	bytes_put_u64(out + HASH_OFFSET, head->hash);
 	bytes_put_u64(out + 48, head->build_ms);
 	bytes_put_u64(out + 56, head->changed);
 	bytes_put_u64(out + HASHED_BYTES, XXH3_64bits(out, HASHED_BYTES));
@@ -195,6 +199,47 @@ void index_hold(struct index *index)
 		assert(before > 0);
 		(void)before;
 	}
+}
+
+/* Writes what has changed, and syncs it, and then a head that fits: after a crash in between the
+ * checksum of the image does not, and the index is built again. */
+static enum status rewrite(const struct index *index, int fd, const float *recalls,
+	uint32_t queries)
+{
+	uint8_t head[INDEX_HEAD_BYTES];
+	uint8_t number[4];
+	const uint8_t *map = index->map;
+	bytes_put_u32(number, queries);
+	enum status status = file_write_at(fd, recalls, BALLS_RECALLS_BYTES,
+		(uint64_t)((const uint8_t *)index->balls.recalls - map));
+	if (status == STATUS_OK) {
+		status = file_write_at(fd, number, sizeof number,
+			(uint64_t)((const uint8_t *)index->balls.queries - map));
+	}
+	if (status == STATUS_OK && fdatasync(fd) == 0 &&
+		file_read_at(fd, head, sizeof head, 0) == STATUS_OK) {
+		bytes_put_u64(head + HASH_OFFSET,
+			XXH3_64bits(map + INDEX_IMAGE_OFFSET, index->bytes - INDEX_IMAGE_OFFSET));
+		bytes_put_u64(head + HASHED_BYTES, XXH3_64bits(head, HASHED_BYTES));
+		status = file_write_at(fd, head, sizeof head, 0);
+		return status == STATUS_OK && fdatasync(fd) != 0 ? status_of_errno(errno) : status;
+	}
+	return status == STATUS_OK ? STATUS_IO : status;
+}
+
+enum status index_rewrite(const struct index *index, const char *path, const float *recalls,
+	uint32_t queries, struct error *err)
+{
+	const int fd = file_open(path, O_RDWR, 0);
+	if (fd < 0) {
+		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
+			file_reason(errno));
+	}
+	const enum status status = rewrite(index, fd, recalls, queries);
+	(void)close(fd);
+	return status == STATUS_OK
+		       ? status
+		       : error_set(err, status, "write '%s': %s", path, status_name(status));
 }
 
 void index_close(struct index *index)

@@ -67,6 +67,12 @@ void index_hold(struct index *index);
 /* Gives up a reference; the last one closes the index. */
 void index_close(struct index *index);
 
+/* Writes other recalls [BALLS_METRICS][BALLS_KS][BALLS_FACTORS], of so many queries, into the file of
+ * an open index, and so into its map: searches use them at once. Errors: IO, DISK_FULL; NOT_FOUND  the
+ * file is gone. */
+enum status index_rewrite(const struct index *index, const char *path, const float *recalls,
+	uint32_t queries, struct error *err);
+
 static inline bool index_is_sound(const struct index *index)
 {
 	return atomic_load_explicit(&index->state, memory_order_acquire) == INDEX_READY;

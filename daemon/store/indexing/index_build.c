@@ -3,6 +3,7 @@
 
 #include "daemon/retrieval/balls/balls_recall.h"
 #include "daemon/retrieval/building/balls_build.h"
+#include "daemon/retrieval/building/balls_calibration.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index_file.h"
 #include "daemon/store/indexing/index_known.h"
@@ -92,33 +93,6 @@ static enum status wait_for(const struct table *table, struct error *err)
 	return STATUS_OK;
 }
 
-/* Reads rows from all over a table, as queries of the calibration; returns how many. None is fine. */
-static uint32_t read_queries(const struct table *table, uint32_t dim, float **out)
-{
-	struct base_rows base;
-	*out = NULL;
-	if (table == NULL || table->bases == NULL || wait_for(table, NULL) != STATUS_OK) {
-		return 0;
-	}
-	const uint32_t count =
-		table->rows < BALLS_QUERIES_MAX ? (uint32_t)table->rows : BALLS_QUERIES_MAX;
-	float *queries = malloc((size_t)count * dim * sizeof *queries);
-	assert(table->spec.dim == dim);
-	const bool opened = queries != NULL && base_rows_open(&base, table) == STATUS_OK;
-	for (uint32_t i = 0; opened && i < count; i++) {
-		read_rows(&base, (uint32_t)(table->rows * i / count), 1, queries + (size_t)i * dim);
-	}
-	if (queries != NULL) {
-		base_rows_close(&base); /* also what was opened by half */
-	}
-	if (opened) {
-		*out = queries;
-		return count;
-	}
-	free(queries);
-	return 0;
-}
-
 /* The recalls of an index whose rows have changed so much that none can be promised. */
 static const float no_recalls[BALLS_METRICS * BALLS_KS * BALLS_FACTORS];
 
@@ -152,7 +126,7 @@ static enum status keep_balls(const struct index_job *job, struct balls_options 
 	kept->changed = index->changed + more;
 	options->previous = &index->balls;
 	options->known = kept->known.balls;
-	options->query_count = index->balls.queries;
+	options->query_count = *index->balls.queries;
 	options->recalls = table_index_is_stale_at(kept->changed, job->table->rows)
 				   ? no_recalls
 				   : index->balls.recalls;
@@ -195,13 +169,12 @@ static enum status build(const struct index_job *job, const char *name, struct b
 	};
 	struct balls_plan *plan = NULL;
 	struct kept kept = {0};
-	float *queries = NULL;
 	enum status status = check_memory(job, err);
 	if (status == STATUS_OK && job->before != NULL) {
 		status = keep_balls(job, &options, &kept);
 	} else if (status == STATUS_OK) {
-		options.query_count = read_queries(job->queries, table->spec.dim, &queries);
-		options.queries = queries;
+		options.queries = job->queries;
+		options.query_count = job->query_count;
 	}
 	if (status == STATUS_OK) {
 		status = balls_plan(&source, &options, &plan);
@@ -214,7 +187,6 @@ static enum status build(const struct index_job *job, const char *name, struct b
 	}
 	balls_plan_close(plan);
 	free(kept.known.balls);
-	free(queries);
 	return status;
 }
 
@@ -249,4 +221,49 @@ enum status index_build(const struct index_job *job, struct index **out, struct 
 		return error_set(err, STATUS_CORRUPT, "index: rows could not be read");
 	}
 	return status == STATUS_OK ? index_open(job->folder, &owner, out, err) : status;
+}
+
+enum status index_calibrate(const struct index_job *job, struct index *index, struct error *err)
+{
+	char name[64];
+	char path[PATH_MAX];
+	struct base_rows base = {0};
+	float recalls[BALLS_METRICS * BALLS_KS * BALLS_FACTORS];
+	const struct index_owner owner = table_index_owner(job->table, job->release);
+	const struct balls_source source = {
+		.rows = (uint32_t)job->table->rows,
+		.dim = job->table->spec.dim,
+		.read = read_rows,
+		.arg = &base,
+	};
+	const struct balls_options options = {
+		.seed = job->table->number,
+		.queries = job->queries,
+		.query_count = job->query_count,
+		.stop = job->stop,
+	};
+	const unsigned faults = mapfault_count();
+	assert(!grace_is_inside() && job->query_count > 0);
+	if (!index_file_name(name, sizeof name, &owner)) {
+		return STATUS_NOT_FOUND;
+	}
+	enum status status = file_path(path, job->folder, name, err);
+	if (status == STATUS_OK) {
+		status = wait_for(job->table, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = base_rows_open(&base, job->table);
+	if (status == STATUS_OK) {
+		status = balls_calibrate(&index->balls, &source, &options, recalls);
+	}
+	base_rows_close(&base);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "index: %s", status_name(status));
+	}
+	if (mapfault_count() != faults) {
+		return error_set(err, STATUS_CORRUPT, "index: rows could not be read");
+	}
+	return index_rewrite(index, path, recalls, job->query_count, err);
 }

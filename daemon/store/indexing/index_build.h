@@ -15,9 +15,10 @@ struct table;
 struct index_job {
 	const char *folder;
 	uint64_t release;
-	const struct table *table; /* held by the caller, as the next two */
-	/* The table whose rows are the queries of the calibration; NULL: `table` itself. */
-	const struct table *queries;
+	const struct table *table; /* held by the caller, as `before` */
+	/* Queries of the calibration, [query_count, dim]; none: rows of the table are taken. */
+	const float *queries;
+	uint32_t query_count;
 	/* The table as it was before a merge, and its index, which is held too. The new one keeps its
 	 * axes and its recalls, and keeps rows that did not change in their balls. This takes about as
 	 * long as the merge; where it would take longer, it ends with AGAIN, and the indexer finds
@@ -32,5 +33,9 @@ struct index_job {
  * stopped; AGAIN  as above; TOO_LARGE  memory_bytes; CORRUPT  a damaged segment; DISK_FULL, IO,
  * NO_MEMORY; NOT_FOUND  the table has no files. */
 enum status index_build(const struct index_job *job, struct index **out, struct error *err);
+
+/* Calibrates the index that the table has by the queries of the job, in its file and at once for all
+ * searches. Errors: as index_build. */
+enum status index_calibrate(const struct index_job *job, struct index *index, struct error *err);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "daemon/store/indexing/index_build.h"
 #include "daemon/store/indexing/index_figures.h"
+#include "daemon/store/indexing/index_users.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/clock.h"
@@ -17,7 +18,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { INDEXER_RETRY_MAX_MS = 3600000 };
+enum {
+	INDEXER_RETRY_MAX_MS = 3600000,
+	/* So often it looks whether a table of users has rows enough. */
+	LOOK_MS = 1000,
+};
 
 static const uint64_t never = CONDITION_NEVER; /* as bell_wait takes it */
 
@@ -36,23 +41,26 @@ struct indexer {
 struct wish {
 	uint64_t release;
 	struct table *table;
-	struct table *queries; /* of users, with as many dims; NULL: there is none */
+	struct table *queries; /* whose rows calibrate it; NULL: its own do */
 };
 
-/* Whether the rows of one table can be queries for the other. */
-static bool can_be_asked(const struct table *users, const struct table *items)
+/* Whether an index of their own rows could be calibrated by users. */
+static bool wants_users(const struct release *release, const struct table *table,
+	const struct index *index, bool *later)
 {
-	return users->spec.entity == ENTITY_USER && users->spec.dim == items->spec.dim &&
-	       users->spec.views == 1 && users->spec.dtype != DTYPE_BIT && users->bases != NULL;
+	return *index->balls.queries == 0 && index_users_find(release, table, later) != NULL;
 }
 
-/* Only the indexer takes an index away from a table, so it may look at it here. */
-static bool is_wish(const struct store *store, const struct table *table)
+/* Only the indexer takes an index away from a table, so it may look at it here. *later: to be looked at
+ * again, though no bell will ring. */
+static bool is_wish(const struct store *store, const struct release *release,
+	const struct table *table, bool *later)
 {
 	const struct index *index = atomic_load(&((struct table *)table)->index);
 	return table->bases != NULL &&
 	       table_wants_index(table, store->options.sizes.index_rows_min) &&
-	       (index == NULL || !index_is_sound(index) || table_index_is_stale(index));
+	       (index == NULL || !index_is_sound(index) || table_index_is_stale(index) ||
+		       wants_users(release, table, index, later));
 }
 
 /* Holds the first table of a release that wants an index now. *again_ms: lowered to the time of the
@@ -64,7 +72,12 @@ static bool find_in(const struct store *store, const struct release *release, st
 	lock_assert_held(&store->admin_lock); /* which guards the references */
 	for (size_t i = 0; i < release->table_count; i++) {
 		struct table *table = release->tables[i];
-		if (!is_wish(store, table)) {
+		bool later = false;
+		const bool wished = is_wish(store, release, table, &later);
+		if (later && now_ms + LOOK_MS < *again_ms) {
+			*again_ms = now_ms + LOOK_MS; /* no bell rings when users are put */
+		}
+		if (!wished) {
 			continue;
 		}
 		if (table->index_again_ms > now_ms) {
@@ -75,11 +88,9 @@ static bool find_in(const struct store *store, const struct release *release, st
 		*wish = (struct wish){.release = release->number, .table = table};
 		assert(table->refs > 0);
 		table->refs++;
-		for (size_t j = 0; wish->queries == NULL && j < release->table_count; j++) {
-			if (can_be_asked(release->tables[j], table)) {
-				wish->queries = release->tables[j];
-				wish->queries->refs++;
-			}
+		wish->queries = index_users_find(release, table, &later);
+		if (wish->queries != NULL) {
+			wish->queries->refs++;
 		}
 		return true;
 	}
@@ -145,20 +156,12 @@ static void put_off(struct indexer *indexer, const struct wish *wish, enum statu
 		(unsigned long long)wish->release, table->spec.name.text, err->text);
 }
 
-static enum status build(struct indexer *indexer, const struct wish *wish, const char *folder,
-	struct index **out, struct error *err)
+static enum status build(struct indexer *indexer, const struct wish *wish,
+	const struct index_job *job, struct index **out, struct error *err)
 {
-	const struct index_job job = {
-		.folder = folder,
-		.release = wish->release,
-		.table = wish->table,
-		.queries = wish->queries,
-		.memory_bytes = indexer->store->options.sizes.index_memory,
-		.stop = &indexer->stop,
-	};
 	atomic_store(&indexer->building, wish->table);
 	atomic_store(&indexer->running, true);
-	const enum status status = index_build(&job, out, err);
+	const enum status status = index_build(job, out, err);
 	atomic_store(&indexer->running, false);
 	atomic_store(&indexer->building, NULL);
 	if (status == STATUS_OK) {
@@ -173,8 +176,8 @@ static enum status build(struct indexer *indexer, const struct wish *wish, const
 }
 
 /* Opens the index file of a table that has no index yet, or builds one. */
-static enum status make(struct indexer *indexer, const struct wish *wish, const char *folder,
-	struct index **out, struct error *err)
+static enum status make(struct indexer *indexer, const struct wish *wish,
+	const struct index_job *job, struct index **out, struct error *err)
 {
 	const struct index_owner owner = table_index_owner(wish->table, wish->release);
 	const struct index *before = atomic_load(&wish->table->index);
@@ -185,35 +188,80 @@ static enum status make(struct indexer *indexer, const struct wish *wish, const 
 				"read\"",
 				(unsigned long long)wish->release, wish->table->spec.name.text);
 		}
-		return build(indexer, wish, folder, out, err);
+		return build(indexer, wish, job, out, err);
 	}
-	const enum status status = index_open(folder, &owner, out, err);
+	const enum status status = index_open(job->folder, &owner, out, err);
 	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
 		store_event(indexer->store,
 			"event=index_renewed release=%llu table=%s reason=\"%s\"",
 			(unsigned long long)wish->release, wish->table->spec.name.text, err->text);
 	}
-	return status == STATUS_OK ? status : build(indexer, wish, folder, out, err);
+	return status == STATUS_OK ? status : build(indexer, wish, job, out, err);
+}
+
+/* Calibrates an index anew by rows of users. */
+static void calibrate(struct indexer *indexer, const struct wish *wish, const struct index_job *job,
+	struct index *index)
+{
+	struct error err = {.text = ""};
+	if (job->query_count == 0) {
+		/* They were deleted, or there is no memory. */
+		wish->table->index_again_ms = (uint64_t)clock_monotonic_ms() +
+					      indexer->store->options.sizes.index_retry_ms;
+		return;
+	}
+	atomic_store(&indexer->running, true);
+	const enum status status = index_calibrate(job, index, &err);
+	atomic_store(&indexer->running, false);
+	if (status != STATUS_OK) {
+		put_off(indexer, wish, status, &err);
+		return;
+	}
+	store_event(indexer->store, "event=index_calibrated release=%llu table=%s by=%s queries=%u",
+		(unsigned long long)wish->release, wish->table->spec.name.text,
+		wish->queries->spec.name.text, (unsigned)job->query_count);
+}
+
+static void give(struct indexer *indexer, const struct wish *wish, const struct index_job *job)
+{
+	struct index *index = NULL;
+	struct error err = {.text = ""};
+	const enum status status = make(indexer, wish, job, &index, &err);
+	if (status != STATUS_OK) {
+		put_off(indexer, wish, status, &err);
+		return;
+	}
+	assert(index->balls.rows == wish->table->rows);
+	struct index *before = atomic_exchange(&wish->table->index, index);
+	if (before != NULL) {
+		grace_wait(); /* who is inside may have loaded its address */
+		index_close(before);
+	}
 }
 
 static void fulfil(struct indexer *indexer, struct wish *wish)
 {
 	struct store *store = indexer->store;
 	char folder[PATH_MAX];
-	struct index *index = NULL;
-	struct error err = {.text = ""};
+	float *queries = NULL;
+	struct index *index = atomic_load(&wish->table->index);
 	store_release_folder(store, wish->release, folder);
-	const enum status status = make(indexer, wish, folder, &index, &err);
-	if (status == STATUS_OK) {
-		assert(index->balls.rows == wish->table->rows);
-		struct index *before = atomic_exchange(&wish->table->index, index);
-		if (before != NULL) {
-			grace_wait(); /* who is inside may have loaded its address */
-			index_close(before);
-		}
+	const uint32_t query_count = index_users_read(store, wish->queries, &queries);
+	const struct index_job job = {
+		.folder = folder,
+		.release = wish->release,
+		.table = wish->table,
+		.queries = queries,
+		.query_count = query_count,
+		.memory_bytes = store->options.sizes.index_memory,
+		.stop = &indexer->stop,
+	};
+	if (index != NULL && index_is_sound(index) && !table_index_is_stale(index)) {
+		calibrate(indexer, wish, &job, index);
 	} else {
-		put_off(indexer, wish, status, &err);
+		give(indexer, wish, &job);
 	}
+	free(queries);
 	end_wish(store, wish, folder);
 }
 
@@ -222,6 +270,7 @@ static void *run(void *arg)
 	struct indexer *indexer = arg;
 	struct wish wish;
 	uint64_t again_ms = never;
+	grace_register(); /* it reads rows of users */
 	/* Threads that answer requests come first. */
 	if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10) != 0) {
 		store_call_refused(indexer->store, STORE_CALL_SETPRIORITY);
@@ -233,6 +282,7 @@ static void *run(void *arg)
 			bell_wait(&indexer->store->index_bell, again_ms);
 		}
 	}
+	grace_unregister();
 	return NULL;
 }
 
