@@ -100,6 +100,17 @@ class RetrieveCommand(harness.Case):
                 self.assertTrue(args or run['exact'] == 1)
             self.assertTrue(args or got['recall'] == 1)
 
+    def test_bench_under_a_filter(self):
+        self.wait_for_index()
+        args = ('bench', 'retrieve', '--json', '--seconds', '1', '--connections', '1', '-k', '10', '--approximate', '0.9')
+        recalls = [json.loads(self.run_command(*args, *more))['recall']
+                   for more in ((), ('--any', '1'), ('--where', '0x6'), ('--none', '6'))]
+        self.assertTrue(all(0.85 < recall <= 1 for recall in recalls), recalls)
+        # No tag has this bit: an answer of nothing is all that there is, and nothing is missed.
+        none = json.loads(self.run_command(*args, '--where', '8'))
+        self.assertEqual((none['recall'], none['runs'][0]['exact']), (1, 1))
+        self.assertIn('--any', self.run_command(*args, '--any', 'x', status=2))
+
     def test_bench_as_a_person_reads_it(self):
         self.wait_for_index()
         text = self.run_command('bench', 'retrieve', '--seconds', '1').splitlines()

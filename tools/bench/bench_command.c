@@ -3,6 +3,7 @@
 #include "schema/limits.h"
 #include "schema/metric.h"
 #include "tools/bench/bench_retrieve.h"
+#include "tools/command/argument.h"
 #include "tools/command/command.h"
 #include "tools/command/options.h"
 #include "tools/command/table_argument.h"
@@ -326,6 +327,9 @@ static int run_retrieve(struct session *session, int argc, char **argv)
 		{"k", OPTION_COUNT, &bench.k},
 		{"metric", OPTION_TEXT, &bench.metric},
 		{"approximate", OPTION_NUMBER, &bench.approximate},
+		{"where", OPTION_BITS, &bench.tags_all},
+		{"any", OPTION_TEXT, &bench.any},
+		{"none", OPTION_BITS, &bench.tags_none},
 		{"connections", OPTION_COUNT, &connections},
 		{"seconds", OPTION_COUNT, &seconds},
 		{"release", OPTION_TEXT, &bench.bench.release},
@@ -338,6 +342,10 @@ static int run_retrieve(struct session *session, int argc, char **argv)
 	if (status == EXIT_DONE && connections != usual) {
 		bench.bench.connections = connections;
 		status = check_numbers(session, &bench.bench);
+	}
+	if (status == EXIT_DONE && bench.any != NULL &&
+		!argument_bits(bench.any, &bench.tags_any)) {
+		status = session_usage(session, "--any: '%s' is not 64 bits (7, 0x1f)", bench.any);
 	}
 	if (status == EXIT_DONE && (bench.k == 0 || bench.k > LIMIT_TOP_K)) {
 		status = session_usage(session, "-k: 1 to %u", LIMIT_TOP_K);
@@ -377,7 +385,8 @@ const struct command cmd_bench = {
 		"bench fetch [--table TABLE | --parts TABLE,TABLE...] [--rows N] [--connections N]\n"
 		"         [--seconds N | --requests N] [--release ID] [--dtype TYPE] [--keys-max N]\n"
 		"       repstore bench retrieve [--from TABLE] [--in TABLE] [-k N] [--metric NAME]\n"
-		"         [--approximate RECALL] [--connections N] [--seconds N] [--release ID]\n",
+		"         [--approximate RECALL] [--where BITS] [--any BITS] [--none BITS]\n"
+		"         [--connections N] [--seconds N] [--release ID]\n",
 	.help = "  --table        what to fetch from (ur)\n"
 		"  --parts        several tables in one request\n"
 		"  --rows         random keys of each part of a request (500)\n"
@@ -387,6 +396,7 @@ const struct command cmd_bench = {
 		"Times are from before a request is sent until its rows are in the caller's memory.\n"
 		"MB are 10^6 bytes of rows.\n"
 		"retrieve: for random rows of --from (ur), as the command of that name, by one connection\n"
-		"and then by two unless told. Recall is that of 100 of them against their exact answers.\n",
+		"and then by two unless told. Recall is that of 100 of them against their exact answers,\n"
+		"under the filter that --where, --any and --none set.\n",
 	.run = run,
 };

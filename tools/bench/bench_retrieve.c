@@ -55,6 +55,10 @@ static struct rep_retrieval draw(const struct bench_retrieve *bench, struct seed
 						: (enum rep_metric)metric_of_name(bench->metric,
 							  strlen(bench->metric)),
 		.approximate = bench->approximate,
+		.has_tags_any = bench->any != NULL,
+		.tags_any = bench->tags_any,
+		.tags_all = bench->tags_all,
+		.tags_none = bench->tags_none,
 	};
 }
 

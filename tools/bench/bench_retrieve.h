@@ -15,6 +15,11 @@ struct bench_retrieve {
 	const char *metric; /* NULL: inner product */
 	uint64_t k;
 	double approximate; /* 0: exact */
+	const char *any;    /* the option: 64 bits; NULL: not given */
+	/* Which items may be found, as in rep_retrieval. */
+	uint64_t tags_any;
+	uint64_t tags_all;
+	uint64_t tags_none;
 };
 
 struct bench_retrieved {
