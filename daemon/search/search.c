@@ -13,7 +13,7 @@
 #include "daemon/store/system/mapfault.h"
 
 enum {
-	SET_KEY_NS = 60,      /* a key is asked for in two sets */
+	SET_KEY_NS = 100,     /* a key is asked for in two sets */
 	WRITTEN_NS = 50000,   /* every bucket of a memtable is looked into */
 	WRITTEN_ROW_NS = 150, /* a row of it is copied */
 	SEGMENT_NS = 15,      /* the state of a segment is looked at, and its rows are counted */
