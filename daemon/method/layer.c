@@ -97,7 +97,8 @@ static uint64_t list_cost(const struct release *release)
 		layers += spec_aggregates(&release->tables[i]->spec);
 	}
 	return release->table_count * COST_TABLE_NS +
-	       layers * (LAYER_ENTRIES * COST_ENTRY_NS + 2 * release->table_count * COST_TABLE_NS);
+	       layers * ((uint64_t)LAYER_ENTRIES * COST_ENTRY_NS +
+				2 * release->table_count * COST_TABLE_NS);
 }
 
 enum status layer_list_run(struct call *call)

@@ -28,7 +28,7 @@ static const char *state_name(const struct snapshot *snapshot, const struct rele
 
 uint64_t show_release_cost(const struct release *release)
 {
-	return RELEASE_ENTRIES * COST_ENTRY_NS +
+	return (uint64_t)RELEASE_ENTRIES * COST_ENTRY_NS +
 	       (release->table_count + release->tensor_count) * COST_TABLE_NS;
 }
 
@@ -80,7 +80,7 @@ static size_t count_damaged(const struct base_set *set)
 uint64_t show_table_cost(const struct table *table)
 {
 	const size_t segments = table->bases != NULL ? table->bases->segment_count : 0;
-	return TABLE_ENTRIES * COST_ENTRY_NS + segments * COST_SEGMENT_NS;
+	return (uint64_t)TABLE_ENTRIES * COST_ENTRY_NS + segments * COST_SEGMENT_NS;
 }
 
 uint64_t show_tables_cost(const struct release *release)

@@ -170,7 +170,7 @@ static float judged(struct visit *visit, float score, uint32_t row, bool passes)
 static void score_some(struct visit *visit, const uint32_t *rows, uint32_t count, float *scores)
 {
 	struct row_place places[AHEAD_ROWS];
-	uint32_t chosen[AHEAD_ROWS];
+	uint32_t chosen[AHEAD_ROWS] = {0};
 	bool passes[AHEAD_ROWS];
 	uint32_t some = 0;
 	assert(count <= AHEAD_ROWS && count <= visit->scorer.rows_max);

@@ -176,9 +176,11 @@ enum status lmdb_file_open(const char *path, struct lmdb_file **out, struct erro
 {
 	struct stat about;
 	struct lmdb_file *file = calloc(1, sizeof *file);
+	if (file == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "open '%s'", path);
+	}
 	const int fd = file_open(path, O_RDONLY, 0);
-	enum status status = file == NULL ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
-			     : fd < 0 || fstat(fd, &about) != 0
+	enum status status = fd < 0 || fstat(fd, &about) != 0
 				     ? error_set(err, status_of_errno(errno), "open '%s': %s", path,
 					       file_reason(errno))
 				     : open_env(file, path, fd, (uint64_t)about.st_size,

@@ -163,6 +163,27 @@ static enum status check_repeated(const struct load *load, const struct load_chu
 				 chunk->chunk, load->name.text);
 }
 
+/* Adds the next chunk of a load; the load begins with its first one. */
+static enum status add_chunk(struct store *store, const struct base_owner *owner,
+	const struct load_chunk *chunk, struct load **load, struct error *err)
+{
+	const bool begins = *load == NULL;
+	enum status status = STATUS_OK;
+	if (begins) {
+		status = begin_load(store, owner, chunk, load, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	assert(*load != NULL); /* there was one, or it was begun */
+	status = add_rows(store, *load, chunk, err);
+	if (status != STATUS_OK && begins) {
+		/* A load that has no chunk yet must not keep a seal from beginning. */
+		(void)load_forget(store, *load, NULL);
+	}
+	return status;
+}
+
 static enum status take_chunk(struct store *store, const struct load_chunk *chunk,
 	struct load_progress *out, struct error *err)
 {
@@ -191,18 +212,7 @@ static enum status take_chunk(struct store *store, const struct load_chunk *chun
 		assert(load != NULL); /* else 0 is expected */
 		status = check_repeated(load, chunk, err);
 	} else {
-		const bool begins = load == NULL;
-		if (begins) {
-			status = begin_load(store, &owner, chunk, &load, err);
-		}
-		if (status == STATUS_OK) {
-			assert(load != NULL); /* there was one, or it was begun */
-			status = add_rows(store, load, chunk, err);
-			if (status != STATUS_OK && begins) {
-				/* A load that has no chunk yet must not keep a seal from beginning. */
-				(void)load_forget(store, load, NULL);
-			}
-		}
+		status = add_chunk(store, &owner, chunk, &load, err);
 	}
 	if (status == STATUS_OK) {
 		out->next_chunk = load->synced.next_chunk + load->group.chunks;

@@ -68,6 +68,27 @@ static enum status replay_part(struct memtable_usage *usage, const struct frame_
 					head->sequence, table->spec.name.text);
 }
 
+/* Of a part that is no part of a table. */
+static enum status replay_source(const struct release *release, const struct frame_head *head,
+	const struct frame_part *part, struct error *err)
+{
+	return part->kind == FRAME_POSITION ? replay_position(release, head, part, err)
+					    : replay_forget(release, head, part, err);
+}
+
+static enum status find_table(const struct release *release, const struct frame_head *head,
+	const struct frame_part *part, struct table **out, struct error *err)
+{
+	*out = release_find(release, part->table);
+	if (*out != NULL && release->state == RELEASE_SEALED) {
+		return STATUS_OK;
+	}
+	return error_set(err, STATUS_CORRUPT,
+		"frame %" PRIu64 " is of table %" PRIu64 " of release '%s', which %s",
+		head->sequence, part->table, release->id.text,
+		*out == NULL ? "has none of that number" : "is not sealed");
+}
+
 enum status replay_frame(const struct snapshot *snapshot, struct memtable_usage *usage,
 	const uint8_t *data, const struct frame_head *head, struct error *err)
 {
@@ -78,28 +99,23 @@ enum status replay_frame(const struct snapshot *snapshot, struct memtable_usage 
 	struct frame_part part;
 	size_t at = 0;
 	for (bool first = true; frame_next_part(data, head, &at, &part); first = false) {
+		enum status status;
 		if (!frame_is_of_table(part.kind)) {
-			const enum status status =
-				part.kind == FRAME_POSITION
-					? replay_position(release, head, &part, err)
-					: replay_forget(release, head, &part, err);
+			status = replay_source(release, head, &part, err);
 			if (status != STATUS_OK) {
 				return status;
 			}
 			continue;
 		}
-		struct table *table = release_find(release, part.table);
-		if (table == NULL || release->state != RELEASE_SEALED) {
-			return error_set(err, STATUS_CORRUPT,
-				"frame %" PRIu64 " is of table %" PRIu64
-				" of release '%s', which %s",
-				head->sequence, part.table, release->id.text,
-				table == NULL ? "has none of that number" : "is not sealed");
+		struct table *table;
+		status = find_table(release, head, &part, &table, err);
+		if (status != STATUS_OK) {
+			return status;
 		}
 		if (head->sequence <= table->merged_to || part.rows == 0) {
 			continue;
 		}
-		const enum status status = replay_part(usage, head, &part, table, err);
+		status = replay_part(usage, head, &part, table, err);
 		if (status != STATUS_OK) {
 			return status;
 		}

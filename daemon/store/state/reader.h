@@ -16,13 +16,13 @@ struct tensor;
  * whoever waits for a grace period waits for it. */
 const struct snapshot *snapshot_begin(struct store *store);
 
-/* The same for work that may take longer, on one release: its name; NULL: the live one. Nobody waits
+/* The same for work that may take longer, on the release `id`; NULL: the live one. Nobody waits
  * for this reader: it counts itself in what it uses (its pin), and merges, writes and changes go on.
  * What it uses is freed, and removed from the disk, after its snapshot_end. This is bounded by the
  * threads that read: each holds one snapshot, and of the memtables what it found at its beginning and
  * what came into their active generations until the next cut. The snapshot has this release only; if
  * there is none of this name, it is as that of snapshot_begin. NULL: no memory; nothing has begun. */
-const struct snapshot *snapshot_begin_long(struct store *store, const char *release);
+const struct snapshot *snapshot_begin_long(struct store *store, const char *id);
 
 void snapshot_end(struct store *store); /* of either */
 

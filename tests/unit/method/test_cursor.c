@@ -67,8 +67,8 @@ static void a_cursor_tells_nothing_of_its_hash(void **state)
 			(uint64_t)__builtin_popcountll(cursor ^ cursor_of_hash(&changed, 3, hash));
 		of_seed += (uint64_t)__builtin_popcountll(cursor ^ cursor_of_hash(&seed, 4, hash));
 	}
-	assert_in_range(flipped / (HASHES * 64), 31, 32);
-	assert_in_range(of_seed * 100 / (HASHES * 2), 3050, 3350);
+	assert_in_range(flipped / ((uint64_t)HASHES * 64), 31, 32);
+	assert_in_range(of_seed * 100 / ((uint64_t)HASHES * 2), 3050, 3350);
 }
 
 int main(void)

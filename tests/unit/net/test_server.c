@@ -268,7 +268,7 @@ static void half_sent_requests_are_not_waited_for_for_ever(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		peer_open(&holders[i], &fixture);
 		begin_request(&holders[i], SIZE, SIZE - 1);
-		await_memory(&fixture, (i + 1u) * SIZE);
+		await_memory(&fixture, (size_t)(i + 1) * SIZE);
 	}
 	peer_open(&waiter, &fixture);
 	begin_request(&waiter, SIZE, SOME);

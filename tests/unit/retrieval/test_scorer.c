@@ -209,8 +209,9 @@ static void expect_score(const struct scorer_shape *shape, const float *q, const
 		long double most = 0;
 		for (uint32_t j = 0; j < shape->views; j++) {
 			long double size;
-			best = fmaxl(best, alike_exactly(shape->metric, q + i * shape->dim,
-						   row + j * shape->dim, shape->dim, &size));
+			best = fmaxl(best,
+				alike_exactly(shape->metric, q + (size_t)i * shape->dim,
+					row + (size_t)j * shape->dim, shape->dim, &size));
 			most = fmaxl(most, size);
 		}
 		score += weights[i] * best;
@@ -233,11 +234,11 @@ static void check_range(const struct scorer_shape *shape, uint64_t *random)
 		weights[i] = weighted == 1 ? 0.5f + (float)i : weights[i];
 	}
 	for (uint32_t i = 0; i < shape->queries * shape->parts; i++) {
-		make_any(queries + i * shape->dim, shape->dim, random);
+		make_any(queries + (size_t)i * shape->dim, shape->dim, random);
 	}
 	for (uint32_t i = 0; i < RANGE_ROWS * shape->views; i++) {
 		/* Some rows are queries, of another length or of the same. */
-		make_any(rows + i * shape->dim, shape->dim, random);
+		make_any(rows + (size_t)i * shape->dim, shape->dim, random);
 		const float scale = i % 8 == 2 ? 1 : 0.3f;
 		for (uint32_t j = 0; i % 4 == 2 && j < shape->dim; j++) {
 			rows[i * shape->dim + j] = queries[j] * scale;
@@ -252,8 +253,8 @@ static void check_range(const struct scorer_shape *shape, uint64_t *random)
 	for (uint32_t i = 0; i < shape->queries * RANGE_ROWS; i++) {
 		const uint32_t query = i / RANGE_ROWS;
 		const uint32_t row = i % RANGE_ROWS;
-		expect_score(shape, queries + query * shape->parts * shape->dim, weights,
-			rows + row * shape->views * shape->dim,
+		expect_score(shape, queries + (size_t)query * shape->parts * shape->dim, weights,
+			rows + (size_t)row * shape->views * shape->dim,
 			scores[query * scorer.rows_max + row]);
 	}
 	free(scores);

@@ -62,7 +62,7 @@ static void byte_strings_hash_as_each_does_alone(void **state)
 	for (size_t i = 0; i < STRINGS; i++) {
 		packed[len++] = lens[i];
 		for (unsigned at = 0; at < lens[i]; at++) {
-			packed[len++] = (uint8_t)(7 * at + i);
+			packed[len++] = (uint8_t)(7 * (size_t)at + i);
 		}
 	}
 	uint32_t count = 0;

@@ -34,6 +34,13 @@ static void expect_precious(const char *path)
 }
 
 /* What an open is refused with, but for BUSY all is IO. */
+/* Appends to the path of the data folder. */
+static void append(char path[sizeof((struct scratch *)NULL)->data], const char *text)
+{
+	const size_t len = strlen(path);
+	(void)snprintf(path + len, sizeof((struct scratch *)NULL)->data - len, "%s", text);
+}
+
 static void expect_refused(struct scratch *scratch, const char *word, const char *remedy)
 {
 	struct error err = {0};
@@ -105,7 +112,7 @@ static void a_link_to_the_folder_is_refused(void **state)
 	assert_int_equal(mkdir(real, 0700), 0);
 	assert_int_equal(symlink(real, scratch->data), 0);
 	expect_refused(scratch, "it is a symbolic link", "name the folder");
-	(void)strcat(scratch->data, "///");
+	append(scratch->data, "///");
 	expect_refused(scratch, "it is a symbolic link", "name the folder");
 	assert_int_equal(scratch_count(real, ""), 0);
 }
@@ -113,7 +120,7 @@ static void a_link_to_the_folder_is_refused(void **state)
 static void a_slash_at_the_end_changes_nothing(void **state)
 {
 	struct scratch *scratch = *state;
-	(void)strcat(scratch->data, "//");
+	append(scratch->data, "//");
 	scratch_open(scratch);
 	scratch_sealed(scratch, "r", 0, 10, 1);
 	scratch_reopen(scratch);

@@ -117,17 +117,19 @@ static void many_ranges_are_watched(void **state)
 	(void)state;
 	struct mapfault **watches = malloc(RANGES * sizeof(struct mapfault *));
 	_Atomic unsigned char flag = 0;
+	uint8_t *anywhere = mmap(NULL, RANGES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_non_null(watches);
+	assert_ptr_not_equal(anywhere, MAP_FAILED);
 	for (unsigned round = 0; round < 2; round++) {
 		for (size_t i = 0; i < RANGES; i++) {
-			assert_int_equal(mapfault_watch((void *)(uintptr_t)(i + 1), 1, &flag, MARK,
-						 &watches[i]),
+			assert_int_equal(mapfault_watch(anywhere + i, 1, &flag, MARK, &watches[i]),
 				STATUS_OK);
 		}
 		for (size_t i = 0; i < RANGES; i++) {
 			mapfault_forget(watches[i]);
 		}
 	}
+	(void)munmap(anywhere, RANGES);
 	free(watches);
 }
 

@@ -197,7 +197,7 @@ static void no_choice_of_hashes_makes_long_walks(void **state)
 		for (uint64_t key = 0; key < KEYS; key++) {
 			put_at(memtable, &usage, 1, key, choices[choice](key));
 		}
-		for (uint64_t key = 0; key < KEYS * 2; key++) {
+		for (uint64_t key = 0; key < (uint64_t)KEYS * 2; key++) {
 			const uint64_t hash = choices[choice](key);
 			const unsigned taken = steps_to(memtable, hash, key);
 			const struct row_version *version =
@@ -267,7 +267,7 @@ static void a_walk_in_steps_brings_each_row_once_and_in_order(void **state)
 			free(found);
 		} while (from != 0);
 		assert_int_equal(rows, KEYS / 5 * 4);
-		assert_true(steps < KEYS / MOST * 3);
+		assert_true(steps < (uint64_t)KEYS / MOST * 3);
 		memtable_drop(memtable);
 	}
 	grace_leave();

@@ -129,7 +129,7 @@ static uint32_t version_in(struct scratch *scratch, const struct table *table, u
 static void expect(struct scratch *scratch, const struct snapshot *snapshot, uint32_t version)
 {
 	const struct table *table = table_of(snapshot);
-	for (uint64_t key = 0; key < 2 * WRITTEN; key++) {
+	for (uint64_t key = 0; key < UINT64_C(2) * WRITTEN; key++) {
 		assert_int_equal(version_in(scratch, table, key), key < WRITTEN ? version : 1);
 	}
 	struct rows rows;

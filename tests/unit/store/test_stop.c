@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 700 };
+enum { ROWS = 700, ROW_BYTES = 4 * sizeof(float) };
 
 static atomic_bool yes = true;
 static atomic_bool no = false;
@@ -93,7 +93,7 @@ static void a_lookup_ends_early(void **state)
 	struct scratch *scratch = *state;
 	struct plain plain;
 	const struct table *table = begin(scratch, &plain);
-	uint8_t *rows = malloc(ROWS * 4 * sizeof(float));
+	uint8_t *rows = malloc((size_t)ROWS * ROW_BYTES);
 	uint8_t found[(ROWS + 7) / 8];
 	assert_non_null(rows);
 	for (size_t i = 0; i < STOPS; i++) {

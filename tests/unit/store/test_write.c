@@ -181,7 +181,7 @@ static void keys_made_to_share_their_hash_are_taken(void **state)
 	put(scratch, "r1", 1000, 100, 6);
 	for (unsigned when = 0; when < 3; when++) {
 		scratch_expect(scratch, "r1", 1000, 100, 6);
-		for (uint64_t i = 0; i < BATCH * BATCHES; i += 7) {
+		for (uint64_t i = 0; i < (uint64_t)BATCH * BATCHES; i += 7) {
 			assert_int_equal(scratch_version(scratch, "r1", crafted_alike(i)), 5);
 		}
 		if (when == 0) {

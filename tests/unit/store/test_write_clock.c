@@ -29,7 +29,7 @@ static void frames_that_go_with_the_monotonic_clock_count(void **state)
 {
 	(void)state;
 	struct write_clock clock = begin();
-	for (int64_t passed_ms = 0; passed_ms < 30 * day_ms; passed_ms += 7 * MINUTE_MS) {
+	for (int64_t passed_ms = 0; passed_ms < 30 * day_ms; passed_ms += INT64_C(7) * MINUTE_MS) {
 		/* Adjusted by a minute each time, ahead and behind. */
 		const int64_t frame_ms =
 			wall_ms + passed_ms + (passed_ms % 2 == 0 ? MINUTE_MS : -MINUTE_MS);
