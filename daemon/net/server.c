@@ -97,19 +97,39 @@ static enum status start_loops(struct server *server, const struct server_option
 
 static enum status start_lanes(struct net *net, const struct server_options *options)
 {
-	const unsigned pool = options->pool;
-	const unsigned search = options->search_threads;
 	const struct lane_options lanes[LANE_COUNT] = {
-		[LANE_POOL] = {"pool", pool, options->spare, SERVER_POOL_WAITING_MAX},
-		[LANE_SEARCH] = {"search", search, options->spare, options->search_waiting,
+		[LANE_POOL] = {.name = "pool",
+			.threads = options->pool,
+			.spare = options->spare,
+			.waiting_max = SERVER_POOL_WAITING_MAX},
+		[LANE_SEARCH] = {.name = "search",
+			.threads = options->search_threads,
+			.spare = options->spare,
+			.waiting_max = options->search_waiting,
 			.nice = true},
-		[LANE_OPERATOR] = {"operator", 1, SERVER_OPERATOR_SPARE, SERVER_ADMIN_WAITING_MAX},
-		[LANE_ADMIN] = {"admin", 1, 0, SERVER_ADMIN_WAITING_MAX},
-		[LANE_PUBLISH] = {"publish", 1, 0, SERVER_SEAL_WAITING_MAX},
-		[LANE_SEAL] = {"seal", 1, 0, SERVER_SEAL_WAITING_MAX},
-		[LANE_MERGE] = {"merge", 1, 0, SERVER_SEAL_WAITING_MAX},
-		[LANE_LOAD] = {"load", 1, 0, SERVER_WRITE_WAITING_MAX, .groups = true},
-		[LANE_WRITE] = {"write", 1, 0, SERVER_WRITE_WAITING_MAX},
+		[LANE_OPERATOR] = {.name = "operator",
+			.threads = 1,
+			.spare = SERVER_OPERATOR_SPARE,
+			.waiting_max = SERVER_ADMIN_WAITING_MAX},
+		[LANE_ADMIN] = {.name = "admin",
+			.threads = 1,
+			.waiting_max = SERVER_ADMIN_WAITING_MAX},
+		[LANE_PUBLISH] = {.name = "publish",
+			.threads = 1,
+			.waiting_max = SERVER_SEAL_WAITING_MAX},
+		[LANE_SEAL] = {.name = "seal",
+			.threads = 1,
+			.waiting_max = SERVER_SEAL_WAITING_MAX},
+		[LANE_MERGE] = {.name = "merge",
+			.threads = 1,
+			.waiting_max = SERVER_SEAL_WAITING_MAX},
+		[LANE_LOAD] = {.name = "load",
+			.threads = 1,
+			.waiting_max = SERVER_WRITE_WAITING_MAX,
+			.groups = true},
+		[LANE_WRITE] = {.name = "write",
+			.threads = 1,
+			.waiting_max = SERVER_WRITE_WAITING_MAX},
 	};
 	for (unsigned i = 0; i < LANE_COUNT; i++) {
 		enum status status = lane_start(&net->lanes[i], (enum lane_number)i, &lanes[i]);

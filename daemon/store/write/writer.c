@@ -240,7 +240,8 @@ static bool wait_for_work(struct writer *writer, struct turn *turn)
 static void *commit_main(void *arg)
 {
 	struct writer *writer = arg;
-	struct turn turn = {0};
+	/* The start has synced the log. */
+	struct turn turn = {.synced_ms = (uint64_t)clock_monotonic_ms()};
 	grace_register();
 	while (wait_for_work(writer, &turn)) {
 		if (turn.sync) {
