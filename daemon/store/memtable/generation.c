@@ -242,8 +242,8 @@ enum status generation_put(struct generation *generation, const struct memtable_
 		return STATUS_NO_MEMORY;
 	}
 	version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
-	/* The same, if one write has the key twice; then the later row counts. */
-	assert(version->older == NULL || version->older->sequence <= version->sequence);
+	/* The older version's sequence is at most this one's, and the same if one write has the key
+	 * twice; then the later row counts. It is not asserted: that would be a cache miss a row. */
 	atomic_store_explicit(&entry->newest, version, memory_order_release);
 	generation->last_sequence = change->sequence;
 	/* What made the generation may have been taken back. Sequences that were taken back are

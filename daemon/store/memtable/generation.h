@@ -4,8 +4,9 @@
  * order of hashes. Within a bucket the last bits of the hash name the home slot, and a walk (slots.h)
  * finds the next free one; so keys that come in the order of their hashes, as from a dump, spread
  * all the same. Where a walk jumps is told by the key's hash under the seed of the process, which
- * nobody knows, so keys of one hash spread too. No entry is ever taken out. A bucket that is half full is replaced by one of twice
- * the size. The old one stays until the generation is freed, since a reader may be in it.
+ * nobody knows, so keys of one hash spread too. No entry is ever taken out. A bucket that is half
+ * full is replaced by one of twice the size. The old one stays until the generation is freed, since
+ * a reader may be in it.
  *
  * Threads: as memtable.h says.
  */
