@@ -19,7 +19,7 @@
 #   fuzz         each fuzz target for FUZZ_SECONDS (20), on a copy of its corpus
 #   install      what is installed can be built against; the units are sound
 #   asan_all     all tests under AddressSanitizer, LeakSanitizer and UBSan
-#   tsan_ten     the tests that start threads, ten times, each time by another seed
+#   tsan_ten     the same as tsan, ten times, each time by another seed, which chooses another third
 #   tidy_all     clang-tidy, its analyzer deep everywhere
 #   fuzz_long    each fuzz target for FUZZ_LONG_SECONDS (300)
 #   rounds       kills, damage and models at length
@@ -171,7 +171,7 @@ step_tsan() {
 step_tsan_ten() {
 	configure_tsan || return
 	for round in 1 2 3 4 5 6 7 8 9 10; do
-		meson_test "REPSTORE_SEED=$((REPSTORE_SEED + round))" tsan --suite threads -t 10
+		meson_test "REPSTORE_SEED=$((REPSTORE_SEED + round))" REPSTORE_SHARE=3 tsan --suite threads -t 10
 	done
 }
 
