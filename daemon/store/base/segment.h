@@ -59,7 +59,6 @@ struct segment_slot {
 
 /* A view into the block; pointers are borrowed. */
 struct segment {
-	struct key_seed seed; /* of the hashes */
 	uint64_t prefix;
 	uint32_t prefix_bits;
 	uint32_t rows;
@@ -75,6 +74,7 @@ struct segment {
 	const int64_t *times;
 	const uint64_t *tags; /* NULL: the table has none */
 	const float *scales;  /* NULL unless i8 */
+	struct key_seed seed; /* of the hashes; the last, since a probe rarely needs it */
 };
 
 /* Which segment it must be, as the catalog says. */
