@@ -26,7 +26,8 @@ enum {
 	PROCESS_FORCE_MS = 5000,
 	/* A worker gives a sign of life every second. It counts as dead after this time or later. */
 	PROCESS_LIFE_MIN_MS = 5000,
-	PROCESS_MAPPED_BYTES = 8 << 20,
+	PROCESS_MAPPED_BYTES = 4 << 20,
+	PROCESS_KEPT_BYTES = 64 << 20,
 };
 
 struct process {
@@ -332,7 +333,7 @@ static void prepare_system(void)
 	 * once. glibc raises the bound to 32 MiB after the first large free; the read buffer of a
 	 * request of 40 MB was then copied whenever it grew, up to 14 ms of a loop each time. */
 	(void)mallopt(M_MMAP_THRESHOLD, PROCESS_MAPPED_BYTES);
-	(void)mallopt(M_TRIM_THRESHOLD, 8 * PROCESS_MAPPED_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, PROCESS_KEPT_BYTES);
 	hold_signals(SIG_BLOCK);
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
 		(void)signal(ignored[i], SIG_IGN);

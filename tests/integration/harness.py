@@ -353,7 +353,6 @@ class Daemon:
         environment = dict(os.environ, **self.environment)
         environment.pop('NOTIFY_SOCKET', None)
         environment.pop('LISTEN_FDS', None)
-        environment.pop('MALLOC_PERTURB_', None)    # to fill what is freed would count in a loop's turn
         self.launched = time.monotonic()
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(command + self.args, stdin=subprocess.DEVNULL,

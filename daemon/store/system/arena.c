@@ -4,8 +4,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Small tables stay small; large ones ask the system seldom. */
-enum { BLOCK_BYTES_MIN = 16 << 10, BLOCK_BYTES_MAX = 4 << 20 };
+/* Small tables stay small; large ones ask the system seldom. With its head and that of malloc the
+ * largest block is below 4 MiB: from there on the daemon's memory is in maps of their own, whose pages
+ * the kernel zeroes for each block anew. */
+enum { BLOCK_BYTES_MIN = 16 << 10, BLOCK_BYTES_MAX = (4 << 20) - (4 << 10) };
 
 struct arena_block {
 	struct arena_block *next;
