@@ -190,46 +190,54 @@ static enum status build(const struct index_job *job, const char *name, struct b
 	return status;
 }
 
-enum status index_build(const struct index_job *job, struct index **out, struct error *err)
-{
+/* Where the index of a job is on the disk. */
+struct place {
+	struct index_owner owner;
 	char name[64];
 	char path[PATH_MAX];
-	struct base_rows base;
-	const struct index_owner owner = table_index_owner(job->table, job->release);
+};
+
+/* What each job begins with: finds the place, and waits until the rows can be read. */
+static enum status begin(const struct index_job *job, struct place *place, struct error *err)
+{
 	assert(!grace_is_inside()); /* it takes long */
-	assert((job->before == NULL) == (job->before_index == NULL));
-	if (!index_file_name(name, sizeof name, &owner)) {
+	place->owner = table_index_owner(job->table, job->release);
+	if (!index_file_name(place->name, sizeof place->name, &place->owner)) {
 		return STATUS_NOT_FOUND;
 	}
-	enum status status = file_path(path, job->folder, name, err);
-	if (status == STATUS_OK) {
-		status = wait_for(job->table, err);
-	}
+	const enum status status = file_path(place->path, job->folder, place->name, err);
+	return status == STATUS_OK ? wait_for(job->table, err) : status;
+}
+
+enum status index_build(const struct index_job *job, struct index **out, struct error *err)
+{
+	struct place place;
+	struct base_rows base;
+	assert((job->before == NULL) == (job->before_index == NULL));
+	enum status status = begin(job, &place, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	const unsigned faults = mapfault_count();
 	status = base_rows_open(&base, job->table);
 	if (status == STATUS_OK) {
-		status = build(job, name, &base, err);
+		status = build(job, place.name, &base, err);
 	} else {
 		status = error_set(err, status, "index: no memory");
 	}
 	base_rows_close(&base);
 	if (status == STATUS_OK && mapfault_count() != faults) {
-		(void)file_remove(path);
+		(void)file_remove(place.path);
 		return error_set(err, STATUS_CORRUPT, "index: rows could not be read");
 	}
-	return status == STATUS_OK ? index_open(job->folder, &owner, out, err) : status;
+	return status == STATUS_OK ? index_open(job->folder, &place.owner, out, err) : status;
 }
 
 enum status index_calibrate(const struct index_job *job, struct index *index, struct error *err)
 {
-	char name[64];
-	char path[PATH_MAX];
+	struct place place;
 	struct base_rows base = {0};
 	float recalls[BALLS_METRICS * BALLS_KS * BALLS_FACTORS];
-	const struct index_owner owner = table_index_owner(job->table, job->release);
 	const struct balls_source source = {
 		.rows = (uint32_t)job->table->rows,
 		.dim = job->table->spec.dim,
@@ -243,14 +251,8 @@ enum status index_calibrate(const struct index_job *job, struct index *index, st
 		.stop = job->stop,
 	};
 	const unsigned faults = mapfault_count();
-	assert(!grace_is_inside() && job->query_count > 0);
-	if (!index_file_name(name, sizeof name, &owner)) {
-		return STATUS_NOT_FOUND;
-	}
-	enum status status = file_path(path, job->folder, name, err);
-	if (status == STATUS_OK) {
-		status = wait_for(job->table, err);
-	}
+	assert(job->query_count > 0);
+	enum status status = begin(job, &place, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -265,5 +267,5 @@ enum status index_calibrate(const struct index_job *job, struct index *index, st
 	if (mapfault_count() != faults) {
 		return error_set(err, STATUS_CORRUPT, "index: rows could not be read");
 	}
-	return index_rewrite(index, path, recalls, job->query_count, err);
+	return index_rewrite(index, place.path, recalls, job->query_count, err);
 }
