@@ -21,6 +21,7 @@
 #include "daemon/store/state/reader.h"
 #include "daemon/store/store.h"
 #include "daemon/store/system/grace.h"
+#include "daemon/store/write/write.h"
 
 /* ---- fixture ---- */
 
@@ -331,18 +332,59 @@ void scratch_sealed(struct scratch *scratch, const char *id, uint64_t from, uint
 	scratch_seal(scratch, id);
 }
 
-uint32_t scratch_version(struct scratch *scratch, const char *id, uint64_t key)
+enum status scratch_try_put(struct scratch *scratch, const char *release, const uint64_t *keys,
+	uint32_t count, uint32_t version, struct error *err)
+{
+	float(*rows)[SCRATCH_DIM] = malloc(count * sizeof *rows);
+	assert_non_null(rows);
+	for (uint32_t i = 0; i < count; i++) {
+		scratch_row(keys[i], version, rows[i]);
+	}
+	const struct table_write part = {
+		.table = "t",
+		.batch = {.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
+			.dtype = DTYPE_F32,
+			.rows = (const uint8_t *)rows,
+			.rows_bytes = count * sizeof *rows},
+	};
+	const struct row_write write = {
+		.release = release,
+		.parts = &part,
+		.part_count = 1,
+		.now_ms = SCRATCH_NOW_MS,
+	};
+	struct write_result result;
+	struct write_ticket *ticket;
+	enum status status = (version == 0 ? store_delete : store_put)(scratch->store, &write,
+		&result, &ticket, err);
+	if (status == STATUS_OK) {
+		status = store_write_wait(ticket, err);
+		/* Of a delete it counts the keys that were there. */
+		assert_true(version == 0 ? result.count <= count : result.count == count);
+	}
+	free(rows);
+	return status;
+}
+
+void scratch_put(struct scratch *scratch, const char *release, struct scratch_rows rows)
 {
 	struct error err = {0};
-	const struct release *release;
-	const struct table *table;
+	uint64_t *keys = malloc(rows.count * sizeof *keys);
+	assert_non_null(keys);
+	for (uint32_t i = 0; i < rows.count; i++) {
+		keys[i] = rows.from + i;
+	}
+	scratch_must(scratch_try_put(scratch, release, keys, rows.count, rows.version, &err), &err);
+	free(keys);
+}
+
+uint32_t scratch_version_in(struct scratch *scratch, const struct table *table, uint64_t key)
+{
+	struct error err = {0};
 	float row[SCRATCH_DIM];
 	float expected[SCRATCH_DIM];
 	uint8_t found;
 	uint8_t why;
-	const struct snapshot *snapshot = snapshot_begin(scratch->store);
-	scratch_must(snapshot_release(snapshot, id, &release, &err), &err);
-	scratch_must(release_table(release, "t", &table, &err), &err);
 	struct lookup lookup = {
 		.table = table,
 		.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
@@ -355,7 +397,6 @@ uint32_t scratch_version(struct scratch *scratch, const char *id, uint64_t key)
 		.why = &why,
 	};
 	scratch_must(table_lookup(&lookup, &err), &err);
-	snapshot_end(scratch->store);
 	if (why != WHY_FOUND) {
 		assert_int_equal(found, 0);
 		return why == WHY_CORRUPT ? UINT32_MAX : 0;
@@ -363,6 +404,19 @@ uint32_t scratch_version(struct scratch *scratch, const char *id, uint64_t key)
 	scratch_row(key, (uint32_t)row[1], expected);
 	assert_memory_equal(row, expected, sizeof row);
 	return (uint32_t)row[1];
+}
+
+uint32_t scratch_version(struct scratch *scratch, const char *id, uint64_t key)
+{
+	struct error err = {0};
+	const struct release *release;
+	const struct table *table;
+	const struct snapshot *snapshot = snapshot_begin(scratch->store);
+	scratch_must(snapshot_release(snapshot, id, &release, &err), &err);
+	scratch_must(release_table(release, "t", &table, &err), &err);
+	const uint32_t version = scratch_version_in(scratch, table, key);
+	snapshot_end(scratch->store);
+	return version;
 }
 
 void scratch_expect(struct scratch *scratch, const char *release, uint64_t from, uint32_t count,

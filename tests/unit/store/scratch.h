@@ -21,6 +21,8 @@ extern const struct key_seed scratch_seed;
 
 enum { SCRATCH_DIM = 4, SCRATCH_NOW_MS = 1000000 };
 
+struct table;
+
 struct scratch {
 	char folder[64]; /* removed at the end */
 	char data[72];   /* the store's, in it */
@@ -96,7 +98,14 @@ void scratch_publish(struct scratch *scratch, const char *release);
 void scratch_sealed(struct scratch *scratch, const char *id, uint64_t from, uint32_t count,
 	uint32_t version);
 
-/* The version of a key's row; 0 when it is absent, UINT32_MAX when its segment is damaged. */
+/* Writes rows of these keys into table "t", and waits until they are durable; version 0 deletes. */
+enum status scratch_try_put(struct scratch *scratch, const char *release, const uint64_t *keys,
+	uint32_t count, uint32_t version, struct error *err);
+void scratch_put(struct scratch *scratch, const char *release, struct scratch_rows rows);
+
+/* The version of a key's row; 0 when it is absent, UINT32_MAX when its segment is damaged. The second
+ * is for a table of a snapshot that is begun. */
+uint32_t scratch_version_in(struct scratch *scratch, const struct table *table, uint64_t key);
 uint32_t scratch_version(struct scratch *scratch, const char *id, uint64_t key);
 void scratch_expect(struct scratch *scratch, const char *release, uint64_t from, uint32_t count,
 	uint32_t version);

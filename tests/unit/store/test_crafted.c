@@ -47,27 +47,8 @@ static void load(struct scratch *scratch, const uint64_t *keys, uint32_t version
 
 static void put(struct scratch *scratch, const uint64_t *keys, uint32_t version)
 {
-	static float rows[KEYS][SCRATCH_DIM];
 	struct error err = {0};
-	for (uint32_t i = 0; i < KEYS; i++) {
-		scratch_row(keys[i], version, rows[i]);
-	}
-	const struct table_write part = {
-		.table = "t",
-		.batch = {.keys = {KEY_U64, KEYS, (const uint8_t *)keys, NULL},
-			.dtype = DTYPE_F32,
-			.rows = (const uint8_t *)rows,
-			.rows_bytes = sizeof rows},
-	};
-	const struct row_write write = {.release = "r1",
-		.parts = &part,
-		.part_count = 1,
-		.now_ms = SCRATCH_NOW_MS};
-	struct write_result result;
-	struct write_ticket *ticket;
-	scratch_must(store_put(scratch->store, &write, &result, &ticket, &err), &err);
-	scratch_must(store_write_wait(ticket, &err), &err);
-	assert_int_equal(result.count, KEYS);
+	scratch_must(scratch_try_put(scratch, "r1", keys, KEYS, version, &err), &err);
 }
 
 /* Looks all keys up at once. Each has this version (0: none), and took few steps. */

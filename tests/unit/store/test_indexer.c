@@ -125,29 +125,8 @@ static struct index *hold_index(struct scratch *scratch)
 
 static void put(struct scratch *scratch, uint64_t from, uint32_t count, uint32_t version)
 {
-	static uint64_t keys[ROWS];
-	static float rows[ROWS][SCRATCH_DIM];
 	struct error err = {0};
-	struct write_result result;
-	struct write_ticket *ticket;
-	assert_true(count <= ROWS);
-	for (uint32_t i = 0; i < count; i++) {
-		keys[i] = from + i;
-		scratch_row(keys[i], version, rows[i]);
-	}
-	const struct table_write part = {
-		.table = "t",
-		.batch = {.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
-			.dtype = DTYPE_F32,
-			.rows = (const uint8_t *)rows,
-			.rows_bytes = count * sizeof rows[0]},
-	};
-	const struct row_write put = {.release = "r",
-		.parts = &part,
-		.part_count = 1,
-		.now_ms = SCRATCH_NOW_MS};
-	scratch_must(store_put(scratch->store, &put, &result, &ticket, &err), &err);
-	scratch_must(store_write_wait(ticket, &err), &err);
+	scratch_put(scratch, "r", (struct scratch_rows){from, count, version});
 	struct merge_result merged;
 	scratch_must(store_merge(scratch->store, &merged, &err), &err);
 }

@@ -37,29 +37,10 @@ struct others {
 static enum status put_some(struct others *others)
 {
 	uint64_t keys[WRITTEN];
-	float rows[WRITTEN][SCRATCH_DIM];
-	struct write_result result;
-	struct write_ticket *ticket;
 	for (uint64_t i = 0; i < WRITTEN; i++) {
 		keys[i] = i;
-		scratch_row(i, others->version, rows[i]);
 	}
-	const struct table_write part = {
-		.table = "t",
-		.batch = {.keys = {KEY_U64, WRITTEN, (const uint8_t *)keys, NULL},
-			.dtype = DTYPE_F32,
-			.rows = (const uint8_t *)rows,
-			.rows_bytes = sizeof rows},
-	};
-	const struct row_write put = {
-		.release = "a",
-		.parts = &part,
-		.part_count = 1,
-		.now_ms = SCRATCH_NOW_MS,
-	};
-	const enum status status =
-		store_put(others->scratch->store, &put, &result, &ticket, &others->err);
-	return status == STATUS_OK ? store_write_wait(ticket, &others->err) : status;
+	return scratch_try_put(others->scratch, "a", keys, WRITTEN, others->version, &others->err);
 }
 
 static void *work(void *arg)
@@ -106,31 +87,13 @@ static const struct table *table_of(const struct snapshot *snapshot)
 	return table;
 }
 
-static uint32_t version_in(struct scratch *scratch, const struct table *table, uint64_t key)
-{
-	struct error err = {0};
-	float row[SCRATCH_DIM] = {0};
-	uint8_t found;
-	struct lookup lookup = {
-		.table = table,
-		.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
-		.dtype = DTYPE_F32,
-		.visible = store_visible(scratch->store),
-		.now_ms = SCRATCH_NOW_MS,
-		.may_block = true,
-		.rows = (uint8_t *)row,
-		.found = &found,
-	};
-	scratch_must(table_lookup(&lookup, &err), &err);
-	return found == 0 ? 0 : (uint32_t)row[1];
-}
-
 /* The first keys have this version, the others the first one; by look-ups and by a walk. */
 static void expect(struct scratch *scratch, const struct snapshot *snapshot, uint32_t version)
 {
 	const struct table *table = table_of(snapshot);
 	for (uint64_t key = 0; key < UINT64_C(2) * WRITTEN; key++) {
-		assert_int_equal(version_in(scratch, table, key), key < WRITTEN ? version : 1);
+		assert_int_equal(scratch_version_in(scratch, table, key),
+			key < WRITTEN ? version : 1);
 	}
 	struct rows rows;
 	uint64_t seen = 0;

@@ -234,34 +234,7 @@ static void byte_strings_are_compared_as_by_memcmp(void **state)
 /* Puts keys [from, behind), or deletes them: version 0. */
 static void write_keys(struct scratch *scratch, uint64_t from, uint64_t behind, uint32_t version)
 {
-	enum { MOST = 64 };
-	uint64_t keys[MOST];
-	float rows[MOST][SCRATCH_DIM];
-	const uint32_t count = (uint32_t)(behind - from);
-	struct error err = {0};
-	struct write_result result;
-	struct write_ticket *ticket;
-	for (uint32_t i = 0; i < count; i++) {
-		keys[i] = from + i;
-		scratch_row(keys[i], version, rows[i]);
-	}
-	const struct table_write part = {
-		.table = "t",
-		.batch = {.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
-			.dtype = DTYPE_F32,
-			.rows = (const uint8_t *)rows,
-			.rows_bytes = count * sizeof rows[0]},
-	};
-	const struct row_write write = {
-		.release = "r1",
-		.parts = &part,
-		.part_count = 1,
-		.now_ms = SCRATCH_NOW_MS,
-	};
-	scratch_must((version == 0 ? store_delete : store_put)(scratch->store, &write, &result,
-			     &ticket, &err),
-		&err);
-	scratch_must(store_write_wait(ticket, &err), &err);
+	scratch_put(scratch, "r1", (struct scratch_rows){from, (uint32_t)(behind - from), version});
 }
 
 static void write_all(struct scratch *scratch)

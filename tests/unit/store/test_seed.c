@@ -47,33 +47,6 @@ static void open_plainly(struct scratch *scratch)
 
 enum { ROWS = 300 };
 
-/* Keys [from, from + ROWS), all of one version. */
-static void put(struct scratch *scratch, uint64_t from, uint32_t version)
-{
-	struct error err = {0};
-	uint64_t keys[ROWS];
-	float values[ROWS][SCRATCH_DIM];
-	for (uint32_t i = 0; i < ROWS; i++) {
-		keys[i] = from + i;
-		scratch_row(keys[i], version, values[i]);
-	}
-	const struct table_write part = {
-		.table = "t",
-		.batch = {.keys = {KEY_U64, ROWS, (const uint8_t *)keys, NULL},
-			.dtype = DTYPE_F32,
-			.rows = (const uint8_t *)values,
-			.rows_bytes = sizeof values},
-	};
-	const struct row_write put = {.release = "r1",
-		.parts = &part,
-		.part_count = 1,
-		.now_ms = SCRATCH_NOW_MS};
-	struct write_result result;
-	struct write_ticket *ticket;
-	scratch_must(store_put(scratch->store, &put, &result, &ticket, &err), &err);
-	scratch_must(store_write_wait(ticket, &err), &err);
-}
-
 static void each_release_draws_its_own(void **state)
 {
 	struct scratch *scratch = *state;
@@ -95,12 +68,13 @@ static void it_stays_over_seal_merge_and_restart(void **state)
 	open_plainly(scratch);
 	scratch_sealed(scratch, "r1", 0, ROWS, 1);
 	const struct key_seed seed = seed_of(scratch, "r1");
-	put(scratch, 100, 2);
+	scratch_put(scratch, "r1", (struct scratch_rows){100, ROWS, 2});
 	struct merge_result result;
 	scratch_must(store_merge(scratch->store, &result, &err), &err);
 	const struct key_seed merged = seed_of(scratch, "r1");
 	assert_memory_equal(&merged, &seed, sizeof seed);
-	put(scratch, 200, 3); /* it is in the log, and is replayed */
+	scratch_put(scratch, "r1",
+		(struct scratch_rows){200, ROWS, 3}); /* it is in the log, and is replayed */
 	open_plainly(scratch);
 	const struct key_seed after = seed_of(scratch, "r1");
 	assert_memory_equal(&after, &seed, sizeof seed);
