@@ -209,18 +209,10 @@ enum status transport_send(struct transport *transport, struct iovec *parts, siz
 	return STATUS_OK;
 }
 
-/* Sets the socket's time-out to the time that is left. A time-out that is set already stays while
- * less than an eighth of it has passed, so a series of calls needs no system call for it. */
-static enum status arm_timeout(struct transport *transport, int64_t deadline_ms, struct error *err)
+/* Sets the socket's time-out to `left` ms; 0: none. A time-out that is set already stays while less
+ * than an eighth of it has passed, so a series of calls needs no system call for it. */
+static enum status arm_timeout(struct transport *transport, int64_t left, struct error *err)
 {
-	int64_t left = 0;
-	if (deadline_ms != CLOCK_NEVER_MS) {
-		left = deadline_ms - clock_now_ms();
-		if (left <= 0) {
-			return error_set(err, STATUS_TIMEOUT, "'%s': no answer in time",
-				transport->address);
-		}
-	}
 	int64_t armed = transport->receive_timeout_ms;
 	if (left == armed || (left > 0 && left <= armed && left > armed - armed / 8)) {
 		return STATUS_OK;
@@ -231,6 +223,16 @@ static enum status arm_timeout(struct transport *transport, int64_t deadline_ms,
 	}
 	transport->receive_timeout_ms = (unsigned)left;
 	return STATUS_OK;
+}
+
+/* The deadline is over. A process that was stopped, or a machine that was asleep, may have an answer
+ * that came in time. */
+static enum status receive_late(struct transport *transport, size_t room, struct error *err)
+{
+	enum status status = receive_some(transport, room, MSG_DONTWAIT, err);
+	return status == STATUS_AGAIN ? error_set(err, STATUS_TIMEOUT, "'%s': no answer in time",
+						transport->address)
+				      : status;
 }
 
 /* Receives more of the message at `at`: whatever has arrived, or all that is missing if that is
@@ -247,13 +249,20 @@ static enum status receive_more(struct transport *transport, int64_t deadline_ms
 	if (deadline_ms == TRANSPORT_NOW_MS) {
 		return receive_some(transport, room, MSG_DONTWAIT, err);
 	}
-	status = arm_timeout(transport, deadline_ms, err);
+	int64_t left = 0;
+	if (deadline_ms != CLOCK_NEVER_MS) {
+		left = deadline_ms - clock_now_ms();
+		if (left <= 0) {
+			return receive_late(transport, room, err);
+		}
+	}
+	status = arm_timeout(transport, left, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	bool all = missing >= RECEIVE_ALL_MIN;
 	status = receive_some(transport, all ? missing : room, all ? MSG_WAITALL : 0, err);
-	/* AGAIN is a time-out or a signal. arm_timeout tells which, when the caller comes back. */
+	/* AGAIN is a time-out or a signal. The clock tells which, when the caller comes back. */
 	return status == STATUS_AGAIN ? STATUS_OK : status;
 }
 

@@ -1,4 +1,5 @@
 /* test_client.c - connecting, calling, time-outs and broken peers. */
+#include "client/transport.h"
 #include "repstore.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/client/client_fixture.h"
@@ -9,7 +10,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -178,6 +181,32 @@ static void a_byte_now_and_then_does_not_move_the_deadline(void **state)
 	assert_int_equal(rep_ping(client, NULL), REP_TIMEOUT);
 	assert_true(now_ms() - began >= 100);
 	client_fixture_end(&fake);
+}
+
+/* The process was stopped meanwhile. Of the second answer a byte is missing. */
+static void what_has_come_by_the_deadline_is_no_timeout(void **state)
+{
+	(void)state;
+	enum { BODY_BYTES = 300000 };
+	static uint8_t answer[BODY_BYTES + 5] = {0xc6, 0, 0x04, 0x93, 0xe0};
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	const int bytes = 4 << 20;
+	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+	assert_int_equal(write(pair[1], answer, sizeof answer), sizeof answer);
+	assert_int_equal(write(pair[1], answer, 4), 4);
+	struct transport transport;
+	struct wire_bytes message;
+	struct error err;
+	transport_init(&transport, "test");
+	transport.fd = pair[0];
+	const int64_t passed_ms = now_ms() - 1;
+	assert_int_equal(transport_receive(&transport, passed_ms, &message, &err), STATUS_OK);
+	assert_int_equal(message.len, sizeof answer);
+	assert_int_equal(transport_receive(&transport, passed_ms, &message, &err), STATUS_TIMEOUT);
+	assert_string_equal(err.text, "'test': no answer in time");
+	transport_fini(&transport);
+	close(pair[1]);
 }
 
 static void a_peer_that_does_not_read_is_a_timeout(void **state)
@@ -435,6 +464,7 @@ int main(void)
 		cmocka_unit_test(an_error_of_the_daemon_arrives_as_code_and_text),
 		cmocka_unit_test(an_answer_that_does_not_come_is_a_timeout),
 		cmocka_unit_test(a_byte_now_and_then_does_not_move_the_deadline),
+		cmocka_unit_test(what_has_come_by_the_deadline_is_no_timeout),
 		cmocka_unit_test(a_peer_that_does_not_read_is_a_timeout),
 		cmocka_unit_test(a_call_that_only_reads_is_repeated_once),
 		cmocka_unit_test(a_write_is_never_sent_twice),
