@@ -608,7 +608,7 @@ class Refused(Search):
         self.client.load('r1', 'ir', np.arange(count), rows, chunk_rows=50000)
         self.client.seal('r1')
         many = {'in': 'ir', 'k': 10, 'from': {'table': 'ir', 'keys': list(range(256))}}
-        self.refuses('TIMEOUT', 'not done in timeout_ms, 1,', **many, timeout_ms=1)
+        self.refuses('TIMEOUT', 'not done in timeout_ms, 50,', **many, timeout_ms=50)
         # One that nobody waits for any more does not hold up the next: this took seconds otherwise.
         for _ in range(8):
             with self.daemon.client() as other:
