@@ -113,10 +113,7 @@ static enum status send_away(struct session *session, const struct question *que
 	}
 	/* Before the message has left the buffer. */
 	const uint64_t timeout_ms = timeout_of(question->method, message);
-	enum status status = loop_make_room(session->loop);
-	if (status == STATUS_OK) {
-		status = read_buffer_take(&session->in, parsed + sizeof *request, &taken);
-	}
+	enum status status = read_buffer_take(&session->in, parsed + sizeof *request, &taken);
 	if (status != STATUS_OK) {
 		request_free(request);
 		return status;

@@ -1,87 +1,84 @@
-/* heap.c - a binary heap. Source: Knuth vol. 3, 5.2.3. */
+/* heap.c - a pairing heap: a tree whose nodes come before their children. To push compares twice; to
+ * remove takes the logarithm of the count on average over all calls.
+ * Source: Fredman, Sedgewick, Sleator, Tarjan, The Pairing Heap: A New Form of Self-Adjusting Heap,
+ * 1986. */
 #include "daemon/net/heap.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
-enum status heap_reserve(struct heap *heap, size_t count)
+static void put(struct heap_node **place, struct heap_node *node)
 {
-	if (count <= heap->cap) {
-		return STATUS_OK;
+	*place = node;
+	if (node != NULL) {
+		node->place = place;
 	}
-	struct heap_node **nodes = reallocarray(heap->nodes, count, sizeof(struct heap_node *));
-	if (nodes == NULL) {
-		return STATUS_NO_MEMORY;
+}
+
+/* Makes one tree of two whose roots have no siblings, and returns its root. */
+static struct heap_node *join(struct heap_node *a, struct heap_node *b)
+{
+	assert(a->next == NULL && b->next == NULL);
+	if (heap_is_before(b, a)) {
+		struct heap_node *after = a;
+		a = b;
+		b = after;
 	}
-	heap->nodes = nodes;
-	heap->cap = count;
-	return STATUS_OK;
+	put(&b->next, a->child);
+	put(&a->child, b);
+	return a;
 }
 
-void heap_fini(struct heap *heap)
+/* Makes one tree of siblings: joins pairs of them, then the pairs, from the last to the first. NULL:
+ * there is none. */
+static struct heap_node *join_all(struct heap_node *sibling)
 {
-	assert(heap->count == 0);
-	free(heap->nodes);
-	*heap = (struct heap){0};
-}
-
-static void put(struct heap *heap, size_t at, struct heap_node *node)
-{
-	heap->nodes[at] = node;
-	node->place = at + 1;
-}
-
-/* Moves the node up to where it belongs, from a place that is free. */
-static void rise(struct heap *heap, size_t at, struct heap_node *node)
-{
-	while (at > 0 && heap_is_before(node, heap->nodes[(at - 1) / 2])) {
-		put(heap, at, heap->nodes[(at - 1) / 2]);
-		at = (at - 1) / 2;
-	}
-	put(heap, at, node);
-}
-
-/* Moves the node down to where it belongs, from a place that is free. */
-static void sink(struct heap *heap, size_t at, struct heap_node *node)
-{
-	for (;;) {
-		size_t child = 2 * at + 1;
-		if (child + 1 < heap->count &&
-			heap_is_before(heap->nodes[child + 1], heap->nodes[child])) {
-			child++;
+	struct heap_node *pairs = NULL;
+	while (sibling != NULL) {
+		struct heap_node *a = sibling;
+		struct heap_node *b = a->next;
+		sibling = b != NULL ? b->next : NULL;
+		a->next = NULL;
+		if (b != NULL) {
+			b->next = NULL;
+			a = join(a, b);
 		}
-		if (child >= heap->count || !heap_is_before(heap->nodes[child], node)) {
-			put(heap, at, node);
-			return;
-		}
-		put(heap, at, heap->nodes[child]);
-		at = child;
+		a->next = pairs;
+		pairs = a;
+	}
+	struct heap_node *root = NULL;
+	while (pairs != NULL) {
+		struct heap_node *pair = pairs;
+		pairs = pair->next;
+		pair->next = NULL;
+		root = root != NULL ? join(root, pair) : pair;
+	}
+	return root;
+}
+
+/* Adds a tree whose root has no sibling; NULL is fine. */
+static void add(struct heap *heap, struct heap_node *root)
+{
+	if (root != NULL) {
+		put(&heap->first, heap->first != NULL ? join(heap->first, root) : root);
 	}
 }
 
 void heap_push(struct heap *heap, struct heap_node *node)
 {
-	assert(node->place == 0);
-	assert(heap->count < heap->cap);
-	heap->count++;
-	rise(heap, heap->count - 1, node);
+	assert(node->heap == NULL);
+	node->heap = heap;
+	node->child = node->next = NULL;
+	add(heap, node);
 }
 
-void heap_remove(struct heap *heap, struct heap_node *node)
+void heap_remove(struct heap_node *node)
 {
-	if (node->place == 0) {
+	struct heap *heap = node->heap;
+	if (heap == NULL) {
 		return;
 	}
-	const size_t at = node->place - 1;
-	assert(at < heap->count && heap->nodes[at] == node);
-	node->place = 0;
-	struct heap_node *last = heap->nodes[--heap->count];
-	if (last == node) {
-		return;
-	}
-	if (at > 0 && heap_is_before(last, heap->nodes[(at - 1) / 2])) {
-		rise(heap, at, last);
-	} else {
-		sink(heap, at, last);
-	}
+	assert(*node->place == node);
+	put(node->place, node->next);
+	node->heap = NULL;
+	add(heap, join_all(node->child));
 }

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
-
-enum { LANE_NICE = 5 };
+#include <unistd.h>
 
 /* A request is not run if the grace of a stop is over, or if it is a read and its peer has left. A
  * change is made even if its peer did not wait for the answer. */
@@ -48,7 +48,7 @@ static struct turns_member *member_of(const struct lane *lane, const struct requ
 static bool has_spare_work(const struct lane *lane)
 {
 	return lane->running < lane->options.threads + lane->options.spare &&
-	       heap_first(&lane->turns.idle) != NULL;
+	       turns_has(&lane->turns, TURNS_IDLE);
 }
 
 /* When the next request will have run for a slice; 0: so few have not that one more may run. */
@@ -68,6 +68,22 @@ static uint64_t next_slice_ns(const struct lane *lane, uint64_t now_ns)
 	return in_slice < lane->options.threads ? 0 : soonest_ns;
 }
 
+/* Requests that have run for a slice, while others wait, get what these leave of the processors. If
+ * the system refuses that, they get as much as others. */
+static void lower_the_long(struct lane *lane, uint64_t now_ns)
+{
+	const uint64_t slice_ns = LANE_SLICE_MS * UINT64_C(1000000);
+	for (unsigned i = 0; i < lane->started && lane->options.lowers; i++) {
+		struct lane_runner *runner = &lane->runners[i];
+		const bool is_long = runner->began_ns != 0 && runner->began_ns + slice_ns <= now_ns;
+		if (is_long && !runner->is_lowered) {
+			/* On Linux this concerns one thread. */
+			runner->is_lowered =
+				setpriority(PRIO_PROCESS, runner->tid, LANE_LONG_NICE) == 0;
+		}
+	}
+}
+
 /* Takes the next request that this thread may run now. NULL: there is none; *until_ns says when
  * there may be one without a request ending; 0: never. */
 static struct request *choose(struct lane_runner *runner, uint64_t *until_ns)
@@ -81,8 +97,13 @@ static struct request *choose(struct lane_runner *runner, uint64_t *until_ns)
 	if (!has_spare_work(lane)) {
 		return NULL;
 	}
-	*until_ns = next_slice_ns(lane, uv_hrtime());
-	return *until_ns == 0 ? turns_take(&lane->turns, TURNS_IDLE, &member) : NULL;
+	const uint64_t now_ns = uv_hrtime();
+	*until_ns = next_slice_ns(lane, now_ns);
+	if (*until_ns != 0) {
+		return NULL;
+	}
+	lower_the_long(lane, now_ns);
+	return turns_take(&lane->turns, TURNS_IDLE, &member);
 }
 
 /* Of the spare threads one waits until a slice ends, the others for a signal. */
@@ -226,11 +247,67 @@ static void release(struct request *request)
 	}
 }
 
+/* ---- threads ---- */
+
+static void name_thread(pthread_t thread, const char *name, unsigned number)
+{
+	char text[16]; /* the kernel's limit */
+	(void)snprintf(text, sizeof text, "%.10s-%u", name, number);
+	pthread_setname_np(thread, text);
+}
+
+static void *lane_main(void *arg);
+
+/* The caller holds the lock. Returns an errno, or 0. */
+static int start_thread(struct lane_runner *runner)
+{
+	struct lane *lane = runner->lane;
+	const int failed = pthread_create(&runner->thread, NULL, lane_main, runner);
+	if (failed == 0) {
+		name_thread(runner->thread, lane->options.name, (unsigned)(runner - lane->runners));
+	}
+	return failed;
+}
+
+/* Lets a new thread take the place of this one, which was lowered, and which may not rise again
+ * without a right to do so. False: it goes on as it is, since the lane stops or there is no thread to
+ * be had. */
+static bool replace(struct lane_runner *runner)
+{
+	struct lane *lane = runner->lane;
+	pthread_mutex_lock(&lane->lock);
+	const pthread_t self = pthread_self();
+	runner->before = self;
+	runner->is_replacing = true;
+	const bool is_replaced = !lane->stopping && start_thread(runner) == 0;
+	if (!is_replaced) {
+		runner->is_replacing = false;
+		runner->thread = self;
+	}
+	pthread_mutex_unlock(&lane->lock);
+	return is_replaced;
+}
+
+/* Waits for the end of the thread whose place this one takes. */
+static void take_over(struct lane_runner *runner)
+{
+	pthread_mutex_lock(&runner->lane->lock);
+	const bool is_replacing = runner->is_replacing;
+	runner->is_replacing = false;
+	pthread_mutex_unlock(&runner->lane->lock);
+	if (is_replacing) {
+		pthread_join(runner->before, NULL);
+		runner->is_lowered = false;
+	}
+}
+
 static void *lane_main(void *arg)
 {
 	struct lane_runner *runner = arg;
 	struct lane *lane = runner->lane;
 	struct request *request;
+	take_over(runner);
+	runner->tid = (id_t)syscall(SYS_gettid);
 	if (lane->options.nice) {
 		/* On Linux this call changes the calling thread alone. */
 		(void)setpriority(PRIO_PROCESS, 0, LANE_NICE);
@@ -243,19 +320,15 @@ static void *lane_main(void *arg)
 			run(runner, request);
 			release(request);
 		}
+		if (runner->is_lowered && replace(runner)) {
+			break;
+		}
 	}
 	method_thread_end();
 	return NULL;
 }
 
 /* ---- start and end ---- */
-
-static void name_thread(pthread_t thread, const char *name, unsigned number)
-{
-	char text[16]; /* the kernel's limit */
-	(void)snprintf(text, sizeof text, "%.10s-%u", name, number);
-	pthread_setname_np(thread, text);
-}
 
 static void init_cond(pthread_cond_t *cond)
 {
@@ -275,10 +348,8 @@ static enum status start_threads(struct lane *lane)
 		struct lane_runner *runner = &lane->runners[lane->started];
 		runner->lane = lane;
 		runner->is_spare = lane->started >= lane->options.threads;
-		failed = pthread_create(&runner->thread, NULL, lane_main, runner);
-		if (failed == 0) {
-			name_thread(runner->thread, lane->options.name, lane->started++);
-		}
+		failed = start_thread(runner);
+		lane->started += failed == 0;
 	}
 	pthread_mutex_unlock(&lane->lock);
 	return failed == 0 ? STATUS_OK : status_of_errno(failed);
@@ -293,7 +364,15 @@ enum status lane_start(struct lane *lane, enum lane_number number,
 	assert(strlen(options->name) <= LANE_NAME_BYTES);
 	/* With two threads one would sync while the other writes for the same group. */
 	assert(!options->groups || options->threads + options->spare == 1);
-	*lane = (struct lane){.options = *options, .number = number};
+	*lane = (struct lane){
+		.options = *options,
+		.number = number,
+		.turns =
+			{
+				.waiting_max = options->waiting_max,
+				.running_max = (options->threads + options->spare + 1) / 2,
+			},
+	};
 	lane->runners = calloc(options->threads + options->spare, sizeof *lane->runners);
 	if (lane->runners == NULL) {
 		return STATUS_NO_MEMORY;
@@ -303,10 +382,7 @@ enum status lane_start(struct lane *lane, enum lane_number number,
 	for (unsigned i = 0; i < options->threads + options->spare; i++) {
 		init_cond(&lane->runners[i].wake);
 	}
-	enum status status = turns_init(&lane->turns, options->waiting_max);
-	if (status == STATUS_OK) {
-		status = start_threads(lane);
-	}
+	enum status status = start_threads(lane);
 	if (status != STATUS_OK) {
 		lane_stop(lane);
 	}
@@ -326,7 +402,7 @@ void lane_stop(struct lane *lane)
 	for (unsigned i = 0; i < lane->started; i++) {
 		pthread_join(lane->runners[i].thread, NULL);
 	}
-	turns_fini(&lane->turns); /* the threads end only when nothing waits */
+	assert(lane->turns.waiting == 0); /* the threads end only then */
 	for (unsigned i = 0; i < lane->options.threads + lane->options.spare; i++) {
 		pthread_cond_destroy(&lane->runners[i].wake);
 	}

@@ -1,7 +1,8 @@
 /* lane.h - requests that wait, and threads that run them; these requests may block.
  *
- * Connections take turns, by what their requests cost (turns.h); the requests of one connection are
- * taken in the order in which they came. Two lanes differ in how they answer:
+ * Users take turns, and the connections of each do, by what their requests cost (turns.h); the
+ * requests of one connection are taken in the order in which they came. Two lanes differ in how they
+ * answer:
  *
  *   load   Requests are run in groups. A group ends when no request waits, or when enough bytes
  *          wait for the disk. One sync makes the whole group durable; then all its requests are
@@ -12,8 +13,12 @@
  * A lane runs as many requests at once as it has threads. Besides, it has spare threads: when all
  * its threads are in use, a request that has run for longer than a slice makes way for one of a
  * connection of which none runs. It goes on beside that one, and the kernel shares the processors
- * among them. So long requests of some connections keep nobody else waiting, until all spare threads
- * are in use too.
+ * among them, with less for those that made way. So long requests of some connections keep nobody
+ * else waiting, until all spare threads are in use too; a user finds half of them free at least, when
+ * all others are one user.
+ *
+ * A thread that was given less of the processors ends with its request, and a new one stands in its
+ * place: no right is needed to be given less, but one to be given more.
  *
  * Threads: any calls lane_push, lane_withdraw and lane_waiting; one thread starts and stops a lane.
  * Nobody pushes when lane_stop has been called.
@@ -28,12 +33,17 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 enum {
 	LANE_THREADS_MAX = 256,
 	LANE_NAME_BYTES = 10,
 	/* How long a request runs before it makes way. */
 	LANE_SLICE_MS = 20,
+	/* The niceness of threads that give way to the loops; and of those whose request has made way:
+	 * among threads that all have work this one has a ninth of that one's share. */
+	LANE_NICE = 5,
+	LANE_LONG_NICE = 15,
 };
 
 enum lane_number {
@@ -56,6 +66,7 @@ struct lane_options {
 	size_t waiting_max; /* above 0 */
 	bool groups; /* one sync after each group; the lane has one thread, and no spare one */
 	bool nice;   /* its threads give way to the loops, whose requests are short */
+	bool lowers; /* a request that makes way has less of the processors from then on */
 };
 
 /* A thread of a lane. */
@@ -64,7 +75,11 @@ struct lane_runner {
 	bool is_spare;
 	bool is_asleep;      /* guarded by lane->lock */
 	pthread_cond_t wake; /* of a spare thread */
-	pthread_t thread;
+	pthread_t thread;    /* guarded by lane->lock, as are the next two */
+	pthread_t before;    /* whose place it takes, while is_replacing */
+	bool is_replacing;
+	id_t tid;          /* constant while it runs something */
+	bool is_lowered;   /* guarded by lane->lock while it runs something, else its own */
 	uint64_t began_ns; /* guarded by lane->lock; 0: it runs nothing */
 };
 

@@ -298,7 +298,7 @@ static void assert_nothing_is_left(struct loop *loop)
 	assert(link_is_alone(&loop->sessions));
 	assert(link_is_alone(&loop->ready));
 	assert(link_is_alone(&loop->waiting));
-	assert(loop->expiries.count == 0);
+	assert(heap_first(&loop->expiries) == NULL);
 	assert(loop->reply.len == 0);
 	assert(loop->reply_reserved == 0);
 	assert(atomic_load_explicit(&loop->connections, memory_order_relaxed) == 0);
@@ -331,7 +331,6 @@ static void fini(struct loop *loop)
 	wire_writer_fini(&loop->reply);
 	while (sender_free_some(loop)) {
 	}
-	heap_fini(&loop->expiries);
 	free(loop->spare);
 	free(loop->figures.calls);
 	*loop = (struct loop){0};

@@ -129,9 +129,6 @@ void loop_resume(struct loop *loop);
 /* Continues the session when there may be request memory again. */
 void loop_make_wait(struct loop *loop, struct session *session);
 
-/* Makes room for one more request that loop_expect is told of. Errors: NO_MEMORY. */
-enum status loop_make_room(struct loop *loop);
-
 /* A lane has got the request. If its time is over before it runs there, it is taken back and
  * answered TIMEOUT. */
 void loop_expect(struct loop *loop, struct request *request);

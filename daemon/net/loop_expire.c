@@ -30,20 +30,13 @@ static void on_expire(uv_timer_t *timer)
 			break;
 		}
 		struct request *request = HEAP_OWNER(first, struct request, expiry);
-		heap_remove(&loop->expiries, first);
+		heap_remove(first);
 		if (lane_withdraw(request->lane, request)) {
 			request_expire(request);
 			session_finish(request->session, request);
 		}
 	}
 	set_timer(loop);
-}
-
-enum status loop_make_room(struct loop *loop)
-{
-	struct heap *expiries = &loop->expiries;
-	return expiries->count < expiries->cap ? STATUS_OK
-					       : heap_reserve(expiries, 2 * expiries->cap + 64);
 }
 
 void loop_expect(struct loop *loop, struct request *request)
@@ -62,5 +55,5 @@ void loop_expect(struct loop *loop, struct request *request)
 void loop_expect_no_more(struct loop *loop, struct request *request)
 {
 	loop_assert_here(loop);
-	heap_remove(&loop->expiries, &request->expiry);
+	heap_remove(&request->expiry);
 }

@@ -103,7 +103,7 @@ void request_free(struct request *request)
 	}
 	assert(request->next == NULL);
 	assert(request->ticket == NULL);
-	assert(request->expiry.place == 0);
+	assert(request->expiry.heap == NULL);
 	drop_message(request);
 	budget_give(&request->session->replies, request->reserved);
 	wire_writer_fini(&request->out);

@@ -28,6 +28,9 @@ struct session *session_new(struct net *net, int fd, bool tcp)
 		.user = &user->replies,
 		.own = user->own,
 	};
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		session->turns[i].user = &user->turns[i];
+	}
 	session->in.holder = &session->requests;
 	link_init(&session->all);
 	link_init(&session->ready);

@@ -1,89 +1,131 @@
-/* turns.c - start-time fair queuing, with a heap of those that run nothing and one of the others. */
+/* turns.c - start-time fair queuing on two levels, each with a heap of those that run nothing and one
+ * of the others. */
 #include "daemon/net/turns.h"
 
 #include <assert.h>
 
-enum status turns_init(struct turns *turns, size_t waiting_max)
+/* ---- one level ---- */
+
+/* To be called after anything of a place has changed that orders it; `leave` was called before. */
+static void place_enter(struct turns_level *level, struct turns_place *place, bool is_idle)
 {
-	*turns = (struct turns){.waiting_max = waiting_max};
-	enum status status = heap_reserve(&turns->idle, waiting_max);
-	if (status == STATUS_OK) {
-		status = heap_reserve(&turns->busy, waiting_max);
+	if (place->waiting > 0) {
+		place->node.key = place->next_ns;
+		heap_push(is_idle ? &level->idle : &level->busy, &place->node);
 	}
-	return status;
 }
 
-void turns_fini(struct turns *turns)
+static void place_wait(struct turns_level *level, struct turns_place *place)
 {
-	assert(turns->waiting == 0);
-	heap_fini(&turns->idle);
-	heap_fini(&turns->busy);
+	if (place->waiting++ == 0) {
+		place->node.order = level->arrivals++;
+		if (place->next_ns < level->now_ns) {
+			place->next_ns = level->now_ns;
+		}
+	}
 }
 
-static struct heap *heap_of(struct turns *turns, const struct turns_member *member)
+static void place_wait_no_more(struct turns_place *place)
 {
-	return member->running == 0 ? &turns->idle : &turns->busy;
+	assert(place->waiting > 0);
+	place->waiting--;
 }
 
-/* To be called before `running`, `next_ns` or the queue of a member change, and then `enter`. */
-static void leave(struct turns *turns, struct turns_member *member)
+static void place_begin(struct turns_level *level, struct turns_place *place, uint64_t cost_ns)
 {
-	heap_remove(heap_of(turns, member), &member->node);
+	place_wait_no_more(place);
+	if (level->now_ns < place->next_ns) {
+		level->now_ns = place->next_ns;
+	}
+	place->running++;
+	place->next_ns += cost_ns;
+	place->node.order = level->arrivals++;
+}
+
+static void place_end(const struct turns_level *level, struct turns_place *place, uint64_t cost_ns,
+	uint64_t spent_ns)
+{
+	assert(place->running > 0);
+	assert(place->next_ns >= cost_ns);
+	place->running--;
+	place->next_ns += spent_ns - cost_ns;
+	if (place->next_ns > level->now_ns + TURNS_DEBT_MAX_NS) {
+		place->next_ns = level->now_ns + TURNS_DEBT_MAX_NS;
+	}
+}
+
+static struct turns_place *first_of(const struct turns_level *level, enum turns_who who)
+{
+	struct heap_node *idle = heap_first(&level->idle);
+	struct heap_node *busy = who == TURNS_ALL ? heap_first(&level->busy) : NULL;
+	struct heap_node *first = idle;
+	if (idle == NULL || (busy != NULL && heap_is_before(busy, idle))) {
+		first = busy;
+	}
+	return first != NULL ? HEAP_OWNER(first, struct turns_place, node) : NULL;
+}
+
+/* ---- both levels ---- */
+
+/* To be called before anything of a member changes, and then `enter`. */
+static void leave(struct turns_member *member)
+{
+	heap_remove(&member->place.node);
+	heap_remove(&member->user->place.node);
 }
 
 static void enter(struct turns *turns, struct turns_member *member)
 {
-	if (member->queue.count > 0) {
-		member->node.key = member->next_ns;
-		heap_push(heap_of(turns, member), &member->node);
-	}
+	struct turns_user *user = member->user;
+	assert(member->place.waiting == member->queue.count);
+	place_enter(&user->members, &member->place, member->place.running == 0);
+	const bool is_idle =
+		user->place.running < turns->running_max && heap_first(&user->members.idle) != NULL;
+	place_enter(&turns->users, &user->place, is_idle);
+}
+
+static bool has_room(const struct turns *turns, const struct turns_member *member)
+{
+	assert(turns->waiting <= turns->waiting_max);
+	const size_t most = 2 * (turns->waiting_max - turns->waiting);
+	const unsigned of_user = member->user->place.waiting;
+	return of_user < most && member->place.waiting < most - of_user;
 }
 
 bool turns_push(struct turns *turns, struct turns_member *member, struct request *request)
 {
-	assert(turns->waiting <= turns->waiting_max);
-	if (member->queue.count >= turns->waiting_max - turns->waiting) {
+	if (!has_room(turns, member)) {
 		return false;
 	}
+	leave(member);
 	request_queue_push(&member->queue, request);
 	turns->waiting++;
-	if (member->queue.count == 1) {
-		if (member->next_ns < turns->now_ns) {
-			member->next_ns = turns->now_ns;
-		}
-		member->node.order = turns->arrivals++;
-		enter(turns, member);
-	}
+	place_wait(&member->user->members, &member->place);
+	place_wait(&turns->users, &member->user->place);
+	enter(turns, member);
 	return true;
 }
 
-static struct heap_node *first_of(const struct turns *turns, enum turns_who who)
+bool turns_has(const struct turns *turns, enum turns_who who)
 {
-	struct heap_node *idle = heap_first(&turns->idle);
-	struct heap_node *busy = who == TURNS_ALL ? heap_first(&turns->busy) : NULL;
-	if (idle == NULL || busy == NULL) {
-		return idle != NULL ? idle : busy;
-	}
-	return heap_is_before(busy, idle) ? busy : idle;
+	return first_of(&turns->users, who) != NULL;
 }
 
 struct request *turns_take(struct turns *turns, enum turns_who who, struct turns_member **out)
 {
-	struct heap_node *first = first_of(turns, who);
+	struct turns_place *first = first_of(&turns->users, who);
 	if (first == NULL) {
 		return NULL;
 	}
-	struct turns_member *member = HEAP_OWNER(first, struct turns_member, node);
-	leave(turns, member);
+	struct turns_user *user = HEAP_OWNER(first, struct turns_user, place);
+	struct turns_member *member =
+		HEAP_OWNER(first_of(&user->members, who), struct turns_member, place);
+	leave(member);
 	struct request *request = request_queue_pop(&member->queue);
 	assert(request != NULL && turns->waiting > 0);
 	turns->waiting--;
-	if (turns->now_ns < member->next_ns) {
-		turns->now_ns = member->next_ns;
-	}
-	member->running++;
-	member->next_ns += request->cost_ns;
-	member->node.order = turns->arrivals++;
+	place_begin(&user->members, &member->place, request->cost_ns);
+	place_begin(&turns->users, &user->place, request->cost_ns);
 	enter(turns, member);
 	*out = member;
 	return request;
@@ -92,14 +134,10 @@ struct request *turns_take(struct turns *turns, enum turns_who who, struct turns
 void turns_end(struct turns *turns, struct turns_member *member, uint64_t cost_ns,
 	uint64_t spent_ns)
 {
-	assert(member->running > 0);
-	leave(turns, member);
-	member->running--;
-	assert(member->next_ns >= cost_ns);
-	member->next_ns += spent_ns - cost_ns;
-	if (member->next_ns > turns->now_ns + TURNS_DEBT_MAX_NS) {
-		member->next_ns = turns->now_ns + TURNS_DEBT_MAX_NS;
-	}
+	struct turns_user *user = member->user;
+	leave(member);
+	place_end(&user->members, &member->place, cost_ns, spent_ns);
+	place_end(&turns->users, &user->place, cost_ns, spent_ns);
 	enter(turns, member);
 }
 
@@ -110,8 +148,9 @@ bool turns_withdraw(struct turns *turns, struct turns_member *member, struct req
 	}
 	assert(turns->waiting > 0);
 	turns->waiting--;
-	if (member->queue.count == 0) {
-		leave(turns, member);
-	}
+	leave(member);
+	place_wait_no_more(&member->place);
+	place_wait_no_more(&member->user->place);
+	enter(turns, member);
 	return true;
 }

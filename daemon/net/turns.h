@@ -1,14 +1,17 @@
-/* turns.h - whose request is next: members take turns, by what their requests cost.
+/* turns.h - whose request is next: users take turns, and the connections of each user do, by what
+ * their requests cost.
  *
  *   turns_push -> turns_take -> the request runs -> turns_end
  *
  * A member is what one connection asks of one lane. Its requests are taken in the order in which
  * they came. Each begins at a virtual time: not before the one before it has ended, as long as that
- * one was expected to take, and not in the past. The request of the earliest time is next. So the
- * requests of a connection that asks much wait for each other, and those of others pass them. What a
- * request has really taken is known at its end: the difference is added to the time of the next one.
+ * one was expected to take, and not in the past. Of a user's members the one of the earliest time is
+ * next, and of all users the one whose time, counted alike over all of its members, is earliest. So
+ * the requests of a connection that asks much wait for each other, and those of others pass them;
+ * and a user who asks on many connections has no more than one who asks on one. What a request has
+ * really taken is known at its end: the difference is added to the time of the next one.
  *
- * Source: Goyal, Vin, Cheng, Start-time Fair Queuing, 1996.
+ * Source: Goyal, Vin, Cheng, Start-time Fair Queuing, 1996, with its hierarchy of schedulers.
  *
  * Threads: one at a time. Knows no thread and no clock.
  */
@@ -18,45 +21,64 @@
 #include "daemon/net/heap.h"
 #include "daemon/net/request.h"
 
-/* A member that has used more than others is this much behind them at most, so that it need not
- * wait for ever for those who come now. In ns. */
+/* Who has used more than others is this much behind them at most, so that it need not wait for ever
+ * for those who come now. In ns. */
 #define TURNS_DEBT_MAX_NS (UINT64_C(10) * 1000000000)
 
-/* Zeroed, it asks for nothing. */
-struct turns_member {
-	struct heap_node node;      /* in `idle` or `busy` while a request waits */
-	struct request_queue queue; /* those that wait */
-	uint64_t next_ns;           /* virtual time at which the first of them begins */
-	unsigned running;           /* requests that were taken and have not ended */
+/* The place of a user among users, or of a member among those of its user. */
+struct turns_place {
+	struct heap_node node; /* in `idle` or `busy` of its level while a request waits */
+	uint64_t next_ns;      /* virtual time at which the next request begins */
+	unsigned running;      /* requests that were taken and have not ended */
+	unsigned waiting;
 };
 
-/* Zeroed, it has no room. */
-struct turns {
-	struct heap idle; /* members of which none runs */
-	struct heap busy; /* members of which one runs already */
-	size_t waiting;   /* requests of all members */
-	size_t waiting_max;
+/* Those that take turns with each other. */
+struct turns_level {
+	struct heap idle;  /* members of which none runs; users with such a member */
+	struct heap busy;  /* the others that ask for something */
 	uint64_t now_ns;   /* virtual time: when the request began that was taken last */
-	uint64_t arrivals; /* members that came into a heap so far */
+	uint64_t arrivals; /* how often one came into a heap so far */
+};
+
+/* What the connections of one user ask of one lane. Zeroed, it asks for nothing. */
+struct turns_user {
+	struct turns_place place;
+	struct turns_level members;
+};
+
+/* `user` is set by its owner; else zeroed, it asks for nothing. */
+struct turns_member {
+	struct turns_place place;
+	struct turns_user *user; /* borrowed */
+	struct request_queue queue;
+};
+
+/* `waiting_max` and `running_max` are set by its owner; else zeroed, nobody asks for anything. */
+struct turns {
+	struct turns_level users;
+	size_t waiting; /* requests of all */
+	size_t waiting_max;
+	unsigned running_max; /* of one user, beyond which it counts as busy */
 };
 
 enum turns_who {
 	TURNS_ALL,
-	TURNS_IDLE, /* only members of which none runs */
+	TURNS_IDLE, /* only members of which none runs, of users that run fewer than running_max */
 };
 
-/* Errors: NO_MEMORY. */
-enum status turns_init(struct turns *turns, size_t waiting_max);
-void turns_fini(struct turns *turns); /* nobody waits; zeroed is fine */
-
 /* The request is the member's last; its cost_ns says how long it is expected to take. False, and the
- * caller keeps it, if waiting_max requests wait, or if as many of the member wait as places are
- * left: so some members cannot take all places, and k of them have waiting_max / (k + 1) each.
+ * caller keeps it, if as many requests of the user wait as twice the places that are left, or as many
+ * of the member as these have beyond those of the user. So some cannot take all places: one connection
+ * alone has half of waiting_max, and k users with many connections have 2 / (2 k + 1) of it each.
  * Source: Choudhury, Hahne, Dynamic Queue Length Thresholds, 1998. */
 bool turns_push(struct turns *turns, struct turns_member *member, struct request *request);
 
 /* Takes the next request, and *out is its member. NULL: none waits. */
 struct request *turns_take(struct turns *turns, enum turns_who who, struct turns_member **out);
+
+/* Is there a request that turns_take would take? */
+bool turns_has(const struct turns *turns, enum turns_who who);
 
 /* A request of the member that was expected to take cost_ns has taken spent_ns. */
 void turns_end(struct turns *turns, struct turns_member *member, uint64_t cost_ns,

@@ -1,4 +1,4 @@
-/* user.h - who is connected, and what all connections of one user hold together.
+/* user.h - who is connected, and what all connections of one user hold and ask together.
  *
  * A peer at a Unix socket is the user that the kernel names. All peers at TCP count as one user,
  * since nobody knows who they are.
@@ -9,6 +9,7 @@
 #define DAEMON_NET_USER_H
 
 #include "daemon/net/budget.h"
+#include "daemon/net/lane.h"
 #include "daemon/net/link.h"
 
 #include <pthread.h>
@@ -29,6 +30,8 @@ struct user {
 	bool own;      /* the user whom the daemon runs as, or root */
 	struct budget_user requests;
 	struct budget_user replies;
+	struct turns_user
+		turns[LANE_COUNT]; /* what it asks of each lane; guarded by the lanes' locks */
 };
 
 void users_init(struct users *users);

@@ -7,6 +7,7 @@
 #include "tests/unit/wait.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -124,6 +126,7 @@ static enum status search(struct call *call)
 	if (number < NET_STUB_SEARCHES) {
 		atomic_store(&net_stub.searches[number], n);
 	}
+	atomic_store(&net_stub.search_tid, (unsigned)syscall(SYS_gettid));
 	atomic_fetch_add(&net_stub.search_count, 1);
 	pass_gate();
 	wire_write_uint(call->out, n);
@@ -242,7 +245,7 @@ static size_t or_else(size_t given, size_t otherwise)
 void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_options *options)
 {
 	struct address address;
-	struct listener listener;
+	struct listener listeners[2];
 	struct error err;
 	*fixture = (struct net_fixture){.folder = "/tmp/net-test-XXXXXX"};
 	net_stub = (struct net_stub){0};
@@ -251,15 +254,21 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 	assert_non_null(mkdtemp(fixture->folder));
 	(void)snprintf(fixture->path, sizeof fixture->path, "%s/socket", fixture->folder);
 	assert_int_equal(address_parse(fixture->path, &address, &err), STATUS_OK);
-	assert_int_equal(listener_open(&address, 0600, &listener, &err), STATUS_OK);
+	assert_int_equal(listener_open(&address, 0600, &listeners[0], &err), STATUS_OK);
+	assert_int_equal(address_parse("tcp:127.0.0.1:0", &address, &err), STATUS_OK);
+	assert_int_equal(listener_open(&address, 0600, &listeners[1], &err), STATUS_OK);
+	struct sockaddr_in bound;
+	socklen_t len = sizeof bound;
+	assert_int_equal(getsockname(listeners[1].fd, (struct sockaddr *)&bound, &len), 0);
+	fixture->port = bound.sin_port;
 
 	assert_int_equal(uv_loop_init(&fixture->uv), 0);
 	uv_async_init(&fixture->uv, &fixture->stop, on_stop);
 	fixture->stop.data = fixture;
 	struct server_options server = {
 		.uv = &fixture->uv,
-		.listeners = &listener,
-		.listener_count = 1,
+		.listeners = listeners,
+		.listener_count = 2,
 		.workers = (unsigned)or_else(options->workers, 1),
 		.pool = 2,
 		.search_threads = 1,
@@ -349,6 +358,17 @@ void peer_open(struct peer *peer, const struct net_fixture *fixture)
 	*peer = (struct peer){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 	memcpy(address.sun_path, fixture->path, strlen(fixture->path) + 1);
 	assert_int_equal(connect(peer->fd, (struct sockaddr *)&address, sizeof address), 0);
+}
+
+void peer_open_tcp(struct peer *peer, const struct net_fixture *fixture)
+{
+	const struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = fixture->port,
+		.sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)},
+	};
+	*peer = (struct peer){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+	assert_int_equal(connect(peer->fd, (const struct sockaddr *)&address, sizeof address), 0);
 }
 
 void peer_close(struct peer *peer)

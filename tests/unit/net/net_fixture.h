@@ -42,6 +42,7 @@ struct net_stub {
 	_Atomic uint64_t write_order; /* the last n; out_of_order once one was not larger */
 	atomic_bool out_of_order;
 	atomic_uint search_numbers;
+	atomic_uint search_tid;   /* the thread of the last one */
 	atomic_uint search_count; /* that have begun; searches: the n of each */
 	_Atomic uint64_t searches[NET_STUB_SEARCHES];
 };
@@ -54,6 +55,7 @@ struct net_fixture {
 	struct server *server;
 	char folder[32];
 	char path[64];
+	uint16_t port; /* of loopback, network byte order */
 	bool stop_asked;
 	atomic_uint events;
 };
@@ -94,6 +96,8 @@ struct peer {
 };
 
 void peer_open(struct peer *peer, const struct net_fixture *fixture);
+/* The same over TCP, whose peers count as another user. */
+void peer_open_tcp(struct peer *peer, const struct net_fixture *fixture);
 void peer_close(struct peer *peer);
 void peer_send(struct peer *peer, const void *data, size_t len);
 /* [0, msgid, method, [{n: n}]] */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -88,10 +89,43 @@ static void connections_take_turns(void **state)
 	net_fixture_close(&fixture);
 }
 
-/* One thread, and two that are spare. */
+/* Two connections of one user, and one of another, whose requests come last. */
+static void users_take_turns(void **state)
+{
+	static const struct net_fixture_options options = {.search_waiting = 32};
+	static const uint64_t order[] = {1, 21, 22, 11, 12, 2, 3, 4};
+	struct net_fixture fixture;
+	struct peer greedy;
+	struct peer second;
+	struct peer stranger;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&greedy, &fixture);
+	peer_open(&second, &fixture);
+	peer_open_tcp(&stranger, &fixture);
+	ask_first(&fixture, &greedy, 1, 1);
+	ask(&fixture, &greedy, 2, 3, 0);
+	ask(&fixture, &second, 11, 2, 3);
+	ask(&fixture, &stranger, 21, 2, 5);
+	open_gate(8);
+	for (uint32_t n = 1; n <= 4; n++) {
+		peer_expect_ok(&greedy, n);
+	}
+	for (uint32_t n = 0; n < 2; n++) {
+		peer_expect_ok(&second, 11 + n);
+		peer_expect_ok(&stranger, 21 + n);
+	}
+	assert_searches(order, 8);
+	peer_close(&greedy);
+	peer_close(&second);
+	peer_close(&stranger);
+	net_fixture_close(&fixture);
+}
+
+/* One thread, and four that are spare; all peers are one user, who may have three of them. */
 static void a_long_request_makes_way_for_other_connections(void **state)
 {
-	static const struct net_fixture_options options = {.search_waiting = 16, .spare = 2};
+	static const struct net_fixture_options options = {.search_waiting = 16, .spare = 4};
 	static const uint64_t order[] = {1, 11, 21};
 	struct net_fixture fixture;
 	struct peer peers[4];
@@ -107,7 +141,7 @@ static void a_long_request_makes_way_for_other_connections(void **state)
 	wait_until_begun(2);
 	peer_ask(&peers[2], 21, "search", 21);
 	wait_until_begun(3);
-	/* No thread is left. */
+	/* The others are kept for other users. */
 	ask(&fixture, &peers[3], 31, 1, 2);
 	assert_searches(order, 3);
 	open_gate(6);
@@ -120,6 +154,36 @@ static void a_long_request_makes_way_for_other_connections(void **state)
 	for (unsigned i = 0; i < 4; i++) {
 		peer_close(&peers[i]);
 	}
+	net_fixture_close(&fixture);
+}
+
+/* One thread, and one that is spare: the search that makes way has less of the processors, and the
+ * next one of its thread has as much as any. */
+static void who_makes_way_is_lowered(void **state)
+{
+	static const struct net_fixture_options options = {.search_waiting = 16, .spare = 2};
+	struct net_fixture fixture;
+	struct peer first;
+	struct peer second;
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	peer_open(&first, &fixture);
+	peer_open(&second, &fixture);
+	for (unsigned i = 0; i < 3; i++) {
+		ask_first(&fixture, &first, 2 * i, 2 * i + 1);
+		const id_t tid = atomic_load(&net_stub.search_tid);
+		assert_int_equal(getpriority(PRIO_PROCESS, tid), LANE_NICE);
+		peer_ask(&second, 2 * i + 1, "search", 2 * i + 1);
+		wait_until_begun(2 * i + 2);
+		assert_int_equal(getpriority(PRIO_PROCESS, tid), LANE_LONG_NICE);
+		assert_int_equal(getpriority(PRIO_PROCESS, atomic_load(&net_stub.search_tid)),
+			LANE_NICE);
+		open_gate(2);
+		peer_expect_ok(&first, 2 * i);
+		peer_expect_ok(&second, 2 * i + 1);
+	}
+	peer_close(&first);
+	peer_close(&second);
 	net_fixture_close(&fixture);
 }
 
@@ -309,7 +373,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connections_take_turns),
+		cmocka_unit_test(users_take_turns),
 		cmocka_unit_test(a_long_request_makes_way_for_other_connections),
+		cmocka_unit_test(who_makes_way_is_lowered),
 		cmocka_unit_test(an_operator_finds_a_thread_beside_a_full_pool),
 		cmocka_unit_test(searches_beyond_those_that_may_wait_are_busy),
 		cmocka_unit_test(searches_of_a_peer_that_has_left_are_dropped),

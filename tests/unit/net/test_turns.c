@@ -1,6 +1,5 @@
 /* test_turns.c - whose request is next, by what requests are expected to cost and have cost. */
 #include "daemon/net/turns.h"
-#include "tests/unit/alloc_fail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,11 +7,13 @@
 
 #include <cmocka.h>
 
-enum { MEMBERS = 4, REQUESTS = 64, WAITING = 64 };
+enum { MEMBERS = 4, REQUESTS = 128, WAITING = 128, RUNNING = 3 };
 
-/* Requests are called by a letter of their member, and by the order in which each member asked. */
+/* Requests are called by a letter of their member, and by the order in which each member asked. Each
+ * member is a user of its own, unless one() has made all of them one. */
 struct fixture {
 	struct turns turns;
+	struct turns_user users[MEMBERS];
 	struct turns_member members[MEMBERS];
 	struct request requests[MEMBERS][REQUESTS];
 	unsigned asked[MEMBERS];
@@ -22,7 +23,19 @@ struct fixture {
 static void init(struct fixture *fixture)
 {
 	memset(fixture, 0, sizeof *fixture);
-	assert_int_equal(turns_init(&fixture->turns, WAITING), STATUS_OK);
+	fixture->turns.waiting_max = WAITING;
+	fixture->turns.running_max = RUNNING;
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		fixture->members[i].user = &fixture->users[i];
+	}
+}
+
+/* Members [0, count) are of the first user. */
+static void make_one(struct fixture *fixture, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		fixture->members[i].user = &fixture->users[0];
+	}
 }
 
 static bool ask(struct fixture *fixture, unsigned member, uint64_t cost_ns)
@@ -76,17 +89,52 @@ static const char *run(struct fixture *fixture, unsigned count, const uint64_t *
 	return order;
 }
 
+/* Of one user, or of several. */
 static void members_take_turns(void **state)
 {
 	static const uint64_t spent_ns[MEMBERS] = {10, 10, 10, 10};
 	struct fixture fixture;
 	(void)state;
+	for (unsigned of_one = 0; of_one <= MEMBERS; of_one += MEMBERS) {
+		init(&fixture);
+		make_one(&fixture, of_one);
+		ask_all(&fixture, 0, 6, 10);
+		ask_all(&fixture, 1, 2, 10);
+		ask_all(&fixture, 2, 3, 10);
+		assert_string_equal(run(&fixture, 12, spent_ns), "abcabcacaaa-");
+		assert_int_equal(fixture.turns.waiting, 0);
+	}
+}
+
+/* A user has no more for asking on three connections: a, b and c against d. */
+static void users_take_turns(void **state)
+{
+	static const uint64_t spent_ns[MEMBERS] = {10, 10, 10, 10};
+	struct fixture fixture;
+	(void)state;
 	init(&fixture);
-	ask_all(&fixture, 0, 6, 10);
+	make_one(&fixture, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		ask_all(&fixture, i, 3, 10);
+	}
+	ask_all(&fixture, 3, 5, 10);
+	assert_string_equal(run(&fixture, 15, spent_ns), "adbdcdadbdcabc-");
+	assert_int_equal(fixture.turns.waiting, 0);
+}
+
+/* What one of its connections has used, the others of a user pay for; and among them it comes last. */
+static void what_was_used_counts_for_the_user(void **state)
+{
+	static const uint64_t spent_ns[MEMBERS] = {40, 10, 10, 10};
+	struct fixture fixture;
+	(void)state;
+	init(&fixture);
+	make_one(&fixture, 3);
+	ask_all(&fixture, 0, 2, 10);
 	ask_all(&fixture, 1, 2, 10);
-	ask_all(&fixture, 2, 3, 10);
-	assert_string_equal(run(&fixture, 12, spent_ns), "abcabcacaaa-");
-	turns_fini(&fixture.turns);
+	ask_all(&fixture, 3, 6, 10);
+	assert_string_equal(run(&fixture, 11, spent_ns), "addddbdbda-");
+	assert_int_equal(fixture.turns.waiting, 0);
 }
 
 static void who_costs_more_comes_more_rarely(void **state)
@@ -99,13 +147,13 @@ static void who_costs_more_comes_more_rarely(void **state)
 	ask_all(&fixture, 0, 3, 40);
 	ask_all(&fixture, 1, 9, 10);
 	assert_string_equal(run(&fixture, 12, spent_ns), "abbbbabbbbab");
-	turns_fini(&fixture.turns);
+	assert_int_equal(fixture.turns.waiting, 0);
 	/* It is known at their end. */
 	init(&fixture);
 	ask_all(&fixture, 0, 3, 10);
 	ask_all(&fixture, 1, 9, 10);
 	assert_string_equal(run(&fixture, 12, spent_ns), "abbbbabbbbab");
-	turns_fini(&fixture.turns);
+	assert_int_equal(fixture.turns.waiting, 0);
 }
 
 /* Who has not asked for long is no further ahead than who has never asked. */
@@ -119,7 +167,7 @@ static void turns_that_were_not_taken_are_not_saved(void **state)
 	assert_string_equal(run(&fixture, 8, spent_ns), "aaaaaaaa");
 	ask_all(&fixture, 1, 4, 10);
 	assert_string_equal(run(&fixture, 6, spent_ns), "bababb");
-	turns_fini(&fixture.turns);
+	assert_int_equal(fixture.turns.waiting, 0);
 }
 
 /* A member that had all threads for an hour does not wait for an hour of others. */
@@ -133,10 +181,10 @@ static void debts_are_bounded(void **state)
 	init(&fixture);
 	ask_all(&fixture, 0, 2, 1);
 	assert_string_equal(run(&fixture, 1, hours_ns), "a");
-	assert_true(fixture.members[0].next_ns < hour_ns);
+	assert_true(fixture.members[0].place.next_ns < hour_ns);
 	ask_all(&fixture, 1, 13, 1);
 	assert_string_equal(run(&fixture, 14, seconds_ns), "bbbbbbbbbbabbb");
-	turns_fini(&fixture.turns);
+	assert_int_equal(fixture.turns.waiting, 0);
 }
 
 static void only_members_of_which_none_runs(void **state)
@@ -159,7 +207,34 @@ static void only_members_of_which_none_runs(void **state)
 	turns_end(&fixture.turns, &fixture.members[0], 10, 10);
 	turns_end(&fixture.turns, &fixture.members[1], 10, 10);
 	turns_end(&fixture.turns, &fixture.members[1], 10, 10);
-	turns_fini(&fixture.turns);
+	assert_int_equal(fixture.turns.waiting, 0);
+}
+
+/* Four connections of one user, and one of another. */
+static void a_user_that_runs_much_makes_way(void **state)
+{
+	struct fixture fixture;
+	(void)state;
+	init(&fixture);
+	make_one(&fixture, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		ask_all(&fixture, i, 1, 10);
+	}
+	for (unsigned i = 0; i < RUNNING; i++) {
+		assert_int_equal(take(&fixture, TURNS_IDLE), i);
+	}
+	assert_false(turns_has(&fixture.turns, TURNS_IDLE));
+	assert_int_equal(take(&fixture, TURNS_IDLE), MEMBERS);
+	/* It is next where nobody need make way, and where it runs less again. */
+	assert_true(turns_has(&fixture.turns, TURNS_ALL));
+	turns_end(&fixture.turns, &fixture.members[1], 10, 10);
+	assert_int_equal(take(&fixture, TURNS_IDLE), 3);
+	assert_int_equal(fixture.turns.waiting, 0);
+	for (unsigned i = 0; i < 4; i++) {
+		if (i != 1) {
+			turns_end(&fixture.turns, &fixture.members[i], 10, 10);
+		}
+	}
 }
 
 static void requests_are_withdrawn(void **state)
@@ -184,7 +259,16 @@ static void requests_are_withdrawn(void **state)
 	assert_true(turns_withdraw(&fixture.turns, &members[1], &requests[1][0]));
 	fixture.taken[1] = 1;
 	assert_string_equal(run(&fixture, 2, spent_ns), "b-");
-	turns_fini(&fixture.turns);
+	assert_int_equal(fixture.turns.waiting, 0);
+}
+
+static unsigned ask_until_refused(struct fixture *fixture, unsigned member)
+{
+	unsigned count = 0;
+	while (ask(fixture, member, 10)) {
+		count++;
+	}
+	return count;
 }
 
 static void so_many_may_wait(void **state)
@@ -193,50 +277,36 @@ static void so_many_may_wait(void **state)
 	struct fixture fixture;
 	(void)state;
 	init(&fixture);
-	/* One alone has half of the places, and two have a third each. */
-	ask_all(&fixture, 0, WAITING / 2, 10);
-	assert_false(ask(&fixture, 0, 10));
-	ask_all(&fixture, 1, WAITING / 4, 10);
-	assert_false(ask(&fixture, 1, 10));
-	(void)run(&fixture, 2 * (WAITING / 2 - WAITING / 3), spent_ns);
-	while (ask(&fixture, 1, 10)) {
-	}
-	assert_false(ask(&fixture, 0, 10));
-	assert_in_range(fixture.members[0].queue.count, WAITING / 3 - 1, WAITING / 3 + 1);
-	assert_in_range(fixture.members[1].queue.count, WAITING / 3 - 1, WAITING / 3 + 1);
-	/* So others find places. */
-	ask_all(&fixture, 2, WAITING / 6, 10);
-	ask_all(&fixture, 3, WAITING / 12, 10);
+	make_one(&fixture, 3);
+	/* One connection alone has half of the places, and its user two thirds at most. */
+	assert_int_equal(ask_until_refused(&fixture, 0), WAITING / 2);
+	assert_in_range(ask_until_refused(&fixture, 1), WAITING / 12, WAITING / 6);
+	assert_in_range(ask_until_refused(&fixture, 2), 1, WAITING / 12);
+	assert_in_range(fixture.turns.waiting, WAITING * 5 / 8, WAITING * 2 / 3 + 1);
+	/* So others find places, */
+	assert_in_range(ask_until_refused(&fixture, 3), WAITING / 6, WAITING / 3);
+	/* and have as many as they when some have gone. */
+	(void)run(&fixture, WAITING / 2, spent_ns);
+	(void)ask_until_refused(&fixture, 3);
+	assert_true(ask_until_refused(&fixture, 0) > 0);
 	const size_t waiting = fixture.turns.waiting;
-	assert_in_range(waiting, WAITING * 3 / 4, WAITING);
 	assert_int_equal(strspn(run(&fixture, WAITING, spent_ns), "abcd"), waiting);
 	assert_int_equal(fixture.turns.waiting, 0);
-	turns_fini(&fixture.turns);
-}
-
-static void refused_memory_is_told(void **state)
-{
-	(void)state;
-	for (size_t skip = 0; skip < 2; skip++) {
-		struct turns turns;
-		alloc_fail_arm(skip);
-		assert_int_equal(turns_init(&turns, WAITING), STATUS_NO_MEMORY);
-		assert_true(alloc_fail_disarm());
-		turns_fini(&turns);
-	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(members_take_turns),
+		cmocka_unit_test(users_take_turns),
+		cmocka_unit_test(what_was_used_counts_for_the_user),
 		cmocka_unit_test(who_costs_more_comes_more_rarely),
 		cmocka_unit_test(turns_that_were_not_taken_are_not_saved),
 		cmocka_unit_test(debts_are_bounded),
 		cmocka_unit_test(only_members_of_which_none_runs),
+		cmocka_unit_test(a_user_that_runs_much_makes_way),
 		cmocka_unit_test(requests_are_withdrawn),
 		cmocka_unit_test(so_many_may_wait),
-		cmocka_unit_test(refused_memory_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
