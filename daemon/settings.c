@@ -128,7 +128,7 @@ void settings_init(struct settings *settings)
 		.kept_memory_bytes = 16 * MIB,
 		.least_rate_bytes = 64 << 10,
 		.request_timeout_ms = 30 * 1000,
-		.stop_grace_ms = 10 * 1000,
+		.stop_grace_ms = 3 * 1000,
 	};
 	settings->listen_count = 1;
 }
