@@ -21,6 +21,7 @@ enum status topk_init(struct topk *topk, size_t k, float min_score,
 		.capacity = 2 * k + TOPK_SPARE,
 	};
 	topk->hits = malloc(topk->capacity * sizeof *topk->hits);
+	topk->chance = (uintptr_t)topk->hits; /* no peer knows it */
 	return topk->hits == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
@@ -56,12 +57,20 @@ static void swap(struct topk_hit *a, struct topk_hit *b)
 	*b = kept;
 }
 
-/* The median of three, so that hits that are already sorted cost no more than others. */
-static struct topk_hit *pivot_of(const struct topk *topk, size_t first, size_t last)
+/* One of hits [first, last], by chance. */
+static struct topk_hit *any_of(struct topk *topk, size_t first, size_t last)
 {
-	struct topk_hit *a = &topk->hits[first];
-	struct topk_hit *b = &topk->hits[first + (last - first) / 2];
-	struct topk_hit *c = &topk->hits[last];
+	topk->chance = topk->chance * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return &topk->hits[first + (topk->chance >> 33) % (last - first + 1)];
+}
+
+/* The median of three. Were they at fixed places, there would be orders of candidates, rising scores
+ * among them, for which each step drops a few hits only. */
+static struct topk_hit *pivot_of(struct topk *topk, size_t first, size_t last)
+{
+	struct topk_hit *a = any_of(topk, first, last);
+	struct topk_hit *b = any_of(topk, first, last);
+	struct topk_hit *c = any_of(topk, first, last);
 	if (is_better(topk, b, a)) {
 		struct topk_hit *kept = a;
 		a = b;

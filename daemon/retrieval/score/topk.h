@@ -30,6 +30,8 @@ struct topk {
 	size_t count;
 	size_t capacity;
 	struct topk_hit *hits; /* owned */
+	uint64_t
+		chance; /* chooses where selection splits; what is selected does not depend on it */
 };
 
 /* Begins with no candidates. k is at least 1. Lower scores than `min_score` are left out

@@ -162,11 +162,40 @@ static void refused_memory_is_an_error(void **state)
 	alloc_fail_each(make, NULL);
 }
 
+static int compare_and_count(void *arg, uint64_t a, uint64_t b)
+{
+	++*(uint64_t *)arg;
+	return compare_ids(NULL, a, b);
+}
+
+/* Equal scores are told apart by ids alone, so that each step of a selection is counted. Candidates
+ * that come worst first are all taken, and each cut finds the best in the order in which the cut before
+ * has left them. */
+static void no_order_of_candidates_makes_selection_slow(void **state)
+{
+	enum { K = 10000, COUNT = 20 * K, STEPS_MAX = 20 };
+	(void)state;
+	for (unsigned rising = 0; rising < 2; rising++) {
+		uint64_t steps = 0;
+		struct topk topk;
+		assert_int_equal(topk_init(&topk, K, -INFINITY, compare_and_count, &steps),
+			STATUS_OK);
+		for (uint64_t i = 0; i < COUNT; i++) {
+			topk_push(&topk, 1, rising ? i : COUNT - i);
+		}
+		assert_in_range(steps, COUNT, (uint64_t)COUNT * STEPS_MAX);
+		topk_finish(&topk);
+		assert_int_equal(topk.count, K);
+		topk_fini(&topk);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_best_are_those_of_a_sort),
 		cmocka_unit_test(a_copy_goes_on_by_itself),
+		cmocka_unit_test(no_order_of_candidates_makes_selection_slow),
 		cmocka_unit_test(nan_is_no_score),
 		cmocka_unit_test(refused_memory_is_an_error),
 	};
