@@ -424,8 +424,10 @@ class Daemon:
             return
         longest = None
         if self.process.poll() is None:
-            longest = self.longest_turn_ms()
-            self.process.send_signal(signal.SIGTERM)
+            try:
+                longest = self.longest_turn_ms()
+            finally:
+                self.process.send_signal(signal.SIGTERM)
         status = self.wait()
         self.process = None
         if status != 0:
