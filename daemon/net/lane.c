@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A request is not run if the grace of a stop is over, or if it is a read and its peer has left. A
@@ -90,6 +89,7 @@ static struct request *choose(struct lane_runner *runner, uint64_t *until_ns)
 {
 	struct lane *lane = runner->lane;
 	struct turns_member *member;
+	lock_assert_held(&lane->lock);
 	*until_ns = 0;
 	if (lane->running < lane->options.threads) {
 		return runner->is_spare ? NULL : turns_take(&lane->turns, TURNS_ALL, &member);
@@ -110,20 +110,15 @@ static struct request *choose(struct lane_runner *runner, uint64_t *until_ns)
 static void wait_for_more(struct lane_runner *runner, uint64_t until_ns)
 {
 	struct lane *lane = runner->lane;
-	pthread_cond_t *more = runner->is_spare ? &runner->wake : &lane->more;
+	struct condition *more = runner->is_spare ? &runner->wake : &lane->more;
 	runner->is_asleep = true;
 	if (until_ns == 0 || lane->watched || !runner->is_spare) {
-		pthread_cond_wait(more, &lane->lock);
-		runner->is_asleep = false;
-		return;
+		condition_wait(more, &lane->lock);
+	} else {
+		lane->watched = true;
+		(void)condition_wait_until(more, &lane->lock, until_ns / 1000000 + 1);
+		lane->watched = false;
 	}
-	const struct timespec until = {
-		.tv_sec = (time_t)(until_ns / 1000000000),
-		.tv_nsec = (int64_t)(until_ns % 1000000000),
-	};
-	lane->watched = true;
-	(void)pthread_cond_timedwait(more, &lane->lock, &until);
-	lane->watched = false;
 	runner->is_asleep = false;
 }
 
@@ -134,7 +129,7 @@ static void wake_spare(struct lane *lane, bool all)
 	bool is_awake = false;
 	for (unsigned i = lane->options.threads; i < lane->started && (all || !is_awake); i++) {
 		if (lane->runners[i].is_asleep) {
-			pthread_cond_signal(&lane->runners[i].wake);
+			condition_signal(&lane->runners[i].wake);
 			is_awake = true;
 		}
 	}
@@ -143,13 +138,14 @@ static void wake_spare(struct lane *lane, bool all)
 /* Wakes a thread that can do something about what waits. */
 static void wake_for_more(struct lane *lane)
 {
+	lock_assert_held(&lane->lock);
 	if (lane->turns.waiting == 0) {
 		if (lane->stopping) {
-			pthread_cond_broadcast(&lane->more);
+			condition_broadcast(&lane->more);
 			wake_spare(lane, true);
 		}
 	} else if (lane->running < lane->options.threads) {
-		pthread_cond_signal(&lane->more);
+		condition_signal(&lane->more);
 	} else if (!lane->watched && has_spare_work(lane)) {
 		wake_spare(lane, false);
 	}
@@ -161,7 +157,7 @@ static struct request *pop(struct lane_runner *runner, bool wait)
 	struct lane *lane = runner->lane;
 	struct request *request;
 	uint64_t until_ns;
-	pthread_mutex_lock(&lane->lock);
+	lock_take(&lane->lock);
 	while ((request = choose(runner, &until_ns)) == NULL && wait &&
 		!(lane->stopping && lane->turns.waiting == 0)) {
 		if (until_ns == 0 || !runner->is_spare) {
@@ -175,7 +171,7 @@ static struct request *pop(struct lane_runner *runner, bool wait)
 		assert(lane->running <= lane->options.threads + lane->options.spare);
 	}
 	wake_for_more(lane);
-	pthread_mutex_unlock(&lane->lock);
+	lock_release(&lane->lock);
 	return request;
 }
 
@@ -185,13 +181,13 @@ static void run(struct lane_runner *runner, struct request *request)
 	struct lane *lane = runner->lane;
 	run_or_skip(request);
 	const uint64_t now_ns = uv_hrtime();
-	pthread_mutex_lock(&lane->lock);
+	lock_take(&lane->lock);
 	turns_end(&lane->turns, member_of(lane, request), request->cost_ns,
 		now_ns - runner->began_ns);
 	assert(lane->running > 0);
 	lane->running--;
 	runner->began_ns = 0;
-	pthread_mutex_unlock(&lane->lock);
+	lock_release(&lane->lock);
 }
 
 /* ---- what becomes of it ---- */
@@ -258,10 +254,11 @@ static void name_thread(pthread_t thread, const char *name, unsigned number)
 
 static void *lane_main(void *arg);
 
-/* The caller holds the lock. Returns an errno, or 0. */
+/* Returns an errno, or 0. */
 static int start_thread(struct lane_runner *runner)
 {
 	struct lane *lane = runner->lane;
+	lock_assert_held(&lane->lock);
 	const int failed = pthread_create(&runner->thread, NULL, lane_main, runner);
 	if (failed == 0) {
 		name_thread(runner->thread, lane->options.name, (unsigned)(runner - lane->runners));
@@ -275,7 +272,7 @@ static int start_thread(struct lane_runner *runner)
 static bool replace(struct lane_runner *runner)
 {
 	struct lane *lane = runner->lane;
-	pthread_mutex_lock(&lane->lock);
+	lock_take(&lane->lock);
 	const pthread_t self = pthread_self();
 	runner->before = self;
 	runner->is_replacing = true;
@@ -284,17 +281,17 @@ static bool replace(struct lane_runner *runner)
 		runner->is_replacing = false;
 		runner->thread = self;
 	}
-	pthread_mutex_unlock(&lane->lock);
+	lock_release(&lane->lock);
 	return is_replaced;
 }
 
 /* Waits for the end of the thread whose place this one takes. */
 static void take_over(struct lane_runner *runner)
 {
-	pthread_mutex_lock(&runner->lane->lock);
+	lock_take(&runner->lane->lock);
 	const bool is_replacing = runner->is_replacing;
 	runner->is_replacing = false;
-	pthread_mutex_unlock(&runner->lane->lock);
+	lock_release(&runner->lane->lock);
 	if (is_replacing) {
 		pthread_join(runner->before, NULL);
 		runner->is_lowered = false;
@@ -330,20 +327,11 @@ static void *lane_main(void *arg)
 
 /* ---- start and end ---- */
 
-static void init_cond(pthread_cond_t *cond)
-{
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC); /* the clock of uv_hrtime */
-	pthread_cond_init(cond, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-}
-
 static enum status start_threads(struct lane *lane)
 {
 	const unsigned threads = lane->options.threads + lane->options.spare;
 	int failed = 0;
-	pthread_mutex_lock(&lane->lock); /* `started` is read under it */
+	lock_take(&lane->lock); /* `started` is read under it */
 	while (failed == 0 && lane->started < threads) {
 		struct lane_runner *runner = &lane->runners[lane->started];
 		runner->lane = lane;
@@ -351,7 +339,7 @@ static enum status start_threads(struct lane *lane)
 		failed = start_thread(runner);
 		lane->started += failed == 0;
 	}
-	pthread_mutex_unlock(&lane->lock);
+	lock_release(&lane->lock);
 	return failed == 0 ? STATUS_OK : status_of_errno(failed);
 }
 
@@ -377,10 +365,10 @@ enum status lane_start(struct lane *lane, enum lane_number number,
 	if (lane->runners == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	pthread_mutex_init(&lane->lock, NULL);
-	init_cond(&lane->more);
+	lock_init(&lane->lock);
+	condition_init(&lane->more);
 	for (unsigned i = 0; i < options->threads + options->spare; i++) {
-		init_cond(&lane->runners[i].wake);
+		condition_init(&lane->runners[i].wake);
 	}
 	enum status status = start_threads(lane);
 	if (status != STATUS_OK) {
@@ -394,48 +382,48 @@ void lane_stop(struct lane *lane)
 	if (lane->runners == NULL) {
 		return;
 	}
-	pthread_mutex_lock(&lane->lock);
+	lock_take(&lane->lock);
 	lane->stopping = true;
-	pthread_cond_broadcast(&lane->more);
+	condition_broadcast(&lane->more);
 	wake_spare(lane, true);
-	pthread_mutex_unlock(&lane->lock);
+	lock_release(&lane->lock);
 	for (unsigned i = 0; i < lane->started; i++) {
 		pthread_join(lane->runners[i].thread, NULL);
 	}
 	assert(lane->turns.waiting == 0); /* the threads end only then */
 	for (unsigned i = 0; i < lane->options.threads + lane->options.spare; i++) {
-		pthread_cond_destroy(&lane->runners[i].wake);
+		condition_fini(&lane->runners[i].wake);
 	}
-	pthread_cond_destroy(&lane->more);
-	pthread_mutex_destroy(&lane->lock);
+	condition_fini(&lane->more);
+	lock_fini(&lane->lock);
 	free(lane->runners);
 	*lane = (struct lane){0};
 }
 
 bool lane_push(struct lane *lane, struct request *request)
 {
-	pthread_mutex_lock(&lane->lock);
+	lock_take(&lane->lock);
 	assert(!lane->stopping);
 	const bool room = turns_push(&lane->turns, member_of(lane, request), request);
 	if (room) {
 		wake_for_more(lane);
 	}
-	pthread_mutex_unlock(&lane->lock);
+	lock_release(&lane->lock);
 	return room;
 }
 
 bool lane_withdraw(struct lane *lane, struct request *request)
 {
-	pthread_mutex_lock(&lane->lock);
+	lock_take(&lane->lock);
 	const bool was_waiting = turns_withdraw(&lane->turns, member_of(lane, request), request);
-	pthread_mutex_unlock(&lane->lock);
+	lock_release(&lane->lock);
 	return was_waiting;
 }
 
 size_t lane_waiting(struct lane *lane)
 {
-	pthread_mutex_lock(&lane->lock);
+	lock_take(&lane->lock);
 	size_t waiting = lane->turns.waiting;
-	pthread_mutex_unlock(&lane->lock);
+	lock_release(&lane->lock);
 	return waiting;
 }

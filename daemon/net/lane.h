@@ -28,6 +28,7 @@
 
 #include "daemon/net/request.h"
 #include "daemon/net/turns.h"
+#include "daemon/store/system/lock.h"
 #include "schema/status.h"
 
 #include <pthread.h>
@@ -73,10 +74,10 @@ struct lane_options {
 struct lane_runner {
 	struct lane *lane; /* borrowed */
 	bool is_spare;
-	bool is_asleep;      /* guarded by lane->lock */
-	pthread_cond_t wake; /* of a spare thread */
-	pthread_t thread;    /* guarded by lane->lock, as are the next two */
-	pthread_t before;    /* whose place it takes, while is_replacing */
+	bool is_asleep;        /* guarded by lane->lock */
+	struct condition wake; /* of a spare thread */
+	pthread_t thread;      /* guarded by lane->lock, as are the next two */
+	pthread_t before;      /* whose place it takes, while is_replacing */
 	bool is_replacing;
 	id_t tid;          /* constant while it runs something */
 	bool is_lowered;   /* guarded by lane->lock while it runs something, else its own */
@@ -86,11 +87,11 @@ struct lane_runner {
 struct lane {
 	struct lane_options options;
 	enum lane_number number;
-	pthread_mutex_t lock;
-	pthread_cond_t more; /* for threads that are not spare */
-	struct turns turns;  /* guarded by lock, as are the next three */
-	unsigned running;    /* requests */
-	bool watched;        /* a spare thread waits for the end of a slice */
+	struct lock lock;
+	struct condition more; /* for threads that are not spare */
+	struct turns turns;    /* guarded by lock, as are the next three */
+	unsigned running;      /* requests */
+	bool watched;          /* a spare thread waits for the end of a slice */
 	bool stopping;
 	unsigned started; /* threads to join */
 	struct lane_runner *runners;

@@ -57,6 +57,7 @@ static void open_arrivals(struct loop *loop, struct link *arrivals)
  * handle, before uv_async_send has returned. */
 static void wake(struct loop *loop)
 {
+	lock_assert_held(&loop->lock);
 	uv_async_send(&loop->wake);
 }
 
@@ -64,13 +65,13 @@ static void wake(struct loop *loop)
 static void put_back(struct loop *loop, struct request_queue *returns)
 {
 	struct request *request;
-	pthread_mutex_lock(&loop->lock);
+	lock_take(&loop->lock);
 	while ((request = request_queue_pop(&loop->returns)) != NULL) {
 		request_queue_push(returns, request);
 	}
 	loop->returns = *returns;
 	wake(loop);
-	pthread_mutex_unlock(&loop->lock);
+	lock_release(&loop->lock);
 }
 
 static void on_wake(uv_async_t *handle)
@@ -80,12 +81,12 @@ static void on_wake(uv_async_t *handle)
 	struct request *request;
 	loop_assert_here(loop);
 
-	pthread_mutex_lock(&loop->lock);
+	lock_take(&loop->lock);
 	link_move_all(&loop->arrivals, &arrivals);
 	struct request_queue returns = loop->returns;
 	loop->returns = (struct request_queue){0};
 	bool stop_asked = loop->stop_asked;
-	pthread_mutex_unlock(&loop->lock);
+	lock_release(&loop->lock);
 
 	open_arrivals(loop, &arrivals);
 	const uint64_t end_ns = uv_hrtime() + LOOP_RETURNS_NS;
@@ -107,30 +108,30 @@ void loop_add(struct loop *loop, struct session *session)
 	assert(session->loop == NULL);
 	assert(atomic_load_explicit(&loop->connections, memory_order_relaxed) > 0);
 	session->loop = loop;
-	pthread_mutex_lock(&loop->lock);
+	lock_take(&loop->lock);
 	link_append(&loop->arrivals, &session->all);
 	wake(loop);
-	pthread_mutex_unlock(&loop->lock);
+	lock_release(&loop->lock);
 }
 
 void loop_return(struct request *request)
 {
 	struct loop *loop = request->session->loop;
-	pthread_mutex_lock(&loop->lock);
+	lock_take(&loop->lock);
 	bool first = loop->returns.first == NULL;
 	request_queue_push(&loop->returns, request);
 	if (first) {
 		wake(loop);
 	}
-	pthread_mutex_unlock(&loop->lock);
+	lock_release(&loop->lock);
 }
 
 void loop_stop(struct loop *loop)
 {
-	pthread_mutex_lock(&loop->lock);
+	lock_take(&loop->lock);
 	loop->stop_asked = true;
 	wake(loop);
-	pthread_mutex_unlock(&loop->lock);
+	lock_release(&loop->lock);
 }
 
 /* ---- turns ---- */
@@ -302,10 +303,10 @@ static void assert_nothing_is_left(struct loop *loop)
 	assert(loop->reply.len == 0);
 	assert(loop->reply_reserved == 0);
 	assert(atomic_load_explicit(&loop->connections, memory_order_relaxed) == 0);
-	pthread_mutex_lock(&loop->lock);
+	lock_take(&loop->lock);
 	assert(link_is_alone(&loop->arrivals));
 	assert(loop->returns.count == 0);
-	pthread_mutex_unlock(&loop->lock);
+	lock_release(&loop->lock);
 }
 
 static void *loop_main(void *arg)
@@ -327,7 +328,7 @@ static void *loop_main(void *arg)
 /* Frees the memory of a loop whose thread has ended, or was never started. */
 static void fini(struct loop *loop)
 {
-	pthread_mutex_destroy(&loop->lock);
+	lock_fini(&loop->lock);
 	wire_writer_fini(&loop->reply);
 	while (sender_free_some(loop)) {
 	}
@@ -386,7 +387,7 @@ enum status loop_start(struct loop *loop, struct net *net, void (*on_end)(void *
 	link_init(&loop->ready);
 	link_init(&loop->waiting);
 	link_init(&loop->arrivals);
-	pthread_mutex_init(&loop->lock, NULL);
+	lock_init(&loop->lock);
 	loop->figures.calls = calloc(2 * method_count, sizeof *loop->figures.calls);
 	if (loop->figures.calls == NULL) {
 		fini(loop);

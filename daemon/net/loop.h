@@ -14,6 +14,7 @@
 #include "daemon/net/heap.h"
 #include "daemon/net/link.h"
 #include "daemon/net/request.h"
+#include "daemon/store/system/lock.h"
 #include "schema/status.h"
 #include "schema/wire.h"
 
@@ -68,7 +69,7 @@ struct loop {
 	pthread_t thread;
 	_Atomic(pthread_t) running; /* the thread while it runs the loop, else 0 */
 
-	pthread_mutex_t lock; /* guards the inbox, which is the next three */
+	struct lock lock; /* guards the inbox, which is the next three */
 	struct link arrivals;
 	struct request_queue returns;
 	bool stop_asked;

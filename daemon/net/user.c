@@ -8,14 +8,14 @@
 
 void users_init(struct users *users)
 {
-	pthread_mutex_init(&users->lock, NULL);
+	lock_init(&users->lock);
 	link_init(&users->all);
 }
 
 void users_fini(struct users *users)
 {
 	assert(link_is_alone(&users->all));
-	pthread_mutex_destroy(&users->lock);
+	lock_fini(&users->lock);
 }
 
 /* A socket of another family has no such option, or one without a user. */
@@ -35,6 +35,7 @@ static bool is_own(uid_t uid)
 
 static struct user *find(const struct users *users, uid_t uid, bool is_known)
 {
+	lock_assert_held(&users->lock);
 	for (struct link *at = users->all.next; at != &users->all; at = at->next) {
 		struct user *user = LINK_OWNER(at, struct user, all);
 		if (user->is_known == is_known && (!is_known || user->uid == uid)) {
@@ -62,7 +63,7 @@ struct user *users_enter(struct users *users, int fd)
 {
 	uid_t uid;
 	const bool is_known = ask_peer(fd, &uid);
-	pthread_mutex_lock(&users->lock);
+	lock_take(&users->lock);
 	struct user *user = find(users, uid, is_known);
 	if (user == NULL) {
 		user = add(users, uid, is_known);
@@ -70,7 +71,7 @@ struct user *users_enter(struct users *users, int fd)
 	if (user != NULL) {
 		user->connections++;
 	}
-	pthread_mutex_unlock(&users->lock);
+	lock_release(&users->lock);
 	return user;
 }
 
@@ -86,13 +87,13 @@ void users_leave(struct user *user)
 		return;
 	}
 	struct users *users = user->users;
-	pthread_mutex_lock(&users->lock);
+	lock_take(&users->lock);
 	assert(user->connections > 0);
 	const bool is_last = --user->connections == 0;
 	if (is_last) {
 		link_remove(&user->all);
 	}
-	pthread_mutex_unlock(&users->lock);
+	lock_release(&users->lock);
 	if (is_last) {
 		assert(atomic_load(&user->requests.used) == 0);
 		assert(atomic_load(&user->replies.used) == 0);

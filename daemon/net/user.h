@@ -11,13 +11,13 @@
 #include "daemon/net/budget.h"
 #include "daemon/net/lane.h"
 #include "daemon/net/link.h"
+#include "daemon/store/system/lock.h"
 
-#include <pthread.h>
 #include <sys/types.h>
 
 /* One for a server. */
 struct users {
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct link all; /* guarded by lock */
 };
 

@@ -362,13 +362,10 @@ void peer_open(struct peer *peer, const struct net_fixture *fixture)
 
 void peer_open_tcp(struct peer *peer, const struct net_fixture *fixture)
 {
-	const struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_port = fixture->port,
-		.sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)},
-	};
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = fixture->port};
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	*peer = (struct peer){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-	assert_int_equal(connect(peer->fd, (const struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(connect(peer->fd, (struct sockaddr *)&address, sizeof address), 0);
 }
 
 void peer_close(struct peer *peer)
