@@ -130,7 +130,10 @@ def least_loss(features, labels, l2):
         p = sigmoid(x @ w)
         gradient = x.T @ (p - labels) / len(x) + ridge * w
         curve = (x * (p * (1 - p))[:, None]).T @ x / len(x) + np.diag(ridge + 1e-12)
-        w -= np.linalg.solve(curve, gradient)
+        step = np.linalg.solve(curve, gradient)
+        w -= step
+        if np.abs(step).max() < 1e-12:
+            break
     return w
 
 
