@@ -172,18 +172,34 @@ static void on_turn_over(uv_check_t *check)
 	look_at_turn(loop);
 }
 
-/* Gives every session of the list one turn. A session that needs another goes on a new list. */
-static void on_resume(uv_idle_t *idle)
+/* Gives every session of the list one turn. A session that needs another goes on a new list: in front
+ * of the others if it had none, since its user's share of this turn was used by those before it. */
+static void give_turns(struct loop *loop)
 {
-	struct loop *loop = idle->data;
-	struct link ready;
-	link_move_all(&loop->ready, &ready);
-	while (!link_is_alone(&ready)) {
-		struct session *session = LINK_OWNER(ready.next, struct session, ready);
+	struct link untried;
+	struct link passed_over;
+	struct link again;
+	link_move_all(&loop->ready, &untried);
+	link_init(&passed_over);
+	while (!link_is_alone(&untried)) {
+		struct session *session = LINK_OWNER(untried.next, struct session, ready);
 		link_remove(&session->ready);
 		assert(!session->closing);
 		session_continue(session);
+		if (!link_is_alone(&session->ready) && session->turn.messages == 0) {
+			link_remove(&session->ready);
+			link_append(&passed_over, &session->ready);
+		}
 	}
+	link_move_all(&loop->ready, &again);
+	link_append_all(&loop->ready, &passed_over);
+	link_append_all(&loop->ready, &again);
+}
+
+static void on_resume(uv_idle_t *idle)
+{
+	struct loop *loop = idle->data;
+	give_turns(loop);
 	const bool has_more = sender_free_some(loop);
 	if (link_is_alone(&loop->ready) && !has_more) {
 		uv_idle_stop(idle);
@@ -380,9 +396,11 @@ static enum status start_thread(struct loop *loop)
 	return status_of_errno(failed);
 }
 
-enum status loop_start(struct loop *loop, struct net *net, void (*on_end)(void *), void *arg)
+enum status loop_start(struct loop *loop, unsigned number, struct net *net, void (*on_end)(void *),
+	void *arg)
 {
-	*loop = (struct loop){.net = net, .on_end = on_end, .on_end_arg = arg};
+	assert(number < net->users.loops);
+	*loop = (struct loop){.net = net, .number = number, .on_end = on_end, .on_end_arg = arg};
 	link_init(&loop->sessions);
 	link_init(&loop->ready);
 	link_init(&loop->waiting);

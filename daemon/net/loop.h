@@ -64,6 +64,7 @@ struct loop {
 	struct heap expiries; /* of requests in lanes; key: the monotonic clock, ms */
 
 	struct net *net; /* borrowed */
+	unsigned number; /* of it among the loops */
 	void (*on_end)(void *arg);
 	void *on_end_arg;
 	pthread_t thread;
@@ -99,9 +100,10 @@ static inline void loop_assert_here(const struct loop *loop)
 	(void)loop;
 }
 
-/* Starts the thread. The last thing that the thread does is to call `on_end`.
- * Errors: NO_MEMORY, IO. */
-enum status loop_start(struct loop *loop, struct net *net, void (*on_end)(void *), void *arg);
+/* Starts the thread. The last thing that the thread does is to call `on_end`. `number`: below
+ * net->users.loops, another for each loop. Errors: NO_MEMORY, IO. */
+enum status loop_start(struct loop *loop, unsigned number, struct net *net, void (*on_end)(void *),
+	void *arg);
 
 /* Gives the loop a session of its own. The acceptor has counted it in `connections`. */
 void loop_add(struct loop *loop, struct session *session);

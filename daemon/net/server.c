@@ -84,7 +84,8 @@ static enum status start_loops(struct server *server, const struct server_option
 	server->has_async = true;
 	while (server->loop_count < options->workers) {
 		struct loop *loop = &server->loops[server->loop_count];
-		enum status status = loop_start(loop, &server->net, on_loop_end, server);
+		enum status status =
+			loop_start(loop, server->loop_count, &server->net, on_loop_end, server);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -207,7 +208,7 @@ static struct server *server_new(const struct server_options *options)
 		options->kept_memory_bytes);
 	set_budget(&server->net.replies, options->reply_memory_bytes, LIMIT_MESSAGE_BYTES,
 		options->kept_memory_bytes);
-	users_init(&server->net.users);
+	users_init(&server->net.users, options->workers);
 	server->net.on_event = options->on_event;
 	server->net.on_event_arg = options->on_event_arg;
 	return server;

@@ -48,9 +48,22 @@ static struct session_turn *turn_of(struct session *session)
 	return &session->turn;
 }
 
-static bool is_turn_over(const struct session_turn *turn)
+/* The same for all sessions of its user on the loop. */
+static struct user_turn *user_turn_of(const struct session *session)
 {
-	return turn->messages >= SESSION_TURN_MESSAGES || turn->ns >= SESSION_TURN_NS;
+	struct user_turn *turn = &session->user->of_loops[session->loop->number];
+	if (turn->turn != session->loop->turn) {
+		turn->turn = session->loop->turn;
+		turn->ns = 0;
+	}
+	return turn;
+}
+
+static bool is_turn_over(const struct session *session, const struct user_turn *of_user)
+{
+	const struct session_turn *turn = &session->turn;
+	return turn->messages >= SESSION_TURN_MESSAGES || turn->ns >= SESSION_TURN_NS ||
+	       (of_user->ns >= SESSION_USER_TURN_NS && user_has_others(session->user));
 }
 
 /* The session waits for no memory. If it leads, it goes on with that until its message is taken. */
@@ -230,6 +243,7 @@ static bool pump_one(struct session *session)
 static void pump(struct session *session)
 {
 	struct session_turn *turn = turn_of(session);
+	struct user_turn *of_user = user_turn_of(session);
 	uint64_t began = uv_hrtime() - turn->ns;
 	session->starved = session->deaf;
 	while (!session->deaf && !session->closing) {
@@ -238,7 +252,7 @@ static void pump(struct session *session)
 			session->partial_since_ms = 0;
 			break;
 		}
-		if (is_turn_over(turn)) {
+		if (is_turn_over(session, of_user)) {
 			loop_make_ready(session->loop, session);
 			break;
 		}
@@ -247,6 +261,7 @@ static void pump(struct session *session)
 		}
 		const uint64_t spent_ns = uv_hrtime() - began;
 		session->loop->turn_ns += spent_ns - turn->ns;
+		of_user->ns += spent_ns - turn->ns;
 		turn->messages++;
 		turn->ns = spent_ns;
 	}

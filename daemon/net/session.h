@@ -31,6 +31,8 @@ enum {
 	SESSION_TURN_MESSAGES = 256,
 	SESSION_TURN_NS = 200 * 1000,
 	SESSION_TURN_BYTES = 256 << 10,
+	/* All sessions of a user together begin nothing more in a turn, while there are other users. */
+	SESSION_USER_TURN_NS = 500 * 1000,
 	/* How long a peer that was refused has time to read why. */
 	SESSION_LINGER_MS = 2000,
 	/* How much the kernel may hold of a Unix socket, so that one call sends a whole reply. */

@@ -6,8 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void users_init(struct users *users)
+void users_init(struct users *users, unsigned loops)
 {
+	users->loops = loops;
+	atomic_init(&users->count, 0);
 	lock_init(&users->lock);
 	link_init(&users->all);
 }
@@ -47,7 +49,7 @@ static struct user *find(const struct users *users, uid_t uid, bool is_known)
 
 static struct user *add(struct users *users, uid_t uid, bool is_known)
 {
-	struct user *user = calloc(1, sizeof *user);
+	struct user *user = calloc(1, sizeof *user + users->loops * sizeof user->of_loops[0]);
 	if (user != NULL) {
 		user->users = users;
 		user->uid = uid;
@@ -55,6 +57,7 @@ static struct user *add(struct users *users, uid_t uid, bool is_known)
 		user->own = is_known && is_own(uid);
 		link_init(&user->all);
 		link_append(&users->all, &user->all);
+		atomic_fetch_add_explicit(&users->count, 1, memory_order_relaxed);
 	}
 	return user;
 }
@@ -92,6 +95,7 @@ void users_leave(struct user *user)
 	const bool is_last = --user->connections == 0;
 	if (is_last) {
 		link_remove(&user->all);
+		atomic_fetch_sub_explicit(&users->count, 1, memory_order_relaxed);
 	}
 	lock_release(&users->lock);
 	if (is_last) {

@@ -19,6 +19,15 @@
 struct users {
 	struct lock lock;
 	struct link all; /* guarded by lock */
+	atomic_uint count;
+	unsigned loops; /* of the server */
+};
+
+/* The work that one iteration of a loop has done for a user. */
+struct user_turn {
+	uint64_t turn; /* which iteration: loop->turn of then */
+	uint64_t ns;
+	uint64_t unused[6]; /* so that no two loops write to one line of the cache */
 };
 
 struct user {
@@ -30,15 +39,22 @@ struct user {
 	bool own;      /* the user whom the daemon runs as, or root */
 	struct budget_user requests;
 	struct budget_user replies;
-	struct turns_user
-		turns[LANE_COUNT]; /* what it asks of each lane; guarded by the lanes' locks */
+	/* What it asks of each lane; guarded by the lanes' locks. */
+	struct turns_user turns[LANE_COUNT];
+	struct user_turn of_loops[]; /* users->loops; each for the thread of its loop */
 };
 
-void users_init(struct users *users);
+void users_init(struct users *users, unsigned loops);
 void users_fini(struct users *users); /* everybody has left */
 
 /* Finds the peer of a connected socket, and counts the connection. NULL: there is no memory. */
 struct user *users_enter(struct users *users, int fd);
+
+/* Are there others beside it? */
+static inline bool user_has_others(const struct user *user)
+{
+	return atomic_load_explicit(&user->users->count, memory_order_relaxed) > 1;
+}
 
 /* Is the peer of a connected socket the user whom the daemon runs as, or root? */
 bool users_is_own(int fd);

@@ -448,6 +448,40 @@ static void a_turn_that_others_have_used_is_left(void **state)
 	net_fixture_close(&fixture);
 }
 
+/* As above, but there is another user: what comes after the first burns waits for the next turn. */
+static void a_user_leaves_the_turn_to_others(void **state)
+{
+	enum { PEERS = 5, BURN_US = 2000, ROUNDS = 30 };
+	struct net_fixture fixture;
+	struct peer peers[PEERS];
+	struct peer stranger;
+	(void)state;
+	net_fixture_open(&fixture, &(struct net_fixture_options){0});
+	peer_open_tcp(&stranger, &fixture);
+	peer_ask(&stranger, 1, "ping", 0);
+	peer_expect_ok(&stranger, 1);
+	for (unsigned i = 0; i < PEERS; i++) {
+		peer_open(&peers[i], &fixture);
+	}
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		for (unsigned i = 0; i < PEERS; i++) {
+			peer_ask(&peers[i], round, i < 2 ? "burn" : "crowd", BURN_US);
+		}
+		for (unsigned i = 0; i < PEERS; i++) {
+			if (i < 2) {
+				peer_expect_ok(&peers[i], round);
+			} else {
+				assert_false(answer_is_true(&peers[i]));
+			}
+		}
+	}
+	for (unsigned i = 0; i < PEERS; i++) {
+		peer_close(&peers[i]);
+	}
+	peer_close(&stranger);
+	net_fixture_close(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +499,7 @@ int main(void)
 		cmocka_unit_test(replies_of_many_pieces_come_whole_and_in_order),
 		cmocka_unit_test(a_long_turn_is_told_of_its_loop_alone),
 		cmocka_unit_test(a_turn_that_others_have_used_is_left),
+		cmocka_unit_test(a_user_leaves_the_turn_to_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
