@@ -156,6 +156,27 @@ static void put_off(struct indexer *indexer, const struct wish *wish, enum statu
 		(unsigned long long)wish->release, table->spec.name.text, err->text);
 }
 
+/* Opens the index file of a table that has no index yet. False: one must be built. */
+static bool open_there(struct indexer *indexer, const struct wish *wish,
+	const struct index_job *job, struct index **out)
+{
+	const struct index_owner owner = table_index_owner(wish->table, wish->release);
+	const struct index *before = atomic_load(&wish->table->index);
+	struct error err = {.text = "it could not be read"};
+	enum status status = STATUS_CORRUPT;
+	if (before == NULL) {
+		status = index_open(job->folder, &owner, out, &err);
+	} else if (index_is_sound(before)) {
+		status = STATUS_NOT_FOUND; /* it is stale */
+	}
+	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
+		store_event(indexer->store,
+			"event=index_renewed release=%llu table=%s reason=\"%s\"",
+			(unsigned long long)wish->release, wish->table->spec.name.text, err.text);
+	}
+	return status == STATUS_OK;
+}
+
 static enum status build(struct indexer *indexer, const struct wish *wish,
 	const struct index_job *job, struct index **out, struct error *err)
 {
@@ -164,39 +185,18 @@ static enum status build(struct indexer *indexer, const struct wish *wish,
 	const enum status status = index_build(job, out, err);
 	atomic_store(&indexer->running, false);
 	atomic_store(&indexer->building, NULL);
-	if (status == STATUS_OK) {
-		indexer_count(indexer, *out);
-		store_event(indexer->store,
-			"event=index_built release=%llu table=%s rows=%llu bytes=%llu ms=%llu",
-			(unsigned long long)wish->release, wish->table->spec.name.text,
-			(unsigned long long)wish->table->rows, (unsigned long long)(*out)->bytes,
-			(unsigned long long)(*out)->build_ms);
-	}
 	return status;
 }
 
-/* Opens the index file of a table that has no index yet, or builds one. */
-static enum status make(struct indexer *indexer, const struct wish *wish,
-	const struct index_job *job, struct index **out, struct error *err)
+/* To be called when searches find it: who waits for a build searches next. */
+static void tell_built(struct indexer *indexer, const struct wish *wish, const struct index *index)
 {
-	const struct index_owner owner = table_index_owner(wish->table, wish->release);
-	const struct index *before = atomic_load(&wish->table->index);
-	if (before != NULL) {
-		if (!index_is_sound(before)) {
-			store_event(indexer->store,
-				"event=index_renewed release=%llu table=%s reason=\"it could not be "
-				"read\"",
-				(unsigned long long)wish->release, wish->table->spec.name.text);
-		}
-		return build(indexer, wish, job, out, err);
-	}
-	const enum status status = index_open(job->folder, &owner, out, err);
-	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
-		store_event(indexer->store,
-			"event=index_renewed release=%llu table=%s reason=\"%s\"",
-			(unsigned long long)wish->release, wish->table->spec.name.text, err->text);
-	}
-	return status == STATUS_OK ? status : build(indexer, wish, job, out, err);
+	indexer_count(indexer, index);
+	store_event(indexer->store,
+		"event=index_built release=%llu table=%s rows=%llu bytes=%llu ms=%llu",
+		(unsigned long long)wish->release, wish->table->spec.name.text,
+		(unsigned long long)wish->table->rows, (unsigned long long)index->bytes,
+		(unsigned long long)index->build_ms);
 }
 
 /* Calibrates an index anew by rows of users. */
@@ -226,13 +226,17 @@ static void give(struct indexer *indexer, const struct wish *wish, const struct 
 {
 	struct index *index = NULL;
 	struct error err = {.text = ""};
-	const enum status status = make(indexer, wish, job, &index, &err);
+	const bool is_opened = open_there(indexer, wish, job, &index);
+	const enum status status = is_opened ? STATUS_OK : build(indexer, wish, job, &index, &err);
 	if (status != STATUS_OK) {
 		put_off(indexer, wish, status, &err);
 		return;
 	}
 	assert(index->balls.rows == wish->table->rows);
 	struct index *before = atomic_exchange(&wish->table->index, index);
+	if (!is_opened) {
+		tell_built(indexer, wish, index);
+	}
 	if (before != NULL) {
 		grace_wait(); /* who is inside may have loaded its address */
 		index_close(before);
