@@ -64,8 +64,8 @@ static struct topk_hit *any_of(struct topk *topk, size_t first, size_t last)
 	return &topk->hits[first + (topk->chance >> 33) % (last - first + 1)];
 }
 
-/* The median of three. Were they at fixed places, there would be orders of candidates, rising scores
- * among them, for which each step drops a few hits only. */
+/* The median of three. Were they at fixed places, a peer could choose an order of candidates for which
+ * each step drops a few hits only. */
 static struct topk_hit *pivot_of(struct topk *topk, size_t first, size_t last)
 {
 	struct topk_hit *a = any_of(topk, first, last);
@@ -79,7 +79,7 @@ static struct topk_hit *pivot_of(struct topk *topk, size_t first, size_t last)
 	if (!is_better(topk, c, b)) {
 		return b;
 	}
-	return is_better(topk, c, a) ? c : a;
+	return is_better(topk, c, a) ? a : c;
 }
 
 /* Moves one of hits [first, last] to its place, the better ones before it and the others behind it.

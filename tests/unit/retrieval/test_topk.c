@@ -168,9 +168,7 @@ static int compare_and_count(void *arg, uint64_t a, uint64_t b)
 	return compare_ids(NULL, a, b);
 }
 
-/* Equal scores are told apart by ids alone, so that each step of a selection is counted. Candidates
- * that come worst first are all taken, and each cut finds the best in the order in which the cut before
- * has left them. */
+/* All scores are equal, so no candidate is left out and each comparison is counted. */
 static void no_order_of_candidates_makes_selection_slow(void **state)
 {
 	enum { K = 10000, COUNT = 20 * K, STEPS_MAX = 20 };
