@@ -428,8 +428,11 @@ class Daemon:
                 longest = self.longest_turn_ms()
             finally:
                 self.process.send_signal(signal.SIGTERM)
-        status = self.wait()
-        self.process = None
+                status = self.wait()
+                self.process = None
+        else:
+            status = self.wait()
+            self.process = None
         if status != 0:
             raise AssertionError('repstored exited with %d:\n%s' % (status, self.log()))
         if not SANITIZED and None not in (longest, self.turn_ms) and longest >= self.turn_ms:
