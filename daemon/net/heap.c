@@ -1,16 +1,17 @@
-/* heap.c - a pairing heap: a tree whose nodes come before their children. To push compares twice; to
- * remove takes the logarithm of the count on average over all calls.
+/* heap.c - a pairing heap: a tree in which no node comes after its children. A push compares once. A
+ * removal takes time in the logarithm of the count, averaged over all calls; a single one may touch
+ * every node.
  * Source: Fredman, Sedgewick, Sleator, Tarjan, The Pairing Heap: A New Form of Self-Adjusting Heap,
  * 1986. */
 #include "daemon/net/heap.h"
 
 #include <assert.h>
 
-static void put(struct heap_node **place, struct heap_node *node)
+static void put(struct heap_node **at, struct heap_node *node)
 {
-	*place = node;
+	*at = node;
 	if (node != NULL) {
-		node->place = place;
+		node->pointed_by = at;
 	}
 }
 
@@ -77,8 +78,8 @@ void heap_remove(struct heap_node *node)
 	if (heap == NULL) {
 		return;
 	}
-	assert(*node->place == node);
-	put(node->place, node->next);
+	assert(*node->pointed_by == node);
+	put(node->pointed_by, node->next);
 	node->heap = NULL;
 	add(heap, join_all(node->child));
 }

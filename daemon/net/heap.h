@@ -18,10 +18,10 @@ struct heap;
 struct heap_node {
 	uint64_t key; /* as is `order`, constant while the node is in a heap */
 	uint64_t order;
-	struct heap *heap;        /* NULL: it is in none */
-	struct heap_node *child;  /* the first of those that come after it */
-	struct heap_node *next;   /* sibling */
-	struct heap_node **place; /* what points to it */
+	struct heap *heap;       /* NULL: it is in none */
+	struct heap_node *child; /* the first of those that come after it */
+	struct heap_node *next;  /* sibling */
+	struct heap_node **pointed_by;
 };
 
 /* Zeroed, it is empty. */

@@ -243,72 +243,17 @@ static void release(struct request *request)
 	}
 }
 
-/* ---- threads ---- */
-
-static void name_thread(pthread_t thread, const char *name, unsigned number)
-{
-	char text[16]; /* the kernel's limit */
-	(void)snprintf(text, sizeof text, "%.10s-%u", name, number);
-	pthread_setname_np(thread, text);
-}
-
-static void *lane_main(void *arg);
-
-/* Returns an errno, or 0. */
-static int start_thread(struct lane_runner *runner)
-{
-	struct lane *lane = runner->lane;
-	lock_assert_held(&lane->lock);
-	const int failed = pthread_create(&runner->thread, NULL, lane_main, runner);
-	if (failed == 0) {
-		name_thread(runner->thread, lane->options.name, (unsigned)(runner - lane->runners));
-	}
-	return failed;
-}
-
-/* Lets a new thread take the place of this one, which was lowered, and which may not rise again
- * without a right to do so. False: it goes on as it is, since the lane stops or there is no thread to
- * be had. */
-static bool replace(struct lane_runner *runner)
-{
-	struct lane *lane = runner->lane;
-	lock_take(&lane->lock);
-	const pthread_t self = pthread_self();
-	runner->before = self;
-	runner->is_replacing = true;
-	const bool is_replaced = !lane->stopping && start_thread(runner) == 0;
-	if (!is_replaced) {
-		runner->is_replacing = false;
-		runner->thread = self;
-	}
-	lock_release(&lane->lock);
-	return is_replaced;
-}
-
-/* Waits for the end of the thread whose place this one takes. */
-static void take_over(struct lane_runner *runner)
-{
-	lock_take(&runner->lane->lock);
-	const bool is_replacing = runner->is_replacing;
-	runner->is_replacing = false;
-	lock_release(&runner->lane->lock);
-	if (is_replacing) {
-		pthread_join(runner->before, NULL);
-		runner->is_lowered = false;
-	}
-}
-
 static void *lane_main(void *arg)
 {
 	struct lane_runner *runner = arg;
 	struct lane *lane = runner->lane;
 	struct request *request;
-	take_over(runner);
 	runner->tid = (id_t)syscall(SYS_gettid);
+	/* On Linux these calls concern the calling thread alone. */
 	if (lane->options.nice) {
-		/* On Linux this call changes the calling thread alone. */
 		(void)setpriority(PRIO_PROCESS, 0, LANE_NICE);
 	}
+	const int nice = getpriority(PRIO_PROCESS, 0);
 	method_thread_begin();
 	while ((request = pop(runner, true)) != NULL) {
 		if (lane->options.groups) {
@@ -317,8 +262,9 @@ static void *lane_main(void *arg)
 			run(runner, request);
 			release(request);
 		}
-		if (runner->is_lowered && replace(runner)) {
-			break;
+		if (runner->is_lowered) {
+			(void)setpriority(PRIO_PROCESS, 0, nice);
+			runner->is_lowered = false;
 		}
 	}
 	method_thread_end();
@@ -326,6 +272,32 @@ static void *lane_main(void *arg)
 }
 
 /* ---- start and end ---- */
+
+static void name_thread(pthread_t thread, const char *name, unsigned number)
+{
+	char text[16]; /* the kernel's limit */
+	(void)snprintf(text, sizeof text, "%.10s-%u", name, number);
+	pthread_setname_np(thread, text);
+}
+
+static void *lower_and_rise(void *arg)
+{
+	const int nice = getpriority(PRIO_PROCESS, 0);
+	const bool can = nice < LANE_LONG_NICE &&
+			 setpriority(PRIO_PROCESS, 0, LANE_LONG_NICE) == 0 &&
+			 setpriority(PRIO_PROCESS, 0, nice) == 0;
+	return can ? arg : NULL;
+}
+
+/* Can a thread that was lowered rise again? That needs a right, RLIMIT_NICE or CAP_SYS_NICE; a thread
+ * of its own tries, since without the right it stays low. */
+static bool can_rise(struct lane *lane)
+{
+	pthread_t thread;
+	void *can = NULL;
+	return pthread_create(&thread, NULL, lower_and_rise, lane) == 0 &&
+	       pthread_join(thread, &can) == 0 && can != NULL;
+}
 
 static enum status start_threads(struct lane *lane)
 {
@@ -336,8 +308,10 @@ static enum status start_threads(struct lane *lane)
 		struct lane_runner *runner = &lane->runners[lane->started];
 		runner->lane = lane;
 		runner->is_spare = lane->started >= lane->options.threads;
-		failed = start_thread(runner);
-		lane->started += failed == 0;
+		failed = pthread_create(&runner->thread, NULL, lane_main, runner);
+		if (failed == 0) {
+			name_thread(runner->thread, lane->options.name, lane->started++);
+		}
 	}
 	lock_release(&lane->lock);
 	return failed == 0 ? STATUS_OK : status_of_errno(failed);
@@ -358,9 +332,10 @@ enum status lane_start(struct lane *lane, enum lane_number number,
 		.turns =
 			{
 				.waiting_max = options->waiting_max,
-				.running_max = (options->threads + options->spare + 1) / 2,
+				.running_max = options->threads + options->spare / 2,
 			},
 	};
+	lane->options.lowers = options->lowers && can_rise(lane);
 	lane->runners = calloc(options->threads + options->spare, sizeof *lane->runners);
 	if (lane->runners == NULL) {
 		return STATUS_NO_MEMORY;

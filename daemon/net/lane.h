@@ -14,11 +14,8 @@
  * its threads are in use, a request that has run for longer than a slice makes way for one of a
  * connection of which none runs. It goes on beside that one, and the kernel shares the processors
  * among them, with less for those that made way. So long requests of some connections keep nobody
- * else waiting, until all spare threads are in use too; a user finds half of them free at least, when
- * all others are one user.
- *
- * A thread that was given less of the processors ends with its request, and a new one stands in its
- * place: no right is needed to be given less, but one to be given more.
+ * else waiting, until as many spare threads are in use as there may be. One user has half of them at
+ * most, beside the lane's own; its other connections wait then, and the rest is kept for other users.
  *
  * Threads: any calls lane_push, lane_withdraw and lane_waiting; one thread starts and stops a lane.
  * Nobody pushes when lane_stop has been called.
@@ -41,8 +38,9 @@ enum {
 	LANE_NAME_BYTES = 10,
 	/* How long a request runs before it makes way. */
 	LANE_SLICE_MS = 20,
-	/* The niceness of threads that give way to the loops; and of those whose request has made way:
-	 * among threads that all have work this one has a ninth of that one's share. */
+	/* The niceness of threads that give way to the loops; and of those whose request has made way. A
+	 * thread at LANE_LONG_NICE that is always busy gets about a ninth of what one at LANE_NICE gets,
+	 * and a 28th of what one at 0 gets. */
 	LANE_NICE = 5,
 	LANE_LONG_NICE = 15,
 };
@@ -67,7 +65,9 @@ struct lane_options {
 	size_t waiting_max; /* above 0 */
 	bool groups; /* one sync after each group; the lane has one thread, and no spare one */
 	bool nice;   /* its threads give way to the loops, whose requests are short */
-	bool lowers; /* a request that makes way has less of the processors from then on */
+	/* A request that makes way has less of the processors from then on, if the system lets its
+	 * thread rise again. */
+	bool lowers;
 };
 
 /* A thread of a lane. */
@@ -76,9 +76,7 @@ struct lane_runner {
 	bool is_spare;
 	bool is_asleep;        /* guarded by lane->lock */
 	struct condition wake; /* of a spare thread */
-	pthread_t thread;      /* guarded by lane->lock, as are the next two */
-	pthread_t before;      /* whose place it takes, while is_replacing */
-	bool is_replacing;
+	pthread_t thread;
 	id_t tid;          /* constant while it runs something */
 	bool is_lowered;   /* guarded by lane->lock while it runs something, else its own */
 	uint64_t began_ns; /* guarded by lane->lock; 0: it runs nothing */

@@ -15,7 +15,7 @@ static void place_enter(struct turns_level *level, struct turns_place *place, bo
 	}
 }
 
-static void place_wait(struct turns_level *level, struct turns_place *place)
+static void place_count_waiting(struct turns_level *level, struct turns_place *place)
 {
 	if (place->waiting++ == 0) {
 		place->node.order = level->arrivals++;
@@ -25,7 +25,7 @@ static void place_wait(struct turns_level *level, struct turns_place *place)
 	}
 }
 
-static void place_wait_no_more(struct turns_place *place)
+static void place_drop_waiting(struct turns_place *place)
 {
 	assert(place->waiting > 0);
 	place->waiting--;
@@ -33,7 +33,7 @@ static void place_wait_no_more(struct turns_place *place)
 
 static void place_begin(struct turns_level *level, struct turns_place *place, uint64_t cost_ns)
 {
-	place_wait_no_more(place);
+	place_drop_waiting(place);
 	if (level->now_ns < place->next_ns) {
 		level->now_ns = place->next_ns;
 	}
@@ -100,8 +100,8 @@ bool turns_push(struct turns *turns, struct turns_member *member, struct request
 	leave(member);
 	request_queue_push(&member->queue, request);
 	turns->waiting++;
-	place_wait(&member->user->members, &member->place);
-	place_wait(&turns->users, &member->user->place);
+	place_count_waiting(&member->user->members, &member->place);
+	place_count_waiting(&turns->users, &member->user->place);
 	enter(turns, member);
 	return true;
 }
@@ -149,8 +149,8 @@ bool turns_withdraw(struct turns *turns, struct turns_member *member, struct req
 	assert(turns->waiting > 0);
 	turns->waiting--;
 	leave(member);
-	place_wait_no_more(&member->place);
-	place_wait_no_more(&member->user->place);
+	place_drop_waiting(&member->place);
+	place_drop_waiting(&member->user->place);
 	enter(turns, member);
 	return true;
 }

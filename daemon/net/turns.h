@@ -9,7 +9,8 @@
  * next, and of all users the one whose time, counted alike over all of its members, is earliest. So
  * the requests of a connection that asks much wait for each other, and those of others pass them;
  * and a user who asks on many connections has no more than one who asks on one. What a request has
- * really taken is known at its end: the difference is added to the time of the next one.
+ * really taken is known at its end: the difference is added to the time of the next one, unless its
+ * user has closed the last connection meanwhile.
  *
  * Source: Goyal, Vin, Cheng, Start-time Fair Queuing, 1996, with its hierarchy of schedulers.
  *
@@ -35,10 +36,11 @@ struct turns_place {
 
 /* Those that take turns with each other. */
 struct turns_level {
-	struct heap idle;  /* members of which none runs; users with such a member */
+	/* Members of which none runs; users with such a member that run fewer than running_max. */
+	struct heap idle;
 	struct heap busy;  /* the others that ask for something */
 	uint64_t now_ns;   /* virtual time: when the request began that was taken last */
-	uint64_t arrivals; /* how often one came into a heap so far */
+	uint64_t arrivals; /* the next `order` of a node */
 };
 
 /* What the connections of one user ask of one lane. Zeroed, it asks for nothing. */
@@ -59,7 +61,7 @@ struct turns {
 	struct turns_level users;
 	size_t waiting; /* requests of all */
 	size_t waiting_max;
-	unsigned running_max; /* of one user, beyond which it counts as busy */
+	unsigned running_max; /* a user that runs so many counts as busy */
 };
 
 enum turns_who {
@@ -67,10 +69,10 @@ enum turns_who {
 	TURNS_IDLE, /* only members of which none runs, of users that run fewer than running_max */
 };
 
-/* The request is the member's last; its cost_ns says how long it is expected to take. False, and the
- * caller keeps it, if as many requests of the user wait as twice the places that are left, or as many
- * of the member as these have beyond those of the user. So some cannot take all places: one connection
- * alone has half of waiting_max, and k users with many connections have 2 / (2 k + 1) of it each.
+/* The request is the member's last; its cost_ns says how long it is expected to take. Let `most` be
+ * twice the places that are left. False, and the caller keeps it, if the user has `most` waiting, or
+ * the member and its user together have `most`. So some cannot take all places: one connection alone
+ * has half of waiting_max, and k users with many connections have 2 / (2 k + 1) of it each.
  * Source: Choudhury, Hahne, Dynamic Queue Length Thresholds, 1998. */
 bool turns_push(struct turns *turns, struct turns_member *member, struct request *request);
 

@@ -101,6 +101,10 @@ void users_leave(struct user *user)
 	if (is_last) {
 		assert(atomic_load(&user->requests.used) == 0);
 		assert(atomic_load(&user->replies.used) == 0);
+		for (unsigned i = 0; i < LANE_COUNT; i++) {
+			assert(user->turns[i].place.running == 0);
+			assert(user->turns[i].place.waiting == 0);
+		}
 		free(user);
 	}
 }

@@ -100,18 +100,17 @@ static enum status starve(struct call *call)
 	return error_set(&call->error, STATUS_NOT_FOUND, "nothing is here, nor memory to say so");
 }
 
-static void pass_gate(void)
+static void pass_gate(atomic_uint *entered)
 {
-	int waited;
-	do {
-		waited = sem_wait(&net_stub.gate);
-	} while (waited != 0 && errno == EINTR);
+	atomic_store(&net_stub.last_tid, (unsigned)syscall(SYS_gettid));
+	atomic_fetch_add(entered, 1);
+	while (sem_wait(&net_stub.gate) != 0 && errno == EINTR) {
+	}
 }
 
 static enum status gate(struct call *call)
 {
-	atomic_fetch_add(&net_stub.gate_entered, 1);
-	pass_gate();
+	pass_gate(&net_stub.gate_entered);
 	wire_write_map(call->out, 0);
 	return STATUS_OK;
 }
@@ -126,9 +125,7 @@ static enum status search(struct call *call)
 	if (number < NET_STUB_SEARCHES) {
 		atomic_store(&net_stub.searches[number], n);
 	}
-	atomic_store(&net_stub.search_tid, (unsigned)syscall(SYS_gettid));
-	atomic_fetch_add(&net_stub.search_count, 1);
-	pass_gate();
+	pass_gate(&net_stub.search_count);
 	wire_write_uint(call->out, n);
 	return STATUS_OK;
 }

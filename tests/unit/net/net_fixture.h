@@ -42,7 +42,7 @@ struct net_stub {
 	_Atomic uint64_t write_order; /* the last n; out_of_order once one was not larger */
 	atomic_bool out_of_order;
 	atomic_uint search_numbers;
-	atomic_uint search_tid;   /* the thread of the last one */
+	atomic_uint last_tid;     /* the thread of the last `gate` or `search` */
 	atomic_uint search_count; /* that have begun; searches: the n of each */
 	_Atomic uint64_t searches[NET_STUB_SEARCHES];
 };

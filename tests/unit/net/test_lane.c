@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -126,9 +127,10 @@ static void users_take_turns(void **state)
 static void a_long_request_makes_way_for_other_connections(void **state)
 {
 	static const struct net_fixture_options options = {.search_waiting = 16, .spare = 4};
-	static const uint64_t order[] = {1, 11, 21};
+	static const uint64_t order[] = {1, 11, 21, 41, 51};
 	struct net_fixture fixture;
 	struct peer peers[4];
+	struct peer strangers[2];
 	(void)state;
 	net_fixture_open(&fixture, &options);
 	for (unsigned i = 0; i < 4; i++) {
@@ -141,13 +143,27 @@ static void a_long_request_makes_way_for_other_connections(void **state)
 	wait_until_begun(2);
 	peer_ask(&peers[2], 21, "search", 21);
 	wait_until_begun(3);
-	/* The others are kept for other users. */
+	/* The other two are kept for other users. */
 	ask(&fixture, &peers[3], 31, 1, 2);
-	assert_searches(order, 3);
-	open_gate(6);
-	for (uint32_t n = 1; n <= 3; n++) {
-		peer_expect_ok(&peers[0], n);
+	for (uint32_t i = 0; i < 2; i++) {
+		peer_open_tcp(&strangers[i], &fixture);
+		peer_ask(&strangers[i], 41 + 10 * i, "search", 41 + 10 * i);
+		wait_until_begun(4 + i);
 	}
+	assert_searches(order, 5);
+	open_gate(8);
+	for (uint32_t i = 0; i < 2; i++) {
+		peer_expect_ok(&strangers[i], 41 + 10 * i);
+		peer_close(&strangers[i]);
+	}
+	unsigned answered = 0; /* a bit each: two may run at once, and any passes the gate first */
+	for (unsigned i = 0; i < 3; i++) {
+		struct rpc_envelope envelope;
+		assert_true(peer_answer(&peers[0], &envelope));
+		assert_false(envelope.failed);
+		answered |= 1u << envelope.msgid;
+	}
+	assert_int_equal(answered, 1u << 1 | 1u << 2 | 1u << 3);
 	peer_expect_ok(&peers[1], 11);
 	peer_expect_ok(&peers[2], 21);
 	peer_expect_ok(&peers[3], 31);
@@ -157,8 +173,13 @@ static void a_long_request_makes_way_for_other_connections(void **state)
 	net_fixture_close(&fixture);
 }
 
-/* One thread, and one that is spare: the search that makes way has less of the processors, and the
- * next one of its thread has as much as any. */
+static int nice_of_last(void)
+{
+	return getpriority(PRIO_PROCESS, atomic_load(&net_stub.last_tid));
+}
+
+/* One thread, and two that are spare, of which the user may have one: what makes way has less of the
+ * processors, and the next request of its thread has as much as any. */
 static void who_makes_way_is_lowered(void **state)
 {
 	static const struct net_fixture_options options = {.search_waiting = 16, .spare = 2};
@@ -166,24 +187,58 @@ static void who_makes_way_is_lowered(void **state)
 	struct peer first;
 	struct peer second;
 	(void)state;
+	if (geteuid() != 0) {
+		skip(); /* who may not rise is not lowered */
+	}
 	net_fixture_open(&fixture, &options);
 	peer_open(&first, &fixture);
 	peer_open(&second, &fixture);
 	for (unsigned i = 0; i < 3; i++) {
 		ask_first(&fixture, &first, 2 * i, 2 * i + 1);
-		const id_t tid = atomic_load(&net_stub.search_tid);
-		assert_int_equal(getpriority(PRIO_PROCESS, tid), LANE_NICE);
+		const id_t tid = atomic_load(&net_stub.last_tid);
+		assert_int_equal(nice_of_last(), LANE_NICE);
 		peer_ask(&second, 2 * i + 1, "search", 2 * i + 1);
 		wait_until_begun(2 * i + 2);
 		assert_int_equal(getpriority(PRIO_PROCESS, tid), LANE_LONG_NICE);
-		assert_int_equal(getpriority(PRIO_PROCESS, atomic_load(&net_stub.search_tid)),
-			LANE_NICE);
+		assert_int_equal(nice_of_last(), LANE_NICE);
 		open_gate(2);
 		peer_expect_ok(&first, 2 * i);
 		peer_expect_ok(&second, 2 * i + 1);
 	}
 	peer_close(&first);
 	peer_close(&second);
+	net_fixture_close(&fixture);
+}
+
+/* The same of the pool: two threads, whose requests a third one makes way. */
+static void who_has_made_way_rises_again(void **state)
+{
+	static const struct net_fixture_options options = {.spare = 2};
+	const int nice = getpriority(PRIO_PROCESS, 0);
+	struct net_fixture fixture;
+	struct peer peers[3];
+	(void)state;
+	net_fixture_open(&fixture, &options);
+	for (unsigned i = 0; i < 3; i++) {
+		peer_open(&peers[i], &fixture);
+	}
+	for (uint32_t round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 3; i++) {
+			struct wait wait = {0};
+			peer_ask(&peers[i], round, "gate", 0);
+			while (atomic_load(&net_stub.gate_entered) < 3 * round + i + 1) {
+				wait_a_moment(&wait);
+			}
+			assert_int_equal(nice_of_last(), nice);
+		}
+		open_gate(3);
+		for (unsigned i = 0; i < 3; i++) {
+			peer_expect_ok(&peers[i], round);
+		}
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		peer_close(&peers[i]);
+	}
 	net_fixture_close(&fixture);
 }
 
@@ -376,6 +431,7 @@ int main(void)
 		cmocka_unit_test(users_take_turns),
 		cmocka_unit_test(a_long_request_makes_way_for_other_connections),
 		cmocka_unit_test(who_makes_way_is_lowered),
+		cmocka_unit_test(who_has_made_way_rises_again),
 		cmocka_unit_test(an_operator_finds_a_thread_beside_a_full_pool),
 		cmocka_unit_test(searches_beyond_those_that_may_wait_are_busy),
 		cmocka_unit_test(searches_of_a_peer_that_has_left_are_dropped),

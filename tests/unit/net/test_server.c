@@ -408,80 +408,6 @@ static void a_long_turn_is_told_of_its_loop_alone(void **state)
 	net_fixture_close(&fixture);
 }
 
-static bool answer_is_true(struct peer *peer)
-{
-	struct rpc_envelope envelope;
-	bool is_true = false;
-	assert_true(peer_answer(peer, &envelope));
-	assert_true(wire_bool(envelope.result, &is_true));
-	return is_true;
-}
-
-static void a_turn_that_others_have_used_is_left(void **state)
-{
-	enum { PEERS = 3, BURN_US = 20000 };
-	struct net_fixture fixture;
-	struct peer peers[PEERS];
-	struct wait wait = {0};
-	bool has_left = false;
-	(void)state;
-	net_fixture_open(&fixture, &(struct net_fixture_options){0});
-	for (unsigned i = 0; i < PEERS; i++) {
-		peer_open(&peers[i], &fixture);
-	}
-	peer_ask(&peers[2], 1, "crowd", 0);
-	assert_false(answer_is_true(&peers[2]));
-	while (!has_left) {
-		wait_a_moment(&wait);
-		/* While the first burns, both others come, and are read in one turn. */
-		for (unsigned i = 0; i < PEERS; i++) {
-			peer_ask(&peers[i], 2, i + 1 < PEERS ? "burn" : "crowd", BURN_US);
-		}
-		for (unsigned i = 0; i + 1 < PEERS; i++) {
-			peer_expect_ok(&peers[i], 2);
-		}
-		has_left = answer_is_true(&peers[2]);
-	}
-	for (unsigned i = 0; i < PEERS; i++) {
-		peer_close(&peers[i]);
-	}
-	net_fixture_close(&fixture);
-}
-
-/* As above, but there is another user: what comes after the first burns waits for the next turn. */
-static void a_user_leaves_the_turn_to_others(void **state)
-{
-	enum { PEERS = 5, BURN_US = 2000, ROUNDS = 30 };
-	struct net_fixture fixture;
-	struct peer peers[PEERS];
-	struct peer stranger;
-	(void)state;
-	net_fixture_open(&fixture, &(struct net_fixture_options){0});
-	peer_open_tcp(&stranger, &fixture);
-	peer_ask(&stranger, 1, "ping", 0);
-	peer_expect_ok(&stranger, 1);
-	for (unsigned i = 0; i < PEERS; i++) {
-		peer_open(&peers[i], &fixture);
-	}
-	for (uint32_t round = 0; round < ROUNDS; round++) {
-		for (unsigned i = 0; i < PEERS; i++) {
-			peer_ask(&peers[i], round, i < 2 ? "burn" : "crowd", BURN_US);
-		}
-		for (unsigned i = 0; i < PEERS; i++) {
-			if (i < 2) {
-				peer_expect_ok(&peers[i], round);
-			} else {
-				assert_false(answer_is_true(&peers[i]));
-			}
-		}
-	}
-	for (unsigned i = 0; i < PEERS; i++) {
-		peer_close(&peers[i]);
-	}
-	peer_close(&stranger);
-	net_fixture_close(&fixture);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -498,8 +424,6 @@ int main(void)
 		cmocka_unit_test(stopping_does_not_wait_beyond_the_grace),
 		cmocka_unit_test(replies_of_many_pieces_come_whole_and_in_order),
 		cmocka_unit_test(a_long_turn_is_told_of_its_loop_alone),
-		cmocka_unit_test(a_turn_that_others_have_used_is_left),
-		cmocka_unit_test(a_user_leaves_the_turn_to_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
