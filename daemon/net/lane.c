@@ -5,6 +5,7 @@
 #include "daemon/net/loop.h"
 #include "daemon/net/net.h"
 #include "daemon/net/session.h"
+#include "daemon/store/system/slice.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -75,10 +76,10 @@ static void lower_the_long(struct lane *lane, uint64_t now_ns)
 	for (unsigned i = 0; i < lane->started && lane->options.lowers; i++) {
 		struct lane_runner *runner = &lane->runners[i];
 		const bool is_long = runner->began_ns != 0 && runner->began_ns + slice_ns <= now_ns;
-		if (is_long && !runner->is_lowered) {
+		if (is_long && !atomic_load(&runner->is_lowered)) {
 			/* On Linux this concerns one thread. */
-			runner->is_lowered =
-				setpriority(PRIO_PROCESS, runner->tid, LANE_LONG_NICE) == 0;
+			(void)setpriority(PRIO_PROCESS, runner->tid, LANE_LONG_NICE);
+			atomic_store(&runner->is_lowered, true);
 		}
 	}
 }
@@ -175,11 +176,22 @@ static struct request *pop(struct lane_runner *runner, bool wait)
 	return request;
 }
 
+/* The thread may have been lowered. Others would wait for it if it took a lock then. */
+static void rise(struct lane_runner *runner)
+{
+	if (atomic_load(&runner->is_lowered)) {
+		/* On Linux this concerns the calling thread alone. */
+		(void)setpriority(PRIO_PROCESS, 0, runner->nice);
+		atomic_store(&runner->is_lowered, false);
+	}
+}
+
 /* Runs a request that was popped, and charges its connection what it has taken. */
 static void run(struct lane_runner *runner, struct request *request)
 {
 	struct lane *lane = runner->lane;
 	run_or_skip(request);
+	rise(runner);
 	const uint64_t now_ns = uv_hrtime();
 	lock_take(&lane->lock);
 	turns_end(&lane->turns, member_of(lane, request), request->cost_ns,
@@ -188,6 +200,7 @@ static void run(struct lane_runner *runner, struct request *request)
 	lane->running--;
 	runner->began_ns = 0;
 	lock_release(&lane->lock);
+	rise(runner); /* it may have been lowered meanwhile, and will not be any more */
 }
 
 /* ---- what becomes of it ---- */
@@ -249,11 +262,13 @@ static void *lane_main(void *arg)
 	struct lane *lane = runner->lane;
 	struct request *request;
 	runner->tid = (id_t)syscall(SYS_gettid);
-	/* On Linux these calls concern the calling thread alone. */
 	if (lane->options.nice) {
 		(void)setpriority(PRIO_PROCESS, 0, LANE_NICE);
 	}
-	const int nice = getpriority(PRIO_PROCESS, 0);
+	if (lane->options.quick) {
+		slice_make_short();
+	}
+	runner->nice = getpriority(PRIO_PROCESS, 0);
 	method_thread_begin();
 	while ((request = pop(runner, true)) != NULL) {
 		if (lane->options.groups) {
@@ -261,10 +276,6 @@ static void *lane_main(void *arg)
 		} else {
 			run(runner, request);
 			release(request);
-		}
-		if (runner->is_lowered) {
-			(void)setpriority(PRIO_PROCESS, 0, nice);
-			runner->is_lowered = false;
 		}
 	}
 	method_thread_end();

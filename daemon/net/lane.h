@@ -29,6 +29,7 @@
 #include "schema/status.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -65,6 +66,7 @@ struct lane_options {
 	size_t waiting_max; /* above 0 */
 	bool groups; /* one sync after each group; the lane has one thread, and no spare one */
 	bool nice;   /* its threads give way to the loops, whose requests are short */
+	bool quick;  /* its requests are short; its threads are to run soon after they wake */
 	/* A request that makes way has less of the processors from then on, if the system lets its
 	 * thread rise again. */
 	bool lowers;
@@ -77,8 +79,10 @@ struct lane_runner {
 	bool is_asleep;        /* guarded by lane->lock */
 	struct condition wake; /* of a spare thread */
 	pthread_t thread;
-	id_t tid;          /* constant while it runs something */
-	bool is_lowered;   /* guarded by lane->lock while it runs something, else its own */
+	id_t tid; /* constant while it runs something */
+	int nice; /* the same; what it has while it is not lowered */
+	/* Becomes true under lane->lock, while it runs something; false by the thread itself. */
+	atomic_bool is_lowered;
 	uint64_t began_ns; /* guarded by lane->lock; 0: it runs nothing */
 };
 

@@ -5,6 +5,7 @@
 #include "daemon/net/net.h"
 #include "daemon/net/sender.h"
 #include "daemon/net/session.h"
+#include "daemon/store/system/slice.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -328,6 +329,7 @@ static void assert_nothing_is_left(struct loop *loop)
 static void *loop_main(void *arg)
 {
 	struct loop *loop = arg;
+	slice_make_short();
 	method_thread_begin();
 	atomic_store_explicit(&loop->running, pthread_self(), memory_order_relaxed);
 	loop->looked_ns = uv_hrtime();

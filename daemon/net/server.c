@@ -113,7 +113,8 @@ static enum status start_lanes(struct net *net, const struct server_options *opt
 		[LANE_OPERATOR] = {.name = "operator",
 			.threads = 1,
 			.spare = SERVER_OPERATOR_SPARE,
-			.waiting_max = SERVER_ADMIN_WAITING_MAX},
+			.waiting_max = SERVER_ADMIN_WAITING_MAX,
+			.quick = true},
 		[LANE_ADMIN] = {.name = "admin",
 			.threads = 1,
 			.waiting_max = SERVER_ADMIN_WAITING_MAX},
@@ -132,7 +133,8 @@ static enum status start_lanes(struct net *net, const struct server_options *opt
 			.groups = true},
 		[LANE_WRITE] = {.name = "write",
 			.threads = 1,
-			.waiting_max = SERVER_WRITE_WAITING_MAX},
+			.waiting_max = SERVER_WRITE_WAITING_MAX,
+			.quick = true},
 	};
 	for (unsigned i = 0; i < LANE_COUNT; i++) {
 		enum status status = lane_start(&net->lanes[i], (enum lane_number)i, &lanes[i]);

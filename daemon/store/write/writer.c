@@ -6,6 +6,7 @@
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/grace.h"
+#include "daemon/store/system/slice.h"
 #include "daemon/store/write/fullness.h"
 #include "daemon/store/write/write.h"
 
@@ -243,6 +244,7 @@ static void *commit_main(void *arg)
 	/* The start has synced the log. */
 	struct turn turn = {.synced_ms = (uint64_t)clock_monotonic_ms()};
 	grace_register();
+	slice_make_short(); /* a write waits for each of its wakings */
 	while (wait_for_work(writer, &turn)) {
 		if (turn.sync) {
 			sync_behind(writer);
