@@ -460,7 +460,7 @@ bool peer_answer(struct peer *peer, struct rpc_envelope *out)
 
 void peer_expect_ok(struct peer *peer, uint32_t msgid)
 {
-	struct rpc_envelope envelope;
+	struct rpc_envelope envelope = {0};
 	assert_true(peer_answer(peer, &envelope));
 	if (envelope.failed) {
 		print_error("%.*s\n", (int)envelope.error.len, (const char *)envelope.error.data);
@@ -471,7 +471,7 @@ void peer_expect_ok(struct peer *peer, uint32_t msgid)
 
 void peer_expect_error(struct peer *peer, uint32_t msgid, enum status status)
 {
-	struct rpc_envelope envelope;
+	struct rpc_envelope envelope = {0};
 	struct error err;
 	assert_true(peer_answer(peer, &envelope));
 	assert_true(envelope.failed);
@@ -482,7 +482,7 @@ void peer_expect_error(struct peer *peer, uint32_t msgid, enum status status)
 
 void peer_expect_end(struct peer *peer)
 {
-	struct rpc_envelope envelope;
+	struct rpc_envelope envelope = {0};
 	assert_false(peer_answer(peer, &envelope));
 }
 

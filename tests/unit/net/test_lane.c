@@ -158,7 +158,7 @@ static void a_long_request_makes_way_for_other_connections(void **state)
 	}
 	unsigned answered = 0; /* a bit each: two may run at once, and any passes the gate first */
 	for (unsigned i = 0; i < 3; i++) {
-		struct rpc_envelope envelope;
+		struct rpc_envelope envelope = {0};
 		assert_true(peer_answer(&peers[0], &envelope));
 		assert_false(envelope.failed);
 		answered |= 1u << envelope.msgid;
@@ -411,7 +411,7 @@ static void many_are_told_in_time(void **state)
 	}
 	for (unsigned i = 0; i < PEERS; i++) {
 		for (uint32_t n = 0; n < REQUESTS; n++) {
-			struct rpc_envelope envelope;
+			struct rpc_envelope envelope = {0};
 			assert_true(peer_answer(&peers[i], &envelope));
 			assert_true(envelope.failed);
 		}

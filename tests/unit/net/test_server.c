@@ -134,7 +134,7 @@ static void who_does_not_read_is_closed_when_memory_is_scarce(void **state)
 	static const struct net_fixture_options options = {.reply_memory = 16 << 20,
 		.timeout_ms = 1000};
 	struct net_fixture fixture;
-	struct rpc_envelope envelope;
+	struct rpc_envelope envelope = {0};
 	struct peer idler;
 	struct peer other;
 	(void)state;
@@ -262,7 +262,7 @@ static void half_sent_requests_are_not_waited_for_for_ever(void **state)
 	struct net_fixture fixture;
 	struct peer holders[2];
 	struct peer waiter;
-	struct rpc_envelope envelope;
+	struct rpc_envelope envelope = {0};
 	(void)state;
 	net_fixture_open(&fixture, &options);
 	for (unsigned i = 0; i < 2; i++) {
@@ -343,7 +343,7 @@ static void replies_of_many_pieces_come_whole_and_in_order(void **state)
 	enum { REPLIES = 4, PIECES = 3, ODD = 12345 };
 	struct net_fixture fixture;
 	struct peer peer;
-	struct rpc_envelope envelope;
+	struct rpc_envelope envelope = {0};
 	(void)state;
 	net_fixture_open(&fixture, &(struct net_fixture_options){0});
 	peer_open(&peer, &fixture);

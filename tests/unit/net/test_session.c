@@ -36,7 +36,7 @@ static void more_calls_than_may_be_in_flight_are_all_answered(void **state)
 {
 	enum { CALLS = 3 * SESSION_IN_FLIGHT_MAX };
 	struct net_fixture fixture;
-	struct rpc_envelope envelope;
+	struct rpc_envelope envelope = {0};
 	struct peer peer;
 	bool seen[CALLS + 1] = {false};
 	(void)state;
@@ -271,7 +271,7 @@ static void large_replies_are_sent_whole(void **state)
 	static const size_t sizes[] = {0, 65535, 128 << 10, 3 << 20, 40 << 20};
 	enum { COUNT = sizeof sizes / sizeof sizes[0] };
 	struct net_fixture fixture;
-	struct rpc_envelope envelope;
+	struct rpc_envelope envelope = {0};
 	struct wire_bytes bytes;
 	struct peer peer;
 	(void)state;
@@ -337,7 +337,7 @@ static void peers_may_leave_at_any_time(void **state)
 
 static bool answer_is_true(struct peer *peer)
 {
-	struct rpc_envelope envelope;
+	struct rpc_envelope envelope = {0};
 	bool is_true = false;
 	assert_true(peer_answer(peer, &envelope));
 	assert_true(wire_bool(envelope.result, &is_true));
