@@ -60,8 +60,10 @@ static void swap(struct topk_hit *a, struct topk_hit *b)
 /* One of hits [first, last], by chance. */
 static struct topk_hit *any_of(struct topk *topk, size_t first, size_t last)
 {
+	const size_t count = last - first + 1;
+	assert(count > 0);
 	topk->chance = topk->chance * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return &topk->hits[first + (topk->chance >> 33) % (last - first + 1)];
+	return &topk->hits[first + (topk->chance >> 33) % count];
 }
 
 /* The median of three. Were they at fixed places, a peer could choose an order of candidates for which

@@ -96,6 +96,7 @@ static enum status find_warm(struct store *store, find_release_fn *find, const c
 	for (unsigned round = 0;; round++) {
 		const struct snapshot *now = store_current(store);
 		enum status status = find(now, id, out, err);
+		assert(status != STATUS_OK || *out != NULL);
 		if (status != STATUS_OK || now->live == *out) {
 			return status;
 		}
@@ -107,6 +108,7 @@ static enum status find_warm(struct store *store, find_release_fn *find, const c
 			return warm(store, *out, err);
 		}
 		struct release *held = snapshot_find(now, (*out)->number);
+		assert(held == *out);
 		held->refs++;
 		store_unlock_admin(store);
 		struct error reason;
@@ -217,6 +219,7 @@ static enum status rollback(struct store *store, struct name *now_live, struct n
 		return status;
 	}
 	set_previous(previous, store_current(store));
+	assert(from != NULL);
 	*now_live = from->id;
 	assert(next->history_count > 0);
 	assert(store_current(store)->live != from); /* snapshot_remove sees to it */
