@@ -88,6 +88,11 @@ bool method_load_is_full(struct service *service)
 	return store_load_is_full(service->store);
 }
 
+bool method_write_is_crowded(struct service *service)
+{
+	return store_write_is_crowded(service->store);
+}
+
 void method_write_then(struct write_ticket *ticket,
 	void (*done)(void *arg, enum status status, const struct error *err), void *arg)
 {

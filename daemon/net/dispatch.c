@@ -101,10 +101,22 @@ static uint64_t timeout_of(const struct method *method, const struct read_messag
 	return is_given && given <= LIMIT_TIMEOUT_MS ? given : method_timeout_ms(method);
 }
 
+/* A write waits where it is, in the buffer of its session, while its user has written most and others
+ * would have to wait for what that makes necessary: syncs and merges. */
+static bool must_hold(const struct session *session, const struct question *question)
+{
+	return question->method->place == METHOD_WRITE && user_has_others(session->user) &&
+	       user_writes_most(session->user) && method_write_is_crowded(question->service);
+}
+
 static enum status send_away(struct session *session, const struct question *question,
 	const struct read_message *message)
 {
 	struct net *net = session->loop->net;
+	if (must_hold(session, question)) {
+		session->held = true;
+		return STATUS_BUSY;
+	}
 	struct read_taken taken;
 	size_t parsed = (size_t)message->elements * DISPATCH_ELEMENT_BYTES;
 	struct request *request = request_new(session, question);
@@ -132,6 +144,9 @@ static enum status send_away(struct session *session, const struct question *que
 		assert(session->in_flight < SESSION_IN_FLIGHT_MAX);
 		session->in_flight++;
 		loop_expect(session->loop, request);
+		if (question->method->place == METHOD_WRITE) {
+			user_count_write(session->user, taken.len);
+		}
 	}
 	return STATUS_OK;
 }
@@ -227,6 +242,8 @@ bool dispatch_refuse(struct session *session, enum status status)
 			LIMIT_MESSAGE_BYTES, LIMIT_MESSAGE_ELEMENTS, LIMIT_MESSAGE_DEPTH);
 	} else if (status == STATUS_PROTOCOL) {
 		error_set(&err, status, "the byte 0xc1 is not MessagePack");
+	} else if (session->held) {
+		error_set(&err, status, "the writes of other users come first: wait for a merge");
 	} else {
 		error_set(&err, status, "there is no memory for the request");
 	}

@@ -272,6 +272,9 @@ static void on_tick(uv_timer_t *timer)
 		atomic_store(&loop->net->cut, true);
 	}
 	atomic_store_explicit(&loop->heartbeat_ms, now_ms, memory_order_relaxed);
+	if (loop->number == 0) {
+		users_forget_writes(&loop->net->users);
+	}
 	for (struct link *at = loop->sessions.next; at != &loop->sessions; at = at->next) {
 		struct session *session = LINK_OWNER(at, struct session, all);
 		if (cut) {

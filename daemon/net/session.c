@@ -182,13 +182,15 @@ static void refuse(struct session *session, enum status status)
 	}
 }
 
-/* Lets the session try again when there may be memory. */
+/* Lets the session try again when there may be memory, or room for its write. */
 static void wait_for_memory(struct session *session)
 {
 	if (session->waiting_since_ms == 0) {
 		session->waiting_since_ms = uv_now(&session->loop->uv);
 	}
-	budget_wait(&session->requests);
+	if (!session->held) {
+		budget_wait(&session->requests);
+	}
 	loop_make_wait(session->loop, session);
 }
 
@@ -225,6 +227,7 @@ static void flush_if_needed(struct session *session)
 static bool pump_one(struct session *session)
 {
 	struct read_message message;
+	session->held = false;
 	enum status status = read_buffer_next(&session->in, &message);
 	if (status == STATUS_OK) {
 		status = dispatch(session, &message);

@@ -82,6 +82,7 @@ struct session {
 	int fd; /* the socket until the handle owns it, then -1 */
 	bool tcp;
 	bool reading;
+	bool held;    /* the first message is a write that waits for those of other users */
 	bool starved; /* the read buffer has no whole message */
 	bool deaf;    /* bytes that are buffered or still come are ignored */
 	bool ending;  /* the session closes when all is answered and sent */

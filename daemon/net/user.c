@@ -10,6 +10,7 @@ void users_init(struct users *users, unsigned loops)
 {
 	users->loops = loops;
 	atomic_init(&users->count, 0);
+	atomic_init(&users->written, 0);
 	lock_init(&users->lock);
 	link_init(&users->all);
 }
@@ -82,6 +83,34 @@ bool users_is_own(int fd)
 {
 	uid_t uid;
 	return ask_peer(fd, &uid) && is_own(uid);
+}
+
+void user_count_write(struct user *user, uint64_t bytes)
+{
+	atomic_fetch_add_explicit(&user->written, bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&user->users->written, bytes, memory_order_relaxed);
+}
+
+bool user_writes_most(const struct user *user)
+{
+	const uint64_t all = atomic_load_explicit(&user->users->written, memory_order_relaxed);
+	return atomic_load_explicit(&user->written, memory_order_relaxed) > all / 2;
+}
+
+/* What is counted meanwhile by others may be lost: it is an estimate. */
+void users_forget_writes(struct users *users)
+{
+	uint64_t all = 0;
+	lock_take(&users->lock);
+	for (struct link *at = users->all.next; at != &users->all; at = at->next) {
+		struct user *user = LINK_OWNER(at, struct user, all);
+		const uint64_t half =
+			atomic_load_explicit(&user->written, memory_order_relaxed) / 2;
+		atomic_store_explicit(&user->written, half, memory_order_relaxed);
+		all += half;
+	}
+	atomic_store_explicit(&users->written, all, memory_order_relaxed);
+	lock_release(&users->lock);
 }
 
 void users_leave(struct user *user)

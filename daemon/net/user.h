@@ -20,7 +20,8 @@ struct users {
 	struct lock lock;
 	struct link all; /* guarded by lock */
 	atomic_uint count;
-	unsigned loops; /* of the server */
+	_Atomic uint64_t written; /* by all of them */
+	unsigned loops;           /* of the server */
 };
 
 /* The work that one iteration of a loop has done for a user. */
@@ -39,6 +40,7 @@ struct user {
 	bool own;      /* the user whom the daemon runs as, or root */
 	struct budget_user requests;
 	struct budget_user replies;
+	_Atomic uint64_t written; /* bytes of its writes, lately: halved every second */
 	/* What it asks of each lane; guarded by the lanes' locks. */
 	struct turns_user turns[LANE_COUNT];
 	struct user_turn of_loops[]; /* users->loops; each for the thread of its loop */
@@ -49,6 +51,15 @@ void users_fini(struct users *users); /* everybody has left */
 
 /* Finds the peer of a connected socket, and counts the connection. NULL: there is no memory. */
 struct user *users_enter(struct users *users, int fd);
+
+/* It has sent a write of so many bytes. */
+void user_count_write(struct user *user, uint64_t bytes);
+
+/* Has it written more than all others together, lately? */
+bool user_writes_most(const struct user *user);
+
+/* To be called once a second. */
+void users_forget_writes(struct users *users);
 
 /* Are there others beside it? */
 static inline bool user_has_others(const struct user *user)

@@ -66,6 +66,9 @@ enum status method_load_sync(struct service *service, struct error *err);
 /* Should the group end now, because enough bytes wait for the sync? */
 bool method_load_is_full(struct service *service);
 
+/* Are the bounds near at which all writes wait? Any thread; takes no lock. */
+bool method_write_is_crowded(struct service *service);
+
 /* Calls `done` once, when the write is durable or has failed: on this thread before it returns, or
  * later on another thread. */
 void method_write_then(struct write_ticket *ticket,

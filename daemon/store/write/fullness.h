@@ -13,8 +13,13 @@
 
 struct store;
 
-/* In thousandths of a bound. */
-enum { FULLNESS_BEGIN = 250, FULLNESS_HURRY = 500, FULLNESS_WAIT = 1000 };
+/* In thousandths of a bound. At FULLNESS_CROWDED those wait who have written most. */
+enum {
+	FULLNESS_BEGIN = 250,
+	FULLNESS_HURRY = 500,
+	FULLNESS_CROWDED = 750,
+	FULLNESS_WAIT = 1000,
+};
 
 /* How near the nearest bound is, in thousandths of it. */
 unsigned fullness_of(const struct store *store);

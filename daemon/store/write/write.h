@@ -52,6 +52,10 @@ enum status store_put(struct store *store, const struct row_write *put, struct w
 enum status store_delete(struct store *store, const struct row_write *which,
 	struct write_result *out, struct write_ticket **ticket, struct error *err);
 
+/* Are the bounds near at which all writers wait, or is much not durable yet? Then who has written most
+ * should wait. Any thread; takes no lock. */
+bool store_write_is_crowded(struct store *store);
+
 /* Takes the ticket over and calls `done` once: from here if the outcome is known already, else from
  * the commit thread. Errors that `done` gets: DISK_FULL, IO  the write was taken back; READ_ONLY  only
  * a restart tells whether the write is on the disk. */

@@ -20,6 +20,8 @@ enum {
 	 * be committed no sooner. So as much waits at most, and one write (LIMIT_WRITE_BYTES). As
 	 * much again is being committed. */
 	WAITING_BYTES_MAX = 32 << 20,
+	/* With more that is not durable yet, who has written most waits, so that others need not. */
+	CROWDED_BYTES = 8 << 20,
 	/* So long after a bound was reached writers no longer wait for a merge, and are told BUSY. */
 	FULL_WAIT_MS = 5000,
 	/* A table that cannot be merged keeps log files. When they have so many times log_bytes,
@@ -231,6 +233,7 @@ static bool wait_for_work(struct writer *writer, struct turn *turn)
 			redo_is_dirty(writer->redo) ? due_ms : CONDITION_NEVER);
 	}
 	turn->sync = is_time_to_sync(writer, turn);
+	atomic_store(&writer->committing_bytes, atomic_load(&writer->waiting_bytes));
 	turn->tickets = take_all(writer);
 	writer->committing = turn->tickets != NULL || turn->sync;
 	const bool go_on = writer->committing || !writer->stop;
@@ -251,12 +254,21 @@ static void *commit_main(void *arg)
 			turn.synced_ms = (uint64_t)clock_monotonic_ms();
 		}
 		commit(writer, turn.tickets);
+		atomic_store(&writer->committing_bytes, 0);
 	}
 	grace_unregister();
 	return NULL;
 }
 
 /* ---- for write.c ---- */
+
+bool store_write_is_crowded(struct store *store)
+{
+	const struct writer *writer = store->writer;
+	return fullness_of(store) >= FULLNESS_CROWDED ||
+	       atomic_load(&writer->waiting_bytes) + atomic_load(&writer->committing_bytes) >
+		       CROWDED_BYTES;
+}
 
 /* A table that is damaged and so cannot be merged must not fill the disk with log files. */
 static enum status check_log_kept(const struct writer *writer, struct error *err)

@@ -50,8 +50,9 @@ struct writer {
 	/* Guarded by group_lock: */
 	struct write_ticket *first; /* of those that wait, in the order of their sequences */
 	struct write_ticket *last;
-	uint64_t waiting_bytes; /* of their frames */
-	bool committing;        /* the commit thread writes or syncs */
+	_Atomic uint64_t waiting_bytes; /* of their frames; read by anybody, as is the next */
+	_Atomic uint64_t committing_bytes;
+	bool committing; /* the commit thread writes or syncs */
 	bool stop;
 	pthread_t thread;
 	bool started;

@@ -7,7 +7,6 @@
 #include "tests/unit/wait.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -155,6 +154,7 @@ const struct method method_table[] = {
 	{"heavy", METHOD_POOL, bytes, NULL},
 	{"operate", METHOD_OPERATOR, ping, NULL},
 	{"ping", METHOD_INLINE, ping, NULL},
+	{"put", METHOD_WRITE, write_number, NULL},
 	{"seal", METHOD_SEAL, ping, NULL},
 	{"search", METHOD_SEARCH, search, NULL},
 	{"starve", METHOD_INLINE, starve, NULL},
@@ -187,6 +187,11 @@ bool method_load_is_full(struct service *service)
 {
 	(void)service;
 	return false;
+}
+
+bool method_write_is_crowded(struct service *service)
+{
+	return service != NULL && atomic_load(&net_stub.crowded);
 }
 
 void method_write_then(struct write_ticket *ticket,
@@ -254,10 +259,8 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 	assert_int_equal(listener_open(&address, 0600, &listeners[0], &err), STATUS_OK);
 	assert_int_equal(address_parse("tcp:127.0.0.1:0", &address, &err), STATUS_OK);
 	assert_int_equal(listener_open(&address, 0600, &listeners[1], &err), STATUS_OK);
-	struct sockaddr_in bound;
-	socklen_t len = sizeof bound;
-	assert_int_equal(getsockname(listeners[1].fd, (struct sockaddr *)&bound, &len), 0);
-	fixture->port = bound.sin_port;
+	socklen_t len = sizeof fixture->tcp;
+	assert_int_equal(getsockname(listeners[1].fd, (struct sockaddr *)&fixture->tcp, &len), 0);
 
 	assert_int_equal(uv_loop_init(&fixture->uv), 0);
 	uv_async_init(&fixture->uv, &fixture->stop, on_stop);
@@ -359,10 +362,9 @@ void peer_open(struct peer *peer, const struct net_fixture *fixture)
 
 void peer_open_tcp(struct peer *peer, const struct net_fixture *fixture)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = fixture->port};
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	*peer = (struct peer){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-	assert_int_equal(connect(peer->fd, (struct sockaddr *)&address, sizeof address), 0);
+	const struct sockaddr_in *tcp = &fixture->tcp;
+	assert_int_equal(connect(peer->fd, (const struct sockaddr *)tcp, sizeof *tcp), 0);
 }
 
 void peer_close(struct peer *peer)

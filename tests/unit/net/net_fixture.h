@@ -8,6 +8,7 @@
 #include "daemon/net/server.h"
 #include "schema/rpc.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -25,7 +26,8 @@
  *   fail    INLINE  {}            writes something, then NOT_FOUND
  *   starve  INLINE  {}            NOT_FOUND, and the loop's next allocation is refused
  *   gate    POOL    {}            waits until `gate` is posted, -> {}
- *   write   WRITE   {n: uint}     -> n; n = 0 is BAD_REQUEST
+ *   write   LOAD    {n: uint}     -> n; n = 0 is BAD_REQUEST
+ *   put     WRITE   {n: uint}     the same
  *   search  SEARCH  {n: uint}     -> n, where it may block, after `gate` was posted
  *   admin   ADMIN   {}            -> {}
  *   operate OPERATOR {}           -> {}
@@ -36,6 +38,7 @@ struct net_stub {
 	sem_t gate;
 	atomic_uint gate_entered;
 	atomic_bool sync_fails;
+	atomic_bool crowded; /* for writes */
 	atomic_uint syncs;
 	atomic_uint writes;
 	atomic_uint pings;
@@ -55,7 +58,7 @@ struct net_fixture {
 	struct server *server;
 	char folder[32];
 	char path[64];
-	uint16_t port; /* of loopback, network byte order */
+	struct sockaddr_in tcp; /* the other address */
 	bool stop_asked;
 	atomic_uint events;
 };

@@ -408,6 +408,39 @@ static void a_long_turn_is_told_of_its_loop_alone(void **state)
 	net_fixture_close(&fixture);
 }
 
+/* Two users, of whom the first has written more. */
+static void who_has_written_most_waits_while_writes_are_crowded(void **state)
+{
+	struct net_fixture fixture;
+	struct peer most;
+	struct peer stranger;
+	(void)state;
+	net_fixture_open(&fixture, &(struct net_fixture_options){0});
+	peer_open(&most, &fixture);
+	atomic_store(&net_stub.crowded, true);
+	for (uint32_t n = 1; n <= 9; n++) {
+		peer_ask(&most, n, "put", n); /* nobody else is there */
+		peer_expect_ok(&most, n);
+	}
+	peer_open_tcp(&stranger, &fixture);
+	peer_ask(&stranger, 10, "put", 10);
+	peer_expect_ok(&stranger, 10);
+	peer_ask(&most, 20, "put", 20);
+	for (uint32_t n = 11; n <= 13; n++) {
+		peer_ask(&stranger, n, "put", n);
+		peer_expect_ok(&stranger, n);
+	}
+	peer_turn_loop(&stranger);
+	assert_int_equal(atomic_load(&net_stub.writes), 13);
+	assert_int_equal(atomic_load(&net_stub.write_order), 13);
+	atomic_store(&net_stub.crowded, false);
+	peer_expect_ok(&most, 20);
+	net_fixture_await(&fixture, "memory", "requests", 0);
+	peer_close(&most);
+	peer_close(&stranger);
+	net_fixture_close(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -420,6 +453,7 @@ int main(void)
 		cmocka_unit_test(what_is_announced_takes_no_memory),
 		cmocka_unit_test(who_waits_longest_is_completed),
 		cmocka_unit_test(half_sent_requests_are_not_waited_for_for_ever),
+		cmocka_unit_test(who_has_written_most_waits_while_writes_are_crowded),
 		cmocka_unit_test(stopping_answers_what_is_in_flight),
 		cmocka_unit_test(stopping_does_not_wait_beyond_the_grace),
 		cmocka_unit_test(replies_of_many_pieces_come_whole_and_in_order),
