@@ -151,9 +151,9 @@ static void put_off(struct indexer *indexer, const struct wish *wish, enum statu
 	table->index_again_ms = status == STATUS_CORRUPT
 					? never
 					: (uint64_t)clock_monotonic_ms() + table->index_wait_ms;
-	atomic_fetch_add(&indexer->failed, 1);
 	store_event(indexer->store, "event=index_failed release=%llu table=%s reason=\"%s\"",
 		(unsigned long long)wish->release, table->spec.name.text, err->text);
+	atomic_fetch_add(&indexer->failed, 1); /* last: who sees it has been told why */
 }
 
 /* Opens the index file of a table that has no index yet. False: one must be built. */
@@ -191,12 +191,12 @@ static enum status build(struct indexer *indexer, const struct wish *wish,
 /* To be called when searches find it: who waits for a build searches next. */
 static void tell_built(struct indexer *indexer, const struct wish *wish, const struct index *index)
 {
-	indexer_count(indexer, index);
 	store_event(indexer->store,
 		"event=index_built release=%llu table=%s rows=%llu bytes=%llu ms=%llu",
 		(unsigned long long)wish->release, wish->table->spec.name.text,
 		(unsigned long long)wish->table->rows, (unsigned long long)index->bytes,
 		(unsigned long long)index->build_ms);
+	indexer_count(indexer, index);
 }
 
 /* Calibrates an index anew by rows of users. */
@@ -319,8 +319,8 @@ void indexer_stop(struct indexer *indexer)
 
 void indexer_count(struct indexer *indexer, const struct index *index)
 {
-	atomic_fetch_add(&indexer->builds, 1);
 	atomic_fetch_add(&indexer->bytes, index->bytes);
+	atomic_fetch_add(&indexer->builds, 1); /* last: who sees the build sees its bytes */
 }
 
 bool indexer_is_building(struct indexer *indexer, const struct table *table)
@@ -332,7 +332,7 @@ void indexer_figures(struct indexer *indexer, struct index_figures *out)
 {
 	*out = (struct index_figures){0};
 	if (indexer != NULL) {
-		out->builds = atomic_load(&indexer->builds);
+		out->builds = atomic_load(&indexer->builds); /* first */
 		out->failed = atomic_load(&indexer->failed);
 		out->bytes = atomic_load(&indexer->bytes);
 		out->running = atomic_load(&indexer->running);
