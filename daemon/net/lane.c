@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* A request is not run if the grace of a stop is over, or if it is a read and its peer has left. A
@@ -51,18 +50,23 @@ static bool has_spare_work(const struct lane *lane)
 	       turns_has(&lane->turns, TURNS_IDLE);
 }
 
+/* When its request will have run for a slice; 0: it runs nothing. */
+static uint64_t slice_end_ns(const struct lane_runner *runner)
+{
+	const uint64_t slice_ns = LANE_SLICE_MS * UINT64_C(1000000);
+	return runner->began_ns != 0 ? runner->began_ns + slice_ns : 0;
+}
+
 /* When the next request will have run for a slice; 0: so few have not that one more may run. */
 static uint64_t next_slice_ns(const struct lane *lane, uint64_t now_ns)
 {
-	const uint64_t slice_ns = LANE_SLICE_MS * UINT64_C(1000000);
 	uint64_t soonest_ns = UINT64_MAX;
 	unsigned in_slice = 0;
 	for (unsigned i = 0; i < lane->started; i++) {
-		const uint64_t began_ns = lane->runners[i].began_ns;
-		if (began_ns != 0 && began_ns + slice_ns > now_ns) {
+		const uint64_t end_ns = slice_end_ns(&lane->runners[i]);
+		if (end_ns > now_ns) {
 			in_slice++;
-			soonest_ns =
-				began_ns + slice_ns < soonest_ns ? began_ns + slice_ns : soonest_ns;
+			soonest_ns = end_ns < soonest_ns ? end_ns : soonest_ns;
 		}
 	}
 	return in_slice < lane->options.threads ? 0 : soonest_ns;
@@ -72,11 +76,10 @@ static uint64_t next_slice_ns(const struct lane *lane, uint64_t now_ns)
  * the system refuses that, they get as much as others. */
 static void lower_the_long(struct lane *lane, uint64_t now_ns)
 {
-	const uint64_t slice_ns = LANE_SLICE_MS * UINT64_C(1000000);
 	for (unsigned i = 0; i < lane->started && lane->options.lowers; i++) {
 		struct lane_runner *runner = &lane->runners[i];
-		const bool is_long = runner->began_ns != 0 && runner->began_ns + slice_ns <= now_ns;
-		if (is_long && !atomic_load(&runner->is_lowered)) {
+		const uint64_t end_ns = slice_end_ns(runner);
+		if (end_ns != 0 && end_ns <= now_ns && !atomic_load(&runner->is_lowered)) {
 			/* On Linux this concerns one thread. */
 			(void)setpriority(PRIO_PROCESS, runner->tid, LANE_LONG_NICE);
 			atomic_store(&runner->is_lowered, true);
@@ -261,7 +264,7 @@ static void *lane_main(void *arg)
 	struct lane_runner *runner = arg;
 	struct lane *lane = runner->lane;
 	struct request *request;
-	runner->tid = (id_t)syscall(SYS_gettid);
+	runner->tid = (id_t)gettid();
 	if (lane->options.nice) {
 		(void)setpriority(PRIO_PROCESS, 0, LANE_NICE);
 	}

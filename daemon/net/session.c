@@ -183,7 +183,7 @@ static void refuse(struct session *session, enum status status)
 }
 
 /* Lets the session try again when there may be memory, or room for its write. */
-static void wait_for_memory(struct session *session)
+static void wait_for_room(struct session *session)
 {
 	if (session->waiting_since_ms == 0) {
 		session->waiting_since_ms = uv_now(&session->loop->uv);
@@ -206,7 +206,7 @@ static void pause_at(struct session *session, enum status status)
 			session->partial_since_ms = uv_now(&session->loop->uv);
 		}
 	} else if (status == STATUS_BUSY || status == STATUS_NO_MEMORY) {
-		wait_for_memory(session);
+		wait_for_room(session);
 	} else {
 		refuse(session, status);
 	}
@@ -293,7 +293,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	bool had_its_turn = turn_of(session)->bytes >= SESSION_TURN_BYTES;
 	if (!had_its_turn && link_is_alone(&session->ready) &&
 		read_buffer_space(&session->in, &space, &len) != STATUS_OK) {
-		wait_for_memory(session);
+		wait_for_room(session);
 	}
 	*buf = uv_buf_init((char *)space, (unsigned)len);
 }
@@ -336,7 +336,7 @@ void session_retry(struct session *session)
 	size_t len;
 	bool needs_room = !session->deaf && !session->in.whole;
 	if (needs_room && read_buffer_space(&session->in, &space, &len) != STATUS_OK) {
-		wait_for_memory(session);
+		wait_for_room(session);
 	} else {
 		session_continue(session);
 	}

@@ -30,8 +30,7 @@ struct topk {
 	size_t count;
 	size_t capacity;
 	struct topk_hit *hits; /* owned */
-	uint64_t
-		chance; /* chooses where selection splits; what is selected does not depend on it */
+	uint64_t chance;       /* where selection splits; it selects the same wherever that is */
 };
 
 /* Begins with no candidates. k is at least 1. Lower scores than `min_score` are left out

@@ -15,7 +15,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -275,8 +274,8 @@ static void *run(void *arg)
 	struct wish wish;
 	uint64_t again_ms = never;
 	grace_register(); /* it reads rows of users */
-	/* Threads that answer requests come first. */
-	if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10) != 0) {
+	/* Threads that answer requests come first. On Linux this concerns the calling thread alone. */
+	if (setpriority(PRIO_PROCESS, 0, 10) != 0) {
 		store_call_refused(indexer->store, STORE_CALL_SETPRIORITY);
 	}
 	while (!atomic_load(&indexer->stop)) {

@@ -260,7 +260,7 @@ static void *commit_main(void *arg)
 	return NULL;
 }
 
-/* ---- for write.c ---- */
+/* ---- for others ---- */
 
 bool store_write_is_crowded(struct store *store)
 {
@@ -269,6 +269,8 @@ bool store_write_is_crowded(struct store *store)
 	       atomic_load(&writer->waiting_bytes) + atomic_load(&writer->committing_bytes) >
 		       CROWDED_BYTES;
 }
+
+/* ---- for write.c ---- */
 
 /* A table that is damaged and so cannot be merged must not fill the disk with log files. */
 static enum status check_log_kept(const struct writer *writer, struct error *err)
