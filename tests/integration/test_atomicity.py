@@ -13,7 +13,6 @@ import harness
 
 CHANGES = 100
 READERS = 3
-PAUSE_SECONDS = 0.0005      # without it they leave other processes next to nothing, for seconds
 USERS = 5000
 ITEMS = 20000
 DIM = 8
@@ -47,7 +46,7 @@ def read(address, stop, out, seed):
                 mistakes.append('sequence %d after %d' % (answer['sequence'], sequence))
             sequence = answer['sequence']
             counts[answer['release']] += 1
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(harness.PAUSE_SECONDS)
     out.put((counts, seconds, mistakes))
 
 
@@ -87,14 +86,6 @@ class Atomicity(harness.Case):
         part = client.call('fetch', parts=[{'table': 'ur', 'keys': [1]}])
         self.assertEqual(part['release'], answer['release'])
 
-    def wait_for_fetches(self, client):
-        """Until each reader has fetched some ten times."""
-        limit = time.monotonic() + harness.CALL_SECONDS
-        end = client.call('stats')['requests']['fetch']['count'] + 10 * READERS
-        while client.call('stats')['requests']['fetch']['count'] < end:
-            self.assertLess(time.monotonic(), limit)
-            time.sleep(PAUSE_SECONDS)
-
     def test_fetches_see_one_release(self):
         context = multiprocessing.get_context('spawn')
         stop = context.Event()
@@ -110,7 +101,7 @@ class Atomicity(harness.Case):
                 time.sleep(0.02)
             for number in range(CHANGES):
                 self.change(client, number)
-                self.wait_for_fetches(client)
+                harness.wait_for_fetches(client, 10 * READERS)
         stop.set()
         results = [out.get(timeout=harness.CALL_SECONDS) for _ in readers]
         for reader in readers:

@@ -16,7 +16,6 @@ import harness  # noqa: E402
 
 CHANGES = 150
 READERS = 3
-PAUSE_SECONDS = 0.0005      # without it they leave other processes next to nothing, for seconds
 USERS = 3000
 ITEMS = 12000
 DIM = 8
@@ -63,7 +62,7 @@ def read(address, stop, out, seed):
                 mistakes.append(mistake)
             served = '%s %s' % (answer['release'], answer['parts'][0]['table'])
             counts[served] = counts.get(served, 0) + 1
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(harness.PAUSE_SECONDS)
     out.put((counts, mistakes))
 
 
@@ -124,14 +123,6 @@ class LayerChoose(harness.Case):
                               client.call('layer.list', release=release)['layers']},
                              {each: each == layer for each in LAYERS})
 
-    def wait_for_fetches(self, client):
-        """Until others have fetched as many times as there are readers."""
-        limit = time.monotonic() + harness.CALL_SECONDS
-        end = client.call('stats')['requests']['fetch']['count'] + READERS
-        while client.call('stats')['requests']['fetch']['count'] < end:
-            self.assertLess(time.monotonic(), limit)
-            time.sleep(PAUSE_SECONDS)
-
     def test_fetches_see_one_layer(self):
         context = multiprocessing.get_context('spawn')
         stop = context.Event()
@@ -152,7 +143,7 @@ class LayerChoose(harness.Case):
                 self.change(client, number)
                 for each in [client] + others:
                     self.check(each)
-                self.wait_for_fetches(client)
+                harness.wait_for_fetches(client, READERS)
         stop.set()
         results = [out.get(timeout=harness.CALL_SECONDS) for _ in readers]
         for reader in readers:

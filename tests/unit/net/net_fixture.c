@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -101,7 +100,7 @@ static enum status starve(struct call *call)
 
 static void pass_gate(atomic_uint *entered)
 {
-	atomic_store(&net_stub.last_tid, (unsigned)syscall(SYS_gettid));
+	atomic_store(&net_stub.last_tid, (unsigned)gettid());
 	atomic_fetch_add(entered, 1);
 	while (sem_wait(&net_stub.gate) != 0 && errno == EINTR) {
 	}

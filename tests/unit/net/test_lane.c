@@ -210,7 +210,7 @@ static void who_makes_way_is_lowered(void **state)
 	net_fixture_close(&fixture);
 }
 
-/* The same of the pool: two threads, whose requests a third one makes way. */
+/* The same of the pool, whose two threads are busy when the third request comes. */
 static void who_has_made_way_rises_again(void **state)
 {
 	static const struct net_fixture_options options = {.spare = 2};

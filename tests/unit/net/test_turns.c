@@ -293,6 +293,7 @@ static void so_many_may_wait(void **state)
 	const unsigned of_one = fixture.users[0].place.waiting;
 	assert_in_range(fixture.users[3].place.waiting, of_one / 2, of_one * 2);
 	const size_t waiting = fixture.turns.waiting;
+	assert_in_range(waiting, WAITING * 3 / 4, WAITING);
 	assert_int_equal(strspn(run(&fixture, WAITING, spent_ns), "abcd"), waiting);
 	assert_int_equal(fixture.turns.waiting, 0);
 }
