@@ -40,7 +40,8 @@ STOP_SECONDS = 30 * PATIENCE
 CALL_SECONDS = 60 * PATIENCE
 MESSAGE_BYTES = 65 << 20
 # The CPU time of one turn of a loop, while its other connections wait: what may take over a millisecond leaves
-# the loop. Much more than that, so that cold caches of a busy machine fail nothing.
+# the loop. Much more than that, so that cold caches of a busy machine fail nothing. Where a host takes the processor
+# of a virtual machine away, that counts as CPU time of whoever ran; so a case is wrong when it is long twice.
 TURN_MS = 20
 DTYPES = {'f32': '<f4', 'f16': '<f2', 'bf16': '<u2', 'i8': 'i1', 'bit': 'u1'}
 
@@ -358,6 +359,7 @@ class Daemon:
         self.launched = 0.0
         self.start_seconds = 0.0    # of the last start, up to its first answer
         self.turn_ms = TURN_MS      # None: its turns may be longer; the test says why
+        self.long_turns_ms = []     # of each time that it ran and had a longer one
 
     def launch(self):
         """Starts it and returns at once."""
@@ -433,7 +435,7 @@ class Daemon:
             return None
 
     def stop(self):
-        """Ends it by SIGTERM; it must exit with 0. No turn of a loop may have been long, whatever was asked."""
+        """Ends it by SIGTERM; it must exit with 0."""
         if self.process is None:
             return
         try:
@@ -445,8 +447,7 @@ class Daemon:
         if status != 0:
             raise AssertionError('repstored exited with %d:\n%s' % (status, self.log()))
         if not SANITIZED and None not in (longest, self.turn_ms) and longest >= self.turn_ms:
-            raise AssertionError('a turn of a loop took %.1f ms of CPU time, less than %d is allowed' % (
-                longest, self.turn_ms))
+            self.long_turns_ms.append(longest)
 
     def kill(self):
         """Ends it by SIGKILL."""
@@ -488,7 +489,18 @@ class Daemon:
 
 
 class Case(unittest.TestCase):
-    """A test with a scratch folder of its own and any number of daemons."""
+    """A test with a scratch folder of its own and any number of daemons. No turn of a loop of theirs may be long,
+    whatever is asked: a test in which one was is run again, and then fails where one is long again."""
+
+    def run(self, result=None):
+        self.is_second_run = False
+        self.long_turns = []
+        result = super().run(result)
+        if self.long_turns:
+            print('%s: %s; once more' % (self.id(), ', '.join(self.long_turns)), file=sys.stderr)
+            self.is_second_run = True
+            result = super().run(result)
+        return result
 
     def setUp(self):
         self.scratch = tempfile.mkdtemp(prefix='repstore-')
@@ -504,6 +516,11 @@ class Case(unittest.TestCase):
                 daemon.stop()
             except AssertionError as error:
                 wrong.append(str(error))
+        self.long_turns = [
+            'a turn of a loop took %.1f ms of CPU time, less than %d is allowed' % (longest, daemon.turn_ms)
+            for daemon in self.daemons for longest in daemon.long_turns_ms]
+        if self.is_second_run:
+            wrong += self.long_turns
         if wrong:
             raise AssertionError('\n'.join(wrong))
 

@@ -1,7 +1,7 @@
 """test_loop.py - whatever one connection asks, the others of its loop are answered soon.
 
 Each case sends requests that take long, or look as if they would, to a daemon of one loop, and pings beside them. What
-it requires is the longest turn of the loop by its CPU time, which does not depend on what else the machine does: the
+it requires is the longest turn of the loop by its CPU time, which hardly depends on what else the machine does: the
 harness compares it with TURN_MS when the daemon stops.
 """
 
