@@ -20,8 +20,7 @@ static void write_text(struct wire_writer *writer, const char *name, const char 
 /* Begins a request whose map holds the release, or nothing for the live one. */
 static void begin_release(rep_client *client, const char *method, const char *release)
 {
-	struct wire_writer *writer = client_begin(client, method);
-	wire_write_map(writer, release != NULL);
+	struct wire_writer *writer = client_begin(client, method, release != NULL);
 	write_text(writer, "release", release);
 }
 
@@ -30,8 +29,8 @@ static void begin_release(rep_client *client, const char *method, const char *re
 enum rep_status rep_release_create(rep_client *client, const char *release, const char *model,
 	const char *checkpoint, struct rep_error *err)
 {
-	struct wire_writer *writer = client_begin(client, "release.create");
-	wire_write_map(writer, 1 + (size_t)(model != NULL) + (size_t)(checkpoint != NULL));
+	struct wire_writer *writer = client_begin(client, "release.create",
+		1 + (size_t)(model != NULL) + (size_t)(checkpoint != NULL));
 	wire_write_str(writer, "release");
 	wire_write_str(writer, release);
 	write_text(writer, "model", model);
@@ -99,7 +98,7 @@ enum rep_status rep_release_list(rep_client *client, struct rep_release **out, s
 	struct rep_error *err)
 {
 	void *list = NULL;
-	wire_write_map(client_begin(client, "release.list"), 0);
+	(void)client_begin(client, "release.list", 0);
 	enum status status = call_list(client, &release_list, &list, count, client_error(err));
 	if (status == STATUS_OK) {
 		*out = list;
@@ -124,7 +123,9 @@ enum rep_status rep_release_show(rep_client *client, const char *release, struct
 
 enum rep_status rep_release_seal(rep_client *client, const char *release, struct rep_error *err)
 {
-	begin_release(client, "release.seal", release);
+	struct wire_writer *writer = client_begin_raw(client, "release.seal");
+	wire_write_map(writer, release != NULL);
+	write_text(writer, "release", release);
 	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, CLOCK_NEVER_MS,
 		client_error(err));
 }
@@ -188,8 +189,8 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}
-	struct wire_writer *writer = client_begin(client, "table.create");
-	wire_write_map(writer, 1 + spec_fields(&wire_spec));
+	struct wire_writer *writer =
+		client_begin(client, "table.create", 1 + spec_fields(&wire_spec));
 	wire_write_str(writer, "release");
 	wire_write_str(writer, release);
 	spec_write(writer, &wire_spec);

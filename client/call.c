@@ -67,7 +67,7 @@ enum rep_status rep_call(rep_client *client, const char *method, const void *par
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}
-	struct wire_writer *writer = client_begin(client, method);
+	struct wire_writer *writer = client_begin_raw(client, method);
 	if (params != NULL) {
 		wire_write_raw(writer, params, params_len);
 	} else {

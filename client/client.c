@@ -14,6 +14,7 @@
 enum {
 	CONNECT_TIMEOUT_MS = 5000,
 	CALL_TIMEOUT_MS = 30000,
+	TOLD_PART = 16, /* of a time-out, the daemon is told so much less */
 	CALLS_MIN = 64,
 	CALLS_MAX = 65536,
 	KEPT_BYTES_MAX = 256 << 20,
@@ -313,13 +314,44 @@ void rep_set_timeout(rep_client *client, unsigned timeout_ms)
 
 /* ---- requests ---- */
 
-struct wire_writer *client_begin(rep_client *client, const char *method)
+struct wire_writer *client_begin_raw(rep_client *client, const char *method)
 {
 	wire_writer_clear(&client->request);
 	client->tail = (struct wire_bytes){0};
 	client->begun = client->next;
 	rpc_write_request(&client->request, client->begun, method);
 	return &client->request;
+}
+
+/* Begins a request of so many fields, and one more that says how long it may take, if there is a
+ * limit. */
+static struct wire_writer *begin_within(rep_client *client, const char *method, size_t fields,
+	uint64_t limit_ms)
+{
+	struct wire_writer *writer = client_begin_raw(client, method);
+	wire_write_map(writer, fields + (limit_ms != 0));
+	if (limit_ms != 0) {
+		/* A part less, so that the daemon says what became of it before nobody waits. The
+		 * daemon looks for it among the first values. */
+		const uint64_t told_ms = limit_ms - limit_ms / TOLD_PART;
+		wire_write_str(writer, "timeout_ms");
+		wire_write_uint(writer, told_ms);
+	}
+	return writer;
+}
+
+struct wire_writer *client_begin(rep_client *client, const char *method, size_t fields)
+{
+	const uint64_t limit_ms = client->timeout_ms;
+	return begin_within(client, method, fields,
+		limit_ms < LIMIT_TIMEOUT_MS ? limit_ms : LIMIT_TIMEOUT_MS);
+}
+
+struct wire_writer *client_begin_search(rep_client *client, const char *method, size_t fields)
+{
+	const uint64_t limit_ms = client->timeout_ms;
+	const bool is_most = limit_ms == 0 || limit_ms > LIMIT_SEARCH_MS_MAX;
+	return begin_within(client, method, fields, is_most ? LIMIT_SEARCH_MS_MAX : limit_ms);
 }
 
 /* Makes room in the ring for one more call. */
@@ -435,7 +467,7 @@ enum status client_call_plain(rep_client *client, enum client_repeat repeat, int
 
 enum rep_status rep_ping(rep_client *client, struct rep_error *err)
 {
-	wire_write_map(client_begin(client, "ping"), 0);
+	(void)client_begin(client, "ping", 0);
 	return (enum rep_status)client_call_plain(client, CLIENT_REPEATABLE,
 		client_deadline_ms(client), client_error(err));
 }

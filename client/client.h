@@ -1,6 +1,6 @@
 /* client.h - one connection, the requests sent over it, and their answers.
  *
- *   client_begin -> [caller writes the params' map, and may set a tail]
+ *   client_begin -> [caller writes the params, and may set a tail]
  *                -> client_call
  *                -> client_send ... client_receive
  *
@@ -70,9 +70,15 @@ static inline struct error *client_error(struct rep_error *err)
 	return (struct error *)err;
 }
 
-/* Begins a request. The caller writes the map of its parameters into the writer returned. The
- * request has no tail until the caller sets client->tail. */
-struct wire_writer *client_begin(rep_client *client, const char *method);
+/* Each begins a request. It has no tail until the caller sets client->tail.
+ *
+ *   client_begin         the caller writes so many fields of the params into the writer returned; the
+ *                        daemon is told the client's time-out with them, and stops by then
+ *   client_begin_search  the same for retrieve and score, which always have a limit
+ *   client_begin_raw     the caller writes the map of the params; the daemon is told no limit */
+struct wire_writer *client_begin(rep_client *client, const char *method, size_t fields);
+struct wire_writer *client_begin_search(rep_client *client, const char *method, size_t fields);
+struct wire_writer *client_begin_raw(rep_client *client, const char *method);
 
 /* Sends the request that was begun and waits for its answer. Connects first when there is no
  * connection. When the connection breaks it connects and sends once more, but only if nothing can

@@ -93,8 +93,7 @@ static enum status begin_fetch(rep_client *client, const char *release,
 			return status;
 		}
 	}
-	struct wire_writer *writer = client_begin(client, "fetch");
-	wire_write_map(writer, release != NULL ? 2 : 1);
+	struct wire_writer *writer = client_begin(client, "fetch", release != NULL ? 2 : 1);
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);

@@ -99,8 +99,7 @@ static enum status find_shape(struct rep_load *load, struct wire_value result, s
 
 static enum status ask_progress(struct rep_load *load, struct error *err)
 {
-	struct wire_writer *writer = client_begin(load->client, "release.show");
-	wire_write_map(writer, 1);
+	struct wire_writer *writer = client_begin(load->client, "release.show", 1);
 	wire_write_str(writer, "release");
 	wire_write_str(writer, load->release);
 	struct reply reply = {0};
@@ -228,8 +227,8 @@ static enum status check_chunk(const struct rep_load *load, const struct rep_row
 
 static void write_chunk(struct rep_load *load, const struct rep_rows *rows, size_t rows_bytes)
 {
-	struct wire_writer *writer = client_begin(load->client, "load");
-	wire_write_map(writer, NAME_FIELDS + 1 + rows_fields(rows));
+	struct wire_writer *writer =
+		client_begin(load->client, "load", NAME_FIELDS + 1 + rows_fields(rows));
 	write_name(writer, load);
 	wire_write_str(writer, "chunk");
 	wire_write_uint(writer, load->next);
@@ -309,8 +308,8 @@ enum rep_status rep_load_end(rep_load *load, uint64_t *rows, struct rep_error *r
 		status = drain(load, 0, err);
 	}
 	if (status == STATUS_OK) {
-		struct wire_writer *writer = client_begin(load->client, "load.end");
-		wire_write_map(writer, NAME_FIELDS + 2);
+		struct wire_writer *writer =
+			client_begin(load->client, "load.end", NAME_FIELDS + 2);
 		write_name(writer, load);
 		wire_write_str(writer, "chunks");
 		wire_write_uint(writer, load->next);
@@ -346,8 +345,7 @@ enum rep_status rep_load_abort(rep_load *load, struct rep_error *rep_err)
 	while (load->in_flight > 0 && client_connected(load->client)) {
 		take_answer(load, client_deadline_ms(load->client), NULL);
 	}
-	struct wire_writer *writer = client_begin(load->client, "load.abort");
-	wire_write_map(writer, NAME_FIELDS);
+	struct wire_writer *writer = client_begin(load->client, "load.abort", NAME_FIELDS);
 	write_name(writer, load);
 	enum status status = client_call_plain(load->client, CLIENT_REPEATABLE,
 		client_deadline_ms(load->client), err);

@@ -159,8 +159,7 @@ enum rep_status rep_positions(rep_client *client, const char *release, struct re
 {
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
-	struct wire_writer *writer = client_begin(client, "positions");
-	wire_write_map(writer, release != NULL ? 1 : 0);
+	struct wire_writer *writer = client_begin(client, "positions", release != NULL ? 1 : 0);
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);

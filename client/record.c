@@ -98,8 +98,7 @@ enum status record_read_tensor(struct wire_value map, void *out, struct error *e
 enum status record_show_table(rep_client *client, const char *release, const char *table,
 	struct rep_table *out, char *resolved, struct error *err)
 {
-	struct wire_writer *writer = client_begin(client, "table.show");
-	wire_write_map(writer, release != NULL ? 2 : 1);
+	struct wire_writer *writer = client_begin(client, "table.show", release != NULL ? 2 : 1);
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);

@@ -67,16 +67,13 @@ static void write_keys(struct wire_writer *writer, const char *name, const struc
 
 static void begin(rep_client *client, const char *release, const struct rep_retrieval *asked)
 {
-	struct wire_writer *writer = client_begin(client, "retrieve");
-	const uint64_t timeout_ms =
-		client->timeout_ms < LIMIT_SEARCH_MS_MAX ? client->timeout_ms : LIMIT_SEARCH_MS_MAX;
 	const bool is_approximate = asked->approximate != 0;
-	wire_write_map(writer, query_fields(&asked->query) + 1 + (size_t)(release != NULL) +
-				       (asked->k != 0) + (asked->metric != 0) + is_approximate +
-				       asked->has_min_score + (asked->allow != NULL) +
-				       (asked->deny != NULL) + asked->has_tags_any +
-				       (asked->tags_all != 0) + (asked->tags_none != 0) +
-				       (asked->with_count != 0) + (timeout_ms != 0));
+	struct wire_writer *writer = client_begin_search(client, "retrieve",
+		query_fields(&asked->query) + 1 + (size_t)(release != NULL) + (asked->k != 0) +
+			(asked->metric != 0) + is_approximate + asked->has_min_score +
+			(asked->allow != NULL) + (asked->deny != NULL) + asked->has_tags_any +
+			(asked->tags_all != 0) + (asked->tags_none != 0) +
+			(asked->with_count != 0));
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);
@@ -99,7 +96,6 @@ static void begin(rep_client *client, const char *release, const struct rep_retr
 	}
 	write_uint(writer, "tags_all", asked->tags_all);
 	write_uint(writer, "tags_none", asked->tags_none);
-	write_uint(writer, "timeout_ms", timeout_ms);
 	if (asked->with_count != 0) {
 		wire_write_str(writer, "with");
 		wire_write_array(writer, asked->with_count);

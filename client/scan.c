@@ -42,8 +42,7 @@ struct columns {
 static void write_request(rep_client *client, const struct walk *walk, const struct rep_scan *scan,
 	const char *table, enum rep_dtype dtype, uint32_t limit)
 {
-	struct wire_writer *writer = client_begin(client, "scan");
-	wire_write_map(writer,
+	struct wire_writer *writer = client_begin(client, "scan",
 		2 + (size_t)scan->more + (limit != 0) + (dtype != REP_DTYPE_TABLE) + scan->raw);
 	wire_write_str(writer, "release");
 	wire_write_str(writer, walk->release);

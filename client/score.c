@@ -41,9 +41,9 @@ static enum status read_scores(struct wire_value result, const struct rep_scorin
 
 static void begin(rep_client *client, const char *release, const struct rep_scoring *score)
 {
-	struct wire_writer *writer = client_begin(client, "score");
-	wire_write_map(writer, query_fields(&score->query) + 2 + (release != NULL ? 1u : 0u) +
-				       (score->metric != 0 ? 1u : 0u));
+	struct wire_writer *writer = client_begin_search(client, "score",
+		query_fields(&score->query) + 2 + (release != NULL ? 1u : 0u) +
+			(score->metric != 0 ? 1u : 0u));
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);

@@ -19,8 +19,7 @@ enum { BIN32_HEAD_BYTES = 5 };
 static struct wire_writer *begin(rep_client *client, const char *method, size_t fields,
 	const char *release, const char *tensor)
 {
-	struct wire_writer *writer = client_begin(client, method);
-	wire_write_map(writer, fields);
+	struct wire_writer *writer = client_begin(client, method, fields);
 	wire_write_str(writer, "release");
 	wire_write_str(writer, release != NULL ? release : "live");
 	wire_write_str(writer, "tensor");
@@ -100,8 +99,7 @@ enum rep_status rep_tensor_get(rep_client *client, const char *release, const ch
 {
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
-	struct wire_writer *writer = client_begin(client, "tensor.get");
-	wire_write_map(writer, release != NULL ? 2 : 1);
+	struct wire_writer *writer = client_begin(client, "tensor.get", release != NULL ? 2 : 1);
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);

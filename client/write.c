@@ -18,8 +18,7 @@ static void write_name(struct wire_writer *writer, const char *name, const char 
 struct wire_writer *write_begin(rep_client *client, const char *method, size_t fields,
 	const char *release)
 {
-	struct wire_writer *writer = client_begin(client, method);
-	wire_write_map(writer, 1 + fields);
+	struct wire_writer *writer = client_begin(client, method, 1 + fields);
 	write_name(writer, "release", release != NULL ? release : "live");
 	return writer;
 }
@@ -230,7 +229,7 @@ enum rep_status rep_merge(rep_client *client, struct rep_merged *out, struct rep
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
 	struct rep_merged merged = {0};
-	wire_write_map(client_begin(client, "merge"), 0);
+	wire_write_map(client_begin_raw(client, "merge"), 0);
 	enum status status = client_call(client, CLIENT_ONCE, CLOCK_NEVER_MS, &reply, err);
 	if (status == STATUS_OK &&
 		(!field_uint(reply.result, "tables", &merged.tables) ||

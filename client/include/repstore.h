@@ -86,8 +86,9 @@ struct rep_options {
 	const char *address;         /* unix:PATH, tcp:HOST:PORT or a path; NULL: $REPSTORE, else
 				      * /run/repstore/repstore.sock */
 	unsigned connect_timeout_ms; /* 0: 5,000 */
-	unsigned timeout_ms;         /* of each call, for its answer; 0: 30,000 */
-	bool no_reconnect;           /* a lost connection stays lost: calls return REP_CLOSED */
+	unsigned timeout_ms; /* of each call, for its answer; 0: 30,000. The daemon is told a
+			      * sixteenth less, but of rep_call: then it stops, with TIMEOUT */
+	bool no_reconnect;   /* a lost connection stays lost: calls return REP_CLOSED */
 };
 
 /* options may be NULL. Errors: IO, TIMEOUT, UNSUPPORTED (protocol version), NO_MEMORY. */

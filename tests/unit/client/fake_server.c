@@ -20,6 +20,12 @@ struct stream {
 	size_t cap;
 };
 
+size_t fake_params(const struct fake_call *call)
+{
+	const bool is_told = wire_type(wire_get(call->params, "timeout_ms")) == WIRE_UINT;
+	return wire_size(call->params) - (is_told ? 1 : 0);
+}
+
 bool fake_is(const struct fake_call *call, const char *method)
 {
 	return call->method.len == strlen(method) &&

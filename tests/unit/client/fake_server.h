@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct fake_call {
@@ -50,5 +51,7 @@ void fake_server_await_end(struct fake_server *server);
 /* Begins a response whose result the caller writes. */
 void fake_result(struct fake_call *call);
 bool fake_is(const struct fake_call *call, const char *method);
+/* How many params it has beside timeout_ms. */
+size_t fake_params(const struct fake_call *call);
 
 #endif

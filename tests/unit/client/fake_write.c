@@ -43,7 +43,7 @@ static void note_samples(struct wire_value params, struct seen *seen)
 
 static void note(const struct fake_call *call, struct seen *seen)
 {
-	*seen = (struct seen){.fields = wire_size(call->params)};
+	*seen = (struct seen){.fields = fake_params(call)};
 	assert(call->method.len < sizeof seen->method);
 	memcpy(seen->method, call->method.data, call->method.len);
 	copy_text(call->params, "release", seen->release, sizeof seen->release);

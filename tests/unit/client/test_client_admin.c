@@ -164,7 +164,7 @@ static void note(const struct admin *admin, const struct fake_call *call)
 	size_t len = strlen(admin->log);
 	snprintf(admin->log + len, 512 - len, "%.*s(%.*s,%zu) ", (int)call->method.len,
 		(const char *)call->method.data, (int)release.len,
-		release.len > 0 ? (const char *)release.data : "", wire_size(call->params));
+		release.len > 0 ? (const char *)release.data : "", fake_params(call));
 }
 
 static void answer_admin(struct fake_call *call, const void *arg)

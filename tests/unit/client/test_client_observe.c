@@ -294,7 +294,7 @@ static void answer_layers(struct fake_call *call, const void *arg)
 	}
 	if (layered->seen != NULL) {
 		struct wire_bytes release = {0};
-		*layered->seen = (struct seen){.fields = wire_size(call->params)};
+		*layered->seen = (struct seen){.fields = fake_params(call)};
 		if (wire_str(wire_get(call->params, "release"), &release)) {
 			memcpy(layered->seen->release, release.data, release.len);
 		}
