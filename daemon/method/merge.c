@@ -16,7 +16,8 @@ enum status merge_run(struct call *call)
 	}
 	struct merge_result result;
 	const int64_t began_ms = clock_monotonic_ms();
-	enum status status = store_merge(call->service->store, &result, &call->error);
+	enum status status =
+		store_merge(call->service->store, call_stop(call), &result, &call->error);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -92,6 +92,7 @@ static enum status read_observe(struct observe *observe)
 	struct params params;
 	struct observation *samples = &observe->samples;
 	samples->now_ms = clock_unix_ms();
+	samples->stop = call_stop(observe->call);
 	params_begin(&params, observe->call->params, "", observe_names, &observe->call->error);
 	params_name(&params, "release", PARAM_REQUIRED, &observe->release);
 	params_name(&params, "layer", PARAM_REQUIRED, &observe->layer);
@@ -208,6 +209,7 @@ enum status positions_forget_run(struct call *call)
 		.source = has_source ? source.text : NULL,
 		.oldest = params_uint_or(&params, "oldest", 0),
 		.now_ms = clock_unix_ms(),
+		.stop = call_stop(call),
 	};
 	if (has_source == has_oldest) {
 		params_fail(&params, STATUS_BAD_REQUEST, "source",

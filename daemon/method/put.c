@@ -117,6 +117,7 @@ enum status put_run(struct call *call)
 		.parts = put.writes,
 		.if_newer = params_flag(&params, "if_newer"),
 		.now_ms = put.now_ms,
+		.stop = call_stop(call),
 	};
 	const bool many = params_value(&params, "parts", PARAM_OPTIONAL).object != NULL;
 	enum status status = params.status;
@@ -166,6 +167,7 @@ enum status delete_run(struct call *call)
 			.parts = &part,
 			.part_count = 1,
 			.now_ms = clock_unix_ms(),
+			.stop = call_stop(call),
 		};
 		status = store_delete(call->service->store, &write, &result, &call->ticket,
 			&call->error);

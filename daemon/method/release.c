@@ -106,7 +106,7 @@ enum status release_seal_run(struct call *call)
 	}
 	int64_t started_ms = clock_monotonic_ms();
 	struct seal_result result;
-	status = store_seal(call->service->store, id.text, &result, &call->error);
+	status = store_seal(call->service->store, id.text, call_stop(call), &result, &call->error);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -127,7 +127,8 @@ enum status release_publish_run(struct call *call)
 		return status;
 	}
 	struct name previous;
-	status = store_release_publish(call->service->store, id.text, &previous, &call->error);
+	status = store_release_publish(call->service->store, id.text, call_stop(call), &previous,
+		&call->error);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -149,8 +150,8 @@ enum status release_rollback_run(struct call *call)
 	}
 	struct name now;
 	struct name previous;
-	enum status status =
-		store_release_rollback(call->service->store, &now, &previous, &call->error);
+	enum status status = store_release_rollback(call->service->store, call_stop(call), &now,
+		&previous, &call->error);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -44,8 +44,11 @@ struct request *request_new(struct session *session, const struct question *ques
 	request->question.head.method = (struct wire_bytes){0};
 	request->question.message = (struct wire_bytes){0};
 	request->question.turn_ns = 0;
+	/* A notification, and a write, are for whoever reads later, not for the peer. */
+	const bool is_for_peer =
+		question->head.type == RPC_REQUEST && question->method->place != METHOD_WRITE;
 	request->question.stop = (struct stop){
-		.gone = &session->gone,
+		.gone = is_for_peer ? &session->gone : NULL,
 		.cut = &request->net->cut,
 		.read_ms = uv_hrtime() / 1000000,
 	};

@@ -88,7 +88,7 @@ struct session {
 	bool ending;  /* the session closes when all is answered and sent */
 	bool closing;
 	bool closed;
-	atomic_bool gone; /* the same as closing, for other threads */
+	atomic_bool gone; /* nobody reads what is answered; for other threads */
 };
 
 /* The session owns the socket. NULL: there is no memory, and the socket is closed. */

@@ -94,10 +94,10 @@ static void fill(struct store *store, uint64_t rows, uint32_t dim)
 	must(store_load_end(store, &chunk, chunk.chunk, rows, &err), &err);
 	const double loaded = now_s();
 	struct seal_result result;
-	must(store_seal(store, "r1", &result, &err), &err);
+	must(store_seal(store, "r1", NULL, &result, &err), &err);
 	const double sealed = now_s();
 	struct name previous;
-	must(store_release_publish(store, "r1", &previous, &err), &err);
+	must(store_release_publish(store, "r1", NULL, &previous, &err), &err);
 	printf("load %.3f s\nseal %.3f s\nbytes_per_raw_byte %.4f ratio\n", loaded - start,
 		sealed - loaded, (double)result.bytes / ((double)rows * (dim * 4 + 8)));
 	free(data);

@@ -10,16 +10,17 @@
 #include <string.h>
 
 static enum status warm_tensors(struct store *store, const struct release *release,
-	struct error *err)
+	const struct stop *stop, struct error *err)
 {
 	char folder[PATH_MAX];
 	struct error reason;
 	store_release_folder(store, release->number, folder);
 	for (size_t i = 0; i < release->tensor_count; i++) {
-		if (atomic_load(&store->stop)) {
-			return error_set(err, STATUS_BUSY, "the daemon is stopping");
+		enum status status = stop_check(stop, err);
+		if (status != STATUS_OK) {
+			return status;
 		}
-		const enum status status = tensor_use(release->tensors[i], folder, true, &reason);
+		status = tensor_use(release->tensors[i], folder, true, &reason);
 		if (status != STATUS_OK) {
 			return error_set(err, status, "release '%s': %s", release->id.text,
 				reason.text);
@@ -37,20 +38,22 @@ static enum status damaged(const struct release *release, const struct table *ta
 
 /* Reads every segment and every tensor in and checks it. So the first request does not wait for the
  * disk, and a damaged release does not go live. */
-static enum status warm(struct store *store, const struct release *release, struct error *err)
+static enum status warm(struct store *store, const struct release *release, const struct stop *stop,
+	struct error *err)
 {
 	for (size_t i = 0; i < release->table_count; i++) {
 		struct base_set *set = release->tables[i]->bases;
 		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
-			if (atomic_load(&store->stop)) {
-				return error_set(err, STATUS_BUSY, "the daemon is stopping");
+			const enum status status = stop_check(stop, err);
+			if (status != STATUS_OK) {
+				return status;
 			}
 			if (base_segment_wait(set, j) != BASE_READY) {
 				return damaged(release, release->tables[i], err);
 			}
 		}
 	}
-	return warm_tensors(store, release, err);
+	return warm_tensors(store, release, stop, err);
 }
 
 /* Whether `warm` would find something to read; what was read once and has left the memory again
@@ -90,7 +93,7 @@ typedef enum status find_release_fn(const struct snapshot *now, const char *id,
  * again, since it may have been dropped, merged or published meanwhile, and what is new of it is
  * read. A release that changes again and again is read under the lock at last. */
 static enum status find_warm(struct store *store, find_release_fn *find, const char *id,
-	const struct release **out, struct error *err)
+	const struct stop *stop, const struct release **out, struct error *err)
 {
 	enum { ROUNDS_MAX = 8 };
 	for (unsigned round = 0;; round++) {
@@ -105,14 +108,14 @@ static enum status find_warm(struct store *store, find_release_fn *find, const c
 			return status;
 		}
 		if (round == ROUNDS_MAX) {
-			return warm(store, *out, err);
+			return warm(store, *out, stop, err);
 		}
 		struct release *held = snapshot_find(now, (*out)->number);
 		assert(held == *out);
 		held->refs++;
 		store_unlock_admin(store);
 		struct error reason;
-		status = warm(store, held, &reason);
+		status = warm(store, held, stop, &reason);
 		store_lock_admin(store);
 		const bool dropped = snapshot_find(store_current(store), held->number) == NULL;
 		release_drop(held);
@@ -161,13 +164,13 @@ static enum status find_sealed(const struct snapshot *now, const char *id,
 				 (*out)->id.text);
 }
 
-static enum status publish(struct store *store, const char *id, struct name *previous,
-	struct error *err)
+static enum status publish(struct store *store, const char *id, const struct stop *stop,
+	struct name *previous, struct error *err)
 {
 	const struct release *from;
 	struct snapshot *next = NULL;
 	lock_assert_held(&store->admin_lock);
-	enum status status = find_warm(store, find_sealed, id, &from, err);
+	enum status status = find_warm(store, find_sealed, id, stop, &from, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -185,11 +188,12 @@ static enum status publish(struct store *store, const char *id, struct name *pre
 	return put_live(store, next, release_copy(from), err);
 }
 
-enum status store_release_publish(struct store *store, const char *id, struct name *previous,
-	struct error *err)
+enum status store_release_publish(struct store *store, const char *id, const struct stop *caller,
+	struct name *previous, struct error *err)
 {
+	const struct stop stop = store_stop_of(store, caller);
 	store_lock_admin(store);
-	const enum status status = publish(store, id, previous, err);
+	const enum status status = publish(store, id, &stop, previous, err);
 	store_unlock_admin(store);
 	return status;
 }
@@ -205,13 +209,13 @@ static enum status find_previous(const struct snapshot *now, const char *id,
 		       : error_set(err, STATUS_NOT_FOUND, "rollback: no release was live before");
 }
 
-static enum status rollback(struct store *store, struct name *now_live, struct name *previous,
-	struct error *err)
+static enum status rollback(struct store *store, const struct stop *stop, struct name *now_live,
+	struct name *previous, struct error *err)
 {
 	const struct release *from;
 	struct snapshot *next = NULL;
 	lock_assert_held(&store->admin_lock);
-	enum status status = find_warm(store, find_previous, NULL, &from, err);
+	enum status status = find_warm(store, find_previous, NULL, stop, &from, err);
 	if (status == STATUS_OK) {
 		status = change_begin(store, &next, err);
 	}
@@ -227,11 +231,12 @@ static enum status rollback(struct store *store, struct name *now_live, struct n
 	return put_live(store, next, release_copy(from), err);
 }
 
-enum status store_release_rollback(struct store *store, struct name *now, struct name *previous,
-	struct error *err)
+enum status store_release_rollback(struct store *store, const struct stop *caller, struct name *now,
+	struct name *previous, struct error *err)
 {
+	const struct stop stop = store_stop_of(store, caller);
 	store_lock_admin(store);
-	const enum status status = rollback(store, now, previous, err);
+	const enum status status = rollback(store, &stop, now, previous, err);
 	store_unlock_admin(store);
 	return status;
 }

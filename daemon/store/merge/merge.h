@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+struct stop;
 struct store;
 
 struct merge_result {
@@ -18,7 +19,9 @@ struct merge_result {
 };
 /* Merges all that was written before the call into base files, at merge_rate. Errors: CORRUPT  a
  * table has a damaged segment and stays as it is, the others are merged; DISK_FULL; BUSY  the daemon
- * is stopping; READ_ONLY; IO; NO_MEMORY. */
-enum status store_merge(struct store *store, struct merge_result *out, struct error *err);
+ * is stopping; READ_ONLY; IO; NO_MEMORY; those of `stop` (NULL: nothing), which end the wait: the
+ * merge goes on. */
+enum status store_merge(struct store *store, const struct stop *stop, struct merge_result *out,
+	struct error *err);
 
 #endif

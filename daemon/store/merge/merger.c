@@ -8,6 +8,7 @@
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/grace.h"
+#include "daemon/store/system/stop.h"
 #include "daemon/store/write/fullness.h"
 #include "daemon/store/write/write_figures.h"
 #include "daemon/store/write/writer.h"
@@ -455,16 +456,18 @@ void merger_stop(struct merger *merger)
 	free(merger);
 }
 
-enum status store_merge(struct store *store, struct merge_result *out, struct error *err)
+enum status store_merge(struct store *store, const struct stop *stop, struct merge_result *out,
+	struct error *err)
 {
 	struct merger *merger = store->merger;
+	enum status status = STATUS_OK;
 	lock_take(&merger->lock);
 	const uint64_t number = ++merger->asked;
 	bell_ring(&store->merge_bell);
-	while (merger->served < number && !merger->stop) {
-		condition_wait(&merger->done, &merger->lock);
+	while (merger->served < number && !merger->stop && status == STATUS_OK) {
+		(void)condition_wait_until(&merger->done, &merger->lock, stop_look_ms(stop));
+		status = stop_check(stop, err);
 	}
-	enum status status = STATUS_BUSY;
 	assert(merger->served <= merger->asked);
 	if (merger->served >= number) {
 		*out = merger->result;
@@ -472,8 +475,8 @@ enum status store_merge(struct store *store, struct merge_result *out, struct er
 		if (status != STATUS_OK && err != NULL) {
 			*err = merger->outcome;
 		}
-	} else {
-		error_set(err, status, "merge: the daemon is stopping");
+	} else if (status == STATUS_OK) {
+		status = error_set(err, STATUS_BUSY, "merge: the daemon is stopping");
 	}
 	lock_release(&merger->lock);
 	return status;

@@ -240,7 +240,8 @@ enum status store_observe(struct store *store, const struct observation *samples
 		return status;
 	}
 	struct apply apply;
-	status = apply_begin(&apply, store, samples->release, samples->now_ms, err);
+	const struct apply_given given = {samples->release, samples->now_ms, samples->stop};
+	status = apply_begin(&apply, store, &given, err);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -34,6 +34,8 @@ struct observation {
 	uint64_t position;     /* the number of the first one */
 	bool first;            /* the source may begin there, if it is not known yet */
 	int64_t now_ms;        /* the request's clock */
+	/* As of a row_write. */
+	const struct stop *stop;
 };
 
 struct observe_result {

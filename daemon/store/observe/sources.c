@@ -95,7 +95,8 @@ enum status store_forget(struct store *store, const struct forget *which, struct
 	struct apply apply;
 	struct source_position *all = NULL;
 	size_t count = 0;
-	enum status status = apply_begin(&apply, store, which->release, which->now_ms, err);
+	const struct apply_given given = {which->release, which->now_ms, which->stop};
+	enum status status = apply_begin(&apply, store, &given, err);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -34,6 +34,8 @@ struct forget {
 	const char *source; /* NULL: those that have sent nothing for longest */
 	uint64_t oldest;    /* so many of them, at most */
 	int64_t now_ms;     /* the request's clock */
+	/* As of a row_write. */
+	const struct stop *stop;
 };
 
 /* Forgets sources: each is as one that was never seen, and its sums stay. out->count: how many they

@@ -31,14 +31,14 @@ struct seal_input {
 	struct base_sizes sizes;
 	const struct seal_source *sources;
 	size_t count;
-	const _Atomic bool *stop; /* when it becomes true, the work ends with BUSY */
-	_Atomic uint64_t *done;   /* rows of the runs that were written are added to it */
+	const struct stop *stop; /* NULL: nothing stops it */
+	_Atomic uint64_t *done;  /* rows of the runs that were written are added to it */
 };
 
 /* Writes base files into the folder and syncs them, but not the folder. Peak memory, for each of
  * two threads: one segment twice (sizes.segment_bytes each) and 40 bytes a row of it. After a
  * failure the files that were written are removed, or are leftovers.
- * Errors: CORRUPT  a run is damaged; DISK_FULL; IO; NO_MEMORY; BUSY  see `stop`; TOO_LARGE  over 4M
+ * Errors: CORRUPT  a run is damaged; DISK_FULL; IO; NO_MEMORY; those of `stop`; TOO_LARGE  over 4M
  *         keys, or more than fit a file, share SEGMENT_PREFIX_BITS_MAX bits of their hash. */
 enum status seal_table(const struct seal_input *input, struct seal_output *out, struct error *err);
 

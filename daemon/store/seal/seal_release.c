@@ -93,7 +93,7 @@ static size_t find_sources(struct store *store, uint64_t release, uint64_t table
 
 /* Builds a table's files and returns the table that has them. */
 static enum status build_table(struct store *store, const struct release *release, size_t i,
-	struct table **out, struct error *err)
+	const struct stop *stop, struct table **out, struct error *err)
 {
 	const struct table *from = release->tables[i];
 	const struct base_owner owner = {.release = release->number,
@@ -110,7 +110,7 @@ static enum status build_table(struct store *store, const struct release *releas
 		.sizes = store_base_sizes(store),
 		.sources = sources,
 		.count = count,
-		.stop = &store->stop,
+		.stop = stop,
 		.done = &store->seal.done};
 	const enum status status = seal_table(&input, &output, err);
 	if (status != STATUS_OK) {
@@ -133,7 +133,8 @@ static enum status build_table(struct store *store, const struct release *releas
 }
 
 /* Opens what was built, reads it in and compares it with its checksums. */
-static enum status check_built(struct store *store, struct release *release, struct error *err)
+static enum status check_built(struct store *store, struct release *release,
+	const struct stop *stop, struct error *err)
 {
 	enum status status = store_open_bases(store, release, err);
 	for (size_t i = 0; status == STATUS_OK && i < release->table_count; i++) {
@@ -141,13 +142,17 @@ static enum status check_built(struct store *store, struct release *release, str
 		uint64_t rows = 0;
 		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
 			rows += set->segments[j].info->rows;
+			status = stop_check(stop, err);
+			if (status != STATUS_OK) {
+				return status;
+			}
 			if (base_segment_wait(set, j) != BASE_READY) {
 				return error_set(err, STATUS_CORRUPT,
 					"seal: table '%s' reads back otherwise than it was written",
 					release->tables[i]->spec.name.text);
 			}
 		}
-		assert(status != STATUS_OK || rows == release->tables[i]->rows);
+		assert(rows == release->tables[i]->rows);
 	}
 	return status;
 }
@@ -161,11 +166,12 @@ static enum status put_table(struct store *store, struct release *release, struc
 	return status;
 }
 
-static enum status build(struct store *store, struct release *release, struct error *err)
+static enum status build(struct store *store, struct release *release, const struct stop *stop,
+	struct error *err)
 {
 	for (size_t i = 0; i < release->table_count; i++) {
 		struct table *table = NULL;
-		enum status status = build_table(store, release, i, &table, err);
+		enum status status = build_table(store, release, i, stop, &table, err);
 		if (status == STATUS_OK) {
 			status = put_table(store, release, table);
 		}
@@ -176,7 +182,7 @@ static enum status build(struct store *store, struct release *release, struct er
 	char folder[PATH_MAX];
 	store_release_folder(store, release->number, folder);
 	const enum status status = file_sync_folder(folder, err);
-	return status == STATUS_OK ? check_built(store, release, err) : status;
+	return status == STATUS_OK ? check_built(store, release, stop, err) : status;
 }
 
 /* ---- end ---- */
@@ -204,9 +210,10 @@ static enum status commit(struct store *store, struct release *release, struct s
 	return change_release(store, release, &aftermath, err);
 }
 
-enum status store_seal(struct store *store, const char *id, struct seal_result *out,
-	struct error *err)
+enum status store_seal(struct store *store, const char *id, const struct stop *caller,
+	struct seal_result *out, struct error *err)
 {
+	const struct stop stop = store_stop_of(store, caller);
 	struct release *release = NULL;
 	struct seal_result result = {0};
 	store_lock_admin(store);
@@ -216,7 +223,7 @@ enum status store_seal(struct store *store, const char *id, struct seal_result *
 	store_unlock_admin(store);
 	if (status == STATUS_OK && release != NULL) {
 		const uint64_t number = release->number;
-		status = build(store, release, err);
+		status = build(store, release, &stop, err);
 		store_lock_admin(store);
 		store_lock_load(store);
 		if (status == STATUS_OK) {

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct stop;
 struct store;
 
 struct seal_result {
@@ -20,9 +21,10 @@ struct seal_result {
 	uint64_t bytes;
 };
 /* A release that is sealed already is OK. Errors: NOT_FOUND; CONFLICT  a load has not ended; BUSY
- * another seal, or the daemon is stopping; CORRUPT  a load is damaged or lost; seal_table's. */
-enum status store_seal(struct store *store, const char *id, struct seal_result *out,
-	struct error *err);
+ * another seal, or the daemon is stopping; CORRUPT  a load is damaged or lost; seal_table's; those of
+ * `stop` (NULL: nothing stops it), after which the release is open as before. */
+enum status store_seal(struct store *store, const char *id, const struct stop *stop,
+	struct seal_result *out, struct error *err);
 
 /* How far the seal of a release is. All rows are done some time before it ends: then its files are
  * synced, and read back. */

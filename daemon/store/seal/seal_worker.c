@@ -1,6 +1,8 @@
 /* seal_worker.c - segments of one part of a table's hashes: gather, sort, write. */
 #include "daemon/store/seal/seal_worker.h"
 
+#include "daemon/store/system/stop.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -241,14 +243,15 @@ static uint64_t key_bytes(const struct seal_worker *worker, size_t count)
 static enum status write_segment(struct seal_worker *worker, uint64_t prefix, uint32_t bits,
 	uint64_t rows, struct error *err)
 {
-	if (atomic_load(worker->job->stop)) {
-		return error_set(err, STATUS_BUSY, "seal: the daemon is stopping");
+	enum status status = stop_check(worker->job->stop, err);
+	if (status != STATUS_OK) {
+		return status;
 	}
 	size_t count = 0;
 	assert(bits >= worker->bits); /* within the worker's part */
 	assert(bits <= SEGMENT_PREFIX_BITS_MAX);
 	assert(prefix << bits == 0);
-	enum status status = gather(worker, prefix, bits, rows, &count, err);
+	status = gather(worker, prefix, bits, rows, &count, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -315,7 +318,10 @@ void seal_worker_check(struct seal_worker *worker)
 	const struct seal_job *job = worker->job;
 	for (size_t i = worker->number; i < job->runs->count && worker->status == STATUS_OK;
 		i += job->worker_count) {
-		worker->status = run_check(&job->runs->runs[i], &worker->err);
+		worker->status = stop_check(job->stop, &worker->err);
+		if (worker->status == STATUS_OK) {
+			worker->status = run_check(&job->runs->runs[i], &worker->err);
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ struct seal_job {
 	const struct base_owner *owner;
 	struct base_sizes sizes;
 	const struct runs *runs;
-	const _Atomic bool *stop;
+	const struct stop *stop;
 	_Atomic uint64_t *done; /* rows of the runs that were written */
 	uint64_t row_cost;      /* bytes of a segment that one row takes, about */
 	size_t worker_count;

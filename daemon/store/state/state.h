@@ -22,6 +22,7 @@
 #include "daemon/store/state/options.h"
 #include "daemon/store/system/bell.h"
 #include "daemon/store/system/lock.h"
+#include "daemon/store/system/stop.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -112,6 +113,15 @@ static inline struct snapshot *store_current(struct store *store)
 {
 	assert(lock_is_held(&store->admin_lock) || store->janitor == NULL);
 	return atomic_load_explicit(&store->current, memory_order_acquire);
+}
+
+/* What stops a call of the store: what stops its caller (NULL: nothing), and that the store is to
+ * close. Borrows the caller's flags. */
+static inline struct stop store_stop_of(const struct store *store, const struct stop *caller)
+{
+	struct stop stop = caller == NULL ? (struct stop){0} : *caller;
+	stop.closing = &store->stop;
+	return stop;
 }
 
 /* How large segments and base files become. */

@@ -27,16 +27,16 @@ static enum status find_release(struct apply *apply, const struct snapshot *snap
 				 apply->release->id.text);
 }
 
-enum status apply_begin(struct apply *apply, struct store *store, const char *release,
-	int64_t now_ms, struct error *err)
+enum status apply_begin(struct apply *apply, struct store *store, const struct apply_given *given,
+	struct error *err)
 {
-	enum status status = writer_begin(store->writer, err);
+	enum status status = writer_begin(store->writer, given->stop, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	lock_assert_held(&store->writer->apply_lock);
 	apply->writer = store->writer;
-	apply->now_ms = now_ms;
+	apply->now_ms = given->now_ms;
 	apply->part_count = 0;
 	apply->position = NULL;
 	apply->forget = NULL;
@@ -45,7 +45,7 @@ enum status apply_begin(struct apply *apply, struct store *store, const char *re
 	apply->rows = 0;
 	apply->taken_bytes = 0;
 	apply->taken_rows = 0;
-	status = find_release(apply, snapshot_begin(store), release, err);
+	status = find_release(apply, snapshot_begin(store), given->release, err);
 	if (status != STATUS_OK) {
 		snapshot_end(store);
 		writer_end(store->writer, NULL);

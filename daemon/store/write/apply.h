@@ -34,9 +34,15 @@ struct apply {
 	size_t taken_rows;           /* counted by apply_take */
 };
 
-/* Errors: BUSY, READ_ONLY, NOT_FOUND, NOT_SEALED. */
-enum status apply_begin(struct apply *apply, struct store *store, const char *release,
-	int64_t now_ms, struct error *err);
+/* What each write comes with. */
+struct apply_given {
+	const char *release;
+	int64_t now_ms;          /* the request's clock */
+	const struct stop *stop; /* of the wait for room; NULL: nothing stops it */
+};
+/* Errors: BUSY, READ_ONLY, NOT_FOUND, NOT_SEALED; those of given->stop. */
+enum status apply_begin(struct apply *apply, struct store *store, const struct apply_given *given,
+	struct error *err);
 
 /* Counts what a part will add at most. This bounds the memory of a write, and the time for which it
  * holds apply_lock. Errors: TOO_LARGE  beyond LIMIT_WRITE_BYTES, _ROWS. */

@@ -39,7 +39,8 @@ static enum status apply_write(struct store *store, enum frame_kind kind,
 			write->part_count, LIMIT_PARTS);
 	}
 	struct apply apply;
-	enum status status = apply_begin(&apply, store, write->release, write->now_ms, err);
+	const struct apply_given given = {write->release, write->now_ms, write->stop};
+	enum status status = apply_begin(&apply, store, &given, err);
 	if (status != STATUS_OK) {
 		return status;
 	}

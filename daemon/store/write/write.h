@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct stop;
 struct store;
 
 /* Rows or keys for one table. */
@@ -30,6 +31,7 @@ struct row_write {
 	size_t part_count;               /* 1 to LIMIT_PARTS */
 	bool if_newer;                   /* only rows that are newer than what is there */
 	int64_t now_ms;                  /* the request's clock */
+	const struct stop *stop;         /* ends its wait for room; NULL: nothing does */
 };
 
 struct write_result {
@@ -46,7 +48,7 @@ struct write_ticket;
  * key twice, its last row wins. Registered threads (grace.h) only, outside of a snapshot.
  * Errors, after which nothing has changed: BAD_REQUEST, NOT_FOUND, NOT_SEALED; BUSY  the log is full;
  * CORRUPT  a segment of the table is damaged; TOO_LARGE  LIMIT_WRITE_BYTES, _ROWS; DISK_FULL;
- * READ_ONLY; NO_MEMORY. */
+ * READ_ONLY; NO_MEMORY; those of `stop`, while it waits for room. */
 enum status store_put(struct store *store, const struct row_write *put, struct write_result *out,
 	struct write_ticket **ticket, struct error *err);
 enum status store_delete(struct store *store, const struct row_write *which,

@@ -7,6 +7,7 @@
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/grace.h"
 #include "daemon/store/system/slice.h"
+#include "daemon/store/system/stop.h"
 #include "daemon/store/write/fullness.h"
 #include "daemon/store/write/write.h"
 
@@ -286,8 +287,9 @@ static enum status check_log_kept(const struct writer *writer, struct error *err
 
 /* Waits while a bound is reached. The time is counted for all writers together: FULL_WAIT_MS after the
  * bound was reached nobody waits any more. */
-static enum status wait_for_room(struct writer *writer, struct error *err)
+static enum status wait_for_room(struct writer *writer, const struct stop *stop, struct error *err)
 {
+	enum status status = STATUS_OK;
 	assert(!lock_is_held(&writer->apply_lock));
 	const struct timespec pause = {.tv_nsec = FULL_PAUSE_NS};
 	while (fullness_of(writer->store) >= FULLNESS_WAIT) {
@@ -305,15 +307,21 @@ static enum status wait_for_room(struct writer *writer, struct error *err)
 				atomic_load(&writer->store->usage.rows),
 				atomic_load(&writer->store->usage.bytes));
 		}
+		status = stop_check(stop, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
 		(void)nanosleep(&pause, NULL);
 	}
 	atomic_store(&writer->full_since_ms, 0);
 	writer_take_group(writer);
-	while (writer->waiting_bytes > WAITING_BYTES_MAX) {
-		condition_wait(&writer->settled, &writer->group_lock);
+	while (writer->waiting_bytes > WAITING_BYTES_MAX && status == STATUS_OK) {
+		(void)condition_wait_until(&writer->settled, &writer->group_lock,
+			stop_look_ms(stop));
+		status = stop_check(stop, err);
 	}
 	lock_release(&writer->group_lock);
-	return STATUS_OK;
+	return status;
 }
 
 enum status writer_check_room(struct writer *writer, size_t bytes, struct error *err)
@@ -330,10 +338,10 @@ enum status writer_check_room(struct writer *writer, size_t bytes, struct error 
 	return status;
 }
 
-enum status writer_begin(struct writer *writer, struct error *err)
+enum status writer_begin(struct writer *writer, const struct stop *stop, struct error *err)
 {
 	assert(!grace_is_inside()); /* it may wait for long */
-	enum status status = wait_for_room(writer, err);
+	enum status status = wait_for_room(writer, stop, err);
 	if (status == STATUS_OK) {
 		status = check_log_kept(writer, err);
 	}

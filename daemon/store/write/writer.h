@@ -113,8 +113,8 @@ void writer_positions_synced(struct writer *writer);
 /* ---- for write.c ---- */
 
 /* Waits until there is room in memory, then takes apply_lock. Errors, without the lock: BUSY,
- * READ_ONLY. */
-enum status writer_begin(struct writer *writer, struct error *err);
+ * READ_ONLY; those of `stop` (NULL: nothing). */
+enum status writer_begin(struct writer *writer, const struct stop *stop, struct error *err);
 /* If the last group did not fit the disk, checks whether a frame of so many bytes does now. Otherwise
  * writes would be linked again and again, only to be taken back. Errors: DISK_FULL. */
 enum status writer_check_room(struct writer *writer, size_t bytes, struct error *err);

@@ -223,5 +223,5 @@ void samples_merge(struct scratch *scratch)
 {
 	struct merge_result result;
 	struct error err = {0};
-	scratch_must(store_merge(scratch->store, &result, &err), &err);
+	scratch_must(store_merge(scratch->store, NULL, &result, &err), &err);
 }

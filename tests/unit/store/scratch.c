@@ -313,14 +313,14 @@ void scratch_seal(struct scratch *scratch, const char *release)
 {
 	struct error err = {0};
 	struct seal_result result;
-	scratch_must(store_seal(scratch->store, release, &result, &err), &err);
+	scratch_must(store_seal(scratch->store, release, NULL, &result, &err), &err);
 }
 
 void scratch_publish(struct scratch *scratch, const char *release)
 {
 	struct error err = {0};
 	struct name previous;
-	scratch_must(store_release_publish(scratch->store, release, &previous, &err), &err);
+	scratch_must(store_release_publish(scratch->store, release, NULL, &previous, &err), &err);
 }
 
 void scratch_sealed(struct scratch *scratch, const char *id, uint64_t from, uint32_t count,

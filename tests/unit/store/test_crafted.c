@@ -106,13 +106,13 @@ static void run(struct scratch *scratch, const uint64_t *loaded, const uint64_t 
 	expect(scratch, absent, 0);
 	scratch_reopen(scratch);
 	expect(scratch, added, 2);
-	scratch_must(store_merge(scratch->store, &merged, &err), &err);
+	scratch_must(store_merge(scratch->store, NULL, &merged, &err), &err);
 	expect(scratch, loaded, 1);
 	expect(scratch, added, 2);
 	expect(scratch, absent, 0);
 	put(scratch, loaded, 3);
 	expect(scratch, loaded, 3);
-	scratch_must(store_merge(scratch->store, &merged, &err), &err);
+	scratch_must(store_merge(scratch->store, NULL, &merged, &err), &err);
 	expect(scratch, loaded, 3);
 	expect(scratch, added, 2);
 }

@@ -128,7 +128,7 @@ static void put(struct scratch *scratch, uint64_t from, uint32_t count, uint32_t
 	struct error err = {0};
 	scratch_put(scratch, "r", (struct scratch_rows){from, count, version});
 	struct merge_result merged;
-	scratch_must(store_merge(scratch->store, &merged, &err), &err);
+	scratch_must(store_merge(scratch->store, NULL, &merged, &err), &err);
 }
 
 static void make(struct scratch *scratch)

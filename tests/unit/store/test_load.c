@@ -464,7 +464,7 @@ static void a_damaged_load_can_only_be_aborted(void **state)
 	assert_int_equal(store_load_end(scratch->store, &small.chunk, 2, 20, &err), STATUS_CORRUPT);
 	struct seal_result result;
 	scratch_end(scratch, "r1", "b", 1, 5);
-	assert_int_equal(store_seal(scratch->store, "r1", &result, &err), STATUS_CORRUPT);
+	assert_int_equal(store_seal(scratch->store, "r1", NULL, &result, &err), STATUS_CORRUPT);
 	uint64_t rows;
 	scratch_must(store_load_abort(scratch->store, &small.chunk, &rows, &err), &err);
 	scratch_chunk(scratch, "r1", "a", 0, (struct scratch_rows){10, 10, 2});

@@ -74,7 +74,7 @@ static void pages_that_cannot_be_read_are_not_merged_as_zeros(void **state)
 	struct scratch_file whole = scratch_read(path);
 	assert_int_equal(mapfault_install(), STATUS_OK); /* cmocka took the signal */
 	scratch_cut(path, 8192);
-	assert_int_equal(store_merge(scratch->store, &result, &err), STATUS_CORRUPT);
+	assert_int_equal(store_merge(scratch->store, NULL, &result, &err), STATUS_CORRUPT);
 	scratch_close(scratch);
 	/* Nothing took the file's place, and the write waits in the log. */
 	scratch_write(path, whole.data, whole.len);
@@ -117,7 +117,7 @@ struct asked {
 static void *ask(void *arg)
 {
 	struct asked *asked = arg;
-	asked->status = store_merge(asked->store, &asked->result, &asked->err);
+	asked->status = store_merge(asked->store, NULL, &asked->result, &asked->err);
 	return NULL;
 }
 
@@ -204,10 +204,10 @@ static void a_merge_whose_folder_is_missing_fails(void **state)
 	scratch_path(scratch, folder, "releases/1");
 	scratch_path(scratch, away, "away");
 	assert_int_equal(rename(folder, away), 0);
-	assert_int_equal(store_merge(scratch->store, &result, &err), STATUS_IO);
+	assert_int_equal(store_merge(scratch->store, NULL, &result, &err), STATUS_IO);
 	assert_non_null(strstr(err.text, "releases/1"));
 	assert_int_equal(rename(away, folder), 0);
-	scratch_must(store_merge(scratch->store, &result, &err), &err);
+	scratch_must(store_merge(scratch->store, NULL, &result, &err), &err);
 	assert_int_equal(result.tables, 1);
 	assert_int_equal(scratch_version(scratch, "r1", 1), 2);
 }
@@ -244,7 +244,7 @@ static void fill_the_log_beside_a_damaged_table(struct scratch *scratch)
 	while (try_put(scratch, "r2", ++key, 2, &err) == STATUS_OK) {
 		assert_true(key < 10000);
 		if (key % 64 == 0) {
-			assert_int_equal(store_merge(scratch->store, &result, &err),
+			assert_int_equal(store_merge(scratch->store, NULL, &result, &err),
 				STATUS_CORRUPT);
 		}
 	}

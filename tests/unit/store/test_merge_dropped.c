@@ -134,7 +134,7 @@ static void a_release_may_be_dropped_while_it_is_merged(void **state)
 	put_one(scratch, "r2", 1, 4);
 	struct merge_result result;
 	struct error err = {0};
-	scratch_must(store_merge(scratch->store, &result, &err), &err);
+	scratch_must(store_merge(scratch->store, NULL, &result, &err), &err);
 	assert_int_equal(result.tables, 1);
 	scratch_reopen(scratch);
 	assert_int_equal(scratch_version(scratch, "r2", 1), 4);

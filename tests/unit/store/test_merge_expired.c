@@ -55,7 +55,7 @@ static void expect_merge(struct scratch *scratch, uint64_t tables, uint64_t rows
 {
 	struct merge_result result;
 	struct error err = {0};
-	scratch_must(store_merge(scratch->store, &result, &err), &err);
+	scratch_must(store_merge(scratch->store, NULL, &result, &err), &err);
 	assert_int_equal(result.tables, tables);
 	assert_int_equal(result.rows, rows);
 }

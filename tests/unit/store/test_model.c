@@ -389,7 +389,7 @@ static void merge(struct model *model)
 {
 	struct merge_result result;
 	struct error err = {0};
-	scratch_must(store_merge(model->scratch->store, &result, &err), &err);
+	scratch_must(store_merge(model->scratch->store, NULL, &result, &err), &err);
 	model->merges++;
 }
 

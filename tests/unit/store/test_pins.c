@@ -52,7 +52,7 @@ static void *work(void *arg)
 	others->err.status = others->deed == DROP ? store_release_drop(store, "a", &others->err)
 						  : put_some(others);
 	if (others->err.status == STATUS_OK && others->deed == PUT_AND_MERGE) {
-		others->err.status = store_merge(store, &result, &others->err);
+		others->err.status = store_merge(store, NULL, &result, &others->err);
 	}
 	store_figures(store, &others->figures);
 	grace_unregister();

@@ -57,8 +57,8 @@ static void *run(void *arg)
 	struct publish *publish = arg;
 	struct name previous;
 	grace_register();
-	publish->status = store_release_publish(publish->scratch->store, publish->id, &previous,
-		&publish->err);
+	publish->status = store_release_publish(publish->scratch->store, publish->id, NULL,
+		&previous, &publish->err);
 	grace_unregister();
 	atomic_store(&publish->ended, true);
 	return NULL;
@@ -124,8 +124,8 @@ static void *run_beside(void *arg)
 	grace_register();
 	beside->status = beside->drop != NULL ? store_release_drop(beside->scratch->store,
 							beside->drop, &beside->err)
-					      : store_release_rollback(beside->scratch->store, &now,
-							&previous, &beside->err);
+					      : store_release_rollback(beside->scratch->store, NULL,
+							&now, &previous, &beside->err);
 	grace_unregister();
 	atomic_store(&beside->ended, true);
 	return NULL;
@@ -159,7 +159,7 @@ static void a_rollback_does_not_wait_for_a_publish(void **state)
 	struct name now;
 	struct name previous;
 	struct error err = {0};
-	scratch_must(store_release_rollback(scratch->store, &now, &previous, &err), &err);
+	scratch_must(store_release_rollback(scratch->store, NULL, &now, &previous, &err), &err);
 	assert_string_equal(previous.text, "r3");
 	assert_string_equal(now.text, "r1");
 }
@@ -205,6 +205,34 @@ static void two_publishes_of_one_release_agree(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, scratch_teardown)
 
+/* Both end before they wait for the segment, which the test holds. */
+static void what_is_not_read_in_time_does_not_go_live(void **state)
+{
+	struct scratch *scratch = *state;
+	struct name now;
+	struct name previous;
+	struct error err = {0};
+	const struct stop over = {.read_ms = 1, .timeout_ms = 1};
+	struct base_segment *before = first_segment(scratch, "r1");
+	struct base_segment *next = first_segment(scratch, "r3");
+	lock_take(&before->lock);
+	lock_take(&next->lock);
+	atomic_store(&before->state, BASE_UNCHECKED);
+	atomic_store(&next->state, BASE_UNCHECKED);
+	assert_int_equal(store_release_publish(scratch->store, "r3", &over, &previous, &err),
+		STATUS_TIMEOUT);
+	assert_int_equal(store_release_rollback(scratch->store, &over, &now, &previous, &err),
+		STATUS_TIMEOUT);
+	expect_live(scratch, 2);
+	lock_release(&next->lock);
+	lock_release(&before->lock);
+	scratch_must(store_release_rollback(scratch->store, NULL, &now, &previous, &err), &err);
+	expect_live(scratch, 1);
+	/* What is read in already needs no time. */
+	scratch_must(store_release_publish(scratch->store, "r2", &over, &previous, &err), &err);
+	expect_live(scratch, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +240,7 @@ int main(void)
 		CASE(a_release_may_be_dropped_before_it_is_live),
 		CASE(a_damaged_release_does_not_go_live),
 		CASE(two_publishes_of_one_release_agree),
+		CASE(what_is_not_read_in_time_does_not_go_live),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,7 +112,7 @@ static void of_a_key_given_twice_the_last_wins(void **state)
 	scratch_end(scratch, "r1", "b", 2, 3);
 	struct error err = {0};
 	struct seal_result result;
-	scratch_must(store_seal(scratch->store, "r1", &result, &err), &err);
+	scratch_must(store_seal(scratch->store, "r1", NULL, &result, &err), &err);
 	assert_int_equal(result.rows, 7);
 	assert_int_equal(result.tables, 1);
 	for (uint64_t key = 1; key <= 4; key++) {
@@ -292,7 +292,7 @@ static enum status seal_skewed(struct scratch *scratch, uint32_t bits, uint32_t 
 	load_keys(scratch, "a", 0, keys, count, 1);
 	scratch_end(scratch, "r1", "a", 1, count);
 	struct seal_result result;
-	const enum status status = store_seal(scratch->store, "r1", &result, err);
+	const enum status status = store_seal(scratch->store, "r1", NULL, &result, err);
 	for (uint32_t i = 0; status == STATUS_OK && i < count; i++) {
 		assert_int_equal(scratch_version(scratch, "r1", keys[i]), 1);
 	}
@@ -344,17 +344,17 @@ static void a_load_that_has_not_ended_is_waited_for(void **state)
 	scratch_chunk(scratch, "r1", "a", 0, (struct scratch_rows){0, 10, 1});
 	scratch_chunk(scratch, "r1", "b", 0, (struct scratch_rows){0, 10, 1});
 	scratch_end(scratch, "r1", "b", 1, 10);
-	assert_int_equal(store_seal(scratch->store, "r1", &result, &err), STATUS_CONFLICT);
+	assert_int_equal(store_seal(scratch->store, "r1", NULL, &result, &err), STATUS_CONFLICT);
 	assert_non_null(strstr(err.text, "'a' of table 't' has not ended (1 chunks, 10 rows)"));
-	assert_int_equal(store_seal(scratch->store, "r9", &result, &err), STATUS_NOT_FOUND);
-	assert_int_equal(store_seal(scratch->store, "live", &result, &err), STATUS_NOT_FOUND);
+	assert_int_equal(store_seal(scratch->store, "r9", NULL, &result, &err), STATUS_NOT_FOUND);
+	assert_int_equal(store_seal(scratch->store, "live", NULL, &result, &err), STATUS_NOT_FOUND);
 	assert_int_equal(result.rows, 77);
 	scratch_end(scratch, "r1", "a", 1, 10);
-	scratch_must(store_seal(scratch->store, "r1", &result, &err), &err);
+	scratch_must(store_seal(scratch->store, "r1", NULL, &result, &err), &err);
 	assert_int_equal(result.rows, 10);
 	const uint64_t bytes = result.bytes;
 	assert_true(bytes > 0);
-	scratch_must(store_seal(scratch->store, "r1", &result, &err), &err);
+	scratch_must(store_seal(scratch->store, "r1", NULL, &result, &err), &err);
 	assert_int_equal(result.rows, 10);
 	assert_int_equal(result.bytes, bytes);
 	char folder[PATH_MAX];
@@ -380,7 +380,7 @@ static void on_a_full_disk_the_release_stays_open(void **state)
 	for (uint64_t bytes = 4096; bytes < 120000; bytes += 7777) {
 		const struct rlimit small = {.rlim_cur = bytes, .rlim_max = limit.rlim_max};
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-		const enum status status = store_seal(scratch->store, "r1", &result, &err);
+		const enum status status = store_seal(scratch->store, "r1", NULL, &result, &err);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 		if (status == STATUS_OK) {
 			break; /* there was room enough */
@@ -391,7 +391,7 @@ static void on_a_full_disk_the_release_stays_open(void **state)
 		assert_int_equal(scratch_count(folder, "spill-"), 1);
 	}
 	assert_true(full > 0);
-	scratch_must(store_seal(scratch->store, "r1", &result, &err), &err);
+	scratch_must(store_seal(scratch->store, "r1", NULL, &result, &err), &err);
 	scratch_expect(scratch, "r1", 0, 3000, 1);
 }
 
@@ -414,12 +414,13 @@ static void a_damaged_run_is_told_and_can_be_sent_again(void **state)
 		} else {
 			scratch_cut(path, 8192);
 		}
-		assert_int_equal(store_seal(scratch->store, "r1", &result, &err), STATUS_CORRUPT);
+		assert_int_equal(store_seal(scratch->store, "r1", NULL, &result, &err),
+			STATUS_CORRUPT);
 		assert_non_null(strstr(err.text, "chunks 0..0 are damaged on disk"));
 		scratch_write(path, whole.data, whole.len);
 	}
 	free(whole.data);
-	scratch_must(store_seal(scratch->store, "r1", &result, &err), &err);
+	scratch_must(store_seal(scratch->store, "r1", NULL, &result, &err), &err);
 	scratch_expect(scratch, "r1", 0, 2000, 1);
 }
 
@@ -436,14 +437,14 @@ static void a_lost_load_is_told_and_can_be_sent_again(void **state)
 	scratch_path(scratch, path, "releases/1/spill-1-a");
 	assert_int_equal(unlink(path), 0);
 	scratch_reopen(scratch);
-	assert_int_equal(store_seal(scratch->store, "r1", &result, &err), STATUS_CORRUPT);
+	assert_int_equal(store_seal(scratch->store, "r1", NULL, &result, &err), STATUS_CORRUPT);
 	assert_non_null(strstr(err.text, "ended with 1000 rows, 0 are on disk"));
 	const struct load_chunk which = {.release = "r1", .table = "t", .load = {"a"}};
 	uint64_t rows;
 	scratch_must(store_load_abort(scratch->store, &which, &rows, &err), &err);
 	scratch_chunk(scratch, "r1", "a", 0, (struct scratch_rows){0, 500, 1});
 	scratch_end(scratch, "r1", "a", 1, 500);
-	scratch_must(store_seal(scratch->store, "r1", &result, &err), &err);
+	scratch_must(store_seal(scratch->store, "r1", NULL, &result, &err), &err);
 	assert_int_equal(result.rows, 500);
 }
 

@@ -96,7 +96,7 @@ static void one_half_of_the_hashes_may_have_all_rows(void **state)
 	scratch_must(store_table_create(scratch->store, "r1", &spec, &err), &err);
 	load_rows(scratch);
 	scratch_end(scratch, "r1", "a", ROWS / CHUNK_ROWS, ROWS);
-	scratch_must(store_seal(scratch->store, "r1", &result, &err), &err);
+	scratch_must(store_seal(scratch->store, "r1", NULL, &result, &err), &err);
 	assert_int_equal(result.rows, ROWS);
 	expect_rows(scratch);
 }

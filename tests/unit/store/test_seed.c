@@ -70,7 +70,7 @@ static void it_stays_over_seal_merge_and_restart(void **state)
 	const struct key_seed seed = seed_of(scratch, "r1");
 	scratch_put(scratch, "r1", (struct scratch_rows){100, ROWS, 2});
 	struct merge_result result;
-	scratch_must(store_merge(scratch->store, &result, &err), &err);
+	scratch_must(store_merge(scratch->store, NULL, &result, &err), &err);
 	const struct key_seed merged = seed_of(scratch, "r1");
 	assert_memory_equal(&merged, &seed, sizeof seed);
 	scratch_put(scratch, "r1",

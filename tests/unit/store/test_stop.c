@@ -1,4 +1,5 @@
-/* test_stop.c - long reads end when their time is over and when nobody waits for them. */
+/* test_stop.c - long work ends when its time is over, when nobody waits for it, and when the store
+ * closes; what was not changed by then stays as it was. */
 #include "daemon/store/system/stop.h"
 
 #include <setjmp.h>
@@ -6,9 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/store/merge/merge.h"
 #include "daemon/store/read/lookup.h"
+#include "daemon/store/seal/seal_release.h"
 #include "daemon/store/state/reader.h"
+#include "daemon/store/state/state.h"
 #include "daemon/store/system/clock.h"
+#include "daemon/store/write/write.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/store/plain.h"
 
@@ -31,6 +36,7 @@ static const struct {
 	{{.gone = &yes, .cut = &no}, STATUS_CLOSED},
 	{{.gone = &no, .cut = &yes, .read_ms = 1, .timeout_ms = 1}, STATUS_CLOSED},
 };
+static const struct stop closing = {.gone = &no, .closing = &yes};
 enum { STOPS = sizeof stops / sizeof stops[0] };
 
 static void it_is_told_why(void **state)
@@ -42,11 +48,18 @@ static void it_is_told_why(void **state)
 		assert_int_equal(stop_check(&stops[i].stop, &err), stops[i].status);
 		assert_int_equal(stop_check(&stops[i].stop, NULL), stops[i].status);
 	}
+	assert_int_equal(stop_check(&closing, &err), STATUS_BUSY);
+	assert_string_equal(err.text, "the daemon is stopping");
 	const struct stop waited = {.read_ms = 1, .waited_ms = 7, .timeout_ms = 30};
 	assert_int_equal(stop_check(&waited, &err), STATUS_TIMEOUT);
 	assert_string_equal(err.text, "not done in timeout_ms, 30, of which it waited 7");
 	assert_true(stop_ends_ns(&waited) == UINT64_C(31) * 1000000);
 	assert_true(stop_ends_ns(&stops[0].stop) == UINT64_MAX);
+	assert_true(stop_look_ms(NULL) == UINT64_MAX);
+	assert_true(stop_look_ms(&waited) == 31);
+	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+	const uint64_t look_ms = stop_look_ms(&stops[0].stop); /* a flag rings no bell */
+	assert_true(look_ms > now_ms && look_ms < UINT64_MAX);
 }
 
 /* A table of ROWS rows, in the snapshot that is begun. */
@@ -118,12 +131,98 @@ static void a_lookup_ends_early(void **state)
 	plain_fini(&plain);
 }
 
+static void a_seal_ends_early_and_leaves_the_release_open(void **state)
+{
+	struct scratch *scratch = *state;
+	char folder[PATH_MAX];
+	struct seal_result result;
+	struct error err = {0};
+	scratch_release(scratch, "r1");
+	scratch_chunk(scratch, "r1", "l", 0, (struct scratch_rows){0, ROWS, 1});
+	scratch_end(scratch, "r1", "l", 1, ROWS);
+	scratch_path(scratch, folder, "releases/1");
+	for (size_t i = 0; i < STOPS; i++) {
+		if (stops[i].status != STATUS_OK) {
+			assert_int_equal(store_seal(scratch->store, "r1", &stops[i].stop, &result,
+						 &err),
+				stops[i].status);
+			assert_int_equal(scratch_count(folder, "base-"), 0);
+		}
+	}
+	scratch_chunk(scratch, "r1", "more", 0, (struct scratch_rows){ROWS, 1, 1});
+	scratch_end(scratch, "r1", "more", 1, 1);
+	scratch_must(store_seal(scratch->store, "r1", &stops[1].stop, &result, &err), &err);
+	assert_int_equal(result.rows, ROWS + 1);
+}
+
+static void a_merge_is_waited_for_no_longer(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct merge_result result;
+	scratch_sealed(scratch, "r1", 0, ROWS, 1);
+	scratch_close(scratch);
+	scratch->write.merge_rate = 10000; /* a file takes over a second */
+	scratch_open(scratch);
+	for (size_t i = 0; i < STOPS; i++) {
+		if (stops[i].status != STATUS_OK) {
+			scratch_put(scratch, "r1", (struct scratch_rows){0, ROWS, 2});
+			assert_int_equal(store_merge(scratch->store, &stops[i].stop, &result, &err),
+				stops[i].status);
+		}
+	}
+	/* The store closes in the middle of the merge, and loses nothing. */
+	scratch->write.merge_rate = UINT64_C(1) << 30;
+	scratch_reopen(scratch);
+	scratch_must(store_merge(scratch->store, &stops[1].stop, &result, &err), &err);
+	assert_int_equal(result.tables, 1);
+	scratch_expect(scratch, "r1", 0, ROWS, 2);
+}
+
+static void a_write_waits_for_room_no_longer(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct write_result result;
+	struct write_ticket *ticket = NULL;
+	const uint64_t key = 1;
+	const float row[SCRATCH_DIM] = {0};
+	scratch_sealed(scratch, "r1", 0, ROWS, 1);
+	const uint64_t much = UINT64_C(1) << 40;
+	struct table_write part = {.table = "t",
+		.batch = {.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
+			.dtype = DTYPE_F32,
+			.rows = (const uint8_t *)row,
+			.rows_bytes = sizeof row}};
+	struct row_write write = {.release = "r1",
+		.parts = &part,
+		.part_count = 1,
+		.now_ms = SCRATCH_NOW_MS};
+	for (size_t i = 0; i < STOPS; i++) {
+		write.stop = &stops[i].stop;
+		if (stops[i].status != STATUS_OK) {
+			/* As if the memtables had so much. */
+			atomic_fetch_add(&scratch->store->usage.bytes, much);
+			assert_int_equal(store_put(scratch->store, &write, &result, &ticket, &err),
+				stops[i].status);
+			assert_null(ticket);
+			atomic_fetch_sub(&scratch->store->usage.bytes, much);
+		}
+	}
+	assert_int_equal(scratch_version(scratch, "r1", key), 1);
+	scratch_must(store_put(scratch->store, &write, &result, &ticket, &err), &err);
+	scratch_must(store_write_wait(ticket, &err), &err);
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_told_why),
 		cmocka_unit_test(a_scan_ends_early),
 		cmocka_unit_test(a_lookup_ends_early),
+		cmocka_unit_test(a_seal_ends_early_and_leaves_the_release_open),
+		cmocka_unit_test(a_merge_is_waited_for_no_longer),
+		cmocka_unit_test(a_write_waits_for_room_no_longer),
 	};
 	return fixture_run(tests, sizeof tests / sizeof *tests, scratch_setup_small_store,
 		scratch_teardown);

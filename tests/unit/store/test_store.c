@@ -59,7 +59,7 @@ static void rollback_to(struct scratch *scratch, const char *from, const char *t
 	struct error err = {0};
 	struct name now;
 	struct name previous;
-	scratch_must(store_release_rollback(scratch->store, &now, &previous, &err), &err);
+	scratch_must(store_release_rollback(scratch->store, NULL, &now, &previous, &err), &err);
 	assert_string_equal(previous.text, from);
 	assert_string_equal(now.text, to);
 	assert_string_equal(live(scratch).text, to);
@@ -170,22 +170,22 @@ static void only_a_sealed_release_goes_live(void **state)
 	struct error err = {0};
 	struct name previous = {"x"};
 	scratch_release(scratch, "r1");
-	assert_int_equal(store_release_publish(scratch->store, "r1", &previous, &err),
+	assert_int_equal(store_release_publish(scratch->store, "r1", NULL, &previous, &err),
 		STATUS_NOT_SEALED);
 	assert_non_null(strstr(err.text, "'r1' is open"));
-	assert_int_equal(store_release_publish(scratch->store, "r9", &previous, &err),
+	assert_int_equal(store_release_publish(scratch->store, "r9", NULL, &previous, &err),
 		STATUS_NOT_FOUND);
-	assert_int_equal(store_release_publish(scratch->store, "live", &previous, &err),
+	assert_int_equal(store_release_publish(scratch->store, "live", NULL, &previous, &err),
 		STATUS_NOT_FOUND);
 	scratch_seal(scratch, "r1");
 	scratch_seal(scratch, "r1"); /* answers again */
-	scratch_must(store_release_publish(scratch->store, "r1", &previous, &err), &err);
+	scratch_must(store_release_publish(scratch->store, "r1", NULL, &previous, &err), &err);
 	assert_string_equal(previous.text, "");
 	const uint64_t before = sequence(scratch);
-	scratch_must(store_release_publish(scratch->store, "r1", &previous, &err), &err);
+	scratch_must(store_release_publish(scratch->store, "r1", NULL, &previous, &err), &err);
 	assert_int_equal(sequence(scratch), before);
 	scratch_sealed(scratch, "r2", 0, 10, 2);
-	scratch_must(store_release_publish(scratch->store, "r2", &previous, &err), &err);
+	scratch_must(store_release_publish(scratch->store, "r2", NULL, &previous, &err), &err);
 	assert_string_equal(previous.text, "r1");
 	scratch_reopen(scratch);
 	assert_string_equal(live(scratch).text, "r2");
@@ -198,13 +198,13 @@ static void a_rollback_leads_back_the_way_one_came(void **state)
 	struct error err = {0};
 	struct name now;
 	struct name previous;
-	assert_int_equal(store_release_rollback(scratch->store, &now, &previous, &err),
+	assert_int_equal(store_release_rollback(scratch->store, NULL, &now, &previous, &err),
 		STATUS_NOT_FOUND);
 	scratch_sealed(scratch, "r1", 0, 10, 1);
 	scratch_sealed(scratch, "r2", 0, 10, 2);
 	scratch_sealed(scratch, "r3", 0, 10, 3);
 	scratch_publish(scratch, "r1");
-	assert_int_equal(store_release_rollback(scratch->store, &now, &previous, &err),
+	assert_int_equal(store_release_rollback(scratch->store, NULL, &now, &previous, &err),
 		STATUS_NOT_FOUND);
 	scratch_publish(scratch, "r2");
 	scratch_publish(scratch, "r1");
@@ -214,7 +214,7 @@ static void a_rollback_leads_back_the_way_one_came(void **state)
 	scratch_expect(scratch, NULL, 0, 10, 1);
 	drop(scratch, "r2");
 	scratch_reopen(scratch);
-	assert_int_equal(store_release_rollback(scratch->store, &now, &previous, &err),
+	assert_int_equal(store_release_rollback(scratch->store, NULL, &now, &previous, &err),
 		STATUS_NOT_FOUND);
 	assert_string_equal(live(scratch).text, "r1");
 	/* Only so many steps are kept. */
@@ -226,7 +226,7 @@ static void a_rollback_leads_back_the_way_one_came(void **state)
 	for (unsigned i = 0; i < SNAPSHOT_HISTORY_MAX; i++) {
 		rollback_to(scratch, i % 2 == 0 ? "r3" : "r1", i % 2 == 0 ? "r1" : "r3");
 	}
-	assert_int_equal(store_release_rollback(scratch->store, &now, &previous, &err),
+	assert_int_equal(store_release_rollback(scratch->store, NULL, &now, &previous, &err),
 		STATUS_NOT_FOUND);
 }
 

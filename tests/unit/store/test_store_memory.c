@@ -106,14 +106,14 @@ static enum status publish(struct trial *trial, struct error *err)
 {
 	struct name previous;
 	return store_release_publish(trial->scratch->store, trial->done % 2 == 0 ? "r2" : "r1",
-		&previous, err);
+		NULL, &previous, err);
 }
 
 static enum status rollback(struct trial *trial, struct error *err)
 {
 	struct name now;
 	struct name previous;
-	return store_release_rollback(trial->scratch->store, &now, &previous, err);
+	return store_release_rollback(trial->scratch->store, NULL, &now, &previous, err);
 }
 
 static enum status drop(struct trial *trial, struct error *err)
@@ -242,7 +242,7 @@ static enum status seal(struct trial *trial, struct error *err)
 	char id[16];
 	struct seal_result result;
 	(void)snprintf(id, sizeof id, "s%u", trial->done);
-	return store_seal(trial->scratch->store, id, &result, err);
+	return store_seal(trial->scratch->store, id, NULL, &result, err);
 }
 
 static void sealing(void **state)

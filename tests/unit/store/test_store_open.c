@@ -75,7 +75,7 @@ static void a_damaged_base_file_is_told_and_does_not_go_live(void **state)
 	scratch_open(scratch);
 	assert_true(scratch_heard(scratch, "event=damage release=r2 table=t"));
 	assert_int_equal(scratch_version(scratch, "r2", 5), UINT32_MAX);
-	assert_int_equal(store_release_publish(scratch->store, "r2", &previous, &err),
+	assert_int_equal(store_release_publish(scratch->store, "r2", NULL, &previous, &err),
 		STATUS_CORRUPT);
 	struct store_figures figures;
 	store_figures(scratch->store, &figures);

@@ -199,7 +199,8 @@ static void every_answer_is_of_one_release(void **state)
 		scratch_publish(scratch, id);
 		struct name now;
 		struct name previous;
-		scratch_must(store_release_rollback(scratch->store, &now, &previous, &err), &err);
+		scratch_must(store_release_rollback(scratch->store, NULL, &now, &previous, &err),
+			&err);
 		scratch_publish(scratch, id);
 		(void)snprintf(id, sizeof id, "v%u", i - 1);
 		scratch_must(store_release_drop(scratch->store, id, &err), &err);
@@ -258,7 +259,8 @@ static void *change_on(void *arg)
 		uint64_t rows;
 		const enum status aborted = store_load_abort(store, &chunk, &rows, NULL);
 		struct name previous;
-		const enum status published = store_release_publish(store, "v0", &previous, NULL);
+		const enum status published =
+			store_release_publish(store, "v0", NULL, &previous, NULL);
 		const enum status dropped = store_release_drop(store, "v0", NULL);
 		if (!is_fine(created) || !is_fine(loaded) || synced != STATUS_OK ||
 			!is_fine(aborted) || published != STATUS_OK || dropped != STATUS_CONFLICT) {
@@ -294,7 +296,7 @@ static void writers_take_turns(void **state)
 		scratch_must(store_table_create(scratch->store, "w", &spec, &err), &err);
 		for (unsigned i = 0; i < 3; i++) {
 			/* CONFLICT while the other thread's load has not been aborted. */
-			status = store_seal(scratch->store, "w", &result, &err);
+			status = store_seal(scratch->store, "w", NULL, &result, &err);
 			assert_true(is_fine(status));
 		}
 		scratch_must(store_release_drop(scratch->store, "w", &err), &err);

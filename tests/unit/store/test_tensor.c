@@ -141,7 +141,7 @@ static void tensors_belong_to_their_release(void **state)
 	scratch_publish(scratch, "r1");
 	scratch_publish(scratch, "r2");
 	tensor_fixture_expect(scratch, "live", "w", 2);
-	scratch_must(store_release_rollback(scratch->store, &now, &previous, &err), &err);
+	scratch_must(store_release_rollback(scratch->store, NULL, &now, &previous, &err), &err);
 	tensor_fixture_expect(scratch, "live", "w", 1);
 	scratch_must(store_release_drop(scratch->store, "r2", &err), &err);
 	scratch_reopen(scratch);
@@ -221,7 +221,7 @@ static void *seal_in_thread(void *arg)
 	struct seal_result result;
 	struct error err = {0};
 	grace_register();
-	sealing->status = store_seal(sealing->scratch->store, "r1", &result, &err);
+	sealing->status = store_seal(sealing->scratch->store, "r1", NULL, &result, &err);
 	grace_unregister();
 	atomic_store(&sealing->done, true);
 	return NULL;

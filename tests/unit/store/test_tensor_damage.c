@@ -48,7 +48,7 @@ static void a_damaged_tensor_is_corrupt_and_the_rest_goes_on(void **state)
 		assert_non_null(strstr(err.text, names[i]));
 	}
 	scratch_expect(scratch, "r1", 0, 10, 1);
-	assert_int_equal(store_release_publish(scratch->store, "r1", &previous, &err),
+	assert_int_equal(store_release_publish(scratch->store, "r1", NULL, &previous, &err),
 		STATUS_CORRUPT);
 	/* Putting it again repairs it, deleting it helps too. */
 	for (unsigned i = 1; i < 4; i++) {

@@ -106,7 +106,7 @@ static void merge(struct scratch *scratch)
 {
 	struct merge_result result;
 	struct error err = {0};
-	scratch_must(store_merge(scratch->store, &result, &err), &err);
+	scratch_must(store_merge(scratch->store, NULL, &result, &err), &err);
 }
 
 static struct write_figures figures(struct scratch *scratch)
@@ -380,7 +380,7 @@ static void a_damaged_table_takes_no_writes_and_others_do(void **state)
 	assert_int_equal(try_put(scratch, &rows, &applied, &err), STATUS_CORRUPT);
 	put(scratch, "r2", 0, 10, 3);
 	struct merge_result result;
-	assert_int_equal(store_merge(scratch->store, &result, &err), STATUS_CORRUPT);
+	assert_int_equal(store_merge(scratch->store, NULL, &result, &err), STATUS_CORRUPT);
 	assert_int_equal(result.tables, 1);
 	scratch_reopen(scratch);
 	assert_int_equal(scratch_version(scratch, "r1", 0), 2);

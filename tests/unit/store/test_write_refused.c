@@ -71,7 +71,7 @@ static void what_follows_a_refused_put_and_a_merge_is_there_after_a_restart(void
 			assert_int_equal(scratch_version(scratch, "r1", keys[0]), 0);
 		}
 	}
-	scratch_must(store_merge(scratch->store, &merged, &err), &err);
+	scratch_must(store_merge(scratch->store, NULL, &merged, &err), &err);
 	scratch_must(try_put(scratch, later, 2, 6, (size_t)2 * ROW_BYTES, &err), &err);
 	scratch_reopen(scratch);
 	scratch_expect(scratch, "r1", 1000, 2, 6);
