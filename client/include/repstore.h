@@ -86,16 +86,15 @@ struct rep_options {
 	const char *address;         /* unix:PATH, tcp:HOST:PORT or a path; NULL: $REPSTORE, else
 				      * /run/repstore/repstore.sock */
 	unsigned connect_timeout_ms; /* 0: 5,000 */
-	unsigned timeout_ms; /* of each call, for its answer; 0: 30,000. The daemon is told a
-			      * sixteenth less, but of rep_call: then it stops, with TIMEOUT */
-	bool no_reconnect;   /* a lost connection stays lost: calls return REP_CLOSED */
+	unsigned timeout_ms;         /* of each call, for its answer; 0: 30,000 */
+	bool no_reconnect;           /* a lost connection stays lost: calls return REP_CLOSED */
 };
 
 /* options may be NULL. Errors: IO, TIMEOUT, UNSUPPORTED (protocol version), NO_MEMORY. */
 REP_API enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
 	struct rep_error *err);
 REP_API void rep_close(rep_client *client); /* NULL is fine */
-/* Sets the time-out of later calls; 0: they wait without end. */
+/* Sets the time-out of later calls; 0: no end. But for rep_call the daemon stops a bit before it. */
 REP_API void rep_set_timeout(rep_client *client, unsigned timeout_ms);
 REP_API enum rep_status rep_ping(rep_client *client, struct rep_error *err);
 
