@@ -244,6 +244,7 @@ static enum status start(struct process *process, struct error *err)
 		.load_memory_bytes = settings->load_memory_bytes,
 		.catalog_bytes = settings->catalog_bytes,
 		.sizes.index_memory = settings->index_memory_bytes,
+		.sizes.index_time_ms = settings->index_time_ms,
 		.write =
 			{
 				.durability =

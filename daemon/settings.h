@@ -35,6 +35,7 @@ struct settings {
 	size_t load_memory_bytes;
 	size_t catalog_bytes;
 	size_t index_memory_bytes;
+	unsigned index_time_ms;
 	bool periodic; /* durability: false is sync */
 	unsigned sync_interval_ms;
 	size_t log_bytes;

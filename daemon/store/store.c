@@ -168,6 +168,7 @@ static void set_size_defaults(struct store_sizes *sizes)
 	sizes->file_bytes = or_default(sizes->file_bytes, STORE_FILE_BYTES);
 	sizes->index_rows_min = or_default(sizes->index_rows_min, STORE_INDEX_ROWS_MIN);
 	sizes->index_retry_ms = or_default(sizes->index_retry_ms, STORE_INDEX_RETRY_MS);
+	sizes->index_time_ms = or_default(sizes->index_time_ms, STORE_INDEX_TIME_MS);
 	sizes->index_memory = or_default(sizes->index_memory, STORE_INDEX_MEMORY);
 	assert(sizes->segment_bytes <= sizes->file_bytes); /* a segment fits a file */
 }

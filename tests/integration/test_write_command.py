@@ -78,6 +78,7 @@ class FakeDaemon:
             return {'release': release, **self.table(params['table'])}
         if method == 'table.list':
             return {'release': release, 'tables': [self.table(name) for name in TABLES]}
+        params.pop('timeout_ms', None)      # that of the command, less a part
         self.calls.append((method, params))
         error = self.errors.pop(0) if self.errors else None
         if error:

@@ -6,11 +6,13 @@
 #include "daemon/store/indexing/index_users.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/state.h"
+#include "daemon/store/system/alarm.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/grace.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,6 +21,8 @@
 
 enum {
 	INDEXER_RETRY_MAX_MS = 3600000,
+	/* After a build that took too long it pauses so many times as long. */
+	REST = 4,
 	/* So often it looks whether a table of users has rows enough. */
 	LOOK_MS = 1000,
 };
@@ -29,6 +33,7 @@ struct indexer {
 	struct store *store; /* borrowed */
 	pthread_t thread;
 	_Atomic bool stop;
+	_Atomic bool give_up; /* the work at hand is to end: in time, or since the indexer stops */
 	_Atomic uint64_t builds;
 	_Atomic uint64_t failed;
 	_Atomic uint64_t bytes;
@@ -135,23 +140,42 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 	store_unlock_admin(store);
 }
 
-/* Tells why there is no index yet, and says when to try again. */
-static void put_off(struct indexer *indexer, const struct wish *wish, enum status status,
-	const struct error *err)
+/* When to try again after a failure. */
+static void put_off(struct table *table, const struct store_sizes *sizes, enum status status)
 {
-	struct table *table = wish->table;
-	if (status == STATUS_BUSY) {
-		return; /* the indexer is to stop */
-	}
-	const uint64_t longer_ms = table->index_wait_ms == 0
-					   ? indexer->store->options.sizes.index_retry_ms
-					   : 2 * table->index_wait_ms;
+	const uint64_t longer_ms =
+		table->index_wait_ms == 0 ? sizes->index_retry_ms : 2 * table->index_wait_ms;
 	table->index_wait_ms = longer_ms < INDEXER_RETRY_MAX_MS ? longer_ms : INDEXER_RETRY_MAX_MS;
-	table->index_again_ms = status == STATUS_CORRUPT
-					? never
-					: (uint64_t)clock_monotonic_ms() + table->index_wait_ms;
-	store_event(indexer->store, "event=index_failed release=%llu table=%s reason=\"%s\"",
-		(unsigned long long)wish->release, table->spec.name.text, err->text);
+	const uint64_t pause_ms =
+		status == STATUS_TIMEOUT ? REST * sizes->index_time_ms : table->index_wait_ms;
+	table->index_again_ms =
+		status == STATUS_CORRUPT ? never : (uint64_t)clock_monotonic_ms() + pause_ms;
+}
+
+/* Tells why there is no index yet, and puts it off, also where a merge has renewed the table
+ * meanwhile. */
+static void fail(struct indexer *indexer, const struct wish *wish, enum status status,
+	struct error *err)
+{
+	struct store *store = indexer->store;
+	const struct store_sizes *sizes = &store->options.sizes;
+	if (status == STATUS_BUSY && atomic_load(&indexer->stop)) {
+		return;
+	}
+	if (status == STATUS_BUSY) {
+		status = error_set(err, STATUS_TIMEOUT,
+			"index: not done in index_time, %" PRIu64 " ms", sizes->index_time_ms);
+	}
+	store_lock_admin(store);
+	struct table *now = release_find(snapshot_find(store_current(store), wish->release),
+		wish->table->number);
+	put_off(wish->table, sizes, status);
+	if (now != NULL && now != wish->table) {
+		put_off(now, sizes, status);
+	}
+	store_unlock_admin(store);
+	store_event(store, "event=index_failed release=%llu table=%s reason=\"%s\"",
+		(unsigned long long)wish->release, wish->table->spec.name.text, err->text);
 	atomic_fetch_add(&indexer->failed, 1); /* last: who sees it has been told why */
 }
 
@@ -205,15 +229,17 @@ static void calibrate(struct indexer *indexer, const struct wish *wish, const st
 	struct error err = {.text = ""};
 	if (job->query_count == 0) {
 		/* They were deleted, or there is no memory. */
+		store_lock_admin(indexer->store);
 		wish->table->index_again_ms = (uint64_t)clock_monotonic_ms() +
 					      indexer->store->options.sizes.index_retry_ms;
+		store_unlock_admin(indexer->store);
 		return;
 	}
 	atomic_store(&indexer->running, true);
 	const enum status status = index_calibrate(job, index, &err);
 	atomic_store(&indexer->running, false);
 	if (status != STATUS_OK) {
-		put_off(indexer, wish, status, &err);
+		fail(indexer, wish, status, &err);
 		return;
 	}
 	store_event(indexer->store, "event=index_calibrated release=%llu table=%s by=%s queries=%u",
@@ -228,7 +254,7 @@ static void give(struct indexer *indexer, const struct wish *wish, const struct 
 	const bool is_opened = open_there(indexer, wish, job, &index);
 	const enum status status = is_opened ? STATUS_OK : build(indexer, wish, job, &index, &err);
 	if (status != STATUS_OK) {
-		put_off(indexer, wish, status, &err);
+		fail(indexer, wish, status, &err);
 		return;
 	}
 	assert(index->balls.rows == wish->table->rows);
@@ -242,7 +268,8 @@ static void give(struct indexer *indexer, const struct wish *wish, const struct 
 	}
 }
 
-static void fulfil(struct indexer *indexer, struct wish *wish)
+/* Does the work for a wish. */
+static void work_on(struct indexer *indexer, struct wish *wish)
 {
 	struct store *store = indexer->store;
 	char folder[PATH_MAX];
@@ -257,7 +284,7 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 		.queries = queries,
 		.query_count = query_count,
 		.memory_bytes = store->options.sizes.index_memory,
-		.stop = &indexer->stop,
+		.stop = &indexer->give_up,
 	};
 	if (index != NULL && index_is_sound(index) && !table_index_is_stale(index)) {
 		calibrate(indexer, wish, &job, index);
@@ -266,6 +293,23 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 	}
 	free(queries);
 	end_wish(store, wish, folder);
+}
+
+/* The same, within index_time. */
+static void fulfil(struct indexer *indexer, struct wish *wish)
+{
+	struct alarm alarm;
+	const uint64_t ends_ms =
+		(uint64_t)clock_monotonic_ms() + indexer->store->options.sizes.index_time_ms;
+	atomic_store(&indexer->give_up, false);
+	const bool is_bounded = alarm_begin(&alarm, &indexer->give_up, ends_ms) == STATUS_OK;
+	if (atomic_load(&indexer->stop)) {
+		atomic_store(&indexer->give_up, true); /* indexer_stop may have come before */
+	}
+	work_on(indexer, wish);
+	if (is_bounded) {
+		alarm_end(&alarm);
+	}
 }
 
 static void *run(void *arg)
@@ -311,6 +355,7 @@ void indexer_stop(struct indexer *indexer)
 		return;
 	}
 	atomic_store(&indexer->stop, true);
+	atomic_store(&indexer->give_up, true);
 	bell_ring(&indexer->store->index_bell);
 	(void)pthread_join(indexer->thread, NULL);
 	free(indexer);

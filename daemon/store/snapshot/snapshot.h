@@ -51,11 +51,12 @@ struct table {
 	struct ended_load *ended; /* owned; while the release is open */
 	/* From `index` on a table changes; a pinned reader has a copy of what is before (reader.c). */
 	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
-	uint64_t index_wait_ms;        /* the indexer's: between its tries; 0: none has failed */
-	uint64_t index_again_ms;       /* the indexer's: when to try next, monotonic */
-	int64_t oldest_ms;             /* the merger's: the time of the oldest row */
-	bool oldest_known;             /* the merger's */
-	unsigned refs;                 /* releases that hold it; guarded by the admin lock */
+	/* The indexer's, guarded by the admin lock; a merge keeps both. */
+	uint64_t index_wait_ms;  /* between its tries; 0: none has failed */
+	uint64_t index_again_ms; /* when to try next, monotonic */
+	int64_t oldest_ms;       /* the merger's: the time of the oldest row */
+	bool oldest_known;       /* the merger's */
+	unsigned refs;           /* releases that hold it; guarded by the admin lock */
 };
 
 enum release_state { RELEASE_OPEN = 0, RELEASE_SEALED = 1 };

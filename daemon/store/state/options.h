@@ -31,6 +31,7 @@ enum {
 	STORE_INDEX_ROWS_MIN = 5000,
 	STORE_INDEX_RETRY_MS = 60000,
 	STORE_INDEX_MEMORY = 1 << 30,
+	STORE_INDEX_TIME_MS = 3600 * 1000,
 };
 
 /* How large the parts of a store become; zero stands for the default. The daemon has no settings for
@@ -45,6 +46,7 @@ struct store_sizes {
 	 * than a tenth of a millisecond. */
 	uint64_t index_rows_min;
 	uint64_t index_retry_ms; /* until a failed build is tried again */
+	uint64_t index_time_ms;  /* of a build, or a calibration, at most */
 	uint64_t index_memory; /* of a build, but for the image, which is in the map of its file */
 };
 

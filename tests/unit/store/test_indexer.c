@@ -23,11 +23,12 @@
 
 enum {
 	ROWS = 1000,         /* that want an index */
+	ROWS_LONG = 40000,   /* for which it takes tenths of a second */
 	BASE_FILES_MAX = 64, /* that they take, at most */
 };
 
 /* A release with a table "t" that wants an index; its rows are loaded. */
-static void load(struct scratch *scratch, const char *id)
+static void load(struct scratch *scratch, const char *id, uint32_t rows)
 {
 	struct error err = {0};
 	struct name name = {0};
@@ -38,8 +39,8 @@ static void load(struct scratch *scratch, const char *id)
 	(void)snprintf(name.text, sizeof name.text, "%s", id);
 	scratch_must(store_release_create(scratch->store, &name, &labels, &number, &err), &err);
 	scratch_must(store_table_create(scratch->store, id, &spec, &err), &err);
-	scratch_chunk(scratch, id, "all", 0, (struct scratch_rows){1, ROWS, 1});
-	scratch_end(scratch, id, "all", 1, ROWS);
+	scratch_chunk(scratch, id, "all", 0, (struct scratch_rows){1, rows, 1});
+	scratch_end(scratch, id, "all", 1, rows);
 }
 
 /* Folders stand where the files of indexes would be written, or stand there no more. */
@@ -78,7 +79,7 @@ static struct index_figures wait_for(struct scratch *scratch, uint64_t failed, u
 static void a_build_that_failed_is_tried_again(void **state)
 {
 	struct scratch *scratch = *state;
-	load(scratch, "r");
+	load(scratch, "r", ROWS);
 	stand_in_the_way(scratch, true);
 	scratch_seal(scratch, "r");
 	/* Nobody wakes it. */
@@ -93,7 +94,7 @@ static void a_build_that_failed_is_tried_again(void **state)
 static void a_store_closes_while_an_index_waits_to_be_tried_again(void **state)
 {
 	struct scratch *scratch = *state;
-	load(scratch, "r");
+	load(scratch, "r", ROWS);
 	stand_in_the_way(scratch, true);
 	scratch_seal(scratch, "r");
 	assert_int_equal(wait_for(scratch, 1, 0).builds, 0);
@@ -133,7 +134,7 @@ static void put(struct scratch *scratch, uint64_t from, uint32_t count, uint32_t
 
 static void make(struct scratch *scratch)
 {
-	load(scratch, "r");
+	load(scratch, "r", ROWS);
 	scratch_seal(scratch, "r");
 	(void)wait_for(scratch, 0, 1);
 }
@@ -215,10 +216,31 @@ static void a_build_keeps_to_its_memory(void **state)
 	struct scratch *scratch = *state;
 	scratch->sizes.index_memory = 1000;
 	scratch_open(scratch);
-	load(scratch, "r");
+	load(scratch, "r", ROWS);
 	scratch_seal(scratch, "r");
 	(void)wait_for(scratch, 1, 0);
 	assert_true(scratch_heard(scratch, "index_memory leaves 750"));
+}
+
+static void a_build_ends_in_its_time(void **state)
+{
+	struct scratch *scratch = *state;
+	scratch->sizes.index_time_ms = 1;
+	scratch_open(scratch);
+	load(scratch, "r", ROWS_LONG);
+	scratch_seal(scratch, "r");
+	(void)wait_for(scratch, 1, 0);
+	assert_true(scratch_heard(scratch, "not done in index_time, 1 ms"));
+	assert_null(hold_index(scratch));
+	/* The table that a merge makes is put off, too. */
+	put(scratch, 1, 3, 2);
+	const struct snapshot *snapshot = snapshot_begin(scratch->store);
+	assert_true(snapshot->releases[0]->tables[0]->index_again_ms > 0);
+	snapshot_end(scratch->store);
+	/* Another store has time. */
+	scratch->sizes.index_time_ms = 600000;
+	scratch_reopen(scratch);
+	(void)wait_for(scratch, 0, 1);
 }
 
 int main(void)
@@ -236,6 +258,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_index_of_which_much_has_changed_is_built_anew,
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_build_keeps_to_its_memory, scratch_setup_small,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_build_ends_in_its_time, scratch_setup_small,
 			scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
