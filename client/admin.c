@@ -3,6 +3,7 @@
 #include "client/clock.h"
 #include "client/field.h"
 #include "client/record.h"
+#include "client/reserved.h"
 #include "schema/spec.h"
 
 #include <stdlib.h>
@@ -184,8 +185,11 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 		.half_life_ms = spec->half_life_ms,
 		.reading = spec->reading != 0 ? (enum reading)spec->reading : READING_LAYER_NORM,
 	};
-	enum status status = table_name_check(spec->name, strnlen(spec->name, sizeof spec->name),
-		"table", &wire_spec.name, err);
+	enum status status = RESERVED_CHECK("rep_table_spec", spec, err);
+	if (status == STATUS_OK) {
+		status = table_name_check(spec->name, strnlen(spec->name, sizeof spec->name),
+			"table", &wire_spec.name, err);
+	}
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}

@@ -4,6 +4,7 @@
 #include "client/address.h"
 #include "client/clock.h"
 #include "client/hello.h"
+#include "client/reserved.h"
 #include "client/response.h"
 #include "schema/limits.h"
 
@@ -260,6 +261,9 @@ enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
 	struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
+	if (options != NULL && RESERVED_CHECK("rep_options", options, err) != STATUS_OK) {
+		return REP_BAD_REQUEST;
+	}
 	rep_client *client = calloc(1, sizeof *client);
 	if (client == NULL) {
 		return (enum rep_status)error_set(err, STATUS_NO_MEMORY, "no memory for a client");

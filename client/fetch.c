@@ -3,6 +3,7 @@
 #include "client/field.h"
 #include "client/keys.h"
 #include "client/pipeline.h"
+#include "client/reserved.h"
 #include "schema/dtype.h"
 #include "schema/limits.h"
 
@@ -37,7 +38,8 @@ static enum status check_part(const struct rep_part *part, size_t i, struct erro
 		return error_set(err, STATUS_BAD_REQUEST,
 			"parts[%zu]: max_age_ms given, has_max_age goes with it", i);
 	}
-	return keys_check(&part->keys, err);
+	const enum status status = RESERVED_CHECK("rep_part", part, err);
+	return status == STATUS_OK ? keys_check(&part->keys, err) : status;
 }
 
 static void write_flag(struct wire_writer *writer, const char *name, bool wanted)

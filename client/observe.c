@@ -1,6 +1,7 @@
 /* observe.c - samples of cross representations, positions of their sources, the chosen layer. */
 #include "client/field.h"
 #include "client/keys.h"
+#include "client/reserved.h"
 #include "client/rows.h"
 #include "client/write.h"
 #include "schema/dtype.h"
@@ -53,7 +54,10 @@ static enum status check_samples(const struct rep_samples *samples, struct error
 			"times and rows are needed",
 			samples->rows_bytes, count);
 	}
-	const enum status status = check_keys(&samples->users, samples->count, "users", err);
+	enum status status = RESERVED_CHECK("rep_samples", samples, err);
+	if (status == STATUS_OK) {
+		status = check_keys(&samples->users, samples->count, "users", err);
+	}
 	return status == STATUS_OK ? check_keys(&samples->items, samples->count, "items", err)
 				   : status;
 }

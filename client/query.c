@@ -2,6 +2,7 @@
 #include "client/query.h"
 
 #include "client/keys.h"
+#include "client/reserved.h"
 #include "schema/dtype.h"
 
 static enum dtype dtype_of(const struct rep_query *query)
@@ -16,6 +17,10 @@ static uint32_t views_of(const struct rep_query *query)
 
 enum status query_check(const struct rep_query *query, struct error *err)
 {
+	const enum status status = RESERVED_CHECK("rep_query", query, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
 	if (query->max_age_ms != 0 && !query->has_max_age) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"query: max_age_ms given, has_max_age goes with it");

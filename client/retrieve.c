@@ -6,6 +6,7 @@
 #include "client/field.h"
 #include "client/keys.h"
 #include "client/query.h"
+#include "client/reserved.h"
 #include "schema/dtype.h"
 #include "schema/key.h"
 #include "schema/limits.h"
@@ -27,7 +28,10 @@ static_assert(REP_HAMMING == (int)METRIC_HAMMING, "metric");
 static enum status check(const struct rep_retrieval *asked, struct error *err)
 {
 	enum status status = asked->in == NULL ? error_set(err, STATUS_BAD_REQUEST, "in: no table")
-					       : query_check(&asked->query, err);
+					       : RESERVED_CHECK("rep_retrieval", asked, err);
+	if (status == STATUS_OK) {
+		status = query_check(&asked->query, err);
+	}
 	if (status == STATUS_OK && asked->tags_any != 0 && !asked->has_tags_any) {
 		status = error_set(err, STATUS_BAD_REQUEST,
 			"tags_any: given, has_tags_any goes with it");

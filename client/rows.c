@@ -4,12 +4,16 @@
 #include "client/rows.h"
 
 #include "client/keys.h"
+#include "client/reserved.h"
 
 enum { BIN32_HEAD_BYTES = 5 };
 
 enum status rows_check(const struct rep_rows *rows, enum dtype dtype, struct error *err)
 {
-	enum status status = keys_check(&rows->keys, err);
+	enum status status = RESERVED_CHECK("rep_rows", rows, err);
+	if (status == STATUS_OK) {
+		status = keys_check(&rows->keys, err);
+	}
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -7,6 +7,7 @@
 #include "client/client.h"
 #include "client/field.h"
 #include "client/record.h"
+#include "client/reserved.h"
 #include "schema/dtype.h"
 #include "schema/key.h"
 #include "schema/limits.h"
@@ -206,6 +207,9 @@ enum rep_status rep_scan_next(rep_client *client, const char *release, const cha
 {
 	struct error *err = client_error(rep_err);
 	struct walk *walk = scan->memory;
+	if (RESERVED_CHECK("rep_scan", scan, err) != STATUS_OK) {
+		return REP_BAD_REQUEST;
+	}
 	if (walk == NULL) {
 		walk = calloc(1, sizeof *walk);
 		if (walk == NULL) {

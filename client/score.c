@@ -3,6 +3,7 @@
 #include "client/field.h"
 #include "client/keys.h"
 #include "client/query.h"
+#include "client/reserved.h"
 #include "schema/metric.h"
 
 #include <string.h>
@@ -66,7 +67,10 @@ enum rep_status rep_score(rep_client *client, const char *release,
 	struct reply reply = {0};
 	enum status status = scoring->in == NULL
 				     ? error_set(err, STATUS_BAD_REQUEST, "in: no table")
-				     : query_check(&scoring->query, err);
+				     : RESERVED_CHECK("rep_scoring", scoring, err);
+	if (status == STATUS_OK) {
+		status = query_check(&scoring->query, err);
+	}
 	if (status == STATUS_OK) {
 		status = keys_check(&scoring->keys, err);
 	}

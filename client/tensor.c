@@ -3,6 +3,7 @@
 #include "client/client.h"
 #include "client/field.h"
 #include "client/record.h"
+#include "client/reserved.h"
 #include "schema/limits.h"
 
 #include <assert.h>
@@ -39,7 +40,8 @@ static enum status check(const struct rep_tensor *tensor, const void *data, stru
 	if (memchr(tensor->name, '\0', sizeof tensor->name) == NULL) {
 		return error_set(err, STATUS_BAD_REQUEST, "tensor: its name does not end");
 	}
-	return data != NULL ? STATUS_OK : error_set(err, STATUS_BAD_REQUEST, "data: none given");
+	return data != NULL ? RESERVED_CHECK("rep_tensor", tensor, err)
+			    : error_set(err, STATUS_BAD_REQUEST, "data: none given");
 }
 
 enum rep_status rep_tensor_put(rep_client *client, const char *release,

@@ -4,6 +4,7 @@
 #include "client/field.h"
 #include "client/keys.h"
 #include "client/pipeline.h"
+#include "client/reserved.h"
 #include "client/rows.h"
 #include "schema/limits.h"
 
@@ -57,7 +58,10 @@ static enum status check_parts(const struct rep_put_part *parts, size_t count, s
 			LIMIT_PARTS);
 	}
 	for (size_t i = 0; i < count; i++) {
-		enum status status = check_part(&parts[i], err);
+		enum status status = RESERVED_CHECK("rep_put_part", &parts[i], err);
+		if (status == STATUS_OK) {
+			status = check_part(&parts[i], err);
+		}
 		if (status == STATUS_OK && parts[i].rows->if_newer != parts[0].rows->if_newer) {
 			status = error_set(err, STATUS_BAD_REQUEST,
 				"if_newer: not the same as in the first part");
@@ -177,7 +181,7 @@ enum rep_status rep_put_parts(rep_client *client, const char *release,
 enum rep_status rep_put(rep_client *client, const char *release, const char *table,
 	const struct rep_rows *rows, struct rep_written *out, struct rep_error *rep_err)
 {
-	const struct rep_put_part part = {table, rows};
+	const struct rep_put_part part = {.table = table, .rows = rows};
 	return rep_put_parts(client, release, &part, 1, out, rep_err);
 }
 
@@ -200,7 +204,7 @@ enum rep_status rep_put_parts_send(rep_client *client, const char *release,
 enum rep_status rep_put_send(rep_client *client, const char *release, const char *table,
 	const struct rep_rows *rows, struct rep_error *rep_err)
 {
-	const struct rep_put_part part = {table, rows};
+	const struct rep_put_part part = {.table = table, .rows = rows};
 	return rep_put_parts_send(client, release, &part, 1, rep_err);
 }
 

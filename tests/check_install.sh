@@ -1,7 +1,8 @@
 #!/bin/sh
 # check_install.sh BUILD TARGET - installs the build below TARGET and uses it as a stranger would:
-# a program is compiled with pkg-config alone and run, the library exports rep_ names only, the
-# programs answer, systemd accepts the units.
+# a program is compiled with pkg-config alone and run, the headers are C++ too, the library exports the
+# functions of its headers and nothing else, and does not link LMDB; the programs answer, systemd accepts
+# the units.
 set -eu
 build=$1
 rm -rf "$2"
@@ -12,15 +13,25 @@ tests=$(cd "$(dirname "$0")" && pwd)
 DESTDIR=$target meson install -C "$build" --no-rebuild --quiet
 
 pc=$(find "$target" -name librepstore.pc)
-library=$(find "$target" -name 'librepstore.so.0')
+library=$(find "$target" -name 'librepstore.so.1')
 export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$target"
 # shellcheck disable=SC2046 # a list of options
 cc -std=c11 -Wall -Wextra -Wpedantic -Werror "$tests/install_program.c" -o "$target/program" \
 	$(pkg-config --cflags --libs librepstore)
 LD_LIBRARY_PATH="${library%/*}" "$target/program"
 
-foreign=$(nm -D --defined-only "$library" | awk '$2 ~ /[TDBR]/ && $3 !~ /^rep_/ { print $3 }')
-[ -z "$foreign" ] || { echo "exported but not rep_: $foreign" >&2; exit 1; }
+headers=$(dirname "$(find "$target" -name repstore.h)")
+printf '#include <repstore.h>\nint main() { rep_part part = {}; return part.reserved[0] != 0; }\n' >"$target/header.cpp"
+clang++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -I"$headers" -fsyntax-only "$target/header.cpp"
+
+# A declaration may have several lines.
+cat "$headers"/repstore*.h | tr '\n' ' ' | grep -oE 'REP_API [^;(]*\(' | grep -oE 'rep_[a-z0-9_]+\($' |
+	tr -d '(' | sort >"$target/declared"
+nm -D --defined-only "$library" | awk '$2 ~ /[TDBRVW]/ { sub(/@.*/, "", $3); print $3 }' | sort >"$target/exported"
+[ "$(wc -l <"$target/declared")" -ge 40 ] || { echo "the functions of the headers were not found" >&2; exit 1; }
+diff "$target/declared" "$target/exported" >&2 ||
+	{ echo "< is declared and not exported, > is exported and not declared" >&2; exit 1; }
+! readelf -d "$library" | grep -F liblmdb || { echo "a client of a socket links LMDB" >&2; exit 1; }
 
 for program in repstored repstore; do
 	path=$(find "$target" -path "*/bin/$program")

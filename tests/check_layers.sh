@@ -127,7 +127,7 @@ $1 == "include" {
 		}
 		next
 	}
-	if ($4 == "repstore.h" || $4 == "repstore_retrieve.h") {
+	if ($4 ~ /^repstore(_release|_retrieve)?\.h$/) {
 		if (!may(from, "client/include"))
 			fail(place, from " -> client/include: \"" $4 "\" is for clients")
 		next

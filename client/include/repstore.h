@@ -16,6 +16,9 @@
  * whether a write was done. The next call connects again, unless
  * rep_options.no_reconnect is set.
  *
+ * Growth: structs end with reserved words. Zero them, as designated initialisers do: a later version
+ * gives some a meaning, and zero is what was before. Other words are BAD_REQUEST.
+ *
  *     rep_client *client = NULL;
  *     struct rep_error err;
  *     if (rep_connect(NULL, &client, &err) != REP_OK)
@@ -88,6 +91,7 @@ struct rep_options {
 	unsigned connect_timeout_ms; /* 0: 5,000 */
 	unsigned timeout_ms;         /* of each call, for its answer; 0: 30,000 */
 	bool no_reconnect;           /* a lost connection stays lost: calls return REP_CLOSED */
+	uint64_t reserved[16];
 };
 
 /* options may be NULL. Errors: IO, TIMEOUT, UNSUPPORTED (protocol version), NO_MEMORY. */
@@ -146,6 +150,7 @@ struct rep_rows {
 	bool allow_nonfinite;
 	bool if_newer; /* writes only over an older row, or where there is none; not in a load */
 	bool any_time; /* else a time over an hour ahead of the daemon's clock is refused */
+	uint64_t reserved[8];
 };
 
 /* Bytes of one row without its scale. REP_BIT packs each view into whole bytes. */
@@ -185,11 +190,13 @@ struct rep_part {
 	enum rep_dtype row_dtype;
 	uint32_t found_count;
 	char resolved[136]; /* which table it was: "cr_user@mlp2" for "cr_user" */
+	uint64_t reserved[8];
 };
 
 struct rep_fetched {
 	char release[72];
 	uint64_t sequence;
+	uint64_t reserved[8];
 };
 
 /* Fetches all parts from one snapshot of one release (NULL: the live one); `out` may be NULL. */
@@ -211,6 +218,7 @@ struct rep_written {
 	uint64_t sequence;
 	uint64_t count; /* rows applied, rows deleted, or samples counted */
 	uint64_t next;  /* the position of the source's next sample; 0 without a source */
+	uint64_t reserved[8];
 };
 
 /* Writes rows into a sealed or live release (NULL: the live one), over those of the same
@@ -227,6 +235,7 @@ REP_API enum rep_status rep_put(rep_client *client, const char *release, const c
 struct rep_put_part {
 	const char *table;
 	const struct rep_rows *rows;
+	uint64_t reserved[8];
 };
 
 /* Writes rows of several tables (64 at most) as one write: a fetch, or a restart, sees all parts or
@@ -269,6 +278,7 @@ struct rep_samples {
 	const char *source;   /* numbers its samples, so that each counts once; NULL: none */
 	uint64_t position;    /* the number of the first one */
 	bool first;           /* an unknown source may begin there; else it must begin at 0 */
+	uint64_t reserved[8];
 };
 
 /* Adds samples to the aggregated rows of their users and items, in all tables of the layer, in one
@@ -288,6 +298,7 @@ struct rep_position {
 	uint64_t
 		durable; /* up to where it is on the disk; 0: not yet. Below `next` with periodic syncs */
 	int64_t counted_ms; /* when its last batch came */
+	uint64_t reserved[8];
 };
 /* Up to which position the samples of each source are counted. out: malloc'ed array; free() it. */
 REP_API enum rep_status rep_positions(rep_client *client, const char *release,
@@ -302,156 +313,13 @@ struct rep_merged {
 	uint64_t rows;
 	uint64_t bytes;
 	uint64_t elapsed_ms;
+	uint64_t reserved[8];
 };
 
 /* Merges all written rows that wait in the daemon's log into base files; `out` may be
  * NULL. It takes as long as the work takes: the client's time-out does not apply. */
 REP_API enum rep_status rep_merge(rep_client *client, struct rep_merged *out,
 	struct rep_error *err);
-
-/* ---- releases and tables ---- */
-
-enum rep_entity { REP_USER = 1, REP_ITEM = 2 };
-/* REP_CR: aggregated cross representations, which the daemon keeps from samples. */
-enum rep_kind { REP_UR = 1, REP_IR = 2, REP_CR = 3 };
-/* What a fetch of an aggregated row gives. S is the decayed sum, W the decayed count of samples:
- * S, S / W, or (S - mean of S) / deviation of S. */
-enum rep_reading { REP_SUM = 1, REP_MEAN = 2, REP_LAYER_NORM = 3 };
-
-/* REP_INDEX_BALLS: granular balls, built in the background after a seal and after each merge. */
-enum rep_index { REP_INDEX_NONE = 0, REP_INDEX_BALLS = 1 };
-
-struct rep_table_spec {
-	char name[136];
-	enum rep_entity entity;
-	enum rep_kind kind;
-	enum rep_dtype dtype;       /* REP_DTYPE_TABLE in a create: f32 */
-	enum rep_key_type key_type; /* 0 in a create: u64 */
-	uint32_t dim;
-	uint32_t views; /* 0 in a create: 1 */
-	uint64_t ttl_ms;
-	/* of REP_CR, whose name is name@layer and whose dtype is f32 */
-	double decay_events;      /* each sample multiplies the sum by it; 0 in a create: 1 with a
-				   * half-life, 0.99 without */
-	uint64_t half_life_ms;    /* 0: none */
-	enum rep_reading reading; /* 0 in a create: REP_LAYER_NORM */
-	bool tags;
-	enum rep_index index; /* for rep_retrieve */
-};
-
-struct rep_table {
-	struct rep_table_spec spec;
-	uint64_t rows;
-	uint64_t bytes;
-	uint64_t segments;
-	uint64_t damaged;        /* segments */
-	uint64_t index_bytes;    /* 0: there is none, or none yet */
-	uint64_t index_build_ms; /* how long it took to build */
-	uint64_t pending;        /* rows written since the last merge: not yet in the base files */
-};
-
-struct rep_release {
-	char id[72];
-	char model[256];
-	char checkpoint[256];
-	char state[8]; /* "open", "sealed" or "live" */
-	uint64_t number;
-	int64_t created_ms;
-	int64_t sealed_ms;    /* 0: never */
-	int64_t published_ms; /* 0: never */
-	uint64_t tables;
-	uint64_t rows;
-	uint64_t bytes; /* of its tables */
-	uint64_t tensors;
-	uint64_t tensor_bytes; /* of their data */
-};
-
-REP_API enum rep_status rep_release_create(rep_client *client, const char *release,
-	const char *model, const char *checkpoint, struct rep_error *err);
-/* out: malloc'ed array; free() it. */
-REP_API enum rep_status rep_release_list(rep_client *client, struct rep_release **out,
-	size_t *count, struct rep_error *err);
-REP_API enum rep_status rep_release_show(rep_client *client, const char *release,
-	struct rep_release *out, struct rep_error *err);
-/* It takes as long as the work takes: the client's time-out does not apply. */
-REP_API enum rep_status rep_release_seal(rep_client *client, const char *release,
-	struct rep_error *err);
-REP_API enum rep_status rep_release_publish(rep_client *client, const char *release,
-	struct rep_error *err);
-/* now: out, char[72], the release that is live now; may be NULL. */
-REP_API enum rep_status rep_release_rollback(rep_client *client, char *now, struct rep_error *err);
-REP_API enum rep_status rep_release_drop(rep_client *client, const char *release,
-	struct rep_error *err);
-REP_API enum rep_status rep_table_create(rep_client *client, const char *release,
-	const struct rep_table_spec *spec, struct rep_error *err);
-/* out: malloc'ed array; free() it. */
-REP_API enum rep_status rep_table_list(rep_client *client, const char *release,
-	struct rep_table **out, size_t *count, struct rep_error *err);
-REP_API enum rep_status rep_table_show(rep_client *client, const char *release, const char *table,
-	struct rep_table *out, struct rep_error *err);
-
-/* ---- tensors ---- */
-
-enum rep_tensor_dtype {
-	REP_TENSOR_F32 = 1,
-	REP_TENSOR_F16 = 2,
-	REP_TENSOR_BF16 = 3,
-	REP_TENSOR_F64 = 4,
-	REP_TENSOR_I8 = 5,
-	REP_TENSOR_I16 = 6,
-	REP_TENSOR_I32 = 7,
-	REP_TENSOR_I64 = 8,
-	REP_TENSOR_U8 = 9,
-	REP_TENSOR_U16 = 10,
-	REP_TENSOR_U32 = 11,
-	REP_TENSOR_U64 = 12
-};
-enum { REP_TENSOR_DIMS = 8 };
-
-/* A small named array of a release: a projection, an adapter, the weights of a module. */
-struct rep_tensor {
-	char name[72];
-	enum rep_tensor_dtype dtype;
-	uint32_t dims; /* 0: a scalar */
-	uint64_t shape[REP_TENSOR_DIMS];
-	uint64_t bytes; /* filled: of its data */
-};
-
-/* Puts a tensor into a release, open, sealed or live (NULL), over one of the same name. data:
- * little-endian, in C order, at most 64 MiB; durable when it returns. */
-REP_API enum rep_status rep_tensor_put(rep_client *client, const char *release,
-	const struct rep_tensor *tensor, const void *data, size_t data_bytes,
-	struct rep_error *err);
-/* data: out, malloc'ed, out->bytes; free() it. */
-REP_API enum rep_status rep_tensor_get(rep_client *client, const char *release, const char *tensor,
-	struct rep_tensor *out, void **data, struct rep_error *err);
-/* out: malloc'ed array; free() it. */
-REP_API enum rep_status rep_tensor_list(rep_client *client, const char *release,
-	struct rep_tensor **out, size_t *count, struct rep_error *err);
-REP_API enum rep_status rep_tensor_delete(rep_client *client, const char *release,
-	const char *tensor, struct rep_error *err);
-
-/* ---- load ---- */
-
-typedef struct rep_load rep_load;
-
-/* Begins a load, or goes on with the one of this name. next_chunk: out, the number of the
- * first chunk that the daemon does not have (0 for a new load); may be NULL. */
-REP_API enum rep_status rep_load_begin(rep_client *client, const char *release, const char *table,
-	const char *load, rep_load **out, uint64_t *next_chunk, struct rep_error *err);
-/* Sends the next chunk: at most 65 MiB with its columns; 4 MiB is best. Up to 16 chunks are under
- * way; when there are so many it waits for the oldest. Other calls may not use the client between
- * rep_load_begin and rep_load_end. An error may be that of an earlier chunk. */
-REP_API enum rep_status rep_load_chunk(rep_load *load, const struct rep_rows *rows,
-	struct rep_error *err);
-/* Waits for every chunk and tells the daemon that the load is whole. Frees `load`,
- * whatever it returns. rows: out, how many the load holds; may be NULL. */
-REP_API enum rep_status rep_load_end(rep_load *load, uint64_t *rows, struct rep_error *err);
-/* Leaves the load in the daemon, so that rep_load_begin can go on with it, and frees it here; NULL
- * is fine. */
-REP_API void rep_load_leave(rep_load *load);
-/* Makes the daemon forget the load and its rows, and frees it here. */
-REP_API enum rep_status rep_load_abort(rep_load *load, struct rep_error *err);
 
 /* ---- scan ---- */
 
@@ -474,6 +342,7 @@ struct rep_scan {
 	const uint64_t *tags; /* NULL unless the table has them */
 	const float *weights; /* NULL unless raw, of an aggregating table */
 	void *memory;         /* the library's */
+	uint64_t reserved[8];
 };
 
 /* Takes the next step; go on while scan->more. Zero `scan` (all but `raw`) before the first step
@@ -495,6 +364,7 @@ REP_API enum rep_status rep_call(rep_client *client, const char *method, const v
 }
 #endif
 
-#include "repstore_retrieve.h" /* the rest */
+#include "repstore_release.h" /* the rest */
+#include "repstore_retrieve.h"
 
 #endif

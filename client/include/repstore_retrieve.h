@@ -44,6 +44,7 @@ struct rep_query {
 	const float *weights; /* of each vector of a query; NULL: 1 */
 	uint32_t weights_count;
 	bool has_max_age;
+	uint64_t reserved[8];
 };
 
 struct rep_retrieval {
@@ -64,6 +65,7 @@ struct rep_retrieval {
 	uint64_t tags_none;
 	const char *const *with; /* tables whose rows under the items' keys come along */
 	size_t with_count;
+	uint64_t reserved[8];
 };
 
 /* Rows that came along with items. */
@@ -76,6 +78,7 @@ struct rep_with {
 	const void *rows;     /* [n] of them */
 	const uint8_t *found; /* as in rep_part */
 	const float *scales;  /* i8; else NULL */
+	uint64_t reserved[8];
 };
 
 /* The items of one query, best first, ties by key. */
@@ -85,6 +88,7 @@ struct rep_hits {
 	const float *scores; /* [n] */
 	size_t with_count;
 	struct rep_with *with;
+	uint64_t reserved[8];
 };
 
 struct rep_retrieved {
@@ -98,6 +102,7 @@ struct rep_retrieved {
 	uint32_t count;    /* of queries */
 	struct rep_hits *parts;
 	void *memory; /* owned: what the pointers above point to */
+	uint64_t reserved[8];
 };
 
 /* Finds the best items for each query, in one snapshot of one release (NULL: the live one). out:
@@ -115,6 +120,7 @@ struct rep_scoring {
 	struct rep_keys keys;
 	float *scores;  /* [queries, keys.count]; 0 for items that were not found */
 	uint8_t *found; /* as in rep_part; NULL: not wanted */
+	uint64_t reserved[8];
 };
 
 /* Scores named items for each query, in one snapshot; `out` may be NULL. */

@@ -26,7 +26,7 @@ class Error(ctypes.Structure):
 
 class Options(ctypes.Structure):
     _fields_ = [('address', ctypes.c_char_p), ('connect_timeout_ms', ctypes.c_uint),
-                ('timeout_ms', ctypes.c_uint), ('no_reconnect', ctypes.c_bool)]
+                ('timeout_ms', ctypes.c_uint), ('no_reconnect', ctypes.c_bool), ('reserved', ctypes.c_uint64 * 16)]
 
 
 class Keys(ctypes.Structure):
@@ -38,17 +38,18 @@ class Samples(ctypes.Structure):
     _fields_ = [('layer', ctypes.c_char_p), ('count', ctypes.c_uint32), ('users', Keys), ('items', Keys),
                 ('times', ctypes.c_void_p), ('dtype', ctypes.c_int), ('any_time', ctypes.c_bool), ('rows', ctypes.c_void_p),
                 ('rows_bytes', ctypes.c_size_t), ('scales', ctypes.c_void_p), ('source', ctypes.c_char_p),
-                ('position', ctypes.c_uint64), ('first', ctypes.c_bool)]
+                ('position', ctypes.c_uint64), ('first', ctypes.c_bool), ('reserved', ctypes.c_uint64 * 8)]
 
 
 class Written(ctypes.Structure):
     _fields_ = [('release', ctypes.c_char * 72), ('sequence', ctypes.c_uint64), ('count', ctypes.c_uint64),
-                ('next', ctypes.c_uint64)]
+                ('next', ctypes.c_uint64), ('reserved', ctypes.c_uint64 * 8)]
 
 
 class Position(ctypes.Structure):
     _fields_ = [('layer', ctypes.c_char * 72), ('source', ctypes.c_char * 72), ('next', ctypes.c_uint64),
-                ('durable', ctypes.c_uint64), ('counted_ms', ctypes.c_int64)]
+                ('durable', ctypes.c_uint64), ('counted_ms', ctypes.c_int64),
+                ('reserved', ctypes.c_uint64 * 8)]
 
 
 class Part(ctypes.Structure):
@@ -58,7 +59,7 @@ class Part(ctypes.Structure):
                 ('scales', ctypes.c_void_p), ('times', ctypes.c_void_p), ('tags', ctypes.c_void_p),
                 ('weights', ctypes.c_void_p), ('why', ctypes.c_void_p), ('stride', ctypes.c_size_t),
                 ('dim', ctypes.c_uint32), ('views', ctypes.c_uint32), ('row_dtype', ctypes.c_int),
-                ('found_count', ctypes.c_uint32), ('resolved', ctypes.c_char * 136)]
+                ('found_count', ctypes.c_uint32), ('resolved', ctypes.c_char * 136), ('reserved', ctypes.c_uint64 * 8)]
 
 
 def keys_of(array):

@@ -80,7 +80,8 @@ static void a_put_of_several_tables_carries_each(void **state)
 	struct rep_rows cr = rows_of_two();
 	cr.times = times;
 	cr.dtype = REP_DTYPE_TABLE;
-	const struct rep_put_part parts[] = {{"ur", &ur}, {"cr", &cr}, {"ur", &ur}};
+	const struct rep_put_part parts[] = {{.table = "ur", .rows = &ur},
+		{.table = "cr", .rows = &cr}, {.table = "ur", .rows = &ur}};
 	struct rep_written written = {0};
 	assert_int_equal(rep_put_parts(client, NULL, parts, 3, &written, NULL), REP_OK);
 	assert_int_equal(written.count, 42);

@@ -1,0 +1,167 @@
+/* repstore_release.h - the part of repstore.h that is about releases: their tables and tensors, and the
+ * loads that fill them.
+ *
+ * It comes with repstore.h, whose words on threads, memory and errors are its own too.
+ */
+#ifndef CLIENT_INCLUDE_REPSTORE_RELEASE_H
+#define CLIENT_INCLUDE_REPSTORE_RELEASE_H
+
+#include "repstore.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- releases and tables ---- */
+
+enum rep_entity { REP_USER = 1, REP_ITEM = 2 };
+/* REP_CR: aggregated cross representations, which the daemon keeps from samples. */
+enum rep_kind { REP_UR = 1, REP_IR = 2, REP_CR = 3 };
+/* What a fetch of an aggregated row gives. S is the decayed sum, W the decayed count of samples:
+ * S, S / W, or (S - mean of S) / deviation of S. */
+enum rep_reading { REP_SUM = 1, REP_MEAN = 2, REP_LAYER_NORM = 3 };
+
+/* REP_INDEX_BALLS: granular balls, built in the background after a seal and after each merge. */
+enum rep_index { REP_INDEX_NONE = 0, REP_INDEX_BALLS = 1 };
+
+struct rep_table_spec {
+	char name[136];
+	enum rep_entity entity;
+	enum rep_kind kind;
+	enum rep_dtype dtype;       /* REP_DTYPE_TABLE in a create: f32 */
+	enum rep_key_type key_type; /* 0 in a create: u64 */
+	uint32_t dim;
+	uint32_t views; /* 0 in a create: 1 */
+	uint64_t ttl_ms;
+	/* of REP_CR, whose name is name@layer and whose dtype is f32 */
+	double decay_events;      /* each sample multiplies the sum by it; 0 in a create: 1 with a
+				   * half-life, 0.99 without */
+	uint64_t half_life_ms;    /* 0: none */
+	enum rep_reading reading; /* 0 in a create: REP_LAYER_NORM */
+	bool tags;
+	enum rep_index index; /* for rep_retrieve */
+	uint64_t reserved[8];
+};
+
+struct rep_table {
+	struct rep_table_spec spec;
+	uint64_t rows;
+	uint64_t bytes;
+	uint64_t segments;
+	uint64_t damaged;        /* segments */
+	uint64_t index_bytes;    /* 0: there is none, or none yet */
+	uint64_t index_build_ms; /* how long it took to build */
+	uint64_t pending;        /* rows written since the last merge: not yet in the base files */
+	uint64_t reserved[8];
+};
+
+struct rep_release {
+	char id[72];
+	char model[256];
+	char checkpoint[256];
+	char state[8]; /* "open", "sealed" or "live" */
+	uint64_t number;
+	int64_t created_ms;
+	int64_t sealed_ms;    /* 0: never */
+	int64_t published_ms; /* 0: never */
+	uint64_t tables;
+	uint64_t rows;
+	uint64_t bytes; /* of its tables */
+	uint64_t tensors;
+	uint64_t tensor_bytes; /* of their data */
+	uint64_t reserved[8];
+};
+
+REP_API enum rep_status rep_release_create(rep_client *client, const char *release,
+	const char *model, const char *checkpoint, struct rep_error *err);
+/* out: malloc'ed array; free() it. */
+REP_API enum rep_status rep_release_list(rep_client *client, struct rep_release **out,
+	size_t *count, struct rep_error *err);
+REP_API enum rep_status rep_release_show(rep_client *client, const char *release,
+	struct rep_release *out, struct rep_error *err);
+/* It takes as long as the work takes: the client's time-out does not apply. */
+REP_API enum rep_status rep_release_seal(rep_client *client, const char *release,
+	struct rep_error *err);
+REP_API enum rep_status rep_release_publish(rep_client *client, const char *release,
+	struct rep_error *err);
+/* now: out, char[72], the release that is live now; may be NULL. */
+REP_API enum rep_status rep_release_rollback(rep_client *client, char *now, struct rep_error *err);
+REP_API enum rep_status rep_release_drop(rep_client *client, const char *release,
+	struct rep_error *err);
+REP_API enum rep_status rep_table_create(rep_client *client, const char *release,
+	const struct rep_table_spec *spec, struct rep_error *err);
+/* out: malloc'ed array; free() it. */
+REP_API enum rep_status rep_table_list(rep_client *client, const char *release,
+	struct rep_table **out, size_t *count, struct rep_error *err);
+REP_API enum rep_status rep_table_show(rep_client *client, const char *release, const char *table,
+	struct rep_table *out, struct rep_error *err);
+
+/* ---- tensors ---- */
+
+enum rep_tensor_dtype {
+	REP_TENSOR_F32 = 1,
+	REP_TENSOR_F16 = 2,
+	REP_TENSOR_BF16 = 3,
+	REP_TENSOR_F64 = 4,
+	REP_TENSOR_I8 = 5,
+	REP_TENSOR_I16 = 6,
+	REP_TENSOR_I32 = 7,
+	REP_TENSOR_I64 = 8,
+	REP_TENSOR_U8 = 9,
+	REP_TENSOR_U16 = 10,
+	REP_TENSOR_U32 = 11,
+	REP_TENSOR_U64 = 12
+};
+enum { REP_TENSOR_DIMS = 8 };
+
+/* A small named array of a release: a projection, an adapter, the weights of a module. */
+struct rep_tensor {
+	char name[72];
+	enum rep_tensor_dtype dtype;
+	uint32_t dims; /* 0: a scalar */
+	uint64_t shape[REP_TENSOR_DIMS];
+	uint64_t bytes; /* filled: of its data */
+	uint64_t reserved[8];
+};
+
+/* Puts a tensor into a release, open, sealed or live (NULL), over one of the same name. data:
+ * little-endian, in C order, at most 64 MiB; durable when it returns. */
+REP_API enum rep_status rep_tensor_put(rep_client *client, const char *release,
+	const struct rep_tensor *tensor, const void *data, size_t data_bytes,
+	struct rep_error *err);
+/* data: out, malloc'ed, out->bytes; free() it. */
+REP_API enum rep_status rep_tensor_get(rep_client *client, const char *release, const char *tensor,
+	struct rep_tensor *out, void **data, struct rep_error *err);
+/* out: malloc'ed array; free() it. */
+REP_API enum rep_status rep_tensor_list(rep_client *client, const char *release,
+	struct rep_tensor **out, size_t *count, struct rep_error *err);
+REP_API enum rep_status rep_tensor_delete(rep_client *client, const char *release,
+	const char *tensor, struct rep_error *err);
+
+/* ---- load ---- */
+
+typedef struct rep_load rep_load;
+
+/* Begins a load, or goes on with the one of this name. next_chunk: out, the number of the
+ * first chunk that the daemon does not have (0 for a new load); may be NULL. */
+REP_API enum rep_status rep_load_begin(rep_client *client, const char *release, const char *table,
+	const char *load, rep_load **out, uint64_t *next_chunk, struct rep_error *err);
+/* Sends the next chunk: at most 65 MiB with its columns; 4 MiB is best. Up to 16 chunks are under
+ * way; when there are so many it waits for the oldest. Other calls may not use the client between
+ * rep_load_begin and rep_load_end. An error may be that of an earlier chunk. */
+REP_API enum rep_status rep_load_chunk(rep_load *load, const struct rep_rows *rows,
+	struct rep_error *err);
+/* Waits for every chunk and tells the daemon that the load is whole. Frees `load`,
+ * whatever it returns. rows: out, how many the load holds; may be NULL. */
+REP_API enum rep_status rep_load_end(rep_load *load, uint64_t *rows, struct rep_error *err);
+/* Leaves the load in the daemon, so that rep_load_begin can go on with it, and frees it here; NULL
+ * is fine. */
+REP_API void rep_load_leave(rep_load *load);
+/* Makes the daemon forget the load and its rows, and frees it here. */
+REP_API enum rep_status rep_load_abort(rep_load *load, struct rep_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
