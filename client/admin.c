@@ -25,6 +25,14 @@ static void begin_release(rep_client *client, const char *method, const char *re
 	write_text(writer, "release", release);
 }
 
+/* The same, of what takes as long as the work takes. */
+static void begin_long(rep_client *client, const char *method, const char *release)
+{
+	struct wire_writer *writer = client_begin_raw(client, method);
+	wire_write_map(writer, release != NULL);
+	write_text(writer, "release", release);
+}
+
 /* ---- releases ---- */
 
 enum rep_status rep_release_create(rep_client *client, const char *release, const char *model,
@@ -124,17 +132,15 @@ enum rep_status rep_release_show(rep_client *client, const char *release, struct
 
 enum rep_status rep_release_seal(rep_client *client, const char *release, struct rep_error *err)
 {
-	struct wire_writer *writer = client_begin_raw(client, "release.seal");
-	wire_write_map(writer, release != NULL);
-	write_text(writer, "release", release);
+	begin_long(client, "release.seal", release);
 	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, CLOCK_NEVER_MS,
 		client_error(err));
 }
 
 enum rep_status rep_release_publish(rep_client *client, const char *release, struct rep_error *err)
 {
-	begin_release(client, "release.publish", release);
-	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, client_deadline_ms(client),
+	begin_long(client, "release.publish", release);
+	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, CLOCK_NEVER_MS,
 		client_error(err));
 }
 
@@ -142,7 +148,7 @@ enum rep_status rep_release_rollback(rep_client *client, char *now, struct rep_e
 {
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
-	begin_release(client, "release.rollback", NULL);
+	begin_long(client, "release.rollback", NULL);
 	enum status status =
 		client_call(client, CLIENT_ONCE, client_deadline_ms(client), &reply, err);
 	struct rep_release release;

@@ -240,7 +240,7 @@ static enum status connect_now(rep_client *client, struct error *err)
 	int64_t deadline_ms = clock_deadline_ms(client->connect_timeout_ms);
 	enum status status = transport_connect(&client->transport, deadline_ms, err);
 	if (status == STATUS_OK) {
-		status = hello_say(&client->transport, deadline_ms, err);
+		status = hello_say(&client->transport, deadline_ms, &client->can_limit, err);
 	}
 	if (status != STATUS_OK) {
 		client_disconnect(client);
@@ -330,32 +330,37 @@ struct wire_writer *client_begin_raw(rep_client *client, const char *method)
 /* Begins a request of so many fields, and one more that says how long it may take, if there is a
  * limit. */
 static struct wire_writer *begin_within(rep_client *client, const char *method, size_t fields,
-	uint64_t limit_ms)
+	uint64_t told_ms)
 {
 	struct wire_writer *writer = client_begin_raw(client, method);
-	wire_write_map(writer, fields + (limit_ms != 0));
-	if (limit_ms != 0) {
-		/* A part less, so that the daemon says what became of it before nobody waits. The
-		 * daemon looks for it among the first values. */
-		const uint64_t told_ms = limit_ms - limit_ms / TOLD_PART;
+	const bool is_told = told_ms != 0 && client->can_limit;
+	wire_write_map(writer, fields + is_told);
+	if (is_told) {
+		/* The daemon looks for it among the first values. */
 		wire_write_str(writer, "timeout_ms");
 		wire_write_uint(writer, told_ms);
 	}
 	return writer;
 }
 
-struct wire_writer *client_begin(rep_client *client, const char *method, size_t fields)
+/* What the daemon is told: a part less, so that it says what became of a request before nobody waits. 0:
+ * the client waits without end. */
+static uint64_t told_ms_of(const rep_client *client, uint64_t most_ms)
 {
 	const uint64_t limit_ms = client->timeout_ms;
-	return begin_within(client, method, fields,
-		limit_ms < LIMIT_TIMEOUT_MS ? limit_ms : LIMIT_TIMEOUT_MS);
+	const uint64_t told_ms = limit_ms - limit_ms / TOLD_PART;
+	return told_ms < most_ms ? told_ms : most_ms;
+}
+
+struct wire_writer *client_begin(rep_client *client, const char *method, size_t fields)
+{
+	return begin_within(client, method, fields, told_ms_of(client, LIMIT_TIMEOUT_MS));
 }
 
 struct wire_writer *client_begin_search(rep_client *client, const char *method, size_t fields)
 {
-	const uint64_t limit_ms = client->timeout_ms;
-	const bool is_most = limit_ms == 0 || limit_ms > LIMIT_SEARCH_MS_MAX;
-	return begin_within(client, method, fields, is_most ? LIMIT_SEARCH_MS_MAX : limit_ms);
+	const uint64_t told_ms = told_ms_of(client, LIMIT_SEARCH_MS_MAX);
+	return begin_within(client, method, fields, told_ms != 0 ? told_ms : LIMIT_SEARCH_MS_MAX);
 }
 
 /* Makes room in the ring for one more call. */

@@ -41,6 +41,7 @@ struct rep_client {
 	char *address;  /* owned */
 	unsigned connect_timeout_ms;
 	unsigned timeout_ms; /* 0: none */
+	bool can_limit;      /* the daemon takes timeout_ms; of the last connection */
 	bool no_reconnect;
 	struct call *calls; /* owned; ring, indexed by msgid */
 	uint32_t calls_cap; /* a power of two */
@@ -73,7 +74,8 @@ static inline struct error *client_error(struct rep_error *err)
 /* Each begins a request. It has no tail until the caller sets client->tail.
  *
  *   client_begin         the caller writes so many fields of the params into the writer returned; the
- *                        daemon is told the client's time-out with them, and stops by then
+ *                        daemon is told with them when to stop: a bit before the client's
+ *                        time-out, but for a change that has begun
  *   client_begin_search  the same for retrieve and score, which always have a limit
  *   client_begin_raw     the caller writes the map of the params; the daemon is told no limit */
 struct wire_writer *client_begin(rep_client *client, const char *method, size_t fields);

@@ -214,15 +214,19 @@ static uint32_t count_found(struct wire_bytes found, uint32_t n)
 	return count;
 }
 
+static void fill_shape(const struct answer *answer, struct rep_part *part)
+{
+	part->dim = answer->dim;
+	part->views = answer->views;
+	part->row_dtype = (enum rep_dtype)answer->dtype;
+	part->stride = answer->stride;
+}
+
 static void fill_part(const struct answer *answer, struct rep_part *part)
 {
 	size_t n = part->keys.count;
 	assert(answer->rows.len == n * answer->stride && answer->found.len == (n + 7) / 8);
 	assert(part->rows == NULL || answer->rows.len <= part->rows_bytes);
-	part->dim = answer->dim;
-	part->views = answer->views;
-	part->row_dtype = (enum rep_dtype)answer->dtype;
-	part->stride = answer->stride;
 	part->found_count = count_found(answer->found, part->keys.count);
 	copy_column(part->rows, answer->rows, n * answer->stride);
 	copy_column(part->found, answer->found, (n + 7) / 8);
@@ -252,6 +256,9 @@ static enum status fill_parts(struct wire_value result, struct rep_part *parts, 
 		if (status != STATUS_OK) {
 			return status;
 		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		fill_shape(&answers[i], &parts[i]);
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (parts[i].rows != NULL && parts[i].rows_bytes < answers[i].rows.len) {

@@ -4,9 +4,25 @@
 #include "client/response.h"
 #include "config.h"
 
+#include <string.h>
+
 enum { PROTOCOL_VERSION = 1 };
 
-enum status hello_say(struct transport *transport, int64_t deadline_ms, struct error *err)
+static bool has_feature(struct wire_value result, const char *name)
+{
+	const struct wire_value features = wire_get(result, "features");
+	bool found = false;
+	for (size_t i = 0; i < wire_size(features); i++) {
+		struct wire_bytes each;
+		found = found ||
+			(wire_str(wire_item(features, i), &each) && each.len == strlen(name) &&
+				memcmp(each.data, name, each.len) == 0);
+	}
+	return found;
+}
+
+enum status hello_say(struct transport *transport, int64_t deadline_ms, bool *can_limit,
+	struct error *err)
 {
 	struct wire_writer writer = {0};
 	rpc_write_request(&writer, 0, "hello");
@@ -44,6 +60,8 @@ enum status hello_say(struct transport *transport, int64_t deadline_ms, struct e
 		status = error_set(err, STATUS_UNSUPPORTED,
 			"'%s' speaks protocol %llu, this library %d", transport->address,
 			(unsigned long long)version, PROTOCOL_VERSION);
+	} else {
+		*can_limit = has_feature(envelope.result, "timeout_ms");
 	}
 	wire_close(message);
 	return status;

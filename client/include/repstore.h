@@ -98,7 +98,9 @@ struct rep_options {
 REP_API enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
 	struct rep_error *err);
 REP_API void rep_close(rep_client *client); /* NULL is fine */
-/* Sets the time-out of later calls; 0: no end. But for rep_call the daemon stops a bit before it. */
+/* Sets how long later calls wait for an answer; 0: without end. The daemon is told a sixteenth less and
+ * gives up by then, unless a change has begun; of a pipeline it counts from the send. This does not
+ * apply to loads, rep_call, rep_merge, and the seal, publish and rollback of a release. */
 REP_API void rep_set_timeout(rep_client *client, unsigned timeout_ms);
 REP_API enum rep_status rep_ping(rep_client *client, struct rep_error *err);
 
@@ -176,18 +178,19 @@ struct rep_part {
 	size_t through_count; /* 0: rows stay as they are */
 	/* where to */
 	void *rows;        /* [count, views x dim]; or NULL */
-	size_t rows_bytes; /* room at `rows`; too little is REP_TOO_LARGE, naming what is needed */
+	size_t rows_bytes; /* room at `rows`; too little is REP_TOO_LARGE, which fills the shape */
 	uint8_t *found;    /* (count + 7) / 8 bytes, key 0 in the lowest bit of the first */
 	float *scales;     /* i8 only */
 	int64_t *times;    /* Unix ms */
 	uint64_t *tags;
 	float *weights; /* of an aggregating table */
 	uint8_t *why;   /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt */
-	/* filled */
+	/* filled: the shape of the rows */
 	size_t stride; /* bytes of a row */
 	uint32_t dim;
 	uint32_t views;
 	enum rep_dtype row_dtype;
+	/* filled */
 	uint32_t found_count;
 	char resolved[136]; /* which table it was: "cr_user@mlp2" for "cr_user" */
 	uint64_t reserved[8];

@@ -79,7 +79,9 @@ REP_API enum rep_status rep_release_list(rep_client *client, struct rep_release 
 	size_t *count, struct rep_error *err);
 REP_API enum rep_status rep_release_show(rep_client *client, const char *release,
 	struct rep_release *out, struct rep_error *err);
-/* It takes as long as the work takes: the client's time-out does not apply. */
+/* These three take as long as the work takes: the client's time-out does not apply. A publish and a
+ * rollback read the release in first. Over a Unix socket each ends, with nothing changed, when the
+ * program ends. */
 REP_API enum rep_status rep_release_seal(rep_client *client, const char *release,
 	struct rep_error *err);
 REP_API enum rep_status rep_release_publish(rep_client *client, const char *release,

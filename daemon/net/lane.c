@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* A request is not run if the grace of a stop is over, or if it is a read and its peer has left. A
- * change is made even if its peer did not wait for the answer. */
+ * change is begun even if its peer did not wait for the answer; a long one may end soon (stop.h). */
 static bool is_pointless(const struct request *request)
 {
 	if (atomic_load(&request->net->cut)) {

@@ -44,13 +44,15 @@ struct request *request_new(struct session *session, const struct question *ques
 	request->question.head.method = (struct wire_bytes){0};
 	request->question.message = (struct wire_bytes){0};
 	request->question.turn_ns = 0;
-	/* A notification, and a write, are for whoever reads later, not for the peer. */
+	/* A write, and a change that nobody wanted to hear of, is for whoever reads later. */
 	const bool is_for_peer =
-		question->head.type == RPC_REQUEST && question->method->place != METHOD_WRITE;
+		method_is_read(question->method) ||
+		(question->head.type == RPC_REQUEST && question->method->place != METHOD_WRITE);
+	const uint64_t waiting_ms = session->waiting_since_ms; /* for memory, or for other writes */
 	request->question.stop = (struct stop){
 		.gone = is_for_peer ? &session->gone : NULL,
 		.cut = &request->net->cut,
-		.read_ms = uv_hrtime() / 1000000,
+		.read_ms = waiting_ms != 0 ? waiting_ms : uv_hrtime() / 1000000,
 	};
 	return request;
 }

@@ -23,7 +23,6 @@
 #include "daemon/net/sender.h"
 
 #include <assert.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 /* ---- bounds ---- */
@@ -299,19 +298,6 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	*buf = uv_buf_init((char *)space, (unsigned)len);
 }
 
-/* Whether the peer has closed its socket, after which it cannot read either. Only a Unix socket tells:
- * over TCP that is known once something is sent, since a peer may have ended its requests alone. */
-static bool is_hung_up(const struct session *session)
-{
-	uv_os_fd_t fd;
-	struct pollfd asked = {0};
-	if (uv_fileno(&session->uv.handle, &fd) != 0) {
-		return false;
-	}
-	asked.fd = fd;
-	return poll(&asked, 1, 0) == 1 && (asked.revents & POLLHUP) != 0;
-}
-
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
 	struct session *session = stream->data;
@@ -325,9 +311,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 		}
 		pump(session);
 	} else if (count == UV_EOF) {
-		if (is_hung_up(session)) {
-			atomic_store_explicit(&session->gone, true, memory_order_relaxed);
-		}
+		session_note_hang_up(session);
 		session->reading = false;
 		session->ending = true;
 		session->linger_until_ms = 0;

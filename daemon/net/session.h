@@ -107,6 +107,10 @@ void session_continue(struct session *session);
 /* The same, for a session that waited for memory. */
 void session_retry(struct session *session);
 
+/* Notes whether the peer has closed its socket, after which it cannot read either. Only a Unix socket tells:
+ * over TCP that is known once something is sent, since a peer may have ended its requests alone. */
+void session_note_hang_up(struct session *session);
+
 /* Checks its time-outs. To be called once a second. */
 void session_tick(struct session *session, uint64_t now_ms);
 

@@ -4,6 +4,7 @@
 #include "daemon/net/net.h"
 
 #include <assert.h>
+#include <poll.h>
 
 static bool is_scarce(const struct budget *budget)
 {
@@ -40,9 +41,25 @@ static bool is_slow(struct session *session, uint64_t now_ms, unsigned timeout_m
 	return false;
 }
 
+void session_note_hang_up(struct session *session)
+{
+	uv_os_fd_t fd;
+	struct pollfd asked = {0};
+	if (uv_fileno(&session->uv.handle, &fd) != 0) {
+		return;
+	}
+	asked.fd = fd;
+	if (poll(&asked, 1, 0) == 1 && (asked.revents & POLLHUP) != 0) {
+		atomic_store_explicit(&session->gone, true, memory_order_relaxed);
+	}
+}
+
 void session_tick(struct session *session, uint64_t now_ms)
 {
 	loop_assert_here(session->loop);
+	if (session->in_flight > 0 && !session->closing) {
+		session_note_hang_up(session); /* it may have stopped reading */
+	}
 	unsigned timeout_ms = session->loop->net->limits.request_timeout_ms;
 	if (session->linger_until_ms != 0 && now_ms >= session->linger_until_ms) {
 		session_close(session);

@@ -31,11 +31,11 @@ static int call_release(struct session *session, const char *method, const char 
 		return EXIT_REFUSED;
 	}
 	struct seal_watch *watch = NULL;
+	/* They take as long as the work takes: without --timeout they wait without end. */
+	if (session->timeout_ms == 0) {
+		rep_set_timeout(session->client, 0);
+	}
 	if (strcmp(method, "release.seal") == 0) {
-		/* It takes as long as the work takes: without --timeout it waits without end. */
-		if (session->timeout_ms == 0) {
-			rep_set_timeout(session->client, 0);
-		}
 		watch = seal_watch_begin(session, release);
 	}
 	struct rep_error err = {.status = (enum rep_status)params.status,

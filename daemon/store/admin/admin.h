@@ -24,11 +24,11 @@ struct release_labels {
 
 enum status store_release_create(struct store *store, const struct name *id,
 	const struct release_labels *labels, uint64_t *number, struct error *err);
-/* Both read the release in before anything changes, until `stop` (NULL: nothing) ends that.
+/* Both read the release in before anything changes, until `caller` (NULL: nothing) ends that.
  * previous: "" when there was none. */
-enum status store_release_publish(struct store *store, const char *id, const struct stop *stop,
+enum status store_release_publish(struct store *store, const char *id, const struct stop *caller,
 	struct name *previous, struct error *err);
-enum status store_release_rollback(struct store *store, const struct stop *stop, struct name *now,
+enum status store_release_rollback(struct store *store, const struct stop *caller, struct name *now,
 	struct name *previous, struct error *err);
 enum status store_release_drop(struct store *store, const char *id, struct error *err);
 /* Chooses the layer that a table's name without @layer means. previous: "" when there was none. */

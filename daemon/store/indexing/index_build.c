@@ -82,9 +82,12 @@ static uint64_t sample_bytes(const struct index_job *job)
 }
 
 /* Waits until all segments are read and checked. */
-static enum status wait_for(const struct table *table, struct error *err)
+static enum status wait_for(const struct table *table, const _Atomic bool *stop, struct error *err)
 {
 	for (size_t i = 0; i < table->bases->segment_count; i++) {
+		if (atomic_load(stop)) {
+			return error_set(err, STATUS_BUSY, "index: stopped");
+		}
 		if (base_segment_wait(table->bases, i) != BASE_READY) {
 			return error_set(err, STATUS_CORRUPT, "table '%s': a damaged segment",
 				table->spec.name.text);
@@ -206,7 +209,7 @@ static enum status begin(const struct index_job *job, struct place *place, struc
 		return STATUS_NOT_FOUND;
 	}
 	const enum status status = file_path(place->path, job->folder, place->name, err);
-	return status == STATUS_OK ? wait_for(job->table, err) : status;
+	return status == STATUS_OK ? wait_for(job->table, job->stop, err) : status;
 }
 
 enum status index_build(const struct index_job *job, struct index **out, struct error *err)

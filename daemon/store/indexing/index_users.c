@@ -100,21 +100,23 @@ static void take_of_memtable(struct gathered *gathered, struct rows *rows)
 	}
 }
 
-static bool are_ready(const struct table *users)
+static bool are_ready(const struct table *users, const _Atomic bool *stop)
 {
 	bool ready = true;
 	for (size_t i = 0; users->bases != NULL && i < users->bases->segment_count; i++) {
-		ready = ready && base_segment_wait(users->bases, i) == BASE_READY;
+		ready = ready && !atomic_load(stop) &&
+			base_segment_wait(users->bases, i) == BASE_READY;
 	}
 	return ready;
 }
 
-uint32_t index_users_read(struct store *store, const struct table *users, float **out)
+uint32_t index_users_read(struct store *store, const struct table *users, const _Atomic bool *stop,
+	float **out)
 {
 	struct rows rows = {0};
 	struct gathered gathered = {.users = users};
 	*out = NULL;
-	if (users == NULL || !are_ready(users)) {
+	if (users == NULL || !are_ready(users, stop)) {
 		return 0;
 	}
 	gathered.rows = malloc((size_t)BALLS_QUERIES_MAX * users->spec.dim * sizeof(float));

@@ -21,7 +21,9 @@ struct table *index_users_find(const struct release *release, const struct table
 	bool *later);
 
 /* Reads up to BALLS_QUERIES_MAX rows from all over a table of users, which is held: out, malloc'ed,
- * [count, dim]. Returns how many; 0 also when there is no memory. */
-uint32_t index_users_read(struct store *store, const struct table *users, float **out);
+ * [count, dim]. Returns how many; 0 also when there is no memory, and when `stop` is set before all is read
+ * in. */
+uint32_t index_users_read(struct store *store, const struct table *users, const _Atomic bool *stop,
+	float **out);
 
 #endif

@@ -117,6 +117,20 @@ static bool find_wish(struct store *store, struct wish *wish, uint64_t *again_ms
 	return found;
 }
 
+static void let_go_held(struct wish *wish)
+{
+	assert(wish->table->refs > 0);
+	table_drop(wish->table);
+	table_drop(wish->queries);
+}
+
+static void let_go(struct store *store, struct wish *wish)
+{
+	store_lock_admin(store);
+	let_go_held(wish);
+	store_unlock_admin(store);
+}
+
 /* Lets the tables go. If the table was dropped, or replaced by a merge, the file that was built for
  * it is removed. */
 static void end_wish(struct store *store, struct wish *wish, const char *folder)
@@ -134,26 +148,61 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 			(void)file_remove_empty(folder);
 		}
 	}
-	assert(wish->table->refs > 0);
-	table_drop(wish->table);
-	table_drop(wish->queries);
+	let_go_held(wish);
 	store_unlock_admin(store);
 }
 
-/* When to try again after a failure. */
-static void put_off(struct table *table, const struct store_sizes *sizes, enum status status)
+/* When to try again, by what has become of a try; `wait_ms` is of the try before. */
+struct next_try {
+	uint64_t wait_ms;
+	uint64_t again_ms;
+};
+
+static struct next_try next_try(const struct store_sizes *sizes, uint64_t wait_ms,
+	enum status status)
 {
-	const uint64_t longer_ms =
-		table->index_wait_ms == 0 ? sizes->index_retry_ms : 2 * table->index_wait_ms;
-	table->index_wait_ms = longer_ms < INDEXER_RETRY_MAX_MS ? longer_ms : INDEXER_RETRY_MAX_MS;
-	const uint64_t pause_ms =
-		status == STATUS_TIMEOUT ? REST * sizes->index_time_ms : table->index_wait_ms;
-	table->index_again_ms =
-		status == STATUS_CORRUPT ? never : (uint64_t)clock_monotonic_ms() + pause_ms;
+	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+	const uint64_t longer_ms = wait_ms == 0 ? sizes->index_retry_ms : 2 * wait_ms;
+	switch ((int)status) {
+	case STATUS_OK:
+		return (struct next_try){0};
+	case STATUS_NOT_FOUND: /* no users to calibrate by, for now */
+		return (struct next_try){wait_ms, now_ms + sizes->index_retry_ms};
+	case STATUS_TIMEOUT:
+		return (struct next_try){wait_ms, now_ms + REST * sizes->index_time_ms};
+	case STATUS_CORRUPT:
+		return (struct next_try){wait_ms, never};
+	default:
+		wait_ms = longer_ms < INDEXER_RETRY_MAX_MS ? longer_ms : INDEXER_RETRY_MAX_MS;
+		return (struct next_try){wait_ms, now_ms + wait_ms};
+	}
 }
 
-/* Tells why there is no index yet, and puts it off, also where a merge has renewed the table
- * meanwhile. */
+/* Notes what has become of a try, also in the table that a merge has made meanwhile. */
+static void note_try(struct store *store, const struct wish *wish, enum status status)
+{
+	store_lock_admin(store);
+	struct table *now = release_find(snapshot_find(store_current(store), wish->release),
+		wish->table->number);
+	const struct next_try next =
+		next_try(&store->options.sizes, wish->table->index_wait_ms, status);
+	struct table *tables[] = {wish->table, now};
+	for (size_t i = 0; i < 2; i++) {
+		if (tables[i] != NULL) {
+			tables[i]->index_wait_ms = next.wait_ms;
+			tables[i]->index_again_ms = next.again_ms;
+		}
+	}
+	store_unlock_admin(store);
+}
+
+void indexer_take_over(struct table *table, const struct table *from)
+{
+	table->index_wait_ms = from->index_wait_ms;
+	table->index_again_ms = from->index_again_ms == never ? 0 : from->index_again_ms;
+}
+
+/* Tells why there is no index yet, and puts it off. */
 static void fail(struct indexer *indexer, const struct wish *wish, enum status status,
 	struct error *err)
 {
@@ -166,14 +215,7 @@ static void fail(struct indexer *indexer, const struct wish *wish, enum status s
 		status = error_set(err, STATUS_TIMEOUT,
 			"index: not done in index_time, %" PRIu64 " ms", sizes->index_time_ms);
 	}
-	store_lock_admin(store);
-	struct table *now = release_find(snapshot_find(store_current(store), wish->release),
-		wish->table->number);
-	put_off(wish->table, sizes, status);
-	if (now != NULL && now != wish->table) {
-		put_off(now, sizes, status);
-	}
-	store_unlock_admin(store);
+	note_try(store, wish, status);
 	store_event(store, "event=index_failed release=%llu table=%s reason=\"%s\"",
 		(unsigned long long)wish->release, wish->table->spec.name.text, err->text);
 	atomic_fetch_add(&indexer->failed, 1); /* last: who sees it has been told why */
@@ -229,10 +271,7 @@ static void calibrate(struct indexer *indexer, const struct wish *wish, const st
 	struct error err = {.text = ""};
 	if (job->query_count == 0) {
 		/* They were deleted, or there is no memory. */
-		store_lock_admin(indexer->store);
-		wish->table->index_again_ms = (uint64_t)clock_monotonic_ms() +
-					      indexer->store->options.sizes.index_retry_ms;
-		store_unlock_admin(indexer->store);
+		note_try(indexer->store, wish, STATUS_NOT_FOUND);
 		return;
 	}
 	atomic_store(&indexer->running, true);
@@ -242,6 +281,7 @@ static void calibrate(struct indexer *indexer, const struct wish *wish, const st
 		fail(indexer, wish, status, &err);
 		return;
 	}
+	note_try(indexer->store, wish, STATUS_OK);
 	store_event(indexer->store, "event=index_calibrated release=%llu table=%s by=%s queries=%u",
 		(unsigned long long)wish->release, wish->table->spec.name.text,
 		wish->queries->spec.name.text, (unsigned)job->query_count);
@@ -258,6 +298,7 @@ static void give(struct indexer *indexer, const struct wish *wish, const struct 
 		return;
 	}
 	assert(index->balls.rows == wish->table->rows);
+	note_try(indexer->store, wish, STATUS_OK);
 	struct index *before = atomic_exchange(&wish->table->index, index);
 	if (!is_opened) {
 		tell_built(indexer, wish, index);
@@ -276,7 +317,8 @@ static void work_on(struct indexer *indexer, struct wish *wish)
 	float *queries = NULL;
 	struct index *index = atomic_load(&wish->table->index);
 	store_release_folder(store, wish->release, folder);
-	const uint32_t query_count = index_users_read(store, wish->queries, &queries);
+	const uint32_t query_count =
+		index_users_read(store, wish->queries, &indexer->give_up, &queries);
 	const struct index_job job = {
 		.folder = folder,
 		.release = wish->release,
@@ -302,13 +344,17 @@ static void fulfil(struct indexer *indexer, struct wish *wish)
 	const uint64_t ends_ms =
 		(uint64_t)clock_monotonic_ms() + indexer->store->options.sizes.index_time_ms;
 	atomic_store(&indexer->give_up, false);
-	const bool is_bounded = alarm_begin(&alarm, &indexer->give_up, ends_ms) == STATUS_OK;
 	if (atomic_load(&indexer->stop)) {
 		atomic_store(&indexer->give_up, true); /* indexer_stop may have come before */
 	}
-	work_on(indexer, wish);
-	if (is_bounded) {
+	if (alarm_begin(&alarm, &indexer->give_up, ends_ms) == STATUS_OK) {
+		work_on(indexer, wish);
 		alarm_end(&alarm);
+	} else {
+		struct error err;
+		error_set(&err, STATUS_NO_MEMORY, "index: no thread that watches the time");
+		fail(indexer, wish, STATUS_NO_MEMORY, &err);
+		let_go(indexer->store, wish);
 	}
 }
 

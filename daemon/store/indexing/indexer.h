@@ -27,6 +27,10 @@ struct table;
 enum status indexer_start(struct store *store, struct indexer **out);
 /* Ends a build that is under way. NULL is fine. */
 void indexer_stop(struct indexer *indexer);
+
+/* A merge has made `table` of `from`: its index is tried when that of `from` would have been, but for one
+ * that was put off because of damage, since the files are new. The caller holds the admin lock. */
+void indexer_take_over(struct table *table, const struct table *from);
 /* Counts an index that a merge has kept. */
 void indexer_count(struct indexer *indexer, const struct index *index);
 

@@ -121,6 +121,7 @@ static enum status swap(const struct merge_job *job, struct table *table, struct
 		table_drop(table);
 		status = error_set(err, status, "merge: no memory");
 	} else {
+		indexer_take_over(table, job->table);
 		const struct aftermath aftermath = {.replaced = job->table, .owner = job->release};
 		const enum status put = release_put(release, table);
 		assert(put == STATUS_OK); /* it replaces a table, which needs no memory */

@@ -22,8 +22,8 @@ struct seal_result {
 };
 /* A release that is sealed already is OK. Errors: NOT_FOUND; CONFLICT  a load has not ended; BUSY
  * another seal, or the daemon is stopping; CORRUPT  a load is damaged or lost; seal_table's; those of
- * `stop` (NULL: nothing stops it), after which the release is open as before. */
-enum status store_seal(struct store *store, const char *id, const struct stop *stop,
+ * `caller` (NULL: nothing stops it), after which the release is open as before. */
+enum status store_seal(struct store *store, const char *id, const struct stop *caller,
 	struct seal_result *out, struct error *err);
 
 /* How far the seal of a release is. All rows are done some time before it ends: then its files are

@@ -118,8 +118,6 @@ struct table *table_renew(const struct table *from)
 		table->number = from->number;
 		table->seed = from->seed;
 		table->merged_to = from->merged_to;
-		table->index_wait_ms = from->index_wait_ms;
-		table->index_again_ms = from->index_again_ms;
 		table->memtable = from->memtable;
 		table->memtable->refs++;
 		table->refs = 1;

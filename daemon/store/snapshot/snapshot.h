@@ -51,7 +51,7 @@ struct table {
 	struct ended_load *ended; /* owned; while the release is open */
 	/* From `index` on a table changes; a pinned reader has a copy of what is before (reader.c). */
 	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
-	/* The indexer's, guarded by the admin lock; a merge keeps both. */
+	/* The indexer's, guarded by the admin lock; the table that a merge makes takes both over. */
 	uint64_t index_wait_ms;  /* between its tries; 0: none has failed */
 	uint64_t index_again_ms; /* when to try next, monotonic */
 	int64_t oldest_ms;       /* the merger's: the time of the oldest row */

@@ -1,7 +1,7 @@
 /* alarm.h - raises a flag at a time, unless it is called off before.
  *
- * For work that asks a flag whether to go on, and is to end in time all the same. A thread waits for the
- * time, so this is for work that takes seconds.
+ * For work that asks a flag between its steps and must end by a given time. A thread waits for that time, so
+ * this is for work that takes seconds.
  *
  * Threads: one begins and ends it.
  */

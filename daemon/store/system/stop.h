@@ -29,8 +29,8 @@ struct stop {
 /* NULL is as a zeroed one. Errors: TIMEOUT; CLOSED  nobody waits; BUSY  the store is to close. */
 enum status stop_check(const struct stop *stop, struct error *err);
 
-/* When a wait that is woken by something else should look at it again, of the monotonic clock; never
- * where nothing stops it. */
+/* When a wait that is woken by something else should look at it again, of the monotonic clock; never if it
+ * is NULL. */
 uint64_t stop_look_ms(const struct stop *stop);
 
 /* The moment at which it will answer TIMEOUT, of the monotonic clock; UINT64_MAX: never. */

@@ -357,7 +357,11 @@ enum status writer_begin(struct writer *writer, const struct stop *stop, struct 
 		return error_set(err, STATUS_READ_ONLY,
 			"the log could not be synced; nothing is written until a restart");
 	}
-	return STATUS_OK;
+	status = stop_check(stop, err); /* the lock and the cut took their time */
+	if (status != STATUS_OK) {
+		lock_release(&writer->apply_lock);
+	}
+	return status;
 }
 
 void writer_end(struct writer *writer, struct write_ticket *ticket)

@@ -40,7 +40,13 @@ void fake_result(struct fake_call *call)
 static void answer_hello(const struct fake_server *server, struct fake_call *call)
 {
 	fake_result(call);
-	wire_write_map(call->out, 2);
+	wire_write_map(call->out, 3);
+	wire_write_str(call->out, "features");
+	wire_write_array(call->out, server->can_limit ? 2 : 1);
+	wire_write_str(call->out, "any_time");
+	if (server->can_limit) {
+		wire_write_str(call->out, "timeout_ms");
+	}
 	wire_write_str(call->out, "server");
 	wire_write_str(call->out, "repstored");
 	wire_write_str(call->out, "protocol");
@@ -139,7 +145,10 @@ static void *serve(void *arg)
 
 void fake_server_start(struct fake_server *server, fake_answer *answer, const void *arg)
 {
-	*server = (struct fake_server){.answer = answer, .arg = arg, .protocol = 1};
+	*server = (struct fake_server){.answer = answer,
+		.arg = arg,
+		.protocol = 1,
+		.can_limit = true};
 	strcpy(server->folder, "/tmp/repstore-fake-XXXXXX");
 	const char *folder = mkdtemp(server->folder);
 	assert(folder != NULL);

@@ -37,6 +37,7 @@ struct fake_server {
 	fake_answer *answer;
 	const void *arg;
 	uint64_t protocol; /* what hello says; 1 */
+	bool can_limit;    /* hello says that it knows timeout_ms; true */
 	atomic_uint requests;
 	atomic_uint connections; /* that have ended */
 };

@@ -222,6 +222,32 @@ static void a_build_keeps_to_its_memory(void **state)
 	assert_true(scratch_heard(scratch, "index_memory leaves 750"));
 }
 
+/* When the index of the table is tried again; 0: now. */
+static uint64_t again_ms(struct scratch *scratch)
+{
+	store_lock_admin(scratch->store);
+	const uint64_t when = store_current(scratch->store)->releases[0]->tables[0]->index_again_ms;
+	store_unlock_admin(scratch->store);
+	return when;
+}
+
+static void a_merge_does_not_bring_the_next_try_forward(void **state)
+{
+	struct scratch *scratch = *state;
+	scratch->sizes.index_retry_ms = 3600000;
+	scratch_open(scratch);
+	load(scratch, "r", ROWS);
+	stand_in_the_way(scratch, true);
+	scratch_seal(scratch, "r");
+	(void)wait_for(scratch, 1, 0);
+	const uint64_t when = again_ms(scratch);
+	assert_true(when > 0);
+	put(scratch, 1, 3, 2);
+	assert_true(again_ms(scratch) == when);
+	assert_int_equal(figures_of(scratch).failed, 1);
+	stand_in_the_way(scratch, false);
+}
+
 static void a_build_ends_in_its_time(void **state)
 {
 	struct scratch *scratch = *state;
@@ -232,11 +258,6 @@ static void a_build_ends_in_its_time(void **state)
 	(void)wait_for(scratch, 1, 0);
 	assert_true(scratch_heard(scratch, "not done in index_time, 1 ms"));
 	assert_null(hold_index(scratch));
-	/* The table that a merge makes is put off, too. */
-	put(scratch, 1, 3, 2);
-	const struct snapshot *snapshot = snapshot_begin(scratch->store);
-	assert_true(snapshot->releases[0]->tables[0]->index_again_ms > 0);
-	snapshot_end(scratch->store);
 	/* Another store has time. */
 	scratch->sizes.index_time_ms = 600000;
 	scratch_reopen(scratch);
@@ -259,6 +280,8 @@ int main(void)
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_build_keeps_to_its_memory, scratch_setup_small,
 			scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_merge_does_not_bring_the_next_try_forward,
+			scratch_setup_small, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_build_ends_in_its_time, scratch_setup_small,
 			scratch_teardown),
 	};

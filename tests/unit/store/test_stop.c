@@ -210,6 +210,7 @@ static void a_write_waits_for_room_no_longer(void **state)
 		}
 	}
 	assert_int_equal(scratch_version(scratch, "r1", key), 1);
+	write.stop = &stops[1].stop;
 	scratch_must(store_put(scratch->store, &write, &result, &ticket, &err), &err);
 	scratch_must(store_write_wait(ticket, &err), &err);
 }
