@@ -237,7 +237,10 @@ enum status client_receive(rep_client *client, uint32_t msgid, int64_t deadline_
 
 static enum status connect_now(rep_client *client, struct error *err)
 {
-	int64_t deadline_ms = clock_deadline_ms(client->connect_timeout_ms);
+	/* To connect again is a part of a call, so it has the time of one at most. */
+	const unsigned call_ms = client->timeout_ms;
+	const bool is_less = call_ms != 0 && call_ms < client->connect_timeout_ms;
+	int64_t deadline_ms = clock_deadline_ms(is_less ? call_ms : client->connect_timeout_ms);
 	enum status status = transport_connect(&client->transport, deadline_ms, err);
 	if (status == STATUS_OK) {
 		status = hello_say(&client->transport, deadline_ms, &client->can_limit, err);

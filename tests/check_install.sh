@@ -1,7 +1,8 @@
 #!/bin/sh
 # check_install.sh BUILD TARGET - installs the build below TARGET and uses it as a stranger would:
 # a program is compiled with pkg-config alone and run, the headers are C++ too, the library exports the
-# functions of its headers and nothing else, and does not link LMDB; the programs answer, systemd accepts
+# functions of its headers and nothing else, and does not link LMDB; the programs answer, Python imports
+# the package if it was built, systemd accepts
 # the units.
 set -eu
 build=$1
@@ -37,6 +38,10 @@ for program in repstored repstore; do
 	path=$(find "$target" -path "*/bin/$program")
 	LD_LIBRARY_PATH="${library%/*}" "$path" --help >/dev/null
 done
+
+package=$(find "$target" -path '*/repstore/__init__.py')
+[ -z "$package" ] || LD_LIBRARY_PATH="${library%/*}" PYTHONPATH="$(dirname "$(dirname "$package")")" \
+	/usr/bin/python3 -B -c 'import repstore; assert repstore.__version__ == "0.2.0", repstore.__version__'
 
 units=$(find "$target" -path '*/systemd/system/*' -type f)
 if [ -n "$units" ] && command -v systemd-analyze >/dev/null; then

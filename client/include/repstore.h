@@ -88,7 +88,7 @@ typedef struct rep_client rep_client;
 struct rep_options {
 	const char *address;         /* unix:PATH, tcp:HOST:PORT or a path; NULL: $REPSTORE, else
 				      * /run/repstore/repstore.sock */
-	unsigned connect_timeout_ms; /* 0: 5,000 */
+	unsigned connect_timeout_ms; /* 0: 5,000; of the time of a call at most */
 	unsigned timeout_ms;         /* of each call, for its answer; 0: 30,000 */
 	bool no_reconnect;           /* a lost connection stays lost: calls return REP_CLOSED */
 	uint64_t reserved[16];

@@ -1,0 +1,18 @@
+"""repstore - the representations of a model, from NumPy and into NumPy.
+
+client/python/README.md has an hour with it. The verbs are those of the command and of the wire.
+"""
+
+from . import errors
+from ._repstore import ffi as _ffi, lib as _lib
+from .client import Client, Part
+from .errors import (BadRequest, Busy, Closed, Conflict, Corrupt, Denied, DiskFull, Exists, Gap, IOFailed, NotFound,
+                     NotSealed, OutOfMemory, Protocol, ReadOnly, RepstoreError, Sealed, TimedOut, TooLarge, Unsupported)
+from .release import Release
+from .rows import Batch, Fetched, Record, Retrieved, Rows, Scored, Written
+
+__version__ = _ffi.string(_lib.rep_version()).decode()
+__all__ = ['BadRequest', 'Batch', 'Busy', 'Client', 'Closed', 'Conflict', 'Corrupt', 'Denied', 'DiskFull', 'Exists',
+           'Fetched', 'Gap', 'IOFailed', 'NotFound', 'NotSealed', 'OutOfMemory', 'Part', 'Protocol', 'ReadOnly', 'Record',
+           'Release', 'RepstoreError', 'Retrieved', 'Rows', 'Scored', 'Sealed', 'TimedOut', 'TooLarge', 'Unsupported',
+           'Written', 'errors']
