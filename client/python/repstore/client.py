@@ -118,7 +118,7 @@ class Client:
         out = ffi.new('struct rep_table *')
         given = Given()
         self._call(lib.rep_table_show, given.text(release), given.text(table), out)
-        return out[0].spec
+        return ffi.new('struct rep_table_spec *', out.spec)     # out.spec alone would not keep `out`
 
     def _check_views(self, release, table, rows):
         """Views that stand in the wrong order would be stored, since only their bytes are sent."""
