@@ -149,8 +149,7 @@ enum rep_status rep_release_rollback(rep_client *client, char *now, struct rep_e
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
 	begin_long(client, "release.rollback", NULL);
-	enum status status =
-		client_call(client, CLIENT_ONCE, client_deadline_ms(client), &reply, err);
+	enum status status = client_call(client, CLIENT_ONCE, CLOCK_NEVER_MS, &reply, err);
 	struct rep_release release;
 	if (status == STATUS_OK && now != NULL) {
 		if (field_text(reply.result, "release", release.id, sizeof release.id)) {
