@@ -181,15 +181,16 @@ static void a_notification_runs_and_is_not_answered(void **state)
 	net_fixture_close(&fixture);
 }
 
-/* The first reply leaves no room for the error of the second call, and none can be had. */
+/* There is no room for the error of the second call, and none can be had. */
 static void a_reply_that_cannot_be_made_ends_the_connection(void **state)
 {
-	static const uint8_t calls[] = "\x94\x00\x01\xa5"
-				       "bytes\x91\x81\xa1n\xcd\x01\xe0"
+	static const uint8_t calls[] = "\x94\x00\x01\xa4"
+				       "ping\x90"
 				       "\x94\x00\x02\xa6"
 				       "starve\x90"
 				       "\x94\x00\x03\xa4"
 				       "ping\x90";
+	enum { FIRST = sizeof "\x94\x00\x01\xa4ping\x90" - 1 };
 	struct net_fixture fixture;
 	struct peer peer;
 	(void)state;
@@ -197,6 +198,13 @@ static void a_reply_that_cannot_be_made_ends_the_connection(void **state)
 	peer_open(&peer, &fixture);
 	peer_send(&peer, calls, sizeof calls - 1);
 	peer_expect_ok(&peer, 1);
+	peer_expect_end(&peer);
+	peer_close(&peer);
+	/* The same where the first reply has left before, as at the end of a turn. */
+	peer_open(&peer, &fixture);
+	peer_send(&peer, calls, FIRST);
+	peer_expect_ok(&peer, 1);
+	peer_send(&peer, calls + FIRST, sizeof calls - 1 - FIRST);
 	peer_expect_end(&peer);
 	peer_close(&peer);
 	net_fixture_close(&fixture);
