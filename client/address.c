@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,50 +22,14 @@ enum {
 	PORT_DIGITS_MAX = 5,
 };
 
-/* Connects a new socket. On Linux SO_SNDTIMEO bounds connect() too. After a signal it starts over
- * with another socket: TCP and Unix sockets have no common way to ask what became of the first
- * try. */
-static enum status connect_socket(const struct sockaddr *name, socklen_t name_len,
-	int64_t deadline_ms, int *out)
+/* ---- from an address to names ---- */
+
+static enum status no_memory(struct error *err)
 {
-	for (;;) {
-		int fd = socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd < 0) {
-			return status_of_errno(errno);
-		}
-		struct timeval wait = {0};
-		if (deadline_ms != CLOCK_NEVER_MS) {
-			int64_t left = deadline_ms - clock_now_ms();
-			if (left <= 0) {
-				close(fd);
-				errno = ETIMEDOUT;
-				return STATUS_TIMEOUT;
-			}
-			wait.tv_sec = left / 1000;
-			wait.tv_usec = left % 1000 * 1000;
-		}
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
-		if (connect(fd, name, name_len) == 0) {
-			struct timeval none = {0};
-			setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
-			*out = fd;
-			return STATUS_OK;
-		}
-		int error_number = errno;
-		close(fd);
-		if (error_number == EINPROGRESS || error_number == EAGAIN ||
-			error_number == ETIMEDOUT) {
-			errno = ETIMEDOUT;
-			return STATUS_TIMEOUT;
-		}
-		if (error_number != EINTR) {
-			errno = error_number;
-			return error_number == ENOMEM ? STATUS_NO_MEMORY : STATUS_IO;
-		}
-	}
+	return error_set(err, STATUS_NO_MEMORY, "no memory for an address");
 }
 
-static enum status connect_unix(const char *path, int64_t deadline_ms, int *fd, struct error *err)
+static enum status resolve_unix(const char *path, struct address *out, struct error *err)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 	size_t len = strlen(path);
@@ -74,11 +39,13 @@ static enum status connect_unix(const char *path, int64_t deadline_ms, int *fd, 
 			sizeof name.sun_path - 1);
 	}
 	memcpy(name.sun_path, path, len);
-	enum status status =
-		connect_socket((const struct sockaddr *)&name, sizeof name, deadline_ms, fd);
-	if (status != STATUS_OK) {
-		return error_set(err, status, "connect to '%s': %s", path, strerror(errno));
+	out->names = calloc(1, sizeof *out->names);
+	if (out->names == NULL) {
+		return no_memory(err);
 	}
+	memcpy(&out->names[0].name, &name, sizeof name);
+	out->names[0].len = sizeof name;
+	out->count = 1;
 	return STATUS_OK;
 }
 
@@ -116,7 +83,25 @@ static bool port_fits(const char *port)
 	return digits <= PORT_DIGITS_MAX && strtoul(port, NULL, 10) <= UINT16_MAX;
 }
 
-static enum status connect_tcp(const char *address, const char *text, int64_t deadline_ms, int *fd,
+static enum status copy_names(const struct addrinfo *list, struct address *out, struct error *err)
+{
+	size_t count = 0;
+	for (const struct addrinfo *each = list; each != NULL; each = each->ai_next) {
+		count++;
+	}
+	out->names = calloc(count, sizeof *out->names);
+	if (out->names == NULL) {
+		return no_memory(err);
+	}
+	for (; list != NULL; list = list->ai_next) {
+		struct address_name *name = &out->names[out->count++];
+		memcpy(&name->name, list->ai_addr, list->ai_addrlen);
+		name->len = list->ai_addrlen;
+	}
+	return STATUS_OK;
+}
+
+static enum status resolve_tcp(const char *address, const char *text, struct address *out,
 	struct error *err)
 {
 	char host[HOST_BYTES_MAX + 1];
@@ -138,38 +123,157 @@ static enum status connect_tcp(const char *address, const char *text, int64_t de
 			"address '%s': %s", address,
 			code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code));
 	}
-	enum status status = STATUS_IO;
-	for (const struct addrinfo *each = list; each != NULL && status != STATUS_OK;
-		each = each->ai_next) {
-		status = connect_socket(each->ai_addr, each->ai_addrlen, deadline_ms, fd);
-	}
-	int error_number = errno;
+	const enum status status = copy_names(list, out, err);
 	freeaddrinfo(list);
-	if (status != STATUS_OK) {
-		return error_set(err, status, "connect to '%s': %s", address,
-			strerror(error_number));
-	}
-	const int on = 1;
-	setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	setsockopt(*fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	return STATUS_OK;
+	return status;
 }
 
-enum status address_connect(const char *address, int64_t deadline_ms, int *fd, struct error *err)
+enum status address_resolve(const char *text, struct address *out, struct error *err)
 {
-	if (strncmp(address, "tcp:", 4) == 0) {
-		return connect_tcp(address, address + 4, deadline_ms, fd, err);
+	*out = (struct address){0};
+	if (strncmp(text, "tcp:", 4) == 0) {
+		return resolve_tcp(text, text + 4, out, err);
 	}
-	if (strncmp(address, "unix:", 5) == 0) {
-		return connect_unix(address + 5, deadline_ms, fd, err);
+	if (strncmp(text, "unix:", 5) == 0) {
+		return resolve_unix(text + 5, out, err);
 	}
 	/* A host and a port without tcp: in front would be the name of a socket in this folder. */
-	const char *colon = strrchr(address, ':');
-	if (strchr(address, '/') == NULL && colon != NULL && colon[1] != '\0' &&
+	const char *colon = strrchr(text, ':');
+	if (strchr(text, '/') == NULL && colon != NULL && colon[1] != '\0' &&
 		strspn(colon + 1, "0123456789") == strlen(colon + 1)) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"address '%s': a host and a port are tcp:%s, a path is unix:%s", address,
-			address, address);
+			"address '%s': a host and a port are tcp:%s, a path is unix:%s", text, text,
+			text);
 	}
-	return connect_unix(address, deadline_ms, fd, err);
+	return resolve_unix(text, out, err);
+}
+
+void address_fini(struct address *address)
+{
+	free(address->names);
+	*address = (struct address){0};
+}
+
+/* ---- from a name to a socket ---- */
+
+/* A new socket for `name`. */
+static int open_socket(const struct address_name *name, int flags)
+{
+	return socket(name->name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+}
+
+static void set_tcp_options(const struct address_name *name, int fd)
+{
+	const int on = 1;
+	if (name->name.ss_family != AF_UNIX) {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	}
+}
+
+/* Connects a new socket. On Linux SO_SNDTIMEO bounds connect() too. After a signal it starts over
+ * with another socket: TCP and Unix sockets have no common way to ask what became of the first
+ * try. */
+static enum status connect_socket(const struct address_name *name, int64_t deadline_ms, int *out)
+{
+	for (;;) {
+		int fd = open_socket(name, 0);
+		if (fd < 0) {
+			return status_of_errno(errno);
+		}
+		struct timeval wait = {0};
+		if (deadline_ms != CLOCK_NEVER_MS) {
+			int64_t left = deadline_ms - clock_now_ms();
+			if (left <= 0) {
+				close(fd);
+				errno = ETIMEDOUT;
+				return STATUS_TIMEOUT;
+			}
+			wait.tv_sec = left / 1000;
+			wait.tv_usec = left % 1000 * 1000;
+		}
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+		if (connect(fd, (const struct sockaddr *)&name->name, name->len) == 0) {
+			struct timeval none = {0};
+			setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
+			set_tcp_options(name, fd);
+			*out = fd;
+			return STATUS_OK;
+		}
+		int error_number = errno;
+		close(fd);
+		if (error_number == EINPROGRESS || error_number == EAGAIN ||
+			error_number == ETIMEDOUT) {
+			errno = ETIMEDOUT;
+			return STATUS_TIMEOUT;
+		}
+		if (error_number != EINTR) {
+			errno = error_number;
+			return error_number == ENOMEM ? STATUS_NO_MEMORY : STATUS_IO;
+		}
+	}
+}
+
+/* A path is named without "unix:" in front, as the shell knows it. */
+static const char *shown(const char *text)
+{
+	return strncmp(text, "unix:", 5) == 0 ? text + 5 : text;
+}
+
+enum status address_connect(const char *text, int64_t deadline_ms, int *fd, struct error *err)
+{
+	struct address address;
+	enum status status = address_resolve(text, &address, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = STATUS_IO;
+	errno = ENOENT;
+	for (size_t i = 0; i < address.count && status != STATUS_OK; i++) {
+		status = connect_socket(&address.names[i], deadline_ms, fd);
+	}
+	const int error_number = errno;
+	address_fini(&address);
+	return status == STATUS_OK ? status
+				   : error_set(err, status, "connect to '%s': %s", shown(text),
+					     strerror(error_number));
+}
+
+enum status address_dial(const char *text, const struct address_name *name, int *out,
+	struct error *err)
+{
+	const int fd = open_socket(name, SOCK_NONBLOCK);
+	if (fd < 0) {
+		return error_set(err, status_of_errno(errno), "connect to '%s': %s", shown(text),
+			strerror(errno));
+	}
+	set_tcp_options(name, fd);
+	*out = fd;
+	if (connect(fd, (const struct sockaddr *)&name->name, name->len) == 0) {
+		return STATUS_OK;
+	}
+	if (errno == EINPROGRESS || errno == EINTR) {
+		return STATUS_AGAIN;
+	}
+	/* EAGAIN: more wait for a Unix socket's daemon already than it has room for. */
+	const int error_number = errno;
+	close(fd);
+	*out = -1;
+	return error_set(err, STATUS_IO, "connect to '%s': %s", shown(text),
+		strerror(error_number));
+}
+
+enum status address_dialled(const char *text, int fd, struct error *err)
+{
+	int code = 0;
+	socklen_t len = sizeof code;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len) != 0) {
+		code = errno;
+	}
+	if (code != 0) {
+		return error_set(err, STATUS_IO, "connect to '%s': %s", shown(text),
+			strerror(code));
+	}
+	struct pollfd wait = {.fd = fd, .events = POLLOUT};
+	return poll(&wait, 1, 0) == 1 ? STATUS_OK : STATUS_AGAIN;
 }

@@ -1,4 +1,6 @@
 /* call.c - any method, MessagePack in and out. */
+#include "client/call.h"
+
 #include "client/client.h"
 
 #include <stdlib.h>
@@ -8,14 +10,14 @@
 static const char *const readers[] = {"fetch", "hello", "info", "ping", "release.list",
 	"release.show", "scan", "stats", "table.list", "table.show", "tensor.get", "tensor.list"};
 
-static enum client_repeat repeat_of(const char *method)
+bool call_changes_nothing(const char *method)
 {
 	for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
 		if (strcmp(readers[i], method) == 0) {
-			return CLIENT_REPEATABLE;
+			return true;
 		}
 	}
-	return CLIENT_ONCE;
+	return false;
 }
 
 /* Only one whole map may be sent: other bytes would break the stream of messages. */
@@ -58,36 +60,54 @@ static struct wire_bytes result_bytes(struct wire_bytes response)
 	return (struct wire_bytes){response.data + at, response.len - at};
 }
 
-/* NOLINTNEXTLINE(readability-function-size): the public face names every part of it */
-enum rep_status rep_call(rep_client *client, const char *method, const void *params,
-	size_t params_len, void **result, size_t *result_len, struct rep_error *rep_err)
+enum status call_write(struct request *request, const char *method, const void *params,
+	size_t params_len, struct error *err)
 {
-	struct error *err = client_error(rep_err);
-	enum status status = params != NULL ? check_params(params, params_len, err) : STATUS_OK;
+	const enum status status =
+		params != NULL ? check_params(params, params_len, err) : STATUS_OK;
 	if (status != STATUS_OK) {
-		return (enum rep_status)status;
+		return status;
 	}
-	struct wire_writer *writer = client_begin_raw(client, method);
+	struct wire_writer *writer = request_begin_raw(request, method);
 	if (params != NULL) {
 		wire_write_raw(writer, params, params_len);
 	} else {
 		wire_write_map(writer, 0);
 	}
-	struct reply reply = {0};
-	status = client_call(client, repeat_of(method), client_deadline_ms(client), &reply, err);
+	return STATUS_OK;
+}
+
+enum status call_read(struct wire_bytes response, void **result, size_t *result_len,
+	struct error *err)
+{
+	const struct wire_bytes bytes = result_bytes(response);
+	void *copy = bytes.len > 0 ? malloc(bytes.len) : NULL;
+	if (copy == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "no memory for an answer of %zu bytes",
+			bytes.len);
+	}
+	memcpy(copy, bytes.data, bytes.len);
+	*result = copy;
+	*result_len = bytes.len;
+	return STATUS_OK;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): the public face names every part of it */
+enum rep_status rep_call(rep_client *client, const char *method, const void *params,
+	size_t params_len, void **result, size_t *result_len, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	enum status status = call_write(client_request(client), method, params, params_len, err);
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}
-	struct wire_bytes bytes = result_bytes(reply.bytes);
-	void *copy = bytes.len > 0 ? malloc(bytes.len) : NULL;
-	if (copy == NULL) {
-		status = error_set(err, STATUS_NO_MEMORY, "no memory for an answer of %zu bytes",
-			bytes.len);
-	} else {
-		memcpy(copy, bytes.data, bytes.len);
-		*result = copy;
-		*result_len = bytes.len;
+	struct reply reply = {0};
+	const enum client_repeat repeat =
+		call_changes_nothing(method) ? CLIENT_REPEATABLE : CLIENT_ONCE;
+	status = client_call(client, repeat, client_deadline_ms(client), &reply, err);
+	if (status == STATUS_OK) {
+		status = call_read(reply.bytes, result, result_len, err);
+		reply_close(&reply);
 	}
-	reply_close(&reply);
 	return (enum rep_status)status;
 }

@@ -1,10 +1,8 @@
 /* client.c - requests and answers over one connection, and when to connect again. */
 #include "client/client.h"
 
-#include "client/address.h"
 #include "client/clock.h"
 #include "client/hello.h"
-#include "client/reserved.h"
 #include "client/response.h"
 #include "schema/limits.h"
 
@@ -13,9 +11,6 @@
 #include <string.h>
 
 enum {
-	CONNECT_TIMEOUT_MS = 5000,
-	CALL_TIMEOUT_MS = 30000,
-	TOLD_PART = 16, /* of a time-out, the daemon is told so much less */
 	CALLS_MIN = 64,
 	CALLS_MAX = 65536,
 	KEPT_BYTES_MAX = 256 << 20,
@@ -64,7 +59,7 @@ bool client_connected(const rep_client *client)
 
 int64_t client_deadline_ms(const rep_client *client)
 {
-	return clock_deadline_ms(client->timeout_ms);
+	return clock_deadline_ms(client->request.timeout_ms);
 }
 
 static void free_call(rep_client *client, struct call *call)
@@ -210,7 +205,8 @@ enum status client_receive(rep_client *client, uint32_t msgid, int64_t deadline_
 {
 	if (!in_window(client, msgid)) {
 		return error_set(err, STATUS_CLOSED,
-			"'%s': the connection was lost before the answer", client->address);
+			"'%s': the connection was lost before the answer",
+			client->transport.address);
 	}
 	struct rpc_envelope envelope = {0};
 	enum status status = STATUS_OK;
@@ -235,62 +231,66 @@ enum status client_receive(rep_client *client, uint32_t msgid, int64_t deadline_
 
 /* ---- connecting ---- */
 
-static enum status connect_now(rep_client *client, struct error *err)
+/* Connects to one address. */
+static enum status connect_to(rep_client *client, const char *address, int64_t deadline_ms,
+	struct error *err)
 {
-	/* To connect again is a part of a call, so it has the time of one at most. */
-	const unsigned call_ms = client->timeout_ms;
-	const bool is_less = call_ms != 0 && call_ms < client->connect_timeout_ms;
-	int64_t deadline_ms = clock_deadline_ms(is_less ? call_ms : client->connect_timeout_ms);
+	struct hello hello = {0};
+	client->transport.address = address;
 	enum status status = transport_connect(&client->transport, deadline_ms, err);
 	if (status == STATUS_OK) {
-		status = hello_say(&client->transport, deadline_ms, &client->can_limit, err);
+		status = hello_say(&client->transport, deadline_ms, &hello, err);
 	}
+	client->request.can_limit = hello.can_limit;
 	if (status != STATUS_OK) {
 		client_disconnect(client);
 	}
 	return status;
 }
 
-static const char *address_of(const struct rep_options *options)
+/* Connects to the address that served last, or to the next one that answers. */
+static enum status connect_now(rep_client *client, struct error *err)
 {
-	if (options != NULL && options->address != NULL) {
-		return options->address;
+	/* To connect again is a part of a call, so it has the time of one at most. */
+	const struct options *options = &client->options;
+	const unsigned call_ms = client->request.timeout_ms;
+	const bool is_less = call_ms != 0 && call_ms < options->connect_timeout_ms;
+	const unsigned all_ms = is_less ? call_ms : options->connect_timeout_ms;
+	const int64_t deadline_ms = clock_deadline_ms(all_ms);
+	enum status status = STATUS_OK;
+	for (size_t left = options->addresses_count; left > 0; left--) {
+		/* Each has its share of what is left, lest one that is silent take all. */
+		const int64_t now_ms = clock_now_ms();
+		const int64_t share_ms = (deadline_ms - now_ms) / (int64_t)left;
+		status = connect_to(client, options->addresses[client->address], now_ms + share_ms,
+			err);
+		if (status == STATUS_OK) {
+			break;
+		}
+		client->address = (client->address + 1) % options->addresses_count;
 	}
-	const char *address = getenv("REPSTORE");
-	return address != NULL && address[0] != '\0' ? address : ADDRESS_DEFAULT;
+	return status;
 }
 
 enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
 	struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	if (options != NULL && RESERVED_CHECK("rep_options", options, err) != STATUS_OK) {
-		return REP_BAD_REQUEST;
-	}
 	rep_client *client = calloc(1, sizeof *client);
 	if (client == NULL) {
 		return (enum rep_status)error_set(err, STATUS_NO_MEMORY, "no memory for a client");
 	}
 	transport_init(&client->transport, NULL);
-	client->address = strdup(address_of(options));
+	enum status status = options_read(options, &client->options, err);
+	client->request.timeout_ms = client->options.timeout_ms;
+	client->transport.interrupted = client->options.interrupted;
+	client->transport.interrupted_context = client->options.interrupted_context;
 	client->calls = calloc(CALLS_MIN, sizeof *client->calls);
 	client->calls_cap = CALLS_MIN;
-	client->connect_timeout_ms = CONNECT_TIMEOUT_MS;
-	client->timeout_ms = CALL_TIMEOUT_MS;
-	if (options != NULL) {
-		if (options->connect_timeout_ms != 0) {
-			client->connect_timeout_ms = options->connect_timeout_ms;
-		}
-		if (options->timeout_ms != 0) {
-			client->timeout_ms = options->timeout_ms;
-		}
-		client->no_reconnect = options->no_reconnect;
-	}
-	enum status status = STATUS_OK;
-	if (client->address == NULL || client->calls == NULL) {
+	if (status == STATUS_OK && client->calls == NULL) {
 		status = error_set(err, STATUS_NO_MEMORY, "no memory for a client");
-	} else {
-		client->transport.address = client->address;
+	}
+	if (status == STATUS_OK) {
 		status = connect_now(client, err);
 	}
 	if (status != STATUS_OK) {
@@ -308,63 +308,18 @@ void rep_close(rep_client *client)
 	}
 	client_disconnect(client);
 	transport_fini(&client->transport);
-	wire_writer_fini(&client->request);
+	request_fini(&client->request);
 	free(client->calls);
-	free(client->address);
+	options_fini(&client->options);
 	free(client);
 }
 
 void rep_set_timeout(rep_client *client, unsigned timeout_ms)
 {
-	client->timeout_ms = timeout_ms;
+	client->request.timeout_ms = timeout_ms;
 }
 
 /* ---- requests ---- */
-
-struct wire_writer *client_begin_raw(rep_client *client, const char *method)
-{
-	wire_writer_clear(&client->request);
-	client->tail = (struct wire_bytes){0};
-	client->begun = client->next;
-	rpc_write_request(&client->request, client->begun, method);
-	return &client->request;
-}
-
-/* Begins a request of so many fields, and one more that says how long it may take, if there is a
- * limit. */
-static struct wire_writer *begin_within(rep_client *client, const char *method, size_t fields,
-	uint64_t told_ms)
-{
-	struct wire_writer *writer = client_begin_raw(client, method);
-	const bool is_told = told_ms != 0 && client->can_limit;
-	wire_write_map(writer, fields + is_told);
-	if (is_told) {
-		/* The daemon looks for it among the first values. */
-		wire_write_str(writer, "timeout_ms");
-		wire_write_uint(writer, told_ms);
-	}
-	return writer;
-}
-
-/* What the daemon is told: a part less, so that it says what became of a request before nobody waits. 0:
- * the client waits without end. */
-static uint64_t told_ms_of(const rep_client *client, uint64_t most_ms)
-{
-	const uint64_t limit_ms = client->timeout_ms;
-	const uint64_t told_ms = limit_ms - limit_ms / TOLD_PART;
-	return told_ms < most_ms ? told_ms : most_ms;
-}
-
-struct wire_writer *client_begin(rep_client *client, const char *method, size_t fields)
-{
-	return begin_within(client, method, fields, told_ms_of(client, LIMIT_TIMEOUT_MS));
-}
-
-struct wire_writer *client_begin_search(rep_client *client, const char *method, size_t fields)
-{
-	const uint64_t told_ms = told_ms_of(client, LIMIT_SEARCH_MS_MAX);
-	return begin_within(client, method, fields, told_ms != 0 ? told_ms : LIMIT_SEARCH_MS_MAX);
-}
 
 /* Makes room in the ring for one more call. */
 static enum status grow_calls(rep_client *client, struct error *err)
@@ -397,27 +352,20 @@ static enum status ensure_connected(rep_client *client, struct error *err)
 	if (client_connected(client)) {
 		return STATUS_OK;
 	}
-	if (client->no_reconnect) {
+	if (client->options.no_reconnect) {
 		return error_set(err, STATUS_CLOSED, "'%s': the connection is gone",
-			client->address);
+			client->transport.address);
 	}
 	return connect_now(client, err);
 }
 
 enum status client_send(rep_client *client, int64_t deadline_ms, uint32_t *msgid, struct error *err)
 {
-	const struct wire_writer *request = &client->request;
-	const struct wire_bytes tail = client->tail;
-	enum status status = request->status;
-	if (status == STATUS_OK && tail.len > LIMIT_MESSAGE_BYTES - request->len) {
-		status = STATUS_TOO_LARGE;
-	}
-	if (status == STATUS_TOO_LARGE) {
-		return error_set(err, status, "the request is larger than %u MiB",
-			LIMIT_MESSAGE_BYTES >> 20);
-	}
+	const struct request *request = &client->request;
+	const struct wire_bytes tail = request->tail;
+	enum status status = request_check(request, err);
 	if (status != STATUS_OK) {
-		return error_set(err, status, "no memory for a request");
+		return status;
 	}
 	status = ensure_connected(client, err);
 	if (status == STATUS_OK) {
@@ -426,11 +374,12 @@ enum status client_send(rep_client *client, int64_t deadline_ms, uint32_t *msgid
 	if (status != STATUS_OK) {
 		return status;
 	}
-	assert(client->begun == client->next); /* nothing was sent since it was begun */
+	assert(request->msgid == client->next); /* nothing was sent since it was begun */
 	*msgid = client->next++;
 	assert(call_at(client, *msgid)->state == CALL_FREE);
 	*call_at(client, *msgid) = (struct call){.state = CALL_WAITING};
-	struct iovec parts[2] = {{request->data, request->len}, {(void *)tail.data, tail.len}};
+	struct iovec parts[2] = {{request->writer.data, request->writer.len},
+		{(void *)tail.data, tail.len}};
 	status = transport_send(&client->transport, parts, tail.len > 0 ? 2 : 1, deadline_ms, err);
 	if (status != STATUS_OK) {
 		client_disconnect(client);
@@ -453,7 +402,8 @@ enum status client_call(rep_client *client, enum client_repeat repeat, int64_t d
 	if (repeat == CLIENT_ONCE) {
 		client_drop_dead(client);
 	}
-	for (bool again = client_connected(client) && !client->no_reconnect;; again = false) {
+	for (bool again = client_connected(client) && !client->options.no_reconnect;;
+		again = false) {
 		uint32_t msgid = 0;
 		enum status status = client_send(client, deadline_ms, &msgid, err);
 		bool sent = status == STATUS_OK;
@@ -461,7 +411,7 @@ enum status client_call(rep_client *client, enum client_repeat repeat, int64_t d
 			status = client_receive(client, msgid, deadline_ms, out, err);
 		}
 		if (status != STATUS_CLOSED || client_connected(client) || !again ||
-			(sent && repeat == CLIENT_ONCE)) {
+			client->transport.was_interrupted || (sent && repeat == CLIENT_ONCE)) {
 			return status;
 		}
 		reuse_msgid(client, request_id);

@@ -1,6 +1,6 @@
 /* client.h - one connection, the requests sent over it, and their answers.
  *
- *   client_begin -> [caller writes the params, and may set a tail]
+ *   client_request -> [it is begun and written]
  *                -> client_call
  *                -> client_send ... client_receive
  *
@@ -12,6 +12,8 @@
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
 
+#include "client/options.h"
+#include "client/request.h"
 #include "client/transport.h"
 #include "repstore.h"
 #include "schema/rpc.h"
@@ -34,15 +36,9 @@ enum client_pipeline {
 
 struct rep_client {
 	struct transport transport;
-	struct wire_writer request; /* of the call that is being made; reused */
-	/* Borrowed; sent behind `request`, which ends with the head of a bin of this length. */
-	struct wire_bytes tail;
-	uint32_t begun; /* the msgid that is written in `request` */
-	char *address;  /* owned */
-	unsigned connect_timeout_ms;
-	unsigned timeout_ms; /* 0: none */
-	bool can_limit;      /* the daemon takes timeout_ms; of the last connection */
-	bool no_reconnect;
+	struct request request; /* of the call that is being made */
+	struct options options;
+	size_t address;     /* of options.addresses: the one that is connected, or is tried next */
 	struct call *calls; /* owned; ring, indexed by msgid */
 	uint32_t calls_cap; /* a power of two */
 	uint32_t first;
@@ -71,16 +67,24 @@ static inline struct error *client_error(struct rep_error *err)
 	return (struct error *)err;
 }
 
-/* Each begins a request. It has no tail until the caller sets client->tail.
- *
- *   client_begin         the caller writes so many fields of the params into the writer returned; the
- *                        daemon is told with them when to stop: a bit before the client's
- *                        time-out, but for a change that has begun
- *   client_begin_search  the same for retrieve and score, which always have a limit
- *   client_begin_raw     the caller writes the map of the params; the daemon is told no limit */
-struct wire_writer *client_begin(rep_client *client, const char *method, size_t fields);
-struct wire_writer *client_begin_search(rep_client *client, const char *method, size_t fields);
-struct wire_writer *client_begin_raw(rep_client *client, const char *method);
+/* The request of the client's next call, to be begun. */
+static inline struct request *client_request(rep_client *client)
+{
+	client->request.msgid = client->next;
+	return &client->request;
+}
+
+/* Begin that request, as request_begin and request_begin_raw say. */
+static inline struct wire_writer *client_begin(rep_client *client, const char *method,
+	size_t fields)
+{
+	return request_begin(client_request(client), method, fields);
+}
+
+static inline struct wire_writer *client_begin_raw(rep_client *client, const char *method)
+{
+	return request_begin_raw(client_request(client), method);
+}
 
 /* Sends the request that was begun and waits for its answer. Connects first when there is no
  * connection. When the connection breaks it connects and sends once more, but only if nothing can

@@ -1,4 +1,4 @@
-/* clock.h - deadlines on the monotonic clock, in milliseconds.
+/* clock.h - the monotonic clock, and deadlines on it.
  *
  * Threads: any; there is no state.
  */
@@ -15,6 +15,13 @@ static inline int64_t clock_now_ms(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static inline int64_t clock_now_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* timeout_ms 0: there is no deadline. */

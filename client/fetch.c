@@ -1,4 +1,6 @@
 /* fetch.c - rows of keys, from one snapshot of one release. */
+#include "client/fetch.h"
+
 #include "client/client.h"
 #include "client/field.h"
 #include "client/keys.h"
@@ -82,8 +84,8 @@ static void write_part(struct wire_writer *writer, const struct rep_part *part)
 	wire_write_bin(writer, part->keys.data, part->keys.bytes);
 }
 
-static enum status begin_fetch(rep_client *client, const char *release,
-	const struct rep_part *parts, size_t count, struct error *err)
+enum status fetch_write(struct request *request, const char *release, const struct rep_part *parts,
+	size_t count, struct error *err)
 {
 	if (count == 0 || count > LIMIT_PARTS) {
 		return error_set(err, STATUS_BAD_REQUEST, "parts: %zu given, 1 to %u allowed",
@@ -95,7 +97,7 @@ static enum status begin_fetch(rep_client *client, const char *release,
 			return status;
 		}
 	}
-	struct wire_writer *writer = client_begin(client, "fetch", release != NULL ? 2 : 1);
+	struct wire_writer *writer = request_begin(request, "fetch", release != NULL ? 2 : 1);
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);
@@ -239,7 +241,7 @@ static void fill_part(const struct answer *answer, struct rep_part *part)
 }
 
 /* Checks all parts before it writes into the caller's memory. */
-static enum status fill_parts(struct wire_value result, struct rep_part *parts, size_t count,
+enum status fetch_read(struct wire_value result, struct rep_part *parts, size_t count,
 	struct rep_fetched *out, struct error *err)
 {
 	struct answer answers[LIMIT_PARTS];
@@ -281,7 +283,7 @@ static enum status fill_parts(struct wire_value result, struct rep_part *parts, 
 static enum status finish_fetch(rep_client *client, struct reply *reply, struct rep_part *parts,
 	size_t count, struct rep_fetched *out, struct error *err)
 {
-	enum status status = fill_parts(reply->result, parts, count, out, err);
+	enum status status = fetch_read(reply->result, parts, count, out, err);
 	reply_close(reply);
 	if (status == STATUS_PROTOCOL) {
 		client_disconnect(client);
@@ -294,7 +296,7 @@ enum rep_status rep_fetch(rep_client *client, const char *release, struct rep_pa
 {
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
-	enum status status = begin_fetch(client, release, parts, count, err);
+	enum status status = fetch_write(client_request(client), release, parts, count, err);
 	if (status == STATUS_OK) {
 		status = client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply,
 			err);
@@ -309,7 +311,7 @@ enum rep_status rep_fetch_send(rep_client *client, const char *release,
 	const struct rep_part *parts, size_t count, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	enum status status = begin_fetch(client, release, parts, count, err);
+	enum status status = fetch_write(client_request(client), release, parts, count, err);
 	if (status == STATUS_OK) {
 		status = pipeline_send(client, CLIENT_FETCHES, err);
 	}

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { PROTOCOL_VERSION = 1 };
+enum { PROTOCOL_VERSION = 1, HELLO_MSGID = 0 };
 
 static bool has_feature(struct wire_value result, const char *name)
 {
@@ -21,48 +21,64 @@ static bool has_feature(struct wire_value result, const char *name)
 	return found;
 }
 
-enum status hello_say(struct transport *transport, int64_t deadline_ms, bool *can_limit,
+enum status hello_write(struct wire_writer *writer, struct error *err)
+{
+	rpc_write_request(writer, HELLO_MSGID, "hello");
+	wire_write_map(writer, 1);
+	wire_write_str(writer, "client");
+	wire_write_str(writer, "librepstore " REPSTORE_VERSION);
+	return writer->status == STATUS_OK
+		       ? STATUS_OK
+		       : error_set(err, writer->status, "no memory for a request");
+}
+
+static enum status read_result(const struct rpc_envelope *envelope, const char *address,
+	struct hello *out, struct error *err)
+{
+	uint64_t version = 0;
+	if (envelope->failed) {
+		return response_error(envelope->error, err);
+	}
+	if (envelope->msgid != HELLO_MSGID ||
+		!wire_uint(wire_get(envelope->result, "protocol"), &version)) {
+		return error_set(err, STATUS_PROTOCOL,
+			"'%s' did not answer hello as repstored does", address);
+	}
+	if (version != PROTOCOL_VERSION) {
+		return error_set(err, STATUS_UNSUPPORTED,
+			"'%s' speaks protocol %llu, this library %d", address,
+			(unsigned long long)version, PROTOCOL_VERSION);
+	}
+	out->can_limit = has_feature(envelope->result, "timeout_ms");
+	return STATUS_OK;
+}
+
+enum status hello_read(struct wire_bytes bytes, const char *address, struct hello *out,
 	struct error *err)
 {
-	struct wire_writer writer = {0};
-	rpc_write_request(&writer, 0, "hello");
-	wire_write_map(&writer, 1);
-	wire_write_str(&writer, "client");
-	wire_write_str(&writer, "librepstore " REPSTORE_VERSION);
-	enum status status = writer.status;
-	if (status == STATUS_OK) {
-		struct iovec part = {writer.data, writer.len};
-		status = transport_send(transport, &part, 1, deadline_ms, err);
-	} else {
-		error_set(err, status, "no memory for a request");
-	}
-	wire_writer_fini(&writer);
-	struct wire_bytes bytes = {0};
-	if (status == STATUS_OK) {
-		status = transport_receive(transport, deadline_ms, &bytes, err);
-	}
 	struct wire_message *message = NULL;
 	struct rpc_envelope envelope = {0};
+	enum status status = response_open(bytes, &message, &envelope, err);
 	if (status == STATUS_OK) {
-		status = response_open(bytes, &message, &envelope, err);
-	}
-	if (status != STATUS_OK) {
-		return status;
-	}
-	uint64_t version = 0;
-	if (envelope.failed) {
-		status = response_error(envelope.error, err);
-	} else if (envelope.msgid != 0 ||
-		   !wire_uint(wire_get(envelope.result, "protocol"), &version)) {
-		status = error_set(err, STATUS_PROTOCOL,
-			"'%s' did not answer hello as repstored does", transport->address);
-	} else if (version != PROTOCOL_VERSION) {
-		status = error_set(err, STATUS_UNSUPPORTED,
-			"'%s' speaks protocol %llu, this library %d", transport->address,
-			(unsigned long long)version, PROTOCOL_VERSION);
-	} else {
-		*can_limit = has_feature(envelope.result, "timeout_ms");
+		status = read_result(&envelope, address, out, err);
 	}
 	wire_close(message);
 	return status;
+}
+
+enum status hello_say(struct transport *transport, int64_t deadline_ms, struct hello *out,
+	struct error *err)
+{
+	struct wire_writer writer = {0};
+	struct wire_bytes bytes = {0};
+	enum status status = hello_write(&writer, err);
+	if (status == STATUS_OK) {
+		struct iovec part = {writer.data, writer.len};
+		status = transport_send(transport, &part, 1, deadline_ms, err);
+	}
+	wire_writer_fini(&writer);
+	if (status == STATUS_OK) {
+		status = transport_receive(transport, deadline_ms, &bytes, err);
+	}
+	return status == STATUS_OK ? hello_read(bytes, transport->address, out, err) : status;
 }

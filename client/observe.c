@@ -70,7 +70,7 @@ static void write_keys(struct wire_writer *writer, const char *name, const struc
 	}
 }
 
-static enum status begin_observe(rep_client *client, const char *release,
+enum status write_observe(struct request *request, const char *release,
 	const struct rep_samples *samples, struct error *err)
 {
 	const enum status status = check_samples(samples, err);
@@ -81,7 +81,7 @@ static enum status begin_observe(rep_client *client, const char *release,
 			      (size_t)is_given(&samples->items) +
 			      (size_t)(samples->scales != NULL) + (size_t)samples->any_time +
 			      (samples->source != NULL ? 2u + samples->first : 0u);
-	struct wire_writer *writer = write_begin(client, "observe", fields, release);
+	struct wire_writer *writer = write_begin(request, "observe", fields, release);
 	wire_write_str(writer, "layer");
 	wire_write_str(writer, samples->layer);
 	write_keys(writer, "users", &samples->users);
@@ -108,7 +108,8 @@ static enum status begin_observe(rep_client *client, const char *release,
 		wire_write_str(writer, "scales");
 		wire_write_bin(writer, samples->scales, samples->count * sizeof(float));
 	}
-	rows_write_tail(client, samples->rows, samples->rows_bytes);
+	request_write_tail(request, "rows",
+		(struct wire_bytes){samples->rows, samples->rows_bytes});
 	return STATUS_OK;
 }
 
@@ -116,7 +117,7 @@ enum rep_status rep_observe(rep_client *client, const char *release,
 	const struct rep_samples *samples, struct rep_written *out, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	const enum status status = begin_observe(client, release, samples, err);
+	const enum status status = write_observe(client_request(client), release, samples, err);
 	return (enum rep_status)(status == STATUS_OK ? write_call(client, out, err) : status);
 }
 
@@ -124,7 +125,7 @@ enum rep_status rep_observe_send(rep_client *client, const char *release,
 	const struct rep_samples *samples, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	const enum status status = begin_observe(client, release, samples, err);
+	const enum status status = write_observe(client_request(client), release, samples, err);
 	return (enum rep_status)(status == STATUS_OK ? write_send(client, err) : status);
 }
 
@@ -186,7 +187,8 @@ enum rep_status rep_layer_choose(rep_client *client, const char *release, const 
 	if (layer == NULL) {
 		return (enum rep_status)error_set(err, STATUS_BAD_REQUEST, "layer: none given");
 	}
-	struct wire_writer *writer = write_begin(client, "layer.choose", 1, release);
+	struct wire_writer *writer =
+		write_begin(client_request(client), "layer.choose", 1, release);
 	wire_write_str(writer, "layer");
 	wire_write_str(writer, layer);
 	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, client_deadline_ms(client),

@@ -25,7 +25,8 @@ enum status pipeline_receive(rep_client *client, enum client_pipeline pipeline, 
 	if (client->lost[pipeline] > 0) {
 		client->lost[pipeline]--;
 		return error_set(err, STATUS_CLOSED,
-			"'%s': the connection was lost before the answer%s", client->address,
+			"'%s': the connection was lost before the answer%s",
+			client->transport.address,
 			pipeline == CLIENT_WRITES ? "; whether the write was done is not known"
 						  : "");
 	}

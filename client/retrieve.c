@@ -2,6 +2,8 @@
  *
  *   request -> reply -> lay_out, which runs twice: to count the bytes of the answer, and to copy it
  */
+#include "client/search.h"
+
 #include "client/client.h"
 #include "client/field.h"
 #include "client/keys.h"
@@ -69,10 +71,11 @@ static void write_keys(struct wire_writer *writer, const char *name, const struc
 	}
 }
 
-static void begin(rep_client *client, const char *release, const struct rep_retrieval *asked)
+static void write_request(struct request *request, const char *release,
+	const struct rep_retrieval *asked)
 {
 	const bool is_approximate = asked->approximate != 0;
-	struct wire_writer *writer = client_begin_search(client, "retrieve",
+	struct wire_writer *writer = request_begin_search(request, "retrieve",
 		query_fields(&asked->query) + 1 + (size_t)(release != NULL) + (asked->k != 0) +
 			(asked->metric != 0) + is_approximate + asked->has_min_score +
 			(asked->allow != NULL) + (asked->deny != NULL) + asked->has_tags_any +
@@ -107,6 +110,16 @@ static void begin(rep_client *client, const char *release, const struct rep_retr
 			wire_write_str(writer, asked->with[i]);
 		}
 	}
+}
+
+enum status search_write(struct request *request, const char *release,
+	const struct rep_retrieval *asked, struct error *err)
+{
+	const enum status status = check(asked, err);
+	if (status == STATUS_OK) {
+		write_request(request, release, asked);
+	}
+	return status;
 }
 
 /* ---- the answer ---- */
@@ -251,7 +264,7 @@ static bool lay_out(struct wire_value result, const struct rep_retrieval *asked,
 	return true;
 }
 
-static enum status read_answer(struct wire_value result, const struct rep_retrieval *asked,
+enum status search_read(struct wire_value result, const struct rep_retrieval *asked,
 	struct rep_retrieved *out, struct error *err)
 {
 	struct place place = {0};
@@ -287,14 +300,13 @@ enum rep_status rep_retrieve(rep_client *client, const char *release,
 {
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
-	enum status status = check(asked, err);
+	enum status status = search_write(client_request(client), release, asked, err);
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}
-	begin(client, release, asked);
 	status = client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply, err);
 	if (status == STATUS_OK) {
-		status = read_answer(reply.result, asked, out, err);
+		status = search_read(reply.result, asked, out, err);
 		if (status == STATUS_PROTOCOL) {
 			client_disconnect(client);
 		}

@@ -6,8 +6,6 @@
 #include "client/keys.h"
 #include "client/reserved.h"
 
-enum { BIN32_HEAD_BYTES = 5 };
-
 enum status rows_check(const struct rep_rows *rows, enum dtype dtype, struct error *err)
 {
 	enum status status = RESERVED_CHECK("rep_rows", rows, err);
@@ -47,19 +45,9 @@ static void write_column(struct wire_writer *writer, const char *name, const voi
 	}
 }
 
-void rows_write_tail(rep_client *client, const void *rows, size_t bytes)
+void rows_write(struct request *request, const struct rep_rows *rows, size_t rows_bytes)
 {
-	/* The head of a bin. Its length has 32 bits; client_send refuses longer tails. */
-	const uint8_t head[BIN32_HEAD_BYTES] = {0xc6, (uint8_t)(bytes >> 24),
-		(uint8_t)(bytes >> 16), (uint8_t)(bytes >> 8), (uint8_t)bytes};
-	wire_write_str(&client->request, "rows");
-	wire_write_raw(&client->request, head, sizeof head);
-	client->tail = (struct wire_bytes){rows, bytes};
-}
-
-void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_bytes)
-{
-	struct wire_writer *writer = &client->request;
+	struct wire_writer *writer = &request->writer;
 	size_t count = rows->keys.count;
 	if (rows->dtype != REP_DTYPE_TABLE) {
 		wire_write_str(writer, "dtype");
@@ -79,5 +67,5 @@ void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_byt
 	write_column(writer, "times", rows->times, count * sizeof(int64_t));
 	write_column(writer, "tags", rows->tags, count * sizeof(uint64_t));
 	write_column(writer, "weights", rows->weights, count * sizeof(float));
-	rows_write_tail(client, rows->rows, rows_bytes);
+	request_write_tail(request, "rows", (struct wire_bytes){rows->rows, rows_bytes});
 }

@@ -5,7 +5,8 @@
 #ifndef CLIENT_ROWS_H
 #define CLIENT_ROWS_H
 
-#include "client/client.h"
+#include "client/request.h"
+#include "repstore.h"
 #include "schema/dtype.h"
 
 /* Checks what can be checked without the table.
@@ -20,9 +21,6 @@ size_t rows_fields(const struct rep_rows *rows);
 
 /* Writes these entries, as the last ones of the map that was begun. The matrix is not copied: it
  * becomes the request's tail. */
-void rows_write(rep_client *client, const struct rep_rows *rows, size_t rows_bytes);
-
-/* Writes the matrix alone, as the entry "rows". */
-void rows_write_tail(rep_client *client, const void *rows, size_t bytes);
+void rows_write(struct request *request, const struct rep_rows *rows, size_t rows_bytes);
 
 #endif

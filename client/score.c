@@ -1,4 +1,6 @@
 /* score.c - scores of named items for some queries. */
+#include "client/search.h"
+
 #include "client/client.h"
 #include "client/field.h"
 #include "client/keys.h"
@@ -8,7 +10,45 @@
 
 #include <string.h>
 
-static enum status read_scores(struct wire_value result, const struct rep_scoring *score,
+static void write_request(struct request *request, const char *release,
+	const struct rep_scoring *score)
+{
+	struct wire_writer *writer = request_begin_search(request, "score",
+		query_fields(&score->query) + 2 + (release != NULL ? 1u : 0u) +
+			(score->metric != 0 ? 1u : 0u));
+	if (release != NULL) {
+		wire_write_str(writer, "release");
+		wire_write_str(writer, release);
+	}
+	if (score->metric != 0) {
+		wire_write_str(writer, "metric");
+		wire_write_str(writer, metric_name((enum metric)score->metric));
+	}
+	wire_write_str(writer, "in");
+	wire_write_str(writer, score->in);
+	query_write(writer, &score->query);
+	wire_write_str(writer, "keys");
+	wire_write_bin(writer, score->keys.data, score->keys.bytes);
+}
+
+enum status score_write(struct request *request, const char *release,
+	const struct rep_scoring *score, struct error *err)
+{
+	enum status status = score->in == NULL ? error_set(err, STATUS_BAD_REQUEST, "in: no table")
+					       : RESERVED_CHECK("rep_scoring", score, err);
+	if (status == STATUS_OK) {
+		status = query_check(&score->query, err);
+	}
+	if (status == STATUS_OK) {
+		status = keys_check(&score->keys, err);
+	}
+	if (status == STATUS_OK) {
+		write_request(request, release, score);
+	}
+	return status;
+}
+
+enum status score_read(struct wire_value result, const struct rep_scoring *score,
 	struct rep_fetched *out, struct error *err)
 {
 	struct rep_fetched fetched = {0};
@@ -40,47 +80,18 @@ static enum status read_scores(struct wire_value result, const struct rep_scorin
 	return STATUS_OK;
 }
 
-static void begin(rep_client *client, const char *release, const struct rep_scoring *score)
-{
-	struct wire_writer *writer = client_begin_search(client, "score",
-		query_fields(&score->query) + 2 + (release != NULL ? 1u : 0u) +
-			(score->metric != 0 ? 1u : 0u));
-	if (release != NULL) {
-		wire_write_str(writer, "release");
-		wire_write_str(writer, release);
-	}
-	if (score->metric != 0) {
-		wire_write_str(writer, "metric");
-		wire_write_str(writer, metric_name((enum metric)score->metric));
-	}
-	wire_write_str(writer, "in");
-	wire_write_str(writer, score->in);
-	query_write(writer, &score->query);
-	wire_write_str(writer, "keys");
-	wire_write_bin(writer, score->keys.data, score->keys.bytes);
-}
-
 enum rep_status rep_score(rep_client *client, const char *release,
 	const struct rep_scoring *scoring, struct rep_fetched *out, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
-	enum status status = scoring->in == NULL
-				     ? error_set(err, STATUS_BAD_REQUEST, "in: no table")
-				     : RESERVED_CHECK("rep_scoring", scoring, err);
-	if (status == STATUS_OK) {
-		status = query_check(&scoring->query, err);
-	}
-	if (status == STATUS_OK) {
-		status = keys_check(&scoring->keys, err);
-	}
+	enum status status = score_write(client_request(client), release, scoring, err);
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}
-	begin(client, release, scoring);
 	status = client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply, err);
 	if (status == STATUS_OK) {
-		status = read_scores(reply.result, scoring, out, err);
+		status = score_read(reply.result, scoring, out, err);
 		if (status == STATUS_PROTOCOL) {
 			client_disconnect(client);
 		}

@@ -14,8 +14,6 @@ static_assert((int)REP_TENSOR_U64 == (int)TENSOR_U64, "the same dtypes");
 static_assert(REP_TENSOR_DIMS == LIMIT_TENSOR_DIMS, "as many dimensions");
 static_assert(sizeof((struct rep_tensor *)0)->name > LIMIT_NAME_BYTES, "name");
 
-enum { BIN32_HEAD_BYTES = 5 };
-
 /* A request that writes always names its release: "live" for the live one. */
 static struct wire_writer *begin(rep_client *client, const char *method, size_t fields,
 	const char *release, const char *tensor)
@@ -61,12 +59,7 @@ enum rep_status rep_tensor_put(rep_client *client, const char *release,
 	for (uint32_t i = 0; i < tensor->dims; i++) {
 		wire_write_uint(writer, tensor->shape[i]);
 	}
-	/* The head of a bin. Its length has 32 bits; client_send refuses longer tails. */
-	wire_write_str(writer, "data");
-	const uint8_t head[BIN32_HEAD_BYTES] = {0xc6, (uint8_t)(data_bytes >> 24),
-		(uint8_t)(data_bytes >> 16), (uint8_t)(data_bytes >> 8), (uint8_t)data_bytes};
-	wire_write_raw(writer, head, sizeof head);
-	client->tail = (struct wire_bytes){data, data_bytes};
+	request_write_tail(&client->request, "data", (struct wire_bytes){data, data_bytes});
 	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, client_deadline_ms(client),
 		err);
 }

@@ -24,6 +24,8 @@ enum {
 	/* The bound of answers that are received while a request is being sent. */
 	RECEIVE_BYTES_MAX = 256 << 20,
 	SOCKET_BUFFER_BYTES = 4 << 20,
+	/* A signal that comes just before a system call waits is not noticed by that call. */
+	INTERRUPTED_MS = 500,
 };
 
 void transport_init(struct transport *transport, const char *address)
@@ -39,6 +41,18 @@ void transport_fini(struct transport *transport)
 	transport->cap = 0;
 }
 
+void transport_adopt(struct transport *transport, int fd)
+{
+	assert(transport->fd < 0 && transport->at == transport->len);
+	/* The kernel lowers both to what the system allows. */
+	const int bytes = SOCKET_BUFFER_BYTES;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+	transport->fd = fd;
+	transport->receive_timeout_ms = 0;
+	transport->was_interrupted = false;
+}
+
 enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err)
 {
 	assert(transport->fd < 0 && transport->at == transport->len);
@@ -47,12 +61,7 @@ enum status transport_connect(struct transport *transport, int64_t deadline_ms, 
 	if (status != STATUS_OK) {
 		return status;
 	}
-	/* The kernel lowers both to what the system allows. */
-	const int bytes = SOCKET_BUFFER_BYTES;
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-	transport->fd = fd;
-	transport->receive_timeout_ms = 0;
+	transport_adopt(transport, fd);
 	return STATUS_OK;
 }
 
@@ -143,25 +152,47 @@ static enum status receive_some(struct transport *transport, size_t max, int fla
 		n == 0 ? "the daemon closed the connection" : strerror(errno));
 }
 
+/* Errors: CLOSED  whoever waits shall not go on. */
+static enum status check_interrupted(struct transport *transport, struct error *err)
+{
+	if (transport->interrupted == NULL ||
+		!transport->interrupted(transport->interrupted_context)) {
+		return STATUS_OK;
+	}
+	transport->was_interrupted = true;
+	return error_set(err, STATUS_CLOSED, "'%s': the call was interrupted", transport->address);
+}
+
+/* How long one system call waits of the time that is left; 0: without end. */
+static int64_t slice_ms(const struct transport *transport, int64_t left)
+{
+	const bool is_asked = transport->interrupted != NULL;
+	return is_asked && (left == 0 || left > INTERRUPTED_MS) ? INTERRUPTED_MS : left;
+}
+
 /* Waits until bytes can be sent, and receives what arrives meanwhile. */
 static enum status wait_to_send(struct transport *transport, int64_t deadline_ms, struct error *err)
 {
-	int wait_ms = -1;
+	int64_t left = 0;
 	if (deadline_ms != CLOCK_NEVER_MS) {
-		int64_t left = deadline_ms - clock_now_ms();
+		left = deadline_ms - clock_now_ms();
 		if (left <= 0) {
 			return error_set(err, STATUS_TIMEOUT,
 				"'%s': the daemon took no more of the request in time",
 				transport->address);
 		}
-		wait_ms = left > INT32_MAX ? INT32_MAX : (int)left;
 	}
+	left = slice_ms(transport, left);
+	const int wait_ms = left == 0 ? -1 : left > INT32_MAX ? INT32_MAX : (int)left;
 	struct pollfd wait = {.fd = transport->fd, .events = POLLIN | POLLOUT};
 	int ready = poll(&wait, 1, wait_ms);
 	if (ready < 0 && errno != EINTR) {
 		return error_set(err, STATUS_IO, "poll: %s", strerror(errno));
 	}
-	if (ready <= 0 || (wait.revents & POLLIN) == 0) {
+	if (ready <= 0) {
+		return check_interrupted(transport, err);
+	}
+	if ((wait.revents & POLLIN) == 0) {
 		return STATUS_OK;
 	}
 	if (transport->len - transport->at >= RECEIVE_BYTES_MAX) {
@@ -177,25 +208,37 @@ static enum status wait_to_send(struct transport *transport, int64_t deadline_ms
 	return status == STATUS_AGAIN ? STATUS_OK : status;
 }
 
+enum status transport_try_send(struct transport *transport, const struct iovec *parts, size_t count,
+	size_t *sent, struct error *err)
+{
+	check_connected(transport);
+	/* sendmsg changes none of them. */
+	const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
+	const ssize_t n = sendmsg(transport->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	*sent = n < 0 ? 0 : (size_t)n;
+	if (n >= 0) {
+		return STATUS_OK;
+	}
+	if (errno == EAGAIN || errno == EINTR) {
+		return STATUS_AGAIN;
+	}
+	return error_set(err, errno == ENOMEM ? STATUS_NO_MEMORY : STATUS_CLOSED,
+		"send to '%s': %s", transport->address, strerror(errno));
+}
+
 enum status transport_send(struct transport *transport, struct iovec *parts, size_t count,
 	int64_t deadline_ms, struct error *err)
 {
 	check_connected(transport);
 	while (count > 0) {
-		struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-		ssize_t n = sendmsg(transport->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN) {
-			enum status status = wait_to_send(transport, deadline_ms, err);
-			if (status != STATUS_OK) {
-				return status;
-			}
-			continue;
+		size_t sent = 0;
+		enum status status = transport_try_send(transport, parts, count, &sent, err);
+		if (status == STATUS_AGAIN) {
+			status = wait_to_send(transport, deadline_ms, err);
 		}
-		if (n < 0 && errno != EINTR) {
-			return error_set(err, errno == ENOMEM ? STATUS_NO_MEMORY : STATUS_CLOSED,
-				"send to '%s': %s", transport->address, strerror(errno));
+		if (status != STATUS_OK) {
+			return status;
 		}
-		size_t sent = n < 0 ? 0 : (size_t)n;
 		while (count > 0 && sent >= parts->iov_len) {
 			sent -= parts->iov_len;
 			parts++;
@@ -256,14 +299,36 @@ static enum status receive_more(struct transport *transport, int64_t deadline_ms
 			return receive_late(transport, room, err);
 		}
 	}
-	status = arm_timeout(transport, left, err);
+	status = arm_timeout(transport, slice_ms(transport, left), err);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	bool all = missing >= RECEIVE_ALL_MIN;
 	status = receive_some(transport, all ? missing : room, all ? MSG_WAITALL : 0, err);
 	/* AGAIN is a time-out or a signal. The clock tells which, when the caller comes back. */
-	return status == STATUS_AGAIN ? STATUS_OK : status;
+	return status == STATUS_AGAIN ? check_interrupted(transport, err) : status;
+}
+
+enum status transport_take(struct transport *transport, struct wire_bytes *message,
+	struct error *err)
+{
+	if (transport->len == transport->at) {
+		return STATUS_AGAIN;
+	}
+	const uint8_t *first = transport->data + transport->at;
+	enum status status = wire_skim(&transport->skim, first, transport->len - transport->at);
+	if (status == STATUS_OK) {
+		*message = (struct wire_bytes){first, transport->skim.at};
+		transport->at += transport->skim.at;
+		transport->skim = (struct wire_skim){0};
+		check_buffer(transport);
+	} else if (status != STATUS_AGAIN) {
+		error_set(err, STATUS_PROTOCOL,
+			"'%s': what came is not MessagePack, or over a limit (%s)",
+			transport->address, status_name(status));
+		status = STATUS_PROTOCOL;
+	}
+	return status;
 }
 
 enum status transport_receive(struct transport *transport, int64_t deadline_ms,
@@ -271,26 +336,19 @@ enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 {
 	check_connected(transport);
 	for (;;) {
-		if (transport->len > transport->at) {
-			const uint8_t *first = transport->data + transport->at;
-			enum status status =
-				wire_skim(&transport->skim, first, transport->len - transport->at);
+		enum status status = transport_take(transport, message, err);
+		if (status == STATUS_AGAIN) {
+			status = receive_more(transport, deadline_ms, err);
 			if (status == STATUS_OK) {
-				*message = (struct wire_bytes){first, transport->skim.at};
-				transport->at += transport->skim.at;
-				transport->skim = (struct wire_skim){0};
-				check_buffer(transport);
-				return STATUS_OK;
-			}
-			if (status != STATUS_AGAIN) {
-				return error_set(err, STATUS_PROTOCOL,
-					"'%s': what came is not MessagePack, or over a limit (%s)",
-					transport->address, status_name(status));
+				continue;
 			}
 		}
-		enum status status = receive_more(transport, deadline_ms, err);
-		if (status != STATUS_OK) {
-			return status;
-		}
+		return status;
 	}
+}
+
+enum status transport_fill(struct transport *transport, struct error *err)
+{
+	check_connected(transport);
+	return receive_more(transport, TRANSPORT_NOW_MS, err);
 }

@@ -29,6 +29,10 @@ struct transport {
 	size_t cap;
 	struct wire_skim skim;       /* of the message at `at` */
 	unsigned receive_timeout_ms; /* SO_RCVTIMEO of the socket; 0: none */
+	/* Asked while a call waits; true ends it with CLOSED. NULL: none. */
+	bool (*interrupted)(void *context);
+	void *interrupted_context;
+	bool was_interrupted; /* since it was connected */
 };
 
 void transport_init(struct transport *transport, const char *address);
@@ -47,10 +51,29 @@ bool transport_dead(const struct transport *transport);
 enum status transport_send(struct transport *transport, struct iovec *parts, size_t count,
 	int64_t deadline_ms, struct error *err);
 
-/* Hands out the next whole message; it is valid until the next call.
+/* Hands out the next whole message; it is valid until the next call that receives.
  * Errors: AGAIN  (TRANSPORT_NOW_MS only) none is there yet; CLOSED, TIMEOUT, PROTOCOL, NO_MEMORY.
  */
 enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 	struct wire_bytes *message, struct error *err);
+
+/* ---- for who polls the descriptor: none of these waits ---- */
+
+/* A socket that is connected, or is being connected, becomes the transport's. */
+void transport_adopt(struct transport *transport, int fd);
+
+/* Sends what the socket takes now; `parts` stays as it is.
+ * Errors: AGAIN  it takes nothing; CLOSED, NO_MEMORY. */
+enum status transport_try_send(struct transport *transport, const struct iovec *parts, size_t count,
+	size_t *sent, struct error *err);
+
+/* Receives once what has come. Messages that were taken are gone then.
+ * Errors: AGAIN  nothing has come; CLOSED, NO_MEMORY. */
+enum status transport_fill(struct transport *transport, struct error *err);
+
+/* Hands out the next whole message of what was received; it is valid until the next fill.
+ * Errors: AGAIN  there is none; PROTOCOL. */
+enum status transport_take(struct transport *transport, struct wire_bytes *message,
+	struct error *err);
 
 #endif

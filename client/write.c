@@ -16,10 +16,10 @@ static void write_name(struct wire_writer *writer, const char *name, const char 
 	wire_write_str(writer, text);
 }
 
-struct wire_writer *write_begin(rep_client *client, const char *method, size_t fields,
+struct wire_writer *write_begin(struct request *request, const char *method, size_t fields,
 	const char *release)
 {
-	struct wire_writer *writer = client_begin(client, method, 1 + fields);
+	struct wire_writer *writer = request_begin(request, method, 1 + fields);
 	write_name(writer, "release", release != NULL ? release : "live");
 	return writer;
 }
@@ -76,13 +76,13 @@ static enum status check_parts(const struct rep_put_part *parts, size_t count, s
 }
 
 /* One table's columns. */
-static void write_part(rep_client *client, const struct rep_put_part *part)
+static void write_part(struct request *request, const struct rep_put_part *part)
 {
-	write_name(&client->request, "table", part->table);
-	rows_write(client, part->rows, part->rows->rows_bytes);
+	write_name(&request->writer, "table", part->table);
+	rows_write(request, part->rows, part->rows->rows_bytes);
 }
 
-static enum status begin_put(rep_client *client, const char *release,
+enum status write_put(struct request *request, const char *release,
 	const struct rep_put_part *parts, size_t count, struct error *err)
 {
 	enum status status = check_parts(parts, count, err);
@@ -91,29 +91,29 @@ static enum status begin_put(rep_client *client, const char *release,
 	}
 	const bool if_newer = parts[0].rows->if_newer;
 	const size_t fields = count == 1 ? 1 + rows_fields(parts[0].rows) : 1;
-	struct wire_writer *writer = write_begin(client, "put", if_newer + fields, release);
+	struct wire_writer *writer = write_begin(request, "put", if_newer + fields, release);
 	if (if_newer) {
 		wire_write_str(writer, "if_newer");
 		wire_write_bool(writer, true);
 	}
 	if (count == 1) {
-		write_part(client, &parts[0]);
+		write_part(request, &parts[0]);
 		return STATUS_OK;
 	}
 	wire_write_str(writer, "parts");
 	wire_write_array(writer, count);
 	for (size_t i = 0; i < count; i++) {
 		/* Rows of all parts but the last are copied: a request has one tail. */
-		if (client->tail.len > 0) {
-			wire_write_raw(writer, client->tail.data, client->tail.len);
+		if (request->tail.len > 0) {
+			wire_write_raw(writer, request->tail.data, request->tail.len);
 		}
 		wire_write_map(writer, 1 + rows_fields(parts[i].rows));
-		write_part(client, &parts[i]);
+		write_part(request, &parts[i]);
 	}
 	return STATUS_OK;
 }
 
-static enum status begin_delete(rep_client *client, const char *release, const char *table,
+enum status write_delete(struct request *request, const char *release, const char *table,
 	const struct rep_keys *keys, struct error *err)
 {
 	enum status status = check_table(table, err);
@@ -121,7 +121,7 @@ static enum status begin_delete(rep_client *client, const char *release, const c
 		status = keys_check(keys, err);
 	}
 	if (status == STATUS_OK) {
-		struct wire_writer *writer = write_begin(client, "delete", 2, release);
+		struct wire_writer *writer = write_begin(request, "delete", 2, release);
 		write_name(writer, "table", table);
 		wire_write_str(writer, "keys");
 		wire_write_bin(writer, keys->data, keys->bytes);
@@ -131,26 +131,34 @@ static enum status begin_delete(rep_client *client, const char *release, const c
 
 /* ---- the answers ---- */
 
-/* Reads an answer and lets go of it. What lies once may lie again: the connection is
- * closed when it is not one to a write. */
-static enum status finish_write(rep_client *client, struct reply *reply, struct rep_written *out,
-	struct error *err)
+enum status write_read(struct wire_value result, struct rep_written *out, struct error *err)
 {
 	struct rep_written written = {0};
-	bool read = field_text(reply->result, "release", written.release, sizeof written.release) &&
-		    field_uint(reply->result, "sequence", &written.sequence) &&
-		    (field_uint(reply->result, "applied", &written.count) ||
-			    field_uint(reply->result, "deleted", &written.count));
-	(void)field_uint(reply->result, "next", &written.next);
-	reply_close(reply);
+	bool read = field_text(result, "release", written.release, sizeof written.release) &&
+		    field_uint(result, "sequence", &written.sequence) &&
+		    (field_uint(result, "applied", &written.count) ||
+			    field_uint(result, "deleted", &written.count));
+	(void)field_uint(result, "next", &written.next);
 	if (!read) {
-		client_disconnect(client);
 		return error_set(err, STATUS_PROTOCOL, "a write was answered in an unknown way");
 	}
 	if (out != NULL) {
 		*out = written;
 	}
 	return STATUS_OK;
+}
+
+/* Reads an answer and lets go of it. What lies once may lie again: the connection is
+ * closed when it is not one to a write. */
+static enum status finish_write(rep_client *client, struct reply *reply, struct rep_written *out,
+	struct error *err)
+{
+	const enum status status = write_read(reply->result, out, err);
+	reply_close(reply);
+	if (status != STATUS_OK) {
+		client_disconnect(client);
+	}
+	return status;
 }
 
 enum status write_call(rep_client *client, struct rep_written *out, struct error *err)
@@ -174,7 +182,7 @@ enum rep_status rep_put_parts(rep_client *client, const char *release,
 	struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	enum status status = begin_put(client, release, parts, count, err);
+	enum status status = write_put(client_request(client), release, parts, count, err);
 	return (enum rep_status)(status == STATUS_OK ? write_call(client, out, err) : status);
 }
 
@@ -189,7 +197,7 @@ enum rep_status rep_delete(rep_client *client, const char *release, const char *
 	struct rep_keys keys, struct rep_written *out, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	enum status status = begin_delete(client, release, table, &keys, err);
+	enum status status = write_delete(client_request(client), release, table, &keys, err);
 	return (enum rep_status)(status == STATUS_OK ? write_call(client, out, err) : status);
 }
 
@@ -197,7 +205,7 @@ enum rep_status rep_put_parts_send(rep_client *client, const char *release,
 	const struct rep_put_part *parts, size_t count, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	enum status status = begin_put(client, release, parts, count, err);
+	enum status status = write_put(client_request(client), release, parts, count, err);
 	return (enum rep_status)(status == STATUS_OK ? write_send(client, err) : status);
 }
 
@@ -212,7 +220,7 @@ enum rep_status rep_delete_send(rep_client *client, const char *release, const c
 	struct rep_keys keys, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	enum status status = begin_delete(client, release, table, &keys, err);
+	enum status status = write_delete(client_request(client), release, table, &keys, err);
 	return (enum rep_status)(status == STATUS_OK ? write_send(client, err) : status);
 }
 

@@ -1,4 +1,4 @@
-/* write.h - requests that write: begun, then called or sent along the pipeline of writes.
+/* write.h - puts, deletes and samples on the wire, and along the pipeline of writes.
  *
  * Threads: one at a time.
  */
@@ -8,8 +8,19 @@
 #include "client/client.h"
 
 /* Begins a request whose map has the release and `fields` more entries. */
-struct wire_writer *write_begin(rep_client *client, const char *method, size_t fields,
+struct wire_writer *write_begin(struct request *request, const char *method, size_t fields,
 	const char *release);
+
+/* Write whole requests. Errors: BAD_REQUEST, TOO_LARGE: what is wrong with the arguments. */
+enum status write_put(struct request *request, const char *release,
+	const struct rep_put_part *parts, size_t count, struct error *err);
+enum status write_delete(struct request *request, const char *release, const char *table,
+	const struct rep_keys *keys, struct error *err);
+enum status write_observe(struct request *request, const char *release,
+	const struct rep_samples *samples, struct error *err);
+
+/* Reads the answer to any of them; `out` may be NULL. Errors: PROTOCOL. */
+enum status write_read(struct wire_value result, struct rep_written *out, struct error *err);
 
 /* Sends the request that was begun and waits for its answer; `out` may be NULL. */
 enum status write_call(rep_client *client, struct rep_written *out, struct error *err);

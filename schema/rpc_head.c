@@ -1,4 +1,4 @@
-/* rpc_head.c - reads [0, msgid, method, ... or [2, method, ... */
+/* rpc_head.c - reads [0, msgid, method, ... or [2, method, ... or [1, msgid, ... */
 #include "schema/rpc_head.h"
 
 #include "schema/limits.h"
@@ -188,4 +188,18 @@ bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t 
 		pass(&cursor, &heads_max);
 	}
 	return false;
+}
+
+bool rpc_response_read(const uint8_t *data, size_t len, uint32_t *msgid)
+{
+	enum { ITEMS = 4 };
+	struct cursor cursor = {.at = data, .end = data + len, .ok = true};
+	const uint64_t items = take_array(&cursor);
+	const uint64_t type = take_uint(&cursor);
+	const uint64_t number = take_uint(&cursor);
+	if (!cursor.ok || items != ITEMS || type != RPC_RESPONSE || number > UINT32_MAX) {
+		return false;
+	}
+	*msgid = (uint32_t)number;
+	return true;
 }

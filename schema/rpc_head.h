@@ -1,6 +1,6 @@
-/* rpc_head.h - the first bytes of a request, read without parsing the rest.
+/* rpc_head.h - the first bytes of a message, read without parsing the rest.
  *
- * They say which method is called, so that the message can be handed to the thread that will run
+ * Of a request they say which method is called, so that the message can be handed to the thread that will run
  * it, and be parsed there. They also have the msgid, which an error reply needs even if the message
  * is broken or too large further on.
  *
@@ -30,5 +30,8 @@ enum rpc_head_reach rpc_head_read(const uint8_t *data, size_t len, struct rpc_he
  * parsing it. False: there is none, or it stands behind so many values that nobody looks for it on a
  * loop. */
 bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t *out);
+
+/* Reads the msgid of a response. False: it is none. */
+bool rpc_response_read(const uint8_t *data, size_t len, uint32_t *msgid);
 
 #endif

@@ -91,10 +91,19 @@ struct rep_options {
 	unsigned connect_timeout_ms; /* 0: 5,000; of the time of a call at most */
 	unsigned timeout_ms;         /* of each call, for its answer; 0: 30,000 */
 	bool no_reconnect;           /* a lost connection stays lost: calls return REP_CLOSED */
-	uint64_t reserved[16];
+	/* Other addresses that serve the same releases: they are tried in turn where the one before
+	 * cannot be connected. */
+	const char *const *others;
+	size_t others_count;
+	/* Asked when a signal comes while a call waits, and twice a second: true ends the call with
+	 * REP_CLOSED, and its connection. Of a client of repstore_async.h nothing waits. NULL: none. */
+	bool (*interrupted)(void *context);
+	void *interrupted_context;
+	uint64_t reserved[12];
 };
 
-/* options may be NULL. Errors: IO, TIMEOUT, UNSUPPORTED (protocol version), NO_MEMORY. */
+/* options may be NULL; they are copied. Errors: BAD_REQUEST, IO, TIMEOUT, UNSUPPORTED (protocol version),
+ * NO_MEMORY. */
 REP_API enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
 	struct rep_error *err);
 REP_API void rep_close(rep_client *client); /* NULL is fine */

@@ -26,7 +26,7 @@ def main(output, *headers):
         with open(header, encoding='utf-8') as file:
             builder.cdef(declarations(file.read()))
     builder.cdef('void free(void *memory);')
-    builder.set_source('repstore._repstore', '#include <stdlib.h>\n#include "repstore.h"\n',
+    builder.set_source('repstore._repstore', '#include <stdlib.h>\n#include "repstore.h"\n#include "repstore_async.h"\n',
                        py_limited_api=True)
     builder.emit_c_code(output)
 

@@ -12,9 +12,9 @@
 
 #include "daemon/net/counter.h"
 #include "daemon/net/heap.h"
-#include "daemon/net/link.h"
 #include "daemon/net/request.h"
 #include "daemon/store/system/lock.h"
+#include "schema/link.h"
 #include "schema/status.h"
 #include "schema/wire.h"
 

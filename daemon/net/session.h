@@ -10,11 +10,11 @@
 #define DAEMON_NET_SESSION_H
 
 #include "daemon/net/lane.h"
-#include "daemon/net/link.h"
 #include "daemon/net/loop.h"
 #include "daemon/net/read_buffer.h"
 #include "daemon/net/request.h"
 #include "daemon/net/user.h"
+#include "schema/link.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -10,8 +10,8 @@
 
 #include "daemon/net/budget.h"
 #include "daemon/net/lane.h"
-#include "daemon/net/link.h"
 #include "daemon/store/system/lock.h"
+#include "schema/link.h"
 
 #include <sys/types.h>
 

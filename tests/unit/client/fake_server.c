@@ -137,7 +137,9 @@ static void *serve(void *arg)
 		if (fd < 0) {
 			return NULL;
 		}
+		atomic_store(&server->serving, fd);
 		serve_connection(server, fd);
+		atomic_store(&server->serving, -1);
 		close(fd);
 		server->connections++;
 	}
@@ -171,6 +173,12 @@ void fake_server_await_end(struct fake_server *server)
 	while (server->connections == 0) {
 		wait_a_moment(&wait);
 	}
+}
+
+void fake_server_hang_up(struct fake_server *server)
+{
+	shutdown(server->listener, SHUT_RDWR);
+	shutdown(atomic_load(&server->serving), SHUT_RDWR);
 }
 
 void fake_server_stop(struct fake_server *server)

@@ -36,8 +36,9 @@ struct fake_server {
 	char path[96];
 	fake_answer *answer;
 	const void *arg;
-	uint64_t protocol; /* what hello says; 1 */
-	bool can_limit;    /* hello says that it knows timeout_ms; true */
+	uint64_t protocol;  /* what hello says; 1 */
+	bool can_limit;     /* hello says that it knows timeout_ms; true */
+	atomic_int serving; /* the socket of the connection; -1: none */
 	atomic_uint requests;
 	atomic_uint connections; /* that have ended */
 };
@@ -45,6 +46,8 @@ struct fake_server {
 void fake_server_start(struct fake_server *server, fake_answer *answer, const void *arg);
 /* Waits until the client has left. */
 void fake_server_stop(struct fake_server *server);
+/* Ends the connection that is being served, and takes no other. */
+void fake_server_hang_up(struct fake_server *server);
 
 /* Waits until the server has ended its first connection. */
 void fake_server_await_end(struct fake_server *server);

@@ -5,8 +5,8 @@
  *
  * Threads: those of the list's owner.
  */
-#ifndef DAEMON_NET_LINK_H
-#define DAEMON_NET_LINK_H
+#ifndef SCHEMA_LINK_H
+#define SCHEMA_LINK_H
 
 #include <assert.h>
 #include <stdbool.h>

@@ -1,0 +1,20 @@
+/* fetch.h - a fetch on the wire.
+ *
+ * Threads: any; there is no state.
+ */
+#ifndef CLIENT_FETCH_H
+#define CLIENT_FETCH_H
+
+#include "client/request.h"
+#include "repstore.h"
+
+/* Writes the whole request. Errors: BAD_REQUEST, TOO_LARGE: what is wrong with the arguments. */
+enum status fetch_write(struct request *request, const char *release, const struct rep_part *parts,
+	size_t count, struct error *err);
+
+/* Fills the parts from an answer; `out` may be NULL. Errors: PROTOCOL; TOO_LARGE  there is not the room
+ * for some rows: shapes are filled, nothing else is. */
+enum status fetch_read(struct wire_value result, struct rep_part *parts, size_t count,
+	struct rep_fetched *out, struct error *err);
+
+#endif
