@@ -85,8 +85,8 @@ static bool port_fits(const char *port)
 
 static enum status copy_names(const struct addrinfo *list, struct address *out, struct error *err)
 {
-	size_t count = 0;
-	for (const struct addrinfo *each = list; each != NULL; each = each->ai_next) {
+	size_t count = 1; /* getaddrinfo gives one at least */
+	for (const struct addrinfo *each = list->ai_next; each != NULL; each = each->ai_next) {
 		count++;
 	}
 	out->names = calloc(count, sizeof *out->names);

@@ -12,14 +12,14 @@ enum {
 };
 
 /* So many hedges may be saved up: a stall of a tenth of a second is full of them. */
-static const double BUDGET_MAX = 128;
-static const double SHARE = 0.05;
+static const double budget_max = 128;
+static const double usual_share = 0.05;
 
 void hedge_init(struct hedge *hedge, double share, unsigned floor_us)
 {
 	*hedge = (struct hedge){
 		.floor_us = floor_us != 0 ? floor_us : HEDGE_FLOOR_US,
-		.share = share > 0 ? share : SHARE,
+		.share = share > 0 ? share : usual_share,
 		.rest_us = REST_US_MIN,
 	};
 	hedge->delay_us = hedge->floor_us;
@@ -28,8 +28,8 @@ void hedge_init(struct hedge *hedge, double share, unsigned floor_us)
 void hedge_note_read(struct hedge *hedge)
 {
 	hedge->budget += hedge->share;
-	if (hedge->budget > BUDGET_MAX) {
-		hedge->budget = BUDGET_MAX;
+	if (hedge->budget > budget_max) {
+		hedge->budget = budget_max;
 	}
 }
 

@@ -119,6 +119,7 @@ void side_keep(rep_async *async, enum async_peer which)
 	while (!link_is_alone(borrowing)) {
 		struct call *call = LINK_OWNER(borrowing->next, struct call, borrowing);
 		link_remove(&call->borrowing);
+		assert(call->answer.len > 0);
 		call->kept = malloc(call->answer.len);
 		if (call->kept == NULL) {
 			call->status = STATUS_NO_MEMORY;

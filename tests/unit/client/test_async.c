@@ -101,7 +101,7 @@ static void rows_that_do_not_fit_may_be_taken_again(void **state)
 	part.rows_bytes = 8;
 	assert_int_equal(async_await(async), ticket);
 	assert_int_equal(rep_async_fetched(async, ticket, &part, 1, NULL, &err), REP_TOO_LARGE);
-	assert_int_equal(part.stride, DIM * VIEWS * sizeof(float));
+	assert_int_equal(part.stride, sizeof(float) * DIM * VIEWS);
 	async_expect_rows(async, ticket);
 	rep_async_close(async);
 	fake_server_stop(&server);
