@@ -170,6 +170,15 @@ static int64_t slice_ms(const struct transport *transport, int64_t left)
 	return is_asked && (left == 0 || left > INTERRUPTED_MS) ? INTERRUPTED_MS : left;
 }
 
+/* The same as poll takes it. */
+static int poll_ms(int64_t left)
+{
+	if (left == 0) {
+		return -1;
+	}
+	return left > INT32_MAX ? INT32_MAX : (int)left;
+}
+
 /* Waits until bytes can be sent, and receives what arrives meanwhile. */
 static enum status wait_to_send(struct transport *transport, int64_t deadline_ms, struct error *err)
 {
@@ -183,9 +192,8 @@ static enum status wait_to_send(struct transport *transport, int64_t deadline_ms
 		}
 	}
 	left = slice_ms(transport, left);
-	const int wait_ms = left == 0 ? -1 : left > INT32_MAX ? INT32_MAX : (int)left;
 	struct pollfd wait = {.fd = transport->fd, .events = POLLIN | POLLOUT};
-	int ready = poll(&wait, 1, wait_ms);
+	int ready = poll(&wait, 1, poll_ms(left));
 	if (ready < 0 && errno != EINTR) {
 		return error_set(err, STATUS_IO, "poll: %s", strerror(errno));
 	}
@@ -268,6 +276,15 @@ static enum status arm_timeout(struct transport *transport, int64_t left, struct
 	return STATUS_OK;
 }
 
+/* Waits for bytes by poll, whatever comes of it. A recv that waits on a Unix socket is woken twice a
+ * request, as the kernel does not tell it what for: when the peer takes the request out of the socket, which
+ * makes room to send, and when the answer is there. */
+static void await_bytes(const struct transport *transport, int64_t left)
+{
+	struct pollfd wait = {.fd = transport->fd, .events = POLLIN};
+	(void)poll(&wait, 1, poll_ms(left));
+}
+
 /* The deadline is over. A process that was stopped, or a machine that was asleep, may have an answer
  * that came in time. */
 static enum status receive_late(struct transport *transport, size_t room, struct error *err)
@@ -299,12 +316,16 @@ static enum status receive_more(struct transport *transport, int64_t deadline_ms
 			return receive_late(transport, room, err);
 		}
 	}
-	status = arm_timeout(transport, slice_ms(transport, left), err);
-	if (status != STATUS_OK) {
-		return status;
+	left = slice_ms(transport, left);
+	if (missing < RECEIVE_ALL_MIN) {
+		await_bytes(transport, left);
+		status = receive_some(transport, room, MSG_DONTWAIT, err);
+	} else {
+		status = arm_timeout(transport, left, err);
+		if (status == STATUS_OK) {
+			status = receive_some(transport, missing, MSG_WAITALL, err);
+		}
 	}
-	bool all = missing >= RECEIVE_ALL_MIN;
-	status = receive_some(transport, all ? missing : room, all ? MSG_WAITALL : 0, err);
 	/* AGAIN is a time-out or a signal. The clock tells which, when the caller comes back. */
 	return status == STATUS_AGAIN ? check_interrupted(transport, err) : status;
 }
