@@ -11,6 +11,7 @@ enum {
 	CONNECT_TIMEOUT_MS = 5000,
 	CALL_TIMEOUT_MS = 30000,
 	OTHERS_MAX = 64,
+	SPIN_MAX_US = 10000,
 };
 
 static const char *address_of(const struct rep_options *given)
@@ -28,6 +29,10 @@ static enum status check(const struct rep_options *given, struct error *err)
 		return error_set(err, STATUS_BAD_REQUEST,
 			"others_count: %zu given, at most %d allowed", given->others_count,
 			OTHERS_MAX);
+	}
+	if (given->spin_us > SPIN_MAX_US) {
+		return error_set(err, STATUS_BAD_REQUEST, "spin_us: %u given, at most %d allowed",
+			given->spin_us, SPIN_MAX_US);
 	}
 	for (size_t i = 0; i < given->others_count; i++) {
 		if (given->others == NULL || given->others[i] == NULL) {
@@ -63,6 +68,7 @@ enum status options_read(const struct rep_options *given, struct options *out, s
 								    : CONNECT_TIMEOUT_MS,
 		.timeout_ms = from->timeout_ms != 0 ? from->timeout_ms : CALL_TIMEOUT_MS,
 		.no_reconnect = from->no_reconnect,
+		.spin_us = from->spin_us,
 		.interrupted = from->interrupted,
 		.interrupted_context = from->interrupted_context,
 	};

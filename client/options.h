@@ -17,6 +17,7 @@ struct options {
 	unsigned connect_timeout_ms;
 	unsigned timeout_ms;
 	bool no_reconnect;
+	unsigned spin_us;
 	bool (*interrupted)(void *context); /* or NULL */
 	void *interrupted_context;
 };

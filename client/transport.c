@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,6 +27,8 @@ enum {
 	SOCKET_BUFFER_BYTES = 4 << 20,
 	/* A signal that comes just before a system call waits is not noticed by that call. */
 	INTERRUPTED_MS = 500,
+	/* After so many looks in vain it sleeps at once, until a sleep was shorter than a look. */
+	VAIN_MAX = 3,
 };
 
 void transport_init(struct transport *transport, const char *address)
@@ -51,6 +54,13 @@ void transport_adopt(struct transport *transport, int fd)
 	transport->fd = fd;
 	transport->receive_timeout_ms = 0;
 	transport->was_interrupted = false;
+}
+
+void transport_set_spin(struct transport *transport, unsigned spin_us)
+{
+	cpu_set_t set;
+	const bool has_others = sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 1;
+	transport->spin_us = has_others ? spin_us : 0;
 }
 
 enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err)
@@ -276,13 +286,32 @@ static enum status arm_timeout(struct transport *transport, int64_t left, struct
 	return STATUS_OK;
 }
 
+/* Looks for bytes without sleeping. AGAIN: none have come. */
+static enum status look_for_bytes(struct transport *transport, size_t room, struct error *err)
+{
+	if (transport->spin_us == 0 || transport->vain >= VAIN_MAX) {
+		return STATUS_AGAIN;
+	}
+	const int64_t end_us = clock_now_us() + transport->spin_us;
+	enum status status = STATUS_AGAIN;
+	do {
+		status = receive_some(transport, room, MSG_DONTWAIT, err);
+	} while (status == STATUS_AGAIN && clock_now_us() < end_us);
+	transport->vain = status == STATUS_AGAIN ? transport->vain + 1 : 0;
+	return status;
+}
+
 /* Waits for bytes by poll, whatever comes of it. A recv that waits on a Unix socket is woken twice a
  * request, as the kernel does not tell it what for: when the peer takes the request out of the socket, which
  * makes room to send, and when the answer is there. */
-static void await_bytes(const struct transport *transport, int64_t left)
+static void await_bytes(struct transport *transport, int64_t left)
 {
 	struct pollfd wait = {.fd = transport->fd, .events = POLLIN};
+	const int64_t began_us = transport->spin_us > 0 ? clock_now_us() : 0;
 	(void)poll(&wait, 1, poll_ms(left));
+	if (transport->spin_us > 0 && clock_now_us() - began_us < transport->spin_us) {
+		transport->vain = 0;
+	}
 }
 
 /* The deadline is over. A process that was stopped, or a machine that was asleep, may have an answer
@@ -318,8 +347,11 @@ static enum status receive_more(struct transport *transport, int64_t deadline_ms
 	}
 	left = slice_ms(transport, left);
 	if (missing < RECEIVE_ALL_MIN) {
-		await_bytes(transport, left);
-		status = receive_some(transport, room, MSG_DONTWAIT, err);
+		status = look_for_bytes(transport, room, err);
+		if (status == STATUS_AGAIN) {
+			await_bytes(transport, left);
+			status = receive_some(transport, room, MSG_DONTWAIT, err);
+		}
 	} else {
 		status = arm_timeout(transport, left, err);
 		if (status == STATUS_OK) {

@@ -33,10 +33,15 @@ struct transport {
 	bool (*interrupted)(void *context);
 	void *interrupted_context;
 	bool was_interrupted; /* since it was connected */
+	int64_t spin_us;      /* how long to look for bytes before it sleeps; 0: not at all */
+	unsigned vain;        /* looks in a row after which it had to sleep */
 };
 
 void transport_init(struct transport *transport, const char *address);
 void transport_fini(struct transport *transport);
+
+/* Not at all where the process has one processor: its peer could not answer meanwhile. */
+void transport_set_spin(struct transport *transport, unsigned spin_us);
 
 /* Errors: those of address_connect. */
 enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err);

@@ -202,6 +202,7 @@ static enum status start_server(struct process *process, struct error *err)
 				.least_rate_bytes = settings->least_rate_bytes,
 				.request_timeout_ms = settings->request_timeout_ms,
 				.grace_ms = settings->stop_grace_ms,
+				.spin_us = settings->spin_us,
 			},
 		.request_memory_bytes = settings->request_memory_bytes,
 		.reply_memory_bytes = settings->reply_memory_bytes,

@@ -50,6 +50,7 @@ struct settings {
 	size_t least_rate_bytes;
 	unsigned request_timeout_ms;
 	unsigned stop_grace_ms;
+	unsigned spin_us;
 };
 
 enum settings_wish { SETTINGS_RUN, SETTINGS_HELP, SETTINGS_VERSION };

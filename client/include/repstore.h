@@ -99,7 +99,11 @@ struct rep_options {
 	 * REP_CLOSED, and its connection. Of a client of repstore_async.h nothing waits. NULL: none. */
 	bool (*interrupted)(void *context);
 	void *interrupted_context;
-	uint64_t reserved[12];
+	/* How many microseconds a call looks for its answer before it sleeps: for one who has a processor
+	 * to spend, since waking a thread takes longer than a small request. It is left where answers take
+	 * longer, or where the process has one processor. 0: not at all. At most 10,000. */
+	unsigned spin_us;
+	uint64_t reserved[11];
 };
 
 /* options may be NULL; they are copied. Errors: BAD_REQUEST, IO, TIMEOUT, UNSUPPORTED (protocol version),

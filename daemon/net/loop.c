@@ -329,6 +329,52 @@ static void assert_nothing_is_left(struct loop *loop)
 	lock_release(&loop->lock);
 }
 
+/* What the loop has done so far, as a number that grows with it. */
+static uint64_t work_of(struct loop *loop)
+{
+	return counter_read(&loop->figures.bytes_in) + counter_read(&loop->figures.bytes_out);
+}
+
+/* Looks for something to do, without sleeping, until there was some or the time is over. False: no handle
+ * is left. */
+static bool look(struct loop *loop)
+{
+	const uint64_t before = work_of(loop);
+	const uint64_t end_ns = uv_hrtime() + loop->spin.most_ns;
+	bool is_alive = true;
+	bool is_vain = true;
+	while (is_alive && is_vain && uv_hrtime() < end_ns) {
+		is_alive = uv_run(&loop->uv, UV_RUN_NOWAIT) != 0;
+		is_vain = work_of(loop) == before;
+	}
+	spin_note_look(&loop->spin, is_vain);
+	return is_alive;
+}
+
+/* Sleeps until there is something to do, and does it. False: no handle is left. */
+static bool sleep_once(struct loop *loop)
+{
+	const uint64_t before = work_of(loop);
+	const uint64_t began_ns = uv_hrtime();
+	const bool is_alive = uv_run(&loop->uv, UV_RUN_ONCE) != 0;
+	if (work_of(loop) != before) {
+		spin_note_sleep(&loop->spin, uv_hrtime() - began_ns);
+	}
+	return is_alive;
+}
+
+static void run(struct loop *loop)
+{
+	if (loop->spin.most_ns == 0) {
+		uv_run(&loop->uv, UV_RUN_DEFAULT);
+		return;
+	}
+	bool is_alive = true;
+	while (is_alive) {
+		is_alive = spin_wanted(&loop->spin) ? look(loop) : sleep_once(loop);
+	}
+}
+
 static void *loop_main(void *arg)
 {
 	struct loop *loop = arg;
@@ -337,7 +383,8 @@ static void *loop_main(void *arg)
 	atomic_store_explicit(&loop->running, pthread_self(), memory_order_relaxed);
 	loop->looked_ns = uv_hrtime();
 	loop->looked_cpu_ns = cpu_time_ns();
-	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	spin_init(&loop->spin, loop->net->limits.spin_us);
+	run(loop);
 	assert_nothing_is_left(loop);
 	atomic_store_explicit(&loop->running, 0, memory_order_relaxed);
 	method_thread_end();

@@ -13,6 +13,7 @@
 #include "daemon/net/counter.h"
 #include "daemon/net/heap.h"
 #include "daemon/net/request.h"
+#include "daemon/net/spin.h"
 #include "daemon/store/system/lock.h"
 #include "schema/link.h"
 #include "schema/status.h"
@@ -84,6 +85,7 @@ struct loop {
 	uint64_t turn_ns;       /* how long this iteration has worked on messages */
 	uint64_t looked_ns;     /* monotonic clock: when it looked at the CPU time */
 	uint64_t looked_cpu_ns;
+	struct spin spin;
 	uint64_t stop_at_ms; /* when the grace ends */
 	bool stopping;
 	bool ended; /* uv_loop_close returned 0: no handle was left open */

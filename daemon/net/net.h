@@ -25,6 +25,7 @@ struct net_limits {
 	/* How long a request may stay half sent, or wait for memory. 0: for ever. */
 	unsigned request_timeout_ms;
 	unsigned grace_ms; /* how long requests in flight may take when the server stops */
+	unsigned spin_us;  /* how long a loop looks for requests before it sleeps; 0: not at all */
 };
 
 /* An event of which there may be very many: it is told now and then. Zeroed, none was told. */

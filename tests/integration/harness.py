@@ -459,6 +459,12 @@ class Daemon:
         self.stop()
         return self.start()
 
+    def cpu_seconds(self):
+        """What it has taken of the processors."""
+        with open('/proc/%d/stat' % self.process.pid, encoding='ascii') as file:
+            fields = file.read().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
     def memory_bytes(self, name='VmRSS'):
         with open('/proc/%d/status' % self.process.pid) as status:
             return int(re.search(name + r':\s+(\d+) kB', status.read()).group(1)) * 1024

@@ -7,6 +7,7 @@ harness compares it with TURN_MS when the daemon stops.
 
 import contextlib
 import threading
+import time
 
 import numpy as np
 
@@ -14,6 +15,7 @@ import harness
 
 DIM = 8
 KEYS_MAX = 1 << 20
+IDLE_SECONDS = 1
 
 
 class Pings:
@@ -147,6 +149,21 @@ class LoopTest(harness.Case):
                     with contextlib.suppress(harness.Failed):
                         self.client.call(method, **params)
         self.assertGreater(pings.count, 0)
+
+
+class SpinTest(harness.Case):
+    """A daemon that may look for requests before it sleeps."""
+
+    def test_it_answers_all_and_takes_no_processor_while_nobody_asks(self):
+        daemon = self.start_daemon(*self.config('[net]\nspin_us = 10000\n'))
+        with daemon.client() as client, Pings(daemon) as pings:
+            for _ in range(1000):
+                client.call('ping')
+            self.assertGreater(pings.count, 0)
+        time.sleep(0.2)     # the last looks end in vain
+        before = daemon.cpu_seconds()
+        time.sleep(IDLE_SECONDS)
+        self.assertLess(daemon.cpu_seconds() - before, IDLE_SECONDS / 4)
 
 
 if __name__ == '__main__':

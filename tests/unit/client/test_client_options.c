@@ -120,12 +120,36 @@ static void a_call_that_is_interrupted_ends(void **state)
 	assert_int_equal(server.requests, 2);
 }
 
+/* ---- looking for answers ---- */
+
+static void a_client_that_looks_gets_the_same_answers(void **state)
+{
+	(void)state;
+	enum { CALLS = 200 };
+	struct fake_server server;
+	rep_client *client = NULL;
+	struct rep_error err = {0};
+	fake_server_start(&server, answer_ping, NULL);
+	struct rep_options options = {.address = server.path, .spin_us = 10001};
+	assert_int_equal(rep_connect(&options, &client, &err), REP_BAD_REQUEST);
+	assert_non_null(strstr(err.text, "spin_us: 10001 given, at most 10000 allowed"));
+	options.spin_us = 100;
+	assert_int_equal(rep_connect(&options, &client, NULL), REP_OK);
+	for (unsigned i = 0; i < CALLS; i++) {
+		assert_int_equal(rep_ping(client, NULL), REP_OK);
+	}
+	rep_close(client);
+	fake_server_stop(&server);
+	assert_int_equal(server.requests, CALLS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_address_that_answers_is_used),
 		cmocka_unit_test(another_daemon_goes_on),
 		cmocka_unit_test(a_call_that_is_interrupted_ends),
+		cmocka_unit_test(a_client_that_looks_gets_the_same_answers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

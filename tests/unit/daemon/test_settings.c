@@ -44,6 +44,7 @@ static void a_file_sets_what_it_names(void **state)
 				   "socket_mode = 0600\n"
 				   "request_timeout = 500ms\n"
 				   "stop_grace = 2m\n"
+				   "spin_us = 50\n"
 				   "reply_memory = 104857600";
 	struct settings settings;
 	struct error err;
@@ -60,6 +61,7 @@ static void a_file_sets_what_it_names(void **state)
 	assert_int_equal(settings.socket_mode, 0600);
 	assert_int_equal(settings.request_timeout_ms, 500);
 	assert_int_equal(settings.stop_grace_ms, 120000);
+	assert_int_equal(settings.spin_us, 50);
 	assert_int_equal(settings.reply_memory_bytes, 100 << 20);
 }
 
@@ -73,6 +75,8 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
 		{"[store]\nworkers = 3\n", "FILE:2: unknown setting 'workers' in section 'store'"},
 		{"workers = 3\n", "FILE:1: unknown setting 'workers' in section ''"},
 		{"[net]\nworkers = 0\n", "FILE:2: workers: '0' is no number from 1 to 256"},
+		{"[net]\nspin_us = 20000\n",
+			"FILE:2: spin_us: '20000' is no number from 0 to 10000"},
 		{"[net]\nworkers = 3x\n", "FILE:2: workers: '3x' is no number from 1 to 256"},
 		{"[net]\nworkers = 99999999999999999999\n",
 			"FILE:2: workers: '99999999999999999999' is no number from 1 to 256"},
