@@ -108,6 +108,11 @@ void client_set_pipeline(rep_client *client, uint32_t msgid, enum client_pipelin
 bool client_oldest(const rep_client *client, enum client_pipeline pipeline, uint32_t *msgid);
 
 bool client_connected(const rep_client *client);
+/* Whether no request is under way. */
+static inline bool client_is_idle(const rep_client *client)
+{
+	return client->first == client->next;
+}
 /* Drops the connection if its peer has left while no request was under way. A request that is sent
  * over such a connection would be lost without need. */
 void client_drop_dead(rep_client *client);

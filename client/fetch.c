@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One part of an answer, after it was checked against what was asked. */
@@ -27,6 +28,8 @@ struct answer {
 	struct wire_bytes tags;
 	struct wire_bytes weights;
 	struct wire_bytes why;
+	bool is_placed; /* the rows were received into a part's memory */
+	uint8_t *moved; /* owned: rows that were received into another part's memory; or NULL */
 };
 
 /* ---- the request ---- */
@@ -112,15 +115,18 @@ enum status fetch_write(struct request *request, const char *release, const stru
 
 /* ---- the answer ---- */
 
+static enum status column_error(const char *name, size_t bytes, struct error *err)
+{
+	return error_set(err, STATUS_PROTOCOL,
+		"fetch: the answer's '%s' has not the %zu bytes that it must", name, bytes);
+}
+
 /* A column must have exactly the bytes that its keys need. */
 static enum status read_column(struct wire_value part, const char *name, size_t bytes,
 	struct wire_bytes *out, struct error *err)
 {
-	if (!wire_bin(wire_get(part, name), out) || out->len != bytes) {
-		return error_set(err, STATUS_PROTOCOL,
-			"fetch: the answer's '%s' has not the %zu bytes that it must", name, bytes);
-	}
-	return STATUS_OK;
+	const bool is_right = wire_bin(wire_get(part, name), out) && out->len == bytes;
+	return is_right ? STATUS_OK : column_error(name, bytes, err);
 }
 
 static enum status read_shape(struct wire_value part, const struct rep_part *asked,
@@ -156,6 +162,30 @@ static enum status read_shape(struct wire_value part, const struct rep_part *ask
 	return STATUS_OK;
 }
 
+/* The rows of the bin that was the k-th, from 1, to be received past the message. */
+static struct wire_bytes placed_rows(const struct fetch_answer *from, unsigned k)
+{
+	for (size_t i = 0; i < from->places_count; i++) {
+		if (from->places[i].filled == k) {
+			return (struct wire_bytes){from->places[i].memory, from->places[i].bytes};
+		}
+	}
+	return (struct wire_bytes){0};
+}
+
+/* Of rows that were received past the message an empty bin is left. */
+static enum status read_rows(const struct fetch_answer *from, unsigned *placed,
+	struct wire_value part, size_t bytes, struct answer *out, struct error *err)
+{
+	struct wire_bytes rows;
+	if (bytes > 0 && wire_bin(wire_get(part, "rows"), &rows) && rows.len == 0) {
+		out->rows = placed_rows(from, ++*placed);
+		out->is_placed = true;
+		return out->rows.len == bytes ? STATUS_OK : column_error("rows", bytes, err);
+	}
+	return read_column(part, "rows", bytes, &out->rows, err);
+}
+
 static enum status read_answer(struct wire_value part, const struct rep_part *asked,
 	struct answer *out, struct error *err)
 {
@@ -172,7 +202,6 @@ static enum status read_answer(struct wire_value part, const struct rep_part *as
 		struct wire_bytes *out;
 	} columns[] = {
 		{"found", true, (n + 7) / 8, &out->found},
-		{"rows", true, n * out->stride, &out->rows},
 		{"scales", out->dtype == DTYPE_I8, n * sizeof(float), &out->scales},
 		{"times", asked->times != NULL, n * sizeof(int64_t), &out->times},
 		{"tags", asked->tags != NULL && has_tags, n * sizeof(uint64_t), &out->tags},
@@ -193,7 +222,7 @@ static enum status read_answer(struct wire_value part, const struct rep_part *as
 
 static void copy_column(void *target, struct wire_bytes column, size_t bytes)
 {
-	if (target == NULL || bytes == 0) {
+	if (target == NULL || bytes == 0 || target == column.data) {
 		return;
 	}
 	if (column.len == bytes) {
@@ -240,28 +269,30 @@ static void fill_part(const struct answer *answer, struct rep_part *part)
 	memcpy(part->resolved, answer->table, sizeof part->resolved);
 }
 
-/* Checks all parts before it writes into the caller's memory. */
-enum status fetch_read(struct wire_value result, struct rep_part *parts, size_t count,
-	struct rep_fetched *out, struct error *err)
+static enum status read_answers(const struct fetch_answer *from, const struct rep_part *parts,
+	size_t count, struct answer *out, struct error *err)
 {
-	struct answer answers[LIMIT_PARTS];
-	struct rep_fetched fetched = {0};
-	struct wire_value list = wire_get(result, "parts");
-	if (wire_type(list) != WIRE_ARRAY || wire_size(list) != count ||
-		!field_text(result, "release", fetched.release, sizeof fetched.release) ||
-		!field_uint(result, "sequence", &fetched.sequence)) {
-		return error_set(err, STATUS_PROTOCOL, "fetch: an answer without its parts");
-	}
+	const struct wire_value list = wire_get(from->result, "parts");
+	unsigned placed = 0;
 	for (size_t i = 0; i < count; i++) {
-		answers[i] = (struct answer){0};
-		enum status status = read_answer(wire_item(list, i), &parts[i], &answers[i], err);
+		const struct wire_value part = wire_item(list, i);
+		out[i] = (struct answer){0};
+		enum status status = read_answer(part, &parts[i], &out[i], err);
+		if (status == STATUS_OK) {
+			status = read_rows(from, &placed, part, parts[i].keys.count * out[i].stride,
+				&out[i], err);
+		}
 		if (status != STATUS_OK) {
 			return status;
 		}
 	}
-	for (size_t i = 0; i < count; i++) {
-		fill_shape(&answers[i], &parts[i]);
-	}
+	/* A bin that was taken for rows and is none has left its column empty: nothing is lost. */
+	return STATUS_OK;
+}
+
+static enum status check_room(const struct answer *answers, const struct rep_part *parts,
+	size_t count, struct error *err)
+{
 	for (size_t i = 0; i < count; i++) {
 		if (parts[i].rows != NULL && parts[i].rows_bytes < answers[i].rows.len) {
 			return error_set(err, STATUS_TOO_LARGE,
@@ -269,13 +300,80 @@ enum status fetch_read(struct wire_value result, struct rep_part *parts, size_t 
 				parts[i].table, answers[i].rows.len, parts[i].rows_bytes);
 		}
 	}
+	return STATUS_OK;
+}
+
+static bool is_within(const struct rep_part *part, const uint8_t *data)
+{
+	const uint8_t *rows = part->rows;
+	return rows != NULL && data >= rows && data < rows + part->rows_bytes;
+}
+
+/* Where the memory of one part has room for more rows than it got, and as many as another part got, these
+ * may have been received there. They are taken aside, before that part is filled. */
+static enum status move_rows(struct answer *answers, const struct rep_part *parts, size_t count,
+	struct error *err)
+{
 	for (size_t i = 0; i < count; i++) {
-		fill_part(&answers[i], &parts[i]);
-	}
-	if (out != NULL) {
-		*out = fetched;
+		struct wire_bytes *rows = &answers[i].rows;
+		bool is_elsewhere = false;
+		for (size_t j = 0; j < count && answers[i].is_placed; j++) {
+			is_elsewhere = is_elsewhere || (j != i && is_within(&parts[j], rows->data));
+		}
+		if (!is_elsewhere) {
+			continue;
+		}
+		answers[i].moved = malloc(rows->len);
+		if (answers[i].moved == NULL) {
+			return error_set(err, STATUS_NO_MEMORY, "no memory for %zu bytes of rows",
+				rows->len);
+		}
+		memcpy(answers[i].moved, rows->data, rows->len);
+		rows->data = answers[i].moved;
 	}
 	return STATUS_OK;
+}
+
+/* Fills all parts, or none. */
+static enum status fill_parts(struct answer *answers, struct rep_part *parts, size_t count,
+	struct error *err)
+{
+	enum status status = check_room(answers, parts, count, err);
+	if (status == STATUS_OK) {
+		status = move_rows(answers, parts, count, err);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (status == STATUS_OK) {
+			fill_part(&answers[i], &parts[i]);
+		}
+		free(answers[i].moved);
+	}
+	return status;
+}
+
+enum status fetch_read(const struct fetch_answer *answer, struct rep_part *parts, size_t count,
+	struct rep_fetched *out, struct error *err)
+{
+	struct answer answers[LIMIT_PARTS];
+	struct rep_fetched fetched = {0};
+	const struct wire_value list = wire_get(answer->result, "parts");
+	if (wire_type(list) != WIRE_ARRAY || wire_size(list) != count ||
+		!field_text(answer->result, "release", fetched.release, sizeof fetched.release) ||
+		!field_uint(answer->result, "sequence", &fetched.sequence)) {
+		return error_set(err, STATUS_PROTOCOL, "fetch: an answer without its parts");
+	}
+	enum status status = read_answers(answer, parts, count, answers, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	for (size_t i = 0; i < count; i++) {
+		fill_shape(&answers[i], &parts[i]);
+	}
+	status = fill_parts(answers, parts, count, err);
+	if (status == STATUS_OK && out != NULL) {
+		*out = fetched;
+	}
+	return status;
 }
 
 /* Reads an answer and closes the reply. An answer that does not fit what was asked ends the
@@ -283,12 +381,34 @@ enum status fetch_read(struct wire_value result, struct rep_part *parts, size_t 
 static enum status finish_fetch(rep_client *client, struct reply *reply, struct rep_part *parts,
 	size_t count, struct rep_fetched *out, struct error *err)
 {
-	enum status status = fetch_read(reply->result, parts, count, out, err);
+	const struct transport *transport = &client->transport;
+	const struct fetch_answer answer = {.result = reply->result,
+		.places = transport->places,
+		.places_count = transport->places_count};
+	enum status status = fetch_read(&answer, parts, count, out, err);
 	reply_close(reply);
 	if (status == STATUS_PROTOCOL) {
 		client_disconnect(client);
 	}
 	return status;
+}
+
+/* Where large rows are received without a copy: into the memory of each part, if they fill it. That wins where
+ * the client is awake while the daemon still writes; elsewhere it costs a system call more than it saves. */
+static size_t list_places(const rep_client *client, const struct rep_part *parts, size_t count,
+	struct transport_place *places)
+{
+	size_t listed = 0;
+	if (client->transport.spin_us == 0 || !client_is_idle(client)) {
+		return 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].rows != NULL && parts[i].rows_bytes >= TRANSPORT_PLACE_MIN) {
+			places[listed++] = (struct transport_place){.memory = parts[i].rows,
+				.bytes = parts[i].rows_bytes};
+		}
+	}
+	return listed;
 }
 
 enum rep_status rep_fetch(rep_client *client, const char *release, struct rep_part *parts,
@@ -297,13 +417,17 @@ enum rep_status rep_fetch(rep_client *client, const char *release, struct rep_pa
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
 	enum status status = fetch_write(client_request(client), release, parts, count, err);
+	struct transport_place places[LIMIT_PARTS];
 	if (status == STATUS_OK) {
+		const size_t placed = list_places(client, parts, count, places);
+		transport_set_places(&client->transport, places, placed);
 		status = client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply,
 			err);
 	}
 	if (status == STATUS_OK) {
 		status = finish_fetch(client, &reply, parts, count, out, err);
 	}
+	transport_set_places(&client->transport, NULL, 0);
 	return (enum rep_status)status;
 }
 

@@ -6,15 +6,23 @@
 #define CLIENT_FETCH_H
 
 #include "client/request.h"
+#include "client/transport.h"
 #include "repstore.h"
 
 /* Writes the whole request. Errors: BAD_REQUEST, TOO_LARGE: what is wrong with the arguments. */
 enum status fetch_write(struct request *request, const char *release, const struct rep_part *parts,
 	size_t count, struct error *err);
 
+/* An answer: what was parsed, and rows that were received where they belong. */
+struct fetch_answer {
+	struct wire_value result;
+	const struct transport_place *places; /* borrowed; NULL: none */
+	size_t places_count;
+};
+
 /* Fills the parts from an answer; `out` may be NULL. Errors: PROTOCOL; TOO_LARGE  there is not the room
  * for some rows: shapes are filled, nothing else is. */
-enum status fetch_read(struct wire_value result, struct rep_part *parts, size_t count,
+enum status fetch_read(const struct fetch_answer *answer, struct rep_part *parts, size_t count,
 	struct rep_fetched *out, struct error *err);
 
 #endif

@@ -29,6 +29,9 @@ enum {
 	INTERRUPTED_MS = 500,
 	/* After so many looks in vain it sleeps at once, until a sleep was shorter than a look. */
 	VAIN_MAX = 3,
+	/* The first bytes of an answer whose rows have a place: enough to see the rows begin. */
+	PLACE_HEAD_BYTES = 1024,
+	BIN32_HEAD_BYTES = 5,
 };
 
 void transport_init(struct transport *transport, const char *address)
@@ -54,6 +57,7 @@ void transport_adopt(struct transport *transport, int fd)
 	transport->fd = fd;
 	transport->receive_timeout_ms = 0;
 	transport->was_interrupted = false;
+	transport_set_places(transport, transport->places, transport->places_count);
 }
 
 void transport_set_spin(struct transport *transport, unsigned spin_us)
@@ -107,6 +111,13 @@ static void check_connected(const struct transport *transport)
 	check_buffer(transport);
 }
 
+/* Where bytes are received to. */
+struct space {
+	uint8_t *at;
+	size_t room;
+	size_t missing; /* so many are known to come */
+};
+
 /* Makes the buffer large enough for `missing` bytes more. */
 static enum status make_room(struct transport *transport, size_t missing, struct error *err)
 {
@@ -143,23 +154,29 @@ static enum status make_room(struct transport *transport, size_t missing, struct
 	return STATUS_OK;
 }
 
-/* One recv of at most `max` bytes. AGAIN: nothing has come, because of MSG_DONTWAIT, the socket's
- * time-out or a signal. */
-static enum status receive_some(struct transport *transport, size_t max, int flags,
-	struct error *err)
+/* One recv of at most `max` bytes, of which `n` came. AGAIN: nothing has come, because of MSG_DONTWAIT, the
+ * socket's time-out or a signal. */
+static enum status receive_at(const struct transport *transport, const struct space *space,
+	int flags, size_t *n, struct error *err)
 {
-	assert(max > 0 && max <= transport->cap - transport->len);
-	ssize_t n = recv(transport->fd, transport->data + transport->len, max, flags);
-	if (n > 0) {
-		transport->len += (size_t)n;
-		check_buffer(transport);
+	assert(space->room > 0);
+	const ssize_t got = recv(transport->fd, space->at, space->room, flags);
+	*n = got > 0 ? (size_t)got : 0;
+	if (got > 0) {
 		return STATUS_OK;
 	}
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
 		return STATUS_AGAIN;
 	}
 	return error_set(err, STATUS_CLOSED, "'%s': %s", transport->address,
-		n == 0 ? "the daemon closed the connection" : strerror(errno));
+		got == 0 ? "the daemon closed the connection" : strerror(errno));
+}
+
+/* Bytes have come into the free part of the buffer. */
+static void note_received(struct transport *transport, size_t n)
+{
+	transport->len += n;
+	check_buffer(transport);
 }
 
 /* Errors: CLOSED  whoever waits shall not go on. */
@@ -222,7 +239,11 @@ static enum status wait_to_send(struct transport *transport, int64_t deadline_ms
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = receive_some(transport, transport->cap - transport->len, MSG_DONTWAIT, err);
+	const struct space space = {.at = transport->data + transport->len,
+		.room = transport->cap - transport->len};
+	size_t n = 0;
+	status = receive_at(transport, &space, MSG_DONTWAIT, &n, err);
+	note_received(transport, n);
 	return status == STATUS_AGAIN ? STATUS_OK : status;
 }
 
@@ -287,7 +308,8 @@ static enum status arm_timeout(struct transport *transport, int64_t left, struct
 }
 
 /* Looks for bytes without sleeping. AGAIN: none have come. */
-static enum status look_for_bytes(struct transport *transport, size_t room, struct error *err)
+static enum status look_for_bytes(struct transport *transport, const struct space *space, size_t *n,
+	struct error *err)
 {
 	if (transport->spin_us == 0 || transport->vain >= VAIN_MAX) {
 		return STATUS_AGAIN;
@@ -295,7 +317,7 @@ static enum status look_for_bytes(struct transport *transport, size_t room, stru
 	const int64_t end_us = clock_now_us() + transport->spin_us;
 	enum status status = STATUS_AGAIN;
 	do {
-		status = receive_some(transport, room, MSG_DONTWAIT, err);
+		status = receive_at(transport, space, MSG_DONTWAIT, n, err);
 	} while (status == STATUS_AGAIN && clock_now_us() < end_us);
 	transport->vain = status == STATUS_AGAIN ? transport->vain + 1 : 0;
 	return status;
@@ -316,16 +338,44 @@ static void await_bytes(struct transport *transport, int64_t left)
 
 /* The deadline is over. A process that was stopped, or a machine that was asleep, may have an answer
  * that came in time. */
-static enum status receive_late(struct transport *transport, size_t room, struct error *err)
+static enum status receive_late(const struct transport *transport, const struct space *space,
+	size_t *n, struct error *err)
 {
-	enum status status = receive_some(transport, room, MSG_DONTWAIT, err);
+	enum status status = receive_at(transport, space, MSG_DONTWAIT, n, err);
 	return status == STATUS_AGAIN ? error_set(err, STATUS_TIMEOUT, "'%s': no answer in time",
 						transport->address)
 				      : status;
 }
 
-/* Receives more of the message at `at`: whatever has arrived, or all that is missing if that is
- * known to be much. */
+/* Receives once: whatever has arrived, or all that is missing if that is known to be much. It may be
+ * nothing. */
+static enum status receive_within(struct transport *transport, const struct space *space,
+	int64_t deadline_ms, size_t *n, struct error *err)
+{
+	int64_t left = 0;
+	if (deadline_ms != CLOCK_NEVER_MS) {
+		left = deadline_ms - clock_now_ms();
+		if (left <= 0) {
+			return receive_late(transport, space, n, err);
+		}
+	}
+	left = slice_ms(transport, left);
+	enum status status = look_for_bytes(transport, space, n, err);
+	if (status == STATUS_AGAIN && space->missing < RECEIVE_ALL_MIN) {
+		await_bytes(transport, left);
+		status = receive_at(transport, space, MSG_DONTWAIT, n, err);
+	} else if (status == STATUS_AGAIN) {
+		status = arm_timeout(transport, left, err);
+		const struct space all = {.at = space->at, .room = space->missing};
+		if (status == STATUS_OK) {
+			status = receive_at(transport, &all, MSG_WAITALL, n, err);
+		}
+	}
+	/* AGAIN is a time-out or a signal. The clock tells which, when the caller comes back. */
+	return status == STATUS_AGAIN ? check_interrupted(transport, err) : status;
+}
+
+/* Receives more of the message at `at`. */
 static enum status receive_more(struct transport *transport, int64_t deadline_ms, struct error *err)
 {
 	size_t held = transport->len - transport->at;
@@ -334,33 +384,87 @@ static enum status receive_more(struct transport *transport, int64_t deadline_ms
 	if (status != STATUS_OK) {
 		return status;
 	}
-	size_t room = transport->cap - transport->len;
-	if (deadline_ms == TRANSPORT_NOW_MS) {
-		return receive_some(transport, room, MSG_DONTWAIT, err);
-	}
-	int64_t left = 0;
-	if (deadline_ms != CLOCK_NEVER_MS) {
-		left = deadline_ms - clock_now_ms();
-		if (left <= 0) {
-			return receive_late(transport, room, err);
-		}
-	}
-	left = slice_ms(transport, left);
-	if (missing < RECEIVE_ALL_MIN) {
-		status = look_for_bytes(transport, room, err);
-		if (status == STATUS_AGAIN) {
-			await_bytes(transport, left);
-			status = receive_some(transport, room, MSG_DONTWAIT, err);
-		}
-	} else {
-		status = arm_timeout(transport, left, err);
-		if (status == STATUS_OK) {
-			status = receive_some(transport, missing, MSG_WAITALL, err);
-		}
-	}
-	/* AGAIN is a time-out or a signal. The clock tells which, when the caller comes back. */
-	return status == STATUS_AGAIN ? check_interrupted(transport, err) : status;
+	const bool is_head = transport->places_count > 0 && held == 0;
+	const struct space space = {.at = transport->data + transport->len,
+		.room = is_head ? PLACE_HEAD_BYTES : transport->cap - transport->len,
+		.missing = missing};
+	size_t n = 0;
+	status = deadline_ms == TRANSPORT_NOW_MS
+			 ? receive_at(transport, &space, MSG_DONTWAIT, &n, err)
+			 : receive_within(transport, &space, deadline_ms, &n, err);
+	note_received(transport, n);
+	return status;
 }
+
+/* ---- rows that go past the buffer ---- */
+
+/* The place for the bin whose head stands where the skim has stopped; NULL: it has none, or this is no such
+ * bin. */
+static struct transport_place *find_place(const struct transport *transport)
+{
+	static const uint8_t name[] = {0xa4, 'r', 'o', 'w', 's', 0xc6};
+	const size_t held = transport->len - transport->at;
+	const size_t at = transport->skim.at;
+	if (transport->places_count == 0 || at < sizeof name || held < at + BIN32_HEAD_BYTES) {
+		return NULL;
+	}
+	const uint8_t *head = transport->data + transport->at + at;
+	if (memcmp(head + 1 - sizeof name, name, sizeof name) != 0) {
+		return NULL;
+	}
+	const size_t bytes = (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 |
+			     (size_t)head[4];
+	for (size_t i = 0; i < transport->places_count; i++) {
+		struct transport_place *place = &transport->places[i];
+		if (place->filled == 0 && place->bytes == bytes) {
+			return place;
+		}
+	}
+	return NULL;
+}
+
+/* Receives the body of the bin at hand into its place, and makes the bin an empty one. AGAIN: it has none. */
+static enum status fill_place(struct transport *transport, int64_t deadline_ms, struct error *err)
+{
+	struct transport_place *place = find_place(transport);
+	if (place == NULL) {
+		return STATUS_AGAIN;
+	}
+	uint8_t *head = transport->data + transport->at + transport->skim.at;
+	const uint8_t *body = head + BIN32_HEAD_BYTES;
+	const size_t behind = (size_t)(transport->data + transport->len - body);
+	size_t filled = behind < place->bytes ? behind : place->bytes;
+	memcpy(place->memory, body, filled);
+	head[0] = 0xc4; /* bin 8 */
+	head[1] = 0;
+	memmove(head + 2, body + filled, behind - filled);
+	transport->len -= BIN32_HEAD_BYTES - 2 + filled;
+	while (filled < place->bytes) {
+		const struct space space = {.at = place->memory + filled,
+			.room = place->bytes - filled,
+			.missing = place->bytes - filled};
+		size_t n = 0;
+		const enum status status = receive_within(transport, &space, deadline_ms, &n, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		filled += n;
+	}
+	place->filled = ++transport->places_filled;
+	return STATUS_OK;
+}
+
+void transport_set_places(struct transport *transport, struct transport_place *places, size_t count)
+{
+	transport->places = places;
+	transport->places_count = count;
+	transport->places_filled = 0;
+	for (size_t i = 0; i < count; i++) {
+		places[i].filled = 0;
+	}
+}
+
+/* ---- whole messages ---- */
 
 enum status transport_take(struct transport *transport, struct wire_bytes *message,
 	struct error *err)
@@ -390,13 +494,16 @@ enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 	check_connected(transport);
 	for (;;) {
 		enum status status = transport_take(transport, message, err);
+		if (status != STATUS_AGAIN) {
+			return status;
+		}
+		status = fill_place(transport, deadline_ms, err);
 		if (status == STATUS_AGAIN) {
 			status = receive_more(transport, deadline_ms, err);
-			if (status == STATUS_OK) {
-				continue;
-			}
 		}
-		return status;
+		if (status != STATUS_OK) {
+			return status;
+		}
 	}
 }
 

@@ -19,6 +19,17 @@
 /* A deadline that has always passed: only what has arrived already is taken. */
 #define TRANSPORT_NOW_MS INT64_MIN
 
+/* Where the rows of an answer go, past the receive buffer: the body of a bin of exactly so many bytes that is
+ * the value of "rows". In the message that is handed out the bin is empty then. */
+struct transport_place {
+	uint8_t *memory; /* borrowed */
+	size_t bytes;
+	unsigned filled; /* of the places, it was filled as this one, from 1; 0: it was not */
+};
+
+/* Smaller bodies are received with all the rest. */
+#define TRANSPORT_PLACE_MIN ((size_t)16 << 10)
+
 struct transport {
 	const char *address; /* borrowed, for errors */
 	int fd;              /* -1: not connected */
@@ -27,7 +38,11 @@ struct transport {
 	size_t at;
 	size_t len;
 	size_t cap;
-	struct wire_skim skim;       /* of the message at `at` */
+	struct wire_skim skim; /* of the message at `at` */
+	/* borrowed: for the next message, in the order of its bins; NULL: none */
+	struct transport_place *places;
+	size_t places_count;
+	unsigned places_filled;
 	unsigned receive_timeout_ms; /* SO_RCVTIMEO of the socket; 0: none */
 	/* Asked while a call waits; true ends it with CLOSED. NULL: none. */
 	bool (*interrupted)(void *context);
@@ -61,6 +76,11 @@ enum status transport_send(struct transport *transport, struct iovec *parts, siz
  */
 enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 	struct wire_bytes *message, struct error *err);
+
+/* Gives the rows of the next answer their places, or takes them back (NULL, 0). It must be the answer to
+ * the only request that is under way. */
+void transport_set_places(struct transport *transport, struct transport_place *places,
+	size_t count);
 
 /* ---- for who polls the descriptor: none of these waits ---- */
 

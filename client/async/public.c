@@ -109,8 +109,8 @@ enum rep_status rep_async_fetched(rep_async *async, uint64_t ticket, struct rep_
 	struct async_reply reply;
 	enum status status = async_take(async, ticket, CALL_FETCH, &reply, err);
 	if (status == STATUS_OK) {
-		status = async_taken(async, &reply,
-			fetch_read(reply.result, parts, count, out, err));
+		const struct fetch_answer answer = {.result = reply.result};
+		status = async_taken(async, &reply, fetch_read(&answer, parts, count, out, err));
 	}
 	return (enum rep_status)status;
 }

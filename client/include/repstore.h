@@ -215,7 +215,9 @@ struct rep_fetched {
 	uint64_t reserved[8];
 };
 
-/* Fetches all parts from one snapshot of one release (NULL: the live one); `out` may be NULL. */
+/* Fetches all parts from one snapshot of one release (NULL: the live one); `out` may be NULL. With spin_us
+ * large rows that fill `rows_bytes` are received straight into `rows`: after an error what stands there is
+ * anything. */
 REP_API enum rep_status rep_fetch(rep_client *client, const char *release, struct rep_part *parts,
 	size_t count, struct rep_fetched *out, struct rep_error *err);
 
