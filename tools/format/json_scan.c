@@ -111,10 +111,10 @@ static bool take_escape(struct json_scan *scan)
 	const size_t len = scan->len - scan->at - 2;
 	const size_t taken = c == 'u' ? read_escape(scan->text + scan->at + 2, len, &code) : 0;
 	if (taken == 0) {
-		return fail(scan,
-			c == 'u' && len >= 4 && read_unit(scan->text + scan->at + 2, len, &code)
-				? "half of a surrogate pair is no character; bytes that are not UTF-8 go into key_hex"
-				: "an escape that JSON does not have");
+		scan->not_text =
+			c == 'u' && len >= 4 && read_unit(scan->text + scan->at + 2, len, &code);
+		return fail(scan, scan->not_text ? "half of a surrogate pair is no character"
+						 : "an escape that JSON does not have");
 	}
 	scan->at += 2 + taken;
 	return true;
@@ -139,7 +139,8 @@ static bool take_string(struct json_scan *scan)
 	}
 	if (!json_is_utf8((const uint8_t *)scan->text + first, scan->at - first)) {
 		scan->at = first;
-		return fail(scan, "the string is not UTF-8; such bytes go into key_hex");
+		scan->not_text = true;
+		return fail(scan, "the string is not UTF-8");
 	}
 	scan->at++;
 	return true;

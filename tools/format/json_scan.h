@@ -38,6 +38,7 @@ struct json_scan {
 	size_t len;
 	size_t at;
 	const char *wrong; /* why the last step failed; the place is `at` */
+	bool not_text;     /* the reason is a string of bytes that are not UTF-8 */
 };
 
 /* Takes white space and the character `c`, if it stands there. */

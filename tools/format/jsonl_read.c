@@ -418,8 +418,8 @@ enum status jsonl_read(struct jsonl_reader *reader, const char *text, size_t len
 	struct json_scan scan = {.text = text, .len = len};
 	struct json_value object;
 	if (!json_scan_value(&scan, &object)) {
-		return error_set(err, STATUS_BAD_REQUEST, "not JSON: %s (at byte %zu)", scan.wrong,
-			scan.at);
+		return error_set(err, STATUS_BAD_REQUEST, "not JSON: %s%s (at byte %zu)",
+			scan.wrong, scan.not_text ? "; such bytes go into key_hex" : "", scan.at);
 	}
 	if (!json_scan_ended(&scan)) {
 		return error_set(err, STATUS_BAD_REQUEST,

@@ -298,7 +298,7 @@ static enum status read_type(const char *name, const char *descr, struct npy *ou
 }
 
 /* Checks that the file has as many bytes behind its header as the shape says. */
-static enum status check_size(const char *name, const struct npy *npy, size_t data_bytes,
+static enum status check_size(const char *name, const struct npy *npy, uint64_t data_bytes,
 	uint64_t *elements, struct error *err)
 {
 	uint64_t count = 1;
@@ -315,7 +315,8 @@ static enum status check_size(const char *name, const struct npy *npy, size_t da
 	}
 	if (bytes != data_bytes) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"'%s': shape and descr say %" PRIu64 " bytes of elements, the file has %zu",
+			"'%s': shape and descr say %" PRIu64
+			" bytes of elements, the file has %" PRIu64,
 			name, bytes, data_bytes);
 	}
 	*elements = count;
@@ -364,12 +365,13 @@ static enum status read_prefix(const uint8_t *file, size_t len, struct cursor *c
 	return STATUS_OK;
 }
 
-enum status npy_read(const uint8_t *file, size_t len, const char *name, struct npy *out,
-	struct error *err)
+enum status npy_read_head(const uint8_t *head, size_t head_len, uint64_t file_len, const char *name,
+	struct npy *out, struct error *err)
 {
+	assert(head_len <= file_len);
 	struct cursor cursor = {.name = name, .err = err};
 	size_t text_at = 0;
-	enum status status = read_prefix(file, len, &cursor, &text_at);
+	enum status status = read_prefix(head, head_len, &cursor, &text_at);
 	struct dict dict = {0};
 	if (status == STATUS_OK) {
 		status = read_dict(&cursor, &dict);
@@ -386,16 +388,38 @@ enum status npy_read(const uint8_t *file, size_t len, const char *name, struct n
 	if (status != STATUS_OK) {
 		return status;
 	}
-	assert(text_at + cursor.len <= len);
+	assert(text_at + cursor.len <= head_len);
 	memcpy(npy.shape, dict.shape, sizeof npy.shape);
-	npy.header = file;
+	npy.header = head;
 	npy.header_bytes = text_at + cursor.len;
-	npy.data = file + npy.header_bytes;
-	status = check_size(name, &npy, len - npy.header_bytes, &npy.elements, err);
+	status = check_size(name, &npy, file_len - npy.header_bytes, &npy.elements, err);
 	if (status == STATUS_OK) {
 		*out = npy;
 	}
 	return status;
+}
+
+enum status npy_read(const uint8_t *file, size_t len, const char *name, struct npy *out,
+	struct error *err)
+{
+	const size_t head_len = len < NPY_HEAD_BYTES_MAX ? len : NPY_HEAD_BYTES_MAX;
+	const enum status status = npy_read_head(file, head_len, len, name, out, err);
+	if (status == STATUS_OK) {
+		out->data = file + out->header_bytes;
+	}
+	return status;
+}
+
+const char *npy_shape(const uint64_t *shape, uint32_t dims, char text[NPY_SHAPE_BYTES])
+{
+	assert(dims <= NPY_DIMS_MAX);
+	size_t len = (size_t)snprintf(text, NPY_SHAPE_BYTES, "[");
+	for (uint32_t i = 0; i < dims; i++) {
+		len += (size_t)snprintf(text + len, NPY_SHAPE_BYTES - len, "%s%" PRIu64,
+			i > 0 ? ", " : "", shape[i]);
+	}
+	snprintf(text + len, NPY_SHAPE_BYTES - len, "]");
+	return text;
 }
 
 size_t npy_write_header(const char *descr, const uint64_t *shape, uint32_t dims, uint8_t *header)

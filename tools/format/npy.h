@@ -18,6 +18,8 @@ enum {
 	NPY_DIMS_MAX = 8,
 	/* NumPy's own headers have 128 bytes; versions 2 and 3 of the format allow 4 GiB. */
 	NPY_HEADER_BYTES_MAX = 65536,
+	/* Magic, version, length, header: so many of a file's first bytes tell what it holds. */
+	NPY_HEAD_BYTES_MAX = 12 + NPY_HEADER_BYTES_MAX,
 	/* A header as it is written: magic, length, text, room for 21 digits, padding. */
 	NPY_HEADER_BYTES_WRITTEN = 256,
 };
@@ -39,6 +41,15 @@ struct npy {
  * big-endian, Fortran order. */
 enum status npy_read(const uint8_t *file, size_t len, const char *name, struct npy *out,
 	struct error *err);
+
+/* The same for a file that is not in memory as a whole: head[head_len] is all of its first bytes, up
+ * to NPY_HEAD_BYTES_MAX. out->data is NULL. */
+enum status npy_read_head(const uint8_t *head, size_t head_len, uint64_t file_len, const char *name,
+	struct npy *out, struct error *err);
+
+/* The shape as a person reads it: "[10, 64]". Returns `text`. */
+enum { NPY_SHAPE_BYTES = 192 };
+const char *npy_shape(const uint64_t *shape, uint32_t dims, char text[NPY_SHAPE_BYTES]);
 
 /* Writes the header that np.save would write, version 1.0, and returns its length. The
  * length is the same for every shape[0], so the header can be written again when that is known.

@@ -2,7 +2,6 @@
 #include "tools/format/npy_file.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,12 +31,9 @@ void npy_file_close(struct npy_file *file)
 const char *npy_file_shape(const struct npy_file *file, char text[NPY_FILE_SHAPE_BYTES])
 {
 	const struct npy *npy = &file->npy;
-	int len = snprintf(text, NPY_FILE_SHAPE_BYTES, "%c%zu [", npy->kind, npy->item_bytes);
-	for (uint32_t i = 0; i < npy->dims; i++) {
-		len += snprintf(text + len, (size_t)(NPY_FILE_SHAPE_BYTES - len), "%s%" PRIu64,
-			i > 0 ? ", " : "", npy->shape[i]);
-	}
-	snprintf(text + len, (size_t)(NPY_FILE_SHAPE_BYTES - len), "]");
+	char shape[NPY_SHAPE_BYTES];
+	snprintf(text, NPY_FILE_SHAPE_BYTES, "%c%zu %s", npy->kind, npy->item_bytes,
+		npy_shape(npy->shape, npy->dims, shape));
 	return text;
 }
 

@@ -24,7 +24,7 @@ enum status npy_file_open(const char *path, struct npy_file *out, struct error *
 void npy_file_close(struct npy_file *file);
 
 /* Element type and shape as a person reads them: "f4 [100, 64]". */
-enum { NPY_FILE_SHAPE_BYTES = 128 };
+enum { NPY_FILE_SHAPE_BYTES = 224 };
 const char *npy_file_shape(const struct npy_file *file, char text[NPY_FILE_SHAPE_BYTES]);
 
 /* Reads element i of an array of integers or bools (kinds i,
