@@ -126,15 +126,14 @@ class Kinds(Import):
                            (b'[' + self.ROW + b',' + self.ROW + b']', "jq -c '.[]'"), (b'[{"key":1}]', "jq -c '.[]'"),
                            (b'{\n"key": 1,\n"vector": [1, 2]}\n', 'jq -c .'),
                            (b'{"key":1,"vector":[NaN,Infinity]}', '--allow-nonfinite'),
-                           (b'\x93NUMPY\1\0aaaaaaaa', '--rows'), (b'PAR1aaaaaaaaaaaa', 'np.save'),
+                           (b'\x93NUMPY\1\0aaaaaaaa', '--rows'), (b'PAR1aaaaaaaaaaaa', 'np.savez'),
                            (b'\x40' + b'\0' * 7 + b'{"a":{"d', 'safetensors')):
             self.assertIn(told, self.lines('t', data, fails=1))
         for more in ([], ['--allow-nonfinite']):
             self.assertIn('1e39', self.lines('t', b'{"key":1,"vector":[1e39,2]}', *more, fails=1))
 
     def test_names(self):
-        for name, told in (('x.jsonl.gz', 'zcat'), ('x.parquet', 'np.save'), ('m.safetensors', 'safetensors.numpy'),
-                           ('m.pt', 'torch.save'), ('x.csv', 'np.loadtxt'), ('x.npy', '--keys'), ('x.what', '.jsonl')):
+        for name, told in (('x.jsonl.gz', 'zcat'), ('x.parquet', 'np.savez'), ('m.pt', 'torch.save'), ('x.csv', 'np.loadtxt'), ('x.npy', '--keys'), ('x.what', '.jsonl')):
             said = self.daemon.command('import', 'r/t', self.path(name), fails=2)
             self.assertIn(told, said)
             self.assertIn('.jsonl are read', said)

@@ -30,10 +30,11 @@ MISTAKES = [
     ('put ur 1 1 2 --time 1700000000', 2, ['--time-unit s']),
     ('put ckpt-4/ur 1 1 2', 1, ['`repstore import ckpt-4/TABLE`', '`repstore release seal ckpt-4`']),
     ('import ckpt-4/ur rows.npy', 2, ['--rows X.npy, with --keys K.npy']),
-    ('import ckpt-4/ur data.parquet', 2, ["np.save('keys.npy'"]),
+    ('import ckpt-4/ur vectors.npz', 1, ["'user.npy'", 'np.savez(FILE, keys=..., rows=...)']),
+    ('import ckpt-4/ur data.parquet', 2, ["np.savez('rows.npz'"]),
     ('import ckpt-4/ur data.csv', 2, ['np.loadtxt']),
-    ('import ckpt-4/ur model.safetensors', 2, ['safetensors.numpy.load_file']),
-    ('import ckpt-4/ur model.pt', 2, ['t.float().cpu().numpy()']),
+    ('import ckpt-4/ur model.safetensors', 1, ["'proj.weight'", '`repstore tensor import`']),
+    ('import ckpt-4/ur model.pt', 2, ['r.float().cpu().numpy()']),
     ('import ckpt-4/ur rows.jsonl.gz', 2, ['zcat FILE | repstore import']),
     ('import ckpt-4/ur list.json', 2, ["jq -c '.[]'"]),
     ('import ckpt-4/ur id.jsonl', 1, ["'id'", 'key (or key_hex), vector']),
@@ -62,7 +63,7 @@ MISTAKES = [
     ('observe mlp2 --users keys.npy --items keys.npy --times times.npy --rows rows.npy --source log-0 --position 100', 1,
      ['begin at 0', '--first']),
     ('positions --forget click', 1, ["did you mean 'clicks'?", '`repstore positions ckpt-3`']),
-    ('dump ur', 2, ['.msgpack or .jsonl', '--keys K.npy and --rows R.npy']),
+    ('dump ur', 2, ['.npz, .safetensors, .msgpack or .jsonl', '--keys K.npy and --rows R.npy']),
     ('--timeout 5 ping', 2, ['500ms, 30s']),
 ]
 
@@ -99,11 +100,15 @@ class Mistakes(harness.Case):
                             ('short', rows[:2]), ('f64', rows.astype('f8')), ('words', np.array(['a', 'b', 'c'])),
                             ('seconds', np.full(3, 1700000000, 'i8')), ('times', np.full(3, 1700000000000, 'i8'))):
             np.save(self.path(name + '.npy'), array)
+        np.savez(self.path('vectors.npz'), user=np.arange(3), vector=rows)
+        header = b'{"proj.weight":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+        with open(self.path('model.safetensors'), 'wb') as file:
+            file.write(len(header).to_bytes(8, 'little') + header + bytes(8))
         line = '{"key": 1, "vector": [1, 2]}'
         with gzip.open(self.path('rows.jsonl.gz'), 'wt') as file:
             file.write(line)
         for name, text in (('id.jsonl', line.replace('key', 'id')), ('list.json', '[%s]' % line), ('data.parquet', 'x'),
-                           ('data.csv', '1,1,2'), ('model.safetensors', 'x'), ('model.pt', 'x')):
+                           ('data.csv', '1,1,2'), ('model.pt', 'x')):
             with open(self.path(name), 'w') as file:
                 file.write(text + '\n')
 

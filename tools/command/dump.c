@@ -29,6 +29,10 @@ static enum status open_sink(const struct dump *dump, struct sink **out, struct 
 	switch (dump->format) {
 	case FORMAT_NPY:
 		return sink_open_npy(&dump->sink, out, err);
+	case FORMAT_NPZ:
+		return sink_open_npz(&dump->sink, out, err);
+	case FORMAT_SAFETENSORS:
+		return sink_open_safetensors(&dump->sink, out, err);
 	case FORMAT_MSGPACK:
 		return sink_open_msgpack(&dump->sink, out, err);
 	case FORMAT_JSONL:
@@ -202,16 +206,25 @@ static int check_arguments(const struct session *session, struct dump *dump, con
 	bool npy = sink->rows != NULL;
 	if (npy == (sink->path != NULL)) {
 		return session_usage(session,
-			"dump: to which file? One that ends in .msgpack or .jsonl, or --keys "
-			"K.npy and --rows R.npy");
+			"dump: to which file? One that ends in .npz, .safetensors, .msgpack or "
+			".jsonl, or --keys K.npy and --rows R.npy");
 	}
 	if (npy && sink->keys == NULL && sink->order == NULL) {
 		return session_usage(session, "dump: --rows needs --keys or --order");
 	}
+	dump->format = npy ? FORMAT_NPY : format_find(format, sink->path);
+	if (dump->format == FORMAT_NONE) {
+		return session_usage(session,
+			"dump: '%s': --format " FORMAT_NAMES ", or a file that ends so",
+			sink->path);
+	}
 	if (!npy && (sink->keys != NULL || sink->times != NULL || sink->scales != NULL ||
-			    sink->tags != NULL || sink->weights != NULL || sink->order != NULL ||
-			    sort != NULL)) {
-		return session_usage(session, "dump: columns and orders come with --rows");
+			    sink->tags != NULL || sink->weights != NULL)) {
+		return session_usage(session, "dump: columns come with --rows");
+	}
+	if ((dump->format == FORMAT_MSGPACK || dump->format == FORMAT_JSONL) &&
+		(sink->order != NULL || sort != NULL)) {
+		return session_usage(session, "dump: orders come with --rows, npz and safetensors");
 	}
 	if (!all_differ(paths, sizeof paths / sizeof paths[0])) {
 		return session_usage(session, "dump: two columns into one file");
@@ -221,12 +234,6 @@ static int check_arguments(const struct session *session, struct dump *dump, con
 	}
 	sink->sort =
 		sort != NULL ? SINK_BY_KEY : (sink->order != NULL ? SINK_BY_FILE : SINK_AS_SCANNED);
-	dump->format = npy ? FORMAT_NPY : format_find(format, sink->path);
-	if (dump->format == FORMAT_NONE) {
-		return session_usage(session,
-			"dump: '%s': --format msgpack or jsonl, or a file that ends so",
-			sink->path);
-	}
 	return EXIT_DONE;
 }
 
@@ -273,6 +280,8 @@ const struct command cmd_dump = {
 	.usage = "dump RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
 		 "         [--tags G.npy] [--dtype TYPE] [--sort key | --order K.npy]\n"
 		 "         [--raw --weights W.npy]\n"
+		 "       repstore dump RELEASE/TABLE FILE.npz | FILE.safetensors [--dtype TYPE]\n"
+		 "         [--sort key | --order K.npy] [--raw]\n"
 		 "       repstore dump RELEASE/TABLE FILE.msgpack | FILE.jsonl [--dtype TYPE]\n"
 		 "       repstore dump RELEASE/TABLE --format msgpack|jsonl -\n",
 	.help = "  --release  RELEASE, where TABLE alone is named; the live one unless told\n"
@@ -282,8 +291,11 @@ const struct command cmd_dump = {
 		"  --sort key  ascending keys\n"
 		"  --order    rows in the order of the keys in this file, which --keys then equals;\n"
 		"             a key that the table has not is an error, others are left out\n"
-		"Without an order rows come as they are stored, by hash. An order needs twice the\n"
-		"room on disk, and 8 bytes of memory a row to sort, up to 48 to follow a file.\n"
+		"One npz or safetensors file holds all columns of the table: keys, rows, times, and\n"
+		"tags, scales or weights if there are any. np.load reads npz.\n"
+		"Without an order rows come as they are stored, by hash. An order, and a file of all\n"
+		"columns, need twice the room on disk. An order needs 8 bytes of memory a row to\n"
+		"sort, up to 48 to follow a file.\n"
 		"RELEASE may be `live`. Files appear when all is written, or not at all.\n",
 	.run = run,
 };

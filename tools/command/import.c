@@ -87,6 +87,10 @@ static enum status open_source(const struct import *import, struct source **out,
 	switch (import->format) {
 	case FORMAT_NPY:
 		return source_open_npy(&import->source, out, err);
+	case FORMAT_NPZ:
+		return source_open_npz(&import->source, out, err);
+	case FORMAT_SAFETENSORS:
+		return source_open_safetensors(&import->source, out, err);
 	case FORMAT_MSGPACK:
 		return source_open_msgpack(&import->source, out, err);
 	case FORMAT_JSONL:
@@ -176,15 +180,21 @@ static int check_format(const struct session *session, const struct import *impo
 	const struct source_options *source = &import->source;
 	if (import->format == FORMAT_NONE && format != NULL) {
 		return session_usage(session,
-			"--format: '%s', msgpack or jsonl; npy files are given by --keys and --rows",
+			"--format: '%s', " FORMAT_NAMES
+			"; npy files are given by --keys and --rows",
 			format);
 	}
 	if (import->format == FORMAT_NONE) {
 		const char *kind = file_kind_by_name(source->path);
 		return session_usage(session,
 			"import: '%s' is not read%s%s\n" FILE_KIND_READ
-			"; of other names with --format msgpack or jsonl",
+			"; of other names with --format",
 			source->path, kind != NULL ? ": " : "", kind != NULL ? kind : "");
+	}
+	if ((import->format == FORMAT_NPZ || import->format == FORMAT_SAFETENSORS) &&
+		strcmp(source->path, "-") == 0) {
+		return session_usage(session,
+			"import: npz and safetensors are read from a file, not from standard input");
 	}
 	if (import->format == FORMAT_MSGPACK && import->source.time.unit != ROW_TIME_MS) {
 		return session_usage(session,
@@ -269,6 +279,7 @@ const struct command cmd_import = {
 		 "         [--tags G.npy] [--weights W.npy] [--allow-nonfinite]\n"
 		 "         [--time-unit ms|s|us|ns] [--any-time]\n"
 		 "         [--if-newer | --load NAME]\n"
+		 "       repstore import RELEASE/TABLE FILE.npz | FILE.safetensors\n"
 		 "       repstore import RELEASE/TABLE FILE.msgpack | FILE.jsonl\n"
 		 "       repstore import RELEASE/TABLE --format msgpack|jsonl -\n"
 		 "       repstore import RELEASE/TABLE --forget LOAD\n",
@@ -289,7 +300,9 @@ const struct command cmd_import = {
 		"  --load     the name under which an interrupted import is gone on with; it is\n"
 		"             made of what the files hold otherwise\n"
 		"  --forget   drops what an interrupted import has sent\n"
-		"npy files are checked whole before anything is sent. After an interruption the\n"
+		"One npz (np.savez) or safetensors file has the same as its arrays: keys, rows, and\n"
+		"times, scales, tags, weights if there are any.\n"
+		"Arrays are checked whole before anything is sent. After an interruption the\n"
 		"same command goes on where the daemon stands. Of a key given twice the last wins.\n"
 		"A release that is sealed or `live` gets the rows as puts: each is in effect once it\n"
 		"is acknowledged. There is no load then, and the same command again begins anew,\n"

@@ -20,22 +20,25 @@ static const struct kind {
 		"compressed by zstd: zstdcat FILE | repstore import RELEASE/TABLE --format jsonl -"},
 	{{".xz"}, "\xfd\x37zXZ", 5,
 		"compressed by xz: xzcat FILE | repstore import RELEASE/TABLE --format jsonl -"},
-	{{".npz", ".zip", ".pt", ".pth"}, "PK\x03\x04", 4,
-		"a zip archive, as np.savez (.npz) and torch.save (.pt) make: in Python load it and np.save "
-		"each array, of a tensor t: np.save('rows.npy', t.float().cpu().numpy())"},
+	{{".pt", ".pth", ".ckpt"}, NULL, 0,
+		"torch.save, which writes pickles, and pickles are programs: in Python load it and, of "
+		"tensors k and r, np.savez('rows.npz', keys=k.numpy(), rows=r.float().cpu().numpy())"},
+	{{".zip"}, "PK\x03\x04", 4,
+		"a zip archive: that of np.savez is imported alone, as FILE.npz; that of torch.save holds "
+		"pickles, so in Python load it and np.savez('rows.npz', keys=..., rows=...)"},
 	{{".parquet", ".feather", ".arrow"}, "PAR1", 4,
-		"Parquet: in Python np.save('keys.npy', table['key'].to_numpy()) and "
-		"np.save('rows.npy', np.stack(table['vector']).astype('f4'))"},
+		"Parquet: in Python np.savez('rows.npz', keys=table['key'].to_numpy(), "
+		"rows=np.stack(table['vector']).astype('f4'))"},
 	{{".safetensors"}, NULL, 0,
-		"safetensors: in Python np.save('rows.npy', "
-		"safetensors.numpy.load_file(FILE)['NAME'].astype('f4'))"},
+		"a safetensors file: import takes it alone, with tensors keys and rows, as "
+		"FILE.safetensors; tensor import takes one with tensors of any name"},
 	{{".csv", ".tsv", ".txt"}, NULL, 0,
-		"CSV: in Python np.save('keys.npy', np.loadtxt(FILE, 'u8', delimiter=',', usecols=0)), and "
-		"the other columns as rows.npy with dtype 'f4'"},
+		"CSV: in Python np.savez('rows.npz', keys=np.loadtxt(FILE, 'u8', delimiter=',', usecols=0), "
+		"rows=...) with the other columns as rows of dtype 'f4'"},
 	{{".pkl", ".pickle"}, "\x80", 1,
-		"a pickle, which is a program: in Python load it and np.save each array"},
+		"a pickle, which is a program: in Python load it and np.savez('rows.npz', keys=..., rows=...)"},
 	{{".h5", ".hdf5"}, "\x89HDF", 4,
-		"HDF5: in Python np.save('rows.npy', h5py.File(FILE)['NAME'][:].astype('f4'))"},
+		"HDF5: in Python np.savez('rows.npz', keys=h5py.File(FILE)['NAME'][:], rows=...)"},
 	{{".json"}, NULL, 0,
 		"JSON: an array of rows becomes one object a line by jq -c '.[]' FILE > FILE.jsonl"},
 	{{NULL}, "\xff\xfe", 2, "UTF-16: iconv -f UTF-16 -t UTF-8 FILE makes UTF-8 of it"},

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 /* The formats that are read, for a message about another one. */
-#define FILE_KIND_READ "npy (--keys K.npy --rows R.npy), .msgpack (of a dump) and .jsonl are read"
+#define FILE_KIND_READ                                                                             \
+	"npy (--keys K.npy --rows R.npy), .npz, .safetensors, .msgpack (of a dump) and .jsonl are read"
 
 /* Each says what the file is and how its rows get into a format that is read; NULL: not known. */
 const char *file_kind_by_content(const uint8_t *head, size_t len);

@@ -5,23 +5,31 @@
 #include <stddef.h>
 #include <string.h>
 
+static const struct {
+	const char *name; /* its ending, too */
+	enum format format;
+} formats[] = {
+	{"msgpack", FORMAT_MSGPACK},
+	{"jsonl", FORMAT_JSONL},
+	{"npz", FORMAT_NPZ},
+	{"safetensors", FORMAT_SAFETENSORS},
+};
+
 static bool ends_in(const char *path, const char *ending)
 {
 	size_t path_len = strlen(path);
 	size_t ending_len = strlen(ending);
-	return path_len > ending_len && strcmp(path + path_len - ending_len, ending) == 0;
+	return path_len > ending_len + 1 && strcmp(path + path_len - ending_len, ending) == 0 &&
+	       path[path_len - ending_len - 1] == '.';
 }
 
 enum format format_find(const char *name, const char *path)
 {
-	if (name != NULL) {
-		if (strcmp(name, "msgpack") == 0) {
-			return FORMAT_MSGPACK;
+	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+		if (name != NULL ? strcmp(name, formats[i].name) == 0
+				 : ends_in(path, formats[i].name)) {
+			return formats[i].format;
 		}
-		return strcmp(name, "jsonl") == 0 ? FORMAT_JSONL : FORMAT_NONE;
 	}
-	if (ends_in(path, ".msgpack")) {
-		return FORMAT_MSGPACK;
-	}
-	return ends_in(path, ".jsonl") ? FORMAT_JSONL : FORMAT_NONE;
+	return FORMAT_NONE;
 }

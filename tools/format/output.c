@@ -72,6 +72,16 @@ enum status output_open_beside(const struct output *output, struct output *out, 
 	return create(out, err);
 }
 
+enum status output_open_part(const struct output *output, const char *name, struct output *out,
+	struct error *err)
+{
+	*out = (struct output){.path = output->path};
+	if (asprintf(&out->partial, "%s.%s", output->partial, name) < 0) {
+		out->partial = NULL;
+	}
+	return create(out, err);
+}
+
 enum status output_write(struct output *output, const void *data, size_t len, struct error *err)
 {
 	assert(output->file != NULL);

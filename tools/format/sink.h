@@ -1,4 +1,4 @@
-/* sink.h - where a dump's rows go: npy arrays, msgpack or jsonl.
+/* sink.h - where a dump's rows go: npy arrays, npz, safetensors, msgpack or jsonl.
  *
  * All files appear when everything is written; after an error nothing is left of them.
  *
@@ -21,7 +21,7 @@ enum sink_order {
 
 struct sink_options {
 	const struct rep_table_spec *spec; /* of the table, but with the dump's dtype; borrowed */
-	const char *path;                  /* msgpack, jsonl; "-": standard output */
+	const char *path; /* the other formats; msgpack, jsonl: "-" is standard output */
 	/* npy */
 	const char *keys; /* or NULL */
 	const char *rows;
@@ -43,6 +43,9 @@ struct sink {
 };
 
 enum status sink_open_npy(const struct sink_options *options, struct sink **out, struct error *err);
+enum status sink_open_npz(const struct sink_options *options, struct sink **out, struct error *err);
+enum status sink_open_safetensors(const struct sink_options *options, struct sink **out,
+	struct error *err);
 enum status sink_open_msgpack(const struct sink_options *options, struct sink **out,
 	struct error *err);
 enum status sink_open_jsonl(const struct sink_options *options, struct sink **out,

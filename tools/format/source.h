@@ -1,6 +1,6 @@
-/* source.h - where an import's rows come from: npy arrays, msgpack or jsonl.
+/* source.h - where an import's rows come from: arrays (npy, npz, safetensors), msgpack or jsonl.
  *
- * An error names the file and the place in it. npy inputs are checked whole before the
+ * An error names the file and the place in it. Arrays are checked whole before the
  * first row is handed out. The others may be pipes: they are checked as they are read.
  *
  * Threads: one at a time.
@@ -21,8 +21,8 @@ struct source_options {
 	bool allow_nonfinite;
 	bool prompt;       /* a stream that pauses: its rows are handed out within half a second */
 	bool cannot_allow; /* the command has no --allow-nonfinite that an error could name */
-	struct row_time_rule time; /* of npy and jsonl; a msgpack dump has milliseconds */
-	const char *path;          /* msgpack, jsonl; "-": standard input */
+	struct row_time_rule time; /* of arrays and jsonl; a msgpack dump has milliseconds */
+	const char *path;          /* the other formats; msgpack, jsonl: "-" is standard input */
 	const char *keys;          /* npy */
 	const char *rows;
 	const char *times;   /* or NULL */
@@ -42,6 +42,10 @@ struct source {
 };
 
 enum status source_open_npy(const struct source_options *options, struct source **out,
+	struct error *err);
+enum status source_open_npz(const struct source_options *options, struct source **out,
+	struct error *err);
+enum status source_open_safetensors(const struct source_options *options, struct source **out,
 	struct error *err);
 enum status source_open_msgpack(const struct source_options *options, struct source **out,
 	struct error *err);

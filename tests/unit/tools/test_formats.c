@@ -317,6 +317,18 @@ static void jsonl_brings_back_what_was_dumped(void **state)
 	stream_round_trip("t.jsonl", sink_open_jsonl, source_open_jsonl);
 }
 
+static void npz_brings_back_what_was_dumped(void **state)
+{
+	(void)state;
+	stream_round_trip("t.npz", sink_open_npz, source_open_npz);
+}
+
+static void safetensors_bring_back_what_was_dumped(void **state)
+{
+	(void)state;
+	stream_round_trip("t.safetensors", sink_open_safetensors, source_open_safetensors);
+}
+
 /* Opens and reads to the end. */
 static enum status read_all(source_open *open_source, const struct source_options *options,
 	struct error *err)
@@ -456,6 +468,8 @@ int main(void)
 		cmocka_unit_test(an_order_needs_no_file_of_keys),
 		cmocka_unit_test(msgpack_brings_back_what_was_dumped),
 		cmocka_unit_test(jsonl_brings_back_what_was_dumped),
+		cmocka_unit_test(npz_brings_back_what_was_dumped),
+		cmocka_unit_test(safetensors_bring_back_what_was_dumped),
 		cmocka_unit_test(a_msgpack_dump_cut_anywhere_is_refused),
 		cmocka_unit_test(jsonl_errors_name_file_and_line),
 		cmocka_unit_test(a_dump_that_fails_leaves_nothing),
