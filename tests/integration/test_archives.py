@@ -388,5 +388,91 @@ class Tables(Archives):
             self.assertIn(told, self.command('dump', 'live/t', *args, fails=fails))
 
 
+class Tensors(Archives):
+    """All tensors of a file into a release, and back."""
+
+    def test_an_adapter(self):
+        random = np.random.default_rng(5)
+        brain = harness.bf16_of(random.standard_normal((4, 8)).astype('<f4'))
+        tensors = {'brain': brain, 'scalar': np.array(3.5, 'f4'), 'b.bias': np.ones(1, 'f4')}
+        for kind in ('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8'):
+            tensors['of.' + kind] = (random.standard_normal((3, 2, 5)) * 50).astype(kind)
+        path = save_tensors(self.path('a.safetensors'), tensors, {'format': 'pt'}, brain='BF16')
+        self.assertIn('14 tensors put into r', self.command('tensor', 'import', 'r', path))
+        listed, = self.daemon.command_json('tensor', 'list', 'r')
+        self.assertEqual({one['tensor']: one['dtype'] for one in listed['tensors']}['brain'], 'bf16')
+        self.assertIn('14 tensors of r', self.command('tensor', 'dump', 'r', self.path('b.safetensors')))
+        got = load_tensors(self.path('b.safetensors'))
+        self.assertEqual(sorted(got), sorted(tensors))
+        self.assertEqual(got['brain'][0], 'BF16')
+        for name, array in tensors.items():
+            self.assertEqual(got[name][1].dtype, array.dtype, name)
+            self.assertTrue(np.array_equal(got[name][1], array), name)
+        self.command('tensor', 'import', 'r', self.path('b.safetensors'))
+        with open(self.path('c.safetensors'), 'wb') as file:
+            subprocess.run([harness.program('repstore'), '-s', self.daemon.address, 'tensor', 'dump', 'r', '-', 'b.bias',
+                            'scalar'], stdout=file, check=True)
+        self.assertEqual(sorted(load_tensors(self.path('c.safetensors'))), ['b.bias', 'scalar'])
+        self.assertIn("'x' is not in release", self.command('tensor', 'dump', 'r', self.path('no.safetensors'), 'x', fails=1))
+        self.assertFalse(os.path.exists(self.path('no.safetensors')))
+
+    def test_names(self):
+        prefix = 'base_model.model.transformer.layers.0.attention.'
+        path = save_tensors(self.path('a.safetensors'), {prefix + 'query.lora_A.weight': np.ones((2, 3), 'f4'),
+                                                         prefix + 'query.lora_B.weight': np.ones((3, 2), 'f4')})
+        self.assertIn('--strip PREFIX', self.command('tensor', 'import', 'r', path, fails=1))
+        done, = self.daemon.command_json('tensor', 'import', 'r', path, '--strip', prefix)
+        self.assertEqual((done['tensors'], done['bytes'], done['requests']), (2, 48, 1))
+        self.command('tensor', 'import', 'r', path, '--strip', prefix + 'query.', prefix + 'query.lora_A.weight')
+        listed, = self.daemon.command_json('tensor', 'list', 'r')
+        self.assertEqual([one['tensor'] for one in listed['tensors']],
+                         ['lora_A.weight', 'query.lora_A.weight', 'query.lora_B.weight'])
+        self.assertIn("no tensor 'w'", self.command('tensor', 'import', 'r', path, 'w', fails=1))
+        save_tensors(path, {'x.w': np.ones(1, 'f4'), 'w': np.ones(1, 'f4')})
+        self.assertIn("two tensors are 'w'", self.command('tensor', 'import', 'r', path, '--strip', 'x.', fails=1))
+
+    def test_nothing_is_put_of_a_file_that_is_wrong(self):
+        fine = {'a': np.ones(3, 'f4')}
+        for told, tensors, dtypes in (('BOOL given', {'z': np.ones(2, bool)}, {}), ('F8_E5M2 given', {'z': np.ones(2, 'u1')},
+                                                                                   {'z': 'F8_E5M2'}),
+                                      ('1 to 67108864 bytes', {'z': np.zeros((0, 3), 'f4')}, {}),
+                                      ('1 to 67108864 bytes', {'z': np.zeros((64 << 18) + 1, 'f4')}, {}),
+                                      ("'z z' given", {'z z': np.ones(2, 'f4')}, {}), ("dtype: \"F4\"", {'z': np.ones(2, 'f4')}, {'z': 'F4'})):
+            path = save_tensors(self.path('a.safetensors'), {**fine, **tensors}, **dtypes)
+            said = self.command('tensor', 'import', 'r', path, fails=1)
+            self.assertIn(told, said)
+            self.assertIn('a.safetensors', said)
+        path = save_tensors(self.path('a.safetensors'), {})
+        self.assertIn('no tensors', self.command('tensor', 'import', 'r', path, fails=1))
+        self.assertEqual(self.daemon.command_json('tensor', 'list', 'r')[0]['tensors'], [])
+
+    def test_more_than_one_request_holds(self):
+        many = {'t%d' % i: np.full(3, i, 'f4') for i in range(130)}
+        path = save_tensors(self.path('a.safetensors'), many)
+        done, = self.daemon.command_json('tensor', 'import', 'r', path)
+        self.assertEqual((done['tensors'], done['requests']), (130, 3))
+        large = {'t%d' % i: np.full(5 << 20, i, 'f4') for i in range(4)}
+        save_tensors(path, large)
+        done, = self.daemon.command_json('tensor', 'import', 'r', path)
+        self.assertEqual((done['bytes'], done['requests']), (80 << 20, 2))
+        self.assertIn('in 2 steps', self.command('tensor', 'import', 'r', path))
+        save_tensors(path, {'t%d' % i: np.ones(1, 'f4') for i in range(1025)})
+        self.assertIn('more than 1024', self.command('tensor', 'import', 'r', path, fails=1))
+
+    def test_layers_of_a_file(self):
+        """A module's weights go straight from its file into a fetch."""
+        self.table('t')
+        rows = np.random.default_rng(2).standard_normal((5, 4)).astype('<f4')
+        np.savez(self.path('t.npz'), keys=np.arange(5), rows=rows)
+        self.command('import', 'r/t', self.path('t.npz'))
+        self.publish()
+        weight = np.random.default_rng(3).standard_normal((2, 4)).astype('<f4')
+        path = save_tensors(self.path('m.safetensors'), {'w.weight': weight, 'w.bias': np.ones(2, 'f4')})
+        done, = self.daemon.command_json('tensor', 'import', 'live', path)
+        self.assertEqual(done['release'], 'r')
+        got = self.daemon.command_json('fetch', 't', 3, '--through', 'w')[0]['vector']
+        self.assertTrue(np.allclose(got, weight @ rows[3] + 1, atol=1e-5))
+
+
 if __name__ == '__main__':
     harness.main()

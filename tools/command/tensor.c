@@ -1,8 +1,10 @@
-/* tensor.c - repstore tensor: small named arrays of a release, from and into npy files. */
+/* tensor.c - repstore tensor: small named arrays of a release, from and into npy files. Those of a
+ * safetensors file are tensor_import.c and tensor_dump.c. */
 #include "schema/tensor.h"
 #include "tools/command/command.h"
 #include "tools/command/options.h"
 #include "tools/command/release_argument.h"
+#include "tools/command/tensor_file.h"
 #include "tools/format/buffer.h"
 #include "tools/format/json_write.h"
 #include "tools/format/npy.h"
@@ -288,6 +290,8 @@ static const struct verb verbs[] = {
 	{"put", run_put},
 	{"get", run_get},
 	{"list", run_list},
+	{"import", tensor_import},
+	{"dump", tensor_dump},
 	{"delete", run_delete},
 };
 
@@ -299,15 +303,21 @@ static int run(struct session *session, int argc, char **argv)
 const struct command cmd_tensor = {
 	.name = "tensor",
 	.summary = "small named arrays of a release: projections, adapters, weights",
-	.usage = "tensor put RELEASE NAME FILE.npy [--dtype bf16]\n"
-		 "       repstore tensor get RELEASE NAME FILE.npy\n"
-		 "       repstore tensor list [RELEASE] | delete RELEASE NAME\n",
+	.usage =
+		"tensor put RELEASE NAME FILE.npy [--dtype bf16]\n"
+		"       repstore tensor get RELEASE NAME FILE.npy\n"
+		"       repstore tensor import RELEASE FILE.safetensors [NAME...] [--strip PREFIX]\n"
+		"       repstore tensor dump RELEASE FILE.safetensors [NAME...]\n"
+		"       repstore tensor list [RELEASE] | delete RELEASE NAME\n",
 	.help = "  --dtype    bf16: the file's u2 are the bits of bf16; they come back as u2\n"
+		"  --strip    takes PREFIX off the beginning of the file's names\n"
 		"Arrays of numbers (f2, f4, f8, i1 to i8, u1 to u8) in C order, with up to 8\n"
 		"dimensions and 64 MiB. RELEASE may be open, sealed or `live`. One of the same name\n"
 		"is replaced. Tensors are published, rolled back and dropped with their release.\n"
 		"Named as PyTorch's state_dict names them, NAME.weight and NAME.bias, they are\n"
 		"layers that a fetch can send rows through: `repstore fetch TABLE KEY --through NAME`.\n"
+		"`import` puts all tensors of a safetensors file, or those named: up to 64, of 64 MiB\n"
+		"together, in one step, and more in several. `dump` writes such a file.\n"
 		"`get` to - writes to stdout. `list --release RELEASE` is `list RELEASE`.\n",
 	.run = run,
 };
