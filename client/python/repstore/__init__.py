@@ -5,14 +5,15 @@ client/python/README.md has an hour with it. The verbs are those of the command 
 
 from . import errors
 from ._repstore import ffi as _ffi, lib as _lib
-from .client import Client, Part
+from .client import Client
 from .errors import (BadRequest, Busy, Closed, Conflict, Corrupt, Denied, DiskFull, Exists, Gap, IOFailed, NotFound,
                      NotSealed, OutOfMemory, Protocol, ReadOnly, RepstoreError, Sealed, TimedOut, TooLarge, Unsupported)
+from .query import Part, Query
 from .release import Release
 from .rows import Batch, Fetched, Record, Retrieved, Rows, Scored, Written
 
-__version__ = _ffi.string(_lib.rep_version()).decode()
+__version__: str = _ffi.string(_lib.rep_version()).decode()
 __all__ = ['BadRequest', 'Batch', 'Busy', 'Client', 'Closed', 'Conflict', 'Corrupt', 'Denied', 'DiskFull', 'Exists',
-           'Fetched', 'Gap', 'IOFailed', 'NotFound', 'NotSealed', 'OutOfMemory', 'Part', 'Protocol', 'ReadOnly', 'Record',
-           'Release', 'RepstoreError', 'Retrieved', 'Rows', 'Scored', 'Sealed', 'TimedOut', 'TooLarge', 'Unsupported',
-           'Written', 'errors']
+           'Fetched', 'Gap', 'IOFailed', 'NotFound', 'NotSealed', 'OutOfMemory', 'Part', 'Protocol', 'Query', 'ReadOnly',
+           'Record', 'Release', 'RepstoreError', 'Retrieved', 'Rows', 'Scored', 'Sealed', 'TimedOut', 'TooLarge',
+           'Unsupported', 'Written', 'errors']

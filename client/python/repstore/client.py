@@ -1,47 +1,34 @@
 """client.py - a client of repstored: fetch, put, observe, retrieve, score, scan."""
 
+from __future__ import annotations
+
 import os
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Collection, Optional, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Literal, Optional
 
 import numpy as np
 
 from ._repstore import ffi, lib
-from .errors import BadRequest, Exists, NotFound, TooLarge, Unsupported, check
+from .errors import BadRequest, Exists, TooLarge, check
+from .pool import Pool
+from .query import (NOT_GIVEN, PLANS_MAX, TRIES, DType, Key, Lent, Missing, Part, Plan, Query, Shapes, Spec, Want, age_ms,
+                    check_missing, lend, named, spec_of, tupled)
 from .release import Release
-from .rows import (Batch, Fetched, Given, Retrieved, Rows, Scored, Shape, Written, bits_from, copied, dtype_number,
-                   keys_from, listed, record_from, whole)
+from .rows import (Array, Batch, Fetched, Given, Keys, Record, Retrieved, Rows, Scored, Shape, Written, bits_from, copied,
+                   copied_if_there, dtype_number, keys_from, of_torch, record_from, whole)
 
+Metric = Literal['inner_product', 'cosine', 'l2', 'tanimoto', 'dice', 'hamming']
 METRICS = {'inner_product': lib.REP_INNER_PRODUCT, 'cosine': lib.REP_COSINE, 'l2': lib.REP_L2,
            'tanimoto': lib.REP_TANIMOTO, 'dice': lib.REP_DICE, 'hamming': lib.REP_HAMMING}
-_COLUMNS = {'times': ('<i8', 'int64_t *'), 'tags': ('<u8', 'uint64_t *'), 'scales': ('<f4', 'float *'),
-            'weights': ('<f4', 'float *'), 'why': ('u1', 'uint8_t *')}
-WANTS = tuple(_COLUMNS)
-MISSING = ('zero', 'nan', 'raise')
 CONNECT_MS = 5000
-TRIES = 4       # of a fetch whose tables change their shape at each publish
-
-
-@dataclass
-class Part:
-    """The keys of one table, and what is wanted of their rows."""
-
-    table: str
-    keys: Any
-    dtype: Optional[str] = None
-    through: Sequence[str] = ()
-    max_age: Optional[float] = None
-    raw: bool = False
-    want: Collection[str] = ()
-    out: Optional[np.ndarray] = None
 
 
 class _Connection:
-    """A rep_client, and the error of its last call."""
+    """A rep_client, the error of its last call, and what is used again: the plans of fetches, and memory of results."""
 
-    def __init__(self, address, timeout_ms):
+    def __init__(self, address: str | os.PathLike[str] | None, timeout_ms: int) -> None:
         given = Given()
         options = ffi.new('struct rep_options *')
         options.address = given.text(None if address is None else os.fspath(address))
@@ -49,18 +36,34 @@ class _Connection:
         out = ffi.new('rep_client **')
         self.pid = os.getpid()
         self.error = ffi.new('struct rep_error *')
+        self.plans: dict[Key, Plan] = {}
+        self.pool = Pool()
         check(lib.rep_connect(options, out, self.error), self.error)
         self.client = ffi.gc(out[0], lib.rep_close)
-        self.timeout_ms = None
+        self.timeout_ms: Optional[int] = None
         self.limit(timeout_ms)
 
-    def limit(self, timeout_ms):
+    def limit(self, timeout_ms: int) -> None:
         if timeout_ms != self.timeout_ms:
             lib.rep_set_timeout(self.client, timeout_ms)
             self.timeout_ms = timeout_ms
 
+    def call(self, function: Any, *args: Any) -> None:
+        check(function(self.client, *args, self.error), self.error)
 
-def _ms(seconds):
+    def take_plan(self, key: Key, shapes: Shapes) -> Plan:
+        """Of this caller alone, until it gives it back."""
+        plan = self.plans.pop(key, None)
+        return Plan(key, shapes) if plan is None else plan
+
+    def give_back(self, key: Key, plan: Plan) -> None:
+        plan.end()
+        if len(self.plans) >= PLANS_MAX:
+            self.plans.clear()
+        self.plans[key] = plan
+
+
+def _ms(seconds: float | None) -> int:
     """A time-out in ms as the library takes it: 0 is none."""
     if seconds is None:
         return 0
@@ -69,154 +72,221 @@ def _ms(seconds):
     return max(1, int(seconds * 1000))
 
 
-def _age_ms(seconds):
-    if not 0 <= seconds < 2 ** 53:
-        raise BadRequest('max_age: %r given, seconds of 0 or more allowed' % (seconds,))
-    return int(seconds * 1000)
-
-
-_NOT_GIVEN = object()
-
-
 class Client:
-    """A client of the daemon at `address` ($REPSTORE, else /run/repstore/repstore.sock).
+    """A client of the daemon.
 
     Threads may share it: each has a connection of its own, made when it is first needed, and so has a process after a
-    fork. `timeout` is of each call, in seconds; None waits without end.
+    fork. A call does not hold Python's lock while it waits.
 
-    >>> c = Client()
-    >>> got = c.fetch({'ur': [1], 'ir': [1, 2, 3]})
+    Parameters
+    ----------
+    address : str or path, optional
+        'unix:PATH', 'tcp:HOST:PORT' or a path; $REPSTORE unless told, else /run/repstore/repstore.sock.
+    timeout : float or None, optional
+        Seconds of each call, counted anew for each; None waits without end.
+
+    Examples
+    --------
+    >>> import repstore
+    >>> with repstore.Client() as c:
+    ...     got = c.fetch({'ur': [1], 'ir': [1, 2, 3]})
     >>> got['ir'].rows.shape
     (3, 64)
     """
 
-    def __init__(self, address: Optional[str] = None, *, timeout: Optional[float] = 30.0):
+    def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = 30.0) -> None:
         self._address = address
         self._timeout_ms = _ms(timeout)
         self._local = threading.local()
-        self._shapes = {}
-        self._connect(_NOT_GIVEN)
+        self._shapes: Shapes = {}
+        self._connect(NOT_GIVEN)
 
     # ---- the connection of this thread ----
 
-    def _connect(self, timeout):
-        connection = getattr(self._local, 'connection', None)
-        timeout_ms = self._timeout_ms if timeout is _NOT_GIVEN else _ms(timeout)
+    def _connect(self, timeout: float | None) -> _Connection:
+        connection: _Connection | None = getattr(self._local, 'connection', None)
+        timeout_ms = self._timeout_ms if timeout is NOT_GIVEN else _ms(timeout)
         if connection is None or connection.pid != os.getpid():
             connection = self._local.connection = _Connection(self._address, timeout_ms)
         connection.limit(timeout_ms)
         return connection
 
-    def _new_connection(self):
+    def _new_connection(self) -> _Connection:
         """Of a load, which lets nothing else come between."""
         return _Connection(self._address, self._timeout_ms)
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return _client_of, (self._address, self._timeout_ms)
 
-    def _spec(self, release, table):
-        out = ffi.new('struct rep_table *')
-        given = Given()
-        self._call(lib.rep_table_show, given.text(release), given.text(table), out)
+    def _spec(self, release: str | None, table: str) -> Any:
+        out = self._table(release, table)
         return ffi.new('struct rep_table_spec *', out.spec)     # out.spec alone would not keep `out`
 
-    def _check_views(self, release, table, rows):
+    def _table(self, release: str | None, table: str) -> Any:
+        out, given = ffi.new('struct rep_table *'), Given()
+        self._call(lib.rep_table_show, given.text(release), given.text(table), out)
+        return out
+
+    def _check_views(self, release: str | None, table: str, rows: Any) -> None:
         """Views that stand in the wrong order would be stored, since only their bytes are sent."""
         if getattr(rows, 'ndim', 2) != 3:
             return
         spec = self._spec(release, table)
         width = (spec.dim + 7) // 8 if spec.dtype == lib.REP_BIT else spec.dim
-        if rows.shape[1:] != (spec.views, width):
+        if tuple(rows.shape[1:]) != (spec.views, width):
             raise BadRequest("rows: of the shape %s, (n, %d, %d) allowed for table '%s'" % (
-                rows.shape, spec.views, width, table))
+                tuple(rows.shape), spec.views, width, table))
 
-    def _call(self, function, *args, timeout=_NOT_GIVEN):
-        connection = self._connect(timeout)
-        check(function(connection.client, *args, connection.error), connection.error)
+    def _call(self, function: Any, *args: Any, timeout: float | None = NOT_GIVEN) -> None:
+        self._connect(timeout).call(function, *args)
 
-    def close(self):
+    def close(self) -> None:
         """Closes the connection of this thread; the next call opens another."""
-        connection = getattr(self._local, 'connection', None)
+        connection: _Connection | None = getattr(self._local, 'connection', None)
         if connection is not None and connection.pid == os.getpid():
             ffi.release(connection.client)
         self._local.connection = None
 
-    def __enter__(self):
+    def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def ping(self):
-        """Asks whether the daemon answers."""
+    def ping(self) -> float:
+        """Asks whether the daemon answers.
+
+        Returns
+        -------
+        float
+            Seconds until it did.
+        """
+        began = time.perf_counter()
         self._call(lib.rep_ping)
+        return time.perf_counter() - began
 
     # ---- fetch ----
 
-    def fetch(self, parts, *, release: Optional[str] = None, dtype=None, through: Sequence[str] = (), max_age=None,
-              want: Collection[str] = (), out: Optional[Mapping] = None, missing: str = 'zero',
-              timeout=_NOT_GIVEN) -> Fetched:
-        """Rows of several tables, of one snapshot of one release (None: the live one).
+    def fetch(self, parts: Mapping[str, Keys] | Sequence[Part], *, release: str | None = None, dtype: DType | None = None,
+              through: Sequence[str] = (), max_age: float | None = None, want: Collection[Want] = (),
+              out: Mapping[str, Array] | None = None, missing: Missing = 'zero',
+              timeout: float | None = NOT_GIVEN) -> Fetched:
+        """Rows of several tables, of one snapshot of one release.
 
-        parts: {table: keys}, with dtype, through, max_age and want for each; or a sequence of Part.
-        out: {table: array} to fetch into. missing: rows that are not found stay 'zero', become 'nan', or 'raise'.
+        Parameters
+        ----------
+        parts : mapping of str to array_like, or sequence of Part
+            {table: keys}, with the options below for each; or Parts, which have their own. Keys are integers from 0 to
+            2^64 - 1, or bytes and str.
+        release : str, optional
+            The live one unless told.
+        dtype : str, optional
+            'f32', 'f16', 'bf16', 'i8' or 'bit'; as stored unless told.
+        through : sequence of str, optional
+            Stored layers that the daemon sends the rows through, one after the other.
+        max_age : float, optional
+            Seconds; older rows are not found.
+        want : collection of str, optional
+            'times', 'tags', 'scales', 'weights', 'why': columns besides the rows.
+        out : mapping of str to ndarray, optional
+            Arrays to fetch into, by table: writable, C-contiguous, of the shape and dtype of the rows.
+        missing : {'zero', 'nan', 'raise'}, optional
+            What rows are that are not found. 'raise' is NotFound with the first keys.
+        timeout : float, optional
+            Seconds of this call; the client's unless told, None without end.
+
+        Returns
+        -------
+        Fetched
+            Rows by table, or by their place in what was asked.
+
+        Examples
+        --------
+        >>> got = c.fetch({'ur': [7], 'ir': [1, 50, 999999]}, dtype='f32')
+        >>> scores = got['ir'].rows @ got['ur'].rows[0]
+        >>> scores.shape, got['ir'].found.tolist()
+        ((3,), [True, True, False])
         """
-        if missing == 'default':
-            raise Unsupported("missing='default': the daemon has no default rows yet")
-        if missing not in MISSING:
-            raise BadRequest("missing: '%s' given, one of %s allowed" % (missing, ', '.join(MISSING)))
-        if out and not (isinstance(parts, Mapping) and set(out) <= set(parts)):
-            raise BadRequest('out: %s given, tables that are asked allowed' % ', '.join(map(str, out)))
-        if isinstance(parts, Mapping):
-            parts = [Part(table, keys, dtype, through, max_age, False, want, (out or {}).get(table))
-                     for table, keys in parts.items()]
-        elif dtype is not None or through or max_age is not None or want or out:
+        check_missing(missing)
+        if type(parts) is dict or isinstance(parts, Mapping):
+            names, keys = list(parts), list(parts.values())
+            steps, columns = tupled('through', through), tupled('want', want)
+            outs: Optional[list[Optional[Lent]]] = None
+            if out:
+                if not set(out) <= set(names):
+                    raise BadRequest('out: %s given, tables that are asked allowed' % ', '.join(map(str, out)))
+                outs = [lend(out[name], name) if out.get(name) is not None else None for name in names]
+            specs = tuple([Spec(name, dtype, steps, max_age, False, columns) for name in names])
+            return self._fetch((release, specs), names, keys, outs, missing, timeout)
+        if dtype is not None or through or max_age is not None or want or out:
             raise BadRequest('dtype, through, max_age, want and out stand in each Part')
-        given, parts = Given(), list(parts)
-        asked = given.keep(ffi.new('struct rep_part[]', len(parts)))
-        for struct, part in zip(asked, parts):
-            self._ask(given, struct, part)
-        fetched = ffi.new('struct rep_fetched *')
-        fetches = [None] * len(parts)
-        for attempt in range(TRIES):
-            for i, part in enumerate(parts):
-                fetches[i] = _room(given, asked[i], part, self._shapes.get(_shape_key(release, part)), attempt > 0)
-            try:
-                self._call(lib.rep_fetch, given.text(release), asked, len(parts), fetched, timeout=timeout)
-                fits = True
-            except TooLarge:
-                if not any(struct.stride for struct in asked):
-                    raise       # of the daemon
-                fits = False
-            for i, part in enumerate(parts):
-                shape = Shape(asked[i].row_dtype, asked[i].dim, asked[i].views, asked[i].stride)
-                fits = fits and fetches[i] is not None and fetches[i]['shape'] == shape
-                self._shapes[_shape_key(release, part)] = shape
-            if fits:
-                break
-        else:
-            raise TooLarge('the rows changed their shape at each of %d tries' % TRIES)
-        return _result(fetched, asked, parts, fetches, missing)
+        asked = list(parts)
+        if not all(isinstance(part, Part) for part in asked):
+            raise BadRequest('parts: %r given, {table: keys} or a sequence of Part allowed' % (parts,))
+        return self._fetch((release, tuple(map(spec_of, asked))), [part.table for part in asked],
+                           [part.keys for part in asked],
+                           [None if part.out is None else lend(part.out, part.table) for part in asked], missing, timeout)
 
-    def _ask(self, given, struct, part):
-        if isinstance(part.want, str):
-            raise BadRequest('want: %r given, a collection of %s allowed' % (part.want, ', '.join(WANTS)))
-        if part.want and set(part.want) - set(WANTS):
-            unknown = set(part.want) - set(WANTS)
-            raise BadRequest('want: %s given, of %s allowed' % (', '.join(sorted(unknown)), ', '.join(WANTS)))
-        struct.table = given.text(part.table)
-        given.keys(struct.keys, part.keys, "keys of '%s'" % part.table)
-        struct.dtype = dtype_number(part.dtype)
-        struct.raw = part.raw
-        if part.max_age is not None:
-            struct.has_max_age, struct.max_age_ms = True, _age_ms(part.max_age)
-        if part.through:
-            struct.through, struct.through_count = given.texts(part.through, 'through'), len(part.through)
+    def _fetch(self, key: Key, names: Sequence[str], keys: Sequence[Any], outs: Sequence[Lent | None] | None,
+               missing: Missing, timeout: float | None) -> Fetched:
+        connection = self._connect(timeout)
+        plan = connection.take_plan(key, self._shapes)
+        try:
+            plan.ask(keys)
+            for attempt in range(TRIES):
+                plan.make_room(connection.pool, outs, attempt > 0)
+                try:
+                    connection.call(lib.rep_fetch, plan.release, plan.asked, plan.count, plan.fetched)
+                except TooLarge:
+                    if not plan.knows_shapes():
+                        raise       # of the daemon
+                    plan.fits()
+                    continue
+                if plan.fits():
+                    return plan.result(names, missing)
+            raise TooLarge('the rows changed their shape at each of %d tries' % TRIES)
+        finally:
+            connection.give_back(key, plan)
+
+    def prepare(self, parts: Mapping[str, str | Part] | Sequence[str], *, release: str | None = None,
+                dtype: DType | None = None, through: Sequence[str] = (), max_age: float | None = None,
+                want: Collection[Want] = (), out: Mapping[str, Array] | None = None,
+                missing: Missing = 'zero') -> Query:
+        """A fetch that is asked again and again with other keys.
+
+        Parameters
+        ----------
+        parts : mapping of str to str or Part, or sequence of str
+            {name: table}, and the query takes keys by these names; or tables, which are their own names. A Part, without
+            keys, has options of its own.
+        release, dtype, through, max_age, want, missing
+            As in `fetch`.
+        out : mapping of str to ndarray, optional
+            By name: each call fetches into the same arrays, so the query is of one thread.
+
+        Returns
+        -------
+        Query
+            To be called with keys by name.
+
+        Examples
+        --------
+        >>> query = c.prepare({'user': 'ur', 'items': 'ir'}, dtype='f32')
+        >>> got = query(user=[7], items=[1, 50])
+        >>> (got['items'].rows @ got['user'].rows[0]).shape
+        (2,)
+        """
+        check_missing(missing)
+        by_name = named(parts, dict(dtype=dtype, through=through, max_age=max_age, want=want))
+        if out and not set(out) <= set(by_name):
+            raise BadRequest('out: %s given, of %s allowed' % (', '.join(map(str, out)), ', '.join(by_name)))
+        return Query(self, by_name, release, missing, out)
 
     # ---- writes ----
 
-    def _rows(self, given, struct, keys, rows, *, dtype=None, times=None, tags=None, scales=None, weights=None,
-              allow_nonfinite=False, if_newer=False, any_time=False):
+    def _rows(self, given: Given, struct: Any, keys: Keys, rows: Any, *, dtype: DType | None = None, times: Any = None,
+              tags: Any = None, scales: Any = None, weights: Any = None, allow_nonfinite: bool = False,
+              if_newer: bool = False, any_time: bool = False) -> None:
         count = given.keys(struct.keys, keys)
         struct.rows, struct.rows_bytes, struct.dtype, _, _ = given.matrix(rows, count, dtype)
         struct.times = given.times(times, count, any_time)
@@ -225,19 +295,72 @@ class Client:
         struct.weights = given.column(weights, count, 'float *', 'weights')
         struct.allow_nonfinite, struct.if_newer, struct.any_time = allow_nonfinite, if_newer, any_time
 
-    def put(self, table: str, keys, rows, *, release: Optional[str] = None, timeout=_NOT_GIVEN, **columns) -> Written:
+    def put(self, table: str, keys: Keys, rows: Any, *, release: str | None = None, dtype: DType | None = None,
+            times: Any = None, tags: Any = None, scales: Any = None, weights: Any = None, if_newer: bool = False,
+            any_time: bool = False, allow_nonfinite: bool = False, timeout: float | None = NOT_GIVEN) -> Written:
         """Writes rows over those of the same keys; durable when it returns.
 
-        columns: dtype ('bf16' of uint16), times (ms or datetime64), tags, scales, weights, if_newer, any_time,
-        allow_nonfinite.
+        Parameters
+        ----------
+        table : str
+            Of a sealed or live release.
+        keys : array_like
+            Integers from 0 to 2^64 - 1, or bytes and str.
+        rows : array_like
+            [n, dim], or [n, views, dim]: float32, float16, int8 with `scales`, packed bits as uint8; a tensor of torch.
+        release : str, optional
+            The live one unless told.
+        dtype : str, optional
+            'bf16', of uint16; the others are known by the dtype of the array.
+        times : array_like, optional
+            Unix ms, or datetime64; the daemon's clock unless told.
+        tags : array_like, optional
+            64 bits of each row.
+        scales, weights : array_like, optional
+            Of i8; of an aggregating table, whose rows are sums.
+        if_newer : bool, optional
+            Writes only over an older row, or where there is none.
+        any_time, allow_nonfinite : bool, optional
+            Takes times before 1990 or ahead of the clock; NaN and infinity.
+        timeout : float, optional
+            As in `fetch`.
+
+        Returns
+        -------
+        Written
+
+        Examples
+        --------
+        >>> c.put('ur', [7], np.ones((1, 64), 'f4')).count
+        1
         """
         given, struct = Given(), ffi.new('struct rep_rows *')
         self._check_views(release, table, rows)
-        self._rows(given, struct, keys, rows, **columns)
+        self._rows(given, struct, keys, rows, dtype=dtype, times=times, tags=tags, scales=scales, weights=weights,
+                   if_newer=if_newer, any_time=any_time, allow_nonfinite=allow_nonfinite)
         return self._written(lib.rep_put, given.text(release), given.text(table), struct, timeout=timeout)
 
-    def put_parts(self, parts: Mapping, *, release: Optional[str] = None, timeout=_NOT_GIVEN) -> Written:
-        """Writes rows of several tables, {table: dict(keys=..., rows=...)}, all or none."""
+    def put_parts(self, parts: Mapping[str, Mapping[str, Any]], *, release: str | None = None,
+                  timeout: float | None = NOT_GIVEN) -> Written:
+        """Writes rows of several tables, all or none.
+
+        Parameters
+        ----------
+        parts : mapping of str to mapping
+            {table: dict(keys=..., rows=...)}, with the columns and options of `put`; `if_newer` is the same in all.
+        release, timeout
+            As in `put`.
+
+        Returns
+        -------
+        Written
+
+        Examples
+        --------
+        >>> row = np.ones((1, 64), 'f4')
+        >>> c.put_parts({'ur': dict(keys=[7], rows=row), 'ir': dict(keys=[1], rows=row)}).count
+        2
+        """
         given = Given()
         asked = given.keep(ffi.new('struct rep_put_part[]', len(parts)))
         for struct, (table, columns) in zip(asked, parts.items()):
@@ -247,23 +370,71 @@ class Client:
             struct.table, struct.rows = given.text(table), rows
         return self._written(lib.rep_put_parts, given.text(release), asked, len(parts), timeout=timeout)
 
-    def delete(self, table: str, keys, *, release: Optional[str] = None, timeout=_NOT_GIVEN) -> Written:
-        """Deletes the rows of keys; a key without a row is passed over."""
+    def delete(self, table: str, keys: Keys, *, release: str | None = None,
+               timeout: float | None = NOT_GIVEN) -> Written:
+        """Deletes the rows of keys; a key without a row is passed over.
+
+        Parameters
+        ----------
+        table, keys, release, timeout
+            As in `put`.
+
+        Returns
+        -------
+        Written
+
+        Examples
+        --------
+        >>> c.delete('ur', [7, 999999]).count
+        1
+        """
         given, struct = Given(), ffi.new('struct rep_keys *')
         given.keys(struct, keys)
         return self._written(lib.rep_delete, given.text(release), given.text(table), struct[0], timeout=timeout)
 
-    def observe(self, layer: str, *, rows, times, users=None, items=None, scales=None, dtype=None, source=None,
-                position=None, first=False, any_time=False, release: Optional[str] = None,
-                timeout=_NOT_GIVEN) -> Written:
-        """Adds samples of a layer to the rows of their users and items. With a source each counts once: `position` is
-        the number of the first one, `.next` of what is returned that of the next."""
+    def observe(self, layer: str, *, rows: Any, times: Any, users: Keys | None = None, items: Keys | None = None,
+                scales: Any = None, dtype: DType | None = None, source: str | None = None, position: int | None = None,
+                first: bool = False, any_time: bool = False, release: str | None = None,
+                timeout: float | None = NOT_GIVEN) -> Written:
+        """Adds samples of a layer to the rows of their users and items.
+
+        Parameters
+        ----------
+        layer : str
+            All its tables take the samples, in one durable write.
+        rows : array_like
+            [n, views x dim], in the order in which they count.
+        times : array_like
+            Of each sample: Unix ms, or datetime64.
+        users, items : array_like, optional
+            Of each sample; one of them at least.
+        scales, dtype
+            As in `put`.
+        source : str, optional
+            Numbers its samples, so that each counts once.
+        position : int, optional
+            The number of the first sample; goes with `source`. `.next` of what is returned is that of the next.
+        first : bool, optional
+            A source that is not known yet may begin at `position`, else at 0.
+        any_time, release, timeout
+            As in `put`.
+
+        Returns
+        -------
+        Written
+
+        Examples
+        --------
+        >>> sent = dict(rows=np.ones((2, 32), 'f4'), times=np.array(['2026-01-01', '2026-01-02'], 'M8[ms]'))
+        >>> c.observe('mlp2', users=[1, 2], source='clicks', position=0, **sent).next
+        2
+        """
         if (source is None) != (position is None):
             raise BadRequest('source and position go together')
         if users is None and items is None:
             raise BadRequest('users, items: neither given')
         if getattr(rows, 'ndim', 2) != 2:
-            raise BadRequest('rows: of the shape %s, (n, views x dim) allowed' % (rows.shape,))
+            raise BadRequest('rows: of the shape %s, (n, views x dim) allowed' % (tuple(rows.shape),))
         given, struct = Given(), ffi.new('struct rep_samples *')
         count = [given.keys(each, keys, name) for each, keys, name in (
             (struct.users, users, 'users'), (struct.items, items, 'items')) if keys is not None][0]
@@ -275,14 +446,15 @@ class Client:
         struct.first, struct.any_time = first, any_time
         return self._written(lib.rep_observe, given.text(release), struct, timeout=timeout)
 
-    def _written(self, function, *args, timeout):
+    def _written(self, function: Any, *args: Any, timeout: float | None) -> Written:
         out = ffi.new('struct rep_written *')
         self._call(function, *args, out, timeout=timeout)
         return Written(ffi.string(out.release).decode(), out.sequence, out.count, out.next)
 
     # ---- retrieve and score ----
 
-    def _query(self, given, query, in_, release, from_, vectors, dtype, scales, through, weights, max_age):
+    def _query(self, given: Given, query: Any, in_: str, release: str | None, from_: tuple[str, Keys] | None, vectors: Any,
+               dtype: DType | None, scales: Any, through: Sequence[str], weights: Any, max_age: float | None) -> None:
         if (from_ is None) == (vectors is None):
             raise BadRequest('from_, vectors: one of them')
         if from_ is not None:
@@ -290,30 +462,76 @@ class Client:
             query.table = given.text(table)
             given.keys(query.keys, keys, 'from_')
         else:
-            array = vectors if hasattr(vectors, '__array__') else np.asarray(vectors, '<f4')
-            array = np.asarray(array)
+            vectors, known = of_torch(vectors, dtype)
+            array = np.asarray(vectors if hasattr(vectors, '__array__') else np.asarray(vectors, '<f4'))
             count = len(array) if array.ndim > 1 else 1
             query.rows, query.rows_bytes, query.dtype, query.dim, query.views = given.matrix(
-                array.reshape(1, -1) if array.ndim == 1 else array, count, dtype, 'vectors')
+                array.reshape(1, -1) if array.ndim == 1 else array, count, known, 'vectors')
             if query.dtype == lib.REP_BIT:
                 dim = self._spec(release, in_).dim
                 query.dim = dim if (dim + 7) // 8 == query.dim else 8 * query.dim
             query.keys.type, query.keys.count = lib.REP_KEY_U64, count
             query.scales = given.column(scales, count, 'float *', 'scales')
         if max_age is not None:
-            query.has_max_age, query.max_age_ms = True, _age_ms(max_age)
+            query.has_max_age, query.max_age_ms = True, age_ms(max_age)
         if through:
             query.through, query.through_count = given.texts(through, 'through'), len(through)
         if weights is not None:
             query.weights = given.column(weights, len(weights), 'float *', 'weights')
             query.weights_count = len(weights)
 
-    def retrieve(self, in_: str, *, from_=None, vectors=None, k=100, metric='inner_product', approximate=1.0,
-                 through=(), weights=None, dtype=None, scales=None, max_age=None, allow=None, deny=None, tags_any=None,
-                 tags_all=None, tags_none=None, min_score=None, with_: Sequence[str] = (),
-                 release: Optional[str] = None, timeout=_NOT_GIVEN) -> Retrieved:
-        """The best k items of table `in_` for each query: rows of a table, from_=(table, keys), or vectors, which name
-        their release. What is None filters nothing; zero is a value."""
+    def retrieve(self, in_: str, *, from_: tuple[str, Keys] | None = None, vectors: Any = None, k: int = 100,
+                 metric: Metric = 'inner_product', approximate: float = 1.0, through: Sequence[str] = (),
+                 weights: Any = None, dtype: DType | None = None, scales: Any = None, max_age: float | None = None,
+                 allow: Keys | None = None, deny: Keys | None = None, tags_any: int | None = None,
+                 tags_all: int | None = None, tags_none: int | None = None, min_score: float | None = None,
+                 with_: Sequence[str] = (), release: str | None = None,
+                 timeout: float | None = NOT_GIVEN) -> Retrieved:
+        """The best items for each query. What is None filters nothing; zero is a value.
+
+        Parameters
+        ----------
+        in_ : str
+            The table of items.
+        from_ : tuple of str and array_like, optional
+            (table, keys): the queries are its rows.
+        vectors : array_like, optional
+            The queries: [n, dim], [n, views, dim] or one vector. They name their `release`.
+        k : int, optional
+            Items of each query.
+        metric : str, optional
+            'inner_product', 'cosine', 'l2'; of bits 'tanimoto', 'dice', 'hamming'.
+        approximate : float, optional
+            The recall that suffices, where the table has an index; 1 is exact.
+        through : sequence of str, optional
+            Stored layers that each query goes through.
+        weights : array_like, optional
+            Of each view of a query.
+        dtype, scales
+            Of `vectors`, as in `put`.
+        max_age : float, optional
+            Seconds; older rows of `from_` are not found.
+        allow, deny : array_like, optional
+            Only these items; not these.
+        tags_any, tags_all, tags_none : int, optional
+            Bits of which an item's tags have one, all, none.
+        min_score : float, optional
+            Nothing below it.
+        with_ : sequence of str, optional
+            Tables whose rows under the items' keys come along.
+        release, timeout
+            As in `fetch`.
+
+        Returns
+        -------
+        Retrieved
+
+        Examples
+        --------
+        >>> best = c.retrieve('ir', from_=('ur', [1, 2]), k=10)
+        >>> best.keys.shape, best.exact
+        ((2, 10), True)
+        """
         given, asked = Given(), ffi.new('struct rep_retrieval *')
         self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age)
         asked.__setattr__('in', given.text(in_))
@@ -337,9 +555,30 @@ class Client:
         self._call(lib.rep_retrieve, given.text(release), asked, out, timeout=timeout)
         return _retrieved(out)
 
-    def score(self, in_: str, keys, *, from_=None, vectors=None, metric='inner_product', through=(), weights=None,
-              dtype=None, scales=None, max_age=None, release: Optional[str] = None, timeout=_NOT_GIVEN) -> Scored:
-        """Scores of named items for each query: [queries, items]; 0 for items that are not found."""
+    def score(self, in_: str, keys: Keys, *, from_: tuple[str, Keys] | None = None, vectors: Any = None,
+              metric: Metric = 'inner_product', through: Sequence[str] = (), weights: Any = None,
+              dtype: DType | None = None, scales: Any = None, max_age: float | None = None, release: str | None = None,
+              timeout: float | None = NOT_GIVEN) -> Scored:
+        """Scores of named items for each query; no row leaves the daemon.
+
+        Parameters
+        ----------
+        in_ : str
+            The table of items.
+        keys : array_like
+            The items.
+        from_, vectors, metric, through, weights, dtype, scales, max_age, release, timeout
+            As in `retrieve`.
+
+        Returns
+        -------
+        Scored
+
+        Examples
+        --------
+        >>> c.score('ir', [1, 50], from_=('ur', [1])).scores.shape
+        (1, 2)
+        """
         given, asked = Given(), ffi.new('struct rep_scoring *')
         self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age)
         asked.__setattr__('in', given.text(in_))
@@ -355,29 +594,75 @@ class Client:
 
     # ---- scan ----
 
-    def scan(self, table: str, *, release: Optional[str] = None, dtype=None, raw=False, batch=0):
-        """All rows of a table, in batches of about `batch` rows (0: the daemon chooses); of the release on which it
-        began, also when another becomes live."""
+    def scan(self, table: str, *, release: str | None = None, dtype: DType | None = None, raw: bool = False,
+             batch: int = 0) -> Iterator[Batch]:
+        """All rows of a table, of the release on which the walk began, also when another becomes live.
+
+        Parameters
+        ----------
+        table : str
+            Its name.
+        release : str, optional
+            The live one unless told.
+        dtype : str, optional
+            As in `fetch`.
+        raw : bool, optional
+            Of an aggregating table: the sums, with `weights`.
+        batch : int, optional
+            About so many rows at once; 0: the daemon chooses.
+
+        Yields
+        ------
+        Batch
+            In an order of the release's own, which is random and stays.
+
+        Examples
+        --------
+        >>> sum(len(batch) for batch in c.scan('ir'))
+        1000
+        """
         given, scan = Given(), ffi.gc(ffi.new('struct rep_scan *'), lib.rep_scan_free)
         scan.raw = raw
-        release, table, number = given.text(release), given.text(table), dtype_number(dtype)
+        of_release, of_table, number = given.text(release), given.text(table), dtype_number(dtype)
         while True:
-            self._call(lib.rep_scan_next, release, table, number, batch, scan)
+            self._call(lib.rep_scan_next, of_release, of_table, number, batch, scan)
             n = scan.keys.count
             shape = Shape(scan.dtype, scan.dim, scan.views, scan.stride)
             if n:
                 yield Batch(keys_from(scan.keys), copied(scan.rows, shape.numpy, shape.of(n)),
-                            copied(scan.times, '<i8', n), copied(scan.tags, '<u8', n), copied(scan.scales, '<f4', n),
-                            copied(scan.weights, '<f4', n), ffi.string(scan.release).decode())
+                            copied_if_there(scan.times, '<i8', n), copied_if_there(scan.tags, '<u8', n),
+                            copied_if_there(scan.scales, '<f4', n), copied_if_there(scan.weights, '<f4', n),
+                            ffi.string(scan.release).decode(), shape.name)
             if not scan.more:
                 return
 
     # ---- releases ----
 
-    def new_release(self, release: str, *, model: Optional[str] = None, checkpoint: Optional[str] = None,
+    def new_release(self, release: str, *, model: str | None = None, checkpoint: str | None = None,
                     exist_ok: bool = False) -> Release:
-        """Begins a release; `with` leaves it open when the block raises, so that an interrupted load can go on. exist_ok:
-        goes on with one that is there and still open."""
+        """Begins a release. `with` leaves it open when the block raises, so that an interrupted load can go on.
+
+        Parameters
+        ----------
+        release : str
+            Its id.
+        model, checkpoint : str, optional
+            What it was made of.
+        exist_ok : bool, optional
+            Goes on with one that is there and still open.
+
+        Returns
+        -------
+        Release
+
+        Examples
+        --------
+        >>> with c.new_release('ckpt-2', model='three-tower') as r:
+        ...     n = r.create_table('ur', entity='user', kind='ur', dim=4).load('ur', [1, 2], np.ones((2, 4), 'f4'))
+        ...     r.seal()
+        Release('ckpt-2')
+        >>> c.release('ckpt-2').drop()
+        """
         given = Given()
         try:
             self._call(lib.rep_release_create, given.text(release), given.text(model), given.text(checkpoint))
@@ -387,22 +672,55 @@ class Client:
         return Release(self, release)
 
     def release(self, release: str) -> Release:
-        """A release that is there."""
+        """A release that is there.
+
+        Parameters
+        ----------
+        release : str
+            Its id.
+
+        Returns
+        -------
+        Release
+        """
         return Release(self, release)
 
-    def releases(self):
-        """What `release list` says, one Record each."""
+    def releases(self) -> list[Record]:
+        """All releases.
+
+        Returns
+        -------
+        list of Record
+            What `release list` says: id, model, checkpoint, state, rows and so on.
+
+        Examples
+        --------
+        >>> [(each.id, each.state) for each in c.releases()]
+        [('ckpt-1', 'live')]
+        """
         return self._list(lib.rep_release_list, 'struct rep_release *')
 
-    def tables(self, release: Optional[str] = None):
-        """The tables of a release, one Record each."""
+    def tables(self, release: str | None = None) -> list[Record]:
+        """The tables of a release.
+
+        Parameters
+        ----------
+        release : str, optional
+            The live one unless told.
+
+        Returns
+        -------
+        list of Record
+            In the words of `Release.create_table`; besides rows, bytes, pending and so on.
+
+        Examples
+        --------
+        >>> [(each.name, each.rows) for each in c.tables()]
+        [('cr_user@mlp2', 0), ('ir', 1000), ('ur', 100)]
+        """
         return self._list(lib.rep_table_list, 'struct rep_table *', Given().text(release))
 
-    def positions(self, release: Optional[str] = None):
-        """How far each source is counted, one Record each."""
-        return self._list(lib.rep_positions, 'struct rep_position *', Given().text(release))
-
-    def _list(self, function, ctype, *args):
+    def _list(self, function: Any, ctype: str, *args: Any) -> list[Record]:
         out, count = ffi.new(ctype + '*'), ffi.new('size_t *')
         self._call(function, *args, out, count)
         try:
@@ -411,19 +729,75 @@ class Client:
             lib.free(out[0])
 
     def rollback(self) -> str:
-        """Makes the release live again that was live before; returns which."""
+        """Makes the release live again that was live before.
+
+        Returns
+        -------
+        str
+            Which it is.
+        """
         now = ffi.new('char[72]')
         self._call(lib.rep_release_rollback, now)
-        return ffi.string(now).decode()
+        return str(ffi.string(now).decode())
 
-    def merge(self):
-        """Merges what was written into base files, and waits for it."""
-        self._call(lib.rep_merge, ffi.NULL)
+    def merge(self) -> Record:
+        """Merges what was written into base files, and waits for it; the daemon does the same by itself.
+
+        Returns
+        -------
+        Record
+            How many tables, rows and bytes were written anew, and elapsed_ms.
+        """
+        out = ffi.new('struct rep_merged *')
+        self._call(lib.rep_merge, out)
+        return record_from(out[0])
+
+    # ---- positions ----
+
+    def positions(self, release: str | None = None) -> list[Record]:
+        """How far each source is counted.
+
+        Parameters
+        ----------
+        release : str, optional
+            The live one unless told.
+
+        Returns
+        -------
+        list of Record
+            layer, source, next, durable and counted_ms.
+
+        Examples
+        --------
+        >>> [(each.source, each.next) for each in c.positions()]
+        [('clicks', 2)]
+        """
+        return self._list(lib.rep_positions, 'struct rep_position *', Given().text(release))
 
     # ---- any method ----
 
-    def call(self, method: str, params: Optional[Mapping] = None, *, timeout=_NOT_GIVEN):
-        """Any method of the protocol, by the package msgpack."""
+    def call(self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = NOT_GIVEN) -> Any:
+        """Any method of the protocol. Needs the package msgpack.
+
+        Parameters
+        ----------
+        method : str
+            Its name, such as 'table.show'.
+        params : mapping, optional
+            What schema/PROTOCOL.md says of it.
+        timeout : float, optional
+            As in `fetch`.
+
+        Returns
+        -------
+        dict
+            What the daemon answers.
+
+        Examples
+        --------
+        >>> c.call('table.show', {'table': 'ir'})['dim']
+        64
+        """
         import msgpack
         given = Given()
         packed = msgpack.packb(dict(params or {}), use_bin_type=True)
@@ -434,77 +808,40 @@ class Client:
         finally:
             lib.free(out[0])
 
-    def stats(self) -> dict:
-        """The counters of the daemon."""
-        return self.call('stats')
+    def stats(self) -> dict[str, Any]:
+        """The counters of the daemon. Needs the package msgpack.
 
+        Returns
+        -------
+        dict
+            As schema/PROTOCOL.md says.
 
-def _metric(name):
+        Examples
+        --------
+        >>> c.stats()['store']['live']
+        'ckpt-1'
+        """
+        answer: dict[str, Any] = self.call('stats')
+        return answer
+
+def _metric(name: str) -> int:
     if name not in METRICS:
         raise BadRequest("metric: '%s' given, one of %s allowed" % (name, ', '.join(METRICS)))
-    return METRICS[name]
+    return int(METRICS[name])
 
 
-def _shape_key(release, part):
-    return (release, part.table, part.dtype, part.raw, tuple(part.through))
-
-
-def _client_of(address, timeout_ms):
+def _client_of(address: str | None, timeout_ms: int) -> Client:
     return Client(address, timeout=timeout_ms / 1000 if timeout_ms else None)
 
 
-def _room(given, struct, part, shape, is_sure):
-    """Gives a part its arrays. None: nobody knows yet how wide the rows are, so they are not taken."""
-    struct.stride = 0
-    struct.rows, struct.rows_bytes = ffi.NULL, 0
-    if shape is None:
-        return None
-    count = struct.keys.count
-    rows = part.out
-    if rows is None:
-        rows = np.empty(shape.of(count), shape.numpy)
-    elif not isinstance(rows, np.ndarray) or rows.shape != shape.of(count) or rows.dtype != shape.numpy or not (
-            rows.flags.c_contiguous and rows.flags.writeable):
-        if not is_sure:
-            return None         # the shape may be that of a release before
-        raise BadRequest("out of '%s': %s of %s given, writable C-contiguous %s of %s allowed" % (
-            part.table, getattr(rows, 'shape', type(rows).__name__), getattr(rows, 'dtype', 'no array'), shape.of(count),
-            shape.numpy.name))
-    arrays = {'shape': shape, 'rows': rows, 'found': np.empty((count + 7) // 8, 'u1')}
-    struct.rows, struct.rows_bytes = given.array(rows, 'void *', writable=True), rows.nbytes
-    struct.found = given.array(arrays['found'], 'uint8_t *', writable=True)
-    for name in (*part.want, *(('scales',) if shape.dtype == lib.REP_I8 else ())):
-        dtype, ctype = _COLUMNS[name]
-        arrays[name] = np.zeros(count, dtype)
-        setattr(struct, name, given.array(arrays[name], ctype, writable=True))
-    return arrays
-
-
-def _result(fetched, asked, parts, fetches, missing):
-    results = []
-    for struct, part, arrays in zip(asked, parts, fetches):
-        found = bits_from(arrays['found'], struct.keys.count)
-        if missing != 'zero' and not found.all():
-            lost = np.flatnonzero(~found)
-            if missing == 'raise':
-                raise NotFound("table '%s': %d keys of %d have no row, the first are %s" % (
-                    part.table, len(lost), len(found), ', '.join(str(listed(part.keys)[i]) for i in lost[:5])))
-            if arrays['rows'].dtype.kind != 'f':
-                raise BadRequest("missing='nan': rows of %s have none" % arrays['shape'].name)
-            arrays['rows'][lost] = np.nan
-        results.append(Rows(arrays['rows'], found, ffi.string(struct.resolved).decode(), arrays['shape'].name,
-                            *(arrays.get(name) for name in WANTS)))
-    return Fetched(ffi.string(fetched.release).decode(), fetched.sequence, [part.table for part in parts], results)
-
-
-def _retrieved(out):
+def _retrieved(out: Any) -> Retrieved:
     queries = [out.parts[i] for i in range(out.count)]
     k = max((part.n for part in queries), default=0)
     bytes_keys = any(part.n and part.keys.type == lib.REP_KEY_BYTES for part in queries)
-    keys = np.empty((len(queries), k), object) if bytes_keys else np.zeros((len(queries), k), '<u8')
+    keys: Array = np.empty((len(queries), k), object) if bytes_keys else np.zeros((len(queries), k), '<u8')
     scores = np.full((len(queries), k), -np.inf, '<f4')
     n = np.array([part.n for part in queries], 'i8')
-    with_ = {}
+    with_: dict[str, Rows] = {}
     for i, part in enumerate(queries):
         if part.n == 0:
             continue
@@ -512,11 +849,11 @@ def _retrieved(out):
         scores[i, :part.n] = copied(part.scores, '<f4', part.n)
         for j in range(part.with_count):
             _add_company(with_, getattr(part, 'with')[j], i, part.n, (len(queries), k))
-    text = lambda array: ffi.string(array).decode()
-    return Retrieved(keys, scores, n, text(out.release), out.sequence, out.exact, out.by_rows, out.compared, with_)
+    return Retrieved(keys, scores, n, ffi.string(out.release).decode(), out.sequence, out.exact, out.by_rows, out.compared,
+                     with_)
 
 
-def _add_company(with_, company, i, n, counts):
+def _add_company(with_: dict[str, Rows], company: Any, i: int, n: int, counts: tuple[int, int]) -> None:
     """Rows that came along with the items of query i."""
     name = ffi.string(company.table).decode()
     shape = Shape(company.dtype, company.dim, company.views, company.stride)

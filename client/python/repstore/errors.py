@@ -1,112 +1,180 @@
 """errors.py - one exception a code of the protocol; each is also the built-in exception that it means."""
 
+from __future__ import annotations
+
+import re
+from typing import Any
+
 from ._repstore import ffi, lib
 
 _AFTER_WHICH_UNKNOWN = ('TIMEOUT', 'CLOSED', 'PROTOCOL')
 
 
 class RepstoreError(Exception):
-    """What the daemon or the library refused: `code` is stable, `text` is for a person."""
+    """What the daemon or the library refused.
+
+    Attributes
+    ----------
+    code : str
+        The code of the protocol, which is stable: 'NOT_FOUND'.
+    text : str
+        Which argument, what was given, what is allowed; for a person.
+    retryable : bool
+        Whether the same call may pass later.
+
+    Examples
+    --------
+    >>> try:
+    ...     c.fetch({'no_such_table': [1]})
+    ... except KeyError as error:
+    ...     print(error.code)
+    NOT_FOUND
+    """
 
     code = 'INTERNAL'
     retryable = False
 
-    def __init__(self, text, code=None):
+    def __init__(self, text: str, code: str | None = None) -> None:
         super().__init__(text)
         self.text = text
         self.code = code or self.code
 
-    def __str__(self):
+    def __str__(self) -> str:
         return '%s: %s' % (self.code, self.text)
 
     @property
-    def outcome_known(self):
+    def outcome_known(self) -> bool:
         """False: it is not known whether a write was done. To put the same rows again is safe; samples only with their
         source and position."""
         return self.code not in _AFTER_WHICH_UNKNOWN
 
 
 class BadRequest(RepstoreError, ValueError):
+    """An argument is wrong."""
+
     code = 'BAD_REQUEST'
 
 
 class TooLarge(RepstoreError, ValueError):
+    """Over a limit."""
+
     code = 'TOO_LARGE'
 
 
 class NotFound(RepstoreError, KeyError):
+    """No such release, table, tensor, load or key."""
+
     code = 'NOT_FOUND'
 
 
 class Denied(RepstoreError, PermissionError):
+    """Not allowed to this peer."""
+
     code = 'DENIED'
 
 
 class Gap(RepstoreError):
+    """Samples, or chunks of a load, before these are missing."""
+
     code = 'GAP'
+
+    @property
+    def expected(self) -> int | None:
+        """The position, or the chunk, that comes next. None: the source is not known yet, so it begins at 0, or where
+        `first` says."""
+        found = re.search(r'counted up to (\d+) in layer|(\d+) expected', self.text)
+        return int(found[1] or found[2]) if found else None
 
 
 class Busy(RepstoreError):
+    """A bound is reached now; the same request may pass later."""
+
     code = 'BUSY'
     retryable = True
 
 
 class DiskFull(RepstoreError, OSError):
+    """No room on the disk; nothing was kept of the request."""
+
     code = 'DISK_FULL'
 
 
 class TimedOut(RepstoreError, TimeoutError):
+    """Not done in time."""
+
     code = 'TIMEOUT'
 
 
 class Closed(RepstoreError, ConnectionError):
+    """The connection was lost."""
+
     code = 'CLOSED'
 
 
 class OutOfMemory(RepstoreError, MemoryError):
+    """An allocation was refused."""
+
     code = 'NO_MEMORY'
 
 
 class IOFailed(RepstoreError, OSError):
+    """The system said no."""
+
     code = 'IO'
 
 
 class Exists(RepstoreError):
+    """The name is taken."""
+
     code = 'EXISTS'
 
 
 class Conflict(RepstoreError):
+    """Not while things are as they are."""
+
     code = 'CONFLICT'
 
 
 class NotSealed(RepstoreError):
+    """It needs a sealed release."""
+
     code = 'NOT_SEALED'
 
 
 class Sealed(RepstoreError):
+    """It needs an open release."""
+
     code = 'SEALED'
 
 
 class Corrupt(RepstoreError):
+    """Stored bytes are damaged."""
+
     code = 'CORRUPT'
 
 
 class ReadOnly(RepstoreError):
+    """Writes have stopped until the daemon is started again."""
+
     code = 'READ_ONLY'
 
 
 class Unsupported(RepstoreError):
+    """A format, version or method that this daemon does not know."""
+
     code = 'UNSUPPORTED'
 
 
 class Protocol(RepstoreError):
+    """The peer does not speak the protocol."""
+
     code = 'PROTOCOL'
 
 
 _CLASSES = {each.code: each for each in RepstoreError.__subclasses__()}
 
 
-def check(status, error):
+def check(status: int, error: Any) -> None:
     """Raises what a function of the library has answered; `error` is a struct rep_error *."""
     if status != lib.REP_OK:
         code = ffi.string(lib.rep_status_name(status)).decode()

@@ -1,10 +1,18 @@
 """release.py - fills a release from arrays: create tables, load, seal, publish, drop."""
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._repstore import ffi, lib
 from .errors import BadRequest, Exists, check
-from .rows import Given, dtype_number, listed, record_from, whole
+from .query import DType
+from .rows import Given, Keys, Record, dtype_number, listed, record_from, whole
+
+if TYPE_CHECKING:
+    from .client import Client
 
 CHUNK_BYTES = 4 << 20
 UINT32_MAX = 2 ** 32 - 1
@@ -15,20 +23,20 @@ _INDEXES = {None: lib.REP_INDEX_NONE, 'balls': lib.REP_INDEX_BALLS}
 _READS = {None: 0, 'sum': lib.REP_SUM, 'mean': lib.REP_MEAN, 'layer_norm': lib.REP_LAYER_NORM}
 
 
-def _one_of(name, value, choices):
+def _one_of(name: str, value: Any, choices: Mapping[Any, Any]) -> Any:
     if value not in choices:
         raise BadRequest('%s: %r given, one of %s allowed' % (name, value, ', '.join(map(repr, choices))))
     return choices[value]
 
 
-def _are_alike(asked, there):
+def _are_alike(asked: Any, there: Any) -> bool:
     """Whether a table is what was asked for; what was left out may be anything."""
     return all(getattr(asked, name) in (getattr(there, name), 0) for name in (
         'entity', 'kind', 'dtype', 'key_type', 'dim', 'views', 'ttl_ms', 'tags', 'index', 'decay_events', 'half_life_ms',
         'reading'))
 
 
-def _digest(chunk, chunks):
+def _digest(chunk: Callable[[slice], tuple[Given, Any]], chunks: Sequence[slice]) -> str:
     """What a load is known by: the bytes of all of its chunks, and how it is cut."""
     digest = hashlib.blake2b(digest_size=8)
     for part in chunks:
@@ -46,33 +54,86 @@ def _digest(chunk, chunks):
 
 
 class Release:
-    """A release, by its id. As a context manager it leaves the release as it is, also when the block raises."""
+    """A release, by its id: filled from arrays, sealed, published. As a context manager it leaves the release as it is, also
+    when the block raises.
 
-    def __init__(self, client, release):
+    Examples
+    --------
+    >>> release = c.release('ckpt-1')
+    >>> release.show().state
+    'live'
+    """
+
+    def __init__(self, client: Client, release: str) -> None:
         self._client, self.id = client, release
 
-    def __enter__(self):
+    def __enter__(self) -> Release:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         pass
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return 'Release(%r)' % self.id
 
-    def _call(self, function, *args):
+    def _call(self, function: Any, *args: Any) -> None:
         self._client._call(function, Given().text(self.id), *args)
 
-    def show(self):
-        """What `release show` says, as a Record."""
+    def show(self) -> Record:
+        """What `release show` says.
+
+        Returns
+        -------
+        Record
+            id, model, checkpoint, state ('open', 'sealed', 'live'), tables, rows, bytes and so on.
+        """
         out = ffi.new('struct rep_release *')
         self._call(lib.rep_release_show, out)
         return record_from(out[0])
 
-    def create_table(self, name, *, entity, kind, dim, dtype='f32', key='u64', views=1, ttl=None, tags=False,
-                     index=None, decay_events=0.0, half_life=None, read=None, exist_ok=False):
-        """A table; `ttl` and `half_life` are seconds. Of kind 'cr' its name is table@layer. exist_ok: one that is there
-        and is alike will do."""
+    # ---- tables ----
+
+    def create_table(self, name: str, *, entity: Literal['user', 'item'], kind: Literal['ur', 'ir', 'cr'], dim: int,
+                     dtype: DType = 'f32', key: Literal['u64', 'bytes'] = 'u64', views: int = 1,
+                     ttl: float | None = None, tags: bool = False, index: Literal['balls'] | None = None,
+                     decay_events: float = 0.0, half_life: float | None = None,
+                     read: Literal['sum', 'mean', 'layer_norm'] | None = None, exist_ok: bool = False) -> Release:
+        """Creates a table.
+
+        Parameters
+        ----------
+        name : str
+            Its name; of kind 'cr' it is table@layer.
+        entity : {'user', 'item'}
+            Whose rows they are.
+        kind : {'ur', 'ir', 'cr'}
+            What they are; 'cr' is kept from samples.
+        dim : int
+            Values of a row, or of each of its views.
+        dtype : str, optional
+            'f32', 'f16', 'bf16', 'i8' or 'bit'.
+        key : {'u64', 'bytes'}, optional
+            The type of its keys.
+        views : int, optional
+            Vectors of a row.
+        ttl : float, optional
+            Seconds after which a row expires.
+        tags : bool, optional
+            Whether rows have 64 bits of tags.
+        index : {'balls'}, optional
+            For `retrieve` with a recall below 1.
+        decay_events, half_life : float, optional
+            Of kind 'cr': each sample multiplies the sum by it; seconds that halve it.
+        read : {'sum', 'mean', 'layer_norm'}, optional
+            Of kind 'cr': what a fetch gives.
+        exist_ok : bool, optional
+            One that is there and is alike will do.
+
+        Returns
+        -------
+        Release
+            Itself.
+        """
         spec, given = ffi.new('struct rep_table_spec *'), Given()
         given.text(name)
         if len(name.encode()) >= ffi.sizeof(spec.name):
@@ -93,13 +154,39 @@ class Release:
                 raise
         return self
 
-    def load(self, table, keys, rows, *, times=None, tags=None, scales=None, weights=None, dtype=None, name='load',
-             any_time=False, allow_nonfinite=False, chunk_bytes=CHUNK_BYTES):
-        """Loads the rows of a table, durable when it returns; a table takes several loads. The same call after an
-        interruption goes on where the daemon stands: it is known by its rows, which are read once for that, so a load of
-        other rows is another one. Returns how many rows the load has."""
-        keys, count = listed(keys), len(keys)
-        columns = dict(times=times, tags=tags, scales=scales, weights=weights)
+    # ---- loads ----
+
+    def load(self, table: str, keys: Keys, rows: Any, *, times: Any = None, tags: Any = None, scales: Any = None,
+             weights: Any = None, dtype: DType | None = None, name: str = 'load', any_time: bool = False,
+             allow_nonfinite: bool = False, chunk_bytes: int = CHUNK_BYTES) -> int:
+        """Loads the rows of a table, durable when it returns; a table takes several loads.
+
+        The same call after an interruption goes on where the daemon stands: it is known by its rows, which are read once
+        for that, so a load of other rows is another one.
+
+        Parameters
+        ----------
+        table : str
+            Of this release, which is open.
+        keys : array_like
+            As in `Client.put`.
+        rows : array_like
+            As in `Client.put`; anything with a length whose slices are arrays, such as a memory map, will do.
+        times, tags, scales, weights, dtype, any_time, allow_nonfinite
+            As in `Client.put`.
+        name : str, optional
+            The beginning of the load's name.
+        chunk_bytes : int, optional
+            Bytes of rows that are sent at once.
+
+        Returns
+        -------
+        int
+            How many rows the load has.
+        """
+        all_keys = listed(keys)
+        count = len(all_keys)
+        columns: dict[str, Any] = dict(times=times, tags=tags, scales=scales, weights=weights)
         for column, values in (('rows', rows), *columns.items()):
             if values is not None and len(values) != count:
                 raise BadRequest('%s: %d given for %d keys' % (column, len(values), count))
@@ -110,18 +197,18 @@ class Release:
         step = max(1, whole('chunk_bytes', chunk_bytes, 1) // max(1, row_bytes))
         chunks = [slice(first, first + step) for first in range(0, count, step)]
 
-        def chunk(part):
+        def chunk(part: slice) -> tuple[Given, Any]:
             lent, struct = Given(), ffi.new('struct rep_rows *')
-            self._client._rows(lent, struct, keys[part], rows[part], dtype=dtype, any_time=any_time,
-                               allow_nonfinite=allow_nonfinite, **{
-                                   column: None if values is None else values[part] for column, values in columns.items()})
+            these: dict[str, Any] = {name: values[part] for name, values in columns.items() if values is not None}
+            self._client._rows(lent, struct, all_keys[part], rows[part], dtype=dtype, any_time=any_time,
+                               allow_nonfinite=allow_nonfinite, **these)
             return lent, struct
 
         given, out, next_chunk, held = Given(), ffi.new('rep_load **'), ffi.new('uint64_t *'), ffi.new('uint64_t *')
-        name = given.text('%s-%s' % (name, _digest(chunk, chunks)))
+        load = given.text('%s-%s' % (name, _digest(chunk, chunks)))
         connection = self._client._new_connection()
         try:
-            check(lib.rep_load_begin(connection.client, given.text(self.id), given.text(table), name, out, next_chunk,
+            check(lib.rep_load_begin(connection.client, given.text(self.id), given.text(table), load, out, next_chunk,
                                      connection.error), connection.error)
             try:
                 for part in chunks[next_chunk[0]:]:
@@ -133,14 +220,28 @@ class Release:
             check(lib.rep_load_end(out[0], held, connection.error), connection.error)
         finally:
             ffi.release(connection.client)
-        return held[0]
+        return int(held[0])
 
-    def loads(self):
-        """The loads of an open release, as the protocol says them; needs the package msgpack."""
-        return self._client.call('release.show', {'release': self.id}).get('loads', [])
+    def loads(self) -> list[dict[str, Any]]:
+        """The loads of an open release, as the protocol says them. Needs the package msgpack.
 
-    def forget(self, table, name):
-        """Drops what a load has sent, by the name that `loads` says."""
+        Returns
+        -------
+        list of dict
+        """
+        loads: list[dict[str, Any]] = self._client.call('release.show', {'release': self.id}).get('loads', [])
+        return loads
+
+    def forget(self, table: str, name: str) -> None:
+        """Drops what a load has sent.
+
+        Parameters
+        ----------
+        table : str
+            The table that was loaded.
+        name : str
+            The load, as `loads` says it.
+        """
         given, out = Given(), ffi.new('rep_load **')
         connection = self._client._new_connection()
         try:
@@ -150,16 +251,30 @@ class Release:
         finally:
             ffi.release(connection.client)
 
-    def seal(self):
-        """Builds the files that reads use; as long as it takes."""
+    # ---- seal, publish, drop ----
+
+    def seal(self) -> Release:
+        """Builds the files that reads use; as long as it takes.
+
+        Returns
+        -------
+        Release
+            Itself.
+        """
         self._call(lib.rep_release_seal)
         return self
 
-    def publish(self):
-        """Makes it the live release."""
+    def publish(self) -> Release:
+        """Makes it the live release.
+
+        Returns
+        -------
+        Release
+            Itself.
+        """
         self._call(lib.rep_release_publish)
         return self
 
-    def drop(self):
+    def drop(self) -> None:
         """Drops it and its files."""
         self._call(lib.rep_release_drop)

@@ -3,40 +3,52 @@
 Rows are fetched straight into arrays that NumPy has made: writable, aligned, C-contiguous, without another copy.
 """
 
+from __future__ import annotations
+
 import operator
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Dict, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
+import numpy.typing as npt
 
 from ._repstore import ffi, lib
 from .errors import BadRequest
 
+if TYPE_CHECKING:
+    import torch as real_torch
+
+Array = npt.NDArray[Any]
+Keys = Union[Array, Iterable[int], Iterable[Union[bytes, str]]]
+
 YEAR_1990_MS = 631152000000
 DTYPES = {'f32': lib.REP_F32, 'f16': lib.REP_F16, 'bf16': lib.REP_BF16, 'i8': lib.REP_I8, 'bit': lib.REP_BIT}
-_NUMPY = {lib.REP_F32: np.dtype('<f4'), lib.REP_F16: np.dtype('<f2'), lib.REP_BF16: np.dtype('<u2'),
-          lib.REP_I8: np.dtype('i1'), lib.REP_BIT: np.dtype('u1')}
+_NUMPY: dict[int, np.dtype[Any]] = {
+    lib.REP_F32: np.dtype('<f4'), lib.REP_F16: np.dtype('<f2'), lib.REP_BF16: np.dtype('<u2'),
+    lib.REP_I8: np.dtype('i1'), lib.REP_BIT: np.dtype('u1')}
 _NAMES = {number: name for name, number in DTYPES.items()}
+_I8 = np.dtype('<i8')
 _OF_NUMPY = {'float32': 'f32', 'float16': 'f16', 'int8': 'i8', 'uint8': 'bit'}
 
 
-def dtype_number(name):
+def dtype_number(name: str | None) -> int:
     """REP_F32 of 'f32'; None: as stored."""
     if name is None:
-        return lib.REP_DTYPE_TABLE
+        return int(lib.REP_DTYPE_TABLE)
     if name not in DTYPES:
         raise BadRequest("dtype: '%s' given, one of %s allowed" % (name, ', '.join(DTYPES)))
-    return DTYPES[name]
+    return int(DTYPES[name])
 
 
 class Given:
     """What a call lends to the library: C structs point to it, so it lives as long as the call."""
 
-    def __init__(self):
-        self.kept = []
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
 
-    def text(self, value):
+    def text(self, value: str | None) -> Any:
         if value is None:
             return ffi.NULL
         if not isinstance(value, str):
@@ -45,32 +57,32 @@ class Given:
             raise BadRequest('a name has no NUL, %r given' % (value,))
         return self.keep(ffi.new('char[]', value.encode()))
 
-    def texts(self, values, name):
+    def texts(self, values: Sequence[str], name: str) -> Any:
         if isinstance(values, (str, bytes)):
             raise BadRequest('%s: %r given, a sequence of names allowed' % (name, values))
         return self.keep(ffi.new('char *[]', [self.text(value) for value in values]))
 
-    def keep(self, value):
+    def keep(self, value: Any) -> Any:
         self.kept.append(value)
         return value
 
-    def array(self, array, ctype, writable=False):
+    def array(self, array: Array, ctype: str, writable: bool = False) -> Any:
         return self.keep(ffi.from_buffer(ctype, array, require_writable=writable))
 
-    def keys(self, out, keys, name='keys'):
+    def keys(self, out: Any, keys: Keys, name: str = 'keys') -> int:
         """Fills a struct rep_keys; returns how many they are."""
-        keys = listed(keys, name)
-        if _are_bytes(keys):
-            packed = b''.join(_packed(key, name) for key in _bytes_of(keys, name))
-            out.type, out.count, out.bytes = lib.REP_KEY_BYTES, len(keys), len(packed)
+        all_keys = listed(keys, name)
+        if _are_bytes(all_keys):
+            packed = b''.join(_packed(key, name) for key in _bytes_of(all_keys, name))
+            out.type, out.count, out.bytes = lib.REP_KEY_BYTES, len(all_keys), len(packed)
             out.data = self.keep(ffi.from_buffer('void *', packed))
-            return len(keys)
-        array = _numbers(keys, name)
+            return len(all_keys)
+        array = _numbers(all_keys, name)
         out.type, out.count, out.bytes = lib.REP_KEY_U64, len(array), array.nbytes
         out.data = self.array(array, 'void *')
         return len(array)
 
-    def column(self, values, count, ctype, name):
+    def column(self, values: Any, count: int, ctype: str, name: str) -> Any:
         """One number a row; None stays NULL."""
         if values is None:
             return ffi.NULL
@@ -85,7 +97,7 @@ class Given:
         return self.array(np.ascontiguousarray(array, {'float *': '<f4', 'uint64_t *': '<u8', 'int64_t *': '<i8'}[ctype]),
                           ctype)
 
-    def times(self, values, count, any_time):
+    def times(self, values: Any, count: int, any_time: bool) -> Any:
         """Unix ms, or datetime64. Times before 1990 look like those of another unit, so they need to be meant."""
         if values is None:
             return ffi.NULL
@@ -102,11 +114,12 @@ class Given:
                              (array.min() if array.min() < YEAR_1990_MS else array.max()))
         return self.column(array, count, 'int64_t *', 'times')
 
-    def matrix(self, rows, count, dtype, name='rows'):
+    def matrix(self, rows: Any, count: int, dtype: str | None, name: str = 'rows') -> tuple[Any, int, int, int, int]:
         """Rows to be sent: (pointer, bytes, number of the dtype, dim, views)."""
+        rows, dtype = of_torch(rows, dtype)
         if not hasattr(rows, '__array__') and not hasattr(rows, '__array_interface__'):
             rows = np.asarray(rows, '<f4')              # lists of numbers
-        if np.ma.is_masked(rows):
+        if isinstance(rows, np.ma.MaskedArray) and np.any(rows.mask):
             raise BadRequest('%s: a masked array given; .filled() says what is behind the mask' % name)
         array = np.asarray(rows)
         if array.dtype.kind == 'b':
@@ -123,13 +136,13 @@ class Given:
                 array.shape[1] if array.ndim == 3 else 1)
 
 
-def _are_bytes(keys):
+def _are_bytes(keys: Any) -> bool:
     if isinstance(keys, np.ndarray) and keys.dtype.kind != 'O':
         return keys.dtype.kind in 'SUV'
     return len(keys) > 0 and isinstance(keys[0], (bytes, bytearray, str))
 
 
-def listed(keys, name='keys'):
+def listed(keys: Any, name: str = 'keys') -> Any:
     """Keys as an array or a list, whatever sequence, set or iterator they are."""
     if isinstance(keys, np.ndarray) and keys.ndim == 1:
         return keys
@@ -141,7 +154,7 @@ def listed(keys, name='keys'):
     return keys if isinstance(keys, (list, tuple, range)) else list(keys)
 
 
-def _bytes_of(keys, name):
+def _bytes_of(keys: Any, name: str) -> Any:
     """Byte keys one by one. NumPy takes zeros at the end of an S element for padding, so where the lengths differ nobody
     can tell what they are."""
     if isinstance(keys, np.ndarray) and keys.dtype.kind == 'V':
@@ -152,7 +165,7 @@ def _bytes_of(keys, name):
     return keys.tolist() if isinstance(keys, np.ndarray) else keys
 
 
-def _packed(key, name):
+def _packed(key: Any, name: str) -> bytes:
     if not isinstance(key, (bytes, bytearray, str)):
         raise BadRequest('%s: %r among byte keys, bytes and str allowed' % (name, key))
     key = key.encode() if isinstance(key, str) else bytes(key)
@@ -161,7 +174,7 @@ def _packed(key, name):
     return bytes((len(key),)) + key
 
 
-def whole(name, value, least=0, most=2 ** 64 - 1):
+def whole(name: str, value: Any, least: int = 0, most: int = 2 ** 64 - 1) -> int:
     """An integer within bounds."""
     try:
         if isinstance(value, (bool, np.bool_)):
@@ -174,32 +187,36 @@ def whole(name, value, least=0, most=2 ** 64 - 1):
     return number
 
 
-def _numbers(keys, name):
+def _numbers(keys: Any, name: str) -> Array:
     if isinstance(keys, np.ndarray) and keys.dtype.kind == 'u':
         return np.ascontiguousarray(keys, '<u8')
     if isinstance(keys, np.ndarray) and keys.dtype.kind == 'i':
-        if keys.size and keys.min() < 0:
-            raise BadRequest('%s: %d given, none below 0 allowed' % (name, keys.min()))
+        if keys.size and (least := np.minimum.reduce(keys)) < 0:     # .min() takes as long again
+            raise BadRequest('%s: %d given, none below 0 allowed' % (name, least))
+        if keys.dtype == _I8 and keys.flags.c_contiguous:
+            return keys         # the same bits
         return np.ascontiguousarray(keys, '<u8')
     if isinstance(keys, np.ndarray) and keys.dtype.kind != 'O' and keys.size:
         raise BadRequest('%s: %s given, integers or bytes allowed' % (name, keys.dtype.name))
     return np.fromiter((whole(name, key) for key in keys), '<u8', len(keys))
 
 
-def keys_from(keys):
+def keys_from(keys: Any) -> Array:
     """A struct rep_keys of an answer as an array of its own: uint64, or bytes as objects."""
     data = ffi.buffer(keys.data, keys.bytes)[:]
     if keys.type == lib.REP_KEY_U64:
         return np.frombuffer(data, '<u8').copy()
-    out, at = np.empty(keys.count, object), 0
+    out: Array = np.empty(keys.count, object)
+    at = 0
     for i in range(keys.count):
         out[i] = data[at + 1:at + 1 + data[at]]
         at += 1 + data[at]
     return out
 
 
-def bits_from(data, count):
-    return np.unpackbits(data, count=count, bitorder='little').astype(bool)
+def bits_from(data: Array, count: int) -> npt.NDArray[np.bool_]:
+    """One bool a bit, the lowest of a byte first."""
+    return np.unpackbits(data, count=count, bitorder='little').view(np.bool_)
 
 
 class Shape(NamedTuple):
@@ -211,95 +228,166 @@ class Shape(NamedTuple):
     stride: int
 
     @property
-    def numpy(self):
+    def numpy(self) -> np.dtype[Any]:
         return _NUMPY[self.dtype]
 
     @property
-    def name(self):
+    def name(self) -> str:
         return _NAMES[self.dtype]
 
-    def of(self, *counts):
+    def of(self, *counts: int) -> tuple[int, ...]:
         """The shape of an array of so many rows: [n, dim], or [n, views, dim]; bits stay packed."""
         if self.dtype == lib.REP_BIT:
             return (*counts, self.stride)
         return (*counts, self.dim) if self.views == 1 else (*counts, self.views, self.dim)
 
 
-def copied(pointer, dtype, shape):
-    """What the library owns, as an array of its own; None of NULL."""
-    if pointer == ffi.NULL:
-        return None
-    out = np.empty(shape, dtype)
+def copied(pointer: Any, dtype: Any, shape: Any) -> Array:
+    """What the library owns, as an array of its own."""
+    out: Array = np.empty(shape, dtype)
     if out.nbytes:
         ffi.memmove(ffi.from_buffer('char[]', out, require_writable=True), pointer, out.nbytes)
     return out
+
+
+def copied_if_there(pointer: Any, dtype: Any, shape: Any) -> Array | None:
+    """The same; None of NULL."""
+    return None if pointer == ffi.NULL else copied(pointer, dtype, shape)
+
+
+def of_torch(value: Any, dtype: str | None) -> tuple[Any, str | None]:
+    """A tensor of torch as an array, on the same memory where it is the processor's; of bfloat16, which NumPy lacks, as
+    uint16. Anything else as it is."""
+    torch = sys.modules.get('torch')
+    if torch is None or not isinstance(value, torch.Tensor):
+        return value, dtype
+    value = value.detach().cpu()
+    if value.dtype == torch.bfloat16:
+        return value.contiguous().view(torch.int16).numpy().view('<u2'), dtype or 'bf16'
+    return value.numpy(), dtype
+
+
+def to_torch(array: Array, dtype: str) -> real_torch.Tensor:
+    """A tensor on the memory of an array; of 'bf16' a bfloat16 one."""
+    import torch
+    if dtype == 'bf16':
+        return torch.from_numpy(array.view('<i2')).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
 # ---- what calls return ----
 
 @dataclass(eq=False)
 class Rows:
-    """Rows of one table, in the order of the keys that were asked. A row that was not found is zero."""
+    """Rows of one table, in the order of the keys that were asked.
 
-    rows: np.ndarray
-    found: np.ndarray
+    Attributes
+    ----------
+    rows : ndarray
+        [n, dim], or [n, views, dim]; bits are packed. Writable and C-contiguous. A row that was not found is zero.
+    found : ndarray of bool
+        Which keys have a row.
+    table : str
+        Which table it was: 'cr_user@mlp2' for 'cr_user'.
+    dtype : str
+        'f32', 'f16', 'bf16' (uint16), 'i8' (with `scales`) or 'bit'.
+    times, tags, scales, weights, why : ndarray, optional
+        What was wanted besides: Unix ms; 64 bits; of i8; of an aggregating table; 0 found, 1 absent, 2 expired,
+        3 too old, 4 corrupt.
+
+    Examples
+    --------
+    >>> r = c.fetch({'ir': [1, 2]}, want=['times'])['ir']
+    >>> np.asarray(r).shape, r.found.tolist(), r.times.dtype
+    ((2, 64), [True, True], dtype('int64'))
+    """
+
+    rows: Array
+    found: npt.NDArray[np.bool_]
     table: str
     dtype: str
-    times: Optional[np.ndarray] = None
-    tags: Optional[np.ndarray] = None
-    scales: Optional[np.ndarray] = None
-    weights: Optional[np.ndarray] = None
-    why: Optional[np.ndarray] = None
+    times: Array | None = None
+    tags: Array | None = None
+    scales: Array | None = None
+    weights: Array | None = None
+    why: Array | None = None
 
-    def __array__(self, dtype=None):
-        return self.rows if dtype is None else self.rows.astype(dtype)
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return array_of(self.rows, dtype, copy)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __dlpack__(self, **options):
+    def __dlpack__(self, **options: Any) -> Any:
         return self.rows.__dlpack__(**options)
 
-    def __dlpack_device__(self):
+    def __dlpack_device__(self) -> Any:
         return self.rows.__dlpack_device__()
 
-    def torch(self):
+    def torch(self) -> real_torch.Tensor:
         """A tensor on the same memory; of bf16 it is a bfloat16 one."""
-        import torch
-        if self.dtype == 'bf16':
-            return torch.from_numpy(self.rows.view('<i2')).view(torch.bfloat16)
-        return torch.from_numpy(self.rows)
+        return to_torch(self.rows, self.dtype)
 
 
-class Fetched(Mapping):
-    """Rows by table, or by their place in what was asked; all of one snapshot of one release."""
+def array_of(array: Array, dtype: Any, copy: bool | None) -> Array:
+    """What `__array__` answers; NumPy 2 asks with `copy`."""
+    if dtype is None or np.dtype(dtype) == array.dtype:
+        return array.copy() if copy else array
+    if copy is False:
+        raise ValueError('%s cannot be %s without a copy' % (array.dtype, np.dtype(dtype)))
+    return array.astype(dtype)
 
-    def __init__(self, release, sequence, names, parts):
+
+class Fetched(Mapping[str, Rows]):
+    """Rows by table, or by their place in what was asked; all of one snapshot of one release.
+
+    Attributes
+    ----------
+    release : str
+        The release that it was.
+    sequence : int
+        Each write up to it is seen, and none above.
+    """
+
+    def __init__(self, release: str, sequence: int, names: Sequence[str], parts: list[Rows]) -> None:
         self.release, self.sequence = release, sequence
-        self._parts = parts
+        self._names, self._parts = names, parts
         self._at = dict(zip(names, parts))
-        self._twice = {name for name in names if names.count(name) > 1}
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str | int) -> Rows:
         if not isinstance(key, str):
             return self._parts[operator.index(key)]
-        if key in self._twice:
+        if len(self._at) < len(self._names) and self._names.count(key) > 1:
             raise BadRequest("'%s' was asked twice: its rows are found by their place, got[0]" % key)
         return self._at[key]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._at)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._at)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return 'Fetched(release=%r, sequence=%d, %s)' % (self.release, self.sequence, ', '.join(
             '%s: %s %s' % (name, part.dtype, part.rows.shape) for name, part in self._at.items()))
 
 
 @dataclass
 class Written:
+    """What a write did.
+
+    Attributes
+    ----------
+    release : str
+        The release that was written.
+    sequence : int
+        Of the write: a fetch whose sequence is not below it sees it.
+    count : int
+        Rows written or deleted, or samples counted.
+    next : int
+        The position of the source's next sample; 0 without a source.
+    """
+
     release: str
     sequence: int
     count: int
@@ -308,53 +396,116 @@ class Written:
 
 @dataclass(eq=False)
 class Retrieved:
-    """The best items of each query. Row i has n[i] of them; what is behind is key 0, or None, and score -inf."""
+    """The best items of each query. Row i has n[i] of them; what is behind is key 0, or None, and score -inf.
 
-    keys: np.ndarray
-    scores: np.ndarray
-    n: np.ndarray
+    Attributes
+    ----------
+    keys, scores : ndarray
+        [queries, k], best first.
+    n : ndarray
+        How many items each query has.
+    release, sequence
+        As of a fetch.
+    exact : bool
+        These are the best for certain.
+    by_rows : bool
+        Not exact, and the index was calibrated by items, for want of users.
+    compared : int
+        How many rows were looked at.
+    with_ : dict of Rows
+        Rows of other tables under the items' keys, [queries, k, dim].
+    """
+
+    keys: Array
+    scores: Array
+    n: Array
     release: str
     sequence: int
     exact: bool
     by_rows: bool
     compared: int
-    with_: Dict[str, Rows] = field(default_factory=dict)
+    with_: dict[str, Rows] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
 class Scored:
-    scores: np.ndarray
-    found: np.ndarray
+    """Scores of named items.
+
+    Attributes
+    ----------
+    scores : ndarray
+        [queries, items]; 0 for items that were not found.
+    found : ndarray of bool
+        Which items have a row.
+    release, sequence
+        As of a fetch.
+    """
+
+    scores: Array
+    found: npt.NDArray[np.bool_]
     release: str
     sequence: int
 
 
 @dataclass(eq=False)
 class Batch:
-    """Some rows of a scan."""
+    """Some rows of a scan; keys are uint64, or an object array of bytes.
 
-    keys: np.ndarray
-    rows: np.ndarray
-    times: Optional[np.ndarray]
-    tags: Optional[np.ndarray]
-    scales: Optional[np.ndarray]
-    weights: Optional[np.ndarray]
+    Attributes
+    ----------
+    keys, rows, times, tags, scales, weights : ndarray
+        As of `Rows`; None where the table has none.
+    release : str
+        The release on which the scan began.
+    dtype : str
+        Of the rows.
+    """
+
+    keys: Array
+    rows: Array
+    times: Array | None
+    tags: Array | None
+    scales: Array | None
+    weights: Array | None
     release: str
+    dtype: str
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return array_of(self.rows, dtype, copy)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.rows.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.rows.__dlpack_device__()
+
+    def torch(self) -> real_torch.Tensor:
+        """A tensor on the same memory; of bf16 it is a bfloat16 one."""
+        return to_torch(self.rows, self.dtype)
 
 
 @dataclass
 class Record:
-    """What the daemon says of a release, a table or a source, by name."""
+    """What the daemon says of a release, a table, a layer or a source, by name.
 
-    values: Dict[str, Any]
+    Examples
+    --------
+    >>> c.tables()[1].dim
+    64
+    """
 
-    def __getattr__(self, name):
+    values: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
         try:
             return self.__dict__['values'][name]
         except KeyError:
             raise AttributeError(name) from None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return 'Record(%s)' % ', '.join('%s=%r' % each for each in self.values.items())
 
 
@@ -365,9 +516,9 @@ _WORDS = {'entity': {lib.REP_USER: 'user', lib.REP_ITEM: 'item'},
           'index': {lib.REP_INDEX_BALLS: 'balls'}, 'dtype': _NAMES}
 
 
-def record_from(struct):
+def record_from(struct: Any) -> Record:
     """A struct of numbers and texts of the library, in the words of create_table."""
-    values = {}
+    values: dict[str, Any] = {}
     for name, kind in ffi.typeof(struct).fields:
         if name == 'reserved':
             continue
