@@ -11,9 +11,10 @@ from .errors import (BadRequest, Busy, Closed, Conflict, Corrupt, Denied, DiskFu
 from .query import Part, Query
 from .release import Release
 from .rows import Batch, Fetched, Record, Retrieved, Rows, Scored, Written
+from .tensors import Tensor
 
 __version__: str = _ffi.string(_lib.rep_version()).decode()
 __all__ = ['BadRequest', 'Batch', 'Busy', 'Client', 'Closed', 'Conflict', 'Corrupt', 'Denied', 'DiskFull', 'Exists',
            'Fetched', 'Gap', 'IOFailed', 'NotFound', 'NotSealed', 'OutOfMemory', 'Part', 'Protocol', 'Query', 'ReadOnly',
-           'Record', 'Release', 'RepstoreError', 'Retrieved', 'Rows', 'Scored', 'Sealed', 'TimedOut', 'TooLarge',
+           'Record', 'Release', 'RepstoreError', 'Retrieved', 'Rows', 'Scored', 'Sealed', 'Tensor', 'TimedOut', 'TooLarge',
            'Unsupported', 'Written', 'errors']

@@ -18,6 +18,7 @@ from .query import (NOT_GIVEN, PLANS_MAX, TRIES, DType, Key, Lent, Missing, Part
 from .release import Release
 from .rows import (Array, Batch, Fetched, Given, Keys, Record, Retrieved, Rows, Scored, Shape, Written, bits_from, copied,
                    copied_if_there, dtype_number, keys_from, of_torch, record_from, whole)
+from .tensors import Tensor, get_tensor, list_tensors, put_tensor
 
 Metric = Literal['inner_product', 'cosine', 'l2', 'tanimoto', 'dice', 'hamming']
 METRICS = {'inner_product': lib.REP_INNER_PRODUCT, 'cosine': lib.REP_COSINE, 'l2': lib.REP_L2,
@@ -720,6 +721,23 @@ class Client:
         """
         return self._list(lib.rep_table_list, 'struct rep_table *', Given().text(release))
 
+    def table(self, table: str, *, release: str | None = None) -> Record:
+        """One table of a release.
+
+        Parameters
+        ----------
+        table : str
+            Its name.
+        release : str, optional
+            The live one unless told.
+
+        Returns
+        -------
+        Record
+            As of `tables`.
+        """
+        return record_from(self._table(release, table)[0])
+
     def _list(self, function: Any, ctype: str, *args: Any) -> list[Record]:
         out, count = ffi.new(ctype + '*'), ffi.new('size_t *')
         self._call(function, *args, out, count)
@@ -752,7 +770,115 @@ class Client:
         self._call(lib.rep_merge, out)
         return record_from(out[0])
 
-    # ---- positions ----
+    # ---- tensors ----
+
+    def put_tensor(self, name: str, value: Any, *, dtype: str | None = None, release: str | None = None) -> None:
+        """Puts a tensor into a release, over one of the same name; durable when it returns.
+
+        Parameters
+        ----------
+        name : str
+            Its name. `through=['adapter']` takes 'adapter.weight' [out, in] and 'adapter.bias' [out].
+        value : array_like
+            Of floats or integers, at most 64 MiB; a tensor of torch; a `Tensor`.
+        dtype : str, optional
+            'bf16', of uint16; the others are known by the dtype of the array.
+        release : str, optional
+            Open, sealed or live; the live one unless told.
+
+        Examples
+        --------
+        >>> c.put_tensor('adapter.weight', np.eye(32, 64, dtype='f4'))
+        >>> c.fetch({'ir': [1]}, through=['adapter', 'relu'])['ir'].rows.shape
+        (1, 32)
+        """
+        put_tensor(self, release, name, value, dtype)
+
+    def tensor(self, name: str, *, release: str | None = None) -> Tensor:
+        """A tensor of a release.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        release : str, optional
+            The live one unless told.
+
+        Returns
+        -------
+        Tensor
+            `.array` and `.torch()`.
+        """
+        return get_tensor(self, release, name)
+
+    def tensors(self, release: str | None = None) -> list[Record]:
+        """The tensors of a release.
+
+        Parameters
+        ----------
+        release : str, optional
+            The live one unless told.
+
+        Returns
+        -------
+        list of Record
+            name, dtype, shape and bytes.
+
+        Examples
+        --------
+        >>> [(each.name, each.shape) for each in c.tensors()]
+        [('adapter.weight', (32, 64))]
+        """
+        return list_tensors(self, release)
+
+    def delete_tensor(self, name: str, *, release: str | None = None) -> None:
+        """Deletes a tensor.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        release : str, optional
+            The live one unless told.
+        """
+        given = Given()
+        self._call(lib.rep_tensor_delete, given.text(release), given.text(name))
+
+    # ---- layers and positions ----
+
+    def layers(self, release: str | None = None) -> list[Record]:
+        """The layers that tables of kind 'cr' are of. Needs the package msgpack.
+
+        Parameters
+        ----------
+        release : str, optional
+            The live one unless told.
+
+        Returns
+        -------
+        list of Record
+            layer, chosen, dim, views, user_key and item_key ('u64', 'bytes', or None), tables.
+
+        Examples
+        --------
+        >>> [(each.layer, each.chosen, each.tables) for each in c.layers()]
+        [('mlp2', True, ['cr_user@mlp2'])]
+        """
+        answer = self.call('layer.list', {} if release is None else {'release': release})
+        return [Record({'user_key': None, 'item_key': None, **each}) for each in answer['layers']]
+
+    def choose_layer(self, layer: str, *, release: str | None = None) -> None:
+        """Makes a layer the one that a table's name without @layer means, for users and items at once.
+
+        Parameters
+        ----------
+        layer : str
+            Its name.
+        release : str, optional
+            The live one unless told.
+        """
+        given = Given()
+        self._call(lib.rep_layer_choose, given.text(release), given.text(layer))
 
     def positions(self, release: str | None = None) -> list[Record]:
         """How far each source is counted.
@@ -773,6 +899,33 @@ class Client:
         [('clicks', 2)]
         """
         return self._list(lib.rep_positions, 'struct rep_position *', Given().text(release))
+
+    def forget_positions(self, source: str | None = None, *, layer: str | None = None, oldest: int | None = None,
+                         release: str | None = None) -> int:
+        """Forgets sources that send no more; their sums stay. Needs the package msgpack.
+
+        Parameters
+        ----------
+        source : str, optional
+            In each layer, or in one. Should it send again, it is an unknown source.
+        layer : str, optional
+            Only in this one.
+        oldest : int, optional
+            Instead of a source: so many positions, those whose last batch came longest ago.
+        release : str, optional
+            The live one unless told.
+
+        Returns
+        -------
+        int
+            How many positions they were.
+        """
+        if (source is None) == (oldest is None):
+            raise BadRequest('source, oldest: one of them')
+        params = dict(release=release or 'live', layer=layer, source=source,
+                      oldest=None if oldest is None else whole('oldest', oldest, 1))
+        answer = self.call('positions.forget', {name: value for name, value in params.items() if value is not None})
+        return int(answer['forgotten'])
 
     # ---- any method ----
 
@@ -823,6 +976,18 @@ class Client:
         """
         answer: dict[str, Any] = self.call('stats')
         return answer
+
+    def info(self) -> dict[str, Any]:
+        """What the daemon is: version, process id, folder, live release and so on. Needs the package msgpack.
+
+        Returns
+        -------
+        dict
+            As schema/PROTOCOL.md says.
+        """
+        answer: dict[str, Any] = self.call('info')
+        return answer
+
 
 def _metric(name: str) -> int:
     if name not in METRICS:

@@ -10,6 +10,7 @@ from ._repstore import ffi, lib
 from .errors import BadRequest, Exists, check
 from .query import DType
 from .rows import Given, Keys, Record, dtype_number, listed, record_from, whole
+from .tensors import Tensor
 
 if TYPE_CHECKING:
     from .client import Client
@@ -154,6 +155,29 @@ class Release:
                 raise
         return self
 
+    def tables(self) -> list[Record]:
+        """Its tables, as `Client.tables` says them.
+
+        Returns
+        -------
+        list of Record
+        """
+        return self._client.tables(self.id)
+
+    def table(self, table: str) -> Record:
+        """One of its tables.
+
+        Parameters
+        ----------
+        table : str
+            Its name.
+
+        Returns
+        -------
+        Record
+        """
+        return self._client.table(table, release=self.id)
+
     # ---- loads ----
 
     def load(self, table: str, keys: Keys, rows: Any, *, times: Any = None, tags: Any = None, scales: Any = None,
@@ -250,6 +274,57 @@ class Release:
             check(lib.rep_load_abort(out[0], connection.error), connection.error)
         finally:
             ffi.release(connection.client)
+
+    # ---- tensors ----
+
+    def put_tensor(self, name: str, value: Any, *, dtype: str | None = None) -> Release:
+        """Puts a tensor, over one of the same name.
+
+        Parameters
+        ----------
+        name, value, dtype
+            As in `Client.put_tensor`.
+
+        Returns
+        -------
+        Release
+            Itself.
+        """
+        self._client.put_tensor(name, value, dtype=dtype, release=self.id)
+        return self
+
+    def tensor(self, name: str) -> Tensor:
+        """One of its tensors.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        Tensor
+        """
+        return self._client.tensor(name, release=self.id)
+
+    def tensors(self) -> list[Record]:
+        """Its tensors, as `Client.tensors` says them.
+
+        Returns
+        -------
+        list of Record
+        """
+        return self._client.tensors(self.id)
+
+    def delete_tensor(self, name: str) -> None:
+        """Deletes a tensor.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        """
+        self._client.delete_tensor(name, release=self.id)
 
     # ---- seal, publish, drop ----
 

@@ -493,7 +493,7 @@ class Record:
 
     Examples
     --------
-    >>> c.tables()[1].dim
+    >>> c.table('ir').dim
     64
     """
 

@@ -1,0 +1,165 @@
+"""test_python_release.py - what a release has besides rows, from Python: tables, tensors, layers, positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import harness
+from python_case import COUNT, DIM, PythonCase, repstore
+
+TENSORS = ('f4', 'f2', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8')
+
+
+class Tensors(PythonCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.rows = self.make()
+
+    def test_every_dtype_and_shape_comes_back(self) -> None:
+        random = harness.random_state(1)
+        for dtype in TENSORS:
+            for shape in ((), (3,), (2, 3), (1, 2, 1, 2, 1, 2, 1, 2)):
+                value = (random.random(shape) * 100).astype(dtype)
+                self.client.put_tensor('x', value)
+                got = self.client.tensor('x')
+                self.assertEqual((got.array.dtype, got.array.shape, got.name), (value.dtype, shape, 'x'))
+                self.assertEqual(got.array.tobytes(), value.tobytes())
+                self.assertEqual(got.dtype, self.oracle.call('tensor.get', tensor='x')['dtype'])
+        half = np.arange(6, dtype='u2').reshape(2, 3)
+        self.client.put_tensor('b', half, dtype='bf16')
+        self.assertEqual(self.client.tensor('b').dtype, 'bf16')
+        self.client.put_tensor('copy', self.client.tensor('b'))
+        self.assertEqual([(each.name, each.dtype, each.shape) for each in self.client.tensors()],
+                         [('b', 'bf16', (2, 3)), ('copy', 'bf16', (2, 3)), ('x', 'u64', (1, 2, 1, 2, 1, 2, 1, 2))])
+        for name, value in (('swapped', np.arange(4, dtype='>i4')), ('list', [1.5, 2]), ('turned', half.T)):
+            self.client.put_tensor(name, value)
+            self.assertTrue(np.array_equal(self.client.tensor(name).array, value))
+        self.client.delete_tensor('x')
+        with self.assertRaises(KeyError):
+            self.client.tensor('x')
+
+    def test_rows_go_through_stored_layers(self) -> None:
+        weight, bias = np.ones((2, DIM), 'f4'), np.array([0, -1000], 'f4')
+        self.client.put_tensor('a.weight', weight)
+        self.client.put_tensor('a.bias', bias)
+        got = self.client.fetch({'t': [1, 2]}, through=['a', 'relu'])['t'].rows
+        self.assertTrue(np.allclose(got, np.maximum(self.rows[1:3] @ weight.T + bias, 0), atol=1e-4))
+        best = self.client.retrieve('t', from_=('t', [1]), through=['relu'], k=1)
+        self.assertEqual(best.n.tolist(), [1])
+
+    def test_those_of_a_release_that_is_not_live(self) -> None:
+        release = self.client.new_release('s').put_tensor('x', np.float32(3))
+        self.assertEqual((release.tensor('x').array.tolist(), len(release.tensors()), len(self.client.tensors())), (3, 1, 0))
+        release.delete_tensor('x')
+        self.assertEqual(release.tensors(), [])
+
+    def test_what_is_no_tensor(self) -> None:
+        client: Any = self.client
+        for words, call in (
+                ('bool', lambda: client.put_tensor('x', np.ones(3, bool))),
+                ("float32 given as 'f16'", lambda: client.put_tensor('x', np.ones(3, 'f4'), dtype='f16')),
+                ('9 dimensions', lambda: client.put_tensor('x', np.ones((1,) * 9))),
+                ('100 bytes', lambda: client.put_tensor('x' * 100, np.ones(1))),
+                ('name', lambda: client.put_tensor(7, np.ones(1)))):
+            with self.assertRaisesRegex(repstore.BadRequest, words):
+                call()
+
+
+class Descriptions(PythonCase):
+
+    def test_tables_say_how_they_were_created(self) -> None:
+        with self.client.new_release('r', model='m', checkpoint='c') as release:
+            release.create_table('a', entity='item', kind='ir', dim=DIM, dtype='f16', tags=True, ttl=3600, index='balls')
+            release.create_table('b', entity='user', kind='ur', dim=4, views=2, key='bytes')
+            release.create_table('c@l', entity='user', kind='cr', dim=2, half_life=86400, read='mean')
+            release.load('a', np.arange(COUNT), np.ones((COUNT, DIM), 'f2'))
+            self.assertEqual([each.name for each in release.tables()], ['a', 'b', 'c@l'])
+            a, b, c = release.table('a'), release.table('b'), release.table('c@l')
+            release.seal().publish()
+        self.assertEqual((a.entity, a.kind, a.dtype, a.key_type, a.dim, a.tags, a.ttl_ms, a.index),
+                         ('item', 'ir', 'f16', 'u64', DIM, True, 3600000, 'balls'))
+        self.assertEqual((b.views, b.key_type, b.index), (2, 'bytes', None))
+        self.assertEqual((c.reading, c.half_life_ms, c.decay_events), ('mean', 86400000, 1))
+        self.assertEqual((self.client.table('a').rows, self.client.table('a', release='r').rows), (COUNT, COUNT))
+        shown = self.client.release('r').show()
+        self.assertEqual((shown.model, shown.checkpoint, shown.state), ('m', 'c', 'live'))
+        with self.assertRaises(KeyError):
+            self.client.table('no')
+        with self.assertRaises(AttributeError):
+            a.no_such_name
+
+    def test_drop_and_rollback(self) -> None:
+        for name in ('r', 's'):
+            with self.client.new_release(name) as release:
+                release.create_table('t', entity='item', kind='ir', dim=1).seal().publish()
+        self.assertEqual(self.client.rollback(), 'r')
+        self.client.release('s').drop()
+        self.assertEqual([(each.id, each.state) for each in self.client.releases()], [('r', 'live')])
+
+    def test_what_the_daemon_is_and_does(self) -> None:
+        self.make()
+        self.assertEqual(self.client.info()['pid'], self.daemon.process.pid)
+        self.assertEqual(self.client.stats()['store']['live'], 'r')
+        self.assertGreater(self.client.ping(), 0)
+        self.client.put('t', [1], np.ones((1, DIM), 'f4'))
+        self.assertEqual(self.client.merge().tables, 1)
+        self.assertEqual(self.client.fetch({'t': [1]}).release, 'r')
+
+
+class Layers(PythonCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        with self.client.new_release('r') as release:
+            for layer in ('a', 'b'):
+                release.create_table('cu@' + layer, entity='user', kind='cr', dim=2, read='sum')
+            release.create_table('ci@b', entity='item', kind='cr', dim=2, key='bytes')
+            release.seal().publish()
+
+    def observe(self, layer: str, source: str, position: int, count: int = 2) -> Any:
+        return self.client.observe(layer, rows=np.ones((count, 2), 'f4'), times=[harness.now_ms()] * count, users=[1] * count,
+                                   items=['k'] * count, source=source, position=position)
+
+    def test_a_layer_is_chosen(self) -> None:
+        self.assertEqual(sorted((each.layer, each.chosen, each.user_key, each.item_key, each.tables) for each in
+                                self.client.layers()), [('a', True, 'u64', None, ['cu@a']),
+                                                        ('b', False, 'u64', 'bytes', ['ci@b', 'cu@b'])])
+        self.assertEqual(self.client.fetch({'cu': [1]})['cu'].table, 'cu@a')
+        self.client.choose_layer('b')
+        self.assertEqual(self.client.fetch({'cu': [1]})['cu'].table, 'cu@b')
+        self.client.choose_layer('a', release='r')
+        self.assertEqual({each.layer: each.chosen for each in self.client.layers('r')}, {'a': True, 'b': False})
+        with self.assertRaises(KeyError):
+            self.client.choose_layer('c')
+
+    def test_positions_and_what_a_gap_expects(self) -> None:
+        with self.assertRaises(repstore.Gap) as told:
+            self.observe('a', 's', 4)
+        self.assertIsNone(told.exception.expected)
+        self.observe('a', 's', 0)
+        with self.assertRaises(repstore.Gap) as told:
+            self.observe('a', 's', 7)
+        self.assertEqual(told.exception.expected, 2)
+        for source in ('t', 'u'):
+            self.observe('b', source, 0)
+        self.observe('b', 's', 0, 3)
+        self.assertEqual(sorted((each.layer, each.source, each.next) for each in self.client.positions()),
+                         [('a', 's', 2), ('b', 's', 3), ('b', 't', 2), ('b', 'u', 2)])
+        self.assertEqual(self.client.forget_positions('s', layer='a'), 1)
+        self.assertEqual(self.client.forget_positions('s', release='r'), 1)
+        self.assertEqual(sorted(each.source for each in self.client.positions('r')), ['t', 'u'])
+        self.assertEqual(self.client.forget_positions(oldest=1), 1)     # either: they may have come in one millisecond
+        self.assertEqual(len(self.client.positions()), 1)
+        with self.assertRaises(KeyError):
+            self.client.forget_positions('s')
+        client: Any = self.client
+        for wrong in ({}, dict(source='s', oldest=1), dict(oldest=0)):
+            with self.assertRaises(repstore.BadRequest):
+                client.forget_positions(**wrong)
+
+
+if __name__ == '__main__':
+    harness.main()
