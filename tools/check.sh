@@ -17,7 +17,7 @@
 #   tsan         ThreadSanitizer: the tests that start threads, of integration a third of the cases
 #   tidy         clang-tidy over every C file; its analyzer deep where something changed
 #   fuzz         each fuzz target for FUZZ_SECONDS (20), on a copy of its corpus
-#   install      what is installed can be built against; the units are sound
+#   install      what is installed can be built against; the units are sound; a wheel of the Python package works
 #   asan_all     all tests under AddressSanitizer, LeakSanitizer and UBSan
 #   tsan_ten     the same as tsan, ten times, each time by another seed, which chooses another third
 #   tidy_all     clang-tidy, its analyzer deep everywhere
@@ -225,6 +225,7 @@ step_fuzz_long() {
 step_install() {
 	configure_gcc && build gcc || return
 	one sh tests/check_install.sh "$BUILD/gcc" "$BUILD/install"
+	one sh tests/check_wheel.sh "$BUILD/gcc" "$BUILD/wheel"
 }
 
 step_rounds() {
