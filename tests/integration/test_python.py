@@ -326,24 +326,25 @@ class Sharing(PythonCase):
 
         def read(seed: int) -> None:
             random = np.random.default_rng(seed)
-            for _ in range(200):
+            for _ in range(1000):
                 keys = random.integers(0, COUNT, 20)
                 assert np.array_equal(self.client.fetch({'t': keys})['t'].rows, rows[keys])
             self.client.close()
 
-        for seed in range(8):
+        for seed in range(10):
             crowd.start(read, seed)
         crowd.join()
 
     def test_parent_and_child_go_on_after_a_fork(self) -> None:
         rows = self.make()
-        self.client.fetch({'t': [1]})
+        query = self.client.prepare(['t'])
+        query(t=[1])
         context = multiprocessing.get_context('fork')
         out = context.Queue()
         child = context.Process(target=lambda: out.put([
-            self.client.fetch({'t': [i]})['t'].rows.tolist() for i in range(50)]))
+            query(t=[i])['t'].rows.tolist() for i in range(50)]))
         child.start()
-        mine = [self.client.fetch({'t': [i]})['t'].rows.tolist() for i in range(50)]
+        mine = [query(t=[i])['t'].rows.tolist() for i in range(50)]
         theirs = out.get(timeout=harness.CALL_SECONDS)
         child.join()
         self.assertEqual(mine, [[row.tolist()] for row in rows[:50]])

@@ -13,7 +13,7 @@ import numpy as np
 from ._repstore import ffi, lib
 from .errors import BadRequest, Exists, TooLarge, check
 from .pool import Pool
-from .query import (NOT_GIVEN, PLANS_MAX, TRIES, DType, Key, Lent, Missing, Part, Plan, Query, Shapes, Spec, Want, age_ms,
+from .query import (NOT_GIVEN, PLANS_MAX, TRIES, DType, Key, Lent, Missing, Part, Plan, Query, Shapes, Want, age_ms,
                     check_missing, lend, named, spec_of, tupled)
 from .release import Release
 from .rows import (Array, Batch, Fetched, Given, Keys, Record, Retrieved, Rows, Scored, Shape, Written, bits_from, copied,
@@ -45,9 +45,8 @@ class _Connection:
         self.limit(timeout_ms)
 
     def limit(self, timeout_ms: int) -> None:
-        if timeout_ms != self.timeout_ms:
-            lib.rep_set_timeout(self.client, timeout_ms)
-            self.timeout_ms = timeout_ms
+        lib.rep_set_timeout(self.client, timeout_ms)
+        self.timeout_ms = timeout_ms
 
     def call(self, function: Any, *args: Any) -> None:
         check(function(self.client, *args, self.error), self.error)
@@ -109,7 +108,8 @@ class Client:
         timeout_ms = self._timeout_ms if timeout is NOT_GIVEN else _ms(timeout)
         if connection is None or connection.pid != os.getpid():
             connection = self._local.connection = _Connection(self._address, timeout_ms)
-        connection.limit(timeout_ms)
+        if connection.timeout_ms != timeout_ms:
+            connection.limit(timeout_ms)
         return connection
 
     def _new_connection(self) -> _Connection:
@@ -217,7 +217,7 @@ class Client:
                 if not set(out) <= set(names):
                     raise BadRequest('out: %s given, tables that are asked allowed' % ', '.join(map(str, out)))
                 outs = [lend(out[name], name) if out.get(name) is not None else None for name in names]
-            specs = tuple([Spec(name, dtype, steps, max_age, False, columns) for name in names])
+            specs = tuple([(name, dtype, steps, max_age, False, columns) for name in names])     # as Spec has them
             return self._fetch((release, specs), names, keys, outs, missing, timeout)
         if dtype is not None or through or max_age is not None or want or out:
             raise BadRequest('dtype, through, max_age, want and out stand in each Part')
