@@ -260,10 +260,12 @@ class Client:
         parts : mapping of str to str or Part, or sequence of str
             {name: table}, and the query takes keys by these names; or tables, which are their own names. A Part, without
             keys, has options of its own.
-        release, dtype, through, max_age, want, missing
+        release, dtype, through, max_age, want
             As in `fetch`.
         out : mapping of str to ndarray, optional
             By name: each call fetches into the same arrays, so the query is of one thread.
+        missing
+            As in `fetch`.
 
         Returns
         -------

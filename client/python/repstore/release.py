@@ -196,10 +196,12 @@ class Release:
             As in `Client.put`.
         rows : array_like
             As in `Client.put`; anything with a length whose slices are arrays, such as a memory map, will do.
-        times, tags, scales, weights, dtype, any_time, allow_nonfinite
+        times, tags, scales, weights, dtype
             As in `Client.put`.
         name : str, optional
             The beginning of the load's name.
+        any_time, allow_nonfinite : bool, optional
+            As in `Client.put`.
         chunk_bytes : int, optional
             Bytes of rows that are sent at once.
 
