@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 from typing import Any
@@ -355,6 +356,20 @@ class Sharing(PythonCase):
         with multiprocessing.get_context('fork').Pool(1) as pool:
             got = pool.apply(repstore.Client.fetch, (self.client, {'t': [1]}))
         self.assertTrue(np.array_equal(got['t'].rows, rows[1:2]))
+
+    def test_another_address_is_tried(self) -> None:
+        rows = self.make()
+        for address, others in (('unix:%s/no' % self.scratch, [self.daemon.address]), (self.daemon.address, ['tcp:no:1'])):
+            with repstore.Client(address, others=others, spin_us=50) as client:
+                self.assertTrue(np.array_equal(client.fetch({'t': [1]})['t'].rows, rows[1:2]))
+                self.assertEqual(pickle.loads(pickle.dumps(client))._where, client._where)
+        with self.assertRaises(OSError):
+            repstore.Client('unix:%s/no' % self.scratch, others=['unix:%s/nor' % self.scratch])
+        wrong: Any = repstore.Client
+        for words, options in (('others', dict(others='tcp:a:1')), ('spin_us', dict(spin_us=-1)), ('spin', dict(spin_us=10 ** 6)),
+                               ('name', dict(others=[7]))):
+            with self.assertRaisesRegex(repstore.BadRequest, words):
+                wrong(self.daemon.address, **options)
 
     def test_a_daemon_that_does_not_answer(self) -> None:
         """The time-out is of the whole call, also where it has to connect again."""

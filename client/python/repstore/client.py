@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Literal, Optional
+from typing import Any, Literal, NamedTuple, Optional
 
 import numpy as np
 
@@ -24,15 +24,28 @@ Metric = Literal['inner_product', 'cosine', 'l2', 'tanimoto', 'dice', 'hamming']
 METRICS = {'inner_product': lib.REP_INNER_PRODUCT, 'cosine': lib.REP_COSINE, 'l2': lib.REP_L2,
            'tanimoto': lib.REP_TANIMOTO, 'dice': lib.REP_DICE, 'hamming': lib.REP_HAMMING}
 CONNECT_MS = 5000
+UINT32_MAX = 2 ** 32 - 1
+
+
+class _Where(NamedTuple):
+    """Where a client connects to, and how."""
+
+    address: Any
+    others: tuple[str, ...]
+    spin_us: int
+    timeout_ms: int
 
 
 class _Connection:
     """A rep_client, the error of its last call, and what is used again: the plans of fetches, and memory of results."""
 
-    def __init__(self, address: str | os.PathLike[str] | None, timeout_ms: int) -> None:
+    def __init__(self, where: _Where, timeout_ms: int) -> None:
         given = Given()
         options = ffi.new('struct rep_options *')
-        options.address = given.text(None if address is None else os.fspath(address))
+        options.address = given.text(None if where.address is None else os.fspath(where.address))
+        if where.others:
+            options.others, options.others_count = given.texts(where.others, 'others'), len(where.others)
+        options.spin_us = where.spin_us
         options.connect_timeout_ms = min(timeout_ms or CONNECT_MS, CONNECT_MS)
         out = ffi.new('rep_client **')
         self.pid = os.getpid()
@@ -84,6 +97,10 @@ class Client:
         'unix:PATH', 'tcp:HOST:PORT' or a path; $REPSTORE unless told, else /run/repstore/repstore.sock.
     timeout : float or None, optional
         Seconds of each call, counted anew for each; None waits without end.
+    others : sequence of str, optional
+        Addresses that serve the same releases, tried in turn where the one before cannot be connected.
+    spin_us : int, optional
+        How many microseconds a call looks for its answer before it sleeps, for who has a processor to spend.
 
     Examples
     --------
@@ -94,9 +111,9 @@ class Client:
     (3, 64)
     """
 
-    def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = 30.0) -> None:
-        self._address = address
-        self._timeout_ms = _ms(timeout)
+    def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = 30.0,
+                 others: Sequence[str] = (), spin_us: int = 0) -> None:
+        self._where = _Where(address, tupled('others', others), whole('spin_us', spin_us, 0, UINT32_MAX), _ms(timeout))
         self._local = threading.local()
         self._shapes: Shapes = {}
         self._connect(NOT_GIVEN)
@@ -105,19 +122,19 @@ class Client:
 
     def _connect(self, timeout: float | None) -> _Connection:
         connection: _Connection | None = getattr(self._local, 'connection', None)
-        timeout_ms = self._timeout_ms if timeout is NOT_GIVEN else _ms(timeout)
+        timeout_ms = self._where.timeout_ms if timeout is NOT_GIVEN else _ms(timeout)
         if connection is None or connection.pid != os.getpid():
-            connection = self._local.connection = _Connection(self._address, timeout_ms)
+            connection = self._local.connection = _Connection(self._where, timeout_ms)
         if connection.timeout_ms != timeout_ms:
             connection.limit(timeout_ms)
         return connection
 
     def _new_connection(self) -> _Connection:
         """Of a load, which lets nothing else come between."""
-        return _Connection(self._address, self._timeout_ms)
+        return _Connection(self._where, self._where.timeout_ms)
 
     def __reduce__(self) -> Any:
-        return _client_of, (self._address, self._timeout_ms)
+        return _client_of, tuple(self._where)
 
     def _spec(self, release: str | None, table: str) -> Any:
         out = self._table(release, table)
@@ -997,8 +1014,8 @@ def _metric(name: str) -> int:
     return int(METRICS[name])
 
 
-def _client_of(address: str | None, timeout_ms: int) -> Client:
-    return Client(address, timeout=timeout_ms / 1000 if timeout_ms else None)
+def _client_of(address: Any, others: tuple[str, ...], spin_us: int, timeout_ms: int) -> Client:
+    return Client(address, others=others, spin_us=spin_us, timeout=timeout_ms / 1000 if timeout_ms else None)
 
 
 def _retrieved(out: Any) -> Retrieved:
