@@ -112,18 +112,22 @@ static int64_t next_due(const rep_async *async)
 	return due_us;
 }
 
-/* The timer may fire too early, which does no harm, but not too late. */
-static void arm(rep_async *async)
+static void arm_at(rep_async *async, int64_t at_us)
 {
-	const int64_t due_us = next_due(async);
-	if (due_us >= async->armed_us) {
-		return;
-	}
-	const int64_t at_us = due_us > 0 ? due_us : 1; /* a time of 0 disarms */
+	at_us = at_us > 0 ? at_us : 1; /* a time of 0 disarms */
 	const struct itimerspec when = {
 		.it_value = {.tv_sec = at_us / 1000000, .tv_nsec = at_us % 1000000 * 1000}};
 	if (timerfd_settime(async->timer, TFD_TIMER_ABSTIME, &when, NULL) == 0) {
 		async->armed_us = at_us;
+	}
+}
+
+/* The timer may fire too early, which does no harm, but not too late. */
+static void arm(rep_async *async)
+{
+	const int64_t due_us = next_due(async);
+	if (due_us < async->armed_us) {
+		arm_at(async, due_us);
 	}
 }
 
@@ -158,6 +162,15 @@ static void settle(rep_async *async, int64_t now_us)
 		}
 	}
 	arm(async);
+}
+
+/* After what is no step: calls that have ended by it make the descriptor readable. */
+static void settle_between(rep_async *async, int64_t now_us)
+{
+	settle(async, now_us);
+	if (!link_is_alone(&async->done) && async->armed_us > now_us) {
+		arm_at(async, now_us);
+	}
 }
 
 void rep_async_step(rep_async *async)
@@ -289,7 +302,7 @@ enum status async_commit(rep_async *async, struct call *call, enum status writte
 	side_queue(async, ASYNC_MAIN, call);
 	*ticket = call->ticket;
 	side_send(async, ASYNC_MAIN, now_us);
-	settle(async, now_us);
+	settle_between(async, now_us);
 	return STATUS_OK;
 }
 
@@ -311,7 +324,7 @@ static void let_go(rep_async *async, struct call *call)
 	calls_drop_answer(async, call);
 	calls_free_if_done(async, call);
 	if (was_full && may_receive(async)) {
-		settle(async, clock_now_us());
+		settle_between(async, clock_now_us());
 	}
 }
 
@@ -385,7 +398,7 @@ enum status async_taken(rep_async *async, struct async_reply *reply, enum status
 		error_set(&err, STATUS_PROTOCOL, "an answer of another shape");
 		const int64_t now_us = clock_now_us();
 		side_lose(async, ASYNC_MAIN, &err, now_us);
-		settle(async, now_us);
+		settle_between(async, now_us);
 	}
 	return read;
 }

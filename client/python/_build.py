@@ -26,7 +26,8 @@ def main(output, *headers):
         with open(header, encoding='utf-8') as file:
             builder.cdef(declarations(file.read()))
     builder.cdef('void free(void *memory);')
-    builder.set_source('repstore._repstore', '#include <stdlib.h>\n#include "repstore.h"\n#include "repstore_async.h"\n',
+    builder.cdef('extern "Python" bool repstore_interrupted(void *context);')
+    builder.set_source('repstore._repstore', '#include <stdbool.h>\n#include <stdlib.h>\n#include "repstore.h"\n#include "repstore_async.h"\n',
                        py_limited_api=True)
     builder.emit_c_code(output)
 

@@ -18,7 +18,7 @@ import harness
 from python_case import PythonCase, repstore
 from test_python_torch import HAS_TORCH
 
-MODULES = ('client', 'errors', 'query', 'release', 'rows', 'tensors')
+MODULES = ('aio', 'client', 'errors', 'query', 'release', 'rows', 'tensors')
 
 
 def public(module: Any) -> Iterator[tuple[str, Any]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Optional
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, NamedTuple, Optional, TypeVar
 
 import numpy as np
 
@@ -27,7 +28,22 @@ CONNECT_MS = 5000
 UINT32_MAX = 2 ** 32 - 1
 
 
-class _Where(NamedTuple):
+T = TypeVar('T')
+C = TypeVar('C', bound='Client')
+
+
+@dataclass
+class Asked(Generic[T]):
+    """A call that is ready: function(client, *args, out, error), what its structs point to, and what it returns."""
+
+    function: Any
+    args: tuple[Any, ...]
+    out: Any
+    given: Given
+    finish: Callable[[], T]
+
+
+class Where(NamedTuple):
     """Where a client connects to, and how."""
 
     address: Any
@@ -36,18 +52,29 @@ class _Where(NamedTuple):
     timeout_ms: int
 
 
+def where_of(address: Any, others: Sequence[str], spin_us: int, timeout: float | None) -> Where:
+    return Where(address, tupled('others', others), whole('spin_us', spin_us, 0, UINT32_MAX), ms(timeout))
+
+
+def options_of(where: Where, given: Given, timeout_ms: int) -> Any:
+    """The struct rep_options of it, as long as `given` lives."""
+    options = ffi.new('struct rep_options *')
+    options.address = given.text(None if where.address is None else os.fspath(where.address))
+    if where.others:
+        options.others, options.others_count = given.texts(where.others, 'others'), len(where.others)
+    options.spin_us = where.spin_us
+    options.interrupted = lib.repstore_interrupted
+    options.connect_timeout_ms = min(timeout_ms or CONNECT_MS, CONNECT_MS)
+    options.timeout_ms = timeout_ms
+    return options
+
+
 class _Connection:
     """A rep_client, the error of its last call, and what is used again: the plans of fetches, and memory of results."""
 
-    def __init__(self, where: _Where, timeout_ms: int) -> None:
-        given = Given()
-        options = ffi.new('struct rep_options *')
-        options.address = given.text(None if where.address is None else os.fspath(where.address))
-        if where.others:
-            options.others, options.others_count = given.texts(where.others, 'others'), len(where.others)
-        options.spin_us = where.spin_us
-        options.connect_timeout_ms = min(timeout_ms or CONNECT_MS, CONNECT_MS)
-        out = ffi.new('rep_client **')
+    def __init__(self, where: Where, timeout_ms: int) -> None:
+        given, out = Given(), ffi.new('rep_client **')
+        options = options_of(where, given, timeout_ms)
         self.pid = os.getpid()
         self.error = ffi.new('struct rep_error *')
         self.plans: dict[Key, Plan] = {}
@@ -76,7 +103,7 @@ class _Connection:
         self.plans[key] = plan
 
 
-def _ms(seconds: float | None) -> int:
+def ms(seconds: float | None) -> int:
     """A time-out in ms as the library takes it: 0 is none."""
     if seconds is None:
         return 0
@@ -113,16 +140,26 @@ class Client:
 
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = 30.0,
                  others: Sequence[str] = (), spin_us: int = 0) -> None:
-        self._where = _Where(address, tupled('others', others), whole('spin_us', spin_us, 0, UINT32_MAX), _ms(timeout))
+        self._begin(where_of(address, others, spin_us, timeout))
+        self._connect(NOT_GIVEN)
+
+    def _begin(self, where: Where) -> None:
+        self._where = where
         self._local = threading.local()
         self._shapes: Shapes = {}
-        self._connect(NOT_GIVEN)
+
+    @classmethod
+    def _unconnected(cls: type[C], where: Where) -> C:
+        """One that connects when it is first asked."""
+        client = cls.__new__(cls)
+        client._begin(where)
+        return client
 
     # ---- the connection of this thread ----
 
     def _connect(self, timeout: float | None) -> _Connection:
         connection: _Connection | None = getattr(self._local, 'connection', None)
-        timeout_ms = self._where.timeout_ms if timeout is NOT_GIVEN else _ms(timeout)
+        timeout_ms = self._where.timeout_ms if timeout is NOT_GIVEN else ms(timeout)
         if connection is None or connection.pid != os.getpid():
             connection = self._local.connection = _Connection(self._where, timeout_ms)
         if connection.timeout_ms != timeout_ms:
@@ -358,7 +395,7 @@ class Client:
         self._check_views(release, table, rows)
         self._rows(given, struct, keys, rows, dtype=dtype, times=times, tags=tags, scales=scales, weights=weights,
                    if_newer=if_newer, any_time=any_time, allow_nonfinite=allow_nonfinite)
-        return self._written(lib.rep_put, given.text(release), given.text(table), struct, timeout=timeout)
+        return self._written(given, lib.rep_put, given.text(release), given.text(table), struct, timeout=timeout)
 
     def put_parts(self, parts: Mapping[str, Mapping[str, Any]], *, release: str | None = None,
                   timeout: float | None = NOT_GIVEN) -> Written:
@@ -388,7 +425,7 @@ class Client:
             self._check_views(release, table, columns.get('rows'))
             self._rows(given, rows, **columns)
             struct.table, struct.rows = given.text(table), rows
-        return self._written(lib.rep_put_parts, given.text(release), asked, len(parts), timeout=timeout)
+        return self._written(given, lib.rep_put_parts, given.text(release), asked, len(parts), timeout=timeout)
 
     def delete(self, table: str, keys: Keys, *, release: str | None = None,
                timeout: float | None = NOT_GIVEN) -> Written:
@@ -410,7 +447,7 @@ class Client:
         """
         given, struct = Given(), ffi.new('struct rep_keys *')
         given.keys(struct, keys)
-        return self._written(lib.rep_delete, given.text(release), given.text(table), struct[0], timeout=timeout)
+        return self._written(given, lib.rep_delete, given.text(release), given.text(table), struct[0], timeout=timeout)
 
     def observe(self, layer: str, *, rows: Any, times: Any, users: Keys | None = None, items: Keys | None = None,
                 scales: Any = None, dtype: DType | None = None, source: str | None = None, position: int | None = None,
@@ -464,12 +501,16 @@ class Client:
         struct.scales = given.column(scales, count, 'float *', 'scales')
         struct.source, struct.position = given.text(source), whole('position', position or 0)
         struct.first, struct.any_time = first, any_time
-        return self._written(lib.rep_observe, given.text(release), struct, timeout=timeout)
+        return self._written(given, lib.rep_observe, given.text(release), struct, timeout=timeout)
 
-    def _written(self, function: Any, *args: Any, timeout: float | None) -> Written:
+    def _written(self, given: Given, function: Any, *args: Any, timeout: float | None) -> Written:
         out = ffi.new('struct rep_written *')
-        self._call(function, *args, out, timeout=timeout)
-        return Written(ffi.string(out.release).decode(), out.sequence, out.count, out.next)
+        return self._do(Asked(function, args, out, given, lambda: Written(
+            ffi.string(out.release).decode(), out.sequence, out.count, out.next)), timeout)
+
+    def _do(self, asked: Asked[T], timeout: float | None) -> T:
+        self._call(asked.function, *asked.args, asked.out, timeout=timeout)
+        return asked.finish()
 
     # ---- retrieve and score ----
 
@@ -572,8 +613,7 @@ class Client:
             asked.__setattr__('with', given.texts(with_, 'with_'))
             asked.with_count = len(with_)
         out = ffi.gc(ffi.new('struct rep_retrieved *'), lib.rep_retrieved_free)
-        self._call(lib.rep_retrieve, given.text(release), asked, out, timeout=timeout)
-        return _retrieved(out)
+        return self._do(Asked(lib.rep_retrieve, (given.text(release), asked), out, given, lambda: _retrieved(out)), timeout)
 
     def score(self, in_: str, keys: Keys, *, from_: tuple[str, Keys] | None = None, vectors: Any = None,
               metric: Metric = 'inner_product', through: Sequence[str] = (), weights: Any = None,
@@ -609,8 +649,8 @@ class Client:
         asked.scores = given.array(scores, 'float *', writable=True)
         asked.found = given.array(bits, 'uint8_t *', writable=True)
         out = ffi.new('struct rep_fetched *')
-        self._call(lib.rep_score, given.text(release), asked, out, timeout=timeout)
-        return Scored(scores, bits_from(bits, count), ffi.string(out.release).decode(), out.sequence)
+        return self._do(Asked(lib.rep_score, (given.text(release), asked), out, given, lambda: Scored(
+            scores, bits_from(bits, count), ffi.string(out.release).decode(), out.sequence)), timeout)
 
     # ---- scan ----
 

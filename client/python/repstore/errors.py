@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+import threading
+from typing import Any, Optional
 
 from ._repstore import ffi, lib
 
@@ -171,11 +172,34 @@ class Protocol(RepstoreError):
     code = 'PROTOCOL'
 
 
+class _Interruptions(threading.local):
+    """What a signal handler has raised while a call waited, of each thread."""
+
+    error: Optional[BaseException] = None
+
+
+_interruptions = _Interruptions()
+
+
+def _keep(kind: Any, error: Any, traceback: Any) -> None:
+    _interruptions.error = error
+
+
+# A call that waits asks this at each signal. To run it is what lets Python run the handlers of signals: Ctrl-C raises
+# KeyboardInterrupt on the way into it, and the call ends.
+@ffi.def_extern(error=True, onerror=_keep)  # type: ignore[misc]
+def repstore_interrupted(context: Any) -> bool:
+    return False
+
+
 _CLASSES = {each.code: each for each in RepstoreError.__subclasses__()}
 
 
 def check(status: int, error: Any) -> None:
     """Raises what a function of the library has answered; `error` is a struct rep_error *."""
     if status != lib.REP_OK:
+        interruption, _interruptions.error = _interruptions.error, None
+        if interruption is not None:
+            raise interruption
         code = ffi.string(lib.rep_status_name(status)).decode()
         raise _CLASSES.get(code, RepstoreError)(ffi.string(error.text).decode(errors='replace'), code)
