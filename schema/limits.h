@@ -100,6 +100,9 @@
 #define LIMIT_CALL_MS 5000u
 /* Rows of one scan reply, before the reply's size bounds it. */
 #define LIMIT_SCAN_ROWS 65536u
+/* Shards of one scan. In which shards a key is, of all counts up to this, tells about the first 20
+ * bits of its hash, by the bounds i / n; that is what the order of a million rows tells, too. */
+#define LIMIT_SCAN_SHARDS 1024u
 
 /* Times are Unix milliseconds. The bound is the year 2500, so that micro- and nanoseconds are
  * refused. */

@@ -9,11 +9,13 @@
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
+#include "daemon/method/call/shard.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
 #include "schema/limits.h"
 
-const char *const scan_names[] = {"release", "table", "cursor", "limit", "dtype", "raw", NULL};
+const char *const scan_names[] = {"release", "table", "cursor", "limit", "dtype", "raw", "shard",
+	NULL};
 
 enum {
 	SCAN_LIMIT_ROWS = 4096,
@@ -29,6 +31,7 @@ struct asked {
 	uint32_t limit;
 	enum dtype dtype; /* DTYPE_NONE: that of the table */
 	bool raw;
+	struct shard shard;
 };
 
 static void read_asked(struct params *params, struct asked *asked)
@@ -37,6 +40,7 @@ static void read_asked(struct params *params, struct asked *asked)
 	params_table(params, &asked->table);
 	asked->dtype = params_dtype(params, DTYPE_NONE);
 	asked->raw = params_flag(params, "raw");
+	asked->shard = shard_read(params, "shard");
 	asked->cursor = params_uint_or(params, "cursor", 0);
 	uint64_t limit = params_uint_or(params, "limit", SCAN_LIMIT_ROWS);
 	if (params->status == STATUS_OK && (limit == 0 || limit > LIMIT_SCAN_ROWS)) {
@@ -91,6 +95,25 @@ static void write_scan(struct wire_writer *out, const struct scan *scan)
 	}
 }
 
+/* Sets where the step begins. A cursor that leads out of the shard is of another one: to go on from
+ * it would leave out rows, or bring them twice. */
+static enum status begin_at(struct scan *scan, const struct asked *asked, struct error *err)
+{
+	const uint64_t first = shard_first(&asked->shard);
+	if (asked->cursor == 0) {
+		scan->cursor = first;
+		return STATUS_OK;
+	}
+	scan->cursor = cursor_to_hash(&scan->table->seed, scan->table->number, asked->cursor);
+	if (scan->cursor < first || (scan->behind != 0 && scan->cursor >= scan->behind)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"cursor: %" PRIu64 " is not of shard [%" PRIu32 ", %" PRIu32
+			"]; a cursor goes on with the shard, table and release that it came from",
+			asked->cursor, asked->shard.number, asked->shard.count);
+	}
+	return STATUS_OK;
+}
+
 /* Finds the table of `scan` and walks one step. */
 static enum status scan_in_snapshot(struct call *call, const struct snapshot *snapshot,
 	const struct asked *asked)
@@ -115,8 +138,11 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 			"dtype: %s given, but table '%s' holds %s, which does not convert into it",
 			dtype_name(scan.dtype), spec->name.text, dtype_name(spec->dtype));
 	}
-	scan.cursor = cursor_to_hash(&scan.table->seed, scan.table->number, asked->cursor);
-	status = table_scan(&scan, &call->error);
+	scan.behind = shard_behind(&asked->shard);
+	status = begin_at(&scan, asked, &call->error);
+	if (status == STATUS_OK) {
+		status = table_scan(&scan, &call->error);
+	}
 	if (status == STATUS_OK) {
 		enum { ALWAYS = 8 };
 		wire_write_map(call->out,

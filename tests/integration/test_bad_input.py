@@ -244,6 +244,10 @@ class BadInput(harness.Case):
         # A cursor that was not given out goes on somewhere.
         for cursor in (1, 1 << 63, (1 << 64) - 1):
             self.assertLessEqual(self.client.call('scan', table='t', cursor=cursor)['n'], 4096)
+        for shard in (0, '0/2', [], [1], [0, 1, 2], ['0', '2'], [0, 2.5], [-1, 2], {}, [None, 1]):
+            self.refused('BAD_REQUEST', ['shard', '[i, n]'], 'scan', table='t', shard=shard)
+        for shard in ([0, 0], [2, 2], [0, 1025], [1 << 63, 2], [0, (1 << 64) - 1]):
+            self.refused('BAD_REQUEST', ['shard', str(shard), '1..1024'], 'scan', table='t', shard=shard)
 
     def described(self):
         """{method: [parameter, ...]} from PROTOCOL.md."""

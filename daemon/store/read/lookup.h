@@ -60,6 +60,7 @@ enum status table_lookup(struct lookup *lookup, struct error *err);
 struct scan {
 	const struct table *table;
 	uint64_t cursor;    /* hash to begin at; 0 at first */
+	uint64_t behind;    /* hash to end before, above cursor; 0: 2^64, the end of the table */
 	uint32_t limit;     /* it stops after so many rows, and the others of the last one's hash */
 	uint64_t bytes_max; /* the same for bytes of keys and rows together */
 	enum dtype dtype;

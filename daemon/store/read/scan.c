@@ -113,7 +113,14 @@ static enum status find_segment(const struct scan *scan, uint64_t cursor,
 	return STATUS_OK;
 }
 
-/* One range of hashes, of one segment; *cursor is where the next one begins, 0 behind the last. */
+/* Of two ends of a range the lower one; 0 stands for 2^64. */
+static uint64_t first_end(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* One range of hashes, of one segment; *cursor is where the next one begins: the scan's end behind
+ * the last. */
 static enum status walk_step(struct walk *walk, uint64_t *cursor)
 {
 	struct scan *scan = walk->scan;
@@ -126,6 +133,7 @@ static enum status walk_step(struct walk *walk, uint64_t *cursor)
 	if (status != STATUS_OK) {
 		return status;
 	}
+	behind = first_end(behind, scan->behind);
 	struct memtable_row *news = NULL;
 	size_t count = 0;
 	if (!memtable_is_empty(scan->table->memtable)) {
@@ -149,6 +157,7 @@ static enum status walk_table(struct walk *walk)
 {
 	struct scan *scan = walk->scan;
 	uint64_t cursor = scan->cursor;
+	assert(scan->behind == 0 || cursor < scan->behind);
 	scan->more = false;
 	do {
 		const enum status status = walk_step(walk, &cursor);
@@ -158,10 +167,10 @@ static enum status walk_table(struct walk *walk)
 		if (walk->full) {
 			assert(walk->last_hash >= scan->cursor); /* it moves on */
 			scan->cursor = walk->last_hash + 1;
-			scan->more = scan->cursor != 0;
+			scan->more = scan->cursor != scan->behind;
 			return STATUS_OK;
 		}
-	} while (cursor != 0);
+	} while (cursor != scan->behind);
 	return STATUS_OK;
 }
 

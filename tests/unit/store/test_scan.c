@@ -92,11 +92,13 @@ static unsigned walk(struct scratch *scratch, const struct plain *plain, struct 
 			const uint64_t hash = is_u64 ? siphash(&scratch_seed, key, 8)
 						     : siphash(&scratch_seed, key + 1, len - 1);
 			assert_true(hash >= last_hash && hash >= cursor);
+			assert_true(scan.behind == 0 || hash < scan.behind);
 			last_hash = hash;
 			at += len;
 		}
 		assert_int_equal(at, scan.keys_len);
 		assert_true(!scan.more || scan.cursor > cursor);
+		assert_true(!scan.more || scan.behind == 0 || scan.cursor < scan.behind);
 		scan_fini(&scan);
 		steps++;
 	} while (scan.more);
@@ -216,6 +218,60 @@ static void a_walk_may_begin_anywhere(void **state)
 	plain_fini(&plain);
 }
 
+/* Walks through ranges that follow one another, from 0 to 2^64, and brings every row once. */
+static void walk_ranges(struct scratch *scratch, const struct plain *plain, const uint64_t *bounds,
+	size_t count, uint32_t limit)
+{
+	unsigned *seen = calloc(plain->count + 1, sizeof *seen);
+	assert_non_null(seen);
+	for (size_t i = 0; i < count; i++) {
+		const struct scan scan = {.cursor = bounds[i],
+			.behind = i + 1 < count ? bounds[i + 1] : 0,
+			.limit = limit,
+			.bytes_max = UINT64_MAX,
+			.dtype = DTYPE_F32,
+			.now_ms = SCRATCH_NOW_MS};
+		(void)walk(scratch, plain, scan, seen);
+	}
+	for (uint32_t i = 0; i < plain->count; i++) {
+		assert_int_equal(seen[i], 1);
+	}
+	free(seen);
+}
+
+static void ranges_bring_each_row_once(void **state)
+{
+	struct scratch *scratch = *state;
+	struct plain plain;
+	const struct table_spec spec = scratch_spec("p", DTYPE_F32, KEY_U64, 20);
+	load_table(scratch, &plain, &spec, ROWS);
+	uint64_t random = seed_from(6);
+	for (unsigned round = 0; round < 60; round++) {
+		uint64_t bounds[40] = {0};
+		const size_t count = 1 + round % 40;
+		for (size_t i = 1; i < count; i++) {
+			const uint64_t row_hash = siphash(&scratch_seed,
+				plain.packed + (plain_random(&random) % ROWS) * 8, 8);
+			const uint64_t bound = i % 3 == 0   ? plain_random(&random)
+					       : i % 3 == 1 ? row_hash
+							    : row_hash + 1;
+			size_t at = i;
+			for (; at > 1 && bounds[at - 1] > bound; at--) {
+				bounds[at] = bounds[at - 1];
+			}
+			bounds[at] = bound;
+		}
+		size_t kept = 1; /* the same row may be drawn twice */
+		for (size_t i = 1; i < count; i++) {
+			if (bounds[i] != bounds[kept - 1]) {
+				bounds[kept++] = bounds[i];
+			}
+		}
+		walk_ranges(scratch, &plain, bounds, kept, 1 + round * 7 % 60);
+	}
+	plain_fini(&plain);
+}
+
 /* Hashes 0 and 2^64 - 1, and the edges of every prefix of three bits. */
 static void rows_at_the_edges_of_the_hash_are_walked(void **state)
 {
@@ -234,7 +290,12 @@ static void rows_at_the_edges_of_the_hash_are_walked(void **state)
 	plain_load(&plain, scratch, "r1", 100);
 	scratch_seal(scratch, "r1");
 	for (uint32_t limit = 1; limit < 20; limit++) {
+		uint64_t bounds[8];
+		for (uint64_t i = 0; i < 8; i++) {
+			bounds[i] = i << 61;
+		}
 		(void)walk_all(scratch, &plain, limit, UINT64_MAX, DTYPE_F32);
+		walk_ranges(scratch, &plain, bounds, 8, limit);
 	}
 	plain_fini(&plain);
 }
@@ -361,6 +422,7 @@ int main(void)
 		cmocka_unit_test(every_dtype_and_key_type_is_walked),
 		cmocka_unit_test(a_table_without_rows_is_walked_at_once),
 		cmocka_unit_test(a_walk_may_begin_anywhere),
+		cmocka_unit_test(ranges_bring_each_row_once),
 		cmocka_unit_test(rows_at_the_edges_of_the_hash_are_walked),
 		cmocka_unit_test(keys_of_one_hash_stay_together),
 		cmocka_unit_test(expired_rows_are_left_out),
