@@ -235,13 +235,12 @@ enum status client_receive(rep_client *client, uint32_t msgid, int64_t deadline_
 static enum status connect_to(rep_client *client, const char *address, int64_t deadline_ms,
 	struct error *err)
 {
-	struct hello hello = {0};
 	client->transport.address = address;
 	enum status status = transport_connect(&client->transport, deadline_ms, err);
 	if (status == STATUS_OK) {
-		status = hello_say(&client->transport, deadline_ms, &hello, err);
+		status = hello_say(&client->transport, deadline_ms, &client->daemon, err);
 	}
-	client->request.can_limit = hello.can_limit;
+	client->request.can_limit = (client->daemon.features & HELLO_TIMEOUT_MS) != 0;
 	if (status != STATUS_OK) {
 		client_disconnect(client);
 	}
@@ -369,6 +368,9 @@ enum status client_send(rep_client *client, int64_t deadline_ms, uint32_t *msgid
 		return status;
 	}
 	status = ensure_connected(client, err);
+	if (status == STATUS_OK) {
+		status = hello_need(&client->daemon, request->needs, err);
+	}
 	if (status == STATUS_OK) {
 		status = grow_calls(client, err);
 	}

@@ -12,6 +12,7 @@
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
 
+#include "client/hello.h"
 #include "client/options.h"
 #include "client/request.h"
 #include "client/transport.h"
@@ -38,9 +39,10 @@ struct rep_client {
 	struct transport transport;
 	struct request request; /* of the call that is being made */
 	struct options options;
-	size_t address;     /* of options.addresses: the one that is connected, or is tried next */
-	struct call *calls; /* owned; ring, indexed by msgid */
-	uint32_t calls_cap; /* a power of two */
+	struct hello daemon; /* of the last connection */
+	size_t address;      /* of options.addresses: the one that is connected, or is tried next */
+	struct call *calls;  /* owned; ring, indexed by msgid */
+	uint32_t calls_cap;  /* a power of two */
 	uint32_t first;
 	uint32_t next;
 	size_t kept_bytes; /* of answers in `calls` */

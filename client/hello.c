@@ -1,6 +1,7 @@
 /* hello.c - the exchange of hello. */
 #include "client/hello.h"
 
+#include "client/field.h"
 #include "client/response.h"
 #include "config.h"
 
@@ -8,17 +9,43 @@
 
 enum { PROTOCOL_VERSION = 1, HELLO_MSGID = 0 };
 
-static bool has_feature(struct wire_value result, const char *name)
+static const struct {
+	enum hello_feature feature;
+	const char *name;
+} known[] = {
+	{HELLO_TIMEOUT_MS, "timeout_ms"},
+	{HELLO_SCAN_SHARD, "scan.shard"},
+};
+
+enum { FEATURES = sizeof known / sizeof known[0] };
+
+static unsigned read_features(struct wire_value list)
 {
-	const struct wire_value features = wire_get(result, "features");
-	bool found = false;
-	for (size_t i = 0; i < wire_size(features); i++) {
+	unsigned found = 0;
+	for (size_t i = 0; i < wire_size(list); i++) {
 		struct wire_bytes each;
-		found = found ||
-			(wire_str(wire_item(features, i), &each) && each.len == strlen(name) &&
-				memcmp(each.data, name, each.len) == 0);
+		const bool is_name = wire_str(wire_item(list, i), &each);
+		for (size_t j = 0; is_name && j < FEATURES; j++) {
+			const bool is_it = each.len == strlen(known[j].name) &&
+					   memcmp(each.data, known[j].name, each.len) == 0;
+			found |= is_it ? known[j].feature : 0;
+		}
 	}
 	return found;
+}
+
+enum status hello_need(const struct hello *hello, unsigned features, struct error *err)
+{
+	const bool is_known = hello->version[0] != '\0';
+	for (size_t i = 0; i < FEATURES; i++) {
+		if ((known[i].feature & features & ~hello->features) != 0) {
+			return error_set(err, STATUS_UNSUPPORTED,
+				"the daemon%s%s does not have the feature '%s'",
+				is_known ? ", version " : "", is_known ? hello->version : "",
+				known[i].name);
+		}
+	}
+	return STATUS_OK;
 }
 
 enum status hello_write(struct wire_writer *writer, struct error *err)
@@ -49,7 +76,8 @@ static enum status read_result(const struct rpc_envelope *envelope, const char *
 			"'%s' speaks protocol %llu, this library %d", address,
 			(unsigned long long)version, PROTOCOL_VERSION);
 	}
-	out->can_limit = has_feature(envelope->result, "timeout_ms");
+	*out = (struct hello){.features = read_features(wire_get(envelope->result, "features"))};
+	(void)field_text(envelope->result, "version", out->version, sizeof out->version);
 	return STATUS_OK;
 }
 

@@ -10,9 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a daemon may lack that speaks the protocol: what came after its first version. */
+enum hello_feature {
+	HELLO_TIMEOUT_MS = 1u, /* of every method */
+	HELLO_SCAN_SHARD = 2u,
+};
+
 /* What a daemon says of itself. */
 struct hello {
-	bool can_limit; /* it takes timeout_ms of every method */
+	unsigned features; /* of enum hello_feature */
+	char version[32];  /* for a person; "" if it does not say */
 };
 
 /* Sends hello over a connection that has just been made, and reads the answer. It has a writer of
@@ -27,5 +34,9 @@ enum status hello_say(struct transport *transport, int64_t deadline_ms, struct h
 enum status hello_write(struct wire_writer *writer, struct error *err);
 enum status hello_read(struct wire_bytes bytes, const char *address, struct hello *out,
 	struct error *err);
+
+/* Fails unless the daemon has said that it has all of `features`. Errors: UNSUPPORTED, naming the first one
+ * that it lacks, and its version. */
+enum status hello_need(const struct hello *hello, unsigned features, struct error *err);
 
 #endif

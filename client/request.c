@@ -18,6 +18,7 @@ struct wire_writer *request_begin_raw(struct request *request, const char *metho
 {
 	wire_writer_clear(&request->writer);
 	request->tail = (struct wire_bytes){0};
+	request->needs = 0;
 	rpc_write_request(&request->writer, request->msgid, method);
 	return &request->writer;
 }

@@ -22,6 +22,7 @@ struct request {
 	uint32_t msgid;            /* what the sender's answer is known by */
 	unsigned timeout_ms;       /* how long the sender waits for it; 0: without end */
 	bool can_limit;            /* the daemon takes timeout_ms */
+	unsigned needs;            /* features that the daemon must have, of enum hello_feature */
 	struct wire_writer writer; /* reused */
 	/* Borrowed; sent behind what was written, which ends with the head of a bin of this length. */
 	struct wire_bytes tail;

@@ -13,6 +13,7 @@
 #include "schema/limits.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,8 @@ static void write_request(rep_client *client, const struct walk *walk, const str
 	const char *table, enum rep_dtype dtype, uint32_t limit)
 {
 	struct wire_writer *writer = client_begin(client, "scan",
-		2 + (size_t)scan->more + (limit != 0) + (dtype != REP_DTYPE_TABLE) + scan->raw);
+		2 + (size_t)scan->more + (limit != 0) + (dtype != REP_DTYPE_TABLE) + scan->raw +
+			(scan->shards != 0));
 	wire_write_str(writer, "release");
 	wire_write_str(writer, walk->release);
 	wire_write_str(writer, "table");
@@ -56,6 +58,13 @@ static void write_request(rep_client *client, const struct walk *walk, const str
 	if (scan->raw) {
 		wire_write_str(writer, "raw");
 		wire_write_bool(writer, true);
+	}
+	if (scan->shards != 0) {
+		client->request.needs = HELLO_SCAN_SHARD;
+		wire_write_str(writer, "shard");
+		wire_write_array(writer, 2);
+		wire_write_uint(writer, scan->shard);
+		wire_write_uint(writer, scan->shards);
 	}
 	if (limit != 0) {
 		wire_write_str(writer, "limit");
@@ -184,6 +193,21 @@ static enum status read_reply(struct wire_value result, enum rep_dtype dtype, st
 	return status;
 }
 
+/* The daemon bounds how many shards there may be. */
+static enum status check_asked(const struct rep_scan *scan, struct error *err)
+{
+	enum status status = RESERVED_CHECK("rep_scan", scan, err);
+	if (status != STATUS_OK || (scan->shard == 0 && scan->shards == 0)) {
+		return status;
+	}
+	if (scan->shard >= scan->shards) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"rep_scan: shard %" PRIu32 " of %" PRIu32 " given, 0 to shards - 1 allowed",
+			scan->shard, scan->shards);
+	}
+	return STATUS_OK;
+}
+
 /* One request and its reply; a reply that does not fit ends the connection. */
 static enum status step(rep_client *client, struct walk *walk, enum rep_dtype dtype,
 	struct rep_scan *scan, struct error *err)
@@ -207,8 +231,9 @@ enum rep_status rep_scan_next(rep_client *client, const char *release, const cha
 {
 	struct error *err = client_error(rep_err);
 	struct walk *walk = scan->memory;
-	if (RESERVED_CHECK("rep_scan", scan, err) != STATUS_OK) {
-		return REP_BAD_REQUEST;
+	const enum status asked = check_asked(scan, err);
+	if (asked != STATUS_OK) {
+		return (enum rep_status)asked;
 	}
 	if (walk == NULL) {
 		walk = calloc(1, sizeof *walk);
@@ -222,7 +247,10 @@ enum rep_status rep_scan_next(rep_client *client, const char *release, const cha
 			free(walk);
 			return (enum rep_status)status;
 		}
-		*scan = (struct rep_scan){.raw = scan->raw, .memory = walk};
+		*scan = (struct rep_scan){.raw = scan->raw,
+			.memory = walk,
+			.shard = scan->shard,
+			.shards = scan->shards};
 	} else if (walk->began && !scan->more) {
 		return (enum rep_status)error_set(err, STATUS_BAD_REQUEST,
 			"the scan is at its end");

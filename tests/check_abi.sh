@@ -43,7 +43,7 @@ probe() {
 	cc -g -shared -fPIC -I"$scratch/$1" "$scratch/$1/probe.c" -o "$scratch/$1.so"
 }
 probe was 's/x/x/'
-probe taken 's/uint64_t reserved\[8\];/uint64_t taken; uint64_t reserved[7];/'
+probe taken 's/uint64_t reserved\[\([0-9]*\)\];/uint64_t taken; uint64_t reserved[\1 - 1];/'
 probe broken 's/size_t stride;/uint64_t planted; size_t stride;/'
 for name in was taken broken; do
 	cmp -s "$scratch/was/repstore.h" "$scratch/$name/repstore.h" && same=yes || same=no

@@ -85,7 +85,6 @@ static void greet(struct peer *peer, int64_t now_us)
 {
 	struct error err = {.status = STATUS_OK};
 	struct wire_bytes message = {0};
-	struct hello hello = {0};
 	enum status status = STATUS_OK;
 	if (peer->hello_sent < peer->hello.len) {
 		size_t sent = 0;
@@ -101,12 +100,10 @@ static void greet(struct peer *peer, int64_t now_us)
 		status = transport_take(&peer->transport, &message, &err);
 	}
 	if (status == STATUS_OK) {
-		status = hello_read(message, peer->transport.address, &hello, &err);
+		status = hello_read(message, peer->transport.address, &peer->daemon, &err);
 	}
-	if (status == STATUS_OK && !hello.can_limit) {
-		status = error_set(&err, STATUS_UNSUPPORTED,
-			"'%s': the daemon lacks the feature timeout_ms, which this client needs",
-			peer->transport.address);
+	if (status == STATUS_OK) {
+		status = hello_need(&peer->daemon, HELLO_TIMEOUT_MS, &err);
 	}
 	if (status == STATUS_OK) {
 		peer->state = PEER_UP;

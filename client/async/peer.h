@@ -13,6 +13,7 @@
 #define CLIENT_ASYNC_PEER_H
 
 #include "client/address.h"
+#include "client/hello.h"
 #include "client/transport.h"
 #include "schema/status.h"
 #include "schema/wire.h"
@@ -46,8 +47,9 @@ struct peer {
 	int64_t pause_us;
 	struct wire_writer hello; /* what is still to be sent of it begins at hello_sent */
 	size_t hello_sent;
-	struct error error; /* why it was lost */
-	uint64_t losses;    /* of a connection that was up */
+	struct hello daemon; /* what it has answered */
+	struct error error;  /* why it was lost */
+	uint64_t losses;     /* of a connection that was up */
 };
 
 /* Nothing is dialled yet. dial_ms: how long one connection may take. */

@@ -360,13 +360,17 @@ struct rep_scan {
 	const uint64_t *tags; /* NULL unless the table has them */
 	const float *weights; /* NULL unless raw, of an aggregating table */
 	void *memory;         /* the library's */
-	uint64_t reserved[8];
+	/* Set before the first step: part `shard` of `shards` of the table alone, from 0. Readers that
+	 * take one each read every row once. 0 of 0: the whole table. */
+	uint32_t shard;
+	uint32_t shards;
+	uint64_t reserved[7];
 };
 
-/* Takes the next step; go on while scan->more. Zero `scan` (all but `raw`) before the first step
- * and pass the same one to each. The walk stays on the release that it began on, also when that
+/* Takes the next step; go on while scan->more. Zero `scan` (all but `raw` and the shard) before the
+ * first step and pass the same one to each. The walk stays on the release that it began on, also when that
  * was the live one (NULL) and another becomes live. dtype REP_DTYPE_TABLE: as stored; limit 0: the
- * daemon chooses. */
+ * daemon chooses. Errors: UNSUPPORTED  the daemon is too old for shards. */
 REP_API enum rep_status rep_scan_next(rep_client *client, const char *release, const char *table,
 	enum rep_dtype dtype, uint32_t limit, struct rep_scan *scan, struct rep_error *err);
 REP_API void rep_scan_free(struct rep_scan *scan);

@@ -175,6 +175,26 @@ void steps_argument_fini(struct steps_argument *steps)
 	*steps = (struct steps_argument){0};
 }
 
+bool argument_shard(const char *text, struct shard_argument *out)
+{
+	enum { PART_BYTES = 16 };
+	char number[PART_BYTES];
+	const size_t len = strcspn(text, "/");
+	if (len >= sizeof number || text[len] == '\0') {
+		return false;
+	}
+	memcpy(number, text, len);
+	number[len] = '\0';
+	uint64_t i;
+	uint64_t n;
+	if (!argument_count(number, &i) || !argument_count(text + len + 1, &n) || i >= n ||
+		n > UINT32_MAX) {
+		return false;
+	}
+	*out = (struct shard_argument){.number = (uint32_t)i, .count = (uint32_t)n};
+	return true;
+}
+
 bool argument_place(const char *text, struct place *out)
 {
 	const char *slash = strchr(text, '/');

@@ -47,6 +47,13 @@ struct steps_argument {
 enum status argument_steps(const char *text, struct steps_argument *out, struct error *err);
 void steps_argument_fini(struct steps_argument *steps);
 
+/* I/N: part I of N, from 0/N to N-1/N. How many there may be is left to the daemon. */
+struct shard_argument {
+	uint32_t number;
+	uint32_t count;
+};
+bool argument_shard(const char *text, struct shard_argument *out);
+
 /* RELEASE/TABLE. Which characters names may have is left to the daemon. */
 struct place {
 	char release[72];

@@ -22,6 +22,7 @@ struct dump {
 	struct sink_options sink;
 	enum format format;
 	const char *dtype;
+	struct shard_argument shard; /* 0 of 0: the whole table */
 };
 
 static enum status open_sink(const struct dump *dump, struct sink **out, struct error *err)
@@ -47,7 +48,10 @@ static enum status open_sink(const struct dump *dump, struct sink **out, struct 
 /* Walks through the table and writes its rows into the sink. */
 static int copy_rows(struct session *session, const struct dump *dump, struct sink *sink)
 {
-	struct rep_scan scan = {.raw = dump->sink.raw};
+	struct rep_scan scan = {.raw = dump->sink.raw,
+		.shard = dump->shard.number,
+		.shards = dump->shard.count};
+	const uint64_t parts = dump->shard.count > 0 ? dump->shard.count : 1;
 	struct rep_error rep_err;
 	struct error err;
 	struct progress progress;
@@ -65,7 +69,7 @@ static int copy_rows(struct session *session, const struct dump *dump, struct si
 			status = session_refuse_text(session, STATUS_CLOSED,
 				"interrupted; no file was made");
 		}
-		progress_update(&progress, sink->rows, dump->table.rows, sink->rows);
+		progress_update(&progress, sink->rows, dump->table.rows / parts, sink->rows);
 	} while (status == EXIT_DONE && scan.more);
 	progress_end(&progress);
 	rep_scan_free(&scan);
@@ -237,12 +241,26 @@ static int check_arguments(const struct session *session, struct dump *dump, con
 	return EXIT_DONE;
 }
 
+static int read_shard(const struct session *session, const char *text, struct dump *dump)
+{
+	if (!argument_shard(text, &dump->shard)) {
+		return session_usage(session,
+			"--shard: '%s', part I of N is written I/N, from 0/N to N-1/N", text);
+	}
+	if (dump->sink.order != NULL) {
+		return session_usage(session,
+			"dump: --shard or --order: the keys of a file are of all shards");
+	}
+	return EXIT_DONE;
+}
+
 static int run(struct session *session, int argc, char **argv)
 {
 	struct dump dump = {0};
 	const char *format = NULL;
 	const char *release = NULL;
 	const char *sort = NULL;
+	const char *shard = NULL;
 	const struct option_row rows[] = {
 		{"keys", OPTION_TEXT, &dump.sink.keys},
 		{"rows", OPTION_TEXT, &dump.sink.rows},
@@ -256,6 +274,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"dtype", OPTION_TEXT, &dump.dtype},
 		{"order", OPTION_TEXT, &dump.sink.order},
 		{"sort", OPTION_TEXT, &sort},
+		{"shard", OPTION_TEXT, &shard},
 	};
 	struct rest rest;
 	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
@@ -271,6 +290,9 @@ static int run(struct session *session, int argc, char **argv)
 	}
 	dump.sink.path = rest.count == 2 ? rest.values[1] : NULL;
 	status = check_arguments(session, &dump, format, sort);
+	if (status == EXIT_DONE && shard != NULL) {
+		status = read_shard(session, shard, &dump);
+	}
 	return status != EXIT_DONE ? status : run_dump(session, &dump);
 }
 
@@ -279,10 +301,11 @@ const struct command cmd_dump = {
 	.summary = "a table's rows into files",
 	.usage = "dump RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
 		 "         [--tags G.npy] [--dtype TYPE] [--sort key | --order K.npy]\n"
-		 "         [--raw --weights W.npy]\n"
+		 "         [--raw --weights W.npy] [--shard I/N]\n"
 		 "       repstore dump RELEASE/TABLE FILE.npz | FILE.safetensors [--dtype TYPE]\n"
-		 "         [--sort key | --order K.npy] [--raw]\n"
+		 "         [--sort key | --order K.npy] [--raw] [--shard I/N]\n"
 		 "       repstore dump RELEASE/TABLE FILE.msgpack | FILE.jsonl [--dtype TYPE]\n"
+		 "         [--shard I/N]\n"
 		 "       repstore dump RELEASE/TABLE --format msgpack|jsonl -\n",
 	.help = "  --release  RELEASE, where TABLE alone is named; the live one unless told\n"
 		"  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
@@ -291,6 +314,8 @@ const struct command cmd_dump = {
 		"  --sort key  ascending keys\n"
 		"  --order    rows in the order of the keys in this file, which --keys then equals;\n"
 		"             a key that the table has not is an error, others are left out\n"
+		"  --shard    part I of N of the table, 0/N to N-1/N: N dumps at once have each row\n"
+		"             once. Name the release, since another may become live in between\n"
 		"One npz or safetensors file holds all columns of the table: keys, rows, times, and\n"
 		"tags, scales or weights if there are any. np.load reads npz.\n"
 		"Without an order rows come as they are stored, by hash. An order, and a file of all\n"

@@ -40,15 +40,20 @@ void fake_result(struct fake_call *call)
 static void answer_hello(const struct fake_server *server, struct fake_call *call)
 {
 	fake_result(call);
-	wire_write_map(call->out, 3);
+	wire_write_map(call->out, 4);
 	wire_write_str(call->out, "features");
-	wire_write_array(call->out, server->can_limit ? 2 : 1);
+	wire_write_array(call->out, 1 + (size_t)server->can_limit + (server->feature != NULL));
 	wire_write_str(call->out, "any_time");
+	if (server->feature != NULL) {
+		wire_write_str(call->out, server->feature);
+	}
 	if (server->can_limit) {
 		wire_write_str(call->out, "timeout_ms");
 	}
 	wire_write_str(call->out, "server");
 	wire_write_str(call->out, "repstored");
+	wire_write_str(call->out, "version");
+	wire_write_str(call->out, "0.1.7");
 	wire_write_str(call->out, "protocol");
 	wire_write_uint(call->out, server->protocol);
 }

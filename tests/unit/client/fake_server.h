@@ -36,9 +36,10 @@ struct fake_server {
 	char path[96];
 	fake_answer *answer;
 	const void *arg;
-	uint64_t protocol;  /* what hello says; 1 */
-	bool can_limit;     /* hello says that it knows timeout_ms; true */
-	atomic_int serving; /* the socket of the connection; -1: none */
+	uint64_t protocol;   /* what hello says; 1 */
+	bool can_limit;      /* hello says that it knows timeout_ms; true */
+	atomic_int serving;  /* the socket of the connection; -1: none */
+	const char *feature; /* and this, too; NULL: nothing else */
 	atomic_uint requests;
 	atomic_uint connections; /* that have ended */
 };

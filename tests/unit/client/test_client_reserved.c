@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#define LAST_OF(words) (words)[sizeof(words) / sizeof((words)[0]) - 1]
+
 static const uint64_t key = 1;
 static const float row = 1;
 
@@ -24,14 +26,14 @@ static void answer_nothing(struct fake_call *call, const void *arg)
 static enum rep_status fetch(rep_client *client, uint64_t word, struct rep_error *err)
 {
 	struct rep_part part = {.table = "t", .keys = rep_keys_u64(&key, 1)};
-	part.reserved[7] = word;
+	LAST_OF(part.reserved) = word;
 	return rep_fetch(client, NULL, &part, 1, NULL, err);
 }
 
 static enum rep_status put(rep_client *client, uint64_t word, struct rep_error *err)
 {
 	struct rep_rows rows = {.keys = rep_keys_u64(&key, 1), .rows = &row, .rows_bytes = 4};
-	rows.reserved[7] = word;
+	LAST_OF(rows.reserved) = word;
 	return rep_put(client, NULL, "t", &rows, NULL, err);
 }
 
@@ -39,7 +41,7 @@ static enum rep_status put_part(rep_client *client, uint64_t word, struct rep_er
 {
 	const struct rep_rows rows = {.keys = rep_keys_u64(&key, 1), .rows = &row, .rows_bytes = 4};
 	struct rep_put_part part = {.table = "t", .rows = &rows};
-	part.reserved[7] = word;
+	LAST_OF(part.reserved) = word;
 	return rep_put_parts(client, NULL, &part, 1, NULL, err);
 }
 
@@ -53,28 +55,28 @@ static enum rep_status observe(rep_client *client, uint64_t word, struct rep_err
 		.dtype = REP_F32,
 		.rows = &row,
 		.rows_bytes = 4};
-	samples.reserved[7] = word;
+	LAST_OF(samples.reserved) = word;
 	return rep_observe(client, NULL, &samples, NULL, err);
 }
 
 static enum rep_status create(rep_client *client, uint64_t word, struct rep_error *err)
 {
 	struct rep_table_spec spec = {.name = "t", .entity = REP_USER, .kind = REP_UR, .dim = 1};
-	spec.reserved[7] = word;
+	LAST_OF(spec.reserved) = word;
 	return rep_table_create(client, "r", &spec, err);
 }
 
 static enum rep_status put_tensor(rep_client *client, uint64_t word, struct rep_error *err)
 {
 	struct rep_tensor tensor = {.name = "w", .dtype = REP_TENSOR_F32};
-	tensor.reserved[7] = word;
+	LAST_OF(tensor.reserved) = word;
 	return rep_tensor_put(client, NULL, &tensor, &row, sizeof row, err);
 }
 
 static enum rep_status scan(rep_client *client, uint64_t word, struct rep_error *err)
 {
 	struct rep_scan walk = {.raw = false};
-	walk.reserved[7] = word;
+	LAST_OF(walk.reserved) = word;
 	return rep_scan_next(client, NULL, "t", REP_DTYPE_TABLE, 0, &walk, err);
 }
 
@@ -83,7 +85,7 @@ static enum rep_status retrieve(rep_client *client, uint64_t word, struct rep_er
 	struct rep_retrieval asked = {.query = {.table = "u", .keys = rep_keys_u64(&key, 1)},
 		.in = "t"};
 	struct rep_retrieved found = {0};
-	asked.reserved[7] = word;
+	LAST_OF(asked.reserved) = word;
 	return rep_retrieve(client, NULL, &asked, &found, err);
 }
 
@@ -92,7 +94,7 @@ static enum rep_status retrieve_query(rep_client *client, uint64_t word, struct 
 	struct rep_retrieval asked = {.query = {.table = "u", .keys = rep_keys_u64(&key, 1)},
 		.in = "t"};
 	struct rep_retrieved found = {0};
-	asked.query.reserved[7] = word;
+	LAST_OF(asked.query.reserved) = word;
 	return rep_retrieve(client, NULL, &asked, &found, err);
 }
 
@@ -103,7 +105,7 @@ static enum rep_status score(rep_client *client, uint64_t word, struct rep_error
 		.in = "t",
 		.keys = rep_keys_u64(&key, 1),
 		.scores = scores};
-	scoring.reserved[7] = word;
+	LAST_OF(scoring.reserved) = word;
 	return rep_score(client, NULL, &scoring, NULL, err);
 }
 
@@ -132,7 +134,7 @@ static void a_word_without_a_meaning_is_refused(void **state)
 		struct rep_error err = {0};
 		assert_int_equal(asks[i].ask(client, 1, &err), REP_BAD_REQUEST);
 		assert_non_null(strstr(err.text, asks[i].of));
-		assert_non_null(strstr(err.text, "reserved[7]"));
+		assert_non_null(strstr(err.text, ": reserved["));
 	}
 	assert_int_equal(fake.server.requests, 0);
 	/* Without it each gets as far as the daemon. */

@@ -193,6 +193,25 @@ static void a_place_is_a_release_and_a_table(void **state)
 	assert_false(argument_place(longest, &place));
 }
 
+static void a_shard_is_one_of_n(void **state)
+{
+	(void)state;
+	struct shard_argument shard;
+	assert_true(argument_shard("0/1", &shard));
+	assert_int_equal(shard.number, 0);
+	assert_int_equal(shard.count, 1);
+	assert_true(argument_shard("4294967294/4294967295", &shard));
+	assert_int_equal(shard.number, 4294967294);
+	assert_int_equal(shard.count, 4294967295);
+	const char *const wrong[] = {"", "/", "1", "1/", "/2", "1/1", "2/1", "-1/2", "0/-2", "0/0",
+		"0/2/3", " 0/2", "0/2 ", "0/4294967296", "4294967296/4294967297",
+		"00000000000000000/1", "a/b", "0x0/2"};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		assert_false(argument_shard(wrong[i], &shard));
+		assert_int_equal(shard.count, 4294967295);
+	}
+}
+
 static void sizes_and_times_are_for_a_person(void **state)
 {
 	(void)state;
@@ -221,6 +240,7 @@ int main(void)
 		cmocka_unit_test(a_decay_is_by_events_or_by_time_or_both),
 		cmocka_unit_test(steps_are_cut_at_commas),
 		cmocka_unit_test(steps_without_memory_are_no_steps),
+		cmocka_unit_test(a_shard_is_one_of_n),
 		cmocka_unit_test(a_place_is_a_release_and_a_table),
 		cmocka_unit_test(sizes_and_times_are_for_a_person),
 	};
