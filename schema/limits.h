@@ -37,6 +37,11 @@
 /* Of one row: a request of 64 rows still fits a message. */
 #define LIMIT_ROW_BYTES (1u << 20)
 
+/* Of one default row, and of those of all tables together. They stand in the catalog and in `current`,
+ * which are written with each change. 64 KiB are a row of 16,384 elements in f32. */
+#define LIMIT_DEFAULT_BYTES  (64u << 10)
+#define LIMIT_DEFAULTS_BYTES (16u << 20)
+
 /* Releases, and tables of a release, are listed in one reply, and every snapshot has them. */
 #define LIMIT_RELEASES 1024u
 #define LIMIT_TABLES   256u

@@ -1,6 +1,9 @@
 /* spec.c - reads, checks and writes what a table is. */
 #include "schema/spec.h"
 
+#include "schema/default_row.h"
+#include "schema/limits.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -64,6 +67,21 @@ const char *reading_name(enum reading reading)
 const char *index_kind_name(enum index_kind kind)
 {
 	return kind == INDEX_BALLS ? "balls" : "none";
+}
+
+const char *default_kind_name(enum default_kind kind)
+{
+	switch (kind) {
+	case DEFAULT_ZEROS:
+		return "zeros";
+	case DEFAULT_MEAN:
+		return "mean";
+	case DEFAULT_ROW:
+		return "row";
+	case DEFAULT_NONE:
+		break;
+	}
+	return "none";
 }
 
 static bool bytes_equal(struct wire_bytes bytes, const char *text)
@@ -367,11 +385,50 @@ static enum status read_decay(struct wire_value map, struct table_spec *spec, st
 	return status == STATUS_OK ? read_reading(map, spec, err) : status;
 }
 
+/* ---- what stands in for a row that is not there ---- */
+
+static enum status read_default(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	static const char allowed[] = "one of none, zeros, mean, row";
+	static const enum default_kind all[] = {DEFAULT_NONE, DEFAULT_ZEROS, DEFAULT_MEAN,
+		DEFAULT_ROW};
+	struct wire_value value = wire_get(map, "default");
+	struct wire_bytes text;
+	if (wire_type(value) == WIRE_ABSENT) {
+		return STATUS_OK;
+	}
+	if (!wire_str(value, &text)) {
+		return wrong_type(err, "default", value, allowed);
+	}
+	size_t i = 0;
+	while (i < sizeof all / sizeof *all && !bytes_equal(text, default_kind_name(all[i]))) {
+		i++;
+	}
+	if (i == sizeof all / sizeof *all) {
+		return wrong_word(err, "default", text, allowed);
+	}
+	const enum default_kind kind = all[i];
+	if (kind == DEFAULT_MEAN && (spec->dtype == DTYPE_BIT || spec_aggregates(spec))) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"default: 'mean' given, zeros or row allowed for %s",
+			spec->dtype == DTYPE_BIT
+				? "bit: a mean of bits is no row of bits"
+				: "kind cr: its rows come from samples after the seal");
+	}
+	spec->default_kind = kind;
+	if (default_row_bytes(spec) > LIMIT_DEFAULT_BYTES) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"default: '%s' given, which takes %zu bytes here, up to %u allowed; zeros take none",
+			default_kind_name(kind), default_row_bytes(spec), LIMIT_DEFAULT_BYTES);
+	}
+	return STATUS_OK;
+}
+
 enum status spec_read(struct wire_value map, struct table_spec *out, struct error *err)
 {
 	static enum status (*const steps[])(struct wire_value, struct table_spec *,
 		struct error *) = {read_name, read_entity, read_kind, read_dtype, read_shape,
-		read_key, read_extras, read_index, read_decay};
+		read_key, read_extras, read_index, read_decay, read_default};
 	struct table_spec spec = {0};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		enum status status = steps[i](map, &spec, err);
@@ -392,7 +449,8 @@ enum status spec_read(struct wire_value map, struct table_spec *out, struct erro
 size_t spec_fields(const struct table_spec *spec)
 {
 	enum { ALL = 10, OF_DECAY = 3 };
-	return ALL + (spec_aggregates(spec) ? OF_DECAY : 0);
+	return ALL + (spec_aggregates(spec) ? OF_DECAY : 0) +
+	       (spec->default_kind != DEFAULT_NONE ? 1 : 0);
 }
 
 void spec_write(struct wire_writer *writer, const struct table_spec *spec)
@@ -424,5 +482,9 @@ void spec_write(struct wire_writer *writer, const struct table_spec *spec)
 		wire_write_uint(writer, spec->half_life_ms);
 		wire_write_str(writer, "read");
 		wire_write_str(writer, reading_name(spec->reading));
+	}
+	if (spec->default_kind != DEFAULT_NONE) {
+		wire_write_str(writer, "default");
+		wire_write_str(writer, default_kind_name(spec->default_kind));
 	}
 }

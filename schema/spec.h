@@ -30,27 +30,34 @@ enum reading { READING_NONE = 0, READING_SUM = 1, READING_MEAN = 2, READING_LAYE
 /* How searches find the best rows without going through all of them. */
 enum index_kind { INDEX_NONE = 0, INDEX_BALLS = 1 };
 
+/* Which row a fetch that asks for it gets for a key that has none: zeros, the mean of the rows that
+ * were sealed, or one that was given with the spec (default_row.h). Numbers are those of the client
+ * library. */
+enum default_kind { DEFAULT_NONE = 0, DEFAULT_ZEROS = 1, DEFAULT_MEAN = 2, DEFAULT_ROW = 3 };
+
 struct table_spec {
 	struct table_name name;
 	enum entity entity;
 	enum kind kind;
 	enum dtype dtype;
 	enum key_type key_type;
-	uint32_t dim;          /* elements of a view, 1..LIMIT_DIM */
-	uint32_t views;        /* 1..LIMIT_VIEWS */
-	uint64_t ttl_ms;       /* 0: rows do not expire */
-	bool tags;             /* rows have 64 bits for filters */
-	enum index_kind index; /* INDEX_NONE for bit, and for more than one view */
+	uint32_t dim;                   /* elements of a view, 1..LIMIT_DIM */
+	uint32_t views;                 /* 1..LIMIT_VIEWS */
+	uint64_t ttl_ms;                /* 0: rows do not expire */
+	bool tags;                      /* rows have 64 bits for filters */
+	enum index_kind index;          /* INDEX_NONE for bit, and for more than one view */
+	enum default_kind default_kind; /* not DEFAULT_MEAN for bit and KIND_CR */
 	/* Only of KIND_CR: */
 	double decay_events; /* each sample multiplies the state by it first: (0, 1]; 1: no decay */
 	uint64_t half_life_ms; /* the state halves in this time; 0: it does not */
 	enum reading reading;
 };
 
-const char *entity_name(enum entity entity);       /* "user", "item" */
-const char *kind_name(enum kind kind);             /* "ur", "ir", "cr" */
-const char *index_kind_name(enum index_kind kind); /* "none", "balls" */
-const char *reading_name(enum reading reading);    /* "sum", "mean", "layer_norm" */
+const char *entity_name(enum entity entity);           /* "user", "item" */
+const char *kind_name(enum kind kind);                 /* "ur", "ir", "cr" */
+const char *index_kind_name(enum index_kind kind);     /* "none", "balls" */
+const char *reading_name(enum reading reading);        /* "sum", "mean", "layer_norm" */
+const char *default_kind_name(enum default_kind kind); /* "none", "zeros", "mean", "row" */
 
 static inline bool spec_aggregates(const struct table_spec *spec)
 {
@@ -75,7 +82,8 @@ static inline size_t spec_row_bytes(const struct table_spec *spec)
 double spec_decay_default(uint64_t half_life_ms);
 
 /* Reads and checks the fields of a spec from a map. table, entity, kind and dim must be there;
- * views (1), dtype (f32), key (u64), ttl_ms (0), tags (false) and index (none) need not. A table of
+ * views (1), dtype (f32), key (u64), ttl_ms (0), tags (false), index (none) and default (none) need
+ * not; the row of a default is read by default_row_read. A table of
  * kind cr is called name@layer, is f32, and has decay_events (1; 0.99 without half_life_ms),
  * half_life_ms (0) and read (layer_norm); these defaults are those of the authors of LFM4Ads (arXiv
  * 2508.14948). Errors: BAD_REQUEST, naming the field, what was given and what is allowed. */

@@ -25,7 +25,7 @@
 
 const char *const fetch_names[] = {"release", "parts", NULL};
 const char *const fetch_part_names[] = {"table", "keys", "dtype", "through", "times", "tags", "why",
-	"max_age_ms", "raw", "weights", NULL};
+	"max_age_ms", "raw", "weights", "missing", NULL};
 
 enum {
 	/* What a part of the reply has beside its bins: at most 13 names of at most 8 bytes, the
@@ -50,6 +50,7 @@ struct part {
 	bool has_max_age;
 	uint64_t max_age_ms;
 	bool raw;
+	bool defaults; /* a key without a row gets the table's default */
 	size_t stride;
 	char where[WHERE_BYTES]; /* "parts[1]." */
 };
@@ -83,6 +84,11 @@ static unsigned wanted(struct params *params, const struct table *table, enum dt
 			kind_name(table->spec.kind));
 	}
 	return want;
+}
+
+static bool bytes_are(struct wire_bytes bytes, const char *text)
+{
+	return bytes.len == strlen(text) && memcmp(bytes.data, text, bytes.len) == 0;
 }
 
 static enum status find_table(struct fetch *fetch, struct part *part, const struct table_name *name)
@@ -122,6 +128,33 @@ static enum status read_through(struct fetch *fetch, struct part *part, struct w
 		*dtype = DTYPE_F32;
 	}
 	return status;
+}
+
+/* Reads what a key without a row gets. */
+static void read_missing(struct params *params, struct part *part)
+{
+	static const char name[] = "missing";
+	const struct table_spec *spec = &part->table->spec;
+	const struct wire_bytes text = params_str(params, name, PARAM_OPTIONAL);
+	if (text.data == NULL || bytes_are(text, "zero")) {
+		return;
+	}
+	if (!bytes_are(text, "default")) {
+		char quote[ERROR_QUOTE_BYTES];
+		params_fail(params, STATUS_BAD_REQUEST, name,
+			"'%s' given, one of zero, default allowed",
+			error_quote(quote, text.data, text.len));
+	} else if (spec->default_kind == DEFAULT_NONE) {
+		params_fail(params, STATUS_BAD_REQUEST, name,
+			"'default' given, but table '%s' was created without a default row",
+			spec->name.text);
+	} else if (part->raw && spec_aggregates(spec)) {
+		params_fail(params, STATUS_BAD_REQUEST, name,
+			"'default' given with raw, but the default row of table '%s' is no sum",
+			spec->name.text);
+	} else {
+		part->defaults = true;
+	}
 }
 
 /* Charges the call for the rows of a part, and for the stored layers that they go through: at most
@@ -180,6 +213,7 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 			dtype_name(part->dtype), spec->name.text,
 			part->through != NULL ? "comes as" : "holds", dtype_name(dtype));
 	}
+	read_missing(&params, part);
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}
@@ -253,6 +287,7 @@ static enum status write_part(struct fetch *fetch, const struct part *part)
 		.has_max_age = part->has_max_age,
 		.max_age_ms = part->max_age_ms,
 		.raw = part->raw,
+		.defaults = part->defaults,
 		.may_block = fetch->call->may_block,
 		.stop = call_stop(fetch->call),
 	};

@@ -82,6 +82,7 @@ static void write_fetch(struct wire_writer *out, const struct service *service)
 		[WHY_EXPIRED] = "expired",
 		[WHY_TOO_OLD] = "too_old",
 		[WHY_CORRUPT] = "corrupt",
+		[WHY_DEFAULTED] = "defaulted",
 	};
 	uint64_t counts[WHY_COUNT];
 	uint64_t rows = 0;

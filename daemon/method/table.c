@@ -9,7 +9,8 @@
 #include "daemon/store/state/reader.h"
 
 const char *const table_create_names[] = {"release", "table", "entity", "kind", "dim", "views",
-	"dtype", "key", "ttl_ms", "tags", "index", "decay_events", "half_life_ms", "read", NULL};
+	"dtype", "key", "ttl_ms", "tags", "index", "decay_events", "half_life_ms", "read",
+	"default", "default_row", "default_scale", NULL};
 
 enum status table_create_run(struct call *call)
 {
@@ -21,10 +22,15 @@ enum status table_create_run(struct call *call)
 		return params.status;
 	}
 	struct table_spec spec;
+	struct default_row row;
 	enum status status = spec_read(call->params, &spec, &call->error);
 	if (status == STATUS_OK) {
-		status =
-			store_table_create(call->service->store, release.text, &spec, &call->error);
+		status = default_row_read(call->params, &spec, DEFAULT_ROW_GIVEN, &row,
+			&call->error);
+	}
+	if (status == STATUS_OK) {
+		status = store_table_create(call->service->store, release.text, &spec,
+			row.row != NULL ? &row : NULL, &call->error);
 	}
 	if (status != STATUS_OK) {
 		return status;
@@ -83,8 +89,13 @@ enum status table_show_run(struct call *call)
 		status = call_charge(call, COST_LIST, show_table_cost(table));
 	}
 	if (status == STATUS_OK) {
-		show_table(call->out, call->service->store, table, 1);
+		const struct default_row *row = table->default_row;
+		show_table(call->out, call->service->store, table,
+			1 + (row != NULL ? DEFAULT_ROW_FIELDS : 0));
 		reply_str(call->out, "release", release->id.text);
+		if (row != NULL) {
+			default_row_write(call->out, row);
+		}
 	}
 	snapshot_end(call->service->store);
 	return status == STATUS_OK ? reply_end(call) : status;

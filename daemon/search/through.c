@@ -157,7 +157,11 @@ static void put_rows(const struct lookup *whole, const struct lookup *some, uint
 	const uint32_t count = some->keys.count;
 	assert(first + count <= whole->keys.count);
 	for (uint32_t i = 0; i < count; i++) {
-		if ((some->found[i / 8] >> i % 8 & 1) == 0) {
+		const bool is_found = (some->found[i / 8] >> i % 8 & 1) != 0;
+		/* Without `why`, a damaged segment has failed the look-up. */
+		const bool is_defaulted =
+			some->defaults && (some->why == NULL || some->why[i] == WHY_DEFAULTED);
+		if (!is_found && !is_defaulted) {
 			memset(rows + (size_t)i * dim, 0, dim * sizeof *rows);
 		}
 	}

@@ -53,7 +53,8 @@ uint32_t through_dim(const struct through *through);
 uint64_t through_work(const struct through *through, uint64_t rows);
 
 /* As table_lookup, but the rows go through the chain: lookup->rows has [keys.count, through_dim] of
- * lookup->dtype. Rows that were not found are zero. Errors: as table_lookup; NO_MEMORY. */
+ * lookup->dtype, and the default row, which is f32, goes through it like any other. Rows that were not
+ * found, nor are defaulted, are zero. Errors: as table_lookup; NO_MEMORY. */
 enum status through_lookup(const struct through *through, struct lookup *lookup, struct error *err);
 
 /* Takes rows [count, width] through the chain: out, [count, through_dim]. Errors: CORRUPT,

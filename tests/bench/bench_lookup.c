@@ -61,7 +61,7 @@ static void fill(struct store *store, uint64_t rows, uint32_t dim)
 		.key_type = KEY_U64,
 		.dim = dim,
 		.views = 1};
-	must(store_table_create(store, "r1", &spec, &err), &err);
+	must(store_table_create(store, "r1", &spec, NULL, &err), &err);
 	float *data = malloc((size_t)CHUNK_ROWS * dim * 4);
 	uint64_t *keys = malloc((size_t)CHUNK_ROWS * 8);
 	if (data == NULL || keys == NULL) {

@@ -1,6 +1,7 @@
 /* fuzz_rpc.c - any message is an envelope or is not, and its params specs or not. */
 #include "schema/rpc_head.h"
 
+#include "schema/default_row.h"
 #include "schema/limits.h"
 #include "schema/spec.h"
 #include "schema/tensor.h"
@@ -43,7 +44,7 @@ static void expect_same_spec(const struct table_spec *spec)
 	require(back.dim == spec->dim && back.views == spec->views);
 	require(back.ttl_ms == spec->ttl_ms && back.tags == spec->tags);
 	require(back.decay_events == spec->decay_events && back.half_life_ms == spec->half_life_ms);
-	require(back.reading == spec->reading);
+	require(back.reading == spec->reading && back.default_kind == spec->default_kind);
 	require(spec_row_bytes(spec) > 0 && spec_row_bytes(spec) <= LIMIT_ROW_BYTES);
 	wire_close(message);
 	wire_writer_fini(&writer);
@@ -78,6 +79,40 @@ static void read_tensor(struct wire_value params)
 	} else {
 		require_text(&err);
 	}
+}
+
+/* A row that was read is written, and reads the same; and converts into any dtype that it may. */
+static void read_default(struct wire_value params, const struct table_spec *spec)
+{
+	struct default_row row;
+	struct default_row back;
+	struct error err = {0};
+	const enum status status = default_row_read(params, spec, DEFAULT_ROW_STORED, &row, &err);
+	if (status != STATUS_OK) {
+		require(status == STATUS_BAD_REQUEST);
+		require_text(&err);
+		return;
+	}
+	if (row.row == NULL) {
+		return;
+	}
+	require(row.bytes > 0 && row.bytes <= LIMIT_DEFAULT_BYTES);
+	struct wire_writer writer = {0};
+	struct wire_message *message = NULL;
+	wire_write_map(&writer, DEFAULT_ROW_FIELDS);
+	default_row_write(&writer, &row);
+	require(wire_open(writer.data, writer.len, &message) == STATUS_OK);
+	require(default_row_read(wire_root(message), spec, DEFAULT_ROW_STORED, &back, NULL) ==
+		STATUS_OK);
+	require(back.bytes == row.bytes && memcmp(back.row, row.row, row.bytes) == 0);
+	require(back.scale == row.scale);
+	uint8_t *target = malloc(dtype_row_bytes(DTYPE_F32, spec->dim, spec->views));
+	float scale;
+	require(target != NULL);
+	default_row_convert(&back, spec, DTYPE_F32, target, &scale);
+	free(target);
+	wire_close(message);
+	wire_writer_fini(&writer);
 }
 
 static void read_keys(struct wire_value params, const char *column)
@@ -123,6 +158,7 @@ static void read_params(struct wire_value params)
 	require(status == STATUS_OK || status == STATUS_BAD_REQUEST);
 	if (status == STATUS_OK) {
 		expect_same_spec(&spec);
+		read_default(params, &spec);
 	} else {
 		require_text(&err);
 	}

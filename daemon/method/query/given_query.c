@@ -139,6 +139,7 @@ static const char *why_text(enum why why)
 	case WHY_FOUND:
 	case WHY_ABSENT:
 	case WHY_CORRUPT:
+	case WHY_DEFAULTED: /* not asked for here */
 	case WHY_COUNT:
 		break;
 	}

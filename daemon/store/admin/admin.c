@@ -99,9 +99,43 @@ enum status store_release_create(struct store *store, const struct name *id,
 	return status;
 }
 
-static enum status create_table(struct store *store, const char *id, const struct table_spec *spec,
+/* A mean counts before it is there: a seal is not to fail for it. */
+static enum status check_defaults(const struct snapshot *snapshot, const struct table_spec *spec,
 	struct error *err)
 {
+	size_t bytes = default_row_bytes(spec);
+	if (bytes == 0) {
+		return STATUS_OK;
+	}
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		for (size_t j = 0; j < release->table_count; j++) {
+			bytes += default_row_bytes(&release->tables[j]->spec);
+		}
+	}
+	return bytes <= LIMIT_DEFAULTS_BYTES
+		       ? STATUS_OK
+		       : error_set(err, STATUS_TOO_LARGE,
+				 "default: the rows of all tables would take %zu bytes, at most %u "
+				 "allowed; drop a release first, or choose zeros",
+				 bytes, LIMIT_DEFAULTS_BYTES);
+}
+
+static struct table *new_table(const struct table_spec *spec, uint64_t number,
+	const struct default_row *row)
+{
+	struct table *table = table_new(spec, number);
+	if (table != NULL && table_set_default(table, row) != STATUS_OK) {
+		table_drop(table);
+		table = NULL;
+	}
+	return table;
+}
+
+static enum status create_table(struct store *store, const char *id, const struct table_spec *spec,
+	const struct default_row *row, struct error *err)
+{
+	assert((row != NULL) == (spec->default_kind == DEFAULT_ROW));
 	const struct release *from;
 	const struct table *taken;
 	lock_assert_held(&store->admin_lock);
@@ -129,13 +163,16 @@ static enum status create_table(struct store *store, const char *id, const struc
 			from->id.text, from->table_count, LIMIT_TABLES);
 	}
 	status = layer_check_table(from, spec, err);
+	if (status == STATUS_OK) {
+		status = check_defaults(store_current(store), spec, err);
+	}
 	if (status != STATUS_OK) {
 		return status;
 	}
 	struct release *release = release_copy(from);
 	if (release != NULL) {
 		layer_choose_first(release, spec);
-		struct table *table = table_new(spec, release->next_table++);
+		struct table *table = new_table(spec, release->next_table++, row);
 		if (table == NULL || release_put(release, table) != STATUS_OK) {
 			release_drop(release);
 			release = NULL;
@@ -145,11 +182,11 @@ static enum status create_table(struct store *store, const char *id, const struc
 }
 
 enum status store_table_create(struct store *store, const char *release,
-	const struct table_spec *spec, struct error *err)
+	const struct table_spec *spec, const struct default_row *row, struct error *err)
 {
 	store_lock_admin(store);
 	store_lock_load(store);
-	const enum status status = create_table(store, release, spec, err);
+	const enum status status = create_table(store, release, spec, row, err);
 	store_unlock_load(store);
 	store_unlock_admin(store);
 	return status;

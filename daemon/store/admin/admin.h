@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+struct default_row;
 struct stop;
 struct store;
 
@@ -34,8 +35,10 @@ enum status store_release_drop(struct store *store, const char *id, struct error
 /* Chooses the layer that a table's name without @layer means. previous: "" when there was none. */
 enum status store_layer_choose(struct store *store, const char *release, const char *layer,
 	struct name *chosen_in, struct name *previous, struct error *err);
+/* row: borrowed, the row of a spec with DEFAULT_ROW; NULL for any other. Errors: TOO_LARGE  also when
+ * the default rows of all tables would take more than LIMIT_DEFAULTS_BYTES. */
 enum status store_table_create(struct store *store, const char *release,
-	const struct table_spec *spec, struct error *err);
+	const struct table_spec *spec, const struct default_row *row, struct error *err);
 
 struct tensor_given {
 	struct tensor_spec spec;

@@ -178,8 +178,13 @@ enum { LOAD_FIELDS = 3 };
 
 void record_write_table(struct wire_writer *writer, const struct table *table)
 {
-	wire_write_map(writer, spec_fields(&table->spec) + 4);
+	const struct default_row *row = table->default_row;
+	wire_write_map(writer,
+		spec_fields(&table->spec) + 4 + (row != NULL ? DEFAULT_ROW_FIELDS : 0));
 	spec_write(writer, &table->spec);
+	if (row != NULL) {
+		default_row_write(writer, row);
+	}
 	write_uint(writer, "folded", table->merged_to);
 	write_uint(writer, "number", table->number);
 	write_uint(writer, "rows", table->rows);
@@ -222,17 +227,22 @@ static enum status read_loads(struct wire_value loads, struct table *table)
 enum status record_read_table(struct wire_value value, struct table **out)
 {
 	struct table_spec spec;
+	struct default_row row;
 	uint64_t number;
 	uint64_t rows;
 	uint64_t merged_to;
 	const struct wire_value loads = wire_get(value, "loads");
-	if (spec_read(value, &spec, NULL) != STATUS_OK || !read_uint(value, "number", &number) ||
-		!read_uint(value, "rows", &rows) || !read_uint(value, "folded", &merged_to) ||
-		wire_type(loads) != WIRE_ARRAY) {
+	if (spec_read(value, &spec, NULL) != STATUS_OK ||
+		default_row_read(value, &spec, DEFAULT_ROW_STORED, &row, NULL) != STATUS_OK ||
+		!read_uint(value, "number", &number) || !read_uint(value, "rows", &rows) ||
+		!read_uint(value, "folded", &merged_to) || wire_type(loads) != WIRE_ARRAY) {
 		return STATUS_CORRUPT;
 	}
 	struct table *table = table_new(&spec, number);
-	const enum status status = table == NULL ? STATUS_NO_MEMORY : read_loads(loads, table);
+	enum status status = table == NULL ? STATUS_NO_MEMORY : read_loads(loads, table);
+	if (status == STATUS_OK) {
+		status = table_set_default(table, row.row == NULL ? NULL : &row);
+	}
 	if (status != STATUS_OK) {
 		table_drop(table);
 		return status;

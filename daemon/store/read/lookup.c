@@ -53,12 +53,21 @@ static enum why judge(const struct lookup *lookup, const struct place *place)
 	return is_too_old ? WHY_TOO_OLD : WHY_FOUND;
 }
 
-static void put_zero(const struct gather *gather, uint32_t i)
+/* What a key gets that has no row: zeros, but for a default's row and scale. */
+static void put_missing(const struct gather *gather, uint32_t i, enum why why)
 {
 	const struct lookup *lookup = gather->lookup;
-	memset(lookup->rows + i * gather->stride, 0, gather->stride);
+	const struct table *table = lookup->table;
+	const struct default_row *row = why == WHY_DEFAULTED ? table->default_row : NULL;
+	uint8_t *target = lookup->rows + i * gather->stride;
+	float scale = 0;
+	if (row != NULL) {
+		default_row_convert(row, &table->spec, lookup->dtype, target, &scale);
+	} else {
+		memset(target, 0, gather->stride);
+	}
 	if (lookup->scales != NULL) {
-		memset(lookup->scales + (size_t)i * 4, 0, 4);
+		memcpy(lookup->scales + (size_t)i * 4, &scale, 4);
 	}
 	if (lookup->times != NULL) {
 		memset(lookup->times + (size_t)i * 8, 0, 8);
@@ -129,7 +138,10 @@ static void put_block(const struct gather *gather, uint32_t first, uint32_t coun
 			.version = versions == NULL ? NULL : versions[i],
 			.found = rows[i],
 		};
-		const enum why why = judge(lookup, &place);
+		enum why why = judge(lookup, &place);
+		if (why != WHY_FOUND && lookup->defaults && why != WHY_CORRUPT) {
+			why = WHY_DEFAULTED;
+		}
 		lookup->counts[why]++;
 		if (lookup->why != NULL) {
 			lookup->why[first + i] = (uint8_t)why;
@@ -138,7 +150,7 @@ static void put_block(const struct gather *gather, uint32_t first, uint32_t coun
 			put_row(gather, first + i, &place);
 			lookup->found[(first + i) / 8] |= (uint8_t)(1u << (first + i) % 8);
 		} else {
-			put_zero(gather, first + i);
+			put_missing(gather, first + i, why);
 		}
 	}
 }

@@ -25,6 +25,7 @@ enum why {
 	WHY_EXPIRED = 2,
 	WHY_TOO_OLD = 3,
 	WHY_CORRUPT = 4,
+	WHY_DEFAULTED = 5, /* absent, expired or too old, where `defaults` is set */
 	WHY_COUNT
 };
 
@@ -37,6 +38,7 @@ struct lookup {
 	bool has_max_age;        /* the next one counts; else rows of any age are found */
 	uint64_t max_age_ms;     /* 0: no row of the past */
 	bool raw;                /* of an aggregating table: the sums as they are stored */
+	bool defaults;           /* rows that are not there are the table's default; else zeros */
 	bool may_block;          /* false: STATUS_AGAIN instead of waiting for the disk */
 	const struct stop *stop; /* borrowed; NULL: nothing stops it */
 	/* Where the answer goes, at any alignment; each has room for keys.count. NULL: not wanted,

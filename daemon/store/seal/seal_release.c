@@ -3,6 +3,7 @@
 #include "daemon/store/admin/change.h"
 #include "daemon/store/load/load_ended.h"
 #include "daemon/store/seal/seal.h"
+#include "daemon/store/seal/seal_mean.h"
 #include "daemon/store/spill/spilled.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
@@ -117,7 +118,8 @@ static enum status build_table(struct store *store, const struct release *releas
 		return status;
 	}
 	struct table *table = table_new(&from->spec, from->number);
-	if (table == NULL) {
+	if (table == NULL || table_set_default(table, from->default_row) != STATUS_OK) {
+		table_drop(table);
 		seal_output_fini(&output);
 		return error_set(err, STATUS_NO_MEMORY, "seal table '%s'", from->spec.name.text);
 	}
@@ -132,7 +134,8 @@ static enum status build_table(struct store *store, const struct release *releas
 	return STATUS_OK;
 }
 
-/* Opens what was built, reads it in and compares it with its checksums. */
+/* Opens what was built, reads it in and compares it with its checksums; finds the means of the tables
+ * that are to have one. */
 static enum status check_built(struct store *store, struct release *release,
 	const struct stop *stop, struct error *err)
 {
@@ -153,6 +156,9 @@ static enum status check_built(struct store *store, struct release *release,
 			}
 		}
 		assert(rows == release->tables[i]->rows);
+		if (release->tables[i]->spec.default_kind == DEFAULT_MEAN) {
+			status = seal_mean(release->tables[i], stop, err);
+		}
 	}
 	return status;
 }

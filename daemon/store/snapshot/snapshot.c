@@ -113,16 +113,29 @@ struct table *table_renew(const struct table *from)
 {
 	struct table *table = calloc(1, sizeof *table);
 	assert(from->memtable->refs > 0);
-	if (table != NULL) {
-		table->spec = from->spec;
-		table->number = from->number;
-		table->seed = from->seed;
-		table->merged_to = from->merged_to;
-		table->memtable = from->memtable;
-		table->memtable->refs++;
-		table->refs = 1;
+	if (table == NULL || table_set_default(table, from->default_row) != STATUS_OK) {
+		free(table);
+		return NULL;
 	}
+	table->spec = from->spec;
+	table->number = from->number;
+	table->seed = from->seed;
+	table->merged_to = from->merged_to;
+	table->memtable = from->memtable;
+	table->memtable->refs++;
+	table->refs = 1;
 	return table;
+}
+
+enum status table_set_default(struct table *table, const struct default_row *row)
+{
+	struct default_row *copy = row == NULL ? NULL : default_row_copy(row);
+	if (row != NULL && copy == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	free(table->default_row);
+	table->default_row = copy;
+	return STATUS_OK;
 }
 
 void table_drop(struct table *table)
@@ -141,6 +154,7 @@ void table_drop(struct table *table)
 	}
 	free(table->files);
 	free(table->ended);
+	free(table->default_row);
 	memtable_drop(table->memtable);
 	free(table);
 }

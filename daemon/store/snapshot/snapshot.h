@@ -12,6 +12,7 @@
 #ifndef DAEMON_STORE_SNAPSHOT_SNAPSHOT_H
 #define DAEMON_STORE_SNAPSHOT_SNAPSHOT_H
 
+#include "schema/default_row.h"
 #include "schema/name.h"
 #include "schema/siphash.h"
 #include "schema/spec.h"
@@ -49,6 +50,8 @@ struct table {
 	struct memtable *memtable; /* shared with the tables that it was and will be; never NULL */
 	size_t ended_count;
 	struct ended_load *ended; /* owned; while the release is open */
+	/* owned; NULL: the spec says zeros or none, or a mean that a seal has not found yet */
+	struct default_row *default_row;
 	/* From `index` on a table changes; a pinned reader has a copy of what is before (reader.c). */
 	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
 	/* The indexer's, guarded by the admin lock; the table that a merge makes takes both over. */
@@ -130,6 +133,8 @@ void release_drop(struct release *release); /* gives up a reference; NULL is fin
 struct table *table_new(const struct table_spec *spec, uint64_t number);
 /* A table to take the place of `from`: the same spec, number and memtable, but no files. */
 struct table *table_renew(const struct table *from);
+/* Gives it a copy of a row, in the place of what it had; NULL: none. Errors: NO_MEMORY. */
+enum status table_set_default(struct table *table, const struct default_row *row);
 void table_drop(struct table *table);
 /* Adds a file's record, which is the table's from now on, also after a failure. Files are numbered
  * in the order in which they were begun, and kept in the order of their hashes. Errors:

@@ -177,6 +177,7 @@ static const struct table_spec spec = {
 	.views = 3,
 	.tags = true,
 	.reading = READING_SUM,
+	.default_kind = DEFAULT_ROW,
 };
 
 static void write_log_head(uint8_t *out)
@@ -479,6 +480,11 @@ void disk_check_records(const char *page)
 	check_record(page, "State record", &writer);
 	record_write_release(&writer, release);
 	check_record(page, "Release record", &writer);
+	const float zeros[21] = {0};
+	const struct default_row row = {.dtype = DTYPE_F32,
+		.bytes = sizeof zeros,
+		.row = (const uint8_t *)zeros};
+	assert_int_equal(table_set_default(table, &row), STATUS_OK);
 	record_write_table(&writer, table);
 	check_record(page, "Table record", &writer);
 	record_write_file(&writer, &file);

@@ -225,7 +225,7 @@ static void what_is_nil_is_not_given(void **state)
 {
 	(void)state;
 	static const char *const optional[] = {"views", "dtype", "key", "ttl_ms", "tags", "index",
-		"decay_events", "half_life_ms", "read"};
+		"decay_events", "half_life_ms", "read", "default"};
 	struct table_spec plain;
 	assert_int_equal(read_with(no_field, no_field, &plain, NULL), STATUS_OK);
 	for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
@@ -264,6 +264,7 @@ static void wrong_types_are_named(void **state)
 		{"key", "key: map given, one of u64, bytes allowed"},
 		{"ttl_ms", "ttl_ms: map given, 0..315619200000 allowed"},
 		{"tags", "tags: map given, true or false allowed"},
+		{"default", "default: map given, one of none, zeros, mean, row allowed"},
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		expect_error((struct field){texts[i][0], put_map, NULL}, no_field, texts[i][1]);
@@ -295,6 +296,41 @@ static void wrong_words_are_quoted(void **state)
 	struct error err;
 	read_with((struct field){"dtype", put_str, long_word}, no_field, &spec, &err);
 	assert_non_null(strstr(err.text, "x...' given, one of f32, f16, bf16, i8, bit allowed"));
+}
+
+static void a_default_is_one_of_four(void **state)
+{
+	(void)state;
+	static const char *const words[] = {"none", "zeros", "mean", "row"};
+	for (size_t i = 0; i < 4; i++) {
+		struct table_spec spec;
+		assert_int_equal(read_with((struct field){"default", put_str, words[i]}, no_field,
+					 &spec, NULL),
+			STATUS_OK);
+		assert_int_equal(spec.default_kind, i);
+		assert_string_equal(default_kind_name(spec.default_kind), words[i]);
+		/* None is not written, so that what a table without one is said to be stays. */
+		assert_int_equal(spec_fields(&spec), i == 0 ? 10 : 11);
+	}
+	struct field mean = {"default", put_str, "mean"};
+	struct field row = {"default", put_str, "row"};
+	struct field zeros = {"default", put_str, "zeros"};
+	expect_error((struct field){"default", put_str, "zero"}, no_field,
+		"default: 'zero' given, one of none, zeros, mean, row allowed");
+	expect_error(mean, (struct field){"dtype", put_str, "bit"},
+		"default: 'mean' given, zeros or row allowed for bit: a mean of bits is no row of "
+		"bits");
+	expect_error(mean, (struct field){"dim", UINT(16385)},
+		"default: 'mean' given, which takes 65540 bytes here, up to 65536 allowed; zeros "
+		"take none");
+	expect_error(row, (struct field){"dim", UINT(16385)},
+		"default: 'row' given, which takes 65540 bytes here, up to 65536 allowed; zeros "
+		"take none");
+	struct table_spec spec;
+	assert_int_equal(read_with(mean, (struct field){"dim", UINT(16384)}, &spec, NULL), 0);
+	assert_int_equal(read_with(zeros, (struct field){"dim", UINT(65536)}, &spec, NULL), 0);
+	struct field bits = {"dtype", put_str, "bit"};
+	assert_int_equal(read_with(row, bits, &spec, NULL), STATUS_OK);
 }
 
 static void an_entity_has_its_own_kind(void **state)
@@ -443,6 +479,7 @@ int main(void)
 		cmocka_unit_test(a_whole_float_is_an_integer),
 		cmocka_unit_test(wrong_types_are_named),
 		cmocka_unit_test(wrong_words_are_quoted),
+		cmocka_unit_test(a_default_is_one_of_four),
 		cmocka_unit_test(an_entity_has_its_own_kind),
 		cmocka_unit_test(an_aggregating_table_decays_as_the_authors_do),
 		cmocka_unit_test(an_aggregating_spec_comes_back),

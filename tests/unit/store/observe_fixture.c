@@ -98,8 +98,8 @@ void samples_release(struct scratch *scratch, const char *id)
 	const struct table_spec items = spec_of(ENTITY_ITEM);
 	(void)snprintf(name.text, sizeof name.text, "%s", id);
 	scratch_must(store_release_create(scratch->store, &name, &labels, &number, &err), &err);
-	scratch_must(store_table_create(scratch->store, id, &users, &err), &err);
-	scratch_must(store_table_create(scratch->store, id, &items, &err), &err);
+	scratch_must(store_table_create(scratch->store, id, &users, NULL, &err), &err);
+	scratch_must(store_table_create(scratch->store, id, &items, NULL, &err), &err);
 	scratch_seal(scratch, id);
 }
 

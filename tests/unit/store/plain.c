@@ -119,7 +119,7 @@ void plain_load(const struct plain *plain, struct scratch *scratch, const char *
 {
 	struct error err = {0};
 	const struct table_spec *spec = &plain->spec;
-	scratch_must(store_table_create(scratch->store, release, spec, &err), &err);
+	scratch_must(store_table_create(scratch->store, release, spec, NULL, &err), &err);
 	struct load_chunk chunk = {
 		.release = release,
 		.table = spec->name.text,

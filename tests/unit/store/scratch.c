@@ -252,7 +252,7 @@ void scratch_release(struct scratch *scratch, const char *id)
 	(void)snprintf(name.text, sizeof name.text, "%s", id);
 	scratch_must(store_release_create(scratch->store, &name, &labels, &number, &err), &err);
 	const struct table_spec spec = scratch_spec("t", DTYPE_F32, KEY_U64, SCRATCH_DIM);
-	scratch_must(store_table_create(scratch->store, id, &spec, &err), &err);
+	scratch_must(store_table_create(scratch->store, id, &spec, NULL, &err), &err);
 }
 
 enum status scratch_try_chunk(struct scratch *scratch, const char *release, struct load_chunk chunk,

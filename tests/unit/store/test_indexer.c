@@ -38,7 +38,7 @@ static void load(struct scratch *scratch, const char *id, uint32_t rows)
 	spec.index = INDEX_BALLS;
 	(void)snprintf(name.text, sizeof name.text, "%s", id);
 	scratch_must(store_release_create(scratch->store, &name, &labels, &number, &err), &err);
-	scratch_must(store_table_create(scratch->store, id, &spec, &err), &err);
+	scratch_must(store_table_create(scratch->store, id, &spec, NULL, &err), &err);
 	scratch_chunk(scratch, id, "all", 0, (struct scratch_rows){1, rows, 1});
 	scratch_end(scratch, id, "all", 1, rows);
 }

@@ -53,7 +53,7 @@ static void make_small(struct small *small, const char *table, uint64_t number)
 static void add_table(struct scratch *scratch, const struct table_spec *spec)
 {
 	struct error err = {0};
-	scratch_must(store_table_create(scratch->store, "r1", spec, &err), &err);
+	scratch_must(store_table_create(scratch->store, "r1", spec, NULL, &err), &err);
 }
 
 static int setup(void **state)

@@ -190,7 +190,7 @@ static void load_converted(struct scratch *scratch, const struct plain *plain,
 	struct load_progress progress;
 	const uint32_t half = plain->count / 2;
 	scratch_release(scratch, "r1");
-	scratch_must(store_table_create(scratch->store, "r1", spec, &err), &err);
+	scratch_must(store_table_create(scratch->store, "r1", spec, NULL, &err), &err);
 	struct load_chunk chunk = {.release = "r1",
 		.table = spec->name.text,
 		.load = {"a"},

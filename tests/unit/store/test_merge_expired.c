@@ -21,7 +21,7 @@ static void make(struct scratch *scratch)
 	struct table_spec spec = scratch_spec("ttl", DTYPE_F32, KEY_U64, SCRATCH_DIM);
 	spec.ttl_ms = HOUR_MS;
 	scratch_release(scratch, "r1");
-	scratch_must(store_table_create(scratch->store, "r1", &spec, &err), &err);
+	scratch_must(store_table_create(scratch->store, "r1", &spec, NULL, &err), &err);
 	scratch_seal(scratch, "r1");
 }
 

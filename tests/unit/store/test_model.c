@@ -94,7 +94,7 @@ static void make_releases(struct model *model)
 			&err);
 		for (unsigned table = 0; table < TABLES; table++) {
 			scratch_must(store_table_create(model->scratch->store, id,
-					     &model->plain[table].spec, &err),
+					     &model->plain[table].spec, NULL, &err),
 				&err);
 		}
 		scratch_seal(model->scratch, id);

@@ -93,7 +93,7 @@ static void one_half_of_the_hashes_may_have_all_rows(void **state)
 	spec.views = VIEWS;
 	uint64_t number;
 	scratch_must(store_release_create(scratch->store, &id, &labels, &number, &err), &err);
-	scratch_must(store_table_create(scratch->store, "r1", &spec, &err), &err);
+	scratch_must(store_table_create(scratch->store, "r1", &spec, NULL, &err), &err);
 	load_rows(scratch);
 	scratch_end(scratch, "r1", "a", ROWS / CHUNK_ROWS, ROWS);
 	scratch_must(store_seal(scratch->store, "r1", NULL, &result, &err), &err);

@@ -134,14 +134,17 @@ static void tables_belong_to_an_open_release(void **state)
 	struct scratch *scratch = *state;
 	struct error err = {0};
 	const struct table_spec spec = scratch_spec("t", DTYPE_F32, KEY_U64, 4);
-	assert_int_equal(store_table_create(scratch->store, "r1", &spec, &err), STATUS_NOT_FOUND);
+	assert_int_equal(store_table_create(scratch->store, "r1", &spec, NULL, &err),
+		STATUS_NOT_FOUND);
 	assert_string_equal(err.text, "release: 'r1' does not exist");
 	scratch_sealed(scratch, "r1", 0, 10, 1);
 	const struct table_spec other = scratch_spec("u", DTYPE_F32, KEY_U64, 4);
-	assert_int_equal(store_table_create(scratch->store, "r1", &other, &err), STATUS_SEALED);
+	assert_int_equal(store_table_create(scratch->store, "r1", &other, NULL, &err),
+		STATUS_SEALED);
 	assert_non_null(strstr(err.text, "'r1' is sealed"));
 	scratch_release(scratch, "r2");
-	assert_int_equal(store_table_create(scratch->store, "r2", &spec, &err), STATUS_EXISTS);
+	assert_int_equal(store_table_create(scratch->store, "r2", &spec, NULL, &err),
+		STATUS_EXISTS);
 	assert_non_null(strstr(err.text, "'t' exists in release 'r2'"));
 	enum status status = STATUS_OK;
 	unsigned count = 1;
@@ -149,7 +152,7 @@ static void tables_belong_to_an_open_release(void **state)
 		char name[32];
 		(void)snprintf(name, sizeof name, "t%u", count);
 		const struct table_spec next = scratch_spec(name, DTYPE_F32, KEY_U64, 4);
-		status = store_table_create(scratch->store, "r2", &next, &err);
+		status = store_table_create(scratch->store, "r2", &next, NULL, &err);
 	}
 	assert_int_equal(status, STATUS_TOO_LARGE);
 	assert_int_equal(count, LIMIT_TABLES + 1);
@@ -318,7 +321,7 @@ static void enough_rows_ask_for_a_sync(void **state)
 	static const uint64_t keys[ROWS] = {1, 2, 3, 4, 5, 6, 7, 8};
 	const struct table_spec wide = scratch_spec("wide", DTYPE_F32, KEY_U64, DIM);
 	scratch_release(scratch, "r1");
-	scratch_must(store_table_create(scratch->store, "r1", &wide, &err), &err);
+	scratch_must(store_table_create(scratch->store, "r1", &wide, NULL, &err), &err);
 	struct load_chunk chunk = {
 		.release = "r1",
 		.table = "wide",

@@ -231,7 +231,8 @@ static void on_a_full_disk_a_change_is_undone(void **state)
 	for (uint64_t bytes = 0; bytes < 40000; bytes += 1777) {
 		const struct rlimit small = {.rlim_cur = bytes, .rlim_max = limit.rlim_max};
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-		const enum status status = store_table_create(scratch->store, "r2", &spec, &err);
+		const enum status status =
+			store_table_create(scratch->store, "r2", &spec, NULL, &err);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 		if (status == STATUS_OK) {
 			break; /* there was room enough */
@@ -246,7 +247,7 @@ static void on_a_full_disk_a_change_is_undone(void **state)
 	}
 	assert_true(full > 0);
 	const struct table_spec other = scratch_spec("v", DTYPE_F32, KEY_U64, 4);
-	scratch_must(store_table_create(scratch->store, "r2", &other, &err), &err);
+	scratch_must(store_table_create(scratch->store, "r2", &other, NULL, &err), &err);
 	scratch_reopen(scratch);
 	scratch_expect(scratch, "r1", 0, 10, 1);
 }

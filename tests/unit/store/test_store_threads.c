@@ -253,7 +253,7 @@ static void *change_on(void *arg)
 			.batch.rows = (const uint8_t *)row,
 			.batch.rows_bytes = sizeof row,
 		};
-		const enum status created = store_table_create(store, "w", &spec, NULL);
+		const enum status created = store_table_create(store, "w", &spec, NULL, NULL);
 		const enum status loaded = store_load_chunk(store, &chunk, &progress, NULL);
 		const enum status synced = store_load_sync(store, NULL);
 		uint64_t rows;
@@ -293,7 +293,7 @@ static void writers_take_turns(void **state)
 		scratch_must(store_release_create(scratch->store, &id, &labels, &number, &err),
 			&err);
 		const struct table_spec spec = scratch_spec("t", DTYPE_F32, KEY_U64, SCRATCH_DIM);
-		scratch_must(store_table_create(scratch->store, "w", &spec, &err), &err);
+		scratch_must(store_table_create(scratch->store, "w", &spec, NULL, &err), &err);
 		for (unsigned i = 0; i < 3; i++) {
 			/* CONFLICT while the other thread's load has not been aborted. */
 			status = store_seal(scratch->store, "w", NULL, &result, &err);

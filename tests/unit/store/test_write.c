@@ -289,7 +289,7 @@ static void a_put_of_two_tables_is_taken_whole_or_not_at_all(void **state)
 	static const uint64_t keys[] = {3, 4};
 	const struct table_spec spec = scratch_spec("u", DTYPE_F32, KEY_U64, SCRATCH_DIM);
 	scratch_release(scratch, "r1");
-	scratch_must(store_table_create(scratch->store, "r1", &spec, &err), &err);
+	scratch_must(store_table_create(scratch->store, "r1", &spec, NULL, &err), &err);
 	scratch_seal(scratch, "r1");
 	const struct rows first = {"r1", "t", keys, 2, 1, NULL, false};
 	const struct rows second = {"r1", "u", keys, 2, 1, NULL, false};

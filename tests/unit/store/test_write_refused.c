@@ -139,7 +139,7 @@ static void a_write_that_grows_beyond_its_bound_is_refused(void **state)
 	const struct table_spec spec = scratch_spec("wide", DTYPE_F32, KEY_U64, DIM);
 	struct store_figures figures;
 	scratch_release(scratch, "r1");
-	scratch_must(store_table_create(scratch->store, "r1", &spec, &err), &err);
+	scratch_must(store_table_create(scratch->store, "r1", &spec, NULL, &err), &err);
 	scratch_seal(scratch, "r1");
 	/* A row of 64 KiB becomes one of 256 KiB. */
 	assert_int_equal(try_large(scratch, "wide", 1025, DIM, 1, &err), STATUS_TOO_LARGE);
