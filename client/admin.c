@@ -4,6 +4,7 @@
 #include "client/field.h"
 #include "client/record.h"
 #include "client/reserved.h"
+#include "schema/default_row.h"
 #include "schema/spec.h"
 
 #include <stdlib.h>
@@ -171,6 +172,25 @@ enum rep_status rep_release_drop(rep_client *client, const char *release, struct
 
 /* ---- tables ---- */
 
+/* Whether the row is one of the table is left to the daemon. */
+static enum status check_default(const struct rep_table_spec *spec, struct error *err)
+{
+	const bool has_row = spec->default_row != NULL;
+	if ((unsigned)spec->default_kind > REP_DEFAULT_ROW) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"rep_table_spec: default_kind: %d given, %d to %d allowed",
+			(int)spec->default_kind, REP_DEFAULT_NONE, REP_DEFAULT_ROW);
+	}
+	if (has_row != (spec->default_kind == REP_DEFAULT_ROW) ||
+		has_row != (spec->default_row_bytes != 0) ||
+		(!has_row && spec->default_scale != 0)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"rep_table_spec: default_row, default_row_bytes and, of i8, default_scale "
+			"go with REP_DEFAULT_ROW, and it goes with them");
+	}
+	return STATUS_OK;
+}
+
 enum rep_status rep_table_create(rep_client *client, const char *release,
 	const struct rep_table_spec *spec, struct rep_error *rep_err)
 {
@@ -189,8 +209,12 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 							: spec_decay_default(spec->half_life_ms),
 		.half_life_ms = spec->half_life_ms,
 		.reading = spec->reading != 0 ? (enum reading)spec->reading : READING_LAYER_NORM,
+		.default_kind = (enum default_kind)spec->default_kind,
 	};
 	enum status status = RESERVED_CHECK("rep_table_spec", spec, err);
+	if (status == STATUS_OK) {
+		status = check_default(spec, err);
+	}
 	if (status == STATUS_OK) {
 		status = table_name_check(spec->name, strnlen(spec->name, sizeof spec->name),
 			"table", &wire_spec.name, err);
@@ -198,11 +222,21 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}
-	struct wire_writer *writer =
-		client_begin(client, "table.create", 1 + spec_fields(&wire_spec));
+	const bool has_row = spec->default_row != NULL;
+	struct wire_writer *writer = client_begin(client, "table.create",
+		1 + spec_fields(&wire_spec) + (has_row ? DEFAULT_ROW_FIELDS : 0));
+	if (spec->default_kind != REP_DEFAULT_NONE) {
+		client->request.needs = HELLO_DEFAULT_ROW;
+	}
 	wire_write_str(writer, "release");
 	wire_write_str(writer, release);
 	spec_write(writer, &wire_spec);
+	if (has_row) {
+		const struct default_row row = {.scale = spec->default_scale,
+			.bytes = spec->default_row_bytes,
+			.row = spec->default_row};
+		default_row_write(writer, &row);
+	}
 	return (enum rep_status)client_call_plain(client, CLIENT_ONCE, client_deadline_ms(client),
 		err);
 }

@@ -368,6 +368,10 @@ enum status client_send(rep_client *client, int64_t deadline_ms, uint32_t *msgid
 		return status;
 	}
 	status = ensure_connected(client, err);
+	if (status == STATUS_OK && hello_need(&client->daemon, request->needs, NULL) != STATUS_OK) {
+		client_drop_dead(client); /* the next daemon may be newer */
+		status = ensure_connected(client, err);
+	}
 	if (status == STATUS_OK) {
 		status = hello_need(&client->daemon, request->needs, err);
 	}

@@ -3,6 +3,7 @@
 
 #include "client/client.h"
 #include "client/field.h"
+#include "client/hello.h"
 #include "client/keys.h"
 #include "client/pipeline.h"
 #include "client/reserved.h"
@@ -43,6 +44,12 @@ static enum status check_part(const struct rep_part *part, size_t i, struct erro
 		return error_set(err, STATUS_BAD_REQUEST,
 			"parts[%zu]: max_age_ms given, has_max_age goes with it", i);
 	}
+	if (part->missing != REP_MISSING_ZERO && part->missing != REP_MISSING_DEFAULT) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"parts[%zu]: missing: %d given, REP_MISSING_ZERO or REP_MISSING_DEFAULT "
+			"allowed",
+			i, (int)part->missing);
+	}
 	const enum status status = RESERVED_CHECK("rep_part", part, err);
 	return status == STATUS_OK ? keys_check(&part->keys, err) : status;
 }
@@ -59,7 +66,8 @@ static void write_part(struct wire_writer *writer, const struct rep_part *part)
 {
 	size_t fields = 2 + (part->dtype != REP_DTYPE_TABLE) + part->has_max_age +
 			(part->times != NULL) + (part->tags != NULL) + (part->why != NULL) +
-			part->raw + (part->weights != NULL) + (part->through_count != 0);
+			part->raw + (part->weights != NULL) + (part->through_count != 0) +
+			(part->missing == REP_MISSING_DEFAULT);
 	wire_write_map(writer, fields);
 	wire_write_str(writer, "table");
 	wire_write_str(writer, part->table);
@@ -78,6 +86,10 @@ static void write_part(struct wire_writer *writer, const struct rep_part *part)
 			wire_write_str(writer, part->through[i]);
 		}
 	}
+	if (part->missing == REP_MISSING_DEFAULT) {
+		wire_write_str(writer, "missing");
+		wire_write_str(writer, "default");
+	}
 	write_flag(writer, "times", part->times != NULL);
 	write_flag(writer, "tags", part->tags != NULL);
 	write_flag(writer, "why", part->why != NULL);
@@ -94,13 +106,16 @@ enum status fetch_write(struct request *request, const char *release, const stru
 		return error_set(err, STATUS_BAD_REQUEST, "parts: %zu given, 1 to %u allowed",
 			count, LIMIT_PARTS);
 	}
+	bool defaults = false;
 	for (size_t i = 0; i < count; i++) {
 		enum status status = check_part(&parts[i], i, err);
 		if (status != STATUS_OK) {
 			return status;
 		}
+		defaults = defaults || parts[i].missing == REP_MISSING_DEFAULT;
 	}
 	struct wire_writer *writer = request_begin(request, "fetch", release != NULL ? 2 : 1);
+	request->needs = defaults ? HELLO_DEFAULT_ROW : 0;
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);

@@ -15,6 +15,7 @@ static const struct {
 } known[] = {
 	{HELLO_TIMEOUT_MS, "timeout_ms"},
 	{HELLO_SCAN_SHARD, "scan.shard"},
+	{HELLO_DEFAULT_ROW, "default_row"},
 };
 
 enum { FEATURES = sizeof known / sizeof known[0] };

@@ -73,6 +73,7 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 	table.spec.decay_events = spec.decay_events;
 	table.spec.half_life_ms = spec.half_life_ms;
 	table.spec.reading = (enum rep_reading)spec.reading;
+	table.spec.default_kind = (enum rep_default)spec.default_kind;
 	memcpy(out, &table, sizeof table);
 	return STATUS_OK;
 }

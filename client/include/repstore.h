@@ -173,8 +173,12 @@ REP_API size_t rep_row_bytes(enum rep_dtype dtype, uint32_t dim, uint32_t views)
 
 /* ---- fetch ---- */
 
+/* What a key gets that has no row, or only an expired or a too old one: zeros; or the default row of
+ * the table's spec, which is BAD_REQUEST where it has none. `found` is false in both. */
+enum rep_missing { REP_MISSING_ZERO = 0, REP_MISSING_DEFAULT = 1 };
+
 /* The keys of one table, and where their rows go. Every array has keys.count entries, or
- * is NULL when it is not wanted. Rows that were not found are zero. */
+ * is NULL when it is not wanted. Rows that were not found are zero unless `missing` says otherwise. */
 struct rep_part {
 	/* asked */
 	const char *table;
@@ -197,7 +201,7 @@ struct rep_part {
 	int64_t *times;    /* Unix ms */
 	uint64_t *tags;
 	float *weights; /* of an aggregating table */
-	uint8_t *why;   /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt */
+	uint8_t *why;   /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt, 5 defaulted */
 	/* filled: the shape of the rows */
 	size_t stride; /* bytes of a row */
 	uint32_t dim;
@@ -206,7 +210,9 @@ struct rep_part {
 	/* filled */
 	uint32_t found_count;
 	char resolved[136]; /* which table it was: "cr_user@mlp2" for "cr_user" */
-	uint64_t reserved[8];
+	/* asked, too */
+	enum rep_missing missing;
+	uint64_t reserved[7];
 };
 
 struct rep_fetched {
@@ -217,7 +223,7 @@ struct rep_fetched {
 
 /* Fetches all parts from one snapshot of one release (NULL: the live one); `out` may be NULL. With spin_us
  * large rows that fill `rows_bytes` are received straight into `rows`: after an error what stands there is
- * anything. */
+ * anything. Errors: UNSUPPORTED  the daemon is too old for REP_MISSING_DEFAULT. */
 REP_API enum rep_status rep_fetch(rep_client *client, const char *release, struct rep_part *parts,
 	size_t count, struct rep_fetched *out, struct rep_error *err);
 

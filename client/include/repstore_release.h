@@ -24,6 +24,15 @@ enum rep_reading { REP_SUM = 1, REP_MEAN = 2, REP_LAYER_NORM = 3 };
 /* REP_INDEX_BALLS: granular balls, built in the background after a seal and after each merge. */
 enum rep_index { REP_INDEX_NONE = 0, REP_INDEX_BALLS = 1 };
 
+/* Which row a fetch with REP_MISSING_DEFAULT gives for a key without one: zeros; the mean of the rows
+ * that were sealed, as f32, not of REP_BIT and REP_CR; or a row that is given here. */
+enum rep_default {
+	REP_DEFAULT_NONE = 0, /* such a fetch is refused */
+	REP_DEFAULT_ZEROS = 1,
+	REP_DEFAULT_MEAN = 2,
+	REP_DEFAULT_ROW = 3
+};
+
 struct rep_table_spec {
 	char name[136];
 	enum rep_entity entity;
@@ -40,7 +49,12 @@ struct rep_table_spec {
 	enum rep_reading reading; /* 0 in a create: REP_LAYER_NORM */
 	bool tags;
 	enum rep_index index; /* for rep_retrieve */
-	uint64_t reserved[8];
+	const void
+		*default_row; /* of REP_DEFAULT_ROW, in a create: one row of `dtype`; else NULL */
+	size_t default_row_bytes; /* 64 KiB at most */
+	enum rep_default default_kind;
+	float default_scale; /* of a default_row of i8 */
+	uint64_t reserved[5];
 };
 
 struct rep_table {
