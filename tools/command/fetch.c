@@ -23,7 +23,10 @@ enum {
 	ELEMENT_BYTES = 16, /* "-1.23457e-38 " */
 };
 
-static const char *const why_names[] = {"found", "absent", "expired", "too old", "corrupt"};
+static const char *const why_names[] = {"found", "absent", "expired", "too old", "corrupt",
+	"defaulted"};
+
+enum { WHY_DEFAULTED = 5 };
 
 /* --max-age was not given. No duration is as long. */
 static const uint64_t any_age = UINT64_MAX;
@@ -39,6 +42,7 @@ struct fetch {
 	const char *through; /* "a,relu,b"; NULL: rows come as they are stored */
 	bool raw;            /* the sums of a table of kind cr */
 	bool weights;        /* the weights of these sums */
+	const char *missing; /* zero, default; NULL: zero */
 	bool full;
 	struct rep_table shape;
 	struct rep_part part;
@@ -77,6 +81,7 @@ static struct jsonl_row row_at(const struct fetch *fetch, uint32_t i, const uint
 	bool bytes = part->keys.type == REP_KEY_BYTES;
 	bool found = (part->found[i / 8] >> i % 8 & 1) != 0;
 	uint8_t why = part->why[i];
+	bool has_row = found || why == WHY_DEFAULTED;
 	return (struct jsonl_row){
 		.key_type = part->keys.type,
 		.key = bytes ? key + 1 : key,
@@ -84,8 +89,8 @@ static struct jsonl_row row_at(const struct fetch *fetch, uint32_t i, const uint
 		.dtype = part->row_dtype,
 		.dim = part->dim,
 		.views = part->views,
-		.values = found ? (const uint8_t *)part->rows + i * part->stride : NULL,
-		.scale = found && part->row_dtype == REP_I8 ? &part->scales[i] : NULL,
+		.values = has_row ? (const uint8_t *)part->rows + i * part->stride : NULL,
+		.scale = has_row && part->row_dtype == REP_I8 ? &part->scales[i] : NULL,
 		.time = found ? &part->times[i] : NULL,
 		.tags = found && part->tags != NULL ? &part->tags[i] : NULL,
 		.weight = found && part->weights != NULL ? &part->weights[i] : NULL,
@@ -311,6 +316,11 @@ static int fetch_rows(struct session *session, struct fetch *fetch, uint32_t n)
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
 			"--raw and --weights are for tables of kind cr, whose rows are sums");
 	}
+	if (fetch->missing != NULL && strcmp(fetch->missing, "default") == 0) {
+		fetch->part.missing = REP_MISSING_DEFAULT;
+	} else if (fetch->missing != NULL && strcmp(fetch->missing, "zero") != 0) {
+		return session_usage(session, "--missing: '%s', zero or default", fetch->missing);
+	}
 	fetch->part.table = fetch->table;
 	fetch->part.raw = fetch->raw;
 	fetch->part.dtype = dtype;
@@ -357,6 +367,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"through", OPTION_TEXT, &fetch.through},
 		{"raw", OPTION_FLAG, &fetch.raw},
 		{"weights", OPTION_FLAG, &fetch.weights},
+		{"missing", OPTION_TEXT, &fetch.missing},
 		{"full", OPTION_FLAG, &fetch.full},
 	};
 	struct rest rest;
@@ -379,7 +390,8 @@ const struct command cmd_fetch = {
 	.name = "fetch",
 	.summary = "rows of keys",
 	.usage = "fetch [RELEASE/]TABLE KEY... [--release ID] [--max-age TIME] [--dtype TYPE]\n"
-		 "                [--through STEP,STEP...] [--raw] [--weights] [--full]\n",
+		 "                [--through STEP,STEP...] [--raw] [--weights]\n"
+		 "                [--missing zero|default] [--full]\n",
 	.help = "  --release  another than the live one; as RELEASE/TABLE\n"
 		"  --max-age  rows older than this are not found: 500ms, 30s, 1h, 7d\n"
 		"  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
@@ -387,9 +399,10 @@ const struct command cmd_fetch = {
 		"             is one, NAME.bias), relu, silu, sigmoid, tanh, gate:NAME\n"
 		"  --raw      of a cr table: the sums themselves, whatever its --read says\n"
 		"  --weights  of a cr table: what the samples of each row weigh together\n"
+		"  --missing  default: the default row of the table, for a key without a row\n"
 		"  --full     whole vectors; otherwise a person sees their ends\n"
 		"A key of bytes is written as it is, or as hex:0a1b. With --json each key is one\n"
-		"line: key, why (found, absent, expired, too old, corrupt), vector, time, weight if\n"
-		"asked for, and tags and scale where the table has them.\n",
+		"line: key, why (found, absent, expired, too old, corrupt, defaulted), vector, time,\n"
+		"weight if asked for, and tags and scale where the table has them.\n",
 	.run = run,
 };

@@ -1,6 +1,7 @@
 /* table.c - repstore table: creates tables, and shows those of a release. */
 #include "tools/command/argument.h"
 #include "tools/command/command.h"
+#include "tools/command/default_argument.h"
 #include "tools/command/options.h"
 #include "tools/command/release_argument.h"
 #include "tools/command/table_argument.h"
@@ -31,6 +32,8 @@ struct wanted {
 	uint64_t ttl_ms;
 	bool tags;
 	const char *index;
+	const char *default_text;
+	struct default_argument missing; /* read from it */
 };
 
 static void write_text(struct wire_writer *writer, const char *name, const char *text)
@@ -63,7 +66,8 @@ static int call_create(struct session *session, const struct place *place,
 		6 + (size_t)(wanted->dtype != NULL) + (size_t)(wanted->key != NULL) +
 			(wanted->ttl_ms != 0) + wanted->tags + (size_t)(wanted->index != NULL) +
 			wanted->decay.has_events + (wanted->decay.half_life_ms != 0) +
-			(size_t)(wanted->reading != NULL));
+			(size_t)(wanted->reading != NULL) + (wanted->default_text != NULL) +
+			(wanted->missing.kind == DEFAULT_ROW ? DEFAULT_ROW_FIELDS : 0));
 	write_text(&params, "release", place->release);
 	write_text(&params, "table", name);
 	write_text(&params, "entity", wanted->entity);
@@ -92,6 +96,12 @@ static int call_create(struct session *session, const struct place *place,
 		wire_write_str(&params, "tags");
 		wire_write_bool(&params, true);
 	}
+	if (wanted->default_text != NULL) {
+		write_text(&params, "default", default_kind_name(wanted->missing.kind));
+	}
+	if (wanted->missing.kind == DEFAULT_ROW) {
+		default_row_write(&params, &wanted->missing.row);
+	}
 	struct answer answer = {0};
 	if (!session_call(session, "table.create", &params, &answer)) {
 		return EXIT_REFUSED;
@@ -115,6 +125,23 @@ static int read_layer(const struct session *session, const struct place *place,
 	return EXIT_DONE;
 }
 
+static uint32_t within_u32(uint64_t number)
+{
+	return number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
+}
+
+static int read_default(const struct session *session, struct wanted *wanted)
+{
+	if (wanted->default_text == NULL) {
+		return EXIT_DONE;
+	}
+	const char *dtype = wanted->dtype != NULL ? wanted->dtype : dtype_name(DTYPE_F32);
+	const struct table_spec spec = {.dtype = dtype_of_name(dtype, strlen(dtype)),
+		.dim = within_u32(wanted->dim),
+		.views = within_u32(wanted->views)};
+	return default_argument_read(session, wanted->default_text, &spec, &wanted->missing);
+}
+
 static int run_create(struct session *session, int argc, char **argv)
 {
 	const char *release = NULL;
@@ -133,6 +160,7 @@ static int run_create(struct session *session, int argc, char **argv)
 		{"index", OPTION_TEXT, &wanted.index},
 		{"decay", OPTION_TEXT, &wanted.decay_text},
 		{"read", OPTION_TEXT, &wanted.reading},
+		{"default", OPTION_TEXT, &wanted.default_text},
 	};
 	struct rest rest;
 	struct place place;
@@ -161,7 +189,12 @@ static int run_create(struct session *session, int argc, char **argv)
 			"--decay: '%s', events=D, half_life=TIME or both with a comma between",
 			wanted.decay_text);
 	}
-	return call_create(session, &place, &wanted);
+	status = read_default(session, &wanted);
+	if (status == EXIT_DONE) {
+		status = call_create(session, &place, &wanted);
+	}
+	default_argument_fini(&wanted.missing);
+	return status;
 }
 
 /* ---- list, show ---- */
@@ -220,7 +253,8 @@ static void add_options(struct text_table *table, struct wire_value each)
 	wire_bool(wire_get(each, "tags"), &tags);
 	const bool bytes = strcmp(text_str_of(each, "key", text, sizeof text), "bytes") == 0;
 	const char *fade = decay_text(each, decay);
-	if (!bytes && !tags && ttl_ms == 0 && fade[0] == '-') {
+	const bool defaults = wire_type(wire_get(each, "default")) != WIRE_ABSENT;
+	if (!bytes && !tags && ttl_ms == 0 && fade[0] == '-' && !defaults) {
 		return;
 	}
 	text_cell(table, "%s", text_str_of(each, "table", text, sizeof text));
@@ -229,6 +263,7 @@ static void add_options(struct text_table *table, struct wire_value each)
 	text_cell(table, "%s", tags ? "yes" : "no");
 	text_cell(table, "%s", fade);
 	text_cell(table, "%s", or_dash(text_str_of(each, "read", text, sizeof text)));
+	text_cell(table, "%s", or_dash(text_str_of(each, "default", text, sizeof text)));
 }
 
 /* The size of the index; or why there is none. */
@@ -270,7 +305,8 @@ static void print_list(struct wire_value result)
 {
 	static const char *const heads[] = {"TABLE", "KIND", "DIM", "DTYPE", "ROWS", "PENDING",
 		"BYTES", "INDEX"};
-	static const char *const option_heads[] = {"TABLE", "KEY", "TTL", "TAGS", "DECAY", "READ"};
+	static const char *const option_heads[] = {"TABLE", "KEY", "TTL", "TAGS", "DECAY", "READ",
+		"DEFAULT"};
 	struct text_table table = {.columns = sizeof heads / sizeof heads[0], .fold = true};
 	struct text_table options = {.columns = sizeof option_heads / sizeof option_heads[0],
 		.fold = true};
@@ -367,7 +403,7 @@ const struct command cmd_table = {
 		"         [--dtype f32|f16|bf16|i8|bit] [--layer NAME] [--key u64|bytes]\n"
 		"         [--ttl TIME] [--tags] [--index none|balls]\n"
 		"         [--decay events=D,half_life=TIME]\n"
-		"         [--read sum|mean|layer_norm]\n"
+		"         [--read sum|mean|layer_norm] [--default zeros|mean|FILE.npy|X,X,...]\n"
 		"       repstore table list [RELEASE] | show RELEASE/TABLE\n"
 		"       repstore table stats RELEASE/TABLE [--sample N] [--seed S]\n",
 	.help = "  --release  RELEASE, where TABLE alone is named; the live one unless told,\n"
@@ -386,6 +422,10 @@ const struct command cmd_table = {
 		"  --decay    of a cr table: what is there counts D times as much after each sample\n"
 		"             (0 < D <= 1), half as much after TIME, or both (events=0.99)\n"
 		"  --read     what a fetch of a cr row gives (layer_norm)\n"
+		"  --default  what `fetch --missing default` gives for a key without a row: zeros; the\n"
+		"             mean of the rows that are sealed; a row from a file, f4, f2, u2 (bf16), or\n"
+		"             u1 (packed bits); or its elements, with commas between (such a fetch is\n"
+		"             refused)\n"
 		"INDEX is its size; or that it is being built, that there is none yet, or that the table\n"
 		"has so few rows that it needs none.\n"
 		"RELEASE may be `live`. Rows that are pending were written since the last merge: they\n"

@@ -273,6 +273,8 @@ static void add_value(struct text_table *table, const char *name, struct wire_va
 		text_cell(table, "%" PRId64, negative);
 	} else if (wire_float(value, &fraction)) {
 		text_cell(table, "%g", fraction);
+	} else if (wire_type(value) == WIRE_BIN && wire_bin(value, &bytes)) {
+		text_cell(table, "%zu bytes", bytes.len);
 	} else if (wire_str(value, &bytes)) {
 		text_cell(table, "%s", copy_plain(bytes, text, sizeof text));
 	} else {
