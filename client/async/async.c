@@ -86,7 +86,8 @@ static void hedge(rep_async *async, int64_t now_us)
 			return;
 		}
 		link_remove(&call->may_hedge);
-		if (peer->state == PEER_UP && hedge_take(&async->hedge, now_us)) {
+		const bool knows = hello_need(&peer->daemon, call->needs, NULL) == STATUS_OK;
+		if (peer->state == PEER_UP && knows && hedge_take(&async->hedge, now_us)) {
 			call->hedged_us = now_us;
 			side_queue(async, ASYNC_HEDGE, call);
 			async->counters.hedges++;
@@ -222,6 +223,7 @@ static enum status copy_request(const rep_async *async, struct call *call, struc
 {
 	const struct request *request = &async->request;
 	call->len = request->writer.len + request->tail.len;
+	call->needs = request->needs;
 	if (async->queued_bytes > 0 && async->queued_bytes + call->len > async->send_bytes_max) {
 		return error_set(err, STATUS_BUSY,
 			"%zu bytes wait to be sent, %zu more do not fit into %zu; send it later",
@@ -280,6 +282,10 @@ enum status async_commit(rep_async *async, struct call *call, enum status writte
 	enum status status = written;
 	if (status == STATUS_OK) {
 		status = request_check(&async->request, err);
+	}
+	const struct peer *main = &async->sides[ASYNC_MAIN].peer;
+	if (status == STATUS_OK && main->state == PEER_UP) {
+		status = hello_need(&main->daemon, async->request.needs, err);
 	}
 	if (status == STATUS_OK) {
 		status = copy_request(async, call, err);
@@ -346,6 +352,10 @@ static enum status fail(const rep_async *async, const struct call *call, struct 
 	if (call->status == STATUS_IO) {
 		return error_set(err, call->status, "no connection in time: %s",
 			main->error.status != STATUS_OK ? main->error.text : address);
+	}
+	if (call->status == STATUS_UNSUPPORTED) {
+		return error_set(err, call->status, "'%s' lacks a feature that the call needs",
+			address);
 	}
 	return error_set(err, call->status, "no memory for an answer");
 }

@@ -48,6 +48,7 @@ struct call {
 	bool is_over;      /* it was answered, or has failed */
 	bool is_taken;     /* nobody will ask for the result */
 	uint8_t losses;    /* of connections that owed the answer */
+	unsigned needs; /* features that the daemon must have, of enum hello_feature */
 	/* The request. NULL once it has been sent and will not be again. */
 	uint8_t *bytes; /* owned */
 	size_t len;

@@ -201,6 +201,24 @@ static enum status receive(rep_async *async, enum async_peer which, int64_t now_
 	return status == STATUS_AGAIN ? STATUS_OK : status;
 }
 
+/* Ends the calls that wait for a connection and need what this daemon lacks. */
+static void end_unsupported(rep_async *async, enum async_peer which)
+{
+	struct async_side *side = &async->sides[which];
+	for (struct link *each = side->queue.next; each != &side->queue;) {
+		struct call *call = call_at(each, which);
+		each = each->next;
+		if (hello_need(&side->peer.daemon, call->needs, NULL) == STATUS_OK) {
+			continue;
+		}
+		if (which == ASYNC_MAIN && !call->is_over) {
+			calls_end(async, call, STATUS_UNSUPPORTED, NULL);
+		} else {
+			side_unqueue(async, which, call);
+		}
+	}
+}
+
 /* False: there is no connection now. */
 static bool is_connected(rep_async *async, enum async_peer which, int64_t now_us)
 {
@@ -210,6 +228,9 @@ static bool is_connected(rep_async *async, enum async_peer which, int64_t now_us
 			       (which == ASYNC_HEDGE && async->under_way > 0);
 	if (peer->state != PEER_UP && is_wanted) {
 		peer_tend(peer, now_us);
+		if (peer->state == PEER_UP) {
+			end_unsupported(async, which);
+		}
 	}
 	return peer->state == PEER_UP;
 }

@@ -191,7 +191,7 @@ class AsyncClient:
     async def _fetch(self, key: Key, names: Sequence[str], keys: Sequence[Any], outs: Sequence[Lent | None] | None,
                      missing: str, timeout: float | None) -> Fetched:
         plan = Plan(key, self._shapes)
-        plan.ask(keys)
+        plan.ask(keys, missing)
         for attempt in range(TRIES):
             plan.make_room(self._pool, outs, attempt > 0)
             try:

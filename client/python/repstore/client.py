@@ -245,8 +245,9 @@ class Client:
             'times', 'tags', 'scales', 'weights', 'why': columns besides the rows.
         out : mapping of str to ndarray, optional
             Arrays to fetch into, by table: writable, C-contiguous, of the shape and dtype of the rows.
-        missing : {'zero', 'nan', 'raise'}, optional
-            What rows are that are not found. 'raise' is NotFound with the first keys.
+        missing : {'zero', 'default', 'nan', 'raise'}, optional
+            What rows are that are not found. 'default' is the default row of the table's spec; 'raise' is NotFound with the
+            first keys.
         timeout : float, optional
             Seconds of this call; the client's unless told, None without end.
 
@@ -287,7 +288,7 @@ class Client:
         connection = self._connect(timeout)
         plan = connection.take_plan(key, self._shapes)
         try:
-            plan.ask(keys)
+            plan.ask(keys, missing)
             for attempt in range(TRIES):
                 plan.make_room(connection.pool, outs, attempt > 0)
                 try:
@@ -655,7 +656,7 @@ class Client:
     # ---- scan ----
 
     def scan(self, table: str, *, release: str | None = None, dtype: DType | None = None, raw: bool = False,
-             batch: int = 0) -> Iterator[Batch]:
+             batch: int = 0, shard: tuple[int, int] | None = None) -> Iterator[Batch]:
         """All rows of a table, of the release on which the walk began, also when another becomes live.
 
         Parameters
@@ -670,6 +671,9 @@ class Client:
             Of an aggregating table: the sums, with `weights`.
         batch : int, optional
             About so many rows at once; 0: the daemon chooses.
+        shard : tuple of int, optional
+            (i, n): the i-th of n parts of the table, from 0, so that n readers take each row once. They name the `release`,
+            since another may become live between their beginnings.
 
         Yields
         ------
@@ -683,6 +687,9 @@ class Client:
         """
         given, scan = Given(), ffi.gc(ffi.new('struct rep_scan *'), lib.rep_scan_free)
         scan.raw = raw
+        if shard is not None:
+            scan.shards = whole('shard', shard[1], 1, UINT32_MAX)
+            scan.shard = whole('shard', shard[0], 0, shard[1] - 1)
         of_release, of_table, number = given.text(release), given.text(table), dtype_number(dtype)
         while True:
             self._call(lib.rep_scan_next, of_release, of_table, number, batch, scan)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._repstore import ffi, lib
-from .errors import BadRequest, NotFound, Unsupported
+from .errors import BadRequest, NotFound
 from .pool import Pool
 from .rows import Array, Fetched, Given, Keys, Rows, Shape, bits_from, dtype_number, listed
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 DType = Literal['f32', 'f16', 'bf16', 'i8', 'bit']
 Want = Literal['times', 'tags', 'scales', 'weights', 'why']
-Missing = Literal['zero', 'nan', 'raise']
+Missing = Literal['zero', 'default', 'nan', 'raise']
 
 _COLUMNS = {'times': ('<i8', 'int64_t *'), 'tags': ('<u8', 'uint64_t *'), 'scales': ('<f4', 'float *'),
             'weights': ('<f4', 'float *'), 'why': ('u1', 'uint8_t *')}
 WANTS = tuple(_COLUMNS)
-MISSING = ('zero', 'nan', 'raise')
+MISSING = ('zero', 'default', 'nan', 'raise')
 TRIES = 4           # of a fetch whose tables change their shape at each publish
 PLANS_MAX = 64      # that a connection keeps
 _U64 = np.dtype('<u8')
@@ -115,8 +115,6 @@ def tupled(name: str, values: Collection[str]) -> tuple[str, ...]:
 
 
 def check_missing(missing: str) -> None:
-    if missing == 'default':
-        raise Unsupported("missing='default': the daemon has no default rows yet")
     if missing not in MISSING:
         raise BadRequest("missing: '%s' given, one of %s allowed" % (missing, ', '.join(MISSING)))
 
@@ -232,7 +230,7 @@ class _PlanPart:
             found.fill(True)        # a quarter of what it takes to unpack the bits
         else:
             found = bits_from(self.bits, self.count)
-            if missing != 'zero':
+            if missing not in ('zero', 'default'):
                 self._miss(found, rows, missing, shape.name)
         table = ffi.string(struct.resolved).decode()
         if not self.wanted:
@@ -273,9 +271,11 @@ class Plan:
         self.parts = [_PlanPart(self._given, self.asked[i], spec, shapes.get(self._places[i]))
                       for i, spec in enumerate(specs)]
 
-    def ask(self, keys: Collection[Any]) -> None:
+    def ask(self, keys: Collection[Any], missing: str) -> None:
         """Lends the keys of each part."""
+        number = lib.REP_MISSING_DEFAULT if missing == 'default' else lib.REP_MISSING_ZERO
         for part, each in zip(self.parts, keys):
+            part.struct.missing = number
             part.ask(each)
 
     def make_room(self, pool: Pool, outs: Sequence[Lent | None] | None, is_sure: bool) -> None:
