@@ -62,6 +62,15 @@ class Rows(PythonCase):
             with self.assertRaisesRegex(repstore.BadRequest, "out of 't'"):
                 self.client.fetch({'t': np.arange(COUNT)}, out={'t': wrong})
 
+    def test_keys_of_every_layout(self) -> None:
+        rows = self.make()
+        want = list(range(0, 40, 2))
+        every: Any = np.arange(40)
+        for keys in (want, tuple(want), range(0, 40, 2), iter(want), every[::2], every[::2].astype('u8'), every.astype('u8')[::2],
+                     every[::2].astype('>u8'), every[::2].astype('>i8'), every[::2].astype('i2'), every[::2].astype('u1'),
+                     every[::2].astype(object), np.asfortranarray(np.stack([every, every], 1))[::2, 0], map(int, want)):
+            self.assertTrue(np.array_equal(self.client.fetch({'t': keys})['t'].rows, rows[want]), repr(keys))
+
     def test_a_table_that_is_wider_or_narrower_after_a_publish(self) -> None:
         self.make()
         self.client.fetch({'t': [1]})
