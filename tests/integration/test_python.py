@@ -97,6 +97,8 @@ class Rows(PythonCase):
         self.assertTrue(np.isnan(self.client.fetch({'t': [1, COUNT]}, missing='nan')['t'].rows[1]).all())
         with self.assertRaisesRegex(KeyError, 'the first are %d' % COUNT):
             self.client.fetch({'t': [1, COUNT]}, missing='raise')
+        with self.assertRaisesRegex(KeyError, 'the first are %d' % COUNT):
+            self.client.fetch({'t': iter([1, COUNT])}, missing='raise')
         self.assertEqual(self.client.fetch({'t': []})['t'].rows.shape, (0, DIM))
 
     def test_a_scan_has_every_row(self) -> None:

@@ -177,7 +177,9 @@ class _PlanPart:
             struct.type, struct.count, struct.data, struct.bytes = lib.REP_KEY_U64, count, self.lent, 8 * count
         else:
             self.lent = Given()
-            count = self.lent.keys(struct, keys, "keys of '%s'" % self.spec.table)
+            name = "keys of '%s'" % self.spec.table
+            self.asked = listed(keys, name)         # an iterator gives them once
+            count = self.lent.keys(struct, self.asked, name)
         self.count = count
         if count > 8 * len(self.bits):
             self._make_bits(count)
@@ -240,9 +242,8 @@ class _PlanPart:
     def _miss(self, found: Array, rows: Array, missing: str, dtype: str) -> None:
         lost = np.flatnonzero(~found)
         if missing == 'raise':
-            keys = listed(self.asked)
             raise NotFound("table '%s': %d keys of %d have no row, the first are %s" % (
-                self.spec.table, len(lost), len(found), ', '.join(str(keys[i]) for i in lost[:5])))
+                self.spec.table, len(lost), len(found), ', '.join(str(self.asked[i]) for i in lost[:5])))
         if rows.dtype.kind != 'f':
             raise BadRequest("missing='nan': rows of %s have none" % dtype)
         rows[lost] = np.nan
