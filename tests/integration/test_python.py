@@ -109,6 +109,16 @@ class Rows(PythonCase):
         self.assertEqual(sorted(keys.tolist()), list(range(COUNT)))
         self.assertTrue(np.array_equal(np.concatenate([batch.rows for batch in batches]), rows[keys.astype(int)]))
 
+    def test_the_parts_of_a_scan_have_every_row_once(self) -> None:
+        self.make()
+        for count in (1, 2, 7):
+            keys = [int(key) for i in range(count) for batch in self.client.scan('t', shard=(i, count), batch=20)
+                    for key in batch.keys]
+            self.assertEqual(sorted(keys), list(range(COUNT)))
+        for wrong in ((1, 1), (2, 2), (-1, 2), (0, 0)):
+            with self.assertRaisesRegex(repstore.BadRequest, 'shard'):
+                next(self.client.scan('t', shard=wrong))
+
     def test_times_are_numbers_or_datetimes(self) -> None:
         self.make()
         when = np.array(['2024-01-01', '2024-01-02'], 'M8[D]')
