@@ -1,5 +1,6 @@
-/* transport.c - socket calls of a client, each bounded by a deadline. */
+/* transport.c - a connection of a client: made, and whole messages received, each within a deadline. */
 #include "client/transport.h"
+#include "client/transport_parts.h"
 
 #include "client/address.h"
 #include "client/clock.h"
@@ -18,12 +19,8 @@
 enum {
 	/* Holds the answer of 500 rows of 256 bytes with room to spare. */
 	RECEIVE_BYTES_MIN = 256 << 10,
-	/* Room for each recv; with less, a large answer takes too many calls. */
-	RECEIVE_ROOM_MIN = 64 << 10,
 	/* When so many bytes of a message are missing, one recv waits for all of them. */
 	RECEIVE_ALL_MIN = 16 << 10,
-	/* The bound of answers that are received while a request is being sent. */
-	RECEIVE_BYTES_MAX = 256 << 20,
 	SOCKET_BUFFER_BYTES = 4 << 20,
 	/* A signal that comes just before a system call waits is not noticed by that call. */
 	INTERRUPTED_MS = 500,
@@ -104,30 +101,21 @@ static void check_buffer(const struct transport *transport)
 	assert(transport->skim.at <= transport->len - transport->at);
 }
 
-/* Whoever sends or receives has connected before. */
-static void check_connected(const struct transport *transport)
+void transport_check_connected(const struct transport *transport)
 {
 	assert(transport->fd >= 0);
 	check_buffer(transport);
 }
 
-/* Where bytes are received to. */
-struct space {
-	uint8_t *at;
-	size_t room;
-	size_t missing; /* so many are known to come */
-};
-
-/* Makes the buffer large enough for `missing` bytes more. */
-static enum status make_room(struct transport *transport, size_t missing, struct error *err)
+enum status transport_make_room(struct transport *transport, size_t missing, struct error *err)
 {
 	check_buffer(transport);
 	if (transport->at == transport->len) {
 		transport->at = 0;
 		transport->len = 0;
 	}
-	if (missing < RECEIVE_ROOM_MIN) {
-		missing = RECEIVE_ROOM_MIN;
+	if (missing < TRANSPORT_ROOM_MIN) {
+		missing = TRANSPORT_ROOM_MIN;
 	}
 	if (transport->cap - transport->len >= missing) {
 		return STATUS_OK;
@@ -154,10 +142,8 @@ static enum status make_room(struct transport *transport, size_t missing, struct
 	return STATUS_OK;
 }
 
-/* One recv of at most `max` bytes, of which `n` came. AGAIN: nothing has come, because of MSG_DONTWAIT, the
- * socket's time-out or a signal. */
-static enum status receive_at(const struct transport *transport, const struct space *space,
-	int flags, size_t *n, struct error *err)
+enum status transport_receive_at(const struct transport *transport,
+	const struct transport_space *space, int flags, size_t *n, struct error *err)
 {
 	assert(space->room > 0);
 	const ssize_t got = recv(transport->fd, space->at, space->room, flags);
@@ -172,15 +158,7 @@ static enum status receive_at(const struct transport *transport, const struct sp
 		got == 0 ? "the daemon closed the connection" : strerror(errno));
 }
 
-/* Bytes have come into the free part of the buffer. */
-static void note_received(struct transport *transport, size_t n)
-{
-	transport->len += n;
-	check_buffer(transport);
-}
-
-/* Errors: CLOSED  whoever waits shall not go on. */
-static enum status check_interrupted(struct transport *transport, struct error *err)
+enum status transport_check_interrupted(struct transport *transport, struct error *err)
 {
 	if (transport->interrupted == NULL ||
 		!transport->interrupted(transport->interrupted_context)) {
@@ -190,105 +168,18 @@ static enum status check_interrupted(struct transport *transport, struct error *
 	return error_set(err, STATUS_CLOSED, "'%s': the call was interrupted", transport->address);
 }
 
-/* How long one system call waits of the time that is left; 0: without end. */
-static int64_t slice_ms(const struct transport *transport, int64_t left)
+int64_t transport_slice_ms(const struct transport *transport, int64_t left)
 {
 	const bool is_asked = transport->interrupted != NULL;
 	return is_asked && (left == 0 || left > INTERRUPTED_MS) ? INTERRUPTED_MS : left;
 }
 
-/* The same as poll takes it. */
-static int poll_ms(int64_t left)
+int transport_poll_ms(int64_t left)
 {
 	if (left == 0) {
 		return -1;
 	}
 	return left > INT32_MAX ? INT32_MAX : (int)left;
-}
-
-/* Waits until bytes can be sent, and receives what arrives meanwhile. */
-static enum status wait_to_send(struct transport *transport, int64_t deadline_ms, struct error *err)
-{
-	int64_t left = 0;
-	if (deadline_ms != CLOCK_NEVER_MS) {
-		left = deadline_ms - clock_now_ms();
-		if (left <= 0) {
-			return error_set(err, STATUS_TIMEOUT,
-				"'%s': the daemon took no more of the request in time",
-				transport->address);
-		}
-	}
-	left = slice_ms(transport, left);
-	struct pollfd wait = {.fd = transport->fd, .events = POLLIN | POLLOUT};
-	int ready = poll(&wait, 1, poll_ms(left));
-	if (ready < 0 && errno != EINTR) {
-		return error_set(err, STATUS_IO, "poll: %s", strerror(errno));
-	}
-	if (ready <= 0) {
-		return check_interrupted(transport, err);
-	}
-	if ((wait.revents & POLLIN) == 0) {
-		return STATUS_OK;
-	}
-	if (transport->len - transport->at >= RECEIVE_BYTES_MAX) {
-		return error_set(err, STATUS_TOO_LARGE,
-			"%zu bytes of answers wait to be received; receive some before sending more",
-			transport->len - transport->at);
-	}
-	enum status status = make_room(transport, RECEIVE_ROOM_MIN, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	const struct space space = {.at = transport->data + transport->len,
-		.room = transport->cap - transport->len};
-	size_t n = 0;
-	status = receive_at(transport, &space, MSG_DONTWAIT, &n, err);
-	note_received(transport, n);
-	return status == STATUS_AGAIN ? STATUS_OK : status;
-}
-
-enum status transport_try_send(struct transport *transport, const struct iovec *parts, size_t count,
-	size_t *sent, struct error *err)
-{
-	check_connected(transport);
-	/* sendmsg changes none of them. */
-	const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
-	const ssize_t n = sendmsg(transport->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-	*sent = n < 0 ? 0 : (size_t)n;
-	if (n >= 0) {
-		return STATUS_OK;
-	}
-	if (errno == EAGAIN || errno == EINTR) {
-		return STATUS_AGAIN;
-	}
-	return error_set(err, errno == ENOMEM ? STATUS_NO_MEMORY : STATUS_CLOSED,
-		"send to '%s': %s", transport->address, strerror(errno));
-}
-
-enum status transport_send(struct transport *transport, struct iovec *parts, size_t count,
-	int64_t deadline_ms, struct error *err)
-{
-	check_connected(transport);
-	while (count > 0) {
-		size_t sent = 0;
-		enum status status = transport_try_send(transport, parts, count, &sent, err);
-		if (status == STATUS_AGAIN) {
-			status = wait_to_send(transport, deadline_ms, err);
-		}
-		if (status != STATUS_OK) {
-			return status;
-		}
-		while (count > 0 && sent >= parts->iov_len) {
-			sent -= parts->iov_len;
-			parts++;
-			count--;
-		}
-		if (sent > 0) {
-			parts->iov_base = (uint8_t *)parts->iov_base + sent;
-			parts->iov_len -= sent;
-		}
-	}
-	return STATUS_OK;
 }
 
 /* Sets the socket's time-out to `left` ms; 0: none. A time-out that is set already stays while less
@@ -308,8 +199,8 @@ static enum status arm_timeout(struct transport *transport, int64_t left, struct
 }
 
 /* Looks for bytes without sleeping. AGAIN: none have come. */
-static enum status look_for_bytes(struct transport *transport, const struct space *space, size_t *n,
-	struct error *err)
+static enum status look_for_bytes(struct transport *transport, const struct transport_space *space,
+	size_t *n, struct error *err)
 {
 	if (transport->spin_us == 0 || transport->vain >= VAIN_MAX) {
 		return STATUS_AGAIN;
@@ -317,7 +208,7 @@ static enum status look_for_bytes(struct transport *transport, const struct spac
 	const int64_t end_us = clock_now_us() + transport->spin_us;
 	enum status status = STATUS_AGAIN;
 	do {
-		status = receive_at(transport, space, MSG_DONTWAIT, n, err);
+		status = transport_receive_at(transport, space, MSG_DONTWAIT, n, err);
 	} while (status == STATUS_AGAIN && clock_now_us() < end_us);
 	transport->vain = status == STATUS_AGAIN ? transport->vain + 1 : 0;
 	return status;
@@ -330,7 +221,7 @@ static void await_bytes(struct transport *transport, int64_t left)
 {
 	struct pollfd wait = {.fd = transport->fd, .events = POLLIN};
 	const int64_t began_us = transport->spin_us > 0 ? clock_now_us() : 0;
-	(void)poll(&wait, 1, poll_ms(left));
+	(void)poll(&wait, 1, transport_poll_ms(left));
 	if (transport->spin_us > 0 && clock_now_us() - began_us < transport->spin_us) {
 		transport->vain = 0;
 	}
@@ -338,10 +229,10 @@ static void await_bytes(struct transport *transport, int64_t left)
 
 /* The deadline is over. A process that was stopped, or a machine that was asleep, may have an answer
  * that came in time. */
-static enum status receive_late(const struct transport *transport, const struct space *space,
-	size_t *n, struct error *err)
+static enum status receive_late(const struct transport *transport,
+	const struct transport_space *space, size_t *n, struct error *err)
 {
-	enum status status = receive_at(transport, space, MSG_DONTWAIT, n, err);
+	enum status status = transport_receive_at(transport, space, MSG_DONTWAIT, n, err);
 	return status == STATUS_AGAIN ? error_set(err, STATUS_TIMEOUT, "'%s': no answer in time",
 						transport->address)
 				      : status;
@@ -349,7 +240,7 @@ static enum status receive_late(const struct transport *transport, const struct 
 
 /* Receives once: whatever has arrived, or all that is missing if that is known to be much. It may be
  * nothing. */
-static enum status receive_within(struct transport *transport, const struct space *space,
+static enum status receive_within(struct transport *transport, const struct transport_space *space,
 	int64_t deadline_ms, size_t *n, struct error *err)
 {
 	int64_t left = 0;
@@ -359,20 +250,20 @@ static enum status receive_within(struct transport *transport, const struct spac
 			return receive_late(transport, space, n, err);
 		}
 	}
-	left = slice_ms(transport, left);
+	left = transport_slice_ms(transport, left);
 	enum status status = look_for_bytes(transport, space, n, err);
 	if (status == STATUS_AGAIN && space->missing < RECEIVE_ALL_MIN) {
 		await_bytes(transport, left);
-		status = receive_at(transport, space, MSG_DONTWAIT, n, err);
+		status = transport_receive_at(transport, space, MSG_DONTWAIT, n, err);
 	} else if (status == STATUS_AGAIN) {
 		status = arm_timeout(transport, left, err);
-		const struct space all = {.at = space->at, .room = space->missing};
+		const struct transport_space all = {.at = space->at, .room = space->missing};
 		if (status == STATUS_OK) {
-			status = receive_at(transport, &all, MSG_WAITALL, n, err);
+			status = transport_receive_at(transport, &all, MSG_WAITALL, n, err);
 		}
 	}
 	/* AGAIN is a time-out or a signal. The clock tells which, when the caller comes back. */
-	return status == STATUS_AGAIN ? check_interrupted(transport, err) : status;
+	return status == STATUS_AGAIN ? transport_check_interrupted(transport, err) : status;
 }
 
 /* Receives more of the message at `at`. */
@@ -380,19 +271,20 @@ static enum status receive_more(struct transport *transport, int64_t deadline_ms
 {
 	size_t held = transport->len - transport->at;
 	size_t missing = transport->skim.need > held ? transport->skim.need - held : 0;
-	enum status status = make_room(transport, missing, err);
+	enum status status = transport_make_room(transport, missing, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	const bool is_head = transport->places_count > 0 && held == 0;
-	const struct space space = {.at = transport->data + transport->len,
+	const struct transport_space space = {.at = transport->data + transport->len,
 		.room = is_head ? PLACE_HEAD_BYTES : transport->cap - transport->len,
 		.missing = missing};
 	size_t n = 0;
 	status = deadline_ms == TRANSPORT_NOW_MS
-			 ? receive_at(transport, &space, MSG_DONTWAIT, &n, err)
+			 ? transport_receive_at(transport, &space, MSG_DONTWAIT, &n, err)
 			 : receive_within(transport, &space, deadline_ms, &n, err);
-	note_received(transport, n);
+	transport->len += n;
+	check_buffer(transport);
 	return status;
 }
 
@@ -440,7 +332,7 @@ static enum status fill_place(struct transport *transport, int64_t deadline_ms, 
 	memmove(head + 2, body + filled, behind - filled);
 	transport->len -= BIN32_HEAD_BYTES - 2 + filled;
 	while (filled < place->bytes) {
-		const struct space space = {.at = place->memory + filled,
+		const struct transport_space space = {.at = place->memory + filled,
 			.room = place->bytes - filled,
 			.missing = place->bytes - filled};
 		size_t n = 0;
@@ -491,7 +383,7 @@ enum status transport_take(struct transport *transport, struct wire_bytes *messa
 enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 	struct wire_bytes *message, struct error *err)
 {
-	check_connected(transport);
+	transport_check_connected(transport);
 	for (;;) {
 		enum status status = transport_take(transport, message, err);
 		if (status != STATUS_AGAIN) {
@@ -509,6 +401,6 @@ enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 
 enum status transport_fill(struct transport *transport, struct error *err)
 {
-	check_connected(transport);
+	transport_check_connected(transport);
 	return receive_more(transport, TRANSPORT_NOW_MS, err);
 }

@@ -161,5 +161,40 @@ class Layers(PythonCase):
                 client.forget_positions(**wrong)
 
 
+class Defaults(PythonCase):
+
+    def test_a_key_without_a_row_gets_what_its_table_says(self) -> None:
+        rows = np.arange(8, dtype='f4').reshape(2, 4)
+        given = np.array([9, 8, 7, 6], 'f4')
+        with self.client.new_release('r') as release:
+            for name, default in (('zeros', 'zeros'), ('mean', 'mean'), ('given', given), ('none', None)):
+                release.create_table(name, entity='item', kind='ir', dim=4, default=default)
+                release.load(name, [1, 2], rows)
+            release.create_table('i8', entity='item', kind='ir', dim=4, dtype='i8', default=np.arange(4, dtype='i1'),
+                                 default_scale=0.5)
+            release.seal().publish()
+        got = self.client.fetch({name: [1, 3] for name in ('zeros', 'mean', 'given')}, missing='default', want=['why'])
+        for name, expected in (('zeros', np.zeros(4)), ('mean', rows.mean(axis=0)), ('given', given)):
+            np.testing.assert_array_equal(got[name].rows, [rows[0], expected])
+            self.assertEqual(got[name].found.tolist(), [True, False])
+            why = got[name].why
+            assert why is not None
+            self.assertEqual(why.tolist(), [0, 5])
+        np.testing.assert_array_equal(
+            self.client.fetch({'i8': [3]}, dtype='f32', missing='default')['i8'].rows, [[0, 0.5, 1, 1.5]])
+        np.testing.assert_array_equal(self.client.fetch({'given': [3]})['given'].rows, np.zeros((1, 4)))
+        with self.assertRaises(repstore.BadRequest):
+            self.client.fetch({'none': [1]}, missing='default')
+        self.assertEqual({each.name: each.default for each in self.client.tables()},
+                         {'zeros': 'zeros', 'mean': 'mean', 'given': 'row', 'none': None, 'i8': 'row'})
+        draft: Any = self.client.new_release('draft')
+        wrongs: tuple[dict[str, Any], ...] = (
+            dict(default='median'), dict(default=np.ones(3, 'f4')), dict(default=np.ones(4, 'f2')),
+            dict(default='mean', dtype='bit'))
+        for wrong in wrongs:
+            with self.assertRaises(repstore.BadRequest):
+                draft.create_table('t', entity='item', kind='ir', **{'dim': 4, **wrong})
+
+
 if __name__ == '__main__':
     harness.main()

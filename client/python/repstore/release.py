@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from ._repstore import ffi, lib
 from .errors import BadRequest, Exists, check
 from .query import DType
@@ -21,6 +23,7 @@ _ENTITIES = {'user': lib.REP_USER, 'item': lib.REP_ITEM}
 _KINDS = {'ur': lib.REP_UR, 'ir': lib.REP_IR, 'cr': lib.REP_CR}
 _KEYS = {'u64': lib.REP_KEY_U64, 'bytes': lib.REP_KEY_BYTES}
 _INDEXES = {None: lib.REP_INDEX_NONE, 'balls': lib.REP_INDEX_BALLS}
+_DEFAULTS = {None: lib.REP_DEFAULT_NONE, 'zeros': lib.REP_DEFAULT_ZEROS, 'mean': lib.REP_DEFAULT_MEAN}
 _READS = {None: 0, 'sum': lib.REP_SUM, 'mean': lib.REP_MEAN, 'layer_norm': lib.REP_LAYER_NORM}
 
 
@@ -98,7 +101,8 @@ class Release:
                      dtype: DType = 'f32', key: Literal['u64', 'bytes'] = 'u64', views: int = 1,
                      ttl: float | None = None, tags: bool = False, index: Literal['balls'] | None = None,
                      decay_events: float = 0.0, half_life: float | None = None,
-                     read: Literal['sum', 'mean', 'layer_norm'] | None = None, exist_ok: bool = False) -> Release:
+                     read: Literal['sum', 'mean', 'layer_norm'] | None = None, default: Any = None,
+                     default_scale: float = 0.0, exist_ok: bool = False) -> Release:
         """Creates a table.
 
         Parameters
@@ -127,6 +131,11 @@ class Release:
             Of kind 'cr': each sample multiplies the sum by it; seconds that halve it.
         read : {'sum', 'mean', 'layer_norm'}, optional
             Of kind 'cr': what a fetch gives.
+        default : 'zeros', 'mean' or array_like, optional
+            What a fetch with missing='default' gives for a key without a row: zeros, the mean of the rows that were sealed,
+            or this row, of the table's dtype.
+        default_scale : float, optional
+            Of a `default` row of i8.
         exist_ok : bool, optional
             One that is there and is alike will do.
 
@@ -148,6 +157,12 @@ class Release:
         spec.index, spec.reading = _one_of('index', index, _INDEXES), _one_of('read', read, _READS)
         spec.decay_events = decay_events
         spec.half_life_ms = 0 if half_life is None else whole('half_life', int(half_life * 1000), 1)
+        if default is None or isinstance(default, str):
+            spec.default_kind = _one_of('default', default, _DEFAULTS)
+        else:
+            row = np.asarray(default).reshape(1, -1)
+            spec.default_kind, spec.default_scale = lib.REP_DEFAULT_ROW, default_scale
+            spec.default_row, spec.default_row_bytes, _, _, _ = given.matrix(row, 1, dtype, 'default')
         try:
             self._call(lib.rep_table_create, spec)
         except Exists:

@@ -513,16 +513,20 @@ _WORDS = {'entity': {lib.REP_USER: 'user', lib.REP_ITEM: 'item'},
           'kind': {lib.REP_UR: 'ur', lib.REP_IR: 'ir', lib.REP_CR: 'cr'},
           'key_type': {lib.REP_KEY_U64: 'u64', lib.REP_KEY_BYTES: 'bytes'},
           'reading': {lib.REP_SUM: 'sum', lib.REP_MEAN: 'mean', lib.REP_LAYER_NORM: 'layer_norm'},
-          'index': {lib.REP_INDEX_BALLS: 'balls'}, 'dtype': _NAMES}
+          'index': {lib.REP_INDEX_BALLS: 'balls'}, 'dtype': _NAMES,
+          'default': {lib.REP_DEFAULT_ZEROS: 'zeros', lib.REP_DEFAULT_MEAN: 'mean', lib.REP_DEFAULT_ROW: 'row'}}
+# What goes in alone, or is called something else here.
+_HIDDEN = {'reserved', 'default_row', 'default_row_bytes', 'default_scale'}
 
 
 def record_from(struct: Any) -> Record:
     """A struct of numbers and texts of the library, in the words of create_table."""
     values: dict[str, Any] = {}
     for name, kind in ffi.typeof(struct).fields:
-        if name == 'reserved':
+        if name in _HIDDEN:
             continue
         value = getattr(struct, name)
+        name = 'default' if name == 'default_kind' else name
         if kind.type.kind == 'struct':
             values.update(record_from(value).values)
         elif kind.type.kind == 'array':

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,17 +11,14 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from .client import Client
 from .query import DType
-from .rows import Array, Batch
-
-_ODD = np.uint64(0x9e3779b97f4a7c15)    # spreads keys that have a stride
+from .rows import Batch
 
 
 class Rows(IterableDataset):  # type: ignore[misc]
     """All rows of a table, in batches, for a DataLoader with `batch_size=None`.
 
     The client is opened where rows are read, so in the worker: nothing of the parent's connection is used there. With
-    several workers each reads the whole table and keeps the rows whose key's hash is its own, so that all together yield
-    each row once.
+    several workers each reads a part of the table of its own, so that all together yield each row once.
 
     Parameters
     ----------
@@ -60,26 +56,18 @@ class Rows(IterableDataset):  # type: ignore[misc]
         worker = get_worker_info()
         number, count = (0, 1) if worker is None else (worker.id, worker.num_workers)
         with Client(**self._client) as client:  # type: ignore[arg-type]
-            for batch in client.scan(**self._scan):  # type: ignore[arg-type]
-                mine = None if count == 1 else np.flatnonzero(_hashes(batch.keys) % np.uint64(count) == number)
-                if mine is None or len(mine):
-                    yield _tensors(batch, mine)
+            shard = None if count == 1 else (number, count)
+            for batch in client.scan(**self._scan, shard=shard):  # type: ignore[arg-type]
+                yield _tensors(batch)
 
 
-def _hashes(keys: Array) -> Array:
-    if keys.dtype == object:
-        return np.fromiter(map(zlib.crc32, keys), np.uint64, len(keys))
-    return (keys * _ODD) >> np.uint64(33)
-
-
-def _tensors(batch: Batch, mine: Array | None) -> dict[str, Any]:
-    """A batch, or some of its rows, as tensors; int64 has the bits of what torch has no type for."""
+def _tensors(batch: Batch) -> dict[str, Any]:
+    """A batch as tensors; int64 has the bits of what torch has no type for."""
     out: dict[str, Any] = {}
     for name in ('keys', 'rows', 'times', 'tags', 'scales', 'weights'):
         column = getattr(batch, name)
         if column is None:
             continue
-        column = column if mine is None else column[mine]
         if column.dtype == object:
             out[name] = column.tolist()
         elif name == 'rows' and batch.dtype == 'bf16':
