@@ -21,6 +21,7 @@ struct answer {
 	uint32_t dim;
 	uint32_t views;
 	enum dtype dtype;
+	bool is_placed; /* the rows were received into a part's memory */
 	size_t stride;
 	struct wire_bytes found;
 	struct wire_bytes rows;
@@ -29,7 +30,6 @@ struct answer {
 	struct wire_bytes tags;
 	struct wire_bytes weights;
 	struct wire_bytes why;
-	bool is_placed; /* the rows were received into a part's memory */
 	uint8_t *moved; /* owned: rows that were received into another part's memory; or NULL */
 };
 

@@ -37,7 +37,7 @@ def _are_alike(asked: Any, there: Any) -> bool:
     """Whether a table is what was asked for; what was left out may be anything."""
     return all(getattr(asked, name) in (getattr(there, name), 0) for name in (
         'entity', 'kind', 'dtype', 'key_type', 'dim', 'views', 'ttl_ms', 'tags', 'index', 'decay_events', 'half_life_ms',
-        'reading'))
+        'reading', 'default_kind'))
 
 
 def _digest(chunk: Callable[[slice], tuple[Given, Any]], chunks: Sequence[slice]) -> str:
