@@ -4,6 +4,7 @@ somebody still sees is filled again. Prepared queries, and nothing that grows.""
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import signal
 import threading
@@ -169,24 +170,44 @@ class Reuse(Wide):
         thread.join()
         self.assertEqual(wrong, [])
 
+    def on_alarm(self, handler: Callable[[], None], seconds: float) -> None:
+        """Runs it at an alarm, once; it may set the next."""
+        before = signal.signal(signal.SIGALRM, lambda *_: handler())
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
     def test_a_signal_handler_may_fetch_too(self) -> None:
-        """It runs between the steps of the fetch that it interrupts, with the same tables."""
+        """It runs between the steps of the fetch that it interrupts, or while that waits, with the same tables."""
         seen: list[bool] = []
 
-        def on_alarm(*_: Any) -> None:
+        def fetch_too() -> None:
             seen.append(np.array_equal(self.fetch(400, 900), self.rows[400:1300]))
+            signal.setitimer(signal.ITIMER_REAL, 0.002)
 
-        before = signal.signal(signal.SIGALRM, on_alarm)
-        signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
-        try:
-            for i in range(500):
-                self.assertTrue(np.array_equal(self.fetch(i), self.rows[i:i + 1000]))
-                if i == 499 and not seen:
-                    signal.pause()
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-        self.assertTrue(seen and all(seen))
+        self.on_alarm(fetch_too, 0.002)
+        for i in range(500):
+            self.assertTrue(np.array_equal(self.fetch(i), self.rows[i:i + 1000]))
+        while not seen:
+            signal.pause()
+        self.assertTrue(all(seen))
+
+    def test_a_signal_handler_may_fetch_and_close_while_a_call_waits(self) -> None:
+        self.fetch()
+        seen: list[Any] = []
+
+        def go_on() -> None:
+            self.daemon.process.send_signal(signal.SIGCONT)
+            seen.append(self.fetch(9))
+            self.client.close()
+
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(os.kill, self.daemon.process.pid, signal.SIGCONT)
+        os.waitpid(self.daemon.process.pid, os.WUNTRACED)       # until it stands
+        self.on_alarm(go_on, 0.1)
+        self.assertTrue(np.array_equal(self.fetch(3), self.rows[3:1003]))
+        self.assertTrue(np.array_equal(seen[0], self.rows[9:1009]))
+        self.assertTrue(np.array_equal(self.fetch(5), self.rows[5:1005]))
 
 
 class Prepared(Wide):

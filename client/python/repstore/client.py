@@ -79,6 +79,8 @@ class _Connection:
         self.error = ffi.new('struct rep_error *')
         self.plans: dict[Key, Plan] = {}
         self.pool = Pool()
+        self.is_busy = False                        # within a call, and so are the signal handlers that run in it
+        self.inner: Optional[_Connection] = None    # that of such handlers
         check(lib.rep_connect(options, out, self.error), self.error)
         self.client = ffi.gc(out[0], lib.rep_close)
         self.timeout_ms: Optional[int] = None
@@ -89,7 +91,11 @@ class _Connection:
         self.timeout_ms = timeout_ms
 
     def call(self, function: Any, *args: Any) -> None:
-        check(function(self.client, *args, self.error), self.error)
+        self.is_busy = True
+        try:
+            check(function(self.client, *args, self.error), self.error)
+        finally:
+            self.is_busy = False
 
     def take_plan(self, key: Key, shapes: Shapes) -> Plan:
         """Of this caller alone, until it gives it back."""
@@ -162,6 +168,10 @@ class Client:
         timeout_ms = self._where.timeout_ms if timeout is NOT_GIVEN else ms(timeout)
         if connection is None or connection.pid != os.getpid():
             connection = self._local.connection = _Connection(self._where, timeout_ms)
+        while connection.is_busy:       # a signal handler calls, in the middle of a call of its own thread
+            if connection.inner is None:
+                connection.inner = _Connection(self._where, timeout_ms)
+            connection = connection.inner
         if connection.timeout_ms != timeout_ms:
             connection.limit(timeout_ms)
         return connection
@@ -198,8 +208,10 @@ class Client:
     def close(self) -> None:
         """Closes the connection of this thread; the next call opens another."""
         connection: _Connection | None = getattr(self._local, 'connection', None)
-        if connection is not None and connection.pid == os.getpid():
-            ffi.release(connection.client)
+        while connection is not None and connection.pid == os.getpid():
+            if not connection.is_busy:      # else a signal handler closes it, and it goes when its call has ended
+                ffi.release(connection.client)
+            connection = connection.inner
         self._local.connection = None
 
     def __enter__(self) -> Client:
