@@ -263,7 +263,7 @@ static enum status connect_now(rep_client *client, struct error *err)
 		const int64_t share_ms = (deadline_ms - now_ms) / (int64_t)left;
 		status = connect_to(client, options->addresses[client->address], now_ms + share_ms,
 			err);
-		if (status == STATUS_OK) {
+		if (status == STATUS_OK || client->transport.was_interrupted) {
 			break;
 		}
 		client->address = (client->address + 1) % options->addresses_count;

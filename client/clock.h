@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define CLOCK_NEVER_MS INT64_MAX
+#define CLOCK_NEVER_US INT64_MAX
 
 static inline int64_t clock_now_ms(void)
 {

@@ -349,7 +349,7 @@ static enum status move_rows(struct answer *answers, const struct rep_part *part
 	return STATUS_OK;
 }
 
-/* Fills all parts, or none. */
+/* Fills all parts, or none but for rows that were received into their memory. */
 static enum status fill_parts(struct answer *answers, struct rep_part *parts, size_t count,
 	struct error *err)
 {

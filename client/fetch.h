@@ -21,7 +21,7 @@ struct fetch_answer {
 };
 
 /* Fills the parts from an answer; `out` may be NULL. Errors: PROTOCOL; TOO_LARGE  there is not the room
- * for some rows: shapes are filled, nothing else is. */
+ * for some rows: of the parts only shapes are filled, but rows may have been received into their memory. */
 enum status fetch_read(const struct fetch_answer *answer, struct rep_part *parts, size_t count,
 	struct rep_fetched *out, struct error *err);
 

@@ -4,10 +4,11 @@
 #include "client/field.h"
 #include "client/response.h"
 #include "config.h"
+#include "schema/protocol.h"
 
 #include <string.h>
 
-enum { PROTOCOL_VERSION = 1, HELLO_MSGID = 0 };
+enum { HELLO_MSGID = 0 };
 
 static const struct {
 	enum hello_feature feature;

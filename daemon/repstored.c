@@ -2,6 +2,8 @@
 #include "daemon/journal.h"
 #include "daemon/process.h"
 #include "daemon/settings.h"
+#include "daemon/store/formats.h"
+#include "schema/protocol.h"
 
 #include "config.h"
 
@@ -27,6 +29,17 @@ static bool hold_standard_files(void)
 	return fd >= 0 && close(fd) == 0;
 }
 
+static void print_version(void)
+{
+	(void)printf("repstored %s\nprotocol %d\nformats", REPSTORE_VERSION, PROTOCOL_VERSION);
+	for (size_t i = 0; i < store_formats_count; i++) {
+		(void)printf("%s %s %u", i > 0 ? "," : "", store_formats[i].name,
+			store_formats[i].version);
+	}
+	(void)printf("\nbuild %s, systemd %s\n", REPSTORE_BUILD,
+		REPSTORE_HAVE_SYSTEMD ? "yes" : "no");
+}
+
 int main(int argc, char **argv)
 {
 	if (!hold_standard_files()) {
@@ -47,7 +60,7 @@ int main(int argc, char **argv)
 		return PROCESS_DONE;
 	}
 	if (wish == SETTINGS_VERSION) {
-		(void)printf("repstored %s\n", REPSTORE_VERSION);
+		print_version();
 		return PROCESS_DONE;
 	}
 	/* The file at the usual place need not exist. */

@@ -190,9 +190,9 @@ bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t 
 	return false;
 }
 
-bool rpc_response_read(const uint8_t *data, size_t len, uint32_t *msgid)
+bool rpc_response_read(const uint8_t *data, size_t len, uint32_t *msgid, bool *failed)
 {
-	enum { ITEMS = 4 };
+	enum { ITEMS = 4, NIL = 0xc0 };
 	struct cursor cursor = {.at = data, .end = data + len, .ok = true};
 	const uint64_t items = take_array(&cursor);
 	const uint64_t type = take_uint(&cursor);
@@ -201,5 +201,6 @@ bool rpc_response_read(const uint8_t *data, size_t len, uint32_t *msgid)
 		return false;
 	}
 	*msgid = (uint32_t)number;
+	*failed = cursor.at < cursor.end && *cursor.at != NIL;
 	return true;
 }

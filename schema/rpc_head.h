@@ -31,7 +31,7 @@ enum rpc_head_reach rpc_head_read(const uint8_t *data, size_t len, struct rpc_he
  * loop. */
 bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t *out);
 
-/* Reads the msgid of a response. False: it is none. */
-bool rpc_response_read(const uint8_t *data, size_t len, uint32_t *msgid);
+/* Reads the msgid of a response, and whether it is an error. False: it is none. */
+bool rpc_response_read(const uint8_t *data, size_t len, uint32_t *msgid, bool *failed);
 
 #endif

@@ -16,8 +16,8 @@
 
 enum {
 	KEPT_BYTES_MAX = 256 << 20,
-	SILENT_US = 1000 *
-		    1000, /* a daemon that owed answers for so long and said nothing is given up */
+	/* A daemon that owed answers for so long and said nothing is given up. */
+	SILENT_US = 3 * 1000 * 1000,
 };
 
 /* ---- what is due ---- */
@@ -28,7 +28,7 @@ static int64_t sooner(int64_t left, int64_t right)
 }
 
 /* Until when a call has to get on. */
-static int64_t due_of(const rep_async *async, const struct call *call)
+static int64_t due_of(const rep_async *async, const struct async_call *call)
 {
 	const bool waits = call->peers[ASYNC_MAIN].part == PART_QUEUED &&
 			   async->sides[ASYNC_MAIN].peer.state != PEER_UP;
@@ -42,9 +42,9 @@ static void expire(rep_async *async, int64_t now_us)
 	if (now_us < async->due_us) {
 		return;
 	}
-	async->due_us = CLOCK_NEVER_MS;
+	async->due_us = CLOCK_NEVER_US;
 	for (uint32_t i = 0; i < async->slots_count; i++) {
-		struct call *call = async->slots[i];
+		struct async_call *call = async->slots[i];
 		if (!call->is_used || call->is_over) {
 			continue;
 		}
@@ -59,6 +59,11 @@ static void expire(rep_async *async, int64_t now_us)
 	}
 }
 
+static bool may_receive(const rep_async *async)
+{
+	return async->kept_bytes < KEPT_BYTES_MAX;
+}
+
 /* A daemon that says nothing while it owes answers that are overdue may be gone without a word. */
 static void give_up_silent(rep_async *async, int64_t now_us)
 {
@@ -67,7 +72,7 @@ static void give_up_silent(rep_async *async, int64_t now_us)
 		return;
 	}
 	async->overdue = 0;
-	if (main->peer.state == PEER_UP && !link_is_alone(&main->owed) &&
+	if (main->peer.state == PEER_UP && !link_is_alone(&main->owed) && may_receive(async) &&
 		now_us - main->heard_us >= SILENT_US) {
 		struct error err;
 		error_set(&err, STATUS_TIMEOUT, "'%s': no answer in time",
@@ -81,7 +86,8 @@ static void hedge(rep_async *async, int64_t now_us)
 {
 	const struct peer *peer = &async->sides[ASYNC_HEDGE].peer;
 	while (!link_is_alone(&async->may_hedge)) {
-		struct call *call = LINK_OWNER(async->may_hedge.next, struct call, may_hedge);
+		struct async_call *call =
+			LINK_OWNER(async->may_hedge.next, struct async_call, may_hedge);
 		if (now_us - call->begun_us < async->hedge.delay_us) {
 			return;
 		}
@@ -107,7 +113,8 @@ static int64_t next_due(const rep_async *async)
 		due_us = sooner(due_us, peer_due_us(&second->peer));
 	}
 	if (!link_is_alone(&async->may_hedge)) {
-		const struct call *call = LINK_OWNER(async->may_hedge.next, struct call, may_hedge);
+		const struct async_call *call =
+			LINK_OWNER(async->may_hedge.next, struct async_call, may_hedge);
 		due_us = sooner(due_us, call->begun_us + async->hedge.delay_us);
 	}
 	return due_us;
@@ -137,18 +144,13 @@ static void note_timer(rep_async *async, int64_t now_us)
 	uint64_t count = 0;
 	if (now_us >= async->armed_us &&
 		read(async->timer, &count, sizeof count) == (ssize_t)sizeof count) {
-		async->armed_us = CLOCK_NEVER_MS;
+		async->armed_us = CLOCK_NEVER_US;
 	}
 }
 
 static unsigned sides_of(const rep_async *async)
 {
 	return async->has_hedge ? ASYNC_PEERS : 1;
-}
-
-static bool may_receive(const rep_async *async)
-{
-	return async->kept_bytes < KEPT_BYTES_MAX;
 }
 
 /* Watches the sockets for what is wanted now, and the clock. */
@@ -204,13 +206,20 @@ void async_connect(rep_async *async)
 
 /* ---- calls ---- */
 
-enum status async_begin(rep_async *async, enum call_kind kind, struct call **out, struct error *err)
+static enum status check_gone(const rep_async *async, struct error *err)
 {
-	if (async->is_gone) {
-		return error_set(err, STATUS_CLOSED, "the connection is gone: %s",
-			async->sides[ASYNC_MAIN].peer.error.text);
+	return !async->is_gone ? STATUS_OK
+			       : error_set(err, STATUS_CLOSED, "the connection is gone: %s",
+					 async->sides[ASYNC_MAIN].peer.error.text);
+}
+
+enum status async_begin(rep_async *async, enum call_kind kind, struct async_call **out,
+	struct error *err)
+{
+	enum status status = check_gone(async, err);
+	if (status == STATUS_OK) {
+		status = calls_new(async, out, err);
 	}
-	const enum status status = calls_new(async, out, err);
 	if (status == STATUS_OK) {
 		(*out)->kind = kind;
 		(*out)->is_read = kind == CALL_FETCH || kind == CALL_RETRIEVE || kind == CALL_SCORE;
@@ -219,7 +228,7 @@ enum status async_begin(rep_async *async, enum call_kind kind, struct call **out
 	return status;
 }
 
-static enum status copy_request(const rep_async *async, struct call *call, struct error *err)
+static enum status copy_request(const rep_async *async, struct async_call *call, struct error *err)
 {
 	const struct request *request = &async->request;
 	call->len = request->writer.len + request->tail.len;
@@ -241,17 +250,17 @@ static enum status copy_request(const rep_async *async, struct call *call, struc
 	return STATUS_OK;
 }
 
-static void abandon(rep_async *async, struct call *call)
+static void abandon(rep_async *async, struct async_call *call)
 {
 	call->is_taken = true;
 	calls_end(async, call, STATUS_INTERNAL, NULL);
 }
 
-static void set_times(rep_async *async, struct call *call, int64_t now_us)
+static void set_times(rep_async *async, struct async_call *call, int64_t now_us)
 {
 	const int64_t timeout_us = (int64_t)async->request.timeout_ms * 1000;
 	call->begun_us = now_us;
-	call->deadline_us = timeout_us != 0 ? now_us + timeout_us : CLOCK_NEVER_MS;
+	call->deadline_us = timeout_us != 0 ? now_us + timeout_us : CLOCK_NEVER_US;
 	call->connect_by_us = now_us + (int64_t)async->options.connect_timeout_ms * 1000;
 	const bool is_up = async->sides[ASYNC_MAIN].peer.state == PEER_UP;
 	async->due_us = sooner(async->due_us, call->deadline_us);
@@ -273,8 +282,8 @@ static void drop_dead(rep_async *async, int64_t now_us)
 	}
 }
 
-enum status async_commit(rep_async *async, struct call *call, enum status written, uint64_t *ticket,
-	struct error *err)
+enum status async_commit(rep_async *async, struct async_call *call, enum status written,
+	uint64_t *ticket, struct error *err)
 {
 	if (call == NULL) {
 		return written;
@@ -287,6 +296,11 @@ enum status async_commit(rep_async *async, struct call *call, enum status writte
 	if (status == STATUS_OK && main->state == PEER_UP) {
 		status = hello_need(&main->daemon, async->request.needs, err);
 	}
+	const int64_t now_us = clock_now_us();
+	if (status == STATUS_OK && !call->is_read) {
+		drop_dead(async, now_us);
+		status = check_gone(async, err);
+	}
 	if (status == STATUS_OK) {
 		status = copy_request(async, call, err);
 	}
@@ -294,16 +308,12 @@ enum status async_commit(rep_async *async, struct call *call, enum status writte
 		abandon(async, call);
 		return status;
 	}
-	const int64_t now_us = clock_now_us();
 	set_times(async, call, now_us);
 	async->counters.calls++;
 	if (async->has_hedge && call->is_read && call->kind != CALL_ANY) {
 		call->is_hedgeable = true;
 		hedge_note_read(&async->hedge);
 		link_append(&async->may_hedge, &call->may_hedge);
-	}
-	if (!call->is_read) {
-		drop_dead(async, now_us);
 	}
 	side_queue(async, ASYNC_MAIN, call);
 	*ticket = call->ticket;
@@ -317,13 +327,13 @@ bool rep_async_next(rep_async *async, uint64_t *ticket)
 	if (link_is_alone(&async->done)) {
 		return false;
 	}
-	struct call *call = LINK_OWNER(async->done.next, struct call, done);
+	struct async_call *call = LINK_OWNER(async->done.next, struct async_call, done);
 	link_remove(&call->done);
 	*ticket = call->ticket;
 	return true;
 }
 
-static void let_go(rep_async *async, struct call *call)
+static void let_go(rep_async *async, struct async_call *call)
 {
 	const bool was_full = !may_receive(async);
 	call->is_taken = true;
@@ -335,7 +345,7 @@ static void let_go(rep_async *async, struct call *call)
 }
 
 /* Says why a call ended without an answer. */
-static enum status fail(const rep_async *async, const struct call *call, struct error *err)
+static enum status fail(const rep_async *async, const struct async_call *call, struct error *err)
 {
 	const struct peer *main = &async->sides[ASYNC_MAIN].peer;
 	const char *address = main->transport.address;
@@ -350,7 +360,8 @@ static enum status fail(const rep_async *async, const struct call *call, struct 
 			call->is_read ? "" : "; whether it was done is not known");
 	}
 	if (call->status == STATUS_IO) {
-		return error_set(err, call->status, "no connection in time: %s",
+		return error_set(err, call->status, "no connection%s: %s",
+			async->is_gone ? "" : " in time",
 			main->error.status != STATUS_OK ? main->error.text : address);
 	}
 	if (call->status == STATUS_UNSUPPORTED) {
@@ -361,7 +372,7 @@ static enum status fail(const rep_async *async, const struct call *call, struct 
 }
 
 /* Parses an answer. An error that the daemon answered is returned as the status. */
-static enum status open_answer(struct call *call, struct async_reply *out, struct error *err)
+static enum status open_answer(struct async_call *call, struct async_reply *out, struct error *err)
 {
 	struct rpc_envelope envelope = {0};
 	out->bytes = call->answer;
@@ -375,10 +386,24 @@ static enum status open_answer(struct call *call, struct async_reply *out, struc
 	return status;
 }
 
+/* Who answers what nobody understands is not asked again over the same connection. */
+static void give_up_answerer(rep_async *async, const struct async_call *call)
+{
+	const enum async_peer which = call->answered_by;
+	const struct peer *peer = &async->sides[which].peer;
+	if (peer->state == PEER_UP && peer->losses == call->answered_losses) {
+		struct error err;
+		error_set(&err, STATUS_PROTOCOL, "an answer of another shape");
+		const int64_t now_us = clock_now_us();
+		side_lose(async, which, &err, now_us);
+		settle_between(async, now_us);
+	}
+}
+
 enum status async_take(rep_async *async, uint64_t ticket, enum call_kind kind,
 	struct async_reply *out, struct error *err)
 {
-	struct call *call = calls_find(async, ticket);
+	struct async_call *call = calls_find(async, ticket);
 	*out = (struct async_reply){.call = call};
 	if (call == NULL || call->kind != kind || !call->is_over) {
 		return error_set(err, STATUS_BAD_REQUEST, "ticket: %llu is %s",
@@ -390,6 +415,9 @@ enum status async_take(rep_async *async, uint64_t ticket, enum call_kind kind,
 	link_remove(&call->done); /* it may be taken before rep_async_next came to it */
 	const enum status status =
 		call->status == STATUS_OK ? open_answer(call, out, err) : fail(async, call, err);
+	if (status == STATUS_PROTOCOL && call->status == STATUS_OK) {
+		give_up_answerer(async, call);
+	}
 	if (status != STATUS_OK) {
 		let_go(async, call);
 	}
@@ -402,20 +430,16 @@ enum status async_taken(rep_async *async, struct async_reply *reply, enum status
 	if (read == STATUS_TOO_LARGE) {
 		return read;
 	}
-	let_go(async, reply->call);
-	if (read == STATUS_PROTOCOL && async->sides[ASYNC_MAIN].peer.state == PEER_UP) {
-		struct error err;
-		error_set(&err, STATUS_PROTOCOL, "an answer of another shape");
-		const int64_t now_us = clock_now_us();
-		side_lose(async, ASYNC_MAIN, &err, now_us);
-		settle_between(async, now_us);
+	if (read == STATUS_PROTOCOL) {
+		give_up_answerer(async, reply->call);
 	}
+	let_go(async, reply->call);
 	return read;
 }
 
 void rep_async_cancel(rep_async *async, uint64_t ticket)
 {
-	struct call *call = calls_find(async, ticket);
+	struct async_call *call = calls_find(async, ticket);
 	if (call == NULL) {
 		return;
 	}

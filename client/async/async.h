@@ -39,7 +39,7 @@ enum call_part {
 	PART_OWED,   /* it was sent, and the answer has not come */
 };
 
-struct call {
+struct async_call {
 	uint64_t ticket; /* the slot's number in the lowest bits, and its generation */
 	bool is_used;    /* else the slot is free */
 	enum call_kind kind;
@@ -48,7 +48,7 @@ struct call {
 	bool is_over;      /* it was answered, or has failed */
 	bool is_taken;     /* nobody will ask for the result */
 	uint8_t losses;    /* of connections that owed the answer */
-	unsigned needs; /* features that the daemon must have, of enum hello_feature */
+	unsigned needs;    /* features that the daemon must have, of enum hello_feature */
 	/* The request. NULL once it has been sent and will not be again. */
 	uint8_t *bytes; /* owned */
 	size_t len;
@@ -63,6 +63,8 @@ struct call {
 	struct link may_hedge; /* reads in the order begun */
 	/* The result: `status`, and an answer if that is OK. */
 	enum status status;
+	enum async_peer answered_by;
+	uint64_t answered_losses; /* of that peer then */
 	struct wire_bytes answer; /* in the buffer of the peer's transport, or in `kept` */
 	uint8_t *kept;            /* owned */
 	struct link borrowing;    /* among the calls whose answers are in that buffer */
@@ -92,7 +94,7 @@ struct rep_async {
 	struct request request; /* of the call that is being made */
 	struct async_side sides[ASYNC_PEERS];
 	struct hedge hedge;
-	struct call **slots; /* owned */
+	struct async_call **slots; /* owned */
 	uint32_t slots_count;
 	uint32_t slots_cap;
 	struct link idle; /* of slots that are free */
@@ -110,16 +112,16 @@ struct rep_async {
 void async_connect(rep_async *async);
 
 /* Begins a call; its request is async->request. Errors: BUSY  too many are under way; NO_MEMORY. */
-enum status async_begin(rep_async *async, enum call_kind kind, struct call **out,
+enum status async_begin(rep_async *async, enum call_kind kind, struct async_call **out,
 	struct error *err);
 
 /* Sends what was written, if `written` says that it was; else ends the call. Errors: `written`; BUSY  too many bytes wait to be sent; CLOSED, TOO_LARGE, NO_MEMORY. */
-enum status async_commit(rep_async *async, struct call *call, enum status written, uint64_t *ticket,
-	struct error *err);
+enum status async_commit(rep_async *async, struct async_call *call, enum status written,
+	uint64_t *ticket, struct error *err);
 
 /* An answer; it is valid until async_taken. */
 struct async_reply {
-	struct call *call;
+	struct async_call *call;
 	struct wire_message *message; /* owned */
 	struct wire_value result;
 	struct wire_bytes bytes;

@@ -25,7 +25,7 @@ static enum status grow(rep_async *async, struct error *err)
 		return STATUS_OK;
 	}
 	const uint32_t cap = async->slots_cap == 0 ? SLOTS_MIN : async->slots_cap * 2;
-	struct call **slots = realloc(async->slots, cap * sizeof(struct call *));
+	struct async_call **slots = realloc(async->slots, cap * sizeof(struct async_call *));
 	if (slots == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "no memory for %u calls", cap);
 	}
@@ -46,7 +46,7 @@ static enum status add_slot(rep_async *async, struct error *err)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	struct call *call = calloc(1, sizeof *call);
+	struct async_call *call = calloc(1, sizeof *call);
 	if (call == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "no memory for a call");
 	}
@@ -57,7 +57,7 @@ static enum status add_slot(rep_async *async, struct error *err)
 	return STATUS_OK;
 }
 
-enum status calls_new(rep_async *async, struct call **out, struct error *err)
+enum status calls_new(rep_async *async, struct async_call **out, struct error *err)
 {
 	if (link_is_alone(&async->idle)) {
 		const enum status status = add_slot(async, err);
@@ -65,10 +65,10 @@ enum status calls_new(rep_async *async, struct call **out, struct error *err)
 			return status;
 		}
 	}
-	struct call *call = LINK_OWNER(async->idle.next, struct call, done);
+	struct async_call *call = LINK_OWNER(async->idle.next, struct async_call, done);
 	link_remove(&call->done);
 	/* The next generation of the slot; a ticket is never 0. */
-	*call = (struct call){.ticket = call->ticket + SLOTS_MAX, .is_used = true};
+	*call = (struct async_call){.ticket = call->ticket + SLOTS_MAX, .is_used = true};
 	for (size_t i = 0; i < ASYNC_PEERS; i++) {
 		link_init(&call->peers[i].link);
 	}
@@ -80,22 +80,22 @@ enum status calls_new(rep_async *async, struct call **out, struct error *err)
 	return STATUS_OK;
 }
 
-struct call *calls_find(const rep_async *async, uint64_t ticket)
+struct async_call *calls_find(const rep_async *async, uint64_t ticket)
 {
 	const uint32_t slot = slot_of(ticket);
-	struct call *call = slot < async->slots_count ? async->slots[slot] : NULL;
+	struct async_call *call = slot < async->slots_count ? async->slots[slot] : NULL;
 	const bool is_it = call != NULL && call->is_used && call->ticket == ticket;
 	return is_it && !call->is_taken ? call : NULL;
 }
 
-struct call *calls_of_msgid(const rep_async *async, uint32_t msgid)
+struct async_call *calls_of_msgid(const rep_async *async, uint32_t msgid)
 {
 	const uint32_t slot = slot_of(msgid);
-	struct call *call = slot < async->slots_count ? async->slots[slot] : NULL;
+	struct async_call *call = slot < async->slots_count ? async->slots[slot] : NULL;
 	return call != NULL && call->is_used && (uint32_t)call->ticket == msgid ? call : NULL;
 }
 
-void calls_drop_answer(rep_async *async, struct call *call)
+void calls_drop_answer(rep_async *async, struct async_call *call)
 {
 	link_remove(&call->borrowing);
 	if (call->kept != NULL) {
@@ -107,7 +107,7 @@ void calls_drop_answer(rep_async *async, struct call *call)
 	call->answer = (struct wire_bytes){0};
 }
 
-void calls_end(rep_async *async, struct call *call, enum status status,
+void calls_end(rep_async *async, struct async_call *call, enum status status,
 	const struct wire_bytes *answer)
 {
 	assert(!call->is_over);
@@ -126,7 +126,7 @@ void calls_end(rep_async *async, struct call *call, enum status status,
 	calls_free_if_done(async, call);
 }
 
-void calls_free_if_done(rep_async *async, struct call *call)
+void calls_free_if_done(rep_async *async, struct async_call *call)
 {
 	bool is_needed = !call->is_over || !call->is_taken;
 	for (size_t i = 0; i < ASYNC_PEERS; i++) {
@@ -149,7 +149,7 @@ void calls_free_if_done(rep_async *async, struct call *call)
 void calls_fini(rep_async *async)
 {
 	for (uint32_t i = 0; i < async->slots_count; i++) {
-		struct call *call = async->slots[i];
+		struct async_call *call = async->slots[i];
 		if (call->is_used) {
 			free(call->bytes);
 			free(call->kept);

@@ -42,9 +42,14 @@ static enum status add_places(rep_async *async, const struct rep_async_options *
 		return error_set(err, STATUS_NO_MEMORY, "no memory for a client");
 	}
 	enum status status = STATUS_OK;
-	for (size_t i = 0; i < options->addresses_count && status == STATUS_OK; i++) {
+	for (size_t i = 0; i < options->addresses_count; i++) {
 		status = add_place(async, options->addresses[i], err);
+		/* A host that nobody knows is passed over, as one that does not answer. */
+		if (status != STATUS_OK && status != STATUS_IO) {
+			return status;
+		}
 	}
+	status = async->places_count > 0 ? STATUS_OK : status;
 	if (status == STATUS_OK && more->hedge != NULL) {
 		async->hedge_address = strdup(more->hedge);
 		status = async->hedge_address != NULL
@@ -80,8 +85,8 @@ static void init(rep_async *async, const struct rep_async_options *more)
 	*async = (struct rep_async){.epoll = -1, .timer = -1};
 	async->request.can_limit = true; /* a daemon that cannot is refused */
 	async->send_bytes_max = more->send_bytes != 0 ? more->send_bytes : SEND_BYTES_MAX;
-	async->armed_us = CLOCK_NEVER_MS;
-	async->due_us = CLOCK_NEVER_MS;
+	async->armed_us = CLOCK_NEVER_US;
+	async->due_us = CLOCK_NEVER_US;
 	link_init(&async->idle);
 	link_init(&async->done);
 	link_init(&async->may_hedge);

@@ -66,6 +66,20 @@ static int64_t next_pause(struct peer *peer, int64_t now_us)
 	return pause / 2 + (pause > 1 ? (int64_t)((mixed >> 32) % (uint64_t)(pause / 2 + 1)) : 0);
 }
 
+/* To close the socket would not be enough where a fork has another descriptor of it. */
+static void unwatch(struct peer *peer)
+{
+	if (peer->is_watched) {
+		(void)epoll_ctl(peer->epoll, EPOLL_CTL_DEL, peer->transport.fd, NULL);
+		peer->is_watched = false;
+	}
+}
+
+void peer_note_answer(struct peer *peer)
+{
+	peer->pause_us = 0;
+}
+
 void peer_lose(struct peer *peer, int64_t now_us, const struct error *error)
 {
 	assert(peer->state != PEER_DOWN);
@@ -73,8 +87,8 @@ void peer_lose(struct peer *peer, int64_t now_us, const struct error *error)
 	peer->losses += was_up;
 	peer->error = *error;
 	peer->state = PEER_DOWN;
-	peer->is_watched = false;
-	transport_disconnect(&peer->transport); /* epoll forgets it by that */
+	unwatch(peer);
+	transport_disconnect(&peer->transport);
 	if (!was_up || peer->places_count > 1) {
 		move_on(peer);
 	}
@@ -107,7 +121,6 @@ static void greet(struct peer *peer, int64_t now_us)
 	}
 	if (status == STATUS_OK) {
 		peer->state = PEER_UP;
-		peer->pause_us = 0;
 	} else if (status != STATUS_AGAIN) {
 		err.status = status;
 		peer_lose(peer, now_us, &err);
@@ -188,7 +201,7 @@ int64_t peer_due_us(const struct peer *peer)
 	case PEER_UP:
 		break;
 	}
-	return CLOCK_NEVER_MS;
+	return CLOCK_NEVER_US;
 }
 
 static uint32_t events_of(const struct peer *peer, bool want_read, bool want_write)
@@ -209,7 +222,11 @@ static uint32_t events_of(const struct peer *peer, bool want_read, bool want_wri
 enum status peer_watch(struct peer *peer, bool want_read, bool want_write, struct error *err)
 {
 	const uint32_t events = events_of(peer, want_read, want_write);
-	if (peer->state == PEER_DOWN || (peer->is_watched && events == peer->events)) {
+	if (events == 0) {
+		unwatch(peer); /* else its end would be told again and again */
+		return STATUS_OK;
+	}
+	if (peer->is_watched && events == peer->events) {
 		return STATUS_OK;
 	}
 	struct epoll_event event = {.events = events};

@@ -64,7 +64,10 @@ void peer_tend(struct peer *peer, int64_t now_us);
 /* Closes the connection; error: why. */
 void peer_lose(struct peer *peer, int64_t now_us, const struct error *error);
 
-/* When peer_tend has something to do by itself. CLOCK_NEVER_MS: never, or not before the socket. */
+/* A daemon that answers is one to dial again at once. */
+void peer_note_answer(struct peer *peer);
+
+/* When peer_tend has something to do by itself. CLOCK_NEVER_US: never, or not before the socket. */
 int64_t peer_due_us(const struct peer *peer);
 
 /* Watches the socket for what is wanted of a peer that is up, or for what a dial waits for. Errors: IO. */

@@ -12,7 +12,7 @@ enum rep_status rep_async_fetch(rep_async *async, const char *release, const str
 	size_t count, uint64_t *ticket, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	struct call *call = NULL;
+	struct async_call *call = NULL;
 	enum status status = async_begin(async, CALL_FETCH, &call, err);
 	if (status == STATUS_OK) {
 		status = fetch_write(&async->request, release, parts, count, err);
@@ -24,7 +24,7 @@ enum rep_status rep_async_put_parts(rep_async *async, const char *release,
 	const struct rep_put_part *parts, size_t count, uint64_t *ticket, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	struct call *call = NULL;
+	struct async_call *call = NULL;
 	enum status status = async_begin(async, CALL_WRITE, &call, err);
 	if (status == STATUS_OK) {
 		status = write_put(&async->request, release, parts, count, err);
@@ -43,7 +43,7 @@ enum rep_status rep_async_delete(rep_async *async, const char *release, const ch
 	struct rep_keys keys, uint64_t *ticket, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	struct call *call = NULL;
+	struct async_call *call = NULL;
 	enum status status = async_begin(async, CALL_WRITE, &call, err);
 	if (status == STATUS_OK) {
 		status = write_delete(&async->request, release, table, &keys, err);
@@ -55,7 +55,7 @@ enum rep_status rep_async_observe(rep_async *async, const char *release,
 	const struct rep_samples *samples, uint64_t *ticket, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	struct call *call = NULL;
+	struct async_call *call = NULL;
 	enum status status = async_begin(async, CALL_WRITE, &call, err);
 	if (status == STATUS_OK) {
 		status = write_observe(&async->request, release, samples, err);
@@ -67,7 +67,7 @@ enum rep_status rep_async_retrieve(rep_async *async, const char *release,
 	const struct rep_retrieval *asked, uint64_t *ticket, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	struct call *call = NULL;
+	struct async_call *call = NULL;
 	enum status status = async_begin(async, CALL_RETRIEVE, &call, err);
 	if (status == STATUS_OK) {
 		status = search_write(&async->request, release, asked, err);
@@ -79,7 +79,7 @@ enum rep_status rep_async_score(rep_async *async, const char *release,
 	const struct rep_scoring *scoring, uint64_t *ticket, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	struct call *call = NULL;
+	struct async_call *call = NULL;
 	enum status status = async_begin(async, CALL_SCORE, &call, err);
 	if (status == STATUS_OK) {
 		status = score_write(&async->request, release, scoring, err);
@@ -91,7 +91,7 @@ enum rep_status rep_async_call(rep_async *async, const char *method, const void 
 	size_t params_len, uint64_t *ticket, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	struct call *call = NULL;
+	struct async_call *call = NULL;
 	enum status status = async_begin(async, CALL_ANY, &call, err);
 	if (status == STATUS_OK) {
 		call->is_read = call_changes_nothing(method);

@@ -17,12 +17,12 @@ enum {
 
 /* ---- the queue ---- */
 
-static struct call *call_at(struct link *link, enum async_peer which)
+static struct async_call *call_at(struct link *link, enum async_peer which)
 {
-	return LINK_OWNER(link, struct call, peers[which].link);
+	return LINK_OWNER(link, struct async_call, peers[which].link);
 }
 
-void side_queue(rep_async *async, enum async_peer which, struct call *call)
+void side_queue(rep_async *async, enum async_peer which, struct async_call *call)
 {
 	assert(call->peers[which].part == PART_NONE && call->bytes != NULL);
 	call->peers[which].part = PART_QUEUED;
@@ -30,12 +30,13 @@ void side_queue(rep_async *async, enum async_peer which, struct call *call)
 	async->queued_bytes += call->len;
 }
 
-static bool is_first(const struct async_side *side, const struct call *call, enum async_peer which)
+static bool is_first(const struct async_side *side, const struct async_call *call,
+	enum async_peer which)
 {
 	return side->queue.next == &call->peers[which].link;
 }
 
-void side_unqueue(rep_async *async, enum async_peer which, struct call *call)
+void side_unqueue(rep_async *async, enum async_peer which, struct async_call *call)
 {
 	const struct async_side *side = &async->sides[which];
 	const bool has_begun = is_first(side, call, which) && side->sent > 0;
@@ -46,7 +47,8 @@ void side_unqueue(rep_async *async, enum async_peer which, struct call *call)
 	}
 }
 
-void side_note_sent(rep_async *async, enum async_peer which, struct call *call, int64_t now_us)
+void side_note_sent(rep_async *async, enum async_peer which, struct async_call *call,
+	int64_t now_us)
 {
 	struct async_side *side = &async->sides[which];
 	if (link_is_alone(&side->owed)) {
@@ -68,7 +70,7 @@ static void advance(rep_async *async, enum async_peer which, size_t sent, int64_
 	struct async_side *side = &async->sides[which];
 	side->sent += sent;
 	while (!link_is_alone(&side->queue)) {
-		struct call *call = call_at(side->queue.next, which);
+		struct async_call *call = call_at(side->queue.next, which);
 		if (side->sent < call->len) {
 			return;
 		}
@@ -86,7 +88,7 @@ static size_t gather(const struct async_side *side, enum async_peer which, struc
 	size_t skip = side->sent;
 	for (struct link *each = side->queue.next; each != &side->queue && count < GATHER;
 		each = each->next) {
-		const struct call *call = call_at(each, which);
+		const struct async_call *call = call_at(each, which);
 		parts[count++] = (struct iovec){call->bytes + skip, call->len - skip};
 		skip = 0;
 	}
@@ -117,7 +119,7 @@ void side_keep(rep_async *async, enum async_peer which)
 {
 	struct link *borrowing = &async->sides[which].borrowing;
 	while (!link_is_alone(borrowing)) {
-		struct call *call = LINK_OWNER(borrowing->next, struct call, borrowing);
+		struct async_call *call = LINK_OWNER(borrowing->next, struct async_call, borrowing);
 		link_remove(&call->borrowing);
 		assert(call->answer.len > 0);
 		call->kept = malloc(call->answer.len);
@@ -132,24 +134,34 @@ void side_keep(rep_async *async, enum async_peer which)
 	}
 }
 
-/* What an answer tells of the daemons, for later hedges. */
-static void note_hedge(rep_async *async, enum async_peer which, const struct call *call,
+/* What an answer tells of the daemons, for later hedges. True: the second one is to be given up. */
+static bool note_hedge(rep_async *async, enum async_peer which, const struct async_call *call,
 	int64_t now_us)
 {
 	if (which == ASYNC_HEDGE) {
 		hedge_note_heard(&async->hedge);
-		async->counters.hedges_won += !call->is_over;
-		return;
+		return false;
 	}
 	hedge_note_latency(&async->hedge, now_us - call->begun_us);
 	const bool is_silent = call->peers[ASYNC_HEDGE].part == PART_OWED &&
 			       async->sides[ASYNC_HEDGE].heard_us < call->hedged_us;
-	if (is_silent && hedge_note_silent(&async->hedge, now_us)) {
-		struct error err;
-		error_set(&err, STATUS_TIMEOUT, "'%s': no answer to %d hedges",
-			async->sides[ASYNC_HEDGE].peer.transport.address, HEDGE_SILENT_MAX);
-		side_lose(async, ASYNC_HEDGE, &err, now_us);
-	}
+	return is_silent && hedge_note_silent(&async->hedge, now_us);
+}
+
+static void give_up_hedge(rep_async *async, int64_t now_us)
+{
+	struct error err;
+	error_set(&err, STATUS_TIMEOUT, "'%s': no answer to %d hedges",
+		async->sides[ASYNC_HEDGE].peer.transport.address, HEDGE_SILENT_MAX);
+	side_lose(async, ASYNC_HEDGE, &err, now_us);
+}
+
+/* Whether an answer is of no use: its call is over, or it is an error of the second daemon, while the first
+ * one may still answer. */
+static bool is_useless(const struct async_call *call, enum async_peer which, bool failed)
+{
+	return call->is_over ||
+	       (which == ASYNC_HEDGE && failed && call->peers[ASYNC_MAIN].part != PART_NONE);
 }
 
 static enum status deliver(rep_async *async, enum async_peer which, struct wire_bytes message,
@@ -157,30 +169,36 @@ static enum status deliver(rep_async *async, enum async_peer which, struct wire_
 {
 	struct async_side *side = &async->sides[which];
 	uint32_t msgid = 0;
-	if (!rpc_response_read(message.data, message.len, &msgid)) {
+	bool failed = false;
+	if (!rpc_response_read(message.data, message.len, &msgid, &failed)) {
 		return error_set(err, STATUS_PROTOCOL,
 			"'%s': the daemon sent something else than an answer",
 			side->peer.transport.address);
 	}
-	struct call *call = calls_of_msgid(async, msgid);
+	struct async_call *call = calls_of_msgid(async, msgid);
 	if (call == NULL || call->peers[which].part != PART_OWED) {
 		return error_set(err, STATUS_PROTOCOL,
 			"'%s': the daemon answered msgid %u, which does not wait for an answer",
 			side->peer.transport.address, msgid);
 	}
-	side->heard_us = now_us;
+	peer_note_answer(&side->peer);
 	link_remove(&call->peers[which].link);
 	call->peers[which].part = PART_NONE;
-	if (async->has_hedge && call->is_hedgeable) {
-		note_hedge(async, which, call, now_us);
-	}
-	if (call->is_over) {
+	const bool is_silent =
+		async->has_hedge && call->is_hedgeable && note_hedge(async, which, call, now_us);
+	if (is_useless(call, which, failed)) {
 		async->counters.late++;
 		calls_free_if_done(async, call);
-		return STATUS_OK;
+	} else {
+		async->counters.hedges_won += which == ASYNC_HEDGE;
+		call->answered_by = which;
+		call->answered_losses = side->peer.losses;
+		link_append(&side->borrowing, &call->borrowing);
+		calls_end(async, call, STATUS_OK, &message);
 	}
-	link_append(&side->borrowing, &call->borrowing);
-	calls_end(async, call, STATUS_OK, &message);
+	if (is_silent) {
+		give_up_hedge(async, now_us);
+	}
 	return STATUS_OK;
 }
 
@@ -191,6 +209,9 @@ static enum status receive(rep_async *async, enum async_peer which, int64_t now_
 	struct async_side *side = &async->sides[which];
 	side_keep(async, which);
 	enum status status = transport_fill(&side->peer.transport, err);
+	if (status == STATUS_OK) {
+		side->heard_us = now_us;
+	}
 	while (status == STATUS_OK) {
 		struct wire_bytes message = {0};
 		status = transport_take(&side->peer.transport, &message, err);
@@ -206,7 +227,7 @@ static void end_unsupported(rep_async *async, enum async_peer which)
 {
 	struct async_side *side = &async->sides[which];
 	for (struct link *each = side->queue.next; each != &side->queue;) {
-		struct call *call = call_at(each, which);
+		struct async_call *call = call_at(each, which);
 		each = each->next;
 		if (hello_need(&side->peer.daemon, call->needs, NULL) == STATUS_OK) {
 			continue;
@@ -215,6 +236,7 @@ static void end_unsupported(rep_async *async, enum async_peer which)
 			calls_end(async, call, STATUS_UNSUPPORTED, NULL);
 		} else {
 			side_unqueue(async, which, call);
+			calls_free_if_done(async, call);
 		}
 	}
 }
@@ -255,7 +277,7 @@ void side_receive(rep_async *async, enum async_peer which, int64_t now_us)
 /* ---- the end of a connection ---- */
 
 /* A call whose answer will not come: it is asked again, or ends. */
-static void lose_call(rep_async *async, enum async_peer which, struct call *call,
+static void lose_call(rep_async *async, enum async_peer which, struct async_call *call,
 	struct link *again)
 {
 	link_remove(&call->peers[which].link);
@@ -277,6 +299,33 @@ static void lose_call(rep_async *async, enum async_peer which, struct call *call
 	link_append(again, &call->peers[which].link);
 }
 
+/* Of the first request in the queue a part may have been sent for nobody: it was given up meanwhile. */
+static void drop_over(rep_async *async, enum async_peer which)
+{
+	struct async_side *side = &async->sides[which];
+	side->sent = 0;
+	if (!link_is_alone(&side->queue) && call_at(side->queue.next, which)->is_over) {
+		struct async_call *call = call_at(side->queue.next, which);
+		side_unqueue(async, which, call);
+		calls_free_if_done(async, call);
+	}
+}
+
+/* What waits has the time of a new connection, or none. */
+static void keep_waiting(rep_async *async, int64_t now_us)
+{
+	struct async_side *side = &async->sides[ASYNC_MAIN];
+	for (struct link *each = side->queue.next; each != &side->queue; each = each->next) {
+		call_at(each, ASYNC_MAIN)->connect_by_us =
+			now_us + (int64_t)async->options.connect_timeout_ms * 1000;
+	}
+	async->due_us = now_us; /* it has to be found out again what is due */
+	async->is_gone = async->options.no_reconnect;
+	while (async->is_gone && !link_is_alone(&side->queue)) {
+		calls_end(async, call_at(side->queue.next, ASYNC_MAIN), STATUS_IO, NULL);
+	}
+}
+
 void side_lose(rep_async *async, enum async_peer which, const struct error *error, int64_t now_us)
 {
 	struct async_side *side = &async->sides[which];
@@ -286,7 +335,7 @@ void side_lose(rep_async *async, enum async_peer which, const struct error *erro
 	if (side->peer.state != PEER_DOWN) {
 		peer_lose(&side->peer, now_us, error);
 	}
-	side->sent = 0;
+	drop_over(async, which);
 	link_move_all(&side->owed, &owed);
 	link_init(&again);
 	while (!link_is_alone(&owed)) {
@@ -295,24 +344,7 @@ void side_lose(rep_async *async, enum async_peer which, const struct error *erro
 	/* What was sent before goes before what was not. */
 	link_append_all(&again, &side->queue);
 	link_move_all(&again, &side->queue);
-	for (struct link *each = side->queue.next; each != &side->queue; each = each->next) {
-		call_at(each, which)->connect_by_us =
-			now_us + (int64_t)async->options.connect_timeout_ms * 1000;
-	}
-	async->due_us = now_us; /* it has to be found out again what is due */
-	if (which == ASYNC_MAIN && async->options.no_reconnect) {
-		async->is_gone = true;
-	}
-	/* Of the first, a part may have been sent for nobody: it was given up meanwhile. */
-	while (!link_is_alone(&side->queue)) {
-		struct call *call = call_at(side->queue.next, which);
-		if (!call->is_over && async->is_gone) {
-			calls_end(async, call, STATUS_CLOSED, NULL);
-		} else if (call->is_over) {
-			side_unqueue(async, which, call);
-			calls_free_if_done(async, call);
-		} else {
-			return;
-		}
+	if (which == ASYNC_MAIN) {
+		keep_waiting(async, now_us);
 	}
 }

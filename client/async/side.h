@@ -8,13 +8,14 @@
 #include "client/async/async.h"
 
 /* Puts a call at the end of the queue. */
-void side_queue(rep_async *async, enum async_peer which, struct call *call);
+void side_queue(rep_async *async, enum async_peer which, struct async_call *call);
 
 /* Takes a call out of the queue if nothing of it was sent. */
-void side_unqueue(rep_async *async, enum async_peer which, struct call *call);
+void side_unqueue(rep_async *async, enum async_peer which, struct async_call *call);
 
 /* Notes that the whole request of a call was sent. */
-void side_note_sent(rep_async *async, enum async_peer which, struct call *call, int64_t now_us);
+void side_note_sent(rep_async *async, enum async_peer which, struct async_call *call,
+	int64_t now_us);
 
 /* Sends, or receives, what goes without waiting; connects first if there is something to be sent. */
 void side_send(rep_async *async, enum async_peer which, int64_t now_us);

@@ -95,7 +95,7 @@ struct rep_options {
 	 * cannot be connected. */
 	const char *const *others;
 	size_t others_count;
-	/* Asked when a signal comes while a call waits, and twice a second: true ends the call with
+	/* Asked when a signal comes while a call waits for the daemon, and twice a second: true ends the call with
 	 * REP_CLOSED, and its connection. Of a client of repstore_async.h nothing waits. NULL: none. */
 	bool (*interrupted)(void *context);
 	void *interrupted_context;

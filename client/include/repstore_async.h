@@ -95,11 +95,12 @@ REP_API enum rep_status rep_async_call(rep_async *async, const char *method, con
 REP_API bool rep_async_next(rep_async *async, uint64_t *ticket);
 
 /* Each takes the result of a call of its kind that has ended, and the ticket is gone. They fill what the
- * call of repstore.h fills; `parts`, `asked` and `scoring` must say what was asked. Without memory for
- * the rows rep_async_fetched returns REP_TOO_LARGE, fills the shapes, and may be called again.
+ * call of repstore.h fills; `parts`, `asked` and `scoring` must say what was asked. Where there is
+ * too little room for the rows rep_async_fetched returns REP_TOO_LARGE, fills the shapes, and may be called
+ * again, or the call cancelled; a TOO_LARGE that the daemon answered fills no stride, and the ticket is gone.
  * Errors: those of the call; TIMEOUT; CLOSED  and it is not known whether a write was done; IO  there was
- * no connection in time, so nothing was done; BAD_REQUEST  the ticket is of no call of this kind that has
- * ended: nothing is taken. */
+ * no connection in time, so nothing was done; BAD_REQUEST  also where the ticket is of no call of this
+ * kind that has ended, and then nothing is taken. */
 REP_API enum rep_status rep_async_fetched(rep_async *async, uint64_t ticket, struct rep_part *parts,
 	size_t count, struct rep_fetched *out, struct rep_error *err);
 /* Of put, put_parts, delete and observe. */

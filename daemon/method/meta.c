@@ -14,6 +14,7 @@
 #include "daemon/store/spill/spill.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
+#include "schema/protocol.h"
 #include "schema/limits.h"
 
 /* Version of a base file: its segments are LMDB values, numbered from 0. */
@@ -46,7 +47,7 @@ enum status hello_run(struct call *call)
 	wire_write_map(out, 5);
 	reply_str(out, "server", "repstored");
 	reply_str(out, "version", call->service->version);
-	reply_uint(out, "protocol", METHOD_PROTOCOL);
+	reply_uint(out, "protocol", PROTOCOL_VERSION);
 	wire_write_str(out, "limits");
 	wire_write_map(out, 5);
 	reply_uint(out, "message_bytes", LIMIT_MESSAGE_BYTES);
@@ -105,7 +106,7 @@ enum status info_run(struct call *call)
 	const struct snapshot *snapshot = snapshot_begin(service->store);
 	wire_write_map(out, snapshot->live != NULL ? 11 : 10);
 	reply_str(out, "version", service->version);
-	reply_uint(out, "protocol", METHOD_PROTOCOL);
+	reply_uint(out, "protocol", PROTOCOL_VERSION);
 	reply_uint(out, "pid", (uint64_t)getpid());
 	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
 	reply_text(out, "data", store_folder(service->store));

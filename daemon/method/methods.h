@@ -8,9 +8,6 @@
 
 #include "daemon/method/call/method.h"
 
-/* The version of the protocol that hello tells. */
-enum { METHOD_PROTOCOL = 1 };
-
 /* The names of one entry of fetch's and put's `parts`, and of tensor.put's `tensors`. */
 extern const char *const fetch_part_names[];
 extern const char *const put_part_names[];

@@ -355,10 +355,10 @@ static bool look(struct loop *loop)
 static bool sleep_once(struct loop *loop)
 {
 	const uint64_t before = work_of(loop);
-	const uint64_t began_ns = uv_hrtime();
+	const uint64_t slept_ns = uv_metrics_idle_time(&loop->uv);
 	const bool is_alive = uv_run(&loop->uv, UV_RUN_ONCE) != 0;
 	if (work_of(loop) != before) {
-		spin_note_sleep(&loop->spin, uv_hrtime() - began_ns);
+		spin_note_sleep(&loop->spin, uv_metrics_idle_time(&loop->uv) - slept_ns);
 	}
 	return is_alive;
 }
@@ -369,6 +369,7 @@ static void run(struct loop *loop)
 		uv_run(&loop->uv, UV_RUN_DEFAULT);
 		return;
 	}
+	(void)uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME); /* how long it sleeps */
 	bool is_alive = true;
 	while (is_alive) {
 		is_alive = spin_wanted(&loop->spin) ? look(loop) : sleep_once(loop);

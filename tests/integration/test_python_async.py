@@ -165,13 +165,14 @@ class Async(PythonCase):
         async def body(client: Any) -> None:
             for _ in range(200):
                 await client.fetch({'t': [1]})
+            won = client.counters()['hedges_won']       # a busy machine stalls by itself
             os.kill(self.daemon.process.pid, signal.SIGSTOP)
             try:
                 got = await client.fetch({'t': [1]})
             finally:
                 os.kill(self.daemon.process.pid, signal.SIGCONT)
             np.testing.assert_array_equal(got['t'].rows[0], np.ones(DIM))
-            self.assertEqual(client.counters()['hedges_won'], 1)
+            self.assertEqual(client.counters()['hedges_won'], won + 1)
         self.run_async(body, hedge=second.address)
 
     def test_a_client_is_of_one_loop_and_ends_its_calls(self) -> None:

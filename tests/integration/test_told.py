@@ -102,6 +102,20 @@ class Told(harness.Case):
         self.assertEqual(self.daemon.command('-V'), self.daemon.command('--version'))
         self.assertIn('repstore 0', self.daemon.command('-V'))
 
+    def test_the_daemon_says_what_it_speaks_and_writes(self):
+        said = subprocess.run([harness.program('repstored'), '--version'], stdout=subprocess.PIPE, text=True, check=True).stdout
+        lines = dict(line.split(' ', 1) for line in said.splitlines())
+        with self.daemon.client() as client:
+            hello = client.call('hello', client='test')
+        self.assertEqual((lines['repstored'], int(lines['protocol'])), (hello['version'], hello['protocol']))
+        formats = dict(each.split(' ') for each in lines['formats'].split(', '))
+        self.assertEqual(set(formats), {'catalog', 'current', 'log', 'frame', 'segment', 'spill', 'index'})
+        with open(os.path.join(harness.ROOT, 'schema', 'DISK.md'), encoding='utf-8') as file:
+            page = dict(re.findall(r'^\| `(\w+)_VERSION` \| (\d+) \|', file.read(), re.M))
+        for name, version in formats.items():
+            self.assertEqual(page['REDO' if name == 'log' else name.upper()], version, name)
+        self.assertRegex(lines['build'], r'\w+ [\d.]+, \w+, sanitizers \w+, systemd (yes|no)')
+
     def test_help_fits_and_the_man_page_names_every_option(self):
         with open(os.path.join(os.path.dirname(__file__), '..', '..', 'tools', 'repstore.1')) as file:
             page = file.read().replace('\\-', '-')

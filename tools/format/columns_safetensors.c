@@ -60,6 +60,12 @@ static enum status strings_of(const char *name, const struct safetensor *tensor,
 			name, tensor->name, tensor->type->name,
 			npy_shape(tensor->shape, tensor->dims, shape));
 	}
+	if (tensor->shape[1] > NPY_ITEM_BYTES_MAX) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"'%s: %s': keys of %llu bytes given, at most %d allowed with their NULs",
+			name, tensor->name, (unsigned long long)tensor->shape[1],
+			NPY_ITEM_BYTES_MAX);
+	}
 	*out = array_of(COLUMN_KEYS, tensor);
 	out->kind = 'S';
 	out->dims = 1;

@@ -14,7 +14,6 @@ enum {
 	VERSION_BYTES = 2,
 	ALIGN_BYTES = 64,
 	DESCR_BYTES_MAX = 15,
-	ITEM_BYTES_MAX = 65536,
 	/* NumPy leaves room for the first number of the shape to grow to this. */
 	GROWTH_DIGITS = 21,
 };
@@ -278,7 +277,7 @@ static enum status read_type(const char *name, const char *descr, struct npy *ou
 				  ((kind == 'i' || kind == 'u') &&
 					  (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8)) ||
 				  (kind == 'b' && bytes == 1) ||
-				  (kind == 'S' && bytes >= 1 && bytes <= ITEM_BYTES_MAX));
+				  (kind == 'S' && bytes >= 1 && bytes <= NPY_ITEM_BYTES_MAX));
 	if (!known) {
 		return error_set(err, STATUS_UNSUPPORTED, "'%s': descr '%s' is not read: %s", name,
 			descr, advice_on(kind));

@@ -49,6 +49,8 @@ enum status npy_read_head(const uint8_t *head, size_t head_len, uint64_t file_le
 
 /* The shape as a person reads it: "[10, 64]". Returns `text`. */
 enum { NPY_SHAPE_BYTES = 192 };
+/* Of a key that is a byte string, with the NULs behind it: what readers take at once holds some. */
+enum { NPY_ITEM_BYTES_MAX = 65536 };
 const char *npy_shape(const uint64_t *shape, uint32_t dims, char text[NPY_SHAPE_BYTES]);
 
 /* Writes the header that np.save would write, version 1.0, and returns its length. The

@@ -139,6 +139,7 @@ static enum status take_keys(struct source_arrays *source, uint64_t first, uint3
 		return status;
 	}
 	const uint64_t some = PIECE_BYTES / item_bytes;
+	assert(some > 0); /* readers bound the width */
 	const uint64_t end = first + count;
 	source->key_buffer.len = 0;
 	for (uint64_t at = first; at < end;) {

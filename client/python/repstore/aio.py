@@ -163,6 +163,11 @@ class AsyncClient:
             else:
                 future.set_result(None)
 
+    def _check_open(self, connection: Any) -> None:
+        """After a wait: a ticket is of one connection."""
+        if self._async is not connection:
+            raise Closed('the client was closed')
+
     async def _call(self, begin: Any, *args: Any, timeout: float | None) -> int:
         """Begins a call and waits until it has ended; returns its ticket."""
         connection = self._open()
@@ -175,10 +180,11 @@ class AsyncClient:
         try:
             await future
         except asyncio.CancelledError:
-            self._waiting.pop(ticket, None)
-            if self._async is not None:
-                lib.rep_async_cancel(self._async, ticket)
+            if self._async is connection:
+                self._waiting.pop(ticket, None)
+                lib.rep_async_cancel(connection, ticket)
             raise
+        self._check_open(connection)
         return ticket
 
     async def _perform(self, asked: Asked[T], timeout: float | None) -> T:

@@ -207,12 +207,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connection of this thread; the next call opens another."""
-        connection: _Connection | None = getattr(self._local, 'connection', None)
-        while connection is not None and connection.pid == os.getpid():
-            if not connection.is_busy:      # else a signal handler closes it, and it goes when its call has ended
-                ffi.release(connection.client)
-            connection = connection.inner
-        self._local.connection = None
+        self._local.connection = None       # it goes now, or when the call has ended in which a signal handler closes it
 
     def __enter__(self) -> Client:
         return self
@@ -433,9 +428,10 @@ class Client:
         """
         given = Given()
         asked = given.keep(ffi.new('struct rep_put_part[]', len(parts)))
+        for table, columns in parts.items():        # before any keys are taken, which an iterator gives once
+            self._check_views(release, table, columns.get('rows'))
         for struct, (table, columns) in zip(asked, parts.items()):
             rows = given.keep(ffi.new('struct rep_rows *'))
-            self._check_views(release, table, columns.get('rows'))
             self._rows(given, rows, **columns)
             struct.table, struct.rows = given.text(table), rows
         return self._written(given, lib.rep_put_parts, given.text(release), asked, len(parts), timeout=timeout)

@@ -65,15 +65,12 @@ class Pool:
             array = np.empty(shape, dtype)
             return array, ffi.from_buffer('char[]', array, require_writable=True)
         size = _class_of(size)
-        block = self._unheld(self._blocks.get(size, ())) or self._new(size)
+        for block in reversed(self._blocks.get(size, ())):
+            array = np.ndarray(shape, dtype, block.memory)
+            if _holders(block) == _ALONE + 1:       # this array, and not one of a signal handler in between
+                return array, block.pointer
+        block = self._new(size)
         return np.ndarray(shape, dtype, block.memory), block.pointer
-
-    @staticmethod
-    def _unheld(blocks: list[_Block] | tuple[()]) -> _Block | None:
-        for block in reversed(blocks):
-            if _holders(block) == _ALONE:
-                return block
-        return None
 
     def _new(self, size: int) -> _Block:
         block = _block_of(size)

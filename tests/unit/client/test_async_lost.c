@@ -1,6 +1,7 @@
 /* test_async_lost.c - calls that nobody waits for, and daemons that are slow, silent, rude or gone. */
 #include "tests/unit/client/async_fixture.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,6 +82,71 @@ static void a_lost_connection_stays_lost_if_that_is_wanted(void **state)
 	fake_server_stop(&server);
 }
 
+/* Busy with the first request until the write behind it was given up; then it hangs up. */
+static void answer_busily(struct fake_call *call, const void *arg)
+{
+	unsigned *const *puts = arg;
+	if (call->number == 0) {
+		poll(NULL, 0, 300);
+		call->close = true;
+		return;
+	}
+	**puts += fake_is(call, "put");
+	answer_right(call, NULL);
+}
+
+static void a_write_that_was_given_up_is_not_sent_again(void **state)
+{
+	(void)state;
+	static uint8_t rows[16 << 20];
+	static const uint64_t keys[1] = {7};
+	const struct rep_rows large = {.keys = rep_keys_u64(keys, 1),
+		.rows = rows,
+		.rows_bytes = sizeof rows};
+	unsigned puts = 0;
+	unsigned *arg = &puts;
+	struct fake_server server;
+	struct room room = {.keys = {0}};
+	uint64_t write = 0;
+	fake_server_start(&server, answer_busily, &arg);
+	rep_async *async = async_open_usual(server.path);
+	const uint64_t read = async_ask(async, &room);
+	rep_async_set_timeout(async, 50);
+	assert_int_equal(rep_async_put(async, NULL, "ur", &large, &write, NULL), REP_OK);
+	assert_int_equal(async_await(async), write);
+	assert_int_equal(rep_async_written(async, write, NULL, NULL), REP_TIMEOUT);
+	assert_int_equal(async_await(async), read);
+	async_expect_rows(async, read);
+	async_expect_rows(async, (async_ask(async, &room), async_await(async)));
+	rep_async_close(async);
+	fake_server_stop(&server);
+	assert_int_equal(puts, 0);
+}
+
+static void a_write_finds_out_that_the_connection_is_gone_for_good(void **state)
+{
+	(void)state;
+	struct fake_server server;
+	struct rep_error err = {0};
+	static const uint64_t keys[1] = {7};
+	uint64_t ticket = 0;
+	fake_server_start(&server, answer_right, NULL);
+	rep_async *async = async_open_at(server.path, (struct rep_options){.no_reconnect = true},
+		(struct rep_async_options){0});
+	const uint64_t first = async_ask_write(async);
+	assert_int_equal(async_await(async), first);
+	assert_int_equal(rep_async_written(async, first, NULL, NULL), REP_OK);
+	fake_server_hang_up(&server);
+	fake_server_await_end(&server);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(rep_async_delete(async, NULL, "ur", rep_keys_u64(keys, 1), &ticket,
+					 &err),
+			REP_CLOSED);
+	}
+	rep_async_close(async);
+	fake_server_stop(&server);
+}
+
 /* Garbage, an answer to nobody, and an answer twice. */
 static void answer_rudely(struct fake_call *call, const void *arg)
 {
@@ -145,7 +211,7 @@ static void a_silent_daemon_is_given_up(void **state)
 	struct rep_async_counters counters;
 	fake_server_start(&server, answer_nothing, NULL);
 	rep_async *async = async_open_usual(server.path);
-	rep_async_set_timeout(async, 1100);
+	rep_async_set_timeout(async, 3100);
 	async_expect_error(async, (async_ask(async, &room), async_await(async)), REP_TIMEOUT,
 		"in time");
 	rep_async_count(async, &counters);
@@ -264,6 +330,70 @@ static void a_second_daemon_that_is_silent_rests(void **state)
 	fake_server_stop(&silent);
 }
 
+static void a_silent_second_daemon_and_calls_that_are_given_up(void **state)
+{
+	(void)state;
+	enum { CALLS = 40 };
+	struct fake_server slow;
+	struct fake_server silent;
+	struct room room = {.keys = {0}};
+	struct rep_async_counters counters;
+	fake_server_start(&slow, answer_late, NULL);
+	fake_server_start(&silent, answer_nothing, NULL);
+	rep_async *async = async_open_at(slow.path, (struct rep_options){0},
+		(struct rep_async_options){.hedge = silent.path, .hedge_share = 1});
+	async_expect_rows(async, (async_ask(async, &room), async_await(async)));
+	for (int i = 0; i < CALLS; i++) {
+		uint64_t ended = 0;
+		rep_async_count(async, &counters);
+		const uint64_t before = counters.hedges;
+		const uint64_t ticket = async_ask(async, &room);
+		do { /* until it was asked of the second one, too, or that one rests */
+			struct pollfd wait = {.fd = rep_async_fd(async), .events = POLLIN};
+			(void)poll(&wait, 1, 1);
+			rep_async_step(async);
+			rep_async_count(async, &counters);
+		} while (counters.hedges == before && !rep_async_next(async, &ended));
+		rep_async_cancel(async, ticket);
+	}
+	do {
+		rep_async_step(async);
+		rep_async_count(async, &counters);
+	} while (counters.under_way > 0);
+	assert_true(counters.hedges >= 3);
+	rep_async_close(async);
+	fake_server_stop(&slow);
+	fake_server_stop(&silent);
+}
+
+static void refuse(struct fake_call *call, const void *arg)
+{
+	(void)arg;
+	const struct error err = {.status = STATUS_BUSY, .text = "ask again"};
+	rpc_write_error(call->out, call->msgid, &err);
+}
+
+static void an_error_of_the_second_daemon_counts_for_nothing(void **state)
+{
+	(void)state;
+	struct fake_server slow;
+	struct fake_server busy;
+	struct room room = {.keys = {0}};
+	struct rep_async_counters counters;
+	fake_server_start(&slow, answer_late, NULL);
+	fake_server_start(&busy, refuse, NULL);
+	rep_async *async = async_open_at(slow.path, (struct rep_options){0},
+		(struct rep_async_options){.hedge = busy.path, .hedge_share = 1});
+	do {
+		async_expect_rows(async, (async_ask(async, &room), async_await(async)));
+		rep_async_count(async, &counters);
+	} while (counters.hedges == 0);
+	assert_int_equal(counters.hedges_won, 0);
+	rep_async_close(async);
+	fake_server_stop(&slow);
+	fake_server_stop(&busy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +408,10 @@ int main(void)
 		cmocka_unit_test(a_daemon_that_comes_back_is_found),
 		cmocka_unit_test(a_read_that_waits_is_asked_of_the_second_daemon),
 		cmocka_unit_test(a_second_daemon_that_is_silent_rests),
+		cmocka_unit_test(a_write_that_was_given_up_is_not_sent_again),
+		cmocka_unit_test(a_write_finds_out_that_the_connection_is_gone_for_good),
+		cmocka_unit_test(a_silent_second_daemon_and_calls_that_are_given_up),
+		cmocka_unit_test(an_error_of_the_second_daemon_counts_for_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
