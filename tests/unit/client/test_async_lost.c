@@ -342,6 +342,7 @@ static void a_silent_second_daemon_and_calls_that_are_given_up(void **state)
 	fake_server_start(&silent, answer_nothing, NULL);
 	rep_async *async = async_open_at(slow.path, (struct rep_options){0},
 		(struct rep_async_options){.hedge = silent.path, .hedge_share = 1});
+	unsigned given_up = 0;
 	async_expect_rows(async, (async_ask(async, &room), async_await(async)));
 	for (int i = 0; i < CALLS; i++) {
 		uint64_t ended = 0;
@@ -355,12 +356,15 @@ static void a_silent_second_daemon_and_calls_that_are_given_up(void **state)
 			rep_async_count(async, &counters);
 		} while (counters.hedges == before && !rep_async_next(async, &ended));
 		rep_async_cancel(async, ticket);
+		given_up += ended == 0;
 	}
 	do {
 		rep_async_step(async);
 		rep_async_count(async, &counters);
 	} while (counters.under_way > 0);
 	assert_true(counters.hedges >= 3);
+	assert_int_equal(counters.late,
+		given_up); /* each slot was owed one answer, and is free once */
 	rep_async_close(async);
 	fake_server_stop(&slow);
 	fake_server_stop(&silent);
