@@ -373,6 +373,8 @@ class Tables(Archives):
             self.refused([told, 'x.safetensors'], 'import', 'r/t', path)
         save_tensors(path, {'keys': keys, 'rows': rows})
         self.refused('U8 [n, width]', 'import', 'r/b', path)
+        save_tensors(path, {'keys': np.ones((1, 2 << 20), 'u1'), 'rows': rows[:1]})
+        self.refused('keys of 2097152 bytes given, at most 65536 allowed', 'import', 'r/b', path)
         for data, told in ((b'', 'not a safetensors file'), (b'\x10' + bytes(7) + b'{', 'it is cut'),
                            (struct.pack('<Q', 1 << 40) + b'{}', 'at most 100000000'), (b'\x80\4\x95' + b'x' * 30, 'a pickle')):
             with open(path, 'wb') as file:
