@@ -14,8 +14,8 @@
 #include "daemon/store/spill/spill.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
-#include "schema/protocol.h"
 #include "schema/limits.h"
+#include "schema/protocol.h"
 
 /* Version of a base file: its segments are LMDB values, numbered from 0. */
 enum { FORMAT_BASE = 1 };
