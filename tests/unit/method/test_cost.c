@@ -99,19 +99,37 @@ static void the_sum_does_not_wrap(void **state)
 
 /* ---- calls ---- */
 
+/* Runs the method as a loop does. A search leaves the loop after a millisecond, which others may have had of
+ * the processor: then it is tried again. */
+static enum status run_here(struct world *world, const char *method, enum status expected,
+	struct error *err)
+{
+	enum { TRIES = 20 };
+	enum status here = STATUS_AGAIN;
+	for (unsigned i = 0; i < TRIES && here == STATUS_AGAIN; i++) {
+		wire_writer_clear(&world->out);
+		struct call call = {
+			.service = &world->service,
+			.params = wire_root(world->params),
+			.out = &world->out,
+		};
+		here = method_find(method, strlen(method))->run(&call);
+		*err = call.error;
+		if (expected == STATUS_AGAIN) {
+			break;
+		}
+	}
+	return here;
+}
+
 /* Runs the method as a loop does, and expects this; then as a lane does, which must succeed. */
 static void expect_here(struct world *world, const char *method, enum status expected)
 {
+	struct error err;
 	world_prepare(world);
-	wire_writer_clear(&world->out);
-	struct call call = {
-		.service = &world->service,
-		.params = wire_root(world->params),
-		.out = &world->out,
-	};
-	const enum status here = method_find(method, strlen(method))->run(&call);
+	const enum status here = run_here(world, method, expected, &err);
 	if (here != expected) {
-		fail_msg("%s: %s: %s", method, status_name(here), call.error.text);
+		fail_msg("%s: %s: %s", method, status_name(here), err.text);
 	}
 	if (world_run_prepared(world, method) != STATUS_OK) {
 		fail_msg("%s: %s", method, world->call.error.text);
