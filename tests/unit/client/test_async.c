@@ -203,12 +203,14 @@ static void a_call_may_be_cancelled(void **state)
 	struct fake_server server;
 	struct room room = {.keys = {0}};
 	struct rep_async_counters counters;
-	fake_server_start(&server, answer_right, NULL);
-	rep_async *async = async_open_usual(server.path);
-	/* Before it is sent: the connection is still being made. */
+	/* Before it is sent: there is no connection. */
+	rep_async *async = async_open_usual("/nowhere");
 	rep_async_cancel(async, async_ask(async, &room));
 	rep_async_count(async, &counters);
 	assert_int_equal(counters.under_way, 0);
+	rep_async_close(async);
+	fake_server_start(&server, answer_right, NULL);
+	async = async_open_usual(server.path);
 	/* After it was sent. */
 	async_expect_rows(async, (async_ask(async, &room), async_await(async)));
 	const uint64_t sent = async_ask(async, &room);
