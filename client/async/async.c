@@ -81,19 +81,31 @@ static void give_up_silent(rep_async *async, int64_t now_us)
 	}
 }
 
-/* Sends reads that have waited for long to the second daemon as well. */
+/* When the first read that may be asked twice is to be: after it has waited, and when that may be. */
+static int64_t hedge_due_us(const rep_async *async)
+{
+	const struct peer *peer = &async->sides[ASYNC_HEDGE].peer;
+	if (link_is_alone(&async->may_hedge) || peer->state != PEER_UP) {
+		return CLOCK_NEVER_US;
+	}
+	const struct async_call *call =
+		LINK_OWNER(async->may_hedge.next, struct async_call, may_hedge);
+	const int64_t waited_us = call->begun_us + async->hedge.delay_us;
+	const int64_t ready_us = hedge_ready_us(&async->hedge);
+	return waited_us > ready_us ? waited_us : ready_us;
+}
+
+/* Sends reads that have waited for long to the second daemon as well. Those that cannot be sent there now
+ * stay what they are: it may come up, or the budget may grow. */
 static void hedge(rep_async *async, int64_t now_us)
 {
 	const struct peer *peer = &async->sides[ASYNC_HEDGE].peer;
-	while (!link_is_alone(&async->may_hedge)) {
+	while (hedge_due_us(async) <= now_us) {
 		struct async_call *call =
 			LINK_OWNER(async->may_hedge.next, struct async_call, may_hedge);
-		if (now_us - call->begun_us < async->hedge.delay_us) {
-			return;
-		}
 		link_remove(&call->may_hedge);
-		const bool knows = hello_need(&peer->daemon, call->needs, NULL) == STATUS_OK;
-		if (peer->state == PEER_UP && knows && hedge_take(&async->hedge, now_us)) {
+		if (hello_need(&peer->daemon, call->needs, NULL) == STATUS_OK) {
+			hedge_take(&async->hedge);
 			call->hedged_us = now_us;
 			side_queue(async, ASYNC_HEDGE, call);
 			async->counters.hedges++;
@@ -112,11 +124,7 @@ static int64_t next_due(const rep_async *async)
 	if (async->has_hedge && (second->peer.state != PEER_DOWN || async->under_way > 0)) {
 		due_us = sooner(due_us, peer_due_us(&second->peer));
 	}
-	if (!link_is_alone(&async->may_hedge)) {
-		const struct async_call *call =
-			LINK_OWNER(async->may_hedge.next, struct async_call, may_hedge);
-		due_us = sooner(due_us, call->begun_us + async->hedge.delay_us);
-	}
+	due_us = sooner(due_us, hedge_due_us(async));
 	return due_us;
 }
 
@@ -349,10 +357,10 @@ static enum status fail(const rep_async *async, const struct async_call *call, s
 {
 	const struct peer *main = &async->sides[ASYNC_MAIN].peer;
 	const char *address = main->transport.address;
-	const bool is_up = main->state == PEER_UP;
+	const bool is_told = main->state == PEER_UP || main->error.status == STATUS_TIMEOUT;
 	if (call->status == STATUS_TIMEOUT) {
 		return error_set(err, call->status, "'%s': no answer in time%s%s", address,
-			is_up ? "" : ": ", is_up ? "" : main->error.text);
+			is_told ? "" : ": ", is_told ? "" : main->error.text);
 	}
 	if (call->status == STATUS_CLOSED) {
 		return error_set(err, call->status,

@@ -1,6 +1,8 @@
 /* hedge.c - the delay before a hedge, its budget, and rests of a daemon that does not answer. */
 #include "client/async/hedge.h"
 
+#include "client/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +13,8 @@ enum {
 	PERCENT = 95,
 };
 
-/* So many hedges may be saved up: a stall of a tenth of a second is full of them. */
-static const double budget_max = 128;
+/* The hedges of so many reads may be saved up: a stall of a tenth of a second is full of them. */
+static const double saved_reads = 2560;
 static const double usual_share = 0.05;
 
 void hedge_init(struct hedge *hedge, double share, unsigned floor_us)
@@ -28,8 +30,8 @@ void hedge_init(struct hedge *hedge, double share, unsigned floor_us)
 void hedge_note_read(struct hedge *hedge)
 {
 	hedge->budget += hedge->share;
-	if (hedge->budget > budget_max) {
-		hedge->budget = budget_max;
+	if (hedge->budget > hedge->share * saved_reads) {
+		hedge->budget = hedge->share * saved_reads;
 	}
 }
 
@@ -59,13 +61,14 @@ void hedge_note_latency(struct hedge *hedge, int64_t us)
 	}
 }
 
-bool hedge_take(struct hedge *hedge, int64_t now_us)
+int64_t hedge_ready_us(const struct hedge *hedge)
 {
-	if (hedge->budget < 1 || now_us < hedge->rests_until_us) {
-		return false;
-	}
+	return hedge->budget >= 1 ? hedge->rests_until_us : CLOCK_NEVER_US;
+}
+
+void hedge_take(struct hedge *hedge)
+{
 	hedge->budget -= 1;
-	return true;
 }
 
 void hedge_note_heard(struct hedge *hedge)

@@ -43,8 +43,12 @@ void hedge_note_read(struct hedge *hedge);
 /* A read was answered by the daemon that was asked first, after so long. */
 void hedge_note_latency(struct hedge *hedge, int64_t us);
 
-/* Whether a hedge may be made now. If so the budget pays for it. */
-bool hedge_take(struct hedge *hedge, int64_t now_us);
+/* When the next hedge may be made: now, when the rest of the second daemon is over, or, without a budget, not
+ * before another read begins. */
+int64_t hedge_ready_us(const struct hedge *hedge);
+
+/* One is made: the budget pays for it. */
+void hedge_take(struct hedge *hedge);
 
 /* The second daemon was heard; or a hedge of it ended without that. True: it rests from now on. */
 void hedge_note_heard(struct hedge *hedge);

@@ -15,7 +15,16 @@ enum {
 	PAUSE_US_MIN = 20 * 1000,
 	PAUSE_US_MAX = 2 * 1000 * 1000,
 	PAUSE_PART = 8, /* of the time to connect */
+	SHARE_US_MAX = 500 * 1000,
 };
+
+/* Where there are others one address has a share of the time, lest one that is silent take all. */
+static int64_t dial_us_of(unsigned dial_ms, size_t places)
+{
+	const int64_t all_us = (int64_t)dial_ms * 1000;
+	const int64_t share_us = places > 1 ? all_us / (int64_t)places : all_us;
+	return places > 1 && share_us > SHARE_US_MAX ? SHARE_US_MAX : share_us;
+}
 
 void peer_init(struct peer *peer, int epoll, const struct peer_place *places, size_t count,
 	unsigned dial_ms)
@@ -24,7 +33,7 @@ void peer_init(struct peer *peer, int epoll, const struct peer_place *places, si
 		.epoll = epoll,
 		.places = places,
 		.places_count = count,
-		.dial_us = (int64_t)dial_ms * 1000,
+		.dial_us = dial_us_of(dial_ms, count),
 	};
 	transport_init(&peer->transport, count > 0 ? places[0].text : NULL);
 }

@@ -38,9 +38,10 @@ typedef struct rep_async rep_async;
 
 struct rep_async_options {
 	/* Reads that wait for longer than 95 of 100 of them did are sent to this daemon as well, and the
-	 * first answer counts. It must serve the same releases. NULL: none. */
+	 * first answer counts, but for an error of the second. It must serve the same releases. NULL: none. */
 	const char *hedge;
-	double hedge_share;      /* at most this part of all reads is asked twice; 0: 0.05 */
+	/* At most this part of all reads is asked twice; that of 2,560 reads is saved up. 0: 0.05 */
+	double hedge_share;
 	unsigned hedge_floor_us; /* none before it has waited so long; 0: 200 */
 	size_t send_bytes;       /* requests that wait to be sent, in all; 0: 64 MiB */
 	uint64_t reserved[8];
@@ -119,7 +120,7 @@ REP_API void rep_async_cancel(rep_async *async, uint64_t ticket);
 
 struct rep_async_counters {
 	uint64_t calls;     /* begun */
-	uint64_t under_way; /* now, or ended and not taken */
+	uint64_t under_way; /* now; or ended and not taken; or given up and still owed an answer */
 	uint64_t late;   /* answers to calls that were given up, or answered by the other daemon */
 	uint64_t losses; /* of a connection to a daemon, hedges apart */
 	uint64_t hedges; /* reads that a second daemon was asked */

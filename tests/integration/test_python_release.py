@@ -190,7 +190,7 @@ class Defaults(PythonCase):
         draft: Any = self.client.new_release('draft')
         wrongs: tuple[dict[str, Any], ...] = (
             dict(default='median'), dict(default=np.ones(3, 'f4')), dict(default=np.ones(4, 'f2')),
-            dict(default='mean', dtype='bit'))
+            dict(default='mean', dtype='bit'), dict(default=np.ones(4, 'i1'), dtype='i8'), dict(default_scale=2.0))
         for wrong in wrongs:
             with self.assertRaises(repstore.BadRequest):
                 draft.create_table('t', entity='item', kind='ir', **{'dim': 4, **wrong})

@@ -91,7 +91,9 @@ class AsyncClient:
     """A client for asyncio. Its calls are those of Client, awaited; all are under way on one connection.
 
     It belongs to the event loop that runs when it is first used. A call that is cancelled is given up; a write may be done
-    all the same. What is asked now and then (releases, tables, tensors, positions, stats, merge, scan) goes through a thread.
+    all the same. What is asked now and then (releases, tables, tensors, positions, stats, merge) goes through a thread, which
+    goes on to the end of its time. What a Client has besides, `scan`, `prepare` and the calls of a Release, waits: use a Client
+    for it, in a thread.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ class Release:
                      ttl: float | None = None, tags: bool = False, index: Literal['balls'] | None = None,
                      decay_events: float = 0.0, half_life: float | None = None,
                      read: Literal['sum', 'mean', 'layer_norm'] | None = None, default: Any = None,
-                     default_scale: float = 0.0, exist_ok: bool = False) -> Release:
+                     default_scale: float | None = None, exist_ok: bool = False) -> Release:
         """Creates a table.
 
         Parameters
@@ -135,7 +135,7 @@ class Release:
             What a fetch with missing='default' gives for a key without a row: zeros, the mean of the rows that were sealed,
             or this row, of the table's dtype.
         default_scale : float, optional
-            Of a `default` row of i8.
+            Of a `default` row of i8, which needs it.
         exist_ok : bool, optional
             One that is there and is alike will do.
 
@@ -157,11 +157,14 @@ class Release:
         spec.index, spec.reading = _one_of('index', index, _INDEXES), _one_of('read', read, _READS)
         spec.decay_events = decay_events
         spec.half_life_ms = 0 if half_life is None else whole('half_life', int(half_life * 1000), 1)
-        if default is None or isinstance(default, str):
+        has_row = default is not None and not isinstance(default, str)
+        if (default_scale is not None) != (has_row and dtype == 'i8'):
+            raise BadRequest('default_scale: %s given; a default row of i8 needs one, nothing else has one' % (default_scale,))
+        if not has_row:
             spec.default_kind = _one_of('default', default, _DEFAULTS)
         else:
             row = np.asarray(default).reshape(1, -1)
-            spec.default_kind, spec.default_scale = lib.REP_DEFAULT_ROW, default_scale
+            spec.default_kind, spec.default_scale = lib.REP_DEFAULT_ROW, default_scale or 0
             spec.default_row, spec.default_row_bytes, _, _, _ = given.matrix(row, 1, dtype, 'default')
         try:
             self._call(lib.rep_table_create, spec)

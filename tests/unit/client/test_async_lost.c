@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -370,6 +372,61 @@ static void a_silent_second_daemon_and_calls_that_are_given_up(void **state)
 	fake_server_stop(&silent);
 }
 
+static void a_second_daemon_that_comes_up_is_asked_what_waits(void **state)
+{
+	(void)state;
+	struct fake_server silent;
+	struct fake_server quick;
+	struct room room = {.keys = {0}};
+	char place[128];
+	fake_server_start(&silent, answer_nothing, NULL);
+	fake_server_start(&quick, answer_right, NULL);
+	snprintf(place, sizeof place, "%s/later", quick.folder);
+	rep_async *async = async_open_at(silent.path, (struct rep_options){0},
+		(struct rep_async_options){.hedge = place, .hedge_share = 1});
+	const uint64_t reads[2] = {async_ask(async, &room), async_ask(async, &room)};
+	for (int i = 0; i < 20; i++) { /* longer than a hedge waits */
+		struct pollfd wait = {.fd = rep_async_fd(async), .events = POLLIN};
+		(void)poll(&wait, 1, 1);
+		rep_async_step(async);
+	}
+	assert_int_equal(symlink(quick.path, place), 0);
+	assert_int_equal(async_await(async), reads[0]);
+	assert_int_equal(async_await(async), reads[1]);
+	async_expect_rows(async, reads[0]);
+	async_expect_rows(async, reads[1]);
+	rep_async_close(async);
+	unlink(place);
+	fake_server_stop(&silent);
+	fake_server_stop(&quick);
+}
+
+/* Its socket takes connections, and nobody answers there. */
+static void an_address_that_is_silent_leaves_time_for_others(void **state)
+{
+	(void)state;
+	struct fake_server server;
+	struct room room = {.keys = {0}};
+	char place[128];
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	fake_server_start(&server, answer_right, NULL);
+	snprintf(place, sizeof place, "%s/mute", server.folder);
+	memcpy(name.sun_path, place, strlen(place));
+	const int mute = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(mute, (const struct sockaddr *)&name, sizeof name), 0);
+	assert_int_equal(listen(mute, 4), 0);
+	const char *const others[] = {server.path};
+	const struct rep_options options = {.others = others,
+		.others_count = 1,
+		.timeout_ms = 2000};
+	rep_async *async = async_open_at(place, options, (struct rep_async_options){0});
+	async_expect_rows(async, (async_ask(async, &room), async_await(async)));
+	rep_async_close(async);
+	close(mute);
+	unlink(place);
+	fake_server_stop(&server);
+}
+
 static void refuse(struct fake_call *call, const void *arg)
 {
 	(void)arg;
@@ -416,6 +473,8 @@ int main(void)
 		cmocka_unit_test(a_write_finds_out_that_the_connection_is_gone_for_good),
 		cmocka_unit_test(a_silent_second_daemon_and_calls_that_are_given_up),
 		cmocka_unit_test(an_error_of_the_second_daemon_counts_for_nothing),
+		cmocka_unit_test(a_second_daemon_that_comes_up_is_asked_what_waits),
+		cmocka_unit_test(an_address_that_is_silent_leaves_time_for_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
