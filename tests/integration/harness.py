@@ -459,6 +459,21 @@ class Daemon:
         self.stop()
         return self.start()
 
+    def hold(self):
+        """Stops it, and waits until it has: its threads stop one by one, and one may still answer."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        tasks = '/proc/%d/task' % self.process.pid
+        while not all(self.state_of(os.path.join(tasks, task)) == 'T' for task in os.listdir(tasks)):
+            time.sleep(0.001)
+
+    def go_on(self):
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    @staticmethod
+    def state_of(task):
+        with open(os.path.join(task, 'stat'), encoding='ascii') as file:
+            return file.read().rpartition(')')[2].split()[0]
+
     def cpu_seconds(self):
         """What it has taken of the processors."""
         with open('/proc/%d/stat' % self.process.pid, encoding='ascii') as file:

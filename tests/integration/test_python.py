@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import signal
 import time
 from typing import Any
 
@@ -395,7 +394,7 @@ class Sharing(PythonCase):
     def test_a_daemon_that_does_not_answer(self) -> None:
         """The time-out is of the whole call, also where it has to connect again."""
         self.make()
-        os.kill(self.daemon.process.pid, signal.SIGSTOP)
+        self.daemon.hold()
         try:
             for _ in range(2):
                 began = time.monotonic()
@@ -403,7 +402,7 @@ class Sharing(PythonCase):
                     self.client.put('t', [1], np.ones((1, DIM), 'f4'), timeout=0.2)
                 self.assertLess(time.monotonic() - began, 4)
         finally:
-            os.kill(self.daemon.process.pid, signal.SIGCONT)
+            self.daemon.go_on()
 
 
 if __name__ == '__main__':

@@ -124,7 +124,7 @@ class Async(PythonCase):
 
         async def body(client: Any) -> None:
             await client.fetch({'t': [1]})
-            os.kill(self.daemon.process.pid, signal.SIGSTOP)
+            self.daemon.hold()
             try:
                 with self.assertRaises(repstore.TimedOut):
                     await client.fetch({'t': [1]}, timeout=0.05)
@@ -132,7 +132,7 @@ class Async(PythonCase):
                     async with asyncio.timeout(0.05):
                         await client.fetch({'t': [1]})
             finally:
-                os.kill(self.daemon.process.pid, signal.SIGCONT)
+                self.daemon.go_on()
             np.testing.assert_array_equal((await client.fetch({'t': [1]}))['t'].found, [True])
             self.assertEqual(client.counters()['losses'], 0)
             for wrong in (0, -1, float('nan')):
@@ -166,11 +166,11 @@ class Async(PythonCase):
             for _ in range(200):
                 await client.fetch({'t': [1]})
             won = client.counters()['hedges_won']       # a busy machine stalls by itself
-            os.kill(self.daemon.process.pid, signal.SIGSTOP)
+            self.daemon.hold()
             try:
                 got = await client.fetch({'t': [1]})
             finally:
-                os.kill(self.daemon.process.pid, signal.SIGCONT)
+                self.daemon.go_on()
             np.testing.assert_array_equal(got['t'].rows[0], np.ones(DIM))
             self.assertEqual(client.counters()['hedges_won'], won + 1)
         self.run_async(body, hedge=second.address)
@@ -184,7 +184,7 @@ class Async(PythonCase):
 
         async def close_meanwhile() -> None:
             await client.fetch({'t': [1]})
-            os.kill(self.daemon.process.pid, signal.SIGSTOP)
+            self.daemon.hold()
             try:
                 task = asyncio.ensure_future(client.fetch({'t': [1]}))
                 await asyncio.sleep(0.01)
@@ -192,7 +192,7 @@ class Async(PythonCase):
                 with self.assertRaises(repstore.Closed):
                     await task
             finally:
-                os.kill(self.daemon.process.pid, signal.SIGCONT)
+                self.daemon.go_on()
         asyncio.run(ask())
         with self.assertRaises(repstore.BadRequest):
             asyncio.run(ask())
@@ -225,19 +225,19 @@ class Interrupted(PythonCase):
         self.make()
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.addCleanup(signal.signal, signal.SIGINT, before)
-        os.kill(self.daemon.process.pid, signal.SIGSTOP)
+        self.daemon.hold()
         try:
             self.interrupt(lambda: self.client.fetch({'t': [1]}, timeout=None))
         finally:
-            os.kill(self.daemon.process.pid, signal.SIGCONT)
+            self.daemon.go_on()
         self.assertEqual(self.client.fetch({'t': [1]})['t'].found.tolist(), [True])
         release = self.client.new_release('next')
         release.create_table('t', entity='item', kind='ir', dim=DIM)
-        os.kill(self.daemon.process.pid, signal.SIGSTOP)
+        self.daemon.hold()
         try:
             self.interrupt(release.seal)
         finally:
-            os.kill(self.daemon.process.pid, signal.SIGCONT)
+            self.daemon.go_on()
         self.assertEqual({each.id for each in self.client.releases()}, {'r', 'next'})
 
     def test_a_handler_that_raises_nothing_interrupts_nothing(self) -> None:
@@ -245,14 +245,14 @@ class Interrupted(PythonCase):
         heard: list[int] = []
         before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
         self.addCleanup(signal.signal, signal.SIGUSR1, before)
-        os.kill(self.daemon.process.pid, signal.SIGSTOP)
+        self.daemon.hold()
         me = threading.get_ident()
 
         def wake() -> None:
             time.sleep(0.1)
             signal.pthread_kill(me, signal.SIGUSR1)
             time.sleep(0.1)
-            os.kill(self.daemon.process.pid, signal.SIGCONT)
+            self.daemon.go_on()
         threading.Thread(target=wake).start()
         self.assertEqual(self.client.fetch({'t': [1]})['t'].found.tolist(), [True])
         self.assertEqual(heard, [signal.SIGUSR1])

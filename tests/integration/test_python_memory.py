@@ -197,11 +197,11 @@ class Reuse(Wide):
         seen: list[Any] = []
 
         def go_on() -> None:
-            self.daemon.process.send_signal(signal.SIGCONT)
+            self.daemon.go_on()
             seen.append(self.fetch(9))
             self.client.close()
 
-        self.daemon.process.send_signal(signal.SIGSTOP)
+        self.daemon.hold()
         self.addCleanup(os.kill, self.daemon.process.pid, signal.SIGCONT)
         os.waitpid(self.daemon.process.pid, os.WUNTRACED)       # until it stands
         self.on_alarm(go_on, 0.1)
