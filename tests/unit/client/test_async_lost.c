@@ -281,17 +281,37 @@ static void a_daemon_that_comes_back_is_found(void **state)
 	fake_server_stop(&server);
 }
 
+/* Two daemons, and a client that asks the second one where the first is slow. */
+struct hedged {
+	struct fake_server first;
+	struct fake_server second;
+	rep_async *async;
+};
+
+static rep_async *hedged_open(struct hedged *hedged, fake_answer *first, fake_answer *second,
+	double share)
+{
+	fake_server_start(&hedged->first, first, NULL);
+	fake_server_start(&hedged->second, second, NULL);
+	hedged->async = async_open_at(hedged->first.path, (struct rep_options){0},
+		(struct rep_async_options){.hedge = hedged->second.path, .hedge_share = share});
+	return hedged->async;
+}
+
+static void hedged_close(struct hedged *hedged)
+{
+	rep_async_close(hedged->async);
+	fake_server_stop(&hedged->first);
+	fake_server_stop(&hedged->second);
+}
+
 static void a_read_that_waits_is_asked_of_the_second_daemon(void **state)
 {
 	(void)state;
-	struct fake_server silent;
-	struct fake_server quick;
+	struct hedged hedged;
 	struct room room = {.keys = {0}};
 	struct rep_async_counters counters;
-	fake_server_start(&silent, answer_nothing, NULL);
-	fake_server_start(&quick, answer_right, NULL);
-	rep_async *async = async_open_at(silent.path, (struct rep_options){0},
-		(struct rep_async_options){.hedge = quick.path, .hedge_share = 0.5});
+	rep_async *async = hedged_open(&hedged, answer_nothing, answer_right, 0.5);
 	/* The budget has to be earned, and the second connection made: the first calls time out. */
 	rep_async_set_timeout(async, 20);
 	do {
@@ -305,45 +325,33 @@ static void a_read_that_waits_is_asked_of_the_second_daemon(void **state)
 	const uint64_t write = async_ask_write(async);
 	assert_int_equal(async_await(async), write);
 	assert_int_equal(rep_async_written(async, write, NULL, NULL), REP_TIMEOUT);
-	rep_async_close(async);
-	fake_server_stop(&silent);
-	fake_server_stop(&quick);
+	hedged_close(&hedged);
 }
 
 static void a_second_daemon_that_is_silent_rests(void **state)
 {
 	(void)state;
-	struct fake_server slow;
-	struct fake_server silent;
+	struct hedged hedged;
 	struct room room = {.keys = {0}};
 	struct rep_async_counters counters;
-	fake_server_start(&slow, answer_late, NULL);
-	fake_server_start(&silent, answer_nothing, NULL);
-	rep_async *async = async_open_at(slow.path, (struct rep_options){0},
-		(struct rep_async_options){.hedge = silent.path, .hedge_share = 1});
+	rep_async *async = hedged_open(&hedged, answer_late, answer_nothing, 1);
 	for (int i = 0; i < 6; i++) {
 		async_expect_rows(async, (async_ask(async, &room), async_await(async)));
 	}
 	rep_async_count(async, &counters);
 	assert_in_range(counters.hedges, 3, 4);
 	assert_int_equal(counters.hedges_won, 0);
-	rep_async_close(async);
-	fake_server_stop(&slow);
-	fake_server_stop(&silent);
+	hedged_close(&hedged);
 }
 
 static void a_silent_second_daemon_and_calls_that_are_given_up(void **state)
 {
 	(void)state;
 	enum { CALLS = 40 };
-	struct fake_server slow;
-	struct fake_server silent;
+	struct hedged hedged;
 	struct room room = {.keys = {0}};
 	struct rep_async_counters counters;
-	fake_server_start(&slow, answer_late, NULL);
-	fake_server_start(&silent, answer_nothing, NULL);
-	rep_async *async = async_open_at(slow.path, (struct rep_options){0},
-		(struct rep_async_options){.hedge = silent.path, .hedge_share = 1});
+	rep_async *async = hedged_open(&hedged, answer_late, answer_nothing, 1);
 	unsigned given_up = 0;
 	async_expect_rows(async, (async_ask(async, &room), async_await(async)));
 	for (int i = 0; i < CALLS; i++) {
@@ -367,9 +375,7 @@ static void a_silent_second_daemon_and_calls_that_are_given_up(void **state)
 	assert_true(counters.hedges >= 3);
 	assert_int_equal(counters.late,
 		given_up); /* each slot was owed one answer, and is free once */
-	rep_async_close(async);
-	fake_server_stop(&slow);
-	fake_server_stop(&silent);
+	hedged_close(&hedged);
 }
 
 static void a_second_daemon_that_comes_up_is_asked_what_waits(void **state)
@@ -437,22 +443,16 @@ static void refuse(struct fake_call *call, const void *arg)
 static void an_error_of_the_second_daemon_counts_for_nothing(void **state)
 {
 	(void)state;
-	struct fake_server slow;
-	struct fake_server busy;
+	struct hedged hedged;
 	struct room room = {.keys = {0}};
 	struct rep_async_counters counters;
-	fake_server_start(&slow, answer_late, NULL);
-	fake_server_start(&busy, refuse, NULL);
-	rep_async *async = async_open_at(slow.path, (struct rep_options){0},
-		(struct rep_async_options){.hedge = busy.path, .hedge_share = 1});
+	rep_async *async = hedged_open(&hedged, answer_late, refuse, 1);
 	do {
 		async_expect_rows(async, (async_ask(async, &room), async_await(async)));
 		rep_async_count(async, &counters);
 	} while (counters.hedges == 0);
 	assert_int_equal(counters.hedges_won, 0);
-	rep_async_close(async);
-	fake_server_stop(&slow);
-	fake_server_stop(&busy);
+	hedged_close(&hedged);
 }
 
 int main(void)

@@ -154,6 +154,15 @@ void plain_load(const struct plain *plain, struct scratch *scratch, const char *
 	}
 }
 
+void plain_seal(struct plain *plain, struct scratch *scratch, const struct table_spec *spec,
+	uint32_t count, uint32_t chunk_rows)
+{
+	plain_make(plain, spec, count);
+	scratch_release(scratch, "r1");
+	plain_load(plain, scratch, "r1", chunk_rows);
+	scratch_seal(scratch, "r1");
+}
+
 void plain_row(const struct plain *plain, uint32_t i, enum dtype dtype, uint8_t *row, float *scale)
 {
 	const struct table_spec *spec = &plain->spec;

@@ -35,6 +35,10 @@ void plain_batch(const struct plain *plain, const uint32_t *numbers, uint32_t co
 void plain_load(const struct plain *plain, struct scratch *scratch, const char *release,
 	uint32_t chunk_rows);
 
+/* Makes rows, and with them the sealed release "r1". */
+void plain_seal(struct plain *plain, struct scratch *scratch, const struct table_spec *spec,
+	uint32_t count, uint32_t chunk_rows);
+
 /* Row i in another dtype. */
 void plain_row(const struct plain *plain, uint32_t i, enum dtype dtype, uint8_t *row, float *scale);
 

@@ -378,6 +378,17 @@ void scratch_put(struct scratch *scratch, const char *release, struct scratch_ro
 	free(keys);
 }
 
+const struct table *scratch_table(struct scratch *scratch, const char *name)
+{
+	struct error err = {0};
+	const struct release *release;
+	const struct table *table;
+	const struct snapshot *snapshot = snapshot_begin(scratch->store);
+	scratch_must(snapshot_release(snapshot, "r1", &release, &err), &err);
+	scratch_must(release_table(release, name, &table, &err), &err);
+	return table;
+}
+
 uint32_t scratch_version_in(struct scratch *scratch, const struct table *table, uint64_t key)
 {
 	struct error err = {0};

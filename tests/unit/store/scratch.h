@@ -103,6 +103,9 @@ enum status scratch_try_put(struct scratch *scratch, const char *release, const 
 	uint32_t count, uint32_t version, struct error *err);
 void scratch_put(struct scratch *scratch, const char *release, struct scratch_rows rows);
 
+/* A table of the release "r1", of a snapshot that is begun here. */
+const struct table *scratch_table(struct scratch *scratch, const char *name);
+
 /* The version of a key's row; 0 when it is absent, UINT32_MAX when its segment is damaged. The second
  * is for a table of a snapshot that is begun. */
 uint32_t scratch_version_in(struct scratch *scratch, const struct table *table, uint64_t key);

@@ -19,33 +19,12 @@
 
 enum { ROWS = 900, DIM = 19, VIEWS = 2, ELEMENTS = DIM * VIEWS };
 
-static const struct table *find_table(struct scratch *scratch, const char *name)
-{
-	struct error err = {0};
-	const struct release *release;
-	const struct table *table;
-	const struct snapshot *snapshot = snapshot_begin(scratch->store);
-	scratch_must(snapshot_release(snapshot, "r1", &release, &err), &err);
-	scratch_must(release_table(release, name, &table, &err), &err);
-	return table;
-}
-
 static struct table_spec spec_of(enum dtype dtype, enum default_kind kind)
 {
 	struct table_spec spec = scratch_spec("p", dtype, KEY_U64, DIM);
 	spec.views = VIEWS;
 	spec.default_kind = kind;
 	return spec;
-}
-
-/* A sealed release with the rows of `plain`. */
-static void seal_rows(struct scratch *scratch, struct plain *plain, const struct table_spec *spec,
-	uint32_t rows)
-{
-	plain_make(plain, spec, rows);
-	scratch_release(scratch, "r1");
-	plain_load(plain, scratch, "r1", 250);
-	scratch_seal(scratch, "r1");
 }
 
 static void drop(struct scratch *scratch, struct plain *plain)
@@ -72,7 +51,7 @@ static void mean_of(const struct plain *plain, double mean[ELEMENTS])
 
 static void keep_mean(struct scratch *scratch, float out[ELEMENTS])
 {
-	const struct table *table = find_table(scratch, "p");
+	const struct table *table = scratch_table(scratch, "p");
 	assert_non_null(table->default_row);
 	assert_int_equal(table->default_row->dtype, DTYPE_F32);
 	assert_int_equal(table->default_row->bytes, ELEMENTS * sizeof *out);
@@ -89,8 +68,8 @@ static void a_mean_is_that_of_the_sealed_rows(void **state)
 		float mean[ELEMENTS];
 		float again[ELEMENTS];
 		const struct table_spec spec = spec_of(dtype, DEFAULT_MEAN);
-		seal_rows(scratch, &plain, &spec, ROWS);
-		const struct table *table = find_table(scratch, "p");
+		plain_seal(&plain, scratch, &spec, ROWS, 250);
+		const struct table *table = scratch_table(scratch, "p");
 		assert_true(table->bases->segment_count > 1);
 		snapshot_end(scratch->store);
 		mean_of(&plain, expected);
@@ -113,7 +92,7 @@ static void a_mean_of_no_rows_is_zero(void **state)
 	float mean[ELEMENTS];
 	const float zeros[ELEMENTS] = {0};
 	const struct table_spec spec = spec_of(DTYPE_F32, DEFAULT_MEAN);
-	seal_rows(scratch, &plain, &spec, 0);
+	plain_seal(&plain, scratch, &spec, 0, 250);
 	keep_mean(scratch, mean);
 	assert_memory_equal(mean, zeros, sizeof mean);
 	plain_fini(&plain);
@@ -127,10 +106,10 @@ static void an_open_table_has_no_mean_yet(void **state)
 	plain_make(&plain, &spec, 10);
 	scratch_release(scratch, "r1");
 	plain_load(&plain, scratch, "r1", 250);
-	assert_null(find_table(scratch, "p")->default_row);
+	assert_null(scratch_table(scratch, "p")->default_row);
 	snapshot_end(scratch->store);
 	scratch_reopen(scratch);
-	assert_null(find_table(scratch, "p")->default_row);
+	assert_null(scratch_table(scratch, "p")->default_row);
 	snapshot_end(scratch->store);
 	plain_fini(&plain);
 }
@@ -152,13 +131,13 @@ static void writes_and_merges_do_not_change_it(void **state)
 	scratch_must(store_release_create(scratch->store, &id, &labels, &number, &err), &err);
 	plain_load(&plain, scratch, "r1", 250);
 	scratch_seal(scratch, "r1");
-	memcpy(before, find_table(scratch, "t")->default_row->row, sizeof before);
+	memcpy(before, scratch_table(scratch, "t")->default_row->row, sizeof before);
 	snapshot_end(scratch->store);
 	for (unsigned round = 0; round < 3; round++) {
 		scratch_put(scratch, "r1", (struct scratch_rows){1000000 + round * 50, 50, 2});
 		scratch_must(store_merge(scratch->store, NULL, &merged, &err), &err);
 		assert_int_equal(merged.tables, 1);
-		assert_memory_equal(find_table(scratch, "t")->default_row->row, before,
+		assert_memory_equal(scratch_table(scratch, "t")->default_row->row, before,
 			sizeof before);
 		snapshot_end(scratch->store);
 		scratch_reopen(scratch);
@@ -186,7 +165,7 @@ static enum status look_up(struct scratch *scratch, const struct plain *plain, s
 	const uint32_t numbers[2] = {0, plain->count + 3};
 	plain_batch(plain, numbers, 2, &keys);
 	memset(out, 0xa5, sizeof *out);
-	asked.table = find_table(scratch, "p");
+	asked.table = scratch_table(scratch, "p");
 	asked.keys = keys;
 	asked.now_ms = asked.now_ms != 0 ? asked.now_ms : SCRATCH_NOW_MS;
 	asked.may_block = true;
@@ -208,7 +187,7 @@ static void expect_default(struct scratch *scratch, const struct answer *answer,
 {
 	uint8_t row[ELEMENTS * sizeof(float)] = {0};
 	float scale = 0;
-	const struct table *table = find_table(scratch, "p");
+	const struct table *table = scratch_table(scratch, "p");
 	const size_t stride = dtype_row_bytes(dtype, DIM, VIEWS);
 	if (table->default_row != NULL) {
 		default_row_convert(table->default_row, &table->spec, dtype, row, &scale);
@@ -231,7 +210,7 @@ static void a_missing_row_is_the_default_in_any_dtype(void **state)
 		for (size_t kind = 0; kind < 2; kind++) {
 			struct plain plain;
 			const struct table_spec spec = spec_of(stored, kinds[kind]);
-			seal_rows(scratch, &plain, &spec, 100);
+			plain_seal(&plain, scratch, &spec, 100, 250);
 			for (enum dtype dtype = DTYPE_F32; dtype <= DTYPE_I8; dtype++) {
 				struct answer answer;
 				const struct lookup asked = {.dtype = dtype, .defaults = true};
@@ -253,7 +232,7 @@ static void who_does_not_ask_gets_zeros(void **state)
 	struct answer answer;
 	const uint8_t zeros[ELEMENTS * sizeof(float)] = {0};
 	const struct table_spec spec = spec_of(DTYPE_F32, DEFAULT_MEAN);
-	seal_rows(scratch, &plain, &spec, 100);
+	plain_seal(&plain, scratch, &spec, 100, 250);
 	const struct lookup asked = {.dtype = DTYPE_F32};
 	assert_int_equal(look_up(scratch, &plain, asked, &answer), STATUS_OK);
 	assert_int_equal(answer.why[1], WHY_ABSENT);
@@ -268,7 +247,7 @@ static void an_old_row_is_a_missing_one(void **state)
 	struct answer answer;
 	struct table_spec spec = spec_of(DTYPE_F16, DEFAULT_MEAN);
 	spec.ttl_ms = 5000000;
-	seal_rows(scratch, &plain, &spec, 100);
+	plain_seal(&plain, scratch, &spec, 100, 250);
 	const struct lookup asked = {.dtype = DTYPE_F32, .defaults = true};
 	assert_int_equal(look_up(scratch, &plain, asked, &answer), STATUS_OK);
 	assert_int_equal(answer.why[0], WHY_FOUND);
@@ -291,8 +270,8 @@ static void damage_is_no_default(void **state)
 	struct answer answer;
 	const uint8_t zeros[ELEMENTS * sizeof(float)] = {0};
 	const struct table_spec spec = spec_of(DTYPE_F32, DEFAULT_MEAN);
-	seal_rows(scratch, &plain, &spec, ROWS);
-	const struct table *table = find_table(scratch, "p");
+	plain_seal(&plain, scratch, &spec, ROWS, 250);
+	const struct table *table = scratch_table(scratch, "p");
 	for (size_t i = 0; i < table->bases->segment_count; i++) {
 		atomic_store(&table->bases->segments[i].state, BASE_DAMAGED);
 	}
@@ -322,7 +301,7 @@ static void a_given_row_is_kept(void **state)
 	scratch_release(scratch, "r1");
 	scratch_must(store_table_create(scratch->store, "r1", &spec, &row, &err), &err);
 	for (unsigned round = 0; round < 4; round++) {
-		const struct table *table = find_table(scratch, "p");
+		const struct table *table = scratch_table(scratch, "p");
 		assert_non_null(table->default_row);
 		assert_int_equal(table->default_row->dtype, DTYPE_I8);
 		assert_true(table->default_row->scale == 0.25f);

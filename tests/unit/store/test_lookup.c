@@ -62,17 +62,6 @@ static void answer_fini(struct answer *answer)
 	}
 }
 
-static const struct table *find_table(struct scratch *scratch, const char *name)
-{
-	struct error err = {0};
-	const struct release *release;
-	const struct table *table;
-	const struct snapshot *snapshot = snapshot_begin(scratch->store);
-	scratch_must(snapshot_release(snapshot, "r1", &release, &err), &err);
-	scratch_must(release_table(release, name, &table, &err), &err);
-	return table;
-}
-
 static void expect_zero(const uint8_t *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -125,7 +114,7 @@ static void expect_batch(struct scratch *scratch, const struct plain *plain, uin
 	struct answer answer;
 	struct error err = {0};
 	plain_batch(plain, numbers, count, &keys);
-	answer_init(&answer, find_table(scratch, plain->spec.name.text), &keys, dtype);
+	answer_init(&answer, scratch_table(scratch, plain->spec.name.text), &keys, dtype);
 	scratch_must(table_lookup(&answer.lookup, &err), &err);
 	snapshot_end(scratch->store);
 	for (uint32_t i = 0; i < count; i++) {
@@ -225,7 +214,7 @@ static void rows_are_loaded_in_any_dtype_that_converts(void **state)
 		load_converted(scratch, &plain, &spec);
 		const struct keys keys = {KEY_U64, 100, plain.packed, NULL};
 		struct answer answer;
-		answer_init(&answer, find_table(scratch, "c"), &keys, to);
+		answer_init(&answer, scratch_table(scratch, "c"), &keys, to);
 		scratch_must(table_lookup(&answer.lookup, &err), &err);
 		snapshot_end(scratch->store);
 		for (uint32_t i = 0; i < 100; i++) {
@@ -248,7 +237,7 @@ static void what_is_not_wanted_may_be_left_out(void **state)
 		const uint64_t key[] = {3, 5000};
 		const struct keys keys = {KEY_U64, 2, (const uint8_t *)key, NULL};
 		struct answer answer;
-		answer_init(&answer, find_table(scratch, "t"), &keys, dtype);
+		answer_init(&answer, scratch_table(scratch, "t"), &keys, dtype);
 		answer.lookup.times = NULL;
 		answer.lookup.tags = NULL;
 		answer.lookup.why = NULL;
@@ -280,7 +269,7 @@ static enum why why_of(struct scratch *scratch, uint64_t key, int64_t now_ms, ui
 	const struct keys keys = {KEY_U64, 1, (const uint8_t *)&key, NULL};
 	struct answer answer;
 	struct error err = {0};
-	answer_init(&answer, find_table(scratch, "old"), &keys, DTYPE_F32);
+	answer_init(&answer, scratch_table(scratch, "old"), &keys, DTYPE_F32);
 	answer.lookup.now_ms = now_ms;
 	answer.lookup.has_max_age = max_age_ms != any_age;
 	answer.lookup.max_age_ms = max_age_ms;
@@ -386,7 +375,7 @@ static void keys_of_one_hash_are_told_apart(void **state)
 	const struct keys keys = {KEY_BYTES, 3, packed, at};
 	struct answer answer;
 	struct error err = {0};
-	answer_init(&answer, find_table(scratch, "same"), &keys, DTYPE_F32);
+	answer_init(&answer, scratch_table(scratch, "same"), &keys, DTYPE_F32);
 	scratch_must(table_lookup(&answer.lookup, &err), &err);
 	snapshot_end(scratch->store);
 	for (uint32_t i = 0; i < 3; i++) {
@@ -406,7 +395,7 @@ static void a_loop_never_waits_for_the_disk(void **state)
 	const uint64_t key = 7;
 	const struct keys keys = {KEY_U64, 1, (const uint8_t *)&key, NULL};
 	struct answer answer;
-	const struct table *table = find_table(scratch, "t");
+	const struct table *table = scratch_table(scratch, "t");
 	answer_init(&answer, table, &keys, DTYPE_F32);
 	answer.lookup.may_block = false;
 	const uint32_t number = base_set_find(table->bases, siphash_u64(&scratch_seed, key));
@@ -434,7 +423,7 @@ static void a_file_cut_under_an_open_store_is_damage(void **state)
 	char path[PATH_MAX];
 	scratch_sealed(scratch, "r1", 0, 3000, 1);
 	assert_int_equal(mapfault_install(), STATUS_OK); /* cmocka took the signal */
-	const struct table *table = find_table(scratch, "t");
+	const struct table *table = scratch_table(scratch, "t");
 	assert_true(table->bases->segment_count > 3);
 	/* Whichever of the seal's threads wrote the first one. */
 	char name[64];

@@ -25,18 +25,6 @@ enum {
 	NEWS = CHANGED + NEW_BEHIND - NEW,
 };
 
-/* Between this and snapshot_end the table may be read. */
-static const struct table *begin(struct scratch *scratch, const char *name)
-{
-	struct error err = {0};
-	const struct release *release;
-	const struct table *table;
-	const struct snapshot *snapshot = snapshot_begin(scratch->store);
-	scratch_must(snapshot_release(snapshot, "r1", &release, &err), &err);
-	scratch_must(release_table(release, name, &table, &err), &err);
-	return table;
-}
-
 /* What a reader that begins now may see. */
 static uint64_t visible_now(struct scratch *scratch)
 {
@@ -117,7 +105,7 @@ static void walk_plain(struct scratch *scratch, const struct plain *plain, uint3
 	struct rows rows;
 	bool seen[ROWS] = {false};
 	uint64_t number = 0;
-	const struct table *table = begin(scratch, "p");
+	const struct table *table = scratch_table(scratch, "p");
 	assert_true(table->bases->segment_count > 1);
 	assert_int_equal(rows_begin(&rows, table, store_visible(scratch->store), rows_max),
 		STATUS_OK);
@@ -192,7 +180,7 @@ static void expect_order(struct scratch *scratch, const struct plain *plain)
 	enum { COMPARED = 150 };
 	struct rows rows;
 	uint32_t numbers[COMPARED];
-	const struct table *table = begin(scratch, "p");
+	const struct table *table = scratch_table(scratch, "p");
 	assert_int_equal(rows_begin(&rows, table, store_visible(scratch->store), ROWS), STATUS_OK);
 	for (next(&rows); rows.block.count > 0;) {
 		next(&rows); /* all segments are checked */
@@ -290,7 +278,7 @@ static struct brought walk(struct scratch *scratch, uint64_t visible, uint32_t r
 {
 	struct rows rows;
 	struct brought brought = {0};
-	const struct table *table = begin(scratch, "t");
+	const struct table *table = scratch_table(scratch, "t");
 	assert_int_equal(rows_begin(&rows, table, visible, rows_max), STATUS_OK);
 	for (next(&rows); rows.block.count > 0; next(&rows)) {
 		for (uint32_t i = 0; i < rows.block.count; i++) {
@@ -351,7 +339,7 @@ static void keys_are_compared_wherever_they_stand(void **state)
 	struct rows rows;
 	scratch_sealed(scratch, "r1", 0, ROWS, 1);
 	write_keys(scratch, 300, 301, 2);
-	const struct table *table = begin(scratch, "t");
+	const struct table *table = scratch_table(scratch, "t");
 	assert_int_equal(rows_begin(&rows, table, store_visible(scratch->store), 8), STATUS_OK);
 	next(&rows);
 	assert_int_equal(rows.block.count, 1);
@@ -384,7 +372,7 @@ static void a_damaged_segment_ends_the_walk(void **state)
 	scratch_flip(path, file.len / 2);
 	free(file.data);
 	scratch_open(scratch);
-	const struct table *table = begin(scratch, "t");
+	const struct table *table = scratch_table(scratch, "t");
 	assert_int_equal(rows_begin(&rows, table, store_visible(scratch->store), 50), STATUS_OK);
 	enum status status;
 	do {
@@ -400,7 +388,7 @@ static bool walk_once(void *arg)
 {
 	struct scratch *scratch = arg;
 	struct rows rows;
-	const struct table *table = begin(scratch, "t");
+	const struct table *table = scratch_table(scratch, "t");
 	enum status status = rows_begin(&rows, table, store_visible(scratch->store), 50);
 	uint32_t count = 0;
 	do {

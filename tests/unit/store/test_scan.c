@@ -21,17 +21,6 @@
 
 enum { ROWS = 700 };
 
-static const struct table *find_table(struct scratch *scratch, const char *name)
-{
-	struct error err = {0};
-	const struct release *release;
-	const struct table *table;
-	const struct snapshot *snapshot = snapshot_begin(scratch->store);
-	scratch_must(snapshot_release(snapshot, "r1", &release, &err), &err);
-	scratch_must(release_table(release, name, &table, &err), &err);
-	return table;
-}
-
 static size_t packed_len(const struct plain *plain, uint32_t i)
 {
 	return plain->spec.key_type == KEY_U64 ? 8 : plain->packed[plain->at[i]] + 1u;
@@ -76,7 +65,7 @@ static unsigned walk(struct scratch *scratch, const struct plain *plain, struct 
 	struct error err = {0};
 	uint64_t last_hash = 0;
 	unsigned steps = 0;
-	scan.table = find_table(scratch, plain->spec.name.text);
+	scan.table = scratch_table(scratch, plain->spec.name.text);
 	do {
 		const uint64_t cursor = scan.cursor;
 		scratch_must(table_scan(&scan, &err), &err);
@@ -123,22 +112,13 @@ static unsigned walk_all(struct scratch *scratch, const struct plain *plain, uin
 	return steps;
 }
 
-static void load_table(struct scratch *scratch, struct plain *plain, const struct table_spec *spec,
-	uint32_t rows)
-{
-	plain_make(plain, spec, rows);
-	scratch_release(scratch, "r1");
-	plain_load(plain, scratch, "r1", 300);
-	scratch_seal(scratch, "r1");
-}
-
 static void every_limit_brings_each_row_once(void **state)
 {
 	struct scratch *scratch = *state;
 	struct plain plain;
 	const struct table_spec spec = scratch_spec("p", DTYPE_F32, KEY_U64, 20);
-	load_table(scratch, &plain, &spec, ROWS);
-	assert_true(find_table(scratch, "p")->bases->segment_count > 4);
+	plain_seal(&plain, scratch, &spec, ROWS, 300);
+	assert_true(scratch_table(scratch, "p")->bases->segment_count > 4);
 	snapshot_end(scratch->store);
 	for (uint32_t limit = 0; limit < 30; limit++) {
 		const unsigned steps = walk_all(scratch, &plain, limit, UINT64_MAX, DTYPE_F32);
@@ -166,7 +146,7 @@ static void every_dtype_and_key_type_is_walked(void **state)
 			struct table_spec spec = scratch_spec("p", dtype, key_type, 19);
 			spec.tags = key_type == KEY_BYTES;
 			spec.views = 2;
-			load_table(scratch, &plain, &spec, 400);
+			plain_seal(&plain, scratch, &spec, 400, 300);
 			for (enum dtype to = DTYPE_F32; to <= DTYPE_BIT; to++) {
 				if (dtype_convertible(dtype, to)) {
 					(void)walk_all(scratch, &plain, 64, UINT64_MAX, to);
@@ -183,7 +163,7 @@ static void a_table_without_rows_is_walked_at_once(void **state)
 	struct scratch *scratch = *state;
 	struct plain plain;
 	const struct table_spec spec = scratch_spec("p", DTYPE_F32, KEY_U64, 4);
-	load_table(scratch, &plain, &spec, 0);
+	plain_seal(&plain, scratch, &spec, 0, 300);
 	assert_int_equal(walk_all(scratch, &plain, 10, UINT64_MAX, DTYPE_F32), 1);
 	plain_fini(&plain);
 }
@@ -193,7 +173,7 @@ static void a_walk_may_begin_anywhere(void **state)
 	struct scratch *scratch = *state;
 	struct plain plain;
 	const struct table_spec spec = scratch_spec("p", DTYPE_F32, KEY_U64, 20);
-	load_table(scratch, &plain, &spec, ROWS);
+	plain_seal(&plain, scratch, &spec, ROWS, 300);
 	uint64_t random = seed_from(5);
 	for (unsigned round = 0; round < 200; round++) {
 		unsigned seen[ROWS] = {0};
@@ -244,7 +224,7 @@ static void ranges_bring_each_row_once(void **state)
 	struct scratch *scratch = *state;
 	struct plain plain;
 	const struct table_spec spec = scratch_spec("p", DTYPE_F32, KEY_U64, 20);
-	load_table(scratch, &plain, &spec, ROWS);
+	plain_seal(&plain, scratch, &spec, ROWS, 300);
 	uint64_t random = seed_from(6);
 	for (unsigned round = 0; round < 60; round++) {
 		uint64_t bounds[40] = {0};
@@ -336,7 +316,7 @@ static void expired_rows_are_left_out(void **state)
 	struct plain plain;
 	struct table_spec spec = scratch_spec("p", DTYPE_F32, KEY_U64, 20);
 	spec.ttl_ms = 50000;
-	load_table(scratch, &plain, &spec, ROWS);
+	plain_seal(&plain, scratch, &spec, ROWS, 300);
 	for (uint32_t limit = 1; limit < 300; limit += 50) {
 		unsigned seen[ROWS] = {0};
 		const struct scan scan = {.limit = limit,
@@ -357,8 +337,8 @@ static void a_damaged_segment_is_told(void **state)
 	struct error err = {0};
 	struct plain plain;
 	const struct table_spec spec = scratch_spec("p", DTYPE_F32, KEY_U64, 20);
-	load_table(scratch, &plain, &spec, ROWS);
-	const struct table *table = find_table(scratch, "p");
+	plain_seal(&plain, scratch, &spec, ROWS, 300);
+	const struct table *table = scratch_table(scratch, "p");
 	struct scan scan = {.table = table,
 		.limit = 10,
 		.bytes_max = UINT64_MAX,
@@ -404,8 +384,8 @@ static void refused_memory_is_told_as_such(void **state)
 	struct plain plain;
 	struct table_spec spec = scratch_spec("p", DTYPE_I8, KEY_BYTES, 20);
 	spec.tags = true;
-	load_table(scratch, &plain, &spec, 300);
-	struct scan scan = {.table = find_table(scratch, "p"),
+	plain_seal(&plain, scratch, &spec, 300, 300);
+	struct scan scan = {.table = scratch_table(scratch, "p"),
 		.limit = 100,
 		.bytes_max = UINT64_MAX,
 		.dtype = DTYPE_I8,

@@ -21,17 +21,6 @@
 
 #include <cmocka.h>
 
-static const struct table *find_table(struct scratch *scratch, const char *name)
-{
-	struct error err = {0};
-	const struct release *release;
-	const struct table *table;
-	const struct snapshot *snapshot = snapshot_begin(scratch->store);
-	scratch_must(snapshot_release(snapshot, "r1", &release, &err), &err);
-	scratch_must(release_table(release, name, &table, &err), &err);
-	return table;
-}
-
 /* Loads some u64 keys with rows of one version as a chunk of table "t". */
 static void load_keys(struct scratch *scratch, const char *load, uint64_t chunk_number,
 	const uint64_t *keys, uint32_t count, uint32_t version)
@@ -155,7 +144,7 @@ static void a_key_twice_in_one_chunk_keeps_its_last_row(void **state)
 		}
 		assert_int_equal(scratch_version(scratch, "r1", key), last);
 	}
-	assert_int_equal(find_table(scratch, "t")->rows, KEYS);
+	assert_int_equal(scratch_table(scratch, "t")->rows, KEYS);
 	snapshot_end(scratch->store);
 }
 
@@ -214,7 +203,7 @@ static void many_rows_make_many_segments_in_many_files(void **state)
 		plain_load(&plain, scratch, "r1", 1200);
 		scratch_seal(scratch, "r1");
 		for (unsigned round = 0; round < 2; round++) {
-			const struct table *table = find_table(scratch, "p");
+			const struct table *table = scratch_table(scratch, "p");
 			assert_int_equal(table->rows, 5000);
 			assert_int_equal(expect_order(table), 5000);
 			assert_true(table->file_count > 3);
@@ -255,7 +244,7 @@ static void keys_of_one_hash_stand_in_their_order(void **state)
 	scratch_release(scratch, "r1");
 	plain_load(&plain, scratch, "r1", 90);
 	scratch_seal(scratch, "r1");
-	const struct table *table = find_table(scratch, "p");
+	const struct table *table = scratch_table(scratch, "p");
 	assert_int_equal(table->rows, PAIRS * 2);
 	assert_int_equal(expect_order(table), PAIRS * 2);
 	for (size_t i = 0; i < table->bases->segment_count; i++) {
@@ -306,7 +295,7 @@ static void hashes_that_share_a_prefix_are_split_deeper(void **state)
 	for (uint32_t bits = 1; bits <= 16; bits += 5) {
 		struct error err = {0};
 		scratch_must(seal_skewed(scratch, bits, 1500, &err), &err);
-		const struct table *table = find_table(scratch, "t");
+		const struct table *table = scratch_table(scratch, "t");
 		assert_true(table->bases->depth > bits);
 		assert_int_equal(expect_order(table), 1500);
 		snapshot_end(scratch->store);
@@ -320,7 +309,7 @@ static void there_is_an_end_to_splitting(void **state)
 	struct error err = {0};
 	/* Over the size of a segment, under that of a file: one larger segment. */
 	scratch_must(seal_skewed(scratch, 40, 600, &err), &err);
-	const struct table *table = find_table(scratch, "t");
+	const struct table *table = scratch_table(scratch, "t");
 	assert_int_equal(table->bases->depth, SEGMENT_PREFIX_BITS_MAX);
 	assert_int_equal(expect_order(table), 600);
 	snapshot_end(scratch->store);
