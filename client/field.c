@@ -30,7 +30,5 @@ bool field_text(struct wire_value map, const char *name, char *text, size_t size
 bool field_is(struct wire_value map, const char *name, const char *text)
 {
 	struct wire_bytes bytes = {0};
-	size_t len = strlen(text);
-	return wire_str(wire_get(map, name), &bytes) && bytes.len == len &&
-	       memcmp(bytes.data, text, len) == 0;
+	return wire_str(wire_get(map, name), &bytes) && wire_bytes_are(bytes, text);
 }

@@ -28,8 +28,7 @@ static unsigned read_features(struct wire_value list)
 		struct wire_bytes each;
 		const bool is_name = wire_str(wire_item(list, i), &each);
 		for (size_t j = 0; is_name && j < FEATURES; j++) {
-			const bool is_it = each.len == strlen(known[j].name) &&
-					   memcmp(each.data, known[j].name, each.len) == 0;
+			const bool is_it = wire_bytes_are(each, known[j].name);
 			found |= is_it ? known[j].feature : 0;
 		}
 	}
@@ -38,16 +37,17 @@ static unsigned read_features(struct wire_value list)
 
 enum status hello_need(const struct hello *hello, unsigned features, struct error *err)
 {
-	const bool is_known = hello->version[0] != '\0';
-	for (size_t i = 0; i < FEATURES; i++) {
-		if ((known[i].feature & features & ~hello->features) != 0) {
-			return error_set(err, STATUS_UNSUPPORTED,
-				"the daemon%s%s does not have the feature '%s'",
-				is_known ? ", version " : "", is_known ? hello->version : "",
-				known[i].name);
-		}
+	const unsigned lacks = features & ~hello->features;
+	if (lacks == 0) {
+		return STATUS_OK; /* almost always: this is asked of each request */
 	}
-	return STATUS_OK;
+	size_t first = 0;
+	while (first + 1 < FEATURES && (known[first].feature & lacks) == 0) {
+		first++;
+	}
+	const bool is_known = hello->version[0] != '\0';
+	return error_set(err, STATUS_UNSUPPORTED, "the daemon%s%s does not have the feature '%s'",
+		is_known ? ", version " : "", is_known ? hello->version : "", known[first].name);
 }
 
 enum status hello_write(struct wire_writer *writer, struct error *err)

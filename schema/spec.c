@@ -84,35 +84,30 @@ const char *default_kind_name(enum default_kind kind)
 	return "none";
 }
 
-static bool bytes_equal(struct wire_bytes bytes, const char *text)
-{
-	return bytes.len == strlen(text) && memcmp(bytes.data, text, bytes.len) == 0;
-}
-
 static enum entity entity_of(struct wire_bytes name)
 {
-	if (bytes_equal(name, "user")) {
+	if (wire_bytes_are(name, "user")) {
 		return ENTITY_USER;
 	}
-	return bytes_equal(name, "item") ? ENTITY_ITEM : ENTITY_NONE;
+	return wire_bytes_are(name, "item") ? ENTITY_ITEM : ENTITY_NONE;
 }
 
 static enum kind kind_of(struct wire_bytes name)
 {
-	if (bytes_equal(name, "ur")) {
+	if (wire_bytes_are(name, "ur")) {
 		return KIND_UR;
 	}
-	if (bytes_equal(name, "ir")) {
+	if (wire_bytes_are(name, "ir")) {
 		return KIND_IR;
 	}
-	return bytes_equal(name, "cr") ? KIND_CR : KIND_NONE;
+	return wire_bytes_are(name, "cr") ? KIND_CR : KIND_NONE;
 }
 
 static enum reading reading_of(struct wire_bytes name)
 {
 	static const enum reading all[] = {READING_SUM, READING_MEAN, READING_LAYER_NORM};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		if (bytes_equal(name, reading_name(all[i]))) {
+		if (wire_bytes_are(name, reading_name(all[i]))) {
 			return all[i];
 		}
 	}
@@ -285,9 +280,9 @@ static enum status read_index(struct wire_value map, struct table_spec *spec, st
 	if (!wire_str(value, &text)) {
 		return wrong_type(err, "index", value, allowed);
 	}
-	if (bytes_equal(text, "balls")) {
+	if (wire_bytes_are(text, "balls")) {
 		spec->index = INDEX_BALLS;
-	} else if (!bytes_equal(text, "none")) {
+	} else if (!wire_bytes_are(text, "none")) {
 		return wrong_word(err, "index", text, allowed);
 	}
 	if (spec->index != INDEX_NONE && (spec->dtype == DTYPE_BIT || spec->views != 1)) {
@@ -401,7 +396,7 @@ static enum status read_default(struct wire_value map, struct table_spec *spec, 
 		return wrong_type(err, "default", value, allowed);
 	}
 	size_t i = 0;
-	while (i < sizeof all / sizeof *all && !bytes_equal(text, default_kind_name(all[i]))) {
+	while (i < sizeof all / sizeof *all && !wire_bytes_are(text, default_kind_name(all[i]))) {
 		i++;
 	}
 	if (i == sizeof all / sizeof *all) {

@@ -75,6 +75,9 @@ struct wire_bytes {
 	size_t len;
 };
 
+/* Whether they are this text. */
+bool wire_bytes_are(struct wire_bytes bytes, const char *text);
+
 /* Parses one whole message that wire_skim has passed. `data` must outlive the message. Errors:
  * PROTOCOL, NO_MEMORY. wire_close takes NULL. */
 enum status wire_open(const uint8_t *data, size_t len, struct wire_message **out);

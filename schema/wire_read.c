@@ -30,6 +30,12 @@ static enum status status_of_unpack(msgpack_unpack_return result)
 	return STATUS_PROTOCOL;
 }
 
+bool wire_bytes_are(struct wire_bytes bytes, const char *text)
+{
+	const size_t len = strlen(text);
+	return bytes.len == len && (len == 0 || memcmp(bytes.data, text, len) == 0);
+}
+
 enum status wire_open(const uint8_t *data, size_t len, struct wire_message **out)
 {
 	struct wire_message *message = malloc(sizeof *message);

@@ -86,11 +86,6 @@ static unsigned wanted(struct params *params, const struct table *table, enum dt
 	return want;
 }
 
-static bool bytes_are(struct wire_bytes bytes, const char *text)
-{
-	return bytes.len == strlen(text) && memcmp(bytes.data, text, bytes.len) == 0;
-}
-
 static enum status find_table(struct fetch *fetch, struct part *part, const struct table_name *name)
 {
 	struct error *err = &fetch->call->error;
@@ -136,10 +131,10 @@ static void read_missing(struct params *params, struct part *part)
 	static const char name[] = "missing";
 	const struct table_spec *spec = &part->table->spec;
 	const struct wire_bytes text = params_str(params, name, PARAM_OPTIONAL);
-	if (text.data == NULL || bytes_are(text, "zero")) {
+	if (text.data == NULL || wire_bytes_are(text, "zero")) {
 		return;
 	}
-	if (!bytes_are(text, "default")) {
+	if (!wire_bytes_are(text, "default")) {
 		char quote[ERROR_QUOTE_BYTES];
 		params_fail(params, STATUS_BAD_REQUEST, name,
 			"'%s' given, one of zero, default allowed",
