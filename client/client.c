@@ -13,7 +13,6 @@
 enum {
 	CALLS_MIN = 64,
 	CALLS_MAX = 65536,
-	KEPT_BYTES_MAX = 256 << 20,
 };
 
 enum call_state { CALL_FREE = 0, CALL_WAITING, CALL_KEPT };
@@ -40,7 +39,7 @@ static void check_window(const rep_client *client)
 {
 	assert((client->calls_cap & (client->calls_cap - 1)) == 0);
 	assert(client->next - client->first <= client->calls_cap);
-	assert(client->kept_bytes <= KEPT_BYTES_MAX);
+	assert(client->kept_bytes <= CLIENT_KEPT_BYTES_MAX);
 	/* The oldest call in the window waits for its answer, or for somebody to take it. */
 	assert(client->first == client->next || call_at(client, client->first)->state != CALL_FREE);
 }
@@ -135,9 +134,9 @@ static enum status finish_reply(const struct rpc_envelope *envelope, struct repl
 static enum status keep_reply(rep_client *client, uint32_t msgid, struct wire_bytes bytes,
 	struct error *err)
 {
-	if (client->kept_bytes + bytes.len > KEPT_BYTES_MAX) {
-		return error_set(err, STATUS_TOO_LARGE, "answers out of order exceed %d MiB",
-			KEPT_BYTES_MAX >> 20);
+	if (client->kept_bytes + bytes.len > CLIENT_KEPT_BYTES_MAX) {
+		return error_set(err, STATUS_TOO_LARGE, "answers out of order exceed %zu MiB",
+			CLIENT_KEPT_BYTES_MAX >> 20);
 	}
 	struct call *call = call_at(client, msgid);
 	assert(call->state == CALL_WAITING && call->kept == NULL && call->kept_len == 0);
@@ -282,7 +281,7 @@ enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
 	transport_init(&client->transport, NULL);
 	enum status status = options_read(options, &client->options, err);
 	client->request.timeout_ms = client->options.timeout_ms;
-	transport_set_spin(&client->transport, client->options.spin_us);
+	spin_init(&client->transport.spin, client->options.spin_us);
 	client->transport.interrupted = client->options.interrupted;
 	client->transport.interrupted_context = client->options.interrupted_context;
 	client->calls = calloc(CALLS_MIN, sizeof *client->calls);

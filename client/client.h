@@ -24,6 +24,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of answers that nobody has taken yet. */
+#define CLIENT_KEPT_BYTES_MAX ((size_t)256 << 20)
+
 struct call;
 
 /* The pipeline of a request. Only the receives of that pipeline hand out its answer, and either

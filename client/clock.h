@@ -18,11 +18,16 @@ static inline int64_t clock_now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static inline int64_t clock_now_us(void)
+static inline int64_t clock_now_ns(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static inline int64_t clock_now_us(void)
+{
+	return clock_now_ns() / 1000;
 }
 
 /* timeout_ms 0: there is no deadline. */

@@ -414,7 +414,7 @@ static size_t list_places(const rep_client *client, const struct rep_part *parts
 	struct transport_place *places)
 {
 	size_t listed = 0;
-	if (client->transport.spin_us == 0 || !client_is_idle(client)) {
+	if (client->transport.spin.most_ns == 0 || !client_is_idle(client)) {
 		return 0;
 	}
 	for (size_t i = 0; i < count; i++) {

@@ -3,6 +3,7 @@
 
 #include "client/address.h"
 #include "client/reserved.h"
+#include "schema/spin.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,6 @@ enum {
 	CONNECT_TIMEOUT_MS = 5000,
 	CALL_TIMEOUT_MS = 30000,
 	OTHERS_MAX = 64,
-	SPIN_MAX_US = 10000,
 };
 
 static const char *address_of(const struct rep_options *given)
@@ -30,9 +30,9 @@ static enum status check(const struct rep_options *given, struct error *err)
 			"others_count: %zu given, at most %d allowed", given->others_count,
 			OTHERS_MAX);
 	}
-	if (given->spin_us > SPIN_MAX_US) {
+	if (given->spin_us > SPIN_US_MAX) {
 		return error_set(err, STATUS_BAD_REQUEST, "spin_us: %u given, at most %d allowed",
-			given->spin_us, SPIN_MAX_US);
+			given->spin_us, SPIN_US_MAX);
 	}
 	for (size_t i = 0; i < given->others_count; i++) {
 		if (given->others == NULL || given->others[i] == NULL) {

@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,8 +23,6 @@ enum {
 	SOCKET_BUFFER_BYTES = 4 << 20,
 	/* A signal that comes just before a system call waits is not noticed by that call. */
 	INTERRUPTED_MS = 500,
-	/* After so many looks in vain it sleeps at once, until a sleep was shorter than a look. */
-	VAIN_MAX = 3,
 	/* The first bytes of an answer whose rows have a place: enough to see the rows begin. */
 	PLACE_HEAD_BYTES = 1024,
 	BIN32_HEAD_BYTES = 5,
@@ -55,13 +52,6 @@ void transport_adopt(struct transport *transport, int fd)
 	transport->receive_timeout_ms = 0;
 	transport->was_interrupted = false;
 	transport_set_places(transport, transport->places, transport->places_count);
-}
-
-void transport_set_spin(struct transport *transport, unsigned spin_us)
-{
-	cpu_set_t set;
-	const bool has_others = sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 1;
-	transport->spin_us = has_others ? spin_us : 0;
 }
 
 enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err)
@@ -202,15 +192,15 @@ static enum status arm_timeout(struct transport *transport, int64_t left, struct
 static enum status look_for_bytes(struct transport *transport, const struct transport_space *space,
 	size_t *n, struct error *err)
 {
-	if (transport->spin_us == 0 || transport->vain >= VAIN_MAX) {
+	if (!spin_wanted(&transport->spin)) {
 		return STATUS_AGAIN;
 	}
-	const int64_t end_us = clock_now_us() + transport->spin_us;
+	const int64_t end_ns = clock_now_ns() + (int64_t)transport->spin.most_ns;
 	enum status status = STATUS_AGAIN;
 	do {
 		status = transport_receive_at(transport, space, MSG_DONTWAIT, n, err);
-	} while (status == STATUS_AGAIN && clock_now_us() < end_us);
-	transport->vain = status == STATUS_AGAIN ? transport->vain + 1 : 0;
+	} while (status == STATUS_AGAIN && clock_now_ns() < end_ns);
+	spin_note_look(&transport->spin, status == STATUS_AGAIN);
 	return status;
 }
 
@@ -220,10 +210,11 @@ static enum status look_for_bytes(struct transport *transport, const struct tran
 static void await_bytes(struct transport *transport, int64_t left)
 {
 	struct pollfd wait = {.fd = transport->fd, .events = POLLIN};
-	const int64_t began_us = transport->spin_us > 0 ? clock_now_us() : 0;
+	const bool may_look = transport->spin.most_ns > 0;
+	const int64_t began_ns = may_look ? clock_now_ns() : 0;
 	(void)poll(&wait, 1, transport_poll_ms(left));
-	if (transport->spin_us > 0 && clock_now_us() - began_us < transport->spin_us) {
-		transport->vain = 0;
+	if (may_look) {
+		spin_note_sleep(&transport->spin, (uint64_t)(clock_now_ns() - began_ns));
 	}
 }
 

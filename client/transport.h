@@ -9,6 +9,7 @@
 #ifndef CLIENT_TRANSPORT_H
 #define CLIENT_TRANSPORT_H
 
+#include "schema/spin.h"
 #include "schema/status.h"
 #include "schema/wire.h"
 
@@ -48,15 +49,11 @@ struct transport {
 	bool (*interrupted)(void *context);
 	void *interrupted_context;
 	bool was_interrupted; /* since it was connected */
-	int64_t spin_us;      /* how long to look for bytes before it sleeps; 0: not at all */
-	unsigned vain;        /* looks in a row after which it had to sleep */
+	struct spin spin;     /* whether it looks for bytes before it sleeps */
 };
 
 void transport_init(struct transport *transport, const char *address);
 void transport_fini(struct transport *transport);
-
-/* Not at all where the process has one processor: its peer could not answer meanwhile. */
-void transport_set_spin(struct transport *transport, unsigned spin_us);
 
 /* Errors: those of address_connect. */
 enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err);

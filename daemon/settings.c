@@ -3,6 +3,7 @@
 
 #include "daemon/settings_value.h"
 #include "schema/limits.h"
+#include "schema/spin.h"
 
 #include <assert.h>
 #include <sched.h>
@@ -12,7 +13,6 @@
 enum {
 	SETTINGS_WORKERS_MAX = 256,
 	SETTINGS_POOL_MAX = 256,
-	SETTINGS_SPIN_MAX_US = 10000,
 	SETTINGS_WAITING_MAX = 65536,
 	SETTINGS_CONNECTIONS_MAX = 65536,
 	/* The largest message, and the memory that parsing it may need. */
@@ -90,7 +90,7 @@ static const struct setting settings_table[] = {
 		SETTINGS_TIME_MAX_MS},
 	{"net", "stop_grace", NULL, NULL, NULL, setting_ms, AT(stop_grace_ms), 0,
 		SETTINGS_TIME_MAX_MS},
-	{"net", "spin_us", NULL, NULL, NULL, setting_count, AT(spin_us), 0, SETTINGS_SPIN_MAX_US},
+	{"net", "spin_us", NULL, NULL, NULL, setting_count, AT(spin_us), 0, SPIN_US_MAX},
 };
 static const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 

@@ -13,9 +13,9 @@
 #include "daemon/net/counter.h"
 #include "daemon/net/heap.h"
 #include "daemon/net/request.h"
-#include "daemon/net/spin.h"
 #include "daemon/store/system/lock.h"
 #include "schema/link.h"
+#include "schema/spin.h"
 #include "schema/status.h"
 #include "schema/wire.h"
 

@@ -1,5 +1,5 @@
 /* spin.c - when to look, and when to leave it. */
-#include "daemon/net/spin.h"
+#include "schema/spin.h"
 
 #include <sched.h>
 

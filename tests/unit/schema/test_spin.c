@@ -1,5 +1,5 @@
 /* test_spin.c - a loop looks while requests come close together, and leaves it else. */
-#include "daemon/net/spin.h"
+#include "schema/spin.h"
 
 #include <sched.h>
 #include <setjmp.h>

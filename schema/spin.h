@@ -1,19 +1,23 @@
-/* spin.h - whether a loop that has nothing to do looks for more before it sleeps.
+/* spin.h - whether who waits for a message looks for it before it sleeps: a loop of the daemon for requests, a
+ * client for its answer.
  *
- * To wake a thread costs more than to answer a small request. A loop that looks again and again for a while
- * needs no waking when the next request comes within that while. It takes a processor for it, so it looks
- * only while requests do come so close together: after some looks in vain it sleeps at once, until a sleep
- * was so short that a look would have been enough.
+ * To wake a thread costs more than to answer a small request. Who looks again and again for a while needs no
+ * waking when the next message comes within that while. It takes a processor for it, so it looks only while
+ * messages do come so close together: after some looks in vain it sleeps at once, until a sleep was so short
+ * that a look would have been enough.
  *
- * Threads: that of the loop. Nothing here reads a clock.
+ * Threads: one at a time. Nothing here reads a clock.
  */
-#ifndef DAEMON_NET_SPIN_H
-#define DAEMON_NET_SPIN_H
+#ifndef SCHEMA_SPIN_H
+#define SCHEMA_SPIN_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SPIN_VAIN_MAX = 3 };
+enum {
+	SPIN_VAIN_MAX = 3,
+	SPIN_US_MAX = 10000, /* of the settings of both */
+};
 
 /* Zeroed, it never looks. */
 struct spin {
