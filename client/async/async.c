@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 enum {
-	KEPT_BYTES_MAX = 256 << 20,
 	/* A daemon that owed answers for so long and said nothing is given up. */
 	SILENT_US = 3 * 1000 * 1000,
 };
@@ -35,12 +34,13 @@ static int64_t due_of(const rep_async *async, const struct async_call *call)
 	return waits ? sooner(call->deadline_us, call->connect_by_us) : call->deadline_us;
 }
 
-/* Ends calls whose time is over. That one is, is known by a bound: it is moved to the next call only when
- * it is reached, so that to begin and end calls costs nothing here. */
-static void expire(rep_async *async, int64_t now_us)
+/* Ends calls whose time is over; returns whether there were any. That one is, is known by a bound: it is
+ * moved to the next call only when it is reached, so that to begin and end calls costs nothing here. */
+static bool expire(rep_async *async, int64_t now_us)
 {
+	bool has_ended = false;
 	if (now_us < async->due_us) {
-		return;
+		return false;
 	}
 	async->due_us = CLOCK_NEVER_US;
 	for (uint32_t i = 0; i < async->slots_count; i++) {
@@ -55,23 +55,21 @@ static void expire(rep_async *async, int64_t now_us)
 		}
 		calls_end(async, call, now_us < call->deadline_us ? STATUS_IO : STATUS_TIMEOUT,
 			NULL);
-		async->overdue++;
+		has_ended = true;
 	}
+	return has_ended;
 }
 
 static bool may_receive(const rep_async *async)
 {
-	return async->kept_bytes < KEPT_BYTES_MAX;
+	return async->kept_bytes < CLIENT_KEPT_BYTES_MAX;
 }
 
-/* A daemon that says nothing while it owes answers that are overdue may be gone without a word. */
+/* After calls whose time was over: a daemon that says nothing while it owes answers may be gone without a
+ * word. */
 static void give_up_silent(rep_async *async, int64_t now_us)
 {
 	const struct async_side *main = &async->sides[ASYNC_MAIN];
-	if (async->overdue == 0) {
-		return;
-	}
-	async->overdue = 0;
 	if (main->peer.state == PEER_UP && !link_is_alone(&main->owed) && may_receive(async) &&
 		now_us - main->heard_us >= SILENT_US) {
 		struct error err;
@@ -194,8 +192,9 @@ void rep_async_step(rep_async *async)
 			side_receive(async, (enum async_peer)i, now_us);
 		}
 	}
-	expire(async, now_us);
-	give_up_silent(async, now_us);
+	if (expire(async, now_us)) {
+		give_up_silent(async, now_us);
+	}
 	if (async->has_hedge) {
 		hedge(async, now_us);
 		side_send(async, ASYNC_HEDGE, now_us);

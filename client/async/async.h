@@ -102,7 +102,6 @@ struct rep_async {
 	size_t queued_bytes; /* of requests that were not sent */
 	size_t kept_bytes;   /* of answers that were not taken */
 	int64_t due_us;      /* no call has anything due before it */
-	uint64_t overdue;    /* calls that have ended by that, and were not looked into */
 	struct link done;
 	struct link may_hedge;
 	struct rep_async_counters counters;

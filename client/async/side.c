@@ -47,7 +47,7 @@ void side_unqueue(rep_async *async, enum async_peer which, struct async_call *ca
 	}
 }
 
-void side_note_sent(rep_async *async, enum async_peer which, struct async_call *call,
+static void note_sent(rep_async *async, enum async_peer which, struct async_call *call,
 	int64_t now_us)
 {
 	struct async_side *side = &async->sides[which];
@@ -77,7 +77,7 @@ static void advance(rep_async *async, enum async_peer which, size_t sent, int64_
 		side->sent -= call->len;
 		async->queued_bytes -= call->len;
 		link_remove(&call->peers[which].link);
-		side_note_sent(async, which, call, now_us);
+		note_sent(async, which, call, now_us);
 	}
 	assert(side->sent == 0);
 }
@@ -115,7 +115,8 @@ static enum status flush(rep_async *async, enum async_peer which, int64_t now_us
 
 /* ---- in ---- */
 
-void side_keep(rep_async *async, enum async_peer which)
+/* Copies answers that stand in the peer's buffer: it will be written over. */
+static void keep(rep_async *async, enum async_peer which)
 {
 	struct link *borrowing = &async->sides[which].borrowing;
 	while (!link_is_alone(borrowing)) {
@@ -184,8 +185,7 @@ static enum status deliver(rep_async *async, enum async_peer which, struct wire_
 	peer_note_answer(&side->peer);
 	link_remove(&call->peers[which].link);
 	call->peers[which].part = PART_NONE;
-	const bool is_silent =
-		async->has_hedge && call->is_hedgeable && note_hedge(async, which, call, now_us);
+	const bool is_silent = call->is_hedgeable && note_hedge(async, which, call, now_us);
 	if (is_useless(call, which, failed)) {
 		async->counters.late++;
 		calls_free_if_done(async, call);
@@ -207,7 +207,7 @@ static enum status receive(rep_async *async, enum async_peer which, int64_t now_
 	struct error *err)
 {
 	struct async_side *side = &async->sides[which];
-	side_keep(async, which);
+	keep(async, which);
 	enum status status = transport_fill(&side->peer.transport, err);
 	if (status == STATUS_OK) {
 		side->heard_us = now_us;
@@ -331,7 +331,7 @@ void side_lose(rep_async *async, enum async_peer which, const struct error *erro
 	struct async_side *side = &async->sides[which];
 	struct link owed;
 	struct link again;
-	side_keep(async, which);
+	keep(async, which);
 	if (side->peer.state != PEER_DOWN) {
 		peer_lose(&side->peer, now_us, error);
 	}

@@ -13,18 +13,11 @@ void side_queue(rep_async *async, enum async_peer which, struct async_call *call
 /* Takes a call out of the queue if nothing of it was sent. */
 void side_unqueue(rep_async *async, enum async_peer which, struct async_call *call);
 
-/* Notes that the whole request of a call was sent. */
-void side_note_sent(rep_async *async, enum async_peer which, struct async_call *call,
-	int64_t now_us);
-
 /* Sends, or receives, what goes without waiting; connects first if there is something to be sent. */
 void side_send(rep_async *async, enum async_peer which, int64_t now_us);
 void side_receive(rep_async *async, enum async_peer which, int64_t now_us);
 
 /* Gives the connection up. Reads that it owes go back into its queue, writes end. */
 void side_lose(rep_async *async, enum async_peer which, const struct error *error, int64_t now_us);
-
-/* Copies answers that stand in the peer's buffer: it will be written over. */
-void side_keep(rep_async *async, enum async_peer which);
 
 #endif
