@@ -46,7 +46,11 @@ static void check_window(const rep_client *client)
 
 void reply_close(struct reply *reply)
 {
-	wire_close(reply->message);
+	if (reply->client != NULL && reply->client->parsed == NULL) {
+		reply->client->parsed = reply->message;
+	} else {
+		wire_close(reply->message);
+	}
 	free(reply->kept);
 	*reply = (struct reply){0};
 }
@@ -157,11 +161,10 @@ static enum status receive_until(rep_client *client, uint32_t msgid, int64_t dea
 {
 	for (;;) {
 		struct wire_bytes bytes = {0};
-		struct wire_message *message = NULL;
 		enum status status =
 			transport_receive(&client->transport, deadline_ms, &bytes, err);
 		if (status == STATUS_OK) {
-			status = response_open(bytes, &message, envelope, err);
+			status = response_open(bytes, &client->parsed, envelope, err);
 		}
 		if (status != STATUS_OK) {
 			return status;
@@ -174,10 +177,12 @@ static enum status receive_until(rep_client *client, uint32_t msgid, int64_t dea
 		} else if (envelope->msgid != msgid) {
 			status = keep_reply(client, envelope->msgid, bytes, err);
 		} else {
-			*out = (struct reply){.message = message, .bytes = bytes};
+			*out = (struct reply){.message = client->parsed,
+				.client = client,
+				.bytes = bytes};
+			client->parsed = NULL;
 			return STATUS_OK;
 		}
-		wire_close(message);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -308,6 +313,7 @@ void rep_close(rep_client *client)
 	client_disconnect(client);
 	transport_fini(&client->transport);
 	request_fini(&client->request);
+	wire_close(client->parsed);
 	free(client->calls);
 	options_fini(&client->options);
 	free(client);

@@ -48,7 +48,8 @@ struct rep_client {
 	uint32_t calls_cap;  /* a power of two */
 	uint32_t first;
 	uint32_t next;
-	size_t kept_bytes; /* of answers in `calls` */
+	size_t kept_bytes;           /* of answers in `calls` */
+	struct wire_message *parsed; /* owned: the memory of an answer that was closed; or NULL */
 	/* Calls of each pipeline whose connection was lost. Each is still to be reported, once. */
 	uint32_t lost[CLIENT_PIPELINES];
 };
@@ -56,6 +57,7 @@ struct rep_client {
 /* An answer; a zeroed one is empty. `result` is valid until reply_close or the next call. */
 struct reply {
 	struct wire_message *message; /* owned */
+	rep_client *client;           /* borrowed: takes the message's memory back; or NULL */
 	struct wire_value result;
 	struct wire_bytes bytes; /* the whole response */
 	uint8_t *kept;           /* owned: the memory of `bytes` if the answer was kept */

@@ -4,7 +4,7 @@
 enum status response_open(struct wire_bytes bytes, struct wire_message **message,
 	struct rpc_envelope *envelope, struct error *err)
 {
-	enum status status = wire_open(bytes.data, bytes.len, message);
+	enum status status = wire_reopen(bytes.data, bytes.len, message);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "an answer could not be read: %s",
 			status_name(status));
@@ -13,8 +13,6 @@ enum status response_open(struct wire_bytes bytes, struct wire_message **message
 	if (status == STATUS_OK && envelope->type == RPC_RESPONSE) {
 		return STATUS_OK;
 	}
-	wire_close(*message);
-	*message = NULL;
 	return error_set(err, STATUS_PROTOCOL, "the daemon sent something else than an answer");
 }
 

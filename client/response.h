@@ -11,7 +11,7 @@
 
 /* Opens a response.
  *
- *   message   out: the caller closes it
+ *   message   in, out: NULL, or one whose memory is used again; the caller closes it
  *   envelope  out: points into the message
  *
  * Errors: PROTOCOL, NO_MEMORY. */

@@ -75,12 +75,22 @@ struct wire_bytes {
 	size_t len;
 };
 
-/* Whether they are this text. */
-bool wire_bytes_are(struct wire_bytes bytes, const char *text);
+/* Whether they are this text. Most that are not differ in their first byte, so it calls nothing. */
+static inline bool wire_bytes_are(struct wire_bytes bytes, const char *text)
+{
+	size_t same = 0;
+	while (same < bytes.len && text[same] != '\0' && (uint8_t)text[same] == bytes.data[same]) {
+		same++;
+	}
+	return same == bytes.len && text[same] == '\0';
+}
 
 /* Parses one whole message that wire_skim has passed. `data` must outlive the message. Errors:
  * PROTOCOL, NO_MEMORY. wire_close takes NULL. */
 enum status wire_open(const uint8_t *data, size_t len, struct wire_message **out);
+/* The same into the memory of *message, which a former call has made; NULL: there is none yet. After a
+ * failure it may still be opened again. It is for who opens many: most messages then allocate nothing. */
+enum status wire_reopen(const uint8_t *data, size_t len, struct wire_message **message);
 void wire_close(struct wire_message *message);
 struct wire_value wire_root(const struct wire_message *message);
 

@@ -69,6 +69,25 @@ static msgpack_packer packer_of(struct wire_writer *writer)
 	return (msgpack_packer){.data = writer, .callback = append};
 }
 
+/* The callback where has_room was true: the compiler makes a store of each head. */
+static inline int put(void *arg, const char *bytes, size_t len)
+{
+	struct wire_writer *writer = arg;
+	memcpy(writer->data + writer->len, bytes, len);
+	writer->len += len;
+	return 0;
+}
+
+/* Is there room for the head of a value, or a number, and for `body` bytes, without growing? A message is
+ * mostly written into memory that was used before. */
+static inline bool has_room(const struct wire_writer *writer, size_t body)
+{
+	enum { HEAD_BYTES_MAX = 9 };
+	const size_t room = writer->cap - writer->len;
+	return writer->status == STATUS_OK && room >= HEAD_BYTES_MAX &&
+	       body <= room - HEAD_BYTES_MAX;
+}
+
 /* MessagePack has no longer str, bin, array or map than UINT32_MAX. */
 static bool fits_head(struct wire_writer *writer, size_t count)
 {
@@ -119,6 +138,11 @@ void wire_write_bool(struct wire_writer *writer, bool value)
 
 void wire_write_uint(struct wire_writer *writer, uint64_t value)
 {
+	if (has_room(writer, 0)) {
+		msgpack_packer packer = {.data = writer, .callback = put};
+		msgpack_pack_uint64(&packer, value);
+		return;
+	}
 	msgpack_packer packer = packer_of(writer);
 	msgpack_pack_uint64(&packer, value);
 }
@@ -143,6 +167,12 @@ void wire_write_str(struct wire_writer *writer, const char *text)
 void wire_write_str_len(struct wire_writer *writer, const void *text, size_t len)
 {
 	if (!fits_head(writer, len)) {
+		return;
+	}
+	if (len > 0 && has_room(writer, len)) {
+		msgpack_packer packer = {.data = writer, .callback = put};
+		msgpack_pack_str(&packer, len);
+		put(writer, text, len);
 		return;
 	}
 	msgpack_packer packer = packer_of(writer);

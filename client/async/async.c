@@ -386,6 +386,8 @@ static enum status open_answer(struct async_call *call, struct async_reply *out,
 	enum status status = response_open(call->answer, &out->message, &envelope, err);
 	if (status == STATUS_OK && envelope.failed) {
 		status = response_error(envelope.error, err);
+	}
+	if (status != STATUS_OK) {
 		wire_close(out->message);
 		out->message = NULL;
 	}

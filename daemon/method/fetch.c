@@ -9,7 +9,6 @@
 #include "daemon/method/methods.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "daemon/method/call/call_snapshot.h"
@@ -33,7 +32,6 @@ enum {
 	PART_HEAD_BYTES = 512,
 	/* What the reply has beside its parts: the name of the release, the sequence. */
 	REPLY_HEAD_BYTES = 256,
-	WHERE_BYTES = 32,
 };
 
 /* The columns that a part of the reply has beside found and rows. */
@@ -52,7 +50,7 @@ struct part {
 	bool raw;
 	bool defaults; /* a key without a row gets the table's default */
 	size_t stride;
-	char where[WHERE_BYTES]; /* "parts[1]." */
+	char where[PARAMS_WHERE_BYTES];
 };
 
 struct fetch {
@@ -175,7 +173,7 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 	assert(i == fetch->count && i < LIMIT_PARTS);
 	struct part *part = &fetch->parts[i];
 	*part = (struct part){0};
-	snprintf(part->where, sizeof part->where, "parts[%zu].", i);
+	params_where(part->where, "parts", i);
 	fetch->count = i + 1;
 
 	struct error *err = &fetch->call->error;

@@ -7,7 +7,6 @@
 #include "daemon/method/methods.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "daemon/method/call/given_rows.h"
 #include "daemon/method/call/params.h"
@@ -23,13 +22,11 @@ const char *const put_part_names[] = {"table", "keys", "dtype", "rows", "scales"
 	"any_time", "tags", "weights", "allow_nonfinite", NULL};
 const char *const delete_names[] = {"release", "table", "keys", NULL};
 
-enum { WHERE_BYTES = 32 };
-
 /* The rows of one table that a request gives. */
 struct put_part {
 	struct table_name table;
 	struct given_rows rows;
-	char where[WHERE_BYTES]; /* "parts[1]." */
+	char where[PARAMS_WHERE_BYTES];
 };
 
 struct put {
@@ -95,9 +92,8 @@ static enum status add_parts(struct put *put, struct params *params)
 	for (size_t i = 0; status == STATUS_OK && i < count; i++) {
 		char *where = put->parts[i].where;
 		struct params of_part;
-		(void)snprintf(where, WHERE_BYTES, "parts[%zu].", i);
-		params_begin(&of_part, wire_item(given, i), where, put_part_names,
-			&put->call->error);
+		params_begin(&of_part, wire_item(given, i), params_where(where, "parts", i),
+			put_part_names, &put->call->error);
 		status = of_part.status == STATUS_OK ? add_part(put, &of_part) : of_part.status;
 	}
 	return status;

@@ -6,7 +6,6 @@
 #include "daemon/method/methods.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "daemon/method/call/call_snapshot.h"
@@ -22,8 +21,6 @@ const char *const tensor_put_names[] = {"release", "tensor", "dtype", "shape", "
 	NULL};
 const char *const tensor_put_part_names[] = {"tensor", "dtype", "shape", "data", NULL};
 const char *const tensor_names[] = {"release", "tensor", NULL};
-
-enum { WHERE_BYTES = 32 };
 
 /* What a put gives. */
 struct given {
@@ -79,11 +76,10 @@ static enum status add_tensors(struct given *given, struct params *params)
 	}
 	enum status status = params->status;
 	for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-		char where[WHERE_BYTES];
+		char where[PARAMS_WHERE_BYTES];
 		struct params of_one;
-		(void)snprintf(where, sizeof where, "tensors[%zu].", i);
-		params_begin(&of_one, wire_item(list, i), where, tensor_put_part_names,
-			params->err);
+		params_begin(&of_one, wire_item(list, i), params_where(where, "tensors", i),
+			tensor_put_part_names, params->err);
 		status = of_one.status == STATUS_OK ? add_tensor(given, &of_one) : of_one.status;
 	}
 	return status;

@@ -51,23 +51,24 @@ enum status answer_run(const struct question *question, struct write_ticket **ti
 	struct wire_writer *out)
 {
 	size_t start = out->len;
-	struct error err = {.status = STATUS_OK};
-	struct wire_message *message = NULL;
+	struct error err; /* set with the status that goes with it */
+	struct wire_message *own = NULL;
+	struct wire_message **message = question->parsed != NULL ? question->parsed : &own;
 	struct rpc_envelope envelope;
 	assert(out->status == STATUS_OK); /* else the reply would lack its beginning */
 	assert(ticket == NULL || *ticket == NULL);
 
 	out->limit = start + LIMIT_MESSAGE_BYTES;
-	enum status status = wire_open(question->message.data, question->message.len, &message);
+	enum status status = wire_reopen(question->message.data, question->message.len, message);
 	if (status == STATUS_OK) {
-		status = rpc_read(wire_root(message), &envelope, &err);
+		status = rpc_read(wire_root(*message), &envelope, &err);
 	} else {
 		error_set(&err, status, "the request could not be parsed");
 	}
 	if (status == STATUS_OK) {
 		status = run(question, envelope.params, ticket, out, &err);
 	}
-	wire_close(message);
+	wire_close(own);
 
 	/* In a lane the method may block, so there is no other place to run it again. */
 	if (status == STATUS_AGAIN && ticket != NULL) {

@@ -34,6 +34,8 @@ struct question {
 	uint32_t elements;         /* of the message */
 	uint64_t turn_ns; /* how long the turn of its loop has taken until now; 0 in a lane */
 	struct stop stop; /* only set for a request that leaves its loop */
+	/* Borrowed: memory for the parsed message, of a loop. NULL in a lane, whose requests have their own. */
+	struct wire_message **parsed;
 };
 
 /* Parses the message, runs the method, and appends the reply to `out`: the result, or the error

@@ -195,6 +195,15 @@ static enum status answer_unknown(struct session *session, const struct rpc_head
 	return STATUS_OK;
 }
 
+/* A peer mostly asks for the method that it asked for last. */
+static const struct method *find_method(struct session *session, struct wire_bytes name)
+{
+	if (session->method == NULL || !wire_bytes_are(name, session->method->name)) {
+		session->method = method_find((const char *)name.data, name.len);
+	}
+	return session->method;
+}
+
 enum status dispatch(struct session *session, const struct read_message *message)
 {
 	loop_assert_here(session->loop);
@@ -205,6 +214,7 @@ enum status dispatch(struct session *session, const struct read_message *message
 		.message = {.data = message->data, .len = message->len},
 		.elements = message->elements,
 		.turn_ns = session->loop->turn_ns,
+		.parsed = &session->loop->parsed,
 	};
 	switch (rpc_head_read(message->data, message->len, &question.head)) {
 	case RPC_HEAD_NONE:
@@ -214,8 +224,7 @@ enum status dispatch(struct session *session, const struct read_message *message
 	case RPC_HEAD_WHOLE:
 		break;
 	}
-	struct wire_bytes name = question.head.method;
-	question.method = method_find((const char *)name.data, name.len);
+	question.method = find_method(session, question.head.method);
 	if (question.method == NULL) {
 		return answer_unknown(session, &question.head);
 	}

@@ -398,6 +398,7 @@ static void *loop_main(void *arg)
 static void fini(struct loop *loop)
 {
 	lock_fini(&loop->lock);
+	wire_close(loop->parsed);
 	wire_writer_fini(&loop->reply);
 	while (sender_free_some(loop)) {
 	}

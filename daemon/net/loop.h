@@ -78,12 +78,13 @@ struct loop {
 
 	/* owned: replies that are made on the loop. It is empty between two sessions. */
 	struct wire_writer reply;
-	struct queued *dropped; /* owned, see sender_free_some; NULL: none */
-	size_t reply_reserved;  /* what `reply` holds of the reply budget */
-	uint8_t *spare;         /* owned: a read buffer that no session has now; or NULL */
-	uint64_t turn;          /* the number of this iteration: it grows by one with each */
-	uint64_t turn_ns;       /* how long this iteration has worked on messages */
-	uint64_t looked_ns;     /* monotonic clock: when it looked at the CPU time */
+	struct wire_message *parsed; /* owned: the memory of the message that runs here; or NULL */
+	struct queued *dropped;      /* owned, see sender_free_some; NULL: none */
+	size_t reply_reserved;       /* what `reply` holds of the reply budget */
+	uint8_t *spare;              /* owned: a read buffer that no session has now; or NULL */
+	uint64_t turn;               /* the number of this iteration: it grows by one with each */
+	uint64_t turn_ns;            /* how long this iteration has worked on messages */
+	uint64_t looked_ns;          /* monotonic clock: when it looked at the CPU time */
 	uint64_t looked_cpu_ns;
 	struct spin spin;
 	uint64_t stop_at_ms; /* when the grace ends */

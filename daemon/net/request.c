@@ -44,6 +44,7 @@ struct request *request_new(struct session *session, const struct question *ques
 	request->question.head.method = (struct wire_bytes){0};
 	request->question.message = (struct wire_bytes){0};
 	request->question.turn_ns = 0;
+	request->question.parsed = NULL;
 	/* A write, and a change that nobody wanted to hear of, is for whoever reads later. */
 	const bool is_for_peer =
 		method_is_read(question->method) ||

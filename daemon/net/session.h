@@ -64,6 +64,8 @@ struct session {
 	struct budget_holder replies;
 	struct read_buffer in;
 	struct session_turn turn;
+	const struct method
+		*method; /* of its last request; NULL: there was none, or none of that name */
 	uint64_t partial_since_ms; /* since when a message is half sent; 0: none is */
 	uint64_t waiting_since_ms; /* since when a message waits for memory; 0: none does */
 	/* The session was refused, and until then its bytes are read and dropped. 0: it was not. */

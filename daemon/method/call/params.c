@@ -39,8 +39,7 @@ static const char params_timeout[] = "timeout_ms";
 static size_t find_name(struct wire_bytes given, const char *const *names)
 {
 	size_t i = 0;
-	while (names[i] != NULL &&
-		!(strlen(names[i]) == given.len && memcmp(names[i], given.data, given.len) == 0)) {
+	while (names[i] != NULL && !wire_bytes_are(given, names[i])) {
 		i++;
 	}
 	return i;
@@ -49,8 +48,7 @@ static size_t find_name(struct wire_bytes given, const char *const *names)
 /* Is it the name that the params of every method may have, though no list has it? */
 static bool is_common(const struct params *params, struct wire_bytes given)
 {
-	return params->where[0] == '\0' && given.len == strlen(params_timeout) &&
-	       memcmp(given.data, params_timeout, given.len) == 0;
+	return params->where[0] == '\0' && wire_bytes_are(given, params_timeout);
 }
 
 static void fail_unknown(struct params *params, struct wire_bytes given, const char *const *names)
@@ -80,6 +78,18 @@ static void fail_map(struct params *params, const char *text, const char *given)
 		shown, where, text, given, *text != '\0' ? "str" : "map");
 }
 
+const char *params_where(char where[PARAMS_WHERE_BYTES], const char *list, size_t i)
+{
+	assert(i < 1000);
+	char digits[] = {(char)('0' + i / 100), (char)('0' + i / 10 % 10), (char)('0' + i % 10)};
+	const size_t zeros = i >= 100 ? 0 : i >= 10 ? 1 : 2;
+	char *at = stpcpy(where, list);
+	*at++ = '[';
+	at = mempcpy(at, digits + zeros, sizeof digits - zeros);
+	memcpy(at, "].", sizeof "].");
+	return where;
+}
+
 void params_begin(struct params *params, struct wire_value map, const char *where,
 	const char *const *names, struct error *err)
 {
@@ -94,7 +104,8 @@ void params_begin(struct params *params, struct wire_value map, const char *wher
 		return;
 	}
 	uint64_t seen = 0; /* bit i: names[i] */
-	for (size_t i = 0; i < wire_size(map) && params->status == STATUS_OK; i++) {
+	const size_t size = wire_size(map);
+	for (size_t i = 0; i < size && params->status == STATUS_OK; i++) {
 		struct wire_value name = wire_map_key(map, i);
 		struct wire_bytes given;
 		if (!wire_str(name, &given)) {

@@ -33,6 +33,11 @@ struct params {
 void params_begin(struct params *params, struct wire_value map, const char *where,
 	const char *const *names, struct error *err);
 
+/* The `where` of element i, below 1000, of a list whose name has at most 20 bytes: "parts[1].". Each fetch
+ * asks for it, and an error of few reads it, so it is not worth a printf. */
+enum { PARAMS_WHERE_BYTES = 32 };
+const char *params_where(char where[PARAMS_WHERE_BYTES], const char *list, size_t i);
+
 /* A value of any type. */
 struct wire_value params_value(struct params *params, const char *name, enum param_need need);
 struct wire_value params_array(struct params *params, const char *name);

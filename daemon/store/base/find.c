@@ -206,7 +206,7 @@ enum status find_rows(const struct find *find, uint32_t first, uint32_t count,
 	assert(count <= FIND_BLOCK);
 	assert(first + count <= find->keys->count);
 	assert(find->keys->type == find->set->owner.spec.key_type);
-	struct probe probes[FIND_BLOCK] = {0};
+	struct probe probes[FIND_BLOCK]; /* of those that are not settled */
 	const enum status status = find_segments(find, count, probes, rows);
 	if (status != STATUS_OK) {
 		return status;

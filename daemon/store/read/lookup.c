@@ -178,7 +178,10 @@ static enum status gather_rows(const struct gather *gather)
 		.may_block = lookup->may_block,
 	};
 	memset(lookup->counts, 0, sizeof lookup->counts);
-	struct found_row rows[FIND_BLOCK] = {0};
+	struct found_row rows[FIND_BLOCK];
+	if (find.set == NULL) {
+		memset(rows, 0, sizeof rows);
+	}
 	for (uint32_t first = 0; first < lookup->keys.count; first += FIND_BLOCK) {
 		const uint32_t left = lookup->keys.count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
