@@ -49,7 +49,9 @@ MISTAKES = [
     ('table create ckpt-3/ur2 --entity user --kind ur --dim 2', 1, ['`repstore release create ID`']),
     ('table create ckpt-4/cr_user --entity user --kind cr --dim 2', 1, ['--layer NAME']),
     ('table create ckpt-4/ur2 --entity user --kind ur --dim 2 --dtype float32', 1, ['f32, f16, bf16, i8, bit']),
-    ('release create ckpt-3', 1, ['`repstore release drop ckpt-3`']),
+    ('release create ckpt-3', 1, ['is live', 'another name']),
+    ('release create ckpt-6', 1, ['`repstore release publish ckpt-6`', '`repstore release drop ckpt-6`']),
+    ('release create ckpt-4', 1, ['`repstore import ckpt-4/TABLE`']),
     ('release create "my model"', 1, ["letters, digits, '.', '_' and '-'"]),
     ('release seal ckpt-5', 1, ['`repstore import RELEASE/ur --forget sunday` drops it']),
     ('release publish ckpt-4', 1, ['`repstore release seal ckpt-4`']),
@@ -70,7 +72,7 @@ MISTAKES = [
 
 class Mistakes(harness.Case):
     def setUp(self):
-        """ckpt-3 is live; ckpt-4 is open; the load `sunday` of ckpt-5, which is open too, has not ended."""
+        """ckpt-3 is live; ckpt-4 is open; the load `sunday` of ckpt-5, which is open too, has not ended; ckpt-6 is sealed."""
         super().setUp()
         self.daemon = self.start_daemon()
         call = self.daemon.command
@@ -87,6 +89,8 @@ class Mistakes(harness.Case):
             call('table', 'create', release + '/ur', '--entity', 'user', '--kind', 'ur', '--dim', 2)
         with self.daemon.client() as client:
             client.call('load', release='ckpt-5', table='ur', load='sunday', chunk=0, keys=[1], rows=bytes(8))
+        call('release', 'create', 'ckpt-6')
+        call('release', 'seal', 'ckpt-6')
         self.make_files()
         samples = [word for name in ('users', 'items', 'times', 'rows') for word in
                    ('--' + name, self.path({'users': 'keys', 'items': 'keys'}.get(name, name) + '.npy'))]

@@ -36,6 +36,23 @@ static enum status check_labels(const struct release_labels *labels, struct erro
 	return STATUS_OK;
 }
 
+/* Says what can be done, since who comes here again was often interrupted before. */
+static enum status refuse_taken(const struct snapshot *now, const struct release *taken,
+	struct error *err)
+{
+	if (now->live == taken) {
+		return error_set(err, STATUS_EXISTS,
+			"release: '%s' exists and is live; take another name", taken->id.text);
+	}
+	if (taken->state == RELEASE_SEALED) {
+		return error_set(err, STATUS_EXISTS,
+			"release: '%s' exists and is sealed; publish it, or drop it and load again",
+			taken->id.text);
+	}
+	return error_set(err, STATUS_EXISTS,
+		"release: '%s' exists and is open; go on loading it, or drop it", taken->id.text);
+}
+
 static enum status create_release(struct store *store, const struct name *id,
 	const struct release_labels *labels, uint64_t *number, struct error *err)
 {
@@ -43,7 +60,7 @@ static enum status create_release(struct store *store, const struct name *id,
 	const struct snapshot *now = store_current(store);
 	const struct release *taken;
 	if (snapshot_release(now, id->text, &taken, NULL) == STATUS_OK) {
-		return error_set(err, STATUS_EXISTS, "release: '%s' exists", id->text);
+		return refuse_taken(now, taken, err);
 	}
 	if (now->release_count >= LIMIT_RELEASES) {
 		return error_set(err, STATUS_TOO_LARGE,

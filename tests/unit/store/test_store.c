@@ -97,7 +97,8 @@ static void a_number_is_never_used_again(void **state)
 	assert_int_equal(number_of(scratch, "r1"), 1);
 	assert_int_equal(number_of(scratch, "r2"), 2);
 	assert_int_equal(create(scratch, "r1", &err), STATUS_EXISTS);
-	assert_string_equal(err.text, "release: 'r1' exists");
+	assert_string_equal(err.text,
+		"release: 'r1' exists and is open; go on loading it, or drop it");
 	drop(scratch, "r2");
 	scratch_reopen(scratch);
 	assert_int_equal(create(scratch, "r2", &err), STATUS_OK);
