@@ -12,7 +12,7 @@ static const char *const readers[] = {"fetch", "hello", "info", "ping", "release
 
 bool call_changes_nothing(const char *method)
 {
-	for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
+	for (size_t i = 0; method != NULL && i < sizeof readers / sizeof readers[0]; i++) {
 		if (strcmp(readers[i], method) == 0) {
 			return true;
 		}
@@ -63,6 +63,9 @@ static struct wire_bytes result_bytes(struct wire_bytes response)
 enum status call_write(struct request *request, const char *method, const void *params,
 	size_t params_len, struct error *err)
 {
+	if (method == NULL) {
+		return error_set(err, STATUS_BAD_REQUEST, "method: NULL given, a name allowed");
+	}
 	const enum status status =
 		params != NULL ? check_params(params, params_len, err) : STATUS_OK;
 	if (status != STATUS_OK) {

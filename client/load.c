@@ -124,6 +124,11 @@ enum rep_status rep_load_begin(rep_client *client, const char *release, const ch
 	const char *name, rep_load **out, uint64_t *next_chunk, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
+	if (release == NULL || table == NULL || name == NULL) {
+		return (enum rep_status)error_set(err, STATUS_BAD_REQUEST,
+			"%s: NULL given, a name allowed",
+			release == NULL ? "release" : (table == NULL ? "table" : "load"));
+	}
 	struct rep_load *load = calloc(1, sizeof *load);
 	if (load == NULL) {
 		error_set(err, STATUS_NO_MEMORY, "no memory for a load");

@@ -145,7 +145,8 @@ void wire_write_bool(struct wire_writer *writer, bool value);
 void wire_write_uint(struct wire_writer *writer, uint64_t value);
 void wire_write_int(struct wire_writer *writer, int64_t value);
 void wire_write_float(struct wire_writer *writer, double value);
-void wire_write_str(struct wire_writer *writer, const char *text); /* NUL-terminated */
+/* NUL-terminated; NULL is nil, which readers take for what is not given. */
+void wire_write_str(struct wire_writer *writer, const char *text);
 void wire_write_str_len(struct wire_writer *writer, const void *text, size_t len);
 void wire_write_bin(struct wire_writer *writer, const void *data, size_t len);
 void wire_write_array(struct wire_writer *writer, size_t count);

@@ -161,6 +161,10 @@ void wire_write_float(struct wire_writer *writer, double value)
 
 void wire_write_str(struct wire_writer *writer, const char *text)
 {
+	if (text == NULL) {
+		wire_write_nil(writer);
+		return;
+	}
 	wire_write_str_len(writer, text, strlen(text));
 }
 

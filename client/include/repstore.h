@@ -11,10 +11,10 @@
  * what the library returns is freed by the function named beside it.
  *
  * Errors: every call that can fail returns an enum rep_status; REP_OK is 0. It fills
- * `err` (may be NULL) with a status and a text, either the daemon's or its own. After
- * REP_TIMEOUT, REP_CLOSED or REP_PROTOCOL the connection is gone, and it is not known
- * whether a write was done. The next call connects again, unless
- * rep_options.no_reconnect is set.
+ * `err` (may be NULL) with a status and a text, either the daemon's or its own. A name that is NULL
+ * where none may be left out is REP_BAD_REQUEST. After REP_TIMEOUT, REP_CLOSED or REP_PROTOCOL the
+ * connection is gone, and it is not known whether a write was done. The next call connects again,
+ * unless rep_options.no_reconnect is set.
  *
  * Growth: structs end with reserved words. Zero them, as designated initialisers do: a later version
  * gives some a meaning, and zero is what was before. Other words are BAD_REQUEST.
