@@ -214,8 +214,11 @@ class Writes(PythonCase):
         self.assertTrue(np.array_equal(self.client.fetch({'t': np.arange(COUNT)})['t'].rows, rows))
         self.assertEqual([each.id for each in self.client.releases()], ['r'])
         self.assertEqual(release.show().rows, COUNT)
-        with self.assertRaises(repstore.Exists):
-            self.client.new_release('r', exist_ok=True)     # it is not open any more
+        with self.assertRaisesRegex(repstore.Exists, 'is live; take another name'):
+            self.client.new_release('r', exist_ok=True)
+        self.client.new_release('next').seal()
+        with self.assertRaisesRegex(repstore.Exists, 'is sealed; publish it, or drop it and load again'):
+            self.client.new_release('next', exist_ok=True)
 
     def test_a_table_takes_several_loads(self) -> None:
         release = self.client.new_release('r').create_table('t', entity='item', kind='ir', dim=DIM)
@@ -297,7 +300,7 @@ class Errors(PythonCase):
                 ('keys', lambda: client.fetch({'t': 7})),
                 ('keys', lambda: client.fetch([part('t', None)])),
                 ('parts', lambda: client.fetch(['t'])),
-                ('stand in each Part', lambda: client.fetch([repstore.Part('t', [1])], dtype='f32')),
+                ('dtype: stands in each Part', lambda: client.fetch([repstore.Part('t', [1])], dtype='f32')),
                 ('through', lambda: client.fetch({'t': [1]}, through='relu')),
                 ('seconds', lambda: client.put('t', [1], row, times=[1795945505.5])),
                 ('seconds', lambda: client.put('t', [1], row, times=[1795945505])),
@@ -387,7 +390,7 @@ class Sharing(PythonCase):
             repstore.Client('unix:%s/no' % self.scratch, others=['unix:%s/nor' % self.scratch])
         wrong: Any = repstore.Client
         for words, options in (('others', dict(others='tcp:a:1')), ('spin_us', dict(spin_us=-1)), ('spin', dict(spin_us=10 ** 6)),
-                               ('name', dict(others=[7]))):
+                               ('others: 7', dict(others=[7]))):
             with self.assertRaisesRegex(repstore.BadRequest, words):
                 wrong(self.daemon.address, **options)
 

@@ -195,6 +195,21 @@ class Defaults(PythonCase):
             with self.assertRaises(repstore.BadRequest):
                 draft.create_table('t', entity='item', kind='ir', **{'dim': 4, **wrong})
 
+    def test_a_default_row_is_of_the_table_s_dtype(self) -> None:
+        draft: Any = self.client.new_release('draft')
+        for given, dtype, said in ((np.ones(4, 'f4'), 'f16', 'default: of NumPy.s float32 given, float16 allowed in a table of f16'),
+                                   (np.ones(4, 'f8'), 'f32', 'float64 given, float32 allowed'),
+                                   (np.ones(4, 'f4'), 'bf16', 'float32 given, uint16 allowed'),
+                                   ([300, 0, 0, 0], 'i8', 'default: 0 to 300 given, -128 to 127 allowed')):
+            with self.assertRaisesRegex(repstore.BadRequest, said):
+                draft.create_table('t', entity='item', kind='ir', dim=4, dtype=dtype, default=given,
+                                   default_scale=1.0 if dtype == 'i8' else None)
+        draft.create_table('f16', entity='item', kind='ir', dim=2, dtype='f16', default=[0.5, 2])      # numbers have none
+        draft.create_table('i8', entity='item', kind='ir', dim=2, dtype='i8', default=[-3, 3], default_scale=0.5)
+        draft.seal().publish()
+        got = self.client.fetch({'f16': [1], 'i8': [1]}, dtype='f32', missing='default')
+        self.assertEqual((got['f16'].rows.tolist(), got['i8'].rows.tolist()), ([[0.5, 2]], [[-1.5, 1.5]]))
+
 
 if __name__ == '__main__':
     harness.main()

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from ._repstore import ffi, lib
+from .arguments import real, text
 from .client import Asked, Client, ms, options_of, where_of
 from .errors import BadRequest, Closed, TooLarge, check
 from .pool import Pool
@@ -121,8 +122,10 @@ class AsyncClient:
 
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = 30.0,
                  others: Sequence[str] = (), hedge: str | None = None, hedge_share: float = 0.05) -> None:
-        if not 0 < hedge_share <= 1:
+        if not 0 < real('hedge_share', hedge_share) <= 1:
             raise BadRequest('hedge_share: %r given, above 0 and up to 1 allowed' % (hedge_share,))
+        if hedge is not None:
+            text('hedge', hedge)
         self._where = where_of(address, others, 0, timeout)
         self._hedge, self._hedge_share = hedge, hedge_share
         self._client = Client._unconnected(self._where)
@@ -148,7 +151,7 @@ class AsyncClient:
         given, out = Given(), ffi.new('rep_async **')
         options = options_of(self._where, given, self._where.timeout_ms)
         more = ffi.new('struct rep_async_options *')
-        more.hedge, more.hedge_share = given.text(self._hedge), self._hedge_share
+        more.hedge, more.hedge_share = given.text_if_given('hedge', self._hedge), self._hedge_share
         check(lib.rep_async_open(options, more, out, self._error), self._error)
         self._async = ffi.gc(out[0], lib.rep_async_close)
         self._loop, self._pid = loop, os.getpid()

@@ -5,27 +5,29 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Optional, TypeVar
 
 import numpy as np
 
 from ._repstore import ffi, lib
+from .arguments import UINT32_MAX, array, flag, is_given, mapping, one_of, real, shown, text, tupled, whole
 from .errors import BadRequest, Exists, TooLarge, check
 from .pool import Pool
 from .query import (NOT_GIVEN, PLANS_MAX, TRIES, DType, Key, Lent, Missing, Part, Plan, Query, Shapes, Want, age_ms,
-                    check_missing, lend, named, spec_of, tupled)
+                    check_missing, lend, named, spec_of)
 from .release import Release
 from .rows import (Array, Batch, Fetched, Given, Keys, Record, Retrieved, Rows, Scored, Shape, Written, bits_from, copied,
-                   copied_if_there, dtype_number, keys_from, of_torch, record_from, whole)
+                   copied_if_there, dtype_number, keys_from, of_torch, record_from)
 from .tensors import Tensor, get_tensor, list_tensors, put_tensor
 
 Metric = Literal['inner_product', 'cosine', 'l2', 'tanimoto', 'dice', 'hamming']
 METRICS = {'inner_product': lib.REP_INNER_PRODUCT, 'cosine': lib.REP_COSINE, 'l2': lib.REP_L2,
            'tanimoto': lib.REP_TANIMOTO, 'dice': lib.REP_DICE, 'hamming': lib.REP_HAMMING}
 CONNECT_MS = 5000
-UINT32_MAX = 2 ** 32 - 1
+K_MAX = 10000
+BATCH_MAX = UINT32_MAX
 
 
 T = TypeVar('T')
@@ -53,15 +55,20 @@ class Where(NamedTuple):
 
 
 def where_of(address: Any, others: Sequence[str], spin_us: int, timeout: float | None) -> Where:
+    if address is not None:
+        try:
+            text('address', os.fspath(address))
+        except TypeError:
+            raise BadRequest('address: %s given, a str or a path allowed' % shown(address)) from None
     return Where(address, tupled('others', others), whole('spin_us', spin_us, 0, UINT32_MAX), ms(timeout))
 
 
 def options_of(where: Where, given: Given, timeout_ms: int) -> Any:
     """The struct rep_options of it, as long as `given` lives."""
     options = ffi.new('struct rep_options *')
-    options.address = given.text(None if where.address is None else os.fspath(where.address))
+    options.address = given.text_if_given('address', None if where.address is None else os.fspath(where.address))
     if where.others:
-        options.others, options.others_count = given.texts(where.others, 'others'), len(where.others)
+        options.others, options.others_count = given.texts('others', where.others), len(where.others)
     options.spin_us = where.spin_us
     options.interrupted = lib.repstore_interrupted
     options.connect_timeout_ms = min(timeout_ms or CONNECT_MS, CONNECT_MS)
@@ -99,7 +106,10 @@ class _Connection:
 
     def take_plan(self, key: Key, shapes: Shapes) -> Plan:
         """Of this caller alone, until it gives it back."""
-        plan = self.plans.pop(key, None)
+        try:
+            plan = self.plans.pop(key, None)
+        except TypeError:
+            plan = None     # what cannot be looked up is an argument that is wrong: a new plan says which
         return Plan(key, shapes) if plan is None else plan
 
     def give_back(self, key: Key, plan: Plan) -> None:
@@ -113,7 +123,7 @@ def ms(seconds: float | None) -> int:
     """A time-out in ms as the library takes it: 0 is none."""
     if seconds is None:
         return 0
-    if not 0 < seconds <= 4e6:
+    if not 0 < real('timeout', seconds) <= 4e6:
         raise BadRequest('timeout: %r given, seconds above 0, up to 4e6, or None for none allowed' % (seconds,))
     return max(1, int(seconds * 1000))
 
@@ -189,7 +199,7 @@ class Client:
 
     def _table(self, release: str | None, table: str) -> Any:
         out, given = ffi.new('struct rep_table *'), Given()
-        self._call(lib.rep_table_show, given.text(release), given.text(table), out)
+        self._call(lib.rep_table_show, given.release(release), given.text('table', table), out)
         return out
 
     def _check_views(self, release: str | None, table: str, rows: Any) -> None:
@@ -275,17 +285,18 @@ class Client:
             names, keys = list(parts), list(parts.values())
             steps, columns = tupled('through', through), tupled('want', want)
             outs: Optional[list[Optional[Lent]]] = None
-            if out:
-                if not set(out) <= set(names):
+            if out is not None:
+                if not set(mapping('out', out, '{table: array}')) <= set(names):
                     raise BadRequest('out: %s given, tables that are asked allowed' % ', '.join(map(str, out)))
                 outs = [lend(out[name], name) if out.get(name) is not None else None for name in names]
             specs = tuple([(name, dtype, steps, max_age, False, columns) for name in names])     # as Spec has them
             return self._fetch((release, specs), names, keys, outs, missing, timeout)
-        if dtype is not None or through or max_age is not None or want or out:
-            raise BadRequest('dtype, through, max_age, want and out stand in each Part')
-        asked = list(parts)
+        asked: list[Any] = list(parts) if isinstance(parts, Iterable) and getattr(parts, 'ndim', 1) != 0 else [parts]
         if not all(isinstance(part, Part) for part in asked):
-            raise BadRequest('parts: %r given, {table: keys} or a sequence of Part allowed' % (parts,))
+            raise BadRequest('parts: %s given, {table: keys} or a sequence of Part allowed' % shown(parts))
+        for name, value in (('dtype', dtype), ('through', through), ('max_age', max_age), ('want', want), ('out', out)):
+            if is_given(value):
+                raise BadRequest('%s: stands in each Part' % name)
         return self._fetch((release, tuple(map(spec_of, asked))), [part.table for part in asked],
                            [part.keys for part in asked],
                            [None if part.out is None else lend(part.out, part.table) for part in asked], missing, timeout)
@@ -343,7 +354,7 @@ class Client:
         """
         check_missing(missing)
         by_name = named(parts, dict(dtype=dtype, through=through, max_age=max_age, want=want))
-        if out and not set(out) <= set(by_name):
+        if out is not None and not set(mapping('out', out, '{name: array}')) <= set(by_name):
             raise BadRequest('out: %s given, of %s allowed' % (', '.join(map(str, out)), ', '.join(by_name)))
         return Query(self, by_name, release, missing, out)
 
@@ -358,7 +369,8 @@ class Client:
         struct.tags = given.column(tags, count, 'uint64_t *', 'tags')
         struct.scales = given.column(scales, count, 'float *', 'scales')
         struct.weights = given.column(weights, count, 'float *', 'weights')
-        struct.allow_nonfinite, struct.if_newer, struct.any_time = allow_nonfinite, if_newer, any_time
+        struct.allow_nonfinite = flag('allow_nonfinite', allow_nonfinite)
+        struct.if_newer, struct.any_time = flag('if_newer', if_newer), flag('any_time', any_time)
 
     def put(self, table: str, keys: Keys, rows: Any, *, release: str | None = None, dtype: DType | None = None,
             times: Any = None, tags: Any = None, scales: Any = None, weights: Any = None, if_newer: bool = False,
@@ -403,7 +415,7 @@ class Client:
         self._check_views(release, table, rows)
         self._rows(given, struct, keys, rows, dtype=dtype, times=times, tags=tags, scales=scales, weights=weights,
                    if_newer=if_newer, any_time=any_time, allow_nonfinite=allow_nonfinite)
-        return self._written(given, lib.rep_put, given.text(release), given.text(table), struct, timeout=timeout)
+        return self._written(given, lib.rep_put, given.release(release), given.text('table', table), struct, timeout=timeout)
 
     def put_parts(self, parts: Mapping[str, Mapping[str, Any]], *, release: str | None = None,
                   timeout: float | None = NOT_GIVEN) -> Written:
@@ -427,14 +439,15 @@ class Client:
         2
         """
         given = Given()
-        asked = given.keep(ffi.new('struct rep_put_part[]', len(parts)))
+        asked = given.keep(ffi.new('struct rep_put_part[]', len(mapping('parts', parts, '{table: dict(keys=, rows=)}'))))
         for table, columns in parts.items():        # before any keys are taken, which an iterator gives once
-            self._check_views(release, table, columns.get('rows'))
+            _check_columns(table, columns)
+            self._check_views(release, table, columns['rows'])
         for struct, (table, columns) in zip(asked, parts.items()):
             rows = given.keep(ffi.new('struct rep_rows *'))
             self._rows(given, rows, **columns)
-            struct.table, struct.rows = given.text(table), rows
-        return self._written(given, lib.rep_put_parts, given.text(release), asked, len(parts), timeout=timeout)
+            struct.table, struct.rows = given.text('table', table), rows
+        return self._written(given, lib.rep_put_parts, given.release(release), asked, len(parts), timeout=timeout)
 
     def delete(self, table: str, keys: Keys, *, release: str | None = None,
                timeout: float | None = NOT_GIVEN) -> Written:
@@ -456,7 +469,7 @@ class Client:
         """
         given, struct = Given(), ffi.new('struct rep_keys *')
         given.keys(struct, keys)
-        return self._written(given, lib.rep_delete, given.text(release), given.text(table), struct[0], timeout=timeout)
+        return self._written(given, lib.rep_delete, given.release(release), given.text('table', table), struct[0], timeout=timeout)
 
     def observe(self, layer: str, *, rows: Any, times: Any, users: Keys | None = None, items: Keys | None = None,
                 scales: Any = None, dtype: DType | None = None, source: str | None = None, position: int | None = None,
@@ -504,13 +517,14 @@ class Client:
         given, struct = Given(), ffi.new('struct rep_samples *')
         count = [given.keys(each, keys, name) for each, keys, name in (
             (struct.users, users, 'users'), (struct.items, items, 'items')) if keys is not None][0]
-        struct.layer, struct.count = given.text(layer), count
+        struct.layer, struct.count = given.text('layer', layer), count
         struct.rows, struct.rows_bytes, struct.dtype, _, _ = given.matrix(rows, count, dtype)
         struct.times = given.times(times, count, any_time)
         struct.scales = given.column(scales, count, 'float *', 'scales')
-        struct.source, struct.position = given.text(source), whole('position', position or 0)
-        struct.first, struct.any_time = first, any_time
-        return self._written(given, lib.rep_observe, given.text(release), struct, timeout=timeout)
+        struct.source = given.text_if_given('source', source)
+        struct.position = 0 if position is None else whole('position', position)
+        struct.first, struct.any_time = flag('first', first), flag('any_time', any_time)
+        return self._written(given, lib.rep_observe, given.release(release), struct, timeout=timeout)
 
     def _written(self, given: Given, function: Any, *args: Any, timeout: float | None) -> Written:
         out = ffi.new('struct rep_written *')
@@ -528,15 +542,17 @@ class Client:
         if (from_ is None) == (vectors is None):
             raise BadRequest('from_, vectors: one of them')
         if from_ is not None:
+            if not isinstance(from_, (tuple, list)) or len(from_) != 2:
+                raise BadRequest('from_: %s given, (table, keys) allowed' % shown(from_))
             table, keys = from_
-            query.table = given.text(table)
+            query.table = given.text('from_', table)
             given.keys(query.keys, keys, 'from_')
         else:
             vectors, known = of_torch(vectors, dtype)
-            array = np.asarray(vectors if hasattr(vectors, '__array__') else np.asarray(vectors, '<f4'))
-            count = len(array) if array.ndim > 1 else 1
+            given_as = array('vectors', vectors, None if hasattr(vectors, '__array__') else '<f4')
+            count = len(given_as) if given_as.ndim > 1 else 1
             query.rows, query.rows_bytes, query.dtype, query.dim, query.views = given.matrix(
-                array.reshape(1, -1) if array.ndim == 1 else array, count, known, 'vectors')
+                given_as.reshape(1, -1) if given_as.ndim == 1 else given_as, count, known, 'vectors')
             if query.dtype == lib.REP_BIT:
                 dim = self._spec(release, in_).dim
                 query.dim = dim if (dim + 7) // 8 == query.dim else 8 * query.dim
@@ -544,11 +560,13 @@ class Client:
             query.scales = given.column(scales, count, 'float *', 'scales')
         if max_age is not None:
             query.has_max_age, query.max_age_ms = True, age_ms(max_age)
-        if through:
-            query.through, query.through_count = given.texts(through, 'through'), len(through)
+        steps = tupled('through', through)
+        if steps:
+            query.through, query.through_count = given.texts('through', steps), len(steps)
         if weights is not None:
-            query.weights = given.column(weights, len(weights), 'float *', 'weights')
-            query.weights_count = len(weights)
+            of_views = array('weights', weights).reshape(-1)
+            query.weights = given.column(of_views, len(of_views), 'float *', 'weights')
+            query.weights_count = len(of_views)
 
     def retrieve(self, in_: str, *, from_: tuple[str, Keys] | None = None, vectors: Any = None, k: int = 100,
                  metric: Metric = 'inner_product', approximate: float = 1.0, through: Sequence[str] = (),
@@ -604,12 +622,13 @@ class Client:
         """
         given, asked = Given(), ffi.new('struct rep_retrieval *')
         self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age)
-        asked.__setattr__('in', given.text(in_))
-        if not 0 < approximate <= 1:
+        asked.__setattr__('in', given.text('in_', in_))
+        if not 0 < real('approximate', approximate) <= 1:
             raise BadRequest('approximate: %r given, above 0 and up to 1 allowed' % (approximate,))
-        asked.k, asked.metric, asked.approximate = whole('k', k, 1), _metric(metric), 0 if approximate == 1 else approximate
+        asked.k, asked.metric = whole('k', k, 1, K_MAX), one_of('metric', metric, METRICS)
+        asked.approximate = 0 if approximate == 1 else approximate
         if min_score is not None:
-            asked.has_min_score, asked.min_score = True, min_score
+            asked.has_min_score, asked.min_score = True, real('min_score', min_score)
         for name, keys in (('allow', allow), ('deny', deny)):
             if keys is not None:
                 struct = given.keep(ffi.new('struct rep_keys *'))
@@ -617,12 +636,14 @@ class Client:
                 setattr(asked, name, struct)
         if tags_any is not None:
             asked.has_tags_any, asked.tags_any = True, whole('tags_any', tags_any)
-        asked.tags_all, asked.tags_none = whole('tags_all', tags_all or 0), whole('tags_none', tags_none or 0)
-        if with_:
-            asked.__setattr__('with', given.texts(with_, 'with_'))
-            asked.with_count = len(with_)
+        asked.tags_all = 0 if tags_all is None else whole('tags_all', tags_all)
+        asked.tags_none = 0 if tags_none is None else whole('tags_none', tags_none)
+        company = tupled('with_', with_)
+        if company:
+            asked.__setattr__('with', given.texts('with_', company))
+            asked.with_count = len(company)
         out = ffi.gc(ffi.new('struct rep_retrieved *'), lib.rep_retrieved_free)
-        return self._do(Asked(lib.rep_retrieve, (given.text(release), asked), out, given, lambda: _retrieved(out)), timeout)
+        return self._do(Asked(lib.rep_retrieve, (given.release(release), asked), out, given, lambda: _retrieved(out)), timeout)
 
     def score(self, in_: str, keys: Keys, *, from_: tuple[str, Keys] | None = None, vectors: Any = None,
               metric: Metric = 'inner_product', through: Sequence[str] = (), weights: Any = None,
@@ -650,15 +671,15 @@ class Client:
         """
         given, asked = Given(), ffi.new('struct rep_scoring *')
         self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age)
-        asked.__setattr__('in', given.text(in_))
-        asked.metric = _metric(metric)
+        asked.__setattr__('in', given.text('in_', in_))
+        asked.metric = one_of('metric', metric, METRICS)
         count = given.keys(asked.keys, keys)
         scores = np.zeros((asked.query.keys.count, count), '<f4')
         bits = np.zeros((count + 7) // 8, 'u1')
         asked.scores = given.array(scores, 'float *', writable=True)
         asked.found = given.array(bits, 'uint8_t *', writable=True)
         out = ffi.new('struct rep_fetched *')
-        return self._do(Asked(lib.rep_score, (given.text(release), asked), out, given, lambda: Scored(
+        return self._do(Asked(lib.rep_score, (given.release(release), asked), out, given, lambda: Scored(
             scores, bits_from(bits, count), ffi.string(out.release).decode(), out.sequence)), timeout)
 
     # ---- scan ----
@@ -694,13 +715,16 @@ class Client:
         1000
         """
         given, scan = Given(), ffi.gc(ffi.new('struct rep_scan *'), lib.rep_scan_free)
-        scan.raw = raw
+        scan.raw = flag('raw', raw)
         if shard is not None:
+            if not isinstance(shard, (tuple, list)) or len(shard) != 2:
+                raise BadRequest('shard: %s given, (i, n) allowed' % shown(shard))
             scan.shards = whole('shard', shard[1], 1, UINT32_MAX)
             scan.shard = whole('shard', shard[0], 0, shard[1] - 1)
-        of_release, of_table, number = given.text(release), given.text(table), dtype_number(dtype)
+        of_release, of_table, number = given.release(release), given.text('table', table), dtype_number(dtype)
+        limit = whole('batch', batch, 0, BATCH_MAX)
         while True:
-            self._call(lib.rep_scan_next, of_release, of_table, number, batch, scan)
+            self._call(lib.rep_scan_next, of_release, of_table, number, limit, scan)
             n = scan.keys.count
             shape = Shape(scan.dtype, scan.dim, scan.views, scan.stride)
             if n:
@@ -724,7 +748,8 @@ class Client:
         model, checkpoint : str, optional
             What it was made of.
         exist_ok : bool, optional
-            Goes on with one that is there and still open.
+            Goes on with one that is there and still open. One that is sealed is Exists: `c.release(release).publish()` ends
+            what was interrupted, `.drop()` begins anew.
 
         Returns
         -------
@@ -740,9 +765,10 @@ class Client:
         """
         given = Given()
         try:
-            self._call(lib.rep_release_create, given.text(release), given.text(model), given.text(checkpoint))
+            self._call(lib.rep_release_create, given.text('release', release), given.text_if_given('model', model),
+                       given.text_if_given('checkpoint', checkpoint))
         except Exists:
-            if not exist_ok or Release(self, release).show().state != 'open':
+            if not flag('exist_ok', exist_ok) or Release(self, release).show().state != 'open':
                 raise
         return Release(self, release)
 
@@ -793,7 +819,7 @@ class Client:
         >>> [(each.name, each.rows) for each in c.tables()]
         [('cr_user@mlp2', 0), ('ir', 1000), ('ur', 100)]
         """
-        return self._list(lib.rep_table_list, 'struct rep_table *', Given().text(release))
+        return self._list(lib.rep_table_list, 'struct rep_table *', Given().release(release))
 
     def table(self, table: str, *, release: str | None = None) -> Record:
         """One table of a release.
@@ -916,7 +942,7 @@ class Client:
             The live one unless told.
         """
         given = Given()
-        self._call(lib.rep_tensor_delete, given.text(release), given.text(name))
+        self._call(lib.rep_tensor_delete, given.release(release), given.text('name', name))
 
     # ---- layers and positions ----
 
@@ -952,7 +978,7 @@ class Client:
             The live one unless told.
         """
         given = Given()
-        self._call(lib.rep_layer_choose, given.text(release), given.text(layer))
+        self._call(lib.rep_layer_choose, given.release(release), given.text('layer', layer))
 
     def positions(self, release: str | None = None) -> list[Record]:
         """How far each source is counted.
@@ -972,7 +998,7 @@ class Client:
         >>> [(each.source, each.next) for each in c.positions()]
         [('clicks', 2)]
         """
-        return self._list(lib.rep_positions, 'struct rep_position *', Given().text(release))
+        return self._list(lib.rep_positions, 'struct rep_position *', Given().release(release))
 
     def forget_positions(self, source: str | None = None, *, layer: str | None = None, oldest: int | None = None,
                          release: str | None = None) -> int:
@@ -996,8 +1022,11 @@ class Client:
         """
         if (source is None) == (oldest is None):
             raise BadRequest('source, oldest: one of them')
-        params = dict(release=release or 'live', layer=layer, source=source,
+        params = dict(release='live' if release is None else release, layer=layer, source=source,
                       oldest=None if oldest is None else whole('oldest', oldest, 1))
+        for name in ('release', 'layer', 'source'):
+            if params[name] is not None:
+                text(name, params[name])
         answer = self.call('positions.forget', {name: value for name, value in params.items() if value is not None})
         return int(answer['forgotten'])
 
@@ -1027,9 +1056,13 @@ class Client:
         """
         import msgpack
         given = Given()
-        packed = msgpack.packb(dict(params or {}), use_bin_type=True)
+        given_as = {} if params is None else dict(mapping('params', params, 'a mapping'))
+        try:
+            packed = msgpack.packb(given_as, use_bin_type=True)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadRequest('params: %s given, what MessagePack has allowed: %s' % (shown(params), error)) from None
         out, size = ffi.new('void **'), ffi.new('size_t *')
-        self._call(lib.rep_call, given.text(method), packed, len(packed), out, size, timeout=timeout)
+        self._call(lib.rep_call, given.text('method', method), packed, len(packed), out, size, timeout=timeout)
         try:
             return msgpack.unpackb(ffi.buffer(out[0], size[0])[:], raw=False, strict_map_key=False)
         finally:
@@ -1063,10 +1096,18 @@ class Client:
         return answer
 
 
-def _metric(name: str) -> int:
-    if name not in METRICS:
-        raise BadRequest("metric: '%s' given, one of %s allowed" % (name, ', '.join(METRICS)))
-    return int(METRICS[name])
+_COLUMNS = ('keys', 'rows', 'dtype', 'times', 'tags', 'scales', 'weights', 'allow_nonfinite', 'if_newer', 'any_time')
+
+
+def _check_columns(table: str, columns: Any) -> None:
+    """Of a part of put_parts."""
+    name = 'parts[%s]' % shown(table)
+    mapping(name, columns, 'dict(keys=, rows=)')
+    unknown = [each for each in columns if each not in _COLUMNS]
+    if unknown:
+        raise BadRequest('%s: %s given, of %s allowed' % (name, shown(unknown[0]), ', '.join(_COLUMNS)))
+    if 'keys' not in columns or 'rows' not in columns:
+        raise BadRequest('%s: %s given, keys and rows are needed' % (name, shown(list(columns))))
 
 
 def _client_of(address: Any, others: tuple[str, ...], spin_us: int, timeout_ms: int) -> Client:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._repstore import ffi, lib
+from .arguments import flag, is_given, one_of, real, shown, text, tupled
 from .errors import BadRequest, NotFound
 from .pool import Pool
 from .rows import Array, Fetched, Given, Keys, Rows, Shape, bits_from, dtype_number, listed
@@ -28,7 +29,7 @@ Missing = Literal['zero', 'default', 'nan', 'raise']
 _COLUMNS = {'times': ('<i8', 'int64_t *'), 'tags': ('<u8', 'uint64_t *'), 'scales': ('<f4', 'float *'),
             'weights': ('<f4', 'float *'), 'why': ('u1', 'uint8_t *')}
 WANTS = tuple(_COLUMNS)
-MISSING = ('zero', 'default', 'nan', 'raise')
+MISSING = {name: name for name in ('zero', 'default', 'nan', 'raise')}
 TRIES = 4           # of a fetch whose tables change their shape at each publish
 PLANS_MAX = 64      # that a connection keeps
 _U64 = np.dtype('<u8')
@@ -105,24 +106,29 @@ def spec_of(part: Part) -> Spec:
                 tupled('want', part.want))
 
 
-def tupled(name: str, values: Collection[str]) -> tuple[str, ...]:
-    """Names as what a dictionary can look up."""
-    if isinstance(values, tuple):
-        return values
-    if isinstance(values, (str, bytes)):
-        raise BadRequest('%s: %r given, a collection of names allowed' % (name, values))
-    return tuple(values)
-
-
 def check_missing(missing: str) -> None:
-    if missing not in MISSING:
-        raise BadRequest("missing: '%s' given, one of %s allowed" % (missing, ', '.join(MISSING)))
+    if type(missing) is not str or missing not in MISSING:
+        one_of('missing', missing, MISSING)
+
+
+def check_spec(spec: Spec) -> None:
+    """Before a plan is known by it, which takes what can be looked up."""
+    text('table', spec.table)
+    dtype_number(spec.dtype)
+    for name in spec.through:
+        text('through', name)
+    if spec.max_age is not None:
+        age_ms(spec.max_age)
+    flag('raw', spec.raw)
+    for name in spec.want:
+        if not isinstance(name, str) or name not in WANTS:
+            raise BadRequest('want: %s given, of %s allowed' % (shown(name), ', '.join(WANTS)))
 
 
 def age_ms(seconds: float) -> int:
     """An age as the library takes it."""
-    if not 0 <= seconds < 2 ** 53:
-        raise BadRequest('max_age: %r given, seconds of 0 or more allowed' % (seconds,))
+    if not 0 <= real('max_age', seconds) < 2 ** 53:
+        raise BadRequest('max_age: %r given, seconds of 0 or more, below 2^53, allowed' % (seconds,))
     return int(seconds * 1000)
 
 
@@ -138,16 +144,13 @@ class _PlanPart:
     """One table of a plan: its struct, and the memory that is lent to it during a call."""
 
     def __init__(self, given: Given, struct: Any, spec: Spec, shape: Shape | None) -> None:
-        unknown = set(spec.want) - set(WANTS)
-        if unknown:
-            raise BadRequest('want: %s given, of %s allowed' % (', '.join(sorted(unknown)), ', '.join(WANTS)))
         self.spec, self.struct, self.keys = spec, struct, struct.keys
-        struct.table = given.text(spec.table)
+        struct.table = given.text('table', spec.table)
         struct.dtype, struct.raw = dtype_number(spec.dtype), spec.raw
         if spec.max_age is not None:
             struct.has_max_age, struct.max_age_ms = True, age_ms(spec.max_age)
         if spec.through:
-            struct.through, struct.through_count = given.texts(spec.through, 'through'), len(spec.through)
+            struct.through, struct.through_count = given.texts('through', spec.through), len(spec.through)
         self.count = -1
         self.asked: Any = None              # the keys, as they were given
         self.lent: Any = None               # what holds them for the library
@@ -262,9 +265,11 @@ class Plan:
 
     def __init__(self, key: Key, shapes: Shapes) -> None:
         release, specs = key[0], [Spec._make(each) for each in key[1]]
+        for spec in specs:
+            check_spec(spec)
         self._given = Given()
         self._shapes = shapes
-        self.release = self._given.text(release)
+        self.release = self._given.release(release)
         self.count = len(specs)
         self.asked = ffi.new('struct rep_part[]', self.count)
         self.fetched = ffi.new('struct rep_fetched *')
@@ -326,7 +331,8 @@ class Query:
         self._names = tuple(parts)
         wanted = [part if isinstance(part, Part) else Part(part) for part in parts.values()]
         self._key: Key = (release, tuple(map(spec_of, wanted)))
-        arrays = [(out or {}).get(name, part.out) for name, part in zip(self._names, wanted)]
+        outs = {} if out is None else out
+        arrays = [outs.get(name, part.out) for name, part in zip(self._names, wanted)]
         self._outs = None if not any(each is not None for each in arrays) else [
             None if each is None else lend(each, name) for name, each in zip(self._names, arrays)]
         Plan(self._key, {})     # raises what is wrong with the names and options
@@ -361,12 +367,13 @@ class Query:
 
 def named(parts: Mapping[str, str | Part] | Sequence[str], options: dict[str, Any]) -> dict[str, Union[str, Part]]:
     """The parts of a query by their names, each with the options of all."""
-    by_name: Mapping[str, str | Part] = parts if isinstance(parts, Mapping) else {each: each for each in parts}
-    if not isinstance(parts, Mapping) and isinstance(parts, (str, bytes)):
-        raise BadRequest('parts: %r given, {name: table} or a sequence of tables allowed' % (parts,))
+    names = list(parts) if isinstance(parts, Mapping) else tupled('parts', parts)
+    if not all(isinstance(name, str) for name in names):
+        raise BadRequest('parts: %s given, {name: table} or a sequence of tables allowed' % shown(parts))
+    by_name: Mapping[str, str | Part] = parts if isinstance(parts, Mapping) else {name: name for name in names}
     if 'timeout' in by_name:
         raise BadRequest("parts: 'timeout' is the name of an option of the query")
-    given = {name: value for name, value in options.items() if value not in (None, ())}
+    given = {name: value for name, value in options.items() if is_given(value)}
     for name, part in by_name.items():
         if isinstance(part, Part) and given:
             raise BadRequest("%s stand in the Part of '%s'" % (', '.join(given), name))

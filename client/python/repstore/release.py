@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ._repstore import ffi, lib
+from .arguments import UINT32_MAX, array, flag, one_of, real, shown, text, whole
 from .errors import BadRequest, Exists, check
 from .query import DType
-from .rows import Given, Keys, Record, dtype_number, listed, record_from, whole
+from .rows import Given, Keys, Record, dtype_number, listed, numpy_of, of_torch, record_from
 from .tensors import Tensor
 
 if TYPE_CHECKING:
     from .client import Client
 
 CHUNK_BYTES = 4 << 20
-UINT32_MAX = 2 ** 32 - 1
+MS_MAX = 2 ** 62
 _ENTITIES = {'user': lib.REP_USER, 'item': lib.REP_ITEM}
 _KINDS = {'ur': lib.REP_UR, 'ir': lib.REP_IR, 'cr': lib.REP_CR}
 _KEYS = {'u64': lib.REP_KEY_U64, 'bytes': lib.REP_KEY_BYTES}
@@ -27,10 +28,30 @@ _DEFAULTS = {None: lib.REP_DEFAULT_NONE, 'zeros': lib.REP_DEFAULT_ZEROS, 'mean':
 _READS = {None: 0, 'sum': lib.REP_SUM, 'mean': lib.REP_MEAN, 'layer_norm': lib.REP_LAYER_NORM}
 
 
-def _one_of(name: str, value: Any, choices: Mapping[Any, Any]) -> Any:
-    if value not in choices:
-        raise BadRequest('%s: %r given, one of %s allowed' % (name, value, ', '.join(map(repr, choices))))
-    return choices[value]
+def _ms(name: str, seconds: float | None) -> int:
+    """A span of time as the library takes it; 0 is none."""
+    if seconds is None:
+        return 0
+    if not 0.001 <= real(name, seconds) <= MS_MAX / 1000:
+        raise BadRequest('%s: %r given, seconds from 0.001 to %g allowed' % (name, seconds, MS_MAX / 1000))
+    return int(seconds * 1000)
+
+
+def _default_row(row: Any, dtype: DType) -> Any:
+    """[1, values], in the table's dtype: numbers are taken into it, an array has it already."""
+    row, _ = of_torch(row, None)
+    wanted = numpy_of(dtype)
+    is_array = hasattr(row, '__array__')
+    values = array('default', row, None if is_array or wanted.kind != 'f' else wanted.str)
+    if not is_array and wanted.kind != 'f' and values.dtype.kind in 'iu' and values.size:
+        limits = np.iinfo(wanted)
+        if values.min() < limits.min or values.max() > limits.max:
+            raise BadRequest('default: %d to %d given, %d to %d allowed in a table of %s' % (
+                values.min(), values.max(), limits.min, limits.max, dtype))
+        values = values.astype(wanted)
+    if values.dtype != wanted:
+        raise BadRequest("default: of NumPy's %s given, %s allowed in a table of %s" % (values.dtype.name, wanted.name, dtype))
+    return values.reshape(1, -1)
 
 
 def _are_alike(asked: Any, there: Any) -> bool:
@@ -69,6 +90,7 @@ class Release:
     """
 
     def __init__(self, client: Client, release: str) -> None:
+        text('release', release)
         self._client, self.id = client, release
 
     def __enter__(self) -> Release:
@@ -81,7 +103,7 @@ class Release:
         return 'Release(%r)' % self.id
 
     def _call(self, function: Any, *args: Any) -> None:
-        self._client._call(function, Given().text(self.id), *args)
+        self._client._call(function, Given().text('release', self.id), *args)
 
     def show(self) -> Record:
         """What `release show` says.
@@ -145,31 +167,29 @@ class Release:
             Itself.
         """
         spec, given = ffi.new('struct rep_table_spec *'), Given()
-        given.text(name)
-        if len(name.encode()) >= ffi.sizeof(spec.name):
-            raise BadRequest("table: '%s' has %d bytes, at most %d allowed" % (
-                name, len(name.encode()), ffi.sizeof(spec.name) - 1))
-        spec.name = name.encode()
-        spec.entity, spec.kind = _one_of('entity', entity, _ENTITIES), _one_of('kind', kind, _KINDS)
-        spec.dtype, spec.key_type = dtype_number(dtype), _one_of('key', key, _KEYS)
-        spec.dim, spec.views, spec.tags = whole('dim', dim, 1, UINT32_MAX), whole('views', views, 1, UINT32_MAX), tags
-        spec.ttl_ms = 0 if ttl is None else whole('ttl', int(ttl * 1000), 1)
-        spec.index, spec.reading = _one_of('index', index, _INDEXES), _one_of('read', read, _READS)
-        spec.decay_events = decay_events
-        spec.half_life_ms = 0 if half_life is None else whole('half_life', int(half_life * 1000), 1)
+        encoded = text('name', name)
+        if len(encoded) >= ffi.sizeof(spec.name):
+            raise BadRequest("name: '%s' has %d bytes, at most %d allowed" % (name, len(encoded), ffi.sizeof(spec.name) - 1))
+        spec.name = encoded
+        spec.entity, spec.kind = one_of('entity', entity, _ENTITIES), one_of('kind', kind, _KINDS)
+        spec.dtype, spec.key_type = dtype_number(dtype), one_of('key', key, _KEYS)
+        spec.dim, spec.views, spec.tags = whole('dim', dim, 1, UINT32_MAX), whole('views', views, 1, UINT32_MAX), flag('tags', tags)
+        spec.ttl_ms = _ms('ttl', ttl)
+        spec.index, spec.reading = one_of('index', index, _INDEXES), one_of('read', read, _READS)
+        spec.decay_events, spec.half_life_ms = real('decay_events', decay_events), _ms('half_life', half_life)
         has_row = default is not None and not isinstance(default, str)
         if (default_scale is not None) != (has_row and dtype == 'i8'):
             raise BadRequest('default_scale: %s given; a default row of i8 needs one, nothing else has one' % (default_scale,))
         if not has_row:
-            spec.default_kind = _one_of('default', default, _DEFAULTS)
+            spec.default_kind = one_of('default', default, _DEFAULTS)
         else:
-            row = np.asarray(default).reshape(1, -1)
             spec.default_kind, spec.default_scale = lib.REP_DEFAULT_ROW, default_scale or 0
-            spec.default_row, spec.default_row_bytes, _, _, _ = given.matrix(row, 1, dtype, 'default')
+            spec.default_row, spec.default_row_bytes, _, _, _ = given.matrix(
+                _default_row(default, dtype), 1, dtype, 'default')
         try:
             self._call(lib.rep_table_create, spec)
         except Exists:
-            if not exist_ok or not _are_alike(spec, self._client._spec(self.id, name)):
+            if not flag('exist_ok', exist_ok) or not _are_alike(spec, self._client._spec(self.id, name)):
                 raise
         return self
 
@@ -232,7 +252,11 @@ class Release:
         count = len(all_keys)
         columns: dict[str, Any] = dict(times=times, tags=tags, scales=scales, weights=weights)
         for column, values in (('rows', rows), *columns.items()):
-            if values is not None and len(values) != count:
+            if values is None and column != 'rows':
+                continue
+            if not hasattr(type(values), '__len__') or isinstance(values, Mapping) or getattr(values, 'ndim', 1) == 0:
+                raise BadRequest('%s: %s given, one for each key allowed' % (column, shown(values)))
+            if len(values) != count:
                 raise BadRequest('%s: %d given for %d keys' % (column, len(values), count))
         if count == 0:
             return 0
@@ -249,10 +273,10 @@ class Release:
             return lent, struct
 
         given, out, next_chunk, held = Given(), ffi.new('rep_load **'), ffi.new('uint64_t *'), ffi.new('uint64_t *')
-        load = given.text('%s-%s' % (name, _digest(chunk, chunks)))
+        load = given.text('name', '%s-%s' % (name, _digest(chunk, chunks)))
         connection = self._client._new_connection()
         try:
-            check(lib.rep_load_begin(connection.client, given.text(self.id), given.text(table), load, out, next_chunk,
+            check(lib.rep_load_begin(connection.client, given.text('release', self.id), given.text('table', table), load, out, next_chunk,
                                      connection.error), connection.error)
             try:
                 for part in chunks[next_chunk[0]:]:
@@ -289,7 +313,7 @@ class Release:
         given, out = Given(), ffi.new('rep_load **')
         connection = self._client._new_connection()
         try:
-            check(lib.rep_load_begin(connection.client, given.text(self.id), given.text(table), given.text(name), out,
+            check(lib.rep_load_begin(connection.client, given.text('release', self.id), given.text('table', table), given.text('name', name), out,
                                      ffi.NULL, connection.error), connection.error)
             check(lib.rep_load_abort(out[0], connection.error), connection.error)
         finally:

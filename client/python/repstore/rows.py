@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._repstore import ffi, lib
+from .arguments import array as array_given, encoded, flag, one_of, shown, text as text_given, whole
 from .errors import BadRequest
 
 if TYPE_CHECKING:
@@ -35,11 +36,12 @@ _OF_NUMPY = {'float32': 'f32', 'float16': 'f16', 'int8': 'i8', 'uint8': 'bit'}
 
 def dtype_number(name: str | None) -> int:
     """REP_F32 of 'f32'; None: as stored."""
-    if name is None:
-        return int(lib.REP_DTYPE_TABLE)
-    if name not in DTYPES:
-        raise BadRequest("dtype: '%s' given, one of %s allowed" % (name, ', '.join(DTYPES)))
-    return int(DTYPES[name])
+    return int(lib.REP_DTYPE_TABLE if name is None else one_of('dtype', name, DTYPES))
+
+
+def numpy_of(dtype: str) -> np.dtype[Any]:
+    """What NumPy holds rows of 'f32' in."""
+    return _NUMPY[dtype_number(dtype)]
 
 
 class Given:
@@ -48,19 +50,17 @@ class Given:
     def __init__(self) -> None:
         self.kept: list[Any] = []
 
-    def text(self, value: str | None) -> Any:
-        if value is None:
-            return ffi.NULL
-        if not isinstance(value, str):
-            raise BadRequest('a name is a str, %r given' % (value,))
-        if '\0' in value:
-            raise BadRequest('a name has no NUL, %r given' % (value,))
-        return self.keep(ffi.new('char[]', value.encode()))
+    def text(self, name: str, value: str) -> Any:
+        return self.keep(ffi.new('char[]', text_given(name, value)))
 
-    def texts(self, values: Sequence[str], name: str) -> Any:
-        if isinstance(values, (str, bytes)):
-            raise BadRequest('%s: %r given, a sequence of names allowed' % (name, values))
-        return self.keep(ffi.new('char *[]', [self.text(value) for value in values]))
+    def text_if_given(self, name: str, value: str | None) -> Any:
+        return ffi.NULL if value is None else self.text(name, value)
+
+    def release(self, value: str | None) -> Any:
+        return self.text_if_given('release', value)
+
+    def texts(self, name: str, values: tuple[str, ...]) -> Any:
+        return self.keep(ffi.new('char *[]', [self.text(name, value) for value in values]))
 
     def keep(self, value: Any) -> Any:
         self.kept.append(value)
@@ -86,7 +86,7 @@ class Given:
         """One number a row; None stays NULL."""
         if values is None:
             return ffi.NULL
-        array = np.asarray(values)
+        array = array_given(name, values)
         if array.shape != (count,):
             raise BadRequest('%s: of the shape %s, (%d,) allowed' % (name, array.shape, count))
         if array.size and array.dtype.kind not in 'iu' + ('f' if ctype == 'float *' else ''):
@@ -101,7 +101,7 @@ class Given:
         """Unix ms, or datetime64. Times before 1990 look like those of another unit, so they need to be meant."""
         if values is None:
             return ffi.NULL
-        array = np.asarray(values)
+        array = array_given('times', values)
         if array.dtype.kind == 'M':
             if np.isnat(array).any():
                 raise BadRequest('times: NaT given')
@@ -109,7 +109,7 @@ class Given:
         if array.size and array.dtype.kind not in 'iu':
             raise BadRequest("times: %s given; integers of Unix ms, or datetime64, allowed: (seconds * 1000).astype('i8')?" %
                              array.dtype.name)
-        if array.size and not any_time and (array.min() < YEAR_1990_MS or array.max() > 2 ** 62):
+        if not flag('any_time', any_time) and array.size and (array.min() < YEAR_1990_MS or array.max() > 2 ** 62):
             raise BadRequest('times: %d given; Unix ms from 1990 on allowed without any_time=True; are these seconds?' %
                              (array.min() if array.min() < YEAR_1990_MS else array.max()))
         return self.column(array, count, 'int64_t *', 'times')
@@ -118,10 +118,11 @@ class Given:
         """Rows to be sent: (pointer, bytes, number of the dtype, dim, views)."""
         rows, dtype = of_torch(rows, dtype)
         if not hasattr(rows, '__array__') and not hasattr(rows, '__array_interface__'):
-            rows = np.asarray(rows, '<f4')              # lists of numbers
+            rows = array_given(name, rows, '<f4')       # lists of numbers
         if isinstance(rows, np.ma.MaskedArray) and np.any(rows.mask):
             raise BadRequest('%s: a masked array given; .filled() says what is behind the mask' % name)
-        array = np.asarray(rows)
+        array = array_given(name, rows)
+        dtype_number(dtype)
         if array.dtype.kind == 'b':
             raise BadRequest('%s: bool given; bits are packed: np.packbits(rows, axis=-1)' % name)
         array = np.ascontiguousarray(array, array.dtype.newbyteorder('<'))
@@ -146,9 +147,9 @@ def listed(keys: Any, name: str = 'keys') -> Any:
     """Keys as an array or a list, whatever sequence, set or iterator they are."""
     if isinstance(keys, np.ndarray) and keys.ndim == 1:
         return keys
-    if isinstance(keys, (bytes, str)) or not hasattr(keys, '__iter__') or getattr(keys, 'ndim', 1) != 1:
+    if isinstance(keys, (bytes, str)) or not isinstance(keys, Iterable) or getattr(keys, 'ndim', 1) != 1:
         raise BadRequest('%s: %s given, a sequence of keys allowed' % (
-            name, '%d dimensions' % keys.ndim if hasattr(keys, 'ndim') else repr(keys)))
+            name, '%d dimensions' % keys.ndim if hasattr(keys, 'ndim') else shown(keys)))
     if hasattr(keys, '__array__'):
         return np.asarray(keys)
     return keys if isinstance(keys, (list, tuple, range)) else list(keys)
@@ -167,24 +168,11 @@ def _bytes_of(keys: Any, name: str) -> Any:
 
 def _packed(key: Any, name: str) -> bytes:
     if not isinstance(key, (bytes, bytearray, str)):
-        raise BadRequest('%s: %r among byte keys, bytes and str allowed' % (name, key))
-    key = key.encode() if isinstance(key, str) else bytes(key)
+        raise BadRequest('%s: %s among byte keys, bytes and str allowed' % (name, shown(key)))
+    key = encoded(name, key) if isinstance(key, str) else bytes(key)
     if not 1 <= len(key) <= 255:
         raise BadRequest('%s: a key of %d bytes, 1 to 255 allowed' % (name, len(key)))
     return bytes((len(key),)) + key
-
-
-def whole(name: str, value: Any, least: int = 0, most: int = 2 ** 64 - 1) -> int:
-    """An integer within bounds."""
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise BadRequest('%s: %r given, an integer allowed' % (name, value)) from None
-    if not least <= number <= most:
-        raise BadRequest('%s: %d given, %d to %d allowed' % (name, number, least, most))
-    return number
 
 
 def _numbers(keys: Any, name: str) -> Array:

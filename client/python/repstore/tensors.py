@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._repstore import ffi, lib
+from .arguments import array as array_given, one_of, text as text_given
 from .errors import BadRequest
 from .rows import Array, Given, Record, array_of, copied, of_torch, to_torch
 
@@ -66,7 +67,9 @@ def _values(value: Any, dtype: str | None) -> tuple[Array, str]:
     if isinstance(value, Tensor):
         value, dtype = value.array, dtype or value.dtype
     value, dtype = of_torch(value, dtype)
-    array = np.asarray(value) if hasattr(value, '__array__') else np.asarray(value, '<f4')
+    if dtype is not None:
+        one_of('dtype', dtype, _NUMBERS)
+    array = array_given('value', value, None if hasattr(value, '__array__') else '<f4')
     array = np.asarray(array, array.dtype.newbyteorder('<'), order='C')
     known = 'bf16' if dtype == 'bf16' and array.dtype == np.uint16 else _OF_NUMPY.get(array.dtype)
     if known is None or dtype not in (None, known):
@@ -80,19 +83,18 @@ def _values(value: Any, dtype: str | None) -> tuple[Array, str]:
 def put_tensor(client: Client, release: str | None, name: str, value: Any, dtype: str | None) -> None:
     array, known = _values(value, dtype)
     given, struct = Given(), ffi.new('struct rep_tensor *')
-    given.text(name)
-    if len(name.encode()) >= ffi.sizeof(struct.name):
-        raise BadRequest("tensor: '%s' has %d bytes, at most %d allowed" % (
-            name, len(name.encode()), ffi.sizeof(struct.name) - 1))
-    struct.name, struct.dtype, struct.dims = name.encode(), _NUMBERS[known], array.ndim
+    encoded = text_given('name', name)
+    if len(encoded) >= ffi.sizeof(struct.name):
+        raise BadRequest("name: '%s' has %d bytes, at most %d allowed" % (name, len(encoded), ffi.sizeof(struct.name) - 1))
+    struct.name, struct.dtype, struct.dims = encoded, _NUMBERS[known], array.ndim
     for i, size in enumerate(array.shape):
         struct.shape[i] = size
-    client._call(lib.rep_tensor_put, given.text(release), struct, given.array(array, 'void *'), array.nbytes)
+    client._call(lib.rep_tensor_put, given.release(release), struct, given.array(array, 'void *'), array.nbytes)
 
 
 def get_tensor(client: Client, release: str | None, name: str) -> Tensor:
     given, struct, data = Given(), ffi.new('struct rep_tensor *'), ffi.new('void **')
-    client._call(lib.rep_tensor_get, given.text(release), given.text(name), struct, data)
+    client._call(lib.rep_tensor_get, given.release(release), given.text('name', name), struct, data)
     dtype = _NAMES[struct.dtype]
     try:
         return Tensor(copied(data[0], _NUMPY[dtype], tuple(struct.shape[0:struct.dims])), dtype,
@@ -103,7 +105,7 @@ def get_tensor(client: Client, release: str | None, name: str) -> Tensor:
 
 def list_tensors(client: Client, release: str | None) -> list[Record]:
     given, out, count = Given(), ffi.new('struct rep_tensor **'), ffi.new('size_t *')
-    client._call(lib.rep_tensor_list, given.text(release), out, count)
+    client._call(lib.rep_tensor_list, given.release(release), out, count)
     try:
         return [Record(dict(name=ffi.string(each.name).decode(), dtype=_NAMES[each.dtype],
                             shape=tuple(each.shape[0:each.dims]), bytes=each.bytes))
