@@ -353,6 +353,22 @@ static enum status place_tensors(const struct reader *reader, const uint8_t *dat
 					 reader->name, end, data_len);
 }
 
+/* What looks like a long header is mostly the beginning of another kind of file. */
+static enum status refuse_long_header(const uint8_t *file, size_t len, uint64_t header_len,
+	const char *name, struct error *err)
+{
+	const bool has_header = len > LENGTH_BYTES && file[LENGTH_BYTES] == '{';
+	const char *kind = has_header ? NULL : file_kind_by_content(file, len);
+	if (kind != NULL) {
+		return error_set(err, STATUS_BAD_REQUEST, "'%s': not a safetensors file, but %s",
+			name, kind);
+	}
+	return error_set(err, STATUS_BAD_REQUEST,
+		"'%s': %sa header of %" PRIu64 " bytes given, at most %d allowed", name,
+		has_header ? "" : "not a safetensors file: ", header_len,
+		SAFETENSORS_HEADER_BYTES_MAX);
+}
+
 enum status safetensors_read(const uint8_t *file, size_t len, const char *name,
 	struct safetensors *out, struct error *err)
 {
@@ -362,12 +378,7 @@ enum status safetensors_read(const uint8_t *file, size_t len, const char *name,
 			"'%s': not a safetensors file: it has %zu bytes", name, len);
 	}
 	if (header_len > SAFETENSORS_HEADER_BYTES_MAX) {
-		const char *kind = file_kind_by_content(file, len);
-		return error_set(err, STATUS_BAD_REQUEST,
-			"'%s': not a safetensors file%s%s: a header of %" PRIu64
-			" bytes; at most %d are read",
-			name, kind != NULL ? ", but " : "", kind != NULL ? kind : "", header_len,
-			SAFETENSORS_HEADER_BYTES_MAX);
+		return refuse_long_header(file, len, header_len, name, err);
 	}
 	if (header_len > len - LENGTH_BYTES) {
 		return error_set(err, STATUS_BAD_REQUEST,

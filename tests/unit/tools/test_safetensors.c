@@ -166,6 +166,32 @@ static void the_length_of_the_header_is_checked(void **state)
 	}
 }
 
+static void what_is_no_header_is_told_from_one_that_is_too_long(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *says;
+	} rows[] = {
+		{"\1\341\365\5\0\0\0\0{\"a\"", 12,
+			"'t.safetensors': a header of 100000001 bytes given, at most 100000000 allowed"},
+		{"PAR1\25\4\25\20\25xx", 11,
+			"'t.safetensors': not a safetensors file, but Parquet: in Python "
+			"np.savez('rows.npz', keys=table['key'].to_numpy(), "
+			"rows=np.stack(table['vector']).astype('f4'))"},
+		{"anything", 8,
+			"'t.safetensors': not a safetensors file: a header of 7453010330696380001 bytes "
+			"given, at most 100000000 allowed"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct error err = {0};
+		assert_int_equal(read_copy((const uint8_t *)rows[i].bytes, rows[i].len, &err),
+			STATUS_BAD_REQUEST);
+		assert_string_equal(err.text, rows[i].says);
+	}
+}
+
 static const char two[] = "{\"__metadata__\":{\"a\":\"b\"},\"keys\":" ENTRY("U64", "2",
 	"0,16") ",\"rows\":" ENTRY("F32", "2,1", "16,24") "}";
 
@@ -260,6 +286,7 @@ int main(void)
 		cmocka_unit_test(tensors_are_found),
 		cmocka_unit_test(what_is_wrong_with_a_header_is_told),
 		cmocka_unit_test(the_length_of_the_header_is_checked),
+		cmocka_unit_test(what_is_no_header_is_told_from_one_that_is_too_long),
 		cmocka_unit_test(every_cut_is_refused_and_no_changed_byte_is_a_fault),
 		cmocka_unit_test(refused_memory_is_told),
 		cmocka_unit_test(what_is_written_is_read),
