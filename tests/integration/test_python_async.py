@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import random
@@ -10,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +24,18 @@ from python_case import COUNT, DIM, PythonCase, repstore  # noqa: E402
 CALLS = 1000
 # What of a Client is not awaited: its connection, and what is made for a caller who waits.
 OTHERS = {'close', 'prepare', 'release', 'scan'}
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + harness.CALL_SECONDS
+    while not condition():
+        assert time.monotonic() < limit, 'it does not come'
+        time.sleep(0.01)
+
+
+def no_thread_is_left() -> bool:
+    """Of those of AsyncClients."""
+    return not any(each.name.startswith('repstore') for each in threading.enumerate())
 
 
 class Async(PythonCase):
@@ -199,6 +213,59 @@ class Async(PythonCase):
         client.close()
         asyncio.run(close_meanwhile())
 
+    def test_what_a_thread_asks_is_given_up_too(self) -> None:
+        """Without an end to its time: only giving it up ends it."""
+        self.make()
+
+        async def body(client: Any) -> None:
+            await client.stats()
+            self.daemon.hold()
+            try:
+                for give_up in ('cancel', 'time', 'close'):
+                    task = asyncio.ensure_future(client.stats())
+                    await asyncio.sleep(0.05)
+                    if give_up == 'cancel':
+                        task.cancel()
+                        with self.assertRaises(asyncio.CancelledError):
+                            await task
+                    elif give_up == 'time':
+                        with self.assertRaises(asyncio.TimeoutError):
+                            await asyncio.wait_for(task, 0.05)
+                    else:
+                        client.close()
+                        with self.assertRaises(repstore.Closed):
+                            await task
+                wait_for(no_thread_is_left)
+            finally:
+                self.daemon.go_on()
+            self.assertIn('connections', await client.stats())
+        self.run_async(body, timeout=None)
+
+    def test_one_that_is_dropped_says_so_and_is_closed(self) -> None:
+        self.make()
+
+        def are_open() -> int:
+            return int(self.client.stats()['connections']['open'])
+
+        async def drop() -> None:
+            before = are_open()
+            client = repstore.AsyncClient(self.daemon.address)
+            await asyncio.gather(client.fetch({'t': [1]}), client.stats(), client.tables())
+            self.assertGreater(are_open(), before + 1)
+            with self.assertWarnsRegex(ResourceWarning, 'unclosed AsyncClient of unix:'):
+                del client
+                gc.collect()
+            await asyncio.sleep(0)
+            wait_for(lambda: are_open() == before)
+            again = repstore.AsyncClient(self.daemon.address)       # where the other had its descriptor
+            await again.fetch({'t': [1]})
+            again.close()
+            with warnings.catch_warnings():
+                warnings.simplefilter('error')
+                del again
+                gc.collect()
+        asyncio.run(drop())
+
     def test_nobody_listens(self) -> None:
         async def body() -> None:
             async with repstore.AsyncClient(self.path('nobody'), timeout=0.2) as client:
@@ -239,6 +306,20 @@ class Interrupted(PythonCase):
         finally:
             self.daemon.go_on()
         self.assertEqual({each.id for each in self.client.releases()}, {'r', 'next'})
+
+    def test_what_a_thread_of_asyncio_asks_ends_by_it(self) -> None:
+        async def ask() -> None:
+            async with repstore.AsyncClient(self.daemon.address, timeout=None) as client:
+                await client.stats()
+                self.daemon.hold()
+                await client.stats()
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        try:
+            self.interrupt(lambda: asyncio.run(ask()))
+            wait_for(no_thread_is_left)
+        finally:
+            self.daemon.go_on()
 
     def test_a_handler_that_raises_nothing_interrupts_nothing(self) -> None:
         self.make()

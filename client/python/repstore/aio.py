@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import threading
+import warnings
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from ._repstore import ffi, lib
 from .arguments import real, text
 from .client import Asked, Client, ms, options_of, where_of
-from .errors import BadRequest, Closed, TooLarge, check
+from .errors import BadRequest, Closed, TooLarge, check, until
 from .pool import Pool
 from .query import NOT_GIVEN, TRIES, Key, Lent, Plan, Shapes
 from .rows import Fetched, Given
@@ -19,6 +23,7 @@ from .rows import Fetched, Given
 P = ParamSpec('P')
 R = TypeVar('R')
 T = TypeVar('T')
+THREADS = 8         # of a client, for what is asked now and then
 
 
 class _Pair(NamedTuple):
@@ -88,12 +93,25 @@ def _aside(method: Callable[Concatenate[Client, P], R]) -> Callable[Concatenate[
     return call
 
 
+def _step_of(client: weakref.ref[AsyncClient]) -> None:
+    """The loop does not hold a client that nobody else does."""
+    alive = client()
+    if alive is not None:
+        alive._step()
+
+
+def _leave(loop: asyncio.AbstractEventLoop, connection: Any) -> None:
+    loop.remove_reader(lib.rep_async_fd(connection))
+    ffi.release(connection)
+
+
 class AsyncClient:
     """A client for asyncio. Its calls are those of Client, awaited; all are under way on one connection.
 
     It belongs to the event loop that runs when it is first used. A call that is cancelled is given up; a write may be done
-    all the same. What is asked now and then (releases, tables, tensors, positions, stats, merge) goes through a thread, which
-    goes on to the end of its time. What a Client has besides, `scan`, `prepare` and the calls of a Release, waits: use a Client
+    all the same. What is asked now and then (releases, tables, tensors, positions, stats, merge) goes through threads of the
+    client, each with a connection of its own; given up, it ends within a second. A client that is dropped without `close` is
+    closed with a ResourceWarning. What a Client has besides, `scan`, `prepare` and the calls of a Release, waits: use a Client
     for it, in a thread.
 
     Parameters
@@ -120,6 +138,9 @@ class AsyncClient:
     [(3, 64), (3, 64)]
     """
 
+    _async: Any = None
+    _threads: ThreadPoolExecutor | None = None
+
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = 30.0,
                  others: Sequence[str] = (), hedge: str | None = None, hedge_share: float = 0.05) -> None:
         if not 0 < real('hedge_share', hedge_share) <= 1:
@@ -135,18 +156,19 @@ class AsyncClient:
         self._pool = Pool()
         self._error = ffi.new('struct rep_error *')
         self._number = ffi.new('uint64_t *')
-        self._async: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0
+        self._thread = self._pid = 0
         self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._in_threads: set[threading.Event] = set()
 
     # ---- the connection, and the loop that polls it ----
 
     def _open(self) -> Any:
         loop = asyncio.get_running_loop()
         if self._async is not None:
-            if self._loop is not loop or self._pid != os.getpid():
-                raise BadRequest('this AsyncClient belongs to another event loop, or to the process before a fork')
+            self._check_process()
+            if self._loop is not loop:
+                raise BadRequest('this AsyncClient belongs to another event loop')
             return self._async
         given, out = Given(), ffi.new('rep_async **')
         options = options_of(self._where, given, self._where.timeout_ms)
@@ -154,9 +176,13 @@ class AsyncClient:
         more.hedge, more.hedge_share = given.text_if_given('hedge', self._hedge), self._hedge_share
         check(lib.rep_async_open(options, more, out, self._error), self._error)
         self._async = ffi.gc(out[0], lib.rep_async_close)
-        self._loop, self._pid = loop, os.getpid()
-        loop.add_reader(lib.rep_async_fd(self._async), self._step)
+        self._loop, self._thread, self._pid = loop, threading.get_ident(), os.getpid()
+        loop.add_reader(lib.rep_async_fd(self._async), _step_of, weakref.ref(self))
         return self._async
+
+    def _check_process(self) -> None:
+        if self._pid not in (0, os.getpid()):
+            raise BadRequest('this AsyncClient belongs to the process before a fork')
 
     def _step(self) -> None:
         lib.rep_async_step(self._async)
@@ -220,20 +246,46 @@ class AsyncClient:
         raise TooLarge('the rows changed their shape at each of %d tries' % TRIES)
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(None, functools.partial(function, *args, **options))
+        self._check_process()
+        if self._threads is None:
+            self._threads, self._pid = ThreadPoolExecutor(THREADS, 'repstore'), os.getpid()
+        given_up = threading.Event()
+        self._in_threads.add(given_up)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, functools.partial(until, given_up, function, *args, **options))
+        finally:
+            given_up.set()
+            self._in_threads.discard(given_up)
 
     def close(self) -> None:
-        """Closes the connection; calls that are under way raise Closed."""
-        if self._async is None:
-            return
-        if self._pid == os.getpid() and self._loop is not None and not self._loop.is_closed():
-            self._loop.remove_reader(lib.rep_async_fd(self._async))
-        ffi.release(self._async)
-        self._async = self._loop = None
+        """Closes the connections; calls that are under way raise Closed."""
+        for given_up in list(self._in_threads):
+            given_up.set()
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False)        # each closes its connection when its call has ended
+        connection, self._async = self._async, None
+        loop, self._loop = self._loop, None
+        if connection is not None:
+            if self._pid != os.getpid() or loop is None or loop.is_closed():
+                ffi.release(connection)
+            elif self._thread == threading.get_ident():
+                _leave(loop, connection)
+            else:       # dropped elsewhere than on the loop
+                loop.call_soon_threadsafe(_leave, loop, connection)
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():
                 future.set_exception(Closed('the client was closed'))
+
+    def __del__(self) -> None:
+        if self._async is None and self._threads is None:
+            return
+        if self._pid == os.getpid():
+            warnings.warn('unclosed AsyncClient of %s' % (self._where.address or 'the address that is the default'),
+                          ResourceWarning, source=self, stacklevel=2)
+        self.close()
 
     async def __aenter__(self) -> AsyncClient:
         self._open()

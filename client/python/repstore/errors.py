@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from typing import Any, Optional
 
 from ._repstore import ffi, lib
@@ -173,9 +174,10 @@ class Protocol(RepstoreError):
 
 
 class _Interruptions(threading.local):
-    """What a signal handler has raised while a call waited, of each thread."""
+    """Of each thread: what a signal handler has raised while a call waited, and what tells its calls to give up."""
 
     error: Optional[BaseException] = None
+    given_up: Optional[threading.Event] = None
 
 
 _interruptions = _Interruptions()
@@ -186,10 +188,20 @@ def _keep(kind: Any, error: Any, traceback: Any) -> None:
 
 
 # A call that waits asks this at each signal. To run it is what lets Python run the handlers of signals: Ctrl-C raises
-# KeyboardInterrupt on the way into it, and the call ends.
+# KeyboardInterrupt on the way into it, and the call ends. Beside signals it is asked twice a second.
 @ffi.def_extern(error=True, onerror=_keep)  # type: ignore[misc]
 def repstore_interrupted(context: Any) -> bool:
-    return False
+    given_up = _interruptions.given_up
+    return given_up is not None and given_up.is_set()
+
+
+def until(given_up: threading.Event, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Calls a function whose waits end, with Closed, soon after `given_up` is set."""
+    _interruptions.given_up = given_up
+    try:
+        return function(*args, **options)
+    finally:
+        _interruptions.given_up = None
 
 
 _CLASSES = {each.code: each for each in RepstoreError.__subclasses__()}
