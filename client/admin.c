@@ -260,6 +260,46 @@ enum rep_status rep_table_show(rep_client *client, const char *release, const ch
 		client_error(rep_err));
 }
 
+static enum status read_default(struct wire_value map, struct rep_default_row *out,
+	struct error *err)
+{
+	struct table_spec spec = {0};
+	struct default_row row = {0};
+	if (spec_read(map, &spec, NULL) != STATUS_OK ||
+		default_row_read(map, &spec, DEFAULT_ROW_STORED, &row, NULL) != STATUS_OK) {
+		return error_set(err, STATUS_PROTOCOL, "a table is described in an unknown way");
+	}
+	*out = (struct rep_default_row){.kind = (enum rep_default)spec.default_kind};
+	if (row.row == NULL) {
+		return STATUS_OK;
+	}
+	out->row = malloc(row.bytes);
+	if (out->row == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "no memory for a row of %zu bytes",
+			row.bytes);
+	}
+	memcpy(out->row, row.row, row.bytes);
+	out->row_bytes = row.bytes;
+	out->dtype = (enum rep_dtype)row.dtype;
+	out->scale = row.scale;
+	return STATUS_OK;
+}
+
+enum rep_status rep_table_default(rep_client *client, const char *release, const char *table,
+	struct rep_default_row *out, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	struct reply reply = {0};
+	record_begin_table(client, release, table);
+	enum status status =
+		client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply, err);
+	if (status == STATUS_OK) {
+		status = read_default(reply.result, out, err);
+	}
+	reply_close(&reply);
+	return (enum rep_status)status;
+}
+
 /* ---- tensors ---- */
 
 enum rep_status rep_tensor_list(rep_client *client, const char *release, struct rep_tensor **out,

@@ -17,6 +17,7 @@ static const struct {
 	{HELLO_TIMEOUT_MS, "timeout_ms"},
 	{HELLO_SCAN_SHARD, "scan.shard"},
 	{HELLO_DEFAULT_ROW, "default_row"},
+	{HELLO_FROM_MISSING, "from.missing"},
 };
 
 enum { FEATURES = sizeof known / sizeof known[0] };

@@ -15,6 +15,7 @@ enum hello_feature {
 	HELLO_TIMEOUT_MS = 1u, /* of every method */
 	HELLO_SCAN_SHARD = 2u,
 	HELLO_DEFAULT_ROW = 4u,
+	HELLO_FROM_MISSING = 8u, /* of retrieve and score */
 };
 
 /* What a daemon says of itself. */

@@ -1,6 +1,7 @@
 /* query.c - a query's rows, or the keys of them, and what they go through. */
 #include "client/query.h"
 
+#include "client/hello.h"
 #include "client/keys.h"
 #include "client/reserved.h"
 #include "schema/dtype.h"
@@ -24,6 +25,12 @@ enum status query_check(const struct rep_query *query, struct error *err)
 	if (query->max_age_ms != 0 && !query->has_max_age) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"query: max_age_ms given, has_max_age goes with it");
+	}
+	if ((query->missing != REP_MISSING_ZERO && query->missing != REP_MISSING_DEFAULT) ||
+		(query->missing != REP_MISSING_ZERO && query->table == NULL)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"query: missing: %d given, %d and, with a table, %d allowed",
+			(int)query->missing, REP_MISSING_ZERO, REP_MISSING_DEFAULT);
 	}
 	if (query->table != NULL) {
 		return keys_check(&query->keys, err);
@@ -70,7 +77,8 @@ void query_write(struct wire_writer *writer, const struct rep_query *query)
 	if (query->table == NULL) {
 		write_rows(writer, query);
 	} else {
-		wire_write_map(writer, 2 + (query->has_max_age ? 1u : 0u));
+		const bool defaults = query->missing == REP_MISSING_DEFAULT;
+		wire_write_map(writer, 2 + (query->has_max_age ? 1u : 0u) + (defaults ? 1u : 0u));
 		wire_write_str(writer, "table");
 		wire_write_str(writer, query->table);
 		wire_write_str(writer, "keys");
@@ -78,6 +86,10 @@ void query_write(struct wire_writer *writer, const struct rep_query *query)
 		if (query->has_max_age) {
 			wire_write_str(writer, "max_age_ms");
 			wire_write_uint(writer, query->max_age_ms);
+		}
+		if (defaults) {
+			wire_write_str(writer, "missing");
+			wire_write_str(writer, "default");
 		}
 	}
 	if (query->through_count > 0) {
@@ -91,4 +103,18 @@ void query_write(struct wire_writer *writer, const struct rep_query *query)
 		wire_write_str(writer, "weights");
 		wire_write_bin(writer, query->weights, query->weights_count * sizeof(float));
 	}
+}
+
+unsigned query_needs(const struct rep_query *query)
+{
+	return query->missing == REP_MISSING_DEFAULT ? HELLO_FROM_MISSING : 0;
+}
+
+bool query_read_defaulted(struct wire_value result, const struct rep_query *query,
+	struct wire_bytes *out)
+{
+	*out = (struct wire_bytes){0};
+	return query->missing != REP_MISSING_DEFAULT ||
+	       (wire_bin(wire_get(result, "defaulted"), out) &&
+		       out->len == (query->keys.count + 7u) / 8u);
 }

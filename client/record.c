@@ -96,8 +96,7 @@ enum status record_read_tensor(struct wire_value map, void *out, struct error *e
 	return STATUS_OK;
 }
 
-enum status record_show_table(rep_client *client, const char *release, const char *table,
-	struct rep_table *out, char *resolved, struct error *err)
+void record_begin_table(rep_client *client, const char *release, const char *table)
 {
 	struct wire_writer *writer = client_begin(client, "table.show", release != NULL ? 2 : 1);
 	if (release != NULL) {
@@ -106,6 +105,12 @@ enum status record_show_table(rep_client *client, const char *release, const cha
 	}
 	wire_write_str(writer, "table");
 	wire_write_str(writer, table);
+}
+
+enum status record_show_table(rep_client *client, const char *release, const char *table,
+	struct rep_table *out, char *resolved, struct error *err)
+{
+	record_begin_table(client, release, table);
 	struct reply reply = {0};
 	enum status status =
 		client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply, err);

@@ -16,7 +16,10 @@ record_read record_read_tensor;  /* struct rep_tensor */
 
 enum { RECORD_RELEASE_BYTES = 72 };
 
-/* Calls table.show. resolved: out, char[RECORD_RELEASE_BYTES], the release's id; may
+/* Begins table.show. */
+void record_begin_table(rep_client *client, const char *release, const char *table);
+
+/* Calls it. resolved: out, char[RECORD_RELEASE_BYTES], the release's id; may
  * be NULL. */
 enum status record_show_table(rep_client *client, const char *release, const char *table,
 	struct rep_table *out, char *resolved, struct error *err);

@@ -118,6 +118,7 @@ enum status search_write(struct request *request, const char *release,
 	const enum status status = check(asked, err);
 	if (status == STATUS_OK) {
 		write_request(request, release, asked);
+		request->needs = query_needs(&asked->query);
 	}
 	return status;
 }
@@ -247,7 +248,9 @@ static bool lay_out(struct wire_value result, const struct rep_retrieval *asked,
 	const struct wire_value parts = wire_get(result, "parts");
 	const uint32_t count = asked->query.keys.count;
 	const enum rep_key_type type = key_type_of(result);
-	if (type == 0 || wire_type(parts) != WIRE_ARRAY || wire_size(parts) != count) {
+	struct wire_bytes defaulted;
+	if (type == 0 || wire_type(parts) != WIRE_ARRAY || wire_size(parts) != count ||
+		!query_read_defaulted(result, &asked->query, &defaulted)) {
 		return false;
 	}
 	out->count = count;
@@ -257,6 +260,8 @@ static bool lay_out(struct wire_value result, const struct rep_retrieval *asked,
 		if (!read_part(wire_item(parts, i), asked, type, place, &hits)) {
 			return false;
 		}
+		hits.is_defaulted =
+			defaulted.data != NULL && (defaulted.data[i / 8] >> i % 8 & 1) != 0;
 		if (out->parts != NULL) {
 			out->parts[i] = hits;
 		}

@@ -44,6 +44,7 @@ enum status score_write(struct request *request, const char *release,
 	}
 	if (status == STATUS_OK) {
 		write_request(request, release, score);
+		request->needs = query_needs(&score->query);
 	}
 	return status;
 }
@@ -53,13 +54,15 @@ enum status score_read(struct wire_value result, const struct rep_scoring *score
 {
 	struct rep_fetched fetched = {0};
 	struct wire_bytes found = {0};
+	struct wire_bytes defaulted = {0};
 	const struct wire_value parts = wire_get(result, "parts");
 	const uint32_t n = score->keys.count;
 	const uint32_t queries = score->query.keys.count;
 	bool is_read = field_text(result, "release", fetched.release, sizeof fetched.release) &&
 		       field_uint(result, "sequence", &fetched.sequence) &&
 		       wire_bin(wire_get(result, "found"), &found) && found.len == (n + 7u) / 8u &&
-		       wire_type(parts) == WIRE_ARRAY && wire_size(parts) == queries;
+		       wire_type(parts) == WIRE_ARRAY && wire_size(parts) == queries &&
+		       query_read_defaulted(result, &score->query, &defaulted);
 	for (uint32_t i = 0; is_read && i < queries; i++) {
 		struct wire_bytes scores;
 		is_read = wire_bin(wire_get(wire_item(parts, i), "scores"), &scores) &&
@@ -73,6 +76,12 @@ enum status score_read(struct wire_value result, const struct rep_scoring *score
 	}
 	if (score->found != NULL) {
 		memcpy(score->found, found.data, found.len);
+	}
+	if (score->defaulted != NULL) {
+		memset(score->defaulted, 0, (queries + 7u) / 8u);
+		if (defaulted.len > 0) {
+			memcpy(score->defaulted, defaulted.data, defaulted.len);
+		}
 	}
 	if (out != NULL) {
 		*out = fetched;

@@ -112,6 +112,18 @@ REP_API enum rep_status rep_table_list(rep_client *client, const char *release,
 REP_API enum rep_status rep_table_show(rep_client *client, const char *release, const char *table,
 	struct rep_table *out, struct rep_error *err);
 
+/* The default row of a table: the one that was given, or the mean, which is f32 and there from the seal on. */
+struct rep_default_row {
+	enum rep_default kind;
+	enum rep_dtype dtype; /* of the row; REP_DTYPE_TABLE: there is none, or it is zeros */
+	float scale;          /* of i8 */
+	void *row;            /* malloc'ed: free() it; or NULL */
+	size_t row_bytes;
+	uint64_t reserved[8];
+};
+REP_API enum rep_status rep_table_default(rep_client *client, const char *release,
+	const char *table, struct rep_default_row *out, struct rep_error *err);
+
 /* ---- tensors ---- */
 
 enum rep_tensor_dtype {

@@ -44,7 +44,10 @@ struct rep_query {
 	const float *weights; /* of each vector of a query; NULL: 1 */
 	uint32_t weights_count;
 	bool has_max_age;
-	uint64_t reserved[8];
+	/* REP_MISSING_DEFAULT: a key without a row, or with one that is too old, asks with the default row of
+	 * its table, which is BAD_REQUEST where it has none. Else it is NOT_FOUND. */
+	enum rep_missing missing;
+	uint64_t reserved[7];
 };
 
 struct rep_retrieval {
@@ -88,7 +91,8 @@ struct rep_hits {
 	const float *scores; /* [n] */
 	size_t with_count;
 	struct rep_with *with;
-	uint64_t reserved[8];
+	bool is_defaulted; /* the query was the default row of its table */
+	uint64_t reserved[7];
 };
 
 struct rep_retrieved {
@@ -120,7 +124,10 @@ struct rep_scoring {
 	struct rep_keys keys;
 	float *scores;  /* [queries, keys.count]; 0 for items that were not found */
 	uint8_t *found; /* as in rep_part; NULL: not wanted */
-	uint64_t reserved[8];
+	/* (query.keys.count + 7) / 8 bytes: which queries were the default row, as `found` has its bits; NULL:
+	 * not wanted. */
+	uint8_t *defaulted;
+	uint64_t reserved[7];
 };
 
 /* Scores named items for each query, in one snapshot; `out` may be NULL. */

@@ -13,6 +13,7 @@
 
 #include "daemon/method/call/call_snapshot.h"
 #include "daemon/method/call/given_keys.h"
+#include "daemon/method/call/given_missing.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
@@ -126,27 +127,12 @@ static enum status read_through(struct fetch *fetch, struct part *part, struct w
 /* Reads what a key without a row gets. */
 static void read_missing(struct params *params, struct part *part)
 {
-	static const char name[] = "missing";
 	const struct table_spec *spec = &part->table->spec;
-	const struct wire_bytes text = params_str(params, name, PARAM_OPTIONAL);
-	if (text.data == NULL || wire_bytes_are(text, "zero")) {
-		return;
-	}
-	if (!wire_bytes_are(text, "default")) {
-		char quote[ERROR_QUOTE_BYTES];
-		params_fail(params, STATUS_BAD_REQUEST, name,
-			"'%s' given, one of zero, default allowed",
-			error_quote(quote, text.data, text.len));
-	} else if (spec->default_kind == DEFAULT_NONE) {
-		params_fail(params, STATUS_BAD_REQUEST, name,
-			"'default' given, but table '%s' was created without a default row",
-			spec->name.text);
-	} else if (part->raw && spec_aggregates(spec)) {
-		params_fail(params, STATUS_BAD_REQUEST, name,
+	part->defaults = given_missing_is_default(params, spec, "zero");
+	if (part->defaults && part->raw && spec_aggregates(spec)) {
+		params_fail(params, STATUS_BAD_REQUEST, "missing",
 			"'default' given with raw, but the default row of table '%s' is no sum",
 			spec->name.text);
-	} else {
-		part->defaults = true;
 	}
 }
 

@@ -25,8 +25,8 @@ const char *const hello_names[] = {"client", NULL};
 /* What a daemon may lack that says the same protocol version. */
 static void write_features(struct wire_writer *out)
 {
-	static const char *const features[] = {"any_time", "default_row", "positions.forget",
-		"scan.shard", "tensor.put.tensors", "timeout_ms"};
+	static const char *const features[] = {"any_time", "default_row", "from.missing",
+		"positions.forget", "scan.shard", "tensor.put.tensors", "timeout_ms"};
 	const size_t count = sizeof features / sizeof features[0];
 	wire_write_str(out, "features");
 	wire_write_array(out, count);

@@ -199,7 +199,8 @@ static enum status write_reply(struct retrieve *retrieve)
 		return status;
 	}
 	const bool is_exact = retrieve->search.is_exact;
-	wire_write_map(out, 8 + (from != NULL ? 1u : 0u) + (is_exact ? 0u : 1u));
+	wire_write_map(out, 8 + (from != NULL ? 1u : 0u) + (is_exact ? 0u : 1u) +
+				    given_query_reply_fields(&retrieve->given));
 	reply_str(out, "release", retrieve->place.release->id.text);
 	reply_uint(out, "sequence", retrieve->place.at.visible);
 	if (from != NULL) {
@@ -213,6 +214,7 @@ static enum status write_reply(struct retrieve *retrieve)
 		reply_str(out, "calibrated", retrieve->search.is_by_users ? "users" : "rows");
 	}
 	reply_uint(out, "compared", retrieve->search.compared);
+	given_query_reply(&retrieve->given, out);
 	wire_write_str(out, "parts");
 	wire_write_array(out, retrieve->given.query.count);
 	for (uint32_t i = 0; status == STATUS_OK && i < retrieve->given.query.count; i++) {

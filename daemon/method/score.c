@@ -96,7 +96,8 @@ static enum status write_frame(struct score *score)
 	}
 	score->reply_max = out->len + bytes;
 	wire_writer_reserve(out, bytes);
-	wire_write_map(out, 7 + (score->given.table != NULL ? 1u : 0u));
+	wire_write_map(out, 7 + (score->given.table != NULL ? 1u : 0u) +
+				    given_query_reply_fields(&score->given));
 	reply_str(out, "release", score->place.release->id.text);
 	reply_uint(out, "sequence", score->place.at.visible);
 	if (score->given.table != NULL) {
@@ -105,6 +106,7 @@ static enum status write_frame(struct score *score)
 	reply_str(out, "in", score->place.at.items->spec.name.text);
 	reply_str(out, "metric", metric_name(score->place.at.metric));
 	reply_uint(out, "n", n);
+	given_query_reply(&score->given, out);
 	wire_write_str(out, "found");
 	score->found = wire_write_bin_space(out, (n + 7) / 8);
 	wire_write_str(out, "parts");

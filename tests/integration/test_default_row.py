@@ -245,6 +245,40 @@ class DefaultRow(harness.Case):
         self.assertEqual(part['rows'], bias.tobytes())
         self.assertEqual(self.client.fetch('z', [ABSENT], through=['l'])['rows'], bytes(12))
 
+    def test_a_query_may_be_the_default_row(self):
+        """Of retrieve and score: through layers, too old, of kind cr, and what is refused."""
+        self.create('t', default='row', default_row=GIVEN.tobytes())
+        self.create('plain')
+        self.create('cr@m', kind='cr', entity='user', default='row', default_row=GIVEN.tobytes())
+        for table in ('t', 'plain'):
+            self.client.load('r', table, KEYS, ROWS)
+        weight = np.random.default_rng(5).standard_normal((DIM, DIM)).astype('<f4')
+        self.client.call('tensor.put', release='r', tensor='l.weight', dtype='f32', shape=[DIM, DIM], data=weight.tobytes())
+        self.client.seal('r')
+        old = {'table': 't', 'keys': [3, ABSENT], 'max_age_ms': 0, 'missing': 'default'}
+        for start, through, query in (({'table': 't', 'keys': [ABSENT, 3], 'missing': 'default'}, [], GIVEN), (old, [], GIVEN),
+                                      (old, ['l'], weight @ GIVEN), ({'table': 'cr', 'keys': [ABSENT], 'missing': 'default'}, [], GIVEN)):
+            at = start['keys'].index(ABSENT)
+            more = {'through': through} if through else {}
+            scored = self.client.call('score', **{'from': start, 'in': 'plain', 'keys': KEYS.tolist(), **more})
+            np.testing.assert_allclose(np.frombuffer(scored['parts'][at]['scores'], '<f4'), ROWS @ query, rtol=1e-3, atol=1e-4)
+            found = self.client.call('retrieve', **{'from': start, 'in': 'plain', 'k': 3, **more})
+            self.assertEqual(np.frombuffer(found['parts'][at]['keys'], '<u8')[0], KEYS[np.argmax(ROWS @ query)])
+            expected = [key == ABSENT or 'max_age_ms' in start for key in start['keys']]
+            for answer in (scored, found):
+                self.assertEqual(bits(answer['defaulted'], len(expected)).tolist(), expected)
+        answer = self.client.call('retrieve', **{'from': {'table': 't', 'keys': [3], 'missing': 'refuse'}, 'in': 'plain'})
+        self.assertNotIn('defaulted', answer)
+        for start, words in (({'table': 'plain', 'keys': [3], 'missing': 'default'}, ('from.missing', "'plain'", 'without a default row')),
+                             ({'table': 't', 'keys': [3], 'missing': 'zero'}, ('from.missing', "'zero' given", 'refuse, default')),
+                             ({'dim': DIM, 'rows': GIVEN.tobytes(), 'missing': 'default'}, ('from.missing', 'without from.table'))):
+            with self.fails('BAD_REQUEST', *words):
+                self.client.call('retrieve', **{'from': start, 'in': 'plain', 'release': 'r'})
+        said = self.daemon.command('retrieve', '--from', 't/%d' % ABSENT, '--in', 'plain', '--missing', 'default', '-k', 1)
+        self.assertIn('the default row of t in plain', said)
+        said = self.daemon.command('score', '--from', 't/%d' % ABSENT, '--in', 'plain', '--missing', 'default', int(KEYS[0]))
+        self.assertIn('the default row asks', said)
+
     def test_aggregating_tables(self):
         self.create('cr@m', kind='cr', default='row', default_row=GIVEN.tobytes())
         self.create('cz@m', kind='cr', entity='user', default='zeros')

@@ -60,7 +60,7 @@ class Arguments(PythonCase):
                 'observe': dict(layer='l', rows=row, times=when, users=[1], items=[1], source=name, position=0),
                 'retrieve': dict(in_='t', from_=('t', [1])), 'score': dict(in_='t', keys=[1], from_=('t', [1])),
                 'scan': dict(table='t'), 'new_release': dict(release=name), 'release': dict(release='r'), 'tables': {},
-                'table': dict(table='t'), 'put_tensor': dict(name='a', value=row), 'tensor': dict(name='a'), 'tensors': {},
+                'table': dict(table='t'), 'default_row': dict(table='t'), 'put_tensor': dict(name='a', value=row), 'tensor': dict(name='a'), 'tensors': {},
                 'delete_tensor': dict(name='a'), 'layers': {}, 'choose_layer': dict(layer='l'), 'positions': {},
                 'forget_positions': dict(source='s'), 'call': dict(method='ping')}
 

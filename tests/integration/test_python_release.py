@@ -195,6 +195,44 @@ class Defaults(PythonCase):
             with self.assertRaises(repstore.BadRequest):
                 draft.create_table('t', entity='item', kind='ir', **{'dim': 4, **wrong})
 
+    def test_a_query_without_a_row_asks_with_the_default_row(self) -> None:
+        items = np.eye(4, dtype='f4')
+        with self.client.new_release('r') as release:
+            create: Any = release.create_table
+            for dtype in ('f32', 'f16', 'i8'):
+                create('u_' + dtype, entity='user', kind='ur', dim=4, dtype=dtype, default=[0, 0, 3, 1],
+                                     default_scale=0.5 if dtype == 'i8' else None)
+            release.create_table('mean', entity='user', kind='ur', dim=4, default='mean')
+            release.create_table('none', entity='user', kind='ur', dim=4)
+            release.create_table('zeros', entity='user', kind='ur', dim=4, default='zeros')
+            release.create_table('i', entity='item', kind='ir', dim=4)
+            release.load('mean', [1, 2], items[[0, 1]] * 2)
+            release.load('u_f32', [1], items[:1])
+            release.load('i', range(4), items)
+            self.assertIsNone(self.client.default_row('mean', release='r'))
+            release.seal().publish()
+        got = self.client.retrieve('i', from_=('u_f32', [1, 7, 8]), k=2, missing='default')
+        self.assertEqual((got.keys.tolist(), got.defaulted.tolist()), ([[0, 1], [2, 3], [2, 3]], [False, True, True]))
+        self.assertEqual(self.client.retrieve('i', from_=('u_f32', [1])).defaulted.tolist(), [False])
+        expected: Any
+        for table, expected in (('u_f32', [0, 0, 3, 1]), ('u_f16', [0, 0, 3, 1]), ('u_i8', [0, 0, 1.5, 0.5]), ('mean', [1, 1, 0, 0]),
+                                ('zeros', [0, 0, 0, 0])):
+            scored = self.client.score('i', range(4), from_=(table, [9]), missing='default')
+            self.assertEqual((scored.scores.tolist(), scored.defaulted.tolist()), ([expected], [True]))
+            row: Any = self.client.default_row(table)
+            np.testing.assert_array_equal(row.rows[0] * (1 if row.scales is None else row.scales[0]), expected)
+            self.assertEqual(row.dtype, table[2:] if table.startswith('u_') else 'f32')
+        self.assertIsNone(self.client.default_row('none'))
+        with self.assertRaisesRegex(repstore.NotFound, 'no row of key 7'):
+            self.client.retrieve('i', from_=('u_f32', [7]))
+        retrieve: Any = self.client.retrieve
+        with self.assertRaisesRegex(repstore.BadRequest, "'none' was created without a default row"):
+            retrieve('i', from_=('none', [7]), missing='default')
+        with self.assertRaisesRegex(repstore.BadRequest, 'from_'):
+            retrieve('i', vectors=items, release='r', missing='default')
+        with self.assertRaisesRegex(repstore.BadRequest, "'zero' given, one of 'raise', 'default'"):
+            retrieve('i', from_=('u_f32', [7]), missing='zero')
+
     def test_a_default_row_is_of_the_table_s_dtype(self) -> None:
         draft: Any = self.client.new_release('draft')
         for given, dtype, said in ((np.ones(4, 'f4'), 'f16', 'default: of NumPy.s float32 given, float16 allowed in a table of f16'),

@@ -57,9 +57,10 @@ static void print_text(const struct retrieve *retrieve)
 		text_cell(&table, "%s", search_key_text(&hits->keys, i, key));
 		text_cell(&table, "%.6g", (double)hits->scores[i]);
 	}
-	printf("--release %s, sequence %" PRIu64 ", %s in %s by %s, %s, %" PRIu64
+	printf("--release %s, sequence %" PRIu64 ", %s%s in %s by %s, %s, %" PRIu64
 	       " rows looked at of %" PRIu64 ", %.3f ms\n",
-		found->release, found->sequence, found->from, found->in,
+		found->release, found->sequence, hits->is_defaulted ? "the default row of " : "",
+		found->from, found->in,
 		metric_name(retrieve->asked.metric != 0 ? (enum metric)retrieve->asked.metric
 							: METRIC_INNER_PRODUCT),
 		found->exact     ? "exact"
@@ -125,6 +126,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"release", OPTION_TEXT, &search->release},
 		{"metric", OPTION_TEXT, &search->metric},
 		{"through", OPTION_TEXT, &search->through},
+		{"missing", OPTION_TEXT, &search->missing},
 		{"k", OPTION_COUNT, &k},
 		{"approximate", OPTION_NUMBER, &retrieve.asked.approximate},
 		{"min-score", OPTION_TEXT, &retrieve.min_score},
@@ -158,13 +160,15 @@ const struct command cmd_retrieve = {
 	.summary = "the best items for a user",
 	.usage = "retrieve --from TABLE/KEY --in TABLE [-k N] [--metric NAME] [--release ID]\n"
 		 "         [--through STEP,STEP...] [--approximate RECALL] [--min-score S]\n"
-		 "         [--where MASK] [--any MASK] [--none MASK]\n",
+		 "         [--where MASK] [--any MASK] [--none MASK] [--missing refuse|default]\n",
 	.help = "  --from         whose row is the query: ur/7, cr_user/7; of items, too\n"
 		"  --in           the table that is searched\n"
 		"  -k             how many, best first, ties by key (100)\n"
 		"  --metric       inner_product, cosine or l2; of bits tanimoto, dice or hamming\n"
 		"                 (inner_product)\n"
 		"  --through      stored layers that the query goes through, as in fetch\n"
+		"  --missing      default: a key without a row asks with the default row of its\n"
+		"                 table (refuse)\n"
 		"  --approximate  a recall that suffices, of a table with an index (1: exact)\n"
 		"  --min-score    nothing below it\n"
 		"  --where        bits that all are set in an item's tags; --any: one of them is;\n"

@@ -17,6 +17,7 @@ struct score {
 	struct rep_keys keys;
 	float *scores;  /* owned */
 	uint8_t *found; /* owned */
+	uint8_t defaulted;
 	struct rep_fetched fetched;
 };
 
@@ -55,8 +56,8 @@ static void print_text(const struct score *score)
 			text_cell(&table, "-");
 		}
 	}
-	printf("--release %s, sequence %" PRIu64 "\n", score->fetched.release,
-		score->fetched.sequence);
+	printf("--release %s, sequence %" PRIu64 "%s\n", score->fetched.release,
+		score->fetched.sequence, score->defaulted != 0 ? ", the default row asks" : "");
 	text_print(&table);
 }
 
@@ -76,6 +77,7 @@ static int ask(struct session *session, struct score *score)
 		.keys = score->keys,
 		.scores = score->scores,
 		.found = score->found,
+		.defaulted = &score->defaulted,
 	};
 	if (rep_score(session->client, search->release, &scoring, &score->fetched, &err) !=
 		REP_OK) {
@@ -99,6 +101,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"release", OPTION_TEXT, &search->release},
 		{"metric", OPTION_TEXT, &search->metric},
 		{"through", OPTION_TEXT, &search->through},
+		{"missing", OPTION_TEXT, &search->missing},
 	};
 	struct rest rest;
 	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
@@ -129,7 +132,7 @@ const struct command cmd_score = {
 	.name = "score",
 	.summary = "how good named items are for a user",
 	.usage = "score --from TABLE/KEY --in TABLE KEY... [--metric NAME] [--release ID]\n"
-		 "         [--through STEP,STEP...]\n",
+		 "         [--through STEP,STEP...] [--missing refuse|default]\n",
 	.help = "Options are those of retrieve; KEY... are the items. What is not there has no score.\n"
 		"With --json each item is one line: key, score.\n",
 	.run = run,

@@ -40,6 +40,19 @@ static int read_metric(const struct session *session, struct search_argument *ar
 					   argument->metric, metric_names_text);
 }
 
+static int read_missing(const struct session *session, struct search_argument *argument)
+{
+	if (argument->missing == NULL || strcmp(argument->missing, "refuse") == 0) {
+		return EXIT_DONE;
+	}
+	if (strcmp(argument->missing, "default") != 0) {
+		return session_usage(session, "--missing: '%s', refuse or default",
+			argument->missing);
+	}
+	argument->query.missing = REP_MISSING_DEFAULT;
+	return EXIT_DONE;
+}
+
 /* Reads the key, whose type the query's table tells. */
 static int read_key(struct session *session, struct search_argument *argument, char *key)
 {
@@ -99,6 +112,9 @@ int search_argument_read(struct session *session, struct search_argument *argume
 	int status = read_metric(session, argument);
 	if (status == EXIT_DONE) {
 		status = read_steps(session, argument);
+	}
+	if (status == EXIT_DONE) {
+		status = read_missing(session, argument);
 	}
 	if (status == EXIT_DONE && !session_connect(session)) {
 		status = EXIT_REFUSED;

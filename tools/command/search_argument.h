@@ -20,6 +20,7 @@ struct search_argument {
 	const char *release;
 	const char *metric;
 	const char *through; /* STEP,STEP */
+	const char *missing; /* refuse, default */
 	/* filled by search_argument_read */
 	struct place place; /* of `in` and `release`, which point into it then */
 	char table[136];

@@ -324,6 +324,7 @@ class AsyncClient:
     releases = _aside(Client.releases)
     tables = _aside(Client.tables)
     table = _aside(Client.table)
+    default_row = _aside(Client.default_row)
     rollback = _aside(Client.rollback)
     merge = _aside(Client.merge)
     put_tensor = _aside(Client.put_tensor)

@@ -25,6 +25,7 @@ from .tensors import Tensor, get_tensor, list_tensors, put_tensor
 Metric = Literal['inner_product', 'cosine', 'l2', 'tanimoto', 'dice', 'hamming']
 METRICS = {'inner_product': lib.REP_INNER_PRODUCT, 'cosine': lib.REP_COSINE, 'l2': lib.REP_L2,
            'tanimoto': lib.REP_TANIMOTO, 'dice': lib.REP_DICE, 'hamming': lib.REP_HAMMING}
+QUERY_MISSING = {'raise': lib.REP_MISSING_ZERO, 'default': lib.REP_MISSING_DEFAULT}
 CONNECT_MS = 5000
 K_MAX = 10000
 BATCH_MAX = UINT32_MAX
@@ -538,9 +539,13 @@ class Client:
     # ---- retrieve and score ----
 
     def _query(self, given: Given, query: Any, in_: str, release: str | None, from_: tuple[str, Keys] | None, vectors: Any,
-               dtype: DType | None, scales: Any, through: Sequence[str], weights: Any, max_age: float | None) -> None:
+               dtype: DType | None, scales: Any, through: Sequence[str], weights: Any, max_age: float | None,
+               missing: str) -> None:
         if (from_ is None) == (vectors is None):
             raise BadRequest('from_, vectors: one of them')
+        query.missing = one_of('missing', missing, QUERY_MISSING)
+        if query.missing and from_ is None:
+            raise BadRequest("missing: 'default' given, it goes with from_")
         if from_ is not None:
             if not isinstance(from_, (tuple, list)) or len(from_) != 2:
                 raise BadRequest('from_: %s given, (table, keys) allowed' % shown(from_))
@@ -573,7 +578,7 @@ class Client:
                  weights: Any = None, dtype: DType | None = None, scales: Any = None, max_age: float | None = None,
                  allow: Keys | None = None, deny: Keys | None = None, tags_any: int | None = None,
                  tags_all: int | None = None, tags_none: int | None = None, min_score: float | None = None,
-                 with_: Sequence[str] = (), release: str | None = None,
+                 with_: Sequence[str] = (), missing: Literal['raise', 'default'] = 'raise', release: str | None = None,
                  timeout: float | None = NOT_GIVEN) -> Retrieved:
         """The best items for each query. What is None filters nothing; zero is a value.
 
@@ -607,6 +612,8 @@ class Client:
             Nothing below it.
         with_ : sequence of str, optional
             Tables whose rows under the items' keys come along.
+        missing : {'raise', 'default'}, optional
+            What a key of `from_` without a row does: it is NotFound, or the default row of its table asks.
         release, timeout
             As in `fetch`.
 
@@ -621,7 +628,7 @@ class Client:
         ((2, 10), True)
         """
         given, asked = Given(), ffi.new('struct rep_retrieval *')
-        self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age)
+        self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age, missing)
         asked.__setattr__('in', given.text('in_', in_))
         if not 0 < real('approximate', approximate) <= 1:
             raise BadRequest('approximate: %r given, above 0 and up to 1 allowed' % (approximate,))
@@ -647,7 +654,8 @@ class Client:
 
     def score(self, in_: str, keys: Keys, *, from_: tuple[str, Keys] | None = None, vectors: Any = None,
               metric: Metric = 'inner_product', through: Sequence[str] = (), weights: Any = None,
-              dtype: DType | None = None, scales: Any = None, max_age: float | None = None, release: str | None = None,
+              dtype: DType | None = None, scales: Any = None, max_age: float | None = None,
+              missing: Literal['raise', 'default'] = 'raise', release: str | None = None,
               timeout: float | None = NOT_GIVEN) -> Scored:
         """Scores of named items for each query; no row leaves the daemon.
 
@@ -657,7 +665,7 @@ class Client:
             The table of items.
         keys : array_like
             The items.
-        from_, vectors, metric, through, weights, dtype, scales, max_age, release, timeout
+        from_, vectors, metric, through, weights, dtype, scales, max_age, missing, release, timeout
             As in `retrieve`.
 
         Returns
@@ -670,7 +678,7 @@ class Client:
         (1, 2)
         """
         given, asked = Given(), ffi.new('struct rep_scoring *')
-        self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age)
+        self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age, missing)
         asked.__setattr__('in', given.text('in_', in_))
         asked.metric = one_of('metric', metric, METRICS)
         count = given.keys(asked.keys, keys)
@@ -678,9 +686,13 @@ class Client:
         bits = np.zeros((count + 7) // 8, 'u1')
         asked.scores = given.array(scores, 'float *', writable=True)
         asked.found = given.array(bits, 'uint8_t *', writable=True)
+        queries = asked.query.keys.count
+        defaulted = np.zeros((queries + 7) // 8, 'u1')
+        asked.defaulted = given.array(defaulted, 'uint8_t *', writable=True)
         out = ffi.new('struct rep_fetched *')
         return self._do(Asked(lib.rep_score, (given.release(release), asked), out, given, lambda: Scored(
-            scores, bits_from(bits, count), ffi.string(out.release).decode(), out.sequence)), timeout)
+            scores, bits_from(bits, count), ffi.string(out.release).decode(), out.sequence,
+            bits_from(defaulted, queries))), timeout)
 
     # ---- scan ----
 
@@ -837,6 +849,42 @@ class Client:
             As of `tables`.
         """
         return record_from(self._table(release, table)[0])
+
+    def default_row(self, table: str, *, release: str | None = None) -> Rows | None:
+        """What a key without a row gets with missing='default'.
+
+        Parameters
+        ----------
+        table : str
+            Its name.
+        release : str, optional
+            The live one unless told.
+
+        Returns
+        -------
+        Rows or None
+            One row, in the table's dtype; a mean is float32, and is there from the seal on. None: the table has none, or has
+            none yet.
+
+        Examples
+        --------
+        >>> c.default_row('ir') is None
+        True
+        """
+        given, out = Given(), ffi.new('struct rep_default_row *')
+        spec = self._table(release, table).spec
+        self._call(lib.rep_table_default, given.release(release), given.text('table', table), out)
+        try:
+            if out.row == ffi.NULL and out.kind != lib.REP_DEFAULT_ZEROS:
+                return None
+            dtype = out.dtype or spec.dtype
+            each = lib.rep_row_bytes(dtype, spec.dim, spec.views)
+            shape = Shape(dtype, spec.dim, spec.views, each)
+            rows = copied(out.row, shape.numpy, shape.of(1)) if out.row != ffi.NULL else np.zeros(shape.of(1), shape.numpy)
+            return Rows(rows, np.ones(1, bool), ffi.string(spec.name).decode(), shape.name,
+                        scales=np.array([out.scale], '<f4') if dtype == lib.REP_I8 else None)
+        finally:
+            lib.free(out.row)
 
     def _list(self, function: Any, ctype: str, *args: Any) -> list[Record]:
         out, count = ffi.new(ctype + '*'), ffi.new('size_t *')
@@ -1121,6 +1169,7 @@ def _retrieved(out: Any) -> Retrieved:
     keys: Array = np.empty((len(queries), k), object) if bytes_keys else np.zeros((len(queries), k), '<u8')
     scores = np.full((len(queries), k), -np.inf, '<f4')
     n = np.array([part.n for part in queries], 'i8')
+    defaulted = np.array([part.is_defaulted for part in queries], bool)
     with_: dict[str, Rows] = {}
     for i, part in enumerate(queries):
         if part.n == 0:
@@ -1130,7 +1179,7 @@ def _retrieved(out: Any) -> Retrieved:
         for j in range(part.with_count):
             _add_company(with_, getattr(part, 'with')[j], i, part.n, (len(queries), k))
     return Retrieved(keys, scores, n, ffi.string(out.release).decode(), out.sequence, out.exact, out.by_rows, out.compared,
-                     with_)
+                     with_, defaulted)
 
 
 def _add_company(with_: dict[str, Rows], company: Any, i: int, n: int, counts: tuple[int, int]) -> None:

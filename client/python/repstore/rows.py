@@ -402,6 +402,8 @@ class Retrieved:
         How many rows were looked at.
     with_ : dict of Rows
         Rows of other tables under the items' keys, [queries, k, dim].
+    defaulted : ndarray of bool
+        Which queries were the default row of their table.
     """
 
     keys: Array
@@ -413,6 +415,7 @@ class Retrieved:
     by_rows: bool
     compared: int
     with_: dict[str, Rows] = field(default_factory=dict)
+    defaulted: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
 @dataclass(eq=False)
@@ -427,12 +430,15 @@ class Scored:
         Which items have a row.
     release, sequence
         As of a fetch.
+    defaulted : ndarray of bool
+        Which queries were the default row of their table.
     """
 
     scores: Array
     found: npt.NDArray[np.bool_]
     release: str
     sequence: int
+    defaulted: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
 @dataclass(eq=False)

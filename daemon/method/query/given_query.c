@@ -10,6 +10,8 @@
 
 #include "daemon/method/call/call.h"
 #include "daemon/method/call/given_keys.h"
+#include "daemon/method/call/given_missing.h"
+#include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
 #include "daemon/method/query/given_chain.h"
 #include "daemon/search/expect.h"
@@ -18,8 +20,8 @@
 /* A value is checked, converted, and copied for the search: 1 measured. */
 enum { QUERY_VALUE_NS = 2 };
 
-const char *const query_names[] = {"table", "keys", "max_age_ms", "dim", "views", "dtype", "rows",
-	"scales", NULL};
+const char *const query_names[] = {"table", "keys", "max_age_ms", "missing", "dim", "views",
+	"dtype", "rows", "scales", NULL};
 
 /* The rows before they go through the stored layers. */
 struct rows_in {
@@ -139,7 +141,7 @@ static const char *why_text(enum why why)
 	case WHY_FOUND:
 	case WHY_ABSENT:
 	case WHY_CORRUPT:
-	case WHY_DEFAULTED: /* not asked for here */
+	case WHY_DEFAULTED: /* an answer, not a reason */
 	case WHY_COUNT:
 		break;
 	}
@@ -155,6 +157,7 @@ static enum status look_up(struct rows_in *in, struct lookup *lookup)
 	lookup->found = found;
 	lookup->why = why;
 	lookup->rows = in->of->vectors;
+	lookup->defaults = in->of->defaults;
 	const enum status status = in->through == NULL ? table_lookup(lookup, err)
 						       : through_lookup(in->through, lookup, err);
 	if (status != STATUS_OK) {
@@ -168,7 +171,9 @@ static enum status look_up(struct rows_in *in, struct lookup *lookup)
 				"from: table '%s': the segment of key %s is damaged",
 				lookup->table->spec.name.text, key);
 		}
-		if (why[i] != WHY_FOUND) {
+		if (why[i] == WHY_DEFAULTED) {
+			in->of->defaulted[i / 8] |= (uint8_t)(1u << i % 8);
+		} else if (why[i] != WHY_FOUND) {
 			return error_set(err, STATUS_NOT_FOUND,
 				"from: table '%s' has no row of key %s: %s",
 				lookup->table->spec.name.text, key, why_text((enum why)why[i]));
@@ -190,6 +195,7 @@ static enum status find_rows(struct rows_in *in, struct params *params, struct g
 		.stop = call_stop(place->call),
 	};
 	lookup.has_max_age = params_uint_given(&in->from, "max_age_ms", &lookup.max_age_ms);
+	in->of->defaults = given_missing_is_default(&in->from, spec, "refuse");
 	if (in->from.status != STATUS_OK) {
 		return in->from.status;
 	}
@@ -433,7 +439,7 @@ enum status given_query_read(struct given_query *of, struct params *params,
 	params_begin(&in.from, map, "from.", query_names, error_of(&in));
 	const bool is_found = wire_get(map, "table").object != NULL;
 	static const char *const of_sent[] = {"dim", "views", "dtype", "rows", "scales", NULL};
-	static const char *const of_found[] = {"keys", "max_age_ms", NULL};
+	static const char *const of_found[] = {"keys", "max_age_ms", "missing", NULL};
 	for (const char *const *name = is_found ? of_sent : of_found; *name != NULL; name++) {
 		if (wire_get(map, *name).object != NULL) {
 			params_fail(&in.from, STATUS_BAD_REQUEST, *name, "given %s from.table",
@@ -453,6 +459,18 @@ enum status given_query_read(struct given_query *of, struct params *params,
 		(of->query.dim == place->at.items->spec.dim && of->query.parts > 0 &&
 			of->query.count > 0 && of->query.vectors != NULL));
 	return status == STATUS_OK ? read_weights(of, params) : status;
+}
+
+unsigned given_query_reply_fields(const struct given_query *of)
+{
+	return of->defaults ? 1 : 0;
+}
+
+void given_query_reply(const struct given_query *of, struct wire_writer *out)
+{
+	if (of->defaults) {
+		reply_bin(out, "defaulted", of->defaulted, (of->query.count + 7) / 8);
+	}
 }
 
 void given_query_fini(struct given_query *of)

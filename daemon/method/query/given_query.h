@@ -1,6 +1,7 @@
 /* given_query.h - the queries of a request: rows of a table, or vectors that it sends.
  *
- *     from     {table, keys, max_age_ms?}: the row of each key is a query, each of its views a part
+ *     from     {table, keys, max_age_ms?, missing?}: the row of each key is a query, each of its views
+ *              a part; with `missing` "default" a key without a row asks with the table's default row
  *              {dim, views?, dtype?, rows, scales?}: each row is a query; the request must name
  *              its release
  *     through  stored layers that the rows go through first; what leaves them has one part
@@ -14,6 +15,7 @@
 #include "daemon/method/query/query_place.h"
 #include "daemon/store/read/lookup.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct given_query {
@@ -21,6 +23,9 @@ struct given_query {
 	struct query query;        /* points into the next two */
 	void *vectors;             /* owned */
 	float *weights;            /* owned; NULL: none were given */
+	bool defaults;             /* queries without a row are the table's default row */
+	uint8_t defaulted[(LIMIT_QUERIES + 7) /
+			  8]; /* which they are: a bit each, the lowest first */
 };
 
 extern const char *const query_names[];
@@ -33,5 +38,9 @@ extern const char *const query_names[];
 enum status given_query_read(struct given_query *of, struct params *params,
 	const struct query_place *place);
 void given_query_fini(struct given_query *of); /* zeroed is fine */
+
+/* An entry of the reply, `defaulted`, where it was asked for; how many entries that is. */
+unsigned given_query_reply_fields(const struct given_query *of);
+void given_query_reply(const struct given_query *of, struct wire_writer *out);
 
 #endif
