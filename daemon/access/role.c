@@ -1,0 +1,75 @@
+/* role.c - the names of roles, and which contain which. */
+#include "daemon/access/role.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+struct known_role {
+	enum role role;
+	const char *name;
+	unsigned contained;
+};
+
+static const struct known_role known[ROLE_COUNT] = {
+	{ROLE_ANYBODY, "none", ROLE_ANYBODY},
+	{ROLE_READ, "read", ROLE_ANYBODY | ROLE_READ},
+	{ROLE_WRITE, "write", ROLE_ANYBODY | ROLE_READ | ROLE_WRITE},
+	{ROLE_PUBLISH, "publish", ROLE_ANYBODY | ROLE_READ | ROLE_PUBLISH},
+	{ROLE_ADMIN, "admin", ROLE_ANYBODY | ROLE_READ | ROLE_WRITE | ROLE_PUBLISH | ROLE_ADMIN},
+};
+
+static const struct known_role *find(enum role role)
+{
+	unsigned i = 0;
+	while (i < ROLE_COUNT - 1 && known[i].role != role) {
+		i++;
+	}
+	assert(known[i].role == role);
+	return &known[i];
+}
+
+const char *role_name(enum role role)
+{
+	return find(role)->name;
+}
+
+enum role role_at(unsigned i)
+{
+	assert(i < ROLE_COUNT);
+	return known[i].role;
+}
+
+enum role role_of_name(const char *name, size_t len)
+{
+	for (unsigned i = 1; i < ROLE_COUNT; i++) {
+		if (strlen(known[i].name) == len && memcmp(known[i].name, name, len) == 0) {
+			return known[i].role;
+		}
+	}
+	return (enum role)0;
+}
+
+unsigned role_contained(enum role role)
+{
+	return find(role)->contained;
+}
+
+const char *role_text(char out[ROLE_TEXT_BYTES], unsigned roles)
+{
+	size_t len = 0;
+	out[0] = '\0';
+	for (unsigned i = 1; i < ROLE_COUNT; i++) {
+		if ((roles & (unsigned)known[i].role) != 0) {
+			const int added = snprintf(out + len, ROLE_TEXT_BYTES - len, "%s%s",
+				len > 0 ? " " : "", known[i].name);
+			assert(added > 0);
+			len += (size_t)added;
+			assert(len < ROLE_TEXT_BYTES);
+		}
+	}
+	if (len == 0) {
+		(void)snprintf(out, ROLE_TEXT_BYTES, "%s", known[0].name);
+	}
+	return out;
+}
