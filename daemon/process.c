@@ -1,6 +1,7 @@
 /* process.c - starts the parts in order, waits for a signal, ends them in the other order. */
 #include "daemon/process.h"
 
+#include "daemon/access/access.h"
 #include "daemon/journal.h"
 #include "daemon/method/call/service.h"
 #include "daemon/net/server.h"
@@ -44,6 +45,7 @@ struct process {
 	struct store *store;
 	struct server *server;
 	struct service service;
+	struct access access;
 	uint64_t watchdog_ms;
 	bool stopping;
 };
@@ -208,6 +210,7 @@ static enum status start_server(struct process *process, struct error *err)
 		.reply_memory_bytes = settings->reply_memory_bytes,
 		.kept_memory_bytes = settings->kept_memory_bytes,
 		.service = &process->service,
+		.access = &process->access,
 		.on_event = on_event,
 	};
 	return server_open(&options, &process->server, err);
@@ -270,6 +273,7 @@ static enum status start(struct process *process, struct error *err)
 		return status;
 	}
 	process->service.store = process->store;
+	process->service.access = &process->access;
 	show_addresses(process);
 	return start_server(process, err);
 }
@@ -315,6 +319,7 @@ static int finish(struct process *process)
 	clean = uv_loop_close(&process->uv) == 0 && clean;
 	close_sockets(process);
 	store_close(process->store);
+	access_fini(&process->access);
 	if (!clean) {
 		journal_event(JOURNAL_ERROR, "event=stopped reason=handles_left_open");
 	}
@@ -359,6 +364,7 @@ int process_run(const struct settings *settings)
 			},
 	};
 	struct error err;
+	access_init(&process.access, &settings->access);
 	prepare_system();
 	if (uv_loop_init(&process.uv) != 0) {
 		journal_event(JOURNAL_ERROR, "event=start_failed error=\"no event loop\"");

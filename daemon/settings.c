@@ -91,6 +91,14 @@ static const struct setting settings_table[] = {
 	{"net", "stop_grace", NULL, NULL, NULL, setting_ms, AT(stop_grace_ms), 0,
 		SETTINGS_TIME_MAX_MS},
 	{"net", "spin_us", NULL, NULL, NULL, setting_count, AT(spin_us), 0, SPIN_US_MAX},
+	{"access", "read", "--read", "WHO", "who may read; WHO is a list of user:NAME,",
+		setting_access, 0, ROLE_READ, 0},
+	{"access", "write", "--write", "WHO", "  group:NAME, cert:KIND=PATTERN, tcp:loopback",
+		setting_access, 0, ROLE_WRITE, 0},
+	{"access", "publish", "--publish", "WHO", "who may publish and roll back", setting_access,
+		0, ROLE_PUBLISH, 0},
+	{"access", "admin", "--admin", "WHO", "who may do everything", setting_access, 0,
+		ROLE_ADMIN, 0},
 };
 static const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 
@@ -111,7 +119,7 @@ void settings_init(struct settings *settings)
 		.data = "/var/lib/repstore",
 		.listen = {"unix:/run/repstore/repstore.sock"},
 		.listen_is_default = true,
-		.socket_mode = 0660,
+		.socket_mode = 0666,
 		.workers = count_processors(),
 		.pool = 2,
 		.search_threads = count_processors(),
@@ -134,7 +142,9 @@ void settings_init(struct settings *settings)
 		.least_rate_bytes = 64 << 10,
 		.request_timeout_ms = 30 * 1000,
 		.stop_grace_ms = 3 * 1000,
+		.access_is_default = SETTINGS_ROLES,
 	};
+	access_rules_init(&settings->access);
 	settings->listen_count = 1;
 }
 
@@ -232,6 +242,7 @@ enum status settings_apply(struct settings *settings, int argc, const char *cons
 	struct error *err)
 {
 	settings->listen_is_default = true;
+	settings->access_is_default = SETTINGS_ROLES;
 	for (int i = 1; i < argc;) {
 		struct argument argument = read_argument(argc, argv, i);
 		const struct setting *setting = find_option(&argument);

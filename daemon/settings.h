@@ -1,13 +1,14 @@
 /* settings.h - what an operator may choose, in a file and on the command line.
  *
  * The file is read first. If a value is given twice, the last one holds. Addresses to listen on add
- * up instead; but the first on the command line replaces all those of the file.
+ * up instead, as do those who have a role; but the first on the command line replaces all those of the file.
  *
  * Threads: one at a time.
  */
 #ifndef DAEMON_SETTINGS_H
 #define DAEMON_SETTINGS_H
 
+#include "daemon/access/rules.h"
 #include "schema/status.h"
 
 #include <stdbool.h>
@@ -17,6 +18,8 @@
 enum {
 	SETTINGS_LISTEN_MAX = 16,
 	SETTINGS_TEXT_BYTES = 1024,
+	SETTINGS_ROLES =
+		ROLE_READ | ROLE_WRITE | ROLE_PUBLISH | ROLE_ADMIN, /* that a setting gives */
 };
 
 /* A value: it may be copied. */
@@ -51,6 +54,8 @@ struct settings {
 	unsigned request_timeout_ms;
 	unsigned stop_grace_ms;
 	unsigned spin_us;
+	struct access_rules access;
+	unsigned access_is_default; /* roles whose next entry replaces those that are there */
 };
 
 enum settings_wish { SETTINGS_RUN, SETTINGS_HELP, SETTINGS_VERSION };

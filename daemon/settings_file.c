@@ -107,6 +107,7 @@ enum status settings_read(struct settings *settings, const char *path, struct er
 			strerror(errno));
 	}
 	settings->listen_is_default = true;
+	settings->access_is_default = SETTINGS_ROLES;
 	check_syntax(&source, ini_parse_stream(next_line, &source, on_value, &source));
 	if (source.status == STATUS_OK && ferror(source.file)) {
 		source.status =

@@ -124,6 +124,23 @@ enum status setting_listen(const struct setting *setting, struct settings *setti
 	return STATUS_OK;
 }
 
+enum status setting_access(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err)
+{
+	const enum role role = (enum role)setting->min;
+	struct access_rules rules = settings->access;
+	if ((settings->access_is_default & (unsigned)role) != 0) {
+		access_rules_forget(&rules, role);
+	}
+	enum status status = access_rules_add(&rules, role, value, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	settings->access = rules;
+	settings->access_is_default &= ~(unsigned)role;
+	return STATUS_OK;
+}
+
 static enum status set_unsigned(const struct setting *setting, struct settings *settings,
 	const char *value, unsigned base, struct error *err)
 {

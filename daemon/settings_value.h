@@ -34,6 +34,9 @@ enum status setting_text(const struct setting *setting, struct settings *setting
  * there. Addresses are not checked here; the process does that. */
 enum status setting_listen(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);
+/* Adds who has the role `min`. The first of the file, or of the command line, removes those that were there. */
+enum status setting_access(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err);
 /* Reads a decimal number into unsigned. */
 enum status setting_count(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);

@@ -28,6 +28,7 @@ enum identity_name_kind {
 };
 
 enum {
+	IDENTITY_KINDS = IDENTITY_CERTIFICATE + 1,
 	/* Whoever the kernel cannot name, since another user namespace does not map it, has this number, for a
 	 * user and for a group. So it is many, and no entry is theirs. */
 	IDENTITY_UNMAPPED = 65534,

@@ -11,8 +11,7 @@ static const char blanks[] = " \t";
 
 void access_rules_init(struct access_rules *rules)
 {
-	rules->own_uid = geteuid();
-	rules->count = 0;
+	*rules = (struct access_rules){.own_uid = geteuid()};
 }
 
 /* ---- reading ---- */
@@ -126,11 +125,6 @@ enum status access_rules_add(struct access_rules *rules, enum role role, const c
 	enum status status = STATUS_OK;
 	assert(role_contained(role) != ROLE_ANYBODY);
 	list += strspn(list, blanks);
-	if (*list == '\0') {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"nobody is named; user:NAME, group:NAME, cert:KIND=PATTERN or "
-			"tcp:loopback is allowed");
-	}
 	while (status == STATUS_OK && *list != '\0') {
 		const size_t len = strcspn(list, blanks);
 		status = add(rules, role, list, len, err);
@@ -138,6 +132,8 @@ enum status access_rules_add(struct access_rules *rules, enum role role, const c
 		list += strspn(list, blanks);
 	}
 	if (status != STATUS_OK) {
+		memset(&rules->entries[before], 0,
+			(ACCESS_ENTRIES_MAX - before) * sizeof rules->entries[0]);
 		rules->count = before;
 	}
 	return status;
@@ -151,6 +147,7 @@ void access_rules_forget(struct access_rules *rules, enum role role)
 			rules->entries[kept++] = rules->entries[i];
 		}
 	}
+	memset(&rules->entries[kept], 0, (rules->count - kept) * sizeof rules->entries[0]);
 	rules->count = kept;
 }
 

@@ -38,7 +38,7 @@ struct access_entry {
 	char text[ACCESS_ENTRY_BYTES];     /* as it was given */
 };
 
-/* A value: it may be copied. */
+/* A value: it may be copied, and compared byte by byte. What is beyond `count` is zero. */
 struct access_rules {
 	uint32_t own_uid; /* the user whom the daemon runs as */
 	unsigned count;
@@ -48,7 +48,7 @@ struct access_rules {
 /* No entries. */
 void access_rules_init(struct access_rules *rules);
 
-/* Adds the entries of `list`, which blanks part, to those of the role. Users and groups become numbers here, and never
+/* Adds the entries of `list`, which blanks part, to those of the role; none is fine. Users and groups become numbers here, and never
  * later. Errors: BAD_REQUEST  err says which entry, and what is allowed; IO, NO_MEMORY of the look-up of a name. Nothing has
  * changed then. */
 enum status access_rules_add(struct access_rules *rules, enum role role, const char *list,

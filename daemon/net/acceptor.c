@@ -23,19 +23,20 @@ static unsigned connections_of(const struct loop *loop)
 	return atomic_load_explicit(&loop->connections, memory_order_relaxed);
 }
 
-/* May the peer of this socket connect, when so many are connected? Some connections are kept for the
+/* May the peer connect, when so many are connected? Some connections are kept for the
  * daemon's own user, at most half of all. */
-static bool is_welcome(const struct net_limits *limits, int fd, unsigned connected)
+static bool is_welcome(const struct net_limits *limits, const struct peer_identity *peer,
+	unsigned connected)
 {
 	const unsigned half = limits->max_connections / 2;
 	const unsigned kept = limits->kept_connections < half ? limits->kept_connections : half;
 	return connected < limits->max_connections - kept ||
-	       (connected < limits->max_connections && users_is_own(fd));
+	       (connected < limits->max_connections && users_is_own(peer));
 }
 
 /* The loop with the fewest connections. NULL when all loops together have too many for this
  * peer. */
-static struct loop *choose_loop(struct acceptor *acceptor, int fd)
+static struct loop *choose_loop(struct acceptor *acceptor, const struct peer_identity *peer)
 {
 	struct loop *best = &acceptor->loops[0];
 	unsigned total = 0;
@@ -46,7 +47,7 @@ static struct loop *choose_loop(struct acceptor *acceptor, int fd)
 			best = loop;
 		}
 	}
-	return is_welcome(&acceptor->net->limits, fd, total) ? best : NULL;
+	return is_welcome(&acceptor->net->limits, peer, total) ? best : NULL;
 }
 
 /* Counts a connection that was refused. An event says why, but not for each of a thousand. */
@@ -62,17 +63,36 @@ static void refuse(struct acceptor *acceptor, const char *reason)
 		acceptor->net->limits.max_connections);
 }
 
+/* Who the peer is. A TCP socket listens on loopback only (address.c), so its peers are of this machine. A peer
+ * of whom the kernel says nothing is a stranger, who can do next to nothing. */
+static enum status identify(bool tcp, int fd, struct peer_identity *out)
+{
+	if (tcp) {
+		*out = (struct peer_identity){.kind = IDENTITY_LOOPBACK};
+		return STATUS_OK;
+	}
+	enum status status = identity_of_socket(fd, out);
+	return status == STATUS_NO_MEMORY ? status : STATUS_OK;
+}
+
 static void hand_over(struct acceptor *acceptor, int fd)
 {
-	struct loop *loop = choose_loop(acceptor, fd);
+	const bool tcp = acceptor->listener.address.socket.any.sa_family != AF_UNIX;
+	struct peer_identity peer;
+	if (identify(tcp, fd, &peer) != STATUS_OK) {
+		refuse(acceptor, "no_memory");
+		close(fd);
+		return;
+	}
+	struct loop *loop = choose_loop(acceptor, &peer);
 	if (loop == NULL) {
 		refuse(acceptor, "max_connections");
+		identity_fini(&peer);
 		close(fd); /* after it is counted: the peer may ask at once */
 		return;
 	}
 	assert(loop->net == acceptor->net);
-	bool tcp = acceptor->listener.address.socket.any.sa_family != AF_UNIX;
-	struct session *session = session_new(acceptor->net, fd, tcp);
+	struct session *session = session_new(acceptor->net, fd, tcp, &peer);
 	if (session == NULL) {
 		refuse(acceptor, "no_memory");
 		return;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char why_loopback[] = "only loopback is allowed until authentication exists";
+static const char why_loopback[] = "only loopback is allowed until there is encryption";
 
 static bool is_loopback(const struct address *address)
 {

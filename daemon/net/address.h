@@ -1,6 +1,6 @@
 /* address.h - where to listen: `unix:PATH`, `tcp:HOST:PORT` or a plain path.
  *
- * There is no authentication yet, so TCP is for loopback alone: 127.0.0.0/8, ::1 and
+ * There is no encryption yet, so TCP is for loopback alone: 127.0.0.0/8, ::1 and
  * the name localhost. Host names are not looked up.
  *
  * Threads: any; there is no state.

@@ -24,6 +24,8 @@ static enum status run(const struct question *question, struct wire_value params
 	struct call call = {
 		.service = question->service,
 		.params = params,
+		.peer = question->peer,
+		.roles = question->roles,
 		.out = out,
 		.may_block = ticket != NULL,
 		.cost = cost_begin(question->elements, question->turn_ns),

@@ -22,6 +22,7 @@ enum {
 };
 
 struct method;
+struct peer_identity;
 struct service;
 struct write_ticket;
 
@@ -32,6 +33,8 @@ struct question {
 	struct rpc_head head;
 	struct wire_bytes message; /* borrowed: the whole message, which wire_skim has passed */
 	uint32_t elements;         /* of the message */
+	const struct peer_identity *peer; /* borrowed */
+	unsigned roles;                   /* of the peer, when the message was read */
 	uint64_t turn_ns; /* how long the turn of its loop has taken until now; 0 in a lane */
 	struct stop stop; /* only set for a request that leaves its loop */
 	/* Borrowed: memory for the parsed message, of a loop. NULL in a lane, whose requests have their own. */

@@ -2,6 +2,7 @@
 #include "daemon/net/dispatch.h"
 
 #include "daemon/method/call/method.h"
+#include "daemon/net/guard.h"
 #include "daemon/net/net.h"
 #include "schema/limits.h"
 
@@ -204,6 +205,15 @@ static const struct method *find_method(struct session *session, struct wire_byt
 	return session->method;
 }
 
+static enum status answer_denied(struct session *session, const struct question *question)
+{
+	struct error err;
+	guard_deny(session, question->method, &err);
+	reply_error(session, &question->head, &err);
+	read_buffer_done(&session->in);
+	return STATUS_OK;
+}
+
 enum status dispatch(struct session *session, const struct read_message *message)
 {
 	loop_assert_here(session->loop);
@@ -215,6 +225,8 @@ enum status dispatch(struct session *session, const struct read_message *message
 		.elements = message->elements,
 		.turn_ns = session->loop->turn_ns,
 		.parsed = &session->loop->parsed,
+		.peer = &session->peer,
+		.roles = guard_roles(session),
 	};
 	switch (rpc_head_read(message->data, message->len, &question.head)) {
 	case RPC_HEAD_NONE:
@@ -227,6 +239,9 @@ enum status dispatch(struct session *session, const struct read_message *message
 	question.method = find_method(session, question.head.method);
 	if (question.method == NULL) {
 		return answer_unknown(session, &question.head);
+	}
+	if ((question.roles & (unsigned)question.method->role) == 0) {
+		return answer_denied(session, &question);
 	}
 
 	const enum method_place place = question.method->place;
@@ -249,6 +264,9 @@ bool dispatch_refuse(struct session *session, enum status status)
 	if (status == STATUS_TOO_LARGE) {
 		error_set(&err, status, "a message may have %u bytes, %u elements and %u levels",
 			LIMIT_MESSAGE_BYTES, LIMIT_MESSAGE_ELEMENTS, LIMIT_MESSAGE_DEPTH);
+	} else if (status == STATUS_DENIED) {
+		error_set(&err, status, "a peer without a role may send requests of %d bytes",
+			GUARD_STRANGER_BYTES);
 	} else if (status == STATUS_PROTOCOL) {
 		error_set(&err, status, "the byte 0xc1 is not MessagePack");
 	} else if (session->held) {

@@ -10,6 +10,7 @@
 #ifndef DAEMON_NET_LOOP_H
 #define DAEMON_NET_LOOP_H
 
+#include "daemon/access/identity.h"
 #include "daemon/net/counter.h"
 #include "daemon/net/heap.h"
 #include "daemon/net/request.h"
@@ -46,8 +47,9 @@ struct loop_figures {
 	_Atomic uint64_t bytes_out;
 	/* The most CPU time that the thread has spent from one look at it to the next. */
 	_Atomic uint64_t longest_turn_ns;
-	_Atomic uint64_t *calls;  /* [method_count], owned */
-	_Atomic uint64_t *errors; /* [method_count], within `calls` */
+	_Atomic uint64_t denied[IDENTITY_KINDS]; /* calls of methods whose role the peer lacked */
+	_Atomic uint64_t *calls;                 /* [method_count], owned */
+	_Atomic uint64_t *errors;                /* [method_count], within `calls` */
 };
 
 struct loop {

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+struct access;
 struct service;
 
 /* Settings of the operator. */
@@ -36,6 +37,7 @@ struct net_rare_event {
 
 struct net {
 	struct service *service; /* borrowed */
+	struct access *access;   /* borrowed */
 	struct net_limits limits;
 	struct budget requests; /* bytes of requests, but for the base that each connection has */
 	struct budget replies;  /* bytes of large replies that were not sent yet */

@@ -200,11 +200,13 @@ static struct server *server_new(const struct server_options *options)
 		return NULL;
 	}
 	assert(options->service != NULL);
+	assert(options->access != NULL);
 	assert(options->listener_count >= 1);
 	assert(options->listener_count <= SERVER_LISTENERS_MAX);
 	assert(options->workers >= 1);
 	assert(options->workers <= SERVER_WORKERS_MAX);
 	server->net.service = options->service;
+	server->net.access = options->access;
 	server->net.limits = options->limits;
 	set_budget(&server->net.requests, options->request_memory_bytes, SERVER_MESSAGE_BYTES,
 		options->kept_memory_bytes);

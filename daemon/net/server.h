@@ -38,6 +38,7 @@ struct server_options {
 	 * fit. */
 	size_t kept_memory_bytes;
 	struct service *service; /* borrowed; server_open sets its net_stats */
+	struct access *access;   /* borrowed: who may call which method */
 	void (*on_event)(void *arg, const char *line);
 	void *on_event_arg;
 };

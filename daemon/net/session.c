@@ -19,6 +19,7 @@
 #include "daemon/net/session.h"
 
 #include "daemon/net/dispatch.h"
+#include "daemon/net/guard.h"
 #include "daemon/net/net.h"
 #include "daemon/net/sender.h"
 
@@ -197,7 +198,10 @@ static void wait_for_room(struct session *session)
 /* Sets the state of a session whose first message could not be taken; `status` says why. */
 static void pause_at(struct session *session, enum status status)
 {
-	if (status == STATUS_AGAIN) {
+	const bool is_long = read_buffer_partial(&session->in) > GUARD_STRANGER_BYTES;
+	if (status == STATUS_AGAIN && is_long && guard_is_stranger(session)) {
+		refuse(session, STATUS_DENIED);
+	} else if (status == STATUS_AGAIN) {
 		session->starved = true;
 		if (!is_waiting(session)) {
 			end_wait(session);

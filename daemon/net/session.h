@@ -9,6 +9,7 @@
 #ifndef DAEMON_NET_SESSION_H
 #define DAEMON_NET_SESSION_H
 
+#include "daemon/access/role.h"
 #include "daemon/net/lane.h"
 #include "daemon/net/loop.h"
 #include "daemon/net/read_buffer.h"
@@ -59,7 +60,10 @@ struct session {
 	struct link waiting; /* in loop->waiting, or alone */
 	struct loop *loop;   /* borrowed */
 
-	struct user *user; /* owned: one of its connections */
+	struct user *user;         /* owned: one of its connections */
+	struct peer_identity peer; /* owned; who that is */
+	uint64_t access_version;   /* of the rules that gave `roles`; 0: none have */
+	unsigned roles;            /* of enum role */
 	struct budget_holder requests;
 	struct budget_holder replies;
 	struct read_buffer in;
@@ -93,8 +97,8 @@ struct session {
 	atomic_bool gone; /* nobody reads what is answered; for other threads */
 };
 
-/* The session owns the socket. NULL: there is no memory, and the socket is closed. */
-struct session *session_new(struct net *net, int fd, bool tcp);
+/* The session owns the socket, and what *peer owns. NULL: there is no memory, and the socket is closed. */
+struct session *session_new(struct net *net, int fd, bool tcp, struct peer_identity *peer);
 
 /* Begins to read. The session is on its loop. */
 void session_open(struct session *session);

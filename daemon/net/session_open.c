@@ -8,12 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct session *session_new(struct net *net, int fd, bool tcp)
+struct session *session_new(struct net *net, int fd, bool tcp, struct peer_identity *peer)
 {
 	struct session *session = calloc(1, sizeof *session);
-	struct user *user = session != NULL ? users_enter(&net->users, fd) : NULL;
+	struct user *user = session != NULL ? users_enter(&net->users, peer) : NULL;
 	if (user == NULL) {
 		free(session);
+		identity_fini(peer);
 		close(fd);
 		return NULL;
 	}
@@ -35,6 +36,8 @@ struct session *session_new(struct net *net, int fd, bool tcp)
 	link_init(&session->all);
 	link_init(&session->ready);
 	link_init(&session->waiting);
+	session->peer = *peer;
+	session->roles = ROLE_ANYBODY;
 	session->fd = fd;
 	session->tcp = tcp;
 	return session;
@@ -95,5 +98,6 @@ void session_free(struct session *session)
 	assert(atomic_load(&session->requests.used) == 0);
 	assert(atomic_load(&session->replies.used) == 0);
 	users_leave(session->user);
+	identity_fini(&session->peer);
 	free(session);
 }

@@ -99,9 +99,28 @@ static void write_loops(const struct stats_sources *from, struct wire_writer *wr
 	}
 }
 
+static void write_denied(const struct stats_sources *from, struct wire_writer *writer)
+{
+	static const char *const names[IDENTITY_KINDS] = {
+		[IDENTITY_STRANGER] = "unknown",
+		[IDENTITY_UNIX] = "unix",
+		[IDENTITY_LOOPBACK] = "tcp",
+		[IDENTITY_CERTIFICATE] = "certificate",
+	};
+	wire_write_str(writer, "denied");
+	wire_write_map(writer, IDENTITY_KINDS);
+	for (unsigned kind = 0; kind < IDENTITY_KINDS; kind++) {
+		uint64_t denied = 0;
+		for (unsigned i = 0; i < from->loop_count; i++) {
+			denied += counter_read(&from->loops[i].figures.denied[kind]);
+		}
+		write_uint(writer, names[kind], denied);
+	}
+}
+
 size_t stats_write(void *arg, struct wire_writer *writer)
 {
-	enum { ENTRIES = 6 };
+	enum { ENTRIES = 7 };
 	const struct stats_sources *from = arg;
 	if (writer == NULL) {
 		return ENTRIES;
@@ -112,5 +131,6 @@ size_t stats_write(void *arg, struct wire_writer *writer)
 	write_memory(from->net, writer);
 	write_queues(from->net, writer);
 	write_loops(from, writer);
+	write_denied(from, writer);
 	return ENTRIES;
 }

@@ -1,9 +1,8 @@
-/* user.c - asks the kernel who a peer is, and keeps a list of the users that are connected. */
+/* user.c - keeps a list of the users that are connected. */
 #include "daemon/net/user.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 void users_init(struct users *users, unsigned loops)
@@ -19,16 +18,6 @@ void users_fini(struct users *users)
 {
 	assert(link_is_alone(&users->all));
 	lock_fini(&users->lock);
-}
-
-/* A socket of another family has no such option, or one without a user. */
-static bool ask_peer(int fd, uid_t *uid)
-{
-	struct ucred peer = {.uid = (uid_t)-1};
-	socklen_t len = sizeof peer;
-	const int failed = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	*uid = peer.uid;
-	return failed == 0 && len == sizeof peer && peer.uid != (uid_t)-1;
 }
 
 static bool is_own(uid_t uid)
@@ -63,10 +52,10 @@ static struct user *add(struct users *users, uid_t uid, bool is_known)
 	return user;
 }
 
-struct user *users_enter(struct users *users, int fd)
+struct user *users_enter(struct users *users, const struct peer_identity *peer)
 {
-	uid_t uid;
-	const bool is_known = ask_peer(fd, &uid);
+	const uid_t uid = peer->uid;
+	const bool is_known = peer->kind == IDENTITY_UNIX;
 	lock_take(&users->lock);
 	struct user *user = find(users, uid, is_known);
 	if (user == NULL) {
@@ -79,10 +68,9 @@ struct user *users_enter(struct users *users, int fd)
 	return user;
 }
 
-bool users_is_own(int fd)
+bool users_is_own(const struct peer_identity *peer)
 {
-	uid_t uid;
-	return ask_peer(fd, &uid) && is_own(uid);
+	return peer->kind == IDENTITY_UNIX && is_own(peer->uid);
 }
 
 void user_count_write(struct user *user, uint64_t bytes)

@@ -8,6 +8,7 @@
 #ifndef DAEMON_NET_USER_H
 #define DAEMON_NET_USER_H
 
+#include "daemon/access/identity.h"
 #include "daemon/net/budget.h"
 #include "daemon/net/lane.h"
 #include "daemon/store/system/lock.h"
@@ -49,8 +50,8 @@ struct user {
 void users_init(struct users *users, unsigned loops);
 void users_fini(struct users *users); /* everybody has left */
 
-/* Finds the peer of a connected socket, and counts the connection. NULL: there is no memory. */
-struct user *users_enter(struct users *users, int fd);
+/* Finds the user who a peer is, and counts the connection. NULL: there is no memory. */
+struct user *users_enter(struct users *users, const struct peer_identity *peer);
 
 /* It has sent a write of so many bytes. */
 void user_count_write(struct user *user, uint64_t bytes);
@@ -67,8 +68,8 @@ static inline bool user_has_others(const struct user *user)
 	return atomic_load_explicit(&user->users->count, memory_order_relaxed) > 1;
 }
 
-/* Is the peer of a connected socket the user whom the daemon runs as, or root? */
-bool users_is_own(int fd);
+/* Is the peer the user whom the daemon runs as, or root? */
+bool users_is_own(const struct peer_identity *peer);
 
 /* The connection is closed. The user is freed with its last connection. NULL is fine. */
 void users_leave(struct user *user);

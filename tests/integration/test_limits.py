@@ -511,7 +511,7 @@ class Limits(harness.Case):
 
     def test_tcp_on_the_loopback(self):
         port = harness.free_port()
-        self.start(listen=['tcp:127.0.0.1:%d' % port])
+        self.start('--read', 'tcp:loopback', listen=['tcp:127.0.0.1:%d' % port])
         self.fill(6000, 16)
         with harness.Client('tcp:127.0.0.1:%d' % port) as client:
             self.assertEqual(client.call('hello')['server'], 'repstored')

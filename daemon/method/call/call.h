@@ -13,17 +13,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct peer_identity;
 struct service;
 struct write_ticket;
 
 struct call {
-	struct service *service;  /* borrowed */
-	struct wire_value params; /* a map, or absent */
-	struct wire_writer *out;  /* run() writes one value: the result */
-	bool may_block;           /* false on a loop */
-	struct cost cost;         /* what its steps take; begins with its parse */
-	struct stop stop;         /* long work that may block asks call_stopped */
-	struct error error;       /* filled by a run() that fails */
+	struct service *service;          /* borrowed */
+	struct wire_value params;         /* a map, or absent */
+	const struct peer_identity *peer; /* borrowed: who calls */
+	unsigned roles;                   /* of the peer; the method's is one of them */
+	struct wire_writer *out;          /* run() writes one value: the result */
+	bool may_block;                   /* false on a loop */
+	struct cost cost;                 /* what its steps take; begins with its parse */
+	struct stop stop;                 /* long work that may block asks call_stopped */
+	struct error error;               /* filled by a run() that fails */
 	/* Of a METHOD_WRITE: the answer waits for this write, also if the answer could not be
 	 * written. NULL: it waits for nothing. Whoever runs the call passes it to
 	 * method_write_then. */

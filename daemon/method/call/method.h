@@ -10,6 +10,7 @@
 #ifndef DAEMON_METHOD_CALL_METHOD_H
 #define DAEMON_METHOD_CALL_METHOD_H
 
+#include "daemon/access/role.h"
 #include "daemon/method/call/call.h"
 
 #include <stddef.h>
@@ -37,6 +38,7 @@ enum method_place {
 struct method {
 	const char *name;
 	enum method_place place;
+	enum role role; /* that a peer must have to call it */
 	enum status (*run)(struct call *call);
 	const char *const *names; /* that its params may have, NULL-terminated */
 };

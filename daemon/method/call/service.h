@@ -12,10 +12,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+struct access;
 struct wire_writer;
 
 struct service {
-	struct store *store; /* borrowed */
+	struct store *store;   /* borrowed */
+	struct access *access; /* borrowed */
 	const char *version;
 	int64_t started_ms; /* monotonic clock */
 	unsigned workers;

@@ -89,6 +89,13 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
 			"FILE:2: request_timeout: '5 days' is no time from 0 to 24h"},
 		{"[net]\nsocket_mode = 668\n",
 			"FILE:2: socket_mode: '668' is no octal mode from 0 to 0777"},
+		{"[access]\nread = bob\n",
+			"FILE:2: read: 'bob': user:NAME, group:NAME, cert:KIND=PATTERN or "
+			"tcp:loopback is allowed"},
+		{"[access]\n\nadmin = user:0 user:no-such-user\n",
+			"FILE:3: admin: 'user:no-such-user': there is no user 'no-such-user' on "
+			"this machine; a name or a number is allowed"},
+		{"[access]\nnone = user:0\n", "FILE:2: unknown setting 'none' in section 'access'"},
 		{"[store]\ndata =\n", "FILE:2: data: the value is empty"},
 		{"[net]\nworkers\n", "FILE:2: neither [section] nor key = value"},
 		{"[net\n", "FILE:1: neither [section] nor key = value"},
@@ -139,7 +146,7 @@ static void the_installed_file_shows_the_defaults(void **state)
 	struct settings after;
 	struct error err;
 	char line[512];
-	char text[16384] = "";
+	char text[32768] = "";
 	size_t len = 0;
 	(void)state;
 	FILE *file = fopen(shipped, "r");
@@ -163,6 +170,7 @@ static void the_installed_file_shows_the_defaults(void **state)
 	after.search_threads = before.search_threads;
 	memset(after.config, 0, sizeof after.config);
 	after.listen_is_default = before.listen_is_default;
+	after.access_is_default = before.access_is_default;
 	assert_memory_equal(&before, &after, sizeof before);
 }
 
@@ -202,6 +210,36 @@ static void the_command_line_overrides(void **state)
 	assert_string_equal(settings.listen[1], "z");
 	assert_int_equal(settings.workers, 7);
 	assert_int_equal(settings.reply_memory_bytes, UINT64_C(2) << 30);
+}
+
+static unsigned roles_of(const struct settings *settings, uint32_t uid)
+{
+	const struct peer_identity peer = {.kind = IDENTITY_UNIX, .uid = uid, .gid = uid};
+	return access_roles(&settings->access, &peer) & ~(unsigned)ROLE_ANYBODY;
+}
+
+static void roles_add_up_and_the_command_line_replaces_them(void **state)
+{
+	static const char text[] = "[access]\nread = user:1001 user:1002\nread = user:1003\n"
+				   "write = user:1004\n";
+	const char *argv[] = {"repstored", "--read", "user:1005", "--read=user:1006",
+		"--write=", NULL};
+	struct settings settings;
+	enum settings_wish wish;
+	const char *config = NULL;
+	struct error err;
+	(void)state;
+	settings_init(&settings);
+	assert_int_equal(roles_of(&settings, 1001), 0);
+	assert_int_equal(read_text(&settings, text, &err), STATUS_OK);
+	assert_int_equal(roles_of(&settings, 1001), ROLE_READ);
+	assert_int_equal(roles_of(&settings, 1003), ROLE_READ);
+	assert_int_equal(roles_of(&settings, 1004), ROLE_READ | ROLE_WRITE);
+	assert_int_equal(apply(&settings, argv, &config, &wish, &err), STATUS_OK);
+	assert_int_equal(roles_of(&settings, 1001), 0);
+	assert_int_equal(roles_of(&settings, 1004), 0);
+	assert_int_equal(roles_of(&settings, 1005), ROLE_READ);
+	assert_int_equal(roles_of(&settings, 1006), ROLE_READ);
 }
 
 static void wrong_arguments_are_named(void **state)
@@ -298,6 +336,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_missing_file_is_an_error),
 		cmocka_unit_test(the_installed_file_shows_the_defaults),
 		cmocka_unit_test(the_command_line_overrides),
+		cmocka_unit_test(roles_add_up_and_the_command_line_replaces_them),
 		cmocka_unit_test(wrong_arguments_are_named),
 		cmocka_unit_test(help_and_version_are_asked_for),
 		cmocka_unit_test(too_many_addresses_are_refused),

@@ -1,7 +1,7 @@
 /* test_method_table.c - schema/PROTOCOL.md describes the methods that there are, with the
- * names that each allows, and no others.
+ * names that each allows, and no others; it and daemon/OPERATING.md say which role each wants.
  *
- * The path of PROTOCOL.md is the first argument. */
+ * The paths of both pages are the arguments. */
 #include "daemon/method/methods.h"
 #include "daemon/method/query/given_query.h"
 
@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 static const char *protocol_path;
+static const char *operating_path;
 
 enum { NAMES_MAX = 32, NAME_BYTES = 32 };
 
@@ -24,11 +25,11 @@ struct map_names {
 	char text[NAMES_MAX][NAME_BYTES];
 };
 
-static char *read_page(void)
+static char *read_page(const char *path)
 {
-	FILE *file = fopen(protocol_path, "r");
+	FILE *file = fopen(path, "r");
 	if (file == NULL) {
-		fail_msg("cannot read '%s'", protocol_path);
+		fail_msg("cannot read '%s'", path);
 	}
 	static char page[256 << 10];
 	size_t len = fread(page, 1, sizeof page - 1, file);
@@ -152,7 +153,7 @@ static void each_method_of_the_page_is_there_with_its_names(void **state)
 	(void)state;
 	char name[NAME_BYTES] = "";
 	size_t count = 0;
-	for (const char *at = first_method(read_page(), name); at != NULL;
+	for (const char *at = first_method(read_page(protocol_path), name); at != NULL;
 		at = next_method(at, name)) {
 		const struct method *method = method_find(name, strlen(name));
 		if (method == NULL) {
@@ -172,7 +173,7 @@ static void each_method_of_the_page_is_there_with_its_names(void **state)
 static void each_method_is_on_the_page(void **state)
 {
 	(void)state;
-	const char *page = read_page();
+	const char *page = read_page(protocol_path);
 	for (size_t i = 0; i < method_count; i++) {
 		char heading[NAME_BYTES + 8];
 		snprintf(heading, sizeof heading, "\n### %s\n", method_table[i].name);
@@ -206,17 +207,74 @@ static void methods_are_found_by_their_whole_name_only(void **state)
 	assert_null(method_find("\xff\xfe", 2));
 }
 
+/* The row of a role in the table below a heading: "| read | ..." or "| `read` | ...". */
+static void find_row(const char *page, const char *heading, const char *role, char *row,
+	size_t size)
+{
+	char plain[NAME_BYTES];
+	char quoted[NAME_BYTES];
+	snprintf(plain, sizeof plain, "\n| %s |", role);
+	snprintf(quoted, sizeof quoted, "\n| `%s` |", role);
+	const char *table = strstr(page, heading);
+	assert_non_null(table);
+	const char *at =
+		strstr(table, plain) != NULL ? strstr(table, plain) : strstr(table, quoted);
+	if (at == NULL) {
+		fail_msg("no row of the role '%s' below '%s'", role, heading);
+		return;
+	}
+	const size_t len = strcspn(at + 1, "\n");
+	assert_true(len < size);
+	memcpy(row, at + 1, len);
+	row[len] = '\0';
+}
+
+static void assert_roles(const char *page, const char *heading)
+{
+	for (unsigned i = 0; i < ROLE_COUNT; i++) {
+		char row[2048];
+		find_row(page, heading, role_name(role_at(i)), row, sizeof row);
+		for (size_t j = 0; j < method_count; j++) {
+			char name[NAME_BYTES + 4];
+			snprintf(name, sizeof name, "`%s`", method_table[j].name);
+			if ((strstr(row, name) != NULL) != (method_table[j].role == role_at(i))) {
+				fail_msg("%s wants the role '%s', the row below '%s' is: %s",
+					method_table[j].name, role_name(method_table[j].role),
+					heading, row);
+			}
+		}
+	}
+}
+
+static void each_method_wants_one_role_as_the_pages_say(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < method_count; i++) {
+		bool is_role = false;
+		for (unsigned j = 0; j < ROLE_COUNT; j++) {
+			is_role = is_role || method_table[i].role == role_at(j);
+		}
+		if (!is_role) {
+			fail_msg("%s wants no role", method_table[i].name);
+		}
+	}
+	assert_roles(read_page(protocol_path), "\n## Roles\n");
+	assert_roles(read_page(operating_path), "\n## Who may do what\n");
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: test_method_table PROTOCOL.md\n");
+	if (argc != 3) {
+		fprintf(stderr, "usage: test_method_table PROTOCOL.md OPERATING.md\n");
 		return 2;
 	}
 	protocol_path = argv[1];
+	operating_path = argv[2];
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_method_of_the_page_is_there_with_its_names),
 		cmocka_unit_test(each_method_is_on_the_page),
 		cmocka_unit_test(methods_are_found_by_their_whole_name_only),
+		cmocka_unit_test(each_method_wants_one_role_as_the_pages_say),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* net_fixture.c - methods of the test, a server in a thread, and blocking peers. */
 #include "tests/unit/net/net_fixture.h"
 
+#include "daemon/access/access.h"
 #include "daemon/method/call/method.h"
 #include "daemon/method/call/service.h"
 #include "tests/unit/alloc_fail.h"
@@ -23,195 +24,8 @@
 
 enum { PEER_WAIT_MS = 20000 };
 
-struct net_stub net_stub;
 static struct service test_service;
-
-/* ---- the methods ---- */
-
-static uint64_t argument(const struct call *call)
-{
-	uint64_t n = 0;
-	wire_uint(wire_get(call->params, "n"), &n);
-	return n;
-}
-
-static enum status ping(struct call *call)
-{
-	atomic_fetch_add(&net_stub.pings, 1);
-	wire_write_map(call->out, 0);
-	return STATUS_OK;
-}
-
-static enum status bytes(struct call *call)
-{
-	size_t n = (size_t)argument(call);
-	uint8_t *space = wire_write_bin_space(call->out, n);
-	if (space != NULL) {
-		memset(space, 7, n);
-	}
-	return STATUS_OK;
-}
-
-static uint64_t cpu_time_us(void)
-{
-	struct timespec now;
-	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static enum status burn(struct call *call)
-{
-	const uint64_t end_us = cpu_time_us() + argument(call);
-	while (cpu_time_us() < end_us) {
-	}
-	wire_write_map(call->out, 0);
-	return STATUS_OK;
-}
-
-static enum status crowd(struct call *call)
-{
-	if (call->cost.is_crowded) {
-		return STATUS_AGAIN;
-	}
-	wire_write_bool(call->out, call->may_block);
-	return STATUS_OK;
-}
-
-static enum status again(struct call *call)
-{
-	if (!call->may_block) {
-		return STATUS_AGAIN;
-	}
-	wire_write_bool(call->out, true);
-	return STATUS_OK;
-}
-
-static enum status fail_late(struct call *call)
-{
-	wire_write_array(call->out, 3);
-	return error_set(&call->error, STATUS_NOT_FOUND, "nothing is here");
-}
-
-/* Leaves no room for the error of the call, whatever stands before it in the writer. */
-static enum status starve(struct call *call)
-{
-	call->out->data = realloc(call->out->data, call->out->len);
-	call->out->cap = call->out->len;
-	alloc_fail_arm(0);
-	return error_set(&call->error, STATUS_NOT_FOUND, "nothing is here, nor memory to say so");
-}
-
-static void pass_gate(atomic_uint *entered)
-{
-	atomic_store(&net_stub.last_tid, (unsigned)gettid());
-	atomic_fetch_add(entered, 1);
-	while (sem_wait(&net_stub.gate) != 0 && errno == EINTR) {
-	}
-}
-
-static enum status gate(struct call *call)
-{
-	pass_gate(&net_stub.gate_entered);
-	wire_write_map(call->out, 0);
-	return STATUS_OK;
-}
-
-static enum status search(struct call *call)
-{
-	if (!call->may_block) {
-		return STATUS_AGAIN;
-	}
-	const uint64_t n = argument(call);
-	const unsigned number = atomic_fetch_add(&net_stub.search_numbers, 1);
-	if (number < NET_STUB_SEARCHES) {
-		atomic_store(&net_stub.searches[number], n);
-	}
-	pass_gate(&net_stub.search_count);
-	wire_write_uint(call->out, n);
-	return STATUS_OK;
-}
-
-static enum status write_number(struct call *call)
-{
-	uint64_t n = argument(call);
-	atomic_fetch_add(&net_stub.writes, 1);
-	if (n == 0) {
-		return error_set(&call->error, STATUS_BAD_REQUEST, "n: 0 given");
-	}
-	if (atomic_exchange(&net_stub.write_order, n) >= n) {
-		atomic_store(&net_stub.out_of_order, true);
-	}
-	wire_write_uint(call->out, n);
-	return STATUS_OK;
-}
-
-const struct method method_table[] = {
-	{"admin", METHOD_ADMIN, ping, NULL},
-	{"again", METHOD_INLINE, again, NULL},
-	{"burn", METHOD_INLINE, burn, NULL},
-	{"bytes", METHOD_INLINE, bytes, NULL},
-	{"crowd", METHOD_INLINE, crowd, NULL},
-	{"fail", METHOD_INLINE, fail_late, NULL},
-	{"gate", METHOD_POOL, gate, NULL},
-	{"heavy", METHOD_POOL, bytes, NULL},
-	{"operate", METHOD_OPERATOR, ping, NULL},
-	{"ping", METHOD_INLINE, ping, NULL},
-	{"put", METHOD_WRITE, write_number, NULL},
-	{"seal", METHOD_SEAL, ping, NULL},
-	{"search", METHOD_SEARCH, search, NULL},
-	{"starve", METHOD_INLINE, starve, NULL},
-	{"write", METHOD_LOAD, write_number, NULL},
-};
-const size_t method_count = sizeof method_table / sizeof method_table[0];
-
-const struct method *method_find(const char *name, size_t len)
-{
-	for (size_t i = 0; i < method_count; i++) {
-		const char *known = method_table[i].name;
-		if (strlen(known) == len && memcmp(known, name, len) == 0) {
-			return &method_table[i];
-		}
-	}
-	return NULL;
-}
-
-enum status method_load_sync(struct service *service, struct error *err)
-{
-	(void)service;
-	atomic_fetch_add(&net_stub.syncs, 1);
-	if (atomic_load(&net_stub.sync_fails)) {
-		return error_set(err, STATUS_IO, "the disk is gone");
-	}
-	return STATUS_OK;
-}
-
-bool method_load_is_full(struct service *service)
-{
-	(void)service;
-	return false;
-}
-
-bool method_write_is_crowded(struct service *service)
-{
-	return service != NULL && atomic_load(&net_stub.crowded);
-}
-
-void method_write_then(struct write_ticket *ticket,
-	void (*done)(void *arg, enum status status, const struct error *err), void *arg)
-{
-	(void)ticket;
-	(void)done;
-	(void)arg;
-	abort(); /* no method here has one */
-}
-
-void method_thread_begin(void)
-{
-}
-
-void method_thread_end(void)
-{
-}
+static struct access test_access;
 
 /* ---- the server ---- */
 
@@ -264,6 +78,13 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 	socklen_t len = sizeof fixture->tcp;
 	assert_int_equal(getsockname(listeners[1].fd, (struct sockaddr *)&fixture->tcp, &len), 0);
 
+	struct access_rules *rules = calloc(1, sizeof *rules);
+	assert_non_null(rules);
+	access_rules_init(rules);
+	const char *tcp = options->tcp_denied ? "" : "tcp:loopback";
+	assert_int_equal(access_rules_add(rules, ROLE_ADMIN, tcp, &err), STATUS_OK);
+	access_init(&test_access, rules);
+	free(rules);
 	assert_int_equal(uv_loop_init(&fixture->uv), 0);
 	uv_async_init(&fixture->uv, &fixture->stop, on_stop);
 	fixture->stop.data = fixture;
@@ -286,11 +107,21 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 		.request_memory_bytes = or_else(options->request_memory, 256u << 20),
 		.reply_memory_bytes = or_else(options->reply_memory, 256u << 20),
 		.service = &test_service,
+		.access = &test_access,
 		.on_event = on_event,
 		.on_event_arg = fixture,
 	};
 	assert_int_equal(server_open(&server, &fixture->server, &err), STATUS_OK);
 	assert_int_equal(pthread_create(&fixture->thread, NULL, run, fixture), 0);
+}
+
+void net_fixture_allow_tcp(enum role role)
+{
+	static struct access_rules rules;
+	struct error err;
+	access_rules_init(&rules);
+	assert_int_equal(access_rules_add(&rules, role, "tcp:loopback", &err), STATUS_OK);
+	access_replace(&test_access, &rules);
 }
 
 void net_fixture_stop(struct net_fixture *fixture)
@@ -310,6 +141,7 @@ void net_fixture_close(struct net_fixture *fixture)
 	/* The socket file is gone, or the folder could not be removed. */
 	assert_int_equal(rmdir(fixture->folder), 0);
 	sem_destroy(&net_stub.gate);
+	access_fini(&test_access);
 }
 
 /* loop: NONE, or the number of an entry of the figure. */

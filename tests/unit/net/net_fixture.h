@@ -5,6 +5,7 @@
 #ifndef TESTS_UNIT_NET_NET_FIXTURE_H
 #define TESTS_UNIT_NET_NET_FIXTURE_H
 
+#include "daemon/access/role.h"
 #include "daemon/net/server.h"
 #include "schema/rpc.h"
 
@@ -17,7 +18,8 @@
 
 /* What the methods do, and what they have seen; a test sets it before it calls.
  *
- *   ping    INLINE  {}            -> {}
+ *   ping    INLINE  {}            -> {}, for anybody; put, write, seal want the role write, admin its own, the others
+ *                                    read
  *   bytes   INLINE  {n: uint}     -> bin of n bytes
  *   burn    INLINE  {n: uint}     uses n us of CPU time -> {}
  *   crowd   INLINE  {}            -> whether others had much of its turn, so that it left the loop
@@ -73,9 +75,12 @@ struct net_fixture_options {
 	unsigned search_waiting;  /* 0: 4 */
 	unsigned spare;           /* threads */
 	size_t least_rate;        /* bytes a second; 0: none */
+	bool tcp_denied;          /* peers at TCP have no role; else they are admin */
 };
 
 void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_options *options);
+/* From now on peers at TCP have this role. */
+void net_fixture_allow_tcp(enum role role);
 /* Asks it to stop. */
 void net_fixture_stop(struct net_fixture *fixture);
 /* Stops it if need be, and requires that nothing was left open. */

@@ -44,10 +44,10 @@ static void wrong_addresses_are_named(void **state)
 		const char *given;
 		const char *why;
 	} cases[] = {
-		{"tcp:0.0.0.0:7000", "only loopback is allowed until authentication exists"},
-		{"tcp:10.0.0.1:7000", "only loopback is allowed until authentication exists"},
-		{"tcp:[::]:7000", "only loopback is allowed until authentication exists"},
-		{"tcp:example.org:7000", "only loopback is allowed until authentication exists"},
+		{"tcp:0.0.0.0:7000", "only loopback is allowed until there is encryption"},
+		{"tcp:10.0.0.1:7000", "only loopback is allowed until there is encryption"},
+		{"tcp:[::]:7000", "only loopback is allowed until there is encryption"},
+		{"tcp:example.org:7000", "only loopback is allowed until there is encryption"},
 		{"tcp:127.0.0.1", "tcp:HOST:PORT is expected"},
 		{"tcp::7000", "tcp:HOST:PORT is expected"},
 		{"tcp:127.0.0.1:", "the port '' is not a number from 0 to 65535"},

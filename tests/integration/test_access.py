@@ -1,0 +1,202 @@
+"""test_access.py - who may do what: every method as each role, over real sockets, as real users."""
+
+import ctypes
+import os
+import re
+import unittest
+
+import numpy as np
+
+import harness
+from harness import Closed, Failed
+
+ROLES = ('none', 'read', 'write', 'publish', 'admin')
+CONTAINED = {'none': {'none'}, 'read': {'none', 'read'}, 'write': {'none', 'read', 'write'},
+             'publish': {'none', 'read', 'publish'}, 'admin': set(ROLES)}
+READER, WRITER, PUBLISHER, OPERATOR, STRANGER, UNMAPPED = 3001, 3002, 3003, 3004, 3005, 65534
+GROUP, OTHER_GROUP = 4001, 4002
+SETTINGS = """
+[access]
+read = user:%d group:%d
+write = user:%d
+publish = user:%d
+admin = user:%d
+""" % (READER, GROUP, WRITER, PUBLISHER, OPERATOR)
+USERS = {'none': STRANGER, 'read': READER, 'write': WRITER, 'publish': PUBLISHER, 'admin': OPERATOR}
+CLONE_NEWUSER = 0x10000000
+KEYS = np.arange(100, dtype='<u8')
+ROWS = np.arange(400, dtype='<f4').reshape(100, 4)
+
+
+def connect_as(address, uid, gid=OTHER_GROUP, groups=()):
+    """A connection of another user: the kernel notes who connects."""
+    os.setgroups(list(groups))
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        return harness.Client(address)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups([0])
+
+
+def wanted_roles():
+    """Method -> the role that schema/PROTOCOL.md says."""
+    with open(harness.PROTOCOL) as page:
+        table = page.read().partition('\n## Roles\n')[2].partition('\n## ')[0]
+    wanted = {}
+    for role in ROLES:
+        row = re.search(r'^\| %s \|.*$' % role, table, re.MULTILINE).group(0)
+        wanted.update({method: role for method in re.findall(r'`([a-z._]+)`', row)})
+    return wanted
+
+
+class Access(harness.Case):
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest('only root can be several users')
+        os.chmod(self.scratch, 0o755)
+
+    def start(self, settings=SETTINGS, **options):
+        self.daemon = self.start_daemon('--workers', '1', *self.config(settings), **options)
+
+    def as_user(self, uid, **options):
+        client = connect_as(self.daemon.address, uid, **options)
+        self.addCleanup(client.close)
+        return client
+
+    def denied(self, client, method, wants, has, **params):
+        with self.fails('DENIED', "%s wants the role '%s'; " % (method, wants), " has '%s'" % has):
+            client.call(method, **params)
+
+    def count_denied(self, kind='unix'):
+        with self.daemon.client() as client:
+            return client.call('stats')['denied'][kind]
+
+    def test_every_method_as_each_role(self):
+        self.start()
+        wanted = wanted_roles()
+        with self.daemon.client() as client:
+            self.assertEqual(sorted(client.call('stats')['requests']), sorted(wanted))
+        denials = 0
+        for role, uid in USERS.items():
+            client = self.as_user(uid)
+            has = ' '.join(name for name in ROLES[1:] if name in CONTAINED[role]) or 'none'
+            for method, wants in wanted.items():
+                with self.subTest(role=role, method=method):
+                    if wants not in CONTAINED[role]:
+                        self.denied(client, method, wants, has)
+                        denials += 1
+                        continue
+                    try:
+                        client.call(method)
+                    except Failed as failed:
+                        self.assertNotEqual(failed.code, 'DENIED', failed)
+        self.assertEqual(self.count_denied(), denials)
+
+    def test_a_pipeline_fills_a_release_and_another_makes_it_live(self):
+        self.start()
+        writer = self.as_user(WRITER)
+        publisher = self.as_user(PUBLISHER)
+        for release in ('a', 'b'):
+            writer.call('release.create', release=release)
+            writer.call('table.create', release=release, table='t', entity='item', kind='ir', dim=4)
+            writer.load(release, 't', KEYS, ROWS)
+            writer.call('release.seal', release=release)
+            self.denied(writer, 'release.publish', 'publish', 'read write', release=release)
+            publisher.call('release.publish', release=release)
+        writer.call('put', release='live', table='t', keys=[7], rows=ROWS[8].tobytes())
+        self.denied(publisher, 'put', 'write', 'read publish', release='live', table='t', keys=[7],
+                    rows=ROWS[9].tobytes())
+        self.assertEqual(self.as_user(READER).fetch('t', [7])['rows'], ROWS[8].tobytes())
+        for client, has in ((writer, 'read write'), (publisher, 'read publish')):
+            self.denied(client, 'release.drop', 'admin', has, release='a')
+        self.assertEqual(publisher.call('release.rollback')['release'], 'a')
+        operator = self.as_user(OPERATOR)
+        operator.call('release.drop', release='b')
+        self.assertEqual([each['release'] for each in operator.call('release.list')['releases']], ['a'])
+
+    def test_groups_count_whether_they_are_first_or_not(self):
+        self.start()
+        many = list(range(5000, 5200))      # more than the daemon asks for at first
+        for options, may in ((dict(gid=GROUP), True), (dict(groups=[GROUP]), True), (dict(groups=many + [GROUP]), True),
+                             (dict(groups=many), False), (dict(gid=0), False), (dict(groups=[0]), False)):
+            with self.subTest(**options):
+                client = self.as_user(STRANGER, **options)
+                if may:
+                    client.call('release.list')
+                    self.denied(client, 'merge', 'admin', 'read')
+                else:
+                    self.denied(client, 'release.list', 'read', 'none')
+
+    def test_the_user_65534_is_nobody(self):
+        self.start()
+        for options in (dict(), dict(gid=GROUP), dict(groups=[GROUP])):
+            self.denied(self.as_user(UNMAPPED, **options), 'release.list', 'read', 'none')
+        self.assertEqual(self.count_denied(), 3)
+        for who in ('user:nobody', 'user:65534', 'group:nogroup'):
+            daemon = self.make_daemon('--read', who, name='x').launch()
+            self.assertEqual(daemon.wait(), 2)
+            daemon.process = None
+            self.assertIn("--read: '%s': this number is that of everybody whom the kernel cannot name" % who, daemon.log())
+
+    def test_a_user_of_another_namespace_is_nobody(self):
+        def enter():
+            if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER) != 0:
+                os._exit(77)
+            for name, text in (('setgroups', 'deny'), ('uid_map', '0 0 1'), ('gid_map', '0 0 1')):
+                with open('/proc/self/' + name, 'w') as file:
+                    file.write(text)
+        self.daemon = self.make_daemon('--read', 'user:%d group:%d' % (STRANGER, GROUP))
+        self.daemon.before_exec = enter
+        try:
+            self.daemon.start()
+        except AssertionError:
+            self.skipTest('no user namespaces')
+        with self.daemon.client() as client:
+            client.call('merge')       # root is mapped
+        with self.fails('DENIED', "release.list wants the role 'read'; uid:65534 has 'none'"):
+            self.as_user(STRANGER, gid=GROUP, groups=[GROUP]).call('release.list')
+
+    def test_tcp_has_no_role_unless_it_is_given(self):
+        for settings, has in (('', 'none'), ('[access]\nread = tcp:loopback\n', 'read'),
+                              ('[access]\nadmin = tcp:loopback\n', 'read write publish admin')):
+            port = harness.free_port()
+            address = 'tcp:127.0.0.1:%d' % port
+            self.start(settings, listen=[address])
+            with harness.Client(address) as client:
+                for method, wants in wanted_roles().items():
+                    with self.subTest(has=has, method=method):
+                        if wants not in has.split() + ['none']:
+                            with self.fails('DENIED', 'tcp:loopback has'):
+                                client.call(method)
+                        elif wants in ('none', 'read', 'admin'):
+                            try:
+                                client.call(method)
+                            except Failed as failed:
+                                self.assertNotEqual(failed.code, 'DENIED', failed)
+            self.assertGreater(self.count_denied('tcp'), -1 if 'admin' in has else 0)
+            self.daemon.stop()
+
+    def test_a_stranger_sends_nothing_long(self):
+        self.start()
+        client = self.as_user(STRANGER)
+        with self.assertRaises((Closed, Failed, OSError)):
+            client.call('put', rows=b'x' * (1 << 20))
+        self.assertTrue(client.is_closed())
+        self.as_user(READER).call('release.list')
+
+    def test_the_command_says_which_role_is_missing(self):
+        self.start(listen=['tcp:127.0.0.1:%d' % (port := harness.free_port())])
+        self.daemon.command('release', 'list')
+        self.daemon.address, unix = 'tcp:127.0.0.1:%d' % port, self.daemon.address
+        self.assertEqual(self.daemon.command('release', 'list', fails=1),
+                         "repstore: release.list wants the role 'read'; tcp:loopback has 'none'; "
+                         'the operator gives roles in [access] of the settings of repstored (DENIED)\n')
+        self.daemon.address = unix
+
+
+if __name__ == '__main__':
+    harness.main()
