@@ -201,6 +201,10 @@ static enum status start_server(struct process *process, struct error *err)
 			{
 				.max_connections = settings->max_connections,
 				.kept_connections = settings->kept_connections,
+				.user_connections = settings->user_connections,
+				.in_flight = settings->in_flight,
+				.connection_reply_bytes = settings->connection_reply_bytes,
+				.idle_timeout_ms = settings->idle_timeout_ms,
 				.least_rate_bytes = settings->least_rate_bytes,
 				.request_timeout_ms = settings->request_timeout_ms,
 				.grace_ms = settings->stop_grace_ms,
@@ -247,6 +251,7 @@ static enum status start(struct process *process, struct error *err)
 		.folder = settings->data,
 		.load_memory_bytes = settings->load_memory_bytes,
 		.catalog_bytes = settings->catalog_bytes,
+		.disk_reserve_bytes = settings->disk_reserve_bytes,
 		.sizes.index_memory = settings->index_memory_bytes,
 		.sizes.index_time_ms = settings->index_time_ms,
 		.write =
@@ -361,6 +366,7 @@ int process_run(const struct settings *settings)
 				.started_ms = clock_monotonic_ms(),
 				.workers = settings->workers,
 				.pool = settings->pool,
+				.request_keys = settings->request_keys,
 			},
 	};
 	struct error err;

@@ -35,9 +35,15 @@ struct settings {
 	unsigned search_threads;
 	unsigned search_waiting;
 	unsigned max_connections;
+	unsigned user_connections;
+	unsigned in_flight;
+	unsigned request_keys;
+	size_t connection_reply_bytes;
+	unsigned idle_timeout_ms;
 	size_t load_memory_bytes;
 	size_t catalog_bytes;
 	size_t index_memory_bytes;
+	size_t disk_reserve_bytes;
 	unsigned index_time_ms;
 	bool periodic; /* durability: false is sync */
 	unsigned sync_interval_ms;

@@ -202,6 +202,9 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 	if (status == STATUS_OK) {
 		status = given_keys_begin(&part->keys, keys, spec->key_type, part->where, err);
 	}
+	if (status == STATUS_OK) {
+		status = call_take_keys(fetch->call, part->keys.batch.count);
+	}
 	return status == STATUS_OK ? charge_rows(fetch, part) : status;
 }
 

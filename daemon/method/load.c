@@ -72,6 +72,9 @@ enum status load_run(struct call *call)
 	struct load_progress progress;
 	status = given_rows_read(&rows, &params, &spec, chunk.now_ms);
 	if (status == STATUS_OK) {
+		status = call_take_keys(call, rows.batch.keys.count);
+	}
+	if (status == STATUS_OK) {
 		chunk.batch = rows.batch;
 		status = store_load_chunk(call->service->store, &chunk, &progress, &call->error);
 	}

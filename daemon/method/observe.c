@@ -58,6 +58,9 @@ static enum status read_keys(struct observe *observe, struct wire_value given, e
 		return STATUS_OK;
 	}
 	enum status status = given_keys_begin(keys, given, type, where, err);
+	if (status == STATUS_OK) {
+		status = call_take_keys(observe->call, keys->batch.count);
+	}
 	return status == STATUS_OK ? given_keys_pack(keys, err) : status;
 }
 

@@ -71,7 +71,8 @@ static enum status add_part(struct put *put, struct params *params)
 		.table = part->table.text,
 		.batch = part->rows.batch,
 	};
-	return status;
+	return status == STATUS_OK ? call_take_keys(put->call, part->rows.batch.keys.count)
+				   : status;
 }
 
 static enum status add_parts(struct put *put, struct params *params)
@@ -153,6 +154,9 @@ enum status delete_run(struct call *call)
 	struct given_keys keys;
 	struct write_result result;
 	status = given_keys_begin(&keys, given, spec.key_type, "", &call->error);
+	if (status == STATUS_OK) {
+		status = call_take_keys(call, keys.batch.count);
+	}
 	if (status == STATUS_OK) {
 		status = given_keys_pack(&keys, &call->error);
 	}

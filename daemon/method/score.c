@@ -71,6 +71,9 @@ static enum status read_asked(struct score *score, struct params *params,
 			"", &call->error);
 	}
 	if (status == STATUS_OK) {
+		status = call_take_keys(call, score->keys.batch.count);
+	}
+	if (status == STATUS_OK) {
 		status = given_query_read(&score->given, params, &score->place);
 	}
 	if (status == STATUS_OK) {

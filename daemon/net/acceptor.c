@@ -23,20 +23,26 @@ static unsigned connections_of(const struct loop *loop)
 	return atomic_load_explicit(&loop->connections, memory_order_relaxed);
 }
 
-/* May the peer connect, when so many are connected? Some connections are kept for the
- * daemon's own user, at most half of all. */
-static bool is_welcome(const struct net_limits *limits, const struct peer_identity *peer,
-	unsigned connected)
+/* Which limit keeps the peer out, when so many are connected; NULL: none. Some connections are kept for the
+ * daemon's own user, at most half of all, and that user may have them all. */
+static const char *find_limit(struct net *net, const struct peer_identity *peer, unsigned connected)
 {
+	const struct net_limits *limits = &net->limits;
 	const unsigned half = limits->max_connections / 2;
 	const unsigned kept = limits->kept_connections < half ? limits->kept_connections : half;
-	return connected < limits->max_connections - kept ||
-	       (connected < limits->max_connections && users_is_own(peer));
+	const bool is_own = users_is_own(peer);
+	if (connected >= limits->max_connections - (is_own ? 0 : kept)) {
+		return "max_connections";
+	}
+	const unsigned of_user = limits->user_connections;
+	return of_user != 0 && !is_own && users_connections(&net->users, peer) >= of_user
+		       ? "user_connections"
+		       : NULL;
 }
 
-/* The loop with the fewest connections. NULL when all loops together have too many for this
- * peer. */
-static struct loop *choose_loop(struct acceptor *acceptor, const struct peer_identity *peer)
+/* The loop with the fewest connections. NULL: *limit names what keeps the peer out. */
+static struct loop *choose_loop(struct acceptor *acceptor, const struct peer_identity *peer,
+	const char **limit)
 {
 	struct loop *best = &acceptor->loops[0];
 	unsigned total = 0;
@@ -47,7 +53,8 @@ static struct loop *choose_loop(struct acceptor *acceptor, const struct peer_ide
 			best = loop;
 		}
 	}
-	return is_welcome(&acceptor->net->limits, peer, total) ? best : NULL;
+	*limit = find_limit(acceptor->net, peer, total);
+	return *limit == NULL ? best : NULL;
 }
 
 /* Counts a connection that was refused. An event says why, but not for each of a thousand. */
@@ -59,8 +66,10 @@ static void refuse(struct acceptor *acceptor, const char *reason)
 		return;
 	}
 	acceptor->warned_ms = now_ms;
-	net_event(acceptor->net, "event=connection_refused reason=%s limit=%u", reason,
-		acceptor->net->limits.max_connections);
+	const struct net_limits *limits = &acceptor->net->limits;
+	net_event(acceptor->net,
+		"event=connection_refused reason=%s max_connections=%u user_connections=%u", reason,
+		limits->max_connections, limits->user_connections);
 }
 
 /* Who the peer is. A TCP socket listens on loopback only (address.c), so its peers are of this machine. A peer
@@ -84,9 +93,10 @@ static void hand_over(struct acceptor *acceptor, int fd)
 		close(fd);
 		return;
 	}
-	struct loop *loop = choose_loop(acceptor, &peer);
+	const char *limit;
+	struct loop *loop = choose_loop(acceptor, &peer, &limit);
 	if (loop == NULL) {
-		refuse(acceptor, "max_connections");
+		refuse(acceptor, limit);
 		identity_fini(&peer);
 		close(fd); /* after it is counted: the peer may ask at once */
 		return;

@@ -142,7 +142,6 @@ static enum status send_away(struct session *session, const struct question *que
 	} else if (!lane_push(request->lane, request)) {
 		refuse_busy(session, request, "too many requests wait for this method");
 	} else {
-		assert(session->in_flight < SESSION_IN_FLIGHT_MAX);
 		session->in_flight++;
 		loop_expect(session->loop, request);
 		if (question->method->place == METHOD_WRITE) {

@@ -30,8 +30,9 @@
 
 static bool is_full(const struct session *session)
 {
-	return session->in_flight >= SESSION_IN_FLIGHT_MAX ||
-	       session->unsent > SESSION_UNSENT_BYTES;
+	const struct net_limits *limits = &session->loop->net->limits;
+	return session->in_flight >= limits->in_flight ||
+	       session->unsent > limits->connection_reply_bytes;
 }
 
 static bool is_waiting(const struct session *session)
@@ -309,6 +310,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 	assert_has_the_loop(session);
 	if (count > 0) {
 		turn_of(session)->bytes += (size_t)count;
+		session->read_ms = uv_now(&session->loop->uv);
 		counter_add(&session->loop->figures.bytes_in, (uint64_t)count);
 		if (!session->deaf) {
 			read_buffer_filled(&session->in, (size_t)count);

@@ -24,10 +24,6 @@
 #include <uv.h>
 
 enum {
-	/* How many of its requests may be in lanes. Beyond, the session stops reading. */
-	SESSION_IN_FLIGHT_MAX = 64,
-	/* While the peer has more than this to read, the session stops reading too. */
-	SESSION_UNSENT_BYTES = 256 << 10,
 	/* One turn ends with the first of these. Then the other connections of the loop run. */
 	SESSION_TURN_MESSAGES = 256,
 	SESSION_TURN_NS = 200 * 1000,
@@ -69,7 +65,8 @@ struct session {
 	struct read_buffer in;
 	struct session_turn turn;
 	const struct method
-		*method; /* of its last request; NULL: there was none, or none of that name */
+		*method;  /* of its last request; NULL: there was none, or none of that name */
+	uint64_t read_ms; /* when something came from the peer; of uv_now */
 	uint64_t partial_since_ms; /* since when a message is half sent; 0: none is */
 	uint64_t waiting_since_ms; /* since when a message waits for memory; 0: none does */
 	/* The session was refused, and until then its bytes are read and dropped. 0: it was not. */

@@ -1,4 +1,4 @@
-/* session_tick.c - closes or refuses a peer that lets the daemon wait too long. */
+/* session_tick.c - closes or refuses a peer that lets the daemon wait too long, or asks nothing. */
 #include "daemon/net/session.h"
 
 #include "daemon/net/net.h"
@@ -41,6 +41,15 @@ static bool is_slow(struct session *session, uint64_t now_ms, unsigned timeout_m
 	return false;
 }
 
+/* Does the peer ask nothing, and owe nothing? */
+static bool is_idle(struct session *session, uint64_t now_ms)
+{
+	const unsigned timeout_ms = session->loop->net->limits.idle_timeout_ms;
+	return timeout_ms != 0 && now_ms - session->read_ms >= timeout_ms &&
+	       session->in_flight == 0 && session->unsent == 0 &&
+	       link_is_alone(&session->waiting) && read_buffer_partial(&session->in) == 0;
+}
+
 void session_note_hang_up(struct session *session)
 {
 	uv_os_fd_t fd;
@@ -63,6 +72,9 @@ void session_tick(struct session *session, uint64_t now_ms)
 	unsigned timeout_ms = session->loop->net->limits.request_timeout_ms;
 	if (session->linger_until_ms != 0 && now_ms >= session->linger_until_ms) {
 		session_close(session);
+	}
+	if (!session->closing && is_idle(session, now_ms)) {
+		session_close(session); /* no event: its client connects again when it asks */
 	}
 	if (session->closing || timeout_ms == 0) {
 		return;

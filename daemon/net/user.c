@@ -68,6 +68,15 @@ struct user *users_enter(struct users *users, const struct peer_identity *peer)
 	return user;
 }
 
+unsigned users_connections(struct users *users, const struct peer_identity *peer)
+{
+	lock_take(&users->lock);
+	const struct user *user = find(users, peer->uid, peer->kind == IDENTITY_UNIX);
+	const unsigned connections = user != NULL ? user->connections : 0;
+	lock_release(&users->lock);
+	return connections;
+}
+
 bool users_is_own(const struct peer_identity *peer)
 {
 	return peer->kind == IDENTITY_UNIX && is_own(peer->uid);

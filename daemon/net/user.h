@@ -53,6 +53,9 @@ void users_fini(struct users *users); /* everybody has left */
 /* Finds the user who a peer is, and counts the connection. NULL: there is no memory. */
 struct user *users_enter(struct users *users, const struct peer_identity *peer);
 
+/* How many connections the user has who a peer is. */
+unsigned users_connections(struct users *users, const struct peer_identity *peer);
+
 /* It has sent a write of so many bytes. */
 void user_count_write(struct user *user, uint64_t bytes);
 

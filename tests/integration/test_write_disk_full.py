@@ -71,7 +71,8 @@ class Table:
 class WriteDiskFull(harness.Case):
     def make(self, count, *args, disk=None, limit=None, environment=None):
         """A daemon with tables 't' and 'small'."""
-        self.daemon = self.make_daemon('--workers', '2', *args, environment=environment)
+        # What is tested here is a disk that is full to its last byte.
+        self.daemon = self.make_daemon('--workers', '2', '--disk-reserve', '0', *args, environment=environment)
         self.daemon.file_bytes = limit
         if disk:
             self.daemon.data = os.path.join(disk, 'data')

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "daemon/method/call/call.h"
+#include "daemon/method/call/service.h"
 #include "schema/limits.h"
 
 enum { NS_PER_MS = 1000000 };
@@ -73,6 +74,17 @@ enum status call_charge(struct call *call, enum cost_step step, uint64_t ns)
 		return refuse(call, bounded);
 	}
 	return call->may_block ? STATUS_OK : STATUS_AGAIN;
+}
+
+enum status call_take_keys(struct call *call, uint64_t count)
+{
+	const uint64_t most = call->service->request_keys;
+	call->cost.keys += count;
+	return call->cost.keys <= most ? STATUS_OK
+				       : error_set(&call->error, STATUS_TOO_LARGE,
+						 "keys: %" PRIu64 " in all lists, at most %" PRIu64
+						 " allowed in one request (request_keys)",
+						 call->cost.keys, most);
 }
 
 uint64_t call_left_ns(const struct call *call)

@@ -47,6 +47,7 @@ enum {
 /* Zeroed, nothing was charged. */
 struct cost {
 	uint64_t sum_ns;
+	uint64_t keys;   /* in all lists of the call */
 	bool is_crowded; /* on a loop: other connections have had much of its turn already */
 	uint64_t ns[COST_STEPS];
 };
@@ -65,6 +66,10 @@ static inline struct cost cost_begin(uint32_t elements, uint64_t turn_ns)
 
 /* Adds a step to the account of the call; it must not run unless this is OK. */
 enum status call_charge(struct call *call, enum cost_step step, uint64_t ns);
+
+/* Adds keys that the call was given to those of its other lists. Errors: TOO_LARGE  they are more than the setting
+ * request_keys; call->error is set. */
+enum status call_take_keys(struct call *call, uint64_t count);
 
 /* How much longer the call may run where it is; UINT64_MAX unless that is a loop. */
 uint64_t call_left_ns(const struct call *call);

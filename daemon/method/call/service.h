@@ -22,6 +22,7 @@ struct service {
 	int64_t started_ms; /* monotonic clock */
 	unsigned workers;
 	unsigned pool;
+	unsigned request_keys;     /* of one request, at most */
 	const char *const *listen; /* addresses, NULL-terminated */
 	/* Writes the entries of `stats` that daemon/net knows. It returns their number, and writes
 	 * nothing if `writer` is NULL. */

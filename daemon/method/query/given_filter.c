@@ -26,6 +26,9 @@ static enum status read_list(const struct list *list, struct params *params, str
 		status = given_keys_begin(keys, given, type, list->where, params->err);
 	}
 	if (status == STATUS_OK) {
+		status = call_take_keys(call, keys->batch.count);
+	}
+	if (status == STATUS_OK) {
 		status =
 			call_charge(call, COST_KEYS, (uint64_t)keys->batch.count * COST_SET_KEY_NS);
 	}

@@ -159,8 +159,12 @@ enum status store_tensors_put(struct store *store, const char *release,
 {
 	struct tensor_put put = {.store = store, .given = given, .count = count};
 	assert(count > 0 && count <= LIMIT_TENSORS_PUT);
+	enum status status = reserve_check(store, RESERVE_LOAD, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
 	store_lock_tensor(store);
-	const enum status status = put_tensors(&put, release, err);
+	status = put_tensors(&put, release, err);
 	store_unlock_tensor(store);
 	if (status == STATUS_OK) {
 		*resolved = put.release;

@@ -224,8 +224,12 @@ static enum status take_chunk(struct store *store, const struct load_chunk *chun
 enum status store_load_chunk(struct store *store, const struct load_chunk *chunk,
 	struct load_progress *out, struct error *err)
 {
+	enum status status = reserve_check(store, RESERVE_LOAD, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
 	store_lock_load(store);
-	const enum status status = take_chunk(store, chunk, out, err);
+	status = take_chunk(store, chunk, out, err);
 	store_unlock_load(store);
 	return status;
 }

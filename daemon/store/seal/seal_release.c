@@ -222,9 +222,13 @@ enum status store_seal(struct store *store, const char *id, const struct stop *c
 	const struct stop stop = store_stop_of(store, caller);
 	struct release *release = NULL;
 	struct seal_result result = {0};
+	enum status status = reserve_check(store, RESERVE_LOAD, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
 	store_lock_admin(store);
 	store_lock_load(store);
-	enum status status = begin(store, id, &release, &result, err);
+	status = begin(store, id, &release, &result, err);
 	store_unlock_load(store);
 	store_unlock_admin(store);
 	if (status == STATUS_OK && release != NULL) {

@@ -56,7 +56,8 @@ struct store_options {
 	struct store_sizes sizes;
 	size_t load_memory_bytes; /* bound for spill buffers and for seal, each; at least 128 MiB */
 	size_t catalog_bytes;     /* largest size of catalog.mdb */
-	struct key_seed seed;     /* of the releases to be; zero: random bits for each. A test names
+	uint64_t disk_reserve_bytes; /* of the disk: stay free (reserve.h); 0: none need to */
+	struct key_seed seed; /* of the releases to be; zero: random bits for each. A test names
 				   * one, to know the hashes. */
 	/* Is called with what a background thread has noticed (a damaged segment, a file that cannot
 	 * be removed): one line without a newline. Any thread may call it. NULL: nobody listens. */

@@ -20,6 +20,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/state/options.h"
+#include "daemon/store/state/reserve.h"
 #include "daemon/store/system/bell.h"
 #include "daemon/store/system/lock.h"
 #include "daemon/store/system/stop.h"
@@ -68,6 +69,7 @@ struct store {
 	uint64_t load_pending;  /* bytes that wait for store_load_sync: the groups of all loads */
 	struct error load_lost; /* why chunks were lost; the next store_load_sync tells it */
 	uint64_t load_sequence; /* of the last run of any load */
+	struct reserve reserve;
 	_Atomic uint64_t seal_bytes;    /* written by seals since the start */
 	_Atomic uint64_t load_bytes;    /* written by loads since the start */
 	_Atomic bool stop;              /* seals, publishes, merges and waits for room are to end */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static enum status fail(struct error *err, const char *what, const char *path)
@@ -51,6 +52,16 @@ enum status file_why_short(int fd, uint64_t len)
 		return status_of_errno(errno);
 	}
 	return ftruncate(fd, about.st_size) == 0 ? STATUS_IO : status_of_errno(errno);
+}
+
+enum status file_free_bytes(const char *folder, uint64_t *out)
+{
+	struct statvfs about;
+	if (statvfs(folder, &about) != 0) {
+		return status_of_errno(errno);
+	}
+	*out = (uint64_t)about.f_bavail * about.f_frsize;
+	return STATUS_OK;
 }
 
 enum status file_read_at(int fd, void *data, size_t len, uint64_t offset)

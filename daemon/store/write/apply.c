@@ -30,7 +30,10 @@ static enum status find_release(struct apply *apply, const struct snapshot *snap
 enum status apply_begin(struct apply *apply, struct store *store, const struct apply_given *given,
 	struct error *err)
 {
-	enum status status = writer_begin(store->writer, given->stop, err);
+	enum status status = reserve_check(store, RESERVE_WRITE, err);
+	if (status == STATUS_OK) {
+		status = writer_begin(store->writer, given->stop, err);
+	}
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -59,6 +59,7 @@ int world_setup(void **state)
 		.version = "test",
 		.started_ms = clock_monotonic_ms(),
 		.workers = 2,
+		.request_keys = 1 << 24,
 		.pool = 3,
 		.listen = listen,
 		.net_stats = net_stats,

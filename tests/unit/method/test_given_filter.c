@@ -2,6 +2,7 @@
 #include "daemon/method/query/given_filter.h"
 
 #include "daemon/method/call/call.h"
+#include "daemon/method/call/service.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +35,9 @@ struct asked {
 
 static void asked_init(struct asked *asked, size_t count)
 {
+	static struct service service = {.request_keys = UINT32_MAX};
 	memset(asked, 0, sizeof *asked);
+	asked->call.service = &service;
 	wire_write_map(&asked->writer, count);
 }
 

@@ -66,16 +66,20 @@ struct net_fixture {
 };
 
 struct net_fixture_options {
-	unsigned workers;         /* 0: 1 */
-	unsigned max_connections; /* 0: 64 */
-	unsigned timeout_ms;      /* 0: never */
-	unsigned grace_ms;        /* 0: 5000 */
-	size_t request_memory;    /* 0: 256 MiB */
-	size_t reply_memory;      /* 0: 256 MiB */
-	unsigned search_waiting;  /* 0: 4 */
-	unsigned spare;           /* threads */
-	size_t least_rate;        /* bytes a second; 0: none */
-	bool tcp_denied;          /* peers at TCP have no role; else they are admin */
+	unsigned workers;          /* 0: 1 */
+	unsigned max_connections;  /* 0: 64 */
+	unsigned user_connections; /* 0: as many */
+	unsigned in_flight;        /* 0: 64 */
+	size_t connection_reply;   /* 0: 256 KiB */
+	unsigned idle_ms;          /* 0: never */
+	unsigned timeout_ms;       /* 0: never */
+	unsigned grace_ms;         /* 0: 5000 */
+	size_t request_memory;     /* 0: 256 MiB */
+	size_t reply_memory;       /* 0: 256 MiB */
+	unsigned search_waiting;   /* 0: 4 */
+	unsigned spare;            /* threads */
+	size_t least_rate;         /* bytes a second; 0: none */
+	bool tcp_denied;           /* peers at TCP have no role; else they are admin */
 };
 
 void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_options *options);

@@ -34,7 +34,7 @@ static void every_place_answers(void **state)
 
 static void more_calls_than_may_be_in_flight_are_all_answered(void **state)
 {
-	enum { CALLS = 3 * SESSION_IN_FLIGHT_MAX };
+	enum { CALLS = 3 * 64 }; /* of which 64 are in lanes at once */
 	struct net_fixture fixture;
 	struct rpc_envelope envelope = {0};
 	struct peer peer;
@@ -56,6 +56,29 @@ static void more_calls_than_may_be_in_flight_are_all_answered(void **state)
 		assert_false(seen[envelope.msgid]);
 		seen[envelope.msgid] = true;
 	}
+	peer_close(&peer);
+	net_fixture_close(&fixture);
+}
+
+static void a_connection_has_as_many_requests_in_flight_as_it_may(void **state)
+{
+	/* A ping is answered at once wherever it is read: so it is not read before a gate has opened. */
+	const struct net_fixture_options two = {.in_flight = 2};
+	struct net_fixture fixture;
+	struct rpc_envelope envelope = {0};
+	struct peer peer;
+	(void)state;
+	net_fixture_open(&fixture, &two);
+	peer_open(&peer, &fixture);
+	peer_ask(&peer, 0, "gate", 0);
+	peer_ask(&peer, 1, "gate", 0);
+	peer_ask(&peer, 2, "ping", 0);
+	sem_post(&net_stub.gate);
+	assert_true(peer_answer(&peer, &envelope));
+	assert_in_range(envelope.msgid, 0, 1);
+	sem_post(&net_stub.gate);
+	assert_true(peer_answer(&peer, &envelope));
+	assert_true(peer_answer(&peer, &envelope));
 	peer_close(&peer);
 	net_fixture_close(&fixture);
 }
@@ -422,6 +445,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_place_answers),
 		cmocka_unit_test(more_calls_than_may_be_in_flight_are_all_answered),
+		cmocka_unit_test(a_connection_has_as_many_requests_in_flight_as_it_may),
 		cmocka_unit_test(what_cannot_be_called_is_an_error),
 		cmocka_unit_test(a_broken_stream_is_closed),
 		cmocka_unit_test(a_broken_message_with_a_msgid_is_answered_before_the_end),

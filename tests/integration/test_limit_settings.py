@@ -1,0 +1,162 @@
+"""test_limit_settings.py - each limit that an operator sets: what a peer gets beyond it, and that others notice nothing."""
+
+import contextlib
+import os
+import time
+
+import numpy as np
+
+import harness
+from harness import Closed
+from test_access import connect_as
+
+STRANGER, OTHER = 3005, 3006
+MIB = 1 << 20
+DIM = 64
+
+
+class LimitSettings(harness.Case):
+    def start(self, text, rows=1000):
+        self.daemon = self.make_daemon(*self.config(text), name='at-%d' % rows).start()
+        with self.daemon.client() as client:
+            client.call('release.create', release='r')
+            for table, entity, kind in (('ir', 'item', 'ir'), ('ur', 'user', 'ur')):
+                client.call('table.create', release='r', table=table, entity=entity, kind=kind, dim=DIM)
+                keys = np.arange(rows, dtype='<u8')
+                client.load('r', table, keys, np.ones((rows, DIM), '<f4'))
+            client.seal('r')
+
+    def test_connections_of_a_user(self):
+        if os.geteuid() != 0:
+            self.skipTest('only root can be several users')
+        os.chmod(self.scratch, 0o755)
+        self.start('[net]\nuser_connections = 3\nmax_connections = 20\nkept_connections = 2\n')
+        with contextlib.ExitStack() as stack:
+            for uid in (STRANGER, OTHER):
+                for _ in range(3):
+                    self.assertEqual(stack.enter_context(connect_as(self.daemon.address, uid)).call('ping'), {})
+                with self.assertRaises((Closed, ConnectionError)):
+                    stack.enter_context(connect_as(self.daemon.address, uid)).call('ping')
+            own = [stack.enter_context(self.daemon.client()) for _ in range(6)]     # the daemon's own user is not counted
+            for client in own:
+                self.assertEqual(client.call('ping'), {})
+            self.assertEqual(own[0].call('stats')['connections']['refused'], 2)
+        self.assertIn('reason=user_connections', self.daemon.log())
+
+    def test_keys_of_a_request(self):
+        self.start('[net]\nrequest_keys = 1000\n')
+        keys = np.arange(1001, dtype='<u8')
+        few, half, many = keys[:1000].tobytes(), keys[:501].tobytes(), keys.tobytes()
+        rows = np.ones((1001, DIM), '<f4').tobytes()
+        vectors = {'dim': DIM, 'rows': np.ones(DIM, '<f4').tobytes()}
+        told = ('1001', '1000', 'request_keys')
+        with self.daemon.client() as client:
+            part = {'table': 'ir', 'keys': few}
+            self.assertEqual(client.call('fetch', parts=[part])['parts'][0]['n'], 1000)
+            with self.fails('TOO_LARGE', *told):
+                client.call('fetch', parts=[{'table': 'ir', 'keys': many}])
+            with self.fails('TOO_LARGE', '1002', 'request_keys'):
+                client.call('fetch', parts=[{'table': 'ir', 'keys': half}, {'table': 'ur', 'keys': half}])
+            with self.fails('TOO_LARGE', *told):
+                client.call('put', release='r', table='ir', keys=many, rows=rows)
+            with self.fails('TOO_LARGE', *told):
+                client.call('delete', release='r', table='ir', keys=many)
+            with self.fails('TOO_LARGE', *told):
+                client.call('score', **{'release': 'r', 'in': 'ir', 'keys': many, 'from': vectors})
+            with self.fails('TOO_LARGE', '1002'):
+                client.call('retrieve', **{'release': 'r', 'in': 'ir', 'allow': half, 'deny': half, 'from': vectors})
+            client.call('release.create', release='next')
+            client.call('table.create', release='next', table='ir', entity='item', kind='ir', dim=DIM)
+            with self.fails('TOO_LARGE', *told):
+                client.call('load', release='next', table='ir', load='l', chunk=0, keys=many, rows=rows)
+            put = client.call('put', release='r', table='ir', keys=few, rows=rows[:1000 * 4 * DIM])
+            self.assertEqual(put['applied'], 1000)
+
+    def test_a_connection_that_asks_nothing(self):
+        self.start('[net]\nidle_timeout = 1s\n')
+        with self.daemon.client() as idle, self.daemon.client() as busy:
+            began = time.monotonic()
+            while not self.is_closed(idle):
+                self.assertEqual(busy.call('ping'), {})
+                self.assertLess(time.monotonic() - began, harness.CALL_SECONDS)
+                time.sleep(0.05)
+            self.assertGreater(time.monotonic() - began, 0.9)
+            self.assertEqual(busy.call('ping'), {})
+
+    def is_closed(self, client):
+        client.socket.setblocking(False)
+        try:
+            return client.socket.recv(1) == b''
+        except BlockingIOError:
+            return False
+
+    def scanned_unread(self, setting, rows):
+        """How many of 60 scans are run whose answers, of a megabyte each, nobody reads."""
+        self.start('[net]\n%s\n' % setting, rows)
+        with self.daemon.client() as client, self.daemon.client() as watch:
+            for _ in range(60):
+                client.send('scan', {'table': 'ir', 'limit': rows})
+            last, since = -1, time.monotonic()
+            while last < 60 and time.monotonic() - since < 1:
+                count = watch.call('stats')['requests']['scan']['count']
+                if count != last:
+                    last, since = count, time.monotonic()
+            for _ in range(60):
+                self.assertIsNone(client.receive()[1])      # once it reads, it has them all
+        self.daemon.stop()
+        return last
+
+    def test_replies_of_a_connection(self):
+        few = self.scanned_unread('connection_reply_memory = 4K\nin_flight = 1', 4096)
+        many = self.scanned_unread('connection_reply_memory = 200M\nin_flight = 64', 4097)
+        self.assertLess(few, 30)
+        self.assertEqual(many, 60)
+
+    def test_a_reserve_of_the_disk(self):
+        disk = self.make_disk(160 * MIB)
+        self.daemon = self.make_daemon('--data', os.path.join(disk, 'data'), *self.config('[store]\ndisk_reserve = 40M\n')).start()
+        keys = np.arange(100, dtype='<u8')
+        rows = np.ones((100, DIM), '<f4')
+        with self.daemon.client() as client:
+            for release in ('r', 'next'):
+                client.call('release.create', release=release)
+                client.call('table.create', release=release, table='ur', entity='user', kind='ur', dim=DIM)
+                client.load(release, 'ur', keys, rows)
+            client.seal('r')
+            put = dict(release='r', table='ur', keys=keys.tobytes(), rows=rows.tobytes())
+            ballast = harness.fill_disk(disk, 30 * MIB)
+            self.wait_for(lambda: self.refusal(client, 'release.seal', release='next'), 'disk_reserve')
+            with self.fails('DISK_FULL', 'disk_reserve', str(40 * MIB)):
+                client.call('load', release='next', table='ur', load='more', chunk=0, keys=keys.tobytes(), rows=rows.tobytes())
+            with self.fails('DISK_FULL', 'disk_reserve'):
+                client.call('tensor.put', release='next', tensor='w', dtype='f32', shape=[1], data=b'1234')
+            self.assertEqual(client.call('put', **put)['applied'], 100)    # writes go on for longer
+            harness.fill_disk(disk, 10 * MIB)
+            self.wait_for(lambda: self.refusal(client, 'put', **put), str(20 * MIB))
+            with self.fails('DISK_FULL', 'disk_reserve'):
+                client.call('delete', release='r', table='ur', keys=keys.tobytes())
+            self.assertEqual(client.fetch('ur', keys.tobytes())['rows'], rows.tobytes())
+            os.unlink(ballast)
+            self.wait_for(lambda: self.refusal(client, 'put', **put), '')
+            client.seal('next')
+
+    def refusal(self, client, method, **params):
+        try:
+            client.call(method, **params)
+        except harness.Failed as failed:
+            return failed.text
+        return ''
+
+    def wait_for(self, ask, word):
+        """Until the answer has the word; '' waits for no refusal. The daemon looks at the disk now and then."""
+        limit = time.monotonic() + harness.CALL_SECONDS
+        while True:
+            text = ask()
+            if (word in text) if word else not text:
+                return
+            self.assertLess(time.monotonic(), limit, text)
+            time.sleep(0.02)
+
+
+if __name__ == '__main__':
+    harness.main()
