@@ -19,6 +19,7 @@
 #include "daemon/method/call/service.h"
 #include "daemon/method/query/given_chain.h"
 #include "daemon/search/expect.h"
+#include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
 #include "schema/limits.h"
@@ -51,6 +52,7 @@ struct part {
 	bool raw;
 	bool defaults; /* a key without a row gets the table's default */
 	size_t stride;
+	uint32_t counts[WHY_COUNT]; /* of its keys, once they were looked up */
 	char where[PARAMS_WHERE_BYTES];
 };
 
@@ -257,7 +259,7 @@ static void write_part_head(struct wire_writer *out, const struct part *part)
 	reply_uint(out, "stride", part->stride);
 }
 
-static enum status write_part(struct fetch *fetch, const struct part *part)
+static enum status write_part(struct fetch *fetch, struct part *part)
 {
 	struct wire_writer *out = fetch->call->out;
 	struct lookup lookup = {
@@ -305,6 +307,7 @@ static enum status write_part(struct fetch *fetch, const struct part *part)
 			       : error_set(err, status, "%s%s", part->where, err->text);
 	}
 	for (unsigned why = 0; why < WHY_COUNT; why++) {
+		part->counts[why] = lookup.counts[why];
 		fetch->counts[why] += lookup.counts[why];
 	}
 	return STATUS_OK;
@@ -369,14 +372,24 @@ static enum status fetch_in_snapshot(struct fetch *fetch, const struct name *rel
 	return status == STATUS_OK ? write_reply(fetch) : status;
 }
 
-static void count_rows(struct service *service, const uint32_t counts[WHY_COUNT])
+/* Counts what was asked and answered, for each table and for all. */
+static void count_fetch(const struct fetch *fetch, size_t reply_bytes)
 {
+	const unsigned slot = slot_own;
+	struct service_slot *counts = &fetch->call->service->slots[slot];
+	uint64_t keys = 0;
 	for (unsigned why = 0; why < WHY_COUNT; why++) {
-		if (counts[why] > 0) {
-			atomic_fetch_add_explicit(&service->fetch_counts[why], counts[why],
-				memory_order_relaxed);
+		if (fetch->counts[why] > 0) {
+			slot_add(slot, &counts->fetch_counts[why], fetch->counts[why]);
+			keys += fetch->counts[why];
 		}
 	}
+	for (size_t i = 0; i < fetch->count; i++) {
+		const struct part *part = &fetch->parts[i];
+		table_counts_read(part->table->counts, part->counts);
+	}
+	slot_add_value(slot, &counts->fetch_keys, keys, 1);
+	slot_add_value(slot, &counts->fetch_reply_bytes, reply_bytes, SERVICE_REPLY_BYTES);
 }
 
 enum status fetch_run(struct call *call)
@@ -407,14 +420,15 @@ enum status fetch_run(struct call *call)
 	}
 	fetch.visible = store_visible(call->service->store);
 	enum status status = fetch_in_snapshot(&fetch, &release, parts);
+	if (status == STATUS_OK) {
+		count_fetch(&fetch, call->out->len - start); /* the tables are of the snapshot */
+	}
 	snapshot_end(call->service->store);
 	for (size_t i = 0; i < fetch.count; i++) {
 		given_keys_fini(&fetch.parts[i].keys);
 		through_free(fetch.parts[i].through);
 	}
-	if (status == STATUS_OK) {
-		count_rows(call->service, fetch.counts);
-	} else {
+	if (status != STATUS_OK) {
 		wire_writer_rewind(call->out, start);
 	}
 	return status;

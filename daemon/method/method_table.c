@@ -103,9 +103,11 @@ void method_write_then(struct write_ticket *ticket,
 void method_thread_begin(void)
 {
 	grace_register();
+	slot_take();
 }
 
 void method_thread_end(void)
 {
+	slot_give();
 	grace_unregister();
 }

@@ -110,12 +110,15 @@ enum status release_seal_run(struct call *call)
 	if (status != STATUS_OK) {
 		return status;
 	}
+	const int64_t elapsed_ms = clock_monotonic_ms() - started_ms;
+	histogram_add_shared(&call->service->seal_times, (uint64_t)elapsed_ms * 1000000,
+		HISTOGRAM_LONG_NS);
 	wire_write_map(call->out, 5);
 	reply_str(call->out, "release", id.text);
 	reply_uint(call->out, "tables", result.tables);
 	reply_uint(call->out, "rows", result.rows);
 	reply_uint(call->out, "bytes", result.bytes);
-	reply_uint(call->out, "elapsed_ms", (uint64_t)(clock_monotonic_ms() - started_ms));
+	reply_uint(call->out, "elapsed_ms", (uint64_t)elapsed_ms);
 	return reply_end(call);
 }
 

@@ -241,6 +241,15 @@ static enum status charge_hits(const struct retrieve *retrieve)
 		queries * (COST_PART_NS + most * each + with_cost(&retrieve->with, most)));
 }
 
+static void count_search(struct service *service, const struct search *search)
+{
+	const unsigned slot = slot_own;
+	struct service_slot *counts = &service->slots[slot];
+	slot_add(slot, search->is_exact ? &counts->retrieves_exact : &counts->retrieves_approximate,
+		1);
+	slot_add_value(slot, &counts->compared_rows, search->compared, SERVICE_COMPARED_ROWS);
+}
+
 static enum status search_and_reply(struct retrieve *retrieve)
 {
 	struct call *call = retrieve->place.call;
@@ -258,6 +267,9 @@ static enum status search_and_reply(struct retrieve *retrieve)
 	}
 	if (status == STATUS_OK) {
 		status = write_reply(retrieve);
+	}
+	if (status == STATUS_OK) {
+		count_search(call->service, &retrieve->search);
 	}
 	search_end(&retrieve->search);
 	return status;

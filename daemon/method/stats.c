@@ -5,6 +5,7 @@
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
 #include "daemon/store/figures.h"
+#include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
 
@@ -15,8 +16,8 @@ static void write_writes(struct wire_writer *out, const struct store_figures *fi
 	wire_write_map(out, 18);
 	reply_uint(out, "sequence", write->sequence);
 	reply_uint(out, "commits", write->commits);
-	reply_uint(out, "syncs", write->syncs);
-	reply_uint(out, "sync_us", write->sync_us);
+	reply_uint(out, "syncs", histogram_count(&write->sync_times));
+	reply_uint(out, "sync_us", write->sync_times.sum / 1000);
 	reply_uint(out, "sync_us_max", write->sync_us_max);
 	reply_uint(out, "log_files", write->log_files);
 	reply_uint(out, "log_bytes", write->log_bytes);
@@ -74,29 +75,39 @@ static void write_store(struct wire_writer *out, struct store *store,
 	reply_uint(out, "readers_pinned", figures->readers_pinned);
 }
 
-static void write_fetch(struct wire_writer *out, const struct service *service)
+static void write_fetch(struct wire_writer *out, const struct service_figures *figures)
 {
-	static const char *const names[WHY_COUNT] = {
-		[WHY_FOUND] = "found",
-		[WHY_ABSENT] = "absent",
-		[WHY_EXPIRED] = "expired",
-		[WHY_TOO_OLD] = "too_old",
-		[WHY_CORRUPT] = "corrupt",
-		[WHY_DEFAULTED] = "defaulted",
-	};
-	uint64_t counts[WHY_COUNT];
 	uint64_t rows = 0;
 	for (unsigned why = 0; why < WHY_COUNT; why++) {
-		counts[why] =
-			atomic_load_explicit(&service->fetch_counts[why], memory_order_relaxed);
-		rows += counts[why];
+		rows += figures->fetch_counts[why];
 	}
 	wire_write_str(out, "fetch");
 	wire_write_map(out, 1 + WHY_COUNT);
 	reply_uint(out, "rows", rows);
 	for (unsigned why = 0; why < WHY_COUNT; why++) {
-		reply_uint(out, names[why], counts[why]);
+		reply_uint(out, service_why_name((enum why)why), figures->fetch_counts[why]);
 	}
+}
+
+/* The results of all keys that were looked up, by the tables of the live release. */
+static void write_keys(struct wire_writer *out, struct store *store)
+{
+	const struct snapshot *snapshot = snapshot_begin(store);
+	const struct release *live = snapshot->live;
+	const size_t count = live == NULL ? 0 : live->table_count;
+	wire_write_str(out, "keys");
+	wire_write_map(out, count);
+	for (size_t i = 0; i < count; i++) {
+		const struct table *table = live->tables[i];
+		const struct table_counts *counts = table->counts;
+		wire_write_str(out, table->spec.name.text);
+		wire_write_map(out, WHY_COUNT);
+		for (unsigned why = 0; why < WHY_COUNT; why++) {
+			reply_uint(out, service_why_name((enum why)why),
+				table_counts_result(counts, why));
+		}
+	}
+	snapshot_end(store);
 }
 
 enum status stats_run(struct call *call)
@@ -110,13 +121,16 @@ enum status stats_run(struct call *call)
 	struct wire_writer *out = call->out;
 	size_t net = service->net_stats(service->net_stats_arg, NULL);
 	struct store_figures figures;
+	struct service_figures methods;
 	store_figures(service->store, &figures);
-	wire_write_map(out, 5 + net);
+	service_figures(service, &methods);
+	wire_write_map(out, 6 + net);
 	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
 	service->net_stats(service->net_stats_arg, out);
 	write_store(out, service->store, &figures);
 	write_writes(out, &figures);
 	write_index(out, &figures.index);
-	write_fetch(out, service);
+	write_fetch(out, &methods);
+	write_keys(out, service->store);
 	return reply_end(call);
 }

@@ -109,6 +109,7 @@ static void hand_over(struct acceptor *acceptor, int fd)
 	}
 	counter_add(&acceptor->accepted, 1);
 	atomic_fetch_add_explicit(&loop->connections, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&loop->tcp_connections, tcp ? 1 : 0, memory_order_relaxed);
 	loop_add(loop, session);
 }
 

@@ -68,6 +68,10 @@ static enum status run_here(struct session *session, const struct question *ques
 	if (status == STATUS_OK) {
 		status = answer_reserve(&session->replies, &question->head, &loop->reply, start,
 			&reserved);
+		if (status != STATUS_OK) {
+			atomic_fetch_add_explicit(&loop->net->replies_full, 1,
+				memory_order_relaxed);
+		}
 	}
 	loop->reply_reserved += reserved;
 	loop_count_call(loop, question->method, status);
@@ -116,6 +120,8 @@ static enum status send_away(struct session *session, const struct question *que
 	struct net *net = session->loop->net;
 	if (must_hold(session, question)) {
 		session->held = true;
+		counter_add(&session->loop->figures.writes_held,
+			session->waiting_since_ms == 0 ? 1 : 0);
 		return STATUS_BUSY;
 	}
 	struct read_taken taken;
@@ -138,11 +144,14 @@ static enum status send_away(struct session *session, const struct question *que
 			   (uint64_t)message->elements * DISPATCH_ELEMENT_NS;
 
 	if (is_overfull(net, question->method)) {
+		atomic_fetch_add_explicit(&net->replies_full, 1, memory_order_relaxed);
 		refuse_busy(session, request, "replies that were not yet read hold all memory");
 	} else if (!lane_push(request->lane, request)) {
+		atomic_fetch_add_explicit(&net->lanes_full, 1, memory_order_relaxed);
 		refuse_busy(session, request, "too many requests wait for this method");
 	} else {
 		session->in_flight++;
+		loop_count_away(session->loop, question->method);
 		loop_expect(session->loop, request);
 		if (question->method->place == METHOD_WRITE) {
 			user_count_write(session->user, taken.len);
@@ -166,6 +175,7 @@ static enum status answer_bad_envelope(struct session *session, const struct rpc
 		error_set(&err, STATUS_BAD_REQUEST,
 			"request: [0, msgid, method, params] expected, method a str of 1..%u bytes",
 			LIMIT_METHOD_BYTES);
+		loop_count_call(session->loop, NULL, STATUS_BAD_REQUEST);
 		reply_error(session, head, &err);
 		read_buffer_done(&session->in);
 		return STATUS_OK;
@@ -180,6 +190,7 @@ static enum status answer_bad_envelope(struct session *session, const struct rpc
 	if (status == STATUS_OK) {
 		error_set(&err, STATUS_INTERNAL, "the request's head could not be read");
 	}
+	loop_count_call(session->loop, NULL, err.status);
 	reply_error(session, head, &err);
 	read_buffer_done(&session->in);
 	return STATUS_OK;
@@ -190,6 +201,7 @@ static enum status answer_unknown(struct session *session, const struct rpc_head
 	struct error err;
 	error_set(&err, STATUS_UNSUPPORTED, "method '%.*s': there is none of that name",
 		(int)head->method.len, (const char *)head->method.data);
+	loop_count_call(session->loop, NULL, STATUS_UNSUPPORTED);
 	reply_error(session, head, &err);
 	read_buffer_done(&session->in);
 	return STATUS_OK;
@@ -273,6 +285,7 @@ bool dispatch_refuse(struct session *session, enum status status)
 	} else {
 		error_set(&err, status, "there is no memory for the request");
 	}
+	loop_count_call(session->loop, NULL, status);
 	reply_error(session, &head, &err);
 	return true;
 }

@@ -172,6 +172,8 @@ static struct request *pop(struct lane_runner *runner, bool wait)
 	if (request != NULL) {
 		lane->running++;
 		runner->began_ns = uv_hrtime();
+		histogram_add(&lane->waits, runner->began_ns - request->queued_ns,
+			HISTOGRAM_SHORT_NS);
 		assert(lane->running <= lane->options.threads + lane->options.spare);
 	}
 	wake_for_more(lane);
@@ -405,6 +407,9 @@ bool lane_withdraw(struct lane *lane, struct request *request)
 {
 	lock_take(&lane->lock);
 	const bool was_waiting = turns_withdraw(&lane->turns, member_of(lane, request), request);
+	if (was_waiting) {
+		histogram_add(&lane->waits, uv_hrtime() - request->queued_ns, HISTOGRAM_SHORT_NS);
+	}
 	lock_release(&lane->lock);
 	return was_waiting;
 }

@@ -25,6 +25,7 @@
 
 #include "daemon/net/request.h"
 #include "daemon/net/turns.h"
+#include "daemon/store/system/histogram.h"
 #include "daemon/store/system/lock.h"
 #include "schema/status.h"
 
@@ -97,6 +98,8 @@ struct lane {
 	bool stopping;
 	unsigned started; /* threads to join */
 	struct lane_runner *runners;
+	/* How long requests have waited; in HISTOGRAM_SHORT_NS; changed under the lock. */
+	struct histogram waits;
 };
 
 /* Errors: NO_MEMORY, IO. */

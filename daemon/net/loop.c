@@ -285,17 +285,6 @@ static void on_tick(uv_timer_t *timer)
 	}
 }
 
-void loop_count_call(struct loop *loop, const struct method *method, enum status status)
-{
-	loop_assert_here(loop); /* the counters have no locked instruction */
-	size_t i = (size_t)(method - method_table);
-	assert(i < method_count);
-	counter_add(&loop->figures.calls[i], 1);
-	if (status != STATUS_OK) {
-		counter_add(&loop->figures.errors[i], 1);
-	}
-}
-
 void loop_release(struct loop *loop, struct session *session)
 {
 	loop_assert_here(loop);
@@ -303,6 +292,9 @@ void loop_release(struct loop *loop, struct session *session)
 	assert(session->closed);
 	assert(!link_is_alone(&session->all)); /* it is freed once */
 	link_remove(&session->all);
+	if (session->tcp) {
+		atomic_fetch_sub_explicit(&loop->tcp_connections, 1, memory_order_relaxed);
+	}
 	session_free(session);
 	const unsigned before =
 		atomic_fetch_sub_explicit(&loop->connections, 1, memory_order_relaxed);
@@ -403,7 +395,7 @@ static void fini(struct loop *loop)
 	while (sender_free_some(loop)) {
 	}
 	free(loop->spare);
-	free(loop->figures.calls);
+	free(loop->figures.methods);
 	*loop = (struct loop){0};
 }
 
@@ -460,13 +452,11 @@ enum status loop_start(struct loop *loop, unsigned number, struct net *net, void
 	link_init(&loop->waiting);
 	link_init(&loop->arrivals);
 	lock_init(&loop->lock);
-	loop->figures.calls = calloc(2 * method_count, sizeof *loop->figures.calls);
-	if (loop->figures.calls == NULL) {
+	loop->figures.methods = calloc(method_count + 1, sizeof *loop->figures.methods);
+	if (loop->figures.methods == NULL) {
 		fini(loop);
 		return STATUS_NO_MEMORY;
 	}
-	loop->figures.errors = loop->figures.calls + method_count;
-
 	enum status status = open_handles(loop);
 	if (status == STATUS_OK) {
 		status = start_thread(loop);

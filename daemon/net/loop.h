@@ -11,9 +11,9 @@
 #define DAEMON_NET_LOOP_H
 
 #include "daemon/access/identity.h"
-#include "daemon/net/counter.h"
 #include "daemon/net/heap.h"
 #include "daemon/net/request.h"
+#include "daemon/store/system/histogram.h"
 #include "daemon/store/system/lock.h"
 #include "schema/link.h"
 #include "schema/spin.h"
@@ -48,8 +48,27 @@ struct loop_figures {
 	/* The most CPU time that the thread has spent from one look at it to the next. */
 	_Atomic uint64_t longest_turn_ns;
 	_Atomic uint64_t denied[IDENTITY_KINDS]; /* calls of methods whose role the peer lacked */
-	_Atomic uint64_t *calls;                 /* [method_count], owned */
-	_Atomic uint64_t *errors;                /* [method_count], within `calls` */
+	_Atomic uint64_t read_stopped;           /* how often a session has stopped reading */
+	_Atomic uint64_t writes_held;  /* writes that had to wait for those of other users */
+	struct method_counts *methods; /* [method_count + 1], owned; the last: of no known method */
+};
+
+/* Of the calls of one method that a loop has read. */
+struct method_counts {
+	_Atomic uint64_t codes[STATUS_COUNT]; /* how they have ended */
+	_Atomic uint64_t away;                /* calls that are in lanes */
+	/* From the last byte of a request that came in to the last byte of its reply that was given
+	 * to the socket, or queued behind others; in HISTOGRAM_SHORT_NS. */
+	struct histogram times;
+};
+
+enum { LOOP_ANSWERED_MAX = 256 };
+
+/* The methods whose replies stand in loop->reply: when these are sent, their times are counted. All
+ * are of one session, and came in at the same time. */
+struct loop_answered {
+	unsigned count;
+	uint16_t methods[LOOP_ANSWERED_MAX];
 };
 
 struct loop {
@@ -82,11 +101,12 @@ struct loop {
 	struct wire_writer reply;
 	struct wire_message *parsed; /* owned: the memory of the message that runs here; or NULL */
 	struct queued *dropped;      /* owned, see sender_free_some; NULL: none */
-	size_t reply_reserved;       /* what `reply` holds of the reply budget */
-	uint8_t *spare;              /* owned: a read buffer that no session has now; or NULL */
-	uint64_t turn;               /* the number of this iteration: it grows by one with each */
-	uint64_t turn_ns;            /* how long this iteration has worked on messages */
-	uint64_t looked_ns;          /* monotonic clock: when it looked at the CPU time */
+	struct loop_answered answered;
+	size_t reply_reserved; /* what `reply` holds of the reply budget */
+	uint8_t *spare;        /* owned: a read buffer that no session has now; or NULL */
+	uint64_t turn;         /* the number of this iteration: it grows by one with each */
+	uint64_t turn_ns;      /* how long this iteration has worked on messages */
+	uint64_t looked_ns;    /* monotonic clock: when it looked at the CPU time */
 	uint64_t looked_cpu_ns;
 	struct spin spin;
 	uint64_t stop_at_ms; /* when the grace ends */
@@ -94,7 +114,8 @@ struct loop {
 	bool ended; /* uv_loop_close returned 0: no handle was left open */
 
 	struct loop_figures figures;
-	_Atomic unsigned connections;  /* the acceptor adds, the loop subtracts */
+	_Atomic unsigned connections; /* the acceptor adds, the loop subtracts; the next, too */
+	_Atomic unsigned tcp_connections;
 	_Atomic uint64_t heartbeat_ms; /* when the last tick was, by uv_now */
 };
 
@@ -125,8 +146,16 @@ enum status loop_join(struct loop *loop);
 
 /* ---- for sessions, on the loop's thread ---- */
 
-/* Counts a call of the method that has ended with the status. */
+/* Counts a call of the method (NULL: of none that there is) that has ended with the status, and whose
+ * reply stands in loop->reply. Its time is counted by loop_count_sent. */
 void loop_count_call(struct loop *loop, const struct method *method, enum status status);
+
+/* What loop->reply held was sent, or queued, by now; read_ns: when its requests had come in. */
+void loop_count_sent(struct loop *loop, uint64_t read_ns, uint64_t now_ns);
+
+/* A call has gone to a lane; it is back, and its reply was sent. */
+void loop_count_away(struct loop *loop, const struct method *method);
+void loop_count_back(struct loop *loop, const struct request *request);
 
 /* Continues the session in the next iteration, after the others had their turn. */
 void loop_make_ready(struct loop *loop, struct session *session);

@@ -50,6 +50,8 @@ struct net {
 	/* Tells the operator of something: one line without a newline. Called on any thread. */
 	void (*on_event)(void *arg, const char *line);
 	void *on_event_arg;
+	_Atomic uint64_t replies_full; /* replies that were BUSY, since others fill their budget */
+	_Atomic uint64_t lanes_full;   /* requests that were BUSY, since too many waited */
 	struct net_rare_event half_sent;
 	struct net_rare_event unread;
 	atomic_bool cut; /* the grace is over: lanes run no more requests */

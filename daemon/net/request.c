@@ -25,6 +25,8 @@ static void reserve_reply(struct request *request)
 			&request->question.head, &request->out, 0, &request->reserved);
 		if (status != STATUS_OK) {
 			request->status = status;
+			atomic_fetch_add_explicit(&request->net->replies_full, 1,
+				memory_order_relaxed);
 		}
 	} else if (request->out.len > ANSWER_FREE_BYTES) {
 		request->reserved = request->out.len;
@@ -49,11 +51,13 @@ struct request *request_new(struct session *session, const struct question *ques
 	const bool is_for_peer =
 		method_is_read(question->method) ||
 		(question->head.type == RPC_REQUEST && question->method->place != METHOD_WRITE);
+	request->read_ns = session->read_ns;
+	request->queued_ns = uv_hrtime();
 	const uint64_t waiting_ms = session->waiting_since_ms; /* for memory, or for other writes */
 	request->question.stop = (struct stop){
 		.gone = is_for_peer ? &session->gone : NULL,
 		.cut = &request->net->cut,
-		.read_ms = waiting_ms != 0 ? waiting_ms : uv_hrtime() / 1000000,
+		.read_ms = waiting_ms != 0 ? waiting_ms : request->queued_ns / 1000000,
 	};
 	return request;
 }

@@ -22,6 +22,8 @@ struct request {
 	struct session *session; /* borrowed: it lives until the request is back */
 	struct question question;
 	uint64_t cost_ns;        /* how long it is expected to run */
+	uint64_t read_ns;        /* when its last byte came in, by uv_hrtime */
+	uint64_t queued_ns;      /* when it went to its lane */
 	uint64_t timeout_ms;     /* from question.stop.read_ms on; 0: it may take any time */
 	struct heap_node expiry; /* in loop->expiries while a lane has it; for the loop's thread */
 	struct lane *lane;       /* borrowed */

@@ -170,6 +170,7 @@ static void settle(struct session *session)
 	} else if (!wanted && session->reading) {
 		session->reading = false;
 		uv_read_stop(&session->uv.stream);
+		counter_add(&session->loop->figures.read_stopped, session->ending ? 0 : 1);
 	}
 }
 
@@ -248,11 +249,22 @@ static bool pump_one(struct session *session)
 	return true;
 }
 
-static void pump(struct session *session)
+/* Counts the time since `began` for the turns of the session and of its user. */
+static void note_turn(struct session *session, struct user_turn *of_user, uint64_t began)
+{
+	struct session_turn *turn = &session->turn;
+	const uint64_t spent_ns = uv_hrtime() - began;
+	session->loop->turn_ns += spent_ns - turn->ns;
+	of_user->ns += spent_ns - turn->ns;
+	turn->ns = spent_ns;
+}
+
+static void pump_at(struct session *session, uint64_t now_ns)
 {
 	struct session_turn *turn = turn_of(session);
 	struct user_turn *of_user = user_turn_of(session);
-	uint64_t began = uv_hrtime() - turn->ns;
+	const uint64_t began = now_ns - turn->ns;
+	const unsigned before = turn->messages;
 	session->starved = session->deaf;
 	while (!session->deaf && !session->closing) {
 		if (is_full(session)) {
@@ -267,15 +279,23 @@ static void pump(struct session *session)
 		if (!pump_one(session)) {
 			break;
 		}
-		const uint64_t spent_ns = uv_hrtime() - began;
-		session->loop->turn_ns += spent_ns - turn->ns;
-		of_user->ns += spent_ns - turn->ns;
 		turn->messages++;
-		turn->ns = spent_ns;
+		if (read_buffer_partial(&session->in) > 0) {
+			note_turn(session, of_user, began);
+		}
 	}
 	sender_flush(session);
+	if (turn->messages > before) {
+		note_turn(session, of_user, began);
+	}
+	loop_count_sent(session->loop, session->read_ns, began + turn->ns);
 	read_buffer_rest(&session->in, &session->loop->spare);
 	settle(session);
+}
+
+static void pump(struct session *session)
+{
+	pump_at(session, uv_hrtime());
 }
 
 /* The session alone runs on its loop now: the replies of the session before it were sent. */
@@ -284,6 +304,7 @@ static void assert_has_the_loop(const struct session *session)
 	loop_assert_here(session->loop);
 	assert(session->loop->reply.len == 0);
 	assert(session->loop->reply_reserved == 0);
+	assert(session->loop->answered.count == 0);
 }
 
 /* An empty buffer tells libuv that nothing can be read now. It asks again in the next iteration of
@@ -310,12 +331,12 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 	assert_has_the_loop(session);
 	if (count > 0) {
 		turn_of(session)->bytes += (size_t)count;
-		session->read_ms = uv_now(&session->loop->uv);
 		counter_add(&session->loop->figures.bytes_in, (uint64_t)count);
 		if (!session->deaf) {
 			read_buffer_filled(&session->in, (size_t)count);
 		}
-		pump(session);
+		session->read_ns = uv_hrtime();
+		pump_at(session, session->read_ns);
 	} else if (count == UV_EOF) {
 		session_note_hang_up(session);
 		session->reading = false;
@@ -358,7 +379,6 @@ void session_finish(struct session *session, struct request *request)
 	assert(session->in_flight > 0);
 	session->in_flight--;
 	loop_expect_no_more(session->loop, request);
-	loop_count_call(session->loop, request->question.method, request->status);
 	/* Its peer would wait for ever: the request was not run, or there was no memory for the
 	 * answer. */
 	bool is_mute = request->question.head.type == RPC_REQUEST && request->out.len == 0;
@@ -367,6 +387,7 @@ void session_finish(struct session *session, struct request *request)
 	}
 	sender_send(session, &request->out, request->reserved);
 	request->reserved = 0;
+	loop_count_back(session->loop, request);
 	request_free(request);
 	session_continue(session);
 	release_if_done(session);

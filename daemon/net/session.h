@@ -65,8 +65,10 @@ struct session {
 	struct read_buffer in;
 	struct session_turn turn;
 	const struct method
-		*method;  /* of its last request; NULL: there was none, or none of that name */
-	uint64_t read_ms; /* when something came from the peer; of uv_now */
+		*method; /* of its last request; NULL: there was none, or none of that name */
+	/* When bytes came in last; at first when it was opened. By then all whole messages in the buffer had come,
+	 * since a session that has one does not read. */
+	uint64_t read_ns;
 	uint64_t partial_since_ms; /* since when a message is half sent; 0: none is */
 	uint64_t waiting_since_ms; /* since when a message waits for memory; 0: none does */
 	/* The session was refused, and until then its bytes are read and dropped. 0: it was not. */

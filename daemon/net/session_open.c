@@ -77,7 +77,7 @@ void session_open(struct session *session)
 	if (uv_fileno(&session->uv.handle, &fd) == 0) {
 		session->fd = -1;
 	}
-	session->read_ms = uv_now(&session->loop->uv);
+	session->read_ns = uv_hrtime();
 	if (failed != 0) {
 		session_close(session);
 	} else {

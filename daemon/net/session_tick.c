@@ -45,7 +45,7 @@ static bool is_slow(struct session *session, uint64_t now_ms, unsigned timeout_m
 static bool is_idle(struct session *session, uint64_t now_ms)
 {
 	const unsigned timeout_ms = session->loop->net->limits.idle_timeout_ms;
-	return timeout_ms != 0 && now_ms - session->read_ms >= timeout_ms &&
+	return timeout_ms != 0 && now_ms >= session->read_ns / 1000000 + timeout_ms &&
 	       session->in_flight == 0 && session->unsent == 0 &&
 	       link_is_alone(&session->waiting) && read_buffer_partial(&session->in) == 0;
 }

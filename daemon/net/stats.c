@@ -2,6 +2,10 @@
 #include "daemon/net/stats.h"
 
 #include "daemon/method/call/method.h"
+#include "daemon/net/loop.h"
+#include "daemon/net/net.h"
+
+enum { NS_PER_US = 1000 };
 
 static void write_uint(struct wire_writer *writer, const char *name, uint64_t value)
 {
@@ -9,66 +13,76 @@ static void write_uint(struct wire_writer *writer, const char *name, uint64_t va
 	wire_write_uint(writer, value);
 }
 
-static void write_connections(const struct stats_sources *from, struct wire_writer *writer)
+static void write_connections(const struct net_figures *figures, struct wire_writer *writer)
 {
-	uint64_t open = 0;
-	uint64_t accepted = 0;
-	uint64_t refused = 0;
-	for (unsigned i = 0; i < from->loop_count; i++) {
-		open += atomic_load_explicit(&from->loops[i].connections, memory_order_relaxed);
-	}
-	for (unsigned i = 0; i < from->acceptor_count; i++) {
-		accepted += counter_read(&from->acceptors[i].accepted);
-		refused += counter_read(&from->acceptors[i].refused);
-	}
 	wire_write_str(writer, "connections");
 	wire_write_map(writer, 3);
-	write_uint(writer, "open", open);
-	write_uint(writer, "accepted", accepted);
-	write_uint(writer, "refused", refused);
+	write_uint(writer, "open", figures->open[TRANSPORT_UNIX] + figures->open[TRANSPORT_TCP]);
+	write_uint(writer, "accepted",
+		figures->accepted[TRANSPORT_UNIX] + figures->accepted[TRANSPORT_TCP]);
+	write_uint(writer, "refused",
+		figures->refused[TRANSPORT_UNIX] + figures->refused[TRANSPORT_TCP]);
+}
+
+/* How many calls fell into each bucket, up to the last bucket that has one. */
+static void write_times(struct wire_writer *writer, const char *name,
+	const struct histogram_figures *times)
+{
+	unsigned count = HISTOGRAM_BUCKETS;
+	while (count > 0 && times->counts[count - 1] == 0) {
+		count--;
+	}
+	wire_write_str(writer, name);
+	wire_write_array(writer, count);
+	for (unsigned i = 0; i < count; i++) {
+		wire_write_uint(writer, times->counts[i]);
+	}
+}
+
+static void write_method(const struct method_figures *figures, struct wire_writer *writer)
+{
+	uint64_t count = 0;
+	for (unsigned code = 0; code < STATUS_COUNT; code++) {
+		count += figures->codes[code];
+	}
+	wire_write_map(writer, count > 0 ? 4 : 2);
+	write_uint(writer, "count", count);
+	write_uint(writer, "errors", count - figures->codes[STATUS_OK]);
+	if (count > 0) { /* else each reply would have three lines a method that is never called */
+		write_uint(writer, "us", figures->times.sum / NS_PER_US);
+		write_times(writer, "times", &figures->times);
+	}
 }
 
 static void write_requests(const struct stats_sources *from, struct wire_writer *writer)
 {
+	struct method_figures figures;
 	wire_write_str(writer, "requests");
 	wire_write_map(writer, method_count);
 	for (size_t method = 0; method < method_count; method++) {
-		uint64_t calls = 0;
-		uint64_t errors = 0;
-		for (unsigned i = 0; i < from->loop_count; i++) {
-			calls += counter_read(&from->loops[i].figures.calls[method]);
-			errors += counter_read(&from->loops[i].figures.errors[method]);
-		}
+		net_figures_method(from, method, &figures);
 		wire_write_str(writer, method_table[method].name);
-		wire_write_map(writer, 2);
-		write_uint(writer, "count", calls);
-		write_uint(writer, "errors", errors);
+		write_method(&figures, writer);
 	}
 }
 
-static void write_bytes(const struct stats_sources *from, struct wire_writer *writer)
+static void write_bytes(const struct net_figures *figures, struct wire_writer *writer)
 {
-	uint64_t in = 0;
-	uint64_t out = 0;
-	for (unsigned i = 0; i < from->loop_count; i++) {
-		in += counter_read(&from->loops[i].figures.bytes_in);
-		out += counter_read(&from->loops[i].figures.bytes_out);
-	}
 	wire_write_str(writer, "bytes");
 	wire_write_map(writer, 2);
-	write_uint(writer, "in", in);
-	write_uint(writer, "out", out);
+	write_uint(writer, "in", figures->bytes_in);
+	write_uint(writer, "out", figures->bytes_out);
 }
 
-static void write_memory(const struct net *net, struct wire_writer *writer)
+static void write_memory(const struct net_figures *figures, struct wire_writer *writer)
 {
 	wire_write_str(writer, "memory");
 	wire_write_map(writer, 5);
-	write_uint(writer, "requests", budget_used(&net->requests));
-	write_uint(writer, "requests_limit", net->requests.limit);
-	write_uint(writer, "replies", budget_used(&net->replies));
-	write_uint(writer, "replies_limit", net->replies.limit);
-	write_uint(writer, "waiting", budget_waiting(&net->requests));
+	write_uint(writer, "requests", figures->requests_bytes);
+	write_uint(writer, "requests_limit", figures->requests_limit);
+	write_uint(writer, "replies", figures->replies_bytes);
+	write_uint(writer, "replies_limit", figures->replies_limit);
+	write_uint(writer, "waiting", figures->waiting);
 }
 
 static void write_queues(struct net *net, struct wire_writer *writer)
@@ -86,9 +100,22 @@ static void write_queues(struct net *net, struct wire_writer *writer)
 			lane_waiting(&lanes[LANE_OPERATOR]));
 }
 
+static void write_waits(const struct stats_sources *from, struct wire_writer *writer)
+{
+	struct lane_figures figures;
+	wire_write_str(writer, "waits");
+	wire_write_map(writer, LANE_COUNT);
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		net_figures_lane(from, (enum lane_number)i, &figures);
+		wire_write_str(writer, figures.name);
+		wire_write_map(writer, 2);
+		write_uint(writer, "us", figures.waits.sum / NS_PER_US);
+		write_times(writer, "times", &figures.waits);
+	}
+}
+
 static void write_loops(const struct stats_sources *from, struct wire_writer *writer)
 {
-	enum { NS_PER_US = 1000 };
 	wire_write_str(writer, "loops");
 	wire_write_map(writer, 1);
 	wire_write_str(writer, "longest_turn_us");
@@ -120,16 +147,19 @@ static void write_denied(const struct stats_sources *from, struct wire_writer *w
 
 size_t stats_write(void *arg, struct wire_writer *writer)
 {
-	enum { ENTRIES = 7 };
+	enum { ENTRIES = 8 };
 	const struct stats_sources *from = arg;
+	struct net_figures figures;
 	if (writer == NULL) {
 		return ENTRIES;
 	}
-	write_connections(from, writer);
+	net_figures(from, &figures);
+	write_connections(&figures, writer);
 	write_requests(from, writer);
-	write_bytes(from, writer);
-	write_memory(from->net, writer);
+	write_bytes(&figures, writer);
+	write_memory(&figures, writer);
 	write_queues(from->net, writer);
+	write_waits(from, writer);
 	write_loops(from, writer);
 	write_denied(from, writer);
 	return ENTRIES;

@@ -17,18 +17,22 @@ static void write_figures(struct store *store, struct write_figures *out)
 	*out = (struct write_figures){
 		.sequence = atomic_load(&store->visible),
 		.commits = atomic_load(&store->writer->commits),
-		.syncs = log.syncs,
-		.sync_us = log.sync_ns / 1000,
+		.sync_times = log.sync_times,
 		.sync_us_max = log.sync_ns_max / 1000,
 		.log_files = log.files,
 		.log_bytes = log.bytes,
 		.log_bytes_written = log.bytes_written,
 		.pending_bytes = atomic_load(&store->usage.log_bytes),
+		.pending_limit = store->options.write.log_bytes,
+		.memtable_rows_limit = store->options.write.memtable_rows,
+		.memtable_bytes_limit = store->options.write.memtable_bytes,
 		.memtable_rows = atomic_load(&store->usage.rows),
 		.memtable_bytes = atomic_load(&store->usage.bytes),
 		.memtable_pinned = atomic_load(&store->usage.pinned_bytes),
+		.room_waits = atomic_load(&store->writer->room_waits),
 		.read_only = atomic_load(&store->writer->read_only),
 	};
+	histogram_read(&store->writer->group_requests, &out->group_requests);
 	merger_figures(store->merger, out);
 }
 

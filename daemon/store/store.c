@@ -6,6 +6,7 @@
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/leftovers.h"
 #include "daemon/store/merge/merger.h"
+#include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/spill/spilled.h"
 #include "daemon/store/state/options.h"
 #include "daemon/store/state/state.h"
@@ -125,7 +126,9 @@ static enum status open_all(struct store *store, struct error *err)
 	}
 	if (status == STATUS_OK) {
 		atomic_store(&store->current, snapshot);
-		status = open_releases(store, snapshot, err);
+		status = table_counts_give(&store->table_counts, snapshot);
+		status = status == STATUS_OK ? open_releases(store, snapshot, err)
+					     : error_set(err, status, "open the tables");
 	}
 	if (status == STATUS_OK) {
 		status = janitor_start(store, &store->janitor);
@@ -186,6 +189,7 @@ enum status store_open(const struct store_options *options, struct store **out, 
 	lock_init(&store->load_lock);
 	lock_init(&store->tensor_lock);
 	lock_init(&store->pin_lock);
+	link_init(&store->table_counts);
 	bell_init(&store->merge_bell);
 	bell_init(&store->index_bell);
 	enum status status;

@@ -1,19 +1,48 @@
 /* service.h - what methods use: the store, and the figures of the process.
  *
- * main makes one for the process and hands it down. Methods change only the fetch counters of it.
+ * main makes one for the process and hands it down. Methods change only the counters of it.
  *
- * Threads: the counters are atomic; the rest is constant while methods run.
+ * Threads: the counters are atomic, and most are kept by thread; the rest is constant while methods
+ * run.
  */
 #ifndef DAEMON_METHOD_CALL_SERVICE_H
 #define DAEMON_METHOD_CALL_SERVICE_H
 
 #include "daemon/store/read/lookup.h"
+#include "daemon/store/system/slot.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 
 struct access;
 struct wire_writer;
+
+/* What methods count, for the threads of one slot. Figures of two slots share no line of the cache. */
+struct service_slot {
+	_Atomic uint64_t fetch_counts[WHY_COUNT];
+	struct histogram fetch_keys;        /* of a request; in keys */
+	struct histogram fetch_reply_bytes; /* in SERVICE_REPLY_BYTES */
+	struct histogram compared_rows;     /* of a retrieve; in SERVICE_COMPARED_ROWS */
+	_Atomic uint64_t retrieves_exact;
+	_Atomic uint64_t retrieves_approximate;
+	uint8_t apart[SLOT_LINE_BYTES];
+};
+
+enum {
+	SERVICE_REPLY_BYTES = 100,  /* 100 bytes to 100 MB */
+	SERVICE_COMPARED_ROWS = 10, /* 10 to 10M rows */
+};
+
+/* The figures of all slots together. */
+struct service_figures {
+	uint64_t fetch_counts[WHY_COUNT];
+	struct histogram_figures fetch_keys;
+	struct histogram_figures fetch_reply_bytes;
+	struct histogram_figures compared_rows;
+	uint64_t retrieves_exact;
+	uint64_t retrieves_approximate;
+	struct histogram_figures seal_times; /* in HISTOGRAM_LONG_NS */
+};
 
 struct service {
 	struct store *store;   /* borrowed */
@@ -28,7 +57,13 @@ struct service {
 	 * nothing if `writer` is NULL. */
 	size_t (*net_stats)(void *arg, struct wire_writer *writer);
 	void *net_stats_arg;
-	_Atomic uint64_t fetch_counts[WHY_COUNT];
+	struct histogram seal_times; /* of good seals; any thread */
+	struct service_slot slots[SLOT_COUNT];
 };
+
+void service_figures(const struct service *service, struct service_figures *out);
+
+/* The word of schema/PROTOCOL.md for the result of a look-up. */
+const char *service_why_name(enum why why);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "daemon/store/admin/janitor.h"
 #include "daemon/store/catalog/current.h"
+#include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/spill/spilled.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/tensor/tensor.h"
@@ -104,7 +105,8 @@ enum status change_commit(struct store *store, struct snapshot *next, struct cat
 			"a change of the catalog could not be written; nothing changes until a restart");
 	}
 	struct janitor_job *job = calloc(1, sizeof *job);
-	if (job == NULL) {
+	if (job == NULL || table_counts_give(&store->table_counts, next) != STATUS_OK) {
+		free(job);
 		snapshot_drop(next);
 		return error_set(err, STATUS_NO_MEMORY, "change of the catalog");
 	}

@@ -2,6 +2,7 @@
 #include "daemon/store/load/load.h"
 
 #include "daemon/store/load/load_ended.h"
+#include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/spill/load_chunk.h"
 #include "daemon/store/spill/spilled.h"
 #include "daemon/store/state/reader.h"
@@ -163,6 +164,17 @@ static enum status check_repeated(const struct load *load, const struct load_chu
 				 chunk->chunk, load->name.text);
 }
 
+static void count_rows(struct store *store, const struct base_owner *owner, uint64_t rows)
+{
+	const struct snapshot *snapshot = snapshot_begin(store);
+	const struct table *table =
+		release_find(snapshot_find(snapshot, owner->release), owner->table);
+	if (table != NULL) {
+		table_counts_wrote(table->counts, WRITE_KIND_LOAD, rows);
+	}
+	snapshot_end(store);
+}
+
 /* Adds the next chunk of a load; the load begins with its first one. */
 static enum status add_chunk(struct store *store, const struct base_owner *owner,
 	const struct load_chunk *chunk, struct load **load, struct error *err)
@@ -180,6 +192,9 @@ static enum status add_chunk(struct store *store, const struct base_owner *owner
 	if (status != STATUS_OK && begins) {
 		/* A load that has no chunk yet must not keep a seal from beginning. */
 		(void)load_forget(store, *load, NULL);
+	}
+	if (status == STATUS_OK) {
+		count_rows(store, owner, chunk->batch.keys.count);
 	}
 	return status;
 }

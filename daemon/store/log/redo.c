@@ -40,8 +40,7 @@ struct redo {
 	_Atomic uint64_t files;
 	_Atomic uint64_t all_bytes;
 	_Atomic uint64_t bytes_written;
-	_Atomic uint64_t syncs;
-	_Atomic uint64_t sync_ns;
+	struct histogram sync_times; /* of who appends and syncs, one thread at a time */
 	_Atomic uint64_t sync_ns_max;
 	_Atomic uint64_t sync_ns_last;
 };
@@ -359,8 +358,7 @@ enum status redo_sync(struct redo *redo, struct error *err)
 	const uint64_t ns = clock_monotonic_ns() - began;
 	assert(redo->synced <= redo->next_sequence); /* what is synced stays so */
 	redo->synced = redo->next_sequence;
-	atomic_fetch_add(&redo->syncs, 1);
-	atomic_fetch_add(&redo->sync_ns, ns);
+	histogram_add(&redo->sync_times, ns, HISTOGRAM_SHORT_NS);
 	atomic_store(&redo->sync_ns_last, ns);
 	if (ns > atomic_load(&redo->sync_ns_max)) {
 		atomic_store(&redo->sync_ns_max, ns);
@@ -481,12 +479,13 @@ uint64_t redo_bytes(const struct redo *redo)
 
 void redo_figures(const struct redo *redo, struct redo_figures *out)
 {
+	struct histogram_figures times = {0};
+	histogram_read(&redo->sync_times, &times);
 	*out = (struct redo_figures){
 		.files = atomic_load(&redo->files),
 		.bytes = atomic_load(&redo->all_bytes),
 		.bytes_written = atomic_load(&redo->bytes_written),
-		.syncs = atomic_load(&redo->syncs),
-		.sync_ns = atomic_load(&redo->sync_ns),
+		.sync_times = times,
 		.sync_ns_max = atomic_load(&redo->sync_ns_max),
 		.sync_ns_last = atomic_load(&redo->sync_ns_last),
 	};

@@ -16,6 +16,7 @@
 #define DAEMON_STORE_LOG_REDO_H
 
 #include "daemon/store/log/frame.h"
+#include "daemon/store/system/histogram.h"
 #include "schema/status.h"
 
 #include <stdatomic.h>
@@ -91,11 +92,10 @@ uint64_t redo_bytes(const struct redo *redo);
 
 struct redo_figures {
 	uint64_t files;
-	uint64_t bytes;         /* of all files */
-	uint64_t bytes_written; /* since the start */
-	uint64_t syncs;
-	uint64_t sync_ns;     /* of all together */
-	uint64_t sync_ns_max; /* the longest */
+	uint64_t bytes;                      /* of all files */
+	uint64_t bytes_written;              /* since the start */
+	struct histogram_figures sync_times; /* in HISTOGRAM_SHORT_NS */
+	uint64_t sync_ns_max;                /* the longest */
 	uint64_t sync_ns_last;
 };
 void redo_figures(const struct redo *redo, struct redo_figures *out);

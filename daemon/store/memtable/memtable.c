@@ -271,13 +271,14 @@ enum status memtable_put(struct memtable *memtable, const struct memtable_change
 	return STATUS_OK;
 }
 
-void memtable_count_log(struct memtable *memtable, uint64_t bytes)
+void memtable_count_log(struct memtable *memtable, uint64_t bytes, int64_t clock_ms)
 {
 	struct generation *active = active_of(memtable);
 	assert(active != NULL); /* the frame's rows are in it */
 	assert(bytes > 0);
 	active->log_bytes += bytes;
 	atomic_fetch_add_explicit(&active->usage->log_bytes, bytes, memory_order_relaxed);
+	atomic_store_explicit(&memtable->written_ms, clock_ms, memory_order_relaxed);
 }
 
 void memtable_undo(struct memtable *memtable, uint64_t hash, const uint8_t *key, size_t key_len,

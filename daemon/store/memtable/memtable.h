@@ -61,7 +61,9 @@ struct memtable_usage {
 struct memtable {
 	_Atomic(struct generation *) active; /* NULL: nothing was written since the last freeze */
 	_Atomic(struct generation *) frozen; /* NULL: nothing waits for a merge */
-	unsigned refs;                       /* tables that hold it; guarded by the admin lock */
+	_Atomic int64_t
+		written_ms; /* clock of the newest write since the start, or in the log; 0: none */
+	unsigned refs;      /* tables that hold it; guarded by the admin lock */
 };
 
 /* NULL: no memory. */
@@ -158,8 +160,8 @@ struct memtable_change {
 enum status memtable_put(struct memtable *memtable, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row);
 
-/* Counts the bytes of a frame whose rows were put. */
-void memtable_count_log(struct memtable *memtable, uint64_t bytes);
+/* Counts the bytes of a frame whose rows were put; clock_ms: the frame's. */
+void memtable_count_log(struct memtable *memtable, uint64_t bytes, int64_t clock_ms);
 
 /* Takes back a key's versions that are above `visible`. */
 void memtable_undo(struct memtable *memtable, uint64_t hash, const uint8_t *key, size_t key_len,

@@ -57,6 +57,7 @@ struct merger {
 	struct merge_result result; /* of the last merge, as the next */
 	struct error outcome;
 	_Atomic uint64_t merges;
+	struct histogram times; /* of good merges */
 	_Atomic uint64_t failed;
 	_Atomic uint64_t bytes;
 	_Atomic uint64_t last_ms;
@@ -312,6 +313,7 @@ static void run_merge(struct merger *merger, bool asked)
 	merger->kept_bytes = kept_bytes(merger);
 	if (err.status == STATUS_OK) {
 		atomic_fetch_add(&merger->merges, 1);
+		histogram_add(&merger->times, now_ns - began_ns, HISTOGRAM_LONG_NS);
 		merger->retry_ms = RETRY_MS;
 		merger->go_on_at = UINT_MAX;
 	} else if (!atomic_load(&merger->store->stop)) {
@@ -485,6 +487,7 @@ enum status store_merge(struct store *store, const struct stop *stop, struct mer
 void merger_figures(struct merger *merger, struct write_figures *out)
 {
 	out->merges = atomic_load(&merger->merges);
+	histogram_read(&merger->times, &out->merge_times);
 	out->merges_failed = atomic_load(&merger->failed);
 	out->merge_bytes = atomic_load(&merger->bytes);
 	out->merge_ms = atomic_load(&merger->last_ms);

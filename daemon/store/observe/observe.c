@@ -2,6 +2,7 @@
 #include "daemon/store/observe/observe.h"
 #include "daemon/store/observe/fold.h"
 #include "daemon/store/snapshot/layer.h"
+#include "daemon/store/state/reader.h"
 #include "daemon/store/write/apply.h"
 #include "schema/times.h"
 
@@ -231,6 +232,24 @@ static enum status prepare(struct observe *observe, struct apply *apply, struct 
 	return status;
 }
 
+/* Counts the samples for the tables of their layer. */
+static void count_samples(struct store *store, const struct observe *observe,
+	const struct name *release_id)
+{
+	const struct snapshot *snapshot = snapshot_begin(store);
+	const struct release *release = NULL;
+	(void)snapshot_release(snapshot, release_id->text, &release, NULL);
+	for (size_t i = 0; release != NULL && i < release->table_count; i++) {
+		struct table_counts *counts = release->tables[i]->counts;
+		if (counts != NULL && layer_has(release->tables[i], observe->given->layer)) {
+			counter_add(&counts->samples[TABLE_SAMPLES_COUNTED],
+				observe->samples.count);
+			counter_add(&counts->samples[TABLE_SAMPLES_REPEATED], observe->skipped);
+		}
+	}
+	snapshot_end(store);
+}
+
 enum status store_observe(struct store *store, const struct observation *samples,
 	struct observe_result *out, struct write_ticket **ticket, struct error *err)
 {
@@ -245,6 +264,7 @@ enum status store_observe(struct store *store, const struct observation *samples
 	if (status != STATUS_OK) {
 		return status;
 	}
+	apply.write = WRITE_KIND_OBSERVE;
 	struct observe observe;
 	memset(&observe, 0, sizeof observe);
 	observe.given = samples;
@@ -255,6 +275,7 @@ enum status store_observe(struct store *store, const struct observation *samples
 		assert(folds > 0 || observe.samples.count == 0); /* a layer has tables */
 		out->write.count = observe.samples.count;
 		out->next = observe.position.to.next;
+		count_samples(store, &observe, &out->write.release);
 	}
 	for (size_t i = 0; i < folds; i++) {
 		fold_fini(&observe.folds[i]);

@@ -119,7 +119,8 @@ enum status replay_frame(const struct snapshot *snapshot, struct memtable_usage 
 		if (status != STATUS_OK) {
 			return status;
 		}
-		memtable_count_log(table->memtable, frame_part_log_bytes(&part, first));
+		memtable_count_log(table->memtable, frame_part_log_bytes(&part, first),
+			head->clock_ms);
 	}
 	return STATUS_OK;
 }

@@ -5,6 +5,7 @@
 #include "daemon/store/index/index.h"
 #include "daemon/store/log/positions.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/table_counts.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -123,6 +124,7 @@ struct table *table_renew(const struct table *from)
 	table->merged_to = from->merged_to;
 	table->memtable = from->memtable;
 	table->memtable->refs++;
+	table->counts = table_counts_share(from->counts);
 	table->refs = 1;
 	return table;
 }
@@ -156,6 +158,7 @@ void table_drop(struct table *table)
 	free(table->ended);
 	free(table->default_row);
 	memtable_drop(table->memtable);
+	table_counts_drop(table->counts);
 	free(table);
 }
 

@@ -29,6 +29,7 @@ struct memtable;
 struct positions;
 struct tensor;
 struct index;
+struct table_counts;
 
 /* A bulk load that has ended: its sender has said that it is whole. */
 struct ended_load {
@@ -52,6 +53,7 @@ struct table {
 	struct ended_load *ended; /* owned; while the release is open */
 	/* owned; NULL: the spec says zeros or none, or a mean that a seal has not found yet */
 	struct default_row *default_row;
+	struct table_counts *counts; /* shared by the tables of this name of a store */
 	/* From `index` on a table changes; a pinned reader has a copy of what is before (reader.c). */
 	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
 	/* The indexer's, guarded by the admin lock; the table that a merge makes takes both over. */

@@ -24,6 +24,7 @@
 #include "daemon/store/system/bell.h"
 #include "daemon/store/system/lock.h"
 #include "daemon/store/system/stop.h"
+#include "schema/link.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -51,6 +52,7 @@ struct store {
 	_Atomic(struct snapshot *) current; /* owned */
 	_Atomic uint64_t visible;     /* the newest sequence of the log that is acknowledged */
 	struct memtable_usage usage;  /* of all memtables */
+	struct link table_counts;     /* of all tables, a link a name; guarded by admin_lock */
 	struct janitor *janitor;      /* owned */
 	struct writer *writer;        /* owned */
 	struct merger *merger;        /* owned */

@@ -176,7 +176,7 @@ static enum status link_all(struct apply *apply, struct error *err)
 		return STATUS_OK;
 	}
 	assert(ticket->head.sequence == writer->next_sequence);
-	writer_count_frame(apply->release, ticket->data, &ticket->head);
+	writer_count_frame(apply->release, ticket->data, &ticket->head, apply->write);
 	writer->next_sequence++;
 	return STATUS_OK;
 }

@@ -21,6 +21,7 @@ struct apply {
 	struct writer *writer;         /* borrowed, as the next */
 	const struct release *release; /* of the snapshot */
 	int64_t now_ms;                /* the request's clock */
+	enum write_kind write;         /* which figure counts its rows */
 	struct write_part parts[LIMIT_PARTS];
 	size_t part_count; /* parts that are set; apply_end frees them */
 	/* The position that is raised together with the parts; NULL: none. */

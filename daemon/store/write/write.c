@@ -1,9 +1,13 @@
 /* write.c - applies a put or a delete: all parts checked, then one frame and its versions. */
 #include "daemon/store/write/write.h"
 #include "daemon/store/write/apply.h"
+#include "daemon/store/write/fullness.h"
 
 #include <assert.h>
 #include <stddef.h>
+
+/* With more that is not durable yet, who has written most waits, so that others need not. */
+enum { CROWDED_BYTES = 8 << 20 };
 
 static enum status prepare_parts(struct apply *apply, enum frame_kind kind,
 	const struct row_write *write, struct error *err)
@@ -44,6 +48,7 @@ static enum status apply_write(struct store *store, enum frame_kind kind,
 	if (status != STATUS_OK) {
 		return status;
 	}
+	apply.write = kind == FRAME_PUT ? WRITE_KIND_PUT : WRITE_KIND_DELETE;
 	status = prepare_parts(&apply, kind, write, err);
 	return apply_end(&apply, status, out, ticket, err);
 }
@@ -58,4 +63,12 @@ enum status store_delete(struct store *store, const struct row_write *which,
 	struct write_result *out, struct write_ticket **ticket, struct error *err)
 {
 	return apply_write(store, FRAME_DELETE, which, out, ticket, err);
+}
+
+bool store_write_is_crowded(struct store *store)
+{
+	const struct writer *writer = store->writer;
+	return fullness_of(store) >= FULLNESS_CROWDED ||
+	       atomic_load(&writer->waiting_bytes) + atomic_load(&writer->committing_bytes) >
+		       CROWDED_BYTES;
 }

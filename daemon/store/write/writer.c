@@ -21,8 +21,6 @@ enum {
 	 * be committed no sooner. So as much waits at most, and one write (LIMIT_WRITE_BYTES). As
 	 * much again is being committed. */
 	WAITING_BYTES_MAX = 32 << 20,
-	/* With more that is not durable yet, who has written most waits, so that others need not. */
-	CROWDED_BYTES = 8 << 20,
 	/* So long after a bound was reached writers no longer wait for a merge, and are told BUSY. */
 	FULL_WAIT_MS = 5000,
 	/* A table that cannot be merged keeps log files. When they have so many times log_bytes,
@@ -80,7 +78,9 @@ static enum status write_group(struct writer *writer, struct write_ticket *ticke
 	struct error *err)
 {
 	size_t count = 0;
+	size_t requests = 0;
 	for (struct write_ticket *at = tickets; at != NULL; at = at->next) {
+		requests++;
 		if (at->head.bytes == 0) {
 			continue;
 		}
@@ -100,6 +100,7 @@ static enum status write_group(struct writer *writer, struct write_ticket *ticke
 	}
 	assert(count <= writer->frames_capacity);
 	atomic_fetch_add(&writer->commits, 1);
+	histogram_add(&writer->group_requests, requests, 1);
 	enum status status = redo_append(writer->redo, writer->frames, count, err);
 	if (status == STATUS_OK && writer->store->options.write.durability == DURABILITY_SYNC) {
 		status = redo_sync(writer->redo, err);
@@ -261,16 +262,6 @@ static void *commit_main(void *arg)
 	return NULL;
 }
 
-/* ---- for others ---- */
-
-bool store_write_is_crowded(struct store *store)
-{
-	const struct writer *writer = store->writer;
-	return fullness_of(store) >= FULLNESS_CROWDED ||
-	       atomic_load(&writer->waiting_bytes) + atomic_load(&writer->committing_bytes) >
-		       CROWDED_BYTES;
-}
-
 /* ---- for write.c ---- */
 
 /* A table that is damaged and so cannot be merged must not fill the disk with log files. */
@@ -292,6 +283,9 @@ static enum status wait_for_room(struct writer *writer, const struct stop *stop,
 	enum status status = STATUS_OK;
 	assert(!lock_is_held(&writer->apply_lock));
 	const struct timespec pause = {.tv_nsec = FULL_PAUSE_NS};
+	if (fullness_of(writer->store) >= FULLNESS_WAIT) {
+		atomic_fetch_add(&writer->room_waits, 1);
+	}
 	while (fullness_of(writer->store) >= FULLNESS_WAIT) {
 		const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
 		uint64_t since_ms = 0;

@@ -17,6 +17,7 @@
 #include "daemon/store/log/frame.h"
 #include "daemon/store/log/redo.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/lock.h"
 #include "daemon/store/write/write.h"
@@ -60,8 +61,10 @@ struct writer {
 	atomic_bool disk_full;          /* the last group did not fit */
 	_Atomic uint64_t full_since_ms; /* 0: there is room */
 	_Atomic uint64_t commits;
-	struct write_clock clock;  /* of the frames; the commit thread's */
-	struct redo_frame *frames; /* owned; the commit thread's */
+	struct histogram group_requests; /* of each commit; the commit thread's */
+	_Atomic uint64_t room_waits;     /* writes that waited until a bound left room */
+	struct write_clock clock;        /* of the frames; the commit thread's */
+	struct redo_frame *frames;       /* owned; the commit thread's */
 	size_t frames_capacity;
 };
 
@@ -97,9 +100,9 @@ void writer_finish(struct writer *writer, struct write_ticket *tickets, const st
 
 /* ---- frames that were applied (writer_undo.c) ---- */
 
-/* Counts the bytes of a frame that was linked, for each of its tables. */
+/* Counts rows and bytes of a frame that was linked, for each of its tables. */
 void writer_count_frame(const struct release *release, const uint8_t *data,
-	const struct frame_head *head);
+	const struct frame_head *head, enum write_kind write);
 /* Both take versions above `visible` back: of the rows of one frame, or of a list of them. The caller
  * keeps everybody from applying: it holds apply_lock, or halts. */
 void writer_undo_frame(const struct release *release, const struct write_ticket *ticket,

@@ -10,7 +10,7 @@
 #include <assert.h>
 
 void writer_count_frame(const struct release *release, const uint8_t *data,
-	const struct frame_head *head)
+	const struct frame_head *head, enum write_kind write)
 {
 	struct frame_part part;
 	size_t at = 0;
@@ -18,7 +18,9 @@ void writer_count_frame(const struct release *release, const uint8_t *data,
 		if (frame_is_of_table(part.kind)) {
 			const struct table *table = release_find(release, part.table);
 			assert(table != NULL); /* the frame was made for this release */
-			memtable_count_log(table->memtable, frame_part_log_bytes(&part, first));
+			memtable_count_log(table->memtable, frame_part_log_bytes(&part, first),
+				head->clock_ms);
+			table_counts_wrote(table->counts, write, part.rows);
 		}
 	}
 }

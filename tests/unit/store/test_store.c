@@ -79,7 +79,11 @@ static void a_new_folder_is_empty(void **state)
 	struct store_figures figures;
 	store_figures(scratch->store, &figures);
 	/* But for the first file of its log. */
-	const struct store_figures none = {.write = {.log_files = 1, .log_bytes = 64}};
+	const struct store_figures none = {.write = {.log_files = 1,
+						   .log_bytes = 64,
+						   .pending_limit = 512 << 20,
+						   .memtable_rows_limit = 1500000,
+						   .memtable_bytes_limit = 1 << 30}};
 	assert_memory_equal(&figures, &none, sizeof none);
 	assert_string_equal(store_folder(scratch->store), scratch->data);
 	assert_string_equal(live(scratch).text, "");

@@ -1,8 +1,8 @@
 /* counter.h - a figure that only one thread adds to, and that any thread may read.
  *
  * So adding needs no locked instruction. */
-#ifndef DAEMON_NET_COUNTER_H
-#define DAEMON_NET_COUNTER_H
+#ifndef DAEMON_STORE_SYSTEM_COUNTER_H
+#define DAEMON_STORE_SYSTEM_COUNTER_H
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -1,0 +1,70 @@
+/* net_figures.h - what the loops, lanes and acceptors of a server have counted, added up.
+ *
+ * Threads: any, while the sources live. The figures of different threads are not of the same moment.
+ */
+#ifndef DAEMON_NET_NET_FIGURES_H
+#define DAEMON_NET_NET_FIGURES_H
+
+#include "daemon/net/lane.h"
+#include "daemon/store/system/histogram.h"
+#include "schema/status.h"
+
+#include <stdint.h>
+
+struct acceptor;
+struct loop;
+struct net;
+
+/* All borrowed. */
+struct stats_sources {
+	struct net *net;
+	const struct loop *loops;
+	const struct acceptor *acceptors;
+	unsigned loop_count;
+	unsigned acceptor_count;
+};
+
+struct method_figures {
+	uint64_t codes[STATUS_COUNT];
+	uint64_t away; /* calls that are in lanes now */
+	/* From the last byte of a request to the last byte of its reply; in HISTOGRAM_SHORT_NS. */
+	struct histogram_figures times;
+};
+
+/* Of all loops together. `method` is an index of method_table; method_count stands for requests that
+ * name no method that there is. */
+void net_figures_method(const struct stats_sources *from, size_t method,
+	struct method_figures *out);
+
+struct lane_figures {
+	const char *name;
+	uint64_t waiting;               /* requests, now */
+	struct histogram_figures waits; /* how long requests have waited; in HISTOGRAM_SHORT_NS */
+};
+void net_figures_lane(const struct stats_sources *from, enum lane_number number,
+	struct lane_figures *out);
+
+enum transport { TRANSPORT_UNIX, TRANSPORT_TCP, TRANSPORT_COUNT };
+
+struct net_figures {
+	uint64_t open[TRANSPORT_COUNT]; /* connections, now */
+	uint64_t accepted[TRANSPORT_COUNT];
+	uint64_t refused[TRANSPORT_COUNT];
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t requests_bytes; /* that requests hold, and may; then replies, the same */
+	uint64_t requests_limit;
+	uint64_t replies_bytes;
+	uint64_t replies_limit;
+	uint64_t waiting;      /* connections that wait for memory of requests, now */
+	uint64_t read_stopped; /* how often a connection was not read for a while */
+	uint64_t replies_full; /* requests that were BUSY, since replies fill their memory */
+	uint64_t lanes_full;   /* requests that were BUSY, since too many waited */
+	uint64_t writes_held;  /* writes that waited for those of other users */
+};
+void net_figures(const struct stats_sources *from, struct net_figures *out);
+
+/* The word for a transport: unix, tcp. */
+const char *transport_name(enum transport transport);
+
+#endif
