@@ -6,6 +6,7 @@
 #include "daemon/method/call/service.h"
 #include "daemon/net/server.h"
 #include "daemon/notify.h"
+#include "daemon/process_http.h"
 #include "daemon/store/state/options.h"
 #include "daemon/store/store.h"
 #include "daemon/store/system/clock.h"
@@ -46,6 +47,7 @@ struct process {
 	struct server *server;
 	struct service service;
 	struct access access;
+	struct process_http http;
 	uint64_t watchdog_ms;
 	bool stopping;
 };
@@ -143,8 +145,9 @@ static void close_handles(struct process *process)
 
 static void on_stopped(void *arg)
 {
-	const struct process *process = arg;
+	struct process *process = arg;
 	assert(process->stopping);
+	process_http_stop(&process->http);
 	close_handles(arg);
 }
 
@@ -167,6 +170,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	process->stopping = true;
 	journal_event(JOURNAL_INFO, "event=stopping signal=%d", number);
 	notify_stopping();
+	process_http_drain(&process->http);
 	store_interrupt(process->store);
 	uv_timer_start(&process->force, on_force,
 		process->settings->stop_grace_ms + PROCESS_FORCE_MS, 0);
@@ -241,6 +245,11 @@ static enum status parse_addresses(const struct settings *settings, struct addre
 	return STATUS_OK;
 }
 
+static void on_nothing(void *arg)
+{
+	(void)arg;
+}
+
 /* Does the cheap checks first. Takes the lock of the data folder before it opens the sockets, so
  * that a second daemon is told that the folder is in use. */
 static enum status start(struct process *process, struct error *err)
@@ -274,13 +283,25 @@ static enum status start(struct process *process, struct error *err)
 	if (status == STATUS_OK) {
 		status = open_listeners(process, addresses, err);
 	}
+	if (status == STATUS_OK) {
+		status = process_http_listen(&process->http, settings, -1, err);
+	}
 	if (status != STATUS_OK) {
 		return status;
 	}
 	process->service.store = process->store;
 	process->service.access = &process->access;
 	show_addresses(process);
-	return start_server(process, err);
+	status = start_server(process, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = process_http_start(&process->http, settings, &process->service, process->server,
+		err);
+	if (status != STATUS_OK) {
+		server_stop(process->server, on_nothing, NULL);
+	}
+	return status;
 }
 
 /* Blocks or unblocks the signals that end the daemon. They wait until it can end in order. */
@@ -314,12 +335,17 @@ static void announce(const struct process *process)
 	for (unsigned i = 0; i < process->listener_count; i++) {
 		journal_event(JOURNAL_INFO, "event=listening address=%s", process->listen[i]);
 	}
+	if (process->http.listener.fd >= 0) {
+		journal_event(JOURNAL_INFO, "event=listening http=%s",
+			process->http.listener.address.text);
+	}
 	notify_ready();
 }
 
 /* Ends what was started. If anything is left open, that is a mistake of ours. */
 static int finish(struct process *process)
 {
+	process_http_stop(&process->http);
 	bool clean = server_close(process->server) == STATUS_OK;
 	clean = uv_loop_close(&process->uv) == 0 && clean;
 	close_sockets(process);
@@ -360,6 +386,7 @@ int process_run(const struct settings *settings)
 {
 	struct process process = {
 		.settings = settings,
+		.http.listener.fd = -1,
 		.service =
 			{
 				.version = REPSTORE_VERSION,

@@ -36,8 +36,8 @@ static void print_version(void)
 		(void)printf("%s %s %u", i > 0 ? "," : "", store_formats[i].name,
 			store_formats[i].version);
 	}
-	(void)printf("\nbuild %s, systemd %s\n", REPSTORE_BUILD,
-		REPSTORE_HAVE_SYSTEMD ? "yes" : "no");
+	(void)printf("\nbuild %s, systemd %s, http %s\n", REPSTORE_BUILD,
+		REPSTORE_HAVE_SYSTEMD ? "yes" : "no", REPSTORE_HAVE_HTTP ? "yes" : "no");
 }
 
 int main(int argc, char **argv)

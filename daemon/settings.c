@@ -115,6 +115,11 @@ static const struct setting settings_table[] = {
 		0, ROLE_PUBLISH, 0},
 	{"access", "admin", "--admin", "WHO", "who may do everything", setting_access, 0,
 		ROLE_ADMIN, 0},
+	{"http", "listen", "--http", "ADDRESS", "metrics and health: unix:PATH or tcp:HOST:PORT",
+		setting_text, AT(http_listen), 0, 0},
+	{"http", "expose", NULL, NULL, NULL, setting_expose, AT(http_exposes_metrics), 0, 0},
+	{"http", "socket_mode", NULL, NULL, NULL, setting_mode, AT(http_socket_mode), 0, 0777},
+	{"http", "ready_resident", NULL, NULL, NULL, setting_count, AT(ready_resident), 0, 100},
 };
 static const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 
@@ -163,6 +168,9 @@ void settings_init(struct settings *settings)
 		.request_timeout_ms = 30 * 1000,
 		.stop_grace_ms = 3 * 1000,
 		.access_is_default = SETTINGS_ROLES,
+		.http_listen = "none",
+		.http_socket_mode = 0660,
+		.ready_resident = 90,
 	};
 	access_rules_init(&settings->access);
 	settings->listen_count = 1;

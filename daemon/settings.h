@@ -62,6 +62,10 @@ struct settings {
 	unsigned spin_us;
 	struct access_rules access;
 	unsigned access_is_default; /* roles whose next entry replaces those that are there */
+	char http_listen[SETTINGS_TEXT_BYTES]; /* "none": there is no port for HTTP */
+	bool http_exposes_metrics;             /* expose: false is none */
+	unsigned http_socket_mode;
+	unsigned ready_resident; /* percent */
 };
 
 enum settings_wish { SETTINGS_RUN, SETTINGS_HELP, SETTINGS_VERSION };

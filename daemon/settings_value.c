@@ -161,16 +161,31 @@ enum status setting_count(const struct setting *setting, struct settings *settin
 	return set_unsigned(setting, settings, value, 10, err);
 }
 
+/* Reads one of two words into bool. */
+static enum status set_word(const struct setting *setting, struct settings *settings,
+	const char *value, const char *const words[2], struct error *err)
+{
+	const bool is_second = strcmp(value, words[1]) == 0;
+	if (!is_second && strcmp(value, words[0]) != 0) {
+		return error_set(err, STATUS_BAD_REQUEST, "'%s' given, %s or %s allowed", value,
+			words[0], words[1]);
+	}
+	memcpy(field_of(setting, settings, sizeof is_second), &is_second, sizeof is_second);
+	return STATUS_OK;
+}
+
 enum status setting_durability(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err)
 {
-	const bool periodic = strcmp(value, "periodic") == 0;
-	if (!periodic && strcmp(value, "sync") != 0) {
-		return error_set(err, STATUS_BAD_REQUEST, "'%s' given, sync or periodic allowed",
-			value);
-	}
-	memcpy(field_of(setting, settings, sizeof periodic), &periodic, sizeof periodic);
-	return STATUS_OK;
+	static const char *const words[2] = {"sync", "periodic"};
+	return set_word(setting, settings, value, words, err);
+}
+
+enum status setting_expose(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err)
+{
+	static const char *const words[2] = {"none", "metrics"};
+	return set_word(setting, settings, value, words, err);
 }
 
 enum status setting_mode(const struct setting *setting, struct settings *settings,

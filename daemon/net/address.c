@@ -132,8 +132,9 @@ static enum status parse_tcp(const char *text, const char *host_port, struct add
 	}
 	/* The family is still unset if the host is a name other than localhost. Names are refused
 	 * wherever they lead. */
-	if (address.socket.any.sa_family == AF_UNSPEC || !is_loopback(&address)) {
-		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': %s", text, why_loopback);
+	if (address.socket.any.sa_family == AF_UNSPEC) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"listen '%s': '%s' is no address, and names are not looked up", text, host);
 	}
 	print(&address);
 	*out = address;
@@ -154,7 +155,7 @@ static bool has_scheme(const char *text)
 	return has_port || (at > text && *at == ':');
 }
 
-enum status address_parse(const char *text, struct address *out, struct error *err)
+enum status address_parse_anywhere(const char *text, struct address *out, struct error *err)
 {
 	if (strncmp(text, "unix:", 5) == 0) {
 		return parse_unix(text, text + 5, out, err);
@@ -169,7 +170,26 @@ enum status address_parse(const char *text, struct address *out, struct error *e
 	return parse_unix(text, text, out, err);
 }
 
-enum status address_of_socket(int fd, struct address *out, struct error *err)
+bool address_is_local(const struct address *address)
+{
+	return address->socket.any.sa_family == AF_UNIX || is_loopback(address);
+}
+
+enum status address_parse(const char *text, struct address *out, struct error *err)
+{
+	struct address address;
+	const enum status status = address_parse_anywhere(text, &address, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (!address_is_local(&address)) {
+		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': %s", text, why_loopback);
+	}
+	*out = address;
+	return STATUS_OK;
+}
+
+enum status address_of_socket_anywhere(int fd, struct address *out, struct error *err)
 {
 	int type = 0;
 	int listening = 0;
@@ -188,7 +208,18 @@ enum status address_of_socket(int fd, struct address *out, struct error *err)
 			"socket %d: a listening stream socket of Unix or TCP is expected", fd);
 	}
 	print(&address);
-	if (family != AF_UNIX && !is_loopback(&address)) {
+	*out = address;
+	return STATUS_OK;
+}
+
+enum status address_of_socket(int fd, struct address *out, struct error *err)
+{
+	struct address address;
+	const enum status status = address_of_socket_anywhere(fd, &address, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (!address_is_local(&address)) {
 		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': %s", address.text,
 			why_loopback);
 	}

@@ -11,6 +11,7 @@
 #include "schema/status.h"
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -34,9 +35,17 @@ struct address {
 /* Errors: BAD_REQUEST  err says which address is wrong, and why. */
 enum status address_parse(const char *text, struct address *out, struct error *err);
 
+/* The same for what may listen beyond loopback. */
+enum status address_parse_anywhere(const char *text, struct address *out, struct error *err);
+
+bool address_is_local(const struct address *address); /* Unix, or loopback */
+
 /* The address that a listening socket is bound to. If port 0 was asked for, it has the port that
  * the system chose.
  * Errors: IO; BAD_REQUEST  no listening stream socket of Unix or TCP, or not loopback. */
 enum status address_of_socket(int fd, struct address *out, struct error *err);
+
+/* The same for what may listen beyond loopback. */
+enum status address_of_socket_anywhere(int fd, struct address *out, struct error *err);
 
 #endif

@@ -115,7 +115,7 @@ static enum status open_at(struct listener *listener, mode_t mode, struct error 
 	if (listen(listener->fd, LISTENER_BACKLOG) != 0) {
 		return fail(&listener->address, "listen", err);
 	}
-	return address_of_socket(listener->fd, &listener->address, err);
+	return address_of_socket_anywhere(listener->fd, &listener->address, err);
 }
 
 enum status listener_open(const struct address *address, mode_t mode, struct listener *out,
@@ -134,8 +134,15 @@ enum status listener_open(const struct address *address, mode_t mode, struct lis
 
 enum status listener_adopt(int fd, struct listener *out, struct error *err)
 {
+	struct address address;
+	const enum status status = address_of_socket(fd, &address, err);
+	return status == STATUS_OK ? listener_adopt_anywhere(fd, out, err) : status;
+}
+
+enum status listener_adopt_anywhere(int fd, struct listener *out, struct error *err)
+{
 	struct listener listener = {.fd = fd};
-	enum status status = address_of_socket(fd, &listener.address, err);
+	enum status status = address_of_socket_anywhere(fd, &listener.address, err);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -28,6 +28,9 @@ enum status listener_open(const struct address *address, mode_t mode, struct lis
  * is still open and the caller's. Errors: those of address_of_socket. */
 enum status listener_adopt(int fd, struct listener *out, struct error *err);
 
+/* The same for what may listen beyond loopback. */
+enum status listener_adopt_anywhere(int fd, struct listener *out, struct error *err);
+
 /* Closes the socket, and unlinks the socket file if it is still the one that listener_open made. A
  * second call does nothing. */
 void listener_close(struct listener *listener);

@@ -70,8 +70,8 @@ static void on_loop_ended(uv_async_t *async)
 	if (server->on_stopped == NULL || atomic_load(&server->loops_ended) < server->loop_count) {
 		return;
 	}
+	server->on_stopped(server->on_stopped_arg); /* the figures of the loops are still there */
 	join_loops(server);
-	server->on_stopped(server->on_stopped_arg);
 }
 
 static enum status start_loops(struct server *server, const struct server_options *options)
@@ -282,6 +282,11 @@ void server_stop(struct server *server, void (*on_stopped)(void *arg), void *arg
 	for (unsigned i = 0; i < server->loop_count; i++) {
 		loop_stop(&server->loops[i]);
 	}
+}
+
+const struct stats_sources *server_stats(const struct server *server)
+{
+	return &server->stats;
 }
 
 bool server_is_alive(const struct server *server, uint64_t within_ms)

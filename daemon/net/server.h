@@ -21,6 +21,7 @@ enum {
 };
 
 struct server;
+struct stats_sources;
 
 struct server_options {
 	uv_loop_t *uv;              /* borrowed: connections are accepted here */
@@ -49,9 +50,12 @@ enum status server_open(const struct server_options *options, struct server **ou
 	struct error *err);
 
 /* Accepts no more connections. Requests in flight are answered if they end within the grace.
- * `on_stopped` is called once, on the caller's loop, when every connection is closed. A second call
- * does nothing. */
+ * `on_stopped` is called once, on the caller's loop, when every connection is closed; from then on nobody
+ * reads server_stats. A second call does nothing. */
 void server_stop(struct server *server, void (*on_stopped)(void *arg), void *arg);
+
+/* What the threads of the server have counted. It may be read until `on_stopped` has returned. */
+const struct stats_sources *server_stats(const struct server *server);
 
 /* Whether the loop of every worker has had a tick within the last `within_ms`. */
 bool server_is_alive(const struct server *server, uint64_t within_ms);

@@ -10,6 +10,8 @@
 #include "daemon/store/tensor/tensor.h"
 #include "daemon/store/write/writer.h"
 
+#include <sys/statvfs.h>
+
 static void write_figures(struct store *store, struct write_figures *out)
 {
 	struct redo_figures log;
@@ -73,6 +75,14 @@ void store_figures(struct store *store, struct store_figures *out)
 	}
 	snapshot_end(store);
 	*out = figures;
+}
+
+uint64_t store_free_bytes(const struct store *store)
+{
+	struct statvfs found;
+	return statvfs(store->folder, &found) == 0
+		       ? (uint64_t)found.f_bavail * (uint64_t)found.f_frsize
+		       : 0;
 }
 
 const char *store_index_state(struct store *store, const struct table *table)

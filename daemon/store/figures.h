@@ -36,6 +36,9 @@ struct store_figures {
 };
 void store_figures(struct store *store, struct store_figures *out);
 
+/* Bytes that the daemon's user may still write where the data folder is. It asks the file system. */
+uint64_t store_free_bytes(const struct store *store);
+
 /* Whether a table of the snapshot at hand has its index, in a word of schema/PROTOCOL.md
  * (`index_state` of table.list). */
 const char *store_index_state(struct store *store, const struct table *table);

@@ -18,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* How often it finds out how much of the segments is in memory. */
+enum { MEASURE_S = 30 };
+
 struct janitor {
 	struct store *store; /* borrowed */
 	pthread_t thread;
@@ -282,9 +285,9 @@ static void look_at_index(struct store *store, const struct table *table)
 	}
 }
 
-/* Checks the segments that are not checked yet and looks at the others. Jobs come in between, since a
- * check takes long. False: the janitor is to stop. */
-static bool walk_segments(struct janitor *janitor)
+/* Checks the segments that are not checked yet and looks at the others; `measures`: it also finds out how
+ * much of them is in memory. Jobs come in between, since a check takes long. False: the janitor is to stop. */
+static bool walk_segments(struct janitor *janitor, bool measures)
 {
 	struct walk walk = {0};
 	struct table *table;
@@ -303,6 +306,9 @@ static bool walk_segments(struct janitor *janitor)
 				store_call_refused(janitor->store, STORE_CALL_MINCORE);
 			}
 			damaged += state == BASE_DAMAGED;
+			if (measures) {
+				base_segment_measure(set, i);
+			}
 		}
 		let_go(janitor->store, table);
 	}
@@ -328,15 +334,18 @@ static void *run(void *arg)
 {
 	struct janitor *janitor = arg;
 	time_t looked = 0;
+	time_t measured = 0;
 	grace_register();
 	while (run_jobs(janitor)) {
 		struct timespec now;
 		(void)clock_gettime(CLOCK_MONOTONIC, &now);
 		if (now.tv_sec != looked) {
+			const bool measures = measured == 0 || now.tv_sec - measured >= MEASURE_S;
 			looked = now.tv_sec;
-			if (!walk_segments(janitor)) {
+			if (!walk_segments(janitor, measures)) {
 				continue;
 			}
+			measured = measures ? now.tv_sec : measured;
 		}
 		wait_a_second(janitor);
 	}

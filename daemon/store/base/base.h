@@ -88,8 +88,9 @@ enum base_segment_state {
 };
 
 struct base_segment {
-	struct segment view;         /* zero when its file could not be opened */
-	_Atomic unsigned char state; /* enum base_segment_state */
+	struct segment view;            /* zero when its file could not be opened */
+	_Atomic unsigned char state;    /* enum base_segment_state */
+	_Atomic uint64_t bytes_present; /* in memory, when base_segment_measure last looked */
 	const struct base_segment_info *info;
 	const uint8_t *data;
 	struct mapfault *watch;
@@ -146,6 +147,9 @@ void base_set_look(struct base_set *set);
  * system does not say which pages are in memory (errno has the reason), so none is ever AWAY;
  * NO_MEMORY. */
 enum status base_segment_look(struct base_set *set, size_t i);
+
+/* Looks how much of segment i is in memory. Whoever reads the figure waits for no system call. */
+void base_segment_measure(struct base_set *set, size_t i);
 
 /* Writes the name of a table's file of this number: base-<table>-<number>.mdb */
 void base_file_name(char *out, size_t size, uint64_t table, uint64_t number);

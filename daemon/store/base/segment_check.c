@@ -51,6 +51,8 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 		(void)madvise(start, len, MADV_SEQUENTIAL);
 		(void)madvise(start, len, MADV_POPULATE_READ);
 		(void)madvise(start, len, MADV_RANDOM);
+		atomic_store_explicit(&segment->bytes_present, segment->info->bytes,
+			memory_order_relaxed); /* until base_segment_measure looks */
 		if (state == BASE_UNCHECKED &&
 			XXH3_64bits(segment->data, segment->info->bytes) != segment->info->hash) {
 			atomic_store(&segment->state, BASE_DAMAGED);
@@ -64,26 +66,39 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 	return after == BASE_DAMAGED ? BASE_DAMAGED : BASE_READY;
 }
 
+/* Asks the system which pages are in memory; the caller frees *out. Errors: NO_MEMORY; UNSUPPORTED,
+ * with the reason in errno. */
+static enum status ask_pages(const struct base_segment *segment, unsigned char **out, size_t *pages)
+{
+	uint8_t *start;
+	size_t len;
+	page_range(segment, &start, &len);
+	*pages = len / page_size();
+	*out = malloc(*pages);
+	if (*out == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	if (mincore(start, len, *out) != 0) {
+		const int number = errno;
+		free(*out);
+		errno = number;
+		return STATUS_UNSUPPORTED;
+	}
+	return STATUS_OK;
+}
+
 enum status base_segment_look(struct base_set *set, size_t i)
 {
 	assert(i < set->segment_count);
 	struct base_segment *segment = &set->segments[i];
+	unsigned char *resident;
+	size_t pages;
 	if (base_segment_state(segment) != BASE_READY) {
 		return STATUS_OK;
 	}
-	uint8_t *start;
-	size_t len;
-	page_range(segment, &start, &len);
-	const size_t pages = len / page_size();
-	unsigned char *resident = malloc(pages);
-	if (resident == NULL) {
-		return STATUS_NO_MEMORY;
-	}
-	if (mincore(start, len, resident) != 0) {
-		const int number = errno;
-		free(resident);
-		errno = number;
-		return STATUS_UNSUPPORTED;
+	const enum status status = ask_pages(segment, &resident, &pages);
+	if (status != STATUS_OK) {
+		return status;
 	}
 	for (size_t page = 0; page < pages; page++) {
 		if ((resident[page] & 1) == 0) {
@@ -94,4 +109,24 @@ enum status base_segment_look(struct base_set *set, size_t i)
 	}
 	free(resident);
 	return STATUS_OK;
+}
+
+void base_segment_measure(struct base_set *set, size_t i)
+{
+	assert(i < set->segment_count);
+	struct base_segment *segment = &set->segments[i];
+	unsigned char *resident;
+	size_t pages;
+	if (segment->data == NULL || ask_pages(segment, &resident, &pages) != STATUS_OK) {
+		return;
+	}
+	uint64_t present = 0;
+	for (size_t page = 0; page < pages; page++) {
+		present += resident[page] & 1;
+	}
+	free(resident);
+	/* The first and the last page may be those of neighbours, too. */
+	const uint64_t bytes = present * page_size();
+	atomic_store_explicit(&segment->bytes_present,
+		bytes < segment->info->bytes ? bytes : segment->info->bytes, memory_order_relaxed);
 }

@@ -1,0 +1,191 @@
+/* http.c - the thread of the port; the one place that includes microhttpd.h. */
+#include "daemon/http/http.h"
+
+#include "config.h"
+
+#if REPSTORE_HAVE_HTTP
+
+#include "daemon/http/respond.h"
+#include "daemon/method/call/method.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+	HTTP_CONNECTIONS_MAX = 32,
+	HTTP_IDLE_S = 10,                 /* then a connection is closed */
+	HTTP_CONNECTION_BYTES = 16 << 10, /* of a request's line and headers */
+	HTTP_TICK_MS = 1000,              /* how often time-outs are looked at, at least */
+};
+
+struct http {
+	struct MHD_Daemon *daemon;
+	const struct http_sources *sources; /* borrowed */
+	bool is_tcp;
+	bool exposes_metrics;
+	int stop_fd; /* readable once the thread is to end; -1: there is none */
+	pthread_t thread;
+	bool has_thread;
+};
+
+/* ---- requests ---- */
+
+static enum MHD_Result send_response(struct MHD_Connection *connection, struct response *response)
+{
+	/* The body is freed by the library, which has it from here on. */
+	struct MHD_Response *reply = MHD_create_response_from_buffer(response->body.len,
+		response->body.data, MHD_RESPMEM_MUST_FREE);
+	if (reply == NULL) {
+		text_fini(&response->body);
+		return MHD_NO;
+	}
+	(void)MHD_add_response_header(reply, "Content-Type", response->type);
+	(void)MHD_add_response_header(reply, "Cache-Control", "no-store");
+	(void)MHD_add_response_header(reply, "X-Content-Type-Options", "nosniff");
+	if (response->code == MHD_HTTP_METHOD_NOT_ALLOWED) {
+		(void)MHD_add_response_header(reply, "Allow", "GET, HEAD");
+	}
+	const enum MHD_Result result = MHD_queue_response(connection, response->code, reply);
+	MHD_destroy_response(reply);
+	return result;
+}
+
+/* The library calls this first when it has the headers, then with each piece of a body, then once
+ * more. A request with a body is answered at once, and its connection is closed. */
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
+	const char *method, const char *version, const char *body, size_t *body_len, void **state)
+{
+	const struct http *http = arg;
+	(void)version;
+	(void)body;
+	(void)body_len;
+	(void)state;
+	const struct asked asked = {
+		.method = method,
+		.path = url,
+		.host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+			MHD_HTTP_HEADER_HOST),
+		.is_tcp = http->is_tcp,
+		.exposes_metrics = http->exposes_metrics,
+	};
+	struct response response;
+	respond(&asked, http->sources, &response);
+	return response.body.data == NULL ? MHD_NO : send_response(connection, &response);
+}
+
+/* ---- the thread ---- */
+
+static int wait_ms(struct MHD_Daemon *daemon)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+	return MHD_get_timeout(daemon, &ms) == MHD_YES && ms < HTTP_TICK_MS ? (int)ms
+									    : HTTP_TICK_MS;
+}
+
+static void *http_main(void *arg)
+{
+	struct http *http = arg;
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	struct pollfd polled[2] = {
+		{.fd = info->epoll_fd, .events = POLLIN},
+		{.fd = http->stop_fd, .events = POLLIN},
+	};
+	method_thread_begin();
+	while (polled[1].revents == 0) {
+		(void)poll(polled, 2, wait_ms(http->daemon));
+		(void)MHD_run(http->daemon);
+	}
+	method_thread_end();
+	return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static struct MHD_Daemon *open_daemon(struct http *http, int fd)
+{
+	return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)HTTP_CONNECTION_BYTES, MHD_OPTION_END);
+}
+
+enum status http_start(const struct http_options *options, struct http **out, struct error *err)
+{
+	struct http *http = calloc(1, sizeof *http);
+	if (http == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "http: no memory");
+	}
+	*http = (struct http){
+		.sources = options->sources,
+		.is_tcp = options->listener->address.socket.any.sa_family != AF_UNIX,
+		.exposes_metrics = options->exposes_metrics,
+		.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+	};
+	http->daemon = http->stop_fd >= 0 ? open_daemon(http, options->listener->fd) : NULL;
+	if (http->daemon == NULL) {
+		const enum status status = error_set(err, STATUS_IO, "http '%s': %s",
+			options->listener->address.text, strerror(errno));
+		http_stop(http);
+		return status;
+	}
+	const int failed = pthread_create(&http->thread, NULL, http_main, http);
+	if (failed != 0) {
+		http_stop(http);
+		return error_set(err, status_of_errno(failed),
+			"http: the thread cannot be started: %s", strerror(failed));
+	}
+	pthread_setname_np(http->thread, "http");
+	http->has_thread = true;
+	*out = http;
+	return STATUS_OK;
+}
+
+void http_stop(struct http *http)
+{
+	if (http == NULL) {
+		return;
+	}
+	if (http->has_thread) {
+		const uint64_t one = 1;
+		const ssize_t written = write(http->stop_fd, &one, sizeof one);
+		assert(written == sizeof one);
+		(void)written;
+		(void)pthread_join(http->thread, NULL);
+	}
+	if (http->daemon != NULL) {
+		/* To stop the library shuts the socket down, and that of a service manager with it, unless
+		 * it has given the socket back before. */
+		(void)MHD_quiesce_daemon(http->daemon);
+		MHD_stop_daemon(http->daemon);
+	}
+	if (http->stop_fd >= 0) {
+		close(http->stop_fd);
+	}
+	free(http);
+}
+
+#else
+
+enum status http_start(const struct http_options *options, struct http **out, struct error *err)
+{
+	(void)out;
+	return error_set(err, STATUS_UNSUPPORTED,
+		"http '%s': this daemon was built without libmicrohttpd",
+		options->listener->address.text);
+}
+
+void http_stop(struct http *http)
+{
+	(void)http;
+}
+
+#endif

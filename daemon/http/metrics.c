@@ -1,0 +1,209 @@
+/* metrics.c - puts the metrics together, and has those of the network and of methods. */
+#include "daemon/http/metrics.h"
+
+#include "daemon/http/exposition.h"
+#include "daemon/http/sources.h"
+#include "daemon/method/call/method.h"
+#include "daemon/method/call/service.h"
+#include "daemon/net/net_figures.h"
+#include "daemon/store/figures.h"
+#include "daemon/store/live_figures.h"
+
+#include <string.h>
+
+#define NS_PER_S 1e9
+
+/* ---- calls ---- */
+
+static void write_requests(struct text *text, const struct stats_sources *net)
+{
+	struct method_figures figures;
+	metric_head(text, "requests_total", "counter",
+		"Requests that were answered, by method and code.");
+	for (size_t i = 0; i <= method_count; i++) {
+		const char *method = i < method_count ? method_table[i].name : "unknown";
+		net_figures_method(net, i, &figures);
+		for (unsigned code = 0; code < STATUS_COUNT; code++) {
+			if (figures.codes[code] > 0) {
+				metric_uint(text, "requests_total",
+					LABELS("method", method, "code",
+						status_name((enum status)code)),
+					figures.codes[code]);
+			}
+		}
+	}
+	metric_head(text, "request_duration_seconds", "histogram",
+		"Time from the last byte of a request to the last byte of its reply that was queued.");
+	for (size_t i = 0; i < method_count; i++) {
+		net_figures_method(net, i, &figures);
+		if (histogram_count(&figures.times) > 0) {
+			metric_histogram(text, "request_duration_seconds",
+				LABELS("method", method_table[i].name), &figures.times,
+				HISTOGRAM_SHORT_NS, NS_PER_S);
+		}
+	}
+	metric_head(text, "requests_in_flight", "gauge",
+		"Requests that wait for a thread, or run on one, beside the loops.");
+	for (size_t i = 0; i < method_count; i++) {
+		net_figures_method(net, i, &figures);
+		if (histogram_count(&figures.times) > 0 || figures.away > 0) {
+			metric_uint(text, "requests_in_flight",
+				LABELS("method", method_table[i].name), figures.away);
+		}
+	}
+}
+
+static void write_queues(struct text *text, const struct stats_sources *net)
+{
+	struct lane_figures figures;
+	metric_head(text, "queue_length", "gauge", "Requests that wait for a thread, by queue.");
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		net_figures_lane(net, (enum lane_number)i, &figures);
+		metric_uint(text, "queue_length", LABELS("queue", figures.name), figures.waiting);
+	}
+	metric_head(text, "queue_duration_seconds", "histogram",
+		"How long requests have waited for a thread, by queue.");
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		net_figures_lane(net, (enum lane_number)i, &figures);
+		metric_histogram(text, "queue_duration_seconds", LABELS("queue", figures.name),
+			&figures.waits, HISTOGRAM_SHORT_NS, NS_PER_S);
+	}
+}
+
+/* How the calls of one method have ended: counts of those that did what was asked, and of the others. */
+static void write_result(struct text *text, const struct stats_sources *net, const char *name,
+	const char *method, const char *help)
+{
+	const struct method *found = method_find(method, strlen(method));
+	struct method_figures figures = {0};
+	uint64_t failed = 0;
+	if (found != NULL) {
+		net_figures_method(net, (size_t)(found - method_table), &figures);
+	}
+	for (unsigned code = STATUS_OK + 1; code < STATUS_COUNT; code++) {
+		failed += figures.codes[code];
+	}
+	metric_head(text, name, "counter", help);
+	metric_uint(text, name, LABELS("result", "ok"), figures.codes[STATUS_OK]);
+	metric_uint(text, name, LABELS("result", "failed"), failed);
+}
+
+void metrics_of_methods(struct text *text, const struct stats_sources *net,
+	const struct service *service)
+{
+	struct service_figures figures;
+	service_figures(service, &figures);
+	write_requests(text, net);
+	write_queues(text, net);
+	metric_head(text, "fetch_keys", "histogram", "Keys of a fetch.");
+	metric_histogram(text, "fetch_keys", NULL, &figures.fetch_keys, 1, 1);
+	metric_head(text, "fetch_reply_bytes", "histogram", "Bytes of the reply to a fetch.");
+	metric_histogram(text, "fetch_reply_bytes", NULL, &figures.fetch_reply_bytes,
+		SERVICE_REPLY_BYTES, 1);
+	metric_head(text, "retrieve_compared_rows", "histogram",
+		"Rows that a search has looked at.");
+	metric_histogram(text, "retrieve_compared_rows", NULL, &figures.compared_rows,
+		SERVICE_COMPARED_ROWS, 1);
+	metric_head(text, "retrieve_total", "counter", "Searches, by whether the answer is exact.");
+	metric_uint(text, "retrieve_total", LABELS("answer", "exact"), figures.retrieves_exact);
+	metric_uint(text, "retrieve_total", LABELS("answer", "approximate"),
+		figures.retrieves_approximate);
+	metric_head(text, "seal_duration_seconds", "histogram", "Time of seals that succeeded.");
+	metric_histogram(text, "seal_duration_seconds", NULL, &figures.seal_times,
+		HISTOGRAM_LONG_NS, NS_PER_S);
+	write_result(text, net, "seals_total", "release.seal", "Seals of a release, by result.");
+	write_result(text, net, "publishes_total", "release.publish",
+		"Publishes of a release, by result.");
+	write_result(text, net, "rollbacks_total", "release.rollback", "Rollbacks, by result.");
+}
+
+/* ---- connections ---- */
+
+static void write_connections(struct text *text, const struct net_figures *figures)
+{
+	metric_head(text, "connections", "gauge", "Connections that are open, by transport.");
+	for (unsigned i = 0; i < TRANSPORT_COUNT; i++) {
+		metric_uint(text, "connections",
+			LABELS("transport", transport_name((enum transport)i)), figures->open[i]);
+	}
+	metric_head(text, "connections_total", "counter",
+		"Connections that were accepted or refused, by transport.");
+	for (unsigned i = 0; i < TRANSPORT_COUNT; i++) {
+		const char *transport = transport_name((enum transport)i);
+		metric_uint(text, "connections_total",
+			LABELS("transport", transport, "result", "accepted"), figures->accepted[i]);
+		metric_uint(text, "connections_total",
+			LABELS("transport", transport, "result", "refused"), figures->refused[i]);
+	}
+}
+
+void metrics_of_net(struct text *text, const struct stats_sources *net)
+{
+	struct net_figures figures;
+	net_figures(net, &figures);
+	write_connections(text, &figures);
+	metric_head(text, "network_bytes_total", "counter", "Bytes of requests and of replies.");
+	metric_uint(text, "network_bytes_total", LABELS("direction", "in"), figures.bytes_in);
+	metric_uint(text, "network_bytes_total", LABELS("direction", "out"), figures.bytes_out);
+	metric_head(text, "buffer_bytes", "gauge",
+		"Memory of requests that are large or wait, and of replies that were not sent yet.");
+	metric_uint(text, "buffer_bytes", LABELS("kind", "requests"), figures.requests_bytes);
+	metric_uint(text, "buffer_bytes", LABELS("kind", "replies"), figures.replies_bytes);
+	metric_head(text, "buffer_limit_bytes", "gauge",
+		"The settings request_memory and reply_memory.");
+	metric_uint(text, "buffer_limit_bytes", LABELS("kind", "requests"), figures.requests_limit);
+	metric_uint(text, "buffer_limit_bytes", LABELS("kind", "replies"), figures.replies_limit);
+}
+
+/* ---- all ---- */
+
+static void write_backpressure(struct text *text, const struct stats_sources *net,
+	const struct store_figures *store)
+{
+	struct net_figures figures;
+	net_figures(net, &figures);
+	metric_head(text, "backpressure_total", "counter",
+		"How often a peer had to wait or was told BUSY, by reason.");
+	metric_uint(text, "backpressure_total", LABELS("reason", "read_stopped"),
+		figures.read_stopped);
+	metric_uint(text, "backpressure_total", LABELS("reason", "reply_full"),
+		figures.replies_full);
+	metric_uint(text, "backpressure_total", LABELS("reason", "write_wait"),
+		figures.writes_held + store->write.room_waits);
+	metric_uint(text, "backpressure_total", LABELS("reason", "busy"), figures.lanes_full);
+}
+
+static const char *instruction_set(void)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx512f")) {
+		return "avx512";
+	}
+	if (__builtin_cpu_supports("avx2")) {
+		return "avx2";
+	}
+#endif
+	return "none";
+}
+
+void metrics_write(struct text *text, const struct http_sources *sources)
+{
+	struct store *store = sources->service->store;
+	struct store_figures figures;
+	struct live_figures live;
+	if (store_live_figures(store, &live) != STATUS_OK) {
+		text->failed = true;
+		return;
+	}
+	store_figures(store, &figures);
+	metric_head(text, "build_info", "gauge", "The program.");
+	metric_uint(text, "build_info",
+		LABELS("version", sources->service->version, "simd", instruction_set()), 1);
+	metrics_of_methods(text, sources->net, sources->service);
+	metrics_of_net(text, sources->net);
+	write_backpressure(text, sources->net, &figures);
+	metrics_of_store(text, store, &figures);
+	metrics_of_live(text, &live);
+	metrics_of_process(text, sources->started_s);
+	live_figures_fini(&live);
+}

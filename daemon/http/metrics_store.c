@@ -1,0 +1,242 @@
+/* metrics_store.c - metrics of writes, merges, indexes, segments and releases. */
+#include "daemon/http/metrics.h"
+
+#include "daemon/http/exposition.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/figures.h"
+#include "daemon/store/live_figures.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NS_PER_S 1e9
+#define MS_PER_S 1e3
+
+static void gauge(struct text *text, const char *name, const char *help, uint64_t value)
+{
+	metric_head(text, name, "gauge", help);
+	metric_uint(text, name, NULL, value);
+}
+
+static void write_log(struct text *text, const struct write_figures *write)
+{
+	metric_head(text, "commits_total", "counter",
+		"Groups of writes that were written to the log.");
+	metric_uint(text, "commits_total", NULL, write->commits);
+	metric_head(text, "commit_group_requests", "histogram", "Requests of such a group.");
+	metric_histogram(text, "commit_group_requests", NULL, &write->group_requests, 1, 1);
+	metric_head(text, "sync_duration_seconds", "histogram", "Time of syncs of the log.");
+	metric_histogram(text, "sync_duration_seconds", NULL, &write->sync_times,
+		HISTOGRAM_SHORT_NS, NS_PER_S);
+	gauge(text, "write_sequence", "The newest write that is seen.", write->sequence);
+	gauge(text, "read_only", "1: a sync has failed, and nothing is written until a restart.",
+		write->read_only);
+	gauge(text, "log_bytes", "Bytes of the log that wait for a merge.", write->pending_bytes);
+	gauge(text, "log_limit_bytes", "The setting log_size.", write->pending_limit);
+	gauge(text, "log_file_bytes", "Bytes of the log's files.", write->log_bytes);
+	gauge(text, "memtable_rows", "Rows in memory that wait for a merge.", write->memtable_rows);
+	gauge(text, "memtable_limit_rows", "The setting memtable_rows.",
+		write->memtable_rows_limit);
+	gauge(text, "memtable_bytes", "Memory of rows that wait for a merge.",
+		write->memtable_bytes);
+	gauge(text, "memtable_limit_bytes", "The setting memtable_memory.",
+		write->memtable_bytes_limit);
+	gauge(text, "memtable_pinned_bytes",
+		"Memory of rows that are merged, and that long reads still hold.",
+		write->memtable_pinned);
+}
+
+static void write_work(struct text *text, const struct store_figures *figures)
+{
+	static const char name[] = "disk_written_bytes_total";
+	const struct write_figures *write = &figures->write;
+	metric_head(text, name, "counter", "Bytes that were written to the disk, by cause.");
+	metric_uint(text, name, LABELS("cause", "log"), write->log_bytes_written);
+	metric_uint(text, name, LABELS("cause", "merge"), write->merge_bytes);
+	metric_uint(text, name, LABELS("cause", "seal"), figures->seal_bytes);
+	metric_uint(text, name, LABELS("cause", "load"), figures->load_bytes);
+	metric_uint(text, name, LABELS("cause", "index"), figures->index.bytes);
+	metric_head(text, "merges_total", "counter", "Merges, by result.");
+	metric_uint(text, "merges_total", LABELS("result", "ok"), write->merges);
+	metric_uint(text, "merges_total", LABELS("result", "failed"), write->merges_failed);
+	metric_head(text, "merge_duration_seconds", "histogram", "Time of merges that succeeded.");
+	metric_histogram(text, "merge_duration_seconds", NULL, &write->merge_times,
+		HISTOGRAM_LONG_NS, NS_PER_S);
+	metric_head(text, "index_builds_total", "counter", "Indexes that were built, by result.");
+	metric_uint(text, "index_builds_total", LABELS("result", "ok"), figures->index.builds);
+	metric_uint(text, "index_builds_total", LABELS("result", "failed"), figures->index.failed);
+}
+
+void metrics_of_store(struct text *text, struct store *store, const struct store_figures *figures)
+{
+	write_log(text, &figures->write);
+	write_work(text, figures);
+	const uint64_t unchecked = figures->segments - figures->segments_checked;
+	metric_head(text, "segments", "gauge", "Segments of all releases, by state.");
+	metric_uint(text, "segments", LABELS("state", "unchecked"), unchecked);
+	metric_uint(text, "segments", LABELS("state", "ready"),
+		figures->segments_checked - figures->segments_away - figures->segments_damaged);
+	metric_uint(text, "segments", LABELS("state", "away"), figures->segments_away);
+	metric_uint(text, "segments", LABELS("state", "damaged"), figures->segments_damaged);
+	gauge(text, "unlinked_bytes",
+		"Bytes of files that are replaced or dropped, and still held.",
+		figures->bytes_waiting);
+	gauge(text, "data_free_bytes", "Bytes that may still be written where the data folder is.",
+		store_free_bytes(store));
+	gauge(text, "pinned_readers", "Reads that take long, and hold what they read.",
+		figures->readers_pinned);
+}
+
+/* ---- releases, and tables of the live one ---- */
+
+static void write_releases(struct text *text, const struct live_figures *live)
+{
+	metric_head(text, "release_info", "gauge", "The releases that there are.");
+	for (size_t i = 0; i < live->release_count; i++) {
+		const struct release_figures *release = &live->releases[i];
+		char number[24];
+		(void)snprintf(number, sizeof number, "%llu", (unsigned long long)release->number);
+		metric_uint(text, "release_info",
+			LABELS("release", release->id.text, "number", number, "model",
+				release->model, "checkpoint", release->checkpoint, "state",
+				release->state),
+			1);
+	}
+	gauge(text, "release_live_number", "The number of the live release; 0: none is live.",
+		live->live == NULL ? 0 : live->live->number);
+	metric_head(text, "release_published_timestamp_seconds", "gauge",
+		"When the live release was published.");
+	if (live->live != NULL) {
+		metric_double(text, "release_published_timestamp_seconds", NULL,
+			(double)live->live->published_ms / MS_PER_S);
+	}
+}
+
+static void write_rows(struct text *text, const struct live_figures *live)
+{
+	static const char *const kinds[WRITE_KIND_COUNT] = {
+		[WRITE_KIND_PUT] = "put",
+		[WRITE_KIND_DELETE] = "delete",
+		[WRITE_KIND_LOAD] = "load",
+		[WRITE_KIND_OBSERVE] = "observe",
+	};
+	metric_head(text, "keys_total", "counter",
+		"Keys that were asked for, by table and result.");
+	for (size_t i = 0; i < live->table_count; i++) {
+		for (unsigned why = 0; why < WHY_COUNT; why++) {
+			metric_uint(text, "keys_total",
+				LABELS("table", live->tables[i].name.text, "result",
+					service_why_name((enum why)why)),
+				live->tables[i].results[why]);
+		}
+	}
+	metric_head(text, "rows_written_total", "counter",
+		"Rows that were written, by table and operation.");
+	for (size_t i = 0; i < live->table_count; i++) {
+		for (unsigned kind = 0; kind < WRITE_KIND_COUNT; kind++) {
+			metric_uint(text, "rows_written_total",
+				LABELS("table", live->tables[i].name.text, "op", kinds[kind]),
+				live->tables[i].written[kind]);
+		}
+	}
+}
+
+/* Tables of one layer stand apart by their names, so a layer is written with the first of them. */
+static bool is_first_of_layer(const struct live_figures *live, size_t table)
+{
+	const char *layer = table_name_layer(&live->tables[table].name);
+	if (layer == NULL) {
+		return false;
+	}
+	for (size_t i = 0; i < table; i++) {
+		const char *other = table_name_layer(&live->tables[i].name);
+		if (other != NULL && strcmp(other, layer) == 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void write_samples(struct text *text, const struct live_figures *live)
+{
+	metric_head(text, "samples_total", "counter",
+		"Samples, by layer and by whether they were counted before.");
+	for (size_t i = 0; i < live->table_count; i++) {
+		const struct live_table *table = &live->tables[i];
+		if (!is_first_of_layer(live, i)) {
+			continue;
+		}
+		const char *layer = table_name_layer(&table->name);
+		metric_uint(text, "samples_total", LABELS("layer", layer, "result", "counted"),
+			table->samples[TABLE_SAMPLES_COUNTED]);
+		metric_uint(text, "samples_total", LABELS("layer", layer, "result", "repeated"),
+			table->samples[TABLE_SAMPLES_REPEATED]);
+	}
+}
+
+/* One gauge of each table, or of each that has an index. */
+static void write_gauge(struct text *text, const struct live_figures *live, const char *name,
+	const char *help, double (*value)(const struct live_table *table))
+{
+	metric_head(text, name, "gauge", help);
+	for (size_t i = 0; i < live->table_count; i++) {
+		const struct live_table *table = &live->tables[i];
+		const bool is_of_index = strncmp(name, "index_", 6) == 0;
+		if (!is_of_index || table->wants_index) {
+			metric_double(text, name, LABELS("table", table->name.text), value(table));
+		}
+	}
+}
+
+static double written_of(const struct live_table *table)
+{
+	return (double)table->written_ms / MS_PER_S;
+}
+
+static double rows_of(const struct live_table *table)
+{
+	return (double)table->rows;
+}
+
+static double bytes_of(const struct live_table *table)
+{
+	return (double)table->bytes;
+}
+
+static double pending_of(const struct live_table *table)
+{
+	return (double)table->pending;
+}
+
+static double index_bytes_of(const struct live_table *table)
+{
+	return (double)table->index_bytes;
+}
+
+static double index_ready_of(const struct live_table *table)
+{
+	return table->has_index ? 1 : 0;
+}
+
+static double resident_of(const struct live_table *table)
+{
+	return table->segment_bytes == 0 ? 1
+					 : (double)table->present / (double)table->segment_bytes;
+}
+
+void metrics_of_live(struct text *text, const struct live_figures *live)
+{
+	write_releases(text, live);
+	write_rows(text, live);
+	write_samples(text, live);
+	write_gauge(text, live, "table_last_write_timestamp_seconds",
+		"When a table was last written to, or its release was sealed.", written_of);
+	write_gauge(text, live, "table_rows", "Rows of the base files.", rows_of);
+	write_gauge(text, live, "table_bytes", "Bytes of the base files.", bytes_of);
+	write_gauge(text, live, "table_pending_rows", "Rows that wait for a merge.", pending_of);
+	write_gauge(text, live, "index_bytes", "Bytes of the index.", index_bytes_of);
+	write_gauge(text, live, "index_ready", "1: searches have the index.", index_ready_of);
+	write_gauge(text, live, "resident_ratio",
+		"How much of a table is in memory, from 0 to 1, as of the last half minute.",
+		resident_of);
+}

@@ -1,0 +1,77 @@
+/* process_http.c - opens and closes the port for HTTP as the settings say. */
+#include "daemon/process_http.h"
+
+#include "daemon/method/call/service.h"
+#include "daemon/net/server.h"
+#include "daemon/store/system/clock.h"
+
+#include <string.h>
+
+enum {
+	/* A loop counts as dead when it has not turned for so long: as for the watchdog. */
+	HTTP_LIFE_MS = 5000,
+};
+
+enum status process_http_listen(struct process_http *http, const struct settings *settings,
+	int passed, struct error *err)
+{
+	struct address address;
+	enum status status = STATUS_OK;
+	if (passed >= 0) {
+		return settings->http_exposes_metrics
+			       ? listener_adopt_anywhere(passed, &http->listener, err)
+			       : listener_adopt(passed, &http->listener, err);
+	}
+	if (strcmp(settings->http_listen, "none") == 0) {
+		return STATUS_OK;
+	}
+	status = address_parse_anywhere(settings->http_listen, &address, err);
+	if (status == STATUS_OK && !settings->http_exposes_metrics && !address_is_local(&address)) {
+		status = error_set(err, STATUS_BAD_REQUEST,
+			"http listen '%s': loopback alone is allowed, unless [http] expose is metrics",
+			settings->http_listen);
+	}
+	return status == STATUS_OK
+		       ? listener_open(&address, settings->http_socket_mode, &http->listener, err)
+		       : status;
+}
+
+static bool is_alive(void *arg)
+{
+	return server_is_alive(arg, HTTP_LIFE_MS);
+}
+
+enum status process_http_start(struct process_http *http, const struct settings *settings,
+	struct service *service, const struct server *server, struct error *err)
+{
+	if (http->listener.fd < 0) {
+		return STATUS_OK;
+	}
+	const int64_t running_ms = clock_monotonic_ms() - service->started_ms;
+	http->sources = (struct http_sources){
+		.net = server_stats(server),
+		.service = service,
+		.started_s = (double)(clock_unix_ms() - running_ms) / 1000,
+		.is_alive = is_alive,
+		.is_alive_arg = (void *)server,
+		.ready_resident = settings->ready_resident,
+	};
+	const struct http_options options = {
+		.listener = &http->listener,
+		.sources = &http->sources,
+		.exposes_metrics = settings->http_exposes_metrics,
+	};
+	return http_start(&options, &http->http, err);
+}
+
+void process_http_drain(struct process_http *http)
+{
+	atomic_store(&http->sources.draining, true);
+}
+
+void process_http_stop(struct process_http *http)
+{
+	http_stop(http->http);
+	http->http = NULL;
+	listener_close(&http->listener);
+}

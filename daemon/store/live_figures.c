@@ -1,0 +1,129 @@
+/* live_figures.c - copies what is known of the live release out of its snapshot, so that whoever makes a
+ * text of it keeps nobody waiting. */
+#include "daemon/store/live_figures.h"
+
+#include "daemon/store/base/base.h"
+#include "daemon/store/figures.h"
+#include "daemon/store/index/index.h"
+#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/state/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void read_segments(const struct base_set *set, struct live_table *out)
+{
+	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
+		const struct base_segment *segment = &set->segments[i];
+		const enum base_segment_state state = base_segment_state(segment);
+		out->segments++;
+		out->unchecked += state == BASE_UNCHECKED;
+		out->damaged += state == BASE_DAMAGED;
+		out->segment_bytes += segment->info->bytes;
+		out->present += atomic_load_explicit(&segment->bytes_present, memory_order_relaxed);
+	}
+}
+
+static void read_counts(const struct table_counts *counts, struct live_table *out)
+{
+	for (unsigned i = 0; i < TABLE_RESULTS; i++) {
+		out->results[i] = table_counts_result(counts, i);
+	}
+	for (unsigned i = 0; i < WRITE_KIND_COUNT; i++) {
+		out->written[i] = counter_read(&counts->written[i]);
+	}
+	for (unsigned i = 0; i < TABLE_SAMPLES_COUNT; i++) {
+		out->samples[i] = counter_read(&counts->samples[i]);
+	}
+}
+
+static void read_table(struct store *store, const struct release *release,
+	const struct table *table, struct live_table *out)
+{
+	const struct index *index =
+		atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire);
+	const int64_t written_ms =
+		atomic_load_explicit(&table->memtable->written_ms, memory_order_relaxed);
+	*out = (struct live_table){
+		.name = table->spec.name,
+		.rows = table->rows,
+		.bytes = table->bytes,
+		.pending = memtable_rows(table->memtable),
+		.written_ms = written_ms > release->sealed_ms ? written_ms : release->sealed_ms,
+		.wants_index = table->spec.index != INDEX_NONE,
+		.has_index = index != NULL && index_is_sound(index),
+		.index_state = store_index_state(store, table),
+	};
+	out->index_bytes = out->has_index ? index->bytes : 0;
+	read_segments(table->bases, out);
+	read_counts(table->counts, out);
+}
+
+static void read_release(const struct snapshot *snapshot, const struct release *release,
+	struct release_figures *out)
+{
+	const bool is_open = release->state == RELEASE_OPEN;
+	*out = (struct release_figures){
+		.id = release->id,
+		.number = release->number,
+		.state = release == snapshot->live ? "live"
+			 : is_open                 ? "open"
+						   : "sealed",
+		.layer = release->layer,
+		.created_ms = release->created_ms,
+		.sealed_ms = release->sealed_ms,
+		.published_ms = release->published_ms,
+		.tables = release->table_count,
+	};
+	memcpy(out->model, release->model, sizeof out->model);
+	memcpy(out->checkpoint, release->checkpoint, sizeof out->checkpoint);
+	for (size_t i = 0; i < release->table_count; i++) {
+		out->rows += release->tables[i]->rows;
+		out->bytes += release->tables[i]->bytes;
+	}
+}
+
+static enum status read_all(struct store *store, const struct snapshot *snapshot,
+	struct live_figures *out)
+{
+	const struct release *live = snapshot->live;
+	out->releases = calloc(snapshot->release_count + 1, sizeof *out->releases);
+	out->tables = calloc((live == NULL ? 0 : live->table_count) + 1, sizeof *out->tables);
+	if (out->releases == NULL || out->tables == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	const uint64_t before =
+		snapshot->history_count > 0 ? snapshot->history[snapshot->history_count - 1] : 0;
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		struct release_figures *release = &out->releases[out->release_count++];
+		read_release(snapshot, snapshot->releases[i], release);
+		if (snapshot->releases[i] == live) {
+			out->live = release;
+		} else if (release->number == before) {
+			out->rollback = release;
+		}
+	}
+	for (size_t i = 0; live != NULL && i < live->table_count; i++) {
+		read_table(store, live, live->tables[i], &out->tables[out->table_count++]);
+	}
+	return STATUS_OK;
+}
+
+enum status store_live_figures(struct store *store, struct live_figures *out)
+{
+	*out = (struct live_figures){0};
+	const enum status status = read_all(store, snapshot_begin(store), out);
+	snapshot_end(store);
+	if (status != STATUS_OK) {
+		live_figures_fini(out);
+	}
+	return status;
+}
+
+void live_figures_fini(struct live_figures *figures)
+{
+	free(figures->releases);
+	free(figures->tables);
+	*figures = (struct live_figures){0};
+}
