@@ -3,7 +3,7 @@
 # a program is compiled with pkg-config alone and run, the headers are C++ too, the library exports the
 # functions of its headers and nothing else, and does not link LMDB; the programs answer, Python imports
 # the package if it was built, systemd accepts
-# the units.
+# the units and finds them as closed as the pages say, and AppArmor accepts the profile.
 set -eu
 build=$1
 rm -rf "$2"
@@ -50,4 +50,16 @@ if [ -n "$units" ] && command -v systemd-analyze >/dev/null; then
 		said=$(printf '%s\n' "$said" | grep -F "$(basename "$unit")" | grep -v 'is not executable' || true)
 		[ -z "$said" ] || { echo "$said" >&2; exit 1; }
 	done
+	# What the pages say of the unit, in tenths: as it is, and without a network.
+	service=$(find "$target" -path '*/systemd/system/repstored.service')
+	systemd-analyze security --no-pager --offline=true --threshold=12 "$service" >/dev/null ||
+		{ echo "systemd-analyze security: over 1.2" >&2; exit 1; }
+	mkdir -p "$target/without/repstored.service.d"
+	cp "$service" "$target/without/"
+	cp "$(find "$target" -name unix-only.conf)" "$target/without/repstored.service.d/"
+	SYSTEMD_UNIT_PATH=$target/without: systemd-analyze security --no-pager --offline=true --threshold=5 \
+		"$target/without/repstored.service" >/dev/null || { echo "unix-only.conf: over 0.5" >&2; exit 1; }
+fi
+if command -v apparmor_parser >/dev/null; then
+	apparmor_parser --skip-kernel-load --skip-cache "$(find "$target" -name repstored.apparmor)"
 fi

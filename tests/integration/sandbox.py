@@ -30,6 +30,7 @@ MS_PRIVATE_ALL = 1 << 18 | 1 << 14
 MS_BIND = 1 << 12
 SYS_MOUNT_SETATTR = 442
 CLONE_NEWNS = 0x20000
+CLONE_NEWNET = 0x40000000
 NAMESPACES = 0x7e020080
 RLIMIT_NICE = 13
 PROT_WRITE, PROT_EXEC, SHM_EXEC = 2, 4, 0o100000
@@ -54,18 +55,25 @@ def refuse(number):
     return 0x00050000 | number
 
 
-def read_unit(path=UNIT):
-    """The settings of [Service]: name -> list of values."""
+LISTS = ('RestrictAddressFamilies', 'IPAddressAllow', 'IPAddressDeny')
+
+
+def read_unit(*drop_ins):
+    """The settings of [Service]: name -> list of values. drop_ins: names of files beside the unit that change it."""
     settings = {}
-    section = None
-    with open(path) as unit:
-        for line in unit:
-            line = line.strip()
-            if line.startswith('['):
-                section = line
-            elif '=' in line and line[0] not in '#;' and section == '[Service]':
-                name, _, value = line.partition('=')
-                settings.setdefault(name, []).append(value)
+    for path in (UNIT, *(os.path.join(os.path.dirname(UNIT), name + '.conf') for name in drop_ins)):
+        section = None
+        with open(path) as unit:
+            for line in unit:
+                line = line.strip()
+                if line.startswith('['):
+                    section = line
+                elif '=' in line and line[0] not in '#;' and section == '[Service]':
+                    name, _, value = line.partition('=')
+                    if name in LISTS and value == '':
+                        settings.pop(name, None)
+                    else:
+                        settings.setdefault(name, []).append(value)
     return settings
 
 
@@ -98,6 +106,16 @@ def expand(names, known):
     return calls
 
 
+def allowed_calls(filters):
+    """What SystemCallFilter= lets pass: each line adds, or with ~ takes away, in this order."""
+    known = groups()
+    allowed = set()
+    for line in filters:
+        calls = expand(line.lstrip('~').split(), known)
+        allowed = allowed - calls if line.startswith('~') else allowed | calls
+    return allowed
+
+
 class Sandbox:
     def __init__(self, folder, settings=None, unlisted=None):
         """folder: what the daemon may write to. unlisted: what becomes of a call that the filter lacks."""
@@ -113,9 +131,7 @@ class Sandbox:
             getattr(self.seccomp, name).argtypes = None
         if unlisted is None:
             unlisted = refuse(getattr(errno, self.one('SystemCallErrorNumber')))
-        names = ' '.join(self.settings['SystemCallFilter']).split()
-        assert not any(name.startswith('~') for name in names), names
-        self.allowed = expand(names, groups())
+        self.allowed = allowed_calls(self.settings['SystemCallFilter'])
         self.filters = [self.filter_calls(unlisted), self.filter_arguments()]
 
     def one(self, name):
@@ -201,6 +217,8 @@ class Sandbox:
                                         (b'/sys', 0, writable), (folder, 0, writable)):
             self.must(self.libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, path, flags, ctypes.byref(attributes),
                                         ctypes.sizeof(attributes)), 'mount_setattr')
+        if self.settings.get('ProcSubset') == ['pid']:
+            self.must(self.libc.mount(b'proc', b'/proc', b'proc', 0, b'subset=pid'), 'mount /proc')
 
     def drop_capabilities(self):
         for capability in range(CAP_LAST + 1):
@@ -212,6 +230,8 @@ class Sandbox:
         is_root = os.geteuid() == 0
         if is_root and self.one('ProtectSystem') == 'strict':
             self.make_read_only()
+        if is_root and self.says_yes('PrivateNetwork'):
+            self.must(self.libc.unshare(CLONE_NEWNET), 'unshare the network')
         for limit, wanted in ((resource.RLIMIT_NOFILE, files), (RLIMIT_NICE, nice)):
             _, most = resource.getrlimit(limit)
             wanted = wanted if most == resource.RLIM_INFINITY else min(wanted, most)

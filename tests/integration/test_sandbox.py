@@ -16,6 +16,7 @@ KEYS = np.arange(ROWS, dtype='<u8')
 VALUES = np.random.default_rng(2).standard_normal((ROWS, DIM)).astype('<f4')
 AGGREGATE = dict(dim=DIM, decay_events=0.99)
 MADV_PAGEOUT = 21
+GENTLE_NICE = 15     # of the merger
 SYS_PIDFD_OPEN = 434
 SYS_PROCESS_MADVISE = 440
 
@@ -51,6 +52,15 @@ def resident_bytes(pid, name):
     return found
 
 
+def niceness(pid):
+    """Of each thread."""
+    found = []
+    for thread in os.listdir('/proc/%d/task' % pid):
+        with open('/proc/%d/task/%s/stat' % (pid, thread)) as stat:
+            found.append(int(stat.read().rpartition(')')[2].split()[16]))
+    return found
+
+
 def all_segments(client, what):
     store = client.call('stats')['store']
     return store[what] == store['segments']
@@ -73,8 +83,8 @@ class UnderTheUnit(harness.Case):
         if harness.SANITIZED:
             self.skipTest('sanitizers make calls of their own')
 
-    def start_under(self, unlisted=None, settings=None):
-        daemon = self.make_daemon('--workers', '1', listen=['tcp:127.0.0.1:0'])
+    def start_under(self, *args, unlisted=None, settings=None, listen=('tcp:127.0.0.1:0',)):
+        daemon = self.make_daemon('--workers', '1', *args, listen=listen)
         try:
             unit = sandbox.Sandbox(self.scratch, settings=settings, unlisted=unlisted)
         except sandbox.Missing as missing:
@@ -110,8 +120,9 @@ class UnderTheUnit(harness.Case):
             sum(reply['n'] for reply in client.walk('ir'))
             client.call('stats')
             listening = client.call('info')['listen']
-            with harness.Client(next(text for text in listening if text.startswith('tcp:'))) as other:
-                other.call('ping')
+            for address in (text for text in listening if text.startswith('tcp:')):
+                with harness.Client(address) as other:
+                    other.call('ping')
             client.call('tensor.get', release='a', tensor='w')
             self.load(client, 'b')
             client.call('release.seal', release='b')
@@ -132,6 +143,29 @@ class UnderTheUnit(harness.Case):
     def test_no_call_is_refused(self):
         """A call that the filter lacks ends the daemon here, also one whose failure is not looked at."""
         self.session(self.start_under(unlisted=sandbox.KILL))
+
+    def test_without_a_network(self):
+        settings = sandbox.read_unit('unix-only')
+        daemon = self.start_under(settings=settings, listen=())
+        self.session(daemon)
+        self.assertNotIn('level=warning', daemon.log())
+        daemon.stop()
+        with self.assertRaises(AssertionError) as caught:
+            self.start_under(settings=settings).stop()
+        self.assertIn('Address family not supported', str(caught.exception))
+
+    def test_merges_stay_gentle(self):
+        """@resources has setpriority, and the unit gives it back."""
+        self.assertIn('setpriority', sandbox.allowed_calls(sandbox.read_unit()['SystemCallFilter']))
+        self.assertNotIn('sched_setaffinity', sandbox.allowed_calls(sandbox.read_unit()['SystemCallFilter']))
+        daemon = self.start_under(*self.config('[log]\nmerge_rate = 1M\n'))
+        with daemon.client() as client, daemon.client() as other:
+            self.load(client, 'a', rows=np.ones((60000, DIM), '<f4'))
+            client.seal('a')
+            client.call('put', release='a', table='ir', keys=[7], rows=VALUES[8].tobytes())
+            msgid = other.send('merge', {})
+            wait_for(lambda: GENTLE_NICE in niceness(daemon.process.pid), 'a thread that is gentle')
+            other.wait(msgid)
 
     def test_nothing_else_can_be_written(self):
         if os.geteuid() != 0:
@@ -194,7 +228,7 @@ class UnderTheUnit(harness.Case):
     def test_a_refused_call_is_said_once(self):
         settings = sandbox.read_unit()
         settings['SystemCallFilter'] = [value for value in settings['SystemCallFilter'] if value != 'mincore']
-        self.assertNotIn('mincore', sandbox.expand(settings['SystemCallFilter'], sandbox.groups()))
+        self.assertNotIn('mincore', sandbox.allowed_calls(settings['SystemCallFilter']))
         daemon = self.start_large(settings=settings)
         daemon.turn_ms = None           # the loop itself reads what was taken, page by page
         wait_for(lambda: 'event=call_refused' in daemon.log(), 'it is said')
