@@ -30,6 +30,8 @@ static const struct command *const commands[] = {
 	&cmd_stats,
 	&cmd_info,
 	&cmd_ping,
+	&cmd_whoami,
+	&cmd_access,
 	&cmd_bench,
 	&cmd_help,
 	NULL,

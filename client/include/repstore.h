@@ -117,6 +117,26 @@ REP_API void rep_close(rep_client *client); /* NULL is fine */
 REP_API void rep_set_timeout(rep_client *client, unsigned timeout_ms);
 REP_API enum rep_status rep_ping(rep_client *client, struct rep_error *err);
 
+/* What a caller may do. The operator of the daemon gives roles to users, groups and certificates. */
+enum rep_role {
+	REP_ROLE_READ = 1,
+	REP_ROLE_WRITE = 2,   /* and read */
+	REP_ROLE_PUBLISH = 4, /* and read */
+	REP_ROLE_ADMIN = 8    /* everything */
+};
+
+struct rep_identity {
+	unsigned
+		roles; /* of enum rep_role; 0: none, every call but this one and rep_ping is REP_DENIED */
+	char peer
+		[200]; /* the caller as the daemon sees it: "uid:1001", "tcp:loopback", "cert:CN=..." */
+	uint64_t reserved[4];
+};
+
+/* Errors: UNSUPPORTED  the daemon is of version 0.2 or older, which lets everybody do everything. */
+REP_API enum rep_status rep_whoami(rep_client *client, struct rep_identity *out,
+	struct rep_error *err);
+
 /* ---- keys and rows ---- */
 
 enum rep_dtype {

@@ -29,3 +29,25 @@ unsigned access_ask(struct access *access, const struct peer_identity *peer, uin
 	lock_release(&access->lock);
 	return roles;
 }
+
+unsigned access_entries(struct access *access, const struct peer_identity *peer,
+	struct access_entry out[ACCESS_SHOWN_MAX])
+{
+	unsigned count = 0;
+	lock_take(&access->lock);
+	for (unsigned i = 0; i < access->rules.count && count < ACCESS_SHOWN_MAX; i++) {
+		if (access_entry_is_of(&access->rules.entries[i], peer)) {
+			out[count++] = access->rules.entries[i];
+		}
+	}
+	lock_release(&access->lock);
+	return count;
+}
+
+bool access_is_owner(struct access *access, const struct peer_identity *peer)
+{
+	lock_take(&access->lock);
+	const bool is_own = access_is_own(&access->rules, peer);
+	lock_release(&access->lock);
+	return is_own;
+}

@@ -13,6 +13,8 @@
 
 #include <stdatomic.h>
 
+enum { ACCESS_SHOWN_MAX = 16 };
+
 struct access {
 	struct lock lock;
 	struct access_rules rules; /* guarded by lock */
@@ -29,6 +31,13 @@ static inline uint64_t access_version(const struct access *access)
 {
 	return atomic_load_explicit(&access->version, memory_order_acquire);
 }
+
+/* The entries that speak of a peer, at most ACCESS_SHOWN_MAX of them. Returns how many they are. */
+unsigned access_entries(struct access *access, const struct peer_identity *peer,
+	struct access_entry out[ACCESS_SHOWN_MAX]);
+
+/* Is it admin without an entry? */
+bool access_is_owner(struct access *access, const struct peer_identity *peer);
 
 /* The roles of a peer now, and the version of the rules that give them. */
 unsigned access_ask(struct access *access, const struct peer_identity *peer, uint64_t *version);

@@ -12,6 +12,8 @@
 enum {
 	NAMES_BUFFER_BYTES = 1024,
 	NAMES_BUFFER_MAX = 16 << 20, /* a group may have very many members */
+	NAMES_LOGIN_BYTES = 16 << 10,
+	NAMES_GROUPS_FIRST = 64,
 	NAMES_GROUPS_MAX = 65536,
 	NAMES_DIGITS_MAX = 10,
 };
@@ -31,44 +33,49 @@ static bool read_number(const char *text, uint32_t *out)
 	return true;
 }
 
-/* Who asks for one entry: of a user into `user`, or of a group into `group`. */
-struct question_of_name {
-	const char *name;
-	bool is_group;
-	struct passwd user;
-	struct group group;
-	char *buffer; /* owned: the texts of the entry */
+/* What an entry of the database says. */
+struct entry {
+	uint32_t uid; /* of a user */
+	uint32_t gid; /* of a user or of a group */
 };
 
-/* 0, or an error number. *found: whether there is one of that name. */
-static int ask_with(struct question_of_name *question, size_t size, bool *found)
+/* Asks with a buffer for the texts of the entry. 0, or an error number. *found: whether there is one of that name. */
+static int ask_with(const char *name, bool is_group, size_t size, struct entry *out, bool *found)
 {
-	struct passwd *user = NULL;
-	struct group *group = NULL;
-	const int failed = question->is_group ? getgrnam_r(question->name, &question->group,
-							question->buffer, size, &group)
-					      : getpwnam_r(question->name, &question->user,
-							question->buffer, size, &user);
-	*found = user != NULL || group != NULL;
+	struct passwd user;
+	struct group group;
+	struct passwd *of_user = NULL;
+	struct group *of_group = NULL;
+	char *buffer = malloc(size);
+	if (buffer == NULL) {
+		return ENOMEM;
+	}
+	const int failed = is_group ? getgrnam_r(name, &group, buffer, size, &of_group)
+				    : getpwnam_r(name, &user, buffer, size, &of_user);
+	if (of_user != NULL) {
+		*out = (struct entry){.uid = of_user->pw_uid, .gid = of_user->pw_gid};
+	} else if (of_group != NULL) {
+		*out = (struct entry){.gid = of_group->gr_gid};
+	}
+	*found = of_user != NULL || of_group != NULL;
+	free(buffer);
 	return failed;
 }
 
-static enum status ask(struct question_of_name *question, struct error *err)
+static enum status ask(const char *name, bool is_group, struct entry *out, struct error *err)
 {
-	const char *what = question->is_group ? "group" : "user";
+	const char *what = is_group ? "group" : "user";
 	int failed = ERANGE;
 	bool found = false;
 	for (size_t size = NAMES_BUFFER_BYTES; failed == ERANGE && size <= NAMES_BUFFER_MAX;
 		size *= 2) {
-		free(question->buffer);
-		question->buffer = malloc(size);
-		failed = question->buffer != NULL ? ask_with(question, size, &found) : ENOMEM;
+		failed = ask_with(name, is_group, size, out, &found);
 	}
 	if (found) {
 		return STATUS_OK;
 	}
 	char quoted[ERROR_QUOTE_BYTES];
-	error_quote(quoted, question->name, strlen(question->name));
+	error_quote(quoted, name, strlen(name));
 	/* getpwnam_r(3): several numbers mean that there is none of that name. */
 	if (failed == 0 || failed == ENOENT || failed == ESRCH || failed == EBADF ||
 		failed == EPERM) {
@@ -82,15 +89,14 @@ static enum status ask(struct question_of_name *question, struct error *err)
 
 static enum status find(const char *name, bool is_group, uint32_t *out, struct error *err)
 {
+	struct entry entry;
 	if (read_number(name, out)) {
 		return STATUS_OK;
 	}
-	struct question_of_name question = {.name = name, .is_group = is_group};
-	enum status status = ask(&question, err);
+	enum status status = ask(name, is_group, &entry, err);
 	if (status == STATUS_OK) {
-		*out = is_group ? question.group.gr_gid : question.user.pw_uid;
+		*out = is_group ? entry.gid : entry.uid;
 	}
-	free(question.buffer);
 	return status;
 }
 
@@ -104,10 +110,10 @@ enum status names_group(const char *name, uint32_t *gid, struct error *err)
 	return find(name, true, gid, err);
 }
 
-/* The groups of a user of the database. */
-static enum status find_groups(const struct passwd *user, struct peer_identity *identity)
+/* Adds the groups of a user of the database. */
+static enum status add_groups(const char *name, struct peer_identity *identity, struct error *err)
 {
-	int count = 64;
+	int count = NAMES_GROUPS_FIRST;
 	int room = 0;
 	uint32_t *groups = NULL;
 	do {
@@ -115,9 +121,9 @@ static enum status find_groups(const struct passwd *user, struct peer_identity *
 		free(groups);
 		groups = malloc((size_t)room * sizeof *groups);
 		if (groups == NULL) {
-			return STATUS_NO_MEMORY;
+			return error_set(err, STATUS_NO_MEMORY, "no memory for groups");
 		}
-	} while (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0 && count > room &&
+	} while (getgrouplist(name, identity->gid, groups, &count) < 0 && count > room &&
 		 count <= NAMES_GROUPS_MAX);
 	identity->groups = groups;
 	identity->group_count = (size_t)(count < room ? count : room);
@@ -126,34 +132,21 @@ static enum status find_groups(const struct passwd *user, struct peer_identity *
 
 enum status names_login(const char *name, struct peer_identity *out, struct error *err)
 {
-	uint32_t uid = 0;
+	struct entry entry = {0};
+	struct passwd user;
+	struct passwd *found = NULL;
+	char buffer[NAMES_LOGIN_BYTES];
 	*out = (struct peer_identity){.kind = IDENTITY_STRANGER};
-	if (read_number(name, &uid)) {
-		char buffer[NAMES_BUFFER_BYTES];
-		struct passwd user;
-		struct passwd *found = NULL;
-		(void)getpwuid_r(uid, &user, buffer, sizeof buffer, &found);
-		*out = (struct peer_identity){
-			.kind = IDENTITY_UNIX,
-			.uid = uid,
-			.gid = found != NULL ? user.pw_gid : IDENTITY_UNMAPPED,
-		};
-		return found == NULL || find_groups(&user, out) == STATUS_OK
-			       ? STATUS_OK
-			       : error_set(err, STATUS_NO_MEMORY, "no memory for groups");
-	}
-	struct question_of_name question = {.name = name};
-	enum status status = ask(&question, err);
-	if (status == STATUS_OK) {
-		*out = (struct peer_identity){
-			.kind = IDENTITY_UNIX,
-			.uid = question.user.pw_uid,
-			.gid = question.user.pw_gid,
-		};
-		if (find_groups(&question.user, out) != STATUS_OK) {
-			status = error_set(err, STATUS_NO_MEMORY, "no memory for groups");
+	if (read_number(name, &entry.uid)) {
+		(void)getpwuid_r(entry.uid, &user, buffer, sizeof buffer, &found);
+		entry.gid = found != NULL ? found->pw_gid : IDENTITY_UNMAPPED;
+		name = found != NULL ? found->pw_name : NULL;
+	} else {
+		enum status status = ask(name, false, &entry, err);
+		if (status != STATUS_OK) {
+			return status;
 		}
 	}
-	free(question.buffer);
-	return status;
+	*out = (struct peer_identity){.kind = IDENTITY_UNIX, .uid = entry.uid, .gid = entry.gid};
+	return name != NULL ? add_groups(name, out, err) : STATUS_OK;
 }

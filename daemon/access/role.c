@@ -6,17 +6,17 @@
 #include <string.h>
 
 struct known_role {
-	enum role role;
 	const char *name;
+	enum role role;
 	unsigned contained;
 };
 
 static const struct known_role known[ROLE_COUNT] = {
-	{ROLE_ANYBODY, "none", ROLE_ANYBODY},
-	{ROLE_READ, "read", ROLE_ANYBODY | ROLE_READ},
-	{ROLE_WRITE, "write", ROLE_ANYBODY | ROLE_READ | ROLE_WRITE},
-	{ROLE_PUBLISH, "publish", ROLE_ANYBODY | ROLE_READ | ROLE_PUBLISH},
-	{ROLE_ADMIN, "admin", ROLE_ANYBODY | ROLE_READ | ROLE_WRITE | ROLE_PUBLISH | ROLE_ADMIN},
+	{"none", ROLE_ANYBODY, ROLE_ANYBODY},
+	{"read", ROLE_READ, ROLE_ANYBODY | ROLE_READ},
+	{"write", ROLE_WRITE, ROLE_ANYBODY | ROLE_READ | ROLE_WRITE},
+	{"publish", ROLE_PUBLISH, ROLE_ANYBODY | ROLE_READ | ROLE_PUBLISH},
+	{"admin", ROLE_ADMIN, ROLE_ANYBODY | ROLE_READ | ROLE_WRITE | ROLE_PUBLISH | ROLE_ADMIN},
 };
 
 static const struct known_role *find(enum role role)

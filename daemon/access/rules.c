@@ -139,6 +139,34 @@ enum status access_rules_add(struct access_rules *rules, enum role role, const c
 	return status;
 }
 
+enum status access_identity_of(const char *text, struct peer_identity *out, struct error *err)
+{
+	struct error why;
+	const char *at = text;
+	*out = (struct peer_identity){.kind = IDENTITY_STRANGER};
+	if (take_word(&at, "user:")) {
+		enum status status = names_login(at, out, &why);
+		return status == STATUS_OK ? status : refuse(text, why.text, err);
+	}
+	if (strcmp(text, "tcp:loopback") == 0) {
+		out->kind = IDENTITY_LOOPBACK;
+		return STATUS_OK;
+	}
+	struct access_entry entry = {.kind = ACCESS_CERTIFICATE};
+	const size_t len = strlen(text);
+	if (!take_word(&at, "cert:") || len >= sizeof entry.text) {
+		return refuse(text, "user:NAME, cert:KIND=NAME or tcp:loopback is allowed", err);
+	}
+	memcpy(entry.text, text, len + 1);
+	enum status status = read_pattern(&entry, entry.text + strlen("cert:"), err);
+	if (status == STATUS_OK) {
+		out->kind = IDENTITY_CERTIFICATE;
+		const char *name = entry.text + entry.pattern_at;
+		status = identity_add_name(out, entry.name_kind, name, strlen(name));
+	}
+	return status;
+}
+
 void access_rules_forget(struct access_rules *rules, enum role role)
 {
 	unsigned kept = 0;

@@ -54,6 +54,10 @@ void access_rules_init(struct access_rules *rules);
 enum status access_rules_add(struct access_rules *rules, enum role role, const char *list,
 	struct error *err);
 
+/* Makes the identity of whom a text names: user:NAME as after a login of that user, cert:KIND=NAME with that one
+ * name, or tcp:loopback. Errors: BAD_REQUEST, IO, NO_MEMORY; err says what is allowed. */
+enum status access_identity_of(const char *text, struct peer_identity *out, struct error *err);
+
 /* Removes the entries of a role. */
 void access_rules_forget(struct access_rules *rules, enum role role);
 

@@ -26,7 +26,7 @@ const char *const hello_names[] = {"client", NULL};
 static void write_features(struct wire_writer *out)
 {
 	static const char *const features[] = {"any_time", "default_row", "from.missing",
-		"positions.forget", "scan.shard", "tensor.put.tensors", "timeout_ms"};
+		"positions.forget", "scan.shard", "tensor.put.tensors", "timeout_ms", "whoami"};
 	const size_t count = sizeof features / sizeof features[0];
 	wire_write_str(out, "features");
 	wire_write_array(out, count);
@@ -44,7 +44,7 @@ enum status hello_run(struct call *call)
 		return params.status;
 	}
 	struct wire_writer *out = call->out;
-	wire_write_map(out, 5);
+	wire_write_map(out, 6);
 	reply_str(out, "server", "repstored");
 	reply_str(out, "version", call->service->version);
 	reply_uint(out, "protocol", PROTOCOL_VERSION);
@@ -56,6 +56,7 @@ enum status hello_run(struct call *call)
 	reply_uint(out, "inline_rows", LIMIT_INLINE_NS / EXPECT_ROW_NS);
 	reply_uint(out, "chunks_in_flight", LIMIT_CHUNKS_IN_FLIGHT);
 	write_features(out);
+	reply_roles(out, call->roles);
 	return reply_end(call);
 }
 

@@ -12,6 +12,7 @@
 
 /* Sorted by name: method_find is a binary search. */
 const struct method method_table[] = {
+	{"access.check", METHOD_OPERATOR, ROLE_ADMIN, access_check_run, access_check_names},
 	{"delete", METHOD_WRITE, ROLE_WRITE, delete_run, delete_names},
 	{"fetch", METHOD_INLINE, ROLE_READ, fetch_run, fetch_names},
 	{"hello", METHOD_INLINE, ROLE_ANYBODY, hello_run, hello_names},
@@ -46,6 +47,7 @@ const struct method method_table[] = {
 	{"tensor.get", METHOD_POOL, ROLE_READ, tensor_get_run, tensor_names},
 	{"tensor.list", METHOD_INLINE, ROLE_READ, tensor_list_run, release_only_names},
 	{"tensor.put", METHOD_ADMIN, ROLE_WRITE, tensor_put_run, tensor_put_names},
+	{"whoami", METHOD_INLINE, ROLE_ANYBODY, whoami_run, no_names},
 };
 const size_t method_count = sizeof method_table / sizeof method_table[0];
 

@@ -13,6 +13,7 @@ extern const char *const fetch_part_names[];
 extern const char *const put_part_names[];
 extern const char *const tensor_put_part_names[];
 
+extern const char *const access_check_names[];
 extern const char *const delete_names[];
 extern const char *const fetch_names[];
 extern const char *const hello_names[];
@@ -36,6 +37,7 @@ extern const char *const release_only_names[];
 extern const char *const release_table_names[];
 extern const char *const tensor_names[];
 
+enum status access_check_run(struct call *call);
 enum status delete_run(struct call *call);
 enum status fetch_run(struct call *call);
 enum status hello_run(struct call *call);
@@ -69,5 +71,9 @@ enum status tensor_delete_run(struct call *call);
 enum status tensor_get_run(struct call *call);
 enum status tensor_list_run(struct call *call);
 enum status tensor_put_run(struct call *call);
+enum status whoami_run(struct call *call);
+
+/* Writes the entry `roles`: the names of those of the set. */
+void reply_roles(struct wire_writer *out, unsigned roles);
 
 #endif

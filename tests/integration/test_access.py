@@ -160,6 +160,50 @@ class Access(harness.Case):
         with self.fails('DENIED', "release.list wants the role 'read'; uid:65534 has 'none'"):
             self.as_user(STRANGER, gid=GROUP, groups=[GROUP]).call('release.list')
 
+    def test_everybody_may_ask_who_he_is(self):
+        self.start(SETTINGS + 'read = tcp:loopback\nwrite = user:%d\n' % PUBLISHER,
+                   listen=['tcp:127.0.0.1:%d' % (port := harness.free_port())])
+        for uid, options, roles, by in (
+                (STRANGER, dict(groups=[5001]), [], []),
+                (READER, dict(groups=[GROUP]), ['read'], ['read = user:%d' % READER, 'read = group:%d' % GROUP]),
+                (PUBLISHER, {}, ['read', 'write', 'publish'], ['publish = user:%d' % PUBLISHER, 'write = user:%d' % PUBLISHER]),
+                (0, {}, ['read', 'write', 'publish', 'admin'], ['admin: root, or the user whom the daemon runs as'])):
+            client = self.as_user(uid, **options)
+            said = client.call('whoami')
+            self.assertEqual((said['peer'], said['uid'], said['gid'], said['groups']),
+                             ('uid:%d' % uid, uid, OTHER_GROUP, options.get('groups', [])))
+            self.assertEqual((said['roles'], sorted(said['by'])), (roles, sorted(by)))
+            self.assertEqual(client.call('hello')['roles'], roles)
+        with harness.Client('tcp:127.0.0.1:%d' % port) as client:
+            self.assertEqual(client.call('whoami'), dict(peer='tcp:loopback', roles=['read'], by=['read = tcp:loopback']))
+        self.assertIn('roles:  read write publish admin\nby:     admin: root, or the user whom the daemon runs as\n',
+                      self.daemon.command('whoami'))
+
+    def test_an_admin_asks_for_others(self):
+        self.start(SETTINGS + 'write = user:daemon cert:URI=spiffe://ads/*\nread = group:daemon\n')
+        self.assertEqual(self.daemon.command('access', 'check', '--as', 'user:daemon', 'put', 'live/ur'),
+                         'allowed: put wants the role write\npeer:   uid:1\ngroups: 1 1\nroles:  read write\n'
+                         'by:     write = user:daemon\nby:     read = group:daemon\n')
+        self.assertEqual(self.daemon.command('access', 'check', '--as', 'user:daemon', 'release.drop', fails=1), '')
+        said, = self.daemon.command_json('access', 'check', '--as', 'cert:URI=spiffe://ads/x', 'put')
+        self.assertEqual((said['allowed'], said['roles'], said['names']), (True, ['read', 'write'], ['cert:URI=spiffe://ads/x']))
+        with self.daemon.client() as client:
+            def ask(who, method):
+                return client.wait(client.send('access.check', {'as': who, 'method': method}))
+
+            self.assertEqual(ask('tcp:loopback', 'ping')['allowed'], True)
+            self.assertEqual(ask('tcp:loopback', 'fetch')['allowed'], False)
+            self.assertEqual(ask('user:%d' % READER, 'fetch')['by'], ['read = user:%d' % READER])
+            self.assertEqual(ask('user:65534', 'fetch')['roles'], [])
+            for who, method, words in (
+                    ('bob', 'put', ("'bob'", 'user:NAME, cert:KIND=NAME or tcp:loopback is allowed')),
+                    ('user:no-such-user', 'put', ("there is no user 'no-such-user'",)),
+                    ('group:daemon', 'put', ('user:NAME',)), ('cert:CN=', 'put', ('empty',)),
+                    ('user:0', 'pit', ("there is no method 'pit'",)), ('x' * 300, 'put', ('at most 255 bytes',))):
+                with self.fails('BAD_REQUEST', *words):
+                    ask(who, method)
+        self.denied(self.as_user(WRITER), 'access.check', 'admin', 'read write')
+
     def test_tcp_has_no_role_unless_it_is_given(self):
         for settings, has in (('', 'none'), ('[access]\nread = tcp:loopback\n', 'read'),
                               ('[access]\nadmin = tcp:loopback\n', 'read write publish admin')):
@@ -194,7 +238,7 @@ class Access(harness.Case):
         self.daemon.address, unix = 'tcp:127.0.0.1:%d' % port, self.daemon.address
         self.assertEqual(self.daemon.command('release', 'list', fails=1),
                          "repstore: release.list wants the role 'read'; tcp:loopback has 'none'; "
-                         'the operator gives roles in [access] of the settings of repstored (DENIED)\n')
+                         '`repstore whoami` shows your roles; the operator gives them in [access] of the settings of repstored (DENIED)\n')
         self.daemon.address = unix
 
 

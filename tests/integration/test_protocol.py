@@ -180,8 +180,11 @@ class Protocol(harness.Case):
                                  if name in part])
 
     def test_every_method(self):
-        for method in ('hello', 'ping', 'info', 'stats', 'release.list'):
+        for method in ('hello', 'ping', 'whoami', 'info', 'stats', 'release.list'):
             self.call(method)
+        checked = self.client.wait(self.client.send('access.check', {'as': 'user:0', 'method': 'put'}))
+        self.assertEqual(self.methods['access.check'](checked, 'access.check'), [])
+        self.called.add('access.check')
         self.call('hello', client='test')
         self.call('release.create', release='r1', model='m', checkpoint='c')
         self.call('table.create', release='r1', table='plain', entity='user', kind='ur', dim=3)

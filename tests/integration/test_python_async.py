@@ -75,6 +75,7 @@ class Async(PythonCase):
             self.assertEqual([each.id for each in await client.releases()], ['r'])
             self.assertIn('connections', await client.stats())
             self.assertGreater(await client.ping(), 0)
+            self.assertIn('admin', (await client.whoami()).roles)
             with self.assertRaises(repstore.NotFound):
                 await client.fetch({'t': [10 ** 9]}, missing='raise')
             with self.assertRaises(repstore.BadRequest):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,9 @@ class Descriptions(PythonCase):
         self.assertEqual(self.client.info()['pid'], self.daemon.process.pid)
         self.assertEqual(self.client.stats()['store']['live'], 'r')
         self.assertGreater(self.client.ping(), 0)
+        who = self.client.whoami()
+        self.assertEqual(who.peer, 'uid:%d' % os.geteuid())
+        self.assertEqual(who.roles, ('read', 'write', 'publish', 'admin'))
         self.client.put('t', [1], np.ones((1, DIM), 'f4'))
         self.assertEqual(self.client.merge().tables, 1)
         self.assertEqual(self.client.fetch({'t': [1]}).release, 'r')

@@ -8,6 +8,7 @@
 
 #include "tools/command/session.h"
 
+extern const struct command cmd_access;
 extern const struct command cmd_delete;
 extern const struct command cmd_dump;
 extern const struct command cmd_fetch;
@@ -26,6 +27,7 @@ extern const struct command cmd_release;
 extern const struct command cmd_stats;
 extern const struct command cmd_table;
 extern const struct command cmd_tensor;
+extern const struct command cmd_whoami;
 
 /* The command of that name in a table that NULL ends. NULL: there is none. */
 const struct command *command_find(const struct command *const *commands, const char *name);

@@ -71,8 +71,9 @@ static const struct remedy remedies[] = {
 	{STATUS_BAD_REQUEST, "which compares bits, but table '%1' holds",
 		"inner_product, cosine and l2 compare numbers", NULL, NULL, NULL},
 	{STATUS_DENIED, "wants the role '%1'",
-		"the operator gives roles in [access] of the settings of repstored", NULL, NULL,
-		NULL},
+		"`repstore whoami` shows your roles; the operator gives them in [access] of the "
+		"settings of repstored",
+		NULL, NULL, NULL},
 	{STATUS_BAD_REQUEST, "table: '%1' given, name@layer allowed for kind cr",
 		"--layer NAME says of which layer it is", NULL, NULL, NULL},
 };

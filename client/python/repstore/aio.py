@@ -320,6 +320,7 @@ class AsyncClient:
     # ---- calls through a thread ----
 
     ping = _aside(Client.ping)
+    whoami = _aside(Client.whoami)
     new_release = _aside(Client.new_release)
     releases = _aside(Client.releases)
     tables = _aside(Client.tables)

@@ -238,6 +238,22 @@ class Client:
         self._call(lib.rep_ping)
         return time.perf_counter() - began
 
+    def whoami(self) -> Record:
+        """Asks who this client is to the daemon, and what it may do.
+
+        Returns
+        -------
+        Record
+            peer ('uid:1001', 'tcp:loopback', ...), and roles: a tuple of 'read', 'write', 'publish', 'admin', empty
+            where the operator has given none. What takes another role raises `Denied`.
+        """
+        out = ffi.new('struct rep_identity *')
+        self._call(lib.rep_whoami, out)
+        named = (('read', lib.REP_ROLE_READ), ('write', lib.REP_ROLE_WRITE), ('publish', lib.REP_ROLE_PUBLISH),
+                 ('admin', lib.REP_ROLE_ADMIN))
+        return Record({'peer': ffi.string(out.peer).decode(),
+                       'roles': tuple(name for name, bit in named if out.roles & bit)})
+
     # ---- fetch ----
 
     def fetch(self, parts: Mapping[str, Keys] | Sequence[Part], *, release: str | None = None, dtype: DType | None = None,

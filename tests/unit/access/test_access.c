@@ -195,39 +195,39 @@ static void a_wrong_entry_is_refused_and_changes_nothing(void **state)
 static void a_pattern_fits_what_it_should(void **state)
 {
 	static const struct {
-		enum identity_name_kind kind;
 		const char *pattern;
 		const char *text;
+		enum identity_name_kind kind;
 		bool fits;
 	} cases[] = {
-		{IDENTITY_CN, "ranker", "ranker", true},
-		{IDENTITY_CN, "ranker", "Ranker", false},
-		{IDENTITY_CN, "ranker", "ranker-1", false},
-		{IDENTITY_CN, "ranker", "ranke", false},
-		{IDENTITY_CN, "ranker-*", "ranker-", true},
-		{IDENTITY_CN, "ranker-*", "ranker-17", true},
-		{IDENTITY_CN, "ranker-*", "a-ranker-17", false},
-		{IDENTITY_CN, "*", "anything/at.all", true},
-		{IDENTITY_CN, "*-prod", "a-prod-b-prod", true},
-		{IDENTITY_CN, "a*b*c", "a-b-b-c", true},
-		{IDENTITY_CN, "a*b*c", "a-b-b-c-d", false},
-		{IDENTITY_CN, "ads?ranker", "ads ranker", true},
-		{IDENTITY_CN, "ads?ranker", "adsranker", false},
-		{IDENTITY_CN, "a**", "a", true},
-		{IDENTITY_CN, "a?", "a", false},
-		{IDENTITY_DNS, "*.ads.example", "r1.ads.example", true},
-		{IDENTITY_DNS, "*.ads.example", "R1.Ads.EXAMPLE", true},
-		{IDENTITY_DNS, "*.ads.example", "a.r1.ads.example", false},
-		{IDENTITY_DNS, "ranker-*", "ranker-1.evil.example", false},
-		{IDENTITY_DNS, "a?b", "a.b", false},
-		{IDENTITY_DNS, "*.*.example", "a.b.example", true},
-		{IDENTITY_URI, "spiffe://ads/pipeline", "spiffe://ads/pipeline", true},
-		{IDENTITY_URI, "spiffe://ads/pipeline", "SPIFFE://ads/pipeline", false},
-		{IDENTITY_URI, "spiffe://ads/*", "spiffe://ads/ranker", true},
-		{IDENTITY_URI, "spiffe://ads/*", "spiffe://ads/ranker/x", false},
-		{IDENTITY_URI, "spiffe://*/x", "spiffe://evil/y/x", false},
-		{IDENTITY_URI, "spiffe://ads/*/b*", "spiffe://ads/a/bc", true},
-		{IDENTITY_URI, "a?b", "a/b", false},
+		{"ranker", "ranker", IDENTITY_CN, true},
+		{"ranker", "Ranker", IDENTITY_CN, false},
+		{"ranker", "ranker-1", IDENTITY_CN, false},
+		{"ranker", "ranke", IDENTITY_CN, false},
+		{"ranker-*", "ranker-", IDENTITY_CN, true},
+		{"ranker-*", "ranker-17", IDENTITY_CN, true},
+		{"ranker-*", "a-ranker-17", IDENTITY_CN, false},
+		{"*", "anything/at.all", IDENTITY_CN, true},
+		{"*-prod", "a-prod-b-prod", IDENTITY_CN, true},
+		{"a*b*c", "a-b-b-c", IDENTITY_CN, true},
+		{"a*b*c", "a-b-b-c-d", IDENTITY_CN, false},
+		{"ads?ranker", "ads ranker", IDENTITY_CN, true},
+		{"ads?ranker", "adsranker", IDENTITY_CN, false},
+		{"a**", "a", IDENTITY_CN, true},
+		{"a?", "a", IDENTITY_CN, false},
+		{"*.ads.example", "r1.ads.example", IDENTITY_DNS, true},
+		{"*.ads.example", "R1.Ads.EXAMPLE", IDENTITY_DNS, true},
+		{"*.ads.example", "a.r1.ads.example", IDENTITY_DNS, false},
+		{"ranker-*", "ranker-1.evil.example", IDENTITY_DNS, false},
+		{"a?b", "a.b", IDENTITY_DNS, false},
+		{"*.*.example", "a.b.example", IDENTITY_DNS, true},
+		{"spiffe://ads/pipeline", "spiffe://ads/pipeline", IDENTITY_URI, true},
+		{"spiffe://ads/pipeline", "SPIFFE://ads/pipeline", IDENTITY_URI, false},
+		{"spiffe://ads/*", "spiffe://ads/ranker", IDENTITY_URI, true},
+		{"spiffe://ads/*", "spiffe://ads/ranker/x", IDENTITY_URI, false},
+		{"spiffe://*/x", "spiffe://evil/y/x", IDENTITY_URI, false},
+		{"spiffe://ads/*/b*", "spiffe://ads/a/bc", IDENTITY_URI, true},
+		{"a?b", "a/b", IDENTITY_URI, false},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

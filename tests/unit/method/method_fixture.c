@@ -64,6 +64,15 @@ int world_setup(void **state)
 		.listen = listen,
 		.net_stats = net_stats,
 	};
+	struct access_rules *rules = calloc(1, sizeof *rules);
+	assert_non_null(rules);
+	access_rules_init(rules);
+	assert_int_equal(access_rules_add(rules, ROLE_READ, "tcp:loopback user:1001", NULL),
+		STATUS_OK);
+	access_init(&world->access, rules);
+	free(rules);
+	world->service.access = &world->access;
+	world->peer.kind = IDENTITY_LOOPBACK;
 	method_thread_begin();
 	open_store(world);
 	*state = world;
@@ -74,6 +83,7 @@ int world_teardown(void **state)
 {
 	struct world *world = *state;
 	store_close(world->service.store);
+	access_fini(&world->access);
 	method_thread_end();
 	wire_close(world->params);
 	wire_close(world->result);
@@ -139,6 +149,8 @@ enum status world_run_prepared(struct world *world, const char *name)
 	world->call = (struct call){
 		.service = &world->service,
 		.params = wire_root(world->params),
+		.peer = &world->peer,
+		.roles = ROLE_ANYBODY | ROLE_READ,
 		.out = &world->out,
 		.may_block = true,
 	};

@@ -5,6 +5,7 @@
 #ifndef TESTS_UNIT_METHOD_METHOD_FIXTURE_H
 #define TESTS_UNIT_METHOD_METHOD_FIXTURE_H
 
+#include "daemon/access/access.h"
 #include "daemon/method/call/service.h"
 #include "daemon/method/methods.h"
 
@@ -16,6 +17,8 @@ enum { WORLD_DIM = 4, WORLD_ROWS = 100 };
 struct world {
 	char folder[64];
 	struct service service;
+	struct access access;
+	struct peer_identity peer; /* who calls: some process over TCP, which may read */
 	size_t arg_count;
 	struct wire_writer args;
 	struct wire_writer request;
