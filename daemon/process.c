@@ -54,13 +54,25 @@ struct process {
 
 static_assert((int)SETTINGS_LISTEN_MAX == (int)SERVER_LISTENERS_MAX, "one bound, named twice");
 
-/* What the store and the server tell is a reason to look, but for an index that is there now. */
+/* What the store and the server tell is a reason to look, but for these. */
 static void on_event(void *arg, const char *line)
 {
-	static const char built[] = "event=index_built ";
-	const bool is_good = strncmp(line, built, sizeof built - 1) == 0;
+	static const struct {
+		const char *begin;
+		enum journal_level level;
+	} known[] = {
+		{"event=index_built ", JOURNAL_INFO},
+		{"event=audit result=DENIED ", JOURNAL_WARNING},
+		{"event=audit ", JOURNAL_INFO},
+	};
+	enum journal_level level = JOURNAL_WARNING;
 	(void)arg;
-	journal_event(is_good ? JOURNAL_INFO : JOURNAL_WARNING, "%s", line);
+	for (size_t i = sizeof known / sizeof known[0]; i-- > 0;) {
+		if (strncmp(line, known[i].begin, strlen(known[i].begin)) == 0) {
+			level = known[i].level;
+		}
+	}
+	journal_event(level, "%s", line);
 }
 
 /* ---- listening ---- */

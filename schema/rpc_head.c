@@ -167,27 +167,63 @@ static void pass(struct cursor *cursor, uint32_t *heads_max)
 	cursor->at += cursor->ok ? at : 0;
 }
 
-bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t *out)
+/* Moves to the last item of the message: the params, or the result. */
+static struct cursor last_item(const uint8_t *data, size_t len, uint32_t *heads_max)
 {
 	struct cursor cursor = {.at = data, .end = data + len, .ok = true};
-	uint32_t heads_max = RPC_PARAM_HEADS_MAX;
 	const uint64_t items = take_array(&cursor);
 	for (uint64_t i = 1; i < items && cursor.ok; i++) {
-		pass(&cursor, &heads_max); /* all but the params, which are the last */
+		pass(&cursor, heads_max);
 	}
-	const uint64_t maps = take_array(&cursor);
-	const uint64_t pairs = maps == 1 ? take_map(&cursor) : 0;
-	for (uint64_t i = 0; i < pairs && cursor.ok; i++) {
-		const struct wire_bytes given = take_text(&cursor);
-		cursor.at += given.len;
-		if (cursor.ok && given.len == strlen(name) &&
-			memcmp(given.data, name, given.len) == 0) {
-			*out = take_uint(&cursor);
-			return cursor.ok;
+	return cursor;
+}
+
+/* Moves from the beginning of a map to the value of `name`. False: there is none. */
+static bool seek(struct cursor *cursor, const char *name, uint32_t *heads_max)
+{
+	const uint64_t pairs = take_map(cursor);
+	for (uint64_t i = 0; i < pairs && cursor->ok; i++) {
+		const struct wire_bytes given = take_text(cursor);
+		cursor->at += given.len;
+		if (cursor->ok && wire_bytes_are(given, name)) {
+			return true;
 		}
-		pass(&cursor, &heads_max);
+		pass(cursor, heads_max);
 	}
 	return false;
+}
+
+bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t *out)
+{
+	uint32_t heads_max = RPC_PARAM_HEADS_MAX;
+	struct cursor cursor = last_item(data, len, &heads_max);
+	if (take_array(&cursor) != 1 || !seek(&cursor, name, &heads_max)) {
+		return false;
+	}
+	*out = take_uint(&cursor);
+	return cursor.ok;
+}
+
+bool rpc_param_text(const uint8_t *data, size_t len, const char *name, struct wire_bytes *out)
+{
+	uint32_t heads_max = RPC_PARAM_HEADS_MAX;
+	struct cursor cursor = last_item(data, len, &heads_max);
+	if (take_array(&cursor) != 1 || !seek(&cursor, name, &heads_max)) {
+		return false;
+	}
+	*out = take_text(&cursor);
+	return cursor.ok;
+}
+
+bool rpc_result_text(const uint8_t *data, size_t len, const char *name, struct wire_bytes *out)
+{
+	uint32_t heads_max = RPC_PARAM_HEADS_MAX;
+	struct cursor cursor = last_item(data, len, &heads_max);
+	if (!seek(&cursor, name, &heads_max)) {
+		return false;
+	}
+	*out = take_text(&cursor);
+	return cursor.ok;
 }
 
 bool rpc_response_read(const uint8_t *data, size_t len, uint32_t *msgid, bool *failed)

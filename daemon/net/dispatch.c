@@ -132,6 +132,7 @@ static enum status send_away(struct session *session, const struct question *que
 	}
 	/* Before the message has left the buffer. */
 	const uint64_t timeout_ms = timeout_of(question->method, message);
+	guard_note(request, question->message);
 	enum status status = read_buffer_take(&session->in, parsed + sizeof *request, &taken);
 	if (status != STATUS_OK) {
 		request_free(request);
@@ -219,7 +220,7 @@ static const struct method *find_method(struct session *session, struct wire_byt
 static enum status answer_denied(struct session *session, const struct question *question)
 {
 	struct error err;
-	guard_deny(session, question->method, &err);
+	guard_deny(session, question->method, question->message, &err);
 	reply_error(session, &question->head, &err);
 	read_buffer_done(&session->in);
 	return STATUS_OK;

@@ -1,21 +1,31 @@
 /* guard.h - keeps peers to the roles that they have.
  *
+ * Denials, and what an operator asks, are told as lines `event=audit`: who, what, of which release, with which
+ * result. Never keys.
+ *
  * Threads: the session's loop.
  */
 #ifndef DAEMON_NET_GUARD_H
 #define DAEMON_NET_GUARD_H
 
 #include "schema/status.h"
+#include "schema/wire.h"
 
 #include <stdbool.h>
 
 struct method;
+struct net;
+struct request;
 struct session;
 
 enum {
 	/* The longest request of a peer without a role: enough for what it may call, so that nobody lets the daemon
 	 * keep 65 MiB only to be told no. */
 	GUARD_STRANGER_BYTES = 16 << 10,
+	/* So many lines that anybody can cause are told in this time, and so many of one user. */
+	GUARD_WINDOW_MS = 10000,
+	GUARD_LINES_MAX = 50,
+	GUARD_USER_LINES_MAX = 10,
 };
 
 /* The roles of the session's peer. They are looked up again when other rules have come into force. */
@@ -24,7 +34,17 @@ unsigned guard_roles(struct session *session);
 /* Has the peer no role at all? */
 bool guard_is_stranger(struct session *session);
 
-/* Counts a call of a method whose role the peer lacks; err says which one, and which it has. */
-void guard_deny(struct session *session, const struct method *method, struct error *err);
+/* Counts and tells a call of a method whose role the peer lacks; err says which one, and which it has. */
+void guard_deny(struct session *session, const struct method *method, struct wire_bytes message,
+	struct error *err);
+
+/* Notes which release a request speaks of that is to be told. Before its message is taken. */
+void guard_note(struct request *request, struct wire_bytes message);
+
+/* Tells of a request that has ended, if it is to be told. */
+void guard_tell(struct session *session, const struct request *request);
+
+/* Tells how many lines were left out. To be called once a second. */
+void guard_tick(struct net *net, uint64_t now_ms);
 
 #endif

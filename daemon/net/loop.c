@@ -2,6 +2,7 @@
 #include "daemon/net/loop.h"
 
 #include "daemon/method/call/method.h"
+#include "daemon/net/guard.h"
 #include "daemon/net/net.h"
 #include "daemon/net/sender.h"
 #include "daemon/net/session.h"
@@ -274,6 +275,7 @@ static void on_tick(uv_timer_t *timer)
 	atomic_store_explicit(&loop->heartbeat_ms, now_ms, memory_order_relaxed);
 	if (loop->number == 0) {
 		users_forget_writes(&loop->net->users);
+		guard_tick(loop->net, now_ms);
 	}
 	for (struct link *at = loop->sessions.next; at != &loop->sessions; at = at->next) {
 		struct session *session = LINK_OWNER(at, struct session, all);

@@ -39,6 +39,15 @@ struct net_rare_event {
 	atomic_uint untold;
 };
 
+/* How many lines `event=audit` were told lately that anybody can cause. */
+struct net_audit {
+	struct lock lock;
+	uint64_t window; /* its number, from 1 on; guarded by lock, as is the rest */
+	uint64_t began_ms;
+	unsigned told;   /* in this window */
+	unsigned untold; /* since a line has said how many */
+};
+
 struct net {
 	struct service *service; /* borrowed */
 	struct access *access;   /* borrowed */
@@ -54,6 +63,7 @@ struct net {
 	_Atomic uint64_t lanes_full;   /* requests that were BUSY, since too many waited */
 	struct net_rare_event half_sent;
 	struct net_rare_event unread;
+	struct net_audit audit;
 	atomic_bool cut; /* the grace is over: lanes run no more requests */
 };
 

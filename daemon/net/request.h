@@ -16,6 +16,8 @@ struct net;
 struct session;
 struct write_ticket;
 
+enum { REQUEST_RELEASE_BYTES = 72 }; /* of a name, escaped; cut */
+
 struct request {
 	struct request *next;    /* in its queue; a request is in one queue at most */
 	struct net *net;         /* borrowed */
@@ -27,10 +29,11 @@ struct request {
 	uint64_t timeout_ms;     /* from question.stop.read_ms on; 0: it may take any time */
 	struct heap_node expiry; /* in loop->expiries while a lane has it; for the loop's thread */
 	struct lane *lane;       /* borrowed */
-	struct read_taken message; /* owned; empty once the request has run */
-	struct wire_writer out;    /* owned: the reply */
-	size_t reserved;           /* what `out` holds of the reply budget */
-	enum status status;        /* of the call */
+	struct read_taken message;           /* owned; empty once the request has run */
+	struct wire_writer out;              /* owned: the reply */
+	size_t reserved;                     /* what `out` holds of the reply budget */
+	enum status status;                  /* of the call */
+	char release[REQUEST_RELEASE_BYTES]; /* that it speaks of, if that is to be told; "" else */
 	/* Of a write that has run: its answer waits for this ticket. NULL: it waits for nothing. */
 	struct write_ticket *ticket;
 };

@@ -213,6 +213,7 @@ static struct server *server_new(const struct server_options *options)
 	set_budget(&server->net.replies, options->reply_memory_bytes, LIMIT_MESSAGE_BYTES,
 		options->kept_memory_bytes);
 	users_init(&server->net.users, options->workers);
+	lock_init(&server->net.audit.lock);
 	server->net.on_event = options->on_event;
 	server->net.on_event_arg = options->on_event_arg;
 	return server;
@@ -314,6 +315,7 @@ enum status server_close(struct server *server)
 	assert(failed || budget_used(&server->net.requests) == 0);
 	assert(failed || budget_used(&server->net.replies) == 0);
 	if (!failed) {
+		lock_fini(&server->net.audit.lock);
 		users_fini(&server->net.users);
 	}
 	free(server->loops);

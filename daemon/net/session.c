@@ -379,6 +379,7 @@ void session_finish(struct session *session, struct request *request)
 	assert(session->in_flight > 0);
 	session->in_flight--;
 	loop_expect_no_more(session->loop, request);
+	guard_tell(session, request);
 	/* Its peer would wait for ever: the request was not run, or there was no memory for the
 	 * answer. */
 	bool is_mute = request->question.head.type == RPC_REQUEST && request->out.len == 0;

@@ -37,8 +37,10 @@ struct user {
 	unsigned connections;
 	struct users *users; /* borrowed */
 	uid_t uid;
-	bool is_known; /* false: everybody at TCP */
-	bool own;      /* the user whom the daemon runs as, or root */
+	bool is_known;         /* false: everybody at TCP */
+	bool own;              /* the user whom the daemon runs as, or root */
+	uint64_t audit_window; /* guarded by net->audit.lock, as is the next */
+	unsigned audit_told;   /* in that window */
 	struct budget_user requests;
 	struct budget_user replies;
 	_Atomic uint64_t written; /* bytes of its writes, lately: halved every second */

@@ -201,6 +201,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	uint64_t timeout_ms;
 	(void)rpc_param_read(data, skim.at, "timeout_ms", &timeout_ms);
+	struct wire_bytes text = {0};
+	if (rpc_param_text(data, skim.at, "release", &text) ||
+		rpc_result_text(data, skim.at, "release", &text)) {
+		require(text.data >= data && text.len <= skim.at - (size_t)(text.data - data));
+	}
 	struct wire_message *message = NULL;
 	require(wire_open(data, skim.at, &message) == STATUS_OK);
 	struct rpc_envelope envelope;

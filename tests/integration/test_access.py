@@ -204,6 +204,56 @@ class Access(harness.Case):
                     ask(who, method)
         self.denied(self.as_user(WRITER), 'access.check', 'admin', 'read write')
 
+    def audit(self):
+        """The lines event=audit of the journal: level, and the rest."""
+        return re.findall(r'^level=(\w+) event=audit (.*)$', self.daemon.log(), re.MULTILINE)
+
+    def test_what_an_operator_asks_is_told(self):
+        self.start()
+        with self.daemon.client() as client:
+            for release in ('a', 'b'):
+                client.call('release.create', release=release)
+                client.call('table.create', release=release, table='t', entity='item', kind='ir', dim=4)
+                client.load(release, 't', KEYS, ROWS)
+                client.seal(release)
+            client.call('put', release='live', table='t', keys=[7], rows=ROWS[8].tobytes())
+            client.call('release.rollback')
+            with self.fails('CONFLICT'):
+                client.call('release.drop', release='a')
+            client.call('release.drop', release='b')
+            with self.fails('BAD_REQUEST'):
+                client.call('release.drop', release='x y"\n')
+        publisher = self.as_user(PUBLISHER)
+        publisher.call('release.publish', release='a')
+        self.denied(publisher, 'release.drop', 'admin', 'read publish', release='a')
+        self.denied(publisher, 'put', 'write', 'read publish', release='a', table='t', keys=[7], rows=ROWS[8].tobytes())
+
+        def done(method, release, result='OK', peer=0):
+            return ('info', 'result=%s peer=uid:%d method=%s release=%s' % (result, peer, method, release))
+
+        said = [done(method, release) for release in ('a', 'b')
+                for method in ('release.create', 'table.create', 'release.seal', 'release.publish')]
+        said += [done('release.rollback', 'a'), done('release.drop', 'a', 'CONFLICT'), done('release.drop', 'b'),
+                 done('release.drop', r'x\x20y\x22\x0a', 'BAD_REQUEST'), done('release.publish', 'a', peer=PUBLISHER)]
+        said += [('warning', 'result=DENIED peer=uid:%d method=%s release=a wants=%s has="read publish"' % (
+            PUBLISHER, method, wants)) for method, wants in (('release.drop', 'admin'), ('put', 'write'))]
+        self.assertEqual(self.audit(), said)
+
+    def test_nobody_fills_the_journal_or_hides_the_others(self):
+        self.start()
+        client = self.as_user(STRANGER)
+        for _ in range(100):
+            with self.fails('DENIED'):
+                client.call('release.list')
+        with self.fails('DENIED'):
+            self.as_user(READER).call('merge')
+        told = [line for _, line in self.audit()]
+        lines = sum('peer=uid:%d ' % STRANGER in line for line in told)
+        self.assertGreaterEqual(lines, 10)
+        self.assertLess(lines, 50)      # more than 10 where the test was held for long
+        self.assertEqual(sum('peer=uid:%d ' % READER in line for line in told), 1)
+        self.assertEqual(self.count_denied(), 101)
+
     def test_tcp_has_no_role_unless_it_is_given(self):
         for settings, has in (('', 'none'), ('[access]\nread = tcp:loopback\n', 'read'),
                               ('[access]\nadmin = tcp:loopback\n', 'read write publish admin')):

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,6 +147,35 @@ static void a_peer_without_a_role_sends_nothing_long(void **state)
 	net_fixture_close(&fixture);
 }
 
+static void keep_line(void *arg, const char *line)
+{
+	char *kept = arg;
+	(void)snprintf(kept, ERROR_TEXT_BYTES, "%s", line);
+}
+
+static void what_was_left_out_is_told_when_its_time_is_over(void **state)
+{
+	char line[ERROR_TEXT_BYTES] = "";
+	static struct net net;
+	(void)state;
+	net.on_event = keep_line;
+	net.on_event_arg = line;
+	lock_init(&net.audit.lock);
+	net.audit.window = 1;
+	net.audit.began_ms = 5000;
+	guard_tick(&net, 5000 + GUARD_WINDOW_MS);
+	assert_string_equal(line, "");
+	net.audit.untold = 17;
+	guard_tick(&net, 5000 + GUARD_WINDOW_MS - 1);
+	assert_string_equal(line, "");
+	guard_tick(&net, 5000 + GUARD_WINDOW_MS);
+	assert_string_equal(line, "event=audit result=untold lines=17");
+	line[0] = '\0';
+	guard_tick(&net, 5000 + 2 * GUARD_WINDOW_MS);
+	assert_string_equal(line, "");
+	lock_fini(&net.audit.lock);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +184,7 @@ int main(void)
 		cmocka_unit_test(other_rules_hold_from_the_next_request_on),
 		cmocka_unit_test(a_denied_notification_does_nothing),
 		cmocka_unit_test(a_peer_without_a_role_sends_nothing_long),
+		cmocka_unit_test(what_was_left_out_is_told_when_its_time_is_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
