@@ -5,6 +5,8 @@
 
 #if REPSTORE_HAVE_SYSTEMD
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
 void notify_ready(void)
@@ -28,11 +30,20 @@ uint64_t notify_watchdog_ms(void)
 	return sd_watchdog_enabled(0, &interval_us) > 0 ? interval_us / 1000 : 0;
 }
 
-unsigned notify_sockets(int *first)
+unsigned notify_sockets(struct notify_socket out[NOTIFY_SOCKETS_MAX])
 {
-	int count = sd_listen_fds(1);
-	*first = SD_LISTEN_FDS_START;
-	return count > 0 ? (unsigned)count : 0;
+	char **names = NULL;
+	const int got = sd_listen_fds_with_names(1, &names);
+	const unsigned count = got > 0 ? (unsigned)got : 0;
+	for (unsigned i = 0; i < count; i++) {
+		if (i < NOTIFY_SOCKETS_MAX) {
+			out[i].fd = SD_LISTEN_FDS_START + (int)i;
+			(void)snprintf(out[i].name, sizeof out[i].name, "%s", names[i]);
+		}
+		free(names[i]);
+	}
+	free(names);
+	return count;
 }
 
 #else
@@ -54,9 +65,9 @@ uint64_t notify_watchdog_ms(void)
 	return 0;
 }
 
-unsigned notify_sockets(int *first)
+unsigned notify_sockets(struct notify_socket out[NOTIFY_SOCKETS_MAX])
 {
-	*first = -1;
+	(void)out;
 	return 0;
 }
 

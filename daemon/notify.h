@@ -16,8 +16,16 @@ void notify_alive(void);
 /* The time within which the service manager expects a call of notify_alive. 0: it expects none. */
 uint64_t notify_watchdog_ms(void);
 
-/* The number of listening sockets that the service manager has passed. Their descriptors are
- * *first and those that follow. */
-unsigned notify_sockets(int *first);
+enum { NOTIFY_SOCKETS_MAX = 32, NOTIFY_NAME_BYTES = 64 };
+
+/* A listening socket that the service manager has passed, and what it calls it (FileDescriptorName= of the
+ * socket unit); "unknown": it says no names. A longer name is cut. */
+struct notify_socket {
+	int fd;
+	char name[NOTIFY_NAME_BYTES];
+};
+
+/* Returns how many were passed, and writes the first NOTIFY_SOCKETS_MAX of them. */
+unsigned notify_sockets(struct notify_socket out[NOTIFY_SOCKETS_MAX]);
 
 #endif

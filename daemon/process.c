@@ -77,23 +77,45 @@ static void on_event(void *arg, const char *line)
 
 /* ---- listening ---- */
 
-/* Takes the sockets that the service manager has passed, in place of the settings' addresses. */
-static enum status adopt_sockets(struct process *process, int first, unsigned count,
-	struct error *err)
+static enum status adopt_rpc(struct process *process, int fd, struct error *err)
 {
-	if (count > SETTINGS_LISTEN_MAX) {
+	if (process->listener_count == SETTINGS_LISTEN_MAX) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"more than %d sockets named rpc were passed", SETTINGS_LISTEN_MAX);
+	}
+	const enum status status =
+		listener_adopt(fd, &process->listeners[process->listener_count], err);
+	process->listener_count += status == STATUS_OK ? 1 : 0;
+	return status;
+}
+
+/* Takes the sockets that the service manager has passed, each for what its name says. *http: the socket
+ * for HTTP; -1: none was passed. */
+static enum status take_passed(struct process *process, int *http, struct error *err)
+{
+	struct notify_socket passed[NOTIFY_SOCKETS_MAX];
+	const unsigned count = notify_sockets(passed);
+	enum status status = STATUS_OK;
+	*http = -1;
+	if (count > NOTIFY_SOCKETS_MAX) {
 		return error_set(err, STATUS_BAD_REQUEST, "%u sockets were passed, %d are allowed",
-			count, SETTINGS_LISTEN_MAX);
+			count, NOTIFY_SOCKETS_MAX);
 	}
-	for (unsigned i = 0; i < count; i++) {
-		struct listener *listener = &process->listeners[i];
-		enum status status = listener_adopt(first + (int)i, listener, err);
-		if (status != STATUS_OK) {
-			return status;
+	for (unsigned i = 0; status == STATUS_OK && i < count; i++) {
+		const char *name = passed[i].name;
+		/* Who passes sockets without names knows of one kind. */
+		if (strcmp(name, "rpc") == 0 || strcmp(name, "unknown") == 0) {
+			status = adopt_rpc(process, passed[i].fd, err);
+		} else if (strcmp(name, "http") == 0 && *http < 0) {
+			*http = passed[i].fd;
+		} else {
+			status = error_set(err, STATUS_BAD_REQUEST,
+				"a socket was passed as '%s': rpc, and one http, are known; "
+				"FileDescriptorName= of its unit names it",
+				name);
 		}
-		process->listener_count++;
 	}
-	return STATUS_OK;
+	return status;
 }
 
 static enum status open_sockets(struct process *process, const struct address *addresses,
@@ -236,13 +258,18 @@ static enum status start_server(struct process *process, struct error *err)
 	return server_open(&options, &process->server, err);
 }
 
+/* A socket that was passed is used in place of the address that the settings have for the same. */
 static enum status open_listeners(struct process *process, const struct address *addresses,
 	struct error *err)
 {
-	int first;
-	unsigned passed = notify_sockets(&first);
-	return passed > 0 ? adopt_sockets(process, first, passed, err)
-			  : open_sockets(process, addresses, err);
+	int http;
+	enum status status = take_passed(process, &http, err);
+	if (status == STATUS_OK && process->listener_count == 0) {
+		status = open_sockets(process, addresses, err);
+	}
+	return status == STATUS_OK
+		       ? process_http_listen(&process->http, process->settings, http, err)
+		       : status;
 }
 
 static enum status parse_addresses(const struct settings *settings, struct address *addresses,
@@ -294,9 +321,6 @@ static enum status start(struct process *process, struct error *err)
 	}
 	if (status == STATUS_OK) {
 		status = open_listeners(process, addresses, err);
-	}
-	if (status == STATUS_OK) {
-		status = process_http_listen(&process->http, settings, -1, err);
 	}
 	if (status != STATUS_OK) {
 		return status;
