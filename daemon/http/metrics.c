@@ -2,6 +2,7 @@
 #include "daemon/http/metrics.h"
 
 #include "daemon/http/exposition.h"
+#include "daemon/http/health.h"
 #include "daemon/http/sources.h"
 #include "daemon/method/call/method.h"
 #include "daemon/method/call/service.h"
@@ -186,6 +187,16 @@ static const char *instruction_set(void)
 	return "none";
 }
 
+static void write_ready(struct text *text, const struct http_sources *sources)
+{
+	struct text reasons = {0};
+	const bool is_ready = health_write(&reasons, sources);
+	text->failed = text->failed || reasons.failed;
+	text_fini(&reasons);
+	metric_head(text, "ready", "gauge", "1: /readyz says 200.");
+	metric_uint(text, "ready", NULL, is_ready);
+}
+
 void metrics_write(struct text *text, const struct http_sources *sources)
 {
 	struct store *store = sources->service->store;
@@ -199,6 +210,7 @@ void metrics_write(struct text *text, const struct http_sources *sources)
 	metric_head(text, "build_info", "gauge", "The program.");
 	metric_uint(text, "build_info",
 		LABELS("version", sources->service->version, "simd", instruction_set()), 1);
+	write_ready(text, sources);
 	metrics_of_methods(text, sources->net, sources->service);
 	metrics_of_net(text, sources->net);
 	write_backpressure(text, sources->net, &figures);
