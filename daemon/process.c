@@ -242,6 +242,7 @@ static enum status start_server(struct process *process, struct error *err)
 				.user_connections = settings->user_connections,
 				.in_flight = settings->in_flight,
 				.connection_reply_bytes = settings->connection_reply_bytes,
+				.queue_ms = settings->queue_ms,
 				.idle_timeout_ms = settings->idle_timeout_ms,
 				.least_rate_bytes = settings->least_rate_bytes,
 				.request_timeout_ms = settings->request_timeout_ms,

@@ -92,6 +92,7 @@ static const struct setting settings_table[] = {
 		SETTINGS_KEYS_MAX},
 	{"net", "connection_reply_memory", NULL, NULL, NULL, setting_bytes,
 		AT(connection_reply_bytes), 4096, TIB},
+	{"net", "queue_time", NULL, NULL, NULL, setting_ms, AT(queue_ms), 0, SETTINGS_TIME_MAX_MS},
 	{"net", "idle_timeout", NULL, NULL, NULL, setting_ms, AT(idle_timeout_ms), 0,
 		SETTINGS_TIME_MAX_MS},
 	{"net", "request_memory", "--request-memory", "SIZE", "memory of large requests",

@@ -39,6 +39,7 @@ struct settings {
 	unsigned in_flight;
 	unsigned request_keys;
 	size_t connection_reply_bytes;
+	unsigned queue_ms;
 	unsigned idle_timeout_ms;
 	size_t load_memory_bytes;
 	size_t catalog_bytes;

@@ -140,6 +140,7 @@ static enum status send_away(struct session *session, const struct question *que
 	}
 	request_own(request, taken);
 	request->timeout_ms = timeout_ms;
+	request->queue_ms = method_may_be_busy(question->method) ? net->limits.queue_ms : 0;
 	request->lane = &net->lanes[lane_of(question->method->place)];
 	request->cost_ns = DISPATCH_COST_NS + message->len / DISPATCH_BYTES_IN_NS +
 			   (uint64_t)message->elements * DISPATCH_ELEMENT_NS;
@@ -226,6 +227,27 @@ static enum status answer_denied(struct session *session, const struct question 
 	return STATUS_OK;
 }
 
+/* Have the requests before it taken so much of this turn of the loop that a read has waited for as long as it
+ * may? What is ready in one turn has come in one, so nearly all of it has waited since the turn began. */
+static bool is_late(const struct session *session, const struct method *method)
+{
+	const struct loop *loop = session->loop;
+	const uint64_t queue_ms = loop->net->limits.queue_ms;
+	return queue_ms != 0 && loop->turn_ns >= queue_ms * 1000000 && method_may_be_busy(method);
+}
+
+static enum status answer_late(struct session *session, const struct question *question)
+{
+	struct error err;
+	error_set(&err, STATUS_BUSY,
+		"the requests of others have taken %u ms (queue_time); this one was not begun",
+		session->loop->net->limits.queue_ms);
+	loop_count_call(session->loop, question->method, STATUS_BUSY);
+	reply_error(session, &question->head, &err);
+	read_buffer_done(&session->in);
+	return STATUS_OK;
+}
+
 enum status dispatch(struct session *session, const struct read_message *message)
 {
 	loop_assert_here(session->loop);
@@ -256,6 +278,9 @@ enum status dispatch(struct session *session, const struct read_message *message
 		return answer_denied(session, &question);
 	}
 
+	if (is_late(session, question.method)) {
+		return answer_late(session, &question);
+	}
 	const enum method_place place = question.method->place;
 	bool here = (place == METHOD_INLINE || place == METHOD_SEARCH) &&
 		    message->elements <= DISPATCH_INLINE_ELEMENTS;

@@ -42,10 +42,11 @@ static void on_expire(uv_timer_t *timer)
 void loop_expect(struct loop *loop, struct request *request)
 {
 	loop_assert_here(loop);
-	if (request->timeout_ms == 0) {
+	const uint64_t expires_ms = request_expires_ms(request);
+	if (expires_ms == UINT64_MAX) {
 		return;
 	}
-	request->expiry.key = request_expires_ms(request);
+	request->expiry.key = expires_ms;
 	heap_push(&loop->expiries, &request->expiry);
 	if (heap_first(&loop->expiries) == &request->expiry) {
 		set_timer(loop);

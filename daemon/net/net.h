@@ -24,7 +24,8 @@ struct net_limits {
 	unsigned user_connections; /* of these: for each other user; 0: as many as there are */
 	unsigned in_flight;        /* requests of one connection in lanes; beyond, it is not read */
 	size_t connection_reply_bytes; /* unsent replies of one connection; beyond, it is not read */
-	unsigned idle_timeout_ms;      /* how long a connection may ask nothing; 0: for ever */
+	unsigned queue_ms; /* how long a read may wait before it is BUSY instead; 0: for any time */
+	unsigned idle_timeout_ms; /* how long a connection may ask nothing; 0: for ever */
 	/* What a peer must read a second while others need the memory of its replies; 0: nothing. */
 	size_t least_rate_bytes;
 	/* How long a request may stay half sent, or wait for memory. 0: for ever. */

@@ -81,19 +81,33 @@ void request_run(struct request *request)
 	reserve_reply(request);
 }
 
+/* Must it begin within queue_time rather than within its own time-out? */
+static bool is_queue_shorter(const struct request *request)
+{
+	return request->queue_ms != 0 &&
+	       (request->timeout_ms == 0 || request->queue_ms < request->timeout_ms);
+}
+
 uint64_t request_expires_ms(const struct request *request)
 {
-	return request->timeout_ms == 0 ? UINT64_MAX
-					: request->question.stop.read_ms + request->timeout_ms;
+	const uint64_t within = is_queue_shorter(request) ? request->queue_ms : request->timeout_ms;
+	return within == 0 ? UINT64_MAX : request->question.stop.read_ms + within;
 }
 
 void request_expire(struct request *request)
 {
 	struct error err;
-	error_set(&err, STATUS_TIMEOUT,
-		"the request has waited for timeout_ms, %" PRIu64
-		", and was not begun: nothing has changed",
-		request->timeout_ms);
+	if (is_queue_shorter(request)) {
+		error_set(&err, STATUS_BUSY,
+			"the request has waited for %" PRIu64
+			" ms (queue_time) behind others, and was not begun",
+			request->queue_ms);
+	} else {
+		error_set(&err, STATUS_TIMEOUT,
+			"the request has waited for timeout_ms, %" PRIu64
+			", and was not begun: nothing has changed",
+			request->timeout_ms);
+	}
 	request_fail(request, &err);
 }
 

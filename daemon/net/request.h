@@ -23,10 +23,11 @@ struct request {
 	struct net *net;         /* borrowed */
 	struct session *session; /* borrowed: it lives until the request is back */
 	struct question question;
-	uint64_t cost_ns;        /* how long it is expected to run */
-	uint64_t read_ns;        /* when its last byte came in, by uv_hrtime */
-	uint64_t queued_ns;      /* when it went to its lane */
-	uint64_t timeout_ms;     /* from question.stop.read_ms on; 0: it may take any time */
+	uint64_t cost_ns;    /* how long it is expected to run */
+	uint64_t read_ns;    /* when its last byte came in, by uv_hrtime */
+	uint64_t queued_ns;  /* when it went to its lane */
+	uint64_t timeout_ms; /* from question.stop.read_ms on; 0: it may take any time */
+	uint64_t queue_ms;   /* how long it may wait for a thread, from then on; 0: for any time */
 	struct heap_node expiry; /* in loop->expiries while a lane has it; for the loop's thread */
 	struct lane *lane;       /* borrowed */
 	struct read_taken message;           /* owned; empty once the request has run */
@@ -54,10 +55,10 @@ void request_own(struct request *request, struct read_taken message);
 /* Runs the method, and frees the message. */
 void request_run(struct request *request);
 
-/* When the request was to be answered: monotonic clock; UINT64_MAX: at any time. */
+/* Until when the request has to begin: monotonic clock; UINT64_MAX: at any time. */
 uint64_t request_expires_ms(const struct request *request);
 
-/* Makes TIMEOUT the reply of a request that did not begin in time. */
+/* Makes TIMEOUT or BUSY the reply of a request that did not begin in time. */
 void request_expire(struct request *request);
 
 /* Makes the error the reply: of a request that is not run, or that has run but whose success does

@@ -49,6 +49,14 @@ static inline bool method_is_read(const struct method *method)
 	return method->place <= METHOD_OPERATOR;
 }
 
+/* May the method be answered BUSY where others have kept it waiting? Those that read rows; not those by which
+ * somebody finds out what is going on. */
+static inline bool method_may_be_busy(const struct method *method)
+{
+	return method->role == ROLE_READ && method_is_read(method) &&
+	       method->place != METHOD_OPERATOR;
+}
+
 /* How long a call may wait and run if its params do not say; 0: for any time. */
 uint64_t method_timeout_ms(const struct method *method);
 

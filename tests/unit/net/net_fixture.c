@@ -105,6 +105,7 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 				.in_flight = (unsigned)or_else(options->in_flight, 64),
 				.connection_reply_bytes =
 					or_else(options->connection_reply, 256u << 10),
+				.queue_ms = options->queue_ms,
 				.idle_timeout_ms = options->idle_ms,
 				.least_rate_bytes = options->least_rate,
 				.grace_ms = (unsigned)or_else(options->grace_ms, 5000),

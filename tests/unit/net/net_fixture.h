@@ -71,6 +71,7 @@ struct net_fixture_options {
 	unsigned user_connections; /* 0: as many */
 	unsigned in_flight;        /* 0: 64 */
 	size_t connection_reply;   /* 0: 256 KiB */
+	unsigned queue_ms;         /* 0: any */
 	unsigned idle_ms;          /* 0: never */
 	unsigned timeout_ms;       /* 0: never */
 	unsigned grace_ms;         /* 0: 5000 */
