@@ -57,6 +57,11 @@ static void a_read_that_a_loop_comes_to_too_late_is_busy(void **state)
 	peer_open(&hogs[1], &fixture);
 	peer_open(&late, &fixture);
 	peer_open(&asks, &fixture);
+	struct peer *const peers[] = {&hogs[0], &hogs[1], &late, &asks};
+	for (unsigned i = 0; i < 4; i++) { /* the loop has them all */
+		peer_ask(peers[i], 0, "ping", 0);
+		peer_expect_ok(peers[i], 0);
+	}
 	peer_ask(&hogs[0], 1, "burn", 300000);
 	peer_ask(&hogs[1], 1, "burn", 150000);
 	peer_ask(&late, 1, "bytes", 10);
