@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { JOURNAL_LINE_BYTES = 1024 };
@@ -45,6 +46,33 @@ static const char *name_of(enum journal_level level)
 	return "info";
 }
 
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct journal_line kept[JOURNAL_KEPT]; /* a ring, guarded by kept_lock; the next, too */
+static unsigned kept_count;
+
+static void keep(enum journal_level level, const char *text)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	pthread_mutex_lock(&kept_lock);
+	struct journal_line *line = &kept[kept_count++ % JOURNAL_KEPT];
+	line->ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	line->level = name_of(level);
+	(void)snprintf(line->text, sizeof line->text, "%s", text);
+	pthread_mutex_unlock(&kept_lock);
+}
+
+unsigned journal_last(struct journal_line out[JOURNAL_KEPT])
+{
+	pthread_mutex_lock(&kept_lock);
+	const unsigned count = kept_count < JOURNAL_KEPT ? kept_count : JOURNAL_KEPT;
+	for (unsigned i = 0; i < count; i++) {
+		out[i] = kept[(kept_count - count + i) % JOURNAL_KEPT];
+	}
+	pthread_mutex_unlock(&kept_lock);
+	return count;
+}
+
 void journal_event(enum journal_level level, const char *format, ...)
 {
 	char line[JOURNAL_LINE_BYTES];
@@ -63,6 +91,8 @@ void journal_event(enum journal_level level, const char *format, ...)
 	size_t room = sizeof line - (size_t)at - 2;
 	size_t end = (size_t)at + ((size_t)len < room ? (size_t)len : room);
 	assert(end < sizeof line);
+	line[end] = '\0';
+	keep(level, line + at);
 	line[end] = '\n';
 	/* If stderr is gone, there is nobody to tell of it. */
 	ssize_t written = write(STDERR_FILENO, line, end + 1);

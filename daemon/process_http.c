@@ -1,10 +1,13 @@
 /* process_http.c - opens and closes the port for HTTP as the settings say. */
 #include "daemon/process_http.h"
 
+#include "daemon/journal.h"
 #include "daemon/method/call/service.h"
 #include "daemon/net/server.h"
 #include "daemon/store/system/clock.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -36,6 +39,19 @@ enum status process_http_listen(struct process_http *http, const struct settings
 		       : status;
 }
 
+static unsigned read_events(struct http_event out[HTTP_EVENTS_MAX])
+{
+	struct journal_line lines[JOURNAL_KEPT];
+	const unsigned count = journal_last(lines);
+	static_assert((int)JOURNAL_KEPT == (int)HTTP_EVENTS_MAX, "all that are kept are shown");
+	for (unsigned i = 0; i < count; i++) {
+		out[i].ms = lines[i].ms;
+		out[i].level = lines[i].level;
+		(void)snprintf(out[i].text, sizeof out[i].text, "%s", lines[i].text);
+	}
+	return count;
+}
+
 static bool is_alive(void *arg)
 {
 	return server_is_alive(arg, HTTP_LIFE_MS);
@@ -55,6 +71,8 @@ enum status process_http_start(struct process_http *http, const struct settings 
 		.is_alive = is_alive,
 		.is_alive_arg = (void *)server,
 		.ready_resident = settings->ready_resident,
+		.shows_page = !settings->http_hides_page,
+		.events = read_events,
 	};
 	const struct http_options options = {
 		.listener = &http->listener,

@@ -121,6 +121,7 @@ static const struct setting settings_table[] = {
 	{"http", "expose", NULL, NULL, NULL, setting_expose, AT(http_exposes_metrics), 0, 0},
 	{"http", "socket_mode", NULL, NULL, NULL, setting_mode, AT(http_socket_mode), 0, 0777},
 	{"http", "ready_resident", NULL, NULL, NULL, setting_count, AT(ready_resident), 0, 100},
+	{"http", "page", NULL, NULL, NULL, setting_page, AT(http_hides_page), 0, 0},
 };
 static const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 

@@ -67,6 +67,7 @@ struct settings {
 	bool http_exposes_metrics;             /* expose: false is none */
 	unsigned http_socket_mode;
 	unsigned ready_resident; /* percent */
+	bool http_hides_page;    /* page: false is on */
 };
 
 enum settings_wish { SETTINGS_RUN, SETTINGS_HELP, SETTINGS_VERSION };

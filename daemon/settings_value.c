@@ -188,6 +188,13 @@ enum status setting_expose(const struct setting *setting, struct settings *setti
 	return set_word(setting, settings, value, words, err);
 }
 
+enum status setting_page(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err)
+{
+	static const char *const words[2] = {"on", "off"};
+	return set_word(setting, settings, value, words, err);
+}
+
 enum status setting_mode(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err)
 {

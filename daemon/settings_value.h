@@ -52,6 +52,9 @@ enum status setting_durability(const struct setting *setting, struct settings *s
 /* Reads "none" or "metrics" into bool: true is metrics. */
 enum status setting_expose(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);
+/* Reads "on" or "off" into bool: true is off. */
+enum status setting_page(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err);
 /* Reads a time into unsigned milliseconds: a number of seconds, or a number with ms, s, m or h. */
 enum status setting_ms(const struct setting *setting, struct settings *settings, const char *value,
 	struct error *err);

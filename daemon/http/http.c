@@ -6,6 +6,7 @@
 #if REPSTORE_HAVE_HTTP
 
 #include "daemon/http/respond.h"
+#include "daemon/http/series.h"
 #include "daemon/method/call/method.h"
 
 #include <assert.h>
@@ -30,6 +31,7 @@ struct http {
 	const struct http_sources *sources; /* borrowed */
 	bool is_tcp;
 	bool exposes_metrics;
+	struct series series;
 	int stop_fd; /* readable once the thread is to end; -1: there is none */
 	pthread_t thread;
 	bool has_thread;
@@ -49,6 +51,9 @@ static enum MHD_Result send_response(struct MHD_Connection *connection, struct r
 	(void)MHD_add_response_header(reply, "Content-Type", response->type);
 	(void)MHD_add_response_header(reply, "Cache-Control", "no-store");
 	(void)MHD_add_response_header(reply, "X-Content-Type-Options", "nosniff");
+	(void)MHD_add_response_header(reply, "Content-Security-Policy", response->policy);
+	(void)MHD_add_response_header(reply, "Cross-Origin-Resource-Policy", "same-origin");
+	(void)MHD_add_response_header(reply, "Referrer-Policy", "no-referrer");
 	if (response->code == MHD_HTTP_METHOD_NOT_ALLOWED) {
 		(void)MHD_add_response_header(reply, "Allow", "GET, HEAD");
 	}
@@ -76,7 +81,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 		.exposes_metrics = http->exposes_metrics,
 	};
 	struct response response;
-	respond(&asked, http->sources, &response);
+	respond(&asked, http->sources, &http->series, &response);
 	return response.body.data == NULL ? MHD_NO : send_response(connection, &response);
 }
 
@@ -102,6 +107,7 @@ static void *http_main(void *arg)
 	while (polled[1].revents == 0) {
 		(void)poll(polled, 2, wait_ms(http->daemon));
 		(void)MHD_run(http->daemon);
+		series_sample(&http->series, http->sources);
 	}
 	method_thread_end();
 	return NULL;
@@ -137,6 +143,7 @@ enum status http_start(const struct http_options *options, struct http **out, st
 		http_stop(http);
 		return status;
 	}
+	series_begin(&http->series);
 	const int failed = pthread_create(&http->thread, NULL, http_main, http);
 	if (failed != 0) {
 		http_stop(http);

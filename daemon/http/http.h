@@ -3,6 +3,7 @@
  *   GET /metrics             the text format of Prometheus
  *   GET /healthz, /livez     200 while the loops turn, else 503
  *   GET /readyz              200 when the daemon serves, else 503; the body says why
+ *   GET /                    the status page; it reads /api/state (schema/PROTOCOL.md)
  *
  * HEAD is answered, too, and nothing else. A thread of its own answers one request after the other, with
  * poll and epoll, so that descriptors above 1023 are no matter. It sees figures, and no rows.

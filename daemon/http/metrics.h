@@ -10,6 +10,8 @@
 
 #include "daemon/http/text.h"
 
+#include <stdint.h>
+
 struct http_sources;
 struct live_figures;
 struct service;
@@ -27,5 +29,7 @@ void metrics_of_methods(struct text *text, const struct stats_sources *net,
 void metrics_of_store(struct text *text, struct store *store, const struct store_figures *figures);
 void metrics_of_live(struct text *text, const struct live_figures *live);
 void metrics_of_process(struct text *text, double started_s);
+
+uint64_t process_resident_bytes(void);
 
 #endif

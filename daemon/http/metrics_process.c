@@ -59,6 +59,14 @@ static void read_memory(double *virtual_bytes, double *resident_bytes)
 	*resident_bytes = (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
+uint64_t process_resident_bytes(void)
+{
+	double virtual_bytes;
+	double resident_bytes;
+	read_memory(&virtual_bytes, &resident_bytes);
+	return (uint64_t)resident_bytes;
+}
+
 void metrics_of_process(struct text *text, double started_s)
 {
 	double virtual_bytes;

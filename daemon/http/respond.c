@@ -3,7 +3,9 @@
 
 #include "daemon/http/health.h"
 #include "daemon/http/metrics.h"
+#include "daemon/http/page.h"
 #include "daemon/http/sources.h"
+#include "daemon/http/state.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -18,42 +20,84 @@ static void refuse(struct response *out, unsigned code, const char *why)
 	text_add(&out->body, "%s\n", why);
 }
 
-static void give_metrics(const struct http_sources *sources, struct response *out)
+static void give_metrics(const struct http_sources *sources, const struct series *series,
+	struct response *out)
 {
+	(void)series;
 	out->type = type_metrics;
 	metrics_write(&out->body, sources);
 }
 
-static void give_alive(const struct http_sources *sources, struct response *out)
+static void give_alive(const struct http_sources *sources, const struct series *series,
+	struct response *out)
 {
+	(void)series;
 	const bool is_alive = health_is_alive(sources);
 	out->code = is_alive ? 200 : 503;
 	text_add(&out->body, is_alive ? "ok\n" : "a loop has not turned for seconds\n");
 }
 
-static void give_ready(const struct http_sources *sources, struct response *out)
+static void give_ready(const struct http_sources *sources, const struct series *series,
+	struct response *out)
 {
+	(void)series;
 	out->code = health_write(&out->body, sources) ? 200 : 503;
 }
 
+static void give_state(const struct http_sources *sources, const struct series *series,
+	struct response *out)
+{
+	out->type = "application/json";
+	state_write(&out->body, sources, series);
+}
+
+static void give_page(const struct http_sources *sources, const struct series *series,
+	struct response *out)
+{
+	(void)sources;
+	(void)series;
+	out->type = "text/html; charset=utf-8";
+	out->policy = page_policy;
+	text_add(&out->body, "%.*s", (int)page_bytes, (const char *)page_data);
+}
+
+/* Where a path is answered. */
+enum where { ALWAYS, NOT_EXPOSED, WITH_PAGE };
+
 struct path {
 	const char *path;
-	void (*give)(const struct http_sources *sources, struct response *out);
-	bool is_exposed; /* where metrics are given to everybody */
+	void (*give)(const struct http_sources *sources, const struct series *series,
+		struct response *out);
+	enum where where;
 };
 
 static const struct path paths[] = {
-	{"/metrics", give_metrics, true},
-	{"/healthz", give_alive, false},
-	{"/livez", give_alive, false},
-	{"/readyz", give_ready, false},
+	{"/metrics", give_metrics, ALWAYS},
+	{"/healthz", give_alive, NOT_EXPOSED},
+	{"/livez", give_alive, NOT_EXPOSED},
+	{"/readyz", give_ready, NOT_EXPOSED},
+	{"/api/state", give_state, WITH_PAGE},
+	{"/", give_page, WITH_PAGE},
 };
 
-static const struct path *find(const struct asked *asked)
+static bool is_given(const struct path *path, const struct asked *asked, bool shows_page)
+{
+	switch (path->where) {
+	case ALWAYS:
+		break;
+	case NOT_EXPOSED:
+		return !asked->exposes_metrics;
+	case WITH_PAGE:
+		return !asked->exposes_metrics && shows_page;
+	}
+	return true;
+}
+
+static const struct path *find(const struct asked *asked, bool shows_page)
 {
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-		const bool is_given = !asked->exposes_metrics || paths[i].is_exposed;
-		if (is_given && strcmp(paths[i].path, asked->path) == 0) {
+		if (is_given(&paths[i], asked, shows_page) &&
+			strcmp(paths[i].path, asked->path) == 0) {
 			return &paths[i];
 		}
 	}
@@ -77,11 +121,12 @@ bool host_is_local(const char *host)
 	return false;
 }
 
-void respond(const struct asked *asked, const struct http_sources *sources, struct response *out)
+void respond(const struct asked *asked, const struct http_sources *sources,
+	const struct series *series, struct response *out)
 {
-	*out = (struct response){.code = 200, .type = type_text};
+	*out = (struct response){.code = 200, .type = type_text, .policy = "default-src 'none'"};
 	const bool checks_host = asked->is_tcp && !asked->exposes_metrics;
-	const struct path *path = find(asked);
+	const struct path *path = find(asked, sources->shows_page);
 	if (strcmp(asked->method, "GET") != 0 && strcmp(asked->method, "HEAD") != 0) {
 		refuse(out, 405, "GET and HEAD are answered, nothing else");
 	} else if (checks_host && (asked->host == NULL || !host_is_local(asked->host))) {
@@ -89,7 +134,7 @@ void respond(const struct asked *asked, const struct http_sources *sources, stru
 	} else if (path == NULL) {
 		refuse(out, 404, "there is /metrics, /healthz and /readyz");
 	} else {
-		path->give(sources, out);
+		path->give(sources, series, out);
 	}
 	if (out->body.failed) {
 		text_fini(&out->body);

@@ -10,11 +10,13 @@
 #include <stdbool.h>
 
 struct http_sources;
+struct series;
 
 struct response {
 	unsigned code; /* of HTTP */
 	const char *type;
-	struct text body; /* owned: text_fini */
+	const char *policy; /* for the header Content-Security-Policy */
+	struct text body;   /* owned: text_fini */
 };
 
 struct asked {
@@ -27,7 +29,8 @@ struct asked {
 	bool exposes_metrics;
 };
 
-void respond(const struct asked *asked, const struct http_sources *sources, struct response *out);
+void respond(const struct asked *asked, const struct http_sources *sources,
+	const struct series *series, struct response *out);
 
 /* Whether the header names this machine: localhost, 127.0.0.1 or [::1], with any port. */
 bool host_is_local(const char *host);

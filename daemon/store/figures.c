@@ -18,6 +18,7 @@ static void write_figures(struct store *store, struct write_figures *out)
 	redo_figures(store->writer->redo, &log);
 	*out = (struct write_figures){
 		.sequence = atomic_load(&store->visible),
+		.rows = atomic_load(&store->writer->rows),
 		.commits = atomic_load(&store->writer->commits),
 		.sync_times = log.sync_times,
 		.sync_us_max = log.sync_ns_max / 1000,

@@ -177,6 +177,7 @@ static enum status link_all(struct apply *apply, struct error *err)
 	}
 	assert(ticket->head.sequence == writer->next_sequence);
 	writer_count_frame(apply->release, ticket->data, &ticket->head, apply->write);
+	counter_add(&writer->rows, apply->rows);
 	writer->next_sequence++;
 	return STATUS_OK;
 }

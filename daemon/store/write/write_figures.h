@@ -10,6 +10,7 @@
 struct write_figures {
 	uint64_t sequence;                       /* the newest that is visible */
 	uint64_t commits;                        /* groups */
+	uint64_t rows;                           /* that were put, deleted, or changed by samples */
 	struct histogram_figures group_requests; /* of commits, in requests */
 	struct histogram_figures sync_times;     /* in HISTOGRAM_SHORT_NS */
 	uint64_t sync_us_max;                    /* the longest sync */

@@ -61,6 +61,7 @@ struct writer {
 	atomic_bool disk_full;          /* the last group did not fit */
 	_Atomic uint64_t full_since_ms; /* 0: there is room */
 	_Atomic uint64_t commits;
+	_Atomic uint64_t rows;           /* that were applied; changed under apply_lock */
 	struct histogram group_requests; /* of each commit; the commit thread's */
 	_Atomic uint64_t room_waits;     /* writes that waited until a bound left room */
 	struct write_clock clock;        /* of the frames; the commit thread's */

@@ -1,7 +1,9 @@
 /* test_respond.c - names of hosts that are this machine, and texts that others have chosen. */
 #include "daemon/http/exposition.h"
 #include "daemon/http/respond.h"
+#include "daemon/http/series.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,6 +72,21 @@ static void a_histogram_adds_up(void **state)
 	text_fini(&text);
 }
 
+static void a_quantile_is_within_its_bucket(void **state)
+{
+	struct histogram_figures figures = {0};
+	(void)state;
+	assert_true(isnan(series_quantile(&figures, 0.5, 10)));
+	figures.counts[2] = 100; /* above 20 and at most 50 */
+	assert_float_equal(series_quantile(&figures, 0.5, 10), 35, 0.01);
+	assert_float_equal(series_quantile(&figures, 0.99, 10), 49.7, 0.01);
+	figures.counts[0] = 100;
+	assert_float_equal(series_quantile(&figures, 0.25, 10), 5, 0.01);
+	assert_float_equal(series_quantile(&figures, 0.75, 10), 35, 0.01);
+	figures.counts[HISTOGRAM_BOUNDS] = 1000; /* nobody knows how long */
+	assert_float_equal(series_quantile(&figures, 0.5, 10), 1e7, 0.01);
+}
+
 static bool write_much(void *arg)
 {
 	struct text text = {0};
@@ -96,6 +113,7 @@ int main(void)
 		cmocka_unit_test(a_label_cannot_end_its_line),
 		cmocka_unit_test(a_json_string_cannot_end_its_script),
 		cmocka_unit_test(a_histogram_adds_up),
+		cmocka_unit_test(a_quantile_is_within_its_bucket),
 		cmocka_unit_test(refused_memory_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
