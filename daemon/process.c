@@ -7,9 +7,11 @@
 #include "daemon/net/server.h"
 #include "daemon/notify.h"
 #include "daemon/process_http.h"
+#include "daemon/reload.h"
 #include "daemon/store/state/options.h"
 #include "daemon/store/store.h"
 #include "daemon/store/system/clock.h"
+#include "daemon/tuning.h"
 
 #include "config.h"
 
@@ -38,7 +40,8 @@ struct process {
 	uv_signal_t interrupt;
 	uv_timer_t watchdog;
 	uv_timer_t force;
-	const struct settings *settings; /* borrowed */
+	struct settings *settings; /* borrowed; a reload changes them */
+	struct reload reload;
 	struct listener listeners[SETTINGS_LISTEN_MAX];
 	unsigned listener_count;
 	char listen_texts[SETTINGS_LISTEN_MAX][ADDRESS_TEXT_BYTES];
@@ -173,6 +176,7 @@ static void close_handles(struct process *process)
 {
 	uv_close((uv_handle_t *)&process->terminate, NULL);
 	uv_close((uv_handle_t *)&process->interrupt, NULL);
+	reload_close(&process->reload);
 	uv_close((uv_handle_t *)&process->watchdog, NULL);
 	uv_close((uv_handle_t *)&process->force, NULL);
 }
@@ -205,6 +209,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	journal_event(JOURNAL_INFO, "event=stopping signal=%d", number);
 	notify_stopping();
 	process_http_drain(&process->http);
+	reload_stop(&process->reload);
 	store_interrupt(process->store);
 	uv_timer_start(&process->force, on_force,
 		process->settings->stop_grace_ms + PROCESS_FORCE_MS, 0);
@@ -215,6 +220,7 @@ static void open_handles(struct process *process)
 {
 	uv_signal_init(&process->uv, &process->terminate);
 	uv_signal_init(&process->uv, &process->interrupt);
+	reload_init(&process->reload, &process->uv);
 	uv_timer_init(&process->uv, &process->watchdog);
 	uv_timer_init(&process->uv, &process->force);
 	process->terminate.data = process->interrupt.data = process;
@@ -235,23 +241,8 @@ static enum status start_server(struct process *process, struct error *err)
 		.search_threads = settings->search_threads,
 		.search_waiting = settings->search_waiting,
 		.spare = SERVER_SPARE,
-		.limits =
-			{
-				.max_connections = settings->max_connections,
-				.kept_connections = settings->kept_connections,
-				.user_connections = settings->user_connections,
-				.in_flight = settings->in_flight,
-				.connection_reply_bytes = settings->connection_reply_bytes,
-				.queue_ms = settings->queue_ms,
-				.idle_timeout_ms = settings->idle_timeout_ms,
-				.least_rate_bytes = settings->least_rate_bytes,
-				.request_timeout_ms = settings->request_timeout_ms,
-				.grace_ms = settings->stop_grace_ms,
-				.spin_us = settings->spin_us,
-			},
-		.request_memory_bytes = settings->request_memory_bytes,
-		.reply_memory_bytes = settings->reply_memory_bytes,
-		.kept_memory_bytes = settings->kept_memory_bytes,
+		.limits = tuning_limits(settings),
+		.memory = tuning_memory(settings),
 		.service = &process->service,
 		.access = &process->access,
 		.on_event = on_event,
@@ -303,17 +294,7 @@ static enum status start(struct process *process, struct error *err)
 		.disk_reserve_bytes = settings->disk_reserve_bytes,
 		.sizes.index_memory = settings->index_memory_bytes,
 		.sizes.index_time_ms = settings->index_time_ms,
-		.write =
-			{
-				.durability =
-					settings->periodic ? DURABILITY_PERIODIC : DURABILITY_SYNC,
-				.sync_interval_ms = settings->sync_interval_ms,
-				.log_bytes = settings->log_bytes,
-				.memtable_rows = settings->memtable_rows,
-				.memtable_bytes = settings->memtable_bytes,
-				.merge_age_ms = settings->merge_age_ms,
-				.merge_rate = settings->merge_rate_bytes,
-			},
+		.write = tuning_writes(settings),
 		.on_event = on_event,
 	};
 	enum status status = parse_addresses(settings, addresses, err);
@@ -351,8 +332,17 @@ static void hold_signals(int how)
 	(void)pthread_sigmask(how, &signals, NULL);
 }
 
-static void watch(struct process *process)
+static void watch(struct process *process, const struct settings_source *source)
 {
+	const struct reload_parts parts = {
+		.settings = process->settings,
+		.source = source,
+		.access = &process->access,
+		.server = process->server,
+		.store = process->store,
+		.service = &process->service,
+	};
+	reload_start(&process->reload, &parts);
 	uv_signal_start(&process->terminate, on_signal, SIGTERM);
 	uv_signal_start(&process->interrupt, on_signal, SIGINT);
 	hold_signals(SIG_UNBLOCK);
@@ -397,7 +387,7 @@ static int finish(struct process *process)
 /* Signals that would end the daemon without order do nothing:
  *     SIGPIPE              a write to a peer that has left returns an error
  *     SIGXFSZ              a file that reaches its limit is like a full disk
- *     SIGHUP               a terminal closes, or a log was rotated; we keep no log file open
+ *     SIGHUP               until the daemon has started; then it reads its settings anew
  *     SIGUSR1, SIGUSR2     other daemons take orders by them
  * Each connection needs a descriptor, so the daemon takes as many as it may have. */
 static void prepare_system(void)
@@ -419,7 +409,13 @@ static void prepare_system(void)
 	}
 }
 
-int process_run(const struct settings *settings)
+enum status process_check(const struct settings *settings, struct error *err)
+{
+	struct address addresses[SETTINGS_LISTEN_MAX];
+	return parse_addresses(settings, addresses, err);
+}
+
+int process_run(struct settings *settings, const struct settings_source *source)
 {
 	struct process process = {
 		.settings = settings,
@@ -448,7 +444,7 @@ int process_run(const struct settings *settings)
 		(void)finish(&process);
 		return PROCESS_FAILED;
 	}
-	watch(&process);
+	watch(&process, source);
 	announce(&process);
 	uv_run(&process.uv, UV_RUN_DEFAULT);
 	int result = finish(&process);

@@ -13,7 +13,11 @@ enum {
 	PROCESS_USAGE = 2,
 };
 
-/* Runs until SIGTERM or SIGINT, and writes to the journal what happens. Returns the exit status. */
-int process_run(const struct settings *settings);
+/* Are the addresses such as can be listened on? Errors: BAD_REQUEST. */
+enum status process_check(const struct settings *settings, struct error *err);
+
+/* Runs until SIGTERM or SIGINT, and writes to the journal what happens. At SIGHUP it reads the settings anew from
+ * `source` and changes them. Returns the exit status. */
+int process_run(struct settings *settings, const struct settings_source *source);
 
 #endif

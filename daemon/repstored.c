@@ -40,19 +40,47 @@ static void print_version(void)
 		REPSTORE_HAVE_SYSTEMD ? "yes" : "no", REPSTORE_HAVE_HTTP ? "yes" : "no");
 }
 
+/* Says whether the daemon would take the settings; it is not started, and no other is disturbed. */
+static int check(const struct settings *settings)
+{
+	struct error err;
+	if (process_check(settings, &err) != STATUS_OK) {
+		(void)fprintf(stderr, "repstored: %s\n", err.text);
+		return PROCESS_FAILED;
+	}
+	(void)printf("the settings are fine: %s\n",
+		settings->config[0] != '\0' ? settings->config : "no file");
+	return PROCESS_DONE;
+}
+
+static int fail_settings(const struct error *err, enum settings_wish wish)
+{
+	if (wish == SETTINGS_CHECK) {
+		(void)fprintf(stderr, "repstored: %s\n", err->text);
+	} else {
+		journal_event(JOURNAL_ERROR, "event=start_failed error=\"%s\"", err->text);
+	}
+	return PROCESS_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	if (!hold_standard_files()) {
 		return PROCESS_FAILED;
 	}
-	struct settings settings;
+	static struct settings settings; /* too large for a stack */
 	struct error err;
 	enum settings_wish wish;
 	const char *config = NULL;
-	const char *const *args = (const char *const *)argv;
+	/* The file at the usual place need not exist. */
+	const struct settings_source source = {
+		.usual = REPSTORED_CONFIG,
+		.argc = argc,
+		.argv = (const char *const *)argv,
+	};
 	settings_init(&settings);
 
-	if (settings_find(argc, args, &wish, &config, &err) != STATUS_OK) {
+	if (settings_find(argc, source.argv, &wish, &config, &err) != STATUS_OK) {
 		return fail_usage(&err);
 	}
 	if (wish == SETTINGS_HELP) {
@@ -63,16 +91,14 @@ int main(int argc, char **argv)
 		print_version();
 		return PROCESS_DONE;
 	}
-	/* The file at the usual place need not exist. */
-	if (config == NULL && access(REPSTORED_CONFIG, F_OK) == 0) {
-		config = REPSTORED_CONFIG;
+	if (config == NULL && access(source.usual, F_OK) == 0) {
+		config = source.usual;
 	}
 	if (config != NULL && settings_read(&settings, config, &err) != STATUS_OK) {
-		journal_event(JOURNAL_ERROR, "event=start_failed error=\"%s\"", err.text);
-		return PROCESS_FAILED;
+		return fail_settings(&err, wish);
 	}
-	if (settings_apply(&settings, argc, args, &err) != STATUS_OK) {
+	if (settings_apply(&settings, argc, source.argv, &err) != STATUS_OK) {
 		return fail_usage(&err);
 	}
-	return process_run(&settings);
+	return wish == SETTINGS_CHECK ? check(&settings) : process_run(&settings, &source);
 }

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	SETTINGS_WORKERS_MAX = 256,
@@ -44,84 +45,97 @@ static_assert(LIMIT_MESSAGE_BYTES + LIMIT_MESSAGE_ELEMENTS * PARSED_BYTES <=
 
 /* Each setting has a key in the file, and some have an option on the command line. */
 static const struct setting settings_table[] = {
-	{"store", "data", "--data", "DIR", "data folder", setting_text, AT(data), 0, 0},
+	{"store", "data", "--data", "DIR", "data folder", setting_text, AT(data), 0, 0,
+		SETTING_FIXED},
 	{"store", "load_memory", "--load-memory", "SIZE", "memory of bulk loads, and of a seal",
-		setting_bytes, AT(load_memory_bytes), SETTINGS_LOAD_MEMORY_MIN, TIB},
+		setting_bytes, AT(load_memory_bytes), SETTINGS_LOAD_MEMORY_MIN, TIB, SETTING_FIXED},
 	{"store", "catalog_size", NULL, NULL, NULL, setting_bytes, AT(catalog_bytes),
-		SETTINGS_CATALOG_MIN, TIB},
+		SETTINGS_CATALOG_MIN, TIB, SETTING_FIXED},
 	{"store", "index_memory", NULL, NULL, NULL, setting_bytes, AT(index_memory_bytes),
-		SETTINGS_INDEX_MEMORY_MIN, TIB},
+		SETTINGS_INDEX_MEMORY_MIN, TIB, SETTING_FIXED},
 	{"store", "index_time", NULL, NULL, NULL, setting_ms, AT(index_time_ms), 1000,
-		SETTINGS_TIME_MAX_MS},
+		SETTINGS_TIME_MAX_MS, SETTING_FIXED},
 	{"store", "disk_reserve", "--disk-reserve", "SIZE",
 		"of the disk, free for merges: loads and writes stop", setting_bytes,
-		AT(disk_reserve_bytes), 0, TIB},
+		AT(disk_reserve_bytes), 0, TIB, SETTING_LIVE},
 	{"log", "durability", "--durability", "sync|periodic",
 		"when a write is acknowledged: synced, or written", setting_durability,
-		AT(periodic), 0, 0},
+		AT(periodic), 0, 0, SETTING_FIXED},
 	{"log", "sync_interval", NULL, NULL, NULL, setting_ms, AT(sync_interval_ms), 1,
-		SETTINGS_TIME_MAX_MS},
+		SETTINGS_TIME_MAX_MS, SETTING_LIVE},
 	{"log", "log_size", "--log-size", "SIZE", "writes that wait for a merge, at most",
-		setting_bytes, AT(log_bytes), SETTINGS_LOG_MIN, TIB},
+		setting_bytes, AT(log_bytes), SETTINGS_LOG_MIN, TIB, SETTING_LIVE},
 	{"log", "memtable_rows", NULL, NULL, NULL, setting_count, AT(memtable_rows),
-		SETTINGS_MEMTABLE_ROWS_MIN, UINT32_MAX},
+		SETTINGS_MEMTABLE_ROWS_MIN, UINT32_MAX, SETTING_LIVE},
 	{"log", "memtable_memory", "--memtable-memory", "SIZE", "memory of what waits for a merge",
-		setting_bytes, AT(memtable_bytes), SETTINGS_LOG_MIN, TIB},
+		setting_bytes, AT(memtable_bytes), SETTINGS_LOG_MIN, TIB, SETTING_LIVE},
 	{"log", "merge_age", NULL, NULL, NULL, setting_ms, AT(merge_age_ms), 1,
-		SETTINGS_TIME_MAX_MS},
+		SETTINGS_TIME_MAX_MS, SETTING_LIVE},
 	{"log", "merge_rate", NULL, NULL, NULL, setting_bytes, AT(merge_rate_bytes),
-		SETTINGS_MERGE_RATE_MIN, TIB},
+		SETTINGS_MERGE_RATE_MIN, TIB, SETTING_LIVE},
 	{"net", "listen", "--listen", "ADDRESS",
-		"unix:PATH, tcp:HOST:PORT or a path; may be repeated", setting_listen, 0, 0, 0},
-	{"net", "socket_mode", NULL, NULL, NULL, setting_mode, AT(socket_mode), 0, 0777},
+		"unix:PATH, tcp:HOST:PORT or a path; may be repeated", setting_listen, 0, 0, 0,
+		SETTING_FIXED},
+	{"net", "socket_mode", NULL, NULL, NULL, setting_mode, AT(socket_mode), 0, 0777,
+		SETTING_FIXED},
 	{"net", "workers", "--workers", "N", "threads that answer requests", setting_count,
-		AT(workers), 1, SETTINGS_WORKERS_MAX},
+		AT(workers), 1, SETTINGS_WORKERS_MAX, SETTING_FIXED},
 	{"net", "pool", "--pool", "N", "threads for what may block", setting_count, AT(pool), 1,
-		SETTINGS_POOL_MAX},
+		SETTINGS_POOL_MAX, SETTING_FIXED},
 	{"net", "search_threads", "--search-threads", "N", "threads for long searches",
-		setting_count, AT(search_threads), 1, SETTINGS_POOL_MAX},
+		setting_count, AT(search_threads), 1, SETTINGS_POOL_MAX, SETTING_FIXED},
 	{"net", "search_waiting", NULL, NULL, NULL, setting_count, AT(search_waiting), 1,
-		SETTINGS_WAITING_MAX},
+		SETTINGS_WAITING_MAX, SETTING_FIXED},
 	{"net", "max_connections", "--max-connections", "N", "more are refused", setting_count,
-		AT(max_connections), 1, SETTINGS_CONNECTIONS_MAX},
+		AT(max_connections), 1, SETTINGS_CONNECTIONS_MAX, SETTING_LIVE},
 	{"net", "user_connections", NULL, NULL, NULL, setting_count, AT(user_connections), 0,
-		SETTINGS_CONNECTIONS_MAX},
+		SETTINGS_CONNECTIONS_MAX, SETTING_LIVE},
 	{"net", "in_flight", NULL, NULL, NULL, setting_count, AT(in_flight), 1,
-		SETTINGS_IN_FLIGHT_MAX},
+		SETTINGS_IN_FLIGHT_MAX, SETTING_LIVE},
 	{"net", "request_keys", NULL, NULL, NULL, setting_count, AT(request_keys), 1000,
-		SETTINGS_KEYS_MAX},
+		SETTINGS_KEYS_MAX, SETTING_LIVE},
 	{"net", "connection_reply_memory", NULL, NULL, NULL, setting_bytes,
-		AT(connection_reply_bytes), 4096, TIB},
-	{"net", "queue_time", NULL, NULL, NULL, setting_ms, AT(queue_ms), 0, SETTINGS_TIME_MAX_MS},
+		AT(connection_reply_bytes), 4096, TIB, SETTING_LIVE},
+	{"net", "queue_time", NULL, NULL, NULL, setting_ms, AT(queue_ms), 0, SETTINGS_TIME_MAX_MS,
+		SETTING_LIVE},
 	{"net", "idle_timeout", NULL, NULL, NULL, setting_ms, AT(idle_timeout_ms), 0,
-		SETTINGS_TIME_MAX_MS},
+		SETTINGS_TIME_MAX_MS, SETTING_LIVE},
 	{"net", "request_memory", "--request-memory", "SIZE", "memory of large requests",
-		setting_bytes, AT(request_memory_bytes), SETTINGS_REQUEST_MEMORY_MIN, TIB},
+		setting_bytes, AT(request_memory_bytes), SETTINGS_REQUEST_MEMORY_MIN, TIB,
+		SETTING_LIVE},
 	{"net", "reply_memory", "--reply-memory", "SIZE", "memory of replies not yet sent",
-		setting_bytes, AT(reply_memory_bytes), SETTINGS_REPLY_MEMORY_MIN, TIB},
+		setting_bytes, AT(reply_memory_bytes), SETTINGS_REPLY_MEMORY_MIN, TIB,
+		SETTING_LIVE},
 	{"net", "kept_connections", NULL, NULL, NULL, setting_count, AT(kept_connections), 0,
-		SETTINGS_CONNECTIONS_MAX},
-	{"net", "kept_memory", NULL, NULL, NULL, setting_bytes, AT(kept_memory_bytes), 0, TIB},
-	{"net", "least_rate", NULL, NULL, NULL, setting_bytes, AT(least_rate_bytes), 0, TIB},
+		SETTINGS_CONNECTIONS_MAX, SETTING_LIVE},
+	{"net", "kept_memory", NULL, NULL, NULL, setting_bytes, AT(kept_memory_bytes), 0, TIB,
+		SETTING_LIVE},
+	{"net", "least_rate", NULL, NULL, NULL, setting_bytes, AT(least_rate_bytes), 0, TIB,
+		SETTING_LIVE},
 	{"net", "request_timeout", NULL, NULL, NULL, setting_ms, AT(request_timeout_ms), 0,
-		SETTINGS_TIME_MAX_MS},
+		SETTINGS_TIME_MAX_MS, SETTING_LIVE},
 	{"net", "stop_grace", NULL, NULL, NULL, setting_ms, AT(stop_grace_ms), 0,
-		SETTINGS_TIME_MAX_MS},
-	{"net", "spin_us", NULL, NULL, NULL, setting_count, AT(spin_us), 0, SPIN_US_MAX},
+		SETTINGS_TIME_MAX_MS, SETTING_LIVE},
+	{"net", "spin_us", NULL, NULL, NULL, setting_count, AT(spin_us), 0, SPIN_US_MAX,
+		SETTING_FIXED},
 	{"access", "read", "--read", "WHO", "who may read; WHO is a list of user:NAME,",
-		setting_access, 0, ROLE_READ, 0},
+		setting_access, 0, ROLE_READ, 0, SETTING_LIVE},
 	{"access", "write", "--write", "WHO", "  group:NAME, cert:KIND=PATTERN, tcp:loopback",
-		setting_access, 0, ROLE_WRITE, 0},
+		setting_access, 0, ROLE_WRITE, 0, SETTING_LIVE},
 	{"access", "publish", "--publish", "WHO", "who may publish and roll back", setting_access,
-		0, ROLE_PUBLISH, 0},
+		0, ROLE_PUBLISH, 0, SETTING_LIVE},
 	{"access", "admin", "--admin", "WHO", "who may do everything", setting_access, 0,
-		ROLE_ADMIN, 0},
+		ROLE_ADMIN, 0, SETTING_LIVE},
 	{"http", "listen", "--http", "ADDRESS", "metrics and health: unix:PATH or tcp:HOST:PORT",
-		setting_text, AT(http_listen), 0, 0},
-	{"http", "expose", NULL, NULL, NULL, setting_expose, AT(http_exposes_metrics), 0, 0},
-	{"http", "socket_mode", NULL, NULL, NULL, setting_mode, AT(http_socket_mode), 0, 0777},
-	{"http", "ready_resident", NULL, NULL, NULL, setting_count, AT(ready_resident), 0, 100},
-	{"http", "page", NULL, NULL, NULL, setting_page, AT(http_hides_page), 0, 0},
+		setting_text, AT(http_listen), 0, 0, SETTING_FIXED},
+	{"http", "expose", NULL, NULL, NULL, setting_expose, AT(http_exposes_metrics), 0, 0,
+		SETTING_FIXED},
+	{"http", "socket_mode", NULL, NULL, NULL, setting_mode, AT(http_socket_mode), 0, 0777,
+		SETTING_FIXED},
+	{"http", "ready_resident", NULL, NULL, NULL, setting_count, AT(ready_resident), 0, 100,
+		SETTING_FIXED},
+	{"http", "page", NULL, NULL, NULL, setting_page, AT(http_hides_page), 0, 0,
+		SETTING_FIXED},
 };
 static const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 
@@ -230,6 +244,12 @@ static const struct setting *find_option(const struct argument *argument)
 	return NULL;
 }
 
+/* The one argument of ours that has no value. */
+static bool is_check(const char *text)
+{
+	return strcmp(text, "--check-config") == 0;
+}
+
 static enum status unknown(const struct argument *argument, struct error *err)
 {
 	return error_set(err, STATUS_BAD_REQUEST, "unknown argument '%s'", argument->text);
@@ -248,6 +268,11 @@ enum status settings_find(int argc, const char *const *argv, enum settings_wish 
 		struct argument argument = read_argument(argc, argv, i);
 		const bool is_help =
 			strcmp(argument.text, "--help") == 0 || strcmp(argument.text, "-h") == 0;
+		if (is_check(argv[i])) {
+			*wish = SETTINGS_CHECK;
+			i++;
+			continue;
+		}
 		if (is_help || strcmp(argument.text, "--version") == 0 ||
 			strcmp(argument.text, "-V") == 0) {
 			*wish = is_help ? SETTINGS_HELP : SETTINGS_VERSION;
@@ -276,7 +301,7 @@ enum status settings_apply(struct settings *settings, int argc, const char *cons
 	for (int i = 1; i < argc;) {
 		struct argument argument = read_argument(argc, argv, i);
 		const struct setting *setting = find_option(&argument);
-		i = argument.next;
+		i = is_check(argv[i]) ? i + 1 : argument.next;
 		if (setting == NULL) {
 			continue;
 		}
@@ -288,6 +313,48 @@ enum status settings_apply(struct settings *settings, int argc, const char *cons
 		}
 	}
 	return STATUS_OK;
+}
+
+enum status settings_load(struct settings *settings, const struct settings_source *source,
+	struct error *err)
+{
+	enum settings_wish wish;
+	const char *config = NULL;
+	settings_init(settings);
+	enum status status = settings_find(source->argc, source->argv, &wish, &config, err);
+	if (status == STATUS_OK && config == NULL && access(source->usual, F_OK) == 0) {
+		config = source->usual;
+	}
+	if (status == STATUS_OK && config != NULL) {
+		status = settings_read(settings, config, err);
+	}
+	return status == STATUS_OK ? settings_apply(settings, source->argc, source->argv, err)
+				   : status;
+}
+
+unsigned settings_adopt(struct settings *settings, const struct settings *wanted,
+	struct settings_change changes[SETTINGS_CHANGES_MAX])
+{
+	unsigned count = 0;
+	static_assert(sizeof settings_table / sizeof settings_table[0] <= SETTINGS_CHANGES_MAX,
+		"each setting may differ");
+	bool differs[SETTINGS_CHANGES_MAX];
+	for (size_t i = 0; i < settings_count; i++) {
+		differs[i] = !setting_is_same(&settings_table[i], settings, wanted);
+	}
+	for (size_t i = 0; i < settings_count; i++) {
+		const struct setting *setting = &settings_table[i];
+		if (!differs[i]) {
+			continue;
+		}
+		const bool taken = setting->life == SETTING_LIVE;
+		if (taken) {
+			setting_copy(setting, settings, wanted);
+		}
+		changes[count++] = (struct settings_change){setting->section, setting->key, taken};
+	}
+	memcpy(settings->config, wanted->config, sizeof settings->config);
+	return count;
 }
 
 void settings_print_help(FILE *file)
@@ -303,6 +370,8 @@ void settings_print_help(FILE *file)
 		(void)fprintf(file, "  %-22s %s\n", option, setting->help);
 	}
 	(void)fprintf(file, "  %-22s %s\n", "--config FILE", "settings; see repstored(8)");
+	(void)fprintf(file, "  %-22s %s\n", "--check-config",
+		"say whether the settings are fine, and exit");
 	(void)fprintf(file, "  %-22s %s\n", "-V, --version", "print the version");
 	(void)fprintf(file, "  %-22s %s\n", "-h, --help", "print this");
 }

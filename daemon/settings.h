@@ -18,6 +18,7 @@
 enum {
 	SETTINGS_LISTEN_MAX = 16,
 	SETTINGS_TEXT_BYTES = 1024,
+	SETTINGS_CHANGES_MAX = 128,
 	SETTINGS_ROLES =
 		ROLE_READ | ROLE_WRITE | ROLE_PUBLISH | ROLE_ADMIN, /* that a setting gives */
 };
@@ -70,7 +71,22 @@ struct settings {
 	bool http_hides_page;    /* page: false is on */
 };
 
-enum settings_wish { SETTINGS_RUN, SETTINGS_HELP, SETTINGS_VERSION };
+enum settings_wish { SETTINGS_RUN, SETTINGS_CHECK, SETTINGS_HELP, SETTINGS_VERSION };
+
+/* Where settings come from, for reading them again. */
+struct settings_source {
+	const char
+		*usual; /* the file that is read if the command line names none, and it is there */
+	int argc;
+	const char *const *argv;
+};
+
+/* A setting that differs in what was read again. */
+struct settings_change {
+	const char *section;
+	const char *key;
+	bool taken; /* false: only a restart takes it over */
+};
 
 void settings_init(struct settings *settings);
 
@@ -88,6 +104,14 @@ enum status settings_read(struct settings *settings, const char *path, struct er
  * Errors: BAD_REQUEST  a bad value; err names its argument. */
 enum status settings_apply(struct settings *settings, int argc, const char *const *argv,
 	struct error *err);
+
+/* All of these: the defaults, the file, the command line. Errors: those of the three. */
+enum status settings_load(struct settings *settings, const struct settings_source *source,
+	struct error *err);
+
+/* Takes over from `wanted` what may change while the daemon runs. Returns how many settings differ, and which. */
+unsigned settings_adopt(struct settings *settings, const struct settings *wanted,
+	struct settings_change changes[SETTINGS_CHANGES_MAX]);
 
 /* Prints the usage: one line for each option. */
 void settings_print_help(FILE *file);

@@ -243,3 +243,51 @@ enum status setting_ms(const struct setting *setting, struct settings *settings,
 	*(unsigned *)field_of(setting, settings, sizeof(unsigned)) = (unsigned)ms;
 	return STATUS_OK;
 }
+
+/* How many bytes of struct settings hold the value. */
+static size_t size_of(const struct setting *setting)
+{
+	if (setting->set == setting_text) {
+		return SETTINGS_TEXT_BYTES;
+	}
+	if (setting->set == setting_bytes) {
+		return sizeof(size_t);
+	}
+	const bool is_bool = setting->set == setting_durability || setting->set == setting_expose;
+	return is_bool ? sizeof(bool) : sizeof(unsigned);
+}
+
+static bool is_same_list(const struct settings *one, const struct settings *other)
+{
+	bool is_same = one->listen_count == other->listen_count;
+	for (unsigned i = 0; i < one->listen_count && is_same; i++) {
+		is_same = strcmp(one->listen[i], other->listen[i]) == 0;
+	}
+	return is_same;
+}
+
+bool setting_is_same(const struct setting *setting, const struct settings *one,
+	const struct settings *other)
+{
+	if (setting->set == setting_listen) {
+		return is_same_list(one, other);
+	}
+	if (setting->set == setting_access) {
+		return access_rules_are_same(&one->access, &other->access, (enum role)setting->min);
+	}
+	const char *a = (const char *)one + setting->offset;
+	const char *b = (const char *)other + setting->offset;
+	return setting->set == setting_text ? strcmp(a, b) == 0
+					    : memcmp(a, b, size_of(setting)) == 0;
+}
+
+void setting_copy(const struct setting *setting, struct settings *to, const struct settings *from)
+{
+	assert(setting->set != setting_listen); /* it is fixed */
+	if (setting->set == setting_access) {
+		to->access = from->access; /* of all roles: each of them is live */
+		return;
+	}
+	memcpy((char *)to + setting->offset, (const char *)from + setting->offset,
+		size_of(setting));
+}

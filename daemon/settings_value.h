@@ -9,6 +9,12 @@
 
 #include <stdint.h>
 
+/* What a reload of the file does to a setting that has changed. */
+enum setting_life {
+	SETTING_FIXED, /* nothing: it was used at the start */
+	SETTING_LIVE,  /* it takes it over */
+};
+
 struct setting {
 	const char *section;
 	const char *key;
@@ -22,7 +28,14 @@ struct setting {
 	size_t offset; /* of the field in struct settings */
 	uint64_t min;
 	uint64_t max;
+	enum setting_life life;
 };
+
+/* Do both say the same of it? */
+bool setting_is_same(const struct setting *setting, const struct settings *one,
+	const struct settings *other);
+/* Gives the one the value of the other. */
+void setting_copy(const struct setting *setting, struct settings *to, const struct settings *from);
 
 /* NULL: there is no such setting. */
 const struct setting *settings_find_key(const char *section, const char *key);

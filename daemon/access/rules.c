@@ -179,6 +179,34 @@ void access_rules_forget(struct access_rules *rules, enum role role)
 	rules->count = kept;
 }
 
+bool access_rules_lack(const struct access_rules *rules, const struct access_entry *entry)
+{
+	bool lacks = true;
+	for (unsigned i = 0; i < rules->count && lacks; i++) {
+		const struct access_entry *each = &rules->entries[i];
+		lacks = each->role != entry->role || each->number != entry->number ||
+			strcmp(each->text, entry->text) != 0;
+	}
+	return lacks;
+}
+
+/* Are all entries of the role that `one` has in the other? */
+static bool has_all(const struct access_rules *rules, const struct access_rules *one,
+	enum role role)
+{
+	bool has = true;
+	for (unsigned i = 0; i < one->count && has; i++) {
+		has = one->entries[i].role != role || !access_rules_lack(rules, &one->entries[i]);
+	}
+	return has;
+}
+
+bool access_rules_are_same(const struct access_rules *one, const struct access_rules *other,
+	enum role role)
+{
+	return has_all(one, other, role) && has_all(other, one, role);
+}
+
 /* ---- whom an entry speaks of ---- */
 
 static char lower(char byte)

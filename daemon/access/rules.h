@@ -61,6 +61,13 @@ enum status access_identity_of(const char *text, struct peer_identity *out, stru
 /* Removes the entries of a role. */
 void access_rules_forget(struct access_rules *rules, enum role role);
 
+/* Is there no such entry, of the same role and the same number? */
+bool access_rules_lack(const struct access_rules *rules, const struct access_entry *entry);
+
+/* Do both give this role to the same? */
+bool access_rules_are_same(const struct access_rules *one, const struct access_rules *other,
+	enum role role);
+
 /* The roles of a peer; ROLE_ANYBODY is always one. */
 unsigned access_roles(const struct access_rules *rules, const struct peer_identity *peer);
 

@@ -110,6 +110,16 @@ static void write_keys(struct wire_writer *out, struct store *store)
 	snapshot_end(store);
 }
 
+static void write_config(struct wire_writer *out, const struct config_figures *config)
+{
+	wire_write_str(out, "config");
+	wire_write_map(out, 4);
+	reply_uint(out, "reloads", config->reloads);
+	reply_uint(out, "reloads_failed", config->failed);
+	reply_flag(out, "last_reload_successful", config->is_good);
+	reply_int(out, "last_reload_success_ms", config->success_ms);
+}
+
 enum status stats_run(struct call *call)
 {
 	struct params params;
@@ -124,7 +134,7 @@ enum status stats_run(struct call *call)
 	struct service_figures methods;
 	store_figures(service->store, &figures);
 	service_figures(service, &methods);
-	wire_write_map(out, 6 + net);
+	wire_write_map(out, 7 + net);
 	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
 	service->net_stats(service->net_stats_arg, out);
 	write_store(out, service->store, &figures);
@@ -132,5 +142,6 @@ enum status stats_run(struct call *call)
 	write_index(out, &figures.index);
 	write_fetch(out, &methods);
 	write_keys(out, service->store);
+	write_config(out, &service->config);
 	return reply_end(call);
 }

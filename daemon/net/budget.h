@@ -32,9 +32,9 @@ struct budget {
 	_Atomic size_t used;
 	atomic_uint waiting; /* connections that wait for bytes */
 	_Atomic(struct budget_holder *) leader;
-	size_t limit; /* constant while in use, as the next two */
-	size_t kept;  /* of the limit: for holders that are `own` */
-	size_t whole; /* what one message needs, at most */
+	_Atomic size_t limit; /* a reload may change it, and the next */
+	_Atomic size_t kept;  /* of the limit: for holders that are `own` */
+	size_t whole;         /* what one message needs, at most; constant while in use */
 };
 
 /* Zeroed, it holds nothing. */

@@ -1,7 +1,7 @@
 /* net.h - what all loops, lanes and connections of one server share.
  *
- * Threads: any. The limits and pointers do not change while the server runs; budgets are atomic,
- * and each lane has a lock of its own.
+ * Threads: any. The pointers do not change while the server runs; limits and budgets are atomic, and each lane has a
+ * lock of its own.
  */
 #ifndef DAEMON_NET_NET_H
 #define DAEMON_NET_NET_H
@@ -16,22 +16,25 @@
 struct access;
 struct service;
 
-/* Settings of the operator. */
+/* Settings of the operator. A reload changes them, each by itself, while others read them. */
 struct net_limits {
-	unsigned max_connections;
-	unsigned
+	atomic_uint max_connections;
+	atomic_uint
 		kept_connections; /* of these: for the daemon's own user, and at most half of them */
-	unsigned user_connections; /* of these: for each other user; 0: as many as there are */
-	unsigned in_flight;        /* requests of one connection in lanes; beyond, it is not read */
-	size_t connection_reply_bytes; /* unsent replies of one connection; beyond, it is not read */
-	unsigned queue_ms; /* how long a read may wait before it is BUSY instead; 0: for any time */
-	unsigned idle_timeout_ms; /* how long a connection may ask nothing; 0: for ever */
+	atomic_uint user_connections; /* of these: for each other user; 0: as many as there are */
+	atomic_uint in_flight; /* requests of one connection in lanes; beyond, it is not read */
+	_Atomic size_t
+		connection_reply_bytes; /* unsent replies of one connection; beyond, it is not read */
+	atomic_uint
+		queue_ms; /* how long a read may wait before it is BUSY instead; 0: for any time */
+	atomic_uint idle_timeout_ms; /* how long a connection may ask nothing; 0: for ever */
 	/* What a peer must read a second while others need the memory of its replies; 0: nothing. */
-	size_t least_rate_bytes;
+	_Atomic size_t least_rate_bytes;
 	/* How long a request may stay half sent, or wait for memory. 0: for ever. */
-	unsigned request_timeout_ms;
-	unsigned grace_ms; /* how long requests in flight may take when the server stops */
-	unsigned spin_us;  /* how long a loop looks for requests before it sleeps; 0: not at all */
+	atomic_uint request_timeout_ms;
+	atomic_uint grace_ms; /* how long requests in flight may take when the server stops */
+	atomic_uint
+		spin_us; /* how long a loop looks for requests before it sleeps; 0: not at all */
 };
 
 /* An event of which there may be very many: it is told now and then. Zeroed, none was told. */

@@ -180,12 +180,21 @@ static void stop_acceptors(struct server *server)
 
 /* ---- all ---- */
 
+/* `whole` is always the same of a budget, so that it is written but once. */
 static void set_budget(struct budget *budget, size_t limit, size_t whole, size_t kept)
 {
 	const size_t spare = limit > whole ? limit - whole : 0;
 	budget->limit = limit;
-	budget->whole = whole;
 	budget->kept = kept < spare ? kept : spare;
+	if (budget->whole != whole) {
+		budget->whole = whole;
+	}
+}
+
+static void set_memory(struct net *net, const struct server_memory *memory)
+{
+	set_budget(&net->requests, memory->request_bytes, SERVER_MESSAGE_BYTES, memory->kept_bytes);
+	set_budget(&net->replies, memory->reply_bytes, LIMIT_MESSAGE_BYTES, memory->kept_bytes);
 }
 
 static struct server *server_new(const struct server_options *options)
@@ -208,10 +217,7 @@ static struct server *server_new(const struct server_options *options)
 	server->net.service = options->service;
 	server->net.access = options->access;
 	server->net.limits = options->limits;
-	set_budget(&server->net.requests, options->request_memory_bytes, SERVER_MESSAGE_BYTES,
-		options->kept_memory_bytes);
-	set_budget(&server->net.replies, options->reply_memory_bytes, LIMIT_MESSAGE_BYTES,
-		options->kept_memory_bytes);
+	set_memory(&server->net, &options->memory);
 	users_init(&server->net.users, options->workers);
 	lock_init(&server->net.audit.lock);
 	server->net.on_event = options->on_event;
@@ -288,6 +294,23 @@ void server_stop(struct server *server, void (*on_stopped)(void *arg), void *arg
 const struct stats_sources *server_stats(const struct server *server)
 {
 	return &server->stats;
+}
+
+void server_retune(struct server *server, const struct net_limits *limits,
+	const struct server_memory *memory)
+{
+	struct net_limits *now = &server->net.limits;
+	now->max_connections = limits->max_connections;
+	now->kept_connections = limits->kept_connections;
+	now->user_connections = limits->user_connections;
+	now->in_flight = limits->in_flight;
+	now->connection_reply_bytes = limits->connection_reply_bytes;
+	now->queue_ms = limits->queue_ms;
+	now->idle_timeout_ms = limits->idle_timeout_ms;
+	now->least_rate_bytes = limits->least_rate_bytes;
+	now->request_timeout_ms = limits->request_timeout_ms;
+	now->grace_ms = limits->grace_ms;
+	set_memory(&server->net, memory);
 }
 
 bool server_is_alive(const struct server *server, uint64_t within_ms)

@@ -23,6 +23,15 @@ enum {
 struct server;
 struct stats_sources;
 
+/* Memory of large requests and replies, of all connections. */
+struct server_memory {
+	size_t request_bytes;
+	size_t reply_bytes;
+	/* Of each of the two: for the daemon's own user, and never so much that a message does not
+	 * fit. */
+	size_t kept_bytes;
+};
+
 struct server_options {
 	uv_loop_t *uv;              /* borrowed: connections are accepted here */
 	struct listener *listeners; /* the server owns them afterwards, also after a failure */
@@ -33,11 +42,7 @@ struct server_options {
 	unsigned search_waiting;    /* how many searches may wait for them; others are BUSY */
 	unsigned spare;             /* threads that pool and search have besides (lane.h) */
 	struct net_limits limits;
-	size_t request_memory_bytes;
-	size_t reply_memory_bytes;
-	/* Of each of the two: for the daemon's own user, and never so much that a message does not
-	 * fit. */
-	size_t kept_memory_bytes;
+	struct server_memory memory;
 	struct service *service; /* borrowed; server_open sets its net_stats */
 	struct access *access;   /* borrowed: who may call which method */
 	void (*on_event)(void *arg, const char *line);
@@ -56,6 +61,10 @@ void server_stop(struct server *server, void (*on_stopped)(void *arg), void *arg
 
 /* What the threads of the server have counted. It may be read until `on_stopped` has returned. */
 const struct stats_sources *server_stats(const struct server *server);
+
+/* Takes other limits while it runs. Spinning stays as it is. The thread of the caller's loop. */
+void server_retune(struct server *server, const struct net_limits *limits,
+	const struct server_memory *memory);
 
 /* Whether the loop of every worker has had a tick within the last `within_ms`. */
 bool server_is_alive(const struct server *server, uint64_t within_ms);

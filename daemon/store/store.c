@@ -165,6 +165,21 @@ static void set_write_defaults(struct write_options *options)
 	options->merge_rate = or_default(options->merge_rate, DEFAULT_RATE);
 }
 
+void store_retune(struct store *store, const struct write_options *write,
+	uint64_t disk_reserve_bytes)
+{
+	struct write_options wanted = *write;
+	struct write_options *now = &store->options.write;
+	set_write_defaults(&wanted);
+	now->sync_interval_ms = wanted.sync_interval_ms;
+	now->log_bytes = wanted.log_bytes;
+	now->memtable_rows = wanted.memtable_rows;
+	now->memtable_bytes = wanted.memtable_bytes;
+	now->merge_age_ms = wanted.merge_age_ms;
+	now->merge_rate = wanted.merge_rate;
+	store->options.disk_reserve_bytes = disk_reserve_bytes;
+}
+
 static void set_size_defaults(struct store_sizes *sizes)
 {
 	sizes->segment_bytes = or_default(sizes->segment_bytes, STORE_SEGMENT_BYTES);

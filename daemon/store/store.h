@@ -19,6 +19,11 @@ struct store;
 enum status store_open(const struct store_options *options, struct store **out, struct error *err);
 void store_close(struct store *store);
 
+/* Takes other bounds and rates of writes, and other bytes of the disk that stay free, for what begins from now on. The
+ * durability stays. Any thread may call it. */
+void store_retune(struct store *store, const struct write_options *write,
+	uint64_t disk_reserve_bytes);
+
 /* From now on every seal, publish and merge ends soon with BUSY, also one that is under way, and
  * so does a write that waits for room. Any thread may call it. */
 void store_interrupt(struct store *store);

@@ -44,6 +44,14 @@ struct service_figures {
 	struct histogram_figures seal_times; /* in HISTOGRAM_LONG_NS */
 };
 
+/* How the settings were read anew since the start. */
+struct config_figures {
+	_Atomic uint64_t reloads; /* that succeeded */
+	_Atomic uint64_t failed;
+	_Atomic int64_t success_ms; /* wall clock: when the settings that hold were read */
+	atomic_bool is_good;        /* the last try succeeded */
+};
+
 struct service {
 	struct store *store;   /* borrowed */
 	struct access *access; /* borrowed */
@@ -51,7 +59,7 @@ struct service {
 	int64_t started_ms; /* monotonic clock */
 	unsigned workers;
 	unsigned pool;
-	unsigned request_keys;     /* of one request, at most */
+	atomic_uint request_keys;  /* of one request, at most */
 	const char *const *listen; /* addresses, NULL-terminated */
 	/* Writes the entries of `stats` that daemon/net knows. It returns their number, and writes
 	 * nothing if `writer` is NULL. */
@@ -59,6 +67,7 @@ struct service {
 	void *net_stats_arg;
 	struct histogram seal_times; /* of good seals; any thread */
 	struct service_slot slots[SLOT_COUNT];
+	struct config_figures config;
 };
 
 void service_figures(const struct service *service, struct service_figures *out);

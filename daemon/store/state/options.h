@@ -4,6 +4,7 @@
 
 #include "schema/siphash.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,15 +13,16 @@ enum durability {
 	DURABILITY_PERIODIC  /* acknowledged when written; synced every sync_interval_ms */
 };
 
-/* How writes are kept. Zero stands for the default, which each comment ends with. */
+/* How writes are kept. Zero stands for the default, which each comment ends with. store_retune changes all but the
+ * durability, each by itself, while others read them. */
 struct write_options {
 	enum durability durability;
-	unsigned sync_interval_ms; /* of durability periodic; 1000 */
-	uint64_t log_bytes;        /* bound: bytes of the log that wait for a merge; 512 MiB */
-	uint64_t memtable_rows;    /* bound: rows of all memtables; 1,500,000 */
-	uint64_t memtable_bytes;   /* bound: memory of all memtables; 1 GiB */
-	uint64_t merge_age_ms;     /* a row waits no longer for a merge to begin; 1 h */
-	uint64_t merge_rate;       /* bytes a second that a merge writes while no bound is near;
+	atomic_uint sync_interval_ms;   /* of durability periodic; 1000 */
+	_Atomic uint64_t log_bytes;     /* bound: bytes of the log that wait for a merge; 512 MiB */
+	_Atomic uint64_t memtable_rows; /* bound: rows of all memtables; 1,500,000 */
+	_Atomic uint64_t memtable_bytes; /* bound: memory of all memtables; 1 GiB */
+	_Atomic uint64_t merge_age_ms;   /* a row waits no longer for a merge to begin; 1 h */
+	_Atomic uint64_t merge_rate; /* bytes a second that a merge writes while no bound is near;
 				    * 100 MB */
 };
 
@@ -56,7 +58,8 @@ struct store_options {
 	struct store_sizes sizes;
 	size_t load_memory_bytes; /* bound for spill buffers and for seal, each; at least 128 MiB */
 	size_t catalog_bytes;     /* largest size of catalog.mdb */
-	uint64_t disk_reserve_bytes; /* of the disk: stay free (reserve.h); 0: none need to */
+	_Atomic uint64_t
+		disk_reserve_bytes; /* of the disk: stay free (reserve.h); 0: none need to */
 	struct key_seed seed; /* of the releases to be; zero: random bits for each. A test names
 				   * one, to know the hashes. */
 	/* Is called with what a background thread has noticed (a damaged segment, a file that cannot

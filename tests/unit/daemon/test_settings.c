@@ -277,7 +277,7 @@ static void help_and_version_are_asked_for(void **state)
 		const char *argument;
 		enum settings_wish wish;
 	} rows[] = {{"-h", SETTINGS_HELP}, {"--help", SETTINGS_HELP}, {"-V", SETTINGS_VERSION},
-		{"--version", SETTINGS_VERSION}};
+		{"--check-config", SETTINGS_CHECK}, {"--version", SETTINGS_VERSION}};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		const char *argv[] = {"repstored", rows[i].argument, NULL};
@@ -311,6 +311,39 @@ static void too_many_addresses_are_refused(void **state)
 	assert_string_equal(err.text, "--listen: more than 16 addresses");
 }
 
+static void what_may_change_is_taken_over(void **state)
+{
+	static struct settings settings;
+	static struct settings wanted;
+	struct settings_change changes[SETTINGS_CHANGES_MAX];
+	struct error err;
+	(void)state;
+	settings_init(&settings);
+	settings_init(&wanted);
+	assert_int_equal(settings_adopt(&settings, &wanted, changes), 0);
+	assert_int_equal(read_text(&wanted,
+				 "[store]\ndata = /other\n[log]\nmerge_rate = 7M\n[net]\n"
+				 "listen = x\nworkers = 200\nstop_grace = 9s\n[access]\n"
+				 "read = user:7\nadmin = user:8\n",
+				 &err),
+		STATUS_OK);
+	static const struct settings_change expected[] = {{"store", "data", false},
+		{"log", "merge_rate", true}, {"net", "listen", false}, {"net", "workers", false},
+		{"net", "stop_grace", true}, {"access", "read", true}, {"access", "admin", true}};
+	const unsigned count = settings_adopt(&settings, &wanted, changes);
+	assert_int_equal(count, sizeof expected / sizeof expected[0]);
+	for (unsigned i = 0; i < count; i++) {
+		assert_string_equal(changes[i].section, expected[i].section);
+		assert_string_equal(changes[i].key, expected[i].key);
+		assert_int_equal(changes[i].taken, expected[i].taken);
+	}
+	assert_string_equal(settings.data, "/var/lib/repstore");
+	assert_int_equal(settings.merge_rate_bytes, 7 << 20);
+	assert_int_equal(settings.stop_grace_ms, 9000);
+	assert_int_equal(roles_of(&settings, 7), ROLE_READ);
+	assert_int_equal(settings_adopt(&settings, &wanted, changes), 3);
+}
+
 static void help_and_version_are_wishes(void **state)
 {
 	const char *help[] = {"repstored", "--data", "/d", "--help", NULL};
@@ -340,6 +373,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(wrong_arguments_are_named),
 		cmocka_unit_test(help_and_version_are_asked_for),
 		cmocka_unit_test(too_many_addresses_are_refused),
+		cmocka_unit_test(what_may_change_is_taken_over),
 		cmocka_unit_test(help_and_version_are_wishes),
 	};
 	if (argc != 2) {

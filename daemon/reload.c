@@ -1,0 +1,138 @@
+/* reload.c - reads settings, compares, applies, and says what was done with each that differs. */
+#include "daemon/reload.h"
+
+#include "daemon/access/access.h"
+#include "daemon/journal.h"
+#include "daemon/method/call/service.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/tuning.h"
+
+#include <signal.h>
+#include <string.h>
+
+/* In a thread of libuv. */
+static void read_in_pool(uv_work_t *work)
+{
+	struct reload *reload = work->data;
+	reload->status = settings_load(&reload->wanted, reload->parts.source, &reload->err);
+}
+
+/* Tells of each entry that only one of both has. */
+static void tell_entries(const struct access_rules *rules, const struct access_rules *others,
+	const char *change)
+{
+	for (unsigned i = 0; i < rules->count; i++) {
+		const struct access_entry *entry = &rules->entries[i];
+		char text[IDENTITY_TEXT_BYTES];
+		if (access_rules_lack(others, entry)) {
+			journal_event(JOURNAL_INFO,
+				"event=audit result=OK peer=settings method=reload role=%s entry=%s change=%s",
+				role_name(entry->role),
+				identity_escape(text, sizeof text, entry->text,
+					strlen(entry->text)),
+				change);
+		}
+	}
+}
+
+static void put_in_force(struct reload *reload)
+{
+	struct settings_change changes[SETTINGS_CHANGES_MAX];
+	const struct reload_parts *parts = &reload->parts;
+	struct config_figures *figures = &parts->service->config;
+	tell_entries(&parts->settings->access, &reload->wanted.access, "removed");
+	tell_entries(&reload->wanted.access, &parts->settings->access, "added");
+	const unsigned count = settings_adopt(parts->settings, &reload->wanted, changes);
+	access_replace(parts->access, &parts->settings->access);
+	tuning_apply(parts->settings, parts->server, parts->store, parts->service);
+	for (unsigned i = 0; i < count; i++) {
+		const struct settings_change *change = &changes[i];
+		if (change->taken) {
+			journal_event(JOURNAL_INFO, "event=config_changed setting=%s.%s",
+				change->section, change->key);
+		} else {
+			journal_event(JOURNAL_WARNING,
+				"event=config_kept setting=%s.%s reason=\"a restart takes it over\"",
+				change->section, change->key);
+		}
+	}
+	journal_event(JOURNAL_INFO, "event=config_loaded config='%s' differing=%u",
+		parts->settings->config, count);
+	figures->reloads++;
+	figures->success_ms = clock_unix_ms();
+	figures->is_good = true;
+}
+
+static void begin(struct reload *reload);
+
+static void on_read(uv_work_t *work, int status)
+{
+	struct reload *reload = work->data;
+	struct config_figures *figures = &reload->parts.service->config;
+	reload->running = false;
+	if (reload->stopped || status != 0) {
+		return;
+	}
+	if (reload->status == STATUS_OK) {
+		put_in_force(reload);
+	} else {
+		journal_event(JOURNAL_ERROR,
+			"event=config_refused error=\"%s\" reason=\"nothing has changed\"",
+			reload->err.text);
+		figures->failed++;
+		figures->is_good = false;
+	}
+	if (reload->again) {
+		reload->again = false;
+		begin(reload);
+	}
+}
+
+static void begin(struct reload *reload)
+{
+	reload->work.data = reload;
+	reload->running =
+		uv_queue_work(reload->hangup.loop, &reload->work, read_in_pool, on_read) == 0;
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+	struct reload *reload = signal->data;
+	(void)number;
+	if (reload->stopped) {
+		return;
+	}
+	if (reload->running) {
+		reload->again = true;
+	} else {
+		begin(reload);
+	}
+}
+
+void reload_init(struct reload *reload, uv_loop_t *uv)
+{
+	uv_signal_init(uv, &reload->hangup);
+	reload->hangup.data = reload;
+}
+
+void reload_start(struct reload *reload, const struct reload_parts *parts)
+{
+	reload->parts = *parts;
+	parts->service->config.success_ms = clock_unix_ms();
+	parts->service->config.is_good = true;
+	uv_signal_start(&reload->hangup, on_hangup, SIGHUP);
+}
+
+void reload_stop(struct reload *reload)
+{
+	reload->stopped = true;
+	/* A signal that comes now is one of those that do nothing. */
+	(void)uv_signal_stop(&reload->hangup);
+	(void)signal(SIGHUP, SIG_IGN);
+}
+
+void reload_close(struct reload *reload)
+{
+	reload->stopped = true;
+	uv_close((uv_handle_t *)&reload->hangup, NULL);
+}

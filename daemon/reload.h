@@ -1,0 +1,53 @@
+/* reload.h - reads the settings anew at SIGHUP, and puts in force what may change while the daemon runs.
+ *
+ * The file is read in a thread of its own, since the look-up of a user may take long. A file with a mistake
+ * changes nothing.
+ *
+ * Threads: the main one.
+ */
+#ifndef DAEMON_RELOAD_H
+#define DAEMON_RELOAD_H
+
+#include "daemon/settings.h"
+
+#include <uv.h>
+
+struct access;
+struct server;
+struct service;
+struct store;
+
+/* All borrowed. */
+struct reload_parts {
+	struct settings *settings; /* in force: a reload changes them */
+	const struct settings_source *source;
+	struct access *access;
+	struct server *server;
+	struct store *store;
+	struct service *service;
+};
+
+struct reload {
+	uv_signal_t hangup;
+	uv_work_t work;
+	struct reload_parts parts;
+	struct settings wanted; /* what was read */
+	enum status status;     /* of reading it */
+	struct error err;
+	bool running;
+	bool again; /* SIGHUP came meanwhile */
+	bool stopped;
+};
+
+/* Makes the handle, which reload_close closes. */
+void reload_init(struct reload *reload, uv_loop_t *uv);
+
+/* Begins to listen to SIGHUP. */
+void reload_start(struct reload *reload, const struct reload_parts *parts);
+
+/* From now on nothing is put in force any more. */
+void reload_stop(struct reload *reload);
+
+void reload_close(struct reload *reload);
+
+#endif

@@ -1,0 +1,173 @@
+"""test_reload.py - settings that are read anew at SIGHUP, and settings that are only looked at."""
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import termios
+import time
+
+import numpy as np
+
+import harness
+
+KEYS = np.arange(1000, dtype='<u8')
+ROWS = np.arange(4000, dtype='<f4').reshape(1000, 4)
+
+
+class Reload(harness.Case):
+    def start(self, text, *args, **options):
+        self.daemon = self.start_daemon('--workers', '1', *self.config(text), *args, **options)
+
+    def reload(self, text, fails=False):
+        """Writes the settings, sends SIGHUP, waits until they were read; returns the lines of the journal since."""
+        with open(self.path('conf'), 'w') as file:
+            file.write(text)
+        name = 'reloads_failed' if fails else 'reloads'
+        with self.daemon.client() as client:
+            before = client.call('stats')['config'][name]
+            told = len(self.daemon.log())
+            self.daemon.process.send_signal(signal.SIGHUP)
+            limit = time.monotonic() + harness.CALL_SECONDS
+            while client.call('stats')['config'][name] == before:
+                self.assertLess(time.monotonic(), limit)
+                time.sleep(0.001)
+        return self.daemon.log()[told:]
+
+    def fill(self):
+        with self.daemon.client() as client:
+            client.call('release.create', release='r')
+            client.call('table.create', release='r', table='t', entity='item', kind='ir', dim=4)
+            client.load('r', 't', KEYS, ROWS)
+            client.seal('r')
+
+    def test_roles_hold_from_the_next_request_on(self):
+        tcp = 'tcp:127.0.0.1:%d' % harness.free_port()
+        self.start('[access]\nread = tcp:loopback\n', listen=[tcp])
+        with harness.Client(tcp) as client:
+            client.call('release.list')
+            log = self.reload('[access]\nread = user:1\n')
+            with self.fails('DENIED', "release.list wants the role 'read'; tcp:loopback has 'none'"):
+                client.call('release.list')
+            self.assertIn('level=info event=audit result=OK peer=settings method=reload role=read entry=tcp:loopback change=removed', log)
+            self.assertIn('level=info event=audit result=OK peer=settings method=reload role=read entry=user:1 change=added', log)
+            self.assertIn('level=info event=config_changed setting=access.read\n', log)
+            log = self.reload('[access]\nadmin = tcp:loopback\n')
+            client.call('merge')
+            self.assertIn('level=info event=config_changed setting=access.admin\n', log)
+            log = self.reload('[access]\nadmin = tcp:loopback\n')
+            self.assertEqual(re.findall(r'event=(\S+)', log), ['config_loaded'])
+
+    def test_a_file_with_a_mistake_changes_nothing(self):
+        self.start('[access]\nread = user:1\n[net]\nrequest_keys = 100000\n')
+        for text, why in (('[access]\nread = user:2\n[net]\nrequest_keys = 7\n', ":4: request_keys: '7' is no number from 1000 to "),
+                          ('[net]\n\nworkres = 2\n', ":3: unknown setting 'workres' in section 'net'"),
+                          ('[access]\nread = user:no-such-user\n', ":2: read: 'user:no-such-user': there is no user"),
+                          ('[access\n', ':1: neither [section] nor key = value')):
+            log = self.reload(text, fails=True)
+            self.assertIn('level=error event=config_refused error="%s%s' % (self.path('conf'), why), log)
+            self.assertNotIn('event=config_changed', log)
+            with self.daemon.client() as client:
+                figures = client.call('stats')['config']
+                self.assertEqual((figures['reloads'], figures['last_reload_successful']), (0, False))
+                self.assertEqual(client.wait(client.send('access.check', {'as': 'user:1', 'method': 'fetch'}))['allowed'], True)
+                self.assertEqual(client.wait(client.send('access.check', {'as': 'user:2', 'method': 'fetch'}))['allowed'], False)
+        os.remove(self.path('conf'))
+        self.daemon.process.send_signal(signal.SIGHUP)
+        log = self.reload('[access]\nread = user:2\n')
+        with self.daemon.client() as client:
+            figures = client.call('stats')['config']
+            self.assertTrue(figures['last_reload_successful'])
+            self.assertLess(abs(figures['last_reload_success_ms'] - harness.now_ms()), 60000 * harness.PATIENCE)
+
+    def test_limits_change_and_what_cannot_is_named(self):
+        self.start('')
+        self.fill()
+        log = self.reload('[net]\nmax_connections = 4\nkept_connections = 0\nrequest_keys = 1000\nrequest_memory = 300M\nreply_memory = 200M\n'
+                          'workers = 2\nlisten = unix:/nowhere/s\n[store]\ndata = /elsewhere\ndisk_reserve = 1M\n'
+                          '[log]\nmerge_rate = 5M\ndurability = periodic\nmemtable_rows = 2000\n')
+        changed = set(re.findall(r'level=info event=config_changed setting=(\S+)', log))
+        kept = set(re.findall(r'level=warning event=config_kept setting=(\S+)', log))
+        # The command line says where the data is, how many workers there are, and where to listen.
+        self.assertEqual(kept, {'log.durability'})
+        self.assertEqual(changed, {'net.max_connections', 'net.kept_connections', 'net.request_keys', 'net.request_memory', 'net.reply_memory',
+                                   'store.disk_reserve', 'log.merge_rate', 'log.memtable_rows'})
+        with self.daemon.client() as client:
+            memory = client.call('stats')['memory']
+            self.assertEqual((memory['requests_limit'], memory['replies_limit']), (300 << 20, 200 << 20))
+            self.assertEqual(client.call('stats')['write']['durability'], 'sync')
+            with self.fails('TOO_LARGE', 'request_keys'):
+                client.call('fetch', parts=[{'table': 't', 'keys': [1] * 1001}])
+            others = [self.daemon.client() for _ in range(4)]
+            for other in others[:3]:
+                other.call('ping')
+            self.assertTrue(others[3].is_closed())
+            for other in others:
+                other.close()
+            for i in range(8):      # more than memtable_rows: the merges of the new bound make room
+                keys = np.arange(i * 1000, (i + 1) * 1000, dtype='<u8')
+                client.call('put', release='live', table='t', keys=keys.tobytes(), rows=ROWS.tobytes(), timeout_ms=60000)
+        self.reload('')
+        with self.daemon.client() as client:
+            client.call('fetch', parts=[{'table': 't', 'keys': [1] * 1001}])
+
+    def test_requests_go_on_while_settings_are_read(self):
+        self.start('')
+        self.fill()
+        with self.daemon.client() as client:
+            for i in range(200):
+                self.daemon.process.send_signal(signal.SIGHUP)
+                self.assertEqual(client.fetch('t', [i])['rows'], ROWS[i].tobytes())
+                client.call('put', release='live', table='t', keys=[i], rows=ROWS[i].tobytes())
+            self.assertGreater(client.call('stats')['config']['reloads'], 0)
+
+    def test_a_terminal_that_is_hung_up_takes_nothing_along(self):
+        """The daemon runs in a terminal, as its foreground job; the terminal is closed while requests are under way."""
+        master, slave = os.openpty()
+        self.daemon = daemon = self.make_daemon('--workers', '1')
+
+        def enter():
+            os.setsid()
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+            os.dup2(slave, 0)
+            os.dup2(slave, 1)
+            os.dup2(slave, 2)
+            os.close(master)
+
+        daemon.before_exec = enter
+        daemon.start()
+        os.close(slave)
+        self.fill()
+        with daemon.client() as client:
+            waiting = [client.send('put', dict(release='live', table='t', keys=[i], rows=ROWS[i + 1].tobytes())) for i in range(50)]
+            self.assertIn(b'event=listening', os.read(master, 4096))
+            os.close(master)
+            for msgid in waiting:
+                client.wait(msgid)
+            limit = time.monotonic() + harness.CALL_SECONDS
+            while client.call('stats')['config']['reloads'] == 0:
+                self.assertLess(time.monotonic(), limit)
+                time.sleep(0.001)
+            for i in range(50):
+                self.assertEqual(client.fetch('t', [i])['rows'], ROWS[i + 1].tobytes())
+
+    def check(self, text, *args):
+        with open(self.path('conf'), 'w') as file:
+            file.write(text)
+        done = subprocess.run([harness.program('repstored'), '--check-config', '--config', self.path('conf'), *args], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=harness.CALL_SECONDS, check=False)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def test_settings_are_looked_at(self):
+        name = self.path('conf')
+        self.assertEqual(self.check('[access]\nread = user:daemon\n'), (0, 'the settings are fine: %s\n' % name, ''))
+        self.assertEqual(self.check('[log]\ndurability = never\n'),
+                         (1, '', "repstored: %s:2: durability: 'never' given, sync or periodic allowed\n" % name))
+        self.assertEqual(self.check('[net]\nlisten = tcp:10.0.0.1:7\n')[0], 1)
+        self.assertEqual(self.check('', '--workers', '0')[0], 2)
+        self.assertFalse(os.path.exists(self.path('data')))
+
+
+if __name__ == '__main__':
+    harness.main()
