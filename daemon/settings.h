@@ -28,8 +28,20 @@ struct settings {
 	char config[SETTINGS_TEXT_BYTES]; /* the file that was read; "": none was */
 	char data[SETTINGS_TEXT_BYTES];
 	char listen[SETTINGS_LISTEN_MAX][SETTINGS_TEXT_BYTES];
+	char http_listen[SETTINGS_TEXT_BYTES]; /* "none": there is no port for HTTP */
+	size_t connection_reply_bytes;
+	size_t load_memory_bytes;
+	size_t catalog_bytes;
+	size_t index_memory_bytes;
+	size_t disk_reserve_bytes;
+	size_t log_bytes;
+	size_t memtable_bytes;
+	size_t merge_rate_bytes;
+	size_t request_memory_bytes;
+	size_t reply_memory_bytes;
+	size_t kept_memory_bytes;
+	size_t least_rate_bytes;
 	unsigned listen_count;
-	bool listen_is_default; /* the next address replaces what is there */
 	unsigned socket_mode;
 	unsigned workers;
 	unsigned pool;
@@ -39,36 +51,24 @@ struct settings {
 	unsigned user_connections;
 	unsigned in_flight;
 	unsigned request_keys;
-	size_t connection_reply_bytes;
 	unsigned queue_ms;
 	unsigned idle_timeout_ms;
-	size_t load_memory_bytes;
-	size_t catalog_bytes;
-	size_t index_memory_bytes;
-	size_t disk_reserve_bytes;
 	unsigned index_time_ms;
-	bool periodic; /* durability: false is sync */
 	unsigned sync_interval_ms;
-	size_t log_bytes;
 	unsigned memtable_rows;
-	size_t memtable_bytes;
 	unsigned merge_age_ms;
-	size_t merge_rate_bytes;
-	size_t request_memory_bytes;
-	size_t reply_memory_bytes;
 	unsigned kept_connections;
-	size_t kept_memory_bytes;
-	size_t least_rate_bytes;
 	unsigned request_timeout_ms;
 	unsigned stop_grace_ms;
 	unsigned spin_us;
-	struct access_rules access;
 	unsigned access_is_default; /* roles whose next entry replaces those that are there */
-	char http_listen[SETTINGS_TEXT_BYTES]; /* "none": there is no port for HTTP */
-	bool http_exposes_metrics;             /* expose: false is none */
 	unsigned http_socket_mode;
 	unsigned ready_resident; /* percent */
-	bool http_hides_page;    /* page: false is on */
+	struct access_rules access;
+	bool listen_is_default;    /* the next address replaces what is there */
+	bool periodic;             /* durability: false is sync */
+	bool http_exposes_metrics; /* expose: false is none */
+	bool http_hides_page;      /* page: false is on */
 };
 
 enum settings_wish { SETTINGS_RUN, SETTINGS_CHECK, SETTINGS_HELP, SETTINGS_VERSION };
@@ -99,6 +99,10 @@ enum status settings_find(int argc, const char *const *argv, enum settings_wish 
  * Errors: NOT_FOUND, IO  the file cannot be read
  *         BAD_REQUEST    an unknown section or key, or a bad value; err begins with `FILE:LINE:` */
 enum status settings_read(struct settings *settings, const char *path, struct error *err);
+
+/* The same of a file that is open, and called `path`. */
+enum status settings_read_open(struct settings *settings, FILE *file, const char *path,
+	struct error *err);
 
 /* Reads the values of a command line for which settings_find returned OK.
  * Errors: BAD_REQUEST  a bad value; err names its argument. */

@@ -94,17 +94,13 @@ static void check_syntax(struct source *source, int failed)
 	fail(source, STATUS_BAD_REQUEST, "neither [section] nor key = value", "");
 }
 
-enum status settings_read(struct settings *settings, const char *path, struct error *err)
+enum status settings_read_open(struct settings *settings, FILE *file, const char *path,
+	struct error *err)
 {
-	struct source source = {.path = path, .settings = settings, .err = err};
+	struct source source = {.file = file, .path = path, .settings = settings, .err = err};
 	if (strlen(path) >= sizeof settings->config) {
 		return error_set(err, STATUS_BAD_REQUEST, "config '%s': the path is too long",
 			path);
-	}
-	source.file = fopen(path, "re");
-	if (source.file == NULL) {
-		return error_set(err, status_of_errno(errno), "config '%s': %s", path,
-			strerror(errno));
 	}
 	settings->listen_is_default = true;
 	settings->access_is_default = SETTINGS_ROLES;
@@ -117,6 +113,17 @@ enum status settings_read(struct settings *settings, const char *path, struct er
 		memcpy(settings->config, path, strlen(path) + 1);
 	}
 	free(source.line);
-	(void)fclose(source.file);
 	return source.status;
+}
+
+enum status settings_read(struct settings *settings, const char *path, struct error *err)
+{
+	FILE *file = fopen(path, "re");
+	if (file == NULL) {
+		return error_set(err, status_of_errno(errno), "config '%s': %s", path,
+			strerror(errno));
+	}
+	enum status status = settings_read_open(settings, file, path, err);
+	(void)fclose(file);
+	return status;
 }
