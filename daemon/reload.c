@@ -118,8 +118,6 @@ void reload_init(struct reload *reload, uv_loop_t *uv)
 void reload_start(struct reload *reload, const struct reload_parts *parts)
 {
 	reload->parts = *parts;
-	parts->service->config.success_ms = clock_unix_ms();
-	parts->service->config.is_good = true;
 	uv_signal_start(&reload->hangup, on_hangup, SIGHUP);
 }
 

@@ -143,6 +143,13 @@ void metrics_of_net(struct text *text, const struct stats_sources *net)
 	struct net_figures figures;
 	net_figures(net, &figures);
 	write_connections(text, &figures);
+	metric_head(text, "auth_failures_total", "counter",
+		"Calls that were denied, by transport and reason.");
+	for (unsigned i = 0; i < TRANSPORT_COUNT; i++) {
+		metric_uint(text, "auth_failures_total",
+			LABELS("transport", transport_name((enum transport)i), "reason", "role"),
+			figures.denied[i]);
+	}
 	metric_head(text, "network_bytes_total", "counter", "Bytes of requests and of replies.");
 	metric_uint(text, "network_bytes_total", LABELS("direction", "in"), figures.bytes_in);
 	metric_uint(text, "network_bytes_total", LABELS("direction", "out"), figures.bytes_out);
@@ -197,6 +204,17 @@ static void write_ready(struct text *text, const struct http_sources *sources)
 	metric_uint(text, "ready", NULL, is_ready);
 }
 
+static void write_config(struct text *text, const struct config_figures *config)
+{
+	metric_head(text, "config_last_reload_successful", "gauge",
+		"1: the settings that are in the file are those that hold.");
+	metric_uint(text, "config_last_reload_successful", NULL, config->is_good);
+	metric_head(text, "config_last_reload_success_timestamp_seconds", "gauge",
+		"When the settings that hold were read.");
+	metric_double(text, "config_last_reload_success_timestamp_seconds", NULL,
+		(double)config->success_ms / 1000);
+}
+
 void metrics_write(struct text *text, const struct http_sources *sources)
 {
 	struct store *store = sources->service->store;
@@ -213,6 +231,7 @@ void metrics_write(struct text *text, const struct http_sources *sources)
 	write_ready(text, sources);
 	metrics_of_methods(text, sources->net, sources->service);
 	metrics_of_net(text, sources->net);
+	write_config(text, &sources->service->config);
 	write_backpressure(text, sources->net, &figures);
 	metrics_of_store(text, store, &figures);
 	metrics_of_live(text, &live);

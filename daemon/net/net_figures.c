@@ -59,6 +59,12 @@ void net_figures(const struct stats_sources *from, struct net_figures *out)
 		out->bytes_out += counter_read(&loop->figures.bytes_out);
 		out->read_stopped += counter_read(&loop->figures.read_stopped);
 		out->writes_held += counter_read(&loop->figures.writes_held);
+		out->denied[TRANSPORT_UNIX] +=
+			counter_read(&loop->figures.denied[IDENTITY_UNIX]) +
+			counter_read(&loop->figures.denied[IDENTITY_STRANGER]);
+		out->denied[TRANSPORT_TCP] +=
+			counter_read(&loop->figures.denied[IDENTITY_LOOPBACK]) +
+			counter_read(&loop->figures.denied[IDENTITY_CERTIFICATE]);
 	}
 	for (unsigned i = 0; i < from->acceptor_count; i++) {
 		const struct acceptor *acceptor = &from->acceptors[i];

@@ -50,6 +50,7 @@ struct net_figures {
 	uint64_t open[TRANSPORT_COUNT]; /* connections, now */
 	uint64_t accepted[TRANSPORT_COUNT];
 	uint64_t refused[TRANSPORT_COUNT];
+	uint64_t denied[TRANSPORT_COUNT]; /* calls of methods whose role the peer lacked */
 	uint64_t bytes_in;
 	uint64_t bytes_out;
 	uint64_t requests_bytes; /* that requests hold, and may; then replies, the same */

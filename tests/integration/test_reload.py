@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import signal
+import socket
 import subprocess
 import termios
 import time
@@ -111,6 +112,24 @@ class Reload(harness.Case):
         self.reload('')
         with self.daemon.client() as client:
             client.call('fetch', parts=[{'table': 't', 'keys': [1] * 1001}])
+
+    def test_a_metric_says_whether_the_file_holds(self):
+        self.start('', '--http', 'unix:' + self.path('http'))
+
+        def metrics():
+            with socket.socket(socket.AF_UNIX) as http:
+                http.settimeout(harness.CALL_SECONDS)
+                http.connect(self.path('http'))
+                http.sendall(b'GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+                text = b''.join(iter(lambda: http.recv(1 << 16), b'')).decode()
+            return dict(line.rsplit(' ', 1) for line in text.splitlines() if line.startswith('repstore_'))
+
+        self.assertEqual(metrics()['repstore_config_last_reload_successful'], '1')
+        self.reload('[x]\n[net\n', fails=True)
+        said = metrics()
+        self.assertEqual(said['repstore_config_last_reload_successful'], '0')
+        self.assertLess(abs(float(said['repstore_config_last_reload_success_timestamp_seconds']) - time.time()), 100 * harness.PATIENCE)
+        self.assertEqual(said['repstore_auth_failures_total{transport="unix",reason="role"}'], '0')
 
     def test_requests_go_on_while_settings_are_read(self):
         self.start('')
