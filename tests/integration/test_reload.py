@@ -4,7 +4,6 @@ import fcntl
 import os
 import re
 import signal
-import socket
 import subprocess
 import termios
 import time
@@ -12,6 +11,7 @@ import time
 import numpy as np
 
 import harness
+import http_case
 
 KEYS = np.arange(1000, dtype='<u8')
 ROWS = np.arange(4000, dtype='<f4').reshape(1000, 4)
@@ -117,19 +117,14 @@ class Reload(harness.Case):
         self.start('', '--http', 'unix:' + self.path('http'))
 
         def metrics():
-            with socket.socket(socket.AF_UNIX) as http:
-                http.settimeout(harness.CALL_SECONDS)
-                http.connect(self.path('http'))
-                http.sendall(b'GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
-                text = b''.join(iter(lambda: http.recv(1 << 16), b'')).decode()
-            return dict(line.rsplit(' ', 1) for line in text.splitlines() if line.startswith('repstore_'))
+            return http_case.samples_of(http_case.ask('unix:' + self.path('http'), '/metrics')[2])
 
-        self.assertEqual(metrics()['repstore_config_last_reload_successful'], '1')
+        self.assertEqual(metrics()['repstore_config_last_reload_successful'], {'': 1})
         self.reload('[x]\n[net\n', fails=True)
         said = metrics()
-        self.assertEqual(said['repstore_config_last_reload_successful'], '0')
-        self.assertLess(abs(float(said['repstore_config_last_reload_success_timestamp_seconds']) - time.time()), 100 * harness.PATIENCE)
-        self.assertEqual(said['repstore_auth_failures_total{transport="unix",reason="role"}'], '0')
+        self.assertEqual(said['repstore_config_last_reload_successful'], {'': 0})
+        self.assertLess(abs(said['repstore_config_last_reload_success_timestamp_seconds'][''] - time.time()), 100 * harness.PATIENCE)
+        self.assertEqual(said['repstore_auth_failures_total']['transport="unix",reason="role"'], 0)
 
     def test_requests_go_on_while_settings_are_read(self):
         self.start('')
