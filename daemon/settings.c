@@ -203,6 +203,32 @@ const struct setting *settings_find_key(const char *section, const char *key)
 	return NULL;
 }
 
+static void append_word(char *out, size_t size, const char *word)
+{
+	const size_t len = strlen(out);
+	const bool is_first = out[len - 1] == ' ';
+	(void)snprintf(out + len, size - len, "%s%s", is_first ? "" : ", ", word);
+}
+
+void settings_list(char *out, size_t size, const char *section)
+{
+	bool is_known = false;
+	for (size_t i = 0; i < settings_count; i++) {
+		is_known = is_known || strcmp(settings_table[i].section, section) == 0;
+	}
+	(void)snprintf(out, size, "%s", is_known ? "its keys are " : "the sections are ");
+	for (size_t i = 0; i < settings_count; i++) {
+		const struct setting *setting = &settings_table[i];
+		const bool is_first =
+			i == 0 || strcmp(setting->section, settings_table[i - 1].section) != 0;
+		if (is_known && strcmp(setting->section, section) == 0) {
+			append_word(out, size, setting->key);
+		} else if (!is_known && is_first) {
+			append_word(out, size, setting->section);
+		}
+	}
+}
+
 /* ---- the command line ---- */
 
 /* `--name value` or `--name=value`. */

@@ -67,9 +67,11 @@ static int on_value(void *arg, const char *section, const char *key, const char 
 	struct error why;
 	char what[128];
 	if (setting == NULL) {
-		(void)snprintf(what, sizeof what, "unknown setting '%s' in section '%s'", key,
-			section);
-		fail(source, STATUS_BAD_REQUEST, what, "");
+		char known[ERROR_TEXT_BYTES];
+		settings_list(known, sizeof known, section);
+		(void)snprintf(what, sizeof what, "unknown setting '%.40s' in section '%.40s'; ",
+			key, section);
+		fail(source, STATUS_BAD_REQUEST, what, known);
 		return 0;
 	}
 	enum status status = setting->set(setting, source->settings, value, &why);

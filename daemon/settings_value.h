@@ -31,6 +31,9 @@ struct setting {
 	enum setting_life life;
 };
 
+/* Says what is allowed in place of an unknown name: "its keys are ..." of the section or, if there is none such, "the sections are ...". */
+void settings_list(char *out, size_t size, const char *section);
+
 /* Do both say the same of it? */
 bool setting_is_same(const struct setting *setting, const struct settings *one,
 	const struct settings *other);

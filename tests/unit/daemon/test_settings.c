@@ -71,9 +71,16 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
 		const char *text;
 		const char *why;
 	} cases[] = {
-		{"[net]\n\nworker = 3\n", "FILE:3: unknown setting 'worker' in section 'net'"},
-		{"[store]\nworkers = 3\n", "FILE:2: unknown setting 'workers' in section 'store'"},
-		{"workers = 3\n", "FILE:1: unknown setting 'workers' in section ''"},
+		{"[log]\n\nmerges = 3\n",
+			"FILE:3: unknown setting 'merges' in section 'log'; its keys are durability, "
+			"sync_interval, log_size, memtable_rows, memtable_memory, merge_age, "
+			"merge_rate"},
+		{"[nte]\nworkers = 3\n",
+			"FILE:2: unknown setting 'workers' in section 'nte'; the sections are store, log, "
+			"net, access, http"},
+		{"workers = 3\n",
+			"FILE:1: unknown setting 'workers' in section ''; the sections are store, log, net, "
+			"access, http"},
 		{"[net]\nworkers = 0\n", "FILE:2: workers: '0' is no number from 1 to 256"},
 		{"[net]\nspin_us = 20000\n",
 			"FILE:2: spin_us: '20000' is no number from 0 to 10000"},
@@ -95,7 +102,9 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
 		{"[access]\n\nadmin = user:0 user:no-such-user\n",
 			"FILE:3: admin: 'user:no-such-user': there is no user 'no-such-user' on "
 			"this machine; a name or a number is allowed"},
-		{"[access]\nnone = user:0\n", "FILE:2: unknown setting 'none' in section 'access'"},
+		{"[access]\nnone = user:0\n",
+			"FILE:2: unknown setting 'none' in section 'access'; its keys are read, write, "
+			"publish, admin"},
 		{"[store]\ndata =\n", "FILE:2: data: the value is empty"},
 		{"[net]\nworkers\n", "FILE:2: neither [section] nor key = value"},
 		{"[net\n", "FILE:1: neither [section] nor key = value"},
