@@ -253,7 +253,8 @@ static size_t size_of(const struct setting *setting)
 	if (setting->set == setting_bytes) {
 		return sizeof(size_t);
 	}
-	const bool is_bool = setting->set == setting_durability || setting->set == setting_expose;
+	const bool is_bool = setting->set == setting_durability || setting->set == setting_expose ||
+			     setting->set == setting_page;
 	return is_bool ? sizeof(bool) : sizeof(unsigned);
 }
 
