@@ -289,6 +289,7 @@ static enum status start(struct process *process, struct error *err)
 	struct address addresses[SETTINGS_LISTEN_MAX];
 	struct store_options options = {
 		.folder = settings->data,
+		.backup_folder = settings->backup_folder,
 		.load_memory_bytes = settings->load_memory_bytes,
 		.catalog_bytes = settings->catalog_bytes,
 		.disk_reserve_bytes = settings->disk_reserve_bytes,

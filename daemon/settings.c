@@ -47,6 +47,8 @@ static_assert(LIMIT_MESSAGE_BYTES + LIMIT_MESSAGE_ELEMENTS * PARSED_BYTES <=
 static const struct setting settings_table[] = {
 	{"store", "data", "--data", "DIR", "data folder", setting_text, AT(data), 0, 0,
 		SETTING_FIXED},
+	{"store", "backup_folder", "--backup-folder", "DIR", "folder that backups lie in",
+		setting_text, AT(backup_folder), 0, 0, SETTING_FIXED},
 	{"store", "load_memory", "--load-memory", "SIZE", "memory of bulk loads, and of a seal",
 		setting_bytes, AT(load_memory_bytes), SETTINGS_LOAD_MEMORY_MIN, TIB, SETTING_FIXED},
 	{"store", "catalog_size", NULL, NULL, NULL, setting_bytes, AT(catalog_bytes),

@@ -27,6 +27,7 @@ enum {
 struct settings {
 	char config[SETTINGS_TEXT_BYTES]; /* the file that was read; "": none was */
 	char data[SETTINGS_TEXT_BYTES];
+	char backup_folder[SETTINGS_TEXT_BYTES]; /* "": there is none */
 	char listen[SETTINGS_LISTEN_MAX][SETTINGS_TEXT_BYTES];
 	char http_listen[SETTINGS_TEXT_BYTES]; /* "none": there is no port for HTTP */
 	size_t connection_reply_bytes;

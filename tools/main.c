@@ -27,6 +27,7 @@ static const struct command *const commands[] = {
 	&cmd_positions,
 	&cmd_layer,
 	&cmd_merge,
+	&cmd_backup,
 	&cmd_stats,
 	&cmd_info,
 	&cmd_ping,

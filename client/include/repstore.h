@@ -113,7 +113,7 @@ REP_API enum rep_status rep_connect(const struct rep_options *options, rep_clien
 REP_API void rep_close(rep_client *client); /* NULL is fine */
 /* Sets how long later calls wait for an answer; 0: without end. The daemon is told a sixteenth less and
  * gives up by then, unless a change has begun; of a pipeline it counts from the send. This does not
- * apply to loads, rep_call, rep_merge, and the seal, publish and rollback of a release. */
+ * apply to loads, rep_call, rep_merge, rep_backup, and the seal, publish and rollback of a release. */
 REP_API void rep_set_timeout(rep_client *client, unsigned timeout_ms);
 REP_API enum rep_status rep_ping(rep_client *client, struct rep_error *err);
 

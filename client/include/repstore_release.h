@@ -124,6 +124,26 @@ struct rep_default_row {
 REP_API enum rep_status rep_table_default(rep_client *client, const char *release,
 	const char *table, struct rep_default_row *out, struct rep_error *err);
 
+/* ---- backups ---- */
+
+struct rep_backup_made {
+	uint64_t sequence; /* of the last write that is in it */
+	uint64_t files;
+	uint64_t bytes;
+	uint64_t written; /* of these bytes, those that were copied now */
+	uint64_t linked;  /* those of links that were made now */
+	uint64_t kept;    /* those that were there, of an earlier backup in this folder */
+	uint64_t elapsed_ms;
+	uint64_t reserved[8];
+};
+
+/* Copies the whole store, as of one moment, into the folder `dir` below the daemon's `backup_folder`.
+ * copy: no file is a link to one of the store. `out` may be NULL. It takes as long as the work takes: the
+ * client's time-out does not apply. Over a Unix socket it ends when the program ends; the same call goes
+ * on. */
+REP_API enum rep_status rep_backup(rep_client *client, const char *dir, bool copy,
+	struct rep_backup_made *out, struct rep_error *err);
+
 /* ---- tensors ---- */
 
 enum rep_tensor_dtype {

@@ -49,6 +49,21 @@ static void write_index(struct wire_writer *out, const struct index_figures *fig
 	reply_flag(out, "running", figures->running);
 }
 
+static void write_backup(struct wire_writer *out, const struct backup_figures *figures)
+{
+	wire_write_str(out, "backup");
+	wire_write_map(out, 9);
+	reply_flag(out, "running", figures->running);
+	reply_uint(out, "bytes", figures->bytes);
+	reply_uint(out, "done", figures->done);
+	reply_uint(out, "made", figures->made);
+	reply_uint(out, "failed", figures->failed);
+	reply_uint(out, "last_ms", figures->last_ms);
+	reply_uint(out, "last_took_ms", figures->last_took_ms);
+	reply_uint(out, "last_bytes", figures->last_bytes);
+	reply_uint(out, "last_written", figures->last_written);
+}
+
 static void write_store(struct wire_writer *out, struct store *store,
 	const struct store_figures *figures)
 {
@@ -140,6 +155,7 @@ enum status stats_run(struct call *call)
 	write_store(out, service->store, &figures);
 	write_writes(out, &figures);
 	write_index(out, &figures.index);
+	write_backup(out, &figures.backup);
 	write_fetch(out, &methods);
 	write_keys(out, service->store);
 	write_config(out, &service->config);

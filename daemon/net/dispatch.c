@@ -34,6 +34,8 @@ static enum lane_number lane_of(enum method_place place)
 		return LANE_SEAL;
 	case METHOD_MERGE:
 		return LANE_MERGE;
+	case METHOD_BACKUP:
+		return LANE_BACKUP;
 	case METHOD_LOAD:
 		return LANE_LOAD;
 	case METHOD_WRITE:

@@ -39,6 +39,21 @@ static void write_figures(struct store *store, struct write_figures *out)
 	merger_figures(store->merger, out);
 }
 
+static void backup_figures(const struct store *store, struct backup_figures *out)
+{
+	*out = (struct backup_figures){
+		.running = atomic_load(&store->backup.running),
+		.bytes = atomic_load(&store->backup.bytes),
+		.done = atomic_load(&store->backup.done),
+		.made = atomic_load(&store->backup.made),
+		.failed = atomic_load(&store->backup.failed),
+		.last_ms = atomic_load(&store->backup.last_ms),
+		.last_took_ms = atomic_load(&store->backup.last_took_ms),
+		.last_bytes = atomic_load(&store->backup.last_bytes),
+		.last_written = atomic_load(&store->backup.last_written),
+	};
+}
+
 void store_figures(struct store *store, struct store_figures *out)
 {
 	struct store_figures figures = {
@@ -47,6 +62,7 @@ void store_figures(struct store *store, struct store_figures *out)
 		.durability = store->options.write.durability,
 	};
 	write_figures(store, &figures.write);
+	backup_figures(store, &figures.backup);
 	indexer_figures(store->indexer, &figures.index);
 	figures.readers_pinned = store_count_pins(store);
 	janitor_waiting(store->janitor, &figures.files_waiting, &figures.bytes_waiting);

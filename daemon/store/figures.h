@@ -9,6 +9,7 @@
 #include "daemon/store/state/options.h"
 #include "daemon/store/write/write_figures.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct store;
@@ -31,6 +32,17 @@ struct store_figures {
 	uint64_t seal_bytes;     /* written by seals since the start */
 	uint64_t load_bytes;     /* written by loads since the start */
 	enum durability durability;
+	struct backup_figures {
+		bool running;
+		uint64_t bytes; /* that it has to deal with, and has dealt with */
+		uint64_t done;
+		uint64_t made;
+		uint64_t failed;
+		uint64_t last_ms; /* when the last one was made; 0: none was, as the next */
+		uint64_t last_took_ms;
+		uint64_t last_bytes;
+		uint64_t last_written;
+	} backup;
 	struct write_figures write;
 	struct index_figures index;
 };

@@ -1,6 +1,7 @@
 /* formats.c - the version of each format, side by side. */
 #include "daemon/store/formats.h"
 
+#include "daemon/store/backup/manifest.h"
 #include "daemon/store/base/segment.h"
 #include "daemon/store/catalog/catalog.h"
 #include "daemon/store/catalog/current.h"
@@ -17,5 +18,6 @@ const struct store_format store_formats[] = {
 	{"segment", SEGMENT_VERSION},
 	{"spill", SPILL_VERSION},
 	{"index", INDEX_VERSION},
+	{"manifest", MANIFEST_VERSION},
 };
 const size_t store_formats_count = sizeof store_formats / sizeof store_formats[0];

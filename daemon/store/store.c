@@ -2,6 +2,7 @@
 #include "daemon/store/store.h"
 
 #include "daemon/store/admin/janitor.h"
+#include "daemon/store/backup/manifest.h"
 #include "daemon/store/catalog/current.h"
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/leftovers.h"
@@ -16,6 +17,7 @@
 #include "daemon/store/write/writer.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,10 +79,25 @@ static enum status check_age(struct store *store, const struct snapshot *snapsho
 	return STATUS_OK;
 }
 
+/* Removes the manifest of a folder that was restored from a backup: from now on it would be wrong. */
+static enum status remove_manifest(const struct store *store, struct error *err)
+{
+	char path[PATH_MAX];
+	const enum status status = file_path(path, store->folder, MANIFEST_NAME, err);
+	if (status == STATUS_OK && file_remove(path) != 0 && errno != ENOENT) {
+		return error_set(err, status_of_errno(errno), "remove '%s': %s", path,
+			file_reason(errno));
+	}
+	return status;
+}
+
 static enum status open_releases(struct store *store, struct snapshot *snapshot, struct error *err)
 {
 	assert(store_current(store) == snapshot);
 	enum status status = check_age(store, snapshot, err);
+	if (status == STATUS_OK) {
+		status = remove_manifest(store, err);
+	}
 	if (status == STATUS_OK) {
 		status = leftovers_sweep(store, snapshot, err);
 	}

@@ -153,7 +153,8 @@ class Protocol(harness.Case):
         super().setUp()
         self.methods = read_page()
         self.called = set()
-        self.daemon = self.start_daemon()
+        os.makedirs(self.path('backups'))
+        self.daemon = self.start_daemon('--backup-folder', self.path('backups'))
         self.client = self.daemon.client()
         self.addCleanup(self.client.close)
 
@@ -236,6 +237,7 @@ class Protocol(harness.Case):
         self.assertGreaterEqual(fetched['sequence'], written['sequence'])
         self.assertEqual(self.call('table.show', table='plain')['pending'], 3)
         self.assertEqual(self.call('merge')['tables'], 2)
+        self.call('backup', dir='b', copy=True)
         self.assertEqual(self.call('table.show', table='plain')['pending'], 0)
         merged = self.call('fetch', parts=[{'table': 'plain', 'keys': [1, 2, 3, 4], 'why': True}])
         self.assertEqual(merged['parts'], fetched['parts'])

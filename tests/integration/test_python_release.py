@@ -113,6 +113,22 @@ class Descriptions(PythonCase):
         self.assertEqual(self.client.fetch({'t': [1]}).release, 'r')
 
 
+    def test_a_backup(self) -> None:
+        self.make()
+        with self.assertRaises(repstore.Unsupported):
+            self.client.backup('b')
+        os.makedirs(self.path('backups'))
+        self.client.close()
+        self.oracle.close()
+        self.daemon.args += ['--backup-folder', self.path('backups')]
+        self.daemon.restart()
+        with repstore.Client(self.daemon.address) as client:
+            made = client.backup('b', copy=True)
+            self.assertEqual((made.linked, made.bytes), (0, made.written))
+            self.assertGreater(client.backup('b', copy=True).kept, 0)
+        self.assertIn('manifest', os.listdir(self.path('backups/b')))
+
+
 class Layers(PythonCase):
 
     def setUp(self) -> None:

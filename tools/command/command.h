@@ -9,6 +9,7 @@
 #include "tools/command/session.h"
 
 extern const struct command cmd_access;
+extern const struct command cmd_backup;
 extern const struct command cmd_delete;
 extern const struct command cmd_dump;
 extern const struct command cmd_fetch;

@@ -2,7 +2,7 @@
 #include "tools/command/command.h"
 #include "tools/command/options.h"
 #include "tools/command/release_argument.h"
-#include "tools/command/seal_watch.h"
+#include "tools/command/watch.h"
 #include "tools/format/text.h"
 
 #include <inttypes.h>
@@ -18,6 +18,14 @@ static void write_text(struct wire_writer *writer, const char *name, const char 
 	}
 }
 
+static const struct watch_subject seal = {
+	.what = "seal",
+	.method = "release.show",
+	.figures = "sealing",
+	.total = "rows",
+	.unit = PROGRESS_ROWS,
+};
+
 /* Calls a method for one release, or for none (NULL), and prints its answer. */
 static int call_release(struct session *session, const char *method, const char *release,
 	void (*print)(struct wire_value result))
@@ -30,20 +38,20 @@ static int call_release(struct session *session, const char *method, const char 
 		wire_writer_fini(&params);
 		return EXIT_REFUSED;
 	}
-	struct seal_watch *watch = NULL;
+	struct watch *watch = NULL;
 	/* They take as long as the work takes: without --timeout they wait without end. */
 	if (session->timeout_ms == 0) {
 		rep_set_timeout(session->client, 0);
 	}
 	if (strcmp(method, "release.seal") == 0) {
-		watch = seal_watch_begin(session, release);
+		watch = watch_begin(session, &seal, release);
 	}
 	struct rep_error err = {.status = (enum rep_status)params.status,
 		.text = "the request could not be built"};
 	const enum rep_status status =
 		params.status != STATUS_OK ? err.status
 					   : session_try(session, method, &params, &answer, &err);
-	seal_watch_end(watch); /* before anything is printed */
+	watch_end(watch); /* before anything is printed */
 	wire_writer_fini(&params);
 	return status == REP_OK ? session_print(session, &answer, print)
 				: session_refuse(session, &err);

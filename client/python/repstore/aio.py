@@ -328,6 +328,7 @@ class AsyncClient:
     default_row = _aside(Client.default_row)
     rollback = _aside(Client.rollback)
     merge = _aside(Client.merge)
+    backup = _aside(Client.backup)
     put_tensor = _aside(Client.put_tensor)
     tensor = _aside(Client.tensor)
     tensors = _aside(Client.tensors)

@@ -934,6 +934,25 @@ class Client:
         self._call(lib.rep_merge, out)
         return record_from(out[0])
 
+    def backup(self, folder: str, copy: bool = False) -> Record:
+        """Copies the whole store, as of one moment, into a folder below the daemon's `backup_folder`.
+
+        Parameters
+        ----------
+        folder : str
+            Its path there. An earlier backup in it is brought up to date.
+        copy : bool
+            Whether no file shall be a link to one of the store.
+
+        Returns
+        -------
+        Record
+            sequence (of the last write that is in it), files, bytes, and of these those written, linked and kept; elapsed_ms.
+        """
+        out = ffi.new('struct rep_backup_made *')
+        self._call(lib.rep_backup, folder.encode(), copy, out)
+        return record_from(out[0])
+
     # ---- tensors ----
 
     def put_tensor(self, name: str, value: Any, *, dtype: str | None = None, release: str | None = None) -> None:

@@ -139,6 +139,10 @@ static inline enum base_segment_state base_segment_state(const struct base_segme
  * block. May block for the disk. */
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i);
 
+/* Compares what is in memory of segment i with its checksum, also when it was compared before. Returns
+ * READY or DAMAGED. */
+enum base_segment_state base_segment_check_again(struct base_set *set, size_t i);
+
 /* Marks the segments of files that were cut as DAMAGED. The fault handler alone does not suffice:
  * where a file ends within a page, the rest of that page reads as zeros, and no signal comes. */
 void base_set_look(struct base_set *set);

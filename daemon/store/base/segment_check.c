@@ -87,6 +87,16 @@ static enum status ask_pages(const struct base_segment *segment, unsigned char *
 	return STATUS_OK;
 }
 
+enum base_segment_state base_segment_check_again(struct base_set *set, size_t i)
+{
+	struct base_segment *segment = &set->segments[i];
+	if (base_segment_wait(set, i) == BASE_READY &&
+		XXH3_64bits(segment->data, segment->info->bytes) != segment->info->hash) {
+		atomic_store(&segment->state, BASE_DAMAGED);
+	}
+	return base_segment_state(segment) == BASE_DAMAGED ? BASE_DAMAGED : BASE_READY;
+}
+
 enum status base_segment_look(struct base_set *set, size_t i)
 {
 	assert(i < set->segment_count);

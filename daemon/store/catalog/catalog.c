@@ -3,6 +3,7 @@
 #include "daemon/store/catalog/catalog.h"
 
 #include "daemon/store/catalog/catalog_add.h"
+#include "daemon/store/catalog/catalog_key.h"
 #include "daemon/store/catalog/record.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/mapfault.h"
@@ -18,11 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
-/* Behind each record stands its XXH3-64. The seed is the XXH3-64 of the key, so a record counts
- * only in its own place. */
-enum { RECORD_HASH_BYTES = 8, COMMIT_BYTES_ABOUT = 1 << 20 };
+enum { COMMIT_BYTES_ABOUT = 1 << 20 };
 
 struct catalog {
 	MDB_env *env;
@@ -35,23 +33,6 @@ struct catalog {
 	struct mapfault *watch;
 	_Atomic unsigned char damaged;
 };
-
-/* A letter and up to three big-endian numbers, so that records sort by them. */
-struct record_key {
-	uint8_t bytes[25];
-	size_t len;
-};
-
-static struct record_key make_key(char letter, const uint64_t *numbers, size_t count)
-{
-	struct record_key key = {.bytes = {(uint8_t)letter}, .len = 1 + count * 8};
-	assert(key.len <= sizeof key.bytes);
-	for (size_t i = 0; i < count; i++) {
-		const uint64_t number = htobe64(numbers[i]);
-		memcpy(key.bytes + 1 + i * 8, &number, 8);
-	}
-	return key;
-}
 
 static enum status status_of_lmdb(int code)
 {
@@ -77,11 +58,6 @@ static enum status fail(struct error *err, const char *what, int code)
 		code > 0 ? file_reason(code) : mdb_strerror(code));
 }
 
-static uint64_t hash_record(const void *key, size_t key_len, const void *data, size_t len)
-{
-	return XXH3_64bits_withSeed(data, len, XXH3_64bits(key, key_len));
-}
-
 /* ---- write ---- */
 
 static int put_writer(MDB_txn *txn, MDB_dbi dbi, struct record_key key, struct wire_writer *writer)
@@ -90,7 +66,7 @@ static int put_writer(MDB_txn *txn, MDB_dbi dbi, struct record_key key, struct w
 		   : writer->status == STATUS_NO_MEMORY ? ENOMEM
 							: EINVAL;
 	if (code == 0) {
-		const uint64_t hash = hash_record(key.bytes, key.len, writer->data, writer->len);
+		const uint64_t hash = record_hash(key.bytes, key.len, writer->data, writer->len);
 		MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
 		MDB_val v = {.mv_size = writer->len + RECORD_HASH_BYTES};
 		code = mdb_put(txn, dbi, &k, &v, MDB_RESERVE);
@@ -132,7 +108,7 @@ static int delete_release(MDB_txn *txn, MDB_dbi dbi, uint64_t number)
 {
 	int code = 0;
 	for (size_t i = 0; code == 0 && i < CATALOG_LETTERS; i++) {
-		code = delete_all(txn, dbi, make_key(catalog_letters[i].letter, &number, 1));
+		code = delete_all(txn, dbi, record_key(catalog_letters[i].letter, &number, 1));
 	}
 	return code;
 }
@@ -141,23 +117,23 @@ static int put_release(MDB_txn *txn, MDB_dbi dbi, const struct release *release,
 	struct wire_writer *writer)
 {
 	record_write_release(writer, release);
-	int code = put_writer(txn, dbi, make_key('r', &release->number, 1), writer);
+	int code = put_writer(txn, dbi, record_key('r', &release->number, 1), writer);
 	for (size_t i = 0; code == 0 && i < release->table_count; i++) {
 		const struct table *table = release->tables[i];
 		uint64_t numbers[3] = {release->number, table->number, 0};
 		record_write_table(writer, table);
-		code = put_writer(txn, dbi, make_key('t', numbers, 2), writer);
+		code = put_writer(txn, dbi, record_key('t', numbers, 2), writer);
 		for (size_t j = 0; code == 0 && j < table->file_count; j++) {
 			numbers[2] = table->files[j].number;
 			record_write_file(writer, &table->files[j]);
-			code = put_writer(txn, dbi, make_key('f', numbers, 3), writer);
+			code = put_writer(txn, dbi, record_key('f', numbers, 3), writer);
 		}
 	}
 	for (size_t i = 0; code == 0 && i < release->tensor_count; i++) {
 		const uint64_t numbers[2] = {release->number, release->tensors[i]->number};
 		assert(release->tensors[i]->file.segment_count == 1); /* its file comes first */
 		record_write_tensor(writer, release->tensors[i]);
-		code = put_writer(txn, dbi, make_key('n', numbers, 2), writer);
+		code = put_writer(txn, dbi, record_key('n', numbers, 2), writer);
 	}
 	return code;
 }
@@ -204,7 +180,7 @@ enum status catalog_commit(struct catalog *catalog, const struct catalog_change 
 	}
 	if (code == 0) {
 		record_write_state(&writer, change->after);
-		code = put_writer(txn, catalog->dbi, make_key('s', NULL, 0), &writer);
+		code = put_writer(txn, catalog->dbi, record_key('s', NULL, 0), &writer);
 	}
 	wire_writer_fini(&writer);
 	if (code == 0) {
@@ -238,23 +214,6 @@ struct walk {
 	enum status status;
 };
 
-static enum status open_record(const MDB_val *key, const MDB_val *value, struct wire_message **out)
-{
-	if (value->mv_size < RECORD_HASH_BYTES) {
-		return STATUS_CORRUPT;
-	}
-	const uint8_t *data = value->mv_data;
-	const size_t len = value->mv_size - RECORD_HASH_BYTES;
-	uint64_t hash;
-	memcpy(&hash, data + len, RECORD_HASH_BYTES);
-	struct wire_skim skim = {0};
-	if (hash_record(key->mv_data, key->mv_size, data, len) != hash ||
-		wire_skim(&skim, data, len) != STATUS_OK || skim.at != len) {
-		return STATUS_CORRUPT;
-	}
-	return wire_open(data, len, out);
-}
-
 static bool walk_next(struct walk *walk)
 {
 	MDB_val k = {.mv_size = 1, .mv_data = &walk->letter};
@@ -280,7 +239,7 @@ static bool walk_next(struct walk *walk)
 		walk->numbers[i] = be64toh(number);
 	}
 	walk->records++;
-	walk->status = open_record(&k, &v, &walk->message);
+	walk->status = record_open(k.mv_data, k.mv_size, v.mv_data, v.mv_size, &walk->message);
 	if (walk->status != STATUS_OK && walk->status != STATUS_NO_MEMORY) {
 		walk->status = STATUS_CORRUPT;
 	}
@@ -375,7 +334,7 @@ enum status catalog_read(struct catalog *catalog, struct snapshot **out, struct 
 enum status catalog_rehearse(struct catalog *catalog)
 {
 	MDB_txn *txn = NULL;
-	struct record_key key = make_key('s', NULL, 0);
+	struct record_key key = record_key('s', NULL, 0);
 	MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
 	MDB_val v = {.mv_size = sizeof key, .mv_data = &key};
 	int code = mdb_txn_begin(catalog->env, NULL, 0, &txn);
@@ -389,14 +348,14 @@ enum status catalog_rehearse(struct catalog *catalog)
 /* ---- open ---- */
 
 /* Writes the version into a new catalog, and checks that of an old one. */
-static enum status check_version(struct catalog *catalog, struct error *err)
+static enum status check_version(struct catalog *catalog, unsigned flags, struct error *err)
 {
 	MDB_txn *txn = NULL;
-	int code = mdb_txn_begin(catalog->env, NULL, 0, &txn);
+	int code = mdb_txn_begin(catalog->env, NULL, flags, &txn);
 	if (code == 0) {
 		code = mdb_dbi_open(txn, NULL, 0, &catalog->dbi);
 	}
-	struct record_key key = make_key('v', NULL, 0);
+	struct record_key key = record_key('v', NULL, 0);
 	MDB_val k = {.mv_size = key.len, .mv_data = key.bytes};
 	MDB_val v = {0};
 	uint32_t version = CATALOG_VERSION;
@@ -426,7 +385,32 @@ static enum status check_version(struct catalog *catalog, struct error *err)
 	return STATUS_OK;
 }
 
-enum status catalog_open(const char *path, size_t bytes, struct catalog **out, struct error *err)
+/* LMDB opens by a path. It is given that of a descriptor, so what it opens is the file that was found
+ * beneath the data folder, through no link. */
+static int open_env(struct catalog *catalog, const char *path, unsigned flags)
+{
+	char opened[FILE_PROC_BYTES];
+	const int fd = file_open(path, flags == MDB_RDONLY ? O_RDONLY : O_RDWR | O_CREAT, 0640);
+	int code = fd < 0 ? errno : mdb_env_create(&catalog->env);
+	file_proc_path(opened, fd);
+	if (code == 0) {
+		code = mdb_env_set_mapsize(catalog->env, catalog->bytes);
+	}
+	if (code == 0) {
+		/* MDB_NOLOCK, because the folder's own lock keeps other daemons away. */
+		code = mdb_env_open(catalog->env, opened,
+			MDB_NOSUBDIR | MDB_NOTLS | MDB_NOLOCK | flags, 0640);
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	return code;
+}
+
+enum watching { WATCH_MAPS, WATCH_NONE };
+
+static enum status open_catalog(const char *path, size_t bytes, unsigned flags,
+	enum watching watching, struct catalog **out, struct error *err)
 {
 	struct catalog *catalog = calloc(1, sizeof *catalog);
 	if (catalog == NULL) {
@@ -436,28 +420,14 @@ enum status catalog_open(const char *path, size_t bytes, struct catalog **out, s
 	catalog->map_bytes = bytes;
 	/* LMDB does not tell where it puts its map, so all addresses are watched. No other map is
 	 * read meanwhile. */
-	if (mapfault_watch(NULL, SIZE_MAX, &catalog->damaged, 1, &catalog->watch) != STATUS_OK) {
+	if (watching == WATCH_MAPS && mapfault_watch(NULL, SIZE_MAX, &catalog->damaged, 1,
+					      &catalog->watch) != STATUS_OK) {
 		free(catalog);
 		return error_set(err, STATUS_NO_MEMORY, "catalog: open '%s'", path);
 	}
-	/* LMDB opens by a path. It is given that of a descriptor, so what it opens is the file that
-	 * was found beneath the data folder, through no link. */
-	char opened[FILE_PROC_BYTES];
-	const int fd = file_open(path, O_RDWR | O_CREAT, 0640);
-	int code = fd < 0 ? errno : mdb_env_create(&catalog->env);
-	file_proc_path(opened, fd);
-	if (code == 0) {
-		code = mdb_env_set_mapsize(catalog->env, bytes);
-	}
-	if (code == 0) {
-		/* MDB_NOLOCK, because the folder's own lock keeps other daemons away. */
-		code = mdb_env_open(catalog->env, opened, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOLOCK,
-			0640);
-	}
-	if (fd >= 0) {
-		close(fd);
-	}
-	enum status status = code == 0 ? check_version(catalog, err) : fail(err, path, code);
+	const int code = open_env(catalog, path, flags);
+	enum status status =
+		code == 0 ? check_version(catalog, flags & MDB_RDONLY, err) : fail(err, path, code);
 	if (status == STATUS_OK && atomic_load(&catalog->damaged) != 0) {
 		status = error_set(err, STATUS_CORRUPT, "catalog: '%s' ends too early", path);
 	}
@@ -467,6 +437,39 @@ enum status catalog_open(const char *path, size_t bytes, struct catalog **out, s
 	}
 	*out = catalog;
 	return STATUS_OK;
+}
+
+enum status catalog_open(const char *path, size_t bytes, struct catalog **out, struct error *err)
+{
+	return open_catalog(path, bytes, 0, WATCH_MAPS, out, err);
+}
+
+enum status catalog_open_read(const char *path, size_t bytes, struct catalog **out,
+	struct error *err)
+{
+	return open_catalog(path, bytes, MDB_RDONLY, WATCH_MAPS, out, err);
+}
+
+enum status catalog_write(const char *path, size_t bytes, const struct snapshot *snapshot,
+	struct error *err)
+{
+	struct catalog *catalog = NULL;
+	if (file_remove(path) != 0 && errno != ENOENT) {
+		return error_set(err, STATUS_IO, "remove '%s': %s", path, file_reason(errno));
+	}
+	/* One sync at the end: half a catalog is of no use. */
+	enum status status = open_catalog(path, bytes, MDB_NOSYNC, WATCH_NONE, &catalog, err);
+	struct catalog_change change = {.after = snapshot};
+	for (size_t i = 0; status == STATUS_OK && i <= snapshot->release_count; i++) {
+		change.put = i < snapshot->release_count ? snapshot->releases[i] : NULL;
+		status = catalog_commit(catalog, &change, err);
+	}
+	if (status == STATUS_OK) {
+		const int code = mdb_env_sync(catalog->env, 1);
+		status = code == 0 ? status : fail(err, path, code);
+	}
+	catalog_close(catalog);
+	return status;
 }
 
 void catalog_close(struct catalog *catalog)

@@ -41,6 +41,17 @@ struct catalog_change {
 enum status catalog_commit(struct catalog *catalog, const struct catalog_change *change,
 	struct error *err);
 
+/* Writes a new catalog of all that is in a snapshot into `path`, synced, but for the entry of its
+ * folder; a file that is there is replaced. For a copy of the store: no catalog that is open is touched.
+ * Errors: DISK_FULL, IO, NO_MEMORY. */
+enum status catalog_write(const char *path, size_t bytes, const struct snapshot *snapshot,
+	struct error *err);
+
+/* Opens a catalog that is there, for catalog_read only: nothing is written. Otherwise as
+ * catalog_open. */
+enum status catalog_open_read(const char *path, size_t bytes, struct catalog **out,
+	struct error *err);
+
 /* Makes a change and takes it back, so that the pages which only a change reads are read too. */
 enum status catalog_rehearse(struct catalog *catalog);
 
@@ -49,5 +60,9 @@ enum status catalog_rehearse(struct catalog *catalog);
  * other threads. Errors: CORRUPT, naming the signal. An error that catalog_open or catalog_read
  * will report is OK here. */
 enum status catalog_check(const char *path, size_t bytes, struct error *err);
+
+/* The same of one that is not to be changed; and what cannot be read is an error here. Others may have it
+ * open, if nobody commits meanwhile. Errors: CORRUPT; IO. */
+enum status catalog_verify(const char *path, size_t bytes, struct error *err);
 
 #endif

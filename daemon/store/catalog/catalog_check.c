@@ -15,15 +15,18 @@
 /* The reader's exit codes. If it ends in any other way, it has not chosen to. */
 enum { READER_OK = 64, READER_REFUSED = 65 };
 
-static int read_catalog(const char *path, size_t bytes)
+enum wish { READ_AND_REHEARSE, READ_ONLY };
+
+static int read_catalog(const char *path, size_t bytes, enum wish wish)
 {
 	struct catalog *catalog = NULL;
 	struct snapshot *snapshot = NULL;
-	enum status status = catalog_open(path, bytes, &catalog, NULL);
+	enum status status = wish == READ_ONLY ? catalog_open_read(path, bytes, &catalog, NULL)
+					       : catalog_open(path, bytes, &catalog, NULL);
 	if (status == STATUS_OK) {
 		status = catalog_read(catalog, &snapshot, NULL);
 	}
-	if (status == STATUS_OK) {
+	if (status == STATUS_OK && wish == READ_AND_REHEARSE) {
 		status = catalog_rehearse(catalog);
 	}
 	return status == STATUS_OK ? READER_OK : READER_REFUSED;
@@ -32,7 +35,7 @@ static int read_catalog(const char *path, size_t bytes)
 /* The reader prints nothing, leaves no core file and frees nothing. The folder stays locked as long
  * as anybody has a copy of the lock's descriptor; so the reader closes its copy, as all others but
  * that of the folder itself, and ends with its parent. */
-static void run_reader(const char *path, size_t bytes)
+static void run_reader(const char *path, size_t bytes, enum wish wish)
 {
 	const char *rest;
 	const int folder = folder_find(path, &rest);
@@ -51,21 +54,21 @@ static void run_reader(const char *path, size_t bytes)
 		(void)dup2(null, STDERR_FILENO);
 	}
 	(void)prctl(PR_SET_DUMPABLE, 0);
-	_exit(read_catalog(path, bytes));
+	_exit(read_catalog(path, bytes, wish));
 }
 
-enum status catalog_check(const char *path, size_t bytes, struct error *err)
+/* Lets a child read the catalog. *code: how it ended, READER_OK or READER_REFUSED. Errors: CORRUPT,
+ * naming the signal that has ended it; IO. */
+static enum status let_read(const char *path, size_t bytes, enum wish wish, int *code,
+	struct error *err)
 {
-	if (!file_exists(path)) {
-		return STATUS_OK;
-	}
 	const pid_t reader = fork();
 	if (reader < 0) {
 		return error_set(err, status_of_errno(errno), "catalog: start its reader: %s",
 			strerror(errno));
 	}
 	if (reader == 0) {
-		run_reader(path, bytes);
+		run_reader(path, bytes, wish);
 	}
 	int how = 0;
 	while (waitpid(reader, &how, 0) < 0) {
@@ -74,11 +77,27 @@ enum status catalog_check(const char *path, size_t bytes, struct error *err)
 				strerror(errno));
 		}
 	}
-	if (WIFEXITED(how) &&
-		(WEXITSTATUS(how) == READER_OK || WEXITSTATUS(how) == READER_REFUSED)) {
+	*code = WIFEXITED(how) ? WEXITSTATUS(how) : 0;
+	if (*code == READER_OK || *code == READER_REFUSED) {
 		return STATUS_OK;
 	}
 	return error_set(err, STATUS_CORRUPT,
 		"catalog: '%s' is damaged: who reads it is ended by signal %d", path,
 		WIFSIGNALED(how) ? WTERMSIG(how) : 0);
+}
+
+enum status catalog_check(const char *path, size_t bytes, struct error *err)
+{
+	int code;
+	return file_exists(path) ? let_read(path, bytes, READ_AND_REHEARSE, &code, err) : STATUS_OK;
+}
+
+enum status catalog_verify(const char *path, size_t bytes, struct error *err)
+{
+	int code = READER_OK;
+	const enum status status = let_read(path, bytes, READ_ONLY, &code, err);
+	return status == STATUS_OK && code == READER_REFUSED
+		       ? error_set(err, STATUS_CORRUPT, "catalog: a record of '%s' cannot be read",
+				 path)
+		       : status;
 }

@@ -95,6 +95,20 @@ enum status redo_file_create(const char *folder, const struct redo_head *head, i
 
 /* ---- read ---- */
 
+enum status redo_head_read(const uint8_t *data, struct redo_head *out)
+{
+	if (memcmp(data, redo_magic, sizeof redo_magic) != 0 ||
+		bytes_get_u64(data + AT_HASH) != XXH3_64bits(data, AT_HASH)) {
+		return STATUS_CORRUPT;
+	}
+	*out = (struct redo_head){
+		.number = bytes_get_u64(data + AT_NUMBER),
+		.first_sequence = bytes_get_u64(data + AT_SEQUENCE),
+		.salt = bytes_get_u64(data + AT_SALT),
+	};
+	return bytes_get_u32(data + AT_VERSION) == REDO_VERSION ? STATUS_OK : STATUS_UNSUPPORTED;
+}
+
 /* A file in memory while it is read. */
 struct map {
 	const char *path; /* borrowed */
@@ -145,24 +159,20 @@ static void unmap_file(struct map *map)
 static enum status read_head(const struct map *map, uint64_t number, struct redo_head *out,
 	struct error *err)
 {
-	const uint8_t *data = map->data;
-	if (data == NULL || map->len < REDO_HEAD_BYTES ||
-		memcmp(data, redo_magic, sizeof redo_magic) != 0 ||
-		bytes_get_u64(data + AT_HASH) != XXH3_64bits(data, AT_HASH) ||
-		bytes_get_u64(data + AT_NUMBER) != number) {
+	struct redo_head head = {0};
+	const enum status status = map->data == NULL || map->len < REDO_HEAD_BYTES
+					   ? STATUS_CORRUPT
+					   : redo_head_read(map->data, &head);
+	if (status == STATUS_CORRUPT || head.number != number) {
 		return error_set(err, STATUS_CORRUPT, "log: '%s' has no head of its own",
 			map->path);
 	}
-	if (bytes_get_u32(data + AT_VERSION) != REDO_VERSION) {
-		return error_set(err, STATUS_UNSUPPORTED,
+	if (status == STATUS_UNSUPPORTED) {
+		return error_set(err, status,
 			"log: '%s' has format version %" PRIu32 ", this build knows %d", map->path,
-			bytes_get_u32(data + AT_VERSION), REDO_VERSION);
+			bytes_get_u32(map->data + AT_VERSION), REDO_VERSION);
 	}
-	*out = (struct redo_head){
-		.number = number,
-		.first_sequence = bytes_get_u64(data + AT_SEQUENCE),
-		.salt = bytes_get_u64(data + AT_SALT),
-	};
+	*out = head;
 	return STATUS_OK;
 }
 

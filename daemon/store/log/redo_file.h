@@ -18,6 +18,10 @@ void redo_file_name(char *out, size_t size, uint64_t number);
 /* The number in a name of that form; 0: the name has another form. */
 uint64_t redo_file_number(const char *name);
 
+/* Reads the head that stands in REDO_HEAD_BYTES. Errors: CORRUPT  it has not its checksum; UNSUPPORTED
+ * it is of another version; then *out is filled all the same. */
+enum status redo_head_read(const uint8_t *data, struct redo_head *out);
+
 /* Creates a file with its head, syncs it, and syncs the folder. *fd is the caller's. */
 enum status redo_file_create(const char *folder, const struct redo_head *head, int *fd,
 	struct error *err);

@@ -84,6 +84,11 @@ enum status spill_open(const char *folder, const char *name, const struct base_o
 	struct spill *out, struct error *err);
 void spill_close(struct spill *spill);
 
+/* Compares the first `bytes` of a load's file, which are whole frames, with their checksums; nothing is
+ * changed. `name` is for the text. Errors: CORRUPT, naming the offset; UNSUPPORTED; IO; NO_MEMORY. */
+enum status spill_verify(int fd, uint64_t bytes, const char *name, const struct base_owner *owner,
+	struct error *err);
+
 /* Appends a run and syncs it; the spill has not ended. The caller sets sequence, first_chunk,
  * chunk_count, rows and blob_bytes of the run; the rest is filled here. After a failure the file is
  * as it was before.

@@ -161,6 +161,38 @@ static enum status read_file(struct spill *spill, int fd, struct error *err)
 	return status == STATUS_OK ? read_frames(spill, fd, err) : status;
 }
 
+/* Reads the run that was found last, and compares it with its checksum. */
+static enum status check_body(const struct spill *spill, int fd)
+{
+	bool whole = true;
+	const enum status status =
+		spill->run_count == 0 ? STATUS_OK : check_last_body(spill, fd, &whole);
+	return status == STATUS_OK && !whole ? STATUS_CORRUPT : status;
+}
+
+enum status spill_verify(int fd, uint64_t bytes, const char *name, const struct base_owner *owner,
+	struct error *err)
+{
+	uint8_t head[SPILL_HEAD_BYTES];
+	struct spill spill = {.owner = *owner, .bytes = SPILL_HEAD_BYTES};
+	enum status status = file_read_at(fd, head, sizeof head, 0);
+	if (status == STATUS_OK) {
+		status = spill_head_read(head, &spill, name, NULL);
+	}
+	while (status == STATUS_OK && spill.bytes < bytes) {
+		const size_t runs = spill.run_count;
+		status = spill.ended ? STATUS_CORRUPT : read_frame(&spill, fd, bytes);
+		if (status == STATUS_OK && spill.run_count > runs) {
+			status = check_body(&spill, fd);
+		}
+	}
+	free(spill.runs);
+	status = status == STATUS_AGAIN ? STATUS_CORRUPT : status;
+	return status == STATUS_OK ? status
+				   : error_set(err, status, "the frame at %" PRIu64 ": %s",
+					     spill.bytes, status_name(status));
+}
+
 enum status spill_open(const char *folder, const char *name, const struct base_owner *owner,
 	struct spill *out, struct error *err)
 {

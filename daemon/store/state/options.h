@@ -53,7 +53,8 @@ struct store_sizes {
 };
 
 struct store_options {
-	const char *folder; /* made if missing; its parent must exist */
+	const char *folder;        /* made if missing; its parent must exist */
+	const char *backup_folder; /* that backups lie in; borrowed; NULL: there is none */
 	struct write_options write;
 	struct store_sizes sizes;
 	size_t load_memory_bytes; /* bound for spill buffers and for seal, each; at least 128 MiB */

@@ -84,6 +84,25 @@ static void fill(struct pin *pin, const struct snapshot *snapshot, const struct 
 	pin->snapshot.live = snapshot->live == release ? &pin->release : NULL;
 }
 
+static void list_pin(struct store *store, struct pin *pin)
+{
+	lock_take(&store->pin_lock);
+	pin->next = store->pins;
+	store->pins = pin;
+	lock_release(&store->pin_lock);
+}
+
+struct pin *store_hold(struct store *store)
+{
+	struct pin *pin = pin_new(0);
+	lock_assert_held(&store->admin_lock); /* so that the snapshot is not retired before */
+	if (pin != NULL) {
+		pin->of = store_current(store);
+		list_pin(store, pin);
+	}
+	return pin;
+}
+
 const struct snapshot *snapshot_begin_long(struct store *store, const char *id)
 {
 	const struct snapshot *snapshot = snapshot_begin(store);
@@ -100,10 +119,7 @@ const struct snapshot *snapshot_begin_long(struct store *store, const char *id)
 	pin->of = snapshot;
 	pin->visible = store_visible(store);
 	fill(pin, snapshot, release); /* after `visible` */
-	lock_take(&store->pin_lock);
-	pin->next = store->pins;
-	store->pins = pin;
-	lock_release(&store->pin_lock);
+	list_pin(store, pin);
 	own = pin;
 	grace_pin();
 	return &pin->snapshot;
@@ -123,6 +139,13 @@ static void unpin(struct store *store, struct pin *pin)
 	*at = pin->next;
 	lock_release(&store->pin_lock);
 	free(pin);
+}
+
+void store_let_go(struct store *store, struct pin *pin)
+{
+	if (pin != NULL) {
+		unpin(store, pin);
+	}
 }
 
 void snapshot_end(struct store *store)

@@ -79,6 +79,29 @@ struct store {
 	/* A commit of the catalog has ended in an error of the disk. Only a restart can tell what
 	 * the catalog names now; until then no file is written or removed that it may name. */
 	_Atomic bool catalog_unknown;
+	/* The backup that is under way, and the last one that was made. Its lane writes them, any thread
+	 * may read them. */
+	struct {
+		_Atomic bool running;
+		_Atomic uint64_t bytes; /* that it has to deal with; 0: not known yet */
+		_Atomic uint64_t done;  /* of these */
+		_Atomic uint64_t made;
+		_Atomic uint64_t failed;
+		_Atomic uint64_t last_ms; /* when the last one was made; 0: none was */
+		_Atomic uint64_t last_took_ms;
+		_Atomic uint64_t last_bytes;
+		_Atomic uint64_t last_written; /* bytes that were copied for it */
+	} backup;
+	/* The same of the verification. */
+	struct {
+		_Atomic bool running;
+		_Atomic uint64_t bytes;
+		_Atomic uint64_t done;
+		_Atomic uint64_t made;
+		_Atomic uint64_t last_ms;
+		_Atomic uint64_t last_took_ms;
+		_Atomic uint64_t last_damaged;
+	} verify;
 	/* How far the seal is that is under way: rows of its loads, and those that are in base files.
 	 * Any thread may read them. */
 	struct {
@@ -140,6 +163,11 @@ static inline struct base_sizes store_base_sizes(const struct store *store)
 /* Does a reader that needs long hold this snapshot? What is asked about was taken out of sight a grace
  * period ago, so no further one comes. */
 bool store_is_pinned(struct store *store, const struct snapshot *snapshot);
+/* Holds the current snapshot with all its releases, as a reader that needs long does: none of its files
+ * is removed before store_let_go. The caller holds admin_lock, and needs no thread of its own. NULL: no
+ * memory. */
+struct pin *store_hold(struct store *store);
+void store_let_go(struct store *store, struct pin *pin); /* NULL is fine */
 /* How many readers are pinned. */
 unsigned store_count_pins(struct store *store);
 

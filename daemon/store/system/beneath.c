@@ -138,6 +138,36 @@ bool file_exists(const char *path)
 	return exists;
 }
 
+int file_link(const char *from, const char *to)
+{
+	const struct place source = find_place(from);
+	const struct place target = source.fd == -1 ? source : find_place(to);
+	int result = -1;
+	if (target.fd != -1) {
+		result = linkat(source.fd, source.name, target.fd, target.name, 0);
+		leave(&target);
+	}
+	if (source.fd != -1) {
+		leave(&source);
+	}
+	return result;
+}
+
+int file_rename(const char *from, const char *to)
+{
+	const struct place source = find_place(from);
+	const struct place target = source.fd == -1 ? source : find_place(to);
+	int result = -1;
+	if (target.fd != -1) {
+		result = renameat(source.fd, source.name, target.fd, target.name);
+		leave(&target);
+	}
+	if (source.fd != -1) {
+		leave(&source);
+	}
+	return result;
+}
+
 const char *file_reason(int error_number)
 {
 	switch (error_number) {

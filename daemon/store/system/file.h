@@ -27,6 +27,10 @@ int file_remove(const char *path);
 int file_remove_empty(const char *folder);
 bool file_exists(const char *path);
 
+/* link(2) and rename(2). Both names may lie in different open folders. */
+int file_link(const char *from, const char *to);
+int file_rename(const char *from, const char *to);
+
 /* strerror(3), but that a link, which the daemon opens nowhere, is called so, and that a want of
  * descriptors has its remedy with it. */
 const char *file_reason(int error_number);

@@ -170,17 +170,75 @@ static enum status take_lock(struct folder *folder, struct error *err)
 
 /* ---- open ---- */
 
-enum status folder_open(const char *path, struct folder **out, struct error *err)
+static struct folder *folder_new(const char *path)
 {
 	const size_t len = strlen(path);
 	struct folder *folder = calloc(1, sizeof *folder + len + 1);
 	assert(len == 1 || path[len - 1] != '/');
+	if (folder != NULL) {
+		folder->fd = folder->lock_fd = -1;
+		folder->path_len = len;
+		memcpy(folder->path, path, len + 1);
+	}
+	return folder;
+}
+
+enum status folder_open_other(const char *path, struct folder **out, struct error *err)
+{
+	struct folder *folder = folder_new(path);
 	if (folder == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "open folder '%s'", path);
 	}
-	folder->fd = folder->lock_fd = -1;
-	folder->path_len = len;
-	memcpy(folder->path, path, len + 1);
+	folder->fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (folder->fd < 0) {
+		const int number = errno;
+		struct stat about;
+		const bool is_link = lstat(path, &about) == 0 && S_ISLNK(about.st_mode);
+		folder_close(folder);
+		return error_set(err, status_of_errno(number), "open folder '%s': %s", path,
+			file_reason(is_link ? ELOOP : number));
+	}
+	list_folder(folder);
+	*out = folder;
+	return STATUS_OK;
+}
+
+bool folder_has(const struct folder *folder, int fd)
+{
+	struct stat own;
+	struct stat at;
+	struct stat above;
+	int here = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool has = here < 0 || fstat(folder->fd, &own) != 0 || fstat(here, &at) != 0;
+	while (!has) {
+		has = at.st_dev == own.st_dev && at.st_ino == own.st_ino;
+		const int up = has ? -1 : openat(here, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (has || up < 0 || fstat(up, &above) != 0) {
+			has = true;
+			if (up >= 0) {
+				close(up);
+			}
+			break;
+		}
+		close(here);
+		here = up;
+		if (above.st_dev == at.st_dev && above.st_ino == at.st_ino) {
+			break; /* the root is its own parent */
+		}
+		at = above;
+	}
+	if (here >= 0) {
+		close(here);
+	}
+	return has;
+}
+
+enum status folder_open(const char *path, struct folder **out, struct error *err)
+{
+	struct folder *folder = folder_new(path);
+	if (folder == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "open folder '%s'", path);
+	}
 	struct stat about;
 	enum status status =
 		lstat(path, &about) == 0 && S_ISLNK(about.st_mode)

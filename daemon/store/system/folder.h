@@ -21,6 +21,15 @@ struct folder;
  * others; the text has the remedy; BUSY  another daemon has it; NOT_FOUND, DISK_FULL, NO_MEMORY. */
 enum status folder_open(const char *path, struct folder **out, struct error *err);
 
+/* Opens a folder that is there and need not be ours, so that paths below it are taken from its
+ * descriptor too: where backups lie, or one that is only looked at. It is neither made nor checked nor
+ * locked. Errors: NOT_FOUND; IO  it is a link, or no folder; NO_MEMORY. */
+enum status folder_open_other(const char *path, struct folder **out, struct error *err);
+
+/* Whether `fd`, a folder, is `folder` or lies anywhere below it, by what is above it on the disk and
+ * not by its path. A folder whose parents cannot be looked at is taken for one that does. */
+bool folder_has(const struct folder *folder, int fd);
+
 /* Whether everybody may rename the folder, and so keep the next start from finding it. */
 bool folder_can_be_taken(const struct folder *folder);
 

@@ -177,6 +177,8 @@ static void the_installed_file_shows_the_defaults(void **state)
 	assert_int_equal(after.search_threads, 4);
 	after.workers = before.workers; /* as many as there are processors, as these */
 	after.search_threads = before.search_threads;
+	assert_string_equal(after.backup_folder, "/var/backups/repstore"); /* by default none */
+	memset(after.backup_folder, 0, sizeof after.backup_folder);
 	memset(after.config, 0, sizeof after.config);
 	after.listen_is_default = before.listen_is_default;
 	after.access_is_default = before.access_is_default;

@@ -5,6 +5,7 @@
  * name. */
 #include "daemon/retrieval/balls/balls_image.h"
 #include "daemon/retrieval/balls/balls_recall.h"
+#include "daemon/store/backup/manifest.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/base/base_lmdb.h"
 #include "daemon/store/base/segment.h"
@@ -139,6 +140,10 @@ static const struct {
 	NAMED(SPILL_FRAME_MAGIC),
 	NAMED(SPILL_FRAME_RUN),
 	NAMED(SPILL_FRAME_END),
+	/* manifest.h */
+	NAMED(MANIFEST_VERSION),
+	NAMED(MANIFEST_BACKUP),
+	NAMED(MANIFEST_RELEASE),
 	/* limits.h */
 	NAMED(LIMIT_RELEASES),
 	NAMED(LIMIT_TABLES),

@@ -102,6 +102,7 @@ enum status scratch_try_open(struct scratch *scratch, struct error *err)
 {
 	const struct store_options options = {
 		.folder = scratch->data,
+		.backup_folder = scratch->folder,
 		.write = scratch->write,
 		.sizes = scratch->sizes,
 		.load_memory_bytes = 128u << 20,

@@ -1,5 +1,5 @@
-/* seal_watch.c - asks release.show now and then, and draws what it says. */
-#include "tools/command/seal_watch.h"
+/* watch.c - asks now and then how far long work is, and draws it. */
+#include "tools/command/watch.h"
 
 #include "tools/command/progress.h"
 #include "tools/command/release_argument.h"
@@ -11,17 +11,18 @@
 
 enum { ASK_EVERY_MS = 200 };
 
-struct seal_watch {
-	struct session session; /* with a client of its own */
-	const char *release;    /* borrowed */
+struct watch {
+	struct session session;              /* with a client of its own */
+	const struct watch_subject *subject; /* borrowed, as the next */
+	const char *release;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop; /* guarded by `lock` */
 };
 
-/* Waits until it is time to ask. False: the seal has ended. */
-static bool wait_to_ask(struct seal_watch *watch)
+/* Waits until it is time to ask. False: the work has ended. */
+static bool wait_to_ask(struct watch *watch)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -37,21 +38,22 @@ static bool wait_to_ask(struct seal_watch *watch)
 }
 
 /* False: it cannot be asked. */
-static bool show(struct seal_watch *watch, struct progress *progress)
+static bool show(struct watch *watch, struct progress *progress)
 {
 	struct wire_writer params = {0};
 	struct answer answer = {0};
 	struct rep_error err;
+	const struct watch_subject *subject = watch->subject;
 	release_argument_write(&params, watch->release, 0);
 	const bool told =
-		session_try(&watch->session, "release.show", &params, &answer, &err) == REP_OK;
+		session_try(&watch->session, subject->method, &params, &answer, &err) == REP_OK;
 	wire_writer_fini(&params);
 	if (told) {
-		const struct wire_value sealing = wire_get(answer.result, "sealing");
-		const uint64_t rows = text_uint_of(sealing, "rows");
-		const uint64_t done = text_uint_of(sealing, "done");
-		if (rows > 0) {
-			progress_update(progress, done, rows, done);
+		const struct wire_value figures = wire_get(answer.result, subject->figures);
+		const uint64_t total = text_uint_of(figures, subject->total);
+		const uint64_t done = text_uint_of(figures, "done");
+		if (total > 0) {
+			progress_update(progress, done, total, done);
 		}
 		answer_close(&answer);
 	}
@@ -60,10 +62,11 @@ static bool show(struct seal_watch *watch, struct progress *progress)
 
 static void *watch_main(void *arg)
 {
-	struct seal_watch *watch = arg;
+	struct watch *watch = arg;
 	struct progress progress;
 	struct rep_error err;
-	progress_begin(&progress, "seal");
+	progress_begin(&progress, watch->subject->what);
+	progress.unit = watch->subject->unit;
 	bool goes_on = wait_to_ask(watch) && session_connect_more(&watch->session,
 						     &watch->session.client, &err) == REP_OK;
 	while (goes_on) {
@@ -74,15 +77,17 @@ static void *watch_main(void *arg)
 	return NULL;
 }
 
-struct seal_watch *seal_watch_begin(const struct session *session, const char *release)
+struct watch *watch_begin(const struct session *session, const struct watch_subject *subject,
+	const char *release)
 {
-	struct seal_watch *watch = calloc(1, sizeof *watch);
+	struct watch *watch = calloc(1, sizeof *watch);
 	pthread_condattr_t attributes;
 	if (watch == NULL) {
 		return NULL;
 	}
 	watch->session = *session;
 	watch->session.client = NULL;
+	watch->subject = subject;
 	watch->release = release;
 	pthread_mutex_init(&watch->lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -98,7 +103,7 @@ struct seal_watch *seal_watch_begin(const struct session *session, const char *r
 	return watch;
 }
 
-void seal_watch_end(struct seal_watch *watch)
+void watch_end(struct watch *watch)
 {
 	if (watch == NULL) {
 		return;
@@ -111,4 +116,28 @@ void seal_watch_end(struct seal_watch *watch)
 	pthread_cond_destroy(&watch->wake);
 	pthread_mutex_destroy(&watch->lock);
 	free(watch);
+}
+
+int watch_call(struct session *session, const struct watch_subject *subject, const char *method,
+	struct wire_writer *params, void (*print)(struct wire_value result))
+{
+	struct answer answer = {0};
+	struct rep_error err = {.status = (enum rep_status)params->status,
+		.text = "the request could not be built"};
+	if (!session_connect(session)) {
+		wire_writer_fini(params);
+		return EXIT_REFUSED;
+	}
+	/* Without --timeout it waits without end. */
+	if (session->timeout_ms == 0) {
+		rep_set_timeout(session->client, 0);
+	}
+	struct watch *watch = watch_begin(session, subject, NULL);
+	const enum rep_status status =
+		params->status != STATUS_OK ? err.status
+					    : session_try(session, method, params, &answer, &err);
+	watch_end(watch); /* before anything is printed */
+	wire_writer_fini(params);
+	return status == REP_OK ? session_print(session, &answer, print)
+				: session_refuse(session, &err);
 }
