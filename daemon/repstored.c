@@ -3,6 +3,7 @@
 #include "daemon/process.h"
 #include "daemon/settings.h"
 #include "daemon/store/formats.h"
+#include "daemon/verify_print.h"
 #include "schema/protocol.h"
 
 #include "config.h"
@@ -93,6 +94,12 @@ int main(int argc, char **argv)
 	}
 	if (config == NULL && access(source.usual, F_OK) == 0) {
 		config = source.usual;
+	if (wish == SETTINGS_VERIFY) {
+		return verify_print(config);
+	}
+	/* The file at the usual place need not exist. */
+	if (config == NULL && access(REPSTORED_CONFIG, F_OK) == 0) {
+		config = REPSTORED_CONFIG;
 	}
 	if (config != NULL && settings_read(&settings, config, &err) != STATUS_OK) {
 		return fail_settings(&err, wish);

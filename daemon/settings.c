@@ -307,14 +307,19 @@ enum status settings_find(int argc, const char *const *argv, enum settings_wish 
 			return STATUS_OK;
 		}
 		bool is_config = is_named(&argument, "--config");
-		if (!is_config && find_option(&argument) == NULL) {
+		bool is_verify = is_named(&argument, "--verify");
+		if (!is_config && !is_verify && find_option(&argument) == NULL) {
 			return unknown(&argument, err);
 		}
 		if (argument.value == NULL) {
 			return no_value(&argument, err);
 		}
-		if (is_config) {
+		if (is_config || is_verify) {
 			*config = argument.value;
+		}
+		if (is_verify) {
+			*wish = SETTINGS_VERIFY;
+			return STATUS_OK;
 		}
 		i = argument.next;
 	}
@@ -400,6 +405,8 @@ void settings_print_help(FILE *file)
 	(void)fprintf(file, "  %-22s %s\n", "--config FILE", "settings; see repstored(8)");
 	(void)fprintf(file, "  %-22s %s\n", "--check-config",
 		"say whether the settings are fine, and exit");
+	{"store", "backup_folder", "--backup-folder", "DIR", "folder that backups lie in",
+		setting_text, AT(backup_folder), 0, 0, SETTING_FIXED},
 	(void)fprintf(file, "  %-22s %s\n", "-V, --version", "print the version");
 	(void)fprintf(file, "  %-22s %s\n", "-h, --help", "print this");
 }

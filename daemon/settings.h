@@ -88,11 +88,12 @@ struct settings_change {
 	const char *key;
 	bool taken; /* false: only a restart takes it over */
 };
+enum settings_wish { SETTINGS_RUN, SETTINGS_VERIFY, SETTINGS_HELP, SETTINGS_VERSION };
 
 void settings_init(struct settings *settings);
 
 /* Reads what the command line asks for, and which file it names. If it names none, *config is not
- * changed. Errors: BAD_REQUEST  an unknown argument, or one without its value. */
+ * changed. With SETTINGS_VERIFY it is the folder. Errors: BAD_REQUEST  an unknown argument, or one without its value. */
 enum status settings_find(int argc, const char *const *argv, enum settings_wish *wish,
 	const char **config, struct error *err);
 

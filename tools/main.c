@@ -28,6 +28,7 @@ static const struct command *const commands[] = {
 	&cmd_layer,
 	&cmd_merge,
 	&cmd_backup,
+	&cmd_verify,
 	&cmd_stats,
 	&cmd_info,
 	&cmd_ping,

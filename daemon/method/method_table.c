@@ -48,6 +48,7 @@ const struct method method_table[] = {
 	{"tensor.get", METHOD_POOL, ROLE_READ, tensor_get_run, tensor_names},
 	{"tensor.list", METHOD_INLINE, ROLE_READ, tensor_list_run, release_only_names},
 	{"tensor.put", METHOD_ADMIN, ROLE_WRITE, tensor_put_run, tensor_put_names},
+	{"verify", METHOD_VERIFY, ROLE_ADMIN, verify_run, verify_names},
 	{"whoami", METHOD_INLINE, ROLE_ANYBODY, whoami_run, no_names},
 };
 const size_t method_count = sizeof method_table / sizeof method_table[0];

@@ -31,6 +31,7 @@ extern const char *const scan_names[];
 extern const char *const score_names[];
 extern const char *const table_create_names[];
 extern const char *const tensor_put_names[];
+extern const char *const verify_names[];
 
 /* Lists that several methods share. */
 extern const char *const no_names[];
@@ -77,5 +78,6 @@ enum status whoami_run(struct call *call);
 
 /* Writes the entry `roles`: the names of those of the set. */
 void reply_roles(struct wire_writer *out, unsigned roles);
+enum status verify_run(struct call *call);
 
 #endif

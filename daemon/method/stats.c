@@ -64,6 +64,19 @@ static void write_backup(struct wire_writer *out, const struct backup_figures *f
 	reply_uint(out, "last_written", figures->last_written);
 }
 
+static void write_verify(struct wire_writer *out, const struct verify_figures *figures)
+{
+	wire_write_str(out, "verify");
+	wire_write_map(out, 7);
+	reply_flag(out, "running", figures->running);
+	reply_uint(out, "bytes", figures->bytes);
+	reply_uint(out, "done", figures->done);
+	reply_uint(out, "made", figures->made);
+	reply_uint(out, "last_ms", figures->last_ms);
+	reply_uint(out, "last_took_ms", figures->last_took_ms);
+	reply_uint(out, "last_damaged", figures->last_damaged);
+}
+
 static void write_store(struct wire_writer *out, struct store *store,
 	const struct store_figures *figures)
 {
@@ -149,13 +162,14 @@ enum status stats_run(struct call *call)
 	struct service_figures methods;
 	store_figures(service->store, &figures);
 	service_figures(service, &methods);
-	wire_write_map(out, 7 + net);
+	wire_write_map(out, 8 + net);
 	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
 	service->net_stats(service->net_stats_arg, out);
 	write_store(out, service->store, &figures);
 	write_writes(out, &figures);
 	write_index(out, &figures.index);
 	write_backup(out, &figures.backup);
+	write_verify(out, &figures.verify);
 	write_fetch(out, &methods);
 	write_keys(out, service->store);
 	write_config(out, &service->config);

@@ -36,6 +36,8 @@ static enum lane_number lane_of(enum method_place place)
 		return LANE_MERGE;
 	case METHOD_BACKUP:
 		return LANE_BACKUP;
+	case METHOD_VERIFY:
+		return LANE_VERIFY;
 	case METHOD_LOAD:
 		return LANE_LOAD;
 	case METHOD_WRITE:

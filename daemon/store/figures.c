@@ -54,6 +54,19 @@ static void backup_figures(const struct store *store, struct backup_figures *out
 	};
 }
 
+static void verify_figures(const struct store *store, struct verify_figures *out)
+{
+	*out = (struct verify_figures){
+		.running = atomic_load(&store->verify.running),
+		.bytes = atomic_load(&store->verify.bytes),
+		.done = atomic_load(&store->verify.done),
+		.made = atomic_load(&store->verify.made),
+		.last_ms = atomic_load(&store->verify.last_ms),
+		.last_took_ms = atomic_load(&store->verify.last_took_ms),
+		.last_damaged = atomic_load(&store->verify.last_damaged),
+	};
+}
+
 void store_figures(struct store *store, struct store_figures *out)
 {
 	struct store_figures figures = {
@@ -63,6 +76,7 @@ void store_figures(struct store *store, struct store_figures *out)
 	};
 	write_figures(store, &figures.write);
 	backup_figures(store, &figures.backup);
+	verify_figures(store, &figures.verify);
 	indexer_figures(store->indexer, &figures.index);
 	figures.readers_pinned = store_count_pins(store);
 	janitor_waiting(store->janitor, &figures.files_waiting, &figures.bytes_waiting);

@@ -43,6 +43,15 @@ struct store_figures {
 		uint64_t last_bytes;
 		uint64_t last_written;
 	} backup;
+	struct verify_figures {
+		bool running;
+		uint64_t bytes;
+		uint64_t done;
+		uint64_t made;
+		uint64_t last_ms;
+		uint64_t last_took_ms;
+		uint64_t last_damaged;
+	} verify;
 	struct write_figures write;
 	struct index_figures index;
 };

@@ -238,6 +238,7 @@ class Protocol(harness.Case):
         self.assertEqual(self.call('table.show', table='plain')['pending'], 3)
         self.assertEqual(self.call('merge')['tables'], 2)
         self.call('backup', dir='b', copy=True)
+        self.call('verify', keys=3)
         self.assertEqual(self.call('table.show', table='plain')['pending'], 0)
         merged = self.call('fetch', parts=[{'table': 'plain', 'keys': [1, 2, 3, 4], 'why': True}])
         self.assertEqual(merged['parts'], fetched['parts'])

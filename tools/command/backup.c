@@ -50,7 +50,8 @@ static int run(struct session *session, int argc, char **argv)
 	wire_write_str(&params, rest.values[0]);
 	wire_write_str(&params, "copy");
 	wire_write_bool(&params, copy);
-	return watch_call(session, &backup, "backup", &params, print_made);
+	return watch_call(session, &backup, "backup", &params,
+		&(struct watch_answer){.print = print_made});
 }
 
 const struct command cmd_backup = {

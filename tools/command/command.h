@@ -29,6 +29,7 @@ extern const struct command cmd_stats;
 extern const struct command cmd_table;
 extern const struct command cmd_tensor;
 extern const struct command cmd_whoami;
+extern const struct command cmd_verify;
 
 /* The command of that name in a table that NULL ends. NULL: there is none. */
 const struct command *command_find(const struct command *const *commands, const char *name);

@@ -119,7 +119,7 @@ void watch_end(struct watch *watch)
 }
 
 int watch_call(struct session *session, const struct watch_subject *subject, const char *method,
-	struct wire_writer *params, void (*print)(struct wire_value result))
+	struct wire_writer *params, const struct watch_answer *then)
 {
 	struct answer answer = {0};
 	struct rep_error err = {.status = (enum rep_status)params->status,
@@ -138,6 +138,11 @@ int watch_call(struct session *session, const struct watch_subject *subject, con
 					    : session_try(session, method, params, &answer, &err);
 	watch_end(watch); /* before anything is printed */
 	wire_writer_fini(params);
-	return status == REP_OK ? session_print(session, &answer, print)
-				: session_refuse(session, &err);
+	if (status != REP_OK) {
+		return session_refuse(session, &err);
+	}
+	if (then->look != NULL) {
+		then->look(answer.result);
+	}
+	return session_print(session, &answer, then->print);
 }

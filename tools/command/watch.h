@@ -25,9 +25,16 @@ struct watch *watch_begin(const struct session *session, const struct watch_subj
 /* Removes what was shown. NULL is fine. */
 void watch_end(struct watch *watch);
 
+/* What is done with an answer. */
+struct watch_answer {
+	void (*look)(
+		struct wire_value result); /* before it is printed in any form; NULL: nothing */
+	void (*print)(struct wire_value result);
+};
+
 /* Connects, and calls a method that takes as long as its work takes, which is shown meanwhile; ends
  * `params`, and prints the answer as session_print does. Returns the exit status. */
 int watch_call(struct session *session, const struct watch_subject *subject, const char *method,
-	struct wire_writer *params, void (*print)(struct wire_value result));
+	struct wire_writer *params, const struct watch_answer *then);
 
 #endif

@@ -30,6 +30,7 @@ enum method_place {
 	METHOD_SEAL,     /* on a thread of its own, one call at a time, however long that takes */
 	METHOD_MERGE,    /* as METHOD_SEAL */
 	METHOD_BACKUP,   /* as METHOD_SEAL */
+	METHOD_VERIFY,   /* as METHOD_SEAL */
 	METHOD_LOAD, /* in the load lane, those of a connection in order; answered after method_load_sync */
 	/* In the write lane, those of a connection in order; answered when call.ticket is
 	 * settled. */
