@@ -2,6 +2,7 @@
 #include "tools/command/command.h"
 #include "tools/command/options.h"
 #include "tools/command/release_argument.h"
+#include "tools/command/release_folder.h"
 #include "tools/command/watch.h"
 #include "tools/format/text.h"
 
@@ -373,6 +374,8 @@ static const struct verb verbs[] = {
 	{"publish", run_publish},
 	{"rollback", run_rollback},
 	{"drop", run_drop},
+	{"export", release_folder_export},
+	{"adopt", release_folder_adopt},
 };
 
 static int run(struct session *session, int argc, char **argv)
@@ -382,14 +385,17 @@ static int run(struct session *session, int argc, char **argv)
 
 const struct command cmd_release = {
 	.name = "release",
-	.summary = "begin, seal, publish, roll back and drop releases",
+	.summary = "begin, seal, publish, roll back, drop, export and adopt releases",
 	.usage =
 		"release create ID [--model TEXT] [--checkpoint TEXT]\n"
-		"       repstore release list | show [ID] | seal ID | publish ID | rollback | drop ID\n",
+		"       repstore release list | show [ID] | seal ID | publish ID | rollback | drop ID\n"
+		"       repstore release export ID DIR [--copy] | adopt DIR [--as ID]\n",
 	.help = "A release holds all tables that one checkpoint of the foundation model made.\n"
 		"It is open first and takes tables and imports; `seal` makes it immutable,\n"
 		"`publish` makes it the live one, which reads get unless they name another, and\n"
 		"`rollback` goes back to the one that was live before. `show` without ID shows the\n"
-		"live one. --release ID is the same as ID.\n",
+		"live one. --release ID is the same as ID.\n"
+		"`export` puts a sealed release into a folder below the daemon's setting backup_folder,\n"
+		"`adopt` takes such a folder as a release of this daemon, under its own name or another.\n",
 	.run = run,
 };

@@ -132,7 +132,7 @@ int watch_call(struct session *session, const struct watch_subject *subject, con
 	if (session->timeout_ms == 0) {
 		rep_set_timeout(session->client, 0);
 	}
-	struct watch *watch = watch_begin(session, subject, NULL);
+	struct watch *watch = subject == NULL ? NULL : watch_begin(session, subject, NULL);
 	const enum rep_status status =
 		params->status != STATUS_OK ? err.status
 					    : session_try(session, method, params, &answer, &err);

@@ -33,7 +33,8 @@ struct watch_answer {
 };
 
 /* Connects, and calls a method that takes as long as its work takes, which is shown meanwhile; ends
- * `params`, and prints the answer as session_print does. Returns the exit status. */
+ * `params`, and prints the answer as session_print does. subject: NULL if it is nowhere asked how far the
+ * work is. Returns the exit status. */
 int watch_call(struct session *session, const struct watch_subject *subject, const char *method,
 	struct wire_writer *params, const struct watch_answer *then);
 

@@ -103,58 +103,6 @@ static uint64_t bytes_of(const struct cut *cut)
 	return bytes;
 }
 
-static enum status remove_manifest(const char *folder, struct error *err)
-{
-	char path[PATH_MAX];
-	enum status status = file_path(path, folder, MANIFEST_NAME, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	if (file_remove(path) == 0) {
-		return file_sync_folder(folder, err);
-	}
-	return errno == ENOENT ? STATUS_OK
-			       : error_set(err, status_of_errno(errno), "remove '%s': %s", path,
-					 file_reason(errno));
-}
-
-static struct backup_result result_of(const struct backup_job *job)
-{
-	const struct copy *copy = job->copy;
-	struct backup_result result = {
-		.sequence = job->cut->sequence,
-		.files = copy->manifest.count,
-		.written_bytes = copy->written_bytes,
-		.linked_bytes = copy->linked_bytes,
-		.kept_bytes = copy->kept_bytes,
-	};
-	for (size_t i = 0; i < copy->manifest.count; i++) {
-		result.bytes += copy->manifest.files[i].bytes;
-	}
-	return result;
-}
-
-/* From the first file to the manifest. */
-static enum status run(const struct backup_job *job, struct error *err)
-{
-	struct copy *copy = job->copy;
-	enum status status = remove_manifest(copy->folder, err);
-	if (status == STATUS_OK) {
-		status = copy_all(job, err);
-	}
-	if (status != STATUS_OK) {
-		return status;
-	}
-	copy->manifest.kind = MANIFEST_BACKUP;
-	copy->manifest.sequence = job->cut->sequence;
-	manifest_sort(&copy->manifest);
-	status = backup_remove_others(job, err);
-	if (status == STATUS_OK) {
-		status = backup_sync(job, err);
-	}
-	return status == STATUS_OK ? manifest_write(copy->folder, &copy->manifest, err) : status;
-}
-
 static enum status backup_into(struct store *store, const struct place *place,
 	const struct backup_wish *wish, const struct stop *stop, struct backup_result *out,
 	struct error *err)
@@ -165,7 +113,10 @@ static enum status backup_into(struct store *store, const struct place *place,
 		.links = !wish->copies,
 		.done = &store->backup.done,
 	};
-	const struct backup_job job = {.store = store, .copy = &copy, .cut = &cut};
+	const struct backup_job job = {.store = store,
+		.copy = &copy,
+		.cut = &cut,
+		.kind = MANIFEST_BACKUP};
 	enum status status = backup_check_folder(place->path, err);
 	if (status == STATUS_OK) {
 		status = cut_take(store, &cut, err);
@@ -175,10 +126,10 @@ static enum status backup_into(struct store *store, const struct place *place,
 	}
 	if (status == STATUS_OK) {
 		atomic_store(&store->backup.bytes, bytes_of(&cut));
-		status = run(&job, err);
+		status = backup_make(&job, copy_all, err);
 	}
 	if (status == STATUS_OK) {
-		*out = result_of(&job);
+		*out = backup_result(&job);
 	}
 	copy_end(&copy);
 	cut_let_go(store, &cut);

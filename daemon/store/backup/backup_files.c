@@ -38,7 +38,7 @@ static void name_of(char *out, const struct release *release, const char *file)
 
 enum status backup_check_folder(const char *folder, struct error *err)
 {
-	static const char *const ours[] = {MANIFEST_NAME, MANIFEST_NAME ".new", "catalog.mdb",
+	static const char *const ours[] = {MANIFEST_NAME, "manifest.new", "catalog.mdb",
 		"catalog.mdb.new", "current", "current.new", "log", "releases"};
 	enum status status = STATUS_OK;
 	DIR *dir = file_list(folder);
@@ -168,7 +168,8 @@ static enum status copy_index(const struct backup_job *job, const struct release
 	char folder[PATH_MAX];
 	char name[CUT_NAME_BYTES];
 	struct index *index = NULL;
-	if (!table_wants_index(table, job->store->options.sizes.index_rows_min) ||
+	if (job->kind == MANIFEST_RELEASE ||
+		!table_wants_index(table, job->store->options.sizes.index_rows_min) ||
 		!table_index_file_name(file, sizeof file, table)) {
 		return STATUS_OK;
 	}
@@ -280,4 +281,58 @@ enum status backup_remove_others(const struct backup_job *job, struct error *err
 	}
 	closedir(dir);
 	return status;
+}
+
+/* ---- one copy ---- */
+
+static enum status remove_manifest(const char *folder, struct error *err)
+{
+	char path[PATH_MAX];
+	enum status status = file_path(path, folder, MANIFEST_NAME, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (file_remove(path) == 0) {
+		return file_sync_folder(folder, err);
+	}
+	return errno == ENOENT ? STATUS_OK
+			       : error_set(err, status_of_errno(errno), "remove '%s': %s", path,
+					 file_reason(errno));
+}
+
+struct backup_result backup_result(const struct backup_job *job)
+{
+	const struct copy *copy = job->copy;
+	struct backup_result result = {
+		.sequence = job->cut->sequence,
+		.files = copy->manifest.count,
+		.written_bytes = copy->written_bytes,
+		.linked_bytes = copy->linked_bytes,
+		.kept_bytes = copy->kept_bytes,
+	};
+	for (size_t i = 0; i < copy->manifest.count; i++) {
+		result.bytes += copy->manifest.files[i].bytes;
+	}
+	return result;
+}
+
+enum status backup_make(const struct backup_job *job,
+	enum status (*all)(const struct backup_job *job, struct error *err), struct error *err)
+{
+	struct copy *copy = job->copy;
+	enum status status = remove_manifest(copy->folder, err);
+	if (status == STATUS_OK) {
+		status = all(job, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	copy->manifest.kind = job->kind;
+	copy->manifest.sequence = job->cut->sequence;
+	manifest_sort(&copy->manifest);
+	status = backup_remove_others(job, err);
+	if (status == STATUS_OK) {
+		status = backup_sync(job, err);
+	}
+	return status == STATUS_OK ? manifest_write(copy->folder, &copy->manifest, err) : status;
 }

@@ -5,6 +5,8 @@
 #ifndef DAEMON_STORE_BACKUP_BACKUP_FILES_H
 #define DAEMON_STORE_BACKUP_BACKUP_FILES_H
 
+#include "daemon/store/backup/backup.h"
+#include "daemon/store/backup/manifest.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "schema/status.h"
 
@@ -18,7 +20,14 @@ struct backup_job {
 	struct store *store; /* borrowed, as the next two */
 	struct copy *copy;
 	const struct cut *cut;
+	enum manifest_kind kind; /* an exported release has no indexes */
 };
+
+/* From the first file to the manifest; `all` copies what is between. */
+enum status backup_make(const struct backup_job *job,
+	enum status (*all)(const struct backup_job *job, struct error *err), struct error *err);
+
+struct backup_result backup_result(const struct backup_job *job);
 
 /* Checks that a folder is empty, or one of an earlier backup that no daemon has worked in. Errors:
  * CONFLICT  it is not; IO. */

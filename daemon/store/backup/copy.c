@@ -24,22 +24,18 @@ void copy_end(struct copy *copy)
 	manifest_fini(&copy->manifest);
 }
 
-/* Reads the first `bytes` of a file, and writes them to `to`, unless that is -1. *segment: which segment
- * is damaged first, if one is. */
+/* Reads the first `bytes` of a file, and writes them to `to`, unless that is -1. */
 static enum status read_file(struct copy *copy, int from, uint64_t bytes,
-	const struct base_file_info *info, int to, struct base_sums *sums, size_t *segment)
+	const struct base_file_info *info, int to, struct base_sums *sums)
 {
 	struct base_stream *stream = NULL;
+	*sums = (struct base_sums){0};
 	enum status status = base_stream_open(info, &stream);
 	if (status == STATUS_OK) {
 		status = pass_read(&copy->pass, from, bytes, stream, to);
 	}
 	if (status == STATUS_OK) {
 		base_stream_end(stream, sums);
-		*segment = 0;
-		while (sums->damaged > 0 && !sums->segments[*segment]) {
-			(*segment)++;
-		}
 		sums->segments = NULL;
 	}
 	base_stream_close(stream);
@@ -76,13 +72,13 @@ static enum status told(const struct bringing *bringing, enum status status, str
 }
 
 static enum status damaged(const struct bringing *bringing, const struct base_sums *sums,
-	size_t segment, struct error *err)
+	struct error *err)
 {
 	return sums->damaged > 0
 		       ? error_set(err, STATUS_CORRUPT,
 				 "'%s' of the data folder: segment %zu is damaged; nothing of it is "
 				 "copied",
-				 bringing->source->name, segment)
+				 bringing->source->name, sums->first_damaged)
 		       : error_set(err, STATUS_CORRUPT,
 				 "'%s' of the data folder is damaged outside its segments; nothing "
 				 "of it is copied",
@@ -93,61 +89,67 @@ static enum status damaged(const struct bringing *bringing, const struct base_su
 static enum status read_source(struct bringing *bringing, int to, struct error *err)
 {
 	const struct copy_source *source = bringing->source;
-	struct base_sums sums = {0};
-	size_t segment = 0;
-	const enum status status = read_file(bringing->copy, source->fd, source->bytes,
-		source->info, to, &sums, &segment);
+	struct base_sums sums;
+	const enum status status =
+		read_file(bringing->copy, source->fd, source->bytes, source->info, to, &sums);
 	if (status != STATUS_OK) {
 		return told(bringing, status, err);
 	}
 	bringing->sum = sums.sum;
-	return base_sums_are_sound(&sums) ? STATUS_OK : damaged(bringing, &sums, segment, err);
+	return base_sums_are_sound(&sums) ? STATUS_OK : damaged(bringing, &sums, err);
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
+/* Whether two descriptors are of one file. */
+static bool is_same_file(int a, int b)
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+	struct stat about_a = {0};
+	struct stat about_b = {0};
+	return fstat(a, &about_a) == 0 && fstat(b, &about_b) == 0 &&
+	       about_a.st_dev == about_b.st_dev && about_a.st_ino == about_b.st_ino;
+}
+
+/* Whether the file `fd`, which has the size of the source, has its bytes. What the catalog knows tells it
+ * without reading the source. */
+static enum status compare(struct bringing *bringing, int fd, bool linked, bool *same,
+	struct error *err)
+{
+	const struct copy_source *source = bringing->source;
+	struct base_sums sums;
+	enum status status = source->info == NULL ? read_source(bringing, -1, err) : STATUS_OK;
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = read_file(bringing->copy, fd, source->bytes, source->info, -1, &sums);
+	if (status != STATUS_OK) {
+		return told(bringing, status, err);
+	}
+	*same = base_sums_are_sound(&sums) && (source->info != NULL || sums.sum == bringing->sum);
+	bringing->sum = sums.sum;
+	return linked && !*same ? damaged(bringing, &sums, err) : STATUS_OK;
 }
 
 /* Whether the file that is there already may stay: it has the bytes that it shall have, and is no link
  * where it shall be none. */
 static enum status look(struct bringing *bringing, bool *stays, struct error *err)
 {
-	struct copy *copy = bringing->copy;
 	const struct copy_source *source = bringing->source;
 	struct stat about = {0};
-	struct stat of_source;
-	struct base_sums sums = {0};
-	size_t segment = 0;
 	*stays = false;
 	const int fd = file_open(bringing->path, O_RDONLY | O_NONBLOCK, 0);
 	if (fd < 0) {
 		return errno == ENOENT ? STATUS_OK : fail("open", bringing->path, err);
 	}
-	enum status status = fstat(fd, &about) == 0 && fstat(source->fd, &of_source) == 0
-				     ? STATUS_OK
-				     : fail("look at", bringing->path, err);
-	const bool linked = status == STATUS_OK && is_same_file(&about, &of_source);
+	const bool linked = is_same_file(fd, source->fd);
+	enum status status =
+		fstat(fd, &about) == 0 ? STATUS_OK : fail("look at", bringing->path, err);
 	if (status == STATUS_OK && S_ISREG(about.st_mode) &&
 		(uint64_t)about.st_size == source->bytes &&
-		(!linked || (copy->links && source->path != NULL))) {
-		/* What the catalog knows tells whether it is the file, without reading the source. */
-		status = source->info == NULL ? read_source(bringing, -1, err) : STATUS_OK;
-		if (status == STATUS_OK) {
-			status = read_file(copy, fd, source->bytes, source->info, -1, &sums,
-				&segment);
-			status = status == STATUS_OK ? status : told(bringing, status, err);
-		}
-		*stays = status == STATUS_OK && base_sums_are_sound(&sums) &&
-			 (source->info != NULL || sums.sum == bringing->sum);
-		bringing->sum = sums.sum;
-		if (status == STATUS_OK && linked && !*stays) {
-			status = damaged(bringing, &sums, segment, err);
-		}
-		if (!linked) {
-			/* Rows that are served need the memory more. */
-			(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-		}
+		(!linked || (bringing->copy->links && source->path != NULL))) {
+		status = compare(bringing, fd, linked, stays, err);
+	}
+	if (!linked) {
+		/* Rows that are served need the memory more. */
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	}
 	(void)close(fd);
 	return status;
@@ -157,8 +159,6 @@ static enum status look(struct bringing *bringing, bool *stays, struct error *er
 static bool link_beside(struct bringing *bringing)
 {
 	const struct copy_source *source = bringing->source;
-	struct stat about = {0};
-	struct stat of_source;
 	if (!bringing->copy->links || source->path == NULL) {
 		return false;
 	}
@@ -169,8 +169,7 @@ static bool link_beside(struct bringing *bringing)
 		return false;
 	}
 	const int fd = file_open(bringing->beside, O_RDONLY, 0);
-	const bool same = fd >= 0 && fstat(fd, &about) == 0 && fstat(source->fd, &of_source) == 0 &&
-			  is_same_file(&about, &of_source);
+	const bool same = fd >= 0 && is_same_file(fd, source->fd);
 	if (fd >= 0) {
 		(void)close(fd);
 	}
@@ -259,14 +258,13 @@ enum status copy_note(struct copy *copy, const char *name, struct error *err)
 	char path[PATH_MAX];
 	struct stat about = {0};
 	struct base_sums sums = {0};
-	size_t segment = 0;
 	enum status status = file_path(path, copy->folder, name, err);
 	const int fd = status == STATUS_OK ? file_open(path, O_RDONLY, 0) : -1;
 	if (status == STATUS_OK && (fd < 0 || fstat(fd, &about) != 0)) {
 		status = fail("open", path, err);
 	}
 	if (status == STATUS_OK) {
-		status = read_file(copy, fd, (uint64_t)about.st_size, NULL, -1, &sums, &segment);
+		status = read_file(copy, fd, (uint64_t)about.st_size, NULL, -1, &sums);
 		status = status == STATUS_OK ? status
 					     : error_set(err, status, "read '%s': %s", path,
 						       status_name(status));

@@ -35,6 +35,7 @@ static enum status open_file(const struct store *store, struct cut *cut, const c
 		cut->files = grown;
 		cut->capacity = capacity;
 	}
+	assert(cut->files != NULL);
 	struct cut_file *file = &cut->files[cut->count];
 	const enum status status = file_path(path, store->folder, name, err);
 	if (status != STATUS_OK) {
@@ -241,6 +242,69 @@ enum status cut_take(struct store *store, struct cut *out, struct error *err)
 enum status cut_take_files(struct store *store, struct cut *out, struct error *err)
 {
 	return take_with(store, false, out, err);
+}
+
+/* ---- one release ---- */
+
+static enum status find_sealed(struct store *store, const char *id, const struct release **out,
+	struct error *err)
+{
+	lock_assert_held(&store->admin_lock);
+	const enum status status = snapshot_release(store_current(store), id, out, err);
+	return status == STATUS_OK && (*out)->state != RELEASE_SEALED
+		       ? error_set(err, STATUS_NOT_SEALED, "release: '%s' is open; seal it first",
+				 (*out)->id.text)
+		       : status;
+}
+
+enum status cut_check_release(struct store *store, const char *id, struct error *err)
+{
+	const struct release *release;
+	store_lock_admin(store);
+	const enum status status = find_sealed(store, id, &release, err);
+	store_unlock_admin(store);
+	return status;
+}
+
+/* Base files and positions are of one cut of a merge if no table waits for its part of a merge. Positions
+ * are copied first: those of a later cut come after its tables were frozen, which is seen then. */
+static enum status take_release(struct store *store, const char *id, struct cut *cut,
+	struct error *err)
+{
+	const struct release *release;
+	enum status status = find_sealed(store, id, &release, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const struct snapshot *now = store_current(store);
+	const struct snapshot empty = {.sequence = now->sequence,
+		.next_release = now->next_release};
+	cut->snapshot = snapshot_copy(&empty);
+	status = cut->snapshot == NULL ? STATUS_NO_MEMORY : copy_release(cut->snapshot, release);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "release: no memory");
+	}
+	for (size_t i = 0; i < release->table_count; i++) {
+		if (memtable_is_frozen(release->tables[i]->memtable)) {
+			return STATUS_AGAIN;
+		}
+	}
+	return hold(store, cut, err);
+}
+
+enum status cut_take_release(struct store *store, const char *id, struct cut *out,
+	struct error *err)
+{
+	struct cut cut = {.pin = NULL};
+	store_lock_admin(store);
+	const enum status status = take_release(store, id, &cut, err);
+	store_unlock_admin(store);
+	if (status != STATUS_OK) {
+		cut_let_go(store, &cut);
+		return status;
+	}
+	*out = cut;
+	return STATUS_OK;
 }
 
 void cut_let_go(struct store *store, struct cut *cut)

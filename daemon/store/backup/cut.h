@@ -48,6 +48,13 @@ enum status cut_take(struct store *store, struct cut *out, struct error *err);
 /* The same without the log. */
 enum status cut_take_files(struct store *store, struct cut *out, struct error *err);
 
+/* Takes one sealed release ("live": the live one), as its base files have it: nothing of the log is part of
+ * the cut. Errors: NOT_FOUND, NOT_SEALED; AGAIN  a merge of the release is under way; NO_MEMORY. */
+enum status cut_take_release(struct store *store, const char *id, struct cut *out,
+	struct error *err);
+/* Whether there is such a release now. Errors: NOT_FOUND, NOT_SEALED. */
+enum status cut_check_release(struct store *store, const char *id, struct error *err);
+
 /* A zeroed one is fine. */
 void cut_let_go(struct store *store, struct cut *cut);
 

@@ -32,7 +32,7 @@ void pass_end(struct pass *pass)
 	pass->block = NULL;
 }
 
-static enum status keep_pace(struct pass *pass, uint64_t bytes)
+enum status pass_wait(struct pass *pass, uint64_t bytes)
 {
 	const struct timespec pause = {.tv_nsec = PAUSE_NS};
 	const uint64_t until_ns = pace_add(&pass->pace, bytes, clock_monotonic_ns());
@@ -87,7 +87,7 @@ enum status pass_read(struct pass *pass, int from, uint64_t bytes, struct base_s
 			status = to < 0 ? status : file_write_at(to, pass->block, len, at);
 		}
 		if (status == STATUS_OK) {
-			status = keep_pace(pass, len);
+			status = pass_wait(pass, len);
 		}
 		at += len;
 	}

@@ -27,6 +27,9 @@ enum status pass_begin(struct pass *pass, const struct stop *stop, uint64_t rate
 	struct error *err);
 void pass_end(struct pass *pass);
 
+/* Waits until `bytes` more may be read. Errors: those of `stop`, without a text. */
+enum status pass_wait(struct pass *pass, uint64_t bytes);
+
 /* Reads the first `bytes` of a file, which may have been opened with O_DIRECT, gives them to `stream`, and
  * writes them to `to`, unless that is -1.
  * Errors: CORRUPT  the file ends before; IO, DISK_FULL; those of pass->stop, without a text. */

@@ -102,7 +102,7 @@ void base_stream_add(struct base_stream *stream, const void *data, size_t len)
 	while (len > 0) {
 		const struct base_segment_info *segment = next_segment(stream);
 		const uint64_t begin = segment == NULL ? UINT64_MAX : segment->offset;
-		const bool outside = stream->at < begin;
+		const bool outside = segment == NULL || stream->at < begin;
 		const uint64_t end = outside ? begin : begin + segment->bytes;
 		const size_t n = end - stream->at < len ? (size_t)(end - stream->at) : len;
 		(void)XXH3_64bits_update(outside ? stream->outside : stream->segment, bytes, n);
@@ -128,8 +128,11 @@ void base_stream_end(struct base_stream *stream, struct base_sums *out)
 	for (; stream->next < stream->count; stream->next++) {
 		stream->damaged[stream->order[stream->next]] = true;
 	}
-	for (size_t i = 0; i < stream->count; i++) {
-		out->damaged += stream->damaged[i];
+	for (size_t i = stream->count; i > 0; i--) {
+		if (stream->damaged[i - 1]) {
+			out->first_damaged = i - 1;
+			out->damaged++;
+		}
 	}
 	out->outside_damaged = stream->at != stream->info->bytes ||
 			       XXH3_64bits_digest(stream->outside) != stream->info->outside_hash;

@@ -25,6 +25,7 @@ struct base_sums {
 	uint64_t bytes;       /* of the file */
 	bool outside_damaged; /* also when the file is longer or shorter than the catalog says */
 	size_t damaged;       /* segments */
+	size_t first_damaged; /* the number of the first of them */
 	const bool *segments; /* which are; borrowed from the stream */
 };
 

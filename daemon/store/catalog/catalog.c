@@ -460,6 +460,7 @@ enum status catalog_write(const char *path, size_t bytes, const struct snapshot 
 	/* One sync at the end: half a catalog is of no use. */
 	enum status status = open_catalog(path, bytes, MDB_NOSYNC, WATCH_NONE, &catalog, err);
 	struct catalog_change change = {.after = snapshot};
+	assert(status != STATUS_OK || catalog != NULL);
 	for (size_t i = 0; status == STATUS_OK && i <= snapshot->release_count; i++) {
 		change.put = i < snapshot->release_count ? snapshot->releases[i] : NULL;
 		status = catalog_commit(catalog, &change, err);

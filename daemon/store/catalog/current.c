@@ -1,6 +1,7 @@
 /* current.c - writes and reads DATA/current. */
 #include "daemon/store/catalog/current.h"
 
+#include "daemon/store/catalog/catalog_add.h"
 #include "daemon/store/catalog/record.h"
 #include "daemon/store/system/file.h"
 #include "schema/limits.h"
@@ -103,35 +104,129 @@ static enum status check(const uint8_t *data, size_t len, struct error *err)
 	return STATUS_OK;
 }
 
+/* Opens the body of a file that was checked. */
+static enum status open_body(const uint8_t *data, size_t len, struct wire_message **out,
+	struct error *err)
+{
+	enum status status = check(data, len, err);
+	struct wire_skim skim = {0};
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = wire_skim(&skim, data + HEAD_BYTES, len - HEAD_BYTES - HASH_BYTES);
+	status = status == STATUS_OK ? wire_open(data + HEAD_BYTES, skim.at, out) : STATUS_CORRUPT;
+	if (status != STATUS_OK) {
+		status = status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT;
+		error_set(err, status, "current: its body cannot be read");
+	}
+	return status;
+}
+
 enum status current_read_sequence(const char *folder, uint64_t *sequence, struct error *err)
 {
 	char path[PATH_MAX];
 	uint8_t *data = NULL;
 	size_t len = 0;
+	struct wire_message *message = NULL;
 	enum status status = file_path(path, folder, "current", err);
 	if (status == STATUS_OK) {
 		status = file_read_all(path, LIMIT_MESSAGE_BYTES, &data, &len, err);
 	}
 	if (status == STATUS_OK) {
-		status = check(data, len, err);
+		status = open_body(data, len, &message, err);
 	}
-	struct wire_message *message = NULL;
-	struct wire_skim skim = {0};
-	if (status == STATUS_OK) {
-		status = wire_skim(&skim, data + HEAD_BYTES, len - HEAD_BYTES - HASH_BYTES);
-		status = status == STATUS_OK ? wire_open(data + HEAD_BYTES, skim.at, &message)
-					     : STATUS_CORRUPT;
-		if (status == STATUS_OK &&
-			!wire_uint(wire_get(wire_get(wire_root(message), "state"), "sequence"),
-				sequence)) {
-			status = STATUS_CORRUPT;
-		}
-		if (status != STATUS_OK) {
-			status = status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT;
-			error_set(err, status, "current: its body cannot be read");
-		}
+	if (status == STATUS_OK &&
+		!wire_uint(wire_get(wire_get(wire_root(message), "state"), "sequence"), sequence)) {
+		status = error_set(err, STATUS_CORRUPT, "current: its body cannot be read");
 	}
 	wire_close(message);
 	free(data);
 	return status;
+}
+
+/* ---- all of it ---- */
+
+static enum status read_table(struct wire_value value, struct release *release)
+{
+	struct table *table = NULL;
+	const struct wire_value files = wire_get(value, "files");
+	enum status status = wire_type(files) != WIRE_ARRAY
+				     ? STATUS_CORRUPT
+				     : record_read_table(wire_get(value, "table"), &table);
+	for (size_t i = 0; status == STATUS_OK && i < wire_size(files); i++) {
+		struct base_file_info info;
+		status = record_read_file(wire_item(files, i), &info);
+		status = status == STATUS_OK ? table_add_file(table, &info) : status;
+	}
+	if (status != STATUS_OK) {
+		table_drop(table);
+		return status;
+	}
+	return release_put(release, table);
+}
+
+static enum status read_parts(struct wire_value value, struct release *release)
+{
+	const struct wire_value tables = wire_get(value, "tables");
+	const struct wire_value tensors = wire_get(value, "tensors");
+	enum status status = record_read_release(wire_get(value, "release"), release);
+	if (status == STATUS_OK &&
+		(wire_type(tables) != WIRE_ARRAY || wire_type(tensors) != WIRE_ARRAY)) {
+		status = STATUS_CORRUPT;
+	}
+	for (size_t i = 0; status == STATUS_OK && i < wire_size(tables); i++) {
+		status = read_table(wire_item(tables, i), release);
+	}
+	for (size_t i = 0; status == STATUS_OK && i < wire_size(tensors); i++) {
+		struct tensor *tensor = NULL;
+		status = record_read_tensor(wire_item(tensors, i), &tensor);
+		status = status == STATUS_OK ? release_put_tensor(release, tensor) : status;
+	}
+	return status;
+}
+
+static enum status read_body(struct wire_value body, struct snapshot *snapshot)
+{
+	struct record_state state = {0};
+	const struct wire_value releases = wire_get(body, "releases");
+	enum status status = wire_type(releases) != WIRE_ARRAY
+				     ? STATUS_CORRUPT
+				     : record_read_state(wire_get(body, "state"), snapshot, &state);
+	for (size_t i = 0; status == STATUS_OK && i < wire_size(releases); i++) {
+		struct release *release = release_copy(NULL);
+		status = release == NULL ? STATUS_NO_MEMORY
+					 : read_parts(wire_item(releases, i), release);
+		if (status != STATUS_OK) {
+			release_drop(release);
+			return status;
+		}
+		status = snapshot_put(snapshot, release);
+	}
+	if (status == STATUS_OK && state.records != record_count(snapshot)) {
+		status = STATUS_CORRUPT; /* two had one name, or one number */
+	}
+	if (status == STATUS_OK && state.live != 0) {
+		snapshot->live = snapshot_find(snapshot, state.live);
+		status = snapshot->live == NULL ? STATUS_CORRUPT : status;
+	}
+	return status == STATUS_OK ? catalog_check_rows(snapshot) : status;
+}
+
+enum status current_parse(const uint8_t *data, size_t len, struct snapshot **out, struct error *err)
+{
+	const struct snapshot empty = {.next_release = 1};
+	struct wire_message *message = NULL;
+	enum status status = open_body(data, len, &message, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct snapshot *snapshot = snapshot_copy(&empty);
+	status = snapshot == NULL ? STATUS_NO_MEMORY : read_body(wire_root(message), snapshot);
+	wire_close(message);
+	if (status != STATUS_OK) {
+		snapshot_drop(snapshot);
+		return error_set(err, status, "current: a record cannot be read");
+	}
+	*out = snapshot;
+	return STATUS_OK;
 }

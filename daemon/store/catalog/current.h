@@ -14,12 +14,18 @@
 #include "daemon/store/snapshot/snapshot.h"
 #include "schema/status.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { CURRENT_VERSION = 3 };
 
 /* Replaces the file by one that has this snapshot. */
 enum status current_write(const char *folder, const struct snapshot *snapshot, struct error *err);
+
+/* Reads all that the bytes of such a file say into a snapshot; no other file is opened. Errors: CORRUPT;
+ * UNSUPPORTED; NO_MEMORY. */
+enum status current_parse(const uint8_t *data, size_t len, struct snapshot **out,
+	struct error *err);
 
 /* Reads the sequence of the catalog that the file has. Errors: NOT_FOUND; CORRUPT; UNSUPPORTED;
  * TOO_LARGE, IO, NO_MEMORY. */

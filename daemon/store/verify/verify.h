@@ -58,7 +58,7 @@ enum status store_verify(struct store *store, const struct verify_wish *wish,
 
 /* Verifies a folder that no daemon works in. Errors: BUSY  one does; NOT_FOUND; IO, NO_MEMORY;
  * UNSUPPORTED  its catalog is of another version. */
-enum status verify_folder(const char *folder, const struct verify_wish *wish,
+enum status verify_folder(const char *path, const struct verify_wish *wish,
 	struct verify_result *out, struct error *err);
 
 #endif

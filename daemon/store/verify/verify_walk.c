@@ -241,7 +241,7 @@ static enum status check_index(const char *folder, const char *path,
 static enum status verify_index(struct verify *verify, const struct release *release,
 	const struct table *table, struct error *err)
 {
-	enum { LOOKS = 3 };
+	enum { LOOKS = 3, PAUSE_NS = 50000000 };
 	char file[64];
 	char name[VERIFY_NAME_BYTES];
 	char folder[PATH_MAX];
@@ -264,7 +264,7 @@ static enum status verify_index(struct verify *verify, const struct release *rel
 		if (status == STATUS_OK || !verify->is_live) {
 			break;
 		}
-		const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+		const struct timespec pause = {.tv_nsec = PAUSE_NS};
 		(void)nanosleep(&pause, NULL);
 	}
 	if (status == STATUS_NO_MEMORY) {

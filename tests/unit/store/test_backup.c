@@ -1,6 +1,7 @@
 /* test_backup.c - a backup with memory refused is none, and the store goes on. */
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/backup/backup.h"
+#include "daemon/store/backup/export.h"
 #include "daemon/store/store.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/store/scratch.h"
@@ -82,12 +83,60 @@ static void nothing_is_held_afterwards(void **state)
 	assert_false(scratch_exists(folder));
 }
 
+/* Exports a release, and adopts it under a name with this number. */
+static enum status move(const struct scratch *scratch, unsigned number, struct error *err)
+{
+	struct name resolved;
+	struct name id;
+	struct backup_result exported;
+	struct adopt_result adopted;
+	const struct backup_wish wish = {.dir = "e", .dir_len = 1};
+	const struct adopt_wish adopt = {.dir = "e", .dir_len = 1, .id = &id};
+	(void)snprintf(id.text, sizeof id.text, "moved%u", number);
+	const enum status status =
+		store_export(scratch->store, "r1", &wish, NULL, &resolved, &exported, err);
+	return status == STATUS_OK ? store_adopt(scratch->store, &adopt, NULL, &adopted, err)
+				   : status;
+}
+
+/* A change whose last part, the file `current`, found no memory has happened all the same. */
+static void refused_memory_adopts_nothing(void **state)
+{
+	struct scratch *scratch = *state;
+	unsigned adopted = 0;
+	bool refused = true;
+	fill(scratch);
+	for (unsigned skip = 0; refused; skip++) {
+		struct error err;
+		assert_true(skip < ALLOC_FAIL_RUNS_MAX);
+		alloc_fail_arm(skip);
+		const enum status status = move(scratch, adopted, &err);
+		refused = alloc_fail_disarm();
+		assert_true(status == STATUS_OK || (refused && status == STATUS_NO_MEMORY));
+		adopted += status == STATUS_OK;
+	}
+	scratch_reopen(scratch);
+	for (unsigned i = 0; i < adopted; i++) {
+		char id[LIMIT_NAME_BYTES];
+		(void)snprintf(id, sizeof id, "moved%u", i);
+		scratch_expect(scratch, id, 0, 10, 2);
+		scratch_expect(scratch, id, 10, 90, 1);
+	}
+	/* Each run that came so far has taken a number; those that failed have no folder. */
+	char folder[PATH_MAX];
+	scratch_path(scratch, folder, "releases");
+	assert_int_equal(scratch_count(folder, ""), 2 + adopted);
+	assert_false(scratch_heard(scratch, "damage"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_backup_of_an_empty_store_is_one,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_held_afterwards, scratch_setup_store,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(refused_memory_adopts_nothing, scratch_setup_store,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(refused_memory_makes_no_backup, scratch_setup_store,
 			scratch_teardown),
