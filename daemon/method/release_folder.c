@@ -26,21 +26,20 @@ enum status release_export_run(struct call *call)
 		.dir_len = dir.len,
 		.copies = copies,
 	};
-	struct name resolved;
-	struct backup_result result;
+	struct export_result result;
 	const int64_t began_ms = clock_monotonic_ms();
 	const enum status status = store_export(call->service->store, id.text, &wish,
-		call_stop(call), &resolved, &result, &call->error);
+		call_stop(call), &result, &call->error);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	wire_write_map(call->out, 7);
-	reply_str(call->out, "release", resolved.text);
-	reply_uint(call->out, "files", result.files);
-	reply_uint(call->out, "bytes", result.bytes);
-	reply_uint(call->out, "written", result.written_bytes);
-	reply_uint(call->out, "linked", result.linked_bytes);
-	reply_uint(call->out, "kept", result.kept_bytes);
+	reply_str(call->out, "release", result.id.text);
+	reply_uint(call->out, "files", result.made.files);
+	reply_uint(call->out, "bytes", result.made.bytes);
+	reply_uint(call->out, "written", result.made.written_bytes);
+	reply_uint(call->out, "linked", result.made.linked_bytes);
+	reply_uint(call->out, "kept", result.made.kept_bytes);
 	reply_uint(call->out, "elapsed_ms", (uint64_t)(clock_monotonic_ms() - began_ms));
 	return reply_end(call);
 }

@@ -14,6 +14,7 @@
 #include "schema/default_row.h"
 #include "schema/utf8.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,7 @@ static enum status read_folder(const char *folder, struct snapshot **out, struct
 	}
 	manifest_fini(&manifest);
 	if (status == STATUS_OK) {
+		assert(*out != NULL);
 		status = check_release(folder, *out, err);
 	}
 	return status;
@@ -248,27 +250,20 @@ static struct adopt_result result_of(const struct release *release)
 }
 
 /* Writes the files and names the release, which has its number. Takes it over. */
-static enum status take_over(struct store *store, const char *from, const struct release *given,
-	struct release *release, const struct stop *stop, struct adopt_result *out,
-	struct error *err)
+static enum status take_over(struct adoption *adoption, const struct release *given,
+	struct release *release, struct adopt_result *out, struct error *err)
 {
-	char folder[PATH_MAX];
-	struct adoption adoption = {.store = store, .from = from, .to = folder};
-	store_release_folder(store, release->number, folder);
-	enum status status = file_remove_folder(folder, err);
+	struct store *store = adoption->store;
+	enum status status = file_remove_folder(adoption->to, err);
 	if (status == STATUS_OK) {
-		status = file_make_folder(folder, err);
+		status = file_make_folder(adoption->to, err);
 	}
 	if (status == STATUS_OK) {
-		status = pass_begin(&adoption.pass, stop, store->options.write.merge_rate, err);
+		status = adopt_files(adoption, given, release, err);
 	}
-	if (status == STATUS_OK) {
-		status = adopt_files(&adoption, given, release, err);
-	}
-	pass_end(&adoption.pass);
 	if (status != STATUS_OK) {
 		release_drop(release);
-		(void)file_remove_folder(folder, NULL);
+		(void)file_remove_folder(adoption->to, NULL);
 		return status;
 	}
 	*out = result_of(release);
@@ -276,7 +271,7 @@ static enum status take_over(struct store *store, const char *from, const struct
 	if (status != STATUS_OK && status != STATUS_IO) {
 		/* Not after an IO error: then the catalog may name them, which only the next start can
 		 * tell. */
-		(void)file_remove_folder(folder, NULL);
+		(void)file_remove_folder(adoption->to, NULL);
 	}
 	return status;
 }
@@ -285,11 +280,16 @@ static enum status adopt(struct store *store, const char *folder, const struct a
 	const struct stop *stop, struct adopt_result *out, struct error *err)
 {
 	char from[PATH_MAX];
+	char to[PATH_MAX];
 	struct snapshot *snapshot = NULL;
 	struct release *release = NULL;
+	struct adoption adoption = {.store = store, .from = from, .to = to};
 	enum status status = read_folder(folder, &snapshot, err);
 	if (status == STATUS_OK) {
 		status = check_layers(snapshot->releases[0], err);
+	}
+	if (status == STATUS_OK) {
+		status = pass_begin(&adoption.pass, stop, store->options.write.merge_rate, err);
 	}
 	if (status == STATUS_OK) {
 		release = begin_release(snapshot->releases[0], wish->id);
@@ -297,14 +297,14 @@ static enum status adopt(struct store *store, const char *folder, const struct a
 					 : take_number(store, release, err);
 	}
 	if (status == STATUS_OK) {
-		const int n = snprintf(from, sizeof from, "%s/releases/%" PRIu64, folder,
+		/* place_open has left room for it */
+		(void)snprintf(from, sizeof from, "%.*s/releases/%" PRIu64, PATH_MAX - 64, folder,
 			snapshot->releases[0]->number);
-		status = n < 0 || n >= PATH_MAX
-				 ? error_set(err, STATUS_TOO_LARGE, "dir: its path is too long")
-				 : take_over(store, from, snapshot->releases[0], release, stop, out,
-					   err);
+		store_release_folder(store, release->number, to);
+		status = take_over(&adoption, snapshot->releases[0], release, out, err);
 		release = NULL;
 	}
+	pass_end(&adoption.pass);
 	store_lock_admin(
 		store); /* the positions are shared with the release that the store has now */
 	release_drop(release);

@@ -130,7 +130,7 @@ static enum status copy_base(struct adoption *adoption, const struct table *give
 	const struct base_file_info *info, uint64_t release, struct table *table, struct error *err)
 {
 	char name[64];
-	struct foreign file;
+	struct foreign file = {.fd = -1, .info = info};
 	struct base_file_info made = {0};
 	base_file_name(name, sizeof name, given->number, info->number);
 	enum status status = open_foreign(adoption, name, info, SEGMENT_HEADER_BYTES, &file, err);
@@ -222,7 +222,7 @@ static enum status adopt_tensor(struct adoption *adoption, const struct tensor *
 	struct release *out, struct error *err)
 {
 	char name[64];
-	struct foreign file;
+	struct foreign file = {.fd = -1, .info = &given->file};
 	const uint64_t bytes = given->file.segments[0].bytes;
 	struct tensor *tensor = tensor_new(&given->spec, given->number);
 	uint8_t *data = malloc(bytes + 1);

@@ -71,6 +71,7 @@ static enum status open_loads(struct store *store, struct cut *cut, struct error
 		(void)len;
 		status = open_file(store, cut, name, load->spill.bytes, err);
 		if (status == STATUS_OK) {
+			assert(cut->files != NULL);
 			cut->files[cut->count - 1].release = load->spill.owner.release;
 			cut->files[cut->count - 1].table = load->spill.owner.table;
 		}

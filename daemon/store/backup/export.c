@@ -29,28 +29,29 @@ static enum status copy_release(const struct backup_job *job, struct error *err)
 	return status == STATUS_OK ? copy_note(job->copy, "current", err) : status;
 }
 
-static enum status export_cut(struct store *store, const char *folder,
-	const struct backup_wish *wish, const struct cut *cut, const struct stop *stop,
-	struct backup_result *out, struct error *err)
+/* Copies what the cut has. `copy` has its folder. */
+static enum status export_cut(struct store *store, const struct cut *cut, struct copy *copy,
+	const struct stop *stop, struct export_result *out, struct error *err)
 {
-	struct copy copy = {
-		.folder = folder,
-		.links = !wish->copies,
-		.done = &store->backup.done,
-	};
 	const struct backup_job job = {.store = store,
-		.copy = &copy,
+		.copy = copy,
 		.cut = cut,
 		.kind = MANIFEST_RELEASE};
+	atomic_store(&store->backup.done, 0);
 	atomic_store(&store->backup.bytes, backup_release_bytes(cut->snapshot));
-	enum status status = copy_begin(&copy, stop, store->options.write.merge_rate, err);
+	atomic_store(&store->backup.running, true);
+	enum status status = copy_begin(copy, stop, store->options.write.merge_rate, err);
 	if (status == STATUS_OK) {
 		status = backup_make(&job, copy_release, err);
 	}
 	if (status == STATUS_OK) {
-		*out = backup_result(&job);
+		*out = (struct export_result){
+			.id = cut->snapshot->releases[0]->id,
+			.made = backup_result(&job),
+		};
 	}
-	copy_end(&copy);
+	copy_end(copy);
+	atomic_store(&store->backup.running, false);
 	return status;
 }
 
@@ -78,8 +79,7 @@ static enum status take_merged(struct store *store, const char *id, const struct
 }
 
 enum status store_export(struct store *store, const char *id, const struct backup_wish *wish,
-	const struct stop *stop, struct name *resolved, struct backup_result *out,
-	struct error *err)
+	const struct stop *stop, struct export_result *out, struct error *err)
 {
 	const struct stop stops = store_stop_of(store, stop);
 	struct place place;
@@ -93,11 +93,12 @@ enum status store_export(struct store *store, const char *id, const struct backu
 		status = take_merged(store, id, &stops, &cut, err);
 	}
 	if (status == STATUS_OK) {
-		*resolved = cut.snapshot->releases[0]->id;
-		atomic_store(&store->backup.done, 0);
-		atomic_store(&store->backup.running, true);
-		status = export_cut(store, place.path, wish, &cut, &stops, out, err);
-		atomic_store(&store->backup.running, false);
+		struct copy copy = {
+			.folder = place.path,
+			.links = !wish->copies,
+			.done = &store->backup.done,
+		};
+		status = export_cut(store, &cut, &copy, &stops, out, err);
 	}
 	cut_let_go(store, &cut);
 	place_close(&place);

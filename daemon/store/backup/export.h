@@ -15,11 +15,15 @@
 #include "daemon/store/backup/backup.h"
 #include "schema/name.h"
 
-/* id: "live" is the live one; *resolved is which it was. Errors: NOT_FOUND, NOT_SEALED  of the release; BUSY
+struct export_result {
+	struct name id; /* which release it was */
+	struct backup_result made;
+};
+
+/* id: "live" is the live one. Errors: NOT_FOUND, NOT_SEALED  of the release; BUSY
  * it is written to and merged without a pause; those of a merge and of store_backup. */
 enum status store_export(struct store *store, const char *id, const struct backup_wish *wish,
-	const struct stop *stop, struct name *resolved, struct backup_result *out,
-	struct error *err);
+	const struct stop *stop, struct export_result *out, struct error *err);
 
 struct adopt_wish {
 	const char *dir; /* borrowed: below `backup_folder` */

@@ -86,15 +86,13 @@ static void nothing_is_held_afterwards(void **state)
 /* Exports a release, and adopts it under a name with this number. */
 static enum status move(const struct scratch *scratch, unsigned number, struct error *err)
 {
-	struct name resolved;
 	struct name id;
-	struct backup_result exported;
+	struct export_result exported;
 	struct adopt_result adopted;
 	const struct backup_wish wish = {.dir = "e", .dir_len = 1};
 	const struct adopt_wish adopt = {.dir = "e", .dir_len = 1, .id = &id};
 	(void)snprintf(id.text, sizeof id.text, "moved%u", number);
-	const enum status status =
-		store_export(scratch->store, "r1", &wish, NULL, &resolved, &exported, err);
+	const enum status status = store_export(scratch->store, "r1", &wish, NULL, &exported, err);
 	return status == STATUS_OK ? store_adopt(scratch->store, &adopt, NULL, &adopted, err)
 				   : status;
 }
