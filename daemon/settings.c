@@ -136,8 +136,7 @@ static const struct setting settings_table[] = {
 		SETTING_FIXED},
 	{"http", "ready_resident", NULL, NULL, NULL, setting_count, AT(ready_resident), 0, 100,
 		SETTING_FIXED},
-	{"http", "page", NULL, NULL, NULL, setting_page, AT(http_hides_page), 0, 0,
-		SETTING_FIXED},
+	{"http", "page", NULL, NULL, NULL, setting_page, AT(http_hides_page), 0, 0, SETTING_FIXED},
 };
 static const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 
@@ -407,6 +406,6 @@ void settings_print_help(FILE *file)
 		"say whether the settings are fine, and exit");
 	{"store", "backup_folder", "--backup-folder", "DIR", "folder that backups lie in",
 		setting_text, AT(backup_folder), 0, 0, SETTING_FIXED},
-	(void)fprintf(file, "  %-22s %s\n", "-V, --version", "print the version");
+		(void)fprintf(file, "  %-22s %s\n", "-V, --version", "print the version");
 	(void)fprintf(file, "  %-22s %s\n", "-h, --help", "print this");
 }
