@@ -92,14 +92,11 @@ int main(int argc, char **argv)
 		print_version();
 		return PROCESS_DONE;
 	}
-	if (config == NULL && access(source.usual, F_OK) == 0) {
-		config = source.usual;
 	if (wish == SETTINGS_VERIFY) {
 		return verify_print(config);
 	}
-	/* The file at the usual place need not exist. */
-	if (config == NULL && access(REPSTORED_CONFIG, F_OK) == 0) {
-		config = REPSTORED_CONFIG;
+	if (config == NULL && access(source.usual, F_OK) == 0) {
+		config = source.usual;
 	}
 	if (config != NULL && settings_read(&settings, config, &err) != STATUS_OK) {
 		return fail_settings(&err, wish);

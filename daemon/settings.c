@@ -404,8 +404,8 @@ void settings_print_help(FILE *file)
 	(void)fprintf(file, "  %-22s %s\n", "--config FILE", "settings; see repstored(8)");
 	(void)fprintf(file, "  %-22s %s\n", "--check-config",
 		"say whether the settings are fine, and exit");
-	{"store", "backup_folder", "--backup-folder", "DIR", "folder that backups lie in",
-		setting_text, AT(backup_folder), 0, 0, SETTING_FIXED},
-		(void)fprintf(file, "  %-22s %s\n", "-V, --version", "print the version");
+	(void)fprintf(file, "  %-22s %s\n", "--verify DIR",
+		"compare a folder with its checksums, and exit");
+	(void)fprintf(file, "  %-22s %s\n", "-V, --version", "print the version");
 	(void)fprintf(file, "  %-22s %s\n", "-h, --help", "print this");
 }

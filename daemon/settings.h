@@ -72,7 +72,13 @@ struct settings {
 	bool http_hides_page;      /* page: false is on */
 };
 
-enum settings_wish { SETTINGS_RUN, SETTINGS_CHECK, SETTINGS_HELP, SETTINGS_VERSION };
+enum settings_wish {
+	SETTINGS_RUN,
+	SETTINGS_CHECK,
+	SETTINGS_VERIFY,
+	SETTINGS_HELP,
+	SETTINGS_VERSION,
+};
 
 /* Where settings come from, for reading them again. */
 struct settings_source {
@@ -88,12 +94,12 @@ struct settings_change {
 	const char *key;
 	bool taken; /* false: only a restart takes it over */
 };
-enum settings_wish { SETTINGS_RUN, SETTINGS_VERIFY, SETTINGS_HELP, SETTINGS_VERSION };
 
 void settings_init(struct settings *settings);
 
 /* Reads what the command line asks for, and which file it names. If it names none, *config is not
- * changed. With SETTINGS_VERIFY it is the folder. Errors: BAD_REQUEST  an unknown argument, or one without its value. */
+ * changed. With SETTINGS_VERIFY it is the folder. Errors: BAD_REQUEST  an unknown argument, or one
+ * without its value. */
 enum status settings_find(int argc, const char *const *argv, enum settings_wish *wish,
 	const char **config, struct error *err);
 

@@ -162,7 +162,7 @@ enum status stats_run(struct call *call)
 	struct service_figures methods;
 	store_figures(service->store, &figures);
 	service_figures(service, &methods);
-	wire_write_map(out, 8 + net);
+	wire_write_map(out, 9 + net);
 	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
 	service->net_stats(service->net_stats_arg, out);
 	write_store(out, service->store, &figures);
