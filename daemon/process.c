@@ -2,6 +2,7 @@
 #include "daemon/process.h"
 
 #include "daemon/access/access.h"
+#include "daemon/certificates.h"
 #include "daemon/journal.h"
 #include "daemon/method/call/service.h"
 #include "daemon/net/server.h"
@@ -47,6 +48,7 @@ struct process {
 	char listen_texts[SETTINGS_LISTEN_MAX][ADDRESS_TEXT_BYTES];
 	const char *listen[SETTINGS_LISTEN_MAX + 1];
 	struct store *store;
+	struct tls_context *tls; /* owned, until the server takes it; NULL: nobody listens for it */
 	struct server *server;
 	struct service service;
 	struct access access;
@@ -243,10 +245,14 @@ static enum status start_server(struct process *process, struct error *err)
 		.spare = SERVER_SPARE,
 		.limits = tuning_limits(settings),
 		.memory = tuning_memory(settings),
+		.tls = process->tls,
+		.handshakes = settings->tls_handshakes,
+		.handshake_timeout_ms = settings->tls_handshake_timeout_ms,
 		.service = &process->service,
 		.access = &process->access,
 		.on_event = on_event,
 	};
+	process->tls = NULL;
 	return server_open(&options, &process->server, err);
 }
 
@@ -265,13 +271,15 @@ static enum status open_listeners(struct process *process, const struct address 
 }
 
 static enum status parse_addresses(const struct settings *settings, struct address *addresses,
-	struct error *err)
+	bool *has_tls, struct error *err)
 {
+	*has_tls = false;
 	for (unsigned i = 0; i < settings->listen_count; i++) {
 		enum status status = address_parse(settings->listen[i], &addresses[i], err);
 		if (status != STATUS_OK) {
 			return status;
 		}
+		*has_tls = *has_tls || addresses[i].tls;
 	}
 	return STATUS_OK;
 }
@@ -298,7 +306,11 @@ static enum status start(struct process *process, struct error *err)
 		.write = tuning_writes(settings),
 		.on_event = on_event,
 	};
-	enum status status = parse_addresses(settings, addresses, err);
+	bool has_tls;
+	enum status status = parse_addresses(settings, addresses, &has_tls, err);
+	if (status == STATUS_OK && has_tls) {
+		status = certificates_open(settings, &process->tls, err);
+	}
 	if (status == STATUS_OK) {
 		status = store_open(&options, &process->store, err);
 	}
@@ -311,6 +323,9 @@ static enum status start(struct process *process, struct error *err)
 	process->service.store = process->store;
 	process->service.access = &process->access;
 	show_addresses(process);
+	if (process->tls != NULL) {
+		certificates_announce(process->tls);
+	}
 	status = start_server(process, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -377,6 +392,7 @@ static int finish(struct process *process)
 	bool clean = server_close(process->server) == STATUS_OK;
 	clean = uv_loop_close(&process->uv) == 0 && clean;
 	close_sockets(process);
+	tls_context_close(process->tls);
 	store_close(process->store);
 	access_fini(&process->access);
 	if (!clean) {
@@ -413,7 +429,14 @@ static void prepare_system(void)
 enum status process_check(const struct settings *settings, struct error *err)
 {
 	struct address addresses[SETTINGS_LISTEN_MAX];
-	return parse_addresses(settings, addresses, err);
+	struct tls_context *tls = NULL;
+	bool has_tls;
+	enum status status = parse_addresses(settings, addresses, &has_tls, err);
+	if (status == STATUS_OK && has_tls) {
+		status = certificates_open(settings, &tls, err);
+		tls_context_close(tls);
+	}
+	return status;
 }
 
 int process_run(struct settings *settings, const struct settings_source *source)

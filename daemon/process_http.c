@@ -29,6 +29,11 @@ enum status process_http_listen(struct process_http *http, const struct settings
 		return STATUS_OK;
 	}
 	status = address_parse_anywhere(settings->http_listen, &address, err);
+	if (status == STATUS_OK && address.tls) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"http listen '%s': unix:PATH or tcp:HOST:PORT allowed",
+			settings->http_listen);
+	}
 	if (status == STATUS_OK && !settings->http_exposes_metrics && !address_is_local(&address)) {
 		status = error_set(err, STATUS_BAD_REQUEST,
 			"http listen '%s': loopback alone is allowed, unless [http] expose is metrics",

@@ -14,6 +14,7 @@
 enum {
 	SETTINGS_WORKERS_MAX = 256,
 	SETTINGS_POOL_MAX = 256,
+	SETTINGS_HANDSHAKES_MAX = 64,
 	SETTINGS_WAITING_MAX = 65536,
 	SETTINGS_CONNECTIONS_MAX = 65536,
 	SETTINGS_IN_FLIGHT_MAX = 4096,
@@ -76,8 +77,8 @@ static const struct setting settings_table[] = {
 	{"log", "merge_rate", NULL, NULL, NULL, setting_bytes, AT(merge_rate_bytes),
 		SETTINGS_MERGE_RATE_MIN, TIB, SETTING_LIVE},
 	{"net", "listen", "--listen", "ADDRESS",
-		"unix:PATH, tcp:HOST:PORT or a path; may be repeated", setting_listen, 0, 0, 0,
-		SETTING_FIXED},
+		"unix:PATH, tls:HOST:PORT, tcp:HOST:PORT or a path; may be repeated",
+		setting_listen, 0, 0, 0, SETTING_FIXED},
 	{"net", "socket_mode", NULL, NULL, NULL, setting_mode, AT(socket_mode), 0, 0777,
 		SETTING_FIXED},
 	{"net", "workers", "--workers", "N", "threads that answer requests", setting_count,
@@ -137,6 +138,19 @@ static const struct setting settings_table[] = {
 	{"http", "ready_resident", NULL, NULL, NULL, setting_count, AT(ready_resident), 0, 100,
 		SETTING_FIXED},
 	{"http", "page", NULL, NULL, NULL, setting_page, AT(http_hides_page), 0, 0, SETTING_FIXED},
+	{"tls", "certificate", "--tls-certificate", "FILE",
+		"what the daemon shows at tls: addresses (PEM)", setting_text, AT(tls_certificate),
+		0, 0, SETTING_LIVE},
+	{"tls", "key", "--tls-key", "FILE", "its private key", setting_text, AT(tls_key), 0, 0,
+		SETTING_LIVE},
+	{"tls", "authority", "--tls-authority", "FILE", "who signs the certificates of peers",
+		setting_text, AT(tls_authority), 0, 0, SETTING_LIVE},
+	{"tls", "crl", "--tls-crl", "FILE", "certificates that were revoked", setting_text,
+		AT(tls_crl), 0, 0, SETTING_LIVE},
+	{"tls", "handshakes", NULL, NULL, NULL, setting_count, AT(tls_handshakes), 1,
+		SETTINGS_HANDSHAKES_MAX, SETTING_FIXED},
+	{"tls", "handshake_timeout", NULL, NULL, NULL, setting_ms, AT(tls_handshake_timeout_ms),
+		100, SETTINGS_TIME_MAX_MS, SETTING_FIXED},
 };
 static const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 
@@ -188,6 +202,8 @@ void settings_init(struct settings *settings)
 		.http_listen = "none",
 		.http_socket_mode = 0660,
 		.ready_resident = 90,
+		.tls_handshakes = 2,
+		.tls_handshake_timeout_ms = 5 * 1000,
 	};
 	access_rules_init(&settings->access);
 	settings->listen_count = 1;

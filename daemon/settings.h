@@ -29,7 +29,11 @@ struct settings {
 	char data[SETTINGS_TEXT_BYTES];
 	char backup_folder[SETTINGS_TEXT_BYTES]; /* "": there is none */
 	char listen[SETTINGS_LISTEN_MAX][SETTINGS_TEXT_BYTES];
-	char http_listen[SETTINGS_TEXT_BYTES]; /* "none": there is no port for HTTP */
+	char http_listen[SETTINGS_TEXT_BYTES];     /* "none": there is no port for HTTP */
+	char tls_certificate[SETTINGS_TEXT_BYTES]; /* "": none was given; so of those that follow */
+	char tls_key[SETTINGS_TEXT_BYTES];
+	char tls_authority[SETTINGS_TEXT_BYTES];
+	char tls_crl[SETTINGS_TEXT_BYTES];
 	size_t connection_reply_bytes;
 	size_t load_memory_bytes;
 	size_t catalog_bytes;
@@ -65,6 +69,8 @@ struct settings {
 	unsigned access_is_default; /* roles whose next entry replaces those that are there */
 	unsigned http_socket_mode;
 	unsigned ready_resident; /* percent */
+	unsigned tls_handshakes;
+	unsigned tls_handshake_timeout_ms;
 	struct access_rules access;
 	bool listen_is_default;    /* the next address replaces what is there */
 	bool periodic;             /* durability: false is sync */

@@ -12,7 +12,7 @@ build=${2:-}
 table=tests/rooms
 
 folders=
-for folder in schema daemon client tools; do
+for folder in schema tls daemon client tools; do
 	[ -d "$folder" ] && folders="$folders $folder"
 done
 [ -n "$folders" ] || { echo "check_layers: no source folders in '$PWD'" >&2; exit 1; }
@@ -92,6 +92,7 @@ BEGIN {
 	doors["uv.h"] = "daemon|daemon/net|client/examples"
 	doors["msgpack.h"] = "schema"
 	doors["systemd"] = "daemon"
+	doors["openssl"] = "tls"
 	doors["zlib.h"] = "tools/format"
 	doors["lapacke.h"] = doors["cblas.h"] = "tools/statistics"
 }
@@ -114,7 +115,7 @@ $1 == "include" {
 	name = $2
 	sub(/.*\//, "", name)
 	is_header = name ~ /\.h$/
-	foreign = $4 ~ /^msgpack\// ? "msgpack.h" : $4 ~ /^uv\// ? "uv.h" : $4 ~ /^systemd\// ? "systemd" : $4
+	foreign = $4 ~ /^msgpack\// ? "msgpack.h" : $4 ~ /^uv\// ? "uv.h" : $4 ~ /^systemd\// ? "systemd" : $4 ~ /^openssl\// ? "openssl" : $4
 	if (foreign in doors) {
 		within = 0
 		count = split(doors[foreign], names, "|")

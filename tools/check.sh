@@ -149,7 +149,7 @@ step_integration() {
 }
 
 step_clang() {
-	configure clang --native-file tools/clang.ini -Dwerror=true -Dtests=enabled -Dsystemd=disabled \
+	configure clang --native-file tools/clang.ini -Dwerror=true -Dtests=enabled -Dsystemd=disabled -Dtls=disabled \
 		-Ddebug=false && build clang && meson_test clang --no-rebuild --suite unit
 }
 

@@ -138,18 +138,37 @@ static void write_connections(struct text *text, const struct net_figures *figur
 	}
 }
 
+static void write_auth_failures(struct text *text, const struct stats_sources *net,
+	const struct net_figures *figures)
+{
+	struct tls_figures tls;
+	const bool has_tls = net_figures_tls(net, &tls);
+	metric_head(text, "auth_failures_total", "counter",
+		"Calls that were denied, and peers that were not let in, by transport and reason.");
+	for (unsigned i = 0; i < TRANSPORT_COUNT; i++) {
+		metric_uint(text, "auth_failures_total",
+			LABELS("transport", transport_name((enum transport)i), "reason", "role"),
+			figures->denied[i]);
+	}
+	for (unsigned i = 0; has_tls && i < tls.reasons; i++) {
+		metric_uint(text, "auth_failures_total",
+			LABELS("transport", transport_name(TRANSPORT_TLS), "reason", tls.names[i]),
+			tls.refused[i]);
+	}
+	if (has_tls) {
+		metric_head(text, "tls_certificate_not_after_timestamp_seconds", "gauge",
+			"Until when the certificate of the daemon is valid.");
+		metric_uint(text, "tls_certificate_not_after_timestamp_seconds", NULL,
+			(uint64_t)(tls.not_after_ms / 1000));
+	}
+}
+
 void metrics_of_net(struct text *text, const struct stats_sources *net)
 {
 	struct net_figures figures;
 	net_figures(net, &figures);
 	write_connections(text, &figures);
-	metric_head(text, "auth_failures_total", "counter",
-		"Calls that were denied, by transport and reason.");
-	for (unsigned i = 0; i < TRANSPORT_COUNT; i++) {
-		metric_uint(text, "auth_failures_total",
-			LABELS("transport", transport_name((enum transport)i), "reason", "role"),
-			figures.denied[i]);
-	}
+	write_auth_failures(text, net, &figures);
 	metric_head(text, "network_bytes_total", "counter", "Bytes of requests and of replies.");
 	metric_uint(text, "network_bytes_total", LABELS("direction", "in"), figures.bytes_in);
 	metric_uint(text, "network_bytes_total", LABELS("direction", "out"), figures.bytes_out);

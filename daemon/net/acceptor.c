@@ -1,4 +1,4 @@
-/* acceptor.c - accepts whoever waits, chooses a loop, and gives the descriptor to it. */
+/* acceptor.c - accepts whoever waits, and gives the descriptor away. */
 #include "daemon/net/acceptor.h"
 
 #include "daemon/net/net.h"
@@ -18,45 +18,6 @@ enum {
 	ACCEPTOR_WARN_MS = 10000,
 };
 
-static unsigned connections_of(const struct loop *loop)
-{
-	return atomic_load_explicit(&loop->connections, memory_order_relaxed);
-}
-
-/* Which limit keeps the peer out, when so many are connected; NULL: none. Some connections are kept for the
- * daemon's own user, at most half of all, and that user may have them all. */
-static const char *find_limit(struct net *net, const struct peer_identity *peer, unsigned connected)
-{
-	const struct net_limits *limits = &net->limits;
-	const unsigned half = limits->max_connections / 2;
-	const unsigned kept = limits->kept_connections < half ? limits->kept_connections : half;
-	const bool is_own = users_is_own(peer);
-	if (connected >= limits->max_connections - (is_own ? 0 : kept)) {
-		return "max_connections";
-	}
-	const unsigned of_user = limits->user_connections;
-	return of_user != 0 && !is_own && users_connections(&net->users, peer) >= of_user
-		       ? "user_connections"
-		       : NULL;
-}
-
-/* The loop with the fewest connections. NULL: *limit names what keeps the peer out. */
-static struct loop *choose_loop(struct acceptor *acceptor, const struct peer_identity *peer,
-	const char **limit)
-{
-	struct loop *best = &acceptor->loops[0];
-	unsigned total = 0;
-	for (unsigned i = 0; i < acceptor->loop_count; i++) {
-		struct loop *loop = &acceptor->loops[i];
-		total += connections_of(loop);
-		if (connections_of(loop) < connections_of(best)) {
-			best = loop;
-		}
-	}
-	*limit = find_limit(acceptor->net, peer, total);
-	return *limit == NULL ? best : NULL;
-}
-
 /* Counts a connection that was refused. An event says why, but not for each of a thousand. */
 static void refuse(struct acceptor *acceptor, const char *reason)
 {
@@ -66,13 +27,13 @@ static void refuse(struct acceptor *acceptor, const char *reason)
 		return;
 	}
 	acceptor->warned_ms = now_ms;
-	const struct net_limits *limits = &acceptor->net->limits;
-	net_event(acceptor->net,
+	const struct net_limits *limits = &acceptor->to.net->limits;
+	net_event(acceptor->to.net,
 		"event=connection_refused reason=%s max_connections=%u user_connections=%u", reason,
 		limits->max_connections, limits->user_connections);
 }
 
-/* Who the peer is. A TCP socket listens on loopback only (address.c), so its peers are of this machine. A peer
+/* Who the peer is. A plain TCP socket listens on loopback only (address.c), so its peers are of this machine. A peer
  * of whom the kernel says nothing is a stranger, who can do next to nothing. */
 static enum status identify(bool tcp, int fd, struct peer_identity *out)
 {
@@ -84,33 +45,38 @@ static enum status identify(bool tcp, int fd, struct peer_identity *out)
 	return status == STATUS_NO_MEMORY ? status : STATUS_OK;
 }
 
-static void hand_over(struct acceptor *acceptor, int fd)
+/* A peer at TLS has to show who it is before it is one of the connections. */
+static enum status give_to_handshakes(struct acceptor *acceptor, int fd, const char **limit)
+{
+	if (!admit_has_room(&acceptor->to, limit)) {
+		close(fd);
+		return STATUS_BUSY;
+	}
+	return handshakes_add(acceptor->handshakes, fd);
+}
+
+static enum status give_to_loop(struct acceptor *acceptor, int fd, const char **limit)
 {
 	const bool tcp = acceptor->listener.address.socket.any.sa_family != AF_UNIX;
-	struct peer_identity peer;
-	if (identify(tcp, fd, &peer) != STATUS_OK) {
-		refuse(acceptor, "no_memory");
+	struct arrival arrival = {.fd = fd, .tcp = tcp};
+	if (identify(tcp, fd, &arrival.peer) != STATUS_OK) {
 		close(fd);
-		return;
+		return STATUS_NO_MEMORY;
 	}
-	const char *limit;
-	struct loop *loop = choose_loop(acceptor, &peer, &limit);
-	if (loop == NULL) {
-		refuse(acceptor, limit);
-		identity_fini(&peer);
-		close(fd); /* after it is counted: the peer may ask at once */
-		return;
+	return admit(&acceptor->to, &arrival, limit);
+}
+
+static void hand_over(struct acceptor *acceptor, int fd)
+{
+	const bool is_plain = !acceptor->listener.address.tls;
+	const char *limit = NULL;
+	const enum status status = is_plain ? give_to_loop(acceptor, fd, &limit)
+					    : give_to_handshakes(acceptor, fd, &limit);
+	if (status != STATUS_OK) {
+		refuse(acceptor, status == STATUS_BUSY ? limit : "no_memory");
+	} else if (is_plain) {
+		counter_add(&acceptor->accepted, 1);
 	}
-	assert(loop->net == acceptor->net);
-	struct session *session = session_new(acceptor->net, fd, tcp, &peer);
-	if (session == NULL) {
-		refuse(acceptor, "no_memory");
-		return;
-	}
-	counter_add(&acceptor->accepted, 1);
-	atomic_fetch_add_explicit(&loop->connections, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&loop->tcp_connections, tcp ? 1 : 0, memory_order_relaxed);
-	loop_add(loop, session);
 }
 
 static int open_spare(void)
@@ -160,7 +126,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 enum status acceptor_start(struct acceptor *acceptor, uv_loop_t *uv, struct listener *listener)
 {
 	assert(listener->fd >= 0);
-	assert(acceptor->loop_count > 0);
+	assert(acceptor->to.loop_count > 0);
+	assert(!listener->address.tls || acceptor->handshakes != NULL);
 	acceptor->listener = *listener;
 	listener->fd = -1;
 	int failed = uv_poll_init(uv, &acceptor->poll, acceptor->listener.fd);

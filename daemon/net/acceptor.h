@@ -1,4 +1,5 @@
-/* acceptor.h - takes connections from one listening socket and hands them to the loops.
+/* acceptor.h - takes connections from one listening socket and hands them to the loops; those at TLS to the
+ * handshakes before.
  *
  * Each connection goes to the loop that has the fewest. (It was also measured what happens when
  * all loops poll the one socket: one of them gets nearly all connections.)
@@ -9,17 +10,17 @@
 #ifndef DAEMON_NET_ACCEPTOR_H
 #define DAEMON_NET_ACCEPTOR_H
 
+#include "daemon/net/admit.h"
+#include "daemon/net/handshake.h"
 #include "daemon/net/listener.h"
-#include "daemon/net/loop.h"
 
 #include <uv.h>
 
 struct acceptor {
 	uv_poll_t poll;
 	struct listener listener; /* owned */
-	struct net *net;          /* borrowed */
-	struct loop *loops;       /* borrowed */
-	unsigned loop_count;
+	struct admission to;
+	struct handshakes *handshakes; /* borrowed; of a listener for TLS */
 	/* Kept so that one descriptor is left when all others are in use: see
 	 * refuse_without_descriptor. -1: it could not be opened. */
 	int spare_fd;

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char why_loopback[] = "only loopback is allowed until there is encryption";
+static const char why_loopback[] =
+	"plain TCP listens on loopback alone; peers on other machines need tls:HOST:PORT";
 
 static bool is_loopback(const struct address *address)
 {
@@ -26,14 +27,15 @@ static bool is_loopback(const struct address *address)
 static void print(struct address *address)
 {
 	char host[INET6_ADDRSTRLEN] = "";
+	const char *scheme = address->tls ? "tls" : "tcp";
 	int len;
 	if (address->socket.any.sa_family == AF_INET) {
 		inet_ntop(AF_INET, &address->socket.in.sin_addr, host, sizeof host);
-		len = snprintf(address->text, sizeof address->text, "tcp:%s:%u", host,
+		len = snprintf(address->text, sizeof address->text, "%s:%s:%u", scheme, host,
 			(unsigned)ntohs(address->socket.in.sin_port));
 	} else if (address->socket.any.sa_family == AF_INET6) {
 		inet_ntop(AF_INET6, &address->socket.in6.sin6_addr, host, sizeof host);
-		len = snprintf(address->text, sizeof address->text, "tcp:[%s]:%u", host,
+		len = snprintf(address->text, sizeof address->text, "%s:[%s]:%u", scheme, host,
 			(unsigned)ntohs(address->socket.in6.sin6_port));
 	} else {
 		len = snprintf(address->text, sizeof address->text, "unix:%.*s",
@@ -104,22 +106,10 @@ static bool split_host(const char *text, char *host, size_t host_size, const cha
 	return true;
 }
 
-static enum status parse_tcp(const char *text, const char *host_port, struct address *out,
-	struct error *err)
+/* The family stays unset if the host is a name other than localhost: names are refused wherever they
+ * lead. */
+static struct address numeric_address(const char *host, uint16_t port)
 {
-	char host[INET6_ADDRSTRLEN];
-	const char *port_text;
-	uint16_t port;
-	if (!split_host(host_port, host, sizeof host, &port_text)) {
-		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': tcp:HOST:PORT is expected",
-			text);
-	}
-	if (!parse_port(port_text, &port)) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"listen '%s': the port '%s' is not a number from 0 to 65535", text,
-			port_text);
-	}
-
 	struct address address = {.len = sizeof address.socket.in};
 	const char *numeric = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
 	if (inet_pton(AF_INET, numeric, &address.socket.in.sin_addr) == 1) {
@@ -130,8 +120,28 @@ static enum status parse_tcp(const char *text, const char *host_port, struct add
 		address.socket.in6.sin6_family = AF_INET6;
 		address.socket.in6.sin6_port = htons(port);
 	}
-	/* The family is still unset if the host is a name other than localhost. Names are refused
-	 * wherever they lead. */
+	return address;
+}
+
+/* text: "tcp:" or "tls:", and host_port. */
+static enum status parse_tcp(const char *text, const char *host_port, struct address *out,
+	struct error *err)
+{
+	const bool tls = strncmp(text, "tls:", 4) == 0;
+	char host[INET6_ADDRSTRLEN];
+	const char *port_text;
+	uint16_t port;
+	if (!split_host(host_port, host, sizeof host, &port_text)) {
+		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': %s:HOST:PORT is expected",
+			text, tls ? "tls" : "tcp");
+	}
+	if (!parse_port(port_text, &port)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"listen '%s': the port '%s' is not a number from 0 to 65535", text,
+			port_text);
+	}
+	struct address address = numeric_address(host, port);
+	address.tls = tls;
 	if (address.socket.any.sa_family == AF_UNSPEC) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"listen '%s': '%s' is no address, and names are not looked up", text, host);
@@ -160,12 +170,13 @@ enum status address_parse_anywhere(const char *text, struct address *out, struct
 	if (strncmp(text, "unix:", 5) == 0) {
 		return parse_unix(text, text + 5, out, err);
 	}
-	if (strncmp(text, "tcp:", 4) == 0) {
+	if (strncmp(text, "tcp:", 4) == 0 || strncmp(text, "tls:", 4) == 0) {
 		return parse_tcp(text, text + 4, out, err);
 	}
 	if (has_scheme(text)) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"listen '%s': unix:PATH, tcp:HOST:PORT or a path is expected", text);
+			"listen '%s': unix:PATH, tls:HOST:PORT, tcp:HOST:PORT or a path is expected",
+			text);
 	}
 	return parse_unix(text, text, out, err);
 }
@@ -182,19 +193,19 @@ enum status address_parse(const char *text, struct address *out, struct error *e
 	if (status != STATUS_OK) {
 		return status;
 	}
-	if (!address_is_local(&address)) {
+	if (!address.tls && !address_is_local(&address)) {
 		return error_set(err, STATUS_BAD_REQUEST, "listen '%s': %s", text, why_loopback);
 	}
 	*out = address;
 	return STATUS_OK;
 }
 
-enum status address_of_socket_anywhere(int fd, struct address *out, struct error *err)
+enum status address_of_socket_anywhere(int fd, bool tls, struct address *out, struct error *err)
 {
 	int type = 0;
 	int listening = 0;
 	socklen_t size = sizeof type;
-	struct address address = {.len = sizeof address.socket};
+	struct address address = {.len = sizeof address.socket, .tls = tls};
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
 		getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 ||
 		getsockname(fd, &address.socket.any, &address.len) != 0) {
@@ -215,7 +226,7 @@ enum status address_of_socket_anywhere(int fd, struct address *out, struct error
 enum status address_of_socket(int fd, struct address *out, struct error *err)
 {
 	struct address address;
-	const enum status status = address_of_socket_anywhere(fd, &address, err);
+	const enum status status = address_of_socket_anywhere(fd, false, &address, err);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -115,7 +115,8 @@ static enum status open_at(struct listener *listener, mode_t mode, struct error 
 	if (listen(listener->fd, LISTENER_BACKLOG) != 0) {
 		return fail(&listener->address, "listen", err);
 	}
-	return address_of_socket_anywhere(listener->fd, &listener->address, err);
+	return address_of_socket_anywhere(listener->fd, listener->address.tls, &listener->address,
+		err);
 }
 
 enum status listener_open(const struct address *address, mode_t mode, struct listener *out,
@@ -142,7 +143,7 @@ enum status listener_adopt(int fd, struct listener *out, struct error *err)
 enum status listener_adopt_anywhere(int fd, struct listener *out, struct error *err)
 {
 	struct listener listener = {.fd = fd};
-	enum status status = address_of_socket_anywhere(fd, &listener.address, err);
+	enum status status = address_of_socket_anywhere(fd, false, &listener.address, err);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -24,7 +24,7 @@ struct listener {
 enum status listener_open(const struct address *address, mode_t mode, struct listener *out,
 	struct error *err);
 
-/* Takes over a socket that listens already. Its file is never unlinked. After a failure the socket
+/* Takes over a socket that listens already, without TLS. Its file is never unlinked. After a failure the socket
  * is still open and the caller's. Errors: those of address_of_socket. */
 enum status listener_adopt(int fd, struct listener *out, struct error *err);
 

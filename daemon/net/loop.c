@@ -6,6 +6,7 @@
 #include "daemon/net/net.h"
 #include "daemon/net/sender.h"
 #include "daemon/net/session.h"
+#include "daemon/net/session_tls.h"
 #include "daemon/store/system/slice.h"
 
 #include <assert.h>
@@ -294,7 +295,9 @@ void loop_release(struct loop *loop, struct session *session)
 	assert(session->closed);
 	assert(!link_is_alone(&session->all)); /* it is freed once */
 	link_remove(&session->all);
-	if (session->tcp) {
+	if (session->tls != NULL) {
+		atomic_fetch_sub_explicit(&loop->tls_connections, 1, memory_order_relaxed);
+	} else if (session->tcp) {
 		atomic_fetch_sub_explicit(&loop->tcp_connections, 1, memory_order_relaxed);
 	}
 	session_free(session);
@@ -397,6 +400,7 @@ static void fini(struct loop *loop)
 	while (sender_free_some(loop)) {
 	}
 	free(loop->spare);
+	free(loop->records);
 	free(loop->figures.methods);
 	*loop = (struct loop){0};
 }
@@ -455,7 +459,9 @@ enum status loop_start(struct loop *loop, unsigned number, struct net *net, void
 	link_init(&loop->arrivals);
 	lock_init(&loop->lock);
 	loop->figures.methods = calloc(method_count + 1, sizeof *loop->figures.methods);
-	if (loop->figures.methods == NULL) {
+	const bool has_tls = net->credentials.context != NULL;
+	loop->records = has_tls ? malloc(SESSION_TLS_LOOP_BYTES) : NULL;
+	if (loop->figures.methods == NULL || (has_tls && loop->records == NULL)) {
 		fini(loop);
 		return STATUS_NO_MEMORY;
 	}

@@ -104,9 +104,10 @@ struct loop {
 	struct loop_answered answered;
 	size_t reply_reserved; /* what `reply` holds of the reply budget */
 	uint8_t *spare;        /* owned: a read buffer that no session has now; or NULL */
-	uint64_t turn;         /* the number of this iteration: it grows by one with each */
-	uint64_t turn_ns;      /* how long this iteration has worked on messages */
-	uint64_t looked_ns;    /* monotonic clock: when it looked at the CPU time */
+	uint8_t *records;   /* owned: SESSION_TLS_LOOP_BYTES, for one session at a time; or NULL */
+	uint64_t turn;      /* the number of this iteration: it grows by one with each */
+	uint64_t turn_ns;   /* how long this iteration has worked on messages */
+	uint64_t looked_ns; /* monotonic clock: when it looked at the CPU time */
 	uint64_t looked_cpu_ns;
 	struct spin spin;
 	uint64_t stop_at_ms; /* when the grace ends */
@@ -114,8 +115,9 @@ struct loop {
 	bool ended; /* uv_loop_close returned 0: no handle was left open */
 
 	struct loop_figures figures;
-	_Atomic unsigned connections; /* the acceptor adds, the loop subtracts; the next, too */
-	_Atomic unsigned tcp_connections;
+	_Atomic unsigned connections;     /* the acceptor adds, the loop subtracts; the next, too */
+	_Atomic unsigned tcp_connections; /* in the clear */
+	_Atomic unsigned tls_connections;
 	_Atomic uint64_t heartbeat_ms; /* when the last tick was, by uv_now */
 };
 

@@ -7,6 +7,7 @@
 #define DAEMON_NET_NET_H
 
 #include "daemon/net/budget.h"
+#include "daemon/net/credentials.h"
 #include "daemon/net/lane.h"
 #include "daemon/net/user.h"
 
@@ -59,6 +60,7 @@ struct net {
 	struct budget requests; /* bytes of requests, but for the base that each connection has */
 	struct budget replies;  /* bytes of large replies that were not sent yet */
 	struct users users;
+	struct credentials credentials;
 	struct lane lanes[LANE_COUNT];
 	/* Tells the operator of something: one line without a newline. Called on any thread. */
 	void (*on_event)(void *arg, const char *line);

@@ -3,6 +3,8 @@
 
 #include "daemon/method/call/method.h"
 #include "daemon/net/acceptor.h"
+#include "daemon/net/credentials.h"
+#include "daemon/net/handshake.h"
 #include "daemon/net/loop.h"
 #include "daemon/net/net.h"
 
@@ -32,6 +34,9 @@ void net_figures_lane(const struct stats_sources *from, enum lane_number number,
 
 static enum transport transport_of(const struct acceptor *acceptor)
 {
+	if (acceptor->listener.address.tls) {
+		return TRANSPORT_TLS;
+	}
 	return acceptor->listener.address.socket.any.sa_family == AF_UNIX ? TRANSPORT_UNIX
 									  : TRANSPORT_TCP;
 }
@@ -52,9 +57,12 @@ void net_figures(const struct stats_sources *from, struct net_figures *out)
 		const struct loop *loop = &from->loops[i];
 		const unsigned tcp =
 			atomic_load_explicit(&loop->tcp_connections, memory_order_relaxed);
+		const unsigned tls =
+			atomic_load_explicit(&loop->tls_connections, memory_order_relaxed);
 		const unsigned all = atomic_load_explicit(&loop->connections, memory_order_relaxed);
 		out->open[TRANSPORT_TCP] += tcp;
-		out->open[TRANSPORT_UNIX] += all > tcp ? all - tcp : 0;
+		out->open[TRANSPORT_TLS] += tls;
+		out->open[TRANSPORT_UNIX] += all > tcp + tls ? all - tcp - tls : 0;
 		out->bytes_in += counter_read(&loop->figures.bytes_in);
 		out->bytes_out += counter_read(&loop->figures.bytes_out);
 		out->read_stopped += counter_read(&loop->figures.read_stopped);
@@ -63,7 +71,8 @@ void net_figures(const struct stats_sources *from, struct net_figures *out)
 			counter_read(&loop->figures.denied[IDENTITY_UNIX]) +
 			counter_read(&loop->figures.denied[IDENTITY_STRANGER]);
 		out->denied[TRANSPORT_TCP] +=
-			counter_read(&loop->figures.denied[IDENTITY_LOOPBACK]) +
+			counter_read(&loop->figures.denied[IDENTITY_LOOPBACK]);
+		out->denied[TRANSPORT_TLS] +=
 			counter_read(&loop->figures.denied[IDENTITY_CERTIFICATE]);
 	}
 	for (unsigned i = 0; i < from->acceptor_count; i++) {
@@ -72,9 +81,40 @@ void net_figures(const struct stats_sources *from, struct net_figures *out)
 		out->accepted[transport] += counter_read(&acceptor->accepted);
 		out->refused[transport] += counter_read(&acceptor->refused);
 	}
+	out->accepted[TRANSPORT_TLS] += atomic_load(&net->credentials.accepted);
+	out->refused[TRANSPORT_TLS] += atomic_load(&net->credentials.crowded);
+}
+
+static_assert((int)TLS_REFUSED_COUNT <= (int)TLS_REASONS_MAX, "there is a place for each reason");
+
+bool net_figures_tls(const struct stats_sources *from, struct tls_figures *out)
+{
+	struct credentials *credentials = &from->net->credentials;
+	if (from->handshakes == NULL) {
+		return false;
+	}
+	uint64_t generation;
+	struct tls_context *context = credentials_take(credentials, &generation);
+	*out = (struct tls_figures){
+		.handshakes = handshakes_under_way(from->handshakes),
+		.reasons = TLS_REFUSED_COUNT,
+		.not_after_ms = tls_context_not_after_ms(context),
+		.crl_next_ms = tls_context_crl_next_ms(context),
+	};
+	tls_context_close(context);
+	for (unsigned i = 0; i < TLS_REFUSED_COUNT; i++) {
+		out->names[i] = tls_refusal_name((enum tls_refusal)i);
+		out->refused[i] = atomic_load(&credentials->refused[i]);
+	}
+	return true;
 }
 
 const char *transport_name(enum transport transport)
 {
-	return transport == TRANSPORT_TCP ? "tcp" : "unix";
+	static const char *const names[TRANSPORT_COUNT] = {
+		[TRANSPORT_UNIX] = "unix",
+		[TRANSPORT_TCP] = "tcp",
+		[TRANSPORT_TLS] = "tls",
+	};
+	return names[transport];
 }

@@ -9,9 +9,11 @@
 #include "daemon/store/system/histogram.h"
 #include "schema/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct acceptor;
+struct handshakes;
 struct loop;
 struct net;
 
@@ -22,6 +24,7 @@ struct stats_sources {
 	const struct acceptor *acceptors;
 	unsigned loop_count;
 	unsigned acceptor_count;
+	struct handshakes *handshakes; /* NULL: no listener speaks TLS */
 };
 
 struct method_figures {
@@ -44,7 +47,7 @@ struct lane_figures {
 void net_figures_lane(const struct stats_sources *from, enum lane_number number,
 	struct lane_figures *out);
 
-enum transport { TRANSPORT_UNIX, TRANSPORT_TCP, TRANSPORT_COUNT };
+enum transport { TRANSPORT_UNIX, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_COUNT };
 
 struct net_figures {
 	uint64_t open[TRANSPORT_COUNT]; /* connections, now */
@@ -65,7 +68,21 @@ struct net_figures {
 };
 void net_figures(const struct stats_sources *from, struct net_figures *out);
 
-/* The word for a transport: unix, tcp. */
+enum { TLS_REASONS_MAX = 16 };
+
+/* Peers at TLS. */
+struct tls_figures {
+	uint64_t handshakes; /* under way, now */
+	unsigned reasons;    /* why peers were refused, and how many were */
+	const char *names[TLS_REASONS_MAX];
+	uint64_t refused[TLS_REASONS_MAX];
+	int64_t not_after_ms; /* of the daemon's certificate; Unix ms */
+	int64_t crl_next_ms; /* when the first list of revoked certificates ends; 0: there is none */
+};
+/* False: no listener speaks TLS. */
+bool net_figures_tls(const struct stats_sources *from, struct tls_figures *out);
+
+/* The word for a transport: unix, tcp, tls. */
 const char *transport_name(enum transport transport);
 
 #endif

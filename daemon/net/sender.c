@@ -3,6 +3,7 @@
 #include "daemon/net/sender.h"
 
 #include "daemon/net/net.h"
+#include "daemon/net/session_tls.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,13 +18,17 @@ struct queued {
 	uint8_t *data;           /* owned */
 	size_t at;
 	size_t len;
-	size_t piece;    /* so much of it uv_write has now */
-	size_t reserved; /* of the reply budget */
+	size_t piece;     /* so much of it uv_write has now */
+	size_t writing;   /* bytes of that in the socket's eyes: those of its records at TLS */
+	uint8_t *records; /* owned: those of the piece; or NULL */
+	bool is_sealed;   /* `data` is records */
+	size_t reserved;  /* of the reply budget */
 };
 
 static void queued_free(struct queued *queued)
 {
 	free(queued->data);
+	free(queued->records);
 	free(queued);
 }
 
@@ -43,18 +48,40 @@ static void give_pages_back(const struct queued *queued, size_t from)
 
 static void on_written(uv_write_t *write, int failed);
 
+/* Seals the next piece of a reply, which is shorter then. False: the connection is broken, or there is no
+ * memory. */
+static bool seal_piece(struct session *session, struct queued *queued, size_t *piece, uv_buf_t *buf)
+{
+	size_t len = 0;
+	*piece = *piece < TLS_PIECE_BYTES ? *piece : TLS_PIECE_BYTES;
+	if (queued->records == NULL) {
+		queued->records = malloc(TLS_SEALED_BYTES);
+	}
+	if (queued->records == NULL || tls_seal(session->tls, queued->data + queued->at, *piece,
+					       queued->records, &len) != STATUS_OK) {
+		return false;
+	}
+	*buf = uv_buf_init((char *)queued->records, (unsigned)len);
+	return true;
+}
+
 /* Gives uv_write the next piece of the first reply that waits. False: the connection is broken. */
 static bool write_piece(struct session *session)
 {
 	struct queued *queued = session->first;
 	assert(queued != NULL && queued->len > 0 && queued->piece == 0);
-	const size_t piece = queued->len < SENDER_PIECE_BYTES ? queued->len : SENDER_PIECE_BYTES;
+	size_t piece = queued->len < SENDER_PIECE_BYTES ? queued->len : SENDER_PIECE_BYTES;
 	uv_buf_t buf = uv_buf_init((char *)queued->data + queued->at, (unsigned)piece);
+	const bool is_plain = session->tls == NULL || queued->is_sealed;
+	if (!is_plain && !seal_piece(session, queued, &piece, &buf)) {
+		return false;
+	}
 	if (uv_write(&queued->write, &session->uv.stream, &buf, 1, on_written) != 0) {
 		return false;
 	}
 	queued->piece = piece;
-	session->queued += piece;
+	queued->writing = buf.len;
+	session->queued += buf.len;
 	return true;
 }
 
@@ -88,7 +115,7 @@ static void drop_all(struct session *session)
 static bool go_on(struct session *session)
 {
 	struct queued *queued = session->first;
-	counter_add(&session->loop->figures.bytes_out, queued->piece);
+	counter_add(&session->loop->figures.bytes_out, queued->writing);
 	session->unsent -= queued->piece;
 	queued->at += queued->piece;
 	queued->len -= queued->piece;
@@ -115,6 +142,65 @@ static void on_written(uv_write_t *write, int failed)
 	session_close(session);
 }
 
+/* Puts a reply behind those that wait, and gives uv_write its first piece if it is the first. False: the
+ * connection is broken. */
+static bool append(struct session *session, struct queued *queued)
+{
+	session->unsent += queued->len;
+	if (session->first != NULL) {
+		session->last->next = queued;
+		session->last = queued;
+		return true;
+	}
+	session->first = session->last = queued;
+	if (!write_piece(session)) {
+		drop_all(session);
+		return false;
+	}
+	return true;
+}
+
+/* Records that the socket did not take wait as they are. */
+static bool queue_records(struct session *session, const uint8_t *records, size_t len)
+{
+	struct queued *queued = calloc(1, sizeof *queued);
+	uint8_t *data = queued != NULL ? malloc(len) : NULL;
+	if (data == NULL) {
+		free(queued);
+		return false;
+	}
+	memcpy(data, records, len);
+	*queued = (struct queued){.session = session, .data = data, .len = len, .is_sealed = true};
+	return append(session, queued);
+}
+
+/* Seals and sends a piece after the other. What was sealed counts as sent, and waits if the socket does not
+ * take it. */
+static bool try_send_sealed(struct session *session, const struct wire_writer *out, size_t *sent)
+{
+	uint8_t *records = session_tls_records(session);
+	while (session->unsent == 0 && *sent < out->len && *sent < SENDER_PIECE_BYTES) {
+		const size_t rest = out->len - *sent;
+		const size_t piece = rest < TLS_PIECE_BYTES ? rest : TLS_PIECE_BYTES;
+		size_t len = 0;
+		if (tls_seal(session->tls, out->data + *sent, piece, records, &len) != STATUS_OK) {
+			return false;
+		}
+		*sent += piece;
+		uv_buf_t buf = uv_buf_init((char *)records, (unsigned)len);
+		const int count = uv_try_write(&session->uv.stream, &buf, 1);
+		if (count < 0 && count != UV_EAGAIN) {
+			return false;
+		}
+		const size_t taken = count > 0 ? (size_t)count : 0;
+		counter_add(&session->loop->figures.bytes_out, taken);
+		if (taken < len && !queue_records(session, records + taken, len - taken)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* Sends as much as the socket takes now. Behind bytes that are queued nothing is sent, since it
  * would overtake them. False: the connection is broken. */
 static bool try_send(struct session *session, const struct wire_writer *out, size_t *sent)
@@ -122,6 +208,9 @@ static bool try_send(struct session *session, const struct wire_writer *out, siz
 	*sent = 0;
 	if (session->unsent > 0) {
 		return true;
+	}
+	if (session->tls != NULL) {
+		return try_send_sealed(session, out, sent);
 	}
 	const size_t piece = out->len < SENDER_PIECE_BYTES ? out->len : SENDER_PIECE_BYTES;
 	uv_buf_t buf = uv_buf_init((char *)out->data, (unsigned)piece);
@@ -177,18 +266,7 @@ static bool queue_rest(struct session *session, struct wire_writer *out, size_t 
 		queued_free(queued);
 		return false;
 	}
-	session->unsent += queued->len;
-	if (session->first != NULL) {
-		session->last->next = queued;
-		session->last = queued;
-		return true;
-	}
-	session->first = session->last = queued;
-	if (!write_piece(session)) {
-		drop_all(session);
-		return false;
-	}
-	return true;
+	return append(session, queued);
 }
 
 void sender_send(struct session *session, struct wire_writer *out, size_t reserved)

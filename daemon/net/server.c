@@ -4,6 +4,7 @@
 #include "daemon/method/call/service.h"
 #include "daemon/net/acceptor.h"
 #include "daemon/net/dispatch.h"
+#include "daemon/net/handshake.h"
 #include "daemon/net/loop.h"
 #include "daemon/net/stats.h"
 #include "schema/limits.h"
@@ -30,6 +31,7 @@ struct server {
 	struct stats_sources stats;
 	struct loop *loops;  /* owned */
 	unsigned loop_count; /* started */
+	struct handshakes handshakes;
 	struct acceptor acceptors[SERVER_LISTENERS_MAX];
 	unsigned acceptor_count; /* started */
 	uv_async_t loop_ended;
@@ -162,13 +164,32 @@ static void stop_lanes(struct net *net)
 
 /* ---- acceptors ---- */
 
+static struct admission admission_of(struct server *server)
+{
+	return (struct admission){
+		.net = &server->net,
+		.loops = server->loops,
+		.loop_count = server->loop_count,
+	};
+}
+
+static enum status start_handshakes(struct server *server, const struct server_options *options)
+{
+	const struct handshakes_options handshakes = {
+		.to = admission_of(server),
+		.threads = options->handshakes,
+		.timeout_ms = options->handshake_timeout_ms,
+	};
+	return options->tls != NULL ? handshakes_start(&server->handshakes, &handshakes)
+				    : STATUS_OK;
+}
+
 static enum status start_acceptors(struct server *server, const struct server_options *options)
 {
 	while (server->acceptor_count < options->listener_count) {
 		struct acceptor *acceptor = &server->acceptors[server->acceptor_count];
-		acceptor->net = &server->net;
-		acceptor->loops = server->loops;
-		acceptor->loop_count = server->loop_count;
+		acceptor->to = admission_of(server);
+		acceptor->handshakes = options->tls != NULL ? &server->handshakes : NULL;
 		enum status status = acceptor_start(acceptor, options->uv,
 			&options->listeners[server->acceptor_count]);
 		if (status != STATUS_OK) {
@@ -228,6 +249,7 @@ static struct server *server_new(const struct server_options *options)
 	set_memory(&server->net, &options->memory);
 	users_init(&server->net.users, options->workers);
 	lock_init(&server->net.audit.lock);
+	credentials_init(&server->net.credentials, options->tls);
 	server->net.on_event = options->on_event;
 	server->net.on_event_arg = options->on_event_arg;
 	return server;
@@ -242,6 +264,7 @@ static void show_stats(struct server *server, const struct server_options *optio
 		.loop_count = server->loop_count,
 		.acceptors = server->acceptors,
 		.acceptor_count = options->listener_count,
+		.handshakes = options->tls != NULL ? &server->handshakes : NULL,
 	};
 	options->service->net_stats = stats_write;
 	options->service->net_stats_arg = &server->stats;
@@ -251,6 +274,7 @@ static void show_stats(struct server *server, const struct server_options *optio
 static void give_up(struct server *server)
 {
 	stop_acceptors(server);
+	handshakes_stop(&server->handshakes);
 	for (unsigned i = 0; i < server->loop_count; i++) {
 		loop_stop(&server->loops[i]);
 	}
@@ -263,12 +287,18 @@ enum status server_open(const struct server_options *options, struct server **ou
 	struct server *server = server_new(options);
 	enum status status = server != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 	*out = server;
+	if (server == NULL) {
+		tls_context_close(options->tls);
+	}
 	/* Loops first: the allocator gives the first threads arenas of their own. */
 	if (status == STATUS_OK) {
 		status = start_loops(server, options);
 	}
 	if (status == STATUS_OK) {
 		status = start_lanes(&server->net, options);
+	}
+	if (status == STATUS_OK) {
+		status = start_handshakes(server, options);
 	}
 	if (status == STATUS_OK) {
 		show_stats(server, options);
@@ -294,6 +324,7 @@ void server_stop(struct server *server, void (*on_stopped)(void *arg), void *arg
 	server->on_stopped = on_stopped;
 	server->on_stopped_arg = arg;
 	stop_acceptors(server);
+	handshakes_stop(&server->handshakes); /* before the loops, to which they give connections */
 	for (unsigned i = 0; i < server->loop_count; i++) {
 		loop_stop(&server->loops[i]);
 	}
@@ -319,6 +350,17 @@ void server_retune(struct server *server, const struct net_limits *limits,
 	now->request_timeout_ms = limits->request_timeout_ms;
 	now->grace_ms = limits->grace_ms;
 	set_memory(&server->net, memory);
+}
+
+bool server_has_tls(const struct server *server)
+{
+	return server->handshakes.count > 0;
+}
+
+void server_replace_tls(struct server *server, struct tls_context *tls)
+{
+	assert(server_has_tls(server));
+	credentials_replace(&server->net.credentials, tls);
 }
 
 bool server_is_alive(const struct server *server, uint64_t within_ms)
@@ -349,6 +391,7 @@ enum status server_close(struct server *server)
 		lock_fini(&server->net.audit.lock);
 		users_fini(&server->net.users);
 	}
+	credentials_fini(&server->net.credentials);
 	free(server->loops);
 	free(server);
 	return failed ? STATUS_INTERNAL : STATUS_OK;

@@ -8,6 +8,7 @@
 #ifndef DAEMON_NET_SERVER_H
 #define DAEMON_NET_SERVER_H
 
+#include "daemon/net/handshake.h"
 #include "daemon/net/listener.h"
 #include "daemon/net/net.h"
 
@@ -42,6 +43,10 @@ struct server_options {
 	unsigned search_waiting;    /* how many searches may wait for them; others are BUSY */
 	unsigned spare;             /* threads that pool and search have besides (lane.h) */
 	struct net_limits limits;
+	/* Becomes the server's, also after a failure. NULL: no listener speaks TLS. */
+	struct tls_context *tls;
+	unsigned handshakes; /* threads, 1..HANDSHAKES_THREADS_MAX */
+	unsigned handshake_timeout_ms;
 	struct server_memory memory;
 	struct service *service; /* borrowed; server_open sets its net_stats */
 	struct access *access;   /* borrowed: who may call which method */
@@ -65,6 +70,13 @@ const struct stats_sources *server_stats(const struct server *server);
 /* Takes other limits while it runs. Spinning stays as it is. The thread of the caller's loop. */
 void server_retune(struct server *server, const struct net_limits *limits,
 	const struct server_memory *memory);
+
+/* Was it opened with a certificate? */
+bool server_has_tls(const struct server *server);
+
+/* Takes another certificate, authority and list of revoked ones: for new connections, and for each of the
+ * others at its next request. The server was opened with one. Any thread. */
+void server_replace_tls(struct server *server, struct tls_context *tls);
 
 /* Whether the loop of every worker has had a tick within the last `within_ms`. */
 bool server_is_alive(const struct server *server, uint64_t within_ms);

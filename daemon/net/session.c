@@ -11,7 +11,8 @@
  *   There is no memory.          The session is on the waiting list, and its loop calls pump.
  *   The session is full.         It stops reading. on_written or session_finish calls pump.
  *
- * Nothing is dropped: what the session does not read stays in the peer's socket.
+ * Nothing is dropped: what the session does not read stays in the peer's socket. At TLS the bytes
+ * pass session_tls.c before they are in the read buffer, and sender.c seals replies.
  *
  * A session ends when the peer has closed, when its stream is broken, or when the loop stops.
  * `ending` means that requests in flight are answered first; session_close does not wait for them.
@@ -22,6 +23,7 @@
 #include "daemon/net/guard.h"
 #include "daemon/net/net.h"
 #include "daemon/net/sender.h"
+#include "daemon/net/session_tls.h"
 
 #include <assert.h>
 #include <sys/socket.h>
@@ -136,6 +138,9 @@ static void end(struct session *session)
 {
 	assert(session->in_flight == 0);
 	assert(session->unsent == 0);
+	if (session->tls != NULL) {
+		session_tls_say_end(session);
+	}
 	if (session->linger_until_ms == 0) {
 		session_close(session);
 		return;
@@ -235,7 +240,13 @@ static bool pump_one(struct session *session)
 	struct read_message message;
 	session->held = false;
 	enum status status = read_buffer_next(&session->in, &message);
-	if (status == STATUS_OK) {
+	if (status == STATUS_AGAIN && session->tls != NULL) {
+		status = session_tls_open_some(session);
+		if (status == STATUS_OK || status == STATUS_CLOSED) {
+			return status ==
+			       STATUS_OK; /* whether it has a message, the next look tells */
+		}
+	} else if (status == STATUS_OK) {
 		status = dispatch(session, &message);
 	}
 	if (status != STATUS_OK) {
@@ -290,6 +301,9 @@ static void pump_at(struct session *session, uint64_t now_ns)
 	}
 	loop_count_sent(session->loop, session->read_ns, began + turn->ns);
 	read_buffer_rest(&session->in, &session->loop->spare);
+	if (session->tls != NULL) {
+		session_tls_rest(session);
+	}
 	settle(session);
 }
 
@@ -317,9 +331,14 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	(void)suggested;
 	read_buffer_borrow(&session->in, &session->loop->spare);
 	bool had_its_turn = turn_of(session)->bytes >= SESSION_TURN_BYTES;
-	if (!had_its_turn && link_is_alone(&session->ready) &&
-		read_buffer_space(&session->in, &space, &len) != STATUS_OK) {
-		wait_for_room(session);
+	if (!had_its_turn && link_is_alone(&session->ready)) {
+		if (session->tls != NULL) {
+			*buf = session_tls_space(session);
+			return;
+		}
+		if (read_buffer_space(&session->in, &space, &len) != STATUS_OK) {
+			wait_for_room(session);
+		}
 	}
 	*buf = uv_buf_init((char *)space, (unsigned)len);
 }
@@ -332,7 +351,9 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 	if (count > 0) {
 		turn_of(session)->bytes += (size_t)count;
 		counter_add(&session->loop->figures.bytes_in, (uint64_t)count);
-		if (!session->deaf) {
+		if (!session->deaf && session->tls != NULL) {
+			session_tls_filled(session, (size_t)count);
+		} else if (!session->deaf) {
 			read_buffer_filled(&session->in, (size_t)count);
 		}
 		session->read_ns = uv_hrtime();

@@ -10,6 +10,7 @@
 #define DAEMON_NET_SESSION_H
 
 #include "daemon/access/role.h"
+#include "daemon/net/admit.h"
 #include "daemon/net/lane.h"
 #include "daemon/net/loop.h"
 #include "daemon/net/read_buffer.h"
@@ -60,6 +61,8 @@ struct session {
 	struct peer_identity peer; /* owned; who that is */
 	uint64_t access_version;   /* of the rules that gave `roles`; 0: none have */
 	unsigned roles;            /* of enum role */
+	struct tls *tls;           /* owned; NULL: the connection is plain */
+	uint64_t tls_generation;   /* of the credentials by which its peer was found valid */
 	struct budget_holder requests;
 	struct budget_holder replies;
 	struct read_buffer in;
@@ -96,8 +99,8 @@ struct session {
 	atomic_bool gone; /* nobody reads what is answered; for other threads */
 };
 
-/* The session owns the socket, and what *peer owns. NULL: there is no memory, and the socket is closed. */
-struct session *session_new(struct net *net, int fd, bool tcp, struct peer_identity *peer);
+/* The session owns what has arrived. NULL: there is no memory, and that is closed. */
+struct session *session_new(struct net *net, struct arrival *arrival);
 
 /* Begins to read. The session is on its loop. */
 void session_open(struct session *session);

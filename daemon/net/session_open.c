@@ -8,14 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct session *session_new(struct net *net, int fd, bool tcp, struct peer_identity *peer)
+struct session *session_new(struct net *net, struct arrival *arrival)
 {
 	struct session *session = calloc(1, sizeof *session);
-	struct user *user = session != NULL ? users_enter(&net->users, peer) : NULL;
+	struct user *user = session != NULL ? users_enter(&net->users, &arrival->peer) : NULL;
 	if (user == NULL) {
 		free(session);
-		identity_fini(peer);
-		close(fd);
+		arrival_close(arrival);
 		return NULL;
 	}
 	session->user = user;
@@ -36,10 +35,12 @@ struct session *session_new(struct net *net, int fd, bool tcp, struct peer_ident
 	link_init(&session->all);
 	link_init(&session->ready);
 	link_init(&session->waiting);
-	session->peer = *peer;
+	session->peer = arrival->peer;
 	session->roles = ROLE_ANYBODY;
-	session->fd = fd;
-	session->tcp = tcp;
+	session->fd = arrival->fd;
+	session->tcp = arrival->tcp;
+	session->tls = arrival->tls;
+	session->tls_generation = arrival->tls_generation;
 	return session;
 }
 
@@ -98,6 +99,7 @@ void session_free(struct session *session)
 	read_buffer_fini(&session->in);
 	assert(atomic_load(&session->requests.used) == 0);
 	assert(atomic_load(&session->replies.used) == 0);
+	tls_close(session->tls);
 	users_leave(session->user);
 	identity_fini(&session->peer);
 	free(session);

@@ -13,15 +13,22 @@ static void write_uint(struct wire_writer *writer, const char *name, uint64_t va
 	wire_write_uint(writer, value);
 }
 
+static uint64_t sum_of(const uint64_t of_transports[TRANSPORT_COUNT])
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < TRANSPORT_COUNT; i++) {
+		sum += of_transports[i];
+	}
+	return sum;
+}
+
 static void write_connections(const struct net_figures *figures, struct wire_writer *writer)
 {
 	wire_write_str(writer, "connections");
 	wire_write_map(writer, 3);
-	write_uint(writer, "open", figures->open[TRANSPORT_UNIX] + figures->open[TRANSPORT_TCP]);
-	write_uint(writer, "accepted",
-		figures->accepted[TRANSPORT_UNIX] + figures->accepted[TRANSPORT_TCP]);
-	write_uint(writer, "refused",
-		figures->refused[TRANSPORT_UNIX] + figures->refused[TRANSPORT_TCP]);
+	write_uint(writer, "open", sum_of(figures->open));
+	write_uint(writer, "accepted", sum_of(figures->accepted));
+	write_uint(writer, "refused", sum_of(figures->refused));
 }
 
 /* How many calls fell into each bucket, up to the last bucket that has one. */
@@ -145,13 +152,34 @@ static void write_denied(const struct stats_sources *from, struct wire_writer *w
 	}
 }
 
+static void write_tls(const struct stats_sources *from, struct wire_writer *writer)
+{
+	struct tls_figures figures;
+	if (!net_figures_tls(from, &figures)) {
+		return;
+	}
+	wire_write_str(writer, "tls");
+	wire_write_map(writer, 4);
+	write_uint(writer, "handshakes", figures.handshakes);
+	wire_write_str(writer, "auth_failures");
+	wire_write_map(writer, figures.reasons);
+	for (unsigned i = 0; i < figures.reasons; i++) {
+		write_uint(writer, figures.names[i], figures.refused[i]);
+	}
+	wire_write_str(writer, "certificate_not_after_ms");
+	wire_write_int(writer, figures.not_after_ms);
+	wire_write_str(writer, "crl_next_update_ms");
+	wire_write_int(writer, figures.crl_next_ms);
+}
+
 size_t stats_write(void *arg, struct wire_writer *writer)
 {
 	enum { ENTRIES = 8 };
 	const struct stats_sources *from = arg;
 	struct net_figures figures;
+	const size_t entries = ENTRIES + (from->handshakes != NULL);
 	if (writer == NULL) {
-		return ENTRIES;
+		return entries;
 	}
 	net_figures(from, &figures);
 	write_connections(&figures, writer);
@@ -162,5 +190,6 @@ size_t stats_write(void *arg, struct wire_writer *writer)
 	write_waits(from, writer);
 	write_loops(from, writer);
 	write_denied(from, writer);
-	return ENTRIES;
+	write_tls(from, writer);
+	return entries;
 }

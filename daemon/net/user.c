@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 void users_init(struct users *users, unsigned loops)
@@ -25,26 +26,42 @@ static bool is_own(uid_t uid)
 	return uid == geteuid() || uid == 0;
 }
 
-static struct user *find(const struct users *users, uid_t uid, bool is_known)
+/* Who a peer is as a user: two peers that look alike are one. */
+static struct user key_of(const struct peer_identity *peer)
+{
+	struct user key = {.kind = peer->kind};
+	if (peer->kind == IDENTITY_UNIX) {
+		key.uid = peer->uid;
+	} else if (peer->kind == IDENTITY_CERTIFICATE) {
+		identity_text(key.name, peer);
+	} else {
+		key.kind = IDENTITY_LOOPBACK; /* strangers, too: nothing tells them apart */
+	}
+	return key;
+}
+
+static struct user *find(const struct users *users, const struct user *key)
 {
 	lock_assert_held(&users->lock);
 	for (struct link *at = users->all.next; at != &users->all; at = at->next) {
 		struct user *user = LINK_OWNER(at, struct user, all);
-		if (user->is_known == is_known && (!is_known || user->uid == uid)) {
+		if (user->kind == key->kind && user->uid == key->uid &&
+			strcmp(user->name, key->name) == 0) {
 			return user;
 		}
 	}
 	return NULL;
 }
 
-static struct user *add(struct users *users, uid_t uid, bool is_known)
+static struct user *add(struct users *users, const struct user *key)
 {
 	struct user *user = calloc(1, sizeof *user + users->loops * sizeof user->of_loops[0]);
 	if (user != NULL) {
 		user->users = users;
-		user->uid = uid;
-		user->is_known = is_known;
-		user->own = is_known && is_own(uid);
+		user->kind = key->kind;
+		user->uid = key->uid;
+		memcpy(user->name, key->name, sizeof user->name);
+		user->own = key->kind == IDENTITY_UNIX && is_own(key->uid);
 		link_init(&user->all);
 		link_append(&users->all, &user->all);
 		atomic_fetch_add_explicit(&users->count, 1, memory_order_relaxed);
@@ -54,12 +71,11 @@ static struct user *add(struct users *users, uid_t uid, bool is_known)
 
 struct user *users_enter(struct users *users, const struct peer_identity *peer)
 {
-	const uid_t uid = peer->uid;
-	const bool is_known = peer->kind == IDENTITY_UNIX;
+	const struct user key = key_of(peer);
 	lock_take(&users->lock);
-	struct user *user = find(users, uid, is_known);
+	struct user *user = find(users, &key);
 	if (user == NULL) {
-		user = add(users, uid, is_known);
+		user = add(users, &key);
 	}
 	if (user != NULL) {
 		user->connections++;
@@ -70,8 +86,9 @@ struct user *users_enter(struct users *users, const struct peer_identity *peer)
 
 unsigned users_connections(struct users *users, const struct peer_identity *peer)
 {
+	const struct user key = key_of(peer);
 	lock_take(&users->lock);
-	const struct user *user = find(users, peer->uid, peer->kind == IDENTITY_UNIX);
+	const struct user *user = find(users, &key);
 	const unsigned connections = user != NULL ? user->connections : 0;
 	lock_release(&users->lock);
 	return connections;

@@ -1,7 +1,7 @@
 /* user.h - who is connected, and what all connections of one user hold and ask together.
  *
- * A peer at a Unix socket is the user that the kernel names. All peers at TCP count as one user,
- * since nobody knows who they are.
+ * A peer at a Unix socket is the user that the kernel names, and one at TLS is the first name of its
+ * certificate. All peers at plain TCP count as one user, since nobody knows who they are.
  *
  * Threads: any.
  */
@@ -35,12 +35,13 @@ struct user_turn {
 struct user {
 	struct link all; /* guarded by users->lock, as is `connections` */
 	unsigned connections;
-	struct users *users; /* borrowed */
-	uid_t uid;
-	bool is_known;         /* false: everybody at TCP */
-	bool own;              /* the user whom the daemon runs as, or root */
-	uint64_t audit_window; /* guarded by net->audit.lock, as is the next */
-	unsigned audit_told;   /* in that window */
+	struct users *users;            /* borrowed */
+	enum identity_kind kind;        /* of all that are no more than a kind there is one */
+	uid_t uid;                      /* of IDENTITY_UNIX, else 0 */
+	char name[IDENTITY_TEXT_BYTES]; /* of IDENTITY_CERTIFICATE, else "" */
+	bool own;                       /* the user whom the daemon runs as, or root */
+	uint64_t audit_window;          /* guarded by net->audit.lock, as is the next */
+	unsigned audit_told;            /* in that window */
 	struct budget_user requests;
 	struct budget_user replies;
 	_Atomic uint64_t written; /* bytes of its writes, lately: halved every second */

@@ -17,6 +17,7 @@ import resource
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -76,7 +77,8 @@ class Closed(Exception):
 class Client:
     """A MessagePack-RPC client that knows nothing of ours: requests out, answers in."""
 
-    def __init__(self, address, timeout=CALL_SECONDS, receive_buffer=None):
+    def __init__(self, address, timeout=CALL_SECONDS, receive_buffer=None, tls=None):
+        """tls: the ssl.SSLContext for an address tls:HOST:PORT."""
         kind, _, rest = address.partition(':')
         if kind == 'unix':
             self.socket = socket.socket(socket.AF_UNIX)
@@ -91,6 +93,8 @@ class Client:
         self.socket.settimeout(timeout)
         try:
             self.socket.connect(where)
+            if tls is not None:
+                self.socket = tls.wrap_socket(self.socket, server_hostname=where[0])
         except BaseException:
             self.socket.close()
             raise
@@ -110,7 +114,7 @@ class Client:
     def send_bytes(self, data):
         try:
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
             raise Closed() from error
 
     def send(self, method, params=None):
@@ -132,7 +136,7 @@ class Client:
                 pass
             try:
                 data = self.socket.recv(1 << 20)
-            except ConnectionResetError as error:
+            except (ConnectionResetError, ssl.SSLEOFError) as error:
                 raise Closed() from error
             if not data:
                 raise Closed()
@@ -409,6 +413,10 @@ class Daemon:
 
     def client(self, **options):
         return Client(self.address, **options)
+
+    def listening(self, kind):
+        """The address of that kind, "tls" or "tcp", with the port that the system chose."""
+        return re.findall(r'event=listening address=(%s:\S+)' % kind, self.log())[-1]
 
     def log(self):
         with open(self.log_path, errors='replace') as log:

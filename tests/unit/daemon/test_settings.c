@@ -179,6 +179,11 @@ static void the_installed_file_shows_the_defaults(void **state)
 	after.search_threads = before.search_threads;
 	assert_string_equal(after.backup_folder, "/var/backups/repstore"); /* by default none */
 	memset(after.backup_folder, 0, sizeof after.backup_folder);
+	assert_string_equal(after.tls_crl, "/etc/repstore/tls/crl.pem"); /* these have no default */
+	memset(after.tls_certificate, 0, sizeof after.tls_certificate);
+	memset(after.tls_key, 0, sizeof after.tls_key);
+	memset(after.tls_authority, 0, sizeof after.tls_authority);
+	memset(after.tls_crl, 0, sizeof after.tls_crl);
 	memset(after.config, 0, sizeof after.config);
 	after.listen_is_default = before.listen_is_default;
 	after.access_is_default = before.access_is_default;

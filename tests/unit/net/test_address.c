@@ -28,6 +28,10 @@ static void addresses_have_a_normal_form(void **state)
 		{"tcp:localhost:65535", "tcp:127.0.0.1:65535"},
 		{"tcp:[::1]:80", "tcp:[::1]:80"},
 		{"tcp:::1:80", "tcp:[::1]:80"},
+		{"tls:0.0.0.0:7000", "tls:0.0.0.0:7000"},
+		{"tls:10.1.2.3:7000", "tls:10.1.2.3:7000"},
+		{"tls:[::]:7000", "tls:[::]:7000"},
+		{"tls:localhost:7000", "tls:127.0.0.1:7000"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -44,11 +48,19 @@ static void wrong_addresses_are_named(void **state)
 		const char *given;
 		const char *why;
 	} cases[] = {
-		{"tcp:0.0.0.0:7000", "only loopback is allowed until there is encryption"},
-		{"tcp:10.0.0.1:7000", "only loopback is allowed until there is encryption"},
-		{"tcp:[::]:7000", "only loopback is allowed until there is encryption"},
+		{"tcp:0.0.0.0:7000",
+			"plain TCP listens on loopback alone; peers on other machines need tls:HOST:PORT"},
+		{"tcp:10.0.0.1:7000",
+			"plain TCP listens on loopback alone; peers on other machines need tls:HOST:PORT"},
+		{"tcp:[::]:7000",
+			"plain TCP listens on loopback alone; peers on other machines need tls:HOST:PORT"},
 		{"tcp:example.org:7000",
 			"'example.org' is no address, and names are not looked up"},
+		{"tls:example.org:7000",
+			"'example.org' is no address, and names are not looked up"},
+		{"tls:127.0.0.1", "tls:HOST:PORT is expected"},
+		{"tls::7000", "tls:HOST:PORT is expected"},
+		{"tls:127.0.0.1:65536", "the port '65536' is not a number from 0 to 65535"},
 		{"tcp:127.0.0.1", "tcp:HOST:PORT is expected"},
 		{"tcp::7000", "tcp:HOST:PORT is expected"},
 		{"tcp:127.0.0.1:", "the port '' is not a number from 0 to 65535"},
@@ -57,9 +69,10 @@ static void wrong_addresses_are_named(void **state)
 		{"tcp:127.0.0.1:080000", "the port '080000' is not a number from 0 to 65535"},
 		{"", "the path is empty"},
 		{"unix:", "the path is empty"},
-		{"http://127.0.0.1", "unix:PATH, tcp:HOST:PORT or a path is expected"},
-		{"127.0.0.1:7000", "unix:PATH, tcp:HOST:PORT or a path is expected"},
-		{"[::1]:7000", "unix:PATH, tcp:HOST:PORT or a path is expected"},
+		{"http://127.0.0.1",
+			"unix:PATH, tls:HOST:PORT, tcp:HOST:PORT or a path is expected"},
+		{"127.0.0.1:7000", "unix:PATH, tls:HOST:PORT, tcp:HOST:PORT or a path is expected"},
+		{"[::1]:7000", "unix:PATH, tls:HOST:PORT, tcp:HOST:PORT or a path is expected"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -200,7 +213,7 @@ static void passed_sockets_are_checked(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof any), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(listener_adopt(fd, &listener, &err), STATUS_BAD_REQUEST);
-	assert_non_null(strstr(err.text, "only loopback"));
+	assert_non_null(strstr(err.text, "loopback alone"));
 	close(fd);
 	fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	assert_int_equal(listener_adopt(fd, &listener, &err), STATUS_BAD_REQUEST);

@@ -1,0 +1,91 @@
+/* admit.c - counts the connections of all loops, and chooses one. */
+#include "daemon/net/admit.h"
+
+#include "daemon/net/net.h"
+#include "daemon/net/session.h"
+
+#include <assert.h>
+#include <unistd.h>
+
+static unsigned connections_of(const struct loop *loop)
+{
+	return atomic_load_explicit(&loop->connections, memory_order_relaxed);
+}
+
+/* Are there too many for one more? Some connections are kept for the daemon's own user, at most half of all, and
+ * that user may have them all. */
+static bool is_full(const struct net_limits *limits, bool is_own, unsigned connected)
+{
+	const unsigned half = limits->max_connections / 2;
+	const unsigned kept = limits->kept_connections < half ? limits->kept_connections : half;
+	return connected >= limits->max_connections - (is_own ? 0 : kept);
+}
+
+/* Which limit keeps the peer out, when so many are connected; NULL: none. */
+static const char *find_limit(struct net *net, const struct peer_identity *peer, unsigned connected)
+{
+	const struct net_limits *limits = &net->limits;
+	const bool is_own = users_is_own(peer);
+	if (is_full(limits, is_own, connected)) {
+		return "max_connections";
+	}
+	const unsigned of_user = limits->user_connections;
+	return of_user != 0 && !is_own && users_connections(&net->users, peer) >= of_user
+		       ? "user_connections"
+		       : NULL;
+}
+
+static unsigned count_connections(const struct admission *to)
+{
+	unsigned total = 0;
+	for (unsigned i = 0; i < to->loop_count; i++) {
+		total += connections_of(&to->loops[i]);
+	}
+	return total;
+}
+
+static struct loop *choose_loop(const struct admission *to)
+{
+	struct loop *best = &to->loops[0];
+	for (unsigned i = 1; i < to->loop_count; i++) {
+		if (connections_of(&to->loops[i]) < connections_of(best)) {
+			best = &to->loops[i];
+		}
+	}
+	return best;
+}
+
+bool admit_has_room(const struct admission *to, const char **limit)
+{
+	*limit = "max_connections";
+	return !is_full(&to->net->limits, false, count_connections(to));
+}
+
+void arrival_close(struct arrival *arrival)
+{
+	identity_fini(&arrival->peer);
+	tls_close(arrival->tls);
+	close(arrival->fd);
+}
+
+enum status admit(const struct admission *to, struct arrival *arrival, const char **limit)
+{
+	*limit = find_limit(to->net, &arrival->peer, count_connections(to));
+	if (*limit != NULL) {
+		arrival_close(arrival);
+		return STATUS_BUSY;
+	}
+	struct loop *loop = choose_loop(to);
+	assert(loop->net == to->net);
+	const bool tcp = arrival->tcp;
+	const bool tls = arrival->tls != NULL;
+	struct session *session = session_new(to->net, arrival);
+	if (session == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	atomic_fetch_add_explicit(&loop->connections, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&loop->tcp_connections, tcp && !tls, memory_order_relaxed);
+	atomic_fetch_add_explicit(&loop->tls_connections, tls, memory_order_relaxed);
+	loop_add(loop, session);
+	return STATUS_OK;
+}

@@ -1,0 +1,43 @@
+/* admit.h - gives a connection to the loop with the fewest, if there is room for one more.
+ *
+ * Threads: any, while the loops run.
+ */
+#ifndef DAEMON_NET_ADMIT_H
+#define DAEMON_NET_ADMIT_H
+
+#include "daemon/access/identity.h"
+#include "schema/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+struct net;
+struct tls;
+
+/* To whom connections are given. All borrowed. */
+struct admission {
+	struct net *net;
+	struct loop *loops;
+	unsigned loop_count;
+};
+
+/* A connection that was accepted, and whose peer is known as far as it will be. Owned, all of it. */
+struct arrival {
+	int fd;
+	bool tcp;
+	struct peer_identity peer;
+	struct tls *tls;         /* its handshake is over; NULL: it is plain */
+	uint64_t tls_generation; /* of the credentials that it used */
+};
+
+/* Would a peer find room of whom nothing is known yet? If not, *limit names what keeps it out. */
+bool admit_has_room(const struct admission *to, const char **limit);
+
+/* The arrival is no longer the caller's, also after a failure: then it is closed.
+ * Errors: BUSY  *limit names what keeps it out; NO_MEMORY. */
+enum status admit(const struct admission *to, struct arrival *arrival, const char **limit);
+
+void arrival_close(struct arrival *arrival);
+
+#endif
