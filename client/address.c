@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum {
-	HOST_BYTES_MAX = 255,
+	HOST_BYTES_MAX = ADDRESS_HOST_BYTES - 1,
 	PORT_BYTES_MAX = 31,
 	PORT_DIGITS_MAX = 5,
 };
@@ -107,8 +107,8 @@ static enum status resolve_tcp(const char *address, const char *text, struct add
 	char host[HOST_BYTES_MAX + 1];
 	char port[PORT_BYTES_MAX + 1];
 	if (!split_host(text, host, port)) {
-		return error_set(err, STATUS_BAD_REQUEST, "address '%s': not tcp:HOST:PORT",
-			address);
+		return error_set(err, STATUS_BAD_REQUEST, "address '%s': not %.4sHOST:PORT",
+			address, address);
 	}
 	if (!port_fits(port)) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -128,10 +128,24 @@ static enum status resolve_tcp(const char *address, const char *text, struct add
 	return status;
 }
 
+bool address_is_tls(const char *text)
+{
+	return strncmp(text, "tls:", 4) == 0;
+}
+
+void address_host(const char *text, char out[ADDRESS_HOST_BYTES])
+{
+	char port[PORT_BYTES_MAX + 1];
+	const bool has_host = strncmp(text, "tcp:", 4) == 0 || address_is_tls(text);
+	if (!has_host || !split_host(text + 4, out, port)) {
+		out[0] = '\0';
+	}
+}
+
 enum status address_resolve(const char *text, struct address *out, struct error *err)
 {
 	*out = (struct address){0};
-	if (strncmp(text, "tcp:", 4) == 0) {
+	if (strncmp(text, "tcp:", 4) == 0 || address_is_tls(text)) {
 		return resolve_tcp(text, text + 4, out, err);
 	}
 	if (strncmp(text, "unix:", 5) == 0) {

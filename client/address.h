@@ -1,4 +1,4 @@
-/* address.h - where a daemon listens: unix:PATH, tcp:HOST:PORT or a plain path.
+/* address.h - where a daemon listens: unix:PATH, tls:HOST:PORT, tcp:HOST:PORT or a plain path.
  *
  * Threads: any; there is no state.
  */
@@ -7,12 +7,20 @@
 
 #include "schema/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 /* The address when neither the caller nor $REPSTORE names one. */
 #define ADDRESS_DEFAULT "/run/repstore/repstore.sock"
+
+enum { ADDRESS_HOST_BYTES = 256 };
+
+bool address_is_tls(const char *text);
+
+/* The host of an address with one, without brackets; "" if it has none. */
+void address_host(const char *text, char out[ADDRESS_HOST_BYTES]);
 
 /* What an address leads to: one name, or those that a host has. */
 struct address_name {

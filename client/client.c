@@ -287,6 +287,7 @@ enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
 	enum status status = options_read(options, &client->options, err);
 	client->request.timeout_ms = client->options.timeout_ms;
 	spin_init(&client->transport.spin, client->options.spin_us);
+	client->transport.secure = &client->options.secure;
 	client->transport.interrupted = client->options.interrupted;
 	client->transport.interrupted_context = client->options.interrupted_context;
 	client->calls = calloc(CALLS_MIN, sizeof *client->calls);

@@ -59,6 +59,25 @@ static enum status copy_addresses(const struct rep_options *given, struct option
 		       : error_set(err, STATUS_NO_MEMORY, "no memory for a client");
 }
 
+/* A text of the caller, or of the environment, or none. */
+static bool copy_text(const char *given, const char *variable, char **out)
+{
+	const char *text = given != NULL ? given : getenv(variable);
+	*out = text != NULL && text[0] != '\0' ? strdup(text) : NULL;
+	return *out != NULL || text == NULL || text[0] == '\0';
+}
+
+static enum status copy_secure(const struct rep_options *given, struct secure *out,
+	struct error *err)
+{
+	const bool is_copied =
+		copy_text(given->tls_authority, "REPSTORE_TLS_AUTHORITY", &out->authority) &&
+		copy_text(given->tls_certificate, "REPSTORE_TLS_CERTIFICATE", &out->certificate) &&
+		copy_text(given->tls_key, "REPSTORE_TLS_KEY", &out->key) &&
+		copy_text(given->tls_server_name, "REPSTORE_TLS_SERVER_NAME", &out->server_name);
+	return is_copied ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "no memory for a client");
+}
+
 enum status options_read(const struct rep_options *given, struct options *out, struct error *err)
 {
 	static const struct rep_options none;
@@ -72,8 +91,11 @@ enum status options_read(const struct rep_options *given, struct options *out, s
 		.interrupted = from->interrupted,
 		.interrupted_context = from->interrupted_context,
 	};
-	const enum status status = check(from, err);
-	return status == STATUS_OK ? copy_addresses(from, out, err) : status;
+	enum status status = check(from, err);
+	if (status == STATUS_OK) {
+		status = copy_addresses(from, out, err);
+	}
+	return status == STATUS_OK ? copy_secure(from, &out->secure, err) : status;
 }
 
 void options_fini(struct options *options)
@@ -82,5 +104,9 @@ void options_fini(struct options *options)
 		free(options->addresses[i]);
 	}
 	free(options->addresses);
+	free(options->secure.authority);
+	free(options->secure.certificate);
+	free(options->secure.key);
+	free(options->secure.server_name);
 	*options = (struct options){0};
 }

@@ -5,6 +5,7 @@
 #ifndef CLIENT_OPTIONS_H
 #define CLIENT_OPTIONS_H
 
+#include "client/secure.h"
 #include "repstore.h"
 #include "schema/status.h"
 
@@ -20,6 +21,7 @@ struct options {
 	unsigned spin_us;
 	bool (*interrupted)(void *context); /* or NULL */
 	void *interrupted_context;
+	struct secure secure; /* owned */
 };
 
 /* given: NULL: nothing was. Errors: BAD_REQUEST, NO_MEMORY; `out` is to be freed after those, too. */

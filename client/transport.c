@@ -4,6 +4,7 @@
 
 #include "client/address.h"
 #include "client/clock.h"
+#include "client/secure.h"
 #include "schema/limits.h"
 
 #include <assert.h>
@@ -54,6 +55,35 @@ void transport_adopt(struct transport *transport, int fd)
 	transport_set_places(transport, transport->places, transport->places_count);
 }
 
+/* Does the handshake, if there is one to do. */
+static enum status secure_within(struct transport *transport, int64_t deadline_ms,
+	struct error *err)
+{
+	for (;;) {
+		enum status status = secure_handshake(transport, err);
+		if (status != STATUS_AGAIN) {
+			return status;
+		}
+		int64_t left = 0;
+		if (deadline_ms != CLOCK_NEVER_MS) {
+			left = deadline_ms - clock_now_ms();
+			if (left <= 0) {
+				return error_set(err, STATUS_TIMEOUT, "'%s': no handshake in time",
+					transport->address);
+			}
+		}
+		struct pollfd wait = {.fd = transport->fd,
+			.events = secure_has_unsent(transport) ? POLLOUT : POLLIN};
+		const int64_t slice = transport_slice_ms(transport, left);
+		if (poll(&wait, 1, transport_poll_ms(slice)) <= 0) {
+			status = transport_check_interrupted(transport, err);
+			if (status != STATUS_OK) {
+				return status;
+			}
+		}
+	}
+}
+
 enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err)
 {
 	assert(transport->fd < 0 && transport->at == transport->len);
@@ -63,7 +93,14 @@ enum status transport_connect(struct transport *transport, int64_t deadline_ms, 
 		return status;
 	}
 	transport_adopt(transport, fd);
-	return STATUS_OK;
+	status = secure_begin(transport, err);
+	if (status == STATUS_OK) {
+		status = secure_within(transport, deadline_ms, err);
+	}
+	if (status != STATUS_OK) {
+		transport_disconnect(transport);
+	}
+	return status;
 }
 
 void transport_disconnect(struct transport *transport)
@@ -71,15 +108,19 @@ void transport_disconnect(struct transport *transport)
 	if (transport->fd >= 0) {
 		close(transport->fd);
 	}
+	secure_end(transport);
 	transport->fd = -1;
 	transport->at = 0;
 	transport->len = 0;
 	transport->skim = (struct wire_skim){0};
 }
 
-bool transport_dead(const struct transport *transport)
+bool transport_dead(struct transport *transport)
 {
 	char byte;
+	if (transport->tls != NULL) {
+		return secure_is_dead(transport);
+	}
 	ssize_t n = recv(transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
@@ -132,10 +173,14 @@ enum status transport_make_room(struct transport *transport, size_t missing, str
 	return STATUS_OK;
 }
 
-enum status transport_receive_at(const struct transport *transport,
-	const struct transport_space *space, int flags, size_t *n, struct error *err)
+enum status transport_receive_at(struct transport *transport, const struct transport_space *space,
+	int flags, size_t *n, struct error *err)
 {
 	assert(space->room > 0);
+	if (transport->tls != NULL) {
+		*n = 0;
+		return secure_receive(transport, space, flags, n, err);
+	}
 	const ssize_t got = recv(transport->fd, space->at, space->room, flags);
 	*n = got > 0 ? (size_t)got : 0;
 	if (got > 0) {
@@ -220,8 +265,8 @@ static void await_bytes(struct transport *transport, int64_t left)
 
 /* The deadline is over. A process that was stopped, or a machine that was asleep, may have an answer
  * that came in time. */
-static enum status receive_late(const struct transport *transport,
-	const struct transport_space *space, size_t *n, struct error *err)
+static enum status receive_late(struct transport *transport, const struct transport_space *space,
+	size_t *n, struct error *err)
 {
 	enum status status = transport_receive_at(transport, space, MSG_DONTWAIT, n, err);
 	return status == STATUS_AGAIN ? error_set(err, STATUS_TIMEOUT, "'%s': no answer in time",
@@ -242,7 +287,13 @@ static enum status receive_within(struct transport *transport, const struct tran
 		}
 	}
 	left = transport_slice_ms(transport, left);
-	enum status status = look_for_bytes(transport, space, n, err);
+	enum status status = STATUS_AGAIN;
+	if (secure_has_more(transport)) {
+		status = transport_receive_at(transport, space, MSG_DONTWAIT, n, err);
+	}
+	if (status == STATUS_AGAIN) {
+		status = look_for_bytes(transport, space, n, err);
+	}
 	if (status == STATUS_AGAIN && space->missing < RECEIVE_ALL_MIN) {
 		await_bytes(transport, left);
 		status = transport_receive_at(transport, space, MSG_DONTWAIT, n, err);
@@ -393,5 +444,13 @@ enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 enum status transport_fill(struct transport *transport, struct error *err)
 {
 	transport_check_connected(transport);
-	return receive_more(transport, TRANSPORT_NOW_MS, err);
+	enum status status = receive_more(transport, TRANSPORT_NOW_MS, err);
+	/* What has come is in no socket any more, so polling would not tell of it. */
+	while (status == STATUS_OK && secure_has_more(transport)) {
+		status = receive_more(transport, TRANSPORT_NOW_MS, err);
+		if (status != STATUS_OK) {
+			return STATUS_OK; /* an error comes again */
+		}
+	}
+	return status;
 }

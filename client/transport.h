@@ -31,9 +31,17 @@ struct transport_place {
 /* Smaller bodies are received with all the rest. */
 #define TRANSPORT_PLACE_MIN ((size_t)16 << 10)
 
+struct secure;
+struct secure_records;
+struct tls;
+
 struct transport {
-	const char *address; /* borrowed, for errors */
-	int fd;              /* -1: not connected */
+	const char *address;            /* borrowed, for errors */
+	int fd;                         /* -1: not connected */
+	const struct secure *secure;    /* borrowed: for addresses of tls: */
+	struct tls *tls;                /* owned; NULL: the connection is plain, or there is none */
+	struct secure_records *records; /* owned, beside tls */
+	bool is_secured;                /* its handshake is done */
 	/* [0, at) taken, [at, len) received, [len, cap) free */
 	uint8_t *data; /* owned */
 	size_t at;
@@ -55,13 +63,14 @@ struct transport {
 void transport_init(struct transport *transport, const char *address);
 void transport_fini(struct transport *transport);
 
-/* Errors: those of address_connect. */
+/* secure is set before, where the address may be of tls:. Errors: those of address_connect, secure_begin and
+ * secure_handshake. */
 enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err);
 /* Forgets what was received, and keeps the memory. */
 void transport_disconnect(struct transport *transport);
 
 /* Whether an idle connection's peer has left. */
-bool transport_dead(const struct transport *transport);
+bool transport_dead(struct transport *transport);
 
 /* Sends everything; `parts` is changed.
  * Errors: CLOSED, TIMEOUT, NO_MEMORY; TOO_LARGE  too many bytes of answers wait to be taken. */
@@ -81,15 +90,16 @@ void transport_set_places(struct transport *transport, struct transport_place *p
 
 /* ---- for who polls the descriptor: none of these waits ---- */
 
-/* A socket that is connected, or is being connected, becomes the transport's. */
+/* A socket that is connected, or is being connected, becomes the transport's. Where it is of tls:, what follows is
+ * secure_begin, and secure_handshake until that is done. */
 void transport_adopt(struct transport *transport, int fd);
 
-/* Sends what the socket takes now; `parts` stays as it is.
+/* Sends what the socket takes now; `parts` stays as it is. At TLS what is sent may wait still: secure_has_unsent.
  * Errors: AGAIN  it takes nothing; CLOSED, NO_MEMORY. */
 enum status transport_try_send(struct transport *transport, const struct iovec *parts, size_t count,
 	size_t *sent, struct error *err);
 
-/* Receives once what has come. Messages that were taken are gone then.
+/* Receives what has come, some of it at least. Messages that were taken are gone then.
  * Errors: AGAIN  nothing has come; CLOSED, NO_MEMORY. */
 enum status transport_fill(struct transport *transport, struct error *err);
 

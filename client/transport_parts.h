@@ -25,8 +25,8 @@ enum status transport_make_room(struct transport *transport, size_t missing, str
 
 /* One recv into `space`, of which `n` came. AGAIN: nothing has come, because of MSG_DONTWAIT, the
  * socket's time-out or a signal. */
-enum status transport_receive_at(const struct transport *transport,
-	const struct transport_space *space, int flags, size_t *n, struct error *err);
+enum status transport_receive_at(struct transport *transport, const struct transport_space *space,
+	int flags, size_t *n, struct error *err);
 
 /* Errors: CLOSED  whoever waits shall not go on. */
 enum status transport_check_interrupted(struct transport *transport, struct error *err);

@@ -1,5 +1,6 @@
 /* transport_send.c - sends requests, each within a deadline. */
 #include "client/clock.h"
+#include "client/secure.h"
 #include "client/transport.h"
 #include "client/transport_parts.h"
 
@@ -56,6 +57,9 @@ enum status transport_try_send(struct transport *transport, const struct iovec *
 	size_t *sent, struct error *err)
 {
 	transport_check_connected(transport);
+	if (transport->tls != NULL) {
+		return secure_try_send(transport, parts, count, sent, err);
+	}
 	/* sendmsg changes none of them. */
 	const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
 	const ssize_t n = sendmsg(transport->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -68,6 +72,19 @@ enum status transport_try_send(struct transport *transport, const struct iovec *
 	}
 	return error_set(err, errno == ENOMEM ? STATUS_NO_MEMORY : STATUS_CLOSED,
 		"send to '%s': %s", transport->address, strerror(errno));
+}
+
+/* Sends what was sealed and waits. */
+static enum status flush(struct transport *transport, int64_t deadline_ms, struct error *err)
+{
+	enum status status = STATUS_OK;
+	while (status == STATUS_OK && secure_has_unsent(transport)) {
+		status = secure_flush(transport, err);
+		if (status == STATUS_AGAIN) {
+			status = wait_to_send(transport, deadline_ms, err);
+		}
+	}
+	return status;
 }
 
 enum status transport_send(struct transport *transport, struct iovec *parts, size_t count,
@@ -93,5 +110,5 @@ enum status transport_send(struct transport *transport, struct iovec *parts, siz
 			parts->iov_len -= sent;
 		}
 	}
-	return STATUS_OK;
+	return flush(transport, deadline_ms, err);
 }

@@ -188,6 +188,11 @@ enum status tls_read(struct tls *tls, uint8_t *out, size_t room, size_t *n, stru
 	}
 }
 
+bool tls_has_more(const struct tls *tls)
+{
+	return tls->in_len > 0 || SSL_pending(tls->ssl) > 0;
+}
+
 enum status tls_seal(struct tls *tls, const uint8_t *data, size_t len, uint8_t *out, size_t *n)
 {
 	const uint8_t *waits;

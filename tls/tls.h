@@ -115,6 +115,9 @@ enum status tls_verify(struct tls *tls, struct tls_context *context);
  * Errors: AGAIN  all was read; CLOSED  the peer sends no more; PROTOCOL  the stream is broken; NO_MEMORY. */
 enum status tls_read(struct tls *tls, uint8_t *out, size_t room, size_t *n, struct error *err);
 
+/* Is there more to read than a part of a record? */
+bool tls_has_more(const struct tls *tls);
+
 /* Seals up to TLS_PIECE_BYTES into `out`, of TLS_SEALED_BYTES, behind what is pending, which is
  * gone from there then. Errors: PROTOCOL  the connection is broken. */
 enum status tls_seal(struct tls *tls, const uint8_t *data, size_t len, uint8_t *out, size_t *n);

@@ -103,6 +103,12 @@ enum status tls_read(struct tls *tls, uint8_t *out, size_t room, size_t *n, stru
 	return error_set(err, STATUS_UNSUPPORTED, "this build has no TLS");
 }
 
+bool tls_has_more(const struct tls *tls)
+{
+	assert(tls == NULL);
+	return false;
+}
+
 enum status tls_seal(struct tls *tls, const uint8_t *data, size_t len, uint8_t *out, size_t *n)
 {
 	(void)data;

@@ -39,7 +39,7 @@ static const struct command *const commands[] = {
 	NULL,
 };
 
-/* Reads the options before the subcommand: -s, --json, --timeout, --help, --version.
+/* Reads the options before the subcommand: those of every one, --help, --version.
  * first: out, the index of the subcommand's name; argc: there is none; -1: nothing is left to do.
  */
 static int read_front(struct session *session, int argc, char **argv, int *first)
@@ -49,8 +49,7 @@ static int read_front(struct session *session, int argc, char **argv, int *first
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "-V") == 0) {
 			argv[i] = (char *)(argv[i][1] == 'h' ? "--help" : "--version");
 		}
-		bool takes = strcmp(argv[i], "-s") == 0 || strcmp(argv[i], "--timeout") == 0;
-		i += takes ? 2 : 1;
+		i += options_common_takes(argv[i]) ? 2 : 1;
 	}
 	*first = i < argc ? i : argc;
 	bool help = false;

@@ -130,6 +130,9 @@ enum rep_status rep_async_open(const struct rep_options *options,
 	peer_init(&async->sides[ASYNC_MAIN].peer, async->epoll, async->places, mains, dial_ms);
 	peer_init(&async->sides[ASYNC_HEDGE].peer, async->epoll, async->places + mains,
 		async->has_hedge, dial_ms);
+	for (size_t i = 0; i < ASYNC_PEERS; i++) {
+		peer_secure(&async->sides[i].peer, &async->options.secure);
+	}
 	if (status != STATUS_OK) {
 		rep_async_close(async);
 		return (enum rep_status)status;

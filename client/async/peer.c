@@ -3,6 +3,7 @@
 
 #include "client/clock.h"
 #include "client/hello.h"
+#include "client/secure.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -36,6 +37,11 @@ void peer_init(struct peer *peer, int epoll, const struct peer_place *places, si
 		.dial_us = dial_us_of(dial_ms, count),
 	};
 	transport_init(&peer->transport, count > 0 ? places[0].text : NULL);
+}
+
+void peer_secure(struct peer *peer, const struct secure *secure)
+{
+	peer->transport.secure = secure;
 }
 
 void peer_fini(struct peer *peer)
@@ -108,8 +114,11 @@ static void greet(struct peer *peer, int64_t now_us)
 {
 	struct error err = {.status = STATUS_OK};
 	struct wire_bytes message = {0};
-	enum status status = STATUS_OK;
-	if (peer->hello_sent < peer->hello.len) {
+	enum status status = secure_handshake(&peer->transport, &err);
+	if (status == STATUS_OK) {
+		status = secure_flush(&peer->transport, &err);
+	}
+	if (status == STATUS_OK && peer->hello_sent < peer->hello.len) {
 		size_t sent = 0;
 		const struct iovec part = {peer->hello.data + peer->hello_sent,
 			peer->hello.len - peer->hello_sent};
@@ -142,7 +151,8 @@ static void begin_greeting(struct peer *peer, int64_t now_us)
 	wire_writer_clear(&peer->hello);
 	peer->hello_sent = 0;
 	peer->state = PEER_GREETING;
-	if (hello_write(&peer->hello, &err) != STATUS_OK) {
+	if (hello_write(&peer->hello, &err) != STATUS_OK ||
+		secure_begin(&peer->transport, &err) != STATUS_OK) {
 		peer_lose(peer, now_us, &err);
 		return;
 	}
@@ -213,6 +223,14 @@ int64_t peer_due_us(const struct peer *peer)
 	return CLOCK_NEVER_US;
 }
 
+/* Is there something to send before the daemon says something? */
+static bool may_greet(const struct peer *peer)
+{
+	const bool is_shaking = peer->transport.tls != NULL && !peer->transport.is_secured;
+	return secure_has_unsent(&peer->transport) ||
+	       (!is_shaking && peer->hello_sent < peer->hello.len);
+}
+
 static uint32_t events_of(const struct peer *peer, bool want_read, bool want_write)
 {
 	switch (peer->state) {
@@ -221,8 +239,9 @@ static uint32_t events_of(const struct peer *peer, bool want_read, bool want_wri
 	case PEER_DIALLING:
 		return EPOLLOUT;
 	case PEER_GREETING:
-		return EPOLLIN | (peer->hello_sent < peer->hello.len ? (uint32_t)EPOLLOUT : 0);
+		return EPOLLIN | (may_greet(peer) ? (uint32_t)EPOLLOUT : 0);
 	case PEER_UP:
+		want_write = want_write || secure_has_unsent(&peer->transport);
 		return (want_read ? (uint32_t)EPOLLIN : 0) | (want_write ? (uint32_t)EPOLLOUT : 0);
 	}
 	return 0;

@@ -55,6 +55,8 @@ struct peer {
 /* Nothing is dialled yet. dial_ms: how long one connection may take. */
 void peer_init(struct peer *peer, int epoll, const struct peer_place *places, size_t count,
 	unsigned dial_ms);
+/* For addresses of tls:. Borrowed; to be called after peer_init. */
+void peer_secure(struct peer *peer, const struct secure *secure);
 void peer_fini(struct peer *peer);
 
 /* Goes on with the connection of a peer that is not up, as far as it goes now: dials when its pause is

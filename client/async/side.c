@@ -3,6 +3,7 @@
 
 #include "client/async/calls.h"
 #include "client/clock.h"
+#include "client/secure.h"
 #include "schema/rpc_head.h"
 
 #include <assert.h>
@@ -99,6 +100,10 @@ static size_t gather(const struct async_side *side, enum async_peer which, struc
 static enum status flush(rep_async *async, enum async_peer which, int64_t now_us, struct error *err)
 {
 	struct async_side *side = &async->sides[which];
+	const enum status flushed = secure_flush(&side->peer.transport, err);
+	if (flushed != STATUS_OK) {
+		return flushed == STATUS_AGAIN ? STATUS_OK : flushed;
+	}
 	while (!link_is_alone(&side->queue)) {
 		struct iovec parts[GATHER];
 		size_t sent = 0;

@@ -86,8 +86,8 @@ REP_API const char *rep_version(void);
 typedef struct rep_client rep_client;
 
 struct rep_options {
-	const char *address;         /* unix:PATH, tcp:HOST:PORT or a path; NULL: $REPSTORE, else
-				      * /run/repstore/repstore.sock */
+	const char *address;         /* unix:PATH, tls:HOST:PORT, tcp:HOST:PORT or a path; NULL:
+				      * $REPSTORE, else /run/repstore/repstore.sock */
 	unsigned connect_timeout_ms; /* 0: 5,000; of the time of a call at most */
 	unsigned timeout_ms;         /* of each call, for its answer; 0: 30,000 */
 	bool no_reconnect;           /* a lost connection stays lost: calls return REP_CLOSED */
@@ -103,11 +103,19 @@ struct rep_options {
 	 * to spend, since waking a thread takes longer than a small request. It is left where answers take
 	 * longer, or where the process has one processor. 0: not at all. At most 10,000. */
 	unsigned spin_us;
-	uint64_t reserved[11];
+	/* For addresses of tls:, which need the first three: files of PEM, read at each connect. NULL:
+	 * $REPSTORE_TLS_AUTHORITY, _CERTIFICATE, _KEY and _SERVER_NAME. */
+	const char *tls_authority; /* who signs the daemon's certificate */
+	const char *
+		tls_certificate; /* the client's, and behind it those between it and its authority */
+	const char *tls_key;     /* its private key, without a passphrase */
+	const char *
+		tls_server_name; /* what the daemon's certificate names; NULL: HOST of the address */
+	uint64_t reserved[7];
 };
 
-/* options may be NULL; they are copied. Errors: BAD_REQUEST, IO, TIMEOUT, UNSUPPORTED (protocol version),
- * NO_MEMORY. */
+/* options may be NULL; they are copied. Errors: BAD_REQUEST, IO, TIMEOUT, UNSUPPORTED (protocol version, or a
+ * library without TLS), DENIED (the certificate of one side is not valid for the other), NO_MEMORY. */
 REP_API enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
 	struct rep_error *err);
 REP_API void rep_close(rep_client *client); /* NULL is fine */

@@ -12,6 +12,7 @@ import subprocess
 
 import harness
 
+PORT = '7071'
 PAGE_SECONDS = 60 * harness.PATIENCE
 SKIPPED = ('.git', '.github')
 COMMANDS = ('bash', 'console', 'shell', 'zsh')  # another name of sh would not be run
@@ -80,7 +81,8 @@ class Pages(harness.Case):
         daemon = self.start_daemon()
         script = self.path('script')
         with open(script, 'w') as file:
-            file.write('\n'.join(page.lines) + '\n')
+            # Another may have the port that the page shows.
+            file.write('\n'.join(page.lines).replace(PORT, str(harness.free_port())) + '\n')
         folders = [os.path.dirname(os.path.abspath(harness.program(name))) for name in ('repstored', 'repstore')]
         environment = dict(os.environ, REPSTORE=daemon.address, PATH=os.pathsep.join(folders + [os.environ['PATH']]))
         with open(self.path('said'), 'w+') as said:

@@ -14,7 +14,33 @@ enum {
 	CODE_FIRST = 256, /* of the table's rows */
 	CODE_JSON = 128,
 	CODE_TIMEOUT,
+	CODE_TLS, /* and on: of tls_names */
 };
+
+/* Those that every command has besides: for addresses of tls:. */
+static const char *const tls_names[] = {"tls-authority", "tls-certificate", "tls-key",
+	"tls-server-name"};
+enum {
+	TLS_NAMES = sizeof tls_names / sizeof tls_names[0],
+	COMMON = 2 + TLS_NAMES,
+};
+
+static const char **tls_field(struct session *session, int number)
+{
+	const char **const fields[TLS_NAMES] = {&session->tls_authority, &session->tls_certificate,
+		&session->tls_key, &session->tls_server_name};
+	return fields[number];
+}
+
+bool options_common_takes(const char *argument)
+{
+	bool takes = strcmp(argument, "-s") == 0 || strcmp(argument, "--timeout") == 0;
+	for (size_t i = 0; i < TLS_NAMES; i++) {
+		takes = takes || (strncmp(argument, "--", 2) == 0 &&
+					 strcmp(argument + 2, tls_names[i]) == 0);
+	}
+	return takes;
+}
 
 /* How the option is typed: --name, or -n. */
 static const char *dashes(const struct option_row *row)
@@ -88,6 +114,8 @@ static int take_common(struct session *session, int code, const char *value)
 		session->address = value;
 	} else if (code == CODE_JSON) {
 		session->json = true;
+	} else if (code >= CODE_TLS) {
+		*tls_field(session, code - CODE_TLS) = value;
 	} else {
 		int status = take(session, &timeout, value);
 		if (status == EXIT_DONE && session->timeout_ms > UINT32_MAX) {
@@ -147,12 +175,13 @@ static int code_of(const struct option_row *rows, size_t count, int code)
 static int refuse_unknown(const struct session *session, const struct option_row *rows,
 	size_t count, const char *given)
 {
-	const char *names[OPTIONS_MAX + 2] = {"json", "timeout"};
+	const char *names[OPTIONS_MAX + COMMON] = {"json", "timeout"};
 	char near[80] = "";
+	memcpy(names + 2, tls_names, sizeof tls_names);
 	for (size_t i = 0; i < count; i++) {
-		names[i + 2] = rows[i].name;
+		names[i + COMMON] = rows[i].name;
 	}
-	const char *name = suggestion_of(given + strspn(given, "-"), names, count + 2);
+	const char *name = suggestion_of(given + strspn(given, "-"), names, count + COMMON);
 	if (name != NULL) {
 		snprintf(near, sizeof near, "; did you mean '%s%s'?", name[1] == '\0' ? "-" : "--",
 			name);
@@ -167,6 +196,9 @@ static int print_words(const struct option_row *rows, size_t count)
 		printf("%s%s\n", dashes(&rows[i]), rows[i].name);
 	}
 	puts("--json\n--timeout\n--help\n-s");
+	for (size_t i = 0; i < TLS_NAMES; i++) {
+		printf("--%s\n", tls_names[i]);
+	}
 	return EXIT_LISTED;
 }
 
@@ -176,13 +208,17 @@ int options_read(struct session *session, const struct option_row *rows, size_t 
 	if (session->words) {
 		return print_words(rows, count);
 	}
-	struct option options[OPTIONS_MAX + 3] = {
+	struct option options[OPTIONS_MAX + COMMON + 1] = {
 		{"json", no_argument, NULL, CODE_JSON},
 		{"timeout", required_argument, NULL, CODE_TIMEOUT},
 	};
 	assert(count <= OPTIONS_MAX);
+	for (int i = 0; i < TLS_NAMES; i++) {
+		options[2 + i] =
+			(struct option){tls_names[i], required_argument, NULL, CODE_TLS + i};
+	}
 	for (size_t i = 0; i < count; i++) {
-		options[i + 2] = (struct option){rows[i].name,
+		options[i + COMMON] = (struct option){rows[i].name,
 			rows[i].kind == OPTION_FLAG ? no_argument : required_argument, NULL,
 			CODE_FIRST + (int)i};
 	}

@@ -3,7 +3,7 @@
  * Options may stand before, between and behind the other arguments; `--` ends them. An
  * argument that begins with a minus and a digit or point is a number, never an option.
  * An option whose name is one letter takes a value and may be written with one minus.
- * The options that every subcommand has (-s, --json, --timeout) are read here too.
+ * The options that every subcommand has (-s, --json, --timeout, --tls-...) are read here too.
  */
 #ifndef TOOLS_COMMAND_OPTIONS_H
 #define TOOLS_COMMAND_OPTIONS_H
@@ -47,6 +47,9 @@ struct rest {
 	int count;
 	char **values;
 };
+/* Does the value of an option that every subcommand has stand behind it, as an argument of its own? */
+bool options_common_takes(const char *argument);
+
 int options_read(struct session *session, const struct option_row *rows, size_t count, int argc,
 	char **argv, struct rest *rest);
 

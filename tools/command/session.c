@@ -120,6 +120,10 @@ enum rep_status session_connect_more(const struct session *session, rep_client *
 	const struct rep_options options = {
 		.address = session->address,
 		.timeout_ms = (unsigned)session->timeout_ms,
+		.tls_authority = session->tls_authority,
+		.tls_certificate = session->tls_certificate,
+		.tls_key = session->tls_key,
+		.tls_server_name = session->tls_server_name,
 	};
 	return rep_connect(&options, out, err);
 }

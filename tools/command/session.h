@@ -38,6 +38,11 @@ struct session {
 	const struct command *command; /* borrowed: the one that runs */
 	const char *address;           /* NULL: $REPSTORE, or the default */
 	uint64_t timeout_ms;           /* 0: that of the library */
+	/* For addresses of tls:. NULL: what the library takes from the environment. */
+	const char *tls_authority;
+	const char *tls_certificate;
+	const char *tls_key;
+	const char *tls_server_name;
 	bool json;
 	/* For completion: what could follow is printed, a word a line, and nothing is done. */
 	bool words;

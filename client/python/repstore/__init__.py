@@ -6,7 +6,7 @@ client/python/README.md has an hour with it. The verbs are those of the command 
 from . import errors
 from ._repstore import ffi as _ffi, lib as _lib
 from .aio import AsyncClient
-from .client import Client
+from .client import Client, Tls
 from .errors import (BadRequest, Busy, Closed, Conflict, Corrupt, Denied, DiskFull, Exists, Gap, IOFailed, NotFound,
                      NotSealed, OutOfMemory, Protocol, ReadOnly, RepstoreError, Sealed, TimedOut, TooLarge, Unsupported)
 from .query import Part, Query
@@ -17,5 +17,5 @@ from .tensors import Tensor
 __version__: str = _ffi.string(_lib.rep_version()).decode()
 __all__ = ['AsyncClient', 'BadRequest', 'Batch', 'Busy', 'Client', 'Closed', 'Conflict', 'Corrupt', 'Denied', 'DiskFull', 'Exists',
            'Fetched', 'Gap', 'IOFailed', 'NotFound', 'NotSealed', 'OutOfMemory', 'Part', 'Protocol', 'Query', 'ReadOnly',
-           'Record', 'Release', 'RepstoreError', 'Retrieved', 'Rows', 'Scored', 'Sealed', 'Tensor', 'TimedOut', 'TooLarge',
+           'Record', 'Release', 'RepstoreError', 'Retrieved', 'Rows', 'Scored', 'Sealed', 'Tensor', 'TimedOut', 'Tls', 'TooLarge',
            'Unsupported', 'Written', 'errors']

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from ._repstore import ffi, lib
 from .arguments import real, text
-from .client import Asked, Client, ms, options_of, where_of
+from .client import Asked, Client, Tls, ms, options_of, where_of
 from .errors import BadRequest, Closed, TooLarge, check, until
 from .pool import Pool
 from .query import NOT_GIVEN, TRIES, Key, Lent, Plan, Shapes
@@ -117,7 +117,7 @@ class AsyncClient:
     Parameters
     ----------
     address : str, optional
-        'unix:PATH', 'tcp:HOST:PORT' or a path; $REPSTORE, else /run/repstore/repstore.sock, unless told.
+        'unix:PATH', 'tls:HOST:PORT', 'tcp:HOST:PORT' or a path; $REPSTORE, else /run/repstore/repstore.sock, unless told.
     timeout : float, optional
         Seconds of each call; None is without end.
     others : sequence of str, optional
@@ -127,6 +127,8 @@ class AsyncClient:
         and the first answer counts.
     hedge_share : float, optional
         At most this part of all reads is asked twice.
+    tls : Tls, optional
+        The files for addresses of 'tls:'.
 
     Examples
     --------
@@ -142,12 +144,13 @@ class AsyncClient:
     _threads: ThreadPoolExecutor | None = None
 
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = 30.0,
-                 others: Sequence[str] = (), hedge: str | None = None, hedge_share: float = 0.05) -> None:
+                 others: Sequence[str] = (), hedge: str | None = None, hedge_share: float = 0.05,
+                 tls: Tls | None = None) -> None:
         if not 0 < real('hedge_share', hedge_share) <= 1:
             raise BadRequest('hedge_share: %r given, above 0 and up to 1 allowed' % (hedge_share,))
         if hedge is not None:
             text('hedge', hedge)
-        self._where = where_of(address, others, 0, timeout)
+        self._where = where_of(address, others, 0, timeout, tls)
         self._hedge, self._hedge_share = hedge, hedge_share
         self._client = Client._unconnected(self._where)
         self._asking = _Asking._unconnected(self._where)

@@ -46,6 +46,32 @@ class Asked(Generic[T]):
     finish: Callable[[], T]
 
 
+class Tls(NamedTuple):
+    """What a client shows at 'tls:HOST:PORT', and whom it trusts: paths of PEM files, read at each connect.
+
+    What is None is taken from $REPSTORE_TLS_AUTHORITY, _CERTIFICATE, _KEY and _SERVER_NAME.
+
+    Parameters
+    ----------
+    authority : str or path, optional
+        Who signs the daemon's certificate.
+    certificate, key : str or path, optional
+        The client's own certificate, and behind it those between it and its authority; and its private key.
+    server_name : str, optional
+        The name or address in the daemon's certificate; HOST unless told.
+
+    Examples
+    --------
+    >>> repstore.Tls(authority='/etc/repstore/authority.pem').key is None
+    True
+    """
+
+    authority: str | os.PathLike[str] | None = None
+    certificate: str | os.PathLike[str] | None = None
+    key: str | os.PathLike[str] | None = None
+    server_name: str | None = None
+
+
 class Where(NamedTuple):
     """Where a client connects to, and how."""
 
@@ -53,15 +79,29 @@ class Where(NamedTuple):
     others: tuple[str, ...]
     spin_us: int
     timeout_ms: int
+    tls: Tls
 
 
-def where_of(address: Any, others: Sequence[str], spin_us: int, timeout: float | None) -> Where:
+def _tls_of(tls: Any) -> Tls:
+    if tls is None:
+        return Tls()
+    if not isinstance(tls, Tls):
+        raise BadRequest('tls: %s given, a repstore.Tls allowed' % shown(tls))
+    for name, value in zip(tls._fields, tls):
+        try:
+            text('tls.' + name, '' if value is None else os.fspath(value))
+        except TypeError:
+            raise BadRequest('tls.%s: %s given, a str or a path allowed' % (name, shown(value))) from None
+    return tls
+
+
+def where_of(address: Any, others: Sequence[str], spin_us: int, timeout: float | None, tls: Tls | None) -> Where:
     if address is not None:
         try:
             text('address', os.fspath(address))
         except TypeError:
             raise BadRequest('address: %s given, a str or a path allowed' % shown(address)) from None
-    return Where(address, tupled('others', others), whole('spin_us', spin_us, 0, UINT32_MAX), ms(timeout))
+    return Where(address, tupled('others', others), whole('spin_us', spin_us, 0, UINT32_MAX), ms(timeout), _tls_of(tls))
 
 
 def options_of(where: Where, given: Given, timeout_ms: int) -> Any:
@@ -71,6 +111,8 @@ def options_of(where: Where, given: Given, timeout_ms: int) -> Any:
     if where.others:
         options.others, options.others_count = given.texts('others', where.others), len(where.others)
     options.spin_us = where.spin_us
+    for name, value in zip(Tls._fields, where.tls):
+        setattr(options, 'tls_' + name, given.text_if_given('tls.' + name, None if value is None else os.fspath(value)))
     options.interrupted = lib.repstore_interrupted
     options.connect_timeout_ms = min(timeout_ms or CONNECT_MS, CONNECT_MS)
     options.timeout_ms = timeout_ms
@@ -138,13 +180,15 @@ class Client:
     Parameters
     ----------
     address : str or path, optional
-        'unix:PATH', 'tcp:HOST:PORT' or a path; $REPSTORE unless told, else /run/repstore/repstore.sock.
+        'unix:PATH', 'tls:HOST:PORT', 'tcp:HOST:PORT' or a path; $REPSTORE unless told, else /run/repstore/repstore.sock.
     timeout : float or None, optional
         Seconds of each call, counted anew for each; None waits without end.
     others : sequence of str, optional
         Addresses that serve the same releases, tried in turn where the one before cannot be connected.
     spin_us : int, optional
         How many microseconds a call looks for its answer before it sleeps, for who has a processor to spend.
+    tls : Tls, optional
+        The files for addresses of 'tls:'.
 
     Examples
     --------
@@ -156,8 +200,8 @@ class Client:
     """
 
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = 30.0,
-                 others: Sequence[str] = (), spin_us: int = 0) -> None:
-        self._begin(where_of(address, others, spin_us, timeout))
+                 others: Sequence[str] = (), spin_us: int = 0, tls: Tls | None = None) -> None:
+        self._begin(where_of(address, others, spin_us, timeout, tls))
         self._connect(NOT_GIVEN)
 
     def _begin(self, where: Where) -> None:
@@ -1193,8 +1237,8 @@ def _check_columns(table: str, columns: Any) -> None:
         raise BadRequest('%s: %s given, keys and rows are needed' % (name, shown(list(columns))))
 
 
-def _client_of(address: Any, others: tuple[str, ...], spin_us: int, timeout_ms: int) -> Client:
-    return Client(address, others=others, spin_us=spin_us, timeout=timeout_ms / 1000 if timeout_ms else None)
+def _client_of(address: Any, others: tuple[str, ...], spin_us: int, timeout_ms: int, tls: Tls) -> Client:
+    return Client(address, others=others, spin_us=spin_us, timeout=timeout_ms / 1000 if timeout_ms else None, tls=tls)
 
 
 def _retrieved(out: Any) -> Retrieved:
