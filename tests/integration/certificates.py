@@ -41,12 +41,12 @@ class Authority:
         openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '365',
                 '-subj', '/CN=' + name, '-keyout', self.key, '-out', self.path)
 
-    def issue(self, name, alternatives='', days=30, extra='', curve='P-256', start=None, end=None):
-        """(certificate, key); the paths of both."""
+    def issue(self, name, alternatives='', days=30, extra='', kind='P-256', start=None, end=None):
+        """(certificate, key); the paths of both. kind: of the key, a curve or rsa:BITS."""
         path = os.path.join(self.folder, name.replace('/', '_').replace('*', '_'))
         key, asked, made = path + '.key', path + '.csr', path + '.pem'
-        openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:' + curve, '-nodes', '-subj', '/CN=' + name,
-                '-keyout', key, '-out', asked)
+        made_as = [kind] if kind.startswith('rsa:') else ['ec', '-pkeyopt', 'ec_paramgen_curve:' + kind]
+        openssl('req', '-newkey', *made_as, '-nodes', '-subj', '/CN=' + name, '-keyout', key, '-out', asked)
         with open(path + '.ext', 'w', encoding='ascii') as file:
             file.write(('subjectAltName=%s\n' % alternatives if alternatives else '') + extra +
                        '\nbasicConstraints=CA:FALSE\n')
