@@ -29,8 +29,7 @@ static void begin_release(rep_client *client, const char *method, const char *re
 /* The same, of what takes as long as the work takes. */
 static void begin_long(rep_client *client, const char *method, const char *release)
 {
-	struct wire_writer *writer = client_begin_raw(client, method);
-	wire_write_map(writer, release != NULL);
+	struct wire_writer *writer = client_begin_long(client, method, release != NULL);
 	write_text(writer, "release", release);
 }
 
@@ -226,7 +225,7 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 	struct wire_writer *writer = client_begin(client, "table.create",
 		1 + spec_fields(&wire_spec) + (has_row ? DEFAULT_ROW_FIELDS : 0));
 	if (spec->default_kind != REP_DEFAULT_NONE) {
-		client->request.needs = HELLO_DEFAULT_ROW;
+		client->request.needs |= HELLO_DEFAULT_ROW;
 	}
 	wire_write_str(writer, "release");
 	wire_write_str(writer, release);

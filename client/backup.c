@@ -9,8 +9,7 @@ enum rep_status rep_backup(rep_client *client, const char *dir, bool copy,
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
 	struct rep_backup_made made = {0};
-	struct wire_writer *writer = client_begin_raw(client, "backup");
-	wire_write_map(writer, 1 + (size_t)copy);
+	struct wire_writer *writer = client_begin_long(client, "backup", 1 + (size_t)copy);
 	wire_write_str(writer, "dir");
 	wire_write_str(writer, dir);
 	if (copy) {

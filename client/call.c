@@ -20,9 +20,20 @@ bool call_changes_nothing(const char *method)
 	return false;
 }
 
+/* The params of a request: one map in MessagePack. */
+struct params {
+	struct wire_bytes pairs; /* behind the head of the map */
+	size_t count;
+	bool has_trace;
+};
+
 /* Only one whole map may be sent: other bytes would break the stream of messages. */
-static enum status check_params(const void *params, size_t len, struct error *err)
+static enum status read_params(const void *params, size_t len, struct params *out,
+	struct error *err)
 {
+	const uint8_t map16 = 0xde;
+	const uint8_t map32 = 0xdf;
+
 	struct wire_skim skim = {0};
 	struct wire_message *message = NULL;
 	enum status status = wire_skim(&skim, params, len);
@@ -32,10 +43,19 @@ static enum status check_params(const void *params, size_t len, struct error *er
 			return error_set(err, status, "no memory for the params");
 		}
 	}
-	bool map = message != NULL && wire_type(wire_root(message)) == WIRE_MAP;
+	const bool is_map = message != NULL && wire_type(wire_root(message)) == WIRE_MAP;
+	if (is_map) {
+		const uint8_t *bytes = params;
+		const size_t head = bytes[0] == map16 ? 3 : bytes[0] == map32 ? 5 : 1;
+		*out = (struct params){
+			.pairs = {bytes + head, len - head},
+			.count = wire_size(wire_root(message)),
+			.has_trace = wire_get(wire_root(message), "trace").object != NULL,
+		};
+	}
 	wire_close(message);
-	return map ? STATUS_OK
-		   : error_set(err, STATUS_BAD_REQUEST, "params: not one MessagePack map");
+	return is_map ? STATUS_OK
+		      : error_set(err, STATUS_BAD_REQUEST, "params: not one MessagePack map");
 }
 
 /* Finds the bytes of the result in a response that rpc_read has accepted: they stand behind the
@@ -66,17 +86,19 @@ enum status call_write(struct request *request, const char *method, const void *
 	if (method == NULL) {
 		return error_set(err, STATUS_BAD_REQUEST, "method: NULL given, a name allowed");
 	}
+	struct params given = {.count = 0};
 	const enum status status =
-		params != NULL ? check_params(params, params_len, err) : STATUS_OK;
+		params != NULL ? read_params(params, params_len, &given, err) : STATUS_OK;
 	if (status != STATUS_OK) {
 		return status;
 	}
 	struct wire_writer *writer = request_begin_raw(request, method);
-	if (params != NULL) {
-		wire_write_raw(writer, params, params_len);
-	} else {
-		wire_write_map(writer, 0);
+	const size_t common = given.has_trace ? 0 : request_common_fields(request);
+	wire_write_map(writer, given.count + common);
+	if (common > 0) {
+		request_write_common(request);
 	}
+	wire_write_raw(writer, given.pairs.data, given.pairs.len);
 	return STATUS_OK;
 }
 

@@ -242,9 +242,11 @@ static enum status connect_to(rep_client *client, const char *address, int64_t d
 	client->transport.address = address;
 	enum status status = transport_connect(&client->transport, deadline_ms, err);
 	if (status == STATUS_OK) {
-		status = hello_say(&client->transport, deadline_ms, &client->daemon, err);
+		status = hello_say(&client->transport, client->options.client, deadline_ms,
+			&client->daemon, err);
 	}
 	client->request.can_limit = (client->daemon.features & HELLO_TIMEOUT_MS) != 0;
+	client->request.can_trace = (client->daemon.features & HELLO_TRACE) != 0;
 	if (status != STATUS_OK) {
 		client_disconnect(client);
 	}
@@ -323,6 +325,11 @@ void rep_close(rep_client *client)
 void rep_set_timeout(rep_client *client, unsigned timeout_ms)
 {
 	client->request.timeout_ms = timeout_ms;
+}
+
+enum rep_status rep_set_trace(rep_client *client, const char *trace, struct rep_error *err)
+{
+	return (enum rep_status)request_set_trace(&client->request, trace, client_error(err));
 }
 
 /* ---- requests ---- */

@@ -81,16 +81,17 @@ static inline struct request *client_request(rep_client *client)
 	return &client->request;
 }
 
-/* Begin that request, as request_begin and request_begin_raw say. */
+/* Begin that request, as request_begin and request_begin_long say. */
 static inline struct wire_writer *client_begin(rep_client *client, const char *method,
 	size_t fields)
 {
 	return request_begin(client_request(client), method, fields);
 }
 
-static inline struct wire_writer *client_begin_raw(rep_client *client, const char *method)
+static inline struct wire_writer *client_begin_long(rep_client *client, const char *method,
+	size_t fields)
 {
-	return request_begin_raw(client_request(client), method);
+	return request_begin_long(client_request(client), method, fields);
 }
 
 /* Sends the request that was begun and waits for its answer. Connects first when there is no

@@ -115,7 +115,7 @@ enum status fetch_write(struct request *request, const char *release, const stru
 		defaults = defaults || parts[i].missing == REP_MISSING_DEFAULT;
 	}
 	struct wire_writer *writer = request_begin(request, "fetch", release != NULL ? 2 : 1);
-	request->needs = defaults ? HELLO_DEFAULT_ROW : 0;
+	request->needs |= defaults ? HELLO_DEFAULT_ROW : 0;
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);

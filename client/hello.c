@@ -4,8 +4,11 @@
 #include "client/field.h"
 #include "client/response.h"
 #include "config.h"
+#include "schema/limits.h"
 #include "schema/protocol.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { HELLO_MSGID = 0 };
@@ -18,6 +21,7 @@ static const struct {
 	{HELLO_SCAN_SHARD, "scan.shard"},
 	{HELLO_DEFAULT_ROW, "default_row"},
 	{HELLO_FROM_MISSING, "from.missing"},
+	{HELLO_TRACE, "trace"},
 };
 
 enum { FEATURES = sizeof known / sizeof known[0] };
@@ -51,12 +55,15 @@ enum status hello_need(const struct hello *hello, unsigned features, struct erro
 		is_known ? ", version " : "", is_known ? hello->version : "", known[first].name);
 }
 
-enum status hello_write(struct wire_writer *writer, struct error *err)
+enum status hello_write(struct wire_writer *writer, const char *client, struct error *err)
 {
+	char own[LIMIT_CLIENT_BYTES + 1];
+	(void)snprintf(own, sizeof own, "%s (librepstore %s)", program_invocation_short_name,
+		REPSTORE_VERSION);
 	rpc_write_request(writer, HELLO_MSGID, "hello");
 	wire_write_map(writer, 1);
 	wire_write_str(writer, "client");
-	wire_write_str(writer, "librepstore " REPSTORE_VERSION);
+	wire_write_str(writer, client != NULL ? client : own);
 	return writer->status == STATUS_OK
 		       ? STATUS_OK
 		       : error_set(err, writer->status, "no memory for a request");
@@ -97,12 +104,12 @@ enum status hello_read(struct wire_bytes bytes, const char *address, struct hell
 	return status;
 }
 
-enum status hello_say(struct transport *transport, int64_t deadline_ms, struct hello *out,
-	struct error *err)
+enum status hello_say(struct transport *transport, const char *client, int64_t deadline_ms,
+	struct hello *out, struct error *err)
 {
 	struct wire_writer writer = {0};
 	struct wire_bytes bytes = {0};
-	enum status status = hello_write(&writer, err);
+	enum status status = hello_write(&writer, client, err);
 	if (status == STATUS_OK) {
 		struct iovec part = {writer.data, writer.len};
 		status = transport_send(transport, &part, 1, deadline_ms, err);

@@ -16,6 +16,7 @@ enum hello_feature {
 	HELLO_SCAN_SHARD = 2u,
 	HELLO_DEFAULT_ROW = 4u,
 	HELLO_FROM_MISSING = 8u, /* of retrieve and score */
+	HELLO_TRACE = 16u,       /* of every method */
 };
 
 /* What a daemon says of itself. */
@@ -25,15 +26,16 @@ struct hello {
 };
 
 /* Sends hello over a connection that has just been made, and reads the answer. It has a writer of
- * its own: the client may hold a request that waits for this connection.
+ * its own: the client may hold a request that waits for this connection. client: what the daemon shows
+ * the connection as; NULL: the program's name and the library's.
  *
  * Errors: those of transport_send and transport_receive, and of hello_read. */
-enum status hello_say(struct transport *transport, int64_t deadline_ms, struct hello *out,
-	struct error *err);
+enum status hello_say(struct transport *transport, const char *client, int64_t deadline_ms,
+	struct hello *out, struct error *err);
 
 /* The halves of it. hello_read errors: PROTOCOL  the peer is no repstored; UNSUPPORTED  it speaks another
  * version of the protocol; NO_MEMORY; what it answers. */
-enum status hello_write(struct wire_writer *writer, struct error *err);
+enum status hello_write(struct wire_writer *writer, const char *client, struct error *err);
 enum status hello_read(struct wire_bytes bytes, const char *address, struct hello *out,
 	struct error *err);
 

@@ -233,8 +233,8 @@ static enum status check_chunk(const struct rep_load *load, const struct rep_row
 static void write_chunk(struct rep_load *load, const struct rep_rows *rows, size_t rows_bytes)
 {
 	/* No limit is told: it would count the time that a chunk waits behind those before it. */
-	struct wire_writer *writer = client_begin_raw(load->client, "load");
-	wire_write_map(writer, NAME_FIELDS + 1 + rows_fields(rows));
+	struct wire_writer *writer =
+		client_begin_long(load->client, "load", NAME_FIELDS + 1 + rows_fields(rows));
 	write_name(writer, load);
 	wire_write_str(writer, "chunk");
 	wire_write_uint(writer, load->next);

@@ -3,6 +3,7 @@
 
 #include "client/address.h"
 #include "client/reserved.h"
+#include "schema/limits.h"
 #include "schema/spin.h"
 
 #include <stdlib.h>
@@ -38,6 +39,11 @@ static enum status check(const struct rep_options *given, struct error *err)
 		if (given->others == NULL || given->others[i] == NULL) {
 			return error_set(err, STATUS_BAD_REQUEST, "others[%zu]: no address", i);
 		}
+	}
+	if (given->client != NULL && strlen(given->client) > LIMIT_CLIENT_BYTES) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"client: %zu bytes given, at most %u allowed", strlen(given->client),
+			LIMIT_CLIENT_BYTES);
 	}
 	return RESERVED_CHECK("rep_options", given, err);
 }
@@ -92,6 +98,12 @@ enum status options_read(const struct rep_options *given, struct options *out, s
 		.interrupted_context = from->interrupted_context,
 	};
 	enum status status = check(from, err);
+	if (status == STATUS_OK && from->client != NULL) {
+		out->client = strdup(from->client);
+		if (out->client == NULL) {
+			return error_set(err, STATUS_NO_MEMORY, "no memory for a client");
+		}
+	}
 	if (status == STATUS_OK) {
 		status = copy_addresses(from, out, err);
 	}
@@ -108,5 +120,6 @@ void options_fini(struct options *options)
 	free(options->secure.certificate);
 	free(options->secure.key);
 	free(options->secure.server_name);
+	free(options->client);
 	*options = (struct options){0};
 }

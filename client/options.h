@@ -19,6 +19,7 @@ struct options {
 	unsigned timeout_ms;
 	bool no_reconnect;
 	unsigned spin_us;
+	char *client; /* owned: the name that is said in hello; NULL: the library's own */
 	bool (*interrupted)(void *context); /* or NULL */
 	void *interrupted_context;
 	struct secure secure; /* owned */

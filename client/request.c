@@ -1,8 +1,11 @@
 /* request.c - begins requests, and tells the daemon how long each may take. */
 #include "client/request.h"
 
+#include "client/hello.h"
 #include "schema/limits.h"
 #include "schema/rpc.h"
+
+#include <string.h>
 
 enum {
 	TOLD_PART = 16, /* of a time-out, the daemon is told so much less */
@@ -23,6 +26,31 @@ struct wire_writer *request_begin_raw(struct request *request, const char *metho
 	return &request->writer;
 }
 
+enum status request_set_trace(struct request *request, const char *trace, struct error *err)
+{
+	const size_t len = trace == NULL ? 0 : strlen(trace);
+	if (len > LIMIT_TRACE_BYTES) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"trace: %zu bytes given, at most %u allowed", len, LIMIT_TRACE_BYTES);
+	}
+	memcpy(request->trace, len > 0 ? trace : "", len + 1);
+	return STATUS_OK;
+}
+
+size_t request_common_fields(const struct request *request)
+{
+	return request->trace[0] != '\0' && request->can_trace ? 1 : 0;
+}
+
+void request_write_common(struct request *request)
+{
+	if (request_common_fields(request) > 0) {
+		wire_write_str(&request->writer, "trace");
+		wire_write_str(&request->writer, request->trace);
+		request->needs |= HELLO_TRACE; /* of the daemon that it will be sent to */
+	}
+}
+
 /* Begins a request of so many fields, and one more that says how long it may take, if there is a
  * limit. */
 static struct wire_writer *begin_within(struct request *request, const char *method, size_t fields,
@@ -30,12 +58,13 @@ static struct wire_writer *begin_within(struct request *request, const char *met
 {
 	struct wire_writer *writer = request_begin_raw(request, method);
 	const bool is_told = told_ms != 0 && request->can_limit;
-	wire_write_map(writer, fields + is_told);
+	wire_write_map(writer, fields + is_told + request_common_fields(request));
 	if (is_told) {
 		/* The daemon looks for it among the first values. */
 		wire_write_str(writer, "timeout_ms");
 		wire_write_uint(writer, told_ms);
 	}
+	request_write_common(request);
 	return writer;
 }
 
@@ -57,6 +86,11 @@ struct wire_writer *request_begin_search(struct request *request, const char *me
 {
 	const uint64_t told_ms = told_ms_of(request, LIMIT_SEARCH_MS_MAX);
 	return begin_within(request, method, fields, told_ms != 0 ? told_ms : LIMIT_SEARCH_MS_MAX);
+}
+
+struct wire_writer *request_begin_long(struct request *request, const char *method, size_t fields)
+{
+	return begin_within(request, method, fields, 0);
 }
 
 void request_write_tail(struct request *request, const char *name, struct wire_bytes bytes)

@@ -10,6 +10,7 @@
 #ifndef CLIENT_REQUEST_H
 #define CLIENT_REQUEST_H
 
+#include "schema/limits.h"
 #include "schema/status.h"
 #include "schema/wire.h"
 
@@ -19,9 +20,12 @@
 
 /* Zeroed, with the first three set, it is ready. */
 struct request {
-	uint32_t msgid;            /* what the sender's answer is known by */
-	unsigned timeout_ms;       /* how long the sender waits for it; 0: without end */
-	bool can_limit;            /* the daemon takes timeout_ms */
+	uint32_t msgid;      /* what the sender's answer is known by */
+	unsigned timeout_ms; /* how long the sender waits for it; 0: without end */
+	bool can_limit;      /* the daemon takes timeout_ms */
+	bool can_trace;      /* the daemon takes trace */
+	/* What the requests that are begun belong to; "": nothing. */
+	char trace[LIMIT_TRACE_BYTES + 1];
 	unsigned needs;            /* features that the daemon must have, of enum hello_feature */
 	struct wire_writer writer; /* reused */
 	/* Borrowed; sent behind what was written, which ends with the head of a bin of this length. */
@@ -36,11 +40,19 @@ void request_fini(struct request *request);
  *                         daemon is told with them when to stop: a bit before the sender does, but
  *                         for a change that has begun
  *   request_begin_search  the same for retrieve and score, which always have a limit
- *   request_begin_raw     the caller writes the map of the params; the daemon is told no limit */
+ *   request_begin_long    the same without a limit
+ *   request_begin_raw     the caller writes the map of the params, and request_write_common into it what
+ *                         the others write by themselves, but for the limit */
 struct wire_writer *request_begin(struct request *request, const char *method, size_t fields);
 struct wire_writer *request_begin_search(struct request *request, const char *method,
 	size_t fields);
+struct wire_writer *request_begin_long(struct request *request, const char *method, size_t fields);
 struct wire_writer *request_begin_raw(struct request *request, const char *method);
+size_t request_common_fields(const struct request *request);
+void request_write_common(struct request *request);
+
+/* Errors: BAD_REQUEST  it is too long. NULL is "". */
+enum status request_set_trace(struct request *request, const char *trace, struct error *err);
 
 /* Writes an entry `name` whose value is a bin, and makes `bytes` the tail: they are not copied. */
 void request_write_tail(struct request *request, const char *name, struct wire_bytes bytes);

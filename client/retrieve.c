@@ -118,7 +118,7 @@ enum status search_write(struct request *request, const char *release,
 	const enum status status = check(asked, err);
 	if (status == STATUS_OK) {
 		write_request(request, release, asked);
-		request->needs = query_needs(&asked->query);
+		request->needs |= query_needs(&asked->query);
 	}
 	return status;
 }

@@ -60,7 +60,7 @@ static void write_request(rep_client *client, const struct walk *walk, const str
 		wire_write_bool(writer, true);
 	}
 	if (scan->shards != 0) {
-		client->request.needs = HELLO_SCAN_SHARD;
+		client->request.needs |= HELLO_SCAN_SHARD;
 		wire_write_str(writer, "shard");
 		wire_write_array(writer, 2);
 		wire_write_uint(writer, scan->shard);

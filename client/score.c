@@ -44,7 +44,7 @@ enum status score_write(struct request *request, const char *release,
 	}
 	if (status == STATUS_OK) {
 		write_request(request, release, score);
-		request->needs = query_needs(&score->query);
+		request->needs |= query_needs(&score->query);
 	}
 	return status;
 }

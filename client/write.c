@@ -241,7 +241,7 @@ enum rep_status rep_merge(rep_client *client, struct rep_merged *out, struct rep
 	struct error *err = client_error(rep_err);
 	struct reply reply = {0};
 	struct rep_merged merged = {0};
-	wire_write_map(client_begin_raw(client, "merge"), 0);
+	(void)client_begin_long(client, "merge", 0);
 	enum status status = client_call(client, CLIENT_ONCE, CLOCK_NEVER_MS, &reply, err);
 	if (status == STATUS_OK &&
 		(!field_uint(reply.result, "tables", &merged.tables) ||

@@ -5,6 +5,7 @@
 #include "daemon/certificates.h"
 #include "daemon/journal.h"
 #include "daemon/method/call/service.h"
+#include "daemon/method/call/slow_log.h"
 #include "daemon/net/server.h"
 #include "daemon/notify.h"
 #include "daemon/process_http.h"
@@ -53,6 +54,7 @@ struct process {
 	struct service service;
 	struct access access;
 	struct process_http http;
+	struct slow_log slow_log;
 	uint64_t watchdog_ms;
 	bool stopping;
 };
@@ -67,6 +69,7 @@ static void on_event(void *arg, const char *line)
 		enum journal_level level;
 	} known[] = {
 		{"event=index_built ", JOURNAL_INFO},
+		{"event=request_slow ", JOURNAL_INFO},
 		{"event=audit result=DENIED ", JOURNAL_WARNING},
 		{"event=audit ", JOURNAL_INFO},
 	};
@@ -395,6 +398,7 @@ static int finish(struct process *process)
 	tls_context_close(process->tls);
 	store_close(process->store);
 	access_fini(&process->access);
+	slow_log_fini(&process->slow_log);
 	if (!clean) {
 		journal_event(JOURNAL_ERROR, "event=stopped reason=handles_left_open");
 	}
@@ -456,6 +460,8 @@ int process_run(struct settings *settings, const struct settings_source *source)
 	};
 	struct error err;
 	access_init(&process.access, &settings->access);
+	slow_log_init(&process.slow_log, settings->slow_threshold_ms);
+	process.service.slow_log = &process.slow_log;
 	prepare_system();
 	if (uv_loop_init(&process.uv) != 0) {
 		journal_event(JOURNAL_ERROR, "event=start_failed error=\"no event loop\"");

@@ -64,6 +64,7 @@ struct settings {
 	unsigned merge_age_ms;
 	unsigned kept_connections;
 	unsigned request_timeout_ms;
+	unsigned slow_threshold_ms;
 	unsigned stop_grace_ms;
 	unsigned spin_us;
 	unsigned access_is_default; /* roles whose next entry replaces those that are there */

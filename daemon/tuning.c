@@ -2,6 +2,7 @@
 #include "daemon/tuning.h"
 
 #include "daemon/method/call/service.h"
+#include "daemon/method/call/slow_log.h"
 #include "daemon/store/store.h"
 
 struct net_limits tuning_limits(const struct settings *settings)
@@ -52,4 +53,5 @@ void tuning_apply(const struct settings *settings, struct server *server, struct
 	server_retune(server, &limits, &memory);
 	store_retune(store, &writes, settings->disk_reserve_bytes);
 	service->request_keys = settings->request_keys;
+	slow_log_set_threshold(service->slow_log, settings->slow_threshold_ms);
 }

@@ -17,6 +17,12 @@
 /* Longest method name: fits any of ours, short enough to echo in an error. */
 #define LIMIT_METHOD_BYTES 64u
 
+/* What a request may say that it belongs to: a traceparent of W3C Trace Context. */
+#define LIMIT_TRACE_BYTES 55u
+
+/* What is kept of the name that a client says in hello. */
+#define LIMIT_CLIENT_BYTES 63u
+
 /* Keys of one part of a request: 1M u64 keys are 8 MiB of it. */
 #define LIMIT_KEYS (1u << 20)
 /* Parts of one request: UR, CR(u), IR, CR(i) of several layers. Each costs finding a table. */

@@ -95,20 +95,27 @@ static uint64_t take_uint(struct cursor *cursor)
 	return number;
 }
 
+/* The length of a str or bin. */
+static uint64_t take_text_len(struct cursor *cursor)
+{
+	uint8_t first = (uint8_t)take_number(cursor, 1);
+	if (first >> 5 == 0x5) {
+		return first & 31u;
+	}
+	if (first >= 0xd9 && first <= 0xdb) {
+		return take_number(cursor, (size_t)1 << (first - 0xd9));
+	}
+	if (first >= 0xc4 && first <= 0xc6) {
+		return take_number(cursor, (size_t)1 << (first - 0xc4));
+	}
+	cursor->ok = false;
+	return 0;
+}
+
 /* A str or bin. */
 static struct wire_bytes take_text(struct cursor *cursor)
 {
-	uint8_t first = (uint8_t)take_number(cursor, 1);
-	uint64_t len = 0;
-	if (first >> 5 == 0x5) {
-		len = first & 31u;
-	} else if (first >= 0xd9 && first <= 0xdb) {
-		len = take_number(cursor, (size_t)1 << (first - 0xd9));
-	} else if (first >= 0xc4 && first <= 0xc6) {
-		len = take_number(cursor, (size_t)1 << (first - 0xc4));
-	} else {
-		cursor->ok = false;
-	}
+	const uint64_t len = take_text_len(cursor);
 	assert(cursor->at <= cursor->end);
 	if (!cursor->ok || len > (size_t)(cursor->end - cursor->at)) {
 		cursor->ok = false;
@@ -224,6 +231,133 @@ bool rpc_result_text(const uint8_t *data, size_t len, const char *name, struct w
 	}
 	*out = take_text(&cursor);
 	return cursor.ok;
+}
+
+/* ---- what a request is about ---- */
+
+enum text_head { HEAD_TEXT, HEAD_ARRAY, HEAD_MAP, HEAD_OTHER };
+
+static enum text_head next_head(const struct cursor *cursor)
+{
+	const uint8_t first = cursor->ok && cursor->at < cursor->end ? *cursor->at : 0;
+	if (first >> 5 == 0x5 || (first >= 0xd9 && first <= 0xdb) ||
+		(first >= 0xc4 && first <= 0xc6)) {
+		return HEAD_TEXT;
+	}
+	if (first >> 4 == 0x9 || first == 0xdc || first == 0xdd) {
+		return HEAD_ARRAY;
+	}
+	return first >> 4 == 0x8 || first == 0xde || first == 0xdf ? HEAD_MAP : HEAD_OTHER;
+}
+
+static void pass_text(struct cursor *cursor, struct wire_bytes *out, uint32_t *heads_max)
+{
+	if (next_head(cursor) != HEAD_TEXT) {
+		pass(cursor, heads_max);
+		return;
+	}
+	*out = take_text(cursor);
+	cursor->at += out->len;
+}
+
+static uint64_t count_packed(struct wire_bytes packed)
+{
+	uint64_t count = 0;
+	for (size_t at = 0; at < packed.len; at += 1u + packed.data[at]) {
+		count++;
+	}
+	return count;
+}
+
+/* Packed, or an array of them. What is cut has its number all the same, where the head says it. */
+static void pass_keys(struct cursor *cursor, struct rpc_subject *out, uint32_t *heads_max)
+{
+	struct cursor ahead = *cursor;
+	if (next_head(cursor) == HEAD_ARRAY) {
+		const uint64_t count = take_array(&ahead);
+		out->keys_if_u64 += count;
+		out->keys_if_bytes += count;
+	} else if (next_head(cursor) == HEAD_TEXT) {
+		struct cursor head = ahead;
+		out->keys_if_u64 += take_text_len(&head) / sizeof(uint64_t);
+		out->keys_if_bytes += count_packed(take_text(&ahead));
+	}
+	pass(cursor, heads_max);
+}
+
+static void add_table(struct cursor *cursor, struct rpc_subject *out, uint32_t *heads_max)
+{
+	struct wire_bytes name = {0};
+	pass_text(cursor, &name, heads_max);
+	if (name.data != NULL) {
+		if (out->table_count < RPC_SUBJECT_TABLES) {
+			out->tables[out->table_count] = name;
+		}
+		out->table_count++;
+	}
+}
+
+static void read_pairs(struct cursor *cursor, struct rpc_subject *out, uint32_t *heads_max,
+	int depth);
+
+/* `from` is a map that names a table, `parts` an array of such maps. */
+static void pass_nested(struct cursor *cursor, struct rpc_subject *out, uint32_t *heads_max,
+	int depth)
+{
+	const enum text_head head = next_head(cursor);
+	if (depth == 0 || (head != HEAD_ARRAY && head != HEAD_MAP)) {
+		pass(cursor, heads_max);
+		return;
+	}
+	const uint64_t count = head == HEAD_ARRAY ? take_array(cursor) : 1;
+	for (uint64_t i = 0; i < count && cursor->ok; i++) {
+		if (next_head(cursor) == HEAD_MAP) {
+			read_pairs(cursor, out, heads_max, depth - 1);
+		} else {
+			pass(cursor, heads_max);
+		}
+	}
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): `depth` bounds it */
+static void read_pairs(struct cursor *cursor, struct rpc_subject *out, uint32_t *heads_max,
+	int depth)
+{
+	const uint64_t pairs = take_map(cursor);
+	for (uint64_t i = 0; i < pairs && cursor->ok; i++) {
+		const struct wire_bytes name = take_text(cursor);
+		cursor->at += name.len;
+		struct wire_bytes *text = wire_bytes_are(name, "release")  ? &out->release
+					  : wire_bytes_are(name, "layer")  ? &out->layer
+					  : wire_bytes_are(name, "trace")  ? &out->trace
+					  : wire_bytes_are(name, "client") ? &out->client
+									   : NULL;
+		if (!cursor->ok) {
+			return;
+		}
+		if (text != NULL) {
+			pass_text(cursor, text, heads_max);
+		} else if (wire_bytes_are(name, "table") || wire_bytes_are(name, "in")) {
+			add_table(cursor, out, heads_max);
+		} else if (wire_bytes_are(name, "keys") || wire_bytes_are(name, "users") ||
+			   (wire_bytes_are(name, "items") && out->keys_if_u64 == 0)) {
+			pass_keys(cursor, out, heads_max);
+		} else if (wire_bytes_are(name, "from") || wire_bytes_are(name, "parts")) {
+			pass_nested(cursor, out, heads_max, depth);
+		} else {
+			pass(cursor, heads_max);
+		}
+	}
+}
+
+void rpc_subject_read(const uint8_t *data, size_t len, struct rpc_subject *out)
+{
+	uint32_t heads_max = RPC_PARAM_HEADS_MAX;
+	struct cursor cursor = last_item(data, len, &heads_max);
+	*out = (struct rpc_subject){0};
+	if (take_array(&cursor) == 1 && next_head(&cursor) == HEAD_MAP) {
+		read_pairs(&cursor, out, &heads_max, 1);
+	}
 }
 
 bool rpc_response_read(const uint8_t *data, size_t len, uint32_t *msgid, bool *failed)

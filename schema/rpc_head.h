@@ -35,6 +35,26 @@ bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t 
 bool rpc_param_text(const uint8_t *data, size_t len, const char *name, struct wire_bytes *out);
 bool rpc_result_text(const uint8_t *data, size_t len, const char *name, struct wire_bytes *out);
 
+enum { RPC_SUBJECT_TABLES = 6 };
+
+/* What a request is about, in the words that it was asked in. */
+struct rpc_subject {
+	struct wire_bytes release;
+	struct wire_bytes layer;
+	struct wire_bytes trace;
+	struct wire_bytes client; /* of hello */
+	struct wire_bytes tables[RPC_SUBJECT_TABLES];
+	uint32_t table_count; /* also of those that have no room above */
+	/* How many keys it names. Packed ones do not say of which type they are, so there are two numbers;
+	 * of bytes that were cut the second has none. */
+	uint64_t keys_if_u64;
+	uint64_t keys_if_bytes;
+};
+
+/* Reads what the data has of it: a request, or its beginning. What is there points into the data. Values of
+ * another type than their name's are passed over. */
+void rpc_subject_read(const uint8_t *data, size_t len, struct rpc_subject *out);
+
 /* Reads the msgid of a response, and whether it is an error. False: it is none. */
 bool rpc_response_read(const uint8_t *data, size_t len, uint32_t *msgid, bool *failed);
 

@@ -30,6 +30,8 @@ static const struct command *const commands[] = {
 	&cmd_backup,
 	&cmd_verify,
 	&cmd_stats,
+	&cmd_slowlog,
+	&cmd_latency,
 	&cmd_info,
 	&cmd_ping,
 	&cmd_whoami,

@@ -231,6 +231,10 @@ enum status async_begin(rep_async *async, enum call_kind kind, struct async_call
 		(*out)->kind = kind;
 		(*out)->is_read = kind == CALL_FETCH || kind == CALL_RETRIEVE || kind == CALL_SCORE;
 		async->request.msgid = (uint32_t)(*out)->ticket;
+		/* Who it will be is not known before there is a connection. */
+		const struct peer *main = &async->sides[ASYNC_MAIN].peer;
+		async->request.can_trace =
+			main->state != PEER_UP || (main->daemon.features & HELLO_TRACE) != 0;
 	}
 	return status;
 }
@@ -459,6 +463,11 @@ void rep_async_cancel(rep_async *async, uint64_t ticket)
 		call->is_taken = true;
 		calls_end(async, call, STATUS_CLOSED, NULL);
 	}
+}
+
+enum rep_status rep_async_set_trace(rep_async *async, const char *trace, struct rep_error *err)
+{
+	return (enum rep_status)request_set_trace(&async->request, trace, client_error(err));
 }
 
 void rep_async_set_timeout(rep_async *async, unsigned timeout_ms)

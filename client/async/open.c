@@ -132,6 +132,7 @@ enum rep_status rep_async_open(const struct rep_options *options,
 		async->has_hedge, dial_ms);
 	for (size_t i = 0; i < ASYNC_PEERS; i++) {
 		peer_secure(&async->sides[i].peer, &async->options.secure);
+		async->sides[i].peer.client = async->options.client;
 	}
 	if (status != STATUS_OK) {
 		rep_async_close(async);

@@ -151,7 +151,7 @@ static void begin_greeting(struct peer *peer, int64_t now_us)
 	wire_writer_clear(&peer->hello);
 	peer->hello_sent = 0;
 	peer->state = PEER_GREETING;
-	if (hello_write(&peer->hello, &err) != STATUS_OK ||
+	if (hello_write(&peer->hello, peer->client, &err) != STATUS_OK ||
 		secure_begin(&peer->transport, &err) != STATUS_OK) {
 		peer_lose(peer, now_us, &err);
 		return;

@@ -41,7 +41,8 @@ struct peer {
 	size_t places_count;
 	size_t place;
 	size_t name;
-	int64_t dial_us; /* how long to dial and greet */
+	int64_t dial_us;    /* how long to dial and greet */
+	const char *client; /* borrowed: what it says in hello; NULL: the library's own */
 	int64_t give_up_at_us;
 	int64_t retry_at_us;
 	int64_t pause_us;

@@ -111,7 +111,9 @@ struct rep_options {
 	const char *tls_key;     /* its private key, without a passphrase */
 	const char *
 		tls_server_name; /* what the daemon's certificate names; NULL: HOST of the address */
-	uint64_t reserved[7];
+	/* What the daemon shows this client as, up to 63 bytes: "ranker". NULL: the program's name. */
+	const char *client;
+	uint64_t reserved[6];
 };
 
 /* options may be NULL; they are copied. Errors: BAD_REQUEST, IO, TIMEOUT, UNSUPPORTED (protocol version, or a
@@ -123,6 +125,10 @@ REP_API void rep_close(rep_client *client); /* NULL is fine */
  * gives up by then, unless a change has begun; of a pipeline it counts from the send. This does not
  * apply to loads, rep_call, rep_merge, rep_backup, and the seal, publish and rollback of a release. */
 REP_API void rep_set_timeout(rep_client *client, unsigned timeout_ms);
+/* What later calls belong to, until another is set: a traceparent of W3C Trace Context, at most 55 bytes. The
+ * daemon keeps it with a request that was slow, or that failed by its fault; one that is too old for it is
+ * not told. NULL: nothing. Errors: BAD_REQUEST. */
+REP_API enum rep_status rep_set_trace(rep_client *client, const char *trace, struct rep_error *err);
 REP_API enum rep_status rep_ping(rep_client *client, struct rep_error *err);
 
 /* What a caller may do. The operator of the daemon gives roles to users, groups and certificates. */

@@ -67,6 +67,11 @@ REP_API void rep_async_step(rep_async *async);
  * sixteenth less, and gives up by then, unless a change has begun. At first it is that of the options. */
 REP_API void rep_async_set_timeout(rep_async *async, unsigned timeout_ms);
 
+/* What calls that begin from now on belong to, as rep_set_trace; with UNSUPPORTED, where nobody knew yet that
+ * the daemon is too old for it. */
+REP_API enum rep_status rep_async_set_trace(rep_async *async, const char *trace,
+	struct rep_error *err);
+
 /* ---- calls begin ---- */
 
 /* Each is as the call of the same name of repstore.h, and gives a ticket.

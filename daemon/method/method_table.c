@@ -42,6 +42,7 @@ const struct method method_table[] = {
 	{"retrieve", METHOD_SEARCH, ROLE_READ, retrieve_run, retrieve_names},
 	{"scan", METHOD_POOL, ROLE_READ, scan_run, scan_names},
 	{"score", METHOD_SEARCH, ROLE_READ, score_run, score_names},
+	{"slowlog", METHOD_OPERATOR, ROLE_ADMIN, slowlog_run, slowlog_names},
 	{"stats", METHOD_OPERATOR, ROLE_READ, stats_run, no_names},
 	{"table.create", METHOD_ADMIN, ROLE_WRITE, table_create_run, table_create_names},
 	{"table.list", METHOD_INLINE, ROLE_READ, table_list_run, release_only_names},

@@ -4,6 +4,7 @@
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
+#include "daemon/method/call/slow_log.h"
 #include "daemon/store/figures.h"
 #include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/state/reader.h"
@@ -148,6 +149,18 @@ static void write_config(struct wire_writer *out, const struct config_figures *c
 	reply_int(out, "last_reload_success_ms", config->success_ms);
 }
 
+static void write_slow(struct wire_writer *out, struct slow_log *log)
+{
+	uint64_t count;
+	uint64_t sum_us;
+	slow_log_figures(log, &count, &sum_us);
+	wire_write_str(out, "slow");
+	wire_write_map(out, 3);
+	reply_uint(out, "threshold_ms", slow_log_threshold_ms(log));
+	reply_uint(out, "count", count);
+	reply_uint(out, "us", sum_us);
+}
+
 enum status stats_run(struct call *call)
 {
 	struct params params;
@@ -162,7 +175,7 @@ enum status stats_run(struct call *call)
 	struct service_figures methods;
 	store_figures(service->store, &figures);
 	service_figures(service, &methods);
-	wire_write_map(out, 9 + net);
+	wire_write_map(out, 10 + net);
 	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
 	service->net_stats(service->net_stats_arg, out);
 	write_store(out, service->store, &figures);
@@ -173,5 +186,6 @@ enum status stats_run(struct call *call)
 	write_fetch(out, &methods);
 	write_keys(out, service->store);
 	write_config(out, &service->config);
+	write_slow(out, service->slow_log);
 	return reply_end(call);
 }

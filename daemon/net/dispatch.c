@@ -2,6 +2,7 @@
 #include "daemon/net/dispatch.h"
 
 #include "daemon/method/call/method.h"
+#include "daemon/method/call/slow_subject.h"
 #include "daemon/net/guard.h"
 #include "daemon/net/net.h"
 #include "schema/limits.h"
@@ -59,6 +60,30 @@ static void reply_error(struct session *session, const struct rpc_head *head,
 	answer_error(head, err, out, out->len);
 }
 
+/* Tells of a request that was run here, if it was slow or has failed by the daemon's fault. */
+static void tell(struct session *session, const struct question *question, enum status status,
+	size_t bytes_out)
+{
+	struct loop *loop = session->loop;
+	const uint64_t began_ns = loop->clock_ns;
+	loop->clock_ns = uv_hrtime();
+	const uint64_t total_ns = loop->clock_ns - session->read_ns;
+	if (!slow_wants(loop->net, total_ns, status)) {
+		return;
+	}
+	const struct slow_request slow = {
+		.session = session,
+		.method = question->method,
+		.status = status,
+		.message = question->message,
+		.bytes_in = question->message.len,
+		.bytes_out = bytes_out,
+		.total_ns = total_ns,
+		.work_ns = loop->clock_ns - began_ns,
+	};
+	slow_tell(loop->net, &slow);
+}
+
 static enum status run_here(struct session *session, const struct question *question)
 {
 	struct loop *loop = session->loop;
@@ -79,6 +104,10 @@ static enum status run_here(struct session *session, const struct question *ques
 	}
 	loop->reply_reserved += reserved;
 	loop_count_call(loop, question->method, status);
+	tell(session, question, status, loop->reply.len - start);
+	if (session->greets) {
+		slow_client_read(session->client, question->message);
+	}
 	read_buffer_done(&session->in);
 	return STATUS_OK;
 }
@@ -218,6 +247,7 @@ static const struct method *find_method(struct session *session, struct wire_byt
 {
 	if (session->method == NULL || !wire_bytes_are(name, session->method->name)) {
 		session->method = method_find((const char *)name.data, name.len);
+		session->greets = wire_bytes_are(name, "hello");
 	}
 	return session->method;
 }

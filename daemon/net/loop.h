@@ -102,6 +102,7 @@ struct loop {
 	struct wire_message *parsed; /* owned: the memory of the message that runs here; or NULL */
 	struct queued *dropped;      /* owned, see sender_free_some; NULL: none */
 	struct loop_answered answered;
+	uint64_t clock_ns;     /* uv_hrtime, of the last look while a message was run here */
 	size_t reply_reserved; /* what `reply` holds of the reply budget */
 	uint8_t *spare;        /* owned: a read buffer that no session has now; or NULL */
 	uint8_t *records;   /* owned: SESSION_TLS_LOOP_BYTES, for one session at a time; or NULL */
@@ -157,7 +158,7 @@ void loop_count_sent(struct loop *loop, uint64_t read_ns, uint64_t now_ns);
 
 /* A call has gone to a lane; it is back, and its reply was sent. */
 void loop_count_away(struct loop *loop, const struct method *method);
-void loop_count_back(struct loop *loop, const struct request *request);
+void loop_count_back(struct loop *loop, const struct request *request, uint64_t now_ns);
 
 /* Continues the session in the next iteration, after the others had their turn. */
 void loop_make_ready(struct loop *loop, struct session *session);

@@ -46,12 +46,12 @@ void loop_count_away(struct loop *loop, const struct method *method)
 	counter_add(&counts_of(loop, method)->away, 1);
 }
 
-void loop_count_back(struct loop *loop, const struct request *request)
+void loop_count_back(struct loop *loop, const struct request *request, uint64_t now_ns)
 {
 	struct method_counts *counts = counts_of(loop, request->question.method);
 	assert(counter_read(&counts->away) > 0);
 	assert(request->status < STATUS_COUNT);
 	counter_add(&counts->away, UINT64_MAX);
 	counter_add(&counts->codes[request->status], 1);
-	histogram_add(&counts->times, uv_hrtime() - request->read_ns, HISTOGRAM_SHORT_NS);
+	histogram_add(&counts->times, now_ns - request->read_ns, HISTOGRAM_SHORT_NS);
 }

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { EVENT_BYTES = 512, EVENT_RARE_MS = 10000 };
+enum { EVENT_BYTES = 900, EVENT_RARE_MS = 10000 };
 
 void net_event(struct net *net, const char *format, ...)
 {

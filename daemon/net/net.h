@@ -9,6 +9,7 @@
 #include "daemon/net/budget.h"
 #include "daemon/net/credentials.h"
 #include "daemon/net/lane.h"
+#include "daemon/net/slow.h"
 #include "daemon/net/user.h"
 
 #include <stdatomic.h>
@@ -70,6 +71,8 @@ struct net {
 	struct net_rare_event half_sent;
 	struct net_rare_event unread;
 	struct net_audit audit;
+	struct slow_lines slow;
+	struct slow_lines failed;
 	atomic_bool cut; /* the grace is over: lanes run no more requests */
 };
 

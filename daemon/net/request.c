@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void drop_message(struct request *request)
 {
@@ -68,6 +69,9 @@ void request_own(struct request *request, struct read_taken message)
 	assert(message.len > 0);
 	request->message = message;
 	request->question.message = (struct wire_bytes){.data = message.data, .len = message.len};
+	request->bytes_in = message.len;
+	request->head_len = message.len < SLOW_HEAD_BYTES ? (uint32_t)message.len : SLOW_HEAD_BYTES;
+	memcpy(request->head, message.data, request->head_len);
 }
 
 void request_run(struct request *request)
@@ -75,8 +79,13 @@ void request_run(struct request *request)
 	assert(request->message.data != NULL); /* it runs once */
 	assert(request->out.len == 0);
 	struct stop *stop = &request->question.stop;
-	stop->waited_ms = uv_hrtime() / 1000000 - stop->read_ms;
+	request->began_ns = uv_hrtime();
+	stop->waited_ms = request->began_ns / 1000000 - stop->read_ms;
 	request->status = answer_run(&request->question, &request->ticket, &request->out);
+	request->ended_ns = uv_hrtime();
+	if (slow_wants(request->net, request->ended_ns - request->read_ns, request->status)) {
+		request->subject = slow_subject_new(request->net, request->question.message);
+	}
 	drop_message(request);
 	reserve_reply(request);
 }
@@ -120,6 +129,28 @@ void request_fail(struct request *request, const struct error *err)
 	answer_error(&request->question.head, err, &request->out, 0);
 }
 
+void request_tell(const struct request *request, uint64_t now_ns)
+{
+	const uint64_t total_ns = now_ns - request->read_ns;
+	if (!slow_wants(request->net, total_ns, request->status)) {
+		return;
+	}
+	const bool has_run = request->began_ns != 0;
+	const struct slow_request slow = {
+		.session = request->session,
+		.method = request->question.method,
+		.status = request->status,
+		.message = {request->head, request->head_len},
+		.subject = request->subject,
+		.bytes_in = request->bytes_in,
+		.bytes_out = request->bytes_out,
+		.total_ns = total_ns,
+		.queued_ns = (has_run ? request->began_ns : now_ns) - request->queued_ns,
+		.work_ns = request->ended_ns - request->began_ns,
+	};
+	slow_tell(request->net, &slow);
+}
+
 void request_free(struct request *request)
 {
 	if (request == NULL) {
@@ -131,6 +162,7 @@ void request_free(struct request *request)
 	drop_message(request);
 	budget_give(&request->session->replies, request->reserved);
 	wire_writer_fini(&request->out);
+	free(request->subject);
 	free(request);
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/net/answer.h"
 #include "daemon/net/heap.h"
 #include "daemon/net/read_buffer.h"
+#include "daemon/net/slow.h"
 
 struct lane;
 struct net;
@@ -30,6 +31,14 @@ struct request {
 	uint64_t queue_ms;   /* how long it may wait for a thread, from then on; 0: for any time */
 	struct heap_node expiry; /* in loop->expiries while a lane has it; for the loop's thread */
 	struct lane *lane;       /* borrowed */
+	uint64_t began_ns;       /* when it ran; 0: it did not */
+	uint64_t ended_ns;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint32_t head_len; /* of `head` */
+	/* The beginning of its message, which is freed when it has run. */
+	uint8_t head[SLOW_HEAD_BYTES];
+	struct slow_entry *subject;          /* owned: of one that was slow by then; else NULL */
 	struct read_taken message;           /* owned; empty once the request has run */
 	struct wire_writer out;              /* owned: the reply */
 	size_t reserved;                     /* what `out` holds of the reply budget */
@@ -64,6 +73,10 @@ void request_expire(struct request *request);
 /* Makes the error the reply: of a request that is not run, or that has run but whose success does
  * not hold. */
 void request_fail(struct request *request, const struct error *err);
+
+/* Tells of the request, if it was slow or has failed by the daemon's fault. Its reply was given to the
+ * socket by now_ns. On the session's loop. */
+void request_tell(const struct request *request, uint64_t now_ns);
 
 /* The request is in no queue, and its ticket was passed on. NULL is fine. */
 void request_free(struct request *request);

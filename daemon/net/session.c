@@ -260,11 +260,10 @@ static bool pump_one(struct session *session)
 	return true;
 }
 
-/* Counts the time since `began` for the turns of the session and of its user. */
-static void note_turn(struct session *session, struct user_turn *of_user, uint64_t began)
+/* Counts the time that was spent until now for the turns of the session and of its user. */
+static void note_turn(struct session *session, struct user_turn *of_user, uint64_t spent_ns)
 {
 	struct session_turn *turn = &session->turn;
-	const uint64_t spent_ns = uv_hrtime() - began;
 	session->loop->turn_ns += spent_ns - turn->ns;
 	of_user->ns += spent_ns - turn->ns;
 	turn->ns = spent_ns;
@@ -287,17 +286,22 @@ static void pump_at(struct session *session, uint64_t now_ns)
 			loop_make_ready(session->loop, session);
 			break;
 		}
+		const uint64_t looked_ns = began + turn->ns;
+		session->loop->clock_ns = looked_ns;
 		if (!pump_one(session)) {
 			break;
 		}
 		turn->messages++;
 		if (read_buffer_partial(&session->in) > 0) {
-			note_turn(session, of_user, began);
+			/* What was run here has looked at the clock. */
+			const uint64_t clock_ns = session->loop->clock_ns;
+			note_turn(session, of_user,
+				(clock_ns != looked_ns ? clock_ns : uv_hrtime()) - began);
 		}
 	}
 	sender_flush(session);
 	if (turn->messages > before) {
-		note_turn(session, of_user, began);
+		note_turn(session, of_user, uv_hrtime() - began);
 	}
 	loop_count_sent(session->loop, session->read_ns, began + turn->ns);
 	read_buffer_rest(&session->in, &session->loop->spare);
@@ -407,9 +411,12 @@ void session_finish(struct session *session, struct request *request)
 	if (is_mute) {
 		session_close(session);
 	}
+	request->bytes_out = request->out.len;
 	sender_send(session, &request->out, request->reserved);
 	request->reserved = 0;
-	loop_count_back(session->loop, request);
+	const uint64_t now_ns = uv_hrtime();
+	loop_count_back(session->loop, request, now_ns);
+	request_tell(request, now_ns);
 	request_free(request);
 	session_continue(session);
 	release_if_done(session);

@@ -96,7 +96,9 @@ struct session {
 	bool ending;  /* the session closes when all is answered and sent */
 	bool closing;
 	bool closed;
-	atomic_bool gone; /* nobody reads what is answered; for other threads */
+	bool greets;                         /* the last request is a hello */
+	char client[LIMIT_CLIENT_BYTES + 1]; /* what its hello said; printable */
+	atomic_bool gone;                    /* nobody reads what is answered; for other threads */
 };
 
 /* The session owns what has arrived. NULL: there is no memory, and that is closed. */

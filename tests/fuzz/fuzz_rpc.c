@@ -196,6 +196,9 @@ static void read_envelope(const struct rpc_envelope *envelope)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct wire_skim skim = {0};
+	struct rpc_subject subject;
+	rpc_subject_read(data, size, &subject); /* of what is cut, too */
+	require(subject.release.len <= size && subject.trace.len <= size);
 	if (wire_skim(&skim, data, size) != STATUS_OK) {
 		return 0;
 	}

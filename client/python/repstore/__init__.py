@@ -13,9 +13,10 @@ from .query import Part, Query
 from .release import Release
 from .rows import Batch, Fetched, Record, Retrieved, Rows, Scored, Written
 from .tensors import Tensor
+from .tracing import trace
 
 __version__: str = _ffi.string(_lib.rep_version()).decode()
 __all__ = ['AsyncClient', 'BadRequest', 'Batch', 'Busy', 'Client', 'Closed', 'Conflict', 'Corrupt', 'Denied', 'DiskFull', 'Exists',
            'Fetched', 'Gap', 'IOFailed', 'NotFound', 'NotSealed', 'OutOfMemory', 'Part', 'Protocol', 'Query', 'ReadOnly',
            'Record', 'Release', 'RepstoreError', 'Retrieved', 'Rows', 'Scored', 'Sealed', 'Tensor', 'TimedOut', 'Tls', 'TooLarge',
-           'Unsupported', 'Written', 'errors']
+           'Unsupported', 'Written', 'errors', 'trace']

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import os
 import threading
@@ -19,6 +20,7 @@ from .errors import BadRequest, Closed, TooLarge, check, until
 from .pool import Pool
 from .query import NOT_GIVEN, TRIES, Key, Lent, Plan, Shapes
 from .rows import Fetched, Given
+from .tracing import current as current_trace
 
 P = ParamSpec('P')
 R = TypeVar('R')
@@ -129,6 +131,8 @@ class AsyncClient:
         At most this part of all reads is asked twice.
     tls : Tls, optional
         The files for addresses of 'tls:'.
+    name : str, optional
+        What the daemon shows the client as; the program's name unless told.
 
     Examples
     --------
@@ -145,12 +149,12 @@ class AsyncClient:
 
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = 30.0,
                  others: Sequence[str] = (), hedge: str | None = None, hedge_share: float = 0.05,
-                 tls: Tls | None = None) -> None:
+                 tls: Tls | None = None, name: str | None = None) -> None:
         if not 0 < real('hedge_share', hedge_share) <= 1:
             raise BadRequest('hedge_share: %r given, above 0 and up to 1 allowed' % (hedge_share,))
         if hedge is not None:
             text('hedge', hedge)
-        self._where = where_of(address, others, 0, timeout, tls)
+        self._where = where_of(address, others, 0, timeout, tls, name)
         self._hedge, self._hedge_share = hedge, hedge_share
         self._client = Client._unconnected(self._where)
         self._asking = _Asking._unconnected(self._where)
@@ -159,6 +163,7 @@ class AsyncClient:
         self._pool = Pool()
         self._error = ffi.new('struct rep_error *')
         self._number = ffi.new('uint64_t *')
+        self._trace: Any = ffi.NULL
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = self._pid = 0
         self._waiting: dict[int, asyncio.Future[None]] = {}
@@ -178,7 +183,7 @@ class AsyncClient:
         more = ffi.new('struct rep_async_options *')
         more.hedge, more.hedge_share = given.text_if_given('hedge', self._hedge), self._hedge_share
         check(lib.rep_async_open(options, more, out, self._error), self._error)
-        self._async = ffi.gc(out[0], lib.rep_async_close)
+        self._async, self._trace = ffi.gc(out[0], lib.rep_async_close), ffi.NULL
         self._loop, self._thread, self._pid = loop, threading.get_ident(), os.getpid()
         loop.add_reader(lib.rep_async_fd(self._async), _step_of, weakref.ref(self))
         return self._async
@@ -206,6 +211,9 @@ class AsyncClient:
         """Begins a call and waits until it has ended; returns its ticket."""
         connection = self._open()
         lib.rep_async_set_timeout(connection, self._where.timeout_ms if timeout is NOT_GIVEN else ms(timeout))
+        if self._trace is not current_trace.get():
+            self._trace = current_trace.get()
+            check(lib.rep_async_set_trace(connection, self._trace, self._error), self._error)
         check(begin(connection, *args, self._number, self._error), self._error)
         ticket: int = self._number[0]
         assert self._loop is not None
@@ -256,7 +264,7 @@ class AsyncClient:
         self._in_threads.add(given_up)
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._threads, functools.partial(until, given_up, function, *args, **options))
+                self._threads, functools.partial(contextvars.copy_context().run, until, given_up, function, *args, **options))
         finally:
             given_up.set()
             self._in_threads.discard(given_up)

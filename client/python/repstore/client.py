@@ -21,6 +21,7 @@ from .release import Release
 from .rows import (Array, Batch, Fetched, Given, Keys, Record, Retrieved, Rows, Scored, Shape, Written, bits_from, copied,
                    copied_if_there, dtype_number, keys_from, of_torch, record_from)
 from .tensors import Tensor, get_tensor, list_tensors, put_tensor
+from .tracing import current as current_trace
 
 Metric = Literal['inner_product', 'cosine', 'l2', 'tanimoto', 'dice', 'hamming']
 METRICS = {'inner_product': lib.REP_INNER_PRODUCT, 'cosine': lib.REP_COSINE, 'l2': lib.REP_L2,
@@ -28,6 +29,7 @@ METRICS = {'inner_product': lib.REP_INNER_PRODUCT, 'cosine': lib.REP_COSINE, 'l2
 QUERY_MISSING = {'raise': lib.REP_MISSING_ZERO, 'default': lib.REP_MISSING_DEFAULT}
 CONNECT_MS = 5000
 K_MAX = 10000
+NAME_BYTES = 63
 BATCH_MAX = UINT32_MAX
 
 
@@ -80,6 +82,7 @@ class Where(NamedTuple):
     spin_us: int
     timeout_ms: int
     tls: Tls
+    name: Optional[str]
 
 
 def _tls_of(tls: Any) -> Tls:
@@ -95,13 +98,17 @@ def _tls_of(tls: Any) -> Tls:
     return tls
 
 
-def where_of(address: Any, others: Sequence[str], spin_us: int, timeout: float | None, tls: Tls | None) -> Where:
+def where_of(address: Any, others: Sequence[str], spin_us: int, timeout: float | None, tls: Tls | None,
+             name: str | None) -> Where:
+    if name is not None and len(text('name', name)) > NAME_BYTES:
+        raise BadRequest('name: %d bytes given, at most %d allowed' % (len(text('name', name)), NAME_BYTES))
     if address is not None:
         try:
             text('address', os.fspath(address))
         except TypeError:
             raise BadRequest('address: %s given, a str or a path allowed' % shown(address)) from None
-    return Where(address, tupled('others', others), whole('spin_us', spin_us, 0, UINT32_MAX), ms(timeout), _tls_of(tls))
+    return Where(address, tupled('others', others), whole('spin_us', spin_us, 0, UINT32_MAX), ms(timeout), _tls_of(tls),
+                 name)
 
 
 def options_of(where: Where, given: Given, timeout_ms: int) -> Any:
@@ -110,7 +117,7 @@ def options_of(where: Where, given: Given, timeout_ms: int) -> Any:
     options.address = given.text_if_given('address', None if where.address is None else os.fspath(where.address))
     if where.others:
         options.others, options.others_count = given.texts('others', where.others), len(where.others)
-    options.spin_us = where.spin_us
+    options.spin_us, options.client = where.spin_us, given.text_if_given('name', where.name)
     for name, value in zip(Tls._fields, where.tls):
         setattr(options, 'tls_' + name, given.text_if_given('tls.' + name, None if value is None else os.fspath(value)))
     options.interrupted = lib.repstore_interrupted
@@ -135,6 +142,13 @@ class _Connection:
         self.client = ffi.gc(out[0], lib.rep_close)
         self.timeout_ms: Optional[int] = None
         self.limit(timeout_ms)
+        self.trace: Any = ffi.NULL
+        self.belong()
+
+    def belong(self) -> None:
+        """Says what later calls belong to."""
+        self.trace = current_trace.get()
+        check(lib.rep_set_trace(self.client, self.trace, self.error), self.error)
 
     def limit(self, timeout_ms: int) -> None:
         lib.rep_set_timeout(self.client, timeout_ms)
@@ -189,6 +203,8 @@ class Client:
         How many microseconds a call looks for its answer before it sleeps, for who has a processor to spend.
     tls : Tls, optional
         The files for addresses of 'tls:'.
+    name : str, optional
+        What the daemon shows the client as, at most 63 bytes; the program's name unless told.
 
     Examples
     --------
@@ -200,8 +216,8 @@ class Client:
     """
 
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = 30.0,
-                 others: Sequence[str] = (), spin_us: int = 0, tls: Tls | None = None) -> None:
-        self._begin(where_of(address, others, spin_us, timeout, tls))
+                 others: Sequence[str] = (), spin_us: int = 0, tls: Tls | None = None, name: str | None = None) -> None:
+        self._begin(where_of(address, others, spin_us, timeout, tls, name))
         self._connect(NOT_GIVEN)
 
     def _begin(self, where: Where) -> None:
@@ -229,6 +245,8 @@ class Client:
             connection = connection.inner
         if connection.timeout_ms != timeout_ms:
             connection.limit(timeout_ms)
+        if connection.trace is not current_trace.get():
+            connection.belong()
         return connection
 
     def _new_connection(self) -> _Connection:
@@ -1237,8 +1255,10 @@ def _check_columns(table: str, columns: Any) -> None:
         raise BadRequest('%s: %s given, keys and rows are needed' % (name, shown(list(columns))))
 
 
-def _client_of(address: Any, others: tuple[str, ...], spin_us: int, timeout_ms: int, tls: Tls) -> Client:
-    return Client(address, others=others, spin_us=spin_us, timeout=timeout_ms / 1000 if timeout_ms else None, tls=tls)
+def _client_of(address: Any, others: tuple[str, ...], spin_us: int, timeout_ms: int, tls: Tls,
+               name: str | None) -> Client:
+    return Client(address, others=others, spin_us=spin_us, timeout=timeout_ms / 1000 if timeout_ms else None, tls=tls,
+                  name=name)
 
 
 def _retrieved(out: Any) -> Retrieved:

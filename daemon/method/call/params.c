@@ -1,6 +1,7 @@
 /* params.c - reads and checks one argument of a call. */
 #include "daemon/method/call/params.h"
 
+#include "schema/limits.h"
 #include "schema/times.h"
 
 #include <assert.h>
@@ -33,7 +34,9 @@ static void fail_type(struct params *params, const char *name, struct wire_value
 		wire_type_name(wire_type(value)), expected);
 }
 
-static const char params_timeout[] = "timeout_ms";
+/* The names that the params of every method may have, though no list has them. */
+static const char *const common_names[] = {"timeout_ms", "trace", NULL};
+enum { COMMON_TRACE = 1 };
 
 /* Which of the names it is; the count of them if it is none. */
 static size_t find_name(struct wire_bytes given, const char *const *names)
@@ -45,10 +48,19 @@ static size_t find_name(struct wire_bytes given, const char *const *names)
 	return i;
 }
 
-/* Is it the name that the params of every method may have, though no list has it? */
-static bool is_common(const struct params *params, struct wire_bytes given)
+/* A trace is for people who look for a request in two logs; here only its size matters. */
+static void check_trace(struct params *params, struct wire_value value)
 {
-	return params->where[0] == '\0' && wire_bytes_are(given, params_timeout);
+	struct wire_bytes trace;
+	if (value.object == NULL) {
+		return;
+	}
+	if (!wire_str(value, &trace)) {
+		fail_type(params, "trace", value, "str");
+	} else if (trace.len > LIMIT_TRACE_BYTES) {
+		params_fail(params, STATUS_BAD_REQUEST, "trace",
+			"%zu bytes given, at most %u allowed", trace.len, LIMIT_TRACE_BYTES);
+	}
 }
 
 static void fail_unknown(struct params *params, struct wire_bytes given, const char *const *names)
@@ -61,7 +73,7 @@ static void fail_unknown(struct params *params, struct wire_bytes given, const c
 		used += len > 0 ? (size_t)len : 0;
 	}
 	if (used == 0) {
-		(void)snprintf(allowed, sizeof allowed, "%s", params_timeout);
+		(void)snprintf(allowed, sizeof allowed, "%s, %s", common_names[0], common_names[1]);
 	}
 	char quote[ERROR_QUOTE_BYTES];
 	params_fail(params, STATUS_BAD_REQUEST, error_quote(quote, given.data, given.len),
@@ -112,9 +124,17 @@ void params_begin(struct params *params, struct wire_value map, const char *wher
 			fail_map(params, "a name is ", wire_type_name(wire_type(name)));
 			continue;
 		}
-		const size_t which = find_name(given, names);
+		size_t which = find_name(given, names);
+		const char *known = names[which];
+		if (known == NULL && params->where[0] == '\0') {
+			const size_t common = find_name(given, common_names);
+			known = common_names[common];
+			which += common;
+			if (common == COMMON_TRACE) {
+				check_trace(params, wire_get(map, known));
+			}
+		}
 		assert(which < 64);
-		const char *known = is_common(params, given) ? params_timeout : names[which];
 		if (known == NULL) {
 			fail_unknown(params, given, names);
 		} else if ((seen >> which & 1) != 0) {

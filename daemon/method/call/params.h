@@ -28,8 +28,8 @@ struct params {
 };
 
 /* Checks that `map` is a map, an empty array or absent, and that each of its names is one of `names`
- * (NULL-terminated, fewer than 64) and is there once. With a `where` of "", which says that these are
- * the params of the method, also `timeout_ms`. */
+ * (NULL-terminated, fewer than 62) and is there once. With a `where` of "", which says that these are
+ * the params of the method, also `timeout_ms`, and `trace`, a str of at most LIMIT_TRACE_BYTES. */
 void params_begin(struct params *params, struct wire_value map, const char *where,
 	const char *const *names, struct error *err);
 

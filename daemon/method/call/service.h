@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct access;
+struct slow_log;
 struct wire_writer;
 
 /* What methods count, for the threads of one slot. Figures of two slots share no line of the cache. */
@@ -65,6 +66,7 @@ struct service {
 	 * nothing if `writer` is NULL. */
 	size_t (*net_stats)(void *arg, struct wire_writer *writer);
 	void *net_stats_arg;
+	struct slow_log *slow_log;   /* borrowed */
 	struct histogram seal_times; /* of good seals; any thread */
 	struct service_slot slots[SLOT_COUNT];
 	struct config_figures config;

@@ -73,6 +73,8 @@ int world_setup(void **state)
 	free(rules);
 	world->service.access = &world->access;
 	world->peer.kind = IDENTITY_LOOPBACK;
+	slow_log_init(&world->slow_log, 10);
+	world->service.slow_log = &world->slow_log;
 	method_thread_begin();
 	open_store(world);
 	*state = world;

@@ -7,6 +7,7 @@
 
 #include "daemon/access/access.h"
 #include "daemon/method/call/service.h"
+#include "daemon/method/call/slow_log.h"
 #include "daemon/method/methods.h"
 
 #include <stddef.h>
@@ -19,6 +20,7 @@ struct world {
 	struct service service;
 	struct access access;
 	struct peer_identity peer; /* who calls: some process over TCP, which may read */
+	struct slow_log slow_log;
 	size_t arg_count;
 	struct wire_writer args;
 	struct wire_writer request;

@@ -233,7 +233,7 @@ static void a_method_without_params_allows_nothing(void **state)
 	message_read(&message, "");
 	assert_int_equal(message.params.status, STATUS_OK);
 	params_begin(&message.params, wire_root(message.read), "", nothing, &message.err);
-	assert_failed(&message, "table: no such parameter, allowed: timeout_ms");
+	assert_failed(&message, "table: no such parameter, allowed: timeout_ms, trace");
 	message_fini(&message);
 }
 

@@ -4,6 +4,7 @@
 #include "daemon/access/access.h"
 #include "daemon/method/call/method.h"
 #include "daemon/method/call/service.h"
+#include "daemon/method/call/slow_log.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/wait.h"
 
@@ -24,7 +25,8 @@
 
 enum { PEER_WAIT_MS = 20000 };
 
-static struct service test_service;
+static struct slow_log test_slow_log;
+static struct service test_service = {.slow_log = &test_slow_log};
 static struct access test_access;
 
 /* ---- the server ---- */
@@ -67,6 +69,7 @@ void net_fixture_open(struct net_fixture *fixture, const struct net_fixture_opti
 	struct error err;
 	*fixture = (struct net_fixture){.folder = "/tmp/net-test-XXXXXX"};
 	net_stub = (struct net_stub){0};
+	slow_log_init(&test_slow_log, 0);
 	(void)signal(SIGPIPE, SIG_IGN); /* as the daemon does */
 	sem_init(&net_stub.gate, 0, 0);
 	assert_non_null(mkdtemp(fixture->folder));
