@@ -30,6 +30,7 @@ static const struct command *const commands[] = {
 	&cmd_backup,
 	&cmd_verify,
 	&cmd_stats,
+	&cmd_top,
 	&cmd_slowlog,
 	&cmd_latency,
 	&cmd_info,

@@ -122,7 +122,7 @@ class SlowLog(harness.Case):
         self.assertFalse([each for each in entries if each.get('client', '').startswith('repstore') and each['method'] == 'hello'])
 
     def test_latency_is_told_span_by_span(self):
-        shown = self.daemon.command('latency', '-n', 2, '-i', '100ms', '--history')
+        shown = self.daemon.command('latency', '-n', 2, '-i', '0.1', '--history')
         self.assertEqual(len(shown.splitlines()), 2)
         for line in shown.splitlines():
             figures = [float(each) for each in re.search(

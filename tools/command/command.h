@@ -30,6 +30,7 @@ extern const struct command cmd_slowlog;
 extern const struct command cmd_stats;
 extern const struct command cmd_table;
 extern const struct command cmd_tensor;
+extern const struct command cmd_top;
 extern const struct command cmd_whoami;
 extern const struct command cmd_verify;
 

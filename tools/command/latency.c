@@ -133,10 +133,11 @@ static int measure(struct latency *latency)
 
 static int run(struct session *session, int argc, char **argv)
 {
-	struct latency latency = {.session = session, .interval_ms = 1000};
+	struct latency latency = {.session = session};
+	double seconds = 1;
 	const struct option_row rows[] = {
 		{"history", OPTION_FLAG, &latency.history},
-		{"i", OPTION_DURATION, &latency.interval_ms},
+		{"i", OPTION_NUMBER, &seconds},
 		{"n", OPTION_COUNT, &latency.spans},
 	};
 	struct rest rest;
@@ -144,9 +145,11 @@ static int run(struct session *session, int argc, char **argv)
 	if (status == EXIT_DONE && rest.count > 0) {
 		status = session_usage(session, "'%s': not expected", rest.values[0]);
 	}
-	if (status == EXIT_DONE && latency.interval_ms == 0) {
-		status = session_usage(session, "-i: 0 given, a time above 0 allowed");
+	if (status == EXIT_DONE && !(seconds >= 0.01 && seconds <= 3600)) {
+		status = session_usage(session, "-i: %g given, 0.01 to 3600 seconds allowed",
+			seconds);
 	}
+	latency.interval_ms = (uint64_t)(seconds * 1e3);
 	if (status != EXIT_DONE) {
 		return status;
 	}
@@ -163,13 +166,13 @@ static int run(struct session *session, int argc, char **argv)
 const struct command cmd_latency = {
 	.name = "latency",
 	.summary = "how long a round trip takes, from here, second by second",
-	.usage = "latency [--history] [-i TIME] [-n N]\n",
+	.usage = "latency [--history] [-i SECONDS] [-n N]\n",
 	.help = "Sends a ping, a hundred times a second, until Ctrl-C; and says of each second the\n"
 		"shortest, the mean, the median, the 99th of 100, and the longest round trip. It is\n"
 		"of the path and of the threads that answer: a slow disk or a slow search does not\n"
 		"show (repstore top, repstore slowlog).\n"
 		"  --history  a line for each second; else a terminal shows the last one alone\n"
-		"  -i         the figures of a longer or shorter time than 1s\n"
+		"  -i         so many seconds have figures of their own (1)\n"
 		"  -n         so many times, and then it ends\n",
 	.run = run,
 };
