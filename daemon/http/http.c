@@ -64,6 +64,7 @@ static enum MHD_Result send_response(struct MHD_Connection *connection, struct r
 
 /* The library calls this first when it has the headers, then with each piece of a body, then once
  * more. A request with a body is answered at once, and its connection is closed. */
+/* NOLINTNEXTLINE(readability-function-size): the library says which parameters. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
 	const char *method, const char *version, const char *body, size_t *body_len, void **state)
 {

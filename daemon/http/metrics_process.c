@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,15 +47,18 @@ static double limit_of(__rlimit_resource_t which)
 	return (double)limit.rlim_cur;
 }
 
+/* Zero where there is no /proc. */
 static void read_memory(double *virtual_bytes, double *resident_bytes)
 {
-	unsigned long long pages = 0;
-	unsigned long long resident = 0;
+	char line[128] = "";
 	FILE *file = fopen("/proc/self/statm", "re");
 	if (file != NULL) {
-		(void)!fscanf(file, "%llu %llu", &pages, &resident);
+		(void)!fgets(line, sizeof line, file);
 		(void)fclose(file);
 	}
+	char *rest;
+	const unsigned long long pages = strtoull(line, &rest, 10);
+	const unsigned long long resident = strtoull(rest, NULL, 10);
 	*virtual_bytes = (double)pages * (double)sysconf(_SC_PAGESIZE);
 	*resident_bytes = (double)resident * (double)sysconf(_SC_PAGESIZE);
 }

@@ -185,7 +185,7 @@ class Health(http_case.HttpCase):
 class Door(http_case.HttpCase):
     def test_what_is_no_get_or_not_there(self):
         self.start_http()
-        self.assertEqual(ask(self.address, '/')[0], 404)
+        self.assertEqual(ask(self.address, '/nothing')[0], 404)
         self.assertEqual(ask(self.address, '/metrics/x')[0], 404)
         for method, body in (('POST', b'x' * 100000), ('PUT', b'x'), ('DELETE', None), ('OPTIONS', None)):
             code, headers, _ = ask(self.address, '/metrics', method, body=body)
