@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 import harness
+import http_case
 import sandbox
 
 ROWS = 6000
@@ -143,6 +144,16 @@ class UnderTheUnit(harness.Case):
     def test_no_call_is_refused(self):
         """A call that the filter lacks ends the daemon here, also one whose failure is not looked at."""
         self.session(self.start_under(unlisted=sandbox.KILL))
+
+    def test_metrics_and_the_page_come_under_the_filter(self):
+        daemon = self.start_under('--http', 'tcp:127.0.0.1:0', unlisted=sandbox.KILL)
+        self.session(daemon)
+        address = http_case.address_of(daemon)
+        for path in ('/', '/api/state', '/readyz', '/healthz'):
+            self.assertEqual(http_case.ask(address, path)[0], 200, path)
+        found = http_case.samples_of(http_case.ask(address, '/metrics')[2])
+        for name in ('process_open_fds', 'process_resident_memory_bytes', 'repstore_data_free_bytes'):
+            self.assertGreater(found[name][''], 0)
 
     def test_without_a_network(self):
         settings = sandbox.read_unit('unix-only')
