@@ -150,6 +150,7 @@ step_integration() {
 
 step_clang() {
 	configure clang --native-file tools/clang.ini -Dwerror=true -Dtests=enabled -Dsystemd=disabled -Dtls=disabled \
+		-Dhttp=disabled \
 		-Ddebug=false && build clang && meson_test clang --no-rebuild --suite unit
 }
 

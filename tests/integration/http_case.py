@@ -57,7 +57,18 @@ def samples_of(text):
     return found
 
 
+def is_built():
+    """Whether the daemon has a port for HTTP: it may be built without libmicrohttpd."""
+    return 'http yes' in subprocess.run([harness.program('repstored'), '--version'], stdout=subprocess.PIPE, text=True,
+                                        check=True).stdout
+
+
 class HttpCase(harness.Case):
+    def setUp(self):
+        super().setUp()
+        if not is_built():
+            self.skipTest('built without libmicrohttpd')
+
     def start_http(self, *args, **options):
         """A daemon that listens for HTTP on loopback."""
         self.daemon = self.start_daemon('--http', 'tcp:127.0.0.1:0', *args, **options)

@@ -146,6 +146,8 @@ class UnderTheUnit(harness.Case):
         self.session(self.start_under(unlisted=sandbox.KILL))
 
     def test_metrics_and_the_page_come_under_the_filter(self):
+        if not http_case.is_built():
+            self.skipTest('built without libmicrohttpd')
         daemon = self.start_under('--http', 'tcp:127.0.0.1:0', unlisted=sandbox.KILL)
         self.session(daemon)
         address = http_case.address_of(daemon)

@@ -8,7 +8,7 @@ import time
 import unittest
 
 import harness
-from http_case import ask
+from http_case import ask, is_built
 
 # The process that gets the sockets is told its own number.
 EXEC = 'LISTEN_PID=$$ exec "$@"'
@@ -16,6 +16,7 @@ EXEC = 'LISTEN_PID=$$ exec "$@"'
 
 @unittest.skipIf('systemd no' in subprocess.run([harness.program('repstored'), '--version'], stdout=subprocess.PIPE,
                                                 text=True, check=True).stdout, 'built without libsystemd')
+@unittest.skipUnless(is_built(), 'built without libmicrohttpd')
 class Sockets(harness.Case):
     def setUp(self):
         """Two sockets that listen, and belong to nobody yet."""
