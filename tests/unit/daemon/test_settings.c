@@ -77,10 +77,10 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
 			"merge_rate"},
 		{"[nte]\nworkers = 3\n",
 			"FILE:2: unknown setting 'workers' in section 'nte'; the sections are store, log, "
-			"net, access, http"},
+			"net, access, http, tls"},
 		{"workers = 3\n",
 			"FILE:1: unknown setting 'workers' in section ''; the sections are store, log, net, "
-			"access, http"},
+			"access, http, tls"},
 		{"[net]\nworkers = 0\n", "FILE:2: workers: '0' is no number from 1 to 256"},
 		{"[net]\nspin_us = 20000\n",
 			"FILE:2: spin_us: '20000' is no number from 0 to 10000"},
