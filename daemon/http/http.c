@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 enum {
-	HTTP_CONNECTIONS_MAX = 32,
-	HTTP_IDLE_S = 10,                 /* then a connection is closed */
+	HTTP_CONNECTIONS_MAX = 128,
+	HTTP_IDLE_S = 5,                  /* then a connection is closed */
 	HTTP_CONNECTION_BYTES = 16 << 10, /* of a request's line and headers */
 	HTTP_TICK_MS = 1000,              /* how often time-outs are looked at, at least */
 };

@@ -223,7 +223,8 @@ class Door(http_case.HttpCase):
         self.assertEqual(ask(address, '/readyz')[0], 404)
         self.assertEqual(ask(address, '/healthz')[0], 404)
 
-    def test_a_client_that_stalls_holds_up_nobody(self):
+    def test_clients_that_stall_hold_up_nobody_for_long(self):
+        """As many as may be connected, and more: the others wait until these are closed."""
         self.start_http()
         host, port = self.address.split(':')[1:]
         stalled = [socket.create_connection((host, int(port))) for _ in range(20)]
@@ -231,6 +232,9 @@ class Door(http_case.HttpCase):
         for each in stalled:
             each.sendall(b'GET /metrics HTTP/1.1\r\nHost: loc')
         self.assertEqual(ask(self.address, '/metrics')[0], 200)
+        stalled += [socket.create_connection((host, int(port))) for _ in range(130)]
+        self.assertEqual(ask(self.address, '/metrics')[0], 200)
+        self.assertEqual(stalled[0].recv(1000), b'')
 
 
 if __name__ == '__main__':
