@@ -950,7 +950,8 @@ class Client:
         True
         """
         given, out = Given(), ffi.new('struct rep_default_row *')
-        spec = self._table(release, table).spec
+        shown = self._table(release, table)     # has the memory of its spec
+        spec = shown.spec
         self._call(lib.rep_table_default, given.release(release), given.text('table', table), out)
         try:
             if out.row == ffi.NULL and out.kind != lib.REP_DEFAULT_ZEROS:
