@@ -85,7 +85,8 @@ class UnderTheUnit(harness.Case):
             self.skipTest('sanitizers make calls of their own')
 
     def start_under(self, *args, unlisted=None, settings=None, listen=('tcp:127.0.0.1:0',)):
-        daemon = self.make_daemon('--workers', '1', *args, listen=listen)
+        os.makedirs(self.path('backups'), exist_ok=True)
+        daemon = self.make_daemon('--workers', '1', '--backup-folder', self.path('backups'), *args, listen=listen)
         try:
             unit = sandbox.Sandbox(self.scratch, settings=settings, unlisted=unlisted)
         except sandbox.Missing as missing:
@@ -125,12 +126,18 @@ class UnderTheUnit(harness.Case):
                 with harness.Client(address) as other:
                     other.call('ping')
             client.call('tensor.get', release='a', tensor='w')
+            for copy in (False, True):
+                client.call('backup', dir='b', copy=copy)
+            client.call('release.export', release='a', dir='e')
+            client.call('release.adopt', dir='e', release='adopted')
+            client.call('release.drop', release='adopted')
+            self.assertEqual(client.call('verify')['damaged'], 0)
             self.load(client, 'b')
             client.call('release.seal', release='b')
             client.call('release.publish', release='b')
             client.call('release.rollback')
             client.call('release.drop', release='b')
-            wait_for(lambda: not os.path.exists(daemon.data + '/releases/2'), 'the release is gone')
+            wait_for(lambda: not os.path.exists(daemon.data + '/releases/3'), 'the release is gone')
         daemon.restart()
         with daemon.client() as client:
             self.assertEqual(client.fetch('ir', [7, 9])['rows'][:4 * DIM], VALUES[8].tobytes())
