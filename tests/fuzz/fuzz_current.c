@@ -9,6 +9,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+static const uint8_t magic[8] = {'r', 'e', 'p', 's', 't', 'c', 'u', 'r'};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 /* The head and the checksum are what a fuzzer does not find, so they are written here. */
@@ -22,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (file == NULL) {
 		return 0;
 	}
-	memcpy(file, "repstcur", 8);
+	memcpy(file, magic, sizeof magic);
 	memcpy(file + 8, &version, 4);
 	memcpy(file + 12, &bytes, 4);
 	memcpy(file + HEAD_BYTES, data, len);

@@ -62,7 +62,8 @@ enum status catalog_rehearse(struct catalog *catalog);
 enum status catalog_check(const char *path, size_t bytes, struct error *err);
 
 /* The same of one that is not to be changed; and what cannot be read is an error here. Others may have it
- * open, if nobody commits meanwhile. Errors: CORRUPT; IO. */
+ * open, if nobody commits meanwhile, and there may be other threads: the child takes no lock but those that
+ * folder.c and mapfault.c keep free for it. Errors: CORRUPT; IO. */
 enum status catalog_verify(const char *path, size_t bytes, struct error *err);
 
 #endif

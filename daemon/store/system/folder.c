@@ -31,6 +31,25 @@ struct folder {
 static struct folder *open_folders;
 static pthread_mutex_t open_folders_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* A child that reads the catalog (catalog_check.c) opens files too: nobody else holds the lock at the moment
+ * of its fork. */
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+	(void)pthread_mutex_lock(&open_folders_lock);
+}
+
+static void after_fork(void)
+{
+	(void)pthread_mutex_unlock(&open_folders_lock);
+}
+
+static void prepare_for_forks(void)
+{
+	(void)pthread_atfork(before_fork, after_fork, after_fork);
+}
+
 int folder_find(const char *path, const char **rest)
 {
 	int fd = AT_FDCWD;
@@ -52,6 +71,7 @@ int folder_find(const char *path, const char **rest)
 
 static void list_folder(struct folder *folder)
 {
+	(void)pthread_once(&fork_once, prepare_for_forks);
 	(void)pthread_mutex_lock(&open_folders_lock);
 	folder->next = open_folders;
 	open_folders = folder;

@@ -59,8 +59,27 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 	(void)signal(number, SIG_DFL);
 }
 
+/* A child that reads the catalog watches maps too: nobody else holds the lock at the moment of its fork. */
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void)
+{
+	(void)pthread_mutex_lock(&free_lock);
+}
+
+static void after_fork(void)
+{
+	(void)pthread_mutex_unlock(&free_lock);
+}
+
+static void prepare_for_forks(void)
+{
+	(void)pthread_atfork(before_fork, after_fork, after_fork);
+}
+
 enum status mapfault_install(void)
 {
+	(void)pthread_once(&fork_once, prepare_for_forks);
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	assert((page_bytes & (page_bytes - 1)) == 0); /* the handler rounds down by a mask */
 	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
