@@ -125,6 +125,8 @@ static void refuse_busy(struct session *session, struct request *request, const 
 	struct error err;
 	error_set(&err, STATUS_BUSY, "%s", why);
 	loop_count_call(session->loop, request->question.method, STATUS_BUSY);
+	request->status = STATUS_BUSY;
+	guard_tell(session, request);
 	reply_error(session, &request->question.head, &err);
 	request_free(request);
 }
