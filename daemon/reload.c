@@ -2,8 +2,10 @@
 #include "daemon/reload.h"
 
 #include "daemon/access/access.h"
+#include "daemon/certificates.h"
 #include "daemon/journal.h"
 #include "daemon/method/call/service.h"
+#include "daemon/net/server.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/tuning.h"
 
@@ -15,6 +17,10 @@ static void read_in_pool(uv_work_t *work)
 {
 	struct reload *reload = work->data;
 	reload->status = settings_load(&reload->wanted, reload->parts.source, &reload->err);
+	/* Whether or not a setting has changed: what stands in the files may have. */
+	if (reload->status == STATUS_OK && server_has_tls(reload->parts.server)) {
+		reload->status = certificates_open(&reload->wanted, &reload->tls, &reload->err);
+	}
 }
 
 /* Tells of each entry that only one of both has. */
@@ -44,6 +50,11 @@ static void put_in_force(struct reload *reload)
 	tell_entries(&reload->wanted.access, &parts->settings->access, "added");
 	const unsigned count = settings_adopt(parts->settings, &reload->wanted, changes);
 	access_replace(parts->access, &parts->settings->access);
+	if (reload->tls != NULL) {
+		certificates_announce(reload->tls);
+		server_replace_tls(parts->server, reload->tls);
+		reload->tls = NULL;
+	}
 	tuning_apply(parts->settings, parts->server, parts->store, parts->service);
 	for (unsigned i = 0; i < count; i++) {
 		const struct settings_change *change = &changes[i];
@@ -71,6 +82,8 @@ static void on_read(uv_work_t *work, int status)
 	struct config_figures *figures = &reload->parts.service->config;
 	reload->running = false;
 	if (reload->stopped || status != 0) {
+		tls_context_close(reload->tls);
+		reload->tls = NULL;
 		return;
 	}
 	if (reload->status == STATUS_OK) {

@@ -1,7 +1,7 @@
 /* reload.h - reads the settings anew at SIGHUP, and puts in force what may change while the daemon runs.
  *
  * The file is read in a thread of its own, since the look-up of a user may take long. A file with a mistake
- * changes nothing.
+ * changes nothing, and neither does one of a certificate or a key.
  *
  * Threads: the main one.
  */
@@ -16,6 +16,7 @@ struct access;
 struct server;
 struct service;
 struct store;
+struct tls_context;
 
 /* All borrowed. */
 struct reload_parts {
@@ -31,8 +32,9 @@ struct reload {
 	uv_signal_t hangup;
 	uv_work_t work;
 	struct reload_parts parts;
-	struct settings wanted; /* what was read */
-	enum status status;     /* of reading it */
+	struct settings wanted;  /* what was read */
+	struct tls_context *tls; /* owned: the certificates that were read with it; or NULL */
+	enum status status;      /* of reading it */
 	struct error err;
 	bool running;
 	bool again; /* SIGHUP came meanwhile */

@@ -8,6 +8,7 @@ import datetime
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import tempfile
@@ -241,6 +242,101 @@ class Served(TlsCase):
                 client.fetch('t', [1])
         with self.daemon.client() as client:
             self.assertEqual(client.call('stats')['denied']['certificate'], 3)
+
+
+class Renewed(TlsCase):
+    """The files change while peers are connected."""
+
+    def start(self, *args, **options):
+        self.files = {}
+        for name, path in (('certificate', self.server[0]), ('key', self.server[1]), ('authority', self.authority.path)):
+            self.files[name] = shutil.copy(path, self.path(name + '.pem'))
+        self.files['crl'] = shutil.copy(self.authority.write_crl(), self.path('crl.pem'))
+        return super().start(*args, **options)
+
+    def tls_args(self, crl=None):
+        return [word for name, path in self.files.items() for word in ('--tls-' + name, path)]
+
+    def reload(self, good=True):
+        """Sends SIGHUP, and waits until the daemon has said what came of it."""
+        what = 'event=config_loaded' if good else 'event=config_refused'
+        before = self.daemon.log().count(what)
+        self.daemon.process.send_signal(signal.SIGHUP)
+        limit = time.monotonic() + harness.CALL_SECONDS
+        while self.daemon.log().count(what) == before:
+            self.assertLess(time.monotonic(), limit, self.daemon.log())
+            time.sleep(0.002)
+
+    def replace(self, name, path):
+        shutil.copy(path, self.path('new'))
+        os.rename(self.path('new'), self.files[name])
+
+    def serial_of(self):
+        with self.client() as client:
+            return client.socket.getpeercert()['serialNumber']
+
+    def test_a_new_certificate_is_shown_and_a_wrong_one_is_not(self):
+        self.start()
+        before = self.serial_of()
+        other = self.authority.issue('renewed', 'DNS:localhost,IP:127.0.0.1', days=60)
+        with self.client() as client:
+            self.replace('certificate', other[0])
+            self.reload(good=False)             # the key is still that of the old one
+            self.assertIn('it does not belong to the certificate', self.daemon.log())
+            self.assertEqual(self.serial_of(), before)
+            self.replace('key', other[1])
+            self.reload()
+            self.assertNotEqual(self.serial_of(), before)
+            self.assertEqual(client.call('ping'), {})       # its own certificate still holds
+            left = self.figures()['certificate_not_after_ms'] / 1000 - time.time()
+            self.assertGreater(left, 59 * 86400)
+        with self.daemon.client() as client:
+            self.assertTrue(client.call('stats')['config']['last_reload_successful'])
+
+    def test_who_was_revoked_is_gone_at_its_next_request(self):
+        gone = self.authority.issue('ranker-gone')
+        self.start()
+        self.fill()
+        with self.client(gone) as client, self.client() as neighbour:
+            client.fetch('t', [1])
+            self.authority.revoke(gone[0])
+            self.replace('crl', self.authority.crl)
+            client.fetch('t', [1])              # nobody has told the daemon yet
+            self.reload()
+            with self.assertRaises(Closed):
+                client.fetch('t', [1])
+            neighbour.fetch('t', [1])
+        with self.assertRaises((ssl.SSLError, Closed)), self.client(gone) as client:
+            client.call('ping')
+        self.wait_for('revoked', 2)
+        self.assertIn('reason=revoked from=127.0.0.1:', self.daemon.log())
+        self.assertIn('peer=cert:CN=ranker-gone', self.daemon.log())
+
+    def test_an_authority_that_is_trusted_no_more(self):
+        other = Authority(self.made, 'next')
+        late = other.issue('ranker-next')
+        self.start()
+        with self.client() as client:
+            with open(self.path('both'), 'wb') as both:
+                for path in (self.authority.path, other.path):
+                    with open(path, 'rb') as file:
+                        both.write(file.read())
+            self.replace('authority', self.path('both'))
+            with open(self.path('lists'), 'wb') as both:
+                for path in (self.authority.crl, other.write_crl()):
+                    with open(path, 'rb') as file:
+                        both.write(file.read())
+            self.replace('crl', self.path('lists'))
+            self.reload()
+            client.call('ping')
+            with self.client(late) as new:
+                new.call('ping')
+                self.replace('authority', other.path)
+                self.reload()
+                with self.assertRaises(Closed):
+                    client.call('ping')
+                new.call('ping')
+        self.wait_for('authority', 1)
 
 
 class Refused(TlsCase):
