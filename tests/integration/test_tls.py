@@ -17,6 +17,7 @@ import time
 import numpy as np
 
 import harness
+import http_case
 from certificates import Authority
 from harness import Closed
 
@@ -370,7 +371,7 @@ class Refused(TlsCase):
             start, end = ((now + datetime.timedelta(days=days)).strftime('%Y%m%d%H%M%SZ') for days in (since, until))
             return self.authority.issue(name, start=start, end=end, **options)
 
-        self.start(crl=self.authority.crl)
+        self.start('--http', 'unix:' + self.path('http'), crl=self.authority.crl)
         with self.client() as neighbour, self.daemon.client() as plain:
             self.refused(None, 'no_certificate')
             self.refused(issue('late', -3, -1), 'expired')
@@ -384,6 +385,14 @@ class Refused(TlsCase):
             self.sends(bytes(range(256)) * 100, 'not_tls')
             self.assertEqual(neighbour.call('ping'), {})
             self.assertEqual(plain.call('ping'), {})
+        metrics = http_case.samples_of(http_case.ask('unix:' + self.path('http'), '/metrics')[2])
+        failures = metrics['repstore_auth_failures_total']
+        for reason, count in self.figures()['auth_failures'].items():
+            self.assertEqual(failures['transport="tls",reason="%s"' % reason], count)
+        self.assertEqual(failures['transport="tls",reason="expired"'], 2)
+        self.assertEqual(metrics['repstore_connections_total']['transport="tls",result="accepted"'], 1)
+        left = metrics['repstore_tls_certificate_not_after_timestamp_seconds'][''] - time.time()
+        self.assertTrue(29 * 86400 < left < 31 * 86400, left)
         log = self.daemon.log()
         self.assertRegex(log, r'reason=expired from=\S+ peer=cert:CN=late error=')
         self.assertRegex(log, r'reason=no_certificate from=\S+ peer=none error=')
