@@ -12,7 +12,7 @@ import mesonpy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-OF_ROOT = ('LICENSE', 'client', 'meson.build', 'meson_options.txt', 'schema')
+OF_ROOT = ('LICENSE', 'client', 'meson.build', 'meson_options.txt', 'schema', 'tls')
 OF_PACKAGE = ('README.md', 'pyproject.toml')
 
 
