@@ -130,6 +130,7 @@ class UnderTheUnit(harness.Case):
                 client.call('backup', dir='b', copy=copy)
             client.call('release.export', release='a', dir='e')
             client.call('release.adopt', dir='e', release='adopted')
+            wait_for(lambda: client.call('table.show', release='adopted', table='ir')['index_bytes'] > 0, 'its index')
             client.call('release.drop', release='adopted')
             self.assertEqual(client.call('verify')['damaged'], 0)
             self.load(client, 'b')
