@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 
 import numpy as np
 
@@ -27,6 +28,15 @@ class SlowLog(harness.Case):
         self.client.seal('r')
         self.client.call('slowlog', reset=True)
 
+    def lines(self, *words):
+        """Lines of the journal, which come behind the answer."""
+        limit = time.monotonic() + harness.CALL_SECONDS
+        found = []
+        while not found:
+            self.assertLess(time.monotonic(), limit, self.daemon.log())
+            found = [line for line in self.daemon.log().splitlines() if all(word in line for word in words)]
+        return found
+
     def search(self, client=None, **more):
         """A search that is slow, and its entry."""
         client = client or self.client
@@ -47,7 +57,7 @@ class SlowLog(harness.Case):
         self.assertGreaterEqual(entry['us'], entry['queued_us'] + entry['work_us'])
         self.assertGreater(entry['bytes_out'], 1000 * 12)
         self.assertLess(abs(entry['time_ms'] - harness.now_ms()), 60000)
-        lines = [line for line in self.daemon.log().splitlines() if 'event=request_slow' in line and 'method=retrieve' in line]
+        lines = self.lines('event=request_slow', 'method=retrieve')
         self.assertIn('trace="%s"' % TRACE, lines[0])
         self.assertIn('client="ranker \\x22eu\\x22\\x0aevent=stopped"', lines[0])
         self.assertFalse([line for line in self.daemon.log().splitlines() if line.startswith('event=stopped')])
@@ -104,7 +114,7 @@ class SlowLog(harness.Case):
         self.client = self.daemon.client()
         with self.fails('CORRUPT'):
             self.client.call('release.seal', release='next', trace=TRACE)
-        lines = [line for line in self.daemon.log().splitlines() if 'event=request_failed' in line]
+        lines = self.lines('event=request_failed')
         self.assertEqual(len(lines), 1, lines)
         self.assertRegex(lines[0], 'method=release.seal code=CORRUPT .*trace="%s" untold=0' % TRACE)
 
