@@ -319,6 +319,29 @@ static void pass_nested(struct cursor *cursor, struct rpc_subject *out, uint32_t
 	}
 }
 
+/* The value of a name that is a text; NULL: it is none. */
+static struct wire_bytes *text_of(struct wire_bytes name, struct rpc_subject *out)
+{
+	const struct {
+		const char *name;
+		struct wire_bytes *text;
+	} texts[] = {{"release", &out->release}, {"layer", &out->layer}, {"trace", &out->trace},
+		{"client", &out->client}};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		if (wire_bytes_are(name, texts[i].name)) {
+			return texts[i].text;
+		}
+	}
+	return NULL;
+}
+
+/* Samples have as many users as items. */
+static bool are_keys(struct wire_bytes name, const struct rpc_subject *out)
+{
+	return wire_bytes_are(name, "keys") || wire_bytes_are(name, "users") ||
+	       (wire_bytes_are(name, "items") && out->keys_if_u64 == 0);
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): `depth` bounds it */
 static void read_pairs(struct cursor *cursor, struct rpc_subject *out, uint32_t *heads_max,
 	int depth)
@@ -327,20 +350,12 @@ static void read_pairs(struct cursor *cursor, struct rpc_subject *out, uint32_t 
 	for (uint64_t i = 0; i < pairs && cursor->ok; i++) {
 		const struct wire_bytes name = take_text(cursor);
 		cursor->at += name.len;
-		struct wire_bytes *text = wire_bytes_are(name, "release")  ? &out->release
-					  : wire_bytes_are(name, "layer")  ? &out->layer
-					  : wire_bytes_are(name, "trace")  ? &out->trace
-					  : wire_bytes_are(name, "client") ? &out->client
-									   : NULL;
-		if (!cursor->ok) {
-			return;
-		}
+		struct wire_bytes *text = text_of(name, out);
 		if (text != NULL) {
 			pass_text(cursor, text, heads_max);
 		} else if (wire_bytes_are(name, "table") || wire_bytes_are(name, "in")) {
 			add_table(cursor, out, heads_max);
-		} else if (wire_bytes_are(name, "keys") || wire_bytes_are(name, "users") ||
-			   (wire_bytes_are(name, "items") && out->keys_if_u64 == 0)) {
+		} else if (are_keys(name, out)) {
 			pass_keys(cursor, out, heads_max);
 		} else if (wire_bytes_are(name, "from") || wire_bytes_are(name, "parts")) {
 			pass_nested(cursor, out, heads_max, depth);

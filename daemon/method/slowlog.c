@@ -1,6 +1,7 @@
 /* slowlog.c - the requests that took long. */
 #include "daemon/method/methods.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,7 @@ enum status slowlog_run(struct call *call)
 		return params.status;
 	}
 	struct slow_log *log = call->service->slow_log;
+	assert(n > 0);
 	struct slow_entry *entries = calloc(n, sizeof *entries);
 	if (entries == NULL) {
 		return error_set(&call->error, STATUS_NO_MEMORY,
