@@ -26,7 +26,8 @@ const char *const hello_names[] = {"client", NULL};
 static void write_features(struct wire_writer *out)
 {
 	static const char *const features[] = {"any_time", "default_row", "from.missing",
-		"positions.forget", "scan.shard", "tensor.put.tensors", "timeout_ms", "trace", "whoami"};
+		"positions.forget", "scan.shard", "tensor.put.tensors", "timeout_ms", "trace",
+		"whoami"};
 	const size_t count = sizeof features / sizeof features[0];
 	wire_write_str(out, "features");
 	wire_write_array(out, count);
