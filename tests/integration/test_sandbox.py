@@ -160,7 +160,8 @@ class UnderTheUnit(harness.Case):
         self.session(daemon)
         address = http_case.address_of(daemon)
         for path in ('/', '/api/state', '/readyz', '/healthz'):
-            self.assertEqual(http_case.ask(address, path)[0], 200, path)
+            # A daemon that was stopped for seconds is not ready before its loops have turned again.
+            wait_for(lambda: http_case.ask(address, path)[0] == 200, path)
         found = http_case.samples_of(http_case.ask(address, '/metrics')[2])
         for name in ('process_open_fds', 'process_resident_memory_bytes', 'repstore_data_free_bytes'):
             self.assertGreater(found[name][''], 0)
