@@ -3,6 +3,8 @@
 import os
 import subprocess
 
+import harness
+
 CONFIG = """
 [ca]
 default_ca = here
@@ -17,6 +19,12 @@ unique_subject = no
 [any]
 commonName = supplied
 """
+
+
+def is_built():
+    """Whether the daemon speaks TLS: it may be built without OpenSSL."""
+    return 'tls yes' in subprocess.run([harness.program('repstored'), '--version'], stdout=subprocess.PIPE, text=True,
+                                       check=True).stdout
 
 
 def openssl(*args, **options):

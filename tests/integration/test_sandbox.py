@@ -3,10 +3,12 @@
 import ctypes
 import os
 import re
+import ssl
 import time
 
 import numpy as np
 
+import certificates
 import harness
 import http_case
 import sandbox
@@ -165,6 +167,20 @@ class UnderTheUnit(harness.Case):
         found = http_case.samples_of(http_case.ask(address, '/metrics')[2])
         for name in ('process_open_fds', 'process_resident_memory_bytes', 'repstore_data_free_bytes'):
             self.assertGreater(found[name][''], 0)
+
+    def test_tls_works_under_the_filter(self):
+        if not certificates.is_built():
+            self.skipTest('built without OpenSSL')
+        authority = certificates.Authority(self.scratch)
+        mine, peer = authority.issue('daemon', 'IP:127.0.0.1'), authority.issue('peer')
+        for path in (*mine, authority.path):
+            os.chmod(path, 0o644)       # the unit's user reads them
+        daemon = self.start_under('--tls-certificate', mine[0], '--tls-key', mine[1], '--tls-authority', authority.path,
+                                  unlisted=sandbox.KILL, listen=('tls:127.0.0.1:0',))
+        context = ssl.create_default_context(cafile=authority.path)
+        context.load_cert_chain(*peer)
+        with harness.Client(daemon.listening('tls'), tls=context) as client:
+            self.assertEqual(client.call('ping'), {})
 
     def test_without_a_network(self):
         settings = sandbox.read_unit('unix-only')

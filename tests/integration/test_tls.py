@@ -13,9 +13,11 @@ import socket
 import ssl
 import tempfile
 import time
+import unittest
 
 import numpy as np
 
+import certificates
 import harness
 import http_case
 from certificates import Authority
@@ -79,6 +81,8 @@ class Slow:
 class TlsCase(harness.Case):
     @classmethod
     def setUpClass(cls):
+        if not certificates.is_built():
+            raise unittest.SkipTest('built without OpenSSL')
         cls.made = tempfile.mkdtemp(prefix='repstore-')
         cls.addClassCleanup(shutil.rmtree, cls.made, ignore_errors=True)
         cls.authority = Authority(cls.made)
