@@ -6,6 +6,7 @@
 #include "daemon/http/sources.h"
 #include "daemon/method/call/method.h"
 #include "daemon/method/call/service.h"
+#include "daemon/method/call/slow_log.h"
 #include "daemon/net/net_figures.h"
 #include "daemon/store/figures.h"
 #include "daemon/store/live_figures.h"
@@ -71,6 +72,21 @@ static void write_queues(struct text *text, const struct stats_sources *net)
 	}
 }
 
+/* How many there were and how long they took; which they were, the slow log says. */
+static void write_slow(struct text *text, struct slow_log *log)
+{
+	enum { US_PER_S = 1000 * 1000 };
+	uint64_t count;
+	uint64_t sum_us;
+	slow_log_figures(log, &count, &sum_us);
+	metric_head(text, "slow_requests_total", "counter",
+		"Requests that took longer than slow_threshold.");
+	metric_uint(text, "slow_requests_total", NULL, count);
+	metric_head(text, "slow_requests_seconds_total", "counter",
+		"How long these requests took, all together.");
+	metric_double(text, "slow_requests_seconds_total", NULL, (double)sum_us / US_PER_S);
+}
+
 /* How the calls of one method have ended: counts of those that did what was asked, and of the others. */
 static void write_result(struct text *text, const struct stats_sources *net, const char *name,
 	const char *method, const char *help)
@@ -95,6 +111,7 @@ void metrics_of_methods(struct text *text, const struct stats_sources *net,
 	struct service_figures figures;
 	service_figures(service, &figures);
 	write_requests(text, net);
+	write_slow(text, service->slow_log);
 	write_queues(text, net);
 	metric_head(text, "fetch_keys", "histogram", "Keys of a fetch.");
 	metric_histogram(text, "fetch_keys", NULL, &figures.fetch_keys, 1, 1);

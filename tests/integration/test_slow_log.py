@@ -3,10 +3,12 @@
 import os
 import re
 import time
+import unittest
 
 import numpy as np
 
 import harness
+import http_case
 
 DIM, COUNT = 64, 60000
 TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
@@ -76,6 +78,22 @@ class SlowLog(harness.Case):
         for wrong in (0, 257):
             with self.fails('BAD_REQUEST', 'n: %d' % wrong, '1..256'):
                 self.client.call('slowlog', n=wrong)
+
+    @unittest.skipUnless(http_case.is_built(), 'built without a port for HTTP')
+    def test_metrics_have_the_count_and_the_time_alone(self):
+        daemon = self.start_daemon('--slow-threshold', '1ms', '--http', 'unix:' + self.path('http'), name='watched')
+        with daemon.client() as client:
+            for i in range(20):
+                client.call('release.create', release='r%d' % i, trace=TRACE)      # a transaction of the catalog each
+        text = http_case.ask(http_case.address_of(daemon), '/metrics')[2]
+        samples = http_case.samples_of(text)
+        with daemon.client() as client:
+            after = client.call('slowlog')
+        self.assertGreater(after['count'], 0)
+        self.assertLessEqual(samples['repstore_slow_requests_total'][''], after['count'])
+        self.assertLessEqual(samples['repstore_slow_requests_seconds_total'][''], after['us'] / 1e6)
+        self.assertEqual(samples['repstore_slow_requests_total'][''] > 0, samples['repstore_slow_requests_seconds_total'][''] > 0)
+        self.assertNotIn(TRACE, text)
 
     def test_no_key_and_no_row_is_kept(self):
         secret = 0x5ec2e7
