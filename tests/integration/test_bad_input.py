@@ -268,10 +268,10 @@ class BadInput(harness.Case):
             'dim': 4, 'cursor': 0, 'limit': 1, 'client': 'c', 'model': 'm', 'checkpoint': 'c',
             'dtype': 'f32', 'views': 1, 'key': 'u64', 'ttl_ms': 0, 'tags': False, 'layer': 'm',
             'users': [1], 'items': [2], 'times': bytes(8), 'source': 's', 'position': 0, 'tensor': 'w', 'shape': [4], 'data': ROW,
-            'in': 't', 'from': {'table': 't', 'keys': [1]},
+            'in': 't', 'from': {'table': 't', 'keys': [1]}, 'as': 'user:1', 'method': 'fetch', 'dir': 'd',
         }
         strings = {'release', 'table', 'load', 'client', 'model', 'checkpoint', 'dtype', 'entity', 'kind',
-                   'key', 'layer', 'source', 'read', 'tensor', 'in', 'metric'}
+                   'key', 'layer', 'source', 'read', 'tensor', 'in', 'metric', 'as', 'method', 'dir', 'trace'}
         key_lists = ('keys', 'users', 'items', 'allow', 'deny')
         numbers = {'chunk', 'chunks', 'dim', 'views', 'ttl_ms', 'cursor', 'limit', 'half_life_ms', 'position', 'k',
                    'min_score', 'tags_any', 'tags_all', 'tags_none', 'timeout_ms'}
@@ -283,7 +283,7 @@ class BadInput(harness.Case):
                                                        'weights', 'tags') else ['text', b'bytes']
                 wrong += [] if name in numbers else [7]
                 wrong += [] if name in key_lists + ('parts', 'shape', 'with') else [[]]
-                wrong += [] if name in ('tags', 'allow_nonfinite', 'any_time', 'first', 'if_newer', 'raw') else [True]
+                wrong += [] if name in ('tags', 'allow_nonfinite', 'any_time', 'first', 'if_newer', 'raw', 'copy', 'reset') else [True]
                 if method in ('load', 'put') and name == 'tags':
                     wrong.append(True)
                 if method == 'load.end' and name == 'rows':
@@ -305,7 +305,7 @@ class BadInput(harness.Case):
                             other: given for other, given in params.items() if other != 'parts'}
                     params[name] = value
                     with self.assertRaises(Failed, msg='%s %s=%r' % (method, name, value)) as caught:
-                        self.client.call(method, **params)
+                        self.client.wait(self.client.send(method, params))
                     self.assertEqual(caught.exception.code, 'BAD_REQUEST',
                                      '%s %s=%r: %s' % (method, name, value, caught.exception))
                     self.assertIn(name, caught.exception.text)

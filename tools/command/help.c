@@ -21,7 +21,8 @@ static void print_all(const struct command *const *commands)
 	      "The daemon is found by -s ADDRESS, then $REPSTORE, then\n"
 	      "/run/repstore/repstore.sock. An address is unix:PATH, tls:HOST:PORT, tcp:HOST:PORT\n"
 	      "or a path. tls: needs --tls-authority, --tls-certificate and --tls-key FILE, or\n"
-	      "$REPSTORE_TLS_AUTHORITY, _CERTIFICATE and _KEY.\n"
+	      "$REPSTORE_TLS_AUTHORITY, _CERTIFICATE and _KEY; --tls-server-name NAME\n"
+	      "where the daemon's certificate names another host than the address.\n"
 	      "--json answers with one JSON document a line, --timeout (30s) bounds each request.\n"
 	      "Exit status: 0 done, 1 the daemon or the input said no, 2 wrong usage.\n"
 	      "`repstore help COMMAND` says more.\n",
