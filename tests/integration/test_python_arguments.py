@@ -22,7 +22,7 @@ WRONG: tuple[Any, ...] = (
     {'x': {'y': 5}}, {'x', 'y'}, np.zeros(0), np.ones((1, 1)), np.array(['x', 'y']), np.array(5), np.array([1, None], object),
     np.float32(1.5), np.int64(-3), range(3))
 # What stands in a text for an argument: that of a thing that is not there says what it is.
-ALSO = {'user': ('t',), 'parts': ('table', 'keys'), 'in_': ('table', "'in'"), 'from_': ('table', 'from', 'key'), 'through': ('layer', 'tensor'),
+ALSO = {'user': ('t',), 'copy': ('backup_folder',), 'parts': ('table', 'keys'), 'in_': ('table', "'in'"), 'from_': ('table', 'from', 'key'), 'through': ('layer', 'tensor'),
         'name': ('table', 'tensor', 'load'), 'key': ('key_type',), 'release': ('live',), 'with_': ('table', 'with'),
         'vectors': ('from', 'release', 'table'), 'value': ('tensor', 'shape'), 'k': ('items',), 'address': ('unix', 'tcp'),
         'others': ('unix', 'tcp'), 'users': ('keys', 'key', 'rows'), 'items': ('keys', 'key'), 'source': ('position',),
@@ -62,7 +62,7 @@ class Arguments(PythonCase):
                 'scan': dict(table='t'), 'new_release': dict(release=name), 'release': dict(release='r'), 'tables': {},
                 'table': dict(table='t'), 'default_row': dict(table='t'), 'put_tensor': dict(name='a', value=row), 'tensor': dict(name='a'), 'tensors': {},
                 'delete_tensor': dict(name='a'), 'layers': {}, 'choose_layer': dict(layer='l'), 'positions': {},
-                'forget_positions': dict(source='s'), 'call': dict(method='ping')}
+                'forget_positions': dict(source='s'), 'call': dict(method='ping'), 'backup': dict(folder=name)}
 
     def refuse(self, what: str, name: str, wrong: Any, call: Callable[[], Any]) -> None:
         self.count += 1

@@ -1013,7 +1013,8 @@ class Client:
             sequence (of the last write that is in it), files, bytes, and of these those written, linked and kept; elapsed_ms.
         """
         out = ffi.new('struct rep_backup_made *')
-        self._call(lib.rep_backup, folder.encode(), copy, out)
+        given = Given()
+        self._call(lib.rep_backup, given.text('folder', folder), flag('copy', copy), out)
         return record_from(out[0])
 
     # ---- tensors ----
