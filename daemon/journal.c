@@ -50,8 +50,24 @@ static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct journal_line kept[JOURNAL_KEPT]; /* a ring, guarded by kept_lock; the next, too */
 static unsigned kept_count;
 
+/* Does the line say who somebody is? The kept lines are shown to whoever may see the status page. */
+static bool is_of_peers(const char *text)
+{
+	static const char *const events[] = {"event=audit ", "event=request_slow ",
+		"event=request_failed ", "event=tls_refused "};
+	for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+		if (strncmp(text, events[i], strlen(events[i])) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void keep(enum journal_level level, const char *text)
 {
+	if (is_of_peers(text)) {
+		return;
+	}
 	struct timespec now;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	pthread_mutex_lock(&kept_lock);

@@ -76,12 +76,21 @@ static void put_in_force(struct reload *reload)
 
 static void begin(struct reload *reload);
 
+static void refuse(struct reload *reload)
+{
+	struct config_figures *figures = &reload->parts.service->config;
+	journal_event(JOURNAL_ERROR,
+		"event=config_refused error=\"%s\" reason=\"nothing has changed\"",
+		reload->err.text);
+	figures->failed++;
+	figures->is_good = false;
+}
+
 static void on_read(uv_work_t *work, int status)
 {
 	struct reload *reload = work->data;
-	struct config_figures *figures = &reload->parts.service->config;
 	reload->running = false;
-	if (reload->stopped || status != 0) {
+	if (reload->stopped || status != 0) { /* it is cancelled by a stop alone */
 		tls_context_close(reload->tls);
 		reload->tls = NULL;
 		return;
@@ -89,11 +98,7 @@ static void on_read(uv_work_t *work, int status)
 	if (reload->status == STATUS_OK) {
 		put_in_force(reload);
 	} else {
-		journal_event(JOURNAL_ERROR,
-			"event=config_refused error=\"%s\" reason=\"nothing has changed\"",
-			reload->err.text);
-		figures->failed++;
-		figures->is_good = false;
+		refuse(reload);
 	}
 	if (reload->again) {
 		reload->again = false;
@@ -104,8 +109,13 @@ static void on_read(uv_work_t *work, int status)
 static void begin(struct reload *reload)
 {
 	reload->work.data = reload;
-	reload->running =
-		uv_queue_work(reload->hangup.loop, &reload->work, read_in_pool, on_read) == 0;
+	const int failed = uv_queue_work(reload->hangup.loop, &reload->work, read_in_pool, on_read);
+	reload->running = failed == 0;
+	if (failed != 0) {
+		error_set(&reload->err, STATUS_NO_MEMORY, "no thread to read them: %s",
+			uv_strerror(failed));
+		refuse(reload);
+	}
 }
 
 static void on_hangup(uv_signal_t *signal, int number)

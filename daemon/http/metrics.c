@@ -215,6 +215,7 @@ static void write_backpressure(struct text *text, const struct stats_sources *ne
 	metric_uint(text, "backpressure_total", LABELS("reason", "write_wait"),
 		figures.writes_held + store->write.room_waits);
 	metric_uint(text, "backpressure_total", LABELS("reason", "busy"), figures.lanes_full);
+	metric_uint(text, "backpressure_total", LABELS("reason", "queue_time"), figures.queue_late);
 }
 
 static const char *instruction_set(void)

@@ -142,7 +142,11 @@ static void write_process(struct text *text, const struct http_sources *sources)
 	struct net_figures net;
 	store_figures(sources->service->store, &store);
 	net_figures(sources->net, &net);
-	put_uint(text, "connections", net.open[TRANSPORT_UNIX] + net.open[TRANSPORT_TCP]);
+	uint64_t open = 0;
+	for (unsigned i = 0; i < TRANSPORT_COUNT; i++) {
+		open += net.open[i];
+	}
+	put_uint(text, "connections", open);
 	name_it(text, "write");
 	text_add(text, "{");
 	put_uint(text, "sequence", store.write.sequence);

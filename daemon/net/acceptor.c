@@ -52,6 +52,7 @@ static enum status give_to_handshakes(struct acceptor *acceptor, int fd, const c
 		close(fd);
 		return STATUS_BUSY;
 	}
+	*limit = "handshakes";
 	return handshakes_add(acceptor->handshakes, fd);
 }
 

@@ -16,9 +16,11 @@ static unsigned connections_of(const struct loop *loop)
  * that user may have them all. */
 static bool is_full(const struct net_limits *limits, bool is_own, unsigned connected)
 {
-	const unsigned half = limits->max_connections / 2;
-	const unsigned kept = limits->kept_connections < half ? limits->kept_connections : half;
-	return connected >= limits->max_connections - (is_own ? 0 : kept);
+	/* Each is read once: a reload may change it meanwhile. */
+	const unsigned most = limits->max_connections;
+	const unsigned wanted = limits->kept_connections;
+	const unsigned kept = wanted < most / 2 ? wanted : most / 2;
+	return connected >= most - (is_own ? 0 : kept);
 }
 
 /* Which limit keeps the peer out, when so many are connected; NULL: none. */

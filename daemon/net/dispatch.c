@@ -278,6 +278,7 @@ static enum status answer_late(struct session *session, const struct question *q
 	error_set(&err, STATUS_BUSY,
 		"the requests of others have taken %u ms (queue_time); this one was not begun",
 		session->loop->net->limits.queue_ms);
+	atomic_fetch_add_explicit(&session->loop->net->queue_late, 1, memory_order_relaxed);
 	loop_count_call(session->loop, question->method, STATUS_BUSY);
 	reply_error(session, &question->head, &err);
 	read_buffer_done(&session->in);

@@ -363,17 +363,20 @@ static void ring(const struct handshaker *handshaker)
 
 enum status handshakes_add(struct handshakes *handshakes, int fd)
 {
-	struct handshake *handshake = calloc(1, sizeof *handshake);
-	if (handshake == NULL) {
-		close(fd);
-		return STATUS_NO_MEMORY;
-	}
 	struct handshaker *best = &handshakes->of_threads[0];
 	for (unsigned i = 1; i < handshakes->count; i++) {
 		struct handshaker *each = &handshakes->of_threads[i];
 		if (atomic_load(&each->under_way) < atomic_load(&best->under_way)) {
 			best = each;
 		}
+	}
+	/* The thread itself makes room by closing the oldest, but it may be busy for longer than it takes peers
+	 * to come: what they hold then is bounded here. */
+	const bool is_full = atomic_load(&best->under_way) >= 2 * handshakes->open_max;
+	struct handshake *handshake = is_full ? NULL : calloc(1, sizeof *handshake);
+	if (handshake == NULL) {
+		close(fd);
+		return is_full ? STATUS_BUSY : STATUS_NO_MEMORY;
 	}
 	handshake->fd = fd;
 	link_init(&handshake->all);

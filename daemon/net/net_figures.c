@@ -51,6 +51,7 @@ void net_figures(const struct stats_sources *from, struct net_figures *out)
 		.replies_limit = net->replies.limit,
 		.waiting = budget_waiting(&net->requests),
 		.replies_full = counter_read(&net->replies_full),
+		.queue_late = counter_read(&net->queue_late),
 		.lanes_full = counter_read(&net->lanes_full),
 	};
 	for (unsigned i = 0; i < from->loop_count; i++) {

@@ -63,6 +63,7 @@ struct net_figures {
 	uint64_t waiting;      /* connections that wait for memory of requests, now */
 	uint64_t read_stopped; /* how often a connection was not read for a while */
 	uint64_t replies_full; /* requests that were BUSY, since replies fill their memory */
+	uint64_t queue_late;   /* reads that were BUSY, since they had waited for queue_time */
 	uint64_t lanes_full;   /* requests that were BUSY, since too many waited */
 	uint64_t writes_held;  /* writes that waited for those of other users */
 };

@@ -107,6 +107,7 @@ void request_expire(struct request *request)
 {
 	struct error err;
 	if (is_queue_shorter(request)) {
+		atomic_fetch_add_explicit(&request->net->queue_late, 1, memory_order_relaxed);
 		error_set(&err, STATUS_BUSY,
 			"the request has waited for %" PRIu64
 			" ms (queue_time) behind others, and was not begun",

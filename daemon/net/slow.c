@@ -15,7 +15,7 @@
 #include <string.h>
 #include <uv.h>
 
-enum { NS_PER_US = 1000, NS_PER_SECOND = 1000 * 1000 * 1000, SUBJECT_BYTES = 512 };
+enum { NS_PER_US = 1000, NS_PER_SECOND = 1000 * 1000 * 1000, SUBJECT_BYTES = 640 };
 
 bool slow_is_fault(enum status status)
 {
@@ -76,39 +76,13 @@ static bool may_tell(struct slow_lines *lines, uint64_t *untold)
 	return true;
 }
 
-/* What both kinds of lines have: ` method=...`. */
-static void write_subject(const struct slow_entry *entry, char out[SUBJECT_BYTES])
-{
-	int len = snprintf(out, SUBJECT_BYTES, "method=%s code=%s", entry->method,
-		entry->status == STATUS_OK ? "OK" : status_name(entry->status));
-	const struct {
-		const char *name;
-		const char *value;
-	} texts[] = {{"release", entry->release}, {"layer", entry->layer},
-		{"tables", entry->tables}, {"peer", entry->peer}};
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		if (texts[i].value[0] != '\0') {
-			len += snprintf(out + len, SUBJECT_BYTES - (size_t)len, " %s=\"%s\"",
-				texts[i].name, texts[i].value);
-		}
-	}
-	if (entry->client[0] != '\0') {
-		len += snprintf(out + len, SUBJECT_BYTES - (size_t)len, " client=\"%s\"",
-			entry->client);
-	}
-	if (entry->trace[0] != '\0') {
-		(void)snprintf(out + len, SUBJECT_BYTES - (size_t)len, " trace=\"%s\"",
-			entry->trace);
-	}
-}
-
 void slow_tell(struct net *net, const struct slow_request *request)
 {
 	struct slow_entry entry;
 	char subject[SUBJECT_BYTES];
 	uint64_t untold;
 	fill(&entry, net, request);
-	write_subject(&entry, subject);
+	slow_entry_text(&entry, subject, sizeof subject);
 	if (slow_is_fault(request->status) && may_tell(&net->failed, &untold)) {
 		net_event(net, "event=request_failed %s untold=%" PRIu64, subject, untold);
 	}

@@ -7,10 +7,9 @@
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
+#include "daemon/store/system/file.h"
 #include "daemon/store/tensor/tensor.h"
 #include "daemon/store/write/writer.h"
-
-#include <sys/statvfs.h>
 
 static void write_figures(struct store *store, struct write_figures *out)
 {
@@ -110,10 +109,9 @@ void store_figures(struct store *store, struct store_figures *out)
 
 uint64_t store_free_bytes(const struct store *store)
 {
-	struct statvfs found;
-	return statvfs(store->folder, &found) == 0
-		       ? (uint64_t)found.f_bavail * (uint64_t)found.f_frsize
-		       : 0;
+	uint64_t bytes = 0;
+	(void)file_free_bytes(store->folder, &bytes);
+	return bytes;
 }
 
 const char *store_index_state(struct store *store, const struct table *table)

@@ -2,6 +2,7 @@
 #include "daemon/method/call/slow_log.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 enum { NS_PER_MS = 1000 * 1000 };
 
@@ -69,4 +70,29 @@ void slow_log_figures(struct slow_log *log, uint64_t *count, uint64_t *sum_us)
 	*count = log->count;
 	*sum_us = log->sum_us;
 	lock_release(&log->lock);
+}
+
+void slow_entry_text(const struct slow_entry *entry, char *out, size_t size)
+{
+	const struct {
+		const char *name;
+		const char *value;
+	} texts[] = {{"release", entry->release}, {"layer", entry->layer},
+		{"tables", entry->tables}, {"peer", entry->peer}, {"client", entry->client},
+		{"trace", entry->trace}};
+	const char *code = entry->status == STATUS_OK ? "OK" : status_name(entry->status);
+	const int head = snprintf(out, size, "method=%s code=%s", entry->method, code);
+	size_t len = head > 0 && (size_t)head < size ? (size_t)head : 0;
+	out[len] = '\0';
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		if (texts[i].value[0] == '\0') {
+			continue;
+		}
+		const int more = snprintf(out + len, size - len, " %s=\"%s\"", texts[i].name,
+			texts[i].value);
+		if (more > 0 && (size_t)more < size - len) {
+			len += (size_t)more;
+		}
+		out[len] = '\0';
+	}
 }

@@ -12,6 +12,7 @@
 #include "schema/limits.h"
 #include "schema/status.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -72,6 +73,10 @@ unsigned slow_log_read(struct slow_log *log, struct slow_entry *out, unsigned ca
 
 /* Shows none of those that there are any more; the counts go on. */
 void slow_log_reset(struct slow_log *log);
+
+/* Writes what the entry is about as `method=... code=... release="..."`: what is known of it. What has no room is
+ * left out whole. */
+void slow_entry_text(const struct slow_entry *entry, char *out, size_t size);
 
 void slow_log_figures(struct slow_log *log, uint64_t *count, uint64_t *sum_us);
 

@@ -318,8 +318,11 @@ enum status store_adopt(struct store *store, const struct adopt_wish *wish, cons
 {
 	const struct stop stops = store_stop_of(store, stop);
 	struct place place;
-	enum status status =
-		place_open(store, wish->dir, wish->dir_len, PLACE_IS_THERE, &place, err);
+	enum status status = reserve_check(store, RESERVE_LOAD, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	status = place_open(store, wish->dir, wish->dir_len, PLACE_IS_THERE, &place, err);
 	if (status == STATUS_OK) {
 		status = adopt(store, place.path, wish, &stops, out, err);
 		place_close(&place);

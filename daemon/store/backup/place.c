@@ -104,7 +104,11 @@ enum status place_open(const struct store *store, const char *dir, size_t len, e
 		return error_set(err, STATUS_TOO_LARGE, "dir: its path is over %d bytes",
 			PATH_MAX - 128);
 	}
-	enum status status = folder_open_other(folder, &place.folder, err);
+	/* Before its paths are found by it: those of the data folder would be, if it is that. */
+	enum status status = check_outside(store, folder, err);
+	if (status == STATUS_OK) {
+		status = folder_open_other(folder, &place.folder, err);
+	}
 	if (status == STATUS_OK && need == PLACE_MAKE) {
 		status = make(store, place.path, err);
 	}

@@ -152,8 +152,13 @@ enum status file_replace(const char *folder, const char *name, const void *data,
 enum status file_read_all(const char *path, size_t limit, uint8_t **data, size_t *len,
 	struct error *err)
 {
-	const int fd = file_open(path, O_RDONLY, 0);
+	/* Whoever may write there may have put a pipe in its place, and to open one would wait for a writer. */
+	const int fd = file_open(path, O_RDONLY | O_NONBLOCK, 0);
 	struct stat about;
+	if (fd >= 0 && fstat(fd, &about) == 0 && !S_ISREG(about.st_mode)) {
+		close(fd);
+		return error_set(err, STATUS_IO, "open '%s': it is no file", path);
+	}
 	if (fd < 0 || fstat(fd, &about) != 0) {
 		const enum status status = fail(err, "open", path);
 		if (fd >= 0) {

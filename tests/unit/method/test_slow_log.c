@@ -48,6 +48,32 @@ static void the_newest_are_kept(void **state)
 	free(log);
 }
 
+static void the_longest_names_fit_or_are_left_out(void **state)
+{
+	(void)state;
+	struct slow_entry entry = {.method = "release.rollback", .status = STATUS_BAD_REQUEST};
+	memset(entry.release, 'r', sizeof entry.release - 1);
+	memset(entry.layer, 'l', sizeof entry.layer - 1);
+	memset(entry.tables, 't', sizeof entry.tables - 1);
+	memset(entry.peer, 'p', sizeof entry.peer - 1);
+	memset(entry.client, 'c', sizeof entry.client - 1);
+	memset(entry.trace, 'x', sizeof entry.trace - 1);
+	char whole[1024];
+	slow_entry_text(&entry, whole, sizeof whole);
+	assert_non_null(strstr(whole, " trace=\"xxx"));
+	const size_t len = strlen(whole);
+	for (size_t size = 1; size <= len + 1; size++) {
+		/* Of its own size, so that the sanitizers see a byte too many. */
+		char *text = malloc(size);
+		assert_non_null(text);
+		slow_entry_text(&entry, text, size);
+		assert_true(strlen(text) < size);
+		assert_true(strlen(text) == 0 || text[strlen(text) - 1] == '"' ||
+			    strchr(text, '"') == NULL); /* no value is cut */
+		free(text);
+	}
+}
+
 static void a_threshold_of_zero_is_none(void **state)
 {
 	(void)state;
@@ -201,6 +227,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_newest_are_kept),
+		cmocka_unit_test(the_longest_names_fit_or_are_left_out),
 		cmocka_unit_test(a_threshold_of_zero_is_none),
 		cmocka_unit_test(text_of_a_peer_is_made_printable),
 		cmocka_unit_test(a_request_says_what_it_is_about),
