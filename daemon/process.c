@@ -436,6 +436,9 @@ enum status process_check(const struct settings *settings, struct error *err)
 	struct tls_context *tls = NULL;
 	bool has_tls;
 	enum status status = parse_addresses(settings, addresses, &has_tls, err);
+	if (status == STATUS_OK) {
+		status = process_http_check(settings, err);
+	}
 	if (status == STATUS_OK && has_tls) {
 		status = certificates_open(settings, &tls, err);
 		tls_context_close(tls);

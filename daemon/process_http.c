@@ -15,11 +15,37 @@ enum {
 	HTTP_LIFE_MS = 5000,
 };
 
+static enum status read_address(const struct settings *settings, struct address *out,
+	struct error *err)
+{
+	const enum status status = address_parse_anywhere(settings->http_listen, out, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (out->tls) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"http listen '%s': unix:PATH or tcp:HOST:PORT allowed",
+			settings->http_listen);
+	}
+	if (!settings->http_exposes_metrics && !address_is_local(out)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"http listen '%s': loopback alone is allowed, unless [http] expose is metrics",
+			settings->http_listen);
+	}
+	return STATUS_OK;
+}
+
+enum status process_http_check(const struct settings *settings, struct error *err)
+{
+	struct address address;
+	return strcmp(settings->http_listen, "none") == 0 ? STATUS_OK
+							  : read_address(settings, &address, err);
+}
+
 enum status process_http_listen(struct process_http *http, const struct settings *settings,
 	int passed, struct error *err)
 {
 	struct address address;
-	enum status status = STATUS_OK;
 	if (passed >= 0) {
 		return settings->http_exposes_metrics
 			       ? listener_adopt_anywhere(passed, &http->listener, err)
@@ -28,17 +54,7 @@ enum status process_http_listen(struct process_http *http, const struct settings
 	if (strcmp(settings->http_listen, "none") == 0) {
 		return STATUS_OK;
 	}
-	status = address_parse_anywhere(settings->http_listen, &address, err);
-	if (status == STATUS_OK && address.tls) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"http listen '%s': unix:PATH or tcp:HOST:PORT allowed",
-			settings->http_listen);
-	}
-	if (status == STATUS_OK && !settings->http_exposes_metrics && !address_is_local(&address)) {
-		status = error_set(err, STATUS_BAD_REQUEST,
-			"http listen '%s': loopback alone is allowed, unless [http] expose is metrics",
-			settings->http_listen);
-	}
+	const enum status status = read_address(settings, &address, err);
 	return status == STATUS_OK
 		       ? listener_open(&address, settings->http_socket_mode, &http->listener, err)
 		       : status;

@@ -17,6 +17,9 @@ struct process_http {
 	struct http *http; /* owned */
 };
 
+/* Could the address that the settings name be listened to, if they name one? Errors: BAD_REQUEST. */
+enum status process_http_check(const struct settings *settings, struct error *err);
+
 /* Opens the socket that the settings name, if they name one. passed: a socket that the service manager
  * has passed for it, which is used instead; -1: none. */
 enum status process_http_listen(struct process_http *http, const struct settings *settings,

@@ -21,6 +21,7 @@
 
 enum {
 	HTTP_CONNECTIONS_MAX = 128,
+	HTTP_CONNECTIONS_OF_ONE = 16,     /* of one machine, where others are let in */
 	HTTP_IDLE_S = 5,                  /* then a connection is closed */
 	HTTP_CONNECTION_BYTES = 16 << 10, /* of a request's line and headers */
 	HTTP_TICK_MS = 1000,              /* how often time-outs are looked at, at least */
@@ -122,7 +123,8 @@ static struct MHD_Daemon *open_daemon(struct http *http, int fd)
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)HTTP_CONNECTION_BYTES, MHD_OPTION_END);
+		(size_t)HTTP_CONNECTION_BYTES, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		http->exposes_metrics ? (unsigned)HTTP_CONNECTIONS_OF_ONE : 0u, MHD_OPTION_END);
 }
 
 enum status http_start(const struct http_options *options, struct http **out, struct error *err)

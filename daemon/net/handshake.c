@@ -69,6 +69,17 @@ static bool flush(struct handshake *handshake)
 	return true;
 }
 
+static bool watch(struct handshaker *handshaker, struct handshake *handshake, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data = {.ptr = handshake}};
+	const int how = handshake->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+	if (events == handshake->events) {
+		return true;
+	}
+	handshake->events = events;
+	return epoll_ctl(handshaker->epoll, how, handshake->fd, &event) == 0;
+}
+
 /* Tells the peer why, and leaves it time to read that: with bytes unread in the socket a close would take
  * back what was sent. */
 static void refuse(struct handshaker *handshaker, struct handshake *handshake,
@@ -77,8 +88,9 @@ static void refuse(struct handshaker *handshaker, struct handshake *handshake,
 	credentials_note_refusal(handshaker->of->options.to.net, handshake->fd, refusal,
 		handshake->tls != NULL ? tls_peer(handshake->tls) : NULL, why);
 	atomic_fetch_sub(&handshaker->under_way, 1);
+	/* Once it is shut down there is room to send for ever. */
 	if (handshake->tls == NULL || !flush(handshake) || shutdown(handshake->fd, SHUT_WR) != 0 ||
-		refusal == TLS_REFUSED_DISPLACED) {
+		refusal == TLS_REFUSED_DISPLACED || !watch(handshaker, handshake, EPOLLIN)) {
 		handshake_free(handshake);
 		return;
 	}
@@ -123,17 +135,6 @@ static void let_in(struct handshaker *handshaker, struct handshake *handshake)
 	} else {
 		atomic_fetch_add(&credentials->crowded, 1);
 	}
-}
-
-static bool watch(struct handshaker *handshaker, struct handshake *handshake, uint32_t events)
-{
-	struct epoll_event event = {.events = events, .data = {.ptr = handshake}};
-	const int how = handshake->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-	if (events == handshake->events) {
-		return true;
-	}
-	handshake->events = events;
-	return epoll_ctl(handshaker->epoll, how, handshake->fd, &event) == 0;
 }
 
 /* What still comes from a peer that was refused. */

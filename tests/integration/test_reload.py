@@ -180,6 +180,9 @@ class Reload(harness.Case):
         self.assertEqual(self.check('[log]\ndurability = never\n'),
                          (1, '', "repstored: %s:2: durability: 'never' given, sync or periodic allowed\n" % name))
         self.assertEqual(self.check('[net]\nlisten = tcp:10.0.0.1:7\n')[0], 1)
+        self.assertEqual(self.check('[http]\nlisten = tcp:127.0.0.1:7\n')[0], 0)
+        for wrong in ('tcp:10.0.0.1:7', 'tls:127.0.0.1:7', 'nothing:7'):
+            self.assertEqual(self.check('[http]\nlisten = %s\n' % wrong)[0], 1, wrong)
         self.assertEqual(self.check('', '--workers', '0')[0], 2)
         self.assertFalse(os.path.exists(self.path('data')))
 
