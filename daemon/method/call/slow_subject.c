@@ -42,7 +42,7 @@ static void write_tables(struct slow_entry *entry, const struct rpc_subject *sub
 		if (len + more >= sizeof entry->tables) {
 			break;
 		}
-		memcpy(entry->tables + len, ",", len > 0);
+		memcpy(entry->tables + len, ",", len > 0 ? 1 : 0);
 		memcpy(entry->tables + len + (len > 0), name, strlen(name) + 1);
 		len += more;
 	}
