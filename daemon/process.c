@@ -183,7 +183,16 @@ static void close_handles(struct process *process)
 	uv_close((uv_handle_t *)&process->interrupt, NULL);
 	reload_close(&process->reload);
 	uv_close((uv_handle_t *)&process->watchdog, NULL);
+	/* It still ends a stop whose last work, settings that are being read, does not come back; but it is
+	 * nothing to wait for. */
+	uv_unref((uv_handle_t *)&process->force);
+}
+
+/* What close_handles has left, once nothing runs on the loop any more. */
+static void close_last(struct process *process)
+{
 	uv_close((uv_handle_t *)&process->force, NULL);
+	uv_run(&process->uv, UV_RUN_DEFAULT);
 }
 
 static void on_stopped(void *arg)
@@ -475,12 +484,14 @@ int process_run(struct settings *settings, const struct settings_source *source)
 		journal_event(JOURNAL_ERROR, "event=start_failed error=\"%s\"", err.text);
 		close_handles(&process);
 		uv_run(&process.uv, UV_RUN_DEFAULT);
+		close_last(&process);
 		(void)finish(&process);
 		return PROCESS_FAILED;
 	}
 	watch(&process, source);
 	announce(&process);
 	uv_run(&process.uv, UV_RUN_DEFAULT);
+	close_last(&process);
 	int result = finish(&process);
 	if (result == PROCESS_DONE) {
 		journal_event(JOURNAL_INFO, "event=stopped");

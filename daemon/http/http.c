@@ -8,6 +8,7 @@
 #include "daemon/http/respond.h"
 #include "daemon/http/series.h"
 #include "daemon/method/call/method.h"
+#include "daemon/store/system/clock.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,12 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
 	HTTP_CONNECTIONS_MAX = 128,
-	HTTP_CONNECTIONS_OF_ONE = 16,     /* of one machine, where others are let in */
-	HTTP_IDLE_S = 5,                  /* then a connection is closed */
+	HTTP_CONNECTIONS_OF_ONE = 16, /* of one machine, where others are let in */
+	HTTP_IDLE_S = 5,              /* then a connection is closed */
+	HTTP_WHOLE_MS = 15000, /* as long as a connection may take in all: it has one request */
 	HTTP_CONNECTION_BYTES = 16 << 10, /* of a request's line and headers */
 	HTTP_TICK_MS = 1000,              /* how often time-outs are looked at, at least */
 };
@@ -32,6 +35,10 @@ struct http {
 	const struct http_sources *sources; /* borrowed */
 	bool is_tcp;
 	bool exposes_metrics;
+	struct {
+		int fd;
+		uint64_t since_ms;    /* monotonic clock; 0: the place is free */
+	} open[HTTP_CONNECTIONS_MAX]; /* for the thread of the port */
 	struct series series;
 	int stop_fd; /* readable once the thread is to end; -1: there is none */
 	pthread_t thread;
@@ -96,6 +103,19 @@ static int wait_ms(struct MHD_Daemon *daemon)
 									    : HTTP_TICK_MS;
 }
 
+/* Ends those that take too long: a peer that sends a byte now and then is never silent. The library notices, and
+ * closes them. */
+static void end_slow(struct http *http)
+{
+	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+	for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+		if (http->open[i].since_ms != 0 &&
+			now_ms - http->open[i].since_ms >= HTTP_WHOLE_MS) {
+			(void)shutdown(http->open[i].fd, SHUT_RDWR);
+		}
+	}
+}
+
 static void *http_main(void *arg)
 {
 	struct http *http = arg;
@@ -109,6 +129,7 @@ static void *http_main(void *arg)
 	while (polled[1].revents == 0) {
 		(void)poll(polled, 2, wait_ms(http->daemon));
 		(void)MHD_run(http->daemon);
+		end_slow(http);
 		series_sample(&http->series, http->sources);
 	}
 	method_thread_end();
@@ -117,6 +138,28 @@ static void *http_main(void *arg)
 
 /* ---- start and stop ---- */
 
+static void on_connection(void *arg, struct MHD_Connection *connection, void **place,
+	enum MHD_ConnectionNotificationCode code)
+{
+	struct http *http = arg;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (*place != NULL) {
+			*(uint64_t *)*place = 0;
+		}
+		return;
+	}
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	for (unsigned i = 0; i < HTTP_CONNECTIONS_MAX && info != NULL; i++) {
+		if (http->open[i].since_ms == 0) {
+			http->open[i].fd = info->connect_fd;
+			http->open[i].since_ms = (uint64_t)clock_monotonic_ms();
+			*place = &http->open[i].since_ms;
+			return;
+		}
+	}
+}
+
 static struct MHD_Daemon *open_daemon(struct http *http, int fd)
 {
 	return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http,
@@ -124,7 +167,8 @@ static struct MHD_Daemon *open_daemon(struct http *http, int fd)
 		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)HTTP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)HTTP_CONNECTION_BYTES, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		http->exposes_metrics ? (unsigned)HTTP_CONNECTIONS_OF_ONE : 0u, MHD_OPTION_END);
+		http->exposes_metrics ? (unsigned)HTTP_CONNECTIONS_OF_ONE : 0u,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
 }
 
 enum status http_start(const struct http_options *options, struct http **out, struct error *err)

@@ -188,7 +188,7 @@ bool address_is_local(const struct address *address)
 
 enum status address_parse(const char *text, struct address *out, struct error *err)
 {
-	struct address address;
+	struct address address = {.tls = false};
 	const enum status status = address_parse_anywhere(text, &address, err);
 	if (status != STATUS_OK) {
 		return status;

@@ -1,11 +1,18 @@
 /* admit.c - counts the connections of all loops, and chooses one. */
 #include "daemon/net/admit.h"
 
+#include "daemon/access/access.h"
 #include "daemon/net/net.h"
 #include "daemon/net/session.h"
 
 #include <assert.h>
 #include <unistd.h>
+
+enum {
+	/* Of all connections a user without a role may have one in so many, but always so many. */
+	ADMIT_STRANGER_PART = 4,
+	ADMIT_STRANGER_MIN = 64,
+};
 
 static unsigned connections_of(const struct loop *loop)
 {
@@ -31,10 +38,15 @@ static const char *find_limit(struct net *net, const struct peer_identity *peer,
 	if (is_full(limits, is_own, connected)) {
 		return "max_connections";
 	}
+	const unsigned connections = is_own ? 0 : users_connections(&net->users, peer);
+	uint64_t version;
+	if (connections >= ADMIT_STRANGER_MIN &&
+		connections >= limits->max_connections / ADMIT_STRANGER_PART &&
+		access_ask(net->access, peer, &version) == ROLE_ANYBODY) {
+		return "no_role";
+	}
 	const unsigned of_user = limits->user_connections;
-	return of_user != 0 && !is_own && users_connections(&net->users, peer) >= of_user
-		       ? "user_connections"
-		       : NULL;
+	return of_user != 0 && !is_own && connections >= of_user ? "user_connections" : NULL;
 }
 
 static unsigned count_connections(const struct admission *to)

@@ -67,8 +67,9 @@ struct net {
 	void (*on_event)(void *arg, const char *line);
 	void *on_event_arg;
 	_Atomic uint64_t replies_full; /* replies that were BUSY, since others fill their budget */
-	_Atomic uint64_t queue_late;   /* reads that were BUSY, since they had waited for queue_time */
-	_Atomic uint64_t lanes_full;   /* requests that were BUSY, since too many waited */
+	_Atomic uint64_t
+		queue_late; /* reads that were BUSY, since they had waited for queue_time */
+	_Atomic uint64_t lanes_full; /* requests that were BUSY, since too many waited */
 	struct net_rare_event half_sent;
 	struct net_rare_event unread;
 	struct net_audit audit;

@@ -254,6 +254,24 @@ class Access(harness.Case):
         self.assertEqual(sum('peer=uid:%d ' % READER in line for line in told), 1)
         self.assertEqual(self.count_denied(), 101)
 
+    def test_who_has_no_role_leaves_places_to_others(self):
+        self.start(SETTINGS + '[net]\nmax_connections = 400\n')
+        held = [connect_as(self.daemon.address, STRANGER) for _ in range(110)]
+        served = 0
+        for client in held:
+            try:
+                client.call('ping')
+                served += 1
+            except (Closed, ConnectionError):
+                pass
+        self.assertEqual(served, 100)       # a quarter
+        self.assertIn('reason=no_role', self.daemon.log())
+        more = [connect_as(self.daemon.address, READER) for _ in range(150)]
+        for client in more:
+            self.assertEqual(client.call('release.list')['releases'], [])
+        for client in held + more:
+            client.close()
+
     def test_tcp_has_no_role_unless_it_is_given(self):
         for settings, has in (('', 'none'), ('[access]\nread = tcp:loopback\n', 'read'),
                               ('[access]\nadmin = tcp:loopback\n', 'read write publish admin')):

@@ -1,10 +1,12 @@
 """test_http.py - metrics and health over HTTP: what is answered, and to whom."""
 
+import contextlib
 import os
 import resource
 import shutil
 import socket
 import threading
+import time
 import unittest
 
 import numpy as np
@@ -222,6 +224,30 @@ class Door(http_case.HttpCase):
         self.assertEqual(ask(address, '/metrics', headers={'Host': 'ranker-7:9477'})[0], 200)
         self.assertEqual(ask(address, '/readyz')[0], 404)
         self.assertEqual(ask(address, '/healthz')[0], 404)
+
+    def test_clients_that_drip_hold_up_nobody_for_long(self):
+        """A byte now and then is never silence."""
+        self.start_http()
+        host, port = self.address.split(':')[1:]
+        held = [socket.create_connection((host, int(port))) for _ in range(128)]
+        done = threading.Event()
+
+        def drip():
+            while not done.wait(0.5):
+                for each in held:
+                    with contextlib.suppress(OSError):
+                        each.send(b'G')
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            begin = time.monotonic()
+            self.assertEqual(ask(self.address, '/healthz')[0], 200)
+            self.assertGreater(time.monotonic() - begin, 5)     # else they held up nobody
+        finally:
+            done.set()
+            thread.join()
+            for each in held:
+                each.close()
 
     def test_clients_that_stall_hold_up_nobody_for_long(self):
         """As many as may be connected, and more: the others wait until these are closed."""

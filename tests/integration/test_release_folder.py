@@ -169,6 +169,16 @@ class ReleaseFolder(harness.Case):
         self.assertEqual(self.second.files(), before)
         self.other.call('release.adopt', dir='m')
 
+    def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(self):
+        for name in ('current', 'manifest'):
+            self.client.call('release.export', release='live', dir='p-' + name)
+            path = os.path.join(self.folder, 'p-' + name, name)
+            os.unlink(path)
+            os.mkfifo(path)
+            with self.fails('IO', 'no file'):
+                self.other.call('release.adopt', dir='p-' + name, release='x')
+        self.client.call('release.export', release='live', dir='after')     # the lane goes on
+
     def test_a_file_that_changes_meanwhile(self):
         """Somebody writes to a file while it is adopted: what is taken is what was exported, or nothing is."""
         expected = self.everything(self.client, 'r')
@@ -221,7 +231,7 @@ class ReleaseFolder(harness.Case):
         self.assertFalse([name for name in self.second.files() if name.startswith('releases')])
         self.second.stop()
         disk = self.make_disk(16 << 20)
-        self.second.args = ['--backup-folder', self.folder]
+        self.second.args = ['--backup-folder', self.folder, '--disk-reserve', '0']
         self.second.data = os.path.join(disk, 'data')
         self.second.start()
         with self.second.client() as client:

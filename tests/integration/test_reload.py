@@ -174,6 +174,29 @@ class Reload(harness.Case):
                               stderr=subprocess.PIPE, timeout=harness.CALL_SECONDS, check=False)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
+    def test_a_stop_does_not_wait_for_settings_that_do_not_come(self):
+        self.start('[net]\nstop_grace = 1s\n')
+        os.unlink(self.path('conf'))
+        os.mkfifo(self.path('conf'))    # whoever opens it waits for somebody who writes
+        self.daemon.process.send_signal(signal.SIGHUP)
+        tasks = '/proc/%d/task' % self.daemon.process.pid
+        limit = time.monotonic() + harness.CALL_SECONDS
+        while not any('wait_for_partner' in self.waits_in(os.path.join(tasks, task)) for task in os.listdir(tasks)):
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.01)
+        self.daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.daemon.wait(30), 0)
+        self.daemon.process = None
+        self.assertIn('reason=work_left_unfinished', self.daemon.log())
+
+    def waits_in(self, task):
+        """The function of the kernel in which a thread waits."""
+        try:
+            with open(os.path.join(task, 'wchan')) as file:
+                return file.read()
+        except OSError:
+            return ''
+
     def test_settings_are_looked_at(self):
         name = self.path('conf')
         self.assertEqual(self.check('[access]\nread = user:daemon\n'), (0, 'the settings are fine: %s\n' % name, ''))

@@ -54,8 +54,14 @@ static enum status read_current(const char *folder, const struct manifest *manif
 	return status;
 }
 
+/* As a model or a checkpoint that release.create takes. */
 static bool is_text(const char *text)
 {
+	for (const char *at = text; *at != '\0'; at++) {
+		if ((uint8_t)*at < ' ' || *at == 0x7f) {
+			return false;
+		}
+	}
 	return utf8_valid_bytes((const uint8_t *)text, strlen(text)) == strlen(text);
 }
 

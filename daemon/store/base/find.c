@@ -118,6 +118,7 @@ static enum status find_segments(const struct find *find, uint32_t count, struct
 	const uint64_t *hashes = find->hashes;
 	for (uint32_t i = 0; i < count; i++) {
 		rows[i] = (struct found_row){0};
+		probes[i] = (struct probe){0};
 		if (find->known != NULL && find->known[i] != NULL) {
 			continue;
 		}

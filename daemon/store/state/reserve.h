@@ -22,7 +22,7 @@ struct reserve {
 };
 
 enum reserve_use {
-	RESERVE_LOAD,  /* loads, seals, adopted releases, tensors: while the whole reserve is free */
+	RESERVE_LOAD, /* loads, seals, adopted releases, tensors: while the whole reserve is free */
 	RESERVE_WRITE, /* puts, deletes, samples: while half of it is */
 };
 
