@@ -167,6 +167,8 @@ static bool has_scheme(const char *text)
 
 enum status address_parse_anywhere(const char *text, struct address *out, struct error *err)
 {
+	*out = (struct address){.tls = false};
+	out->socket.any.sa_family = AF_UNSPEC;
 	if (strncmp(text, "unix:", 5) == 0) {
 		return parse_unix(text, text + 5, out, err);
 	}
@@ -188,7 +190,7 @@ bool address_is_local(const struct address *address)
 
 enum status address_parse(const char *text, struct address *out, struct error *err)
 {
-	struct address address = {.tls = false};
+	struct address address;
 	const enum status status = address_parse_anywhere(text, &address, err);
 	if (status != STATUS_OK) {
 		return status;
