@@ -167,8 +167,6 @@ static bool has_scheme(const char *text)
 
 enum status address_parse_anywhere(const char *text, struct address *out, struct error *err)
 {
-	*out = (struct address){.tls = false};
-	out->socket.any.sa_family = AF_UNSPEC;
 	if (strncmp(text, "unix:", 5) == 0) {
 		return parse_unix(text, text + 5, out, err);
 	}
@@ -183,6 +181,13 @@ enum status address_parse_anywhere(const char *text, struct address *out, struct
 	return parse_unix(text, text, out, err);
 }
 
+/* What an address is until it was read: of no family. */
+static void begin(struct address *out)
+{
+	*out = (struct address){.tls = false};
+	out->socket.any.sa_family = AF_UNSPEC;
+}
+
 bool address_is_local(const struct address *address)
 {
 	return address->socket.any.sa_family == AF_UNIX || is_loopback(address);
@@ -191,6 +196,7 @@ bool address_is_local(const struct address *address)
 enum status address_parse(const char *text, struct address *out, struct error *err)
 {
 	struct address address;
+	begin(&address);
 	const enum status status = address_parse_anywhere(text, &address, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -228,6 +234,7 @@ enum status address_of_socket_anywhere(int fd, bool tls, struct address *out, st
 enum status address_of_socket(int fd, struct address *out, struct error *err)
 {
 	struct address address;
+	begin(&address);
 	const enum status status = address_of_socket_anywhere(fd, false, &address, err);
 	if (status != STATUS_OK) {
 		return status;
