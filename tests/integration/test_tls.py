@@ -205,7 +205,8 @@ class Served(TlsCase):
                     self.assertLess(time.monotonic(), limit)
                 for _ in range(50):
                     plain.fetch('wide', KEYS[:1].tobytes())
-                self.assertLess(self.daemon.memory_bytes() - before, 250 * MIB)
+                # All twenty would take 800 MiB; ThreadSanitizer has some bytes beside each of the daemon's.
+                self.assertLess(self.daemon.memory_bytes() - before, (700 if harness.SANITIZED else 250) * MIB)
                 for msgid in asked:
                     try:
                         part = client.wait(msgid)['parts'][0]
