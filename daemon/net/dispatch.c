@@ -199,6 +199,17 @@ static enum status send_away(struct session *session, const struct question *que
 
 /* ---- which method ---- */
 
+/* Counts the error as that of the method (NULL: none was found) and makes it the answer of the first message, which is
+ * not run. */
+static enum status answer_without_run(struct session *session, const struct method *method,
+	const struct rpc_head *head, const struct error *err)
+{
+	loop_count_call(session->loop, method, err->status);
+	reply_error(session, head, err);
+	read_buffer_done(&session->in);
+	return STATUS_OK;
+}
+
 /* Answers an envelope that has a msgid, but no method that could be called, or wrong params. */
 static enum status answer_bad_envelope(struct session *session, const struct rpc_head *head,
 	const struct read_message *message)
@@ -212,10 +223,7 @@ static enum status answer_bad_envelope(struct session *session, const struct rpc
 		error_set(&err, STATUS_BAD_REQUEST,
 			"request: [0, msgid, method, params] expected, method a str of 1..%u bytes",
 			LIMIT_METHOD_BYTES);
-		loop_count_call(session->loop, NULL, STATUS_BAD_REQUEST);
-		reply_error(session, head, &err);
-		read_buffer_done(&session->in);
-		return STATUS_OK;
+		return answer_without_run(session, NULL, head, &err);
 	}
 	enum status status = wire_open(message->data, message->len, &parsed);
 	if (status == STATUS_OK) {
@@ -227,10 +235,7 @@ static enum status answer_bad_envelope(struct session *session, const struct rpc
 	if (status == STATUS_OK) {
 		error_set(&err, STATUS_INTERNAL, "the request's head could not be read");
 	}
-	loop_count_call(session->loop, NULL, err.status);
-	reply_error(session, head, &err);
-	read_buffer_done(&session->in);
-	return STATUS_OK;
+	return answer_without_run(session, NULL, head, &err);
 }
 
 static enum status answer_unknown(struct session *session, const struct rpc_head *head)
@@ -238,10 +243,7 @@ static enum status answer_unknown(struct session *session, const struct rpc_head
 	struct error err;
 	error_set(&err, STATUS_UNSUPPORTED, "method '%.*s': there is none of that name",
 		(int)head->method.len, (const char *)head->method.data);
-	loop_count_call(session->loop, NULL, STATUS_UNSUPPORTED);
-	reply_error(session, head, &err);
-	read_buffer_done(&session->in);
-	return STATUS_OK;
+	return answer_without_run(session, NULL, head, &err);
 }
 
 /* A peer mostly asks for the method that it asked for last. */
@@ -258,9 +260,7 @@ static enum status answer_denied(struct session *session, const struct question 
 {
 	struct error err;
 	guard_deny(session, question->method, question->message, &err);
-	reply_error(session, &question->head, &err);
-	read_buffer_done(&session->in);
-	return STATUS_OK;
+	return answer_without_run(session, question->method, &question->head, &err);
 }
 
 /* Have the requests before it taken so much of this turn of the loop that a read has waited for as long as it
@@ -279,10 +279,7 @@ static enum status answer_late(struct session *session, const struct question *q
 		"the requests of others have taken %u ms (queue_time); this one was not begun",
 		session->loop->net->limits.queue_ms);
 	atomic_fetch_add_explicit(&session->loop->net->queue_late, 1, memory_order_relaxed);
-	loop_count_call(session->loop, question->method, STATUS_BUSY);
-	reply_error(session, &question->head, &err);
-	read_buffer_done(&session->in);
-	return STATUS_OK;
+	return answer_without_run(session, question->method, &question->head, &err);
 }
 
 enum status dispatch(struct session *session, const struct read_message *message)

@@ -65,7 +65,6 @@ void guard_deny(struct session *session, const struct method *method, struct wir
 	char release[REQUEST_RELEASE_BYTES] = "";
 	struct wire_bytes name;
 	assert(kind < IDENTITY_KINDS);
-	loop_count_call(loop, method, STATUS_DENIED);
 	counter_add(&loop->figures.denied[kind], 1);
 	(void)identity_text(peer, &session->peer);
 	(void)role_text(has, session->roles);
