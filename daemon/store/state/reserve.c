@@ -9,7 +9,8 @@
 
 enum { RESERVE_ASK_MS = 100 };
 
-uint64_t reserve_free(struct store *store)
+/* Free bytes of the data folder's file system, as of the last time that it was asked. */
+static uint64_t free_bytes(struct store *store)
 {
 	struct reserve *reserve = &store->reserve;
 	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
@@ -31,7 +32,7 @@ enum status reserve_check(struct store *store, enum reserve_use use, struct erro
 	if (least == 0) {
 		return STATUS_OK;
 	}
-	const uint64_t bytes = reserve_free(store);
+	const uint64_t bytes = free_bytes(store);
 	if (bytes >= least) {
 		return STATUS_OK;
 	}

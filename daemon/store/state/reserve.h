@@ -29,7 +29,4 @@ enum reserve_use {
 /* May it write? It looks at the disk at most ten times a second. Errors: DISK_FULL. */
 enum status reserve_check(struct store *store, enum reserve_use use, struct error *err);
 
-/* Free bytes of the data folder's file system, as reserve_check sees them. */
-uint64_t reserve_free(struct store *store);
-
 #endif
