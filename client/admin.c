@@ -208,6 +208,9 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 							: spec_decay_default(spec->half_life_ms),
 		.half_life_ms = spec->half_life_ms,
 		.reading = spec->reading != 0 ? (enum reading)spec->reading : READING_LAYER_NORM,
+		.state = spec->kind != REP_CR ? STATE_NONE
+			 : spec->state != 0   ? (enum state_kind)spec->state
+					      : STATE_F32X2,
 		.default_kind = (enum default_kind)spec->default_kind,
 	};
 	enum status status = RESERVED_CHECK("rep_table_spec", spec, err);
@@ -264,7 +267,7 @@ static enum status read_default(struct wire_value map, struct rep_default_row *o
 {
 	struct table_spec spec = {0};
 	struct default_row row = {0};
-	if (spec_read(map, &spec, NULL) != STATUS_OK ||
+	if (spec_read(map, SPEC_STORED, &spec, NULL) != STATUS_OK ||
 		default_row_read(map, &spec, DEFAULT_ROW_STORED, &row, NULL) != STATUS_OK) {
 		return error_set(err, STATUS_PROTOCOL, "a table is described in an unknown way");
 	}

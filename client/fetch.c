@@ -220,7 +220,7 @@ static enum status read_answer(struct wire_value part, const struct rep_part *as
 		{"scales", out->dtype == DTYPE_I8, n * sizeof(float), &out->scales},
 		{"times", asked->times != NULL, n * sizeof(int64_t), &out->times},
 		{"tags", asked->tags != NULL && has_tags, n * sizeof(uint64_t), &out->tags},
-		{"weights", asked->weights != NULL, n * sizeof(float), &out->weights},
+		{"weights", asked->weights != NULL, n * sizeof(double), &out->weights},
 		{"why", asked->why != NULL, n, &out->why},
 	};
 	for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
@@ -279,7 +279,7 @@ static void fill_part(const struct answer *answer, struct rep_part *part)
 	copy_column(part->scales, answer->scales, n * sizeof(float));
 	copy_column(part->times, answer->times, n * sizeof(int64_t));
 	copy_column(part->tags, answer->tags, n * sizeof(uint64_t));
-	copy_column(part->weights, answer->weights, n * sizeof(float));
+	copy_column(part->weights, answer->weights, n * sizeof(double));
 	copy_column(part->why, answer->why, n);
 	memcpy(part->resolved, answer->table, sizeof part->resolved);
 }

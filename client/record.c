@@ -51,8 +51,8 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 {
 	struct table_spec spec = {0};
 	struct rep_table table = {0};
-	if (spec_read(map, &spec, NULL) != STATUS_OK || !field_uint(map, "rows", &table.rows) ||
-		!field_uint(map, "bytes", &table.bytes) ||
+	if (spec_read(map, SPEC_STORED, &spec, NULL) != STATUS_OK ||
+		!field_uint(map, "rows", &table.rows) || !field_uint(map, "bytes", &table.bytes) ||
 		!field_uint(map, "segments", &table.segments) ||
 		!field_uint(map, "damaged", &table.damaged) ||
 		!read_later(map, "pending", &table.pending) ||
@@ -73,6 +73,7 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 	table.spec.decay_events = spec.decay_events;
 	table.spec.half_life_ms = spec.half_life_ms;
 	table.spec.reading = (enum rep_reading)spec.reading;
+	table.spec.state = (enum rep_state)spec.state;
 	table.spec.default_kind = (enum rep_default)spec.default_kind;
 	memcpy(out, &table, sizeof table);
 	return STATUS_OK;

@@ -66,6 +66,6 @@ void rows_write(struct request *request, const struct rep_rows *rows, size_t row
 	write_column(writer, "scales", rows->scales, count * sizeof(float));
 	write_column(writer, "times", rows->times, count * sizeof(int64_t));
 	write_column(writer, "tags", rows->tags, count * sizeof(uint64_t));
-	write_column(writer, "weights", rows->weights, count * sizeof(float));
+	write_column(writer, "weights", rows->weights, count * sizeof(double));
 	request_write_tail(request, "rows", (struct wire_bytes){rows->rows, rows_bytes});
 }

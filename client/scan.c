@@ -110,7 +110,7 @@ static enum status read_columns(struct wire_value result, const struct rep_table
 			!has_bytes(result, "scales", n * sizeof(float), &out->scales)) ||
 		(spec->tags && !has_bytes(result, "tags", n * sizeof(uint64_t), &out->tags)) ||
 		(raw && spec->kind == REP_CR &&
-			!has_bytes(result, "weights", n * sizeof(float), &out->weights))) {
+			!has_bytes(result, "weights", n * sizeof(double), &out->weights))) {
 		return error_set(err, STATUS_PROTOCOL, "scan: a column that is missing or cut");
 	}
 	return STATUS_OK;

@@ -41,6 +41,7 @@ static_assert(REP_F16 == (int)DTYPE_F16, "dtype");
 static_assert(REP_BF16 == (int)DTYPE_BF16, "dtype");
 static_assert(REP_I8 == (int)DTYPE_I8, "dtype");
 static_assert(REP_BIT == (int)DTYPE_BIT, "dtype");
+static_assert(REP_F64 == (int)DTYPE_F64, "dtype");
 static_assert(REP_KEY_U64 == (int)KEY_U64, "key type");
 static_assert(REP_KEY_BYTES == (int)KEY_BYTES, "key type");
 static_assert(REP_USER == (int)ENTITY_USER, "entity");

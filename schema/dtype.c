@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 /* Neither dtype is f32: so many elements are turned into f32 and then on, which stay in the
@@ -27,6 +28,7 @@ static const char *const names[] = {
 	[DTYPE_BF16] = "bf16",
 	[DTYPE_I8] = "i8",
 	[DTYPE_BIT] = "bit",
+	[DTYPE_F64] = "f64",
 };
 
 enum { NAMES = sizeof names / sizeof *names };
@@ -51,6 +53,8 @@ enum dtype dtype_of_name(const char *name, size_t len)
 static size_t element_bytes(enum dtype dtype)
 {
 	switch (dtype) {
+	case DTYPE_F64:
+		return 8;
 	case DTYPE_F32:
 		return 4;
 	case DTYPE_F16:
@@ -73,6 +77,11 @@ size_t dtype_row_bytes(enum dtype dtype, uint32_t dim, uint32_t views)
 	return element_bytes(dtype) * dim * views;
 }
 
+bool dtype_is_of_tables(enum dtype dtype)
+{
+	return dtype == DTYPE_BIT || (element_bytes(dtype) > 0 && dtype != DTYPE_F64);
+}
+
 bool dtype_convertible(enum dtype from, enum dtype to)
 {
 	if (from == DTYPE_BIT) {
@@ -80,6 +89,44 @@ bool dtype_convertible(enum dtype from, enum dtype to)
 	}
 	return element_bytes(from) > 0 && element_bytes(to) > 0;
 }
+
+/* ---- f64: sums that are read or given in full, which are not many ---- */
+
+static double load_f64(const uint8_t *from, size_t i)
+{
+	double value;
+	memcpy(&value, from + i * sizeof value, sizeof value);
+	return value;
+}
+
+static void f32_of_f64(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const float value = (float)load_f64(source, i);
+		memcpy(target + i * sizeof value, &value, sizeof value);
+	}
+}
+
+static void f64_of_f32(const uint8_t *restrict source, uint8_t *restrict target, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		float from;
+		memcpy(&from, source + i * sizeof from, sizeof from);
+		const double value = (double)from;
+		memcpy(target + i * sizeof value, &value, sizeof value);
+	}
+}
+
+static bool any_nonfinite_f64(const uint8_t *elements, size_t count)
+{
+	bool found = false;
+	for (size_t i = 0; i < count; i++) {
+		found |= !isfinite(load_f64(elements, i));
+	}
+	return found;
+}
+
+/* ---- rows ---- */
 
 /* Turns elements that share a scale into f32. For bit, `source` is where a view or a block
  * begins. */
@@ -101,6 +148,9 @@ static void to_f32(const struct dtype_kernels *kernels, enum dtype dtype, const 
 		break;
 	case DTYPE_BIT:
 		kernels->f32_of_bit(source, target, count);
+		break;
+	case DTYPE_F64:
+		f32_of_f64(source, target, count);
 		break;
 	case DTYPE_NONE:
 		break;
@@ -126,6 +176,9 @@ static void from_f32(const struct dtype_kernels *kernels, enum dtype dtype, cons
 		} else {
 			memset(target, 0, count);
 		}
+		break;
+	case DTYPE_F64:
+		f64_of_f32(source, target, count);
 		break;
 	case DTYPE_BIT:
 	case DTYPE_NONE:
@@ -299,6 +352,8 @@ static bool any_nonfinite(const struct dtype_kernels *kernels, enum dtype dtype,
 		return kernels->any_nonfinite_u16(elements, 0x7c00u, count) != 0;
 	case DTYPE_BF16:
 		return kernels->any_nonfinite_u16(elements, F32_INFINITY >> 16, count) != 0;
+	case DTYPE_F64:
+		return any_nonfinite_f64(elements, count);
 	case DTYPE_BIT:
 	case DTYPE_NONE:
 		break;

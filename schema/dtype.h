@@ -3,7 +3,8 @@
  * A row is views x dim elements, little-endian. f32, f16 and bf16 are stored as they are. An i8 row
  * has one f32 scale (x = code * scale; scale = max|x| / 127, and 0 for a row of zeros; it is below
  * 2^121, so that every code times it is finite). A bit row has each view in whole bytes, in the
- * order of NumPy's packbits (highest bit first).
+ * order of NumPy's packbits (highest bit first). No table has rows of f64: sums of an aggregating
+ * table are read and given in it, in full (spec.h, enum state_kind).
  *
  * Threads: any; there is no state.
  */
@@ -23,10 +24,12 @@ enum dtype {
 	DTYPE_F16 = 2,
 	DTYPE_BF16 = 3,
 	DTYPE_I8 = 4,
-	DTYPE_BIT = 5
+	DTYPE_BIT = 5,
+	DTYPE_F64 = 6
 };
 
-/* The lower-case name of the interface: "f32", "f16", "bf16", "i8", "bit"; "none" for others. */
+/* The lower-case name of the interface: "f32", "f16", "bf16", "i8", "bit", "f64"; "none" for
+ * others. */
 const char *dtype_name(enum dtype dtype);
 
 /* DTYPE_NONE when the name is not one of them. */
@@ -35,14 +38,17 @@ enum dtype dtype_of_name(const char *name, size_t len);
 /* Bytes of one row, without its scale; 0 for DTYPE_NONE. */
 size_t dtype_row_bytes(enum dtype dtype, uint32_t dim, uint32_t views);
 
-/* Whether rows of `from` may be turned into `to`. f32, f16, bf16 and i8 may be turned into each
- * other, and bit into any of them (0 and 1). Only bit may be turned into bit. */
+/* Whether a table may have rows of it. */
+bool dtype_is_of_tables(enum dtype dtype);
+
+/* Whether rows of `from` may be turned into `to`. f32, f16, bf16, i8 and f64 may be turned into
+ * each other, and bit into any of them (0 and 1). Only bit may be turned into bit. */
 bool dtype_convertible(enum dtype from, enum dtype to);
 
-/* Turns `count` dense rows of one dtype into another. It rounds to nearest, ties to even. An f32
- * too large for f16 or bf16 becomes infinity; infinity stays infinity. NaN stays NaN: it is made
- * quiet, and keeps its sign and as many upper bits of its payload as fit. An i8 element is the f32
- * code * scale. Into i8, the code is x / scale, in f32; elements that are not finite count as zero,
+/* Turns `count` dense rows of one dtype into another. It rounds to nearest, ties to even. An f64 too
+ * large for f32, and an f32 too large for f16 or bf16, become infinity; infinity stays infinity. NaN stays NaN: it is made
+ * quiet, and keeps its sign and as many upper bits of its payload as fit. f64 goes through f32. An i8
+ * element is the f32 code * scale. Into i8, the code is x / scale, in f32; elements that are not finite count as zero,
  * so check first (dtype_first_nonfinite). The bits are the same on every machine.
  *
  *   source         count rows, any alignment

@@ -21,69 +21,6 @@ static const struct number_field views_field = {"views", 1, LIMIT_VIEWS};
 static const struct number_field ttl_field = {"ttl_ms", 0, LIMIT_TTL_MS};
 static const struct number_field half_life_field = {"half_life_ms", 0, LIMIT_TTL_MS};
 
-const char *entity_name(enum entity entity)
-{
-	switch (entity) {
-	case ENTITY_USER:
-		return "user";
-	case ENTITY_ITEM:
-		return "item";
-	case ENTITY_NONE:
-		break;
-	}
-	return "none";
-}
-
-const char *kind_name(enum kind kind)
-{
-	switch (kind) {
-	case KIND_UR:
-		return "ur";
-	case KIND_IR:
-		return "ir";
-	case KIND_CR:
-		return "cr";
-	case KIND_NONE:
-		break;
-	}
-	return "none";
-}
-
-const char *reading_name(enum reading reading)
-{
-	switch (reading) {
-	case READING_SUM:
-		return "sum";
-	case READING_MEAN:
-		return "mean";
-	case READING_LAYER_NORM:
-		return "layer_norm";
-	case READING_NONE:
-		break;
-	}
-	return "none";
-}
-
-const char *index_kind_name(enum index_kind kind)
-{
-	return kind == INDEX_BALLS ? "balls" : "none";
-}
-
-const char *default_kind_name(enum default_kind kind)
-{
-	switch (kind) {
-	case DEFAULT_ZEROS:
-		return "zeros";
-	case DEFAULT_MEAN:
-		return "mean";
-	case DEFAULT_ROW:
-		return "row";
-	case DEFAULT_NONE:
-		break;
-	}
-	return "none";
-}
-
 static enum entity entity_of(struct wire_bytes name)
 {
 	if (wire_bytes_are(name, "user")) {
@@ -130,6 +67,17 @@ static enum status wrong_word(struct error *err, const char *field, struct wire_
 	char quote[ERROR_QUOTE_BYTES];
 	return error_set(err, STATUS_BAD_REQUEST, "%s: '%s' given, %s allowed", field,
 		error_quote(quote, given.data, given.len), allowed);
+}
+
+/* Reads one of some words; text->data stays NULL if it is not there. */
+static enum status read_text(struct wire_value map, const char *field, const char *allowed,
+	struct wire_bytes *text, struct error *err)
+{
+	const struct wire_value value = wire_get(map, field);
+	*text = (struct wire_bytes){0};
+	return wire_type(value) == WIRE_ABSENT || wire_str(value, text)
+		       ? STATUS_OK
+		       : wrong_type(err, field, value, allowed);
 }
 
 static enum status read_number(struct wire_value map, const struct number_field *field,
@@ -206,36 +154,55 @@ static enum status read_kind(struct wire_value map, struct table_spec *spec, str
 static enum status read_dtype(struct wire_value map, struct table_spec *spec, struct error *err)
 {
 	static const char allowed[] = "one of f32, f16, bf16, i8, bit";
-	struct wire_value value = wire_get(map, "dtype");
 	struct wire_bytes text;
 	spec->dtype = DTYPE_F32;
-	if (wire_type(value) == WIRE_ABSENT) {
-		return STATUS_OK;
-	}
-	if (!wire_str(value, &text)) {
-		return wrong_type(err, "dtype", value, allowed);
+	const enum status status = read_text(map, "dtype", allowed, &text, err);
+	if (status != STATUS_OK || text.data == NULL) {
+		return status;
 	}
 	spec->dtype = dtype_of_name((const char *)text.data, text.len);
-	return spec->dtype == DTYPE_NONE ? wrong_word(err, "dtype", text, allowed) : STATUS_OK;
+	return dtype_is_of_tables(spec->dtype) ? STATUS_OK
+					       : wrong_word(err, "dtype", text, allowed);
 }
 
 static enum status read_key(struct wire_value map, struct table_spec *spec, struct error *err)
 {
 	static const char allowed[] = "one of u64, bytes";
-	struct wire_value value = wire_get(map, "key");
 	struct wire_bytes text;
 	spec->key_type = KEY_U64;
-	if (wire_type(value) == WIRE_ABSENT) {
-		return STATUS_OK;
-	}
-	if (!wire_str(value, &text)) {
-		return wrong_type(err, "key", value, allowed);
+	const enum status status = read_text(map, "key", allowed, &text, err);
+	if (status != STATUS_OK || text.data == NULL) {
+		return status;
 	}
 	spec->key_type = key_type_of_name((const char *)text.data, text.len);
 	return spec->key_type == KEY_NONE ? wrong_word(err, "key", text, allowed) : STATUS_OK;
 }
 
-/* Reads dim and views, each within its bounds, and checks the size of a row. Needs the dtype. */
+/* Reads how sums are kept, if it is said. Needs the kind. */
+static enum status read_state(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	static const char allowed[] = "one of f32, f32x2";
+	struct wire_bytes text;
+	if (!spec_aggregates(spec)) {
+		spec->state = STATE_NONE;
+		return STATUS_OK; /* refuse_decay sees to what was given */
+	}
+	const enum status status = read_text(map, "state", allowed, &text, err);
+	if (status != STATUS_OK || text.data == NULL) {
+		return status;
+	}
+	if (wire_bytes_are(text, "f32")) {
+		spec->state = STATE_F32;
+	} else if (wire_bytes_are(text, "f32x2")) {
+		spec->state = STATE_F32X2;
+	} else {
+		return wrong_word(err, "state", text, allowed);
+	}
+	return STATUS_OK;
+}
+
+/* Reads dim and views, each within its bounds, and checks the size of a row. Needs the dtype and the
+ * state. */
 static enum status read_shape(struct wire_value map, struct table_spec *spec, struct error *err)
 {
 	uint64_t dim = 0;
@@ -249,7 +216,7 @@ static enum status read_shape(struct wire_value map, struct table_spec *spec, st
 	}
 	spec->dim = (uint32_t)dim;
 	spec->views = (uint32_t)views;
-	size_t row_bytes = spec_row_bytes(spec);
+	size_t row_bytes = spec_stored_bytes(spec);
 	if (row_bytes > LIMIT_ROW_BYTES) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"dim: %" PRIu64 " of %" PRIu64 " views given, a row of %zu bytes in %s, "
@@ -272,13 +239,10 @@ static enum status read_extras(struct wire_value map, struct table_spec *spec, s
 static enum status read_index(struct wire_value map, struct table_spec *spec, struct error *err)
 {
 	static const char allowed[] = "one of none, balls";
-	struct wire_value value = wire_get(map, "index");
 	struct wire_bytes text;
-	if (wire_type(value) == WIRE_ABSENT) {
-		return STATUS_OK;
-	}
-	if (!wire_str(value, &text)) {
-		return wrong_type(err, "index", value, allowed);
+	const enum status status = read_text(map, "index", allowed, &text, err);
+	if (status != STATUS_OK || text.data == NULL) {
+		return status;
 	}
 	if (wire_bytes_are(text, "balls")) {
 		spec->index = INDEX_BALLS;
@@ -327,14 +291,11 @@ static enum status read_decay_events(struct wire_value map, struct table_spec *s
 static enum status read_reading(struct wire_value map, struct table_spec *spec, struct error *err)
 {
 	static const char allowed[] = "one of sum, mean, layer_norm";
-	struct wire_value value = wire_get(map, "read");
 	struct wire_bytes text;
 	spec->reading = READING_LAYER_NORM;
-	if (wire_type(value) == WIRE_ABSENT) {
-		return STATUS_OK;
-	}
-	if (!wire_str(value, &text)) {
-		return wrong_type(err, "read", value, allowed);
+	const enum status status = read_text(map, "read", allowed, &text, err);
+	if (status != STATUS_OK || text.data == NULL) {
+		return status;
 	}
 	spec->reading = reading_of(text);
 	return spec->reading == READING_NONE ? wrong_word(err, "read", text, allowed) : STATUS_OK;
@@ -344,7 +305,7 @@ static enum status read_reading(struct wire_value map, struct table_spec *spec, 
 static enum status refuse_decay(struct wire_value map, const struct table_spec *spec,
 	struct error *err)
 {
-	static const char *const fields[] = {"decay_events", "half_life_ms", "read"};
+	static const char *const fields[] = {"decay_events", "half_life_ms", "read", "state"};
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
 		if (is_given(map, fields[i])) {
 			return error_set(err, STATUS_BAD_REQUEST,
@@ -387,13 +348,10 @@ static enum status read_default(struct wire_value map, struct table_spec *spec, 
 	static const char allowed[] = "one of none, zeros, mean, row";
 	static const enum default_kind all[] = {DEFAULT_NONE, DEFAULT_ZEROS, DEFAULT_MEAN,
 		DEFAULT_ROW};
-	struct wire_value value = wire_get(map, "default");
 	struct wire_bytes text;
-	if (wire_type(value) == WIRE_ABSENT) {
-		return STATUS_OK;
-	}
-	if (!wire_str(value, &text)) {
-		return wrong_type(err, "default", value, allowed);
+	const enum status status = read_text(map, "default", allowed, &text, err);
+	if (status != STATUS_OK || text.data == NULL) {
+		return status;
 	}
 	size_t i = 0;
 	while (i < sizeof all / sizeof *all && !wire_bytes_are(text, default_kind_name(all[i]))) {
@@ -419,12 +377,13 @@ static enum status read_default(struct wire_value map, struct table_spec *spec, 
 	return STATUS_OK;
 }
 
-enum status spec_read(struct wire_value map, struct table_spec *out, struct error *err)
+enum status spec_read(struct wire_value map, enum spec_origin origin, struct table_spec *out,
+	struct error *err)
 {
 	static enum status (*const steps[])(struct wire_value, struct table_spec *,
-		struct error *) = {read_name, read_entity, read_kind, read_dtype, read_shape,
-		read_key, read_extras, read_index, read_decay, read_default};
-	struct table_spec spec = {0};
+		struct error *) = {read_name, read_entity, read_kind, read_dtype, read_state,
+		read_shape, read_key, read_extras, read_index, read_decay, read_default};
+	struct table_spec spec = {.state = origin == SPEC_STORED ? STATE_F32 : STATE_F32X2};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		enum status status = steps[i](map, &spec, err);
 		if (status != STATUS_OK) {
@@ -437,13 +396,14 @@ enum status spec_read(struct wire_value map, struct table_spec *out, struct erro
 	assert(spec.key_type != KEY_NONE);
 	assert(spec_row_bytes(&spec) > 0);
 	assert(spec_aggregates(&spec) == (spec.reading != READING_NONE));
+	assert(spec_aggregates(&spec) == (spec.state != STATE_NONE));
 	*out = spec;
 	return STATUS_OK;
 }
 
 size_t spec_fields(const struct table_spec *spec)
 {
-	enum { ALL = 10, OF_DECAY = 3 };
+	enum { ALL = 10, OF_DECAY = 4 };
 	return ALL + (spec_aggregates(spec) ? OF_DECAY : 0) +
 	       (spec->default_kind != DEFAULT_NONE ? 1 : 0);
 }
@@ -477,6 +437,8 @@ void spec_write(struct wire_writer *writer, const struct table_spec *spec)
 		wire_write_uint(writer, spec->half_life_ms);
 		wire_write_str(writer, "read");
 		wire_write_str(writer, reading_name(spec->reading));
+		wire_write_str(writer, "state");
+		wire_write_str(writer, state_kind_name(spec->state));
 	}
 	if (spec->default_kind != DEFAULT_NONE) {
 		wire_write_str(writer, "default");

@@ -27,6 +27,11 @@ enum kind { KIND_NONE = 0, KIND_UR = 1, KIND_IR = 2, KIND_CR = 3 };
  * standard deviation. */
 enum reading { READING_NONE = 0, READING_SUM = 1, READING_MEAN = 2, READING_LAYER_NORM = 3 };
 
+/* How exactly an aggregated row keeps its sums. F32: S and W in f32, which is enough for some
+ * 100,000 samples that count at a time; of more, a sum in f32 stands still. F32X2: each sum in two
+ * f32, of which the high one is what is read, and W in f64; 49 bits, enough for 10^11. */
+enum state_kind { STATE_NONE = 0, STATE_F32 = 1, STATE_F32X2 = 2 };
+
 /* How searches find the best rows without going through all of them. */
 enum index_kind { INDEX_NONE = 0, INDEX_BALLS = 1 };
 
@@ -51,12 +56,14 @@ struct table_spec {
 	double decay_events; /* each sample multiplies the state by it first: (0, 1]; 1: no decay */
 	uint64_t half_life_ms; /* the state halves in this time; 0: it does not */
 	enum reading reading;
+	enum state_kind state;
 };
 
 const char *entity_name(enum entity entity);           /* "user", "item" */
 const char *kind_name(enum kind kind);                 /* "ur", "ir", "cr" */
 const char *index_kind_name(enum index_kind kind);     /* "none", "balls" */
 const char *reading_name(enum reading reading);        /* "sum", "mean", "layer_norm" */
+const char *state_kind_name(enum state_kind state);    /* "f32", "f32x2" */
 const char *default_kind_name(enum default_kind kind); /* "none", "zeros", "mean", "row" */
 
 static inline bool spec_aggregates(const struct table_spec *spec)
@@ -70,24 +77,47 @@ static inline size_t spec_elements(const struct table_spec *spec)
 	return (size_t)spec->dim * spec->views;
 }
 
-/* Bytes of one row as it is stored, without its scale: the vector in the table's dtype; in an
- * aggregating table the sum S and behind it the weight W, f32. */
+/* Bytes of the weight W behind the sums of an aggregated row. */
+static inline size_t spec_weight_bytes(const struct table_spec *spec)
+{
+	return spec->state == STATE_F32X2 ? sizeof(double) : sizeof(float);
+}
+
+/* Bytes of one row as it is stored, without its scale and its low parts: the vector in the table's
+ * dtype; in an aggregating table the sum S, or its high parts, and behind it the weight W. */
 static inline size_t spec_row_bytes(const struct table_spec *spec)
 {
 	return dtype_row_bytes(spec->dtype, spec->dim, spec->views) +
-	       (spec_aggregates(spec) ? sizeof(float) : 0);
+	       (spec_aggregates(spec) ? spec_weight_bytes(spec) : 0);
+}
+
+/* Bytes of the low parts of one row's sums, f32; 0: it has none. */
+static inline size_t spec_low_bytes(const struct table_spec *spec)
+{
+	return spec->state == STATE_F32X2 ? spec_elements(spec) * sizeof(float) : 0;
+}
+
+/* Bytes of one row with its low parts behind it, without its scale. */
+static inline size_t spec_stored_bytes(const struct table_spec *spec)
+{
+	return spec_row_bytes(spec) + spec_low_bytes(spec);
 }
 
 /* decay_events of a table for which it was not given. */
 double spec_decay_default(uint64_t half_life_ms);
+
+/* Where a spec comes from: from somebody who wants such a table, or from whoever has it. Specs that
+ * were written before there was a choice of state say none, and mean f32. */
+enum spec_origin { SPEC_WANTED, SPEC_STORED };
 
 /* Reads and checks the fields of a spec from a map. table, entity, kind and dim must be there;
  * views (1), dtype (f32), key (u64), ttl_ms (0), tags (false), index (none) and default (none) need
  * not; the row of a default is read by default_row_read. A table of
  * kind cr is called name@layer, is f32, and has decay_events (1; 0.99 without half_life_ms),
  * half_life_ms (0) and read (layer_norm); these defaults are those of the authors of LFM4Ads (arXiv
- * 2508.14948). Errors: BAD_REQUEST, naming the field, what was given and what is allowed. */
-enum status spec_read(struct wire_value map, struct table_spec *out, struct error *err);
+ * 2508.14948). Its state is f32x2 unless it says another. Errors: BAD_REQUEST, naming the field, what was given and what is allowed. */
+enum status spec_read(struct wire_value map, enum spec_origin origin, struct table_spec *out,
+	struct error *err);
 
 /* How many entries spec_write writes. */
 size_t spec_fields(const struct table_spec *spec);

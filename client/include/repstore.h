@@ -159,7 +159,8 @@ enum rep_dtype {
 	REP_F16 = 2,
 	REP_BF16 = 3,
 	REP_I8 = 4,
-	REP_BIT = 5
+	REP_BIT = 5,
+	REP_F64 = 6 /* of sums that are fetched, scanned or written in full; of no table */
 };
 enum rep_key_type { REP_KEY_U64 = 1, REP_KEY_BYTES = 2 };
 
@@ -195,7 +196,7 @@ struct rep_rows {
 	const int64_t *times; /* Unix ms; or NULL */
 	const uint64_t *tags; /* NULL: 0 */
 	/* The weights of an aggregating table's rows, which are decayed sums; NULL: 1. */
-	const float *weights;
+	const double *weights;
 	bool allow_nonfinite;
 	bool if_newer; /* writes only over an older row, or where there is none; not in a load */
 	bool any_time; /* else a time over an hour ahead of the daemon's clock is refused */
@@ -218,9 +219,11 @@ struct rep_part {
 	const char *table;
 	struct rep_keys keys;
 	enum rep_dtype dtype; /* REP_DTYPE_TABLE: as stored */
-	bool raw;             /* of an aggregating table: the sums, whatever its spec reads */
-	bool has_max_age;     /* else max_age_ms is 0 and rows of any age are found */
-	uint64_t max_age_ms;  /* older rows are not found */
+	/* Of an aggregating table: the sums, whatever its spec reads. In REP_F64 they come in full, as a
+	 * put or a load of them as REP_F64 takes them; else rounded to f32. */
+	bool raw;
+	bool has_max_age;    /* else max_age_ms is 0 and rows of any age are found */
+	uint64_t max_age_ms; /* older rows are not found */
 	/* Stored layers that the daemon sends the rows through, in f32, one after the other.
 	 * `dtype` is that of the result, f32 for REP_DTYPE_TABLE. "NAME": a linear layer, tensors
 	 * NAME.weight [out, in] and, if it exists, NAME.bias [out], as PyTorch's state_dict names
@@ -234,8 +237,8 @@ struct rep_part {
 	float *scales;     /* i8 only */
 	int64_t *times;    /* Unix ms */
 	uint64_t *tags;
-	float *weights; /* of an aggregating table */
-	uint8_t *why;   /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt, 5 defaulted */
+	double *weights; /* of an aggregating table */
+	uint8_t *why;    /* 0 found, 1 absent, 2 expired, 3 too old, 4 corrupt, 5 defaulted */
 	/* filled: the shape of the rows */
 	size_t stride; /* bytes of a row */
 	uint32_t dim;
@@ -397,9 +400,9 @@ struct rep_scan {
 	const void *rows;
 	const float *scales; /* NULL unless i8 */
 	const int64_t *times;
-	const uint64_t *tags; /* NULL unless the table has them */
-	const float *weights; /* NULL unless raw, of an aggregating table */
-	void *memory;         /* the library's */
+	const uint64_t *tags;  /* NULL unless the table has them */
+	const double *weights; /* NULL unless raw, of an aggregating table */
+	void *memory;          /* the library's */
 	/* Set before the first step: part `shard` of `shards` of the table alone, from 0. Readers that
 	 * take one each read every row once. 0 of 0: the whole table. */
 	uint32_t shard;

@@ -21,6 +21,11 @@ enum rep_kind { REP_UR = 1, REP_IR = 2, REP_CR = 3 };
  * S, S / W, or (S - mean of S) / deviation of S. */
 enum rep_reading { REP_SUM = 1, REP_MEAN = 2, REP_LAYER_NORM = 3 };
 
+/* How exactly an aggregated row keeps its sums. REP_STATE_F32: in f32, for some 100,000 samples that
+ * count at a time; sums of more stand still. REP_STATE_F32X2: in two f32 each, 49 bits, for 10^11; a
+ * row takes twice the memory and disk. A fetch reads f32 of both, and costs the same. */
+enum rep_state { REP_STATE_F32 = 1, REP_STATE_F32X2 = 2 };
+
 /* REP_INDEX_BALLS: granular balls, built in the background after a seal and after each merge. */
 enum rep_index { REP_INDEX_NONE = 0, REP_INDEX_BALLS = 1 };
 
@@ -53,8 +58,9 @@ struct rep_table_spec {
 		*default_row; /* of REP_DEFAULT_ROW, in a create: one row of `dtype`; else NULL */
 	size_t default_row_bytes; /* 64 KiB at most */
 	enum rep_default default_kind;
-	float default_scale; /* of a default_row of i8 */
-	uint64_t reserved[5];
+	float default_scale;  /* of a default_row of i8 */
+	enum rep_state state; /* of REP_CR; 0 in a create: REP_STATE_F32X2 */
+	uint64_t reserved[4];
 };
 
 struct rep_table {

@@ -184,7 +184,7 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 	if (status != STATUS_OK) {
 		return status;
 	}
-	part->dtype = params_dtype(&params, dtype);
+	part->dtype = params_dtype_or_f64(&params, dtype);
 	part->want = wanted(&params, part->table, part->dtype);
 	part->raw = params_flag(&params, "raw");
 	part->has_max_age = params_uint_given(&params, "max_age_ms", &part->max_age_ms);
@@ -193,6 +193,11 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 			"%s given, but table '%s' %s %s, which does not convert into it",
 			dtype_name(part->dtype), spec->name.text,
 			part->through != NULL ? "comes as" : "holds", dtype_name(dtype));
+	}
+	if (part->dtype == DTYPE_F64 &&
+		!(part->raw && spec_aggregates(spec) && part->through == NULL)) {
+		params_fail(&params, STATUS_BAD_REQUEST, "dtype",
+			"f64 given, allowed for the sums of a table of kind cr (raw) only");
 	}
 	read_missing(&params, part);
 	if (params.status != STATUS_OK) {
@@ -215,7 +220,7 @@ static size_t column_bytes(const struct part *part)
 	size_t row = ((part->want & WANT_SCALES) != 0 ? sizeof(float) : 0) +
 		     ((part->want & WANT_TIMES) != 0 ? sizeof(int64_t) : 0) +
 		     ((part->want & WANT_TAGS) != 0 ? sizeof(uint64_t) : 0) +
-		     ((part->want & WANT_WEIGHTS) != 0 ? sizeof(float) : 0) +
+		     ((part->want & WANT_WEIGHTS) != 0 ? sizeof(double) : 0) +
 		     ((part->want & WANT_WHY) != 0 ? 1 : 0);
 	size_t n = part->keys.batch.count;
 	return n * (part->stride + row) + (n + 7) / 8;
@@ -289,7 +294,7 @@ static enum status write_part(struct fetch *fetch, struct part *part)
 		lookup.tags = write_column(out, part, "tags", sizeof(uint64_t));
 	}
 	if ((part->want & WANT_WEIGHTS) != 0) {
-		lookup.weights = write_column(out, part, "weights", sizeof(float));
+		lookup.weights = write_column(out, part, "weights", sizeof(double));
 	}
 	if ((part->want & WANT_WHY) != 0) {
 		lookup.why = write_column(out, part, "why", 1);

@@ -38,7 +38,7 @@ static void read_asked(struct params *params, struct asked *asked)
 {
 	params_name(params, "release", PARAM_OPTIONAL, &asked->release);
 	params_table(params, &asked->table);
-	asked->dtype = params_dtype(params, DTYPE_NONE);
+	asked->dtype = params_dtype_or_f64(params, DTYPE_NONE);
 	asked->raw = params_flag(params, "raw");
 	asked->shard = shard_read(params, "shard");
 	asked->cursor = params_uint_or(params, "cursor", 0);
@@ -91,7 +91,7 @@ static void write_scan(struct wire_writer *out, const struct scan *scan)
 		reply_bin(out, "tags", scan->tags, count * sizeof(uint64_t));
 	}
 	if (scan->weights != NULL) {
-		reply_bin(out, "weights", scan->weights, count * sizeof(float));
+		reply_bin(out, "weights", scan->weights, count * sizeof(double));
 	}
 }
 
@@ -137,6 +137,10 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 		return error_set(&call->error, STATUS_BAD_REQUEST,
 			"dtype: %s given, but table '%s' holds %s, which does not convert into it",
 			dtype_name(scan.dtype), spec->name.text, dtype_name(spec->dtype));
+	}
+	if (scan.dtype == DTYPE_F64 && !(scan.raw && spec_aggregates(spec))) {
+		return error_set(&call->error, STATUS_BAD_REQUEST,
+			"dtype: f64 given, allowed for the sums of a table of kind cr (raw) only");
 	}
 	scan.behind = shard_behind(&asked->shard);
 	status = begin_at(&scan, asked, &call->error);

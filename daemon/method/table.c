@@ -9,7 +9,7 @@
 #include "daemon/store/state/reader.h"
 
 const char *const table_create_names[] = {"release", "table", "entity", "kind", "dim", "views",
-	"dtype", "key", "ttl_ms", "tags", "index", "decay_events", "half_life_ms", "read",
+	"dtype", "key", "ttl_ms", "tags", "index", "decay_events", "half_life_ms", "read", "state",
 	"default", "default_row", "default_scale", NULL};
 
 enum status table_create_run(struct call *call)
@@ -23,7 +23,7 @@ enum status table_create_run(struct call *call)
 	}
 	struct table_spec spec;
 	struct default_row row;
-	enum status status = spec_read(call->params, &spec, &call->error);
+	enum status status = spec_read(call->params, SPEC_WANTED, &spec, &call->error);
 	if (status == STATUS_OK) {
 		status = default_row_read(call->params, &spec, DEFAULT_ROW_GIVEN, &row,
 			&call->error);

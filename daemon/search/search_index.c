@@ -140,8 +140,11 @@ static void prefetch(const struct row_place *place)
 static void read_row(const struct visit *visit, const struct row_place *place, uint8_t *out)
 {
 	const struct segment *view = place->view;
-	stored_read(&visit->reader, view->row_data + (size_t)place->row * view->row_bytes,
-		view->scales == NULL ? NULL : &view->scales[place->row], out, NULL);
+	const struct stored_row row = {
+		.data = view->row_data + (size_t)place->row * view->row_bytes,
+		.scale = view->scales == NULL ? NULL : &view->scales[place->row],
+	};
+	stored_read(&visit->reader, &row, out, NULL);
 }
 
 /* The score of a row, or NaN if the row may not be found. This asks only about a score that is good

@@ -50,8 +50,11 @@ static const void *convert(struct search *search, const struct row_block *block,
 	(void)stored_reader_init(&reader, spec, dtype, false);
 	for (uint32_t i = 0; i < count; i++) {
 		const uint32_t row = search->chosen[i];
-		stored_read(&reader, block->data + row * row_bytes,
-			block->scales == NULL ? NULL : &block->scales[row],
+		const struct stored_row stored = {
+			.data = block->data + row * row_bytes,
+			.scale = block->scales == NULL ? NULL : &block->scales[row],
+		};
+		stored_read(&reader, &stored,
 			search->converted + i * scorer_row_bytes(&search->scorer), NULL);
 	}
 	return search->converted;

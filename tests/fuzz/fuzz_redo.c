@@ -37,6 +37,9 @@ static struct table_spec spec_of(uint8_t choice)
 		.name = {"t"},
 		.entity = ENTITY_ITEM,
 		.kind = aggregates ? KIND_CR : KIND_IR,
+		.state = !aggregates         ? STATE_NONE
+			 : (choice & 1) != 0 ? STATE_F32X2
+					     : STATE_F32,
 		.dtype = aggregates ? DTYPE_F32 : (enum dtype)(choice % 16 % DTYPES + DTYPE_F32),
 		.key_type = (choice & 32) != 0 ? KEY_BYTES : KEY_U64,
 		.dim = DIM,
@@ -81,7 +84,7 @@ static void walk_rows(const struct frame_part *part, const struct table_spec *sp
 		require((row.data != NULL) == (part->kind == FRAME_PUT));
 		sum += row.key[0] + row.key[row.key_len - 1] + (unsigned)row.time_ms;
 		sum += (unsigned)row.tags + (row.scale == 1);
-		sum += row.data == NULL ? 0 : row.data[0] + row.data[spec_row_bytes(spec) - 1];
+		sum += row.data == NULL ? 0 : row.data[0] + row.data[spec_stored_bytes(spec) - 1];
 	}
 	require(rows + walk.left == part->rows);
 	seen = sum;

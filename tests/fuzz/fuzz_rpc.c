@@ -37,7 +37,7 @@ static void expect_same_spec(const struct table_spec *spec)
 	spec_write(&writer, spec);
 	require(wire_open(writer.data, writer.len, &message) == STATUS_OK);
 	struct table_spec back = {0};
-	require(spec_read(wire_root(message), &back, NULL) == STATUS_OK);
+	require(spec_read(wire_root(message), SPEC_WANTED, &back, NULL) == STATUS_OK);
 	require(strcmp(back.name.text, spec->name.text) == 0);
 	require(back.entity == spec->entity && back.kind == spec->kind);
 	require(back.dtype == spec->dtype && back.key_type == spec->key_type);
@@ -154,7 +154,7 @@ static void read_params(struct wire_value params)
 	read_tensor(params);
 	struct table_spec spec;
 	struct error err = {0};
-	enum status status = spec_read(params, &spec, &err);
+	enum status status = spec_read(params, SPEC_WANTED, &spec, &err);
 	require(status == STATUS_OK || status == STATUS_BAD_REQUEST);
 	if (status == STATUS_OK) {
 		expect_same_spec(&spec);

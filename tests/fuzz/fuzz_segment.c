@@ -29,6 +29,9 @@ static struct table_spec spec_of(uint8_t choice)
 		.name = {"t"},
 		.entity = ENTITY_ITEM,
 		.kind = aggregates ? KIND_CR : KIND_IR,
+		.state = !aggregates         ? STATE_NONE
+			 : (choice & 1) != 0 ? STATE_F32X2
+					     : STATE_F32,
 		.dtype = aggregates ? DTYPE_F32 : (enum dtype)(choice % DTYPES + DTYPE_F32),
 		.key_type = (choice & 32) != 0 ? KEY_BYTES : KEY_U64,
 		.dim = DIM,

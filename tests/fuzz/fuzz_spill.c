@@ -39,6 +39,9 @@ static struct base_owner owner_of(uint8_t choice)
 				.name = {"t"},
 				.entity = ENTITY_ITEM,
 				.kind = aggregates ? KIND_CR : KIND_IR,
+				.state = !aggregates         ? STATE_NONE
+					 : (choice & 1) != 0 ? STATE_F32X2
+							     : STATE_F32,
 				.dtype = aggregates
 						 ? DTYPE_F32
 						 : (enum dtype)(choice % 16 % DTYPES + DTYPE_F32),

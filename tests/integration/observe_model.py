@@ -1,9 +1,10 @@
 """observe_model.py - aggregated cross representations in NumPy, by the formulas of PROTOCOL.md.
 
-Each step is rounded to f32 as the daemon does it, so sums are compared bit for bit.
+Each step is rounded as the daemon does it, so sums are compared bit for bit.
 """
 
-import math
+import decimal
+import fractions
 
 import numpy as np
 
@@ -21,54 +22,103 @@ def movielens(layer):
             load('cr_' + layer).astype('<f2'))
 
 
+def nearest(numerator_of_128):
+    """2^(n / 128), the nearest f64."""
+    with decimal.localcontext() as context:
+        context.prec = 60
+        return float(fractions.Fraction((decimal.Decimal(2).ln() * numerator_of_128 / 128).exp()))
+
+
+POWERS = np.array([nearest(n) for n in range(128)])
+LN2_STEP = float.fromhex('0x1.62e42fefa39efp-8')
+ROUNDER = 1.5 * 2.0 ** 52
+
+
+def fading(y):
+    """2^y for y <= 0, in the steps of the daemon's own."""
+    y = np.asarray(y, '<f8')
+    scaled = np.maximum(y, -1000) * 128
+    whole = (scaled + ROUNDER) - ROUNDER
+    r = (scaled - whole) * LN2_STEP
+    series = 1 + r * (1 + r * (1 / 2 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120)))))
+    n = whole.astype('<i8')
+    return np.where(y < -1000, 0.0, np.ldexp(POWERS[n & 127] * series, n >> 7))
+
+
+class Arithmetic:
+    """How a table's `state` rounds."""
+
+    def __init__(self, state):
+        self.is_wide = state == 'f32x2'
+        self.dtype = '<f8' if self.is_wide else '<f4'
+        self.number = np.float64 if self.is_wide else np.float32
+
+    def kept(self, sums):
+        """A sum as it is kept: in f32x2 its upper 49 bits, in two f32."""
+        if not self.is_wide:
+            return sums
+        scaled = sums * 17
+        sums = scaled - (scaled - sums)
+        high = sums.astype('<f4').astype('<f8')
+        return high + (sums - high).astype('<f4').astype('<f8')
+
+    def faded(self, milliseconds, half_life_ms):
+        milliseconds = np.asarray(milliseconds, '<f8')
+        if half_life_ms == 0:
+            return np.ones(milliseconds.shape, self.dtype)
+        return fading(-milliseconds / float(half_life_ms)).astype(self.dtype)
+
+
 class Aggregate:
     """The table of one side: key -> [S, W, last]."""
 
-    def __init__(self, events=1, half_life_ms=0):
-        self.events = np.float32(events)
+    def __init__(self, events=1, half_life_ms=0, state='f32x2'):
+        self.arithmetic = Arithmetic(state)
+        self.number = self.arithmetic.number
+        self.events = self.number(events)
         self.half_life_ms = half_life_ms
         self.rows = {}
 
     def faded(self, milliseconds):
-        if self.half_life_ms == 0:
-            return np.float32(1)
-        return np.float32(np.exp2(-float(milliseconds) / float(self.half_life_ms)))
+        return self.number(self.arithmetic.faded(milliseconds, self.half_life_ms))
 
     def add(self, key, time, sample):
-        sample = np.asarray(sample, '<f4')
+        sample = np.asarray(sample, '<f4').astype(self.number)
         if key not in self.rows:
-            self.rows[key] = [sample.copy(), np.float32(1), time]
+            self.rows[key] = [sample.copy(), self.number(1), time]
             return
         sums, weight, last = self.rows[key]
         if time >= last:
-            keep = np.float32(self.events * self.faded(time - last))
-            take = np.float32(1)
+            keep = self.number(self.events * self.faded(time - last))
+            take = self.number(1)
             last = time
         else:
             keep = self.events
             take = self.faded(last - time)
-        self.rows[key] = [keep * sums + take * sample, np.float32(keep * weight + take), last]
+        self.rows[key] = [self.arithmetic.kept(keep * sums + take * sample), self.number(keep * weight + take), last]
 
     def add_all(self, keys, times, samples):
         for key, time, sample in zip(keys.tolist(), times.tolist(), samples):
             self.add(key, time, sample)
 
     def states(self, keys):
-        """(S, W, last) of keys, all of which are there."""
+        """(S, W, last) of keys, all of which are there; S and W in f64."""
         rows = [self.rows[key] for key in keys]
-        return (np.array([row[0] for row in rows], '<f4'), np.array([row[1] for row in rows], '<f4'),
+        return (np.array([row[0] for row in rows], '<f8'), np.array([row[1] for row in rows], '<f8'),
                 np.array([row[2] for row in rows], '<i8'))
 
 
 class Aggregates:
     """The same for long streams: one sample of each key at a time, of all keys together."""
 
-    def __init__(self, events=1, half_life_ms=0, dim=64):
-        self.events = np.float32(events)
+    def __init__(self, events=1, half_life_ms=0, dim=64, state='f32x2'):
+        self.arithmetic = Arithmetic(state)
+        self.number = self.arithmetic.number
+        self.events = self.number(events)
         self.half_life_ms = half_life_ms
         self.places = {}    # key -> its row in what follows
-        self.sums = np.zeros((0, dim), '<f4')
-        self.weights = np.zeros(0, '<f4')   # 0: no sample yet
+        self.sums = np.zeros((0, dim), self.number)
+        self.weights = np.zeros(0, self.number)   # 0: no sample yet
         self.lasts = np.zeros(0, '<i8')
 
     def places_of(self, keys):
@@ -79,15 +129,10 @@ class Aggregates:
         missing = len(self.places) - len(self.sums)
         if missing > 0:
             missing += len(self.places)     # and some to come
-            self.sums = np.concatenate([self.sums, np.zeros((missing, self.sums.shape[1]), '<f4')])
-            self.weights = np.concatenate([self.weights, np.zeros(missing, '<f4')])
+            self.sums = np.concatenate([self.sums, np.zeros((missing, self.sums.shape[1]), self.number)])
+            self.weights = np.concatenate([self.weights, np.zeros(missing, self.number)])
             self.lasts = np.concatenate([self.lasts, np.zeros(missing, '<i8')])
         return np.array([self.places[key] for key in keys], np.int64)
-
-    def faded(self, milliseconds):
-        if self.half_life_ms == 0:
-            return np.ones(len(milliseconds), '<f4')
-        return np.array([math.exp2(-each / self.half_life_ms) for each in milliseconds.tolist()], '<f4')
 
     def add_all(self, keys, times, samples):
         if len(keys) == 0:
@@ -100,23 +145,23 @@ class Aggregates:
         nth = np.arange(len(keys)) - np.repeat(begins, lengths)
         by_nth = by_place[np.argsort(nth, kind='stable')]
         for some in np.split(by_nth, np.cumsum(np.bincount(nth))[:-1]):
-            self.add_one_each(places[some], times[some], samples[some].astype('<f4'))
+            self.add_one_each(places[some], times[some], samples[some].astype('<f4').astype(self.number))
 
     def add_one_each(self, places, times, samples):
         weights, lasts = self.weights[places], self.lasts[places]
         is_new = weights == 0
         is_late = ~is_new & (times < lasts)
-        faded = self.faded(np.abs(times - lasts) * ~is_new)
+        faded = self.arithmetic.faded(np.abs(times - lasts) * ~is_new, self.half_life_ms)
         keep = np.where(is_late, self.events, self.events * faded)
-        take = np.where(is_late, faded, np.float32(1))
-        sums = keep[:, None] * self.sums[places] + take[:, None] * samples
+        take = np.where(is_late, faded, self.number(1))
+        sums = self.arithmetic.kept(keep[:, None] * self.sums[places] + take[:, None] * samples)
         self.sums[places] = np.where(is_new[:, None], samples, sums)
-        self.weights[places] = np.where(is_new, np.float32(1), keep * weights + take)
+        self.weights[places] = np.where(is_new, self.number(1), keep * weights + take)
         self.lasts[places] = np.where(is_late, lasts, times)
 
     def states(self, keys):
         places = [self.places[key] for key in keys]
-        return self.sums[places], self.weights[places], self.lasts[places]
+        return self.sums[places].astype('<f8'), self.weights[places].astype('<f8'), self.lasts[places]
 
 
 def reading(name, sums, weights):

@@ -361,7 +361,7 @@ class Tables(Archives):
         for told, tensors, dtypes in (
                 ("no tensor 'keys'", {'rows': rows}, {}), ("no tensor 'rows'", {'keys': keys}, {}),
                 ("'weight' is no column", {'weight': rows}, {}),
-                ('dtype: F64 given, this column is F32', {'keys': keys, 'rows': rows.astype('f8')}, {}),
+                ('f8 rows are sums', {'keys': keys, 'rows': rows.astype('f8')}, {}),
                 ('dtype: U16 given', {'keys': keys, 'rows': rows.astype('u2')}, {}),
                 ('dtype: F32 given, this column is integers', {'keys': keys.astype('f4'), 'rows': rows}, {}),
                 ('dtype: I32 given, this column is I64', {'keys': keys, 'rows': rows, 'times': keys.astype('i4')}, {}),

@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 import harness  # noqa: E402
 from observe_model import Aggregates, movielens  # noqa: E402
 
-F32, F16, U64 = 1, 2, 1     # of enum rep_dtype, enum rep_key_type
+F32, F16, F64, U64 = 1, 2, 6, 1     # of enum rep_dtype, enum rep_key_type
 OK, NOT_FOUND, GAP = 0, 2, 9
 IN_FLIGHT = 32
 
@@ -108,9 +108,9 @@ class ClientObserve(harness.Case):
 
     def fetch(self, table, keys, raw):
         count = len(keys)
-        rows, weights = np.zeros((count, 64), '<f4'), np.zeros(count, '<f4')
+        rows, weights = np.zeros((count, 64), '<f8' if raw else '<f4'), np.zeros(count, '<f8')
         times, found = np.zeros(count, '<i8'), np.zeros((count + 7) // 8, np.uint8)
-        part = Part(table=table.encode(), keys=keys_of(keys), dtype=F32, raw=raw, rows=rows.ctypes.data,
+        part = Part(table=table.encode(), keys=keys_of(keys), dtype=F64 if raw else F32, raw=raw, rows=rows.ctypes.data,
                     rows_bytes=rows.nbytes, found=found.ctypes.data, times=times.ctypes.data,
                     weights=weights.ctypes.data)
         self.call('rep_fetch', self.client, None, ctypes.byref(part), ctypes.c_size_t(1), None)
@@ -143,7 +143,8 @@ class ClientObserve(harness.Case):
                 model.add_all(keys, movielens(layer)[2], movielens(layer)[3])
                 keys = np.array(sorted(model.places), '<u8')
                 sums, weights, lasts = model.states(keys.tolist())
-                for raw, expected in ((True, sums), (False, sums / weights[:, None])):
+                means = (sums.astype('<f4') / weights[:, None]).astype('<f4')
+                for raw, expected in ((True, sums), (False, means)):
                     resolved, rows, got_weights, times = self.fetch(name, keys, raw)
                     self.assertEqual(resolved, '%s@%s' % (name, layer))
                     np.testing.assert_array_equal(rows, expected)

@@ -291,7 +291,7 @@ class DefaultRow(harness.Case):
         part = self.client.fetch('cr', [ABSENT, 1], missing='default', why=True, weights=True, dtype='f32')
         self.assertEqual(list(part['why']), [5, 0])
         self.assertEqual(part['rows'][:4 * DIM], GIVEN.tobytes())
-        self.assertEqual(np.frombuffer(part['weights'], '<f4').tolist(), [0, 1])
+        self.assertEqual(np.frombuffer(part['weights'], '<f8').tolist(), [0, 1])
         self.assertEqual(self.client.fetch('cr', [ABSENT], missing='default', dtype='f16')['rows'],
                          GIVEN.astype('<f2').tobytes())
         self.assertEqual(self.client.fetch('cz', [ABSENT], missing='default', why=True)['why'], b'\5')

@@ -37,7 +37,7 @@ def mistake_of(answer):
         values = np.frombuffer(part['rows'], '<f4')
         if not (values == value_of(answer['release'], layer, entity)).all():
             return '%s of %s: %s' % (part['table'], answer['release'], np.unique(values))
-        if not (np.frombuffer(part['weights'], '<f4') == value_of(answer['release'], layer, entity)).all():
+        if not (np.frombuffer(part['weights'], '<f8') == value_of(answer['release'], layer, entity)).all():
             return 'weights of %s of %s' % (part['table'], answer['release'])
     return None
 
@@ -85,7 +85,7 @@ class LayerChoose(harness.Case):
                             read='sum', decay_events=0.5)
                 value = value_of(release, layer, entity)
                 client.load(release, table, np.arange(count, dtype='<u8'), np.full((count, DIM), value, '<f4'),
-                            weights=np.full(count, value, '<f4'))
+                            weights=np.full(count, value, '<f8'))
         client.seal(release, publish=release == RELEASES[0])
         self.chosen[release] = LAYERS[0]    # the first one that it got
 

@@ -48,9 +48,10 @@ class Observe(harness.Case):
             self.assertEqual(got['applied'], len(users[piece]))
 
     def fetched(self, table, keys, **options):
-        part = self.client.fetch(table, harness.packed(keys), dtype='f32', times=True, weights=True, **options)
-        rows = np.frombuffer(part['rows'], '<f4').reshape(len(keys), -1)
-        return (rows, np.frombuffer(part['weights'], '<f4'), np.frombuffer(part['times'], '<i8'),
+        dtype = 'f64' if options.get('raw') else 'f32'
+        part = self.client.fetch(table, harness.packed(keys), dtype=dtype, times=True, weights=True, **options)
+        rows = np.frombuffer(part['rows'], '<f8' if dtype == 'f64' else '<f4').reshape(len(keys), -1)
+        return (rows, np.frombuffer(part['weights'], '<f8'), np.frombuffer(part['times'], '<i8'),
                 harness.bits(part['found'], len(keys)), part)
 
     def check(self, table, model, read, release=None):
@@ -80,7 +81,8 @@ class Observe(harness.Case):
         """64,500 samples of 1 KiB are 63 MiB; in four tables of ever different keys over four times that."""
         self.client.call('release.create', release='r')
         for name in ('a', 'b', 'c', 'd'):
-            self.client.call('table.create', release='r', table=name + '@l', entity='user', kind='cr', dim=256)
+            self.client.call('table.create', release='r', table=name + '@l', entity='user', kind='cr', dim=256,
+                             state='f32')
         self.client.seal('r')
         keys = np.arange(64500, dtype='<u8')
         times = np.full(len(keys), 1000)
@@ -154,8 +156,8 @@ class Observe(harness.Case):
         position, = self.client.call('positions')['positions']
         self.assertEqual((position['layer'], position['source'], position['next']), ('mlp2', 's', 10000))
         # The states themselves into another release, by load and by put.
-        reply = self.client.call('scan', table='cr_user@mlp2', limit=65536, raw=True)
-        columns = {name: reply[name] for name in ('keys', 'rows', 'times', 'weights')}
+        reply = self.client.call('scan', table='cr_user@mlp2', limit=65536, raw=True, dtype='f64')
+        columns = {name: reply[name] for name in ('keys', 'dtype', 'rows', 'times', 'weights')}
         self.client.call('release.create', release='copy')
         for name in ('loaded', 'put'):
             self.client.call('table.create', release='copy', table=name + '@mlp2', entity='user', kind='cr',
@@ -347,7 +349,7 @@ class Observe(harness.Case):
                              key='bytes')
         with self.fails('BAD_REQUEST', 'weights'):
             self.client.call('put', release='r', table='cr_user@fm', keys=[1], rows=rows[:1].tobytes(),
-                             weights=np.array([0], '<f4').tobytes())
+                             weights=np.array([0], '<f8').tobytes())
         after = self.fetched('cr_user', keys, raw=True, release='r')
         np.testing.assert_array_equal(before[0], after[0])
         np.testing.assert_array_equal(before[1], after[1])
@@ -388,7 +390,7 @@ class Observe(harness.Case):
                                    source='s', position=position)
             self.assertEqual(got['applied'], applied)
         part = self.client.fetch('cr_user', ['a', 'bb', 'ccc', 'd'], weights=True)
-        self.assertEqual(np.frombuffer(part['weights'], '<f4').tolist(), [5, 2, 3, 0])
+        self.assertEqual(np.frombuffer(part['weights'], '<f8').tolist(), [5, 2, 3, 0])
 
 
 if __name__ == '__main__':

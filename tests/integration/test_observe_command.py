@@ -56,7 +56,7 @@ class ObserveCommand(harness.Case):
             with self.daemon.client() as client:
                 part = client.fetch('cr_item@' + layer, harness.packed(np.array(keys, '<u8')))
             sums, _, _ = by_item.states(keys)
-            np.testing.assert_array_equal(np.frombuffer(part['rows'], '<f4').reshape(sums.shape), sums)
+            np.testing.assert_array_equal(np.frombuffer(part['rows'], '<f4').reshape(sums.shape), sums.astype('<f4'))
 
     def test_who_interrupts_it_is_told_how_to_go_on(self):
         for layer, options, told in (('fm', ['--source', 'ml'], 'the same command again counts each sample once'),
@@ -128,13 +128,14 @@ class ObserveCommand(harness.Case):
         keys = np.load(files['keys'])
         with self.daemon.client() as client:
             parts = [client.call('fetch', release=release, parts=[
-                {'table': table, 'keys': harness.packed(keys), 'raw': True, 'weights': True, 'times': True}])['parts'][0]
+                {'table': table, 'keys': harness.packed(keys), 'raw': True, 'dtype': 'f64', 'weights': True,
+                 'times': True}])['parts'][0]
                 for release, table in [('r', 'cr_user@fm')] + [('copy', name + '@fm') for name in 'abcdef']]
         for part in parts[1:]:
             self.assertEqual({name: part[name] for name in ('found', 'rows', 'weights', 'times')},
                              {name: parts[0][name] for name in ('found', 'rows', 'weights', 'times')})
         self.assertGreater(np.load(files['weights']).min(), 0)
-        np.save(files['weights'], np.zeros(len(keys), '<f4'))
+        np.save(files['weights'], np.zeros(len(keys)))
         self.assertIn('weight of row 0', self.run_command('import', 'copy/a@fm', *npy, fails=1))
         self.assertIn('dump --raw', self.run_command('import', 'copy/a@fm', self.path('read.msgpack'), fails=1))
         self.assertIn('kind cr', self.run_command('import', 'copy/ur', self.path('raw.msgpack'), fails=1))
@@ -155,14 +156,14 @@ class ObserveCommand(harness.Case):
         keys = sorted(model.rows)[:3]
         sums, weights, lasts = model.states(keys)
         fetch = ['fetch', 'cr_user', *keys, 5 << 40, '--release', 's']
-        for raw, expected in ((True, sums), (False, sums / weights[:, None])):
+        for raw, expected in ((True, sums), (False, (sums.astype('<f4') / weights[:, None]).astype('<f4'))):
             told = self.daemon.command_json(*fetch, '--weights', *(['--raw'] if raw else []))
             self.assertEqual([each['key'] for each in told], keys + [5 << 40])
             self.assertEqual([each['why'] for each in told], ['found'] * 3 + ['absent'])
             self.assertEqual([set(each) for each in told[2:]],
                              [{'key', 'why', 'vector', 'time', 'tags', 'weight'}, {'key', 'why'}])
-            np.testing.assert_array_equal(np.array([each['vector'] for each in told[:3]], '<f4'), expected)
-            np.testing.assert_array_equal(np.array([each['weight'] for each in told[:3]], '<f4'), weights)
+            np.testing.assert_array_equal(np.array([each['vector'] for each in told[:3]], expected.dtype), expected)
+            np.testing.assert_array_equal(np.array([each['weight'] for each in told[:3]]), weights)
             self.assertEqual([each['time'] for each in told[:3]], lasts.tolist())
         self.assertNotIn('weight', self.daemon.command_json(*fetch, '--raw')[0])
         head, names, first, *_, absent = self.run_command(*fetch, '--raw', '--weights', '--full').splitlines()
@@ -188,8 +189,8 @@ class ObserveCommand(harness.Case):
         key = sorted(model.rows)[0]
         sums, weights, _ = model.states([key])
         told, = self.daemon.command_json('fetch', 'cr_user', key, '--raw', '--weights', '--through', 'two')
-        np.testing.assert_array_equal(np.array(told['vector'], '<f4'), sums[0, :2])
-        self.assertEqual(np.float32(told['weight']), weights[0])
+        np.testing.assert_array_equal(np.array(told['vector'], '<f4'), sums[0, :2].astype('<f4'))
+        self.assertEqual(told['weight'], weights[0])
 
     def test_decay_and_reading_are_shown(self):
         self.run_command('release', 'create', 'd')

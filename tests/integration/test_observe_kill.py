@@ -82,10 +82,10 @@ def in_order(entity, layer, keys, *columns):
 
 def scanned(client, release, entity, layer):
     keys, rows, weights, times = [], [], [], []
-    for reply in client.walk('cr_%s@%s' % (entity, layer), release=release, raw=True, limit=65536):
+    for reply in client.walk('cr_%s@%s' % (entity, layer), release=release, raw=True, dtype='f64', limit=65536):
         keys += harness.unpacked_as('bytes' if entity == 'item' and layer != 'fm' else 'u64', reply['keys'])
-        rows.append(np.frombuffer(reply['rows'], '<f4').reshape(-1, DIM))
-        weights.append(np.frombuffer(reply['weights'], '<f4'))
+        rows.append(np.frombuffer(reply['rows'], '<f8').reshape(-1, DIM))
+        weights.append(np.frombuffer(reply['weights'], '<f8'))
         times.append(np.frombuffer(reply['times'], '<i8'))
     return in_order(entity, layer, keys, np.concatenate(rows), np.concatenate(weights), np.concatenate(times))
 

@@ -117,6 +117,10 @@ static int check_table(struct session *session, struct dump *dump)
 		}
 		spec->dtype = (enum rep_dtype)dtype;
 	}
+	if (spec->dtype == REP_F64) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--dtype f64: allowed for sums, which --raw dumps in it");
+	}
 	bool i8 = spec->dtype == REP_I8;
 	if (dump->format == FORMAT_NPY && i8 && dump->sink.scales == NULL) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
@@ -125,9 +129,9 @@ static int check_table(struct session *session, struct dump *dump)
 	if (dump->sink.scales != NULL && !i8) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST, "only i8 rows have scales");
 	}
-	if (dump->sink.raw && (spec->kind != REP_CR || spec->dtype != REP_F32)) {
+	if (dump->sink.raw && (spec->kind != REP_CR || dump->dtype != NULL)) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
-			"--raw is for tables of kind cr, whose sums are f32");
+			"--raw is for tables of kind cr, whose sums are dumped in full, as f64");
 	}
 	if (dump->sink.weights != NULL && !dump->sink.raw) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
@@ -135,6 +139,9 @@ static int check_table(struct session *session, struct dump *dump)
 	}
 	if (dump->sink.tags != NULL && !spec->tags) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST, "the table has no tags");
+	}
+	if (dump->sink.raw) {
+		spec->dtype = REP_F64;
 	}
 	return EXIT_DONE;
 }
@@ -309,8 +316,8 @@ const struct command cmd_dump = {
 		 "       repstore dump RELEASE/TABLE --format msgpack|jsonl -\n",
 	.help = "  --release  RELEASE, where TABLE alone is named; the live one unless told\n"
 		"  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
-		"  --raw      of a table of kind cr: its sums, with their weights, which import takes\n"
-		"             back; otherwise a dump is what a fetch reads\n"
+		"  --raw      of a table of kind cr: its sums in full, as f64, with their weights, which\n"
+		"             import takes back; otherwise a dump is what a fetch reads\n"
 		"  --sort key  ascending keys\n"
 		"  --order    rows in the order of the keys in this file, which --keys then equals;\n"
 		"             a key that the table has not is an error, others are left out\n"

@@ -70,7 +70,7 @@ static void print_vector(const struct jsonl_row *row, bool full, char *text, siz
 		}
 		size_t index = jsonl_index(row->dtype, row->dim, i / row->dim, i % row->dim);
 		fprintf(out, "%s%.6g", i > 0 ? " " : "",
-			(double)jsonl_element(row->dtype, row->values, index));
+			jsonl_element(row->dtype, row->values, index));
 	}
 	fclose(out);
 }
@@ -123,7 +123,7 @@ static void add_row(struct text_table *table, const struct fetch *fetch,
 	}
 	if (fetch->part.weights != NULL) {
 		text_cell(table, row->weight != NULL ? "%g" : "-",
-			row->weight != NULL ? (double)*row->weight : 0.0);
+			row->weight != NULL ? *row->weight : 0.0);
 	}
 	if (fetch->part.row_dtype == REP_I8) {
 		text_cell(table, row->scale != NULL ? "%g" : "-",
@@ -233,18 +233,18 @@ static enum rep_status ask_shape(struct session *session, struct fetch *fetch,
 static void *give_room(struct fetch *fetch, uint32_t n, size_t row_bytes)
 {
 	size_t rows_bytes = (n * row_bytes + 7) / 8 * 8;
-	uint8_t *room = calloc(1, rows_bytes + (size_t)n * (8 + 8 + 4 + 4 + 1) + n / 8 + 64);
+	uint8_t *room = calloc(1, rows_bytes + (size_t)n * (8 + 8 + 8 + 4 + 1) + n / 8 + 64);
 	if (room == NULL) {
 		return NULL;
 	}
 	struct rep_part *part = &fetch->part;
 	part->times = (int64_t *)(void *)room;
 	part->tags = (uint64_t *)(void *)(room + (size_t)n * 8);
-	part->scales = (float *)(void *)(room + (size_t)n * 16);
-	part->weights = (float *)(void *)(room + (size_t)n * 20);
+	part->weights = (double *)(void *)(room + (size_t)n * 16);
 	part->rows = room + (size_t)n * 24;
 	part->rows_bytes = n * row_bytes;
-	part->why = room + (size_t)n * 24 + rows_bytes;
+	part->scales = (float *)(void *)(room + (size_t)n * 24 + rows_bytes);
+	part->why = room + (size_t)n * 28 + rows_bytes;
 	part->found = part->why + n;
 	if (!fetch->shape.spec.tags) {
 		part->tags = NULL;
@@ -305,7 +305,9 @@ static int fetch_through(struct session *session, struct fetch *fetch)
 static int fetch_rows(struct session *session, struct fetch *fetch, uint32_t n)
 {
 	const struct rep_table_spec *spec = &fetch->shape.spec;
-	enum rep_dtype dtype = fetch->through != NULL ? REP_DTYPE_TABLE : spec->dtype;
+	enum rep_dtype dtype = fetch->through != NULL ? REP_DTYPE_TABLE
+			       : fetch->raw           ? REP_F64
+						      : spec->dtype;
 	if (fetch->dtype != NULL) {
 		dtype = (enum rep_dtype)dtype_of_name(fetch->dtype, strlen(fetch->dtype));
 		if (dtype == REP_DTYPE_TABLE) {

@@ -146,7 +146,10 @@ static int check_arguments(const struct session *session, struct wanted *wanted)
 		return session_usage(session, "layer evaluate: --users, --items, --times, --labels "
 					      "and one --layer or more are needed");
 	}
-	request->fit.spec = (struct table_spec){.kind = KIND_CR, .dtype = DTYPE_F32, .views = 1};
+	request->fit.spec = (struct table_spec){.kind = KIND_CR,
+		.dtype = DTYPE_F32,
+		.views = 1,
+		.state = STATE_F32X2};
 	int status = check_layers(session, &wanted->layers);
 	if (status == EXIT_DONE) {
 		status = check_numbers(session, wanted);

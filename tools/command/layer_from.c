@@ -57,7 +57,8 @@ static enum status check_table(const struct layer_from *from, const struct side 
 }
 
 /* Keeps the rows whose users or items are in the samples. */
-static enum status take(struct side *side, const struct rep_scan *scan, int64_t first_ms)
+static enum status take(struct side *side, const struct table_spec *spec,
+	const struct rep_scan *scan, int64_t first_ms)
 {
 	const uint8_t *key = scan->keys.data;
 	const bool strings = scan->keys.type == REP_KEY_BYTES;
@@ -65,9 +66,9 @@ static enum status take(struct side *side, const struct rep_scan *scan, int64_t 
 		const size_t len = strings ? *key++ : sizeof(uint64_t);
 		uint32_t number = 0;
 		if (cr_keys_find(side->keys, key, len, &number)) {
-			const uint8_t *sum = (const uint8_t *)scan->rows + i * scan->stride;
+			const uint8_t *sums = (const uint8_t *)scan->rows + i * scan->stride;
 			side->late += scan->times[i] >= first_ms;
-			if (cr_start_add(side->rows, scan->dim, number, scan->times[i], sum,
+			if (cr_start_add(side->rows, spec, number, scan->times[i], sums,
 				    scan->weights[i]) != STATUS_OK) {
 				return STATUS_NO_MEMORY;
 			}
@@ -81,8 +82,10 @@ static enum status load_side(const struct layer_from *from, struct side *side,
 	const struct cr_layer *layer, int64_t first_ms, struct error *err)
 {
 	rep_client *client = from->session->client;
+	struct table_spec spec = *from->spec;
 	struct rep_table table;
 	struct rep_error why;
+	spec.dim = layer->dim;
 	if (rep_table_show(client, from->release, side->table, &table, &why) != REP_OK) {
 		return failed(&why, from->release, err);
 	}
@@ -90,10 +93,10 @@ static enum status load_side(const struct layer_from *from, struct side *side,
 	struct rep_scan scan = {.raw = true};
 	scan.more = status == STATUS_OK;
 	while (status == STATUS_OK && scan.more) {
-		if (rep_scan_next(client, from->release, side->table, REP_F32,
+		if (rep_scan_next(client, from->release, side->table, REP_F64,
 			    scan_reply_rows(&table.spec), &scan, &why) != REP_OK) {
 			status = failed(&why, from->release, err);
-		} else if (take(side, &scan, first_ms) != STATUS_OK) {
+		} else if (take(side, &spec, &scan, first_ms) != STATUS_OK) {
 			status =
 				error_set(err, STATUS_NO_MEMORY, "no memory for '%s'", side->table);
 		}

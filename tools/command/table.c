@@ -29,6 +29,7 @@ struct wanted {
 	const char *decay_text;
 	struct decay_argument decay; /* read from it */
 	const char *reading;
+	const char *state;
 	uint64_t ttl_ms;
 	bool tags;
 	const char *index;
@@ -66,7 +67,8 @@ static int call_create(struct session *session, const struct place *place,
 		6 + (size_t)(wanted->dtype != NULL) + (size_t)(wanted->key != NULL) +
 			(wanted->ttl_ms != 0) + wanted->tags + (size_t)(wanted->index != NULL) +
 			wanted->decay.has_events + (wanted->decay.half_life_ms != 0) +
-			(size_t)(wanted->reading != NULL) + (wanted->default_text != NULL) +
+			(size_t)(wanted->reading != NULL) + (size_t)(wanted->state != NULL) +
+			(wanted->default_text != NULL) +
 			(wanted->missing.kind == DEFAULT_ROW ? DEFAULT_ROW_FIELDS : 0));
 	write_text(&params, "release", place->release);
 	write_text(&params, "table", name);
@@ -84,6 +86,7 @@ static int call_create(struct session *session, const struct place *place,
 		wire_write_uint(&params, wanted->ttl_ms);
 	}
 	write_text(&params, "read", wanted->reading);
+	write_text(&params, "state", wanted->state);
 	if (wanted->decay.has_events) {
 		wire_write_str(&params, "decay_events");
 		wire_write_float(&params, wanted->decay.events);
@@ -160,6 +163,7 @@ static int run_create(struct session *session, int argc, char **argv)
 		{"index", OPTION_TEXT, &wanted.index},
 		{"decay", OPTION_TEXT, &wanted.decay_text},
 		{"read", OPTION_TEXT, &wanted.reading},
+		{"state", OPTION_TEXT, &wanted.state},
 		{"default", OPTION_TEXT, &wanted.default_text},
 	};
 	struct rest rest;
@@ -263,6 +267,7 @@ static void add_options(struct text_table *table, struct wire_value each)
 	text_cell(table, "%s", tags ? "yes" : "no");
 	text_cell(table, "%s", fade);
 	text_cell(table, "%s", or_dash(text_str_of(each, "read", text, sizeof text)));
+	text_cell(table, "%s", or_dash(text_str_of(each, "state", text, sizeof text)));
 	text_cell(table, "%s", or_dash(text_str_of(each, "default", text, sizeof text)));
 }
 
@@ -306,7 +311,7 @@ static void print_list(struct wire_value result)
 	static const char *const heads[] = {"TABLE", "KIND", "DIM", "DTYPE", "ROWS", "PENDING",
 		"BYTES", "INDEX"};
 	static const char *const option_heads[] = {"TABLE", "KEY", "TTL", "TAGS", "DECAY", "READ",
-		"DEFAULT"};
+		"STATE", "DEFAULT"};
 	struct text_table table = {.columns = sizeof heads / sizeof heads[0], .fold = true};
 	struct text_table options = {.columns = sizeof option_heads / sizeof option_heads[0],
 		.fold = true};
@@ -403,7 +408,8 @@ const struct command cmd_table = {
 		"         [--dtype f32|f16|bf16|i8|bit] [--layer NAME] [--key u64|bytes]\n"
 		"         [--ttl TIME] [--tags] [--index none|balls]\n"
 		"         [--decay events=D,half_life=TIME]\n"
-		"         [--read sum|mean|layer_norm] [--default zeros|mean|FILE.npy|X,X,...]\n"
+		"         [--read sum|mean|layer_norm] [--state f32|f32x2]\n"
+		"         [--default zeros|mean|FILE.npy|X,X,...]\n"
 		"       repstore table list [RELEASE] | show RELEASE/TABLE\n"
 		"       repstore table stats RELEASE/TABLE [--sample N] [--seed S]\n",
 	.help = "  --release  RELEASE, where TABLE alone is named; the live one unless told,\n"
@@ -422,6 +428,9 @@ const struct command cmd_table = {
 		"  --decay    of a cr table: what is there counts D times as much after each sample\n"
 		"             (0 < D <= 1), half as much after TIME, or both (events=0.99)\n"
 		"  --read     what a fetch of a cr row gives (layer_norm)\n"
+		"  --state    how a cr row keeps its sums (f32x2): f32x2, in two f32 each, for keys of\n"
+		"             any number of samples; f32, in half the memory, for up to some 100,000\n"
+		"             that count at a time\n"
 		"  --default  what `fetch --missing default` gives for a key without a row: zeros; the\n"
 		"             mean of the rows that are sealed; a row from a file, f4, f2, u2 (bf16), or\n"
 		"             u1 (packed bits); or its elements, with commas between (such a fetch is\n"

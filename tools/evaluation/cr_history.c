@@ -29,29 +29,29 @@ struct cr_history {
 	size_t next;   /* the sample to read; samples [added, next) are all of one time */
 };
 
-static enum status side_init(struct side *side, size_t count, size_t dim)
+static enum status side_init(struct side *side, size_t count, const struct table_spec *spec)
 {
-	if (count > SIZE_MAX / (dim + 1)) {
-		return STATUS_NO_MEMORY;
-	}
+	const size_t stored_bytes = spec_stored_bytes(spec);
 	side->rows = calloc(count, sizeof *side->rows);
-	side->states = calloc(count * (dim + 1), sizeof *side->states);
-	side->read = calloc(dim, sizeof *side->read);
+	side->states = calloc(count, stored_bytes);
+	side->read = calloc(spec->dim, sizeof *side->read);
 	if (side->rows == NULL || side->states == NULL || side->read == NULL) {
 		return STATUS_NO_MEMORY;
 	}
 	for (size_t i = 0; i < count; i++) {
-		side->rows[i].state = side->states + i * (dim + 1);
+		side->rows[i].state = side->states + i * (stored_bytes / sizeof *side->states);
 	}
 	return STATUS_OK;
 }
 
-static void side_begin(struct side *side, const struct cr_start_side *start, size_t dim)
+static void side_begin(struct side *side, const struct cr_start_side *start,
+	const struct table_spec *spec)
 {
+	const size_t stored_bytes = spec_stored_bytes(spec);
 	for (size_t i = 0; i < start->count; i++) {
 		struct aggregate *row = &side->rows[start->numbers[i]];
 		assert(row->state != NULL);
-		memcpy(row->state, start->states + i * (dim + 1), (dim + 1) * sizeof(float));
+		memcpy(row->state, (const uint8_t *)start->states + i * stored_bytes, stored_bytes);
 		row->last_ms = start->last_ms[i];
 		row->is_there = true;
 	}
@@ -77,13 +77,13 @@ enum status cr_history_open(const struct cr_samples *samples, const struct cr_la
 	history->spec = *spec;
 	history->vector = calloc(layer->dim, sizeof *history->vector);
 	if (history->vector == NULL ||
-		side_init(&history->users, samples->user_count, layer->dim) != STATUS_OK ||
-		side_init(&history->items, samples->item_count, layer->dim) != STATUS_OK) {
+		side_init(&history->users, samples->user_count, spec) != STATUS_OK ||
+		side_init(&history->items, samples->item_count, spec) != STATUS_OK) {
 		cr_history_close(history);
 		return STATUS_NO_MEMORY;
 	}
-	side_begin(&history->users, &layer->start.users, layer->dim);
-	side_begin(&history->items, &layer->start.items, layer->dim);
+	side_begin(&history->users, &layer->start.users, spec);
+	side_begin(&history->items, &layer->start.items, spec);
 	*out = history;
 	return STATUS_OK;
 }

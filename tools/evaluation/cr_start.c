@@ -1,18 +1,19 @@
 /* cr_start.c - keeps states until aggregation begins. */
 #include "tools/evaluation/cr_start.h"
 
+#include "daemon/aggregate/aggregate.h"
+
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
-static enum status make_room(struct cr_start_side *side, size_t dim)
+static enum status make_room(struct cr_start_side *side, size_t stored_bytes)
 {
 	const size_t cap = side->cap > 0 ? 2 * side->cap : 64;
 	uint32_t *numbers = reallocarray(side->numbers, cap, sizeof *numbers);
 	side->numbers = numbers != NULL ? numbers : side->numbers;
 	int64_t *last_ms = reallocarray(side->last_ms, cap, sizeof *last_ms);
 	side->last_ms = last_ms != NULL ? last_ms : side->last_ms;
-	float *states = reallocarray(side->states, cap, (dim + 1) * sizeof *states);
+	float *states = reallocarray(side->states, cap, stored_bytes);
 	side->states = states != NULL ? states : side->states;
 	if (numbers == NULL || last_ms == NULL || states == NULL) {
 		return STATUS_NO_MEMORY;
@@ -21,16 +22,15 @@ static enum status make_room(struct cr_start_side *side, size_t dim)
 	return STATUS_OK;
 }
 
-enum status cr_start_add(struct cr_start_side *side, size_t dim, uint32_t number, int64_t last_ms,
-	const void *sum, float weight)
+enum status cr_start_add(struct cr_start_side *side, const struct table_spec *spec, uint32_t number,
+	int64_t last_ms, const void *sums, double weight)
 {
-	if (side->count == side->cap && make_room(side, dim) != STATUS_OK) {
+	const size_t stored_bytes = spec_stored_bytes(spec);
+	if (side->count == side->cap && make_room(side, stored_bytes) != STATUS_OK) {
 		return STATUS_NO_MEMORY;
 	}
 	assert(side->count < side->cap);
-	float *state = side->states + side->count * (dim + 1);
-	memcpy(state, sum, dim * sizeof *state);
-	state[dim] = weight;
+	aggregate_make(spec, sums, weight, (uint8_t *)side->states + side->count * stored_bytes);
 	side->numbers[side->count] = number;
 	side->last_ms[side->count++] = last_ms;
 	return STATUS_OK;

@@ -56,6 +56,18 @@ enum status buffer_add(struct buffer *buffer, const void *data, size_t len)
 	return STATUS_OK;
 }
 
+enum status buffer_add_widened(struct buffer *buffer, const void *values, size_t count)
+{
+	enum status status = STATUS_OK;
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		float value;
+		memcpy(&value, (const uint8_t *)values + i * sizeof value, sizeof value);
+		const double wide = (double)value;
+		status = buffer_add(buffer, &wide, sizeof wide);
+	}
+	return status;
+}
+
 /* ---- mapped files ---- */
 
 /* The files that are mapped; a handler of SIGBUS looks at them. */

@@ -23,6 +23,8 @@ void buffer_fini(struct buffer *buffer);
 void *buffer_room(struct buffer *buffer, size_t len);
 /* Errors: NO_MEMORY. */
 enum status buffer_add(struct buffer *buffer, const void *data, size_t len);
+/* Adds f32 values, at any alignment, as f64. Errors: NO_MEMORY. */
+enum status buffer_add_widened(struct buffer *buffer, const void *values, size_t count);
 
 /* A whole file, read-only; an empty one has no address. */
 struct mapping {

@@ -14,12 +14,12 @@ static const struct {
 } allowed[COLUMNS] = {
 	[COLUMN_KEYS] = {"integers: I64, U64 or narrower",
 		{"I64", "U64", "I32", "U32", "I16", "U16", "I8", "U8"}},
-	[COLUMN_ROWS] = {"F32, F16, BF16, I8 (with scales) or U8 (packed bits)",
-		{"F32", "F16", "BF16", "I8", "U8"}},
+	[COLUMN_ROWS] = {"F32, F16, BF16, I8 (with scales), U8 (packed bits) or, of sums, F64",
+		{"F32", "F16", "BF16", "I8", "U8", "F64"}},
 	[COLUMN_TIMES] = {"I64", {"I64"}},
 	[COLUMN_SCALES] = {"F32", {"F32"}},
 	[COLUMN_TAGS] = {"U64 or I64", {"U64", "I64"}},
-	[COLUMN_WEIGHTS] = {"F32", {"F32"}},
+	[COLUMN_WEIGHTS] = {"F64 or F32", {"F64", "F32"}},
 };
 
 static enum status check_dtype(const char *name, enum column column,

@@ -411,30 +411,64 @@ static bool read_nonfinite(const char *text, size_t len, float *out)
 	return false;
 }
 
-bool json_value_float(const struct json_value *value, float *out)
+/* Reads a number by strtof or strtod, which want a NUL, and stop nowhere else for certain. */
+static bool read_number(const struct json_value *value, float *single, double *whole)
 {
 	char text[64];
-	if (value->kind == JSON_NONFINITE) {
-		return read_nonfinite(value->text, value->len, out);
-	}
-	if (value->kind == JSON_STRING) {
-		return read_nonfinite(value->text + 1, value->len - 2, out);
-	}
 	if (value->kind != JSON_NUMBER) {
 		return false;
 	}
-	/* strtof wants a NUL, and stops nowhere else for certain. */
 	char *copy = value->len < sizeof text ? text : malloc(value->len + 1);
 	if (copy == NULL) {
 		return false;
 	}
 	memcpy(copy, value->text, value->len);
 	copy[value->len] = '\0';
-	const float number = strtof(copy, NULL);
+	bool finite = true;
+	if (single != NULL) {
+		*single = strtof(copy, NULL);
+		finite = isfinite(*single);
+	}
+	if (whole != NULL) {
+		*whole = strtod(copy, NULL);
+		finite = isfinite(*whole);
+	}
 	if (copy != text) {
 		free(copy);
 	}
-	if (!isfinite(number)) {
+	return finite;
+}
+
+static bool read_word(const struct json_value *value, float *out)
+{
+	if (value->kind == JSON_NONFINITE) {
+		return read_nonfinite(value->text, value->len, out);
+	}
+	return value->kind == JSON_STRING && read_nonfinite(value->text + 1, value->len - 2, out);
+}
+
+bool json_value_float(const struct json_value *value, float *out)
+{
+	float number;
+	if (read_word(value, out)) {
+		return true;
+	}
+	if (!read_number(value, &number, NULL)) {
+		return false;
+	}
+	*out = number;
+	return true;
+}
+
+bool json_value_double(const struct json_value *value, double *out)
+{
+	float word;
+	double number;
+	if (read_word(value, &word)) {
+		*out = (double)word;
+		return true;
+	}
+	if (!read_number(value, NULL, &number)) {
 		return false;
 	}
 	*out = number;

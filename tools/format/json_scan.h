@@ -60,5 +60,7 @@ bool json_value_i64(const struct json_value *value, int64_t *out);
 /* Rounds to the nearest f32. A number that is beyond f32 does not become an infinity. What is not
  * finite is JSON_NONFINITE, or a string of one of the three words. */
 bool json_value_float(const struct json_value *value, float *out);
+/* The same in f64. */
+bool json_value_double(const struct json_value *value, double *out);
 
 #endif

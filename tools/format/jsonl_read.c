@@ -244,7 +244,13 @@ static bool read_element(const struct json_value *value, enum rep_dtype dtype, u
 {
 	int64_t code = 0;
 	float number = 0;
-	if (dtype == REP_F32) {
+	double sum = 0;
+	if (dtype == REP_F64) {
+		if (!json_value_double(value, &sum)) {
+			return false;
+		}
+		memcpy(row + index * sizeof sum, &sum, sizeof sum);
+	} else if (dtype == REP_F32) {
 		if (!json_value_float(value, &number)) {
 			return false;
 		}
@@ -291,8 +297,7 @@ static enum status read_view(const struct jsonl_reader *reader, const struct jso
 			    jsonl_index(dtype, dim, view, i))) {
 			return error_set(err, STATUS_BAD_REQUEST,
 				"vector: element %u of view %u, %s, is not a number that %s rows hold",
-				i, view, quote(&element, quoted),
-				dtype == REP_F32 ? "f32" : (dtype == REP_I8 ? "i8" : "bit"));
+				i, view, quote(&element, quoted), dtype_name((enum dtype)dtype));
 		}
 		i++;
 	}
@@ -336,7 +341,10 @@ static enum status read_vector(struct jsonl_reader *reader, const struct members
 	if (members->vector.kind != JSON_ARRAY) {
 		return error_set(err, STATUS_BAD_REQUEST, "vector: not an array");
 	}
-	batch->dtype = spec->dtype == REP_BIT ? REP_BIT : (reader->has_scale ? REP_I8 : REP_F32);
+	batch->dtype = spec->dtype == REP_BIT ? REP_BIT
+		       : reader->has_scale    ? REP_I8
+		       : reader->has_weight   ? REP_F64
+					      : REP_F32;
 	size_t row_bytes = dtype_row_bytes((enum dtype)batch->dtype, spec->dim, spec->views);
 	reader->row.len = 0;
 	uint8_t *row = buffer_room(&reader->row, row_bytes);
@@ -378,8 +386,8 @@ static enum status read_columns(const struct jsonl_reader *reader, const struct 
 		status = buffer_add(&batch->tags, &tags, sizeof tags);
 	}
 	if (status == STATUS_OK && reader->has_weight) {
-		float weight = 0;
-		if (!json_value_float(&members->weight, &weight)) {
+		double weight = 0;
+		if (!json_value_double(&members->weight, &weight)) {
 			return error_set(err, STATUS_BAD_REQUEST, "weight: not a number");
 		}
 		status = buffer_add(&batch->weights, &weight, sizeof weight);

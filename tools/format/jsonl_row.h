@@ -23,13 +23,14 @@
 struct jsonl_batch {
 	uint32_t count;
 	enum rep_key_type key_type;
-	enum rep_dtype dtype; /* f32; i8 if rows have scales; bit for a table of bits */
-	struct buffer keys;   /* packed */
+	enum rep_dtype
+		dtype; /* f32; f64 if rows have weights; i8 if scales; bit for a table of bits */
+	struct buffer keys; /* packed */
 	struct buffer rows;
 	struct buffer scales; /* empty unless i8 */
 	struct buffer times;  /* empty: rows have none */
 	struct buffer tags;
-	struct buffer weights; /* of an aggregating table */
+	struct buffer weights; /* f64, of an aggregating table */
 };
 
 void jsonl_batch_clear(struct jsonl_batch *batch);
@@ -61,15 +62,15 @@ struct jsonl_row {
 	const float *scale;   /* i8; or NULL */
 	const int64_t *time;  /* or NULL */
 	const uint64_t *tags; /* or NULL */
-	const float *weight;  /* or NULL */
+	const double *weight; /* or NULL */
 	const char *why;      /* or NULL */
 };
 
 /* Writes the object and a newline. */
 void jsonl_write(FILE *out, const struct jsonl_row *row);
 
-/* Element i of a row, as a float; for i8 the code, without the scale. */
-float jsonl_element(enum rep_dtype dtype, const void *values, size_t i);
+/* Element i of a row, as a double; for i8 the code, without the scale. */
+double jsonl_element(enum rep_dtype dtype, const void *values, size_t i);
 
 /* Where element `i` of view `view` stands in a row. Each view of bits begins at a whole byte. */
 static inline size_t jsonl_index(enum rep_dtype dtype, uint32_t dim, uint32_t view, uint32_t i)

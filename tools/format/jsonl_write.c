@@ -5,27 +5,32 @@
 #include "tools/format/json.h"
 #include "tools/format/json_write.h"
 
+#include <math.h>
 #include <string.h>
 
-float jsonl_element(enum rep_dtype dtype, const void *values, size_t i)
+double jsonl_element(enum rep_dtype dtype, const void *values, size_t i)
 {
 	const uint8_t *bytes = values;
 	uint16_t half = 0;
 	float single = 0;
+	double whole = 0;
 	switch (dtype) {
 	case REP_F32:
 		memcpy(&single, bytes + 4 * i, 4);
-		return single;
+		return (double)single;
+	case REP_F64:
+		memcpy(&whole, bytes + 8 * i, 8);
+		return whole;
 	case REP_F16:
 		memcpy(&half, bytes + 2 * i, 2);
-		return dtype_f32_of_f16(half);
+		return (double)dtype_f32_of_f16(half);
 	case REP_BF16:
 		memcpy(&half, bytes + 2 * i, 2);
-		return dtype_f32_of_bf16(half);
+		return (double)dtype_f32_of_bf16(half);
 	case REP_I8:
-		return (float)(int8_t)bytes[i];
+		return (int8_t)bytes[i];
 	case REP_BIT:
-		return (float)(bytes[i / 8] >> (7 - i % 8) & 1);
+		return bytes[i / 8] >> (7 - i % 8) & 1;
 	case REP_DTYPE_TABLE:
 		break;
 	}
@@ -38,7 +43,12 @@ static void write_view(struct json_writer *json, const char *name, const struct 
 	json_write_array(json, name);
 	for (uint32_t i = 0; i < row->dim; i++) {
 		size_t index = jsonl_index(row->dtype, row->dim, view, i);
-		json_write_float(json, NULL, jsonl_element(row->dtype, row->values, index));
+		const double element = jsonl_element(row->dtype, row->values, index);
+		if (row->dtype == REP_F64 && isfinite(element)) {
+			json_write_double_17(json, NULL, element);
+		} else {
+			json_write_float(json, NULL, (float)element);
+		}
 	}
 	json_write_array_end(json);
 }
@@ -88,7 +98,7 @@ void jsonl_write(FILE *out, const struct jsonl_row *row)
 		json_write_u64(&json, "tags", *row->tags);
 	}
 	if (row->weight != NULL) {
-		json_write_float(&json, "weight", *row->weight);
+		json_write_double_17(&json, "weight", *row->weight);
 	}
 	if (row->scale != NULL) {
 		json_write_float(&json, "scale", *row->scale);

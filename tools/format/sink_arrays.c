@@ -46,6 +46,8 @@ struct sink_arrays {
 static const char *descr_of(enum rep_dtype dtype)
 {
 	switch (dtype) {
+	case REP_F64:
+		return "<f8";
 	case REP_F32:
 		return "<f4";
 	case REP_F16:
@@ -310,7 +312,7 @@ static void set_shapes(struct sink_arrays *sink)
 		[COLUMN_TIMES] = "<i8",
 		[COLUMN_SCALES] = "<f4",
 		[COLUMN_TAGS] = "<u8",
-		[COLUMN_WEIGHTS] = "<f4",
+		[COLUMN_WEIGHTS] = "<f8",
 	};
 	const struct rep_table_spec *spec = sink->options.spec;
 	size_t element_bytes = dtype_row_bytes((enum dtype)spec->dtype, spec->dim, 1) /

@@ -39,7 +39,7 @@ static enum status write_header(struct sink_stream *sink, struct error *err)
 	struct table_spec header = {
 		.entity = (enum entity)spec->entity,
 		.kind = (enum kind)spec->kind,
-		.dtype = (enum dtype)spec->dtype,
+		.dtype = sink->raw ? DTYPE_F32 : (enum dtype)spec->dtype, /* the table's */
 		.key_type = (enum key_type)spec->key_type,
 		.dim = spec->dim,
 		.views = spec->views,
@@ -48,6 +48,7 @@ static enum status write_header(struct sink_stream *sink, struct error *err)
 		.decay_events = spec->decay_events,
 		.half_life_ms = spec->half_life_ms,
 		.reading = (enum reading)spec->reading,
+		.state = (enum state_kind)spec->state,
 	};
 	memcpy(header.name.text, spec->name, strnlen(spec->name, sizeof header.name.text - 1));
 	wire_write_map(&sink->writer, 2 + spec_fields(&header));
@@ -85,7 +86,7 @@ static enum status write_msgpack(struct sink *base, const struct rep_scan *scan,
 	write_column(writer, "scales", scan->scales, n * sizeof(float));
 	write_column(writer, "times", scan->times, n * sizeof(int64_t));
 	write_column(writer, "tags", scan->tags, n * sizeof(uint64_t));
-	write_column(writer, "weights", scan->weights, n * sizeof(float));
+	write_column(writer, "weights", scan->weights, n * sizeof(double));
 	base->rows += n;
 	return flush_map(sink, err);
 }

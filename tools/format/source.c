@@ -1,6 +1,7 @@
 /* source.c - checks rows of any input. */
 #include "tools/format/source.h"
 
+#include "schema/checksum.h"
 #include "schema/dtype.h"
 
 #include <inttypes.h>
@@ -19,16 +20,20 @@ static float bound_of(enum dtype table)
 	return table == DTYPE_F16 ? 65520.0F : bound; /* halfway from 65504 to 65536 */
 }
 
-/* Element i of a row of any dtype but bit; that of i8 without its scale. */
+/* Element i of a row of any dtype but bit, as f32; that of i8 without its scale. */
 static float element_at(enum dtype dtype, const void *row, size_t i)
 {
 	const uint8_t *at = row;
 	uint16_t half = 0;
 	float value = 0;
+	double sum = 0;
 	switch (dtype) {
 	case DTYPE_F32:
 		memcpy(&value, at + i * sizeof value, sizeof value);
 		return value;
+	case DTYPE_F64:
+		memcpy(&sum, at + i * sizeof sum, sizeof sum);
+		return (float)sum;
 	case DTYPE_F16:
 	case DTYPE_BF16:
 		memcpy(&half, at + i * sizeof half, sizeof half);
@@ -93,7 +98,7 @@ static size_t first_not_held(const struct rep_rows *rows, enum dtype table, size
 	if (dtype == DTYPE_I8) {
 		return table != DTYPE_I8 ? first_scaled_beyond(rows, elements, bound) : count;
 	}
-	if (dtype == DTYPE_BF16 && table == DTYPE_F16) {
+	if (dtype == DTYPE_F64 || (dtype == DTYPE_BF16 && table == DTYPE_F16)) {
 		size_t i = 0;
 		while (i < count && fabsf(element_at(dtype, rows->rows, i)) < bound) {
 			i++;
@@ -147,11 +152,23 @@ enum status source_check(const struct rep_rows *rows, const struct source_option
 		if (!(rows->weights[i] > 0) || !isfinite(rows->weights[i])) {
 			return error_set(err, STATUS_BAD_REQUEST,
 				"%s: the weight of row %" PRIu64 " is %g, not above 0 and finite",
-				what, first + i, (double)rows->weights[i]);
+				what, first + i, rows->weights[i]);
 		}
 	}
 	if (options->allow_nonfinite) {
 		return STATUS_OK;
 	}
 	return check_finite(rows, options, what, first, err);
+}
+
+uint64_t source_content(uint64_t before, const struct rep_rows *rows, size_t rows_bytes)
+{
+	const size_t count = rows->keys.count;
+	const uint64_t parts[] = {before, checksum(rows->keys.data, rows->keys.bytes),
+		checksum(rows->rows, rows_bytes),
+		rows->times != NULL ? checksum(rows->times, count * 8) : 1,
+		rows->tags != NULL ? checksum(rows->tags, count * 8) : 1,
+		rows->scales != NULL ? checksum(rows->scales, count * 4) : 1,
+		rows->weights != NULL ? checksum(rows->weights, count * 8) : 1};
+	return checksum(parts, sizeof parts);
 }

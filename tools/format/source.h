@@ -58,4 +58,8 @@ enum status source_open_jsonl(const struct source_options *options, struct sourc
 enum status source_check(const struct rep_rows *rows, const struct source_options *options,
 	const char *what, uint64_t first, struct error *err);
 
+/* Adds rows to the hash of what an input holds. It reads them, so it is cheap while the processor's
+ * cache has them. */
+uint64_t source_content(uint64_t before, const struct rep_rows *rows, size_t rows_bytes);
+
 #endif

@@ -1,7 +1,6 @@
 /* source_arrays.c - rows from arrays, one a column: npy files, an npz or a safetensors file. */
 #include "tools/format/source.h"
 
-#include "schema/checksum.h"
 #include "schema/dtype.h"
 #include "schema/limits.h"
 #include "tools/format/buffer.h"
@@ -20,9 +19,10 @@ struct source_arrays {
 	struct columns columns;
 	enum dtype dtype;
 	size_t row_bytes;
-	/* Of one chunk: keys packed, and times, which are turned into milliseconds. */
+	/* Of one chunk: keys packed, times in milliseconds, and weights that came in f4 as f64. */
 	struct buffer key_buffer;
 	struct buffer time_buffer;
+	struct buffer weight_buffer;
 };
 
 static enum status wrong(const struct array *array, struct error *err, const char *what)
@@ -167,8 +167,8 @@ static enum dtype dtype_of_array(const struct npy *npy)
 		size_t bytes;
 		enum dtype dtype;
 		char kind;
-	} types[] = {{4, DTYPE_F32, 'f'}, {2, DTYPE_F16, 'f'}, {2, DTYPE_BF16, 'u'},
-		{1, DTYPE_I8, 'i'}, {1, DTYPE_BIT, 'u'}};
+	} types[] = {{8, DTYPE_F64, 'f'}, {4, DTYPE_F32, 'f'}, {2, DTYPE_F16, 'f'},
+		{2, DTYPE_BF16, 'u'}, {1, DTYPE_I8, 'i'}, {1, DTYPE_BIT, 'u'}};
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		if (npy->kind == types[i].kind && npy->item_bytes == types[i].bytes) {
 			return types[i].dtype;
@@ -187,7 +187,11 @@ static enum status check_rows(struct source_arrays *source, struct error *err)
 	source->dtype = dtype_of_array(npy);
 	if (source->dtype == DTYPE_NONE) {
 		return wrong_descr(rows, err,
-			"rows are f4, f2, u2 (bf16), i1 (i8, with scales) or u1 (packed bits): save x.astype('f4')");
+			"rows are f4, f2, u2 (bf16), i1 (i8, with scales), u1 (packed bits) or, of sums, f8: save x.astype('f4')");
+	}
+	if (source->dtype == DTYPE_F64 && spec->kind != REP_CR) {
+		return wrong_descr(rows, err,
+			"f8 rows are sums, which only tables of kind cr take: save x.astype('f4')");
 	}
 	if (!dtype_convertible(source->dtype, (enum dtype)spec->dtype)) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -221,8 +225,14 @@ static const struct {
 	char kind;
 	size_t bytes;
 } others[] = {{COLUMN_SCALES, 'f', 4}, {COLUMN_TIMES, 'i', 8}, {COLUMN_TAGS, 'u', 8},
-	{COLUMN_WEIGHTS, 'f', 4}};
+	{COLUMN_WEIGHTS, 'f', 8}};
 enum { OTHERS = sizeof others / sizeof others[0] };
+
+/* Whether they are weights in f4, which were all that there were once. */
+static bool is_narrow(enum column number, const struct array *column)
+{
+	return number == COLUMN_WEIGHTS && is_type(column, 'f', sizeof(float));
+}
 
 static enum status check_column(const struct source_arrays *source, size_t i, struct error *err)
 {
@@ -234,7 +244,7 @@ static enum status check_column(const struct source_arrays *source, size_t i, st
 	if (column->name == NULL) {
 		return STATUS_OK;
 	}
-	if (!is_type(column, kind, bytes)) {
+	if (!is_type(column, kind, bytes) && !is_narrow(others[i].column, column)) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"'%s': descr: %c%zu given, this column is %c%zu: save x.astype('%c%zu')",
 			column->name, column->npy.kind, column->npy.item_bytes, kind, bytes, kind,
@@ -306,6 +316,23 @@ static enum status take_times(struct source_arrays *source, uint64_t first, uint
 	return row_times_take(&source->options.time, own, count, what, first, err);
 }
 
+/* Weights as f64, in memory of our own if they come in f4. */
+static enum status take_weights(struct source_arrays *source, uint64_t first, uint32_t count,
+	const void **out, struct error *err)
+{
+	enum status status = take(source, COLUMN_WEIGHTS, first, count, out, err);
+	if (status == STATUS_OK && *out != NULL &&
+		is_narrow(COLUMN_WEIGHTS, &source->columns.arrays[COLUMN_WEIGHTS])) {
+		source->weight_buffer.len = 0;
+		status = buffer_add_widened(&source->weight_buffer, *out, count);
+		*out = source->weight_buffer.data;
+		if (status != STATUS_OK) {
+			error_set(err, status, "no memory for the weights of %u rows", count);
+		}
+	}
+	return status;
+}
+
 static enum status slice(struct source_arrays *source, uint64_t first, uint32_t count,
 	struct rep_rows *out, struct error *err)
 {
@@ -332,7 +359,7 @@ static enum status slice(struct source_arrays *source, uint64_t first, uint32_t 
 		status = take(source, COLUMN_TAGS, first, count, &tags, err);
 	}
 	if (status == STATUS_OK) {
-		status = take(source, COLUMN_WEIGHTS, first, count, &weights, err);
+		status = take_weights(source, first, count, &weights, err);
 	}
 	out->rows = rows;
 	out->scales = scales;
@@ -372,19 +399,6 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	return mapping_check(err);
 }
 
-/* Adds rows to the hash of the content, while the processor's cache has them. */
-static uint64_t add_content(uint64_t before, const struct rep_rows *rows, size_t rows_bytes)
-{
-	const size_t count = rows->keys.count;
-	const uint64_t parts[] = {before, checksum(rows->keys.data, rows->keys.bytes),
-		checksum(rows->rows, rows_bytes),
-		rows->times != NULL ? checksum(rows->times, count * 8) : 1,
-		rows->tags != NULL ? checksum(rows->tags, count * 8) : 1,
-		rows->scales != NULL ? checksum(rows->scales, count * 4) : 1,
-		rows->weights != NULL ? checksum(rows->weights, count * 4) : 1};
-	return checksum(parts, sizeof parts);
-}
-
 /* Checks every value of every row, before anything is sent. */
 static enum status check_values(struct source_arrays *source, struct error *err)
 {
@@ -404,7 +418,7 @@ static enum status check_values(struct source_arrays *source, struct error *err)
 			return STATUS_BAD_REQUEST;
 		}
 		source->source.content =
-			add_content(source->source.content, &rows, count * source->row_bytes);
+			source_content(source->source.content, &rows, count * source->row_bytes);
 		first += count;
 	}
 	return STATUS_OK;
@@ -416,6 +430,7 @@ static void close_arrays(struct source *base)
 	columns_close(&source->columns);
 	buffer_fini(&source->key_buffer);
 	buffer_fini(&source->time_buffer);
+	buffer_fini(&source->weight_buffer);
 	free(source);
 }
 

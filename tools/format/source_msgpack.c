@@ -41,6 +41,7 @@ struct source_msgpack {
 	uint64_t rows;       /* handed out in all */
 	bool ended;          /* the last map was read */
 	bool is_raw;         /* rows are sums, with their weights */
+	bool is_old_raw;     /* both in f32 */
 	struct buffer times; /* this and the next: slices of columns, copied to be aligned */
 	struct buffer scales;
 	struct buffer tags;
@@ -158,16 +159,20 @@ static enum status read_header(struct source_msgpack *source, struct error *err)
 		return wrong(source, err, kind != NULL ? kind : "not a " DUMP_FORMAT_NAME);
 	}
 	const bool read = wire_uint(wire_get(map, "version"), &version);
-	source->is_raw = read && version == DUMP_FORMAT_VERSION_RAW;
+	source->is_old_raw = read && version == DUMP_FORMAT_VERSION_RAW_F32;
+	source->is_raw = source->is_old_raw || (read && version == DUMP_FORMAT_VERSION_RAW);
 	if (!read || (version != DUMP_FORMAT_VERSION && !source->is_raw)) {
 		return error_set(err, STATUS_UNSUPPORTED,
-			"%s: version %" PRIu64 " of the dump format; %d and %d are read",
+			"%s: version %" PRIu64 " of the dump format; %d to %d are read",
 			source->stream.name, version, DUMP_FORMAT_VERSION, DUMP_FORMAT_VERSION_RAW);
 	}
 	struct error why = {0};
-	status = spec_read(map, &source->spec, &why);
+	status = spec_read(map, SPEC_STORED, &source->spec, &why);
 	if (status != STATUS_OK) {
 		return wrong(source, err, why.text);
+	}
+	if (source->is_raw && !source->is_old_raw) {
+		source->spec.dtype = DTYPE_F64;
 	}
 	source->row_bytes =
 		dtype_row_bytes(source->spec.dtype, source->spec.dim, source->spec.views);
@@ -234,7 +239,8 @@ static enum status read_batch(struct source_msgpack *source, struct error *err)
 		!may_have_bytes(map, "tags", n * sizeof(uint64_t), &batch.tags)) {
 		return wrong(source, err, "times or tags: not a bin of n");
 	}
-	if (source->is_raw ? !has_bytes(map, "weights", n * sizeof(float), &batch.weights)
+	const size_t weight_bytes = source->is_old_raw ? sizeof(float) : sizeof(double);
+	if (source->is_raw ? !has_bytes(map, "weights", n * weight_bytes, &batch.weights)
 			   : wire_type(wire_get(map, "weights")) != WIRE_ABSENT) {
 		return wrong(source, err, "weights: raw rows have n of them, others none");
 	}
@@ -298,6 +304,20 @@ static enum status copy_slice(const struct source_msgpack *source, struct buffer
 	return status;
 }
 
+/* The weights of some rows, as f64. */
+static enum status copy_weights(struct source_msgpack *source, uint32_t count, const void **out)
+{
+	const struct wire_bytes given = source->batch.weights;
+	if (!source->is_old_raw) {
+		return copy_slice(source, &source->weights, given, sizeof(double), count, out);
+	}
+	source->weights.len = 0;
+	const enum status status = buffer_add_widened(&source->weights,
+		given.data + source->at * sizeof(float), count);
+	*out = source->weights.data;
+	return status;
+}
+
 static struct rep_keys slice_keys(const struct source_msgpack *source, uint32_t count)
 {
 	const struct batch *batch = &source->batch;
@@ -331,8 +351,7 @@ static enum status slice(struct source_msgpack *source, uint32_t count, struct r
 			&tags);
 	}
 	if (status == STATUS_OK) {
-		status = copy_slice(source, &source->weights, batch->weights, sizeof(float), count,
-			&weights);
+		status = copy_weights(source, count, &weights);
 	}
 	if (status != STATUS_OK) {
 		return error_set(err, status, "no memory for a chunk of %u rows", count);

@@ -447,7 +447,7 @@ class Client:
         struct.times = given.times(times, count, any_time)
         struct.tags = given.column(tags, count, 'uint64_t *', 'tags')
         struct.scales = given.column(scales, count, 'float *', 'scales')
-        struct.weights = given.column(weights, count, 'float *', 'weights')
+        struct.weights = given.column(weights, count, 'double *', 'weights')
         struct.allow_nonfinite = flag('allow_nonfinite', allow_nonfinite)
         struct.if_newer, struct.any_time = flag('if_newer', if_newer), flag('any_time', any_time)
 
@@ -787,7 +787,7 @@ class Client:
         dtype : str, optional
             As in `fetch`.
         raw : bool, optional
-            Of an aggregating table: the sums, with `weights`.
+            Of an aggregating table: the sums, with `weights`; with dtype='f64' in full, else rounded to f32.
         batch : int, optional
             About so many rows at once; 0: the daemon chooses.
         shard : tuple of int, optional
@@ -820,7 +820,7 @@ class Client:
             if n:
                 yield Batch(keys_from(scan.keys), copied(scan.rows, shape.numpy, shape.of(n)),
                             copied_if_there(scan.times, '<i8', n), copied_if_there(scan.tags, '<u8', n),
-                            copied_if_there(scan.scales, '<f4', n), copied_if_there(scan.weights, '<f4', n),
+                            copied_if_there(scan.scales, '<f4', n), copied_if_there(scan.weights, '<f8', n),
                             ffi.string(scan.release).decode(), shape.name)
             if not scan.more:
                 return

@@ -22,12 +22,12 @@ from .rows import Array, Fetched, Given, Keys, Rows, Shape, bits_from, dtype_num
 if TYPE_CHECKING:
     from .client import Client
 
-DType = Literal['f32', 'f16', 'bf16', 'i8', 'bit']
+DType = Literal['f32', 'f16', 'bf16', 'i8', 'bit', 'f64']
 Want = Literal['times', 'tags', 'scales', 'weights', 'why']
 Missing = Literal['zero', 'default', 'nan', 'raise']
 
 _COLUMNS = {'times': ('<i8', 'int64_t *'), 'tags': ('<u8', 'uint64_t *'), 'scales': ('<f4', 'float *'),
-            'weights': ('<f4', 'float *'), 'why': ('u1', 'uint8_t *')}
+            'weights': ('<f8', 'double *'), 'why': ('u1', 'uint8_t *')}
 WANTS = tuple(_COLUMNS)
 MISSING = {name: name for name in ('zero', 'default', 'nan', 'raise')}
 TRIES = 4           # of a fetch whose tables change their shape at each publish

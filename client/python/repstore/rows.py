@@ -25,12 +25,16 @@ Array = npt.NDArray[Any]
 Keys = Union[Array, Iterable[int], Iterable[Union[bytes, str]]]
 
 YEAR_1990_MS = 631152000000
-DTYPES = {'f32': lib.REP_F32, 'f16': lib.REP_F16, 'bf16': lib.REP_BF16, 'i8': lib.REP_I8, 'bit': lib.REP_BIT}
+DTYPES = {'f32': lib.REP_F32, 'f16': lib.REP_F16, 'bf16': lib.REP_BF16, 'i8': lib.REP_I8, 'bit': lib.REP_BIT,
+          'f64': lib.REP_F64}
 _NUMPY: dict[int, np.dtype[Any]] = {
     lib.REP_F32: np.dtype('<f4'), lib.REP_F16: np.dtype('<f2'), lib.REP_BF16: np.dtype('<u2'),
-    lib.REP_I8: np.dtype('i1'), lib.REP_BIT: np.dtype('u1')}
+    lib.REP_I8: np.dtype('i1'), lib.REP_BIT: np.dtype('u1'), lib.REP_F64: np.dtype('<f8')}
 _NAMES = {number: name for name, number in DTYPES.items()}
 _I8 = np.dtype('<i8')
+# Arrays that are rows of a dtype only if it is said: else they would be a mistake more often than not.
+_NEEDS_WORD = {'bf16': 'uint16', 'f64': 'float64'}
+_FLOATS = {'float *': '<f4', 'double *': '<f8'}
 _OF_NUMPY = {'float32': 'f32', 'float16': 'f16', 'int8': 'i8', 'uint8': 'bit'}
 
 
@@ -89,12 +93,12 @@ class Given:
         array = array_given(name, values)
         if array.shape != (count,):
             raise BadRequest('%s: of the shape %s, (%d,) allowed' % (name, array.shape, count))
-        if array.size and array.dtype.kind not in 'iu' + ('f' if ctype == 'float *' else ''):
+        if array.size and array.dtype.kind not in 'iu' + ('f' if ctype in _FLOATS else ''):
             raise BadRequest("%s: %s given, %s allowed" % (
-                name, array.dtype.name, 'numbers' if ctype == 'float *' else 'integers'))
+                name, array.dtype.name, 'numbers' if ctype in _FLOATS else 'integers'))
         if ctype == 'uint64_t *' and array.size and array.dtype.kind == 'i' and array.min() < 0:
             raise BadRequest('%s: %d given, none below 0 allowed' % (name, array.min()))
-        return self.array(np.ascontiguousarray(array, {'float *': '<f4', 'uint64_t *': '<u8', 'int64_t *': '<i8'}[ctype]),
+        return self.array(np.ascontiguousarray(array, _FLOATS.get(ctype) or {'uint64_t *': '<u8', 'int64_t *': '<i8'}[ctype]),
                           ctype)
 
     def times(self, values: Any, count: int, any_time: bool) -> Any:
@@ -118,7 +122,7 @@ class Given:
         """Rows to be sent: (pointer, bytes, number of the dtype, dim, views)."""
         rows, dtype = of_torch(rows, dtype)
         if not hasattr(rows, '__array__') and not hasattr(rows, '__array_interface__'):
-            rows = array_given(name, rows, '<f4')       # lists of numbers
+            rows = array_given(name, rows, '<f8' if dtype == 'f64' else '<f4')       # lists of numbers
         if isinstance(rows, np.ma.MaskedArray) and np.any(rows.mask):
             raise BadRequest('%s: a masked array given; .filled() says what is behind the mask' % name)
         array = array_given(name, rows)
@@ -126,10 +130,12 @@ class Given:
         if array.dtype.kind == 'b':
             raise BadRequest('%s: bool given; bits are packed: np.packbits(rows, axis=-1)' % name)
         array = np.ascontiguousarray(array, array.dtype.newbyteorder('<'))
-        known = 'bf16' if dtype == 'bf16' and array.dtype == np.uint16 else _OF_NUMPY.get(array.dtype.name)
+        known = _OF_NUMPY.get(array.dtype.name)
+        if dtype is not None and _NEEDS_WORD.get(dtype) == array.dtype.name:
+            known = dtype
         if known is None or (dtype is not None and dtype != known):
             raise BadRequest("%s: of NumPy's %s given; float32, float16, int8 (with scales), uint8 (bits, packed) and, "
-                             "with dtype='bf16', uint16 allowed: .astype('f4')?" % (name, array.dtype.name))
+                             "with dtype='bf16', uint16, or with dtype='f64', for sums, float64 allowed: .astype('f4')?" % (name, array.dtype.name))
         if array.ndim not in (2, 3) or len(array) != count:
             raise BadRequest('%s: of the shape %s, (%d, dim) or (%d, views, dim) allowed' % (
                 name, array.shape, count, count))

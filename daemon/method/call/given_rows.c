@@ -30,10 +30,15 @@ enum status given_rows_find(struct call *call, const char *release_id, const cha
 
 static void read_rows(struct params *params, const struct table_spec *spec, struct row_batch *batch)
 {
-	batch->dtype = params_dtype(params, spec->dtype);
+	batch->dtype = params_dtype_or_f64(params, spec->dtype);
 	struct wire_bytes rows = params_bin(params, "rows", PARAM_REQUIRED);
 	if (params->status != STATUS_OK) {
 		return;
+	}
+	if (batch->dtype == DTYPE_F64 && !spec_aggregates(spec)) {
+		params_fail(params, STATUS_BAD_REQUEST, "dtype",
+			"f64 given, allowed for sums only, and table '%s' is of kind %s",
+			spec->name.text, kind_name(spec->kind));
 	}
 	if (!dtype_convertible(batch->dtype, spec->dtype)) {
 		params_fail(params, STATUS_BAD_REQUEST, "dtype",
@@ -51,7 +56,7 @@ static void read_columns(struct params *params, const struct table_spec *spec,
 	batch->scales = params_column(params, "scales", count * sizeof(float));
 	batch->times = params_column(params, "times", count * sizeof(int64_t));
 	batch->tags = params_column(params, "tags", count * sizeof(uint64_t));
-	batch->weights = params_column(params, "weights", count * sizeof(float));
+	batch->weights = params_column(params, "weights", count * sizeof(double));
 	batch->allow_nonfinite = params_flag(params, "allow_nonfinite");
 	bool is_i8 = batch->dtype == DTYPE_I8;
 	if (is_i8 && batch->scales == NULL) {

@@ -283,6 +283,16 @@ double params_float_or(struct params *params, const char *name, double otherwise
 
 enum dtype params_dtype(struct params *params, enum dtype otherwise)
 {
+	const enum dtype dtype = params_dtype_or_f64(params, otherwise);
+	if (dtype == DTYPE_F64) {
+		params_fail(params, STATUS_BAD_REQUEST, "dtype",
+			"'f64' given, f32, f16, bf16, i8 or bit expected");
+	}
+	return dtype;
+}
+
+enum dtype params_dtype_or_f64(struct params *params, enum dtype otherwise)
+{
 	struct wire_bytes text = params_str(params, "dtype", PARAM_OPTIONAL);
 	if (params->status != STATUS_OK || text.data == NULL) {
 		return otherwise;
@@ -291,7 +301,7 @@ enum dtype params_dtype(struct params *params, enum dtype otherwise)
 	if (dtype == DTYPE_NONE) {
 		char quote[ERROR_QUOTE_BYTES];
 		params_fail(params, STATUS_BAD_REQUEST, "dtype",
-			"'%s' given, f32, f16, bf16, i8 or bit expected",
+			"'%s' given, f32, f16, bf16, i8, bit, or f64 for sums expected",
 			error_quote(quote, text.data, text.len));
 	}
 	return dtype;

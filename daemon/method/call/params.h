@@ -61,6 +61,8 @@ static inline void params_table(struct params *params, struct table_name *out)
 /* A finite number, or `otherwise`. */
 double params_float_or(struct params *params, const char *name, double otherwise);
 enum dtype params_dtype(struct params *params, enum dtype otherwise);
+/* The same where sums of an aggregating table may come or go in full, as f64. */
+enum dtype params_dtype_or_f64(struct params *params, enum dtype otherwise);
 
 /* A bin of exactly `len` bytes; NULL when it is left out. */
 const uint8_t *params_column(struct params *params, const char *name, size_t len);

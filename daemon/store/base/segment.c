@@ -120,6 +120,10 @@ static bool take_column(const struct column *column, const struct table_spec *sp
 		segment->scales = data;
 		return spec->dtype == DTYPE_I8 && column->element_bytes == 4 &&
 		       column->bytes == rows * 4;
+	case COLUMN_LOWS:
+		segment->lows = data;
+		return segment->low_bytes > 0 && column->element_bytes == segment->low_bytes &&
+		       column->bytes == rows * segment->low_bytes;
 	case COLUMN_WEIGHTS:
 		return false;
 	}
@@ -128,7 +132,7 @@ static bool take_column(const struct column *column, const struct table_spec *sp
 
 static bool is_known(uint32_t kind)
 {
-	return kind >= COLUMN_SLOTS && kind <= COLUMN_SCALES && kind != COLUMN_WEIGHTS;
+	return kind >= COLUMN_SLOTS && kind <= COLUMN_LOWS && kind != COLUMN_WEIGHTS;
 }
 
 static bool is_complete(const struct segment *segment, const struct table_spec *spec)
@@ -139,6 +143,7 @@ static bool is_complete(const struct segment *segment, const struct table_spec *
 	return has_keys && segment->slots != NULL && segment->row_data != NULL &&
 	       segment->times != NULL && (segment->tags != NULL) == spec->tags &&
 	       (segment->scales != NULL) == (spec->dtype == DTYPE_I8) &&
+	       (segment->lows != NULL) == (segment->low_bytes > 0) &&
 	       segment->slot_count > segment->homes && segment->homes > 0;
 }
 
@@ -157,6 +162,7 @@ enum status segment_open(const uint8_t *data, size_t len, const struct table_spe
 		.rows = identity->rows,
 		.homes = bytes_get_u32(data + 56),
 		.row_bytes = spec_row_bytes(spec),
+		.low_bytes = spec_low_bytes(spec),
 	};
 	uint32_t seen = 0;
 	const uint32_t columns = bytes_get_u32(data + 12);
@@ -257,7 +263,8 @@ void segment_plan(struct segment_plan *plan, const struct table_spec *spec,
 	plan->slot_count = count_slots(&shape, hashes);
 	assert(plan->slot_count > plan->homes); /* segment_open asks for that */
 	const uint32_t columns = 4u + (spec->key_type == KEY_BYTES ? 1u : 0u) +
-				 (spec->tags ? 1u : 0u) + (spec->dtype == DTYPE_I8 ? 1u : 0u);
+				 (spec->tags ? 1u : 0u) + (spec->dtype == DTYPE_I8 ? 1u : 0u) +
+				 (spec_low_bytes(spec) > 0 ? 1u : 0u);
 	plan->bytes = align_up(SEGMENT_HEADER_BYTES + (uint64_t)columns * SEGMENT_COLUMN_BYTES);
 	plan_column(plan, COLUMN_SLOTS, 8, plan->slot_count);
 	if (spec->key_type == KEY_U64) {
@@ -273,6 +280,9 @@ void segment_plan(struct segment_plan *plan, const struct table_spec *spec,
 	}
 	if (spec->dtype == DTYPE_I8) {
 		plan_column(plan, COLUMN_SCALES, 4, rows);
+	}
+	if (spec_low_bytes(spec) > 0) {
+		plan_column(plan, COLUMN_LOWS, (uint32_t)spec_low_bytes(spec), rows);
 	}
 	assert(plan->column_count == columns);
 }
@@ -354,6 +364,9 @@ void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint
 			break;
 		case COLUMN_SCALES:
 			space->scales = column;
+			break;
+		case COLUMN_LOWS:
+			space->lows = at;
 			break;
 		case COLUMN_WEIGHTS:
 			break;

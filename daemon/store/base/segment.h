@@ -49,6 +49,7 @@ enum segment_column {
 	COLUMN_WEIGHTS = 7,
 	COLUMN_TAGS = 8,   /* u64[rows] */
 	COLUMN_SCALES = 9, /* f32[rows], i8 only */
+	COLUMN_LOWS = 10,  /* f32[rows][elements], the low parts of sums of f32x2 only */
 };
 enum { COLUMN_OPTIONAL = 1 };
 
@@ -74,6 +75,8 @@ struct segment {
 	const int64_t *times;
 	const uint64_t *tags; /* NULL: the table has none */
 	const float *scales;  /* NULL unless i8 */
+	const uint8_t *lows;  /* [rows] of spec_low_bytes; NULL: rows have no low parts */
+	size_t low_bytes;
 	struct key_seed seed; /* of the hashes; the last, since a probe rarely needs it */
 };
 
@@ -119,6 +122,12 @@ static inline bool segment_key(const struct segment *segment, uint32_t row, cons
 /* A probe looks at so many slots, which is more than chance makes of most runs; then it goes on by
  * segment_seek. */
 enum { SEGMENT_PROBE_SLOTS = 128 };
+
+/* The low parts of a row's sums; NULL: it has none. */
+static inline const uint8_t *segment_low(const struct segment *segment, uint32_t row)
+{
+	return segment->lows == NULL ? NULL : segment->lows + (size_t)row * segment->low_bytes;
+}
 
 /* Finds a key among the rows from `from` on by its hash, whatever its slot: rows stand in the order of
  * (hash, key). It hashes about twice as many keys as the logarithm of the rows that it passes.
@@ -167,6 +176,7 @@ struct segment_space {
 	int64_t *times;
 	uint64_t *tags;
 	float *scales;
+	uint8_t *lows;
 };
 
 /* Writes header, directory, padding and slots of a planned segment into `data` (plan->bytes,

@@ -232,7 +232,7 @@ enum status record_read_table(struct wire_value value, struct table **out)
 	uint64_t rows;
 	uint64_t merged_to;
 	const struct wire_value loads = wire_get(value, "loads");
-	if (spec_read(value, &spec, NULL) != STATUS_OK ||
+	if (spec_read(value, SPEC_STORED, &spec, NULL) != STATUS_OK ||
 		default_row_read(value, &spec, DEFAULT_ROW_STORED, &row, NULL) != STATUS_OK ||
 		!read_uint(value, "number", &number) || !read_uint(value, "rows", &rows) ||
 		!read_uint(value, "folded", &merged_to) || wire_type(loads) != WIRE_ARRAY) {

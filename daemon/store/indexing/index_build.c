@@ -68,7 +68,8 @@ static void read_rows(void *arg, uint32_t first, uint32_t count, float *out)
 		struct frame_row row;
 		float *to = out + (size_t)i * spec->dim;
 		if (rows_get(&base->rows, rows_first_base_id + first + i, &row) == STATUS_OK) {
-			stored_read(&base->reader, row.data, &row.scale, (uint8_t *)to, NULL);
+			const struct stored_row stored = {row.data, row.low, &row.scale};
+			stored_read(&base->reader, &stored, (uint8_t *)to, NULL);
 		} else {
 			memset(to, 0, spec->dim * sizeof *to); /* build finds the damage later */
 		}

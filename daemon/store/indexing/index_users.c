@@ -65,7 +65,8 @@ struct table *index_users_find(const struct release *release, const struct table
 static void take(struct gathered *gathered, const uint8_t *row, const float *scale)
 {
 	float *to = gathered->rows + (size_t)gathered->count * gathered->users->spec.dim;
-	stored_read(&gathered->reader, row, scale, (uint8_t *)to, NULL);
+	const struct stored_row stored = {.data = row, .scale = scale};
+	stored_read(&gathered->reader, &stored, (uint8_t *)to, NULL);
 	gathered->count++;
 }
 

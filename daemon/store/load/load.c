@@ -89,12 +89,9 @@ static enum status add_rows(struct store *store, struct load *load, const struct
 	if (status != STATUS_OK) {
 		return error_set(err, status, "load: %" PRIu32 " rows", chunk->batch.keys.count);
 	}
-	const struct dtype_rows kept = {
-		.dtype = spec->dtype,
-		.rows = group->row_data + first * spec_row_bytes(spec),
-		.scales = spec->dtype == DTYPE_I8 ? group->scales + first : NULL,
-	};
-	status = batch_check_kept(&chunk->batch, spec, &kept, err);
+	status = batch_check_stored(&chunk->batch, spec,
+		group->row_data + first * spec_stored_bytes(spec),
+		spec->dtype == DTYPE_I8 ? group->scales + first : NULL, err);
 	if (status != STATUS_OK) {
 		group->rows = first;
 		group->blob_bytes = blob_bytes;

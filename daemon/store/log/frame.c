@@ -35,7 +35,7 @@ static size_t body_bytes(const struct table_spec *spec, enum frame_kind kind)
 	return kind == FRAME_DELETE
 		       ? 0
 		       : 8 + (spec->tags ? 8u : 0u) + (spec->dtype == DTYPE_I8 ? 4u : 0u) +
-				 spec_row_bytes(spec);
+				 spec_stored_bytes(spec);
 }
 
 size_t frame_part_bytes_max(const struct table_spec *spec, enum frame_kind kind, size_t count,
@@ -63,6 +63,7 @@ uint8_t *frame_put_row(uint8_t *at, const struct table_spec *spec, enum frame_ki
 	if (kind == FRAME_DELETE) {
 		return at;
 	}
+	assert((row->low == NULL) == (spec_low_bytes(spec) == 0)); /* as a reader expects */
 	at = put(at, &row->time_ms, 8);
 	if (spec->tags) {
 		at = put(at, &row->tags, 8);
@@ -70,7 +71,8 @@ uint8_t *frame_put_row(uint8_t *at, const struct table_spec *spec, enum frame_ki
 	if (spec->dtype == DTYPE_I8) {
 		at = put(at, &row->scale, 4);
 	}
-	return put(at, row->data, spec_row_bytes(spec));
+	at = put(at, row->data, spec_row_bytes(spec));
+	return row->low == NULL ? at : put(at, row->low, spec_low_bytes(spec));
 }
 
 static uint8_t *put_name(uint8_t *at, const struct name *name)
@@ -367,6 +369,8 @@ bool frame_walk_next(struct frame_walk *walk, struct frame_row *out)
 		}
 		out->data = at;
 		at += spec_row_bytes(spec);
+		out->low = spec_low_bytes(spec) == 0 ? NULL : at;
+		at += spec_low_bytes(spec);
 	}
 	walk->at = at;
 	walk->left--;

@@ -3,7 +3,8 @@
  *   frame:                 head (56 bytes) | part | part | ...
  *   part:                  head (24 bytes) | row | row | ... | zeros up to a multiple of 8
  *
- *   a row of FRAME_PUT     key, time, tags if the table has them, scale if it is i8, the row
+ *   a row of FRAME_PUT     key, time, tags if the table has them, scale if it is i8, the row, the
+ *                          low parts of its sums if the table keeps them
  *   a row of FRAME_DELETE  key
  *   FRAME_POSITION         one row: layer and source, the next position, whether the source was
  *                          counted before, and up to where
@@ -67,6 +68,7 @@ struct frame_row {
 	uint64_t tags;
 	float scale;
 	const uint8_t *data; /* NULL in a FRAME_DELETE */
+	const uint8_t *low;  /* spec_low_bytes, the low parts of its sums; NULL if there are none */
 };
 
 /* ---- write ----

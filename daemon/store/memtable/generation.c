@@ -194,7 +194,8 @@ static struct row_version *version_new(struct generation *generation,
 	const struct memtable_change *change, const struct frame_row *row)
 {
 	const size_t row_bytes = row->data == NULL ? 0 : spec_row_bytes(change->spec);
-	struct row_version *version = get(generation, sizeof *version + row_bytes);
+	const size_t low_bytes = row->low == NULL ? 0 : spec_low_bytes(change->spec);
+	struct row_version *version = get(generation, sizeof *version + row_bytes + low_bytes);
 	if (version != NULL) {
 		version->older = NULL;
 		version->sequence = change->sequence;
@@ -204,6 +205,9 @@ static struct row_version *version_new(struct generation *generation,
 		version->deleted = row->data == NULL;
 		if (row->data != NULL) {
 			memcpy(version->row, row->data, row_bytes);
+		}
+		if (row->low != NULL) {
+			memcpy(version->row + row_bytes, row->low, low_bytes);
 		}
 	}
 	return version;

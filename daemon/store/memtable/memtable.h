@@ -40,9 +40,15 @@ struct row_version {
 	uint64_t tags;
 	float scale;
 	bool deleted;              /* a tombstone: it has no row */
-	_Alignas(8) uint8_t row[]; /* in the table's dtype */
+	_Alignas(8) uint8_t row[]; /* in the table's dtype; low parts of sums behind it */
 };
 
+/* The low parts of a row's sums; NULL: it has none. */
+static inline const uint8_t *row_version_low(const struct row_version *version,
+	const struct table_spec *spec)
+{
+	return spec_low_bytes(spec) == 0 ? NULL : version->row + spec_row_bytes(spec);
+}
 struct memtable_entry {
 	_Atomic(const struct row_version *) newest; /* NULL: all were taken back */
 	uint64_t hash;
@@ -68,8 +74,7 @@ struct memtable {
 
 /* NULL: no memory. */
 struct memtable *memtable_new(void);
-/* Gives up a reference. The last one frees the memtable, which nobody reads by then. NULL is
- * fine. */
+/* Gives up a reference; the last one frees it, and nobody reads it by then. NULL is fine. */
 void memtable_drop(struct memtable *memtable);
 
 /* Whether there is nothing to look up. */
@@ -118,8 +123,7 @@ struct memtable_rows {
 	size_t capacity;
 };
 
-/* The buckets of a memtable; the first bits of a hash are the number of its bucket. */
-enum { MEMTABLE_BUCKETS = 1 << 10 };
+enum { MEMTABLE_BUCKETS = 1 << 10 }; /* the first bits of a hash are the number of its bucket */
 
 /* Adds the rows of a bucket to `out`, tombstones too, each key once. Errors: NO_MEMORY. */
 enum status memtable_gather(const struct memtable *memtable, uint32_t bucket, uint64_t visible,

@@ -39,7 +39,7 @@ static enum status reserve(struct merge *merge, size_t count, struct error *err)
 static uint64_t cost_of(const struct merge *merge, size_t first, size_t count)
 {
 	const struct table_spec *spec = merge->input->spec;
-	uint64_t bytes = count * (spec_row_bytes(spec) + 8 + 8 + 4 + 12);
+	uint64_t bytes = count * (spec_stored_bytes(spec) + 8 + 8 + 4 + 12);
 	for (size_t i = first; i < first + count; i++) {
 		bytes += merge->rows[i].key_len + (spec->key_type == KEY_BYTES ? 4 : 0);
 	}
@@ -59,11 +59,13 @@ static uint64_t blob_bytes(const struct merge *merge, size_t first, size_t count
 static void fill(const struct merge *merge, const struct segment_plan *plan, size_t first,
 	const struct segment_space *space)
 {
-	const size_t row_bytes = spec_row_bytes(merge->input->spec);
+	const struct table_spec *spec = merge->input->spec;
+	const size_t row_bytes = spec_row_bytes(spec);
+	const size_t low_bytes = spec_low_bytes(spec);
 	uint32_t end = 0;
 	for (uint32_t i = 0; i < plan->identity.rows; i++) {
 		struct frame_row row;
-		merged_get(&merge->rows[first + i], &row);
+		merged_get(&merge->rows[first + i], spec, &row);
 		if (space->keys != NULL) {
 			memcpy(&space->keys[i], row.key, 8);
 		} else {
@@ -78,6 +80,9 @@ static void fill(const struct merge *merge, const struct segment_plan *plan, siz
 		}
 		if (space->scales != NULL) {
 			space->scales[i] = row.scale;
+		}
+		if (space->lows != NULL) {
+			memcpy(space->lows + i * low_bytes, row.low, low_bytes);
 		}
 	}
 	if (space->key_offsets != NULL) {

@@ -254,7 +254,7 @@ static enum status renew(struct merge_job *job, const char *folder, _Atomic uint
 		.sizes = store_base_sizes(job->store),
 		.next_file = next_file,
 		.expected_bytes = from->bytes + memtable_rows(from->memtable) *
-							(spec_row_bytes(&from->spec) + 64),
+							(spec_stored_bytes(&from->spec) + 64),
 	};
 	enum status status = write_files(job, &files, err);
 	struct table *table = status == STATUS_OK ? make_table(job, &files) : NULL;

@@ -149,21 +149,28 @@ static void take_state(struct fold *fold, uint32_t i, const struct row_version *
 	const struct table_spec *spec = &fold->table->spec;
 	const struct segment *view = found->segment == NULL ? NULL : &found->segment->view;
 	const uint8_t *row = NULL;
+	const uint8_t *low = NULL;
 	int64_t time_ms = 0;
 	uint64_t tags = 0;
 	if (version != NULL) {
 		row = version->deleted ? NULL : version->row;
+		low = row_version_low(version, spec);
 		time_ms = version->time_ms;
 		tags = version->tags;
 	} else if (view != NULL) {
 		row = view->row_data + (size_t)found->row * view->row_bytes;
+		low = segment_low(view, found->row);
 		time_ms = view->times[found->row];
 		tags = view->tags == NULL ? 0 : view->tags[found->row];
 	}
 	struct aggregate *state = &fold->rows[i];
 	state->is_there = row != NULL && !age_is_over(time_ms, now_ms, spec->ttl_ms);
 	if (state->is_there) {
-		memcpy(state->state, row, spec_row_bytes(spec));
+		const size_t row_bytes = spec_row_bytes(spec);
+		memcpy(state->state, row, row_bytes);
+		if (low != NULL) {
+			memcpy((uint8_t *)state->state + row_bytes, low, spec_low_bytes(spec));
+		}
 		state->last_ms = time_ms;
 	}
 	if (fold->tags != NULL) {
@@ -233,9 +240,9 @@ static bool reserve(struct fold *fold)
 {
 	const struct table_spec *spec = &fold->table->spec;
 	const size_t count = fold->keys.count;
-	const size_t floats = spec_row_bytes(spec) / sizeof(float);
+	const size_t floats = spec_stored_bytes(spec) / sizeof(float);
 	fold->rows = malloc(count * sizeof *fold->rows + 1);
-	fold->states = malloc(count * spec_row_bytes(spec) + 1);
+	fold->states = malloc(count * spec_stored_bytes(spec) + 1);
 	fold->times = malloc(count * sizeof *fold->times + 1);
 	fold->tags = spec->tags ? malloc(count * sizeof *fold->tags + 1) : NULL;
 	if (fold->rows == NULL || fold->states == NULL || fold->times == NULL ||
@@ -267,18 +274,23 @@ static void add_samples(struct fold *fold, const struct samples *samples)
 /* Refuses a state that is not finite: it would stay so, and nothing could be read of the row. */
 static enum status check_states(const struct fold *fold, struct error *err)
 {
-	const size_t floats = spec_row_bytes(&fold->table->spec) / sizeof(float);
-	const size_t count = fold->keys.count * floats;
-	const size_t at = dtype_first_nonfinite(DTYPE_F32, fold->states, count);
-	if (at == count) {
-		return STATUS_OK;
+	const struct table_spec *spec = &fold->table->spec;
+	const size_t floats = spec_stored_bytes(spec) / sizeof(float);
+	const size_t elements = spec_elements(spec);
+	for (uint32_t i = 0; i < fold->keys.count; i++) {
+		const size_t at =
+			dtype_first_nonfinite(DTYPE_F32, fold->states + i * floats, elements);
+		if (at == elements) {
+			continue;
+		}
+		char key[64];
+		keys_print(&fold->keys, i, key, sizeof key);
+		return error_set(err, STATUS_BAD_REQUEST,
+			"rows: the sum of key %s in table '%s' is not finite after these samples: "
+			"element %zu",
+			key, spec->name.text, at);
 	}
-	char key[64];
-	keys_print(&fold->keys, (uint32_t)(at / floats), key, sizeof key);
-	return error_set(err, STATUS_BAD_REQUEST,
-		"rows: the sum of key %s in table '%s' is not finite after these samples: element "
-		"%zu",
-		key, fold->table->spec.name.text, at % floats);
+	return STATUS_OK;
 }
 
 enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
@@ -302,7 +314,7 @@ enum status fold_run(struct fold *fold, const struct samples *samples, int64_t n
 		.keys = fold->keys,
 		.dtype = DTYPE_F32,
 		.rows = (const uint8_t *)fold->states,
-		.rows_bytes = fold->keys.count * spec_row_bytes(&fold->table->spec),
+		.rows_bytes = fold->keys.count * spec_stored_bytes(&fold->table->spec),
 		.times = (const uint8_t *)fold->times,
 		.tags = (const uint8_t *)fold->tags,
 	};

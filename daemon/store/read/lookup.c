@@ -76,20 +76,19 @@ static void put_missing(const struct gather *gather, uint32_t i, enum why why)
 		memset(lookup->tags + (size_t)i * 8, 0, 8);
 	}
 	if (lookup->weights != NULL) {
-		memset(lookup->weights + (size_t)i * 4, 0, 4);
+		memset(lookup->weights + (size_t)i * 8, 0, 8);
 	}
 }
 
 /* Row, scale and weight, in the dtype that was asked for. */
-static void put_data(const struct gather *gather, uint32_t i, const uint8_t *row,
-	const float *scale)
+static void put_data(const struct gather *gather, uint32_t i, const struct stored_row *row)
 {
 	const struct lookup *lookup = gather->lookup;
-	stored_read(&gather->reader, row, scale, lookup->rows + i * gather->stride,
+	stored_read(&gather->reader, row, lookup->rows + i * gather->stride,
 		lookup->scales == NULL ? NULL : lookup->scales + (size_t)i * 4);
 	if (lookup->weights != NULL) {
-		const float weight = aggregate_weight(&lookup->table->spec, row);
-		memcpy(lookup->weights + (size_t)i * 4, &weight, 4);
+		const double weight = aggregate_weight(&lookup->table->spec, row->data);
+		memcpy(lookup->weights + (size_t)i * 8, &weight, 8);
 	}
 }
 
@@ -106,13 +105,22 @@ static void put_row(const struct gather *gather, uint32_t i, const struct place 
 {
 	const struct lookup *lookup = gather->lookup;
 	if (place->version != NULL) {
-		put_data(gather, i, place->version->row, &place->version->scale);
+		const struct stored_row row = {
+			.data = place->version->row,
+			.low = row_version_low(place->version, &lookup->table->spec),
+			.scale = &place->version->scale,
+		};
+		put_data(gather, i, &row);
 	} else {
 		assert(place->found.segment != NULL); /* it was found */
 		const struct segment *view = &place->found.segment->view;
-		const uint32_t row = place->found.row;
-		put_data(gather, i, view->row_data + (size_t)row * gather->row_bytes,
-			view->scales == NULL ? NULL : &view->scales[row]);
+		const uint32_t number = place->found.row;
+		const struct stored_row row = {
+			.data = view->row_data + (size_t)number * gather->row_bytes,
+			.low = segment_low(view, number),
+			.scale = view->scales == NULL ? NULL : &view->scales[number],
+		};
+		put_data(gather, i, &row);
 	}
 	if (lookup->times != NULL) {
 		const int64_t time_ms = time_of(place);

@@ -78,7 +78,7 @@ struct scan {
 	uint8_t *scales; /* NULL unless dtype is i8 */
 	uint8_t *times;
 	uint8_t *tags;    /* NULL unless the table has tags */
-	uint8_t *weights; /* NULL unless raw and the table aggregates */
+	uint8_t *weights; /* f64; NULL unless raw and the table aggregates */
 	bool more;        /* cursor holds where the next step begins */
 };
 

@@ -92,7 +92,7 @@ enum status merged_next(struct merged_walk *walk, struct merged_row *out, bool *
 	return STATUS_OK;
 }
 
-void merged_get(const struct merged_row *row, struct frame_row *out)
+void merged_get(const struct merged_row *row, const struct table_spec *spec, struct frame_row *out)
 {
 	const struct row_version *version = row->version;
 	*out = (struct frame_row){.key = row->key, .key_len = row->key_len};
@@ -103,6 +103,7 @@ void merged_get(const struct merged_row *row, struct frame_row *out)
 		out->tags = version->tags;
 		out->scale = version->scale;
 		out->data = version->row;
+		out->low = row_version_low(version, spec);
 		return;
 	}
 	const struct segment *view = row->view;
@@ -110,4 +111,5 @@ void merged_get(const struct merged_row *row, struct frame_row *out)
 	out->tags = view->tags == NULL ? 0 : view->tags[row->row];
 	out->scale = view->scales == NULL ? 0 : view->scales[row->row];
 	out->data = view->row_data + (size_t)row->row * view->row_bytes;
+	out->low = segment_low(view, row->row);
 }

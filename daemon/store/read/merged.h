@@ -42,7 +42,7 @@ struct merged_row {
 enum status merged_next(struct merged_walk *walk, struct merged_row *out, bool *more);
 
 /* All columns of a row that is no tombstone. */
-void merged_get(const struct merged_row *row, struct frame_row *out);
+void merged_get(const struct merged_row *row, const struct table_spec *spec, struct frame_row *out);
 
 static inline int64_t merged_time(const struct merged_row *row)
 {

@@ -55,6 +55,7 @@ enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out
 		out->tags = version->tags;
 		out->scale = version->scale;
 		out->data = version->row;
+		out->low = row_version_low(version, &rows->table->spec);
 		return STATUS_OK;
 	}
 	const struct row_place place = rows_place(rows, id - rows_first_base_id);
@@ -67,6 +68,7 @@ enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out
 	out->tags = view->tags == NULL ? 0 : view->tags[row];
 	out->scale = view->scales == NULL ? 0 : view->scales[row];
 	out->data = view->row_data + (size_t)row * view->row_bytes;
+	out->low = segment_low(view, row);
 	return STATUS_OK;
 }
 

@@ -191,7 +191,7 @@ static enum status reserve(struct walk *walk, size_t stride)
 	scan->times = malloc(count * 8 + 1);
 	scan->scales = scan->dtype == DTYPE_I8 ? malloc(count * 4 + 1) : NULL;
 	scan->tags = scan->table->spec.tags ? malloc(count * 8 + 1) : NULL;
-	scan->weights = has_weights(scan) ? malloc(count * 4 + 1) : NULL;
+	scan->weights = has_weights(scan) ? malloc(count * 8 + 1) : NULL;
 	return scan->keys == NULL || scan->rows == NULL || scan->times == NULL ||
 			       (scan->dtype == DTYPE_I8 && scan->scales == NULL) ||
 			       (scan->table->spec.tags && scan->tags == NULL) ||
@@ -206,21 +206,22 @@ static void put_row(struct scan *scan, const struct stored_reader *reader,
 	const struct table_spec *spec = reader->spec;
 	const size_t stride = dtype_row_bytes(scan->dtype, spec->dim, spec->views);
 	struct frame_row row;
-	merged_get(ref, &row);
+	merged_get(ref, spec, &row);
 	if (spec->key_type == KEY_BYTES) {
 		scan->keys[scan->keys_len++] = (uint8_t)row.key_len;
 	}
 	memcpy(scan->keys + scan->keys_len, row.key, row.key_len);
 	scan->keys_len += row.key_len;
-	stored_read(reader, row.data, &row.scale, scan->rows + i * stride,
+	const struct stored_row stored = {row.data, row.low, &row.scale};
+	stored_read(reader, &stored, scan->rows + i * stride,
 		scan->scales == NULL ? NULL : scan->scales + (size_t)i * 4);
 	memcpy(scan->times + (size_t)i * 8, &row.time_ms, 8);
 	if (scan->tags != NULL) {
 		memcpy(scan->tags + (size_t)i * 8, &row.tags, 8);
 	}
 	if (scan->weights != NULL) {
-		const float weight = aggregate_weight(spec, row.data);
-		memcpy(scan->weights + (size_t)i * 4, &weight, 4);
+		const double weight = aggregate_weight(spec, row.data);
+		memcpy(scan->weights + (size_t)i * 8, &weight, 8);
 	}
 }
 

@@ -18,11 +18,12 @@ static enum status check_weights(const struct row_batch *batch, const struct tab
 			kind_name(spec->kind));
 	}
 	for (uint32_t i = 0; batch->weights != NULL && i < batch->keys.count; i++) {
-		const float weight = batch_weight(batch, i);
-		if (!(weight > 0) || !isfinite(weight)) {
+		const double weight = batch_weight(batch, i);
+		const double kept = spec->state == STATE_F32 ? (double)(float)weight : weight;
+		if (!(kept > 0) || !isfinite(kept)) {
 			return error_set(err, STATUS_BAD_REQUEST,
 				"weights: row %" PRIu32 " has %g, above 0 and finite allowed", i,
-				(double)weight);
+				weight);
 		}
 	}
 	return STATUS_OK;
@@ -36,7 +37,8 @@ static enum status check_shape(const struct row_batch *batch, const struct table
 			key_type_name(batch->keys.type), spec->name.text,
 			key_type_name(spec->key_type));
 	}
-	if (!dtype_convertible(batch->dtype, spec->dtype)) {
+	if (!dtype_convertible(batch->dtype, spec->dtype) ||
+		(batch->dtype == DTYPE_F64 && !spec_aggregates(spec))) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"dtype: %s given, table '%s' is %s, which it does not convert into",
 			dtype_name(batch->dtype), spec->name.text, dtype_name(spec->dtype));
@@ -58,29 +60,49 @@ static enum status check_shape(const struct row_batch *batch, const struct table
 		       : times_check(batch->times, batch->keys.count, TIMES_ANY, 0, "row", err);
 }
 
-/* Refuses rows with an element that is not finite, and names it. `rows` are the rows that arrived,
- * or what they became in the table's dtype. */
-static enum status check_finite(const struct row_batch *batch, const struct table_spec *spec,
-	const struct dtype_rows *rows, struct error *err)
+/* The first row of a batch that has an element that is not finite, and the element; false: none
+ * has. Rows that stand side by side are looked at together. */
+struct nonfinite {
+	size_t row;
+	size_t element;
+};
+
+static bool find_nonfinite(const struct dtype_rows *rows, size_t count, size_t width, size_t stride,
+	struct nonfinite *out)
 {
 	const bool scaled = rows->dtype == DTYPE_I8;
-	const bool is_kept = rows->rows != batch->rows;
-	/* A kept sum has its weight behind it, which is finite. */
-	const size_t width =
-		scaled ? 1 : spec_elements(spec) + (is_kept && spec_aggregates(spec) ? 1 : 0);
-	const size_t count = batch->keys.count * width;
-	const size_t at =
-		dtype_first_nonfinite(rows->dtype, scaled ? rows->scales : rows->rows, count);
-	assert(at <= count);
-	if (batch->allow_nonfinite || at == count) {
+	const size_t row_width = scaled ? 1 : width;
+	const uint8_t *elements = scaled ? rows->scales : rows->rows;
+	const bool dense = scaled || stride == 0;
+	const size_t some = dense ? count * row_width : row_width;
+	for (size_t row = 0; row < (dense ? 1 : count); row++) {
+		const size_t at = dtype_first_nonfinite(rows->dtype, elements + row * stride, some);
+		assert(at <= some);
+		if (at < some) {
+			*out = (struct nonfinite){row + at / row_width, at % row_width};
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Refuses rows with an element that is not finite, and names it. `rows` are the rows that arrived,
+ * or what they became in the table's dtype.
+ *   stride  of the rows; 0: nothing is between them */
+static enum status check_finite(const struct row_batch *batch, const struct table_spec *spec,
+	const struct dtype_rows *rows, size_t stride, struct error *err)
+{
+	struct nonfinite at;
+	if (batch->allow_nonfinite ||
+		!find_nonfinite(rows, batch->keys.count, spec_elements(spec), stride, &at)) {
 		return STATUS_OK;
 	}
 	char key[64];
-	keys_print(&batch->keys, (uint32_t)(at / width), key, sizeof key);
+	keys_print(&batch->keys, (uint32_t)at.row, key, sizeof key);
 	return error_set(err, STATUS_BAD_REQUEST,
 		"%s: row %zu (key %s), element %zu is not finite%s; allow_nonfinite takes it",
-		scaled ? "scales" : "rows", at / width, key, at % width,
-		is_kept ? " in the table's dtype" : "");
+		rows->dtype == DTYPE_I8 ? "scales" : "rows", at.row, key, at.element,
+		rows->rows != batch->rows ? " in the table's dtype" : "");
 }
 
 enum status batch_check(const struct row_batch *batch, const struct table_spec *spec,
@@ -93,14 +115,19 @@ enum status batch_check(const struct row_batch *batch, const struct table_spec *
 	if (status == STATUS_OK) {
 		status = check_weights(batch, spec, err);
 	}
-	return status == STATUS_OK ? check_finite(batch, spec, &given, err) : status;
+	return status == STATUS_OK ? check_finite(batch, spec, &given, 0, err) : status;
 }
 
-enum status batch_check_kept(const struct row_batch *batch, const struct table_spec *spec,
-	const struct dtype_rows *kept, struct error *err)
+enum status batch_check_stored(const struct row_batch *batch, const struct table_spec *spec,
+	const uint8_t *rows, const float *scales, struct error *err)
 {
-	assert(kept->dtype == spec->dtype);
-	return spec->dtype == batch->dtype ? STATUS_OK : check_finite(batch, spec, kept, err);
+	const struct dtype_rows kept = {.dtype = spec->dtype,
+		.rows = (void *)rows,
+		.scales = (void *)scales};
+	return spec->dtype == batch->dtype
+		       ? STATUS_OK
+		       : check_finite(batch, spec, &kept,
+				 spec_aggregates(spec) ? spec_stored_bytes(spec) : 0, err);
 }
 
 int64_t batch_time(const struct row_batch *batch, uint32_t i, int64_t otherwise)
@@ -121,11 +148,11 @@ uint64_t batch_tags(const struct row_batch *batch, uint32_t i)
 	return tags;
 }
 
-float batch_weight(const struct row_batch *batch, uint32_t i)
+double batch_weight(const struct row_batch *batch, uint32_t i)
 {
-	float weight = 1;
+	double weight = 1;
 	if (batch->weights != NULL) {
-		memcpy(&weight, batch->weights + (size_t)i * 4, 4);
+		memcpy(&weight, batch->weights + (size_t)i * 8, 8);
 	}
 	return weight;
 }

@@ -22,7 +22,7 @@ struct row_batch {
 	const uint8_t *scales; /* f32[count] for i8, else NULL */
 	const uint8_t *times;  /* i64[count], or NULL: batch_time's `otherwise` */
 	const uint8_t *tags;   /* u64[count], or NULL: 0 */
-	/* Of an aggregating table, whose rows are sums: f32[count], above 0; or NULL: 1. */
+	/* Of an aggregating table, whose rows are sums: f64[count], above 0; or NULL: 1. */
 	const uint8_t *weights;
 	bool allow_nonfinite;
 };
@@ -33,14 +33,17 @@ struct row_batch {
 enum status batch_check(const struct row_batch *batch, const struct table_spec *spec,
 	struct error *err);
 
-/* Checks that the rows are still finite as `kept`, which is what they became in the table's dtype:
- * an f32 may be too large for f16. Errors: BAD_REQUEST. */
-enum status batch_check_kept(const struct row_batch *batch, const struct table_spec *spec,
-	const struct dtype_rows *kept, struct error *err);
+/* Checks that the rows are still finite as they are stored, in the table's dtype: an f32 may be too
+ * large for f16.
+ *   rows    keys.count of spec_stored_bytes
+ *   scales  float[keys.count] of an i8 table; else ignored
+ * Errors: BAD_REQUEST. */
+enum status batch_check_stored(const struct row_batch *batch, const struct table_spec *spec,
+	const uint8_t *rows, const float *scales, struct error *err);
 
 /* Time, tags and weight of row i; without a column `otherwise`, 0 and 1. */
 int64_t batch_time(const struct row_batch *batch, uint32_t i, int64_t otherwise);
 uint64_t batch_tags(const struct row_batch *batch, uint32_t i);
-float batch_weight(const struct row_batch *batch, uint32_t i);
+double batch_weight(const struct row_batch *batch, uint32_t i);
 
 #endif

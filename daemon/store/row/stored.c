@@ -12,26 +12,30 @@ bool stored_is_given(const struct table_spec *spec, const struct row_batch *batc
 	return batch->dtype == spec->dtype && !spec_aggregates(spec);
 }
 
-/* Each row becomes a state: the sum that was given, and behind it the weight, which was given in a
- * column of its own. */
+/* Each row becomes a state: the sum that was given, and the weight, which was given in a column of
+ * its own. */
 static void take_states(const struct table_spec *spec, const struct row_batch *batch, uint8_t *rows)
 {
 	assert(spec->dtype == DTYPE_F32); /* of every aggregating table */
 	const size_t given_bytes = dtype_row_bytes(batch->dtype, spec->dim, spec->views);
-	const size_t row_bytes = spec_row_bytes(spec);
-	const size_t sum_bytes = spec_elements(spec) * sizeof(float);
+	const size_t stored_bytes = spec_stored_bytes(spec);
 	for (uint32_t i = 0; i < batch->keys.count; i++) {
-		uint8_t *row = rows + i * row_bytes;
+		const uint8_t *given = batch->rows + i * given_bytes;
+		uint8_t *row = rows + i * stored_bytes;
+		const double weight = batch_weight(batch, i);
+		if (batch->dtype == DTYPE_F64) {
+			aggregate_make(spec, given, weight, row);
+			continue;
+		}
 		const struct dtype_rows to = {.dtype = DTYPE_F32, .rows = row};
 		const struct dtype_rows from = {
 			.dtype = batch->dtype,
-			.rows = (void *)(batch->rows + i * given_bytes),
+			.rows = (void *)given,
 			.scales = batch->scales == NULL ? NULL
 							: (void *)(batch->scales + (size_t)i * 4),
 		};
-		const float weight = batch_weight(batch, i);
 		dtype_convert(&to, &from, 1, spec->dim, spec->views);
-		memcpy(row + sum_bytes, &weight, sizeof weight);
+		aggregate_make(spec, NULL, weight, row);
 	}
 }
 
@@ -60,7 +64,8 @@ enum status stored_reader_init(struct stored_reader *reader, const struct table_
 	enum dtype dtype, bool raw)
 {
 	*reader = (struct stored_reader){.spec = spec, .dtype = dtype, .raw = raw};
-	if (!spec_aggregates(spec) || dtype == DTYPE_F32) {
+	assert(dtype != DTYPE_F64 || (raw && spec_aggregates(spec))); /* no other row has sums */
+	if (!spec_aggregates(spec) || dtype == DTYPE_F32 || dtype == DTYPE_F64) {
 		return STATUS_OK;
 	}
 	reader->row = malloc(dtype_row_bytes(DTYPE_F32, spec->dim, spec->views));
@@ -73,22 +78,28 @@ void stored_reader_fini(struct stored_reader *reader)
 	reader->row = NULL;
 }
 
-/* Reads a state into f32: the plain sum if that is wanted, else as the table's spec says. */
-static void read_state(const struct stored_reader *reader, const uint8_t *state, uint8_t *out)
+/* Reads a state: the plain sum if that is wanted, in f64 or f32, else as the table's spec says, in
+ * f32. */
+static void read_state(const struct stored_reader *reader, const uint8_t *state, const uint8_t *low,
+	uint8_t *out)
 {
-	if (reader->raw) {
+	if (reader->dtype == DTYPE_F64) {
+		aggregate_read_sums(reader->spec, state, low, out);
+	} else if (reader->raw) {
 		memcpy(out, state, spec_elements(reader->spec) * sizeof(float));
 	} else {
 		aggregate_read(reader->spec, state, out);
 	}
 }
 
-void stored_read(const struct stored_reader *reader, const uint8_t *row, const float *scale,
+void stored_read(const struct stored_reader *reader, const struct stored_row *stored,
 	uint8_t *target, uint8_t *target_scale)
 {
 	const struct table_spec *spec = reader->spec;
+	const uint8_t *row = stored->data;
+	const float *scale = stored->scale;
 	if (spec_aggregates(spec)) {
-		read_state(reader, row, reader->row == NULL ? target : reader->row);
+		read_state(reader, row, stored->low, reader->row == NULL ? target : reader->row);
 		if (reader->row == NULL) {
 			return;
 		}

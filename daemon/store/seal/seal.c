@@ -150,7 +150,7 @@ enum status seal_table(const struct seal_input *input, struct seal_output *out, 
 			.done = input->done,
 			/* Row, time, tags, scale, key, and a slot and a half. */
 			.row_cost =
-				spec_row_bytes(spec) + 8 + 8 + 4 + 12 +
+				spec_stored_bytes(spec) + 8 + 8 + 4 + 12 +
 				(spec->key_type == KEY_U64 ? 8 : 4 + runs.blob_bytes / runs.rows),
 		};
 		status = write_table(&job, out, err);

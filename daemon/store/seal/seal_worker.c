@@ -206,7 +206,10 @@ static void fill_keys(const struct seal_worker *worker, const struct segment_pla
 static void fill_rows(const struct seal_worker *worker, const struct segment_plan *plan,
 	const struct segment_space *space)
 {
-	const size_t row_bytes = spec_row_bytes(&worker->job->owner->spec);
+	const struct table_spec *spec = &worker->job->owner->spec;
+	const size_t row_bytes = spec_row_bytes(spec);
+	const size_t low_bytes = spec_low_bytes(spec);
+	const size_t stored_bytes = row_bytes + low_bytes;
 	const uint32_t rows = plan->identity.rows;
 	for (uint32_t i = 0; i < rows; i++) {
 		const struct order_entry *entry = &worker->order[i];
@@ -214,10 +217,13 @@ static void fill_rows(const struct seal_worker *worker, const struct segment_pla
 		if (i + PREFETCH_ROWS < rows) {
 			const struct order_entry *ahead = &worker->order[i + PREFETCH_ROWS];
 			__builtin_prefetch(worker->job->runs->runs[ahead->run].row_data +
-					   ahead->row * row_bytes);
+					   ahead->row * stored_bytes);
 		}
-		memcpy(space->row_data + i * row_bytes, run->row_data + entry->row * row_bytes,
-			row_bytes);
+		const uint8_t *row = run->row_data + entry->row * stored_bytes;
+		memcpy(space->row_data + i * row_bytes, row, row_bytes);
+		if (space->lows != NULL) {
+			memcpy(space->lows + i * low_bytes, row + row_bytes, low_bytes);
+		}
 		space->times[i] = run->times[entry->row];
 		if (space->tags != NULL) {
 			space->tags[i] = run->tags[entry->row];

@@ -26,7 +26,7 @@ struct chunk_content chunk_content_of(const struct row_batch *batch)
 		{batch->scales, count * 4},
 		{batch->times, count * 8},
 		{batch->tags, count * 8},
-		{batch->weights, count * 4},
+		{batch->weights, count * 8},
 	};
 	enum { COLUMNS = sizeof columns / sizeof *columns };
 	/* A column that was not given is not one of zeros. */

@@ -31,7 +31,7 @@ static bool reserve_rows(struct load_group *group, const struct table_spec *spec
 	const bool grown = grow(&group->hashes, capacity, 8) &&
 			   (spec->key_type == KEY_U64 ? grow(&group->keys, capacity, 8)
 						      : grow(&group->ends, capacity, 4)) &&
-			   grow(&group->row_data, capacity, spec_row_bytes(spec)) &&
+			   grow(&group->row_data, capacity, spec_stored_bytes(spec)) &&
 			   (spec->dtype != DTYPE_I8 || grow(&group->scales, capacity, 4)) &&
 			   grow(&group->times, capacity, 8) &&
 			   (!spec->tags || grow(&group->tags, capacity, 8));
@@ -117,7 +117,7 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 	assert(first + count <= group->capacity);
 	assert((spec->key_type == KEY_U64) == (group->ends == NULL));
 	keys_hash(&chunk->batch.keys, &owner->seed, 0, count, group->hashes + first);
-	stored_take(spec, &chunk->batch, group->row_data + first * spec_row_bytes(spec),
+	stored_take(spec, &chunk->batch, group->row_data + first * spec_stored_bytes(spec),
 		spec->dtype == DTYPE_I8 ? group->scales + first : NULL);
 	for (uint32_t i = 0; i < count; i++) {
 		group->times[first + i] = default_time_ms;
@@ -139,7 +139,7 @@ uint64_t load_group_bytes(const struct load_group *group, const struct table_spe
 {
 	/* Hash, key, time, tags and scale of a row; some tables have fewer of them. */
 	enum { OTHER_COLUMNS_BYTES = 8 + 8 + 8 + 8 + 4 };
-	return group->rows * (spec_row_bytes(spec) + OTHER_COLUMNS_BYTES) + group->blob_bytes +
+	return group->rows * (spec_stored_bytes(spec) + OTHER_COLUMNS_BYTES) + group->blob_bytes +
 	       group->chunks * CHUNK_CONTENT_BYTES;
 }
 
@@ -206,7 +206,7 @@ static void clear_gaps(const struct spill_layout *layout, const struct table_spe
 		{layout->hashes + rows * 8, layout->keys},
 		{layout->keys + rows * (spec->key_type == KEY_U64 ? 8 : 4), layout->blob},
 		{layout->blob + group->blob_bytes, layout->rows},
-		{layout->rows + rows * spec_row_bytes(spec), layout->scales},
+		{layout->rows + rows * spec_stored_bytes(spec), layout->scales},
 		{layout->scales + (spec->dtype == DTYPE_I8 ? rows * 4 : 0), layout->times},
 		{layout->times + rows * 8, layout->tags},
 		{layout->tags + (spec->tags ? rows * 8 : 0), layout->contents},
@@ -266,7 +266,7 @@ enum status load_group_body(const struct load_group *group, const struct table_s
 	order_by_hash(order, order + group->rows, group->rows);
 	clear_gaps(&layout, spec, group, body->data);
 	put_keys(group, order, &layout, body->data);
-	put_columns(group, order, &layout, spec_row_bytes(spec), body->data);
+	put_columns(group, order, &layout, spec_stored_bytes(spec), body->data);
 	put_contents(group, body->data + layout.contents);
 	free(order);
 	return STATUS_OK;

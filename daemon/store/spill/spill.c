@@ -31,7 +31,7 @@ void spill_layout(struct spill_layout *layout, const struct table_spec *spec,
 	layout->hashes = place(&end, run->rows * 8);
 	layout->keys = place(&end, run->rows * (spec->key_type == KEY_U64 ? 8 : 4));
 	layout->blob = place(&end, run->blob_bytes);
-	layout->rows = place(&end, run->rows * spec_row_bytes(spec));
+	layout->rows = place(&end, run->rows * spec_stored_bytes(spec));
 	layout->scales = place(&end, spec->dtype == DTYPE_I8 ? run->rows * 4 : 0);
 	layout->times = place(&end, run->rows * 8);
 	layout->tags = place(&end, spec->tags ? run->rows * 8 : 0);

@@ -61,19 +61,15 @@ static enum status convert(struct write_part *part, struct error *err)
 		return status;
 	}
 	const size_t scales_bytes = spec->dtype == DTYPE_I8 ? count * sizeof(float) : 0;
-	part->kept = malloc(scales_bytes + count * spec_row_bytes(spec));
+	part->kept = malloc(scales_bytes + count * spec_stored_bytes(spec));
 	if (part->kept == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "rows: no memory for %zu", count);
 	}
 	part->rows = part->kept + scales_bytes;
 	part->scales = part->kept;
 	stored_take(spec, batch, part->kept + scales_bytes, (float *)(void *)part->kept);
-	const struct dtype_rows kept = {
-		.dtype = spec->dtype,
-		.rows = part->kept + scales_bytes,
-		.scales = part->kept,
-	};
-	return batch_check_kept(batch, spec, &kept, err);
+	return batch_check_stored(batch, spec, part->kept + scales_bytes,
+		(const float *)(const void *)part->kept, err);
 }
 
 /* ---- what is there ---- */
@@ -168,7 +164,8 @@ static struct frame_row row_of(const struct write_part *part, uint32_t i)
 	}
 	row.time_ms = batch_time(batch, i, part->now_ms);
 	row.tags = batch_tags(batch, i);
-	row.data = part->rows + i * spec_row_bytes(spec);
+	row.data = part->rows + i * spec_stored_bytes(spec);
+	row.low = spec_low_bytes(spec) == 0 ? NULL : row.data + spec_row_bytes(spec);
 	if (spec->dtype == DTYPE_I8) {
 		memcpy(&row.scale, part->scales + (size_t)i * 4, 4);
 	}

@@ -161,10 +161,9 @@ static void check(const struct watched *watched, const char *system, const char 
 	const double allowed = 1e-3 + watched->weight * 0x1p-24 / 100;
 	/* Not <=, which a NaN would pass. */
 	if (!(difference < largest * allowed) ||
-		!(fabs(watched->weight - (double)state->weight) < watched->weight * allowed)) {
+		!(fabs(watched->weight - state->weight) < watched->weight * allowed)) {
 		die("%s: %s %" PRIu64 " has weight %g, not %g; sums differ by %g of %g", system,
-			what, watched->key, (double)state->weight, watched->weight, difference,
-			largest);
+			what, watched->key, state->weight, watched->weight, difference, largest);
 	}
 }
 

@@ -50,7 +50,7 @@ void tally_send(struct tally *tally, struct put_request *request);
 /* A row as a system has it. */
 struct crowd_state {
 	float sum[MEASURE_DIM];
-	float weight;
+	double weight;
 };
 typedef void crowd_read_fn(void *arg, enum crowd_side side, uint64_t key, struct crowd_state *out);
 

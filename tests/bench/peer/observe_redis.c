@@ -307,7 +307,9 @@ static void redis_read(void *arg, enum crowd_side side, uint64_t key, struct cro
 	expect(stream, wanted);
 	const uint8_t *state = stream_need(stream, STATE_BYTES + 2);
 	memcpy(out->sum, state, sizeof out->sum);
-	memcpy(&out->weight, state + MEASURE_ROW_BYTES, sizeof out->weight);
+	float weight;
+	memcpy(&weight, state + MEASURE_ROW_BYTES, sizeof weight);
+	out->weight = (double)weight;
 	stream_take(stream, STATE_BYTES + 2);
 }
 

@@ -102,7 +102,7 @@ static void write_part(struct wire_writer *out, const struct fake_fetch *daemon,
 		write_column(out, "tags", n * 8 - (damage == TAGS_SHORT));
 	}
 	if (weights) {
-		write_column(out, "weights", n * 4 + (damage == WEIGHTS_LONG));
+		write_column(out, "weights", n * 8 + (damage == WEIGHTS_LONG));
 	}
 	if (why) {
 		write_column(out, "why", n);

@@ -65,7 +65,7 @@ struct room {
 	float scales[KEYS];
 	int64_t times[KEYS];
 	uint64_t tags[KEYS];
-	float weights[KEYS];
+	double weights[KEYS];
 	uint8_t why[KEYS];
 };
 

@@ -177,6 +177,7 @@ static const struct table_spec spec = {
 	.views = 3,
 	.tags = true,
 	.reading = READING_SUM,
+	.state = STATE_F32X2,
 	.default_kind = DEFAULT_ROW,
 };
 
@@ -242,9 +243,9 @@ enum { SEGMENT_ROWS = 3, SEGMENT_HOMES = SEGMENT_ROWS * 10 / 7 + 1 };
 
 /* Header and six columns, slots, four offsets, five bytes of blob, rows, times, tags. */
 enum {
-	SEGMENT_SLOTS_AT = 256,
+	SEGMENT_SLOTS_AT = 320,
 	SEGMENT_OFFSETS_AT = SEGMENT_SLOTS_AT + 64,
-	SEGMENT_BYTES = SEGMENT_OFFSETS_AT + 64 + 64 + 320 + 64 + 64,
+	SEGMENT_BYTES = SEGMENT_OFFSETS_AT + 64 + 64 + 320 + 64 + 64 + 256,
 };
 
 /* A seed, and its check as OpenSSL gives it. */
@@ -295,7 +296,7 @@ static void write_slot(uint8_t *out)
 
 static const struct disk_layout segment_header = {"Segment header", "repstseg",
 	SEGMENT_HEADER_BYTES, write_segment_header,
-	{{"magic", 0}, {"version", SEGMENT_VERSION}, {"columns", 6}, {"release", 0x3101},
+	{{"magic", 0}, {"version", SEGMENT_VERSION}, {"columns", 7}, {"release", 0x3101},
 		{"table", 0x3102}, {"prefix", UINT64_C(0xa) << 60}, {"prefix_bits", 3},
 		{"rows", SEGMENT_ROWS}, {"bytes", SEGMENT_BYTES}, {"homes", SEGMENT_HOMES},
 		{"seed_check", SEED_CHECK}}};
@@ -429,7 +430,7 @@ static const struct disk_layout spill_head = {"Spill file head", "repstspl", SPI
  * for the row. */
 static const struct disk_layout spill_frame = {"Spill frame head", NULL, SPILL_HEAD_BYTES,
 	write_spill_frame,
-	{{"magic", SPILL_FRAME_MAGIC}, {"kind", SPILL_FRAME_RUN}, {"body_bytes", 6 * 64 + 128},
+	{{"magic", SPILL_FRAME_MAGIC}, {"kind", SPILL_FRAME_RUN}, {"body_bytes", 6 * 64 + 192},
 		{"sequence", 0x6201}, {"first_chunk", 0x6202}, {"chunk_count", 3}, {"rows", 1},
 		{"blob_bytes", 2}, {"body_hash", 0x4343434343434343}, {"zero", 0},
 		{"checksum", 0}}};

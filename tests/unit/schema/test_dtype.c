@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_I8, DTYPE_BIT};
+static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_I8, DTYPE_BIT,
+	DTYPE_F64};
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 
 static void dtypes_have_names(void **state)
@@ -99,7 +100,11 @@ static float element(const struct dtype_rows *rows, uint32_t dim, uint32_t views
 		(const uint8_t *)rows->rows + row * dtype_row_bytes(rows->dtype, dim, views);
 	uint16_t narrow;
 	float value;
+	double wide;
 	switch (rows->dtype) {
+	case DTYPE_F64:
+		memcpy(&wide, bytes + at * 8, 8);
+		return (float)wide;
 	case DTYPE_F32:
 		memcpy(&value, bytes + at * 4, 4);
 		return value;
@@ -156,7 +161,10 @@ static void fill(const struct dtype_rows *rows, uint32_t dim, uint32_t views)
 		float value = ((float)(random >> 8) - 8388608.0f) * 0x1p-20f;
 		uint16_t narrow = rows->dtype == DTYPE_F16 ? dtype_f16_of_f32(value)
 							   : dtype_bf16_of_f32(value);
-		if (rows->dtype == DTYPE_F32) {
+		const double wide = (double)value;
+		if (rows->dtype == DTYPE_F64) {
+			memcpy(bytes + i * 8, &wide, 8);
+		} else if (rows->dtype == DTYPE_F32) {
 			memcpy(bytes + i * 4, &value, 4);
 		} else {
 			memcpy(bytes + i * 2, &narrow, 2);

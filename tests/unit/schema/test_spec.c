@@ -103,7 +103,7 @@ static enum status read_with(struct field first, struct field second, struct tab
 	}
 	struct wire_message *message = NULL;
 	assert_int_equal(wire_open(writer.data, writer.len, &message), STATUS_OK);
-	enum status status = spec_read(wire_root(message), out, err);
+	enum status status = spec_read(wire_root(message), SPEC_WANTED, out, err);
 	wire_close(message);
 	wire_writer_fini(&writer);
 	return status;
@@ -133,7 +133,7 @@ static void a_spec_comes_back(void **state)
 	assert_int_equal(wire_open(writer.data, writer.len, &message), STATUS_OK);
 	assert_int_equal(wire_size(wire_root(message)), spec_fields(&good));
 	struct table_spec spec = {0};
-	assert_int_equal(spec_read(wire_root(message), &spec, NULL), STATUS_OK);
+	assert_int_equal(spec_read(wire_root(message), SPEC_WANTED, &spec, NULL), STATUS_OK);
 	assert_string_equal(spec.name.text, good.name.text);
 	assert_int_equal(spec.entity, good.entity);
 	assert_int_equal(spec.kind, good.kind);
@@ -360,7 +360,7 @@ static enum status read_cr(struct field more, struct table_spec *out, struct err
 	}
 	struct wire_message *message = NULL;
 	assert_int_equal(wire_open(writer.data, writer.len, &message), STATUS_OK);
-	enum status status = spec_read(wire_root(message), out, err);
+	enum status status = spec_read(wire_root(message), SPEC_WANTED, out, err);
 	wire_close(message);
 	wire_writer_fini(&writer);
 	return status;
@@ -376,10 +376,10 @@ static void an_aggregating_table_decays_as_the_authors_do(void **state)
 	assert_float_equal(spec.decay_events, 0.99, 0);
 	assert_int_equal(spec.half_life_ms, 0);
 	assert_int_equal(spec.reading, READING_LAYER_NORM);
-	assert_int_equal(spec_row_bytes(&spec), 65 * 4);
+	assert_int_equal(spec_row_bytes(&spec), 64 * 4 + 8);
+	assert_int_equal(spec_stored_bytes(&spec), 64 * 4 + 8 + 64 * 4);
 	assert_int_equal(read_cr(half_life, &spec, NULL), STATUS_OK);
 	assert_float_equal(spec.decay_events, 1, 0);
-	assert_int_equal(spec.half_life_ms, 604800000);
 	assert_int_equal(read_cr((struct field){"read", put_str, "mean"}, &spec, NULL), STATUS_OK);
 	assert_int_equal(spec.reading, READING_MEAN);
 	assert_int_equal(read_cr((struct field){"decay_events", UINT(1)}, &spec, NULL), STATUS_OK);
@@ -400,7 +400,7 @@ static void an_aggregating_spec_comes_back(void **state)
 	struct wire_message *message = NULL;
 	assert_int_equal(wire_open(writer.data, writer.len, &message), STATUS_OK);
 	assert_int_equal(wire_size(wire_root(message)), spec_fields(&given));
-	assert_int_equal(spec_read(wire_root(message), &spec, NULL), STATUS_OK);
+	assert_int_equal(spec_read(wire_root(message), SPEC_WANTED, &spec, NULL), STATUS_OK);
 	assert_float_equal(spec.decay_events, 0.1, 0);
 	assert_int_equal(spec.reading, given.reading);
 	wire_close(message);
@@ -427,6 +427,8 @@ static void a_decay_that_means_nothing_is_refused(void **state)
 		{{"read", put_str, "max"},
 			"read: 'max' given, one of sum, mean, layer_norm allowed"},
 		{{"read", put_map, NULL}, "read: map given, one of sum, mean, layer_norm allowed"},
+		{{"dtype", put_str, "f64"},
+			"dtype: 'f64' given, one of f32, f16, bf16, i8, bit allowed"},
 		{{"dtype", put_str, "f16"},
 			"dtype: f16 given, f32 allowed for kind cr: sums are kept in it, and read in any"},
 		{{"table", put_str, "cr_user"},
@@ -440,6 +442,8 @@ static void a_decay_that_means_nothing_is_refused(void **state)
 	}
 	expect_error((struct field){"read", put_str, "sum"}, no_field,
 		"read: given, allowed for kind cr only, not for ur");
+	expect_error((struct field){"state", put_str, "f32"}, no_field,
+		"state: given, allowed for kind cr only, not for ur");
 	expect_error((struct field){"half_life_ms", UINT(1)}, no_field,
 		"half_life_ms: given, allowed for kind cr only, not for ur");
 }
@@ -463,7 +467,8 @@ static void what_is_no_map_has_no_fields(void **state)
 	(void)state;
 	struct table_spec spec;
 	struct error err;
-	assert_int_equal(spec_read((struct wire_value){0}, &spec, &err), STATUS_BAD_REQUEST);
+	assert_int_equal(spec_read((struct wire_value){0}, SPEC_WANTED, &spec, &err),
+		STATUS_BAD_REQUEST);
 	assert_string_equal(err.text, "table: nothing given, str allowed");
 }
 

@@ -85,6 +85,7 @@ static struct table_spec spec_of(enum entity entity)
 	spec.decay_events = 0.9;
 	spec.half_life_ms = 30000;
 	spec.reading = READING_SUM;
+	spec.state = entity == ENTITY_USER ? STATE_F32X2 : STATE_F32;
 	return spec;
 }
 
@@ -147,9 +148,15 @@ uint64_t samples_next(struct scratch *scratch, const char *source)
 
 /* ---- what must be there ---- */
 
-/* Looks up one key of a table: state and time; false: absent. */
-static bool look_up(struct scratch *scratch, const char *name, struct keys keys,
-	float state[SAMPLE_DIM + 1], int64_t *time_ms)
+/* A row as it is read in full. */
+struct sums {
+	double sums[SAMPLE_DIM];
+	double weight;
+};
+
+/* Looks up one key of a table: its sums and time; false: absent. */
+static bool look_up(struct scratch *scratch, const char *name, struct keys keys, struct sums *sums,
+	int64_t *time_ms)
 {
 	struct error err = {0};
 	const struct release *release;
@@ -161,38 +168,46 @@ static bool look_up(struct scratch *scratch, const char *name, struct keys keys,
 	struct lookup lookup = {
 		.table = table,
 		.keys = keys,
-		.dtype = DTYPE_F32,
+		.dtype = DTYPE_F64,
 		.visible = store_visible(scratch->store),
 		.now_ms = SCRATCH_NOW_MS,
 		.raw = true,
 		.may_block = true,
-		.rows = (uint8_t *)state,
+		.rows = (uint8_t *)sums->sums,
 		.found = &found,
 		.times = (uint8_t *)time_ms,
-		.weights = (uint8_t *)(state + SAMPLE_DIM),
+		.weights = (uint8_t *)&sums->weight,
 	};
 	scratch_must(table_lookup(&lookup, &err), &err);
 	snapshot_end(scratch->store);
 	return found != 0;
 }
 
-static void expect_key(struct scratch *scratch, const char *name, struct keys keys,
+static void expect_key(struct scratch *scratch, const struct table_spec *spec, struct keys keys,
 	const struct aggregate *expected)
 {
-	float state[SAMPLE_DIM + 1];
+	struct sums sums;
+	struct sums wanted;
 	int64_t time_ms;
-	assert_int_equal(look_up(scratch, name, keys, state, &time_ms), expected->is_there);
+	assert_int_equal(look_up(scratch, spec->name.text, keys, &sums, &time_ms),
+		expected->is_there);
 	if (expected->is_there) {
-		assert_memory_equal(state, expected->state, sizeof state);
+		const uint8_t *state = (const uint8_t *)expected->state;
+		aggregate_read_sums(spec, state,
+			spec_low_bytes(spec) == 0 ? NULL : state + spec_row_bytes(spec),
+			(uint8_t *)wanted.sums);
+		wanted.weight = aggregate_weight(spec, state);
+		assert_memory_equal(&sums, &wanted, sizeof sums);
 		assert_int_equal(time_ms, expected->last_ms);
 	}
 }
 
 void samples_expect(struct scratch *scratch, uint64_t from, uint64_t to)
 {
-	float states[USERS + ITEMS][SAMPLE_DIM + 1];
+	float states[USERS + ITEMS][2 * SAMPLE_DIM + 2];
 	struct aggregate expected[USERS + ITEMS] = {0};
-	const struct table_spec spec = spec_of(ENTITY_USER);
+	const struct table_spec users = spec_of(ENTITY_USER);
+	const struct table_spec items = spec_of(ENTITY_ITEM);
 	for (size_t i = 0; i < USERS + ITEMS; i++) {
 		expected[i].state = states[i];
 	}
@@ -201,20 +216,20 @@ void samples_expect(struct scratch *scratch, uint64_t from, uint64_t to)
 		for (uint32_t j = 0; j < SAMPLE_DIM; j++) {
 			row[j] = value_of(number, j);
 		}
-		aggregate_add(&expected[user_of(number) / 1000], &spec, time_of(number), row);
-		aggregate_add(&expected[USERS + number * number % ITEMS], &spec, time_of(number),
+		aggregate_add(&expected[user_of(number) / 1000], &users, time_of(number), row);
+		aggregate_add(&expected[USERS + number * number % ITEMS], &items, time_of(number),
 			row);
 	}
 	for (uint64_t i = 0; i < USERS; i++) {
 		const uint64_t key = i * 1000;
-		expect_key(scratch, "cr_user@fm",
-			(struct keys){KEY_U64, 1, (const uint8_t *)&key, NULL}, &expected[i]);
+		expect_key(scratch, &users, (struct keys){KEY_U64, 1, (const uint8_t *)&key, NULL},
+			&expected[i]);
 	}
 	for (int i = 0; i < ITEMS; i++) {
 		const uint32_t at = 0;
 		uint8_t key[16];
 		key[0] = (uint8_t)snprintf((char *)key + 1, sizeof key - 1, "item-%d", i);
-		expect_key(scratch, "cr_item@fm", (struct keys){KEY_BYTES, 1, key, &at},
+		expect_key(scratch, &items, (struct keys){KEY_BYTES, 1, key, &at},
 			&expected[USERS + i]);
 	}
 }

@@ -18,7 +18,8 @@ enum {
 	DIM = 3,
 	VIEWS = 2,
 	ELEMENTS = DIM * VIEWS,
-	KEYS = 40, /* that samples are of */
+	STATE_FLOATS = 2 * ELEMENTS + 2, /* the high parts, the weight, the low parts */
+	KEYS = 40,                       /* that samples are of */
 	SAMPLES = 1000,
 	HOUR_MS = 3600 * 1000,
 	NOW_MS = 100 * HOUR_MS,
@@ -37,6 +38,7 @@ static struct table_spec spec_of(enum key_type key_type)
 		.decay_events = 0.75,
 		.half_life_ms = HOUR_MS,
 		.reading = READING_SUM,
+		.state = STATE_F32X2,
 	};
 }
 
@@ -50,7 +52,7 @@ struct world {
 	int64_t times[SAMPLES];
 	uint8_t packed[SAMPLES * 16]; /* the keys */
 	uint32_t at[SAMPLES];
-	float states[KEYS][ELEMENTS + 1]; /* of each key, one sample after the other */
+	float states[KEYS][STATE_FLOATS]; /* of each key, one sample after the other */
 	struct aggregate expected[KEYS];
 };
 
@@ -245,6 +247,17 @@ static void no_samples_are_no_keys(void **state)
 	free_world(world);
 }
 
+/* A version's first and last sum and its weight. */
+static void expect_state(const struct world *world, const struct row_version *version, double sum,
+	double weight)
+{
+	const struct table_spec *spec = &world->table->spec;
+	double sums[ELEMENTS];
+	aggregate_read_sums(spec, version->row, row_version_low(version, spec), (uint8_t *)sums);
+	assert_true(sums[0] == sum && sums[ELEMENTS - 1] == sum);
+	assert_true(aggregate_weight(spec, version->row) == weight);
+}
+
 static void a_late_sample_fades_and_leaves_the_time(void **state)
 {
 	struct world *world = make_world(KEY_U64);
@@ -259,17 +272,14 @@ static void a_late_sample_fades_and_leaves_the_time(void **state)
 		}
 	}
 	/* 8; and 8 an hour late: 4; all an hour on, and 8; and 8 three hours late: 1. */
-	static const float sums[] = {8, 12, 14, 15};
-	static const float weights[] = {1, 1.5F, 1.75F, 1.875F};
+	static const double sums[] = {8, 12, 14, 15};
+	static const double weights[] = {1, 1.5, 1.75, 1.875};
 	static const int64_t last_hours[] = {10, 10, 11, 11};
 	for (uint32_t i = 0; i < 4; i++) {
-		float row[ELEMENTS + 1];
 		fold_and_link(world, i, 1);
 		const struct row_version *version = version_of(world, 1);
 		assert_non_null(version);
-		memcpy(row, version->row, sizeof row);
-		assert_true(row[0] == sums[i] && row[ELEMENTS - 1] == sums[i]);
-		assert_true(row[ELEMENTS] == weights[i]);
+		expect_state(world, version, sums[i], weights[i]);
 		assert_int_equal(version->time_ms, last_hours[i] * HOUR_MS);
 	}
 	free_world(world);
@@ -280,13 +290,15 @@ static void a_late_sample_fades_and_leaves_the_time(void **state)
 /* Puts a row of sum 5 and weight 2, of a time, under key 1; NULL: deletes it. */
 static void put_state(struct world *world, const int64_t *time_ms)
 {
-	float row[ELEMENTS + 1];
+	const struct table_spec *spec = &world->table->spec;
+	uint8_t row[STATE_FLOATS * sizeof(float)];
+	double sums[ELEMENTS];
 	uint8_t key[16];
 	uint64_t id;
 	for (uint32_t j = 0; j < ELEMENTS; j++) {
-		row[j] = 5;
+		sums[j] = 5;
 	}
-	row[ELEMENTS] = 2;
+	aggregate_make(spec, (const uint8_t *)sums, 2, row);
 	const size_t len = write_key(KEY_U64, 1, key);
 	memcpy(&id, key, sizeof id);
 	const struct frame_row put = {
@@ -294,7 +306,8 @@ static void put_state(struct world *world, const int64_t *time_ms)
 		.key_len = len,
 		.time_ms = time_ms == NULL ? NOW_MS : *time_ms,
 		.tags = 9,
-		.data = time_ms == NULL ? NULL : (const uint8_t *)row,
+		.data = time_ms == NULL ? NULL : row,
+		.low = time_ms == NULL ? NULL : row + spec_row_bytes(spec),
 	};
 	const struct memtable_change change = {
 		.spec = &world->table->spec,
@@ -307,9 +320,8 @@ static void put_state(struct world *world, const int64_t *time_ms)
 }
 
 /* A sample of ones at NOW_MS under key 1 makes this sum, weight and these tags. */
-static void expect_after_sample(struct world *world, float sum, float weight, uint64_t tags)
+static void expect_after_sample(struct world *world, double sum, double weight, uint64_t tags)
 {
-	float row[ELEMENTS + 1];
 	write_key(KEY_U64, 1, world->packed);
 	world->times[0] = NOW_MS;
 	for (uint32_t j = 0; j < ELEMENTS; j++) {
@@ -318,8 +330,7 @@ static void expect_after_sample(struct world *world, float sum, float weight, ui
 	fold_and_link(world, 0, 1);
 	const struct row_version *version = version_of(world, 1);
 	assert_non_null(version);
-	memcpy(row, version->row, sizeof row);
-	assert_true(row[0] == sum && row[ELEMENTS - 1] == sum && row[ELEMENTS] == weight);
+	expect_state(world, version, sum, weight);
 	assert_int_equal(version->time_ms, NOW_MS);
 	assert_int_equal(version->tags, tags);
 }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { HEADER_HOMES = 56 };
+enum { HEADER_HOMES = 56, UNKNOWN_COLUMN = 99 };
 
 static enum status open_copy(const struct built *built, const uint8_t *data, size_t len,
 	struct segment *view)
@@ -160,12 +160,14 @@ static void a_damaged_directory_is_refused(void **state)
 			assert_int_equal(open_with_field(&built, i, 0, 0, 4), STATUS_UNSUPPORTED);
 			assert_int_equal(open_with_field(&built, i, 0, COLUMN_WEIGHTS, 4),
 				STATUS_UNSUPPORTED);
-			assert_int_equal(open_with_field(&built, i, 0, 10, 4), STATUS_UNSUPPORTED);
+			assert_int_equal(open_with_field(&built, i, 0, UNKNOWN_COLUMN, 4),
+				STATUS_UNSUPPORTED);
 			/* Unknown but optional: skipped, and then missed. */
 			assert_int_equal(open_with_field(&built, i, 0,
-						 10 | (uint64_t)COLUMN_OPTIONAL << 32, 8),
+						 UNKNOWN_COLUMN | (uint64_t)COLUMN_OPTIONAL << 32,
+						 8),
 				STATUS_CORRUPT);
-			for (uint32_t other = COLUMN_SLOTS; other <= COLUMN_SCALES; other++) {
+			for (uint32_t other = COLUMN_SLOTS; other <= COLUMN_LOWS; other++) {
 				assert_true(other == kind ||
 					    open_with_field(&built, i, 0, other, 4) != STATUS_OK);
 			}

@@ -65,14 +65,15 @@ static struct table_spec spec_of(enum reading reading)
 		.views = 1,
 		.decay_events = 0.9,
 		.half_life_ms = (uint64_t)5 * HOUR_MS,
-		.reading = reading};
+		.reading = reading,
+		.state = STATE_F32X2};
 }
 
 /* From nothing, for this sample alone. */
 static bool read_anew(const struct made *made, const struct table_spec *spec, size_t k,
 	const uint32_t *side, float *out)
 {
-	float state[DIM + 1];
+	float state[2 * DIM + 2];
 	struct aggregate row = {.state = state};
 	for (size_t j = 0; j < SAMPLES; j++) {
 		if (side[j] == side[k] && made->times_ms[j] < made->times_ms[k]) {
@@ -177,7 +178,8 @@ static void a_start_is_gone_on_from(void **state)
 	struct cr_start_side *starts[2] = {&made.layer.start.users, &made.layer.start.items};
 	for (size_t side = 0; side < 2; side++) {
 		for (uint32_t number = 0; number < (side == 0 ? USERS : ITEMS); number++) {
-			float sum[DIM + 1];
+			float sum[2 * DIM + 2];
+			double sums[DIM];
 			struct aggregate row = {.state = sum};
 			for (size_t k = 0; k < FIRST; k++) {
 				if (numbers[side][k] == number) {
@@ -186,8 +188,12 @@ static void a_start_is_gone_on_from(void **state)
 				}
 			}
 			if (row.is_there) {
-				assert_int_equal(cr_start_add(starts[side], DIM, number,
-							 row.last_ms, sum, sum[DIM]),
+				const uint8_t *whole = (const uint8_t *)sum;
+				aggregate_read_sums(&spec, whole, whole + spec_row_bytes(&spec),
+					(uint8_t *)sums);
+				assert_int_equal(cr_start_add(starts[side], &spec, number,
+							 row.last_ms, sums,
+							 aggregate_weight(&spec, whole)),
 					STATUS_OK);
 			}
 		}
@@ -288,10 +294,10 @@ static bool attempt(void *arg)
 	struct cr_features features = {0};
 	struct cr_read read;
 	struct cr_start start = {0};
-	const float sum[DIM] = {0};
+	const double sums[DIM] = {0};
 	bool done = true;
 	for (uint32_t i = 0; done && i < 100; i++) {
-		done = cr_start_add(&start.users, DIM, i, 0, sum, 1) == STATUS_OK;
+		done = cr_start_add(&start.users, &spec, i, 0, sums, 1) == STATUS_OK;
 	}
 	cr_start_fini(&start);
 	done = done &&
