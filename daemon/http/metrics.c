@@ -155,6 +155,23 @@ static void write_connections(struct text *text, const struct net_figures *figur
 	}
 }
 
+static void write_closings(struct text *text, const struct net_figures *figures)
+{
+	metric_head(text, "connections_refused_total", "counter",
+		"Connections that were refused, by reason.");
+	for (unsigned why = 0; why < REFUSAL_COUNT; why++) {
+		metric_uint(text, "connections_refused_total",
+			LABELS("reason", refusal_name((enum refusal)why)),
+			figures->refused_by[why]);
+	}
+	metric_head(text, "connections_closed_total", "counter",
+		"Connections that the daemon has closed, by reason.");
+	for (unsigned why = 0; why < CLOSING_COUNT; why++) {
+		metric_uint(text, "connections_closed_total",
+			LABELS("reason", closing_name((enum closing)why)), figures->closed[why]);
+	}
+}
+
 static void write_auth_failures(struct text *text, const struct stats_sources *net,
 	const struct net_figures *figures)
 {
@@ -185,6 +202,7 @@ void metrics_of_net(struct text *text, const struct stats_sources *net)
 	struct net_figures figures;
 	net_figures(net, &figures);
 	write_connections(text, &figures);
+	write_closings(text, &figures);
 	write_auth_failures(text, net, &figures);
 	metric_head(text, "network_bytes_total", "counter", "Bytes of requests and of replies.");
 	metric_uint(text, "network_bytes_total", LABELS("direction", "in"), figures.bytes_in);

@@ -67,10 +67,34 @@ static void write_work(struct text *text, const struct store_figures *figures)
 	metric_uint(text, "index_builds_total", LABELS("result", "failed"), figures->index.failed);
 }
 
+/* How the last good one was is told where there are to be any: an alert compares its time with now, and must not
+ * ask who makes none. */
+static void write_backups(struct text *text, const struct backup_figures *backup)
+{
+	metric_head(text, "backups_total", "counter", "Backups, by result.");
+	metric_uint(text, "backups_total", LABELS("result", "ok"), backup->made);
+	metric_uint(text, "backups_total", LABELS("result", "failed"), backup->failed);
+	if (!backup->wanted) {
+		return;
+	}
+	metric_head(text, "backup_last_success_timestamp_seconds", "gauge",
+		"When the last backup was made; 0: none was since the start.");
+	metric_double(text, "backup_last_success_timestamp_seconds", NULL,
+		(double)backup->last_ms / MS_PER_S);
+	metric_head(text, "backup_last_duration_seconds", "gauge",
+		"How long the last good backup took.");
+	metric_double(text, "backup_last_duration_seconds", NULL,
+		(double)backup->last_took_ms / MS_PER_S);
+	gauge(text, "backup_last_bytes", "Bytes of the last good backup.", backup->last_bytes);
+	gauge(text, "backup_last_written_bytes",
+		"Bytes that it has written, and not linked or kept.", backup->last_written);
+}
+
 void metrics_of_store(struct text *text, struct store *store, const struct store_figures *figures)
 {
 	write_log(text, &figures->write);
 	write_work(text, figures);
+	write_backups(text, &figures->backup);
 	const uint64_t unchecked = figures->segments - figures->segments_checked;
 	metric_head(text, "segments", "gauge", "Segments of all releases, by state.");
 	metric_uint(text, "segments", LABELS("state", "unchecked"), unchecked);

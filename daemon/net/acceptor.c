@@ -19,18 +19,19 @@ enum {
 };
 
 /* Counts a connection that was refused. An event says why, but not for each of a thousand. */
-static void refuse(struct acceptor *acceptor, const char *reason)
+static void refuse(struct acceptor *acceptor, enum refusal refusal)
 {
 	uint64_t now_ms = uv_now(acceptor->poll.loop);
 	counter_add(&acceptor->refused, 1);
+	admit_count_refusal(&acceptor->to, refusal);
 	if (acceptor->warned_ms != 0 && now_ms - acceptor->warned_ms < ACCEPTOR_WARN_MS) {
 		return;
 	}
 	acceptor->warned_ms = now_ms;
 	const struct net_limits *limits = &acceptor->to.net->limits;
 	net_event(acceptor->to.net,
-		"event=connection_refused reason=%s max_connections=%u user_connections=%u", reason,
-		limits->max_connections, limits->user_connections);
+		"event=connection_refused reason=%s max_connections=%u user_connections=%u",
+		refusal_name(refusal), limits->max_connections, limits->user_connections);
 }
 
 /* Who the peer is. A plain TCP socket listens on loopback only (address.c), so its peers are of this machine. A peer
@@ -46,35 +47,38 @@ static enum status identify(bool tcp, int fd, struct peer_identity *out)
 }
 
 /* A peer at TLS has to show who it is before it is one of the connections. */
-static enum status give_to_handshakes(struct acceptor *acceptor, int fd, const char **limit)
+static enum status give_to_handshakes(struct acceptor *acceptor, int fd, enum refusal *refusal)
 {
-	if (!admit_has_room(&acceptor->to, limit)) {
+	if (!admit_has_room(&acceptor->to)) {
 		close(fd);
+		*refusal = REFUSAL_MAX_CONNECTIONS;
 		return STATUS_BUSY;
 	}
-	*limit = "handshakes";
-	return handshakes_add(acceptor->handshakes, fd);
+	const enum status status = handshakes_add(acceptor->handshakes, fd);
+	*refusal = status == STATUS_BUSY ? REFUSAL_HANDSHAKES : REFUSAL_NO_MEMORY;
+	return status;
 }
 
-static enum status give_to_loop(struct acceptor *acceptor, int fd, const char **limit)
+static enum status give_to_loop(struct acceptor *acceptor, int fd, enum refusal *refusal)
 {
 	const bool tcp = acceptor->listener.address.socket.any.sa_family != AF_UNIX;
 	struct arrival arrival = {.fd = fd, .tcp = tcp};
 	if (identify(tcp, fd, &arrival.peer) != STATUS_OK) {
 		close(fd);
+		*refusal = REFUSAL_NO_MEMORY;
 		return STATUS_NO_MEMORY;
 	}
-	return admit(&acceptor->to, &arrival, limit);
+	return admit(&acceptor->to, &arrival, refusal);
 }
 
 static void hand_over(struct acceptor *acceptor, int fd)
 {
 	const bool is_plain = !acceptor->listener.address.tls;
-	const char *limit = NULL;
-	const enum status status = is_plain ? give_to_loop(acceptor, fd, &limit)
-					    : give_to_handshakes(acceptor, fd, &limit);
+	enum refusal refusal = REFUSAL_COUNT;
+	const enum status status = is_plain ? give_to_loop(acceptor, fd, &refusal)
+					    : give_to_handshakes(acceptor, fd, &refusal);
 	if (status != STATUS_OK) {
-		refuse(acceptor, status == STATUS_BUSY ? limit : "no_memory");
+		refuse(acceptor, refusal);
 	} else if (is_plain) {
 		counter_add(&acceptor->accepted, 1);
 	}
@@ -103,7 +107,7 @@ static void refuse_without_descriptor(struct acceptor *acceptor)
 		close(fd);
 	}
 	acceptor->spare_fd = open_spare();
-	refuse(acceptor, "no_descriptors");
+	refuse(acceptor, REFUSAL_NO_DESCRIPTORS);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)

@@ -30,23 +30,25 @@ static bool is_full(const struct net_limits *limits, bool is_own, unsigned conne
 	return connected >= most - (is_own ? 0 : kept);
 }
 
-/* Which limit keeps the peer out, when so many are connected; NULL: none. */
-static const char *find_limit(struct net *net, const struct peer_identity *peer, unsigned connected)
+/* Which limit keeps the peer out, when so many are connected; REFUSAL_COUNT: none. */
+static enum refusal find_limit(struct net *net, const struct peer_identity *peer,
+	unsigned connected)
 {
 	const struct net_limits *limits = &net->limits;
 	const bool is_own = users_is_own(peer);
 	if (is_full(limits, is_own, connected)) {
-		return "max_connections";
+		return REFUSAL_MAX_CONNECTIONS;
 	}
 	const unsigned connections = is_own ? 0 : users_connections(&net->users, peer);
 	uint64_t version;
 	if (connections >= ADMIT_STRANGER_MIN &&
 		connections >= limits->max_connections / ADMIT_STRANGER_PART &&
 		access_ask(net->access, peer, &version) == ROLE_ANYBODY) {
-		return "no_role";
+		return REFUSAL_NO_ROLE;
 	}
 	const unsigned of_user = limits->user_connections;
-	return of_user != 0 && !is_own && connections >= of_user ? "user_connections" : NULL;
+	return of_user != 0 && !is_own && connections >= of_user ? REFUSAL_USER_CONNECTIONS
+								 : REFUSAL_COUNT;
 }
 
 static unsigned count_connections(const struct admission *to)
@@ -69,9 +71,8 @@ static struct loop *choose_loop(const struct admission *to)
 	return best;
 }
 
-bool admit_has_room(const struct admission *to, const char **limit)
+bool admit_has_room(const struct admission *to)
 {
-	*limit = "max_connections";
 	return !is_full(&to->net->limits, false, count_connections(to));
 }
 
@@ -82,10 +83,15 @@ void arrival_close(struct arrival *arrival)
 	close(arrival->fd);
 }
 
-enum status admit(const struct admission *to, struct arrival *arrival, const char **limit)
+void admit_count_refusal(const struct admission *to, enum refusal refusal)
 {
-	*limit = find_limit(to->net, &arrival->peer, count_connections(to));
-	if (*limit != NULL) {
+	atomic_fetch_add_explicit(&to->net->refused[refusal], 1, memory_order_relaxed);
+}
+
+enum status admit(const struct admission *to, struct arrival *arrival, enum refusal *refusal)
+{
+	*refusal = find_limit(to->net, &arrival->peer, count_connections(to));
+	if (*refusal != REFUSAL_COUNT) {
 		arrival_close(arrival);
 		return STATUS_BUSY;
 	}
@@ -95,6 +101,7 @@ enum status admit(const struct admission *to, struct arrival *arrival, const cha
 	const bool tls = arrival->tls != NULL;
 	struct session *session = session_new(to->net, arrival);
 	if (session == NULL) {
+		*refusal = REFUSAL_NO_MEMORY;
 		return STATUS_NO_MEMORY;
 	}
 	atomic_fetch_add_explicit(&loop->connections, 1, memory_order_relaxed);

@@ -6,6 +6,7 @@
 #define DAEMON_NET_ADMIT_H
 
 #include "daemon/access/identity.h"
+#include "daemon/net/closing.h"
 #include "schema/status.h"
 
 #include <stdbool.h>
@@ -31,12 +32,15 @@ struct arrival {
 	uint64_t tls_generation; /* of the credentials that it used */
 };
 
-/* Would a peer find room of whom nothing is known yet? If not, *limit names what keeps it out. */
-bool admit_has_room(const struct admission *to, const char **limit);
+/* Would a peer find room of whom nothing is known yet? If not, it is max_connections that keeps it out. */
+bool admit_has_room(const struct admission *to);
 
-/* The arrival is no longer the caller's, also after a failure: then it is closed.
- * Errors: BUSY  *limit names what keeps it out; NO_MEMORY. */
-enum status admit(const struct admission *to, struct arrival *arrival, const char **limit);
+/* The arrival is no longer the caller's, also after a failure: then it is closed, and *refusal says why.
+ * Errors: BUSY, NO_MEMORY. Whoever accepted it counts it. */
+enum status admit(const struct admission *to, struct arrival *arrival, enum refusal *refusal);
+
+/* Counts a peer that is kept out, by its reason. */
+void admit_count_refusal(const struct admission *to, enum refusal refusal);
 
 void arrival_close(struct arrival *arrival);
 

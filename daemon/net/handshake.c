@@ -122,6 +122,8 @@ static void let_in(struct handshaker *handshaker, struct handshake *handshake)
 	};
 	if (tls_keep(handshake->tls) != STATUS_OK ||
 		credentials_identify(tls_peer(handshake->tls), &arrival.peer) != STATUS_OK) {
+		atomic_fetch_add(&credentials->crowded, 1);
+		admit_count_refusal(&handshaker->of->options.to, REFUSAL_NO_MEMORY);
 		end_open(handshaker, handshake);
 		return;
 	}
@@ -129,11 +131,12 @@ static void let_in(struct handshaker *handshaker, struct handshake *handshake)
 	handshake->fd = -1;
 	handshake->tls = NULL;
 	end_open(handshaker, handshake);
-	const char *limit;
-	if (admit(&handshaker->of->options.to, &arrival, &limit) == STATUS_OK) {
+	enum refusal refusal;
+	if (admit(&handshaker->of->options.to, &arrival, &refusal) == STATUS_OK) {
 		atomic_fetch_add(&credentials->accepted, 1);
 	} else {
 		atomic_fetch_add(&credentials->crowded, 1);
+		admit_count_refusal(&handshaker->of->options.to, refusal);
 	}
 }
 

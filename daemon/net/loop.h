@@ -11,6 +11,7 @@
 #define DAEMON_NET_LOOP_H
 
 #include "daemon/access/identity.h"
+#include "daemon/net/closing.h"
 #include "daemon/net/heap.h"
 #include "daemon/net/request.h"
 #include "daemon/store/system/histogram.h"
@@ -48,6 +49,7 @@ struct loop_figures {
 	/* The most CPU time that the thread has spent from one look at it to the next. */
 	_Atomic uint64_t longest_turn_ns;
 	_Atomic uint64_t denied[IDENTITY_KINDS]; /* calls of methods whose role the peer lacked */
+	_Atomic uint64_t closed[CLOSING_COUNT];  /* connections that were closed */
 	_Atomic uint64_t read_stopped;           /* how often a session has stopped reading */
 	_Atomic uint64_t writes_held;  /* writes that had to wait for those of other users */
 	struct method_counts *methods; /* [method_count + 1], owned; the last: of no known method */

@@ -20,7 +20,7 @@ void net_event(struct net *net, const char *format, ...)
 }
 
 void net_event_closed(struct net *net, struct net_rare_event *event, uint64_t now_ms,
-	const char *reason, size_t bytes)
+	enum closing why, size_t bytes)
 {
 	uint64_t told_ms = atomic_load(&event->told_ms);
 	const bool is_due = told_ms == 0 || now_ms >= told_ms + EVENT_RARE_MS;
@@ -28,6 +28,6 @@ void net_event_closed(struct net *net, struct net_rare_event *event, uint64_t no
 		atomic_fetch_add(&event->untold, 1);
 		return;
 	}
-	net_event(net, "event=connection_closed reason=%s bytes=%zu untold=%u", reason, bytes,
-		atomic_exchange(&event->untold, 0));
+	net_event(net, "event=connection_closed reason=%s bytes=%zu untold=%u", closing_name(why),
+		bytes, atomic_exchange(&event->untold, 0));
 }

@@ -7,6 +7,7 @@
 #define DAEMON_NET_NET_H
 
 #include "daemon/net/budget.h"
+#include "daemon/net/closing.h"
 #include "daemon/net/credentials.h"
 #include "daemon/net/lane.h"
 #include "daemon/net/slow.h"
@@ -66,6 +67,7 @@ struct net {
 	/* Tells the operator of something: one line without a newline. Called on any thread. */
 	void (*on_event)(void *arg, const char *line);
 	void *on_event_arg;
+	_Atomic uint64_t refused[REFUSAL_COUNT]; /* peers that were kept out */
 	_Atomic uint64_t replies_full; /* replies that were BUSY, since others fill their budget */
 	_Atomic uint64_t
 		queue_late; /* reads that were BUSY, since they had waited for queue_time */
@@ -83,6 +85,6 @@ void net_event(struct net *net, const char *format, ...) __attribute__((format(p
 /* Tells that a connection is closed, in at most one line in ten seconds, which says how many were
  * not told since the line before it. now_ms: of uv_now. */
 void net_event_closed(struct net *net, struct net_rare_event *event, uint64_t now_ms,
-	const char *reason, size_t bytes);
+	enum closing why, size_t bytes);
 
 #endif

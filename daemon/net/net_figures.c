@@ -66,6 +66,9 @@ void net_figures(const struct stats_sources *from, struct net_figures *out)
 		out->open[TRANSPORT_UNIX] += all > tcp + tls ? all - tcp - tls : 0;
 		out->bytes_in += counter_read(&loop->figures.bytes_in);
 		out->bytes_out += counter_read(&loop->figures.bytes_out);
+		for (unsigned why = 0; why < CLOSING_COUNT; why++) {
+			out->closed[why] += counter_read(&loop->figures.closed[why]);
+		}
 		out->read_stopped += counter_read(&loop->figures.read_stopped);
 		out->writes_held += counter_read(&loop->figures.writes_held);
 		out->denied[TRANSPORT_UNIX] +=
@@ -81,6 +84,9 @@ void net_figures(const struct stats_sources *from, struct net_figures *out)
 		const enum transport transport = transport_of(acceptor);
 		out->accepted[transport] += counter_read(&acceptor->accepted);
 		out->refused[transport] += counter_read(&acceptor->refused);
+	}
+	for (unsigned why = 0; why < REFUSAL_COUNT; why++) {
+		out->refused_by[why] = counter_read(&net->refused[why]);
 	}
 	out->accepted[TRANSPORT_TLS] += atomic_load(&net->credentials.accepted);
 	out->refused[TRANSPORT_TLS] += atomic_load(&net->credentials.crowded);

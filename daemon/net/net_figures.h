@@ -5,6 +5,7 @@
 #ifndef DAEMON_NET_NET_FIGURES_H
 #define DAEMON_NET_NET_FIGURES_H
 
+#include "daemon/net/closing.h"
 #include "daemon/net/lane.h"
 #include "daemon/store/system/histogram.h"
 #include "schema/status.h"
@@ -53,6 +54,9 @@ struct net_figures {
 	uint64_t open[TRANSPORT_COUNT]; /* connections, now */
 	uint64_t accepted[TRANSPORT_COUNT];
 	uint64_t refused[TRANSPORT_COUNT];
+	uint64_t refused_by
+		[REFUSAL_COUNT]; /* of these; peers at TLS that show no certificate are in tls_figures */
+	uint64_t closed[CLOSING_COUNT];   /* connections that were closed */
 	uint64_t denied[TRANSPORT_COUNT]; /* calls of methods whose role the peer lacked */
 	uint64_t bytes_in;
 	uint64_t bytes_out;

@@ -300,7 +300,7 @@ void sender_flush(struct session *session)
 		wire_writer_fini(&loop->reply);
 	}
 	if (is_broken) {
-		session_close(session);
+		session_close_for(session, CLOSING_NO_MEMORY);
 	}
 	assert(loop->reply.len == 0);
 	assert(loop->reply.status == STATUS_OK);

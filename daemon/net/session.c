@@ -113,6 +113,12 @@ void session_close(struct session *session)
 	uv_close(&session->uv.handle, on_closed);
 }
 
+void session_close_for(struct session *session, enum closing why)
+{
+	counter_add(&session->loop->figures.closed[why], session->closing ? 0 : 1);
+	session_close(session);
+}
+
 /* Ignores what the peer sends from now on: it is not wanted, or the stream is broken and nobody can
  * tell where a message begins. */
 static void stop_listening(struct session *session)
@@ -182,7 +188,10 @@ static void settle(struct session *session)
 /* Answers a message whose end nobody can find. So nobody can find the next message either. */
 static void refuse(struct session *session, enum status status)
 {
+	const bool has_room = status != STATUS_BUSY && status != STATUS_NO_MEMORY;
 	bool is_answered = dispatch_refuse(session, status);
+	counter_add(&session->loop->figures.closed[has_room ? CLOSING_MESSAGE : CLOSING_NO_MEMORY],
+		1);
 	read_buffer_fini(&session->in);
 	stop_listening(session);
 	if (is_answered) {
@@ -408,8 +417,10 @@ void session_finish(struct session *session, struct request *request)
 	/* Its peer would wait for ever: the request was not run, or there was no memory for the
 	 * answer. */
 	bool is_mute = request->question.head.type == RPC_REQUEST && request->out.len == 0;
-	if (is_mute) {
+	if (is_mute && atomic_load(&session->loop->net->cut)) {
 		session_close(session);
+	} else if (is_mute) {
+		session_close_for(session, CLOSING_NO_MEMORY);
 	}
 	request->bytes_out = request->out.len;
 	sender_send(session, &request->out, request->reserved);
@@ -431,8 +442,8 @@ void session_give_up(struct session *session)
 	if (!is_waiting(session)) {
 		struct net *net = session->loop->net;
 		net_event_closed(net, &net->half_sent, uv_now(&session->loop->uv),
-			"request_half_sent", read_buffer_partial(&session->in));
-		session_close(session);
+			CLOSING_HALF_SENT, read_buffer_partial(&session->in));
+		session_close_for(session, CLOSING_HALF_SENT);
 		return;
 	}
 	if (session->in.whole) {

@@ -134,6 +134,9 @@ void session_stop(struct session *session);
 /* Closes at once. A second call does nothing. */
 void session_close(struct session *session);
 
+/* The same, and counts why. */
+void session_close_for(struct session *session, enum closing why);
+
 void session_free(struct session *session);
 
 #endif

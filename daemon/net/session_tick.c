@@ -74,7 +74,7 @@ void session_tick(struct session *session, uint64_t now_ms)
 		session_close(session);
 	}
 	if (!session->closing && is_idle(session, now_ms)) {
-		session_close(session); /* no event: its client connects again when it asks */
+		session_close_for(session, CLOSING_IDLE); /* no event: its client connects again */
 	}
 	if (session->closing || timeout_ms == 0) {
 		return;
@@ -83,8 +83,8 @@ void session_tick(struct session *session, uint64_t now_ms)
 							   : session->partial_since_ms;
 	if (is_slow(session, now_ms, timeout_ms)) {
 		struct net *net = session->loop->net;
-		net_event_closed(net, &net->unread, now_ms, "replies_unread", session->unsent);
-		session_close(session);
+		net_event_closed(net, &net->unread, now_ms, CLOSING_UNREAD, session->unsent);
+		session_close_for(session, CLOSING_UNREAD);
 	} else if (since != 0 && now_ms - since >= timeout_ms) {
 		session_give_up(session);
 	}

@@ -25,10 +25,20 @@ static uint64_t sum_of(const uint64_t of_transports[TRANSPORT_COUNT])
 static void write_connections(const struct net_figures *figures, struct wire_writer *writer)
 {
 	wire_write_str(writer, "connections");
-	wire_write_map(writer, 3);
+	wire_write_map(writer, 5);
 	write_uint(writer, "open", sum_of(figures->open));
 	write_uint(writer, "accepted", sum_of(figures->accepted));
 	write_uint(writer, "refused", sum_of(figures->refused));
+	wire_write_str(writer, "refused_by");
+	wire_write_map(writer, REFUSAL_COUNT);
+	for (unsigned why = 0; why < REFUSAL_COUNT; why++) {
+		write_uint(writer, refusal_name((enum refusal)why), figures->refused_by[why]);
+	}
+	wire_write_str(writer, "closed");
+	wire_write_map(writer, CLOSING_COUNT);
+	for (unsigned why = 0; why < CLOSING_COUNT; why++) {
+		write_uint(writer, closing_name((enum closing)why), figures->closed[why]);
+	}
 }
 
 /* How many calls fell into each bucket, up to the last bucket that has one. */

@@ -40,7 +40,9 @@ static void write_figures(struct store *store, struct write_figures *out)
 
 static void backup_figures(const struct store *store, struct backup_figures *out)
 {
+	const char *folder = store->options.backup_folder;
 	*out = (struct backup_figures){
+		.wanted = folder != NULL && folder[0] != '\0',
 		.running = atomic_load(&store->backup.running),
 		.bytes = atomic_load(&store->backup.bytes),
 		.done = atomic_load(&store->backup.done),

@@ -33,6 +33,7 @@ struct store_figures {
 	uint64_t load_bytes;     /* written by loads since the start */
 	enum durability durability;
 	struct backup_figures {
+		bool wanted; /* backup_folder is set */
 		bool running;
 		uint64_t bytes; /* that it has to deal with, and has dealt with */
 		uint64_t done;

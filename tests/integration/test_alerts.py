@@ -47,6 +47,12 @@ CAUSES = {
                           {'repstore_data_free_bytes': '10000000-1000x900'}),
     'RepstoreNotPublished': (2200, {'repstore_release_published_timestamp_seconds': '0x3000'},
                              {'repstore_release_published_timestamp_seconds': '100000x3000'}),
+    # One that was started anew says 0, as one that never made a backup.
+    'RepstoreNotBackedUp': (4000, {'repstore_backup_last_success_timestamp_seconds{instance="a"}': '60000x1000 0x4000',
+                                   'process_start_time_seconds{instance="a"}': '0x1000 60060x4000'},
+                            {'repstore_backup_last_success_timestamp_seconds{instance="a"}': '0x1990 120000x8 0x4000',
+                             'process_start_time_seconds{instance="a"}': '0x2000 120000x3000',
+                             'process_start_time_seconds{instance="b"}': '0x5000'}),
     'RepstoreCertificateEnds': (10, {'repstore_tls_certificate_not_after_timestamp_seconds': '864000x100'},
                                 {'repstore_tls_certificate_not_after_timestamp_seconds': '2592000x100'}),
 }
@@ -83,7 +89,7 @@ def queries():
 
 class Named(http_case.HttpCase):
     def test_each_metric_is_there(self):
-        self.start_http()
+        self.start_http('--backup-folder', self.scratch)
         self.make_live()
         self.use_everything()
         self.await_true(lambda: 'repstore_request_duration_seconds_count{method="fetch"} 2' in

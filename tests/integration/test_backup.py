@@ -12,6 +12,7 @@ import time
 import numpy as np
 
 import harness
+import http_case
 from harness import Closed
 
 ROUNDS = int(os.environ.get('REPSTORE_ROUNDS', '3' if harness.SANITIZED else '6'))
@@ -208,6 +209,39 @@ class Backup(Folder):
             self.backups = disk
             with self.restored('b').client() as restored:
                 self.assertEqual(restored.fetch('t', KEYS[:1].tobytes())['rows'], rows_of(1)[:1].tobytes())
+
+    def test_metrics_say_when_the_last_good_one_was_made(self):
+        if not http_case.is_built():
+            self.skipTest('built without libmicrohttpd')
+        self.daemon.args += ['--http', 'tcp:127.0.0.1:0']
+        self.daemon.start()
+
+        def metrics():
+            text = http_case.ask(http_case.address_of(self.daemon), '/metrics')[2]
+            return {name: values for name, values in http_case.samples_of(text).items() if 'backup' in name}
+        last = {'repstore_backup_last_' + name: {'': 0} for name in
+                ('success_timestamp_seconds', 'duration_seconds', 'bytes', 'written_bytes')}
+        self.assertEqual(metrics(), {'repstore_backups_total': {'result="ok"': 0, 'result="failed"': 0}, **last})
+        with self.daemon.client() as client:
+            self.begin(client)
+            before = int(time.time())
+            made = client.call('backup', dir='b')
+            os.rename(self.backups, self.backups + '-away')     # as a disk that is not mounted
+            with self.fails('NOT_FOUND', self.backups):
+                client.call('backup', dir='b')
+            with self.fails('BAD_REQUEST'):
+                client.call('backup', dir='..')                 # is none
+        found = metrics()
+        self.assertEqual(found['repstore_backups_total'], {'result="ok"': 1, 'result="failed"': 1})
+        self.assertEqual(found['repstore_backup_last_bytes'][''], made['bytes'])
+        self.assertEqual(found['repstore_backup_last_written_bytes'][''], made['written'])
+        self.assertGreater(found['repstore_backup_last_duration_seconds'][''], 0)
+        self.assertGreater(found['repstore_backup_last_success_timestamp_seconds'][''], before)
+        os.rename(self.backups + '-away', self.backups)
+        self.daemon.stop()
+        self.daemon.args = ['--http', 'tcp:127.0.0.1:0']
+        self.daemon.start()
+        self.assertEqual(set(metrics()), {'repstore_backups_total'})     # there are to be none
 
     def test_damage_replaces_nothing(self):
         """A file that was damaged since the last backup gets into none, and the good one stays."""

@@ -480,6 +480,25 @@ class Refused(TlsCase):
             files = len(os.listdir('/proc/%d/fd' % self.daemon.process.pid))
             self.assertLess(files, 300)
 
+    def test_more_come_at_once_than_can_be_begun(self):
+        """A thread has room for 16 that are under way, and for as many that wait to be begun."""
+        self.start(settings='[net]\nmax_connections = 64\n[tls]\nhandshakes = 1\nhandshake_timeout = 60s\n')
+        host, _, port = self.address.partition(':')[2].rpartition(':')
+        with contextlib.ExitStack() as stack:
+            self.daemon.hold()
+            for _ in range(200):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex((host, int(port)))
+            self.daemon.go_on()
+            with self.daemon.client() as plain:
+                limit = time.monotonic() + harness.CALL_SECONDS
+                while plain.call('stats')['connections']['refused_by']['handshakes'] == 0:
+                    self.assertLess(time.monotonic(), limit)
+            with self.client() as late:     # the oldest make way for it
+                late.call('ping')
+        self.assertIn('event=connection_refused reason=handshakes ', self.daemon.log())
+
     def test_what_a_start_says_of_bad_files(self):
         foreign = Authority(self.made, 'foreign').issue('someone')
         broken = self.path('broken.pem')

@@ -143,6 +143,13 @@ static void begin(struct store *store)
 	atomic_store(&store->backup.running, true);
 }
 
+/* Is the request wrong, so that no backup was to be made? */
+static bool is_of_the_request(enum status status)
+{
+	return status == STATUS_BAD_REQUEST || status == STATUS_TOO_LARGE ||
+	       status == STATUS_UNSUPPORTED;
+}
+
 static void end(struct store *store, enum status status, const struct backup_result *result,
 	uint64_t took_ns)
 {
@@ -167,7 +174,8 @@ enum status store_backup(struct store *store, const struct backup_wish *wish,
 	struct place place;
 	enum status status = place_open(store, wish->dir, wish->dir_len, PLACE_MAKE, &place, err);
 	if (status != STATUS_OK) {
-		return status; /* nothing was begun */
+		atomic_fetch_add(&store->backup.failed, is_of_the_request(status) ? 0 : 1);
+		return status;
 	}
 	begin(store);
 	status = backup_into(store, &place, wish, &stops, &result, err);
