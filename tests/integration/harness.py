@@ -1,6 +1,6 @@
 """harness.py - starts the real daemon on a scratch folder and talks to it.
 
-The programs come from the environment: REPSTORED, REPSTORE, FAIL_SYNC (meson sets them), or are looked for in
+The programs come from the environment: REPSTORED, REPSTORE, FAULTS (meson sets them), or are looked for in
 the build folder REPSTORE_BUILD (build/gcc unless told). REPSTORE_KEEP=1 keeps the scratch folders.
 REPSTORE_SEED decides what tests choose at random, and REPSTORE_SHARE=3 runs a third of the cases.
 
@@ -47,14 +47,14 @@ TURN_MS = 20
 DTYPES = {'f32': '<f4', 'f16': '<f2', 'bf16': '<u2', 'i8': 'i1', 'bit': 'u1'}
 
 
-FOLDERS = {'repstored': 'daemon', 'repstore': 'tools', 'fail_sync': 'tests/integration'}
+FOLDERS = {'repstored': 'daemon', 'repstore': 'tools', 'faults': 'tests/integration'}
 
 
 def program(name):
     path = os.environ.get(name.upper())
     if path is None:
         build = os.environ.get('REPSTORE_BUILD', os.path.join(ROOT, 'build', 'gcc'))
-        path = os.path.join(build, FOLDERS[name], name + ('.so' if name == 'fail_sync' else ''))
+        path = os.path.join(build, FOLDERS[name], name + ('.so' if name == 'faults' else ''))
     if not os.path.exists(path):
         sys.exit("no '%s': set %s, or REPSTORE_BUILD" % (path, name.upper()))
     return path
@@ -595,6 +595,29 @@ class Case(unittest.TestCase):
                 self.assertIn(word, failed.text)
             return
         self.fail('no %s' % code)
+
+
+class Faults:
+    """What the system fails a daemon that is started with `environment`, from `begin` to `end`: faults.c says which."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        os.makedirs(folder)
+        os.chmod(folder, 0o755)     # the daemon may be somebody else's
+
+    def environment(self):
+        options = os.environ.get('ASAN_OPTIONS', '')
+        return {'LD_PRELOAD': program('faults'), 'REPSTORE_FAULTS': self.folder,
+                'ASAN_OPTIONS': (options + ':' if options else '') + 'verify_asan_link_order=0'}
+
+    def begin(self, name, text=''):
+        path = os.path.join(self.folder, name)
+        with open(path + '.new', 'w') as file:
+            file.write(str(text))
+        os.rename(path + '.new', path)
+
+    def end(self, name):
+        os.unlink(os.path.join(self.folder, name))
 
 
 class Crowd:

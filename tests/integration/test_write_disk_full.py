@@ -1,7 +1,7 @@
 """test_write_disk_full.py - no room, no sync, no memory: what writes are told, and what stays.
 
 A full disk is a small file system in memory (where one may be mounted), or a limit on the size of files. A
-disk that does not sync is fail_sync.c, preloaded into the daemon.
+disk that does not sync is faults.c, preloaded into the daemon.
 """
 
 import contextlib
@@ -276,19 +276,10 @@ class WriteDiskFull(harness.Case):
     # ---- a disk that does not sync ----
 
     def make_failing(self, *args):
-        """A daemon whose log is not synced while the file at the path that is returned exists."""
-        trigger = self.path('trigger')
-        options = os.environ.get('ASAN_OPTIONS', '')
-        self.make(4000, *args, environment={
-            'LD_PRELOAD': harness.program('fail_sync'),
-            'REPSTORE_FAIL_SYNC': trigger,
-            'ASAN_OPTIONS': (options + ':' if options else '') + 'verify_asan_link_order=0',
-        })
-        return trigger
-
-    def touch(self, path):
-        with open(path, 'w'):
-            pass
+        """A daemon whose log is not synced while the fault `sync` is there."""
+        faults = harness.Faults(self.path('faults'))
+        self.make(4000, *args, environment=faults.environment())
+        return faults
 
     def check_read_only(self):
         with self.daemon.client() as client:
@@ -308,15 +299,15 @@ class WriteDiskFull(harness.Case):
         self.daemon.restart()
 
     def test_a_sync_that_fails(self):
-        trigger = self.make_failing()
+        faults = self.make_failing()
         with self.daemon.client() as client:
             self.table.put(client, np.arange(1000))
-            self.touch(trigger)
+            faults.begin('sync')
             sent = self.table.send(client, np.arange(500, 1500))
             with self.fails('READ_ONLY', 'is not known before', 'restart'):
                 self.table.wait(client, sent)
         self.check_read_only()
-        os.unlink(trigger)      # the next sync would say that all is well
+        faults.end('sync')      # the next sync would say that all is well
         self.check_read_only()
         self.restart_well()
         self.check(unknown=sent[1:])
@@ -325,7 +316,7 @@ class WriteDiskFull(harness.Case):
 
     def test_a_sync_that_fails_under_many_writes(self):
         """Of each connection nothing is there that was sent after something that is not."""
-        trigger = self.make_failing()
+        faults = self.make_failing()
         keys = [np.arange(i * 500, (i + 1) * 500) for i in range(WRITERS)]
         unsure = [[] for _ in range(WRITERS)]   # versions that were sent and not acknowledged
         acked = threading.Semaphore(0)          # as many times as a put was
@@ -352,7 +343,7 @@ class WriteDiskFull(harness.Case):
                 crowd.start(write, i, stack.enter_context(self.daemon.client()))
             for _ in range(WRITERS * IN_FLIGHT * 2):
                 self.assertTrue(acked.acquire(timeout=harness.CALL_SECONDS))
-            self.touch(trigger)
+            faults.begin('sync')
             crowd.join()
         self.assertTrue(all(unsure))
         self.check_read_only()
@@ -370,9 +361,9 @@ class WriteDiskFull(harness.Case):
 
     def test_a_late_sync_that_fails(self):
         """With durability periodic a write is acknowledged before, and read until the restart."""
-        trigger = self.make_failing('--durability', 'periodic')
+        faults = self.make_failing('--durability', 'periodic')
         with self.daemon.client() as client:
-            self.touch(trigger)
+            faults.begin('sync')
             limit = time.monotonic() + 20 * harness.PATIENCE
             while not self.figures()['read_only']:
                 with contextlib.suppress(Failed):
@@ -386,13 +377,13 @@ class WriteDiskFull(harness.Case):
 
     def test_a_new_file_that_cannot_be_synced(self):
         """Nothing is in doubt then: the merge fails, and writes go on in the old file."""
-        trigger = self.make_failing()
+        faults = self.make_failing()
         with self.daemon.client() as client:
             self.table.put(client, np.arange(1000))
-            self.touch(trigger)
+            faults.begin('sync')
             with self.fails('IO', 'log'):
                 client.call('merge')
-            os.unlink(trigger)
+            faults.end('sync')
             self.table.put(client, np.arange(500, 1500))
             self.assertEqual(self.figures()['log_files'], 1)
             client.call('merge')
