@@ -7,20 +7,23 @@
 #include "daemon/method/call/service.h"
 #include "daemon/net/server.h"
 #include "daemon/store/system/clock.h"
+#include "daemon/store/system/thread.h"
 #include "daemon/tuning.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <string.h>
 
-/* In a thread of libuv. */
-static void read_in_pool(uv_work_t *work)
+static void *read_settings(void *arg)
 {
-	struct reload *reload = work->data;
+	struct reload *reload = arg;
 	reload->status = settings_load(&reload->wanted, reload->parts.source, &reload->err);
 	/* Whether or not a setting has changed: what stands in the files may have. */
 	if (reload->status == STATUS_OK && server_has_tls(reload->parts.server)) {
 		reload->status = certificates_open(&reload->wanted, &reload->tls, &reload->err);
 	}
+	uv_async_send(&reload->read);
+	return NULL;
 }
 
 /* Tells of each entry that only one of both has. */
@@ -86,11 +89,16 @@ static void refuse(struct reload *reload)
 	figures->is_good = false;
 }
 
-static void on_read(uv_work_t *work, int status)
+static void on_read(uv_async_t *read)
 {
-	struct reload *reload = work->data;
+	struct reload *reload = read->data;
+	assert(reload->running); /* it was rung once, by the thread */
+	(void)pthread_join(reload->thread, NULL);
 	reload->running = false;
-	if (reload->stopped || status != 0) { /* it is cancelled by a stop alone */
+	if (reload->closing) {
+		uv_close((uv_handle_t *)read, NULL);
+	}
+	if (reload->stopped) {
 		tls_context_close(reload->tls);
 		reload->tls = NULL;
 		return;
@@ -108,12 +116,9 @@ static void on_read(uv_work_t *work, int status)
 
 static void begin(struct reload *reload)
 {
-	reload->work.data = reload;
-	const int failed = uv_queue_work(reload->hangup.loop, &reload->work, read_in_pool, on_read);
-	reload->running = failed == 0;
-	if (failed != 0) {
-		error_set(&reload->err, STATUS_NO_MEMORY, "no thread to read them: %s",
-			uv_strerror(failed));
+	reload->running = thread_start(&reload->thread, read_settings, reload, "reload",
+				  &reload->err) == STATUS_OK;
+	if (!reload->running) {
 		refuse(reload);
 	}
 }
@@ -135,7 +140,11 @@ static void on_hangup(uv_signal_t *signal, int number)
 void reload_init(struct reload *reload, uv_loop_t *uv)
 {
 	uv_signal_init(uv, &reload->hangup);
-	reload->hangup.data = reload;
+	const int failed = uv_async_init(uv, &reload->read, on_read);
+	assert(failed ==
+		0); /* a loop has opened what its handles of this kind share when it was made */
+	(void)failed;
+	reload->hangup.data = reload->read.data = reload;
 }
 
 void reload_start(struct reload *reload, const struct reload_parts *parts)
@@ -155,5 +164,9 @@ void reload_stop(struct reload *reload)
 void reload_close(struct reload *reload)
 {
 	reload->stopped = true;
+	reload->closing = true;
 	uv_close((uv_handle_t *)&reload->hangup, NULL);
+	if (!reload->running) {
+		uv_close((uv_handle_t *)&reload->read, NULL);
+	}
 }

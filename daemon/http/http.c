@@ -9,6 +9,7 @@
 #include "daemon/http/series.h"
 #include "daemon/method/call/method.h"
 #include "daemon/store/system/clock.h"
+#include "daemon/store/system/thread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -191,11 +192,10 @@ enum status http_start(const struct http_options *options, struct http **out, st
 		return status;
 	}
 	series_begin(&http->series);
-	const int failed = pthread_create(&http->thread, NULL, http_main, http);
-	if (failed != 0) {
+	const enum status status = thread_start(&http->thread, http_main, http, "http", err);
+	if (status != STATUS_OK) {
 		http_stop(http);
-		return error_set(err, status_of_errno(failed),
-			"http: the thread cannot be started: %s", strerror(failed));
+		return status;
 	}
 	pthread_setname_np(http->thread, "http");
 	http->has_thread = true;

@@ -16,14 +16,14 @@ enum {
 	ACCEPTOR_BATCH = 64,
 	/* At most one event in this time says that connections are refused. */
 	ACCEPTOR_WARN_MS = 10000,
+	/* How long nothing is accepted when nothing can be: whoever waits in the socket would wake us at once. */
+	ACCEPTOR_PAUSE_MS = 100,
 };
 
-/* Counts a connection that was refused. An event says why, but not for each of a thousand. */
-static void refuse(struct acceptor *acceptor, enum refusal refusal)
+/* Says why connections are refused, but not for each of a thousand. */
+static void tell(struct acceptor *acceptor, enum refusal refusal)
 {
 	uint64_t now_ms = uv_now(acceptor->poll.loop);
-	counter_add(&acceptor->refused, 1);
-	admit_count_refusal(&acceptor->to, refusal);
 	if (acceptor->warned_ms != 0 && now_ms - acceptor->warned_ms < ACCEPTOR_WARN_MS) {
 		return;
 	}
@@ -32,6 +32,13 @@ static void refuse(struct acceptor *acceptor, enum refusal refusal)
 	net_event(acceptor->to.net,
 		"event=connection_refused reason=%s max_connections=%u user_connections=%u",
 		refusal_name(refusal), limits->max_connections, limits->user_connections);
+}
+
+static void refuse(struct acceptor *acceptor, enum refusal refusal)
+{
+	counter_add(&acceptor->refused, 1);
+	admit_count_refusal(&acceptor->to, refusal);
+	tell(acceptor, refusal);
 }
 
 /* Who the peer is. A plain TCP socket listens on loopback only (address.c), so its peers are of this machine. A peer
@@ -94,9 +101,26 @@ static int accept_one(int fd)
 	return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+	struct acceptor *acceptor = timer->data;
+	if (acceptor->spare_fd < 0) {
+		acceptor->spare_fd = open_spare();
+	}
+	(void)uv_poll_start(&acceptor->poll, UV_READABLE, on_readable);
+}
+
+static void pause_accepting(struct acceptor *acceptor)
+{
+	(void)uv_poll_stop(&acceptor->poll);
+	(void)uv_timer_start(&acceptor->pause, on_pause_over, ACCEPTOR_PAUSE_MS, 0);
+}
+
 /* When no descriptor is free, the connection at the head of the queue cannot be accepted. It would
  * stay there, and poll would wake us again and again. So the spare descriptor is closed to accept
- * this one connection, which is then closed at once. */
+ * this one connection, which is then closed at once. Another thread may have taken the spare one. */
 static void refuse_without_descriptor(struct acceptor *acceptor)
 {
 	if (acceptor->spare_fd >= 0) {
@@ -105,9 +129,12 @@ static void refuse_without_descriptor(struct acceptor *acceptor)
 	int fd = accept_one(acceptor->listener.fd);
 	if (fd >= 0) {
 		close(fd);
+		refuse(acceptor, REFUSAL_NO_DESCRIPTORS);
+	} else {
+		tell(acceptor, REFUSAL_NO_DESCRIPTORS);
+		pause_accepting(acceptor);
 	}
 	acceptor->spare_fd = open_spare();
-	refuse(acceptor, REFUSAL_NO_DESCRIPTORS);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -121,6 +148,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 			hand_over(acceptor, fd);
 		} else if (errno == EMFILE || errno == ENFILE) {
 			refuse_without_descriptor(acceptor);
+			return;
+		} else if (errno == ENOMEM || errno == ENOBUFS) {
+			tell(acceptor, REFUSAL_NO_MEMORY);
+			pause_accepting(acceptor);
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
 			return;
@@ -140,7 +171,8 @@ enum status acceptor_start(struct acceptor *acceptor, uv_loop_t *uv, struct list
 		listener_close(&acceptor->listener);
 		return status_of_errno(-failed);
 	}
-	acceptor->poll.data = acceptor;
+	uv_timer_init(uv, &acceptor->pause);
+	acceptor->poll.data = acceptor->pause.data = acceptor;
 	acceptor->spare_fd = open_spare();
 	failed = uv_poll_start(&acceptor->poll, UV_READABLE, on_readable);
 	if (failed != 0) {
@@ -156,6 +188,7 @@ void acceptor_stop(struct acceptor *acceptor)
 		return;
 	}
 	uv_close((uv_handle_t *)&acceptor->poll, NULL);
+	uv_close((uv_handle_t *)&acceptor->pause, NULL);
 	listener_close(&acceptor->listener);
 	if (acceptor->spare_fd >= 0) {
 		close(acceptor->spare_fd);

@@ -18,6 +18,7 @@
 
 struct acceptor {
 	uv_poll_t poll;
+	uv_timer_t pause;         /* runs while nothing is accepted, since nothing can be */
 	struct listener listener; /* owned */
 	struct admission to;
 	struct handshakes *handshakes; /* borrowed; of a listener for TLS */
@@ -32,7 +33,7 @@ struct acceptor {
 /* The acceptor owns the listener afterwards, also after a failure. Errors: IO, NO_MEMORY. */
 enum status acceptor_start(struct acceptor *acceptor, uv_loop_t *uv, struct listener *listener);
 
-/* Closes the socket. Its handle is closed when the loop has run once more. A second call does
+/* Closes the socket. Its handles are closed when the loop has run once more. A second call does
  * nothing. */
 void acceptor_stop(struct acceptor *acceptor);
 

@@ -3,6 +3,8 @@
 
 #include "daemon/net/net.h"
 #include "daemon/store/system/clock.h"
+#include "daemon/store/system/file.h"
+#include "daemon/store/system/thread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -320,7 +322,8 @@ static void *handshaker_main(void *arg)
 
 /* ---- start and end ---- */
 
-static enum status start_one(struct handshakes *handshakes, struct handshaker *handshaker)
+static enum status start_one(struct handshakes *handshakes, struct handshaker *handshaker,
+	struct error *err)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 	handshaker->of = handshakes;
@@ -333,15 +336,17 @@ static enum status start_one(struct handshakes *handshakes, struct handshaker *h
 	handshakes->count++;
 	if (handshaker->epoll < 0 || handshaker->bell < 0 ||
 		epoll_ctl(handshaker->epoll, EPOLL_CTL_ADD, handshaker->bell, &event) != 0) {
-		return status_of_errno(errno);
+		return error_set(err, status_of_errno(errno), "start the thread 'handshake': %s",
+			file_reason(errno));
 	}
-	const int failed = pthread_create(&handshaker->thread, NULL, handshaker_main, handshaker);
-	handshaker->is_running = failed == 0;
-	return failed == 0 ? STATUS_OK : status_of_errno(failed);
+	const enum status status =
+		thread_start(&handshaker->thread, handshaker_main, handshaker, "handshake", err);
+	handshaker->is_running = status == STATUS_OK;
+	return status;
 }
 
 enum status handshakes_start(struct handshakes *handshakes,
-	const struct handshakes_options *options)
+	const struct handshakes_options *options, struct error *err)
 {
 	const unsigned all = options->to.net->limits.max_connections / HANDSHAKE_PART;
 	assert(options->threads >= 1 && options->threads <= HANDSHAKES_THREADS_MAX);
@@ -352,7 +357,7 @@ enum status handshakes_start(struct handshakes *handshakes,
 	}
 	enum status status = STATUS_OK;
 	while (status == STATUS_OK && handshakes->count < options->threads) {
-		status = start_one(handshakes, &handshakes->of_threads[handshakes->count]);
+		status = start_one(handshakes, &handshakes->of_threads[handshakes->count], err);
 	}
 	return status;
 }

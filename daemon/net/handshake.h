@@ -55,7 +55,7 @@ struct handshakes {
 
 /* Errors: NO_MEMORY, IO; handshakes_stop ends what was started. */
 enum status handshakes_start(struct handshakes *handshakes,
-	const struct handshakes_options *options);
+	const struct handshakes_options *options, struct error *err);
 
 /* The socket is no longer the caller's. Errors: NO_MEMORY, after which it is closed. */
 enum status handshakes_add(struct handshakes *handshakes, int fd);

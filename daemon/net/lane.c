@@ -6,6 +6,7 @@
 #include "daemon/net/net.h"
 #include "daemon/net/session.h"
 #include "daemon/store/system/slice.h"
+#include "daemon/store/system/thread.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -315,26 +316,26 @@ static bool can_rise(struct lane *lane)
 	       pthread_join(thread, &can) == 0 && can != NULL;
 }
 
-static enum status start_threads(struct lane *lane)
+static enum status start_threads(struct lane *lane, struct error *err)
 {
 	const unsigned threads = lane->options.threads + lane->options.spare;
-	int failed = 0;
+	enum status status = STATUS_OK;
 	lock_take(&lane->lock); /* `started` is read under it */
-	while (failed == 0 && lane->started < threads) {
+	while (status == STATUS_OK && lane->started < threads) {
 		struct lane_runner *runner = &lane->runners[lane->started];
 		runner->lane = lane;
 		runner->is_spare = lane->started >= lane->options.threads;
-		failed = pthread_create(&runner->thread, NULL, lane_main, runner);
-		if (failed == 0) {
+		status = thread_start(&runner->thread, lane_main, runner, lane->options.name, err);
+		if (status == STATUS_OK) {
 			name_thread(runner->thread, lane->options.name, lane->started++);
 		}
 	}
 	lock_release(&lane->lock);
-	return failed == 0 ? STATUS_OK : status_of_errno(failed);
+	return status;
 }
 
 enum status lane_start(struct lane *lane, enum lane_number number,
-	const struct lane_options *options)
+	const struct lane_options *options, struct error *err)
 {
 	assert(options->threads >= 1);
 	assert(options->threads <= LANE_THREADS_MAX);
@@ -354,14 +355,14 @@ enum status lane_start(struct lane *lane, enum lane_number number,
 	lane->options.lowers = options->lowers && can_rise(lane);
 	lane->runners = calloc(options->threads + options->spare, sizeof *lane->runners);
 	if (lane->runners == NULL) {
-		return STATUS_NO_MEMORY;
+		return error_set(err, STATUS_NO_MEMORY, "start the threads of '%s'", options->name);
 	}
 	lock_init(&lane->lock);
 	condition_init(&lane->more);
 	for (unsigned i = 0; i < options->threads + options->spare; i++) {
 		condition_init(&lane->runners[i].wake);
 	}
-	enum status status = start_threads(lane);
+	enum status status = start_threads(lane, err);
 	if (status != STATUS_OK) {
 		lane_stop(lane);
 	}

@@ -106,7 +106,7 @@ struct lane {
 
 /* Errors: NO_MEMORY, IO. */
 enum status lane_start(struct lane *lane, enum lane_number number,
-	const struct lane_options *options);
+	const struct lane_options *options, struct error *err);
 
 /* Runs the requests that still wait, then ends the threads. A zeroed lane is fine. */
 void lane_stop(struct lane *lane);

@@ -7,7 +7,9 @@
 #include "daemon/net/sender.h"
 #include "daemon/net/session.h"
 #include "daemon/net/session_tls.h"
+#include "daemon/store/system/file.h"
 #include "daemon/store/system/slice.h"
+#include "daemon/store/system/thread.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -413,11 +415,12 @@ static void close_handles(struct loop *loop)
 }
 
 /* Of these, uv_loop_init and uv_async_init alone can fail. */
-static enum status open_handles(struct loop *loop)
+static enum status open_handles(struct loop *loop, struct error *err)
 {
 	int failed = uv_loop_init(&loop->uv);
 	if (failed != 0) {
-		return status_of_errno(-failed);
+		return error_set(err, status_of_errno(-failed), "start a worker: %s",
+			file_reason(-failed));
 	}
 	uv_timer_init(&loop->uv, &loop->tick);
 	uv_timer_init(&loop->uv, &loop->retry);
@@ -429,7 +432,8 @@ static enum status open_handles(struct loop *loop)
 	failed = uv_async_init(&loop->uv, &loop->wake, on_wake);
 	if (failed != 0) {
 		close_handles(loop);
-		return status_of_errno(-failed);
+		return error_set(err, status_of_errno(-failed), "start a worker: %s",
+			file_reason(-failed));
 	}
 	atomic_store(&loop->heartbeat_ms, uv_now(&loop->uv));
 	uv_check_start(&loop->turn_over, on_turn_over);
@@ -438,18 +442,17 @@ static enum status open_handles(struct loop *loop)
 }
 
 /* The handles belong to the thread from here on. */
-static enum status start_thread(struct loop *loop)
+static enum status start_thread(struct loop *loop, struct error *err)
 {
-	int failed = pthread_create(&loop->thread, NULL, loop_main, loop);
-	if (failed == 0) {
-		return STATUS_OK;
+	const enum status status = thread_start(&loop->thread, loop_main, loop, "worker", err);
+	if (status != STATUS_OK) {
+		close_handles(loop);
 	}
-	close_handles(loop);
-	return status_of_errno(failed);
+	return status;
 }
 
 enum status loop_start(struct loop *loop, unsigned number, struct net *net, void (*on_end)(void *),
-	void *arg)
+	void *arg, struct error *err)
 {
 	assert(number < net->users.loops);
 	*loop = (struct loop){.net = net, .number = number, .on_end = on_end, .on_end_arg = arg};
@@ -463,11 +466,11 @@ enum status loop_start(struct loop *loop, unsigned number, struct net *net, void
 	loop->records = has_tls ? malloc(SESSION_TLS_LOOP_BYTES) : NULL;
 	if (loop->figures.methods == NULL || (has_tls && loop->records == NULL)) {
 		fini(loop);
-		return STATUS_NO_MEMORY;
+		return error_set(err, STATUS_NO_MEMORY, "start a worker");
 	}
-	enum status status = open_handles(loop);
+	enum status status = open_handles(loop, err);
 	if (status == STATUS_OK) {
-		status = start_thread(loop);
+		status = start_thread(loop, err);
 	}
 	if (status != STATUS_OK) {
 		fini(loop);

@@ -134,7 +134,7 @@ static inline void loop_assert_here(const struct loop *loop)
 /* Starts the thread. The last thing that the thread does is to call `on_end`. `number`: below
  * net->users.loops, another for each loop. Errors: NO_MEMORY, IO. */
 enum status loop_start(struct loop *loop, unsigned number, struct net *net, void (*on_end)(void *),
-	void *arg);
+	void *arg, struct error *err);
 
 /* Gives the loop a session of its own. The acceptor has counted it in `connections`. */
 void loop_add(struct loop *loop, struct session *session);

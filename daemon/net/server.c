@@ -7,6 +7,7 @@
 #include "daemon/net/handshake.h"
 #include "daemon/net/loop.h"
 #include "daemon/net/stats.h"
+#include "daemon/store/system/file.h"
 #include "schema/limits.h"
 
 #include <assert.h>
@@ -76,18 +77,20 @@ static void on_loop_ended(uv_async_t *async)
 	join_loops(server);
 }
 
-static enum status start_loops(struct server *server, const struct server_options *options)
+static enum status start_loops(struct server *server, const struct server_options *options,
+	struct error *err)
 {
 	int failed = uv_async_init(options->uv, &server->loop_ended, on_loop_ended);
 	if (failed != 0) {
-		return status_of_errno(-failed);
+		return error_set(err, status_of_errno(-failed), "start the workers: %s",
+			file_reason(-failed));
 	}
 	server->loop_ended.data = server;
 	server->has_async = true;
 	while (server->loop_count < options->workers) {
 		struct loop *loop = &server->loops[server->loop_count];
-		enum status status =
-			loop_start(loop, server->loop_count, &server->net, on_loop_end, server);
+		enum status status = loop_start(loop, server->loop_count, &server->net, on_loop_end,
+			server, err);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -98,7 +101,8 @@ static enum status start_loops(struct server *server, const struct server_option
 
 /* ---- lanes ---- */
 
-static enum status start_lanes(struct net *net, const struct server_options *options)
+static enum status start_lanes(struct net *net, const struct server_options *options,
+	struct error *err)
 {
 	const struct lane_options lanes[LANE_COUNT] = {
 		[LANE_POOL] = {.name = "pool",
@@ -147,7 +151,8 @@ static enum status start_lanes(struct net *net, const struct server_options *opt
 			.quick = true},
 	};
 	for (unsigned i = 0; i < LANE_COUNT; i++) {
-		enum status status = lane_start(&net->lanes[i], (enum lane_number)i, &lanes[i]);
+		enum status status =
+			lane_start(&net->lanes[i], (enum lane_number)i, &lanes[i], err);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -173,18 +178,20 @@ static struct admission admission_of(struct server *server)
 	};
 }
 
-static enum status start_handshakes(struct server *server, const struct server_options *options)
+static enum status start_handshakes(struct server *server, const struct server_options *options,
+	struct error *err)
 {
 	const struct handshakes_options handshakes = {
 		.to = admission_of(server),
 		.threads = options->handshakes,
 		.timeout_ms = options->handshake_timeout_ms,
 	};
-	return options->tls != NULL ? handshakes_start(&server->handshakes, &handshakes)
+	return options->tls != NULL ? handshakes_start(&server->handshakes, &handshakes, err)
 				    : STATUS_OK;
 }
 
-static enum status start_acceptors(struct server *server, const struct server_options *options)
+static enum status start_acceptors(struct server *server, const struct server_options *options,
+	struct error *err)
 {
 	while (server->acceptor_count < options->listener_count) {
 		struct acceptor *acceptor = &server->acceptors[server->acceptor_count];
@@ -193,7 +200,8 @@ static enum status start_acceptors(struct server *server, const struct server_op
 		enum status status = acceptor_start(acceptor, options->uv,
 			&options->listeners[server->acceptor_count]);
 		if (status != STATUS_OK) {
-			return status;
+			return error_set(err, status, "watch a listening socket: %s",
+				status_name(status));
 		}
 		server->acceptor_count++;
 	}
@@ -285,35 +293,33 @@ enum status server_open(const struct server_options *options, struct server **ou
 	struct error *err)
 {
 	struct server *server = server_new(options);
-	enum status status = server != NULL ? STATUS_OK : STATUS_NO_MEMORY;
+	enum status status = STATUS_OK;
 	*out = server;
 	if (server == NULL) {
 		tls_context_close(options->tls);
+		status = error_set(err, STATUS_NO_MEMORY, "start the server");
 	}
 	/* Loops first: the allocator gives the first threads arenas of their own. */
 	if (status == STATUS_OK) {
-		status = start_loops(server, options);
+		status = start_loops(server, options, err);
 	}
 	if (status == STATUS_OK) {
-		status = start_lanes(&server->net, options);
+		status = start_lanes(&server->net, options, err);
 	}
 	if (status == STATUS_OK) {
-		status = start_handshakes(server, options);
+		status = start_handshakes(server, options, err);
 	}
 	if (status == STATUS_OK) {
 		show_stats(server, options);
-		status = start_acceptors(server, options);
+		status = start_acceptors(server, options, err);
 	}
 	for (unsigned i = 0; i < options->listener_count; i++) {
 		listener_close(&options->listeners[i]);
 	}
-	if (status == STATUS_OK) {
-		return STATUS_OK;
-	}
-	if (server != NULL) {
+	if (status != STATUS_OK && server != NULL) {
 		give_up(server);
 	}
-	return error_set(err, status, "the server's threads could not be started");
+	return status;
 }
 
 void server_stop(struct server *server, void (*on_stopped)(void *arg), void *arg)

@@ -148,16 +148,10 @@ static enum status open_all(struct store *store, struct error *err)
 					     : error_set(err, status, "open the tables");
 	}
 	if (status == STATUS_OK) {
-		status = janitor_start(store, &store->janitor);
-		if (status != STATUS_OK) {
-			error_set(err, status, "start the janitor thread");
-		}
+		status = janitor_start(store, &store->janitor, err);
 	}
 	if (status == STATUS_OK) {
-		status = indexer_start(store, &store->indexer);
-		if (status != STATUS_OK) {
-			error_set(err, status, "start the index thread");
-		}
+		status = indexer_start(store, &store->indexer, err);
 	}
 	if (status == STATUS_OK) {
 		status = merger_start(store, &store->merger, err);

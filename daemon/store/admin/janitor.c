@@ -7,7 +7,9 @@
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
+#include "daemon/store/system/folder.h"
 #include "daemon/store/system/grace.h"
+#include "daemon/store/system/thread.h"
 #include "daemon/store/tensor/tensor.h"
 
 #include <assert.h>
@@ -26,7 +28,8 @@ struct janitor {
 	pthread_t thread;
 	struct lock lock;
 	struct condition wake;
-	uint64_t damaged; /* segments, when last told; the thread's own, as the next */
+	uint64_t damaged; /* segments, when last told; the thread's own, as the next two */
+	bool is_away;     /* the data folder was not in its place */
 	/* What could not be freed or removed yet, since readers have pinned it; in the order in which
 	 * it was retired. At most one a pinned snapshot, and those that only wait for such. */
 	struct janitor_job *pinned;
@@ -318,6 +321,21 @@ static bool walk_segments(struct janitor *janitor, bool measures)
 	return go_on;
 }
 
+/* Tells once that somebody has moved the data folder away, or removed it. */
+static void look_at_folder(struct janitor *janitor)
+{
+	struct store *store = janitor->store;
+	const bool is_away = !folder_is_in_place(store->data);
+	if (is_away && !janitor->is_away) {
+		store_event(store,
+			"event=folder_gone folder='%s' reason=\"it was moved away or removed: the daemon "
+			"goes on in the one that it has open, and the next start does not find it\" "
+			"remedy=\"put it back\"",
+			store->folder);
+	}
+	janitor->is_away = is_away;
+}
+
 /* ---- the thread ---- */
 
 static void wait_a_second(struct janitor *janitor)
@@ -342,6 +360,7 @@ static void *run(void *arg)
 		if (now.tv_sec != looked) {
 			const bool measures = measured == 0 || now.tv_sec - measured >= MEASURE_S;
 			looked = now.tv_sec;
+			look_at_folder(janitor);
 			if (!walk_segments(janitor, measures)) {
 				continue;
 			}
@@ -353,21 +372,22 @@ static void *run(void *arg)
 	return NULL;
 }
 
-enum status janitor_start(struct store *store, struct janitor **out)
+enum status janitor_start(struct store *store, struct janitor **out, struct error *err)
 {
 	struct janitor *janitor = calloc(1, sizeof *janitor);
 	if (janitor == NULL) {
-		return STATUS_NO_MEMORY;
+		return error_set(err, STATUS_NO_MEMORY, "start the janitor");
 	}
 	janitor->store = store;
 	janitor->last = &janitor->first;
 	condition_init(&janitor->wake);
 	lock_init(&janitor->lock);
-	if (pthread_create(&janitor->thread, NULL, run, janitor) != 0) {
+	const enum status status = thread_start(&janitor->thread, run, janitor, "janitor", err);
+	if (status != STATUS_OK) {
 		lock_fini(&janitor->lock);
 		condition_fini(&janitor->wake);
 		free(janitor);
-		return STATUS_NO_MEMORY;
+		return status;
 	}
 	*out = janitor;
 	return STATUS_OK;

@@ -39,7 +39,7 @@ struct janitor_job {
 	uint64_t bytes; /* of these files */
 };
 
-enum status janitor_start(struct store *store, struct janitor **out);
+enum status janitor_start(struct store *store, struct janitor **out, struct error *err);
 /* Does the jobs that are queued, then ends. NULL is fine. */
 void janitor_stop(struct janitor *janitor);
 /* Takes a malloc'ed job over. */

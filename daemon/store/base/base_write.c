@@ -40,7 +40,8 @@ enum status base_writer_open(const char *path, uint64_t bytes_max, struct base_w
 	struct error *err)
 {
 	if (file_remove(path) != 0 && errno != ENOENT) {
-		return error_set(err, STATUS_IO, "remove '%s': %s", path, strerror(errno));
+		return error_set(err, status_of_errno(errno), "remove '%s': %s", path,
+			file_reason(errno));
 	}
 	struct base_writer *writer = calloc(1, sizeof *writer);
 	if (writer == NULL || strlen(path) >= sizeof writer->path) {

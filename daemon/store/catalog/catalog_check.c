@@ -3,6 +3,7 @@
 
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/folder.h"
+#include "daemon/store/system/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,8 +65,8 @@ static enum status let_read(const char *path, size_t bytes, enum wish wish, int 
 {
 	const pid_t reader = fork();
 	if (reader < 0) {
-		return error_set(err, status_of_errno(errno), "catalog: start its reader: %s",
-			strerror(errno));
+		return error_set(err, STATUS_NO_MEMORY,
+			"catalog: start the process that reads it: %s", thread_reason(errno));
 	}
 	if (reader == 0) {
 		run_reader(path, bytes, wish);

@@ -10,6 +10,7 @@
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/grace.h"
+#include "daemon/store/system/thread.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -341,19 +342,19 @@ static void work_on(struct indexer *indexer, struct wish *wish)
 static void fulfil(struct indexer *indexer, struct wish *wish)
 {
 	struct alarm alarm;
+	struct error err;
 	const uint64_t ends_ms =
 		(uint64_t)clock_monotonic_ms() + indexer->store->options.sizes.index_time_ms;
 	atomic_store(&indexer->give_up, false);
 	if (atomic_load(&indexer->stop)) {
 		atomic_store(&indexer->give_up, true); /* indexer_stop may have come before */
 	}
-	if (alarm_begin(&alarm, &indexer->give_up, ends_ms) == STATUS_OK) {
+	const enum status status = alarm_begin(&alarm, &indexer->give_up, ends_ms, &err);
+	if (status == STATUS_OK) {
 		work_on(indexer, wish);
 		alarm_end(&alarm);
 	} else {
-		struct error err;
-		error_set(&err, STATUS_NO_MEMORY, "index: no thread that watches the time");
-		fail(indexer, wish, STATUS_NO_MEMORY, &err);
+		fail(indexer, wish, status, &err);
 		let_go(indexer->store, wish);
 	}
 }
@@ -379,16 +380,17 @@ static void *run(void *arg)
 	return NULL;
 }
 
-enum status indexer_start(struct store *store, struct indexer **out)
+enum status indexer_start(struct store *store, struct indexer **out, struct error *err)
 {
 	struct indexer *indexer = calloc(1, sizeof *indexer);
 	if (indexer == NULL) {
-		return STATUS_NO_MEMORY;
+		return error_set(err, STATUS_NO_MEMORY, "start the indexer");
 	}
 	indexer->store = store;
-	if (pthread_create(&indexer->thread, NULL, run, indexer) != 0) {
+	const enum status status = thread_start(&indexer->thread, run, indexer, "index", err);
+	if (status != STATUS_OK) {
 		free(indexer);
-		return STATUS_NO_MEMORY;
+		return status;
 	}
 	(void)pthread_setname_np(indexer->thread, "index");
 	*out = indexer;

@@ -24,7 +24,7 @@ struct indexer;
 struct store;
 struct table;
 
-enum status indexer_start(struct store *store, struct indexer **out);
+enum status indexer_start(struct store *store, struct indexer **out, struct error *err);
 /* Ends a build that is under way. NULL is fine. */
 void indexer_stop(struct indexer *indexer);
 

@@ -34,6 +34,7 @@ struct redo {
 	uint64_t next_sequence;
 	uint64_t synced; /* all sequences below it are on the disk */
 	bool read_only;
+	bool is_removed;      /* that is why */
 	struct old_file *old; /* owned; the oldest first */
 	size_t old_count;
 	/* Figures. The thread that appends writes them, any reads them. */
@@ -49,8 +50,10 @@ static enum status read_only(struct redo *redo, struct error *err)
 {
 	redo->read_only = true;
 	return error_set(err, STATUS_READ_ONLY,
-		"the log could not be synced; until a restart nothing is written, and whether the last "
-		"writes are there is not known before it");
+		"%s; until a restart nothing is written, and whether the last writes are there is not "
+		"known before it",
+		redo->is_removed ? "somebody has removed the log's file"
+				 : "the log could not be synced");
 }
 
 /* ---- files ---- */
@@ -352,7 +355,8 @@ enum status redo_sync(struct redo *redo, struct error *err)
 		return read_only(redo, err);
 	}
 	const uint64_t began = clock_monotonic_ns();
-	if (fdatasync(redo->fd) != 0) {
+	redo->is_removed = !file_is_named(redo->fd);
+	if (redo->is_removed || fdatasync(redo->fd) != 0) {
 		return read_only(redo, err);
 	}
 	const uint64_t ns = clock_monotonic_ns() - began;

@@ -9,6 +9,7 @@
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/grace.h"
 #include "daemon/store/system/stop.h"
+#include "daemon/store/system/thread.h"
 #include "daemon/store/write/fullness.h"
 #include "daemon/store/write/write_figures.h"
 #include "daemon/store/write/writer.h"
@@ -423,7 +424,7 @@ enum status merger_start(struct store *store, struct merger **out, struct error 
 {
 	struct merger *merger = calloc(1, sizeof *merger);
 	if (merger == NULL) {
-		return error_set(err, STATUS_NO_MEMORY, "start the thread that merges");
+		return error_set(err, STATUS_NO_MEMORY, "start the merger");
 	}
 	merger->store = store;
 	merger->retry_ms = RETRY_MS;
@@ -431,14 +432,14 @@ enum status merger_start(struct store *store, struct merger **out, struct error 
 	condition_init(&merger->done);
 	lock_init(&merger->lock);
 	*out = merger;
-	if (pthread_create(&merger->thread, NULL, merger_main, merger) != 0) {
+	const enum status status = thread_start(&merger->thread, merger_main, merger, "merge", err);
+	if (status != STATUS_OK) {
 		*out = NULL;
 		condition_fini(&merger->done);
 		lock_fini(&merger->lock);
 		free(merger);
-		return error_set(err, STATUS_NO_MEMORY, "start the thread that merges");
 	}
-	return STATUS_OK;
+	return status;
 }
 
 void merger_stop(struct merger *merger)

@@ -75,7 +75,8 @@ enum status load_forget(struct store *store, struct load *load, struct error *er
 	load_file_name(file, sizeof file, load->spill.owner.table, load->name.text);
 	enum status status = file_path(path, folder, file, err);
 	if (status == STATUS_OK && file_remove(path) != 0 && errno != ENOENT) {
-		status = error_set(err, STATUS_IO, "remove '%s': %s", path, strerror(errno));
+		status = error_set(err, status_of_errno(errno), "remove '%s': %s", path,
+			file_reason(errno));
 	}
 	if (status != STATUS_OK) {
 		return status;

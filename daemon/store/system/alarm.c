@@ -2,6 +2,7 @@
 #include "daemon/store/system/alarm.h"
 
 #include "daemon/store/system/clock.h"
+#include "daemon/store/system/thread.h"
 
 #include <stddef.h>
 
@@ -15,16 +16,16 @@ static void *wait_for_time(void *arg)
 	return NULL;
 }
 
-enum status alarm_begin(struct alarm *alarm, atomic_bool *flag, uint64_t at_ms)
+enum status alarm_begin(struct alarm *alarm, atomic_bool *flag, uint64_t at_ms, struct error *err)
 {
 	alarm->flag = flag;
 	alarm->at_ms = at_ms;
 	bell_init(&alarm->off);
-	if (pthread_create(&alarm->thread, NULL, wait_for_time, alarm) != 0) {
+	const enum status status = thread_start(&alarm->thread, wait_for_time, alarm, "alarm", err);
+	if (status != STATUS_OK) {
 		bell_fini(&alarm->off);
-		return STATUS_NO_MEMORY;
 	}
-	return STATUS_OK;
+	return status;
 }
 
 void alarm_end(struct alarm *alarm)

@@ -24,7 +24,7 @@ struct alarm {
 
 /* The flag is set once at_ms of clock_monotonic_ms has come. alarm_end must follow, after OK. Errors:
  * NO_MEMORY  no thread. */
-enum status alarm_begin(struct alarm *alarm, atomic_bool *flag, uint64_t at_ms);
+enum status alarm_begin(struct alarm *alarm, atomic_bool *flag, uint64_t at_ms, struct error *err);
 
 /* From here on the flag is not set any more. */
 void alarm_end(struct alarm *alarm);

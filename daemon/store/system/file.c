@@ -64,6 +64,12 @@ enum status file_free_bytes(const char *folder, uint64_t *out)
 	return STATUS_OK;
 }
 
+bool file_is_named(int fd)
+{
+	struct stat about;
+	return fstat(fd, &about) == 0 && about.st_nlink > 0;
+}
+
 enum status file_read_at(int fd, void *data, size_t len, uint64_t offset)
 {
 	uint8_t *to = data;

@@ -50,6 +50,9 @@ enum status file_why_short(int fd, uint64_t len);
 /* How many bytes of the file system that has this folder are free for this process. Errors: IO. */
 enum status file_free_bytes(const char *folder, uint64_t *out);
 
+/* Has an open file still a name? Without one it is gone when it is closed, synced or not. */
+bool file_is_named(int fd);
+
 /* Reads exactly `len` bytes. Errors: IO; CORRUPT  the file ends before. */
 enum status file_read_at(int fd, void *data, size_t len, uint64_t offset);
 

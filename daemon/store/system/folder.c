@@ -136,6 +136,14 @@ bool folder_can_be_taken(const struct folder *folder)
 	       (about.st_mode & S_ISVTX) == 0;
 }
 
+bool folder_is_in_place(const struct folder *folder)
+{
+	struct stat ours;
+	struct stat found;
+	return fstat(folder->fd, &ours) == 0 && lstat(folder->path, &found) == 0 &&
+	       ours.st_dev == found.st_dev && ours.st_ino == found.st_ino;
+}
+
 /* ---- lock ---- */
 
 /* Opens `lock` for nobody but the owner: whoever may open it could hold it, and so keep the daemon

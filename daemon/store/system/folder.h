@@ -33,6 +33,9 @@ bool folder_has(const struct folder *folder, int fd);
 /* Whether everybody may rename the folder, and so keep the next start from finding it. */
 bool folder_can_be_taken(const struct folder *folder);
 
+/* Is the folder where its path leads? If not, the next start would not find it. */
+bool folder_is_in_place(const struct folder *folder);
+
 /* NULL is fine. */
 void folder_close(struct folder *folder);
 

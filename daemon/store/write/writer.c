@@ -8,6 +8,7 @@
 #include "daemon/store/system/grace.h"
 #include "daemon/store/system/slice.h"
 #include "daemon/store/system/stop.h"
+#include "daemon/store/system/thread.h"
 #include "daemon/store/write/fullness.h"
 #include "daemon/store/write/write.h"
 
@@ -349,7 +350,8 @@ enum status writer_begin(struct writer *writer, const struct stop *stop, struct 
 	if (atomic_load(&writer->read_only)) {
 		lock_release(&writer->apply_lock);
 		return error_set(err, STATUS_READ_ONLY,
-			"the log could not be synced; nothing is written until a restart");
+			"a sync of the log has failed, or somebody has removed its file; nothing is "
+			"written until a restart");
 	}
 	status = stop_check(stop, err); /* the lock and the cut took their time */
 	if (status != STATUS_OK) {
@@ -456,15 +458,12 @@ enum status writer_open(struct store *store, struct error *err)
 	store->writer = writer;
 	init_locks(writer);
 	write_clock_begin(&writer->clock, clock_unix_ms(), clock_monotonic_ms());
-	const enum status status = open_log(writer, err);
-	if (status != STATUS_OK) {
-		return status;
+	enum status status = open_log(writer, err);
+	if (status == STATUS_OK) {
+		status = thread_start(&writer->thread, commit_main, writer, "commit", err);
+		writer->started = status == STATUS_OK;
 	}
-	if (pthread_create(&writer->thread, NULL, commit_main, writer) != 0) {
-		return error_set(err, STATUS_NO_MEMORY, "start the thread that commits");
-	}
-	writer->started = true;
-	return STATUS_OK;
+	return status;
 }
 
 void writer_close(struct writer *writer)

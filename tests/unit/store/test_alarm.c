@@ -20,7 +20,7 @@ static void it_raises_the_flag_at_its_time(void **state)
 	struct alarm alarm;
 	atomic_bool flag = false;
 	const uint64_t at_ms = now_ms() + 20;
-	assert_int_equal(alarm_begin(&alarm, &flag, at_ms), STATUS_OK);
+	assert_int_equal(alarm_begin(&alarm, &flag, at_ms, NULL), STATUS_OK);
 	struct wait wait = {0};
 	while (!atomic_load(&flag)) {
 		wait_a_moment(&wait);
@@ -35,10 +35,10 @@ static void it_does_not_when_it_is_called_off(void **state)
 	(void)state;
 	struct alarm alarm;
 	atomic_bool flag = false;
-	assert_int_equal(alarm_begin(&alarm, &flag, now_ms() + 3600000), STATUS_OK);
+	assert_int_equal(alarm_begin(&alarm, &flag, now_ms() + 3600000, NULL), STATUS_OK);
 	alarm_end(&alarm); /* would take an hour if it were not heard */
 	assert_false(atomic_load(&flag));
-	assert_int_equal(alarm_begin(&alarm, &flag, CONDITION_NEVER), STATUS_OK);
+	assert_int_equal(alarm_begin(&alarm, &flag, CONDITION_NEVER, NULL), STATUS_OK);
 	alarm_end(&alarm);
 	assert_false(atomic_load(&flag));
 }
