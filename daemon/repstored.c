@@ -1,4 +1,5 @@
 /* repstored.c - main of the daemon: it reads the settings, then runs the process. */
+#include "daemon/backup_folder.h"
 #include "daemon/journal.h"
 #include "daemon/process.h"
 #include "daemon/settings.h"
@@ -46,7 +47,8 @@ static void print_version(void)
 static int check(const struct settings *settings)
 {
 	struct error err;
-	if (process_check(settings, &err) != STATUS_OK) {
+	if (process_check(settings, &err) != STATUS_OK ||
+		backup_folder_check(settings, &err) != STATUS_OK) {
 		(void)fprintf(stderr, "repstored: %s\n", err.text);
 		return PROCESS_FAILED;
 	}
@@ -105,5 +107,12 @@ int main(int argc, char **argv)
 	if (settings_apply(&settings, argc, source.argv, &err) != STATUS_OK) {
 		return fail_usage(&err);
 	}
-	return wish == SETTINGS_CHECK ? check(&settings) : process_run(&settings, &source);
+	if (wish == SETTINGS_CHECK) {
+		return check(&settings);
+	}
+	if (backup_folder_check(&settings, &err) != STATUS_OK) {
+		journal_event(JOURNAL_WARNING, "event=backup_folder_unusable error=\"%s\"",
+			err.text);
+	}
+	return process_run(&settings, &source);
 }

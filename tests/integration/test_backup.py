@@ -243,6 +243,18 @@ class Backup(Folder):
         self.daemon.start()
         self.assertEqual(set(metrics()), {'repstore_backups_total'})     # there are to be none
 
+    def test_a_folder_that_is_not_there_at_the_start(self):
+        """Its disk comes later. The daemon serves, and says what is wrong."""
+        os.rmdir(self.backups)
+        self.daemon.start()
+        self.assertIn("level=warning event=backup_folder_unusable error=\"backup_folder '%s': " % self.backups, self.daemon.log())
+        with self.daemon.client() as client:
+            self.begin(client)
+            with self.fails('NOT_FOUND', self.backups):
+                client.call('backup', dir='b')
+            os.makedirs(self.backups)
+            client.call('backup', dir='b')
+
     def test_damage_replaces_nothing(self):
         """A file that was damaged since the last backup gets into none, and the good one stays."""
         self.daemon.start()

@@ -207,6 +207,18 @@ class Reload(harness.Case):
         for wrong in ('tcp:10.0.0.1:7', 'tls:127.0.0.1:7', 'nothing:7'):
             self.assertEqual(self.check('[http]\nlisten = %s\n' % wrong)[0], 1, wrong)
         self.assertEqual(self.check('', '--workers', '0')[0], 2)
+        backups = self.path('backups')
+        os.makedirs(os.path.join(self.path('data'), 'log'))
+        for folder, says in ((backups, 'No such file'), (name, 'Not a directory'), (self.path('data'), 'lies in the data folder'),
+                             (os.path.join(self.path('data'), 'log/'), 'lies in the data folder')):
+            done = self.check('[store]\nbackup_folder = %s\n' % folder, '--data', self.path('data'))
+            self.assertEqual(done[:2], (1, ''), done)
+            self.assertIn("backup_folder '%s': " % folder.rstrip('/'), done[2])
+            self.assertIn(says, done[2])
+        os.rmdir(os.path.join(self.path('data'), 'log'))
+        os.rmdir(self.path('data'))
+        os.makedirs(backups)
+        self.assertEqual(self.check('[store]\nbackup_folder = %s/\n' % backups)[0], 0)
         self.assertFalse(os.path.exists(self.path('data')))
 
 
