@@ -70,13 +70,12 @@ class Verify(harness.Case):
         self.stop()
         return self.path('backups/b')
 
-    def test_every_flipped_bit_of_a_backup(self):
-        folder = self.backup()
+    def each_flipped_bit(self, folder):
+        """Flips bits of each file, and takes each away. Returns the names of the files."""
         self.assertIn(' 0 damaged', self.verify(folder, False))
         names = []
         for at, _, files in os.walk(folder):
             names += [os.path.relpath(os.path.join(at, name), folder) for name in files]
-        self.assertEqual(len([name for name in names if '.mdb' in name or '.idx' in name]), 5)
         for name in sorted(names):
             path = os.path.join(folder, name)
             for bit in self.random.integers(0, os.path.getsize(path) * 8, FLIPS).tolist():
@@ -89,6 +88,31 @@ class Verify(harness.Case):
                 self.assertRegex(self.verify(folder, True), '(?m)^%s: ' % re.escape(name))
             os.rename(path + '.away', path)
         self.assertIn(' 0 damaged', self.verify(folder, False))
+        return names
+
+    def test_every_flipped_bit_of_a_backup(self):
+        names = self.each_flipped_bit(self.backup())
+        self.assertEqual(len([name for name in names if '.mdb' in name or '.idx' in name]), 5)
+
+    def test_every_flipped_bit_of_an_exported_release(self):
+        """It has no catalog and no log: its manifest and `current` say what is in it, and damage has its keys."""
+        self.client.call('release.export', release='r', dir='r', copy=True)
+        self.stop()
+        folder = self.path('backups/r')
+        names = self.each_flipped_bit(folder)
+        base, = [name for name in names if name.startswith('releases/1/base-1-')]
+        self.assertEqual(len(names), 5, names)      # two base files, a tensor, current, manifest
+        path = os.path.join(folder, base)
+        flip(path, os.path.getsize(path) * 4)       # in the middle, where the rows are
+        told = self.verify(folder, True)
+        for words in (base + ": 't' of release 'r': segment 0 of 6000 rows: ", '  keys: '):
+            self.assertIn(words, told)
+        # Its manifest says what the folder is; where that is damaged, the catalog that is not there does.
+        flip(os.path.join(folder, 'manifest'), 100)
+        told = self.verify(folder, True)
+        self.assertIn('manifest: ', told)
+        self.assertIn(base + ": 't' of release 'r': ", told)
+        self.assertNotIn('catalog', told)
 
     def file_of(self, begins):
         found, = [name for name in self.daemon.files() if re.match(begins, name)]

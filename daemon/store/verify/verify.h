@@ -1,4 +1,4 @@
-/* verify.h - compares every file of a data folder, or of a backup, with its checksums.
+/* verify.h - compares every file of a data folder, a backup, or an exported release, with its checksums.
  *
  * What is damaged is told by file, release, table and segment, with the keys whose rows are in it. The
  * disk is read, where it lets be, and not what the system has in memory of it. Nothing is changed, but that

@@ -1,5 +1,5 @@
-/* verify_folder.c - verifies a folder that no daemon works in: its manifest, if there is one, and every
- * checksum in it. */
+/* verify_folder.c - verifies a folder that no daemon works in, or an exported release: its manifest, if there is
+ * one, and every checksum in it. */
 #include "daemon/store/verify/verify.h"
 
 #include "daemon/store/catalog/catalog.h"
@@ -34,6 +34,7 @@ static enum status read_manifest(struct verify *verify, struct error *err)
 	enum status status = manifest_read(verify->folder, &verify->manifest, &reason);
 	if (status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED) {
 		verify_tell(verify, MANIFEST_NAME, "%s", reason.text);
+		verify->manifest_damaged = true;
 		status = STATUS_OK;
 	}
 	if (status == STATUS_OK) {
@@ -86,6 +87,44 @@ static enum status read_catalog(struct verify *verify, struct snapshot **out, st
 		return STATUS_OK;
 	}
 	return status == STATUS_OK ? status : error_set(err, status, "%s", reason.text);
+}
+
+/* Whether the folder is an exported release, which has no catalog and no log: its `current` says what is in it. If
+ * its manifest cannot say what it is, the catalog that is not there does. */
+static enum status is_release(const struct verify *verify, bool *out, struct error *err)
+{
+	char path[PATH_MAX];
+	const enum status status = file_path(path, verify->folder, "catalog.mdb", err);
+	*out = verify->manifest.kind == MANIFEST_RELEASE ||
+	       (status == STATUS_OK && verify->manifest_damaged && !file_exists(path));
+	return status;
+}
+
+/* *out is NULL when `current` is damaged, which is told. */
+static enum status read_release(struct verify *verify, struct snapshot **out, struct error *err)
+{
+	char path[PATH_MAX];
+	struct error reason;
+	uint8_t *data = NULL;
+	size_t len = 0;
+	enum status status = file_path(path, verify->folder, "current", err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	*out = NULL;
+	verify->result.files++;
+	status = file_read_all(path, LIMIT_MESSAGE_BYTES, &data, &len, &reason);
+	if (status == STATUS_OK) {
+		status = current_parse(data, len, out, &reason);
+	}
+	free(data);
+	if (status == STATUS_NO_MEMORY) {
+		return error_set(err, status, "%s", reason.text);
+	}
+	if (status != STATUS_OK) {
+		verify_tell(verify, "current", "%s", reason.text);
+	}
+	return STATUS_OK;
 }
 
 static enum status verify_current(struct verify *verify, const struct snapshot *snapshot,
@@ -302,12 +341,18 @@ static enum status verify_named(struct verify *verify, struct snapshot *snapshot
 static enum status verify_all(struct verify *verify, struct error *err)
 {
 	struct snapshot *snapshot = NULL;
+	bool exported = false;
 	enum status status = read_manifest(verify, err);
 	if (status == STATUS_OK) {
-		status = read_catalog(verify, &snapshot, err);
+		status = is_release(verify, &exported, err);
+	}
+	if (status == STATUS_OK) {
+		status = exported ? read_release(verify, &snapshot, err)
+				  : read_catalog(verify, &snapshot, err);
 	}
 	if (status == STATUS_OK && snapshot != NULL) {
-		status = verify_named(verify, snapshot, err);
+		status = exported ? verify_releases(verify, snapshot, err)
+				  : verify_named(verify, snapshot, err);
 	}
 	snapshot_drop(snapshot);
 	return status == STATUS_OK ? verify_rest(verify, err) : status;

@@ -20,6 +20,7 @@ struct verify {
 	const struct verify_wish *wish;
 	struct pass pass;         /* owned */
 	struct manifest manifest; /* owned; empty: there is none */
+	bool manifest_damaged;    /* there is one that cannot be read, which was told */
 	bool *seen; /* owned; of each file of the manifest: its sum was compared, or it was told of */
 	uint64_t index_rows_min; /* tables of fewer rows have no index */
 	bool is_live;
