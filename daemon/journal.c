@@ -54,7 +54,7 @@ static unsigned kept_count;
 static bool is_of_peers(const char *text)
 {
 	static const char *const events[] = {"event=audit ", "event=request_slow ",
-		"event=request_failed ", "event=tls_refused "};
+		"event=request_failed "};
 	for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
 		if (strncmp(text, events[i], strlen(events[i])) == 0) {
 			return true;

@@ -211,6 +211,19 @@ bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t 
 	return cursor.ok;
 }
 
+bool rpc_param_flag(const uint8_t *data, size_t len, const char *name, bool *out)
+{
+	enum { FALSE = 0xc2, TRUE = 0xc3 };
+	uint32_t heads_max = RPC_PARAM_HEADS_MAX;
+	struct cursor cursor = last_item(data, len, &heads_max);
+	if (take_array(&cursor) != 1 || !seek(&cursor, name, &heads_max)) {
+		return false;
+	}
+	const uint64_t first = take_number(&cursor, 1);
+	*out = first == TRUE;
+	return cursor.ok && (first == TRUE || first == FALSE);
+}
+
 bool rpc_param_text(const uint8_t *data, size_t len, const char *name, struct wire_bytes *out)
 {
 	uint32_t heads_max = RPC_PARAM_HEADS_MAX;

@@ -31,6 +31,9 @@ enum rpc_head_reach rpc_head_read(const uint8_t *data, size_t len, struct rpc_he
  * loop. */
 bool rpc_param_read(const uint8_t *data, size_t len, const char *name, uint64_t *out);
 
+/* The same of a boolean. */
+bool rpc_param_flag(const uint8_t *data, size_t len, const char *name, bool *out);
+
 /* The same of a str or bin, which stays in `data`; and of the map that is the result of a response. */
 bool rpc_param_text(const uint8_t *data, size_t len, const char *name, struct wire_bytes *out);
 bool rpc_result_text(const uint8_t *data, size_t len, const char *name, struct wire_bytes *out);

@@ -1,8 +1,8 @@
 /* credentials.c - hands out the context of now, and tells of peers that were refused. */
 #include "daemon/net/credentials.h"
 
+#include "daemon/net/guard.h"
 #include "daemon/net/net.h"
-#include "daemon/store/system/clock.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,10 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum {
-	TOLD_EVERY_MS = 10000,
-	PEER_BYTES = 64,
-};
+enum { PEER_BYTES = 64 };
 
 void credentials_init(struct credentials *credentials, struct tls_context *context)
 {
@@ -99,14 +96,8 @@ enum status credentials_identify(const struct tls_peer *names, struct peer_ident
 void credentials_note_refusal(struct net *net, int fd, enum tls_refusal refusal,
 	const struct tls_peer *names, const char *why)
 {
-	struct credentials *credentials = &net->credentials;
-	const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
-	uint64_t told_ms = atomic_load(&credentials->told_ms[refusal]);
-	atomic_fetch_add(&credentials->refused[refusal], 1);
-	const bool is_due = told_ms == 0 || now_ms >= told_ms + TOLD_EVERY_MS;
-	if (!is_due ||
-		!atomic_compare_exchange_strong(&credentials->told_ms[refusal], &told_ms, now_ms)) {
-		atomic_fetch_add(&credentials->untold[refusal], 1);
+	atomic_fetch_add(&net->credentials.refused[refusal], 1);
+	if (!guard_has_room_for(net, refusal)) {
 		return;
 	}
 	char from[PEER_BYTES];
@@ -118,7 +109,6 @@ void credentials_note_refusal(struct net *net, int fd, enum tls_refusal refusal,
 		identity_text(text, &peer);
 	}
 	identity_fini(&peer);
-	net_event(net, "event=tls_refused reason=%s from=%s peer=%s error=\"%s\" untold=%u",
-		tls_refusal_name(refusal), from, text, why,
-		atomic_exchange(&credentials->untold[refusal], 0));
+	net_event(net, "event=audit result=DENIED reason=%s from=%s peer=%s error=\"%s\"",
+		tls_refusal_name(refusal), from, text, why);
 }

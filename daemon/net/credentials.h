@@ -25,9 +25,6 @@ struct credentials {
 	_Atomic uint64_t accepted;   /* peers that were let in */
 	_Atomic uint64_t crowded;    /* peers that showed who they are, but there was no room */
 	_Atomic uint64_t refused[TLS_REFUSED_COUNT];
-	/* When a line was last written for each, and how many were not told since. */
-	_Atomic uint64_t told_ms[TLS_REFUSED_COUNT];
-	atomic_uint untold[TLS_REFUSED_COUNT];
 };
 
 /* context: becomes theirs; or NULL. */
@@ -43,7 +40,7 @@ void credentials_replace(struct credentials *credentials, struct tls_context *co
 /* Who a peer is by the names of its certificate. Errors: NO_MEMORY. */
 enum status credentials_identify(const struct tls_peer *names, struct peer_identity *out);
 
-/* Counts a peer that is refused, and tells of it in at most one line in ten seconds for each reason.
+/* Counts a peer that is refused, and tells of it in a line of the audit, if there is room for one (guard.h).
  *
  *   fd     its socket
  *   names  of its certificate; NULL: it has shown none

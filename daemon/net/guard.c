@@ -6,8 +6,10 @@
 #include "daemon/net/net.h"
 #include "daemon/net/request.h"
 #include "daemon/net/session.h"
+#include "daemon/store/system/clock.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 unsigned guard_roles(struct session *session)
@@ -25,19 +27,25 @@ bool guard_is_stranger(struct session *session)
 	return guard_roles(session) == ROLE_ANYBODY;
 }
 
+/* Begins another window when its time has come. With the lock. */
+static void turn_window(struct net_audit *audit, uint64_t now_ms)
+{
+	if (audit->window == 0 || now_ms >= audit->began_ms + GUARD_WINDOW_MS) {
+		audit->window++;
+		audit->began_ms = now_ms;
+		audit->told = 0;
+		memset(audit->refused_told, 0, sizeof audit->refused_told);
+	}
+}
+
 /* May one more line be told that anybody can cause? Each user has a share, so that nobody's denials hide those of
  * others. */
 static bool has_room(struct session *session)
 {
 	struct net_audit *audit = &session->loop->net->audit;
 	struct user *user = session->user;
-	const uint64_t now_ms = uv_now(&session->loop->uv);
 	lock_take(&audit->lock);
-	if (audit->window == 0 || now_ms >= audit->began_ms + GUARD_WINDOW_MS) {
-		audit->window++;
-		audit->began_ms = now_ms;
-		audit->told = 0;
-	}
+	turn_window(audit, uv_now(&session->loop->uv));
 	if (user->audit_window != audit->window) {
 		user->audit_window = audit->window;
 		user->audit_told = 0;
@@ -50,9 +58,21 @@ static bool has_room(struct session *session)
 	return has;
 }
 
-static void write_release(char out[REQUEST_RELEASE_BYTES], const struct wire_bytes *name)
+bool guard_has_room_for(struct net *net, enum tls_refusal refusal)
 {
-	(void)identity_escape(out, REQUEST_RELEASE_BYTES, name->data, name->len);
+	struct net_audit *audit = &net->audit;
+	lock_take(&audit->lock);
+	turn_window(audit, (uint64_t)clock_monotonic_ms()); /* which uv_now follows */
+	const bool has = audit->refused_told[refusal] < GUARD_REFUSED_LINES_MAX;
+	audit->refused_told[refusal] += has ? 1 : 0;
+	audit->untold += has ? 0 : 1;
+	lock_release(&audit->lock);
+	return has;
+}
+
+static void write_subject(char out[REQUEST_SUBJECT_BYTES], const struct wire_bytes *name)
+{
+	(void)identity_escape(out, REQUEST_SUBJECT_BYTES, name->data, name->len);
 }
 
 void guard_deny(struct session *session, const struct method *method, struct wire_bytes message,
@@ -62,7 +82,7 @@ void guard_deny(struct session *session, const struct method *method, struct wir
 	const unsigned kind = (unsigned)session->peer.kind;
 	char peer[IDENTITY_TEXT_BYTES];
 	char has[ROLE_TEXT_BYTES];
-	char release[REQUEST_RELEASE_BYTES] = "";
+	char release[REQUEST_SUBJECT_BYTES] = "";
 	struct wire_bytes name;
 	assert(kind < IDENTITY_KINDS);
 	counter_add(&loop->figures.denied[kind], 1);
@@ -74,50 +94,81 @@ void guard_deny(struct session *session, const struct method *method, struct wir
 		return;
 	}
 	if (rpc_param_text(message.data, message.len, "release", &name)) {
-		write_release(release, &name);
+		write_subject(release, &name);
 	}
 	net_event(loop->net,
 		"event=audit result=DENIED peer=%s method=%s release=%s wants=%s has=\"%s\"", peer,
 		method->name, release, role_name(method->role), has);
 }
 
-/* What decides what is live, what is lost, or what others find is told; what fills a release, now and then. */
-static bool is_told(const struct method *method, bool *always)
+/* Two methods for operators only read, and are told all the same: who asks what others may do, and who makes the slow
+ * requests vanish, of which it looks at the list each second otherwise. */
+static bool is_look(const struct method *method)
 {
-	*always = (method->role == ROLE_PUBLISH || method->role == ROLE_ADMIN) &&
-		  !method_is_read(method);
-	return *always || method->place == METHOD_ADMIN || method->place == METHOD_SEAL;
+	return method->role == ROLE_ADMIN && method_is_read(method);
+}
+
+static bool is_slow_log(const struct method *method)
+{
+	return is_look(method) && strcmp(method->name, "slowlog") == 0;
+}
+
+/* What decides what is live, what is lost, or what others find is told; what fills a release, now and then. */
+static enum request_telling telling_of(const struct method *method, struct wire_bytes message)
+{
+	bool reset = false;
+	if (is_slow_log(method)) {
+		return rpc_param_flag(message.data, message.len, "reset", &reset) && reset
+			       ? REQUEST_TOLD
+			       : REQUEST_UNTOLD;
+	}
+	if (method->role == ROLE_PUBLISH || method->role == ROLE_ADMIN) {
+		return REQUEST_TOLD;
+	}
+	return method->place == METHOD_ADMIN || method->place == METHOD_SEAL ? REQUEST_TOLD_IN_TURN
+									     : REQUEST_UNTOLD;
+}
+
+/* What the audit says of a request beside its method. */
+static const char *subject_name(const struct method *method)
+{
+	return !is_look(method) ? "release" : is_slow_log(method) ? "reset" : "as";
 }
 
 void guard_note(struct request *request, struct wire_bytes message)
 {
-	bool always;
+	const struct method *method = request->question.method;
 	struct wire_bytes name;
-	if (is_told(request->question.method, &always) &&
-		rpc_param_text(message.data, message.len, "release", &name)) {
-		write_release(request->release, &name);
+	request->telling = telling_of(method, message);
+	if (request->telling == REQUEST_UNTOLD) {
+		return;
+	}
+	if (is_slow_log(method)) {
+		(void)snprintf(request->subject_text, sizeof request->subject_text, "yes");
+	} else if (rpc_param_text(message.data, message.len, subject_name(method), &name)) {
+		write_subject(request->subject_text, &name);
 	}
 }
 
 void guard_tell(struct session *session, const struct request *request)
 {
 	const struct method *method = request->question.method;
-	bool always;
-	if (!is_told(method, &always) || (!always && !has_room(session))) {
+	if (request->telling == REQUEST_UNTOLD ||
+		(request->telling == REQUEST_TOLD_IN_TURN && !has_room(session))) {
 		return;
 	}
 	char peer[IDENTITY_TEXT_BYTES];
-	char release[REQUEST_RELEASE_BYTES];
+	char subject[REQUEST_SUBJECT_BYTES];
 	struct wire_bytes name;
-	memcpy(release, request->release, sizeof release);
+	memcpy(subject, request->subject_text, sizeof subject);
 	/* A rollback names none: the answer does. */
-	if (release[0] == '\0' && request->status == STATUS_OK &&
+	if (subject[0] == '\0' && request->status == STATUS_OK &&
 		rpc_result_text(request->out.data, request->out.len, "release", &name)) {
-		write_release(release, &name);
+		write_subject(subject, &name);
 	}
-	net_event(session->loop->net, "event=audit result=%s peer=%s method=%s release=%s",
+	net_event(session->loop->net, "event=audit result=%s peer=%s method=%s %s=%s",
 		status_name(request->status), identity_text(peer, &session->peer), method->name,
-		release);
+		subject_name(method), subject);
 }
 
 void guard_tick(struct net *net, uint64_t now_ms)

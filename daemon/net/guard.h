@@ -1,15 +1,16 @@
 /* guard.h - keeps peers to the roles that they have.
  *
- * Denials, and what an operator asks, are told as lines `event=audit`: who, what, of which release, with which
- * result. Never keys.
+ * Denials, peers that TLS refuses, and what an operator asks, are told as lines `event=audit`: who, what, of which
+ * release, with which result. Never keys.
  *
- * Threads: the session's loop.
+ * Threads: the session's loop; guard_has_room_for: any.
  */
 #ifndef DAEMON_NET_GUARD_H
 #define DAEMON_NET_GUARD_H
 
 #include "schema/status.h"
 #include "schema/wire.h"
+#include "tls/tls.h"
 
 #include <stdbool.h>
 
@@ -26,6 +27,9 @@ enum {
 	GUARD_WINDOW_MS = 10000,
 	GUARD_LINES_MAX = 50,
 	GUARD_USER_LINES_MAX = 10,
+	/* And so many of peers that TLS refuses, beside those, for each thing that can be wrong: whoever comes
+	 * without TLS again and again does not hide one whose certificate was revoked. */
+	GUARD_REFUSED_LINES_MAX = 5,
 };
 
 /* The roles of the session's peer. They are looked up again when other rules have come into force. */
@@ -43,6 +47,9 @@ void guard_note(struct request *request, struct wire_bytes message);
 
 /* Tells of a request that has ended, if it is to be told. */
 void guard_tell(struct session *session, const struct request *request);
+
+/* May one more line be told of a peer that TLS has refused? If not, it is counted as left out. */
+bool guard_has_room_for(struct net *net, enum tls_refusal refusal);
 
 /* Tells how many lines were left out. To be called once a second. */
 void guard_tick(struct net *net, uint64_t now_ms);

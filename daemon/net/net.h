@@ -51,8 +51,9 @@ struct net_audit {
 	struct lock lock;
 	uint64_t window; /* its number, from 1 on; guarded by lock, as is the rest */
 	uint64_t began_ms;
-	unsigned told;   /* in this window */
-	unsigned untold; /* since a line has said how many */
+	unsigned told;                            /* in this window */
+	unsigned refused_told[TLS_REFUSED_COUNT]; /* the same of peers at TLS, by what was wrong */
+	unsigned untold;                          /* since a line has said how many */
 };
 
 struct net {

@@ -17,7 +17,14 @@ struct net;
 struct session;
 struct write_ticket;
 
-enum { REQUEST_RELEASE_BYTES = 72 }; /* of a name, escaped; cut */
+enum { REQUEST_SUBJECT_BYTES = 72 }; /* of a name, escaped; cut */
+
+/* Whether the end of a request is a line of the audit. */
+enum request_telling {
+	REQUEST_UNTOLD,
+	REQUEST_TOLD_IN_TURN, /* if its user has not had too many lines */
+	REQUEST_TOLD,
+};
 
 struct request {
 	struct request *next;    /* in its queue; a request is in one queue at most */
@@ -38,12 +45,14 @@ struct request {
 	uint32_t head_len; /* of `head` */
 	/* The beginning of its message, which is freed when it has run. */
 	uint8_t head[SLOW_HEAD_BYTES];
-	struct slow_entry *subject;          /* owned: of one that was slow by then; else NULL */
-	struct read_taken message;           /* owned; empty once the request has run */
-	struct wire_writer out;              /* owned: the reply */
-	size_t reserved;                     /* what `out` holds of the reply budget */
-	enum status status;                  /* of the call */
-	char release[REQUEST_RELEASE_BYTES]; /* that it speaks of, if that is to be told; "" else */
+	struct slow_entry *subject; /* owned: of one that was slow by then; else NULL */
+	struct read_taken message;  /* owned; empty once the request has run */
+	struct wire_writer out;     /* owned: the reply */
+	size_t reserved;            /* what `out` holds of the reply budget */
+	enum status status;         /* of the call */
+	enum request_telling telling;
+	char subject_text
+		[REQUEST_SUBJECT_BYTES]; /* whom or what the audit says it is about; "" else */
 	/* Of a write that has run: its answer waits for this ticket. NULL: it waits for nothing. */
 	struct write_ticket *ticket;
 };

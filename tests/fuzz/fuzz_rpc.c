@@ -204,6 +204,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	uint64_t timeout_ms;
 	(void)rpc_param_read(data, skim.at, "timeout_ms", &timeout_ms);
+	bool flag;
+	(void)rpc_param_flag(data, skim.at, "reset", &flag);
 	struct wire_bytes text = {0};
 	if (rpc_param_text(data, skim.at, "release", &text) ||
 		rpc_result_text(data, skim.at, "release", &text)) {

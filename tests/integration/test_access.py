@@ -223,6 +223,11 @@ class Access(harness.Case):
             client.call('release.drop', release='b')
             with self.fails('BAD_REQUEST'):
                 client.call('release.drop', release='x y"\n')
+            client.call('slowlog')                      # a look: nothing is told
+            client.call('slowlog', n=5, reset=True)
+            client.wait(client.send('access.check', {'as': 'user:%d' % READER, 'method': 'fetch'}))
+            with self.fails('BAD_REQUEST'):
+                client.wait(client.send('access.check', {'as': 'bob x=', 'method': 'put'}))
         publisher = self.as_user(PUBLISHER)
         publisher.call('release.publish', release='a')
         self.denied(publisher, 'release.drop', 'admin', 'read publish', release='a')
@@ -234,7 +239,10 @@ class Access(harness.Case):
         said = [done(method, release) for release in ('a', 'b')
                 for method in ('release.create', 'table.create', 'release.seal', 'release.publish')]
         said += [done('release.rollback', 'a'), done('release.drop', 'a', 'CONFLICT'), done('release.drop', 'b'),
-                 done('release.drop', r'x\x20y\x22\x0a', 'BAD_REQUEST'), done('release.publish', 'a', peer=PUBLISHER)]
+                 done('release.drop', r'x\x20y\x22\x0a', 'BAD_REQUEST'),
+                 ('info', 'result=OK peer=uid:0 method=slowlog reset=yes'),
+                 ('info', 'result=OK peer=uid:0 method=access.check as=user:%d' % READER),
+                 ('info', r'result=BAD_REQUEST peer=uid:0 method=access.check as=bob\x20x='), done('release.publish', 'a', peer=PUBLISHER)]
         said += [('warning', 'result=DENIED peer=uid:%d method=%s release=a wants=%s has="read publish"' % (
             PUBLISHER, method, wants)) for method, wants in (('release.drop', 'admin'), ('put', 'write'))]
         self.assertEqual(self.audit(), said)

@@ -353,7 +353,7 @@ class Refused(TlsCase):
             with harness.Client(self.address, tls=context_of(authority or self.authority, certificate, most)) as client:
                 client.call('ping')
         self.wait_for(reason, before + 1)
-        self.assertIn('event=tls_refused reason=%s from=127.0.0.1:' % reason, self.daemon.log())
+        self.assertRegex(self.daemon.log(), r'level=warning event=audit result=DENIED reason=%s from=127\.0\.0\.1:\d+ peer=' % reason)
 
     def sends(self, data, reason):
         """A peer that sends these bytes is refused, and the connection ends."""
@@ -401,6 +401,19 @@ class Refused(TlsCase):
         log = self.daemon.log()
         self.assertRegex(log, r'reason=expired from=\S+ peer=cert:CN=late error=')
         self.assertRegex(log, r'reason=no_certificate from=\S+ peer=none error=')
+
+    def test_who_comes_again_and_again_hides_nobody(self):
+        gone = self.authority.issue('ranker-revoked')
+        self.authority.revoke(gone[0])
+        self.start(crl=self.authority.crl)
+        for _ in range(20):
+            self.sends(b'GET / HTTP/1.1\r\n\r\n', 'not_tls')
+        self.refused(gone, 'revoked')
+        log = self.daemon.log()
+        lines = log.count('event=audit result=DENIED reason=not_tls ')
+        self.assertGreaterEqual(lines, 5)
+        self.assertLess(lines, 20)      # more than 5 where the test was held for long
+        self.assertIn('peer=cert:CN=ranker-revoked', log)
 
     def test_a_name_cannot_end_a_line_of_the_log(self):
         other = Authority(self.made, 'quoted')

@@ -176,6 +176,28 @@ static void what_was_left_out_is_told_when_its_time_is_over(void **state)
 	lock_fini(&net.audit.lock);
 }
 
+static void peers_that_tls_refuses_are_told_within_bounds(void **state)
+{
+	char line[ERROR_TEXT_BYTES] = "";
+	static struct net net;
+	(void)state;
+	net.on_event = keep_line;
+	net.on_event_arg = line;
+	lock_init(&net.audit.lock);
+	for (unsigned i = 0; i < GUARD_REFUSED_LINES_MAX; i++) {
+		assert_true(guard_has_room_for(&net, TLS_REFUSED_NOT_TLS));
+	}
+	assert_false(guard_has_room_for(&net, TLS_REFUSED_NOT_TLS));
+	assert_false(guard_has_room_for(&net, TLS_REFUSED_NOT_TLS));
+	assert_true(guard_has_room_for(&net, TLS_REFUSED_REVOKED));
+	guard_tick(&net, net.audit.began_ms + GUARD_WINDOW_MS);
+	assert_string_equal(line, "event=audit result=untold lines=2");
+	assert_int_equal(net.audit.told, 0);   /* those of denials are apart */
+	net.audit.began_ms -= GUARD_WINDOW_MS; /* its time is over */
+	assert_true(guard_has_room_for(&net, TLS_REFUSED_NOT_TLS));
+	lock_fini(&net.audit.lock);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +207,7 @@ int main(void)
 		cmocka_unit_test(a_denied_notification_does_nothing),
 		cmocka_unit_test(a_peer_without_a_role_sends_nothing_long),
 		cmocka_unit_test(what_was_left_out_is_told_when_its_time_is_over),
+		cmocka_unit_test(peers_that_tls_refuses_are_told_within_bounds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* test_rpc.c - envelopes are read and written, and wrong ones are told apart. */
-#include "schema/rpc.h"
+#include "schema/rpc_head.h"
 
 #include "schema/limits.h"
 #include "tests/unit/alloc_fail.h"
@@ -305,6 +305,36 @@ static void refused_memory_is_reported(void **state)
 	assert_int_equal(status, STATUS_NO_MEMORY);
 }
 
+static void a_flag_is_found_without_a_parse(void **state)
+{
+	static const struct {
+		const char *data; /* a request */
+		size_t len;
+		bool is_found;
+		bool value;
+	} cases[] = {
+		{"\x94\x00\x05\xa1m\x91\x81\xa1t\xc3", 10, true, true},
+		{"\x94\x00\x05\xa1m\x91\x82\xa1x\x01\xa1t\xc2", 13, true, false},
+		{"\x94\x00\x05\xa1m\x91\x81\xa1t\x01", 10, false, false},
+		{"\x94\x00\x05\xa1m\x91\x81\xa1t\xc0", 10, false, false},
+		{"\x94\x00\x05\xa1m\x91\x81\xa1t", 9, false, false},
+		{"\x94\x00\x05\xa1m\x91\x81\xa1x\xc3", 10, false, false},
+		{"\x94\x00\x05\xa1m\x91\x80", 7, false, false},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		bool value = false;
+		uint8_t *data = malloc(cases[i].len);
+		memcpy(data, cases[i].data, cases[i].len);
+		assert_int_equal(rpc_param_flag(data, cases[i].len, "t", &value),
+			cases[i].is_found);
+		if (cases[i].is_found) {
+			assert_int_equal(value, cases[i].value);
+		}
+		free(data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +351,7 @@ int main(void)
 		cmocka_unit_test(a_wrong_notification_is_known_as_one),
 		cmocka_unit_test(methods_have_a_longest_name),
 		cmocka_unit_test(refused_memory_is_reported),
+		cmocka_unit_test(a_flag_is_found_without_a_parse),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
