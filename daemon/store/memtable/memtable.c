@@ -122,7 +122,9 @@ static void find_in(const struct generation *generation, struct probe *probe,
 		const uint64_t hash = probe->hashes[i];
 		probe->buckets[i] = generation_bucket(generation, generation_bucket_of(hash));
 		probe->slots[i] = hash & probe->buckets[i].mask;
-		__builtin_prefetch(&probe->buckets[i].slots[probe->slots[i]]);
+		if (probe->buckets[i].slots != NULL) {
+			__builtin_prefetch(&probe->buckets[i].slots[probe->slots[i]]);
+		}
 	}
 	for (uint32_t i = 0; i < probe->count; i++) {
 		probe->entries[i] = NULL;
@@ -238,7 +240,9 @@ void memtable_prefetch(const struct memtable *memtable, const uint64_t *hashes, 
 	assert(count <= FIND_BLOCK);
 	for (uint32_t i = 0; i < count; i++) {
 		buckets[i] = generation_bucket(active, generation_bucket_of(hashes[i]));
-		__builtin_prefetch(&buckets[i].slots[hashes[i] & buckets[i].mask], 1);
+		if (buckets[i].slots != NULL) {
+			__builtin_prefetch(&buckets[i].slots[hashes[i] & buckets[i].mask], 1);
+		}
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t hash;

@@ -274,6 +274,27 @@ static void a_walk_in_steps_brings_each_row_once_and_in_order(void **state)
 	grace_unregister();
 }
 
+/* Most buckets have no slots while a memtable has one row. */
+static void a_bucket_without_slots_has_nothing_to_fetch_ahead(void **state)
+{
+	(void)state;
+	enum { KEYS = 32 };
+	struct memtable_usage usage = {0};
+	uint64_t hashes[KEYS];
+	struct memtable *memtable = memtable_new();
+	assert_non_null(memtable);
+	put(memtable, &usage, 1, 0);
+	for (uint64_t key = 0; key < KEYS; key++) {
+		hashes[key] = siphash_u64(&seed, key);
+	}
+	memtable_prefetch(memtable, hashes, KEYS);
+	for (uint64_t key = 0; key < KEYS; key++) {
+		assert_true(value_at(memtable, 1, key) == (key == 0 ? 1 : 0));
+	}
+	memtable_drop(memtable);
+	assert_int_equal(usage.rows, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +302,7 @@ int main(void)
 		cmocka_unit_test(what_is_pinned_stays),
 		cmocka_unit_test(no_choice_of_hashes_makes_long_walks),
 		cmocka_unit_test(a_walk_in_steps_brings_each_row_once_and_in_order),
+		cmocka_unit_test(a_bucket_without_slots_has_nothing_to_fetch_ahead),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
