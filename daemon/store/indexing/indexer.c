@@ -203,13 +203,22 @@ void indexer_take_over(struct table *table, const struct table *from)
 	table->index_again_ms = from->index_again_ms == never ? 0 : from->index_again_ms;
 }
 
+/* Was the release dropped meanwhile? Then its folder is gone, and nobody waits for the index. */
+static bool is_dropped(struct store *store, const struct wish *wish)
+{
+	store_lock_admin(store);
+	const bool dropped = snapshot_find(store_current(store), wish->release) == NULL;
+	store_unlock_admin(store);
+	return dropped;
+}
+
 /* Tells why there is no index yet, and puts it off. */
 static void fail(struct indexer *indexer, const struct wish *wish, enum status status,
 	struct error *err)
 {
 	struct store *store = indexer->store;
 	const struct store_sizes *sizes = &store->options.sizes;
-	if (status == STATUS_BUSY && atomic_load(&indexer->stop)) {
+	if ((status == STATUS_BUSY && atomic_load(&indexer->stop)) || is_dropped(store, wish)) {
 		return;
 	}
 	if (status == STATUS_BUSY) {

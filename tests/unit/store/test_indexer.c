@@ -264,6 +264,28 @@ static void a_build_ends_in_its_time(void **state)
 	(void)wait_for(scratch, 0, 1);
 }
 
+/* A build whose release is dropped meanwhile has failed nobody: there is nothing to tell an operator. */
+static void a_build_of_a_dropped_release_is_no_failure(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct wait wait = {0};
+	load(scratch, "r", ROWS_LONG);
+	scratch_seal(scratch, "r");
+	while (!figures_of(scratch).running) {
+		wait_a_moment(&wait);
+	}
+	scratch_must(store_release_drop(scratch->store, "r", &err), &err);
+	/* Its turn comes when the other one's is over. */
+	load(scratch, "s", ROWS);
+	scratch_seal(scratch, "s");
+	while (!scratch_heard(scratch, "event=index_built release=2 ")) {
+		wait_a_moment(&wait);
+	}
+	assert_int_equal(figures_of(scratch).failed, 0);
+	assert_false(scratch_heard(scratch, "event=index_failed "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +299,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_merge_keeps_axes_and_recalls,
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(an_index_of_which_much_has_changed_is_built_anew,
+			scratch_setup_small_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_build_of_a_dropped_release_is_no_failure,
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_build_keeps_to_its_memory, scratch_setup_small,
 			scratch_teardown),
