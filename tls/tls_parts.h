@@ -11,6 +11,7 @@
 
 struct ssl_ctx_st;
 struct ssl_st;
+struct x509_st;
 struct x509_store_ctx_st;
 
 struct tls_context {
@@ -41,6 +42,9 @@ struct tls {
 
 /* How a refusal by the code of a check of certificates is called. */
 enum tls_refusal tls_refusal_of(long verified);
+
+/* Reads the names of one certificate. */
+void tls_peer_read_names(struct x509_st *certificate, struct tls_peer *peer);
 
 /* Reads the names and the end of the peer's certificates, which were found valid. */
 void tls_peer_read(struct tls *tls);

@@ -97,7 +97,7 @@ static int64_t chain_end_ms(const STACK_OF(X509) * chain)
 	return end_ms;
 }
 
-static void read_names(X509 *certificate, struct tls_peer *peer)
+void tls_peer_read_names(X509 *certificate, struct tls_peer *peer)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
 	peer->names_count = 0;
@@ -111,7 +111,7 @@ static void read_names(X509 *certificate, struct tls_peer *peer)
 
 void tls_peer_read(struct tls *tls)
 {
-	read_names(SSL_get0_peer_certificate(tls->ssl), &tls->peer);
+	tls_peer_read_names(SSL_get0_peer_certificate(tls->ssl), &tls->peer);
 	tls->peer.not_after_ms = chain_end_ms(SSL_get0_verified_chain(tls->ssl));
 	ERR_clear_error();
 }
@@ -121,7 +121,7 @@ int tls_peer_on_verified(int is_valid, X509_STORE_CTX *check)
 	SSL *ssl = X509_STORE_CTX_get_ex_data(check, SSL_get_ex_data_X509_STORE_CTX_idx());
 	X509 *certificate = X509_STORE_CTX_get0_cert(check);
 	if (is_valid == 0 && ssl != NULL && certificate != NULL) {
-		read_names(certificate, &tls_of(ssl)->peer);
+		tls_peer_read_names(certificate, &tls_of(ssl)->peer);
 	}
 	return is_valid;
 }

@@ -194,6 +194,8 @@ fuzz() {
 	running=
 	for source in tests/fuzz/fuzz_*.c; do
 		name=$(basename "$source" .c)
+		# Without OpenSSL, or libmicrohttpd, there is nothing that it could be of.
+		[ -x "$BUILD/fuzz/tests/fuzz/$name" ] || continue
 		corpus=$BUILD/fuzz/corpus/$name
 		rm -rf "$corpus"
 		mkdir -p "$corpus"

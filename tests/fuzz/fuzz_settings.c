@@ -1,15 +1,58 @@
 /* fuzz_settings.c - any bytes as a settings file, and as a name of a certificate that its entries may speak of.
  *
  * The file ends at the first NUL; what is behind it is the name. A file is refused with its line and a reason, or
- * all settings are within their bounds, and nobody has a role whom no entry names. */
+ * all settings are within their bounds, and nobody has a role whom no entry names.
+ *
+ * The users and groups are those of a machine of its own: to look one up on a real one opens files, and takes longer than
+ * all else; and a finding is to be found on every machine. */
 #include "daemon/settings.h"
 
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static const char file_name[] = "FILE";
+
+/* ---- the machine ---- */
+
+/* 0: there is none of that name. */
+static uint32_t number_of(const char *name)
+{
+	return strcmp(name, "ranker") == 0    ? 1001
+	       : strcmp(name, "serving") == 0 ? 1002
+	       : strcmp(name, "nobody") == 0  ? IDENTITY_UNMAPPED
+					      : 0;
+}
+
+/* Some entries are long, and some cannot be read. */
+static int reason_of(const char *name, size_t size)
+{
+	return name[0] == 'l' && size < 4096 ? ERANGE : name[0] == '!' ? EIO : 0;
+}
+
+int getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size,
+	struct passwd **found)
+{
+	(void)buffer;
+	*user = (struct passwd){.pw_uid = number_of(name), .pw_gid = number_of(name)};
+	*found = number_of(name) != 0 ? user : NULL;
+	return reason_of(name, size);
+}
+
+int getgrnam_r(const char *name, struct group *group, char *buffer, size_t size,
+	struct group **found)
+{
+	(void)buffer;
+	*group = (struct group){.gr_gid = number_of(name)};
+	*found = number_of(name) != 0 ? group : NULL;
+	return reason_of(name, size);
+}
+
+/* ---- the settings ---- */
 
 static void require(bool is_so)
 {
