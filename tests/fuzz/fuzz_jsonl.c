@@ -71,7 +71,7 @@ static void judge(const struct jsonl_batch *batch, const struct rep_table_spec *
 	require_column(&batch->scales, batch->count * sizeof(float));
 	require_column(&batch->times, batch->count * sizeof(int64_t));
 	require_column(&batch->tags, batch->count * sizeof(uint64_t));
-	require_column(&batch->weights, batch->count * sizeof(float));
+	require_column(&batch->weights, batch->count * sizeof(double));
 	require((batch->dtype == REP_I8) == (batch->scales.len > 0) || batch->count == 0);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		require(at < batch->keys.len);
@@ -105,7 +105,7 @@ static struct jsonl_row first_row(const struct jsonl_batch *batch,
 					     : NULL,
 		.tags = batch->tags.len > 0 ? (const uint64_t *)(const void *)batch->tags.data
 					    : NULL,
-		.weight = batch->weights.len > 0 ? (const float *)(const void *)batch->weights.data
+		.weight = batch->weights.len > 0 ? (const double *)(const void *)batch->weights.data
 						 : NULL,
 	};
 }
