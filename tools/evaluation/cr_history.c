@@ -1,10 +1,10 @@
 /* cr_history.c - aggregates samples one moment behind the reader. */
 #include "tools/evaluation/cr_history.h"
 
-#include "daemon/aggregate/aggregate.h"
 #include "schema/spec.h"
 #include "tools/evaluation/cr_layer.h"
 #include "tools/evaluation/cr_samples.h"
+#include "tools/evaluation/cr_states.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -13,15 +13,13 @@
 
 /* All users, or all items. */
 struct side {
-	struct aggregate *rows; /* owned */
-	float *states;          /* owned; of all rows */
-	float *read;            /* owned; f32[dim] */
+	struct cr_states states; /* owned */
+	float *read;             /* owned; f32[dim] */
 };
 
 struct cr_history {
 	const struct cr_samples *samples;
 	const struct cr_layer *layer;
-	struct table_spec spec;
 	struct side users;
 	struct side items;
 	float *vector; /* owned; f32[dim] */
@@ -31,17 +29,9 @@ struct cr_history {
 
 static enum status side_init(struct side *side, size_t count, const struct table_spec *spec)
 {
-	const size_t stored_bytes = spec_stored_bytes(spec);
-	side->rows = calloc(count, sizeof *side->rows);
-	side->states = calloc(count, stored_bytes);
+	cr_states_init(&side->states, spec);
 	side->read = calloc(spec->dim, sizeof *side->read);
-	if (side->rows == NULL || side->states == NULL || side->read == NULL) {
-		return STATUS_NO_MEMORY;
-	}
-	for (size_t i = 0; i < count; i++) {
-		side->rows[i].state = side->states + i * (stored_bytes / sizeof *side->states);
-	}
-	return STATUS_OK;
+	return side->read != NULL ? cr_states_grow(&side->states, count) : STATUS_NO_MEMORY;
 }
 
 static void side_begin(struct side *side, const struct cr_start_side *start,
@@ -49,18 +39,14 @@ static void side_begin(struct side *side, const struct cr_start_side *start,
 {
 	const size_t stored_bytes = spec_stored_bytes(spec);
 	for (size_t i = 0; i < start->count; i++) {
-		struct aggregate *row = &side->rows[start->numbers[i]];
-		assert(row->state != NULL);
-		memcpy(row->state, (const uint8_t *)start->states + i * stored_bytes, stored_bytes);
-		row->last_ms = start->last_ms[i];
-		row->is_there = true;
+		cr_states_copy(&side->states, start->numbers[i], start->last_ms[i],
+			(const uint8_t *)start->states + i * stored_bytes);
 	}
 }
 
 static void side_fini(struct side *side)
 {
-	free(side->rows);
-	free(side->states);
+	cr_states_fini(&side->states);
 	free(side->read);
 }
 
@@ -74,7 +60,6 @@ enum status cr_history_open(const struct cr_samples *samples, const struct cr_la
 	assert(layer->count >= samples->count && spec->dim == layer->dim);
 	history->samples = samples;
 	history->layer = layer;
-	history->spec = *spec;
 	history->vector = calloc(layer->dim, sizeof *history->vector);
 	if (history->vector == NULL ||
 		side_init(&history->users, samples->user_count, spec) != STATUS_OK ||
@@ -103,19 +88,19 @@ static void add(struct cr_history *history, size_t k)
 {
 	const struct cr_samples *samples = history->samples;
 	cr_layer_vector(history->layer, samples->order[k], history->vector);
-	aggregate_add(&history->users.rows[samples->users[k]], &history->spec, samples->times_ms[k],
+	cr_states_add(&history->users.states, samples->users[k], samples->times_ms[k],
 		history->vector);
-	aggregate_add(&history->items.rows[samples->items[k]], &history->spec, samples->times_ms[k],
+	cr_states_add(&history->items.states, samples->items[k], samples->times_ms[k],
 		history->vector);
 }
 
-static const float *read(const struct cr_history *history, const struct side *side, size_t row)
+static const float *read(const struct side *side, size_t row)
 {
-	if (!side->rows[row].is_there) {
+	int64_t last_ms = 0;
+	if (!cr_states_is_there(&side->states, row, &last_ms)) {
 		return NULL;
 	}
-	aggregate_read(&history->spec, (const uint8_t *)side->rows[row].state,
-		(uint8_t *)side->read);
+	cr_states_read(&side->states, row, (uint8_t *)side->read);
 	return side->read;
 }
 
@@ -134,7 +119,7 @@ bool cr_history_next(struct cr_history *history, struct cr_read *out)
 	}
 	/* No sample of this time, or of a later one, is in the states. */
 	assert(history->added == 0 || samples->times_ms[history->added - 1] < samples->times_ms[k]);
-	out->user = read(history, &history->users, samples->users[k]);
-	out->item = read(history, &history->items, samples->items[k]);
+	out->user = read(&history->users, samples->users[k]);
+	out->item = read(&history->items, samples->items[k]);
 	return true;
 }
