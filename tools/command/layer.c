@@ -1,6 +1,7 @@
 /* layer.c - repstore layer: which layers a release has, and which one is served. */
 #include "tools/command/command.h"
 #include "tools/command/layer_evaluate.h"
+#include "tools/command/layer_features.h"
 #include "tools/command/options.h"
 #include "tools/command/release_argument.h"
 #include "tools/format/text.h"
@@ -112,6 +113,7 @@ static const struct verb verbs[] = {
 	{"list", run_list},
 	{"choose", run_choose},
 	{"evaluate", layer_evaluate_run},
+	{"features", layer_features_run},
 };
 
 static int run(struct session *session, int argc, char **argv)
@@ -132,7 +134,12 @@ const struct command cmd_layer = {
 		"         [--decay events=D,half_life=TIME] [--read sum|mean|layer_norm]\n"
 		"         [--train SHARE] [--loss bce|pair|both] [--alpha A]\n"
 		"         [--positive-weight W] [--batch N] [--epochs N] [--l2 X] [--rate X]\n"
-		"         [--seed S] [--bootstrap N] [--from RELEASE] [--scores Z.npy]\n",
+		"         [--seed S] [--bootstrap N] [--from RELEASE] [--scores Z.npy]\n"
+		"       repstore layer features --users U.npy --items I.npy --times T.npy\n"
+		"         --layer NAME=CR.npy [--layer ...] -o FILE.npz [--time-unit ms|s|us|ns]\n"
+		"         [--any-time] [--decay events=D,half_life=TIME]\n"
+		"         [--read sum|mean|layer_norm] [--memory MIB]\n"
+		"       repstore layer features --samples FILE.npz --layer NAME [--layer ...] -o ...\n",
 	.help = "Tables of kind cr are named NAME@LAYER. A NAME alone, wherever a table is named, is\n"
 		"that of the chosen layer: choosing another one changes what is served for users and\n"
 		"items at once. The first layer of a release is chosen until another is.\n"
@@ -171,6 +178,21 @@ const struct command cmd_layer = {
 		"are of the evaluated samples; pairs are within mini-batches in the order of time.\n"
 		"|dL/dz| is the mean gradient on negatives, times the samples of a mini-batch: under\n"
 		"bce it vanishes when positives are rare, under pair it does not. (constant) guesses\n"
-		"the same for all. The vectors should be of a model that had not seen the samples.\n",
+		"the same for all. The vectors should be of a model that had not seen the samples.\n"
+		"\n"
+		"`features` writes a training set: for each sample, the rows of its user and its item\n"
+		"as they stood just before its time, which is what serving would have seen; without a\n"
+		"daemon. They are what `evaluate` reads. Samples may stand in any order; late ones are\n"
+		"put in their place, and those of one time do not see each other.\n"
+		"  --samples  one npz file with arrays users, items, times and one a layer, by its name,\n"
+		"             instead of --users, --items, --times and NAME=CR.npy\n"
+		"  --memory   MiB for keys and states of users, then of items (half of the machine's):\n"
+		"             where they take more, the samples are read several times, each time for\n"
+		"             another part of the keys\n"
+		"  -o         an npz file, written in place, whole or not at all; row i is of sample i:\n"
+		"             users, items, times (i8, Unix ms); and of each layer cr_user@NAME and\n"
+		"             cr_item@NAME: f4 [n, dim]; with .weight behind the name, f8 [n], the\n"
+		"             decayed count; with .age, i8 [n], ms since the newest sample before; where\n"
+		"             there was none before, zeros, weight 0 and age -1\n",
 	.run = run,
 };

@@ -1,7 +1,6 @@
 /* layer_evaluate.c - repstore layer evaluate: labelled samples tell which layer ranks best. */
 #include "tools/command/layer_evaluate.h"
-#include "schema/limits.h"
-#include "tools/command/argument.h"
+#include "tools/command/decay_argument.h"
 #include "tools/command/layer_from.h"
 #include "tools/command/options.h"
 #include "tools/evaluation/layer_evaluation.h"
@@ -67,46 +66,17 @@ static int check_numbers(const struct session *session, const struct wanted *wan
 	return EXIT_DONE;
 }
 
-static int read_decay(const struct session *session, const char *text, struct table_spec *out)
-{
-	struct decay_argument decay = {0};
-	if (text != NULL && !argument_decay(text, &decay)) {
-		return session_usage(session,
-			"--decay: '%s', events=D, half_life=TIME or both with a comma between",
-			text);
-	}
-	out->half_life_ms = decay.half_life_ms;
-	out->decay_events =
-		decay.has_events ? decay.events : spec_decay_default(decay.half_life_ms);
-	if (!(out->decay_events > 0 && out->decay_events <= 1) ||
-		out->half_life_ms > LIMIT_TTL_MS) {
-		return session_usage(session,
-			"--decay: '%s', events above 0 and at most 1, a half-life of ten years at "
-			"most allowed",
-			text);
-	}
-	return EXIT_DONE;
-}
-
-static int read_names(const struct session *session, struct wanted *wanted)
+static int read_loss(const struct session *session, struct wanted *wanted)
 {
 	struct fit_settings *fit = &wanted->request.fit;
-	static const enum reading readings[] = {READING_SUM, READING_MEAN, READING_LAYER_NORM};
 	static const struct {
 		const char *name;
 		enum loss_kind kind;
 	} losses[] = {{"bce", LOSS_BCE}, {"pair", LOSS_PAIR}, {"both", LOSS_BOTH}};
 	for (size_t i = 0; i < 3; i++) {
-		if (strcmp(wanted->reading, reading_name(readings[i])) == 0) {
-			fit->spec.reading = readings[i];
-		}
 		if (strcmp(wanted->loss, losses[i].name) == 0) {
 			fit->loss.kind = losses[i].kind;
 		}
-	}
-	if (fit->spec.reading == READING_NONE) {
-		return session_usage(session, "--read: '%s', sum, mean or layer_norm allowed",
-			wanted->reading);
 	}
 	if (fit->loss.kind == LOSS_NONE) {
 		return session_usage(session, "--loss: '%s', bce, pair or both allowed",
@@ -155,10 +125,11 @@ static int check_arguments(const struct session *session, struct wanted *wanted)
 		status = check_numbers(session, wanted);
 	}
 	if (status == EXIT_DONE) {
-		status = read_decay(session, wanted->decay, &request->fit.spec);
+		status = decay_argument_read(session, wanted->decay, wanted->reading,
+			&request->fit.spec);
 	}
 	if (status == EXIT_DONE) {
-		status = read_names(session, wanted);
+		status = read_loss(session, wanted);
 	}
 	request->layers = wanted->layers.values;
 	request->layer_count = wanted->layers.count;

@@ -5,6 +5,7 @@
 #include "tools/format/output.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <zlib.h>
@@ -19,7 +20,7 @@ enum {
 	END64_BYTES = 56,
 	LOCATOR_BYTES = 20,
 	END_BYTES = 22,
-	NAME_BYTES_MAX = 64,
+	NAME_BYTES_MAX = 160,
 };
 
 /* A record under construction: numbers, one after the other. */
@@ -72,7 +73,8 @@ static enum status write_bytes(struct zip_writer *writer, const void *data, size
 	return output_write(writer->output, data, len, err);
 }
 
-enum status zip_write_member(struct zip_writer *writer, const char *name, const void *data,
+/* Writes the header of a member, and adds its entry to the directory. */
+static enum status begin_member(struct zip_writer *writer, const char *name, const void *data,
 	size_t len, struct error *err)
 {
 	const uint32_t crc = (uint32_t)crc32_z(0, len > 0 ? data : "", len);
@@ -84,6 +86,7 @@ enum status zip_write_member(struct zip_writer *writer, const char *name, const 
 	assert(header.len == HEADER_BYTES);
 	add_name(&header, name);
 	add_zip64(&header, HEADER_EXTRA_BYTES, len);
+	assert(header.len == zip_write_header_bytes(name));
 
 	add(&entry, 4, 0x02014b50);
 	add(&entry, 2, VERSION);
@@ -104,8 +107,31 @@ enum status zip_write_member(struct zip_writer *writer, const char *name, const 
 			writer->output->path);
 	}
 	writer->members++;
-	const enum status status = write_bytes(writer, header.bytes, header.len, err);
+	return write_bytes(writer, header.bytes, header.len, err);
+}
+
+enum status zip_write_member(struct zip_writer *writer, const char *name, const void *data,
+	size_t len, struct error *err)
+{
+	const enum status status = begin_member(writer, name, data, len, err);
 	return status == STATUS_OK ? write_bytes(writer, data, len, err) : status;
+}
+
+size_t zip_write_header_bytes(const char *name)
+{
+	return HEADER_BYTES + strlen(name) + HEADER_EXTRA_BYTES;
+}
+
+enum status zip_write_placed(struct zip_writer *writer, const char *name, const void *data,
+	size_t len, struct error *err)
+{
+	const enum status status = begin_member(writer, name, data, len, err);
+	if (status == STATUS_OK && fseeko(writer->output->file, (off_t)len, SEEK_CUR) != 0) {
+		return error_set(err, STATUS_IO, "'%s': it has no places to go to",
+			writer->output->path);
+	}
+	writer->at += len;
+	return status;
 }
 
 enum status zip_write_end(struct zip_writer *writer, struct error *err)

@@ -29,6 +29,12 @@ struct zip_writer {
 /* name: as np.savez calls it, "keys.npy". Errors: those of output_write; NO_MEMORY. */
 enum status zip_write_member(struct zip_writer *writer, const char *name, const void *data,
 	size_t len, struct error *err);
+/* The bytes before a member's own. */
+size_t zip_write_header_bytes(const char *name);
+/* As zip_write_member, of a member whose bytes stand in their place in the file already: as many bytes
+ * as its header has behind writer->at. `data` shows them. Errors: IO, too  the file has no places. */
+enum status zip_write_placed(struct zip_writer *writer, const char *name, const void *data,
+	size_t len, struct error *err);
 /* Writes the directory. The output is the caller's to commit. */
 enum status zip_write_end(struct zip_writer *writer, struct error *err);
 void zip_writer_fini(struct zip_writer *writer);

@@ -1,0 +1,230 @@
+"""test_layer_features.py - training sets: each row is what a script that replays the samples computes, and
+nothing of a sample's own time or of what comes later is in it."""
+
+import json
+import os
+import subprocess
+
+import numpy as np
+
+import harness
+from harness import MOVIELENS
+
+DAY_MS = 86400 * 1000
+AGE_NONE, AGE_LATE = -1, -2
+
+
+def read_of(total, weight, reading):
+    if reading == 'sum':
+        return total
+    if reading == 'mean':
+        return total / weight
+    return (total - total.mean()) / np.sqrt(total.var() + 1e-5)
+
+
+def replay(keys, times, vectors, events=0.99, half_life=0, reading='layer_norm', begin=None):
+    """(rows, weights, ages) of each sample, in the order given: samples by time, those of one time all read
+    before one of them is added; f64. begin: states {key: (S, W, time)} that keys begin with."""
+    states = dict(begin or {})
+    begun = {key: state[2] for key, state in states.items()}
+    count, dim = vectors.shape
+    rows, weights = np.zeros((count, dim)), np.zeros(count)
+    ages = np.full(count, AGE_NONE, 'i8')
+    order = np.argsort(times, kind='stable')
+    first = 0
+    while first < count:
+        now = times[order[first]]
+        last = first
+        while last < count and times[order[last]] == now:
+            last += 1
+        for k in order[first:last]:
+            if keys[k] not in states:
+                continue
+            total, weight, at = states[keys[k]]
+            if begun.get(keys[k], now - 1) >= now:
+                ages[k] = AGE_LATE
+                continue
+            rows[k], weights[k], ages[k] = read_of(total, weight, reading), weight, now - at
+        for k in order[first:last]:
+            if ages[k] == AGE_LATE:
+                continue
+            if keys[k] not in states:
+                states[keys[k]] = (vectors[k].astype('f8'), 1.0, now)
+                continue
+            total, weight, at = states[keys[k]]
+            keep = events * (2.0 ** (-float(now - at) / half_life) if half_life else 1.0)
+            states[keys[k]] = (keep * total + vectors[k], keep * weight + 1, now)
+        first = last
+    return rows, weights, ages
+
+
+def made(count=4000, dim=6, users=60, items=90, seed=1):
+    """A stream in which a sample in five is late, and times come several times."""
+    random = np.random.default_rng(seed)
+    user, item = random.integers(0, users, count), random.integers(0, items, count)
+    times = np.sort(random.integers(0, count // 3, count)).astype('i8') * 60000
+    late = random.random(count) < 0.2
+    times[late] -= random.integers(0, 3600, late.sum()) * 1000
+    return user.astype('u8'), item.astype('u8'), np.maximum(times, 0), \
+        random.standard_normal((count, dim)).astype('f4')
+
+
+class Case(harness.Case):
+    saved = 0
+
+    def save(self, name, array):
+        self.saved += 1
+        path = self.path('%s-%d.npy' % (name, self.saved))
+        np.save(path, array)
+        return path
+
+    def run_command(self, *args, status=0):
+        done = subprocess.run([harness.program('repstore'), 'layer', 'features'] + [str(arg) for arg in args],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=harness.CALL_SECONDS,
+                              env=dict(os.environ, REPSTORE='/nonexistent/socket'))
+        says = done.stderr.decode()
+        self.assertEqual(done.returncode, status, says)
+        return says if status else done.stdout.decode()
+
+    def arguments(self, users, items, times, **layers):
+        args = ['--any-time']
+        for name, array in (('users', users), ('items', items), ('times', times)):
+            args += ['--' + name, array if isinstance(array, str) else self.save(name, array)]
+        for name, array in layers.items():
+            args += ['--layer', '%s=%s' % (name, array if isinstance(array, str) else self.save('cr-' + name, array))]
+        return args
+
+    def features(self, *args):
+        """(what it says, the arrays)."""
+        out = self.path('features.npz')
+        said = json.loads(self.run_command(*args, '--json', '-o', out))
+        self.assertEqual([name for name in os.listdir(os.path.dirname(out)) if 'partial' in name], [])
+        with np.load(out) as file:
+            return said, {name: file[name] for name in file.files}
+
+    def assert_table(self, arrays, table, expected, msg=None):
+        rows, weights, ages = expected
+        self.assertEqual(arrays[table].dtype, np.dtype('f4'))
+        np.testing.assert_array_equal(arrays[table + '.age'], ages, err_msg=str(msg))
+        np.testing.assert_allclose(arrays[table + '.weight'], weights, rtol=2e-5, err_msg=str(msg))
+        largest = np.abs(rows).max()
+        np.testing.assert_allclose(arrays[table], rows, rtol=0, atol=2e-5 * largest, err_msg=str(msg))
+
+
+class Replay(Case):
+    def test_movielens_is_what_a_script_computes(self):
+        files = [os.path.join(MOVIELENS, 'cr_%s.npy' % name) for name in ('user', 'item', 'time')]
+        layers = {name: os.path.join(MOVIELENS, 'cr_%s.npy' % name) for name in ('fm', 'mlp2')}
+        users, items, times = (np.load(path) for path in files)
+        said, arrays = self.features(*self.arguments(*files, **layers), '--time-unit', 's',
+                                     '--decay', 'events=0.99,half_life=30d')
+        self.assertEqual(sorted(arrays), sorted(
+            ['users', 'items', 'times'] + ['cr_%s@%s%s' % (side, layer, part) for side in ('user', 'item')
+                                           for layer in layers for part in ('', '.weight', '.age')]))
+        np.testing.assert_array_equal(arrays['users'], users)
+        np.testing.assert_array_equal(arrays['items'], items)
+        np.testing.assert_array_equal(arrays['times'], times * 1000)
+        for name, path in layers.items():
+            for side, keys in (('user', users), ('item', items)):
+                table = 'cr_%s@%s' % (side, name)
+                expected = replay(keys, times * 1000, np.load(path).astype('f4'), half_life=30 * DAY_MS)
+                self.assert_table(arrays, table, expected, table)
+                row = next(row for row in said['tables'] if row['table'] == table)
+                self.assertEqual(row['there'], int((expected[2] >= 0).sum()))
+                self.assertEqual(row['none_before'], int((expected[2] == AGE_NONE).sum()))
+        self.assertEqual((said['samples'], said['users'], said['items']),
+                         (len(users), len(np.unique(users)), len(np.unique(items))))
+
+    def test_late_samples_every_decay_and_reading(self):
+        users, items, times, vectors = made()
+        other = made(seed=2, dim=3)[3].astype('f2')
+        columns = self.arguments(users, items, times, x=vectors, y=other)
+        for decay, options in (('events=0.9', {'events': 0.9}),
+                               ('half_life=2h', {'events': 1, 'half_life': 2 * 3600000}),
+                               ('events=0.99,half_life=1d', {'half_life': DAY_MS})):
+            for reading in ('sum', 'mean', 'layer_norm'):
+                said, arrays = self.features(*columns, '--decay', decay, '--read', reading)
+                self.assertFalse(said['in_order'])
+                for layer, rows in (('x', vectors), ('y', other.astype('f4'))):
+                    for side, keys in (('user', users), ('item', items)):
+                        self.assert_table(arrays, 'cr_%s@%s' % (side, layer),
+                                          replay(keys, times, rows, reading=reading, **options),
+                                          (decay, reading, layer, side))
+
+    def test_little_memory_gives_the_same(self):
+        """The keys are done in parts, each with the samples read once more."""
+        users, items, times, vectors = made(count=30000, dim=64, users=20000, items=20)
+        columns = self.arguments(users, items, times, x=vectors)
+        said, arrays = self.features(*columns)
+        self.assertEqual(said['passes'], 2)
+        again, parts = self.features(*columns, '--memory', 1)
+        self.assertGreater(again['passes'], 4)
+        self.assertLessEqual(again['memory_bytes'], 1 << 20)
+        self.assertEqual(again['tables'], said['tables'])
+        self.assertEqual((again['users'], again['items']), (said['users'], said['items']))
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, parts[name], err_msg=name)
+
+    def test_archives_and_types(self):
+        users, items, times, vectors = made()
+        vectors = vectors.astype('f2')
+        said, arrays = self.features(*self.arguments(users, items, times, x=vectors.astype('f4')))
+        path = self.path('samples.npz')
+        for save in (np.savez, np.savez_compressed):
+            save(path, users=users.astype('i4'), items=items.astype('u2'), times=times, x=vectors,
+                 labels=np.ones(len(users)))
+            _, again = self.features('--any-time', '--samples', path, '--layer', 'x')
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(array, again[name], err_msg=name)
+        names = np.array([b'user-%d' % user for user in users])
+        _, again = self.features(*self.arguments(names, items, times, x=vectors))
+        np.testing.assert_array_equal(again['users'], names)
+        np.testing.assert_array_equal(again['cr_user@x'], arrays['cr_user@x'])
+
+
+class Leaks(Case):
+    def test_nothing_of_its_own_time_or_later_is_read(self):
+        users, items, times, vectors = made()
+        _, arrays = self.features(*self.arguments(users, items, times, x=vectors))
+        middle = np.sort(times)[len(times) // 2]
+        changed = vectors.copy()
+        changed[times >= middle] = 100
+        _, again = self.features(*self.arguments(users, items, times, x=changed))
+        before = times <= middle
+        for name in arrays:
+            np.testing.assert_array_equal(arrays[name][before], again[name][before], err_msg=name)
+        self.assertFalse((arrays['cr_user@x'] == again['cr_user@x']).all())
+
+
+class Refused(Case):
+    def test_what_is_wrong_is_named(self):
+        users, items, times, vectors = made(count=100)
+        good = self.arguments(users, items, times, x=vectors)
+        out = ['-o', self.path('out.npz')]
+        wrong = vectors.copy()
+        wrong[7, 2] = np.nan
+        for args, status, says in (
+                ([*good], 2, '-o FILE.npz'),
+                ([*good[:-2], *out], 2, 'one --layer or more'),
+                ([*good, '--layer', 'x=' + good[-1][2:], *out], 2, "'x' given twice"),
+                ([*good, '--layer', '_=' + good[-1][2:], *out], 2, '--layer'),
+                ([*good, '--samples', 'x.npz', *out], 2, '--samples alone'),
+                ([*good, '--memory', 0, *out], 2, '1 or more'),
+                ([*good, '-o', '-'], 1, 'not to standard output'),
+                ([*good, '-o', '/nonexistent/x.npz'], 1, '/nonexistent/x.npz'),
+                ([*self.arguments(users, items[:-1], times, x=vectors), *out], 1, '[99] given, [100]'),
+                ([*self.arguments(users, items, times.astype('f8'), x=vectors), *out], 1, 'times are integers'),
+                ([*self.arguments(users, items, times, x=wrong), *out], 1, 'sample 7, element 2'),
+                ([*self.arguments(users.astype('i8') - 99, items, times, x=vectors), *out], 1, 'is negative'),
+                ([*self.arguments(users, items, times, x=vectors[:, 0]), *out], 1, '[100, dim]')):
+            self.assertIn(says, self.run_command(*args, status=status), args)
+        self.assertFalse([name for name in os.listdir(self.path('')) if 'out.npz' in name])
+
+    def test_times_that_cannot_be_meant(self):
+        users, items, times, vectors = made(count=100)
+        args = self.arguments(users, items, times, x=vectors)[1:]
+        self.assertIn('--any-time', self.run_command(*args, '-o', self.path('out.npz'), status=1))
+
+
+if __name__ == '__main__':
+    harness.main()
