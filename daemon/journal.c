@@ -114,3 +114,25 @@ void journal_event(enum journal_level level, const char *format, ...)
 	ssize_t written = write(STDERR_FILENO, line, end + 1);
 	(void)written;
 }
+
+void journal_tell(void *arg, const char *line)
+{
+	static const struct {
+		const char *begin;
+		enum journal_level level;
+	} known[] = {
+		{"event=index_built ", JOURNAL_INFO},
+		{"event=request_slow ", JOURNAL_INFO},
+		{"event=served_resumed ", JOURNAL_INFO},
+		{"event=audit result=DENIED ", JOURNAL_WARNING},
+		{"event=audit ", JOURNAL_INFO},
+	};
+	enum journal_level level = JOURNAL_WARNING;
+	(void)arg;
+	for (size_t i = sizeof known / sizeof known[0]; i-- > 0;) {
+		if (strncmp(line, known[i].begin, strlen(known[i].begin)) == 0) {
+			level = known[i].level;
+		}
+	}
+	journal_event(level, "%s", line);
+}

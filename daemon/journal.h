@@ -16,6 +16,10 @@ enum journal_level { JOURNAL_ERROR = 3, JOURNAL_WARNING = 4, JOURNAL_INFO = 6 };
 void journal_event(enum journal_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Writes a line of a part that does not log by itself: what it tells is a reason to look, but for some
+ * events. */
+void journal_tell(void *arg, const char *line);
+
 enum { JOURNAL_KEPT = 20, JOURNAL_KEPT_BYTES = 256 };
 
 /* One of the last events. */

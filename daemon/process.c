@@ -9,6 +9,7 @@
 #include "daemon/net/server.h"
 #include "daemon/notify.h"
 #include "daemon/process_http.h"
+#include "daemon/process_served.h"
 #include "daemon/reload.h"
 #include "daemon/store/state/options.h"
 #include "daemon/store/store.h"
@@ -55,33 +56,12 @@ struct process {
 	struct access access;
 	struct process_http http;
 	struct slow_log slow_log;
+	struct served *served; /* owned; NULL: there is none */
 	uint64_t watchdog_ms;
 	bool stopping;
 };
 
 static_assert((int)SETTINGS_LISTEN_MAX == (int)SERVER_LISTENERS_MAX, "one bound, named twice");
-
-/* What the store and the server tell is a reason to look, but for these. */
-static void on_event(void *arg, const char *line)
-{
-	static const struct {
-		const char *begin;
-		enum journal_level level;
-	} known[] = {
-		{"event=index_built ", JOURNAL_INFO},
-		{"event=request_slow ", JOURNAL_INFO},
-		{"event=audit result=DENIED ", JOURNAL_WARNING},
-		{"event=audit ", JOURNAL_INFO},
-	};
-	enum journal_level level = JOURNAL_WARNING;
-	(void)arg;
-	for (size_t i = sizeof known / sizeof known[0]; i-- > 0;) {
-		if (strncmp(line, known[i].begin, strlen(known[i].begin)) == 0) {
-			level = known[i].level;
-		}
-	}
-	journal_event(level, "%s", line);
-}
 
 /* ---- listening ---- */
 
@@ -262,7 +242,7 @@ static enum status start_server(struct process *process, struct error *err)
 		.handshake_timeout_ms = settings->tls_handshake_timeout_ms,
 		.service = &process->service,
 		.access = &process->access,
-		.on_event = on_event,
+		.on_event = journal_tell,
 	};
 	process->tls = NULL;
 	return server_open(&options, &process->server, err);
@@ -316,7 +296,7 @@ static enum status start(struct process *process, struct error *err)
 		.sizes.index_memory = settings->index_memory_bytes,
 		.sizes.index_time_ms = settings->index_time_ms,
 		.write = tuning_writes(settings),
-		.on_event = on_event,
+		.on_event = journal_tell,
 	};
 	bool has_tls;
 	enum status status = parse_addresses(settings, addresses, &has_tls, err);
@@ -327,6 +307,9 @@ static enum status start(struct process *process, struct error *err)
 		status = store_open(&options, &process->store, err);
 	}
 	if (status == STATUS_OK) {
+		status = process_served_open(settings, &process->served, err);
+	}
+	if (status == STATUS_OK) {
 		status = open_listeners(process, addresses, err);
 	}
 	if (status != STATUS_OK) {
@@ -334,6 +317,7 @@ static enum status start(struct process *process, struct error *err)
 	}
 	process->service.store = process->store;
 	process->service.access = &process->access;
+	process->service.served = process->served;
 	show_addresses(process);
 	if (process->tls != NULL) {
 		certificates_announce(process->tls);
@@ -405,6 +389,7 @@ static int finish(struct process *process)
 	clean = uv_loop_close(&process->uv) == 0 && clean;
 	close_sockets(process);
 	tls_context_close(process->tls);
+	served_close(process->served);
 	store_close(process->store);
 	access_fini(&process->access);
 	slow_log_fini(&process->slow_log);
@@ -447,6 +432,9 @@ enum status process_check(const struct settings *settings, struct error *err)
 	enum status status = parse_addresses(settings, addresses, &has_tls, err);
 	if (status == STATUS_OK) {
 		status = process_http_check(settings, err);
+	}
+	if (status == STATUS_OK) {
+		status = process_served_check(settings, err);
 	}
 	if (status == STATUS_OK && has_tls) {
 		status = certificates_open(settings, &tls, err);

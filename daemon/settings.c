@@ -31,6 +31,8 @@ enum {
 	SETTINGS_LOG_MIN = 128 << 20,
 	SETTINGS_MEMTABLE_ROWS_MIN = 1000,
 	SETTINGS_MERGE_RATE_MIN = 1 << 20,
+	/* A file, an eighth of it, holds a fetch of a thousand rows. */
+	SETTINGS_SERVED_MIN = 8 << 20,
 	SETTINGS_TIME_MAX_MS = 24 * 3600 * 1000,
 	/* The memory of one element of a message when it is parsed. */
 	PARSED_BYTES = 32,
@@ -154,6 +156,15 @@ static const struct setting settings_table[] = {
 		SETTINGS_HANDSHAKES_MAX, SETTING_FIXED},
 	{"tls", "handshake_timeout", NULL, NULL, NULL, setting_ms, AT(tls_handshake_timeout_ms),
 		100, SETTINGS_TIME_MAX_MS, SETTING_FIXED},
+	{"served", "file", "--served-file", "FILE", "what a share of the fetches was answered",
+		setting_text, AT(served_file), 0, 0, SETTING_FIXED},
+	{"served", "rate", "--served-rate", "SHARE", "that share, by the first key: 0 to 1",
+		setting_share, AT(served_rate_ppm), 0, 0, SETTING_LIVE},
+	{"served", "size", NULL, NULL, NULL, setting_bytes, AT(served_bytes), SETTINGS_SERVED_MIN,
+		TIB, SETTING_LIVE},
+	{"served", "rows", NULL, NULL, NULL, setting_rows, AT(served_rows), 0, 0, SETTING_LIVE},
+	{"served", "write_rate", NULL, NULL, NULL, setting_bytes, AT(served_byte_rate), 1 << 10,
+		TIB, SETTING_LIVE},
 };
 static const size_t settings_count = sizeof settings_table / sizeof settings_table[0];
 
@@ -208,6 +219,8 @@ void settings_init(struct settings *settings)
 		.ready_resident = 90,
 		.tls_handshakes = 2,
 		.tls_handshake_timeout_ms = 5 * 1000,
+		.served_bytes = GIB,
+		.served_byte_rate = 16 * MIB,
 	};
 	access_rules_init(&settings->access);
 	settings->listen_count = 1;

@@ -34,6 +34,7 @@ struct settings {
 	char tls_key[SETTINGS_TEXT_BYTES];
 	char tls_authority[SETTINGS_TEXT_BYTES];
 	char tls_crl[SETTINGS_TEXT_BYTES];
+	char served_file[SETTINGS_TEXT_BYTES];
 	size_t connection_reply_bytes;
 	size_t load_memory_bytes;
 	size_t catalog_bytes;
@@ -46,6 +47,8 @@ struct settings {
 	size_t reply_memory_bytes;
 	size_t kept_memory_bytes;
 	size_t least_rate_bytes;
+	size_t served_bytes;
+	size_t served_byte_rate;
 	unsigned listen_count;
 	unsigned socket_mode;
 	unsigned workers;
@@ -72,11 +75,13 @@ struct settings {
 	unsigned ready_resident; /* percent */
 	unsigned tls_handshakes;
 	unsigned tls_handshake_timeout_ms;
+	unsigned served_rate_ppm; /* of a million */
 	struct access_rules access;
 	bool listen_is_default;    /* the next address replaces what is there */
 	bool periodic;             /* durability: false is sync */
 	bool http_exposes_metrics; /* expose: false is none */
 	bool http_hides_page;      /* page: false is on */
+	bool served_rows;          /* rows: false is off */
 };
 
 enum settings_wish {

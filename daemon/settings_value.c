@@ -195,6 +195,36 @@ enum status setting_page(const struct setting *setting, struct settings *setting
 	return set_word(setting, settings, value, words, err);
 }
 
+enum status setting_rows(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err)
+{
+	static const char *const words[2] = {"off", "on"};
+	return set_word(setting, settings, value, words, err);
+}
+
+enum status setting_share(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err)
+{
+	enum { ONE = 1000000, DIGITS = 6 };
+	const char *at = value;
+	uint64_t whole = 0;
+	uint64_t part = 0;
+	bool is_share = take_number(&at, 10, &whole) && whole <= 1;
+	if (is_share && *at == '.') {
+		const char *digits = ++at;
+		is_share = take_number(&at, 10, &part) && at - digits <= DIGITS;
+		for (size_t i = (size_t)(at - digits); is_share && i < DIGITS; i++) {
+			part *= 10;
+		}
+	}
+	if (!is_share || *at != '\0' || whole * ONE + part > ONE) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"'%s' is no share from 0 to 1 with six decimals at most", value);
+	}
+	*(unsigned *)field_of(setting, settings, sizeof(unsigned)) = (unsigned)(whole * ONE + part);
+	return STATUS_OK;
+}
+
 enum status setting_mode(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err)
 {
@@ -254,7 +284,7 @@ static size_t size_of(const struct setting *setting)
 		return sizeof(size_t);
 	}
 	const bool is_bool = setting->set == setting_durability || setting->set == setting_expose ||
-			     setting->set == setting_page;
+			     setting->set == setting_page || setting->set == setting_rows;
 	return is_bool ? sizeof(bool) : sizeof(unsigned);
 }
 

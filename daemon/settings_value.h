@@ -71,6 +71,12 @@ enum status setting_expose(const struct setting *setting, struct settings *setti
 /* Reads "on" or "off" into bool: true is off. */
 enum status setting_page(const struct setting *setting, struct settings *settings,
 	const char *value, struct error *err);
+/* Reads "off" or "on" into bool: true is on. */
+enum status setting_rows(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err);
+/* Reads a share from 0 to 1, "0.01", into unsigned millionths. */
+enum status setting_share(const struct setting *setting, struct settings *settings,
+	const char *value, struct error *err);
 /* Reads a time into unsigned milliseconds: a number of seconds, or a number with ms, s, m or h. */
 enum status setting_ms(const struct setting *setting, struct settings *settings, const char *value,
 	struct error *err);

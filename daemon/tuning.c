@@ -3,6 +3,7 @@
 
 #include "daemon/method/call/service.h"
 #include "daemon/method/call/slow_log.h"
+#include "daemon/process_served.h"
 #include "daemon/store/store.h"
 
 struct net_limits tuning_limits(const struct settings *settings)
@@ -54,4 +55,8 @@ void tuning_apply(const struct settings *settings, struct server *server, struct
 	store_retune(store, &writes, settings->disk_reserve_bytes);
 	service->request_keys = settings->request_keys;
 	slow_log_set_threshold(service->slow_log, settings->slow_threshold_ms);
+	if (service->served != NULL) {
+		const struct served_limits served = process_served_limits(settings);
+		served_set_limits(service->served, &served);
+	}
 }

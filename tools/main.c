@@ -32,6 +32,7 @@ static const struct command *const commands[] = {
 	&cmd_stats,
 	&cmd_top,
 	&cmd_slowlog,
+	&cmd_served,
 	&cmd_latency,
 	&cmd_info,
 	&cmd_ping,

@@ -8,6 +8,7 @@
 #include "daemon/method/call/service.h"
 #include "daemon/method/call/slow_log.h"
 #include "daemon/net/net_figures.h"
+#include "daemon/served/served.h"
 #include "daemon/store/figures.h"
 #include "daemon/store/live_figures.h"
 
@@ -87,6 +88,24 @@ static void write_slow(struct text *text, struct slow_log *log)
 	metric_double(text, "slow_requests_seconds_total", NULL, (double)sum_us / US_PER_S);
 }
 
+static void write_served(struct text *text, struct served *served)
+{
+	struct served_figures figures;
+	served_figures(served, &figures);
+	metric_head(text, "served_fetches_total", "counter",
+		"Fetches for the log of served rows, by what became of them.");
+	metric_uint(text, "served_fetches_total", LABELS("result", "written"), figures.written);
+	metric_uint(text, "served_fetches_total", LABELS("result", "dropped"), figures.dropped);
+	metric_uint(text, "served_fetches_total", LABELS("result", "failed"), figures.failed);
+	metric_head(text, "served_bytes_total", "counter",
+		"Bytes that were written to the log of served rows.");
+	metric_uint(text, "served_bytes_total", NULL, figures.bytes);
+	metric_head(text, "served_file_bytes", "gauge", "Bytes of its files.");
+	metric_uint(text, "served_file_bytes", NULL, figures.file_bytes);
+	metric_head(text, "served_file_limit_bytes", "gauge", "The setting [served] size.");
+	metric_uint(text, "served_file_limit_bytes", NULL, figures.limits.bytes);
+}
+
 /* How the calls of one method have ended: counts of those that did what was asked, and of the others. */
 static void write_result(struct text *text, const struct stats_sources *net, const char *name,
 	const char *method, const char *help)
@@ -112,6 +131,7 @@ void metrics_of_methods(struct text *text, const struct stats_sources *net,
 	service_figures(service, &figures);
 	write_requests(text, net);
 	write_slow(text, service->slow_log);
+	write_served(text, service->served);
 	write_queues(text, net);
 	metric_head(text, "fetch_keys", "histogram", "Keys of a fetch.");
 	metric_histogram(text, "fetch_keys", NULL, &figures.fetch_keys, 1, 1);

@@ -19,6 +19,7 @@
 #include "daemon/method/call/service.h"
 #include "daemon/method/query/given_chain.h"
 #include "daemon/search/expect.h"
+#include "daemon/served/served.h"
 #include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
@@ -53,6 +54,10 @@ struct part {
 	bool defaults; /* a key without a row gets the table's default */
 	size_t stride;
 	uint32_t counts[WHY_COUNT]; /* of its keys, once they were looked up */
+	/* In the reply, as long as nothing is written behind it. */
+	const uint8_t *found;
+	const uint8_t *rows;
+	const void *scales; /* or NULL */
 	char where[PARAMS_WHERE_BYTES];
 };
 
@@ -303,6 +308,9 @@ static enum status write_part(struct fetch *fetch, struct part *part)
 		return reply_end(fetch->call);
 	}
 	assert(lookup.found != NULL && lookup.rows != NULL);
+	part->found = lookup.found;
+	part->rows = lookup.rows;
+	part->scales = lookup.scales;
 	struct error *err = &fetch->call->error;
 	enum status status = part->through == NULL ? table_lookup(&lookup, err)
 						   : through_lookup(part->through, &lookup, err);
@@ -397,6 +405,41 @@ static void count_fetch(const struct fetch *fetch, size_t reply_bytes)
 	slot_add_value(slot, &counts->fetch_reply_bytes, reply_bytes, SERVICE_REPLY_BYTES);
 }
 
+/* Copies the fetch into the log of served rows, if its first key is in. */
+static void log_fetch(const struct fetch *fetch)
+{
+	struct served *served = fetch->call->service->served;
+	struct served_part parts[LIMIT_PARTS];
+	if (!served_wants(served, &fetch->parts[0].keys.batch)) {
+		return;
+	}
+	for (size_t i = 0; i < fetch->count; i++) {
+		const struct part *part = &fetch->parts[i];
+		parts[i] = (struct served_part){
+			.table = part->table->spec.name.text,
+			.keys = part->keys.batch,
+			.dtype = part->dtype,
+			.dim = part->dim,
+			.views = part->views,
+			.raw = part->raw,
+			.through = part->through != NULL,
+			.found = part->found,
+			.rows = part->rows,
+			.rows_bytes = part->keys.batch.count * part->stride,
+			.scales = part->scales,
+		};
+	}
+	const struct served_fetch record = {
+		.time_ms = fetch->now_ms,
+		.release = fetch->release->id.text,
+		.sequence = fetch->visible,
+		.client = fetch->call->client,
+		.parts = parts,
+		.part_count = fetch->count,
+	};
+	served_add(served, &record);
+}
+
 enum status fetch_run(struct call *call)
 {
 	struct params params;
@@ -427,6 +470,9 @@ enum status fetch_run(struct call *call)
 	enum status status = fetch_in_snapshot(&fetch, &release, parts);
 	if (status == STATUS_OK) {
 		count_fetch(&fetch, call->out->len - start); /* the tables are of the snapshot */
+		if (call->service->served != NULL) {
+			log_fetch(&fetch);
+		}
 	}
 	snapshot_end(call->service->store);
 	for (size_t i = 0; i < fetch.count; i++) {

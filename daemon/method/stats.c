@@ -5,6 +5,7 @@
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
 #include "daemon/method/call/slow_log.h"
+#include "daemon/served/served.h"
 #include "daemon/store/figures.h"
 #include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/state/reader.h"
@@ -161,6 +162,23 @@ static void write_slow(struct wire_writer *out, struct slow_log *log)
 	reply_uint(out, "us", sum_us);
 }
 
+static void write_served(struct wire_writer *out, struct served *served)
+{
+	struct served_figures figures;
+	served_figures(served, &figures);
+	wire_write_str(out, "served");
+	wire_write_map(out, 9);
+	reply_uint(out, "rate_ppm", figures.limits.rate_ppm);
+	reply_flag(out, "rows", figures.limits.rows);
+	reply_uint(out, "written", figures.written);
+	reply_uint(out, "dropped", figures.dropped);
+	reply_uint(out, "failed", figures.failed);
+	reply_uint(out, "bytes", figures.bytes);
+	reply_uint(out, "files", figures.files);
+	reply_uint(out, "file_bytes", figures.file_bytes);
+	reply_uint(out, "file_bytes_limit", figures.limits.bytes);
+}
+
 enum status stats_run(struct call *call)
 {
 	struct params params;
@@ -175,7 +193,7 @@ enum status stats_run(struct call *call)
 	struct service_figures methods;
 	store_figures(service->store, &figures);
 	service_figures(service, &methods);
-	wire_write_map(out, 10 + net);
+	wire_write_map(out, 11 + net);
 	reply_uint(out, "uptime_ms", (uint64_t)(clock_monotonic_ms() - service->started_ms));
 	service->net_stats(service->net_stats_arg, out);
 	write_store(out, service->store, &figures);
@@ -187,5 +205,6 @@ enum status stats_run(struct call *call)
 	write_keys(out, service->store);
 	write_config(out, &service->config);
 	write_slow(out, service->slow_log);
+	write_served(out, service->served);
 	return reply_end(call);
 }

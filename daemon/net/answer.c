@@ -25,6 +25,7 @@ static enum status run(const struct question *question, struct wire_value params
 		.service = question->service,
 		.params = params,
 		.peer = question->peer,
+		.client = question->client,
 		.roles = question->roles,
 		.out = out,
 		.may_block = ticket != NULL,

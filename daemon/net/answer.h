@@ -34,6 +34,7 @@ struct question {
 	struct wire_bytes message; /* borrowed: the whole message, which wire_skim has passed */
 	uint32_t elements;         /* of the message */
 	const struct peer_identity *peer; /* borrowed */
+	const char *client;               /* borrowed: what the peer has called itself */
 	unsigned roles;                   /* of the peer, when the message was read */
 	uint64_t turn_ns; /* how long the turn of its loop has taken until now; 0 in a lane */
 	struct stop stop; /* only set for a request that leaves its loop */

@@ -294,6 +294,7 @@ enum status dispatch(struct session *session, const struct read_message *message
 		.turn_ns = session->loop->turn_ns,
 		.parsed = &session->loop->parsed,
 		.peer = &session->peer,
+		.client = session->client,
 		.roles = guard_roles(session),
 	};
 	switch (rpc_head_read(message->data, message->len, &question.head)) {

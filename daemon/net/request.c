@@ -46,6 +46,9 @@ struct request *request_new(struct session *session, const struct question *ques
 	request->question = *question;
 	request->question.head.method = (struct wire_bytes){0};
 	request->question.message = (struct wire_bytes){0};
+	/* Another hello may come meanwhile. */
+	memcpy(request->client, session->client, sizeof request->client);
+	request->question.client = request->client;
 	request->question.turn_ns = 0;
 	request->question.parsed = NULL;
 	/* A write, and a change that nobody wanted to hear of, is for whoever reads later. */

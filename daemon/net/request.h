@@ -45,11 +45,12 @@ struct request {
 	uint32_t head_len; /* of `head` */
 	/* The beginning of its message, which is freed when it has run. */
 	uint8_t head[SLOW_HEAD_BYTES];
-	struct slow_entry *subject; /* owned: of one that was slow by then; else NULL */
-	struct read_taken message;  /* owned; empty once the request has run */
-	struct wire_writer out;     /* owned: the reply */
-	size_t reserved;            /* what `out` holds of the reply budget */
-	enum status status;         /* of the call */
+	char client[LIMIT_CLIENT_BYTES + 1]; /* as its session had it when it was read */
+	struct slow_entry *subject;          /* owned: of one that was slow by then; else NULL */
+	struct read_taken message;           /* owned; empty once the request has run */
+	struct wire_writer out;              /* owned: the reply */
+	size_t reserved;                     /* what `out` holds of the reply budget */
+	enum status status;                  /* of the call */
 	enum request_telling telling;
 	char subject_text
 		[REQUEST_SUBJECT_BYTES]; /* whom or what the audit says it is about; "" else */

@@ -15,6 +15,7 @@ extern const struct command cmd_dump;
 extern const struct command cmd_fetch;
 extern const struct command cmd_retrieve;
 extern const struct command cmd_score;
+extern const struct command cmd_served;
 extern const struct command cmd_help;
 extern const struct command cmd_import;
 extern const struct command cmd_info;

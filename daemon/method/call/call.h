@@ -21,6 +21,7 @@ struct call {
 	struct service *service;          /* borrowed */
 	struct wire_value params;         /* a map, or absent */
 	const struct peer_identity *peer; /* borrowed: who calls */
+	const char *client;               /* borrowed: what its hello said; "": nothing */
 	unsigned roles;                   /* of the peer; the method's is one of them */
 	struct wire_writer *out;          /* run() writes one value: the result */
 	bool may_block;                   /* false on a loop */

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct access;
+struct served;
 struct slow_log;
 struct wire_writer;
 
@@ -67,6 +68,7 @@ struct service {
 	size_t (*net_stats)(void *arg, struct wire_writer *writer);
 	void *net_stats_arg;
 	struct slow_log *slow_log;   /* borrowed */
+	struct served *served;       /* borrowed; NULL: fetches are not logged */
 	struct histogram seal_times; /* of good seals; any thread */
 	struct service_slot slots[SLOT_COUNT];
 	struct config_figures config;

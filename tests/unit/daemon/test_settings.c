@@ -44,6 +44,10 @@ static void a_file_sets_what_it_names(void **state)
 				   "socket_mode = 0600\n"
 				   "request_timeout = 500ms\n"
 				   "stop_grace = 2m\n"
+				   "[served]\n"
+				   "rate = 0.0125\n"
+				   "rows = on\n"
+				   "[net]\n"
 				   "spin_us = 50\n"
 				   "reply_memory = 104857600";
 	struct settings settings;
@@ -62,6 +66,8 @@ static void a_file_sets_what_it_names(void **state)
 	assert_int_equal(settings.request_timeout_ms, 500);
 	assert_int_equal(settings.stop_grace_ms, 120000);
 	assert_int_equal(settings.spin_us, 50);
+	assert_int_equal(settings.served_rate_ppm, 12500);
+	assert_true(settings.served_rows);
 	assert_int_equal(settings.reply_memory_bytes, 100 << 20);
 }
 
@@ -77,10 +83,17 @@ static void what_is_wrong_in_a_file_is_named_with_its_line(void **state)
 			"merge_rate"},
 		{"[nte]\nworkers = 3\n",
 			"FILE:2: unknown setting 'workers' in section 'nte'; the sections are store, log, "
-			"net, access, http, tls"},
+			"net, access, http, tls, served"},
 		{"workers = 3\n",
 			"FILE:1: unknown setting 'workers' in section ''; the sections are store, log, net, "
-			"access, http, tls"},
+			"access, http, tls, served"},
+		{"[served]\nrate = 1.1\n",
+			"FILE:2: rate: '1.1' is no share from 0 to 1 with six decimals at most"},
+		{"[served]\nrate = 0.0000001\n",
+			"FILE:2: rate: '0.0000001' is no share from 0 to 1 with six decimals at most"},
+		{"[served]\nrate = 1%\n",
+			"FILE:2: rate: '1%' is no share from 0 to 1 with six decimals at most"},
+		{"[served]\nrows = yes\n", "FILE:2: rows: 'yes' given, off or on allowed"},
 		{"[net]\nworkers = 0\n", "FILE:2: workers: '0' is no number from 1 to 256"},
 		{"[net]\nspin_us = 20000\n",
 			"FILE:2: spin_us: '20000' is no number from 0 to 10000"},
@@ -179,6 +192,8 @@ static void the_installed_file_shows_the_defaults(void **state)
 	after.search_threads = before.search_threads;
 	assert_string_equal(after.backup_folder, "/var/backups/repstore"); /* by default none */
 	memset(after.backup_folder, 0, sizeof after.backup_folder);
+	assert_string_equal(after.served_file, "/var/log/repstore/served"); /* by default none */
+	memset(after.served_file, 0, sizeof after.served_file);
 	assert_string_equal(after.tls_crl, "/etc/repstore/tls/crl.pem"); /* these have no default */
 	memset(after.tls_certificate, 0, sizeof after.tls_certificate);
 	memset(after.tls_key, 0, sizeof after.tls_key);

@@ -33,6 +33,9 @@ struct disk_layout {
 };
 
 extern const struct disk_layout *const disk_layouts[];
+/* Of these. */
+extern const struct disk_layout disk_served_head;
+extern const struct disk_layout disk_served_frame;
 extern const size_t disk_layout_count;
 
 /* Compares the page's table with the fields, and with the bytes at its offsets. */

@@ -17,6 +17,7 @@
 #include "daemon/store/log/redo.h"
 #include "daemon/store/spill/spill.h"
 #include "daemon/store/state/options.h"
+#include "schema/served.h"
 #include "tests/unit/schema/disk_fixture.h"
 
 #include <ctype.h>
@@ -65,6 +66,10 @@ static const struct {
 	NAMED(FRAME_DELETE),
 	NAMED(FRAME_POSITION),
 	NAMED(FRAME_FORGET),
+	/* served.h */
+	NAMED(SERVED_VERSION),
+	NAMED(SERVED_HEAD_BYTES),
+	NAMED(SERVED_FRAME_BYTES),
 	/* base_lmdb.h, base.h, segment.h */
 	NAMED(BASE_VALUE_PADDING),
 	NAMED(STORE_FILE_BYTES),
