@@ -3,6 +3,7 @@
  * The first byte says of which table the rows are (16: one of kind cr), and whether the checksums
  * of head and frames are put right first, so that what they guard is reached too.
  */
+#include "daemon/store/log/frame_samples.h"
 #include "daemon/store/log/positions.h"
 #include "daemon/store/log/redo.h"
 #include "daemon/store/system/bytes.h"
@@ -140,6 +141,33 @@ static void read_forgotten(const struct frame_part *part, struct positions *posi
 	require(read + walk.left == part->rows);
 }
 
+/* What it says, it says again when it is written. */
+static void read_samples(const struct frame_part *part)
+{
+	struct frame_samples samples;
+	struct frame_samples back;
+	if (frame_read_samples(part, &samples) != STATUS_OK || samples.table_count > LIMIT_PARTS) {
+		return;
+	}
+	const size_t bytes = frame_samples_bytes(&samples);
+	require(bytes == FRAME_PART_BYTES + part->bytes);
+	uint8_t *again = malloc(bytes);
+	require(again != NULL);
+	require(frame_put_samples(again, &samples) == again + bytes);
+	const struct frame_part same = {.kind = FRAME_SAMPLES,
+		.rows = samples.count,
+		.data = again + FRAME_PART_BYTES,
+		.bytes = bytes - FRAME_PART_BYTES};
+	require(frame_read_samples(&same, &back) == STATUS_OK);
+	require(back.count == samples.count && back.elements == samples.elements);
+	require(back.users.type == samples.users.type && back.items.type == samples.items.type);
+	require(frame_samples_table(&back, 0) == frame_samples_table(&samples, 0));
+	require(memcmp(back.times, samples.times, (size_t)samples.count * 8) == 0);
+	require(memcmp(back.rows, samples.rows,
+			(size_t)samples.count * samples.elements * sizeof(float)) == 0);
+	free(again);
+}
+
 static void copy_positions(struct positions *positions)
 {
 	struct source_position *all;
@@ -167,6 +195,8 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 			read_position(&part, frames->positions);
 		} else if (part.kind == FRAME_FORGET) {
 			read_forgotten(&part, frames->positions);
+		} else if (part.kind == FRAME_SAMPLES) {
+			read_samples(&part);
 		} else {
 			walk_rows(&part, frames->spec);
 		}

@@ -55,7 +55,7 @@ static void write_row(struct json_writer *json, const struct served_rows *rows, 
 			const size_t at =
 				jsonl_index((enum rep_dtype)rows->dtype, rows->dim, view, j);
 			json_write_float(json, NULL,
-				jsonl_element((enum rep_dtype)rows->dtype, row, at) * scale);
+				(float)jsonl_element((enum rep_dtype)rows->dtype, row, at) * scale);
 		}
 	}
 	json_write_array_end(json);

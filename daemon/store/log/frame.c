@@ -121,7 +121,7 @@ bool frame_is_of_table(enum frame_kind kind)
 static bool is_kind(uint16_t kind)
 {
 	return frame_is_of_table((enum frame_kind)kind) || kind == FRAME_POSITION ||
-	       kind == FRAME_FORGET;
+	       kind == FRAME_FORGET || kind == FRAME_SAMPLES;
 }
 
 uint8_t *frame_end_part(uint8_t *at, uint8_t *end, const struct frame_part *part)

@@ -9,13 +9,14 @@
  *   FRAME_POSITION         one row: layer and source, the next position, whether the source was
  *                          counted before, and up to where
  *   a row of FRAME_FORGET  layer and source that were forgotten
+ *   FRAME_SAMPLES          samples for the states of several tables (frame_samples.h)
  *
  * schema/DISK.md, "The log", has every byte. A frame is valid when it has its checksum, whose seed
  * is the salt of the file: so nobody can put bytes into a row that pass for a frame.
  *
  * A frame is there whole or not at all, and so is a request. It holds what was applied and not what
- * was asked: rows that were refused or passed over are not in it, and times are filled in. So a
- * replay decides nothing.
+ * was asked: rows and samples that were refused or passed over are not in it, and times are filled
+ * in. So a replay decides nothing.
  *
  * Threads: any; there is no state.
  */
@@ -37,11 +38,17 @@ enum {
 	FRAME_PART_BYTES = 24,
 	FRAME_ALIGN = 8,
 	FRAME_BYTES_MIN = FRAME_HEAD_BYTES + FRAME_PART_BYTES,
-	FRAME_PARTS_MAX = LIMIT_PARTS + 1, /* that this build writes: tables, and a position */
+	FRAME_PARTS_MAX = LIMIT_PARTS + 1, /* that this build writes: of tables, and a position */
 };
 
 /* Numbers are on disk and never reused. */
-enum frame_kind { FRAME_PUT = 1, FRAME_DELETE = 2, FRAME_POSITION = 3, FRAME_FORGET = 4 };
+enum frame_kind {
+	FRAME_PUT = 1,
+	FRAME_DELETE = 2,
+	FRAME_POSITION = 3,
+	FRAME_FORGET = 4,
+	FRAME_SAMPLES = 5,
+};
 
 struct frame_head {
 	uint32_t bytes; /* of the whole frame */

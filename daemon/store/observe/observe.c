@@ -1,6 +1,7 @@
 /* observe.c - a batch of samples into the aggregating tables of its layer, each sample once. */
 #include "daemon/store/observe/observe.h"
-#include "daemon/store/observe/fold.h"
+#include "daemon/store/fold/fold.h"
+#include "daemon/store/log/frame_samples.h"
 #include "daemon/store/snapshot/layer.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/write/apply.h"
@@ -21,7 +22,11 @@ struct observe {
 	struct keys items;
 	struct samples samples;
 	struct frame_position position;
-	struct fold folds[LIMIT_PARTS]; /* fold i makes part i of the write */
+	/* Of part i of the write: what it adds, what it is given, and the number of its table. */
+	struct fold folds[LIMIT_PARTS];
+	struct table_write writes[LIMIT_PARTS];
+	uint64_t tables[LIMIT_PARTS];
+	struct frame_samples frame; /* the samples as they go into the log */
 };
 
 /* ---- checks ---- */
@@ -186,21 +191,68 @@ static enum status fold_table(struct observe *observe, struct apply *apply,
 {
 	lock_assert_held(&apply->writer->apply_lock);
 	assert(apply->part_count < LIMIT_PARTS); /* layer_check_table bounds a layer's tables */
-	struct fold *fold = &observe->folds[apply->part_count];
-	struct write_part *part = &apply->parts[apply->part_count++];
-	*part = (struct write_part){0};
+	const size_t i = apply->part_count++;
+	struct fold *fold = &observe->folds[i];
+	struct table_write *write = &observe->writes[i];
+	struct write_part *part = &apply->parts[i];
+	observe->tables[i] = table->number;
+	write->table = table->spec.name.text;
+	*part = (struct write_part){.given = write,
+		.kind = FRAME_SAMPLES,
+		.table = table,
+		.now_ms = observe->given->now_ms};
 	enum status status = write_part_check_table(table, err);
 	if (status == STATUS_OK) {
 		status = fold_init(fold, table,
-			table->spec.entity == ENTITY_USER ? &observe->users : &observe->items, part,
-			err);
+			table->spec.entity == ENTITY_USER ? &observe->users : &observe->items, err);
 	}
+	write->batch = fold->batch;
 	if (status == STATUS_OK) {
 		status = apply_take(apply, part, err);
 	}
-	return status == STATUS_OK
-		       ? fold_run(fold, &observe->samples, observe->given->now_ms, part, err)
-		       : status;
+	if (status == STATUS_OK) {
+		status = fold_run(fold, &observe->samples, observe->given->now_ms, err);
+	}
+	write->batch = fold->batch;
+	part->rows = fold->batch.rows;
+	return status;
+}
+
+/* The keys of samples as one piece; *bytes: its size. Byte strings that were skipped stand before
+ * the first offset. */
+static struct keys packed_keys(const struct keys *keys, bool are_wanted, size_t *bytes)
+{
+	struct keys packed = {.type = are_wanted ? keys->type : KEY_NONE};
+	*bytes = 0;
+	if (packed.type == KEY_NONE || keys->count == 0) {
+		return packed;
+	}
+	size_t len;
+	const uint8_t *last = keys_bytes(keys, keys->count - 1, &len);
+	packed.count = keys->count;
+	packed.packed = keys->packed + (keys->at == NULL ? 0 : keys->at[0]);
+	*bytes = (size_t)(last + len - packed.packed);
+	return packed;
+}
+
+/* Says what the log gets of the batch. */
+static void log_samples(struct observe *observe, struct apply *apply)
+{
+	const struct layer_shape *shape = &observe->shape;
+	struct frame_samples *frame = &observe->frame;
+	*frame = (struct frame_samples){
+		.count = observe->samples.count,
+		.elements = shape->dim * shape->views,
+		.times = observe->samples.times,
+		.rows = observe->samples.rows,
+		.table_count = (uint32_t)apply->part_count,
+		.tables = (const uint8_t *)observe->tables,
+	};
+	frame->users =
+		packed_keys(&observe->users, shape->user_key != KEY_NONE, &frame->user_bytes);
+	frame->items =
+		packed_keys(&observe->items, shape->item_key != KEY_NONE, &frame->item_bytes);
+	apply->samples = frame;
 }
 
 static enum status prepare(struct observe *observe, struct apply *apply, struct error *err)
@@ -229,6 +281,7 @@ static enum status prepare(struct observe *observe, struct apply *apply, struct 
 			status = fold_table(observe, apply, release->tables[i], err);
 		}
 	}
+	log_samples(observe, apply);
 	return status;
 }
 

@@ -81,6 +81,20 @@ void grace_wait(void)
 #endif
 }
 
+int grace_alone_begin(void)
+{
+	const int before = (int)place;
+	assert(place == UNREGISTERED || place == OUTSIDE);
+	place = INSIDE;
+	return before;
+}
+
+void grace_alone_end(int before)
+{
+	assert(place == INSIDE);
+	place = before == UNREGISTERED ? UNREGISTERED : OUTSIDE;
+}
+
 bool grace_is_inside(void)
 {
 	return place == INSIDE || place == PINNED;

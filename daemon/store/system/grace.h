@@ -28,6 +28,12 @@ void grace_wait(void);
 void grace_pin(void);
 void grace_unpin(void);
 
+/* For a start, which reads before any other thread does: the calling thread is inside, whether it is
+ * registered or not, and no grace period knows of it. grace_alone_end takes what the beginning has
+ * returned. */
+int grace_alone_begin(void);
+void grace_alone_end(int before);
+
 /* Whether the calling thread is between grace_enter and grace_leave, or pinned. For asserts: code that
  * reads what a grace period, or a count, protects asserts that it is inside. */
 bool grace_is_inside(void);

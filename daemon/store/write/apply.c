@@ -41,6 +41,7 @@ enum status apply_begin(struct apply *apply, struct store *store, const struct a
 	apply->writer = store->writer;
 	apply->now_ms = given->now_ms;
 	apply->part_count = 0;
+	apply->samples = NULL;
 	apply->position = NULL;
 	apply->forget = NULL;
 	apply->forget_count = 0;
@@ -81,7 +82,9 @@ static size_t frame_room(const struct apply *apply)
 		"a frame");
 	const size_t forget =
 		apply->forget_count == 0 ? 0 : frame_forget_bytes_max(apply->forget_count);
-	return FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + apply->taken_bytes + forget;
+	const size_t parts =
+		apply->samples == NULL ? apply->taken_bytes : frame_samples_bytes(apply->samples);
+	return FRAME_HEAD_BYTES + FRAME_POSITION_BYTES_MAX + parts + forget;
 }
 
 /* Makes room for the frame. */
@@ -101,13 +104,21 @@ static enum status link_parts(struct apply *apply, uint8_t **end, struct error *
 {
 	struct frame_head *head = &apply->ticket->head;
 	enum status status = STATUS_OK;
+	if (apply->samples != NULL) {
+		/* First, so that it tells which keys to take back if a part fails. */
+		*end = frame_put_samples(*end, apply->samples);
+		head->parts++;
+	}
 	for (size_t i = 0; status == STATUS_OK && i < apply->part_count; i++) {
 		uint32_t rows;
 		status = write_part_link(&apply->parts[i], &apply->writer->store->usage,
 			head->sequence, end, &rows, err);
 		status = apply_in_part(&apply->parts[i], status, err);
 		apply->rows += rows;
-		head->parts = (uint16_t)(head->parts + (rows > 0 ? 1 : 0));
+		if (apply->samples == NULL && rows > 0) {
+			head->parts++;
+		}
+		apply->parts[i].linked = rows;
 	}
 	return status;
 }
@@ -160,7 +171,8 @@ static enum status link_all(struct apply *apply, struct error *err)
 		forget_positions(apply, &end);
 	}
 	assert(end <= ticket->data + frame_room(apply)); /* as apply_take has counted */
-	assert((apply->rows + apply->forget_count > 0) == (ticket->head.parts > 0));
+	assert(status != STATUS_OK ||
+		(apply->rows + apply->forget_count > 0) == (ticket->head.parts > 0));
 	assert(ticket->head.parts <= FRAME_PARTS_MAX);
 	if (ticket->head.parts > 0) {
 		frame_end(ticket->data, end, &ticket->head);
@@ -176,7 +188,11 @@ static enum status link_all(struct apply *apply, struct error *err)
 		return STATUS_OK;
 	}
 	assert(ticket->head.sequence == writer->next_sequence);
-	writer_count_frame(apply->release, ticket->data, &ticket->head, apply->write);
+	writer_count_frame(apply->release, ticket->data, &ticket->head);
+	for (size_t i = 0; i < apply->part_count; i++) {
+		const struct write_part *part = &apply->parts[i];
+		table_counts_wrote(part->table->counts, apply->write, part->linked);
+	}
 	counter_add(&writer->rows, apply->rows);
 	writer->next_sequence++;
 	return STATUS_OK;

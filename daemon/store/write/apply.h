@@ -13,6 +13,7 @@
 #ifndef DAEMON_STORE_WRITE_APPLY_H
 #define DAEMON_STORE_WRITE_APPLY_H
 
+#include "daemon/store/log/frame_samples.h"
 #include "daemon/store/write/write_part.h"
 #include "daemon/store/write/writer.h"
 #include "schema/limits.h"
@@ -24,6 +25,9 @@ struct apply {
 	enum write_kind write;         /* which figure counts its rows */
 	struct write_part parts[LIMIT_PARTS];
 	size_t part_count; /* parts that are set; apply_end frees them */
+	/* The samples that all parts of FRAME_SAMPLES were made of, as the log gets them; NULL: there
+	 * are none. */
+	const struct frame_samples *samples;
 	/* The position that is raised together with the parts; NULL: none. */
 	const struct frame_position *position;
 	/* Sources that are forgotten; NULL: none. */

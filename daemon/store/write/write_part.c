@@ -176,6 +176,9 @@ static bool is_wanted(const struct write_part *part, uint32_t i, uint64_t hash,
 	const struct frame_row *row)
 {
 	int64_t time_ms;
+	if (part->kind == FRAME_SAMPLES) {
+		return true;
+	}
 	if (part->kind == FRAME_PUT) {
 		return !part->if_newer || !is_there(part, i, hash, &time_ms) ||
 		       row->time_ms > time_ms;
@@ -202,7 +205,10 @@ static enum status link_row(struct link *link, uint32_t i, uint64_t hash)
 	}
 	const enum status status = memtable_put(part->table->memtable, &link->change, hash, &row);
 	if (status == STATUS_OK) {
-		link->end = frame_put_row(link->end, &part->table->spec, part->kind, &row);
+		link->end =
+			part->kind == FRAME_SAMPLES
+				? link->end
+				: frame_put_row(link->end, &part->table->spec, part->kind, &row);
 		link->rows++;
 	}
 	return status;
@@ -243,11 +249,11 @@ enum status write_part_link(const struct write_part *part, struct memtable_usage
 			},
 		.end = *end + FRAME_PART_BYTES,
 	};
-	assert(part->kind == FRAME_PUT || part->kind == FRAME_DELETE);
+	assert(frame_is_of_table(part->kind) || part->kind == FRAME_SAMPLES);
 	const enum status status = link_rows(&link);
 	assert(link.rows <= part->given->batch.keys.count);
 	*rows = link.rows;
-	if (link.rows > 0) {
+	if (link.rows > 0 && part->kind != FRAME_SAMPLES) {
 		const struct frame_part head = {
 			.kind = part->kind,
 			.rows = link.rows,

@@ -4,7 +4,8 @@
  *     write_part_find       finds the table
  *     write_part_bytes_max  how much room it needs in the frame
  *     write_part_prepare    reads and checks; changes nothing
- *     write_part_link       links each row above `visible`, and ends the part of the frame
+ *     write_part_link       links each row above `visible`, and ends the part of the frame; of
+ *                           FRAME_SAMPLES the frame has the samples, which are not its business
  *     write_part_fini       frees it; a zeroed one too
  *
  * Threads: the one that holds the writer's apply_lock, within one snapshot.
@@ -27,6 +28,7 @@ struct write_part {
 	const uint8_t *rows;       /* in the table's dtype: in `kept`, or where they were given */
 	const uint8_t *scales;     /* f32 of an i8 table: the same */
 	uint8_t *kept;             /* owned: converted rows; NULL: they came in the table's dtype */
+	uint32_t linked;           /* of its rows, once it was linked */
 };
 
 /* Whether a table takes writes. Errors: CORRUPT  it has a damaged segment. */

@@ -1,7 +1,7 @@
 /* writer.c - the commit thread, and what writers wait for: room, and their turn. */
 #include "daemon/store/write/writer.h"
 
-#include "daemon/store/snapshot/replay.h"
+#include "daemon/store/fold/replay.h"
 #include "daemon/store/state/options.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
@@ -433,7 +433,9 @@ static enum status open_log(struct writer *writer, struct error *err)
 		.on_frame = on_frame,
 		.on_frame_arg = store,
 	};
+	const int before = grace_alone_begin(); /* samples are added to what a reader would find */
 	status = redo_open(&options, &writer->redo, err);
+	grace_alone_end(before);
 	if (status == STATUS_OK) {
 		status = note_log(store, err);
 	}

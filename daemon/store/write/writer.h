@@ -101,9 +101,9 @@ void writer_finish(struct writer *writer, struct write_ticket *tickets, const st
 
 /* ---- frames that were applied (writer_undo.c) ---- */
 
-/* Counts rows and bytes of a frame that was linked, for each of its tables. */
+/* Counts the bytes of a frame that was linked, for each of its tables. */
 void writer_count_frame(const struct release *release, const uint8_t *data,
-	const struct frame_head *head, enum write_kind write);
+	const struct frame_head *head);
 /* Both take versions above `visible` back: of the rows of one frame, or of a list of them. The caller
  * keeps everybody from applying: it holds apply_lock, or halts. */
 void writer_undo_frame(const struct release *release, const struct write_ticket *ticket,

@@ -1,6 +1,7 @@
 /* writer_undo.c - what becomes of a frame besides the log: its bytes are counted for its tables, its
  * positions are settled, or all of it is taken back. */
 #include "daemon/store/log/frame.h"
+#include "daemon/store/log/frame_samples.h"
 #include "daemon/store/log/positions.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/state/reader.h"
@@ -9,8 +10,23 @@
 
 #include <assert.h>
 
+/* Each table that took samples counts its share of their part. */
+static void count_samples(const struct release *release, const struct frame_part *part,
+	const struct frame_head *head, uint64_t bytes)
+{
+	struct frame_samples samples;
+	const enum status status = frame_read_samples(part, &samples);
+	assert(status == STATUS_OK); /* what was written can be read */
+	(void)status;
+	for (uint32_t i = 0; i < samples.table_count; i++) {
+		const struct table *table = release_find(release, frame_samples_table(&samples, i));
+		assert(table != NULL);
+		memtable_count_log(table->memtable, bytes / samples.table_count, head->clock_ms);
+	}
+}
+
 void writer_count_frame(const struct release *release, const uint8_t *data,
-	const struct frame_head *head, enum write_kind write)
+	const struct frame_head *head)
 {
 	struct frame_part part;
 	size_t at = 0;
@@ -20,7 +36,8 @@ void writer_count_frame(const struct release *release, const uint8_t *data,
 			assert(table != NULL); /* the frame was made for this release */
 			memtable_count_log(table->memtable, frame_part_log_bytes(&part, first),
 				head->clock_ms);
-			table_counts_wrote(table->counts, write, part.rows);
+		} else if (part.kind == FRAME_SAMPLES) {
+			count_samples(release, &part, head, frame_part_log_bytes(&part, first));
 		}
 	}
 }
@@ -58,12 +75,43 @@ static void end_positions(struct positions *positions, const struct frame_part *
 	assert(walk.left == 0);
 }
 
+/* Takes back what samples have done to one table. */
+static void undo_samples_of(const struct table *table, const struct frame_samples *samples,
+	uint64_t visible)
+{
+	const struct keys *keys =
+		table->spec.entity == ENTITY_USER ? &samples->users : &samples->items;
+	const uint8_t *key = keys->packed;
+	for (uint32_t i = 0; i < keys->count; i++) {
+		const size_t len = keys->type == KEY_U64 ? 8 : *key++;
+		memtable_undo(table->memtable, siphash(&table->seed, key, len), key, len, visible);
+		key += len;
+	}
+}
+
+static void undo_samples(const struct release *release, const struct frame_part *part,
+	uint64_t visible)
+{
+	struct frame_samples samples;
+	const enum status status = frame_read_samples(part, &samples);
+	assert(status == STATUS_OK);
+	(void)status;
+	for (uint32_t i = 0; i < samples.table_count; i++) {
+		undo_samples_of(release_find(release, frame_samples_table(&samples, i)), &samples,
+			visible);
+	}
+}
+
 void writer_undo_frame(const struct release *release, const struct write_ticket *ticket,
 	uint64_t visible)
 {
 	struct frame_part part;
 	size_t at = 0;
 	while (frame_next_part(ticket->data, &ticket->head, &at, &part)) {
+		if (part.kind == FRAME_SAMPLES) {
+			undo_samples(release, &part, visible);
+			continue;
+		}
 		if (!frame_is_of_table(part.kind)) {
 			end_positions(release->positions, &part, TAKEN_BACK);
 			continue;

@@ -34,6 +34,7 @@ struct disk_layout {
 
 extern const struct disk_layout *const disk_layouts[];
 /* Of these. */
+extern const struct disk_layout disk_samples_head;
 extern const struct disk_layout disk_served_head;
 extern const struct disk_layout disk_served_frame;
 extern const size_t disk_layout_count;

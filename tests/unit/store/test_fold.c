@@ -1,7 +1,7 @@
 /* test_fold.c - samples of a batch become new states: each key once, whatever it had before. */
+#include "daemon/store/fold/fold.h"
 #include "daemon/store/log/frame.h"
 #include "daemon/store/memtable/memtable.h"
-#include "daemon/store/observe/fold.h"
 #include "daemon/store/system/grace.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/seed.h"
@@ -113,7 +113,7 @@ static struct keys keys_of(const struct world *world, uint32_t first, uint32_t c
 }
 
 static enum status fold_samples(struct world *world, struct fold *fold, uint32_t first,
-	uint32_t count, struct write_part *part)
+	uint32_t count)
 {
 	struct error err = {0};
 	const struct keys keys = keys_of(world, first, count);
@@ -122,32 +122,35 @@ static enum status fold_samples(struct world *world, struct fold *fold, uint32_t
 		.rows = world->rows[first],
 		.times = (const uint8_t *)&world->times[first],
 	};
-	const enum status status = fold_init(fold, world->table, &keys, part, &err);
-	return status == STATUS_OK ? fold_run(fold, &samples, NOW_MS, part, &err) : status;
+	const enum status status = fold_init(fold, world->table, &keys, &err);
+	return status == STATUS_OK ? fold_run(fold, &samples, NOW_MS, &err) : status;
 }
 
 /* As a write does: what was folded becomes the newest versions. */
-static void link_part(struct world *world, const struct write_part *part)
+static void link_rows(struct world *world, const struct fold *fold)
 {
-	struct error err = {0};
-	uint32_t rows;
-	uint8_t *frame = malloc(write_part_bytes_max(part) + FRAME_PART_BYTES);
-	assert_non_null(frame);
-	uint8_t *end = frame;
-	assert_int_equal(write_part_link(part, &world->usage, ++world->sequence, &end, &rows, &err),
-		STATUS_OK);
-	assert_int_equal(rows, part->given->batch.keys.count);
-	free(frame);
+	const struct table_spec *spec = &world->table->spec;
+	const struct memtable_change change = {spec, &world->usage, ++world->sequence};
+	for (uint32_t i = 0; i < fold->batch.keys.count; i++) {
+		struct frame_row row = {
+			.time_ms = batch_time(&fold->batch, i, 0),
+			.tags = batch_tags(&fold->batch, i),
+			.data = fold->batch.rows + i * spec_stored_bytes(spec),
+		};
+		row.key = keys_bytes(&fold->batch.keys, i, &row.key_len);
+		row.low = row.data + spec_row_bytes(spec);
+		assert_int_equal(memtable_put(world->table->memtable, &change,
+					 siphash(&scratch_seed, row.key, row.key_len), &row),
+			STATUS_OK);
+	}
 }
 
 static void fold_and_link(struct world *world, uint32_t first, uint32_t count)
 {
 	struct fold fold;
-	struct write_part part = {0};
-	assert_int_equal(fold_samples(world, &fold, first, count, &part), STATUS_OK);
+	assert_int_equal(fold_samples(world, &fold, first, count), STATUS_OK);
 	assert_true(fold.keys.count <= count && fold.keys.count <= KEYS);
-	link_part(world, &part);
-	write_part_fini(&part);
+	link_rows(world, &fold);
 	fold_fini(&fold);
 }
 
@@ -212,8 +215,7 @@ static void keys_come_once_in_the_order_of_their_first_samples(void **state)
 		uint32_t met = 0;
 		bool seen[KEYS] = {false};
 		const struct keys keys = keys_of(world, 0, SAMPLES);
-		struct write_part part;
-		assert_int_equal(fold_init(&fold, world->table, &keys, &part, &err), STATUS_OK);
+		assert_int_equal(fold_init(&fold, world->table, &keys, &err), STATUS_OK);
 		for (uint32_t i = 0; i < SAMPLES; i++) {
 			if (!seen[world->numbers[i]]) {
 				seen[world->numbers[i]] = true;
@@ -237,11 +239,10 @@ static void no_samples_are_no_keys(void **state)
 {
 	struct world *world = make_world(KEY_BYTES);
 	struct fold fold;
-	struct write_part part = {0};
 	(void)state;
-	assert_int_equal(fold_samples(world, &fold, 0, 0, &part), STATUS_OK);
-	assert_int_equal(part.given->batch.keys.count, 0);
-	assert_int_equal(part.given->batch.rows_bytes, 0);
+	assert_int_equal(fold_samples(world, &fold, 0, 0), STATUS_OK);
+	assert_int_equal(fold.batch.keys.count, 0);
+	assert_int_equal(fold.batch.rows_bytes, 0);
 	fold_fini(&fold);
 	fold_fini(&fold); /* it is zeroed */
 	free_world(world);
@@ -382,8 +383,7 @@ static bool fold_all(void *arg)
 {
 	struct world *world = arg;
 	struct fold fold;
-	struct write_part part = {0};
-	const enum status status = fold_samples(world, &fold, 0, SAMPLES, &part);
+	const enum status status = fold_samples(world, &fold, 0, SAMPLES);
 	assert_true(status == STATUS_OK || status == STATUS_NO_MEMORY);
 	fold_fini(&fold);
 	return status == STATUS_OK;

@@ -389,6 +389,28 @@ static void a_damaged_table_takes_no_samples(void **state)
 	samples_expect(scratch, 0, 150);
 }
 
+/* The states that they are added to cannot be read: the start goes on without, and when the file is
+ * whole again, so are they. */
+static void samples_of_the_log_outlive_damage_below_them(void **state)
+{
+	struct scratch *scratch = *state;
+	char path[PATH_MAX];
+	samples_send(scratch, 0, 100, 100);
+	samples_merge(scratch);
+	samples_send(scratch, 100, 50, 50);
+	scratch_close(scratch);
+	scratch_path(scratch, path, "releases/1/base-2-1.mdb");
+	scratch_flip(path, 9000);
+	scratch_open(scratch);
+	assert_int_equal(samples_next(scratch, "s"), 150);
+	scratch_close(scratch);
+	scratch_flip(path, 9000);
+	scratch_open(scratch);
+	samples_expect(scratch, 0, 150);
+	samples_send(scratch, 150, 50, 50);
+	samples_expect(scratch, 0, 200);
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
@@ -403,6 +425,7 @@ int main(void)
 		cmocka_unit_test(the_oldest_sources_are_forgotten_first),
 		cmocka_unit_test(positions_wait_for_no_write),
 		cmocka_unit_test(a_damaged_table_takes_no_samples),
+		cmocka_unit_test(samples_of_the_log_outlive_damage_below_them),
 	};
 	return fixture_run(tests, sizeof tests / sizeof *tests, samples_setup, scratch_teardown);
 }

@@ -1,5 +1,5 @@
 /* fold.c - reads each key's state once, adds its samples, hands over what is to be written. */
-#include "daemon/store/observe/fold.h"
+#include "daemon/store/fold/fold.h"
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/base/find.h"
@@ -111,7 +111,7 @@ static enum status no_memory(const struct fold *fold, struct error *err)
 }
 
 enum status fold_init(struct fold *fold, const struct table *table, const struct keys *keys,
-	struct write_part *part, struct error *err)
+	struct error *err)
 {
 	struct once once = {0};
 	assert(keys->type == table->spec.key_type);
@@ -121,7 +121,6 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 		.sample_count = keys->count,
 		.keys.type = keys->type,
 	};
-	*part = (struct write_part){.given = &fold->write, .kind = FRAME_PUT, .table = table};
 	fold->key_of = malloc(keys->count * sizeof *fold->key_of + 1);
 	fold->packed = malloc(packed_bytes(keys) + 1);
 	fold->at = keys->type == KEY_U64 ? NULL : malloc(keys->count * sizeof *fold->at + 1);
@@ -135,8 +134,7 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 	add_keys(fold, &once, keys);
 	free(once.slots);
 	assert(fold->keys.count <= keys->count);
-	fold->write.table = table->spec.name.text;
-	fold->write.batch.keys = fold->keys;
+	fold->batch.keys = fold->keys;
 	return STATUS_OK;
 }
 
@@ -163,7 +161,7 @@ static void take_state(struct fold *fold, uint32_t i, const struct row_version *
 		time_ms = view->times[found->row];
 		tags = view->tags == NULL ? 0 : view->tags[found->row];
 	}
-	struct aggregate *state = &fold->rows[i];
+	struct aggregate *state = &fold->rows[i].state;
 	state->is_there = row != NULL && !age_is_over(time_ms, now_ms, spec->ttl_ms);
 	if (state->is_there) {
 		const size_t row_bytes = spec_row_bytes(spec);
@@ -208,7 +206,13 @@ static enum status read_states(struct fold *fold, int64_t now_ms)
 			return status;
 		}
 		for (uint32_t i = 0; i < count; i++) {
-			if (versions[i] == NULL && found[i].row == (uint32_t)FIND_CORRUPT) {
+			const bool is_damaged =
+				versions[i] == NULL && found[i].row == (uint32_t)FIND_CORRUPT;
+			fold->rows[first + i].is_lost = is_damaged;
+			if (is_damaged && fold->passes_damage) {
+				continue;
+			}
+			if (is_damaged) {
 				return STATUS_CORRUPT;
 			}
 			take_state(fold, first + i, versions[i], &found[i], now_ms);
@@ -250,7 +254,7 @@ static bool reserve(struct fold *fold)
 		return false;
 	}
 	for (size_t i = 0; i < count; i++) {
-		fold->rows[i] = (struct aggregate){.state = fold->states + i * floats};
+		fold->rows[i].state = (struct aggregate){.state = fold->states + i * floats};
 	}
 	return true;
 }
@@ -263,11 +267,11 @@ static void add_samples(struct fold *fold, const struct samples *samples)
 	for (uint32_t i = 0; i < samples->count; i++) {
 		int64_t time_ms;
 		memcpy(&time_ms, samples->times + (size_t)i * sizeof time_ms, sizeof time_ms);
-		aggregate_add(&fold->rows[fold->key_of[i]], spec, time_ms,
+		aggregate_add(&fold->rows[fold->key_of[i]].state, spec, time_ms,
 			samples->rows + i * elements);
 	}
 	for (uint32_t i = 0; i < fold->keys.count; i++) {
-		fold->times[i] = fold->rows[i].last_ms;
+		fold->times[i] = fold->rows[i].state.last_ms;
 	}
 }
 
@@ -294,7 +298,7 @@ static enum status check_states(const struct fold *fold, struct error *err)
 }
 
 enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
-	struct write_part *part, struct error *err)
+	struct error *err)
 {
 	if (!reserve(fold)) {
 		return no_memory(fold, err);
@@ -305,22 +309,12 @@ enum status fold_run(struct fold *fold, const struct samples *samples, int64_t n
 	}
 	add_samples(fold, samples);
 	status = check_states(fold, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	assert(part->given == &fold->write);
-	assert(part->table == fold->table);
-	fold->write.batch = (struct row_batch){
-		.keys = fold->keys,
-		.dtype = DTYPE_F32,
-		.rows = (const uint8_t *)fold->states,
-		.rows_bytes = fold->keys.count * spec_stored_bytes(&fold->table->spec),
-		.times = (const uint8_t *)fold->times,
-		.tags = (const uint8_t *)fold->tags,
-	};
-	part->now_ms = now_ms;
-	part->rows = (const uint8_t *)fold->states;
-	return STATUS_OK;
+	fold->batch.dtype = DTYPE_F32;
+	fold->batch.rows = (const uint8_t *)fold->states;
+	fold->batch.rows_bytes = fold->keys.count * spec_stored_bytes(&fold->table->spec);
+	fold->batch.times = (const uint8_t *)fold->times;
+	fold->batch.tags = (const uint8_t *)fold->tags;
+	return status;
 }
 
 void fold_fini(struct fold *fold)

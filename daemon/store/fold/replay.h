@@ -1,12 +1,14 @@
 /* replay.h - from the frames of the log to the versions in memory.
  *
  * A start does this, and a reader without the daemon will do it too. Rows that the base files hold
- * already are passed over, and so are frames of releases that were dropped.
+ * already are passed over, and so are frames of releases that were dropped. Samples are added again,
+ * to states of the base files or of the frames before; so a start reads the segments that have them.
+ * A key whose state is in a damaged segment stays damaged.
  *
  * Threads: the only one that knows the snapshot. Frames come in the order of the log.
  */
-#ifndef DAEMON_STORE_SNAPSHOT_REPLAY_H
-#define DAEMON_STORE_SNAPSHOT_REPLAY_H
+#ifndef DAEMON_STORE_FOLD_REPLAY_H
+#define DAEMON_STORE_FOLD_REPLAY_H
 
 #include "schema/status.h"
 
