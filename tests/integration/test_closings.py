@@ -8,7 +8,7 @@ import time
 
 import harness
 import http_case
-from harness import Closed
+from harness import Closed, Failed
 from test_access import connect_as
 
 STRANGER, READER = 3005, 3006
@@ -143,6 +143,17 @@ class Closings(http_case.HttpCase):
             self.await_true(lambda: self.connections()['closed']['replies_unread'] == 1)
             self.expect_closed(replies_unread=1)
         self.assertIn('event=connection_closed reason=replies_unread ', self.daemon.log())
+
+    def test_one_without_a_role_that_sends_much(self):
+        if os.geteuid() != 0:
+            self.skipTest('only root can be several users')
+        os.chmod(self.scratch, 0o755)
+        self.start('')
+        with connect_as(self.daemon.address, STRANGER) as stranger:
+            with self.assertRaises((Closed, Failed, OSError)):
+                stranger.call('put', rows=bytes(1 << 20))
+            self.assertTrue(stranger.is_closed())
+            self.expect_closed(message_refused=1)
 
     def test_one_that_sends_no_messages(self):
         self.start('')

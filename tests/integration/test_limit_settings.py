@@ -140,6 +140,44 @@ class LimitSettings(harness.Case):
             self.wait_for(lambda: self.refusal(client, 'put', **put), '')
             client.seal('next')
 
+    def test_how_long_a_read_may_queue(self):
+        self.start('[net]\nqueue_time = 50ms\nsearch_threads = 1\n')
+        bits = np.random.default_rng(1).integers(0, 256, (20000, 8), 'u1')
+        with self.daemon.client() as client, self.daemon.client() as other:
+            client.call('release.create', release='b')
+            client.call('table.create', release='b', table='bits', entity='item', kind='ir', dim=64, dtype='bit')
+            client.load('b', 'bits', np.arange(len(bits)), bits, dtype='bit')
+            client.seal('b', publish=False)
+            search = {'release': 'b', 'from': {'dim': 64, 'views': 4, 'dtype': 'bit', 'rows': bits[:1024].tobytes()},
+                      'in': 'bits', 'metric': 'hamming', 'k': 2000}
+            first, second = [client.send('retrieve', search) for _ in range(2)]
+            with self.fails('BUSY', 'queue_time'):
+                client.wait(second)
+            self.assertEqual(other.call('put', release='r', table='ur', keys=[1], rows=bytes(4 * DIM))['applied'], 1)
+            self.assertEqual(len(client.wait(first)['parts']), 256)
+
+    def waits_of_writes(self, setting, count, each, bound):
+        """Puts of `each` rows, more than may wait for a merge: all are taken, and what waits has its bound."""
+        self.start('[log]\nmerge_rate = 1M\n%s\n[net]\nrequest_keys = 1000000\n' % setting, rows=10000)
+        figure = 'memtable_rows' if 'rows' in setting else 'pending_bytes'
+        rows = np.ones((each, DIM), '<f4').tobytes()
+        most = 0
+        with self.daemon.client() as client:
+            for number in range(count):
+                keys = (10 ** 6 + number * (1000 if 'rows' in setting else 0) + np.arange(each, dtype='<u8')).tobytes()
+                self.assertEqual(client.call('put', release='r', table='ur', keys=keys, rows=rows)['applied'], each)
+                most = max(most, client.call('stats')['write'][figure])
+            self.assertGreater(client.call('stats')['write']['merges'], 1)
+            self.assertEqual(client.fetch('ur', keys)['rows'], rows)
+        self.daemon.stop()
+        self.assertLessEqual(most, bound)
+
+    def test_rows_that_wait_for_a_merge(self):
+        self.waits_of_writes('memtable_rows = 1000', 30, 900, 1900)
+
+    def test_log_that_waits_for_a_merge(self):
+        self.waits_of_writes('log_size = 128M', 8, 150000, (128 + 40) * MIB)
+
     def refusal(self, client, method, **params):
         try:
             client.call(method, **params)
