@@ -9,6 +9,7 @@
 #include "daemon/net/server.h"
 #include "daemon/notify.h"
 #include "daemon/process_http.h"
+#include "daemon/process_listen.h"
 #include "daemon/process_served.h"
 #include "daemon/reload.h"
 #include "daemon/store/state/options.h"
@@ -45,10 +46,7 @@ struct process {
 	uv_timer_t force;
 	struct settings *settings; /* borrowed; a reload changes them */
 	struct reload reload;
-	struct listener listeners[SETTINGS_LISTEN_MAX];
-	unsigned listener_count;
-	char listen_texts[SETTINGS_LISTEN_MAX][ADDRESS_TEXT_BYTES];
-	const char *listen[SETTINGS_LISTEN_MAX + 1];
+	struct process_listen listen;
 	struct store *store;
 	struct tls_context *tls; /* owned, until the server takes it; NULL: nobody listens for it */
 	struct server *server;
@@ -62,85 +60,6 @@ struct process {
 };
 
 static_assert((int)SETTINGS_LISTEN_MAX == (int)SERVER_LISTENERS_MAX, "one bound, named twice");
-
-/* ---- listening ---- */
-
-static enum status adopt_rpc(struct process *process, int fd, struct error *err)
-{
-	if (process->listener_count == SETTINGS_LISTEN_MAX) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"more than %d sockets named rpc were passed", SETTINGS_LISTEN_MAX);
-	}
-	const enum status status =
-		listener_adopt(fd, &process->listeners[process->listener_count], err);
-	process->listener_count += status == STATUS_OK ? 1 : 0;
-	return status;
-}
-
-/* Takes the sockets that the service manager has passed, each for what its name says. *http: the socket
- * for HTTP; -1: none was passed. */
-static enum status take_passed(struct process *process, int *http, struct error *err)
-{
-	struct notify_socket passed[NOTIFY_SOCKETS_MAX];
-	const unsigned count = notify_sockets(passed);
-	enum status status = STATUS_OK;
-	*http = -1;
-	if (count > NOTIFY_SOCKETS_MAX) {
-		return error_set(err, STATUS_BAD_REQUEST, "%u sockets were passed, %d are allowed",
-			count, NOTIFY_SOCKETS_MAX);
-	}
-	for (unsigned i = 0; status == STATUS_OK && i < count; i++) {
-		const char *name = passed[i].name;
-		/* Who passes sockets without names knows of one kind. */
-		if (strcmp(name, "rpc") == 0 || strcmp(name, "unknown") == 0) {
-			status = adopt_rpc(process, passed[i].fd, err);
-		} else if (strcmp(name, "http") == 0 && *http < 0) {
-			*http = passed[i].fd;
-		} else {
-			status = error_set(err, STATUS_BAD_REQUEST,
-				"a socket was passed as '%s': rpc, and one http, are known; "
-				"FileDescriptorName= of its unit names it",
-				name);
-		}
-	}
-	return status;
-}
-
-static enum status open_sockets(struct process *process, const struct address *addresses,
-	struct error *err)
-{
-	const struct settings *settings = process->settings;
-	for (unsigned i = 0; i < settings->listen_count; i++) {
-		enum status status = listener_open(&addresses[i], settings->socket_mode,
-			&process->listeners[i], err);
-		if (status != STATUS_OK) {
-			return status;
-		}
-		process->listener_count++;
-	}
-	return STATUS_OK;
-}
-
-static void close_sockets(struct process *process)
-{
-	for (unsigned i = 0; i < process->listener_count; i++) {
-		listener_close(&process->listeners[i]);
-	}
-}
-
-/* Keeps the addresses for the method `info`, and for the journal, from which people and scripts
- * learn the port. */
-static void show_addresses(struct process *process)
-{
-	assert(process->listener_count <= SETTINGS_LISTEN_MAX);
-	for (unsigned i = 0; i < process->listener_count; i++) {
-		assert(process->listeners[i].fd >= 0);
-		memcpy(process->listen_texts[i], process->listeners[i].address.text,
-			ADDRESS_TEXT_BYTES);
-		process->listen[i] = process->listen_texts[i];
-	}
-	process->service.listen = process->listen;
-}
 
 /* ---- signals and timers ---- */
 
@@ -228,8 +147,8 @@ static enum status start_server(struct process *process, struct error *err)
 	const struct settings *settings = process->settings;
 	struct server_options options = {
 		.uv = &process->uv,
-		.listeners = process->listeners,
-		.listener_count = process->listener_count,
+		.listeners = process->listen.listeners,
+		.listener_count = process->listen.count,
 		.workers = settings->workers,
 		.pool = settings->pool,
 		.search_threads = settings->search_threads,
@@ -248,34 +167,6 @@ static enum status start_server(struct process *process, struct error *err)
 	return server_open(&options, &process->server, err);
 }
 
-/* A socket that was passed is used in place of the address that the settings have for the same. */
-static enum status open_listeners(struct process *process, const struct address *addresses,
-	struct error *err)
-{
-	int http;
-	enum status status = take_passed(process, &http, err);
-	if (status == STATUS_OK && process->listener_count == 0) {
-		status = open_sockets(process, addresses, err);
-	}
-	return status == STATUS_OK
-		       ? process_http_listen(&process->http, process->settings, http, err)
-		       : status;
-}
-
-static enum status parse_addresses(const struct settings *settings, struct address *addresses,
-	bool *has_tls, struct error *err)
-{
-	*has_tls = false;
-	for (unsigned i = 0; i < settings->listen_count; i++) {
-		enum status status = address_parse(settings->listen[i], &addresses[i], err);
-		if (status != STATUS_OK) {
-			return status;
-		}
-		*has_tls = *has_tls || addresses[i].tls;
-	}
-	return STATUS_OK;
-}
-
 static void on_nothing(void *arg)
 {
 	(void)arg;
@@ -286,7 +177,6 @@ static void on_nothing(void *arg)
 static enum status start(struct process *process, struct error *err)
 {
 	const struct settings *settings = process->settings;
-	struct address addresses[SETTINGS_LISTEN_MAX];
 	struct store_options options = {
 		.folder = settings->data,
 		.backup_folder = settings->backup_folder,
@@ -298,19 +188,21 @@ static enum status start(struct process *process, struct error *err)
 		.write = tuning_writes(settings),
 		.on_event = journal_tell,
 	};
-	bool has_tls;
-	enum status status = parse_addresses(settings, addresses, &has_tls, err);
-	if (status == STATUS_OK && has_tls) {
+	enum status status = process_listen_begin(&process->listen, settings, err);
+	if (status == STATUS_OK && process->listen.has_tls) {
 		status = certificates_open(settings, &process->tls, err);
 	}
 	if (status == STATUS_OK) {
 		status = store_open(&options, &process->store, err);
 	}
 	if (status == STATUS_OK) {
+		status = process_listen_open(&process->listen, settings, err);
+	}
+	if (status == STATUS_OK) {
 		status = process_served_open(settings, &process->served, err);
 	}
 	if (status == STATUS_OK) {
-		status = open_listeners(process, addresses, err);
+		status = process_http_listen(&process->http, settings, process->listen.http, err);
 	}
 	if (status != STATUS_OK) {
 		return status;
@@ -318,7 +210,7 @@ static enum status start(struct process *process, struct error *err)
 	process->service.store = process->store;
 	process->service.access = &process->access;
 	process->service.served = process->served;
-	show_addresses(process);
+	process->service.listen = process->listen.shown;
 	if (process->tls != NULL) {
 		certificates_announce(process->tls);
 	}
@@ -371,8 +263,8 @@ static void announce(const struct process *process)
 		"event=started version=%s pid=%d data='%s' config='%s' workers=%u pool=%u",
 		REPSTORE_VERSION, (int)getpid(), settings->data, settings->config,
 		settings->workers, settings->pool);
-	for (unsigned i = 0; i < process->listener_count; i++) {
-		journal_event(JOURNAL_INFO, "event=listening address=%s", process->listen[i]);
+	for (unsigned i = 0; i < process->listen.count; i++) {
+		journal_event(JOURNAL_INFO, "event=listening address=%s", process->listen.shown[i]);
 	}
 	if (process->http.listener.fd >= 0) {
 		journal_event(JOURNAL_INFO, "event=listening http=%s",
@@ -387,7 +279,7 @@ static int finish(struct process *process)
 	process_http_stop(&process->http);
 	bool clean = server_close(process->server) == STATUS_OK;
 	clean = uv_loop_close(&process->uv) == 0 && clean;
-	close_sockets(process);
+	process_listen_close(&process->listen);
 	tls_context_close(process->tls);
 	served_close(process->served);
 	store_close(process->store);
@@ -426,17 +318,16 @@ static void prepare_system(void)
 
 enum status process_check(const struct settings *settings, struct error *err)
 {
-	struct address addresses[SETTINGS_LISTEN_MAX];
+	static struct process_listen listen; /* too large for a stack */
 	struct tls_context *tls = NULL;
-	bool has_tls;
-	enum status status = parse_addresses(settings, addresses, &has_tls, err);
+	enum status status = process_listen_check(&listen, settings, err);
 	if (status == STATUS_OK) {
 		status = process_http_check(settings, err);
 	}
 	if (status == STATUS_OK) {
 		status = process_served_check(settings, err);
 	}
-	if (status == STATUS_OK && has_tls) {
+	if (status == STATUS_OK && listen.has_tls) {
 		status = certificates_open(settings, &tls, err);
 		tls_context_close(tls);
 	}

@@ -133,20 +133,10 @@ enum status listener_open(const struct address *address, mode_t mode, struct lis
 	return STATUS_OK;
 }
 
-enum status listener_adopt(int fd, struct listener *out, struct error *err)
+static enum status adopt(int fd, const struct address *address, struct listener *out,
+	struct error *err)
 {
-	struct address address;
-	const enum status status = address_of_socket(fd, &address, err);
-	return status == STATUS_OK ? listener_adopt_anywhere(fd, out, err) : status;
-}
-
-enum status listener_adopt_anywhere(int fd, struct listener *out, struct error *err)
-{
-	struct listener listener = {.fd = fd};
-	enum status status = address_of_socket_anywhere(fd, false, &listener.address, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
+	const struct listener listener = {.fd = fd, .address = *address};
 	int flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
 		fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
@@ -154,6 +144,32 @@ enum status listener_adopt_anywhere(int fd, struct listener *out, struct error *
 	}
 	*out = listener;
 	return STATUS_OK;
+}
+
+enum status listener_adopt(int fd, struct listener *out, struct error *err)
+{
+	struct address address;
+	const enum status status = address_of_socket(fd, &address, err);
+	return status == STATUS_OK ? adopt(fd, &address, out, err) : status;
+}
+
+enum status listener_adopt_anywhere(int fd, struct listener *out, struct error *err)
+{
+	struct address address;
+	const enum status status = address_of_socket_anywhere(fd, false, &address, err);
+	return status == STATUS_OK ? adopt(fd, &address, out, err) : status;
+}
+
+enum status listener_adopt_tls(int fd, struct listener *out, struct error *err)
+{
+	struct address address;
+	const enum status status = address_of_socket_anywhere(fd, true, &address, err);
+	if (status == STATUS_OK && address.socket.any.sa_family == AF_UNIX) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"socket %d is named tls, and is that of '%s': TLS is spoken over TCP", fd,
+			address.text);
+	}
+	return status == STATUS_OK ? adopt(fd, &address, out, err) : status;
 }
 
 void listener_close(struct listener *listener)

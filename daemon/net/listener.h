@@ -31,6 +31,9 @@ enum status listener_adopt(int fd, struct listener *out, struct error *err);
 /* The same for what may listen beyond loopback. */
 enum status listener_adopt_anywhere(int fd, struct listener *out, struct error *err);
 
+/* The same for TCP where TLS is spoken. */
+enum status listener_adopt_tls(int fd, struct listener *out, struct error *err);
+
 /* Closes the socket, and unlinks the socket file if it is still the one that listener_open made. A
  * second call does nothing. */
 void listener_close(struct listener *listener);

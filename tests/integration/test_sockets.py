@@ -2,11 +2,13 @@
 
 import os
 import socket
+import ssl
 import subprocess
 import threading
 import time
 import unittest
 
+import certificates
 import harness
 from http_case import ask, is_built
 
@@ -91,11 +93,41 @@ class Sockets(harness.Case):
 
     def test_a_name_that_is_not_known_is_refused(self):
         self.start([('rpc', self.rpc), ('metrics', self.http)])
-        self.expect_refused("'metrics'", 'rpc, and one http, are known', 'FileDescriptorName=')
+        self.expect_refused("'metrics'", 'rpc, tls, and one http, are known', 'FileDescriptorName=')
 
     def test_a_second_one_for_http_is_refused(self):
         self.start([('http', self.rpc), ('http', self.http)])
         self.expect_refused("'http'", 'one http')
+
+    @unittest.skipUnless(certificates.is_built(), 'built without OpenSSL')
+    def test_tls_is_spoken_where_the_name_says_so(self):
+        """Also beyond loopback, where a socket for plain requests is refused; and nowhere without certificates."""
+        os.makedirs(self.path('made'))
+        authority = certificates.Authority(self.path('made'))
+        server = authority.issue('daemon', 'DNS:localhost,IP:127.0.0.1')
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(authority.path)
+        context.load_cert_chain(*authority.issue('ranker'))
+        files = ['--tls-certificate', server[0], '--tls-key', server[1], '--tls-authority', authority.path]
+        roles = ['--read', 'cert:CN=ranker']
+        everywhere = socket.create_server(('0.0.0.0', 0), backlog=128)
+        self.addCleanup(everywhere.close)
+        port = everywhere.getsockname()[1]
+        self.start([('rpc', self.rpc), ('tls', everywhere)], *files, *roles, '--listen', 'unix:' + self.path('other'))
+        self.ping(self.rpc_address)
+        with harness.Client('tls:127.0.0.1:%d' % port, tls=context) as client:
+            self.assertEqual(client.call('whoami')['peer'], 'cert:CN=ranker')
+            self.assertEqual(sorted(client.call('info')['listen']), ['tls:0.0.0.0:%d' % port, self.rpc_address])
+        with self.assertRaises(harness.Closed):
+            self.ping('tcp:127.0.0.1:%d' % port)
+        self.assertIn('event=audit result=DENIED reason=not_tls from=127.0.0.1:', self.log())
+        self.end()
+        for passed, args, words in (
+                ([('rpc', everywhere)], files, ('plain TCP listens on loopback alone',)),
+                ([('tls', everywhere)], (), ("need the setting 'certificate' in [tls]",)),
+                ([('tls', self.rpc)], files, ('is named tls', 'TLS is spoken over TCP'))):
+            self.start(passed, *args)
+            self.expect_refused(*words)
 
     def test_a_restart_loses_no_connection_attempt(self):
         """Nobody is refused while no daemon is there; who was accepted just before the end asks again."""
