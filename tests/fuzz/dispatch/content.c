@@ -54,7 +54,8 @@ static void create_table(const char *release, const struct world_table *table)
 {
 	const bool is_plain = !is_cross(table);
 	const bool has_index = strcmp(table->name, "ir") == 0;
-	begin("table.create", 8 + (is_plain ? 2 : 0) + (has_index ? 1 : 0));
+	const bool is_narrow = strcmp(table->name, "other@m") == 0;
+	begin("table.create", 8 + (is_plain ? 2 : 0) + (has_index ? 1 : 0) + (is_narrow ? 1 : 0));
 	text("release", release);
 	text("table", table->name);
 	text("entity", table->entity);
@@ -70,6 +71,9 @@ static void create_table(const char *release, const struct world_table *table)
 	}
 	if (has_index) {
 		text("index", "balls");
+	}
+	if (is_narrow) {
+		text("state", "f32");
 	}
 	end();
 }
