@@ -123,7 +123,8 @@ REP_API enum rep_status rep_connect(const struct rep_options *options, rep_clien
 REP_API void rep_close(rep_client *client); /* NULL is fine */
 /* Sets how long later calls wait for an answer; 0: without end. The daemon is told a sixteenth less and
  * gives up by then, unless a change has begun; of a pipeline it counts from the send. This does not
- * apply to loads, rep_call, rep_merge, rep_backup, and the seal, publish and rollback of a release. */
+ * apply to loads, rep_call, rep_merge, rep_backup, and the seal, publish, rollback, export and adopt of a
+ * release. */
 REP_API void rep_set_timeout(rep_client *client, unsigned timeout_ms);
 /* What later calls belong to, until another is set: a traceparent of W3C Trace Context, at most 55 bytes. The
  * daemon keeps it with a request that was slow, or that failed by its fault; one that is too old for it is

@@ -150,6 +150,40 @@ struct rep_backup_made {
 REP_API enum rep_status rep_backup(rep_client *client, const char *dir, bool copy,
 	struct rep_backup_made *out, struct rep_error *err);
 
+/* ---- one release as a folder ---- */
+
+struct rep_exported {
+	char release[72];
+	uint64_t files;
+	uint64_t bytes;
+	uint64_t written; /* as of rep_backup_made, as the next two */
+	uint64_t linked;
+	uint64_t kept;
+	uint64_t elapsed_ms;
+	uint64_t reserved[8];
+};
+
+/* Copies a sealed release, or the live one (NULL), into the folder `dir` below the daemon's `backup_folder`:
+ * all that was written to it before the call. copy: as of rep_backup. `out` may be NULL. Time as rep_backup. */
+REP_API enum rep_status rep_release_export(rep_client *client, const char *release, const char *dir,
+	bool copy, struct rep_exported *out, struct rep_error *err);
+
+struct rep_adopted {
+	char release[72];
+	uint64_t number; /* which it has from now on */
+	uint64_t tables;
+	uint64_t rows;
+	uint64_t bytes;
+	uint64_t elapsed_ms;
+	uint64_t reserved[8];
+};
+
+/* Takes an exported release, in the folder `dir` below `backup_folder`, as a sealed one of this daemon: by the name
+ * `release`, or by its own (NULL). Every byte is copied, and compared with its checksum. `out` may be NULL. Time as
+ * rep_backup. */
+REP_API enum rep_status rep_release_adopt(rep_client *client, const char *dir, const char *release,
+	struct rep_adopted *out, struct rep_error *err);
+
 /* ---- tensors ---- */
 
 enum rep_tensor_dtype {

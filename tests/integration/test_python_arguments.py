@@ -23,7 +23,7 @@ WRONG: tuple[Any, ...] = (
     np.float32(1.5), np.int64(-3), range(3))
 # What stands in a text for an argument: that of a thing that is not there says what it is.
 ALSO = {'user': ('t',), 'copy': ('backup_folder',), 'parts': ('table', 'keys'), 'in_': ('table', "'in'"), 'from_': ('table', 'from', 'key'), 'through': ('layer', 'tensor'),
-        'name': ('table', 'tensor', 'load'), 'key': ('key_type',), 'release': ('live',), 'with_': ('table', 'with'),
+        'name': ('table', 'tensor', 'load'), 'key': ('key_type',), 'release': ('live', 'backup_folder'), 'with_': ('table', 'with'),
         'vectors': ('from', 'release', 'table'), 'value': ('tensor', 'shape'), 'k': ('items',), 'address': ('unix', 'tcp'),
         'others': ('unix', 'tcp'), 'users': ('keys', 'key', 'rows'), 'items': ('keys', 'key'), 'source': ('position',),
         'position': ('source',), 'layer': ('source',), 'oldest': ('source',), 'default': ('default_scale',), 'method': ('method',), 'half_life': ('half_life',),
@@ -62,7 +62,8 @@ class Arguments(PythonCase):
                 'scan': dict(table='t'), 'new_release': dict(release=name), 'release': dict(release='r'), 'tables': {},
                 'table': dict(table='t'), 'default_row': dict(table='t'), 'put_tensor': dict(name='a', value=row), 'tensor': dict(name='a'), 'tensors': {},
                 'delete_tensor': dict(name='a'), 'layers': {}, 'choose_layer': dict(layer='l'), 'positions': {},
-                'forget_positions': dict(source='s'), 'call': dict(method='ping'), 'backup': dict(folder=name)}
+                'forget_positions': dict(source='s'), 'call': dict(method='ping'), 'backup': dict(folder=name),
+                'export_release': dict(folder=name), 'adopt_release': dict(folder=name)}
 
     def refuse(self, what: str, name: str, wrong: Any, call: Callable[[], Any]) -> None:
         self.count += 1
@@ -144,6 +145,8 @@ class Arguments(PythonCase):
                 ('table', lib.rep_delete, (null, null, rows.keys, null)), ('layer', lib.rep_observe, (null, samples, null)),
                 ('layer', lib.rep_layer_choose, (null, null)), ('table', lib.rep_scan_next, (null, null, 0, 0, scan)),
                 ('in', lib.rep_retrieve, (null, asked, ffi.new('struct rep_retrieved *'))),
+                ('dir', lib.rep_backup, (null, False, null)), ('dir', lib.rep_release_export, (null, null, False, null)),
+                ('dir', lib.rep_release_adopt, (null, null, null)),
                 ('load', lib.rep_load_begin, (b'open', b't', null, load, null)), ('method', lib.rep_call, (null, null, 0, out, ffi.new('size_t *')))):
             connection = self.client._connect(None)
             arguments = tuple(self.text(ffi, each) for each in arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -127,6 +128,34 @@ class Descriptions(PythonCase):
             self.assertEqual((made.linked, made.bytes), (0, made.written))
             self.assertGreater(client.backup('b', copy=True).kept, 0)
         self.assertIn('manifest', os.listdir(self.path('backups/b')))
+
+    def test_a_release_is_exported_and_adopted(self) -> None:
+        self.make()
+        os.makedirs(self.path('backups'))
+        self.client.close()
+        self.oracle.close()
+        self.daemon.args += ['--backup-folder', self.path('backups')]
+        self.daemon.restart()
+        with repstore.Client(self.daemon.address) as client:
+            live = client.fetch({'t': [1]}).release
+            exported = client.export_release('e', copy=True)
+            self.assertEqual((exported.release, exported.linked, exported.bytes), (live, 0, exported.written))
+            self.assertGreater(client.export_release('e', release=live, copy=True).kept, 0)
+            with self.assertRaises(repstore.Exists):
+                client.adopt_release('e')
+            adopted = client.adopt_release('e', release='again')
+            self.assertEqual(adopted.release, 'again')
+            shown = {each.id: each for each in client.releases()}
+            self.assertEqual((shown['again'].number, shown['again'].state), (adopted.number, 'sealed'))
+            self.assertEqual((adopted.tables, adopted.rows), (shown[live].tables, shown[live].rows))
+            keys = [1, 2, 3]
+            np.testing.assert_array_equal(client.fetch({'t': keys}, release='again')['t'].rows, client.fetch({'t': keys})['t'].rows)
+
+            async def ask() -> None:
+                async with repstore.AsyncClient(self.daemon.address) as other:
+                    self.assertEqual((await other.export_release('f', release='again')).release, 'again')
+                    self.assertEqual((await other.adopt_release('f', release='third')).release, 'third')
+            asyncio.run(ask())
 
 
 class Layers(PythonCase):

@@ -340,6 +340,8 @@ class AsyncClient:
     rollback = _aside(Client.rollback)
     merge = _aside(Client.merge)
     backup = _aside(Client.backup)
+    export_release = _aside(Client.export_release)
+    adopt_release = _aside(Client.adopt_release)
     put_tensor = _aside(Client.put_tensor)
     tensor = _aside(Client.tensor)
     tensors = _aside(Client.tensors)

@@ -1017,6 +1017,48 @@ class Client:
         self._call(lib.rep_backup, given.text('folder', folder), flag('copy', copy), out)
         return record_from(out[0])
 
+    def export_release(self, folder: str, *, release: str | None = None, copy: bool = False) -> Record:
+        """Copies one sealed release into a folder below the daemon's `backup_folder`, for another daemon to adopt.
+
+        Parameters
+        ----------
+        folder : str
+            Its path there.
+        release : str, optional
+            Which one; the live one unless told.
+        copy : bool
+            Whether no file shall be a link to one of the store.
+
+        Returns
+        -------
+        Record
+            release (which it was), files, bytes, and of these those written, linked and kept; elapsed_ms.
+        """
+        out = ffi.new('struct rep_exported *')
+        given = Given()
+        self._call(lib.rep_release_export, given.release(release), given.text('folder', folder), flag('copy', copy), out)
+        return record_from(out[0])
+
+    def adopt_release(self, folder: str, *, release: str | None = None) -> Record:
+        """Takes an exported release as a sealed one of this daemon; `release(...).publish()` makes it live.
+
+        Parameters
+        ----------
+        folder : str
+            Its path below the daemon's `backup_folder`. Every byte is copied, and compared with its checksum.
+        release : str, optional
+            What it is called here; as it was called unless told.
+
+        Returns
+        -------
+        Record
+            release, number, tables, rows, bytes, elapsed_ms.
+        """
+        out = ffi.new('struct rep_adopted *')
+        given = Given()
+        self._call(lib.rep_release_adopt, given.text('folder', folder), given.release(release), out)
+        return record_from(out[0])
+
     # ---- tensors ----
 
     def put_tensor(self, name: str, value: Any, *, dtype: str | None = None, release: str | None = None) -> None:
