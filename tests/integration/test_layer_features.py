@@ -106,9 +106,9 @@ class Case(harness.Case):
         rows, weights, ages = expected
         self.assertEqual(arrays[table].dtype, np.dtype('f4'))
         np.testing.assert_array_equal(arrays[table + '.age'], ages, err_msg=str(msg))
-        np.testing.assert_allclose(arrays[table + '.weight'], weights, rtol=2e-5, err_msg=str(msg))
+        np.testing.assert_allclose(arrays[table + '.weight'], weights, rtol=1e-9, err_msg=str(msg))
         largest = np.abs(rows).max()
-        np.testing.assert_allclose(arrays[table], rows, rtol=0, atol=2e-5 * largest, err_msg=str(msg))
+        np.testing.assert_allclose(arrays[table], rows, rtol=0, atol=1e-6 * largest, err_msg=str(msg))
 
 
 class Replay(Case):

@@ -92,7 +92,7 @@ static int check_arguments(const struct session *session, struct wanted *wanted)
 {
 	struct training_request *request = &wanted->request;
 	struct sample_paths *paths = &request->samples;
-	struct table_spec spec = {.kind = KIND_CR, .dtype = DTYPE_F32};
+	struct table_spec spec = {.kind = KIND_CR, .dtype = DTYPE_F32, .state = STATE_F32X2};
 	const bool columns = paths->users != NULL && paths->items != NULL && paths->times != NULL;
 	const bool some = paths->users != NULL || paths->items != NULL || paths->times != NULL;
 	if (paths->archive != NULL ? some : !columns) {

@@ -37,6 +37,16 @@ static bool is_found(const struct served_rows *rows, uint32_t i)
 	return (rows->found[i / 8] >> i % 8 & 1) != 0;
 }
 
+/* As few digits as read back as the same value of its dtype. */
+static void write_element(struct json_writer *json, enum dtype dtype, double element)
+{
+	if (dtype == DTYPE_F64) {
+		json_write_double(json, NULL, element);
+	} else {
+		json_write_float(json, NULL, (float)element);
+	}
+}
+
 /* A row as one array, of all views. null: it was not found. */
 static void write_row(struct json_writer *json, const struct served_rows *rows, uint32_t i)
 {
@@ -54,8 +64,9 @@ static void write_row(struct json_writer *json, const struct served_rows *rows, 
 		for (uint32_t j = 0; j < rows->dim; j++) {
 			const size_t at =
 				jsonl_index((enum rep_dtype)rows->dtype, rows->dim, view, j);
-			json_write_float(json, NULL,
-				(float)jsonl_element((enum rep_dtype)rows->dtype, row, at) * scale);
+			write_element(json, rows->dtype,
+				jsonl_element((enum rep_dtype)rows->dtype, row, at) *
+					(double)scale);
 		}
 	}
 	json_write_array_end(json);
