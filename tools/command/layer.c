@@ -193,6 +193,7 @@ const struct command cmd_layer = {
 		"             users, items, times (i8, Unix ms); and of each layer cr_user@NAME and\n"
 		"             cr_item@NAME: f4 [n, dim]; with .weight behind the name, f8 [n], the\n"
 		"             decayed count; with .age, i8 [n], ms since the newest sample before; where\n"
-		"             there was none before, zeros, weight 0 and age -1\n",
+		"             there was none before, zeros, weight 0 and age -1; with .entity, S4 [1],\n"
+		"             whose keys it has: user or item\n",
 	.run = run,
 };

@@ -1,6 +1,7 @@
 /* served.c - repstore served: what the log of served rows holds. */
 #include "tools/command/command.h"
 #include "tools/command/options.h"
+#include "tools/command/served_check.h"
 #include "tools/format/json.h"
 #include "tools/format/json_write.h"
 #include "tools/format/jsonl_row.h"
@@ -166,6 +167,9 @@ static enum status dump_file(const char *path, bool *damaged, struct error *err)
 
 static int run(struct session *session, int argc, char **argv)
 {
+	if (argc >= 2 && strcmp(argv[1], "check") == 0) {
+		return served_check_run(session, argc - 1, argv + 1);
+	}
 	struct rest rest;
 	struct error err = {0};
 	bool damaged = false;
@@ -186,13 +190,30 @@ static int run(struct session *session, int argc, char **argv)
 
 const struct command cmd_served = {
 	.name = "served",
-	.summary = "what fetches were answered, of the log of served rows",
-	.usage = "served FILE ...\n",
+	.summary = "what fetches were answered, and whether training computes the same",
+	.usage = "served FILE ...\n"
+		 "       repstore served check FILE ... --features F.npz [--release ID]\n"
+		 "         [--tolerance X] [--allow SHARE]\n",
 	.help = "Writes each fetch of the files as one JSON object a line, in the order of the files:\n"
 		"time (Unix ms), release, sequence, client, and of each table its keys, which of them\n"
 		"were found, and their rows if they were logged: one array a row, of all views; null\n"
 		"where none was found. A file whose last fetch is cut, as it is while it is written,\n"
 		"is read up to there. Where a file is damaged the exit status is 1.\n"
-		"The daemon's settings [served] file, rate and rows make such files.\n",
+		"The daemon's settings [served] file, rate and rows make such files.\n"
+		"\n"
+		"`check` holds them against a training set of `layer features`: each row that was\n"
+		"served against the row of the key's first sample at that time or later, which is\n"
+		"the state of that moment. The set must have all samples of the stream. It prints,\n"
+		"for each table and each hour (UTC) of which more differs than is allowed: rows\n"
+		"compared; of these, rows that differ; the skew, which is the share of keys that\n"
+		"differ or that one side lacks; the largest and the mean of rows' largest\n"
+		"differences; keys that training has and serving did not find, and the other way\n"
+		"round; keys without a later sample, of which nothing is known. With --json all\n"
+		"hours. Where there is skew, the exit status is 1.\n"
+		"  --features   the training set\n"
+		"  --release    fetches from this release alone\n"
+		"  --tolerance  rows differ when elements are apart by more than so much of the\n"
+		"               row's largest (f32 1e-5, f16 1e-3, bf16 8e-3, i8 1e-2)\n"
+		"  --allow      a share of keys in an hour that is no skew (0)\n",
 	.run = run,
 };

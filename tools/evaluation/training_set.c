@@ -15,7 +15,10 @@
 enum { PARTS_MAX = 1 << 16 };
 
 /* The arrays of the output before those of tables, and how many a table has. */
-enum { OUT_USERS, OUT_ITEMS, OUT_TIMES, OUT_COLUMNS, OUT_OF_TABLE = 3 };
+enum { OUT_USERS, OUT_ITEMS, OUT_TIMES, OUT_COLUMNS, OUT_OF_TABLE = 4 };
+
+/* Of a table, behind its rows, weights and ages. */
+enum { OUT_ENTITY = 3, ENTITY_BYTES = 4 };
 
 /* What is made. */
 struct set {
@@ -77,6 +80,7 @@ static enum status add_keys(struct set *set, const char *name, const struct arra
 static enum status add_table(struct set *set, const struct training_table *table, struct error *err)
 {
 	char name[NPZ_MAP_NAME_BYTES];
+	static const uint64_t one = 1;
 	const uint64_t count = set->samples.count;
 	const uint32_t dim = set->samples.layers[table->layer].vectors.dim;
 	const uint64_t shape[2] = {count, dim};
@@ -89,6 +93,10 @@ static enum status add_table(struct set *set, const struct training_table *table
 	if (status == STATUS_OK) {
 		snprintf(name, sizeof name, "%s.age", table->spec.name.text);
 		status = npz_map_add(&set->out, name, "<i8", sizeof(int64_t), &count, 1, err);
+	}
+	if (status == STATUS_OK) {
+		snprintf(name, sizeof name, "%s.entity", table->spec.name.text);
+		status = npz_map_add(&set->out, name, "|S4", ENTITY_BYTES, &one, 1, err);
 	}
 	return status;
 }
@@ -107,7 +115,13 @@ static enum status create_output(struct set *set, struct error *err)
 	for (size_t i = 0; i < request->table_count && status == STATUS_OK; i++) {
 		status = add_table(set, &request->tables[i], err);
 	}
-	return status == STATUS_OK ? npz_map_create(&set->out, request->out, err) : status;
+	status = status == STATUS_OK ? npz_map_create(&set->out, request->out, err) : status;
+	for (size_t i = 0; i < request->table_count && status == STATUS_OK; i++) {
+		/* "user" or "item": four letters. */
+		memcpy(set->out.arrays[OUT_COLUMNS + OUT_OF_TABLE * i + OUT_ENTITY].data,
+			entity_name(request->tables[i].spec.entity), ENTITY_BYTES);
+	}
+	return status;
 }
 
 /* Copies the columns into the output, looks at all vectors, and finds the order. */

@@ -13,6 +13,7 @@
  *   TABLE         [n, dim] f4: what a reader of the table would have got; zeros where there is nothing
  *   TABLE.weight  [n] f8: the weight W behind it; 0 where there is nothing
  *   TABLE.age     [n] i8: ms from the newest sample behind it to this one; AGE_NONE, AGE_LATE
+ *   TABLE.entity  [1] S4: whose keys it has, "user" or "item"
  * in the order of the samples given, so that row i is that of sample i.
  *
  * Threads: one at a time.
