@@ -1,0 +1,158 @@
+/* bench_sums.c - how exactly sums of many samples of one key are kept, against sums in f80.
+ *
+ *     bench_sums [MILLIONS]
+ *
+ * Streams of so many million samples (100) of one key, a millisecond apart or several within one, by
+ * half-lives of a second to a year, by events, and by both; in order and shuffled by up to a minute. Of
+ * each it prints the largest difference from the reference, by the row's largest value, for both
+ * states, and how long a sample took. Nothing fails here.
+ */
+#include "daemon/aggregate/aggregate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { DIM = 4, SECOND_MS = 1000, HOUR_MS = 3600 * 1000, MINUTE_MS = 60 * 1000 };
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *state >> 33;
+}
+
+struct stream {
+	const char *name;
+	double events;
+	uint64_t half_life_ms;
+	bool shuffled;
+	bool halves; /* the first half is of (1, 0, ..), the second of (0, 1, ..) */
+};
+
+/* Sample i: its time and vector. */
+static int64_t sample_at(const struct stream *stream, uint64_t i, uint64_t count, uint64_t *random,
+	float out[DIM])
+{
+	int64_t time_ms = (int64_t)(1700000000000 + i / 28); /* 28,000 a second */
+	for (size_t j = 0; j < DIM; j++) {
+		out[j] = (float)next_random(random) / (float)(1u << 31) + (j == 0 ? 0.5F : -0.5F);
+	}
+	if (stream->halves) {
+		memset(out, 0, DIM * sizeof *out);
+		out[i < count / 2 ? 0 : 1] = 1;
+	}
+	if (stream->shuffled) {
+		time_ms -= (int64_t)(next_random(random) % MINUTE_MS);
+	}
+	return time_ms;
+}
+
+struct reference {
+	long double sum[DIM];
+	int64_t last_ms;
+};
+
+static void reference_add(struct reference *row, const struct stream *stream, int64_t time_ms,
+	const float *sample, bool first)
+{
+	const long double age = first ? 0 : (long double)(time_ms - row->last_ms);
+	const long double fade = stream->half_life_ms == 0
+					 ? 1
+					 : exp2l(-fabsl(age) / (long double)stream->half_life_ms);
+	const bool late = age < 0;
+	const long double keep = stream->events * (late ? 1 : fade);
+	const long double take = late ? fade : 1;
+	for (size_t j = 0; j < DIM; j++) {
+		row->sum[j] = keep * row->sum[j] + take * (long double)sample[j];
+	}
+	row->last_ms = late ? row->last_ms : time_ms;
+}
+
+/* The largest difference of a state from the reference, by the row's largest value. */
+static double difference(const struct table_spec *spec, const float *state,
+	const struct reference *reference)
+{
+	double sums[DIM];
+	long double largest = 0;
+	long double worst = 0;
+	const uint8_t *bytes = (const uint8_t *)state;
+	aggregate_read_sums(spec, bytes,
+		spec_low_bytes(spec) == 0 ? NULL : bytes + spec_row_bytes(spec), (uint8_t *)sums);
+	for (size_t j = 0; j < DIM; j++) {
+		const long double off = fabsl((long double)sums[j] - reference->sum[j]);
+		worst = off > worst ? off : worst;
+		largest = fabsl(reference->sum[j]) > largest ? fabsl(reference->sum[j]) : largest;
+	}
+	return (double)(worst / largest);
+}
+
+static double run_once(const struct stream *stream, enum state_kind kind, uint64_t count,
+	double *nanoseconds)
+{
+	const struct table_spec spec = {.kind = KIND_CR,
+		.dtype = DTYPE_F32,
+		.dim = DIM,
+		.views = 1,
+		.decay_events = stream->events,
+		.half_life_ms = stream->half_life_ms,
+		.reading = READING_SUM,
+		.state = kind};
+	float state[2 * DIM + 2];
+	struct aggregate row = {.state = state};
+	struct reference reference = {{0}, 0};
+	enum { BATCH = 4096 };
+	static float rows[BATCH][DIM];
+	static int64_t times[BATCH];
+	uint64_t random = 17;
+	double spent = 0;
+	for (uint64_t at = 0; at < count; at += BATCH) {
+		struct timespec begin;
+		struct timespec end;
+		for (uint64_t k = 0; k < BATCH; k++) {
+			times[k] = sample_at(stream, at + k, count, &random, rows[k]);
+			reference_add(&reference, stream, times[k], rows[k], at + k == 0);
+		}
+		clock_gettime(CLOCK_MONOTONIC, &begin);
+		for (uint64_t k = 0; k < BATCH; k++) {
+			aggregate_add(&row, &spec, times[k], rows[k]);
+		}
+		clock_gettime(CLOCK_MONOTONIC, &end);
+		spent += (double)(end.tv_sec - begin.tv_sec) * 1e9 +
+			 (double)(end.tv_nsec - begin.tv_nsec);
+	}
+	*nanoseconds = spent / (double)count;
+	return difference(&spec, state, &reference);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct stream streams[] = {
+		{"half-life of a second", 1, SECOND_MS, false, false},
+		{"half-life of an hour", 1, HOUR_MS, false, false},
+		{"half-life of 7 days", 1, UINT64_C(168) * HOUR_MS, false, false},
+		{"the same, two kinds in a row", 1, UINT64_C(168) * HOUR_MS, false, true},
+		{"half-life of a year", 1, UINT64_C(8760) * HOUR_MS, false, false},
+		{"events 0.99", 0.99, 0, false, false},
+		{"events 0.999999, an hour", 0.999999, HOUR_MS, false, false},
+		{"7 days, shuffled by a minute", 1, UINT64_C(168) * HOUR_MS, true, false},
+		{"events and an hour, shuffled", 0.999999, HOUR_MS, true, false},
+		{"no decay", 1, 0, false, false},
+	};
+	const uint64_t millions = argc > 1 ? strtoull(argv[1], NULL, 10) : 100;
+	const uint64_t count = (millions > 0 ? millions : 1) * 1000000 / 4096 * 4096;
+	printf("%llu samples of one key\n\n| decay | f32 | f32x2 | f32 ns | f32x2 ns |\n"
+	       "|---|---:|---:|---:|---:|\n",
+		(unsigned long long)count);
+	for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+		double narrow_ns;
+		double wide_ns;
+		const double narrow = run_once(&streams[i], STATE_F32, count, &narrow_ns);
+		const double wide = run_once(&streams[i], STATE_F32X2, count, &wide_ns);
+		printf("| %s | %.1e | %.1e | %.1f | %.1f |\n", streams[i].name, narrow, wide,
+			narrow_ns, wide_ns);
+		fflush(stdout);
+	}
+	return 0;
+}
