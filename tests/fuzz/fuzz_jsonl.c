@@ -12,39 +12,38 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct rep_table_spec tables[] = {
-	{.name = "f32",
-		.kind = REP_IR,
-		.dtype = REP_F32,
-		.key_type = REP_KEY_U64,
-		.dim = 2,
-		.views = 1},
-	{.name = "i8",
-		.kind = REP_UR,
-		.dtype = REP_I8,
-		.key_type = REP_KEY_BYTES,
-		.dim = 3,
-		.views = 1,
-		.tags = true},
-	{.name = "bit",
-		.kind = REP_UR,
-		.dtype = REP_BIT,
-		.key_type = REP_KEY_U64,
-		.dim = 9,
-		.views = 2},
-	{.name = "f16",
-		.kind = REP_UR,
-		.dtype = REP_F16,
-		.key_type = REP_KEY_BYTES,
-		.dim = 2,
-		.views = 2},
-	{.name = "sum@l",
-		.kind = REP_CR,
-		.dtype = REP_F32,
-		.key_type = REP_KEY_U64,
-		.dim = 2,
-		.views = 1},
-};
+static const struct rep_table_spec numbers = {.name = "f32",
+	.kind = REP_IR,
+	.dtype = REP_F32,
+	.key_type = REP_KEY_U64,
+	.dim = 2,
+	.views = 1};
+static const struct rep_table_spec codes = {.name = "i8",
+	.kind = REP_UR,
+	.dtype = REP_I8,
+	.key_type = REP_KEY_BYTES,
+	.dim = 3,
+	.views = 1,
+	.tags = true};
+static const struct rep_table_spec bits = {.name = "bit",
+	.kind = REP_UR,
+	.dtype = REP_BIT,
+	.key_type = REP_KEY_U64,
+	.dim = 9,
+	.views = 2};
+static const struct rep_table_spec halves = {.name = "f16",
+	.kind = REP_UR,
+	.dtype = REP_F16,
+	.key_type = REP_KEY_BYTES,
+	.dim = 2,
+	.views = 2};
+static const struct rep_table_spec sums = {.name = "sum@l",
+	.kind = REP_CR,
+	.dtype = REP_F32,
+	.key_type = REP_KEY_U64,
+	.dim = 2,
+	.views = 1};
+static const struct rep_table_spec *const tables[] = {&numbers, &codes, &bits, &halves, &sums};
 
 static void require(bool holds)
 {
@@ -154,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0) {
 		return 0;
 	}
-	const struct rep_table_spec *spec = &tables[data[0] % (sizeof tables / sizeof tables[0])];
+	const struct rep_table_spec *spec = tables[data[0] % (sizeof tables / sizeof tables[0])];
 	const char *at = (const char *)data + 1;
 	const char *end = (const char *)data + size;
 	enum status status = jsonl_reader_open(spec, &reader, &err);

@@ -34,7 +34,9 @@ static int reason_of(const char *name, size_t size)
 	return name[0] == 'l' && size < 4096 ? ERANGE : name[0] == '!' ? EIO : 0;
 }
 
-int getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size,
+int __wrap_getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size,
+	struct passwd **found);
+int __wrap_getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size,
 	struct passwd **found)
 {
 	(void)buffer;
@@ -43,7 +45,9 @@ int getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size,
 	return reason_of(name, size);
 }
 
-int getgrnam_r(const char *name, struct group *group, char *buffer, size_t size,
+int __wrap_getgrnam_r(const char *name, struct group *group, char *buffer, size_t size,
+	struct group **found);
+int __wrap_getgrnam_r(const char *name, struct group *group, char *buffer, size_t size,
 	struct group **found)
 {
 	(void)buffer;

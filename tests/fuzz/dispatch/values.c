@@ -305,7 +305,7 @@ static const struct {
 static bool write_listed(struct choices *choices, const char *name, struct wire_writer *out)
 {
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-		size_t count = 0;
+		size_t count = 1;
 		if (strcmp(name, lists[i].name) != 0) {
 			continue;
 		}

@@ -65,13 +65,11 @@ static struct {
 	size_t trail_len;
 } world;
 
-void require_true(bool holds, const char *what, const char *file, int line)
+_Noreturn void require_failed(const char *what, const char *file, int line)
 {
-	if (!holds) {
-		(void)fprintf(stderr, "%s:%d: %s\nthe inputs that led here: %s/trail\n", file, line,
-			what, world.folder);
-		abort();
-	}
+	(void)fprintf(stderr, "%s:%d: %s\nthe inputs that led here: %s/trail\n", file, line, what,
+		world.folder);
+	abort();
 }
 
 /* ---- events ---- */

@@ -38,8 +38,8 @@ struct world_table {
 };
 extern const struct world_table world_tables[WORLD_TABLES];
 
-void require_true(bool holds, const char *what, const char *file, int line);
-#define REQUIRE(holds) require_true(holds, #holds, __FILE__, __LINE__)
+_Noreturn void require_failed(const char *what, const char *file, int line);
+#define REQUIRE(holds) ((holds) ? (void)0 : require_failed(#holds, __FILE__, __LINE__))
 
 /* Makes it, if it is not there. */
 void world_open(void);
