@@ -87,8 +87,8 @@ static void run_trail(const char *path)
 	REQUIRE(file != NULL);
 	while (fread(&len, sizeof len, 1, file) == 1 && len != 0) {
 		uint8_t *data = malloc(len);
-		REQUIRE(data != NULL && fread(data, 1, len, file) == len);
-		run(data, len);
+		REQUIRE(data != NULL && fread(data, 1, len - 1, file) == len - 1);
+		run(data, len - 1);
 		free(data);
 	}
 	(void)fclose(file);

@@ -125,7 +125,8 @@ static void open_trail(void)
 
 void world_note(const uint8_t *data, size_t size)
 {
-	const uint32_t len = (uint32_t)size;
+	const uint32_t len =
+		(uint32_t)size + 1; /* zeros end the trail, and an input may be empty */
 	if (world.trail_len + sizeof len + size <= TRAIL_BYTES) {
 		memcpy(world.trail + world.trail_len, &len, sizeof len);
 		memcpy(world.trail + world.trail_len + sizeof len, data, size);

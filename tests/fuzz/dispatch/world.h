@@ -49,7 +49,7 @@ void world_open(void);
 void world_close(void);
 
 /* Notes an input. What was noted since the world was made stands in the file `trail` of its folder, each input with its
- * length before it: if the process ends, that is what has led there. */
+ * length, and one more, before it: if the process ends, that is what has led there. */
 void world_note(const uint8_t *data, size_t size);
 
 /* From now on the peer has this role. */
