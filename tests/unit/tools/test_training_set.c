@@ -213,11 +213,11 @@ static void a_bound_of_memory_is_kept_in_parts(void **state)
 static enum status begin_late(void *context, size_t table, const struct training_keys *keys,
 	struct cr_states *states, struct error *err)
 {
-	static const float sum[DIM] = {1, 2, 3, 4, 5};
+	static const double sums[DIM] = {1, 2, 3, 4, 5};
 	(void)context;
 	(void)err;
 	for (uint32_t i = 0; table == 1 && i < keys->count; i++) {
-		cr_states_set(states, keys->first + i, 60000, sum, 2);
+		cr_states_set(states, keys->first + i, 60000, sums, 2);
 	}
 	return STATUS_OK;
 }
