@@ -22,9 +22,10 @@ def read_of(total, weight, reading):
     return (total - total.mean()) / np.sqrt(total.var() + 1e-5)
 
 
-def replay(keys, times, vectors, events=0.99, half_life=0, reading='layer_norm', begin=None):
+def replay(keys, times, vectors, events=0.99, half_life=0, reading='layer_norm', begin=None, end=None):
     """(rows, weights, ages) of each sample, in the order given: samples by time, those of one time all read
-    before one of them is added; f64. begin: states {key: (S, W, time)} that keys begin with."""
+    before one of them is added; f64. begin: states {key: (S, W, time)} that keys begin with; end: a dict for those
+    that they end with."""
     states = dict(begin or {})
     begun = {key: state[2] for key, state in states.items()}
     count, dim = vectors.shape
@@ -55,6 +56,8 @@ def replay(keys, times, vectors, events=0.99, half_life=0, reading='layer_norm',
             keep = events * (2.0 ** (-float(now - at) / half_life) if half_life else 1.0)
             states[keys[k]] = (keep * total + vectors[k], keep * weight + 1, now)
         first = last
+    if end is not None:
+        end.update(states)
     return rows, weights, ages
 
 
@@ -78,10 +81,12 @@ class Case(harness.Case):
         np.save(path, array)
         return path
 
+    address = '/nonexistent/socket'
+
     def run_command(self, *args, status=0):
         done = subprocess.run([harness.program('repstore'), 'layer', 'features'] + [str(arg) for arg in args],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=harness.CALL_SECONDS,
-                              env=dict(os.environ, REPSTORE='/nonexistent/socket'))
+                              env=dict(os.environ, REPSTORE=self.address))
         says = done.stderr.decode()
         self.assertEqual(done.returncode, status, says)
         return says if status else done.stdout.decode()
@@ -181,6 +186,85 @@ class Replay(Case):
         _, again = self.features(*self.arguments(names, items, times, x=vectors))
         np.testing.assert_array_equal(again['users'], names)
         np.testing.assert_array_equal(again['cr_user@x'], arrays['cr_user@x'])
+
+
+class FromRelease(Case):
+    """A stream whose first half a daemon has aggregated, in a table of items and two of users that fade unlike."""
+
+    DECAYS = {'cr_user@x': {'events': 0.9, 'half_life': DAY_MS}, 'cr_user_hour@x': {'events': 1, 'half_life': 3600000},
+              'cr_item@x': {'events': 0.99}}
+
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.start_daemon()
+        self.address = self.daemon.address
+        users, items, times, self.vectors = made(users=300, items=400)
+        order = np.argsort(times, kind='stable')
+        self.users, self.items, self.times, self.vectors = users[order], items[order], times[order], self.vectors[order]
+        self.half = int(np.flatnonzero(self.times > self.times[2000])[0])
+        self.make('r')
+
+    def make(self, release, names=False):
+        with self.daemon.client() as client:
+            client.call('release.create', release=release)
+            for table, decay in self.DECAYS.items():
+                entity = 'user' if 'user' in table else 'item'
+                client.call('table.create', release=release, table=table, entity=entity, kind='cr', dim=6, read='mean',
+                            key='bytes' if names and entity == 'user' else 'u64', decay_events=decay['events'],
+                            **({'half_life_ms': decay['half_life']} if 'half_life' in decay else {}))
+            client.seal(release)
+            part = slice(0, self.half)
+            client.call('observe', release=release, layer='x', items=self.items[part].tobytes(), dtype='f32',
+                        users=harness.packed([b'u%d' % user for user in self.users[part]] if names else self.users[part]),
+                        times=self.times[part].tobytes(), rows=self.vectors[part].tobytes())
+
+    def later(self, *args, first=None, users=None):
+        part = slice(self.half if first is None else first, None)
+        return self.arguments((self.users if users is None else users)[part], self.items[part], self.times[part],
+                              x=self.vectors[part]) + ['--from', *(args or ['live'])]
+
+    def test_states_go_on_in_every_table_of_the_layer(self):
+        said, arrays = self.features(*self.later())
+        self.assertEqual({row['table'] for row in said['tables']}, set(self.DECAYS))
+        for table, decay in self.DECAYS.items():
+            keys = self.users if 'user' in table else self.items
+            whole = replay(keys, self.times, self.vectors, reading='mean', **decay)
+            self.assert_table(arrays, table, [column[self.half:] for column in whole], table)
+            row = next(row for row in said['tables'] if row['table'] == table)
+            self.assertGreater(row['there'], 10 * row['none_before'])
+
+    def test_keys_that_are_strings(self):
+        self.make('s', names=True)
+        names = np.array([b'u%d' % user for user in self.users])
+        _, arrays = self.features(*self.later('s', users=names))
+        whole = replay(self.users, self.times, self.vectors, reading='mean', **self.DECAYS['cr_user@x'])
+        self.assert_table(arrays, 'cr_user@x', [column[self.half:] for column in whole])
+
+    def test_states_that_may_hold_the_samples_are_refused_or_left_out(self):
+        first = self.half - 500
+        said = self.run_command(*self.later(first=first), '-o', self.path('x.npz'), status=1)
+        self.assertRegex(said, r'\d+ rows would be read from states that are not older.*--skip-late.*CONFLICT')
+        said, arrays = self.features(*self.later('live', '--skip-late', first=first))
+        for table, decay in self.DECAYS.items():
+            keys, begin = self.users if 'user' in table else self.items, {}
+            replay(keys[:self.half], self.times[:self.half], self.vectors[:self.half], end=begin, **decay)
+            expected = replay(keys[first:], self.times[first:], self.vectors[first:], reading='mean', begin=begin, **decay)
+            self.assert_table(arrays, table, expected, table)
+            row = next(row for row in said['tables'] if row['table'] == table)
+            self.assertEqual(row['left_out'], int((expected[2] == AGE_LATE).sum()))
+            self.assertGreater(row['left_out'], 0)
+
+    def test_what_does_not_fit_is_named(self):
+        out = ['-o', self.path('out.npz')]
+        other = self.arguments(self.users, self.items, self.times, y=self.vectors)
+        wide = self.arguments(self.users, self.items, self.times, x=np.ones((len(self.users), 7), 'f4'))
+        names = self.later(users=np.array([b'u%d' % user for user in self.users]))
+        for args, status, says in (([*other, '--from', 'live'], 1, "no table of release 'r' aggregates layer 'y'"),
+                                   ([*wide, '--from', 'live'], 1, 'vectors of --layer x have 7 elements'),
+                                   (names, 1, 'are integers, but'), (self.later('none'), 1, "'none'"),
+                                   ([*self.later(), '--decay', 'events=1'], 2, "are those of the release's tables"),
+                                   ([*other, '--skip-late'], 2, '--skip-late comes with --from')):
+            self.assertIn(says, self.run_command(*args, *out, status=status), args)
 
 
 class Leaks(Case):

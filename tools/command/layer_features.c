@@ -2,6 +2,7 @@
 #include "tools/command/layer_features.h"
 
 #include "tools/command/decay_argument.h"
+#include "tools/command/features_from.h"
 #include "tools/command/options.h"
 #include "tools/command/progress.h"
 #include "tools/evaluation/training_set.h"
@@ -22,9 +23,11 @@ struct wanted {
 	struct option_list layers;
 	const char *decay;
 	const char *reading;
+	const char *release; /* whose tables it begins with; NULL: none */
 	uint64_t memory_mib;
 	struct training_table tables[TABLES_MAX];
 	size_t table_count;
+	struct features_from from;
 	struct progress progress;
 };
 
@@ -104,8 +107,17 @@ static int check_arguments(const struct session *session, struct wanted *wanted)
 			"layer features: one --layer or more and -o FILE.npz are needed");
 	}
 	int status = check_memory(session, wanted);
+	if (status == EXIT_DONE && wanted->release != NULL &&
+		(wanted->decay != NULL || wanted->reading != NULL)) {
+		status = session_usage(session,
+			"--from: --decay and --read are those of the release's tables");
+	}
+	if (status == EXIT_DONE && wanted->release == NULL && request->skip_late) {
+		status = session_usage(session, "layer features: --skip-late comes with --from");
+	}
 	if (status == EXIT_DONE) {
-		status = decay_argument_read(session, wanted->decay, wanted->reading, &spec);
+		status = decay_argument_read(session, wanted->decay,
+			wanted->reading != NULL ? wanted->reading : "layer_norm", &spec);
 	}
 	for (size_t i = 0; i < wanted->layers.count && status == EXIT_DONE; i++) {
 		status = add_tables(session, wanted, i, &spec);
@@ -187,6 +199,24 @@ static void print_json(const struct training_request *request, const struct trai
 
 /* ---- the command ---- */
 
+static enum status on_begin(void *context, size_t table, const struct training_keys *keys,
+	struct cr_states *states, struct error *err)
+{
+	struct wanted *wanted = context;
+	return features_from_begin(&wanted->from, table, keys, states, err);
+}
+
+/* Takes the tables of the release in place of those that a layer has by default. */
+static int begin_from(struct session *session, struct wanted *wanted)
+{
+	const int status = features_from_open(session, wanted->release, wanted->layers.values,
+		wanted->layers.count, &wanted->from);
+	wanted->request.begin = on_begin;
+	wanted->request.tables = wanted->from.tables;
+	wanted->request.table_count = wanted->from.table_count;
+	return status;
+}
+
 static bool on_progress(void *context, uint64_t done, uint64_t total)
 {
 	struct wanted *wanted = context;
@@ -220,9 +250,10 @@ static int make(struct session *session, struct wanted *wanted)
 
 int layer_features_run(struct session *session, int argc, char **argv)
 {
-	struct wanted wanted = {.reading = "layer_norm", .memory_mib = memory_default};
+	static struct wanted wanted; /* too large for a stack */
 	struct training_request *request = &wanted.request;
 	struct sample_paths *paths = &request->samples;
+	wanted = (struct wanted){.memory_mib = memory_default};
 	const struct option_row rows[] = {
 		{"samples", OPTION_TEXT, &paths->archive},
 		{"users", OPTION_TEXT, &paths->users},
@@ -233,6 +264,8 @@ int layer_features_run(struct session *session, int argc, char **argv)
 		{"any-time", OPTION_FLAG, &paths->time.any},
 		{"decay", OPTION_TEXT, &wanted.decay},
 		{"read", OPTION_TEXT, &wanted.reading},
+		{"from", OPTION_TEXT, &wanted.release},
+		{"skip-late", OPTION_FLAG, &request->skip_late},
 		{"memory", OPTION_COUNT, &wanted.memory_mib},
 		{"o", OPTION_TEXT, &request->out},
 	};
@@ -244,5 +277,12 @@ int layer_features_run(struct session *session, int argc, char **argv)
 	if (status == EXIT_DONE) {
 		status = check_arguments(session, &wanted);
 	}
-	return status == EXIT_DONE ? make(session, &wanted) : status;
+	if (status == EXIT_DONE && wanted.release != NULL) {
+		status = begin_from(session, &wanted);
+	}
+	if (status == EXIT_DONE) {
+		status = make(session, &wanted);
+	}
+	features_from_close(&wanted.from);
+	return status;
 }
