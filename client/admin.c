@@ -5,6 +5,7 @@
 #include "client/record.h"
 #include "client/reserved.h"
 #include "schema/default_row.h"
+#include "schema/limits.h"
 #include "schema/spec.h"
 
 #include <stdlib.h>
@@ -204,6 +205,7 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 		.ttl_ms = spec->ttl_ms,
 		.tags = spec->tags,
 		.index = (enum index_kind)spec->index,
+		.history = spec->history > LIMIT_HISTORY ? UINT32_MAX : (uint32_t)spec->history,
 		.decay_events = spec->decay_events != 0 ? spec->decay_events
 							: spec_decay_default(spec->half_life_ms),
 		.half_life_ms = spec->half_life_ms,
@@ -230,6 +232,7 @@ enum rep_status rep_table_create(rep_client *client, const char *release,
 	if (spec->default_kind != REP_DEFAULT_NONE) {
 		client->request.needs |= HELLO_DEFAULT_ROW;
 	}
+	client->request.needs |= spec->history != 0 ? HELLO_HISTORY : 0;
 	wire_write_str(writer, "release");
 	wire_write_str(writer, release);
 	spec_write(writer, &wire_spec);

@@ -29,6 +29,10 @@ struct answer {
 	struct wire_bytes times;
 	struct wire_bytes tags;
 	struct wire_bytes weights;
+	uint64_t history;      /* places of a row; 0: the table has no histories */
+	uint64_t history_room; /* for times of so many */
+	struct wire_bytes history_counts;
+	struct wire_bytes history_times;
 	struct wire_bytes why;
 	uint8_t *moved; /* owned: rows that were received into another part's memory; or NULL */
 };
@@ -67,7 +71,7 @@ static void write_part(struct wire_writer *writer, const struct rep_part *part)
 	size_t fields = 2 + (part->dtype != REP_DTYPE_TABLE) + part->has_max_age +
 			(part->times != NULL) + (part->tags != NULL) + (part->why != NULL) +
 			part->raw + (part->weights != NULL) + (part->through_count != 0) +
-			(part->missing == REP_MISSING_DEFAULT);
+			(part->missing == REP_MISSING_DEFAULT) + (part->history_times != NULL);
 	wire_write_map(writer, fields);
 	wire_write_str(writer, "table");
 	wire_write_str(writer, part->table);
@@ -95,6 +99,7 @@ static void write_part(struct wire_writer *writer, const struct rep_part *part)
 	write_flag(writer, "why", part->why != NULL);
 	write_flag(writer, "raw", part->raw);
 	write_flag(writer, "weights", part->weights != NULL);
+	write_flag(writer, "history_times", part->history_times != NULL);
 	wire_write_str(writer, "keys");
 	wire_write_bin(writer, part->keys.data, part->keys.bytes);
 }
@@ -106,16 +111,17 @@ enum status fetch_write(struct request *request, const char *release, const stru
 		return error_set(err, STATUS_BAD_REQUEST, "parts: %zu given, 1 to %u allowed",
 			count, LIMIT_PARTS);
 	}
-	bool defaults = false;
+	unsigned needs = 0;
 	for (size_t i = 0; i < count; i++) {
 		enum status status = check_part(&parts[i], i, err);
 		if (status != STATUS_OK) {
 			return status;
 		}
-		defaults = defaults || parts[i].missing == REP_MISSING_DEFAULT;
+		needs |= parts[i].missing == REP_MISSING_DEFAULT ? HELLO_DEFAULT_ROW : 0;
+		needs |= parts[i].history_times != NULL ? HELLO_HISTORY : 0;
 	}
 	struct wire_writer *writer = request_begin(request, "fetch", release != NULL ? 2 : 1);
-	request->needs |= defaults ? HELLO_DEFAULT_ROW : 0;
+	request->needs |= needs;
 	if (release != NULL) {
 		wire_write_str(writer, "release");
 		wire_write_str(writer, release);
@@ -160,9 +166,17 @@ static enum status read_shape(struct wire_value part, const struct rep_part *ask
 		return error_set(err, STATUS_PROTOCOL, "fetch: an answer without its shape");
 	}
 	out->dtype = dtype_of_name((const char *)dtype.data, dtype.len);
+	out->history_room = asked->history;
 	if (n != asked->keys.count || dim == 0 || dim > LIMIT_DIM || views == 0 ||
 		views > LIMIT_VIEWS || out->dtype == DTYPE_NONE ||
 		(asked->dtype != REP_DTYPE_TABLE && out->dtype != (enum dtype)asked->dtype)) {
+		return error_set(err, STATUS_PROTOCOL,
+			"fetch: an answer of another shape than asked");
+	}
+	const struct wire_value history = wire_get(part, "history");
+	if (wire_type(history) != WIRE_ABSENT &&
+		(!wire_uint(history, &out->history) || out->history == 0 || out->history > views ||
+			views % out->history != 0)) {
 		return error_set(err, STATUS_PROTOCOL,
 			"fetch: an answer of another shape than asked");
 	}
@@ -221,6 +235,10 @@ static enum status read_answer(struct wire_value part, const struct rep_part *as
 		{"times", asked->times != NULL, n * sizeof(int64_t), &out->times},
 		{"tags", asked->tags != NULL && has_tags, n * sizeof(uint64_t), &out->tags},
 		{"weights", asked->weights != NULL, n * sizeof(double), &out->weights},
+		{"counts", asked->history_counts != NULL && out->history != 0, n * sizeof(uint32_t),
+			&out->history_counts},
+		{"history_times", asked->history_times != NULL, n * out->history * sizeof(int64_t),
+			&out->history_times},
 		{"why", asked->why != NULL, n, &out->why},
 	};
 	for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
@@ -266,6 +284,7 @@ static void fill_shape(const struct answer *answer, struct rep_part *part)
 	part->views = answer->views;
 	part->row_dtype = (enum rep_dtype)answer->dtype;
 	part->stride = answer->stride;
+	part->history = answer->history;
 }
 
 static void fill_part(const struct answer *answer, struct rep_part *part)
@@ -280,6 +299,9 @@ static void fill_part(const struct answer *answer, struct rep_part *part)
 	copy_column(part->times, answer->times, n * sizeof(int64_t));
 	copy_column(part->tags, answer->tags, n * sizeof(uint64_t));
 	copy_column(part->weights, answer->weights, n * sizeof(double));
+	copy_column(part->history_counts, answer->history_counts, n * sizeof(uint32_t));
+	copy_column(part->history_times, answer->history_times,
+		n * answer->history * sizeof(int64_t));
 	copy_column(part->why, answer->why, n);
 	memcpy(part->resolved, answer->table, sizeof part->resolved);
 }
@@ -313,6 +335,12 @@ static enum status check_room(const struct answer *answers, const struct rep_par
 			return error_set(err, STATUS_TOO_LARGE,
 				"parts[%zu] ('%s'): %zu bytes of rows, room for %zu", i,
 				parts[i].table, answers[i].rows.len, parts[i].rows_bytes);
+		}
+		if (parts[i].history_times != NULL &&
+			answers[i].history_room < answers[i].history) {
+			return error_set(err, STATUS_TOO_LARGE,
+				"parts[%zu] ('%s'): %" PRIu64 " places a row, history has %" PRIu64,
+				i, parts[i].table, answers[i].history, answers[i].history_room);
 		}
 	}
 	return STATUS_OK;

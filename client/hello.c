@@ -22,6 +22,7 @@ static const struct {
 	{HELLO_DEFAULT_ROW, "default_row"},
 	{HELLO_FROM_MISSING, "from.missing"},
 	{HELLO_TRACE, "trace"},
+	{HELLO_HISTORY, "history"},
 };
 
 enum { FEATURES = sizeof known / sizeof known[0] };

@@ -17,6 +17,7 @@ enum hello_feature {
 	HELLO_DEFAULT_ROW = 4u,
 	HELLO_FROM_MISSING = 8u, /* of retrieve and score */
 	HELLO_TRACE = 16u,       /* of every method */
+	HELLO_HISTORY = 32u,     /* tables with a history */
 };
 
 /* What a daemon says of itself. */

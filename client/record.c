@@ -75,6 +75,7 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 	table.spec.reading = (enum rep_reading)spec.reading;
 	table.spec.state = (enum rep_state)spec.state;
 	table.spec.default_kind = (enum rep_default)spec.default_kind;
+	table.spec.history = spec.history;
 	memcpy(out, &table, sizeof table);
 	return STATUS_OK;
 }

@@ -39,6 +39,8 @@ struct columns {
 	struct wire_bytes times;
 	struct wire_bytes tags;
 	struct wire_bytes weights;
+	struct wire_bytes history_counts;
+	struct wire_bytes history_times;
 };
 
 static void write_request(rep_client *client, const struct walk *walk, const struct rep_scan *scan,
@@ -76,9 +78,23 @@ static void write_request(rep_client *client, const struct walk *walk, const str
 	}
 }
 
+/* Vectors of one row: those of all places of a history. */
+static uint32_t row_views(const struct rep_table_spec *spec)
+{
+	return spec->history == 0 ? spec->views : spec->views * (uint32_t)spec->history;
+}
+
 static bool has_bytes(struct wire_value map, const char *name, size_t len, struct wire_bytes *out)
 {
 	return wire_bin(wire_get(map, name), out) && out->len == len;
+}
+
+static bool has_history(struct wire_value result, const struct rep_table_spec *spec, uint64_t n,
+	struct columns *out)
+{
+	return has_bytes(result, "counts", n * sizeof(uint32_t), &out->history_counts) &&
+	       has_bytes(result, "history_times", n * spec->history * sizeof(int64_t),
+		       &out->history_times);
 }
 
 static enum status read_columns(struct wire_value result, const struct rep_table_spec *spec,
@@ -94,7 +110,7 @@ static enum status read_columns(struct wire_value result, const struct rep_table
 		return error_set(err, STATUS_PROTOCOL, "scan: an answer without its shape");
 	}
 	out->dtype = dtype_of_name((const char *)dtype.data, dtype.len);
-	out->stride = dtype_row_bytes(out->dtype, spec->dim, spec->views);
+	out->stride = dtype_row_bytes(out->dtype, spec->dim, row_views(spec));
 	bool right = asked == REP_DTYPE_TABLE || out->dtype == (enum dtype)asked;
 	if (!right || out->stride == 0 || stride != out->stride || n > LIMIT_KEYS ||
 		keys_count((enum key_type)spec->key_type, out->keys.data, out->keys.len, &count,
@@ -109,8 +125,9 @@ static enum status read_columns(struct wire_value result, const struct rep_table
 		(out->dtype == DTYPE_I8 &&
 			!has_bytes(result, "scales", n * sizeof(float), &out->scales)) ||
 		(spec->tags && !has_bytes(result, "tags", n * sizeof(uint64_t), &out->tags)) ||
-		(raw && spec->kind == REP_CR &&
-			!has_bytes(result, "weights", n * sizeof(double), &out->weights))) {
+		(raw && spec->kind == REP_CR && spec->history == 0 &&
+			!has_bytes(result, "weights", n * sizeof(double), &out->weights)) ||
+		(spec->history != 0 && !has_history(result, spec, n, out))) {
 		return error_set(err, STATUS_PROTOCOL, "scan: a column that is missing or cut");
 	}
 	return STATUS_OK;
@@ -139,7 +156,8 @@ static enum status keep_columns(struct walk *walk, const struct columns *columns
 {
 	size_t bytes = COLUMN_ALIGN + aligned(columns->keys.len) + aligned(columns->rows.len) +
 		       aligned(columns->scales.len) + aligned(columns->times.len) +
-		       aligned(columns->tags.len) + aligned(columns->weights.len);
+		       aligned(columns->tags.len) + aligned(columns->weights.len) +
+		       aligned(columns->history_counts.len) + aligned(columns->history_times.len);
 	if (bytes > walk->cap) {
 		free(walk->data);
 		walk->cap = 0;
@@ -158,9 +176,12 @@ static enum status keep_columns(struct walk *walk, const struct columns *columns
 	scan->times = place(walk, &at, columns->times);
 	scan->tags = place(walk, &at, columns->tags);
 	scan->weights = place(walk, &at, columns->weights);
+	scan->history = walk->table.spec.history;
+	scan->history_counts = place(walk, &at, columns->history_counts);
+	scan->history_times = place(walk, &at, columns->history_times);
 	scan->dtype = (enum rep_dtype)columns->dtype;
 	scan->dim = walk->table.spec.dim;
-	scan->views = walk->table.spec.views;
+	scan->views = row_views(&walk->table.spec);
 	scan->stride = columns->stride;
 	return STATUS_OK;
 }

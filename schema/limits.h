@@ -40,6 +40,9 @@
 /* The widest published outputs of towers have 4,096 elements; views multiply that. */
 #define LIMIT_DIM   65536u
 #define LIMIT_VIEWS 1024u
+/* Vectors of a history: of a row that search and fetch take as so many views. Sequence models read some
+ * hundreds of a user's last items. */
+#define LIMIT_HISTORY LIMIT_VIEWS
 /* Of one row: a request of 64 rows still fits a message. */
 #define LIMIT_ROW_BYTES (1u << 20)
 

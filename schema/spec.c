@@ -18,6 +18,7 @@ struct number_field {
 
 static const struct number_field dim_field = {"dim", 1, LIMIT_DIM};
 static const struct number_field views_field = {"views", 1, LIMIT_VIEWS};
+static const struct number_field history_field = {"history", 1, LIMIT_HISTORY};
 static const struct number_field ttl_field = {"ttl_ms", 0, LIMIT_TTL_MS};
 static const struct number_field half_life_field = {"half_life_ms", 0, LIMIT_TTL_MS};
 
@@ -178,7 +179,7 @@ static enum status read_key(struct wire_value map, struct table_spec *spec, stru
 	return spec->key_type == KEY_NONE ? wrong_word(err, "key", text, allowed) : STATUS_OK;
 }
 
-/* Reads how sums are kept, if it is said. Needs the kind. */
+/* Reads how sums are kept, if it is said. Needs the kind, and whether there is a history. */
 static enum status read_state(struct wire_value map, struct table_spec *spec, struct error *err)
 {
 	static const char allowed[] = "one of f32, f32x2";
@@ -201,8 +202,37 @@ static enum status read_state(struct wire_value map, struct table_spec *spec, st
 	return STATUS_OK;
 }
 
-/* Reads dim and views, each within its bounds, and checks the size of a row. Needs the dtype and the
- * state. */
+/* Reads how many vectors a history keeps. Needs kind, dtype and views. */
+static enum status read_history(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	uint64_t history = 0;
+	if (!is_given(map, "history")) {
+		return STATUS_OK;
+	}
+	if (read_number(map, &history_field, &history, err) != STATUS_OK) {
+		return STATUS_BAD_REQUEST;
+	}
+	if (spec->kind == KIND_IR) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"history: given, allowed for kinds ur and cr, not for %s",
+			kind_name(spec->kind));
+	}
+	if (spec->dtype == DTYPE_I8 || spec->dtype == DTYPE_BIT) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"dtype: %s given, f32, f16 or bf16 allowed with a history: it is read in any",
+			dtype_name(spec->dtype));
+	}
+	if (history * spec->views > LIMIT_VIEWS) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"history: %" PRIu64 " places of %" PRIu32
+			" views given, up to %u vectors of a row allowed",
+			history, spec->views, LIMIT_VIEWS);
+	}
+	spec->history = (uint32_t)history;
+	return STATUS_OK;
+}
+
+/* Reads dim, views and history, each within its bounds. Needs the kind and the dtype. */
 static enum status read_shape(struct wire_value map, struct table_spec *spec, struct error *err)
 {
 	uint64_t dim = 0;
@@ -216,14 +246,21 @@ static enum status read_shape(struct wire_value map, struct table_spec *spec, st
 	}
 	spec->dim = (uint32_t)dim;
 	spec->views = (uint32_t)views;
-	size_t row_bytes = spec_stored_bytes(spec);
-	if (row_bytes > LIMIT_ROW_BYTES) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"dim: %" PRIu64 " of %" PRIu64 " views given, a row of %zu bytes in %s, "
-			"up to %u allowed",
-			dim, views, row_bytes, dtype_name(spec->dtype), LIMIT_ROW_BYTES);
-	}
-	return STATUS_OK;
+	return read_history(map, spec, err);
+}
+
+/* Checks the size of a row, which depends on shape and state. */
+static enum status check_row(struct wire_value map, struct table_spec *spec, struct error *err)
+{
+	(void)map;
+	const size_t row_bytes = spec_stored_bytes(spec);
+	return row_bytes <= LIMIT_ROW_BYTES ? STATUS_OK
+					    : error_set(err, STATUS_BAD_REQUEST,
+						      "dim: %" PRIu32 " of %" PRIu32
+						      " views given, a row of %zu bytes in %s, "
+						      "up to %u allowed",
+						      spec->dim, spec_row_views(spec), row_bytes,
+						      dtype_name(spec->dtype), LIMIT_ROW_BYTES);
 }
 
 static enum status read_extras(struct wire_value map, struct table_spec *spec, struct error *err)
@@ -248,6 +285,10 @@ static enum status read_index(struct wire_value map, struct table_spec *spec, st
 		spec->index = INDEX_BALLS;
 	} else if (!wire_bytes_are(text, "none")) {
 		return wrong_word(err, "index", text, allowed);
+	}
+	if (spec->index != INDEX_NONE && spec->history != 0) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"index: 'balls' given, 'none' allowed with a history: balls are of single vectors");
 	}
 	if (spec->index != INDEX_NONE && (spec->dtype == DTYPE_BIT || spec->views != 1)) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -301,7 +342,7 @@ static enum status read_reading(struct wire_value map, struct table_spec *spec, 
 	return spec->reading == READING_NONE ? wrong_word(err, "read", text, allowed) : STATUS_OK;
 }
 
-/* Refuses the fields that only kind cr has. */
+/* Refuses the fields that only sums have. */
 static enum status refuse_decay(struct wire_value map, const struct table_spec *spec,
 	struct error *err)
 {
@@ -309,8 +350,9 @@ static enum status refuse_decay(struct wire_value map, const struct table_spec *
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
 		if (is_given(map, fields[i])) {
 			return error_set(err, STATUS_BAD_REQUEST,
-				"%s: given, allowed for kind cr only, not for %s", fields[i],
-				kind_name(spec->kind));
+				"%s: given, allowed for kind cr only, not for %s%s", fields[i],
+				kind_name(spec->kind),
+				spec->history != 0 ? " with a history, which sums nothing" : "");
 		}
 	}
 	return STATUS_OK;
@@ -318,12 +360,12 @@ static enum status refuse_decay(struct wire_value map, const struct table_spec *
 
 static enum status read_decay(struct wire_value map, struct table_spec *spec, struct error *err)
 {
-	if (!spec_aggregates(spec)) {
-		return refuse_decay(map, spec, err);
-	}
-	if (table_name_layer(&spec->name) == NULL) {
+	if (spec_takes_samples(spec) && table_name_layer(&spec->name) == NULL) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"table: '%s' given, name@layer allowed for kind cr", spec->name.text);
+	}
+	if (!spec_aggregates(spec)) {
+		return refuse_decay(map, spec, err);
 	}
 	if (spec->dtype != DTYPE_F32) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -361,6 +403,12 @@ static enum status read_default(struct wire_value map, struct table_spec *spec, 
 		return wrong_word(err, "default", text, allowed);
 	}
 	const enum default_kind kind = all[i];
+	if (kind != DEFAULT_NONE && spec->history != 0) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"default: '%s' given, none allowed with a history: that of a key without a row "
+			"has no vectors",
+			default_kind_name(kind));
+	}
 	if (kind == DEFAULT_MEAN && (spec->dtype == DTYPE_BIT || spec_aggregates(spec))) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"default: 'mean' given, zeros or row allowed for %s",
@@ -381,8 +429,8 @@ enum status spec_read(struct wire_value map, enum spec_origin origin, struct tab
 	struct error *err)
 {
 	static enum status (*const steps[])(struct wire_value, struct table_spec *,
-		struct error *) = {read_name, read_entity, read_kind, read_dtype, read_state,
-		read_shape, read_key, read_extras, read_index, read_decay, read_default};
+		struct error *) = {read_name, read_entity, read_kind, read_dtype, read_shape,
+		read_state, check_row, read_key, read_extras, read_index, read_decay, read_default};
 	struct table_spec spec = {.state = origin == SPEC_STORED ? STATE_F32 : STATE_F32X2};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		enum status status = steps[i](map, &spec, err);
@@ -404,7 +452,7 @@ enum status spec_read(struct wire_value map, enum spec_origin origin, struct tab
 size_t spec_fields(const struct table_spec *spec)
 {
 	enum { ALL = 10, OF_DECAY = 4 };
-	return ALL + (spec_aggregates(spec) ? OF_DECAY : 0) +
+	return ALL + (spec_aggregates(spec) ? OF_DECAY : 0) + (spec->history != 0 ? 1 : 0) +
 	       (spec->default_kind != DEFAULT_NONE ? 1 : 0);
 }
 
@@ -439,6 +487,10 @@ void spec_write(struct wire_writer *writer, const struct table_spec *spec)
 		wire_write_str(writer, reading_name(spec->reading));
 		wire_write_str(writer, "state");
 		wire_write_str(writer, state_kind_name(spec->state));
+	}
+	if (spec->history != 0) {
+		wire_write_str(writer, "history");
+		wire_write_uint(writer, spec->history);
 	}
 	if (spec->default_kind != DEFAULT_NONE) {
 		wire_write_str(writer, "default");

@@ -19,8 +19,8 @@
 
 /* Numbers are on disk and never reused. */
 enum entity { ENTITY_NONE = 0, ENTITY_USER = 1, ENTITY_ITEM = 2 };
-/* CR: aggregated cross representations. The table sums the samples of its layer with decay. Which
- * vector a row has is decided when it is read (enum reading). */
+/* CR: cross representations of the samples of a layer. The table sums them with decay, or keeps the
+ * newest of them (`history`). Which vector a sum gives is decided when it is read (enum reading). */
 enum kind { KIND_NONE = 0, KIND_UR = 1, KIND_IR = 2, KIND_CR = 3 };
 /* What a read of an aggregated row gives. S is the decayed sum of its samples, W their decayed
  * count. SUM gives S, MEAN gives S / W, and LAYER_NORM gives S minus its mean, divided by its
@@ -52,7 +52,10 @@ struct table_spec {
 	bool tags;                      /* rows have 64 bits for filters */
 	enum index_kind index;          /* INDEX_NONE for bit, and for more than one view */
 	enum default_kind default_kind; /* not DEFAULT_MEAN for bit and KIND_CR */
-	/* Only of KIND_CR: */
+	/* The row of a key is its newest so many vectors, in the order of their times, and no sum of
+	 * them (daemon/aggregate/history.h). 0: it is none. Of ur and cr; of f32, f16 and bf16. */
+	uint32_t history;
+	/* Only of KIND_CR that sums: */
 	double decay_events; /* each sample multiplies the state by it first: (0, 1]; 1: no decay */
 	uint64_t half_life_ms; /* the state halves in this time; 0: it does not */
 	enum reading reading;
@@ -66,15 +69,39 @@ const char *reading_name(enum reading reading);        /* "sum", "mean", "layer_
 const char *state_kind_name(enum state_kind state);    /* "f32", "f32x2" */
 const char *default_kind_name(enum default_kind kind); /* "none", "zeros", "mean", "row" */
 
-static inline bool spec_aggregates(const struct table_spec *spec)
+/* Whether `observe` feeds the table: it sums the samples of its layer, or keeps the newest. */
+static inline bool spec_takes_samples(const struct table_spec *spec)
 {
 	return spec->kind == KIND_CR;
 }
 
-/* Elements of one row. */
-static inline size_t spec_elements(const struct table_spec *spec)
+/* Whether samples are added to its rows, by whatever method. */
+static inline bool spec_folds(const struct table_spec *spec)
+{
+	return spec->kind == KIND_CR || spec->history != 0;
+}
+
+static inline bool spec_aggregates(const struct table_spec *spec)
+{
+	return spec->kind == KIND_CR && spec->history == 0;
+}
+
+/* Vectors of one row as it is read and put: those of all places of a history. At most LIMIT_VIEWS. */
+static inline uint32_t spec_row_views(const struct table_spec *spec)
+{
+	return spec->history == 0 ? spec->views : spec->history * spec->views;
+}
+
+/* Elements of one sample, which is one place of a history. */
+static inline size_t spec_sample_elements(const struct table_spec *spec)
 {
 	return (size_t)spec->dim * spec->views;
+}
+
+/* Elements of one row as it is read and put. */
+static inline size_t spec_elements(const struct table_spec *spec)
+{
+	return (size_t)spec->dim * spec_row_views(spec);
 }
 
 /* Bytes of the weight W behind the sums of an aggregated row. */
@@ -83,12 +110,17 @@ static inline size_t spec_weight_bytes(const struct table_spec *spec)
 	return spec->state == STATE_F32X2 ? sizeof(double) : sizeof(float);
 }
 
-/* Bytes of one row as it is stored, without its scale and its low parts: the vector in the table's
- * dtype; in an aggregating table the sum S, or its high parts, and behind it the weight W. */
+/* Bytes of one row as it is stored, without its scale and its low parts: the vectors in the table's
+ * dtype; in an aggregating table the sum S, or its high parts, and behind it the weight W; of a
+ * history the vectors, up to a multiple of 8 bytes, then i64 times[history], then how many there are,
+ * u64. */
 static inline size_t spec_row_bytes(const struct table_spec *spec)
 {
-	return dtype_row_bytes(spec->dtype, spec->dim, spec->views) +
-	       (spec_aggregates(spec) ? spec_weight_bytes(spec) : 0);
+	const size_t vectors = dtype_row_bytes(spec->dtype, spec->dim, spec_row_views(spec));
+	if (spec->history != 0) {
+		return (vectors + 7) / 8 * 8 + ((size_t)spec->history + 1) * sizeof(int64_t);
+	}
+	return vectors + (spec_aggregates(spec) ? spec_weight_bytes(spec) : 0);
 }
 
 /* Bytes of the low parts of one row's sums, f32; 0: it has none. */
@@ -111,11 +143,11 @@ double spec_decay_default(uint64_t half_life_ms);
 enum spec_origin { SPEC_WANTED, SPEC_STORED };
 
 /* Reads and checks the fields of a spec from a map. table, entity, kind and dim must be there;
- * views (1), dtype (f32), key (u64), ttl_ms (0), tags (false), index (none) and default (none) need
- * not; the row of a default is read by default_row_read. A table of
- * kind cr is called name@layer, is f32, and has decay_events (1; 0.99 without half_life_ms),
- * half_life_ms (0) and read (layer_norm); these defaults are those of the authors of LFM4Ads (arXiv
- * 2508.14948). Its state is f32x2 unless it says another. Errors: BAD_REQUEST, naming the field, what was given and what is allowed. */
+ * views (1), dtype (f32), key (u64), ttl_ms (0), tags (false), index (none), default (none) and
+ * history (0) need not; the row of a default is read by default_row_read. A table of
+ * kind cr is called name@layer. One that sums is f32, and has decay_events (1; 0.99 without
+ * half_life_ms), half_life_ms (0) and read (layer_norm); these defaults are those of the authors of
+ * LFM4Ads (arXiv 2508.14948). Its state is f32x2 unless it says another. Errors: BAD_REQUEST, naming the field, what was given and what is allowed. */
 enum status spec_read(struct wire_value map, enum spec_origin origin, struct table_spec *out,
 	struct error *err);
 

@@ -250,7 +250,16 @@ struct rep_part {
 	char resolved[136]; /* which table it was: "cr_user@mlp2" for "cr_user" */
 	/* asked, too */
 	enum rep_missing missing;
-	uint64_t reserved[7];
+	/* Of a table with a history, whose rows are [history, views x dim] with the oldest vector first, and
+	 * whose `views` here are those of all places together. */
+	uint32_t *
+		history_counts; /* how many places of each row are taken: the first ones. The others are
+				   * zero. Of another table: 0 */
+	int64_t *history_times; /* [count, history] Unix ms, 0 of empty places; else refused */
+	/* Asked: of how many places a row `history_times` has room; too few is REP_TOO_LARGE, which fills
+	 * the shape. Filled: places of a row; 0: the table has no histories. */
+	uint64_t history;
+	uint64_t reserved[4];
 };
 
 struct rep_fetched {
@@ -408,7 +417,11 @@ struct rep_scan {
 	 * take one each read every row once. 0 of 0: the whole table. */
 	uint32_t shard;
 	uint32_t shards;
-	uint64_t reserved[7];
+	/* Of a table with a history, as in rep_part; else 0 and NULL. */
+	uint64_t history;
+	const uint32_t *history_counts;
+	const int64_t *history_times;
+	uint64_t reserved[4];
 };
 
 /* Takes the next step; go on while scan->more. Zero `scan` (all but `raw` and the shard) before the

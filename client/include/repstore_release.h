@@ -47,7 +47,7 @@ struct rep_table_spec {
 	uint32_t dim;
 	uint32_t views; /* 0 in a create: 1 */
 	uint64_t ttl_ms;
-	/* of REP_CR, whose name is name@layer and whose dtype is f32 */
+	/* of REP_CR, whose name is name@layer, and which sums its samples in f32, without `history` */
 	double decay_events;      /* each sample multiplies the sum by it; 0 in a create: 1 with a
 				   * half-life, 0.99 without */
 	uint64_t half_life_ms;    /* 0: none */
@@ -59,8 +59,11 @@ struct rep_table_spec {
 	size_t default_row_bytes; /* 64 KiB at most */
 	enum rep_default default_kind;
 	float default_scale;  /* of a default_row of i8 */
-	enum rep_state state; /* of REP_CR; 0 in a create: REP_STATE_F32X2 */
-	uint64_t reserved[4];
+	enum rep_state state; /* of REP_CR without history; 0 in a create: REP_STATE_F32X2 */
+	/* The row of a key is its newest so many vectors, oldest first; 0: one row of views, or a sum. Of
+	 * REP_UR and REP_CR, of REP_F32, REP_F16 and REP_BF16. */
+	uint64_t history;
+	uint64_t reserved[3];
 };
 
 struct rep_table {

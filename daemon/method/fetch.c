@@ -27,10 +27,10 @@
 
 const char *const fetch_names[] = {"release", "parts", NULL};
 const char *const fetch_part_names[] = {"table", "keys", "dtype", "through", "times", "tags", "why",
-	"max_age_ms", "raw", "weights", "missing", NULL};
+	"max_age_ms", "raw", "weights", "missing", "history_times", NULL};
 
 enum {
-	/* What a part of the reply has beside its bins: at most 13 names of at most 8 bytes, the
+	/* What a part of the reply has beside its bins: at most 16 names of at most 13 bytes, the
 	 * name of a table, heads and numbers. */
 	PART_HEAD_BYTES = 512,
 	/* What the reply has beside its parts: the name of the release, the sequence. */
@@ -38,7 +38,17 @@ enum {
 };
 
 /* The columns that a part of the reply has beside found and rows. */
-enum { WANT_SCALES = 1u, WANT_TIMES = 2u, WANT_TAGS = 4u, WANT_WHY = 8u, WANT_WEIGHTS = 16u };
+enum {
+	WANT_SCALES = 1u,
+	WANT_TIMES = 2u,
+	WANT_TAGS = 4u,
+	WANT_WHY = 8u,
+	WANT_WEIGHTS = 16u,
+	WANT_HISTORY =
+		32u, /* how many places there are; each history's part has it, and the next */
+	WANT_COUNTS = 64u,
+	WANT_HISTORY_TIMES = 128u,
+};
 
 struct part {
 	const struct table *table; /* borrowed from the snapshot */
@@ -80,14 +90,21 @@ static unsigned wanted(struct params *params, const struct table *table, enum dt
 	want |= params_flag(params, "tags") ? WANT_TAGS : 0;
 	want |= params_flag(params, "why") ? WANT_WHY : 0;
 	want |= params_flag(params, "weights") ? WANT_WEIGHTS : 0;
+	want |= table->spec.history != 0 ? WANT_HISTORY | WANT_COUNTS : 0;
+	want |= params_flag(params, "history_times") ? WANT_HISTORY_TIMES : 0;
+	if ((want & WANT_HISTORY_TIMES) != 0 && table->spec.history == 0) {
+		params_fail(params, STATUS_BAD_REQUEST, "history_times",
+			"table '%s' has no histories", table->spec.name.text);
+	}
 	if ((want & WANT_TAGS) != 0 && !table->spec.tags) {
 		params_fail(params, STATUS_BAD_REQUEST, "tags", "table '%s' has no tags",
 			table->spec.name.text);
 	}
 	if ((want & WANT_WEIGHTS) != 0 && !spec_aggregates(&table->spec)) {
 		params_fail(params, STATUS_BAD_REQUEST, "weights",
-			"table '%s' is of kind %s, which has none", table->spec.name.text,
-			kind_name(table->spec.kind));
+			"table '%s' is of kind %s%s, which has none", table->spec.name.text,
+			kind_name(table->spec.kind),
+			table->spec.history != 0 ? " with a history" : "");
 	}
 	return want;
 }
@@ -108,10 +125,15 @@ static enum status read_through(struct fetch *fetch, struct part *part, struct w
 {
 	const struct table_spec *spec = &part->table->spec;
 	part->dim = spec->dim;
-	part->views = spec->views;
+	part->views = spec_row_views(spec);
 	*dtype = spec->dtype;
 	if (steps.object == NULL) {
 		return STATUS_OK;
+	}
+	if (spec->history != 0) {
+		return error_set(&fetch->call->error, STATUS_BAD_REQUEST,
+			"%sthrough: given, but table '%s' has histories, whose rows are many vectors",
+			part->where, spec->name.text);
 	}
 	const struct through_place place = {
 		.store = fetch->call->service->store,
@@ -220,12 +242,20 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 	return status == STATUS_OK ? charge_rows(fetch, part) : status;
 }
 
+/* Bytes of the times of a history. */
+static size_t history_bytes(const struct part *part)
+{
+	return part->table->spec.history * sizeof(int64_t);
+}
+
 static size_t column_bytes(const struct part *part)
 {
 	size_t row = ((part->want & WANT_SCALES) != 0 ? sizeof(float) : 0) +
 		     ((part->want & WANT_TIMES) != 0 ? sizeof(int64_t) : 0) +
 		     ((part->want & WANT_TAGS) != 0 ? sizeof(uint64_t) : 0) +
 		     ((part->want & WANT_WEIGHTS) != 0 ? sizeof(double) : 0) +
+		     ((part->want & WANT_COUNTS) != 0 ? sizeof(uint32_t) : 0) +
+		     ((part->want & WANT_HISTORY_TIMES) != 0 ? history_bytes(part) : 0) +
 		     ((part->want & WANT_WHY) != 0 ? 1 : 0);
 	size_t n = part->keys.batch.count;
 	return n * (part->stride + row) + (n + 7) / 8;
@@ -300,6 +330,14 @@ static enum status write_part(struct fetch *fetch, struct part *part)
 	}
 	if ((part->want & WANT_WEIGHTS) != 0) {
 		lookup.weights = write_column(out, part, "weights", sizeof(double));
+	}
+	if ((part->want & WANT_HISTORY) != 0) {
+		reply_uint(out, "history", part->table->spec.history);
+		lookup.history_counts = write_column(out, part, "counts", sizeof(uint32_t));
+	}
+	if ((part->want & WANT_HISTORY_TIMES) != 0) {
+		lookup.history_times =
+			write_column(out, part, "history_times", history_bytes(part));
 	}
 	if ((part->want & WANT_WHY) != 0) {
 		lookup.why = write_column(out, part, "why", 1);

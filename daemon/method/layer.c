@@ -50,10 +50,10 @@ static size_t list_layers(const struct release *release, const char *layers[LIMI
 		const struct table_spec *spec = &release->tables[i]->spec;
 		const char *layer = table_name_layer(&spec->name);
 		size_t at = 0;
-		while (spec_aggregates(spec) && at < count && strcmp(layers[at], layer) != 0) {
+		while (spec_takes_samples(spec) && at < count && strcmp(layers[at], layer) != 0) {
 			at++;
 		}
-		if (spec_aggregates(spec) && at == count) {
+		if (spec_takes_samples(spec) && at == count) {
 			assert(count < LIMIT_TABLES);
 			layers[count++] = layer;
 		}
@@ -94,7 +94,7 @@ static uint64_t list_cost(const struct release *release)
 	enum { LAYER_ENTRIES = 8 };
 	uint64_t layers = 0;
 	for (size_t i = 0; i < release->table_count; i++) {
-		layers += spec_aggregates(&release->tables[i]->spec);
+		layers += spec_takes_samples(&release->tables[i]->spec);
 	}
 	return release->table_count * COST_TABLE_NS +
 	       layers * ((uint64_t)LAYER_ENTRIES * COST_ENTRY_NS +

@@ -25,7 +25,7 @@ const char *const hello_names[] = {"client", NULL};
 /* What a daemon may lack that says the same protocol version. */
 static void write_features(struct wire_writer *out)
 {
-	static const char *const features[] = {"any_time", "default_row", "from.missing",
+	static const char *const features[] = {"any_time", "default_row", "from.missing", "history",
 		"positions.forget", "scan.shard", "tensor.put.tensors", "timeout_ms", "trace",
 		"whoami"};
 	const size_t count = sizeof features / sizeof features[0];

@@ -69,7 +69,7 @@ static enum status find_table(struct call *call, const struct snapshot *snapshot
 static void write_scan(struct wire_writer *out, const struct scan *scan)
 {
 	const struct table_spec *spec = &scan->table->spec;
-	size_t stride = dtype_row_bytes(scan->dtype, spec->dim, spec->views);
+	size_t stride = dtype_row_bytes(scan->dtype, spec->dim, spec_row_views(spec));
 	size_t count = scan->count;
 	assert((scan->scales != NULL) == (scan->dtype == DTYPE_I8));
 	assert(spec->key_type == KEY_BYTES || scan->keys_len == count * sizeof(uint64_t));
@@ -92,6 +92,12 @@ static void write_scan(struct wire_writer *out, const struct scan *scan)
 	}
 	if (scan->weights != NULL) {
 		reply_bin(out, "weights", scan->weights, count * sizeof(double));
+	}
+	if (scan->history_counts != NULL) {
+		reply_uint(out, "history", spec->history);
+		reply_bin(out, "counts", scan->history_counts, count * sizeof(uint32_t));
+		reply_bin(out, "history_times", scan->history_times,
+			count * spec->history * sizeof(int64_t));
 	}
 }
 
@@ -151,7 +157,8 @@ static enum status scan_in_snapshot(struct call *call, const struct snapshot *sn
 		enum { ALWAYS = 8 };
 		wire_write_map(call->out,
 			ALWAYS + (scan.more ? 1u : 0u) + (scan.scales != NULL ? 1u : 0u) +
-				(scan.tags != NULL ? 1u : 0u) + (scan.weights != NULL ? 1u : 0u));
+				(scan.tags != NULL ? 1u : 0u) + (scan.weights != NULL ? 1u : 0u) +
+				(scan.history_counts != NULL ? 3u : 0u));
 		reply_str(call->out, "release", release->id.text);
 		reply_uint(call->out, "sequence", scan.visible);
 		write_scan(call->out, &scan);

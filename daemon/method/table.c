@@ -9,8 +9,8 @@
 #include "daemon/store/state/reader.h"
 
 const char *const table_create_names[] = {"release", "table", "entity", "kind", "dim", "views",
-	"dtype", "key", "ttl_ms", "tags", "index", "decay_events", "half_life_ms", "read", "state",
-	"default", "default_row", "default_scale", NULL};
+	"dtype", "key", "ttl_ms", "tags", "index", "history", "decay_events", "half_life_ms",
+	"read", "state", "default", "default_row", "default_scale", NULL};
 
 enum status table_create_run(struct call *call)
 {

@@ -21,7 +21,7 @@ static uint64_t product(uint64_t each, uint64_t rows)
 uint64_t expect_rows_ns(const struct table *table, enum dtype dtype, uint64_t rows)
 {
 	const struct table_spec *spec = &table->spec;
-	uint64_t each = EXPECT_ROW_NS + dtype_row_bytes(dtype, spec->dim, spec->views) / 2;
+	uint64_t each = EXPECT_ROW_NS + dtype_row_bytes(dtype, spec->dim, spec_row_views(spec)) / 2;
 	if (spec_aggregates(spec)) {
 		each += spec_elements(spec) * AGGREGATE_VALUE_NS;
 	} else if (spec->dtype != dtype) {
@@ -40,8 +40,9 @@ uint64_t expect_scores_ns(const struct table *table, const struct scorer_shape *
 	const uint64_t elements = spec_elements(spec);
 	const uint64_t vectors = (uint64_t)shape->queries * shape->parts;
 	/* A row is read once for all queries. */
-	uint64_t each = SCORE_ROW_NS + expect_work_ns(elements) +
-			vectors * (SCORE_NS * (uint64_t)spec->views + expect_work_ns(elements));
+	uint64_t each =
+		SCORE_ROW_NS + expect_work_ns(elements) +
+		vectors * (SCORE_NS * (uint64_t)spec_row_views(spec) + expect_work_ns(elements));
 	if (spec_aggregates(spec)) {
 		each += elements * AGGREGATE_VALUE_NS;
 	} else if (spec->dtype != DTYPE_F32) {

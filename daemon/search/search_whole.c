@@ -31,7 +31,7 @@ static const void *convert(struct search *search, const struct row_block *block,
 	const enum dtype dtype =
 		metric_is_of_bits(search->scorer.shape.metric) ? DTYPE_BIT : DTYPE_F32;
 	const size_t row_bytes = spec_row_bytes(spec);
-	const bool is_plain = !spec_aggregates(spec);
+	const bool is_plain = !spec_aggregates(spec) && spec->history == 0;
 	if (is_plain && count == block->count) {
 		if (spec->dtype == dtype) {
 			return block->data;

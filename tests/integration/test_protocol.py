@@ -26,7 +26,7 @@ class Parser:
     def __init__(self, text, named):
         # Notes in brackets, and the size of a bin, which need not agree here.
         text = re.sub(r'\([^)]*\)', '', text)
-        text = re.sub(r'\bbin (?:f32|f64|i64|u64|u8)\[n\]', 'bin', text)
+        text = re.sub(r'\bbin (?:f32|f64|i64|u64|u32|u8)\[n(?:, history)?\]', 'bin', text)
         self.tokens = TOKEN.findall(text)
         self.named = named
 

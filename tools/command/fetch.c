@@ -56,7 +56,8 @@ struct fetch {
 /* A vector in one line; long ones are cut in the middle. */
 static void print_vector(const struct jsonl_row *row, bool full, char *text, size_t size)
 {
-	uint32_t elements = row->dim * row->views;
+	uint32_t views = row->history == 0 ? row->views : row->views / row->history * row->taken;
+	uint32_t elements = row->dim * views;
 	bool cut = !full && elements > ELEMENTS_HEAD + ELEMENTS_TAIL + 1;
 	FILE *out = fmemopen(text, size, "w");
 	if (out == NULL) {
@@ -94,6 +95,11 @@ static struct jsonl_row row_at(const struct fetch *fetch, uint32_t i, const uint
 		.time = found ? &part->times[i] : NULL,
 		.tags = found && part->tags != NULL ? &part->tags[i] : NULL,
 		.weight = found && part->weights != NULL ? &part->weights[i] : NULL,
+		.history = (uint32_t)part->history,
+		.taken = part->history != 0 ? part->history_counts[i] : 0,
+		.history_times = found && part->history != 0
+					 ? part->history_times + i * part->history
+					 : NULL,
 		.why = why < sizeof why_names / sizeof why_names[0] ? why_names[why] : "?",
 	};
 }
@@ -125,6 +131,9 @@ static void add_row(struct text_table *table, const struct fetch *fetch,
 		text_cell(table, row->weight != NULL ? "%g" : "-",
 			row->weight != NULL ? *row->weight : 0.0);
 	}
+	if (fetch->part.history != 0) {
+		text_cell(table, "%" PRIu32, row->taken);
+	}
 	if (fetch->part.row_dtype == REP_I8) {
 		text_cell(table, row->scale != NULL ? "%g" : "-",
 			row->scale != NULL ? (double)*row->scale : 0.0);
@@ -149,7 +158,7 @@ static void print_json(const struct fetch *fetch)
 static void add_heads(struct text_table *table, const struct rep_part *part)
 {
 	table->columns = 4 + (size_t)(part->tags != NULL) + (size_t)(part->weights != NULL) +
-			 (part->row_dtype == REP_I8);
+			 (part->history != 0) + (part->row_dtype == REP_I8);
 	text_cell(table, "KEY");
 	text_cell(table, "WHY");
 	text_cell(table, "TIME");
@@ -158,6 +167,9 @@ static void add_heads(struct text_table *table, const struct rep_part *part)
 	}
 	if (part->weights != NULL) {
 		text_cell(table, "WEIGHT");
+	}
+	if (part->history != 0) {
+		text_cell(table, "COUNT");
 	}
 	if (part->row_dtype == REP_I8) {
 		text_cell(table, "SCALE");
@@ -232,8 +244,10 @@ static enum rep_status ask_shape(struct session *session, struct fetch *fetch,
 /* Allocates, in one piece, memory for all that a part of n keys can bring. */
 static void *give_room(struct fetch *fetch, uint32_t n, size_t row_bytes)
 {
+	const size_t history = fetch->shape.spec.history;
 	size_t rows_bytes = (n * row_bytes + 7) / 8 * 8;
-	uint8_t *room = calloc(1, rows_bytes + (size_t)n * (8 + 8 + 8 + 4 + 1) + n / 8 + 64);
+	uint8_t *room =
+		calloc(1, rows_bytes + n * (8 + 8 + 8 + 4 + 1 + (history + 1) * 8) + n / 8 + 64);
 	if (room == NULL) {
 		return NULL;
 	}
@@ -243,8 +257,15 @@ static void *give_room(struct fetch *fetch, uint32_t n, size_t row_bytes)
 	part->weights = (double *)(void *)(room + (size_t)n * 16);
 	part->rows = room + (size_t)n * 24;
 	part->rows_bytes = n * row_bytes;
-	part->scales = (float *)(void *)(room + (size_t)n * 24 + rows_bytes);
-	part->why = room + (size_t)n * 28 + rows_bytes;
+	uint8_t *behind = room + (size_t)n * 24 + rows_bytes;
+	if (history != 0) {
+		part->history = history;
+		part->history_times = (int64_t *)(void *)behind;
+		part->history_counts = (uint32_t *)(part->history_times + n * history);
+		behind = (uint8_t *)(part->history_counts + n);
+	}
+	part->scales = (float *)(void *)behind;
+	part->why = behind + (size_t)n * 4;
 	part->found = part->why + n;
 	if (!fetch->shape.spec.tags) {
 		part->tags = NULL;
@@ -314,7 +335,7 @@ static int fetch_rows(struct session *session, struct fetch *fetch, uint32_t n)
 			return session_usage(session, "--dtype: '%s' is none", fetch->dtype);
 		}
 	}
-	if ((fetch->raw || fetch->weights) && spec->kind != REP_CR) {
+	if ((fetch->raw || fetch->weights) && (spec->kind != REP_CR || spec->history != 0)) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
 			"--raw and --weights are for tables of kind cr, whose rows are sums");
 	}
@@ -334,7 +355,7 @@ static int fetch_rows(struct session *session, struct fetch *fetch, uint32_t n)
 	}
 	fetch->part.row_dtype = dtype;
 	fetch->part.dim = spec->dim;
-	fetch->part.views = spec->views;
+	fetch->part.views = spec->views * (spec->history != 0 ? (uint32_t)spec->history : 1);
 	return receive_rows(session, fetch);
 }
 
@@ -405,6 +426,7 @@ const struct command cmd_fetch = {
 		"  --full     whole vectors; otherwise a person sees their ends\n"
 		"A key of bytes is written as it is, or as hex:0a1b. With --json each key is one\n"
 		"line: key, why (found, absent, expired, too old, corrupt, defaulted), vector, time,\n"
-		"weight if asked for, and tags and scale where the table has them.\n",
+		"weight if asked for, and tags and scale where the table has them. Of a table with a\n"
+		"history, vector has those that there are, oldest first, and history_times their times.\n",
 	.run = run,
 };

@@ -31,6 +31,7 @@ struct wanted {
 	const char *reading;
 	const char *state;
 	uint64_t ttl_ms;
+	uint64_t history; /* 0: none */
 	bool tags;
 	const char *index;
 	const char *default_text;
@@ -65,10 +66,10 @@ static int call_create(struct session *session, const struct place *place,
 	struct wire_writer params = {0};
 	wire_write_map(&params,
 		6 + (size_t)(wanted->dtype != NULL) + (size_t)(wanted->key != NULL) +
-			(wanted->ttl_ms != 0) + wanted->tags + (size_t)(wanted->index != NULL) +
-			wanted->decay.has_events + (wanted->decay.half_life_ms != 0) +
-			(size_t)(wanted->reading != NULL) + (size_t)(wanted->state != NULL) +
-			(wanted->default_text != NULL) +
+			(wanted->ttl_ms != 0) + (wanted->history != 0) + wanted->tags +
+			(size_t)(wanted->index != NULL) + wanted->decay.has_events +
+			(wanted->decay.half_life_ms != 0) + (size_t)(wanted->reading != NULL) +
+			(size_t)(wanted->state != NULL) + (wanted->default_text != NULL) +
 			(wanted->missing.kind == DEFAULT_ROW ? DEFAULT_ROW_FIELDS : 0));
 	write_text(&params, "release", place->release);
 	write_text(&params, "table", name);
@@ -84,6 +85,10 @@ static int call_create(struct session *session, const struct place *place,
 	if (wanted->ttl_ms != 0) {
 		wire_write_str(&params, "ttl_ms");
 		wire_write_uint(&params, wanted->ttl_ms);
+	}
+	if (wanted->history != 0) {
+		wire_write_str(&params, "history");
+		wire_write_uint(&params, wanted->history);
 	}
 	write_text(&params, "read", wanted->reading);
 	write_text(&params, "state", wanted->state);
@@ -159,6 +164,7 @@ static int run_create(struct session *session, int argc, char **argv)
 		{"layer", OPTION_TEXT, &wanted.layer},
 		{"key", OPTION_TEXT, &wanted.key},
 		{"ttl", OPTION_DURATION, &wanted.ttl_ms},
+		{"history", OPTION_COUNT, &wanted.history},
 		{"tags", OPTION_FLAG, &wanted.tags},
 		{"index", OPTION_TEXT, &wanted.index},
 		{"decay", OPTION_TEXT, &wanted.decay_text},
@@ -258,7 +264,8 @@ static void add_options(struct text_table *table, struct wire_value each)
 	const bool bytes = strcmp(text_str_of(each, "key", text, sizeof text), "bytes") == 0;
 	const char *fade = decay_text(each, decay);
 	const bool defaults = wire_type(wire_get(each, "default")) != WIRE_ABSENT;
-	if (!bytes && !tags && ttl_ms == 0 && fade[0] == '-' && !defaults) {
+	const uint64_t history = text_uint_of(each, "history");
+	if (!bytes && !tags && ttl_ms == 0 && fade[0] == '-' && !defaults && history == 0) {
 		return;
 	}
 	text_cell(table, "%s", text_str_of(each, "table", text, sizeof text));
@@ -269,6 +276,7 @@ static void add_options(struct text_table *table, struct wire_value each)
 	text_cell(table, "%s", or_dash(text_str_of(each, "read", text, sizeof text)));
 	text_cell(table, "%s", or_dash(text_str_of(each, "state", text, sizeof text)));
 	text_cell(table, "%s", or_dash(text_str_of(each, "default", text, sizeof text)));
+	text_cell(table, history > 0 ? "%" PRIu64 : "-", history);
 }
 
 /* The size of the index; or why there is none. */
@@ -311,7 +319,7 @@ static void print_list(struct wire_value result)
 	static const char *const heads[] = {"TABLE", "KIND", "DIM", "DTYPE", "ROWS", "PENDING",
 		"BYTES", "INDEX"};
 	static const char *const option_heads[] = {"TABLE", "KEY", "TTL", "TAGS", "DECAY", "READ",
-		"STATE", "DEFAULT"};
+		"STATE", "DEFAULT", "HISTORY"};
 	struct text_table table = {.columns = sizeof heads / sizeof heads[0], .fold = true};
 	struct text_table options = {.columns = sizeof option_heads / sizeof option_heads[0],
 		.fold = true};
@@ -406,7 +414,7 @@ const struct command cmd_table = {
 	.usage =
 		"table create RELEASE/TABLE --entity user|item --kind ur|ir|cr --dim N [--views N]\n"
 		"         [--dtype f32|f16|bf16|i8|bit] [--layer NAME] [--key u64|bytes]\n"
-		"         [--ttl TIME] [--tags] [--index none|balls]\n"
+		"         [--ttl TIME] [--tags] [--index none|balls] [--history N]\n"
 		"         [--decay events=D,half_life=TIME]\n"
 		"         [--read sum|mean|layer_norm] [--state f32|f32x2]\n"
 		"         [--default zeros|mean|FILE.npy|X,X,...]\n"
@@ -425,6 +433,8 @@ const struct command cmd_table = {
 		"  --ttl      rows older than this are not found: 90s, 12h, 7d (no end)\n"
 		"  --tags     rows have 64 bits for filters\n"
 		"  --index    balls: retrieve finds items without going through all of them (none)\n"
+		"  --history  of a ur or cr table of f32, f16 or bf16: a row is the newest N vectors of\n"
+		"             its key, oldest first, and no sum\n"
 		"  --decay    of a cr table: what is there counts D times as much after each sample\n"
 		"             (0 < D <= 1), half as much after TIME, or both (events=0.99)\n"
 		"  --read     what a fetch of a cr row gives (layer_norm)\n"

@@ -63,7 +63,12 @@ struct jsonl_row {
 	const int64_t *time;  /* or NULL */
 	const uint64_t *tags; /* or NULL */
 	const double *weight; /* or NULL */
-	const char *why;      /* or NULL */
+	/* Of a table with a history: the vectors of the first `taken` of its places are written, and
+	 * their times, unless that is NULL. 0 places: it has none. */
+	uint32_t history;
+	uint32_t taken;
+	const int64_t *history_times;
+	const char *why; /* or NULL */
 };
 
 /* Writes the object and a newline. */

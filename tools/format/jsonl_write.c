@@ -53,15 +53,17 @@ static void write_view(struct json_writer *json, const char *name, const struct 
 	json_write_array_end(json);
 }
 
-/* One view is an array of numbers, several are an array of those. */
+/* One view is an array of numbers. Several, and those of a history, are an array of such. */
 static void write_vector(struct json_writer *json, const struct jsonl_row *row)
 {
-	if (row->views == 1) {
+	if (row->views == 1 && row->history == 0) {
 		write_view(json, "vector", row, 0);
 		return;
 	}
+	const uint32_t views =
+		row->history == 0 ? row->views : row->views / row->history * row->taken;
 	json_write_array(json, "vector");
-	for (uint32_t view = 0; view < row->views; view++) {
+	for (uint32_t view = 0; view < views; view++) {
 		write_view(json, NULL, row, view);
 	}
 	json_write_array_end(json);
@@ -93,6 +95,13 @@ void jsonl_write(FILE *out, const struct jsonl_row *row)
 	}
 	if (row->time != NULL) {
 		json_write_i64(&json, "time", *row->time);
+	}
+	if (row->history_times != NULL) {
+		json_write_array(&json, "history_times");
+		for (uint32_t i = 0; i < row->taken; i++) {
+			json_write_i64(&json, NULL, row->history_times[i]);
+		}
+		json_write_array_end(&json);
 	}
 	if (row->tags != NULL) {
 		json_write_u64(&json, "tags", *row->tags);

@@ -69,6 +69,12 @@ static enum status settle_shape(struct rows_in *in)
 {
 	struct given_query *of = in->of;
 	const struct table_spec *items = &in->place->at.items->spec;
+	if (items->history != 0 || (of->table != NULL && of->table->spec.history != 0)) {
+		return error_set(error_of(in), STATUS_BAD_REQUEST,
+			"%s: table '%s' has histories, which are not compared",
+			items->history != 0 ? "in" : "from",
+			items->history != 0 ? items->name.text : of->table->spec.name.text);
+	}
 	of->query.dim = in->through == NULL ? in->dim : through_dim(in->through);
 	of->query.parts = in->through == NULL ? in->views : 1;
 	if (of->query.dim != items->dim) {

@@ -53,6 +53,11 @@ enum status with_read(struct with *with, struct params *params, const struct que
 				place->at.items->spec.name.text,
 				key_type_name(place->at.items->spec.key_type));
 		}
+		if (params->status == STATUS_OK && with->tables[i]->spec.history != 0) {
+			params_fail(params, STATUS_BAD_REQUEST, "with",
+				"table '%s' has histories, which fetch brings",
+				with->tables[i]->spec.name.text);
+		}
 		with->count = i + 1;
 		assert(with->count <= LIMIT_WITH);
 	}

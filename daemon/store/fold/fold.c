@@ -1,6 +1,7 @@
 /* fold.c - reads each key's state once, adds its samples, hands over what is to be written. */
 #include "daemon/store/fold/fold.h"
 
+#include "daemon/aggregate/history.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/base/find.h"
 #include "daemon/store/memtable/memtable.h"
@@ -115,7 +116,7 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 {
 	struct once once = {0};
 	assert(keys->type == table->spec.key_type);
-	assert(spec_aggregates(&table->spec));
+	assert(spec_folds(&table->spec));
 	*fold = (struct fold){
 		.table = table,
 		.sample_count = keys->count,
@@ -259,20 +260,45 @@ static bool reserve(struct fold *fold)
 	return true;
 }
 
-static void add_samples(struct fold *fold, const struct samples *samples)
+/* An error about the row of a key. */
+static enum status refuse_key(const struct fold *fold, uint32_t number, const char *why,
+	struct error *err)
+{
+	char key[64];
+	keys_print(&fold->keys, number, key, sizeof key);
+	return error_set(err, STATUS_BAD_REQUEST, "rows: a sample of key %s in table '%s' %s", key,
+		fold->table->spec.name.text, why);
+}
+
+/* Adds one sample to a sum or to a history; false: it is not finite there. */
+static bool add_sample(struct aggregate *row, const struct table_spec *spec, int64_t time_ms,
+	const float *sample)
+{
+	if (spec->history != 0) {
+		return history_add(row, spec, time_ms, sample);
+	}
+	aggregate_add(row, spec, time_ms, sample);
+	return true; /* of the sum check_states will tell */
+}
+
+static enum status add_samples(struct fold *fold, const struct samples *samples, struct error *err)
 {
 	const struct table_spec *spec = &fold->table->spec;
-	const size_t elements = spec_elements(spec);
+	const size_t elements = spec_sample_elements(spec);
 	assert(samples->count == fold->sample_count);
 	for (uint32_t i = 0; i < samples->count; i++) {
 		int64_t time_ms;
 		memcpy(&time_ms, samples->times + (size_t)i * sizeof time_ms, sizeof time_ms);
-		aggregate_add(&fold->rows[fold->key_of[i]].state, spec, time_ms,
-			samples->rows + i * elements);
+		if (!add_sample(&fold->rows[fold->key_of[i]].state, spec, time_ms,
+			    samples->rows + i * elements)) {
+			return refuse_key(fold, fold->key_of[i],
+				"is too large for the table's dtype", err);
+		}
 	}
 	for (uint32_t i = 0; i < fold->keys.count; i++) {
 		fold->times[i] = fold->rows[i].state.last_ms;
 	}
+	return STATUS_OK;
 }
 
 /* Refuses a state that is not finite: it would stay so, and nothing could be read of the row. */
@@ -281,6 +307,9 @@ static enum status check_states(const struct fold *fold, struct error *err)
 	const struct table_spec *spec = &fold->table->spec;
 	const size_t floats = spec_stored_bytes(spec) / sizeof(float);
 	const size_t elements = spec_elements(spec);
+	if (!spec_aggregates(spec)) {
+		return STATUS_OK; /* a history adds nothing up, and its samples are finite */
+	}
 	for (uint32_t i = 0; i < fold->keys.count; i++) {
 		const size_t at =
 			dtype_first_nonfinite(DTYPE_F32, fold->states + i * floats, elements);
@@ -307,8 +336,10 @@ enum status fold_run(struct fold *fold, const struct samples *samples, int64_t n
 	if (status != STATUS_OK) {
 		return status;
 	}
-	add_samples(fold, samples);
-	status = check_states(fold, err);
+	status = add_samples(fold, samples, err);
+	if (status == STATUS_OK) {
+		status = check_states(fold, err);
+	}
 	fold->batch.dtype = DTYPE_F32;
 	fold->batch.rows = (const uint8_t *)fold->states;
 	fold->batch.rows_bytes = fold->keys.count * spec_stored_bytes(&fold->table->spec);

@@ -1,4 +1,5 @@
-/* fold.h - adds the samples of one batch to the states of one aggregating table.
+/* fold.h - adds the samples of one batch to the states of one table: to sums or to
+ * histories.
  *
  *     fold_init    lists each key once, however many samples it has: so many rows are written
  *     fold_run     reads the keys' states and adds the samples in their order: the rows are ready

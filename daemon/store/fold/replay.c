@@ -160,7 +160,7 @@ static enum status fold_again(struct memtable_usage *usage, const struct frame_h
 static bool fit(const struct frame_samples *samples, const struct table_spec *spec)
 {
 	const struct keys *keys = spec->entity == ENTITY_USER ? &samples->users : &samples->items;
-	return spec_aggregates(spec) && spec_elements(spec) == samples->elements &&
+	return spec_folds(spec) && spec_sample_elements(spec) == samples->elements &&
 	       keys->type == spec->key_type;
 }
 

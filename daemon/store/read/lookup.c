@@ -2,6 +2,7 @@
 #include "daemon/store/read/lookup.h"
 
 #include "daemon/aggregate/aggregate.h"
+#include "daemon/aggregate/history.h"
 #include "daemon/store/base/find.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/row/age.h"
@@ -18,6 +19,7 @@ struct gather {
 	struct stored_reader reader;
 	size_t stride;    /* of the answer */
 	size_t row_bytes; /* as stored */
+	bool has_more;    /* put_more has something to do */
 };
 
 /* Where a key's row is: in the memtable, or in a segment. */
@@ -53,6 +55,21 @@ static enum why judge(const struct lookup *lookup, const struct place *place)
 	return is_too_old ? WHY_TOO_OLD : WHY_FOUND;
 }
 
+static void clear_more(const struct gather *gather, uint32_t i)
+{
+	const struct lookup *lookup = gather->lookup;
+	if (lookup->weights != NULL) {
+		memset(lookup->weights + (size_t)i * 8, 0, 8);
+	}
+	if (lookup->history_counts != NULL) {
+		memset(lookup->history_counts + (size_t)i * 4, 0, 4);
+	}
+	if (lookup->history_times != NULL) {
+		const size_t bytes = (size_t)lookup->table->spec.history * 8;
+		memset(lookup->history_times + i * bytes, 0, bytes);
+	}
+}
+
 /* What a key gets that has no row: zeros, but for a default's row and scale. */
 static void put_missing(const struct gather *gather, uint32_t i, enum why why)
 {
@@ -75,20 +92,38 @@ static void put_missing(const struct gather *gather, uint32_t i, enum why why)
 	if (lookup->tags != NULL) {
 		memset(lookup->tags + (size_t)i * 8, 0, 8);
 	}
-	if (lookup->weights != NULL) {
-		memset(lookup->weights + (size_t)i * 8, 0, 8);
+	if (gather->has_more) {
+		clear_more(gather, i);
 	}
 }
 
-/* Row, scale and weight, in the dtype that was asked for. */
+/* What stands behind the vectors of a stored row: a weight, or which places of a history are taken. */
+static void put_more(const struct gather *gather, uint32_t i, const uint8_t *row)
+{
+	const struct lookup *lookup = gather->lookup;
+	const struct table_spec *spec = &lookup->table->spec;
+	if (lookup->weights != NULL) {
+		const double weight = aggregate_weight(spec, row);
+		memcpy(lookup->weights + (size_t)i * 8, &weight, 8);
+	}
+	if (lookup->history_counts != NULL) {
+		const uint32_t count = history_count(spec, row);
+		memcpy(lookup->history_counts + (size_t)i * 4, &count, 4);
+	}
+	if (lookup->history_times != NULL) {
+		const size_t bytes = (size_t)spec->history * 8;
+		memcpy(lookup->history_times + i * bytes, history_times(spec, row), bytes);
+	}
+}
+
+/* Row and scale, in the dtype that was asked for, and what else was. */
 static void put_data(const struct gather *gather, uint32_t i, const struct stored_row *row)
 {
 	const struct lookup *lookup = gather->lookup;
 	stored_read(&gather->reader, row, lookup->rows + i * gather->stride,
 		lookup->scales == NULL ? NULL : lookup->scales + (size_t)i * 4);
-	if (lookup->weights != NULL) {
-		const double weight = aggregate_weight(&lookup->table->spec, row->data);
-		memcpy(lookup->weights + (size_t)i * 8, &weight, 8);
+	if (gather->has_more) {
+		put_more(gather, i, row->data);
 	}
 }
 
@@ -214,8 +249,10 @@ static enum status look_up(struct lookup *lookup)
 	const struct table_spec *spec = &lookup->table->spec;
 	struct gather gather = {
 		.lookup = lookup,
-		.stride = dtype_row_bytes(lookup->dtype, spec->dim, spec->views),
+		.stride = dtype_row_bytes(lookup->dtype, spec->dim, spec_row_views(spec)),
 		.row_bytes = spec_row_bytes(spec),
+		.has_more = lookup->weights != NULL || lookup->history_counts != NULL ||
+			    lookup->history_times != NULL,
 	};
 	enum status status = stored_reader_init(&gather.reader, spec, lookup->dtype, lookup->raw);
 	if (status == STATUS_OK) {
@@ -242,6 +279,8 @@ enum status table_lookup(struct lookup *lookup, struct error *err)
 	assert(grace_is_inside());
 	assert(lookup->keys.type == lookup->table->spec.key_type);
 	assert(lookup->weights == NULL || spec_aggregates(&lookup->table->spec));
+	assert((lookup->history_counts == NULL && lookup->history_times == NULL) ||
+		lookup->table->spec.history != 0);
 	do {
 		/* A page of a map that could not be read has given zeros. The second time its
 		 * segment is known to be damaged. */

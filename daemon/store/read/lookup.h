@@ -49,7 +49,11 @@ struct lookup {
 	uint8_t *times;
 	uint8_t *tags;
 	uint8_t *weights; /* f32; of an aggregating table only */
-	uint8_t *why;     /* enum why, a byte each */
+	/* Of a table with a history only, which is N places a row: how many are taken, u32; and the
+	 * times of all of them, i64[N] a row, 0 of empty ones. */
+	uint8_t *history_counts;
+	uint8_t *history_times;
+	uint8_t *why; /* enum why, a byte each */
 	/* out: how many keys of each kind */
 	uint32_t counts[WHY_COUNT];
 };
@@ -77,9 +81,11 @@ struct scan {
 	uint8_t *rows;
 	uint8_t *scales; /* NULL unless dtype is i8 */
 	uint8_t *times;
-	uint8_t *tags;    /* NULL unless the table has tags */
-	uint8_t *weights; /* f64; NULL unless raw and the table aggregates */
-	bool more;        /* cursor holds where the next step begins */
+	uint8_t *tags;           /* NULL unless the table has tags */
+	uint8_t *weights;        /* f64; NULL unless raw and the table aggregates */
+	uint8_t *history_counts; /* NULL unless the table has histories, as the next */
+	uint8_t *history_times;
+	bool more; /* cursor holds where the next step begins */
 };
 
 /* May block. Errors: CORRUPT, NO_MEMORY, TOO_LARGE; TIMEOUT, CLOSED  as stop_check. */

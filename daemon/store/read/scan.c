@@ -1,5 +1,6 @@
 /* scan.c - a walk through a table in the order of (hash, key), one reply at a time. */
 #include "daemon/aggregate/aggregate.h"
+#include "daemon/aggregate/history.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/read/lookup.h"
 #include "daemon/store/read/merged.h"
@@ -51,14 +52,20 @@ static bool is_shown(const struct scan *scan, const struct merged_row *row)
 	       !age_is_over(merged_time(row), scan->now_ms, scan->table->spec.ttl_ms);
 }
 
+/* Bytes of a row of the reply. */
+static size_t scan_stride(const struct scan *scan)
+{
+	const struct table_spec *spec = &scan->table->spec;
+	return dtype_row_bytes(scan->dtype, spec->dim, spec_row_views(spec));
+}
+
 /* Takes rows with hashes in [cursor, behind) from a segment and a memtable. Afterwards walk->full
  * tells whether the reply is full: then it has all rows of the last hash. */
 static enum status walk_range(struct walk *walk, struct merged_walk *merged, uint64_t cursor,
 	uint64_t behind)
 {
 	struct scan *scan = walk->scan;
-	const size_t stride =
-		dtype_row_bytes(scan->dtype, scan->table->spec.dim, scan->table->spec.views);
+	const size_t stride = scan_stride(scan);
 	for (;;) {
 		struct merged_row row;
 		bool more;
@@ -79,7 +86,8 @@ static enum status walk_range(struct walk *walk, struct merged_walk *merged, uin
 		}
 		if (status == STATUS_OK && is_shown(scan, &row)) {
 			status = add_ref(walk, &row);
-			walk->bytes += stride + row.key_len + 1 + 24;
+			walk->bytes += stride + row.key_len + 1 + 24 +
+				       (size_t)scan->table->spec.history * 8;
 		}
 		if (status != STATUS_OK) {
 			return status;
@@ -181,9 +189,11 @@ static bool has_weights(const struct scan *scan)
 	return scan->raw && spec_aggregates(&scan->table->spec);
 }
 
-static enum status reserve(struct walk *walk, size_t stride)
+static enum status reserve(struct walk *walk)
 {
 	struct scan *scan = walk->scan;
+	const size_t stride = scan_stride(scan);
+	const size_t history = scan->table->spec.history;
 	const size_t count = walk->count;
 	const bool byte_keys = scan->table->spec.key_type == KEY_BYTES;
 	scan->keys = malloc(count * (byte_keys ? LIMIT_KEY_BYTES + 1 : 8) + 1);
@@ -192,10 +202,14 @@ static enum status reserve(struct walk *walk, size_t stride)
 	scan->scales = scan->dtype == DTYPE_I8 ? malloc(count * 4 + 1) : NULL;
 	scan->tags = scan->table->spec.tags ? malloc(count * 8 + 1) : NULL;
 	scan->weights = has_weights(scan) ? malloc(count * 8 + 1) : NULL;
+	scan->history_counts = history != 0 ? malloc(count * 4 + 1) : NULL;
+	scan->history_times = history != 0 ? malloc(count * history * 8 + 1) : NULL;
 	return scan->keys == NULL || scan->rows == NULL || scan->times == NULL ||
 			       (scan->dtype == DTYPE_I8 && scan->scales == NULL) ||
 			       (scan->table->spec.tags && scan->tags == NULL) ||
-			       (has_weights(scan) && scan->weights == NULL)
+			       (has_weights(scan) && scan->weights == NULL) ||
+			       (history != 0 && (scan->history_counts == NULL ||
+							scan->history_times == NULL))
 		       ? STATUS_NO_MEMORY
 		       : STATUS_OK;
 }
@@ -204,7 +218,7 @@ static void put_row(struct scan *scan, const struct stored_reader *reader,
 	const struct merged_row *ref, uint32_t i)
 {
 	const struct table_spec *spec = reader->spec;
-	const size_t stride = dtype_row_bytes(scan->dtype, spec->dim, spec->views);
+	const size_t stride = scan_stride(scan);
 	struct frame_row row;
 	merged_get(ref, spec, &row);
 	if (spec->key_type == KEY_BYTES) {
@@ -223,6 +237,12 @@ static void put_row(struct scan *scan, const struct stored_reader *reader,
 		const double weight = aggregate_weight(spec, row.data);
 		memcpy(scan->weights + (size_t)i * 8, &weight, 8);
 	}
+	if (scan->history_counts != NULL) {
+		const uint32_t count = history_count(spec, row.data);
+		const size_t bytes = (size_t)spec->history * 8;
+		memcpy(scan->history_counts + (size_t)i * 4, &count, 4);
+		memcpy(scan->history_times + i * bytes, history_times(spec, row.data), bytes);
+	}
 }
 
 static enum status scan_once(struct scan *scan)
@@ -236,7 +256,7 @@ static enum status scan_once(struct scan *scan)
 		status = walk_table(&walk);
 	}
 	if (status == STATUS_OK) {
-		status = reserve(&walk, dtype_row_bytes(scan->dtype, spec->dim, spec->views));
+		status = reserve(&walk);
 	}
 	for (size_t i = 0; status == STATUS_OK && i < walk.count; i++) {
 		if (i % STOP_ROWS == 0) {
@@ -286,11 +306,15 @@ void scan_fini(struct scan *scan)
 	free(scan->times);
 	free(scan->tags);
 	free(scan->weights);
+	free(scan->history_counts);
+	free(scan->history_times);
 	scan->keys = NULL;
 	scan->rows = NULL;
 	scan->scales = NULL;
 	scan->times = NULL;
 	scan->tags = NULL;
 	scan->weights = NULL;
+	scan->history_counts = NULL;
+	scan->history_times = NULL;
 	scan->count = 0;
 }

@@ -43,6 +43,10 @@ static enum status check_shape(const struct row_batch *batch, const struct table
 			"dtype: %s given, table '%s' is %s, which it does not convert into",
 			dtype_name(batch->dtype), spec->name.text, dtype_name(spec->dtype));
 	}
+	if (spec->history != 0) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"table: '%s' has histories, which samples make (observe)", spec->name.text);
+	}
 	const size_t row_bytes = dtype_row_bytes(batch->dtype, spec->dim, spec->views);
 	if (batch->rows_bytes != batch->keys.count * row_bytes) {
 		return error_set(err, STATUS_BAD_REQUEST,

@@ -9,7 +9,7 @@
 
 bool stored_is_given(const struct table_spec *spec, const struct row_batch *batch)
 {
-	return batch->dtype == spec->dtype && !spec_aggregates(spec);
+	return batch->dtype == spec->dtype && !spec_aggregates(spec) && spec->history == 0;
 }
 
 /* Each row becomes a state: the sum that was given, and the weight, which was given in a column of
@@ -45,7 +45,8 @@ void stored_take(const struct table_spec *spec, const struct row_batch *batch, u
 	/* batch_check has said so. */
 	assert(batch->keys.type == spec->key_type);
 	assert(batch->rows_bytes ==
-		batch->keys.count * dtype_row_bytes(batch->dtype, spec->dim, spec->views));
+		batch->keys.count * dtype_row_bytes(batch->dtype, spec->dim, spec_row_views(spec)));
+	assert(spec->history == 0); /* batch_check refuses them */
 	assert(spec->dtype != DTYPE_I8 || scales != NULL);
 	if (spec_aggregates(spec)) {
 		take_states(spec, batch, rows);
@@ -105,7 +106,8 @@ void stored_read(const struct stored_reader *reader, const struct stored_row *st
 		}
 		row = reader->row;
 	} else if (reader->dtype == spec->dtype) {
-		memcpy(target, row, spec_row_bytes(spec));
+		/* Behind the vectors of a history are their times. */
+		memcpy(target, row, dtype_row_bytes(spec->dtype, spec->dim, spec_row_views(spec)));
 		if (target_scale != NULL && scale != NULL) {
 			memcpy(target_scale, scale, sizeof *scale);
 		}
@@ -122,5 +124,5 @@ void stored_read(const struct stored_reader *reader, const struct stored_row *st
 		.rows = (void *)row,
 		.scales = (void *)scale,
 	};
-	dtype_convert(&to, &from, 1, spec->dim, spec->views);
+	dtype_convert(&to, &from, 1, spec->dim, spec_row_views(spec));
 }

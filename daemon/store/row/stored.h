@@ -4,7 +4,8 @@
  * table is stored as its state (aggregate.h): the sum S, or its high parts, and behind it the weight
  * W. Low parts of S follow where a row is one block of bytes, and stand in a column of their own in a
  * segment, since most reads leave them out. It is given as S, with W in a column of its own. It is read
- * as the table's spec says, or raw, as S.
+ * as the table's spec says, or raw, as S. A row of a table with a history is stored as that
+ * (history.h), and read as its vectors.
  *
  * Threads: any; there is no state.
  */

@@ -10,7 +10,7 @@
 static bool is_of(const struct table_spec *spec, const char *layer)
 {
 	const char *own = table_name_layer(&spec->name);
-	return spec_aggregates(spec) && own != NULL && strcmp(own, layer) == 0;
+	return spec_takes_samples(spec) && own != NULL && strcmp(own, layer) == 0;
 }
 
 bool layer_has(const struct table *table, const char *layer)
@@ -54,7 +54,7 @@ enum status layer_find(const struct release *release, const char *layer, struct 
 enum status layer_check_table(const struct release *release, const struct table_spec *spec,
 	struct error *err)
 {
-	if (!spec_aggregates(spec)) {
+	if (!spec_takes_samples(spec)) {
 		return STATUS_OK;
 	}
 	const char *layer = table_name_layer(&spec->name);
@@ -84,7 +84,7 @@ enum status layer_check_table(const struct release *release, const struct table_
 
 void layer_choose_first(struct release *release, const struct table_spec *spec)
 {
-	if (spec_aggregates(spec) && release->layer.text[0] == '\0') {
+	if (spec_takes_samples(spec) && release->layer.text[0] == '\0') {
 		const char *layer = table_name_layer(&spec->name);
 		const enum status status =
 			name_check(layer, strlen(layer), "layer", &release->layer, NULL);

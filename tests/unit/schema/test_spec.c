@@ -225,7 +225,7 @@ static void what_is_nil_is_not_given(void **state)
 {
 	(void)state;
 	static const char *const optional[] = {"views", "dtype", "key", "ttl_ms", "tags", "index",
-		"decay_events", "half_life_ms", "read", "default"};
+		"history", "decay_events", "half_life_ms", "read", "default"};
 	struct table_spec plain;
 	assert_int_equal(read_with(no_field, no_field, &plain, NULL), STATUS_OK);
 	for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {

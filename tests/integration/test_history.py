@@ -1,0 +1,210 @@
+"""test_history.py - tables that keep the newest vectors of a key in the order of their times."""
+
+import sys
+
+import numpy as np
+
+sys.dont_write_bytecode = True
+import harness  # noqa: E402
+from harness import Failed  # noqa: E402
+from history_model import Histories  # noqa: E402
+from observe_model import Aggregate  # noqa: E402
+
+DIM = 8
+PLACES = 5
+BASE_MS = 1_700_000_000_000
+KEYS = np.arange(40, dtype='<u8')
+DTYPES = {'f32': '<f4', 'f16': '<f2'}
+
+
+class HistoryCase(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.start_daemon()
+        self.client = self.daemon.client()
+        self.addCleanup(self.client.close)
+        self.random = harness.random_state()
+
+    def samples(self, count, late_ms=50):
+        """Users, items, times and vectors; many times are equal, and some samples are late."""
+        random = self.random
+        return (random.choice(KEYS, count), random.choice(KEYS[:10], count),
+                (BASE_MS + np.arange(count) // 3 + random.integers(0, late_ms, count)).astype('<i8'),
+                random.standard_normal((count, DIM)).astype('<f2').astype('<f4'))
+
+    def observe(self, release, samples, **options):
+        users, items, times, rows = samples
+        return self.client.call('observe', release=release, layer='l', users=users.tobytes(), items=items.tobytes(),
+                                times=times.tobytes(), rows=rows.tobytes(), **options)
+
+    def check(self, table, model, stored='f32', keys=KEYS, **options):
+        """All of a table, bit for bit."""
+        part = self.client.fetch(table, keys.tobytes(), times=True, history_times=True, **options)
+        dtype = options.get('dtype', stored)
+        found, rows, counts, times, newest = model.arrays(keys, DIM, DTYPES[dtype])
+        self.assertEqual((part['n'], part['dim'], part['views'], part['history'], part['dtype']),
+                         (len(keys), DIM, model.places, model.places, dtype))
+        self.assertEqual(list(harness.bits(part['found'], len(keys))), found)
+        np.testing.assert_array_equal(np.frombuffer(part['counts'], '<u4'), counts)
+        np.testing.assert_array_equal(np.frombuffer(part['history_times'], '<i8').reshape(times.shape), times)
+        np.testing.assert_array_equal(np.frombuffer(part['times'], '<i8'), newest)
+        np.testing.assert_array_equal(np.frombuffer(part['rows'], DTYPES[dtype]).reshape(rows.shape), rows)
+
+
+class OfALayer(HistoryCase):
+    """Histories beside sums of the same samples."""
+
+    def make(self, release='r', **options):
+        self.client.call('release.create', release=release)
+        for name, entity, dtype in (('last_user', 'user', 'f32'), ('last_item', 'item', 'f16')):
+            self.client.call('table.create', release=release, table=name + '@l', entity=entity, kind='cr', dim=DIM,
+                             dtype=dtype, history=PLACES, **options)
+        self.client.call('table.create', release=release, table='cr_user@l', entity='user', kind='cr', dim=DIM,
+                         decay_events=0.5, read='sum')
+        self.client.seal(release)
+        return Histories(PLACES), Histories(PLACES)
+
+    def test_they_are_the_newest_samples_however_the_stream_is_cut(self):
+        samples = self.samples(2000)
+        users, items, times, rows = samples
+        for batch in (7, 500, 2000):
+            release = 'r%d' % batch
+            by_user, by_item = self.make(release)
+            for at in range(0, len(users), batch):
+                piece = tuple(column[at:at + batch] for column in samples)
+                got = self.observe(release, piece, source='s', position=at)
+                self.assertEqual(got['applied'], len(piece[0]))
+                if at == batch:     # sent again: each counts once
+                    self.assertEqual(self.observe(release, piece, source='s', position=at)['applied'], 0)
+                if batch == 500:
+                    self.client.call('merge')
+            by_user.add_all(users, times, rows)
+            by_item.add_all(items, times, rows)
+            for _ in range(2):
+                self.check('last_user@l', by_user, release=release)
+                self.check('last_item@l', by_item, 'f16', release=release)
+                self.client.call('merge')
+            sums = Aggregate(events=0.5)
+            sums.add_all(users, times, rows)
+            part = self.client.fetch('cr_user@l', KEYS.tobytes(), release=release)
+            np.testing.assert_array_equal(np.frombuffer(part['rows'], '<f4').reshape(-1, DIM), sums.states(KEYS)[0].astype('<f4'))
+
+    def test_a_restart_and_a_rollback_leave_them_as_they_were(self):
+        by_user, by_item = self.make('r')
+        samples = self.samples(300)
+        self.observe('r', samples)
+        by_user.add_all(samples[0], samples[2], samples[3])
+        self.daemon.restart()
+        self.client = self.daemon.client()
+        self.addCleanup(self.client.close)
+        self.check('last_user@l', by_user)
+        self.make('next')       # published: its histories begin anew
+        self.check('last_user@l', Histories(PLACES))
+        self.observe('live', samples)
+        self.client.call('release.rollback')
+        self.check('last_user@l', by_user)
+        more = self.samples(100)
+        self.observe('live', more)
+        by_user.add_all(more[0], more[2], more[3])
+        self.check('last_user@l', by_user)
+
+    def test_a_deleted_one_and_an_expired_one_begin_anew(self):
+        ttl_ms = 3600_000
+        self.make(ttl_ms=ttl_ms)
+        by_user = Histories(PLACES)
+        now_ms = harness.now_ms()
+        old = np.array([now_ms - ttl_ms - 60_000] * 10 + [now_ms - 1000] * 10, '<i8')
+        users = np.concatenate([KEYS[:10], KEYS[5:15]])
+        rows = self.samples(20)[3]
+        self.observe('r', (users, users, old, rows))
+        by_user.add_all(users, old, rows)
+        by_user.expire(now_ms, ttl_ms)      # keys 0 to 4: keys 5 to 9 keep both vectors
+        self.assertEqual(len(by_user.rows), 10)
+        self.check('last_user@l', by_user)
+        self.client.call('delete', release='r', table='last_user@l', keys=KEYS[8:12].tobytes())
+        by_user.delete(KEYS[8:12])
+        self.check('last_user@l', by_user)
+        late = np.full(len(KEYS), now_ms - 2000, '<i8')     # also to those that are gone
+        rows = self.samples(len(KEYS))[3]
+        self.observe('r', (KEYS, KEYS, late, rows))
+        by_user.add_all(KEYS, late, rows)
+        self.check('last_user@l', by_user)
+        self.client.call('merge')
+        self.check('last_user@l', by_user)
+
+    def test_other_dtypes_are_converted_and_what_has_no_meaning_is_refused(self):
+        by_user, _ = self.make()
+        samples = self.samples(200)
+        self.observe('r', samples)
+        by_user.add_all(samples[0], samples[2], samples[3])
+        self.check('last_user@l', by_user, dtype='f16')
+        part = self.client.fetch('last_user@l', KEYS[:3].tobytes(), dtype='i8')
+        _, rows, _, _, _ = by_user.arrays(KEYS[:3], DIM)
+        codes = np.frombuffer(part['rows'], 'i1').reshape(rows.shape).astype('<f4')
+        scales = np.frombuffer(part['scales'], '<f4')[:, None, None]
+        np.testing.assert_allclose(codes * scales, rows, atol=float(scales.max()) / 2 + 1e-6)
+        with self.assertRaisesRegex(Failed, "BAD_REQUEST: parts.0..weights: table 'last_user@l' is of kind cr with a "):
+            self.client.fetch('last_user@l', [1], weights=True)
+        with self.assertRaisesRegex(Failed, "BAD_REQUEST: parts.0..history_times: table 'cr_user@l' has no histories"):
+            self.client.fetch('cr_user@l', [1], history_times=True)
+        with self.assertRaisesRegex(Failed, "BAD_REQUEST: parts.0..through: given, but table 'last_user@l' has hist"):
+            self.client.fetch('last_user@l', [1], through=['relu'])
+        rows = samples[3].copy()
+        rows[150, 3] = 1e6      # inf in f16
+        with self.assertRaisesRegex(Failed, "BAD_REQUEST: rows: a sample of key .* in table 'last_item@l' is too larg"):
+            self.observe('r', samples[:3] + (rows,), source='s', position=0)
+        self.check('last_user@l', by_user)      # nothing has changed, in no table
+        self.assertEqual(self.client.call('positions')['positions'], [])
+
+    def test_a_spec_that_makes_no_sense_is_refused_by_name(self):
+        self.client.call('release.create', release='r')
+        good = {'release': 'r', 'table': 't', 'entity': 'user', 'kind': 'ur', 'dim': 4, 'history': 3}
+        for wrong, text in (({'history': 0}, 'history: 0 given, 1..1024 allowed'),
+                            ({'history': 1025}, 'history: 1025 given'),
+                            ({'history': 600, 'views': 2}, 'history: 600 places of 2 views given, up to 1024'),
+                            ({'history': 'many'}, 'history: str given'),
+                            ({'history': 1024, 'dim': 4096}, 'dim: 4096 of 1024 views given, a row of'),
+                            ({'dtype': 'i8'}, 'dtype: i8 given, f32, f16 or bf16 allowed with a history'),
+                            ({'dtype': 'bit'}, 'dtype: bit given'),
+                            ({'kind': 'ir', 'entity': 'item'}, 'history: given, allowed for kinds ur and cr'),
+                            ({'index': 'balls'}, "index: 'balls' given, 'none' allowed with a history"),
+                            ({'default': 'zeros'}, "default: 'zeros' given, none allowed with a history"),
+                            ({'kind': 'cr'}, "table: 't' given, name@layer allowed"),
+                            ({'kind': 'cr', 'table': 't@l', 'read': 'mean'}, 'read: given, allowed for kind cr only'),
+                            ({'half_life_ms': 5}, 'half_life_ms: given, allowed for kind cr only')):
+            with self.fails('BAD_REQUEST', text):
+                self.client.call('table.create', **{**good, **wrong})
+        self.client.call('table.create', **good)
+        shown = self.client.call('table.show', release='r', table='t')
+        self.assertEqual((shown['history'], shown['views'], shown['dtype']), (3, 1, 'f32'))
+        self.assertNotIn('decay_events', shown)
+
+    def test_the_command_makes_them_and_shows_them(self):
+        run = self.daemon.command
+        run('release', 'create', 'r')
+        run('table', 'create', 'r/seen', '--entity', 'user', '--kind', 'cr', '--layer', 'l', '--dim', '2',
+            '--history', '3')
+        run('release', 'seal', 'r')
+        run('release', 'publish', 'r')
+        for i in range(4):
+            self.client.call('observe', release='r', layer='l', users=[7], times=(1000 + i).to_bytes(8, 'little'),
+                             rows=np.array([i, 0.5], '<f4').tobytes())
+        self.client.call('observe', release='r', layer='l', users=[8], times=(5).to_bytes(8, 'little'),
+                         rows=np.array([9, 9], '<f4').tobytes())
+        lines = run('fetch', 'seen', '7', '8', '9').splitlines()
+        self.assertIn('3 x 2 f32, 2 of 3 found', lines[0])
+        self.assertEqual(lines[1].split(), ['KEY', 'WHY', 'TIME', 'COUNT', 'VECTOR'])
+        self.assertEqual(lines[2].split()[-7:], ['3', '1', '0.5', '2', '0.5', '3', '0.5'])
+        self.assertEqual(lines[3].split()[-3:], ['1', '9', '9'])
+        self.assertEqual(lines[4].split(), ['9', 'absent', '-', '0'])
+        shown = self.daemon.command_json('fetch', 'seen', '7', '8')
+        self.assertEqual(shown[0]['vector'], [[1, 0.5], [2, 0.5], [3, 0.5]])
+        self.assertEqual(shown[0]['history_times'], [1001, 1002, 1003])
+        self.assertEqual((shown[1]['vector'], shown[1]['history_times'], shown[1]['time']), ([[9, 9]], [5], 5))
+        self.assertIn('HISTORY', run('table', 'list'))
+        self.assertIn('history', run('table', 'show', 'seen'))
+        run('fetch', 'seen', '7', '--weights', fails=1)
+
+
+if __name__ == '__main__':
+    harness.main()
