@@ -181,6 +181,12 @@ static enum status check_default(const struct rep_table_spec *spec, struct error
 			"rep_table_spec: default_kind: %d given, %d to %d allowed",
 			(int)spec->default_kind, REP_DEFAULT_NONE, REP_DEFAULT_ROW);
 	}
+	if (spec->history != 0 && (spec->decay_events != 0 || spec->half_life_ms != 0 ||
+					  spec->reading != 0 || spec->state != 0)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"rep_table_spec: decay_events, half_life_ms, reading and state are of sums, and a "
+			"table with a history has none");
+	}
 	if (has_row != (spec->default_kind == REP_DEFAULT_ROW) ||
 		has_row != (spec->default_row_bytes != 0) ||
 		(!has_row && spec->default_scale != 0)) {

@@ -1,5 +1,7 @@
-/* observe.c - samples of cross representations, positions of their sources, the chosen layer. */
+/* observe.c - samples of cross representations, vectors for histories, positions of their sources, the
+ * chosen layer. */
 #include "client/field.h"
+#include "client/hello.h"
 #include "client/keys.h"
 #include "client/reserved.h"
 #include "client/rows.h"
@@ -70,22 +72,17 @@ static void write_keys(struct wire_writer *writer, const char *name, const struc
 	}
 }
 
-enum status write_observe(struct request *request, const char *release,
-	const struct rep_samples *samples, struct error *err)
+/* How many entries write_columns writes. */
+static size_t count_columns(const struct rep_samples *samples)
 {
-	const enum status status = check_samples(samples, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	const size_t fields = 4 + (size_t)is_given(&samples->users) +
-			      (size_t)is_given(&samples->items) +
-			      (size_t)(samples->scales != NULL) + (size_t)samples->any_time +
-			      (samples->source != NULL ? 2u + samples->first : 0u);
-	struct wire_writer *writer = write_begin(request, "observe", fields, release);
-	wire_write_str(writer, "layer");
-	wire_write_str(writer, samples->layer);
-	write_keys(writer, "users", &samples->users);
-	write_keys(writer, "items", &samples->items);
+	return 3 + (size_t)(samples->scales != NULL) + (size_t)samples->any_time +
+	       (samples->source != NULL ? 2u + samples->first : 0u);
+}
+
+/* Writes all of a batch but whose it is. */
+static void write_columns(struct request *request, struct wire_writer *writer,
+	const struct rep_samples *samples)
+{
 	wire_write_str(writer, "dtype");
 	wire_write_str(writer, dtype_name((enum dtype)samples->dtype));
 	if (samples->source != NULL) {
@@ -110,6 +107,62 @@ enum status write_observe(struct request *request, const char *release,
 	}
 	request_write_tail(request, "rows",
 		(struct wire_bytes){samples->rows, samples->rows_bytes});
+}
+
+enum status write_observe(struct request *request, const char *release,
+	const struct rep_samples *samples, struct error *err)
+{
+	const enum status status = check_samples(samples, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const size_t fields = 1 + (size_t)is_given(&samples->users) +
+			      (size_t)is_given(&samples->items) + count_columns(samples);
+	struct wire_writer *writer = write_begin(request, "observe", fields, release);
+	wire_write_str(writer, "layer");
+	wire_write_str(writer, samples->layer);
+	write_keys(writer, "users", &samples->users);
+	write_keys(writer, "items", &samples->items);
+	write_columns(request, writer, samples);
+	return STATUS_OK;
+}
+
+enum status write_append(struct request *request, const char *release,
+	const struct rep_vectors *vectors, struct error *err)
+{
+	/* A batch of samples, but for whom they are. */
+	const struct rep_samples samples = {
+		.layer = vectors->table,
+		.count = vectors->keys.count,
+		.times = vectors->times,
+		.dtype = vectors->dtype,
+		.any_time = vectors->any_time,
+		.rows = vectors->rows,
+		.rows_bytes = vectors->rows_bytes,
+		.scales = vectors->scales,
+		.source = vectors->source,
+		.position = vectors->position,
+		.first = vectors->first,
+	};
+	enum status status = vectors->table != NULL
+				     ? RESERVED_CHECK("rep_vectors", vectors, err)
+				     : error_set(err, STATUS_BAD_REQUEST, "table: none given");
+	if (status == STATUS_OK) {
+		status = keys_check(&vectors->keys, err);
+	}
+	if (status == STATUS_OK) {
+		status = check_samples(&samples, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct wire_writer *writer =
+		write_begin(request, "append", 2 + count_columns(&samples), release);
+	request->needs |= HELLO_HISTORY;
+	wire_write_str(writer, "table");
+	wire_write_str(writer, vectors->table);
+	write_keys(writer, "keys", &vectors->keys);
+	write_columns(request, writer, &samples);
 	return STATUS_OK;
 }
 
@@ -126,6 +179,22 @@ enum rep_status rep_observe_send(rep_client *client, const char *release,
 {
 	struct error *err = client_error(rep_err);
 	const enum status status = write_observe(client_request(client), release, samples, err);
+	return (enum rep_status)(status == STATUS_OK ? write_send(client, err) : status);
+}
+
+enum rep_status rep_append(rep_client *client, const char *release,
+	const struct rep_vectors *vectors, struct rep_written *out, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	const enum status status = write_append(client_request(client), release, vectors, err);
+	return (enum rep_status)(status == STATUS_OK ? write_call(client, out, err) : status);
+}
+
+enum rep_status rep_append_send(rep_client *client, const char *release,
+	const struct rep_vectors *vectors, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	const enum status status = write_append(client_request(client), release, vectors, err);
 	return (enum rep_status)(status == STATUS_OK ? write_send(client, err) : status);
 }
 

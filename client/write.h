@@ -18,6 +18,8 @@ enum status write_delete(struct request *request, const char *release, const cha
 	const struct rep_keys *keys, struct error *err);
 enum status write_observe(struct request *request, const char *release,
 	const struct rep_samples *samples, struct error *err);
+enum status write_append(struct request *request, const char *release,
+	const struct rep_vectors *vectors, struct error *err);
 
 /* Reads the answer to any of them; `out` may be NULL. Errors: PROTOCOL. */
 enum status write_read(struct wire_value result, struct rep_written *out, struct error *err);

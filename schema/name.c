@@ -67,6 +67,23 @@ enum status table_name_check(const char *text, size_t len, const char *what, str
 	return STATUS_OK;
 }
 
+enum status fed_name_check(const char *text, size_t len, const char *what, struct name *out,
+	struct error *err)
+{
+	struct table_name name;
+	if (len > LIMIT_NAME_BYTES) {
+		char quote[ERROR_QUOTE_BYTES];
+		return error_set(err, STATUS_BAD_REQUEST,
+			"%s: '%s' given, up to %u bytes allowed, since positions are kept of it",
+			what, error_quote(quote, text, len), LIMIT_NAME_BYTES);
+	}
+	const enum status status = table_name_check(text, len, what, &name, err);
+	if (status == STATUS_OK) {
+		memcpy(out->text, name.text, len + 1);
+	}
+	return status;
+}
+
 const char *table_name_layer(const struct table_name *name)
 {
 	const char *at = strchr(name->text, '@');

@@ -28,6 +28,11 @@ enum status name_check(const char *text, size_t len, const char *what, struct na
 enum status table_name_check(const char *text, size_t len, const char *what, struct table_name *out,
 	struct error *err);
 
+/* The same for what positions of sources are kept of: a layer, or a table whose name is not longer than
+ * a layer's may be. */
+enum status fed_name_check(const char *text, size_t len, const char *what, struct name *out,
+	struct error *err);
+
 /* The layer of a table's name: what stands behind @; NULL: it has none. */
 const char *table_name_layer(const struct table_name *name);
 

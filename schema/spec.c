@@ -229,7 +229,8 @@ static enum status read_history(struct wire_value map, struct table_spec *spec, 
 			history, spec->views, LIMIT_VIEWS);
 	}
 	spec->history = (uint32_t)history;
-	return STATUS_OK;
+	struct name fed;
+	return fed_name_check(spec->name.text, strlen(spec->name.text), "table", &fed, err);
 }
 
 /* Reads dim, views and history, each within its bounds. Needs the kind and the dtype. */

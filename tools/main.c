@@ -24,6 +24,7 @@ static const struct command *const commands[] = {
 	&cmd_put,
 	&cmd_delete,
 	&cmd_observe,
+	&cmd_append,
 	&cmd_positions,
 	&cmd_layer,
 	&cmd_merge,

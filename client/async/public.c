@@ -63,6 +63,18 @@ enum rep_status rep_async_observe(rep_async *async, const char *release,
 	return (enum rep_status)async_commit(async, call, status, ticket, err);
 }
 
+enum rep_status rep_async_append(rep_async *async, const char *release,
+	const struct rep_vectors *vectors, uint64_t *ticket, struct rep_error *rep_err)
+{
+	struct error *err = client_error(rep_err);
+	struct async_call *call = NULL;
+	enum status status = async_begin(async, CALL_WRITE, &call, err);
+	if (status == STATUS_OK) {
+		status = write_append(&async->request, release, vectors, err);
+	}
+	return (enum rep_status)async_commit(async, call, status, ticket, err);
+}
+
 enum rep_status rep_async_retrieve(rep_async *async, const char *release,
 	const struct rep_retrieval *asked, uint64_t *ticket, struct rep_error *rep_err)
 {

@@ -362,8 +362,35 @@ REP_API enum rep_status rep_observe(rep_client *client, const char *release,
 REP_API enum rep_status rep_observe_send(rep_client *client, const char *release,
 	const struct rep_samples *samples, struct rep_error *err);
 
+/* Vectors for one table with a history, in the order in which they come; borrowed. Every column has
+ * keys.count entries. */
+struct rep_vectors {
+	const char *table;
+	struct rep_keys keys;
+	const int64_t *times; /* Unix ms */
+	enum rep_dtype dtype; /* of `rows`; any but REP_DTYPE_TABLE and REP_BIT */
+	bool any_time;        /* as in rep_rows */
+	const void *rows;     /* [count, views x dim] of the table's spec: one place each */
+	size_t rows_bytes;    /* of all of them */
+	const float *scales;  /* i8 */
+	/* As in rep_samples; the position is kept of this table. */
+	const char *source;
+	uint64_t position;
+	bool first;
+	uint64_t reserved[8];
+};
+
+/* Adds each vector to the history of its key, in one durable write. What is not known after which error,
+ * and how a source counts each vector once, is as of rep_observe. Errors: as there; BAD_REQUEST  the
+ * table has no histories; UNSUPPORTED  the daemon is too old for them. */
+REP_API enum rep_status rep_append(rep_client *client, const char *release,
+	const struct rep_vectors *vectors, struct rep_written *out, struct rep_error *err);
+/* Sends them along the pipeline of puts and deletes; rep_write_receive gets the answer. */
+REP_API enum rep_status rep_append_send(rep_client *client, const char *release,
+	const struct rep_vectors *vectors, struct rep_error *err);
+
 struct rep_position {
-	char layer[72];
+	char layer[72]; /* or the table with a history that was appended to */
 	char source[72];
 	uint64_t next; /* the position of the next sample */
 	uint64_t

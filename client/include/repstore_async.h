@@ -87,6 +87,8 @@ REP_API enum rep_status rep_async_delete(rep_async *async, const char *release, 
 	struct rep_keys keys, uint64_t *ticket, struct rep_error *err);
 REP_API enum rep_status rep_async_observe(rep_async *async, const char *release,
 	const struct rep_samples *samples, uint64_t *ticket, struct rep_error *err);
+REP_API enum rep_status rep_async_append(rep_async *async, const char *release,
+	const struct rep_vectors *vectors, uint64_t *ticket, struct rep_error *err);
 REP_API enum rep_status rep_async_retrieve(rep_async *async, const char *release,
 	const struct rep_retrieval *asked, uint64_t *ticket, struct rep_error *err);
 REP_API enum rep_status rep_async_score(rep_async *async, const char *release,
@@ -109,7 +111,7 @@ REP_API bool rep_async_next(rep_async *async, uint64_t *ticket);
  * kind that has ended, and then nothing is taken. */
 REP_API enum rep_status rep_async_fetched(rep_async *async, uint64_t ticket, struct rep_part *parts,
 	size_t count, struct rep_fetched *out, struct rep_error *err);
-/* Of put, put_parts, delete and observe. */
+/* Of put, put_parts, delete, observe and append. */
 REP_API enum rep_status rep_async_written(rep_async *async, uint64_t ticket,
 	struct rep_written *out, struct rep_error *err);
 REP_API enum rep_status rep_async_retrieved(rep_async *async, uint64_t ticket,

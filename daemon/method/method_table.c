@@ -13,6 +13,7 @@
 /* Sorted by name: method_find is a binary search. */
 const struct method method_table[] = {
 	{"access.check", METHOD_OPERATOR, ROLE_ADMIN, access_check_run, access_check_names},
+	{"append", METHOD_WRITE, ROLE_WRITE, append_run, append_names},
 	{"backup", METHOD_BACKUP, ROLE_ADMIN, backup_run, backup_names},
 	{"delete", METHOD_WRITE, ROLE_WRITE, delete_run, delete_names},
 	{"fetch", METHOD_INLINE, ROLE_READ, fetch_run, fetch_names},

@@ -14,6 +14,7 @@ extern const char *const put_part_names[];
 extern const char *const tensor_put_part_names[];
 
 extern const char *const access_check_names[];
+extern const char *const append_names[];
 extern const char *const backup_names[];
 extern const char *const delete_names[];
 extern const char *const fetch_names[];
@@ -43,6 +44,7 @@ extern const char *const release_table_names[];
 extern const char *const tensor_names[];
 
 enum status access_check_run(struct call *call);
+enum status append_run(struct call *call);
 enum status backup_run(struct call *call);
 enum status delete_run(struct call *call);
 enum status fetch_run(struct call *call);

@@ -1,10 +1,11 @@
-/* observe.c - counts samples of a layer into its aggregating tables; tells up to which sample each
- * source is counted. */
+/* observe.c - counts samples of a layer into its tables, or into one table with a history; tells up to
+ * which sample each source is counted. */
 #include "daemon/method/methods.h"
 
 #include <stdlib.h>
 
 #include "daemon/method/call/given_keys.h"
+#include "daemon/method/call/given_rows.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
@@ -18,6 +19,8 @@
 
 const char *const observe_names[] = {"release", "layer", "users", "items", "dtype", "rows",
 	"source", "position", "first", "times", "any_time", "scales", NULL};
+const char *const append_names[] = {"release", "table", "keys", "dtype", "rows", "source",
+	"position", "first", "times", "any_time", "scales", NULL};
 const char *const positions_forget_names[] = {"release", "layer", "source", "oldest", NULL};
 
 /* The batch that a request gives. */
@@ -25,7 +28,8 @@ struct observe {
 	struct call *call;
 	struct name release;
 	struct name layer;
-	struct name source; /* "": none */
+	struct table_name table; /* of an append, in the place of the layer */
+	struct name source;      /* "": none */
 	struct layer_shape shape;
 	struct given_keys users;
 	struct given_keys items;
@@ -90,36 +94,43 @@ static void read_columns(struct params *params, struct observation *samples)
 	}
 }
 
+/* Reads all but what the samples are of, and whose. */
+static void read_samples(struct observe *observe, struct params *params)
+{
+	struct observation *samples = &observe->samples;
+	samples->now_ms = clock_unix_ms();
+	samples->stop = call_stop(observe->call);
+	params_name(params, "release", PARAM_REQUIRED, &observe->release);
+	params_name(params, "source", PARAM_OPTIONAL, &observe->source);
+	samples->position = params_uint_or(params, "position", 0);
+	const bool has_source = observe->source.text[0] != '\0';
+	const bool has_position = params_value(params, "position", PARAM_OPTIONAL).object != NULL;
+	if (has_source != has_position) {
+		params_fail(params, STATUS_BAD_REQUEST, has_source ? "position" : "source",
+			"missing, the two belong together");
+	}
+	samples->first = params_flag(params, "first");
+	if (samples->first && !has_source) {
+		params_fail(params, STATUS_BAD_REQUEST, "source", "missing, first is said of one");
+	}
+	samples->release = observe->release.text;
+	samples->source = has_source ? observe->source.text : NULL;
+}
+
 static enum status read_observe(struct observe *observe)
 {
 	struct params params;
 	struct observation *samples = &observe->samples;
-	samples->now_ms = clock_unix_ms();
-	samples->stop = call_stop(observe->call);
 	params_begin(&params, observe->call->params, "", observe_names, &observe->call->error);
-	params_name(&params, "release", PARAM_REQUIRED, &observe->release);
+	read_samples(observe, &params);
 	params_name(&params, "layer", PARAM_REQUIRED, &observe->layer);
-	params_name(&params, "source", PARAM_OPTIONAL, &observe->source);
-	samples->position = params_uint_or(&params, "position", 0);
-	const bool has_source = observe->source.text[0] != '\0';
-	const bool has_position = params_value(&params, "position", PARAM_OPTIONAL).object != NULL;
-	if (has_source != has_position) {
-		params_fail(&params, STATUS_BAD_REQUEST, has_source ? "position" : "source",
-			"missing, the two belong together");
-	}
-	samples->first = params_flag(&params, "first");
-	if (samples->first && !has_source) {
-		params_fail(&params, STATUS_BAD_REQUEST, "source", "missing, first is said of one");
-	}
 	const struct wire_value users = params_value(&params, "users", PARAM_OPTIONAL);
 	const struct wire_value items = params_value(&params, "items", PARAM_OPTIONAL);
 	read_columns(&params, samples);
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}
-	samples->release = observe->release.text;
 	samples->layer = observe->layer.text;
-	samples->source = has_source ? observe->source.text : NULL;
 	enum status status = find_layer(observe);
 	if (status == STATUS_OK) {
 		status = read_keys(observe, users, observe->shape.user_key,
@@ -134,21 +145,45 @@ static enum status read_observe(struct observe *observe)
 	return status;
 }
 
-enum status observe_run(struct call *call)
+static enum status read_append(struct observe *observe)
 {
-	struct observe observe = {.call = call};
-	struct observe_result result = {0};
-	enum status status = read_observe(&observe);
+	struct params params;
+	struct observation *samples = &observe->samples;
+	struct table_spec spec;
+	params_begin(&params, observe->call->params, "", append_names, &observe->call->error);
+	read_samples(observe, &params);
+	params_table(&params, &observe->table);
+	const struct wire_value keys = params_value(&params, "keys", PARAM_REQUIRED);
+	read_columns(&params, samples);
+	if (params.status != STATUS_OK) {
+		return params.status;
+	}
+	samples->table = observe->table.text;
+	enum status status = given_rows_find(observe->call, observe->release.text,
+		observe->table.text, "", &spec);
 	if (status == STATUS_OK) {
-		status = store_observe(call->service->store, &observe.samples, &result,
+		status = read_keys(observe, keys, spec.key_type, "", &observe->users);
+	}
+	samples->users = observe->users.batch;
+	samples->items = observe->users.batch;
+	return status;
+}
+
+/* Counts what was read, and answers. */
+static enum status count(struct observe *observe, enum status status)
+{
+	struct call *call = observe->call;
+	struct observe_result result = {0};
+	if (status == STATUS_OK) {
+		status = store_observe(call->service->store, &observe->samples, &result,
 			&call->ticket, &call->error);
 	}
-	given_keys_fini(&observe.users);
-	given_keys_fini(&observe.items);
+	given_keys_fini(&observe->users);
+	given_keys_fini(&observe->items);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	const bool has_source = observe.samples.source != NULL;
+	const bool has_source = observe->samples.source != NULL;
 	wire_write_map(call->out, has_source ? 4 : 3);
 	reply_str(call->out, "release", result.write.release.text);
 	reply_uint(call->out, "sequence", result.write.sequence);
@@ -157,6 +192,18 @@ enum status observe_run(struct call *call)
 		reply_uint(call->out, "next", result.next);
 	}
 	return reply_end(call);
+}
+
+enum status observe_run(struct call *call)
+{
+	struct observe observe = {.call = call};
+	return count(&observe, read_observe(&observe));
+}
+
+enum status append_run(struct call *call)
+{
+	struct observe observe = {.call = call};
+	return count(&observe, read_append(&observe));
 }
 
 enum status positions_run(struct call *call)
@@ -194,6 +241,17 @@ enum status positions_run(struct call *call)
 	return reply_end(call);
 }
 
+/* The layer, or the table with a history, whose positions are meant. */
+static void read_fed(struct params *params, struct name *out)
+{
+	const struct wire_bytes text = params_str(params, "layer", PARAM_OPTIONAL);
+	out->text[0] = '\0';
+	if (params->status == STATUS_OK && text.data != NULL) {
+		params->status = fed_name_check((const char *)text.data, text.len, "layer", out,
+			params->err);
+	}
+}
+
 enum status positions_forget_run(struct call *call)
 {
 	struct params params;
@@ -202,7 +260,7 @@ enum status positions_forget_run(struct call *call)
 	struct name source;
 	params_begin(&params, call->params, "", positions_forget_names, &call->error);
 	params_name(&params, "release", PARAM_REQUIRED, &release);
-	params_name(&params, "layer", PARAM_OPTIONAL, &layer);
+	read_fed(&params, &layer);
 	params_name(&params, "source", PARAM_OPTIONAL, &source);
 	const bool has_source = source.text[0] != '\0';
 	const bool has_oldest = params_value(&params, "oldest", PARAM_OPTIONAL).object != NULL;

@@ -149,6 +149,11 @@ class OfALayer(HistoryCase):
             self.client.fetch('cr_user@l', [1], history_times=True)
         with self.assertRaisesRegex(Failed, "BAD_REQUEST: parts.0..through: given, but table 'last_user@l' has hist"):
             self.client.fetch('last_user@l', [1], through=['relu'])
+        with self.assertRaisesRegex(Failed, "BAD_REQUEST: with: table 'last_user@l' has histories"):
+            self.client.call('retrieve', **{'from': {'table': 'cr_user', 'keys': [1]}, 'in': 'cr_user',
+                                            'with': ['last_user']})
+        with self.assertRaisesRegex(Failed, "NOT_FOUND: with.0.: table: 'lost' is not in release 'r'"):
+            self.client.call('retrieve', **{'from': {'table': 'cr_user', 'keys': [1]}, 'in': 'cr_user', 'with': ['lost']})
         rows = samples[3].copy()
         rows[150, 3] = 1e6      # inf in f16
         with self.assertRaisesRegex(Failed, "BAD_REQUEST: rows: a sample of key .* in table 'last_item@l' is too larg"):
@@ -201,9 +206,153 @@ class OfALayer(HistoryCase):
         self.assertEqual(shown[0]['vector'], [[1, 0.5], [2, 0.5], [3, 0.5]])
         self.assertEqual(shown[0]['history_times'], [1001, 1002, 1003])
         self.assertEqual((shown[1]['vector'], shown[1]['history_times'], shown[1]['time']), ([[9, 9]], [5], 5))
-        self.assertIn('HISTORY', run('table', 'list'))
+        self.assertIn('last 3', run('table', 'list'))
         self.assertIn('history', run('table', 'show', 'seen'))
         run('fetch', 'seen', '7', '--weights', fails=1)
+
+
+class Append(HistoryCase):
+    """Histories that are fed alone."""
+
+    def make(self, release='r', name='last', **options):
+        self.client.call('release.create', release=release)
+        self.client.call('table.create', release=release, table=name, entity='user', kind='ur', dim=DIM, dtype='f16',
+                         history=PLACES, **options)
+        self.client.seal(release)
+        return Histories(PLACES)
+
+    def append(self, keys, times, rows, table='last', **options):
+        return self.client.call('append', release='live', table=table, keys=np.asarray(keys, '<u8').tobytes(),
+                                times=np.asarray(times, '<i8').tobytes(), rows=rows.tobytes(), **options)
+
+    def positions(self):
+        return [(each['layer'], each['source'], each['next']) for each in self.client.call('positions')['positions']]
+
+    def test_each_vector_counts_once_by_source_and_position(self):
+        model = self.make()
+        keys, _, times, rows = self.samples(1000)
+        for at in range(0, 1000, 90):
+            piece = slice(at, at + 90)
+            sent = (keys[piece], times[piece], rows[piece])
+            got = self.append(*sent, source='feed', position=at)
+            self.assertEqual((got['applied'], got['next']), (len(sent[0]), min(at + 90, 1000)))
+        got = self.append(keys[900:], times[900:], rows[900:], source='feed', position=900)     # all again
+        self.assertEqual((got['applied'], got['next']), (0, 1000))
+        model.add_all(keys, times, rows)
+        self.check('last', model, 'f16')
+        more = self.samples(100)        # half of it was counted: it is sent as it was
+        both = [np.concatenate([old[950:], new]) for old, new in zip((keys, times, rows), (more[0], more[2], more[3]))]
+        self.assertEqual(self.append(*both, source='feed', position=950)['applied'], 100)
+        model.add_all(more[0], more[2], more[3])
+        self.check('last', model, 'f16')
+        with self.assertRaisesRegex(Failed, "GAP: position: 2000 given, source 'feed' is counted up to 1100 in table 'l"):
+            self.append(keys, times, rows, source='feed', position=2000)
+        with self.assertRaisesRegex(Failed, "GAP: position: 5 given, nothing of source 'other' is counted in table 'las"):
+            self.append(keys, times, rows, source='other', position=5)
+        self.assertEqual(self.positions(), [('last', 'feed', 1100)])
+        for _ in range(2):      # from the log, then from the catalog
+            self.daemon.restart()
+            self.client = self.daemon.client()
+            self.addCleanup(self.client.close)
+            self.check('last', model, 'f16')
+            self.assertEqual(self.append(*both, source='feed', position=950)['applied'], 0)
+            self.client.call('merge')
+        got = self.client.call('positions.forget', release='live', layer='last', source='feed')
+        self.assertEqual((got['forgotten'], self.positions()), (1, []))
+        self.daemon.restart()
+        self.client = self.daemon.client()
+        self.addCleanup(self.client.close)
+        self.assertEqual(self.positions(), [])
+        self.assertEqual(self.append(keys[:1], times[:1], rows[:1])['applied'], 1)      # without a source it counts again
+
+    def test_a_table_of_a_layer_takes_both_and_a_position_is_kept_of_its_whole_name(self):
+        self.client.call('release.create', release='r')
+        self.client.call('table.create', release='r', table='last@l', entity='item', kind='cr', dim=DIM, history=PLACES)
+        self.client.call('table.create', release='r', table='cr@l', entity='item', kind='cr', dim=DIM, read='sum')
+        self.client.seal('r')
+        model = Histories(PLACES)
+        samples = self.samples(50)
+        _, items, times, rows = samples
+        self.observe('r', samples, source='s', position=0)
+        self.append(items, times, rows, source='s', position=0)     # by the name of the chosen layer
+        self.assertEqual(self.positions(), [('l', 's', 50), ('last@l', 's', 50)])
+        model.add_all(items, times, rows)
+        model.add_all(items, times, rows)
+        self.check('last', model)
+        self.daemon.restart()
+        self.client = self.daemon.client()
+        self.addCleanup(self.client.close)
+        self.client.call('merge')
+        self.daemon.restart()
+        self.client = self.daemon.client()
+        self.addCleanup(self.client.close)
+        self.assertEqual(self.positions(), [('l', 's', 50), ('last@l', 's', 50)])
+        self.client.call('positions.forget', release='live', layer='last@l', source='s')
+        self.assertEqual(self.positions(), [('l', 's', 50)])
+        with self.assertRaisesRegex(Failed, "BAD_REQUEST: table: 'cr@l' has no histories to append to .observe is for"):
+            self.append(items, times, rows, table='cr')
+
+    def test_what_is_wrong_is_said_by_name_and_changes_nothing(self):
+        model = self.make()
+        keys, _, times, rows = self.samples(20)
+        self.append(keys, times, rows)
+        model.add_all(keys, times, rows)
+        bad = rows.copy()
+        bad[7, 2] = np.nan
+        for text, call in (
+                ('keys: 19 given, 20 allowed: as many as times', lambda: self.append(keys[:19], times, rows)),
+                ('rows: 608 bytes given, 640 expected', lambda: self.append(keys, times, rows[:19])),
+                ('rows: sample 7, element 2 is not finite', lambda: self.append(keys, times, bad)),
+                ("times: sample 0 has", lambda: self.append(keys, times + 10 ** 12, rows)),
+                ('source: missing', lambda: self.append(keys, times, rows, position=1)),
+                ('position: missing', lambda: self.append(keys, times, rows, source='s')),
+                ('layer: no such parameter', lambda: self.append(keys, times, rows, layer='l'))):
+            with self.fails('BAD_REQUEST', text):
+                call()
+        with self.fails('NOT_FOUND', "table: 'lost' is not in release 'r'"):
+            self.append(keys, times, rows, table='lost')
+        with self.fails('BAD_REQUEST', 'keys[0]: str given'):
+            self.client.call('append', release='r', table='last', keys=['a'], times=bytes(8), rows=bytes(32))
+        self.check('last', model, 'f16')
+        self.assertEqual(self.positions(), [])
+        self.client.call('release.create', release='next')
+        with self.fails('NOT_SEALED'):
+            self.client.call('table.create', release='next', table='last', entity='user', kind='ur', dim=DIM, history=2)
+            self.client.call('append', release='next', table='last', keys=[1], times=bytes(8), rows=bytes(32))
+
+    def test_no_table_with_a_history_is_called_as_a_layer(self):
+        self.client.call('release.create', release='r')
+        of = {'release': 'r', 'entity': 'user', 'dim': 2}
+        self.client.call('table.create', table='a@x', kind='cr', **of)
+        self.client.call('table.create', table='y', kind='ur', history=2, **of)
+        with self.fails('BAD_REQUEST', "table: 'x' given, beside 'a@x'"):
+            self.client.call('table.create', table='x', kind='ur', history=2, **of)
+        with self.fails('BAD_REQUEST', "table: 'b@y' given, beside 'y'"):
+            self.client.call('table.create', table='b@y', kind='cr', **of)
+        with self.fails('BAD_REQUEST', 'up to 64 bytes allowed, since positions are kept of it'):
+            self.client.call('table.create', table='n' * 40 + '@' + 'l' * 40, kind='ur', history=2, **of)
+        self.client.call('table.create', table='x', kind='ur', **of)
+
+    def test_the_command_sends_files_and_sends_them_again(self):
+        model = self.make()
+        keys, _, times, rows = self.samples(500)
+        for name, array in (('keys', keys), ('times', times), ('rows', rows)):
+            np.save(self.path(name + '.npy'), array)
+        files = ['--keys', self.path('keys.npy'), '--times', self.path('times.npy'), '--rows', self.path('rows.npy')]
+        said = self.daemon.command('append', 'last', *files, '--source', 'file', '--batch', '64')
+        self.assertRegex(said, '^500 vectors into table last of r in ')
+        said = self.daemon.command('append', 'r/last', *files, '--source', 'file')
+        self.assertIn('0 vectors into table last of r', said)
+        self.assertIn('500 more were counted before', said)
+        model.add_all(keys, times, rows)
+        self.check('last', model, 'f16')
+        self.assertRegex(self.daemon.command('positions'), r'last +file +500')
+        self.assertEqual(self.daemon.command_json('append', 'last', *files)[0]['table'], 'last')
+        self.assertIn('--keys is needed', self.daemon.command('append', 'last', *files[2:], fails=2))
+        self.client.call('release.create', release='plain')
+        self.client.call('table.create', release='plain', table='last', entity='user', kind='ur', dim=DIM)
+        self.client.seal('plain')
+        self.assertIn("has no histories; `repstore put` is for it", self.daemon.command('append', 'last', *files, fails=1))
 
 
 if __name__ == '__main__':

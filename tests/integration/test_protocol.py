@@ -193,6 +193,7 @@ class Protocol(harness.Case):
                   dtype='i8', key='bytes', ttl_ms=3600000, tags=True)
         for entity in ('user', 'item'):
             self.call('table.create', release='r1', table='cr_%s@fm' % entity, entity=entity, kind='cr', dim=2)
+        self.call('table.create', release='r1', table='last', entity='user', kind='ur', dim=2, history=3)
         self.call('release.show', release='r1')
         self.load('plain', [1, 2, 3], np.ones((3, 3), '<f4'))
         self.load('i8@mlp2', [b'a', b'bc'], np.ones((2, 6), 'i1'), scales=np.ones(2, '<f4').tobytes(),
@@ -248,6 +249,11 @@ class Protocol(harness.Case):
         self.call('observe', release='live', layer='fm', users=[1, 1], items=[2, 3], rows=bytes(16), source='s', position=5,
                   first=True, times=np.full(2, harness.now_ms(), '<i8').tobytes())
         self.assertEqual(self.call('positions')['positions'][0]['next'], 7)
+        self.assertEqual(self.call('append', release='live', table='last', keys=[1, 2], rows=bytes(16), dtype='f32',
+                                   source='t', position=0, times=bytes(16))['next'], 2)
+        part = self.call('fetch', parts=[{'table': 'last', 'keys': [1], 'history_times': True}])['parts'][0]
+        self.assertEqual((part['history'], part['counts'], part['history_times']), (3, b'\x01\0\0\0', bytes(24)))
+        self.call('scan', table='last')
         self.assertEqual(self.call('positions.forget', release='live', source='s')['forgotten'], 1)
         self.assertEqual(self.call('positions.forget', release='r1', oldest=3, layer='fm')['forgotten'], 0)
         self.call('layer.list')

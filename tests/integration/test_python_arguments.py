@@ -38,6 +38,7 @@ class Arguments(PythonCase):
         with self.client.new_release('r') as release:
             release.create_table('t', entity='item', kind='ir', dim=DIM, tags=True)
             release.create_table('cu@l', entity='user', kind='cr', dim=DIM).create_table('ci@l', entity='item', kind='cr', dim=DIM)
+            release.create_table('h', entity='user', kind='ur', dim=DIM, history=2)
             release.load('t', range(20), np.ones((20, DIM), 'f4'))
             release.seal().publish()
         self.client.observe('l', rows=np.ones((1, DIM), 'f4'), times=[harness.now_ms()], users=[1], items=[1], source='s',
@@ -58,6 +59,7 @@ class Arguments(PythonCase):
         return {'fetch': dict(parts={'t': [1]}), 'prepare': dict(parts=['t']), 'put': dict(table='t', **keys),
                 'put_parts': dict(parts={'t': keys}), 'delete': dict(table='t', keys=[1]),
                 'observe': dict(layer='l', rows=row, times=when, users=[1], items=[1], source=name, position=0),
+                'append': dict(table='h', times=when, source=name, position=0, **keys),
                 'retrieve': dict(in_='t', from_=('t', [1])), 'score': dict(in_='t', keys=[1], from_=('t', [1])),
                 'scan': dict(table='t'), 'new_release': dict(release=name), 'release': dict(release='r'), 'tables': {},
                 'table': dict(table='t'), 'default_row': dict(table='t'), 'put_tensor': dict(name='a', value=row), 'tensor': dict(name='a'), 'tensors': {},

@@ -63,6 +63,7 @@ class Pages(PythonCase):
             release.create_table('ur', entity='user', kind='ur', dim=64)
             release.create_table('ir', entity='item', kind='ir', dim=64)
             release.create_table('cr_user@mlp2', entity='user', kind='cr', dim=32, read='mean')
+            release.create_table('seen', entity='user', kind='ur', dim=2, history=4)
             release.load('ur', np.arange(100), random.standard_normal((100, 64)).astype('f4'))
             release.load('ir', np.arange(1000), random.standard_normal((1000, 64)).astype('f4'))
             release.put_tensor('adapter.weight', np.ones((32, 64), 'f4'))

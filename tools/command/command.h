@@ -22,6 +22,7 @@ extern const struct command cmd_info;
 extern const struct command cmd_latency;
 extern const struct command cmd_layer;
 extern const struct command cmd_merge;
+extern const struct command cmd_append;
 extern const struct command cmd_observe;
 extern const struct command cmd_ping;
 extern const struct command cmd_positions;

@@ -1,48 +1,10 @@
-/* observe.c - repstore observe: samples from NumPy arrays into a layer's aggregated rows. */
+/* observe.c - repstore observe: samples from NumPy arrays into the rows of a layer. */
 #include "tools/command/command.h"
 #include "tools/command/options.h"
-#include "tools/command/progress.h"
-#include "tools/format/interrupt.h"
-#include "tools/format/json_write.h"
-#include "tools/format/source.h"
+#include "tools/command/sample_files.h"
 #include "tools/format/text.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-enum { BATCH_SAMPLES = 4096, BUSY_MS = 60000, PAUSE_MS = 20 };
-
-static const uint64_t not_given = UINT64_MAX;
-
-/* The arguments, and what is made of them. */
-struct observe {
-	const char *release; /* NULL: the live one */
-	const char *layer;
-	const char *users;
-	const char *items;
-	const char *rows;
-	const char *times;
-	const char *scales;
-	struct row_time_rule time;
-	const char *source;
-	uint64_t position;
-	bool first; /* the source may begin at `position` */
-	uint64_t batch;
-	struct rep_table_spec spec; /* of the layer's tables; the key types stand below */
-	enum rep_key_type user_key; /* 0: the layer has no tables of users */
-	enum rep_key_type item_key;
-	char release_id[80];
-};
-
-/* What was sent, for the last line. */
-struct outcome {
-	uint64_t samples;
-	uint64_t applied;
-	uint64_t batches;
-	uint64_t sequence;
-};
 
 /* ---- the layer ---- */
 
@@ -57,7 +19,7 @@ static enum rep_key_type key_type_of(struct wire_value layer, const char *name)
 }
 
 /* Finds the layer in what layer.list has answered. */
-static bool read_layer(struct observe *observe, struct wire_value result)
+static bool read_layer(struct sample_files *observe, struct wire_value result)
 {
 	const struct wire_value layers = wire_get(result, "layers");
 	text_str_of(result, "release", observe->release_id, sizeof observe->release_id);
@@ -79,7 +41,7 @@ static bool read_layer(struct observe *observe, struct wire_value result)
 	return false;
 }
 
-static int find_layer(struct session *session, struct observe *observe)
+static int find_layer(struct session *session, struct sample_files *observe)
 {
 	struct wire_writer params = {0};
 	struct answer answer = {0};
@@ -102,202 +64,9 @@ static int find_layer(struct session *session, struct observe *observe)
 			       observe->release_id, observe->layer);
 }
 
-/* ---- samples ---- */
-
-/* Opens rows and times with the keys of one side. Both sides are cut into the same batches. */
-static enum status open_side(const struct observe *observe, const struct rep_table_spec *spec,
-	const char *keys, struct source **out, struct error *err)
+static int run_observe(struct session *session, struct sample_files *observe)
 {
-	const struct source_options options = {
-		.spec = spec,
-		.cannot_allow = true,
-		.chunk_rows = (uint32_t)observe->batch,
-		.keys = keys,
-		.rows = observe->rows,
-		.scales = observe->scales,
-		.time = observe->time,
-		.times = observe->times,
-	};
-	*out = NULL;
-	return keys == NULL ? STATUS_OK : source_open_npy(&options, out, err);
-}
-
-/* Reads the next batch of one side. count: out, the same for both sides; a side that the layer does
- * not have leaves it alone. */
-static enum status next_side(struct source *source, struct rep_rows *rows, uint32_t *count,
-	struct error *err)
-{
-	*rows = (struct rep_rows){0};
-	if (source == NULL) {
-		return STATUS_OK;
-	}
-	const enum status status = source->next(source, rows, err);
-	*count = rows->keys.count;
-	return status;
-}
-
-/* Sends a batch, again and again while the daemon answers BUSY: it has changed nothing then. */
-static enum rep_status send_batch(rep_client *client, const struct observe *observe,
-	const struct rep_samples *samples, struct rep_written *written, struct rep_error *err)
-{
-	const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
-	enum rep_status status = REP_BUSY;
-	for (unsigned waited = 0; status == REP_BUSY && waited < BUSY_MS; waited += PAUSE_MS) {
-		if (waited > 0) {
-			(void)nanosleep(&pause, NULL);
-		}
-		status = rep_observe(client, observe->release_id, samples, written, err);
-	}
-	return status;
-}
-
-/* Reads the next batch of both sides and sends it. A batch without samples is the end. */
-static enum rep_status step(struct session *session, const struct observe *observe,
-	struct source *sides[2], struct outcome *outcome, struct rep_error *rep_err)
-{
-	struct rep_rows rows[2];
-	struct error err = {0};
-	uint32_t count = 0;
-	enum status status = interrupt_seen() ? error_set(&err, STATUS_CLOSED, "interrupted")
-					      : next_side(sides[0], &rows[0], &count, &err);
-	if (status == STATUS_OK) {
-		status = next_side(sides[1], &rows[1], &count, &err);
-	}
-	if (status != STATUS_OK) {
-		rep_err->status = (enum rep_status)status;
-		memcpy(rep_err->text, err.text, sizeof rep_err->text);
-		return rep_err->status;
-	}
-	if (count == 0) {
-		return REP_OK;
-	}
-	const struct rep_rows *given = sides[0] != NULL ? &rows[0] : &rows[1];
-	const struct rep_samples samples = {
-		.layer = observe->layer,
-		.count = count,
-		.users = rows[0].keys,
-		.items = rows[1].keys,
-		.times = given->times,
-		.dtype = given->dtype,
-		.any_time = observe->time.any,
-		.rows = given->rows,
-		.rows_bytes =
-			count * rep_row_bytes(given->dtype, observe->spec.dim, observe->spec.views),
-		.scales = given->scales,
-		.source = observe->source,
-		.position = observe->position + outcome->samples,
-		.first = observe->first,
-	};
-	struct rep_written written = {0};
-	const enum rep_status sent =
-		send_batch(session->client, observe, &samples, &written, rep_err);
-	if (sent == REP_OK) {
-		outcome->samples += count;
-		outcome->applied += written.count;
-		outcome->sequence = written.sequence;
-		outcome->batches++;
-	}
-	return sent;
-}
-
-static int report(const struct session *session, const struct observe *observe,
-	const struct outcome *outcome, double seconds)
-{
-	if (session->json) {
-		struct json_writer json = {.out = stdout};
-		json_write_object(&json, NULL);
-		json_write_text(&json, "release", observe->release_id);
-		json_write_text(&json, "layer", observe->layer);
-		json_write_u64(&json, "samples", outcome->samples);
-		json_write_u64(&json, "applied", outcome->applied);
-		json_write_u64(&json, "batches", outcome->batches);
-		json_write_u64(&json, "sequence", outcome->sequence);
-		json_write_fixed(&json, "seconds", seconds, 3);
-		json_write_object_end(&json);
-		json_write_line(&json);
-	} else {
-		printf("%" PRIu64 " samples of layer %s into %s in %.1f s", outcome->applied,
-			observe->layer, observe->release_id, seconds);
-		if (outcome->applied != outcome->samples) {
-			printf("; %" PRIu64 " more were counted before",
-				outcome->samples - outcome->applied);
-		}
-		putchar('\n');
-	}
-	return session_finish(session, EXIT_DONE);
-}
-
-static int send_all(struct session *session, const struct observe *observe, struct source *sides[2],
-	uint64_t total)
-{
-	struct outcome outcome = {0};
-	struct rep_error err = {0};
-	struct progress progress;
-	enum rep_status status = REP_OK;
-	progress_begin(&progress, "observe");
-	interrupt_watch();
-	uint64_t before;
-	do {
-		before = outcome.samples;
-		status = step(session, observe, sides, &outcome, &err);
-		progress_update(&progress, outcome.samples, total, outcome.samples);
-	} while (status == REP_OK && outcome.samples > before);
-	const double seconds = progress_end(&progress);
-	if (status == REP_OK) {
-		return report(session, observe, &outcome, seconds);
-	}
-	session_refuse_text(session, (enum status)status,
-		"%s; %" PRIu64 " samples were acknowledged", err.text, outcome.samples);
-	if (observe->source != NULL && session_may_repeat(status) && !session->json) {
-		fputs("repstore: the same command again counts each sample once\n", stderr);
-	}
-	if (observe->source == NULL && outcome.samples > 0 && !session->json) {
-		fputs("repstore: the same command again would count those once more; with --source "
-		      "NAME samples are numbered, and each counts once\n",
-			stderr);
-	}
-	interrupt_end();
-	return EXIT_REFUSED;
-}
-
-/* Opens the sides that the layer has. */
-static enum status open_sides(const struct observe *observe, struct source *sides[2],
-	struct error *err)
-{
-	struct rep_table_spec user_spec = observe->spec;
-	struct rep_table_spec item_spec = observe->spec;
-	enum status status = STATUS_OK;
-	user_spec.key_type = observe->user_key;
-	item_spec.key_type = observe->item_key;
-	if (observe->user_key != 0) {
-		status = open_side(observe, &user_spec, observe->users, &sides[0], err);
-	}
-	if (status == STATUS_OK && observe->item_key != 0) {
-		status = open_side(observe, &item_spec, observe->items, &sides[1], err);
-	}
-	if (status == STATUS_OK && sides[0] != NULL && sides[1] != NULL &&
-		sides[0]->total != sides[1]->total) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"'%s' has %" PRIu64 " keys, '%s' has %" PRIu64, observe->users,
-			sides[0]->total, observe->items, sides[1]->total);
-	}
-	return status;
-}
-
-static int send_sides(struct session *session, const struct observe *observe,
-	struct source *sides[2])
-{
-	const uint64_t total = sides[0] != NULL   ? sides[0]->total
-			       : sides[1] != NULL ? sides[1]->total
-						  : 0;
-	return send_all(session, observe, sides, total);
-}
-
-static int run_observe(struct session *session, struct observe *observe)
-{
-	struct source *sides[2] = {NULL, NULL};
-	struct error err = {0};
-	int status = find_layer(session, observe);
+	const int status = find_layer(session, observe);
 	if (status != EXIT_DONE) {
 		return status;
 	}
@@ -308,39 +77,13 @@ static int run_observe(struct session *session, struct observe *observe)
 			"observe: layer '%s' has tables of %s: --%s is needed", observe->layer,
 			what, what);
 	}
-	status = open_sides(observe, sides, &err) == STATUS_OK
-			 ? send_sides(session, observe, sides)
-			 : session_refuse_error(session, &err);
-	for (size_t i = 0; i < 2; i++) {
-		if (sides[i] != NULL) {
-			sides[i]->close(sides[i]);
-		}
-	}
-	return status;
-}
-
-/* Checks which arguments may stand together. */
-static int check_arguments(const struct session *session, struct observe *observe)
-{
-	if (observe->rows == NULL || observe->times == NULL) {
-		return session_usage(session, "observe: --rows and --times are needed");
-	}
-	if (observe->source == NULL && observe->position != not_given) {
-		return session_usage(session, "observe: --position comes with --source");
-	}
-	if (observe->source == NULL && observe->first) {
-		return session_usage(session, "observe: --first comes with --source");
-	}
-	if (observe->batch == 0 || observe->batch > 1u << 20) {
-		return session_usage(session, "--batch: %" PRIu64 ", 1 to 1048576", observe->batch);
-	}
-	observe->position = observe->position == not_given ? 0 : observe->position;
-	return EXIT_DONE;
+	return sample_files_send(session, observe);
 }
 
 static int run(struct session *session, int argc, char **argv)
 {
-	struct observe observe = {.position = not_given, .batch = BATCH_SAMPLES};
+	struct sample_files observe = {.position = sample_files_no_position,
+		.batch = SAMPLE_FILES_BATCH};
 	const struct option_row rows[] = {
 		{"release", OPTION_TEXT, &observe.release},
 		{"users", OPTION_TEXT, &observe.users},
@@ -364,7 +107,7 @@ static int run(struct session *session, int argc, char **argv)
 		return session_usage(session, "observe: one LAYER");
 	}
 	observe.layer = rest.values[0];
-	status = check_arguments(session, &observe);
+	status = sample_files_check(session, &observe);
 	return status != EXIT_DONE ? status : run_observe(session, &observe);
 }
 

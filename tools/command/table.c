@@ -273,10 +273,13 @@ static void add_options(struct text_table *table, struct wire_value each)
 	text_cell(table, "%s", ttl_ms > 0 ? text_duration(ttl_ms, amount) : "-");
 	text_cell(table, "%s", tags ? "yes" : "no");
 	text_cell(table, "%s", fade);
-	text_cell(table, "%s", or_dash(text_str_of(each, "read", text, sizeof text)));
+	if (history > 0) {
+		text_cell(table, "last %" PRIu64, history);
+	} else {
+		text_cell(table, "%s", or_dash(text_str_of(each, "read", text, sizeof text)));
+	}
 	text_cell(table, "%s", or_dash(text_str_of(each, "state", text, sizeof text)));
 	text_cell(table, "%s", or_dash(text_str_of(each, "default", text, sizeof text)));
-	text_cell(table, history > 0 ? "%" PRIu64 : "-", history);
 }
 
 /* The size of the index; or why there is none. */
@@ -319,7 +322,7 @@ static void print_list(struct wire_value result)
 	static const char *const heads[] = {"TABLE", "KIND", "DIM", "DTYPE", "ROWS", "PENDING",
 		"BYTES", "INDEX"};
 	static const char *const option_heads[] = {"TABLE", "KEY", "TTL", "TAGS", "DECAY", "READ",
-		"STATE", "DEFAULT", "HISTORY"};
+		"STATE", "DEFAULT"};
 	struct text_table table = {.columns = sizeof heads / sizeof heads[0], .fold = true};
 	struct text_table options = {.columns = sizeof option_heads / sizeof option_heads[0],
 		.fold = true};

@@ -41,6 +41,7 @@ _PAIRS = {
     lib.rep_put_parts: _Pair(lib.rep_async_put_parts, lib.rep_async_written, False),
     lib.rep_delete: _Pair(lib.rep_async_delete, lib.rep_async_written, False),
     lib.rep_observe: _Pair(lib.rep_async_observe, lib.rep_async_written, False),
+    lib.rep_append: _Pair(lib.rep_async_append, lib.rep_async_written, False),
     lib.rep_retrieve: _Pair(lib.rep_async_retrieve, lib.rep_async_retrieved, True),
     lib.rep_score: _Pair(lib.rep_async_score, lib.rep_async_scored, True),
 }
@@ -325,6 +326,7 @@ class AsyncClient:
     put_parts = _awaited(Client.put_parts)
     delete = _awaited(Client.delete)
     observe = _awaited(Client.observe)
+    append = _awaited(Client.append)
     retrieve = _awaited(Client.retrieve)
     score = _awaited(Client.score)
 

@@ -1,4 +1,4 @@
-"""client.py - a client of repstored: fetch, put, observe, retrieve, score, scan."""
+"""client.py - a client of repstored: fetch, put, observe, append, retrieve, score, scan."""
 
 from __future__ import annotations
 
@@ -605,6 +605,54 @@ class Client:
         struct.first, struct.any_time = flag('first', first), flag('any_time', any_time)
         return self._written(given, lib.rep_observe, given.release(release), struct, timeout=timeout)
 
+    def append(self, table: str, keys: Keys, rows: Any, *, times: Any, scales: Any = None, dtype: DType | None = None,
+               source: str | None = None, position: int | None = None, first: bool = False, any_time: bool = False,
+               release: str | None = None, timeout: float | None = NOT_GIVEN) -> Written:
+        """Adds vectors to the histories of their keys: each finds its place by its time among the newest of its key.
+
+        Parameters
+        ----------
+        table : str
+            One with a history.
+        keys : array_like
+            Of each vector; a key may come several times.
+        rows : array_like
+            [n, dim], or [n, views, dim]: one place each.
+        times : array_like
+            Of each vector: Unix ms, or datetime64.
+        scales, dtype
+            As in `put`.
+        source, position, first
+            As in `observe`; the position is kept of the table.
+        any_time, release, timeout
+            As in `put`.
+
+        Returns
+        -------
+        Written
+
+        Examples
+        --------
+        >>> days = np.array(['2026-01-02', '2026-01-01', '2026-01-03'], 'M8[ms]')
+        >>> c.append('seen', [7, 7, 7], np.float32([[2, 2], [1, 1], [3, 3]]), times=days, source='views', position=0).next
+        3
+        >>> got = c.fetch({'seen': [7, 8]})['seen']
+        >>> got.rows.shape, got.rows[0, :, 0].tolist(), got.counts.tolist()
+        ((2, 4, 2), [1.0, 2.0, 3.0, 0.0], [3, 0])
+        """
+        if (source is None) != (position is None):
+            raise BadRequest('source and position go together')
+        given, struct = Given(), ffi.new('struct rep_vectors *')
+        count = given.keys(struct.keys, keys)
+        struct.table = given.text('table', table)
+        struct.rows, struct.rows_bytes, struct.dtype, _, _ = given.matrix(rows, count, dtype)
+        struct.times = given.times(times, count, any_time)
+        struct.scales = given.column(scales, count, 'float *', 'scales')
+        struct.source = given.text_if_given('source', source)
+        struct.position = 0 if position is None else whole('position', position)
+        struct.first, struct.any_time = flag('first', first), flag('any_time', any_time)
+        return self._written(given, lib.rep_append, given.release(release), struct, timeout=timeout)
+
     def _written(self, given: Given, function: Any, *args: Any, timeout: float | None) -> Written:
         out = ffi.new('struct rep_written *')
         return self._do(Asked(function, args, out, given, lambda: Written(
@@ -816,12 +864,14 @@ class Client:
         while True:
             self._call(lib.rep_scan_next, of_release, of_table, number, limit, scan)
             n = scan.keys.count
-            shape = Shape(scan.dtype, scan.dim, scan.views, scan.stride)
+            shape = Shape(scan.dtype, scan.dim, scan.views, scan.stride, scan.history)
             if n:
                 yield Batch(keys_from(scan.keys), copied(scan.rows, shape.numpy, shape.of(n)),
                             copied_if_there(scan.times, '<i8', n), copied_if_there(scan.tags, '<u8', n),
                             copied_if_there(scan.scales, '<f4', n), copied_if_there(scan.weights, '<f8', n),
-                            ffi.string(scan.release).decode(), shape.name)
+                            ffi.string(scan.release).decode(), shape.name,
+                            copied_if_there(scan.history_counts, '<u4', n),
+                            copied_if_there(scan.history_times, '<i8', (n, scan.history)))
             if not scan.more:
                 return
 
@@ -907,7 +957,7 @@ class Client:
         Examples
         --------
         >>> [(each.name, each.rows) for each in c.tables()]
-        [('cr_user@mlp2', 0), ('ir', 1000), ('ur', 100)]
+        [('cr_user@mlp2', 0), ('ir', 1000), ('seen', 0), ('ur', 100)]
         """
         return self._list(lib.rep_table_list, 'struct rep_table *', Given().release(release))
 
@@ -1184,7 +1234,7 @@ class Client:
 
         Examples
         --------
-        >>> [(each.source, each.next) for each in c.positions()]
+        >>> [(each.source, each.next) for each in c.positions() if each.layer == 'mlp2']
         [('clicks', 2)]
         """
         return self._list(lib.rep_positions, 'struct rep_position *', Given().release(release))

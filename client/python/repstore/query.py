@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from .client import Client
 
 DType = Literal['f32', 'f16', 'bf16', 'i8', 'bit', 'f64']
-Want = Literal['times', 'tags', 'scales', 'weights', 'why']
+Want = Literal['times', 'tags', 'scales', 'weights', 'why', 'history_times']
 Missing = Literal['zero', 'default', 'nan', 'raise']
 
-_COLUMNS = {'times': ('<i8', 'int64_t *'), 'tags': ('<u8', 'uint64_t *'), 'scales': ('<f4', 'float *'),
-            'weights': ('<f8', 'double *'), 'why': ('u1', 'uint8_t *')}
-WANTS = tuple(_COLUMNS)
+# In the order of the fields of Rows. The counts of histories come without being wanted.
+_COLUMNS = {'times': ('<i8', 'int64_t *', 'times'), 'tags': ('<u8', 'uint64_t *', 'tags'),
+            'scales': ('<f4', 'float *', 'scales'), 'weights': ('<f8', 'double *', 'weights'),
+            'why': ('u1', 'uint8_t *', 'why'), 'history_times': ('<i8', 'int64_t *', 'history_times'),
+            'counts': ('<u4', 'uint32_t *', 'history_counts')}
+WANTS = tuple(name for name in _COLUMNS if name != 'counts')
 MISSING = {name: name for name in ('zero', 'default', 'nan', 'raise')}
 TRIES = 4           # of a fetch whose tables change their shape at each publish
 PLANS_MAX = 64      # that a connection keeps
@@ -64,7 +67,7 @@ class Part:
     raw : bool, optional
         Of an aggregating table: the sums, whatever its spec reads.
     want : collection of str, optional
-        'times', 'tags', 'scales', 'weights', 'why'.
+        'times', 'tags', 'scales', 'weights', 'why', 'history_times'.
     out : ndarray, optional
         Where the rows go.
 
@@ -165,7 +168,8 @@ class _PlanPart:
         if shape is not None:
             self.each = shape.of()
             self.numpy = shape.numpy
-            self.wanted = (*self.spec.want, *(('scales',) if shape.dtype == lib.REP_I8 else ()))
+            self.wanted = (*self.spec.want, *(('scales',) if shape.dtype == lib.REP_I8 else ()),
+                           *(('counts',) if shape.history else ()))
 
     def _make_bits(self, count: int) -> None:
         self.bits = np.empty((count + 7) // 8, np.uint8)
@@ -210,20 +214,24 @@ class _PlanPart:
             self._make_columns()
 
     def _make_columns(self) -> None:
+        assert self.shape is not None
+        self.struct.history = self.shape.history
         for name in self.wanted:
-            dtype, ctype = _COLUMNS[name]
-            column: Array = np.empty(self.count, dtype)
+            dtype, ctype, field = _COLUMNS[name]
+            of = (self.count, self.shape.history) if name == 'history_times' else (self.count,)
+            column: Array = np.empty(of, dtype)
             self.columns[name] = column
-            setattr(self.struct, name, ffi.from_buffer(ctype, column, require_writable=True))
+            setattr(self.struct, field, ffi.from_buffer(ctype, column, require_writable=True))
 
     def fits(self) -> bool:
         """Whether the rows are as they were expected; learns how they are."""
         struct = self.struct
         shape = self.shape
         if (shape is not None and struct.stride == shape.stride and struct.dim == shape.dim and
-                struct.row_dtype == shape.dtype and struct.views == shape.views):
+                struct.row_dtype == shape.dtype and struct.views == shape.views and
+                struct.history == shape.history):
             return self.rows is not None
-        self.set_shape(Shape(struct.row_dtype, struct.dim, struct.views, struct.stride))
+        self.set_shape(Shape(struct.row_dtype, struct.dim, struct.views, struct.stride, struct.history))
         return False
 
     def result(self, missing: str) -> Rows:
@@ -240,7 +248,7 @@ class _PlanPart:
         table = ffi.string(struct.resolved).decode()
         if not self.wanted:
             return Rows(rows, found, table, shape.name)
-        return Rows(rows, found, table, shape.name, *(self.columns.get(name) for name in WANTS))
+        return Rows(rows, found, table, shape.name, *(self.columns.get(name) for name in _COLUMNS))
 
     def _miss(self, found: Array, rows: Array, missing: str, dtype: str) -> None:
         lost = np.flatnonzero(~found)
@@ -256,7 +264,7 @@ class _PlanPart:
         self.asked = self.lent = self.rows = None
         if self.columns:
             for name in self.columns:
-                setattr(self.struct, name, ffi.NULL)
+                setattr(self.struct, _COLUMNS[name][2], ffi.NULL)
             self.columns = {}
 
 

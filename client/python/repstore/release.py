@@ -59,7 +59,7 @@ def _are_alike(asked: Any, there: Any) -> bool:
     """Whether a table is what was asked for; what was left out may be anything."""
     return all(getattr(asked, name) in (getattr(there, name), 0) for name in (
         'entity', 'kind', 'dtype', 'key_type', 'dim', 'views', 'ttl_ms', 'tags', 'index', 'decay_events', 'half_life_ms',
-        'reading', 'state', 'default_kind'))
+        'reading', 'state', 'default_kind', 'history'))
 
 
 def _digest(chunk: Callable[[slice], tuple[Given, Any]], chunks: Sequence[slice]) -> str:
@@ -126,7 +126,8 @@ class Release:
                      decay_events: float = 0.0, half_life: float | None = None,
                      read: Literal['sum', 'mean', 'layer_norm'] | None = None,
                      state: Literal['f32', 'f32x2'] | None = None, default: Any = None,
-                     default_scale: float | None = None, exist_ok: bool = False) -> Release:
+                     default_scale: float | None = None, history: int | None = None,
+                     exist_ok: bool = False) -> Release:
         """Creates a table.
 
         Parameters
@@ -163,6 +164,9 @@ class Release:
             or this row, of the table's dtype.
         default_scale : float, optional
             Of a `default` row of i8, which needs it.
+        history : int, optional
+            Of kinds 'ur' and 'cr': a row is the newest so many vectors of its key, oldest first (`Client.append`), and of
+            kind 'cr' no sum.
         exist_ok : bool, optional
             One that is there and is alike will do.
 
@@ -183,6 +187,7 @@ class Release:
         spec.index, spec.reading = one_of('index', index, _INDEXES), one_of('read', read, _READS)
         spec.state = one_of('state', state, _STATES)
         spec.decay_events, spec.half_life_ms = real('decay_events', decay_events), _ms('half_life', half_life)
+        spec.history = 0 if history is None else whole('history', history, 1, UINT32_MAX)
         has_row = default is not None and not isinstance(default, str)
         if (default_scale is not None) != (has_row and dtype == 'i8'):
             raise BadRequest('default_scale: %s given; a default row of i8 needs one, nothing else has one' % (default_scale,))

@@ -220,6 +220,7 @@ class Shape(NamedTuple):
     dim: int
     views: int
     stride: int
+    history: int = 0        # places of a row, which the views are those of; 0: it has none
 
     @property
     def numpy(self) -> np.dtype[Any]:
@@ -230,9 +231,13 @@ class Shape(NamedTuple):
         return _NAMES[self.dtype]
 
     def of(self, *counts: int) -> tuple[int, ...]:
-        """The shape of an array of so many rows: [n, dim], or [n, views, dim]; bits stay packed."""
+        """The shape of an array of so many rows: [n, dim], or [n, views, dim]; of histories [n, history, dim], or
+        [n, history, views, dim]. Bits stay packed."""
         if self.dtype == lib.REP_BIT:
             return (*counts, self.stride)
+        if self.history:
+            each = self.views // self.history
+            return (*counts, self.history, self.dim) if each == 1 else (*counts, self.history, each, self.dim)
         return (*counts, self.dim) if self.views == 1 else (*counts, self.views, self.dim)
 
 
@@ -278,7 +283,8 @@ class Rows:
     Attributes
     ----------
     rows : ndarray
-        [n, dim], or [n, views, dim]; bits are packed. Writable and C-contiguous. A row that was not found is zero.
+        [n, dim], or [n, views, dim]; of a table with a history [n, history, dim], the oldest vector of a row first. Bits
+        are packed. Writable and C-contiguous. A row that was not found is zero.
     found : ndarray of bool
         Which keys have a row.
     table : str
@@ -288,6 +294,11 @@ class Rows:
     times, tags, scales, weights, why : ndarray, optional
         What was wanted besides: Unix ms; 64 bits; of i8; of an aggregating table; 0 found, 1 absent, 2 expired,
         3 too old, 4 corrupt.
+    history_times : ndarray, optional
+        [n, history], if it was wanted: Unix ms, 0 of places that are not taken.
+    counts : ndarray, optional
+        Of a table with a history: how many places of each row are taken, the first ones. The others are zero, so that
+        ``numpy.arange(history) < counts[:, None]`` is the mask of a sequence model.
 
     Examples
     --------
@@ -305,6 +316,8 @@ class Rows:
     scales: Array | None = None
     weights: Array | None = None
     why: Array | None = None
+    history_times: Array | None = None
+    counts: Array | None = None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return array_of(self.rows, dtype, copy)
@@ -459,6 +472,8 @@ class Batch:
         The release on which the scan began.
     dtype : str
         Of the rows.
+    counts, history_times : ndarray
+        As of `Rows`, of a table with a history; else None.
     """
 
     keys: Array
@@ -469,6 +484,8 @@ class Batch:
     weights: Array | None
     release: str
     dtype: str
+    counts: Array | None = None
+    history_times: Array | None = None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return array_of(self.rows, dtype, copy)

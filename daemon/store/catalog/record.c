@@ -99,7 +99,7 @@ static bool read_position(struct wire_value value, struct source_position *out)
 	struct wire_bytes layer;
 	struct wire_bytes source;
 	return wire_size(value) == POSITION_FIELDS && wire_str(wire_item(value, 0), &layer) &&
-	       name_check((const char *)layer.data, layer.len, "layer", &out->layer, NULL) ==
+	       fed_name_check((const char *)layer.data, layer.len, "layer", &out->layer, NULL) ==
 		       STATUS_OK &&
 	       wire_str(wire_item(value, 1), &source) &&
 	       name_check((const char *)source.data, source.len, "source", &out->source, NULL) ==

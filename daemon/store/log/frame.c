@@ -278,11 +278,14 @@ bool frame_next_part(const uint8_t *data, const struct frame_head *head, size_t 
 	return true;
 }
 
-static const uint8_t *read_name(const uint8_t *at, const uint8_t *end, const char *what,
+typedef enum status check_fn(const char *text, size_t len, const char *what, struct name *out,
+	struct error *err);
+
+static const uint8_t *read_name(const uint8_t *at, const uint8_t *end, check_fn *check,
 	struct name *out)
 {
 	if (at == NULL || at == end || (size_t)(end - at) - 1 < *at ||
-		name_check((const char *)at + 1, *at, what, out, NULL) != STATUS_OK) {
+		check((const char *)at + 1, *at, "", out, NULL) != STATUS_OK) {
 		return NULL;
 	}
 	return at + 1 + *at;
@@ -291,8 +294,8 @@ static const uint8_t *read_name(const uint8_t *at, const uint8_t *end, const cha
 enum status frame_read_position(const struct frame_part *part, struct frame_position *out)
 {
 	const uint8_t *end = part->data + part->bytes;
-	const uint8_t *at = read_name(part->data, end, "layer", &out->to.layer);
-	at = read_name(at, end, "source", &out->to.source);
+	const uint8_t *at = read_name(part->data, end, fed_name_check, &out->to.layer);
+	at = read_name(at, end, name_check, &out->to.source);
 	if (at == NULL || end - at < 17 || part->rows != 1) {
 		return STATUS_CORRUPT;
 	}
@@ -314,8 +317,8 @@ bool frame_sources_next(struct frame_sources *walk, struct source_position *out)
 		return false;
 	}
 	*out = (struct source_position){0};
-	const uint8_t *at = read_name(walk->at, walk->end, "layer", &out->layer);
-	at = read_name(at, walk->end, "source", &out->source);
+	const uint8_t *at = read_name(walk->at, walk->end, fed_name_check, &out->layer);
+	at = read_name(at, walk->end, name_check, &out->source);
 	if (at == NULL) {
 		return false;
 	}

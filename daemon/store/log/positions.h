@@ -1,6 +1,7 @@
 /* positions.h - how far each source of samples has been counted: the positions of one release.
  *
- * A source (say, a partition of a message log) numbers its samples. Its position in a layer is the
+ * A source (say, a partition of a message log) numbers its samples. Its position in a layer, or in a
+ * table with a history that is fed alone (`layer` is the table's name then), is the
  * number of the next sample that is due. It is raised when a batch is applied, and it travels in the
  * batch's frame of the log. So four things are kept of each source:
  *

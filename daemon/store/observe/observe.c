@@ -15,6 +15,9 @@
 /* A batch on its way. */
 struct observe {
 	const struct observation *given;
+	struct table_name table; /* the one that the samples are for; "": all of the layer */
+	const char *fed;         /* whose positions are asked: the layer, or that table */
+	const char *what;        /* "layer" or "table" */
 	struct layer_shape shape;
 	float *rows;       /* owned: the samples in f32; NULL: they were given in it */
 	uint32_t skipped;  /* samples that were counted before */
@@ -31,28 +34,31 @@ struct observe {
 
 /* ---- checks ---- */
 
-static enum status check_keys(const struct keys *keys, enum key_type wanted, const char *what,
-	const struct observation *given, struct error *err)
+static enum status check_keys(const struct observe *observe, const struct keys *keys,
+	enum key_type wanted, const char *of_layer, struct error *err)
 {
+	const char *name = observe->given->table != NULL ? "keys" : of_layer;
+	const uint32_t count = observe->given->count;
 	if (wanted == KEY_NONE) {
 		return STATUS_OK; /* no table asks for them */
 	}
 	if (keys->type == KEY_NONE) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"%s: missing, layer '%s' has tables of them", what, given->layer);
+			"%s: missing, layer '%s' has tables of them", name, observe->fed);
 	}
 	if (keys->type != wanted) {
-		return error_set(err, STATUS_BAD_REQUEST, "%s: %s given, layer '%s' has %s", what,
-			key_type_name(keys->type), given->layer, key_type_name(wanted));
+		return error_set(err, STATUS_BAD_REQUEST, "%s: %s given, %s '%s' has %s", name,
+			key_type_name(keys->type), observe->what, observe->fed,
+			key_type_name(wanted));
 	}
-	return keys->count == given->count
+	return keys->count == count
 		       ? STATUS_OK
 		       : error_set(err, STATUS_BAD_REQUEST,
 				 "%s: %" PRIu32 " given, %" PRIu32 " allowed: as many as times",
-				 what, keys->count, given->count);
+				 name, keys->count, count);
 }
 
-/* Checks that the batch fits the tables of the layer. */
+/* Checks that the batch fits its tables. */
 static enum status check_shape(const struct observe *observe, struct error *err)
 {
 	const struct observation *given = observe->given;
@@ -61,14 +67,17 @@ static enum status check_shape(const struct observe *observe, struct error *err)
 	if (given->rows_bytes != row_bytes * given->count) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"rows: %zu bytes given, %zu expected: %" PRIu32
-			" samples of %zu bytes (layer '%s' has dim %" PRIu32 ", views %" PRIu32
+			" samples of %zu bytes (%s '%s' has dim %" PRIu32 ", views %" PRIu32
 			", %s)",
 			given->rows_bytes, row_bytes * given->count, given->count, row_bytes,
-			given->layer, shape->dim, shape->views, dtype_name(given->dtype));
+			observe->what, observe->fed, shape->dim, shape->views,
+			dtype_name(given->dtype));
 	}
-	const enum status status = check_keys(&given->users, shape->user_key, "users", given, err);
-	return status == STATUS_OK ? check_keys(&given->items, shape->item_key, "items", given, err)
-				   : status;
+	const enum status status =
+		check_keys(observe, &given->users, shape->user_key, "users", err);
+	return status == STATUS_OK
+		       ? check_keys(observe, &given->items, shape->item_key, "items", err)
+		       : status;
 }
 
 /* Converts the samples to f32 and checks that all are finite. They take at most four times the bytes
@@ -112,8 +121,8 @@ static enum status find_position(struct observe *observe, const struct release *
 	if (given->source == NULL) {
 		return STATUS_OK;
 	}
-	enum status status =
-		name_check(given->layer, strlen(given->layer), "layer", &position->to.layer, err);
+	enum status status = fed_name_check(observe->fed, strlen(observe->fed), observe->what,
+		&position->to.layer, err);
 	if (status == STATUS_OK) {
 		status = name_check(given->source, strlen(given->source), "source",
 			&position->to.source, err);
@@ -123,7 +132,7 @@ static enum status find_position(struct observe *observe, const struct release *
 	}
 	uint64_t next = given->position;
 	position->is_first =
-		!positions_next(release->positions, given->layer, given->source, &next);
+		!positions_next(release->positions, observe->fed, given->source, &next);
 	if (position->is_first && positions_count(release->positions) >= LIMIT_SOURCES) {
 		return error_set(err, STATUS_TOO_LARGE,
 			"source: '%s' is one more than the %u that release '%s' has room for: "
@@ -133,16 +142,17 @@ static enum status find_position(struct observe *observe, const struct release *
 	}
 	if (position->is_first && !given->first && given->position != 0) {
 		return error_set(err, STATUS_GAP,
-			"position: %" PRIu64 " given, nothing of source '%s' is counted in layer "
+			"position: %" PRIu64 " given, nothing of source '%s' is counted in %s "
 			"'%s' of release '%s' yet: begin at 0, or say first (--first), and what is "
 			"before is not counted there",
-			given->position, given->source, given->layer, release->id.text);
+			given->position, given->source, observe->what, observe->fed,
+			release->id.text);
 	}
 	if (given->position > next) {
 		return error_set(err, STATUS_GAP,
 			"position: %" PRIu64 " given, source '%s' is counted up to %" PRIu64
-			" in layer '%s': that is the next",
-			given->position, given->source, next, given->layer);
+			" in %s '%s': that is the next",
+			given->position, given->source, next, observe->what, observe->fed);
 	}
 	if (given->count > UINT64_MAX - given->position) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -255,10 +265,50 @@ static void log_samples(struct observe *observe, struct apply *apply)
 	apply->samples = frame;
 }
 
+/* Finds out what the tables that take the samples have in common. */
+static enum status find_shape(struct observe *observe, const struct release *release,
+	struct error *err)
+{
+	const struct observation *given = observe->given;
+	observe->what = given->table != NULL ? "table" : "layer";
+	observe->fed = given->layer;
+	if (given->table == NULL) {
+		return layer_find(release, given->layer, &observe->shape, err);
+	}
+	const struct table *table;
+	const enum status status = release_table(release, given->table, &table, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	const struct table_spec *spec = &table->spec;
+	const bool of_users = spec->entity == ENTITY_USER;
+	observe->table = spec->name;
+	observe->fed = observe->table.text;
+	observe->shape = (struct layer_shape){
+		.dim = spec->dim,
+		.views = spec->views,
+		.user_key = of_users ? spec->key_type : KEY_NONE,
+		.item_key = of_users ? KEY_NONE : spec->key_type,
+		.tables = 1,
+	};
+	return spec->history != 0
+		       ? STATUS_OK
+		       : error_set(err, STATUS_BAD_REQUEST,
+				 "table: '%s' has no histories to append to (%s is for it)",
+				 spec->name.text, spec_takes_samples(spec) ? "observe" : "put");
+}
+
+static bool takes(const struct observe *observe, const struct table *table)
+{
+	return observe->given->table != NULL
+		       ? strcmp(table->spec.name.text, observe->table.text) == 0
+		       : layer_has(table, observe->given->layer);
+}
+
 static enum status prepare(struct observe *observe, struct apply *apply, struct error *err)
 {
 	const struct release *release = apply->release;
-	enum status status = layer_find(release, observe->given->layer, &observe->shape, err);
+	enum status status = find_shape(observe, release, err);
 	if (status == STATUS_OK) {
 		status = check_shape(observe, err);
 	}
@@ -277,7 +327,7 @@ static enum status prepare(struct observe *observe, struct apply *apply, struct 
 	}
 	apply->position = observe->given->source == NULL ? NULL : &observe->position;
 	for (size_t i = 0; status == STATUS_OK && i < release->table_count; i++) {
-		if (layer_has(release->tables[i], observe->given->layer)) {
+		if (takes(observe, release->tables[i])) {
 			status = fold_table(observe, apply, release->tables[i], err);
 		}
 	}
@@ -285,7 +335,7 @@ static enum status prepare(struct observe *observe, struct apply *apply, struct 
 	return status;
 }
 
-/* Counts the samples for the tables of their layer. */
+/* Counts the samples for their tables. */
 static void count_samples(struct store *store, const struct observe *observe,
 	const struct name *release_id)
 {
@@ -294,7 +344,7 @@ static void count_samples(struct store *store, const struct observe *observe,
 	(void)snapshot_release(snapshot, release_id->text, &release, NULL);
 	for (size_t i = 0; release != NULL && i < release->table_count; i++) {
 		struct table_counts *counts = release->tables[i]->counts;
-		if (counts != NULL && layer_has(release->tables[i], observe->given->layer)) {
+		if (counts != NULL && takes(observe, release->tables[i])) {
 			counter_add(&counts->samples[TABLE_SAMPLES_COUNTED],
 				observe->samples.count);
 			counter_add(&counts->samples[TABLE_SAMPLES_REPEATED], observe->skipped);

@@ -17,12 +17,15 @@
 
 struct store;
 
-/* A batch of samples of one layer, in the order in which they count; borrowed. */
+/* A batch of samples, in the order in which they count, of one layer or for one table with a history;
+ * borrowed. */
 struct observation {
 	const char *release;
-	const char *layer;
+	const char *layer; /* NULL: they are for one table */
+	const char *table; /* which it is; else NULL */
 	uint32_t count;
-	/* Of each sample; a type of KEY_NONE: not given, since the layer has no such tables. */
+	/* Of each sample; a type of KEY_NONE: not given, since the layer has no such tables. For one
+	 * table: both are its keys. */
 	struct keys users;
 	struct keys items;
 	const uint8_t *times; /* i64[count], Unix ms */
@@ -44,11 +47,11 @@ struct observe_result {
 };
 
 /* Adds samples to all tables of kind cr of a layer, under their users and under their items, in one
- * write. Samples of a source that were counted before are skipped. A batch may not begin behind the
+ * write; or to one table with a history. Samples of a source that were counted before are skipped. A batch may not begin behind the
  * number that is due next: of a source that is not known that is 0, unless the batch is `first`. So
  * samples cannot go missing when a pipeline goes on with a new release. Ticket, threads and errors
  * are those of store_put; and GAP  the position is behind the one that is due; NOT_FOUND  the
- * layer. */
+ * layer or the table. */
 enum status store_observe(struct store *store, const struct observation *samples,
 	struct observe_result *out, struct write_ticket **ticket, struct error *err);
 

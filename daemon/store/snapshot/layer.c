@@ -51,11 +51,33 @@ enum status layer_find(const struct release *release, const char *layer, struct 
 	return STATUS_OK;
 }
 
+/* Positions are kept of a layer, and of a table with a history that is fed alone, by their names: no
+ * such table may be called as a layer is. */
+static enum status check_fed(const struct release *release, const struct table_spec *spec,
+	struct error *err)
+{
+	const char *layer = spec_takes_samples(spec) ? table_name_layer(&spec->name) : NULL;
+	for (size_t i = 0; i < release->table_count; i++) {
+		const struct table_spec *other = &release->tables[i]->spec;
+		const bool is_as_layer = spec->history != 0 && is_of(other, spec->name.text);
+		const bool is_layer = layer != NULL && other->history != 0 &&
+				      strcmp(other->name.text, layer) == 0;
+		if (is_as_layer || is_layer) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"table: '%s' given, beside '%s'; a table with a history may not be "
+				"called as a layer is, since positions are kept of both",
+				spec->name.text, other->name.text);
+		}
+	}
+	return STATUS_OK;
+}
+
 enum status layer_check_table(const struct release *release, const struct table_spec *spec,
 	struct error *err)
 {
-	if (!spec_takes_samples(spec)) {
-		return STATUS_OK;
+	const enum status status = check_fed(release, spec, err);
+	if (status != STATUS_OK || !spec_takes_samples(spec)) {
+		return status;
 	}
 	const char *layer = table_name_layer(&spec->name);
 	assert(layer != NULL); /* spec_read has seen to it */

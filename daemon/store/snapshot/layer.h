@@ -26,7 +26,7 @@ struct layer_shape {
 enum status layer_find(const struct release *release, const char *layer, struct layer_shape *out,
 	struct error *err);
 
-/* Checks that a new table fits those of its layer. Errors: BAD_REQUEST; TOO_LARGE. */
+/* Checks that a new table fits those of its layer, and that no table with a history has a layer's name. Errors: BAD_REQUEST; TOO_LARGE. */
 enum status layer_check_table(const struct release *release, const struct table_spec *spec,
 	struct error *err);
 

@@ -59,6 +59,19 @@ static enum rep_status observe(rep_client *client, uint64_t word, struct rep_err
 	return rep_observe(client, NULL, &samples, NULL, err);
 }
 
+static enum rep_status append(rep_client *client, uint64_t word, struct rep_error *err)
+{
+	static const int64_t time_ms = 1;
+	struct rep_vectors vectors = {.table = "t",
+		.keys = rep_keys_u64(&key, 1),
+		.times = &time_ms,
+		.dtype = REP_F32,
+		.rows = &row,
+		.rows_bytes = sizeof row};
+	LAST_OF(vectors.reserved) = word;
+	return rep_append(client, NULL, &vectors, NULL, err);
+}
+
 static enum rep_status create(rep_client *client, uint64_t word, struct rep_error *err)
 {
 	struct rep_table_spec spec = {.name = "t", .entity = REP_USER, .kind = REP_UR, .dim = 1};
@@ -117,6 +130,7 @@ static const struct {
 	{"rep_rows", put},
 	{"rep_put_part", put_part},
 	{"rep_samples", observe},
+	{"rep_vectors", append},
 	{"rep_table_spec", create},
 	{"rep_tensor", put_tensor},
 	{"rep_scan", scan},
@@ -138,6 +152,7 @@ static void a_word_without_a_meaning_is_refused(void **state)
 	}
 	assert_int_equal(fake.server.requests, 0);
 	/* Without it each gets as far as the daemon. */
+	fake.server.feature = "history"; /* which the client asks for */
 	for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
 		assert_int_not_equal(asks[i].ask(client, 0, NULL), REP_BAD_REQUEST);
 	}
