@@ -231,7 +231,6 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 		return params.status;
 	}
 	part->stride = dtype_row_bytes(part->dtype, part->dim, part->views);
-	assert(part->stride > 0);
 	status = call_charge(fetch->call, COST_KEYS, given_keys_cost(keys, spec->key_type));
 	if (status == STATUS_OK) {
 		status = given_keys_begin(&part->keys, keys, spec->key_type, part->where, err);

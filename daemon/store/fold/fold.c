@@ -139,6 +139,19 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 	return STATUS_OK;
 }
 
+void fold_init_like(struct fold *fold, const struct table *table, const struct fold *like)
+{
+	assert(like->keys.type == table->spec.key_type);
+	*fold = (struct fold){
+		.table = table,
+		.like = like,
+		.sample_count = like->sample_count,
+		.key_of = like->key_of,
+		.keys = like->keys,
+		.batch = {.keys = like->keys},
+	};
+}
+
 /* ---- what is there ---- */
 
 /* The key's row becomes its state, if there is one that has not expired. */
@@ -350,9 +363,11 @@ enum status fold_run(struct fold *fold, const struct samples *samples, int64_t n
 
 void fold_fini(struct fold *fold)
 {
-	free(fold->key_of);
-	free(fold->packed);
-	free(fold->at);
+	if (fold->like == NULL) {
+		free(fold->key_of);
+		free(fold->packed);
+		free(fold->at);
+	}
 	free(fold->rows);
 	free(fold->states);
 	free(fold->times);

@@ -34,15 +34,16 @@ struct fold {
 	const struct table *table; /* borrowed */
 	bool passes_damage; /* a key whose state is damaged is lost; else it refuses the batch */
 	uint32_t sample_count;
-	uint32_t *key_of;       /* owned: of each sample its key's number among `keys` */
-	struct keys keys;       /* each once, in the order of their first samples */
-	uint8_t *packed;        /* owned: the bytes of `keys` */
-	uint32_t *at;           /* owned: where each of `keys` begins */
-	struct fold_row *rows;  /* owned: of each key */
-	float *states;          /* owned: the states that `rows` work on */
-	int64_t *times;         /* owned: of each key the time of its newest sample */
-	uint64_t *tags;         /* owned: of each key those of its row; NULL: the table has none */
-	struct row_batch batch; /* the keys; once it has run, their rows as they are stored */
+	uint32_t *key_of;        /* owned: of each sample its key's number among `keys` */
+	struct keys keys;        /* each once, in the order of their first samples */
+	const struct fold *like; /* whose keys these are; NULL: it owns key_of, packed and at */
+	uint8_t *packed;         /* owned: the bytes of `keys` */
+	uint32_t *at;            /* owned: where each of `keys` begins */
+	struct fold_row *rows;   /* owned: of each key */
+	float *states;           /* owned: the states that `rows` work on */
+	int64_t *times;          /* owned: of each key the time of its newest sample */
+	uint64_t *tags;          /* owned: of each key those of its row; NULL: the table has none */
+	struct row_batch batch;  /* the keys; once it has run, their rows as they are stored */
 };
 
 /* Finds the keys; fold->batch has them.
@@ -57,6 +58,10 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
  * passed; NO_MEMORY. */
 enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
 	struct error *err);
+
+/* The same for another table of the same samples and of the same side: it has the keys of `like`, which
+ * outlives it. */
+void fold_init_like(struct fold *fold, const struct table *table, const struct fold *like);
 
 void fold_fini(struct fold *fold);
 

@@ -196,13 +196,28 @@ static void skip_samples(struct observe *observe)
 
 /* ---- the batch ---- */
 
+/* Lists the keys of the table's side, unless the fold of another table has. */
+static enum status init_fold(struct observe *observe, size_t i, const struct table *table,
+	struct error *err)
+{
+	const enum entity entity = table->spec.entity;
+	for (size_t j = 0; j < i; j++) {
+		if (observe->folds[j].table->spec.entity == entity) {
+			fold_init_like(&observe->folds[i], table, &observe->folds[j]);
+			return STATUS_OK;
+		}
+	}
+	return fold_init(&observe->folds[i], table,
+		entity == ENTITY_USER ? &observe->users : &observe->items, err);
+}
+
 static enum status fold_table(struct observe *observe, struct apply *apply,
 	const struct table *table, struct error *err)
 {
 	lock_assert_held(&apply->writer->apply_lock);
 	assert(apply->part_count < LIMIT_PARTS); /* layer_check_table bounds a layer's tables */
 	const size_t i = apply->part_count++;
-	struct fold *fold = &observe->folds[i];
+	struct fold *fold = &observe->folds[i]; /* zeroed, should the table be refused */
 	struct table_write *write = &observe->writes[i];
 	struct write_part *part = &apply->parts[i];
 	observe->tables[i] = table->number;
@@ -213,8 +228,7 @@ static enum status fold_table(struct observe *observe, struct apply *apply,
 		.now_ms = observe->given->now_ms};
 	enum status status = write_part_check_table(table, err);
 	if (status == STATUS_OK) {
-		status = fold_init(fold, table,
-			table->spec.entity == ENTITY_USER ? &observe->users : &observe->items, err);
+		status = init_fold(observe, i, table, err);
 	}
 	write->batch = fold->batch;
 	if (status == STATUS_OK) {
