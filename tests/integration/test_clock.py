@@ -135,7 +135,7 @@ class Clock(http_case.HttpCase):
         part = self.client.fetch('cr_user@m', [1], raw=True, weights=True, times=True)
         self.assertEqual(np.frombuffer(part['times'], '<i8')[0], now + HOUR_MS)
         np.testing.assert_allclose(np.frombuffer(part['rows'], '<f4'), (1 + 2 + 2) * 0.5 + 2 * 4, rtol=1e-5)
-        np.testing.assert_allclose(np.frombuffer(part['weights'], '<f4'), 3 * 0.5 + 2, rtol=1e-5)
+        np.testing.assert_allclose(np.frombuffer(part['weights'], '<f8'), 3 * 0.5 + 2, rtol=1e-5)
         with self.fails('BAD_REQUEST', 'times', 'an hour ahead'):
             self.observe(1.0, now + 2 * HOUR_MS)
         with self.fails('BAD_REQUEST', 'times', 'an hour ahead'):
