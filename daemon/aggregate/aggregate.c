@@ -5,6 +5,7 @@
 #include "daemon/aggregate/fading.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -105,7 +106,8 @@ static void begin(struct aggregate *row, const struct table_spec *spec, int64_t 
 	row->is_there = true;
 }
 
-/* In each, a factor of 1 changes no bit, so that one loop serves all cases. */
+/* In each, a factor of 1 changes no bit, so that one loop serves all cases. Late samples that count for
+ * nothing fade a weight by events all the same; one that is rounded to 0 stays above it. */
 
 static void add_f32(float *state, const struct table_spec *spec, const struct shares *shares,
 	const float *sample)
@@ -114,7 +116,8 @@ static void add_f32(float *state, const struct table_spec *spec, const struct sh
 	const float take = (float)shares->take;
 	const size_t elements = spec_elements(spec);
 	aggregate_kernels_at(0)->add_f32(state, sample, elements, keep, take);
-	state[elements] = keep * state[elements] + take;
+	const float weight = keep * state[elements] + take;
+	state[elements] = weight > 0 ? weight : FLT_TRUE_MIN;
 }
 
 static void add_f32x2(float *state, const struct table_spec *spec, const struct shares *shares,
@@ -123,8 +126,8 @@ static void add_f32x2(float *state, const struct table_spec *spec, const struct 
 	const double keep = spec->decay_events * shares->fade;
 	aggregate_kernels_at(0)->add_f32x2(state, lows_of(spec, state), sample, spec_elements(spec),
 		keep, shares->take);
-	put_weight(spec, (uint8_t *)state,
-		keep * aggregate_weight(spec, (const uint8_t *)state) + shares->take);
+	const double weight = keep * aggregate_weight(spec, (const uint8_t *)state) + shares->take;
+	put_weight(spec, (uint8_t *)state, weight > 0 ? weight : DBL_TRUE_MIN);
 }
 
 void aggregate_add(struct aggregate *row, const struct table_spec *spec, int64_t time_ms,

@@ -18,6 +18,9 @@
  *            two f32: the high one is S rounded to f32, the low one is the rest. W is an f64. What
  *            10^8 samples sum up to is right to 1e-9 of it, and of 10^11 to 1e-4.
  *
+ * A W that would be rounded to 0 becomes the least number above it: S / W is a number then, and a
+ * state that is dumped can be put back.
+ *
  * A state is rounded after every sample, and each operation by itself, so a stream gives the same bits
  * however it is cut into batches, on every machine.
  *

@@ -315,6 +315,28 @@ static void with_a_half_life_alone_the_order_does_not_matter(void **state)
 	}
 }
 
+/* Samples so late that they count for nothing fade a state by events, until nothing is left of it. */
+static void a_weight_that_has_faded_is_still_above_zero(void **state)
+{
+	(void)state;
+	const float sample[DIM] = {1, -2, 3, 0, 1};
+	for (size_t i = 0; i < STATES; i++) {
+		const struct table_spec spec = spec_of(0.5, 1, READING_MEAN, states[i]);
+		float row_state[STATE_FLOATS];
+		float read[DIM];
+		struct aggregate row = begin(row_state);
+		aggregate_add(&row, &spec, DAY_MS, sample);
+		for (size_t late = 0; late < 1200; late++) {
+			aggregate_add(&row, &spec, 0, sample);
+		}
+		assert_true(aggregate_weight(&spec, (const uint8_t *)row_state) > 0);
+		aggregate_read(&spec, (const uint8_t *)row_state, (uint8_t *)read);
+		for (size_t j = 0; j < DIM; j++) {
+			assert_true(read[j] == 0);
+		}
+	}
+}
+
 static void a_state_is_read_as_the_spec_says(void **state)
 {
 	(void)state;
@@ -383,6 +405,7 @@ int main(void)
 		cmocka_unit_test(sums_that_are_not_finite_have_no_low_part),
 		cmocka_unit_test(half_lives_fade_by_powers_of_two),
 		cmocka_unit_test(with_a_half_life_alone_the_order_does_not_matter),
+		cmocka_unit_test(a_weight_that_has_faded_is_still_above_zero),
 		cmocka_unit_test(a_state_is_read_as_the_spec_says),
 		cmocka_unit_test(a_row_of_equal_elements_is_normal_to_zero),
 	};
