@@ -330,6 +330,13 @@ bool memtable_is_frozen(const struct memtable *memtable)
 	return frozen_of(memtable) != NULL;
 }
 
+bool memtable_has_left(const struct memtable *memtable, uint64_t cut)
+{
+	const struct generation *active = active_of(memtable);
+	const uint64_t first = active == NULL ? 0 : atomic_load(&active->first_sequence);
+	return first != 0 && first <= cut;
+}
+
 uint64_t memtable_frozen_last(const struct memtable *memtable)
 {
 	const struct generation *frozen = frozen_of(memtable);

@@ -183,6 +183,9 @@ bool memtable_freeze(struct memtable *memtable, uint64_t visible);
  * version. */
 uint64_t memtable_oldest(const struct memtable *memtable);
 bool memtable_is_frozen(const struct memtable *memtable);
+/* Whether there are versions from up to a cut that the frozen generation has not: an earlier one was
+ * still there, so the cut could not freeze them. */
+bool memtable_has_left(const struct memtable *memtable, uint64_t cut);
 /* The frozen generation holds all that was written to the table up to this sequence. 0: there is no
  * frozen generation. */
 uint64_t memtable_frozen_last(const struct memtable *memtable);

@@ -1,5 +1,6 @@
 /* merge_expired.c - which rows of a table have expired for good, and whether there is any. */
 #include "daemon/store/base/base.h"
+#include "daemon/store/memtable/memtable.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/snapshot.h"
 
@@ -8,10 +9,15 @@ enum { EXPIRED_KEPT_MS = 3600 * 1000 };
 
 int64_t merge_expired_ms(const struct merge_job *job)
 {
-	const int64_t kept_ms = (int64_t)job->table->spec.ttl_ms + EXPIRED_KEPT_MS;
-	/* A table without a ttl keeps all. By a clock of 1970 nothing has expired. */
-	return job->table->spec.ttl_ms == 0 || job->clock_ms < kept_ms ? INT64_MIN
-								       : job->clock_ms - kept_ms;
+	const struct table *table = job->table;
+	const int64_t kept_ms = (int64_t)table->spec.ttl_ms + EXPIRED_KEPT_MS;
+	/* A table without a ttl keeps all. By a clock of 1970 nothing has expired. After a merge that had
+	 * failed, frames of older clocks stay in the log: a replay of their samples needs the rows that
+	 * had not expired by then. */
+	return table->spec.ttl_ms == 0 || job->clock_ms < kept_ms ||
+			       memtable_has_left(table->memtable, job->cut)
+		       ? INT64_MIN
+		       : job->clock_ms - kept_ms;
 }
 
 /* The time of the oldest row; INT64_MIN if a segment is damaged: then a merge says so. */

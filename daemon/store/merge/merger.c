@@ -198,6 +198,7 @@ static enum status list_jobs(struct merger *merger, bool asked, struct merge_job
 				.store = store,
 				.release = release->number,
 				.table = table,
+				.cut = merger->cut,
 				.clock_ms = merger->clock_ms,
 				.pace = keep_pace,
 				.pace_arg = merger,

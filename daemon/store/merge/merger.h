@@ -49,7 +49,8 @@ struct merge_job {
 	struct store *store;
 	uint64_t release;    /* number */
 	struct table *table; /* held */
-	int64_t clock_ms;    /* of the last frame of the cut; INT64_MIN: there is none */
+	uint64_t cut;        /* sequence of the last frame of the cut */
+	int64_t clock_ms;    /* and its clock; INT64_MIN: there is none */
 	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);
 	void *pace_arg;
 	uint64_t rows;  /* out: of the new files */

@@ -1,6 +1,13 @@
 /* test_merge_expired.c - which rows a merge removes for good, and that it does nothing for nobody. */
 #include "daemon/store/admin/admin.h"
+#include "daemon/store/memtable/memtable.h"
 #include "daemon/store/merge/merge.h"
+#include "daemon/store/merge/merger.h"
+#include "daemon/store/observe/observe.h"
+#include "daemon/store/read/lookup.h"
+#include "daemon/store/snapshot/snapshot.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/state/state.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/write/write.h"
 #include "tests/unit/store/scratch.h"
@@ -136,6 +143,125 @@ static void what_expires_later_goes_when_a_merge_is_asked_for(void **state)
 	expect_merge(scratch, 0, 0);
 }
 
+/* ---- samples ---- */
+
+/* A sealed release with table "cr_user@fm", whose rows expire after an hour. */
+static void make_sums(struct scratch *scratch)
+{
+	struct error err = {0};
+	struct table_spec spec = scratch_spec("cr_user@fm", DTYPE_F32, KEY_U64, SCRATCH_DIM);
+	spec.entity = ENTITY_USER;
+	spec.kind = KIND_CR;
+	spec.decay_events = 1;
+	spec.reading = READING_SUM;
+	spec.state = STATE_F32X2;
+	spec.ttl_ms = HOUR_MS;
+	scratch_release(scratch, "r1");
+	scratch_must(store_table_create(scratch->store, "r1", &spec, NULL, &err), &err);
+	scratch_seal(scratch, "r1");
+}
+
+/* Adds a sample of this moment to a key. */
+static void observe(struct scratch *scratch, uint64_t key, int64_t now_ms)
+{
+	const float row[SCRATCH_DIM] = {1, 2, 3, 4};
+	struct error err = {0};
+	struct observe_result result;
+	struct write_ticket *ticket;
+	const struct observation sample = {
+		.release = "r1",
+		.layer = "fm",
+		.count = 1,
+		.users = {KEY_U64, 1, (const uint8_t *)&key, NULL},
+		.times = (const uint8_t *)&now_ms,
+		.dtype = DTYPE_F32,
+		.rows = (const uint8_t *)row,
+		.rows_bytes = sizeof row,
+		.now_ms = now_ms,
+	};
+	scratch_must(store_observe(scratch->store, &sample, &result, &ticket, &err), &err);
+	scratch_must(store_write_wait(ticket, &err), &err);
+}
+
+static double weight_of(struct scratch *scratch, uint64_t key, int64_t now_ms)
+{
+	double weight = 0;
+	float row[SCRATCH_DIM];
+	uint8_t found;
+	struct error err = {0};
+	struct lookup lookup = {
+		.table = scratch_table(scratch, "cr_user@fm"),
+		.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
+		.dtype = DTYPE_F32,
+		.visible = atomic_load(&scratch->store->visible),
+		.now_ms = now_ms,
+		.may_block = true,
+		.rows = (uint8_t *)row,
+		.found = &found,
+		.weights = (uint8_t *)&weight,
+	};
+	scratch_must(table_lookup(&lookup, &err), &err);
+	snapshot_end(scratch->store);
+	return weight;
+}
+
+static enum status no_pace(void *arg, uint64_t bytes, struct error *err)
+{
+	(void)arg;
+	(void)bytes;
+	(void)err;
+	return STATUS_OK;
+}
+
+/* Merges what is frozen, and nothing else, by the clock of a cut that has all. */
+static void merge_frozen(struct scratch *scratch, int64_t clock_ms)
+{
+	struct error err = {0};
+	struct store *store = scratch->store;
+	struct merge_job job = {
+		.store = store,
+		.cut = atomic_load(&store->visible),
+		.clock_ms = clock_ms,
+		.pace = no_pace,
+	};
+	const struct release *release;
+	lock_take(&store->admin_lock);
+	scratch_must(snapshot_release(store_current(store), "r1", &release, &err), &err);
+	job.release = release->number;
+	for (size_t i = 0; i < release->table_count; i++) {
+		job.table =
+			spec_aggregates(&release->tables[i]->spec) ? release->tables[i] : job.table;
+	}
+	job.table->refs++;
+	lock_release(&store->admin_lock);
+	scratch_must(merge_table(&job, &err), &err);
+	lock_take(&store->admin_lock);
+	table_drop(job.table);
+	lock_release(&store->admin_lock);
+}
+
+/* A merge has failed for hours. The next one merges what that one had frozen. The samples that came
+ * meanwhile are in the log alone, and went to a state that had not expired then. */
+static void a_state_stays_while_the_log_has_samples_of_its_time(void **state)
+{
+	struct scratch *scratch = *state;
+	const int64_t then_ms = clock_unix_ms() - 5 * (int64_t)HOUR_MS;
+	const int64_t later_ms = then_ms + 30 * MINUTE_MS;
+	make_sums(scratch);
+	observe(scratch, 1, then_ms);
+	expect_merge(scratch, 1, 1);
+	observe(scratch, 2, then_ms);
+	const struct memtable *memtable = scratch_table(scratch, "cr_user@fm")->memtable;
+	snapshot_end(scratch->store);
+	assert_true(memtable_freeze((struct memtable *)memtable,
+		atomic_load(&scratch->store->visible)));
+	observe(scratch, 1, later_ms);
+	assert_true(weight_of(scratch, 1, later_ms) == 2);
+	merge_frozen(scratch, then_ms + 3 * (int64_t)HOUR_MS);
+	scratch_reopen(scratch);
+	assert_true(weight_of(scratch, 1, later_ms) == 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +272,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_clock_that_was_set_forward_removes_nothing,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_merge_that_nobody_needs_writes_nothing,
+			scratch_setup_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_state_stays_while_the_log_has_samples_of_its_time,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(what_expires_later_goes_when_a_merge_is_asked_for,
 			scratch_setup_store, scratch_teardown),
