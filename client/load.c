@@ -80,11 +80,13 @@ static enum status find_shape(struct rep_load *load, struct wire_value result, s
 		struct wire_bytes dtype = {0};
 		uint64_t dim = 0;
 		uint64_t views = 0;
+		uint64_t history = 0; /* its places are so many views */
+		(void)wire_uint(wire_get(each, "history"), &history);
 		if (field_uint(each, "dim", &dim) && field_uint(each, "views", &views) &&
-			dim <= LIMIT_DIM && views <= LIMIT_VIEWS &&
+			dim <= LIMIT_DIM && views <= LIMIT_VIEWS && history <= LIMIT_HISTORY &&
 			wire_str(wire_get(each, "dtype"), &dtype)) {
 			load->dim = (uint32_t)dim;
-			load->views = (uint32_t)views;
+			load->views = (uint32_t)(history == 0 ? views : views * history);
 			load->dtype = dtype_of_name((const char *)dtype.data, dtype.len);
 		}
 		if (dtype_row_bytes(load->dtype, load->dim, load->views) == 0) {

@@ -201,7 +201,13 @@ struct rep_rows {
 	bool allow_nonfinite;
 	bool if_newer; /* writes only over an older row, or where there is none; not in a load */
 	bool any_time; /* else a time over an hour ahead of the daemon's clock is refused */
-	uint64_t reserved[8];
+	/* Of a table with a history, whose rows are [history, views x dim], the oldest vector first, and have
+	 * no `times`: places of a row, how many of each are taken, and the times of all, [count, history]. A
+	 * row replaces the history of its key. */
+	uint64_t history;
+	const uint32_t *history_counts;
+	const int64_t *history_times;
+	uint64_t reserved[5];
 };
 
 /* Bytes of one row without its scale. REP_BIT packs each view into whole bytes. */

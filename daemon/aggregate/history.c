@@ -124,6 +124,19 @@ bool history_add(struct aggregate *row, const struct table_spec *spec, int64_t t
 	return true;
 }
 
+void history_make(const struct table_spec *spec, const struct dtype_rows *vectors,
+	const uint8_t *times, uint32_t count, uint8_t *state)
+{
+	const uint64_t taken = count;
+	const struct parts parts = parts_of(spec, state);
+	const struct dtype_rows to = {.dtype = spec->dtype, .rows = parts.vectors};
+	assert(count > 0 && count <= spec->history);
+	memset(state, 0, spec_row_bytes(spec));
+	dtype_convert(&to, vectors, 1, spec->dim, count * spec->views);
+	memcpy(parts.times, times, count * sizeof(int64_t));
+	memcpy(parts.count, &taken, sizeof taken);
+}
+
 uint32_t history_count(const struct table_spec *spec, const uint8_t *state)
 {
 	uint64_t count;

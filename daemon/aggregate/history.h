@@ -31,6 +31,14 @@
 bool history_add(struct aggregate *row, const struct table_spec *spec, int64_t time_ms,
 	const float *sample);
 
+/* Makes a state of vectors that are in their order already.
+ *   vectors  [count, views, dim] of any dtype that converts into the table's, one scale for all of i8
+ *   times    i64[count], never falling, any alignment
+ *   count    1..spec->history
+ *   state    out: spec_row_bytes */
+void history_make(const struct table_spec *spec, const struct dtype_rows *vectors,
+	const uint8_t *times, uint32_t count, uint8_t *state);
+
 /* How many places of a stored state are taken: at most spec->history. */
 uint32_t history_count(const struct table_spec *spec, const uint8_t *state);
 

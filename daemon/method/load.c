@@ -15,7 +15,8 @@
 #include "daemon/store/system/clock.h"
 
 const char *const load_names[] = {"release", "table", "load", "chunk", "keys", "dtype", "rows",
-	"scales", "times", "any_time", "tags", "weights", "allow_nonfinite", NULL};
+	"scales", "times", "any_time", "tags", "weights", "counts", "history_times",
+	"allow_nonfinite", NULL};
 const char *const load_end_names[] = {"release", "table", "load", "chunks", "rows", NULL};
 const char *const load_abort_names[] = {"release", "table", "load", NULL};
 

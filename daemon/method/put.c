@@ -17,9 +17,10 @@
 #include "schema/limits.h"
 
 const char *const put_names[] = {"release", "table", "keys", "dtype", "rows", "scales", "times",
-	"any_time", "tags", "weights", "allow_nonfinite", "if_newer", "parts", NULL};
+	"any_time", "tags", "weights", "counts", "history_times", "allow_nonfinite", "if_newer",
+	"parts", NULL};
 const char *const put_part_names[] = {"table", "keys", "dtype", "rows", "scales", "times",
-	"any_time", "tags", "weights", "allow_nonfinite", NULL};
+	"any_time", "tags", "weights", "counts", "history_times", "allow_nonfinite", NULL};
 const char *const delete_names[] = {"release", "table", "keys", NULL};
 
 /* The rows of one table that a request gives. */

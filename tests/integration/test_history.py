@@ -1,5 +1,6 @@
 """test_history.py - tables that keep the newest vectors of a key in the order of their times."""
 
+import os
 import sys
 
 import numpy as np
@@ -353,6 +354,176 @@ class Append(HistoryCase):
         self.client.call('table.create', release='plain', table='last', entity='user', kind='ur', dim=DIM)
         self.client.seal('plain')
         self.assertIn("has no histories; `repstore put` is for it", self.daemon.command('append', 'last', *files, fails=1))
+
+
+class Whole(HistoryCase):
+    """Histories that are put, loaded, dumped and imported as whole rows."""
+
+    def make(self, release='r', dtype='f16', seal=True, **options):
+        self.client.call('release.create', release=release)
+        self.client.call('table.create', release=release, table='last', entity='user', kind='ur', dim=DIM, dtype=dtype,
+                         history=PLACES, **options)
+        if seal:
+            self.client.seal(release)
+
+    def model(self, count=300):
+        """Histories of some keys: some full, some not."""
+        model = Histories(PLACES)
+        keys, _, times, rows = self.samples(count)
+        model.add_all(keys, times, rows)
+        return model
+
+    def columns(self, model, keys):
+        _, rows, counts, times, _ = model.arrays(keys, DIM)
+        return {'keys': keys.tobytes(), 'rows': rows.tobytes(), 'dtype': 'f32', 'counts': counts.tobytes(),
+                'history_times': times.tobytes()}
+
+    def keys_of(self, model):
+        return np.array(sorted(model.rows), '<u8')
+
+    def test_a_put_replaces_and_append_goes_on_from_there(self):
+        self.make()
+        model = self.model()
+        keys = self.keys_of(model)
+        self.assertEqual(self.client.call('put', release='r', table='last', **self.columns(model, keys))['applied'], len(keys))
+        self.check('last', model, 'f16')
+        more, _, times, rows = self.samples(100)
+        self.client.call('append', release='r', table='last', keys=more.tobytes(), times=times.tobytes(), rows=rows.tobytes())
+        model.add_all(more, times, rows)
+        self.check('last', model, 'f16')
+        old = self.model(50)        # its rows are older by now, for most keys
+        newer = {key: row for key, row in old.rows.items() if key not in model.rows or row[-1][0] > model.rows[key][-1][0]}
+        got = self.client.call('put', release='r', table='last', if_newer=True, **self.columns(old, self.keys_of(old)))
+        self.assertEqual(got['applied'], len(newer))
+        model.rows.update(newer)
+        self.check('last', model, 'f16')
+        self.client.call('merge')
+        self.check('last', model, 'f16')
+
+    def test_what_is_no_history_is_refused_by_name(self):
+        self.make(dtype='f16')
+        model = self.model(200)
+        keys = self.keys_of(model)
+        good = self.columns(model, keys)
+        _, rows, counts, times, newest = model.arrays(keys, DIM)
+        n = len(keys)
+        none, many, fallen, late, big = counts.copy(), counts.copy(), times.copy(), times.copy(), rows.copy()
+        none[3] = 0
+        many[4] = PLACES + 1
+        full = int(np.flatnonzero(counts == PLACES)[0])
+        fallen[full, 2] = fallen[full, 1] - 1
+        late[full, PLACES - 1] = harness.now_ms() + 7200_000
+        big[full, 2, 1] = 1e6
+        for text, wrong in (('counts: row 3 has 0, 1..5 allowed', {'counts': none.tobytes()}),
+                            ('counts: row 4 has 6, 1..5 allowed', {'counts': many.tobytes()}),
+                            ('history_times: row %d, place 2 is older than the one before' % full,
+                             {'history_times': fallen.tobytes()}),
+                            ('row %d: history_times: place %d' % (full, PLACES - 1), {'history_times': late.tobytes()}),
+                            ('counts: missing, a row of table', {'counts': None}),
+                            ('history_times: missing, a row of table', {'history_times': None}),
+                            ('history_times: ', {'history_times': times[:, :-1].tobytes()}),
+                            ('counts: ', {'counts': counts[:-1].tobytes()}),
+                            ('times: given, a row of table', {'times': newest.tobytes()}),
+                            ('rows: row %d ' % full, {'rows': big.tobytes()}),
+                            ('weights: given', {'weights': np.ones(n, '<f8').tobytes()}),
+                            ('rows: ', {'rows': rows[:, 0].tobytes()})):
+            with self.fails('BAD_REQUEST', text):
+                self.client.call('put', release='r', table='last', **{**good, **wrong})
+        self.check('last', Histories(PLACES), 'f16')
+        self.client.call('release.create', release='s')
+        self.client.call('table.create', release='s', table='plain', entity='user', kind='ur', dim=DIM)
+        self.client.seal('s')
+        with self.fails('BAD_REQUEST', "counts: given, table 'plain' has no histories"):
+            self.client.call('put', release='s', table='plain', keys=[1], rows=bytes(4 * DIM), counts=bytes(4))
+
+    def test_a_load_brings_them_into_a_release_with_those_of_i8_and_bf16(self):
+        model = self.model()
+        keys = self.keys_of(model)
+        self.make(seal=False, dtype='f32')
+        half = len(keys) // 2
+        for chunk, some in enumerate((keys[:half], keys[half:])):
+            for _ in range(2):      # the same chunk again counts once; another is noticed
+                self.client.call('load', release='r', table='last', load='l', chunk=chunk, **self.columns(model, some))
+        other = self.columns(model, keys[half:])
+        _, _, counts, times, _ = model.arrays(keys[half:], DIM)
+        times[:, 0] -= 1
+        with self.fails('CONFLICT'):
+            self.client.call('load', release='r', table='last', load='l', chunk=1,
+                             **{**other, 'history_times': times.tobytes()})
+        self.client.call('load.end', release='r', table='last', load='l', chunks=2, rows=len(keys))
+        self.client.seal('r')
+        self.check('last', model)
+        self.daemon.restart()
+        self.client = self.daemon.client()
+        self.addCleanup(self.client.close)
+        self.check('last', model)
+        for dtype in ('bf16', 'i8'):
+            part = self.client.fetch('last', keys.tobytes(), dtype=dtype)
+            _, rows, counts, times, _ = model.arrays(keys, DIM)
+            codes = np.frombuffer(part['rows'], {'bf16': '<u2', 'i8': 'i1'}[dtype]).reshape(len(keys), -1)
+            scales = np.frombuffer(part['scales'], '<f4') if dtype == 'i8' else None
+            as_read = harness.as_f32(dtype, codes, scales, DIM, PLACES).reshape(rows.shape)
+            columns = {'keys': keys.tobytes(), 'rows': part['rows'], 'dtype': dtype, 'counts': counts.tobytes(),
+                       'history_times': times.tobytes(), 'scales': part.get('scales')}
+            self.client.call('put', release='r', table='last', **columns)
+            back = self.client.fetch('last', keys.tobytes())
+            np.testing.assert_array_equal(np.frombuffer(back['rows'], '<f4').reshape(rows.shape), as_read)
+
+    def test_dumps_are_imported_bit_for_bit(self):
+        """Through each format, into an open release and into one that is live."""
+        model = self.model()
+        keys = self.keys_of(model)
+        self.make(dtype='f16')
+        self.client.call('put', release='r', table='last', **self.columns(model, keys))
+        run = self.daemon.command
+        npy = ['--keys', self.path('k.npy'), '--rows', self.path('r.npy'), '--counts', self.path('c.npy'),
+               '--history-times', self.path('h.npy')]
+        forms = {'npy': npy}
+        run('dump', 'r/last', *npy, '--sort', 'key')
+        _, rows, counts, times, _ = model.arrays(keys, DIM, '<f2')
+        for name, expected in (('k', keys), ('r', rows), ('c', counts), ('h', times)):
+            np.testing.assert_array_equal(np.load(self.path(name + '.npy')), expected)
+        for form in ('npz', 'safetensors', 'msgpack', 'jsonl'):
+            forms[form] = [self.path('d.' + form)]
+            run('dump', 'r/last', *forms[form])
+        with np.load(self.path('d.npz')) as archive:
+            self.assertEqual(sorted(archive), ['counts', 'history_times', 'keys', 'rows'])
+        for form, files in forms.items():
+            loaded = 'l-' + form
+            self.make(loaded, seal=False, dtype='f16')
+            self.assertIn('%d rows' % len(keys), run('import', loaded + '/last', *files))
+            run('release', 'seal', loaded)
+            self.check('last', model, 'f16', release=loaded)
+            self.make('p-' + form, dtype='f16')
+            run('import', 'live/last', *files)
+            run('import', 'live/last', *files, '--if-newer')
+            self.check('last', model, 'f16')
+        self.client.call('release.create', release='wide')
+        self.client.call('table.create', release='wide', table='last', entity='user', kind='ur', dim=DIM, history=PLACES + 1)
+        self.client.call('table.create', release='wide', table='flat', entity='user', kind='ur', dim=DIM, views=PLACES)
+        for form, files in forms.items():
+            if form != 'jsonl':     # whose lines have as many vectors as there are
+                run('import', 'wide/last', *files, fails=1)
+            run('import', 'wide/flat', *files, fails=1)
+        self.assertIn('come with counts', run('import', 'live/last', *npy[:4], fails=1))
+        self.assertIn('import takes back without it', run('dump', 'r/last', self.path('x.npz'), '--raw', fails=1))
+
+    def test_an_exported_release_has_them(self):
+        model = self.model()
+        os.mkdir(self.path('backups'))
+        daemon = self.start_daemon('--backup-folder', self.path('backups'), name='b')
+        with daemon.client() as client:
+            self.client = client
+            self.make()
+            client.call('put', release='r', table='last', **self.columns(model, self.keys_of(model)))
+            client.call('append', release='r', table='last', keys=[3], times=np.array([BASE_MS + 10 ** 6], '<i8').tobytes(),
+                        rows=np.ones(DIM, '<f4').tobytes(), source='s', position=0)
+            model.add(3, BASE_MS + 10 ** 6, np.ones(DIM))
+            client.call('release.export', release='r', dir='e')
+            client.call('release.adopt', dir='e', release='adopted')
+            self.check('last', model, 'f16', release='adopted')
+            client.call('release.publish', release='adopted')
+            self.assertEqual([(each['layer'], each['next']) for each in client.call('positions')['positions']], [('last', 1)])
 
 
 if __name__ == '__main__':

@@ -101,6 +101,35 @@ class History(PythonCase):
             seen += len(batch)
         self.assertEqual(seen, len(model.rows))
 
+    def test_whole_histories_are_loaded_and_put(self) -> None:
+        model = Histories(PLACES)
+        model.add_all(*self.vectors())
+        keys = np.array(sorted(model.rows), 'u8')
+        _, rows, counts, times, _ = model.arrays(keys, DIM)
+        with self.client.new_release('r') as new:
+            new.create_table('last', entity='user', kind='ur', dim=DIM, history=PLACES)
+            new.create_table('viewed', entity='user', kind='ur', dim=DIM // 2, views=2, history=PLACES)
+            for _ in range(2):      # known by its content
+                self.assertEqual(new.load('last', keys, rows, counts=counts, history_times=times, chunk_bytes=1000), len(keys))
+            self.assertEqual(len(new.loads()), 1)
+            new.seal().publish()
+        self.check(self.client.fetch({'last': KEYS})['last'], model)
+        model.add_all(*self.vectors())
+        _, rows, counts, times, _ = model.arrays(keys, DIM)
+        self.client.put('last', keys, rows, counts=counts, history_times=times.astype('M8[ms]'))
+        self.check(self.client.fetch({'last': KEYS})['last'], model)
+        viewed = rows.reshape(len(keys), PLACES, 2, DIM // 2)
+        self.client.put('viewed', keys, viewed, counts=counts, history_times=times)
+        got = self.client.fetch({'viewed': keys}, want=['history_times'])['viewed']
+        np.testing.assert_array_equal(got.rows, viewed)
+        for wrong in ({'counts': None}, {'history_times': None}, {'counts': counts + PLACES}, {'counts': counts * 0},
+                      {'history_times': times[:, 0]}, {'history_times': times // 1000}, {'counts': counts[1:]},
+                      {'history_times': times[:, :-1], 'counts': np.minimum(counts, PLACES - 1)}, {'rows': rows[:, :-1]},
+                      {'rows': rows.reshape(len(keys), DIM, PLACES)}):
+            with self.assertRaises(repstore.BadRequest, msg=str(list(wrong))):
+                self.client.put('last', keys, **{'rows': rows, 'counts': counts, 'history_times': times, **wrong})
+        self.check(self.client.fetch({'last': KEYS})['last'], model)
+
     def test_the_same_under_asyncio(self) -> None:
         model = self.make_history(dtype='f32')
         keys, times, rows = self.vectors()

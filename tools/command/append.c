@@ -25,6 +25,7 @@ static int append_files(struct session *session, struct sample_files *append)
 	append->spec = table.spec;
 	append->layer = append->spec.name;
 	append->user_key = table.spec.key_type;
+	append->spec.history = 0; /* what is sent are single vectors */
 	if (table.spec.history == 0) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
 			"table '%s' has no histories; `repstore %s` is for it", table.spec.name,

@@ -129,6 +129,15 @@ static int check_table(struct session *session, struct dump *dump)
 	if (dump->sink.scales != NULL && !i8) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST, "only i8 rows have scales");
 	}
+	const bool has_places = dump->sink.counts != NULL || dump->sink.history_times != NULL;
+	if (has_places && spec->history == 0) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--counts and --history-times: the table has no histories");
+	}
+	if (dump->sink.raw && spec->history != 0) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--raw is for sums; a dump of histories is what import takes back without it");
+	}
 	if (dump->sink.raw && (spec->kind != REP_CR || dump->dtype != NULL)) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
 			"--raw is for tables of kind cr, whose sums are dumped in full, as f64");
@@ -161,6 +170,9 @@ static int find_table(struct session *session, struct dump *dump)
 		return session_refuse(session, &err);
 	}
 	memcpy(dump->place.release, release.id, sizeof dump->place.release);
+	/* A row of a file has the vectors of all places. */
+	struct rep_table_spec *spec = &dump->table.spec;
+	spec->views *= spec->history != 0 ? (uint32_t)spec->history : 1;
 	return EXIT_DONE;
 }
 
@@ -213,7 +225,7 @@ static int check_arguments(const struct session *session, struct dump *dump, con
 {
 	struct sink_options *sink = &dump->sink;
 	const char *const paths[] = {sink->keys, sink->rows, sink->times, sink->scales, sink->tags,
-		sink->weights};
+		sink->weights, sink->counts, sink->history_times};
 	bool npy = sink->rows != NULL;
 	if (npy == (sink->path != NULL)) {
 		return session_usage(session,
@@ -230,7 +242,8 @@ static int check_arguments(const struct session *session, struct dump *dump, con
 			sink->path);
 	}
 	if (!npy && (sink->keys != NULL || sink->times != NULL || sink->scales != NULL ||
-			    sink->tags != NULL || sink->weights != NULL)) {
+			    sink->tags != NULL || sink->weights != NULL || sink->counts != NULL ||
+			    sink->history_times != NULL)) {
 		return session_usage(session, "dump: columns come with --rows");
 	}
 	if ((dump->format == FORMAT_MSGPACK || dump->format == FORMAT_JSONL) &&
@@ -275,6 +288,8 @@ static int run(struct session *session, int argc, char **argv)
 		{"scales", OPTION_TEXT, &dump.sink.scales},
 		{"tags", OPTION_TEXT, &dump.sink.tags},
 		{"weights", OPTION_TEXT, &dump.sink.weights},
+		{"counts", OPTION_TEXT, &dump.sink.counts},
+		{"history-times", OPTION_TEXT, &dump.sink.history_times},
 		{"raw", OPTION_FLAG, &dump.sink.raw},
 		{"format", OPTION_TEXT, &format},
 		{"release", OPTION_TEXT, &release},
@@ -308,7 +323,8 @@ const struct command cmd_dump = {
 	.summary = "a table's rows into files",
 	.usage = "dump RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
 		 "         [--tags G.npy] [--dtype TYPE] [--sort key | --order K.npy]\n"
-		 "         [--raw --weights W.npy] [--shard I/N]\n"
+		 "         [--raw --weights W.npy] [--counts C.npy --history-times H.npy]\n"
+		 "         [--shard I/N]\n"
 		 "       repstore dump RELEASE/TABLE FILE.npz | FILE.safetensors [--dtype TYPE]\n"
 		 "         [--sort key | --order K.npy] [--raw] [--shard I/N]\n"
 		 "       repstore dump RELEASE/TABLE FILE.msgpack | FILE.jsonl [--dtype TYPE]\n"
@@ -318,13 +334,16 @@ const struct command cmd_dump = {
 		"  --dtype    f32, f16, bf16, i8 or bit; as stored unless told\n"
 		"  --raw      of a table of kind cr: its sums in full, as f64, with their weights, which\n"
 		"             import takes back; otherwise a dump is what a fetch reads\n"
+		"  --counts, --history-times   of a table with a history, whose rows are\n"
+		"             [n, history, dim]: how many of the places are taken, the times of all\n"
 		"  --sort key  ascending keys\n"
 		"  --order    rows in the order of the keys in this file, which --keys then equals;\n"
 		"             a key that the table has not is an error, others are left out\n"
 		"  --shard    part I of N of the table, 0/N to N-1/N: N dumps at once have each row\n"
 		"             once. Name the release, since another may become live in between\n"
 		"One npz or safetensors file holds all columns of the table: keys, rows, times, and\n"
-		"tags, scales or weights if there are any. np.load reads npz.\n"
+		"tags, scales or weights if there are any; of histories counts and history_times, and\n"
+		"no times. np.load reads npz.\n"
 		"Without an order rows come as they are stored, by hash. An order, and a file of all\n"
 		"columns, need twice the room on disk. An order needs 8 bytes of memory a row to\n"
 		"sort, up to 48 to follow a file.\n"

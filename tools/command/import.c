@@ -151,7 +151,9 @@ static int run_import(struct session *session, struct import *import)
 		    &import->table, &rep_err) != REP_OK) {
 		return session_refuse(session, &rep_err);
 	}
-	const struct rep_table_spec *spec = &import->table.spec;
+	struct rep_table_spec *spec = &import->table.spec;
+	/* A row of a file has the vectors of all places. */
+	spec->views *= spec->history != 0 ? (uint32_t)spec->history : 1;
 	import->source.spec = spec;
 	/* The chunks of a load that is gone on with must be cut at the same rows each time. */
 	import->source.prompt = !import->open || import->load == NULL;
@@ -215,9 +217,11 @@ static int check_arguments(const struct session *session, struct import *import,
 		return session_usage(session, "import: --keys and --rows belong together");
 	}
 	if (!npy && (source->times != NULL || source->scales != NULL || source->tags != NULL ||
-			    source->weights != NULL)) {
+			    source->weights != NULL || source->counts != NULL ||
+			    source->history_times != NULL)) {
 		return session_usage(session,
-			"import: --times, --scales, --tags and --weights come with --keys and --rows");
+			"import: --times, --scales, --tags, --weights, --counts and --history-times "
+			"come with --keys and --rows");
 	}
 	if (!npy && source->path == NULL) {
 		return session_usage(session, "import: which file?");
@@ -240,6 +244,8 @@ static int run(struct session *session, int argc, char **argv)
 		{"scales", OPTION_TEXT, &import.source.scales},
 		{"tags", OPTION_TEXT, &import.source.tags},
 		{"weights", OPTION_TEXT, &import.source.weights},
+		{"counts", OPTION_TEXT, &import.source.counts},
+		{"history-times", OPTION_TEXT, &import.source.history_times},
 		{"format", OPTION_TEXT, &format},
 		{"release", OPTION_TEXT, &release},
 		{"load", OPTION_TEXT, &import.load},
@@ -277,6 +283,7 @@ const struct command cmd_import = {
 	.summary = "rows from files into a table",
 	.usage = "import RELEASE/TABLE --keys K.npy --rows R.npy [--times T.npy] [--scales S.npy]\n"
 		 "         [--tags G.npy] [--weights W.npy] [--allow-nonfinite]\n"
+		 "         [--counts C.npy --history-times H.npy]\n"
 		 "         [--time-unit ms|s|us|ns] [--any-time]\n"
 		 "         [--if-newer | --load NAME]\n"
 		 "       repstore import RELEASE/TABLE FILE.npz | FILE.safetensors\n"
@@ -295,6 +302,9 @@ const struct command cmd_import = {
 		"  --tags     u8, 64 bits a row\n"
 		"  --weights  f8 or f4, of a table of kind cr, whose rows are sums (dump --raw), in f8 or\n"
 		"             f4; 1 unless given\n"
+		"  --counts, --history-times   of a table with a history, whose rows are\n"
+		"             [n, history, dim], the oldest vector first: u4, how many of the places\n"
+		"             are taken, and i8 [n, history], the times of all; there are no --times\n"
 		"  --allow-nonfinite   takes NaN and infinities\n"
 		"  --if-newer  writes only where the stored row is older, or there is none; into a\n"
 		"             release that is sealed or `live`\n"
@@ -302,7 +312,7 @@ const struct command cmd_import = {
 		"             made of what the files hold otherwise\n"
 		"  --forget   drops what an interrupted import has sent\n"
 		"One npz (np.savez) or safetensors file has the same as its arrays: keys, rows, and\n"
-		"times, scales, tags, weights if there are any.\n"
+		"times, scales, tags, weights, counts, history_times if there are any.\n"
 		"Arrays are checked whole before anything is sent. After an interruption the\n"
 		"same command goes on where the daemon stands. Of a key given twice the last wins.\n"
 		"A release that is sealed or `live` gets the rows as puts: each is in effect once it\n"

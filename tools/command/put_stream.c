@@ -86,14 +86,19 @@ static bool keep_rows(struct slot *slot, const struct rep_rows *rows, size_t row
 	size_t count = rows->keys.count;
 	struct buffer *buffer = &slot->buffer;
 	buffer->len = 0;
-	if (buffer_room(buffer, count * (8 + 8 + 8 + 4) + rows->keys.bytes + rows_bytes) == NULL) {
+	const size_t place_bytes = count * rows->history * sizeof *rows->history_times;
+	if (buffer_room(buffer, count * (8 + 8 + 8 + 4 + 4) + place_bytes + rows->keys.bytes +
+					rows_bytes) == NULL) {
 		return false;
 	}
 	/* The columns with the widest elements come first, so each is aligned. */
 	slot->rows = *rows;
 	slot->rows.times = keep_column(buffer, rows->times, count * sizeof *rows->times);
 	slot->rows.tags = keep_column(buffer, rows->tags, count * sizeof *rows->tags);
+	slot->rows.history_times = keep_column(buffer, rows->history_times, place_bytes);
 	slot->rows.weights = keep_column(buffer, rows->weights, count * sizeof *rows->weights);
+	slot->rows.history_counts =
+		keep_column(buffer, rows->history_counts, count * sizeof *rows->history_counts);
 	slot->rows.scales = keep_column(buffer, rows->scales, count * sizeof *rows->scales);
 	slot->rows.rows = keep_column(buffer, rows->rows, rows_bytes);
 	slot->rows.rows_bytes = rows_bytes;

@@ -11,6 +11,8 @@ static const char *const names[COLUMNS] = {
 	[COLUMN_SCALES] = "scales",
 	[COLUMN_TAGS] = "tags",
 	[COLUMN_WEIGHTS] = "weights",
+	[COLUMN_COUNTS] = "counts",
+	[COLUMN_HISTORY_TIMES] = "history_times",
 };
 
 const char *column_name(enum column column)

@@ -11,13 +11,15 @@ enum column {
 	COLUMN_KEYS = 0,
 	COLUMN_ROWS,
 	COLUMN_TIMES,
-	COLUMN_SCALES,  /* of rows of i8 */
-	COLUMN_TAGS,    /* of a table with tags */
-	COLUMN_WEIGHTS, /* of sums */
+	COLUMN_SCALES,        /* of rows of i8 */
+	COLUMN_TAGS,          /* of a table with tags */
+	COLUMN_WEIGHTS,       /* of sums */
+	COLUMN_COUNTS,        /* of histories: how many places are taken */
+	COLUMN_HISTORY_TIMES, /* and the times of all of them */
 	COLUMNS,
 };
 /* All names, for a message about another one. */
-#define COLUMN_NAMES "keys, rows, times, scales, tags, weights"
+#define COLUMN_NAMES "keys, rows, times, scales, tags, weights, counts, history_times"
 
 const char *column_name(enum column column);
 /* COLUMNS: no column has this name. */

@@ -22,6 +22,8 @@ enum status columns_open_npy(const struct source_options *options, struct column
 		[COLUMN_SCALES] = options->scales,
 		[COLUMN_TAGS] = options->tags,
 		[COLUMN_WEIGHTS] = options->weights,
+		[COLUMN_COUNTS] = options->counts,
+		[COLUMN_HISTORY_TIMES] = options->history_times,
 	};
 	enum status status = STATUS_OK;
 	for (size_t i = 0; i < COLUMNS && status == STATUS_OK; i++) {

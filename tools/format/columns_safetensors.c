@@ -20,6 +20,8 @@ static const struct {
 	[COLUMN_SCALES] = {"F32", {"F32"}},
 	[COLUMN_TAGS] = {"U64 or I64", {"U64", "I64"}},
 	[COLUMN_WEIGHTS] = {"F64 or F32", {"F64", "F32"}},
+	[COLUMN_COUNTS] = {"U32", {"U32"}},
+	[COLUMN_HISTORY_TIMES] = {"I64", {"I64"}},
 };
 
 static enum status check_dtype(const char *name, enum column column,

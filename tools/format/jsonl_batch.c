@@ -10,6 +10,8 @@ void jsonl_batch_clear(struct jsonl_batch *batch)
 	batch->times.len = 0;
 	batch->tags.len = 0;
 	batch->weights.len = 0;
+	batch->counts.len = 0;
+	batch->history_times.len = 0;
 }
 
 void jsonl_batch_fini(struct jsonl_batch *batch)
@@ -20,6 +22,8 @@ void jsonl_batch_fini(struct jsonl_batch *batch)
 	buffer_fini(&batch->times);
 	buffer_fini(&batch->tags);
 	buffer_fini(&batch->weights);
+	buffer_fini(&batch->counts);
+	buffer_fini(&batch->history_times);
 }
 
 static const void *column_of(const struct buffer *buffer)
@@ -37,5 +41,8 @@ void jsonl_batch_rows(const struct jsonl_batch *batch, struct rep_rows *out)
 		.times = column_of(&batch->times),
 		.tags = column_of(&batch->tags),
 		.weights = column_of(&batch->weights),
+		.history = batch->counts.len > 0 ? batch->history : 0,
+		.history_counts = column_of(&batch->counts),
+		.history_times = column_of(&batch->history_times),
 	};
 }

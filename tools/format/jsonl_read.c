@@ -29,6 +29,7 @@ struct members {
 	struct json_value tags;
 	struct json_value scale;
 	struct json_value weight;
+	struct json_value history_times;
 };
 
 enum status jsonl_reader_open(const struct rep_table_spec *spec, struct jsonl_reader **out,
@@ -80,7 +81,7 @@ static enum status find_member(struct json_scan *scan, struct members *out, bool
 		struct json_value *target;
 	} names[] = {{"key", &out->key}, {"key_hex", &out->key_hex}, {"vector", &out->vector},
 		{"time", &out->time}, {"tags", &out->tags}, {"scale", &out->scale},
-		{"weight", &out->weight}};
+		{"weight", &out->weight}, {"history_times", &out->history_times}};
 	char name[ERROR_QUOTE_BYTES];
 	char quoted[ERROR_QUOTE_BYTES];
 	struct json_value each;
@@ -94,7 +95,7 @@ static enum status find_member(struct json_scan *scan, struct members *out, bool
 	if (i == sizeof names / sizeof names[0]) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"'%s' is not a member of a row: key (or key_hex), vector, time, "
-			"tags, scale, weight",
+			"tags, scale, weight, history_times",
 			error_quote(quoted, name, len < sizeof name ? len : sizeof name));
 	}
 	if (seen[i]) {
@@ -141,9 +142,14 @@ static enum status check_members(struct jsonl_reader *reader, const struct membe
 		if (reader->has_tags && !reader->spec->tags) {
 			return error_set(err, STATUS_BAD_REQUEST, "tags: the table has none");
 		}
-		if (reader->has_weight && reader->spec->kind != REP_CR) {
+		const bool has_history = reader->spec->history != 0;
+		if (reader->has_weight && (reader->spec->kind != REP_CR || has_history)) {
 			return error_set(err, STATUS_BAD_REQUEST,
-				"weight: only rows of kind cr have it");
+				"weight: only rows of kind cr have it, and no histories");
+		}
+		if (reader->has_time && has_history) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"time: history_times has those of all vectors of a history");
 		}
 	}
 	const struct {
@@ -309,20 +315,70 @@ static enum status read_view(const struct jsonl_reader *reader, const struct jso
 	return STATUS_OK;
 }
 
+/* Whether a row may have so many vectors; those of a history are whole places. */
+static bool fits_views(const struct rep_table_spec *spec, uint32_t views)
+{
+	return spec->history == 0 ? views == spec->views
+				  : views > 0 && views <= spec->views &&
+					    views % (spec->views / spec->history) == 0;
+}
+
+/* The times of a history: one for each place that has vectors; those of the others are 0. */
+static enum status read_places(const struct jsonl_reader *reader, const struct members *members,
+	struct jsonl_batch *batch, struct error *err)
+{
+	const uint64_t history = reader->spec->history;
+	const struct json_value *array = &members->history_times;
+	if (history == 0) {
+		return array->kind == JSON_ABSENT ? STATUS_OK
+						  : error_set(err, STATUS_BAD_REQUEST,
+							    "history_times: the table has none");
+	}
+	const uint32_t taken =
+		count_elements(&members->vector) / (uint32_t)(reader->spec->views / history);
+	const size_t bytes = history * sizeof(int64_t);
+	if (array->kind != JSON_ARRAY || count_elements(array) != taken) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"history_times: not an array of %u, one time for each vector", taken);
+	}
+	uint8_t *room = buffer_room(&batch->history_times, bytes);
+	if (room == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	memset(room, 0, bytes);
+	struct json_scan scan = {.text = array->text, .len = array->len, .at = 1};
+	for (uint32_t i = 0; i < taken; i++) {
+		struct json_value each = {0};
+		int64_t time = 0;
+		json_scan_value(&scan, &each);
+		json_scan_mark(&scan, ',');
+		if (!json_value_i64(&each, &time)) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"history_times: element %u is not an integer", i);
+		}
+		memcpy(room + i * sizeof time, &time, sizeof time);
+	}
+	batch->history_times.len += bytes;
+	batch->history = history;
+	return buffer_add(&batch->counts, &taken, sizeof taken);
+}
+
 static enum status read_views(const struct jsonl_reader *reader, const struct json_value *vector,
 	enum rep_dtype dtype, struct error *err)
 {
 	struct json_scan scan = {.text = vector->text, .len = vector->len, .at = 1};
 	struct json_scan first = scan;
 	const bool nested = json_scan_mark(&first, '[');
-	if (!nested && reader->spec->views == 1) {
+	if (!nested && reader->spec->views == 1 && reader->spec->history == 0) {
 		return read_view(reader, vector, 0, dtype, err);
 	}
-	if (!nested || count_elements(vector) != reader->spec->views) {
-		return error_set(err, STATUS_BAD_REQUEST, "vector: not an array of %u views",
-			reader->spec->views);
+	const uint32_t views = count_elements(vector);
+	if (!nested || !fits_views(reader->spec, views)) {
+		return error_set(err, STATUS_BAD_REQUEST, "vector: not an array of %u views%s",
+			reader->spec->views,
+			reader->spec->history != 0 ? ", or of those of fewer places" : "");
 	}
-	for (uint32_t view = 0; view < reader->spec->views; view++) {
+	for (uint32_t view = 0; view < views; view++) {
 		struct json_value each = {0};
 		json_scan_value(&scan, &each);
 		json_scan_mark(&scan, ',');
@@ -411,6 +467,9 @@ static enum status read_row(struct jsonl_reader *reader, const struct json_value
 	}
 	if (status == STATUS_OK) {
 		status = read_columns(reader, &members, batch, err);
+	}
+	if (status == STATUS_OK) {
+		status = read_places(reader, &members, batch, err);
 	}
 	if (status == STATUS_OK) {
 		batch->count++;

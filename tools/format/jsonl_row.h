@@ -31,6 +31,9 @@ struct jsonl_batch {
 	struct buffer times;  /* empty: rows have none */
 	struct buffer tags;
 	struct buffer weights; /* f64, of an aggregating table */
+	uint64_t history;      /* of a table with a history, as the next two: places of a row */
+	struct buffer counts;
+	struct buffer history_times;
 };
 
 void jsonl_batch_clear(struct jsonl_batch *batch);

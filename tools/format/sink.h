@@ -29,7 +29,10 @@ struct sink_options {
 	const char *scales;  /* or NULL */
 	const char *tags;    /* or NULL */
 	const char *weights; /* of a raw dump; or NULL */
-	bool raw;            /* rows are the sums of a table of kind cr, not what a fetch reads */
+	/* Of a table with a history, whose spec's `views` are those of all places here; or NULL. */
+	const char *counts;
+	const char *history_times;
+	bool raw; /* rows are the sums of a table of kind cr, not what a fetch reads */
 	enum sink_order sort;
 	const char *order; /* npy of keys, for SINK_BY_FILE */
 };

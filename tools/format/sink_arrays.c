@@ -157,6 +157,8 @@ static enum status write_rows(struct sink *base, const struct rep_scan *scan, st
 		[COLUMN_SCALES] = scan->scales,
 		[COLUMN_TAGS] = scan->tags,
 		[COLUMN_WEIGHTS] = scan->weights,
+		[COLUMN_COUNTS] = scan->history_counts,
+		[COLUMN_HISTORY_TIMES] = scan->history_times,
 	};
 	size_t n = scan->keys.count;
 	enum status status = write_keys(sink, &scan->keys, err);
@@ -313,6 +315,8 @@ static void set_shapes(struct sink_arrays *sink)
 		[COLUMN_SCALES] = "<f4",
 		[COLUMN_TAGS] = "<u8",
 		[COLUMN_WEIGHTS] = "<f8",
+		[COLUMN_COUNTS] = "<u4",
+		[COLUMN_HISTORY_TIMES] = "<i8",
 	};
 	const struct rep_table_spec *spec = sink->options.spec;
 	size_t element_bytes = dtype_row_bytes((enum dtype)spec->dtype, spec->dim, 1) /
@@ -332,9 +336,14 @@ static void set_shapes(struct sink_arrays *sink)
 	}
 	struct column_file *rows = &sink->columns[COLUMN_ROWS];
 	rows->item_bytes = dtype_row_bytes((enum dtype)spec->dtype, spec->dim, spec->views);
-	rows->dims = spec->views > 1 ? 3 : 2;
-	rows->shape[1] = spec->views > 1 ? spec->views : view_elements;
+	const bool has_views = spec->views > 1 || spec->history != 0;
+	rows->dims = has_views ? 3 : 2;
+	rows->shape[1] = has_views ? spec->views : view_elements;
 	rows->shape[2] = view_elements;
+	struct column_file *times = &sink->columns[COLUMN_HISTORY_TIMES];
+	times->item_bytes = spec->history * sizeof(int64_t);
+	times->dims = 2;
+	times->shape[1] = spec->history;
 }
 
 /* Opens a column's file by `path`, or as a part of the archive if that is open. */
@@ -364,6 +373,8 @@ static enum status open_files(struct sink_arrays *sink, struct error *err)
 		[COLUMN_SCALES] = options->scales,
 		[COLUMN_TAGS] = options->tags,
 		[COLUMN_WEIGHTS] = options->weights,
+		[COLUMN_COUNTS] = options->counts,
+		[COLUMN_HISTORY_TIMES] = options->history_times,
 	};
 	enum status status = STATUS_OK;
 	sink->has_keys = options->keys != NULL;
@@ -385,10 +396,12 @@ static enum status open_archive(struct sink_arrays *sink, struct error *err)
 	const bool has[COLUMNS] = {
 		[COLUMN_KEYS] = true,
 		[COLUMN_ROWS] = true,
-		[COLUMN_TIMES] = true,
+		[COLUMN_TIMES] = options->spec->history == 0, /* those of histories are in them */
 		[COLUMN_SCALES] = options->spec->dtype == REP_I8,
 		[COLUMN_TAGS] = options->spec->tags,
 		[COLUMN_WEIGHTS] = options->raw,
+		[COLUMN_COUNTS] = options->spec->history != 0,
+		[COLUMN_HISTORY_TIMES] = options->spec->history != 0,
 	};
 	enum status status =
 		strcmp(options->path, "-") == 0

@@ -42,7 +42,8 @@ static enum status write_header(struct sink_stream *sink, struct error *err)
 		.dtype = sink->raw ? DTYPE_F32 : (enum dtype)spec->dtype, /* the table's */
 		.key_type = (enum key_type)spec->key_type,
 		.dim = spec->dim,
-		.views = spec->views,
+		.views = spec->views / (spec->history != 0 ? (uint32_t)spec->history : 1),
+		.history = (uint32_t)spec->history,
 		.ttl_ms = spec->ttl_ms,
 		.tags = spec->tags,
 		.decay_events = spec->decay_events,
@@ -76,17 +77,22 @@ static enum status write_msgpack(struct sink *base, const struct rep_scan *scan,
 	if (n == 0) {
 		return STATUS_OK;
 	}
-	wire_write_map(writer, 3 + (size_t)(scan->scales != NULL) + (size_t)(scan->times != NULL) +
+	const int64_t *times = scan->history != 0 ? NULL : scan->times;
+	wire_write_map(writer, 3 + (size_t)(scan->scales != NULL) + (size_t)(times != NULL) +
 				       (size_t)(scan->tags != NULL) +
-				       (size_t)(scan->weights != NULL));
+				       (size_t)(scan->weights != NULL) +
+				       (scan->history != 0 ? 2 : 0));
 	wire_write_str(writer, "n");
 	wire_write_uint(writer, n);
 	write_column(writer, "keys", scan->keys.data, scan->keys.bytes);
 	write_column(writer, "rows", scan->rows, n * scan->stride);
 	write_column(writer, "scales", scan->scales, n * sizeof(float));
-	write_column(writer, "times", scan->times, n * sizeof(int64_t));
+	write_column(writer, "times", times, n * sizeof(int64_t));
 	write_column(writer, "tags", scan->tags, n * sizeof(uint64_t));
 	write_column(writer, "weights", scan->weights, n * sizeof(double));
+	write_column(writer, "counts", scan->history_counts, n * sizeof(uint32_t));
+	write_column(writer, "history_times", scan->history_times,
+		n * scan->history * sizeof(int64_t));
 	base->rows += n;
 	return flush_map(sink, err);
 }
@@ -119,7 +125,11 @@ static enum status write_jsonl(struct sink *base, const struct rep_scan *scan, s
 			.views = scan->views,
 			.values = rows + i * scan->stride,
 			.scale = scan->scales != NULL ? &scan->scales[i] : NULL,
-			.time = scan->times != NULL ? &scan->times[i] : NULL,
+			.time = scan->times != NULL && scan->history == 0 ? &scan->times[i] : NULL,
+			.history = (uint32_t)scan->history,
+			.taken = scan->history != 0 ? scan->history_counts[i] : 0,
+			.history_times =
+				scan->history != 0 ? scan->history_times + i * scan->history : NULL,
 			.tags = scan->tags != NULL ? &scan->tags[i] : NULL,
 			.weight = scan->weights != NULL ? &scan->weights[i] : NULL,
 		};

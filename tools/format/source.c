@@ -145,6 +145,27 @@ static enum status check_finite(const struct rep_rows *rows, const struct source
 		options->cannot_allow ? "" : "; --allow-nonfinite stores infinity");
 }
 
+enum status source_take_histories(const struct rep_rows *rows, const struct source_options *options,
+	const char *what, uint64_t first, struct error *err)
+{
+	for (uint32_t i = 0; i < rows->keys.count; i++) {
+		int64_t *times = (int64_t *)rows->history_times + i * rows->history;
+		const uint32_t taken = rows->history_counts[i];
+		if (taken == 0 || taken > rows->history) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"%s: row %" PRIu64 " has %u vectors, 1 to %" PRIu64 " allowed",
+				what, first + i, taken, rows->history);
+		}
+		memset(times + taken, 0, (rows->history - taken) * sizeof *times);
+		const enum status status =
+			row_times_take(&options->time, times, taken, what, first + i, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+	}
+	return STATUS_OK;
+}
+
 enum status source_check(const struct rep_rows *rows, const struct source_options *options,
 	const char *what, uint64_t first, struct error *err)
 {
@@ -170,5 +191,11 @@ uint64_t source_content(uint64_t before, const struct rep_rows *rows, size_t row
 		rows->tags != NULL ? checksum(rows->tags, count * 8) : 1,
 		rows->scales != NULL ? checksum(rows->scales, count * 4) : 1,
 		rows->weights != NULL ? checksum(rows->weights, count * 8) : 1};
-	return checksum(parts, sizeof parts);
+	const uint64_t content = checksum(parts, sizeof parts);
+	if (rows->history == 0) {
+		return content;
+	}
+	const uint64_t with_places[] = {content, checksum(rows->history_counts, count * 4),
+		checksum(rows->history_times, count * rows->history * 8)};
+	return checksum(with_places, sizeof with_places);
 }

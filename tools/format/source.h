@@ -29,6 +29,9 @@ struct source_options {
 	const char *scales;  /* or NULL */
 	const char *tags;    /* or NULL */
 	const char *weights; /* of an aggregating table; or NULL */
+	/* Of a table with a history, whose spec's `views` are those of all places here; else NULL. */
+	const char *counts;
+	const char *history_times;
 };
 
 struct source {
@@ -51,6 +54,11 @@ enum status source_open_msgpack(const struct source_options *options, struct sou
 	struct error *err);
 enum status source_open_jsonl(const struct source_options *options, struct source **out,
 	struct error *err);
+
+/* Turns the times of the places that are taken into milliseconds, in place, and those of the others into
+ * 0. Refuses counts that no history has. The times of `rows` are the caller's own. */
+enum status source_take_histories(const struct rep_rows *rows, const struct source_options *options,
+	const char *what, uint64_t first, struct error *err);
 
 /* Refuses rows with weights out of range, and unless `allow_nonfinite` is set rows with NaN,
  * infinity, or a number that the table's dtype cannot hold. first: the number of the first row;

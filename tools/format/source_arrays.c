@@ -1,10 +1,8 @@
 /* source_arrays.c - rows from arrays, one a column: npy files, an npz or a safetensors file. */
-#include "tools/format/source.h"
+#include "tools/format/source_arrays.h"
 
 #include "schema/dtype.h"
 #include "schema/limits.h"
-#include "tools/format/buffer.h"
-#include "tools/format/columns.h"
 #include "tools/format/format_name.h"
 
 #include <assert.h>
@@ -13,150 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct source_arrays {
-	struct source source; /* first */
-	struct source_options options;
-	struct columns columns;
-	enum dtype dtype;
-	size_t row_bytes;
-	/* Of one chunk: keys packed, times in milliseconds, and weights that came in f4 as f64. */
-	struct buffer key_buffer;
-	struct buffer time_buffer;
-	struct buffer weight_buffer;
-};
-
 static enum status wrong(const struct array *array, struct error *err, const char *what)
 {
 	return error_set(err, STATUS_BAD_REQUEST, "'%s': %s", array->name, what);
-}
-
-/* The array's descr is not one that the table takes. */
-static enum status wrong_descr(const struct array *array, struct error *err, const char *allowed)
-{
-	return error_set(err, STATUS_BAD_REQUEST, "'%s': descr: %c%zu given, %s", array->name,
-		array->npy.kind, array->npy.item_bytes, allowed);
-}
-
-static bool is_type(const struct array *array, char kind, size_t bytes)
-{
-	return array->npy.kind == kind && array->npy.item_bytes == bytes;
-}
-
-/* ---- keys ---- */
-
-/* Reads an integer of any size. negative: out, whether it is below 0. */
-static uint64_t integer_at(const struct npy *npy, const uint8_t *at, bool *negative)
-{
-	uint64_t value = 0;
-	memcpy(&value, at, npy->item_bytes);
-	*negative = npy->kind == 'i' && (at[npy->item_bytes - 1] & 0x80) != 0;
-	return value;
-}
-
-static int64_t signed_of(const struct npy *npy, uint64_t value)
-{
-	const unsigned unused_bits = (unsigned)(64 - 8 * npy->item_bytes);
-	return (int64_t)(value << unused_bits) >> unused_bits;
-}
-
-/* How many bytes a string has without the NULs that NumPy pads it with. */
-static size_t string_bytes(const struct npy *npy, const uint8_t *at)
-{
-	size_t len = npy->item_bytes;
-	while (len > 0 && at[len - 1] == 0) {
-		len--;
-	}
-	return len;
-}
-
-static enum status check_keys(const struct source_arrays *source, struct error *err)
-{
-	const struct array *keys = &source->columns.arrays[COLUMN_KEYS];
-	const bool strings = source->options.spec->key_type == REP_KEY_BYTES;
-	char shape[NPY_SHAPE_BYTES];
-	if (keys->npy.dims != 1) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"'%s': shape: %s given, keys have one dimension", keys->name,
-			npy_shape(keys->npy.shape, keys->npy.dims, shape));
-	}
-	if (strings && keys->npy.kind != 'S') {
-		return wrong_descr(keys, err,
-			"keys of this table are byte strings: save x.astype('S')");
-	}
-	if (!strings && keys->npy.kind != 'u' && keys->npy.kind != 'i') {
-		return wrong_descr(keys, err,
-			"keys of this table are integers: save x.astype('u8')");
-	}
-	return STATUS_OK;
-}
-
-/* Packs one key; i: its row. */
-static enum status pack_key(struct source_arrays *source, const uint8_t *at, uint64_t i,
-	struct error *err)
-{
-	const struct array *keys = &source->columns.arrays[COLUMN_KEYS];
-	const struct npy *npy = &keys->npy;
-	struct buffer *buffer = &source->key_buffer;
-	enum status status = STATUS_OK;
-	if (npy->kind == 'S') {
-		const size_t len = string_bytes(npy, at);
-		const uint8_t packed_len = (uint8_t)len;
-		if (len == 0 || len > LIMIT_KEY_BYTES) {
-			return error_set(err, STATUS_BAD_REQUEST,
-				"'%s': key %" PRIu64 " has %zu bytes; 1 to %u are allowed",
-				keys->name, i, len, LIMIT_KEY_BYTES);
-		}
-		status = buffer_add(buffer, &packed_len, 1);
-		if (status == STATUS_OK) {
-			status = buffer_add(buffer, at, len);
-		}
-	} else {
-		bool negative = false;
-		const uint64_t key = integer_at(npy, at, &negative);
-		if (negative) {
-			return error_set(err, STATUS_BAD_REQUEST,
-				"'%s': key %" PRIu64 " is %" PRId64
-				"; keys of this table are 0 to 2^64 - 1",
-				keys->name, i, signed_of(npy, key));
-		}
-		status = buffer_add(buffer, &key, sizeof key);
-	}
-	return status == STATUS_OK ? status : error_set(err, status, "no memory for keys");
-}
-
-/* Reads keys, those of u64 in place. Others are read some at a time, since strings may be wide. */
-static enum status take_keys(struct source_arrays *source, uint64_t first, uint32_t count,
-	struct rep_keys *out, struct error *err)
-{
-	enum { PIECE_BYTES = 1 << 20 };
-	struct array *keys = &source->columns.arrays[COLUMN_KEYS];
-	const size_t item_bytes = keys->npy.item_bytes;
-	const void *data = NULL;
-	if (is_type(keys, 'u', 8)) {
-		const enum status status =
-			array_read(keys, first * 8, (size_t)count * 8, &data, err);
-		*out = (struct rep_keys){REP_KEY_U64, count, data, (size_t)count * 8};
-		return status;
-	}
-	const uint64_t some = PIECE_BYTES / item_bytes;
-	assert(some > 0); /* readers bound the width */
-	const uint64_t end = first + count;
-	source->key_buffer.len = 0;
-	for (uint64_t at = first; at < end;) {
-		const size_t n = (size_t)(end - at < some ? end - at : some);
-		enum status status = array_read(keys, at * item_bytes, n * item_bytes, &data, err);
-		for (size_t i = 0; i < n && status == STATUS_OK; i++) {
-			status = pack_key(source, (const uint8_t *)data + i * item_bytes, at + i,
-				err);
-		}
-		if (status != STATUS_OK) {
-			return status;
-		}
-		at += n;
-	}
-	*out = (struct rep_keys){keys->npy.kind == 'S' ? REP_KEY_BYTES : REP_KEY_U64, count,
-		source->key_buffer.data, source->key_buffer.len};
-	return STATUS_OK;
 }
 
 /* ---- rows ---- */
@@ -186,11 +43,11 @@ static enum status check_rows(struct source_arrays *source, struct error *err)
 	char shape[NPY_SHAPE_BYTES];
 	source->dtype = dtype_of_array(npy);
 	if (source->dtype == DTYPE_NONE) {
-		return wrong_descr(rows, err,
+		return source_wrong_descr(rows, err,
 			"rows are f4, f2, u2 (bf16), i1 (i8, with scales), u1 (packed bits) or, of sums, f8: save x.astype('f4')");
 	}
 	if (source->dtype == DTYPE_F64 && spec->kind != REP_CR) {
-		return wrong_descr(rows, err,
+		return source_wrong_descr(rows, err,
 			"f8 rows are sums, which only tables of kind cr take: save x.astype('f4')");
 	}
 	if (!dtype_convertible(source->dtype, (enum dtype)spec->dtype)) {
@@ -225,13 +82,13 @@ static const struct {
 	char kind;
 	size_t bytes;
 } others[] = {{COLUMN_SCALES, 'f', 4}, {COLUMN_TIMES, 'i', 8}, {COLUMN_TAGS, 'u', 8},
-	{COLUMN_WEIGHTS, 'f', 8}};
+	{COLUMN_WEIGHTS, 'f', 8}, {COLUMN_COUNTS, 'u', 4}, {COLUMN_HISTORY_TIMES, 'i', 8}};
 enum { OTHERS = sizeof others / sizeof others[0] };
 
 /* Whether they are weights in f4, which were all that there were once. */
 static bool is_narrow(enum column number, const struct array *column)
 {
-	return number == COLUMN_WEIGHTS && is_type(column, 'f', sizeof(float));
+	return number == COLUMN_WEIGHTS && source_is_type(column, 'f', sizeof(float));
 }
 
 static enum status check_column(const struct source_arrays *source, size_t i, struct error *err)
@@ -244,11 +101,23 @@ static enum status check_column(const struct source_arrays *source, size_t i, st
 	if (column->name == NULL) {
 		return STATUS_OK;
 	}
-	if (!is_type(column, kind, bytes) && !is_narrow(others[i].column, column)) {
+	if (!source_is_type(column, kind, bytes) && !is_narrow(others[i].column, column)) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"'%s': descr: %c%zu given, this column is %c%zu: save x.astype('%c%zu')",
 			column->name, column->npy.kind, column->npy.item_bytes, kind, bytes, kind,
 			bytes);
+	}
+	const uint64_t places = source->options.spec->history;
+	if (others[i].column == COLUMN_HISTORY_TIMES) {
+		const bool is_right = column->npy.dims == 2 && column->npy.shape[0] == count &&
+				      column->npy.shape[1] == places;
+		return is_right ? STATUS_OK
+				: error_set(err, STATUS_BAD_REQUEST,
+					  "'%s': shape: %s given, [%" PRIu64 ", %" PRIu64
+					  "] allowed: the places of each key",
+					  column->name,
+					  npy_shape(column->npy.shape, column->npy.dims, shape),
+					  count, places);
 	}
 	if (column->npy.dims != 1 || column->npy.shape[0] != count) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -256,6 +125,27 @@ static enum status check_column(const struct source_arrays *source, size_t i, st
 			column->name, npy_shape(column->npy.shape, column->npy.dims, shape), count);
 	}
 	return STATUS_OK;
+}
+
+/* Histories come with their counts and times, other rows without. */
+static enum status check_history_columns(const struct source_arrays *source, struct error *err)
+{
+	const struct array *arrays = source->columns.arrays;
+	const bool has_history = source->options.spec->history != 0;
+	for (size_t i = COLUMN_COUNTS; i <= COLUMN_HISTORY_TIMES; i++) {
+		if (!has_history && arrays[i].name != NULL) {
+			return wrong(&arrays[i], err, "this table has no histories");
+		}
+		if (has_history && arrays[i].name == NULL) {
+			return wrong(&arrays[COLUMN_ROWS], err,
+				"rows of this table are histories, and come with counts (--counts) and "
+				"history_times (--history-times); append adds single vectors");
+		}
+	}
+	return has_history && arrays[COLUMN_TIMES].name != NULL
+		       ? wrong(&arrays[COLUMN_TIMES], err,
+				 "a history has the time of its newest vector (history_times)")
+		       : STATUS_OK;
 }
 
 static enum status check_columns(const struct source_arrays *source, struct error *err)
@@ -272,10 +162,12 @@ static enum status check_columns(const struct source_arrays *source, struct erro
 	if (arrays[COLUMN_TAGS].name != NULL && !source->options.spec->tags) {
 		return wrong(&arrays[COLUMN_TAGS], err, "this table has no tags");
 	}
-	if (arrays[COLUMN_WEIGHTS].name != NULL && source->options.spec->kind != REP_CR) {
-		return wrong(&arrays[COLUMN_WEIGHTS], err, "only tables of kind cr have weights");
+	if (arrays[COLUMN_WEIGHTS].name != NULL &&
+		(source->options.spec->kind != REP_CR || source->options.spec->history != 0)) {
+		return wrong(&arrays[COLUMN_WEIGHTS], err,
+			"only tables of kind cr have weights, and none with a history");
 	}
-	enum status status = STATUS_OK;
+	enum status status = check_history_columns(source, err);
 	for (size_t i = 0; i < OTHERS && status == STATUS_OK; i++) {
 		status = check_column(source, i, err);
 	}
@@ -289,7 +181,9 @@ static enum status take(struct source_arrays *source, enum column column, uint64
 	uint32_t count, const void **out, struct error *err)
 {
 	struct array *array = &source->columns.arrays[column];
-	const size_t bytes = column == COLUMN_ROWS ? source->row_bytes : array->npy.item_bytes;
+	const size_t each = column == COLUMN_HISTORY_TIMES ? source->options.spec->history : 1;
+	const size_t bytes =
+		column == COLUMN_ROWS ? source->row_bytes : array->npy.item_bytes * each;
 	return array->name == NULL ? STATUS_OK
 				   : array_read(array, first * bytes, count * bytes, out, err);
 }
@@ -333,6 +227,34 @@ static enum status take_weights(struct source_arrays *source, uint64_t first, ui
 	return status;
 }
 
+/* The same of histories, and how many places are taken; the times of the others become 0. */
+static enum status take_histories(struct source_arrays *source, uint64_t first,
+	struct rep_rows *out, struct error *err)
+{
+	const uint32_t count = out->keys.count;
+	const size_t history = source->options.spec->history;
+	const void *counts = NULL;
+	const void *times = NULL;
+	char what[256];
+	enum status status = take(source, COLUMN_COUNTS, first, count, &counts, err);
+	if (status == STATUS_OK) {
+		status = take(source, COLUMN_HISTORY_TIMES, first, count, &times, err);
+	}
+	if (status != STATUS_OK || counts == NULL) {
+		return status;
+	}
+	source->place_buffer.len = 0;
+	status = buffer_add(&source->place_buffer, times, count * history * sizeof(int64_t));
+	if (status != STATUS_OK) {
+		return error_set(err, status, "no memory for the times of %u rows", count);
+	}
+	snprintf(what, sizeof what, "'%s'", source->columns.arrays[COLUMN_HISTORY_TIMES].name);
+	out->history = history;
+	out->history_counts = counts;
+	out->history_times = (const int64_t *)(const void *)source->place_buffer.data;
+	return source_take_histories(out, &source->options, what, first, err);
+}
+
 static enum status slice(struct source_arrays *source, uint64_t first, uint32_t count,
 	struct rep_rows *out, struct error *err)
 {
@@ -345,7 +267,7 @@ static enum status slice(struct source_arrays *source, uint64_t first, uint32_t 
 		.allow_nonfinite = source->options.allow_nonfinite,
 		.any_time = source->options.time.any,
 	};
-	enum status status = take_keys(source, first, count, &out->keys, err);
+	enum status status = source_keys_take(source, first, count, &out->keys, err);
 	if (status == STATUS_OK) {
 		status = take(source, COLUMN_ROWS, first, count, &rows, err);
 	}
@@ -360,6 +282,9 @@ static enum status slice(struct source_arrays *source, uint64_t first, uint32_t 
 	}
 	if (status == STATUS_OK) {
 		status = take_weights(source, first, count, &weights, err);
+	}
+	if (status == STATUS_OK) {
+		status = take_histories(source, first, out, err);
 	}
 	out->rows = rows;
 	out->scales = scales;
@@ -431,6 +356,7 @@ static void close_arrays(struct source *base)
 	buffer_fini(&source->key_buffer);
 	buffer_fini(&source->time_buffer);
 	buffer_fini(&source->weight_buffer);
+	buffer_fini(&source->place_buffer);
 	free(source);
 }
 
@@ -458,7 +384,7 @@ static enum status open_source(const struct source_options *options, enum format
 	source->options = *options;
 	enum status status = open_columns(source, format, err);
 	if (status == STATUS_OK) {
-		status = check_keys(source, err);
+		status = source_keys_check(source, err);
 	}
 	if (status == STATUS_OK) {
 		status = check_rows(source, err);

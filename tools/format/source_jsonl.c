@@ -3,7 +3,7 @@
  *   {"key": 7, "vector": [0.5, -1], "time": 1700000000000, "tags": 3, "scale": 0.25}
  *
  * A key of bytes is a string, or "key_hex". With several views `vector` is an array of
- * arrays. With "scale" the elements are codes of i8; in a table of bits they are 0
+ * arrays; of a history it has the vectors that there are, oldest first, and "history_times" their times. With "scale" the elements are codes of i8; in a table of bits they are 0
  * and 1. All rows must have the members that the first row has.
  */
 #include "tools/format/source.h"
@@ -197,6 +197,10 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 		row_times_take(&source->options.time, (int64_t *)(void *)source->batch.times.data,
 			out->times != NULL ? source->batch.count : 0, source->stream.name,
 			source->rows, err);
+	if (status == STATUS_OK && out->history != 0) {
+		status = source_take_histories(out, &source->options, source->stream.name,
+			source->rows, err);
+	}
 	if (status == STATUS_OK) {
 		status =
 			source_check(out, &source->options, source->stream.name, source->rows, err);

@@ -25,6 +25,8 @@ struct batch {
 	struct wire_bytes times;
 	struct wire_bytes tags;
 	struct wire_bytes weights;
+	struct wire_bytes counts;
+	struct wire_bytes history_times;
 };
 
 struct source_msgpack {
@@ -46,6 +48,8 @@ struct source_msgpack {
 	struct buffer scales;
 	struct buffer tags;
 	struct buffer weights;
+	struct buffer counts;
+	struct buffer history_times;
 };
 
 static enum status wrong(const struct source_msgpack *source, struct error *err, const char *what)
@@ -115,10 +119,15 @@ static enum status check_spec(struct source_msgpack *source, struct error *err)
 			source->stream.name, key_type_name(file->key_type),
 			key_type_name((enum key_type)table->key_type));
 	}
-	if (file->dim != table->dim || file->views != table->views) {
+	if (file->history != table->history) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"%s: rows of %u places of history; the table's have %" PRIu64,
+			source->stream.name, file->history, table->history);
+	}
+	if (file->dim != table->dim || spec_row_views(file) != table->views) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"%s: rows of %u views x %u; the table's are %u x %u", source->stream.name,
-			file->views, file->dim, table->views, table->dim);
+			spec_row_views(file), file->dim, table->views, table->dim);
 	}
 	if (!dtype_convertible(file->dtype, (enum dtype)table->dtype)) {
 		return error_set(err, STATUS_BAD_REQUEST,
@@ -126,7 +135,7 @@ static enum status check_spec(struct source_msgpack *source, struct error *err)
 			source->stream.name, dtype_name(file->dtype),
 			dtype_name((enum dtype)table->dtype));
 	}
-	if (source->is_raw != (table->kind == REP_CR)) {
+	if (source->is_raw != (table->kind == REP_CR && table->history == 0)) {
 		return error_set(err, STATUS_BAD_REQUEST, "%s: %s", source->stream.name,
 			source->is_raw
 				? "sums with weights (dump --raw), only tables of kind cr take them"
@@ -174,8 +183,8 @@ static enum status read_header(struct source_msgpack *source, struct error *err)
 	if (source->is_raw && !source->is_old_raw) {
 		source->spec.dtype = DTYPE_F64;
 	}
-	source->row_bytes =
-		dtype_row_bytes(source->spec.dtype, source->spec.dim, source->spec.views);
+	source->row_bytes = dtype_row_bytes(source->spec.dtype, source->spec.dim,
+		spec_row_views(&source->spec));
 	return check_spec(source, err);
 }
 
@@ -243,6 +252,12 @@ static enum status read_batch(struct source_msgpack *source, struct error *err)
 	if (source->is_raw ? !has_bytes(map, "weights", n * weight_bytes, &batch.weights)
 			   : wire_type(wire_get(map, "weights")) != WIRE_ABSENT) {
 		return wrong(source, err, "weights: raw rows have n of them, others none");
+	}
+	const uint32_t history = source->spec.history;
+	if (history != 0 && (!has_bytes(map, "counts", n * sizeof(uint32_t), &batch.counts) ||
+				    !has_bytes(map, "history_times", n * history * sizeof(int64_t),
+					    &batch.history_times))) {
+		return wrong(source, err, "counts or history_times: not a bin of n");
 	}
 	source->batch = batch;
 	source->at = 0;
@@ -332,6 +347,30 @@ static struct rep_keys slice_keys(const struct source_msgpack *source, uint32_t 
 	return (struct rep_keys){REP_KEY_BYTES, count, batch->keys.data + first, end - first};
 }
 
+static enum status slice_histories(struct source_msgpack *source, uint32_t count,
+	struct rep_rows *out, struct error *err)
+{
+	const void *counts = NULL;
+	const void *times = NULL;
+	const size_t history = source->spec.history;
+	if (history == 0) {
+		return STATUS_OK;
+	}
+	enum status status = copy_slice(source, &source->counts, source->batch.counts,
+		sizeof(uint32_t), count, &counts);
+	if (status == STATUS_OK) {
+		status = copy_slice(source, &source->history_times, source->batch.history_times,
+			history * sizeof(int64_t), count, &times);
+	}
+	if (status != STATUS_OK) {
+		return error_set(err, status, "no memory for a chunk of %u rows", count);
+	}
+	out->history = history;
+	out->history_counts = counts;
+	out->history_times = times;
+	return source_take_histories(out, &source->options, source->stream.name, source->rows, err);
+}
+
 static enum status slice(struct source_msgpack *source, uint32_t count, struct rep_rows *out,
 	struct error *err)
 {
@@ -372,6 +411,10 @@ static enum status slice(struct source_msgpack *source, uint32_t count, struct r
 		.allow_nonfinite = source->options.allow_nonfinite,
 		.any_time = source->options.time.any,
 	};
+	status = slice_histories(source, count, out, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
 	return source_check(out, &source->options, source->stream.name, source->rows, err);
 }
 
@@ -409,6 +452,8 @@ static void close_msgpack(struct source *base)
 	buffer_fini(&source->scales);
 	buffer_fini(&source->tags);
 	buffer_fini(&source->weights);
+	buffer_fini(&source->counts);
+	buffer_fini(&source->history_times);
 	free(source);
 }
 

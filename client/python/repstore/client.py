@@ -267,13 +267,15 @@ class Client:
 
     def _check_views(self, release: str | None, table: str, rows: Any) -> None:
         """Views that stand in the wrong order would be stored, since only their bytes are sent."""
-        if getattr(rows, 'ndim', 2) != 3:
+        if getattr(rows, 'ndim', 2) < 3:
             return
         spec = self._spec(release, table)
         width = (spec.dim + 7) // 8 if spec.dtype == lib.REP_BIT else spec.dim
-        if tuple(rows.shape[1:]) != (spec.views, width):
-            raise BadRequest("rows: of the shape %s, (n, %d, %d) allowed for table '%s'" % (
-                tuple(rows.shape), spec.views, width, table))
+        each = (spec.views, width) if not spec.history else (
+            (spec.history, width) if spec.views == 1 else (spec.history, spec.views, width))
+        if tuple(rows.shape[1:]) != each:
+            raise BadRequest("rows: of the shape %s, (n, %s) allowed for table '%s'" % (
+                tuple(rows.shape), ', '.join(map(str, each)), table))
 
     def _call(self, function: Any, *args: Any, timeout: float | None = NOT_GIVEN) -> None:
         self._connect(timeout).call(function, *args)
@@ -441,8 +443,12 @@ class Client:
 
     def _rows(self, given: Given, struct: Any, keys: Keys, rows: Any, *, dtype: DType | None = None, times: Any = None,
               tags: Any = None, scales: Any = None, weights: Any = None, allow_nonfinite: bool = False,
-              if_newer: bool = False, any_time: bool = False) -> None:
+              if_newer: bool = False, any_time: bool = False, counts: Any = None, history_times: Any = None) -> None:
         count = given.keys(struct.keys, keys)
+        if counts is not None or history_times is not None:
+            given.history(struct, counts, history_times, count, any_time)
+            if getattr(rows, 'ndim', 0) == 4:
+                rows = rows.reshape(rows.shape[0], -1, rows.shape[3])
         struct.rows, struct.rows_bytes, struct.dtype, _, _ = given.matrix(rows, count, dtype)
         struct.times = given.times(times, count, any_time)
         struct.tags = given.column(tags, count, 'uint64_t *', 'tags')
@@ -452,8 +458,9 @@ class Client:
         struct.if_newer, struct.any_time = flag('if_newer', if_newer), flag('any_time', any_time)
 
     def put(self, table: str, keys: Keys, rows: Any, *, release: str | None = None, dtype: DType | None = None,
-            times: Any = None, tags: Any = None, scales: Any = None, weights: Any = None, if_newer: bool = False,
-            any_time: bool = False, allow_nonfinite: bool = False, timeout: float | None = NOT_GIVEN) -> Written:
+            times: Any = None, tags: Any = None, scales: Any = None, weights: Any = None, counts: Any = None,
+            history_times: Any = None, if_newer: bool = False, any_time: bool = False, allow_nonfinite: bool = False,
+            timeout: float | None = NOT_GIVEN) -> Written:
         """Writes rows over those of the same keys; durable when it returns.
 
         Parameters
@@ -474,6 +481,9 @@ class Client:
             64 bits of each row.
         scales, weights : array_like, optional
             Of i8; of an aggregating table, whose rows are sums.
+        counts, history_times : array_like, optional
+            Of a table with a history, whose rows are [n, history, dim] and have no `times`: how many places of each row are
+            taken, and [n, history] times, the oldest first. A row replaces the history of its key; `append` adds to it.
         if_newer : bool, optional
             Writes only over an older row, or where there is none.
         any_time, allow_nonfinite : bool, optional
@@ -493,7 +503,8 @@ class Client:
         given, struct = Given(), ffi.new('struct rep_rows *')
         self._check_views(release, table, rows)
         self._rows(given, struct, keys, rows, dtype=dtype, times=times, tags=tags, scales=scales, weights=weights,
-                   if_newer=if_newer, any_time=any_time, allow_nonfinite=allow_nonfinite)
+                   counts=counts, history_times=history_times, if_newer=if_newer, any_time=any_time,
+                   allow_nonfinite=allow_nonfinite)
         return self._written(given, lib.rep_put, given.release(release), given.text('table', table), struct, timeout=timeout)
 
     def put_parts(self, parts: Mapping[str, Mapping[str, Any]], *, release: str | None = None,

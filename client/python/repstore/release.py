@@ -70,7 +70,9 @@ def _digest(chunk: Callable[[slice], tuple[Given, Any]], chunks: Sequence[slice]
         count = struct.keys.count
         for pointer, size in ((struct.keys.data, struct.keys.bytes), (struct.rows, struct.rows_bytes),
                               (struct.times, 8 * count), (struct.tags, 8 * count), (struct.scales, 4 * count),
-                              (struct.weights, 8 * count)):
+                              (struct.weights, 8 * count),
+                              *(((struct.history_counts, 4 * count), (struct.history_times, 8 * count * struct.history))
+                                if struct.history else ())):
             digest.update(b'%d,' % size if pointer != ffi.NULL else b'-')
             if pointer != ffi.NULL and size:
                 digest.update(ffi.buffer(ffi.cast('char *', pointer), size))
@@ -230,8 +232,8 @@ class Release:
     # ---- loads ----
 
     def load(self, table: str, keys: Keys, rows: Any, *, times: Any = None, tags: Any = None, scales: Any = None,
-             weights: Any = None, dtype: DType | None = None, name: str = 'load', any_time: bool = False,
-             allow_nonfinite: bool = False, chunk_bytes: int = CHUNK_BYTES) -> int:
+             weights: Any = None, counts: Any = None, history_times: Any = None, dtype: DType | None = None,
+             name: str = 'load', any_time: bool = False, allow_nonfinite: bool = False, chunk_bytes: int = CHUNK_BYTES) -> int:
         """Loads the rows of a table, durable when it returns; a table takes several loads.
 
         The same call after an interruption goes on where the daemon stands: it is known by its rows, which are read once
@@ -245,7 +247,7 @@ class Release:
             As in `Client.put`.
         rows : array_like
             As in `Client.put`; anything with a length whose slices are arrays, such as a memory map, will do.
-        times, tags, scales, weights, dtype
+        times, tags, scales, weights, counts, history_times, dtype
             As in `Client.put`.
         name : str, optional
             The beginning of the load's name.
@@ -261,7 +263,8 @@ class Release:
         """
         all_keys = listed(keys)
         count = len(all_keys)
-        columns: dict[str, Any] = dict(times=times, tags=tags, scales=scales, weights=weights)
+        columns: dict[str, Any] = dict(times=times, tags=tags, scales=scales, weights=weights, counts=counts,
+                                       history_times=history_times)
         for column, values in (('rows', rows), *columns.items()):
             if values is None and column != 'rows':
                 continue

@@ -105,18 +105,28 @@ class Given:
         """Unix ms, or datetime64. Times before 1990 look like those of another unit, so they need to be meant."""
         if values is None:
             return ffi.NULL
-        array = array_given('times', values)
-        if array.dtype.kind == 'M':
-            if np.isnat(array).any():
-                raise BadRequest('times: NaT given')
-            array = array.astype('datetime64[ms]').astype('<i8')
-        if array.size and array.dtype.kind not in 'iu':
-            raise BadRequest("times: %s given; integers of Unix ms, or datetime64, allowed: (seconds * 1000).astype('i8')?" %
-                             array.dtype.name)
-        if not flag('any_time', any_time) and array.size and (array.min() < YEAR_1990_MS or array.max() > 2 ** 62):
-            raise BadRequest('times: %d given; Unix ms from 1990 on allowed without any_time=True; are these seconds?' %
-                             (array.min() if array.min() < YEAR_1990_MS else array.max()))
-        return self.column(array, count, 'int64_t *', 'times')
+        return self.column(times_of(values, 'times', any_time), count, 'int64_t *', 'times')
+
+    def history(self, struct: Any, counts: Any, times: Any, count: int, any_time: bool) -> None:
+        """Fills what a struct rep_rows has of histories: [count] counts, and [count, places] times."""
+        if counts is None or times is None:
+            raise BadRequest('counts and history_times go together')
+        taken, all_times = array_given('counts', counts), array_given('history_times', times)
+        if taken.shape != (count,) or (taken.size and taken.dtype.kind not in 'iu'):
+            raise BadRequest('counts: %s of the shape %s given, (%d,) integers allowed' % (
+                taken.dtype.name, taken.shape, count))
+        if all_times.ndim != 2 or len(all_times) != count or all_times.shape[1] == 0:
+            raise BadRequest('history_times: of the shape %s, (%d, places) allowed' % (all_times.shape, count))
+        places = all_times.shape[1]
+        if taken.size and (taken.min() < 1 or taken.max() > places):
+            raise BadRequest('counts: %d given, 1 to %d allowed: as many places as history_times has' % (
+                taken.min() if taken.min() < 1 else taken.max(), places))
+        mask = np.arange(places) < taken[:, None]
+        milliseconds: Array = np.zeros((count, places), '<i8')
+        milliseconds[mask] = times_of(all_times[mask], 'history_times', any_time)
+        struct.history = places
+        struct.history_counts = self.array(np.ascontiguousarray(taken, '<u4'), 'uint32_t *')
+        struct.history_times = self.array(milliseconds, 'int64_t *')
 
     def matrix(self, rows: Any, count: int, dtype: str | None, name: str = 'rows') -> tuple[Any, int, int, int, int]:
         """Rows to be sent: (pointer, bytes, number of the dtype, dim, views)."""
@@ -141,6 +151,22 @@ class Given:
                 name, array.shape, count, count))
         return (self.array(array, 'void *'), array.nbytes, DTYPES[known], array.shape[-1],
                 array.shape[1] if array.ndim == 3 else 1)
+
+
+def times_of(values: Any, name: str, any_time: bool) -> Array:
+    """Unix ms, or datetime64, as integers."""
+    array = array_given(name, values)
+    if array.dtype.kind == 'M':
+        if np.isnat(array).any():
+            raise BadRequest('%s: NaT given' % name)
+        array = array.astype('datetime64[ms]').astype('<i8')
+    if array.size and array.dtype.kind not in 'iu':
+        raise BadRequest("%s: %s given; integers of Unix ms, or datetime64, allowed: (seconds * 1000).astype('i8')?" % (
+            name, array.dtype.name))
+    if not flag('any_time', any_time) and array.size and (array.min() < YEAR_1990_MS or array.max() > 2 ** 62):
+        raise BadRequest('%s: %d given; Unix ms from 1990 on allowed without any_time=True; are these seconds?' % (
+            name, array.min() if array.min() < YEAR_1990_MS else array.max()))
+    return array
 
 
 def _are_bytes(keys: Any) -> bool:

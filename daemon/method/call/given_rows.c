@@ -7,6 +7,7 @@
 #include "daemon/method/call/call.h"
 #include "daemon/method/call/service.h"
 #include "daemon/store/state/reader.h"
+#include "schema/times.h"
 
 enum status given_rows_find(struct call *call, const char *release_id, const char *name,
 	const char *where, struct table_spec *spec)
@@ -57,6 +58,10 @@ static void read_columns(struct params *params, const struct table_spec *spec,
 	batch->times = params_column(params, "times", count * sizeof(int64_t));
 	batch->tags = params_column(params, "tags", count * sizeof(uint64_t));
 	batch->weights = params_column(params, "weights", count * sizeof(double));
+	batch->history = spec->history;
+	batch->history_counts = params_column(params, "counts", count * sizeof(uint32_t));
+	batch->history_times = params_column(params, "history_times",
+		count * (spec->history != 0 ? spec->history : 1) * sizeof(int64_t));
 	batch->allow_nonfinite = params_flag(params, "allow_nonfinite");
 	bool is_i8 = batch->dtype == DTYPE_I8;
 	if (is_i8 && batch->scales == NULL) {
@@ -69,6 +74,27 @@ static void read_columns(struct params *params, const struct table_spec *spec,
 	if (batch->tags != NULL && !spec->tags) {
 		params_fail(params, STATUS_BAD_REQUEST, "tags", "given, but table '%s' has none",
 			spec->name.text);
+	}
+}
+
+/* Each place of each row that is taken must have a time that is allowed. */
+static void read_history_times(struct params *params, const struct row_batch *batch, int64_t now_ms)
+{
+	struct error reason;
+	const enum times_rule rule = params_flag(params, "any_time") ? TIMES_ANY : TIMES_OF_NOW;
+	const bool is_there = batch->history_counts != NULL && batch->history_times != NULL;
+	for (uint32_t i = 0; is_there && params->status == STATUS_OK && i < batch->keys.count;
+		i++) {
+		const uint32_t count = batch_history_count(batch, i);
+		if (count > batch->history) {
+			return; /* batch_check refuses it */
+		}
+		params->status = times_check(batch_history_times(batch, i), count, rule, now_ms,
+			"place", &reason);
+		if (params->status != STATUS_OK) {
+			error_set(params->err, params->status, "%srow %" PRIu32 ": history_%s",
+				params->where, i, reason.text);
+		}
 	}
 }
 
@@ -88,6 +114,7 @@ enum status given_rows_read(struct given_rows *rows, struct params *params,
 	read_rows(params, spec, &rows->batch);
 	read_columns(params, spec, &rows->batch);
 	params_times(params, rows->batch.times, rows->batch.keys.count, "row", now_ms);
+	read_history_times(params, &rows->batch, now_ms);
 	status = params->status;
 	if (status == STATUS_OK) {
 		status = given_keys_pack(&rows->keys, params->err);

@@ -24,7 +24,7 @@ struct given_rows {
 enum status given_rows_find(struct call *call, const char *release_id, const char *name,
 	const char *where, struct table_spec *spec);
 
-/* Reads keys, dtype, rows, scales, times, any_time, tags, weights and allow_nonfinite from a call's
+/* Reads keys, dtype, rows, scales, times, any_time, tags, weights, counts, history_times and allow_nonfinite from a call's
  * params. now_ms: the request's clock. Errors: BAD_REQUEST, TOO_LARGE, NO_MEMORY; the error's text is in params->err. */
 enum status given_rows_read(struct given_rows *rows, struct params *params,
 	const struct table_spec *spec, int64_t now_ms);

@@ -29,6 +29,80 @@ static enum status check_weights(const struct row_batch *batch, const struct tab
 	return STATUS_OK;
 }
 
+/* Checks that the columns of histories are there for a table that has them, and only then. */
+static enum status check_history_columns(const struct row_batch *batch,
+	const struct table_spec *spec, struct error *err)
+{
+	const bool has_one = batch->history_counts != NULL || batch->history_times != NULL;
+	const bool has_both = batch->history_counts != NULL && batch->history_times != NULL;
+	if (spec->history == 0) {
+		return has_one ? error_set(err, STATUS_BAD_REQUEST,
+					 "%s: given, table '%s' has no histories",
+					 batch->history_counts != NULL ? "counts" : "history_times",
+					 spec->name.text)
+			       : STATUS_OK;
+	}
+	if (!has_both) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"%s: missing, a row of table '%s' is a history: its vectors, how many there "
+			"are, and their times (append adds single vectors)",
+			batch->history_counts == NULL ? "counts" : "history_times",
+			spec->name.text);
+	}
+	if (batch->times != NULL) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"times: given, a row of table '%s' has the time of its newest vector: "
+			"history_times has all of them",
+			spec->name.text);
+	}
+	return batch->history == spec->history
+		       ? STATUS_OK
+		       : error_set(err, STATUS_BAD_REQUEST,
+				 "history_times: of %" PRIu32
+				 " places given, table '%s' has %" PRIu32,
+				 batch->history, spec->name.text, spec->history);
+}
+
+/* The first place of a row whose vector is older than the one before; `count`: there is none. */
+static uint32_t first_fall(const uint8_t *times, uint32_t count)
+{
+	int64_t before = INT64_MIN;
+	for (uint32_t place = 0; place < count; place++) {
+		int64_t time_ms;
+		memcpy(&time_ms, times + (size_t)place * sizeof time_ms, sizeof time_ms);
+		if (time_ms < before) {
+			return place;
+		}
+		before = time_ms;
+	}
+	return count;
+}
+
+static enum status check_histories(const struct row_batch *batch, const struct table_spec *spec,
+	struct error *err)
+{
+	enum status status = check_history_columns(batch, spec, err);
+	for (uint32_t i = 0; status == STATUS_OK && spec->history != 0 && i < batch->keys.count;
+		i++) {
+		const uint32_t count = batch_history_count(batch, i);
+		const uint8_t *times = batch_history_times(batch, i);
+		if (count == 0 || count > spec->history) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"counts: row %" PRIu32 " has %" PRIu32 ", 1..%" PRIu32 " allowed",
+				i, count, spec->history);
+		}
+		const uint32_t place = first_fall(times, count);
+		if (place != count) {
+			return error_set(err, STATUS_BAD_REQUEST,
+				"history_times: row %" PRIu32 ", place %" PRIu32
+				" is older than the one before; the oldest comes first",
+				i, place);
+		}
+		status = times_check(times, count, TIMES_ANY, 0, "place", err);
+	}
+	return status;
+}
+
 static enum status check_shape(const struct row_batch *batch, const struct table_spec *spec,
 	struct error *err)
 {
@@ -43,17 +117,13 @@ static enum status check_shape(const struct row_batch *batch, const struct table
 			"dtype: %s given, table '%s' is %s, which it does not convert into",
 			dtype_name(batch->dtype), spec->name.text, dtype_name(spec->dtype));
 	}
-	if (spec->history != 0) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"table: '%s' has histories, which samples make (observe)", spec->name.text);
-	}
-	const size_t row_bytes = dtype_row_bytes(batch->dtype, spec->dim, spec->views);
+	const size_t row_bytes = dtype_row_bytes(batch->dtype, spec->dim, spec_row_views(spec));
 	if (batch->rows_bytes != batch->keys.count * row_bytes) {
 		return error_set(err, STATUS_BAD_REQUEST,
 			"rows: %zu bytes given, %zu expected: %" PRIu32
 			" keys, rows of %zu bytes (dim %" PRIu32 ", views %" PRIu32 ", %s)",
 			batch->rows_bytes, batch->keys.count * row_bytes, batch->keys.count,
-			row_bytes, spec->dim, spec->views, dtype_name(batch->dtype));
+			row_bytes, spec->dim, spec_row_views(spec), dtype_name(batch->dtype));
 	}
 	if (batch->tags != NULL && !spec->tags) {
 		return error_set(err, STATUS_BAD_REQUEST, "tags: given, table '%s' has none",
@@ -119,6 +189,9 @@ enum status batch_check(const struct row_batch *batch, const struct table_spec *
 	if (status == STATUS_OK) {
 		status = check_weights(batch, spec, err);
 	}
+	if (status == STATUS_OK) {
+		status = check_histories(batch, spec, err);
+	}
 	return status == STATUS_OK ? check_finite(batch, spec, &given, 0, err) : status;
 }
 
@@ -128,10 +201,11 @@ enum status batch_check_stored(const struct row_batch *batch, const struct table
 	const struct dtype_rows kept = {.dtype = spec->dtype,
 		.rows = (void *)rows,
 		.scales = (void *)scales};
-	return spec->dtype == batch->dtype
-		       ? STATUS_OK
-		       : check_finite(batch, spec, &kept,
-				 spec_aggregates(spec) ? spec_stored_bytes(spec) : 0, err);
+	/* Behind sums stand weights, and behind the vectors of a history their times. */
+	const bool has_more = spec_aggregates(spec) || spec->history != 0;
+	return spec->dtype == batch->dtype ? STATUS_OK
+					   : check_finite(batch, spec, &kept,
+						     has_more ? spec_stored_bytes(spec) : 0, err);
 }
 
 int64_t batch_time(const struct row_batch *batch, uint32_t i, int64_t otherwise)
@@ -139,8 +213,23 @@ int64_t batch_time(const struct row_batch *batch, uint32_t i, int64_t otherwise)
 	int64_t time_ms = otherwise;
 	if (batch->times != NULL) {
 		memcpy(&time_ms, batch->times + (size_t)i * 8, 8);
+	} else if (batch->history_times != NULL) {
+		const uint32_t newest = batch_history_count(batch, i) - 1;
+		memcpy(&time_ms, batch_history_times(batch, i) + (size_t)newest * 8, 8);
 	}
 	return time_ms;
+}
+
+uint32_t batch_history_count(const struct row_batch *batch, uint32_t i)
+{
+	uint32_t count;
+	memcpy(&count, batch->history_counts + (size_t)i * sizeof count, sizeof count);
+	return count;
+}
+
+const uint8_t *batch_history_times(const struct row_batch *batch, uint32_t i)
+{
+	return batch->history_times + (size_t)i * batch->history * sizeof(int64_t);
 }
 
 uint64_t batch_tags(const struct row_batch *batch, uint32_t i)

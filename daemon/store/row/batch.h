@@ -24,6 +24,12 @@ struct row_batch {
 	const uint8_t *tags;   /* u64[count], or NULL: 0 */
 	/* Of an aggregating table, whose rows are sums: f64[count], above 0; or NULL: 1. */
 	const uint8_t *weights;
+	/* Of a table with a history, whose rows are [history, views, dim] here; else 0 and NULL. How many
+	 * places of each row are taken, u32[count], and the times of all of them, i64[count, history].
+	 * The time of a row is that of its newest vector, so it has no `times`. */
+	uint32_t history;
+	const uint8_t *history_counts;
+	const uint8_t *history_times;
 	bool allow_nonfinite;
 };
 
@@ -40,6 +46,10 @@ enum status batch_check(const struct row_batch *batch, const struct table_spec *
  * Errors: BAD_REQUEST. */
 enum status batch_check_stored(const struct row_batch *batch, const struct table_spec *spec,
 	const uint8_t *rows, const float *scales, struct error *err);
+
+/* How many places of row i are taken, and where their times are; of a table with a history. */
+uint32_t batch_history_count(const struct row_batch *batch, uint32_t i);
+const uint8_t *batch_history_times(const struct row_batch *batch, uint32_t i);
 
 /* Time, tags and weight of row i; without a column `otherwise`, 0 and 1. */
 int64_t batch_time(const struct row_batch *batch, uint32_t i, int64_t otherwise);

@@ -2,6 +2,7 @@
 #include "daemon/store/row/stored.h"
 
 #include "daemon/aggregate/aggregate.h"
+#include "daemon/aggregate/history.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -39,6 +40,23 @@ static void take_states(const struct table_spec *spec, const struct row_batch *b
 	}
 }
 
+/* Each row becomes a history of the places that are taken. */
+static void take_histories(const struct table_spec *spec, const struct row_batch *batch,
+	uint8_t *rows)
+{
+	const size_t given_bytes = dtype_row_bytes(batch->dtype, spec->dim, spec_row_views(spec));
+	for (uint32_t i = 0; i < batch->keys.count; i++) {
+		const struct dtype_rows vectors = {
+			.dtype = batch->dtype,
+			.rows = (void *)(batch->rows + i * given_bytes),
+			.scales = batch->scales == NULL ? NULL
+							: (void *)(batch->scales + (size_t)i * 4),
+		};
+		history_make(spec, &vectors, batch_history_times(batch, i),
+			batch_history_count(batch, i), rows + i * spec_row_bytes(spec));
+	}
+}
+
 void stored_take(const struct table_spec *spec, const struct row_batch *batch, uint8_t *rows,
 	float *scales)
 {
@@ -46,10 +64,13 @@ void stored_take(const struct table_spec *spec, const struct row_batch *batch, u
 	assert(batch->keys.type == spec->key_type);
 	assert(batch->rows_bytes ==
 		batch->keys.count * dtype_row_bytes(batch->dtype, spec->dim, spec_row_views(spec)));
-	assert(spec->history == 0); /* batch_check refuses them */
 	assert(spec->dtype != DTYPE_I8 || scales != NULL);
 	if (spec_aggregates(spec)) {
 		take_states(spec, batch, rows);
+		return;
+	}
+	if (spec->history != 0) {
+		take_histories(spec, batch, rows);
 		return;
 	}
 	const struct dtype_rows to = {.dtype = spec->dtype, .rows = rows, .scales = scales};

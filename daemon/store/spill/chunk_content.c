@@ -40,6 +40,12 @@ struct chunk_content chunk_content_of(const struct row_batch *batch)
 			all.columns[i] = XXH3_128bits(columns[i].data, columns[i].bytes);
 		}
 	}
-	const XXH128_hash_t hash = XXH3_128bits(&all, sizeof all);
+	XXH128_hash_t hash = XXH3_128bits(&all, sizeof all);
+	if (batch->history != 0 && count > 0) {
+		/* Only then: what a spill file of an older daemon has of other chunks stays right. */
+		const XXH128_hash_t parts[] = {hash, XXH3_128bits(batch->history_counts, count * 4),
+			XXH3_128bits(batch->history_times, count * batch->history * 8)};
+		hash = XXH3_128bits(parts, sizeof parts);
+	}
 	return (struct chunk_content){.low = hash.low64, .high = hash.high64};
 }

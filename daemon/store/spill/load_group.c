@@ -119,11 +119,11 @@ enum status load_group_add(struct load_group *group, const struct base_owner *ow
 	keys_hash(&chunk->batch.keys, &owner->seed, 0, count, group->hashes + first);
 	stored_take(spec, &chunk->batch, group->row_data + first * spec_stored_bytes(spec),
 		spec->dtype == DTYPE_I8 ? group->scales + first : NULL);
-	for (uint32_t i = 0; i < count; i++) {
-		group->times[first + i] = default_time_ms;
-	}
 	if (chunk->batch.times != NULL) {
 		memcpy(group->times + first, chunk->batch.times, (size_t)count * 8);
+	}
+	for (uint32_t i = 0; chunk->batch.times == NULL && i < count; i++) {
+		group->times[first + i] = batch_time(&chunk->batch, i, default_time_ms);
 	}
 	if (spec->tags && chunk->batch.tags != NULL) {
 		memcpy(group->tags + first, chunk->batch.tags, (size_t)count * 8);
