@@ -14,6 +14,7 @@
 #include "daemon/method/call/call_snapshot.h"
 #include "daemon/method/call/given_keys.h"
 #include "daemon/method/call/given_missing.h"
+#include "daemon/method/call/given_wants.h"
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
@@ -35,19 +36,6 @@ enum {
 	PART_HEAD_BYTES = 512,
 	/* What the reply has beside its parts: the name of the release, the sequence. */
 	REPLY_HEAD_BYTES = 256,
-};
-
-/* The columns that a part of the reply has beside found and rows. */
-enum {
-	WANT_SCALES = 1u,
-	WANT_TIMES = 2u,
-	WANT_TAGS = 4u,
-	WANT_WHY = 8u,
-	WANT_WEIGHTS = 16u,
-	WANT_HISTORY =
-		32u, /* how many places there are; each history's part has it, and the next */
-	WANT_COUNTS = 64u,
-	WANT_HISTORY_TIMES = 128u,
 };
 
 struct part {
@@ -82,32 +70,6 @@ struct fetch {
 	size_t reply_max;               /* length of call->out that is reserved */
 	struct part parts[LIMIT_PARTS]; /* the first `count` are set */
 };
-
-static unsigned wanted(struct params *params, const struct table *table, enum dtype dtype)
-{
-	unsigned want = dtype == DTYPE_I8 ? WANT_SCALES : 0;
-	want |= params_flag(params, "times") ? WANT_TIMES : 0;
-	want |= params_flag(params, "tags") ? WANT_TAGS : 0;
-	want |= params_flag(params, "why") ? WANT_WHY : 0;
-	want |= params_flag(params, "weights") ? WANT_WEIGHTS : 0;
-	want |= table->spec.history != 0 ? WANT_HISTORY | WANT_COUNTS : 0;
-	want |= params_flag(params, "history_times") ? WANT_HISTORY_TIMES : 0;
-	if ((want & WANT_HISTORY_TIMES) != 0 && table->spec.history == 0) {
-		params_fail(params, STATUS_BAD_REQUEST, "history_times",
-			"table '%s' has no histories", table->spec.name.text);
-	}
-	if ((want & WANT_TAGS) != 0 && !table->spec.tags) {
-		params_fail(params, STATUS_BAD_REQUEST, "tags", "table '%s' has no tags",
-			table->spec.name.text);
-	}
-	if ((want & WANT_WEIGHTS) != 0 && !spec_aggregates(&table->spec)) {
-		params_fail(params, STATUS_BAD_REQUEST, "weights",
-			"table '%s' is of kind %s%s, which has none", table->spec.name.text,
-			kind_name(table->spec.kind),
-			table->spec.history != 0 ? " with a history" : "");
-	}
-	return want;
-}
 
 static enum status find_table(struct fetch *fetch, struct part *part, const struct table_name *name)
 {
@@ -212,7 +174,7 @@ static enum status read_part(struct fetch *fetch, size_t i, struct wire_value ma
 		return status;
 	}
 	part->dtype = params_dtype_or_f64(&params, dtype);
-	part->want = wanted(&params, part->table, part->dtype);
+	part->want = given_wants_read(&params, part->table, part->dtype);
 	part->raw = params_flag(&params, "raw");
 	part->has_max_age = params_uint_given(&params, "max_age_ms", &part->max_age_ms);
 	if (params.status == STATUS_OK && !dtype_convertible(dtype, part->dtype)) {
