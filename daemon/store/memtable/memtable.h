@@ -179,8 +179,7 @@ void memtable_undo(struct memtable *memtable, uint64_t hash, const uint8_t *key,
  *            and other writes will have their sequences. */
 bool memtable_freeze(struct memtable *memtable, uint64_t visible);
 
-/* A sequence that no version is below, from which on the log must be kept; 0 when there is no
- * version. */
+/* A sequence that no version is below: from it on the log must be kept. 0: there is no version. */
 uint64_t memtable_oldest(const struct memtable *memtable);
 bool memtable_is_frozen(const struct memtable *memtable);
 /* Whether there are versions from up to a cut that the frozen generation has not: an earlier one was
