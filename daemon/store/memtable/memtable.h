@@ -182,8 +182,7 @@ bool memtable_freeze(struct memtable *memtable, uint64_t visible);
 /* A sequence that no version is below: from it on the log must be kept. 0: there is no version. */
 uint64_t memtable_oldest(const struct memtable *memtable);
 bool memtable_is_frozen(const struct memtable *memtable);
-/* Whether there are versions from up to a cut that the frozen generation has not: an earlier one was
- * still there, so the cut could not freeze them. */
+/* Whether versions up to a cut are not in the frozen generation, since an earlier one was still there. */
 bool memtable_has_left(const struct memtable *memtable, uint64_t cut);
 /* The frozen generation holds all that was written to the table up to this sequence. 0: there is no
  * frozen generation. */
