@@ -49,6 +49,7 @@ static inline const uint8_t *row_version_low(const struct row_version *version,
 {
 	return spec_low_bytes(spec) == 0 ? NULL : version->row + spec_row_bytes(spec);
 }
+
 struct memtable_entry {
 	_Atomic(const struct row_version *) newest; /* NULL: all were taken back */
 	uint64_t hash;
@@ -67,9 +68,8 @@ struct memtable_usage {
 struct memtable {
 	_Atomic(struct generation *) active; /* NULL: nothing was written since the last freeze */
 	_Atomic(struct generation *) frozen; /* NULL: nothing waits for a merge */
-	_Atomic int64_t
-		written_ms; /* clock of the newest write since the start, or in the log; 0: none */
-	unsigned refs;      /* tables that hold it; guarded by the admin lock */
+	_Atomic int64_t written_ms; /* clock of the newest write that it knows of; 0: none */
+	unsigned refs;              /* tables that hold it; guarded by the admin lock */
 };
 
 /* NULL: no memory. */
@@ -175,8 +175,7 @@ void memtable_undo(struct memtable *memtable, uint64_t hash, const uint8_t *key,
 
 /* Makes the active generation the frozen one, if there is an active one and no frozen one. True if
  * there is a frozen one now.
- *   visible  No version is above it. A failed group may have linked some, but they were taken back,
- *            and other writes will have their sequences. */
+ *   visible  no version is above it: what a failed group has linked was taken back */
 bool memtable_freeze(struct memtable *memtable, uint64_t visible);
 
 /* A sequence that no version is below: from it on the log must be kept. 0: there is no version. */
