@@ -9,14 +9,15 @@
 #include <string.h>
 
 const struct world_table world_tables[WORLD_TABLES] = {
-	{"ur", "user", "ur", DTYPE_F32, 4, 1, false},
-	{"ir", "item", "ir", DTYPE_F32, 4, 1, false},
-	{"b", "user", "ur", DTYPE_I8, 4, 1, true},
-	{"bit", "item", "ir", DTYPE_BIT, 16, 1, false},
-	{"views", "user", "ur", DTYPE_F16, 4, 2, false},
-	{"sum@l", "user", "cr", DTYPE_F32, 4, 1, false},
-	{"items@l", "item", "cr", DTYPE_F32, 4, 1, true},
-	{"other@m", "user", "cr", DTYPE_F32, 3, 1, false},
+	{"ur", "user", "ur", DTYPE_F32, 4, 1, false, 0},
+	{"ir", "item", "ir", DTYPE_F32, 4, 1, false, 0},
+	{"b", "user", "ur", DTYPE_I8, 4, 1, true, 0},
+	{"bit", "item", "ir", DTYPE_BIT, 16, 1, false, 0},
+	{"views", "user", "ur", DTYPE_F16, 4, 2, false, 0},
+	{"sum@l", "user", "cr", DTYPE_F32, 4, 1, false, 0},
+	{"items@l", "item", "cr", DTYPE_F32, 4, 1, true, 0},
+	{"other@m", "user", "cr", DTYPE_F32, 3, 1, false, 0},
+	{"past", "user", "ur", DTYPE_F32, 4, 1, false, 3},
 };
 
 static struct wire_writer request;
@@ -52,10 +53,12 @@ static bool is_cross(const struct world_table *table)
 
 static void create_table(const char *release, const struct world_table *table)
 {
-	const bool is_plain = !is_cross(table);
+	const bool is_past = table->history != 0;
+	const bool is_plain = !is_cross(table) && !is_past;
 	const bool has_index = strcmp(table->name, "ir") == 0;
 	const bool is_narrow = strcmp(table->name, "other@m") == 0;
-	begin("table.create", 8 + (is_plain ? 2 : 0) + (has_index ? 1 : 0) + (is_narrow ? 1 : 0));
+	begin("table.create", 8 + (is_plain ? 2 : 0) + (has_index ? 1 : 0) + (is_narrow ? 1 : 0) +
+				      (is_past ? 1 : 0));
 	text("release", release);
 	text("table", table->name);
 	text("entity", table->entity);
@@ -74,6 +77,9 @@ static void create_table(const char *release, const struct world_table *table)
 	}
 	if (is_narrow) {
 		text("state", "f32");
+	}
+	if (is_past) {
+		number("history", table->history);
 	}
 	end();
 }
@@ -148,6 +154,26 @@ static void end_load(const char *release, const struct world_table *table)
 	end();
 }
 
+/* Two vectors of each key. */
+static void append(const char *release, const struct world_table *table)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		begin("append", 5);
+		text("release", release);
+		text("table", table->name);
+		write_keys(table);
+		write_rows(table);
+		wire_write_str(&request, "times");
+		uint8_t *space = wire_write_bin_space(&request, WORLD_ROWS * sizeof(int64_t));
+		REQUIRE(space != NULL);
+		for (size_t row = 0; row < WORLD_ROWS; row++) {
+			const int64_t time = WORLD_TIME_MS + i;
+			memcpy(space + row * sizeof time, &time, sizeof time);
+		}
+		end();
+	}
+}
+
 static void put_tensor(const char *release, const char *name, unsigned rows, unsigned columns)
 {
 	begin("tensor.put", 5);
@@ -181,7 +207,9 @@ static void fill_release(const char *release)
 	end();
 	for (size_t i = 0; i < WORLD_TABLES; i++) {
 		create_table(release, &world_tables[i]);
-		load_table(release, &world_tables[i]);
+		if (world_tables[i].history == 0) {
+			load_table(release, &world_tables[i]);
+		}
 	}
 	put_tensor(release, "square.weight", 4, 4);
 	put_tensor(release, "square.bias", 4, 0);
@@ -191,11 +219,18 @@ static void fill_release(const char *release)
 static void seal(const char *release)
 {
 	for (size_t i = 0; i < WORLD_TABLES; i++) {
-		end_load(release, &world_tables[i]);
+		if (world_tables[i].history == 0) {
+			end_load(release, &world_tables[i]);
+		}
 	}
 	begin("release.seal", 1);
 	text("release", release);
 	end();
+	for (size_t i = 0; i < WORLD_TABLES; i++) {
+		if (world_tables[i].history != 0) {
+			append(release, &world_tables[i]);
+		}
+	}
 }
 
 void content_make(void)

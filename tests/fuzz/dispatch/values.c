@@ -335,8 +335,8 @@ static bool is_one_of(const char *name, const char *const *names)
 static bool is_number(const char *name)
 {
 	static const char *const names[] = {"k", "n", "limit", "cursor", "chunk", "chunks",
-		"position", "oldest", "dim", "views", "ttl_ms", "half_life_ms", "max_age_ms",
-		"timeout_ms", "tags_any", "tags_all", "tags_none", NULL};
+		"position", "oldest", "dim", "views", "ttl_ms", "half_life_ms", "history",
+		"max_age_ms", "timeout_ms", "tags_any", "tags_all", "tags_none", NULL};
 	return is_one_of(name, names);
 }
 
@@ -468,7 +468,7 @@ bool values_are_usual(const char *const *names, size_t i)
 		return false;
 	}
 	/* Columns of rows that are written, but for those of samples; and a query's, which is of a table's keys. */
-	const bool is_table = is_one_of("shape", names) || is_one_of("users", names) ||
+	const bool is_table = is_one_of("shape", names) || is_one_of("first", names) ||
 			      is_one_of("entity", names);
 	return is_table || (!is_one_of(names[i], rare) &&
 				   !(strcmp(names[i], "rows") == 0 && names == values_query_names));
@@ -476,7 +476,7 @@ bool values_are_usual(const char *const *names, size_t i)
 
 void values_begin(struct subject *subject, const char *method)
 {
-	static const char *const writes[] = {"put", "load", "observe", NULL};
+	static const char *const writes[] = {"put", "load", "observe", "append", NULL};
 	*subject = (struct subject){
 		.method = method,
 		.is_put = is_one_of(method, writes),

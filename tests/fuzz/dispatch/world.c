@@ -366,10 +366,10 @@ void world_close(void)
 	access_fini(&world.access);
 	slow_log_fini(&world.slow_log);
 	method_thread_end();
-	REQUIRE(munmap(world.trail, TRAIL_BYTES) == 0);
-	REQUIRE(nftw(world.folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0);
-	world.is_open = false;
 #ifdef HAS_LEAK_CHECK
 	REQUIRE(__lsan_do_recoverable_leak_check() == 0);
 #endif
+	REQUIRE(munmap(world.trail, TRAIL_BYTES) == 0);
+	REQUIRE(nftw(world.folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0);
+	world.is_open = false;
 }

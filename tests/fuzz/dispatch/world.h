@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 enum {
-	WORLD_TABLES = 8,
+	WORLD_TABLES = 9,
 	WORLD_ROWS = 100, /* of a table: the keys from 0 on; of bytes, from "ka" on */
 };
 
@@ -35,6 +35,7 @@ struct world_table {
 	unsigned dim;
 	unsigned views;
 	bool has_byte_keys;
+	unsigned history; /* the newest vectors of a key; 0: it has rows */
 };
 extern const struct world_table world_tables[WORLD_TABLES];
 
