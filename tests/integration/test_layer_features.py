@@ -212,6 +212,8 @@ class FromRelease(Case):
                 client.call('table.create', release=release, table=table, entity=entity, kind='cr', dim=6, read='mean',
                             key='bytes' if names and entity == 'user' else 'u64', decay_events=decay['events'],
                             **({'half_life_ms': decay['half_life']} if 'half_life' in decay else {}))
+            client.call('table.create', release=release, table='last_items@x', entity='user', kind='cr', dim=6, history=3,
+                        key='bytes' if names else 'u64')     # which sums nothing up
             client.seal(release)
             part = slice(0, self.half)
             client.call('observe', release=release, layer='x', items=self.items[part].tobytes(), dtype='f32',

@@ -76,7 +76,9 @@ static int list_tables(struct features_from *from, const char *const *layers, si
 	}
 	for (size_t i = 0; i < listed && from->table_count < FEATURES_FROM_TABLES_MAX; i++) {
 		const size_t layer = layer_of(list[i].spec.name, layers, layer_count);
-		if (list[i].spec.kind == REP_CR && layer < layer_count) {
+		/* A history sums nothing up. */
+		if (list[i].spec.kind == REP_CR && list[i].spec.history == 0 &&
+			layer < layer_count) {
 			from->tables[from->table_count++] = table_of(&list[i].spec, layer);
 			seen[layer] = true;
 		}

@@ -26,7 +26,7 @@ struct features_from {
 	struct buffer columns;
 };
 
-/* Finds the release, and its tables of kind cr that are called NAME@LAYER of these layers. Returns
+/* Finds the release, and its tables of sums that are called NAME@LAYER of these layers. Returns
  * EXIT_DONE; or EXIT_REFUSED, after it has said why.
  *   layers  NAME, or NAME=... */
 int features_from_open(struct session *session, const char *release, const char *const *layers,
