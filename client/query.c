@@ -32,6 +32,10 @@ enum status query_check(const struct rep_query *query, struct error *err)
 			"query: missing: %d given, %d and, with a table, %d allowed",
 			(int)query->missing, REP_MISSING_ZERO, REP_MISSING_DEFAULT);
 	}
+	if (query->history_half_life_ms != 0 && query->table == NULL) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"query: history_half_life_ms given, it goes with a table");
+	}
 	if (query->table != NULL) {
 		return keys_check(&query->keys, err);
 	}
@@ -78,7 +82,8 @@ void query_write(struct wire_writer *writer, const struct rep_query *query)
 		write_rows(writer, query);
 	} else {
 		const bool defaults = query->missing == REP_MISSING_DEFAULT;
-		wire_write_map(writer, 2 + (query->has_max_age ? 1u : 0u) + (defaults ? 1u : 0u));
+		wire_write_map(writer, 2 + (query->has_max_age ? 1u : 0u) + (defaults ? 1u : 0u) +
+					       (query->history_half_life_ms != 0 ? 1u : 0u));
 		wire_write_str(writer, "table");
 		wire_write_str(writer, query->table);
 		wire_write_str(writer, "keys");
@@ -90,6 +95,10 @@ void query_write(struct wire_writer *writer, const struct rep_query *query)
 		if (defaults) {
 			wire_write_str(writer, "missing");
 			wire_write_str(writer, "default");
+		}
+		if (query->history_half_life_ms != 0) {
+			wire_write_str(writer, "history_half_life_ms");
+			wire_write_uint(writer, query->history_half_life_ms);
 		}
 	}
 	if (query->through_count > 0) {
@@ -107,7 +116,8 @@ void query_write(struct wire_writer *writer, const struct rep_query *query)
 
 unsigned query_needs(const struct rep_query *query)
 {
-	return query->missing == REP_MISSING_DEFAULT ? HELLO_FROM_MISSING : 0;
+	return (query->missing == REP_MISSING_DEFAULT ? HELLO_FROM_MISSING : 0u) |
+	       (query->history_half_life_ms != 0 ? HELLO_HISTORY : 0u);
 }
 
 bool query_read_defaulted(struct wire_value result, const struct rep_query *query,

@@ -47,7 +47,10 @@ struct rep_query {
 	/* REP_MISSING_DEFAULT: a key without a row, or with one that is too old, asks with the default row of
 	 * its table, which is BAD_REQUEST where it has none. Else it is NOT_FOUND. */
 	enum rep_missing missing;
-	uint64_t reserved[7];
+	/* Of a table with a history: its vectors weigh half as much after each of these, counted from the
+	 * newest of the row. 0: all weigh 1. */
+	uint64_t history_half_life_ms;
+	uint64_t reserved[6];
 };
 
 struct rep_retrieval {

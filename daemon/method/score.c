@@ -39,7 +39,7 @@ static struct scorer_shape shape_of(const struct score *score)
 	return (struct scorer_shape){
 		.metric = score->place.at.metric,
 		.dim = spec->dim,
-		.views = spec->views,
+		.views = spec_row_views(spec),
 		.queries = score->given.query.count,
 		.parts = score->given.query.parts,
 	};
@@ -178,8 +178,7 @@ static enum status score_and_reply(struct score *score)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = scorer_init(&scorer, &shape, score->given.query.vectors,
-		score->given.query.weights);
+	status = listed_scorer_init(&scorer, &shape, &score->given.query);
 	if (status != STATUS_OK) {
 		return error_set(&score->place.call->error, status, "no memory for scores");
 	}

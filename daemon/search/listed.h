@@ -8,6 +8,7 @@
 #define DAEMON_SEARCH_LISTED_H
 
 #include "daemon/retrieval/score/scorer.h"
+#include "daemon/search/query.h"
 #include "daemon/store/read/lookup.h"
 
 struct listed {
@@ -16,10 +17,11 @@ struct listed {
 	struct scorer *scorer; /* borrowed */
 	uint32_t first;        /* number of the first key of the block */
 	uint32_t count;        /* keys of the block; 0: there is no other block */
-	float *scores;  /* [queries, scorer->rows_max]; without meaning where no row was found */
-	uint64_t *tags; /* NULL: the table has none */
-	uint8_t *found; /* a bit each, lowest first */
-	uint8_t *rows;  /* owned */
+	float *scores;   /* [queries, scorer->rows_max]; without meaning where no row was found */
+	uint64_t *tags;  /* NULL: the table has none */
+	uint8_t *found;  /* a bit each, lowest first */
+	uint32_t *views; /* of a table with a history: how many of each row are taken */
+	uint8_t *rows;   /* owned */
 };
 
 /* The dtype in which rows are looked up. */
@@ -27,6 +29,10 @@ static inline enum dtype listed_dtype(const struct scorer *scorer)
 {
 	return metric_is_of_bits(scorer->shape.metric) ? DTYPE_BIT : DTYPE_F32;
 }
+
+/* Makes the scorer of a query. The query outlives it. Errors: NO_MEMORY. */
+enum status listed_scorer_init(struct scorer *scorer, const struct scorer_shape *shape,
+	const struct query *query);
 
 /* Errors: NO_MEMORY. */
 enum status listed_begin(struct listed *listed, const struct lookup *lookup, struct scorer *scorer);

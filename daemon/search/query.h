@@ -17,6 +17,10 @@ struct query {
 	uint32_t dim;         /* elements of each vector: as many as the items' vectors have */
 	const void *vectors;  /* [count, parts, dim], f32; bits for metrics of bits */
 	const float *weights; /* [parts]; NULL: each is 1 */
+	/* Of histories, which need not have all of their vectors: how many each query has, and perhaps a
+	 * weight for each by its age. NULL: all of them; none. */
+	const uint32_t *taken;    /* [count] */
+	const float *age_weights; /* [count, parts]; `weights` is NULL then */
 };
 
 struct search_place {

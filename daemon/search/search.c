@@ -31,7 +31,7 @@ enum status search_begin(struct search *search, const struct search_options *opt
 	const struct scorer_shape shape = {
 		.metric = options->place->metric,
 		.dim = spec->dim,
-		.views = spec->views,
+		.views = spec_row_views(spec),
 		.queries = query->count,
 		.parts = query->parts,
 	};
@@ -41,7 +41,7 @@ enum status search_begin(struct search *search, const struct search_options *opt
 	*search = (struct search){.options = *options};
 	const uint64_t now_ns = clock_monotonic_ns();
 	search->leaves_ns = options->may_block ? UINT64_MAX : now_ns + options->here_ns;
-	enum status status = scorer_init(&search->scorer, &shape, query->vectors, query->weights);
+	enum status status = listed_scorer_init(&search->scorer, &shape, query);
 	if (status == STATUS_OK) {
 		status = search_make_room(search);
 	}

@@ -82,7 +82,7 @@ bool search_index_can(const struct search *search)
 	const struct query *query = search->options.query;
 	return index != NULL && index_is_sound(index) &&
 	       metric_of(search->options.place->metric, &metric) && query->parts == 1 &&
-	       query->weights == NULL;
+	       query->weights == NULL && query->age_weights == NULL;
 }
 
 /* The metric and the factor of a search of the index. */

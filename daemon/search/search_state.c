@@ -58,14 +58,15 @@ enum status search_make_room(struct search *search)
 	const size_t rows = search->scorer.rows_max;
 	assert(rows > 0 && search->scores == NULL);
 	const size_t queries = search->options.query->count;
-	float *room = malloc(rows * queries * sizeof *room + rows * sizeof(uint32_t) +
+	float *room = malloc(rows * queries * sizeof *room + 2 * rows * sizeof(uint32_t) +
 			     rows * scorer_row_bytes(&search->scorer) + rows);
 	if (room == NULL) {
 		return STATUS_NO_MEMORY;
 	}
 	search->scores = room;
 	search->chosen = (uint32_t *)(void *)(search->scores + rows * queries);
-	search->converted = (uint8_t *)(search->chosen + rows);
+	search->views = search->chosen + rows;
+	search->converted = (uint8_t *)(search->views + rows);
 	search->verdicts = search->converted + rows * scorer_row_bytes(&search->scorer);
 	return STATUS_OK;
 }

@@ -39,6 +39,7 @@ struct search {
 	float *scores;      /* [queries, rows_max] */
 	uint8_t *converted; /* rows as the scorer takes them */
 	uint32_t *chosen;   /* numbers of the rows that pass the filter */
+	uint32_t *views;    /* of items with a history: how many of each chosen row are taken */
 	uint8_t *verdicts;  /* one for each chosen row */
 	/* out */
 	uint64_t compared; /* rows looked at; by an index, the sum over all queries */

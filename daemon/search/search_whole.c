@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "daemon/aggregate/history.h"
 #include "daemon/search/search_rules.h"
 #include "daemon/store/row/stored.h"
 
@@ -48,12 +49,16 @@ static const void *convert(struct search *search, const struct row_block *block,
 	/* This reader converts to f32, or copies bits: it allocates nothing and needs no fini. */
 	struct stored_reader reader;
 	(void)stored_reader_init(&reader, spec, dtype, false);
+	search->scorer.row_views = spec->history != 0 ? search->views : NULL;
 	for (uint32_t i = 0; i < count; i++) {
 		const uint32_t row = search->chosen[i];
 		const struct stored_row stored = {
 			.data = block->data + row * row_bytes,
 			.scale = block->scales == NULL ? NULL : &block->scales[row],
 		};
+		if (spec->history != 0) {
+			search->views[i] = history_count(spec, stored.data) * spec->views;
+		}
 		stored_read(&reader, &stored,
 			search->converted + i * scorer_row_bytes(&search->scorer), NULL);
 	}

@@ -526,5 +526,114 @@ class Whole(HistoryCase):
             self.assertEqual([(each['layer'], each['next']) for each in client.call('positions')['positions']], [('last', 1)])
 
 
+class Compared(HistoryCase):
+    """Histories that ask, and that are found: by their vectors, each with a weight by its age."""
+
+    HALF_LIFE_MS = 40
+
+    def setUp(self):
+        super().setUp()
+        self.client.call('release.create', release='r')
+        for name, entity, kind, options in (('last', 'user', 'ur', {'history': PLACES}), ('seen@l', 'item', 'cr', {'history': 3}),
+                                            ('ir', 'item', 'ir', {})):
+            self.client.call('table.create', release='r', table=name, entity=entity, kind=kind, dim=DIM, **options)
+        self.items = self.random.standard_normal((60, DIM)).astype('<f4')
+        self.client.load('r', 'ir', np.arange(60, dtype='<u8'), self.items)
+        self.client.seal('r')
+        self.asking, self.found = Histories(PLACES), Histories(3)
+        for model, table, count in ((self.asking, 'last', 90), (self.found, 'seen', 120)):
+            keys, _, times, rows = self.samples(count)
+            self.client.call('append', release='live', table=table, keys=keys.tobytes(), times=times.tobytes(),
+                             rows=rows.tobytes())
+            model.add_all(keys, times, rows)
+            if table == 'seen':     # half of them are in base files
+                self.client.call('merge')
+                keys, _, times, rows = self.samples(30)
+                self.client.call('append', release='live', table=table, keys=keys.tobytes(), times=times.tobytes(),
+                                 rows=rows.tobytes())
+                model.add_all(keys, times, rows)
+        self.keys = np.array(sorted(self.asking.rows), '<u8')[:12]
+
+    def scores(self, half_life_ms, items):
+        """In f64: the sum over a user's vectors of their weights times the best of an item's vectors."""
+        out = np.zeros((len(self.keys), len(items)))
+        for i, key in enumerate(self.keys):
+            row = self.asking.rows[int(key)]
+            for time, vector in row:
+                weight = 2.0 ** (-(row[-1][0] - time) / half_life_ms) if half_life_ms else 1.0
+                out[i] += weight * np.array([max(np.dot(vector.astype('f8'), each.astype('f8')) for each in item)
+                                             for item in items])
+        return out
+
+    def ask(self, half_life_ms, **options):
+        from_ = {'table': 'last', 'keys': self.keys.tobytes()}
+        if half_life_ms:
+            from_['history_half_life_ms'] = half_life_ms
+        return self.client.call(options.pop('method'), **{'from': from_, **options})
+
+    def test_scores_are_those_of_numpy(self):
+        found_keys = np.array(sorted(self.found.rows), '<u8')
+        found = [[vector for _, vector in self.found.rows[int(key)]] for key in found_keys]
+        plain_keys = np.arange(60, dtype='<u8')
+        for half_life_ms in (0, 1, self.HALF_LIFE_MS, 10 ** 9):
+            for table, keys, items in (('ir', plain_keys, [[each] for each in self.items]), ('seen', found_keys, found)):
+                expected = self.scores(half_life_ms, items)
+                scale = np.abs(expected).max()
+                got = self.ask(half_life_ms, method='score', keys=keys.tobytes(), **{'in': table})
+                self.assertTrue(all(harness.bits(got['found'], len(keys))))
+                scores = np.array([np.frombuffer(part['scores'], '<f4') for part in got['parts']])
+                np.testing.assert_allclose(scores, expected, atol=scale * 3e-6)
+                got = self.ask(half_life_ms, method='retrieve', k=7, **{'in': table})
+                self.assertTrue(got['exact'])
+                for i, part in enumerate(got['parts']):
+                    best = np.frombuffer(part['keys'], '<u8')
+                    order = np.argsort(-expected[i], kind='stable')[:7]
+                    np.testing.assert_array_equal(best, keys[order])
+                    at = np.searchsorted(keys, best)
+                    np.testing.assert_array_equal(np.frombuffer(part['scores'], '<f4'), scores[i][at])
+                got = self.ask(half_life_ms, method='retrieve', k=3, allow=keys[:20].tobytes(), **{'in': table})
+                for i, part in enumerate(got['parts']):
+                    order = np.argsort(-expected[i][:20], kind='stable')[:3]
+                    np.testing.assert_array_equal(np.frombuffer(part['keys'], '<u8'), keys[order])
+
+    def test_the_command_and_the_library_ask_with_an_age(self):
+        key, = self.keys[:1]
+        expected = self.scores(self.HALF_LIFE_MS, [[each] for each in self.items])[0]
+        shown = self.daemon.command_json('retrieve', '--from', 'last/%d' % key, '--in', 'ir', '-k', '4', '--history-half-life',
+                                         '%dms' % self.HALF_LIFE_MS)
+        self.assertEqual([each['key'] for each in shown], list(np.argsort(-expected, kind='stable')[:4]))
+        scores = self.daemon.command_json('score', '--from', 'last/%d' % key, '--in', 'ir', '3', '--history-half-life',
+                                          '%dms' % self.HALF_LIFE_MS)
+        self.assertAlmostEqual(scores[0]['score'], expected[3], places=3)
+
+    def test_empty_places_are_not_scored(self):
+        """A vector of zeros would be better than one that points away."""
+        key = np.array([1], '<u8')
+        for table in ('last', 'seen'):
+            self.client.call('delete', release='live', table=table, keys=key.tobytes())
+            self.client.call('append', release='live', table=table, keys=key.tobytes(),
+                             times=np.array([BASE_MS], '<i8').tobytes(),
+                             rows=(np.ones(DIM, '<f4') * (1 if table == 'last' else -1)).tobytes())
+        for metric, expected in (('inner_product', -DIM), ('cosine', -1), ('l2', -4 * DIM)):
+            got = self.client.call('score', **{'from': {'table': 'last', 'keys': [1]}, 'in': 'seen', 'keys': [1], 'metric': metric})
+            self.assertAlmostEqual(np.frombuffer(got['parts'][0]['scores'], '<f4')[0], expected, places=5)
+            got = self.client.call('retrieve', **{'from': {'table': 'last', 'keys': [1]}, 'in': 'seen', 'metric': metric, 'k': 1000})
+            keys = list(np.frombuffer(got['parts'][0]['keys'], '<u8'))
+            self.assertAlmostEqual(np.frombuffer(got['parts'][0]['scores'], '<f4')[keys.index(1)], expected, places=5)
+
+    def test_what_has_no_meaning_is_refused(self):
+        for text, from_, options in (
+                ('from.history_half_life_ms: given, but only rows', {'table': 'ir', 'keys': [1], 'history_half_life_ms': 5}, {}),
+                ('from.history_half_life_ms: 0 given', {'table': 'last', 'keys': [1], 'history_half_life_ms': 0}, {}),
+                ("weights: given, but table 'last' has histories", {'table': 'last', 'keys': [int(self.keys[0])]},
+                 {'weights': [1.0] * PLACES}),
+                ("through: given, but table 'last' has histories", {'table': 'last', 'keys': [1]}, {'through': ['relu']})):
+            with self.fails('BAD_REQUEST', text):
+                self.client.call('retrieve', **{'from': from_, 'in': 'ir', **options})
+        with self.fails('BAD_REQUEST', 'history_half_life_ms'):
+            self.client.call('retrieve', release='r', **{'in': 'ir', 'from': {'dim': DIM, 'rows': bytes(4 * DIM),
+                                                                              'history_half_life_ms': 4}})
+
+
 if __name__ == '__main__':
     harness.main()

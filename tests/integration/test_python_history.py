@@ -101,6 +101,23 @@ class History(PythonCase):
             seen += len(batch)
         self.assertEqual(seen, len(model.rows))
 
+    def test_items_are_found_by_the_vectors_of_a_history(self) -> None:
+        model = self.make_history()
+        keys, times, rows = self.vectors()
+        self.client.append('last', keys, rows, times=times)
+        model.add_all(keys, times, rows)
+        self.client.put('plain', KEYS, rows[:len(KEYS)])
+        for half_life in (None, 0.02):
+            row = model.rows[3]
+            weights = [1.0 if half_life is None else 2 ** (-(row[-1][0] - time) / (1000 * half_life)) for time, _ in row]
+            expected = sum(weight * (rows[:len(KEYS)].astype('f8') @ vector) for weight, (_, vector) in zip(weights, row))
+            found = self.client.retrieve('plain', from_=('last', [3]), k=5, history_half_life=half_life)
+            np.testing.assert_array_equal(found.keys[0], np.argsort(-expected)[:5])
+            scored = self.client.score('plain', KEYS, from_=('last', [3]), history_half_life=half_life)
+            np.testing.assert_allclose(scored.scores[0], expected, atol=1e-4)
+        with self.assertRaisesRegex(repstore.BadRequest, 'history_half_life'):
+            self.client.retrieve('plain', vectors=rows[:1], release='r', history_half_life=1)
+
     def test_whole_histories_are_loaded_and_put(self) -> None:
         model = Histories(PLACES)
         model.add_all(*self.vectors())

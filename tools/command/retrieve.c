@@ -127,6 +127,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"metric", OPTION_TEXT, &search->metric},
 		{"through", OPTION_TEXT, &search->through},
 		{"missing", OPTION_TEXT, &search->missing},
+		{"history-half-life", OPTION_DURATION, &search->query.history_half_life_ms},
 		{"k", OPTION_COUNT, &k},
 		{"approximate", OPTION_NUMBER, &retrieve.asked.approximate},
 		{"min-score", OPTION_TEXT, &retrieve.min_score},
@@ -160,13 +161,16 @@ const struct command cmd_retrieve = {
 	.summary = "the best items for a user",
 	.usage = "retrieve --from TABLE/KEY --in TABLE [-k N] [--metric NAME] [--release ID]\n"
 		 "         [--through STEP,STEP...] [--approximate RECALL] [--min-score S]\n"
-		 "         [--where MASK] [--any MASK] [--none MASK] [--missing refuse|default]\n",
+		 "         [--where MASK] [--any MASK] [--none MASK] [--missing refuse|default]\n"
+		 "         [--history-half-life TIME]\n",
 	.help = "  --from         whose row is the query: ur/7, cr_user/7; of items, too\n"
 		"  --in           the table that is searched\n"
 		"  -k             how many, best first, ties by key (100)\n"
 		"  --metric       inner_product, cosine or l2; of bits tanimoto, dice or hamming\n"
 		"                 (inner_product)\n"
 		"  --through      stored layers that the query goes through, as in fetch\n"
+		"  --history-half-life  of a row of a table with a history: its vectors weigh half as\n"
+		"                 much after TIME, counted from the newest\n"
 		"  --missing      default: a key without a row asks with the default row of its\n"
 		"                 table (refuse)\n"
 		"  --approximate  a recall that suffices, of a table with an index (1: exact)\n"

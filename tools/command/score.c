@@ -102,6 +102,7 @@ static int run(struct session *session, int argc, char **argv)
 		{"metric", OPTION_TEXT, &search->metric},
 		{"through", OPTION_TEXT, &search->through},
 		{"missing", OPTION_TEXT, &search->missing},
+		{"history-half-life", OPTION_DURATION, &search->query.history_half_life_ms},
 	};
 	struct rest rest;
 	int status = options_read(session, rows, sizeof rows / sizeof rows[0], argc, argv, &rest);
@@ -132,7 +133,8 @@ const struct command cmd_score = {
 	.name = "score",
 	.summary = "how good named items are for a user",
 	.usage = "score --from TABLE/KEY --in TABLE KEY... [--metric NAME] [--release ID]\n"
-		 "         [--through STEP,STEP...] [--missing refuse|default]\n",
+		 "         [--through STEP,STEP...] [--missing refuse|default]\n"
+		 "         [--history-half-life TIME]\n",
 	.help = "Options are those of retrieve; KEY... are the items. What is not there has no score.\n"
 		"With --json each item is one line: key, score.\n",
 	.run = run,

@@ -677,7 +677,7 @@ class Client:
 
     def _query(self, given: Given, query: Any, in_: str, release: str | None, from_: tuple[str, Keys] | None, vectors: Any,
                dtype: DType | None, scales: Any, through: Sequence[str], weights: Any, max_age: float | None,
-               missing: str) -> None:
+               missing: str, history_half_life: float | None) -> None:
         if (from_ is None) == (vectors is None):
             raise BadRequest('from_, vectors: one of them')
         query.missing = one_of('missing', missing, QUERY_MISSING)
@@ -702,6 +702,10 @@ class Client:
             query.scales = given.column(scales, count, 'float *', 'scales')
         if max_age is not None:
             query.has_max_age, query.max_age_ms = True, age_ms(max_age)
+        if history_half_life is not None:
+            if from_ is None or not 0.001 <= real('history_half_life', history_half_life) < 2 ** 53:
+                raise BadRequest('history_half_life: %r given, seconds of 0.001 or more allowed, with from_' % (history_half_life,))
+            query.history_half_life_ms = int(history_half_life * 1000)
         steps = tupled('through', through)
         if steps:
             query.through, query.through_count = given.texts('through', steps), len(steps)
@@ -715,7 +719,8 @@ class Client:
                  weights: Any = None, dtype: DType | None = None, scales: Any = None, max_age: float | None = None,
                  allow: Keys | None = None, deny: Keys | None = None, tags_any: int | None = None,
                  tags_all: int | None = None, tags_none: int | None = None, min_score: float | None = None,
-                 with_: Sequence[str] = (), missing: Literal['raise', 'default'] = 'raise', release: str | None = None,
+                 with_: Sequence[str] = (), missing: Literal['raise', 'default'] = 'raise',
+                 history_half_life: float | None = None, release: str | None = None,
                  timeout: float | None = NOT_GIVEN) -> Retrieved:
         """The best items for each query. What is None filters nothing; zero is a value.
 
@@ -751,6 +756,8 @@ class Client:
             Tables whose rows under the items' keys come along.
         missing : {'raise', 'default'}, optional
             What a key of `from_` without a row does: it is NotFound, or the default row of its table asks.
+        history_half_life : float, optional
+            Of `from_` a table with a history: seconds after which a vector weighs half as much as the newest of its row.
         release, timeout
             As in `fetch`.
 
@@ -765,7 +772,8 @@ class Client:
         ((2, 10), True)
         """
         given, asked = Given(), ffi.new('struct rep_retrieval *')
-        self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age, missing)
+        self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age, missing,
+                    history_half_life)
         asked.__setattr__('in', given.text('in_', in_))
         if not 0 < real('approximate', approximate) <= 1:
             raise BadRequest('approximate: %r given, above 0 and up to 1 allowed' % (approximate,))
@@ -792,8 +800,8 @@ class Client:
     def score(self, in_: str, keys: Keys, *, from_: tuple[str, Keys] | None = None, vectors: Any = None,
               metric: Metric = 'inner_product', through: Sequence[str] = (), weights: Any = None,
               dtype: DType | None = None, scales: Any = None, max_age: float | None = None,
-              missing: Literal['raise', 'default'] = 'raise', release: str | None = None,
-              timeout: float | None = NOT_GIVEN) -> Scored:
+              missing: Literal['raise', 'default'] = 'raise', history_half_life: float | None = None,
+              release: str | None = None, timeout: float | None = NOT_GIVEN) -> Scored:
         """Scores of named items for each query; no row leaves the daemon.
 
         Parameters
@@ -802,7 +810,7 @@ class Client:
             The table of items.
         keys : array_like
             The items.
-        from_, vectors, metric, through, weights, dtype, scales, max_age, missing, release, timeout
+        from_, vectors, metric, through, weights, dtype, scales, max_age, missing, history_half_life, release, timeout
             As in `retrieve`.
 
         Returns
@@ -815,7 +823,8 @@ class Client:
         (1, 2)
         """
         given, asked = Given(), ffi.new('struct rep_scoring *')
-        self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age, missing)
+        self._query(given, asked.query, in_, release, from_, vectors, dtype, scales, through, weights, max_age, missing,
+                    history_half_life)
         asked.__setattr__('in', given.text('in_', in_))
         asked.metric = one_of('metric', metric, METRICS)
         count = given.keys(asked.keys, keys)

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,14 +13,16 @@
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
 #include "daemon/method/query/given_chain.h"
+#include "daemon/method/query/given_places.h"
+#include "daemon/method/query/given_weights.h"
 #include "daemon/search/expect.h"
 #include "schema/limits.h"
 
 /* A value is checked, converted, and copied for the search: 1 measured. */
 enum { QUERY_VALUE_NS = 2 };
 
-const char *const query_names[] = {"table", "keys", "max_age_ms", "missing", "dim", "views",
-	"dtype", "rows", "scales", NULL};
+const char *const query_names[] = {"table", "keys", "max_age_ms", "missing", "history_half_life_ms",
+	"dim", "views", "dtype", "rows", "scales", NULL};
 
 /* The rows before they go through the stored layers. */
 struct rows_in {
@@ -32,6 +33,7 @@ struct rows_in {
 	enum dtype dtype;        /* the dtype that the search needs: f32 or bit */
 	uint32_t dim;
 	uint32_t views;
+	uint64_t half_life_ms; /* of the weights of a history's vectors; 0: they have none */
 };
 
 static struct error *error_of(const struct rows_in *in)
@@ -69,12 +71,6 @@ static enum status settle_shape(struct rows_in *in)
 {
 	struct given_query *of = in->of;
 	const struct table_spec *items = &in->place->at.items->spec;
-	if (items->history != 0 || (of->table != NULL && of->table->spec.history != 0)) {
-		return error_set(error_of(in), STATUS_BAD_REQUEST,
-			"%s: table '%s' has histories, which are not compared",
-			items->history != 0 ? "in" : "from",
-			items->history != 0 ? items->name.text : of->table->spec.name.text);
-	}
 	of->query.dim = in->through == NULL ? in->dim : through_dim(in->through);
 	of->query.parts = in->through == NULL ? in->views : 1;
 	if (of->query.dim != items->dim) {
@@ -82,7 +78,7 @@ static enum status settle_shape(struct rows_in *in)
 			"%s: [%" PRIu32 ", %" PRIu32 "] a query, but table '%s' holds [%" PRIu32
 			", %" PRIu32 "]: as many values a vector expected",
 			in->through == NULL ? "from" : "through", of->query.parts, of->query.dim,
-			items->name.text, items->views, items->dim);
+			items->name.text, spec_row_views(items), items->dim);
 	}
 	if ((uint64_t)of->query.count * of->query.parts > LIMIT_QUERY_VECTORS) {
 		return error_set(error_of(in), STATUS_TOO_LARGE,
@@ -107,6 +103,12 @@ static enum status read_through(struct rows_in *in, struct params *params)
 {
 	struct wire_value steps = params_value(params, "through", PARAM_OPTIONAL);
 	if (params->status != STATUS_OK || steps.object == NULL) {
+		return params->status;
+	}
+	if (in->of->table != NULL && in->of->table->spec.history != 0) {
+		params_fail(params, STATUS_BAD_REQUEST, "through",
+			"given, but table '%s' has histories, whose rows are many vectors",
+			in->of->table->spec.name.text);
 		return params->status;
 	}
 	if (in->dtype == DTYPE_BIT) {
@@ -164,6 +166,10 @@ static enum status look_up(struct rows_in *in, struct lookup *lookup)
 	lookup->why = why;
 	lookup->rows = in->of->vectors;
 	lookup->defaults = in->of->defaults;
+	if (in->of->places != NULL) {
+		lookup->history_counts = (uint8_t *)in->of->places->counts;
+		lookup->history_times = (uint8_t *)in->of->places->times;
+	}
 	const enum status status = in->through == NULL ? table_lookup(lookup, err)
 						       : through_lookup(in->through, lookup, err);
 	if (status != STATUS_OK) {
@@ -202,11 +208,13 @@ static enum status find_rows(struct rows_in *in, struct params *params, struct g
 	};
 	lookup.has_max_age = params_uint_given(&in->from, "max_age_ms", &lookup.max_age_ms);
 	in->of->defaults = given_missing_is_default(&in->from, spec, "refuse");
+	in->half_life_ms =
+		given_places_half_life(&in->from, "history_half_life_ms", spec->history != 0);
 	if (in->from.status != STATUS_OK) {
 		return in->from.status;
 	}
 	in->dim = spec->dim;
-	in->views = spec->views;
+	in->views = spec_row_views(spec);
 	enum status status = check_count(in, keys->batch.count, "keys");
 	if (status == STATUS_OK && !dtype_convertible(spec->dtype, in->dtype)) {
 		status = error_set(error_of(in), STATUS_BAD_REQUEST,
@@ -230,7 +238,20 @@ static enum status find_rows(struct rows_in *in, struct params *params, struct g
 		status = given_keys_pack(keys, error_of(in));
 	}
 	lookup.keys = keys->batch;
-	return status == STATUS_OK ? look_up(in, &lookup) : status;
+	if (status == STATUS_OK && spec->history != 0) {
+		in->of->places = given_places_open(spec, in->of->query.count);
+		status = in->of->places != NULL
+				 ? STATUS_OK
+				 : error_set(error_of(in), STATUS_NO_MEMORY, "from: no memory");
+	}
+	if (status == STATUS_OK) {
+		status = look_up(in, &lookup);
+	}
+	if (status == STATUS_OK && in->of->places != NULL) {
+		given_places_weigh(in->of->places, spec, in->half_life_ms, in->of->vectors,
+			&in->of->query);
+	}
+	return status;
 }
 
 static enum status read_found(struct rows_in *in, struct params *params)
@@ -381,56 +402,6 @@ static enum status check_release(struct params *params)
 	return params->status;
 }
 
-/* ---- weights ---- */
-
-static bool read_number(struct wire_value given, uint32_t i, float *out)
-{
-	struct wire_bytes packed;
-	if (wire_bin(given, &packed)) {
-		memcpy(out, packed.data + (size_t)i * sizeof *out, sizeof *out);
-		return isfinite(*out);
-	}
-	double number;
-	if (!wire_float(wire_item(given, i), &number)) {
-		return false;
-	}
-	*out = (float)number;
-	return isfinite(*out);
-}
-
-static enum status read_weights(struct given_query *of, struct params *params)
-{
-	struct wire_value given = params_value(params, "weights", PARAM_OPTIONAL);
-	if (params->status != STATUS_OK || given.object == NULL) {
-		return params->status;
-	}
-	struct wire_bytes packed;
-	const bool is_packed = wire_bin(given, &packed);
-	const size_t count = is_packed ? packed.len / sizeof(float) : wire_size(given);
-	if (count != of->query.parts || (is_packed && packed.len % sizeof(float) != 0) ||
-		(!is_packed && wire_type(given) != WIRE_ARRAY)) {
-		params_fail(params, STATUS_BAD_REQUEST, "weights",
-			"%zu given, an array or f32 bin of %" PRIu32
-			" expected: one for each vector of a query",
-			count, of->query.parts);
-		return params->status;
-	}
-	of->weights = malloc(count * sizeof *of->weights);
-	of->query.weights = of->weights;
-	if (of->weights == NULL) {
-		params_fail(params, STATUS_NO_MEMORY, "weights", "no memory");
-		return params->status;
-	}
-	for (uint32_t i = 0; i < of->query.parts; i++) {
-		if (!read_number(given, i, &of->weights[i])) {
-			params_fail(params, STATUS_BAD_REQUEST, "weights",
-				"number %" PRIu32 " is not a finite f32", i);
-			return params->status;
-		}
-	}
-	return STATUS_OK;
-}
-
 /* ---- the whole request ---- */
 
 enum status given_query_read(struct given_query *of, struct params *params,
@@ -445,7 +416,8 @@ enum status given_query_read(struct given_query *of, struct params *params,
 	params_begin(&in.from, map, "from.", query_names, error_of(&in));
 	const bool is_found = wire_get(map, "table").object != NULL;
 	static const char *const of_sent[] = {"dim", "views", "dtype", "rows", "scales", NULL};
-	static const char *const of_found[] = {"keys", "max_age_ms", "missing", NULL};
+	static const char *const of_found[] = {"keys", "max_age_ms", "missing",
+		"history_half_life_ms", NULL};
 	for (const char *const *name = is_found ? of_sent : of_found; *name != NULL; name++) {
 		if (wire_get(map, *name).object != NULL) {
 			params_fail(&in.from, STATUS_BAD_REQUEST, *name, "given %s from.table",
@@ -464,7 +436,7 @@ enum status given_query_read(struct given_query *of, struct params *params,
 	assert(status != STATUS_OK ||
 		(of->query.dim == place->at.items->spec.dim && of->query.parts > 0 &&
 			of->query.count > 0 && of->query.vectors != NULL));
-	return status == STATUS_OK ? read_weights(of, params) : status;
+	return status == STATUS_OK ? given_weights_read(of, params) : status;
 }
 
 unsigned given_query_reply_fields(const struct given_query *of)
@@ -483,5 +455,6 @@ void given_query_fini(struct given_query *of)
 {
 	free(of->vectors);
 	free(of->weights);
+	given_places_close(of->places);
 	*of = (struct given_query){0};
 }

@@ -4,6 +4,8 @@
  *              a part; with `missing` "default" a key without a row asks with the table's default row
  *              {dim, views?, dtype?, rows, scales?}: each row is a query; the request must name
  *              its release
+ *              of a table with a history each of its vectors is a part, which may be weighed by
+ *              their ages (history_half_life_ms)
  *     through  stored layers that the rows go through first; what leaves them has one part
  *     weights  an f32 for each part, in a bin or an array
  *
@@ -23,7 +25,8 @@ struct given_query {
 	struct query query;        /* points into the next two */
 	void *vectors;             /* owned */
 	float *weights;            /* owned; NULL: none were given */
-	bool defaults;             /* queries without a row are the table's default row */
+	struct given_places *places; /* owned; of histories; else NULL */
+	bool defaults;               /* queries without a row are the table's default row */
 	uint8_t defaulted[(LIMIT_QUERIES + 7) /
 			  8]; /* which they are: a bit each, the lowest first */
 };

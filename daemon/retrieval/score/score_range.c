@@ -40,6 +40,7 @@ struct pair {
 	const struct scorer *scorer;
 	const float *alike; /* of all parts of all queries with this row, view by view */
 	const uint8_t *row;
+	uint32_t views; /* of the row, that count */
 };
 
 static uint32_t vectors_of(const struct scorer *scorer)
@@ -115,13 +116,14 @@ static float wide_score(const struct pair *pair, uint32_t query)
 {
 	const struct scorer *scorer = pair->scorer;
 	const uint32_t first = query * scorer->shape.parts;
+	const uint32_t parts = scorer_parts_of(scorer, query);
 	double score = 0;
-	for (uint32_t part = 0; part < scorer->shape.parts; part++) {
+	for (uint32_t part = 0; part < parts; part++) {
 		double best = wide_alike(pair, first + part, 0);
-		for (uint32_t view = 1; view < scorer->shape.views; view++) {
+		for (uint32_t view = 1; view < pair->views; view++) {
 			best = fmax(best, wide_alike(pair, first + part, view));
 		}
-		score += (double)scorer->weights[part] * best;
+		score += (double)scorer->weights[first + part] * best;
 	}
 	return wide_close(score);
 }
@@ -131,9 +133,10 @@ static float wide_score(const struct pair *pair, uint32_t query)
 static bool is_query_sound(const struct pair *pair, uint32_t query, float score)
 {
 	const struct scorer_shape *shape = &pair->scorer->shape;
+	const uint32_t parts = scorer_parts_of(pair->scorer, query);
 	bool sound = pair->scorer->has_plain_weights && isfinite(score);
-	for (uint32_t view = 0; view < shape->views && sound; view++) {
-		for (uint32_t part = 0; part < shape->parts && sound; part++) {
+	for (uint32_t view = 0; view < pair->views && sound; view++) {
+		for (uint32_t part = 0; part < parts && sound; part++) {
 			sound = is_sound(pair, query * shape->parts + part, view);
 		}
 	}
@@ -167,6 +170,7 @@ void score_mend(const struct scorer *scorer, const void *rows, uint32_t count, f
 			.scorer = scorer,
 			.alike = scorer->alike + (size_t)row * shape->views * vectors_of(scorer),
 			.row = (const uint8_t *)rows + row * scorer_row_bytes(scorer),
+			.views = scorer_views_of(scorer, row),
 		};
 		for (uint32_t query = 0; query < shape->queries; query++) {
 			float *score = &scores[(size_t)query * scorer->rows_max + row];

@@ -82,6 +82,13 @@ static void measure(const struct scorer *scorer, const void *vectors, size_t cou
 	}
 }
 
+static void look_at_weights(struct scorer *scorer)
+{
+	const uint32_t count = vectors_of(&scorer->shape);
+	scorer->is_single = count == 1 && scorer->shape.views == 1 && scorer->weights[0] == 1;
+	scorer->has_plain_weights = score_weights_are_plain(scorer->weights, count);
+}
+
 enum status scorer_init(struct scorer *scorer, const struct scorer_shape *shape,
 	const void *vectors, const float *weights)
 {
@@ -92,7 +99,7 @@ enum status scorer_init(struct scorer *scorer, const struct scorer_shape *shape,
 								: shape->dim * sizeof(float);
 	scorer->rows_max = rows_max_of(shape, scorer_row_bytes(scorer));
 	const size_t row_views = (size_t)scorer->rows_max * shape->views;
-	const size_t floats = row_views * count + row_views + count + shape->parts;
+	const size_t floats = row_views * count + row_views + count + count;
 	float *room = malloc(floats * sizeof *room + count * scorer->vector_bytes);
 	if (room == NULL) {
 		return STATUS_NO_MEMORY;
@@ -101,18 +108,23 @@ enum status scorer_init(struct scorer *scorer, const struct scorer_shape *shape,
 	scorer->row_sizes = scorer->alike + row_views * count;
 	scorer->sizes = scorer->row_sizes + row_views;
 	scorer->weights = scorer->sizes + count;
-	scorer->vectors = (uint8_t *)(scorer->weights + shape->parts);
+	scorer->vectors = (uint8_t *)(scorer->weights + count);
 	memcpy(scorer->vectors, vectors, count * scorer->vector_bytes);
 	for (uint32_t i = 0; metric_is_of_bits(shape->metric) && i < count; i++) {
 		scorer->vectors[(i + 1) * scorer->vector_bytes - 1] &= last_mask(shape->dim);
 	}
-	for (uint32_t i = 0; i < shape->parts; i++) {
-		scorer->weights[i] = weights == NULL ? 1.0f : weights[i];
+	for (uint32_t i = 0; i < count; i++) {
+		scorer->weights[i] = weights == NULL ? 1.0f : weights[i % shape->parts];
 	}
-	scorer->is_single = count == 1 && shape->views == 1 && scorer->weights[0] == 1;
-	scorer->has_plain_weights = score_weights_are_plain(scorer->weights, shape->parts);
+	look_at_weights(scorer);
 	measure(scorer, scorer->vectors, count, scorer->sizes);
 	return STATUS_OK;
+}
+
+void scorer_weigh(struct scorer *scorer, const float *weights)
+{
+	memcpy(scorer->weights, weights, vectors_of(&scorer->shape) * sizeof *weights);
+	look_at_weights(scorer);
 }
 
 void scorer_fini(struct scorer *scorer)
@@ -217,11 +229,11 @@ static void compare_vectors(struct scorer *scorer, const float *rows, size_t row
 /* The metric of a query part and that view of a row which is most like it. */
 static float best_view(const struct scorer *scorer, uint32_t row, uint32_t vector)
 {
-	const uint32_t views = scorer->shape.views;
+	const uint32_t taken = scorer_views_of(scorer, row);
 	const uint32_t count = vectors_of(&scorer->shape);
-	const float *alike = scorer->alike + (size_t)row * views * count + vector;
+	const float *alike = scorer->alike + (size_t)row * scorer->shape.views * count + vector;
 	float best = *alike;
-	for (uint32_t view = 1; view < views; view++) {
+	for (uint32_t view = 1; view < taken; view++) {
 		best = fmaxf(best, alike[(size_t)view * count]);
 	}
 	return best;
@@ -230,9 +242,10 @@ static float best_view(const struct scorer *scorer, uint32_t row, uint32_t vecto
 static float score_of(const struct scorer *scorer, uint32_t row, uint32_t query)
 {
 	float score = 0;
-	for (uint32_t part = 0; part < scorer->shape.parts; part++) {
-		score += scorer->weights[part] *
-			 best_view(scorer, row, query * scorer->shape.parts + part);
+	const uint32_t first = query * scorer->shape.parts;
+	const uint32_t taken = scorer_parts_of(scorer, query);
+	for (uint32_t part = 0; part < taken; part++) {
+		score += scorer->weights[first + part] * best_view(scorer, row, first + part);
 	}
 	return score;
 }

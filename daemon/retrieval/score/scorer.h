@@ -42,9 +42,14 @@ struct scorer {
 	uint8_t *vectors; /* [queries * parts] of vector_bytes */
 	/* [queries * parts] their lengths, or the numbers of their bits; NaN: out of range */
 	float *sizes;
-	float *weights;   /* [parts] */
+	float *weights;   /* [queries * parts] */
 	float *alike;     /* [rows_max * views, queries * parts] */
 	float *row_sizes; /* [rows_max * views], likewise */
+	/* Borrowed; NULL: all. Histories need not have a vector in each place: of each query how many of its
+	 * parts count, and of each row of the next scorer_run how many of its views do: the first ones, at
+	 * least one. */
+	const uint32_t *query_parts; /* [queries] */
+	const uint32_t *row_views;   /* [rows_max] */
 };
 
 /*   vectors  [queries, parts, dim] f32, or for metrics of bits [queries, parts, (dim + 7) / 8]
@@ -53,6 +58,20 @@ struct scorer {
 enum status scorer_init(struct scorer *scorer, const struct scorer_shape *shape,
 	const void *vectors, const float *weights);
 void scorer_fini(struct scorer *scorer); /* zeroed is fine */
+
+/* Gives each part of each query a weight of its own: float[queries * parts]; they are copied. */
+void scorer_weigh(struct scorer *scorer, const float *weights);
+
+/* How many parts of a query, and views of a row of the block, count. */
+static inline uint32_t scorer_parts_of(const struct scorer *scorer, uint32_t query)
+{
+	return scorer->query_parts == NULL ? scorer->shape.parts : scorer->query_parts[query];
+}
+
+static inline uint32_t scorer_views_of(const struct scorer *scorer, uint32_t row)
+{
+	return scorer->row_views == NULL ? scorer->shape.views : scorer->row_views[row];
+}
 
 static inline size_t scorer_row_bytes(const struct scorer *scorer)
 {
