@@ -6,8 +6,8 @@ as is the daemon. Meanwhile releases are made, caught up, published, rolled back
 sample is often another one than a source thinks; and merges go on. Every second kill of the daemon is in the
 middle of one.
 
-After each kill of the daemon, and at the end, all states of all releases (sums, weights, times) must be bit
-for bit what the samples before the positions make in NumPy; no position may be below one that was
+After each kill of the daemon, and at the end, all states of all releases (sums, weights, times, and the histories of
+users that the same samples make) must be bit for bit what the samples before the positions make in NumPy; no position may be below one that was
 acknowledged. At the end a second daemon, which nobody kills, gets the same samples in other batches and must
 dump the same.
 
@@ -28,6 +28,7 @@ import numpy as np
 sys.dont_write_bytecode = True
 import harness  # noqa: E402
 from harness import Closed, Failed  # noqa: E402
+from history_model import Histories  # noqa: E402
 from observe_source import LAYERS, SOURCES, Shared, Stream, number_of, positions_of, send_samples  # noqa: E402
 from observe_model import Aggregate, Aggregates, DAY_MS, movielens  # noqa: E402
 
@@ -35,6 +36,7 @@ ROUNDS = int(os.environ.get('REPSTORE_ROUNDS', '6' if harness.SANITIZED else '16
 DECAYS = {'fm': {'events': 0.99, 'half_life_ms': DAY_MS}, 'mlp2': {'events': 0.95}}
 HISTORY = 500       # samples of the past that a new release begins with
 DIM = 64
+PLACES = 6          # vectors that the history of a user has
 # Merges begin by themselves too, at a quarter of the rows, and writers wait now and then.
 SETTINGS = '[log]\nlog_size = 128M\nmemtable_memory = 128M\nmemtable_rows = 8000\n'
 
@@ -56,6 +58,7 @@ class Model:
         self.starts = starts    # {(source, layer): position}
         self.ends = dict(starts)
         self.tables = {(entity, layer): Aggregates(**DECAYS[layer]) for entity in ('user', 'item') for layer in LAYERS}
+        self.histories = {layer: Histories(PLACES) for layer in LAYERS}
 
     def advance(self, streams, source, layer, end):
         at = (source, layer)
@@ -63,6 +66,7 @@ class Model:
         users, items, times, rows = streams[source].samples(layer, self.ends[at], end)
         self.tables['user', layer].add_all(users, times, rows)
         self.tables['item', layer].add_all(items, times, rows)
+        self.histories[layer].add_all(users, times, rows)
         self.ends[at] = end
 
     def states(self, entity, layer):
@@ -134,6 +138,9 @@ class ObserveKill(harness.Case):
                     if table not in there:
                         client.call('table.create', release=release, table=table, entity=entity, kind='cr', dim=DIM,
                                     key='bytes' if entity == 'item' and layer != 'fm' else 'u64', **decay)
+                if 'last_user@' + layer not in there:
+                    client.call('table.create', release=release, table='last_user@' + layer, entity='user', kind='cr',
+                                dim=DIM, dtype='f16' if layer == 'fm' else 'f32', history=PLACES)
             client.call('release.seal', release=release)
         for (source, layer), start in self.models[release].starts.items():
             _, following = positions_of(client, release, source)
@@ -269,6 +276,22 @@ class ObserveKill(harness.Case):
         for entity, layer in model.tables:
             for got, expected in zip(scanned(client, release, entity, layer), model.states(entity, layer)):
                 np.testing.assert_array_equal(got, expected, 'cr_%s@%s of %s' % (entity, layer, release))
+        self.check_histories(client, release)
+
+    def check_histories(self, client, release):
+        for layer, model in self.models[release].histories.items():
+            seen = 0
+            for reply in client.walk('last_user@' + layer, release=release, limit=65536):
+                keys = np.frombuffer(reply['keys'], '<u8')
+                dtype = harness.DTYPES[reply['dtype']]
+                _, rows, counts, times, newest = model.arrays(keys, DIM, dtype)
+                for got, expected in ((np.frombuffer(reply['counts'], '<u4'), counts),
+                                      (np.frombuffer(reply['history_times'], '<i8'), times.reshape(-1)),
+                                      (np.frombuffer(reply['times'], '<i8'), newest),
+                                      (np.frombuffer(reply['rows'], dtype), rows.reshape(-1))):
+                    np.testing.assert_array_equal(got, expected, 'last_user@%s of %s' % (layer, release))
+                seen += len(keys)
+            self.assertEqual(seen, len(model.rows))
 
     # ---- the end ----
 
@@ -300,6 +323,7 @@ class ObserveKill(harness.Case):
         for release in self.models:
             with calm.client() as client:
                 self.feed_calmly(client, release)
+                self.check_histories(client, release)
             ours, its = self.dumped(self.daemon, release), self.dumped(calm, release)
             for (entity, layer), state in its.items():
                 expected = self.models[release].states(entity, layer)
