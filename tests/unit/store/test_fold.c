@@ -1,4 +1,5 @@
 /* test_fold.c - samples of a batch become new states: each key once, whatever it had before. */
+#include "daemon/aggregate/history.h"
 #include "daemon/store/fold/fold.h"
 #include "daemon/store/log/frame.h"
 #include "daemon/store/memtable/memtable.h"
@@ -138,7 +139,7 @@ static void link_rows(struct world *world, const struct fold *fold)
 			.data = fold->batch.rows + i * spec_stored_bytes(spec),
 		};
 		row.key = keys_bytes(&fold->batch.keys, i, &row.key_len);
-		row.low = row.data + spec_row_bytes(spec);
+		row.low = spec_low_bytes(spec) == 0 ? NULL : row.data + spec_row_bytes(spec);
 		assert_int_equal(memtable_put(world->table->memtable, &change,
 					 siphash(&scratch_seed, row.key, row.key_len), &row),
 			STATUS_OK);
@@ -200,6 +201,45 @@ static void the_cut_into_batches_changes_no_bit(void **state)
 			fold_and_link(world, first, count);
 		}
 		expect_states(world);
+		free_world(world);
+	}
+}
+
+static void histories_are_the_same_however_samples_are_cut(void **state)
+{
+	static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_F16};
+	(void)state;
+	for (unsigned dtype = 0; dtype < 2; dtype++) {
+		struct world *world = make_world(KEY_U64);
+		struct table_spec *spec = (struct table_spec *)&world->table->spec;
+		uint64_t random = seed_from(13);
+		spec->history = 4;
+		spec->dtype = dtypes[dtype];
+		spec->reading = READING_NONE;
+		spec->state = STATE_NONE;
+		const size_t bytes = spec_row_bytes(spec);
+		uint8_t *expected = calloc(KEYS, bytes);
+		assert_non_null(expected);
+		assert_int_equal(spec_stored_bytes(spec), bytes);
+		for (uint32_t i = 0; i < SAMPLES; i++) {
+			struct aggregate *row = &world->expected[world->numbers[i]];
+			row->state = (float *)(void *)(expected + world->numbers[i] * bytes);
+			assert_true(history_add(row, spec, world->times[i], world->rows[i]));
+		}
+		for (uint32_t first = 0, count; first < SAMPLES; first += count) {
+			count = (uint32_t)(plain_random(&random) % 300);
+			count = count < SAMPLES - first ? count : SAMPLES - first;
+			fold_and_link(world, first, count);
+		}
+		for (uint32_t i = 0; i < KEYS; i++) {
+			const struct row_version *version = version_of(world, i);
+			assert_int_equal(version != NULL, world->expected[i].is_there);
+			if (version != NULL) {
+				assert_memory_equal(version->row, expected + i * bytes, bytes);
+				assert_int_equal(version->time_ms, world->expected[i].last_ms);
+			}
+		}
+		free(expected);
 		free_world(world);
 	}
 }
@@ -422,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_cut_into_batches_changes_no_bit),
+		cmocka_unit_test(histories_are_the_same_however_samples_are_cut),
 		cmocka_unit_test(keys_come_once_in_the_order_of_their_first_samples),
 		cmocka_unit_test(no_samples_are_no_keys),
 		cmocka_unit_test(a_late_sample_fades_and_leaves_the_time),
