@@ -307,6 +307,20 @@ class Refused(Case):
             self.assertIn(says, self.run_command(*args, status=status), args)
         self.assertFalse([name for name in os.listdir(self.path('')) if 'out.npz' in name])
 
+    def test_the_samples_are_not_written_over(self):
+        users, items, times, vectors = made(count=100)
+        archive = self.path('day.npz')
+        np.savez(archive, users=users, items=items, times=times, x=vectors)
+        args = self.arguments(users, items, times, x=vectors)
+        for args, file in ((['--any-time', '--samples', archive, '--layer', 'x'], archive), (args, args[2]),
+                           (args, args[-1][2:])):
+            with open(file, 'rb') as opened:
+                before = opened.read()
+            self.assertIn("'%s' given, which the samples are read from" % file,
+                          self.run_command(*args, '-o', file, status=1))
+            with open(file, 'rb') as opened:
+                self.assertEqual(opened.read(), before)
+
     def test_times_that_cannot_be_meant(self):
         users, items, times, vectors = made(count=100)
         args = self.arguments(users, items, times, x=vectors)[1:]

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 /* How much of an array is looked at at once. */
 enum { PIECE_BYTES = 1 << 20 };
@@ -22,6 +23,38 @@ static enum status wrong(const struct array *array, const char *allowed, struct 
 	return error_set(err, STATUS_BAD_REQUEST, "'%s': %c%zu %s given, %s", array->name,
 		array->npy.kind, array->npy.item_bytes,
 		npy_shape(array->npy.shape, array->npy.dims, shape), allowed);
+}
+
+/* ---- files ---- */
+
+/* What is renamed into place takes a name away, so links are not followed. */
+static bool is_same(const char *path, const struct stat *out)
+{
+	struct stat info;
+	return path != NULL && lstat(path, &info) == 0 && info.st_dev == out->st_dev &&
+	       info.st_ino == out->st_ino;
+}
+
+enum status sample_paths_keep(const struct sample_paths *paths, const char *out, struct error *err)
+{
+	const char *const columns[] = {paths->archive, paths->users, paths->items, paths->times};
+	struct stat info;
+	bool same = false;
+	if (lstat(out, &info) != 0) {
+		return STATUS_OK;
+	}
+	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+		same = same || is_same(columns[i], &info);
+	}
+	for (size_t i = 0; i < paths->layer_count; i++) {
+		const char *file = strchr(paths->layers[i], '=');
+		same = same || is_same(file == NULL ? NULL : file + 1, &info);
+	}
+	return same ? error_set(err, STATUS_BAD_REQUEST,
+			      "-o: '%s' given, which the samples are read from; another file is "
+			      "allowed",
+			      out)
+		    : STATUS_OK;
 }
 
 /* ---- opening ---- */

@@ -53,6 +53,10 @@ struct sample_arrays {
 	size_t layer_count;
 };
 
+/* Checks that an output would not take the place of a file that the samples are read from.
+ * Errors: BAD_REQUEST. */
+enum status sample_paths_keep(const struct sample_paths *paths, const char *out, struct error *err);
+
 /* Opens all arrays and compares their types and shapes. Vectors are [n, dim].
  * Errors: BAD_REQUEST  naming the array, what was given and what is allowed; those of the files. */
 enum status sample_arrays_open(const struct sample_paths *paths, struct sample_arrays *out,

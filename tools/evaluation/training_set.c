@@ -283,7 +283,11 @@ static enum status walk_side(struct set *set, enum entity entity, uint64_t *keys
 static enum status make(struct set *set, struct error *err)
 {
 	struct training_report *report = &set->report;
-	enum status status = sample_arrays_open(&set->request->samples, &set->samples, err);
+	const struct sample_paths *paths = &set->request->samples;
+	enum status status = sample_paths_keep(paths, set->request->out, err);
+	if (status == STATUS_OK) {
+		status = sample_arrays_open(paths, &set->samples, err);
+	}
 	if (status == STATUS_OK) {
 		status = check_tables(set, err);
 	}
