@@ -96,6 +96,17 @@ class Observe(harness.Case):
         got = self.observe('r', 'l', keys % 10, keys, times, rows)
         self.assertEqual(got['applied'], 64500)
 
+    def test_a_weight_must_be_a_number_of_the_state(self):
+        self.client.call('release.create', release='r')
+        for state in ('f32', 'f32x2'):
+            self.client.call('table.create', release='r', table=state + '@l', entity='user', kind='cr', dim=1, state=state)
+        self.client.seal('r')
+        for weight in (1e300, 1e-300):
+            put = dict(release='r', keys=[1], rows=b'\0\0\0\0', weights=np.array([weight], '<f8').tobytes())
+            self.client.call('put', table='f32x2@l', **put)
+            with self.fails('BAD_REQUEST', '%g' % weight, 'above 0 and finite in f32'):
+                self.client.call('put', table='f32@l', **put)
+
     def test_sums_are_those_of_the_formulas_however_the_stream_is_cut(self):
         for decay, (told, _) in DECAYS.items():
             models = {layer: self.models(movielens(layer), decay) for layer in ('fm', 'mlp2')}

@@ -141,6 +141,9 @@ class ObserveCommand(harness.Case):
         self.assertIn('kind cr', self.run_command('import', 'copy/ur', self.path('raw.msgpack'), fails=1))
         self.assertIn('kind cr', self.run_command('import', 'copy/ur', self.path('raw.jsonl'), fails=1))
         self.assertIn('kind cr', self.run_command('dump', 'copy/ur', '--raw', self.path('x.msgpack'), fails=1))
+        for dtype in ('f32', 'f64'):
+            self.assertIn('--dtype %s: given with --raw' % dtype,
+                          self.run_command('dump', 'copy/a@fm', '--raw', '--dtype', dtype, self.path('x.msgpack'), fails=1))
         self.assertIn('--raw', self.run_command('dump', 'copy/a@fm', *npy, fails=1))
 
     def test_sums_and_weights_are_fetched(self):

@@ -108,6 +108,12 @@ static int report(struct session *session, const struct dump *dump, uint64_t sca
 static int check_table(struct session *session, struct dump *dump)
 {
 	struct rep_table_spec *spec = &dump->table.spec;
+	if (dump->sink.raw && dump->dtype != NULL) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--dtype %s: given with --raw, which dumps sums in full, as f64, and takes "
+			"no --dtype",
+			dump->dtype);
+	}
 	if (dump->dtype != NULL) {
 		enum dtype dtype = dtype_of_name(dump->dtype, strlen(dump->dtype));
 		if (dtype == DTYPE_NONE || !dtype_convertible((enum dtype)spec->dtype, dtype)) {
@@ -138,7 +144,7 @@ static int check_table(struct session *session, struct dump *dump)
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
 			"--raw is for sums; a dump of histories is what import takes back without it");
 	}
-	if (dump->sink.raw && (spec->kind != REP_CR || dump->dtype != NULL)) {
+	if (dump->sink.raw && spec->kind != REP_CR) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
 			"--raw is for tables of kind cr, whose sums are dumped in full, as f64");
 	}

@@ -22,8 +22,9 @@ static enum status check_weights(const struct row_batch *batch, const struct tab
 		const double kept = spec->state == STATE_F32 ? (double)(float)weight : weight;
 		if (!(kept > 0) || !isfinite(kept)) {
 			return error_set(err, STATUS_BAD_REQUEST,
-				"weights: row %" PRIu32 " has %g, above 0 and finite allowed", i,
-				weight);
+				"weights: row %" PRIu32 " has %g, above 0 and finite%s allowed", i,
+				weight,
+				spec->state == STATE_F32 ? " in f32, as the table keeps it," : "");
 		}
 	}
 	return STATUS_OK;
