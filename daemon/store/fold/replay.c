@@ -86,16 +86,16 @@ static enum status find_table(const struct release *release, const struct frame_
 
 /* ---- samples ---- */
 
-/* Links the states that a fold has brought forth; *linked: some were. What is lost stays so. */
+/* Links the states that a fold has brought forth. What is lost stays so, and keeps its samples in the
+ * log: the file may be put back, or be read the next time. */
 static enum status link_states(struct memtable_usage *usage, const struct frame_head *head,
-	const struct fold *fold, bool *linked)
+	const struct fold *fold)
 {
 	const struct table *table = fold->table;
 	const struct table_spec *spec = &table->spec;
 	const struct row_batch *batch = &fold->batch;
 	const struct memtable_change change = {spec, usage, head->sequence};
 	enum status status = STATUS_OK;
-	*linked = false;
 	for (uint32_t i = 0; status == STATUS_OK && i < batch->keys.count; i++) {
 		struct frame_row row = {
 			.time_ms = batch_time(batch, i, head->clock_ms),
@@ -104,11 +104,10 @@ static enum status link_states(struct memtable_usage *usage, const struct frame_
 		};
 		row.key = keys_bytes(&batch->keys, i, &row.key_len);
 		row.low = spec_low_bytes(spec) == 0 ? NULL : row.data + spec_row_bytes(spec);
-		if (!fold->rows[i].is_lost) {
-			status = memtable_put(table->memtable, &change,
-				siphash(&table->seed, row.key, row.key_len), &row);
-			*linked = true;
-		}
+		status = fold->rows[i].is_lost
+				 ? memtable_keep_log(table->memtable, &change)
+				 : memtable_put(table->memtable, &change,
+					   siphash(&table->seed, row.key, row.key_len), &row);
 	}
 	return status;
 }
@@ -130,8 +129,7 @@ static enum status index_keys(const struct keys *from, struct keys *to, uint32_t
 }
 
 static enum status fold_again(struct memtable_usage *usage, const struct frame_head *head,
-	const struct frame_samples *from, const struct table *table, bool *linked,
-	struct error *err)
+	const struct frame_samples *from, const struct table *table, struct error *err)
 {
 	const struct samples samples = {from->count, from->rows, from->times};
 	struct fold fold = {.table = table};
@@ -148,7 +146,7 @@ static enum status fold_again(struct memtable_usage *usage, const struct frame_h
 		status = fold_run(&fold, &samples, head->clock_ms, err);
 	}
 	if (status == STATUS_OK) {
-		status = link_states(usage, head, &fold, linked);
+		status = link_states(usage, head, &fold);
 	}
 	fold_fini(&fold);
 	free(at);
@@ -172,15 +170,13 @@ static enum status replay_samples(const struct release *release, struct memtable
 	enum status status = frame_read_samples(part, &samples);
 	for (uint32_t i = 0; status == STATUS_OK && i < samples.table_count; i++) {
 		struct table *table;
-		bool linked = false;
 		status = find_table(release, head, frame_samples_table(&samples, i), &table, err);
 		if (status != STATUS_OK || head->sequence <= table->merged_to) {
 			continue;
 		}
-		status = fit(&samples, &table->spec)
-				 ? fold_again(usage, head, &samples, table, &linked, err)
-				 : STATUS_CORRUPT;
-		if (status == STATUS_OK && linked) {
+		status = fit(&samples, &table->spec) ? fold_again(usage, head, &samples, table, err)
+						     : STATUS_CORRUPT;
+		if (status == STATUS_OK) {
 			memtable_count_log(table->memtable, log_bytes / samples.table_count,
 				head->clock_ms);
 		}

@@ -275,6 +275,20 @@ enum status memtable_put(struct memtable *memtable, const struct memtable_change
 	return STATUS_OK;
 }
 
+enum status memtable_keep_log(struct memtable *memtable, const struct memtable_change *change)
+{
+	struct generation *active = active_of(memtable);
+	if (active == NULL) {
+		active = generation_new(change->usage, change->sequence);
+		if (active == NULL) {
+			return STATUS_NO_MEMORY;
+		}
+		atomic_store_explicit(&memtable->active, active, memory_order_release);
+	}
+	active->last_sequence = change->sequence;
+	return STATUS_OK;
+}
+
 void memtable_count_log(struct memtable *memtable, uint64_t bytes, int64_t clock_ms)
 {
 	struct generation *active = active_of(memtable);

@@ -164,6 +164,10 @@ struct memtable_change {
 enum status memtable_put(struct memtable *memtable, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row);
 
+/* Keeps the log from this frame on, as a version of it would: what the frame says of a row cannot be
+ * told, since the row is in a damaged segment. Errors: NO_MEMORY. */
+enum status memtable_keep_log(struct memtable *memtable, const struct memtable_change *change);
+
 /* Counts the bytes of a frame whose rows were put; clock_ms: the frame's. */
 void memtable_count_log(struct memtable *memtable, uint64_t bytes, int64_t clock_ms);
 

@@ -1,5 +1,6 @@
 /* test_observe_log.c - positions and states over failed groups, restarts, merges, drops, damage. */
 #include "daemon/store/admin/admin.h"
+#include "daemon/store/merge/merge.h"
 #include "daemon/store/observe/observe.h"
 #include "daemon/store/observe/sources.h"
 #include "daemon/store/write/writer.h"
@@ -411,6 +412,38 @@ static void samples_of_the_log_outlive_damage_below_them(void **state)
 	samples_expect(scratch, 0, 200);
 }
 
+/* Nothing of the table can be read, and so nothing of its samples can be told. A merge of the others
+ * leaves them in the log. */
+static void samples_of_the_log_outlive_a_merge_beside_damage(void **state)
+{
+	struct scratch *scratch = *state;
+	struct merge_result result;
+	struct error err = {0};
+	char path[PATH_MAX];
+	samples_send(scratch, 0, 100, 100);
+	samples_merge(scratch);
+	samples_send(scratch, 100, 50, 50);
+	scratch_close(scratch);
+	scratch_path(scratch, path, "releases/1/base-2-1.mdb");
+	struct scratch_file file = scratch_read(path);
+	scratch_cut(path, 4096);
+	scratch_open(scratch);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(store_merge(scratch->store, NULL, &result, &err), STATUS_CORRUPT);
+		assert_non_null(strstr(err.text, "cr_item@fm"));
+		scratch_reopen(scratch);
+	}
+	scratch_close(scratch);
+	scratch_write(path, file.data, file.len);
+	free(file.data);
+	scratch_open(scratch);
+	samples_expect(scratch, 0, 150);
+	samples_send(scratch, 150, 50, 50);
+	samples_expect(scratch, 0, 200);
+	samples_merge(scratch);
+	samples_expect(scratch, 0, 200);
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
@@ -426,6 +459,7 @@ int main(void)
 		cmocka_unit_test(positions_wait_for_no_write),
 		cmocka_unit_test(a_damaged_table_takes_no_samples),
 		cmocka_unit_test(samples_of_the_log_outlive_damage_below_them),
+		cmocka_unit_test(samples_of_the_log_outlive_a_merge_beside_damage),
 	};
 	return fixture_run(tests, sizeof tests / sizeof *tests, samples_setup, scratch_teardown);
 }
