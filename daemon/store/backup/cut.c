@@ -5,6 +5,7 @@
 #include "daemon/store/log/redo_copy.h"
 #include "daemon/store/log/redo_file.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/spill/spilled.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/file.h"

@@ -1,5 +1,6 @@
 /* generation.c - adds entries and versions to one generation of a memtable. */
 #include "daemon/store/memtable/generation.h"
+#include "daemon/store/memtable/memtable_merge.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* memtable.c - looks keys up in both generations, links new versions, hands over to a merge. */
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/memtable/memtable_merge.h"
 
 #include "daemon/store/base/find.h"
 #include "daemon/store/memtable/generation.h"

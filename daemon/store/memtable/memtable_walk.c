@@ -1,6 +1,7 @@
 /* memtable_walk.c - the rows of a memtable: in the order of (hash, key) for scans and merges, in no
  * order for searches. */
 #include "daemon/store/memtable/generation.h"
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/system/grace.h"
 
 #include <assert.h>

@@ -1,6 +1,7 @@
 /* merge_expired.c - which rows of a table have expired for good, and whether there is any. */
 #include "daemon/store/base/base.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/snapshot.h"
 

@@ -2,6 +2,7 @@
  * were of releases that are dropped. */
 #include "daemon/store/admin/change.h"
 #include "daemon/store/log/positions.h"
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/write/writer.h"
 

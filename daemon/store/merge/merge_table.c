@@ -6,6 +6,7 @@
 #include "daemon/store/indexing/index_build.h"
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merge_rows.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/table_index.h"

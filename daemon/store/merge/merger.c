@@ -1,5 +1,6 @@
 /* merger.c - decides when to merge, makes the cut, merges table after table, and keeps the pace. */
 #include "daemon/store/merge/merger.h"
+#include "daemon/store/memtable/memtable_merge.h"
 
 #include "daemon/store/log/positions.h"
 #include "daemon/store/merge/merge.h"

@@ -2,6 +2,7 @@
 #include "daemon/store/base/find.h"
 #include "daemon/store/memtable/generation.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/memtable/memtable_pin.h"
 #include "daemon/store/system/grace.h"
 

@@ -1,5 +1,6 @@
 /* test_merge_dropped.c - a release that is dropped while it is merged. */
 #include "daemon/store/admin/admin.h"
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/state/state.h"

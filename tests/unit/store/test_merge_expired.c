@@ -1,6 +1,7 @@
 /* test_merge_expired.c - which rows a merge removes for good, and that it does nothing for nobody. */
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/observe/observe.h"
