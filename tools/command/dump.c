@@ -104,6 +104,22 @@ static int report(struct session *session, const struct dump *dump, uint64_t sca
 	return session_finish(session, EXIT_DONE);
 }
 
+/* Checks what is asked of histories. */
+static int check_history(const struct session *session, const struct dump *dump)
+{
+	const struct rep_table_spec *spec = &dump->table.spec;
+	const bool has_places = dump->sink.counts != NULL || dump->sink.history_times != NULL;
+	if (has_places && spec->history == 0) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--counts and --history-times: the table has no histories");
+	}
+	if (dump->sink.raw && spec->history != 0) {
+		return session_refuse_text(session, STATUS_BAD_REQUEST,
+			"--raw is for sums; a dump of histories is what import takes back without it");
+	}
+	return EXIT_DONE;
+}
+
 /* Finds the dump's dtype, and checks that the table has the columns that are asked for. */
 static int check_table(struct session *session, struct dump *dump)
 {
@@ -127,6 +143,10 @@ static int check_table(struct session *session, struct dump *dump)
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
 			"--dtype f64: allowed for sums, which --raw dumps in it");
 	}
+	const int status = check_history(session, dump);
+	if (status != EXIT_DONE) {
+		return status;
+	}
 	bool i8 = spec->dtype == REP_I8;
 	if (dump->format == FORMAT_NPY && i8 && dump->sink.scales == NULL) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
@@ -134,15 +154,6 @@ static int check_table(struct session *session, struct dump *dump)
 	}
 	if (dump->sink.scales != NULL && !i8) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST, "only i8 rows have scales");
-	}
-	const bool has_places = dump->sink.counts != NULL || dump->sink.history_times != NULL;
-	if (has_places && spec->history == 0) {
-		return session_refuse_text(session, STATUS_BAD_REQUEST,
-			"--counts and --history-times: the table has no histories");
-	}
-	if (dump->sink.raw && spec->history != 0) {
-		return session_refuse_text(session, STATUS_BAD_REQUEST,
-			"--raw is for sums; a dump of histories is what import takes back without it");
 	}
 	if (dump->sink.raw && spec->kind != REP_CR) {
 		return session_refuse_text(session, STATUS_BAD_REQUEST,
