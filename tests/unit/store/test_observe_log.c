@@ -444,6 +444,36 @@ static void samples_of_the_log_outlive_a_merge_beside_damage(void **state)
 	samples_expect(scratch, 0, 200);
 }
 
+/* Samples that are too large without the state below them. */
+static void samples_of_the_log_are_not_judged_without_their_states(void **state)
+{
+	struct scratch *scratch = *state;
+	static struct sample_batch batch;
+	struct observe_result result;
+	struct error err = {0};
+	char path[PATH_MAX];
+	struct observation *given = samples_make(&batch, 0, 1);
+	for (size_t j = 0; j < SAMPLE_DIM; j++) {
+		batch.rows[0][j] = -3e38F;
+	}
+	scratch_must(samples_try(scratch, given, &result, &err), &err);
+	samples_merge(scratch);
+	given = samples_make(&batch, 1, 2);
+	for (size_t i = 0; i < 2; i++) {
+		batch.users[i] = 0; /* as of sample 0 */
+		batch.times[i] = batch.times[0];
+		for (size_t j = 0; j < SAMPLE_DIM; j++) {
+			batch.rows[i][j] = 3e38F;
+		}
+	}
+	scratch_must(samples_try(scratch, given, &result, &err), &err);
+	scratch_close(scratch);
+	scratch_path(scratch, path, "releases/1/base-1-1.mdb");
+	scratch_cut(path, 4096);
+	scratch_open(scratch);
+	assert_int_equal(samples_next(scratch, "s"), 3);
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
@@ -460,6 +490,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_table_takes_no_samples),
 		cmocka_unit_test(samples_of_the_log_outlive_damage_below_them),
 		cmocka_unit_test(samples_of_the_log_outlive_a_merge_beside_damage),
+		cmocka_unit_test(samples_of_the_log_are_not_judged_without_their_states),
 	};
 	return fixture_run(tests, sizeof tests / sizeof *tests, samples_setup, scratch_teardown);
 }
