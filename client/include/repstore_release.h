@@ -62,8 +62,8 @@ struct rep_table_spec {
 	enum rep_state state; /* of REP_CR without history; 0 in a create: REP_STATE_F32X2 */
 	/* The row of a key is its newest so many vectors, oldest first; 0: one row of views, or a sum. Of
 	 * REP_UR and REP_CR, of REP_F32, REP_F16 and REP_BF16. */
-	uint64_t history;
-	uint64_t reserved[3];
+	uint32_t history;
+	uint64_t reserved[4];
 };
 
 struct rep_table {
