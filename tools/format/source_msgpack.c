@@ -121,7 +121,7 @@ static enum status check_spec(struct source_msgpack *source, struct error *err)
 	}
 	if (file->history != table->history) {
 		return error_set(err, STATUS_BAD_REQUEST,
-			"%s: rows of %u places of history; the table's have %" PRIu64,
+			"%s: rows of %u places of history; the table's have %u",
 			source->stream.name, file->history, table->history);
 	}
 	if (file->dim != table->dim || spec_row_views(file) != table->views) {
