@@ -227,17 +227,34 @@ static enum status end_file(struct served_files *files)
 	return status;
 }
 
-/* Removes the oldest files until those that are left, and `more` bytes, have at most `most`. */
-static void make_room(struct served_files *files, uint64_t more, uint64_t most)
+/* Lets go of a file that somebody has removed: what is written into it would be gone. */
+static void leave_removed(struct served_files *files)
 {
+	if (files->fd >= 0 && !file_is_named(files->fd)) {
+		(void)close(files->fd);
+		files->fd = -1;
+		files->at = 0;
+	}
+}
+
+/* Removes the oldest files until those that are left, and `more` bytes, have at most `most`. */
+static enum status make_room(struct served_files *files, uint64_t more, uint64_t most,
+	struct error *err)
+{
+	enum status status = STATUS_OK;
 	size_t removed = 0;
-	while (removed < files->count && files->kept_bytes + more > most) {
+	while (status == STATUS_OK && removed < files->count && files->kept_bytes + more > most) {
 		char name[FULL_NAME_BYTES];
-		(void)unlinkat(files->folder, name_of(files, files->kept[removed].number, name), 0);
-		files->kept_bytes -= files->kept[removed++].bytes;
+		(void)name_of(files, files->kept[removed].number, name);
+		if (unlinkat(files->folder, name, 0) == 0 || errno == ENOENT) {
+			files->kept_bytes -= files->kept[removed++].bytes;
+		} else {
+			status = failed(err, "remove", name);
+		}
 	}
 	files->count -= removed;
 	memmove(files->kept, files->kept + removed, files->count * sizeof *files->kept);
+	return status;
 }
 
 static enum status not_written(enum status status, const char *name, struct error *err)
@@ -280,12 +297,15 @@ enum status served_files_append(struct served_files *files, const uint8_t *frame
 	if (len > most_of_one - SERVED_HEAD_BYTES) {
 		return error_set(err, STATUS_TOO_LARGE, "served file: a fetch of %zu bytes", len);
 	}
+	leave_removed(files);
 	if (files->fd >= 0 && files->at + len > most_of_one) {
 		status = end_file(files);
 	}
 	if (status == STATUS_OK && files->fd < 0) {
-		make_room(files, most_of_one, most);
-		status = begin_file(files, now_ms, err);
+		status = make_room(files, most_of_one, most, err);
+		if (status == STATUS_OK) {
+			status = begin_file(files, now_ms, err);
+		}
 	}
 	if (status != STATUS_OK) {
 		return status;

@@ -96,6 +96,18 @@ class Observe(harness.Case):
         got = self.observe('r', 'l', keys % 10, keys, times, rows)
         self.assertEqual(got['applied'], 64500)
 
+    def test_samples_that_are_too_much_for_the_log_change_nothing(self):
+        """1,030 samples of i8 are within a message; as f32, of one key, they are over 256 MiB of log."""
+        self.client.call('release.create', release='r')
+        self.client.call('table.create', release='r', table='a@l', entity='user', kind='cr', dim=65536)
+        self.client.seal('r')
+        count = 1030
+        with self.assertRaisesRegex(harness.Failed, '^TOO_LARGE: rows: 27.* bytes as f32 samples, at most 268435456'):
+            self.client.call('observe', release='r', layer='l', users=harness.packed(np.ones(count, '<u8')), dtype='i8',
+                             scales=np.ones(count, '<f4').tobytes(), times=np.full(count, 1000, '<i8').tobytes(),
+                             rows=bytes(count * 65536))
+        self.assertEqual(self.client.call('stats')['write']['memtable_rows'], 0)
+
     def test_a_weight_must_be_a_number_of_the_state(self):
         self.client.call('release.create', release='r')
         for state in ('f32', 'f32x2'):

@@ -156,6 +156,17 @@ class Bounds(Case):
         self.assertEqual(int(self.files()[-1].rsplit('.', 1)[1]), int(last.rsplit('.', 1)[1]) + 1)
         self.assertEqual(stat.S_IMODE(os.stat(self.files()[-1]).st_mode) & ~0o640, 0)
 
+    def test_a_file_that_was_removed_is_written_no_more(self):
+        self.start()
+        with self.daemon.client() as client:
+            client.fetch('t', KEYS[:3].tobytes())
+            self.records(1)
+            os.unlink(self.files()[0])
+            client.fetch('t', KEYS[3:5].tobytes())
+            self.wait_for(lambda: self.figures()['written'] >= 2)
+            self.assertEqual(len(self.files()), 1)
+            self.assertEqual(len(self.dump()), 1)
+
     def test_what_comes_too_fast_is_dropped(self):
         self.start(more='write_rate = 100K\n')
         with self.daemon.client() as client:

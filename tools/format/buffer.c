@@ -143,7 +143,7 @@ enum status mapping_check(struct error *err)
 
 enum status mapping_open(const char *path, struct mapping *out, struct error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is told, not waited for */
 	if (fd < 0) {
 		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
 			strerror(errno));

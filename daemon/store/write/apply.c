@@ -91,6 +91,11 @@ static size_t frame_room(const struct apply *apply)
 static enum status prepare(struct apply *apply, struct error *err)
 {
 	const size_t bytes = frame_room(apply);
+	if (apply->samples != NULL && frame_samples_bytes(apply->samples) > LIMIT_WRITE_BYTES) {
+		return error_set(err, STATUS_TOO_LARGE,
+			"rows: %zu bytes as f32 samples, at most %u allowed in one write",
+			frame_samples_bytes(apply->samples), LIMIT_WRITE_BYTES);
+	}
 	apply->ticket = malloc(sizeof *apply->ticket + bytes);
 	if (apply->ticket == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "no memory for %zu bytes of log", bytes);
