@@ -47,7 +47,12 @@ KERNELS(plain, )
 
 #if defined(__x86_64__)
 KERNELS(avx2, __attribute__((target("avx2"))))
+/* gcc makes vectors of 256 bits unless it is told; clang knows no such word. */
+#if defined(__clang__)
+KERNELS(avx512, __attribute__((target("avx512f"))))
+#else
 KERNELS(avx512, __attribute__((target("avx512f,prefer-vector-width=512"))))
+#endif
 
 const struct aggregate_kernels *aggregate_kernels_at(size_t i)
 {

@@ -273,13 +273,13 @@ class BadInput(harness.Case):
         strings = {'release', 'table', 'load', 'client', 'model', 'checkpoint', 'dtype', 'entity', 'kind',
                    'key', 'layer', 'source', 'read', 'tensor', 'in', 'metric', 'as', 'method', 'dir', 'trace'}
         key_lists = ('keys', 'users', 'items', 'allow', 'deny')
-        numbers = {'chunk', 'chunks', 'dim', 'views', 'ttl_ms', 'cursor', 'limit', 'half_life_ms', 'position', 'k',
+        numbers = {'chunk', 'chunks', 'dim', 'views', 'ttl_ms', 'cursor', 'limit', 'half_life_ms', 'history', 'position', 'k',
                    'min_score', 'tags_any', 'tags_all', 'tags_none', 'timeout_ms', 'n'}
         fine = {'min_score': (-1, 1.5)}
         for method, names in self.described().items():
             for name in names:
                 wrong = [-1, 1.5, {}, msgpack.ExtType(1, b'x')]
-                wrong += [] if name in strings or name in key_lists + ('rows', 'scales', 'times',
+                wrong += [] if name in strings or name in key_lists + ('rows', 'scales', 'times', 'history_times', 'counts',
                                                        'weights', 'tags') else ['text', b'bytes']
                 wrong += [] if name in numbers else [7]
                 wrong += [] if name in key_lists + ('parts', 'shape', 'with') else [[]]
