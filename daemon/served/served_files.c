@@ -253,7 +253,9 @@ static enum status make_room(struct served_files *files, uint64_t more, uint64_t
 		}
 	}
 	files->count -= removed;
-	memmove(files->kept, files->kept + removed, files->count * sizeof *files->kept);
+	if (removed > 0) {
+		memmove(files->kept, files->kept + removed, files->count * sizeof *files->kept);
+	}
 	return status;
 }
 

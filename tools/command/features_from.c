@@ -150,8 +150,8 @@ static enum status make_room(struct features_from *from, const struct table_spec
 	if (part->rows == NULL || columns == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	part->weights = (double *)columns;
-	part->times = (int64_t *)(columns + count * sizeof(double));
+	part->weights = (double *)(void *)columns;
+	part->times = (int64_t *)(void *)(columns + count * sizeof(double));
 	part->found = columns + count * (sizeof(double) + sizeof(int64_t));
 	return STATUS_OK;
 }

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 struct source_options {
-	const struct rep_table_spec *spec; /* of the table that takes the rows; borrowed */
+	const struct rep_table_spec *spec; /* of the table that takes the rows; copied */
 	uint32_t chunk_rows;
 	bool allow_nonfinite;
 	bool prompt;       /* a stream that pauses: its rows are handed out within half a second */

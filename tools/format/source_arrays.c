@@ -382,6 +382,8 @@ static enum status open_source(const struct source_options *options, enum format
 	}
 	source->source = (struct source){.next = next, .close = close_arrays};
 	source->options = *options;
+	source->spec = *options->spec;
+	source->options.spec = &source->spec;
 	enum status status = open_columns(source, format, err);
 	if (status == STATUS_OK) {
 		status = source_keys_check(source, err);

@@ -13,6 +13,7 @@
 struct source_arrays {
 	struct source source; /* first */
 	struct source_options options;
+	struct rep_table_spec spec; /* that options.spec leads to */
 	struct columns columns;
 	enum dtype dtype;
 	size_t row_bytes;

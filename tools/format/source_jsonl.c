@@ -26,6 +26,7 @@ enum { PAUSE_MS = 500 };
 struct source_jsonl {
 	struct source source; /* first */
 	struct source_options options;
+	struct rep_table_spec spec; /* that options.spec leads to */
 	struct stream stream;
 	struct jsonl_reader *reader; /* owned */
 	struct jsonl_batch batch;
@@ -228,6 +229,8 @@ enum status source_open_jsonl(const struct source_options *options, struct sourc
 	}
 	source->source = (struct source){.next = next, .close = close_jsonl};
 	source->options = *options;
+	source->spec = *options->spec;
+	source->options.spec = &source->spec;
 	source->line = 1;
 	source->stream.fd = -1;
 	enum status status = stream_open(options->path, &source->stream, err);

@@ -32,6 +32,7 @@ struct batch {
 struct source_msgpack {
 	struct source source; /* first */
 	struct source_options options;
+	struct rep_table_spec table; /* that options.spec leads to */
 	struct stream stream;
 	struct wire_message *message; /* owned; the map that `batch` points into */
 	size_t message_bytes;         /* its bytes, which are still in the stream */
@@ -466,6 +467,8 @@ enum status source_open_msgpack(const struct source_options *options, struct sou
 	}
 	source->source = (struct source){.next = next, .close = close_msgpack};
 	source->options = *options;
+	source->table = *options->spec;
+	source->options.spec = &source->table;
 	source->stream.fd = -1;
 	enum status status = stream_open(options->path, &source->stream, err);
 	if (status == STATUS_OK) {
