@@ -74,7 +74,7 @@ static enum status add_keys(struct set *set, const char *name, const struct arra
 	if (sample_keys_are_strings(keys)) {
 		snprintf(descr, sizeof descr, "|S%zu", key_bytes);
 	}
-	return npz_map_add(&set->out, name, descr, key_bytes, &set->samples.count, 1, err);
+	return npz_map_add(&set->out, name, descr, &set->samples.count, 1, err);
 }
 
 static enum status add_table(struct set *set, const struct training_table *table, struct error *err)
@@ -84,19 +84,18 @@ static enum status add_table(struct set *set, const struct training_table *table
 	const uint64_t count = set->samples.count;
 	const uint32_t dim = set->samples.layers[table->layer].vectors.dim;
 	const uint64_t shape[2] = {count, dim};
-	enum status status =
-		npz_map_add(&set->out, table->spec.name.text, "<f4", sizeof(float), shape, 2, err);
+	enum status status = npz_map_add(&set->out, table->spec.name.text, "<f4", shape, 2, err);
 	if (status == STATUS_OK) {
 		snprintf(name, sizeof name, "%s.weight", table->spec.name.text);
-		status = npz_map_add(&set->out, name, "<f8", sizeof(double), &count, 1, err);
+		status = npz_map_add(&set->out, name, "<f8", &count, 1, err);
 	}
 	if (status == STATUS_OK) {
 		snprintf(name, sizeof name, "%s.age", table->spec.name.text);
-		status = npz_map_add(&set->out, name, "<i8", sizeof(int64_t), &count, 1, err);
+		status = npz_map_add(&set->out, name, "<i8", &count, 1, err);
 	}
 	if (status == STATUS_OK) {
 		snprintf(name, sizeof name, "%s.entity", table->spec.name.text);
-		status = npz_map_add(&set->out, name, "|S4", ENTITY_BYTES, &one, 1, err);
+		status = npz_map_add(&set->out, name, "|S4", &one, 1, err);
 	}
 	return status;
 }
@@ -109,8 +108,7 @@ static enum status create_output(struct set *set, struct error *err)
 		status = add_keys(set, "items", &set->samples.items, err);
 	}
 	if (status == STATUS_OK) {
-		status = npz_map_add(&set->out, "times", "<i8", sizeof(int64_t),
-			&set->samples.count, 1, err);
+		status = npz_map_add(&set->out, "times", "<i8", &set->samples.count, 1, err);
 	}
 	for (size_t i = 0; i < request->table_count && status == STATUS_OK; i++) {
 		status = add_table(set, &request->tables[i], err);

@@ -19,12 +19,13 @@ static size_t header_of(const struct npz_array *array, uint8_t header[NPY_HEADER
 	return npy_write_header(array->descr, array->shape, array->dims, header);
 }
 
-enum status npz_map_add(struct npz_map *npz, const char *name, const char *descr, size_t item_bytes,
+enum status npz_map_add(struct npz_map *npz, const char *name, const char *descr,
 	const uint64_t *shape, uint32_t dims, struct error *err)
 {
 	assert(npz->map == NULL && dims >= 1 && dims <= NPZ_MAP_DIMS);
 	uint8_t header[NPY_HEADER_BYTES_WRITTEN];
-	size_t bytes = item_bytes;
+	assert(strlen(descr) > 2);
+	size_t bytes = strtoul(descr + 2, NULL, 10); /* of an element */
 	bool too_large = npz->count == NPZ_MAP_ARRAYS_MAX;
 	for (uint32_t i = 0; i < dims; i++) {
 		too_large = too_large || __builtin_mul_overflow(bytes, shape[i], &bytes);

@@ -39,10 +39,10 @@ struct npz_map {
 	size_t len;
 };
 
-/* Adds an array; `shape` has `dims` numbers, its elements have item_bytes bytes, as `descr` says. The
- * array's place among all is npz->count - 1 then.
+/* Adds an array of elements that `descr` describes, as NumPy does ("<f4", "|S16"); `shape` has `dims`
+ * numbers. The array's place among all is npz->count - 1 then.
  * Errors: NO_MEMORY; TOO_LARGE  the file would be larger than there can be, or has too many arrays. */
-enum status npz_map_add(struct npz_map *npz, const char *name, const char *descr, size_t item_bytes,
+enum status npz_map_add(struct npz_map *npz, const char *name, const char *descr,
 	const uint64_t *shape, uint32_t dims, struct error *err);
 
 /* Takes the room for all arrays. path: borrowed.

@@ -14,6 +14,29 @@ enum {
 	TABLE_HEAD_BYTES = 384,
 };
 
+/* Finds table i by its name, and checks that it can come along. */
+static void find_table(struct with *with, struct params *params, const struct query_place *place,
+	size_t i, const char *name)
+{
+	const struct table_spec *items = &place->at.items->spec;
+	struct error reason;
+	const enum status status = release_table(place->release, name, &with->tables[i], &reason);
+	if (status != STATUS_OK) {
+		params->status = error_set(params->err, status, "with[%zu]: %s", i, reason.text);
+		return;
+	}
+	const struct table_spec *spec = &with->tables[i]->spec;
+	if (spec->key_type != items->key_type) {
+		params_fail(params, STATUS_BAD_REQUEST, "with",
+			"table '%s' has %s for keys, '%s' has %s", spec->name.text,
+			key_type_name(spec->key_type), items->name.text,
+			key_type_name(items->key_type));
+	} else if (spec->history != 0) {
+		params_fail(params, STATUS_BAD_REQUEST, "with",
+			"table '%s' has histories, which fetch brings", spec->name.text);
+	}
+}
+
 enum status with_read(struct with *with, struct params *params, const struct query_place *place)
 {
 	*with = (struct with){0};
@@ -36,27 +59,7 @@ enum status with_read(struct with *with, struct params *params, const struct que
 		params->status = table_name_check((const char *)text.data, text.len, "with", &name,
 			params->err);
 		if (params->status == STATUS_OK) {
-			struct error reason;
-			const enum status status =
-				release_table(place->release, name.text, &with->tables[i], &reason);
-			if (status != STATUS_OK) {
-				params->status = error_set(params->err, status, "with[%zu]: %s", i,
-					reason.text);
-			}
-		}
-		if (params->status == STATUS_OK &&
-			with->tables[i]->spec.key_type != place->at.items->spec.key_type) {
-			params_fail(params, STATUS_BAD_REQUEST, "with",
-				"table '%s' has %s for keys, '%s' has %s",
-				with->tables[i]->spec.name.text,
-				key_type_name(with->tables[i]->spec.key_type),
-				place->at.items->spec.name.text,
-				key_type_name(place->at.items->spec.key_type));
-		}
-		if (params->status == STATUS_OK && with->tables[i]->spec.history != 0) {
-			params_fail(params, STATUS_BAD_REQUEST, "with",
-				"table '%s' has histories, which fetch brings",
-				with->tables[i]->spec.name.text);
+			find_table(with, params, place, i, name.text);
 		}
 		with->count = i + 1;
 		assert(with->count <= LIMIT_WITH);

@@ -233,6 +233,10 @@ static void merge_frozen(struct scratch *scratch, int64_t clock_ms)
 		job.table =
 			spec_aggregates(&release->tables[i]->spec) ? release->tables[i] : job.table;
 	}
+	assert_non_null(job.table);
+	if (job.table == NULL) {
+		abort(); /* the assertion does not return, which its declaration leaves out */
+	}
 	job.table->refs++;
 	lock_release(&store->admin_lock);
 	scratch_must(merge_table(&job, &err), &err);
@@ -247,7 +251,7 @@ static void a_state_stays_while_the_log_has_samples_of_its_time(void **state)
 {
 	struct scratch *scratch = *state;
 	const int64_t then_ms = clock_unix_ms() - 5 * (int64_t)HOUR_MS;
-	const int64_t later_ms = then_ms + 30 * MINUTE_MS;
+	const int64_t later_ms = then_ms + 30 * (int64_t)MINUTE_MS;
 	make_sums(scratch);
 	observe(scratch, 1, then_ms);
 	expect_merge(scratch, 1, 1);
