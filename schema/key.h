@@ -56,6 +56,20 @@ static inline const uint8_t *keys_bytes(const struct keys *keys, uint32_t i, siz
 	return keys->packed + keys->at[i] + 1;
 }
 
+/* All keys of a batch as one piece; *bytes: its size. Of byte strings it begins with the first offset. */
+static inline const uint8_t *keys_piece(const struct keys *keys, size_t *bytes)
+{
+	if (keys->type == KEY_U64 || keys->count == 0) {
+		*bytes = (size_t)keys->count * 8;
+		return keys->packed;
+	}
+	const uint8_t *first = keys->packed + keys->at[0];
+	size_t len;
+	const uint8_t *last = keys_bytes(keys, keys->count - 1, &len);
+	*bytes = (size_t)(last + len - first);
+	return first;
+}
+
 /* Key i of a batch of u64. */
 static inline uint64_t keys_u64(const struct keys *keys, uint32_t i)
 {

@@ -135,6 +135,12 @@ static inline size_t spec_stored_bytes(const struct table_spec *spec)
 	return spec_row_bytes(spec) + spec_low_bytes(spec);
 }
 
+/* The low parts behind a row; NULL: it has none. */
+static inline const uint8_t *spec_low_behind(const struct table_spec *spec, const uint8_t *row)
+{
+	return spec_low_bytes(spec) == 0 ? NULL : row + spec_row_bytes(spec);
+}
+
 /* decay_events of a table for which it was not given. */
 double spec_decay_default(uint64_t half_life_ms);
 

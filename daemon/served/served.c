@@ -75,22 +75,15 @@ bool served_wants(const struct served *served, const struct keys *keys)
 
 /* ---- a record ---- */
 
-static size_t packed_bytes(const struct keys *keys)
-{
-	if (keys->type == KEY_U64 || keys->count == 0) {
-		return (size_t)keys->count * sizeof(uint64_t);
-	}
-	const size_t last = keys->at[keys->count - 1];
-	return last + 1 + keys->packed[last];
-}
-
 static size_t record_bytes(const struct served_fetch *fetch, bool rows)
 {
 	size_t bytes = RECORD_BYTES;
 	for (size_t i = 0; i < fetch->part_count; i++) {
 		const struct served_part *part = &fetch->parts[i];
 		const size_t keys = part->keys.count;
-		bytes += PART_BYTES + packed_bytes(&part->keys) + keys / 8 +
+		size_t key_bytes;
+		(void)keys_piece(&part->keys, &key_bytes);
+		bytes += PART_BYTES + key_bytes + keys / 8 +
 			 (rows ? part->rows_bytes + keys * sizeof(float) : 0);
 	}
 	return bytes;
@@ -100,13 +93,15 @@ static void write_part(struct wire_writer *out, const struct served_part *part, 
 {
 	const bool rows = with_rows && part->rows != NULL;
 	const bool scales = with_rows && part->scales != NULL;
+	size_t key_bytes;
+	const uint8_t *keys = keys_piece(&part->keys, &key_bytes);
 	wire_write_map(out, 9u + rows + scales);
 	wire_write_str(out, "table");
 	wire_write_str(out, part->table);
 	wire_write_str(out, "key");
 	wire_write_str(out, key_type_name(part->keys.type));
 	wire_write_str(out, "keys");
-	wire_write_bin(out, part->keys.packed, packed_bytes(&part->keys));
+	wire_write_bin(out, keys, key_bytes);
 	wire_write_str(out, "found");
 	wire_write_bin(out, part->found, (part->keys.count + 7u) / 8u);
 	wire_write_str(out, "dtype");

@@ -78,8 +78,7 @@ static double difference(const struct table_spec *spec, const float *state,
 	long double largest = 0;
 	long double worst = 0;
 	const uint8_t *bytes = (const uint8_t *)state;
-	aggregate_read_sums(spec, bytes,
-		spec_low_bytes(spec) == 0 ? NULL : bytes + spec_row_bytes(spec), (uint8_t *)sums);
+	aggregate_read_sums(spec, bytes, spec_low_behind(spec, bytes), (uint8_t *)sums);
 	for (size_t j = 0; j < DIM; j++) {
 		const long double off = fabsl((long double)sums[j] - reference->sum[j]);
 		worst = off > worst ? off : worst;

@@ -608,12 +608,8 @@ class Client:
         count = [given.keys(each, keys, name) for each, keys, name in (
             (struct.users, users, 'users'), (struct.items, items, 'items')) if keys is not None][0]
         struct.layer, struct.count = given.text('layer', layer), count
-        struct.rows, struct.rows_bytes, struct.dtype, _, _ = given.matrix(rows, count, dtype)
-        struct.times = given.times(times, count, any_time)
-        struct.scales = given.column(scales, count, 'float *', 'scales')
-        struct.source = given.text_if_given('source', source)
-        struct.position = 0 if position is None else whole('position', position)
-        struct.first, struct.any_time = flag('first', first), flag('any_time', any_time)
+        given.samples(struct, count, rows, dtype, times, any_time, scales)
+        given.source(struct, source, position, first)
         return self._written(given, lib.rep_observe, given.release(release), struct, timeout=timeout)
 
     def append(self, table: str, keys: Keys, rows: Any, *, times: Any, scales: Any = None, dtype: DType | None = None,
@@ -656,12 +652,8 @@ class Client:
         given, struct = Given(), ffi.new('struct rep_vectors *')
         count = given.keys(struct.keys, keys)
         struct.table = given.text('table', table)
-        struct.rows, struct.rows_bytes, struct.dtype, _, _ = given.matrix(rows, count, dtype)
-        struct.times = given.times(times, count, any_time)
-        struct.scales = given.column(scales, count, 'float *', 'scales')
-        struct.source = given.text_if_given('source', source)
-        struct.position = 0 if position is None else whole('position', position)
-        struct.first, struct.any_time = flag('first', first), flag('any_time', any_time)
+        given.samples(struct, count, rows, dtype, times, any_time, scales)
+        given.source(struct, source, position, first)
         return self._written(given, lib.rep_append, given.release(release), struct, timeout=timeout)
 
     def _written(self, given: Given, function: Any, *args: Any, timeout: float | None) -> Written:

@@ -128,6 +128,19 @@ class Given:
         struct.history_counts = self.array(np.ascontiguousarray(taken, '<u4'), 'uint32_t *')
         struct.history_times = self.array(milliseconds, 'int64_t *')
 
+    def samples(self, out: Any, count: int, rows: Any, dtype: str | None, times: Any, any_time: bool, scales: Any) -> None:
+        """Fills the columns of samples, or of vectors that are appended."""
+        out.rows, out.rows_bytes, out.dtype, _, _ = self.matrix(rows, count, dtype)
+        out.times = self.times(times, count, any_time)
+        out.scales = self.column(scales, count, 'float *', 'scales')
+        out.any_time = flag('any_time', any_time)
+
+    def source(self, out: Any, source: str | None, position: int | None, first: bool) -> None:
+        """Fills who numbers them, and from where on."""
+        out.source = self.text_if_given('source', source)
+        out.position = 0 if position is None else whole('position', position)
+        out.first = flag('first', first)
+
     def matrix(self, rows: Any, count: int, dtype: str | None, name: str = 'rows') -> tuple[Any, int, int, int, int]:
         """Rows to be sent: (pointer, bytes, number of the dtype, dim, views)."""
         rows, dtype = of_torch(rows, dtype)

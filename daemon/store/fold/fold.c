@@ -94,17 +94,6 @@ static void add_keys(struct fold *fold, struct once *once, const struct keys *ke
 	}
 }
 
-static size_t packed_bytes(const struct keys *keys)
-{
-	size_t bytes = 0;
-	for (uint32_t i = 0; i < keys->count; i++) {
-		size_t len;
-		(void)keys_bytes(keys, i, &len);
-		bytes += len + 1;
-	}
-	return bytes;
-}
-
 static enum status no_memory(const struct fold *fold, struct error *err)
 {
 	return error_set(err, STATUS_NO_MEMORY, "no memory for samples of table '%s'",
@@ -115,6 +104,8 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 	struct error *err)
 {
 	struct once once = {0};
+	size_t key_bytes; /* that all keys take, if none comes twice */
+	(void)keys_piece(keys, &key_bytes);
 	assert(keys->type == table->spec.key_type);
 	assert(spec_folds(&table->spec));
 	*fold = (struct fold){
@@ -123,7 +114,7 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 		.keys.type = keys->type,
 	};
 	fold->key_of = malloc(keys->count * sizeof *fold->key_of + 1);
-	fold->packed = malloc(packed_bytes(keys) + 1);
+	fold->packed = malloc(key_bytes + 1);
 	fold->at = keys->type == KEY_U64 ? NULL : malloc(keys->count * sizeof *fold->at + 1);
 	if (fold->key_of == NULL || fold->packed == NULL ||
 		(keys->type != KEY_U64 && fold->at == NULL) || !once_init(&once, keys->count)) {

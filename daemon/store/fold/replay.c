@@ -103,7 +103,7 @@ static enum status link_states(struct memtable_usage *usage, const struct frame_
 			.data = batch->rows + i * spec_stored_bytes(spec),
 		};
 		row.key = keys_bytes(&batch->keys, i, &row.key_len);
-		row.low = spec_low_bytes(spec) == 0 ? NULL : row.data + spec_row_bytes(spec);
+		row.low = spec_low_behind(spec, row.data);
 		status = fold->rows[i].is_lost
 				 ? memtable_keep_log(table->memtable, &change)
 				 : memtable_put(table->memtable, &change,

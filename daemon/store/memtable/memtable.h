@@ -47,7 +47,7 @@ struct row_version {
 static inline const uint8_t *row_version_low(const struct row_version *version,
 	const struct table_spec *spec)
 {
-	return spec_low_bytes(spec) == 0 ? NULL : version->row + spec_row_bytes(spec);
+	return spec_low_behind(spec, version->row);
 }
 
 struct memtable_entry {

@@ -242,21 +242,18 @@ static enum status fold_table(struct observe *observe, struct apply *apply,
 	return status;
 }
 
-/* The keys of samples as one piece; *bytes: its size. Byte strings that were skipped stand before
- * the first offset. */
-static struct keys packed_keys(const struct keys *keys, bool are_wanted, size_t *bytes)
+/* The keys of one side of the samples, if its tables have them; *bytes: their size. */
+static struct keys side_keys(const struct keys *keys, bool are_wanted, size_t *bytes)
 {
-	struct keys packed = {.type = are_wanted ? keys->type : KEY_NONE};
 	*bytes = 0;
-	if (packed.type == KEY_NONE || keys->count == 0) {
-		return packed;
+	if (!are_wanted) {
+		return (struct keys){.type = KEY_NONE};
 	}
-	size_t len;
-	const uint8_t *last = keys_bytes(keys, keys->count - 1, &len);
-	packed.count = keys->count;
-	packed.packed = keys->packed + (keys->at == NULL ? 0 : keys->at[0]);
-	*bytes = (size_t)(last + len - packed.packed);
-	return packed;
+	return (struct keys){
+		.type = keys->type,
+		.count = keys->count,
+		.packed = keys_piece(keys, bytes),
+	};
 }
 
 /* Says what the log gets of the batch. */
@@ -272,10 +269,8 @@ static void log_samples(struct observe *observe, struct apply *apply)
 		.table_count = (uint32_t)apply->part_count,
 		.tables = (const uint8_t *)observe->tables,
 	};
-	frame->users =
-		packed_keys(&observe->users, shape->user_key != KEY_NONE, &frame->user_bytes);
-	frame->items =
-		packed_keys(&observe->items, shape->item_key != KEY_NONE, &frame->item_bytes);
+	frame->users = side_keys(&observe->users, shape->user_key != KEY_NONE, &frame->user_bytes);
+	frame->items = side_keys(&observe->items, shape->item_key != KEY_NONE, &frame->item_bytes);
 	apply->samples = frame;
 }
 

@@ -4,24 +4,16 @@
 #include <stddef.h>
 #include <xxhash.h>
 
-/* Bytes of all keys, as they are packed. */
-static size_t keys_size(const struct keys *keys)
-{
-	if (keys->type == KEY_U64 || keys->count == 0) {
-		return (size_t)keys->count * 8;
-	}
-	const uint32_t last = keys->at[keys->count - 1];
-	return (size_t)last + 1 + keys->packed[last];
-}
-
 struct chunk_content chunk_content_of(const struct row_batch *batch)
 {
 	const size_t count = batch->keys.count;
+	size_t key_bytes;
+	const uint8_t *keys = keys_piece(&batch->keys, &key_bytes);
 	const struct {
 		const uint8_t *data;
 		size_t bytes;
 	} columns[] = {
-		{batch->keys.packed, keys_size(&batch->keys)},
+		{keys, key_bytes},
 		{batch->rows, batch->rows_bytes},
 		{batch->scales, count * 4},
 		{batch->times, count * 8},

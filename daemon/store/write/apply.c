@@ -155,6 +155,23 @@ static void forget_positions(struct apply *apply, uint8_t **end)
 	apply->ticket->head.parts++;
 }
 
+/* Counts what was linked, for each table. Of samples each has its share of their bytes in the log. */
+static void count_parts(const struct apply *apply)
+{
+	const struct frame_head *head = &apply->ticket->head;
+	const size_t bytes =
+		apply->samples == NULL ? 0 : FRAME_HEAD_BYTES + frame_samples_bytes(apply->samples);
+	writer_count_frame(apply->release, apply->ticket->data, head);
+	for (size_t i = 0; i < apply->part_count; i++) {
+		const struct write_part *part = &apply->parts[i];
+		if (apply->samples != NULL) {
+			memtable_count_log(part->table->memtable, bytes / apply->part_count,
+				head->clock_ms);
+		}
+		table_counts_wrote(part->table->counts, apply->write, part->linked);
+	}
+}
+
 static enum status link_all(struct apply *apply, struct error *err)
 {
 	struct writer *writer = apply->writer;
@@ -193,11 +210,7 @@ static enum status link_all(struct apply *apply, struct error *err)
 		return STATUS_OK;
 	}
 	assert(ticket->head.sequence == writer->next_sequence);
-	writer_count_frame(apply->release, ticket->data, &ticket->head);
-	for (size_t i = 0; i < apply->part_count; i++) {
-		const struct write_part *part = &apply->parts[i];
-		table_counts_wrote(part->table->counts, apply->write, part->linked);
-	}
+	count_parts(apply);
 	counter_add(&writer->rows, apply->rows);
 	writer->next_sequence++;
 	return STATUS_OK;

@@ -165,7 +165,7 @@ static struct frame_row row_of(const struct write_part *part, uint32_t i)
 	row.time_ms = batch_time(batch, i, part->now_ms);
 	row.tags = batch_tags(batch, i);
 	row.data = part->rows + i * spec_stored_bytes(spec);
-	row.low = spec_low_bytes(spec) == 0 ? NULL : row.data + spec_row_bytes(spec);
+	row.low = spec_low_behind(spec, row.data);
 	if (spec->dtype == DTYPE_I8) {
 		memcpy(&row.scale, part->scales + (size_t)i * 4, 4);
 	}

@@ -101,7 +101,7 @@ void writer_finish(struct writer *writer, struct write_ticket *tickets, const st
 
 /* ---- frames that were applied (writer_undo.c) ---- */
 
-/* Counts the bytes of a frame that was linked, for each of its tables. */
+/* Counts the bytes of a frame that was linked, for each table that has a part of it. */
 void writer_count_frame(const struct release *release, const uint8_t *data,
 	const struct frame_head *head);
 /* Both take versions above `visible` back: of the rows of one frame, or of a list of them. The caller

@@ -10,21 +10,6 @@
 
 #include <assert.h>
 
-/* Each table that took samples counts its share of their part. */
-static void count_samples(const struct release *release, const struct frame_part *part,
-	const struct frame_head *head, uint64_t bytes)
-{
-	struct frame_samples samples;
-	const enum status status = frame_read_samples(part, &samples);
-	assert(status == STATUS_OK); /* what was written can be read */
-	(void)status;
-	for (uint32_t i = 0; i < samples.table_count; i++) {
-		const struct table *table = release_find(release, frame_samples_table(&samples, i));
-		assert(table != NULL);
-		memtable_count_log(table->memtable, bytes / samples.table_count, head->clock_ms);
-	}
-}
-
 void writer_count_frame(const struct release *release, const uint8_t *data,
 	const struct frame_head *head)
 {
@@ -36,8 +21,6 @@ void writer_count_frame(const struct release *release, const uint8_t *data,
 			assert(table != NULL); /* the frame was made for this release */
 			memtable_count_log(table->memtable, frame_part_log_bytes(&part, first),
 				head->clock_ms);
-		} else if (part.kind == FRAME_SAMPLES) {
-			count_samples(release, &part, head, frame_part_log_bytes(&part, first));
 		}
 	}
 }

@@ -67,8 +67,7 @@ static struct aggregate begin(float state[STATE_FLOATS])
 static void read_sums(const struct table_spec *spec, const float *state, double sums[DIM])
 {
 	const uint8_t *bytes = (const uint8_t *)state;
-	aggregate_read_sums(spec, bytes,
-		spec_low_bytes(spec) == 0 ? NULL : bytes + spec_row_bytes(spec), (uint8_t *)sums);
+	aggregate_read_sums(spec, bytes, spec_low_behind(spec, bytes), (uint8_t *)sums);
 }
 
 /* In f64, by the formulas of the header. */

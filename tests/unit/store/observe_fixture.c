@@ -193,8 +193,7 @@ static void expect_key(struct scratch *scratch, const struct table_spec *spec, s
 		expected->is_there);
 	if (expected->is_there) {
 		const uint8_t *state = (const uint8_t *)expected->state;
-		aggregate_read_sums(spec, state,
-			spec_low_bytes(spec) == 0 ? NULL : state + spec_row_bytes(spec),
+		aggregate_read_sums(spec, state, spec_low_behind(spec, state),
 			(uint8_t *)wanted.sums);
 		wanted.weight = aggregate_weight(spec, state);
 		assert_memory_equal(&sums, &wanted, sizeof sums);

@@ -139,7 +139,7 @@ static void link_rows(struct world *world, const struct fold *fold)
 			.data = fold->batch.rows + i * spec_stored_bytes(spec),
 		};
 		row.key = keys_bytes(&fold->batch.keys, i, &row.key_len);
-		row.low = spec_low_bytes(spec) == 0 ? NULL : row.data + spec_row_bytes(spec);
+		row.low = spec_low_behind(spec, row.data);
 		assert_int_equal(memtable_put(world->table->memtable, &change,
 					 siphash(&scratch_seed, row.key, row.key_len), &row),
 			STATUS_OK);
