@@ -14,6 +14,7 @@ import numpy as np
 import harness
 
 FLIPS = int(os.environ.get('REPSTORE_FLIPS', '6'))
+CORRUPT = 4     # a `why`
 KEYS = np.arange(6000, dtype='<u8')
 NAMES = [b'key-%d' % i for i in range(500)]
 DIM = 8
@@ -182,7 +183,10 @@ class Verify(harness.Case):
         self.assertEqual((figures['verify']['last_damaged'], figures['verify']['running']), (1, False))
         # What is damaged in memory too is not served from then on; all else is.
         with self.fails('CORRUPT'):
-            self.client.fetch('t', KEYS[100:101].tobytes())
+            self.client.fetch('t', KEYS.tobytes())
+        why = self.client.fetch('t', KEYS.tobytes(), why=True)['why']
+        self.assertIn(why.count(CORRUPT), range(1, 4096 // (4 * DIM) + 1))   # of its page
+        self.assertEqual(why.count(0), len(KEYS) - why.count(CORRUPT))
         self.assertTrue(harness.bits(self.client.fetch('b', harness.packed(NAMES))['found'], len(NAMES)).all())
         told = self.daemon_says()
         self.assertIn(name, told)

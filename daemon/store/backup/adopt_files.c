@@ -88,6 +88,7 @@ static enum status copy_segment(struct adoption *adoption, const struct foreign 
 	const struct base_segment_info *info = &file->info->segments[i];
 	const struct segment_plan plan = {
 		.bytes = info->bytes,
+		.head_bytes = info->head_bytes,
 		.identity = {.prefix = info->prefix,
 			.prefix_bits = info->prefix_bits,
 			.rows = info->rows},

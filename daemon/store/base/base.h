@@ -2,9 +2,10 @@
  *
  * A file is written once, segment by segment, and synced. From then on it is mapped read-only,
  * without locks. The catalog holds what must be true of it: its size, the XXH3-64 of all bytes
- * outside its segments, and each segment's place, size and XXH3-64. Opening a file checks its size,
- * the bytes outside the segments, and the segments' headers. The bytes of a segment are checked
- * before its first answer (base_segment_wait), because that reads all of them from the disk.
+ * outside its segments, and each segment's place, size and XXH3-64s. Opening a file checks its size,
+ * the bytes outside the segments, and the segments' heads. A page of a segment is checked before it is
+ * used, and again when it has been read in again: whoever needs a few rows reads their pages
+ * (base_pages_read), who needs all of them waits for the segment (base_segment_wait).
  * schema/DISK.md has every byte.
  *
  * Threads: a writer has one user. An open set is read by any thread; the state of its
@@ -29,7 +30,9 @@ struct base_segment_info {
 	uint32_t rows;
 	uint64_t offset; /* in the file */
 	uint64_t bytes;
-	uint64_t hash; /* XXH3-64 of the bytes */
+	uint64_t hash;       /* XXH3-64 of the bytes */
+	uint64_t head_bytes; /* of its head; 0: it has none (a tensor) */
+	uint64_t head_hash;  /* XXH3-64 of that */
 };
 
 /* What the catalog says of a file. */
@@ -81,10 +84,16 @@ void base_writer_abort(struct base_writer *writer);
 /* ---- read ---- */
 
 enum base_segment_state {
-	BASE_UNCHECKED = 0, /* its bytes have not been compared with its checksum yet */
+	BASE_UNCHECKED = 0, /* some of its pages were never compared with their checksums */
 	BASE_READY = 1,     /* checked, and in memory when last looked at */
 	BASE_AWAY = 2,      /* checked, but some of it must be read from the disk again */
-	BASE_DAMAGED = 3,   /* for good */
+	BASE_DAMAGED = 3,   /* some page of it, or all of them, for good */
+};
+
+enum base_page_state {
+	BASE_PAGE_AWAY = 0, /* it was not compared with its checksum since it was read in */
+	BASE_PAGE_GOOD = 1, /* compared, and in memory when last looked at */
+	BASE_PAGE_DAMAGED = BASE_DAMAGED,
 };
 
 struct base_segment {
@@ -93,9 +102,11 @@ struct base_segment {
 	_Atomic uint64_t bytes_present; /* in memory, when base_segment_measure last looked */
 	const struct base_segment_info *info;
 	const uint8_t *data;
+	_Atomic unsigned char
+		*pages; /* enum base_page_state of each; owned; NULL: all are damaged */
 	struct mapfault *watch;
-	struct lock lock; /* One check at a time. Each segment has its own, so that a request waits
-			   * for the check of its segment only. */
+	struct lock lock; /* One base_segment_wait at a time. Each segment has its own, so that a
+			   * request waits for the check of its segment only. */
 };
 
 struct base_file;
@@ -134,12 +145,12 @@ static inline enum base_segment_state base_segment_state(const struct base_segme
 	return (enum base_segment_state)atomic_load_explicit(&segment->state, memory_order_acquire);
 }
 
-/* Reads segment i in and checks it, unless that is done. Returns READY or DAMAGED. READY is also
+/* Reads all of segment i in and checks it, unless that is done. Returns READY or DAMAGED. READY is also
  * returned when the system has just taken pages of it again: it was checked, and the reader may
  * block. May block for the disk. */
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i);
 
-/* Compares what is in memory of segment i with its checksum, also when it was compared before. Returns
+/* Compares all pages of segment i with their checksums, also those that were compared before. Returns
  * READY or DAMAGED. */
 enum base_segment_state base_segment_check_again(struct base_set *set, size_t i);
 
@@ -147,9 +158,9 @@ enum base_segment_state base_segment_check_again(struct base_set *set, size_t i)
  * where a file ends within a page, the rest of that page reads as zeros, and no signal comes. */
 void base_set_look(struct base_set *set);
 
-/* Marks segment i AWAY if it is READY and the system has taken pages of it. Errors: UNSUPPORTED  the
- * system does not say which pages are in memory (errno has the reason), so none is ever AWAY;
- * NO_MEMORY. */
+/* Marks the pages of segment i that the system has taken AWAY, and the segment, if it was READY; one
+ * that was AWAY and has all its pages again, checked, is READY. Errors: UNSUPPORTED  the system does not say
+ * which pages are in memory (errno has the reason), so none is ever AWAY; NO_MEMORY. */
 enum status base_segment_look(struct base_set *set, size_t i);
 
 /* Looks how much of segment i is in memory. Whoever reads the figure waits for no system call. */

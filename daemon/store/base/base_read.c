@@ -1,6 +1,7 @@
 /* base_read.c - opens a table's base files. */
 #include "daemon/store/base/base.h"
 #include "daemon/store/base/base_lmdb.h"
+#include "daemon/store/base/segment_pages.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/mapfault.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 struct base_file {
 	struct lmdb_file *lmdb; /* owned; NULL when it could not be opened */
@@ -65,10 +67,21 @@ static enum status open_segment(struct base_set *set, struct base_file *file, ui
 		return error_set(err, STATUS_CORRUPT, "segment %" PRIu32 " is not where it was", i);
 	}
 	const uint8_t *data = value.data + BASE_VALUE_PADDING;
-	assert((uintptr_t)data % SEGMENT_ALIGN == 0); /* lmdb_file_get has checked the value */
-	status = mapfault_watch(data, info->bytes, &segment->state, BASE_DAMAGED, &segment->watch);
+	/* lmdb_file_get has checked the value */
+	assert((uintptr_t)data % SEGMENT_PAGE_BYTES == SEGMENT_LEAD_BYTES);
+	const uint32_t page_count = segment_page_of(info->bytes + SEGMENT_PAGE_BYTES - 1);
+	segment->pages = calloc(page_count, sizeof *segment->pages);
+	if (segment->pages == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "segment %" PRIu32, i);
+	}
+	status = mapfault_watch_pages(data, info->bytes, &segment->state, segment->pages,
+		BASE_DAMAGED, &segment->watch);
 	if (status != STATUS_OK) {
 		return status;
+	}
+	if (XXH3_64bits(data, info->head_bytes) != info->head_hash) {
+		return error_set(err, STATUS_CORRUPT, "segment %" PRIu32 ": its head is damaged",
+			i);
 	}
 	const struct segment_identity identity = {
 		.release = set->owner.release,
@@ -80,11 +93,25 @@ static enum status open_segment(struct base_set *set, struct base_file *file, ui
 	};
 	struct segment view = {0};
 	status = segment_open(data, info->bytes, &set->owner.spec, &identity, &view, err);
+	if (status == STATUS_OK && view.head_bytes != info->head_bytes) {
+		status = error_set(err, STATUS_CORRUPT, "segment %" PRIu32 ": another head", i);
+	}
 	if (status == STATUS_OK) {
+		assert(view.page_count == page_count);
 		segment->view = view;
 		segment->data = data;
 	}
 	return status;
+}
+
+/* Nothing of it can be used. */
+static void mark_lost(struct base_segment *segment)
+{
+	mapfault_forget(segment->watch);
+	free(segment->pages);
+	segment->watch = NULL;
+	segment->pages = NULL;
+	atomic_store(&segment->state, BASE_DAMAGED);
 }
 
 /* Opens one file. A segment that cannot be used becomes DAMAGED, and `err` keeps the reason. */
@@ -108,7 +135,7 @@ static enum status open_file(struct base_set *set, const char *path,
 			return error_set(err, of_segment, "%s", reason.text);
 		}
 		if (of_segment != STATUS_OK) {
-			atomic_store(&segment->state, BASE_DAMAGED);
+			mark_lost(segment);
 			error_set(err, STATUS_CORRUPT, "%s", reason.text);
 		}
 	}
@@ -213,6 +240,7 @@ void base_set_close(struct base_set *set)
 	}
 	for (size_t i = 0; set->segments != NULL && i < set->segment_count; i++) {
 		mapfault_forget(set->segments[i].watch);
+		free(set->segments[i].pages);
 		lock_fini(&set->segments[i].lock);
 	}
 	for (size_t i = 0; set->files != NULL && i < set->file_count; i++) {
@@ -224,6 +252,14 @@ void base_set_close(struct base_set *set)
 	free(set);
 }
 
+static void mark_all_damaged(struct base_segment *segment)
+{
+	for (uint32_t page = 0; segment->pages != NULL && page < segment->view.page_count; page++) {
+		atomic_store(&segment->pages[page], BASE_PAGE_DAMAGED);
+	}
+	atomic_store(&segment->state, BASE_DAMAGED);
+}
+
 void base_set_look(struct base_set *set)
 {
 	size_t first = 0;
@@ -232,7 +268,7 @@ void base_set_look(struct base_set *set)
 		const bool cut =
 			file->lmdb != NULL && lmdb_file_size(file->lmdb) < file->info->bytes;
 		for (size_t j = 0; cut && j < file->info->segment_count; j++) {
-			atomic_store(&set->segments[first + j].state, BASE_DAMAGED);
+			mark_all_damaged(&set->segments[first + j]);
 		}
 		first += file->info->segment_count;
 	}

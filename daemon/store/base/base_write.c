@@ -113,6 +113,8 @@ enum status base_writer_commit(struct base_writer *writer, const struct segment_
 		.rows = plan->identity.rows,
 		.bytes = plan->bytes,
 		.hash = XXH3_64bits(writer->space, plan->bytes),
+		.head_bytes = plan->head_bytes,
+		.head_hash = XXH3_64bits(writer->space, plan->head_bytes),
 	};
 	writer->space = NULL;
 	const enum status status = lmdb_file_commit(writer->lmdb, err);

@@ -1,6 +1,8 @@
 /* find.c - the probe: it takes a block of keys at a time, so that their cache misses overlap. */
 #include "daemon/store/base/find.h"
 
+#include "daemon/store/base/find_cold.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -16,7 +18,8 @@ enum { LINE_BYTES = 64, ROW_BYTES_MAX = 1024 };
 struct probe {
 	uint32_t tag;
 	uint32_t slot;
-	uint32_t end; /* SEGMENT_PROBE_SLOTS behind the home */
+	uint32_t end; /* SEGMENT_PROBE_SLOTS behind the home, or the end of its page */
+	bool by_page; /* some pages of the segment may not be used */
 };
 
 /* Prefetches into the second-level cache and not into the first: it takes more misses at once, and
@@ -104,35 +107,44 @@ FIND_INLINE void prefetch_key(const struct segment *view, uint32_t row)
 	}
 }
 
-/* Whether the answer for a key is known already: the key is absent, or its segment is damaged. */
+/* Whether the answer for a key is known already, the key is absent or damaged, or left to find_cold. */
 static inline bool is_settled(const struct found_row *row)
 {
-	return row->segment == NULL || row->row == (uint32_t)FIND_CORRUPT;
+	return row->segment == NULL || row->row >= (uint32_t)FIND_PENDING;
 }
 
-/* Stage 1 finds the segment of each key, and prefetches the key's home slot. */
-static enum status find_segments(const struct find *find, uint32_t count, struct probe *probes,
+/* Where some pages of a segment may not be used, a key goes on here as long as it meets those that may: a probe ends
+ * with its page. Returns false if the first one may not. */
+static __attribute__((noinline)) bool limit_to_page(struct base_segment *segment,
+	struct probe *probe)
+{
+	const struct segment_slot *slots = segment->view.slots;
+	const struct base_pages page = base_pages_of(segment, &slots[probe->slot], sizeof slots[0]);
+	const uint32_t in_page = SEGMENT_PAGE_BYTES / sizeof slots[0];
+	const uint32_t end = probe->slot - probe->slot % in_page + in_page;
+	probe->by_page = true;
+	probe->end = end < probe->end ? end : probe->end;
+	return base_pages_state(&page) == BASE_PAGE_GOOD;
+}
+
+/* Stage 1 finds the segment of each key, and prefetches the key's home slot. Returns whether there may be keys for
+ * find_cold. */
+static bool find_segments(const struct find *find, uint32_t count, struct probe *probes,
 	struct found_row *rows)
 {
 	struct base_set *set = find->set;
 	const uint64_t *hashes = find->hashes;
+	bool by_page = false;
 	for (uint32_t i = 0; i < count; i++) {
 		rows[i] = (struct found_row){0};
 		probes[i] = (struct probe){0};
 		if (find->known != NULL && find->known[i] != NULL) {
 			continue;
 		}
-		const uint32_t number = base_set_find(set, hashes[i]);
-		struct base_segment *segment = &set->segments[number];
-		enum base_segment_state state = base_segment_state(segment);
-		if (state == BASE_UNCHECKED || state == BASE_AWAY) {
-			if (!find->may_block) {
-				return STATUS_AGAIN;
-			}
-			state = base_segment_wait(set, number);
-		}
+		struct base_segment *segment = &set->segments[base_set_find(set, hashes[i])];
+		const bool is_ready = base_segment_state(segment) == BASE_READY;
 		rows[i].segment = segment;
-		if (state == BASE_DAMAGED) {
+		if (!is_ready && segment->pages == NULL) {
 			rows[i].row = (uint32_t)FIND_CORRUPT;
 			continue;
 		}
@@ -141,9 +153,60 @@ static enum status find_segments(const struct find *find, uint32_t count, struct
 		const uint32_t slots = segment->view.slot_count - probes[i].slot;
 		probes[i].end = probes[i].slot +
 				(slots < SEGMENT_PROBE_SLOTS ? slots : SEGMENT_PROBE_SLOTS);
+		if (!is_ready) {
+			by_page = true;
+			if (!limit_to_page(segment, &probes[i])) {
+				rows[i].row = (uint32_t)FIND_PENDING;
+				continue;
+			}
+		}
 		fetch_ahead(&segment->view.slots[probes[i].slot]);
 	}
-	return STATUS_OK;
+	return by_page;
+}
+
+/* Whether the pages of a row's key and of what is wanted of it may be used. */
+static bool row_is_at_hand(const struct find *find, struct base_segment *segment, uint32_t row)
+{
+	const struct segment *view = &segment->view;
+	struct base_pages pages[2 + FIND_ROW_PAGES_MAX];
+	uint32_t count = 1;
+	pages[0] = view->keys != NULL ? base_pages_of(segment, &view->keys[row], 8)
+				      : base_pages_of(segment, &view->key_offsets[row], 8);
+	if (view->keys == NULL) {
+		const uint8_t *key;
+		size_t len;
+		if (base_pages_state(&pages[0]) != BASE_PAGE_GOOD ||
+			!segment_key(view, row, &key, &len)) {
+			return false;
+		}
+		pages[count++] = base_pages_of(segment, key, len);
+	}
+	count += find_row_pages(find, segment, row, pages + count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (base_pages_state(&pages[i]) != BASE_PAGE_GOOD) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Stage 2 for a key whose segment is looked at by page. Leaves the key to find_cold if a page is in the way. */
+static __attribute__((noinline)) void find_by_page(const struct find *find, struct probe *probe,
+	struct found_row *found)
+{
+	uint32_t row;
+	if (!next_candidate(&found->segment->view, probe, &row)) {
+		if (probe->slot < probe->end) {
+			found->segment = NULL; /* it has met an empty slot */
+		} else {
+			found->row = (uint32_t)FIND_PENDING;
+		}
+	} else if (row_is_at_hand(find, found->segment, row)) {
+		found->row = row;
+	} else {
+		found->row = (uint32_t)FIND_PENDING;
+	}
 }
 
 /* Stage 2 finds the first slot with the key's tag, and prefetches the key and the row of it. */
@@ -155,13 +218,17 @@ static void find_candidates(const struct find *find, uint32_t first, uint32_t co
 			continue;
 		}
 		const struct segment *view = &rows[i].segment->view;
-		if (!next_row(find, i, first + i, view, &probes[i], &rows[i].row)) {
+		if (probes[i].by_page) {
+			find_by_page(find, &probes[i], &rows[i]);
+		} else if (!next_row(find, i, first + i, view, &probes[i], &rows[i].row)) {
 			rows[i].segment = NULL;
+		}
+		if (is_settled(&rows[i])) {
 			continue;
 		}
 		prefetch_key(view, rows[i].row);
 		prefetch_row(view, rows[i].row);
-		if (find->wants_times) {
+		if ((find->wants & FIND_TIMES) != 0) {
 			fetch_ahead(&view->times[rows[i].row]);
 		}
 	}
@@ -193,6 +260,10 @@ static void compare_keys(const struct find *find, uint32_t first, uint32_t count
 		}
 		const struct segment *view = &rows[i].segment->view;
 		while (!key_is(view, rows[i].row, find->keys, first + i)) {
+			if (probes[i].by_page) {
+				rows[i].row = (uint32_t)FIND_PENDING;
+				break;
+			}
 			if (!next_row(find, i, first + i, view, &probes[i], &rows[i].row)) {
 				rows[i].segment = NULL;
 				break;
@@ -208,14 +279,11 @@ enum status find_rows(const struct find *find, uint32_t first, uint32_t count,
 	assert(first + count <= find->keys->count);
 	assert(find->keys->type == find->set->owner.spec.key_type);
 	struct probe probes[FIND_BLOCK]; /* of those that are not settled */
-	const enum status status = find_segments(find, count, probes, rows);
-	if (status != STATUS_OK) {
-		return status;
-	}
+	const bool by_page = find_segments(find, count, probes, rows);
 	find_candidates(find, first, count, probes, rows);
 	if (find->keys->type == KEY_BYTES) {
 		prefetch_blobs(count, rows);
 	}
 	compare_keys(find, first, count, probes, rows);
-	return STATUS_OK;
+	return by_page ? find_cold(find, first, count, rows) : STATUS_OK;
 }

@@ -5,7 +5,7 @@
 #ifndef DAEMON_STORE_BASE_FIND_H
 #define DAEMON_STORE_BASE_FIND_H
 
-#include "daemon/store/base/base.h"
+#include "daemon/store/base/pages.h"
 #include "schema/key.h"
 
 #include <stdint.h>
@@ -16,26 +16,35 @@ enum { FIND_BLOCK = 128 };
 
 struct row_version;
 
-/* Where a key's row is. `segment` NULL: the key is absent. `row` FIND_CORRUPT: its segment is
- * damaged. */
+/* Where a key's row is. `segment` NULL: the key is absent. `row` FIND_CORRUPT: a page that would tell is
+ * damaged. FIND_PENDING is never returned. */
 struct found_row {
 	struct base_segment *segment;
 	uint32_t row;
 };
-enum { FIND_CORRUPT = -1 };
+enum { FIND_CORRUPT = -1, FIND_PENDING = -2 };
+
+/* What is read of a row that is found. */
+enum find_wants {
+	FIND_ROWS = 1, /* with their scales */
+	FIND_TIMES = 2,
+	FIND_TAGS = 4,
+	FIND_LOWS = 8,
+};
 
 /* Looks up keys [first, first + count) of a batch, count <= FIND_BLOCK.
  *   hashes       of these keys, so hashes[0] belongs to key `first`
  *   known        of these keys, what the memtable has: such keys are passed over; or NULL
- *   wants_times  prefetch the rows' times too
- *   may_block    false: STATUS_AGAIN if a segment is not in memory or not checked
- *   rows         out: struct found_row[count]; their row numbers are within their segments */
+ *   wants        enum find_wants, or'ed
+ *   may_block    false: STATUS_AGAIN if a page is not in memory or not checked
+ *   rows         out: struct found_row[count]; their row numbers are within their segments, and the pages of
+ *                what is wanted of them were checked */
 struct find {
 	struct base_set *set;
 	const struct keys *keys;
 	const uint64_t *hashes;
 	const struct row_version *const *known;
-	bool wants_times;
+	unsigned wants;
 	bool may_block;
 };
 enum status find_rows(const struct find *find, uint32_t first, uint32_t count,

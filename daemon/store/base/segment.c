@@ -1,6 +1,7 @@
 /* segment.c - a segment's header and directory, checked before they are believed. */
 #include "daemon/store/base/segment.h"
 
+#include "daemon/store/base/segment_pages.h"
 #include "daemon/store/system/bytes.h"
 #include "schema/limits.h"
 
@@ -19,6 +20,26 @@ enum { HOMES_PER_TEN_ROWS_NUMERATOR = 10, HOMES_PER_TEN_ROWS_DENOMINATOR = 7 };
 static uint64_t align_up(uint64_t value)
 {
 	return (value + SEGMENT_ALIGN - 1) & ~(uint64_t)(SEGMENT_ALIGN - 1);
+}
+
+/* The first byte at or behind `offset` that begins a page of the file. */
+static uint64_t align_to_page(uint64_t offset)
+{
+	const uint64_t mask = SEGMENT_PAGE_BYTES - 1;
+	return ((offset + SEGMENT_LEAD_BYTES + mask) & ~mask) - SEGMENT_LEAD_BYTES;
+}
+
+static uint64_t directory_end(uint32_t columns)
+{
+	return SEGMENT_HEADER_BYTES + (uint64_t)columns * SEGMENT_COLUMN_BYTES;
+}
+
+/* Bytes of the head of a segment of so many columns and pages: behind the directory stand the checksums of
+ * the pages that hold one for each page. */
+static uint64_t head_bytes(uint32_t columns, uint64_t pages)
+{
+	const uint64_t list_pages = (pages * 8 + SEGMENT_PAGE_BYTES - 1) / SEGMENT_PAGE_BYTES;
+	return align_to_page(directory_end(columns) + list_pages * 8);
 }
 
 /* ---- open ---- */
@@ -48,7 +69,7 @@ static enum status check_header(const uint8_t *data, size_t len,
 	}
 	const uint32_t columns = bytes_get_u32(data + 12);
 	if (bytes_get_u64(data + 48) != len || columns > SEGMENT_COLUMNS_MAX ||
-		len < SEGMENT_HEADER_BYTES + (size_t)columns * SEGMENT_COLUMN_BYTES) {
+		len < directory_end(columns) || len != align_to_page(len)) {
 		return error_set(err, STATUS_CORRUPT,
 			"segment: its size is not what its header says");
 	}
@@ -60,6 +81,7 @@ struct column {
 	uint32_t kind;
 	uint32_t flags;
 	uint32_t element_bytes;
+	uint64_t offset;
 	uint64_t bytes;
 	const uint8_t *data;
 };
@@ -71,6 +93,7 @@ static enum status read_column(const uint8_t *entry, const uint8_t *data, size_t
 	*out = (struct column){
 		.kind = bytes_get_u32(entry),
 		.flags = bytes_get_u32(entry + 4),
+		.offset = offset,
 		.bytes = bytes_get_u64(entry + 16),
 		.element_bytes = bytes_get_u32(entry + 24),
 	};
@@ -124,6 +147,11 @@ static bool take_column(const struct column *column, const struct table_spec *sp
 		segment->lows = data;
 		return segment->low_bytes > 0 && column->element_bytes == segment->low_bytes &&
 		       column->bytes == rows * segment->low_bytes;
+	case COLUMN_PAGES:
+		segment->page_sums = data;
+		segment->page_count = (uint32_t)(column->bytes / 8);
+		segment->head_bytes = column->offset;
+		return column->element_bytes == 8;
 	case COLUMN_WEIGHTS:
 		return false;
 	}
@@ -132,7 +160,18 @@ static bool take_column(const struct column *column, const struct table_spec *sp
 
 static bool is_known(uint32_t kind)
 {
-	return kind >= COLUMN_SLOTS && kind <= COLUMN_LOWS && kind != COLUMN_WEIGHTS;
+	return kind >= COLUMN_SLOTS && kind <= COLUMN_PAGES && kind != COLUMN_WEIGHTS;
+}
+
+/* Finds the checksums of the pages' list, behind the directory; false: head and list are not of a segment of
+ * `len` bytes. */
+static bool find_list(struct segment *segment, const uint8_t *data, size_t len, uint32_t columns)
+{
+	const uint64_t pages = (len + SEGMENT_LEAD_BYTES) / SEGMENT_PAGE_BYTES;
+	/* aligned to 8, as header and entries are */
+	segment->list_sums = (const void *)(data + directory_end(columns));
+	return segment->page_sums != NULL && segment->page_count == pages &&
+	       segment->head_bytes == head_bytes(columns, pages);
 }
 
 static bool is_complete(const struct segment *segment, const struct table_spec *spec)
@@ -186,6 +225,10 @@ enum status segment_open(const uint8_t *data, size_t len, const struct table_spe
 		}
 		seen |= 1u << column.kind;
 	}
+	if (!find_list(&segment, data, len, columns)) {
+		return error_set(err, STATUS_CORRUPT,
+			"segment: its checksums are not those of its pages");
+	}
 	if (!is_complete(&segment, spec)) {
 		return error_set(err, STATUS_CORRUPT, "segment: a column is missing");
 	}
@@ -195,17 +238,21 @@ enum status segment_open(const uint8_t *data, size_t len, const struct table_spe
 
 /* ---- build ---- */
 
-static void plan_column(struct segment_plan *plan, enum segment_column kind, uint32_t element_bytes,
-	uint64_t elements)
+/* Adds a column at the end of what is planned; `begin` says where it may begin. */
+typedef uint64_t begin_fn(uint64_t offset);
+
+static void plan_column(struct segment_plan *plan, begin_fn *begin, enum segment_column kind,
+	uint32_t element_bytes, uint64_t elements)
 {
 	assert(plan->column_count < SEGMENT_COLUMNS_MAX);
 	const uint64_t bytes = elements * element_bytes;
+	const uint64_t offset = begin(plan->bytes);
 	plan->columns[plan->column_count].kind = kind;
 	plan->columns[plan->column_count].element_bytes = element_bytes;
-	plan->columns[plan->column_count].offset = plan->bytes;
+	plan->columns[plan->column_count].offset = offset;
 	plan->columns[plan->column_count].bytes = bytes;
 	plan->column_count++;
-	plan->bytes = align_up(plan->bytes + bytes);
+	plan->bytes = align_up(offset + bytes);
 }
 
 /* How many slots linear probing uses for these hashes, in their order, with one empty slot at the
@@ -239,6 +286,44 @@ bool segment_hashes_fit(const struct segment_identity *identity, const uint64_t 
 	return true;
 }
 
+/* Places the columns behind a head and a list for `pages` pages. What a probe needs comes first, and then the
+ * keys' bytes and the rows, which begin with a page: a row of 256 bytes is on one. */
+static void plan_columns(struct segment_plan *plan, const struct table_spec *spec,
+	uint64_t blob_bytes, uint32_t pages)
+{
+	const uint64_t rows = plan->identity.rows;
+	const uint32_t low_bytes = (uint32_t)spec_low_bytes(spec);
+	const bool byte_keys = spec->key_type == KEY_BYTES;
+	const uint32_t columns = 5u + (byte_keys ? 1u : 0u) + (spec->tags ? 1u : 0u) +
+				 (spec->dtype == DTYPE_I8 ? 1u : 0u) + (low_bytes > 0 ? 1u : 0u);
+	plan->column_count = 0;
+	plan->head_bytes = head_bytes(columns, pages);
+	plan->bytes = plan->head_bytes;
+	plan_column(plan, align_up, COLUMN_PAGES, 8, pages);
+	plan_column(plan, align_to_page, COLUMN_SLOTS, 8, plan->slot_count);
+	if (byte_keys) {
+		plan_column(plan, align_up, COLUMN_KEY_OFFSETS, 4, rows + 1);
+	} else {
+		plan_column(plan, align_up, COLUMN_KEYS, 8, rows);
+	}
+	plan_column(plan, align_up, COLUMN_TIMES, 8, rows);
+	if (spec->tags) {
+		plan_column(plan, align_up, COLUMN_TAGS, 8, rows);
+	}
+	if (spec->dtype == DTYPE_I8) {
+		plan_column(plan, align_up, COLUMN_SCALES, 4, rows);
+	}
+	if (byte_keys) {
+		plan_column(plan, align_up, COLUMN_KEY_BLOB, 1, blob_bytes);
+	}
+	plan_column(plan, align_to_page, COLUMN_ROWS, (uint32_t)spec_row_bytes(spec), rows);
+	if (low_bytes > 0) {
+		plan_column(plan, align_to_page, COLUMN_LOWS, low_bytes, rows);
+	}
+	assert(plan->column_count == columns);
+	plan->bytes = align_to_page(plan->bytes);
+}
+
 void segment_plan(struct segment_plan *plan, const struct table_spec *spec,
 	const struct segment_identity *identity, const uint64_t *hashes, uint64_t blob_bytes)
 {
@@ -262,34 +347,19 @@ void segment_plan(struct segment_plan *plan, const struct table_spec *spec,
 	};
 	plan->slot_count = count_slots(&shape, hashes);
 	assert(plan->slot_count > plan->homes); /* segment_open asks for that */
-	const uint32_t columns = 4u + (spec->key_type == KEY_BYTES ? 1u : 0u) +
-				 (spec->tags ? 1u : 0u) + (spec->dtype == DTYPE_I8 ? 1u : 0u) +
-				 (spec_low_bytes(spec) > 0 ? 1u : 0u);
-	plan->bytes = align_up(SEGMENT_HEADER_BYTES + (uint64_t)columns * SEGMENT_COLUMN_BYTES);
-	plan_column(plan, COLUMN_SLOTS, 8, plan->slot_count);
-	if (spec->key_type == KEY_U64) {
-		plan_column(plan, COLUMN_KEYS, 8, rows);
-	} else {
-		plan_column(plan, COLUMN_KEY_OFFSETS, 4, rows + 1);
-		plan_column(plan, COLUMN_KEY_BLOB, 1, blob_bytes);
+	/* The list has a checksum for each of its own pages too, so its length is found step by step. */
+	uint32_t pages = 1;
+	for (uint32_t before = 0; pages != before;) {
+		before = pages;
+		plan_columns(plan, spec, blob_bytes, pages);
+		pages = segment_page_of(plan->bytes);
+		assert(pages >= before);
 	}
-	plan_column(plan, COLUMN_ROWS, (uint32_t)spec_row_bytes(spec), rows);
-	plan_column(plan, COLUMN_TIMES, 8, rows);
-	if (spec->tags) {
-		plan_column(plan, COLUMN_TAGS, 8, rows);
-	}
-	if (spec->dtype == DTYPE_I8) {
-		plan_column(plan, COLUMN_SCALES, 4, rows);
-	}
-	if (spec_low_bytes(spec) > 0) {
-		plan_column(plan, COLUMN_LOWS, (uint32_t)spec_low_bytes(spec), rows);
-	}
-	assert(plan->column_count == columns);
 }
 
 static void write_header(const struct segment_plan *plan, uint8_t *data)
 {
-	memset(data, 0, plan->columns[0].offset);
+	memset(data, 0, plan->head_bytes);
 	memcpy(data, segment_magic, sizeof segment_magic);
 	bytes_put_u32(data + 8, SEGMENT_VERSION);
 	bytes_put_u32(data + 12, plan->column_count);
@@ -337,8 +407,11 @@ void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint
 	for (uint32_t i = 0; i < plan->column_count; i++) {
 		uint8_t *at = data + plan->columns[i].offset;
 		const uint64_t end = plan->columns[i].offset + plan->columns[i].bytes;
-		assert(align_up(end) <= plan->bytes);
-		memset(data + end, 0, align_up(end) - end);
+		const uint64_t next =
+			i + 1 < plan->column_count ? plan->columns[i + 1].offset : plan->bytes;
+		assert(end <= next);
+		assert(next <= plan->bytes);
+		memset(data + end, 0, next - end);
 		void *column = at;
 		switch ((enum segment_column)plan->columns[i].kind) {
 		case COLUMN_SLOTS:
@@ -368,6 +441,7 @@ void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint
 		case COLUMN_LOWS:
 			space->lows = at;
 			break;
+		case COLUMN_PAGES: /* segment_end fills it */
 		case COLUMN_WEIGHTS:
 			break;
 		}

@@ -3,14 +3,16 @@
  * A segment is one block of bytes, aligned to 64: a header, a directory of columns, then the
  * columns, each aligned to 64 and read in place. schema/DISK.md, "Segments", has every byte.
  *
+ * Each page of it has a checksum (segment_pages.h).
+ *
  * Rows stand in the order of (hash, key). A key's home slot grows with its hash, and slots are
  * filled in that order by linear probing; so both are written from front to back. A slot has the
  * number of its row plus one (0: it is empty) and a tag, the low half of the hash. The last slot is
  * empty, so every probe ends.
  *
- * A segment is valid when its bytes have the checksum that the catalog names, and its header names
- * the release, table, prefix and rows that the catalog names. segment_open checks the header and
- * the directory; the checksum is base_segment_wait's (base.h).
+ * A segment is valid when its head and its pages have their checksums, and its header names the release,
+ * table, prefix and rows that the catalog names. segment_open checks the header and the directory; the
+ * checksums are base.h's.
  *
  * Threads: any; a checked segment is immutable.
  */
@@ -26,8 +28,10 @@
 #include <stdint.h>
 
 enum {
-	SEGMENT_VERSION = 2,
+	SEGMENT_VERSION = 3,
 	SEGMENT_ALIGN = 64,
+	SEGMENT_PAGE_BYTES = 4096,
+	SEGMENT_LEAD_BYTES = 64, /* of a segment's first page, in front of the segment */
 	SEGMENT_HEADER_BYTES = 64,
 	SEGMENT_COLUMN_BYTES = 32,
 	SEGMENT_COLUMNS_MAX = 16,
@@ -50,6 +54,7 @@ enum segment_column {
 	COLUMN_TAGS = 8,   /* u64[rows] */
 	COLUMN_SCALES = 9, /* f32[rows], i8 only */
 	COLUMN_LOWS = 10,  /* f32[rows][elements], the low parts of sums of f32x2 only */
+	COLUMN_PAGES = 11, /* u64[pages], the XXH3-64 of each; the first column */
 };
 enum { COLUMN_OPTIONAL = 1 };
 
@@ -77,7 +82,11 @@ struct segment {
 	const float *scales;  /* NULL unless i8 */
 	const uint8_t *lows;  /* [rows] of spec_low_bytes; NULL: rows have no low parts */
 	size_t low_bytes;
-	struct key_seed seed; /* of the hashes; the last, since a probe rarely needs it */
+	struct key_seed seed; /* of the hashes; behind the others, since a probe rarely needs it */
+	uint64_t head_bytes;  /* they end with a page */
+	uint32_t page_count;  /* with those of the head */
+	const uint64_t *page_sums; /* [page_count], those of the head and of this column are 0 */
+	const uint64_t *list_sums; /* of the pages of page_sums */
 };
 
 /* Which segment it must be, as the catalog says. */
@@ -147,6 +156,7 @@ struct segment_plan {
 	uint32_t slot_count;
 	uint64_t blob_bytes;
 	uint64_t bytes;
+	uint64_t head_bytes; /* 0: it is no segment, and has no pages (a tensor) */
 	uint32_t column_count;
 	struct {
 		uint32_t kind;
@@ -183,5 +193,8 @@ struct segment_space {
  * aligned to 8). The caller fills the other columns, whose places are in `space`. */
 void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint8_t *data,
 	struct segment_space *space);
+
+/* Writes the checksums of the pages of a segment that is filled. */
+void segment_end(const struct segment_plan *plan, uint8_t *data);
 
 #endif

@@ -1,37 +1,37 @@
-/* segment_check.c - compares segments with their checksums when they are first needed, and looks
- * whether they are still in memory. */
-#include "daemon/store/base/base.h"
+/* segment_check.c - reads whole segments in and checks them, and looks whether they are still in memory. */
+#include "daemon/store/base/pages.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
-#include <xxhash.h>
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
 
-static size_t page_size(void)
-{
-	return (size_t)sysconf(_SC_PAGESIZE);
-}
-
-/* The pages that a segment touches. Only a segment that was opened has any. */
-static void page_range(const struct base_segment *segment, uint8_t **start, size_t *len)
+/* The pages of a segment that was opened. */
+static uint8_t *first_page(const struct base_segment *segment)
 {
 	assert(segment->data != NULL);
-	const uintptr_t mask = page_size() - 1;
-	const size_t before = (uintptr_t)segment->data & mask;
-	*start = (uint8_t *)segment->data - before;
-	*len = (before + segment->info->bytes + mask) & ~mask;
+	return (uint8_t *)segment->data - SEGMENT_LEAD_BYTES;
 }
 
-/* A fault may have marked the segment meanwhile; then DAMAGED stays. */
-static void set_ready(struct base_segment *segment, unsigned char from)
+static size_t page_bytes(const struct base_segment *segment)
 {
-	(void)atomic_compare_exchange_strong(&segment->state, &from, BASE_READY);
+	return (size_t)segment->view.page_count * SEGMENT_PAGE_BYTES;
+}
+
+/* A segment whose file could not be opened is DAMAGED, and has no pages. */
+static bool has_pages(const struct base_segment *segment)
+{
+	assert(segment->pages != NULL || base_segment_state(segment) == BASE_DAMAGED);
+	return segment->pages != NULL;
+}
+
+static struct base_pages all_pages(struct base_segment *segment)
+{
+	return (struct base_pages){segment, 0, segment->view.page_count};
 }
 
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
@@ -41,23 +41,19 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 	lock_take(&segment->lock);
 	const enum base_segment_state state = base_segment_state(segment);
 	if (state == BASE_UNCHECKED || state == BASE_AWAY) {
-		uint8_t *start;
-		size_t len;
-		page_range(segment, &start, &len);
+		const struct base_pages pages = all_pages(segment);
 		/* The map is marked for random access, so that a fault reads one page. To read all
 		 * of it in order is 30 times faster (22 MB in 10 ms, not in 330). An older kernel
-		 * refuses, and so does a bad disk: then the reader faults, and the segment is
-		 * marked. */
-		(void)madvise(start, len, MADV_SEQUENTIAL);
-		(void)madvise(start, len, MADV_POPULATE_READ);
-		(void)madvise(start, len, MADV_RANDOM);
+		 * refuses, and so does a bad disk: then it is read page by page. */
+		(void)madvise(first_page(segment), page_bytes(segment), MADV_SEQUENTIAL);
+		(void)madvise(first_page(segment), page_bytes(segment), MADV_POPULATE_READ);
+		(void)madvise(first_page(segment), page_bytes(segment), MADV_RANDOM);
 		atomic_store_explicit(&segment->bytes_present, segment->info->bytes,
 			memory_order_relaxed); /* until base_segment_measure looks */
-		if (state == BASE_UNCHECKED &&
-			XXH3_64bits(segment->data, segment->info->bytes) != segment->info->hash) {
-			atomic_store(&segment->state, BASE_DAMAGED);
-		}
-		set_ready(segment, (unsigned char)state);
+		base_pages_read(&pages, 1);
+		/* A page that is damaged has marked the segment; then DAMAGED stays. */
+		unsigned char from = (unsigned char)state;
+		(void)atomic_compare_exchange_strong(&segment->state, &from, BASE_READY);
 	}
 	lock_release(&segment->lock);
 	const enum base_segment_state after = base_segment_state(segment);
@@ -70,15 +66,12 @@ enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
  * with the reason in errno. */
 static enum status ask_pages(const struct base_segment *segment, unsigned char **out, size_t *pages)
 {
-	uint8_t *start;
-	size_t len;
-	page_range(segment, &start, &len);
-	*pages = len / page_size();
+	*pages = segment->view.page_count;
 	*out = malloc(*pages);
 	if (*out == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	if (mincore(start, len, *out) != 0) {
+	if (mincore(first_page(segment), page_bytes(segment), *out) != 0) {
 		const int number = errno;
 		free(*out);
 		errno = number;
@@ -90,11 +83,30 @@ static enum status ask_pages(const struct base_segment *segment, unsigned char *
 enum base_segment_state base_segment_check_again(struct base_set *set, size_t i)
 {
 	struct base_segment *segment = &set->segments[i];
-	if (base_segment_wait(set, i) == BASE_READY &&
-		XXH3_64bits(segment->data, segment->info->bytes) != segment->info->hash) {
-		atomic_store(&segment->state, BASE_DAMAGED);
+	for (uint32_t page = 0; has_pages(segment) && page < segment->view.page_count; page++) {
+		unsigned char good = BASE_PAGE_GOOD;
+		(void)atomic_compare_exchange_strong(&segment->pages[page], &good, BASE_PAGE_AWAY);
 	}
-	return base_segment_state(segment) == BASE_DAMAGED ? BASE_DAMAGED : BASE_READY;
+	if (has_pages(segment)) {
+		const struct base_pages pages = all_pages(segment);
+		base_pages_read(&pages, 1);
+	}
+	return base_segment_wait(set, i);
+}
+
+/* Forgets that pages were compared which the system has taken. Returns whether all of them may be used. */
+static bool forget_taken(struct base_segment *segment, const unsigned char *resident, size_t pages)
+{
+	bool all = true;
+	for (size_t page = 0; page < pages; page++) {
+		unsigned char good = BASE_PAGE_GOOD;
+		if ((resident[page] & 1) == 0) {
+			(void)atomic_compare_exchange_strong(&segment->pages[page], &good,
+				BASE_PAGE_AWAY);
+		}
+		all = all && atomic_load(&segment->pages[page]) == BASE_PAGE_GOOD;
+	}
+	return all;
 }
 
 enum status base_segment_look(struct base_set *set, size_t i)
@@ -103,20 +115,16 @@ enum status base_segment_look(struct base_set *set, size_t i)
 	struct base_segment *segment = &set->segments[i];
 	unsigned char *resident;
 	size_t pages;
-	if (base_segment_state(segment) != BASE_READY) {
+	if (!has_pages(segment)) {
 		return STATUS_OK;
 	}
 	const enum status status = ask_pages(segment, &resident, &pages);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	for (size_t page = 0; page < pages; page++) {
-		if ((resident[page] & 1) == 0) {
-			unsigned char ready = BASE_READY;
-			(void)atomic_compare_exchange_strong(&segment->state, &ready, BASE_AWAY);
-			break;
-		}
-	}
+	const bool all = forget_taken(segment, resident, pages);
+	unsigned char from = all ? BASE_AWAY : BASE_READY;
+	(void)atomic_compare_exchange_strong(&segment->state, &from, all ? BASE_READY : BASE_AWAY);
 	free(resident);
 	return STATUS_OK;
 }
@@ -127,7 +135,7 @@ void base_segment_measure(struct base_set *set, size_t i)
 	struct base_segment *segment = &set->segments[i];
 	unsigned char *resident;
 	size_t pages;
-	if (segment->data == NULL || ask_pages(segment, &resident, &pages) != STATUS_OK) {
+	if (!has_pages(segment) || ask_pages(segment, &resident, &pages) != STATUS_OK) {
 		return;
 	}
 	uint64_t present = 0;
@@ -135,8 +143,8 @@ void base_segment_measure(struct base_set *set, size_t i)
 		present += resident[page] & 1;
 	}
 	free(resident);
-	/* The first and the last page may be those of neighbours, too. */
-	const uint64_t bytes = present * page_size();
+	/* The first page begins in front of the segment. */
+	const uint64_t bytes = present * SEGMENT_PAGE_BYTES;
 	atomic_store_explicit(&segment->bytes_present,
 		bytes < segment->info->bytes ? bytes : segment->info->bytes, memory_order_relaxed);
 }

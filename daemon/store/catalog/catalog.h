@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-enum { CATALOG_VERSION = 4 };
+enum { CATALOG_VERSION = 5 };
 
 struct catalog;
 

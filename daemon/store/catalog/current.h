@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CURRENT_VERSION = 3 };
+enum { CURRENT_VERSION = 4 };
 
 /* Replaces the file by one that has this snapshot. */
 enum status current_write(const char *folder, const struct snapshot *snapshot, struct error *err);

@@ -255,7 +255,7 @@ enum status record_read_table(struct wire_value value, struct table **out)
 
 /* ---- file ---- */
 
-enum { FILE_FIELDS = 4, SEGMENT_FIELDS = 6 };
+enum { FILE_FIELDS = 4, SEGMENT_FIELDS = 8 };
 
 /* Writes FILE_FIELDS entries into the caller's map. */
 static void write_file(struct wire_writer *writer, const struct base_file_info *info)
@@ -263,7 +263,8 @@ static void write_file(struct wire_writer *writer, const struct base_file_info *
 	write_uint(writer, "number", info->number);
 	write_uint(writer, "bytes", info->bytes);
 	write_uint(writer, "outside_hash", info->outside_hash);
-	wire_write_str(writer, "segments"); /* [prefix, bits, rows, offset, bytes, hash] each */
+	/* [prefix, bits, rows, offset, bytes, hash, head bytes, hash of the head] each */
+	wire_write_str(writer, "segments");
 	wire_write_array(writer, info->segment_count);
 	for (size_t i = 0; i < info->segment_count; i++) {
 		const struct base_segment_info *segment = &info->segments[i];
@@ -274,6 +275,8 @@ static void write_file(struct wire_writer *writer, const struct base_file_info *
 		wire_write_uint(writer, segment->offset);
 		wire_write_uint(writer, segment->bytes);
 		wire_write_uint(writer, segment->hash);
+		wire_write_uint(writer, segment->head_bytes);
+		wire_write_uint(writer, segment->head_hash);
 	}
 }
 
@@ -302,9 +305,12 @@ static bool read_segment(struct wire_value value, uint64_t file_bytes,
 		.offset = fields[3],
 		.bytes = fields[4],
 		.hash = fields[5],
+		.head_bytes = fields[6],
+		.head_hash = fields[7],
 	};
 	return fields[1] <= SEGMENT_PREFIX_BITS_MAX && fields[2] < UINT32_MAX &&
-	       out->offset <= file_bytes && out->bytes <= file_bytes - out->offset;
+	       out->offset <= file_bytes && out->bytes <= file_bytes - out->offset &&
+	       out->head_bytes <= out->bytes;
 }
 
 enum status record_read_file(struct wire_value value, struct base_file_info *out)

@@ -197,7 +197,7 @@ static enum status read_states(struct fold *fold, int64_t now_ms)
 		.keys = &fold->keys,
 		.hashes = hashes,
 		.known = versions,
-		.wants_times = true,
+		.wants = FIND_ROWS | FIND_TIMES | FIND_TAGS | FIND_LOWS,
 		.may_block = true,
 	};
 	for (uint32_t first = 0; first < fold->keys.count; first += FIND_BLOCK) {

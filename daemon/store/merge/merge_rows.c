@@ -132,6 +132,7 @@ static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t 
 	struct segment_space space;
 	segment_begin(&plan, merge->hashes, data, &space);
 	fill(merge, &plan, first, &space);
+	segment_end(&plan, data);
 	status = base_files_commit(merge->files, &plan, err);
 	return status == STATUS_OK ? input->pace(input->pace_arg, plan.bytes, err) : status;
 }

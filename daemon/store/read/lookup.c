@@ -198,6 +198,14 @@ static void put_block(const struct gather *gather, uint32_t first, uint32_t coun
 	}
 }
 
+static unsigned wants_of(const struct lookup *lookup)
+{
+	const bool times =
+		lookup->times != NULL || lookup->has_max_age || lookup->table->spec.ttl_ms != 0;
+	return FIND_ROWS | (times ? FIND_TIMES : 0u) | (lookup->tags != NULL ? FIND_TAGS : 0u) |
+	       (lookup->raw ? FIND_LOWS : 0u);
+}
+
 static enum status gather_rows(const struct gather *gather)
 {
 	struct lookup *lookup = gather->lookup;
@@ -216,8 +224,7 @@ static enum status gather_rows(const struct gather *gather)
 		.keys = &lookup->keys,
 		.hashes = hashes,
 		.known = is_merged ? NULL : versions,
-		.wants_times =
-			lookup->times != NULL || lookup->has_max_age || table->spec.ttl_ms != 0,
+		.wants = wants_of(lookup),
 		.may_block = lookup->may_block,
 	};
 	memset(lookup->counts, 0, sizeof lookup->counts);
@@ -282,8 +289,8 @@ enum status table_lookup(struct lookup *lookup, struct error *err)
 	assert((lookup->history_counts == NULL && lookup->history_times == NULL) ||
 		lookup->table->spec.history != 0);
 	do {
-		/* A page of a map that could not be read has given zeros. The second time its
-		 * segment is known to be damaged. */
+		/* A page of a map that could not be read has given zeros. The second time it is
+		 * known to be damaged. */
 		faults = mapfault_count();
 		status = look_up(lookup);
 	} while (status == STATUS_OK && mapfault_count() != faults);

@@ -295,6 +295,7 @@ static enum status write_segment(struct seal_worker *worker, uint64_t prefix, ui
 	segment_begin(&plan, worker->hashes, data, &space);
 	fill_keys(worker, &plan, &space);
 	fill_rows(worker, &plan, &space);
+	segment_end(&plan, data);
 	status = base_files_commit(&worker->files, &plan, err);
 	if (status == STATUS_OK) {
 		atomic_fetch_add(worker->job->done, rows);

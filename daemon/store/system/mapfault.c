@@ -19,7 +19,9 @@ struct mapfault {
 	_Atomic uintptr_t start;
 	_Atomic size_t len;
 	_Atomic(_Atomic unsigned char *) flag;
+	_Atomic(_Atomic unsigned char *) pages; /* a mark for each; NULL: none */
 	_Atomic unsigned char mark;
+	_Atomic unsigned faults;
 };
 
 static _Atomic(struct mapfault *) watch_list;
@@ -40,6 +42,27 @@ static struct mapfault *find(uintptr_t address)
 	return NULL;
 }
 
+/* The page of an address, counted from that of the range's start. */
+static size_t page_of(const struct mapfault *watch, uintptr_t address)
+{
+	return address / page_bytes - atomic_load(&watch->start) / page_bytes;
+}
+
+static void mark(struct mapfault *watch, uintptr_t address)
+{
+	const unsigned char mark = atomic_load(&watch->mark);
+	_Atomic unsigned char *pages = atomic_load(&watch->pages);
+	const uintptr_t last = atomic_load(&watch->start) + atomic_load(&watch->len) - 1;
+	if (pages != NULL && atomic_fetch_add(&watch->faults, 1) < MAPFAULT_PAGES_MAX) {
+		atomic_store(&pages[page_of(watch, address)], mark);
+	} else if (pages != NULL) {
+		for (size_t i = 0; i <= page_of(watch, last); i++) {
+			atomic_store(&pages[i], mark);
+		}
+	}
+	atomic_store(atomic_load(&watch->flag), mark);
+}
+
 static void on_bus_error(int number, siginfo_t *info, void *context)
 {
 	(void)context;
@@ -47,7 +70,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 	struct mapfault *watch = find(address);
 	if (watch != NULL) {
 		void *page = (char *)info->si_addr - (address & (page_bytes - 1));
-		atomic_store(atomic_load(&watch->flag), atomic_load(&watch->mark));
+		mark(watch, address);
 		atomic_fetch_add(&fault_count, 1);
 		if (mmap(page, page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 			    0) != MAP_FAILED) {
@@ -87,8 +110,8 @@ enum status mapfault_install(void)
 	return sigaction(SIGBUS, &action, NULL) == 0 ? STATUS_OK : STATUS_IO;
 }
 
-enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char *flag,
-	unsigned char mark, struct mapfault **out)
+enum status mapfault_watch_pages(const void *start, size_t len, _Atomic unsigned char *flag,
+	_Atomic unsigned char *pages, unsigned char mark, struct mapfault **out)
 {
 	assert(flag != NULL);
 	(void)pthread_mutex_lock(&free_lock);
@@ -105,7 +128,9 @@ enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char 
 	assert(atomic_load(&watch->len) == 0); /* a free entry matches no address */
 	atomic_store(&watch->start, (uintptr_t)start);
 	atomic_store(&watch->flag, flag);
+	atomic_store(&watch->pages, pages);
 	atomic_store(&watch->mark, mark);
+	atomic_store(&watch->faults, 0);
 	atomic_store(&watch->len, len);
 	if (is_new) {
 		watch->next = atomic_load(&watch_list);
@@ -114,6 +139,12 @@ enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char 
 	}
 	*out = watch;
 	return STATUS_OK;
+}
+
+enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char *flag,
+	unsigned char mark, struct mapfault **out)
+{
+	return mapfault_watch_pages(start, len, flag, NULL, mark, out);
 }
 
 void mapfault_forget(struct mapfault *watch)

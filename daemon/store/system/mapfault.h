@@ -25,6 +25,12 @@ enum status mapfault_install(void);
 enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char *flag,
 	unsigned char mark, struct mapfault **out);
 
+/* The same, and the fault stores `mark` for its page too: pages[0] is of the page that `start` is on. After
+ * MAPFAULT_PAGES_MAX faults, of which each takes a map of its own, it does so for all. */
+enum { MAPFAULT_PAGES_MAX = 1000 };
+enum status mapfault_watch_pages(const void *start, size_t len, _Atomic unsigned char *flag,
+	_Atomic unsigned char *pages, unsigned char mark, struct mapfault **out);
+
 /* To be called before the range is unmapped. NULL is fine. */
 void mapfault_forget(struct mapfault *watch);
 

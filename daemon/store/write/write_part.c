@@ -83,7 +83,7 @@ static enum status look_at_base(struct write_part *part)
 		.set = part->table->bases,
 		.keys = keys,
 		.hashes = hashes,
-		.wants_times = true,
+		.wants = FIND_TIMES,
 		.may_block = true,
 	};
 	for (uint32_t first = 0; first < keys->count; first += FIND_BLOCK) {

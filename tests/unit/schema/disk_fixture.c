@@ -241,11 +241,11 @@ static const struct disk_layout part_head = {"Part head", NULL, FRAME_PART_BYTES
 
 enum { SEGMENT_ROWS = 3, SEGMENT_HOMES = SEGMENT_ROWS * 10 / 7 + 1 };
 
-/* Header and six columns, slots, four offsets, five bytes of blob, rows, times, tags. */
+/* A page each: the head, the list of pages, what comes before the rows, rows, low parts. */
 enum {
-	SEGMENT_SLOTS_AT = 320,
+	SEGMENT_SLOTS_AT = 2 * SEGMENT_PAGE_BYTES - SEGMENT_LEAD_BYTES,
 	SEGMENT_OFFSETS_AT = SEGMENT_SLOTS_AT + 64,
-	SEGMENT_BYTES = SEGMENT_OFFSETS_AT + 64 + 64 + 320 + 64 + 64 + 256,
+	SEGMENT_BYTES = 5 * SEGMENT_PAGE_BYTES - SEGMENT_LEAD_BYTES,
 };
 
 /* A seed, and its check as OpenSSL gives it. */
@@ -282,10 +282,10 @@ static void write_segment_header(uint8_t *out)
 	write_segment(out, 0, SEGMENT_HEADER_BYTES);
 }
 
-/* The second one, of key offsets. */
+/* The third one, of key offsets. */
 static void write_column_entry(uint8_t *out)
 {
-	write_segment(out, SEGMENT_HEADER_BYTES + SEGMENT_COLUMN_BYTES, SEGMENT_COLUMN_BYTES);
+	write_segment(out, SEGMENT_HEADER_BYTES + 2 * SEGMENT_COLUMN_BYTES, SEGMENT_COLUMN_BYTES);
 }
 
 /* That of row 0, at its home. */
@@ -296,7 +296,7 @@ static void write_slot(uint8_t *out)
 
 static const struct disk_layout segment_header = {"Segment header", "repstseg",
 	SEGMENT_HEADER_BYTES, write_segment_header,
-	{{"magic", 0}, {"version", SEGMENT_VERSION}, {"columns", 7}, {"release", 0x3101},
+	{{"magic", 0}, {"version", SEGMENT_VERSION}, {"columns", 8}, {"release", 0x3101},
 		{"table", 0x3102}, {"prefix", UINT64_C(0xa) << 60}, {"prefix_bits", 3},
 		{"rows", SEGMENT_ROWS}, {"bytes", SEGMENT_BYTES}, {"homes", SEGMENT_HOMES},
 		{"seed_check", SEED_CHECK}}};

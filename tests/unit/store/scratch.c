@@ -379,6 +379,15 @@ void scratch_put(struct scratch *scratch, const char *release, struct scratch_ro
 	free(keys);
 }
 
+void scratch_mark(struct base_segment *segment, enum base_page_state pages,
+	enum base_segment_state state)
+{
+	for (uint32_t i = 0; i < segment->view.page_count; i++) {
+		atomic_store(&segment->pages[i], (unsigned char)pages);
+	}
+	atomic_store(&segment->state, (unsigned char)state);
+}
+
 const struct table *scratch_table(struct scratch *scratch, const char *name)
 {
 	struct error err = {0};

@@ -6,6 +6,7 @@
 #ifndef TESTS_UNIT_STORE_SCRATCH_H
 #define TESTS_UNIT_STORE_SCRATCH_H
 
+#include "daemon/store/base/base.h"
 #include "daemon/store/spill/load_chunk.h"
 #include "daemon/store/state/options.h"
 
@@ -102,6 +103,10 @@ void scratch_sealed(struct scratch *scratch, const char *id, uint64_t from, uint
 enum status scratch_try_put(struct scratch *scratch, const char *release, const uint64_t *keys,
 	uint32_t count, uint32_t version, struct error *err);
 void scratch_put(struct scratch *scratch, const char *release, struct scratch_rows rows);
+
+/* Makes all pages of a segment, and the segment, what they are said to be. */
+void scratch_mark(struct base_segment *segment, enum base_page_state pages,
+	enum base_segment_state state);
 
 /* A table of the release "r1", of a snapshot that is begun here. */
 const struct table *scratch_table(struct scratch *scratch, const char *name);

@@ -98,6 +98,7 @@ void built_make(struct built *built, const struct table_spec *spec, uint32_t row
 	struct segment_space space;
 	segment_begin(&built->plan, built->hashes, built->data, &space);
 	fill_columns(built, &space);
+	segment_end(&built->plan, built->data);
 }
 
 void built_fini(struct built *built)

@@ -63,6 +63,7 @@ static enum status write_segment(struct base_writer *writer, const struct base_o
 		space.times[i] = i;
 	}
 	memset(space.row_data, (int)number + 1, rows * spec_row_bytes(&owner->spec));
+	segment_end(&plan, data);
 	return base_writer_commit(writer, &plan, err);
 }
 
@@ -371,7 +372,7 @@ static void a_segment_must_be_where_the_catalog_says(void **state)
 		info->offset += i == 0 ? 64 : 0;
 		info->bytes += i == 1 ? 64 : 0;
 		info->rows += i == 2;
-		info->hash += i == 3;
+		info->head_hash += i == 3;
 		info->offset = i == 4 ? 0 : info->offset;
 		info->bytes = i == 5 ? 0 : info->bytes;
 		struct base_set *set = open_set(bases, &err);

@@ -343,7 +343,7 @@ static void another_version_is_refused_by_name(void **state)
 	struct catalog *catalog = NULL;
 	struct error err = {0};
 	assert_int_equal(catalog_open(path, BYTES, &catalog, &err), STATUS_UNSUPPORTED);
-	assert_non_null(strstr(err.text, "format version 5, this build knows 4"));
+	assert_non_null(strstr(err.text, "format version 6, this build knows 5"));
 	assert_null(catalog);
 }
 

@@ -110,6 +110,56 @@ static void each_range_marks_its_own_flag(void **state)
 	mapfault_forget(NULL);
 }
 
+static void a_fault_marks_its_page(void **state)
+{
+	(void)state;
+	struct mapped mapped;
+	_Atomic unsigned char marks[PAGES] = {0};
+	assert_int_equal(mapfault_install(), STATUS_OK);
+	map_file(&mapped);
+	mapfault_forget(mapped.watch);
+	/* The range begins within a page. */
+	assert_int_equal(mapfault_watch_pages(mapped.data + 64, PAGES * mapped.page - 64,
+				 &mapped.flag, marks, MARK, &mapped.watch),
+		STATUS_OK);
+	assert_int_equal(ftruncate(mapped.fd, (off_t)mapped.page), 0);
+	assert_int_equal(read_byte(&mapped, 3 * mapped.page + 5), 0);
+	assert_int_equal(read_byte(&mapped, PAGES * mapped.page - 1), 0);
+	assert_int_equal(mapped.flag, MARK);
+	for (unsigned i = 0; i < PAGES; i++) {
+		assert_int_equal(marks[i], i == 3 || i == PAGES - 1 ? MARK : 0);
+	}
+	unmap_file(&mapped);
+}
+
+/* Each page of zeros is a map of its own, of which a process has only so many. */
+static void many_faults_mark_all_pages(void **state)
+{
+	(void)state;
+	enum { MANY = MAPFAULT_PAGES_MAX + 10 };
+	static _Atomic unsigned char marks[MANY];
+	struct mapped mapped;
+	assert_int_equal(mapfault_install(), STATUS_OK);
+	map_file(&mapped);
+	const size_t len = MANY * mapped.page;
+	struct mapped many = mapped;
+	many.data = mmap(NULL, len, PROT_READ, MAP_SHARED, mapped.fd, 0);
+	assert_ptr_not_equal(many.data, MAP_FAILED);
+	assert_int_equal(mapfault_watch_pages(many.data, len, &many.flag, marks, MARK, &many.watch),
+		STATUS_OK);
+	for (unsigned i = 0; i < MAPFAULT_PAGES_MAX; i++) {
+		assert_int_equal(read_byte(&many, (PAGES + i) * mapped.page), 0);
+	}
+	assert_int_equal(marks[0], 0);
+	assert_int_equal(marks[MANY - 1], 0);
+	assert_int_equal(read_byte(&many, (MANY - 2) * mapped.page), 0);
+	assert_int_equal(marks[0], MARK);
+	assert_int_equal(marks[MANY - 1], MARK);
+	mapfault_forget(many.watch);
+	assert_int_equal(munmap(many.data, len), 0);
+	unmap_file(&mapped);
+}
+
 /* A watch that looked at all others first would take minutes here, and the test would be ended. */
 static void many_ranges_are_watched(void **state)
 {
@@ -220,6 +270,8 @@ int main(void)
 		cmocka_unit_test(threads_may_fault_at_once),
 		cmocka_unit_test(refused_memory_is_told_as_such),
 		/* Behind the others: it leaves many places that may be taken again. */
+		cmocka_unit_test(a_fault_marks_its_page),
+		cmocka_unit_test(many_faults_mark_all_pages),
 		cmocka_unit_test(many_ranges_are_watched),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,7 +196,7 @@ static void a_newer_current_is_refused_and_a_damaged_one_written_again(void **st
 	memcpy(kept.data + 8, &version, 4);
 	scratch_write(current, kept.data, kept.len);
 	assert_int_equal(scratch_try_open(scratch, &err), STATUS_UNSUPPORTED);
-	assert_non_null(strstr(err.text, "current: format version 4, this build knows 3"));
+	assert_non_null(strstr(err.text, "current: format version 5, this build knows 4"));
 	const uint32_t ours = CURRENT_VERSION;
 	memcpy(kept.data + 8, &ours, 4);
 	for (size_t at = 0; at < kept.len; at += 7) {

@@ -1,0 +1,21 @@
+/* find_cold.h - finds keys whose pages may have to be read from the disk first.
+ *
+ * Threads: any, while a snapshot or a reference holds the base set.
+ */
+#ifndef DAEMON_STORE_BASE_FIND_COLD_H
+#define DAEMON_STORE_BASE_FIND_COLD_H
+
+#include "daemon/store/base/find.h"
+
+/* Finds those of the block whose row is FIND_PENDING: it reads the pages that they need, all keys' side by side, a
+ * step of the probe at a time. Arguments and errors as those of find_rows; AGAIN if something would have to
+ * be read and find->may_block is false. */
+enum status find_cold(const struct find *find, uint32_t first, uint32_t count,
+	struct found_row *rows);
+
+/* The pages of what is wanted of a row, besides slot and key. Returns how many. */
+enum { FIND_ROW_PAGES_MAX = 5 };
+uint32_t find_row_pages(const struct find *find, struct base_segment *segment, uint32_t row,
+	struct base_pages *out);
+
+#endif
