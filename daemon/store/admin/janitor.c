@@ -9,6 +9,7 @@
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/folder.h"
 #include "daemon/store/system/grace.h"
+#include "daemon/store/system/memory.h"
 #include "daemon/store/system/thread.h"
 #include "daemon/store/tensor/tensor.h"
 
@@ -22,6 +23,9 @@
 
 /* How often it finds out how much of the segments is in memory. */
 enum { MEASURE_S = 30 };
+
+/* Of what does not fit in memory it checks about so much a second, and the others later. */
+enum { CHECK_BYTES = 128 << 20 };
 
 struct janitor {
 	struct store *store; /* borrowed */
@@ -288,6 +292,34 @@ static void look_at_index(struct store *store, const struct table *table)
 	}
 }
 
+/* Whether the files of all releases are more than memory has room for beside what else is in it. */
+static bool is_larger_than_memory(struct store *store)
+{
+	const uint64_t limit = memory_limit_bytes();
+	uint64_t bytes = 0;
+	store_lock_admin(store);
+	const struct snapshot *snapshot = store_current(store);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		for (size_t j = 0; j < release->table_count; j++) {
+			bytes += release->tables[j]->bytes;
+		}
+	}
+	store_unlock_admin(store);
+	return limit != 0 && bytes > limit / 4 * 3;
+}
+
+/* Reads a segment in and checks it. What does not fit in memory is the first to be taken again, so that it drives
+ * nothing out that is asked for. */
+static enum base_segment_state check(struct base_set *set, size_t i, bool is_large)
+{
+	const enum base_segment_state state = base_segment_wait(set, i);
+	if (is_large) {
+		base_segment_let_go(set, i);
+	}
+	return state;
+}
+
 /* Checks the segments that are not checked yet and looks at the others; `measures`: it also finds out how
  * much of them is in memory. Jobs come in between, since a check takes long. False: the janitor is to stop. */
 static bool walk_segments(struct janitor *janitor, bool measures)
@@ -296,14 +328,18 @@ static bool walk_segments(struct janitor *janitor, bool measures)
 	struct table *table;
 	uint64_t damaged = 0;
 	bool go_on = true;
+	const bool is_large = is_larger_than_memory(janitor->store);
+	uint64_t left = is_large ? CHECK_BYTES : UINT64_MAX;
 	while (go_on && (table = next_table(janitor->store, &walk)) != NULL) {
 		struct base_set *set = table->bases;
 		base_set_look(set);
 		look_at_index(janitor->store, table);
 		for (size_t i = 0; go_on && i < set->segment_count; i++) {
 			enum base_segment_state state = base_segment_state(&set->segments[i]);
-			if (state == BASE_UNCHECKED) {
-				state = base_segment_wait(set, i);
+			const uint64_t bytes = set->segments[i].info->bytes;
+			if (state == BASE_UNCHECKED && left > 0) {
+				state = check(set, i, is_large);
+				left -= bytes < left ? bytes : left;
 				go_on = run_jobs(janitor);
 			} else if (base_segment_look(set, i) == STATUS_UNSUPPORTED) {
 				store_call_refused(janitor->store, STORE_CALL_MINCORE);

@@ -163,6 +163,9 @@ void base_set_look(struct base_set *set);
  * which pages are in memory (errno has the reason), so none is ever AWAY; NO_MEMORY. */
 enum status base_segment_look(struct base_set *set, size_t i);
 
+/* Tells the system to take the pages of segment i first when it needs memory. */
+void base_segment_let_go(struct base_set *set, size_t i);
+
 /* Looks how much of segment i is in memory. Whoever reads the figure waits for no system call. */
 void base_segment_measure(struct base_set *set, size_t i);
 

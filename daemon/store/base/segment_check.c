@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
+
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
@@ -127,6 +131,14 @@ enum status base_segment_look(struct base_set *set, size_t i)
 	(void)atomic_compare_exchange_strong(&segment->state, &from, all ? BASE_READY : BASE_AWAY);
 	free(resident);
 	return STATUS_OK;
+}
+
+void base_segment_let_go(struct base_set *set, size_t i)
+{
+	const struct base_segment *segment = &set->segments[i];
+	if (has_pages(segment)) {
+		(void)madvise(first_page(segment), page_bytes(segment), MADV_COLD);
+	}
 }
 
 void base_segment_measure(struct base_set *set, size_t i)

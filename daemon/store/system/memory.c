@@ -1,0 +1,74 @@
+/* memory.c - reads the limits of memory from the system. */
+#include "daemon/store/system/memory.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The number in a file; UINT64_MAX: there is none, or it says that there is no limit. */
+static uint64_t read_limit(const char *groups, const char *group, const char *name)
+{
+	char path[PATH_MAX];
+	uint64_t limit = UINT64_MAX;
+	const int len = snprintf(path, sizeof path, "%s/%s/%s", groups, group, name);
+	FILE *file = len > 0 && (size_t)len < sizeof path ? fopen(path, "re") : NULL;
+	if (file == NULL) {
+		return limit;
+	}
+	if (fscanf(file, "%" SCNu64, &limit) != 1) {
+		limit = UINT64_MAX; /* "max" */
+	}
+	(void)fclose(file);
+	return limit;
+}
+
+/* A line of the list is "number:controllers:group"; the second version has neither. */
+static uint64_t limit_of_line(const char *groups, char *line)
+{
+	char inside[PATH_MAX];
+	line[strcspn(line, "\n")] = 0;
+	char *controllers = strchr(line, ':');
+	char *group = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+	if (group == NULL) {
+		return UINT64_MAX;
+	}
+	*group++ = 0;
+	if (controllers[1] == 0) {
+		return read_limit(groups, group, "memory.max");
+	}
+	const int len = snprintf(inside, sizeof inside, "%s/memory", groups);
+	const bool fits = len > 0 && (size_t)len < sizeof inside;
+	return fits && strcmp(controllers + 1, "memory") == 0
+		       ? read_limit(inside, group, "memory.limit_in_bytes")
+		       : UINT64_MAX;
+}
+
+uint64_t memory_group_limit_bytes(const char *own_groups, const char *groups)
+{
+	char line[PATH_MAX];
+	uint64_t least = UINT64_MAX;
+	FILE *file = fopen(own_groups, "re");
+	while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+		const uint64_t limit = limit_of_line(groups, line);
+		least = limit < least ? limit : least;
+	}
+	if (file != NULL) {
+		(void)fclose(file);
+	}
+	return least;
+}
+
+uint64_t memory_limit_bytes(void)
+{
+	const long pages = sysconf(_SC_PHYS_PAGES);
+	const long page_bytes = sysconf(_SC_PAGESIZE);
+	const uint64_t group = memory_group_limit_bytes("/proc/self/cgroup", "/sys/fs/cgroup");
+	if (pages <= 0 || page_bytes <= 0) {
+		return group == UINT64_MAX ? 0 : group;
+	}
+	const uint64_t machine = (uint64_t)pages * (uint64_t)page_bytes;
+	return machine < group ? machine : group;
+}

@@ -1,0 +1,18 @@
+/* memory.h - how much memory the process may take.
+ *
+ * Threads: any.
+ */
+#ifndef DAEMON_STORE_SYSTEM_MEMORY_H
+#define DAEMON_STORE_SYSTEM_MEMORY_H
+
+#include <stdint.h>
+
+/* That of the machine, or the limit of the control group that the process is in (MemoryMax= of a service), whichever
+ * is less. Files that are mapped count to it too. 0: it cannot be told.
+ * Source: cgroups(7), both versions. */
+uint64_t memory_limit_bytes(void);
+
+/* The same from files of these names, for tests: what /proc/self/cgroup and /sys/fs/cgroup are otherwise. */
+uint64_t memory_group_limit_bytes(const char *own_groups, const char *groups);
+
+#endif
