@@ -67,7 +67,7 @@ static float *lows_of(const struct table_spec *spec, float *state)
 /* The share of a state that its half-life leaves after this time. */
 static double faded(const struct table_spec *spec, int64_t from_ms, int64_t to_ms)
 {
-	if (spec->half_life_ms == 0) {
+	if (spec->half_life_ms == 0 || from_ms == to_ms) {
 		return 1;
 	}
 	assert(to_ms >= from_ms);

@@ -8,7 +8,8 @@
  *
  *   repstored=     its socket; it is loaded
  *   redis=         the socket of an empty Redis; it is filled
- *   pid=           of the repstored
+ *   uniform=       of a repstored whose users and items are all alike, whatever EXPONENTS say
+ *   half=          the same, but half of all samples are of one item
  *   stream=        connections of the streams (4)
  *   long=          seconds of a stream in one go (0: none)
  *   fetch=         seconds of fetches, each phase (0: none)
@@ -20,12 +21,14 @@
  * long; a merge that repstored began is waited for before the next turn. Some rows are compared
  * with what the samples come to. Then follow the stream and the fetches, with the most samples a
  * request, of repstored alone. Prints observe_EACH_CONNECTIONS_NAME_together in samples/s, the
- * times of requests and the share of a processor that this client took.
+ * times of requests, the share of a processor that this client took, and how long a sample kept the
+ * processors of the other side, merges included: the one figure that a busy machine leaves as it is.
  */
 #include "tests/bench/driver/observe.h"
 
 #include "tests/bench/driver/daemon.h"
 #include "tests/bench/driver/lanes.h"
+#include "tests/bench/driver/stream.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -34,7 +37,7 @@
 #include <string.h>
 
 enum {
-	ENTRANTS_MAX = 2,
+	ENTRANTS_MAX = 4,
 	CONNECTIONS_MAX = 1000,
 	ARGS = 8, /* before the names */
 	COUNT_MAX = 1 << 30,
@@ -43,7 +46,17 @@ enum {
 static const uint64_t second_ns = 1000000000u;
 static const uint64_t ms_ns = 1000000u;
 
+/* What can take part. */
+struct entry {
+	const char *name;
+	const struct observer *observer;
+	const char *exponents; /* NULL: those of the arguments */
+	bool has_hot;          /* an item */
+};
+
 struct plan {
+	const char *exponents;
+	uint64_t counts[CROWD_SIDES];
 	uint64_t seconds;
 	uint64_t turn_ns;
 	struct numbers each;
@@ -53,6 +66,7 @@ struct plan {
 	uint64_t fetch_seconds;
 	size_t count;
 	struct entrant entrants[ENTRANTS_MAX];
+	const struct entry *entries[ENTRANTS_MAX]; /* what each is */
 };
 
 /* ---- one that takes part ---- */
@@ -97,7 +111,8 @@ struct share {
 	size_t requests;
 	uint64_t took_ns;
 	uint64_t client_ns;
-	uint64_t merges; /* before */
+	uint64_t server_ns; /* that it had taken of the processors before */
+	uint64_t merges;    /* before */
 };
 
 static uint64_t merges_of(const struct share *share)
@@ -120,6 +135,7 @@ static void begin(struct share *share, struct entrant *entrant, unsigned each, u
 	(void)lanes_run(share->lanes, 0, &warm);
 	samples_fini(&warm);
 	share->merges = merges_of(share);
+	share->server_ns = process_cpu_ns(entrant->pid);
 }
 
 static void take_turn(struct share *share, uint64_t for_ns)
@@ -138,11 +154,14 @@ static void end(struct share *share, unsigned each, unsigned connections)
 {
 	char name[64];
 	(void)snprintf(name, sizeof name, "observe_%u_%u_%s", each, connections,
-		share->entrant->observer->name);
+		share->entrant->name);
 	printf("%s_together %.0f samples/s\n", name,
 		(double)share->requests * each * 1e9 / (double)share->took_ns);
 	printf("%s_client %.2f processors\n", name,
 		(double)share->client_ns / (double)share->took_ns);
+	printf("%s_server %.3f us/sample\n", name,
+		(double)(process_cpu_ns(share->entrant->pid) - share->server_ns) / 1e3 /
+			((double)share->requests * each));
 	printf("%s_merges %" PRIu64 " merges\n", name, merges_of(share) - share->merges);
 	printf("%s_busy %" PRIu64 " answers\n", name, lanes_busy(share->lanes));
 	samples_print(&share->samples, name);
@@ -177,7 +196,7 @@ static void run_all(struct plan *plan)
 	}
 	for (size_t i = 0; i < plan->count; i++) {
 		struct entrant *entrant = &plan->entrants[i];
-		if (entrant->observer != &observer_repstored) {
+		if (strcmp(entrant->name, "repstored") != 0) {
 			continue;
 		}
 		if (plan->stream.seconds > 0) {
@@ -191,14 +210,46 @@ static void run_all(struct plan *plan)
 
 /* ---- arguments ---- */
 
-static void enter(struct plan *plan, const struct observer *observer, const char *path)
+static const struct entry entries[] = {
+	{"repstored", &observer_repstored, NULL, false},
+	{"redis", &observer_redis, NULL, false},
+	{"uniform", &observer_repstored, "0,0", false},
+	{"half", &observer_repstored, "0,0", true},
+};
+
+static void read_crowd(const struct plan *plan, const struct entry *entry, const uint8_t *rows,
+	struct crowd *crowd)
 {
-	if (plan->count == ENTRANTS_MAX) {
-		die("%d systems at most", ENTRANTS_MAX);
+	const char *text = entry->exponents == NULL ? plan->exponents : entry->exponents;
+	char *end = NULL;
+	struct crowd_law laws[CROWD_SIDES] = {0};
+	laws[CROWD_USERS].exponent = strtod(text, &end);
+	laws[CROWD_ITEMS].exponent = *end == ',' ? strtod(end + 1, &end) : -1;
+	laws[CROWD_ITEMS].has_hot = entry->has_hot;
+	for (int side = 0; side < CROWD_SIDES; side++) {
+		if (plan->counts[side] == 0 || plan->counts[side] > COUNT_MAX ||
+			!(laws[side].exponent >= 0)) {
+			die("a number of the crowd is out of range");
+		}
 	}
-	struct entrant *entrant = &plan->entrants[plan->count++];
-	entrant->observer = observer;
-	entrant->path = path;
+	crowd_init(crowd, plan->counts, laws, rows);
+}
+
+static bool enter(struct plan *plan, const char *name, size_t len, const char *path)
+{
+	for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+		if (strlen(entries[i].name) == len && memcmp(entries[i].name, name, len) == 0) {
+			if (plan->count == ENTRANTS_MAX) {
+				die("%d systems at most", ENTRANTS_MAX);
+			}
+			plan->entries[plan->count] = &entries[i];
+			plan->entrants[plan->count++] = (struct entrant){.name = entries[i].name,
+				.observer = entries[i].observer,
+				.path = path};
+			return true;
+		}
+	}
+	return false;
 }
 
 static void read_name(struct plan *plan, const char *arg)
@@ -206,13 +257,10 @@ static void read_name(struct plan *plan, const char *arg)
 	const char *equals = strchr(arg, '=');
 	const size_t len = equals == NULL ? 0 : (size_t)(equals - arg);
 	const char *value = arg + len + 1;
-	if (len == 9 && memcmp(arg, "repstored", len) == 0) {
-		enter(plan, &observer_repstored, value);
-	} else if (len == 5 && memcmp(arg, "redis", len) == 0) {
-		enter(plan, &observer_redis, value);
-	} else if (len == 3 && memcmp(arg, "pid", len) == 0) {
-		plan->stream.pid = value;
-	} else if (len == 6 && memcmp(arg, "stream", len) == 0) {
+	if (enter(plan, arg, len, value)) {
+		return;
+	}
+	if (len == 6 && memcmp(arg, "stream", len) == 0) {
 		plan->stream.connections = (unsigned)strtoul(value, NULL, 10);
 	} else if (len == 4 && memcmp(arg, "long", len) == 0) {
 		plan->stream.seconds = strtoull(value, NULL, 10);
@@ -230,6 +278,8 @@ static void read_name(struct plan *plan, const char *arg)
 static void read_plan(int argc, char **argv, struct plan *plan)
 {
 	*plan = (struct plan){
+		.exponents = argv[3],
+		.counts = {strtoull(argv[1], NULL, 10), strtoull(argv[2], NULL, 10)},
 		.seconds = strtoull(argv[4], NULL, 10),
 		.turn_ns = strtoull(argv[5], NULL, 10) * ms_ns,
 		.stream = {.connections = 4},
@@ -246,27 +296,11 @@ static void read_plan(int argc, char **argv, struct plan *plan)
 	}
 	if (plan->turn_ns == 0 || plan->stream.connections == 0 ||
 		plan->stream.connections > CONNECTIONS_MAX || plan->fetch.items == 0 ||
-		plan->fetch.items > PUT_ROWS_MAX ||
-		(plan->stream.seconds > 0 && plan->stream.pid == NULL)) {
+		plan->fetch.items > PUT_ROWS_MAX) {
 		die("a number is missing or out of range");
 	}
 	plan->fetch.turn_ns = 4 * plan->turn_ns;
 	plan->fetch.turns = plan->fetch_seconds * second_ns / plan->fetch.turn_ns;
-}
-
-static void read_crowd(char **argv, struct crowd *crowd)
-{
-	const uint64_t counts[] = {strtoull(argv[1], NULL, 10), strtoull(argv[2], NULL, 10)};
-	double exponents[CROWD_SIDES];
-	char *end = NULL;
-	exponents[CROWD_USERS] = strtod(argv[3], &end);
-	exponents[CROWD_ITEMS] = *end == ',' ? strtod(end + 1, &end) : -1;
-	for (int side = 0; side < CROWD_SIDES; side++) {
-		if (counts[side] == 0 || counts[side] > COUNT_MAX || !(exponents[side] >= 0)) {
-			die("a number of the crowd is out of range");
-		}
-	}
-	crowd_init(crowd, counts, exponents);
 }
 
 int main(int argc, char **argv)
@@ -279,18 +313,22 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	struct plan plan;
-	struct crowd crowd;
+	struct crowd crowds[ENTRANTS_MAX];
 	read_plan(argc, argv, &plan);
-	read_crowd(argv, &crowd);
+	uint8_t *rows = rows_make(MEASURE_ROWS_MADE);
 	for (size_t i = 0; i < plan.count; i++) {
-		plan.entrants[i].crowd = &crowd;
-		plan.entrants[i].tally = tally_new(&crowd);
-		plan.entrants[i].observer->load(plan.entrants[i].path, &crowd);
+		struct entrant *entrant = &plan.entrants[i];
+		read_crowd(&plan, plan.entries[i], rows, &crowds[i]);
+		entrant->crowd = &crowds[i];
+		entrant->pid = stream_peer(entrant->path);
+		entrant->tally = tally_new(&crowds[i]);
+		entrant->observer->load(entrant->path, &crowds[i]);
 	}
 	run_all(&plan);
 	for (size_t i = 0; i < plan.count; i++) {
 		tally_free(plan.entrants[i].tally);
+		crowd_fini(&crowds[i]);
 	}
-	crowd_fini(&crowd);
+	rows_drop(rows, MEASURE_ROWS_MADE);
 	return 0;
 }

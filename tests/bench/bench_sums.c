@@ -1,11 +1,15 @@
 /* bench_sums.c - how exactly sums of many samples of one key are kept, against sums in f80.
  *
- *     bench_sums [MILLIONS]
+ *     bench_sums [MILLIONS [DAYS]]
  *
  * Streams of so many million samples (100) of one key, a millisecond apart or several within one, by
  * half-lives of a second to a year, by events, and by both; in order and shuffled by up to a minute. Of
  * each it prints the largest difference from the reference, by the row's largest value, for both
  * states, and how long a sample took. Nothing fails here.
+ *
+ * With DAYS, a half-life (0: none), it is one stream alone, in f32x2: the same sample again and again,
+ * whose rounding does not average out. A line is printed whenever there are twice as many, so that
+ * a run of an hour (MILLIONS of 100000) is of use before its end.
  */
 #include "daemon/aggregate/aggregate.h"
 
@@ -15,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DIM = 4, SECOND_MS = 1000, HOUR_MS = 3600 * 1000, MINUTE_MS = 60 * 1000 };
+enum { DIM = 4, EACH_MS = 28, SECOND_MS = 1000, HOUR_MS = 3600 * 1000, MINUTE_MS = 60 * 1000 };
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -35,7 +39,7 @@ struct stream {
 static int64_t sample_at(const struct stream *stream, uint64_t i, uint64_t count, uint64_t *random,
 	float out[DIM])
 {
-	int64_t time_ms = (int64_t)(1700000000000 + i / 28); /* 28,000 a second */
+	int64_t time_ms = (int64_t)(1700000000000 + i / EACH_MS); /* 28,000 a second */
 	for (size_t j = 0; j < DIM; j++) {
 		out[j] = (float)next_random(random) / (float)(1u << 31) + (j == 0 ? 0.5F : -0.5F);
 	}
@@ -125,6 +129,48 @@ static double run_once(const struct stream *stream, enum state_kind kind, uint64
 	return difference(&spec, state, &reference);
 }
 
+/* ---- one sample for ever ---- */
+
+static void run_constant(uint64_t count, uint64_t days)
+{
+	static const float sample[DIM] = {0.1F, 0.3F, -0.7F, 1};
+	const struct table_spec spec = {.kind = KIND_CR,
+		.dtype = DTYPE_F32,
+		.dim = DIM,
+		.views = 1,
+		.decay_events = 1,
+		.half_life_ms = days * 24 * HOUR_MS,
+		.reading = READING_SUM,
+		.state = STATE_F32X2};
+	float state[2 * DIM + 2];
+	struct aggregate row = {.state = state};
+	struct reference reference = {{0}, 0};
+	const long double keep =
+		spec.half_life_ms == 0 ? 1 : exp2l(-1 / (long double)spec.half_life_ms);
+	uint64_t shown = 100000000;
+	const clock_t begin = clock();
+	printf("| samples | f32x2 | ns |\n|---:|---:|---:|\n");
+	for (uint64_t done = 0; done < count;) {
+		for (int k = 0; k < EACH_MS; k++) {
+			aggregate_add(&row, &spec, (int64_t)(1700000000000 + done / EACH_MS),
+				sample);
+		}
+		done += EACH_MS;
+		/* Nothing fades within a millisecond, so the reference takes its samples at once. */
+		for (size_t j = 0; j < DIM; j++) {
+			reference.sum[j] =
+				keep * reference.sum[j] + EACH_MS * (long double)sample[j];
+		}
+		if (done >= shown || done >= count) {
+			printf("| %.3g | %.1e | %.1f |\n", (double)done,
+				difference(&spec, state, &reference),
+				(double)(clock() - begin) * 1e9 / CLOCKS_PER_SEC / (double)done);
+			fflush(stdout);
+			shown *= 2;
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct stream streams[] = {
@@ -141,6 +187,10 @@ int main(int argc, char **argv)
 	};
 	const uint64_t millions = argc > 1 ? strtoull(argv[1], NULL, 10) : 100;
 	const uint64_t count = (millions > 0 ? millions : 1) * 1000000 / 4096 * 4096;
+	if (argc > 2) {
+		run_constant(count, strtoull(argv[2], NULL, 10));
+		return 0;
+	}
 	printf("%llu samples of one key\n\n| decay | f32 | f32x2 | f32 ns | f32x2 ns |\n"
 	       "|---|---:|---:|---:|---:|\n",
 		(unsigned long long)count);

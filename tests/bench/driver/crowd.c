@@ -41,19 +41,26 @@ static bool is_watched(uint64_t key)
 	return key % WATCHED_FIRST == 0 && times > 0 && (times & (times - 1)) == 0;
 }
 
+static uint64_t draw_by(const struct zipf *zipf, const struct crowd_law *law, uint64_t *random)
+{
+	if (law->has_hot && (next_random(random) >> 63) == 0) {
+		return WATCHED_FIRST;
+	}
+	return zipf_draw(zipf, random);
+}
+
 void crowd_init(struct crowd *crowd, const uint64_t counts[CROWD_SIDES],
-	const double exponents[CROWD_SIDES])
+	const struct crowd_law laws[CROWD_SIDES], const uint8_t *rows)
 {
 	uint64_t random = 1;
-	*crowd = (struct crowd){.loaded_ms = now_unix_ms() - DAY_MS};
-	crowd->rows = rows_make(MEASURE_ROWS_MADE);
+	*crowd = (struct crowd){.rows = rows, .loaded_ms = now_unix_ms() - DAY_MS};
 	for (int side = 0; side < CROWD_SIDES; side++) {
 		struct zipf zipf;
 		crowd->counts[side] = counts[side];
 		crowd->draws[side] = allocate(DRAWS * sizeof *crowd->draws[side]);
-		zipf_init(&zipf, counts[side], exponents[side]);
+		zipf_init(&zipf, counts[side], laws[side].exponent);
 		for (size_t i = 0; i < DRAWS; i++) {
-			const uint64_t key = zipf_draw(&zipf, &random);
+			const uint64_t key = draw_by(&zipf, &laws[side], &random);
 			crowd->draws[side][i] = (uint32_t)key | (is_watched(key) ? WATCHED : 0);
 		}
 		zipf_fini(&zipf);
@@ -65,7 +72,6 @@ void crowd_fini(struct crowd *crowd)
 	for (int side = 0; side < CROWD_SIDES; side++) {
 		free(crowd->draws[side]);
 	}
-	rows_drop(crowd->rows, MEASURE_ROWS_MADE);
 }
 
 /* ---- the tally ---- */
@@ -108,9 +114,9 @@ static void add(struct tally *tally, enum crowd_side side, uint64_t key, int64_t
 	struct watched *watched = &tally->watched[side][at];
 	float sample[MEASURE_DIM];
 	memcpy(sample, row, sizeof sample);
-	/* The clock may be set back: then the sample is late. */
-	const double fade =
-		exp2(-fabs((double)(time_ms - watched->last_ms)) / (double)crowd_half_life_ms);
+	/* The clock may be set back: then the sample is late. Samples of one request have one time. */
+	const double age = fabs((double)(time_ms - watched->last_ms));
+	const double fade = age > 0 ? exp2(-age / (double)crowd_half_life_ms) : 1;
 	const bool late = time_ms < watched->last_ms;
 	const double keep = late ? 1 : fade;
 	const double take = late ? fade : 1;

@@ -26,13 +26,18 @@ enum crowd_side { CROWD_USERS, CROWD_ITEMS, CROWD_SIDES };
 struct crowd {
 	uint64_t counts[CROWD_SIDES];
 	uint32_t *draws[CROWD_SIDES]; /* owned */
-	uint8_t *rows;                /* owned: made ones */
+	const uint8_t *rows;          /* borrowed: MEASURE_ROWS_MADE made ones */
 	int64_t loaded_ms;            /* the time of the loaded rows */
 };
 
-/* exponents: of Zipf's law, by side; 0: all alike. */
+/* How users or items are drawn. */
+struct crowd_law {
+	double exponent; /* of Zipf's law; 0: all alike */
+	bool has_hot;    /* half of all draws are of one that is watched */
+};
+
 void crowd_init(struct crowd *crowd, const uint64_t counts[CROWD_SIDES],
-	const double exponents[CROWD_SIDES]);
+	const struct crowd_law laws[CROWD_SIDES], const uint8_t *rows);
 void crowd_fini(struct crowd *crowd);
 static inline const uint8_t *crowd_loaded_row(const struct crowd *crowd, uint64_t key)
 {

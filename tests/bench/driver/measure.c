@@ -52,6 +52,16 @@ void wait_until(uint64_t at_ns)
 	}
 }
 
+uint64_t process_cpu_ns(pid_t pid)
+{
+	clockid_t clock;
+	struct timespec taken;
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &taken) != 0) {
+		die("process %d has no clock", (int)pid);
+	}
+	return (uint64_t)taken.tv_sec * 1000000000u + (uint64_t)taken.tv_nsec;
+}
+
 uint64_t client_cpu_ns(void)
 {
 	struct timespec taken;

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
 	MEASURE_DIM = 64, /* f32 */
@@ -20,8 +21,9 @@ __attribute__((format(printf, 1, 2), noreturn)) void die(const char *format, ...
 void *allocate(size_t bytes); /* zeroed; freed by free() */
 uint64_t now_ns(void);
 int64_t now_unix_ms(void);
-void wait_until(uint64_t at_ns); /* of now_ns */
-uint64_t client_cpu_ns(void);    /* that this process has taken of the processors */
+void wait_until(uint64_t at_ns);    /* of now_ns */
+uint64_t client_cpu_ns(void);       /* that this process has taken of the processors */
+uint64_t process_cpu_ns(pid_t pid); /* that another has */
 uint64_t next_random(uint64_t *state);
 
 /* Rows of the keys 0 to count - 1, side by side, each with its own finite values. Mapped, not

@@ -22,8 +22,10 @@ extern const struct observer observer_redis;     /* a script that does the same 
 
 /* One that takes part, and what it was given. */
 struct entrant {
+	const char *name;
 	const struct observer *observer;
 	const char *path; /* borrowed */
+	pid_t pid;
 	const struct crowd *crowd;
 	struct tally *tally;       /* owned */
 	_Atomic uint64_t observed; /* samples that were acknowledged */
@@ -35,7 +37,6 @@ void entrant_check(const struct entrant *entrant);
 
 /* A stream that goes on; see observe_long.c and observe_fetch.c. */
 struct stream_plan {
-	const char *pid; /* of the repstored */
 	unsigned connections;
 	unsigned each;
 	uint64_t seconds;

@@ -22,7 +22,6 @@ static const uint64_t second_ns = 1000000000u;
 
 struct watcher {
 	struct entrant *entrant;
-	const char *pid;
 	struct daemon *daemon;
 	atomic_bool over;
 	struct write_stats first;
@@ -35,18 +34,6 @@ struct watcher {
 static uint64_t largest(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
-}
-
-/* That the daemon has taken of the processors. */
-static double cpu_seconds(const char *pid)
-{
-	clockid_t clock;
-	struct timespec used;
-	if (clock_getcpuclockid((pid_t)strtol(pid, NULL, 10), &clock) != 0 ||
-		clock_gettime(clock, &used) != 0) {
-		die("process %s has no clock", pid);
-	}
-	return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
 static void read_kib(const char *line, const char *name, uint64_t *kib)
@@ -63,7 +50,7 @@ static void look_at_memory(struct watcher *watcher)
 	char line[256];
 	uint64_t anon_kib = 0;
 	uint64_t all_kib = 0;
-	(void)snprintf(path, sizeof path, "/proc/%s/status", watcher->pid);
+	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)watcher->entrant->pid);
 	FILE *file = fopen(path, "re");
 	if (file == NULL) {
 		die("'%s' cannot be read", path);
@@ -130,9 +117,7 @@ static void print(const struct watcher *watcher, uint64_t observed, uint64_t too
 void observe_long(struct entrant *entrant, const struct stream_plan *plan)
 {
 	struct samples samples = {0};
-	struct watcher watcher = {.entrant = entrant,
-		.pid = plan->pid,
-		.daemon = daemon_connect(entrant->path)};
+	struct watcher watcher = {.entrant = entrant, .daemon = daemon_connect(entrant->path)};
 	daemon_stats(watcher.daemon, &watcher.first);
 	watcher.last = watcher.first;
 	struct lanes *lanes = entrant_lanes(entrant, plan->connections, plan->each);
@@ -141,18 +126,18 @@ void observe_long(struct entrant *entrant, const struct stream_plan *plan)
 		die("no thread");
 	}
 	const uint64_t before = atomic_load(&entrant->observed);
-	const double cpu_start = cpu_seconds(plan->pid);
+	const uint64_t daemon_start = process_cpu_ns(entrant->pid);
 	const uint64_t client_start = client_cpu_ns();
 	const uint64_t start = now_ns();
 	(void)lanes_run(lanes, plan->seconds * second_ns, &samples);
 	const uint64_t took_ns = now_ns() - start;
 	const uint64_t client_ns = client_cpu_ns() - client_start;
-	const double cpu_taken = cpu_seconds(plan->pid) - cpu_start;
+	const uint64_t daemon_ns = process_cpu_ns(entrant->pid) - daemon_start;
 	atomic_store(&watcher.over, true);
 	(void)pthread_join(thread, NULL);
 	print(&watcher, atomic_load(&entrant->observed) - before, took_ns);
 	printf("long_busy %" PRIu64 " answers\n", lanes_busy(lanes));
-	printf("long_daemon %.2f processors\n", cpu_taken * 1e9 / (double)took_ns);
+	printf("long_daemon %.2f processors\n", (double)daemon_ns / (double)took_ns);
 	printf("long_client %.2f processors\n", (double)client_ns / (double)took_ns);
 	samples_print(&samples, "long");
 	samples_fini(&samples);

@@ -40,6 +40,19 @@ void stream_open(struct stream *stream, const char *path)
 	stream_of_fd(stream, fd);
 }
 
+pid_t stream_peer(const char *path)
+{
+	struct stream stream;
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+	stream_open(&stream, path);
+	if (getsockopt(stream.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
+		die("'%s' does not say who listens: %s", path, strerror(errno));
+	}
+	stream_close(&stream);
+	return peer.pid;
+}
+
 void stream_close(struct stream *stream)
 {
 	if (stream->data != NULL) {

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct stream {
 	int fd;
@@ -18,6 +19,8 @@ struct stream {
 void stream_open(struct stream *stream, const char *path);
 void stream_of_fd(struct stream *stream, int fd);
 void stream_close(struct stream *stream);
+/* The process that listens at a socket. */
+pid_t stream_peer(const char *path);
 /* Large buffers on both sides, as librepstore and repstored set them. */
 void socket_set_buffers(int fd);
 
