@@ -1,9 +1,9 @@
 /* siphash_kernels.c - SipHash of several messages at once, for each instruction set. */
 #include "schema/siphash_kernels.h"
 
+#include "schema/instruction_set.h"
 #include "schema/siphash_round.h"
 
-#include <assert.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -238,24 +238,17 @@ static const struct siphash_kernels avx2_kernels = {
 	.of_u64 = avx2_of_u64,
 	.of_strings = avx2_of_strings,
 };
+#endif
 
 const struct siphash_kernels *siphash_kernels_at(size_t i)
 {
-	const struct siphash_kernels *sets[3];
-	size_t count = 0;
-	if (__builtin_cpu_supports("avx512f")) {
-		sets[count++] = &avx512_kernels;
-	}
-	if (__builtin_cpu_supports("avx2")) {
-		sets[count++] = &avx2_kernels;
-	}
-	sets[count++] = &plain_kernels;
-	assert(count <= sizeof sets / sizeof *sets);
-	return i < count ? sets[i] : NULL;
-}
-#else
-const struct siphash_kernels *siphash_kernels_at(size_t i)
-{
-	return i == 0 ? &plain_kernels : NULL;
-}
+	static const struct siphash_kernels *const sets[] =
+	{ [INSTRUCTIONS_PLAIN] = &plain_kernels,
+#if defined(__x86_64__)
+		[INSTRUCTIONS_AVX2] = &avx2_kernels,
+		[INSTRUCTIONS_AVX512] = &avx512_kernels,
 #endif
+	};
+	enum instruction_set set;
+	return instruction_set_at(i, &set) ? sets[set] : NULL;
+}

@@ -1,7 +1,7 @@
 /* aggregate_kernels.c - the loops over the elements of a state, compiled for each instruction set. */
 #include "daemon/aggregate/aggregate_kernels.h"
 
-#include <assert.h>
+#include "schema/instruction_set.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -53,24 +53,17 @@ KERNELS(avx512, __attribute__((target("avx512f"))))
 #else
 KERNELS(avx512, __attribute__((target("avx512f,prefer-vector-width=512"))))
 #endif
+#endif
 
 const struct aggregate_kernels *aggregate_kernels_at(size_t i)
 {
-	const struct aggregate_kernels *sets[3];
-	size_t count = 0;
-	if (__builtin_cpu_supports("avx512f")) {
-		sets[count++] = &avx512_kernels;
-	}
-	if (__builtin_cpu_supports("avx2")) {
-		sets[count++] = &avx2_kernels;
-	}
-	sets[count++] = &plain_kernels;
-	assert(count <= sizeof sets / sizeof *sets);
-	return i < count ? sets[i] : NULL;
-}
-#else
-const struct aggregate_kernels *aggregate_kernels_at(size_t i)
-{
-	return i == 0 ? &plain_kernels : NULL;
-}
+	static const struct aggregate_kernels *const sets[] =
+	{ [INSTRUCTIONS_PLAIN] = &plain_kernels,
+#if defined(__x86_64__)
+		[INSTRUCTIONS_AVX2] = &avx2_kernels,
+		[INSTRUCTIONS_AVX512] = &avx512_kernels,
 #endif
+	};
+	enum instruction_set set;
+	return instruction_set_at(i, &set) ? sets[set] : NULL;
+}

@@ -292,6 +292,7 @@ class Refused(Case):
         wrong[7, 2] = np.nan
         for args, status, says in (
                 ([*good], 2, '-o FILE.npz'),
+                ([*good, '-o', ''], 2, "-o: '' given"),
                 ([*good[:-2], *out], 2, 'one --layer or more'),
                 ([*good, '--layer', 'x=' + good[-1][2:], *out], 2, "'x' given twice"),
                 ([*good, '--layer', '_=' + good[-1][2:], *out], 2, '--layer'),

@@ -106,6 +106,9 @@ static int check_arguments(const struct session *session, struct wanted *wanted)
 		return session_usage(session,
 			"layer features: one --layer or more and -o FILE.npz are needed");
 	}
+	if (request->out[0] == '\0') {
+		return session_usage(session, "-o: '' given, the name of a file allowed");
+	}
 	int status = check_memory(session, wanted);
 	if (status == EXIT_DONE && wanted->release != NULL &&
 		(wanted->decay != NULL || wanted->reading != NULL)) {

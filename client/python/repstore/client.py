@@ -598,18 +598,16 @@ class Client:
         >>> c.observe('mlp2', users=[1, 2], source='clicks', position=0, **sent).next
         2
         """
-        if (source is None) != (position is None):
-            raise BadRequest('source and position go together')
         if users is None and items is None:
             raise BadRequest('users, items: neither given')
         if getattr(rows, 'ndim', 2) != 2:
             raise BadRequest('rows: of the shape %s, (n, views x dim) allowed' % (tuple(rows.shape),))
         given, struct = Given(), ffi.new('struct rep_samples *')
+        given.source(struct, source, position, first)
         count = [given.keys(each, keys, name) for each, keys, name in (
             (struct.users, users, 'users'), (struct.items, items, 'items')) if keys is not None][0]
         struct.layer, struct.count = given.text('layer', layer), count
         given.samples(struct, count, rows, dtype, times, any_time, scales)
-        given.source(struct, source, position, first)
         return self._written(given, lib.rep_observe, given.release(release), struct, timeout=timeout)
 
     def append(self, table: str, keys: Keys, rows: Any, *, times: Any, scales: Any = None, dtype: DType | None = None,
@@ -647,13 +645,11 @@ class Client:
         >>> got.rows.shape, got.rows[0, :, 0].tolist(), got.counts.tolist()
         ((2, 4, 2), [1.0, 2.0, 3.0, 0.0], [3, 0])
         """
-        if (source is None) != (position is None):
-            raise BadRequest('source and position go together')
         given, struct = Given(), ffi.new('struct rep_vectors *')
+        given.source(struct, source, position, first)
         count = given.keys(struct.keys, keys)
         struct.table = given.text('table', table)
         given.samples(struct, count, rows, dtype, times, any_time, scales)
-        given.source(struct, source, position, first)
         return self._written(given, lib.rep_append, given.release(release), struct, timeout=timeout)
 
     def _written(self, given: Given, function: Any, *args: Any, timeout: float | None) -> Written:

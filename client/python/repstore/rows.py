@@ -137,6 +137,8 @@ class Given:
 
     def source(self, out: Any, source: str | None, position: int | None, first: bool) -> None:
         """Fills who numbers them, and from where on."""
+        if (source is None) != (position is None):
+            raise BadRequest('source and position go together')
         out.source = self.text_if_given('source', source)
         out.position = 0 if position is None else whole('position', position)
         out.first = flag('first', first)
