@@ -237,6 +237,7 @@ step_rounds() {
 	meson_test REPSTORE_ROUNDS=200 gcc --no-rebuild -t 20 write_kill
 	meson_test REPSTORE_ROWS=1000000 REPSTORE_LOG_BYTES=500000000 gcc --no-rebuild -t 20 write_kill
 	meson_test REPSTORE_ROUNDS=100 gcc --no-rebuild -t 20 observe_kill
+	meson_test REPSTORE_ROUNDS=100 gcc --no-rebuild -t 20 append_kill
 	meson_test REPSTORE_ROUNDS=100 gcc --no-rebuild -t 20 backup
 	meson_test REPSTORE_FLIPS=200 gcc --no-rebuild -t 20 verify
 	meson_test REPSTORE_FLIPS=3000 gcc --no-rebuild -t 20 damage
