@@ -285,16 +285,20 @@ static bool add_sample(struct aggregate *row, const struct table_spec *spec, int
 	return true; /* of the sum check_states will tell */
 }
 
-static enum status add_samples(struct fold *fold, const struct samples *samples, struct error *err)
+static enum status add_samples(struct fold *fold, const struct samples *samples, int64_t now_ms,
+	struct error *err)
 {
 	const struct table_spec *spec = &fold->table->spec;
 	const size_t elements = spec_sample_elements(spec);
 	assert(samples->count == fold->sample_count);
 	for (uint32_t i = 0; i < samples->count; i++) {
 		int64_t time_ms;
+		struct aggregate *state = &fold->rows[fold->key_of[i]].state;
 		memcpy(&time_ms, samples->times + (size_t)i * sizeof time_ms, sizeof time_ms);
-		if (!add_sample(&fold->rows[fold->key_of[i]].state, spec, time_ms,
-			    samples->rows + i * elements)) {
+		/* What a late sample began has expired already: a batch that is cut here finds nothing. */
+		state->is_there =
+			state->is_there && !age_is_over(state->last_ms, now_ms, spec->ttl_ms);
+		if (!add_sample(state, spec, time_ms, samples->rows + i * elements)) {
 			return refuse_key(fold, fold->key_of[i],
 				"is too large for the table's dtype", err);
 		}
@@ -340,7 +344,7 @@ enum status fold_run(struct fold *fold, const struct samples *samples, int64_t n
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = add_samples(fold, samples, err);
+	status = add_samples(fold, samples, now_ms, err);
 	if (status == STATUS_OK) {
 		status = check_states(fold, err);
 	}

@@ -405,6 +405,24 @@ static void an_expired_row_begins_anew(void **state)
 	free_world(world);
 }
 
+static void what_a_batch_begins_expires_in_it_too(void **state)
+{
+	struct world *world = make_world_with_ttl();
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		/* Each by itself would find no row: the first two are older than a row may be. */
+		static const int64_t hours[] = {40, 60, 100};
+		write_key(KEY_U64, 1, world->packed + (size_t)i * 8);
+		world->times[i] = hours[i] * HOUR_MS;
+		for (uint32_t j = 0; j < ELEMENTS; j++) {
+			world->rows[i][j] = (float)(i + 1);
+		}
+	}
+	fold_and_link(world, 0, 3);
+	expect_state(world, version_of(world, 1), 3, 1);
+	free_world(world);
+}
+
 static void a_deleted_row_begins_anew(void **state)
 {
 	struct world *world = make_world_with_ttl();
@@ -467,6 +485,7 @@ int main(void)
 		cmocka_unit_test(no_samples_are_no_keys),
 		cmocka_unit_test(a_late_sample_fades_and_leaves_the_time),
 		cmocka_unit_test(an_expired_row_begins_anew),
+		cmocka_unit_test(what_a_batch_begins_expires_in_it_too),
 		cmocka_unit_test(a_deleted_row_begins_anew),
 		cmocka_unit_test(refused_memory_is_told),
 	};
