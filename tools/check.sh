@@ -245,6 +245,7 @@ step_rounds() {
 	meson_test REPSTORE_GROW=2000000 gcc --no-rebuild -t 20 write_semantics
 	one "$BUILD/gcc/tests/unit/test_balls" 100000
 	one "$BUILD/gcc/tests/unit/test_model" 1000000 10
+	one "$BUILD/gcc/tests/unit/test_model_history" 1000000 10
 }
 
 step_rows() {
