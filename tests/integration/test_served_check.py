@@ -1,5 +1,5 @@
-"""test_served_check.py - skew between what serving saw and what training computes: found where it is, by table and
-hour, and not found where it is not."""
+"""test_served_check.py - skew between what serving saw and what training computes, or what a release held: found where
+it is, by table and hour, and not found where it is not."""
 
 import ctypes
 import glob
@@ -48,6 +48,16 @@ class Case(test_layer_features.Case):
     def check(self, *args, status):
         said = self.command('served', 'check', '--json', *args, status=status)
         return json.loads(said)
+
+    def first_of(self, path, count):
+        """The first fetches of a file."""
+        with open(path, 'rb') as file:
+            data = file.read()
+        at = 32
+        for _ in range(count):
+            size, _, _ = struct.unpack_from('<IIQ', data, at)
+            yield msgpack.unpackb(data[at + 16:at + 16 + size], raw=False)
+            at += 16 + size
 
     def command(self, *args, status):
         done = subprocess.run([harness.program('repstore')] + [str(arg) for arg in args], stdout=subprocess.PIPE,
@@ -192,6 +202,120 @@ class Planted(Case):
         self.assertEqual(said['fetches'], 0)
 
 
+class Dumped(Case):
+    """Two releases with the same keys and other rows, of which each was live while fetches were logged."""
+
+    KEYS = np.arange(1, 301, dtype='<u8')
+    TABLES = {'ir': ('item', 'u64', 'f32', 1), 'ur': ('user', 'bytes', 'f16', 2), 'ir8': ('item', 'u64', 'i8', 1)}
+
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.path('served'))
+        with open(self.path('conf'), 'w') as file:
+            file.write('[served]\nrows = on\nrate = 1\nfile = %s\n' % self.path('served/log'))
+        self.daemon = self.start_daemon('--config', self.path('conf'))
+        for release in ('r1', 'r2'):
+            self.make(release)
+            self.fetch_all()
+        limit = time.monotonic() + harness.CALL_SECONDS
+        with self.daemon.client() as client:
+            while client.call('stats')['served']['written'] < 60:
+                self.assertLess(time.monotonic(), limit)
+        (self.log,) = glob.glob(self.path('served/log.*'))
+
+    def keys(self, key, numbers):
+        return harness.packed(numbers if key == 'u64' else [b'k%d' % number for number in numbers])
+
+    def make(self, release):
+        random = np.random.default_rng(release == 'r1')
+        with self.daemon.client() as client:
+            client.call('release.create', release=release)
+            for table, (entity, key, dtype, views) in self.TABLES.items():
+                client.call('table.create', release=release, table=table, entity=entity, kind=table[:2], key=key, dtype=dtype,
+                            dim=4, views=views)
+            client.seal(release)
+            for table, (_, key, dtype, views) in self.TABLES.items():
+                rows = random.standard_normal((len(self.KEYS), 4 * views)).astype('<f4')
+                client.call('put', release=release, table=table, keys=self.keys(key, self.KEYS), dtype='f32', rows=rows.tobytes())
+            client.call('release.publish', release=release)
+
+    def fetch_all(self):
+        """Each key once, and 30 that are not there; in the dtype of the table or in another."""
+        with self.daemon.client() as client:
+            for number in range(30):
+                keys = np.arange(1 + number * 11, 12 + number * 11, dtype='<u8')
+                client.call('fetch', parts=[{'table': table, 'keys': self.keys(key, keys), 'dtype': ('f32', 'f16')[number % 2]}
+                                            for table, (_, key, _, _) in self.TABLES.items()])
+
+    def dumps(self, release):
+        args = []
+        for table in self.TABLES:
+            path = self.path('%s-%s.npz' % (release, table))
+            self.daemon.command('dump', '%s/%s' % (release, table), path)
+            args += ['--dump', '%s=%s' % (table, path)]
+        return args
+
+    def test_what_was_served_is_what_the_release_held(self):
+        for release in ('r1', 'r2'):
+            said = self.check(self.log, '--release', release, *self.dumps(release), status=0)
+            self.assertEqual((said['fetches'], said['rows'], said['other'], said['hours_with_skew']), (30, 900, 0, 0))
+            for table in said['tables']:
+                self.assertEqual((table['compared'], table['differ'], table['found_on_none']), (300, 0, 30))
+                self.assertEqual((table['unknown'], table['missing_dump'], table['missing_served']), (0, 0, 0))
+        said = self.check(self.log, '--release', 'r2', *self.dumps('r1'), status=1)
+        self.assertEqual([table['differ'] for table in said['tables']], [300, 300, 300])
+
+    def test_a_planted_skew_is_named(self):
+        dumps = self.dumps('r1')
+        records = list(self.first_of(self.log, 30))
+        part = records[7]['parts'][1]
+        rows = np.frombuffer(part['rows'], '<f2').copy()
+        rows[3] += np.float16(0.5)
+        part['rows'] = rows.tobytes()
+        records[9]['parts'][0]['found'] = bytes(len(records[9]['parts'][0]['found']))
+        path = served_file(self.path('planted.1'), records)
+        said = self.check(path, '--release', 'r1', *dumps, status=1)
+        ir, ur, ir8 = said['tables']
+        self.assertEqual((ur['differ'], ur['compared'], ur['missing_served']), (1, 300, 0))
+        self.assertAlmostEqual(ur['difference_max'], 0.5, delta=1e-3)
+        self.assertAlmostEqual(ur['skew'], 1 / 300, delta=1e-9)
+        self.assertEqual((ir['missing_served'], ir['differ'], ir['compared']), (11, 0, 289))
+        self.assertEqual(ir8['skew'], 0)
+        text = self.command('served', 'check', path, '--release', 'r1', *dumps, status=1)
+        self.assertRegex(text, r"^30 fetches against 900 rows of 'r1'")
+        self.assertRegex(text.split('skew, more than')[1], r'ur\s+20')
+        self.assertNotIn('ir8', text.split('skew, more than')[1])
+
+    def test_what_was_written_since_is_not_known(self):
+        time.sleep(0.002)
+        with self.daemon.client() as client:
+            client.call('put', release='r1', table='ir', keys=self.KEYS[:20].tobytes(), dtype='f32', rows=bytes(20 * 16))
+            client.call('delete', release='r1', table='ir', keys=self.KEYS[30:35].tobytes())
+        said = self.check(self.log, '--release', 'r1', *self.dumps('r1'), status=1)
+        ir = said['tables'][0]
+        self.assertEqual((ir['unknown'], ir['differ'], ir['missing_dump'], ir['compared']), (20, 0, 5, 275))
+
+    def test_what_cannot_be_compared_is_refused(self):
+        dumps = self.dumps('r1')
+        path = dumps[1].split('=')[1]
+        short = self.path('short.npz')
+        with np.load(path) as arrays:
+            np.savez(short, keys=arrays['keys'], rows=arrays['rows'])
+        packed = self.path('packed.npz')
+        with np.load(path) as arrays:
+            np.savez_compressed(packed, **arrays)
+        for args, status, says in ((dumps, 2, '--release says'), ([*dumps, '--features', path], 2, '--features or --dump'),
+                                   (['--release', 'r1', '--dump', path], 1, 'TABLE=FILE.npz'),
+                                   (['--release', 'r1', '--dump', 'ir='], 1, 'TABLE=FILE.npz'),
+                                   (['--release', 'r1', *dumps, *dumps[:2]], 1, "table 'ir' given twice"),
+                                   (['--release', 'r1', '--dump', 'ir=' + short], 1, 'no times'),
+                                   (['--release', 'r1', '--dump', 'ir=' + packed], 1, 'compressed'),
+                                   (['--release', 'r1', '--dump', 'ir=' + self.log], 1, self.log)):
+            self.assertIn(says, self.command('served', 'check', self.log, *args, status=status), args)
+        said = self.check(self.log, '--release', 'r1', '--dump', 'ur=' + path, status=0)      # keys of another type
+        self.assertEqual(said['other'], 3 * 330)
+
+
 class WholeWay(Case):
     """A daemon that is asked before each sample, and then told of it."""
 
@@ -234,16 +358,6 @@ class WholeWay(Case):
         self.assertEqual(item['differ'] + item['missing_training'], touched)
         before = served_file(self.path('before.1'), self.first_of(path, plant))
         self.check(before, '--features', self.path('features.npz'), status=0)
-
-    def first_of(self, path, count):
-        with open(path, 'rb') as file:
-            data = file.read()
-        at = 32
-        for _ in range(count):
-            size, _, _ = struct.unpack_from('<IIQ', data, at)
-            yield msgpack.unpackb(data[at + 16:at + 16 + size], raw=False)
-            at += 16 + size
-
 
 if __name__ == '__main__':
     harness.main()

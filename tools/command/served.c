@@ -190,9 +190,11 @@ static int run(struct session *session, int argc, char **argv)
 
 const struct command cmd_served = {
 	.name = "served",
-	.summary = "what fetches were answered, and whether training computes the same",
+	.summary = "what fetches were answered, and whether training or a dump has the same",
 	.usage = "served FILE ...\n"
 		 "       repstore served check FILE ... --features F.npz [--release ID]\n"
+		 "         [--tolerance X] [--allow SHARE]\n"
+		 "       repstore served check FILE ... --dump TABLE=FILE.npz ... --release ID\n"
 		 "         [--tolerance X] [--allow SHARE]\n",
 	.help = "Writes each fetch of the files as one JSON object a line, in the order of the files:\n"
 		"time (Unix ms), release, sequence, client, and of each table its keys, which of them\n"
@@ -210,7 +212,12 @@ const struct command cmd_served = {
 		"differences; keys that training has and serving did not find, and the other way\n"
 		"round; keys without a later sample, of which nothing is known. With --json all\n"
 		"hours. Where there is skew, the exit status is 1.\n"
+		"With --dump it is what the release held that they are held against: npz files that\n"
+		"`dump RELEASE/TABLE` has written. A key whose row in the dump is of a later time than\n"
+		"the fetch was written since, and is unknown; what was deleted since is one that the\n"
+		"dump lacks. Histories, sums and bits are not compared.\n"
 		"  --features   the training set\n"
+		"  --dump       a table and its dump; may be given several times\n"
 		"  --release    fetches from this release alone\n"
 		"  --tolerance  rows differ when elements are apart by more than so much of the\n"
 		"               row's largest (f32 1e-5, f16 1e-3, bf16 8e-3, i8 1e-2)\n"

@@ -1,4 +1,4 @@
-/* served_check.c - repstore served check: whether serving saw what training computes. */
+/* served_check.c - repstore served check: whether serving saw what training computes, or a release held. */
 #include "tools/command/served_check.h"
 
 #include "tools/command/options.h"
@@ -18,7 +18,8 @@ enum { TOLD_MAX = 20, HOUR_MS = 3600 * 1000 };
 
 /* The arguments, and what came of them. */
 struct check {
-	const char *path; /* of the training set */
+	const char *path; /* of the training set; or NULL: there are dumps */
+	struct option_list dumps;
 	const char *release;
 	double tolerance;
 	double allowed; /* share of keys of a table in an hour */
@@ -80,10 +81,10 @@ static void add_cells(struct text_table *table, const struct skew_count *count)
 	text_cell(table, "%" PRIu64, count->unknown);
 }
 
-static void begin_table(struct text_table *table, const char *second)
+static void begin_table(const struct check *check, struct text_table *table, const char *second)
 {
-	static const char *const heads[] = {"COMPARED", "DIFFER", "SKEW", "MAX", "MEAN",
-		"NOT SERVED", "NOT TRAINED", "UNKNOWN"};
+	const char *const heads[] = {"COMPARED", "DIFFER", "SKEW", "MAX", "MEAN", "NOT SERVED",
+		check->path != NULL ? "NOT TRAINED" : "NOT DUMPED", "UNKNOWN"};
 	*table = (struct text_table){
 		.columns = 1 + (second != NULL) + sizeof heads / sizeof heads[0]};
 	text_cell(table, "TABLE");
@@ -101,7 +102,7 @@ static void print_hours(const struct check *check)
 	struct text_table table;
 	char text[TEXT_BYTES];
 	uint64_t told = 0;
-	begin_table(&table, "HOUR");
+	begin_table(check, &table, "HOUR");
 	for (size_t i = 0; i < check->skew.table_count; i++) {
 		const struct skew_table *each = &check->skew.tables[i];
 		for (size_t j = 0; j < each->hour_count && told < TOLD_MAX; j++) {
@@ -123,12 +124,16 @@ static void print_text(const struct check *check)
 {
 	const struct skew *skew = &check->skew;
 	struct text_table table;
-	printf("%" PRIu64 " fetches against %" PRIu64 " samples of '%s'", skew->fetches,
-		check->features.count, check->path);
+	printf("%" PRIu64 " fetches against %" PRIu64, skew->fetches, check->features.count);
+	if (check->path != NULL) {
+		printf(" samples of '%s'", check->path);
+	} else {
+		printf(" rows of '%s'", check->release);
+	}
 	printf(skew->other > 0 ? "; %" PRIu64 " keys are of other tables, or not comparable\n"
 			       : "\n",
 		skew->other);
-	begin_table(&table, NULL);
+	begin_table(check, &table, NULL);
 	for (size_t i = 0; i < skew->table_count; i++) {
 		text_cell(&table, "%s", skew->tables[i].name);
 		add_cells(&table, &skew->tables[i].count);
@@ -142,7 +147,8 @@ static void print_text(const struct check *check)
 	}
 }
 
-static void write_count(struct json_writer *json, const struct skew_count *count)
+static void write_count(const struct check *check, struct json_writer *json,
+	const struct skew_count *count)
 {
 	json_write_u64(json, "compared", count->compared);
 	json_write_u64(json, "differ", count->differ);
@@ -152,7 +158,8 @@ static void write_count(struct json_writer *json, const struct skew_count *count
 	json_write_u64(json, "found_on_both", count->both);
 	json_write_u64(json, "found_on_none", count->none);
 	json_write_u64(json, "missing_served", count->missing_served);
-	json_write_u64(json, "missing_training", count->missing_training);
+	json_write_u64(json, check->path != NULL ? "missing_training" : "missing_dump",
+		count->missing_training);
 	json_write_u64(json, "unknown", count->unknown);
 }
 
@@ -161,7 +168,7 @@ static void print_json(const struct check *check)
 	struct json_writer json = {.out = stdout};
 	json_write_object(&json, NULL);
 	json_write_u64(&json, "fetches", check->skew.fetches);
-	json_write_u64(&json, "samples", check->features.count);
+	json_write_u64(&json, check->path != NULL ? "samples" : "rows", check->features.count);
 	json_write_u64(&json, "other", check->skew.other);
 	json_write_double(&json, "allowed", check->allowed);
 	json_write_u64(&json, "hours_with_skew", check->hours);
@@ -170,12 +177,12 @@ static void print_json(const struct check *check)
 		const struct skew_table *table = &check->skew.tables[i];
 		json_write_object(&json, NULL);
 		json_write_text(&json, "table", table->name);
-		write_count(&json, &table->count);
+		write_count(check, &json, &table->count);
 		json_write_array(&json, "hours");
 		for (size_t j = 0; j < table->hour_count; j++) {
 			json_write_object(&json, NULL);
 			json_write_i64(&json, "hour_ms", table->hours[j].hour * HOUR_MS);
-			write_count(&json, &table->hours[j].count);
+			write_count(check, &json, &table->hours[j].count);
 			json_write_object_end(&json);
 		}
 		json_write_array_end(&json);
@@ -201,7 +208,10 @@ static void count_hours(struct check *check)
 static enum status compare_files(struct check *check, const struct rest *files, struct error *err)
 {
 	const struct skew_settings settings = {check->tolerance};
-	enum status status = feature_file_open(check->path, &check->features, err);
+	enum status status = check->path != NULL
+				     ? feature_file_open(check->path, &check->features, err)
+				     : feature_file_open_dumps(check->dumps.values,
+					       check->dumps.count, &check->features, err);
 	if (status == STATUS_OK &&
 		skew_init(&check->skew, &check->features, &settings) != STATUS_OK) {
 		status = error_set(err, STATUS_NO_MEMORY, "no memory for tables");
@@ -229,6 +239,7 @@ int served_check_run(struct session *session, int argc, char **argv)
 	struct check check = {.tolerance = -1};
 	const struct option_row rows[] = {
 		{"features", OPTION_TEXT, &check.path},
+		{"dump", OPTION_LIST, &check.dumps},
 		{"release", OPTION_TEXT, &check.release},
 		{"tolerance", OPTION_NUMBER, &check.tolerance},
 		{"allow", OPTION_NUMBER, &check.allowed},
@@ -239,8 +250,13 @@ int served_check_run(struct session *session, int argc, char **argv)
 	if (status != EXIT_DONE) {
 		return status;
 	}
-	if (check.path == NULL || rest.count == 0) {
-		return session_usage(session, "served check: one FILE or more, and --features");
+	if ((check.path == NULL) == (check.dumps.count == 0) || rest.count == 0) {
+		return session_usage(session,
+			"served check: one FILE or more, and --features or --dump");
+	}
+	if (check.path == NULL && check.release == NULL) {
+		return session_usage(session,
+			"--dump: --release says of which release the dumps are");
 	}
 	if (!(check.allowed >= 0 && check.allowed <= 1)) {
 		return session_usage(session, "--allow: %g given, 0 to 1 allowed", check.allowed);

@@ -3,7 +3,6 @@
 
 #include "schema/dtype.h"
 #include "tools/evaluation/feature_file.h"
-#include "tools/evaluation/training_set.h"
 #include "tools/format/served_read.h"
 
 #include <assert.h>
@@ -105,33 +104,47 @@ static struct skew_count *count_of(struct skew_table *table, int64_t time_ms)
 
 /* ---- rows ---- */
 
-/* Compares a served row with that of sample `row`. */
+/* Element j of a row, in f32. */
+static float element_of(enum dtype dtype, const uint8_t *row, size_t j, const uint8_t *scale)
+{
+	float value = 0;
+	float factor = 1;
+	const struct dtype_rows to = {DTYPE_F32, &value, NULL};
+	const struct dtype_rows from = {dtype, (void *)(row + j * dtype_row_bytes(dtype, 1, 1)),
+		&factor};
+	if (scale != NULL) {
+		memcpy(&factor, scale, sizeof factor);
+	}
+	dtype_convert(&to, &from, 1, 1, 1);
+	return value;
+}
+
+static const uint8_t *scale_at(const uint8_t *scales, uint64_t i)
+{
+	return scales == NULL ? NULL : scales + i * sizeof(float);
+}
+
+/* Compares a served row with row `row` of the table. */
 static void compare(const struct skew *skew, const struct feature_table *table, uint64_t row,
 	const struct served_rows *served, uint32_t i, struct skew_count *out)
 {
 	const double tolerance = skew->settings.tolerance >= 0 ? skew->settings.tolerance
 							       : rounding_of(served->dtype);
-	float scale = 1;
+	const size_t elements = (size_t)table->views * table->dim;
+	const uint8_t *expected_row =
+		table->rows + row * dtype_row_bytes(table->dtype, table->dim, table->views);
 	double largest = 0;
 	double difference = 0;
 	bool is_finite = true;
-	if (served->scales != NULL) {
-		memcpy(&scale, served->scales + i * sizeof scale, sizeof scale);
-	}
-	for (uint32_t j = 0; j < table->dim; j++) {
-		float expected = 0;
-		float given = 0;
-		const size_t bytes = dtype_row_bytes(served->dtype, 1, 1);
-		const struct dtype_rows to = {DTYPE_F32, &given, NULL};
-		const struct dtype_rows from = {served->dtype,
-			(void *)(served->rows + i * served->stride + j * bytes), &scale};
-		dtype_convert(&to, &from, 1, 1, 1);
-		memcpy(&expected, table->rows + (row * table->dim + j) * sizeof expected,
-			sizeof expected);
-		const double off = fabs((double)given - (double)expected);
+	for (size_t j = 0; j < elements; j++) {
+		const double expected = (double)element_of(table->dtype, expected_row, j,
+			scale_at(table->scales, row));
+		const double given = (double)element_of(served->dtype,
+			served->rows + i * served->stride, j, scale_at(served->scales, i));
+		const double off = fabs(given - expected);
 		is_finite = is_finite && isfinite(off);
 		difference = off > difference ? off : difference;
-		largest = fabs((double)expected) > largest ? fabs((double)expected) : largest;
+		largest = fabs(expected) > largest ? fabs(expected) : largest;
 	}
 	out->compared++;
 	if (!is_finite) {
@@ -142,26 +155,29 @@ static void compare(const struct skew *skew, const struct feature_table *table, 
 	out->difference_sum += difference;
 }
 
-/* Counts one key. row: the sample of the training set; NULL: it has none. */
+/* Counts one key. row: of the table, if its row is there. */
 static void count_key(const struct skew *skew, const struct feature_table *table,
-	const uint64_t *row, const struct served_rows *served, uint32_t i, struct skew_count *out)
+	enum feature_answer answer, uint64_t row, const struct served_rows *served, uint32_t i,
+	struct skew_count *out)
 {
 	const bool is_served = (served->found[i / 8] >> i % 8 & 1) != 0;
-	int64_t age = AGE_LATE;
-	if (row != NULL) {
-		memcpy(&age, table->ages + *row * sizeof age, sizeof age);
-	}
-	if (age == AGE_LATE) {
+	switch (answer) {
+	case FEATURE_UNKNOWN:
 		out->unknown++;
-	} else if (age == AGE_NONE) {
+		break;
+	case FEATURE_ABSENT:
 		out->none += !is_served;
 		out->missing_training += is_served;
-	} else if (!is_served) {
-		out->missing_served++;
-	} else if (served->rows == NULL) {
-		out->both++;
-	} else {
-		compare(skew, table, *row, served, i, out);
+		break;
+	case FEATURE_THERE:
+		if (!is_served) {
+			out->missing_served++;
+		} else if (served->rows == NULL) {
+			out->both++;
+		} else {
+			compare(skew, table, row, served, i, out);
+		}
+		break;
 	}
 }
 
@@ -179,7 +195,7 @@ static void add_count(struct skew_count *to, const struct skew_count *from)
 	to->difference_sum += from->difference_sum;
 }
 
-static enum status add_rows(struct skew *skew, struct feature_file *features,
+static enum status add_rows(struct skew *skew, const struct feature_file *features,
 	const struct feature_table *table, const struct served_rows *served, int64_t time_ms)
 {
 	struct skew_table *counts = &skew->tables[table - features->tables];
@@ -192,14 +208,13 @@ static enum status add_rows(struct skew *skew, struct feature_file *features,
 	for (uint32_t i = 0; i < served->count; i++) {
 		const size_t len = served->key_type == KEY_U64 ? sizeof(uint64_t) : *key++;
 		uint64_t row = 0;
-		bool found = false;
+		enum feature_answer answer = FEATURE_UNKNOWN;
 		const struct feature_key wanted = {key, len, time_ms};
-		const enum status status =
-			feature_file_find(features, table, &wanted, &row, &found);
+		const enum status status = feature_file_find(table, &wanted, &answer, &row);
 		if (status != STATUS_OK) {
 			return status;
 		}
-		count_key(skew, table, found ? &row : NULL, served, i, &sum);
+		count_key(skew, table, answer, row, served, i, &sum);
 		key += len;
 	}
 	add_count(hour, &sum);
@@ -208,16 +223,14 @@ static enum status add_rows(struct skew *skew, struct feature_file *features,
 }
 
 /* Can these rows be held against those of the table? */
-static bool is_like(const struct feature_file *features, const struct feature_table *table,
-	const struct served_rows *served)
+static bool is_like(const struct feature_table *table, const struct served_rows *served)
 {
-	const bool strings = features->sides[table->of_items].strings;
 	return !served->raw && !served->through && served->dtype != DTYPE_BIT &&
-	       served->views == 1 && served->dim == table->dim &&
-	       (served->key_type == KEY_BYTES) == strings;
+	       served->views == table->views && served->dim == table->dim &&
+	       (served->key_type == KEY_BYTES) == table->keys->strings;
 }
 
-enum status skew_add(struct skew *skew, struct feature_file *features,
+enum status skew_add(struct skew *skew, const struct feature_file *features,
 	const struct served_record *record)
 {
 	enum status status = STATUS_OK;
@@ -228,7 +241,7 @@ enum status skew_add(struct skew *skew, struct feature_file *features,
 			continue;
 		}
 		const struct feature_table *table = feature_file_table(features, served.table.text);
-		if (table == NULL || !is_like(features, table, &served)) {
+		if (table == NULL || !is_like(table, &served)) {
 			skew->other += served.count;
 		} else {
 			status = add_rows(skew, features, table, &served, record->time_ms);

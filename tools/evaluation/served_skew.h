@@ -1,8 +1,12 @@
-/* served_skew.h - how far what serving saw is from what training computes: by table and by hour.
+/* served_skew.h - how far what serving saw is from what training computes, or from what a release held: by
+ * table and by hour.
  *
  * A row that was served at some time is held against the row that training has of that moment: that of
  * the key's first sample at that time or later, which holds all samples before it, and none since. So the
  * training set must have all samples of the stream, up to behind the times that were served.
+ *
+ * Or it is held against the key's row in a dump, unless that was written later. `Training` is the dump
+ * then.
  *
  * Threads: one at a time.
  */
@@ -26,9 +30,10 @@ struct skew_count {
 	uint64_t none;             /* neither has a row */
 	uint64_t missing_served;   /* training has a row, and serving found none */
 	uint64_t missing_training; /* serving found a row, and training has none */
-	uint64_t unknown;          /* training has no sample of the key at that time or later */
-	double difference_max;     /* the largest distance of two elements of a row */
-	double difference_sum;     /* of rows: of the largest of each */
+	uint64_t
+		unknown; /* training has no sample of the key at that time or later; a dump, a later row */
+	double difference_max; /* the largest distance of two elements of a row */
+	double difference_sum; /* of rows: of the largest of each */
 };
 
 struct skew_hour {
@@ -65,7 +70,7 @@ enum status skew_init(struct skew *skew, const struct feature_file *features,
 void skew_fini(struct skew *skew);
 
 /* Adds all rows of a fetch. Errors: NO_MEMORY. */
-enum status skew_add(struct skew *skew, struct feature_file *features,
+enum status skew_add(struct skew *skew, const struct feature_file *features,
 	const struct served_record *record);
 
 /* The share of keys that differ, or are missing on one side, of those that one side has and the other is
