@@ -4,6 +4,7 @@ nothing of a sample's own time or of what comes later is in it."""
 import json
 import os
 import subprocess
+import unittest
 
 import numpy as np
 
@@ -186,6 +187,99 @@ class Replay(Case):
         _, again = self.features(*self.arguments(names, items, times, x=vectors))
         np.testing.assert_array_equal(again['users'], names)
         np.testing.assert_array_equal(again['cr_user@x'], arrays['cr_user@x'])
+
+
+class Lines(Case):
+    """The same samples as JSON lines: the same training set, to the last bit."""
+
+    def write(self, users, items, times, name='samples.jsonl', **layers):
+        path = self.path(name)
+        with open(path, 'w') as file:
+            for k in range(len(users)):
+                row = {'item': items[k], 'user': users[k], 'time': int(times[k]), 'label': k % 2, 'nested': {'user': [1]},
+                       **{layer: [float(element) for element in rows[k]] for layer, rows in layers.items()}}
+                file.write(json.dumps(row) + '\n' * (1 + k % 3))
+        return path
+
+    def test_they_are_the_arrays(self):
+        users, items, times, vectors = made()
+        other = made(seed=2, dim=3)[3]
+        _, arrays = self.features(*self.arguments(users, items, times, x=vectors, y=other))
+        path = self.write(users.tolist(), items.tolist(), times, x=vectors, y=other)
+        said, again = self.features('--any-time', '--samples', path, '--layer', 'y', '--layer', 'x')
+        self.assertEqual(said['samples'], len(users))
+        self.assertEqual(sorted(again), sorted(arrays))
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(again[name], array, err_msg=name)
+        seconds = self.write(users.tolist(), items.tolist(), times // 1000 + 1600000000, x=vectors)
+        _, again = self.features('--samples', seconds, '--layer', 'x', '--time-unit', 's')
+        np.testing.assert_array_equal(again['times'], (times // 1000 + 1600000000) * 1000)
+
+    def test_keys_that_are_strings(self):
+        users, items, times, vectors = made()
+        names = ['user-%d' % user if user else '\u00fcser' for user in users]
+        path = self.write(names, items.tolist(), times, x=vectors)
+        _, arrays = self.features(*self.arguments(np.array([name.encode() for name in names]), items, times, x=vectors))
+        _, again = self.features('--any-time', '--samples', path, '--layer', 'x')
+        self.assertEqual(again['users'].dtype, arrays['users'].dtype)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(again[name], array, err_msg=name)
+
+    def test_they_come_through_a_pipe(self):
+        users, items, times, vectors = made(count=500)
+        path = self.write(users.tolist(), items.tolist(), times, x=vectors)
+        _, arrays = self.features('--any-time', '--samples', path, '--layer', 'x')
+        with open(path, 'rb') as file:
+            subprocess.run([harness.program('repstore'), 'layer', 'features', '--any-time', '--samples', '-', '--layer', 'x',
+                            '-o', self.path('piped.npz')], input=file.read(), check=True, stdout=subprocess.DEVNULL)
+        with np.load(self.path('piped.npz')) as piped:
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(piped[name], array, err_msg=name)
+
+    @unittest.skipIf(harness.SANITIZED, 'the memory of the sanitizer would count')
+    def test_memory_does_not_grow_with_the_samples(self):
+        """The vectors alone would be more than the command may have."""
+        users, items, times, vectors = made(count=40000, dim=64)
+        self.assertGreater(vectors.nbytes, 8192 << 10)
+        path = self.write(users.tolist(), items.tolist(), times, x=vectors)
+        done = subprocess.run(['sh', '-c', 'ulimit -d 8192; exec "$@"', 'sh', harness.program('repstore'), 'layer', 'features',
+                               '--any-time', '--samples', path, '--layer', 'x', '-o', self.path('x.npz')],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b''))
+
+    def test_what_is_wrong_is_named(self):
+        good = '{"user": 1, "item": 2, "time": 1700000000000, "x": [1, 2]}\n'
+        out = self.path('out.npz')
+        for lines, says in (
+                ('', 'no samples'), ('\n \n', 'no samples'),
+                (good + '{"user": 1}', ':2: item: nothing given'),
+                (good.replace('"time": 1700000000000, ', ''), ':1: time: nothing given'),
+                (good + good.replace('[1, 2]', '[1]'), ':2: x: 1 elements given, 2 allowed, as in the first'),
+                (good.replace('[1, 2]', '[]'), 'x: 0 elements given, 1 to'),
+                (good.replace('[1, 2]', '3'), 'x: 3 given, an array allowed'),
+                (good.replace('[1, 2]', '[1, "a"]'), 'x: element 1, "a", is not a number'),
+                (good.replace('[1, 2]', '[1, 1e60]'), 'x: element 1, 1e60, is not a number that f32 holds'),
+                (good.replace('[1, 2]', '[1, NaN]'), 'sample 0, element 1 is NaN or infinite'),
+                (good.replace('"x"', '"y"'), 'x: nothing given'),
+                (good.replace('"user": 1', '"user": -1'), 'user: -1 given, an integer of 0'),
+                (good.replace('"user": 1', '"user": ""'), 'user: "" given'),
+                (good.replace('"user": 1', '"user": "%s"' % ('a' * 256)), 'a string of 1 to 255 bytes'),
+                (good.replace('"user": 1', '"user": "a\\u0000"'), 'without a NUL'),
+                (good + good.replace('"item": 2', '"item": "b"'), ':2: item: "b" given, but that of the first sample is an integer'),
+                (good.replace('"user": 1', '"user": 1, "user": 1'), "a member is given twice: 'user'"),
+                (good.replace('1700000000000', '1.5'), 'time: 1.5 given'), (good.replace('1700000000000', '1'), '--any-time'),
+                ('[%s]' % good.strip(), "jq -c '.[]'"), (good + '{', ':2: not JSON'), ('\x93NUMPY' + 'x' * 40, 'no JSON lines, but')):
+            path = self.path('wrong.jsonl')
+            with open(path, 'w', encoding='latin-1') as file:
+                file.write(lines)
+            said = self.run_command('--samples', path, '--layer', 'x', '-o', out, status=1)
+            self.assertIn(says, said, lines)
+        with open(path, 'w') as file:
+            file.write(good)
+        self.assertIn('the NAME of an array', self.run_command('--samples', path, '--layer', 'x=a.npy', '-o', out, status=1))
+        self.assertIn('/nonexistent/x.npz', self.run_command('--samples', path, '--layer', 'x', '-o', '/nonexistent/x.npz', status=1))
+        self.assertIn('which the samples are read from', self.run_command('--samples', path, '--layer', 'x', '-o', path, status=1))
+        self.assertEqual([name for name in os.listdir(self.path('')) if 'out.npz' in name], [])
 
 
 class FromRelease(Case):

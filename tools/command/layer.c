@@ -139,7 +139,8 @@ const struct command cmd_layer = {
 		"         --layer NAME=CR.npy [--layer ...] -o FILE.npz [--time-unit ms|s|us|ns]\n"
 		"         [--any-time] [--decay events=D,half_life=TIME]\n"
 		"         [--read sum|mean|layer_norm] [--from RELEASE [--skip-late]] [--memory MIB]\n"
-		"       repstore layer features --samples FILE.npz --layer NAME [--layer ...] -o ...\n",
+		"       repstore layer features --samples FILE.npz | FILE.jsonl --layer NAME\n"
+		"         [--layer ...] -o ...\n",
 	.help = "Tables of kind cr are named NAME@LAYER. A NAME alone, wherever a table is named, is\n"
 		"that of the chosen layer: choosing another one changes what is served for users and\n"
 		"items at once. The first layer of a release is chosen until another is.\n"
@@ -183,7 +184,9 @@ const struct command cmd_layer = {
 		"`features` writes a training set: for each sample, the rows of its user and its item\n"
 		"as they stood just before its time, which is what serving would have seen and what\n"
 		"`evaluate` reads. Samples may stand in any order. It needs no daemon but for --from.\n"
-		"  --samples  one npz file with arrays users, items, times and one a layer, by its name\n"
+		"  --samples  one npz file with arrays users, items, times and one a layer, by its name;\n"
+		"             or one JSON object a line (.jsonl; - is standard input) with members user,\n"
+		"             item, time and one a layer; others are passed over\n"
 		"  --from     begins with the states in a release's tables NAME@LAYER, all of them, with\n"
 		"             their decay and reading. A sample that is not newer than the state of its\n"
 		"             key may be in it: such are refused, or with --skip-late left out (age -2)\n"

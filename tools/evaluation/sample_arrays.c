@@ -2,6 +2,7 @@
 #include "tools/evaluation/sample_arrays.h"
 
 #include "schema/limits.h"
+#include "tools/evaluation/sample_lines.h"
 #include "tools/format/zip.h"
 
 #include <assert.h>
@@ -90,26 +91,28 @@ static enum status open_member(const struct sample_arrays *arrays, const char *p
 					     path, name);
 }
 
-static enum status open_layer(const struct sample_paths *paths, const struct sample_arrays *arrays,
-	const char *text, struct sample_layer *out, struct error *err)
+static enum status check_layer(const struct sample_paths *paths, const char *text,
+	struct sample_layer *out, struct error *err)
 {
 	const size_t len = strcspn(text, "=");
-	struct name *name = &out->vectors.name;
 	if ((text[len] == '\0') != (paths->archive != NULL)) {
 		return error_set(err, STATUS_BAD_REQUEST, "--layer: '%s' given, %s allowed", text,
 			paths->archive != NULL ? "the NAME of an array of --samples"
 					       : "NAME=FILE.npy");
 	}
-	const enum status status = name_check(text, len, "--layer", name, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	return paths->archive != NULL
-		       ? open_member(arrays, paths->archive, name->text, &out->array, err)
-		       : array_open_npy(&out->array, text + len + 1, err);
+	return name_check(text, len, "--layer", &out->vectors.name, err);
 }
 
-static enum status open_all(const struct sample_paths *paths, struct sample_arrays *arrays,
+static enum status open_layer(const struct sample_paths *paths, const struct sample_arrays *arrays,
+	const char *text, struct sample_layer *out, struct error *err)
+{
+	return paths->archive != NULL
+		       ? open_member(arrays, paths->archive, out->vectors.name.text, &out->array,
+				 err)
+		       : array_open_npy(&out->array, text + strcspn(text, "=") + 1, err);
+}
+
+static enum status open_columns(const struct sample_paths *paths, struct sample_arrays *arrays,
 	struct error *err)
 {
 	static const char *const names[] = {"users", "items", "times"};
@@ -123,6 +126,22 @@ static enum status open_all(const struct sample_paths *paths, struct sample_arra
 		status = paths->archive != NULL
 				 ? open_member(arrays, paths->archive, names[i], columns[i], err)
 				 : array_open_npy(columns[i], given[i], err);
+	}
+	return status;
+}
+
+static enum status open_all(const struct sample_paths *paths, const char *beside,
+	struct sample_arrays *arrays, struct error *err)
+{
+	enum status status = STATUS_OK;
+	for (size_t i = 0; i < paths->layer_count && status == STATUS_OK; i++) {
+		status = check_layer(paths, paths->layers[i], &arrays->layers[i], err);
+	}
+	if (status == STATUS_OK && sample_lines_are(paths)) {
+		return sample_lines_open(paths, beside, arrays, &arrays->lines, err);
+	}
+	if (status == STATUS_OK) {
+		status = open_columns(paths, arrays, err);
 	}
 	for (size_t i = 0; i < paths->layer_count && status == STATUS_OK; i++) {
 		status = open_layer(paths, arrays, paths->layers[i], &arrays->layers[i], err);
@@ -219,13 +238,13 @@ static enum status check_all(struct sample_arrays *arrays, struct error *err)
 	return status;
 }
 
-enum status sample_arrays_open(const struct sample_paths *paths, struct sample_arrays *out,
-	struct error *err)
+enum status sample_arrays_open(const struct sample_paths *paths, const char *beside,
+	struct sample_arrays *out, struct error *err)
 {
 	struct sample_arrays arrays = {.time = paths->time, .layer_count = paths->layer_count};
 	arrays.layers = calloc(paths->layer_count, sizeof *arrays.layers);
 	enum status status = arrays.layers != NULL
-				     ? open_all(paths, &arrays, err)
+				     ? open_all(paths, beside, &arrays, err)
 				     : error_set(err, STATUS_NO_MEMORY, "no memory for layers");
 	if (status == STATUS_OK) {
 		status = check_all(&arrays, err);
@@ -253,6 +272,7 @@ void sample_arrays_close(struct sample_arrays *arrays)
 	array_close(&arrays->items);
 	array_close(&arrays->times);
 	mapping_close(&arrays->archive);
+	sample_lines_close(arrays->lines);
 	*arrays = (struct sample_arrays){0};
 }
 
@@ -361,7 +381,8 @@ static enum status open_spool(struct sample_layer *layer, const struct output *b
 {
 	const struct npy *npy = &layer->array.npy;
 	const size_t len = (size_t)npy->elements * npy->item_bytes;
-	enum status status = output_open_part(beside, layer->vectors.name.text, &layer->spool, err);
+	enum status status =
+		output_open_part(beside->path, layer->vectors.name.text, &layer->spool, err);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -1,5 +1,5 @@
 /* sample_arrays.h - samples in arrays: a user, an item and a time each, and their vectors at one layer
- * or more. The arrays are npy files, or members of one npz file.
+ * or more. The arrays are npy files, or members of one npz file; or they are made of JSON lines.
  *
  * Nothing of them is kept in memory: what stands in a file as it is, is mapped, and a member that is
  * deflated goes into a file beside the output first.
@@ -20,11 +20,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct sample_lines;
+
 /* Where the samples are. Nothing is owned. */
 struct sample_paths {
 	const char
 		*archive;  /* npz with arrays users, items, times and one by the name of each layer;
-				or NULL: the next three are paths of npy files */
+				or JSON lines with members user, item, time and those names; or NULL:
+				the next three are paths of npy files */
 	const char *users; /* [n], integers that are not negative, or S */
 	const char *items;
 	const char *times;         /* [n], integers */
@@ -44,8 +47,9 @@ struct sample_layer {
 
 struct sample_arrays {
 	uint64_t count;
-	struct mapping archive; /* owned */
-	struct array users;     /* owned */
+	struct mapping archive;     /* owned */
+	struct sample_lines *lines; /* owned; NULL: they are no JSON lines */
+	struct array users;         /* owned */
 	struct array items;
 	struct array times;
 	struct row_time_rule time;
@@ -58,9 +62,10 @@ struct sample_arrays {
 enum status sample_paths_keep(const struct sample_paths *paths, const char *out, struct error *err);
 
 /* Opens all arrays and compares their types and shapes. Vectors are [n, dim].
+ *   beside  the output that is to come; what is made of JSON lines stands beside it; borrowed
  * Errors: BAD_REQUEST  naming the array, what was given and what is allowed; those of the files. */
-enum status sample_arrays_open(const struct sample_paths *paths, struct sample_arrays *out,
-	struct error *err);
+enum status sample_arrays_open(const struct sample_paths *paths, const char *beside,
+	struct sample_arrays *out, struct error *err);
 /* Fine for one that is zeroed. */
 void sample_arrays_close(struct sample_arrays *arrays);
 

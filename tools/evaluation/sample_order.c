@@ -57,7 +57,7 @@ enum status sample_order_make(const uint8_t *times, uint64_t count, const struct
 	struct sample_order *out, struct error *err)
 {
 	struct sample_order order = {0};
-	enum status status = output_open_part(beside, "order", &order.file, err);
+	enum status status = output_open_part(beside->path, "order", &order.file, err);
 	if (status != STATUS_OK) {
 		return status;
 	}

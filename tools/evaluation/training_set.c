@@ -284,7 +284,7 @@ static enum status make(struct set *set, struct error *err)
 	const struct sample_paths *paths = &set->request->samples;
 	enum status status = sample_paths_keep(paths, set->request->out, err);
 	if (status == STATUS_OK) {
-		status = sample_arrays_open(paths, &set->samples, err);
+		status = sample_arrays_open(paths, set->request->out, &set->samples, err);
 	}
 	if (status == STATUS_OK) {
 		status = check_tables(set, err);

@@ -72,11 +72,11 @@ enum status output_open_beside(const struct output *output, struct output *out, 
 	return create(out, err);
 }
 
-enum status output_open_part(const struct output *output, const char *name, struct output *out,
+enum status output_open_part(const char *path, const char *name, struct output *out,
 	struct error *err)
 {
-	*out = (struct output){.path = output->path};
-	if (asprintf(&out->partial, "%s.%s", output->partial, name) < 0) {
+	*out = (struct output){.path = path};
+	if (asprintf(&out->partial, "%s.partial-%d.%s", path, (int)getpid(), name) < 0) {
 		out->partial = NULL;
 	}
 	return create(out, err);

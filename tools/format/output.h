@@ -23,8 +23,8 @@ struct output {
 enum status output_open(const char *path, struct output *out, struct error *err);
 /* Opens another file that is to take the place of one that is open; the caller ends both. */
 enum status output_open_beside(const struct output *output, struct output *out, struct error *err);
-/* Opens a file for a part of one that is open, in the same folder. It is never committed. */
-enum status output_open_part(const struct output *output, const char *name, struct output *out,
+/* Opens a file for a part of what is to become `path`, in the same folder. It is never committed. */
+enum status output_open_part(const char *path, const char *name, struct output *out,
 	struct error *err);
 enum status output_write(struct output *output, const void *data, size_t len, struct error *err);
 /* Ends it: the file is in its place; or an error says why not, and nothing is left. */

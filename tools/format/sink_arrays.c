@@ -354,9 +354,9 @@ static enum status open_column(struct sink_arrays *sink, enum column column, con
 	if (path == NULL) {
 		return STATUS_OK;
 	}
-	enum status status = sink->archive.file != NULL
-				     ? output_open_part(&sink->archive, path, &file->output, err)
-				     : output_open(path, &file->output, err);
+	enum status status = sink->archive.file != NULL ? output_open_part(sink->archive.path, path,
+								  &file->output, err)
+							: output_open(path, &file->output, err);
 	if (status == STATUS_OK && file->item_bytes > 0) {
 		status = write_header(file, &file->output, 0, err);
 	}

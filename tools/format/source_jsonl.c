@@ -10,7 +10,7 @@
 
 #include "schema/dtype.h"
 #include "schema/limits.h"
-#include "tools/format/file_kind.h"
+#include "tools/format/json_lines.h"
 #include "tools/format/jsonl_row.h"
 #include "tools/format/stream.h"
 
@@ -36,14 +36,6 @@ struct source_jsonl {
 	uint64_t rows;    /* handed out */
 };
 
-/* The next line in the stream. */
-struct line {
-	size_t len;      /* without the newline */
-	size_t with_end; /* with it */
-	bool end;        /* there is none */
-	bool late;       /* it has not come in time */
-};
-
 static int64_t now_ms(void)
 {
 	struct timespec now;
@@ -61,108 +53,53 @@ static bool is_late(const struct source_jsonl *source)
 	return left <= 0 || !stream_is_ready(&source->stream, (int)left);
 }
 
-static enum status find_line(struct source_jsonl *source, struct line *out, struct error *err)
+/* late: out, the line has not come in time. */
+static enum status find_line(struct source_jsonl *source, struct json_line *out, bool *late,
+	struct error *err)
 {
-	struct stream *stream = &source->stream;
 	size_t seen = 0;
-	*out = (struct line){0};
-	for (;;) {
-		const uint8_t *data = stream_data(stream);
-		size_t held = stream_len(stream);
-		const uint8_t *newline =
-			held > seen ? memchr(data + seen, '\n', held - seen) : NULL;
-		if (newline != NULL || stream->ended) {
-			out->len = newline != NULL ? (size_t)(newline - data) : held;
-			out->with_end = out->len + (newline != NULL);
-			out->end = newline == NULL && held == 0;
-			return STATUS_OK;
-		}
-		if (held > LIMIT_MESSAGE_BYTES) {
-			return error_set(err, STATUS_TOO_LARGE,
-				"%s:%" PRIu64 ": longer than %u MiB", stream->name, source->line,
-				LIMIT_MESSAGE_BYTES >> 20);
+	*out = (struct json_line){0};
+	*late = false;
+	while (!json_lines_find(&source->stream, &seen, out)) {
+		enum status status = json_lines_check(&source->stream, source->line, err);
+		if (status != STATUS_OK) {
+			return status;
 		}
 		if (is_late(source)) {
-			out->late = true;
+			*late = true;
 			return STATUS_OK;
 		}
-		seen = held;
-		enum status status = stream_more(stream, err);
+		status = stream_more(&source->stream, err);
 		if (status != STATUS_OK) {
 			return status;
 		}
 	}
-}
-
-static bool is_blank(const uint8_t *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r') {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Looks at the beginning of the input: passes a byte order mark over, and refuses what is no text. */
-static enum status begin(struct source_jsonl *source, struct error *err)
-{
-	static const char mark[] = "\xef\xbb\xbf";
-	struct stream *stream = &source->stream;
-	while (!stream->ended && stream_len(stream) < FILE_KIND_BYTES) {
-		const enum status status = stream_more(stream, err);
-		if (status != STATUS_OK) {
-			return status;
-		}
-	}
-	const char *kind = file_kind_by_content(stream_data(stream), stream_len(stream));
-	if (kind != NULL) {
-		return error_set(err, STATUS_BAD_REQUEST, "%s: no JSON lines, but %s", stream->name,
-			kind);
-	}
-	if (stream_len(stream) >= strlen(mark) &&
-		memcmp(stream_data(stream), mark, strlen(mark)) == 0) {
-		stream_take(stream, strlen(mark));
-	}
-	source->begun = true;
 	return STATUS_OK;
-}
-
-/* What to do about a document that is not one object a line; "" when that is not its fault. */
-static const char *advice_on(const uint8_t *text, size_t len, const char *why)
-{
-	size_t at = 0;
-	while (at < len && (text[at] == ' ' || text[at] == '\t')) {
-		at++;
-	}
-	if (at < len && text[at] == '[') {
-		return "; an array of rows becomes one object a line by jq -c '.[]'";
-	}
-	return strstr(why, "too early") != NULL ? "; jq -c . makes one object a line" : "";
 }
 
 /* Adds the row of the next line to the batch. Blank lines have none. last: out, no further line has
  * come. */
 static enum status take_line(struct source_jsonl *source, bool *last, struct error *err)
 {
-	struct line line;
-	enum status status = find_line(source, &line, err);
+	struct json_line line;
+	bool late = false;
+	enum status status = find_line(source, &line, &late, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	source->source.idle = line.late;
-	*last = line.end || line.late;
+	source->source.idle = late;
+	*last = line.end || late;
 	if (*last) {
 		return STATUS_OK;
 	}
 	const uint8_t *text = stream_data(&source->stream);
-	if (!is_blank(text, line.len)) {
+	if (!json_line_is_blank(text, line.len)) {
 		struct error why = {0};
 		status = jsonl_read(source->reader, (const char *)text, line.len, &source->batch,
 			&why);
 		if (status != STATUS_OK) {
 			return error_set(err, status, "%s:%" PRIu64 ": %s%s", source->stream.name,
-				source->line, why.text, advice_on(text, line.len, why.text));
+				source->line, why.text, json_line_advice(text, line.len, why.text));
 		}
 	}
 	stream_take(&source->stream, line.with_end);
@@ -177,10 +114,11 @@ static enum status next(struct source *base, struct rep_rows *out, struct error 
 	jsonl_batch_clear(&source->batch);
 	source->batch_ms = 0;
 	if (!source->begun) {
-		const enum status status = begin(source, err);
+		const enum status status = json_lines_begin(&source->stream, err);
 		if (status != STATUS_OK) {
 			return status;
 		}
+		source->begun = true;
 	}
 	while (!end && source->batch.count < source->options.chunk_rows) {
 		enum status status = take_line(source, &end, err);
