@@ -1,6 +1,6 @@
 /* bench_sums.c - how exactly sums of many samples of one key are kept, against sums in f80.
  *
- *     bench_sums [MILLIONS [DAYS]]
+ *     bench_sums [MILLIONS [DAYS | jump]]
  *
  * Streams of so many million samples (100) of one key, a millisecond apart or several within one, by
  * half-lives of a second to a year, by events, and by both; in order and shuffled by up to a minute. Of
@@ -9,7 +9,8 @@
  *
  * With DAYS, a half-life (0: none), it is one stream alone, in f32x2: the same sample again and again,
  * whose rounding does not average out. A line is printed whenever there are twice as many, so that
- * a run of an hour (MILLIONS of 100000) is of use before its end.
+ * a run of an hour (MILLIONS of 100000) is of use before its end. With `jump` there is no half-life, and what
+ * repeats itself is passed over: that run takes seconds, and has the same figures.
  */
 #include "daemon/aggregate/aggregate.h"
 
@@ -131,42 +132,115 @@ static double run_once(const struct stream *stream, enum state_kind kind, uint64
 
 /* ---- one sample for ever ---- */
 
-static void run_constant(uint64_t count, uint64_t days)
-{
-	static const float sample[DIM] = {0.1F, 0.3F, -0.7F, 1};
-	const struct table_spec spec = {.kind = KIND_CR,
-		.dtype = DTYPE_F32,
-		.dim = DIM,
-		.views = 1,
-		.decay_events = 1,
-		.half_life_ms = days * 24 * HOUR_MS,
-		.reading = READING_SUM,
-		.state = STATE_F32X2};
+enum { STEADY_MS = 1000 };
+
+/* A stream of one sample, in f32x2, and what it must come to. */
+struct constant {
+	struct table_spec spec;
 	float state[2 * DIM + 2];
-	struct aggregate row = {.state = state};
-	struct reference reference = {{0}, 0};
-	const long double keep =
-		spec.half_life_ms == 0 ? 1 : exp2l(-1 / (long double)spec.half_life_ms);
+	struct aggregate row;
+	struct reference reference;
+	uint64_t done;          /* samples */
+	double sums[DIM];       /* after the last millisecond */
+	double increments[DIM]; /* by which it raised them */
+	unsigned steady;        /* milliseconds on end that raised them by the same */
+};
+
+static const float constant_sample[DIM] = {0.1F, 0.3F, -0.7F, 1};
+
+/* The reference takes the samples of some milliseconds, within which nothing fades, at once. */
+static void add_reference(struct constant *all, long double keep, uint64_t count_ms)
+{
+	for (size_t j = 0; j < DIM; j++) {
+		all->reference.sum[j] =
+			keep * all->reference.sum[j] +
+			(long double)(count_ms * EACH_MS) * (long double)constant_sample[j];
+	}
+	all->done += count_ms * EACH_MS;
+}
+
+/* Sees whether the millisecond did what the one before it did. */
+static void look(struct constant *all)
+{
+	double sums[DIM];
+	bool same = true;
+	const uint8_t *bytes = (const uint8_t *)all->state;
+	aggregate_read_sums(&all->spec, bytes, spec_low_behind(&all->spec, bytes), (uint8_t *)sums);
+	for (size_t j = 0; j < DIM; j++) {
+		const double increment = sums[j] - all->sums[j];
+		same = same && increment == all->increments[j];
+		all->increments[j] = increment;
+		all->sums[j] = sums[j];
+	}
+	all->steady = same ? all->steady + 1 : 0;
+}
+
+/* Without decay, a sum is rounded to the same places until it reaches the next power of two. So each
+ * millisecond raises it by as much as the one before, and all but the last ones before that are passed
+ * over: up to `most` of them. */
+static void jump(struct constant *all, uint64_t most)
+{
+	double sums[DIM];
+	double least = (double)most;
+	for (size_t j = 0; j < DIM; j++) {
+		const double sum = fabs(all->sums[j]);
+		const double left = ldexp(1, ilogb(sum) + 1) - sum;
+		const double count = left / fabs(all->increments[j]) - STEADY_MS;
+		least = count < least ? count : least;
+	}
+	if (least < 1) {
+		return;
+	}
+	const uint64_t count_ms = (uint64_t)least;
+	for (size_t j = 0; j < DIM; j++) {
+		const long double sum = (long double)all->sums[j] +
+					(long double)count_ms * (long double)all->increments[j];
+		sums[j] = (double)sum;
+		if ((long double)sums[j] != sum) {
+			fprintf(stderr, "a sum that was passed over is not exact\n");
+			exit(1);
+		}
+	}
+	const double weight = aggregate_weight(&all->spec, (const uint8_t *)all->state);
+	aggregate_make(&all->spec, (const uint8_t *)sums, weight + (double)(count_ms * EACH_MS),
+		(uint8_t *)all->state);
+	memcpy(all->sums, sums, sizeof sums);
+	add_reference(all, 1, count_ms);
+}
+
+static void run_constant(uint64_t count, uint64_t days, bool jumps)
+{
+	struct constant all = {.spec = {.kind = KIND_CR,
+				       .dtype = DTYPE_F32,
+				       .dim = DIM,
+				       .views = 1,
+				       .decay_events = 1,
+				       .half_life_ms = days * 24 * HOUR_MS,
+				       .reading = READING_SUM,
+				       .state = STATE_F32X2}};
+	const long double keep = days == 0 ? 1 : exp2l(-1 / (long double)all.spec.half_life_ms);
 	uint64_t shown = 100000000;
 	const clock_t begin = clock();
-	printf("| samples | f32x2 | ns |\n|---:|---:|---:|\n");
-	for (uint64_t done = 0; done < count;) {
+	all.row.state = all.state;
+	printf("| samples | f32x2 | s |\n|---:|---:|---:|\n");
+	while (all.done < count) {
 		for (int k = 0; k < EACH_MS; k++) {
-			aggregate_add(&row, &spec, (int64_t)(1700000000000 + done / EACH_MS),
-				sample);
+			aggregate_add(&all.row, &all.spec,
+				(int64_t)(1700000000000 + all.done / EACH_MS), constant_sample);
 		}
-		done += EACH_MS;
-		/* Nothing fades within a millisecond, so the reference takes its samples at once. */
-		for (size_t j = 0; j < DIM; j++) {
-			reference.sum[j] =
-				keep * reference.sum[j] + EACH_MS * (long double)sample[j];
+		add_reference(&all, keep, 1);
+		if (jumps) {
+			look(&all);
 		}
-		if (done >= shown || done >= count) {
-			printf("| %.3g | %.1e | %.1f |\n", (double)done,
-				difference(&spec, state, &reference),
-				(double)(clock() - begin) * 1e9 / CLOCKS_PER_SEC / (double)done);
+		if (all.done >= shown || all.done >= count) {
+			printf("| %.4g | %.1e | %.1f |\n", (double)all.done,
+				difference(&all.spec, all.state, &all.reference),
+				(double)(clock() - begin) / CLOCKS_PER_SEC);
 			fflush(stdout);
 			shown *= 2;
+		} else if (all.steady >= STEADY_MS) {
+			const uint64_t end = shown < count ? shown : count;
+			jump(&all, (end - all.done) / EACH_MS);
 		}
 	}
 }
@@ -188,7 +262,7 @@ int main(int argc, char **argv)
 	const uint64_t millions = argc > 1 ? strtoull(argv[1], NULL, 10) : 100;
 	const uint64_t count = (millions > 0 ? millions : 1) * 1000000 / 4096 * 4096;
 	if (argc > 2) {
-		run_constant(count, strtoull(argv[2], NULL, 10));
+		run_constant(count, strtoull(argv[2], NULL, 10), strcmp(argv[2], "jump") == 0);
 		return 0;
 	}
 	printf("%llu samples of one key\n\n| decay | f32 | f32x2 | f32 ns | f32x2 ns |\n"
