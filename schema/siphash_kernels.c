@@ -90,7 +90,7 @@ AVX512 static void avx512_of_u64(const struct key_seed *seed, const uint8_t *num
 	const __m512i length = _mm512_set1_epi64((long long)(UINT64_C(8) << 56));
 	for (size_t i = 0; i < count; i += 8) {
 		const size_t left = count - i;
-		const __mmask8 lanes = left < 8 ? (__mmask8)((1u << left) - 1) : (__mmask8)0xff;
+		const __mmask8 lanes = (__mmask8)(left < 8 ? (1u << left) - 1 : 0xffu);
 		__m512i v[4] = {begin[0], begin[1], begin[2], begin[3]};
 		avx512_word(v, _mm512_maskz_loadu_epi64(lanes, numbers + i * 8));
 		avx512_word(v, length);

@@ -390,6 +390,9 @@ bool json_value_i64(const struct json_value *value, int64_t *out)
 {
 	struct json_value digits = *value;
 	uint64_t size = 0;
+	if (value->kind != JSON_NUMBER) {
+		return false;
+	}
 	const bool negative = value->len > 0 && value->text[0] == '-';
 	digits.text += negative;
 	digits.len -= negative;
