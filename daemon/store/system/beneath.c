@@ -185,8 +185,17 @@ void file_proc_path(char out[FILE_PROC_BYTES], int fd)
 	(void)snprintf(out, FILE_PROC_BYTES, "/proc/self/fd/%d", fd);
 }
 
-/* Syncs the folder that `path` stands in. Those above the data folder may be links. */
-static enum status sync_parent(const struct place *place, const char *path, struct error *err)
+/* Whether nobody can have made a folder in the one that was not synced for this reason: it may not be
+ * read, or its file system is read-only, or does not know of syncs. */
+static bool is_of_others(int error_number)
+{
+	return error_number == EACCES || error_number == EROFS || error_number == EINVAL;
+}
+
+/* Syncs the folder that `path`, which was made now or before, stands in. Those above the data folder may
+ * be links. */
+static enum status sync_parent(const struct place *place, const char *path, bool made,
+	struct error *err)
 {
 	char parent[PATH_MAX] = ".";
 	const char *slash = strrchr(path, '/');
@@ -204,9 +213,10 @@ static enum status sync_parent(const struct place *place, const char *path, stru
 	if (fd >= 0) {
 		close(fd);
 	}
-	return synced ? STATUS_OK
-		      : error_set(err, status_of_errno(number), "sync the folder of '%s': %s", path,
-				strerror(number));
+	return synced || (!made && is_of_others(number))
+		       ? STATUS_OK
+		       : error_set(err, status_of_errno(number), "sync the folder of '%s': %s",
+				 path, strerror(number));
 }
 
 static enum status check_made(const char *path, struct error *err)
@@ -224,14 +234,17 @@ static enum status check_made(const char *path, struct error *err)
 enum status file_make_folder(const char *path, struct error *err)
 {
 	const struct place place = find_place(path);
+	const bool made = place.fd != -1 && mkdirat(place.fd, place.name, 0750) == 0;
 	enum status status = STATUS_OK;
-	if (place.fd == -1 || mkdirat(place.fd, place.name, 0750) != 0) {
+	if (!made) {
 		status = errno == EEXIST
 				 ? check_made(path, err)
 				 : error_set(err, status_of_errno(errno), "make folder '%s': %s",
 					   path, file_reason(errno));
-	} else {
-		status = sync_parent(&place, path, err);
+	}
+	if (status == STATUS_OK) {
+		/* Also of one that was there: who made it may have ended before it was synced. */
+		status = sync_parent(&place, path, made, err);
 	}
 	leave(&place);
 	return status;

@@ -69,7 +69,7 @@ enum status file_replace(const char *folder, const char *name, const void *data,
 enum status file_read_all(const char *path, size_t limit, uint8_t **data, size_t *len,
 	struct error *err);
 
-/* Makes a folder unless it is there, and syncs its parent. One that is there must be ours
+/* Makes a folder unless it is there, and syncs its parent in any case. One that is there must be ours
  * (folder_check). */
 enum status file_make_folder(const char *path, struct error *err);
 
