@@ -129,6 +129,9 @@ static enum status open_all(struct store *store, struct error *err)
 		status = file_make_folder(path, err);
 	}
 	if (status == STATUS_OK) {
+		status = catalog_make(store->folder, store->options.catalog_bytes, err);
+	}
+	if (status == STATUS_OK) {
 		status = file_path(path, store->folder, "catalog.mdb", err);
 	}
 	if (status == STATUS_OK) {

@@ -19,6 +19,11 @@ enum { CATALOG_VERSION = 5 };
 
 struct catalog;
 
+/* Makes the folder's catalog.mdb unless it is there. It is made beside and renamed: LMDB writes the first
+ * pages of a file without a sync, and does not open one of which a power cut has left a part. Errors:
+ * those of catalog_open. */
+enum status catalog_make(const char *folder, size_t bytes, struct error *err);
+
 /* Opens or creates `path`. The catalog may grow to `bytes`; a change that adds no record, such as a
  * drop, may use a quarter and 1 MiB more. No other thread may read maps until catalog_read has
  * returned. Errors: UNSUPPORTED  another format version; CORRUPT; IO; DISK_FULL; NO_MEMORY. */
