@@ -407,6 +407,14 @@ static int open_env(struct catalog *catalog, const char *path, unsigned flags)
 	return code;
 }
 
+/* A process that was killed in a commit may have left a change in the system's memory alone. It is found
+ * now, and others build upon it. */
+static enum status sync_found(struct catalog *catalog, const char *path, struct error *err)
+{
+	const int code = mdb_env_sync(catalog->env, 1);
+	return code == 0 ? STATUS_OK : fail(err, path, code);
+}
+
 enum watching { WATCH_MAPS, WATCH_NONE };
 
 static enum status open_catalog(const char *path, size_t bytes, unsigned flags,
@@ -430,6 +438,9 @@ static enum status open_catalog(const char *path, size_t bytes, unsigned flags,
 		code == 0 ? check_version(catalog, flags & MDB_RDONLY, err) : fail(err, path, code);
 	if (status == STATUS_OK && atomic_load(&catalog->damaged) != 0) {
 		status = error_set(err, STATUS_CORRUPT, "catalog: '%s' ends too early", path);
+	}
+	if (status == STATUS_OK && flags == 0) {
+		status = sync_found(catalog, path, err);
 	}
 	if (status != STATUS_OK) {
 		catalog_close(catalog);
