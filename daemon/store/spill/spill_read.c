@@ -137,6 +137,45 @@ static enum status read_frames(struct spill *spill, int fd, struct error *err)
 	return STATUS_OK;
 }
 
+/* Writes the head and the last frame again in place, and syncs them and the folder. A process that was killed, or a
+ * sync that failed, may have left them in the system's memory alone, where they look as if they were on the
+ * disk; and who loads goes on behind them. What is before was synced when they were begun. */
+static enum status settle(const struct spill *spill, int fd, const char *folder, struct error *err)
+{
+	uint8_t head[SPILL_HEAD_BYTES];
+	const struct spill_run *last =
+		spill->run_count > 0 ? &spill->runs[spill->run_count - 1] : NULL;
+	const uint64_t tail = spill->ended   ? spill->bytes - SPILL_HEAD_BYTES
+			      : last == NULL ? spill->bytes
+					     : last->body_offset - SPILL_HEAD_BYTES;
+	const size_t len = (size_t)(spill->bytes - tail);
+	uint8_t *frame = malloc(len + 1);
+	if (frame == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "spill: its last %zu bytes", len);
+	}
+	enum status status = file_read_at(fd, head, sizeof head, 0);
+	if (status == STATUS_OK) {
+		status = file_read_at(fd, frame, len, tail);
+	}
+	if (status == STATUS_OK) {
+		status = file_write_at(fd, head, sizeof head, 0);
+	}
+	if (status == STATUS_OK) {
+		status = file_write_at(fd, frame, len, tail);
+	}
+	if (status == STATUS_DISK_FULL) {
+		status =
+			STATUS_OK; /* of a file system that copies; a full disk keeps nobody from reading */
+	}
+	if (status == STATUS_OK && fdatasync(fd) != 0) {
+		status = status_of_errno(errno);
+	}
+	free(frame);
+	return status == STATUS_OK ? file_sync_folder(folder, err)
+				   : error_set(err, status, "'%s' cannot be written again: %s",
+					     spill->path, strerror(errno));
+}
+
 /* Whether the file grew, but its head never reached the disk. */
 static bool is_zero(const uint8_t *head)
 {
@@ -206,6 +245,7 @@ enum status spill_open(const char *folder, const char *name, const struct base_o
 			file_reason(errno));
 	} else {
 		status = read_file(out, fd, err);
+		status = status == STATUS_OK ? settle(out, fd, folder, err) : status;
 		close(fd);
 	}
 	if (status != STATUS_OK) {
