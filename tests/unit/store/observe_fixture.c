@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "daemon/aggregate/aggregate.h"
+#include "daemon/aggregate/history.h"
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/log/positions.h"
 #include "daemon/store/merge/merge.h"
@@ -16,7 +17,7 @@
 #include "daemon/store/read/lookup.h"
 #include "daemon/store/state/reader.h"
 
-enum { USERS = 13, ITEMS = 7 };
+enum { USERS = 13, ITEMS = 7, HISTORY = 3 };
 
 /* ---- samples, numbered; all that is known of one follows from its number ---- */
 
@@ -76,7 +77,7 @@ struct observation *samples_make(struct sample_batch *batch, uint64_t first, uin
 
 /* ---- a store of two tables ---- */
 
-static struct table_spec spec_of(enum entity entity)
+struct table_spec samples_spec(enum entity entity)
 {
 	struct table_spec spec = scratch_spec(entity == ENTITY_USER ? "cr_user@fm" : "cr_item@fm",
 		DTYPE_F32, entity == ENTITY_USER ? KEY_U64 : KEY_BYTES, SAMPLE_DIM);
@@ -89,14 +90,23 @@ static struct table_spec spec_of(enum entity entity)
 	return spec;
 }
 
+struct table_spec samples_history_spec(void)
+{
+	struct table_spec spec = scratch_spec("seen@fm", DTYPE_F32, KEY_U64, SAMPLE_DIM);
+	spec.entity = ENTITY_USER;
+	spec.kind = KIND_CR;
+	spec.history = HISTORY;
+	return spec;
+}
+
 void samples_release(struct scratch *scratch, const char *id)
 {
 	struct error err = {0};
 	struct name name = {0};
 	uint64_t number;
 	const struct release_labels labels = {0};
-	const struct table_spec users = spec_of(ENTITY_USER);
-	const struct table_spec items = spec_of(ENTITY_ITEM);
+	const struct table_spec users = samples_spec(ENTITY_USER);
+	const struct table_spec items = samples_spec(ENTITY_ITEM);
 	(void)snprintf(name.text, sizeof name.text, "%s", id);
 	scratch_must(store_release_create(scratch->store, &name, &labels, &number, &err), &err);
 	scratch_must(store_table_create(scratch->store, id, &users, NULL, &err), &err);
@@ -205,8 +215,8 @@ void samples_expect(struct scratch *scratch, uint64_t from, uint64_t to)
 {
 	float states[USERS + ITEMS][2 * SAMPLE_DIM + 2];
 	struct aggregate expected[USERS + ITEMS] = {0};
-	const struct table_spec users = spec_of(ENTITY_USER);
-	const struct table_spec items = spec_of(ENTITY_ITEM);
+	const struct table_spec users = samples_spec(ENTITY_USER);
+	const struct table_spec items = samples_spec(ENTITY_ITEM);
 	for (size_t i = 0; i < USERS + ITEMS; i++) {
 		expected[i].state = states[i];
 	}
@@ -230,6 +240,62 @@ void samples_expect(struct scratch *scratch, uint64_t from, uint64_t to)
 		key[0] = (uint8_t)snprintf((char *)key + 1, sizeof key - 1, "item-%d", i);
 		expect_key(scratch, &items, (struct keys){KEY_BYTES, 1, key, &at},
 			&expected[USERS + i]);
+	}
+}
+
+/* A row of the third table, as it is read. */
+struct seen {
+	float rows[HISTORY][SAMPLE_DIM];
+	int64_t times[HISTORY];
+	uint32_t count;
+};
+
+static bool look_up_seen(struct scratch *scratch, uint64_t key, struct seen *seen)
+{
+	struct error err = {0};
+	uint8_t found;
+	struct lookup lookup = {
+		.table = scratch_table(scratch, "seen@fm"),
+		.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
+		.dtype = DTYPE_F32,
+		.visible = store_visible(scratch->store),
+		.now_ms = SCRATCH_NOW_MS,
+		.may_block = true,
+		.rows = (uint8_t *)seen->rows,
+		.found = &found,
+		.history_counts = (uint8_t *)&seen->count,
+		.history_times = (uint8_t *)seen->times,
+	};
+	scratch_must(table_lookup(&lookup, &err), &err);
+	snapshot_end(scratch->store);
+	return found != 0;
+}
+
+void samples_expect_history(struct scratch *scratch, uint64_t from, uint64_t to)
+{
+	const struct table_spec spec = samples_history_spec();
+	uint64_t states[USERS][64] = {0};
+	struct aggregate expected[USERS] = {0};
+	assert_true(spec_row_bytes(&spec) <= sizeof states[0]);
+	for (uint64_t number = from; number < to; number++) {
+		float row[SAMPLE_DIM];
+		struct aggregate *of = &expected[user_of(number) / 1000];
+		of->state = (float *)(void *)states[of - expected];
+		for (uint32_t j = 0; j < SAMPLE_DIM; j++) {
+			row[j] = value_of(number, j);
+		}
+		assert_true(history_add(of, &spec, time_of(number), row));
+	}
+	for (uint64_t i = 0; i < USERS; i++) {
+		struct seen seen = {0};
+		const uint8_t *state = (const uint8_t *)states[i];
+		assert_int_equal(look_up_seen(scratch, i * 1000, &seen), expected[i].is_there);
+		if (expected[i].is_there) {
+			assert_int_equal(seen.count, history_count(&spec, state));
+			assert_memory_equal(seen.rows, state, sizeof seen.rows);
+			assert_memory_equal(seen.times, history_times(&spec, state),
+				sizeof seen.times);
+		}
 	}
 }
 

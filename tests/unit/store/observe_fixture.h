@@ -27,6 +27,10 @@ struct sample_batch {
 /* A fixture of cmocka as scratch_setup_store, with the release; scratch_teardown ends it. */
 int samples_setup(void **state);
 
+struct table_spec samples_spec(enum entity entity);
+/* Of a third table, seen@fm, that a test may add to the layer: the newest samples of each user. */
+struct table_spec samples_history_spec(void);
+
 /* Creates and seals a release with the two tables. */
 void samples_release(struct scratch *scratch, const char *id);
 
@@ -45,6 +49,9 @@ uint64_t samples_next(struct scratch *scratch, const char *source);
 
 /* Samples [from, to), one after the other, are all that both tables hold, bit for bit. */
 void samples_expect(struct scratch *scratch, uint64_t from, uint64_t to);
+
+/* The same of the third table. */
+void samples_expect_history(struct scratch *scratch, uint64_t from, uint64_t to);
 
 void samples_merge(struct scratch *scratch);
 
