@@ -12,7 +12,7 @@ struct iovec;
 struct stat;
 
 /* From now on the calls of this process are noted on the disk. */
-void disk_calls_begin(struct disk *disk);
+void disk_calls_begin(struct disk *wanted);
 
 /* Whether it is a file of the disk, and which. */
 bool disk_calls_find(const struct stat *about, uint32_t *file);

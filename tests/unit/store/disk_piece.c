@@ -161,6 +161,14 @@ static size_t seen(enum loss loss, uint64_t draw, size_t count)
 	return way < 3 ? count : way < 6 ? 0 : draw / 8 % (count + 1);
 }
 
+/* Blocks that a file was given, and that nothing was written into, hold what another file had there. */
+static void leave_garbage(struct disk_bytes *file, uint64_t from, uint64_t to, uint64_t seed)
+{
+	for (uint64_t at = from > file->size ? from : file->size; at < to; at++) {
+		file->data[at] = (uint8_t)disk_mix(seed, at);
+	}
+}
+
 static void cut_piece(struct disk_bytes *file, uint64_t from, enum loss loss, uint64_t seed)
 {
 	const uint64_t to = from + DISK_PIECE_BYTES;
@@ -170,6 +178,9 @@ static void cut_piece(struct disk_bytes *file, uint64_t from, enum loss loss, ui
 		count += touches(file->events[i], from, to);
 	}
 	size_t left = count == 0 ? 0 : seen(loss, disk_mix(seed, from), count);
+	if (count > 0 && left == 0 && seed % 4 == 0) {
+		leave_garbage(file, from, to, seed);
+	}
 	for (size_t i = first; i < file->event_count && left > 0; i++) {
 		if (touches(file->events[i], from, to)) {
 			apply(file, file->events[i], from, to);

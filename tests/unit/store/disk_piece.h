@@ -2,7 +2,7 @@
  *
  * The disk writes pieces of 512 bytes whole. Of each piece that was written since the last sync it may
  * have the bytes as they were before, as they are now, or as they were in between; and the file may
- * have any size that it has had since.
+ * have any size that it has had since. Where it had no bytes before there are zeros, or garbage.
  */
 #ifndef TESTS_UNIT_STORE_DISK_PIECE_H
 #define TESTS_UNIT_STORE_DISK_PIECE_H

@@ -52,9 +52,9 @@ ssize_t __wrap_getrandom(void *data, size_t len, unsigned flags);
 
 static int open_file(int at, const char *path, int flags, mode_t mode)
 {
-	uint32_t folder;
-	uint32_t file;
-	const char *name;
+	uint32_t folder = 0;
+	uint32_t file = 0;
+	const char *name = path;
 	struct stat about;
 	const bool creates = (flags & O_CREAT) != 0 && fstatat(at, path, &about, 0) != 0 &&
 			     disk_calls_find_folder(at, path, &folder, &name);

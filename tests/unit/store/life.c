@@ -54,6 +54,7 @@ bool life_accepts(struct life *life, enum status status, const struct error *err
 	if (atomic_load(&life->disk->faults) == 0) {
 		scratch_must(status, err);
 	}
+	print_message("%s: %s\n", status_name(status), err->text); /* seen when the life fails */
 	return false;
 }
 
@@ -148,13 +149,34 @@ static void submit_samples(struct life *life, struct pipeline *pipeline)
 	queued->kind = LIFE_OBSERVE;
 	queued->samples = first + count;
 	world->queue_end++;
-	const struct observation *given = samples_make(&batch, first - again, again + count);
+	struct observation *given = samples_make(&batch, first - again, again + count);
+	given->first = first == again; /* else it might begin behind a batch that was taken back */
 	const enum status status = store_observe(life->scratch->store, given, &result,
 		&pipeline->tickets[pipeline->count], &err);
 	submitted(life, pipeline, status, result.write.sequence, &err);
 	if (status == STATUS_OK && atomic_load(&life->disk->faults) == 0) {
 		assert_int_equal(result.write.count, count);
 	}
+}
+
+/* The write of the i-th of `count` tickets, which were queued last. */
+static const struct life_write *queue_entry(const struct life *life, unsigned i, unsigned count)
+{
+	const struct life_world *world = life->world;
+	/* Those before the first one were made already. */
+	return &world->queue[world->is_periodic ? world->queue_end - count + i
+						: world->queue_first];
+}
+
+/* All that was acknowledged is on the disk. */
+static void all_are_durable(struct life *life)
+{
+	struct life_world *world = life->world;
+	while (world->queue_first < world->queue_end) {
+		life_write_made(life);
+	}
+	world->queue_end = 0;
+	world->queue_first = 0;
 }
 
 /* Waits for what was submitted. What was taken back is not there; after READ_ONLY nobody knows. */
@@ -165,8 +187,10 @@ static void await(struct life *life, struct pipeline *pipeline)
 		struct error err = {0};
 		const enum status status = store_write_wait(pipeline->tickets[i], &err);
 		if (life_accepts(life, status, &err)) {
-			const enum life_kind kind = world->queue[world->queue_first].kind;
-			life_write_made(life);
+			const enum life_kind kind = queue_entry(life, i, pipeline->count)->kind;
+			if (!world->is_periodic) {
+				life_write_made(life);
+			}
 			world->done[kind == LIFE_OBSERVE ? LIFE_SAMPLE : LIFE_WRITE]++;
 		} else if (status == STATUS_READ_ONLY || life->is_over) {
 			life->is_over = true;
@@ -174,7 +198,7 @@ static void await(struct life *life, struct pipeline *pipeline)
 			world->queue_first++;
 		}
 	}
-	if (!life->is_over) {
+	if (!life->is_over && !world->is_periodic) {
 		assert_int_equal(world->queue_first, world->queue_end);
 		world->queue_end = 0; /* first: a queue that ends before it begins is empty, too */
 		world->queue_first = 0;
@@ -208,7 +232,10 @@ static void merge(struct life *life)
 	struct merge_result result;
 	struct error err = {0};
 	const enum status status = store_merge(life->scratch->store, NULL, &result, &err);
-	life->world->done[LIFE_MERGE] += life_accepts(life, status, &err) && result.tables > 0;
+	if (life_accepts(life, status, &err)) {
+		all_are_durable(life);
+		life->world->done[LIFE_MERGE] += result.tables > 0;
+	}
 }
 
 /* Whether the janitor has still to remove the loads of a release that was sealed. */
@@ -279,18 +306,22 @@ static void step(struct life *life)
 {
 	const uint32_t what = model_below(&life->model, 100);
 	const int sealed = find_release(life, LIFE_SEALED);
-	if (what < 40) {
-		write_some(life);
-	} else if (what < 50) {
+	const bool is_full = life->world->queue_end > LIFE_QUEUE - PIPELINE_MAX;
+	if (is_full || what < 10) {
 		merge(life);
+	} else if (what < 50) {
+		write_some(life);
 	} else if (what < 96) {
 		life_change(life);
 	} else if (what < 98) {
-		if (sealed >= 0) {
+		if (sealed >= 0 && life->world->queue_end == 0) {
 			model_fetch(&life->model, (unsigned)sealed);
 		}
 	} else if (!life->world->is_threaded) {
 		scratch_close(life->scratch);
+		if (atomic_load(&life->disk->faults) == 0) {
+			all_are_durable(life);
+		}
 		open_store(life);
 	}
 	if (!life->is_over) {
@@ -338,10 +369,6 @@ static void *run_beside(void *arg)
 
 void life_run(struct life *life)
 {
-	struct table_spec specs[LIFE_TABLES];
-	for (unsigned i = 0; i < LIFE_TABLES; i++) {
-		specs[i] = spec_of(i);
-	}
 	life->model = (struct model){
 		.scratch = life->scratch,
 		.cells = &life->world->cells,
@@ -350,7 +377,7 @@ void life_run(struct life *life)
 		.keys = LIFE_KEYS,
 		.pool = LIFE_POOL,
 	};
-	model_init(&life->model, specs);
+	model_init(&life->model, spec_of);
 	open_store(life);
 	if (!life->is_over) {
 		rest(life);
@@ -372,5 +399,8 @@ void life_run(struct life *life)
 	}
 	scratch_close(life->scratch);
 	disk_end_if_cut(life->disk);
+	if (!life->is_over && atomic_load(&life->disk->faults) == 0) {
+		all_are_durable(life);
+	}
 	model_fini(&life->model);
 }

@@ -16,7 +16,7 @@ enum {
 	LIFE_TABLES = 3,
 	LIFE_KEYS = 160,
 	LIFE_POOL = 120,
-	LIFE_QUEUE = 4,
+	LIFE_QUEUE = 40,
 	LIFE_HISTORY_MAX = 64,
 	LIFE_SAMPLES_TABLES = 3,
 };
@@ -75,6 +75,7 @@ struct life_world {
 	uint64_t seed;
 	unsigned life; /* its number */
 	bool is_threaded; /* merges run beside the writes, and nothing waits for what runs in the background */
+	bool is_periodic; /* durability periodic: writes are on the disk after the next merge or close */
 	struct model_cells cells;
 	struct life_catalog catalogs[2];
 	/* Twice the number of the catalog that counts; plus 1: the other one may have come to count. */

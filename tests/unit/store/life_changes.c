@@ -121,7 +121,8 @@ static void drop(struct life *life, unsigned release)
 	struct error err = {0};
 	struct life_catalog *next = plan(life);
 	unsigned kept = 0;
-	if (next->live == (int)release) {
+	/* Writes that are not known to be on the disk are not forgotten yet. */
+	if (next->live == (int)release || life->world->queue_first < life->world->queue_end) {
 		return;
 	}
 	for (unsigned i = 0; i < next->history_count; i++) {
@@ -247,12 +248,11 @@ static void go_on_with_samples(struct life *life)
 	if (next->state == LIFE_NONE) {
 		create(life, "r1", next);
 	} else if (next->tables < LIFE_SAMPLES_TABLES) {
-		const struct table_spec specs[LIFE_SAMPLES_TABLES] = {
-			samples_spec(ENTITY_USER),
-			samples_spec(ENTITY_ITEM),
-			samples_history_spec(),
-		};
-		create_table(life, "r1", &specs[next->tables], next);
+		const struct table_spec spec =
+			next->tables == 2
+				? samples_history_spec()
+				: samples_spec(next->tables == 0 ? ENTITY_USER : ENTITY_ITEM);
+		create_table(life, "r1", &spec, next);
 	} else {
 		seal(life, "r1", next);
 	}

@@ -22,13 +22,14 @@ const char *model_release_name(unsigned release)
 	return names[release];
 }
 
-void model_init(struct model *model, const struct table_spec *specs)
+void model_init(struct model *model, model_spec_fn *spec_of)
 {
 	assert_true(model->tables <= MODEL_TABLES);
 	assert_true(model->keys <= MODEL_KEYS);
 	assert_true(model->pool <= model->keys);
 	for (unsigned table = 0; table < model->tables; table++) {
-		plain_make(&model->plain[table], &specs[table], model->keys);
+		const struct table_spec spec = spec_of(table);
+		plain_make(&model->plain[table], &spec, model->keys);
 	}
 }
 

@@ -46,7 +46,8 @@ struct model {
 };
 
 /* Makes the rows of its tables. The fields in front of `plain` are set. */
-void model_init(struct model *model, const struct table_spec *specs);
+typedef struct table_spec model_spec_fn(unsigned table);
+void model_init(struct model *model, model_spec_fn *spec_of);
 void model_fini(struct model *model);
 
 uint32_t model_below(struct model *model, uint32_t bound);

@@ -71,10 +71,6 @@ static void make_releases(struct model *model)
 
 static void begin(struct run *run, struct scratch *scratch, uint64_t seed)
 {
-	struct table_spec specs[MODEL_TABLES];
-	for (unsigned table = 0; table < MODEL_TABLES; table++) {
-		specs[table] = spec_of(table);
-	}
 	memset(run, 0, sizeof *run);
 	run->model = (struct model){
 		.scratch = scratch,
@@ -84,7 +80,7 @@ static void begin(struct run *run, struct scratch *scratch, uint64_t seed)
 		.keys = KEYS,
 		.pool = POOL,
 	};
-	model_init(&run->model, specs);
+	model_init(&run->model, spec_of);
 	make_releases(&run->model);
 }
 
