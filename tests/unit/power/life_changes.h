@@ -2,10 +2,10 @@
  *
  * Threads: the life's one.
  */
-#ifndef TESTS_UNIT_STORE_LIFE_CHANGES_H
-#define TESTS_UNIT_STORE_LIFE_CHANGES_H
+#ifndef TESTS_UNIT_POWER_LIFE_CHANGES_H
+#define TESTS_UNIT_POWER_LIFE_CHANGES_H
 
-#include "tests/unit/store/life.h"
+#include "tests/unit/power/life.h"
 
 struct error;
 

@@ -1,5 +1,5 @@
 /* life_changes.c - makes random changes of the catalog; each is known to be under way before it begins. */
-#include "tests/unit/store/life_changes.h"
+#include "tests/unit/power/life_changes.h"
 
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/load/load.h"

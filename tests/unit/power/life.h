@@ -6,10 +6,10 @@
  *
  * Threads: one child at a time; the test while there is none.
  */
-#ifndef TESTS_UNIT_STORE_LIFE_H
-#define TESTS_UNIT_STORE_LIFE_H
+#ifndef TESTS_UNIT_POWER_LIFE_H
+#define TESTS_UNIT_POWER_LIFE_H
 
-#include "tests/unit/store/disk.h"
+#include "tests/unit/power/disk.h"
 #include "tests/unit/store/model.h"
 
 enum {

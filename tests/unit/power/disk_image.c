@@ -1,7 +1,7 @@
 /* disk_image.c - replays the journal of a disk up to the cut, and writes what is left as files. */
-#include "tests/unit/store/disk_image.h"
+#include "tests/unit/power/disk_image.h"
 
-#include "tests/unit/store/disk_piece.h"
+#include "tests/unit/power/disk_piece.h"
 
 #include <fcntl.h>
 #include <limits.h>

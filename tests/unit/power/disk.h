@@ -13,8 +13,8 @@
  *
  * Threads: those of one child at a time, and a process that it forks; the test while no child runs.
  */
-#ifndef TESTS_UNIT_STORE_DISK_H
-#define TESTS_UNIT_STORE_DISK_H
+#ifndef TESTS_UNIT_POWER_DISK_H
+#define TESTS_UNIT_POWER_DISK_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* disk.c - the shared memory of a disk below a store, and the numbers of its files. */
-#include "tests/unit/store/disk.h"
+#include "tests/unit/power/disk.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* disk_calls.c - the calls that change files, noted in the journal of a disk; some fail, one is the last. */
-#include "tests/unit/store/disk_calls.h"
+#include "tests/unit/power/disk_calls.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* disk_wraps.c - stands in the place of the calls that change files; the linker sends them here. */
-#include "tests/unit/store/disk_calls.h"
+#include "tests/unit/power/disk_calls.h"
 
 #include <errno.h>
 #include <fcntl.h>

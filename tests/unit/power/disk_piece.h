@@ -4,10 +4,10 @@
  * have the bytes as they were before, as they are now, or as they were in between; and the file may
  * have any size that it has had since. Where it had no bytes before there are zeros, or garbage.
  */
-#ifndef TESTS_UNIT_STORE_DISK_PIECE_H
-#define TESTS_UNIT_STORE_DISK_PIECE_H
+#ifndef TESTS_UNIT_POWER_DISK_PIECE_H
+#define TESTS_UNIT_POWER_DISK_PIECE_H
 
-#include "tests/unit/store/disk.h"
+#include "tests/unit/power/disk.h"
 
 enum { DISK_PIECE_BYTES = 512, DISK_PAGE_BYTES = 4096 };
 

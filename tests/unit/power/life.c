@@ -1,5 +1,5 @@
 /* life.c - one life of a store on a disk: writes, samples, loads, seals, publishes, drops, merges. */
-#include "tests/unit/store/life.h"
+#include "tests/unit/power/life.h"
 
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/admin/janitor.h"
@@ -11,7 +11,7 @@
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/grace.h"
 #include "daemon/store/verify/verify.h"
-#include "tests/unit/store/life_changes.h"
+#include "tests/unit/power/life_changes.h"
 #include "tests/unit/store/observe_fixture.h"
 #include "tests/unit/wait.h"
 

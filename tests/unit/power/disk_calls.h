@@ -3,10 +3,10 @@
  * Threads: disk_calls_enter takes the disk's lock and disk_calls_leave gives it back; what notes and what
  * fails is for in between. The finders may be called at any time.
  */
-#ifndef TESTS_UNIT_STORE_DISK_CALLS_H
-#define TESTS_UNIT_STORE_DISK_CALLS_H
+#ifndef TESTS_UNIT_POWER_DISK_CALLS_H
+#define TESTS_UNIT_POWER_DISK_CALLS_H
 
-#include "tests/unit/store/disk.h"
+#include "tests/unit/power/disk.h"
 
 struct iovec;
 struct stat;

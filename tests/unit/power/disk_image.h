@@ -7,10 +7,10 @@
  *
  * Threads: one, while no child works on the disk.
  */
-#ifndef TESTS_UNIT_STORE_DISK_IMAGE_H
-#define TESTS_UNIT_STORE_DISK_IMAGE_H
+#ifndef TESTS_UNIT_POWER_DISK_IMAGE_H
+#define TESTS_UNIT_POWER_DISK_IMAGE_H
 
-#include "tests/unit/store/disk.h"
+#include "tests/unit/power/disk.h"
 
 struct disk_image;
 

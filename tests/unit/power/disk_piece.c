@@ -1,5 +1,5 @@
 /* disk_piece.c - decides which pieces of a file are on the disk. */
-#include "tests/unit/store/disk_piece.h"
+#include "tests/unit/power/disk_piece.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,12 +7,13 @@
  * A seed decides the work, the calls at which the power goes, and what of the disk is lost (disk.h). In one
  * seed of ten merges run beside the writes, so not all of it comes again.
  */
-#include "tests/unit/store/disk.h"
-#include "tests/unit/store/disk_calls.h"
-#include "tests/unit/store/disk_image.h"
-#include "tests/unit/store/life.h"
+#include "tests/unit/power/disk.h"
+#include "tests/unit/power/disk_calls.h"
+#include "tests/unit/power/disk_image.h"
+#include "tests/unit/power/life.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -26,7 +27,7 @@
 
 #include <cmocka.h>
 
-enum { SEEDS = 120, LIVES = 4, STEPS_MAX = 40, CALLS_MAX = 900, LIFE_SECONDS = 120 };
+enum { SEEDS = 120, LIVES = 4, STEPS_MAX = 40, CALLS_MAX = 900, LIFE_SECONDS = 400 };
 
 static uint64_t first_seed = 1;
 static uint64_t seed_count = SEEDS;
@@ -176,10 +177,23 @@ static void what_was_kept_is_sound(void **state)
 
 /* ---- a seed ---- */
 
-/* Gives the next life a disk as the image is. */
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+	(void)info;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+/* Gives the next life a disk as the image is, in the place of the one before. */
 static void write_image(struct run *run)
 {
 	char folder[PATH_MAX];
+	if (run->images > 0) {
+		(void)snprintf(folder, sizeof folder, "%s/%u", run->scratch->folder,
+			run->images - 1);
+		(void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	}
 	(void)snprintf(folder, sizeof folder, "%s/%u", run->scratch->folder, run->images++);
 	assert_int_equal(mkdir(folder, 0750), 0);
 	disk_image_write(run->image, run->disk, folder);

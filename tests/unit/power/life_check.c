@@ -1,5 +1,5 @@
 /* life_check.c - holds a store that was opened against what is known of it. */
-#include "tests/unit/store/life.h"
+#include "tests/unit/power/life.h"
 
 #include "daemon/store/load/load.h"
 #include "daemon/store/observe/sources.h"
