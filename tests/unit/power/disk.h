@@ -92,6 +92,7 @@ struct disk {
 	uint64_t salt;         /* what random numbers follow from */
 	uint64_t cut_at;       /* the number of the call that the power ends with; 0: of none */
 	enum disk_fault fault; /* what goes wrong from call `fault_at` on, `fault_times` times */
+	enum disk_kind fault_kind; /* of files of this kind; DISK_KINDS: of any */
 	uint64_t fault_at;
 	uint64_t fault_times;
 	enum disk_kind deaf;     /* syncs of files of this kind do nothing; DISK_KINDS: of none */

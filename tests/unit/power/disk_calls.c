@@ -162,9 +162,15 @@ void disk_calls_leave(bool is_last)
 	atomic_flag_clear(&disk->lock);
 }
 
-bool disk_calls_fail(enum disk_fault fault)
+enum disk_kind disk_calls_kind(uint32_t file)
+{
+	return disk->files[file].kind;
+}
+
+bool disk_calls_fail(enum disk_fault fault, enum disk_kind kind)
 {
 	const bool fails = disk->fault == fault && disk->calls >= disk->fault_at &&
+			   (disk->fault_kind == DISK_KINDS || disk->fault_kind == kind) &&
 			   atomic_load(&disk->faults) < disk->fault_times;
 	if (fails) {
 		atomic_fetch_add(&disk->faults, 1);
@@ -173,9 +179,9 @@ bool disk_calls_fail(enum disk_fault fault)
 	return fails;
 }
 
-size_t disk_calls_shorten(size_t len)
+size_t disk_calls_shorten(size_t len, enum disk_kind kind)
 {
-	return len > 1 && disk_calls_fail(DISK_WRITES_LESS)
+	return len > 1 && disk_calls_fail(DISK_WRITES_LESS, kind)
 		       ? 1 + disk_mix(disk->calls, len) % (len - 1)
 		       : len;
 }

@@ -24,10 +24,11 @@ bool disk_calls_find_folder(int at, const char *path, uint32_t *folder, const ch
 bool disk_calls_enter(void);
 void disk_calls_leave(bool is_last);
 
-/* Whether the call fails so; then errno says why. */
-bool disk_calls_fail(enum disk_fault fault);
+enum disk_kind disk_calls_kind(uint32_t file);
+/* Whether the call, which is of such a file, fails so; then errno says why. */
+bool disk_calls_fail(enum disk_fault fault, enum disk_kind kind);
 /* How many of so many bytes are written. */
-size_t disk_calls_shorten(size_t len);
+size_t disk_calls_shorten(size_t len, enum disk_kind kind);
 
 void disk_calls_note_write(uint32_t file, const struct iovec *parts, size_t count, uint64_t at,
 	size_t len, bool is_synced);

@@ -64,8 +64,9 @@ static int open_file(int at, const char *path, int flags, mode_t mode)
 		return __real_openat64(at, path, flags, mode);
 	}
 	const bool is_last = disk_calls_enter();
-	int fd = creates && disk_calls_fail(DISK_NO_SPACE) ? -1
-							   : __real_openat64(at, path, flags, mode);
+	int fd = creates && disk_calls_fail(DISK_NO_SPACE, disk_kind_of(name))
+			 ? -1
+			 : __real_openat64(at, path, flags, mode);
 	if (fd >= 0 && creates && fstat(fd, &about) == 0) {
 		disk_calls_note_create(folder, name, &about);
 	} else if (fd >= 0) {
@@ -125,8 +126,9 @@ static ssize_t write_parts(uint32_t file, int fd, const struct iovec *parts, int
 	}
 	const bool is_last = disk_calls_enter();
 	ssize_t written = -1;
-	if (!disk_calls_fail(DISK_NO_SPACE) && !disk_calls_fail(DISK_WRITE_FAILS)) {
-		len = disk_calls_shorten(len);
+	const enum disk_kind kind = disk_calls_kind(file);
+	if (!disk_calls_fail(DISK_NO_SPACE, kind) && !disk_calls_fail(DISK_WRITE_FAILS, kind)) {
+		len = disk_calls_shorten(len, kind);
 		size_t left = len;
 		off_t to = at;
 		for (int i = 0; i < count && left > 0; i++) {
@@ -187,7 +189,7 @@ ssize_t __wrap_writev(int fd, const struct iovec *parts, int count)
 static int sync_file(uint32_t file)
 {
 	const bool is_last = disk_calls_enter();
-	const bool failed = disk_calls_fail(DISK_SYNC_FAILS);
+	const bool failed = disk_calls_fail(DISK_SYNC_FAILS, disk_calls_kind(file));
 	if (failed || !is_last) {
 		disk_calls_note_sync(file, failed);
 	}
@@ -217,7 +219,9 @@ int __wrap_ftruncate64(int fd, off_t size)
 		return __real_ftruncate64(fd, size);
 	}
 	const bool is_last = disk_calls_enter();
-	const int result = disk_calls_fail(DISK_WRITE_FAILS) ? -1 : __real_ftruncate64(fd, size);
+	const int result = disk_calls_fail(DISK_WRITE_FAILS, disk_calls_kind(file))
+				   ? -1
+				   : __real_ftruncate64(fd, size);
 	if (result == 0) {
 		disk_calls_note_size(file, (uint64_t)size);
 	}
@@ -240,8 +244,9 @@ static int make_room(uint32_t file, int fd, int mode, off_t at, off_t len)
 	const bool is_last = disk_calls_enter();
 	int result = fstat(fd, &before);
 	if (result == 0) {
-		result =
-			disk_calls_fail(DISK_NO_SPACE) ? -1 : __real_fallocate64(fd, mode, at, len);
+		result = disk_calls_fail(DISK_NO_SPACE, disk_calls_kind(file))
+				 ? -1
+				 : __real_fallocate64(fd, mode, at, len);
 	}
 	if (result == 0 && fstat(fd, &after) == 0 && after.st_size != before.st_size) {
 		disk_calls_note_size(file, (uint64_t)after.st_size);
@@ -279,7 +284,8 @@ int __wrap_mkdirat(int at, const char *path, mode_t mode)
 		return __real_mkdirat(at, path, mode);
 	}
 	const bool is_last = disk_calls_enter();
-	const int result = disk_calls_fail(DISK_NO_SPACE) ? -1 : __real_mkdirat(at, path, mode);
+	const int result =
+		disk_calls_fail(DISK_NO_SPACE, DISK_FOLDER) ? -1 : __real_mkdirat(at, path, mode);
 	if (result == 0 && fstatat(at, path, &about, AT_SYMLINK_NOFOLLOW) == 0) {
 		disk_calls_note_create(folder, name, &about);
 	}
