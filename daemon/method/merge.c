@@ -1,4 +1,4 @@
-/* merge.c - merges the log into the base files; answers when that is done. */
+/* merge.c - merges the log into the files of tables; answers when that is done. */
 #include "daemon/method/methods.h"
 
 #include "daemon/method/call/params.h"
@@ -7,17 +7,22 @@
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/system/clock.h"
 
+const char *const merge_names[] = {"full", NULL};
+
 enum status merge_run(struct call *call)
 {
 	struct params params;
-	params_begin(&params, call->params, "", no_names, &call->error);
+	params_begin(&params, call->params, "", merge_names, &call->error);
+	const bool full = params_flag(&params, "full");
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}
 	struct merge_result result;
 	const int64_t began_ms = clock_monotonic_ms();
-	enum status status =
-		store_merge(call->service->store, call_stop(call), &result, &call->error);
+	struct store *store = call->service->store;
+	const struct stop *stop = call_stop(call);
+	enum status status = full ? store_merge_full(store, stop, &result, &call->error)
+				  : store_merge(store, stop, &result, &call->error);
 	if (status != STATUS_OK) {
 		return status;
 	}

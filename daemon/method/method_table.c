@@ -24,7 +24,7 @@ const struct method method_table[] = {
 	{"load", METHOD_LOAD, ROLE_WRITE, load_run, load_names},
 	{"load.abort", METHOD_LOAD, ROLE_WRITE, load_abort_run, load_abort_names},
 	{"load.end", METHOD_LOAD, ROLE_WRITE, load_end_run, load_end_names},
-	{"merge", METHOD_MERGE, ROLE_ADMIN, merge_run, no_names},
+	{"merge", METHOD_MERGE, ROLE_ADMIN, merge_run, merge_names},
 	{"observe", METHOD_WRITE, ROLE_WRITE, observe_run, observe_names},
 	{"ping", METHOD_INLINE, ROLE_ANYBODY, ping_run, no_names},
 	{"positions", METHOD_OPERATOR, ROLE_READ, positions_run, release_only_names},

@@ -35,6 +35,7 @@ extern const char *const score_names[];
 extern const char *const slowlog_names[];
 extern const char *const table_create_names[];
 extern const char *const tensor_put_names[];
+extern const char *const merge_names[];
 extern const char *const verify_names[];
 
 /* Lists that several methods share. */

@@ -7,10 +7,11 @@
 #include "daemon/store/figures.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/tensor/tensor.h"
 
 /* The entries of a map, at most. */
-enum { RELEASE_ENTRIES = 16, TABLE_ENTRIES = 24 };
+enum { RELEASE_ENTRIES = 16, TABLE_ENTRIES = 28 };
 
 static const char *state_name(const struct snapshot *snapshot, const struct release *release)
 {
@@ -68,19 +69,38 @@ void show_release(struct wire_writer *out, const struct snapshot *snapshot,
 	reply_uint(out, "tensor_bytes", tensor_total);
 }
 
-static size_t count_damaged(const struct base_set *set)
+static size_t count_damaged(const struct table *table)
 {
 	size_t damaged = 0;
-	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
-		damaged += base_segment_state(&set->segments[i]) == BASE_DAMAGED ? 1 : 0;
+	for (size_t i = 0; i < table->level_count; i++) {
+		const struct base_set *set = table->levels[i]->set;
+		for (size_t j = 0; j < set->segment_count; j++) {
+			damaged += base_segment_state(&set->segments[j]) == BASE_DAMAGED;
+		}
 	}
 	return damaged;
 }
 
+static void show_deltas(struct wire_writer *out, const struct table *table)
+{
+	uint64_t rows = 0;
+	uint64_t deleted = 0;
+	uint64_t bytes = 0;
+	for (size_t i = 1; i < table->level_count; i++) {
+		rows += table->levels[i]->rows;
+		deleted += table->levels[i]->deleted;
+		bytes += table->levels[i]->bytes;
+	}
+	reply_uint(out, "deltas", table->level_count == 0 ? 0 : table->level_count - 1);
+	reply_uint(out, "delta_rows", rows);
+	reply_uint(out, "delta_deleted", deleted);
+	reply_uint(out, "delta_bytes", bytes);
+}
+
 uint64_t show_table_cost(const struct table *table)
 {
-	const size_t segments = table->bases != NULL ? table->bases->segment_count : 0;
-	return (uint64_t)TABLE_ENTRIES * COST_ENTRY_NS + segments * COST_SEGMENT_NS;
+	return (uint64_t)TABLE_ENTRIES * COST_ENTRY_NS +
+	       table_segment_count(table) * COST_SEGMENT_NS;
 }
 
 uint64_t show_tables_cost(const struct release *release)
@@ -95,14 +115,15 @@ uint64_t show_tables_cost(const struct release *release)
 void show_table(struct wire_writer *out, struct store *store, const struct table *table,
 	size_t more)
 {
-	enum { BESIDE_SPEC = 8 };
+	enum { BESIDE_SPEC = 12 };
 	wire_write_map(out, spec_fields(&table->spec) + BESIDE_SPEC + more);
 	spec_write(out, &table->spec);
 	reply_uint(out, "rows", table->rows);
 	reply_uint(out, "bytes", table->bytes);
 	reply_uint(out, "pending", memtable_rows(table->memtable));
-	reply_uint(out, "segments", table->bases != NULL ? table->bases->segment_count : 0);
-	reply_uint(out, "damaged", count_damaged(table->bases));
+	reply_uint(out, "segments", table_segment_count(table));
+	reply_uint(out, "damaged", count_damaged(table));
+	show_deltas(out, table);
 	const struct index *index =
 		atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire);
 	const bool indexed = index != NULL && index_is_sound(index);

@@ -83,7 +83,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	const struct store_figures *figures)
 {
 	const struct snapshot *snapshot = snapshot_begin(store);
-	enum { ALWAYS = 13 };
+	enum { ALWAYS = 15 };
 	wire_write_str(out, "store");
 	wire_write_map(out, ALWAYS + (snapshot->live != NULL ? 1u : 0u));
 	if (snapshot->live != NULL) {
@@ -96,6 +96,8 @@ static void write_store(struct wire_writer *out, struct store *store,
 	reply_uint(out, "tensor_bytes", figures->tensor_bytes);
 	reply_uint(out, "rows", figures->rows);
 	reply_uint(out, "bytes", figures->bytes);
+	reply_uint(out, "deltas", figures->deltas);
+	reply_uint(out, "delta_bytes", figures->delta_bytes);
 	reply_uint(out, "segments", figures->segments);
 	reply_uint(out, "segments_checked", figures->segments_checked);
 	reply_uint(out, "segments_away", figures->segments_away);

@@ -9,6 +9,7 @@
 #include "daemon/search/search_list.h"
 #include "daemon/search/search_whole.h"
 #include "daemon/store/base/base.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/mapfault.h"
 
@@ -71,7 +72,7 @@ uint64_t search_expect_ns(const struct search *search)
 	if (search_is_listed(search)) {
 		return expect_list_ns(search);
 	}
-	const size_t segments = items->bases == NULL ? 0 : items->bases->segment_count;
+	const size_t segments = table_segment_count(items);
 	if (segments > SEGMENTS_MAX || !rows_are_at_hand(items)) {
 		return UINT64_MAX;
 	}

@@ -25,7 +25,7 @@ enum status search_is_dropped(const struct search *search, uint64_t id, bool is_
 	const enum status status = rows_get(&search->rows, id, &row);
 	if (status == STATUS_OK) {
 		*out = key_set_has(denied, row.key, row.key_len) ||
-		       (is_base && rows_is_superseded(&search->rows, &row));
+		       (is_base && rows_is_superseded(&search->rows, id, &row));
 	}
 	return status;
 }

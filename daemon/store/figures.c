@@ -4,6 +4,7 @@
 #include "daemon/store/base/base.h"
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/merge/merger.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
@@ -68,6 +69,19 @@ static void verify_figures(const struct store *store, struct verify_figures *out
 	};
 }
 
+static void count_level(const struct level *level, struct store_figures *figures)
+{
+	figures->deltas += level->number != 0;
+	figures->delta_bytes += level->number != 0 ? level->bytes : 0;
+	for (size_t i = 0; i < level->set->segment_count; i++) {
+		const enum base_segment_state state = base_segment_state(&level->set->segments[i]);
+		figures->segments++;
+		figures->segments_checked += state != BASE_UNCHECKED;
+		figures->segments_away += state == BASE_AWAY;
+		figures->segments_damaged += state == BASE_DAMAGED;
+	}
+}
+
 void store_figures(struct store *store, struct store_figures *out)
 {
 	struct store_figures figures = {
@@ -94,14 +108,8 @@ void store_figures(struct store *store, struct store_figures *out)
 			const struct table *table = release->tables[j];
 			figures.rows += table->rows;
 			figures.bytes += table->bytes;
-			for (size_t k = 0; table->bases != NULL && k < table->bases->segment_count;
-				k++) {
-				const enum base_segment_state state =
-					base_segment_state(&table->bases->segments[k]);
-				figures.segments++;
-				figures.segments_checked += state != BASE_UNCHECKED;
-				figures.segments_away += state == BASE_AWAY;
-				figures.segments_damaged += state == BASE_DAMAGED;
+			for (size_t k = 0; k < table->level_count; k++) {
+				count_level(table->levels[k], &figures);
 			}
 		}
 	}

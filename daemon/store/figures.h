@@ -22,6 +22,8 @@ struct store_figures {
 	uint64_t tensor_bytes; /* of their data */
 	uint64_t rows;
 	uint64_t bytes;
+	uint64_t deltas; /* of all tables */
+	uint64_t delta_bytes;
 	uint64_t segments;
 	uint64_t segments_checked;
 	uint64_t segments_away; /* the system took pages of them out of memory */

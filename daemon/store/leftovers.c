@@ -2,6 +2,7 @@
 #include "daemon/store/leftovers.h"
 
 #include "daemon/store/base/base.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/file.h"
@@ -65,10 +66,11 @@ static void sweep_release(struct store *store, const struct release *release)
 			named = table_wants_index(table, store->options.sizes.index_rows_min) &&
 				table_index_file_name(index, sizeof index, table) &&
 				strcmp(index, entry->d_name) == 0;
-			for (size_t j = 0; !named && j < table->file_count; j++) {
+			const size_t files = table_file_count(table);
+			for (size_t j = 0; !named && j < files; j++) {
 				char name[64];
 				base_file_name(name, sizeof name, table->number,
-					table->files[j].number);
+					table_file(table, j)->number);
 				named = strcmp(name, entry->d_name) == 0;
 			}
 		}

@@ -6,6 +6,7 @@
 #include "daemon/store/figures.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
 
@@ -14,7 +15,7 @@
 
 static void read_segments(const struct base_set *set, struct live_table *out)
 {
-	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
+	for (size_t i = 0; i < set->segment_count; i++) {
 		const struct base_segment *segment = &set->segments[i];
 		const enum base_segment_state state = base_segment_state(segment);
 		out->segments++;
@@ -56,7 +57,9 @@ static void read_table(struct store *store, const struct release *release,
 		.index_state = store_index_state(store, table),
 	};
 	out->index_bytes = out->has_index ? index->bytes : 0;
-	read_segments(table->bases, out);
+	for (size_t i = 0; i < table->level_count; i++) {
+		read_segments(table->levels[i]->set, out);
+	}
 	read_counts(table->counts, out);
 }
 

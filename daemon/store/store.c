@@ -198,6 +198,11 @@ static void set_size_defaults(struct store_sizes *sizes)
 {
 	sizes->segment_bytes = or_default(sizes->segment_bytes, STORE_SEGMENT_BYTES);
 	sizes->file_bytes = or_default(sizes->file_bytes, STORE_FILE_BYTES);
+	sizes->delta_base_min = or_default(sizes->delta_base_min, STORE_DELTA_BASE_MIN);
+	sizes->deltas_max = or_default(sizes->deltas_max, STORE_DELTAS_MAX);
+	sizes->delta_share = or_default(sizes->delta_share, STORE_DELTA_SHARE);
+	sizes->deltas_share = or_default(sizes->deltas_share, STORE_DELTAS_SHARE);
+	assert(sizes->deltas_max < TABLE_LEVELS_MAX);
 	sizes->index_rows_min = or_default(sizes->index_rows_min, STORE_INDEX_ROWS_MIN);
 	sizes->index_retry_ms = or_default(sizes->index_retry_ms, STORE_INDEX_RETRY_MS);
 	sizes->index_time_ms = or_default(sizes->index_time_ms, STORE_INDEX_TIME_MS);

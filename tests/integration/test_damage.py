@@ -339,7 +339,7 @@ class Damage(harness.Case):
         at = lines.index(' 76')     # the key 'v'
         self.assertEqual(lines[at + 1], ' 05000000')
         # Of a later build, and of the last one before keys were hashed under a seed.
-        for version, said in ((' 63000000', '99'), (' 03000000', '3')):
+        for version, said in ((' 63000000', '99'), (' 04000000', '4')):
             lines[at + 1] = version
             os.unlink(path)
             subprocess.run(['mdb_load', '-n', path], check=True, input='\n'.join(lines).encode())

@@ -1,4 +1,4 @@
-/* merge.c - repstore merge: written rows into base files, now. */
+/* merge.c - repstore merge: written rows into the files of their tables, now. */
 #include "tools/command/command.h"
 #include "tools/command/options.h"
 #include "tools/format/text.h"
@@ -18,9 +18,11 @@ static void print_merged(struct wire_value result)
 
 static int run(struct session *session, int argc, char **argv)
 {
+	bool full = false;
+	const struct option_row rows[] = {{"full", OPTION_FLAG, &full}};
 	struct rest rest;
 	struct answer answer = {0};
-	int status = options_read(session, NULL, 0, argc, argv, &rest);
+	int status = options_read(session, rows, 1, argc, argv, &rest);
 	if (status != EXIT_DONE) {
 		return status;
 	}
@@ -34,7 +36,13 @@ static int run(struct session *session, int argc, char **argv)
 	if (session->timeout_ms == 0) {
 		rep_set_timeout(session->client, 0);
 	}
-	if (!session_call(session, "merge", NULL, &answer)) {
+	struct wire_writer params = {0};
+	if (full) {
+		wire_write_map(&params, 1);
+		wire_write_str(&params, "full");
+		wire_write_bool(&params, true);
+	}
+	if (!session_call(session, "merge", full ? &params : NULL, &answer)) {
 		return EXIT_REFUSED;
 	}
 	return session_print(session, &answer, print_merged);
@@ -42,8 +50,10 @@ static int run(struct session *session, int argc, char **argv)
 
 const struct command cmd_merge = {
 	.name = "merge",
-	.summary = "folds written rows into the base files, now",
-	.usage = "merge\n",
-	.help = "Waits until all that was put and deleted before is in base files.\n",
+	.summary = "writes what was put and deleted into files, now",
+	.usage = "merge [--full]\n",
+	.help = "Waits until all that was put and deleted before is in files. Of a large table only what changed is\n"
+		"written, as a delta above its base.\n"
+		"  --full   tables with deltas, and those that were written to, become one base again\n",
 	.run = run,
 };

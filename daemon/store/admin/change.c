@@ -3,6 +3,7 @@
 
 #include "daemon/store/admin/janitor.h"
 #include "daemon/store/catalog/current.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/spill/spilled.h"
 #include "daemon/store/state/state.h"
@@ -26,6 +27,7 @@ static void assert_release_follows(const struct release *before, const struct re
 		assert(table != NULL); /* tables go with their release only */
 		assert(table->refs > 0);
 		assert(table->merged_to >= old->merged_to);
+		assert(table->next_file >= old->next_file);
 		assert(table->memtable == old->memtable || before->state == RELEASE_OPEN);
 	}
 }
@@ -51,12 +53,30 @@ static void assert_follows(const struct snapshot *before, const struct snapshot 
 static void count_dropped(struct janitor_job *job, const struct release *release)
 {
 	for (size_t i = 0; i < release->table_count; i++) {
-		job->files += release->tables[i]->file_count;
+		job->files += table_file_count(release->tables[i]);
 		job->bytes += release->tables[i]->bytes;
 	}
 	for (size_t i = 0; i < release->tensor_count; i++) {
 		job->files++;
 		job->bytes += release->tensors[i]->file.bytes;
+	}
+}
+
+/* Notes the levels that the table which was put in the place of `replaced` does not have. */
+static void fill_left(struct janitor_job *job, struct table *replaced, const struct table *by)
+{
+	assert(replaced->refs > 0);
+	job->replaced = replaced;
+	replaced->refs++;
+	for (size_t i = 0; i < replaced->level_count; i++) {
+		struct level *level = replaced->levels[i];
+		if (!table_has_level(by, level)) {
+			assert(level->refs > 0);
+			level->refs++;
+			job->left[job->left_count++] = level;
+			job->files += level->file_count;
+			job->bytes += level->bytes;
+		}
 	}
 }
 
@@ -73,12 +93,9 @@ static void fill_job(struct store *store, struct janitor_job *job,
 	job->sealed = change->remove == 0 ? after->done_with : 0;
 	job->loads = after->done_with == 0 ? NULL : loads_take(store, after->done_with);
 	if (after->replaced != NULL) {
-		assert(after->replaced->refs > 0);
-		job->replaced = after->replaced;
-		job->replaced->refs++;
+		const struct release *owner = snapshot_find(change->after, after->owner);
 		job->owner = after->owner;
-		job->files += job->replaced->file_count;
-		job->bytes += job->replaced->bytes;
+		fill_left(job, after->replaced, release_find(owner, after->replaced->number));
 	}
 	for (size_t i = 0; i < after->tensor_count; i++) {
 		struct tensor *tensor = after->tensors[i];

@@ -24,7 +24,7 @@ struct tensor;
 /* What a change makes superfluous. It is removed once nobody can see it. */
 struct aftermath {
 	uint64_t done_with;     /* all loads of this release; then load_lock is held too. 0: none */
-	struct table *replaced; /* the files of this table; NULL: none */
+	struct table *replaced; /* the levels that only this table has; NULL: none */
 	struct tensor *tensors[LIMIT_TENSORS_PUT]; /* the files of these tensors */
 	size_t tensor_count;
 	uint64_t owner; /* number of the release of table or tensors */

@@ -2,14 +2,16 @@
 #include "daemon/store/admin/janitor.h"
 
 #include "daemon/store/base/base.h"
+#include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_filter.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/spill/spilled.h"
+#include "daemon/store/state/memory_fit.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/folder.h"
 #include "daemon/store/system/grace.h"
-#include "daemon/store/system/memory.h"
 #include "daemon/store/system/thread.h"
 #include "daemon/store/tensor/tensor.h"
 
@@ -93,17 +95,21 @@ static void remove_file(struct store *store, const struct janitor_job *job, cons
 	}
 }
 
-/* The files of a table that a merge has written anew, or of tensors that others have replaced. */
+/* The files of levels that a merge has taken together, or of tensors that others have replaced. An index
+ * goes with the base that it is of. */
 static void remove_replaced(struct store *store, const struct janitor_job *job)
 {
 	char name[64];
-	for (size_t i = 0; job->replaced != NULL && i < job->replaced->file_count; i++) {
-		base_file_name(name, sizeof name, job->replaced->number,
-			job->replaced->files[i].number);
-		remove_file(store, job, name);
-	}
-	if (job->replaced != NULL && table_index_file_name(name, sizeof name, job->replaced)) {
-		remove_file(store, job, name);
+	for (size_t i = 0; i < job->left_count; i++) {
+		const struct level *level = job->left[i];
+		for (size_t j = 0; j < level->file_count; j++) {
+			base_file_name(name, sizeof name, job->replaced->number,
+				level->files[j].number);
+			remove_file(store, job, name);
+		}
+		if (level->number == 0 && table_index_file_name(name, sizeof name, job->replaced)) {
+			remove_file(store, job, name);
+		}
 	}
 	for (size_t i = 0; i < job->tensor_count; i++) {
 		tensor_file_name(name, sizeof name, job->tensors[i]->number);
@@ -122,8 +128,12 @@ static bool has_of(const struct snapshot *snapshot, const struct janitor_job *jo
 	if (release == NULL) {
 		return false;
 	}
-	bool has = job->replaced != NULL &&
-		   release_find(release, job->replaced->number) == job->replaced;
+	const struct table *table =
+		job->replaced == NULL ? NULL : release_find(release, job->replaced->number);
+	bool has = table != NULL && table == job->replaced;
+	for (size_t i = 0; table != NULL && i < job->left_count; i++) {
+		has = has || table_has_level(table, job->left[i]);
+	}
 	for (size_t i = 0; i < job->tensor_count; i++) {
 		for (size_t j = 0; j < release->tensor_count; j++) {
 			has = has || release->tensors[j] == job->tensors[i];
@@ -152,6 +162,9 @@ static bool try_job(struct janitor *janitor, struct janitor_job *job)
 	remove_replaced(store, job);
 	store_lock_admin(store);
 	table_drop(job->replaced);
+	for (size_t i = 0; i < job->left_count; i++) {
+		level_drop(job->left[i]);
+	}
 	for (size_t i = 0; i < job->tensor_count; i++) {
 		tensor_drop(job->tensors[i]);
 	}
@@ -292,23 +305,6 @@ static void look_at_index(struct store *store, const struct table *table)
 	}
 }
 
-/* Whether the files of all releases are more than memory has room for beside what else is in it. */
-static bool is_larger_than_memory(struct store *store)
-{
-	const uint64_t limit = memory_limit_bytes();
-	uint64_t bytes = 0;
-	store_lock_admin(store);
-	const struct snapshot *snapshot = store_current(store);
-	for (size_t i = 0; i < snapshot->release_count; i++) {
-		const struct release *release = snapshot->releases[i];
-		for (size_t j = 0; j < release->table_count; j++) {
-			bytes += release->tables[j]->bytes;
-		}
-	}
-	store_unlock_admin(store);
-	return limit != 0 && bytes > limit / 4 * 3;
-}
-
 /* Reads a segment in and checks it. What does not fit in memory is the first to be taken again, so that it drives
  * nothing out that is asked for. */
 static enum base_segment_state check(struct base_set *set, size_t i, bool is_large)
@@ -320,39 +316,60 @@ static enum base_segment_state check(struct base_set *set, size_t i, bool is_lar
 	return state;
 }
 
-/* Checks the segments that are not checked yet and looks at the others; `measures`: it also finds out how
- * much of them is in memory. Jobs come in between, since a check takes long. False: the janitor is to stop. */
+/* A look at all tables. */
+struct look {
+	bool measures; /* it also finds out how much of them is in memory */
+	bool is_large; /* memory has no room for all */
+	uint64_t left; /* bytes that may be read to be checked */
+	uint64_t damaged;
+};
+
+/* Looks at one level of a table: checks the segments that are not checked yet, and looks whether the others are in
+ * memory. False: the janitor is to stop. */
+static bool walk_level(struct janitor *janitor, struct base_set *set, struct look *look)
+{
+	bool go_on = true;
+	base_set_look(set);
+	for (size_t i = 0; go_on && i < set->segment_count; i++) {
+		const uint64_t bytes = set->segments[i].info->bytes;
+		enum base_segment_state state = base_segment_state(&set->segments[i]);
+		if (state == BASE_UNCHECKED && look->left > 0) {
+			state = check(set, i, look->is_large);
+			look->left -= bytes < look->left ? bytes : look->left;
+			go_on = run_jobs(janitor);
+		} else if (base_segment_look(set, i) == STATUS_UNSUPPORTED) {
+			store_call_refused(janitor->store, STORE_CALL_MINCORE);
+		}
+		look->damaged += state == BASE_DAMAGED;
+		if (look->measures) {
+			base_segment_measure(set, i);
+		}
+	}
+	return go_on;
+}
+
+/* Looks at all tables. Jobs come in between, since a check takes long. A table with deltas gets its filter, if it has
+ * none since it was opened. False: the janitor is to stop. */
 static bool walk_segments(struct janitor *janitor, bool measures)
 {
 	struct walk walk = {0};
 	struct table *table;
-	uint64_t damaged = 0;
+	struct look look = {.measures = measures,
+		.is_large = !store_fits_in_memory(janitor->store)};
 	bool go_on = true;
-	const bool is_large = is_larger_than_memory(janitor->store);
-	uint64_t left = is_large ? CHECK_BYTES : UINT64_MAX;
+	look.left = look.is_large ? CHECK_BYTES : UINT64_MAX;
 	while (go_on && (table = next_table(janitor->store, &walk)) != NULL) {
-		struct base_set *set = table->bases;
-		base_set_look(set);
 		look_at_index(janitor->store, table);
-		for (size_t i = 0; go_on && i < set->segment_count; i++) {
-			enum base_segment_state state = base_segment_state(&set->segments[i]);
-			const uint64_t bytes = set->segments[i].info->bytes;
-			if (state == BASE_UNCHECKED && left > 0) {
-				state = check(set, i, is_large);
-				left -= bytes < left ? bytes : left;
-				go_on = run_jobs(janitor);
-			} else if (base_segment_look(set, i) == STATUS_UNSUPPORTED) {
-				store_call_refused(janitor->store, STORE_CALL_MINCORE);
-			}
-			damaged += state == BASE_DAMAGED;
-			if (measures) {
-				base_segment_measure(set, i);
+		for (size_t i = table->level_count; go_on && i > 0; i--) {
+			go_on = walk_level(janitor, table->levels[i - 1]->set, &look);
+			if (go_on && i == 2) {
+				(void)level_filter_make(table); /* all deltas were looked at */
 			}
 		}
 		let_go(janitor->store, table);
 	}
 	if (go_on) {
-		tell_damage(janitor, damaged);
+		tell_damage(janitor, look.damaged);
 	}
 	return go_on;
 }

@@ -10,6 +10,7 @@
 #ifndef DAEMON_STORE_ADMIN_JANITOR_H
 #define DAEMON_STORE_ADMIN_JANITOR_H
 
+#include "daemon/store/snapshot/snapshot.h"
 #include "schema/limits.h"
 #include "schema/status.h"
 
@@ -18,10 +19,7 @@
 
 struct janitor;
 struct load;
-struct snapshot;
 struct store;
-struct table;
-struct tensor;
 
 /* What a change of the catalog leaves behind: a snapshot to free, and afterwards perhaps loads to
  * close and files to remove. */
@@ -31,7 +29,10 @@ struct janitor_job {
 	struct load *loads;     /* owned list, closed here since that takes long for large files */
 	uint64_t sealed;        /* a release whose spill files are to be removed; 0: none */
 	uint64_t dropped;       /* a release whose folder is to be removed; 0: none */
-	struct table *replaced; /* held: its files are to be removed; NULL: none */
+	struct table *replaced; /* held, and gone; NULL: none */
+	/* Levels of it that went with it, held: their files are to be removed. */
+	struct level *left[TABLE_LEVELS_MAX];
+	size_t left_count;
 	struct tensor *tensors[LIMIT_TENSORS_PUT]; /* held: their files are to be removed */
 	size_t tensor_count;
 	uint64_t owner; /* number of the release of table or tensors */

@@ -2,6 +2,7 @@
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/admin/change.h"
 #include "daemon/store/base/base.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/tensor/tensor.h"
@@ -36,24 +37,52 @@ static enum status damaged(const struct release *release, const struct table *ta
 		release->id.text, table->spec.name.text);
 }
 
+static enum status warm_level(const struct release *release, const struct table *table,
+	struct base_set *set, const struct stop *stop, struct error *err)
+{
+	for (size_t i = 0; i < set->segment_count; i++) {
+		const enum status status = stop_check(stop, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		if (base_segment_wait(set, i) != BASE_READY) {
+			return damaged(release, table, err);
+		}
+	}
+	return STATUS_OK;
+}
+
 /* Reads every segment and every tensor in and checks it. So the first request does not wait for the
  * disk, and a damaged release does not go live. */
 static enum status warm(struct store *store, const struct release *release, const struct stop *stop,
 	struct error *err)
 {
 	for (size_t i = 0; i < release->table_count; i++) {
-		struct base_set *set = release->tables[i]->bases;
-		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
-			const enum status status = stop_check(stop, err);
+		const struct table *table = release->tables[i];
+		for (size_t j = 0; j < table->level_count; j++) {
+			const enum status status =
+				warm_level(release, table, table->levels[j]->set, stop, err);
 			if (status != STATUS_OK) {
 				return status;
-			}
-			if (base_segment_wait(set, j) != BASE_READY) {
-				return damaged(release, release->tables[i], err);
 			}
 		}
 	}
 	return warm_tensors(store, release, stop, err);
+}
+
+static enum status check_warm_level(const struct release *release, const struct table *table,
+	const struct base_set *set, bool is_first, struct error *err)
+{
+	for (size_t i = 0; i < set->segment_count; i++) {
+		const enum base_segment_state state = base_segment_state(&set->segments[i]);
+		if (state == BASE_UNCHECKED || (state == BASE_AWAY && is_first)) {
+			return STATUS_AGAIN;
+		}
+		if (state == BASE_DAMAGED) {
+			return damaged(release, table, err);
+		}
+	}
+	return STATUS_OK;
 }
 
 /* Whether `warm` would find something to read; what was read once and has left the memory again
@@ -63,14 +92,12 @@ static enum status check_warm(struct store *store, const struct release *release
 {
 	char folder[PATH_MAX];
 	for (size_t i = 0; i < release->table_count; i++) {
-		const struct base_set *set = release->tables[i]->bases;
-		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
-			const enum base_segment_state state = base_segment_state(&set->segments[j]);
-			if (state == BASE_UNCHECKED || (state == BASE_AWAY && is_first)) {
-				return STATUS_AGAIN;
-			}
-			if (state == BASE_DAMAGED) {
-				return damaged(release, release->tables[i], err);
+		const struct table *table = release->tables[i];
+		for (size_t j = 0; j < table->level_count; j++) {
+			const enum status status = check_warm_level(release, table,
+				table->levels[j]->set, is_first, err);
+			if (status != STATUS_OK) {
+				return status;
 			}
 		}
 	}

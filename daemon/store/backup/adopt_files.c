@@ -7,6 +7,7 @@
 #include "daemon/store/backup/adopt_files.h"
 
 #include "daemon/store/base/base.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/bytes.h"
 #include "daemon/store/system/file.h"
@@ -124,6 +125,8 @@ static enum status copy_file(struct adoption *adoption, const struct foreign *fi
 	}
 	status = base_writer_finish(writer, out, err);
 	out->number = file->info->number;
+	out->delta = file->info->delta;
+	out->deleted = file->info->deleted;
 	return status;
 }
 
@@ -170,21 +173,38 @@ static bool has_order(const struct segment *segment)
 	return true;
 }
 
+static enum status check_level(struct adoption *adoption, const struct table *table,
+	struct level *level, struct error *err)
+{
+	enum status status = STATUS_OK;
+	uint64_t deleted = 0;
+	for (size_t i = 0; status == STATUS_OK && i < level->set->segment_count; i++) {
+		const struct segment *view = &level->set->segments[i].view;
+		if (base_segment_wait(level->set, i) != BASE_READY || !has_order(view)) {
+			return error_set(err, STATUS_CORRUPT,
+				"adopt: table '%s': segment %zu holds no rows of ours",
+				table->spec.name.text, i);
+		}
+		for (uint32_t row = 0; row < view->rows; row++) {
+			deleted += segment_is_deleted(view, row);
+		}
+		status = stop_check(adoption->pass.stop, err);
+	}
+	return status == STATUS_OK && deleted != level->deleted
+		       ? error_set(err, STATUS_CORRUPT,
+				 "adopt: table '%s': %" PRIu64 " rows are tombstones, its record "
+				 "says %" PRIu64,
+				 table->spec.name.text, deleted, level->deleted)
+		       : status;
+}
+
 /* Opens what was written, reads it back, and looks at the rows' order. */
 static enum status check_table(struct adoption *adoption, const struct release *release,
 	struct table *table, struct error *err)
 {
 	enum status status = store_open_table(adoption->store, release, table, err);
-	for (size_t i = 0;
-		status == STATUS_OK && table->bases != NULL && i < table->bases->segment_count;
-		i++) {
-		if (base_segment_wait(table->bases, i) != BASE_READY ||
-			!has_order(&table->bases->segments[i].view)) {
-			return error_set(err, STATUS_CORRUPT,
-				"adopt: table '%s': segment %zu holds no rows of ours",
-				table->spec.name.text, i);
-		}
-		status = stop_check(adoption->pass.stop, err);
+	for (size_t i = 0; status == STATUS_OK && i < table->level_count; i++) {
+		status = check_level(adoption, table, table->levels[i], err);
 	}
 	return status;
 }
@@ -202,8 +222,9 @@ static enum status adopt_table(struct adoption *adoption, const struct table *gi
 	}
 	table->rows = given->rows;
 	table->seed = out->seed;
-	for (size_t i = 0; status == STATUS_OK && i < given->file_count; i++) {
-		status = copy_base(adoption, given, &given->files[i], out->number, table, err);
+	const size_t files = table_file_count(given);
+	for (size_t i = 0; status == STATUS_OK && i < files; i++) {
+		status = copy_base(adoption, given, table_file(given, i), out->number, table, err);
 	}
 	if (status == STATUS_OK) {
 		status = file_sync_folder(adoption->to, err);

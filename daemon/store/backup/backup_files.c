@@ -6,6 +6,7 @@
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/log/redo_file.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/file.h"
@@ -199,9 +200,11 @@ enum status backup_copy_release(const struct backup_job *job, const struct relea
 	char file[64];
 	for (size_t i = 0; status == STATUS_OK && i < release->table_count; i++) {
 		const struct table *table = release->tables[i];
-		for (size_t j = 0; status == STATUS_OK && j < table->file_count; j++) {
-			base_file_name(file, sizeof file, table->number, table->files[j].number);
-			status = copy_one(job, release, file, &table->files[j], err);
+		const size_t files = table_file_count(table);
+		for (size_t j = 0; status == STATUS_OK && j < files; j++) {
+			const struct base_file_info *info = table_file(table, j);
+			base_file_name(file, sizeof file, table->number, info->number);
+			status = copy_one(job, release, file, info, err);
 		}
 		status = status == STATUS_OK ? copy_index(job, release, table, err) : status;
 	}

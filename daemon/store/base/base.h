@@ -40,6 +40,8 @@ struct base_file_info {
 	uint64_t number;
 	uint64_t bytes;
 	uint64_t outside_hash;
+	uint64_t delta;   /* of which delta it is (level.h); 0: of the base */
+	uint64_t deleted; /* so many of its rows are tombstones */
 	size_t segment_count;
 	struct base_segment_info *segments; /* owned, in the order of their prefixes */
 };
@@ -149,6 +151,7 @@ static inline enum base_segment_state base_segment_state(const struct base_segme
  * returned when the system has just taken pages of it again: it was checked, and the reader may
  * block. May block for the disk. */
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i);
+enum base_segment_state base_segment_wait_for(struct base_segment *segment);
 
 /* Compares all pages of segment i with their checksums, also those that were compared before. Returns
  * READY or DAMAGED. */

@@ -35,6 +35,9 @@ enum status base_files_finish(struct base_files *files, struct error *err)
 	if (status == STATUS_OK) {
 		assert(info.segment_count > 0); /* a file is opened for a segment */
 		info.number = files->file_number;
+		info.delta = files->delta;
+		info.deleted = files->file_deleted;
+		files->file_deleted = 0;
 		files->files[files->file_count++] = info;
 	}
 	return status;
@@ -81,6 +84,7 @@ enum status base_files_commit(struct base_files *files, const struct segment_pla
 	const enum status status = base_writer_commit(files->writer, plan, err);
 	if (status == STATUS_OK) {
 		files->rows += plan->identity.rows;
+		files->file_deleted += plan->identity.deleted;
 	}
 	return status;
 }
@@ -89,6 +93,7 @@ void base_files_abort(struct base_files *files)
 {
 	base_writer_abort(files->writer);
 	files->writer = NULL;
+	files->file_deleted = 0;
 }
 
 void base_files_fini(struct base_files *files, enum base_files_end end)

@@ -20,12 +20,14 @@ struct base_files {
 	const char *folder; /* borrowed, as the next two */
 	const struct base_owner *owner;
 	struct base_sizes sizes;
+	uint64_t delta;              /* what the files say (struct base_file_info) */
 	_Atomic uint64_t *next_file; /* number of the next base file */
 	uint64_t expected_bytes;     /* about as much as all files will have together */
 	struct base_writer *writer;  /* owned: the open file; NULL: none is open */
 	uint64_t file_number;        /* of the open file */
 	uint64_t file_bytes;         /* of segments, for which the open file has room */
-	uint64_t rows;               /* in all segments that were committed */
+	uint64_t file_deleted;       /* tombstones in the open file */
+	uint64_t rows;               /* in all segments that were committed, tombstones too */
 	size_t file_count;
 	struct base_file_info *files; /* owned: those that are finished */
 };

@@ -127,18 +127,30 @@ static __attribute__((noinline)) bool limit_to_page(struct base_segment *segment
 	return base_pages_state(&page) == BASE_PAGE_GOOD;
 }
 
+/* The set that key i of the block is looked for in; NULL: none. */
+static inline struct base_set *set_of(const struct find *find, uint32_t i)
+{
+	if (find->known != NULL && find->known[i] != NULL) {
+		return NULL;
+	}
+	if (find->sets == NULL) {
+		return find->set;
+	}
+	return find->asks[i] == 0 ? NULL : find->sets[31 - __builtin_clz((unsigned)find->asks[i])];
+}
+
 /* Stage 1 finds the segment of each key, and prefetches the key's home slot. Returns whether there may be keys for
  * find_cold. */
 static bool find_segments(const struct find *find, uint32_t count, struct probe *probes,
 	struct found_row *rows)
 {
-	struct base_set *set = find->set;
 	const uint64_t *hashes = find->hashes;
 	bool by_page = false;
 	for (uint32_t i = 0; i < count; i++) {
 		rows[i] = (struct found_row){0};
 		probes[i] = (struct probe){0};
-		if (find->known != NULL && find->known[i] != NULL) {
+		struct base_set *set = set_of(find, i);
+		if (set == NULL) {
 			continue;
 		}
 		struct base_segment *segment = &set->segments[base_set_find(set, hashes[i])];

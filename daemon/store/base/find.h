@@ -32,9 +32,18 @@ enum find_wants {
 	FIND_LOWS = 8,
 };
 
+/* Whether a row that was found is a tombstone. */
+static inline bool found_is_deleted(const struct found_row *found)
+{
+	return segment_is_deleted(&found->segment->view, found->row);
+}
+
 /* Looks up keys [first, first + count) of a batch, count <= FIND_BLOCK.
  *   hashes       of these keys, so hashes[0] belongs to key `first`
  *   known        of these keys, what the memtable has: such keys are passed over; or NULL
+ *   sets, asks   several sets: each key is looked for in the one that the highest bit of its byte
+ *                in `asks` names, and passed over where that is 0; `set` is any of them. NULL: in
+ *                `set`
  *   wants        enum find_wants, or'ed
  *   may_block    false: STATUS_AGAIN if a page is not in memory or not checked
  *   rows         out: struct found_row[count]; their row numbers are within their segments, and the pages of
@@ -44,6 +53,8 @@ struct find {
 	const struct keys *keys;
 	const uint64_t *hashes;
 	const struct row_version *const *known;
+	struct base_set *const *sets;
+	const uint8_t *asks;
 	unsigned wants;
 	bool may_block;
 };

@@ -26,6 +26,9 @@ uint32_t find_row_pages(const struct find *find, struct base_segment *segment, u
 	if ((find->wants & FIND_ROWS) != 0 && view->scales != NULL) {
 		out[count++] = base_pages_of(segment, &view->scales[row], 4);
 	}
+	if (view->deleted != NULL) {
+		out[count++] = base_pages_of(segment, &view->deleted[row], 1);
+	}
 	if ((find->wants & FIND_TIMES) != 0) {
 		out[count++] = base_pages_of(segment, &view->times[row], 8);
 	}
@@ -135,7 +138,7 @@ static void seek(struct cold *cold, uint32_t number, uint64_t hash, uint32_t fro
 	const uint8_t *key = keys_bytes(find->keys, number, &len);
 	if (!find->may_block) {
 		cold->status = STATUS_AGAIN;
-	} else if (base_segment_wait(find->set, base_set_find(find->set, hash)) != BASE_READY) {
+	} else if (base_segment_wait_for(found->segment) != BASE_READY) {
 		settle(found, BASE_PAGE_DAMAGED);
 	} else if (!segment_seek(&found->segment->view, from, hash, key, len, &found->row)) {
 		found->segment = NULL;

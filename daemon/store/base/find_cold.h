@@ -14,7 +14,7 @@ enum status find_cold(const struct find *find, uint32_t first, uint32_t count,
 	struct found_row *rows);
 
 /* The pages of what is wanted of a row, besides slot and key. Returns how many. */
-enum { FIND_ROW_PAGES_MAX = 5 };
+enum { FIND_ROW_PAGES_MAX = 6 };
 uint32_t find_row_pages(const struct find *find, struct base_segment *segment, uint32_t row,
 	struct base_pages *out);
 

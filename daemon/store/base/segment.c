@@ -152,6 +152,9 @@ static bool take_column(const struct column *column, const struct table_spec *sp
 		segment->page_count = (uint32_t)(column->bytes / 8);
 		segment->head_bytes = column->offset;
 		return column->element_bytes == 8;
+	case COLUMN_DELETED:
+		segment->deleted = data;
+		return column->element_bytes == 1 && column->bytes == rows;
 	case COLUMN_WEIGHTS:
 		return false;
 	}
@@ -160,7 +163,7 @@ static bool take_column(const struct column *column, const struct table_spec *sp
 
 static bool is_known(uint32_t kind)
 {
-	return kind >= COLUMN_SLOTS && kind <= COLUMN_PAGES && kind != COLUMN_WEIGHTS;
+	return kind >= COLUMN_SLOTS && kind <= COLUMN_DELETED && kind != COLUMN_WEIGHTS;
 }
 
 /* Finds the checksums of the pages' list, behind the directory; false: head and list are not of a segment of
@@ -294,8 +297,10 @@ static void plan_columns(struct segment_plan *plan, const struct table_spec *spe
 	const uint64_t rows = plan->identity.rows;
 	const uint32_t low_bytes = (uint32_t)spec_low_bytes(spec);
 	const bool byte_keys = spec->key_type == KEY_BYTES;
-	const uint32_t columns = 5u + (byte_keys ? 1u : 0u) + (spec->tags ? 1u : 0u) +
-				 (spec->dtype == DTYPE_I8 ? 1u : 0u) + (low_bytes > 0 ? 1u : 0u);
+	const bool has_deleted = plan->identity.deleted > 0;
+	const uint32_t columns = 5u + (has_deleted ? 1u : 0u) + (byte_keys ? 1u : 0u) +
+				 (spec->tags ? 1u : 0u) + (spec->dtype == DTYPE_I8 ? 1u : 0u) +
+				 (low_bytes > 0 ? 1u : 0u);
 	plan->column_count = 0;
 	plan->head_bytes = head_bytes(columns, pages);
 	plan->bytes = plan->head_bytes;
@@ -312,6 +317,9 @@ static void plan_columns(struct segment_plan *plan, const struct table_spec *spe
 	}
 	if (spec->dtype == DTYPE_I8) {
 		plan_column(plan, align_up, COLUMN_SCALES, 4, rows);
+	}
+	if (has_deleted) {
+		plan_column(plan, align_up, COLUMN_DELETED, 1, rows);
 	}
 	if (byte_keys) {
 		plan_column(plan, align_up, COLUMN_KEY_BLOB, 1, blob_bytes);
@@ -442,6 +450,9 @@ void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint
 			space->lows = at;
 			break;
 		case COLUMN_PAGES: /* segment_end fills it */
+		case COLUMN_DELETED:
+			space->deleted = at;
+			break;
 		case COLUMN_WEIGHTS:
 			break;
 		}

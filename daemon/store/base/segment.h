@@ -55,6 +55,8 @@ enum segment_column {
 	COLUMN_SCALES = 9, /* f32[rows], i8 only */
 	COLUMN_LOWS = 10,  /* f32[rows][elements], the low parts of sums of f32x2 only */
 	COLUMN_PAGES = 11, /* u64[pages], the XXH3-64 of each; the first column */
+	COLUMN_DELETED =
+		12, /* u8[rows], 1: a tombstone; of deltas only, and only if there is one */
 };
 enum { COLUMN_OPTIONAL = 1 };
 
@@ -82,6 +84,7 @@ struct segment {
 	const float *scales;  /* NULL unless i8 */
 	const uint8_t *lows;  /* [rows] of spec_low_bytes; NULL: rows have no low parts */
 	size_t low_bytes;
+	const uint8_t *deleted; /* [rows], 1: a tombstone, which has no row; NULL: there is none */
 	struct key_seed seed; /* of the hashes; behind the others, since a probe rarely needs it */
 	uint64_t head_bytes;  /* they end with a page */
 	uint32_t page_count;  /* with those of the head */
@@ -97,6 +100,7 @@ struct segment_identity {
 	uint64_t prefix;
 	uint32_t prefix_bits;
 	uint32_t rows;
+	uint32_t deleted; /* of a segment that is planned: so many of the rows are tombstones */
 };
 
 /* Checks header and directory of `len` bytes at `data` (aligned to 64) and fills `out`. The columns
@@ -131,6 +135,12 @@ static inline bool segment_key(const struct segment *segment, uint32_t row, cons
 /* A probe looks at so many slots, which is more than chance makes of most runs; then it goes on by
  * segment_seek. */
 enum { SEGMENT_PROBE_SLOTS = 128 };
+
+/* Whether a row is a tombstone: its key was deleted, and no older row of it counts. */
+static inline bool segment_is_deleted(const struct segment *segment, uint32_t row)
+{
+	return segment->deleted != NULL && segment->deleted[row] != 0;
+}
 
 /* The low parts of a row's sums; NULL: it has none. */
 static inline const uint8_t *segment_low(const struct segment *segment, uint32_t row)
@@ -187,6 +197,7 @@ struct segment_space {
 	uint64_t *tags;
 	float *scales;
 	uint8_t *lows;
+	uint8_t *deleted;
 };
 
 /* Writes header, directory, padding and slots of a planned segment into `data` (plan->bytes,

@@ -41,7 +41,11 @@ static struct base_pages all_pages(struct base_segment *segment)
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 {
 	assert(i < set->segment_count);
-	struct base_segment *segment = &set->segments[i];
+	return base_segment_wait_for(&set->segments[i]);
+}
+
+enum base_segment_state base_segment_wait_for(struct base_segment *segment)
+{
 	lock_take(&segment->lock);
 	const enum base_segment_state state = base_segment_state(segment);
 	if (state == BASE_UNCHECKED || state == BASE_AWAY) {

@@ -5,6 +5,7 @@
 #include "daemon/store/catalog/catalog_add.h"
 #include "daemon/store/catalog/catalog_key.h"
 #include "daemon/store/catalog/record.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/mapfault.h"
 
@@ -123,9 +124,11 @@ static int put_release(MDB_txn *txn, MDB_dbi dbi, const struct release *release,
 		uint64_t numbers[3] = {release->number, table->number, 0};
 		record_write_table(writer, table);
 		code = put_writer(txn, dbi, record_key('t', numbers, 2), writer);
-		for (size_t j = 0; code == 0 && j < table->file_count; j++) {
-			numbers[2] = table->files[j].number;
-			record_write_file(writer, &table->files[j]);
+		const size_t files = table_file_count(table);
+		for (size_t j = 0; code == 0 && j < files; j++) {
+			const struct base_file_info *file = table_file(table, j);
+			numbers[2] = file->number;
+			record_write_file(writer, file);
 			code = put_writer(txn, dbi, record_key('f', numbers, 3), writer);
 		}
 	}

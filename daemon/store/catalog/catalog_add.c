@@ -2,6 +2,7 @@
 #include "daemon/store/catalog/catalog_add.h"
 
 #include "daemon/store/catalog/record.h"
+#include "daemon/store/snapshot/level.h"
 
 static enum status add_release(struct snapshot *snapshot, const uint64_t *numbers,
 	struct wire_value value)
@@ -59,15 +60,24 @@ const struct catalog_letter catalog_letters[CATALOG_LETTERS] = {
 	{'n', 2, add_tensor},
 };
 
-static uint64_t count_rows(const struct table *table)
+/* Whether the table has as many rows as its files, and deltas only above a base. */
+static bool is_sound(const struct table *table)
 {
 	uint64_t rows = 0;
-	for (size_t i = 0; i < table->file_count; i++) {
-		for (size_t j = 0; j < table->files[i].segment_count; j++) {
-			rows += table->files[i].segments[j].rows;
+	for (size_t i = 0; i < table->level_count; i++) {
+		const struct level *level = table->levels[i];
+		uint64_t of_level = 0;
+		for (size_t j = 0; j < level->file_count; j++) {
+			for (size_t k = 0; k < level->files[j].segment_count; k++) {
+				of_level += level->files[j].segments[k].rows;
+			}
 		}
+		if (level->deleted > of_level || (level->number == 0) != (i == 0)) {
+			return false;
+		}
+		rows += of_level - level->deleted;
 	}
-	return rows;
+	return rows == table->rows;
 }
 
 enum status catalog_check_rows(const struct snapshot *snapshot)
@@ -76,7 +86,7 @@ enum status catalog_check_rows(const struct snapshot *snapshot)
 		const struct release *release = snapshot->releases[i];
 		for (size_t j = 0; j < release->table_count; j++) {
 			const struct table *table = release->tables[j];
-			if (count_rows(table) != table->rows) {
+			if (!is_sound(table)) {
 				return STATUS_CORRUPT;
 			}
 		}

@@ -3,6 +3,7 @@
 
 #include "daemon/store/catalog/catalog_add.h"
 #include "daemon/store/catalog/record.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/system/file.h"
 #include "schema/limits.h"
 
@@ -23,9 +24,10 @@ static void write_table(struct wire_writer *writer, const struct table *table)
 	wire_write_str(writer, "table");
 	record_write_table(writer, table);
 	wire_write_str(writer, "files");
-	wire_write_array(writer, table->file_count);
-	for (size_t i = 0; i < table->file_count; i++) {
-		record_write_file(writer, &table->files[i]);
+	const size_t files = table_file_count(table);
+	wire_write_array(writer, files);
+	for (size_t i = 0; i < files; i++) {
+		record_write_file(writer, table_file(table, i));
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "daemon/store/catalog/record.h"
 
 #include "daemon/store/log/positions.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/system/bytes.h"
 
 #include <assert.h>
@@ -180,7 +181,7 @@ void record_write_table(struct wire_writer *writer, const struct table *table)
 {
 	const struct default_row *row = table->default_row;
 	wire_write_map(writer,
-		spec_fields(&table->spec) + 4 + (row != NULL ? DEFAULT_ROW_FIELDS : 0));
+		spec_fields(&table->spec) + 5 + (row != NULL ? DEFAULT_ROW_FIELDS : 0));
 	spec_write(writer, &table->spec);
 	if (row != NULL) {
 		default_row_write(writer, row);
@@ -188,6 +189,7 @@ void record_write_table(struct wire_writer *writer, const struct table *table)
 	write_uint(writer, "folded", table->merged_to);
 	write_uint(writer, "number", table->number);
 	write_uint(writer, "rows", table->rows);
+	write_uint(writer, "next_file", table->next_file);
 	wire_write_str(writer, "loads"); /* [load, chunks, rows] each */
 	wire_write_array(writer, table->ended_count);
 	for (size_t i = 0; i < table->ended_count; i++) {
@@ -231,11 +233,13 @@ enum status record_read_table(struct wire_value value, struct table **out)
 	uint64_t number;
 	uint64_t rows;
 	uint64_t merged_to;
+	uint64_t next_file;
 	const struct wire_value loads = wire_get(value, "loads");
 	if (spec_read(value, SPEC_STORED, &spec, NULL) != STATUS_OK ||
 		default_row_read(value, &spec, DEFAULT_ROW_STORED, &row, NULL) != STATUS_OK ||
 		!read_uint(value, "number", &number) || !read_uint(value, "rows", &rows) ||
-		!read_uint(value, "folded", &merged_to) || wire_type(loads) != WIRE_ARRAY) {
+		!read_uint(value, "folded", &merged_to) ||
+		!read_uint(value, "next_file", &next_file) || wire_type(loads) != WIRE_ARRAY) {
 		return STATUS_CORRUPT;
 	}
 	struct table *table = table_new(&spec, number);
@@ -249,13 +253,14 @@ enum status record_read_table(struct wire_value value, struct table **out)
 	}
 	table->rows = rows;
 	table->merged_to = merged_to;
+	table->next_file = next_file;
 	*out = table;
 	return STATUS_OK;
 }
 
 /* ---- file ---- */
 
-enum { FILE_FIELDS = 4, SEGMENT_FIELDS = 8 };
+enum { FILE_FIELDS = 4, DELTA_FIELDS = 2, SEGMENT_FIELDS = 8 };
 
 /* Writes FILE_FIELDS entries into the caller's map. */
 static void write_file(struct wire_writer *writer, const struct base_file_info *info)
@@ -282,8 +287,13 @@ static void write_file(struct wire_writer *writer, const struct base_file_info *
 
 void record_write_file(struct wire_writer *writer, const struct base_file_info *info)
 {
-	wire_write_map(writer, FILE_FIELDS);
+	const bool is_of_delta = info->delta != 0;
+	wire_write_map(writer, FILE_FIELDS + (is_of_delta ? DELTA_FIELDS : 0));
 	write_file(writer, info);
+	if (is_of_delta) {
+		write_uint(writer, "delta", info->delta);
+		write_uint(writer, "deleted", info->deleted);
+	}
 }
 
 static bool read_segment(struct wire_value value, uint64_t file_bytes,
@@ -313,13 +323,21 @@ static bool read_segment(struct wire_value value, uint64_t file_bytes,
 	       out->head_bytes <= out->bytes;
 }
 
+/* A file of the base has neither field. */
+static bool read_delta(struct wire_value value, struct base_file_info *out)
+{
+	const bool is_of_delta = wire_type(wire_get(value, "delta")) != WIRE_ABSENT;
+	return !is_of_delta || (read_uint(value, "delta", &out->delta) && out->delta != 0 &&
+				       read_uint(value, "deleted", &out->deleted));
+}
+
 enum status record_read_file(struct wire_value value, struct base_file_info *out)
 {
 	struct base_file_info info = {0};
 	const struct wire_value segments = wire_get(value, "segments");
 	if (!read_uint(value, "number", &info.number) || !read_uint(value, "bytes", &info.bytes) ||
 		!read_uint(value, "outside_hash", &info.outside_hash) ||
-		wire_type(segments) != WIRE_ARRAY) {
+		wire_type(segments) != WIRE_ARRAY || !read_delta(value, &info)) {
 		return STATUS_CORRUPT;
 	}
 	const size_t count = wire_size(segments);
@@ -380,7 +398,7 @@ uint64_t record_count(const struct snapshot *snapshot)
 		const struct release *release = snapshot->releases[i];
 		count += release->table_count + release->tensor_count;
 		for (size_t j = 0; j < release->table_count; j++) {
-			count += release->tables[j]->file_count;
+			count += table_file_count(release->tables[j]);
 		}
 	}
 	return count;

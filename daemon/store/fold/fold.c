@@ -6,6 +6,7 @@
 #include "daemon/store/base/find.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/row/age.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/system/mapfault.h"
 #include "schema/slots.h"
 
@@ -160,7 +161,7 @@ static void take_state(struct fold *fold, uint32_t i, const struct row_version *
 		low = row_version_low(version, spec);
 		time_ms = version->time_ms;
 		tags = version->tags;
-	} else if (view != NULL) {
+	} else if (view != NULL && !found_is_deleted(found)) {
 		row = view->row_data + (size_t)found->row * view->row_bytes;
 		low = segment_low(view, found->row);
 		time_ms = view->times[found->row];
@@ -193,7 +194,6 @@ static enum status read_states(struct fold *fold, int64_t now_ms)
 		.row_bytes = spec_row_bytes(&fold->table->spec),
 	};
 	const struct find find = {
-		.set = fold->table->bases,
 		.keys = &fold->keys,
 		.hashes = hashes,
 		.known = versions,
@@ -205,8 +205,7 @@ static enum status read_states(struct fold *fold, int64_t now_ms)
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
 		keys_hash(&fold->keys, &fold->table->seed, first, count, hashes);
 		memtable_find(fold->table->memtable, &question, first, count, versions);
-		const enum status status =
-			find.set == NULL ? STATUS_OK : find_rows(&find, first, count, found);
+		const enum status status = table_find_rows(fold->table, &find, first, count, found);
 		if (status != STATUS_OK) {
 			return status;
 		}

@@ -6,6 +6,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/read/rows.h"
 #include "daemon/store/row/stored.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/state/reader.h"
 
@@ -104,9 +105,12 @@ static void take_of_memtable(struct gathered *gathered, struct rows *rows)
 static bool are_ready(const struct table *users, const _Atomic bool *stop)
 {
 	bool ready = true;
-	for (size_t i = 0; users->bases != NULL && i < users->bases->segment_count; i++) {
-		ready = ready && !atomic_load(stop) &&
-			base_segment_wait(users->bases, i) == BASE_READY;
+	for (size_t i = 0; i < users->level_count; i++) {
+		struct base_set *set = users->levels[i]->set;
+		for (size_t j = 0; j < set->segment_count; j++) {
+			ready = ready && !atomic_load(stop) &&
+				base_segment_wait(set, j) == BASE_READY;
+		}
 	}
 	return ready;
 }

@@ -37,7 +37,8 @@ struct generation {
 	_Atomic uint64_t rows;           /* entries */
 	_Atomic uint64_t first_sequence; /* no version has a lower one */
 	uint64_t last_sequence;          /* of the newest version */
-	uint64_t bytes;                  /* what it has added to the usage, as the next */
+	bool keeps_log; /* some frames were not applied, and are in the log alone */
+	uint64_t bytes; /* what it has added to the usage, as the next */
 	uint64_t log_bytes;
 	atomic_uint refs; /* the memtable's, and one a pin */
 };

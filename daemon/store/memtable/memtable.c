@@ -287,6 +287,7 @@ enum status memtable_keep_log(struct memtable *memtable, const struct memtable_c
 		atomic_store_explicit(&memtable->active, active, memory_order_release);
 	}
 	active->last_sequence = change->sequence;
+	active->keeps_log = true;
 	return STATUS_OK;
 }
 
@@ -356,6 +357,12 @@ uint64_t memtable_frozen_last(const struct memtable *memtable)
 {
 	const struct generation *frozen = frozen_of(memtable);
 	return frozen == NULL ? 0 : frozen->last_sequence;
+}
+
+bool memtable_frozen_keeps_log(const struct memtable *memtable)
+{
+	const struct generation *frozen = frozen_of(memtable);
+	return frozen != NULL && frozen->keeps_log;
 }
 
 struct generation *memtable_take_frozen(struct memtable *memtable)

@@ -21,6 +21,9 @@ bool memtable_has_left(const struct memtable *memtable, uint64_t cut);
  * frozen generation. */
 uint64_t memtable_frozen_last(const struct memtable *memtable);
 
+/* Whether the frozen generation keeps the log for frames that were not applied (memtable_keep_log). */
+bool memtable_frozen_keeps_log(const struct memtable *memtable);
+
 /* Gives all rows of the frozen generation, in the order of (hash, key). The caller frees *out.
  * Errors: NO_MEMORY. */
 enum status memtable_collect_frozen(const struct memtable *memtable, struct memtable_row **out,

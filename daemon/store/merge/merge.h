@@ -14,14 +14,18 @@ struct store;
 
 struct merge_result {
 	uint64_t tables;
-	uint64_t rows; /* of the tables that were written anew */
+	uint64_t rows; /* in the files that were written */
 	uint64_t bytes;
 };
-/* Merges all that was written before the call into base files, at merge_rate. Errors: CORRUPT  a
+/* Merges all that was written before the call into files, at merge_rate. Errors: CORRUPT  a
  * table has a damaged segment and stays as it is, the others are merged; DISK_FULL; BUSY  the daemon
  * is stopping; READ_ONLY; IO; NO_MEMORY; those of `stop` (NULL: nothing), which end the wait: the
  * merge goes on. */
 enum status store_merge(struct store *store, const struct stop *stop, struct merge_result *out,
+	struct error *err);
+
+/* The same, and tables with deltas become one base again. */
+enum status store_merge_full(struct store *store, const struct stop *stop, struct merge_result *out,
 	struct error *err);
 
 #endif

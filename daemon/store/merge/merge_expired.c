@@ -3,6 +3,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"
 
 /* An expired row stays for so long, since by another clock it may not have expired yet. */
@@ -21,17 +22,19 @@ int64_t merge_expired_ms(const struct merge_job *job)
 		       : job->clock_ms - kept_ms;
 }
 
-/* The time of the oldest row; INT64_MIN if a segment is damaged: then a merge says so. */
+/* The time of a level's oldest row; INT64_MIN if a segment is damaged: then a merge says so. */
 static int64_t oldest_of(struct base_set *set)
 {
 	int64_t oldest_ms = INT64_MAX;
-	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
+	for (size_t i = 0; i < set->segment_count; i++) {
 		if (base_segment_wait(set, i) != BASE_READY) {
 			return INT64_MIN;
 		}
 		const struct segment *view = &set->segments[i].view;
 		for (uint32_t row = 0; row < view->rows; row++) {
-			oldest_ms = view->times[row] < oldest_ms ? view->times[row] : oldest_ms;
+			if (view->times[row] < oldest_ms && !segment_is_deleted(view, row)) {
+				oldest_ms = view->times[row];
+			}
 		}
 	}
 	return oldest_ms;
@@ -45,7 +48,12 @@ bool merge_has_expired(const struct merge_job *job)
 		return false;
 	}
 	if (!table->oldest_known) {
-		table->oldest_ms = oldest_of(table->bases);
+		table->oldest_ms = INT64_MAX;
+		for (size_t i = 0; i < table->level_count; i++) {
+			const int64_t oldest_ms = oldest_of(table->levels[i]->set);
+			table->oldest_ms =
+				oldest_ms < table->oldest_ms ? oldest_ms : table->oldest_ms;
+		}
 		table->oldest_known = true;
 	}
 	return table->oldest_ms <= expired_ms;

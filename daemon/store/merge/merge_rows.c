@@ -2,6 +2,7 @@
 #include "daemon/store/merge/merge_rows.h"
 
 #include "daemon/store/read/merged.h"
+#include "daemon/store/snapshot/level.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -11,35 +12,42 @@
 struct merge {
 	const struct merge_input *input;
 	struct base_files *files;
-	struct merged_row *rows; /* owned: of the segment at hand */
+	struct merged_walk walk;
+	struct merged_row *rows; /* owned: of the range at hand */
 	uint64_t *hashes;        /* owned: of the same */
 	size_t capacity;         /* of both */
-	size_t at;               /* of the news: the first that was not used */
 	uint64_t kept;           /* rows that were gathered, and so are to be written */
 };
 
+/* Whether tombstones stay. */
+static bool is_delta(const struct merge *merge)
+{
+	return merge->input->first > 0;
+}
+
+/* Makes room for one row more than `count`. */
 static enum status reserve(struct merge *merge, size_t count, struct error *err)
 {
-	if (count <= merge->capacity) {
+	if (count < merge->capacity) {
 		return STATUS_OK;
 	}
-	free(merge->rows);
-	free(merge->hashes);
-	merge->capacity = 0;
-	merge->rows = malloc(count * sizeof *merge->rows);
-	merge->hashes = malloc(count * sizeof *merge->hashes);
-	if (merge->rows == NULL || merge->hashes == NULL) {
-		return error_set(err, STATUS_NO_MEMORY, "merge: order of %zu rows", count);
+	const size_t capacity = count * 2 + 1024;
+	struct merged_row *rows = realloc(merge->rows, capacity * sizeof *rows);
+	merge->rows = rows == NULL ? merge->rows : rows;
+	uint64_t *hashes = realloc(merge->hashes, capacity * sizeof *hashes);
+	merge->hashes = hashes == NULL ? merge->hashes : hashes;
+	if (rows == NULL || hashes == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "merge: order of %zu rows", capacity);
 	}
-	merge->capacity = count;
+	merge->capacity = capacity;
 	return STATUS_OK;
 }
 
 /* About how many bytes rows take in a segment: a slot and a half, key, time, tags, scale, row. */
 static uint64_t cost_of(const struct merge *merge, size_t first, size_t count)
 {
-	const struct table_spec *spec = merge->input->spec;
-	uint64_t bytes = count * (spec_stored_bytes(spec) + 8 + 8 + 4 + 12);
+	const struct table_spec *spec = &merge->input->table->spec;
+	uint64_t bytes = count * (spec_stored_bytes(spec) + 8 + 8 + 4 + 12 + is_delta(merge));
 	for (size_t i = first; i < first + count; i++) {
 		bytes += merge->rows[i].key_len + (spec->key_type == KEY_BYTES ? 4 : 0);
 	}
@@ -49,41 +57,67 @@ static uint64_t cost_of(const struct merge *merge, size_t first, size_t count)
 static uint64_t blob_bytes(const struct merge *merge, size_t first, size_t count)
 {
 	uint64_t bytes = 0;
-	for (size_t i = first; merge->input->spec->key_type == KEY_BYTES && i < first + count;
+	for (size_t i = first; merge->input->table->spec.key_type == KEY_BYTES && i < first + count;
 		i++) {
 		bytes += merge->rows[i].key_len;
 	}
 	return bytes;
 }
 
+static uint32_t count_deleted(const struct merge *merge, size_t first, size_t count)
+{
+	uint32_t deleted = 0;
+	for (size_t i = first; i < first + count; i++) {
+		deleted += merge->rows[i].deleted;
+	}
+	return deleted;
+}
+
+/* All columns of a row but its key; those of a tombstone are zero. */
+static void fill_row(const struct table_spec *spec, const struct merged_row *from, uint32_t i,
+	const struct segment_space *space)
+{
+	const size_t row_bytes = spec_row_bytes(spec);
+	const size_t low_bytes = spec_low_bytes(spec);
+	struct frame_row row = {0};
+	if (from->deleted) {
+		memset(space->row_data + i * row_bytes, 0, row_bytes);
+	} else {
+		merged_get(from, spec, &row);
+		memcpy(space->row_data + i * row_bytes, row.data, row_bytes);
+	}
+	space->times[i] = row.time_ms;
+	if (space->deleted != NULL) {
+		space->deleted[i] = from->deleted;
+	}
+	if (space->tags != NULL) {
+		space->tags[i] = row.tags;
+	}
+	if (space->scales != NULL) {
+		space->scales[i] = row.scale;
+	}
+	if (space->lows != NULL && row.low != NULL) {
+		memcpy(space->lows + i * low_bytes, row.low, low_bytes);
+	} else if (space->lows != NULL) {
+		memset(space->lows + i * low_bytes, 0, low_bytes);
+	}
+}
+
 static void fill(const struct merge *merge, const struct segment_plan *plan, size_t first,
 	const struct segment_space *space)
 {
-	const struct table_spec *spec = merge->input->spec;
-	const size_t row_bytes = spec_row_bytes(spec);
-	const size_t low_bytes = spec_low_bytes(spec);
+	const struct table_spec *spec = &merge->input->table->spec;
 	uint32_t end = 0;
 	for (uint32_t i = 0; i < plan->identity.rows; i++) {
-		struct frame_row row;
-		merged_get(&merge->rows[first + i], spec, &row);
+		const struct merged_row *row = &merge->rows[first + i];
 		if (space->keys != NULL) {
-			memcpy(&space->keys[i], row.key, 8);
+			memcpy(&space->keys[i], row->key, 8);
 		} else {
 			space->key_offsets[i] = end;
-			memcpy(space->key_blob + end, row.key, row.key_len);
-			end += (uint32_t)row.key_len;
+			memcpy(space->key_blob + end, row->key, row->key_len);
+			end += (uint32_t)row->key_len;
 		}
-		memcpy(space->row_data + i * row_bytes, row.data, row_bytes);
-		space->times[i] = row.time_ms;
-		if (space->tags != NULL) {
-			space->tags[i] = row.tags;
-		}
-		if (space->scales != NULL) {
-			space->scales[i] = row.scale;
-		}
-		if (space->lows != NULL) {
-			memcpy(space->lows + i * low_bytes, row.low, low_bytes);
-		}
+		fill_row(spec, row, i, space);
 	}
 	if (space->key_offsets != NULL) {
 		space->key_offsets[plan->identity.rows] = end;
@@ -97,11 +131,12 @@ static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t 
 	const struct merge_input *input = merge->input;
 	const struct segment_identity identity = {
 		.release = input->release,
-		.table = input->table,
-		.seed = input->seed,
+		.table = input->table->number,
+		.seed = input->table->seed,
 		.prefix = prefix,
 		.prefix_bits = bits,
 		.rows = (uint32_t)count,
+		.deleted = count_deleted(merge, first, count),
 	};
 	struct segment_plan plan;
 	assert(bits <= SEGMENT_PREFIX_BITS_MAX);
@@ -123,7 +158,7 @@ static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t 
 			" bits of their hash and have %" PRIu64 " bytes",
 			count, bits, blob);
 	}
-	segment_plan(&plan, input->spec, &identity, merge->hashes, blob);
+	segment_plan(&plan, &input->table->spec, &identity, merge->hashes, blob);
 	uint8_t *data = NULL;
 	enum status status = base_files_begin(merge->files, &plan, &data, err);
 	if (status != STATUS_OK) {
@@ -164,10 +199,10 @@ static enum status write_prefix(struct merge *merge, uint64_t prefix, uint32_t b
 		       : write_prefix(merge, middle, bits + 1, first + low, count - low, err);
 }
 
-/* The news with hashes before `behind` (0: 2^64). */
-static size_t count_news(const struct merge *merge, uint64_t behind)
+/* The number of the first of the news that has a hash of at least `behind` (0: 2^64). */
+static size_t find_news(const struct merge *merge, uint64_t behind)
 {
-	size_t low = merge->at;
+	size_t low = merge->walk.at;
 	size_t high = merge->input->count;
 	while (behind != 0 && low < high) {
 		const size_t at = low + (high - low) / 2;
@@ -177,88 +212,97 @@ static size_t count_news(const struct merge *merge, uint64_t behind)
 			high = at;
 		}
 	}
-	return high - merge->at;
+	return high;
 }
 
-/* Gathers the rows of a segment (NULL: none) and so many of the news, without tombstones and rows that
- * have expired. */
-static enum status gather(struct merge *merge, const struct segment *view, size_t news,
-	size_t *count, struct error *err)
+/* Whether a row is to be written; one of a delta that has expired becomes a tombstone. */
+static bool is_kept(const struct merge *merge, struct merged_row *row)
 {
-	struct merged_walk walk = {.view = view,
-		.news = news == 0 ? NULL : merge->input->news + merge->at,
-		.count = news};
-	enum status status = reserve(merge, (view == NULL ? 0 : view->rows) + news + 1, err);
-	bool more = status == STATUS_OK;
+	const bool is_gone = row->deleted || merged_time(row) <= merge->input->expired_ms;
+	row->deleted = is_gone;
+	return is_delta(merge) || !is_gone;
+}
+
+/* Gathers the rows up to `behind`. */
+static enum status gather(struct merge *merge, uint64_t behind, size_t *count, struct error *err)
+{
+	bool more = true;
 	*count = 0;
+	merge->walk.behind = behind;
+	merge->walk.count = find_news(merge, behind);
 	while (more) {
-		assert(merge->rows != NULL); /* there is room */
-		struct merged_row *row = &merge->rows[*count];
-		status = merged_next(&walk, row, &more);
+		enum status status = reserve(merge, *count, err);
 		if (status != STATUS_OK) {
-			return error_set(err, status, "merge: a segment's keys are damaged");
+			return status;
 		}
-		const bool kept = more && (row->version == NULL || !row->version->deleted) &&
-				  merged_time(row) > merge->input->expired_ms;
-		*count += kept;
+		struct merged_row *row = &merge->rows[*count];
+		status = merged_next(&merge->walk, row, &more);
+		if (status != STATUS_OK) {
+			return error_set(err, status, "merge: a segment is damaged");
+		}
+		*count += more && is_kept(merge, row);
 	}
-	assert(status != STATUS_OK || walk.at == news);
-	assert(*count <= merge->capacity);
-	merge->at += news;
+	assert(merge->walk.at == merge->walk.count);
 	merge->kept += *count;
-	return status;
+	return STATUS_OK;
 }
 
-static enum status merge_range(struct merge *merge, uint64_t prefix, uint32_t bits,
-	const struct segment *view, struct error *err)
+/* Segments that are known to be damaged end a merge: at its beginning, since otherwise files would be
+ * written only to be removed again, and after each range, since a page that could not be read has given
+ * zeros. */
+static enum status check_known(const struct merge_input *input, struct error *err)
 {
-	const uint64_t behind = bits == 0 ? 0 : prefix + (UINT64_C(1) << (64 - bits));
-	size_t count;
-	const enum status status = gather(merge, view, count_news(merge, behind), &count, err);
-	return status == STATUS_OK ? write_prefix(merge, prefix, bits, 0, count, err) : status;
-}
-
-static enum status fail_damaged(const struct base_set *set, size_t number, struct error *err)
-{
-	return error_set(err, STATUS_CORRUPT, "merge: segment %zu of %zu is damaged", number,
-		set->segment_count);
-}
-
-/* A table with a segment that is known to be damaged fails at once: otherwise files would be written
- * only to be removed again. */
-static enum status check_known(const struct base_set *set, struct error *err)
-{
-	for (size_t i = 0; i < set->segment_count; i++) {
-		if (base_segment_state(&set->segments[i]) == BASE_DAMAGED) {
-			return fail_damaged(set, i, err);
+	for (size_t i = input->first; i < input->table->level_count; i++) {
+		const struct base_set *set = input->table->levels[i]->set;
+		for (size_t j = 0; j < set->segment_count; j++) {
+			if (base_segment_state(&set->segments[j]) == BASE_DAMAGED) {
+				return error_set(err, STATUS_CORRUPT,
+					"merge: segment %zu of %zu is damaged", j,
+					set->segment_count);
+			}
 		}
 	}
 	return STATUS_OK;
 }
 
+static enum status merge_range(struct merge *merge, uint64_t prefix, uint32_t bits,
+	struct error *err)
+{
+	const uint64_t behind = bits == 0 ? 0 : prefix + (UINT64_C(1) << (64 - bits));
+	size_t count;
+	enum status status = gather(merge, behind, &count, err);
+	if (status == STATUS_OK) {
+		status = write_prefix(merge, prefix, bits, 0, count, err);
+	}
+	return status == STATUS_OK ? check_known(merge->input, err) : status;
+}
+
+/* Of the levels that go in, the one with the most segments; NULL: none goes in. */
+static const struct base_set *largest_of(const struct merge_input *input)
+{
+	const struct base_set *largest = NULL;
+	for (size_t i = input->first; i < input->table->level_count; i++) {
+		const struct base_set *set = input->table->levels[i]->set;
+		if (largest == NULL || set->segment_count > largest->segment_count) {
+			largest = set;
+		}
+	}
+	return largest;
+}
+
 static enum status merge_all(struct merge *merge, struct error *err)
 {
-	struct base_set *set = merge->input->set;
-	if (set == NULL) {
-		return merge_range(merge, 0, 0, NULL, err);
+	const struct base_set *ranges = largest_of(merge->input);
+	if (ranges == NULL) {
+		return merge_range(merge, 0, 0, err);
 	}
 	uint64_t cursor = 0;
 	do {
-		const uint32_t number = base_set_find(set, cursor);
-		const struct base_segment_info *info = set->segments[number].info;
-		if (base_segment_wait(set, number) != BASE_READY) {
-			return fail_damaged(set, number, err);
-		}
-		const enum status status = merge_range(merge, info->prefix, info->prefix_bits,
-			&set->segments[number].view, err);
+		const uint32_t number = base_set_find(ranges, cursor);
+		const struct base_segment_info *info = ranges->segments[number].info;
+		const enum status status = merge_range(merge, info->prefix, info->prefix_bits, err);
 		if (status != STATUS_OK) {
 			return status;
-		}
-		/* A page that could not be read has given zeros, and its segment is marked since. */
-		if (base_segment_state(&set->segments[number]) == BASE_DAMAGED) {
-			return error_set(err, STATUS_CORRUPT,
-				"merge: segment %" PRIu32 " of %zu could not be read", number,
-				set->segment_count);
 		}
 		cursor = info->prefix_bits == 0
 				 ? 0
@@ -271,14 +315,16 @@ static enum status merge_all(struct merge *merge, struct error *err)
 enum status merge_rows(const struct merge_input *input, struct base_files *files, struct error *err)
 {
 	struct merge merge = {.input = input, .files = files};
-	enum status status = input->set == NULL ? STATUS_OK : check_known(input->set, err);
+	enum status status = check_known(input, err);
 	if (status == STATUS_OK) {
+		merged_begin(&merge.walk, input->table, input->first, 0);
+		merge.walk.news = input->news;
 		status = merge_all(&merge, err);
 	}
 	if (status == STATUS_OK) {
 		status = base_files_finish(files, err);
 	}
-	assert(status != STATUS_OK || merge.at == input->count);
+	assert(status != STATUS_OK || merge.walk.at == input->count);
 	assert(status != STATUS_OK || files->rows == merge.kept);
 	free(merge.rows);
 	free(merge.hashes);

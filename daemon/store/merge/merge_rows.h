@@ -1,9 +1,13 @@
-/* merge_rows.h - writes a table's base files anew, with the rows of its frozen memtable.
+/* merge_rows.h - writes the files of a new level: a base or a delta, of older levels and the rows of a
+ * frozen memtable.
  *
- * It goes segment by segment. The rows of a segment and those of the memtable with the same prefix
- * become a new segment; if that would be too large, it is split by one more bit of the hash.
+ * It goes range by range: those of the segments of the largest of the levels. The rows of a range become
+ * a new segment; if that would be too large, it is split by one more bit of the hash.
  *
- * Threads: one at a time a table; `set` is held, and its segments are checked.
+ * A delta keeps tombstones, and rows that have expired become tombstones: where they were left out, an
+ * older row below would come back. A base has neither.
+ *
+ * Threads: one at a time a table, which is held.
  */
 #ifndef DAEMON_STORE_MERGE_MERGE_ROWS_H
 #define DAEMON_STORE_MERGE_MERGE_ROWS_H
@@ -12,14 +16,12 @@
 #include "daemon/store/memtable/memtable.h"
 
 struct merge_input {
-	const struct table_spec *spec;
+	const struct table *table;
 	uint64_t release;
-	uint64_t table;
-	struct key_seed seed;
-	struct base_set *set;            /* NULL: the table has no files yet */
+	size_t first; /* this level of the table, and all newer ones, go in; 0: to a new base */
 	const struct memtable_row *news; /* in the order of (hash, key) */
 	size_t count;
-	int64_t expired_ms; /* rows of this time or before are left out; INT64_MIN: none */
+	int64_t expired_ms; /* rows of this time or before have expired for good; INT64_MIN: none */
 	/* Is called after each segment with its bytes, and may wait. If it does not return OK, the
 	 * work ends with what it returned. */
 	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);

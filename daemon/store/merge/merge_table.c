@@ -1,5 +1,5 @@
-/* merge_table.c - merges one table: writes new base files, checks them and swaps them in; then frees
- * the frozen half of its memtable. */
+/* merge_table.c - merges one table: writes the files of a new level, checks them and swaps them in; then
+ * frees the frozen half of its memtable. */
 #include "daemon/store/admin/change.h"
 #include "daemon/store/admin/janitor.h"
 #include "daemon/store/base/base_files.h"
@@ -9,6 +9,8 @@
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merge_rows.h"
 #include "daemon/store/merge/merger.h"
+#include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_filter.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/file.h"
@@ -18,38 +20,54 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static enum status write_files(const struct merge_job *job, struct base_files *files,
-	struct error *err)
+static void drop(struct store *store, struct table *table)
 {
-	struct memtable_row *news = NULL;
-	size_t count = 0;
-	const struct table *table = job->table;
-	if (memtable_collect_frozen(table->memtable, &news, &count) != STATUS_OK) {
-		return error_set(err, STATUS_NO_MEMORY, "merge: order of the new rows");
-	}
+	store_lock_admin(store);
+	assert(table->refs > 0);
+	table_drop(table);
+	store_unlock_admin(store);
+}
+
+/* What one merge writes. */
+struct renewal {
+	const struct merge_job *job;
+	size_t first;              /* as merge_first_level says */
+	struct memtable_row *news; /* owned */
+	size_t count;
+	struct base_files files;
+};
+
+/* About what a row takes in a file beside its data: slot, key, time. */
+enum { ROW_BYTES_BESIDE = 64 };
+
+static enum status write_files(struct renewal *renewal, struct error *err)
+{
+	const struct merge_job *job = renewal->job;
 	const struct merge_input input = {
-		.spec = &table->spec,
+		.table = job->table,
 		.release = job->release,
-		.table = table->number,
-		.seed = table->seed,
-		.set = table->bases,
-		.news = news,
-		.count = count,
+		.first = renewal->first,
+		.news = renewal->news,
+		.count = renewal->count,
 		.expired_ms = merge_expired_ms(job),
 		.pace = job->pace,
 		.pace_arg = job->pace_arg,
 	};
-	enum status status = merge_rows(&input, files, err);
-	free(news);
-	return status == STATUS_OK ? file_sync_folder(files->folder, err) : status;
+	const enum status status = merge_rows(&input, &renewal->files, err);
+	return status == STATUS_OK ? file_sync_folder(renewal->files.folder, err) : status;
 }
 
 /* Makes the table that has the new files, and takes them over. */
-static struct table *make_table(const struct merge_job *job, struct base_files *files)
+static struct table *make_table(struct renewal *renewal)
 {
+	const struct merge_job *job = renewal->job;
+	struct base_files *files = &renewal->files;
 	struct store *store = job->store;
 	store_lock_admin(store);
 	struct table *table = table_renew(job->table);
+	if (table != NULL) {
+		table_share_levels(table, job->table, renewal->first);
+	}
 	store_unlock_admin(store);
 	if (table == NULL) {
 		return NULL;
@@ -59,23 +77,16 @@ static struct table *make_table(const struct merge_job *job, struct base_files *
 	assert(table->memtable == job->table->memtable);
 	assert(table->merged_to >= job->table->merged_to);
 	assert(files->writer == NULL); /* all are finished */
-	table->rows = files->rows;
-	table->files = files->files;
-	table->file_count = files->file_count;
-	for (size_t i = 0; i < table->file_count; i++) {
-		table->bytes += table->files[i].bytes;
-	}
+	const enum status status =
+		table_add_level(table, files->delta, files->files, files->file_count);
 	files->files = NULL;
 	files->file_count = 0;
+	if (status != STATUS_OK) {
+		drop(store, table);
+		return NULL;
+	}
+	assert(table->next_file == atomic_load(files->next_file));
 	return table;
-}
-
-static void drop(struct store *store, struct table *table)
-{
-	store_lock_admin(store);
-	assert(table->refs > 0);
-	table_drop(table);
-	store_unlock_admin(store);
 }
 
 /* Opens the new files, reads them in and compares them with their checksums, so that the first request
@@ -83,20 +94,23 @@ static void drop(struct store *store, struct table *table)
 static enum status check(const struct merge_job *job, struct table *table, struct error *err)
 {
 	const struct release release = {.number = job->release};
+	const struct level *level = table->levels[table->level_count - 1];
 	const enum status status = store_open_table(job->store, &release, table, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
 	uint64_t rows = 0;
-	for (size_t i = 0;
-		status == STATUS_OK && table->bases != NULL && i < table->bases->segment_count;
-		i++) {
-		if (base_segment_wait(table->bases, i) != BASE_READY) {
+	for (size_t i = 0; i < level->set->segment_count; i++) {
+		if (base_segment_wait(level->set, i) != BASE_READY) {
 			return error_set(err, STATUS_CORRUPT,
 				"merge: table '%s' reads back otherwise than it was written",
 				table->spec.name.text);
 		}
-		rows += table->bases->segments[i].info->rows;
+		rows += level->set->segments[i].info->rows;
 	}
-	assert(status != STATUS_OK || rows == table->rows);
-	return status;
+	assert(rows == level->rows + level->deleted);
+	(void)level_filter_make(table); /* without it all deltas are asked */
+	return STATUS_OK;
 }
 
 static bool is_current(const struct merge_job *job)
@@ -133,7 +147,7 @@ static enum status swap(const struct merge_job *job, struct table *table, struct
 	return status;
 }
 
-/* Frees the frozen generation. Readers that began after the swap find its rows in the new files; those
+/* Frees the frozen generation. Readers that began after the swap find its rows in the new level; those
  * that began before it may need the generation, so they are waited for. Then it is taken out, and
  * readers that have loaded its address are waited for. */
 static void let_go(const struct merge_job *job)
@@ -203,16 +217,6 @@ static void remove_files(const char *folder, const struct merge_job *job, uint64
 	}
 }
 
-/* The number from which on the table has no file. */
-static uint64_t first_free(const struct table *table)
-{
-	uint64_t first = 1;
-	for (size_t i = 0; i < table->file_count; i++) {
-		first = table->files[i].number >= first ? table->files[i].number + 1 : first;
-	}
-	return first;
-}
-
 /* Keeps the index: its axes, its recalls, and the balls of the rows that did not change, so that searches
  * are as fast as before from the first moment on. Nothing is found anew here. Where this would take
  * longer than the merge, or writers will soon wait for it, the indexer makes the index later. */
@@ -240,6 +244,21 @@ static void keep_index(const struct merge_job *job, const char *folder, struct t
 	table_index_let_go(before);
 }
 
+/* The number of a level that takes the place of this one of a table and all newer ones. */
+static uint64_t number_of(const struct table *table, size_t first)
+{
+	return first == 0 ? 0 : table->levels[table->level_count - 1]->number + 1;
+}
+
+static uint64_t bytes_from(const struct table *table, size_t first)
+{
+	uint64_t bytes = 0;
+	for (size_t i = first; i < table->level_count; i++) {
+		bytes += table->levels[i]->bytes;
+	}
+	return bytes;
+}
+
 /* Writes the new files, checks them, and swaps them in. */
 static enum status renew(struct merge_job *job, const char *folder, _Atomic uint64_t *next_file,
 	struct error *err)
@@ -249,32 +268,42 @@ static enum status renew(struct merge_job *job, const char *folder, _Atomic uint
 		.table = from->number,
 		.seed = from->seed,
 		.spec = from->spec};
-	struct base_files files = {
+	struct renewal renewal = {.job = job};
+	if (memtable_collect_frozen(from->memtable, &renewal.news, &renewal.count) != STATUS_OK) {
+		return error_set(err, STATUS_NO_MEMORY, "merge: order of the new rows");
+	}
+	const uint64_t bytes = renewal.count * (spec_stored_bytes(&from->spec) + ROW_BYTES_BESIDE);
+	renewal.first = merge_first_level(job, bytes);
+	renewal.files = (struct base_files){
 		.folder = folder,
 		.owner = &owner,
 		.sizes = store_base_sizes(job->store),
+		.delta = number_of(from, renewal.first),
 		.next_file = next_file,
-		.expected_bytes = from->bytes + memtable_rows(from->memtable) *
-							(spec_stored_bytes(&from->spec) + 64),
+		.expected_bytes = bytes + bytes_from(from, renewal.first),
 	};
-	enum status status = write_files(job, &files, err);
-	struct table *table = status == STATUS_OK ? make_table(job, &files) : NULL;
+	enum status status = write_files(&renewal, err);
+	struct table *table = status == STATUS_OK ? make_table(&renewal) : NULL;
 	if (status == STATUS_OK && table == NULL) {
 		status = error_set(err, STATUS_NO_MEMORY, "merge: no memory");
 	}
-	base_files_fini(&files, BASE_FILES_REMOVE);
+	base_files_fini(&renewal.files, BASE_FILES_REMOVE);
+	free(renewal.news);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	assert(table != NULL); /* otherwise the status would say so */
-	job->rows = table->rows;
-	job->bytes = table->bytes;
+	const struct level *level = table->levels[table->level_count - 1];
+	job->rows = level->rows + level->deleted;
+	job->bytes = level->bytes;
 	status = check(job, table, err);
 	if (status != STATUS_OK) {
 		drop(job->store, table);
 		return status;
 	}
-	keep_index(job, folder, table);
+	if (renewal.first == 0) {
+		keep_index(job, folder, table);
+	}
 	return swap(job, table, err);
 }
 
@@ -289,7 +318,7 @@ enum status merge_table(struct merge_job *job, struct error *err)
 	if (!begin(job)) {
 		return STATUS_NOT_FOUND;
 	}
-	const uint64_t first = first_free(job->table);
+	const uint64_t first = job->table->next_file;
 	_Atomic uint64_t next_file = first;
 	store_release_folder(job->store, job->release, folder);
 	const enum status status = renew(job, folder, &next_file, err);

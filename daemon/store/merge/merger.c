@@ -55,6 +55,7 @@ struct merger {
 	struct condition done;
 	bool stop;
 	uint64_t asked;             /* merges that were asked for */
+	uint64_t asked_full;        /* the last of these that is to be a full one; 0: none */
 	uint64_t served;            /* of these, those that are done */
 	struct merge_result result; /* of the last merge, as the next */
 	struct error outcome;
@@ -158,80 +159,33 @@ static enum status cut(struct merger *merger, struct error *err)
 
 /* ---- tables ---- */
 
-static bool is_wanted(const struct table *table, bool asked)
-{
-	return memtable_is_frozen(table->memtable) ||
-	       (asked && table->spec.ttl_ms != 0 && table->rows > 0);
-}
-
-/* Whether a merge would change the table. Rows that have expired go when somebody asks for a merge, or
- * with what was written. */
-static bool is_needed(const struct merge_job *job)
-{
-	return memtable_is_frozen(job->table->memtable) || merge_has_expired(job);
-}
-
-/* Lists the tables to merge, and holds them. */
-static enum status list_jobs(struct merger *merger, bool asked, struct merge_job **out,
-	size_t *count)
-{
-	struct store *store = merger->store;
-	size_t most = 0;
-	enum status status = STATUS_OK;
-	store_lock_admin(store);
-	const struct snapshot *snapshot = store_current(store);
-	for (size_t i = 0; i < snapshot->release_count; i++) {
-		most += snapshot->releases[i]->table_count;
-	}
-	struct merge_job *jobs = calloc(most + 1, sizeof *jobs);
-	*count = 0;
-	for (size_t i = 0; jobs != NULL && i < snapshot->release_count; i++) {
-		const struct release *release = snapshot->releases[i];
-		for (size_t j = 0; j < release->table_count; j++) {
-			struct table *table = release->tables[j];
-			if (release->state != RELEASE_SEALED || !is_wanted(table, asked)) {
-				continue;
-			}
-			assert(table->refs > 0);
-			assert(*count < most);
-			table->refs++;
-			jobs[(*count)++] = (struct merge_job){
-				.store = store,
-				.release = release->number,
-				.table = table,
-				.cut = merger->cut,
-				.clock_ms = merger->clock_ms,
-				.pace = keep_pace,
-				.pace_arg = merger,
-			};
-		}
-	}
-	store_unlock_admin(store);
-	status = jobs == NULL ? STATUS_NO_MEMORY : STATUS_OK;
-	*out = jobs;
-	return status;
-}
-
 /* *left: set if a table that was merged has more rows from before the cut. This is so after a merge
  * that had failed: its frozen rows were still there, so the cut could not freeze what came after
  * them. Another cut can. */
-static enum status merge_tables(struct merger *merger, bool asked, struct merge_result *result,
-	bool *left, struct error *err)
+static enum status merge_tables(struct merger *merger, enum merge_reason reason,
+	struct merge_result *result, bool *left, struct error *err)
 {
 	struct store *store = merger->store;
 	struct merge_job *jobs = NULL;
 	size_t count = 0;
-	enum status status = list_jobs(merger, asked, &jobs, &count);
+	const struct merge_job model = {
+		.store = store,
+		.cut = merger->cut,
+		.clock_ms = merger->clock_ms,
+		.pace = keep_pace,
+		.pace_arg = merger,
+	};
+	enum status status = merge_list_jobs(&model, reason, &jobs, &count);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "merge: no memory");
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct error reason = {.status = STATUS_OK};
+		struct error why = {.status = STATUS_OK};
 		const enum status of_table =
 			atomic_load(&store->stop)
-				? error_set(&reason, STATUS_BUSY, "merge: the daemon is stopping")
-			: is_needed(&jobs[i]) ? merge_table(&jobs[i], &reason)
-					      : STATUS_NOT_FOUND;
+				? error_set(&why, STATUS_BUSY, "merge: the daemon is stopping")
+			: merge_is_needed(&jobs[i], reason) ? merge_table(&jobs[i], &why)
+							    : STATUS_NOT_FOUND;
 		const uint64_t oldest = memtable_oldest(jobs[i].table->memtable);
 		if (of_table == STATUS_OK && oldest != 0 && oldest <= merger->cut) {
 			*left = true; /* the next merge counts it */
@@ -241,7 +195,7 @@ static enum status merge_tables(struct merger *merger, bool asked, struct merge_
 			result->bytes += jobs[i].bytes;
 		} else if (of_table != STATUS_NOT_FOUND && status == STATUS_OK) {
 			status = error_set(err, of_table, "table '%s': %s",
-				jobs[i].table->spec.name.text, reason.text);
+				jobs[i].table->spec.name.text, why.text);
 		}
 		store_lock_admin(store);
 		assert(jobs[i].table->refs > 0);
@@ -254,30 +208,30 @@ static enum status merge_tables(struct merger *merger, bool asked, struct merge_
 
 /* ---- one merge ---- */
 
-static enum status merge_once(struct merger *merger, bool asked, struct merge_result *result,
-	bool *left, struct error *err)
+static enum status merge_once(struct merger *merger, enum merge_reason reason,
+	struct merge_result *result, bool *left, struct error *err)
 {
 	enum status status = cut(merger, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = merge_tables(merger, asked, result, left, err);
+	status = merge_tables(merger, reason, result, left, err);
 	const enum status trimmed = merge_trim_log(merger->store, status == STATUS_OK ? err : NULL);
 	return status == STATUS_OK ? trimmed : status;
 }
 
-static enum status merge(struct merger *merger, bool asked, struct merge_result *result,
-	struct error *err)
+static enum status merge(struct merger *merger, enum merge_reason reason,
+	struct merge_result *result, struct error *err)
 {
 	bool left = false;
-	const enum status status = merge_once(merger, asked, result, &left, err);
+	const enum status status = merge_once(merger, reason, result, &left, err);
 	if (!left) {
 		return status;
 	}
-	struct error reason = {.status = STATUS_OK};
-	const enum status again = merge_once(merger, false, result, &left, &reason);
+	struct error why = {.status = STATUS_OK};
+	const enum status again = merge_once(merger, MERGE_DUE, result, &left, &why);
 	return status != STATUS_OK || again == STATUS_OK ? status
-							 : error_set(err, again, "%s", reason.text);
+							 : error_set(err, again, "%s", why.text);
 }
 
 /* The rows that a failed merge has left take room until they are merged. In the room that is left the
@@ -297,18 +251,21 @@ static uint64_t kept_bytes(const struct merger *merger)
 	return log.bytes > since_cut ? log.bytes - since_cut : 0;
 }
 
-static void run_merge(struct merger *merger, bool asked)
+static void run_merge(struct merger *merger)
 {
 	struct merge_result result = {0};
 	struct error err = {.status = STATUS_OK};
 	lock_take(&merger->lock);
 	const uint64_t serving = merger->asked;
+	const enum merge_reason reason = merger->asked_full > merger->served ? MERGE_FULL
+					 : serving > merger->served          ? MERGE_ASKED
+									     : MERGE_DUE;
 	lock_release(&merger->lock);
 	const uint64_t began_ns = clock_monotonic_ns();
 	begin_pace(merger);
 	atomic_store(&merger->running, true);
 	set_nice(merger);
-	err.status = merge(merger, asked, &result, &err);
+	err.status = merge(merger, reason, &result, &err);
 	atomic_store(&merger->running, false);
 	const uint64_t now_ns = clock_monotonic_ns();
 	atomic_store(&merger->last_ms, (now_ns - began_ns) / 1000000);
@@ -415,7 +372,7 @@ static void *merger_main(void *arg)
 			after_drop(merger);
 		}
 		if (turn.due || turn.asked) {
-			run_merge(merger, turn.asked);
+			run_merge(merger);
 		}
 	}
 	grace_unregister();
@@ -461,13 +418,14 @@ void merger_stop(struct merger *merger)
 	free(merger);
 }
 
-enum status store_merge(struct store *store, const struct stop *stop, struct merge_result *out,
-	struct error *err)
+static enum status ask(struct store *store, const struct stop *stop, enum merge_reason reason,
+	struct merge_result *out, struct error *err)
 {
 	struct merger *merger = store->merger;
 	enum status status = STATUS_OK;
 	lock_take(&merger->lock);
 	const uint64_t number = ++merger->asked;
+	merger->asked_full = reason == MERGE_FULL ? number : merger->asked_full;
 	bell_ring(&store->merge_bell);
 	while (merger->served < number && !merger->stop && status == STATUS_OK) {
 		(void)condition_wait_until(&merger->done, &merger->lock, stop_look_ms(stop));
@@ -485,6 +443,18 @@ enum status store_merge(struct store *store, const struct stop *stop, struct mer
 	}
 	lock_release(&merger->lock);
 	return status;
+}
+
+enum status store_merge(struct store *store, const struct stop *stop, struct merge_result *out,
+	struct error *err)
+{
+	return ask(store, stop, MERGE_ASKED, out, err);
+}
+
+enum status store_merge_full(struct store *store, const struct stop *stop, struct merge_result *out,
+	struct error *err)
+{
+	return ask(store, stop, MERGE_FULL, out, err);
 }
 
 void merger_figures(struct merger *merger, struct write_figures *out)

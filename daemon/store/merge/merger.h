@@ -1,7 +1,7 @@
-/* merger.h - the background thread that merges what the log holds into base files.
+/* merger.h - the background thread that merges what the log holds into the files of tables.
  *
  *   the writer is halted, the log goes on in a new file, every memtable is frozen: that is the cut
- *     -> for each table with frozen rows: new base files, checked and in memory
+ *     -> for each table with frozen rows: files of a new level, checked and in memory
  *     -> one change of the catalog swaps them in, with the sequence up to which they hold the log
  *     -> a grace period, then the frozen versions are freed
  *     -> log files that no table needs any more are removed
@@ -43,6 +43,13 @@ void merger_stop(struct merger *merger);
 /* Fills the entries of merges. */
 void merger_figures(struct merger *merger, struct write_figures *out);
 
+/* Why a merge is made. */
+enum merge_reason {
+	MERGE_DUE,
+	MERGE_ASKED, /* somebody waits: rows that have expired go, too */
+	MERGE_FULL,  /* somebody wants tables without deltas */
+};
+
 /* ---- one table (merge_table.c) ---- */
 
 struct merge_job {
@@ -51,23 +58,43 @@ struct merge_job {
 	struct table *table; /* held */
 	uint64_t cut;        /* sequence of the last frame of the cut */
 	int64_t clock_ms;    /* and its clock; INT64_MIN: there is none */
+	bool whole;          /* all levels become a new base */
 	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);
 	void *pace_arg;
 	uint64_t rows;  /* out: of the new files */
 	uint64_t bytes; /* out: of the new files */
 };
 
-/* Writes the table's base files anew and swaps them in. Errors: NOT_FOUND  its release was dropped,
+/* Makes a new level of the table's frozen rows and of those levels that merge_first_level tells, and swaps
+ * it in. Errors: NOT_FOUND  its release was dropped,
  * before or meanwhile: nothing is left to do, and nothing is wrong; CORRUPT  a damaged segment;
  * DISK_FULL, TOO_LARGE, IO, NO_MEMORY; pace's. */
 enum status merge_table(struct merge_job *job, struct error *err);
 
+/* ---- which tables (merge_jobs.c) ---- */
+
+/* Lists the tables to merge, and holds them. Of `model` the jobs have all but release and table. The
+ * caller frees *out. Errors: NO_MEMORY. */
+enum status merge_list_jobs(const struct merge_job *model, enum merge_reason reason,
+	struct merge_job **out, size_t *count);
+
+/* Whether a merge would change the table; sets job->whole. Rows that have expired go when somebody asks for
+ * a merge, or with a new base. */
+bool merge_is_needed(struct merge_job *job, enum merge_reason reason);
+
+/* ---- which levels (merge_plan.c) ---- */
+
+/* The frozen rows, of about so many bytes, become a new level together with this level and all newer
+ * ones. Where that is the number of levels, they become a delta of their own, for which nothing is read.
+ * 0: all become a new base. */
+size_t merge_first_level(const struct merge_job *job, uint64_t bytes);
+
 /* ---- rows that have expired (merge_expired.c) ---- */
 
-/* Rows of this time or before are left out of the new files; INT64_MIN: none. */
+/* Rows of this time or before have expired for good; INT64_MIN: none. */
 int64_t merge_expired_ms(const struct merge_job *job);
 
-/* Whether the base files have such a row. The first time it reads all times, and after that it knows
+/* Whether the files have such a row. The first time it reads all times, and after that it knows
  * the oldest. */
 bool merge_has_expired(const struct merge_job *job);
 

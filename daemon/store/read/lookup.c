@@ -7,6 +7,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/row/age.h"
 #include "daemon/store/row/stored.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/system/grace.h"
 #include "daemon/store/system/mapfault.h"
 
@@ -22,9 +23,9 @@ struct gather {
 	bool has_more;    /* put_more has something to do */
 };
 
-/* Where a key's row is: in the memtable, or in a segment. */
+/* Where a key's row is: in the memtable, or in a segment of a delta or of the base. */
 struct place {
-	const struct row_version *version; /* NULL: the base decides */
+	const struct row_version *version; /* NULL: the levels decide */
 	struct found_row found;
 };
 
@@ -41,6 +42,9 @@ static enum why judge(const struct lookup *lookup, const struct place *place)
 	}
 	if (place->version == NULL && place->found.row == (uint32_t)FIND_CORRUPT) {
 		return WHY_CORRUPT;
+	}
+	if (place->version == NULL && found_is_deleted(&place->found)) {
+		return WHY_ABSENT;
 	}
 	const uint64_t ttl_ms = lookup->table->spec.ttl_ms;
 	if (ttl_ms == 0 && !lookup->has_max_age) {
@@ -220,7 +224,6 @@ static enum status gather_rows(const struct gather *gather)
 		.row_bytes = gather->row_bytes,
 	};
 	const struct find find = {
-		.set = table->bases,
 		.keys = &lookup->keys,
 		.hashes = hashes,
 		.known = is_merged ? NULL : versions,
@@ -229,9 +232,6 @@ static enum status gather_rows(const struct gather *gather)
 	};
 	memset(lookup->counts, 0, sizeof lookup->counts);
 	struct found_row rows[FIND_BLOCK];
-	if (find.set == NULL) {
-		memset(rows, 0, sizeof rows);
-	}
 	for (uint32_t first = 0; first < lookup->keys.count; first += FIND_BLOCK) {
 		const uint32_t left = lookup->keys.count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
@@ -240,8 +240,8 @@ static enum status gather_rows(const struct gather *gather)
 			memtable_find(table->memtable, &question, first, count, versions);
 		}
 		enum status status = stop_check(lookup->stop, NULL);
-		if (status == STATUS_OK && find.set != NULL) {
-			status = find_rows(&find, first, count, rows);
+		if (status == STATUS_OK) {
+			status = table_find_rows(table, &find, first, count, rows);
 		}
 		if (status != STATUS_OK) {
 			return status;

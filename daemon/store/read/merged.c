@@ -1,93 +1,186 @@
-/* merged.c - two sorted lists of rows, walked as one. */
+/* merged.c - sorted lists of rows, walked as one. */
 #include "daemon/store/read/merged.h"
+
+#include "daemon/store/snapshot/level.h"
 
 #include <assert.h>
 #include <string.h>
 
+/* ---- one level ---- */
+
 /* The hash of the segment's next row. */
-static uint64_t hash_of(struct merged_walk *walk)
+static uint64_t hash_of(struct merged_level *level)
 {
-	const struct segment *view = walk->view;
+	const struct segment *view = level->view;
 	if (view->keys == NULL) {
-		return siphash(&view->seed, walk->next.key, walk->next.key_len);
+		return siphash(&view->seed, level->next.key, level->next.key_len);
 	}
-	const uint32_t at = walk->row - walk->ahead_first;
-	if (at < walk->ahead_count) {
-		return walk->ahead[at];
+	const uint32_t at = level->row - level->ahead_first;
+	if (at < level->ahead_count) {
+		return level->ahead[at];
 	}
 	const struct keys keys = {
 		.type = KEY_U64,
 		.count = view->rows,
 		.packed = (const uint8_t *)view->keys,
 	};
-	const uint32_t left = view->rows - walk->row;
-	walk->ahead_first = walk->row;
-	walk->ahead_count = left < MERGED_AHEAD ? left : MERGED_AHEAD;
-	keys_hash(&keys, &view->seed, walk->row, walk->ahead_count, walk->ahead);
-	return walk->ahead[0];
+	const uint32_t left = view->rows - level->row;
+	level->ahead_first = level->row;
+	level->ahead_count = left < MERGED_AHEAD ? left : MERGED_AHEAD;
+	keys_hash(&keys, &view->seed, level->row, level->ahead_count, level->ahead);
+	return level->ahead[0];
 }
 
-/* Reads key and hash of the segment's next row. */
-static enum status look_ahead(struct merged_walk *walk)
+/* Enters the segment that has the hash at which the level goes on. */
+static enum status enter(struct merged_level *level)
 {
-	const struct segment *view = walk->view;
-	if (walk->hashed || view == NULL || walk->row >= view->rows) {
-		return STATUS_OK;
-	}
-	if (!segment_key(view, walk->row, &walk->next.key, &walk->next.key_len)) {
+	level->number = base_set_find(level->set, level->from);
+	if (base_segment_wait(level->set, level->number) != BASE_READY) {
 		return STATUS_CORRUPT;
 	}
-	walk->hash = hash_of(walk);
-	walk->hashed = true;
+	level->view = &level->set->segments[level->number].view;
+	level->row = segment_first_row(level->view, level->from);
+	level->ahead_count = 0;
 	return STATUS_OK;
 }
 
-/* Which comes first: below 0 the segment's row, above 0 the memtable's, 0: they have one key. */
-static int compare(const struct merged_walk *walk, bool has_base)
+/* Leaves a segment behind its last row. */
+static enum status leave(struct merged_level *level)
 {
-	if (!has_base || walk->at == walk->count) {
-		return has_base ? -1 : 1;
+	const struct base_segment *segment = &level->set->segments[level->number];
+	const struct base_segment_info *info = segment->info;
+	/* A page that could not be read has given zeros, and its segment is marked since. */
+	if (base_segment_state(segment) == BASE_DAMAGED) {
+		return STATUS_CORRUPT;
 	}
-	assert(walk->hashed);
-	const struct memtable_entry *entry = walk->news[walk->at].entry;
-	if (walk->hash != entry->hash) {
-		return walk->hash < entry->hash ? -1 : 1;
+	level->view = NULL;
+	level->from = info->prefix_bits == 0
+			      ? 0
+			      : info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));
+	level->ended = level->from == 0;
+	return STATUS_OK;
+}
+
+static bool is_behind(const struct merged_walk *walk, uint64_t hash)
+{
+	return walk->behind != 0 && hash >= walk->behind;
+}
+
+/* Reads key and hash of the level's next row, if it is in the range. */
+static enum status look_ahead(const struct merged_walk *walk, struct merged_level *level)
+{
+	enum status status = STATUS_OK;
+	while (status == STATUS_OK && !level->hashed && !level->ended) {
+		if (level->view != NULL && level->row < level->view->rows) {
+			if (!segment_key(level->view, level->row, &level->next.key,
+				    &level->next.key_len)) {
+				return STATUS_CORRUPT;
+			}
+			level->hash = hash_of(level);
+			level->hashed = true;
+		} else if (level->view != NULL) {
+			status = leave(level);
+		} else if (is_behind(walk, level->from)) {
+			return STATUS_OK;
+		} else {
+			status = enter(level);
+		}
 	}
-	const size_t len =
-		walk->next.key_len < entry->key_len ? walk->next.key_len : entry->key_len;
-	const int order = memcmp(walk->next.key, entry->key, len);
-	return order != 0 ? order
-			  : (walk->next.key_len > entry->key_len) -
-				    (walk->next.key_len < entry->key_len);
+	return status;
+}
+
+/* ---- all ---- */
+
+void merged_begin(struct merged_walk *walk, const struct table *table, size_t first, uint64_t from)
+{
+	*walk = (struct merged_walk){0};
+	for (size_t i = table->level_count; i > first; i--) {
+		walk->levels[walk->level_count++] = (struct merged_level){
+			.set = table->levels[i - 1]->set,
+			.from = from,
+		};
+	}
+}
+
+/* Whose row comes first: below 0 that of `a`. */
+static int compare(const struct merged_row *a, const struct merged_row *b)
+{
+	if (a->hash != b->hash) {
+		return a->hash < b->hash ? -1 : 1;
+	}
+	const size_t len = a->key_len < b->key_len ? a->key_len : b->key_len;
+	const int order = memcmp(a->key, b->key, len);
+	return order != 0 ? order : (a->key_len > b->key_len) - (a->key_len < b->key_len);
+}
+
+static struct merged_row of_level(const struct merged_level *level)
+{
+	return (struct merged_row){
+		.hash = level->hash,
+		.view = level->view,
+		.row = level->row,
+		.key = level->next.key,
+		.key_len = level->next.key_len,
+	};
+}
+
+static struct merged_row of_news(const struct memtable_row *row)
+{
+	return (struct merged_row){
+		.hash = row->entry->hash,
+		.version = row->version,
+		.deleted = row->version->deleted,
+		.key = row->entry->key,
+		.key_len = row->entry->key_len,
+	};
+}
+
+/* Goes on behind the row that was taken: levels[i] and older ones may have its key, newer ones do not. */
+static void pass(struct merged_walk *walk, size_t i, const struct merged_row *taken)
+{
+	for (; i < walk->level_count; i++) {
+		struct merged_level *level = &walk->levels[i];
+		if (level->hashed && level->hash == taken->hash) {
+			const struct merged_row row = of_level(level);
+			if (compare(&row, taken) == 0) {
+				level->row++;
+				level->hashed = false;
+			}
+		}
+	}
 }
 
 enum status merged_next(struct merged_walk *walk, struct merged_row *out, bool *more)
 {
+	size_t from = 0; /* the newest level that may have the key, too */
 	assert(walk->at <= walk->count);
-	const enum status status = look_ahead(walk);
-	const bool has_base = walk->view != NULL && walk->row < walk->view->rows;
-	*more = has_base || walk->at < walk->count;
-	if (status != STATUS_OK || !*more) {
-		return status;
+	const bool has_news = walk->at < walk->count;
+	*more = has_news;
+	if (has_news) {
+		*out = of_news(&walk->news[walk->at]);
 	}
-	const int order = compare(walk, has_base);
-	*out = (struct merged_row){0};
-	if (order < 0) {
-		out->hash = walk->hash;
-		out->view = walk->view;
-		out->row = walk->row;
-		out->key = walk->next.key;
-		out->key_len = walk->next.key_len;
-	} else {
-		const struct memtable_row *row = &walk->news[walk->at++];
-		out->hash = row->entry->hash;
-		out->version = row->version;
-		out->key = row->entry->key;
-		out->key_len = row->entry->key_len;
+	for (size_t i = 0; i < walk->level_count; i++) {
+		struct merged_level *level = &walk->levels[i];
+		const enum status status = look_ahead(walk, level);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		if (!level->hashed || is_behind(walk, level->hash) ||
+			(*more && level->hash > out->hash)) {
+			continue;
+		}
+		const struct merged_row row = of_level(level);
+		if (!*more || compare(&row, out) < 0) {
+			*out = row;
+			*more = true;
+			from = i;
+		}
 	}
-	if (order <= 0) {
-		walk->row++;
-		walk->hashed = false;
+	if (*more) {
+		walk->at += out->version != NULL;
+		out->deleted = out->version != NULL ? out->deleted
+						    : segment_is_deleted(out->view, out->row);
+		pass(walk, from, out);
 	}
 	return STATUS_OK;
 }
@@ -97,8 +190,8 @@ void merged_get(const struct merged_row *row, const struct table_spec *spec, str
 	const struct row_version *version = row->version;
 	*out = (struct frame_row){.key = row->key, .key_len = row->key_len};
 	assert((version == NULL) != (row->view == NULL)); /* it is of one of the two */
+	assert(!row->deleted);
 	if (version != NULL) {
-		assert(!version->deleted);
 		out->time_ms = version->time_ms;
 		out->tags = version->tags;
 		out->scale = version->scale;

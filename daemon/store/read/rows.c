@@ -4,12 +4,13 @@
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/memtable/generation.h"
+#include "daemon/store/snapshot/level.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- ids: a row of the base files has its number, one of the memtable its entry's address ---- */
+/* ---- ids: a row of the files has its number, one of the memtable its entry's address ---- */
 
 static uint64_t id_of_entry(const struct memtable_entry *entry)
 {
@@ -22,22 +23,28 @@ static const struct memtable_entry *entry_of(uint64_t id)
 	return (const struct memtable_entry *)(uintptr_t)id;
 }
 
-struct row_place rows_place(const struct rows *rows, uint64_t number)
+static const struct rows_segment *segment_of(const struct rows *rows, uint64_t number)
 {
 	size_t from = 0;
-	size_t behind = rows->table->bases->segment_count;
-	assert(rows->firsts != NULL);
+	size_t behind = rows->segment_count;
+	assert(rows->segments != NULL);
 	while (behind - from > 1) {
 		const size_t middle = from + (behind - from) / 2;
-		if (rows->firsts[middle] <= number) {
+		if (rows->segments[middle].first <= number) {
 			from = middle;
 		} else {
 			behind = middle;
 		}
 	}
+	return &rows->segments[from];
+}
+
+struct row_place rows_place(const struct rows *rows, uint64_t number)
+{
+	const struct rows_segment *segment = segment_of(rows, number);
 	return (struct row_place){
-		.view = &rows->table->bases->segments[from].view,
-		.row = (uint32_t)(number - rows->firsts[from]),
+		.view = &segment->set->segments[segment->number].view,
+		.row = (uint32_t)(number - segment->first),
 	};
 }
 
@@ -61,6 +68,9 @@ enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out
 	const struct row_place place = rows_place(rows, id - rows_first_base_id);
 	const struct segment *view = place.view;
 	const uint32_t row = place.row;
+	if (segment_is_deleted(view, row)) {
+		return STATUS_NOT_FOUND;
+	}
 	if (!segment_key(view, row, &out->key, &out->key_len)) {
 		return STATUS_CORRUPT;
 	}
@@ -85,14 +95,17 @@ void rows_prefetch_key(const struct rows *rows, uint64_t id)
 	}
 }
 
-bool rows_is_superseded(const struct rows *rows, const struct frame_row *row)
+bool rows_is_superseded(const struct rows *rows, uint64_t id, const struct frame_row *row)
 {
+	const struct table *table = rows->table;
+	assert(id >= rows_first_base_id);
 	if (!rows_are_followed(rows)) {
 		return false;
 	}
-	const uint64_t hash = siphash(&rows->table->seed, row->key, row->key_len);
-	return memtable_get(rows->table->memtable, rows->visible, hash, row->key, row->key_len) !=
-	       NULL;
+	const uint32_t level = segment_of(rows, id - rows_first_base_id)->level;
+	const uint64_t hash = siphash(&table->seed, row->key, row->key_len);
+	return memtable_get(table->memtable, rows->visible, hash, row->key, row->key_len) != NULL ||
+	       table_is_above(table, level, hash, row->key, row->key_len);
 }
 
 int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b)
@@ -178,31 +191,48 @@ static enum status next_news(struct rows *rows)
 	return STATUS_OK;
 }
 
-/* ---- the base files ---- */
+/* ---- the files ---- */
+
+/* How many rows from `at` on are no tombstones, `most` at most; 0 only at the segment's end. Tombstones
+ * in front of them are passed over. */
+static uint32_t count_rows(const struct segment *view, uint32_t *at, uint32_t most)
+{
+	while (*at < view->rows && segment_is_deleted(view, *at)) {
+		++*at;
+	}
+	const uint32_t left = view->rows - *at;
+	const uint32_t count = left < most ? left : most;
+	for (uint32_t i = 0; view->deleted != NULL && i < count; i++) {
+		if (segment_is_deleted(view, *at + i)) {
+			return i;
+		}
+	}
+	return count;
+}
 
 static enum status next_base(struct rows *rows)
 {
-	struct base_set *set = rows->table->bases;
 	rows->block = (struct row_block){0};
-	while (set != NULL && rows->segment < set->segment_count) {
-		struct base_segment *segment = &set->segments[rows->segment];
+	while (rows->segment < rows->segment_count) {
+		const struct rows_segment *on_walk = &rows->segments[rows->segment];
+		struct base_segment *segment = &on_walk->set->segments[on_walk->number];
 		const struct segment *view = &segment->view;
 		if (rows->row == 0 && base_segment_state(segment) != BASE_READY &&
-			base_segment_wait(set, rows->segment) != BASE_READY) {
+			base_segment_wait(on_walk->set, on_walk->number) != BASE_READY) {
 			return STATUS_CORRUPT;
 		}
-		assert(view->rows == segment->info->rows); /* as count_firsts took for granted */
+		assert(view->rows == segment->info->rows); /* as list_segments took for granted */
 		assert(rows->row <= view->rows);
-		if (rows->row < view->rows) {
+		const uint32_t count = count_rows(view, &rows->row, rows->rows_max);
+		if (count > 0) {
 			const uint32_t at = rows->row;
-			const uint32_t left = view->rows - at;
 			rows->block = (struct row_block){
-				.count = left < rows->rows_max ? left : rows->rows_max,
+				.count = count,
 				.data = view->row_data + at * view->row_bytes,
 				.scales = view->scales == NULL ? NULL : view->scales + at,
 				.times = view->times + at,
 				.tags = view->tags == NULL ? NULL : view->tags + at,
-				.first_id = rows_first_base_id + rows->firsts[rows->segment] + at,
+				.first_id = rows_first_base_id + on_walk->first + at,
 			};
 			rows->row += rows->block.count;
 			return STATUS_OK;
@@ -215,20 +245,29 @@ static enum status next_base(struct rows *rows)
 
 /* ---- the walk ---- */
 
-/* Notes which number the first row of each segment has. */
-static enum status count_firsts(struct rows *rows)
+/* Lists the segments of all levels, with the number that the first row of each has. */
+static enum status list_segments(struct rows *rows)
 {
-	const struct base_set *set = rows->table->bases;
+	const struct table *table = rows->table;
+	const size_t count = table_segment_count(table);
 	uint64_t first = 0;
-	if (set == NULL) {
+	if (count == 0) {
 		return STATUS_OK;
 	}
-	rows->firsts = malloc(set->segment_count * sizeof *rows->firsts);
-	for (size_t i = 0; rows->firsts != NULL && i < set->segment_count; i++) {
-		rows->firsts[i] = first;
-		first += set->segments[i].info->rows;
+	rows->segments = malloc(count * sizeof *rows->segments);
+	if (rows->segments == NULL) {
+		return STATUS_NO_MEMORY;
 	}
-	return rows->firsts == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+	for (uint32_t i = 0; i < table->level_count; i++) {
+		struct base_set *set = table->levels[i]->set;
+		for (uint32_t j = 0; j < set->segment_count; j++) {
+			rows->segments[rows->segment_count++] =
+				(struct rows_segment){first, set, j, i};
+			first += set->segments[j].info->rows;
+		}
+	}
+	assert(rows->segment_count == count);
+	return STATUS_OK;
 }
 
 enum status rows_begin(struct rows *rows, const struct table *table, uint64_t visible,
@@ -236,7 +275,7 @@ enum status rows_begin(struct rows *rows, const struct table *table, uint64_t vi
 {
 	assert(rows_max >= 1);
 	*rows = (struct rows){.table = table, .visible = visible, .rows_max = rows_max};
-	const enum status status = count_firsts(rows);
+	const enum status status = list_segments(rows);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -250,7 +289,7 @@ enum status rows_begin(struct rows *rows, const struct table *table, uint64_t vi
 void rows_end(struct rows *rows)
 {
 	free(rows->data);
-	free(rows->firsts);
+	free(rows->segments);
 	free(rows->news.rows);
 	*rows = (struct rows){0};
 }
@@ -270,10 +309,12 @@ enum status rows_next(struct rows *rows)
 
 bool rows_are_at_hand(const struct table *table)
 {
-	const struct base_set *set = table->bases;
-	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
-		if (base_segment_state(&set->segments[i]) != BASE_READY) {
-			return false;
+	for (size_t i = 0; i < table->level_count; i++) {
+		const struct base_set *set = table->levels[i]->set;
+		for (size_t j = 0; j < set->segment_count; j++) {
+			if (base_segment_state(&set->segments[j]) != BASE_READY) {
+				return false;
+			}
 		}
 	}
 	return true;

@@ -3,11 +3,12 @@
  *
  *   rows_begin -> rows_next -> block ... -> rows_end
  *
- * First come the rows that the memtable holds, then those of the base files. If a key was written
- * since the last merge, its older row in the base files comes too. rows_is_superseded tells these
+ * First come the rows that the memtable holds, then those of the base and of the deltas, without
+ * tombstones. If a key was written since, its older row comes too. rows_is_superseded tells these
  * apart; it costs a look-up, so it is asked only about rows that are good enough. Rows that have
- * expired come as well. The id of a row leads back to the row during the walk. The rows of the base
- * files have rows_first_base_id and the ids that follow, counted through all segments.
+ * expired come as well. The id of a row leads back to the row during the walk. The rows of the files
+ * have rows_first_base_id and the ids that follow, counted through all segments, those of the base
+ * first, tombstones too.
  *
  * Threads: any, one at a time a walk. The table is held: between snapshot_begin and snapshot_end, or
  * by a reference. A page of a map that cannot be read shows as zeros, so the caller compares
@@ -37,6 +38,14 @@ struct row_block {
 	const uint64_t *ids;  /* of each row; NULL: they follow from first_id */
 };
 
+/* A segment on the walk. */
+struct rows_segment {
+	uint64_t first;       /* the number of its first row */
+	struct base_set *set; /* borrowed */
+	uint32_t number;      /* in its set */
+	uint32_t level;       /* of the table: the number of its level there */
+};
+
 struct rows {
 	const struct table *table; /* borrowed */
 	uint64_t visible;
@@ -44,10 +53,11 @@ struct rows {
 	uint32_t part;             /* of the memtable: the next one to gather */
 	struct memtable_rows news; /* the part that is gathered */
 	size_t news_at;            /* its next row */
-	size_t segment;            /* of the base files: that of the next row */
+	size_t segment;            /* of the files: that of the next row */
 	uint32_t row;              /* in that segment: the next one */
 	struct row_block block;
-	uint64_t *firsts; /* owned: [segments] the number of each one's first row; NULL: no base */
+	size_t segment_count;
+	struct rows_segment *segments; /* owned: of all levels; NULL: there is none */
 	/* owned: the columns of a block of the memtable */
 	uint8_t *data;
 	float *scales;
@@ -75,28 +85,29 @@ static inline uint64_t row_block_id(const struct row_block *block, uint32_t i)
 	return block->ids != NULL ? block->ids[i] : block->first_id + i;
 }
 
-/* Where row `number` of the base files is. The caller knows that its segment was checked. */
+/* Where row `number` of the files is. The caller knows that its segment was checked. */
 struct row_place {
 	const struct segment *view;
 	uint32_t row;
 };
 struct row_place rows_place(const struct rows *rows, uint64_t number);
 
-/* All columns of a row. Errors: CORRUPT  its key. */
+/* All columns of a row. Errors: CORRUPT  its key; NOT_FOUND  a tombstone, of which no block has told. */
 enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out);
 
 /* Prefetches a row's key, for a rows_get that follows soon. */
 void rows_prefetch_key(const struct rows *rows, uint64_t id);
 
-/* Whether rows of the base files may have been written or deleted since the last merge. If not,
- * rows_is_superseded is false for all. */
+/* Whether rows of the files may have been written or deleted since. If not, rows_is_superseded is false
+ * for all. */
 static inline bool rows_are_followed(const struct rows *rows)
 {
-	return !memtable_is_empty(rows->table->memtable);
+	return rows->table->level_count > 1 || !memtable_is_empty(rows->table->memtable);
 }
 
-/* Whether a row of the base files was written or deleted since the last merge. */
-bool rows_is_superseded(const struct rows *rows, const struct frame_row *row);
+/* Whether a row of the files was written or deleted since: the memtable has its key, or a newer delta. Also
+ * where a newer delta cannot tell; then the walk ends with CORRUPT. */
+bool rows_is_superseded(const struct rows *rows, uint64_t id, const struct frame_row *row);
 
 /* Below 0: the key of `a` comes before that of `b`: numbers by value, byte strings as by memcmp. */
 int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b);

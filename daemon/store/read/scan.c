@@ -48,7 +48,7 @@ static enum status add_ref(struct walk *walk, const struct merged_row *row)
 
 static bool is_shown(const struct scan *scan, const struct merged_row *row)
 {
-	return (row->version == NULL || !row->version->deleted) &&
+	return !row->deleted &&
 	       !age_is_over(merged_time(row), scan->now_ms, scan->table->spec.ttl_ms);
 }
 
@@ -59,10 +59,9 @@ static size_t scan_stride(const struct scan *scan)
 	return dtype_row_bytes(scan->dtype, spec->dim, spec_row_views(spec));
 }
 
-/* Takes rows with hashes in [cursor, behind) from a segment and a memtable. Afterwards walk->full
- * tells whether the reply is full: then it has all rows of the last hash. */
-static enum status walk_range(struct walk *walk, struct merged_walk *merged, uint64_t cursor,
-	uint64_t behind)
+/* Takes the rows of a range from levels and memtable. Afterwards walk->full tells whether the reply is
+ * full: then it has all rows of the last hash. */
+static enum status walk_range(struct walk *walk, struct merged_walk *merged)
 {
 	struct scan *scan = walk->scan;
 	const size_t stride = scan_stride(scan);
@@ -70,11 +69,8 @@ static enum status walk_range(struct walk *walk, struct merged_walk *merged, uin
 		struct merged_row row;
 		bool more;
 		enum status status = merged_next(merged, &row, &more);
-		if (status != STATUS_OK || !more || (behind != 0 && row.hash >= behind)) {
+		if (status != STATUS_OK || !more) {
 			return status;
-		}
-		if (row.hash < cursor) {
-			continue;
 		}
 		if (walk->full && row.hash != walk->last_hash) {
 			return STATUS_OK;
@@ -97,28 +93,17 @@ static enum status walk_range(struct walk *walk, struct merged_walk *merged, uin
 	}
 }
 
-/* The segment that has a hash, and where its range ends (0: 2^64). */
-static enum status find_segment(const struct scan *scan, uint64_t cursor,
-	const struct segment **view, uint64_t *behind)
+/* Where the range of the base's segment that has a hash ends (0: 2^64). */
+static uint64_t end_of_segment(const struct scan *scan, uint64_t cursor)
 {
-	struct base_set *set = scan->table->bases;
-	*view = NULL;
-	*behind = 0;
+	const struct base_set *set = scan->table->bases;
 	if (set == NULL) {
-		return STATUS_OK;
+		return 0;
 	}
-	const uint32_t number = base_set_find(set, cursor);
-	const struct base_segment_info *info = set->segments[number].info;
-	assert(number < set->segment_count);
+	const struct base_segment_info *info = set->segments[base_set_find(set, cursor)].info;
 	assert(info->prefix <= cursor);
-	if (base_segment_wait(set, number) != BASE_READY) {
-		return STATUS_CORRUPT;
-	}
-	*view = &set->segments[number].view;
-	if (info->prefix_bits > 0) {
-		*behind = info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));
-	}
-	return STATUS_OK;
+	return info->prefix_bits == 0 ? 0
+				      : info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));
 }
 
 /* Of two ends of a range the lower one; 0 stands for 2^64. */
@@ -127,21 +112,16 @@ static uint64_t first_end(uint64_t a, uint64_t b)
 	return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* One range of hashes, of one segment; *cursor is where the next one begins: the scan's end behind
+/* One range of hashes, of one segment of the base; *cursor is where the next one begins: the scan's end behind
  * the last. */
 static enum status walk_step(struct walk *walk, uint64_t *cursor)
 {
 	struct scan *scan = walk->scan;
-	const struct segment *view;
-	uint64_t behind;
+	uint64_t behind = first_end(end_of_segment(scan, *cursor), scan->behind);
 	enum status status = stop_check(scan->stop, NULL);
-	if (status == STATUS_OK) {
-		status = find_segment(scan, *cursor, &view, &behind);
-	}
 	if (status != STATUS_OK) {
 		return status;
 	}
-	behind = first_end(behind, scan->behind);
 	struct memtable_row *news = NULL;
 	size_t count = 0;
 	if (!memtable_is_empty(scan->table->memtable)) {
@@ -151,9 +131,12 @@ static enum status walk_step(struct walk *walk, uint64_t *cursor)
 		behind = range.behind;
 	}
 	if (status == STATUS_OK) {
-		struct merged_walk merged = {.view = view, .news = news, .count = count};
-		merged.row = view == NULL ? 0 : segment_first_row(view, *cursor);
-		status = walk_range(walk, &merged, *cursor, behind);
+		struct merged_walk merged;
+		merged_begin(&merged, scan->table, 0, *cursor);
+		merged.news = news;
+		merged.count = count;
+		merged.behind = behind;
+		status = walk_range(walk, &merged);
 	}
 	free(news);
 	assert(behind == 0 || behind > *cursor); /* else the walk would not end */

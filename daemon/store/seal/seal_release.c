@@ -4,6 +4,7 @@
 #include "daemon/store/load/load_ended.h"
 #include "daemon/store/seal/seal.h"
 #include "daemon/store/seal/seal_mean.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/spill/spilled.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
@@ -123,12 +124,12 @@ static enum status build_table(struct store *store, const struct release *releas
 		seal_output_fini(&output);
 		return error_set(err, STATUS_NO_MEMORY, "seal table '%s'", from->spec.name.text);
 	}
-	table->rows = output.rows;
-	table->files = output.files;
-	table->file_count = output.file_count;
-	for (size_t j = 0; j < table->file_count; j++) {
-		table->bytes += table->files[j].bytes;
+	if (output.file_count > 0 &&
+		table_add_level(table, 0, output.files, output.file_count) != STATUS_OK) {
+		table_drop(table);
+		return error_set(err, STATUS_NO_MEMORY, "seal table '%s'", from->spec.name.text);
 	}
+	assert(table->rows == output.rows);
 	atomic_fetch_add(&store->seal_bytes, table->bytes);
 	*out = table;
 	return STATUS_OK;

@@ -1,10 +1,10 @@
 /* snapshot.c - snapshots: finding things in them, and making the next one. */
 #include "daemon/store/snapshot/snapshot.h"
 
-#include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/log/positions.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_counts.h"
 
 #include <assert.h>
@@ -105,6 +105,7 @@ struct table *table_new(const struct table_spec *spec, uint64_t number)
 	}
 	table->spec = *spec;
 	table->number = number;
+	table->next_file = 1;
 	table->memtable = memtable;
 	table->refs = 1;
 	return table;
@@ -121,6 +122,7 @@ struct table *table_renew(const struct table *from)
 	table->spec = from->spec;
 	table->number = from->number;
 	table->seed = from->seed;
+	table->next_file = from->next_file;
 	table->merged_to = from->merged_to;
 	table->memtable = from->memtable;
 	table->memtable->refs++;
@@ -150,40 +152,15 @@ void table_drop(struct table *table)
 		return;
 	}
 	index_close(atomic_load(&table->index));
-	base_set_close(table->bases);
-	for (size_t i = 0; i < table->file_count; i++) {
-		base_file_info_fini(&table->files[i]);
+	free(atomic_load(&table->filter));
+	for (size_t i = 0; i < table->level_count; i++) {
+		level_drop(table->levels[i]);
 	}
-	free(table->files);
 	free(table->ended);
 	free(table->default_row);
 	memtable_drop(table->memtable);
 	table_counts_drop(table->counts);
 	free(table);
-}
-
-static uint64_t first_prefix(const struct base_file_info *info)
-{
-	return info->segment_count == 0 ? 0 : info->segments[0].prefix;
-}
-
-enum status table_add_file(struct table *table, struct base_file_info *info)
-{
-	struct base_file_info *grown =
-		realloc(table->files, (table->file_count + 1) * sizeof *grown);
-	if (grown == NULL) {
-		base_file_info_fini(info);
-		return STATUS_NO_MEMORY;
-	}
-	table->files = grown;
-	size_t at = table->file_count++;
-	assert(table->bases == NULL); /* they were opened with the files that there are */
-	for (; at > 0 && first_prefix(&grown[at - 1]) > first_prefix(info); at--) {
-		grown[at] = grown[at - 1];
-	}
-	grown[at] = *info;
-	table->bytes += info->bytes;
-	return STATUS_OK;
 }
 
 /* ---- releases ---- */

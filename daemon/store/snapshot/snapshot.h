@@ -25,6 +25,8 @@
 
 struct base_set;
 struct base_file_info;
+struct level;
+struct level_filter;
 struct memtable;
 struct positions;
 struct tensor;
@@ -38,16 +40,22 @@ struct ended_load {
 	uint64_t rows;
 };
 
+/* A base, and so many deltas less one (level.h). */
+enum { TABLE_LEVELS_MAX = 8 };
+
 struct table {
 	struct table_spec spec;
 	uint64_t number;      /* never used again within the release */
 	struct key_seed seed; /* its release's; release_put sets it */
-	uint64_t rows;        /* in the base files */
-	uint64_t bytes;       /* of the base files */
-	size_t file_count;
-	struct base_file_info *files; /* owned */
-	struct base_set *bases; /* owned; NULL while the release is open, and for an empty table */
-	uint64_t merged_to;     /* the base files hold all that was written up to this sequence */
+	/* In all levels together, without tombstones. With deltas it is the most that there can be: a row
+	 * of a delta may be in the base, too. */
+	uint64_t rows;
+	uint64_t bytes;     /* of the files of all levels */
+	uint64_t next_file; /* number of the next file: larger than any that it ever had */
+	size_t level_count; /* 0 while the release is open, and for an empty table */
+	struct level *levels[TABLE_LEVELS_MAX]; /* the base, then deltas, the newest last; shared */
+	struct base_set *bases; /* borrowed: of the base; NULL: there is none, or it is not open */
+	uint64_t merged_to;     /* the levels hold all that was written up to this sequence */
 	struct memtable *memtable; /* shared with the tables that it was and will be; never NULL */
 	size_t ended_count;
 	struct ended_load *ended; /* owned; while the release is open */
@@ -56,6 +64,8 @@ struct table {
 	struct table_counts *counts; /* shared by the tables of this name of a store */
 	/* From `index` on a table changes; a pinned reader has a copy of what is before (reader.c). */
 	_Atomic(struct index *) index; /* owned, of `bases`; NULL: there is none yet */
+	/* owned; NULL: not made yet, or there are no deltas. It is set once. */
+	_Atomic(struct level_filter *) filter;
 	/* The indexer's, guarded by the admin lock; the table that a merge makes takes both over. */
 	uint64_t index_wait_ms;  /* between its tries; 0: none has failed */
 	uint64_t index_again_ms; /* when to try next, monotonic */
@@ -133,14 +143,14 @@ void snapshot_drop(struct snapshot *snapshot);
 struct release *release_copy(const struct release *from);
 void release_drop(struct release *release); /* gives up a reference; NULL is fine */
 struct table *table_new(const struct table_spec *spec, uint64_t number);
-/* A table to take the place of `from`: the same spec, number and memtable, but no files. */
+/* A table to take the place of `from`: the same spec, number and memtable, but no levels. */
 struct table *table_renew(const struct table *from);
 /* Gives it a copy of a row, in the place of what it had; NULL: none. Errors: NO_MEMORY. */
 enum status table_set_default(struct table *table, const struct default_row *row);
 void table_drop(struct table *table);
-/* Adds a file's record, which is the table's from now on, also after a failure. Files are numbered
- * in the order in which they were begun, and kept in the order of their hashes. Errors:
- * NO_MEMORY. */
+/* Adds a file's record to its level, which is the table's from now on, also after a failure. Files are
+ * numbered in the order in which they were begun, and kept in the order of their hashes. `rows` is left
+ * as it is. Errors: NO_MEMORY; CORRUPT  more than TABLE_LEVELS_MAX levels. */
 enum status table_add_file(struct table *table, struct base_file_info *info);
 
 /* Puts a release in the place of the one that has its number, or else behind all. It is the

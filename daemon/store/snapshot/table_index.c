@@ -1,6 +1,7 @@
 /* table_index.c - what a table tells its index. */
 #include "daemon/store/snapshot/table_index.h"
 
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"
 
 /* When more than a part in STALE_PART of the rows has changed since balls and recalls were found, the
@@ -9,19 +10,21 @@ enum { STALE_PART = 4 };
 
 bool table_wants_index(const struct table *table, uint64_t rows_min)
 {
+	/* Merges give such a table no deltas; one that was adopted may have some. */
 	return table->spec.index == INDEX_BALLS && table->rows >= rows_min &&
-	       table->rows <= BALLS_ROWS_MAX;
+	       table->rows <= BALLS_ROWS_MAX && table->level_count < 2;
 }
 
 struct index_owner table_index_owner(const struct table *table, uint64_t release)
 {
+	const struct level *base = table->level_count == 0 ? NULL : table->levels[0];
 	return (struct index_owner){
 		.release = release,
 		.table = table->number,
 		.rows = table->rows,
 		.dim = table->spec.dim,
-		.files = table->files,
-		.file_count = table->file_count,
+		.files = base == NULL ? NULL : base->files,
+		.file_count = base == NULL ? 0 : base->file_count,
 	};
 }
 

@@ -30,6 +30,10 @@ struct write_options {
 enum {
 	STORE_SEGMENT_BYTES = 32 << 20,
 	STORE_FILE_BYTES = 1 << 30,
+	STORE_DELTA_BASE_MIN = 32 << 20,
+	STORE_DELTAS_MAX = 7,
+	STORE_DELTA_SHARE = 125,
+	STORE_DELTAS_SHARE = 250,
 	STORE_INDEX_ROWS_MIN = 5000,
 	STORE_INDEX_RETRY_MS = 60000,
 	STORE_INDEX_MEMORY = 1 << 30,
@@ -44,6 +48,13 @@ struct store_sizes {
 	uint64_t segment_bytes;
 	/* A base file that has grown so large is followed by a new one. Not below segment_bytes. */
 	uint64_t file_bytes;
+	/* A table whose base is smaller gets no deltas: to write it anew costs less than a second. */
+	uint64_t delta_base_min;
+	uint64_t deltas_max; /* of a table: at most TABLE_LEVELS_MAX - 1 */
+	/* New rows of more than so many thousandths of the base's bytes, and deltas of more, go into a new
+	 * base. */
+	uint64_t delta_share;
+	uint64_t deltas_share;
 	/* A table of fewer rows gets no index, since a search goes through all of its rows in less
 	 * than a tenth of a millisecond. */
 	uint64_t index_rows_min;

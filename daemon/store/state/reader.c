@@ -73,6 +73,7 @@ static void fill(struct pin *pin, const struct snapshot *snapshot, const struct 
 		struct table *copy = &pin->table_data[i];
 		memcpy(copy, table, offsetof(struct table, index));
 		atomic_init(&copy->index, table_index_hold(table));
+		atomic_init(&copy->filter, atomic_load(&table->filter));
 		memtable_pin(table->memtable, &pin->memtables[i]);
 		copy->memtable = &pin->memtables[i];
 		pin->tables[i] = copy;

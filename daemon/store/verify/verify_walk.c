@@ -4,6 +4,7 @@
 #include "daemon/store/base/base_stream.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/index/index_file.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/system/file.h"
@@ -70,7 +71,7 @@ struct subject {
 	const struct release *release;
 	const char *table; /* or tensor */
 	const struct base_file_info *info;
-	struct base_set *bases;         /* of a live table, or NULL */
+	struct base_set *bases;         /* of the file's level of a live table, or NULL */
 	size_t first;                   /* the number of the file's first segment there */
 	const struct base_owner *owner; /* NULL: a tensor */
 };
@@ -110,7 +111,7 @@ static void tell_segment(struct verify *verify, const struct subject *subject, i
 	if (subject->bases != NULL &&
 		base_segment_check_again(subject->bases, subject->first + i) != BASE_DAMAGED) {
 		damage.what = "the segment on the disk is not what its checksum says; what is in "
-			      "memory is sound, and a merge writes it anew";
+			      "memory is sound, and a full merge writes it anew";
 	}
 	verify_tell_all(verify, &damage);
 	free(data);
@@ -286,6 +287,23 @@ static enum status verify_index(struct verify *verify, const struct release *rel
 
 /* ---- releases ---- */
 
+static enum status verify_level(struct verify *verify, const struct table *table,
+	const struct level *level, struct subject *subject, struct error *err)
+{
+	enum status status = STATUS_OK;
+	subject->bases = level->set;
+	subject->first = 0;
+	for (size_t i = 0; status == STATUS_OK && i < level->file_count; i++) {
+		char file[64];
+		base_file_name(file, sizeof file, table->number, level->files[i].number);
+		verify_name(subject->name, subject->release->number, file);
+		subject->info = &level->files[i];
+		status = verify_subject(verify, subject, err);
+		subject->first += level->files[i].segment_count;
+	}
+	return status;
+}
+
 static enum status verify_table(struct verify *verify, const struct release *release,
 	const struct table *table, struct error *err)
 {
@@ -298,17 +316,11 @@ static enum status verify_table(struct verify *verify, const struct release *rel
 	struct subject subject = {
 		.release = release,
 		.table = table->spec.name.text,
-		.bases = table->bases,
 		.owner = &owner,
 	};
 	enum status status = STATUS_OK;
-	for (size_t i = 0; status == STATUS_OK && i < table->file_count; i++) {
-		char file[64];
-		base_file_name(file, sizeof file, table->number, table->files[i].number);
-		verify_name(subject.name, release->number, file);
-		subject.info = &table->files[i];
-		status = verify_subject(verify, &subject, err);
-		subject.first += table->files[i].segment_count;
+	for (size_t i = 0; status == STATUS_OK && i < table->level_count; i++) {
+		status = verify_level(verify, table, table->levels[i], &subject, err);
 	}
 	return status == STATUS_OK ? verify_index(verify, release, table, err) : status;
 }

@@ -5,6 +5,7 @@
 #include "daemon/store/base/find.h"
 #include "daemon/store/row/age.h"
 #include "daemon/store/row/stored.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/system/mapfault.h"
 
 #include <assert.h>
@@ -18,12 +19,15 @@
 
 enum status write_part_check_table(const struct table *table, struct error *err)
 {
-	const struct base_set *set = table->bases;
-	for (size_t i = 0; set != NULL && i < set->segment_count; i++) {
-		if (base_segment_state(&set->segments[i]) == BASE_DAMAGED) {
-			return error_set(err, STATUS_CORRUPT,
-				"table: a segment of '%s' is damaged, so nothing can be merged into it",
-				table->spec.name.text);
+	for (size_t i = 0; i < table->level_count; i++) {
+		const struct base_set *set = table->levels[i]->set;
+		for (size_t j = 0; j < set->segment_count; j++) {
+			if (base_segment_state(&set->segments[j]) == BASE_DAMAGED) {
+				return error_set(err, STATUS_CORRUPT,
+					"table: a segment of '%s' is damaged, so nothing can be "
+					"merged into it",
+					table->spec.name.text);
+			}
 		}
 	}
 	return STATUS_OK;
@@ -80,7 +84,6 @@ static enum status look_at_base(struct write_part *part)
 	struct found_row rows[FIND_BLOCK];
 	uint64_t hashes[FIND_BLOCK];
 	const struct find find = {
-		.set = part->table->bases,
 		.keys = keys,
 		.hashes = hashes,
 		.wants = FIND_TIMES,
@@ -90,7 +93,7 @@ static enum status look_at_base(struct write_part *part)
 		const uint32_t left = keys->count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
 		keys_hash(keys, &part->table->seed, first, count, hashes);
-		const enum status status = find_rows(&find, first, count, rows);
+		const enum status status = table_find_rows(part->table, &find, first, count, rows);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -99,8 +102,9 @@ static enum status look_at_base(struct write_part *part)
 				return STATUS_CORRUPT;
 			}
 			part->base_times[first + i] =
-				rows[i].segment == NULL ? BASE_ABSENT
-							: rows[i].segment->view.times[rows[i].row];
+				rows[i].segment == NULL || found_is_deleted(&rows[i])
+					? BASE_ABSENT
+					: rows[i].segment->view.times[rows[i].row];
 		}
 	}
 	return STATUS_OK;

@@ -475,7 +475,7 @@ void disk_check_records(const char *page)
 	struct table *table = table_new(&spec, 1);
 	const struct tensor_spec tensor_spec = {.name = {"w"}, .dtype = TENSOR_F32};
 	struct tensor *tensor = tensor_new(&tensor_spec, 1);
-	const struct base_file_info file = {.number = 1};
+	const struct base_file_info file = {.number = 1, .delta = 1};
 	assert_true(release != NULL && table != NULL && tensor != NULL);
 	record_write_state(&writer, &snapshot);
 	check_record(page, "State record", &writer);

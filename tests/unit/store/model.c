@@ -2,6 +2,7 @@
 #include "tests/unit/store/model.h"
 
 #include "daemon/store/read/lookup.h"
+#include "daemon/store/read/rows.h"
 #include "daemon/store/state/reader.h"
 
 #include <setjmp.h>
@@ -145,7 +146,7 @@ uint64_t model_delete(struct model *model, const struct model_rows *rows)
 
 /* ---- answers ---- */
 
-static const struct table *begin(struct model *model, unsigned release, unsigned table)
+const struct table *model_begin(struct model *model, unsigned release, unsigned table)
 {
 	struct error err = {0};
 	const struct release *of;
@@ -178,7 +179,7 @@ void model_fetch(struct model *model, unsigned release)
 	uint8_t why[MODEL_BATCH_MAX];
 	uint8_t found[MODEL_BATCH_MAX / 8];
 	struct lookup lookup = {
-		.table = begin(model, release, rows->table),
+		.table = model_begin(model, release, rows->table),
 		.keys = batch.packed,
 		.dtype = spec->dtype,
 		.visible = store_visible(model->scratch->store),
@@ -252,7 +253,7 @@ void model_scan(struct model *model, unsigned release, unsigned table)
 	struct scan scan = {.limit = 1 + model_below(model, 200), .bytes_max = 1 << 20};
 	do {
 		struct error err = {0};
-		scan.table = begin(model, release, table);
+		scan.table = model_begin(model, release, table);
 		scan.visible = store_visible(model->scratch->store);
 		scan.dtype = scan.table->spec.dtype;
 		scan.now_ms = SCRATCH_NOW_MS;
@@ -264,5 +265,39 @@ void model_scan(struct model *model, unsigned release, unsigned table)
 	} while (scan.more);
 	for (uint32_t i = 0; i < model->keys; i++) {
 		assert_int_equal(seen[i], model->cells->at[release][table][i].there);
+	}
+}
+
+void model_walk(struct model *model, unsigned release, unsigned table)
+{
+	const struct model_cell *cells = model->cells->at[release][table];
+	bool seen[MODEL_KEYS] = {false};
+	struct rows rows;
+	const struct table *walked = model_begin(model, release, table);
+	assert_int_equal(rows_begin(&rows, walked, store_visible(model->scratch->store),
+				 1 + model_below(model, 50)),
+		STATUS_OK);
+	do {
+		assert_int_equal(rows_next(&rows), STATUS_OK);
+		for (uint32_t i = 0; i < rows.block.count; i++) {
+			struct frame_row row;
+			const uint64_t id = row_block_id(&rows.block, i);
+			assert_int_equal(rows_get(&rows, id, &row), STATUS_OK);
+			if (id >= rows_first_base_id && rows_is_superseded(&rows, id, &row)) {
+				continue;
+			}
+			const uint32_t key = number_of(&model->plain[table], row.key, row.key_len);
+			assert_true(cells[key].there);
+			assert_false(seen[key]);
+			seen[key] = true;
+			expect_row(model, table, &cells[key], row.data,
+				(const uint8_t *)&row.scale);
+		}
+		model->operations += rows.block.count;
+	} while (rows.block.count > 0);
+	rows_end(&rows);
+	snapshot_end(model->scratch->store);
+	for (uint32_t i = 0; i < model->keys; i++) {
+		assert_int_equal(seen[i], cells[i].there);
 	}
 }

@@ -90,9 +90,13 @@ void model_free_write(struct model_write *write);
 uint64_t model_put(struct model *model, const struct model_rows *rows, bool if_newer);
 uint64_t model_delete(struct model *model, const struct model_rows *rows);
 
-/* Fetches a random batch of a sealed release, or scans a whole table: the store must answer what the
- * cells hold. */
+/* Begins a snapshot, and gives a table of it. */
+const struct table *model_begin(struct model *model, unsigned release, unsigned table);
+
+/* Fetches a random batch of a sealed release, scans a whole table, or walks through it as a search does: the
+ * store must answer what the cells hold. */
 void model_fetch(struct model *model, unsigned release);
 void model_scan(struct model *model, unsigned release, unsigned table);
+void model_walk(struct model *model, unsigned release, unsigned table);
 
 #endif

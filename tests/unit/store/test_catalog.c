@@ -15,11 +15,12 @@
 #include "daemon/store/system/mapfault.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/store/files_fixture.h"
 #include "tests/unit/store/scratch.h"
 
 #include <cmocka.h>
 
-enum { BYTES = 4 << 20, FILES = 3, SEGMENTS = 5 };
+enum { BYTES = 4 << 20 };
 
 static void catalog_path(const struct scratch *scratch, char *out)
 {
@@ -37,36 +38,6 @@ static struct catalog *open_catalog(const struct scratch *scratch)
 }
 
 /* ---- a catalog with some of everything ---- */
-
-static void add_files(struct table *table, uint64_t number)
-{
-	table->files = calloc(FILES, sizeof *table->files);
-	assert_non_null(table->files);
-	table->file_count = FILES;
-	for (size_t i = 0; i < FILES; i++) {
-		struct base_file_info *file = &table->files[i];
-		*file = (struct base_file_info){.number = i,
-			.bytes = UINT64_C(1) << 40,
-			.outside_hash = UINT64_MAX - number,
-			.segment_count = SEGMENTS};
-		file->segments = calloc(SEGMENTS, sizeof *file->segments);
-		assert_non_null(file->segments);
-		for (uint32_t j = 0; j < SEGMENTS; j++) {
-			file->segments[j] = (struct base_segment_info){
-				.prefix = (uint64_t)j << 61,
-				.prefix_bits = j,
-				.rows = UINT32_MAX - 1 - j,
-				.offset = (UINT64_C(1) << 30) + j,
-				.bytes = UINT64_C(1000) * j,
-				.hash = UINT64_MAX / (j + 1),
-			};
-		}
-		for (uint32_t j = 0; j < SEGMENTS; j++) {
-			table->rows += file->segments[j].rows;
-		}
-		table->bytes += file->bytes;
-	}
-}
 
 static struct release *make_release(uint64_t number)
 {
@@ -92,7 +63,7 @@ static struct release *make_release(uint64_t number)
 		struct table *table = table_new(&spec, i);
 		assert_non_null(table);
 		if (release->state == RELEASE_SEALED) {
-			add_files(table, number);
+			files_fixture_add(table, number);
 		}
 		assert_int_equal(release_put(release, table), STATUS_OK);
 	}
@@ -136,19 +107,6 @@ static struct snapshot *fill(struct catalog *catalog)
 
 /* ---- equal ---- */
 
-static void expect_same_files(const struct table *a, const struct table *b)
-{
-	assert_int_equal(a->file_count, b->file_count);
-	for (size_t i = 0; i < a->file_count; i++) {
-		assert_int_equal(a->files[i].number, b->files[i].number);
-		assert_int_equal(a->files[i].bytes, b->files[i].bytes);
-		assert_true(a->files[i].outside_hash == b->files[i].outside_hash);
-		assert_int_equal(a->files[i].segment_count, b->files[i].segment_count);
-		assert_memory_equal(a->files[i].segments, b->files[i].segments,
-			a->files[i].segment_count * sizeof *a->files[i].segments);
-	}
-}
-
 static void expect_same_release(const struct release *a, const struct release *b)
 {
 	assert_string_equal(a->id.text, b->id.text);
@@ -174,7 +132,7 @@ static void expect_same_release(const struct release *a, const struct release *b
 		assert_int_equal(left->number, right->number);
 		assert_int_equal(left->rows, right->rows);
 		assert_int_equal(left->bytes, right->bytes);
-		expect_same_files(left, right);
+		files_fixture_expect(left, right);
 	}
 }
 

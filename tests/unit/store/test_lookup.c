@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/store/base/base.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/mapfault.h"
 #include "tests/unit/fixture.h"
@@ -429,11 +430,11 @@ static void a_file_cut_under_an_open_store_is_damage(void **state)
 	/* Whichever of the seal's threads wrote the first one. */
 	char name[64];
 	(void)snprintf(name, sizeof name, "releases/1/base-1-%" PRIu64 ".mdb",
-		table->files[0].number);
+		table->levels[0]->files[0].number);
 	scratch_path(scratch, path, name);
 	const uint64_t end = table->bases->segments[2].info->offset / 4096 * 4096;
 	scratch_cut(path, end);
-	const size_t first_file = table->files[0].segment_count;
+	const size_t first_file = table->levels[0]->files[0].segment_count;
 	uint32_t lost = 0;
 	for (uint64_t key = 0; key < 3000; key++) {
 		const struct keys keys = {KEY_U64, 1, (const uint8_t *)&key, NULL};

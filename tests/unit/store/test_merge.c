@@ -224,7 +224,7 @@ static void put_soon(struct scratch *scratch, const char *release, uint64_t key)
 	scratch_must(status, &err);
 }
 
-/* r1 cannot be merged, and has a row in the log. */
+/* r1 cannot be merged, since a table with an index has no deltas; it has a row in the log. */
 static void damage_r1(struct scratch *scratch)
 {
 	char path[PATH_MAX];
@@ -257,6 +257,7 @@ static void dropping_the_damaged_release_frees_the_log(void **state)
 	struct scratch *scratch = *state;
 	struct error err = {0};
 	scratch->write.log_bytes = 20000;
+	scratch->indexed = true;
 	scratch_open(scratch);
 	scratch_sealed(scratch, "r1", 0, ROWS, 1);
 	scratch_sealed(scratch, "r2", 0, ROWS, 1);
@@ -272,6 +273,7 @@ static void a_damaged_table_does_not_hold_up_the_others(void **state)
 {
 	struct scratch *scratch = *state;
 	scratch->write.memtable_rows = 200;
+	scratch->indexed = true;
 	scratch_open(scratch);
 	scratch_sealed(scratch, "r1", 0, ROWS, 1);
 	scratch_sealed(scratch, "r2", 0, ROWS, 1);

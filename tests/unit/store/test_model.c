@@ -5,9 +5,11 @@
  * The first seed is REPSTORE_SEED, or 1. It is printed.
  *
  * Two releases have a table of each dtype and key type. After each step what the store answers must
- * be what the arrays hold; a step is tens of rows, so that repeated keys meet in one request.
+ * be what the arrays hold; a step is tens of rows, so that repeated keys meet in one request. The store's
+ * thresholds are so low that tables have deltas, which are merged with each other and into the base.
  */
 #include "daemon/store/admin/admin.h"
+#include "daemon/store/memtable/memtable.h"
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/state/reader.h"
 #include "tests/unit/store/model.h"
@@ -28,6 +30,11 @@ struct run {
 	unsigned live;
 	unsigned merges;
 	unsigned restarts;
+	size_t levels[RELEASES][MODEL_TABLES]; /* when last looked at */
+	size_t levels_max;
+	unsigned deltas; /* merges that added one */
+	unsigned tiers;  /* merges of deltas that left deltas */
+	unsigned bases;  /* merges of deltas into a base */
 };
 
 static uint64_t operations_max = 100000;
@@ -136,12 +143,45 @@ static void delete (struct run *run)
 	model_free_write(&write);
 }
 
+/* Notes what the merges since it last looked have made of the levels of a table. */
+static void look_at_levels(struct run *run, unsigned release, unsigned number)
+{
+	struct scratch *scratch = run->model.scratch;
+	const struct model_cell *cells = run->cells.at[release][number];
+	const struct table *table = model_begin(&run->model, release, number);
+	const size_t before = run->levels[release][number];
+	const size_t now = table->level_count;
+	uint64_t there = 0;
+	for (uint32_t key = 0; key < KEYS; key++) {
+		there += cells[key].there;
+	}
+	if (now == 1 && memtable_is_empty(table->memtable)) {
+		assert_int_equal(table->rows, there);
+	}
+	assert_true(now <= 1 + scratch->sizes.deltas_max);
+	run->deltas += now > 1 && now > before;
+	run->tiers += now > 1 && now < before;
+	run->bases += now == 1 && before > 1;
+	run->levels_max = now > run->levels_max ? now : run->levels_max;
+	run->levels[release][number] = now;
+	snapshot_end(scratch->store);
+}
+
 static void merge(struct run *run)
 {
 	struct merge_result result;
 	struct error err = {0};
-	scratch_must(store_merge(run->model.scratch->store, NULL, &result, &err), &err);
+	struct store *store = run->model.scratch->store;
+	scratch_must(model_below(&run->model, 20) == 0
+			     ? store_merge_full(store, NULL, &result, &err)
+			     : store_merge(store, NULL, &result, &err),
+		&err);
 	run->merges++;
+	for (unsigned release = 0; release < RELEASES; release++) {
+		for (unsigned table = 0; table < MODEL_TABLES; table++) {
+			look_at_levels(run, release, table);
+		}
+	}
 }
 
 static void step(struct run *run)
@@ -154,9 +194,12 @@ static void step(struct run *run)
 		delete (run);
 	} else if (what < 960) {
 		model_fetch(model, model_below(model, RELEASES));
-	} else if (what < 980) {
+	} else if (what < 970) {
 		const unsigned release = model_below(model, RELEASES);
 		model_scan(model, release, model_below(model, model->tables));
+	} else if (what < 980) {
+		const unsigned release = model_below(model, RELEASES);
+		model_walk(model, release, model_below(model, model->tables));
 	} else if (what < 985) {
 		run->live = model_below(model, RELEASES);
 		scratch_publish(model->scratch, model_release_name(run->live));
@@ -174,17 +217,27 @@ static void the_store_is_what_was_written(void **state)
 	assert_non_null(run);
 	for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
 		print_message("seed %" PRIu64 ": ", seed);
-		(void)scratch_setup_small_store(state);
+		(void)scratch_setup_small(state);
+		struct scratch *scratch = *state;
+		scratch->sizes.delta_base_min = 1;
+		scratch->sizes.deltas_max = 3 + seed % 5;
+		scratch->sizes.delta_share = 2000;
+		scratch->sizes.deltas_share = 6000;
+		scratch_open(scratch);
 		begin(run, *state, seed);
 		while (run->model.operations < operations_max) {
 			step(run);
 		}
-		print_message("%" PRIu64 " operations, %u merges, %u restarts\n",
-			run->model.operations, run->merges, run->restarts);
+		print_message("%" PRIu64
+			      " operations, %u merges, %u restarts, %u deltas, %u merges "
+			      "of deltas, %u into the base, %zu levels at most\n",
+			run->model.operations, run->merges, run->restarts, run->deltas, run->tiers,
+			run->bases, run->levels_max);
 		if (operations_max >= 100000) {
 			/* Else the store was held against the arrays in one state only. */
 			assert_true(run->merges > 0);
 			assert_true(run->restarts > 0);
+			assert_true(run->deltas > 0 && run->tiers > 0 && run->bases > 0);
 		}
 		model_fini(&run->model);
 		(void)scratch_teardown(state);

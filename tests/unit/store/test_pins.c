@@ -108,7 +108,7 @@ static void expect(struct scratch *scratch, const struct snapshot *snapshot, uin
 			assert_int_equal(rows_get(&rows, id, &row), STATUS_OK);
 			memcpy(values, row.data, sizeof values);
 			const bool counts =
-				id < rows_first_base_id || !rows_is_superseded(&rows, &row);
+				id < rows_first_base_id || !rows_is_superseded(&rows, id, &row);
 			seen += counts;
 			sum += counts ? (uint64_t)values[1] : 0;
 		}

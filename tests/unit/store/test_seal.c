@@ -2,6 +2,7 @@
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/load/load.h"
 #include "daemon/store/seal/seal.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/reader.h"
 
 #include <setjmp.h>
@@ -206,8 +207,8 @@ static void many_rows_make_many_segments_in_many_files(void **state)
 			const struct table *table = scratch_table(scratch, "p");
 			assert_int_equal(table->rows, 5000);
 			assert_int_equal(expect_order(table), 5000);
-			assert_true(table->file_count > 3);
-			assert_true(table->bases->segment_count > 2 * table->file_count);
+			assert_true(table->levels[0]->file_count > 3);
+			assert_true(table->bases->segment_count > 2 * table->levels[0]->file_count);
 			snapshot_end(scratch->store);
 			scratch_reopen(scratch);
 		}

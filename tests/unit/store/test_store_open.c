@@ -4,6 +4,7 @@
 #include "daemon/store/catalog/catalog.h"
 #include "daemon/store/catalog/current.h"
 #include "daemon/store/figures.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/options.h"
 #include "daemon/store/store.h"
 
@@ -264,7 +265,7 @@ static void write_other_rows(struct scratch *scratch, bool of_table, uint32_t by
 	scratch_must(catalog_read(catalog, &snapshot, &err), &err);
 	struct table *table = snapshot->releases[0]->tables[0];
 	table->rows += of_table ? by : 0;
-	table->files[0].segments[0].rows += of_table ? 0 : by;
+	table->levels[0]->files[0].segments[0].rows += of_table ? 0 : by;
 	snapshot->sequence++;
 	const struct catalog_change change = {.after = snapshot, .put = snapshot->releases[0]};
 	scratch_must(catalog_commit(catalog, &change, &err), &err);

@@ -1,0 +1,66 @@
+/* level.h - the levels of a table: its base, and above it the deltas that merges have written.
+ *
+ * A level is a set of files whose segments cover every hash once. The base is level 0; each delta has
+ * a number, and of two deltas the one of the greater number is newer. What a newer level says of a key
+ * counts: a row, a tombstone, or that it cannot tell since a segment is damaged; only where it has
+ * nothing, older levels are asked.
+ *
+ * Tables share levels: one that a merge makes has those of the table before, and a delta more. So the
+ * files of a level stay open until the last table that has it is gone.
+ *
+ * Which deltas may have a key is told by the table's filter (level_filter.h).
+ *
+ * Threads: a level is constant once it is open, but for the states of its segments. The admin lock
+ * guards all counts of references.
+ */
+#ifndef DAEMON_STORE_SNAPSHOT_LEVEL_H
+#define DAEMON_STORE_SNAPSHOT_LEVEL_H
+
+#include "daemon/store/base/base.h"
+#include "daemon/store/base/find.h"
+#include "daemon/store/snapshot/snapshot.h"
+
+struct level {
+	uint64_t number;  /* of the delta; 0: the base */
+	uint64_t rows;    /* without tombstones */
+	uint64_t deleted; /* tombstones */
+	uint64_t bytes;   /* of the files */
+	size_t file_count;
+	struct base_file_info *files; /* owned, in the order of their hashes */
+	struct base_set *set;         /* owned; NULL: not opened yet */
+	unsigned refs; /* tables and jobs of the janitor; guarded by the admin lock */
+};
+
+/* Gives up a reference; NULL is fine. */
+void level_drop(struct level *level);
+
+/* Adds a level with these files, the newest, to a table that no snapshot has yet. Takes the files over,
+ * also after a failure. Errors: NO_MEMORY; CORRUPT  there would be more than TABLE_LEVELS_MAX. */
+enum status table_add_level(struct table *table, uint64_t number, struct base_file_info *files,
+	size_t count);
+
+/* Shares the oldest `count` levels of another table with one that has none yet. The admin lock is
+ * held. */
+void table_share_levels(struct table *table, const struct table *from, size_t count);
+
+/* Whether a table has this level. */
+bool table_has_level(const struct table *table, const struct level *level);
+
+/* The files of all levels, the base's first. */
+size_t table_file_count(const struct table *table);
+const struct base_file_info *table_file(const struct table *table, size_t i);
+
+/* Segments of all levels. */
+size_t table_segment_count(const struct table *table);
+
+/* Finds keys [first, first + count) of a batch in the levels of a table, as find_rows does in one set;
+ * `set`, `sets` and `asks` of `find` are set here. A row that was found may be a tombstone
+ * (found_is_deleted). */
+enum status table_find_rows(const struct table *table, const struct find *find, uint32_t first,
+	uint32_t count, struct found_row *rows);
+
+/* Whether a level above level i has something of a key, or cannot tell. May block. */
+bool table_is_above(const struct table *table, size_t i, uint64_t hash, const uint8_t *key,
+	size_t len);
+
+#endif

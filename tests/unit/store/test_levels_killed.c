@@ -1,0 +1,114 @@
+/* test_levels_killed.c - merges whose process is killed, at each moment that the disk can tell: those that make a
+ * delta, that make one delta of several, and that make a base of all. */
+#include "daemon/store/snapshot/snapshot.h"
+#include "daemon/store/state/reader.h"
+#include "tests/unit/store/kill_at.h"
+#include "tests/unit/store/levels_fixture.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { DELTAS_MAX = 2, MOMENTS_MAX = 1000 };
+
+/* Merges in a process of its own, which is killed at the n-th moment. True: it was done before that. */
+static bool merge_until_killed(struct scratch *scratch, bool full, unsigned n)
+{
+	scratch_close(scratch);
+	const pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		scratch_open(scratch);
+		kill_at(n);
+		(void)(full ? levels_merge_full(scratch) : levels_merge(scratch));
+		kill_at(0);
+		_exit(0);
+	}
+	int how;
+	assert_int_equal(waitpid(child, &how, 0), child);
+	scratch_open(scratch);
+	assert_true(WIFEXITED(how) ? WEXITSTATUS(how) == 0 : WTERMSIG(how) == SIGKILL);
+	return WIFEXITED(how);
+}
+
+/* Files that no level names are removed at a start, so none of a merge that was not done is left. */
+static void expect_files(struct scratch *scratch)
+{
+	char path[PATH_MAX];
+	scratch_path(scratch, path, "releases/1");
+	const size_t named = levels_count_files(scratch);
+	assert_int_equal(scratch_count(path, "base-"), named);
+}
+
+static void kill_each_moment(struct scratch *scratch, uint32_t deltas, bool full)
+{
+	struct expected expected;
+	unsigned done = 0;
+	unsigned undone = 0;
+	bool ended = false;
+	levels_make(scratch, &expected);
+	for (unsigned n = 1; !ended; n++) {
+		assert_true(n < MOMENTS_MAX);
+		(void)levels_merge_full(scratch);
+		for (uint32_t i = 0; i < deltas; i++) {
+			levels_put(scratch, &expected, 100 * i, 150, n);
+			levels_put(scratch, &expected, 100 * i + 7, 9, 0);
+			(void)levels_merge(scratch);
+		}
+		assert_int_equal(levels_count_levels(scratch), 1 + deltas);
+		levels_put(scratch, &expected, 50, 200, n + 1);
+		levels_put(scratch, &expected, 60, 20, 0);
+		ended = merge_until_killed(scratch, full, n);
+		expect_files(scratch);
+		levels_expect(scratch, &expected);
+		const size_t levels = levels_count_levels(scratch);
+		/* Deltas of one size become one. */
+		assert_int_equal(levels == 1 + deltas ? levels : (full ? 1 : 2), levels);
+		assert_true(levels != 1 + deltas || !ended);
+		done += levels != 1 + deltas && !ended;
+		undone += levels == 1 + deltas;
+	}
+	assert_true(undone > 5);
+	assert_true(done > 0);
+}
+
+static void a_killed_merge_into_a_delta_is_done_or_undone(void **state)
+{
+	kill_each_moment(*state, 0, false);
+}
+
+static void a_killed_merge_of_deltas_is_done_or_undone(void **state)
+{
+	kill_each_moment(*state, DELTAS_MAX, false);
+}
+
+static void a_killed_merge_into_a_base_is_done_or_undone(void **state)
+{
+	kill_each_moment(*state, DELTAS_MAX, true);
+}
+
+static int setup(void **state)
+{
+	(void)levels_setup(state);
+	struct scratch *scratch = *state;
+	scratch_close(scratch);
+	scratch->sizes.deltas_max = DELTAS_MAX;
+	scratch_open(scratch);
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, scratch_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_killed_merge_into_a_delta_is_done_or_undone),
+		TEST(a_killed_merge_of_deltas_is_done_or_undone),
+		TEST(a_killed_merge_into_a_base_is_done_or_undone),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
