@@ -1,11 +1,12 @@
 /* bench_lookup.c - a batch of random keys looked up in process, against copying the same rows.
  *
- *   bench_lookup [ROWS [KEYS [DIM]]]       default 1000000 500 64, f32
+ *   bench_lookup [ROWS [KEYS [DIM [DELTAS]]]]       default 1000000 500 64 0, f32
  *
- * Prints the load and seal rates too. Rows: key i has all elements i.
+ * Above the base lie DELTAS deltas, 7 at most, of ROWS / 40 random keys each. Prints the load and seal rates too. Rows: key i has all elements i.
  */
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/load/load.h"
+#include "daemon/store/merge/merge.h"
 #include "daemon/store/read/lookup.h"
 #include "daemon/store/seal/seal_release.h"
 #include "daemon/store/spill/load_chunk.h"
@@ -13,6 +14,7 @@
 #include "daemon/store/state/reader.h"
 #include "daemon/store/store.h"
 #include "daemon/store/system/grace.h"
+#include "daemon/store/write/write.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK_ROWS = 16384, ROUNDS = 5000 };
+enum { CHUNK_ROWS = 16384, ROUNDS = 5000, DELTAS_MAX = 7, DELTA_PART = 40, PUT_ROWS = 4096 };
 
 static double now_s(void)
 {
@@ -104,6 +106,44 @@ static void fill(struct store *store, uint64_t rows, uint32_t dim)
 	free(keys);
 }
 
+/* Puts rows of random keys as they are, and merges them into a delta. */
+static void add_delta(struct store *store, uint64_t rows, uint32_t dim, uint64_t *state)
+{
+	struct error err = {0};
+	float *data = malloc((size_t)PUT_ROWS * dim * sizeof *data);
+	uint64_t *keys = malloc((size_t)PUT_ROWS * sizeof *keys);
+	if (data == NULL || keys == NULL) {
+		exit(1);
+	}
+	for (uint64_t left = rows / DELTA_PART; left > 0;) {
+		const uint32_t count = left < PUT_ROWS ? (uint32_t)left : PUT_ROWS;
+		for (uint32_t i = 0; i < count; i++) {
+			keys[i] = next_random(state) % rows;
+			for (uint32_t j = 0; j < dim; j++) {
+				data[(size_t)i * dim + j] = (float)keys[i];
+			}
+		}
+		const struct table_write part = {.table = "ir",
+			.batch = {.keys = {KEY_U64, count, (const uint8_t *)keys, NULL},
+				.dtype = DTYPE_F32,
+				.rows = (const uint8_t *)data,
+				.rows_bytes = (size_t)count * dim * sizeof *data}};
+		const struct row_write put = {.release = "r1",
+			.parts = &part,
+			.part_count = 1,
+			.now_ms = 1};
+		struct write_result result;
+		struct write_ticket *ticket;
+		must(store_put(store, &put, &result, &ticket, &err), &err);
+		must(store_write_wait(ticket, &err), &err);
+		left -= count;
+	}
+	struct merge_result merged;
+	must(store_merge(store, NULL, &merged, &err), &err);
+	free(data);
+	free(keys);
+}
+
 static int by_value(const void *a, const void *b)
 {
 	const double left = *(const double *)a;
@@ -176,6 +216,15 @@ static double time_memcpy(struct bench *bench)
 	return now_s() - start;
 }
 
+static void print_levels(struct store *store)
+{
+	struct error err = {0};
+	const struct table *table;
+	must(release_table(snapshot_begin(store)->live, "ir", &table, &err), &err);
+	printf("levels %zu levels\n", table->level_count);
+	snapshot_end(store);
+}
+
 /* In turns, so that a busy machine slows both. */
 static void measure(struct bench *bench)
 {
@@ -211,8 +260,9 @@ int main(int argc, char **argv)
 	const uint64_t rows = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
 	const uint32_t count = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 500;
 	const uint32_t dim = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 64;
+	const uint32_t deltas = argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 0;
 	char folder[] = "/tmp/bench_lookup.XXXXXX";
-	if (rows == 0 || count == 0 || dim == 0 || mkdtemp(folder) == NULL) {
+	if (rows == 0 || count == 0 || dim == 0 || deltas > DELTAS_MAX || mkdtemp(folder) == NULL) {
 		return 2;
 	}
 	struct error err = {0};
@@ -223,6 +273,11 @@ int main(int argc, char **argv)
 	grace_register();
 	must(store_open(&options, &store, &err), &err);
 	fill(store, rows, dim);
+	uint64_t state = 7;
+	for (uint32_t i = 0; i < deltas; i++) {
+		add_delta(store, rows, dim, &state);
+	}
+	print_levels(store);
 	struct bench bench = {.store = store, .rows = rows, .count = count, .dim = dim, .state = 1};
 	measure(&bench);
 	store_close(store);
