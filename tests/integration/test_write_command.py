@@ -235,7 +235,8 @@ class DeleteAndMerge(Commands):
         self.assertEqual(self.run_command('merge'),
                          'merged: 2 tables, 1000 rows, 1.5 KiB, in 1.5 s\n')
         self.assertEqual(json.loads(self.run_command('merge', '--json'))['rows'], 1000)
-        self.assertEqual(self.daemon.calls, [('merge', {})] * 2)
+        self.run_command('merge', '--full')
+        self.assertEqual(self.daemon.calls, [('merge', {})] * 2 + [('merge', {'full': True})])
         self.assertIn("'now'", self.run_command('merge', 'now', status=2))
 
     def test_pending_rows_are_shown(self):

@@ -406,6 +406,56 @@ class Releases(Writes):
         self.assertEqual(self.put('r', 't', [1], [1])['sequence'], 42)
 
 
+class Deltas(Writes):
+    def expect(self, count, values):
+        """Rows are their keys, but for those in `values`; None: there is none."""
+        got = {}
+        for first in range(0, count, 20000):
+            keys = range(first, min(first + 20000, count))
+            part = self.client.fetch('t', list(keys))
+            rows = np.frombuffer(part['rows'], '<f4').reshape(part['n'], -1)[:, 0]
+            got.update(zip(keys, (row if found else None for row, found in zip(rows.tolist(), bits(part['found'], part['n'])))))
+        expected = {key: values.get(key, key) for key in range(count)}
+        self.assertEqual(got, expected)
+        scanned = {key: struct.unpack_from('<f', row[0])[0] for key, row in self.scanned('t').items()}
+        self.assertEqual(scanned, {key: value for key, value in expected.items() if value is not None})
+
+    def test_what_changes_of_a_large_table_lies_above_it(self):
+        """Above 32 MiB a merge writes what changed, until a full one is asked for."""
+        dim, count = 256, 40000
+        self.create('r', 't', dim=dim)
+        for first in range(0, count, 4000):
+            keys = np.arange(first, first + 4000, dtype='<u8')
+            self.put('r', 't', keys.tobytes(), np.repeat(keys.astype('<f4')[:, None], dim, axis=1))
+        self.client.call('merge')
+        table = self.client.call('table.show', table='t')
+        self.assertEqual((table['rows'], table['deltas']), (count, 0))
+        self.assertGreater(table['bytes'], 32 << 20)
+        values = {}
+        for number in (1, 2, 3):
+            keys = np.arange(number * 100, number * 100 + 150, dtype='<u8')
+            self.put('r', 't', keys.tobytes(), np.full((150, dim), -number))
+            self.client.call('delete', release='r', table='t', keys=keys[:20].tobytes())
+            values.update({key: -number for key in keys.tolist()})
+            values.update({key: None for key in keys[:20].tolist()})
+            merged = self.client.call('merge')
+            self.assertEqual((merged['tables'], merged['rows']), (1, 150))
+            self.assertLess(merged['bytes'], 1 << 20)
+            self.expect(count, values)
+        self.restart()
+        self.expect(count, values)
+        table = self.client.call('table.show', table='t')
+        self.assertEqual((table['deltas'], table['delta_rows'], table['delta_deleted']), (3, 390, 60))
+        self.assertGreaterEqual(table['rows'], count - 60)
+        store = self.client.call('stats')['store']
+        self.assertEqual((store['deltas'], store['delta_bytes']), (3, table['delta_bytes']))
+        self.assertEqual(self.client.call('verify')['damaged'], 0)
+        self.daemon.command('merge', '--full')
+        table = self.client.call('table.show', table='t')
+        self.assertEqual((table['deltas'], table['rows']), (0, sum(values.get(key, key) is not None for key in range(count))))
+        self.expect(count, values)
+
+
 class Growth(Writes):
     def test_a_table_grows_by_puts_alone(self):
         dim, step = 8, 5000
