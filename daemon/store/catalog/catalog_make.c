@@ -24,12 +24,15 @@ enum status catalog_make(const char *folder, size_t bytes, struct error *err)
 	if (status == STATUS_OK) {
 		status = file_path(beside, folder, "catalog.mdb.new", err);
 	}
-	if (status != STATUS_OK || file_exists(path)) {
+	if (status != STATUS_OK) {
 		return status;
 	}
 	if (file_remove(beside) != 0 && errno != ENOENT) {
 		return error_set(err, status_of_errno(errno), "remove '%s': %s", beside,
 			file_reason(errno));
+	}
+	if (file_exists(path)) {
+		return STATUS_OK;
 	}
 	status = catalog_open(beside, bytes, &catalog, err);
 	catalog_close(catalog);

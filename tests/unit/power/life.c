@@ -395,6 +395,7 @@ void life_run(struct life *life)
 		assert_int_equal(pthread_join(beside.thread, NULL), 0);
 	}
 	if (life->verifies && !life->is_over) {
+		life_check_files(life);
 		verify(life);
 	}
 	scratch_close(life->scratch);

@@ -5,6 +5,7 @@
 #include "daemon/store/observe/sources.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/state/reader.h"
+#include "daemon/store/state/state.h"
 #include "tests/unit/store/observe_fixture.h"
 #include "tests/unit/store/tensor_fixture.h"
 
@@ -243,6 +244,40 @@ static void check_rows(struct life *life)
 		samples_expect(life->scratch, 0, samples);
 		samples_expect_history(life->scratch, 0, samples);
 	}
+}
+
+/* ---- files ---- */
+
+/* Files of a release that begin so. */
+static size_t count_files(const struct life *life, uint64_t number, const char *prefix)
+{
+	char folder[PATH_MAX];
+	store_release_folder(life->scratch->store, number, folder);
+	return scratch_count(folder, prefix);
+}
+
+void life_check_files(struct life *life)
+{
+	char path[PATH_MAX];
+	struct store *store = life->scratch->store;
+	const struct snapshot *snapshot = snapshot_begin(store);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		size_t bases = 0;
+		for (size_t j = 0; j < release->table_count; j++) {
+			bases += release->tables[j]->file_count;
+		}
+		assert_int_equal(count_files(life, release->number, "base-"), bases);
+		assert_int_equal(count_files(life, release->number, "tensor-"),
+			release->tensor_count);
+		assert_true(count_files(life, release->number, "index-") <= release->table_count);
+	}
+	scratch_path(life->scratch, path, "releases");
+	assert_int_equal(scratch_count(path, ""), snapshot->release_count);
+	snapshot_end(store);
+	scratch_path(life->scratch, path, "");
+	assert_int_equal(scratch_count(path, "catalog"), 1);
+	assert_int_equal(scratch_count(path, "current"), 1);
 }
 
 void life_check(struct life *life)
