@@ -221,8 +221,8 @@ static enum end choose_by_seed(struct run *run, unsigned life)
 		disk->cut_at = 0; /* the life ends by itself */
 	}
 	/* Half of the faults wait for a file of one kind. */
-	disk->fault_kind = (enum disk_kind)(disk_mix(draw, 9) % (2 * DISK_KINDS));
-	disk->fault_kind = disk->fault_kind > DISK_KINDS ? DISK_KINDS : disk->fault_kind;
+	const uint64_t kind = disk_mix(draw, 9);
+	disk->fault_kind = kind % 2 == 0 ? DISK_KINDS : (enum disk_kind)(kind / 2 % DISK_KINDS);
 	disk->fault_at = disk->calls + 1 + disk_mix(draw, 3) % reach;
 	disk->fault_times = disk->fault == DISK_NO_SPACE ? 1 + disk_mix(draw, 4) % 12
 							 : 1 + disk_mix(draw, 4) % 2;
