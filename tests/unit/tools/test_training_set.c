@@ -261,6 +261,30 @@ static void refused_memory_is_said(void **state)
 	fixture_fini(&files.fixture);
 }
 
+/* The same of JSON lines, whose users are strings of several lengths. */
+static void refused_memory_of_lines_is_said(void **state)
+{
+	(void)state;
+	static const char *const layers[] = {"x"};
+	char lines[4096];
+	size_t len = 0;
+	struct files files;
+	files_init(&files);
+	for (unsigned i = 0; i < 40; i++) {
+		len += (size_t)snprintf(lines + len, sizeof lines - len,
+			"{\"user\": \"u%u\", \"item\": %u, \"time\": %u, \"x\": [1, %u]}\n", i % 13,
+			i % 7, 90 - i, i);
+	}
+	const char *path = fixture_path(&files.fixture, "lines.jsonl");
+	fixture_write(path, lines, len);
+	files.request.samples = (struct sample_paths){.archive = path,
+		.layers = layers,
+		.layer_count = 1,
+		.time = {.any = true}};
+	assert_true(alloc_fail_each(attempt, &files) > 25);
+	fixture_fini(&files.fixture);
+}
+
 /* Enough of them for several merges, in times that come often. */
 static void many_samples_are_sorted(void **state)
 {
@@ -323,6 +347,7 @@ int main(void)
 		cmocka_unit_test(a_bound_of_memory_is_kept_in_parts),
 		cmocka_unit_test(states_that_may_hold_the_samples_are_refused),
 		cmocka_unit_test(refused_memory_is_said),
+		cmocka_unit_test(refused_memory_of_lines_is_said),
 		cmocka_unit_test(many_samples_are_sorted),
 		cmocka_unit_test(keys_keep_their_numbers),
 	};
