@@ -324,7 +324,8 @@ enum status feature_file_open_dumps(const char *const *dumps, size_t count,
 	out->dumps = calloc(count, sizeof *out->dumps);
 	out->tables = calloc(count, sizeof *out->tables);
 	if (out->dumps == NULL || out->tables == NULL) {
-		status = error_set(err, STATUS_NO_MEMORY, "no memory for tables");
+		feature_file_close(out);
+		return error_set(err, STATUS_NO_MEMORY, "no memory for tables");
 	}
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		out->table_count++;
@@ -437,25 +438,27 @@ static bool find_row(const struct feature_keys *keys, const struct feature_key *
 }
 
 enum status feature_file_find(const struct feature_table *table, const struct feature_key *key,
-	enum feature_answer *answer, uint64_t *row)
+	struct feature_found *out)
 {
 	struct feature_keys *keys = table->keys;
+	*out = (struct feature_found){.answer = FEATURE_UNKNOWN};
 	if (keys->order == NULL && make_order(keys) != STATUS_OK) {
 		return STATUS_NO_MEMORY;
 	}
 	if (table->ages == NULL) {
-		const bool found = find_row(keys, key, INT64_MIN, row);
-		*answer = !found                               ? FEATURE_ABSENT
-			  : time_of(keys, *row) > key->time_ms ? FEATURE_UNKNOWN
-							       : FEATURE_THERE;
+		if (!find_row(keys, key, INT64_MIN, &out->row)) {
+			out->answer = FEATURE_ABSENT;
+		} else if (time_of(keys, out->row) <= key->time_ms) {
+			out->answer = FEATURE_THERE;
+		}
 		return STATUS_OK;
 	}
 	int64_t age = AGE_LATE;
-	if (find_row(keys, key, key->time_ms, row)) {
-		memcpy(&age, table->ages + *row * sizeof age, sizeof age);
+	if (find_row(keys, key, key->time_ms, &out->row)) {
+		memcpy(&age, table->ages + out->row * sizeof age, sizeof age);
 	}
-	*answer = age == AGE_LATE   ? FEATURE_UNKNOWN
-		  : age == AGE_NONE ? FEATURE_ABSENT
-				    : FEATURE_THERE;
+	if (age != AGE_LATE) {
+		out->answer = age == AGE_NONE ? FEATURE_ABSENT : FEATURE_THERE;
+	}
 	return STATUS_OK;
 }

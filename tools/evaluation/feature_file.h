@@ -76,18 +76,20 @@ struct feature_key {
 	int64_t time_ms;
 };
 
-enum feature_answer {
-	FEATURE_UNKNOWN, /* what the key had at that time cannot be told */
-	FEATURE_ABSENT,  /* it had no row */
-	FEATURE_THERE,
+struct feature_found {
+	enum feature_answer {
+		FEATURE_UNKNOWN, /* what the key had at that time cannot be told */
+		FEATURE_ABSENT,  /* it had no row */
+		FEATURE_THERE,
+	} answer;
+	uint64_t row; /* its number, if it is there */
 };
 
 /* Finds the row that a key had at a time. Of a training set it is that of the key's first sample at that time
  * or later, since that is the state just before that sample; without one it is unknown. Of a dump it is the
  * key's row, unless that is of a later time: then it was written since.
- *   row  out: its number, if it is there
  * Errors: NO_MEMORY. */
 enum status feature_file_find(const struct feature_table *table, const struct feature_key *key,
-	enum feature_answer *answer, uint64_t *row);
+	struct feature_found *out);
 
 #endif

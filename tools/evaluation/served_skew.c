@@ -155,13 +155,13 @@ static void compare(const struct skew *skew, const struct feature_table *table, 
 	out->difference_sum += difference;
 }
 
-/* Counts one key. row: of the table, if its row is there. */
+/* Counts one key. found: what it had by the table. */
 static void count_key(const struct skew *skew, const struct feature_table *table,
-	enum feature_answer answer, uint64_t row, const struct served_rows *served, uint32_t i,
+	const struct feature_found *found, const struct served_rows *served, uint32_t i,
 	struct skew_count *out)
 {
 	const bool is_served = (served->found[i / 8] >> i % 8 & 1) != 0;
-	switch (answer) {
+	switch (found->answer) {
 	case FEATURE_UNKNOWN:
 		out->unknown++;
 		break;
@@ -175,7 +175,7 @@ static void count_key(const struct skew *skew, const struct feature_table *table
 		} else if (served->rows == NULL) {
 			out->both++;
 		} else {
-			compare(skew, table, row, served, i, out);
+			compare(skew, table, found->row, served, i, out);
 		}
 		break;
 	}
@@ -207,14 +207,13 @@ static enum status add_rows(struct skew *skew, const struct feature_file *featur
 	}
 	for (uint32_t i = 0; i < served->count; i++) {
 		const size_t len = served->key_type == KEY_U64 ? sizeof(uint64_t) : *key++;
-		uint64_t row = 0;
-		enum feature_answer answer = FEATURE_UNKNOWN;
+		struct feature_found found;
 		const struct feature_key wanted = {key, len, time_ms};
-		const enum status status = feature_file_find(table, &wanted, &answer, &row);
+		const enum status status = feature_file_find(table, &wanted, &found);
 		if (status != STATUS_OK) {
 			return status;
 		}
-		count_key(skew, table, answer, row, served, i, &sum);
+		count_key(skew, table, &found, served, i, &sum);
 		key += len;
 	}
 	add_count(hour, &sum);

@@ -379,14 +379,14 @@ static void expect_keys(struct model *model, unsigned release, unsigned table, u
 	for (uint32_t i = 0; i < count; i++) {
 		const struct cell *cell = &model->cells[release][table][first + i];
 		const bool there = is_there(model, table, cell);
-		const uint32_t taken = there ? cell->count : 0;
+		const size_t taken = there ? cell->count : 0;
 		const float *vectors = (const float *)rows + i * row;
 		assert_int_equal(found[i / 8] >> i % 8 & 1, there);
 		assert_int_equal(counts[i], taken);
 		assert_memory_equal(vectors, cell->vectors, taken * sizeof *cell->vectors);
 		assert_memory_equal(vectors + taken * ELEMENTS, nothing,
 			(row - taken * ELEMENTS) * sizeof(float));
-		assert_memory_equal(places + i * spec->history, cell->times,
+		assert_memory_equal(places + (size_t)i * spec->history, cell->times,
 			taken * sizeof *cell->times);
 		assert_true(!there || times[i] == cell->times[taken - 1]);
 	}
