@@ -7,6 +7,7 @@
 #include "daemon/store/backup/adopt_files.h"
 
 #include "daemon/store/base/base.h"
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/bytes.h"

@@ -24,6 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct segment_plan; /* segment_build.h */
+
 struct base_segment_info {
 	uint64_t prefix;
 	uint32_t prefix_bits;

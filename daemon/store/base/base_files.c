@@ -1,6 +1,7 @@
 /* base_files.c - opens, fills and finishes the base files of a table. */
 #include "daemon/store/base/base_files.h"
 
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/system/file.h"
 
 #include <assert.h>

@@ -1,6 +1,7 @@
 /* base_write.c - writes a base file: one segment a transaction, synced at the end. */
 #include "daemon/store/base/base.h"
 #include "daemon/store/base/base_lmdb.h"
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/system/file.h"
 
 #include <assert.h>

@@ -1,6 +1,7 @@
-/* segment.c - a segment's header and directory, checked before they are believed. */
+/* segment.c - a segment's header and directory: checked before they are believed, and written. */
 #include "daemon/store/base/segment.h"
 
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/base/segment_pages.h"
 #include "daemon/store/system/bytes.h"
 #include "schema/limits.h"

@@ -1,4 +1,4 @@
-/* segment.h - the rows whose keys share one prefix of their hash: layout, check, build.
+/* segment.h - the rows whose keys share one prefix of their hash: layout and check.
  *
  * A segment is one block of bytes, aligned to 64: a header, a directory of columns, then the
  * columns, each aligned to 64 and read in place. schema/DISK.md, "Segments", has every byte.
@@ -51,12 +51,11 @@ enum segment_column {
 	COLUMN_ROWS = 5,
 	COLUMN_TIMES = 6, /* i64[rows], Unix ms */
 	COLUMN_WEIGHTS = 7,
-	COLUMN_TAGS = 8,   /* u64[rows] */
-	COLUMN_SCALES = 9, /* f32[rows], i8 only */
-	COLUMN_LOWS = 10,  /* f32[rows][elements], the low parts of sums of f32x2 only */
-	COLUMN_PAGES = 11, /* u64[pages], the XXH3-64 of each; the first column */
-	COLUMN_DELETED =
-		12, /* u8[rows], 1: a tombstone; of deltas only, and only if there is one */
+	COLUMN_TAGS = 8,     /* u64[rows] */
+	COLUMN_SCALES = 9,   /* f32[rows], i8 only */
+	COLUMN_LOWS = 10,    /* f32[rows][elements], the low parts of sums of f32x2 only */
+	COLUMN_PAGES = 11,   /* u64[pages], the XXH3-64 of each; the first column */
+	COLUMN_DELETED = 12, /* u8[rows], 1: a tombstone; of deltas that have one only */
 };
 enum { COLUMN_OPTIONAL = 1 };
 
@@ -156,56 +155,5 @@ bool segment_seek(const struct segment *segment, uint32_t from, uint64_t hash, c
 
 /* The first row that has a hash of at least `hash`; segment->rows if none has. */
 uint32_t segment_first_row(const struct segment *segment, uint64_t hash);
-
-/* ---- build ---- */
-
-/* Sizes and places of the columns of a segment that is to be written. */
-struct segment_plan {
-	struct segment_identity identity;
-	uint32_t homes;
-	uint32_t slot_count;
-	uint64_t blob_bytes;
-	uint64_t bytes;
-	uint64_t head_bytes; /* 0: it is no segment, and has no pages (a tensor) */
-	uint32_t column_count;
-	struct {
-		uint32_t kind;
-		uint32_t element_bytes;
-		uint64_t offset;
-		uint64_t bytes;
-	} columns[SEGMENT_COLUMNS_MAX];
-};
-
-/* Whether hashes[rows] are in order and have the identity's prefix. They may come from a map, and a
- * page of it that could not be read gives zeros: ask before segment_plan, which relies on it. */
-bool segment_hashes_fit(const struct segment_identity *identity, const uint64_t *hashes);
-
-/* Plans a segment of identity.rows rows.
- *   hashes      of the rows, in ascending order
- *   blob_bytes  bytes of all keys together, for byte strings; else 0 */
-void segment_plan(struct segment_plan *plan, const struct table_spec *spec,
-	const struct segment_identity *identity, const uint64_t *hashes, uint64_t blob_bytes);
-
-/* Where the columns of a planned segment are to be written. NULL: it has no such column. */
-struct segment_space {
-	struct segment_slot *slots;
-	uint64_t *keys;
-	uint32_t *key_offsets;
-	uint8_t *key_blob;
-	uint8_t *row_data;
-	int64_t *times;
-	uint64_t *tags;
-	float *scales;
-	uint8_t *lows;
-	uint8_t *deleted;
-};
-
-/* Writes header, directory, padding and slots of a planned segment into `data` (plan->bytes,
- * aligned to 8). The caller fills the other columns, whose places are in `space`. */
-void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint8_t *data,
-	struct segment_space *space);
-
-/* Writes the checksums of the pages of a segment that is filled. */
-void segment_end(const struct segment_plan *plan, uint8_t *data);
 
 #endif

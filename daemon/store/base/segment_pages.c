@@ -1,6 +1,7 @@
 /* segment_pages.c - the checksums of a segment's pages: written once, compared page by page. */
 #include "daemon/store/base/segment_pages.h"
 
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/system/bytes.h"
 
 #include <assert.h>

@@ -1,6 +1,7 @@
 /* merge_rows.c - gathers the rows of each prefix and writes their segments. */
 #include "daemon/store/merge/merge_rows.h"
 
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/read/merged.h"
 #include "daemon/store/snapshot/level.h"
 

@@ -1,6 +1,7 @@
 /* seal_worker.c - segments of one part of a table's hashes: gather, sort, write. */
 #include "daemon/store/seal/seal_worker.h"
 
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/system/stop.h"
 
 #include <assert.h>

@@ -2,6 +2,7 @@
 #include "daemon/store/tensor/tensor.h"
 
 #include "daemon/store/base/base_lmdb.h"
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/mapfault.h"
 

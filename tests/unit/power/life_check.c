@@ -3,6 +3,7 @@
 
 #include "daemon/store/load/load.h"
 #include "daemon/store/observe/sources.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
@@ -266,7 +267,7 @@ void life_check_files(struct life *life)
 		const struct release *release = snapshot->releases[i];
 		size_t bases = 0;
 		for (size_t j = 0; j < release->table_count; j++) {
-			bases += release->tables[j]->file_count;
+			bases += table_file_count(release->tables[j]);
 		}
 		assert_int_equal(count_files(life, release->number, "base-"), bases);
 		assert_int_equal(count_files(life, release->number, "tensor-"),

@@ -4,6 +4,7 @@
 
 #include "daemon/retrieval/balls/balls_image.h"
 #include "daemon/store/base/segment.h"
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/catalog/current.h"
 #include "daemon/store/catalog/record.h"
 #include "daemon/store/index/index_file.h"

@@ -5,7 +5,7 @@
 #ifndef TESTS_UNIT_STORE_SEGMENT_FIXTURE_H
 #define TESTS_UNIT_STORE_SEGMENT_FIXTURE_H
 
-#include "daemon/store/base/segment.h"
+#include "daemon/store/base/segment_build.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/system/mapfault.h"
 #include "tests/unit/alloc_fail.h"
 #include "tests/unit/fixture.h"

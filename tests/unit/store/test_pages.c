@@ -2,6 +2,7 @@
  * that are on it. */
 #include "daemon/store/base/pages.h"
 #include "daemon/store/read/lookup.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/state/reader.h"
 
@@ -187,9 +188,9 @@ static uint32_t count_damaged(const struct table *table, const struct plain *pla
 static void path_of(const struct scratch *scratch, const struct table *table, char path[PATH_MAX])
 {
 	char name[64] = "releases/1/";
-	assert_int_equal(table->file_count, 1);
+	assert_int_equal(table_file_count(table), 1);
 	base_file_name(name + strlen(name), sizeof name - strlen(name), table->number,
-		table->files[0].number);
+		table_file(table, 0)->number);
 	scratch_path(scratch, path, name);
 }
 

@@ -1,5 +1,6 @@
 /* test_rows.c - a walk brings what the memtable and the base files hold, under ids that lead
  * back. */
+#include "daemon/store/base/segment_build.h"
 #include "daemon/store/read/rows.h"
 #include "daemon/store/state/reader.h"
 
