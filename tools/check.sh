@@ -243,7 +243,7 @@ step_rounds() {
 	meson_test REPSTORE_FLIPS=3000 gcc --no-rebuild -t 20 damage
 	meson_test REPSTORE_SECONDS=60 gcc --no-rebuild -t 20 write_snapshot
 	meson_test REPSTORE_GROW=2000000 gcc --no-rebuild -t 20 write_semantics
-	one "$BUILD/gcc/tests/unit/test_power_loss" 5000
+	one "$BUILD/gcc/tests/unit/test_power_loss" 2000
 	one "$BUILD/gcc/tests/unit/test_balls" 100000
 	one "$BUILD/gcc/tests/unit/test_model" 1000000 10
 	one "$BUILD/gcc/tests/unit/test_model_history" 1000000 10
