@@ -1,15 +1,16 @@
 /* disk.h - a disk below a store, whose power a test cuts at any call.
  *
- * The calls by which the store, and LMDB in it, change files are wrapped by the linker
- * (disk_calls.c). They work on real files, and each is noted in a journal in memory that is shared:
- * what was written where, what was synced, which name was given to which file. The store runs in a
- * child; at the call of a chosen number its power is cut, which ends the child. The test then makes
- * of the journal what the disk may hold by then (disk_image.h). A sync is noted, and done in no
- * other way: the files are thrown away. Files are named here by numbers, which follow the inode.
+ * The calls by which the store, and LMDB in it, change files are sent by the linker to disk_wraps.c. They
+ * work on real files, and each is noted in a journal in memory that is shared: what was written where,
+ * what was synced, which name was given to which file. The store runs in a child; at the call of a chosen
+ * number its power is cut, which ends the child. The test then makes of the journal what the disk may
+ * hold by then (disk_image.h). A sync is noted, and done in no other way: the files are thrown away.
+ * Files are named here by numbers, which follow the inode.
  *
  * What is written through a map that is shared and may be written is noted when it is unmapped, when
- * the file is synced, and at the cut. The store calls none of linkat, msync, copy_file_range, rename and
- * unlink without a folder: what these changed would be missing from an image.
+ * the file is synced, and at the cut. Other calls that change files (linkat, by which backups are made,
+ * msync, copy_file_range, unlink without a folder) are not noted: what they do is missing from an image,
+ * and so a store that comes to need them fails the test.
  *
  * Threads: those of one child at a time, and a process that it forks; the test while no child runs.
  */
