@@ -29,6 +29,7 @@ void disk_clear(struct disk *disk)
 	disk->is_on = false;
 	disk->calls = 0;
 	disk->cut_at = 0;
+	disk->cut_at_sync = 0;
 	disk->fault = DISK_SOUND;
 	disk->faults = 0;
 	disk->file_count = 0;

@@ -90,8 +90,11 @@ struct disk {
 	bool is_on; /* calls are noted */
 	uint64_t calls;
 	/* What the test wishes: */
-	uint64_t salt;         /* what random numbers follow from */
-	uint64_t cut_at;       /* the number of the call that the power ends with; 0: of none */
+	uint64_t salt;   /* what random numbers follow from */
+	uint64_t cut_at; /* the number of the call that the power ends with; 0: of none */
+	/* Or at the sync of that number, of files of that kind; 0: of none. */
+	uint64_t cut_at_sync;
+	enum disk_kind cut_kind;
 	enum disk_fault fault; /* what goes wrong from call `fault_at` on, `fault_times` times */
 	enum disk_kind fault_kind; /* of files of this kind; DISK_KINDS: of any */
 	uint64_t fault_at;

@@ -148,6 +148,16 @@ bool disk_calls_enter(void)
 	return disk->calls == disk->cut_at;
 }
 
+bool disk_calls_enter_sync(uint32_t file)
+{
+	const bool is_last = disk_calls_enter();
+	if (disk->cut_at_sync == 0 || disk->files[file].kind != disk->cut_kind) {
+		return is_last;
+	}
+	disk->cut_at_sync--;
+	return is_last || disk->cut_at_sync == 0;
+}
+
 void disk_calls_leave(bool is_last)
 {
 	if (is_last) {

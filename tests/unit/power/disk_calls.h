@@ -22,6 +22,7 @@ bool disk_calls_find_folder(int at, const char *path, uint32_t *folder, const ch
 
 /* Begins a call; true: the power goes while it is under way. */
 bool disk_calls_enter(void);
+bool disk_calls_enter_sync(uint32_t file); /* of a sync of that file */
 void disk_calls_leave(bool is_last);
 
 enum disk_kind disk_calls_kind(uint32_t file);

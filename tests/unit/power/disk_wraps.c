@@ -124,7 +124,7 @@ static ssize_t write_parts(uint32_t file, int fd, const struct iovec *parts, int
 	for (int i = 0; i < count; i++) {
 		len += parts[i].iov_len;
 	}
-	const bool is_last = disk_calls_enter();
+	const bool is_last = is_synced(fd) ? disk_calls_enter_sync(file) : disk_calls_enter();
 	ssize_t written = -1;
 	const enum disk_kind kind = disk_calls_kind(file);
 	if (!disk_calls_fail(DISK_NO_SPACE, kind) && !disk_calls_fail(DISK_WRITE_FAILS, kind)) {
@@ -188,7 +188,7 @@ ssize_t __wrap_writev(int fd, const struct iovec *parts, int count)
 
 static int sync_file(uint32_t file)
 {
-	const bool is_last = disk_calls_enter();
+	const bool is_last = disk_calls_enter_sync(file);
 	const bool failed = disk_calls_fail(DISK_SYNC_FAILS, disk_calls_kind(file));
 	if (failed || !is_last) {
 		disk_calls_note_sync(file, failed);

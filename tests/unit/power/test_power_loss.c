@@ -46,11 +46,13 @@ struct run {
 	unsigned steps;
 	unsigned cuts;
 	unsigned faults;
-	enum end first_end; /* of the first life */
-	uint64_t first_cut; /* at which call the first life ends */
-	bool was_cut;       /* the first life was */
-	bool is_kept;       /* the image is what the life began with */
-	bool is_quiet;      /* that a life fails is no failure of the test */
+	enum end first_end;  /* of the first life */
+	uint64_t first_cut;  /* at which call the first life ends */
+	uint64_t first_sync; /* or at which sync of that kind */
+	enum disk_kind first_kind;
+	bool was_cut;  /* the first life was */
+	bool is_kept;  /* the image is what the life began with */
+	bool is_quiet; /* that a life fails is no failure of the test */
 };
 
 static struct life_world *shared_world(void)
@@ -323,6 +325,8 @@ static enum end choose_first_end(struct run *run, unsigned life)
 	run->steps = life == 0 ? STEPS_MAX : life == 1 ? 0 : 5;
 	run->disk->fault = DISK_SOUND;
 	run->disk->cut_at = life == 0 ? run->first_cut : 0;
+	run->disk->cut_kind = run->first_kind;
+	run->disk->cut_at_sync = life == 0 ? run->first_sync : 0;
 	run->disk->loses_all = life > 0;
 	return life == 0 ? run->first_end : END_POWER;
 }
@@ -332,7 +336,7 @@ static void a_process_may_end_at_any_call(void **state)
 	enum { START_CALLS = 30 };
 	static const enum end ends[] = {END_PROCESS, END_POWER};
 	struct run run = begin(state);
-	const uint64_t stride = seed_count < SEEDS ? 20 : seed_count / 10 < SEEDS ? 10 : 1;
+	const uint64_t stride = seed_count / 10 < SEEDS ? 40 : 1;
 	run.disk->deaf = DISK_KINDS;
 	for (unsigned i = 0; i < 2; i++) {
 		run.first_end = ends[i];
@@ -347,6 +351,33 @@ static void a_process_may_end_at_any_call(void **state)
 		} while (run.was_cut);
 		assert_true(run.first_cut > START_CALLS);
 	}
+	run.disk->loses_all = false;
+}
+
+/* The same at the first syncs of each kind of files. */
+static void a_process_may_end_at_any_sync(void **state)
+{
+	enum { SYNCS = 3, TRIES = 4 };
+	static const enum end ends[] = {END_PROCESS, END_POWER};
+	struct run run = begin(state);
+	unsigned cuts = 0;
+	run.disk->deaf = DISK_KINDS;
+	for (unsigned i = 0; i < 2 * DISK_KINDS * SYNCS * TRIES; i++) {
+		const uint64_t seed = first_seed + i % TRIES;
+		run.first_end = ends[i / TRIES % 2];
+		run.first_sync = 1 + i / TRIES / 2 % SYNCS;
+		run.first_kind = (enum disk_kind)(i / TRIES / 2 / SYNCS);
+		/* After the process one seed is enough: the rest is lost then, whatever the seed. */
+		if (run.first_end == END_PROCESS && i % TRIES != 0) {
+			continue;
+		}
+		if (!run_seed(&run, seed, choose_first_end)) {
+			fail_msg("seed %" PRIu64 ", ended at sync %" PRIu64 " of kind %d", seed,
+				run.first_sync, (int)run.first_kind);
+		}
+		cuts += run.was_cut;
+	}
+	assert_true(cuts > DISK_KINDS);
 	run.disk->loses_all = false;
 }
 
@@ -388,6 +419,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(what_was_acknowledged_outlives_the_power, setup,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_process_may_end_at_any_call, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_process_may_end_at_any_sync, setup,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_sync_that_does_nothing_is_noticed, setup,
 			scratch_teardown),
