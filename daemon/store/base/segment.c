@@ -450,10 +450,10 @@ void segment_begin(const struct segment_plan *plan, const uint64_t *hashes, uint
 		case COLUMN_LOWS:
 			space->lows = at;
 			break;
-		case COLUMN_PAGES: /* segment_end fills it */
 		case COLUMN_DELETED:
 			space->deleted = at;
 			break;
+		case COLUMN_PAGES: /* segment_end fills it */
 		case COLUMN_WEIGHTS:
 			break;
 		}

@@ -47,7 +47,7 @@ static void what_a_damaged_delta_cannot_tell_is_corrupt(void **state)
 		struct table *table = (struct table *)scratch_table(scratch, "t");
 		struct base_segment *damaged = segment_of(table, 2, 200);
 		struct level_filter *filter = atomic_load(&table->filter);
-		atomic_store(&damaged->state, BASE_DAMAGED);
+		scratch_mark(damaged, BASE_PAGE_DAMAGED, BASE_DAMAGED);
 		if (!with_filter) {
 			/* As after a start with a damaged file: nothing of the segment is known. */
 			atomic_store(&table->filter, NULL);
@@ -140,7 +140,7 @@ static void a_damaged_base_stops_no_delta(void **state)
 	levels_put(scratch, &expected, 0, 900, 2);
 	const struct table *table = scratch_table(scratch, "t");
 	struct base_segment *damaged = segment_of(table, 0, 950);
-	atomic_store(&damaged->state, BASE_DAMAGED);
+	scratch_mark(damaged, BASE_PAGE_DAMAGED, BASE_DAMAGED);
 	snapshot_end(scratch->store);
 	(void)levels_merge(scratch);
 	table = scratch_table(scratch, "t");
