@@ -102,6 +102,9 @@ void metrics_of_store(struct text *text, struct store *store, const struct store
 		figures->segments_checked - figures->segments_away - figures->segments_damaged);
 	metric_uint(text, "segments", LABELS("state", "away"), figures->segments_away);
 	metric_uint(text, "segments", LABELS("state", "damaged"), figures->segments_damaged);
+	metric_head(text, "pages_checked_total", "counter",
+		"Pages that were compared with their checksums, each time that they came from the disk.");
+	metric_uint(text, "pages_checked_total", NULL, figures->pages_checked);
 	gauge(text, "unlinked_bytes",
 		"Bytes of files that are replaced or dropped, and still held.",
 		figures->bytes_waiting);

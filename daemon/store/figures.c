@@ -1,5 +1,6 @@
 /* figures.c - counts what is in a store, and what it has done. */
 #include "daemon/store/figures.h"
+#include "daemon/store/base/pages.h"
 #include "daemon/store/admin/janitor.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/indexing/indexer.h"
@@ -87,6 +88,7 @@ void store_figures(struct store *store, struct store_figures *out)
 	struct store_figures figures = {
 		.seal_bytes = atomic_load(&store->seal_bytes),
 		.load_bytes = atomic_load(&store->load_bytes),
+		.pages_checked = base_pages_checked(),
 		.durability = store->options.write.durability,
 	};
 	write_figures(store, &figures.write);

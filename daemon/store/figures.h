@@ -28,6 +28,7 @@ struct store_figures {
 	uint64_t segments_checked;
 	uint64_t segments_away; /* the system took pages of them out of memory */
 	uint64_t segments_damaged;
+	uint64_t pages_checked; /* compared with their checksums since the process began */
 	uint64_t files_waiting; /* dropped, but still mapped */
 	uint64_t bytes_waiting;
 	uint64_t readers_pinned; /* which hold what they read, and keep nobody waiting (reader.h) */

@@ -62,7 +62,7 @@ class Deadline(harness.Case):
         self.client.call('put', release='r', table='t', keys=harness.packed([1]),
                          rows=np.zeros((1, DIM), '<f4').tobytes())
         with self.fails('TIMEOUT', 'timeout_ms, 50,'):
-            self.client.call('merge', timeout_ms=50)
+            self.client.call('merge', timeout_ms=50, full=True)
         self.assertEqual(self.client.call('stats')['write']['memtable_rows'], 1)
         self.await_true(lambda: self.client.call('stats')['write']['merges'] == 1)
         self.assertEqual(self.client.call('stats')['write']['memtable_rows'], 0)

@@ -118,8 +118,9 @@ class OfALayer(HistoryCase):
         users = np.concatenate([KEYS[:10], KEYS[5:15]])
         rows = self.samples(20)[3]
         self.observe('r', (users, users, old, rows))
-        by_user.add_all(users, old, rows)
-        by_user.expire(now_ms, ttl_ms)      # keys 0 to 4: keys 5 to 9 keep both vectors
+        by_user.add_all(users[:10], old[:10], rows[:10])
+        by_user.expire(now_ms, ttl_ms)      # what had expired when it came: what follows finds nothing
+        by_user.add_all(users[10:], old[10:], rows[10:])
         self.assertEqual(len(by_user.rows), 10)
         self.check('last_user@l', by_user)
         self.client.call('delete', release='r', table='last_user@l', keys=KEYS[8:12].tobytes())

@@ -10,11 +10,11 @@
 #define MADV_POPULATE_READ 22
 #endif
 
-static _Atomic uint64_t read_count;
+static _Atomic uint64_t checked_count;
 
-uint64_t base_pages_read_count(void)
+uint64_t base_pages_checked(void)
 {
-	return atomic_load_explicit(&read_count, memory_order_relaxed);
+	return atomic_load_explicit(&checked_count, memory_order_relaxed);
 }
 
 static uint8_t *page_at(const struct base_segment *segment, uint32_t page)
@@ -112,7 +112,7 @@ static void check_pages(const struct base_pages *pages)
 			checked++;
 		}
 	}
-	atomic_fetch_add_explicit(&read_count, checked, memory_order_relaxed);
+	atomic_fetch_add_explicit(&checked_count, checked, memory_order_relaxed);
 }
 
 void base_pages_read(const struct base_pages *pages, size_t count)

@@ -48,7 +48,7 @@ static inline enum base_page_state base_pages_state(const struct base_pages *pag
  * the system has just taken again. May block for the disk. */
 void base_pages_read(const struct base_pages *pages, size_t count);
 
-/* Since the process began: pages that base_pages_read has read in or compared. */
-uint64_t base_pages_read_count(void);
+/* Pages that were compared with their checksums since the process began. */
+uint64_t base_pages_checked(void);
 
 #endif
