@@ -1,8 +1,9 @@
 /* figures.c - counts what is in a store, and what it has done. */
 #include "daemon/store/figures.h"
-#include "daemon/store/base/pages.h"
+
 #include "daemon/store/admin/janitor.h"
 #include "daemon/store/base/base.h"
+#include "daemon/store/base/pages.h"
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"

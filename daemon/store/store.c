@@ -21,6 +21,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- open ---- */
 
@@ -118,7 +119,14 @@ static enum status open_releases(struct store *store, struct snapshot *snapshot,
 static enum status open_all(struct store *store, struct error *err)
 {
 	char path[PATH_MAX];
-	enum status status = open_folder(store, err);
+	/* Checksums and faults are of pages. */
+	const long page_bytes = sysconf(_SC_PAGESIZE);
+	enum status status =
+		page_bytes == SEGMENT_PAGE_BYTES
+			? open_folder(store, err)
+			: error_set(err, STATUS_UNSUPPORTED,
+				  "memory: pages of %ld bytes, those of the files have %d",
+				  page_bytes, SEGMENT_PAGE_BYTES);
 	if (status == STATUS_OK) {
 		status = mapfault_install();
 	}

@@ -120,8 +120,9 @@ static __attribute__((noinline)) bool limit_to_page(struct base_segment *segment
 {
 	const struct segment_slot *slots = segment->view.slots;
 	const struct base_pages page = base_pages_of(segment, &slots[probe->slot], sizeof slots[0]);
-	const uint32_t in_page = SEGMENT_PAGE_BYTES / sizeof slots[0];
-	const uint32_t end = probe->slot - probe->slot % in_page + in_page;
+	const uint8_t *behind = segment->data - SEGMENT_LEAD_BYTES +
+				((uint64_t)page.first + 1) * SEGMENT_PAGE_BYTES;
+	const uint32_t end = (uint32_t)((behind - (const uint8_t *)slots) / sizeof slots[0]);
 	probe->by_page = true;
 	probe->end = end < probe->end ? end : probe->end;
 	return base_pages_state(&page) == BASE_PAGE_GOOD;

@@ -72,22 +72,27 @@ static void settle(struct found_row *found, enum base_page_state state)
 	}
 }
 
-/* The pages of a row's key, as far as it is known where they are. */
-static uint32_t key_pages(struct base_segment *segment, uint32_t row, struct base_pages *out)
+/* The pages of a row's key, as far as it is known where they are, and their state. Each is looked at once: what
+ * was away may be here at the next look, and the page behind it would have been looked at by nobody. */
+static enum base_page_state key_pages(struct base_segment *segment, uint32_t row,
+	struct base_pages *out, uint32_t *count)
 {
 	const struct segment *view = &segment->view;
-	if (view->keys != NULL) {
-		out[0] = base_pages_of(segment, &view->keys[row], 8);
-		return 1;
-	}
-	out[0] = base_pages_of(segment, &view->key_offsets[row], 8);
 	const uint8_t *key;
 	size_t len;
-	if (base_pages_state(&out[0]) != BASE_PAGE_GOOD || !segment_key(view, row, &key, &len)) {
-		return 1;
+	out[0] = view->keys != NULL ? base_pages_of(segment, &view->keys[row], 8)
+				    : base_pages_of(segment, &view->key_offsets[row], 8);
+	*count = 1;
+	const enum base_page_state state = base_pages_state(&out[0]);
+	if (view->keys != NULL || state != BASE_PAGE_GOOD) {
+		return state;
+	}
+	if (!segment_key(view, row, &key, &len)) {
+		return BASE_PAGE_DAMAGED;
 	}
 	out[1] = base_pages_of(segment, key, len);
-	return 2;
+	*count = 2;
+	return base_pages_state(&out[1]);
 }
 
 enum match { MATCH_OTHER, MATCH_KEY, MATCH_UNKNOWN };
@@ -98,8 +103,8 @@ static enum match match_row(struct cold *cold, uint32_t number, uint32_t row,
 {
 	struct base_segment *segment = found->segment;
 	struct base_pages pages[COLD_PAGES_MAX];
-	uint32_t count = key_pages(segment, row, pages);
-	const enum base_page_state of_key = worst_of(pages, count);
+	uint32_t count;
+	const enum base_page_state of_key = key_pages(segment, row, pages, &count);
 	const uint8_t *key;
 	size_t len;
 	if (of_key == BASE_PAGE_AWAY) {

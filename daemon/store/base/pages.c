@@ -29,13 +29,22 @@ static enum base_page_state state_of(const struct base_segment *segment, uint32_
 		memory_order_acquire);
 }
 
-/* Maps pages; false: they cannot be read. An older kernel does not know how, then the reader faults, and the page
- * is marked (mapfault.h). */
+/* Maps pages; false: they cannot be read. Where there is no memory, or an older kernel does not know how, the reader
+ * faults, and if that fails, too, the page is marked (mapfault.h). */
 static bool map_pages(const struct base_pages *pages)
 {
 	return madvise(page_at(pages->segment, pages->first),
 		       (size_t)pages->count * SEGMENT_PAGE_BYTES, MADV_POPULATE_READ) == 0 ||
-	       errno == EINVAL;
+	       (errno != EFAULT && errno != EHWPOISON);
+}
+
+static bool has_away(const struct base_pages *pages)
+{
+	bool away = false;
+	for (uint32_t i = 0; i < pages->count && !away; i++) {
+		away = state_of(pages->segment, pages->first + i) == BASE_PAGE_AWAY;
+	}
+	return away;
 }
 
 static bool is_sound(const struct base_segment *segment, uint32_t page)
@@ -64,7 +73,8 @@ static void check(struct base_segment *segment, uint32_t page, enum base_page_st
 	(void)atomic_compare_exchange_strong(&segment->pages[page], &away, BASE_PAGE_GOOD);
 }
 
-/* Checks a page, and before it those that its checksum depends on: the head, and a page of the list. */
+/* Checks a page, and before it those that its checksum depends on: the head, which has those of the list, and a page
+ * of the list, which has the others. */
 static void check_page(struct base_segment *segment, uint32_t page, bool is_mapped)
 {
 	const uint32_t head_pages = segment_head_pages(&segment->view);
@@ -73,7 +83,10 @@ static void check_page(struct base_segment *segment, uint32_t page, bool is_mapp
 		check(segment, head, BASE_PAGE_GOOD, false);
 		sums = state_of(segment, head) == BASE_PAGE_DAMAGED ? BASE_PAGE_DAMAGED : sums;
 	}
-	if (page >= head_pages) {
+	const uint32_t last_list = segment_list_page(&segment->view, segment->view.page_count - 1);
+	if (page >= head_pages && page <= last_list) {
+		check(segment, page, sums, is_mapped);
+	} else if (page > last_list) {
 		const uint32_t list = segment_list_page(&segment->view, page);
 		check(segment, list, sums, false);
 		sums = state_of(segment, list) == BASE_PAGE_DAMAGED ? BASE_PAGE_DAMAGED : sums;
@@ -89,7 +102,7 @@ static void announce(const struct base_pages *pages)
 	const uint32_t list = segment_list_page(&segment->view, pages->first);
 	const uint32_t last_list =
 		segment_list_page(&segment->view, pages->first + pages->count - 1);
-	if (base_pages_state(pages) != BASE_PAGE_AWAY) {
+	if (!has_away(pages)) {
 		return;
 	}
 	(void)madvise(page_at(segment, list), (size_t)(last_list - list + 1) * SEGMENT_PAGE_BYTES,
@@ -101,7 +114,7 @@ static void announce(const struct base_pages *pages)
 /* Checks the pages that are AWAY. */
 static void check_pages(const struct base_pages *pages)
 {
-	if (base_pages_state(pages) != BASE_PAGE_AWAY) {
+	if (!has_away(pages)) {
 		return;
 	}
 	const bool is_mapped = map_pages(pages);

@@ -1,6 +1,7 @@
 /* merge_jobs.c - which tables a merge has something to do for. */
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/state.h"
 
 #include <assert.h>
@@ -17,7 +18,11 @@ bool merge_is_needed(struct merge_job *job, enum merge_reason reason)
 {
 	const struct table *table = job->table;
 	const bool has_expired = reason != MERGE_DUE && merge_has_expired(job);
-	job->whole = reason == MERGE_FULL || has_expired;
+	/* New rows become a delta where a base is damaged; a whole merge would fail for the expired ones. */
+	job->whole = reason == MERGE_FULL ||
+		     (has_expired &&
+			     !(memtable_is_frozen(table->memtable) &&
+				     table->spec.index == INDEX_NONE && table_is_damaged(table)));
 	return has_expired || memtable_is_frozen(table->memtable) ||
 	       (reason == MERGE_FULL && table->level_count > 1);
 }

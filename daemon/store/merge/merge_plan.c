@@ -12,19 +12,6 @@ static bool is_above(uint64_t bytes, uint64_t share, uint64_t whole)
 	return bytes / share > whole / 1000;
 }
 
-static bool is_damaged(const struct table *table)
-{
-	for (size_t i = 0; i < table->level_count; i++) {
-		const struct base_set *set = table->levels[i]->set;
-		for (size_t j = 0; j < set->segment_count; j++) {
-			if (base_segment_state(&set->segments[j]) == BASE_DAMAGED) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
 /* The level from which on deltas are taken together with new rows of so many bytes, when there are as many
  * as there may be: the newest one, and older ones as long as they are no larger than what comes
  * into them. So bytes are written anew about as often as the logarithm of the number of merges says. */
@@ -64,7 +51,7 @@ size_t merge_first_level(const struct merge_job *job, uint64_t bytes)
 {
 	const struct table *table = job->table;
 	/* A delta of new rows alone reads nothing, so it can be made also where a base is damaged. */
-	if (is_whole(job) || (is_large(job, bytes) && !is_damaged(table))) {
+	if (is_whole(job) || (is_large(job, bytes) && !table_is_damaged(table))) {
 		return 0;
 	}
 	return table->level_count <= job->store->options.sizes.deltas_max

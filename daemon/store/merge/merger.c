@@ -229,7 +229,8 @@ static enum status merge(struct merger *merger, enum merge_reason reason,
 		return status;
 	}
 	struct error why = {.status = STATUS_OK};
-	const enum status again = merge_once(merger, MERGE_DUE, result, &left, &why);
+	const enum status again = merge_once(merger, reason == MERGE_FULL ? MERGE_FULL : MERGE_DUE,
+		result, &left, &why);
 	return status != STATUS_OK || again == STATUS_OK ? status
 							 : error_set(err, again, "%s", why.text);
 }

@@ -50,6 +50,9 @@ bool table_has_level(const struct table *table, const struct level *level);
 size_t table_file_count(const struct table *table);
 const struct base_file_info *table_file(const struct table *table, size_t i);
 
+/* Whether a segment of any level is known to be damaged. */
+bool table_is_damaged(const struct table *table);
+
 /* Segments of all levels. */
 size_t table_segment_count(const struct table *table);
 

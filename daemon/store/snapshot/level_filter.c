@@ -1,7 +1,7 @@
 /* level_filter.c - fills the filter of a table from the slots of its deltas. */
 #include "daemon/store/snapshot/level_filter.h"
 
-#include "daemon/store/base/base.h"
+#include "daemon/store/base/pages.h"
 #include "daemon/store/snapshot/level.h"
 
 #include <assert.h>
@@ -28,21 +28,24 @@ static void add_all(struct level_filter *filter, uint8_t bit)
 	}
 }
 
-/* False: the segment is damaged. */
-static bool add_segment(struct level_filter *filter, struct base_set *set, size_t i, uint8_t bit)
+/* Reads the slots of a segment, and no other page. False: they are damaged. */
+static bool add_segment(struct level_filter *filter, struct base_segment *segment, uint8_t bit)
 {
-	if (base_segment_wait(set, i) != BASE_READY) {
+	const struct segment *view = &segment->view;
+	if (segment->pages == NULL) {
 		return false;
 	}
-	const struct segment *view = &set->segments[i].view;
+	const struct base_pages pages =
+		base_pages_of(segment, view->slots, view->slot_count * sizeof view->slots[0]);
+	base_pages_read(&pages, 1);
 	for (uint32_t slot = 0; slot < view->slot_count; slot++) {
 		if (view->slots[slot].row_plus_one != 0) {
 			const uint64_t tag = view->slots[slot].tag;
 			filter->bytes[(tag * filter->buckets) >> 32] |= bit;
 		}
 	}
-	/* A page that could not be read has given zeros, and its segment is marked since. */
-	return base_segment_state(&set->segments[i]) != BASE_DAMAGED;
+	/* A page that could not be read has given zeros, and is marked since. */
+	return base_pages_state(&pages) != BASE_PAGE_DAMAGED;
 }
 
 enum status level_filter_make(struct table *table)
@@ -62,7 +65,7 @@ enum status level_filter_make(struct table *table)
 		const uint8_t bit = (uint8_t)(1u << i);
 		bool is_whole = true;
 		for (size_t j = 0; is_whole && j < set->segment_count; j++) {
-			is_whole = add_segment(filter, set, j, bit);
+			is_whole = add_segment(filter, &set->segments[j], bit);
 		}
 		if (!is_whole) {
 			add_all(filter, bit);

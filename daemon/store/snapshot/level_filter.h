@@ -3,7 +3,7 @@
  * Bit i stands for level i of the table. A key goes straight to the newest level that its byte names;
  * only when that level does not have it, it goes on to the next. The bucket of a key follows from the
  * low half of its hash, which is what slots have, so that no key is read to build a filter. Of a delta
- * with a damaged segment the bits of all buckets are set.
+ * with damaged slots the bits of all buckets are set.
  *
  * Threads: constant once it is made.
  */
@@ -27,7 +27,7 @@ static inline const uint8_t *level_filter_at(const struct level_filter *filter, 
 }
 
 /* Makes the filter of a table with deltas, and gives it to the table if it has none yet. Reads the slots
- * of all deltas, and checks those segments that were not checked. The caller holds the table. Errors:
+ * of all deltas, and checks their pages. The caller holds the table. Errors:
  * NO_MEMORY, after which all deltas are asked for each key. */
 enum status level_filter_make(struct table *table);
 

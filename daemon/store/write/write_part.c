@@ -19,18 +19,11 @@
 
 enum status write_part_check_table(const struct table *table, struct error *err)
 {
-	for (size_t i = 0; i < table->level_count; i++) {
-		const struct base_set *set = table->levels[i]->set;
-		for (size_t j = 0; j < set->segment_count; j++) {
-			if (base_segment_state(&set->segments[j]) == BASE_DAMAGED) {
-				return error_set(err, STATUS_CORRUPT,
-					"table: a segment of '%s' is damaged, so nothing can be "
-					"merged into it",
-					table->spec.name.text);
-			}
-		}
-	}
-	return STATUS_OK;
+	return table_is_damaged(table)
+		       ? error_set(err, STATUS_CORRUPT,
+				 "table: a segment of '%s' is damaged, so nothing can be merged into it",
+				 table->spec.name.text)
+		       : STATUS_OK;
 }
 
 static enum status find_table(struct write_part *part, const struct release *release,

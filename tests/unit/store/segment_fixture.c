@@ -79,7 +79,12 @@ void built_make(struct built *built, const struct table_spec *spec, uint32_t row
 							   (64 - prefix_bits) << (64 - prefix_bits);
 	const uint64_t inside = prefix_bits == 0 ? UINT64_MAX : UINT64_MAX >> prefix_bits;
 	*built = (struct built){.spec = *spec,
-		.identity = {SEGMENT_RELEASE, SEGMENT_TABLE, {{5, 6}}, prefix, prefix_bits, rows}};
+		.identity = {.release = SEGMENT_RELEASE,
+			.table = SEGMENT_TABLE,
+			.seed = {{5, 6}},
+			.prefix = prefix,
+			.prefix_bits = prefix_bits,
+			.rows = rows}};
 	built->hashes = malloc(rows * sizeof *built->hashes + 1);
 	assert_non_null(built->hashes);
 	uint64_t blob_bytes = 0;

@@ -244,6 +244,51 @@ static void a_damaged_page_costs_the_keys_on_it(void **state)
 	free(answer);
 }
 
+/* The states of a segment's pages from one on. */
+static uint32_t count_pages(const struct base_segment *segment, uint32_t from, uint32_t behind,
+	enum base_page_state state)
+{
+	uint32_t count = 0;
+	for (uint32_t page = from; page < behind; page++) {
+		count += atomic_load(&segment->pages[page]) == (unsigned char)state;
+	}
+	return count;
+}
+
+static void damage_in_the_list_costs_the_pages_it_lists(void **state)
+{
+	enum { MANY = 12000, LISTED = SEGMENT_PAGE_BYTES / 8 };
+	struct scratch *scratch = *state;
+	struct plain plain;
+	char path[PATH_MAX];
+	const struct table_spec spec = spec_of(DTYPE_F32, KEY_U64, 64, false);
+	plain_seal(&plain, scratch, &spec, MANY, 3000);
+	const struct table *table = scratch_table(scratch, "p");
+	const uint64_t offset = table->bases->segments[0].info->offset;
+	assert_int_equal(segment_head_pages(&table->bases->segments[0].view), 1);
+	path_of(scratch, table, path);
+	snapshot_end(scratch->store);
+	scratch_close(scratch);
+	scratch_flip(path, offset - SEGMENT_LEAD_BYTES + SEGMENT_PAGE_BYTES + 800);
+	scratch_open(scratch);
+	table = scratch_table(scratch, "p");
+	struct base_segment *segment = &table->bases->segments[0];
+	const uint32_t pages = segment->view.page_count;
+	assert_true(pages > LISTED + 100);
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(round == 0 ? base_segment_wait(table->bases, 0)
+					    : base_segment_check_again(table->bases, 0),
+			BASE_DAMAGED);
+		assert_int_equal(count_pages(segment, LISTED, pages, BASE_PAGE_GOOD),
+			pages - LISTED);
+		/* The head and the second page of the list are good. */
+		assert_int_equal(count_pages(segment, 0, LISTED, BASE_PAGE_GOOD), 2);
+		assert_int_equal(count_pages(segment, 0, LISTED, BASE_PAGE_DAMAGED), LISTED - 2);
+	}
+	snapshot_end(scratch->store);
+	plain_fini(&plain);
+}
+
 static void a_page_is_compared_again_when_it_comes_again(void **state)
 {
 	struct scratch *scratch = *state;
@@ -281,6 +326,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_row_costs_a_few_pages, scratch_setup_store,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_page_costs_the_keys_on_it,
+			scratch_setup_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(damage_in_the_list_costs_the_pages_it_lists,
 			scratch_setup_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_page_is_compared_again_when_it_comes_again,
 			scratch_setup_store, scratch_teardown),
