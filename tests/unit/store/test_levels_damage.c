@@ -158,6 +158,27 @@ static void a_damaged_base_stops_no_delta(void **state)
 	assert_int_equal(store_merge_full(scratch->store, NULL, &result, &err), STATUS_CORRUPT);
 }
 
+/* Rows that were written after a merge had failed are merged by a second round, which is a full one, too. */
+static void a_full_merge_after_a_failed_one_leaves_a_base(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct error err = {0};
+	struct merge_result result;
+	levels_make(scratch, &expected);
+	levels_put(scratch, &expected, 0, 30, 2);
+	const struct table *table = scratch_table(scratch, "t");
+	struct base_segment *damaged = segment_of(table, 0, 950);
+	scratch_mark(damaged, BASE_PAGE_DAMAGED, BASE_DAMAGED);
+	snapshot_end(scratch->store);
+	assert_int_equal(store_merge_full(scratch->store, NULL, &result, &err), STATUS_CORRUPT);
+	scratch_mark(damaged, BASE_PAGE_AWAY, BASE_AWAY); /* as if it could be read again */
+	levels_put(scratch, &expected, 40, 30, 3);
+	assert_int_equal(store_merge_full(scratch->store, NULL, &result, &err), STATUS_OK);
+	assert_int_equal(levels_count_levels(scratch), 1);
+	levels_expect(scratch, &expected);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, levels_setup, scratch_teardown)
 
 int main(void)
@@ -166,6 +187,7 @@ int main(void)
 		TEST(what_a_damaged_delta_cannot_tell_is_corrupt),
 		TEST(a_flipped_byte_of_a_delta_shows_no_older_row),
 		TEST(a_damaged_base_stops_no_delta),
+		TEST(a_full_merge_after_a_failed_one_leaves_a_base),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
