@@ -4,6 +4,7 @@
 #include "daemon/store/catalog/current.h"
 
 #include "daemon/store/catalog/record.h"
+#include "daemon/store/system/bytes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,16 +18,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	enum { HEAD_BYTES = 16, HASH_BYTES = 8 };
-	const uint32_t version = CURRENT_VERSION;
-	const uint32_t bytes = (uint32_t)len;
 	uint8_t *file = malloc(HEAD_BYTES + len + HASH_BYTES);
 	struct snapshot *snapshot = NULL;
 	if (file == NULL) {
 		return 0;
 	}
 	memcpy(file, magic, sizeof magic);
-	memcpy(file + 8, &version, 4);
-	memcpy(file + 12, &bytes, 4);
+	bytes_put_u32(file + 8, CURRENT_VERSION);
+	bytes_put_u32(file + 12, (uint32_t)len);
 	memcpy(file + HEAD_BYTES, data, len);
 	const uint64_t hash = XXH3_64bits(file, HEAD_BYTES + len);
 	memcpy(file + HEAD_BYTES + len, &hash, HASH_BYTES);

@@ -249,7 +249,7 @@ static bool reserve(struct fold *fold)
 	const struct table_spec *spec = &fold->table->spec;
 	const size_t count = fold->keys.count;
 	const size_t floats = spec_stored_bytes(spec) / sizeof(float);
-	fold->rows = malloc(count * sizeof *fold->rows + 1);
+	fold->rows = calloc(count + 1, sizeof *fold->rows);
 	fold->states = malloc(count * spec_stored_bytes(spec) + 1);
 	fold->times = malloc(count * sizeof *fold->times + 1);
 	fold->tags = spec->tags ? malloc(count * sizeof *fold->tags + 1) : NULL;

@@ -1,10 +1,10 @@
 /* memory.c - reads the limits of memory from the system. */
 #include "daemon/store/system/memory.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,17 +12,17 @@
 static uint64_t read_limit(const char *groups, const char *group, const char *name)
 {
 	char path[PATH_MAX];
-	uint64_t limit = UINT64_MAX;
+	char text[32] = "";
+	char *end = text;
 	const int len = snprintf(path, sizeof path, "%s/%s/%s", groups, group, name);
 	FILE *file = len > 0 && (size_t)len < sizeof path ? fopen(path, "re") : NULL;
 	if (file == NULL) {
-		return limit;
+		return UINT64_MAX;
 	}
-	if (fscanf(file, "%" SCNu64, &limit) != 1) {
-		limit = UINT64_MAX; /* "max" */
-	}
+	const bool has_text = fgets(text, sizeof text, file) != NULL;
 	(void)fclose(file);
-	return limit;
+	const uint64_t limit = strtoull(text, &end, 10);
+	return has_text && end != text ? limit : UINT64_MAX; /* "max" is no number */
 }
 
 /* A line of the list is "number:controllers:group"; the second version has neither. */

@@ -78,9 +78,10 @@ void levels_make(struct scratch *scratch, struct expected *expected)
 void levels_add_deltas(struct scratch *scratch, struct expected *expected, uint32_t last)
 {
 	for (uint32_t version = 2; version <= last; version++) {
-		levels_put(scratch, expected, version * 50, 300, version);
-		levels_put(scratch, expected, KEYS / 2 + version * 40, 60, version);
-		levels_put(scratch, expected, version * 90, 20, 0);
+		const uint64_t from = version;
+		levels_put(scratch, expected, from * 50, 300, version);
+		levels_put(scratch, expected, KEYS / 2 + from * 40, 60, version);
+		levels_put(scratch, expected, from * 90, 20, 0);
 		(void)levels_merge(scratch);
 	}
 }

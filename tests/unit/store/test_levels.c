@@ -30,9 +30,10 @@ static void every_number_of_levels_is_one_table(void **state)
 	struct expected expected;
 	levels_make(scratch, &expected);
 	for (uint32_t last = 1; last <= TABLE_LEVELS_MAX; last++) {
-		levels_put(scratch, &expected, last * 50, 300, last);
-		levels_put(scratch, &expected, KEYS / 2 + last * 40, 60, last);
-		levels_put(scratch, &expected, last * 90, 20, 0);
+		const uint64_t from = last;
+		levels_put(scratch, &expected, from * 50, 300, last);
+		levels_put(scratch, &expected, KEYS / 2 + from * 40, 60, last);
+		levels_put(scratch, &expected, from * 90, 20, 0);
 		levels_expect(scratch, &expected);
 		if (last > 1) {
 			(void)levels_merge(scratch);
@@ -297,8 +298,8 @@ static void an_expired_row_hides_the_row_below_it(void **state)
 	}
 	(void)levels_merge(scratch); /* the base */
 	put_timed(scratch, 1,
-		HOUR_MS + HOUR_MS / 2);     /* expired, but by another clock it may not be */
-	put_timed(scratch, 2, 5 * HOUR_MS); /* expired for good: a tombstone */
+		HOUR_MS + HOUR_MS / 2); /* expired, but by another clock it may not be */
+	put_timed(scratch, 2, INT64_C(5) * HOUR_MS); /* expired for good: a tombstone */
 	bool asked = false;
 	for (int round = 0; round < 3; round++) {
 		assert_int_equal(why_of(scratch, 1), WHY_EXPIRED);
@@ -347,7 +348,7 @@ static void sums_go_on_through_levels(void **state)
 		samples_expect(scratch, 0, (i + 1) * 150);
 	}
 	(void)levels_merge_full(scratch);
-	samples_expect(scratch, 0, 12 * 150);
+	samples_expect(scratch, 0, UINT64_C(12) * 150);
 }
 
 static void a_release_goes_elsewhere_with_its_levels(void **state)

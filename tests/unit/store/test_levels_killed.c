@@ -55,8 +55,8 @@ static void kill_each_moment(struct scratch *scratch, uint32_t deltas, bool full
 		assert_true(n < MOMENTS_MAX);
 		(void)levels_merge_full(scratch);
 		for (uint32_t i = 0; i < deltas; i++) {
-			levels_put(scratch, &expected, 100 * i, 150, n);
-			levels_put(scratch, &expected, 100 * i + 7, 9, 0);
+			levels_put(scratch, &expected, UINT64_C(100) * i, 150, n);
+			levels_put(scratch, &expected, UINT64_C(100) * i + 7, 9, 0);
 			(void)levels_merge(scratch);
 		}
 		assert_int_equal(levels_count_levels(scratch), 1 + deltas);

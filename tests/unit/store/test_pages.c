@@ -217,9 +217,10 @@ static void a_damaged_page_costs_the_keys_on_it(void **state)
 	for (uint32_t page = 0; page < pages; page++) {
 		const uint64_t in_page = page == 0 ? plain_random(&random) % SEGMENT_HEADER_BYTES
 						   : plain_random(&random) % SEGMENT_PAGE_BYTES;
-		const uint64_t at = page == 0 ? offset + in_page
-					      : offset - SEGMENT_LEAD_BYTES +
-							page * SEGMENT_PAGE_BYTES + in_page;
+		const uint64_t at = page == 0
+					    ? offset + in_page
+					    : offset - SEGMENT_LEAD_BYTES +
+						      (uint64_t)page * SEGMENT_PAGE_BYTES + in_page;
 		scratch_close(scratch);
 		scratch_flip(path, at);
 		scratch_open(scratch);
