@@ -120,8 +120,7 @@ static __attribute__((noinline)) bool limit_to_page(struct base_segment *segment
 {
 	const struct segment_slot *slots = segment->view.slots;
 	const struct base_pages page = base_pages_of(segment, &slots[probe->slot], sizeof slots[0]);
-	const uint8_t *behind = segment->data - SEGMENT_LEAD_BYTES +
-				((uint64_t)page.first + 1) * SEGMENT_PAGE_BYTES;
+	const uint8_t *behind = segment_page_at(segment->data, page.first + 1);
 	const uint32_t end = (uint32_t)((behind - (const uint8_t *)slots) / sizeof slots[0]);
 	probe->by_page = true;
 	probe->end = end < probe->end ? end : probe->end;
@@ -178,32 +177,6 @@ static bool find_segments(const struct find *find, uint32_t count, struct probe 
 	return by_page;
 }
 
-/* Whether the pages of a row's key and of what is wanted of it may be used. */
-static bool row_is_at_hand(const struct find *find, struct base_segment *segment, uint32_t row)
-{
-	const struct segment *view = &segment->view;
-	struct base_pages pages[2 + FIND_ROW_PAGES_MAX];
-	uint32_t count = 1;
-	pages[0] = view->keys != NULL ? base_pages_of(segment, &view->keys[row], 8)
-				      : base_pages_of(segment, &view->key_offsets[row], 8);
-	if (view->keys == NULL) {
-		const uint8_t *key;
-		size_t len;
-		if (base_pages_state(&pages[0]) != BASE_PAGE_GOOD ||
-			!segment_key(view, row, &key, &len)) {
-			return false;
-		}
-		pages[count++] = base_pages_of(segment, key, len);
-	}
-	count += find_row_pages(find, segment, row, pages + count);
-	for (uint32_t i = 0; i < count; i++) {
-		if (base_pages_state(&pages[i]) != BASE_PAGE_GOOD) {
-			return false;
-		}
-	}
-	return true;
-}
-
 /* Stage 2 for a key whose segment is looked at by page. Leaves the key to find_cold if a page is in the way. */
 static __attribute__((noinline)) void find_by_page(const struct find *find, struct probe *probe,
 	struct found_row *found)
@@ -215,7 +188,7 @@ static __attribute__((noinline)) void find_by_page(const struct find *find, stru
 		} else {
 			found->row = (uint32_t)FIND_PENDING;
 		}
-	} else if (row_is_at_hand(find, found->segment, row)) {
+	} else if (find_row_is_at_hand(find, found->segment, row)) {
 		found->row = row;
 	} else {
 		found->row = (uint32_t)FIND_PENDING;

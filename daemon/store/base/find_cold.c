@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Pages that one key asks for at a time: those of its key, and of what is wanted of its row. */
-enum { KEY_PAGES_MAX = 2, COLD_PAGES_MAX = KEY_PAGES_MAX + FIND_ROW_PAGES_MAX };
+enum { KEY_PAGES_MAX = 2, ROW_PAGES_MAX = 6, COLD_PAGES_MAX = KEY_PAGES_MAX + ROW_PAGES_MAX };
 
 struct cold {
 	const struct find *find;
@@ -14,7 +14,10 @@ struct cold {
 	struct base_pages pages[FIND_BLOCK * COLD_PAGES_MAX];
 };
 
-uint32_t find_row_pages(const struct find *find, struct base_segment *segment, uint32_t row,
+/* ---- the pages of a row ---- */
+
+/* Those of what is wanted of it, besides slot and key. Returns how many. */
+static uint32_t row_pages(const struct find *find, struct base_segment *segment, uint32_t row,
 	struct base_pages *out)
 {
 	const struct segment *view = &segment->view;
@@ -38,7 +41,7 @@ uint32_t find_row_pages(const struct find *find, struct base_segment *segment, u
 	if ((find->wants & FIND_LOWS) != 0 && view->lows != NULL) {
 		out[count++] = base_pages_of(segment, segment_low(view, row), view->low_bytes);
 	}
-	assert(count <= FIND_ROW_PAGES_MAX);
+	assert(count <= ROW_PAGES_MAX);
 	return count;
 }
 
@@ -56,23 +59,7 @@ static enum base_page_state worst_of(const struct base_pages *pages, uint32_t co
 	return worst;
 }
 
-static void ask_for(struct cold *cold, const struct base_pages *pages, uint32_t count)
-{
-	assert(cold->count + count <= FIND_BLOCK * COLD_PAGES_MAX);
-	memcpy(cold->pages + cold->count, pages, count * sizeof *pages);
-	cold->count += count;
-}
-
-/* ---- one key ---- */
-
-static void settle(struct found_row *found, enum base_page_state state)
-{
-	if (state == BASE_PAGE_DAMAGED) {
-		found->row = (uint32_t)FIND_CORRUPT;
-	}
-}
-
-/* The pages of a row's key, as far as it is known where they are, and their state. Each is looked at once: what
+/* Those of its key, as far as it is known where they are, and their state. Each is looked at once: what
  * was away may be here at the next look, and the page behind it would have been looked at by nobody. */
 static enum base_page_state key_pages(struct base_segment *segment, uint32_t row,
 	struct base_pages *out, uint32_t *count)
@@ -95,6 +82,30 @@ static enum base_page_state key_pages(struct base_segment *segment, uint32_t row
 	return base_pages_state(&out[1]);
 }
 
+bool find_row_is_at_hand(const struct find *find, struct base_segment *segment, uint32_t row)
+{
+	struct base_pages pages[COLD_PAGES_MAX];
+	uint32_t count;
+	return key_pages(segment, row, pages, &count) == BASE_PAGE_GOOD &&
+	       worst_of(pages, row_pages(find, segment, row, pages)) == BASE_PAGE_GOOD;
+}
+
+/* ---- one key ---- */
+
+static void ask_for(struct cold *cold, const struct base_pages *pages, uint32_t count)
+{
+	assert(cold->count + count <= FIND_BLOCK * COLD_PAGES_MAX);
+	memcpy(cold->pages + cold->count, pages, count * sizeof *pages);
+	cold->count += count;
+}
+
+static void settle(struct found_row *found, enum base_page_state state)
+{
+	if (state == BASE_PAGE_DAMAGED) {
+		found->row = (uint32_t)FIND_CORRUPT;
+	}
+}
+
 enum match { MATCH_OTHER, MATCH_KEY, MATCH_UNKNOWN };
 
 /* Whether a row whose tag is the key's has the key. UNKNOWN: pages were asked for, or are damaged. */
@@ -109,7 +120,7 @@ static enum match match_row(struct cold *cold, uint32_t number, uint32_t row,
 	size_t len;
 	if (of_key == BASE_PAGE_AWAY) {
 		/* It is the key, nearly always: so what is wanted of the row is read at once. */
-		count += find_row_pages(cold->find, segment, row, pages + count);
+		count += row_pages(cold->find, segment, row, pages + count);
 		ask_for(cold, pages, count);
 		return MATCH_UNKNOWN;
 	}
@@ -122,7 +133,7 @@ static enum match match_row(struct cold *cold, uint32_t number, uint32_t row,
 	if (len != wanted_len || memcmp(key, wanted, len) != 0) {
 		return MATCH_OTHER;
 	}
-	count = find_row_pages(cold->find, segment, row, pages);
+	count = row_pages(cold->find, segment, row, pages);
 	const enum base_page_state of_row = worst_of(pages, count);
 	if (of_row == BASE_PAGE_GOOD) {
 		return MATCH_KEY;

@@ -13,9 +13,7 @@
 enum status find_cold(const struct find *find, uint32_t first, uint32_t count,
 	struct found_row *rows);
 
-/* The pages of what is wanted of a row, besides slot and key. Returns how many. */
-enum { FIND_ROW_PAGES_MAX = 6 };
-uint32_t find_row_pages(const struct find *find, struct base_segment *segment, uint32_t row,
-	struct base_pages *out);
+/* Whether the pages of a row's key and of what is wanted of it may be used. */
+bool find_row_is_at_hand(const struct find *find, struct base_segment *segment, uint32_t row);
 
 #endif

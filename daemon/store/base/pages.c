@@ -6,10 +6,6 @@
 #include <sys/mman.h>
 #include <xxhash.h>
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-
 static _Atomic uint64_t checked_count;
 
 uint64_t base_pages_checked(void)
@@ -20,7 +16,7 @@ uint64_t base_pages_checked(void)
 static uint8_t *page_at(const struct base_segment *segment, uint32_t page)
 {
 	assert(page < segment->view.page_count);
-	return (uint8_t *)segment->data - SEGMENT_LEAD_BYTES + (uint64_t)page * SEGMENT_PAGE_BYTES;
+	return (uint8_t *)segment_page_at(segment->data, page);
 }
 
 static enum base_page_state state_of(const struct base_segment *segment, uint32_t page)

@@ -108,6 +108,12 @@ struct segment_identity {
 enum status segment_open(const uint8_t *data, size_t len, const struct table_spec *spec,
 	const struct segment_identity *identity, struct segment *out, struct error *err);
 
+/* The first hash behind those of a prefix; 0 stands for 2^64. */
+static inline uint64_t segment_prefix_end(uint64_t prefix, uint32_t bits)
+{
+	return bits == 0 ? 0 : prefix + (UINT64_C(1) << (64 - bits));
+}
+
 /* The slot where the probe for a hash begins. */
 static inline uint32_t segment_home(const struct segment *segment, uint64_t hash)
 {

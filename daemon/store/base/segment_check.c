@@ -6,19 +6,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#ifndef MADV_COLD
-#define MADV_COLD 20
-#endif
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-
 /* The pages of a segment that was opened. */
 static uint8_t *first_page(const struct base_segment *segment)
 {
 	assert(segment->data != NULL);
-	return (uint8_t *)segment->data - SEGMENT_LEAD_BYTES;
+	return (uint8_t *)segment_page_at(segment->data, 0);
 }
 
 static size_t page_bytes(const struct base_segment *segment)
@@ -91,15 +83,16 @@ static enum status ask_pages(const struct base_segment *segment, unsigned char *
 enum base_segment_state base_segment_check_again(struct base_set *set, size_t i)
 {
 	struct base_segment *segment = &set->segments[i];
-	for (uint32_t page = 0; has_pages(segment) && page < segment->view.page_count; page++) {
+	if (!has_pages(segment)) {
+		return BASE_DAMAGED;
+	}
+	const struct base_pages pages = all_pages(segment);
+	for (uint32_t page = 0; page < pages.count; page++) {
 		unsigned char good = BASE_PAGE_GOOD;
 		(void)atomic_compare_exchange_strong(&segment->pages[page], &good, BASE_PAGE_AWAY);
 	}
-	if (has_pages(segment)) {
-		const struct base_pages pages = all_pages(segment);
-		base_pages_read(&pages, 1);
-	}
-	return base_segment_wait(set, i);
+	base_pages_read(&pages, 1);
+	return base_segment_wait_for(segment);
 }
 
 /* Forgets that pages were compared which the system has taken. Returns whether all of them may be used. */

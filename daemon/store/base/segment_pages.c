@@ -7,16 +7,10 @@
 #include <assert.h>
 #include <xxhash.h>
 
-/* A page behind the first one; the first begins in front of the segment. */
-static const uint8_t *page_at(const uint8_t *data, uint32_t page)
-{
-	assert(page > 0);
-	return data + (uint64_t)page * SEGMENT_PAGE_BYTES - SEGMENT_LEAD_BYTES;
-}
-
 static uint64_t sum_of(const uint8_t *data, uint32_t page)
 {
-	return XXH3_64bits(page_at(data, page), SEGMENT_PAGE_BYTES);
+	assert(page > 0); /* the first begins in front of the segment */
+	return XXH3_64bits(segment_page_at(data, page), SEGMENT_PAGE_BYTES);
 }
 
 void segment_end(const struct segment_plan *plan, uint8_t *data)

@@ -18,6 +18,12 @@ static inline uint32_t segment_page_of(uint64_t offset)
 	return (uint32_t)((offset + SEGMENT_LEAD_BYTES) / SEGMENT_PAGE_BYTES);
 }
 
+/* Where a page stands that is counted from that on which the segment at `data` begins. */
+static inline const uint8_t *segment_page_at(const uint8_t *data, uint32_t page)
+{
+	return data - SEGMENT_LEAD_BYTES + (uint64_t)page * SEGMENT_PAGE_BYTES;
+}
+
 static inline uint32_t segment_head_pages(const struct segment *segment)
 {
 	return segment_page_of(segment->head_bytes);

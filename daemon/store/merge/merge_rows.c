@@ -269,9 +269,8 @@ static enum status check_known(const struct merge_input *input, struct error *er
 static enum status merge_range(struct merge *merge, uint64_t prefix, uint32_t bits,
 	struct error *err)
 {
-	const uint64_t behind = bits == 0 ? 0 : prefix + (UINT64_C(1) << (64 - bits));
 	size_t count;
-	enum status status = gather(merge, behind, &count, err);
+	enum status status = gather(merge, segment_prefix_end(prefix, bits), &count, err);
 	if (status == STATUS_OK) {
 		status = write_prefix(merge, prefix, bits, 0, count, err);
 	}
@@ -305,9 +304,7 @@ static enum status merge_all(struct merge *merge, struct error *err)
 		if (status != STATUS_OK) {
 			return status;
 		}
-		cursor = info->prefix_bits == 0
-				 ? 0
-				 : info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));
+		cursor = segment_prefix_end(info->prefix, info->prefix_bits);
 		assert(cursor == 0 || cursor > info->prefix); /* it moves on */
 	} while (cursor != 0);
 	return STATUS_OK;

@@ -66,9 +66,8 @@ struct merge_job {
 };
 
 /* Makes a new level of the table's frozen rows and of those levels that merge_first_level tells, and swaps
- * it in. Errors: NOT_FOUND  its release was dropped,
- * before or meanwhile: nothing is left to do, and nothing is wrong; CORRUPT  a damaged segment;
- * DISK_FULL, TOO_LARGE, IO, NO_MEMORY; pace's. */
+ * it in. Errors: NOT_FOUND  its release was dropped, before or meanwhile: nothing is left to do, and
+ * nothing is wrong; CORRUPT  a damaged segment; DISK_FULL, TOO_LARGE, IO, NO_MEMORY; pace's. */
 enum status merge_table(struct merge_job *job, struct error *err);
 
 /* ---- which tables (merge_jobs.c) ---- */

@@ -54,9 +54,7 @@ static enum status leave(struct merged_level *level)
 		return STATUS_CORRUPT;
 	}
 	level->view = NULL;
-	level->from = info->prefix_bits == 0
-			      ? 0
-			      : info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));
+	level->from = segment_prefix_end(info->prefix, info->prefix_bits);
 	level->ended = level->from == 0;
 	return STATUS_OK;
 }

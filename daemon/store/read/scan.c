@@ -102,8 +102,7 @@ static uint64_t end_of_segment(const struct scan *scan, uint64_t cursor)
 	}
 	const struct base_segment_info *info = set->segments[base_set_find(set, cursor)].info;
 	assert(info->prefix <= cursor);
-	return info->prefix_bits == 0 ? 0
-				      : info->prefix + (UINT64_C(1) << (64 - info->prefix_bits));
+	return segment_prefix_end(info->prefix, info->prefix_bits);
 }
 
 /* Of two ends of a range the lower one; 0 stands for 2^64. */

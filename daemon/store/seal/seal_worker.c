@@ -15,16 +15,10 @@ enum { GATHER_ROWS_MAX = 4 << 20, PREFETCH_ROWS = 6, INSERTED_MAX = 16 };
 
 /* ---- rows of one prefix ---- */
 
-/* The hash behind the last of a prefix; 0 stands for 2^64. */
-static uint64_t prefix_end(uint64_t prefix, uint32_t bits)
-{
-	return bits == 0 ? 0 : prefix + (UINT64_C(1) << (64 - bits));
-}
-
 static void slice(const struct run *run, uint64_t prefix, uint32_t bits, uint64_t *first,
 	uint64_t *end)
 {
-	const uint64_t behind = prefix_end(prefix, bits);
+	const uint64_t behind = segment_prefix_end(prefix, bits);
 	*first = run_lower_bound(run, prefix);
 	*end = behind == 0 ? run->rows : run_lower_bound(run, behind);
 }

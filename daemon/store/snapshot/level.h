@@ -39,6 +39,11 @@ void level_drop(struct level *level);
 enum status table_add_level(struct table *table, uint64_t number, struct base_file_info *files,
 	size_t count);
 
+/* Adds a file's record to its level, which is the table's from now on, also after a failure. Files are
+ * numbered in the order in which they were begun, and kept in the order of their hashes. `rows` is left
+ * as it is. Errors: NO_MEMORY; CORRUPT  more than TABLE_LEVELS_MAX levels. */
+enum status table_add_file(struct table *table, struct base_file_info *info);
+
 /* Shares the oldest `count` levels of another table with one that has none yet. The admin lock is
  * held. */
 void table_share_levels(struct table *table, const struct table *from, size_t count);

@@ -148,10 +148,6 @@ struct table *table_renew(const struct table *from);
 /* Gives it a copy of a row, in the place of what it had; NULL: none. Errors: NO_MEMORY. */
 enum status table_set_default(struct table *table, const struct default_row *row);
 void table_drop(struct table *table);
-/* Adds a file's record to its level, which is the table's from now on, also after a failure. Files are
- * numbered in the order in which they were begun, and kept in the order of their hashes. `rows` is left
- * as it is. Errors: NO_MEMORY; CORRUPT  more than TABLE_LEVELS_MAX levels. */
-enum status table_add_file(struct table *table, struct base_file_info *info);
 
 /* Puts a release in the place of the one that has its number, or else behind all. It is the
  * snapshot's from now on, also after a failure. Errors: NO_MEMORY. */

@@ -12,7 +12,8 @@
  * Source: cgroups(7), both versions. */
 uint64_t memory_limit_bytes(void);
 
-/* The same from files of these names, for tests: what /proc/self/cgroup and /sys/fs/cgroup are otherwise. */
+/* The limit of the group alone, from files of these names, for tests: what /proc/self/cgroup and /sys/fs/cgroup are
+ * otherwise. UINT64_MAX: there is none. */
 uint64_t memory_group_limit_bytes(const char *own_groups, const char *groups);
 
 #endif
