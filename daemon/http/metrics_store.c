@@ -105,6 +105,10 @@ void metrics_of_store(struct text *text, struct store *store, const struct store
 	metric_head(text, "pages_checked_total", "counter",
 		"Pages that were compared with their checksums, each time that they came from the disk.");
 	metric_uint(text, "pages_checked_total", NULL, figures->pages_checked);
+	metric_head(text, "cold_read_duration_seconds", "histogram",
+		"Time of reads from the disk that look-ups waited for, some keys at a time.");
+	metric_histogram(text, "cold_read_duration_seconds", NULL, &figures->cold_reads,
+		HISTOGRAM_SHORT_NS, NS_PER_S);
 	gauge(text, "unlinked_bytes",
 		"Bytes of files that are replaced or dropped, and still held.",
 		figures->bytes_waiting);

@@ -83,7 +83,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	const struct store_figures *figures)
 {
 	const struct snapshot *snapshot = snapshot_begin(store);
-	enum { ALWAYS = 16 };
+	enum { ALWAYS = 18 };
 	wire_write_str(out, "store");
 	wire_write_map(out, ALWAYS + (snapshot->live != NULL ? 1u : 0u));
 	if (snapshot->live != NULL) {
@@ -103,6 +103,8 @@ static void write_store(struct wire_writer *out, struct store *store,
 	reply_uint(out, "segments_away", figures->segments_away);
 	reply_uint(out, "segments_damaged", figures->segments_damaged);
 	reply_uint(out, "pages_checked", figures->pages_checked);
+	reply_uint(out, "cold_reads", histogram_count(&figures->cold_reads));
+	reply_uint(out, "cold_read_us", figures->cold_reads.sum / 1000);
 	reply_uint(out, "files_waiting", figures->files_waiting);
 	reply_uint(out, "bytes_waiting", figures->bytes_waiting);
 	reply_uint(out, "readers_pinned", figures->readers_pinned);

@@ -3,6 +3,7 @@
 
 #include "daemon/store/admin/janitor.h"
 #include "daemon/store/base/base.h"
+#include "daemon/store/base/find_cold.h"
 #include "daemon/store/base/pages.h"
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/merge/merger.h"
@@ -92,6 +93,7 @@ void store_figures(struct store *store, struct store_figures *out)
 		.pages_checked = base_pages_checked(),
 		.durability = store->options.write.durability,
 	};
+	find_cold_figures(&figures.cold_reads);
 	write_figures(store, &figures.write);
 	backup_figures(store, &figures.backup);
 	verify_figures(store, &figures.verify);

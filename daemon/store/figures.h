@@ -7,6 +7,7 @@
 
 #include "daemon/store/indexing/index_figures.h"
 #include "daemon/store/state/options.h"
+#include "daemon/store/system/histogram.h"
 #include "daemon/store/write/write_figures.h"
 
 #include <stdbool.h>
@@ -29,7 +30,8 @@ struct store_figures {
 	uint64_t segments_away; /* the system took pages of them out of memory */
 	uint64_t segments_damaged;
 	uint64_t pages_checked; /* compared with their checksums since the process began */
-	uint64_t files_waiting; /* dropped, but still mapped */
+	struct histogram_figures cold_reads; /* of look-ups (find_cold.h) */
+	uint64_t files_waiting;              /* dropped, but still mapped */
 	uint64_t bytes_waiting;
 	uint64_t readers_pinned; /* which hold what they read, and keep nobody waiting (reader.h) */
 	uint64_t seal_bytes;     /* written by seals since the start */

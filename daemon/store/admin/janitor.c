@@ -1,12 +1,11 @@
-/* janitor.c - frees snapshots after a grace period, removes files, checks segments. */
+/* janitor.c - frees snapshots after a grace period, removes files, looks at all tables (inspection.h). */
 #include "daemon/store/admin/janitor.h"
 
+#include "daemon/store/admin/inspection.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/snapshot/level.h"
-#include "daemon/store/snapshot/level_filter.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/spill/spilled.h"
-#include "daemon/store/state/memory_fit.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
@@ -20,22 +19,18 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* How often it finds out how much of the segments is in memory. */
-enum { MEASURE_S = 30 };
-
-/* Of what does not fit in memory it checks about so much a second, and the others later. */
-enum { CHECK_BYTES = 128 << 20 };
+enum { MEASURE_MS = 30 * 1000 };
 
 struct janitor {
 	struct store *store; /* borrowed */
 	pthread_t thread;
 	struct lock lock;
 	struct condition wake;
-	uint64_t damaged; /* segments, when last told; the thread's own, as the next two */
-	bool is_away;     /* the data folder was not in its place */
+	bool is_away; /* the data folder was not in its place; the thread's own, as the next two */
+	struct inspection inspection;
 	/* What could not be freed or removed yet, since readers have pinned it; in the order in which
 	 * it was retired. At most one a pinned snapshot, and those that only wait for such. */
 	struct janitor_job *pinned;
@@ -230,8 +225,10 @@ static struct janitor_job *take_job(struct janitor *janitor)
 	return job;
 }
 
-static bool run_jobs(struct janitor *janitor)
+/* Does what waits. False: the thread is to stop. */
+static bool run_jobs(void *arg)
 {
+	struct janitor *janitor = arg;
 	lock_take(&janitor->lock);
 	struct janitor_job *job;
 	while ((job = take_job(janitor)) != NULL) {
@@ -245,134 +242,7 @@ static bool run_jobs(struct janitor *janitor)
 	return !stop;
 }
 
-/* ---- segments ---- */
-
-/* A place in the walk over all tables of all releases. */
-struct walk {
-	size_t release;
-	size_t table;
-};
-
-/* Holds the next table that has files; NULL at the end of the walk. */
-static struct table *next_table(struct store *store, struct walk *walk)
-{
-	struct table *found = NULL;
-	store_lock_admin(store);
-	const struct snapshot *snapshot = store_current(store);
-	while (found == NULL && walk->release < snapshot->release_count) {
-		const struct release *release = snapshot->releases[walk->release];
-		if (walk->table >= release->table_count) {
-			walk->release++;
-			walk->table = 0;
-			continue;
-		}
-		struct table *table = release->tables[walk->table++];
-		if (table->bases != NULL) {
-			assert(table->refs > 0);
-			table->refs++;
-			found = table;
-		}
-	}
-	store_unlock_admin(store);
-	return found;
-}
-
-static void let_go(struct store *store, struct table *table)
-{
-	store_lock_admin(store);
-	assert(table->refs > 0);
-	table_drop(table);
-	store_unlock_admin(store);
-}
-
-static void tell_damage(struct janitor *janitor, uint64_t damaged)
-{
-	if (damaged > janitor->damaged) {
-		store_event(janitor->store, "event=damage segments=%llu",
-			(unsigned long long)damaged);
-	}
-	janitor->damaged = damaged;
-}
-
-/* An index that has failed is built anew. */
-static void look_at_index(struct store *store, const struct table *table)
-{
-	grace_enter();
-	const bool damaged = table_index_is_damaged(table);
-	grace_leave();
-	if (damaged) {
-		bell_ring(&store->index_bell);
-	}
-}
-
-/* Reads a segment in and checks it. What does not fit in memory is the first to be taken again, so that it drives
- * nothing out that is asked for. */
-static enum base_segment_state check(struct base_set *set, size_t i, bool is_large)
-{
-	const enum base_segment_state state = base_segment_wait(set, i);
-	if (is_large) {
-		base_segment_let_go(set, i);
-	}
-	return state;
-}
-
-/* A look at all tables. */
-struct look {
-	bool measures; /* it also finds out how much of them is in memory */
-	bool is_large; /* memory has no room for all */
-	uint64_t left; /* bytes that may be read to be checked */
-	uint64_t damaged;
-};
-
-/* Looks at one level of a table: checks the segments that are not checked yet, and looks whether the others are in
- * memory. False: the janitor is to stop. */
-static bool walk_level(struct janitor *janitor, struct base_set *set, struct look *look)
-{
-	bool go_on = true;
-	base_set_look(set);
-	for (size_t i = 0; go_on && i < set->segment_count; i++) {
-		const uint64_t bytes = set->segments[i].info->bytes;
-		enum base_segment_state state = base_segment_state(&set->segments[i]);
-		if (state == BASE_UNCHECKED && look->left > 0) {
-			state = check(set, i, look->is_large);
-			look->left -= bytes < look->left ? bytes : look->left;
-			go_on = run_jobs(janitor);
-		} else if (base_segment_look(set, i) == STATUS_UNSUPPORTED) {
-			store_call_refused(janitor->store, STORE_CALL_MINCORE);
-		}
-		look->damaged += state == BASE_DAMAGED;
-		if (look->measures) {
-			base_segment_measure(set, i);
-		}
-	}
-	return go_on;
-}
-
-/* Looks at all tables. Jobs come in between, since a check takes long. A table with deltas gets its filter, if it has
- * none since it was opened. False: the janitor is to stop. */
-static bool walk_segments(struct janitor *janitor, bool measures)
-{
-	struct walk walk = {0};
-	struct table *table;
-	struct look look = {.measures = measures,
-		.is_large = !store_fits_in_memory(janitor->store)};
-	bool go_on = true;
-	look.left = look.is_large ? CHECK_BYTES : UINT64_MAX;
-	while (go_on && (table = next_table(janitor->store, &walk)) != NULL) {
-		look_at_index(janitor->store, table);
-		for (size_t i = table->level_count; go_on && i > 0; i--) {
-			go_on = walk_level(janitor, table->levels[i - 1]->set, &look);
-			if (go_on && i == 2) {
-				(void)level_filter_make(table); /* all deltas were looked at */
-			}
-		}
-		let_go(janitor->store, table);
-	}
-	if (go_on) {
-		tell_damage(janitor, look.damaged);
-	}
-	return go_on;
-}
+/* ---- the folder ---- */
 
 /* Tells once that somebody has moved the data folder away, or removed it. */
 static void look_at_folder(struct janitor *janitor)
@@ -391,6 +261,19 @@ static void look_at_folder(struct janitor *janitor)
 
 /* ---- the thread ---- */
 
+/* A pause of its inspection. */
+static void pause_for(void *arg, uint64_t ms)
+{
+	struct janitor *janitor = arg;
+	const uint64_t until_ms = (uint64_t)clock_monotonic_ms() + ms;
+	lock_take(&janitor->lock);
+	while (!janitor->stop && (uint64_t)clock_monotonic_ms() < until_ms) {
+		(void)condition_wait_until(&janitor->wake, &janitor->lock, until_ms);
+	}
+	lock_release(&janitor->lock);
+}
+
+/* Until there is work, or until pins may be gone. */
 static void wait_a_second(struct janitor *janitor)
 {
 	const uint64_t until_ms = (uint64_t)clock_monotonic_ms() + 1000;
@@ -404,20 +287,19 @@ static void wait_a_second(struct janitor *janitor)
 static void *run(void *arg)
 {
 	struct janitor *janitor = arg;
-	time_t looked = 0;
-	time_t measured = 0;
+	uint64_t look_ms = 0;
+	uint64_t measure_ms = 0;
 	grace_register();
 	while (run_jobs(janitor)) {
-		struct timespec now;
-		(void)clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec != looked) {
-			const bool measures = measured == 0 || now.tv_sec - measured >= MEASURE_S;
-			looked = now.tv_sec;
+		const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+		if (now_ms >= look_ms) {
+			const bool measures = now_ms >= measure_ms;
+			look_ms = now_ms + janitor->store->options.sizes.look_ms;
 			look_at_folder(janitor);
-			if (!walk_segments(janitor, measures)) {
+			if (!inspection_run(&janitor->inspection, measures)) {
 				continue;
 			}
-			measured = measures ? now.tv_sec : measured;
+			measure_ms = measures ? now_ms + MEASURE_MS : measure_ms;
 		}
 		wait_a_second(janitor);
 	}
@@ -432,6 +314,12 @@ enum status janitor_start(struct store *store, struct janitor **out, struct erro
 		return error_set(err, STATUS_NO_MEMORY, "start the janitor");
 	}
 	janitor->store = store;
+	janitor->inspection = (struct inspection){
+		.store = store,
+		.go_on = run_jobs,
+		.pause = pause_for,
+		.arg = janitor,
+	};
 	janitor->last = &janitor->first;
 	condition_init(&janitor->wake);
 	lock_init(&janitor->lock);

@@ -155,6 +155,17 @@ static inline enum base_segment_state base_segment_state(const struct base_segme
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i);
 enum base_segment_state base_segment_wait_for(struct base_segment *segment);
 
+/* What of a segment is read at a time. */
+enum base_part {
+	BASE_PART_KEYS, /* all that is in front of keys of bytes and rows: with it a row costs one page more */
+	BASE_PART_ALL,
+};
+
+/* Reads that part of segment i in and checks it, some MiB at a time, where it is AWAY. go_on is asked behind each
+ * of these; false ends the read early. Returns the same. */
+bool base_segment_read(struct base_set *set, size_t i, enum base_part part,
+	bool (*go_on)(void *arg), void *arg);
+
 /* Compares all pages of segment i with their checksums, also those that were compared before. Returns
  * READY or DAMAGED. */
 enum base_segment_state base_segment_check_again(struct base_set *set, size_t i);
@@ -168,7 +179,7 @@ void base_set_look(struct base_set *set);
  * which pages are in memory (errno has the reason), so none is ever AWAY; NO_MEMORY. */
 enum status base_segment_look(struct base_set *set, size_t i);
 
-/* Tells the system to take the pages of segment i first when it needs memory. */
+/* Tells the system to take the rows of segment i first when it needs memory. */
 void base_segment_let_go(struct base_set *set, size_t i);
 
 /* Looks how much of segment i is in memory. Whoever reads the figure waits for no system call. */

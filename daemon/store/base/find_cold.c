@@ -1,6 +1,8 @@
 /* find_cold.c - the probe where pages may be away: what it meets is read in, and it begins again. */
 #include "daemon/store/base/find_cold.h"
 
+#include "daemon/store/system/clock.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -13,6 +15,21 @@ struct cold {
 	uint32_t count; /* of `pages` */
 	struct base_pages pages[FIND_BLOCK * COLD_PAGES_MAX];
 };
+
+/* Of the process, as the pages that were checked. */
+static _Atomic uint64_t begun;
+static struct histogram times;
+
+void find_cold_figures(struct histogram_figures *out)
+{
+	*out = (struct histogram_figures){0};
+	histogram_read(&times, out);
+}
+
+uint64_t find_cold_begun(void)
+{
+	return atomic_load_explicit(&begun, memory_order_relaxed);
+}
 
 /* ---- the pages of a row ---- */
 
@@ -203,6 +220,15 @@ static bool is_pending(const struct found_row *found)
 	return found->segment != NULL && found->row == (uint32_t)FIND_PENDING;
 }
 
+/* Reads what was asked for. */
+static void read_pages(const struct cold *cold)
+{
+	const uint64_t from = clock_monotonic_ns();
+	(void)atomic_fetch_add_explicit(&begun, 1, memory_order_relaxed);
+	base_pages_read(cold->pages, cold->count);
+	histogram_add_shared(&times, clock_monotonic_ns() - from, HISTOGRAM_SHORT_NS);
+}
+
 enum status find_cold(const struct find *find, uint32_t first, uint32_t count,
 	struct found_row *rows)
 {
@@ -219,8 +245,8 @@ enum status find_cold(const struct find *find, uint32_t first, uint32_t count,
 		if (cold.count > 0 && !find->may_block) {
 			cold.status = STATUS_AGAIN;
 		}
-		if (cold.status == STATUS_OK) {
-			base_pages_read(cold.pages, cold.count);
+		if (cold.status == STATUS_OK && cold.count > 0) {
+			read_pages(&cold);
 		}
 	} while (cold.status == STATUS_OK && cold.count > 0);
 	return cold.status;

@@ -1,4 +1,4 @@
-/* segment_check.c - reads whole segments in and checks them, and looks whether they are still in memory. */
+/* segment_check.c - reads segments in and checks them, and looks whether they are still in memory. */
 #include "daemon/store/base/pages.h"
 
 #include <assert.h>
@@ -28,6 +28,16 @@ static bool has_pages(const struct base_segment *segment)
 static struct base_pages all_pages(struct base_segment *segment)
 {
 	return (struct base_pages){segment, 0, segment->view.page_count};
+}
+
+/* The pages of a part, counted from the first one. */
+static uint32_t pages_of(const struct base_segment *segment, enum base_part part)
+{
+	const struct segment *view = &segment->view;
+	const uint8_t *behind = view->key_offsets != NULL ? view->key_blob : view->row_data;
+	return part == BASE_PART_ALL || view->rows == 0
+		       ? view->page_count
+		       : segment_page_of((uint64_t)(behind - segment->data));
 }
 
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
@@ -60,6 +70,26 @@ enum base_segment_state base_segment_wait_for(struct base_segment *segment)
 	assert(after != BASE_UNCHECKED);
 	/* It may be AWAY: the janitor can have looked at it since the lock was released. */
 	return after == BASE_DAMAGED ? BASE_DAMAGED : BASE_READY;
+}
+
+bool base_segment_read(struct base_set *set, size_t i, enum base_part part,
+	bool (*go_on)(void *arg), void *arg)
+{
+	/* The disk reads so much in some milliseconds, and who waits for it meanwhile waits no longer. */
+	enum { PIECE = (4 << 20) / SEGMENT_PAGE_BYTES };
+	assert(i < set->segment_count);
+	struct base_segment *segment = &set->segments[i];
+	const uint32_t count = has_pages(segment) ? pages_of(segment, part) : 0;
+	bool goes_on = true;
+	for (uint32_t first = 0; goes_on && first < count; first += PIECE) {
+		const uint32_t left = count - first;
+		const struct base_pages pages = {segment, first, left < PIECE ? left : PIECE};
+		if (base_pages_state(&pages) == BASE_PAGE_AWAY) {
+			base_pages_read(&pages, 1);
+			goes_on = go_on(arg);
+		}
+	}
+	return goes_on;
 }
 
 /* Asks the system which pages are in memory; the caller frees *out. Errors: NO_MEMORY; UNSUPPORTED,
@@ -134,7 +164,8 @@ void base_segment_let_go(struct base_set *set, size_t i)
 {
 	const struct base_segment *segment = &set->segments[i];
 	if (has_pages(segment)) {
-		(void)madvise(first_page(segment), page_bytes(segment), MADV_COLD);
+		const size_t kept = (size_t)pages_of(segment, BASE_PART_KEYS) * SEGMENT_PAGE_BYTES;
+		(void)madvise(first_page(segment) + kept, page_bytes(segment) - kept, MADV_COLD);
 	}
 }
 

@@ -9,7 +9,11 @@
 
 struct store;
 
-/* A quarter of what the process may have is left to everything else. */
-bool store_fits_in_memory(struct store *store);
+struct memory_fit {
+	bool all; /* of the files; a quarter of what the process may have is left to everything else */
+	bool keys; /* what a look-up needs besides rows takes a quarter at most, so that it can stay in memory */
+};
+
+struct memory_fit store_memory_fit(struct store *store);
 
 #endif

@@ -38,9 +38,10 @@ enum {
 	STORE_INDEX_RETRY_MS = 60000,
 	STORE_INDEX_MEMORY = 1 << 30,
 	STORE_INDEX_TIME_MS = 3600 * 1000,
+	STORE_LOOK_MS = 1000,
 };
 
-/* How large the parts of a store become; zero stands for the default. The daemon has no settings for
+/* How large the parts of a store become, and how long it waits; zero stands for the default. The daemon has no settings for
  * them, but a test makes them small to get many parts from few rows. */
 struct store_sizes {
 	/* A segment that would be larger is split by one more bit of the hash. Large segments keep
@@ -61,6 +62,7 @@ struct store_sizes {
 	uint64_t index_retry_ms; /* until a failed build is tried again */
 	uint64_t index_time_ms;  /* of a build, or a calibration, at most */
 	uint64_t index_memory; /* of a build, but for the image, which is in the map of its file */
+	uint64_t look_ms;      /* between two looks of the janitor at all files */
 };
 
 struct store_options {

@@ -17,6 +17,16 @@
 
 enum { ROWS = 900, STRIDE_MAX = 8192, BATCH = 200 };
 
+/* A store whose janitor looks at no pages. */
+static int setup_quiet(void **state)
+{
+	(void)scratch_setup(state);
+	struct scratch *scratch = *state;
+	scratch->sizes.look_ms = (uint64_t)24 * 3600 * 1000;
+	scratch_open(scratch);
+	return 0;
+}
+
 struct answer {
 	uint8_t rows[BATCH * STRIDE_MAX];
 	float scales[BATCH];
@@ -129,7 +139,7 @@ static void what_is_away_is_read_page_by_page(void **state)
 		plain_fini(&plain);
 		void *again = scratch;
 		(void)scratch_teardown(&again);
-		(void)scratch_setup_store(&again);
+		(void)setup_quiet(&again);
 		*state = again;
 		scratch = again;
 	}
@@ -276,10 +286,10 @@ static void damage_in_the_list_costs_the_pages_it_lists(void **state)
 	struct base_segment *segment = &table->bases->segments[0];
 	const uint32_t pages = segment->view.page_count;
 	assert_true(pages > LISTED + 100);
+	/* The look after the start may have found the damage, and left the rest to whoever needs it. */
+	assert_int_equal(base_segment_wait(table->bases, 0), BASE_DAMAGED);
 	for (unsigned round = 0; round < 2; round++) {
-		assert_int_equal(round == 0 ? base_segment_wait(table->bases, 0)
-					    : base_segment_check_again(table->bases, 0),
-			BASE_DAMAGED);
+		assert_int_equal(base_segment_check_again(table->bases, 0), BASE_DAMAGED);
 		assert_int_equal(count_pages(segment, LISTED, pages, BASE_PAGE_GOOD),
 			pages - LISTED);
 		/* The head and the second page of the list are good. */
@@ -322,16 +332,16 @@ static void a_page_is_compared_again_when_it_comes_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_away_is_read_page_by_page,
-			scratch_setup_store, scratch_teardown),
-		cmocka_unit_test_setup_teardown(one_row_costs_a_few_pages, scratch_setup_store,
+		cmocka_unit_test_setup_teardown(what_is_away_is_read_page_by_page, setup_quiet,
 			scratch_teardown),
-		cmocka_unit_test_setup_teardown(a_damaged_page_costs_the_keys_on_it,
-			scratch_setup_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(one_row_costs_a_few_pages, setup_quiet,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_page_costs_the_keys_on_it, setup_quiet,
+			scratch_teardown),
 		cmocka_unit_test_setup_teardown(damage_in_the_list_costs_the_pages_it_lists,
-			scratch_setup_store, scratch_teardown),
+			setup_quiet, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_page_is_compared_again_when_it_comes_again,
-			scratch_setup_store, scratch_teardown),
+			setup_quiet, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

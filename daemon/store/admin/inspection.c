@@ -1,0 +1,206 @@
+/* inspection.c - walks over all segments of all tables: first over what a look-up needs besides rows, then over rows. */
+#include "daemon/store/admin/inspection.h"
+
+#include "daemon/store/base/base.h"
+#include "daemon/store/base/find_cold.h"
+#include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_filter.h"
+#include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/state/memory_fit.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/grace.h"
+
+#include <assert.h>
+
+/* Of what does not fit in memory it checks about so much a second, and the others later. */
+enum { CHECK_BYTES = 128 << 20 };
+
+/* ---- tables ---- */
+
+/* A place in the walk over all tables of all releases. */
+struct walk {
+	size_t release;
+	size_t table;
+};
+
+/* Holds the next table that has files; NULL at the end of the walk. */
+static struct table *next_table(struct store *store, struct walk *walk)
+{
+	struct table *found = NULL;
+	store_lock_admin(store);
+	const struct snapshot *snapshot = store_current(store);
+	while (found == NULL && walk->release < snapshot->release_count) {
+		const struct release *release = snapshot->releases[walk->release];
+		if (walk->table >= release->table_count) {
+			walk->release++;
+			walk->table = 0;
+			continue;
+		}
+		struct table *table = release->tables[walk->table++];
+		if (table->bases != NULL) {
+			assert(table->refs > 0);
+			table->refs++;
+			found = table;
+		}
+	}
+	store_unlock_admin(store);
+	return found;
+}
+
+static void let_go(struct store *store, struct table *table)
+{
+	store_lock_admin(store);
+	assert(table->refs > 0);
+	table_drop(table);
+	store_unlock_admin(store);
+}
+
+/* An index that has failed is built anew. */
+static void look_at_index(struct store *store, const struct table *table)
+{
+	grace_enter();
+	const bool damaged = table_index_is_damaged(table);
+	grace_leave();
+	if (damaged) {
+		bell_ring(&store->index_bell);
+	}
+}
+
+/* ---- segments ---- */
+
+/* A look at all tables. */
+struct look {
+	struct inspection *inspection;
+	struct memory_fit fit;
+	bool measures;
+	uint64_t left; /* bytes that may be read to be checked */
+	uint64_t damaged;
+};
+
+static void begin_to_read(struct inspection *inspection)
+{
+	inspection->read_ns = clock_monotonic_ns();
+	inspection->cold = find_cold_begun();
+}
+
+/* Waits as long as the last piece took, if requests have read from the disk meanwhile. False: the store is to close. */
+static bool make_way(void *arg)
+{
+	enum { LONGEST_MS = 200 };
+	struct inspection *inspection = arg;
+	if (find_cold_begun() != inspection->cold) {
+		const uint64_t ms = (clock_monotonic_ns() - inspection->read_ns) / 1000000 + 1;
+		inspection->pause(inspection->arg, ms < LONGEST_MS ? ms : LONGEST_MS);
+	}
+	begin_to_read(inspection);
+	return !atomic_load(&inspection->store->stop);
+}
+
+/* Reads a segment in and checks it. Rows that do not fit in memory are the first to be taken again, so that they
+ * drive nothing out that is asked for. Returns false if it was not done. */
+static bool check(const struct look *look, struct base_set *set, size_t i)
+{
+	begin_to_read(look->inspection);
+	if (!base_segment_read(set, i, BASE_PART_ALL, make_way, look->inspection)) {
+		return false;
+	}
+	(void)base_segment_wait(set, i);
+	if (!look->fit.all) {
+		base_segment_let_go(set, i);
+	}
+	return true;
+}
+
+/* Reads in what a look-up needs besides rows, and again what the system has taken of that. */
+static bool walk_keys(struct inspection *inspection, struct base_set *set)
+{
+	bool go_on = true;
+	begin_to_read(inspection);
+	for (size_t i = 0; go_on && i < set->segment_count; i++) {
+		if (base_segment_state(&set->segments[i]) != BASE_READY) {
+			go_on = base_segment_read(set, i, BASE_PART_KEYS, make_way, inspection) &&
+				inspection->go_on(inspection->arg);
+		}
+	}
+	return go_on;
+}
+
+/* Checks the segments that are not checked yet, and looks whether the others are in memory. */
+static bool walk_rows(struct look *look, struct base_set *set)
+{
+	const struct inspection *inspection = look->inspection;
+	bool go_on = true;
+	base_set_look(set);
+	for (size_t i = 0; go_on && i < set->segment_count; i++) {
+		const uint64_t bytes = set->segments[i].info->bytes;
+		if (base_segment_state(&set->segments[i]) == BASE_UNCHECKED && look->left > 0) {
+			go_on = check(look, set, i) && inspection->go_on(inspection->arg);
+			look->left -= bytes < look->left ? bytes : look->left;
+		} else if (base_segment_look(set, i) == STATUS_UNSUPPORTED) {
+			store_call_refused(inspection->store, STORE_CALL_MINCORE);
+		}
+		look->damaged += base_segment_state(&set->segments[i]) == BASE_DAMAGED;
+		if (look->measures) {
+			base_segment_measure(set, i);
+		}
+	}
+	return go_on;
+}
+
+/* ---- the walk ---- */
+
+/* Before any rows, so that soon after a start each key costs one page. */
+static bool look_at_keys(struct look *look, struct table *table)
+{
+	bool go_on = true;
+	for (size_t i = table->level_count; go_on && i > 0; i--) {
+		go_on = walk_keys(look->inspection, table->levels[i - 1]->set);
+	}
+	return go_on;
+}
+
+/* A table with deltas gets its filter, if it has none since it was opened. */
+static bool look_at_rows(struct look *look, struct table *table)
+{
+	bool go_on = true;
+	look_at_index(look->inspection->store, table);
+	for (size_t i = table->level_count; go_on && i > 0; i--) {
+		go_on = walk_rows(look, table->levels[i - 1]->set);
+		if (go_on && i == 2) {
+			(void)level_filter_make(table); /* all deltas were looked at */
+		}
+	}
+	return go_on;
+}
+
+static bool walk_tables(struct look *look, bool (*look_at)(struct look *look, struct table *table))
+{
+	struct store *store = look->inspection->store;
+	struct walk walk = {0};
+	struct table *table;
+	bool go_on = true;
+	while (go_on && (table = next_table(store, &walk)) != NULL) {
+		go_on = look_at(look, table);
+		let_go(store, table);
+	}
+	return go_on;
+}
+
+bool inspection_run(struct inspection *inspection, bool measures)
+{
+	struct look look = {.inspection = inspection,
+		.fit = store_memory_fit(inspection->store),
+		.measures = measures};
+	look.left = look.fit.all ? UINT64_MAX : CHECK_BYTES;
+	if ((look.fit.keys && !walk_tables(&look, look_at_keys)) ||
+		!walk_tables(&look, look_at_rows)) {
+		return false;
+	}
+	if (look.damaged > inspection->damaged) {
+		store_event(inspection->store, "event=damage segments=%llu",
+			(unsigned long long)look.damaged);
+	}
+	inspection->damaged = look.damaged;
+	return true;
+}
