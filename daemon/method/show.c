@@ -11,7 +11,7 @@
 #include "daemon/store/tensor/tensor.h"
 
 /* The entries of a map, at most. */
-enum { RELEASE_ENTRIES = 16, TABLE_ENTRIES = 28 };
+enum { RELEASE_ENTRIES = 16, TABLE_ENTRIES = 29 };
 
 static const char *state_name(const struct snapshot *snapshot, const struct release *release)
 {
@@ -69,16 +69,22 @@ void show_release(struct wire_writer *out, const struct snapshot *snapshot,
 	reply_uint(out, "tensor_bytes", tensor_total);
 }
 
-static size_t count_damaged(const struct table *table)
+static void show_segments(struct wire_writer *out, const struct table *table)
 {
-	size_t damaged = 0;
+	uint64_t damaged = 0;
+	uint64_t resident = 0;
 	for (size_t i = 0; i < table->level_count; i++) {
 		const struct base_set *set = table->levels[i]->set;
 		for (size_t j = 0; j < set->segment_count; j++) {
-			damaged += base_segment_state(&set->segments[j]) == BASE_DAMAGED;
+			const struct base_segment *segment = &set->segments[j];
+			damaged += base_segment_state(segment) == BASE_DAMAGED;
+			resident +=
+				atomic_load_explicit(&segment->bytes_present, memory_order_relaxed);
 		}
 	}
-	return damaged;
+	reply_uint(out, "segments", table_segment_count(table));
+	reply_uint(out, "damaged", damaged);
+	reply_uint(out, "resident_bytes", resident);
 }
 
 static void show_deltas(struct wire_writer *out, const struct table *table)
@@ -115,14 +121,13 @@ uint64_t show_tables_cost(const struct release *release)
 void show_table(struct wire_writer *out, struct store *store, const struct table *table,
 	size_t more)
 {
-	enum { BESIDE_SPEC = 12 };
+	enum { BESIDE_SPEC = 13 };
 	wire_write_map(out, spec_fields(&table->spec) + BESIDE_SPEC + more);
 	spec_write(out, &table->spec);
 	reply_uint(out, "rows", table->rows);
 	reply_uint(out, "bytes", table->bytes);
 	reply_uint(out, "pending", memtable_rows(table->memtable));
-	reply_uint(out, "segments", table_segment_count(table));
-	reply_uint(out, "damaged", count_damaged(table));
+	show_segments(out, table);
 	show_deltas(out, table);
 	const struct index *index =
 		atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire);

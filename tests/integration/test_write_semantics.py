@@ -442,6 +442,8 @@ class Deltas(Writes):
             self.assertEqual((merged['tables'], merged['rows']), (1, 150))
             self.assertLess(merged['bytes'], 1 << 20)
             self.expect(count, values)
+        table = self.client.call('table.show', table='t')
+        self.assertTrue(0 < table['resident_bytes'] <= table['bytes'], table)
         self.restart()
         self.expect(count, values)
         table = self.client.call('table.show', table='t')
