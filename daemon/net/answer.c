@@ -41,6 +41,9 @@ static enum status run(const struct question *question, struct wire_value params
 	if (ticket != NULL) {
 		*ticket = call.ticket;
 	}
+	if (question->is_cold != NULL) {
+		*question->is_cold = status == STATUS_AGAIN && !call.cost.is_over;
+	}
 	if (status != STATUS_OK) {
 		*err = call.error;
 		err->status = status;

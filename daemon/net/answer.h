@@ -40,6 +40,8 @@ struct question {
 	struct stop stop; /* only set for a request that leaves its loop */
 	/* Borrowed: memory for the parsed message, of a loop. NULL in a lane, whose requests have their own. */
 	struct wire_message **parsed;
+	/* Borrowed: whether the method is to be run again since what it reads is on the disk. NULL in a lane. */
+	bool *is_cold;
 };
 
 /* Parses the message, runs the method, and appends the reply to `out`: the result, or the error

@@ -19,7 +19,7 @@ enum {
 	DISPATCH_BYTES_IN_NS = 4,
 };
 
-static enum lane_number lane_of(enum method_place place)
+static enum lane_number lane_of(enum method_place place, bool is_cold)
 {
 	switch (place) {
 	case METHOD_SEARCH:
@@ -47,7 +47,7 @@ static enum lane_number lane_of(enum method_place place)
 	case METHOD_POOL:
 		break;
 	}
-	return LANE_POOL;
+	return is_cold ? LANE_COLD : LANE_POOL;
 }
 
 /* ---- on the loop ---- */
@@ -149,8 +149,9 @@ static bool must_hold(const struct session *session, const struct question *ques
 	       user_writes_most(session->user) && method_write_is_crowded(question->service);
 }
 
+/* is_cold: it was run here, and would have to read from the disk. */
 static enum status send_away(struct session *session, const struct question *question,
-	const struct read_message *message)
+	const struct read_message *message, bool is_cold)
 {
 	struct net *net = session->loop->net;
 	if (must_hold(session, question)) {
@@ -176,7 +177,7 @@ static enum status send_away(struct session *session, const struct question *que
 	request_own(request, taken);
 	request->timeout_ms = timeout_ms;
 	request->queue_ms = method_may_be_busy(question->method) ? net->limits.queue_ms : 0;
-	request->lane = &net->lanes[lane_of(question->method->place)];
+	request->lane = &net->lanes[lane_of(question->method->place, is_cold)];
 	request->cost_ns = DISPATCH_COST_NS + message->len / DISPATCH_BYTES_IN_NS +
 			   (uint64_t)message->elements * DISPATCH_ELEMENT_NS;
 
@@ -287,12 +288,14 @@ enum status dispatch(struct session *session, const struct read_message *message
 	loop_assert_here(session->loop);
 	assert(!session->closing);
 	assert(!session->deaf);
+	bool is_cold = false;
 	struct question question = {
 		.service = session->loop->net->service,
 		.message = {.data = message->data, .len = message->len},
 		.elements = message->elements,
 		.turn_ns = session->loop->turn_ns,
 		.parsed = &session->loop->parsed,
+		.is_cold = &is_cold,
 		.peer = &session->peer,
 		.client = session->client,
 		.roles = guard_roles(session),
@@ -320,7 +323,7 @@ enum status dispatch(struct session *session, const struct read_message *message
 	bool here = (place == METHOD_INLINE || place == METHOD_SEARCH) &&
 		    message->elements <= DISPATCH_INLINE_ELEMENTS;
 	enum status status = here ? run_here(session, &question) : STATUS_AGAIN;
-	return status == STATUS_AGAIN ? send_away(session, &question, message) : status;
+	return status == STATUS_AGAIN ? send_away(session, &question, message, is_cold) : status;
 }
 
 bool dispatch_refuse(struct session *session, enum status status)

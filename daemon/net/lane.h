@@ -49,6 +49,7 @@ enum {
 
 enum lane_number {
 	LANE_POOL,
+	LANE_COLD,
 	LANE_SEARCH,
 	LANE_OPERATOR,
 	LANE_ADMIN,

@@ -51,6 +51,7 @@ struct request *request_new(struct session *session, const struct question *ques
 	request->question.client = request->client;
 	request->question.turn_ns = 0;
 	request->question.parsed = NULL;
+	request->question.is_cold = NULL;
 	/* A write, and a change that nobody wanted to hear of, is for whoever reads later. */
 	const bool is_for_peer =
 		method_is_read(question->method) ||

@@ -17,6 +17,8 @@ enum {
 	/* How many requests may wait in a lane; others are BUSY. An administrator sends few
 	 * requests, which take long. */
 	SERVER_POOL_WAITING_MAX = 4096,
+	/* They wait for the disk and not for a processor: so many that the disk has much to do side by side. */
+	SERVER_COLD_THREADS = 16,
 	SERVER_WRITE_WAITING_MAX = 4096,
 	SERVER_ADMIN_WAITING_MAX = 256,
 	SERVER_SEAL_WAITING_MAX = 16,
@@ -110,6 +112,9 @@ static enum status start_lanes(struct net *net, const struct server_options *opt
 			.spare = options->spare,
 			.waiting_max = SERVER_POOL_WAITING_MAX,
 			.lowers = true},
+		[LANE_COLD] = {.name = "cold",
+			.threads = SERVER_COLD_THREADS,
+			.waiting_max = SERVER_POOL_WAITING_MAX},
 		[LANE_SEARCH] = {.name = "search",
 			.threads = options->search_threads,
 			.spare = options->spare,

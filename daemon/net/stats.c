@@ -106,8 +106,9 @@ static void write_queues(struct net *net, struct wire_writer *writer)
 {
 	struct lane *lanes = net->lanes;
 	wire_write_str(writer, "queues");
-	wire_write_map(writer, 5);
+	wire_write_map(writer, 6);
 	write_uint(writer, "pool", lane_waiting(&lanes[LANE_POOL]));
+	write_uint(writer, "cold", lane_waiting(&lanes[LANE_COLD]));
 	write_uint(writer, "search", lane_waiting(&lanes[LANE_SEARCH]));
 	write_uint(writer, "write", lane_waiting(&lanes[LANE_WRITE]));
 	write_uint(writer, "load", lane_waiting(&lanes[LANE_LOAD]));

@@ -261,7 +261,14 @@ class UnderTheUnit(harness.Case):
         self.evict(daemon)
         with daemon.client() as client:
             wait_for(lambda: all_segments(client, 'segments_away'), 'the janitor has looked')
+            before = client.call('stats')
         self.assertEqual(self.fetch_evicted(daemon), 0)
+        with daemon.client() as client:
+            after = client.call('stats')
+        count = [sum(stats['waits'][lane]['times']) for stats in (before, after) for lane in ('cold', 'pool')]
+        self.assertEqual((count[2] - count[0], count[3] - count[1]), (1, 0))
+        self.assertGreater(after['store']['cold_reads'], before['store']['cold_reads'])
+        self.assertGreater(after['store']['cold_read_us'], before['store']['cold_read_us'])
 
     def test_a_refused_call_is_said_once(self):
         settings = sandbox.read_unit()

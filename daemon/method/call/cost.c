@@ -73,6 +73,7 @@ enum status call_charge(struct call *call, enum cost_step step, uint64_t ns)
 	if (bounded > (uint64_t)LIMIT_CALL_MS * NS_PER_MS) {
 		return refuse(call, bounded);
 	}
+	cost->is_over = !call->may_block;
 	return call->may_block ? STATUS_OK : STATUS_AGAIN;
 }
 

@@ -49,6 +49,7 @@ struct cost {
 	uint64_t sum_ns;
 	uint64_t keys;   /* in all lists of the call */
 	bool is_crowded; /* on a loop: other connections have had much of its turn already */
+	bool is_over;    /* on a loop: its steps would take too long there */
 	uint64_t ns[COST_STEPS];
 };
 
