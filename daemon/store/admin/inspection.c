@@ -13,8 +13,8 @@
 
 #include <assert.h>
 
-/* Of what does not fit in memory it checks about so much a second, and the others later. */
-enum { CHECK_BYTES = 128 << 20 };
+/* Of what does not fit in memory it reads about so much a second, and the rest later. */
+enum { LOOK_BYTES = 128 << 20 };
 
 /* ---- tables ---- */
 
@@ -74,7 +74,7 @@ struct look {
 	struct inspection *inspection;
 	struct memory_fit fit;
 	bool measures;
-	uint64_t left; /* bytes that may be read to be checked */
+	uint64_t left; /* bytes that may be read, but for keys that were never read */
 	uint64_t damaged;
 };
 
@@ -85,7 +85,7 @@ static void begin_to_read(struct inspection *inspection)
 }
 
 /* Waits as long as the last piece took, if requests have read from the disk meanwhile. False: the store is to close. */
-static bool make_way(void *arg)
+static bool make_way(void *arg, uint64_t bytes)
 {
 	enum { LONGEST_MS = 200 };
 	struct inspection *inspection = arg;
@@ -93,6 +93,7 @@ static bool make_way(void *arg)
 		const uint64_t ms = (clock_monotonic_ns() - inspection->read_ns) / 1000000 + 1;
 		inspection->pause(inspection->arg, ms < LONGEST_MS ? ms : LONGEST_MS);
 	}
+	inspection->bytes += bytes;
 	begin_to_read(inspection);
 	return !atomic_load(&inspection->store->stop);
 }
@@ -112,15 +113,27 @@ static bool check(const struct look *look, struct base_set *set, size_t i)
 	return true;
 }
 
-/* Reads in what a look-up needs besides rows, and again what the system has taken of that. */
-static bool walk_keys(struct inspection *inspection, struct base_set *set)
+static void count_read(struct look *look, uint64_t bytes)
 {
+	look->left -= bytes < look->left ? bytes : look->left;
+}
+
+/* Reads in what a look-up needs besides rows, and again what the system has taken of that. */
+static bool walk_keys(struct look *look, struct base_set *set)
+{
+	struct inspection *inspection = look->inspection;
 	bool go_on = true;
 	begin_to_read(inspection);
 	for (size_t i = 0; go_on && i < set->segment_count; i++) {
-		if (base_segment_state(&set->segments[i]) != BASE_READY) {
-			go_on = base_segment_read(set, i, BASE_PART_KEYS, make_way, inspection) &&
-				inspection->go_on(inspection->arg);
+		const enum base_segment_state state = base_segment_state(&set->segments[i]);
+		const uint64_t before = inspection->bytes;
+		if (state == BASE_READY || (state == BASE_AWAY && look->left == 0)) {
+			continue;
+		}
+		go_on = base_segment_read(set, i, BASE_PART_KEYS, make_way, inspection) &&
+			inspection->go_on(inspection->arg);
+		if (state == BASE_AWAY) {
+			count_read(look, inspection->bytes - before);
 		}
 	}
 	return go_on;
@@ -133,10 +146,9 @@ static bool walk_rows(struct look *look, struct base_set *set)
 	bool go_on = true;
 	base_set_look(set);
 	for (size_t i = 0; go_on && i < set->segment_count; i++) {
-		const uint64_t bytes = set->segments[i].info->bytes;
 		if (base_segment_state(&set->segments[i]) == BASE_UNCHECKED && look->left > 0) {
 			go_on = check(look, set, i) && inspection->go_on(inspection->arg);
-			look->left -= bytes < look->left ? bytes : look->left;
+			count_read(look, set->segments[i].info->bytes);
 		} else if (base_segment_look(set, i) == STATUS_UNSUPPORTED) {
 			store_call_refused(inspection->store, STORE_CALL_MINCORE);
 		}
@@ -155,7 +167,7 @@ static bool look_at_keys(struct look *look, struct table *table)
 {
 	bool go_on = true;
 	for (size_t i = table->level_count; go_on && i > 0; i--) {
-		go_on = walk_keys(look->inspection, table->levels[i - 1]->set);
+		go_on = walk_keys(look, table->levels[i - 1]->set);
 	}
 	return go_on;
 }
@@ -192,7 +204,7 @@ bool inspection_run(struct inspection *inspection, bool measures)
 	struct look look = {.inspection = inspection,
 		.fit = store_memory_fit(inspection->store),
 		.measures = measures};
-	look.left = look.fit.all ? UINT64_MAX : CHECK_BYTES;
+	look.left = look.fit.all ? UINT64_MAX : LOOK_BYTES;
 	if ((look.fit.keys && !walk_tables(&look, look_at_keys)) ||
 		!walk_tables(&look, look_at_rows)) {
 		return false;

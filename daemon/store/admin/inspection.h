@@ -24,6 +24,7 @@ struct inspection {
 	uint64_t damaged; /* segments, when last told */
 	uint64_t read_ns; /* when the piece that is read was begun */
 	uint64_t cold;    /* reads of requests that had begun by then */
+	uint64_t bytes;   /* that it has read */
 };
 
 /* Looks at all tables once. Where memory has no room for all, it checks a part, and more the next time. With `measures`

@@ -162,9 +162,9 @@ enum base_part {
 };
 
 /* Reads that part of segment i in and checks it, some MiB at a time, where it is AWAY. go_on is asked behind each
- * of these; false ends the read early. Returns the same. */
+ * of these, and told its bytes; false ends the read early. Returns the same. */
 bool base_segment_read(struct base_set *set, size_t i, enum base_part part,
-	bool (*go_on)(void *arg), void *arg);
+	bool (*go_on)(void *arg, uint64_t bytes), void *arg);
 
 /* Compares all pages of segment i with their checksums, also those that were compared before. Returns
  * READY or DAMAGED. */

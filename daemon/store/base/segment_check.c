@@ -73,7 +73,7 @@ enum base_segment_state base_segment_wait_for(struct base_segment *segment)
 }
 
 bool base_segment_read(struct base_set *set, size_t i, enum base_part part,
-	bool (*go_on)(void *arg), void *arg)
+	bool (*go_on)(void *arg, uint64_t bytes), void *arg)
 {
 	/* The disk reads so much in some milliseconds, and who waits for it meanwhile waits no longer. */
 	enum { PIECE = (4 << 20) / SEGMENT_PAGE_BYTES };
@@ -86,7 +86,7 @@ bool base_segment_read(struct base_set *set, size_t i, enum base_part part,
 		const struct base_pages pages = {segment, first, left < PIECE ? left : PIECE};
 		if (base_pages_state(&pages) == BASE_PAGE_AWAY) {
 			base_pages_read(&pages, 1);
-			goes_on = go_on(arg);
+			goes_on = go_on(arg, (uint64_t)pages.count * SEGMENT_PAGE_BYTES);
 		}
 	}
 	return goes_on;

@@ -188,13 +188,20 @@ static void it_makes_way_for_requests(void **state)
 	assert_true(fixture->pauses > 0);
 }
 
+static bool count_bytes(void *arg, uint64_t bytes)
+{
+	assert_int_equal(bytes, 4 << 20);
+	return go_on(arg);
+}
+
 static void a_read_ends_when_it_is_told(void **state)
 {
 	struct fixture *fixture = *state;
 	forget(fixture, BASE_UNCHECKED);
 	fixture->asked = 0;
 	fixture->stop_at = 1;
-	assert_false(base_segment_read(fixture->table->bases, 0, BASE_PART_ALL, go_on, fixture));
+	assert_false(
+		base_segment_read(fixture->table->bases, 0, BASE_PART_ALL, count_bytes, fixture));
 	const uint32_t count = segment(fixture, 0)->view.page_count;
 	const struct base_pages first = {segment(fixture, 0), 0, 1};
 	const struct base_pages last = {segment(fixture, 0), count - 1, 1};
