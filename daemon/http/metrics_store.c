@@ -234,6 +234,16 @@ static double bytes_of(const struct live_table *table)
 	return (double)table->bytes;
 }
 
+static double deltas_of(const struct live_table *table)
+{
+	return (double)table->deltas;
+}
+
+static double delta_bytes_of(const struct live_table *table)
+{
+	return (double)table->delta_bytes;
+}
+
 static double pending_of(const struct live_table *table)
 {
 	return (double)table->pending;
@@ -262,8 +272,10 @@ void metrics_of_live(struct text *text, const struct live_figures *live)
 	write_samples(text, live);
 	write_gauge(text, live, "table_last_write_timestamp_seconds",
 		"When a table was last written to, or its release was sealed.", written_of);
-	write_gauge(text, live, "table_rows", "Rows of the base files.", rows_of);
-	write_gauge(text, live, "table_bytes", "Bytes of the base files.", bytes_of);
+	write_gauge(text, live, "table_rows", "Rows of all files.", rows_of);
+	write_gauge(text, live, "table_bytes", "Bytes of all files.", bytes_of);
+	write_gauge(text, live, "table_deltas", "Deltas above the base.", deltas_of);
+	write_gauge(text, live, "table_delta_bytes", "Bytes of the deltas' files.", delta_bytes_of);
 	write_gauge(text, live, "table_pending_rows", "Rows that wait for a merge.", pending_of);
 	write_gauge(text, live, "index_bytes", "Bytes of the index.", index_bytes_of);
 	write_gauge(text, live, "index_ready", "1: searches have the index.", index_ready_of);

@@ -122,6 +122,8 @@ static void write_table(struct text *text, const struct live_table *table)
 	text_add(text, "%.4g",
 		table->segment_bytes == 0 ? 1.0
 					  : (double)table->present / (double)table->segment_bytes);
+	put_uint(text, "deltas", table->deltas);
+	put_uint(text, "delta_bytes", table->delta_bytes);
 	put_uint(text, "pending", table->pending);
 	put_int(text, "written_ms", table->written_ms);
 	put_uint(text, "segments", table->segments);

@@ -58,7 +58,10 @@ static void read_table(struct store *store, const struct release *release,
 	};
 	out->index_bytes = out->has_index ? index->bytes : 0;
 	for (size_t i = 0; i < table->level_count; i++) {
-		read_segments(table->levels[i]->set, out);
+		const struct level *level = table->levels[i];
+		out->deltas += level->number != 0;
+		out->delta_bytes += level->number != 0 ? level->bytes : 0;
+		read_segments(level->set, out);
 	}
 	read_counts(table->counts, out);
 }

@@ -18,13 +18,15 @@ struct store;
 
 struct live_table {
 	struct table_name name;
-	uint64_t rows;    /* of the base files */
-	uint64_t bytes;   /* of the base files */
+	uint64_t rows;    /* of its files */
+	uint64_t bytes;   /* of its files */
 	uint64_t present; /* so many bytes of its segments are in memory */
 	uint64_t segment_bytes;
 	uint64_t segments;
 	uint64_t unchecked; /* segments */
 	uint64_t damaged;   /* segments */
+	uint64_t deltas;    /* above its base */
+	uint64_t delta_bytes;
 	uint64_t pending;   /* rows that no merge has taken over */
 	int64_t written_ms; /* the last write, or when the release was sealed */
 	uint64_t index_bytes;

@@ -21,8 +21,8 @@ STATE = {'version', 'now_ms', 'started_ms', 'interval_ms', 'ready', 'checks', 'l
          'connections', 'write', 'process', 'series', 'events'}
 RELEASE = {'release', 'number', 'state', 'model', 'checkpoint', 'layer', 'created_ms', 'sealed_ms', 'published_ms',
            'tables', 'rows', 'bytes'}
-TABLE = {'table', 'rows', 'bytes', 'resident', 'pending', 'written_ms', 'segments', 'damaged', 'index', 'index_bytes',
-         'keys'}
+TABLE = {'table', 'rows', 'bytes', 'resident', 'deltas', 'delta_bytes', 'pending', 'written_ms', 'segments', 'damaged',
+         'index', 'index_bytes', 'keys'}
 SERIES = {'end_ms', 'requests', 'errors', 'fetch_p50_us', 'fetch_p99_us', 'fetch_p999_us', 'put_p99_us', 'sync_p99_us',
           'keys', 'hit_share', 'rows_written', 'queued', 'pending_share', 'processors'}
 
