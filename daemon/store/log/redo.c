@@ -2,6 +2,7 @@
 #include "daemon/store/log/redo.h"
 
 #include "daemon/store/log/redo_file.h"
+#include "daemon/store/log/redo_write.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 enum { BATCH_FRAMES = 1024 /* IOV_MAX of Linux */ };
@@ -31,6 +31,7 @@ struct redo {
 	struct redo_head head; /* of the current file */
 	int fd;                /* of the current file; owned */
 	uint64_t bytes;        /* of the current file */
+	uint64_t dropped;      /* up to here its pages were taken out of the page cache */
 	uint64_t next_sequence;
 	uint64_t synced; /* all sequences below it are on the disk */
 	bool read_only;
@@ -92,6 +93,7 @@ static enum status begin_file(struct redo *redo, uint64_t number, struct error *
 	redo->head = head;
 	redo->fd = fd;
 	redo->bytes = REDO_HEAD_BYTES;
+	redo->dropped = 0;
 	return STATUS_OK;
 }
 
@@ -271,37 +273,6 @@ uint64_t redo_first_file(const struct redo *redo)
 
 /* ---- append ---- */
 
-/* Drops the first `len` bytes of what is to be written. */
-static void advance(struct iovec **parts, size_t *count, size_t len)
-{
-	while (*count > 0 && len >= (*parts)->iov_len) {
-		len -= (*parts)->iov_len;
-		(*parts)++;
-		(*count)--;
-	}
-	if (*count > 0) {
-		(*parts)->iov_base = (uint8_t *)(*parts)->iov_base + len;
-		(*parts)->iov_len -= len;
-	}
-	assert(*count > 0 || len == 0); /* the system writes no more than it is given */
-}
-
-static enum status write_parts(int fd, struct iovec *parts, size_t count, uint64_t offset)
-{
-	while (count > 0) {
-		const ssize_t n = pwritev(fd, parts, (int)count, (off_t)offset);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0) {
-			return n == 0 ? STATUS_IO : status_of_errno(errno);
-		}
-		offset += (uint64_t)n;
-		advance(&parts, &count, (size_t)n);
-	}
-	return STATUS_OK;
-}
-
 static enum status write_frames(struct redo *redo, const struct redo_frame *frames, size_t count,
 	uint64_t *bytes)
 {
@@ -317,7 +288,7 @@ static enum status write_frames(struct redo *redo, const struct redo_frame *fram
 			parts[i] = (struct iovec){.iov_base = frame->data, .iov_len = frame->len};
 			*bytes += frame->len;
 		}
-		const enum status status = write_parts(redo->fd, parts, some, offset);
+		const enum status status = redo_write(redo->fd, parts, some, offset);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -367,6 +338,7 @@ enum status redo_sync(struct redo *redo, struct error *err)
 	if (ns > atomic_load(&redo->sync_ns_max)) {
 		atomic_store(&redo->sync_ns_max, ns);
 	}
+	redo->dropped = redo_drop_pages(redo->fd, redo->dropped, redo->bytes);
 	return STATUS_OK;
 }
 

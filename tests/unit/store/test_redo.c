@@ -1,17 +1,23 @@
 /* test_redo.c - the log is cut at every byte, torn in any order, damaged: what it gives back. */
 #include "daemon/store/log/redo.h"
+#include "daemon/store/log/redo_write.h"
 #include "daemon/store/system/bytes.h"
+#include "daemon/store/system/file.h"
 #include "tests/unit/seed.h"
 #include "tests/unit/store/plain.h"
 #include "tests/unit/store/scratch.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -115,8 +121,8 @@ static void make_frame(uint64_t sequence, struct redo_frame *frame)
 	frame->len = head.bytes;
 }
 
-/* Appends a group and syncs it. */
-static void append(struct redo *redo, uint64_t count)
+/* Appends a group, and syncs it if it is to be. */
+static void append_synced(struct redo *redo, uint64_t count, bool sync)
 {
 	struct error err = {0};
 	struct redo_frame frames[FRAMES];
@@ -124,10 +130,15 @@ static void append(struct redo *redo, uint64_t count)
 		make_frame(redo_next_sequence(redo) + i, &frames[i]);
 	}
 	scratch_must(redo_append(redo, frames, count, &err), &err);
-	scratch_must(redo_sync(redo, &err), &err);
+	scratch_must(sync ? redo_sync(redo, &err) : STATUS_OK, &err);
 	for (uint64_t i = 0; i < count; i++) {
 		free(frames[i].data);
 	}
+}
+
+static void append(struct redo *redo, uint64_t count)
+{
+	append_synced(redo, count, true);
 }
 
 /* A log of GROUPS groups in one file; *synced is where the last group begins. */
@@ -163,6 +174,63 @@ static void expect_prefix(struct scratch *scratch)
 	const uint64_t before = found.frames;
 	redo_close(must_open(scratch, 1, &found));
 	assert_int_equal(found.frames, before + 1);
+}
+
+/* ---- the page cache ---- */
+
+/* How many pages of a file the system has in memory. */
+static size_t count_cached(const char *path)
+{
+	struct stat about;
+	const int fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &about), 0);
+	const size_t pages = ((size_t)about.st_size + 4095) / 4096;
+	unsigned char *there = malloc(pages);
+	void *map = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(map != MAP_FAILED);
+	assert_non_null(there);
+	assert_int_equal(mincore(map, (size_t)about.st_size, there), 0);
+	size_t count = 0;
+	for (size_t i = 0; i < pages; i++) {
+		count += there[i] & 1;
+	}
+	(void)munmap(map, (size_t)about.st_size);
+	free(there);
+	close(fd);
+	return count;
+}
+
+/* Not in the scratch folder, which may be in memory: there its pages are the file. */
+static void what_is_synced_leaves_the_page_cache(void **state)
+{
+	/* Some pages stay with the last one, in whatever blocks they came. */
+	enum { APPENDS = 4 * REDO_DROP_BYTES / (180 * FRAMES), LEFT_MAX = REDO_DROP_BYTES / 4096 };
+	struct scratch on_disk = {.data = "/var/tmp/repstore_test.XXXXXX"};
+	struct found found;
+	char path[PATH_MAX];
+	struct statfs system;
+	(void)state;
+	assert_non_null(mkdtemp(on_disk.data));
+	struct redo *redo = must_open(&on_disk, 0, &found);
+	for (unsigned i = 0; i < APPENDS; i++) {
+		append_synced(redo, FRAMES, i % 512 == 511 || i + 1 == APPENDS);
+	}
+	scratch_path(&on_disk, path, "log/1.log");
+	const uint64_t frames = redo_next_sequence(redo) - 1;
+	assert_true(redo_bytes(redo) > 2 * REDO_DROP_BYTES);
+	assert_int_equal(statfs(path, &system), 0);
+	const size_t left = count_cached(path);
+	redo_close(redo);
+	redo_close(must_open(&on_disk, 1, &found)); /* reads all of it from the disk */
+	assert_int_equal(found.frames, frames);
+	scratch_path(&on_disk, path, "log");
+	assert_int_equal(file_remove_folder(path, NULL), STATUS_OK);
+	assert_int_equal(file_remove_folder(on_disk.data, NULL), STATUS_OK);
+	if (system.f_type == TMPFS_MAGIC) {
+		skip();
+	}
+	assert_true(left <= LEFT_MAX);
 }
 
 /* ---- what is torn ---- */
@@ -387,6 +455,7 @@ static void forged_frames_are_not_compared_for_ever(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_synced_leaves_the_page_cache),
 		cmocka_unit_test_setup_teardown(the_last_group_may_end_at_every_byte, scratch_setup,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(the_last_group_may_be_torn_in_any_order,
