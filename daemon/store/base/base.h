@@ -104,6 +104,7 @@ struct base_segment {
 	struct segment view;            /* zero when its file could not be opened */
 	_Atomic unsigned char state;    /* enum base_segment_state */
 	_Atomic uint64_t bytes_present; /* in memory, when base_segment_measure last looked */
+	_Atomic bool is_here;           /* the system was told to keep what is used of it */
 	const struct base_segment_info *info;
 	const uint8_t *data;
 	_Atomic unsigned char

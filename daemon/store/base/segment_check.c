@@ -40,6 +40,16 @@ static uint32_t pages_of(const struct base_segment *segment, enum base_part part
 		       : segment_page_of((uint64_t)(behind - segment->data));
 }
 
+/* Tells the system how the pages are used. A fault of a segment that is on the disk is to read one page. But from Linux 6.3
+ * on, pages of a map that is read at random are taken in the order in which they came, however often they are
+ * used (vma_has_recency in mm/): whoever reads another table would drive this one out. */
+static void advise(struct base_segment *segment, bool is_here)
+{
+	atomic_store(&segment->is_here, is_here);
+	(void)madvise(first_page(segment), page_bytes(segment),
+		is_here ? MADV_NORMAL : MADV_RANDOM);
+}
+
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 {
 	assert(i < set->segment_count);
@@ -52,12 +62,12 @@ enum base_segment_state base_segment_wait_for(struct base_segment *segment)
 	const enum base_segment_state state = base_segment_state(segment);
 	if (state == BASE_UNCHECKED || state == BASE_AWAY) {
 		const struct base_pages pages = all_pages(segment);
-		/* The map is marked for random access, so that a fault reads one page. To read all
-		 * of it in order is 30 times faster (22 MB in 10 ms, not in 330). An older kernel
-		 * refuses, and so does a bad disk: then it is read page by page. */
+		/* To read all of it in order is 30 times faster than page by page (22 MB in 10 ms,
+		 * not in 330). An older kernel refuses, and so does a bad disk: then it is read page
+		 * by page. */
 		(void)madvise(first_page(segment), page_bytes(segment), MADV_SEQUENTIAL);
 		(void)madvise(first_page(segment), page_bytes(segment), MADV_POPULATE_READ);
-		(void)madvise(first_page(segment), page_bytes(segment), MADV_RANDOM);
+		advise(segment, true);
 		atomic_store_explicit(&segment->bytes_present, segment->info->bytes,
 			memory_order_relaxed); /* until base_segment_measure looks */
 		base_pages_read(&pages, 1);
@@ -125,19 +135,37 @@ enum base_segment_state base_segment_check_again(struct base_set *set, size_t i)
 	return base_segment_wait_for(segment);
 }
 
-/* Forgets that pages were compared which the system has taken. Returns whether all of them may be used. */
-static bool forget_taken(struct base_segment *segment, const unsigned char *resident, size_t pages)
+/* What a look has found. */
+struct presence {
+	size_t count; /* pages in memory */
+	bool all;     /* all of them are, and may be used */
+};
+
+/* Forgets that pages were compared which the system has taken. */
+static struct presence forget_taken(struct base_segment *segment, const unsigned char *resident,
+	size_t pages)
 {
-	bool all = true;
+	struct presence found = {.all = true};
 	for (size_t page = 0; page < pages; page++) {
 		unsigned char good = BASE_PAGE_GOOD;
 		if ((resident[page] & 1) == 0) {
 			(void)atomic_compare_exchange_strong(&segment->pages[page], &good,
 				BASE_PAGE_AWAY);
 		}
-		all = all && atomic_load(&segment->pages[page]) == BASE_PAGE_GOOD;
+		found.count += resident[page] & 1;
+		found.all = found.all && atomic_load(&segment->pages[page]) == BASE_PAGE_GOOD;
 	}
-	return all;
+	return found;
+}
+
+/* Some pages of a table that is used all the time are not: times, or rows that nobody asks for. */
+static void advise_by(struct base_segment *segment, size_t present, size_t pages)
+{
+	const bool is_here = atomic_load(&segment->is_here);
+	const bool becomes = is_here ? present * 4 >= pages * 3 : present * 8 >= pages * 7;
+	if (becomes != is_here) {
+		advise(segment, becomes);
+	}
 }
 
 enum status base_segment_look(struct base_set *set, size_t i)
@@ -153,9 +181,11 @@ enum status base_segment_look(struct base_set *set, size_t i)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	const bool all = forget_taken(segment, resident, pages);
-	unsigned char from = all ? BASE_AWAY : BASE_READY;
-	(void)atomic_compare_exchange_strong(&segment->state, &from, all ? BASE_READY : BASE_AWAY);
+	const struct presence found = forget_taken(segment, resident, pages);
+	unsigned char from = found.all ? BASE_AWAY : BASE_READY;
+	(void)atomic_compare_exchange_strong(&segment->state, &from,
+		found.all ? BASE_READY : BASE_AWAY);
+	advise_by(segment, found.count, pages);
 	free(resident);
 	return STATUS_OK;
 }

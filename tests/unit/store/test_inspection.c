@@ -8,8 +8,10 @@
 #include "daemon/store/state/reader.h"
 
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tests/unit/store/plain.h"
 
@@ -209,6 +211,42 @@ static void a_read_ends_when_it_is_told(void **state)
 	assert_int_equal(base_pages_state(&last), BASE_PAGE_AWAY);
 }
 
+/* Whether the map that has this address is marked as read at random. */
+static bool is_at_random(const void *at)
+{
+	char line[512];
+	bool is_it = false;
+	bool is_random = false;
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	assert_non_null(maps);
+	while (fgets(line, sizeof line, maps) != NULL) {
+		unsigned long long from;
+		unsigned long long end;
+		if (sscanf(line, "%llx-%llx ", &from, &end) == 2) {
+			is_it = (uintptr_t)at >= from && (uintptr_t)at < end;
+		} else if (is_it && strncmp(line, "VmFlags:", 8) == 0) {
+			is_random = strstr(line, " rr") != NULL;
+		}
+	}
+	(void)fclose(maps);
+	return is_random;
+}
+
+/* The system must keep what is used of a table that is in memory, and read one page for a row of another. */
+static void what_is_in_memory_is_kept_by_use(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct base_segment *first = segment(fixture, 0);
+	assert_int_equal(base_segment_wait(fixture->table->bases, 0), BASE_READY);
+	assert_false(is_at_random(first->data));
+	assert_int_equal(madvise((void *)(uintptr_t)(first->data - SEGMENT_LEAD_BYTES),
+				 (size_t)first->view.page_count * SEGMENT_PAGE_BYTES, MADV_RANDOM),
+		0);
+	atomic_store(&segment(fixture, 0)->is_here, false);
+	assert_int_equal(base_segment_look(fixture->table->bases, 0), STATUS_OK);
+	assert_false(is_at_random(first->data)); /* all of it is in memory */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +257,7 @@ int main(void)
 			teardown),
 		cmocka_unit_test_setup_teardown(it_makes_way_for_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_read_ends_when_it_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_in_memory_is_kept_by_use, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
