@@ -76,7 +76,7 @@ static void show_segments(struct wire_writer *out, const struct table *table)
 	for (size_t i = 0; i < table->level_count; i++) {
 		const struct base_set *set = table->levels[i]->set;
 		for (size_t j = 0; j < set->segment_count; j++) {
-			const struct base_segment *segment = &set->segments[j];
+			const struct base_segment *segment = set->segments[j];
 			damaged += base_segment_state(segment) == BASE_DAMAGED;
 			resident +=
 				atomic_load_explicit(&segment->bytes_present, memory_order_relaxed);

@@ -349,7 +349,7 @@ static enum status wait_for_segments(const struct search *search, struct error *
 {
 	struct base_set *set = search->options.place->items->bases;
 	for (size_t i = 0; i < set->segment_count; i++) {
-		const enum base_segment_state state = base_segment_state(&set->segments[i]);
+		const enum base_segment_state state = base_segment_state(set->segments[i]);
 		if (state == BASE_DAMAGED ||
 			(state == BASE_UNCHECKED && base_segment_wait(set, i) != BASE_READY)) {
 			return error_set(err, STATUS_CORRUPT, "table '%s': a damaged segment",

@@ -77,7 +77,7 @@ static void count_level(const struct level *level, struct store_figures *figures
 	figures->deltas += level->number != 0;
 	figures->delta_bytes += level->number != 0 ? level->bytes : 0;
 	for (size_t i = 0; i < level->set->segment_count; i++) {
-		const enum base_segment_state state = base_segment_state(&level->set->segments[i]);
+		const enum base_segment_state state = base_segment_state(level->set->segments[i]);
 		figures->segments++;
 		figures->segments_checked += state != BASE_UNCHECKED;
 		figures->segments_away += state == BASE_AWAY;

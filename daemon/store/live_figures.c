@@ -16,7 +16,7 @@
 static void read_segments(const struct base_set *set, struct live_table *out)
 {
 	for (size_t i = 0; i < set->segment_count; i++) {
-		const struct base_segment *segment = &set->segments[i];
+		const struct base_segment *segment = set->segments[i];
 		const enum base_segment_state state = base_segment_state(segment);
 		out->segments++;
 		out->unchecked += state == BASE_UNCHECKED;

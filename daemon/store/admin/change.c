@@ -62,21 +62,42 @@ static void count_dropped(struct janitor_job *job, const struct release *release
 	}
 }
 
-/* Notes the levels that the table which was put in the place of `replaced` does not have. */
+/* Notes the files that the table which was put in the place of `replaced` does not have. */
 static void fill_left(struct janitor_job *job, struct table *replaced, const struct table *by)
 {
 	assert(replaced->refs > 0);
 	job->replaced = replaced;
 	replaced->refs++;
-	for (size_t i = 0; i < replaced->level_count; i++) {
-		struct level *level = replaced->levels[i];
-		if (!table_has_level(by, level)) {
-			assert(level->refs > 0);
-			level->refs++;
-			job->left[job->left_count++] = level;
-			job->files += level->file_count;
-			job->bytes += level->bytes;
+	for (size_t i = 0; i < table_file_count(replaced); i++) {
+		const struct base_file_info *info = table_file(replaced, i);
+		if (!table_has_file(by, info->number)) {
+			job->left[job->left_count++] = info->number;
+			job->left_index = job->left_index || info->delta == 0;
+			job->files++;
+			job->bytes += info->bytes;
 		}
+	}
+}
+
+/* Makes the janitor's job for what the change leaves behind. NULL: no memory. */
+static struct janitor_job *make_job(const struct aftermath *after)
+{
+	struct janitor_job *job = calloc(1, sizeof *job);
+	if (job != NULL && after->replaced != NULL) {
+		job->left = calloc(table_file_count(after->replaced) + 1, sizeof *job->left);
+		if (job->left == NULL) {
+			free(job);
+			return NULL;
+		}
+	}
+	return job;
+}
+
+static void free_job(struct janitor_job *job)
+{
+	if (job != NULL) {
+		free(job->left);
+		free(job);
 	}
 }
 
@@ -121,9 +142,9 @@ enum status change_commit(struct store *store, struct snapshot *next, struct cat
 		return error_set(err, STATUS_IO,
 			"a change of the catalog could not be written; nothing changes until a restart");
 	}
-	struct janitor_job *job = calloc(1, sizeof *job);
+	struct janitor_job *job = make_job(after);
 	if (job == NULL || table_counts_give(&store->table_counts, next) != STATUS_OK) {
-		free(job);
+		free_job(job);
 		snapshot_drop(next);
 		return error_set(err, STATUS_NO_MEMORY, "change of the catalog");
 	}
@@ -137,7 +158,7 @@ enum status change_commit(struct store *store, struct snapshot *next, struct cat
 			atomic_store(&store->catalog_unknown, true);
 		}
 		snapshot_drop(next);
-		free(job);
+		free_job(job);
 		return status;
 	}
 	struct error reason;

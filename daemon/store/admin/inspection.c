@@ -125,7 +125,7 @@ static bool walk_keys(struct look *look, struct base_set *set)
 	bool go_on = true;
 	begin_to_read(inspection);
 	for (size_t i = 0; go_on && i < set->segment_count; i++) {
-		const enum base_segment_state state = base_segment_state(&set->segments[i]);
+		const enum base_segment_state state = base_segment_state(set->segments[i]);
 		const uint64_t before = inspection->bytes;
 		if (state == BASE_READY || (state == BASE_AWAY && look->left == 0)) {
 			continue;
@@ -146,13 +146,13 @@ static bool walk_rows(struct look *look, struct base_set *set)
 	bool go_on = true;
 	base_set_look(set);
 	for (size_t i = 0; go_on && i < set->segment_count; i++) {
-		if (base_segment_state(&set->segments[i]) == BASE_UNCHECKED && look->left > 0) {
+		if (base_segment_state(set->segments[i]) == BASE_UNCHECKED && look->left > 0) {
 			go_on = check(look, set, i) && inspection->go_on(inspection->arg);
-			count_read(look, set->segments[i].info->bytes);
+			count_read(look, set->segments[i]->info->bytes);
 		} else if (base_segment_look(set, i) == STATUS_UNSUPPORTED) {
 			store_call_refused(inspection->store, STORE_CALL_MINCORE);
 		}
-		look->damaged += base_segment_state(&set->segments[i]) == BASE_DAMAGED;
+		look->damaged += base_segment_state(set->segments[i]) == BASE_DAMAGED;
 		if (look->measures) {
 			base_segment_measure(set, i);
 		}

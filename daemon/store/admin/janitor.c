@@ -90,21 +90,17 @@ static void remove_file(struct store *store, const struct janitor_job *job, cons
 	}
 }
 
-/* The files of levels that a merge has taken together, or of tensors that others have replaced. An index
- * goes with the base that it is of. */
+/* The files that a merge has taken together, or of tensors that others have replaced. An index goes with the base
+ * that it is of. */
 static void remove_replaced(struct store *store, const struct janitor_job *job)
 {
 	char name[64];
 	for (size_t i = 0; i < job->left_count; i++) {
-		const struct level *level = job->left[i];
-		for (size_t j = 0; j < level->file_count; j++) {
-			base_file_name(name, sizeof name, job->replaced->number,
-				level->files[j].number);
-			remove_file(store, job, name);
-		}
-		if (level->number == 0 && table_index_file_name(name, sizeof name, job->replaced)) {
-			remove_file(store, job, name);
-		}
+		base_file_name(name, sizeof name, job->replaced->number, job->left[i]);
+		remove_file(store, job, name);
+	}
+	if (job->left_index && table_index_file_name(name, sizeof name, job->replaced)) {
+		remove_file(store, job, name);
 	}
 	for (size_t i = 0; i < job->tensor_count; i++) {
 		tensor_file_name(name, sizeof name, job->tensors[i]->number);
@@ -127,7 +123,7 @@ static bool has_of(const struct snapshot *snapshot, const struct janitor_job *jo
 		job->replaced == NULL ? NULL : release_find(release, job->replaced->number);
 	bool has = table != NULL && table == job->replaced;
 	for (size_t i = 0; table != NULL && i < job->left_count; i++) {
-		has = has || table_has_level(table, job->left[i]);
+		has = has || table_has_file(table, job->left[i]);
 	}
 	for (size_t i = 0; i < job->tensor_count; i++) {
 		for (size_t j = 0; j < release->tensor_count; j++) {
@@ -157,9 +153,6 @@ static bool try_job(struct janitor *janitor, struct janitor_job *job)
 	remove_replaced(store, job);
 	store_lock_admin(store);
 	table_drop(job->replaced);
-	for (size_t i = 0; i < job->left_count; i++) {
-		level_drop(job->left[i]);
-	}
 	for (size_t i = 0; i < job->tensor_count; i++) {
 		tensor_drop(job->tensors[i]);
 	}
@@ -176,6 +169,7 @@ static void end_job(struct janitor *janitor, struct janitor_job *job)
 	janitor->files -= job->files;
 	janitor->bytes -= job->bytes;
 	lock_release(&janitor->lock);
+	free(job->left);
 	free(job);
 }
 

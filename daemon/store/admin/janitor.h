@@ -30,9 +30,9 @@ struct janitor_job {
 	uint64_t sealed;        /* a release whose spill files are to be removed; 0: none */
 	uint64_t dropped;       /* a release whose folder is to be removed; 0: none */
 	struct table *replaced; /* held, and gone; NULL: none */
-	/* Levels of it that went with it, held: their files are to be removed. */
-	struct level *left[TABLE_LEVELS_MAX];
+	uint64_t *left; /* owned: numbers of its files that went with it, which are to be removed */
 	size_t left_count;
+	bool left_index; /* so is its index, since its base is another one now */
 	struct tensor *tensors[LIMIT_TENSORS_PUT]; /* held: their files are to be removed */
 	size_t tensor_count;
 	uint64_t owner; /* number of the release of table or tensors */

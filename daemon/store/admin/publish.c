@@ -74,7 +74,7 @@ static enum status check_warm_level(const struct release *release, const struct 
 	const struct base_set *set, bool is_first, struct error *err)
 {
 	for (size_t i = 0; i < set->segment_count; i++) {
-		const enum base_segment_state state = base_segment_state(&set->segments[i]);
+		const enum base_segment_state state = base_segment_state(set->segments[i]);
 		if (state == BASE_UNCHECKED || (state == BASE_AWAY && is_first)) {
 			return STATUS_AGAIN;
 		}

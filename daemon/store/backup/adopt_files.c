@@ -180,7 +180,7 @@ static enum status check_level(struct adoption *adoption, const struct table *ta
 	enum status status = STATUS_OK;
 	uint64_t deleted = 0;
 	for (size_t i = 0; status == STATUS_OK && i < level->set->segment_count; i++) {
-		const struct segment *view = &level->set->segments[i].view;
+		const struct segment *view = &level->set->segments[i]->view;
 		if (base_segment_wait(level->set, i) != BASE_READY || !has_order(view)) {
 			return error_set(err, STATUS_CORRUPT,
 				"adopt: table '%s': segment %zu holds no rows of ours",
@@ -203,7 +203,7 @@ static enum status check_level(struct adoption *adoption, const struct table *ta
 static enum status check_table(struct adoption *adoption, const struct release *release,
 	struct table *table, struct error *err)
 {
-	enum status status = store_open_table(adoption->store, release, table, err);
+	enum status status = store_open_table(adoption->store, release, table, NULL, err);
 	for (size_t i = 0; status == STATUS_OK && i < table->level_count; i++) {
 		status = check_level(adoption, table, table->levels[i], err);
 	}

@@ -49,6 +49,7 @@ struct base_file_info {
 };
 
 void base_file_info_fini(struct base_file_info *info);
+enum status base_file_info_copy(const struct base_file_info *info, struct base_file_info *out);
 
 /* Whose file it is. */
 struct base_owner {
@@ -116,34 +117,42 @@ struct base_segment {
 
 struct base_file;
 
-/* All files of one table, opened. */
+/* The files of one level of a table, opened. Sets share files: each is open as long as some set has it. */
 struct base_set {
 	struct base_owner owner;
 	uint32_t depth;      /* the first bits of a hash that lead into the directory */
-	uint32_t *directory; /* 1 << depth numbers of segments */
+	uint32_t *directory; /* 1 << depth numbers of segments, or BASE_NO_SEGMENT */
 	size_t segment_count;
-	struct base_segment *segments;
+	struct base_segment **segments; /* of the files, in the order of their prefixes */
 	size_t file_count;
-	struct base_file *files;
+	struct base_file **files; /* shared */
 	uint64_t bytes;
 };
+
+#define BASE_NO_SEGMENT UINT32_MAX /* a delta has nothing of such hashes */
 
 /* Compares a file's size and its bytes outside the segments with what the catalog says. Errors:
  * CORRUPT; NO_MEMORY  also when too many files are open. */
 enum status base_file_check(const char *path, const struct base_file_info *info, struct error *err);
 
-/* Opens the files of a table in `folder`. A file that is damaged or missing does not fail the call:
- * its segments are BASE_DAMAGED, and err->text says why, though STATUS_OK is returned. `infos` must
- * outlive the set.
- * Errors: CORRUPT  the infos do not cover every hash once; NO_MEMORY. */
+/* Opens the files of a level in `folder`. A file that is damaged or missing does not fail the call:
+ * its segments are BASE_DAMAGED, and err->text says why, though STATUS_OK is returned.
+ * Errors: CORRUPT  the infos do not cover every hash once, or those of a delta one twice; NO_MEMORY. */
 enum status base_set_open(const char *folder, const struct base_owner *owner,
+	const struct base_file_info *infos, size_t count, struct base_set **out, struct error *err);
+/* The same for a level that follows one whose files are open: those that it has, too, are shared. */
+enum status base_set_renew(const char *folder, const struct base_set *from,
 	const struct base_file_info *infos, size_t count, struct base_set **out, struct error *err);
 void base_set_close(struct base_set *set);
 
+/* The number of the segment of a hash, or BASE_NO_SEGMENT. A base has one for each hash. */
 static inline uint32_t base_set_find(const struct base_set *set, uint64_t hash)
 {
 	return set->depth == 0 ? set->directory[0] : set->directory[hash >> (64 - set->depth)];
 }
+
+/* Where the first segment behind a hash begins; 0: there is none. */
+uint64_t base_set_next(const struct base_set *set, uint64_t hash);
 
 static inline enum base_segment_state base_segment_state(const struct base_segment *segment)
 {

@@ -9,6 +9,28 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+uint32_t base_range_bits(const struct base_sizes *sizes, uint64_t bytes)
+{
+	uint32_t bits = 0;
+	while (bits < SEGMENT_PREFIX_BITS_MAX &&
+		(bytes >> bits) >
+			(bits < BASE_RANGE_BITS ? sizes->range_bytes : sizes->file_bytes)) {
+		bits++;
+	}
+	return bits;
+}
+
+uint64_t base_range_expected(uint64_t bytes, uint32_t bits)
+{
+	return bits == 0 ? bytes : (bytes >> bits) * 2;
+}
+
+/* Whether two hashes are of different ranges. */
+static bool is_elsewhere(const struct base_files *files, uint64_t a, uint64_t b)
+{
+	return files->range_bits > 0 && (a ^ b) >> (64 - files->range_bits) != 0;
+}
+
 static enum status path_of(const struct base_files *files, uint64_t number, char *path,
 	struct error *err)
 {
@@ -44,11 +66,14 @@ enum status base_files_finish(struct base_files *files, struct error *err)
 	return status;
 }
 
-/* Makes sure that a file with room for `bytes` is open. */
-static enum status open_file(struct base_files *files, uint64_t bytes, struct error *err)
+/* Makes sure that a file with room for `bytes` is open, in which segments of this prefix may be. */
+static enum status open_file(struct base_files *files, uint64_t bytes, uint64_t prefix,
+	struct error *err)
 {
 	enum status status = STATUS_OK;
-	if (files->writer != NULL && base_writer_bytes(files->writer) + bytes > files->file_bytes) {
+	if (files->writer != NULL &&
+		(base_writer_bytes(files->writer) + bytes > files->file_bytes ||
+			is_elsewhere(files, files->file_prefix, prefix))) {
 		status = base_files_finish(files, err);
 	}
 	if (status != STATUS_OK || files->writer != NULL) {
@@ -64,13 +89,14 @@ static enum status open_file(struct base_files *files, uint64_t bytes, struct er
 	uint64_t whole = files->expected_bytes + files->sizes.segment_bytes;
 	whole = whole < files->sizes.file_bytes ? whole : files->sizes.file_bytes;
 	files->file_bytes = bytes > whole ? bytes : whole;
+	files->file_prefix = prefix;
 	return base_writer_open(path, files->file_bytes, &files->writer, err);
 }
 
 enum status base_files_begin(struct base_files *files, const struct segment_plan *plan,
 	uint8_t **space, struct error *err)
 {
-	const enum status status = open_file(files, plan->bytes, err);
+	const enum status status = open_file(files, plan->bytes, plan->identity.prefix, err);
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -14,7 +14,15 @@
 struct base_sizes {
 	uint64_t segment_bytes;
 	uint64_t file_bytes;
+	uint64_t range_bytes;
 };
+
+/* A table of about so many bytes is cut into ranges by the first bits of the hash: how many bits. There are
+ * BASE_RANGES at most, unless these would be larger than a file. */
+enum { BASE_RANGE_BITS = 5, BASE_RANGES = 1 << BASE_RANGE_BITS };
+uint32_t base_range_bits(const struct base_sizes *sizes, uint64_t bytes);
+/* What a range of such a table may have, since not all are of one size. */
+uint64_t base_range_expected(uint64_t bytes, uint32_t bits);
 
 struct base_files {
 	const char *folder; /* borrowed, as the next two */
@@ -22,10 +30,12 @@ struct base_files {
 	struct base_sizes sizes;
 	uint64_t delta;              /* what the files say (struct base_file_info) */
 	_Atomic uint64_t *next_file; /* number of the next base file */
-	uint64_t expected_bytes;     /* about as much as all files will have together */
+	uint64_t expected_bytes;     /* about as much as all files of a range will have together */
+	uint32_t range_bits;         /* no file holds hashes that differ in these first bits */
 	struct base_writer *writer;  /* owned: the open file; NULL: none is open */
 	uint64_t file_number;        /* of the open file */
 	uint64_t file_bytes;         /* of segments, for which the open file has room */
+	uint64_t file_prefix;        /* of the first segment in it */
 	uint64_t file_deleted;       /* tombstones in the open file */
 	uint64_t rows;               /* in all segments that were committed, tombstones too */
 	size_t file_count;

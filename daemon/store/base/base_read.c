@@ -17,8 +17,10 @@
 #include <xxhash.h>
 
 struct base_file {
-	struct lmdb_file *lmdb; /* owned; NULL when it could not be opened */
-	const struct base_file_info *info;
+	_Atomic unsigned refs;         /* sets that have it */
+	struct base_file_info info;    /* owned */
+	struct lmdb_file *lmdb;        /* owned; NULL when it could not be opened */
+	struct base_segment *segments; /* owned: those that `info` names */
 };
 
 /* Tells the system what opening a file reads, so that it reads that side by side and nothing else: the heads of its
@@ -128,18 +130,17 @@ static void mark_lost(struct base_segment *segment)
 }
 
 /* Opens one file. A segment that cannot be used becomes DAMAGED, and `err` keeps the reason. */
-static enum status open_file(struct base_set *set, const char *path,
-	const struct base_file_info *info, size_t first, struct base_file *file, struct error *err)
+static enum status open_segments(struct base_set *set, const char *path, struct base_file *file,
+	struct error *err)
 {
 	struct error reason = {0};
-	assert(first + info->segment_count <= set->segment_count);
+	const struct base_file_info *info = &file->info;
 	enum status status = base_file_check(path, info, &reason);
 	if (status == STATUS_OK) {
 		status = lmdb_file_open(path, &file->lmdb, &reason);
 	}
 	for (size_t i = 0; i < info->segment_count; i++) {
-		struct base_segment *segment = &set->segments[first + i];
-		segment->info = &info->segments[i];
+		struct base_segment *segment = &file->segments[i];
 		enum status of_segment = status;
 		if (status == STATUS_OK) {
 			of_segment = open_segment(set, file, (uint32_t)i, segment, &reason);
@@ -155,12 +156,49 @@ static enum status open_file(struct base_set *set, const char *path,
 	return STATUS_OK;
 }
 
-/* Every hash must lead to exactly one segment. */
-static enum status fill_directory(struct base_set *set, struct error *err)
+/* Gives up a set's part in a file. */
+static void file_drop(struct base_file *file)
+{
+	if (file == NULL || atomic_fetch_sub(&file->refs, 1) > 1) {
+		return;
+	}
+	for (size_t i = 0; file->segments != NULL && i < file->info.segment_count; i++) {
+		mapfault_forget(file->segments[i].watch);
+		free(file->segments[i].pages);
+		lock_fini(&file->segments[i].lock);
+	}
+	lmdb_file_close(file->lmdb);
+	free(file->segments);
+	base_file_info_fini(&file->info);
+	free(file);
+}
+
+static struct base_file *file_new(const struct base_file_info *info)
+{
+	struct base_file *file = calloc(1, sizeof *file);
+	if (file == NULL) {
+		return NULL;
+	}
+	atomic_init(&file->refs, 1);
+	if (base_file_info_copy(info, &file->info) == STATUS_OK) {
+		file->segments = calloc(info->segment_count + 1, sizeof *file->segments);
+	}
+	if (file->segments == NULL) {
+		file_drop(file);
+		return NULL;
+	}
+	for (size_t i = 0; i < info->segment_count; i++) {
+		file->segments[i].info = &file->info.segments[i];
+		lock_init(&file->segments[i].lock);
+	}
+	return file;
+}
+
+/* Every hash must lead to exactly one segment; in a delta, to one at most. */
+static enum status fill_directory(struct base_set *set, bool is_delta, struct error *err)
 {
 	for (size_t i = 0; i < set->segment_count; i++) {
-		assert(set->segments[i].info != NULL); /* open_file has set all */
-		const uint32_t bits = set->segments[i].info->prefix_bits;
+		const uint32_t bits = set->segments[i]->info->prefix_bits;
 		set->depth = bits > set->depth ? bits : set->depth;
 	}
 	if (set->depth > SEGMENT_PREFIX_BITS_MAX) {
@@ -171,79 +209,131 @@ static enum status fill_directory(struct base_set *set, struct error *err)
 	if (set->directory == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "directory of %zu entries", count);
 	}
-	memset(set->directory, 0xff, count * sizeof *set->directory);
+	memset(set->directory, 0xff, count * sizeof *set->directory); /* BASE_NO_SEGMENT */
 	size_t filled = 0;
 	size_t claimed = 0;
+	size_t behind = 0;
 	for (size_t i = 0; i < set->segment_count; i++) {
-		const struct base_segment_info *info = set->segments[i].info;
+		const struct base_segment_info *info = set->segments[i]->info;
 		const size_t first = set->depth == 0 ? 0 : info->prefix >> (64 - set->depth);
 		assert(info->prefix_bits <= set->depth); /* it is the largest of them */
 		const size_t width = (size_t)1 << (set->depth - info->prefix_bits);
 		claimed += width;
 		for (size_t j = first; j < first + width && j < count; j++) {
-			filled += set->directory[j] == UINT32_MAX;
+			filled += set->directory[j] == BASE_NO_SEGMENT;
 			set->directory[j] = (uint32_t)i;
 		}
 		if (first % width != 0) {
 			return error_set(err, STATUS_CORRUPT, "a prefix is not a prefix");
 		}
+		if (first < behind) {
+			return error_set(err, STATUS_CORRUPT, "segments are not in their order");
+		}
+		behind = first + width;
 	}
-	if (filled != count || claimed != count) {
+	if (filled != claimed || (!is_delta && filled != count)) {
 		return error_set(err, STATUS_CORRUPT, "segments do not cover every key once");
 	}
 	return STATUS_OK;
 }
 
+/* The file of this number that a set has open, with a reference more; NULL: it has none. */
+static struct base_file *share_file(const struct base_set *from, uint64_t number)
+{
+	for (size_t i = 0; from != NULL && i < from->file_count; i++) {
+		if (from->files[i]->info.number == number) {
+			atomic_fetch_add(&from->files[i]->refs, 1);
+			return from->files[i];
+		}
+	}
+	return NULL;
+}
+
+/* Gives the set its i-th file, which `from` may have open already. */
+static enum status add_file(struct base_set *set, const char *folder,
+	const struct base_file_info *info, size_t i, const struct base_set *from, struct error *err)
+{
+	char name[64];
+	char path[PATH_MAX];
+	set->files[i] = share_file(from, info->number);
+	if (set->files[i] != NULL) {
+		return STATUS_OK;
+	}
+	base_file_name(name, sizeof name, set->owner.table, info->number);
+	set->files[i] = file_new(info);
+	const enum status status = set->files[i] == NULL
+					   ? error_set(err, STATUS_NO_MEMORY, "open '%s'", name)
+					   : file_path(path, folder, name, err);
+	return status == STATUS_OK ? open_segments(set, path, set->files[i], err) : status;
+}
+
 static enum status open_all(struct base_set *set, const char *folder,
-	const struct base_file_info *infos, struct error *err)
+	const struct base_file_info *infos, const struct base_set *from, struct error *err)
 {
 	size_t first = 0;
 	for (size_t i = 0; i < set->file_count; i++) {
-		char name[64];
-		char path[PATH_MAX];
-		base_file_name(name, sizeof name, set->owner.table, infos[i].number);
-		enum status status = file_path(path, folder, name, err);
-		if (status == STATUS_OK) {
-			set->files[i].info = &infos[i];
-			status = open_file(set, path, &infos[i], first, &set->files[i], err);
-		}
+		const enum status status = add_file(set, folder, &infos[i], i, from, err);
 		if (status != STATUS_OK) {
 			return status;
 		}
-		first += infos[i].segment_count;
+		for (size_t j = 0; j < infos[i].segment_count; j++) {
+			set->segments[first++] = &set->files[i]->segments[j];
+		}
 		set->bytes += infos[i].bytes;
 	}
 	assert(first == set->segment_count);
-	return fill_directory(set, err);
+	return fill_directory(set, set->file_count > 0 && infos[0].delta != 0, err);
 }
 
-enum status base_set_open(const char *folder, const struct base_owner *owner,
-	const struct base_file_info *infos, size_t count, struct base_set **out, struct error *err)
+/* A set with room for these files. NULL: no memory. */
+static struct base_set *set_new(const struct base_owner *owner, const struct base_file_info *infos,
+	size_t count)
 {
 	struct base_set *set = calloc(1, sizeof *set);
 	if (set == NULL) {
-		return error_set(err, STATUS_NO_MEMORY, "open table '%s'", owner->spec.name.text);
+		return NULL;
 	}
 	set->owner = *owner;
 	set->file_count = count;
 	for (size_t i = 0; i < count; i++) {
 		set->segment_count += infos[i].segment_count;
 	}
-	set->files = calloc(count + 1, sizeof *set->files);
-	set->segments = calloc(set->segment_count + 1, sizeof *set->segments);
-	for (size_t i = 0; set->segments != NULL && i < set->segment_count; i++) {
-		lock_init(&set->segments[i].lock);
+	set->files = calloc(count + 1, sizeof(struct base_file *));
+	set->segments = calloc(set->segment_count + 1, sizeof(struct base_segment *));
+	if (set->files == NULL || set->segments == NULL) {
+		base_set_close(set);
+		return NULL;
 	}
-	enum status status =
-		set->files == NULL || set->segments == NULL
-			? error_set(err, STATUS_NO_MEMORY, "open table '%s'", owner->spec.name.text)
-			: open_all(set, folder, infos, err);
+	return set;
+}
+
+static enum status open_set(struct base_set *set, const char *folder,
+	const struct base_file_info *infos, const struct base_set *from, struct error *err)
+{
+	const enum status status = set == NULL ? error_set(err, STATUS_NO_MEMORY, "open a table")
+					       : open_all(set, folder, infos, from, err);
 	if (status != STATUS_OK) {
 		base_set_close(set);
-		return status;
 	}
-	*out = set;
-	return STATUS_OK;
+	return status;
+}
+
+enum status base_set_open(const char *folder, const struct base_owner *owner,
+	const struct base_file_info *infos, size_t count, struct base_set **out, struct error *err)
+{
+	struct base_set *set = set_new(owner, infos, count);
+	const enum status status = open_set(set, folder, infos, NULL, err);
+	*out = status == STATUS_OK ? set : *out;
+	return status;
+}
+
+enum status base_set_renew(const char *folder, const struct base_set *from,
+	const struct base_file_info *infos, size_t count, struct base_set **out, struct error *err)
+{
+	struct base_set *set = set_new(&from->owner, infos, count);
+	const enum status status = open_set(set, folder, infos, from, err);
+	*out = status == STATUS_OK ? set : *out;
+	return status;
 }
 
 void base_set_close(struct base_set *set)
@@ -251,18 +341,28 @@ void base_set_close(struct base_set *set)
 	if (set == NULL) {
 		return;
 	}
-	for (size_t i = 0; set->segments != NULL && i < set->segment_count; i++) {
-		mapfault_forget(set->segments[i].watch);
-		free(set->segments[i].pages);
-		lock_fini(&set->segments[i].lock);
-	}
 	for (size_t i = 0; set->files != NULL && i < set->file_count; i++) {
-		lmdb_file_close(set->files[i].lmdb);
+		file_drop(set->files[i]);
 	}
 	free(set->files);
 	free(set->segments);
 	free(set->directory);
 	free(set);
+}
+
+uint64_t base_set_next(const struct base_set *set, uint64_t hash)
+{
+	size_t low = 0;
+	size_t high = set->segment_count;
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+		if (set->segments[middle]->info->prefix <= hash) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low == set->segment_count ? 0 : set->segments[low]->info->prefix;
 }
 
 static void mark_all_damaged(struct base_segment *segment)
@@ -275,14 +375,12 @@ static void mark_all_damaged(struct base_segment *segment)
 
 void base_set_look(struct base_set *set)
 {
-	size_t first = 0;
 	for (size_t i = 0; i < set->file_count; i++) {
-		const struct base_file *file = &set->files[i];
+		struct base_file *file = set->files[i];
 		const bool cut =
-			file->lmdb != NULL && lmdb_file_size(file->lmdb) < file->info->bytes;
-		for (size_t j = 0; cut && j < file->info->segment_count; j++) {
-			mark_all_damaged(&set->segments[first + j]);
+			file->lmdb != NULL && lmdb_file_size(file->lmdb) < file->info.bytes;
+		for (size_t j = 0; cut && j < file->info.segment_count; j++) {
+			mark_all_damaged(&file->segments[j]);
 		}
-		first += file->info->segment_count;
 	}
 }

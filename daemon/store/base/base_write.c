@@ -32,6 +32,19 @@ void base_file_info_fini(struct base_file_info *info)
 	*info = (struct base_file_info){0};
 }
 
+enum status base_file_info_copy(const struct base_file_info *info, struct base_file_info *out)
+{
+	struct base_segment_info *segments =
+		malloc((info->segment_count + 1) * sizeof *info->segments);
+	if (segments == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	memcpy(segments, info->segments, info->segment_count * sizeof *segments);
+	*out = *info;
+	out->segments = segments;
+	return STATUS_OK;
+}
+
 void base_file_name(char *out, size_t size, uint64_t table, uint64_t number)
 {
 	(void)snprintf(out, size, "base-%" PRIu64 "-%" PRIu64 ".mdb", table, number);

@@ -150,10 +150,12 @@ static bool find_segments(const struct find *find, uint32_t count, struct probe 
 		rows[i] = (struct found_row){0};
 		probes[i] = (struct probe){0};
 		struct base_set *set = set_of(find, i);
-		if (set == NULL) {
+		const uint32_t number =
+			set == NULL ? BASE_NO_SEGMENT : base_set_find(set, hashes[i]);
+		if (number == BASE_NO_SEGMENT) {
 			continue;
 		}
-		struct base_segment *segment = &set->segments[base_set_find(set, hashes[i])];
+		struct base_segment *segment = set->segments[number];
 		const bool is_ready = base_segment_state(segment) == BASE_READY;
 		rows[i].segment = segment;
 		if (!is_ready && segment->pages == NULL) {

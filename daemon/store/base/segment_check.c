@@ -53,7 +53,7 @@ static void advise(struct base_segment *segment, bool is_here)
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 {
 	assert(i < set->segment_count);
-	return base_segment_wait_for(&set->segments[i]);
+	return base_segment_wait_for(set->segments[i]);
 }
 
 enum base_segment_state base_segment_wait_for(struct base_segment *segment)
@@ -88,7 +88,7 @@ bool base_segment_read(struct base_set *set, size_t i, enum base_part part,
 	/* The disk reads so much in some milliseconds, and who waits for it meanwhile waits no longer. */
 	enum { PIECE = (4 << 20) / SEGMENT_PAGE_BYTES };
 	assert(i < set->segment_count);
-	struct base_segment *segment = &set->segments[i];
+	struct base_segment *segment = set->segments[i];
 	const uint32_t count = has_pages(segment) ? pages_of(segment, part) : 0;
 	bool goes_on = true;
 	for (uint32_t first = 0; goes_on && first < count; first += PIECE) {
@@ -122,7 +122,7 @@ static enum status ask_pages(const struct base_segment *segment, unsigned char *
 
 enum base_segment_state base_segment_check_again(struct base_set *set, size_t i)
 {
-	struct base_segment *segment = &set->segments[i];
+	struct base_segment *segment = set->segments[i];
 	if (!has_pages(segment)) {
 		return BASE_DAMAGED;
 	}
@@ -171,7 +171,7 @@ static void advise_by(struct base_segment *segment, size_t present, size_t pages
 enum status base_segment_look(struct base_set *set, size_t i)
 {
 	assert(i < set->segment_count);
-	struct base_segment *segment = &set->segments[i];
+	struct base_segment *segment = set->segments[i];
 	unsigned char *resident;
 	size_t pages;
 	if (!has_pages(segment)) {
@@ -192,7 +192,7 @@ enum status base_segment_look(struct base_set *set, size_t i)
 
 void base_segment_let_go(struct base_set *set, size_t i)
 {
-	const struct base_segment *segment = &set->segments[i];
+	const struct base_segment *segment = set->segments[i];
 	if (has_pages(segment)) {
 		const size_t kept = (size_t)pages_of(segment, BASE_PART_KEYS) * SEGMENT_PAGE_BYTES;
 		(void)madvise(first_page(segment) + kept, page_bytes(segment) - kept, MADV_COLD);
@@ -202,7 +202,7 @@ void base_segment_let_go(struct base_set *set, size_t i)
 void base_segment_measure(struct base_set *set, size_t i)
 {
 	assert(i < set->segment_count);
-	struct base_segment *segment = &set->segments[i];
+	struct base_segment *segment = set->segments[i];
 	unsigned char *resident;
 	size_t pages;
 	if (!has_pages(segment) || ask_pages(segment, &resident, &pages) != STATUS_OK) {

@@ -26,7 +26,7 @@ static bool read_walk(struct walk *walk)
 {
 	const struct segment *view = NULL;
 	while (walk->segment < walk->set->segment_count) {
-		view = &walk->set->segments[walk->segment].view;
+		view = &walk->set->segments[walk->segment]->view;
 		if (walk->row < view->rows) {
 			break;
 		}
@@ -60,8 +60,8 @@ static int compare(const struct walk *a, const struct walk *b)
 
 static bool same_row(const struct walk *a, const struct walk *b)
 {
-	const struct segment *x = &a->set->segments[a->segment].view;
-	const struct segment *y = &b->set->segments[b->segment].view;
+	const struct segment *x = &a->set->segments[a->segment]->view;
+	const struct segment *y = &b->set->segments[b->segment]->view;
 	return memcmp(x->row_data + (size_t)a->row * x->row_bytes,
 		       y->row_data + (size_t)b->row * y->row_bytes, x->row_bytes) == 0 &&
 	       (x->scales == NULL || x->scales[a->row] == y->scales[b->row]);

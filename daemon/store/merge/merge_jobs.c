@@ -1,5 +1,7 @@
-/* merge_jobs.c - which tables a merge has something to do for. */
+/* merge_jobs.c - which tables a merge has something to do for, and does it, table after table. */
 #include "daemon/store/memtable/memtable_merge.h"
+#include "daemon/store/merge/merge.h"
+#include "daemon/store/merge/merge_range.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/state.h"
@@ -9,25 +11,32 @@
 
 static bool is_wanted(const struct table *table, enum merge_reason reason)
 {
+	if (reason == MERGE_RANGE) {
+		return table->level_count > 1;
+	}
 	return memtable_is_frozen(table->memtable) ||
 	       (reason != MERGE_DUE && table->spec.ttl_ms != 0 && table->rows > 0) ||
 	       (reason == MERGE_FULL && table->level_count > 1);
 }
 
-bool merge_is_needed(struct merge_job *job, enum merge_reason reason)
+/* Whether a merge would change the table; sets job->whole and job->expired. Rows that have expired go when somebody
+ * asks for a merge, or with a new base. */
+static bool is_needed(struct merge_job *job, enum merge_reason reason)
 {
 	const struct table *table = job->table;
 	const bool has_expired = reason != MERGE_DUE && merge_has_expired(job);
-	/* New rows become a delta where a base is damaged; a whole merge would fail for the expired ones. */
+	/* New rows become a delta where a base is damaged; to go on to the expired ones would fail. */
 	job->whole = reason == MERGE_FULL ||
 		     (has_expired &&
 			     !(memtable_is_frozen(table->memtable) &&
 				     table->spec.index == INDEX_NONE && table_is_damaged(table)));
+	job->expired = has_expired && job->whole;
 	return has_expired || memtable_is_frozen(table->memtable) ||
 	       (reason == MERGE_FULL && table->level_count > 1);
 }
 
-enum status merge_list_jobs(const struct merge_job *model, enum merge_reason reason,
+/* Lists the tables to merge, and holds them. The caller ends each job and frees *out. Errors: NO_MEMORY. */
+static enum status list_jobs(const struct merge_job *model, enum merge_reason reason,
 	struct merge_job **out, size_t *count)
 {
 	struct store *store = model->store;
@@ -58,5 +67,96 @@ enum status merge_list_jobs(const struct merge_job *model, enum merge_reason rea
 	store_unlock_admin(store);
 	status = jobs == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 	*out = jobs;
+	return status;
+}
+
+static void end_job(struct merge_job *job)
+{
+	store_lock_admin(job->store);
+	assert(job->table->refs > 0);
+	table_drop(job->table);
+	store_unlock_admin(job->store);
+}
+
+/* While writes come in, ranges are merged between the merges of what was written. When these leave no time, deltas may
+ * have an eighth more than they should; then a merge waits for ranges, too. */
+static uint64_t share_of(const struct merge_job *job, enum merge_reason reason)
+{
+	const uint64_t share = job->store->options.sizes.deltas_share;
+	return reason == MERGE_FULL ? 0 : reason == MERGE_DUE ? share + share / 8 : share;
+}
+
+static enum status merge_one(struct merge_job *job, enum merge_reason reason, struct error *err)
+{
+	const struct range_wish wish = {
+		.share = share_of(job, reason),
+		.expired = job->expired,
+		.most = SIZE_MAX,
+	};
+	const enum status status = merge_table(job, err);
+	return status == STATUS_OK && merge_goes_by_range(job) ? merge_ranges(job, &wish, err)
+							       : status;
+}
+
+enum status merge_tables(const struct merge_job *model, enum merge_reason reason,
+	struct merge_result *result, bool *left, struct error *err)
+{
+	struct merge_job *jobs = NULL;
+	size_t count = 0;
+	enum status status = list_jobs(model, reason, &jobs, &count);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "merge: no memory");
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct error why = {.status = STATUS_OK};
+		const enum status of_table =
+			atomic_load(&model->store->stop)
+				? error_set(&why, STATUS_BUSY, "merge: the daemon is stopping")
+			: is_needed(&jobs[i], reason) ? merge_one(&jobs[i], reason, &why)
+						      : STATUS_NOT_FOUND;
+		const uint64_t oldest = memtable_oldest(jobs[i].table->memtable);
+		if (of_table == STATUS_OK && oldest != 0 && oldest <= model->cut) {
+			*left = true; /* the next merge counts it */
+		} else if (of_table == STATUS_OK) {
+			result->tables++;
+			result->rows += jobs[i].rows;
+			result->bytes += jobs[i].bytes;
+		} else if (of_table != STATUS_NOT_FOUND && status == STATUS_OK) {
+			status = error_set(err, of_table, "table '%s': %s",
+				jobs[i].table->spec.name.text, why.text);
+		}
+		end_job(&jobs[i]);
+	}
+	free(jobs);
+	return status;
+}
+
+enum status merge_next_range(const struct merge_job *model, bool *merged, struct error *err)
+{
+	struct merge_job *jobs = NULL;
+	size_t count = 0;
+	enum status status = list_jobs(model, MERGE_RANGE, &jobs, &count);
+	*merged = false;
+	if (status != STATUS_OK) {
+		return error_set(err, status, "merge: no memory");
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct range_wish wish = {
+			.share = share_of(&jobs[i], MERGE_RANGE),
+			.most = 1,
+		};
+		struct error why = {.status = STATUS_OK};
+		const enum status of_table =
+			!*merged && status == STATUS_OK && merge_goes_by_range(&jobs[i])
+				? merge_ranges(&jobs[i], &wish, &why)
+				: STATUS_OK;
+		*merged = *merged || jobs[i].ranges > 0;
+		if (of_table != STATUS_OK && of_table != STATUS_NOT_FOUND) {
+			status = error_set(err, of_table, "table '%s': %s",
+				jobs[i].table->spec.name.text, why.text);
+		}
+		end_job(&jobs[i]);
+	}
+	free(jobs);
 	return status;
 }

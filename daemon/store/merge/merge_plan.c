@@ -1,4 +1,5 @@
-/* merge_plan.c - which levels of a table a merge takes together with its new rows. */
+/* merge_plan.c - which levels of a table a merge takes together with its new rows, and whether the base is written
+ * anew range by range. */
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
@@ -27,34 +28,42 @@ static size_t first_of_tier(const struct table *table, uint64_t bytes)
 	return first;
 }
 
-/* Whether all levels are to become a new base, whatever their sizes. What a replay could not add to
- * damaged states is in the log alone, so a delta may not let go of it: such a merge must fail. */
-static bool is_whole(const struct merge_job *job)
+/* What a replay could not add to damaged states is in the log alone, so a delta may not let go of it: a merge must
+ * read all, and fail. */
+static bool keeps_base(const struct merge_job *job)
 {
 	const struct table *table = job->table;
-	return table->level_count == 0 || job->whole || table->spec.index != INDEX_NONE ||
-	       memtable_frozen_keeps_log(table->memtable);
+	return table->level_count > 0 && table->spec.index == INDEX_NONE &&
+	       !memtable_frozen_keeps_log(table->memtable);
 }
 
-/* Whether deltas would no longer pay. */
-static bool is_large(const struct merge_job *job, uint64_t bytes)
+static bool is_small(const struct merge_job *job)
 {
-	const struct table *table = job->table;
-	const struct store_sizes *sizes = &job->store->options.sizes;
-	const uint64_t base = table->levels[0]->bytes;
-	const uint64_t deltas = table->bytes - base;
-	return base < sizes->delta_base_min || is_above(bytes, sizes->delta_share, base) ||
-	       is_above(bytes + deltas, sizes->deltas_share, base);
+	return job->table->levels[0]->bytes < job->store->options.sizes.delta_base_min;
+}
+
+bool merge_goes_by_range(const struct merge_job *job)
+{
+	return keeps_base(job) && !is_small(job);
 }
 
 size_t merge_first_level(const struct merge_job *job, uint64_t bytes)
 {
 	const struct table *table = job->table;
-	/* A delta of new rows alone reads nothing, so it can be made also where a base is damaged. */
-	if (is_whole(job) || (is_large(job, bytes) && !table_is_damaged(table))) {
+	const struct store_sizes *sizes = &job->store->options.sizes;
+	if (!keeps_base(job) || (job->whole && is_small(job))) {
 		return 0;
 	}
-	return table->level_count <= job->store->options.sizes.deltas_max
-		       ? table->level_count
-		       : first_of_tier(table, bytes);
+	/* A delta of new rows alone reads nothing, so it can be made also where a base is damaged. */
+	if ((is_small(job) || is_above(bytes, sizes->delta_share, table->levels[0]->bytes)) &&
+		!table_is_damaged(table)) {
+		return 0;
+	}
+	return table->level_count <= sizes->deltas_max ? table->level_count
+						       : first_of_tier(table, bytes);
+}
+
+bool merge_deltas_are_above(uint64_t deltas, uint64_t base, uint64_t share)
+{
+	return deltas > 0 && is_above(deltas, share, base);
 }

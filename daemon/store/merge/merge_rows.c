@@ -1,4 +1,4 @@
-/* merge_rows.c - gathers the rows of each prefix and writes their segments. */
+/* merge_rows.c - goes through hashes piece by piece, gathers the rows of each and writes their segments. */
 #include "daemon/store/merge/merge_rows.h"
 
 #include "daemon/store/base/segment_build.h"
@@ -14,7 +14,7 @@ struct merge {
 	const struct merge_input *input;
 	struct base_files *files;
 	struct merged_walk walk;
-	struct merged_row *rows; /* owned: of the range at hand */
+	struct merged_row *rows; /* owned: of the piece at hand */
 	uint64_t *hashes;        /* owned: of the same */
 	size_t capacity;         /* of both */
 	uint64_t kept;           /* rows that were gathered, and so are to be written */
@@ -248,15 +248,21 @@ static enum status gather(struct merge *merge, uint64_t behind, size_t *count, s
 	return STATUS_OK;
 }
 
+static bool is_inside(const struct merge_input *input, const struct base_segment_info *info)
+{
+	return info->prefix >= input->range.first && info->prefix <= input->range.last;
+}
+
 /* Segments that are known to be damaged end a merge: at its beginning, since otherwise files would be
- * written only to be removed again, and after each range, since a page that could not be read has given
+ * written only to be removed again, and after each piece, since a page that could not be read has given
  * zeros. */
 static enum status check_known(const struct merge_input *input, struct error *err)
 {
 	for (size_t i = input->first; i < input->table->level_count; i++) {
 		const struct base_set *set = input->table->levels[i]->set;
 		for (size_t j = 0; j < set->segment_count; j++) {
-			if (base_segment_state(&set->segments[j]) == BASE_DAMAGED) {
+			if (is_inside(input, set->segments[j]->info) &&
+				base_segment_state(set->segments[j]) == BASE_DAMAGED) {
 				return error_set(err, STATUS_CORRUPT,
 					"merge: segment %zu of %zu is damaged", j,
 					set->segment_count);
@@ -266,48 +272,77 @@ static enum status check_known(const struct merge_input *input, struct error *er
 	return STATUS_OK;
 }
 
-static enum status merge_range(struct merge *merge, uint64_t prefix, uint32_t bits,
+/* Writes a piece: the rows whose hashes share these bits. Of a delta only those that have rows. */
+static enum status merge_piece(struct merge *merge, uint64_t prefix, uint32_t bits,
 	struct error *err)
 {
 	size_t count;
 	enum status status = gather(merge, segment_prefix_end(prefix, bits), &count, err);
-	if (status == STATUS_OK) {
+	if (status == STATUS_OK && (count > 0 || !is_delta(merge))) {
 		status = write_prefix(merge, prefix, bits, 0, count, err);
 	}
 	return status == STATUS_OK ? check_known(merge->input, err) : status;
 }
 
-/* Of the levels that go in, the one with the most segments; NULL: none goes in. */
-static const struct base_set *largest_of(const struct merge_input *input)
+/* How many bits the hashes share of the largest piece that begins at `from` and ends at `last` or before. */
+static uint32_t widest_bits(uint64_t from, uint64_t last)
 {
-	const struct base_set *largest = NULL;
+	uint32_t bits = 0;
+	/* A file begins where a segment does, so the bits end. */
+	while (bits < SEGMENT_PREFIX_BITS_MAX &&
+		(from << bits != 0 || segment_prefix_end(from, bits) - 1 > last)) {
+		bits++;
+	}
+	return bits;
+}
+
+/* The next piece is no larger than the segment of any level that goes in, so that its rows fit in memory. */
+static uint32_t piece_bits(const struct merge_input *input, uint64_t from, uint64_t last)
+{
+	uint32_t bits = widest_bits(from, last);
 	for (size_t i = input->first; i < input->table->level_count; i++) {
 		const struct base_set *set = input->table->levels[i]->set;
-		if (largest == NULL || set->segment_count > largest->segment_count) {
-			largest = set;
+		const uint32_t number = base_set_find(set, from);
+		if (number != BASE_NO_SEGMENT && set->segments[number]->info->prefix_bits > bits) {
+			bits = set->segments[number]->info->prefix_bits;
 		}
 	}
-	return largest;
+	return bits;
+}
+
+/* The last hash of the range that a file of the new level may hold, from a hash on. A file of a delta lies within what a
+ * file of the base has, so that the base can take it in together with that one. */
+static uint64_t end_of_file(const struct merge *merge, uint64_t from)
+{
+	const struct merge_input *input = merge->input;
+	const struct level *base = is_delta(merge) ? input->table->levels[0] : NULL;
+	for (size_t i = 0; base != NULL && i < base->file_count; i++) {
+		const struct hash_range file = range_of_file(&base->files[i]);
+		if (from >= file.first && from <= file.last) {
+			return file.last < input->range.last ? file.last : input->range.last;
+		}
+	}
+	return input->range.last;
 }
 
 static enum status merge_all(struct merge *merge, struct error *err)
 {
-	const struct base_set *ranges = largest_of(merge->input);
-	if (ranges == NULL) {
-		return merge_range(merge, 0, 0, err);
-	}
-	uint64_t cursor = 0;
+	const struct hash_range range = merge->input->range;
+	enum status status = STATUS_OK;
+	uint64_t from = range.first;
 	do {
-		const uint32_t number = base_set_find(ranges, cursor);
-		const struct base_segment_info *info = ranges->segments[number].info;
-		const enum status status = merge_range(merge, info->prefix, info->prefix_bits, err);
-		if (status != STATUS_OK) {
-			return status;
-		}
-		cursor = segment_prefix_end(info->prefix, info->prefix_bits);
-		assert(cursor == 0 || cursor > info->prefix); /* it moves on */
-	} while (cursor != 0);
-	return STATUS_OK;
+		const uint64_t last = end_of_file(merge, from);
+		do {
+			const uint32_t bits = piece_bits(merge->input, from, last);
+			status = merge_piece(merge, from, bits, err);
+			if (status != STATUS_OK) {
+				return status;
+			}
+			from = segment_prefix_end(from, bits); /* it moves on */
+		} while (from - 1 != last);
+		status = base_files_finish(merge->files, err);
+	} while (status == STATUS_OK && from - 1 != range.last);
+	return status;
 }
 
 enum status merge_rows(const struct merge_input *input, struct base_files *files, struct error *err)
@@ -315,12 +350,9 @@ enum status merge_rows(const struct merge_input *input, struct base_files *files
 	struct merge merge = {.input = input, .files = files};
 	enum status status = check_known(input, err);
 	if (status == STATUS_OK) {
-		merged_begin(&merge.walk, input->table, input->first, 0);
+		merged_begin(&merge.walk, input->table, input->first, input->range.first);
 		merge.walk.news = input->news;
 		status = merge_all(&merge, err);
-	}
-	if (status == STATUS_OK) {
-		status = base_files_finish(files, err);
 	}
 	assert(status != STATUS_OK || merge.walk.at == input->count);
 	assert(status != STATUS_OK || files->rows == merge.kept);

@@ -1,10 +1,10 @@
 /* merge_rows.h - writes the files of a new level: a base or a delta, of older levels and the rows of a
  * frozen memtable.
  *
- * It goes range by range: those of the segments of the largest of the levels. The rows of a range become
+ * It goes through a range of hashes piece by piece: as the segments of the levels are. The rows of a piece become
  * a new segment; if that would be too large, it is split by one more bit of the hash.
  *
- * A delta keeps tombstones, and rows that have expired become tombstones: where they were left out, an
+ * A delta has files within those of the base, and none where it has no rows. It keeps tombstones, and rows that have expired become tombstones: where they were left out, an
  * older row below would come back. A base has neither.
  *
  * Threads: one at a time a table, which is held.
@@ -14,12 +14,14 @@
 
 #include "daemon/store/base/base_files.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/level_range.h"
 
 struct merge_input {
 	const struct table *table;
 	uint64_t release;
 	size_t first; /* this level of the table, and all newer ones, go in; 0: to a new base */
-	const struct memtable_row *news; /* in the order of (hash, key) */
+	struct hash_range range;         /* what is written; of a delta, all */
+	const struct memtable_row *news; /* of that range, in the order of (hash, key) */
 	size_t count;
 	int64_t expired_ms; /* rows of this time or before have expired for good; INT64_MIN: none */
 	/* Is called after each segment with its bytes, and may wait. If it does not return OK, the

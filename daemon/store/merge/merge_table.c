@@ -1,5 +1,5 @@
-/* merge_table.c - merges one table: writes the files of a new level, checks them and swaps them in; then
- * frees the frozen half of its memtable. */
+/* merge_table.c - merges one table: writes the files of a new level, or of a range of its base, checks them and
+ * swaps them in; then frees the frozen half of its memtable, if that is in them. */
 #include "daemon/store/admin/change.h"
 #include "daemon/store/admin/janitor.h"
 #include "daemon/store/base/base_files.h"
@@ -11,6 +11,7 @@
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/level_filter.h"
+#include "daemon/store/snapshot/level_range.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/file.h"
@@ -30,11 +31,14 @@ static void drop(struct store *store, struct table *table)
 
 /* What one merge writes. */
 struct renewal {
-	const struct merge_job *job;
-	size_t first;              /* as merge_first_level says */
-	struct memtable_row *news; /* owned */
+	struct merge_job *job;
+	bool is_fold; /* it takes the frozen rows; else it takes what deltas have for a range */
+	size_t first; /* as merge_first_level says; 0 of a range */
+	struct hash_range range;   /* of a fold, all */
+	struct memtable_row *news; /* owned; of a range, none */
 	size_t count;
 	struct base_files files;
+	bool wrote; /* a file */
 };
 
 /* About what a row takes in a file beside its data: slot, key, time. */
@@ -42,74 +46,99 @@ enum { ROW_BYTES_BESIDE = 64 };
 
 static enum status write_files(struct renewal *renewal, struct error *err)
 {
-	const struct merge_job *job = renewal->job;
+	struct merge_job *job = renewal->job;
 	const struct merge_input input = {
 		.table = job->table,
 		.release = job->release,
 		.first = renewal->first,
+		.range = renewal->range,
 		.news = renewal->news,
 		.count = renewal->count,
-		.expired_ms = merge_expired_ms(job),
+		.expired_ms =
+			renewal->is_fold ? merge_expired_ms(job) : merge_range_expired_ms(job),
 		.pace = job->pace,
 		.pace_arg = job->pace_arg,
 	};
 	const enum status status = merge_rows(&input, &renewal->files, err);
+	for (size_t i = 0; status == STATUS_OK && i < renewal->files.file_count; i++) {
+		job->bytes += renewal->files.files[i].bytes;
+	}
+	job->rows += status == STATUS_OK ? renewal->files.rows : 0;
+	renewal->wrote = renewal->files.file_count > 0;
 	return status == STATUS_OK ? file_sync_folder(renewal->files.folder, err) : status;
+}
+
+/* Gives a table its levels: those that stay, and the new files, which it takes over. */
+static enum status add_levels(struct renewal *renewal, struct table *table)
+{
+	struct base_files *files = &renewal->files;
+	const struct table *from = renewal->job->table;
+	struct base_file_info *infos = files->files;
+	const size_t count = files->file_count;
+	files->files = NULL;
+	files->file_count = 0;
+	if (!renewal->is_fold) {
+		return table_renew_range(table, from, &renewal->range, infos, count);
+	}
+	table_share_levels(table, from, renewal->first);
+	if (count > 0) {
+		return table_add_level(table, files->delta, infos, count);
+	}
+	free(infos); /* frozen were no rows */
+	return STATUS_OK;
 }
 
 /* Makes the table that has the new files, and takes them over. */
 static struct table *make_table(struct renewal *renewal)
 {
 	const struct merge_job *job = renewal->job;
-	struct base_files *files = &renewal->files;
 	struct store *store = job->store;
+	assert(renewal->files.writer == NULL); /* all are finished */
 	store_lock_admin(store);
 	struct table *table = table_renew(job->table);
-	if (table != NULL) {
-		table_share_levels(table, job->table, renewal->first);
+	if (table != NULL && add_levels(renewal, table) != STATUS_OK) {
+		table_drop(table);
+		table = NULL;
 	}
 	store_unlock_admin(store);
 	if (table == NULL) {
 		return NULL;
 	}
-	const uint64_t last = memtable_frozen_last(table->memtable);
-	table->merged_to = last > table->merged_to ? last : table->merged_to;
+	if (renewal->is_fold) {
+		const uint64_t last = memtable_frozen_last(table->memtable);
+		table->merged_to = last > table->merged_to ? last : table->merged_to;
+	}
 	assert(table->memtable == job->table->memtable);
 	assert(table->merged_to >= job->table->merged_to);
-	assert(files->writer == NULL); /* all are finished */
-	const enum status status =
-		table_add_level(table, files->delta, files->files, files->file_count);
-	files->files = NULL;
-	files->file_count = 0;
-	if (status != STATUS_OK) {
-		drop(store, table);
-		return NULL;
-	}
-	assert(table->next_file == atomic_load(files->next_file));
+	assert(table->next_file == atomic_load(renewal->files.next_file));
 	return table;
 }
 
 /* Opens the new files, reads them in and compares them with their checksums, so that the first request
  * does not wait for that. */
-static enum status check(const struct merge_job *job, struct table *table, struct error *err)
+static enum status check(const struct renewal *renewal, struct table *table, struct error *err)
 {
+	const struct merge_job *job = renewal->job;
 	const struct release release = {.number = job->release};
-	const struct level *level = table->levels[table->level_count - 1];
-	const enum status status = store_open_table(job->store, &release, table, err);
+	const size_t number = renewal->is_fold ? table->level_count - 1 : 0;
+	const struct level *level = table->levels[number];
+	const enum status status = store_open_table(job->store, &release, table, job->table, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	uint64_t rows = 0;
-	for (size_t i = 0; i < level->set->segment_count; i++) {
-		if (base_segment_wait(level->set, i) != BASE_READY) {
+	for (size_t i = 0; renewal->wrote && i < level->set->segment_count; i++) {
+		const uint64_t prefix = level->set->segments[i]->info->prefix;
+		if (prefix >= renewal->range.first && prefix <= renewal->range.last &&
+			base_segment_wait(level->set, i) != BASE_READY) {
 			return error_set(err, STATUS_CORRUPT,
 				"merge: table '%s' reads back otherwise than it was written",
 				table->spec.name.text);
 		}
-		rows += level->set->segments[i].info->rows;
 	}
-	assert(rows == level->rows + level->deleted);
-	(void)level_filter_make(table); /* without it all deltas are asked */
+	/* Without a filter all deltas are asked. */
+	if (renewal->is_fold || !level_filter_copy(table, job->table)) {
+		(void)level_filter_make(table);
+	}
 	return STATUS_OK;
 }
 
@@ -119,9 +148,9 @@ static bool is_current(const struct merge_job *job)
 		       job->table->number) == job->table;
 }
 
-/* Makes `table` the release's table, durably. Takes it over. NOT_FOUND: the release was dropped
+/* Makes `table` the release's table, durably, and the job's. Takes it over. NOT_FOUND: the release was dropped
  * meanwhile, as `end` finds too. */
-static enum status swap(const struct merge_job *job, struct table *table, struct error *err)
+static enum status swap(struct merge_job *job, struct table *table, struct error *err)
 {
 	struct store *store = job->store;
 	enum status status = STATUS_NO_MEMORY;
@@ -141,7 +170,10 @@ static enum status swap(const struct merge_job *job, struct table *table, struct
 		const enum status put = release_put(release, table);
 		assert(put == STATUS_OK); /* it replaces a table, which needs no memory */
 		(void)put;
+		table->refs++;
 		status = change_release(store, release, &aftermath, err);
+		table_drop(status == STATUS_OK ? job->table : table);
+		job->table = status == STATUS_OK ? table : job->table;
 	}
 	store_unlock_admin(store);
 	return status;
@@ -259,57 +291,67 @@ static uint64_t bytes_from(const struct table *table, size_t first)
 	return bytes;
 }
 
-/* Writes the new files, checks them, and swaps them in. */
-static enum status renew(struct merge_job *job, const char *folder, _Atomic uint64_t *next_file,
-	struct error *err)
+/* Of a range the base's size decides how its files are cut; it may have grown since they were. */
+static void plan_files(struct renewal *renewal)
 {
+	const struct merge_job *job = renewal->job;
 	const struct table *from = job->table;
-	const struct base_owner owner = {.release = job->release,
-		.table = from->number,
-		.seed = from->seed,
-		.spec = from->spec};
-	struct renewal renewal = {.job = job};
-	if (memtable_collect_frozen(from->memtable, &renewal.news, &renewal.count) != STATUS_OK) {
+	struct base_files *files = &renewal->files;
+	const uint64_t news = renewal->count * (spec_stored_bytes(&from->spec) + ROW_BYTES_BESIDE);
+	if (!renewal->is_fold) {
+		files->range_bits = base_range_bits(&files->sizes, from->levels[0]->bytes);
+		files->expected_bytes = table_range_delta_bytes(from, &renewal->range) +
+					table_range_base_bytes(from, &renewal->range);
+		return;
+	}
+	renewal->first = merge_first_level(job, news);
+	files->delta = number_of(from, renewal->first);
+	const uint64_t bytes = news + bytes_from(from, renewal->first);
+	files->range_bits = renewal->first == 0 ? base_range_bits(&files->sizes, bytes) : 0;
+	files->expected_bytes = base_range_expected(bytes, files->range_bits);
+}
+
+/* Writes the new files, checks them, and swaps them in. */
+static enum status renew(struct renewal *renewal, struct error *err)
+{
+	struct merge_job *job = renewal->job;
+	const char *folder = renewal->files.folder;
+	if (renewal->is_fold && memtable_collect_frozen(job->table->memtable, &renewal->news,
+					&renewal->count) != STATUS_OK) {
 		return error_set(err, STATUS_NO_MEMORY, "merge: order of the new rows");
 	}
-	const uint64_t bytes = renewal.count * (spec_stored_bytes(&from->spec) + ROW_BYTES_BESIDE);
-	renewal.first = merge_first_level(job, bytes);
-	renewal.files = (struct base_files){
-		.folder = folder,
-		.owner = &owner,
-		.sizes = store_base_sizes(job->store),
-		.delta = number_of(from, renewal.first),
-		.next_file = next_file,
-		.expected_bytes = bytes + bytes_from(from, renewal.first),
-	};
-	enum status status = write_files(&renewal, err);
-	struct table *table = status == STATUS_OK ? make_table(&renewal) : NULL;
+	plan_files(renewal);
+	enum status status = write_files(renewal, err);
+	struct table *table = status == STATUS_OK ? make_table(renewal) : NULL;
 	if (status == STATUS_OK && table == NULL) {
 		status = error_set(err, STATUS_NO_MEMORY, "merge: no memory");
 	}
-	base_files_fini(&renewal.files, BASE_FILES_REMOVE);
-	free(renewal.news);
+	base_files_fini(&renewal->files, BASE_FILES_REMOVE);
+	free(renewal->news);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	assert(table != NULL); /* otherwise the status would say so */
-	const struct level *level = table->levels[table->level_count - 1];
-	job->rows = level->rows + level->deleted;
-	job->bytes = level->bytes;
-	status = check(job, table, err);
+	status = check(renewal, table, err);
 	if (status != STATUS_OK) {
 		drop(job->store, table);
 		return status;
 	}
-	if (renewal.first == 0) {
+	if (renewal->is_fold && renewal->first == 0) {
 		keep_index(job, folder, table);
 	}
 	return swap(job, table, err);
 }
 
-enum status merge_table(struct merge_job *job, struct error *err)
+/* One merge, between the moments in which the janitor may remove the folder. */
+static enum status run(struct merge_job *job, const struct hash_range *range, struct error *err)
 {
 	char folder[PATH_MAX];
+	const struct table *from = job->table;
+	const struct base_owner owner = {.release = job->release,
+		.table = from->number,
+		.seed = from->seed,
+		.spec = from->spec};
 	if (atomic_load(&job->store->catalog_unknown)) {
 		/* It would overwrite files that the catalog may name. */
 		return error_set(err, STATUS_IO,
@@ -318,13 +360,22 @@ enum status merge_table(struct merge_job *job, struct error *err)
 	if (!begin(job)) {
 		return STATUS_NOT_FOUND;
 	}
-	const uint64_t first = job->table->next_file;
+	const uint64_t first = from->next_file;
 	_Atomic uint64_t next_file = first;
 	store_release_folder(job->store, job->release, folder);
-	const enum status status = renew(job, folder, &next_file, err);
-	if (status == STATUS_OK) {
+	struct renewal renewal = {
+		.job = job,
+		.is_fold = range == NULL,
+		.range = range == NULL ? hash_range_all : *range,
+		.files = {.folder = folder,
+			.owner = &owner,
+			.sizes = store_base_sizes(job->store),
+			.next_file = &next_file},
+	};
+	const enum status status = renew(&renewal, err);
+	if (status == STATUS_OK && range == NULL) {
 		let_go(job);
-	} else if (status != STATUS_IO) {
+	} else if (status != STATUS_OK && status != STATUS_IO) {
 		/* Not after an IO error: then the catalog may name the files, which only the next
 		 * start can tell. */
 		remove_files(folder, job, first, atomic_load(&next_file));
@@ -336,4 +387,18 @@ enum status merge_table(struct merge_job *job, struct error *err)
 	return status == STATUS_NOT_FOUND
 		       ? error_set(err, STATUS_IO, "%s", err == NULL ? "" : err->text)
 		       : status;
+}
+
+enum status merge_table(struct merge_job *job, struct error *err)
+{
+	/* What else is to be done goes by range. */
+	return memtable_is_frozen(job->table->memtable) || !merge_goes_by_range(job)
+		       ? run(job, NULL, err)
+		       : STATUS_OK;
+}
+
+enum status merge_table_range(struct merge_job *job, const struct hash_range *range,
+	struct error *err)
+{
+	return run(job, range, err);
 }

@@ -47,6 +47,7 @@ struct merger {
 	/* The last merge failed for some tables and was done for others: the next one is due at this
 	 * fullness, before the pause is over. UINT_MAX: there was no such merge. */
 	unsigned go_on_at;
+	bool rolls;       /* since the last merge a base may have ranges to take deltas in */
 	struct pace pace; /* of the merge that runs */
 	uint64_t cut;     /* `visible` at the last cut */
 	int64_t clock_ms; /* of the last frame of the last cut (write_clock.h) */
@@ -157,53 +158,15 @@ static enum status cut(struct merger *merger, struct error *err)
 	return status;
 }
 
-/* ---- tables ---- */
-
-/* *left: set if a table that was merged has more rows from before the cut. This is so after a merge
- * that had failed: its frozen rows were still there, so the cut could not freeze what came after
- * them. Another cut can. */
-static enum status merge_tables(struct merger *merger, enum merge_reason reason,
-	struct merge_result *result, bool *left, struct error *err)
+static struct merge_job model_of(struct merger *merger)
 {
-	struct store *store = merger->store;
-	struct merge_job *jobs = NULL;
-	size_t count = 0;
-	const struct merge_job model = {
-		.store = store,
+	return (struct merge_job){
+		.store = merger->store,
 		.cut = merger->cut,
 		.clock_ms = merger->clock_ms,
 		.pace = keep_pace,
 		.pace_arg = merger,
 	};
-	enum status status = merge_list_jobs(&model, reason, &jobs, &count);
-	if (status != STATUS_OK) {
-		return error_set(err, status, "merge: no memory");
-	}
-	for (size_t i = 0; i < count; i++) {
-		struct error why = {.status = STATUS_OK};
-		const enum status of_table =
-			atomic_load(&store->stop)
-				? error_set(&why, STATUS_BUSY, "merge: the daemon is stopping")
-			: merge_is_needed(&jobs[i], reason) ? merge_table(&jobs[i], &why)
-							    : STATUS_NOT_FOUND;
-		const uint64_t oldest = memtable_oldest(jobs[i].table->memtable);
-		if (of_table == STATUS_OK && oldest != 0 && oldest <= merger->cut) {
-			*left = true; /* the next merge counts it */
-		} else if (of_table == STATUS_OK) {
-			result->tables++;
-			result->rows += jobs[i].rows;
-			result->bytes += jobs[i].bytes;
-		} else if (of_table != STATUS_NOT_FOUND && status == STATUS_OK) {
-			status = error_set(err, of_table, "table '%s': %s",
-				jobs[i].table->spec.name.text, why.text);
-		}
-		store_lock_admin(store);
-		assert(jobs[i].table->refs > 0);
-		table_drop(jobs[i].table);
-		store_unlock_admin(store);
-	}
-	free(jobs);
-	return status;
 }
 
 /* ---- one merge ---- */
@@ -215,7 +178,8 @@ static enum status merge_once(struct merger *merger, enum merge_reason reason,
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = merge_tables(merger, reason, result, left, err);
+	const struct merge_job model = model_of(merger);
+	status = merge_tables(&model, reason, result, left, err);
 	const enum status trimmed = merge_trim_log(merger->store, status == STATUS_OK ? err : NULL);
 	return status == STATUS_OK ? trimmed : status;
 }
@@ -294,6 +258,25 @@ static void run_merge(struct merger *merger)
 	merger->outcome = err;
 	condition_broadcast(&merger->done);
 	lock_release(&merger->lock);
+	merger->rolls = true;
+}
+
+/* Lets a base take in what deltas have for one range. The thread looks after each whether something else is due. */
+static void run_range(struct merger *merger)
+{
+	struct error err = {.status = STATUS_OK};
+	bool merged = false;
+	const struct merge_job model = model_of(merger);
+	begin_pace(merger);
+	atomic_store(&merger->running, true);
+	set_nice(merger);
+	err.status = merge_next_range(&model, &merged, &err);
+	atomic_store(&merger->running, false);
+	merger->rolls = merged && err.status == STATUS_OK;
+	if (err.status != STATUS_OK && !atomic_load(&merger->store->stop)) {
+		atomic_fetch_add(&merger->failed, 1);
+		store_event(merger->store, "event=merge_failed reason=\"%s\"", err.text);
+	}
 }
 
 /* ---- the thread ---- */
@@ -343,6 +326,7 @@ struct turn {
 	bool asked;   /* somebody waits for a merge */
 	bool due;     /* a merge is due */
 	bool dropped; /* a release was dropped */
+	bool rolls;   /* there may be a range to merge, if nothing else is to be done */
 };
 
 /* Waits until there is something to do; false: the thread is to end. */
@@ -352,11 +336,12 @@ static bool wait_for_work(struct merger *merger, struct turn *turn)
 	for (;;) {
 		turn->due = is_due(merger);
 		turn->dropped = atomic_exchange(&store->release_dropped, false);
+		turn->rolls = merger->rolls && !atomic_load(&store->writer->read_only);
 		lock_take(&merger->lock);
 		turn->asked = merger->asked != merger->served;
 		const bool stop = merger->stop;
 		lock_release(&merger->lock);
-		if (stop || turn->due || turn->dropped || turn->asked) {
+		if (stop || turn->due || turn->dropped || turn->asked || turn->rolls) {
 			return !stop;
 		}
 		bell_wait(&store->merge_bell, (uint64_t)clock_monotonic_ms() + LOOK_MS);
@@ -374,6 +359,8 @@ static void *merger_main(void *arg)
 		}
 		if (turn.due || turn.asked) {
 			run_merge(merger);
+		} else if (turn.rolls) {
+			run_range(merger);
 		}
 	}
 	grace_unregister();

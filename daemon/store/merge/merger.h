@@ -32,6 +32,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct hash_range;
+struct merge_result;
 struct merger;
 struct store;
 struct table;
@@ -48,6 +50,7 @@ enum merge_reason {
 	MERGE_DUE,
 	MERGE_ASKED, /* somebody waits: rows that have expired go, too */
 	MERGE_FULL,  /* somebody wants tables without deltas */
+	MERGE_RANGE, /* nothing else is due: a base may take in what deltas have for a range */
 };
 
 /* ---- one table (merge_table.c) ---- */
@@ -58,11 +61,13 @@ struct merge_job {
 	struct table *table; /* held */
 	uint64_t cut;        /* sequence of the last frame of the cut */
 	int64_t clock_ms;    /* and its clock; INT64_MIN: there is none */
-	bool whole;          /* all levels become a new base */
+	bool whole;          /* all levels become a base */
+	bool expired;        /* it is to be without rows that have expired */
 	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);
 	void *pace_arg;
-	uint64_t rows;  /* out: of the new files */
-	uint64_t bytes; /* out: of the new files */
+	uint64_t rows;   /* out: of the new files */
+	uint64_t bytes;  /* out: of the new files */
+	uint64_t ranges; /* out: of the base, that have taken in what deltas had */
 };
 
 /* Makes a new level of the table's frozen rows and of those levels that merge_first_level tells, and swaps
@@ -70,16 +75,23 @@ struct merge_job {
  * nothing is wrong; CORRUPT  a damaged segment; DISK_FULL, TOO_LARGE, IO, NO_MEMORY; pace's. */
 enum status merge_table(struct merge_job *job, struct error *err);
 
+/* Makes new files of the base for a range, of the old ones and what deltas have for it, and swaps them in. Both
+ * functions put the new table in the place of job->table. Errors: as merge_table. */
+enum status merge_table_range(struct merge_job *job, const struct hash_range *range,
+	struct error *err);
+
 /* ---- which tables (merge_jobs.c) ---- */
 
-/* Lists the tables to merge, and holds them. Of `model` the jobs have all but release and table. The
- * caller frees *out. Errors: NO_MEMORY. */
-enum status merge_list_jobs(const struct merge_job *model, enum merge_reason reason,
-	struct merge_job **out, size_t *count);
+/* Merges all tables that need it; of `model` their jobs have all but release and table. *left is set if a table that
+ * was merged has more rows from before the cut. This is so after a merge that had failed: its frozen rows were still
+ * there, so the cut could not freeze what came after them. Another cut can. Errors: the first of merge_table or
+ * merge_ranges, naming its table; the others are merged all the same. */
+enum status merge_tables(const struct merge_job *model, enum merge_reason reason,
+	struct merge_result *result, bool *left, struct error *err);
 
-/* Whether a merge would change the table; sets job->whole. Rows that have expired go when somebody asks for
- * a merge, or with a new base. */
-bool merge_is_needed(struct merge_job *job, enum merge_reason reason);
+/* Merges one range of one table, if the deltas of some table are more than they may be. *merged: there was one. Errors:
+ * those of merge_ranges. */
+enum status merge_next_range(const struct merge_job *model, bool *merged, struct error *err);
 
 /* ---- which levels (merge_plan.c) ---- */
 
@@ -88,14 +100,26 @@ bool merge_is_needed(struct merge_job *job, enum merge_reason reason);
  * 0: all become a new base. */
 size_t merge_first_level(const struct merge_job *job, uint64_t bytes);
 
+/* Whether frozen rows become a delta in any case, and the base takes in deltas range by range. */
+bool merge_goes_by_range(const struct merge_job *job);
+
+/* Whether deltas have more than so many thousandths of the bytes of the base. */
+bool merge_deltas_are_above(uint64_t deltas, uint64_t base, uint64_t share);
+
 /* ---- rows that have expired (merge_expired.c) ---- */
 
 /* Rows of this time or before have expired for good; INT64_MIN: none. */
 int64_t merge_expired_ms(const struct merge_job *job);
 
+/* The same for a range of the base, which takes in nothing of the log. */
+int64_t merge_range_expired_ms(const struct merge_job *job);
+
 /* Whether the files have such a row. The first time it reads all times, and after that it knows
  * the oldest. */
 bool merge_has_expired(const struct merge_job *job);
+
+/* The same of a range, when all that was written before the cut is in files; reads the times of that range. */
+bool merge_range_has_expired(const struct merge_job *job, const struct hash_range *range);
 
 /* ---- the log (merge_log.c) ---- */
 

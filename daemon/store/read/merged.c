@@ -31,14 +31,20 @@ static uint64_t hash_of(struct merged_level *level)
 	return level->ahead[0];
 }
 
-/* Enters the segment that has the hash at which the level goes on. */
+/* Enters the segment that has the hash at which the level goes on. Where a delta has none, it goes on at the next
+ * one. */
 static enum status enter(struct merged_level *level)
 {
 	level->number = base_set_find(level->set, level->from);
+	if (level->number == BASE_NO_SEGMENT) {
+		level->from = base_set_next(level->set, level->from);
+		level->ended = level->from == 0;
+		return STATUS_OK;
+	}
 	if (base_segment_wait(level->set, level->number) != BASE_READY) {
 		return STATUS_CORRUPT;
 	}
-	level->view = &level->set->segments[level->number].view;
+	level->view = &level->set->segments[level->number]->view;
 	level->row = segment_first_row(level->view, level->from);
 	level->ahead_count = 0;
 	return STATUS_OK;
@@ -47,7 +53,7 @@ static enum status enter(struct merged_level *level)
 /* Leaves a segment behind its last row. */
 static enum status leave(struct merged_level *level)
 {
-	const struct base_segment *segment = &level->set->segments[level->number];
+	const struct base_segment *segment = level->set->segments[level->number];
 	const struct base_segment_info *info = segment->info;
 	/* A page that could not be read has given zeros, and its segment is marked since. */
 	if (base_segment_state(segment) == BASE_DAMAGED) {

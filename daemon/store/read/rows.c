@@ -43,7 +43,7 @@ struct row_place rows_place(const struct rows *rows, uint64_t number)
 {
 	const struct rows_segment *segment = segment_of(rows, number);
 	return (struct row_place){
-		.view = &segment->set->segments[segment->number].view,
+		.view = &segment->set->segments[segment->number]->view,
 		.row = (uint32_t)(number - segment->first),
 	};
 }
@@ -215,7 +215,7 @@ static enum status next_base(struct rows *rows)
 	rows->block = (struct row_block){0};
 	while (rows->segment < rows->segment_count) {
 		const struct rows_segment *on_walk = &rows->segments[rows->segment];
-		struct base_segment *segment = &on_walk->set->segments[on_walk->number];
+		struct base_segment *segment = on_walk->set->segments[on_walk->number];
 		const struct segment *view = &segment->view;
 		if (rows->row == 0 && base_segment_state(segment) != BASE_READY &&
 			base_segment_wait(on_walk->set, on_walk->number) != BASE_READY) {
@@ -263,7 +263,7 @@ static enum status list_segments(struct rows *rows)
 		for (uint32_t j = 0; j < set->segment_count; j++) {
 			rows->segments[rows->segment_count++] =
 				(struct rows_segment){first, set, j, i};
-			first += set->segments[j].info->rows;
+			first += set->segments[j]->info->rows;
 		}
 	}
 	assert(rows->segment_count == count);
@@ -312,7 +312,7 @@ bool rows_are_at_hand(const struct table *table)
 	for (size_t i = 0; i < table->level_count; i++) {
 		const struct base_set *set = table->levels[i]->set;
 		for (size_t j = 0; j < set->segment_count; j++) {
-			if (base_segment_state(&set->segments[j]) != BASE_READY) {
+			if (base_segment_state(set->segments[j]) != BASE_READY) {
 				return false;
 			}
 		}

@@ -100,7 +100,7 @@ static uint64_t end_of_segment(const struct scan *scan, uint64_t cursor)
 	if (set == NULL) {
 		return 0;
 	}
-	const struct base_segment_info *info = set->segments[base_set_find(set, cursor)].info;
+	const struct base_segment_info *info = set->segments[base_set_find(set, cursor)]->info;
 	assert(info->prefix <= cursor);
 	return segment_prefix_end(info->prefix, info->prefix_bits);
 }

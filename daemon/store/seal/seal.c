@@ -98,6 +98,8 @@ static enum status collect(struct seal_worker *workers, size_t count, struct sea
 static enum status write_table(struct seal_job *job, struct seal_output *out, struct error *err)
 {
 	struct seal_worker workers[SEAL_WORKERS] = {0};
+	const uint64_t expected = job->runs->rows * job->row_cost;
+	const uint32_t bits = base_range_bits(&job->sizes, expected);
 	/* There is one part, of all hashes; or two, by the first bit of the hash. */
 	const bool is_small = job->runs->rows * job->row_cost <= job->sizes.segment_bytes;
 	job->worker_count = is_small ? 1 : SEAL_WORKERS;
@@ -111,7 +113,9 @@ static enum status write_table(struct seal_job *job, struct seal_output *out, st
 			.owner = job->owner,
 			.sizes = job->sizes,
 			.next_file = &job->next_file,
-			.expected_bytes = job->runs->rows / job->worker_count * job->row_cost,
+			.expected_bytes = bits == 0 ? expected / job->worker_count
+						    : base_range_expected(expected, bits),
+			.range_bits = bits,
 		};
 	}
 	enum status status = run_all(workers, job->worker_count, seal_worker_check, err);

@@ -97,7 +97,7 @@ enum status seal_mean(struct table *table, const struct stop *stop, struct error
 	const unsigned faults = mapfault_count();
 	enum status status = mean_init(&mean, &table->spec);
 	for (size_t i = 0; status == STATUS_OK && set != NULL && i < set->segment_count; i++) {
-		status = add_segment(&mean, &set->segments[i].view, stop, err);
+		status = add_segment(&mean, &set->segments[i]->view, stop, err);
 	}
 	if (status == STATUS_OK && mapfault_count() != faults) {
 		status = error_set(err, STATUS_CORRUPT,

@@ -145,7 +145,7 @@ static enum status check_built(struct store *store, struct release *release,
 		struct base_set *set = release->tables[i]->bases;
 		uint64_t rows = 0;
 		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
-			rows += set->segments[j].info->rows;
+			rows += set->segments[j]->info->rows;
 			status = stop_check(stop, err);
 			if (status != STATUS_OK) {
 				return status;

@@ -73,17 +73,22 @@ enum status table_add_level(struct table *table, uint64_t number, struct base_fi
 	return STATUS_OK;
 }
 
+void table_share_level(struct table *table, struct level *level)
+{
+	assert(table->level_count < TABLE_LEVELS_MAX);
+	assert(level->refs > 0);
+	level->refs++;
+	table->levels[table->level_count++] = level;
+	table->rows += level->rows;
+	table->bytes += level->bytes;
+}
+
 void table_share_levels(struct table *table, const struct table *from, size_t count)
 {
 	assert(table->level_count == 0);
 	assert(count <= from->level_count);
 	for (size_t i = 0; i < count; i++) {
-		struct level *level = from->levels[i];
-		assert(level->refs > 0);
-		level->refs++;
-		table->levels[table->level_count++] = level;
-		table->rows += level->rows;
-		table->bytes += level->bytes;
+		table_share_level(table, from->levels[i]);
 	}
 	table->bases = count == 0 ? NULL : from->bases;
 }
@@ -144,11 +149,14 @@ enum status table_add_file(struct table *table, struct base_file_info *info)
 	return STATUS_OK;
 }
 
-bool table_has_level(const struct table *table, const struct level *level)
+bool table_has_file(const struct table *table, uint64_t number)
 {
 	for (size_t i = 0; i < table->level_count; i++) {
-		if (table->levels[i] == level) {
-			return true;
+		const struct level *level = table->levels[i];
+		for (size_t j = 0; j < level->file_count; j++) {
+			if (level->files[j].number == number) {
+				return true;
+			}
 		}
 	}
 	return false;
@@ -187,7 +195,7 @@ bool table_is_damaged(const struct table *table)
 	for (size_t i = 0; i < table->level_count; i++) {
 		const struct base_set *set = table->levels[i]->set;
 		for (size_t j = 0; j < set->segment_count; j++) {
-			if (base_segment_state(&set->segments[j]) == BASE_DAMAGED) {
+			if (base_segment_state(set->segments[j]) == BASE_DAMAGED) {
 				return true;
 			}
 		}
@@ -286,13 +294,13 @@ bool table_is_above(const struct table *table, size_t i, uint64_t hash, const ui
 	const uint8_t asks = filter == NULL ? all_levels(table) : *level_filter_at(filter, hash);
 	for (size_t above = i + 1; above < table->level_count; above++) {
 		struct base_set *set = table->levels[above]->set;
-		if ((asks & 1u << above) == 0) {
+		const uint32_t number = base_set_find(set, hash);
+		if ((asks & 1u << above) == 0 || number == BASE_NO_SEGMENT) {
 			continue;
 		}
-		const uint32_t number = base_set_find(set, hash);
-		const struct segment *view = &set->segments[number].view;
+		const struct segment *view = &set->segments[number]->view;
 		uint32_t row;
-		if ((base_segment_state(&set->segments[number]) != BASE_READY &&
+		if ((base_segment_state(set->segments[number]) != BASE_READY &&
 			    base_segment_wait(set, number) != BASE_READY) ||
 			segment_seek(view, segment_first_row(view, hash), hash, key, len, &row)) {
 			return true;

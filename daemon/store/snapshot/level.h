@@ -1,12 +1,14 @@
 /* level.h - the levels of a table: its base, and above it the deltas that merges have written.
  *
- * A level is a set of files whose segments cover every hash once. The base is level 0; each delta has
+ * A level is a set of files. Those of the base, level 0, have segments for every hash once; a delta has none where
+ * nothing changed, or where the base has taken in what it had (level_range.h). Each delta has
  * a number, and of two deltas the one of the greater number is newer. What a newer level says of a key
  * counts: a row, a tombstone, or that it cannot tell since a segment is damaged; only where it has
  * nothing, older levels are asked.
  *
- * Tables share levels: one that a merge makes has those of the table before, and a delta more. So the
- * files of a level stay open until the last table that has it is gone.
+ * Tables share levels: one that a merge makes has those of the table before, and a delta more. Where some files of a
+ * level were written anew, the levels share the others. So a file stays open until the last table that has it is
+ * gone.
  *
  * Which deltas may have a key is told by the table's filter (level_filter.h).
  *
@@ -44,12 +46,15 @@ enum status table_add_level(struct table *table, uint64_t number, struct base_fi
  * as it is. Errors: NO_MEMORY; CORRUPT  more than TABLE_LEVELS_MAX levels. */
 enum status table_add_file(struct table *table, struct base_file_info *info);
 
+/* Shares a level, which is newer than those that the table has. The admin lock is held. */
+void table_share_level(struct table *table, struct level *level);
+
 /* Shares the oldest `count` levels of another table with one that has none yet. The admin lock is
  * held. */
 void table_share_levels(struct table *table, const struct table *from, size_t count);
 
-/* Whether a table has this level. */
-bool table_has_level(const struct table *table, const struct level *level);
+/* Whether a level of a table has the file of this number. */
+bool table_has_file(const struct table *table, uint64_t number);
 
 /* The files of all levels, the base's first. */
 size_t table_file_count(const struct table *table);

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Buckets of each row. With 12 a key that no delta has goes in vain to one of them in 8 of 100
  * cases. */
@@ -48,6 +49,23 @@ static bool add_segment(struct level_filter *filter, struct base_segment *segmen
 	return base_pages_state(&pages) != BASE_PAGE_DAMAGED;
 }
 
+bool level_filter_copy(struct table *table, const struct table *from)
+{
+	const struct level_filter *before = atomic_load(&((struct table *)from)->filter);
+	bool is_same = before != NULL && table->level_count == from->level_count;
+	for (size_t i = 0; is_same && i < table->level_count; i++) {
+		is_same = table->levels[i]->number == from->levels[i]->number;
+	}
+	struct level_filter *filter = is_same ? malloc(sizeof *filter + before->buckets) : NULL;
+	if (filter == NULL) {
+		return false;
+	}
+	assert(atomic_load(&table->filter) == NULL); /* no snapshot has the table yet */
+	memcpy(filter, before, sizeof *filter + before->buckets);
+	atomic_store(&table->filter, filter);
+	return true;
+}
+
 enum status level_filter_make(struct table *table)
 {
 	const uint32_t buckets = count_buckets(table);
@@ -65,7 +83,7 @@ enum status level_filter_make(struct table *table)
 		const uint8_t bit = (uint8_t)(1u << i);
 		bool is_whole = true;
 		for (size_t j = 0; is_whole && j < set->segment_count; j++) {
-			is_whole = add_segment(filter, &set->segments[j], bit);
+			is_whole = add_segment(filter, set->segments[j], bit);
 		}
 		if (!is_whole) {
 			add_all(filter, bit);

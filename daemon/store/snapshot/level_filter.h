@@ -12,6 +12,7 @@
 
 #include "schema/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct table;
@@ -30,5 +31,9 @@ static inline const uint8_t *level_filter_at(const struct level_filter *filter, 
  * of all deltas, and checks their pages. The caller holds the table. Errors:
  * NO_MEMORY, after which all deltas are asked for each key. */
 enum status level_filter_make(struct table *table);
+
+/* Gives a table that has the same deltas as another one, but perhaps fewer rows in them, a copy of its filter: bits of
+ * rows that are gone lead nowhere. False: it has other ones, or there is no memory, or no filter. */
+bool level_filter_copy(struct table *table, const struct table *from);
 
 #endif

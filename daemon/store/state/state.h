@@ -157,6 +157,7 @@ static inline struct base_sizes store_base_sizes(const struct store *store)
 	return (struct base_sizes){
 		.segment_bytes = store->options.sizes.segment_bytes,
 		.file_bytes = store->options.sizes.file_bytes,
+		.range_bytes = store->options.sizes.range_bytes,
 	};
 }
 
@@ -186,8 +187,9 @@ void store_release_folder(const struct store *store, uint64_t number, char *out)
  * error. Errors: CORRUPT (the catalog), NO_MEMORY. */
 enum status store_open_bases(struct store *store, struct release *release, struct error *err);
 
-/* The same for one table of a release. */
+/* The same for one table of a release, which follows another one that is open: they share the files that both have.
+ * NULL: it follows none. */
 enum status store_open_table(struct store *store, const struct release *release,
-	struct table *table, struct error *err);
+	struct table *table, const struct table *from, struct error *err);
 
 #endif

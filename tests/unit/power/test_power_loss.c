@@ -293,11 +293,12 @@ static int setup(void **state)
 	scratch->sizes.index_rows_min = 60;
 	scratch->sizes.segment_bytes = 4096;
 	scratch->sizes.file_bytes = 16384;
-	/* Tables have deltas, which are merged with each other and into the base. */
+	/* Tables have deltas, which are merged with each other and, range by range, into the base. */
+	scratch->sizes.range_bytes = 8192;
 	scratch->sizes.delta_base_min = 1;
 	scratch->sizes.deltas_max = 3;
 	scratch->sizes.delta_share = 2000;
-	scratch->sizes.deltas_share = 6000;
+	scratch->sizes.deltas_share = 2500;
 	scratch->catalog_bytes = 4u << 20;
 	return 0;
 }

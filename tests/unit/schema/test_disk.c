@@ -7,6 +7,7 @@
 #include "daemon/retrieval/balls/balls_recall.h"
 #include "daemon/store/backup/manifest.h"
 #include "daemon/store/base/base.h"
+#include "daemon/store/base/base_files.h"
 #include "daemon/store/base/base_lmdb.h"
 #include "daemon/store/base/segment.h"
 #include "daemon/store/catalog/catalog.h"
@@ -76,6 +77,8 @@ static const struct {
 	NAMED(BASE_VALUE_PADDING),
 	NAMED(STORE_FILE_BYTES),
 	NAMED(STORE_SEGMENT_BYTES),
+	NAMED(STORE_RANGE_BYTES),
+	NAMED(BASE_RANGES),
 	NAMED(SEGMENT_VERSION),
 	NAMED(SEGMENT_ALIGN),
 	NAMED(SEGMENT_PAGE_BYTES),

@@ -74,6 +74,22 @@ void levels_make(struct scratch *scratch, struct expected *expected)
 	}
 }
 
+void levels_make_one_range(struct scratch *scratch, struct expected *expected)
+{
+	const struct store_sizes sizes = scratch->sizes;
+	levels_make(scratch, expected);
+	scratch_close(scratch);
+	scratch->sizes.file_bytes = 1 << 20;
+	scratch->sizes.delta_base_min = 1 << 30; /* a small table is written anew */
+	scratch_open(scratch);
+	levels_put(scratch, expected, 0, 1, 1);
+	(void)levels_merge(scratch);
+	scratch_close(scratch);
+	scratch->sizes = sizes;
+	scratch_open(scratch);
+	assert_int_equal(levels_count_files(scratch), 1);
+}
+
 /* A delta for each version from 2 to `last`: new keys, changed ones, and a few that are deleted. */
 void levels_add_deltas(struct scratch *scratch, struct expected *expected, uint32_t last)
 {

@@ -30,6 +30,8 @@ void levels_put(struct scratch *scratch, struct expected *expected, uint64_t fro
 	uint32_t version);
 /* Makes the release: a base with version 1 of the first half of the keys. */
 void levels_make(struct scratch *scratch, struct expected *expected);
+/* The same, with a base of one file. */
+void levels_make_one_range(struct scratch *scratch, struct expected *expected);
 /* A delta for each version from 2 to `last`: new keys, changed ones, and a few that are deleted. */
 void levels_add_deltas(struct scratch *scratch, struct expected *expected, uint32_t last);
 

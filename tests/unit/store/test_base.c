@@ -137,7 +137,7 @@ static void expect_damaged(struct base_set *set, unsigned mask)
 			continue;
 		}
 		assert_int_equal(state, BASE_READY);
-		const struct segment *view = &set->segments[i].view;
+		const struct segment *view = &set->segments[i]->view;
 		assert_int_equal(view->rows, ROWS);
 		for (uint32_t row = 0; row < ROWS; row++) {
 			assert_int_equal(view->keys[row], i * 1000 + row);
@@ -156,10 +156,10 @@ static void what_was_written_is_found_again(void **state)
 	assert_int_equal(set->depth, BITS);
 	assert_int_equal(set->bytes, bases->infos[0].bytes + bases->infos[1].bytes);
 	for (uint32_t i = 0; i < SEGMENTS; i++) {
-		assert_int_equal(base_segment_state(&set->segments[i]), BASE_UNCHECKED);
+		assert_int_equal(base_segment_state(set->segments[i]), BASE_UNCHECKED);
 		assert_int_equal(base_set_find(set, prefix_of(i, BITS)), i);
 		assert_int_equal(base_set_find(set, prefix_of(i, BITS) + (UINT64_MAX >> BITS)), i);
-		assert_int_equal((uintptr_t)set->segments[i].data % SEGMENT_ALIGN, 0);
+		assert_int_equal((uintptr_t)set->segments[i]->data % SEGMENT_ALIGN, 0);
 	}
 	expect_damaged(set, 0);
 	for (size_t i = 0; i < SEGMENTS; i++) {
@@ -189,7 +189,7 @@ static void a_segment_may_be_of_any_size(void **state)
 		assert_int_equal(err.status, STATUS_OK);
 		assert_int_equal(base_segment_wait(set, 0), BASE_READY);
 		assert_int_equal(base_segment_wait(set, 1), BASE_READY);
-		assert_int_equal(set->segments[0].view.rows, rows);
+		assert_int_equal(set->segments[0]->view.rows, rows);
 		base_set_close(set);
 		base_file_info_fini(&info);
 	}
@@ -317,12 +317,12 @@ static void a_file_cut_while_it_is_open_is_damage(void **state)
 	scratch_cut(path, bases->infos[0].segments[1].offset);
 	base_set_look(set);
 	expect_damaged(set, 0x0f);
-	atomic_store(&set->segments[0].state, BASE_READY);
+	atomic_store(&set->segments[0]->state, BASE_READY);
 	/* Segment 0 stands before the cut; one whose pages went after its check is found out when
 	 * it is read. */
 	scratch_cut(path, 4096);
 	for (uint64_t i = 0; i < bases->infos[0].segments[0].bytes; i++) {
-		seen = set->segments[0].data[i];
+		seen = set->segments[0]->data[i];
 	}
 	expect_damaged(set, 0x0f);
 	base_set_close(set);

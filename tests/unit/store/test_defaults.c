@@ -273,7 +273,7 @@ static void damage_is_no_default(void **state)
 	plain_seal(&plain, scratch, &spec, ROWS, 250);
 	const struct table *table = scratch_table(scratch, "p");
 	for (size_t i = 0; i < table->bases->segment_count; i++) {
-		scratch_mark(&table->bases->segments[i], BASE_PAGE_DAMAGED, BASE_DAMAGED);
+		scratch_mark(table->bases->segments[i], BASE_PAGE_DAMAGED, BASE_DAMAGED);
 	}
 	snapshot_end(scratch->store);
 	const struct lookup asked = {.dtype = DTYPE_F32, .defaults = true};

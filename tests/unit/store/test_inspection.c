@@ -62,7 +62,7 @@ static int teardown(void **state)
 
 static struct base_segment *segment(const struct fixture *fixture, size_t i)
 {
-	return &fixture->table->bases->segments[i];
+	return fixture->table->bases->segments[i];
 }
 
 static void forget(const struct fixture *fixture, enum base_segment_state state)

@@ -53,7 +53,7 @@ static void a_merge_costs_what_changed(void **state)
 {
 	struct scratch *scratch = *state;
 	struct expected expected;
-	levels_make(scratch, &expected);
+	levels_make_one_range(scratch, &expected);
 	levels_put(scratch, &expected, 10, 5, 2);
 	levels_put(scratch, &expected, 20, 3, 0);
 	const struct merge_result result = levels_merge(scratch);
@@ -167,10 +167,10 @@ static void deltas_that_no_longer_pay_go_into_the_base(void **state)
 {
 	struct scratch *scratch = *state;
 	struct expected expected;
-	levels_make(scratch, &expected);
+	levels_make_one_range(scratch, &expected);
 	scratch_close(scratch);
 	scratch->sizes.delta_share = 500;
-	scratch->sizes.deltas_share = 500;
+	scratch->sizes.deltas_share = 600;
 	scratch_open(scratch);
 	levels_put(scratch, &expected, 0, 200, 2);
 	(void)levels_merge(scratch);
@@ -215,13 +215,15 @@ static void levels_stay_as_long_as_a_reader_needs_them(void **state)
 	assert_non_null(pin);
 	levels_put(scratch, &expected, 0, 300, 7);
 	(void)levels_merge(scratch); /* shares all levels */
+	const size_t of_delta = count_files(scratch) - files;
 	levels_put(scratch, &expected, 50, 300, 0);
 	(void)levels_merge_full(scratch); /* none of them is needed any more, but for the pin */
 	const struct table *table = scratch_table(scratch, "t");
 	const size_t now = table_file_count(table);
 	snapshot_end(store);
 	levels_expect(scratch, &expected);
-	wait_for_files(scratch, files + 1 + now); /* the delta that came and went waits with them */
+	/* The two deltas that came and went wait with them. */
+	wait_for_files(scratch, files + 2 * of_delta + now);
 	store_let_go(store, pin);
 	levels_put(scratch, &expected, 1, 1, 8); /* a merge has work for the janitor */
 	(void)levels_merge_full(scratch);

@@ -20,19 +20,22 @@
 
 #include <cmocka.h>
 
+/* NULL: a delta has nothing where the key belongs. */
 static struct base_segment *segment_of(const struct table *table, size_t level, uint64_t key)
 {
 	struct base_set *set = table->levels[level]->set;
-	return &set->segments[base_set_find(set, siphash_u64(&scratch_seed, key))];
+	const uint32_t number = base_set_find(set, siphash_u64(&scratch_seed, key));
+	return number == BASE_NO_SEGMENT ? NULL : set->segments[number];
 }
 
 /* Whether a delta has a row or a tombstone of a key. */
 static bool has(const struct table *table, size_t level, uint64_t key)
 {
-	const struct segment *view = &segment_of(table, level, key)->view;
+	const struct base_segment *segment = segment_of(table, level, key);
 	const uint64_t hash = siphash_u64(&scratch_seed, key);
 	uint32_t row;
-	return segment_seek(view, 0, hash, (const uint8_t *)&key, 8, &row);
+	return segment != NULL &&
+	       segment_seek(&segment->view, 0, hash, (const uint8_t *)&key, 8, &row);
 }
 
 /* Marks a segment of the middle one of three deltas. What the newest delta has is found; what the middle one

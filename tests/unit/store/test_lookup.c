@@ -400,7 +400,7 @@ static void a_loop_never_waits_for_the_disk(void **state)
 	answer_init(&answer, table, &keys, DTYPE_F32);
 	answer.lookup.may_block = false;
 	const uint32_t number = base_set_find(table->bases, siphash_u64(&scratch_seed, key));
-	struct base_segment *segment = &table->bases->segments[number];
+	struct base_segment *segment = table->bases->segments[number];
 	const enum base_segment_state waits[] = {BASE_UNCHECKED, BASE_AWAY};
 	for (unsigned i = 0; i < 2; i++) {
 		scratch_mark(segment, BASE_PAGE_AWAY, waits[i]);
@@ -432,7 +432,7 @@ static void a_file_cut_under_an_open_store_is_damage(void **state)
 	(void)snprintf(name, sizeof name, "releases/1/base-1-%" PRIu64 ".mdb",
 		table->levels[0]->files[0].number);
 	scratch_path(scratch, path, name);
-	const uint64_t end = table->bases->segments[2].info->offset / 4096 * 4096;
+	const uint64_t end = table->bases->segments[2]->info->offset / 4096 * 4096;
 	scratch_cut(path, end);
 	const size_t first_file = table->levels[0]->files[0].segment_count;
 	uint32_t lost = 0;
@@ -445,7 +445,7 @@ static void a_file_cut_under_an_open_store_is_damage(void **state)
 			base_set_find(table->bases, siphash_u64(&scratch_seed, key));
 		/* Segments stand in the order of their files. */
 		const bool cut = segment >= 2 && segment < first_file &&
-				 table->bases->segments[segment].info->offset >= end;
+				 table->bases->segments[segment]->info->offset >= end;
 		lost += answer.lookup.why[0] == WHY_CORRUPT;
 		if (answer.lookup.why[0] != (cut ? WHY_CORRUPT : WHY_FOUND)) {
 			fail_msg("key %u of segment %u: %u", (unsigned)key, segment,

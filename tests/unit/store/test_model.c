@@ -11,6 +11,7 @@
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/merge/merge.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/reader.h"
 #include "tests/unit/store/model.h"
 
@@ -35,6 +36,7 @@ struct run {
 	unsigned deltas; /* merges that added one */
 	unsigned tiers;  /* merges of deltas that left deltas */
 	unsigned bases;  /* merges of deltas into a base */
+	unsigned mixed;  /* tables that were seen with a part of a delta in the base */
 };
 
 static uint64_t operations_max = 100000;
@@ -143,6 +145,17 @@ static void delete (struct run *run)
 	model_free_write(&write);
 }
 
+/* Whether the base has taken in what a delta had for some of its hashes, and for others not yet. */
+static bool is_mixed(const struct table *table)
+{
+	const struct level *oldest = table->level_count > 1 ? table->levels[1] : NULL;
+	bool mixed = false;
+	for (size_t i = 0; oldest != NULL && i < table->levels[0]->file_count; i++) {
+		mixed = mixed || table->levels[0]->files[i].number > oldest->files[0].number;
+	}
+	return mixed;
+}
+
 /* Notes what the merges since it last looked have made of the levels of a table. */
 static void look_at_levels(struct run *run, unsigned release, unsigned number)
 {
@@ -162,6 +175,7 @@ static void look_at_levels(struct run *run, unsigned release, unsigned number)
 	run->deltas += now > 1 && now > before;
 	run->tiers += now > 1 && now < before;
 	run->bases += now == 1 && before > 1;
+	run->mixed += is_mixed(table);
 	run->levels_max = now > run->levels_max ? now : run->levels_max;
 	run->levels[release][number] = now;
 	snapshot_end(scratch->store);
@@ -214,6 +228,7 @@ static void step(struct run *run)
 static void the_store_is_what_was_written(void **state)
 {
 	struct run *run = calloc(1, sizeof *run);
+	unsigned tiers = 0;
 	assert_non_null(run);
 	for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
 		print_message("seed %" PRIu64 ": ", seed);
@@ -221,8 +236,9 @@ static void the_store_is_what_was_written(void **state)
 		struct scratch *scratch = *state;
 		scratch->sizes.delta_base_min = 1;
 		scratch->sizes.deltas_max = 3 + seed % 5;
+		scratch->sizes.range_bytes = 16384;
 		scratch->sizes.delta_share = 2000;
-		scratch->sizes.deltas_share = 6000;
+		scratch->sizes.deltas_share = 1000 + seed % 4 * 1000;
 		scratch_open(scratch);
 		begin(run, *state, seed);
 		while (run->model.operations < operations_max) {
@@ -230,18 +246,21 @@ static void the_store_is_what_was_written(void **state)
 		}
 		print_message("%" PRIu64
 			      " operations, %u merges, %u restarts, %u deltas, %u merges "
-			      "of deltas, %u into the base, %zu levels at most\n",
+			      "of deltas, %u into the base, %u into a part of it, %zu levels at "
+			      "most\n",
 			run->model.operations, run->merges, run->restarts, run->deltas, run->tiers,
-			run->bases, run->levels_max);
+			run->bases, run->mixed, run->levels_max);
 		if (operations_max >= 100000) {
 			/* Else the store was held against the arrays in one state only. */
 			assert_true(run->merges > 0);
 			assert_true(run->restarts > 0);
-			assert_true(run->deltas > 0 && run->tiers > 0 && run->bases > 0);
+			assert_true(run->deltas > 0 && run->bases > 0 && run->mixed > 0);
+			tiers += run->tiers;
 		}
 		model_fini(&run->model);
 		(void)scratch_teardown(state);
 	}
+	assert_true(tiers > 0 || operations_max < 100000);
 	free(run);
 }
 

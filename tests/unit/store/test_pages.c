@@ -82,7 +82,7 @@ static void expect_row(const struct answer *answer, uint32_t i, const struct pla
 static void forget_all(const struct table *table, enum base_segment_state state)
 {
 	for (size_t i = 0; i < table->bases->segment_count; i++) {
-		scratch_mark(&table->bases->segments[i], BASE_PAGE_AWAY, state);
+		scratch_mark(table->bases->segments[i], BASE_PAGE_AWAY, state);
 	}
 }
 
@@ -215,12 +215,12 @@ static void a_damaged_page_costs_the_keys_on_it(void **state)
 	plain_seal(&plain, scratch, &spec, ROWS, 300);
 	const struct table *table = scratch_table(scratch, "p");
 	assert_int_equal(table->bases->segment_count, 1);
-	const struct segment *view = &table->bases->segments[0].view;
-	const uint64_t offset = table->bases->segments[0].info->offset;
+	const struct segment *view = &table->bases->segments[0]->view;
+	const uint64_t offset = table->bases->segments[0]->info->offset;
 	const uint32_t pages = view->page_count;
 	const uint32_t first = segment_list_page(view, pages - 1) + 1;
 	const uint32_t first_row =
-		base_pages_of(&table->bases->segments[0], view->row_data, 1).first;
+		base_pages_of(table->bases->segments[0], view->row_data, 1).first;
 	path_of(scratch, table, path);
 	snapshot_end(scratch->store);
 	uint64_t random = seed_from(9);
@@ -275,15 +275,15 @@ static void damage_in_the_list_costs_the_pages_it_lists(void **state)
 	const struct table_spec spec = spec_of(DTYPE_F32, KEY_U64, 64, false);
 	plain_seal(&plain, scratch, &spec, MANY, 3000);
 	const struct table *table = scratch_table(scratch, "p");
-	const uint64_t offset = table->bases->segments[0].info->offset;
-	assert_int_equal(segment_head_pages(&table->bases->segments[0].view), 1);
+	const uint64_t offset = table->bases->segments[0]->info->offset;
+	assert_int_equal(segment_head_pages(&table->bases->segments[0]->view), 1);
 	path_of(scratch, table, path);
 	snapshot_end(scratch->store);
 	scratch_close(scratch);
 	scratch_flip(path, offset - SEGMENT_LEAD_BYTES + SEGMENT_PAGE_BYTES + 800);
 	scratch_open(scratch);
 	table = scratch_table(scratch, "p");
-	struct base_segment *segment = &table->bases->segments[0];
+	struct base_segment *segment = table->bases->segments[0];
 	const uint32_t pages = segment->view.page_count;
 	assert_true(pages > LISTED + 100);
 	/* The look after the start may have found the damage, and left the rest to whoever needs it. */
@@ -310,7 +310,7 @@ static void a_page_is_compared_again_when_it_comes_again(void **state)
 	char path[PATH_MAX];
 	plain_seal(&plain, scratch, &spec, ROWS, 300);
 	const struct table *table = scratch_table(scratch, "p");
-	struct base_segment *segment = &table->bases->segments[0];
+	struct base_segment *segment = table->bases->segments[0];
 	assert_int_equal(count_damaged(table, &plain, answer), 0);
 	/* What is in memory and was compared is believed; the map shows what the file has. */
 	path_of(scratch, table, path);

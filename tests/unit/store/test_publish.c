@@ -47,7 +47,7 @@ static struct base_segment *first_segment(struct scratch *scratch, const char *i
 	const struct snapshot *snapshot = snapshot_begin(scratch->store);
 	scratch_must(snapshot_release(snapshot, id, &release, &err), &err);
 	scratch_must(release_table(release, "t", &table, &err), &err);
-	struct base_segment *segment = &table->bases->segments[0];
+	struct base_segment *segment = table->bases->segments[0];
 	snapshot_end(scratch->store);
 	return segment;
 }

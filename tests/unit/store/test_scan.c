@@ -343,7 +343,7 @@ static void a_damaged_segment_is_told(void **state)
 		.limit = 10,
 		.bytes_max = UINT64_MAX,
 		.dtype = DTYPE_F32};
-	scratch_mark(&table->bases->segments[1], BASE_PAGE_DAMAGED, BASE_DAMAGED);
+	scratch_mark(table->bases->segments[1], BASE_PAGE_DAMAGED, BASE_DAMAGED);
 	enum status status = STATUS_OK;
 	uint64_t cursor = 0;
 	while (status == STATUS_OK) {

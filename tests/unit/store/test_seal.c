@@ -170,7 +170,7 @@ static uint64_t expect_order(const struct table *table)
 	uint8_t last_key[256];
 	size_t last_len = 0;
 	for (size_t i = 0; i < set->segment_count; i++) {
-		const struct segment *view = &set->segments[i].view;
+		const struct segment *view = &set->segments[i]->view;
 		for (uint32_t row = 0; row < view->rows; row++) {
 			size_t len;
 			const uint8_t *key = key_at(view, row, &len);
@@ -249,7 +249,7 @@ static void keys_of_one_hash_stand_in_their_order(void **state)
 	assert_int_equal(table->rows, PAIRS * 2);
 	assert_int_equal(expect_order(table), PAIRS * 2);
 	for (size_t i = 0; i < table->bases->segment_count; i++) {
-		const struct segment *view = &table->bases->segments[i].view;
+		const struct segment *view = &table->bases->segments[i]->view;
 		for (uint32_t row = 0; row < view->rows; row++) {
 			size_t len;
 			const uint8_t *key = key_at(view, row, &len);

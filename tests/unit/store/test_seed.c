@@ -25,7 +25,7 @@ static struct key_seed seed_of(struct scratch *scratch, const char *id)
 		assert_memory_equal(&release->tables[i]->seed, &seed, sizeof seed);
 		const struct base_set *set = release->tables[i]->bases;
 		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
-			assert_memory_equal(&set->segments[j].view.seed, &seed, sizeof seed);
+			assert_memory_equal(&set->segments[j]->view.seed, &seed, sizeof seed);
 		}
 	}
 	snapshot_end(scratch->store);

@@ -1,0 +1,110 @@
+/* merge_range.c - which ranges of a table's base take in what the deltas have for them, and in which order. */
+#include "daemon/store/merge/merge_range.h"
+
+#include "daemon/store/merge/merger.h"
+#include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_range.h"
+#include "daemon/store/state/state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct range {
+	struct hash_range hashes;
+	uint64_t age; /* the lower, the longer it has waited */
+	bool damaged;
+};
+
+static int compare_ages(const void *a, const void *b)
+{
+	const struct range *left = a;
+	const struct range *right = b;
+	return (left->age > right->age) - (left->age < right->age);
+}
+
+/* All ranges of a table, the one that waited longest first. The caller frees *out. */
+static enum status list_ranges(const struct table *table, struct range **out, size_t *count)
+{
+	const struct level *base = table->levels[0];
+	struct range *ranges = calloc(base->file_count + 1, sizeof *ranges);
+	if (ranges == NULL) {
+		return STATUS_NO_MEMORY;
+	}
+	*count = 0;
+	for (size_t i = 0; i < base->file_count; i++) {
+		if (*count > 0 && range_has_file(&ranges[*count - 1].hashes, &base->files[i])) {
+			continue;
+		}
+		struct range *range = &ranges[(*count)++];
+		range->hashes = table_range(table, i);
+		range->age = table_range_age(table, &range->hashes);
+		range->damaged = table_range_is_damaged(table, &range->hashes);
+	}
+	qsort(ranges, *count, sizeof *ranges, compare_ages);
+	*out = ranges;
+	return STATUS_OK;
+}
+
+/* Whether deltas have more than a share of the base. What is damaged stays as it is, so it counts on neither side:
+ * otherwise the sound ranges would be written anew again and again. */
+static bool is_much(const struct table *table, const struct range *ranges, size_t count,
+	uint64_t share)
+{
+	uint64_t deltas = 0;
+	uint64_t base = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!ranges[i].damaged) {
+			const struct hash_range *hashes = &ranges[i].hashes;
+			deltas += table_range_delta_bytes(table, hashes);
+			base += table_range_base_bytes(table, hashes);
+		}
+	}
+	return merge_deltas_are_above(deltas, base, share);
+}
+
+/* Goes through the ranges. A merge of one leaves the others as they are. */
+static enum status merge_listed(struct merge_job *job, const struct range_wish *wish,
+	struct range *ranges, size_t count, struct error *err)
+{
+	enum status status = STATUS_OK;
+	size_t merged = 0;
+	for (size_t i = 0; i < count && merged < wish->most; i++) {
+		const struct hash_range *hashes = &ranges[i].hashes;
+		const bool has_deltas = table_range_delta_bytes(job->table, hashes) > 0;
+		const bool is_due = has_deltas && wish->share > 0 && !ranges[i].damaged &&
+				    is_much(job->table, ranges, count, wish->share);
+		const bool is_asked = (has_deltas && wish->share == 0) ||
+				      (wish->expired && merge_range_has_expired(job, hashes));
+		if (!is_due && !is_asked) {
+			continue;
+		}
+		if (ranges[i].damaged) {
+			status = error_set(err, STATUS_CORRUPT,
+				"merge: a range of the base stays as it is, since a segment is damaged");
+			continue;
+		}
+		const enum status of_range = merge_table_range(job, hashes, err);
+		if (of_range == STATUS_CORRUPT) {
+			ranges[i].damaged = true; /* the others go on */
+			status = of_range;
+		} else if (of_range != STATUS_OK) {
+			return of_range;
+		}
+		merged++;
+	}
+	job->ranges += merged;
+	return status;
+}
+
+enum status merge_ranges(struct merge_job *job, const struct range_wish *wish, struct error *err)
+{
+	struct range *ranges = NULL;
+	size_t count = 0;
+	enum status status = list_ranges(job->table, &ranges, &count);
+	if (status != STATUS_OK) {
+		return error_set(err, status, "merge: no memory");
+	}
+	status = merge_listed(job, wish, ranges, count, err);
+	free(ranges);
+	return status;
+}
