@@ -210,6 +210,9 @@ enum status replay_frame(const struct snapshot *snapshot, struct memtable_usage 
 	}
 	struct frame_part part;
 	size_t at = 0;
+	/* Nobody reads yet, and nothing is taken back: what frames before this one have superseded goes, so
+	 * that a replay takes no more memory than the writes did. */
+	atomic_store(&usage->horizon, head->sequence - 1);
 	for (bool first = true; frame_next_part(data, head, &at, &part); first = false) {
 		enum status status;
 		if (!frame_is_of_table(part.kind)) {

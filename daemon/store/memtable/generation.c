@@ -191,12 +191,97 @@ static struct memtable_entry *entry_new(struct generation *generation, uint64_t 
 	return entry;
 }
 
+/* ---- versions ---- */
+
+/* Notes that a version has superseded one, whose memory may be used again some time. */
+static void note_superseded(struct generation *generation, struct row_version *by)
+{
+	by->next = NULL;
+	if (by->older == NULL) {
+		return;
+	}
+	if (generation->superseding_last == NULL) {
+		generation->superseding_first = by;
+	} else {
+		generation->superseding_last->next = by;
+	}
+	generation->superseding_last = by;
+}
+
+/* Whether the memory of what the first of the list has superseded may be used again. What has superseded it
+ * is not above the horizon, so no reader goes beyond that, and it is not taken back any more. Who has
+ * pinned the generation may see an older moment; who pins it from now on sees none before the horizon. */
+static bool may_take(const struct generation *generation)
+{
+	const struct row_version *by = generation->superseding_first;
+	const _Atomic uint64_t *horizon = &generation->usage->horizon;
+	return by != NULL && by->sequence <= atomic_load_explicit(horizon, memory_order_acquire) &&
+	       atomic_load_explicit(&generation->refs, memory_order_acquire) == 1;
+}
+
+/* Memory for a version with a row: those of a table are all of one size, and a tombstone has none. NULL:
+ * there is none to use again. */
+static struct row_version *take_superseded(struct generation *generation)
+{
+	struct row_version *version = NULL;
+	while (version == NULL && may_take(generation)) {
+		struct row_version *by = generation->superseding_first;
+		version = by->older->deleted ? NULL : by->older;
+		by->older = NULL;
+		generation->superseding_first = by->next;
+		if (by->next == NULL) {
+			generation->superseding_last = NULL;
+		} else {
+			__builtin_prefetch(by->next);
+		}
+	}
+	return version;
+}
+
+/* Forgets versions above `visible` that have superseded others: they are taken back. The others are newest
+ * again, or will be, so their memory stays theirs. */
+static void forget_superseding(struct generation *generation, uint64_t visible)
+{
+	struct row_version *last = NULL;
+	if (generation->superseding_last == NULL ||
+		generation->superseding_last->sequence <= visible) {
+		return; /* as for all keys of a write but the first */
+	}
+	struct row_version *at = generation->superseding_first;
+	while (at != NULL && at->sequence <= visible) {
+		last = at;
+		at = at->next;
+	}
+	generation->superseding_last = last;
+	if (last == NULL) {
+		generation->superseding_first = NULL;
+	} else {
+		last->next = NULL;
+	}
+}
+
+void generation_undo(struct generation *generation, struct memtable_entry *entry, uint64_t visible)
+{
+	struct row_version *left = atomic_load_explicit(&entry->newest, memory_order_relaxed);
+	forget_superseding(generation, visible);
+	while (left != NULL && left->sequence > visible) {
+		left = left->older;
+	}
+	/* A reader may be on its way through what is taken out, which stays readable. */
+	atomic_store_explicit(&entry->newest, left, memory_order_release);
+}
+
+/*   is_next  it is to stand behind an entry that was made just now */
 static struct row_version *version_new(struct generation *generation,
-	const struct memtable_change *change, const struct frame_row *row)
+	const struct memtable_change *change, const struct frame_row *row, bool is_next)
 {
 	const size_t row_bytes = row->data == NULL ? 0 : spec_row_bytes(change->spec);
 	const size_t low_bytes = row->low == NULL ? 0 : spec_low_bytes(change->spec);
-	struct row_version *version = get(generation, sizeof *version + row_bytes + low_bytes);
+	struct row_version *version =
+		is_next || row->data == NULL ? NULL : take_superseded(generation);
+	if (version == NULL) {
+		version = get(generation, sizeof *version + row_bytes + low_bytes);
+	}
 	if (version != NULL) {
 		version->older = NULL;
 		version->sequence = change->sequence;
@@ -242,13 +327,15 @@ enum status generation_put(struct generation *generation, const struct memtable_
 		added = entry = entry_new(generation, hash, row);
 	}
 	/* The version stands right behind a new entry, so that one cache miss fetches both. */
-	struct row_version *version = entry == NULL ? NULL : version_new(generation, change, row);
+	struct row_version *version =
+		entry == NULL ? NULL : version_new(generation, change, row, added != NULL);
 	if (version == NULL) {
 		return STATUS_NO_MEMORY;
 	}
 	version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
 	/* The older version's sequence is at most this one's, and the same if one write has the key
 	 * twice; then the later row counts. It is not asserted: that would be a cache miss a row. */
+	note_superseded(generation, version);
 	atomic_store_explicit(&entry->newest, version, memory_order_release);
 	generation->last_sequence = change->sequence;
 	/* What made the generation may have been taken back. Sequences that were taken back are

@@ -37,6 +37,10 @@ struct generation {
 	_Atomic uint64_t rows;           /* entries */
 	_Atomic uint64_t first_sequence; /* no version has a lower one */
 	uint64_t last_sequence;          /* of the newest version */
+	/* Versions that superseded others whose memory was not used again yet, in the order of their
+	 * sequences: a list by `next`. The writer's. */
+	struct row_version *superseding_first;
+	struct row_version *superseding_last;
 	bool keeps_log; /* some frames were not applied, and are in the log alone */
 	uint64_t bytes; /* what it has added to the usage, as the next */
 	uint64_t log_bytes;
@@ -105,6 +109,9 @@ static inline const struct row_version *entry_version(const struct memtable_entr
 	}
 	return version;
 }
+
+/* Takes back what an entry has above `visible`. */
+void generation_undo(struct generation *generation, struct memtable_entry *entry, uint64_t visible);
 
 /* An empty generation, whose first version will have `sequence`. NULL: no memory. */
 struct generation *generation_new(struct memtable_usage *usage, uint64_t sequence);

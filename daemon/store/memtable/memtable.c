@@ -304,14 +304,11 @@ void memtable_count_log(struct memtable *memtable, uint64_t bytes, int64_t clock
 void memtable_undo(struct memtable *memtable, uint64_t hash, const uint8_t *key, size_t key_len,
 	uint64_t visible)
 {
-	const struct generation *active = active_of(memtable);
+	struct generation *active = active_of(memtable);
 	struct memtable_entry *entry =
 		active == NULL ? NULL : generation_find(active, hash, key, key_len);
 	if (entry != NULL) {
-		const struct row_version *left = entry_version(entry, visible);
-		assert(left == NULL || left->sequence <= visible);
-		/* A reader may be on its way through what is taken out, which stays readable. */
-		atomic_store_explicit(&entry->newest, left, memory_order_release);
+		generation_undo(active, entry, visible);
 	}
 }
 

@@ -3,8 +3,9 @@
  * A memtable has up to two generations: `active` takes new versions; `frozen` takes none and is
  * being merged into base files. A generation leads from a key to the newest version of its row.
  * Versions are immutable, have the sequence of their frame, and lead to the version that they
- * superseded. All memory of a generation is freed at once, when its merge is done and no reader can
- * see it any more; so its size is bounded by what the log may hold.
+ * superseded. One that was superseded, and that no reader can see any more, is written over by the next
+ * version of another row. All memory of a generation is freed at once, when its merge is done and no
+ * reader can see it any more; so its size is bounded by what the log may hold.
  *
  *     reader  begins a snapshot, then takes store_visible, then calls memtable_find, which loads
  *             `active` and then `frozen`. Of each row it uses the newest version that is not above
@@ -34,7 +35,8 @@ struct generation;
 
 /* One version of a row. */
 struct row_version {
-	const struct row_version *older; /* the one that it superseded in its generation, or NULL */
+	struct row_version *older; /* the one that it superseded in its generation, or NULL */
+	struct row_version *next;  /* the one that superseded another next; the writer's */
 	uint64_t sequence;
 	int64_t time_ms;
 	uint64_t tags;
@@ -51,7 +53,7 @@ static inline const uint8_t *row_version_low(const struct row_version *version,
 }
 
 struct memtable_entry {
-	_Atomic(const struct row_version *) newest; /* NULL: all were taken back */
+	_Atomic(struct row_version *) newest; /* NULL: all were taken back */
 	uint64_t hash;
 	uint32_t key_len;
 	uint8_t key[]; /* for u64 its 8 bytes */
@@ -63,6 +65,9 @@ struct memtable_usage {
 	_Atomic uint64_t bytes;        /* memory */
 	_Atomic uint64_t log_bytes;    /* of the frames that their versions came in */
 	_Atomic uint64_t pinned_bytes; /* merged and pinned; not in the others */
+	/* No reader sees a moment before this sequence, but for those that have pinned what they see: what
+	 * was superseded at it, or before, may be written over. */
+	_Atomic uint64_t horizon;
 };
 
 struct memtable {

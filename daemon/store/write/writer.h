@@ -20,6 +20,7 @@
 #include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/lock.h"
+#include "daemon/store/write/horizon.h"
 #include "daemon/store/write/write.h"
 #include "daemon/store/write/write_clock.h"
 
@@ -56,7 +57,8 @@ struct writer {
 	bool committing; /* the commit thread writes or syncs */
 	bool stop;
 	pthread_t thread;
-	bool started;
+	bool started; /* both threads run */
+	struct horizon horizon;
 	atomic_bool read_only;
 	atomic_bool disk_full;          /* the last group did not fit */
 	_Atomic uint64_t full_since_ms; /* 0: there is room */
@@ -114,7 +116,7 @@ void writer_settle(struct writer *writer, const struct write_ticket *tickets, bo
 /* What is counted of each source is on the disk. */
 void writer_positions_synced(struct writer *writer);
 
-/* ---- for write.c ---- */
+/* ---- for write.c (writer_begin.c) ---- */
 
 /* Waits until there is room in memory, then takes apply_lock. Errors, without the lock: BUSY,
  * READ_ONLY; those of `stop` (NULL: nothing). */

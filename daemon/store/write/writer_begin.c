@@ -1,0 +1,143 @@
+/* writer_begin.c - what writers wait for: room, and their turn. */
+#include "daemon/store/state/options.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/grace.h"
+#include "daemon/store/system/stop.h"
+#include "daemon/store/write/fullness.h"
+#include "daemon/store/write/writer.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <time.h>
+
+enum {
+	/* When more bytes of applied frames wait for the disk, the next write waits, since it would
+	 * be committed no sooner. So as much waits at most, and one write (LIMIT_WRITE_BYTES). As
+	 * much again is being committed. */
+	WAITING_BYTES_MAX = 32 << 20,
+	/* So long after a bound was reached writers no longer wait for a merge, and are told BUSY. */
+	FULL_WAIT_MS = 5000,
+	/* A table that cannot be merged keeps log files. When they have so many times log_bytes,
+	 * nobody writes. */
+	LOG_KEPT_MAX = 4,
+	FULL_PAUSE_NS = 5 * 1000 * 1000,
+};
+
+/* A table that is damaged and so cannot be merged must not fill the disk with log files. */
+static enum status check_log_kept(const struct writer *writer, struct error *err)
+{
+	const uint64_t bytes = redo_bytes(writer->redo);
+	const uint64_t most = writer->store->options.write.log_bytes * LOG_KEPT_MAX;
+	return bytes < most ? STATUS_OK
+			    : error_set(err, STATUS_BUSY,
+				      "the log's files have %" PRIu64 " bytes, at most %" PRIu64
+				      " allowed: a table cannot be merged, see the journal",
+				      bytes, most);
+}
+
+/* Waits while a bound is reached. The time is counted for all writers together: FULL_WAIT_MS after the
+ * bound was reached nobody waits any more. */
+static enum status wait_for_room(struct writer *writer, const struct stop *stop, struct error *err)
+{
+	enum status status = STATUS_OK;
+	assert(!lock_is_held(&writer->apply_lock));
+	const struct timespec pause = {.tv_nsec = FULL_PAUSE_NS};
+	if (fullness_of(writer->store) >= FULLNESS_WAIT) {
+		atomic_fetch_add(&writer->room_waits, 1);
+	}
+	while (fullness_of(writer->store) >= FULLNESS_WAIT) {
+		const uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+		uint64_t since_ms = 0;
+		if (atomic_compare_exchange_strong(&writer->full_since_ms, &since_ms, now_ms)) {
+			since_ms = now_ms;
+		}
+		bell_ring(&writer->store->merge_bell);
+		if (now_ms - since_ms >= FULL_WAIT_MS || atomic_load(&writer->store->stop)) {
+			return error_set(err, STATUS_BUSY,
+				"the log holds %" PRIu64 " bytes and the memtables %" PRIu64
+				" rows, %" PRIu64 " bytes: wait for a merge",
+				atomic_load(&writer->store->usage.log_bytes),
+				atomic_load(&writer->store->usage.rows),
+				atomic_load(&writer->store->usage.bytes));
+		}
+		status = stop_check(stop, err);
+		if (status != STATUS_OK) {
+			return status;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	atomic_store(&writer->full_since_ms, 0);
+	writer_take_group(writer);
+	while (writer->waiting_bytes > WAITING_BYTES_MAX && status == STATUS_OK) {
+		(void)condition_wait_until(&writer->settled, &writer->group_lock,
+			stop_look_ms(stop));
+		status = stop_check(stop, err);
+	}
+	lock_release(&writer->group_lock);
+	return status;
+}
+
+enum status writer_check_room(struct writer *writer, size_t bytes, struct error *err)
+{
+	lock_assert_held(&writer->apply_lock);
+	if (!atomic_load(&writer->disk_full)) {
+		return STATUS_OK;
+	}
+	writer_take_group(writer);
+	const enum status status = writer->first == NULL && !writer->committing
+					   ? redo_has_room(writer->redo, bytes, err)
+					   : STATUS_OK;
+	lock_release(&writer->group_lock);
+	return status;
+}
+
+enum status writer_begin(struct writer *writer, const struct stop *stop, struct error *err)
+{
+	assert(!grace_is_inside()); /* it may wait for long */
+	enum status status = wait_for_room(writer, stop, err);
+	if (status == STATUS_OK) {
+		status = check_log_kept(writer, err);
+	}
+	if (status != STATUS_OK) {
+		return status;
+	}
+	writer_take_apply(writer);
+	while (atomic_load(&writer->halting) > 0) {
+		condition_wait(&writer->go, &writer->apply_lock);
+	}
+	if (atomic_load(&writer->read_only)) {
+		lock_release(&writer->apply_lock);
+		return error_set(err, STATUS_READ_ONLY,
+			"a sync of the log has failed, or somebody has removed its file; nothing is "
+			"written until a restart");
+	}
+	status = stop_check(stop, err); /* the lock and the cut took their time */
+	if (status != STATUS_OK) {
+		lock_release(&writer->apply_lock);
+	}
+	return status;
+}
+
+void writer_end(struct writer *writer, struct write_ticket *ticket)
+{
+	lock_assert_held(&writer->apply_lock);
+	if (ticket != NULL) {
+		assert(ticket->next == NULL);
+		assert(ticket->head.sequence == writer->next_sequence - 1);
+		writer_take_group(writer);
+		assert(!ticket->finished);
+		if (writer->first == NULL) {
+			writer->first = ticket;
+		} else {
+			writer->last->next = ticket;
+		}
+		writer->last = ticket;
+		writer->waiting_bytes += ticket->head.bytes;
+		condition_signal(&writer->work);
+		lock_release(&writer->group_lock);
+	}
+	lock_release(&writer->apply_lock);
+	if (fullness_of(writer->store) >= FULLNESS_BEGIN) {
+		bell_ring(&writer->store->merge_bell);
+	}
+}
