@@ -8,6 +8,7 @@
 #include "daemon/store/system/grace.h"
 #include "daemon/store/system/slice.h"
 #include "daemon/store/system/thread.h"
+#include "daemon/store/write/backlog.h"
 #include "daemon/store/write/write.h"
 
 #include <assert.h>
@@ -158,7 +159,9 @@ static void commit(struct writer *writer, struct write_ticket *tickets)
 	struct error err = {.status = STATUS_OK};
 	const uint64_t visible = atomic_load(&writer->store->visible);
 	const uint64_t sequence = last_sequence(tickets, visible);
+	const uint64_t began_ns = clock_monotonic_ns();
 	err.status = write_group(writer, tickets, &err);
+	const uint64_t took_ns = clock_monotonic_ns() - began_ns;
 	if (err.status == STATUS_OK) {
 		assert(atomic_load(&writer->read_only) ||
 			redo_next_sequence(writer->redo) == sequence + 1);
@@ -178,6 +181,9 @@ static void commit(struct writer *writer, struct write_ticket *tickets)
 	writer_take_group(writer);
 	assert(writer->committing);
 	writer->committing = false;
+	if (tickets != NULL) {
+		writer->waiting_max = backlog_max(atomic_load(&writer->committing_bytes), took_ns);
+	}
 	condition_broadcast(&writer->settled);
 	lock_release(&writer->group_lock);
 }
@@ -335,6 +341,7 @@ enum status writer_open(struct store *store, struct error *err)
 		return error_set(err, STATUS_NO_MEMORY, "open the log");
 	}
 	writer->store = store;
+	writer->waiting_max = BACKLOG_BYTES_MAX;
 	store->writer = writer;
 	init_locks(writer);
 	write_clock_begin(&writer->clock, clock_unix_ms(), clock_monotonic_ms());

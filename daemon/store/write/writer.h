@@ -54,7 +54,8 @@ struct writer {
 	struct write_ticket *last;
 	_Atomic uint64_t waiting_bytes; /* of their frames; read by anybody, as is the next */
 	_Atomic uint64_t committing_bytes;
-	bool committing; /* the commit thread writes or syncs */
+	uint64_t waiting_max; /* of waiting_bytes (backlog.h) */
+	bool committing;      /* the commit thread writes or syncs */
 	bool stop;
 	pthread_t thread;
 	bool started; /* both threads run */

@@ -11,10 +11,6 @@
 #include <time.h>
 
 enum {
-	/* When more bytes of applied frames wait for the disk, the next write waits, since it would
-	 * be committed no sooner. So as much waits at most, and one write (LIMIT_WRITE_BYTES). As
-	 * much again is being committed. */
-	WAITING_BYTES_MAX = 32 << 20,
 	/* So long after a bound was reached writers no longer wait for a merge, and are told BUSY. */
 	FULL_WAIT_MS = 5000,
 	/* A table that cannot be merged keeps log files. When they have so many times log_bytes,
@@ -67,8 +63,11 @@ static enum status wait_for_room(struct writer *writer, const struct stop *stop,
 		(void)nanosleep(&pause, NULL);
 	}
 	atomic_store(&writer->full_since_ms, 0);
+	/* When more bytes of applied frames wait for the disk, the next write waits, since it would be
+	 * committed no sooner. So as much waits at most, and one write (LIMIT_WRITE_BYTES). As much again
+	 * is being committed. */
 	writer_take_group(writer);
-	while (writer->waiting_bytes > WAITING_BYTES_MAX && status == STATUS_OK) {
+	while (writer->waiting_bytes > writer->waiting_max && status == STATUS_OK) {
 		(void)condition_wait_until(&writer->settled, &writer->group_lock,
 			stop_look_ms(stop));
 		status = stop_check(stop, err);
