@@ -46,7 +46,7 @@ static enum status renew_current(struct store *store, const struct snapshot *sna
 	struct error *err)
 {
 	struct error reason;
-	const enum status status = current_write(store->folder, snapshot, &reason);
+	const enum status status = store_renew_current(store, snapshot, &reason);
 	if (status == STATUS_OK) {
 		return status;
 	}

@@ -17,15 +17,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 /* The head and the checksum are what a fuzzer does not find, so they are written here. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	enum { HEAD_BYTES = 16, HASH_BYTES = 8 };
-	uint8_t *file = malloc(HEAD_BYTES + len + HASH_BYTES);
+	enum { HEAD_BYTES = 24, HASH_BYTES = 8 };
+	uint8_t *file = calloc(1, HEAD_BYTES + len + HASH_BYTES);
 	struct snapshot *snapshot = NULL;
 	if (file == NULL) {
 		return 0;
 	}
 	memcpy(file, magic, sizeof magic);
 	bytes_put_u32(file + 8, CURRENT_VERSION);
-	bytes_put_u32(file + 12, (uint32_t)len);
+	bytes_put_u32(file + 12, CURRENT_READABLE_FROM);
+	bytes_put_u32(file + 16, (uint32_t)len);
 	memcpy(file + HEAD_BYTES, data, len);
 	const uint64_t hash = XXH3_64bits(file, HEAD_BYTES + len);
 	memcpy(file + HEAD_BYTES + len, &hash, HASH_BYTES);

@@ -298,6 +298,9 @@ class Backup(Folder):
             client.call('backup', dir='b')
         index = self.file_of('index-1-')
         self.assertNotEqual(self.inodes('b')[index], os.stat(os.path.join(self.daemon.data, index)).st_ino)
+        for folder, names_it in ((self.daemon.data, True), (os.path.join(self.backups, 'b'), False)):
+            with open(os.path.join(folder, 'current'), 'rb') as file:
+                self.assertEqual(os.path.basename(index).encode() in file.read(), names_it)
         with self.restored('b').client() as client:
             self.wait_for_index(client)
             self.assertEqual(client.call('stats')['index']['builds'], 0)

@@ -350,10 +350,10 @@ class Damage(harness.Case):
         path = os.path.join(self.daemon.data, 'current')
         with open(path, 'r+b') as file:
             file.seek(8)
-            self.assertEqual(struct.unpack('<I', file.read(4)), (4,))
+            self.assertEqual(struct.unpack('<2I', file.read(8)), (5, 5))
             file.seek(8)
-            file.write(struct.pack('<I', 99))
-        said = self.ends_with_a_reason('current', '99')
+            file.write(struct.pack('<2I', 99, 98))
+        said = self.ends_with_a_reason('current', '99', '98')
         self.assertIn('version', said)
 
     # ---- loads ----

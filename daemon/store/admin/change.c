@@ -2,7 +2,6 @@
 #include "daemon/store/admin/change.h"
 
 #include "daemon/store/admin/janitor.h"
-#include "daemon/store/catalog/current.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/spill/spilled.h"
@@ -162,7 +161,7 @@ enum status change_commit(struct store *store, struct snapshot *next, struct cat
 		return status;
 	}
 	struct error reason;
-	if (current_write(store->folder, next, &reason) != STATUS_OK) {
+	if (store_renew_current(store, next, &reason) != STATUS_OK) {
 		/* The change is durable and stays: the next one, or a start, writes the file. */
 		store_event(store, "event=current_not_written reason=\"%s\"", reason.text);
 	}

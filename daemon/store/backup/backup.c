@@ -61,7 +61,7 @@ static enum status write_catalog(const struct backup_job *job, struct error *err
 	}
 	status = copy_note(job->copy, "catalog.mdb", err);
 	if (status == STATUS_OK) {
-		status = current_write(job->copy->folder, job->cut->snapshot, err);
+		status = current_write(job->copy->folder, job->cut->snapshot, false, err);
 	}
 	return status == STATUS_OK ? copy_note(job->copy, "current", err) : status;
 }

@@ -24,7 +24,7 @@ static enum status copy_release(const struct backup_job *job, struct error *err)
 		status = backup_copy_release(job, snapshot->releases[0], err);
 	}
 	if (status == STATUS_OK) {
-		status = current_write(job->copy->folder, snapshot, err);
+		status = current_write(job->copy->folder, snapshot, false, err);
 	}
 	return status == STATUS_OK ? copy_note(job->copy, "current", err) : status;
 }

@@ -4,6 +4,8 @@
 #include "daemon/store/catalog/catalog_add.h"
 #include "daemon/store/catalog/record.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/system/bytes.h"
 #include "daemon/store/system/file.h"
 #include "schema/limits.h"
 
@@ -16,11 +18,22 @@
 
 static const char current_magic[8] = {'r', 'e', 'p', 's', 't', 'c', 'u', 'r'};
 
-enum { HEAD_BYTES = 16, HASH_BYTES = 8 };
+enum {
+	HEAD_BYTES = 24,
+	HASH_BYTES = 8,
+	/* Version 4 had no readable_from, and the bytes of the body in its place. */
+	SHORT_VERSION = 4,
+	SHORT_HEAD_BYTES = 16,
+};
 
-static void write_table(struct wire_writer *writer, const struct table *table)
+static_assert(CURRENT_OLDEST == (int)SHORT_VERSION, "or nobody needs the short head");
+
+static void write_table(struct wire_writer *writer, const struct table *table, bool indexes)
 {
-	wire_write_map(writer, 2);
+	char index[64];
+	const bool has_index = indexes && table_has_index(table) &&
+			       table_index_file_name(index, sizeof index, table);
+	wire_write_map(writer, has_index ? 3 : 2);
 	wire_write_str(writer, "table");
 	record_write_table(writer, table);
 	wire_write_str(writer, "files");
@@ -29,9 +42,13 @@ static void write_table(struct wire_writer *writer, const struct table *table)
 	for (size_t i = 0; i < files; i++) {
 		record_write_file(writer, table_file(table, i));
 	}
+	if (has_index) {
+		wire_write_str(writer, "index");
+		wire_write_str(writer, index);
+	}
 }
 
-static void write_body(struct wire_writer *writer, const struct snapshot *snapshot)
+static void write_body(struct wire_writer *writer, const struct snapshot *snapshot, bool indexes)
 {
 	wire_write_map(writer, 2);
 	wire_write_str(writer, "state");
@@ -46,7 +63,7 @@ static void write_body(struct wire_writer *writer, const struct snapshot *snapsh
 		wire_write_str(writer, "tables");
 		wire_write_array(writer, release->table_count);
 		for (size_t j = 0; j < release->table_count; j++) {
-			write_table(writer, release->tables[j]);
+			write_table(writer, release->tables[j], indexes);
 		}
 		wire_write_str(writer, "tensors");
 		wire_write_array(writer, release->tensor_count);
@@ -56,21 +73,21 @@ static void write_body(struct wire_writer *writer, const struct snapshot *snapsh
 	}
 }
 
-enum status current_write(const char *folder, const struct snapshot *snapshot, struct error *err)
+enum status current_write(const char *folder, const struct snapshot *snapshot, bool indexes,
+	struct error *err)
 {
 	struct wire_writer writer = {0};
 	uint8_t head[HEAD_BYTES] = {0};
 	wire_write_raw(&writer, head, sizeof head);
-	write_body(&writer, snapshot);
+	write_body(&writer, snapshot, indexes);
 	uint64_t hash = 0;
 	if (writer.status == STATUS_OK) {
-		const uint32_t version = CURRENT_VERSION;
 		assert(writer.len > HEAD_BYTES);
 		assert(writer.len - HEAD_BYTES <= UINT32_MAX); /* the writer's limit is far below */
-		const uint32_t bytes = (uint32_t)(writer.len - HEAD_BYTES);
 		memcpy(writer.data, current_magic, sizeof current_magic);
-		memcpy(writer.data + 8, &version, 4);
-		memcpy(writer.data + 12, &bytes, 4);
+		bytes_put_u32(writer.data + 8, CURRENT_VERSION);
+		bytes_put_u32(writer.data + 12, CURRENT_READABLE_FROM);
+		bytes_put_u32(writer.data + 16, (uint32_t)(writer.len - HEAD_BYTES));
 		hash = XXH3_64bits(writer.data, writer.len);
 	}
 	wire_write_raw(&writer, &hash, sizeof hash);
@@ -84,25 +101,28 @@ enum status current_write(const char *folder, const struct snapshot *snapshot, s
 	return status;
 }
 
-static enum status check(const uint8_t *data, size_t len, struct error *err)
+/* Checks all of the file but what the body says. *body: where it begins. */
+static enum status check(const uint8_t *data, size_t len, size_t *body, struct error *err)
 {
-	uint32_t version;
-	uint32_t bytes;
-	uint64_t hash;
-	if (len < HEAD_BYTES + HASH_BYTES || memcmp(data, current_magic, 8) != 0) {
+	if (len < SHORT_HEAD_BYTES + HASH_BYTES || memcmp(data, current_magic, 8) != 0) {
 		return error_set(err, STATUS_CORRUPT, "current: not a file of repstore");
 	}
-	memcpy(&version, data + 8, 4);
-	memcpy(&bytes, data + 12, 4);
-	if (version != CURRENT_VERSION) {
+	const uint32_t version = bytes_get_u32(data + 8);
+	const bool is_short = version == SHORT_VERSION;
+	const uint32_t readable_from = is_short ? version : bytes_get_u32(data + 12);
+	if (version < CURRENT_OLDEST || readable_from > CURRENT_VERSION) {
 		return error_set(err, STATUS_UNSUPPORTED,
-			"current: format version %" PRIu32 ", this build knows %d", version,
-			CURRENT_VERSION);
+			"current: format version %" PRIu32 ", for readers of %" PRIu32
+			" or newer; this build knows %d to %d",
+			version, readable_from, CURRENT_OLDEST, CURRENT_VERSION);
 	}
-	memcpy(&hash, data + len - HASH_BYTES, HASH_BYTES);
-	if (bytes != len - HEAD_BYTES - HASH_BYTES || hash != XXH3_64bits(data, len - HASH_BYTES)) {
+	const size_t head_bytes = is_short ? SHORT_HEAD_BYTES : HEAD_BYTES;
+	const uint32_t bytes = bytes_get_u32(data + (is_short ? 12 : 16));
+	if (len < head_bytes + HASH_BYTES || bytes != len - head_bytes - HASH_BYTES ||
+		bytes_get_u64(data + len - HASH_BYTES) != XXH3_64bits(data, len - HASH_BYTES)) {
 		return error_set(err, STATUS_CORRUPT, "current: its checksum does not fit");
 	}
+	*body = head_bytes;
 	return STATUS_OK;
 }
 
@@ -110,13 +130,14 @@ static enum status check(const uint8_t *data, size_t len, struct error *err)
 static enum status open_body(const uint8_t *data, size_t len, struct wire_message **out,
 	struct error *err)
 {
-	enum status status = check(data, len, err);
+	size_t body = 0;
+	enum status status = check(data, len, &body, err);
 	struct wire_skim skim = {0};
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = wire_skim(&skim, data + HEAD_BYTES, len - HEAD_BYTES - HASH_BYTES);
-	status = status == STATUS_OK ? wire_open(data + HEAD_BYTES, skim.at, out) : STATUS_CORRUPT;
+	status = wire_skim(&skim, data + body, len - body - HASH_BYTES);
+	status = status == STATUS_OK ? wire_open(data + body, skim.at, out) : STATUS_CORRUPT;
 	if (status != STATUS_OK) {
 		status = status == STATUS_NO_MEMORY ? status : STATUS_CORRUPT;
 		error_set(err, status, "current: its body cannot be read");

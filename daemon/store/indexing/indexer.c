@@ -40,6 +40,7 @@ struct indexer {
 	_Atomic uint64_t bytes;
 	_Atomic bool running;
 	_Atomic(const struct table *) building; /* for comparison only */
+	bool unnamed; /* tables were given indexes that `current` does not name; its thread's alone */
 };
 
 /* A table that wants an index. Both tables are held. */
@@ -231,6 +232,24 @@ static void fail(struct indexer *indexer, const struct wish *wish, enum status s
 	atomic_fetch_add(&indexer->failed, 1); /* last: who sees it has been told why */
 }
 
+/* Lets `current` name the indexes that the tables were given. After a failed commit of the catalog it stays
+ * as it is. */
+static void name_indexes(struct indexer *indexer)
+{
+	struct store *store = indexer->store;
+	struct error err;
+	if (!indexer->unnamed) {
+		return;
+	}
+	store_lock_admin(store);
+	if (!atomic_load(&store->catalog_unknown) &&
+		store_renew_current(store, store_current(store), &err) != STATUS_OK) {
+		store_event(store, "event=current_not_written reason=\"%s\"", err.text);
+	}
+	store_unlock_admin(store);
+	indexer->unnamed = false;
+}
+
 /* Opens the index file of a table that has no index yet. False: one must be built. */
 static bool open_there(struct indexer *indexer, const struct wish *wish,
 	const struct index_job *job, struct index **out)
@@ -255,6 +274,7 @@ static bool open_there(struct indexer *indexer, const struct wish *wish,
 static enum status build(struct indexer *indexer, const struct wish *wish,
 	const struct index_job *job, struct index **out, struct error *err)
 {
+	name_indexes(indexer); /* that were opened: a build takes long */
 	atomic_store(&indexer->building, wish->table);
 	atomic_store(&indexer->running, true);
 	const enum status status = index_build(job, out, err);
@@ -310,7 +330,9 @@ static void give(struct indexer *indexer, const struct wish *wish, const struct 
 	assert(index->balls.rows == wish->table->rows);
 	note_try(indexer->store, wish, STATUS_OK);
 	struct index *before = atomic_exchange(&wish->table->index, index);
+	indexer->unnamed = true;
 	if (!is_opened) {
+		name_indexes(indexer);
 		tell_built(indexer, wish, index);
 	}
 	if (before != NULL) {
@@ -382,6 +404,7 @@ static void *run(void *arg)
 		if (find_wish(indexer->store, &wish, &again_ms)) {
 			fulfil(indexer, &wish);
 		} else {
+			name_indexes(indexer);
 			bell_wait(&indexer->store->index_bell, again_ms);
 		}
 	}

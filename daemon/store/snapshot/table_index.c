@@ -39,6 +39,11 @@ static struct index *index_of(const struct table *table)
 	return atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire);
 }
 
+bool table_has_index(const struct table *table)
+{
+	return index_of(table) != NULL;
+}
+
 struct index *table_index_hold(const struct table *table)
 {
 	struct index *index = index_of(table);

@@ -19,6 +19,9 @@ bool table_wants_index(const struct table *table, uint64_t rows_min);
 /* The owner of the table's index: its base files as they are now, borrowed from the table. */
 struct index_owner table_index_owner(const struct table *table, uint64_t release);
 
+/* Whether the table has an index now. The caller holds the table. */
+bool table_has_index(const struct table *table);
+
 /* The table's index with a reference more, or NULL: the indexer may give the table another one at any
  * time. The caller is inside (grace.h). table_index_let_go gives the reference up; NULL is fine. */
 struct index *table_index_hold(const struct table *table);

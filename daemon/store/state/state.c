@@ -1,6 +1,7 @@
 /* state.c - what every part of a store asks of it: events, folders, the current snapshot. */
 #include "daemon/store/state/state.h"
 
+#include "daemon/store/catalog/current.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/tensor/tensor.h"
 
@@ -46,6 +47,13 @@ void store_call_refused(struct store *store, enum store_call call)
 			"event=call_refused call=%s error=\"%s\" effect=\"%s\" remedy=\"%s\"",
 			calls[call].name, strerror(number), calls[call].effect, calls[call].remedy);
 	}
+}
+
+enum status store_renew_current(struct store *store, const struct snapshot *snapshot,
+	struct error *err)
+{
+	assert(lock_is_held(&store->admin_lock) || store->janitor == NULL);
+	return current_write(store->folder, snapshot, true, err);
 }
 
 void store_release_folder(const struct store *store, uint64_t number, char *out)

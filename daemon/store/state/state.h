@@ -176,6 +176,11 @@ unsigned store_count_pins(struct store *store);
 void store_event(struct store *store, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Replaces DATA/current by what the snapshot says, and the indexes that its tables have now. The caller
+ * holds admin_lock, or is the only thread yet. */
+enum status store_renew_current(struct store *store, const struct snapshot *snapshot,
+	struct error *err);
+
 /* Tells, once a store, that the system refuses a call, by errno; what follows from it, and the
  * remedy. */
 void store_call_refused(struct store *store, enum store_call call);

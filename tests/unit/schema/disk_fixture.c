@@ -5,7 +5,6 @@
 #include "daemon/retrieval/balls/balls_image.h"
 #include "daemon/store/base/segment.h"
 #include "daemon/store/base/segment_build.h"
-#include "daemon/store/catalog/current.h"
 #include "daemon/store/catalog/record.h"
 #include "daemon/store/index/index_file.h"
 #include "daemon/store/log/frame.h"
@@ -310,29 +309,6 @@ static const struct disk_layout column_entry = {"Column entry", NULL, SEGMENT_CO
 static const struct disk_layout slot = {"Slot", NULL, sizeof(struct segment_slot), write_slot,
 	{{"row_plus_one", 1}, {"tag", 0x31310001}}};
 
-static void write_current_head(uint8_t *out)
-{
-	char folder[] = "/tmp/repstore-disk-XXXXXX";
-	char path[PATH_MAX];
-	const struct snapshot snapshot = {.next_release = 1};
-	assert_non_null(mkdtemp(folder));
-	assert_int_equal(current_write(folder, &snapshot, NULL), STATUS_OK);
-	(void)snprintf(path, sizeof path, "%s/current", folder);
-	struct scratch_file file = scratch_read(path);
-	assert_true(file.len > 24);
-	/* So that the number is known here, whatever a body has. */
-	assert_int_equal(number_at(file.data + 12, 4), file.len - 24);
-	memcpy(out, file.data, 12);
-	memset(out + 12, 0x41, 4);
-	free(file.data);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(rmdir(folder), 0);
-}
-
-static const struct disk_layout current_head = {"Head of current", "repstcur", 16,
-	write_current_head,
-	{{"magic", 0}, {"version", CURRENT_VERSION}, {"body_bytes", 0x41414141}}};
-
 static void write_index_head(uint8_t *out)
 {
 	const struct index_head head = {.base_hash = 0x5101,
@@ -437,7 +413,7 @@ static const struct disk_layout spill_frame = {"Spill frame head", NULL, SPILL_H
 		{"checksum", 0}}};
 
 const struct disk_layout *const disk_layouts[] = {&log_head, &frame_head, &part_head,
-	&disk_samples_head, &segment_header, &column_entry, &slot, &current_head, &index_head,
+	&disk_samples_head, &segment_header, &column_entry, &slot, &disk_current_head, &index_head,
 	&balls_header, &spill_head, &spill_frame, &disk_served_head, &disk_served_frame};
 const size_t disk_layout_count = sizeof disk_layouts / sizeof disk_layouts[0];
 

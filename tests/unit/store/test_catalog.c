@@ -411,7 +411,7 @@ static bool goes_through_a_catalog(void *arg)
 		status = catalog_commit(catalog, &change, &err);
 	}
 	if (status == STATUS_OK) {
-		status = current_write(scratch->folder, snapshot, &err);
+		status = current_write(scratch->folder, snapshot, true, &err);
 	}
 	uint64_t sequence;
 	if (status == STATUS_OK) {

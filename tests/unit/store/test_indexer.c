@@ -6,6 +6,8 @@
 
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -186,6 +188,66 @@ static void a_merge_keeps_axes_and_recalls(void **state)
 	table_index_let_go(after);
 }
 
+/* ---- the names in `current` ---- */
+
+/* Whether `current` names the index whose newest base file is `newest`; 0: any index. */
+static bool is_named(const struct scratch *scratch, uint64_t newest)
+{
+	char name[64] = "index-";
+	char path[PATH_MAX];
+	if (newest != 0) {
+		index_file_name_of(name, sizeof name, 1, newest);
+	}
+	scratch_path(scratch, path, "current");
+	struct scratch_file file = scratch_read(path);
+	const bool found = memmem(file.data, file.len, name, strlen(name)) != NULL;
+	free(file.data);
+	return found;
+}
+
+/* Number of the newest base file. */
+static uint64_t newest_of(struct scratch *scratch)
+{
+	const struct snapshot *snapshot = snapshot_begin(scratch->store);
+	const uint64_t newest = snapshot->releases[0]->tables[0]->next_file - 1;
+	snapshot_end(scratch->store);
+	return newest;
+}
+
+/* So a reader without the daemon knows of an index as soon as searches over the socket use it. */
+static void current_names_the_indexes_that_there_are(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct wait wait = {0};
+	load(scratch, "r", ROWS);
+	assert_false(is_named(scratch, 0));
+	scratch_seal(scratch, "r");
+	(void)wait_for(scratch, 0, 1);
+	const uint64_t first = newest_of(scratch);
+	assert_true(is_named(scratch, first));
+	/* Another name: that of the new base files. */
+	put(scratch, 1, 10, 2);
+	const uint64_t second = newest_of(scratch);
+	assert_true(second > first);
+	assert_true(is_named(scratch, second));
+	assert_false(is_named(scratch, first));
+	/* A start knows of none before it has opened it. */
+	scratch_reopen(scratch);
+	while (!is_named(scratch, second)) {
+		wait_a_moment(&wait);
+	}
+	/* And what has too few rows has none. */
+	uint64_t keys[ROWS];
+	for (uint32_t i = 0; i < ROWS; i++) {
+		keys[i] = 1 + i;
+	}
+	scratch_must(scratch_try_put(scratch, "r", keys, ROWS, 0, &err), &err);
+	struct merge_result merged;
+	scratch_must(store_merge(scratch->store, NULL, &merged, &err), &err);
+	assert_false(is_named(scratch, 0));
+}
+
 /* No recall is promised by what was measured on other rows; then all is measured anew. */
 static void an_index_of_which_much_has_changed_is_built_anew(void **state)
 {
@@ -297,6 +359,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_index_that_fails_is_built_anew,
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_merge_keeps_axes_and_recalls,
+			scratch_setup_small_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(current_names_the_indexes_that_there_are,
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(an_index_of_which_much_has_changed_is_built_anew,
 			scratch_setup_small_store, scratch_teardown),

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "tests/unit/fixture.h"
 #include "tests/unit/store/scratch.h"
@@ -184,6 +185,82 @@ static void a_lost_catalog_is_refused(void **state)
 	free(kept.data);
 }
 
+static void put_u32(uint8_t *at, uint32_t value)
+{
+	memcpy(at, &value, sizeof value);
+}
+
+/* Writes `current` with the checksum that its bytes have. */
+static void write_summed(const char *path, uint8_t *data, size_t len)
+{
+	const uint64_t hash = XXH3_64bits(data, len - sizeof hash);
+	memcpy(data + len - sizeof hash, &hash, sizeof hash);
+	scratch_write(path, data, len);
+}
+
+/* A later build has added a field, and says that readers of this version can pass over it. */
+static void write_later(const char *path, const struct scratch_file *kept)
+{
+	static const uint8_t field[] = {0xa3, 'n', 'e', 'w', 1};
+	uint8_t *data = malloc(kept->len + sizeof field);
+	assert_non_null(data);
+	memcpy(data, kept->data, kept->len - 8);
+	memcpy(data + kept->len - 8, field, sizeof field);
+	assert_int_equal(data[24], 0x82); /* a map of two */
+	data[24]++;
+	put_u32(data + 8, CURRENT_VERSION + 7);
+	put_u32(data + 16, (uint32_t)(kept->len - 32 + sizeof field));
+	write_summed(path, data, kept->len + sizeof field);
+	free(data);
+}
+
+/* As version 4 had it: without readable_from, and 8 bytes less of a head. */
+static void write_earlier(const char *path, const struct scratch_file *kept)
+{
+	uint8_t *data = malloc(kept->len);
+	assert_non_null(data);
+	memcpy(data, kept->data, 8);
+	put_u32(data + 8, 4);
+	put_u32(data + 12, (uint32_t)(kept->len - 32));
+	memcpy(data + 16, kept->data + 24, kept->len - 24);
+	write_summed(path, data, kept->len - 8);
+	free(data);
+}
+
+/* That it was read is seen by what it says of a catalog that is older. */
+static void a_current_of_another_version_is_read_when_it_says_so(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	char current[PATH_MAX];
+	char catalog[PATH_MAX];
+	void (*const writes[])(const char *path, const struct scratch_file *kept) = {write_later,
+		write_earlier};
+	scratch_path(scratch, current, "current");
+	scratch_path(scratch, catalog, "catalog.mdb");
+	scratch_sealed(scratch, "r1", 0, 10, 1);
+	scratch_close(scratch);
+	struct scratch_file kept = scratch_read(current);
+	struct scratch_file records = scratch_read(catalog);
+	for (size_t i = 0; i < sizeof writes / sizeof writes[0]; i++) {
+		writes[i](current, &kept);
+		assert_int_equal(unlink(catalog), 0);
+		assert_int_equal(scratch_try_open(scratch, &err), STATUS_CORRUPT);
+		assert_non_null(strstr(err.text, "catalog.mdb is missing or older"));
+		scratch_write(catalog, records.data, records.len);
+		scratch_open(scratch);
+		assert_false(scratch_heard(scratch, "event=current_rewritten"));
+		scratch_expect(scratch, "r1", 0, 10, 1);
+		scratch_close(scratch);
+		struct scratch_file again = scratch_read(current);
+		assert_int_equal(again.len, kept.len);
+		assert_memory_equal(again.data, kept.data, kept.len);
+		free(again.data);
+	}
+	free(kept.data);
+	free(records.data);
+}
+
 static void a_newer_current_is_refused_and_a_damaged_one_written_again(void **state)
 {
 	struct scratch *scratch = *state;
@@ -193,15 +270,22 @@ static void a_newer_current_is_refused_and_a_damaged_one_written_again(void **st
 	scratch_sealed(scratch, "r1", 0, 10, 1);
 	scratch_close(scratch);
 	struct scratch_file kept = scratch_read(current);
-	const uint32_t version = CURRENT_VERSION + 1;
-	memcpy(kept.data + 8, &version, 4);
-	scratch_write(current, kept.data, kept.len);
+	put_u32(kept.data + 8, 9);
+	put_u32(kept.data + 12, CURRENT_VERSION + 1);
+	write_summed(current, kept.data, kept.len);
 	assert_int_equal(scratch_try_open(scratch, &err), STATUS_UNSUPPORTED);
-	assert_non_null(strstr(err.text, "current: format version 5, this build knows 4"));
-	const uint32_t ours = CURRENT_VERSION;
-	memcpy(kept.data + 8, &ours, 4);
+	assert_non_null(strstr(err.text,
+		"current: format version 9, for readers of 6 or newer; this build knows 4 to 5"));
+	put_u32(kept.data + 8, 3);
+	put_u32(kept.data + 12, 3);
+	write_summed(current, kept.data, kept.len);
+	assert_int_equal(scratch_try_open(scratch, &err), STATUS_UNSUPPORTED);
+	assert_non_null(strstr(err.text, "current: format version 3, "));
+	put_u32(kept.data + 8, CURRENT_VERSION);
+	put_u32(kept.data + 12, CURRENT_READABLE_FROM);
+	write_summed(current, kept.data, kept.len);
 	for (size_t at = 0; at < kept.len; at += 7) {
-		if (at < 8 || at >= 12) {
+		if (at < 8 || at >= 16) {
 			scratch_write(current, kept.data, kept.len);
 			scratch_flip(current, at);
 			scratch_reopen(scratch);
@@ -306,6 +390,7 @@ int main(void)
 		cmocka_unit_test(rows_that_the_files_do_not_have_are_damage),
 		cmocka_unit_test(a_lost_catalog_is_refused),
 		cmocka_unit_test(on_a_full_disk_a_change_is_undone),
+		cmocka_unit_test(a_current_of_another_version_is_read_when_it_says_so),
 		cmocka_unit_test(a_newer_current_is_refused_and_a_damaged_one_written_again),
 	};
 	return fixture_run(all, sizeof all / sizeof *all, scratch_setup_store, scratch_teardown);
