@@ -72,8 +72,8 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 		void *page = (char *)info->si_addr - (address & (page_bytes - 1));
 		mark(watch, address);
 		atomic_fetch_add(&fault_count, 1);
-		if (mmap(page, page_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			    0) != MAP_FAILED) {
+		if (mmap(page, page_bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED) {
 			return;
 		}
 	}

@@ -1,7 +1,7 @@
 /* mapfault.h - a map that cannot be read is damage, and not the end of the process.
  *
  * When a file was cut, or a disk cannot be read, whoever touches the map gets SIGBUS. For ranges
- * that are watched the handler sets the owner's flag and puts a page of zeros there. The reader
+ * that are watched the handler sets the owner's flag and puts a page of zeros there, which takes writes. The reader
  * goes on with garbage, which it must not use: it compares mapfault_count before and after, and if
  * the count has moved, it looks at the flags.
  *

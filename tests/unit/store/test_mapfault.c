@@ -83,6 +83,30 @@ static void a_read_behind_the_end_gives_zeros_and_a_mark(void **state)
 	unmap_file(&mapped);
 }
 
+__attribute__((no_sanitize("thread"))) static void write_byte(const struct mapped *mapped,
+	size_t offset, uint8_t value)
+{
+	*(volatile uint8_t *)(mapped->data + offset) = value;
+}
+
+/* Whoever fills a map goes on to its end, and looks at the mark then. */
+static void a_write_behind_the_end_is_marked_and_goes_on(void **state)
+{
+	(void)state;
+	struct mapped mapped;
+	assert_int_equal(mapfault_install(), STATUS_OK);
+	map_file(&mapped);
+	assert_int_equal(mprotect(mapped.data, PAGES * mapped.page, PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(ftruncate(mapped.fd, (off_t)(2 * mapped.page)), 0);
+	for (size_t at = 0; at < PAGES * mapped.page; at += mapped.page / 2) {
+		assert_int_equal(mapped.flag, at <= 2 * mapped.page ? 0 : MARK);
+		write_byte(&mapped, at, 7);
+		assert_int_equal(read_byte(&mapped, at), 7);
+	}
+	assert_int_equal(mapped.flag, MARK);
+	unmap_file(&mapped);
+}
+
 static void each_range_marks_its_own_flag(void **state)
 {
 	(void)state;
@@ -265,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_read_behind_the_end_gives_zeros_and_a_mark),
+		cmocka_unit_test(a_write_behind_the_end_is_marked_and_goes_on),
 		cmocka_unit_test(each_range_marks_its_own_flag),
 		cmocka_unit_test(a_fault_elsewhere_still_ends_the_process),
 		cmocka_unit_test(threads_may_fault_at_once),
