@@ -9,6 +9,7 @@
 #include "daemon/store/log/frame.h"
 #include "daemon/store/log/redo.h"
 #include "daemon/store/spill/spill.h"
+#include "daemon/store/visible/visible.h"
 
 const struct store_format store_formats[] = {
 	{"catalog", CATALOG_VERSION},
@@ -19,5 +20,6 @@ const struct store_format store_formats[] = {
 	{"spill", SPILL_VERSION},
 	{"index", INDEX_VERSION},
 	{"manifest", MANIFEST_VERSION},
+	{"visible", VISIBLE_VERSION},
 };
 const size_t store_formats_count = sizeof store_formats / sizeof store_formats[0];

@@ -138,7 +138,7 @@ class Kill(harness.Case):
             time.sleep(0.02)
 
     def wrong_files(self, client):
-        allowed = {'lock', 'catalog.mdb', 'catalog.mdb-lock', 'current', 'log/1.log'}
+        allowed = {'lock', 'catalog.mdb', 'catalog.mdb-lock', 'current', 'visible', 'log/1.log'}
         spills = 0
         for release in client.call('release.list')['releases']:
             shown = client.call('release.show', release=release['release'])

@@ -109,7 +109,7 @@ class Told(harness.Case):
             hello = client.call('hello', client='test')
         self.assertEqual((lines['repstored'], int(lines['protocol'])), (hello['version'], hello['protocol']))
         formats = dict(each.split(' ') for each in lines['formats'].split(', '))
-        self.assertEqual(set(formats), {'catalog', 'current', 'log', 'frame', 'segment', 'spill', 'index', 'manifest'})
+        self.assertEqual(set(formats), {'catalog', 'current', 'log', 'frame', 'segment', 'spill', 'index', 'manifest', 'visible'})
         with open(os.path.join(harness.ROOT, 'schema', 'DISK.md'), encoding='utf-8') as file:
             page = dict(re.findall(r'^\| `(\w+)_VERSION` \| (\d+) \|', file.read(), re.M))
         for name, version in formats.items():

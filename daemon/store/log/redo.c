@@ -266,6 +266,11 @@ uint64_t redo_file(const struct redo *redo)
 	return redo->head.number;
 }
 
+uint64_t redo_offset(const struct redo *redo)
+{
+	return redo->bytes;
+}
+
 uint64_t redo_first_file(const struct redo *redo)
 {
 	return redo->old_count > 0 ? redo->old[0].number : redo->head.number;

@@ -48,6 +48,7 @@ void redo_close(struct redo *redo); /* NULL is fine */
 
 uint64_t redo_next_sequence(const struct redo *redo); /* of the frame that is appended next */
 uint64_t redo_file(const struct redo *redo);          /* number of the file that takes it */
+uint64_t redo_offset(const struct redo *redo);        /* where it will stand in that file */
 uint64_t redo_first_file(const struct redo *redo);    /* number of the oldest file */
 
 /* A frame to append: frame_end was called, frame_seal was not. */

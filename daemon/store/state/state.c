@@ -53,7 +53,11 @@ enum status store_renew_current(struct store *store, const struct snapshot *snap
 	struct error *err)
 {
 	assert(lock_is_held(&store->admin_lock) || store->janitor == NULL);
-	return current_write(store->folder, snapshot, true, err);
+	const enum status status = current_write(store->folder, snapshot, true, err);
+	if (status == STATUS_OK) {
+		atomic_fetch_add(&store->currents, 1);
+	}
+	return status;
 }
 
 void store_release_folder(const struct store *store, uint64_t number, char *out)

@@ -52,6 +52,7 @@ struct store {
 	_Atomic(struct snapshot *) current; /* owned */
 	_Atomic uint64_t visible;     /* the newest sequence of the log that is acknowledged */
 	struct memtable_usage usage;  /* of all memtables */
+	_Atomic uint64_t currents;    /* so often DATA/current was replaced since the start */
 	struct link table_counts;     /* of all tables, a link a name; guarded by admin_lock */
 	struct janitor *janitor;      /* owned */
 	struct writer *writer;        /* owned */

@@ -1,4 +1,4 @@
-/* writer.c - the commit thread, and who keeps writes from being applied. */
+/* writer.c - the commit thread, how it is stopped, and who keeps writes from being applied. */
 #include "daemon/store/write/writer.h"
 
 #include "daemon/store/fold/replay.h"
@@ -8,12 +8,19 @@
 #include "daemon/store/system/grace.h"
 #include "daemon/store/system/slice.h"
 #include "daemon/store/system/thread.h"
+#include "daemon/store/visible/visible_page.h"
 #include "daemon/store/write/backlog.h"
 #include "daemon/store/write/write.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+	/* DATA/visible is written at least so often, so that a reader can tell a quiet daemon from a dead
+	 * one. */
+	SHOW_MS = 100,
+};
 
 /* ---- halt ---- */
 
@@ -154,6 +161,33 @@ static void note_clock(struct writer *writer, const struct write_ticket *tickets
 	}
 }
 
+/* Tells readers without the daemon what is visible. The caller commits, or holds group_lock, under which no
+ * merge begins another file of the log. */
+static void show(struct writer *writer)
+{
+	struct store *store = writer->store;
+	if (writer->page == NULL) {
+		return;
+	}
+	const struct visible now = {
+		.replayed = writer->replayed,
+		.visible = atomic_load_explicit(&store->visible, memory_order_relaxed),
+		.file = redo_file(writer->redo),
+		.offset = redo_offset(writer->redo),
+		.current = atomic_load(&store->currents),
+	};
+	visible_page_write(writer->page, &now);
+	writer->shown_ms = (uint64_t)clock_monotonic_ms();
+	if (visible_page_is_lost(writer->page)) {
+		visible_page_close(writer->page);
+		writer->page = NULL;
+		store_event(store,
+			"event=visible_lost reason=\"its map cannot be written: somebody has cut the "
+			"file, or the disk is full\" effect=\"readers of the folder without the daemon "
+			"take it for dead until a restart\"");
+	}
+}
+
 static void commit(struct writer *writer, struct write_ticket *tickets)
 {
 	struct error err = {.status = STATUS_OK};
@@ -171,6 +205,7 @@ static void commit(struct writer *writer, struct write_ticket *tickets)
 		note_clock(writer, tickets);
 		atomic_store_explicit(&writer->store->visible, sequence, memory_order_release);
 		horizon_move(&writer->horizon);
+		show(writer);
 		/* Before it is acknowledged: who asks for positions then finds it counted. */
 		writer_settle(writer, tickets,
 			writer->store->options.write.durability == DURABILITY_SYNC);
@@ -207,6 +242,18 @@ struct turn {
 	uint64_t synced_ms;           /* when sync_behind was called last */
 };
 
+/* When it looks up again though nobody wakes it. */
+static uint64_t next_look_ms(const struct writer *writer, const struct turn *turn)
+{
+	const uint64_t show_ms =
+		writer->page == NULL ? CONDITION_NEVER : writer->shown_ms + SHOW_MS;
+	const uint64_t sync_ms =
+		redo_is_dirty(writer->redo)
+			? turn->synced_ms + writer->store->options.write.sync_interval_ms
+			: CONDITION_NEVER;
+	return show_ms < sync_ms ? show_ms : sync_ms;
+}
+
 static bool is_time_to_sync(const struct writer *writer, const struct turn *turn)
 {
 	const uint64_t due_ms = turn->synced_ms + writer->store->options.write.sync_interval_ms;
@@ -221,10 +268,11 @@ static bool wait_for_work(struct writer *writer, struct turn *turn)
 	writer_take_group(writer);
 	assert(!writer->committing);
 	while (writer->first == NULL && !writer->stop && !is_time_to_sync(writer, turn)) {
-		const uint64_t due_ms =
-			turn->synced_ms + writer->store->options.write.sync_interval_ms;
+		if ((uint64_t)clock_monotonic_ms() >= writer->shown_ms + SHOW_MS) {
+			show(writer);
+		}
 		(void)condition_wait_until(&writer->work, &writer->group_lock,
-			redo_is_dirty(writer->redo) ? due_ms : CONDITION_NEVER);
+			next_look_ms(writer, turn));
 	}
 	turn->sync = is_time_to_sync(writer, turn);
 	atomic_store(&writer->committing_bytes, atomic_load(&writer->waiting_bytes));
@@ -312,7 +360,8 @@ static enum status open_log(struct writer *writer, struct error *err)
 	if (status == STATUS_OK) {
 		writer->next_sequence = redo_next_sequence(writer->redo);
 		assert(writer->next_sequence >= options.next_sequence);
-		atomic_store(&store->visible, writer->next_sequence - 1);
+		writer->replayed = writer->next_sequence - 1;
+		atomic_store(&store->visible, writer->replayed);
 		for (size_t i = 0; i < snapshot->release_count; i++) {
 			positions_settle_all(snapshot->releases[i]->positions);
 		}
@@ -334,6 +383,24 @@ static enum status start_threads(struct writer *writer, struct error *err)
 	return status;
 }
 
+/* Opens DATA/visible, and tells readers that this start is there. A full disk is no error: it must not keep
+ * anybody from reading over the socket, and who reads without it finds the folder as a daemon leaves it that
+ * has no such file. */
+static enum status open_page(struct writer *writer, struct error *err)
+{
+	struct error reason;
+	const enum status status = visible_page_open(writer->store->folder, &writer->page, &reason);
+	if (status == STATUS_OK) {
+		show(writer);
+		return STATUS_OK;
+	}
+	if (status != STATUS_DISK_FULL) {
+		return error_set(err, status, "%s", reason.text);
+	}
+	store_event(writer->store, "event=visible_not_made reason=\"%s\"", reason.text);
+	return STATUS_OK;
+}
+
 enum status writer_open(struct store *store, struct error *err)
 {
 	struct writer *writer = calloc(1, sizeof *writer);
@@ -346,6 +413,9 @@ enum status writer_open(struct store *store, struct error *err)
 	init_locks(writer);
 	write_clock_begin(&writer->clock, clock_unix_ms(), clock_monotonic_ms());
 	enum status status = open_log(writer, err);
+	if (status == STATUS_OK) {
+		status = open_page(writer, err);
+	}
 	return status == STATUS_OK ? start_threads(writer, err) : status;
 }
 
@@ -364,6 +434,7 @@ void writer_close(struct writer *writer)
 		assert(writer->first == NULL); /* all that waited is committed */
 		assert(!writer->committing);
 	}
+	visible_page_close(writer->page);
 	redo_close(writer->redo);
 	free(writer->frames);
 	condition_fini(&writer->work);

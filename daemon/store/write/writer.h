@@ -1,7 +1,8 @@
 /* writer.h - the inside of the write path: from an applied frame to an acknowledgement.
  *
  *   store_put (write.c): checks, links versions above `visible` -> writer_end
- *       -> [the commit thread: takes all that waits, one write, one sync] -> `visible` moves
+ *       -> [the commit thread: takes all that waits, one write, one sync] -> `visible` moves, and
+ *          DATA/visible says so
  *       -> `done` of each ticket
  *
  * While one group is written, the next one is applied. If a group fails, the writes that were
@@ -25,6 +26,8 @@
 #include "daemon/store/write/write_clock.h"
 
 #include <assert.h>
+
+struct visible_page;
 
 struct write_ticket {
 	struct write_ticket *next;
@@ -70,6 +73,10 @@ struct writer {
 	struct write_clock clock;        /* of the frames; the commit thread's */
 	struct redo_frame *frames;       /* owned; the commit thread's */
 	size_t frames_capacity;
+	struct visible_page
+		*page;     /* owned; the commit thread's, as the next; NULL: there is none */
+	uint64_t shown_ms; /* when it was written last */
+	uint64_t replayed; /* the newest sequence that the start found in the log */
 };
 
 /* Opens and replays the log, and sets `visible`. store->current is set, and only the caller sees it

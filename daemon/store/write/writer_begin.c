@@ -1,4 +1,4 @@
-/* writer_begin.c - what writers wait for: room, and their turn. */
+/* writer_begin.c - what a write waits for before it is applied, room and its turn; and how it joins the group. */
 #include "daemon/store/state/options.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/grace.h"

@@ -413,8 +413,9 @@ static const struct disk_layout spill_frame = {"Spill frame head", NULL, SPILL_H
 		{"checksum", 0}}};
 
 const struct disk_layout *const disk_layouts[] = {&log_head, &frame_head, &part_head,
-	&disk_samples_head, &segment_header, &column_entry, &slot, &disk_current_head, &index_head,
-	&balls_header, &spill_head, &spill_frame, &disk_served_head, &disk_served_frame};
+	&disk_samples_head, &segment_header, &column_entry, &slot, &disk_current_head,
+	&disk_visible_head, &disk_visible_copy, &index_head, &balls_header, &spill_head,
+	&spill_frame, &disk_served_head, &disk_served_frame};
 const size_t disk_layout_count = sizeof disk_layouts / sizeof disk_layouts[0];
 
 /* ---- tables of fields ---- */

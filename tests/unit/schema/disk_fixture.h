@@ -38,6 +38,8 @@ extern const struct disk_layout disk_samples_head;
 extern const struct disk_layout disk_served_head;
 extern const struct disk_layout disk_served_frame;
 extern const struct disk_layout disk_current_head;
+extern const struct disk_layout disk_visible_head;
+extern const struct disk_layout disk_visible_copy;
 extern const size_t disk_layout_count;
 
 /* Compares the page's table with the fields, and with the bytes at its offsets. */

@@ -18,6 +18,7 @@
 #include "daemon/store/log/redo.h"
 #include "daemon/store/spill/spill.h"
 #include "daemon/store/state/options.h"
+#include "daemon/store/visible/visible.h"
 #include "schema/served.h"
 #include "tests/unit/schema/disk_fixture.h"
 
@@ -56,6 +57,13 @@ static const struct {
 	NAMED(CURRENT_VERSION),
 	NAMED(CURRENT_READABLE_FROM),
 	NAMED(CURRENT_OLDEST),
+	/* visible.h */
+	NAMED(VISIBLE_VERSION),
+	NAMED(VISIBLE_READABLE_FROM),
+	NAMED(VISIBLE_BYTES),
+	NAMED(VISIBLE_COPY_EVEN),
+	NAMED(VISIBLE_COPY_ODD),
+	NAMED(VISIBLE_COPY_BYTES),
 	/* redo.h, frame.h */
 	NAMED(REDO_VERSION),
 	NAMED(REDO_HEAD_BYTES),
