@@ -157,8 +157,7 @@ static float judged(struct visit *visit, float score, uint32_t row, bool passes)
 	}
 	enum status status = STATUS_OK;
 	if (passes) {
-		status = search_is_dropped(visit->search, rows_first_base_id + row, true,
-			&is_dropped);
+		status = search_is_dropped(visit->search, rows_first_base_id + row, &is_dropped);
 	}
 	if (status == STATUS_OK && is_dropped && visit->is_ranked) {
 		status = search_rank_add(&visit->rank, score);

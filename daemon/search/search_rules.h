@@ -25,8 +25,7 @@ static inline bool search_passes(const struct search *search, const int64_t *tim
 }
 
 /* Is this row denied, or superseded by a later write? This costs a look-up, so it is asked only of
- * a row whose score is good enough. is_base: the row is one of the base files, which alone can be
- * superseded. Errors: CORRUPT. */
-enum status search_is_dropped(const struct search *search, uint64_t id, bool is_base, bool *out);
+ * a row whose score is good enough. Errors: CORRUPT. */
+enum status search_is_dropped(const struct search *search, uint64_t id, bool *out);
 
 #endif

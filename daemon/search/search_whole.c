@@ -77,8 +77,7 @@ static enum status push_scores(struct search *search, const struct row_block *bl
 		const uint64_t id = row_block_id(block, search->chosen[i]);
 		if (search->verdicts[i] == VERDICT_NONE) {
 			bool is_dropped;
-			const enum status status =
-				search_is_dropped(search, id, block->ids == NULL, &is_dropped);
+			const enum status status = search_is_dropped(search, id, &is_dropped);
 			if (status != STATUS_OK) {
 				return status;
 			}

@@ -89,11 +89,13 @@ static bool grow(struct generation *generation, size_t number, struct bucket *bu
 
 struct generation *generation_new(struct memtable_usage *usage, uint64_t sequence)
 {
+	static _Atomic uint64_t last_number;
 	struct generation *generation = calloc(1, sizeof *generation);
 	if (generation == NULL) {
 		return NULL;
 	}
 	generation->usage = usage;
+	generation->number = atomic_fetch_add(&last_number, 1) + 1;
 	atomic_init(&generation->first_sequence, sequence);
 	atomic_init(&generation->refs, 1);
 	count_bytes(generation, sizeof *generation);
@@ -317,9 +319,35 @@ static enum status add_entry(struct generation *generation, struct memtable_entr
 	return STATUS_OK;
 }
 
+/* Makes room for one place more in the order of writing. */
+static bool make_place(struct generation *generation)
+{
+	const uint64_t at = atomic_load_explicit(&generation->written, memory_order_relaxed) +
+			    (UINT64_C(1) << GENERATION_PART_BITS);
+	const unsigned log2 = 63 - (unsigned)__builtin_clzll(at);
+	struct memtable_row **part = &generation->parts[log2 - GENERATION_PART_BITS];
+	if (*part == NULL) {
+		*part = get(generation, sizeof **part << log2);
+	}
+	return *part != NULL;
+}
+
+/* Readers see the place once it is filled. */
+static void fill_place(struct generation *generation, const struct memtable_entry *entry,
+	const struct row_version *version)
+{
+	const uint64_t place = atomic_load_explicit(&generation->written, memory_order_relaxed);
+	*generation_place(generation, place) = (struct memtable_row){entry, version};
+	atomic_store_explicit(&generation->written, place + 1, memory_order_release);
+}
+
 enum status generation_put(struct generation *generation, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row)
 {
+	const bool has_order = change->spec->index != INDEX_NONE;
+	if (has_order && !make_place(generation)) {
+		return STATUS_NO_MEMORY;
+	}
 	assert(change->usage == generation->usage);
 	struct memtable_entry *entry = generation_find(generation, hash, row->key, row->key_len);
 	struct memtable_entry *added = NULL;
@@ -344,5 +372,9 @@ enum status generation_put(struct generation *generation, const struct memtable_
 		atomic_load_explicit(&generation->first_sequence, memory_order_relaxed)) {
 		atomic_store(&generation->first_sequence, change->sequence);
 	}
-	return added == NULL ? STATUS_OK : add_entry(generation, added);
+	const enum status status = added == NULL ? STATUS_OK : add_entry(generation, added);
+	if (status == STATUS_OK && has_order) {
+		fill_place(generation, entry, version);
+	}
+	return status;
 }

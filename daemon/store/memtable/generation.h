@@ -22,6 +22,10 @@
 enum { GENERATION_BUCKET_BITS = 10, GENERATION_BUCKETS = 1 << GENERATION_BUCKET_BITS };
 static_assert((int)GENERATION_BUCKETS == (int)MEMTABLE_BUCKETS, "one number, named twice");
 
+/* The order of writing stands in parts of which each is twice as large as the one before, so that none
+ * is ever moved. */
+enum { GENERATION_PARTS = 32, GENERATION_PART_BITS = 6 };
+
 struct memtable_slot {
 	_Atomic uint64_t hash;
 	_Atomic(struct memtable_entry *) entry; /* NULL: empty */
@@ -33,7 +37,11 @@ struct generation {
 	_Atomic uintptr_t buckets[GENERATION_BUCKETS];
 	uint32_t counts[GENERATION_BUCKETS]; /* entries of each; the writer's */
 	struct arena arena;
-	struct memtable_usage *usage;    /* borrowed */
+	struct memtable_usage *usage; /* borrowed */
+	uint64_t number;              /* of all generations of the process, from 1 on */
+	/* Of a table with an index: all versions, in the order in which they were written. */
+	struct memtable_row *parts[GENERATION_PARTS];
+	_Atomic uint64_t written;        /* places that are filled */
 	_Atomic uint64_t rows;           /* entries */
 	_Atomic uint64_t first_sequence; /* no version has a lower one */
 	uint64_t last_sequence;          /* of the newest version */
@@ -112,6 +120,22 @@ static inline const struct row_version *entry_version(const struct memtable_entr
 
 /* Takes back what an entry has above `visible`. */
 void generation_undo(struct generation *generation, struct memtable_entry *entry, uint64_t visible);
+
+/* How many places of the order of writing are filled. */
+static inline uint64_t generation_written(const struct generation *generation)
+{
+	return atomic_load_explicit(&generation->written, memory_order_acquire);
+}
+
+/* A place of the order, which need not be filled, but its part is there. */
+static inline struct memtable_row *generation_place(const struct generation *generation,
+	uint64_t place)
+{
+	const uint64_t at = place + (UINT64_C(1) << GENERATION_PART_BITS);
+	const unsigned log2 = 63 - (unsigned)__builtin_clzll(at);
+	assert(log2 - GENERATION_PART_BITS < GENERATION_PARTS);
+	return &generation->parts[log2 - GENERATION_PART_BITS][at - (UINT64_C(1) << log2)];
+}
 
 /* An empty generation, whose first version will have `sequence`. NULL: no memory. */
 struct generation *generation_new(struct memtable_usage *usage, uint64_t sequence);

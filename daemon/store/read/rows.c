@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So many rows of a stream are read at once: they are still in the cache when they are copied. */
+enum { STREAM_ROWS = 64 };
+
 /* ---- ids: a row of the files has its number, one of the memtable its entry's address ---- */
 
 static uint64_t id_of_entry(const struct memtable_entry *entry)
@@ -98,9 +101,11 @@ void rows_prefetch_key(const struct rows *rows, uint64_t id)
 bool rows_is_superseded(const struct rows *rows, uint64_t id, const struct frame_row *row)
 {
 	const struct table *table = rows->table;
-	assert(id >= rows_first_base_id);
-	if (!rows_are_followed(rows)) {
+	if (!rows_may_be_superseded(rows, id)) {
 		return false;
+	}
+	if (id < rows_first_base_id) {
+		return memtable_stream_is_behind(&rows->stream, entry_of(id));
 	}
 	const uint32_t level = segment_of(rows, id - rows_first_base_id)->level;
 	const uint64_t hash = siphash(&table->seed, row->key, row->key_len);
@@ -129,7 +134,7 @@ int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b)
 
 /* ---- the memtable ---- */
 
-/* Makes room for a block of rows of the memtable. */
+/* Makes room for a block of rows of the memtable, and begins its stream. */
 static enum status make_room(struct rows *rows)
 {
 	const size_t count = rows->rows_max;
@@ -143,7 +148,13 @@ static enum status make_room(struct rows *rows)
 	rows->tags = (uint64_t *)(rows->times + count);
 	rows->ids = rows->tags + count;
 	rows->scales = (float *)(rows->ids + count);
-	return STATUS_OK;
+	if (rows->table->spec.index == INDEX_NONE) {
+		return STATUS_OK;
+	}
+	memtable_stream_begin(rows->table->memtable, rows->visible, &rows->stream);
+	rows->news.rows = malloc(STREAM_ROWS * sizeof *rows->news.rows);
+	rows->news.capacity = STREAM_ROWS;
+	return rows->news.rows == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
 static void copy_row(struct rows *rows, const struct memtable_row *row)
@@ -156,6 +167,21 @@ static void copy_row(struct rows *rows, const struct memtable_row *row)
 	rows->times[i] = version->time_ms;
 	rows->tags[i] = version->tags;
 	rows->ids[i] = id_of_entry(row->entry);
+}
+
+/* Gets more rows of the memtable, if there are any. */
+static enum status get_news(struct rows *rows)
+{
+	rows->news.count = 0;
+	rows->news_at = 0;
+	if (rows->table->spec.index == INDEX_NONE) {
+		return memtable_gather(rows->table->memtable, rows->part++, rows->visible,
+			&rows->news);
+	}
+	rows->news.count =
+		memtable_stream_next(&rows->stream, rows->news.rows, rows->news.capacity);
+	rows->part = rows->news.count == 0 ? MEMTABLE_BUCKETS : 0;
+	return STATUS_OK;
 }
 
 /* Fills a block with rows of the memtable; its count is 0 when none is left. */
@@ -180,10 +206,7 @@ static enum status next_news(struct rows *rows)
 		if (rows->part == MEMTABLE_BUCKETS) {
 			break;
 		}
-		rows->news.count = 0;
-		rows->news_at = 0;
-		const enum status status = memtable_gather(rows->table->memtable, rows->part++,
-			rows->visible, &rows->news);
+		const enum status status = get_news(rows);
 		if (status != STATUS_OK) {
 			return status;
 		}

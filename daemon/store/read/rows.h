@@ -4,8 +4,8 @@
  *   rows_begin -> rows_next -> block ... -> rows_end
  *
  * First come the rows that the memtable holds, then those of the base and of the deltas, without
- * tombstones. If a key was written since, its older row comes too. rows_is_superseded tells these
- * apart; it costs a look-up, so it is asked only about rows that are good enough. Rows that have
+ * tombstones. If a key was written since, its older row comes too, also one of the memtable of a table
+ * with an index, while that is merged. rows_is_superseded tells these apart; it costs a look-up, so it is asked only about rows that are good enough. Rows that have
  * expired come as well. The id of a row leads back to the row during the walk. The rows of the files
  * have rows_first_base_id and the ids that follow, counted through all segments, those of the base
  * first, tombstones too.
@@ -20,6 +20,7 @@
 #include "daemon/store/base/segment.h"
 #include "daemon/store/log/frame.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/memtable/memtable_stream.h"
 #include "daemon/store/snapshot/snapshot.h"
 
 #include <stdbool.h>
@@ -49,12 +50,13 @@ struct rows_segment {
 struct rows {
 	const struct table *table; /* borrowed */
 	uint64_t visible;
-	uint32_t rows_max;         /* of a block */
-	uint32_t part;             /* of the memtable: the next one to gather */
-	struct memtable_rows news; /* the part that is gathered */
-	size_t news_at;            /* its next row */
-	size_t segment;            /* of the files: that of the next row */
-	uint32_t row;              /* in that segment: the next one */
+	uint32_t rows_max;             /* of a block */
+	uint32_t part;                 /* of the memtable: the next one to gather */
+	struct memtable_stream stream; /* of a table with an index: instead of parts */
+	struct memtable_rows news;     /* the part that is gathered */
+	size_t news_at;                /* its next row */
+	size_t segment;                /* of the files: that of the next row */
+	uint32_t row;                  /* in that segment: the next one */
 	struct row_block block;
 	size_t segment_count;
 	struct rows_segment *segments; /* owned: of all levels; NULL: there is none */
@@ -99,13 +101,22 @@ enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out
 void rows_prefetch_key(const struct rows *rows, uint64_t id);
 
 /* Whether rows of the files may have been written or deleted since. If not, rows_is_superseded is false
- * for all. */
+ * for all of them. */
 static inline bool rows_are_followed(const struct rows *rows)
 {
 	return rows->table->level_count > 1 || !memtable_is_empty(rows->table->memtable);
 }
 
-/* Whether a row of the files was written or deleted since: the memtable has its key, or a newer delta. Also
+/* The same of this row, wherever it is. */
+static inline bool rows_may_be_superseded(const struct rows *rows, uint64_t id)
+{
+	return id < rows_first_base_id
+		       ? rows->stream.generations[0] != NULL && rows->stream.generations[1] != NULL
+		       : rows_are_followed(rows);
+}
+
+/* Whether a row was written or deleted since: of the files, the memtable has its key, or a newer delta; of
+ * the memtable, its newer generation has. Also
  * where a newer delta cannot tell; then the walk ends with CORRUPT. */
 bool rows_is_superseded(const struct rows *rows, uint64_t id, const struct frame_row *row);
 

@@ -157,7 +157,7 @@ static void expect_walk(struct scratch *scratch, const struct table *table,
 			assert_memory_equal(found.data, rows.block.data + i * sizeof row,
 				sizeof row);
 			memcpy(&key, found.key, 8);
-			if (id >= rows_first_base_id && rows_is_superseded(&rows, id, &found)) {
+			if (rows_is_superseded(&rows, id, &found)) {
 				continue;
 			}
 			assert_false(seen[key]);

@@ -5,6 +5,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/memtable/memtable_pin.h"
+#include "daemon/store/memtable/memtable_stream.h"
 #include "daemon/store/system/grace.h"
 
 #include <setjmp.h>
@@ -15,7 +16,7 @@
 
 #include <cmocka.h>
 
-static const struct table_spec spec = {
+static struct table_spec spec = {
 	.kind = KIND_IR,
 	.dtype = DTYPE_F32,
 	.key_type = KEY_U64,
@@ -75,6 +76,113 @@ static void a_sequence_that_is_used_again_is_the_oldest(void **state)
 	memtable_drop(memtable);
 	assert_int_equal(usage.bytes, 0);
 	assert_int_equal(usage.rows, 0);
+}
+
+/* ---- the order of writing ---- */
+
+enum { STREAM_MOST = 3 };
+
+/* Each row that a stream brings, and its version, once; those that the newer generation has are left out. */
+static uint32_t stream_sum(struct memtable_stream *stream, uint64_t *sum)
+{
+	struct memtable_row rows[STREAM_MOST];
+	uint32_t count = 0;
+	size_t some;
+	*sum = 0;
+	while ((some = memtable_stream_next(stream, rows, STREAM_MOST)) > 0) {
+		for (size_t i = 0; i < some; i++) {
+			float value;
+			if (memtable_stream_is_behind(stream, rows[i].entry)) {
+				continue;
+			}
+			memcpy(&value, rows[i].version->row, sizeof value);
+			*sum += (uint64_t)value;
+			count++;
+		}
+	}
+	assert_int_equal(memtable_stream_left(stream), 0);
+	return count;
+}
+
+static void expect_stream(const struct memtable *memtable, uint64_t visible, uint32_t count,
+	uint64_t sum)
+{
+	struct memtable_stream stream;
+	uint64_t found;
+	memtable_stream_begin(memtable, visible, &stream);
+	assert_int_equal(stream_sum(&stream, &found), count);
+	assert_int_equal(found, sum);
+}
+
+/* A stream brings of each key the version that a reader of its `visible` uses, once. */
+static void a_stream_brings_what_a_look_up_finds(void **state)
+{
+	(void)state;
+	struct memtable_usage usage = {0};
+	struct memtable *memtable = memtable_new();
+	assert_non_null(memtable);
+	spec.index = INDEX_BALLS;
+	for (uint64_t key = 0; key < 1000; key++) {
+		put(memtable, &usage, 1, key);
+	}
+	put(memtable, &usage, 2, 7);
+	put(memtable, &usage, 3, 7);
+	put(memtable, &usage, 3, 2000);
+	grace_register();
+	grace_enter();
+	expect_stream(memtable, 0, 0, 0);
+	expect_stream(memtable, 1, 1000, 1000);
+	expect_stream(memtable, 2, 1000, 1001);
+	expect_stream(memtable, 3, 1001, 1005);
+	undo(memtable, 7, 2);
+	undo(memtable, 2000, 2);
+	expect_stream(memtable, 3, 1000, 1001);
+	put(memtable, &usage, 3, 2000);
+	expect_stream(memtable, 3, 1001, 1004);
+	/* While the older generation is merged. */
+	assert_true(memtable_freeze(memtable, 3));
+	expect_stream(memtable, 3, 1001, 1004);
+	put(memtable, &usage, 4, 7);
+	put(memtable, &usage, 4, 3000);
+	expect_stream(memtable, 3, 1001, 1004);
+	expect_stream(memtable, 4, 1002, 1010);
+	grace_leave();
+	grace_unregister();
+	spec.index = INDEX_NONE;
+	memtable_drop(memtable);
+	assert_int_equal(usage.bytes, 0);
+}
+
+/* Only what comes next is skipped, of the generation that is meant. */
+static void a_stream_skips_what_comes_next(void **state)
+{
+	(void)state;
+	struct memtable_usage usage = {0};
+	struct memtable *memtable = memtable_new();
+	assert_non_null(memtable);
+	spec.index = INDEX_BALLS;
+	for (uint64_t key = 0; key < 100; key++) {
+		put(memtable, &usage, key + 1, key);
+	}
+	grace_register();
+	grace_enter();
+	const uint64_t number = ((struct generation *)atomic_load(&memtable->active))->number;
+	struct memtable_stream stream;
+	uint64_t sum;
+	memtable_stream_begin(memtable, 100, &stream);
+	assert_false(memtable_stream_skip(&stream, number + 1, 0, 50));
+	assert_false(memtable_stream_skip(&stream, number, 1, 50));
+	assert_false(memtable_stream_skip(&stream, number, 0, 101));
+	assert_int_equal(memtable_stream_left(&stream), 100);
+	assert_true(memtable_stream_skip(&stream, number, 0, 50));
+	assert_true(memtable_stream_skip(&stream, number, 50, 98));
+	assert_int_equal(memtable_stream_left(&stream), 2);
+	assert_int_equal(stream_sum(&stream, &sum), 2);
+	assert_int_equal(sum, 99 + 100);
+	grace_leave();
+	grace_unregister();
+	spec.index = INDEX_NONE;
+	memtable_drop(memtable);
 }
 
 static float value_at(const struct memtable *memtable, uint64_t visible, uint64_t key)
@@ -421,6 +529,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sequence_that_is_used_again_is_the_oldest),
+		cmocka_unit_test(a_stream_brings_what_a_look_up_finds),
+		cmocka_unit_test(a_stream_skips_what_comes_next),
 		cmocka_unit_test(what_is_pinned_stays),
 		cmocka_unit_test(what_nobody_sees_any_more_is_written_over),
 		cmocka_unit_test(what_has_no_room_or_may_be_seen_is_not_written_over),
