@@ -17,6 +17,7 @@ enum {
 	SET_KEY_NS = 100,     /* a key is asked for in two sets */
 	WRITTEN_NS = 50000,   /* every bucket of a memtable is looked into */
 	WRITTEN_ROW_NS = 150, /* a row of it is copied */
+	STREAM_ROW_NS = 40,   /* the same where rows are read in the order of writing */
 	SEGMENT_NS = 15,      /* the state of a segment is looked at, and its rows are counted */
 	/* A table of more is not even asked whether it is at hand. */
 	SEGMENTS_MAX = 16384,
@@ -66,6 +67,15 @@ static uint64_t expect_list_ns(const struct search *search)
 	       expect_scores_ns(items, &search->scorer.shape, keys);
 }
 
+/* Going through so many rows of the memtable. */
+static uint64_t expect_written_ns(const struct table *items, uint64_t written)
+{
+	if (items->spec.index != INDEX_NONE) {
+		return written * STREAM_ROW_NS;
+	}
+	return (written > 0 ? WRITTEN_NS : 0) + written * WRITTEN_ROW_NS;
+}
+
 uint64_t search_expect_ns(const struct search *search)
 {
 	const struct table *items = search->options.place->items;
@@ -76,14 +86,14 @@ uint64_t search_expect_ns(const struct search *search)
 	if (segments > SEGMENTS_MAX || !rows_are_at_hand(items)) {
 		return UINT64_MAX;
 	}
-	const uint64_t written = memtable_rows(items->memtable);
-	const uint64_t first_ns = segments * SEGMENT_NS + (written > 0 ? WRITTEN_NS : 0) +
-				  written * WRITTEN_ROW_NS +
+	const bool by_index = search_index_can(search);
+	const uint64_t written =
+		by_index ? search_index_written(search) : memtable_rows(items->memtable);
+	const uint64_t first_ns = segments * SEGMENT_NS + expect_written_ns(items, written) +
 				  expect_scores_ns(items, &search->scorer.shape, written);
 	const uint64_t then_ns =
-		search_index_can(search)
-			? search_index_expect_ns(search)
-			: expect_scores_ns(items, &search->scorer.shape, items->rows);
+		by_index ? search_index_expect_ns(search)
+			 : expect_scores_ns(items, &search->scorer.shape, items->rows);
 	return then_ns > UINT64_MAX - first_ns ? UINT64_MAX : first_ns + then_ns;
 }
 

@@ -1,52 +1,21 @@
-/* search_index.c - scores the rows of the memtable first, so that the k-th best score is high
- * early. Then the index names rows of the base files, and this file decides whether each may be
- * found and scores it in full. */
+/* search_index.c - scores the rows of the memtable that no image has first. Then the index names rows of
+ * the base files, and images name rows of the memtable; search_visit.c judges and scores these. */
 #include "daemon/search/search_index.h"
 
 #include <assert.h>
-#include <math.h>
-#include <stdlib.h>
 
 #include "daemon/search/expect.h"
 #include "daemon/search/search_rank.h"
 #include "daemon/search/search_rules.h"
+#include "daemon/search/search_visit.h"
 #include "daemon/search/search_whole.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"
-#include "daemon/store/row/stored.h"
+#include "daemon/store/index/written.h"
 #include "daemon/store/system/clock.h"
 
-enum {
-	LINE_BYTES = 64,
-	LINES_MAX = 64, /* of a row; the processor itself asks for the lines behind these in time */
-	/* The memory of so many rows is asked for before the first of them is read. */
-	AHEAD_ROWS = 64,
-	/* If of more rows than this fewer than one in TRIED_PASSING passes the filter, it is faster
-	 * to go through the table row by row. */
-	TRIED_ROWS = 16384,
-	TRIED_PASSING = 8,
-	/* The time of a kind of search is an average: a single one may take so many times as long. */
-	PACE_TIMES = 3,
-};
-
-/* One query on its way through the index. */
-struct visit {
-	struct search *search;
-	struct topk *top;
-	struct scorer scorer; /* of this query alone */
-	struct stored_reader reader;
-	uint8_t *rows; /* owned: as the scorer takes them */
-	float *scores; /* owned */
-	uint64_t tried;
-	uint64_t passed;
-	/* Rows that may not be found are scored too, and `rank` keeps their scores. */
-	bool is_ranked;
-	struct search_rank rank;
-	enum status status; /* why it was cancelled; OK: it was not, or it is sparse */
-	bool is_sparse;     /* too few rows pass the filter */
-	_Atomic bool cancel;
-	struct error *err;
-};
+/* The time of a kind of search is an average: a single one may take so many times as long. */
+enum { PACE_TIMES = 3 };
 
 static struct index *index_of(const struct search *search)
 {
@@ -119,141 +88,51 @@ uint64_t search_index_expect_ns(const struct search *search)
 		       : all_ns;
 }
 
-/* ---- rows that the index names ---- */
+/* ---- images of what was written ---- */
 
-static void stop(struct visit *visit, enum status status)
+static const struct written_images *images_of(const struct search *search)
 {
-	visit->status = visit->status == STATUS_OK ? status : visit->status;
-	atomic_store_explicit(&visit->cancel, true, memory_order_relaxed);
+	return atomic_load_explicit(&search->options.place->items->memtable->images,
+		memory_order_acquire);
 }
 
-static void prefetch(const struct row_place *place)
+uint64_t search_index_written(const struct search *search)
 {
-	const uint8_t *row = place->view->row_data + (size_t)place->row * place->view->row_bytes;
-	size_t lines = (place->view->row_bytes + LINE_BYTES - 1) / LINE_BYTES;
-	lines = lines < LINES_MAX ? lines : LINES_MAX;
-	for (size_t line = 0; line < lines; line++) {
-		__builtin_prefetch(row + line * LINE_BYTES);
+	const uint64_t written = memtable_rows(search->options.place->items->memtable);
+	const struct written_images *images = images_of(search);
+	uint64_t imaged = 0;
+	for (size_t i = 0; images != NULL && i < images->count; i++) {
+		imaged += images->images[i]->balls.rows;
 	}
+	return written > imaged ? written - imaged : 0;
 }
 
-static void read_row(const struct visit *visit, const struct row_place *place, uint8_t *out)
-{
-	const struct segment *view = place->view;
-	const struct stored_row row = {
-		.data = view->row_data + (size_t)place->row * view->row_bytes,
-		.scale = view->scales == NULL ? NULL : &view->scales[place->row],
-	};
-	stored_read(&visit->reader, &row, out, NULL);
-}
+/* What the queries of a search are taken to. */
+struct tour {
+	struct balls_space space;
+	size_t image_count;
+	const struct written_image *images[WRITTEN_IMAGES_MAX];
+};
 
-/* The score of a row, or NaN if the row may not be found. This asks only about a score that is good
- * enough to be kept: search_is_dropped costs a look-up. */
-static float judged(struct visit *visit, float score, uint32_t row, bool passes)
+/* Chooses the images, whose rows the walk through the memtable then passes over. Those of other axes are
+ * left out, since the factor is none for them; so are those of a moment that the reader does not see
+ * yet. */
+static void choose_images(struct search *search, struct tour *tour)
 {
-	bool is_dropped = !passes;
-	if (!(score >= topk_threshold(visit->top))) {
-		return passes ? score : NAN;
-	}
-	enum status status = STATUS_OK;
-	if (passes) {
-		status = search_is_dropped(visit->search, rows_first_base_id + row, &is_dropped);
-	}
-	if (status == STATUS_OK && is_dropped && visit->is_ranked) {
-		status = search_rank_add(&visit->rank, score);
-	}
-	if (status != STATUS_OK) {
-		stop(visit, status);
-	}
-	return is_dropped ? NAN : score;
-}
-
-/* Scores at most AHEAD_ROWS rows, and at most scorer.rows_max. */
-static void score_some(struct visit *visit, const uint32_t *rows, uint32_t count, float *scores)
-{
-	struct row_place places[AHEAD_ROWS];
-	uint32_t chosen[AHEAD_ROWS] = {0};
-	bool passes[AHEAD_ROWS];
-	uint32_t some = 0;
-	assert(count <= AHEAD_ROWS && count <= visit->scorer.rows_max);
-	for (uint32_t i = 0; i < count; i++) {
-		places[i] = rows_place(&visit->search->rows, rows[i]);
-		prefetch(&places[i]);
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		const struct segment *view = places[i].view;
-		const uint32_t row = places[i].row;
-		passes[i] = search_passes(visit->search, view->times + row,
-			view->tags == NULL ? NULL : view->tags + row);
-		visit->passed += passes[i];
-		chosen[some] = i;
-		some += passes[i] || visit->is_ranked;
-		scores[i] = NAN;
-	}
-	for (uint32_t i = 0; i < some; i++) {
-		read_row(visit, &places[chosen[i]],
-			visit->rows + i * scorer_row_bytes(&visit->scorer));
-	}
-	if (some > 0) {
-		scorer_run(&visit->scorer, visit->rows, some, visit->scores);
-	}
-	for (uint32_t i = 0; i < some; i++) {
-		const uint32_t which = chosen[i];
-		scores[which] = judged(visit, visit->scores[i], rows[which], passes[which]);
-	}
-	visit->tried += count;
-	assert(some <= count);
-}
-
-static void score(void *arg, const uint32_t *rows, uint32_t count, float *scores)
-{
-	struct visit *visit = arg;
-	const uint32_t most =
-		visit->scorer.rows_max < AHEAD_ROWS ? visit->scorer.rows_max : AHEAD_ROWS;
-	for (uint32_t i = 0; i < count; i += most) {
-		score_some(visit, rows + i, count - i < most ? count - i : most, scores + i);
-	}
-	const enum status status = search_check_time(visit->search, visit->err);
-	if (status != STATUS_OK) {
-		stop(visit, status);
-	}
-	if (visit->tried > TRIED_ROWS && visit->passed * TRIED_PASSING < visit->tried) {
-		visit->is_sparse = true;
-		stop(visit, STATUS_OK);
+	const struct written_images *images = images_of(search);
+	for (size_t i = 0; images != NULL && i < images->count; i++) {
+		const struct written_image *image = images->images[i];
+		if (image->axes == index_of(search)->axes &&
+			image->visible <= search->options.place->visible &&
+			memtable_stream_skip(rows_stream(&search->rows), image->generation,
+				image->from, image->end) &&
+			image->balls.rows > 0) {
+			tour->images[tour->image_count++] = image;
+		}
 	}
 }
 
 /* ---- one query ---- */
-
-static enum status open_visit(struct visit *visit, struct search *search, uint32_t query)
-{
-	const struct query *of = search->options.query;
-	struct scorer_shape shape = search->scorer.shape;
-	assert(query < of->count && shape.parts == 1);
-	shape.queries = 1;
-	visit->search = search;
-	visit->top = &search->tops[query];
-	enum status status = scorer_init(&visit->scorer, &shape,
-		(const float *)of->vectors + (size_t)query * of->dim, NULL);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	/* This reader converts to f32, so it allocates nothing and needs no fini. */
-	status = stored_reader_init(&visit->reader, &search->options.place->items->spec, DTYPE_F32,
-		false);
-	const size_t rows = visit->scorer.rows_max;
-	visit->rows = malloc(AHEAD_ROWS * scorer_row_bytes(&visit->scorer));
-	visit->scores = malloc(rows * sizeof *visit->scores);
-	return visit->rows == NULL || visit->scores == NULL ? STATUS_NO_MEMORY : status;
-}
-
-static void close_visit(struct visit *visit)
-{
-	scorer_fini(&visit->scorer);
-	free(visit->rows);
-	free(visit->scores);
-	search_rank_fini(&visit->rank);
-}
 
 /* What a search for one query has come to. */
 struct outcome {
@@ -262,32 +141,32 @@ struct outcome {
 	uint64_t hits; /* rows that reach the k-th best score, with those that may not be found */
 };
 
-/* Why a visit has failed, if it has. */
-static enum status reason_of(const struct visit *visit, enum status status)
+/* Searches the index, and then the images: what the index has found keeps most of their rows out. */
+static enum status look_into(struct search_visit *visit, struct tour *tour,
+	struct balls_query *asked, bool *is_exact)
 {
-	const char *table = search_spec(visit->search)->name.text;
-	if (visit->status != STATUS_OK) {
-		status = visit->status;
-	} else if (visit->is_sparse) {
-		status = STATUS_OK;
+	const struct index *index = index_of(visit->search);
+	assert(index->balls.dim == visit->search->options.query->dim);
+	enum status status = search_visit_balls(visit, &index->balls, NULL, asked, &tour->space);
+	*is_exact = asked->exact;
+	for (size_t i = 0; status == STATUS_OK && i < tour->image_count; i++) {
+		status = search_visit_balls(visit, &tour->images[i]->balls, tour->images[i], asked,
+			&tour->space);
+		*is_exact = *is_exact && asked->exact;
 	}
-	return status == STATUS_CORRUPT
-		       ? error_set(visit->err, status, "table '%s': a damaged segment", table)
-	       : status == STATUS_NO_MEMORY
-		       ? error_set(visit->err, status, "no memory for a search")
-		       : status;
+	return status;
 }
 
-static enum status search_one(struct search *search, struct balls_space *space, uint32_t query,
+static enum status search_one(struct search *search, struct tour *tour, uint32_t query,
 	const struct balls_kind *kind, struct outcome *out, struct error *err)
 {
-	struct visit visit = {.search = search, .err = err};
+	struct search_visit visit = {.err = err};
 	struct index *index = index_of(search);
 	const uint64_t began_ns = clock_monotonic_ns();
 	visit.is_ranked = kind->factor < 1 && search_may_drop(search);
-	enum status status = open_visit(&visit, search, query);
+	enum status status = search_visit_open(&visit, search, query);
 	if (status != STATUS_OK) {
-		close_visit(&visit);
+		search_visit_close(&visit);
 		return error_set(err, status, "no memory for a search");
 	}
 	struct balls_query asked = {
@@ -295,39 +174,33 @@ static enum status search_one(struct search *search, struct balls_space *space, 
 			 (size_t)query * search->options.query->dim,
 		.metric = kind->metric,
 		.factor = kind->factor,
-		.score = score,
-		.arg = &visit,
-		.top = visit.top,
-		.first_id = rows_first_base_id,
-		.cancel = &visit.cancel,
 	};
-	assert(index->balls.dim == search->options.query->dim);
-	status = balls_search(&index->balls, &asked, space);
+	*out = (struct outcome){0};
+	status = look_into(&visit, tour, &asked, &out->is_exact);
+	out->is_done = !visit.is_sparse;
 	index_pace_learn(&index->pace, kind->metric, search->options.k, kind->factor,
 		clock_monotonic_ns() - began_ns);
-	search->compared += asked.compared;
-	*out = (struct outcome){.is_done = !visit.is_sparse, .is_exact = asked.exact};
 	if (visit.is_ranked) {
 		out->hits = search_rank_of(&visit.rank, visit.top);
 	}
-	status = reason_of(&visit, status);
-	close_visit(&visit);
+	status = search_visit_reason(&visit, status);
+	search_visit_close(&visit);
 	return status;
 }
 
 /* Searches for one query. If it turns out that the best are among more rows than the factor was
  * chosen for, it searches again, by a greater one. */
-static enum status search_surely(struct search *search, struct balls_space *space, uint32_t query,
+static enum status search_surely(struct search *search, struct tour *tour, uint32_t query,
 	struct balls_kind kind, struct outcome *out, struct error *err)
 {
 	struct topk *top = &search->tops[query];
 	struct topk before = {0}; /* what rows of the memtable have come to */
 	if (kind.factor >= 1 || !search_may_drop(search)) {
-		return search_one(search, space, query, &kind, out, err);
+		return search_one(search, tour, query, &kind, out, err);
 	}
 	enum status status = topk_copy(top, &before);
 	while (status == STATUS_OK) {
-		status = search_one(search, space, query, &kind, out, err);
+		status = search_one(search, tour, query, &kind, out, err);
 		const float wanted = kind_of(search, out->hits).factor;
 		if (status != STATUS_OK || !out->is_done || wanted <= kind.factor) {
 			topk_fini(&before);
@@ -377,7 +250,7 @@ static enum status go_through_memtable(struct search *search, struct error *err)
 
 enum status search_index(struct search *search, bool *is_done, struct error *err)
 {
-	struct balls_space space = {0};
+	struct tour tour = {0};
 	const struct search_place *place = search->options.place;
 	assert(search->tops != NULL && search->rows.table == NULL); /* search_restart */
 	enum status status = wait_for_segments(search, err);
@@ -386,6 +259,7 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 		status = error_set(err, STATUS_NO_MEMORY, "no memory for a search");
 	}
 	if (status == STATUS_OK) {
+		choose_images(search, &tour);
 		status = go_through_memtable(search, err);
 	}
 	search->is_exact = true;
@@ -396,10 +270,10 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 	for (uint32_t i = 0; status == STATUS_OK && *is_done && i < search->options.query->count;
 		i++) {
 		struct outcome outcome = {.is_done = true};
-		status = search_surely(search, &space, i, kind, &outcome, err);
+		status = search_surely(search, &tour, i, kind, &outcome, err);
 		*is_done = outcome.is_done;
 		search->is_exact = search->is_exact && outcome.is_exact;
 	}
-	balls_space_fini(&space);
+	balls_space_fini(&tour.space);
 	return status;
 }

@@ -19,6 +19,9 @@ bool search_index_can(const struct search *search);
  * there was none of its kind. */
 uint64_t search_index_expect_ns(const struct search *search);
 
+/* About how many rows of the memtable no image has: a search goes through all of these. */
+uint64_t search_index_written(const struct search *search);
+
 /* After search_restart. If *is_done, the best are in search->tops, and `compared` and `is_exact`
  * are set. If not, the filter lets so few rows pass that going through all rows is faster, and the
  * search must be restarted. Errors: as search_run. */

@@ -4,6 +4,7 @@
 #include "daemon/store/admin/janitor.h"
 #include "daemon/store/backup/manifest.h"
 #include "daemon/store/catalog/current.h"
+#include "daemon/store/indexing/follower.h"
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/leftovers.h"
 #include "daemon/store/merge/merger.h"
@@ -165,6 +166,9 @@ static enum status open_all(struct store *store, struct error *err)
 		status = indexer_start(store, &store->indexer, err);
 	}
 	if (status == STATUS_OK) {
+		status = follower_start(store, &store->follower, err);
+	}
+	if (status == STATUS_OK) {
 		status = merger_start(store, &store->merger, err);
 	}
 	return status;
@@ -268,6 +272,7 @@ void store_close(struct store *store)
 	}
 	store_interrupt(store);
 	merger_stop(store->merger);
+	follower_stop(store->follower);
 	indexer_stop(store->indexer);
 	writer_close(store->writer);
 	janitor_stop(store->janitor);

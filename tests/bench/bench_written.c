@@ -5,13 +5,15 @@
  * Two tables have the same ROWS rows and an index, which rows of users calibrate. Into one of them
  * rows are put until WRITTEN were, half of them of keys that are there, and nothing is merged. Rows and
  * queries are of 1000 clusters, of length 1, and the product is asked for the best 100. Each query is
- * asked of both tables in turn. Times are those of the thread on a processor, which a busy machine changes
+ * asked of both tables in turn, once images of what was written are there. Times are those of the thread on a processor, which a busy machine changes
  * least. Prints the medians of both and their ratio, for a recall of 0.95 and
  * for the exact search; and the recall of the former, by the scores that the latter finds.
  */
 #include "daemon/search/search.h"
 #include "daemon/store/admin/admin.h"
+#include "daemon/store/index/written.h"
 #include "daemon/store/load/load.h"
+#include "daemon/store/memtable/memtable.h"
 #include "daemon/store/seal/seal_release.h"
 #include "daemon/store/spill/load_chunk.h"
 #include "daemon/store/state/options.h"
@@ -29,7 +31,15 @@
 
 #include "daemon/retrieval/building/balls_random.h"
 
-enum { CHUNK_ROWS = 4096, CLUSTERS = 1000, QUERIES = 300, K = 100, USERS = 1000, SETTLE_MS = 1000 };
+enum {
+	CHUNK_ROWS = 4096,
+	CLUSTERS = 1000,
+	QUERIES = 300,
+	K = 100,
+	USERS = 1000,
+	SETTLE_MS = 500,
+	LEFT_MAX = 2048, /* rows that may be without an image when nothing is written any more */
+};
 
 static const double noise = 0.5;
 static const double asked_recall = 0.95;
@@ -214,6 +224,29 @@ static void put_until(struct bench *bench, uint64_t written)
 	}
 }
 
+/* Waits until the images have all that they are to have, and are as few as they will be; prints what
+ * there is. */
+static void settle(struct bench *bench)
+{
+	uint64_t left = UINT64_MAX;
+	size_t count = 0;
+	do {
+		struct error err = {0};
+		const struct table *table;
+		wait_ms(SETTLE_MS);
+		must(release_table(snapshot_begin(bench->store)->live, "ir", &table, &err), &err);
+		const struct written_images *images = atomic_load(&table->memtable->images);
+		count = images == NULL ? 0 : images->count;
+		left = memtable_rows(table->memtable);
+		for (size_t i = 0; i < count; i++) {
+			left -= images->images[i]->balls.rows;
+		}
+		snapshot_end(bench->store);
+	} while (left >= LEFT_MAX || count > 1);
+	printf("written_%llu\n  without_image %llu rows\n", (unsigned long long)bench->written,
+		(unsigned long long)left);
+}
+
 /* ---- searches ---- */
 
 /* Searches, and gives how long it took, in us. *kth: the last score; reached: how many hits have at
@@ -285,8 +318,7 @@ static void measure(struct bench *bench, const float *queries)
 	}
 	const double exact[] = {median(times[0][0]), median(times[0][1])};
 	const double fast[] = {median(times[1][0]), median(times[1][1])};
-	printf("written_%llu recall %.4f\n", (unsigned long long)bench->written,
-		(double)found / QUERIES / K);
+	printf("  recall %.4f share\n", (double)found / QUERIES / K);
 	printf("  none %.1f us\n  beside %.1f us\n  ratio %.2f ratio\n", fast[0], fast[1],
 		fast[1] / fast[0]);
 	printf("  exact_none %.1f us\n  exact_beside %.1f us\n  exact_ratio %.2f ratio\n", exact[0],
@@ -323,7 +355,7 @@ int main(int argc, char **argv)
 	const int count = argc > 3 ? argc - 3 : (int)(sizeof usual / sizeof *usual);
 	for (int i = 0; i < count; i++) {
 		put_until(&bench, strtoull(argc > 3 ? argv[3 + i] : usual[i], NULL, 10));
-		wait_ms(SETTLE_MS);
+		settle(&bench);
 		measure(&bench, queries);
 	}
 	store_close(bench.store);

@@ -124,6 +124,7 @@ struct balls_query {
 	void *arg;
 	struct topk *top;           /* may hold hits already */
 	uint64_t first_id;          /* row n is pushed as first_id + n */
+	const uint64_t *ids;        /* or, unless this is NULL, as ids[n] */
 	const _Atomic bool *cancel; /* NULL: none */
 	uint64_t compared;          /* out: rows whose codes or full rows were looked at */
 	bool exact;                 /* out: no other row can be in the top k */

@@ -35,7 +35,9 @@ static void score(struct balls_candidates *candidates, const uint32_t *rows, uin
 	query->compared += count;
 	for (uint32_t i = 0; i < count; i++) {
 		if (scores[i] >= topk_threshold(query->top)) {
-			topk_push(query->top, scores[i], query->first_id + rows[i]);
+			topk_push(query->top, scores[i],
+				query->ids != NULL ? query->ids[rows[i]]
+						   : query->first_id + rows[i]);
 		}
 	}
 	balls_kth_add(&candidates->kth, scores, count);

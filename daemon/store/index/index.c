@@ -152,7 +152,12 @@ static enum status open_file(struct index *index, int fd, const char *path,
 	if (XXH3_64bits(image, head.bytes) != head.hash || !index_is_sound(index)) {
 		return error_set(err, STATUS_CORRUPT, "'%s': it is damaged", path);
 	}
-	return balls_open(image, head.bytes, (uint32_t)head.rows, dim, &index->balls, err);
+	status = balls_open(image, head.bytes, (uint32_t)head.rows, dim, &index->balls, err);
+	if (status == STATUS_OK) {
+		index->axes = XXH3_64bits(index->balls.axes,
+			(size_t)index->balls.balls * dim * sizeof(float));
+	}
+	return status;
 }
 
 enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,

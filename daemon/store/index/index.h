@@ -35,9 +35,11 @@ struct index {
 	struct balls balls;
 	uint64_t bytes;    /* of the file */
 	uint64_t build_ms; /* how long it took */
-	uint64_t changed;  /* rows that were written or removed since its balls were found */
-	atomic_uint refs;  /* the table's, and one of each who holds it */
-	void *map;         /* owned, as the next */
+	uint64_t
+		axes; /* a hash of them: indexes, and images of what is written, that have the same */
+	uint64_t changed; /* rows that were written or removed since its balls were found */
+	atomic_uint refs; /* the table's, and one of each who holds it */
+	void *map;        /* owned, as the next */
 	struct mapfault *watch;
 	_Atomic unsigned char state; /* enum index_state */
 	struct index_pace pace;

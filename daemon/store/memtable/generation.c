@@ -363,7 +363,10 @@ enum status generation_put(struct generation *generation, const struct memtable_
 	version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
 	/* The older version's sequence is at most this one's, and the same if one write has the key
 	 * twice; then the later row counts. It is not asserted: that would be a cache miss a row. */
-	note_superseded(generation, version);
+	/* The order of writing leads to superseded versions, too: their memory stays theirs. */
+	if (!has_order) {
+		note_superseded(generation, version);
+	}
 	atomic_store_explicit(&entry->newest, version, memory_order_release);
 	generation->last_sequence = change->sequence;
 	/* What made the generation may have been taken back. Sequences that were taken back are

@@ -3,6 +3,7 @@
 #include "daemon/store/memtable/memtable_merge.h"
 
 #include "daemon/store/base/find.h"
+#include "daemon/store/index/written.h"
 #include "daemon/store/memtable/generation.h"
 #include "daemon/store/memtable/memtable_pin.h"
 #include "daemon/store/system/grace.h"
@@ -42,6 +43,7 @@ void memtable_drop(struct memtable *memtable)
 	if (--memtable->refs > 0) {
 		return;
 	}
+	written_images_drop(atomic_load(&memtable->images));
 	generation_free(active_of(memtable));
 	generation_free(frozen_of(memtable));
 	free(memtable);
@@ -214,7 +216,11 @@ void memtable_pin(const struct memtable *memtable, struct memtable *out)
 	/* The order matters: see memtable_find. */
 	struct generation *active = active_of(memtable);
 	struct generation *frozen = frozen_of(memtable);
+	struct written_images *images =
+		atomic_load_explicit(&memtable->images, memory_order_acquire);
 	*out = (struct memtable){.refs = 0};
+	written_images_hold(images);
+	atomic_init(&out->images, images);
 	atomic_init(&out->active, pin(active));
 	atomic_init(&out->frozen, frozen == active ? NULL : pin(frozen));
 }
@@ -222,6 +228,7 @@ void memtable_pin(const struct memtable *memtable, struct memtable *out)
 void memtable_unpin(struct memtable *pinned)
 {
 	struct generation *generations[] = {active_of(pinned), frozen_of(pinned)};
+	written_images_drop(atomic_load(&pinned->images));
 	for (size_t i = 0; i < 2; i++) {
 		if (generations[i] != NULL) {
 			generation_drop(generations[i]);

@@ -11,7 +11,7 @@
 
 struct memtable;
 
-/* Counts the caller in both generations of a memtable, and makes `out` a memtable of just these. The
+/* Counts the caller in both generations of a memtable, and in its images, and makes `out` a memtable of just these. The
  * caller is inside (grace.h), and has taken `visible` before. */
 void memtable_pin(const struct memtable *memtable, struct memtable *out);
 

@@ -15,14 +15,9 @@ enum { STREAM_ROWS = 64 };
 
 /* ---- ids: a row of the files has its number, one of the memtable its entry's address ---- */
 
-static uint64_t id_of_entry(const struct memtable_entry *entry)
-{
-	return (uint64_t)(uintptr_t)entry;
-}
-
 static const struct memtable_entry *entry_of(uint64_t id)
 {
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): id_of_entry made it. */
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): rows_id_of_entry made it. */
 	return (const struct memtable_entry *)(uintptr_t)id;
 }
 
@@ -113,6 +108,12 @@ bool rows_is_superseded(const struct rows *rows, uint64_t id, const struct frame
 	       table_is_above(table, level, hash, row->key, row->key_len);
 }
 
+bool rows_is_newest(const struct rows *rows, uint64_t id, const struct row_version *version)
+{
+	assert(id < rows_first_base_id);
+	return entry_version(entry_of(id), rows->visible) == version;
+}
+
 int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b)
 {
 	struct frame_row left;
@@ -134,7 +135,7 @@ int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b)
 
 /* ---- the memtable ---- */
 
-/* Makes room for a block of rows of the memtable, and begins its stream. */
+/* Makes room for a block of rows of the memtable. */
 static enum status make_room(struct rows *rows)
 {
 	const size_t count = rows->rows_max;
@@ -151,7 +152,6 @@ static enum status make_room(struct rows *rows)
 	if (rows->table->spec.index == INDEX_NONE) {
 		return STATUS_OK;
 	}
-	memtable_stream_begin(rows->table->memtable, rows->visible, &rows->stream);
 	rows->news.rows = malloc(STREAM_ROWS * sizeof *rows->news.rows);
 	rows->news.capacity = STREAM_ROWS;
 	return rows->news.rows == NULL ? STATUS_NO_MEMORY : STATUS_OK;
@@ -166,7 +166,17 @@ static void copy_row(struct rows *rows, const struct memtable_row *row)
 	rows->scales[i] = version->scale;
 	rows->times[i] = version->time_ms;
 	rows->tags[i] = version->tags;
-	rows->ids[i] = id_of_entry(row->entry);
+	rows->ids[i] = rows_id_of_entry(row->entry);
+}
+
+struct memtable_stream *rows_stream(struct rows *rows)
+{
+	assert(rows->table->spec.index != INDEX_NONE);
+	if (!rows->is_streaming && rows->part < MEMTABLE_BUCKETS) {
+		memtable_stream_begin(rows->table->memtable, rows->visible, &rows->stream);
+		rows->is_streaming = true;
+	}
+	return &rows->stream;
 }
 
 /* Gets more rows of the memtable, if there are any. */
@@ -179,7 +189,7 @@ static enum status get_news(struct rows *rows)
 			&rows->news);
 	}
 	rows->news.count =
-		memtable_stream_next(&rows->stream, rows->news.rows, rows->news.capacity);
+		memtable_stream_next(rows_stream(rows), rows->news.rows, rows->news.capacity);
 	rows->part = rows->news.count == 0 ? MEMTABLE_BUCKETS : 0;
 	return STATUS_OK;
 }

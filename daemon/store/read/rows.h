@@ -53,6 +53,7 @@ struct rows {
 	uint32_t rows_max;             /* of a block */
 	uint32_t part;                 /* of the memtable: the next one to gather */
 	struct memtable_stream stream; /* of a table with an index: instead of parts */
+	bool is_streaming;             /* it is begun */
 	struct memtable_rows news;     /* the part that is gathered */
 	size_t news_at;                /* its next row */
 	size_t segment;                /* of the files: that of the next row */
@@ -75,12 +76,22 @@ enum status rows_begin(struct rows *rows, const struct table *table, uint64_t vi
 	uint32_t rows_max);
 void rows_end(struct rows *rows); /* zeroed is fine */
 
+/* The stream of the rows of the memtable that are still to come, of a table with an index; its caller may
+ * skip some. The caller is inside, as for rows_next. */
+struct memtable_stream *rows_stream(struct rows *rows);
+
 /* The next block is in rows->block; its count is 0 behind the last. May wait for the disk.
  * Errors: CORRUPT  a damaged segment; NO_MEMORY. */
 enum status rows_next(struct rows *rows);
 
 /* Whether rows_next would not wait for the disk now. */
 bool rows_are_at_hand(const struct table *table);
+
+/* The id of a row of the memtable. */
+static inline uint64_t rows_id_of_entry(const struct memtable_entry *entry)
+{
+	return (uint64_t)(uintptr_t)entry;
+}
 
 static inline uint64_t row_block_id(const struct row_block *block, uint32_t i)
 {
@@ -119,6 +130,9 @@ static inline bool rows_may_be_superseded(const struct rows *rows, uint64_t id)
  * the memtable, its newer generation has. Also
  * where a newer delta cannot tell; then the walk ends with CORRUPT. */
 bool rows_is_superseded(const struct rows *rows, uint64_t id, const struct frame_row *row);
+
+/* Whether this is the version that a reader uses of a row of the memtable. */
+bool rows_is_newest(const struct rows *rows, uint64_t id, const struct row_version *version);
 
 /* Below 0: the key of `a` comes before that of `b`: numbers by value, byte strings as by memcmp. */
 int rows_compare_keys(const struct rows *rows, uint64_t a, uint64_t b);

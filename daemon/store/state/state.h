@@ -31,6 +31,7 @@
 #include <stdatomic.h>
 
 struct indexer;
+struct follower;
 struct janitor;
 struct load;
 struct merger;
@@ -58,6 +59,7 @@ struct store {
 	struct writer *writer;        /* owned */
 	struct merger *merger;        /* owned */
 	struct indexer *indexer;      /* owned */
+	struct follower *follower;    /* owned */
 	struct bell merge_bell;       /* the merger waits for it */
 	struct bell index_bell;       /* the indexer waits for it */
 	_Atomic bool release_dropped; /* since the merger last looked */

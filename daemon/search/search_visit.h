@@ -1,0 +1,49 @@
+/* search_visit.h - one query on its way through the index and through images of what was written: which
+ * of the rows that these name may be found, and their scores.
+ *
+ *   search_visit_open -> search_visit_balls, of each -> search_visit_reason -> search_visit_close
+ *
+ * Threads: as search.h.
+ */
+#ifndef DAEMON_SEARCH_SEARCH_VISIT_H
+#define DAEMON_SEARCH_SEARCH_VISIT_H
+
+#include "daemon/retrieval/balls/balls.h"
+#include "daemon/search/search_rank.h"
+#include "daemon/search/search_state.h"
+#include "daemon/store/row/stored.h"
+
+struct written_image;
+
+struct search_visit {
+	struct search *search;
+	struct topk *top;
+	const struct written_image *image; /* whose rows are named; NULL: those of the base files */
+	struct scorer scorer;              /* of this query alone */
+	struct stored_reader reader;
+	uint8_t *rows; /* owned: as the scorer takes them */
+	float *scores; /* owned */
+	uint64_t tried;
+	uint64_t passed;
+	/* Rows that may not be found are scored too, and `rank` keeps their scores. */
+	bool is_ranked;
+	struct search_rank rank;
+	enum status status; /* why it was cancelled; OK: it was not, or it is sparse */
+	bool is_sparse;     /* too few rows pass the filter */
+	_Atomic bool cancel;
+	struct error *err;
+};
+
+/* Zeroed but for is_ranked and err. Errors: NO_MEMORY. */
+enum status search_visit_open(struct search_visit *visit, struct search *search, uint32_t query);
+void search_visit_close(struct search_visit *visit);
+
+/* Searches through the balls of the index, or else of an image. `asked` has metric and factor. Errors: as
+ * balls_search. */
+enum status search_visit_balls(struct search_visit *visit, const struct balls *balls,
+	const struct written_image *image, struct balls_query *asked, struct balls_space *space);
+
+/* Why a visit has failed, if it has. */
+enum status search_visit_reason(const struct search_visit *visit, enum status status);
+
+#endif
