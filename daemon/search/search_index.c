@@ -188,6 +188,20 @@ static enum status search_one(struct search *search, struct tour *tour, uint32_t
 	return status;
 }
 
+/* Without a filter, searches are alike: earlier ones tell among how many rows the best k are. */
+static bool is_plain(const struct search *search)
+{
+	const struct filter *filter = search->options.filter;
+	return !filter->has_tags && key_set_is_empty(&filter->denied);
+}
+
+static uint64_t hits_to_expect(const struct search *search)
+{
+	return is_plain(search) && search_may_drop(search)
+		       ? index_pace_hits(&index_of(search)->pace, search->options.k)
+		       : search_hits_among(search);
+}
+
 /* Searches for one query. If it turns out that the best are among more rows than the factor was
  * chosen for, it searches again, by a greater one. */
 static enum status search_surely(struct search *search, struct tour *tour, uint32_t query,
@@ -204,6 +218,10 @@ static enum status search_surely(struct search *search, struct tour *tour, uint3
 		const float wanted = kind_of(search, out->hits).factor;
 		if (status != STATUS_OK || !out->is_done || wanted <= kind.factor) {
 			topk_fini(&before);
+			if (status == STATUS_OK && out->is_done && is_plain(search)) {
+				index_pace_learn_hits(&index_of(search)->pace, search->options.k,
+					out->hits);
+			}
 			return status;
 		}
 		kind.factor = wanted;
@@ -266,7 +284,7 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 	search->is_by_users = *index_of(search)->balls.queries > 0;
 	*is_done = true;
 	const struct balls_kind kind =
-		kind_of(search, status == STATUS_OK ? search_hits_among(search) : 0);
+		kind_of(search, status == STATUS_OK ? hits_to_expect(search) : 0);
 	for (uint32_t i = 0; status == STATUS_OK && *is_done && i < search->options.query->count;
 		i++) {
 		struct outcome outcome = {.is_done = true};

@@ -103,6 +103,27 @@ static float judged(struct search_visit *visit, float score, const struct named 
 	return drops ? NAN : score;
 }
 
+/* Asks for the memory of what tells whether rows may be found, of those that will be asked about. */
+static void prefetch_judging(const struct search_visit *visit, const uint32_t *rows, uint32_t count,
+	const uint32_t *chosen)
+{
+	const struct rows *of = &visit->search->rows;
+	const float threshold = topk_threshold(visit->top);
+	if (visit->image != NULL || !rows_are_followed(of)) {
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (visit->scores[i] >= threshold) {
+			rows_prefetch_key(of, rows_first_base_id + rows[chosen[i]]);
+		}
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (visit->scores[i] >= threshold) {
+			rows_prefetch_newer(of, rows_first_base_id + rows[chosen[i]]);
+		}
+	}
+}
+
 /* Scores at most AHEAD_ROWS rows, and at most scorer.rows_max. */
 static void score_some(struct search_visit *visit, const uint32_t *rows, uint32_t count,
 	float *scores)
@@ -129,6 +150,7 @@ static void score_some(struct search_visit *visit, const uint32_t *rows, uint32_
 	}
 	if (some > 0) {
 		scorer_run(&visit->scorer, visit->rows, some, visit->scores);
+		prefetch_judging(visit, rows, some, chosen);
 	}
 	for (uint32_t i = 0; i < some; i++) {
 		const uint32_t which = chosen[i];

@@ -19,6 +19,9 @@ static const double missed_by_rows = 64;
  * much, of clusters of 2,400 rows for the best 20. */
 static const double missed_between = 2;
 
+/* Up to so many times as many hits as were tried, the way from what is missed there to that is even. */
+static const double nearly = 1.25;
+
 /* The factor that finds the share `recall` of the best balls_ks[which]. */
 static float factor_of(const struct balls *balls, enum balls_metric metric, double recall,
 	size_t which)
@@ -53,6 +56,11 @@ float balls_factor_for(const struct balls *balls, enum balls_metric metric, doub
 	}
 	if (which == 0 || balls_ks[which] == hits) {
 		return factor_of(balls, metric, recall, which);
+	}
+	const double beyond = (double)hits / (double)balls_ks[which - 1] - 1;
+	if (beyond <= nearly - 1) {
+		const double missed = 1 + (missed_between - 1) * beyond / (nearly - 1);
+		return factor_of(balls, metric, 1 - (1 - recall) / missed, which - 1);
 	}
 	const double more = 1 - (1 - recall) / missed_between;
 	return fmaxf(factor_of(balls, metric, more, which),

@@ -1,10 +1,11 @@
-/* index_pace.c - moving averages of how long searches take. */
+/* index_pace.c - moving averages of how long searches take, and of what they may not find. */
 #include "daemon/store/index/index_pace.h"
 
 #include <assert.h>
+#include <math.h>
 
 /* The newest search counts for one part in WEIGHT of the average. */
-enum { WEIGHT = 8 };
+enum { WEIGHT = 8, UNIT = 1 << 16 };
 
 static size_t k_kind(size_t k)
 {
@@ -40,4 +41,22 @@ void index_pace_learn(struct index_pace *pace, enum balls_metric metric, size_t 
 	const int64_t took = took_ns < UINT32_MAX ? (int64_t)took_ns : UINT32_MAX;
 	const int64_t after = before == 0 ? took : before + (took - before) / WEIGHT;
 	atomic_store_explicit(ns, (uint32_t)after, memory_order_relaxed);
+}
+
+uint64_t index_pace_hits(const struct index_pace *pace, uint64_t k)
+{
+	const double share = (double)atomic_load_explicit(&pace->dropped, memory_order_relaxed);
+	const double dropped = (double)k * share / UNIT;
+	return k + (uint64_t)ceil(dropped + 2 * sqrt(dropped));
+}
+
+void index_pace_learn_hits(struct index_pace *pace, uint64_t k, uint64_t hits)
+{
+	assert(k > 0);
+	const uint64_t dropped = hits > k ? hits - k : 0;
+	const uint64_t now = dropped < k ? dropped * UNIT / k : UNIT;
+	const uint64_t before = atomic_load_explicit(&pace->dropped, memory_order_relaxed);
+	/* Rounded down, so that it comes to 0 again. */
+	const uint64_t after = (before * (WEIGHT - 1) + now) / WEIGHT;
+	atomic_store_explicit(&pace->dropped, (uint32_t)after, memory_order_relaxed);
 }

@@ -198,6 +198,20 @@ const struct row_version *memtable_get(const struct memtable *memtable, uint64_t
 	return NULL;
 }
 
+void memtable_prefetch_slot(const struct memtable *memtable, uint64_t hash)
+{
+	const struct generation *generations[] = {active_of(memtable), frozen_of(memtable)};
+	for (size_t i = 0; i < 2; i++) {
+		if (generations[i] != NULL) {
+			const struct bucket bucket =
+				generation_bucket(generations[i], generation_bucket_of(hash));
+			if (bucket.slots != NULL) {
+				__builtin_prefetch(&bucket.slots[hash & bucket.mask]);
+			}
+		}
+	}
+}
+
 static struct generation *pin(struct generation *generation)
 {
 	if (generation != NULL) {

@@ -111,6 +111,9 @@ struct memtable_question {
 void memtable_find(const struct memtable *memtable, const struct memtable_question *question,
 	uint32_t first, uint32_t count, const struct row_version **out);
 
+/* Loads what memtable_get will look at first into the cache. */
+void memtable_prefetch_slot(const struct memtable *memtable, uint64_t hash);
+
 /* A row of a memtable on a walk. */
 struct memtable_row {
 	const struct memtable_entry *entry;

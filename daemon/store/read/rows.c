@@ -93,6 +93,17 @@ void rows_prefetch_key(const struct rows *rows, uint64_t id)
 	}
 }
 
+void rows_prefetch_newer(const struct rows *rows, uint64_t id)
+{
+	const struct table *table = rows->table;
+	const struct row_place place = rows_place(rows, id - rows_first_base_id);
+	const uint8_t *key;
+	size_t len;
+	if (segment_key(place.view, place.row, &key, &len)) {
+		memtable_prefetch_slot(table->memtable, siphash(&table->seed, key, len));
+	}
+}
+
 bool rows_is_superseded(const struct rows *rows, uint64_t id, const struct frame_row *row)
 {
 	const struct table *table = rows->table;

@@ -111,6 +111,10 @@ enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out
 /* Prefetches a row's key, for a rows_get that follows soon. */
 void rows_prefetch_key(const struct rows *rows, uint64_t id);
 
+/* Prefetches what the memtable has of the key of a row of the files, for a rows_is_superseded that follows
+ * soon. */
+void rows_prefetch_newer(const struct rows *rows, uint64_t id);
+
 /* Whether rows of the files may have been written or deleted since. If not, rows_is_superseded is false
  * for all of them. */
 static inline bool rows_are_followed(const struct rows *rows)

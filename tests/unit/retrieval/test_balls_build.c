@@ -131,6 +131,13 @@ static void recall_grows_with_the_factor(void **state)
 	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 50) >=
 		    fmaxf(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 10),
 			    balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 100)));
+	/* A few rows more are nearly as few. */
+	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 103) >=
+		    balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 100));
+	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 103) <=
+		    balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 125));
+	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 125) ==
+		    balls_factor_for(&indexed.balls, BALLS_L2, 0.95, 100));
 	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 100) < 1);
 	/* It took rows for queries. */
 	assert_true(balls_recall_to_ask(&indexed.balls, 0.9) > 0.99);

@@ -52,6 +52,25 @@ static void kinds_are_apart(void **state)
 	assert_int_equal(index_pace_expect(&pace, BALLS_L2, 100, 1), 0);
 }
 
+static void rows_that_may_not_be_found_are_expected_as_they_came(void **state)
+{
+	(void)state;
+	struct index_pace pace = {0};
+	assert_int_equal(index_pace_hits(&pace, 100), 100);
+	for (int i = 0; i < 200; i++) {
+		index_pace_learn_hits(&pace, 100, 105);
+	}
+	/* The average, and as much as it may be off. */
+	assert_in_range(index_pace_hits(&pace, 100), 106, 110);
+	assert_in_range(index_pace_hits(&pace, 1000), 1051, 1065);
+	index_pace_learn_hits(&pace, 10, UINT64_MAX);
+	assert_in_range(index_pace_hits(&pace, 100), 120, 130);
+	for (int i = 0; i < 200; i++) {
+		index_pace_learn_hits(&pace, 1000, 1000);
+	}
+	assert_int_equal(index_pace_hits(&pace, 10), 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -59,6 +78,7 @@ int main(void)
 		cmocka_unit_test(the_first_is_taken_as_it_is_and_later_ones_by_parts),
 		cmocka_unit_test(it_follows_what_changes),
 		cmocka_unit_test(kinds_are_apart),
+		cmocka_unit_test(rows_that_may_not_be_found_are_expected_as_they_came),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
