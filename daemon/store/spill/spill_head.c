@@ -30,11 +30,16 @@ void spill_head_write(uint8_t *head, const struct spill *spill)
 	bytes_put_u64(head + HASH_OFFSET, XXH3_64bits(head, HASH_OFFSET));
 }
 
+bool spill_head_is_whole(const uint8_t *head)
+{
+	return memcmp(head, spill_magic, sizeof spill_magic) == 0 &&
+	       bytes_get_u64(head + HASH_OFFSET) == XXH3_64bits(head, HASH_OFFSET);
+}
+
 enum status spill_head_read(const uint8_t *head, struct spill *spill, const char *name,
 	struct error *err)
 {
-	if (memcmp(head, spill_magic, sizeof spill_magic) != 0 ||
-		bytes_get_u64(head + HASH_OFFSET) != XXH3_64bits(head, HASH_OFFSET)) {
+	if (!spill_head_is_whole(head)) {
 		return error_set(err, STATUS_CORRUPT, "'%s': its head is damaged", name);
 	}
 	if (bytes_get_u32(head + 8) != SPILL_VERSION) {

@@ -13,6 +13,9 @@
 /* Owner, default time and salt of the spill, in SPILL_HEAD_BYTES. */
 void spill_head_write(uint8_t *head, const struct spill *spill);
 
+/* Whether it is a head at all, of whatever version and table. */
+bool spill_head_is_whole(const uint8_t *head);
+
 /* Compares a file's head with that of the spill's owner, and takes default time and salt from it.
  * Errors: CORRUPT, UNSUPPORTED. */
 enum status spill_head_read(const uint8_t *head, struct spill *spill, const char *name,

@@ -176,18 +176,25 @@ static enum status settle(const struct spill *spill, int fd, const char *folder,
 					     spill->path, strerror(errno));
 }
 
-/* Whether the file grew, but its head never reached the disk. */
-static bool is_zero(const uint8_t *head)
+/* Whether the head never reached the disk, though the file grew, or was torn on its way. It is synced before anything is
+ * written behind it. */
+static bool is_unused(const uint8_t *head, uint64_t file_bytes)
 {
 	static const uint8_t zero[SPILL_HEAD_BYTES];
-	return memcmp(head, zero, sizeof zero) == 0;
+	return memcmp(head, zero, sizeof zero) == 0 ||
+	       (file_bytes <= SPILL_HEAD_BYTES && !spill_head_is_whole(head));
 }
 
 static enum status read_file(struct spill *spill, int fd, struct error *err)
 {
 	uint8_t head[SPILL_HEAD_BYTES];
+	struct stat about;
+	if (fstat(fd, &about) != 0) {
+		return error_set(err, STATUS_IO, "'%s': %s", spill->path, strerror(errno));
+	}
 	enum status status = file_read_at(fd, head, sizeof head, 0);
-	if (status == STATUS_CORRUPT || (status == STATUS_OK && is_zero(head))) {
+	if (status == STATUS_CORRUPT ||
+		(status == STATUS_OK && is_unused(head, (uint64_t)about.st_size))) {
 		return file_remove(spill->path) == 0 ? STATUS_AGAIN
 						     : error_set(err, STATUS_IO, "remove '%s': %s",
 							       spill->path, file_reason(errno));

@@ -263,6 +263,19 @@ static void a_head_that_was_never_written_is_no_load(void **state)
 	assert_int_equal(reopen(spilled, &spill), STATUS_NOT_FOUND);
 }
 
+/* It is synced before anything is written behind it. */
+static void a_head_that_was_torn_is_no_load(void **state)
+{
+	const struct spilled *spilled = *state;
+	for (size_t at = 0; at < SPILL_HEAD_BYTES; at++) {
+		struct spill spill;
+		scratch_write(spilled->path, spilled->whole.data, SPILL_HEAD_BYTES);
+		scratch_flip(spilled->path, at);
+		assert_int_equal(reopen(spilled, &spill), STATUS_AGAIN);
+		assert_false(scratch_exists(spilled->path));
+	}
+}
+
 static void a_damaged_head_is_damage(void **state)
 {
 	const struct spilled *spilled = *state;
@@ -406,6 +419,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_head_in_the_middle_is_damage),
 		cmocka_unit_test(a_torn_end_is_no_end),
 		cmocka_unit_test(a_head_that_was_never_written_is_no_load),
+		cmocka_unit_test(a_head_that_was_torn_is_no_load),
 		cmocka_unit_test(a_damaged_head_is_damage),
 		cmocka_unit_test(another_version_is_refused_by_name),
 		cmocka_unit_test(a_file_of_another_table_is_refused),
