@@ -111,8 +111,8 @@ struct base_segment {
 	_Atomic unsigned char
 		*pages; /* enum base_page_state of each; owned; NULL: all are damaged */
 	struct mapfault *watch;
-	struct lock lock; /* One base_segment_wait at a time. Each segment has its own, so that a
-			   * request waits for the check of its segment only. */
+	struct lock
+		lock; /* one base_segment_wait at a time, and nobody waits for another segment's */
 };
 
 struct base_file;

@@ -130,8 +130,7 @@ void store_unlock_admin(struct store *store);
 void store_lock_load(struct store *store);
 void store_unlock_load(struct store *store);
 
-/* System calls without which the store works, but worse. A filter of a unit or a container may
- * refuse them. */
+/* Calls that a filter of a unit may refuse: the store works without them, but worse. */
 enum store_call {
 	STORE_CALL_MINCORE,
 	STORE_CALL_SETPRIORITY,

@@ -1,5 +1,4 @@
-/* test_memtable.c - what a memtable says of itself after versions were taken back, and which of their
- * memory is used again. */
+/* test_memtable.c - versions that were taken back, memory that is used again, the order of writing. */
 #include "daemon/store/base/find.h"
 #include "daemon/store/memtable/generation.h"
 #include "daemon/store/memtable/memtable.h"
