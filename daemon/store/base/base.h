@@ -111,8 +111,7 @@ struct base_segment {
 	_Atomic unsigned char
 		*pages; /* enum base_page_state of each; owned; NULL: all are damaged */
 	struct mapfault *watch;
-	struct lock
-		lock; /* one base_segment_wait at a time, and nobody waits for another segment's */
+	struct lock lock; /* one base_segment_wait at a time */
 };
 
 struct base_file;

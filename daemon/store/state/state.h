@@ -82,8 +82,7 @@ struct store {
 	/* A commit of the catalog has ended in an error of the disk. Only a restart can tell what
 	 * the catalog names now; until then no file is written or removed that it may name. */
 	_Atomic bool catalog_unknown;
-	/* The backup that is under way, and the last one that was made. Its lane writes them, any thread
-	 * may read them. */
+	/* The backup that is under way, and the last one. Its lane writes them, any thread may read them. */
 	struct {
 		_Atomic bool running;
 		_Atomic uint64_t bytes; /* that it has to deal with; 0: not known yet */
@@ -115,9 +114,8 @@ struct store {
 	/* Number of the release that is being sealed; 0: none. Changed under admin_lock and
 	 * load_lock, so either is enough to read it. */
 	uint64_t sealing;
-	/* Number of the release that a merge writes files of; 0: none. If this release is dropped
-	 * meanwhile, its folder stays until the merge ends. Both are guarded by
-	 * admin_lock. */
+	/* Number of the release that a merge writes files of; 0: none. If it is dropped meanwhile, its
+	 * folder stays until the merge ends. Both are guarded by admin_lock. */
 	uint64_t merging;
 	bool merging_dropped; /* the release that is being merged was dropped */
 };

@@ -1,4 +1,4 @@
-/* test_memtable.c - versions that were taken back, memory that is used again, the order of writing. */
+/* test_memtable.c - what a memtable says of itself, its order of writing, and its walks. */
 #include "daemon/store/base/find.h"
 #include "daemon/store/memtable/generation.h"
 #include "daemon/store/memtable/memtable.h"
@@ -6,6 +6,7 @@
 #include "daemon/store/memtable/memtable_pin.h"
 #include "daemon/store/memtable/memtable_stream.h"
 #include "daemon/store/system/grace.h"
+#include "tests/unit/store/memtable_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,45 +15,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct table_spec spec = {
-	.kind = KIND_IR,
-	.dtype = DTYPE_F32,
-	.key_type = KEY_U64,
-	.dim = 1,
-	.views = 1,
-};
-
-static const struct key_seed seed = {{1, 2}};
-
-static void put_at(struct memtable *memtable, struct memtable_usage *usage, uint64_t sequence,
-	uint64_t key, uint64_t hash)
-{
-	const float value = (float)sequence;
-	const struct frame_row row = {
-		.key = (const uint8_t *)&key,
-		.key_len = sizeof key,
-		.data = (const uint8_t *)&value,
-	};
-	const struct memtable_change change = {
-		.spec = &spec,
-		.usage = usage,
-		.sequence = sequence,
-	};
-	assert_int_equal(memtable_put(memtable, &change, hash, &row), STATUS_OK);
-}
-
-static void put(struct memtable *memtable, struct memtable_usage *usage, uint64_t sequence,
-	uint64_t key)
-{
-	put_at(memtable, usage, sequence, key, siphash_u64(&seed, key));
-}
-
-static void undo(struct memtable *memtable, uint64_t key, uint64_t visible)
-{
-	memtable_undo(memtable, siphash_u64(&seed, key), (const uint8_t *)&key, sizeof key,
-		visible);
-}
 
 /* Of two writes that fail together, the second was the first one of this table. The next write has
  * the sequence of the first, and the log must be kept from there on. */
@@ -120,7 +82,7 @@ static void a_stream_brings_what_a_look_up_finds(void **state)
 	struct memtable_usage usage = {0};
 	struct memtable *memtable = memtable_new();
 	assert_non_null(memtable);
-	spec.index = INDEX_BALLS;
+	memtable_spec.index = INDEX_BALLS;
 	for (uint64_t key = 0; key < 1000; key++) {
 		put(memtable, &usage, 1, key);
 	}
@@ -147,7 +109,7 @@ static void a_stream_brings_what_a_look_up_finds(void **state)
 	expect_stream(memtable, 4, 1002, 1010);
 	grace_leave();
 	grace_unregister();
-	spec.index = INDEX_NONE;
+	memtable_spec.index = INDEX_NONE;
 	memtable_drop(memtable);
 	assert_int_equal(usage.bytes, 0);
 }
@@ -159,7 +121,7 @@ static void a_stream_skips_what_comes_next(void **state)
 	struct memtable_usage usage = {0};
 	struct memtable *memtable = memtable_new();
 	assert_non_null(memtable);
-	spec.index = INDEX_BALLS;
+	memtable_spec.index = INDEX_BALLS;
 	for (uint64_t key = 0; key < 100; key++) {
 		put(memtable, &usage, key + 1, key);
 	}
@@ -180,172 +142,7 @@ static void a_stream_skips_what_comes_next(void **state)
 	assert_int_equal(sum, 99 + 100);
 	grace_leave();
 	grace_unregister();
-	spec.index = INDEX_NONE;
-	memtable_drop(memtable);
-}
-
-static float value_at(const struct memtable *memtable, uint64_t visible, uint64_t key)
-{
-	float value = 0;
-	const struct row_version *version = memtable_get(memtable, visible, siphash_u64(&seed, key),
-		(const uint8_t *)&key, sizeof key);
-	if (version != NULL) {
-		memcpy(&value, version->row, sizeof value);
-	}
-	return value;
-}
-
-/* Both generations stay for whoever has pinned them, also when merges are done with both. */
-static void what_is_pinned_stays(void **state)
-{
-	(void)state;
-	struct memtable_usage usage = {0};
-	struct memtable pinned;
-	struct memtable *memtable = memtable_new();
-	assert_non_null(memtable);
-	put(memtable, &usage, 1, 1);
-	put(memtable, &usage, 2, 2);
-	assert_true(memtable_freeze(memtable, 2));
-	put(memtable, &usage, 3, 2);
-	grace_register();
-	grace_enter();
-	memtable_pin(memtable, &pinned);
-	grace_pin();
-	generation_free(memtable_take_frozen(memtable));
-	put(memtable, &usage, 4, 1);
-	assert_true(memtable_freeze(memtable, 4));
-	generation_free(memtable_take_frozen(memtable));
-	assert_true(memtable_is_empty(memtable));
-	assert_int_equal(usage.bytes, 0);
-	assert_int_equal(usage.rows, 0);
-	assert_true(usage.pinned_bytes > 0);
-	assert_true(value_at(&pinned, 3, 1) == 1);
-	assert_true(value_at(&pinned, 3, 2) == 3);
-	assert_int_equal(memtable_rows(&pinned), 4);
-	memtable_unpin(&pinned);
-	assert_int_equal(usage.pinned_bytes, 0);
-	grace_unpin();
-	grace_unregister();
-	memtable_drop(memtable);
-}
-
-/* ---- memory that is used again ---- */
-
-enum { ROUNDS = 20000 };
-
-/* Puts key 1 again and again, with sequences from `from` on, and moves the horizon behind. */
-static void put_many(struct memtable *memtable, struct memtable_usage *usage, uint64_t from)
-{
-	for (uint64_t i = from; i < from + ROUNDS; i++) {
-		atomic_store(&usage->horizon, i - 1);
-		put(memtable, usage, i, 1);
-	}
-}
-
-static void what_nobody_sees_any_more_is_written_over(void **state)
-{
-	(void)state;
-	struct memtable_usage usage = {0};
-	struct memtable *memtable = memtable_new();
-	assert_non_null(memtable);
-	put(memtable, &usage, 1, 2);
-	put_many(memtable, &usage, 2);
-	const uint64_t bytes = usage.bytes;
-	assert_true(bytes < ROUNDS * sizeof(struct row_version) / 4);
-	put_many(memtable, &usage, ROUNDS + 2);
-	assert_int_equal(usage.bytes, bytes);
-	const uint64_t last = 2 * ROUNDS + 1;
-	assert_true(value_at(memtable, last, 1) == (float)last);
-	assert_true(value_at(memtable, last - 1, 1) == (float)(last - 1)); /* the horizon's own */
-	assert_true(value_at(memtable, last, 2) == 1);
-	memtable_drop(memtable);
-	assert_int_equal(usage.bytes, 0);
-}
-
-static const struct row_version *newest_of(const struct memtable *memtable, uint64_t key)
-{
-	return memtable_newest(memtable, siphash_u64(&seed, key), (const uint8_t *)&key,
-		sizeof key);
-}
-
-/* A tombstone has no room for a row, and what is behind the horizon may be seen. */
-static void what_has_no_room_or_may_be_seen_is_not_written_over(void **state)
-{
-	(void)state;
-	struct memtable_usage usage = {.horizon = 3};
-	struct memtable *memtable = memtable_new();
-	const uint64_t key = 1;
-	const struct frame_row tombstone = {.key = (const uint8_t *)&key, .key_len = sizeof key};
-	const struct memtable_change change = {&spec, &usage, 2};
-	assert_non_null(memtable);
-	put(memtable, &usage, 1, 2);
-	assert_int_equal(memtable_put(memtable, &change, siphash_u64(&seed, key), &tombstone),
-		STATUS_OK);
-	const struct row_version *small = newest_of(memtable, key);
-	put(memtable, &usage, 3, 1); /* supersedes the tombstone */
-	put(memtable, &usage, 4, 2);
-	assert_ptr_not_equal(newest_of(memtable, 2), small);
-	put(memtable, &usage, 5, 2);
-	put(memtable, &usage, 6, 1);
-	assert_true(value_at(memtable, 3, 2) == 1);
-	assert_true(value_at(memtable, 4, 2) == 4);
-	assert_true(value_at(memtable, 5, 2) == 5);
-	assert_true(value_at(memtable, 3, 1) == 3);
-	assert_true(value_at(memtable, 6, 1) == 6);
-	memtable_drop(memtable);
-}
-
-static void what_is_pinned_is_not_written_over(void **state)
-{
-	(void)state;
-	struct memtable_usage usage = {0};
-	struct memtable pinned;
-	struct memtable *memtable = memtable_new();
-	assert_non_null(memtable);
-	put(memtable, &usage, 1, 1);
-	grace_register();
-	grace_enter();
-	memtable_pin(memtable, &pinned);
-	grace_pin();
-	put_many(memtable, &usage, 2);
-	assert_true(value_at(&pinned, 1, 1) == 1);
-	assert_true(value_at(&pinned, 100, 1) == 100);
-	const uint64_t bytes = usage.bytes;
-	memtable_unpin(&pinned);
-	grace_unpin();
-	grace_unregister();
-	put_many(memtable, &usage, ROUNDS + 2); /* all of it is there for these */
-	assert_int_equal(usage.bytes, bytes);
-	memtable_drop(memtable);
-}
-
-/* What is taken back leaves what it had superseded, whatever has its sequence afterwards. */
-static void what_was_superseded_by_what_is_taken_back_stays(void **state)
-{
-	(void)state;
-	struct memtable_usage usage = {.horizon = 2};
-	struct memtable *memtable = memtable_new();
-	assert_non_null(memtable);
-	put(memtable, &usage, 1, 1);
-	put(memtable, &usage, 2, 2);
-	put(memtable, &usage, 2, 3);
-	put(memtable, &usage, 3, 3);
-	for (uint64_t key = 1; key < 3; key++) {
-		put(memtable, &usage, 4, key);
-	}
-	for (uint64_t key = 1; key < 3; key++) {
-		undo(memtable, key, 3);
-	}
-	put(memtable, &usage, 4, 3);
-	put(memtable, &usage, 5, 3);
-	atomic_store(&usage.horizon, 5);
-	for (uint64_t sequence = 6; sequence < 20; sequence++) {
-		put(memtable, &usage, sequence, 3);
-	}
-	assert_true(value_at(memtable, 19, 1) == 1);
-	assert_true(value_at(memtable, 19, 2) == 2);
-	assert_true(value_at(memtable, 19, 3) == 19);
-	assert_true(value_at(memtable, 5, 3) == 5);
+	memtable_spec.index = INDEX_NONE;
 	memtable_drop(memtable);
 }
 
@@ -443,12 +240,12 @@ static void no_choice_of_hashes_makes_long_walks(void **state)
 
 static uint64_t one_bucket(uint64_t key)
 {
-	return siphash_u64(&seed, key) >> 10;
+	return siphash_u64(&memtable_seed, key) >> 10;
 }
 
 static uint64_t few_hashes(uint64_t key)
 {
-	return siphash_u64(&seed, key / 40) >> 10;
+	return siphash_u64(&memtable_seed, key / 40) >> 10;
 }
 
 static uint64_t last_hashes(uint64_t key)
@@ -514,7 +311,7 @@ static void a_bucket_without_slots_has_nothing_to_fetch_ahead(void **state)
 	assert_non_null(memtable);
 	put(memtable, &usage, 1, 0);
 	for (uint64_t key = 0; key < KEYS; key++) {
-		hashes[key] = siphash_u64(&seed, key);
+		hashes[key] = siphash_u64(&memtable_seed, key);
 	}
 	memtable_prefetch(memtable, hashes, KEYS);
 	for (uint64_t key = 0; key < KEYS; key++) {
@@ -530,11 +327,6 @@ int main(void)
 		cmocka_unit_test(a_sequence_that_is_used_again_is_the_oldest),
 		cmocka_unit_test(a_stream_brings_what_a_look_up_finds),
 		cmocka_unit_test(a_stream_skips_what_comes_next),
-		cmocka_unit_test(what_is_pinned_stays),
-		cmocka_unit_test(what_nobody_sees_any_more_is_written_over),
-		cmocka_unit_test(what_has_no_room_or_may_be_seen_is_not_written_over),
-		cmocka_unit_test(what_is_pinned_is_not_written_over),
-		cmocka_unit_test(what_was_superseded_by_what_is_taken_back_stays),
 		cmocka_unit_test(no_choice_of_hashes_makes_long_walks),
 		cmocka_unit_test(a_walk_in_steps_brings_each_row_once_and_in_order),
 		cmocka_unit_test(a_bucket_without_slots_has_nothing_to_fetch_ahead),
