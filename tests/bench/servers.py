@@ -221,13 +221,14 @@ def start_memcached(folder, rows, cpus=None):
 
 
 class Sampler:
-    """The most anonymous memory of a process, and the most bytes of its spill files."""
+    """The most anonymous memory of a process, and the most bytes of its spill files and of its base files."""
 
     def __init__(self, pid, data):
         self.status = '/proc/%d/status' % pid
         self.data = data
         self.anon_bytes = 0
         self.spill_bytes = 0
+        self.base_bytes = 0
         self.done = threading.Event()
         self.thread = threading.Thread(target=self.run)
 
@@ -248,6 +249,7 @@ class Sampler:
                         self.anon_bytes = max(self.anon_bytes, int(line.split()[1]) * 1024)
             if rounds % 10 == 0:
                 self.spill_bytes = max(self.spill_bytes, bytes_of(self.data, 'spill'))
+                self.base_bytes = max(self.base_bytes, bytes_of(self.data, 'base'))
             rounds += 1
 
 

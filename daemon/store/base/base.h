@@ -128,7 +128,7 @@ struct base_set {
 	uint64_t bytes;
 };
 
-#define BASE_NO_SEGMENT UINT32_MAX /* a delta has nothing of such hashes */
+#define BASE_NO_SEGMENT UINT32_MAX /* of hashes that a delta has nothing of; a base has all */
 
 /* Compares a file's size and its bytes outside the segments with what the catalog says. Errors:
  * CORRUPT; NO_MEMORY  also when too many files are open. */
@@ -144,7 +144,6 @@ enum status base_set_renew(const char *folder, const struct base_set *from,
 	const struct base_file_info *infos, size_t count, struct base_set **out, struct error *err);
 void base_set_close(struct base_set *set);
 
-/* The number of the segment of a hash, or BASE_NO_SEGMENT. A base has one for each hash. */
 static inline uint32_t base_set_find(const struct base_set *set, uint64_t hash)
 {
 	return set->depth == 0 ? set->directory[0] : set->directory[hash >> (64 - set->depth)];

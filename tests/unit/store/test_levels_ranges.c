@@ -1,5 +1,6 @@
 /* test_levels_ranges.c - a base that takes in what deltas have range by range: what each step leaves, and what a damaged
  * range, deltas that are merged meanwhile and a base that is cut anew change of that. */
+#include "daemon/store/admin/admin.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/merge/merge_range.h"
@@ -9,6 +10,7 @@
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/clock.h"
+#include "daemon/store/write/write.h"
 #include "tests/unit/store/levels_fixture.h"
 
 #include <setjmp.h>
@@ -26,29 +28,36 @@ static enum status no_pace(void *arg, uint64_t bytes, struct error *err)
 	return STATUS_OK;
 }
 
-/* Lets the base take in what deltas have for so many ranges; returns for how many it did. */
-static uint64_t take_in(struct scratch *scratch, size_t most, enum status expected)
+/* Merges the wanted ranges of a table of the first release; returns how many there were. */
+static uint64_t merge_wish(struct scratch *scratch, uint64_t table, const struct range_wish *wish,
+	int64_t clock_ms, enum status expected)
 {
 	struct store *store = scratch->store;
 	struct error err = {0};
-	const struct range_wish wish = {.most = most};
 	struct merge_job job = {.store = store,
 		.release = 1,
-		.clock_ms = INT64_MIN,
+		.clock_ms = clock_ms,
 		.pace = no_pace};
 	store_lock_admin(store);
-	job.table = release_find(snapshot_find(store_current(store), 1), 1);
+	job.table = release_find(snapshot_find(store_current(store), 1), table);
 	assert_non_null(job.table);
 	if (job.table == NULL) {
 		abort(); /* the assertion does not return, which its declaration leaves out */
 	}
 	job.table->refs++;
 	store_unlock_admin(store);
-	assert_int_equal(merge_ranges(&job, &wish, &err), expected);
+	assert_int_equal(merge_ranges(&job, wish, &err), expected);
 	store_lock_admin(store);
 	table_drop(job.table);
 	store_unlock_admin(store);
 	return job.ranges;
+}
+
+/* Lets the base of table "t" take in what deltas have for so many ranges; returns for how many it did. */
+static uint64_t take_in(struct scratch *scratch, size_t most, enum status expected)
+{
+	const struct range_wish wish = {.most = most};
+	return merge_wish(scratch, 1, &wish, INT64_MIN, expected);
 }
 
 static void reopen_with(struct scratch *scratch, uint64_t range_bytes, uint64_t deltas_share)
@@ -246,6 +255,71 @@ static void a_base_is_cut_anew_below_its_deltas(void **state)
 	assert_int_equal(levels_count_levels(scratch), 1);
 }
 
+/* ---- rows that have expired ---- */
+
+enum { HOUR_MS = 3600 * 1000, TIMED_KEYS = 400 };
+
+static void put_at(struct scratch *scratch, uint64_t key, int64_t time_ms)
+{
+	float row[SCRATCH_DIM];
+	struct error err = {0};
+	struct write_result result;
+	struct write_ticket *ticket;
+	scratch_row(key, 1, row);
+	const struct table_write part = {
+		.table = "ttl",
+		.batch = {.keys = {KEY_U64, 1, (const uint8_t *)&key, NULL},
+			.dtype = DTYPE_F32,
+			.rows = (const uint8_t *)row,
+			.rows_bytes = sizeof row,
+			.times = (const uint8_t *)&time_ms},
+	};
+	const struct row_write put = {.release = "r1",
+		.parts = &part,
+		.part_count = 1,
+		.now_ms = time_ms};
+	scratch_must(store_put(scratch->store, &put, &result, &ticket, &err), &err);
+	scratch_must(store_write_wait(ticket, &err), &err);
+}
+
+/* One row of many has expired: the range that it is in is written anew, and no other. */
+static void an_expired_row_costs_its_range(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	const int64_t now_ms = clock_unix_ms();
+	reopen_with(scratch, 8192, EVER);
+	struct table_spec spec = scratch_spec("ttl", DTYPE_F32, KEY_U64, SCRATCH_DIM);
+	spec.ttl_ms = HOUR_MS;
+	scratch_release(scratch, "r1");
+	scratch_must(store_table_create(scratch->store, "r1", &spec, NULL, &err), &err);
+	scratch_seal(scratch, "r1");
+	for (uint64_t key = 0; key < TIMED_KEYS; key++) {
+		put_at(scratch, key, key == 7 ? now_ms - 60000 : now_ms);
+	}
+	(void)levels_merge(scratch);
+	const struct table *table = scratch_table(scratch, "ttl");
+	const uint64_t number = table->number;
+	const size_t files = table->levels[0]->file_count;
+	const uint64_t first_new = table->next_file;
+	assert_int_equal(table->rows, TIMED_KEYS);
+	assert_true(files > 4);
+	snapshot_end(scratch->store);
+	const struct range_wish wish = {.share = EVER, .expired = true, .most = SIZE_MAX};
+	/* Half a minute after the hour in which an expired row stays. */
+	const int64_t clock_ms = now_ms + 2 * (int64_t)HOUR_MS - 30000;
+	assert_int_equal(merge_wish(scratch, number, &wish, clock_ms, STATUS_OK), 1);
+	table = scratch_table(scratch, "ttl");
+	size_t anew = 0;
+	for (size_t i = 0; i < table->levels[0]->file_count; i++) {
+		anew += table->levels[0]->files[i].number >= first_new;
+	}
+	assert_true(anew > 0 && anew < files / 2);
+	assert_int_equal(table->rows, TIMED_KEYS - 1);
+	snapshot_end(scratch->store);
+	assert_int_equal(merge_wish(scratch, number, &wish, clock_ms, STATUS_OK), 0);
+}
+
 /* ---- by itself ---- */
 
 /* While the daemon has nothing else to do, bases take in deltas until these are few enough. */
@@ -291,6 +365,7 @@ int main(void)
 		TEST(deltas_are_merged_while_ranges_have_used_them_up),
 		TEST(a_damaged_range_costs_itself_only),
 		TEST(a_base_is_cut_anew_below_its_deltas),
+		TEST(an_expired_row_costs_its_range),
 		TEST(ranges_are_merged_by_themselves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
