@@ -192,6 +192,7 @@ static enum status read_states(struct fold *fold, int64_t now_ms)
 		.hashes = hashes,
 		.visible = UINT64_MAX, /* writes that were applied before count, durable or not */
 		.row_bytes = spec_row_bytes(&fold->table->spec),
+		.entries = fold->entries,
 	};
 	const struct find find = {
 		.keys = &fold->keys,
@@ -250,11 +251,12 @@ static bool reserve(struct fold *fold)
 	const size_t count = fold->keys.count;
 	const size_t floats = spec_stored_bytes(spec) / sizeof(float);
 	fold->rows = calloc(count + 1, sizeof *fold->rows);
+	fold->entries = malloc(count * sizeof *fold->entries + 1);
 	fold->states = malloc(count * spec_stored_bytes(spec) + 1);
 	fold->times = malloc(count * sizeof *fold->times + 1);
 	fold->tags = spec->tags ? malloc(count * sizeof *fold->tags + 1) : NULL;
-	if (fold->rows == NULL || fold->states == NULL || fold->times == NULL ||
-		(spec->tags && fold->tags == NULL)) {
+	if (fold->rows == NULL || fold->entries == NULL || fold->states == NULL ||
+		fold->times == NULL || (spec->tags && fold->tags == NULL)) {
 		return false;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -363,6 +365,7 @@ void fold_fini(struct fold *fold)
 		free(fold->at);
 	}
 	free(fold->rows);
+	free(fold->entries);
 	free(fold->states);
 	free(fold->times);
 	free(fold->tags);

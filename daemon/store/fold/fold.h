@@ -40,10 +40,12 @@ struct fold {
 	uint8_t *packed;         /* owned: the bytes of `keys` */
 	uint32_t *at;            /* owned: where each of `keys` begins */
 	struct fold_row *rows;   /* owned: of each key */
-	float *states;           /* owned: the states that `rows` work on */
-	int64_t *times;          /* owned: of each key the time of its newest sample */
-	uint64_t *tags;          /* owned: of each key those of its row; NULL: the table has none */
-	struct row_batch batch;  /* the keys; once it has run, their rows as they are stored */
+	struct memtable_entry *
+		*entries;       /* owned: of each key that of the active generation; NULL: none */
+	float *states;          /* owned: the states that `rows` work on */
+	int64_t *times;         /* owned: of each key the time of its newest sample */
+	uint64_t *tags;         /* owned: of each key those of its row; NULL: the table has none */
+	struct row_batch batch; /* the keys; once it has run, their rows as they are stored */
 };
 
 /* Finds the keys; fold->batch has them.

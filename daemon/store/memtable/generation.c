@@ -230,11 +230,13 @@ static struct row_version *take_superseded(struct generation *generation)
 		struct row_version *by = generation->superseding_first;
 		version = by->older->deleted ? NULL : by->older;
 		by->older = NULL;
-		generation->superseding_first = by->next;
-		if (by->next == NULL) {
+		struct row_version *next = by->next;
+		generation->superseding_first = next;
+		if (next == NULL) {
 			generation->superseding_last = NULL;
-		} else {
-			__builtin_prefetch(by->next);
+		} else { /* which was asked for the last time */
+			__builtin_prefetch(next->next);
+			__builtin_prefetch(next->older, 1);
 		}
 	}
 	return version;
@@ -341,15 +343,15 @@ static void fill_place(struct generation *generation, const struct memtable_entr
 	atomic_store_explicit(&generation->written, place + 1, memory_order_release);
 }
 
-enum status generation_put(struct generation *generation, const struct memtable_change *change,
-	uint64_t hash, const struct frame_row *row)
+/*   entry  of the key; NULL: it has none yet */
+static enum status put(struct generation *generation, const struct memtable_change *change,
+	uint64_t hash, struct memtable_entry *entry, const struct frame_row *row)
 {
 	const bool has_order = change->spec->index != INDEX_NONE;
 	if (has_order && !make_place(generation)) {
 		return STATUS_NO_MEMORY;
 	}
 	assert(change->usage == generation->usage);
-	struct memtable_entry *entry = generation_find(generation, hash, row->key, row->key_len);
 	struct memtable_entry *added = NULL;
 	if (entry == NULL) {
 		added = entry = entry_new(generation, hash, row);
@@ -380,4 +382,17 @@ enum status generation_put(struct generation *generation, const struct memtable_
 		fill_place(generation, entry, version);
 	}
 	return status;
+}
+
+enum status generation_put(struct generation *generation, const struct memtable_change *change,
+	uint64_t hash, const struct frame_row *row)
+{
+	return put(generation, change, hash,
+		generation_find(generation, hash, row->key, row->key_len), row);
+}
+
+enum status generation_put_at(struct generation *generation, const struct memtable_change *change,
+	struct memtable_entry *entry, const struct frame_row *row)
+{
+	return put(generation, change, entry->hash, entry, row);
 }

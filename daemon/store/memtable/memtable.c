@@ -175,6 +175,11 @@ void memtable_find(const struct memtable *memtable, const struct memtable_questi
 	if (active != NULL) {
 		find_in(active, &probe, out);
 	}
+	if (question->entries != NULL) {
+		for (uint32_t i = 0; i < count; i++) {
+			question->entries[first + i] = active == NULL ? NULL : probe.entries[i];
+		}
+	}
 	if (frozen != NULL && frozen != active) {
 		find_in(frozen, &probe, out);
 	}
@@ -295,6 +300,13 @@ enum status memtable_put(struct memtable *memtable, const struct memtable_change
 	}
 	atomic_store_explicit(&memtable->active, active, memory_order_release);
 	return STATUS_OK;
+}
+
+enum status memtable_put_at(struct memtable *memtable, const struct memtable_change *change,
+	struct memtable_entry *entry, const struct frame_row *row)
+{
+	assert(entry->key_len == row->key_len);
+	return generation_put_at(active_of(memtable), change, entry, row);
 }
 
 enum status memtable_keep_log(struct memtable *memtable, const struct memtable_change *change)

@@ -239,6 +239,7 @@ static enum status fold_table(struct observe *observe, struct apply *apply,
 	}
 	write->batch = fold->batch;
 	part->rows = fold->batch.rows;
+	part->entries = fold->entries;
 	return status;
 }
 

@@ -200,7 +200,11 @@ static enum status link_row(struct link *link, uint32_t i, uint64_t hash)
 	if (!is_wanted(part, i, hash, &row)) {
 		return STATUS_OK;
 	}
-	const enum status status = memtable_put(part->table->memtable, &link->change, hash, &row);
+	struct memtable *memtable = part->table->memtable;
+	struct memtable_entry *entry = part->entries == NULL ? NULL : part->entries[i];
+	const enum status status = entry == NULL
+					   ? memtable_put(memtable, &link->change, hash, &row)
+					   : memtable_put_at(memtable, &link->change, entry, &row);
 	if (status == STATUS_OK) {
 		link->end =
 			part->kind == FRAME_SAMPLES
@@ -222,7 +226,9 @@ static enum status link_rows(struct link *link)
 		const uint32_t left = keys->count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
 		keys_hash(keys, &part->table->seed, first, count, hashes);
-		memtable_prefetch(part->table->memtable, hashes, count);
+		if (part->entries == NULL) {
+			memtable_prefetch(part->table->memtable, hashes, count);
+		}
 		for (uint32_t i = 0; i < count; i++) {
 			const enum status status = link_row(link, first + i, hashes[i]);
 			if (status != STATUS_OK) {

@@ -27,8 +27,10 @@ struct write_part {
 	int64_t *base_times;       /* owned: of each key's row in the base; NULL: nobody asks */
 	const uint8_t *rows;       /* in the table's dtype: in `kept`, or where they were given */
 	const uint8_t *scales;     /* f32 of an i8 table: the same */
-	uint8_t *kept;             /* owned: converted rows; NULL: they came in the table's dtype */
-	uint32_t linked;           /* of its rows, once it was linked */
+	/* Borrowed: of each key its entry in the active generation, or NULL; NULL: nobody has looked. */
+	struct memtable_entry *const *entries;
+	uint8_t *kept;   /* owned: converted rows; NULL: they came in the table's dtype */
+	uint32_t linked; /* of its rows, once it was linked */
 };
 
 /* Whether a table takes writes. Errors: CORRUPT  it has a damaged segment. */

@@ -171,6 +171,69 @@ static void what_was_superseded_by_what_is_taken_back_stays(void **state)
 	memtable_drop(memtable);
 }
 
+/* An entry of the frozen generation takes no version any more. */
+static void a_writer_finds_the_entries_that_take_versions(void **state)
+{
+	(void)state;
+	enum { KEYS = 4 };
+	const uint64_t values[KEYS] = {1, 2, 3, 4};
+	const struct keys keys = {
+		.type = KEY_U64,
+		.count = KEYS,
+		.packed = (const uint8_t *)values,
+	};
+	uint64_t hashes[KEYS];
+	struct memtable_entry *entries[KEYS];
+	const struct row_version *versions[KEYS];
+	struct memtable_usage usage = {0};
+	struct memtable *memtable = memtable_new();
+	assert_non_null(memtable);
+	const struct memtable_question question = {
+		.keys = &keys,
+		.hashes = hashes,
+		.visible = UINT64_MAX,
+		.row_bytes = sizeof(float),
+		.entries = entries,
+	};
+	for (size_t i = 0; i < KEYS; i++) {
+		hashes[i] = siphash_u64(&memtable_seed, values[i]);
+	}
+	grace_register();
+	grace_enter();
+	put(memtable, &usage, 1, 1);
+	put(memtable, &usage, 1, 2);
+	assert_true(memtable_freeze(memtable, 1));
+	memtable_find(memtable, &question, 0, KEYS, versions);
+	for (size_t i = 0; i < KEYS; i++) {
+		assert_null(entries[i]);
+	}
+	put(memtable, &usage, 2, 2);
+	put(memtable, &usage, 2, 3);
+	undo(memtable, 3, 1); /* its entry stays */
+	memtable_find(memtable, &question, 0, KEYS, versions);
+	assert_null(entries[0]);
+	assert_non_null(versions[0]);
+	assert_null(versions[2]);
+	assert_null(entries[3]);
+	const float value = 3;
+	const struct memtable_change change = {&memtable_spec, &usage, 3};
+	for (size_t i = 1; i < 3; i++) {
+		const struct frame_row row = {
+			.key = (const uint8_t *)&values[i],
+			.key_len = sizeof values[i],
+			.data = (const uint8_t *)&value,
+		};
+		assert_non_null(entries[i]);
+		assert_int_equal(memtable_put_at(memtable, &change, entries[i], &row), STATUS_OK);
+		assert_true(value_at(memtable, 3, values[i]) == 3);
+	}
+	assert_true(value_at(memtable, 2, 2) == 2);
+	assert_int_equal(usage.rows, 4);
+	grace_leave();
+	grace_unregister();
+	memtable_drop(memtable);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +242,7 @@ int main(void)
 		cmocka_unit_test(what_has_no_room_or_may_be_seen_is_not_written_over),
 		cmocka_unit_test(what_is_pinned_is_not_written_over),
 		cmocka_unit_test(what_was_superseded_by_what_is_taken_back_stays),
+		cmocka_unit_test(a_writer_finds_the_entries_that_take_versions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
