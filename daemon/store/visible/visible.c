@@ -62,7 +62,7 @@ static size_t copy_at(uint64_t seq)
 }
 
 /* The checksum comes last, and a reader takes it first: so whoever sees it sees what was written to the
- * log before, too. */
+ * log before, too. And who sees any of this copy sees all of the one before. */
 void visible_store(void *page, const struct visible *state)
 {
 	uint64_t words[WORDS];
@@ -70,6 +70,7 @@ void visible_store(void *page, const struct visible *state)
 	_Atomic uint64_t *copy = at;
 	memcpy(words, state, sizeof *state);
 	words[SUM] = XXH3_64bits(words, sizeof *state);
+	atomic_thread_fence(memory_order_release);
 	for (size_t i = 0; i < SUM; i++) {
 		atomic_store_explicit(&copy[i], words[i], memory_order_relaxed);
 	}
@@ -93,6 +94,15 @@ static bool load_copy(const void *page, size_t offset, struct visible *out)
 	return copy_at(out->seq) == offset;
 }
 
+/* Whether a copy is still the newest whole one, when the other was seen torn: one that is being written comes behind
+ * it, or a daemon has died at that. Otherwise several have come since it was taken. */
+static bool is_still(const void *page, const struct visible *copy)
+{
+	struct visible again;
+	atomic_thread_fence(memory_order_acquire);
+	return load_copy(page, copy_at(copy->seq), &again) && again.seq == copy->seq;
+}
+
 bool visible_load(const void *page, struct visible *out)
 {
 	for (unsigned i = 0; i < TRIES; i++) {
@@ -100,8 +110,11 @@ bool visible_load(const void *page, struct visible *out)
 		struct visible odd;
 		const bool has_even = load_copy(page, VISIBLE_COPY_EVEN, &even);
 		const bool has_odd = load_copy(page, VISIBLE_COPY_ODD, &odd);
-		if (has_even || has_odd) {
-			*out = has_even && (!has_odd || even.seq > odd.seq) ? even : odd;
+		if (!has_even && !has_odd) {
+			continue;
+		}
+		*out = has_even && (!has_odd || even.seq > odd.seq) ? even : odd;
+		if ((has_even && has_odd) || is_still(page, out)) {
 			return true;
 		}
 	}
