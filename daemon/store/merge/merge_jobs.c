@@ -83,6 +83,9 @@ static void end_job(struct merge_job *job)
 static uint64_t share_of(const struct merge_job *job, enum merge_reason reason)
 {
 	const uint64_t share = job->store->options.sizes.deltas_share;
+	if (reason == MERGE_ASKED) {
+		return UINT64_MAX; /* who waits does so for what was written */
+	}
 	return reason == MERGE_FULL ? 0 : reason == MERGE_DUE ? share + share / 8 : share;
 }
 

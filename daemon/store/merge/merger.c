@@ -58,6 +58,7 @@ struct merger {
 	uint64_t asked;             /* merges that were asked for */
 	uint64_t asked_full;        /* the last of these that is to be a full one; 0: none */
 	uint64_t served;            /* of these, those that are done */
+	uint64_t serving;           /* those for which the merge is that runs, or was the last */
 	struct merge_result result; /* of the last merge, as the next */
 	struct error outcome;
 	_Atomic uint64_t merges;
@@ -70,12 +71,25 @@ struct merger {
 
 /* ---- pace ---- */
 
+/* Whether somebody waits for the next merge, and so for the end of this one. */
+static bool keeps_waiting(struct merger *merger)
+{
+	lock_take(&merger->lock);
+	const bool keeps = merger->asked > merger->serving;
+	lock_release(&merger->lock);
+	return keeps;
+}
+
+static bool must_hurry(struct merger *merger)
+{
+	return fullness_must_hurry(merger->store) || keeps_waiting(merger);
+}
+
 /* On Linux this concerns the calling thread alone. Without the right to be less nice (LimitNICE of the
  * unit) it stays gentle. */
-static void set_nice(const struct merger *merger)
+static void set_nice(struct merger *merger)
 {
-	if (setpriority(PRIO_PROCESS, 0, fullness_must_hurry(merger->store) ? 0 : GENTLE_NICE) !=
-		0) {
+	if (setpriority(PRIO_PROCESS, 0, must_hurry(merger) ? 0 : GENTLE_NICE) != 0) {
 		store_call_refused(merger->store, STORE_CALL_SETPRIORITY);
 	}
 }
@@ -93,10 +107,10 @@ static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
 	atomic_fetch_add(&merger->bytes, bytes);
 	const uint64_t until_ns = pace_add(&merger->pace, bytes, clock_monotonic_ns());
 	while (!atomic_load(&store->stop) && clock_monotonic_ns() < until_ns &&
-		!fullness_must_hurry(merger->store)) {
+		!must_hurry(merger)) {
 		(void)nanosleep(&pause, NULL);
 	}
-	if (fullness_must_hurry(merger->store)) {
+	if (must_hurry(merger)) {
 		begin_pace(merger);
 	}
 	set_nice(merger);
@@ -193,8 +207,7 @@ static enum status merge(struct merger *merger, enum merge_reason reason,
 		return status;
 	}
 	struct error why = {.status = STATUS_OK};
-	const enum status again = merge_once(merger, reason == MERGE_FULL ? MERGE_FULL : MERGE_DUE,
-		result, &left, &why);
+	const enum status again = merge_once(merger, reason, result, &left, &why);
 	return status != STATUS_OK || again == STATUS_OK ? status
 							 : error_set(err, again, "%s", why.text);
 }
@@ -225,6 +238,7 @@ static void run_merge(struct merger *merger)
 	const enum merge_reason reason = merger->asked_full > merger->served ? MERGE_FULL
 					 : serving > merger->served          ? MERGE_ASKED
 									     : MERGE_DUE;
+	merger->serving = serving;
 	lock_release(&merger->lock);
 	const uint64_t began_ns = clock_monotonic_ns();
 	begin_pace(merger);
