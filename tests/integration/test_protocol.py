@@ -14,6 +14,7 @@ import harness
 TYPES = {
     'str': lambda value: isinstance(value, str),
     'uint': lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+    'int': lambda value: isinstance(value, int) and not isinstance(value, bool),
     'bool': lambda value: isinstance(value, bool),
     'bin': lambda value: isinstance(value, bytes),
 }
