@@ -83,9 +83,6 @@ static void end_job(struct merge_job *job)
 static uint64_t share_of(const struct merge_job *job, enum merge_reason reason)
 {
 	const uint64_t share = job->store->options.sizes.deltas_share;
-	if (reason == MERGE_ASKED) {
-		return UINT64_MAX; /* who waits does so for what was written */
-	}
 	return reason == MERGE_FULL ? 0 : reason == MERGE_DUE ? share + share / 8 : share;
 }
 
@@ -97,6 +94,9 @@ static enum status merge_one(struct merge_job *job, enum merge_reason reason, st
 		.most = SIZE_MAX,
 	};
 	const enum status status = merge_table(job, err);
+	if (reason == MERGE_ASKED) {
+		job->pace = job->hurry; /* what was written is in the files, and somebody waits */
+	}
 	return status == STATUS_OK && merge_goes_by_range(job) ? merge_ranges(job, &wish, err)
 							       : status;
 }

@@ -99,6 +99,20 @@ static void begin_pace(struct merger *merger)
 	pace_begin(&merger->pace, merger->store->options.write.merge_rate, clock_monotonic_ns());
 }
 
+static enum status go_on(const struct merger *merger, struct error *err)
+{
+	return atomic_load(&merger->store->stop)
+		       ? error_set(err, STATUS_BUSY, "merge: the daemon is stopping")
+		       : STATUS_OK;
+}
+
+static enum status count_bytes(void *arg, uint64_t bytes, struct error *err)
+{
+	struct merger *merger = arg;
+	atomic_fetch_add(&merger->bytes, bytes);
+	return go_on(merger, err);
+}
+
 static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
 {
 	struct merger *merger = arg;
@@ -114,9 +128,7 @@ static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
 		begin_pace(merger);
 	}
 	set_nice(merger);
-	return atomic_load(&store->stop)
-		       ? error_set(err, STATUS_BUSY, "merge: the daemon is stopping")
-		       : STATUS_OK;
+	return go_on(merger, err);
 }
 
 /* ---- the cut ---- */
@@ -179,6 +191,7 @@ static struct merge_job model_of(struct merger *merger)
 		.cut = merger->cut,
 		.clock_ms = merger->clock_ms,
 		.pace = keep_pace,
+		.hurry = count_bytes,
 		.pace_arg = merger,
 	};
 }

@@ -64,6 +64,8 @@ struct merge_job {
 	bool whole;          /* all levels become a base */
 	bool expired;        /* it is to be without rows that have expired */
 	enum status (*pace)(void *arg, uint64_t bytes, struct error *err);
+	/* The same without a pause. */
+	enum status (*hurry)(void *arg, uint64_t bytes, struct error *err);
 	void *pace_arg;
 	uint64_t rows;   /* out: of the new files */
 	uint64_t bytes;  /* out: of the new files */

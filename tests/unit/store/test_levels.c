@@ -162,16 +162,6 @@ static void a_full_merge_leaves_a_base_and_nothing_else(void **state)
 	levels_expect(scratch, &expected);
 }
 
-/* Nobody waits for that: the merger does it when it has nothing else to do. */
-static void wait_for_a_base(struct scratch *scratch)
-{
-	const struct timespec pause = {.tv_nsec = 1000000};
-	for (int i = 0; i < 10000 && levels_count_levels(scratch) != 1; i++) {
-		(void)nanosleep(&pause, NULL);
-	}
-	assert_int_equal(levels_count_levels(scratch), 1);
-}
-
 /* By its thresholds a table becomes a base again by itself. */
 static void deltas_that_no_longer_pay_go_into_the_base(void **state)
 {
@@ -190,10 +180,10 @@ static void deltas_that_no_longer_pay_go_into_the_base(void **state)
 	assert_int_equal(levels_count_levels(scratch), 3);
 	levels_put(scratch, &expected, 200, 200, 4);
 	(void)levels_merge(scratch);
-	wait_for_a_base(scratch); /* three of them were too much */
+	assert_int_equal(levels_count_levels(scratch), 1); /* three of them were too much */
 	levels_put(scratch, &expected, 0, 900, 5);
 	(void)levels_merge(scratch);
-	wait_for_a_base(scratch); /* and so is one of this size */
+	assert_int_equal(levels_count_levels(scratch), 1); /* and so is one of this size */
 	levels_expect(scratch, &expected);
 	scratch_close(scratch);
 	scratch->sizes.delta_base_min = 0; /* 32 MiB */
