@@ -249,12 +249,18 @@ static void settle(struct bench *bench)
 
 /* ---- searches ---- */
 
-/* Searches, and gives how long it took, in us. *kth: the last score; reached: how many hits have at
- * least `limit`. */
-static double search_once(struct bench *bench, const char *name, const float *vector, double recall,
-	float limit, float *kth, uint32_t *reached)
+/* What a search has found. */
+struct outcome {
+	double took_us;
+	float kth;        /* the last score */
+	uint32_t reached; /* how many hits have at least the limit */
+};
+
+static struct outcome search_once(struct bench *bench, const char *name, const float *vector,
+	double recall, float limit)
 {
 	struct error err = {0};
+	struct outcome outcome = {0};
 	struct search search = {0};
 	const struct filter filter = {0};
 	const struct query query = {.count = 1, .parts = 1, .dim = bench->dim, .vectors = vector};
@@ -273,16 +279,15 @@ static double search_once(struct bench *bench, const char *name, const float *ve
 		.may_block = true};
 	must(search_begin(&search, &options, &err), &err);
 	must(search_run(&search, &err), &err);
-	const double took = thread_us() - start;
+	outcome.took_us = thread_us() - start;
 	const struct topk *top = search_hits(&search, 0);
-	*kth = top->hits[top->count - 1].score;
-	*reached = 0;
+	outcome.kth = top->hits[top->count - 1].score;
 	for (size_t i = 0; i < top->count; i++) {
-		*reached += top->hits[i].score >= limit;
+		outcome.reached += top->hits[i].score >= limit;
 	}
 	search_end(&search);
 	snapshot_end(bench->store);
-	return took;
+	return outcome;
 }
 
 static int by_value(const void *a, const void *b)
@@ -306,14 +311,13 @@ static void measure(struct bench *bench, const float *queries)
 	for (size_t i = 0; i < QUERIES; i++) {
 		for (size_t table = 0; table < 2; table++) {
 			const float *vector = queries + i * bench->dim;
-			float limit;
-			float kth;
-			uint32_t reached;
-			times[0][table][i] =
-				search_once(bench, tables[table], vector, 1, 0, &limit, &reached);
-			times[1][table][i] = search_once(bench, tables[table], vector, asked_recall,
-				limit, &kth, &reached);
-			found += table == 1 ? reached : 0;
+			const struct outcome exact =
+				search_once(bench, tables[table], vector, 1, 0);
+			const struct outcome fast =
+				search_once(bench, tables[table], vector, asked_recall, exact.kth);
+			times[0][table][i] = exact.took_us;
+			times[1][table][i] = fast.took_us;
+			found += table == 1 ? fast.reached : 0;
 		}
 	}
 	const double exact[] = {median(times[0][0]), median(times[0][1])};

@@ -268,7 +268,7 @@ static void expect_in(struct scratch *scratch, const struct snapshot *snapshot, 
 	static struct scored expected[KEYS + 1];
 	uint32_t found = 0;
 	uint32_t asked = 0;
-	for (size_t i = 0; i < QUERIES * 6; i++) {
+	for (size_t i = 0; i < (size_t)QUERIES * 6; i++) {
 		float vector[DIM];
 		draw(model, vector);
 		const struct query query = {.count = 1, .parts = 1, .dim = DIM, .vectors = vector};

@@ -220,9 +220,10 @@ static bool is_at_random(const void *at)
 	FILE *maps = fopen("/proc/self/smaps", "r");
 	assert_non_null(maps);
 	while (fgets(line, sizeof line, maps) != NULL) {
-		unsigned long long from;
-		unsigned long long end;
-		if (sscanf(line, "%llx-%llx ", &from, &end) == 2) {
+		char *behind;
+		const unsigned long long from = strtoull(line, &behind, 16);
+		if (behind != line && *behind == '-') {
+			const unsigned long long end = strtoull(behind + 1, NULL, 16);
 			is_it = (uintptr_t)at >= from && (uintptr_t)at < end;
 		} else if (is_it && strncmp(line, "VmFlags:", 8) == 0) {
 			is_random = strstr(line, " rr") != NULL;
@@ -239,7 +240,7 @@ static void what_is_in_memory_is_kept_by_use(void **state)
 	const struct base_segment *first = segment(fixture, 0);
 	assert_int_equal(base_segment_wait(fixture->table->bases, 0), BASE_READY);
 	assert_false(is_at_random(first->data));
-	assert_int_equal(madvise((void *)(uintptr_t)(first->data - SEGMENT_LEAD_BYTES),
+	assert_int_equal(madvise((uint8_t *)first->data - SEGMENT_LEAD_BYTES,
 				 (size_t)first->view.page_count * SEGMENT_PAGE_BYTES, MADV_RANDOM),
 		0);
 	atomic_store(&segment(fixture, 0)->is_here, false);
