@@ -87,13 +87,13 @@ class Top(harness.Case):
             with self.daemon.client() as client:
                 while not over.is_set():
                     client.fetch('ir', [*range(7), 1000, 1001, 1002])
-        thread = threading.Thread(target=fetch)
-        thread.start()
+        crowd = harness.Crowd()
+        crowd.start(fetch)
         try:
             yield
         finally:
             over.set()
-            thread.join()
+            crowd.join()
 
     def assert_left(self, screen):
         """The screen, the cursor and the keyboard are as they were."""

@@ -441,13 +441,13 @@ class WriteDiskFull(harness.Case):
         def follow(begun):
             while not over.wait(0.01):
                 os.truncate(ballast, max(size - log_bytes() + begun, 0))
-        thread = threading.Thread(target=follow, args=(log_bytes(),))
-        thread.start()
+        crowd = harness.Crowd()
+        crowd.start(follow, log_bytes())
         try:
             yield
         finally:
             over.set()
-            thread.join()
+            crowd.join()
 
     def test_merges_that_fail(self):
         """Nothing makes room: BUSY after a while, and writes pass as soon as a merge has."""

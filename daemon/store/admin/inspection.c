@@ -6,6 +6,7 @@
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/level_filter.h"
 #include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/state/background.h"
 #include "daemon/store/state/memory_fit.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/clock.h"
@@ -46,14 +47,6 @@ static struct table *next_table(struct store *store, struct walk *walk)
 	}
 	store_unlock_admin(store);
 	return found;
-}
-
-static void let_go(struct store *store, struct table *table)
-{
-	store_lock_admin(store);
-	assert(table->refs > 0);
-	table_drop(table);
-	store_unlock_admin(store);
 }
 
 /* An index that has failed is built anew. */
@@ -194,7 +187,7 @@ static bool walk_tables(struct look *look, bool (*look_at)(struct look *look, st
 	bool go_on = true;
 	while (go_on && (table = next_table(store, &walk)) != NULL) {
 		go_on = look_at(look, table);
-		let_go(store, table);
+		background_let_go(store, table);
 	}
 	return go_on;
 }

@@ -7,6 +7,7 @@
 #include "daemon/store/memtable/memtable_pin.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/state/background.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/bell.h"
 #include "daemon/store/system/clock.h"
@@ -16,7 +17,6 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 enum {
 	LOOK_MS = 100, /* so often it looks, since no bell rings when rows are put */
@@ -60,12 +60,17 @@ static uint64_t visible_end(const struct generation *generation, uint64_t from, 
 	return place;
 }
 
+/* The first place that no image has. */
+static uint64_t behind(struct written_image *const *images, size_t count)
+{
+	return count == 0 ? 0 : images[count - 1]->end;
+}
+
 /* How many images stay as they are: the others, of places up to `end`, become one. */
 static size_t count_kept(struct written_image *const *images, size_t count, uint64_t end)
 {
-	const uint64_t from = count == 0 ? 0 : images[count - 1]->end;
 	size_t kept = count;
-	uint64_t coming = end - from;
+	uint64_t coming = end - behind(images, count);
 	if (coming < ROWS_MIN) {
 		const uint64_t idle_ms =
 			count == 0 ? 0
@@ -97,18 +102,16 @@ static enum status follow(struct following *following, const struct generation *
 		}
 	}
 	assert(count <= OF_GENERATION_MAX);
-	const uint64_t end = visible_end(generation, count == 0 ? 0 : images[count - 1]->end,
-		following->visible);
+	const uint64_t from = behind(images, count);
+	const uint64_t end = visible_end(generation, from, following->visible);
 	const size_t kept = count_kept(images, count, end);
-	const bool comes = kept < count || (end >= ROWS_MIN && count == 0) ||
-			   (count > 0 && end - images[count - 1]->end >= ROWS_MIN);
 	following->count += count;
-	if (!comes) {
+	if (kept == count && end - from < ROWS_MIN) {
 		return STATUS_OK;
 	}
 	const struct written_job job = {
 		.generation = generation,
-		.from = kept == 0 ? 0 : images[kept - 1]->end,
+		.from = behind(images, kept),
 		.end = end,
 		.visible = following->visible,
 		.spec = &following->table->spec,
@@ -227,10 +230,7 @@ static void *run(void *arg)
 {
 	struct follower *follower = arg;
 	grace_register(); /* it reads rows of memtables */
-	/* Threads that answer requests come first. On Linux this concerns the calling thread alone. */
-	if (setpriority(PRIO_PROCESS, 0, 10) != 0) {
-		store_call_refused(follower->store, STORE_CALL_SETPRIORITY);
-	}
+	background_set_nice(follower->store, BACKGROUND_NICE);
 	while (!atomic_load(&follower->stop)) {
 		const uint64_t began_ms = (uint64_t)clock_monotonic_ms();
 		size_t count;
@@ -239,7 +239,7 @@ static void *run(void *arg)
 			(void)follow_table(follower,
 				tables[i]); /* else the next look tries again */
 		}
-		if (count > 0) {
+		if (tables != NULL) {
 			let_go(follower->store, tables, count);
 		}
 		const uint64_t now_ms = (uint64_t)clock_monotonic_ms();

@@ -5,6 +5,7 @@
 #include "daemon/store/indexing/index_figures.h"
 #include "daemon/store/indexing/index_users.h"
 #include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/state/background.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/alarm.h"
 #include "daemon/store/system/clock.h"
@@ -17,7 +18,6 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -396,10 +396,7 @@ static void *run(void *arg)
 	struct wish wish;
 	uint64_t again_ms = never;
 	grace_register(); /* it reads rows of users */
-	/* Threads that answer requests come first. On Linux this concerns the calling thread alone. */
-	if (setpriority(PRIO_PROCESS, 0, 10) != 0) {
-		store_call_refused(indexer->store, STORE_CALL_SETPRIORITY);
-	}
+	background_set_nice(indexer->store, BACKGROUND_NICE);
 	while (!atomic_load(&indexer->stop)) {
 		if (find_wish(indexer->store, &wish, &again_ms)) {
 			fulfil(indexer, &wish);

@@ -324,12 +324,13 @@ static enum status add_entry(struct generation *generation, struct memtable_entr
 /* Makes room for one place more in the order of writing. */
 static bool make_place(struct generation *generation)
 {
-	const uint64_t at = atomic_load_explicit(&generation->written, memory_order_relaxed) +
-			    (UINT64_C(1) << GENERATION_PART_BITS);
-	const unsigned log2 = 63 - (unsigned)__builtin_clzll(at);
-	struct memtable_row **part = &generation->parts[log2 - GENERATION_PART_BITS];
+	uint64_t first;
+	const unsigned number =
+		generation_part_of(atomic_load_explicit(&generation->written, memory_order_relaxed),
+			&first);
+	struct memtable_row **part = &generation->parts[number];
 	if (*part == NULL) {
-		*part = get(generation, sizeof **part << log2);
+		*part = get(generation, sizeof **part << (number + GENERATION_PART_BITS));
 	}
 	return *part != NULL;
 }
@@ -362,9 +363,9 @@ static enum status put(struct generation *generation, const struct memtable_chan
 	if (version == NULL) {
 		return STATUS_NO_MEMORY;
 	}
-	version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
 	/* The older version's sequence is at most this one's, and the same if one write has the key
 	 * twice; then the later row counts. It is not asserted: that would be a cache miss a row. */
+	version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
 	/* The order of writing leads to superseded versions, too: their memory stays theirs. */
 	if (!has_order) {
 		note_superseded(generation, version);

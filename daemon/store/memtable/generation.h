@@ -127,14 +127,23 @@ static inline uint64_t generation_written(const struct generation *generation)
 	return atomic_load_explicit(&generation->written, memory_order_acquire);
 }
 
+/* The part of the order that has a place; *first: the first place in it. */
+static inline unsigned generation_part_of(uint64_t place, uint64_t *first)
+{
+	const uint64_t before = UINT64_C(1) << GENERATION_PART_BITS;
+	const unsigned log2 = 63 - (unsigned)__builtin_clzll(place + before);
+	assert(log2 - GENERATION_PART_BITS < GENERATION_PARTS);
+	*first = (UINT64_C(1) << log2) - before;
+	return log2 - GENERATION_PART_BITS;
+}
+
 /* A place of the order, which need not be filled, but its part is there. */
 static inline struct memtable_row *generation_place(const struct generation *generation,
 	uint64_t place)
 {
-	const uint64_t at = place + (UINT64_C(1) << GENERATION_PART_BITS);
-	const unsigned log2 = 63 - (unsigned)__builtin_clzll(at);
-	assert(log2 - GENERATION_PART_BITS < GENERATION_PARTS);
-	return &generation->parts[log2 - GENERATION_PART_BITS][at - (UINT64_C(1) << log2)];
+	uint64_t first;
+	const unsigned part = generation_part_of(place, &first);
+	return &generation->parts[part][place - first];
 }
 
 /* An empty generation, whose first version will have `sequence`. NULL: no memory. */

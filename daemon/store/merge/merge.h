@@ -17,7 +17,8 @@ struct merge_result {
 	uint64_t rows; /* in the files that were written */
 	uint64_t bytes;
 };
-/* Merges all that was written before the call into files, at merge_rate. Errors: CORRUPT  a
+/* Merges all that was written before the call into files, at merge_rate, and has a base take in ranges of deltas that
+ * are too many, without a pause. Errors: CORRUPT  a
  * table has a damaged segment and stays as it is, the others are merged; DISK_FULL; BUSY  the daemon
  * is stopping; READ_ONLY; IO; NO_MEMORY; those of `stop` (NULL: nothing), which end the wait: the
  * merge goes on. */

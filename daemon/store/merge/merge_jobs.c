@@ -4,6 +4,7 @@
 #include "daemon/store/merge/merge_range.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/state/background.h"
 #include "daemon/store/state/state.h"
 
 #include <assert.h>
@@ -70,14 +71,6 @@ static enum status list_jobs(const struct merge_job *model, enum merge_reason re
 	return status;
 }
 
-static void end_job(struct merge_job *job)
-{
-	store_lock_admin(job->store);
-	assert(job->table->refs > 0);
-	table_drop(job->table);
-	store_unlock_admin(job->store);
-}
-
 /* While writes come in, ranges are merged between the merges of what was written. When these leave no time, deltas may
  * have an eighth more than they should; then a merge waits for ranges, too. */
 static uint64_t share_of(const struct merge_job *job, enum merge_reason reason)
@@ -128,7 +121,7 @@ enum status merge_tables(const struct merge_job *model, enum merge_reason reason
 			status = error_set(err, of_table, "table '%s': %s",
 				jobs[i].table->spec.name.text, why.text);
 		}
-		end_job(&jobs[i]);
+		background_let_go(jobs[i].store, jobs[i].table);
 	}
 	free(jobs);
 	return status;
@@ -158,7 +151,7 @@ enum status merge_next_range(const struct merge_job *model, bool *merged, struct
 			status = error_set(err, of_table, "table '%s': %s",
 				jobs[i].table->spec.name.text, why.text);
 		}
-		end_job(&jobs[i]);
+		background_let_go(jobs[i].store, jobs[i].table);
 	}
 	free(jobs);
 	return status;

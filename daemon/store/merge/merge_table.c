@@ -13,6 +13,7 @@
 #include "daemon/store/snapshot/level_filter.h"
 #include "daemon/store/snapshot/level_range.h"
 #include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/state/background.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/grace.h"
@@ -20,14 +21,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-
-static void drop(struct store *store, struct table *table)
-{
-	store_lock_admin(store);
-	assert(table->refs > 0);
-	table_drop(table);
-	store_unlock_admin(store);
-}
 
 /* What one merge writes. */
 struct renewal {
@@ -334,7 +327,7 @@ static enum status renew(struct renewal *renewal, struct error *err)
 	assert(table != NULL); /* otherwise the status would say so */
 	status = check(renewal, table, err);
 	if (status != STATUS_OK) {
-		drop(job->store, table);
+		background_let_go(job->store, table);
 		return status;
 	}
 	if (renewal->is_fold && renewal->first == 0) {

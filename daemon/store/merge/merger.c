@@ -5,6 +5,7 @@
 #include "daemon/store/log/positions.h"
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/merge/pace.h"
+#include "daemon/store/state/background.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
@@ -19,7 +20,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum {
 	LOOK_MS = 200, /* how often it looks by itself, since no bell rings when rows get old */
@@ -85,13 +85,9 @@ static bool must_hurry(struct merger *merger)
 	return fullness_must_hurry(merger->store) || keeps_waiting(merger);
 }
 
-/* On Linux this concerns the calling thread alone. Without the right to be less nice (LimitNICE of the
- * unit) it stays gentle. */
 static void set_nice(struct merger *merger)
 {
-	if (setpriority(PRIO_PROCESS, 0, must_hurry(merger) ? 0 : GENTLE_NICE) != 0) {
-		store_call_refused(merger->store, STORE_CALL_SETPRIORITY);
-	}
+	background_set_nice(merger->store, must_hurry(merger) ? 0 : GENTLE_NICE);
 }
 
 static void begin_pace(struct merger *merger)

@@ -17,7 +17,8 @@
  * which log files nobody needs any more, and forgets the pause after a failure, since that release
  * may have been the reason.
  *
- * A merge writes at merge_rate until half of a bound is reached, then as fast as it can. A table that
+ * A merge writes at merge_rate until half of a bound is reached, or somebody waits for the next one, then as fast
+ * as it can; ranges of a merge that was asked for are never held back. A table that
  * fails keeps its frozen rows and its log; the other tables are merged all the same. After a failure
  * there is a pause. It ends early when a quarter of the room is used up that the failed tables have
  * left.

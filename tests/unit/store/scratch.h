@@ -38,6 +38,7 @@ struct scratch {
 
 /* Fixtures of cmocka: *state is a struct scratch. */
 int scratch_setup(void **state);       /* no store */
+int scratch_setup_quiet(void **state); /* none; its janitor will look at no pages */
 int scratch_setup_store(void **state); /* an open one */
 /* The same with small segments and files: few rows make several of each, and want an index. */
 int scratch_setup_small(void **state);

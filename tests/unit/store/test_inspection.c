@@ -34,11 +34,10 @@ struct fixture {
 static int setup(void **state)
 {
 	void *scratch_state;
-	(void)scratch_setup(&scratch_state);
+	(void)scratch_setup_quiet(&scratch_state);
 	struct fixture *fixture = calloc(1, sizeof *fixture);
 	assert_non_null(fixture);
 	fixture->scratch = scratch_state;
-	fixture->scratch->sizes.look_ms = (uint64_t)24 * 3600 * 1000;
 	fixture->scratch->sizes.segment_bytes = 6 << 20;
 	scratch_open(fixture->scratch);
 	const struct table_spec spec = scratch_spec("p", DTYPE_F32, KEY_U64, DIM);

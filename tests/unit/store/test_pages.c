@@ -20,10 +20,8 @@ enum { ROWS = 900, STRIDE_MAX = 8192, BATCH = 200 };
 /* A store whose janitor looks at no pages. */
 static int setup_quiet(void **state)
 {
-	(void)scratch_setup(state);
-	struct scratch *scratch = *state;
-	scratch->sizes.look_ms = (uint64_t)24 * 3600 * 1000;
-	scratch_open(scratch);
+	(void)scratch_setup_quiet(state);
+	scratch_open(*state);
 	return 0;
 }
 
