@@ -43,7 +43,8 @@ static void a_read_that_waits_too_long_is_busy(void **state)
 	net_fixture_close(&fixture);
 }
 
-/* What comes while the loop burns is all ready in its next turn; so behind the second of these the third is late. */
+/* What comes while the loop burns is all ready in its next turn, in the order in which it came; so behind the second of
+ * these the third is late. */
 static void a_read_that_a_loop_comes_to_too_late_is_busy(void **state)
 {
 	static const struct net_fixture_options options = {.queue_ms = 100};
@@ -51,6 +52,7 @@ static void a_read_that_a_loop_comes_to_too_late_is_busy(void **state)
 	struct peer hogs[2];
 	struct peer late;
 	struct peer asks;
+	struct wait wait = {0};
 	(void)state;
 	net_fixture_open(&fixture, &options);
 	peer_open(&hogs[0], &fixture);
@@ -62,7 +64,11 @@ static void a_read_that_a_loop_comes_to_too_late_is_busy(void **state)
 		peer_ask(peers[i], 0, "ping", 0);
 		peer_expect_ok(peers[i], 0);
 	}
+	const unsigned burns = atomic_load(&net_stub.burns);
 	peer_ask(&hogs[0], 1, "burn", 300000);
+	while (atomic_load(&net_stub.burns) == burns) {
+		wait_a_moment(&wait);
+	}
 	peer_ask(&hogs[1], 1, "burn", 150000);
 	peer_ask(&late, 1, "bytes", 10);
 	peer_ask(&asks, 1, "ping", 0);
