@@ -28,8 +28,7 @@ static int64_t oldest_of(struct base_set *set, const struct hash_range *range)
 {
 	int64_t oldest_ms = INT64_MAX;
 	for (size_t i = 0; i < set->segment_count; i++) {
-		const uint64_t prefix = set->segments[i]->info->prefix;
-		if (prefix < range->first || prefix > range->last) {
+		if (!hash_range_has(range, set->segments[i]->info->prefix)) {
 			continue;
 		}
 		if (base_segment_wait(set, i) != BASE_READY) {

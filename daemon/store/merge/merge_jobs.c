@@ -3,7 +3,7 @@
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/merge/merge_range.h"
 #include "daemon/store/merge/merger.h"
-#include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_range.h"
 #include "daemon/store/state/background.h"
 #include "daemon/store/state/state.h"
 

@@ -3,6 +3,7 @@
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_range.h"
 #include "daemon/store/state/state.h"
 
 #include <assert.h>

@@ -248,11 +248,6 @@ static enum status gather(struct merge *merge, uint64_t behind, size_t *count, s
 	return STATUS_OK;
 }
 
-static bool is_inside(const struct merge_input *input, const struct base_segment_info *info)
-{
-	return info->prefix >= input->range.first && info->prefix <= input->range.last;
-}
-
 /* Segments that are known to be damaged end a merge: at its beginning, since otherwise files would be
  * written only to be removed again, and after each piece, since a page that could not be read has given
  * zeros. */
@@ -261,7 +256,7 @@ static enum status check_known(const struct merge_input *input, struct error *er
 	for (size_t i = input->first; i < input->table->level_count; i++) {
 		const struct base_set *set = input->table->levels[i]->set;
 		for (size_t j = 0; j < set->segment_count; j++) {
-			if (is_inside(input, set->segments[j]->info) &&
+			if (hash_range_has(&input->range, set->segments[j]->info->prefix) &&
 				base_segment_state(set->segments[j]) == BASE_DAMAGED) {
 				return error_set(err, STATUS_CORRUPT,
 					"merge: segment %zu of %zu is damaged", j,
@@ -318,7 +313,7 @@ static uint64_t end_of_file(const struct merge *merge, uint64_t from)
 	const struct level *base = is_delta(merge) ? input->table->levels[0] : NULL;
 	for (size_t i = 0; base != NULL && i < base->file_count; i++) {
 		const struct hash_range file = range_of_file(&base->files[i]);
-		if (from >= file.first && from <= file.last) {
+		if (hash_range_has(&file, from)) {
 			return file.last < input->range.last ? file.last : input->range.last;
 		}
 	}

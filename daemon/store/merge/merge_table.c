@@ -120,8 +120,7 @@ static enum status check(const struct renewal *renewal, struct table *table, str
 		return status;
 	}
 	for (size_t i = 0; renewal->wrote && i < level->set->segment_count; i++) {
-		const uint64_t prefix = level->set->segments[i]->info->prefix;
-		if (prefix >= renewal->range.first && prefix <= renewal->range.last &&
+		if (hash_range_has(&renewal->range, level->set->segments[i]->info->prefix) &&
 			base_segment_wait(level->set, i) != BASE_READY) {
 			return error_set(err, STATUS_CORRUPT,
 				"merge: table '%s' reads back otherwise than it was written",

@@ -190,19 +190,6 @@ size_t table_segment_count(const struct table *table)
 	return count;
 }
 
-bool table_is_damaged(const struct table *table)
-{
-	for (size_t i = 0; i < table->level_count; i++) {
-		const struct base_set *set = table->levels[i]->set;
-		for (size_t j = 0; j < set->segment_count; j++) {
-			if (base_segment_state(set->segments[j]) == BASE_DAMAGED) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
 /* ---- look-up ---- */
 
 static uint8_t all_levels(const struct table *table)
@@ -236,9 +223,10 @@ static uint8_t without_highest(uint8_t asks)
 }
 
 /* Each key goes to the newest level that may have it, and what is not there goes round again. */
-static enum status find_in_levels(const struct table *table, struct find *find, uint32_t first,
-	uint32_t count, struct found_row *rows)
+static enum status find_in_levels(const struct table *table, const struct find *find,
+	uint32_t first, uint32_t count, struct found_row *rows)
 {
+	struct find here = *find;
 	struct base_set *sets[TABLE_LEVELS_MAX];
 	struct found_row found[FIND_BLOCK];
 	uint8_t asks[FIND_BLOCK];
@@ -247,12 +235,13 @@ static enum status find_in_levels(const struct table *table, struct find *find, 
 		sets[i] = table->levels[i]->set;
 	}
 	ask_filter(table, find, count, asks);
-	find->known = NULL;
-	find->sets = sets;
-	find->asks = asks;
+	here.set = table->bases;
+	here.known = NULL;
+	here.sets = sets;
+	here.asks = asks;
 	memset(rows, 0, count * sizeof *rows);
 	while (more) {
-		const enum status status = find_rows(find, first, count, found);
+		const enum status status = find_rows(&here, first, count, found);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -276,14 +265,16 @@ static enum status find_in_levels(const struct table *table, struct find *find, 
 enum status table_find_rows(const struct table *table, const struct find *find, uint32_t first,
 	uint32_t count, struct found_row *rows)
 {
-	struct find here = *find;
 	if (table->level_count == 0 || table->bases == NULL) {
 		memset(rows, 0, count * sizeof *rows);
 		return STATUS_OK;
 	}
+	if (table->level_count > 1) {
+		return find_in_levels(table, find, first, count, rows);
+	}
+	struct find here = *find;
 	here.set = table->bases;
-	return table->level_count == 1 ? find_rows(&here, first, count, rows)
-				       : find_in_levels(table, &here, first, count, rows);
+	return find_rows(&here, first, count, rows);
 }
 
 bool table_is_above(const struct table *table, size_t i, uint64_t hash, const uint8_t *key,
@@ -294,8 +285,9 @@ bool table_is_above(const struct table *table, size_t i, uint64_t hash, const ui
 	const uint8_t asks = filter == NULL ? all_levels(table) : *level_filter_at(filter, hash);
 	for (size_t above = i + 1; above < table->level_count; above++) {
 		struct base_set *set = table->levels[above]->set;
-		const uint32_t number = base_set_find(set, hash);
-		if ((asks & 1u << above) == 0 || number == BASE_NO_SEGMENT) {
+		const uint32_t number =
+			(asks & 1u << above) == 0 ? BASE_NO_SEGMENT : base_set_find(set, hash);
+		if (number == BASE_NO_SEGMENT) {
 			continue;
 		}
 		const struct segment *view = &set->segments[number]->view;

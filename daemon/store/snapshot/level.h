@@ -30,7 +30,7 @@ struct level {
 	size_t file_count;
 	struct base_file_info *files; /* owned, in the order of their hashes */
 	struct base_set *set;         /* owned; NULL: not opened yet */
-	unsigned refs; /* tables and jobs of the janitor; guarded by the admin lock */
+	unsigned refs;                /* tables; guarded by the admin lock */
 };
 
 /* Gives up a reference; NULL is fine. */
@@ -59,9 +59,6 @@ bool table_has_file(const struct table *table, uint64_t number);
 /* The files of all levels, the base's first. */
 size_t table_file_count(const struct table *table);
 const struct base_file_info *table_file(const struct table *table, size_t i);
-
-/* Whether a segment of any level is known to be damaged. */
-bool table_is_damaged(const struct table *table);
 
 /* Segments of all levels. */
 size_t table_segment_count(const struct table *table);

@@ -19,8 +19,7 @@ struct hash_range range_of_file(const struct base_file_info *info)
 
 bool range_has_file(const struct hash_range *range, const struct base_file_info *info)
 {
-	const uint64_t first = info->segments[0].prefix;
-	return first >= range->first && first <= range->last;
+	return hash_range_has(range, info->segments[0].prefix);
 }
 
 /* Grows a range by a file that it has a part of. True: it has grown. */
@@ -88,8 +87,7 @@ bool table_range_is_damaged(const struct table *table, const struct hash_range *
 	for (size_t i = 0; i < table->level_count; i++) {
 		const struct base_set *set = table->levels[i]->set;
 		for (size_t j = 0; j < set->segment_count; j++) {
-			const uint64_t prefix = set->segments[j]->info->prefix;
-			if (prefix >= range->first && prefix <= range->last &&
+			if (hash_range_has(range, set->segments[j]->info->prefix) &&
 				base_segment_state(set->segments[j]) == BASE_DAMAGED) {
 				return true;
 			}

@@ -20,6 +20,11 @@ struct hash_range {
 
 static const struct hash_range hash_range_all = {0, UINT64_MAX};
 
+static inline bool hash_range_has(const struct hash_range *range, uint64_t hash)
+{
+	return hash >= range->first && hash <= range->last;
+}
+
 /* What a file covers: from its first segment to the end of its last. */
 struct hash_range range_of_file(const struct base_file_info *info);
 
@@ -39,6 +44,11 @@ uint64_t table_range_age(const struct table *table, const struct hash_range *ran
 
 /* Whether a segment of any level is known to be damaged there. */
 bool table_range_is_damaged(const struct table *table, const struct hash_range *range);
+
+static inline bool table_is_damaged(const struct table *table)
+{
+	return table_range_is_damaged(table, &hash_range_all);
+}
 
 /* Gives a table that has no levels those of `from`, but for a range: there the base has these files, and deltas have
  * none. Takes the files over, also after a failure. The admin lock is held. Errors: NO_MEMORY. */

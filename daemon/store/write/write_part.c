@@ -6,6 +6,7 @@
 #include "daemon/store/row/age.h"
 #include "daemon/store/row/stored.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_range.h"
 #include "daemon/store/system/mapfault.h"
 
 #include <assert.h>
