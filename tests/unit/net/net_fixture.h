@@ -44,7 +44,7 @@ struct net_stub {
 	atomic_uint syncs;
 	atomic_uint writes;
 	atomic_uint pings;
-	atomic_uint burns; /* that have begun */
+	atomic_uint burns;            /* that have begun */
 	_Atomic uint64_t write_order; /* the last n; out_of_order once one was not larger */
 	atomic_bool out_of_order;
 	atomic_uint search_numbers;
