@@ -111,7 +111,7 @@ void life_run(struct life *life);
 
 /* The store is what is known; what was under way is known from now on. */
 void life_check(struct life *life);
-/* Once nothing runs in the background: there are the files that the catalog names, and no others. */
+/* There are the files that the catalog names, and no others, as soon as nothing runs in the background. */
 void life_check_files(struct life *life);
 struct life_catalog *life_now(struct life_world *world);
 /* The change that was begun was made, or was not. */
