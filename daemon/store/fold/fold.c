@@ -191,7 +191,7 @@ static enum status read_states(struct fold *fold, int64_t now_ms)
 		.keys = &fold->keys,
 		.hashes = hashes,
 		.visible = UINT64_MAX, /* writes that were applied before count, durable or not */
-		.row_bytes = spec_row_bytes(&fold->table->spec),
+		.row_bytes = spec_stored_bytes(&fold->table->spec),
 		.entries = fold->entries,
 	};
 	const struct find find = {

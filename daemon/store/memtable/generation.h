@@ -106,12 +106,16 @@ static inline void bucket_next(const struct bucket *bucket, struct slots_walk *w
 struct memtable_entry *bucket_find_far(const struct bucket *bucket, uint64_t hash,
 	const uint8_t *key, size_t key_len);
 
+static inline const struct row_version *entry_newest(const struct memtable_entry *entry)
+{
+	return atomic_load_explicit(&entry->newest, memory_order_acquire);
+}
+
 /* The newest version that is not above `visible`; NULL: there is none. */
 static inline const struct row_version *entry_version(const struct memtable_entry *entry,
 	uint64_t visible)
 {
-	const struct row_version *version =
-		atomic_load_explicit(&entry->newest, memory_order_acquire);
+	const struct row_version *version = entry_newest(entry);
 	while (version != NULL && version->sequence > visible) {
 		version = version->older;
 	}

@@ -229,6 +229,10 @@ static enum status link_rows(struct link *link)
 		keys_hash(keys, &part->table->seed, first, count, hashes);
 		if (part->entries == NULL) {
 			memtable_prefetch(part->table->memtable, hashes, count);
+		} else {
+			for (uint32_t i = 0; i < count; i++) {
+				__builtin_prefetch(part->entries[first + i], 1);
+			}
 		}
 		for (uint32_t i = 0; i < count; i++) {
 			const enum status status = link_row(link, first + i, hashes[i]);
