@@ -4,6 +4,7 @@
 #include "daemon/process.h"
 #include "daemon/settings.h"
 #include "daemon/store/formats.h"
+#include "daemon/upgrade_print.h"
 #include "daemon/verify_print.h"
 #include "schema/protocol.h"
 
@@ -97,6 +98,9 @@ int main(int argc, char **argv)
 	}
 	if (wish == SETTINGS_VERIFY) {
 		return verify_print(config);
+	}
+	if (wish == SETTINGS_UPGRADE) {
+		return upgrade_print(config);
 	}
 	if (config == NULL && access(source.usual, F_OK) == 0) {
 		config = source.usual;

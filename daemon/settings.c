@@ -340,17 +340,18 @@ enum status settings_find(int argc, const char *const *argv, enum settings_wish 
 		}
 		bool is_config = is_named(&argument, "--config");
 		bool is_verify = is_named(&argument, "--verify");
-		if (!is_config && !is_verify && find_option(&argument) == NULL) {
+		bool is_folder = is_verify || is_named(&argument, "--upgrade");
+		if (!is_config && !is_folder && find_option(&argument) == NULL) {
 			return unknown(&argument, err);
 		}
 		if (argument.value == NULL) {
 			return no_value(&argument, err);
 		}
-		if (is_config || is_verify) {
+		if (is_config || is_folder) {
 			*config = argument.value;
 		}
-		if (is_verify) {
-			*wish = SETTINGS_VERIFY;
+		if (is_folder) {
+			*wish = is_verify ? SETTINGS_VERIFY : SETTINGS_UPGRADE;
 			return STATUS_OK;
 		}
 		i = argument.next;
@@ -439,6 +440,8 @@ void settings_print_help(FILE *file)
 		"say whether the settings are fine, and exit");
 	(void)fprintf(file, "  %-22s %s\n", "--verify DIR",
 		"compare a folder with its checksums, and exit");
+	(void)fprintf(file, "  %-22s %s\n", "--upgrade DIR",
+		"bring a data folder of repstored 0.1 to today's formats, and exit");
 	(void)fprintf(file, "  %-22s %s\n", "-V, --version", "print the version");
 	(void)fprintf(file, "  %-22s %s\n", "-h, --help", "print this");
 }

@@ -88,6 +88,7 @@ enum settings_wish {
 	SETTINGS_RUN,
 	SETTINGS_CHECK,
 	SETTINGS_VERIFY,
+	SETTINGS_UPGRADE,
 	SETTINGS_HELP,
 	SETTINGS_VERSION,
 };
@@ -110,7 +111,7 @@ struct settings_change {
 void settings_init(struct settings *settings);
 
 /* Reads what the command line asks for, and which file it names. If it names none, *config is not
- * changed. With SETTINGS_VERIFY it is the folder. Errors: BAD_REQUEST  an unknown argument, or one
+ * changed. With SETTINGS_VERIFY and SETTINGS_UPGRADE it is the folder. Errors: BAD_REQUEST  an unknown argument, or one
  * without its value. */
 enum status settings_find(int argc, const char *const *argv, enum settings_wish *wish,
 	const char **config, struct error *err);

@@ -6,6 +6,8 @@
  *   sync      fsync and fdatasync of a folder `log`, and of the files in it: EIO
  *   read      pread of files whose path has the text that the file holds: EIO
  *   threads   pthread_create: EAGAIN
+ *   end       the process is killed in place of its n-th call of those that the disk's state hangs on, counted from its
+ *             start: fsync, fdatasync, renameat, unlinkat; n is what the file says
  *   clock     the wall clock goes so many milliseconds before the system's, or behind it, as the file says
  */
 #include <dlfcn.h>
@@ -13,6 +15,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,11 +64,36 @@ static bool has_path(int fd, const char *part)
 	return strstr(path, part) != NULL;
 }
 
+/* ---- end ---- */
+
+static void count_or_end(void)
+{
+	static atomic_long calls;
+	char text[TEXT_BYTES];
+	const long call = atomic_fetch_add(&calls, 1) + 1;
+	if (is_told("end", text) && strtol(text, NULL, 10) == call) {
+		(void)kill(getpid(), SIGKILL);
+	}
+}
+
+EXPORT int renameat(int oldfd, const char *old, int newfd, const char *new)
+{
+	count_or_end();
+	return (int)syscall(SYS_renameat2, oldfd, old, newfd, new, 0);
+}
+
+EXPORT int unlinkat(int fd, const char *name, int flag)
+{
+	count_or_end();
+	return (int)syscall(SYS_unlinkat, fd, name, flag);
+}
+
 /* ---- sync ---- */
 
 static int sync_or_fail(long call, int fd)
 {
 	char text[TEXT_BYTES];
+	count_or_end();
 	if (is_told("sync", text) && has_path(fd, "/log/")) {
 		errno = EIO;
 		return -1;

@@ -26,10 +26,11 @@ enum { COMMIT_BYTES_ABOUT = 1 << 20 };
 struct catalog {
 	MDB_env *env;
 	MDB_dbi dbi;
-	size_t bytes;      /* that records may grow to */
-	size_t map_bytes;  /* size of the map as it is set now; 0: not known */
-	uint64_t records;  /* how many there are */
-	uint64_t sequence; /* of the change that was read or committed last */
+	const struct catalog_form *form; /* borrowed */
+	size_t bytes;                    /* that records may grow to */
+	size_t map_bytes;                /* size of the map as it is set now; 0: not known */
+	uint64_t records;                /* how many there are */
+	uint64_t sequence;               /* of the change that was read or committed last */
 	/* Until all is read, every map is watched: a file that was cut faults where it is read. */
 	struct mapfault *watch;
 	_Atomic unsigned char damaged;
@@ -277,7 +278,8 @@ static enum status read_letter(MDB_cursor *cursor, const struct catalog_letter *
 	return walk.status;
 }
 
-static enum status read_all(MDB_cursor *cursor, struct snapshot *snapshot)
+static enum status read_all(MDB_cursor *cursor, const struct catalog_letter *letters,
+	struct snapshot *snapshot)
 {
 	struct record_state state = {0};
 	struct walk walk = {.cursor = cursor, .letter = 's'};
@@ -285,7 +287,7 @@ static enum status read_all(MDB_cursor *cursor, struct snapshot *snapshot)
 	wire_close(walk.message);
 	uint64_t records = 0;
 	for (size_t i = 0; status == STATUS_OK && i < CATALOG_LETTERS; i++) {
-		status = read_letter(cursor, &catalog_letters[i], snapshot, &records);
+		status = read_letter(cursor, &letters[i], snapshot, &records);
 	}
 	if (status == STATUS_OK && records != state.records) {
 		status = STATUS_CORRUPT;
@@ -312,7 +314,7 @@ enum status catalog_read(struct catalog *catalog, struct snapshot **out, struct 
 	}
 	enum status status = code == 0 ? STATUS_OK : fail(err, "read", code);
 	if (status == STATUS_OK) {
-		status = read_all(cursor, snapshot);
+		status = read_all(cursor, catalog->form->letters, snapshot);
 		mdb_cursor_close(cursor);
 		if (status == STATUS_OK && atomic_load(&catalog->damaged) != 0) {
 			status = STATUS_CORRUPT;
@@ -380,12 +382,7 @@ static enum status check_version(struct catalog *catalog, unsigned flags, struct
 	if (code != 0) {
 		return fail(err, "open", code);
 	}
-	if (version != CATALOG_VERSION) {
-		return error_set(err, STATUS_UNSUPPORTED,
-			"catalog: format version %" PRIu32 ", this build knows %d", version,
-			CATALOG_VERSION);
-	}
-	return STATUS_OK;
+	return catalog_check_version(catalog->form, version, err);
 }
 
 /* LMDB opens by a path. It is given that of a descriptor, so what it opens is the file that was found
@@ -418,21 +415,20 @@ static enum status sync_found(struct catalog *catalog, const char *path, struct 
 	return code == 0 ? STATUS_OK : fail(err, path, code);
 }
 
-enum watching { WATCH_MAPS, WATCH_NONE };
-
 static enum status open_catalog(const char *path, size_t bytes, unsigned flags,
-	enum watching watching, struct catalog **out, struct error *err)
+	const struct catalog_form *form, struct catalog **out, struct error *err)
 {
 	struct catalog *catalog = calloc(1, sizeof *catalog);
 	if (catalog == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "catalog: open '%s'", path);
 	}
+	catalog->form = form;
 	catalog->bytes = bytes;
 	catalog->map_bytes = bytes;
 	/* LMDB does not tell where it puts its map, so all addresses are watched. No other map is
-	 * read meanwhile. */
-	if (watching == WATCH_MAPS && mapfault_watch(NULL, SIZE_MAX, &catalog->damaged, 1,
-					      &catalog->watch) != STATUS_OK) {
+	 * read meanwhile, but where one is written for a copy. */
+	if (flags != MDB_NOSYNC && mapfault_watch(NULL, SIZE_MAX, &catalog->damaged, 1,
+					   &catalog->watch) != STATUS_OK) {
 		free(catalog);
 		return error_set(err, STATUS_NO_MEMORY, "catalog: open '%s'", path);
 	}
@@ -455,13 +451,13 @@ static enum status open_catalog(const char *path, size_t bytes, unsigned flags,
 
 enum status catalog_open(const char *path, size_t bytes, struct catalog **out, struct error *err)
 {
-	return open_catalog(path, bytes, 0, WATCH_MAPS, out, err);
+	return open_catalog(path, bytes, 0, &catalog_form, out, err);
 }
 
-enum status catalog_open_read(const char *path, size_t bytes, struct catalog **out,
-	struct error *err)
+enum status catalog_open_read(const char *path, size_t bytes, const struct catalog_form *form,
+	struct catalog **out, struct error *err)
 {
-	return open_catalog(path, bytes, MDB_RDONLY, WATCH_MAPS, out, err);
+	return open_catalog(path, bytes, MDB_RDONLY, form, out, err);
 }
 
 enum status catalog_write(const char *path, size_t bytes, const struct snapshot *snapshot,
@@ -472,7 +468,7 @@ enum status catalog_write(const char *path, size_t bytes, const struct snapshot 
 		return error_set(err, STATUS_IO, "remove '%s': %s", path, file_reason(errno));
 	}
 	/* One sync at the end: half a catalog is of no use. */
-	enum status status = open_catalog(path, bytes, MDB_NOSYNC, WATCH_NONE, &catalog, err);
+	enum status status = open_catalog(path, bytes, MDB_NOSYNC, &catalog_form, &catalog, err);
 	struct catalog_change change = {.after = snapshot};
 	assert(status != STATUS_OK || catalog != NULL);
 	for (size_t i = 0; status == STATUS_OK && i <= snapshot->release_count; i++) {

@@ -15,9 +15,10 @@
 
 #include <stddef.h>
 
-enum { CATALOG_VERSION = 5 };
+enum { CATALOG_VERSION = 5, CATALOG_VERSION_0_1 = 4 };
 
 struct catalog;
+struct catalog_form; /* catalog_add.h */
 
 /* Makes the folder's catalog.mdb unless it is there. It is made beside and renamed: LMDB writes the first
  * pages of a file without a sync, and does not open one of which a power cut has left a part. Errors:
@@ -52,10 +53,10 @@ enum status catalog_commit(struct catalog *catalog, const struct catalog_change 
 enum status catalog_write(const char *path, size_t bytes, const struct snapshot *snapshot,
 	struct error *err);
 
-/* Opens a catalog that is there, for catalog_read only: nothing is written. Otherwise as
+/* Opens a catalog that is there and of this form, for catalog_read only: nothing is written. Otherwise as
  * catalog_open. */
-enum status catalog_open_read(const char *path, size_t bytes, struct catalog **out,
-	struct error *err);
+enum status catalog_open_read(const char *path, size_t bytes, const struct catalog_form *form,
+	struct catalog **out, struct error *err);
 
 /* Makes a change and takes it back, so that the pages which only a change reads are read too. */
 enum status catalog_rehearse(struct catalog *catalog);
@@ -69,6 +70,7 @@ enum status catalog_check(const char *path, size_t bytes, struct error *err);
 /* The same of one that is not to be changed; and what cannot be read is an error here. Others may have it
  * open, if nobody commits meanwhile, and there may be other threads: the child takes no lock but those that
  * folder.c and mapfault.c keep free for it. Errors: CORRUPT; IO. */
-enum status catalog_verify(const char *path, size_t bytes, struct error *err);
+enum status catalog_verify(const char *path, size_t bytes, const struct catalog_form *form,
+	struct error *err);
 
 #endif

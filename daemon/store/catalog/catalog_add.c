@@ -1,8 +1,11 @@
 /* catalog_add.c - puts the catalog's records into a snapshot, one by one. */
 #include "daemon/store/catalog/catalog_add.h"
 
+#include "daemon/store/catalog/catalog.h"
 #include "daemon/store/catalog/record.h"
 #include "daemon/store/snapshot/level.h"
+
+#include <inttypes.h>
 
 static enum status add_release(struct snapshot *snapshot, const uint64_t *numbers,
 	struct wire_value value)
@@ -59,6 +62,20 @@ const struct catalog_letter catalog_letters[CATALOG_LETTERS] = {
 	{'f', 3, add_file},
 	{'n', 2, add_tensor},
 };
+const struct catalog_form catalog_form = {CATALOG_VERSION, catalog_letters};
+
+enum status catalog_check_version(const struct catalog_form *form, uint32_t found,
+	struct error *err)
+{
+	if (found == form->version) {
+		return STATUS_OK;
+	}
+	const bool is_old = found == CATALOG_VERSION_0_1;
+	return error_set(err, STATUS_UNSUPPORTED,
+		"catalog: format version %" PRIu32 "%s, this build knows %" PRIu32 "%s", found,
+		is_old ? " of repstored 0.1" : "", form->version,
+		is_old ? ": repstored --upgrade DIR brings the folder to it" : "");
+}
 
 /* Whether the table has as many rows as its files, and deltas only above a base. */
 static bool is_sound(const struct table *table)

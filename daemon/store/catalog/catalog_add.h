@@ -9,6 +9,8 @@
 #include "daemon/store/snapshot/snapshot.h"
 #include "schema/wire.h"
 
+#include <stdint.h>
+
 struct catalog_letter {
 	char letter;
 	size_t number_count; /* of numbers behind the letter; the first is the release's */
@@ -21,6 +23,17 @@ struct catalog_letter {
 /* In the order in which they are read. */
 enum { CATALOG_LETTERS = 4 };
 extern const struct catalog_letter catalog_letters[CATALOG_LETTERS];
+
+/* A version of the catalog, and how its records are read. */
+struct catalog_form {
+	uint32_t version;
+	const struct catalog_letter *letters; /* CATALOG_LETTERS, in that order */
+};
+extern const struct catalog_form catalog_form; /* the one that is written */
+
+/* Errors: UNSUPPORTED  the version that was found is not the form's. */
+enum status catalog_check_version(const struct catalog_form *form, uint32_t found,
+	struct error *err);
 
 /* Checks, when all records are in, that each table has as many rows as the segments of its files:
  * these records are written together, and one of another moment was damaged. Errors: CORRUPT. */

@@ -16,18 +16,17 @@
 /* The reader's exit codes. If it ends in any other way, it has not chosen to. */
 enum { READER_OK = 64, READER_REFUSED = 65 };
 
-enum wish { READ_AND_REHEARSE, READ_ONLY };
-
-static int read_catalog(const char *path, size_t bytes, enum wish wish)
+/* form: what is only read is of it; NULL: it is of today's, and changes are rehearsed. */
+static int read_catalog(const char *path, size_t bytes, const struct catalog_form *form)
 {
 	struct catalog *catalog = NULL;
 	struct snapshot *snapshot = NULL;
-	enum status status = wish == READ_ONLY ? catalog_open_read(path, bytes, &catalog, NULL)
-					       : catalog_open(path, bytes, &catalog, NULL);
+	enum status status = form != NULL ? catalog_open_read(path, bytes, form, &catalog, NULL)
+					  : catalog_open(path, bytes, &catalog, NULL);
 	if (status == STATUS_OK) {
 		status = catalog_read(catalog, &snapshot, NULL);
 	}
-	if (status == STATUS_OK && wish == READ_AND_REHEARSE) {
+	if (status == STATUS_OK && form == NULL) {
 		status = catalog_rehearse(catalog);
 	}
 	return status == STATUS_OK ? READER_OK : READER_REFUSED;
@@ -36,7 +35,7 @@ static int read_catalog(const char *path, size_t bytes, enum wish wish)
 /* The reader prints nothing, leaves no core file and frees nothing. The folder stays locked as long
  * as anybody has a copy of the lock's descriptor; so the reader closes its copy, as all others but
  * that of the folder itself, and ends with its parent. */
-static void run_reader(const char *path, size_t bytes, enum wish wish)
+static void run_reader(const char *path, size_t bytes, const struct catalog_form *form)
 {
 	const char *rest;
 	const int folder = folder_find(path, &rest);
@@ -55,13 +54,13 @@ static void run_reader(const char *path, size_t bytes, enum wish wish)
 		(void)dup2(null, STDERR_FILENO);
 	}
 	(void)prctl(PR_SET_DUMPABLE, 0);
-	_exit(read_catalog(path, bytes, wish));
+	_exit(read_catalog(path, bytes, form));
 }
 
 /* Lets a child read the catalog. *code: how it ended, READER_OK or READER_REFUSED. Errors: CORRUPT,
  * naming the signal that has ended it; IO. */
-static enum status let_read(const char *path, size_t bytes, enum wish wish, int *code,
-	struct error *err)
+static enum status let_read(const char *path, size_t bytes, const struct catalog_form *form,
+	int *code, struct error *err)
 {
 	const pid_t reader = fork();
 	if (reader < 0) {
@@ -69,7 +68,7 @@ static enum status let_read(const char *path, size_t bytes, enum wish wish, int 
 			"catalog: start the process that reads it: %s", thread_reason(errno));
 	}
 	if (reader == 0) {
-		run_reader(path, bytes, wish);
+		run_reader(path, bytes, form);
 	}
 	int how = 0;
 	while (waitpid(reader, &how, 0) < 0) {
@@ -90,13 +89,14 @@ static enum status let_read(const char *path, size_t bytes, enum wish wish, int 
 enum status catalog_check(const char *path, size_t bytes, struct error *err)
 {
 	int code;
-	return file_exists(path) ? let_read(path, bytes, READ_AND_REHEARSE, &code, err) : STATUS_OK;
+	return file_exists(path) ? let_read(path, bytes, NULL, &code, err) : STATUS_OK;
 }
 
-enum status catalog_verify(const char *path, size_t bytes, struct error *err)
+enum status catalog_verify(const char *path, size_t bytes, const struct catalog_form *form,
+	struct error *err)
 {
 	int code = READER_OK;
-	const enum status status = let_read(path, bytes, READ_ONLY, &code, err);
+	const enum status status = let_read(path, bytes, form, &code, err);
 	return status == STATUS_OK && code == READER_REFUSED
 		       ? error_set(err, STATUS_CORRUPT, "catalog: a record of '%s' cannot be read",
 				 path)

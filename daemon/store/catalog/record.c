@@ -226,20 +226,18 @@ static enum status read_loads(struct wire_value loads, struct table *table)
 	return STATUS_OK;
 }
 
-enum status record_read_table(struct wire_value value, struct table **out)
+enum status record_read_old_table(struct wire_value value, struct table **out)
 {
 	struct table_spec spec;
 	struct default_row row;
 	uint64_t number;
 	uint64_t rows;
 	uint64_t merged_to;
-	uint64_t next_file;
 	const struct wire_value loads = wire_get(value, "loads");
 	if (spec_read(value, SPEC_STORED, &spec, NULL) != STATUS_OK ||
 		default_row_read(value, &spec, DEFAULT_ROW_STORED, &row, NULL) != STATUS_OK ||
 		!read_uint(value, "number", &number) || !read_uint(value, "rows", &rows) ||
-		!read_uint(value, "folded", &merged_to) ||
-		!read_uint(value, "next_file", &next_file) || wire_type(loads) != WIRE_ARRAY) {
+		!read_uint(value, "folded", &merged_to) || wire_type(loads) != WIRE_ARRAY) {
 		return STATUS_CORRUPT;
 	}
 	struct table *table = table_new(&spec, number);
@@ -253,14 +251,26 @@ enum status record_read_table(struct wire_value value, struct table **out)
 	}
 	table->rows = rows;
 	table->merged_to = merged_to;
-	table->next_file = next_file;
 	*out = table;
 	return STATUS_OK;
 }
 
+enum status record_read_table(struct wire_value value, struct table **out)
+{
+	uint64_t next_file;
+	if (!read_uint(value, "next_file", &next_file)) {
+		return STATUS_CORRUPT;
+	}
+	const enum status status = record_read_old_table(value, out);
+	if (status == STATUS_OK) {
+		(*out)->next_file = next_file;
+	}
+	return status;
+}
+
 /* ---- file ---- */
 
-enum { FILE_FIELDS = 4, DELTA_FIELDS = 2, SEGMENT_FIELDS = 8 };
+enum { FILE_FIELDS = 4, DELTA_FIELDS = 2, SEGMENT_FIELDS = 8, SEGMENT_OLD_FIELDS = 6 };
 
 /* Writes FILE_FIELDS entries into the caller's map. */
 static void write_file(struct wire_writer *writer, const struct base_file_info *info)
@@ -296,14 +306,14 @@ void record_write_file(struct wire_writer *writer, const struct base_file_info *
 	}
 }
 
-static bool read_segment(struct wire_value value, uint64_t file_bytes,
+static bool read_segment(struct wire_value value, size_t field_count, uint64_t file_bytes,
 	struct base_segment_info *out)
 {
-	uint64_t fields[SEGMENT_FIELDS];
-	if (wire_size(value) != SEGMENT_FIELDS) {
+	uint64_t fields[SEGMENT_FIELDS] = {0};
+	if (wire_size(value) != field_count) {
 		return false;
 	}
-	for (size_t i = 0; i < SEGMENT_FIELDS; i++) {
+	for (size_t i = 0; i < field_count; i++) {
 		if (!wire_uint(wire_item(value, i), &fields[i])) {
 			return false;
 		}
@@ -331,7 +341,8 @@ static bool read_delta(struct wire_value value, struct base_file_info *out)
 				       read_uint(value, "deleted", &out->deleted));
 }
 
-enum status record_read_file(struct wire_value value, struct base_file_info *out)
+static enum status read_file(struct wire_value value, size_t segment_fields,
+	struct base_file_info *out)
 {
 	struct base_file_info info = {0};
 	const struct wire_value segments = wire_get(value, "segments");
@@ -347,13 +358,24 @@ enum status record_read_file(struct wire_value value, struct base_file_info *out
 	}
 	info.segment_count = count;
 	for (size_t i = 0; i < count; i++) {
-		if (!read_segment(wire_item(segments, i), info.bytes, &info.segments[i])) {
+		if (!read_segment(wire_item(segments, i), segment_fields, info.bytes,
+			    &info.segments[i])) {
 			base_file_info_fini(&info);
 			return STATUS_CORRUPT;
 		}
 	}
 	*out = info;
 	return STATUS_OK;
+}
+
+enum status record_read_file(struct wire_value value, struct base_file_info *out)
+{
+	return read_file(value, SEGMENT_FIELDS, out);
+}
+
+enum status record_read_old_file(struct wire_value value, struct base_file_info *out)
+{
+	return read_file(value, SEGMENT_OLD_FIELDS, out);
 }
 
 /* ---- tensor ---- */
@@ -365,14 +387,14 @@ void record_write_tensor(struct wire_writer *writer, const struct tensor *tensor
 	write_file(writer, &tensor->file);
 }
 
-enum status record_read_tensor(struct wire_value value, struct tensor **out)
+static enum status read_tensor(struct wire_value value, size_t segment_fields, struct tensor **out)
 {
 	struct tensor_spec spec;
 	struct base_file_info file;
 	if (tensor_spec_read(value, &spec, NULL) != STATUS_OK) {
 		return STATUS_CORRUPT;
 	}
-	const enum status status = record_read_file(value, &file);
+	const enum status status = read_file(value, segment_fields, &file);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -387,6 +409,16 @@ enum status record_read_tensor(struct wire_value value, struct tensor **out)
 	tensor->file = file;
 	*out = tensor;
 	return STATUS_OK;
+}
+
+enum status record_read_tensor(struct wire_value value, struct tensor **out)
+{
+	return read_tensor(value, SEGMENT_FIELDS, out);
+}
+
+enum status record_read_old_tensor(struct wire_value value, struct tensor **out)
+{
+	return read_tensor(value, SEGMENT_OLD_FIELDS, out);
 }
 
 /* ---- state ---- */

@@ -30,6 +30,12 @@ enum status record_read_file(struct wire_value value, struct base_file_info *out
 void record_write_tensor(struct wire_writer *writer, const struct tensor *tensor);
 enum status record_read_tensor(struct wire_value value, struct tensor **out);
 
+/* The same of records of version 0.1: tables have no next_file, and segments no head. Their places in what is
+ * read are as in something new. */
+enum status record_read_old_table(struct wire_value value, struct table **out);
+enum status record_read_old_file(struct wire_value value, struct base_file_info *out);
+enum status record_read_old_tensor(struct wire_value value, struct tensor **out);
+
 /* What the state says of the other records. */
 struct record_state {
 	uint64_t live;    /* number of the live release; 0: none, since numbers begin at 1 */

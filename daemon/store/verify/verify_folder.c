@@ -3,6 +3,7 @@
 #include "daemon/store/verify/verify.h"
 
 #include "daemon/store/catalog/catalog.h"
+#include "daemon/store/catalog/catalog_add.h"
 #include "daemon/store/catalog/current.h"
 #include "daemon/store/log/redo_file.h"
 #include "daemon/store/snapshot/snapshot.h"
@@ -74,9 +75,9 @@ static enum status read_catalog(struct verify *verify, struct snapshot **out, st
 		verify_tell(verify, "catalog.mdb", "it is not there");
 		return STATUS_OK;
 	}
-	status = catalog_verify(path, CATALOG_BYTES, &reason);
+	status = catalog_verify(path, CATALOG_BYTES, &catalog_form, &reason);
 	if (status == STATUS_OK) {
-		status = catalog_open_read(path, CATALOG_BYTES, &catalog, &reason);
+		status = catalog_open_read(path, CATALOG_BYTES, &catalog_form, &catalog, &reason);
 	}
 	if (status == STATUS_OK) {
 		status = catalog_read(catalog, out, &reason);

@@ -4,6 +4,7 @@
 #include "daemon/store/backup/backup_files.h"
 #include "daemon/store/backup/cut.h"
 #include "daemon/store/catalog/catalog.h"
+#include "daemon/store/catalog/catalog_add.h"
 #include "daemon/store/catalog/current.h"
 #include "daemon/store/spill/spill.h"
 #include "daemon/store/state/state.h"
@@ -27,7 +28,7 @@ static enum status verify_catalog(struct verify *verify, struct store *store, st
 		return status;
 	}
 	store_lock_admin(store);
-	status = catalog_verify(path, store->options.catalog_bytes, &reason);
+	status = catalog_verify(path, store->options.catalog_bytes, &catalog_form, &reason);
 	store_unlock_admin(store);
 	if (status == STATUS_CORRUPT) {
 		verify_tell(verify, "catalog.mdb", "%s", reason.text);

@@ -49,6 +49,7 @@ static const struct {
 } constants[] = {
 	/* catalog.h, current.h, and what records hold */
 	NAMED(CATALOG_VERSION),
+	NAMED(CATALOG_VERSION_0_1),
 	NAMED(CATALOG_LETTERS),
 	NAMED(RELEASE_OPEN),
 	NAMED(RELEASE_SEALED),
