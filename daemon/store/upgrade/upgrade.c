@@ -148,6 +148,20 @@ static void remove_files(const char *folder, const struct table *table, uint64_t
 
 enum which { OLD_FILES, NEW_FILES };
 
+static void remove_of_table(const char *folder, const struct table *table, enum which which)
+{
+	uint64_t first = UINT64_MAX; /* of the new ones */
+	if (!upgrade_table_is_done(table)) {
+		return;
+	}
+	for (size_t i = 0; i < table_file_count(table); i++) {
+		const uint64_t number = table_file(table, i)->number;
+		first = number < first ? number : first;
+	}
+	remove_files(folder, table, which == OLD_FILES ? 1 : first,
+		which == OLD_FILES ? first : table->next_file);
+}
+
 /* Removes what is in the way: after the switch the old files and indexes, or else the new files. What cannot be
  * removed now is by the next start, since no catalog names it. */
 static void remove_which(const struct upgrade *upgrade, enum which which)
@@ -159,17 +173,7 @@ static void remove_which(const struct upgrade *upgrade, enum which which)
 			continue;
 		}
 		for (size_t j = 0; j < release->table_count; j++) {
-			const struct table *table = release->tables[j];
-			uint64_t first = UINT64_MAX; /* of the new ones */
-			if (!upgrade_table_is_done(table)) {
-				continue;
-			}
-			for (size_t k = 0; k < table_file_count(table); k++) {
-				const uint64_t number = table_file(table, k)->number;
-				first = number < first ? number : first;
-			}
-			remove_files(folder, table, which == OLD_FILES ? 1 : first,
-				which == OLD_FILES ? first : table->next_file);
+			remove_of_table(folder, release->tables[j], which);
 		}
 		if (which == OLD_FILES && release->state == RELEASE_SEALED) {
 			(void)file_remove_prefixed(folder, "index-", NULL);
