@@ -7,13 +7,41 @@
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/system/clock.h"
 
-const char *const merge_names[] = {"full", NULL};
+const char *const merge_names[] = {"full", "release", "tables", NULL};
+
+/* Reads the names of tables. */
+static void read_tables(struct params *params, struct table_name *names, size_t *count)
+{
+	const struct wire_value list = params_array(params, "tables");
+	const size_t given = wire_size(list);
+	if (params->status == STATUS_OK && given > LIMIT_TABLES) {
+		params_fail(params, STATUS_BAD_REQUEST, "tables", "%zu given, up to %u allowed",
+			given, LIMIT_TABLES);
+	}
+	for (size_t i = 0; params->status == STATUS_OK && i < given; i++) {
+		struct wire_bytes text;
+		struct error reason = {0};
+		if (!wire_str(wire_item(list, i), &text)) {
+			params_fail(params, STATUS_BAD_REQUEST, "tables", "element %zu is no str",
+				i);
+		} else if (table_name_check((const char *)text.data, text.len, "tables", &names[i],
+				   &reason) != STATUS_OK) {
+			params_fail(params, STATUS_BAD_REQUEST, "tables", "element %zu: %s", i,
+				reason.text);
+		}
+	}
+	*count = given;
+}
 
 enum status merge_run(struct call *call)
 {
 	struct params params;
 	params_begin(&params, call->params, "", merge_names, &call->error);
-	const bool full = params_flag(&params, "full");
+	struct table_name names[LIMIT_TABLES];
+	struct name release;
+	struct merge_tables which = {.names = names, .full = params_flag(&params, "full")};
+	params_name(&params, "release", PARAM_OPTIONAL, &release);
+	read_tables(&params, names, &which.count);
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}
@@ -21,8 +49,12 @@ enum status merge_run(struct call *call)
 	const int64_t began_ms = clock_monotonic_ms();
 	struct store *store = call->service->store;
 	const struct stop *stop = call_stop(call);
-	enum status status = full ? store_merge_full(store, stop, &result, &call->error)
-				  : store_merge(store, stop, &result, &call->error);
+	which.release = release.text[0] == '\0' ? NULL : release.text;
+	enum status status =
+		which.count > 0 || which.release != NULL
+			? store_merge_tables(store, &which, stop, &result, &call->error)
+		: which.full ? store_merge_full(store, stop, &result, &call->error)
+			     : store_merge(store, stop, &result, &call->error);
 	if (status != STATUS_OK) {
 		return status;
 	}

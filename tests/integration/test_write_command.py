@@ -237,7 +237,18 @@ class DeleteAndMerge(Commands):
         self.assertEqual(json.loads(self.run_command('merge', '--json'))['rows'], 1000)
         self.run_command('merge', '--full')
         self.assertEqual(self.daemon.calls, [('merge', {})] * 2 + [('merge', {'full': True})])
-        self.assertIn("'now'", self.run_command('merge', 'now', status=2))
+        self.daemon.calls.clear()
+        self.run_command('merge', 'ur', 'two')
+        self.run_command('merge', 'r2/ur', 'r2/two', '--full')
+        self.run_command('merge', 'ur', '--release', 'r2')
+        self.run_command('merge', '--release', 'r2')
+        self.assertEqual(self.daemon.calls, [
+            ('merge', {'release': 'live', 'tables': ['ur', 'two']}),
+            ('merge', {'full': True, 'release': 'r2', 'tables': ['ur', 'two']}),
+            ('merge', {'release': 'r2', 'tables': ['ur']}),
+            ('merge', {'release': 'r2'})])
+        self.assertIn('one release at a time', self.run_command('merge', 'r2/ur', 'two', status=2))
+        self.assertIn('--release says', self.run_command('merge', 'r2/ur', '--release', 'r3', status=2))
 
     def test_pending_rows_are_shown(self):
         head, *lines = self.run_command('table', 'list').split('\n\n')[0].splitlines()

@@ -5,8 +5,11 @@
 #ifndef DAEMON_STORE_MERGE_MERGE_H
 #define DAEMON_STORE_MERGE_MERGE_H
 
+#include "schema/name.h"
 #include "schema/status.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct stop;
@@ -28,5 +31,18 @@ enum status store_merge(struct store *store, const struct stop *stop, struct mer
 /* The same, and tables with deltas become one base again. */
 enum status store_merge_full(struct store *store, const struct stop *stop, struct merge_result *out,
 	struct error *err);
+
+/* Which tables of which release. */
+struct merge_tables {
+	const char *release; /* NULL: the live one */
+	const struct table_name *names;
+	size_t count; /* 0: all of the release */
+	bool full;
+};
+/* The same of these tables alone, deltas and bases; the others, and what waits for them in the log, stay as they are.
+ * Errors: NOT_FOUND, naming release or table, and what there is; NOT_SEALED; CORRUPT, DISK_FULL and so on, of one of
+ * these. */
+enum status store_merge_tables(struct store *store, const struct merge_tables *which,
+	const struct stop *stop, struct merge_result *out, struct error *err);
 
 #endif

@@ -10,6 +10,15 @@
 #include <assert.h>
 #include <stdlib.h>
 
+bool merge_scope_has(const struct merge_scope *scope, uint64_t release, uint64_t table)
+{
+	bool has = scope->release == 0 || (scope->release == release && scope->count == 0);
+	for (size_t i = 0; !has && scope->release == release && i < scope->count; i++) {
+		has = scope->tables[i] == table;
+	}
+	return has;
+}
+
 static bool is_wanted(const struct table *table, enum merge_reason reason)
 {
 	if (reason == MERGE_RANGE) {
@@ -37,8 +46,8 @@ static bool is_needed(struct merge_job *job, enum merge_reason reason)
 }
 
 /* Lists the tables to merge, and holds them. The caller ends each job and frees *out. Errors: NO_MEMORY. */
-static enum status list_jobs(const struct merge_job *model, enum merge_reason reason,
-	struct merge_job **out, size_t *count)
+static enum status list_jobs(const struct merge_job *model, const struct merge_scope *scope,
+	enum merge_reason reason, struct merge_job **out, size_t *count)
 {
 	struct store *store = model->store;
 	size_t most = 0;
@@ -54,7 +63,8 @@ static enum status list_jobs(const struct merge_job *model, enum merge_reason re
 		const struct release *release = snapshot->releases[i];
 		for (size_t j = 0; j < release->table_count; j++) {
 			struct table *table = release->tables[j];
-			if (release->state != RELEASE_SEALED || !is_wanted(table, reason)) {
+			if (release->state != RELEASE_SEALED || !is_wanted(table, reason) ||
+				!merge_scope_has(scope, release->number, table->number)) {
 				continue;
 			}
 			assert(table->refs > 0);
@@ -94,12 +104,12 @@ static enum status merge_one(struct merge_job *job, enum merge_reason reason, st
 							       : status;
 }
 
-enum status merge_tables(const struct merge_job *model, enum merge_reason reason,
-	struct merge_result *result, bool *left, struct error *err)
+enum status merge_tables(const struct merge_job *model, const struct merge_scope *scope,
+	enum merge_reason reason, struct merge_result *result, bool *left, struct error *err)
 {
 	struct merge_job *jobs = NULL;
 	size_t count = 0;
-	enum status status = list_jobs(model, reason, &jobs, &count);
+	enum status status = list_jobs(model, scope, reason, &jobs, &count);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "merge: no memory");
 	}
@@ -131,7 +141,7 @@ enum status merge_next_range(const struct merge_job *model, bool *merged, struct
 {
 	struct merge_job *jobs = NULL;
 	size_t count = 0;
-	enum status status = list_jobs(model, MERGE_RANGE, &jobs, &count);
+	enum status status = list_jobs(model, &(struct merge_scope){0}, MERGE_RANGE, &jobs, &count);
 	*merged = false;
 	if (status != STATUS_OK) {
 		return error_set(err, status, "merge: no memory");

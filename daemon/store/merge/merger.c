@@ -4,6 +4,7 @@
 
 #include "daemon/store/log/positions.h"
 #include "daemon/store/merge/merge.h"
+#include "daemon/store/merge/merge_ask.h"
 #include "daemon/store/merge/pace.h"
 #include "daemon/store/state/background.h"
 #include "daemon/store/state/reader.h"
@@ -51,16 +52,7 @@ struct merger {
 	struct pace pace; /* of the merge that runs */
 	uint64_t cut;     /* `visible` at the last cut */
 	int64_t clock_ms; /* of the last frame of the last cut (write_clock.h) */
-	/* Guarded by lock: */
-	struct lock lock;
-	struct condition done;
-	bool stop;
-	uint64_t asked;             /* merges that were asked for */
-	uint64_t asked_full;        /* the last of these that is to be a full one; 0: none */
-	uint64_t served;            /* of these, those that are done */
-	uint64_t serving;           /* those for which the merge is that runs, or was the last */
-	struct merge_result result; /* of the last merge, as the next */
-	struct error outcome;
+	struct merge_asks asks;
 	_Atomic uint64_t merges;
 	struct histogram times; /* of good merges */
 	_Atomic uint64_t failed;
@@ -71,18 +63,10 @@ struct merger {
 
 /* ---- pace ---- */
 
-/* Whether somebody waits for the next merge, and so for the end of this one. */
-static bool keeps_waiting(struct merger *merger)
-{
-	lock_take(&merger->lock);
-	const bool keeps = merger->asked > merger->serving;
-	lock_release(&merger->lock);
-	return keeps;
-}
-
 static bool must_hurry(struct merger *merger)
 {
-	return fullness_must_hurry(merger->store) || keeps_waiting(merger);
+	/* Who waits for the next merge waits for the end of this one. */
+	return fullness_must_hurry(merger->store) || merge_asks_wait_for(&merger->asks);
 }
 
 static void set_nice(struct merger *merger)
@@ -129,7 +113,7 @@ static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
 
 /* ---- the cut ---- */
 
-static void freeze_all(struct merger *merger)
+static void freeze(struct merger *merger, const struct merge_scope *scope)
 {
 	const uint64_t visible = atomic_load(&merger->store->visible);
 	const struct writer *writer = merger->store->writer;
@@ -139,7 +123,9 @@ static void freeze_all(struct merger *merger)
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		const struct release *release = snapshot->releases[i];
 		for (size_t j = 0; j < release->table_count; j++) {
-			(void)memtable_freeze(release->tables[j]->memtable, visible);
+			if (merge_scope_has(scope, release->number, release->tables[j]->number)) {
+				(void)memtable_freeze(release->tables[j]->memtable, visible);
+			}
 		}
 		positions_mark(release->positions);
 		positions_synced(release->positions); /* as all of the old file */
@@ -154,7 +140,7 @@ static struct redo_figures log_of(const struct merger *merger)
 	return log;
 }
 
-static enum status cut(struct merger *merger, struct error *err)
+static enum status cut(struct merger *merger, const struct merge_scope *scope, struct error *err)
 {
 	struct writer *writer = merger->store->writer;
 	writer_halt(writer);
@@ -167,7 +153,7 @@ static enum status cut(struct merger *merger, struct error *err)
 		writer_set_read_only(writer, err == NULL ? "" : err->text);
 	}
 	if (status == STATUS_OK) {
-		freeze_all(merger);
+		freeze(merger, scope);
 		assert(atomic_load(&merger->store->visible) >= merger->cut);
 		merger->cut = atomic_load(&merger->store->visible);
 		/* The wall clock may have been set back since. */
@@ -194,29 +180,29 @@ static struct merge_job model_of(struct merger *merger)
 
 /* ---- one merge ---- */
 
-static enum status merge_once(struct merger *merger, enum merge_reason reason,
+static enum status merge_once(struct merger *merger, const struct merge_ask *what,
 	struct merge_result *result, bool *left, struct error *err)
 {
-	enum status status = cut(merger, err);
+	enum status status = cut(merger, &what->scope, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	const struct merge_job model = model_of(merger);
-	status = merge_tables(&model, reason, result, left, err);
+	status = merge_tables(&model, &what->scope, what->reason, result, left, err);
 	const enum status trimmed = merge_trim_log(merger->store, status == STATUS_OK ? err : NULL);
 	return status == STATUS_OK ? trimmed : status;
 }
 
-static enum status merge(struct merger *merger, enum merge_reason reason,
+static enum status merge(struct merger *merger, const struct merge_ask *what,
 	struct merge_result *result, struct error *err)
 {
 	bool left = false;
-	const enum status status = merge_once(merger, reason, result, &left, err);
+	const enum status status = merge_once(merger, what, result, &left, err);
 	if (!left) {
 		return status;
 	}
 	struct error why = {.status = STATUS_OK};
-	const enum status again = merge_once(merger, reason, result, &left, &why);
+	const enum status again = merge_once(merger, what, result, &left, &why);
 	return status != STATUS_OK || again == STATUS_OK ? status
 							 : error_set(err, again, "%s", why.text);
 }
@@ -238,49 +224,54 @@ static uint64_t kept_bytes(const struct merger *merger)
 	return log.bytes > since_cut ? log.bytes - since_cut : 0;
 }
 
-static void run_merge(struct merger *merger)
+/* A merge of all tables has ended. */
+static void after_merge(struct merger *merger, enum status status,
+	const struct merge_result *result, uint64_t now_ms)
+{
+	merger->pending_since_ms = 0;
+	merger->kept_bytes = kept_bytes(merger);
+	if (status == STATUS_OK) {
+		merger->retry_ms = RETRY_MS;
+		merger->go_on_at = UINT_MAX;
+	} else if (!atomic_load(&merger->store->stop)) {
+		merger->go_on_at = result->tables == 0 ? UINT_MAX : next_fullness(merger);
+		merger->not_before_ms = now_ms + merger->retry_ms;
+		merger->retry_ms *= 2;
+		merger->retry_ms =
+			merger->retry_ms < RETRY_MS_MAX ? merger->retry_ms : RETRY_MS_MAX;
+	}
+}
+
+/* Makes the merge that `taken` ask for; NULL: one that is due. */
+static void run_merge(struct merger *merger, struct merge_ask *taken)
 {
 	struct merge_result result = {0};
 	struct error err = {.status = STATUS_OK};
-	lock_take(&merger->lock);
-	const uint64_t serving = merger->asked;
-	const enum merge_reason reason = merger->asked_full > merger->served ? MERGE_FULL
-					 : serving > merger->served          ? MERGE_ASKED
-									     : MERGE_DUE;
-	merger->serving = serving;
-	lock_release(&merger->lock);
+	struct merge_ask what = {.reason = MERGE_DUE};
+	for (const struct merge_ask *ask = taken; ask != NULL; ask = ask->next) {
+		what.scope = ask->scope;
+		what.reason = what.reason == MERGE_FULL ? MERGE_FULL : ask->reason;
+	}
 	const uint64_t began_ns = clock_monotonic_ns();
 	begin_pace(merger);
 	atomic_store(&merger->running, true);
 	set_nice(merger);
-	err.status = merge(merger, reason, &result, &err);
+	err.status = merge(merger, &what, &result, &err);
 	atomic_store(&merger->running, false);
 	const uint64_t now_ns = clock_monotonic_ns();
 	atomic_store(&merger->last_ms, (now_ns - began_ns) / 1000000);
-	merger->pending_since_ms = 0;
-	merger->kept_bytes = kept_bytes(merger);
 	if (err.status == STATUS_OK) {
 		atomic_fetch_add(&merger->merges, 1);
 		histogram_add(&merger->times, now_ns - began_ns, HISTOGRAM_LONG_NS);
-		merger->retry_ms = RETRY_MS;
-		merger->go_on_at = UINT_MAX;
 	} else if (!atomic_load(&merger->store->stop)) {
 		atomic_fetch_add(&merger->failed, 1);
-		merger->go_on_at = result.tables == 0 ? UINT_MAX : next_fullness(merger);
-		merger->not_before_ms = now_ns / 1000000 + merger->retry_ms;
-		merger->retry_ms *= 2;
-		merger->retry_ms =
-			merger->retry_ms < RETRY_MS_MAX ? merger->retry_ms : RETRY_MS_MAX;
 		store_event(merger->store, "event=merge_failed reason=\"%s\"", err.text);
 	}
-	lock_take(&merger->lock);
-	assert(serving >= merger->served);
-	assert(serving <= merger->asked);
-	merger->served = serving;
-	merger->result = result;
-	merger->outcome = err;
-	condition_broadcast(&merger->done);
-	lock_release(&merger->lock);
+	/* After a merge of some tables the others wait as they did before. */
+	if (what.scope.release == 0) {
+		after_merge(merger, err.status, &result, now_ns / 1000000);
+	}
+	merge_asks_done(&merger->asks, taken, &result, &err);
 	merger->rolls = true;
 }
 
@@ -346,10 +337,10 @@ static bool is_due(struct merger *merger)
 
 /* What the thread does next. */
 struct turn {
-	bool asked;   /* somebody waits for a merge */
-	bool due;     /* a merge is due */
-	bool dropped; /* a release was dropped */
-	bool rolls;   /* there may be a range to merge, if nothing else is to be done */
+	struct merge_ask *asked; /* they wait for a merge; NULL: nobody does */
+	bool due;                /* a merge is due */
+	bool dropped;            /* a release was dropped */
+	bool rolls;              /* there may be a range to merge, if nothing else is to be done */
 };
 
 /* Waits until there is something to do; false: the thread is to end. */
@@ -360,12 +351,12 @@ static bool wait_for_work(struct merger *merger, struct turn *turn)
 		turn->due = is_due(merger);
 		turn->dropped = atomic_exchange(&store->release_dropped, false);
 		turn->rolls = merger->rolls && !atomic_load(&store->writer->read_only);
-		lock_take(&merger->lock);
-		turn->asked = merger->asked != merger->served;
-		const bool stop = merger->stop;
-		lock_release(&merger->lock);
-		if (stop || turn->due || turn->dropped || turn->asked || turn->rolls) {
-			return !stop;
+		if (merge_asks_stopped(&merger->asks)) {
+			return false;
+		}
+		turn->asked = merge_asks_take(&merger->asks);
+		if (turn->due || turn->dropped || turn->asked != NULL || turn->rolls) {
+			return true;
 		}
 		bell_wait(&store->merge_bell, (uint64_t)clock_monotonic_ms() + LOOK_MS);
 	}
@@ -380,8 +371,8 @@ static void *merger_main(void *arg)
 		if (turn.dropped) {
 			after_drop(merger);
 		}
-		if (turn.due || turn.asked) {
-			run_merge(merger);
+		if (turn.due || turn.asked != NULL) {
+			run_merge(merger, turn.asked);
 		} else if (turn.rolls) {
 			run_range(merger);
 		}
@@ -399,14 +390,12 @@ enum status merger_start(struct store *store, struct merger **out, struct error 
 	merger->store = store;
 	merger->retry_ms = RETRY_MS;
 	merger->go_on_at = UINT_MAX;
-	condition_init(&merger->done);
-	lock_init(&merger->lock);
+	merge_asks_init(&merger->asks);
 	*out = merger;
 	const enum status status = thread_start(&merger->thread, merger_main, merger, "merge", err);
 	if (status != STATUS_OK) {
 		*out = NULL;
-		condition_fini(&merger->done);
-		lock_fini(&merger->lock);
+		merge_asks_fini(&merger->asks);
 		free(merger);
 	}
 	return status;
@@ -418,54 +407,16 @@ void merger_stop(struct merger *merger)
 		return;
 	}
 	assert(atomic_load(&merger->store->stop)); /* or it would be waited for */
-	lock_take(&merger->lock);
-	merger->stop = true;
-	condition_broadcast(&merger->done);
-	lock_release(&merger->lock);
+	merge_asks_stop(&merger->asks);
 	bell_ring(&merger->store->merge_bell);
 	(void)pthread_join(merger->thread, NULL);
-	condition_fini(&merger->done);
-	lock_fini(&merger->lock);
+	merge_asks_fini(&merger->asks);
 	free(merger);
 }
 
-static enum status ask(struct store *store, const struct stop *stop, enum merge_reason reason,
-	struct merge_result *out, struct error *err)
+struct merge_asks *merger_asks(struct merger *merger)
 {
-	struct merger *merger = store->merger;
-	enum status status = STATUS_OK;
-	lock_take(&merger->lock);
-	const uint64_t number = ++merger->asked;
-	merger->asked_full = reason == MERGE_FULL ? number : merger->asked_full;
-	bell_ring(&store->merge_bell);
-	while (merger->served < number && !merger->stop && status == STATUS_OK) {
-		(void)condition_wait_until(&merger->done, &merger->lock, stop_look_ms(stop));
-		status = stop_check(stop, err);
-	}
-	assert(merger->served <= merger->asked);
-	if (merger->served >= number) {
-		*out = merger->result;
-		status = merger->outcome.status;
-		if (status != STATUS_OK && err != NULL) {
-			*err = merger->outcome;
-		}
-	} else if (status == STATUS_OK) {
-		status = error_set(err, STATUS_BUSY, "merge: the daemon is stopping");
-	}
-	lock_release(&merger->lock);
-	return status;
-}
-
-enum status store_merge(struct store *store, const struct stop *stop, struct merge_result *out,
-	struct error *err)
-{
-	return ask(store, stop, MERGE_ASKED, out, err);
-}
-
-enum status store_merge_full(struct store *store, const struct stop *stop, struct merge_result *out,
-	struct error *err)
-{
-	return ask(store, stop, MERGE_FULL, out, err);
+	return &merger->asks;
 }
 
 void merger_figures(struct merger *merger, struct write_figures *out)

@@ -28,12 +28,15 @@
 #ifndef DAEMON_STORE_MERGE_MERGER_H
 #define DAEMON_STORE_MERGE_MERGER_H
 
+#include "schema/limits.h"
 #include "schema/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct hash_range;
+struct merge_asks;
 struct merge_result;
 struct merger;
 struct store;
@@ -43,6 +46,8 @@ struct write_figures;
 enum status merger_start(struct store *store, struct merger **out, struct error *err);
 /* A merge that is under way ends and leaves nothing behind. store->stop is set. NULL is fine. */
 void merger_stop(struct merger *merger);
+/* Where to ask for a merge (merge_ask.h). */
+struct merge_asks *merger_asks(struct merger *merger);
 /* Fills the entries of merges. */
 void merger_figures(struct merger *merger, struct write_figures *out);
 
@@ -53,6 +58,14 @@ enum merge_reason {
 	MERGE_FULL,  /* somebody wants tables without deltas */
 	MERGE_RANGE, /* nothing else is due: a base may take in what deltas have for a range */
 };
+
+/* Which tables a merge is for, by their numbers. */
+struct merge_scope {
+	uint64_t release; /* 0: all tables of all releases */
+	size_t count;     /* 0: all of the release */
+	uint64_t tables[LIMIT_TABLES];
+};
+bool merge_scope_has(const struct merge_scope *scope, uint64_t release, uint64_t table);
 
 /* ---- one table (merge_table.c) ---- */
 
@@ -85,12 +98,12 @@ enum status merge_table_range(struct merge_job *job, const struct hash_range *ra
 
 /* ---- which tables (merge_jobs.c) ---- */
 
-/* Merges all tables that need it; of `model` their jobs have all but release and table. *left is set if a table that
+/* Merges all tables of the scope that need it; of `model` their jobs have all but release and table. *left is set if a table that
  * was merged has more rows from before the cut. This is so after a merge that had failed: its frozen rows were still
  * there, so the cut could not freeze what came after them. Another cut can. Errors: the first of merge_table or
  * merge_ranges, naming its table; the others are merged all the same. */
-enum status merge_tables(const struct merge_job *model, enum merge_reason reason,
-	struct merge_result *result, bool *left, struct error *err);
+enum status merge_tables(const struct merge_job *model, const struct merge_scope *scope,
+	enum merge_reason reason, struct merge_result *result, bool *left, struct error *err);
 
 /* Merges one range of one table, if the deltas of some table are more than they may be. *merged: there was one. Errors:
  * those of merge_ranges. */

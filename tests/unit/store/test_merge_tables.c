@@ -1,0 +1,89 @@
+/* test_merge_tables.c - a merge of some tables leaves the others as they are. */
+#include "daemon/store/admin/admin.h"
+#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/snapshot/snapshot.h"
+#include "daemon/store/state/reader.h"
+#include "tests/unit/store/levels_fixture.h"
+
+#include <setjmp.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static enum status merge(struct scratch *scratch, const char *release, const char *table, bool full,
+	struct error *err)
+{
+	struct merge_result result;
+	struct table_name name = {0};
+	struct merge_tables which = {.release = release, .names = &name, .full = full};
+	if (table != NULL) {
+		(void)strncpy(name.text, table, sizeof name.text - 1);
+		which.count = 1;
+	}
+	return store_merge_tables(scratch->store, &which, NULL, &result, err);
+}
+
+/* Whether all that was written to a release's table is in files. */
+static bool is_merged(struct scratch *scratch, const char *release)
+{
+	struct error err = {0};
+	const struct release *found = NULL;
+	const struct table *table = NULL;
+	const struct snapshot *snapshot = snapshot_begin(scratch->store);
+	scratch_must(snapshot_release(snapshot, release, &found, &err), &err);
+	scratch_must(release_table(found, "t", &table, &err), &err);
+	const bool merged = memtable_is_empty(table->memtable);
+	snapshot_end(scratch->store);
+	return merged;
+}
+
+static void others_stay_as_they_are(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct error err = {0};
+	levels_make(scratch, &expected);
+	scratch_sealed(scratch, "r2", 0, 100, 1);
+	for (uint32_t round = 2; round < 5; round++) {
+		levels_put(scratch, &expected, 10 * round, 300, round);
+		scratch_put(scratch, "r2", (struct scratch_rows){0, 50, round});
+		scratch_must(merge(scratch, "r1", round == 2 ? NULL : "t", round == 4, &err), &err);
+		assert_true(is_merged(scratch, "r1"));
+		assert_false(is_merged(scratch, "r2"));
+		assert_int_equal(levels_count_levels(scratch), round == 4 ? 1 : round);
+		levels_expect(scratch, &expected);
+		scratch_reopen(scratch); /* the log has what was not merged */
+		levels_expect(scratch, &expected);
+		scratch_expect(scratch, "r2", 0, 50, round);
+		assert_false(is_merged(scratch, "r2"));
+	}
+	(void)levels_merge(scratch);
+	assert_true(is_merged(scratch, "r2"));
+	scratch_expect(scratch, "r2", 0, 50, 4);
+	scratch_expect(scratch, "r2", 50, 50, 1);
+}
+
+static void what_there_is_not_is_said(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct error err = {0};
+	levels_make(scratch, &expected);
+	assert_int_equal(merge(scratch, "r1", "u", false, &err), STATUS_NOT_FOUND);
+	assert_string_equal(err.text, "table: 'u' is not in release 'r1', which has 't'");
+	assert_int_equal(merge(scratch, "r3", "t", false, &err), STATUS_NOT_FOUND);
+	assert_non_null(strstr(err.text, "'r3'"));
+	scratch_release(scratch, "r2");
+	assert_int_equal(merge(scratch, "r2", NULL, false, &err), STATUS_NOT_SEALED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, levels_setup, scratch_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(others_stay_as_they_are),
+		TEST(what_there_is_not_is_said),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
