@@ -16,7 +16,10 @@ static enum status ask(struct store *store, enum merge_reason reason,
 	if (scope != NULL) {
 		wanted.scope = *scope;
 	}
-	return merge_asks_wait(merger_asks(store->merger), store, &wanted, stop, out, err);
+	const enum status status =
+		merge_asks_wait(merger_asks(store->merger), store, &wanted, stop, err);
+	*out = wanted.result;
+	return status;
 }
 
 enum status store_merge(struct store *store, const struct stop *stop, struct merge_result *out,

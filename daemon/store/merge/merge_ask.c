@@ -19,6 +19,7 @@ static void drop(struct merge_ask *ask)
 {
 	assert(ask->holders > 0);
 	if (--ask->holders == 0) {
+		repair_report_fini(&ask->report);
 		free(ask);
 	}
 }
@@ -68,9 +69,8 @@ static void add(struct merge_asks *asks, struct merge_ask *ask)
 	*at = ask;
 }
 
-enum status merge_asks_wait(struct merge_asks *asks, struct store *store,
-	const struct merge_ask *wanted, const struct stop *stop, struct merge_result *out,
-	struct error *err)
+enum status merge_asks_wait(struct merge_asks *asks, struct store *store, struct merge_ask *wanted,
+	const struct stop *stop, struct error *err)
 {
 	enum status status = STATUS_OK;
 	struct merge_ask *ask = malloc(sizeof *ask);
@@ -87,7 +87,9 @@ enum status merge_asks_wait(struct merge_asks *asks, struct store *store,
 		status = stop_check(stop, err);
 	}
 	if (ask->done) {
-		*out = ask->result;
+		wanted->result = ask->result;
+		wanted->report = ask->report;
+		ask->report = (struct repair_report){0};
 		status = ask->outcome.status;
 		if (status != STATUS_OK && err != NULL) {
 			*err = ask->outcome;

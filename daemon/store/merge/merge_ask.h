@@ -10,12 +10,15 @@
 
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/merge/merger.h"
+#include "daemon/store/merge/repair.h"
 #include "daemon/store/system/lock.h"
 
 struct merge_ask {
 	enum merge_reason reason;
 	struct merge_scope scope;
+	bool dry_run; /* of a repair */
 	struct merge_result result;
+	struct repair_report report;
 	struct error outcome;
 	bool done;
 	unsigned holders; /* who asked, and the list or who serves it */
@@ -40,11 +43,10 @@ void merge_asks_fini(struct merge_asks *asks); /* nobody waits any more */
 void merge_asks_stop(struct merge_asks *asks);
 bool merge_asks_stopped(struct merge_asks *asks);
 
-/* Asks, rings, and waits. *out is set as far as the merge came. Errors: the merge's; BUSY  the daemon is stopping;
+/* Asks, rings, and waits. Result and report of `wanted` are set when it was served. Errors: the merge's; BUSY  the daemon is stopping;
  * NO_MEMORY; those of `stop`. */
-enum status merge_asks_wait(struct merge_asks *asks, struct store *store,
-	const struct merge_ask *wanted, const struct stop *stop, struct merge_result *out,
-	struct error *err);
+enum status merge_asks_wait(struct merge_asks *asks, struct store *store, struct merge_ask *wanted,
+	const struct stop *stop, struct error *err);
 
 /* Whether somebody waits whom nobody serves yet. */
 bool merge_asks_wait_for(struct merge_asks *asks);

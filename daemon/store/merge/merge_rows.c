@@ -2,6 +2,7 @@
 #include "daemon/store/merge/merge_rows.h"
 
 #include "daemon/store/base/segment_build.h"
+#include "daemon/store/merge/salvage.h"
 #include "daemon/store/read/merged.h"
 #include "daemon/store/snapshot/level.h"
 
@@ -178,6 +179,9 @@ static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t 
 static enum status write_prefix(struct merge *merge, uint64_t prefix, uint32_t bits, size_t first,
 	size_t count, struct error *err)
 {
+	if (merge->files == NULL) {
+		return STATUS_OK;
+	}
 	if (count <= 1 || bits == SEGMENT_PREFIX_BITS_MAX ||
 		cost_of(merge, first, count) <= merge->files->sizes.segment_bytes) {
 		return write_segment(merge, prefix, bits, first, count, err);
@@ -237,7 +241,9 @@ static enum status gather(struct merge *merge, uint64_t behind, size_t *count, s
 			return status;
 		}
 		struct merged_row *row = &merge->rows[*count];
-		status = merged_next(&merge->walk, row, &more);
+		status = merge->input->salvage == NULL
+				 ? merged_next(&merge->walk, row, &more)
+				 : salvage_next(merge->input->salvage, behind, row, &more);
 		if (status != STATUS_OK) {
 			return error_set(err, status, "merge: a segment is damaged");
 		}
@@ -267,6 +273,18 @@ static enum status check_known(const struct merge_input *input, struct error *er
 	return STATUS_OK;
 }
 
+/* A repair goes on with what was damaged when it began, and with no more. */
+static enum status check_input(const struct merge_input *input, struct error *err)
+{
+	if (input->salvage == NULL) {
+		return check_known(input, err);
+	}
+	return salvage_holds(input->salvage)
+		       ? STATUS_OK
+		       : error_set(err, STATUS_CORRUPT,
+				 "repair: one more page was damaged meanwhile; ask for it again");
+}
+
 /* Writes a piece: the rows whose hashes share these bits. Of a delta only those that have rows. */
 static enum status merge_piece(struct merge *merge, uint64_t prefix, uint32_t bits,
 	struct error *err)
@@ -276,7 +294,7 @@ static enum status merge_piece(struct merge *merge, uint64_t prefix, uint32_t bi
 	if (status == STATUS_OK && (count > 0 || !is_delta(merge))) {
 		status = write_prefix(merge, prefix, bits, 0, count, err);
 	}
-	return status == STATUS_OK ? check_known(merge->input, err) : status;
+	return status == STATUS_OK ? check_input(merge->input, err) : status;
 }
 
 /* How many bits the hashes share of the largest piece that begins at `from` and ends at `last` or before. */
@@ -335,7 +353,7 @@ static enum status merge_all(struct merge *merge, struct error *err)
 			}
 			from = segment_prefix_end(from, bits); /* it moves on */
 		} while (from - 1 != last);
-		status = base_files_finish(merge->files, err);
+		status = merge->files == NULL ? STATUS_OK : base_files_finish(merge->files, err);
 	} while (status == STATUS_OK && from - 1 != range.last);
 	return status;
 }
@@ -343,14 +361,17 @@ static enum status merge_all(struct merge *merge, struct error *err)
 enum status merge_rows(const struct merge_input *input, struct base_files *files, struct error *err)
 {
 	struct merge merge = {.input = input, .files = files};
-	enum status status = check_known(input, err);
+	enum status status = check_input(input, err);
 	if (status == STATUS_OK) {
 		merged_begin(&merge.walk, input->table, input->first, input->range.first);
 		merge.walk.news = input->news;
 		status = merge_all(&merge, err);
 	}
 	assert(status != STATUS_OK || merge.walk.at == input->count);
-	assert(status != STATUS_OK || files->rows == merge.kept);
+	assert(status != STATUS_OK || files == NULL || files->rows == merge.kept);
+	if (input->salvage != NULL) {
+		input->salvage->kept = merge.kept;
+	}
 	free(merge.rows);
 	free(merge.hashes);
 	return status;

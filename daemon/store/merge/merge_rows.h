@@ -16,6 +16,8 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/level_range.h"
 
+struct salvage;
+
 struct merge_input {
 	const struct table *table;
 	uint64_t release;
@@ -23,6 +25,8 @@ struct merge_input {
 	struct hash_range range;         /* what is written; of a delta, all */
 	const struct memtable_row *news; /* of that range, in the order of (hash, key) */
 	size_t count;
+	/* What goes through a range that is damaged; NULL: all must be readable */
+	struct salvage *salvage;
 	int64_t expired_ms; /* rows of this time or before have expired for good; INT64_MIN: none */
 	/* Is called after each segment with its bytes, and may wait. If it does not return OK, the
 	 * work ends with what it returned. */
@@ -30,7 +34,7 @@ struct merge_input {
 	void *pace_arg;
 };
 
-/* Errors: CORRUPT  a segment is damaged; DISK_FULL; IO; NO_MEMORY; TOO_LARGE  see seal_table;
+/* `files` may be NULL with a salvage: then nothing is written. Errors: CORRUPT  a segment is damaged; DISK_FULL; IO; NO_MEMORY; TOO_LARGE  see seal_table;
  *         pace's. */
 enum status merge_rows(const struct merge_input *input, struct base_files *files,
 	struct error *err);

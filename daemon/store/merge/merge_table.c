@@ -47,8 +47,10 @@ static enum status write_files(struct renewal *renewal, struct error *err)
 		.range = renewal->range,
 		.news = renewal->news,
 		.count = renewal->count,
-		.expired_ms =
-			renewal->is_fold ? merge_expired_ms(job) : merge_range_expired_ms(job),
+		.salvage = job->salvage,
+		.expired_ms = renewal->is_fold       ? merge_expired_ms(job)
+			      : job->salvage != NULL ? INT64_MIN /* it leaves out no other row */
+						     : merge_range_expired_ms(job),
 		.pace = job->pace,
 		.pace_arg = job->pace_arg,
 	};

@@ -256,7 +256,13 @@ static void run_merge(struct merger *merger, struct merge_ask *taken)
 	begin_pace(merger);
 	atomic_store(&merger->running, true);
 	set_nice(merger);
-	err.status = merge(merger, &what, &result, &err);
+	if (what.reason == MERGE_REPAIR) {
+		const struct merge_job model = model_of(merger);
+		err.status =
+			repair_table(&model, &what.scope, taken->dry_run, &taken->report, &err);
+	} else {
+		err.status = merge(merger, &what, &result, &err);
+	}
 	atomic_store(&merger->running, false);
 	const uint64_t now_ns = clock_monotonic_ns();
 	atomic_store(&merger->last_ms, (now_ns - began_ns) / 1000000);

@@ -39,6 +39,7 @@ struct hash_range;
 struct merge_asks;
 struct merge_result;
 struct merger;
+struct salvage;
 struct store;
 struct table;
 struct write_figures;
@@ -54,9 +55,10 @@ void merger_figures(struct merger *merger, struct write_figures *out);
 /* Why a merge is made. */
 enum merge_reason {
 	MERGE_DUE,
-	MERGE_ASKED, /* somebody waits: rows that have expired go, too */
-	MERGE_FULL,  /* somebody wants tables without deltas */
-	MERGE_RANGE, /* nothing else is due: a base may take in what deltas have for a range */
+	MERGE_ASKED,  /* somebody waits: rows that have expired go, too */
+	MERGE_FULL,   /* somebody wants tables without deltas */
+	MERGE_REPAIR, /* a table's damaged ranges are to be written without what cannot be read */
+	MERGE_RANGE,  /* nothing else is due: a base may take in what deltas have for a range */
 };
 
 /* Which tables a merge is for, by their numbers. */
@@ -81,9 +83,10 @@ struct merge_job {
 	/* The same without a pause. */
 	enum status (*hurry)(void *arg, uint64_t bytes, struct error *err);
 	void *pace_arg;
-	uint64_t rows;   /* out: of the new files */
-	uint64_t bytes;  /* out: of the new files */
-	uint64_t ranges; /* out: of the base, that have taken in what deltas had */
+	struct salvage *salvage; /* the range is repaired (repair.h); NULL: it must be sound */
+	uint64_t rows;           /* out: of the new files */
+	uint64_t bytes;          /* out: of the new files */
+	uint64_t ranges;         /* out: of the base, that have taken in what deltas had */
 };
 
 /* Makes a new level of the table's frozen rows and of those levels that merge_first_level tells, and swaps

@@ -204,9 +204,10 @@ void merged_get(const struct merged_row *row, const struct table_spec *spec, str
 		return;
 	}
 	const struct segment *view = row->view;
-	out->time_ms = view->times[row->row];
-	out->tags = view->tags == NULL ? 0 : view->tags[row->row];
+	out->time_ms = merged_time(row);
+	out->tags =
+		view->tags == NULL || (row->without & WITHOUT_TAGS) != 0 ? 0 : view->tags[row->row];
 	out->scale = view->scales == NULL ? 0 : view->scales[row->row];
 	out->data = view->row_data + (size_t)row->row * view->row_bytes;
-	out->low = segment_low(view, row->row);
+	out->low = (row->without & WITHOUT_LOW) != 0 ? NULL : segment_low(view, row->row);
 }

@@ -47,12 +47,16 @@ struct merged_walk {
 	uint64_t behind;                 /* the end of the range; 0: 2^64 */
 };
 
+/* Columns beside a row, of one that is salvaged (salvage.h). */
+enum merged_without { WITHOUT_TIME = 1, WITHOUT_TAGS = 2, WITHOUT_LOW = 4 };
+
 struct merged_row {
 	uint64_t hash;
 	const struct row_version *version; /* NULL: it is a segment's */
 	const struct segment *view;
 	uint32_t row;
-	bool deleted; /* a tombstone */
+	bool deleted;     /* a tombstone */
+	unsigned without; /* enum merged_without, or'ed: what cannot be read of it, and is 0 */
 	const uint8_t *key;
 	size_t key_len;
 };
@@ -68,7 +72,9 @@ void merged_get(const struct merged_row *row, const struct table_spec *spec, str
 
 static inline int64_t merged_time(const struct merged_row *row)
 {
-	return row->version != NULL ? row->version->time_ms : row->view->times[row->row];
+	return row->version != NULL                 ? row->version->time_ms
+	       : (row->without & WITHOUT_TIME) != 0 ? 0
+						    : row->view->times[row->row];
 }
 
 #endif
