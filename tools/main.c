@@ -30,6 +30,7 @@ static const struct command *const commands[] = {
 	&cmd_merge,
 	&cmd_backup,
 	&cmd_verify,
+	&cmd_repair,
 	&cmd_stats,
 	&cmd_top,
 	&cmd_slowlog,

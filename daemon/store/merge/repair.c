@@ -162,16 +162,19 @@ enum status repair_table(const struct merge_job *model, const struct merge_scope
 	job.release = scope->release;
 	job.pace = model->hurry; /* its keys are CORRUPT until then */
 	store_lock_admin(job.store);
-	job.table = release_find(snapshot_find(store_current(job.store), scope->release),
-		scope->tables[0]);
+	const struct release *release = snapshot_find(store_current(job.store), scope->release);
+	job.table = release_find(release, scope->tables[0]);
 	if (job.table != NULL) {
 		job.table->refs++;
+		report->release = release->id;
+		report->name = job.table->spec.name;
+		report->number = release->number;
+		report->table = job.table->number;
 	}
 	store_unlock_admin(job.store);
 	if (job.table == NULL) {
 		return error_set(err, STATUS_NOT_FOUND, "repair: its release was dropped");
 	}
-	report->table = job.table->number;
 	const enum status status =
 		job.table->level_count == 0 ? STATUS_OK : repair_all(&job, dry_run, report, err);
 	background_let_go(job.store, job.table);

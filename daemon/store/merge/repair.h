@@ -36,7 +36,10 @@ struct repair_range {
 };
 
 struct repair_report {
-	uint64_t table; /* number */
+	struct name release;
+	struct table_name name; /* of the table, as the release has it */
+	uint64_t number;        /* of the release */
+	uint64_t table;         /* number */
 	size_t count;
 	struct repair_range *ranges; /* owned */
 };
