@@ -183,6 +183,20 @@ class Writes(PythonCase):
         self.client.merge()
         self.assertEqual(self.client.stats()['write']['memtable_rows'], 0)
 
+    def test_tables_are_merged_alone_and_repaired(self) -> None:
+        self.make()
+        self.client.put_parts({'t': dict(keys=[1, 2], rows=np.zeros((2, DIM), 'f4'))})
+        self.assertEqual(self.client.merge('t', full=True).tables, 1)
+        self.assertEqual(self.client.merge(release='live').tables, 0)
+        with self.assertRaises(repstore.NotFound):
+            self.client.merge('none')
+        with self.assertRaises(repstore.BadRequest):
+            self.client.merge(full=True)
+        self.assertEqual(self.client.repair('t').ranges, 0)
+        self.assertEqual(self.client.repair('t', dry_run=True).lost, 0)
+        with self.assertRaises(repstore.NotFound):
+            self.client.repair('none')
+
     def test_a_load_goes_on_where_it_stopped(self) -> None:
         """Rows that are read as they are needed, and a user who interrupts: the same call again is enough."""
         rows = np.arange(COUNT * DIM, dtype='f4').reshape(COUNT, DIM)

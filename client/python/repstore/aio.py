@@ -341,6 +341,7 @@ class AsyncClient:
     default_row = _aside(Client.default_row)
     rollback = _aside(Client.rollback)
     merge = _aside(Client.merge)
+    repair = _aside(Client.repair)
     backup = _aside(Client.backup)
     export_release = _aside(Client.export_release)
     adopt_release = _aside(Client.adopt_release)

@@ -1043,8 +1043,17 @@ class Client:
         self._call(lib.rep_release_rollback, now)
         return str(ffi.string(now).decode())
 
-    def merge(self) -> Record:
+    def merge(self, *tables: str, release: str | None = None, full: bool = False) -> Record:
         """Merges what was written into base files, and waits for it; the daemon does the same by itself.
+
+        Parameters
+        ----------
+        *tables : str
+            These alone. None, and no release: all tables of all releases.
+        release : str, optional
+            Whose they are; the live one by default. Without tables: all of it.
+        full : bool
+            Whether each table shall be one base, without deltas. Of named tables, or of a release.
 
         Returns
         -------
@@ -1052,7 +1061,41 @@ class Client:
             How many tables, rows and bytes were written anew, and elapsed_ms.
         """
         out = ffi.new('struct rep_merged *')
-        self._call(lib.rep_merge, out)
+        if not tables and release is None and not flag('full', full):
+            self._call(lib.rep_merge, out)
+            return record_from(out[0])
+        if not tables and release is None:
+            raise BadRequest('full: True given, allowed of tables, or of a release')
+        given = Given()
+        what = ffi.new('struct rep_merging *')
+        what.release = given.release(release)
+        what.tables = given.texts('tables', tables)
+        what.count = len(tables)
+        what.full = flag('full', full)
+        self._call(lib.rep_merge_tables, what, out)
+        return record_from(out[0])
+
+    def repair(self, table: str, *, release: str | None = None, dry_run: bool = False) -> Record:
+        """Writes the damaged ranges of a table anew, without what cannot be read.
+
+        Parameters
+        ----------
+        table : str
+            Its name.
+        release : str, optional
+            Whose it is; the live one by default.
+        dry_run : bool
+            Whether it only says what would be lost.
+
+        Returns
+        -------
+        Record
+            ranges (that are damaged; 0: nothing is), and of these together the rows that were kept, of these those that are
+            partial (without time, tags or low parts), keys that were lost or given up, and rows whose key is unreadable; elapsed_ms.
+        """
+        out = ffi.new('struct rep_repaired *')
+        given = Given()
+        self._call(lib.rep_repair, given.release(release), given.text('table', table), flag('dry_run', dry_run), out)
         return record_from(out[0])
 
     def backup(self, folder: str, copy: bool = False) -> Record:
