@@ -90,7 +90,8 @@ uint64_t search_expect_ns(const struct search *search)
 	const uint64_t written =
 		by_index ? search_index_written(search) : memtable_rows(items->memtable);
 	const uint64_t first_ns = segments * SEGMENT_NS + expect_written_ns(items, written) +
-				  expect_scores_ns(items, &search->scorer.shape, written);
+				  expect_scores_ns(items, &search->scorer.shape,
+					  written + (by_index ? search_index_scanned(search) : 0));
 	const uint64_t then_ns =
 		by_index ? search_index_expect_ns(search)
 			 : expect_scores_ns(items, &search->scorer.shape, items->rows);

@@ -1,5 +1,5 @@
-/* search_index.c - scores the rows of the memtable that no image has first. Then the index names rows of
- * the base files, and images name rows of the memtable; search_visit.c judges and scores these. */
+/* search_index.c - scores the rows of the memtable, and of deltas, that no image has first. Then the index names
+ * rows of the base, and images name rows of deltas and of the memtable; search_visit.c judges and scores these. */
 #include "daemon/search/search_index.h"
 
 #include <assert.h>
@@ -12,6 +12,8 @@
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/index/written.h"
+#include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/system/clock.h"
 
 /* The time of a kind of search is an average: a single one may take so many times as long. */
@@ -107,12 +109,43 @@ uint64_t search_index_written(const struct search *search)
 	return written > imaged ? written - imaged : 0;
 }
 
+uint64_t search_index_scanned(const struct search *search)
+{
+	const struct table *items = search->options.place->items;
+	uint64_t rows = 0;
+	for (size_t i = 1; i < items->level_count; i++) {
+		rows += table_image(items, i) == NULL ? items->levels[i]->rows : 0;
+	}
+	return rows;
+}
+
 /* What the queries of a search are taken to. */
 struct tour {
 	struct balls_space space;
+	size_t delta_count;
+	struct {
+		const struct index *image;
+		uint64_t first; /* number of the first row of the delta */
+	} deltas[TABLE_LEVELS_MAX];
 	size_t image_count;
 	const struct written_image *images[WRITTEN_IMAGES_MAX];
 };
+
+/* Lets the walk pass over the base, and over the deltas that have an image. */
+static void choose_deltas(struct search *search, struct tour *tour)
+{
+	const struct table *items = search->options.place->items;
+	rows_skip_level(&search->rows, 0);
+	for (size_t i = 1; i < items->level_count; i++) {
+		const struct index *image = table_image(items, i);
+		if (image != NULL) {
+			tour->deltas[tour->delta_count].image = image;
+			tour->deltas[tour->delta_count].first = rows_first_of(&search->rows, i);
+			tour->delta_count++;
+			rows_skip_level(&search->rows, i);
+		}
+	}
+}
 
 /* Chooses the images, whose rows the walk through the memtable then passes over. Those of other axes are
  * left out, since the factor is none for them; so are those of a moment that the reader does not see
@@ -141,6 +174,24 @@ struct outcome {
 	uint64_t hits; /* rows that reach the k-th best score, with those that may not be found */
 };
 
+/* Searches the images of deltas. The factor is one for the axes of the index: one that has others is searched for
+ * all that it may have. */
+static enum status look_into_deltas(struct search_visit *visit, struct tour *tour,
+	struct balls_query *asked, bool *is_exact)
+{
+	const float factor = asked->factor;
+	enum status status = STATUS_OK;
+	for (size_t i = 0; status == STATUS_OK && i < tour->delta_count; i++) {
+		const struct index *image = tour->deltas[i].image;
+		asked->factor = image->axes == index_of(visit->search)->axes ? factor : 1;
+		visit->first = tour->deltas[i].first;
+		status = search_visit_balls(visit, &image->balls, NULL, asked, &tour->space);
+		*is_exact = *is_exact && asked->exact;
+	}
+	asked->factor = factor;
+	return status;
+}
+
 /* Searches the index, and then the images: what the index has found keeps most of their rows out. */
 static enum status look_into(struct search_visit *visit, struct tour *tour,
 	struct balls_query *asked, bool *is_exact)
@@ -149,6 +200,9 @@ static enum status look_into(struct search_visit *visit, struct tour *tour,
 	assert(index->balls.dim == visit->search->options.query->dim);
 	enum status status = search_visit_balls(visit, &index->balls, NULL, asked, &tour->space);
 	*is_exact = asked->exact;
+	if (status == STATUS_OK) {
+		status = look_into_deltas(visit, tour, asked, is_exact);
+	}
 	for (size_t i = 0; status == STATUS_OK && i < tour->image_count; i++) {
 		status = search_visit_balls(visit, &tour->images[i]->balls, tour->images[i], asked,
 			&tour->space);
@@ -235,9 +289,9 @@ static enum status search_surely(struct search *search, struct tour *tour, uint3
 /* ---- all queries ---- */
 
 /* Rows that the index names are read without a check, so every segment is checked before. */
-static enum status wait_for_segments(const struct search *search, struct error *err)
+static enum status wait_for_level(const struct search *search, struct base_set *set,
+	struct error *err)
 {
-	struct base_set *set = search->options.place->items->bases;
 	for (size_t i = 0; i < set->segment_count; i++) {
 		const enum base_segment_state state = base_segment_state(set->segments[i]);
 		if (state == BASE_DAMAGED ||
@@ -249,7 +303,18 @@ static enum status wait_for_segments(const struct search *search, struct error *
 	return STATUS_OK;
 }
 
-static enum status go_through_memtable(struct search *search, struct error *err)
+static enum status wait_for_segments(const struct search *search, struct error *err)
+{
+	const struct table *items = search->options.place->items;
+	enum status status = STATUS_OK;
+	for (size_t i = 0; status == STATUS_OK && i < items->level_count; i++) {
+		status = wait_for_level(search, items->levels[i]->set, err);
+	}
+	return status;
+}
+
+/* Scores the rows that no image has. */
+static enum status go_through_others(struct search *search, struct error *err)
 {
 	enum status status = STATUS_OK;
 	while (status == STATUS_OK) {
@@ -258,12 +323,16 @@ static enum status go_through_memtable(struct search *search, struct error *err)
 			return status;
 		}
 		status = rows_next(&search->rows);
-		if (status != STATUS_OK || search->rows.block.ids == NULL) {
+		if (status != STATUS_OK || search->rows.block.count == 0) {
 			break;
 		}
 		status = search_block(search);
 	}
-	return status == STATUS_OK ? status : error_set(err, status, "no memory for a search");
+	return status == STATUS_OK
+		       ? status
+		       : error_set(err, status, "table '%s': %s", search_spec(search)->name.text,
+				 status == STATUS_CORRUPT ? "a damaged segment"
+							  : "no memory for a search");
 }
 
 enum status search_index(struct search *search, bool *is_done, struct error *err)
@@ -277,8 +346,9 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 		status = error_set(err, STATUS_NO_MEMORY, "no memory for a search");
 	}
 	if (status == STATUS_OK) {
+		choose_deltas(search, &tour);
 		choose_images(search, &tour);
-		status = go_through_memtable(search, err);
+		status = go_through_others(search, err);
 	}
 	search->is_exact = true;
 	search->is_by_users = *index_of(search)->balls.queries > 0;

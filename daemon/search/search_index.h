@@ -1,4 +1,5 @@
-/* search_index.h - a search by the index of a table and through the rows of its memtable.
+/* search_index.h - a search by the index of a table, by the images of its deltas and its memtable, and through the
+ * rows that no image has.
  *
  * Threads: as search.h.
  */
@@ -21,6 +22,9 @@ uint64_t search_index_expect_ns(const struct search *search);
 
 /* About how many rows of the memtable no image has: a search goes through all of these. */
 uint64_t search_index_written(const struct search *search);
+
+/* How many rows of deltas no image has: a search goes through all of these, too. */
+uint64_t search_index_scanned(const struct search *search);
 
 /* After search_restart. If *is_done, the best are in search->tops, and `compared` and `is_exact`
  * are set. If not, the filter lets so few rows pass that going through all rows is faster, and the

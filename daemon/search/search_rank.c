@@ -7,6 +7,7 @@
 
 #include "daemon/search/search_rules.h"
 #include "daemon/store/base/segment.h"
+#include "daemon/store/snapshot/level.h"
 
 enum {
 	SAMPLE_ROWS = 512,
@@ -32,7 +33,8 @@ static double least_share(uint64_t passed, uint64_t count)
 
 uint64_t search_hits_among(const struct search *search)
 {
-	const uint64_t rows = search->options.place->items->rows;
+	const struct table *items = search->options.place->items;
+	const uint64_t rows = items->level_count == 0 ? 0 : items->levels[0]->rows;
 	const uint64_t k = search->options.k;
 	if (!search->options.filter->has_tags || rows == 0) {
 		return k; /* what else may drop rows is counted by the search */

@@ -19,9 +19,10 @@ enum {
 	TRIED_PASSING = 8,
 };
 
-/* A row that balls name: of the base files, or of the memtable. */
+/* A row that balls name: of the files, or of the memtable. */
 struct named {
-	const struct row_version *version; /* NULL: of the base files */
+	const struct row_version *version; /* NULL: of the files */
+	bool is_deleted;                   /* a tombstone of a delta */
 	struct stored_row stored;
 	const int64_t *time_ms;
 	const uint64_t *tags;
@@ -47,9 +48,10 @@ static void find_named(const struct search_visit *visit, uint32_t number, struct
 		};
 		return;
 	}
-	const struct row_place place = rows_place(&search->rows, number);
+	const struct row_place place = rows_place(&search->rows, visit->first + number);
 	const struct segment *view = place.view;
 	*out = (struct named){
+		.is_deleted = segment_is_deleted(view, place.row),
 		.stored = {.data = view->row_data + (size_t)place.row * view->row_bytes,
 			.scale = view->scales == NULL ? NULL : &view->scales[place.row]},
 		.time_ms = &view->times[place.row],
@@ -74,8 +76,8 @@ static enum status is_dropped(const struct search_visit *visit, const struct nam
 	uint32_t number, bool *out)
 {
 	const struct rows *rows = &visit->search->rows;
-	const uint64_t id =
-		visit->image == NULL ? rows_first_base_id + number : visit->image->ids[number];
+	const uint64_t id = visit->image == NULL ? rows_first_base_id + visit->first + number
+						 : visit->image->ids[number];
 	/* It was written again since the image was made. */
 	*out = named->version != NULL && !rows_is_newest(rows, id, named->version);
 	return *out ? STATUS_OK : search_is_dropped(visit->search, id, out);
@@ -114,12 +116,13 @@ static void prefetch_judging(const struct search_visit *visit, const uint32_t *r
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (visit->scores[i] >= threshold) {
-			rows_prefetch_key(of, rows_first_base_id + rows[chosen[i]]);
+			rows_prefetch_key(of, rows_first_base_id + visit->first + rows[chosen[i]]);
 		}
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (visit->scores[i] >= threshold) {
-			rows_prefetch_newer(of, rows_first_base_id + rows[chosen[i]]);
+			rows_prefetch_newer(of,
+				rows_first_base_id + visit->first + rows[chosen[i]]);
 		}
 	}
 }
@@ -139,9 +142,10 @@ static void score_some(struct search_visit *visit, const uint32_t *rows, uint32_
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		passes[i] = search_passes(visit->search, named[i].time_ms, named[i].tags);
+		passes[i] = passes[i] && !named[i].is_deleted;
 		visit->passed += passes[i];
 		chosen[some] = i;
-		some += passes[i] || visit->is_ranked;
+		some += passes[i] || (visit->is_ranked && !named[i].is_deleted);
 		scores[i] = NAN;
 	}
 	for (uint32_t i = 0; i < some; i++) {
@@ -215,7 +219,7 @@ enum status search_visit_balls(struct search_visit *visit, const struct balls *b
 	asked->score = score;
 	asked->arg = visit;
 	asked->top = visit->top;
-	asked->first_id = rows_first_base_id;
+	asked->first_id = rows_first_base_id + visit->first;
 	asked->ids = image == NULL ? NULL : image->ids;
 	asked->cancel = &visit->cancel;
 	const enum status status = balls_search(balls, asked, space);

@@ -18,8 +18,10 @@ struct written_image;
 struct search_visit {
 	struct search *search;
 	struct topk *top;
-	const struct written_image *image; /* whose rows are named; NULL: those of the base files */
-	struct scorer scorer;              /* of this query alone */
+	const struct written_image
+		*image;       /* whose rows are named; NULL: those of a level's files */
+	uint64_t first;       /* number of the first of these */
+	struct scorer scorer; /* of this query alone */
 	struct stored_reader reader;
 	uint8_t *rows; /* owned: as the scorer takes them */
 	float *scores; /* owned */
@@ -38,7 +40,7 @@ struct search_visit {
 enum status search_visit_open(struct search_visit *visit, struct search *search, uint32_t query);
 void search_visit_close(struct search_visit *visit);
 
-/* Searches through the balls of the index, or else of an image. `asked` has metric and factor. Errors: as
+/* Searches through the balls of files, or else of an image of what was written. `asked` has metric and factor. Errors: as
  * balls_search. */
 enum status search_visit_balls(struct search_visit *visit, const struct balls *balls,
 	const struct written_image *image, struct balls_query *asked, struct balls_space *space);

@@ -62,10 +62,13 @@ static void sweep_release(struct store *store, const struct release *release)
 				     strncmp(entry->d_name, "spill-", 6) == 0);
 		for (size_t i = 0; !named && i < release->table_count; i++) {
 			const struct table *table = release->tables[i];
-			char index[64];
-			named = table_wants_index(table, store->options.sizes.index_rows_min) &&
-				table_index_file_name(index, sizeof index, table) &&
-				strcmp(index, entry->d_name) == 0;
+			const size_t levels =
+				table_indexed_levels(table, store->options.sizes.index_rows_min);
+			for (size_t j = 0; !named && j < levels; j++) {
+				char index[64];
+				named = table_index_file_name(index, sizeof index, table, j) &&
+					strcmp(index, entry->d_name) == 0;
+			}
 			const size_t files = table_file_count(table);
 			for (size_t j = 0; !named && j < files; j++) {
 				char name[64];

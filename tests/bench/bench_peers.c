@@ -1,8 +1,8 @@
 /* bench_peers.c - repstored, memcached and Redis with the same rows, asked the same questions in
  * turns; tests/bench/peers starts them and makes a table of what this prints.
  *
- *   bench_peers load ADDRESS ROWS
- *       Loads ROWS rows (release "bench", table "ir", u64 keys, 64 f32) into a repstored by
+ *   bench_peers load ADDRESS ROWS [index]
+ *       Loads ROWS rows (release "bench", table "ir", u64 keys, 64 f32, with an index if told) into a repstored by
  *       librepstore, seals, publishes, and checks some. Times of each.
  *   bench_peers fetch ROWS KEYS SECONDS [repstored=ADDRESS] [redis=PATH] [memcached=PATH]
  *       Fills the peers (repstored must be loaded) and asks for KEYS random keys a request, then
@@ -106,7 +106,7 @@ static void check_loaded(const char *address, const uint8_t *rows, uint64_t coun
 	questions_fini(&questions);
 }
 
-static void load(const char *address, uint64_t count)
+static void load(const char *address, uint64_t count, enum rep_index index)
 {
 	const uint64_t made = count < MEASURE_ROWS_MADE ? count : MEASURE_ROWS_MADE;
 	uint8_t *rows = rows_make(made);
@@ -119,7 +119,8 @@ static void load(const char *address, uint64_t count)
 		.kind = REP_IR,
 		.dtype = REP_F32,
 		.key_type = REP_KEY_U64,
-		.dim = MEASURE_DIM};
+		.dim = MEASURE_DIM,
+		.index = index};
 	must(rep_release_create(client, "bench", NULL, NULL, &err), &err);
 	must(rep_table_create(client, "bench", &spec, &err), &err);
 	uint64_t start = now_ns();
@@ -305,8 +306,9 @@ int main(int argc, char **argv)
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	const uint64_t rows =
 		argc > 3 ? strtoull(argv[strcmp(argv[1], "load") == 0 ? 3 : 2], NULL, 10) : 0;
-	if (argc == 4 && strcmp(argv[1], "load") == 0 && rows > 0) {
-		load(argv[2], rows);
+	const bool is_indexed = argc == 5 && strcmp(argv[4], "index") == 0;
+	if (argc == 4 + is_indexed && strcmp(argv[1], "load") == 0 && rows > 0) {
+		load(argv[2], rows, is_indexed ? REP_INDEX_BALLS : REP_INDEX_NONE);
 		return 0;
 	}
 	if (argc >= 5 && strcmp(argv[1], "fetch") == 0 && rows > 0 && rows <= MEASURE_ROWS_MADE) {
@@ -319,8 +321,9 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	(void)fputs("usage: bench_peers load ADDRESS ROWS | bench_peers fetch ROWS KEYS SECONDS "
-		    "[NAME=ADDRESS]...\n",
+	(void)fputs(
+		"usage: bench_peers load ADDRESS ROWS [index] | bench_peers fetch ROWS KEYS SECONDS "
+		"[NAME=ADDRESS]...\n",
 		stderr);
 	return 2;
 }

@@ -192,10 +192,10 @@ def write_settings(folder, log):
     return path
 
 
-def load(build, server, rows):
+def load(build, server, rows, *more):
     """Loads a running, empty repstored; a dict of what was measured."""
     return run([os.path.join(build, 'tests/bench/bench_peers'), 'load', 'unix:' + server.path,
-                str(rows)])
+                str(rows), *more])
 
 
 def start_redis(folder, cpus=None, settings=('--appendonly', 'no')):

@@ -163,15 +163,13 @@ static enum status copy_one(const struct backup_job *job, const struct release *
 /* An index is copied, never linked: users may calibrate it in place. If that came in between, the copy is
  * worth nothing and is removed. */
 static enum status copy_index(const struct backup_job *job, const struct release *release,
-	const struct table *table, struct error *err)
+	const struct table *table, size_t level, struct error *err)
 {
 	char file[64];
 	char folder[PATH_MAX];
 	char name[CUT_NAME_BYTES];
 	struct index *index = NULL;
-	if (job->kind == MANIFEST_RELEASE ||
-		!table_wants_index(table, job->store->options.sizes.index_rows_min) ||
-		!table_index_file_name(file, sizeof file, table)) {
+	if (!table_index_file_name(file, sizeof file, table, level)) {
 		return STATUS_OK;
 	}
 	const size_t before = job->copy->manifest.count;
@@ -181,7 +179,7 @@ static enum status copy_index(const struct backup_job *job, const struct release
 	}
 	name_of(name, release, "");
 	status = file_path(folder, job->copy->folder, name, err);
-	const struct index_owner owner = table_index_owner(table, release->number);
+	const struct index_owner owner = table_index_owner(table, level, release->number);
 	if (status == STATUS_OK) {
 		status = index_open(folder, &owner, &index, err);
 	}
@@ -191,6 +189,21 @@ static enum status copy_index(const struct backup_job *job, const struct release
 	}
 	manifest_cut(&job->copy->manifest, before); /* backup_remove_others removes the file */
 	return STATUS_OK;
+}
+
+/* Those of a table; a release that is exported has none. */
+static enum status copy_indexes(const struct backup_job *job, const struct release *release,
+	const struct table *table, struct error *err)
+{
+	const size_t levels =
+		job->kind == MANIFEST_RELEASE
+			? 0
+			: table_indexed_levels(table, job->store->options.sizes.index_rows_min);
+	enum status status = STATUS_OK;
+	for (size_t i = 0; status == STATUS_OK && i < levels; i++) {
+		status = copy_index(job, release, table, i, err);
+	}
+	return status;
 }
 
 enum status backup_copy_release(const struct backup_job *job, const struct release *release,
@@ -206,7 +219,7 @@ enum status backup_copy_release(const struct backup_job *job, const struct relea
 			base_file_name(file, sizeof file, table->number, info->number);
 			status = copy_one(job, release, file, info, err);
 		}
-		status = status == STATUS_OK ? copy_index(job, release, table, err) : status;
+		status = status == STATUS_OK ? copy_indexes(job, release, table, err) : status;
 	}
 	for (size_t i = 0; status == STATUS_OK && i < release->tensor_count; i++) {
 		const struct tensor *tensor = release->tensors[i];

@@ -32,7 +32,7 @@ static void write_table(struct wire_writer *writer, const struct table *table, b
 {
 	char index[64];
 	const bool has_index = indexes && table_has_index(table) &&
-			       table_index_file_name(index, sizeof index, table);
+			       table_index_file_name(index, sizeof index, table, 0);
 	wire_write_map(writer, has_index ? 3 : 2);
 	wire_write_str(writer, "table");
 	record_write_table(writer, table);

@@ -1,4 +1,4 @@
-/* index_build.c - makes the index of a table's base files and writes it. */
+/* index_build.c - makes the index of a level's files and writes it. */
 #include "daemon/store/indexing/index_build.h"
 
 #include "daemon/retrieval/balls/balls_recall.h"
@@ -10,6 +10,7 @@
 #include "daemon/store/indexing/index_write.h"
 #include "daemon/store/read/rows.h"
 #include "daemon/store/row/stored.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/system/clock.h"
@@ -36,19 +37,26 @@ enum {
 /* Multiply-adds to find the balls of rows that a merge has changed: about two seconds. */
 static const uint64_t kept_work_max = UINT64_C(1) << 35;
 
-/* Rows of base files by their number, as f32. */
+/* Rows of a level's files by their number, as f32. */
 struct base_rows {
 	struct rows rows;
 	struct stored_reader reader;
+	uint64_t first_id;
 };
 
-static enum status base_rows_open(struct base_rows *base, const struct table *table)
+static uint64_t rows_in(const struct index_job *job)
+{
+	return level_file_rows(job->table->levels[job->level]);
+}
+
+static enum status base_rows_open(struct base_rows *base, const struct index_job *job)
 {
 	*base = (struct base_rows){0};
-	enum status status = rows_begin(&base->rows, table, 0, 1);
+	enum status status = rows_begin(&base->rows, job->table, 0, 1);
 	if (status == STATUS_OK) {
+		base->first_id = rows_first_base_id + rows_first_of(&base->rows, job->level);
 		/* A reader into f32 takes no memory, so this does not fail. */
-		status = stored_reader_init(&base->reader, &table->spec, DTYPE_F32, false);
+		status = stored_reader_init(&base->reader, &job->table->spec, DTYPE_F32, false);
 	}
 	return status;
 }
@@ -63,15 +71,15 @@ static void read_rows(void *arg, uint32_t first, uint32_t count, float *out)
 {
 	struct base_rows *base = arg;
 	const struct table_spec *spec = &base->rows.table->spec;
-	assert((uint64_t)first + count <= base->rows.table->rows);
 	for (uint32_t i = 0; i < count; i++) {
 		struct frame_row row;
 		float *to = out + (size_t)i * spec->dim;
-		if (rows_get(&base->rows, rows_first_base_id + first + i, &row) == STATUS_OK) {
+		if (rows_get(&base->rows, base->first_id + first + i, &row) == STATUS_OK) {
 			const struct stored_row stored = {row.data, row.low, &row.scale};
 			stored_read(&base->reader, &stored, (uint8_t *)to, NULL);
 		} else {
-			memset(to, 0, spec->dim * sizeof *to); /* build finds the damage later */
+			/* A tombstone, which searches pass over; or build finds the damage later. */
+			memset(to, 0, spec->dim * sizeof *to);
 		}
 	}
 }
@@ -83,15 +91,16 @@ static uint64_t sample_bytes(const struct index_job *job)
 }
 
 /* Waits until all segments are read and checked. */
-static enum status wait_for(const struct table *table, const _Atomic bool *stop, struct error *err)
+static enum status wait_for(const struct index_job *job, struct error *err)
 {
-	for (size_t i = 0; i < table->bases->segment_count; i++) {
-		if (atomic_load(stop)) {
+	struct base_set *set = job->table->levels[job->level]->set;
+	for (size_t i = 0; i < set->segment_count; i++) {
+		if (atomic_load(job->stop)) {
 			return error_set(err, STATUS_BUSY, "index: stopped");
 		}
-		if (base_segment_wait(table->bases, i) != BASE_READY) {
+		if (base_segment_wait(set, i) != BASE_READY) {
 			return error_set(err, STATUS_CORRUPT, "table '%s': a damaged segment",
-				table->spec.name.text);
+				job->table->spec.name.text);
 		}
 	}
 	return STATUS_OK;
@@ -106,18 +115,15 @@ struct kept {
 	uint64_t changed;
 };
 
-/* Makes the build keep axes, balls and recalls of the index before a merge. AGAIN: not if its balls would
- * be too large, or if to find the balls of the rows that have changed would take too long. */
-static enum status keep_balls(const struct index_job *job, struct balls_options *options,
+/* Makes the build keep the balls of rows that had them before a merge. AGAIN: not if to find those of the
+ * others would take too long. */
+static enum status keep_known(const struct index_job *job, struct balls_options *options,
 	struct kept *kept)
 {
-	const struct index *index = job->before_index;
-	if (!index_is_sound(index) || index->balls.balls == 0 ||
-		job->table->rows / index->balls.balls > ROWS_A_BALL_MAX) {
-		return STATUS_AGAIN;
-	}
+	const struct index *index = job->axes;
 	assert(job->before->number == job->table->number);
-	const enum status status = index_known(job->table, job->before, index, &kept->known);
+	const enum status status =
+		index_known(job->table, job->level, job->before, index, &kept->known);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -125,23 +131,35 @@ static enum status keep_balls(const struct index_job *job, struct balls_options 
 	if (kept->known.unknown > kept_work_max / each) {
 		return STATUS_AGAIN;
 	}
-	const uint64_t more =
-		kept->known.unknown > kept->known.gone ? kept->known.unknown : kept->known.gone;
-	kept->changed = index->changed + more;
-	options->previous = &index->balls;
 	options->known = kept->known.balls;
+	return STATUS_OK;
+}
+
+/* Makes the build keep axes and recalls of an index, and balls. AGAIN: not if it is of no use, if its balls
+ * would be too large, or as keep_known says. */
+static enum status keep_balls(const struct index_job *job, struct balls_options *options,
+	struct kept *kept)
+{
+	const struct index *index = job->axes;
+	if (!index_is_sound(index) || index->balls.balls == 0 ||
+		rows_in(job) / index->balls.balls > ROWS_A_BALL_MAX) {
+		return STATUS_AGAIN;
+	}
+	const enum status status = job->before == NULL ? STATUS_OK : keep_known(job, options, kept);
+	kept->changed = job->level > 0 ? 0 : index->changed + kept->known.changed;
+	options->previous = &index->balls;
 	options->query_count = *index->balls.queries;
-	options->recalls = table_index_is_stale_at(kept->changed, job->table->rows)
+	options->recalls = table_index_is_stale_at(kept->changed, rows_in(job))
 				   ? no_recalls
 				   : index->balls.recalls;
-	return STATUS_OK;
+	return status;
 }
 
 /* Memory that a build takes but for the sample: four numbers of 32 bits a row, two more for what is
  * kept; and the axes, twice. */
 static enum status check_memory(const struct index_job *job, struct error *err)
 {
-	const uint64_t rows = job->table->rows;
+	const uint64_t rows = rows_in(job);
 	const uint64_t axes = rows / AXES_ROWS_MIN * job->table->spec.dim * 2 * sizeof(float);
 	const uint64_t bytes = rows * (job->before == NULL ? 16 : 24) + axes;
 	const uint64_t most = job->memory_bytes - job->memory_bytes / SAMPLE_PART;
@@ -157,11 +175,11 @@ static enum status build(const struct index_job *job, const char *name, struct b
 {
 	const uint64_t began_ns = clock_monotonic_ns();
 	const struct table *table = job->table;
-	assert(table->rows <= UINT32_MAX); /* table_wants_index */
-	const struct index_owner owner = table_index_owner(table, job->release);
-	struct index_head head = {.base_hash = index_base_hash(&owner), .rows = table->rows};
+	assert(rows_in(job) <= BALLS_ROWS_MAX); /* table_wants_index, table_wants_image */
+	const struct index_owner owner = table_index_owner(table, job->level, job->release);
+	struct index_head head = {.base_hash = index_base_hash(&owner), .rows = owner.rows};
 	const struct balls_source source = {
-		.rows = (uint32_t)table->rows,
+		.rows = (uint32_t)owner.rows,
 		.dim = table->spec.dim,
 		.read = read_rows,
 		.arg = base,
@@ -174,7 +192,7 @@ static enum status build(const struct index_job *job, const char *name, struct b
 	struct balls_plan *plan = NULL;
 	struct kept kept = {0};
 	enum status status = check_memory(job, err);
-	if (status == STATUS_OK && job->before != NULL) {
+	if (status == STATUS_OK && job->axes != NULL) {
 		status = keep_balls(job, &options, &kept);
 	} else if (status == STATUS_OK) {
 		options.queries = job->queries;
@@ -205,25 +223,25 @@ struct place {
 static enum status begin(const struct index_job *job, struct place *place, struct error *err)
 {
 	assert(!grace_is_inside()); /* it takes long */
-	place->owner = table_index_owner(job->table, job->release);
+	place->owner = table_index_owner(job->table, job->level, job->release);
 	if (!index_file_name(place->name, sizeof place->name, &place->owner)) {
 		return STATUS_NOT_FOUND;
 	}
 	const enum status status = file_path(place->path, job->folder, place->name, err);
-	return status == STATUS_OK ? wait_for(job->table, job->stop, err) : status;
+	return status == STATUS_OK ? wait_for(job, err) : status;
 }
 
 enum status index_build(const struct index_job *job, struct index **out, struct error *err)
 {
 	struct place place;
 	struct base_rows base;
-	assert((job->before == NULL) == (job->before_index == NULL));
+	assert((job->axes != NULL) == (job->before != NULL || job->level > 0));
 	enum status status = begin(job, &place, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
 	const unsigned faults = mapfault_count();
-	status = base_rows_open(&base, job->table);
+	status = base_rows_open(&base, job);
 	if (status == STATUS_OK) {
 		status = build(job, place.name, &base, err);
 	} else {
@@ -243,7 +261,7 @@ enum status index_calibrate(const struct index_job *job, struct index *index, st
 	struct base_rows base = {0};
 	float recalls[BALLS_METRICS * BALLS_KS * BALLS_FACTORS];
 	const struct balls_source source = {
-		.rows = (uint32_t)job->table->rows,
+		.rows = (uint32_t)rows_in(job),
 		.dim = job->table->spec.dim,
 		.read = read_rows,
 		.arg = &base,
@@ -255,12 +273,12 @@ enum status index_calibrate(const struct index_job *job, struct index *index, st
 		.stop = job->stop,
 	};
 	const unsigned faults = mapfault_count();
-	assert(job->query_count > 0);
+	assert(job->query_count > 0 && job->level == 0);
 	enum status status = begin(job, &place, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	status = base_rows_open(&base, job->table);
+	status = base_rows_open(&base, job);
 	if (status == STATUS_OK) {
 		status = balls_calibrate(&index->balls, &source, &options, recalls);
 	}

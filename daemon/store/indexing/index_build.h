@@ -1,4 +1,4 @@
-/* index_build.h - makes the index of a table's base files.
+/* index_build.h - makes the index of a table's base files, and the images of its deltas.
  *
  * Threads: any. It takes long, so it runs on a thread that nobody waits for.
  */
@@ -16,6 +16,8 @@ struct index_job {
 	const char *folder;
 	uint64_t release;
 	const struct table *table; /* held by the caller, as `before` */
+	/* Whose files it is of. The image of a delta is on the axes of `axes`, and has its recalls. */
+	size_t level;
 	/* Queries of the calibration, [query_count, dim]; none: rows of the table are taken. */
 	const float *queries;
 	uint32_t query_count;
@@ -24,12 +26,13 @@ struct index_job {
 	 * long as the merge; where it would take longer, it ends with AGAIN, and the indexer finds
 	 * everything anew. NULL: that is to be done now. */
 	const struct table *before;
-	struct index *before_index;
+	struct index
+		*axes; /* the index of the base of `before`, or of a delta's table; else NULL */
 	uint64_t memory_bytes; /* at most so many for what is no image (struct store_sizes) */
 	const _Atomic bool *stop;
 };
 
-/* Builds the index, writes and syncs its file (over the one that is there), and opens it. Errors: BUSY
+/* Builds the index, or the image of a delta, writes and syncs its file (over the one that is there), and opens it. Errors: BUSY
  * stopped; AGAIN  as above; TOO_LARGE  memory_bytes; CORRUPT  a damaged segment; DISK_FULL, IO,
  * NO_MEMORY; NOT_FOUND  the table has no files. */
 enum status index_build(const struct index_job *job, struct index **out, struct error *err);

@@ -1,10 +1,12 @@
-/* index_known.c - walks the old and the new base files of a table side by side, and looks which rows
+/* index_known.c - walks old and new files of a table side by side, and looks which rows
  * did not change. */
 #include "daemon/store/indexing/index_known.h"
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"
+#include "daemon/store/snapshot/table_index.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -67,36 +69,81 @@ static bool same_row(const struct walk *a, const struct walk *b)
 	       (x->scales == NULL || x->scales[a->row] == y->scales[b->row]);
 }
 
-enum status index_known(const struct table *table, const struct table *before,
-	const struct index *index, struct index_known *out)
+/* What index_known works on. */
+struct knowing {
+	const struct base_set *set; /* of the new level */
+	uint64_t rows;
+	uint32_t *known;
+};
+
+/* Notes the balls of the rows that an old level has as they are in the new one. Returns how many these are. Errors:
+ * NO_MEMORY. */
+static enum status know_level(const struct knowing *knowing, const struct level *level,
+	const struct index *index, uint64_t *same)
 {
-	uint32_t *balls = malloc((before->rows + 1) * sizeof *balls);
-	assert(index != NULL);
-	assert(index->balls.rows == before->rows);
-	uint32_t *known = malloc((table->rows + 1) * sizeof *known);
-	if (balls == NULL || known == NULL) {
-		free(balls);
-		free(known);
+	uint32_t *balls = malloc((level_file_rows(level) + 1) * sizeof *balls);
+	if (balls == NULL) {
 		return STATUS_NO_MEMORY;
 	}
+	assert(index->balls.rows == level_file_rows(level));
 	balls_members(&index->balls, balls);
-	memset(known, 0xff, table->rows * sizeof *known);
-	struct walk old = {.set = before->bases};
-	struct walk new = {.set = table->bases};
-	uint64_t same = 0;
+	struct walk old = {.set = level->set};
+	struct walk new = {.set = knowing->set};
+	*same = 0;
 	bool has_old = read_walk(&old);
 	bool has_new = read_walk(&new);
 	while (has_old && has_new) {
 		const int order = compare(&old, &new);
 		if (order == 0 && same_row(&old, &new)) {
-			assert(new.number < table->rows);
-			known[new.number] = balls[old.number];
-			same++;
+			assert(new.number < knowing->rows);
+			knowing->known[new.number] = balls[old.number];
+			++*same;
 		}
 		has_old = order <= 0 ? step(&old) : true;
 		has_new = order >= 0 ? step(&new) : true;
 	}
 	free(balls);
-	*out = (struct index_known){known, table->rows - same, before->rows - same};
+	return STATUS_OK;
+}
+
+static uint64_t count_unknown(const struct knowing *knowing)
+{
+	uint64_t count = 0;
+	for (uint64_t i = 0; i < knowing->rows; i++) {
+		count += knowing->known[i] == UINT32_MAX;
+	}
+	return count;
+}
+
+enum status index_known(const struct table *table, size_t level, const struct table *before,
+	const struct index *index, struct index_known *out)
+{
+	struct knowing knowing = {
+		.set = table->levels[level]->set,
+		.rows = level_file_rows(table->levels[level]),
+	};
+	uint64_t changed = 0;
+	assert(index != NULL);
+	knowing.known = malloc((knowing.rows + 1) * sizeof *knowing.known);
+	enum status status = knowing.known == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+	if (status == STATUS_OK) {
+		memset(knowing.known, 0xff, knowing.rows * sizeof *knowing.known);
+	}
+	for (size_t i = level; status == STATUS_OK && i < before->level_count; i++) {
+		const struct index *of = i == 0 ? index : table_image(before, i);
+		uint64_t same = 0;
+		if (of != NULL && of->axes == index->axes) {
+			status = know_level(&knowing, before->levels[i], of, &same);
+		}
+		if (i == 0) {
+			const uint64_t rows = before->levels[0]->rows;
+			changed = (rows > knowing.rows ? rows : knowing.rows) - same;
+		}
+	}
+	if (status != STATUS_OK) {
+		free(knowing.known);
+		return status;
+	}
+	*out = (struct index_known){knowing.known, count_unknown(&knowing), changed};
 	return STATUS_OK;
 }

@@ -3,7 +3,9 @@
 
 #include "daemon/store/indexing/index_build.h"
 #include "daemon/store/indexing/index_figures.h"
+#include "daemon/store/indexing/index_swap.h"
 #include "daemon/store/indexing/index_users.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/background.h"
 #include "daemon/store/state/state.h"
@@ -43,10 +45,11 @@ struct indexer {
 	bool unnamed; /* tables were given indexes that `current` does not name; its thread's alone */
 };
 
-/* A table that wants an index. Both tables are held. */
+/* A table that wants an index, or an image of a delta. Both tables are held. */
 struct wish {
 	uint64_t release;
 	struct table *table;
+	size_t level;          /* whose image is wanted; 0: the index of the base */
 	struct table *queries; /* whose rows calibrate it; NULL: its own do */
 };
 
@@ -58,15 +61,23 @@ static bool wants_users(const struct release *release, const struct table *table
 }
 
 /* Only the indexer takes an index away from a table, so it may look at it here. *later: to be looked at
- * again, though no bell will ring. */
+ * again, though no bell will ring. *level: as in a wish. */
 static bool is_wish(const struct store *store, const struct release *release,
-	const struct table *table, bool *later)
+	const struct table *table, bool *later, size_t *level)
 {
 	const struct index *index = atomic_load(&((struct table *)table)->index);
-	return table->bases != NULL &&
-	       table_wants_index(table, store->options.sizes.index_rows_min) &&
-	       (index == NULL || !index_is_sound(index) || table_index_is_stale(index) ||
-		       wants_users(release, table, index, later));
+	*level = 0;
+	if (table->bases == NULL ||
+		!table_wants_index(table, store->options.sizes.index_rows_min)) {
+		return false;
+	}
+	if (index == NULL || !index_is_sound(index)) {
+		return true;
+	}
+	/* Deltas first: that is soon done. */
+	*level = index->balls.balls == 0 ? 0 : table_next_image(table);
+	return *level > 0 || table_index_is_stale(index) ||
+	       wants_users(release, table, index, later);
 }
 
 /* Holds the first table of a release that wants an index now. *again_ms: lowered to the time of the
@@ -79,7 +90,8 @@ static bool find_in(const struct store *store, const struct release *release, st
 	for (size_t i = 0; i < release->table_count; i++) {
 		struct table *table = release->tables[i];
 		bool later = false;
-		const bool wished = is_wish(store, release, table, &later);
+		size_t level;
+		const bool wished = is_wish(store, release, table, &later, &level);
 		if (later && now_ms + LOOK_MS < *again_ms) {
 			*again_ms = now_ms + LOOK_MS; /* no bell rings when users are put */
 		}
@@ -91,10 +103,10 @@ static bool find_in(const struct store *store, const struct release *release, st
 								      : *again_ms;
 			continue;
 		}
-		*wish = (struct wish){.release = release->number, .table = table};
+		*wish = (struct wish){.release = release->number, .table = table, .level = level};
 		assert(table->refs > 0);
 		table->refs++;
-		wish->queries = index_users_find(release, table, &later);
+		wish->queries = level > 0 ? NULL : index_users_find(release, table, &later);
 		if (wish->queries != NULL) {
 			wish->queries->refs++;
 		}
@@ -133,7 +145,7 @@ static void let_go(struct store *store, struct wish *wish)
 	store_unlock_admin(store);
 }
 
-/* Lets the tables go. If the table was dropped, or replaced by a merge, the file that was built for
+/* Lets the tables go. If the level was dropped, or replaced by a merge, the file that was built for
  * it is removed. */
 static void end_wish(struct store *store, struct wish *wish, const char *folder)
 {
@@ -141,8 +153,9 @@ static void end_wish(struct store *store, struct wish *wish, const char *folder)
 	char path[PATH_MAX];
 	store_lock_admin(store);
 	const struct release *release = snapshot_find(store_current(store), wish->release);
-	if (release_find(release, wish->table->number) != wish->table &&
-		table_index_file_name(name, sizeof name, wish->table) &&
+	const struct table *now = release_find(release, wish->table->number);
+	if (!table_has_level(now, wish->table->levels[wish->level]) &&
+		table_index_file_name(name, sizeof name, wish->table, wish->level) &&
 		file_path(path, folder, name, NULL) == STATUS_OK) {
 		(void)file_remove(path);
 		if (release == NULL) {
@@ -200,6 +213,7 @@ static void note_try(struct store *store, const struct wish *wish, enum status s
 
 void indexer_take_over(struct table *table, const struct table *from)
 {
+	index_share(table, from);
 	table->index_wait_ms = from->index_wait_ms;
 	table->index_again_ms = from->index_again_ms == never ? 0 : from->index_again_ms;
 }
@@ -254,8 +268,8 @@ static void name_indexes(struct indexer *indexer)
 static bool open_there(struct indexer *indexer, const struct wish *wish,
 	const struct index_job *job, struct index **out)
 {
-	const struct index_owner owner = table_index_owner(wish->table, wish->release);
-	const struct index *before = atomic_load(&wish->table->index);
+	const struct index_owner owner = table_index_owner(wish->table, wish->level, wish->release);
+	const struct index *before = wish->level > 0 ? NULL : atomic_load(&wish->table->index);
 	struct error err = {.text = "it could not be read"};
 	enum status status = STATUS_CORRUPT;
 	if (before == NULL) {
@@ -289,7 +303,7 @@ static void tell_built(struct indexer *indexer, const struct wish *wish, const s
 	store_event(indexer->store,
 		"event=index_built release=%llu table=%s rows=%llu bytes=%llu ms=%llu",
 		(unsigned long long)wish->release, wish->table->spec.name.text,
-		(unsigned long long)wish->table->rows, (unsigned long long)index->bytes,
+		(unsigned long long)index->balls.rows, (unsigned long long)index->bytes,
 		(unsigned long long)index->build_ms);
 	indexer_count(indexer, index);
 }
@@ -317,6 +331,27 @@ static void calibrate(struct indexer *indexer, const struct wish *wish, const st
 		wish->queries->spec.name.text, (unsigned)job->query_count);
 }
 
+/* Gives a delta its image. */
+static void give_image(struct indexer *indexer, const struct wish *wish,
+	const struct index_job *job)
+{
+	struct index *image = NULL;
+	struct error err = {.text = ""};
+	const bool is_opened = open_there(indexer, wish, job, &image);
+	const enum status status = is_opened ? STATUS_OK : build(indexer, wish, job, &image, &err);
+	if (status != STATUS_OK) {
+		fail(indexer, wish, status, &err);
+		return;
+	}
+	note_try(indexer->store, wish, STATUS_OK);
+	struct index *before = atomic_exchange(&wish->table->levels[wish->level]->image, image);
+	assert(before == NULL); /* only a merge gives images too, before anybody sees the level */
+	(void)before;
+	if (!is_opened) {
+		tell_built(indexer, wish, image);
+	}
+}
+
 static void give(struct indexer *indexer, const struct wish *wish, const struct index_job *job)
 {
 	struct index *index = NULL;
@@ -327,17 +362,13 @@ static void give(struct indexer *indexer, const struct wish *wish, const struct 
 		fail(indexer, wish, status, &err);
 		return;
 	}
-	assert(index->balls.rows == wish->table->rows);
+	assert(index->balls.rows == wish->table->levels[0]->rows);
 	note_try(indexer->store, wish, STATUS_OK);
-	struct index *before = atomic_exchange(&wish->table->index, index);
+	index_swap_in(indexer->store, wish->release, wish->table, index);
 	indexer->unnamed = true;
 	if (!is_opened) {
 		name_indexes(indexer);
 		tell_built(indexer, wish, index);
-	}
-	if (before != NULL) {
-		grace_wait(); /* who is inside may have loaded its address */
-		index_close(before);
 	}
 }
 
@@ -355,12 +386,16 @@ static void work_on(struct indexer *indexer, struct wish *wish)
 		.folder = folder,
 		.release = wish->release,
 		.table = wish->table,
+		.level = wish->level,
+		.axes = wish->level > 0 ? index : NULL,
 		.queries = queries,
 		.query_count = query_count,
 		.memory_bytes = store->options.sizes.index_memory,
 		.stop = &indexer->give_up,
 	};
-	if (index != NULL && index_is_sound(index) && !table_index_is_stale(index)) {
+	if (wish->level > 0) {
+		give_image(indexer, wish, &job);
+	} else if (index != NULL && index_is_sound(index) && !table_index_is_stale(index)) {
 		calibrate(indexer, wish, &job, index);
 	} else {
 		give(indexer, wish, &job);

@@ -3,7 +3,8 @@
  * It looks at the start, and whenever index_bell rings, which every change of the catalog does. For
  * each table that wants an index and has none it opens the file, or builds it. It also builds one anew
  * that could not be read (the janitor rings then), or of which a quarter of the rows has changed since
- * its balls were found; the old one serves meanwhile. An index that its own rows have calibrated is
+ * its balls were found; the old one serves meanwhile. Deltas of a table with an index get images on its axes, where
+ * the merge has made none. An index that its own rows have calibrated is
  * calibrated anew once there are rows of users (index_users.h); while a table of users has too few, it
  * looks once a second. A failure is told,
  * and tried again after a minute, then each time after twice as long, up to an hour. A table with a
@@ -29,7 +30,8 @@ enum status indexer_start(struct store *store, struct indexer **out, struct erro
 void indexer_stop(struct indexer *indexer);
 
 /* A merge has made `table` of `from`: its index is tried when that of `from` would have been, but for one
- * that was put off because of damage, since the files are new. The caller holds the admin lock. */
+ * that was put off because of damage, since the files are new. If it has the same base, it gets the index of `from`.
+ * The caller holds the admin lock. */
 void indexer_take_over(struct table *table, const struct table *from);
 /* Counts an index that a merge has kept. */
 void indexer_count(struct indexer *indexer, const struct index *index);

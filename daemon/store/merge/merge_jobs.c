@@ -36,10 +36,9 @@ static bool is_needed(struct merge_job *job, enum merge_reason reason)
 	const struct table *table = job->table;
 	const bool has_expired = reason != MERGE_DUE && merge_has_expired(job);
 	/* New rows become a delta where a base is damaged; to go on to the expired ones would fail. */
-	job->whole = reason == MERGE_FULL ||
-		     (has_expired &&
-			     !(memtable_is_frozen(table->memtable) &&
-				     table->spec.index == INDEX_NONE && table_is_damaged(table)));
+	job->whole =
+		reason == MERGE_FULL ||
+		(has_expired && !(memtable_is_frozen(table->memtable) && table_is_damaged(table)));
 	job->expired = has_expired && job->whole;
 	return has_expired || memtable_is_frozen(table->memtable) ||
 	       (reason == MERGE_FULL && table->level_count > 1);

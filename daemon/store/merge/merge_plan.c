@@ -29,13 +29,24 @@ static size_t first_of_tier(const struct table *table, uint64_t bytes)
 	return first;
 }
 
+/* Whether all levels become a base together when deltas hold much, and not range by range: an index is of the whole
+ * base. */
+static bool goes_together(const struct table *table)
+{
+	return table->spec.index != INDEX_NONE;
+}
+
+static uint64_t delta_bytes(const struct table *table)
+{
+	return table_range_delta_bytes(table, &hash_range_all);
+}
+
 /* What a replay could not add to damaged states is in the log alone, so a delta may not let go of it: a merge must
  * read all, and fail. */
 static bool keeps_base(const struct merge_job *job)
 {
 	const struct table *table = job->table;
-	return table->level_count > 0 && table->spec.index == INDEX_NONE &&
-	       !memtable_frozen_keeps_log(table->memtable);
+	return table->level_count > 0 && !memtable_frozen_keeps_log(table->memtable);
 }
 
 static bool is_small(const struct merge_job *job)
@@ -45,19 +56,22 @@ static bool is_small(const struct merge_job *job)
 
 bool merge_goes_by_range(const struct merge_job *job)
 {
-	return keeps_base(job) && !is_small(job);
+	return keeps_base(job) && !is_small(job) && !goes_together(job->table);
 }
 
 size_t merge_first_level(const struct merge_job *job, uint64_t bytes)
 {
 	const struct table *table = job->table;
 	const struct store_sizes *sizes = &job->store->options.sizes;
-	if (!keeps_base(job) || (job->whole && is_small(job))) {
+	if (!keeps_base(job) || (job->whole && !merge_goes_by_range(job))) {
 		return 0;
 	}
+	const uint64_t base = table->levels[0]->bytes;
+	const bool is_much = is_above(bytes, sizes->delta_share, base) ||
+			     (goes_together(table) && is_above(bytes + delta_bytes(table),
+							      sizes->deltas_share, base));
 	/* A delta of new rows alone reads nothing, so it can be made also where a base is damaged. */
-	if ((is_small(job) || is_above(bytes, sizes->delta_share, table->levels[0]->bytes)) &&
-		!table_is_damaged(table)) {
+	if ((is_small(job) || is_much) && !table_is_damaged(table)) {
 		return 0;
 	}
 	return table->level_count <= sizes->deltas_max ? table->level_count

@@ -243,11 +243,13 @@ static void remove_files(const char *folder, const struct merge_job *job, uint64
 	}
 }
 
-/* Keeps the index: its axes, its recalls, and the balls of the rows that did not change, so that searches
- * are as fast as before from the first moment on. Nothing is found anew here. Where this would take
- * longer than the merge, or writers will soon wait for it, the indexer makes the index later. */
-static void keep_index(const struct merge_job *job, const char *folder, struct table *table)
+/* Keeps the index, or makes the image of a delta: with the axes, the recalls, and the balls of the rows that did not
+ * change, so that searches are as fast as before from the first moment on. Nothing is found anew here. Where this
+ * would take longer than the merge, or writers will soon wait for it, the indexer makes it later. */
+static void keep_index(const struct renewal *renewal, const char *folder, struct table *table)
 {
+	const struct merge_job *job = renewal->job;
+	const size_t level = renewal->first;
 	struct index *index = NULL;
 	grace_enter();
 	struct index *before = table_index_hold(job->table);
@@ -256,16 +258,18 @@ static void keep_index(const struct merge_job *job, const char *folder, struct t
 		.folder = folder,
 		.release = job->release,
 		.table = table,
+		.level = level,
 		.before = job->table,
-		.before_index = before,
+		.axes = before,
 		.memory_bytes = job->store->options.sizes.index_memory,
 		.stop = &job->store->stop,
 	};
 	if (before != NULL && table_wants_index(table, job->store->options.sizes.index_rows_min) &&
+		(level == 0 || table_wants_image(table, level)) &&
 		!fullness_must_hurry(job->store) &&
 		index_build(&build, &index, NULL) == STATUS_OK) {
 		indexer_count(job->store->indexer, index);
-		atomic_store(&table->index, index);
+		atomic_store(level == 0 ? &table->index : &table->levels[level]->image, index);
 	}
 	table_index_let_go(before);
 }
@@ -331,8 +335,8 @@ static enum status renew(struct renewal *renewal, struct error *err)
 		background_let_go(job->store, table);
 		return status;
 	}
-	if (renewal->is_fold && renewal->first == 0) {
-		keep_index(job, folder, table);
+	if (renewal->is_fold && renewal->wrote) {
+		keep_index(renewal, folder, table);
 	}
 	return swap(job, table, err);
 }

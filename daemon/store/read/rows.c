@@ -37,6 +37,16 @@ static const struct rows_segment *segment_of(const struct rows *rows, uint64_t n
 	return &rows->segments[from];
 }
 
+uint64_t rows_first_of(const struct rows *rows, size_t level)
+{
+	size_t i = 0;
+	while (i < rows->segment_count && rows->segments[i].level < level) {
+		i++;
+	}
+	assert(i < rows->segment_count);
+	return rows->segments[i].first;
+}
+
 struct row_place rows_place(const struct rows *rows, uint64_t number)
 {
 	const struct rows_segment *segment = segment_of(rows, number);
@@ -259,6 +269,10 @@ static enum status next_base(struct rows *rows)
 	rows->block = (struct row_block){0};
 	while (rows->segment < rows->segment_count) {
 		const struct rows_segment *on_walk = &rows->segments[rows->segment];
+		if ((rows->skipped & 1u << on_walk->level) != 0) {
+			rows->segment++;
+			continue;
+		}
 		struct base_segment *segment = on_walk->set->segments[on_walk->number];
 		const struct segment *view = &segment->view;
 		if (rows->row == 0 && base_segment_state(segment) != BASE_READY &&

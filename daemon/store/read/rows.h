@@ -58,6 +58,7 @@ struct rows {
 	size_t news_at;                /* its next row */
 	size_t segment;                /* of the files: that of the next row */
 	uint32_t row;                  /* in that segment: the next one */
+	uint8_t skipped;               /* a bit for each level whose rows do not come */
 	struct row_block block;
 	size_t segment_count;
 	struct rows_segment *segments; /* owned: of all levels; NULL: there is none */
@@ -83,6 +84,15 @@ struct memtable_stream *rows_stream(struct rows *rows);
 /* The next block is in rows->block; its count is 0 behind the last. May wait for the disk.
  * Errors: CORRUPT  a damaged segment; NO_MEMORY. */
 enum status rows_next(struct rows *rows);
+
+/* Lets the walk pass over the rows of a level. */
+static inline void rows_skip_level(struct rows *rows, size_t level)
+{
+	rows->skipped |= (uint8_t)(1u << level);
+}
+
+/* The number of the first row of a level, which is there: rows_place takes it, and ids count from it. */
+uint64_t rows_first_of(const struct rows *rows, size_t level);
 
 /* Whether rows_next would not wait for the disk now. */
 bool rows_are_at_hand(const struct table *table);

@@ -1,6 +1,7 @@
 /* level.c - adds and shares the levels of tables, and finds keys in them. */
 #include "daemon/store/snapshot/level.h"
 
+#include "daemon/store/index/index.h"
 #include "daemon/store/snapshot/level_filter.h"
 
 #include <assert.h>
@@ -18,6 +19,7 @@ void level_drop(struct level *level)
 	if (--level->refs > 0) {
 		return;
 	}
+	index_close(atomic_load(&level->image));
 	base_set_close(level->set);
 	for (size_t i = 0; i < level->file_count; i++) {
 		base_file_info_fini(&level->files[i]);
@@ -147,6 +149,15 @@ enum status table_add_file(struct table *table, struct base_file_info *info)
 	grown[at] = *info;
 	count_file(table, level, info);
 	return STATUS_OK;
+}
+
+bool table_has_level(const struct table *table, const struct level *level)
+{
+	bool has = false;
+	for (size_t i = 0; table != NULL && i < table->level_count; i++) {
+		has = has || table->levels[i] == level;
+	}
+	return has;
 }
 
 bool table_has_file(const struct table *table, uint64_t number)

@@ -12,7 +12,7 @@
  *
  * Which deltas may have a key is told by the table's filter (level_filter.h).
  *
- * Threads: a level is constant once it is open, but for the states of its segments. The admin lock
+ * Threads: a level is constant once it is open, but for the states of its segments and its image. The admin lock
  * guards all counts of references.
  */
 #ifndef DAEMON_STORE_SNAPSHOT_LEVEL_H
@@ -22,6 +22,8 @@
 #include "daemon/store/base/find.h"
 #include "daemon/store/snapshot/snapshot.h"
 
+struct index;
+
 struct level {
 	uint64_t number;  /* of the delta; 0: the base */
 	uint64_t rows;    /* without tombstones */
@@ -30,7 +32,10 @@ struct level {
 	size_t file_count;
 	struct base_file_info *files; /* owned, in the order of their hashes */
 	struct base_set *set;         /* owned; NULL: not opened yet */
-	unsigned refs;                /* tables; guarded by the admin lock */
+	/* Owned, of these files, if it is a delta of a table with an index; NULL: its rows are scanned. It is
+	 * set once. */
+	_Atomic(struct index *) image;
+	unsigned refs; /* tables; guarded by the admin lock */
 };
 
 /* Gives up a reference; NULL is fine. */
@@ -53,12 +58,21 @@ void table_share_level(struct table *table, struct level *level);
  * held. */
 void table_share_levels(struct table *table, const struct table *from, size_t count);
 
+/* Whether a table, which may be NULL, has this level. */
+bool table_has_level(const struct table *table, const struct level *level);
+
 /* Whether a level of a table has the file of this number. */
 bool table_has_file(const struct table *table, uint64_t number);
 
 /* The files of all levels, the base's first. */
 size_t table_file_count(const struct table *table);
 const struct base_file_info *table_file(const struct table *table, size_t i);
+
+/* Rows of a level's files, with tombstones. */
+static inline uint64_t level_file_rows(const struct level *level)
+{
+	return level->rows + level->deleted;
+}
 
 /* Segments of all levels. */
 size_t table_segment_count(const struct table *table);

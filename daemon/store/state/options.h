@@ -59,7 +59,8 @@ struct store_sizes {
 	/* New rows of more than so many thousandths of the base's bytes go into a new base. */
 	uint64_t delta_share;
 	/* As long as deltas have more than so many thousandths of the base's bytes, the base takes in what they have,
-	 * range by range. */
+	 * range by range. In a table with an index, all levels and the new rows that make it so much become a new
+	 * base. */
 	uint64_t deltas_share;
 	/* A table of fewer rows gets no index, since a search goes through all of its rows in less
 	 * than a tenth of a millisecond. */

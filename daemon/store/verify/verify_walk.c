@@ -240,7 +240,7 @@ static enum status check_index(const char *folder, const char *path,
 /* An index is derived, so its damage is mended by itself, but told. One of a live store may be written
  * just now, which is over when it is looked at again. */
 static enum status verify_index(struct verify *verify, const struct release *release,
-	const struct table *table, struct error *err)
+	const struct table *table, size_t level, struct error *err)
 {
 	enum { LOOKS = 3, PAUSE_NS = 50000000 };
 	char file[64];
@@ -248,8 +248,7 @@ static enum status verify_index(struct verify *verify, const struct release *rel
 	char folder[PATH_MAX];
 	char path[PATH_MAX];
 	struct error reason = {0};
-	if (!table_wants_index(table, verify->index_rows_min) ||
-		!table_index_file_name(file, sizeof file, table)) {
+	if (!table_index_file_name(file, sizeof file, table, level)) {
 		return STATUS_OK;
 	}
 	verify_name(name, release->number, file);
@@ -259,7 +258,7 @@ static enum status verify_index(struct verify *verify, const struct release *rel
 	}
 	memcpy(folder, path, sizeof folder);
 	*strrchr(folder, '/') = '\0';
-	const struct index_owner owner = table_index_owner(table, release->number);
+	const struct index_owner owner = table_index_owner(table, level, release->number);
 	for (unsigned i = 0; i < LOOKS; i++) {
 		status = check_index(folder, path, &owner, &reason);
 		if (status == STATUS_OK || !verify->is_live) {
@@ -322,7 +321,11 @@ static enum status verify_table(struct verify *verify, const struct release *rel
 	for (size_t i = 0; status == STATUS_OK && i < table->level_count; i++) {
 		status = verify_level(verify, table, table->levels[i], &subject, err);
 	}
-	return status == STATUS_OK ? verify_index(verify, release, table, err) : status;
+	const size_t levels = table_indexed_levels(table, verify->index_rows_min);
+	for (size_t i = 0; status == STATUS_OK && i < levels; i++) {
+		status = verify_index(verify, release, table, i, err);
+	}
+	return status;
 }
 
 static enum status verify_tensor(struct verify *verify, const struct release *release,

@@ -1,0 +1,253 @@
+/* test_search_levels.c - searches of a table with an index that has deltas: its base keeps the index, deltas have images
+ * or are scanned, and nothing is found that a newer level, or the memtable, has replaced. */
+#include "daemon/store/index/index.h"
+#include "daemon/store/indexing/index_figures.h"
+#include "daemon/store/indexing/indexer.h"
+#include "daemon/store/merge/merge.h"
+#include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/table_index.h"
+#include "daemon/store/state/reader.h"
+#include "daemon/store/state/state.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/search/search_fixture.h"
+#include "tests/unit/store/scratch.h"
+#include "tests/unit/wait.h"
+
+enum {
+	EVER = 1000000, /* thousandths of the base */
+	IMAGED_ROWS =
+		5000, /* written at random, they leave more distinct rows than a delta without an image has */
+};
+
+/* Merges make deltas, whatever the size of a table. */
+static int setup(void **state)
+{
+	(void)scratch_setup_small(state);
+	struct scratch *scratch = *state;
+	scratch->sizes.delta_base_min = 1;
+	scratch->sizes.delta_share = EVER;
+	scratch->sizes.deltas_share = EVER;
+	scratch_open(scratch);
+	return 0;
+}
+
+static void merge(struct scratch *scratch)
+{
+	struct error err = {0};
+	struct merge_result result;
+	scratch_must(store_merge(scratch->store, NULL, &result, &err), &err);
+}
+
+static void merge_full(struct scratch *scratch)
+{
+	struct error err = {0};
+	struct merge_result result;
+	scratch_must(store_merge_full(scratch->store, NULL, &result, &err), &err);
+}
+
+/* How many levels the table has, and how many of its deltas have images. */
+struct levels {
+	size_t count;
+	size_t images;
+	const struct index *index; /* for comparison only */
+};
+
+static struct levels levels_of(struct scratch *scratch)
+{
+	const struct table *table = search_table(snapshot_begin(scratch->store));
+	struct levels levels = {
+		.count = table->level_count,
+		.index = atomic_load(&((struct table *)table)->index),
+	};
+	for (size_t i = 1; i < table->level_count; i++) {
+		levels.images += table_image(table, i) != NULL;
+	}
+	snapshot_end(scratch->store);
+	return levels;
+}
+
+static void await_images(struct scratch *scratch, size_t count)
+{
+	struct wait wait = {0};
+	while (levels_of(scratch).images != count) {
+		wait_a_moment(&wait);
+	}
+}
+
+static uint64_t builds_of(struct scratch *scratch)
+{
+	struct index_figures figures;
+	indexer_figures(scratch->store->indexer, &figures);
+	return figures.builds;
+}
+
+static size_t count_files(struct scratch *scratch)
+{
+	char path[PATH_MAX];
+	scratch_path(scratch, path, "releases/1");
+	return scratch_count(path, "index-");
+}
+
+static void a_delta_leaves_the_index_as_it_is(void **state)
+{
+	struct scratch *scratch = *state;
+	struct search_model *model = search_model_begin(scratch);
+	const struct index *index = levels_of(scratch).index;
+	search_change(scratch, model, 2 * SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
+	merge(scratch);
+	const struct levels levels = levels_of(scratch);
+	assert_int_equal(levels.count, 2);
+	assert_int_equal(levels.images, 0); /* so few rows are scanned */
+	assert_ptr_equal(levels.index, index);
+	assert_int_equal(builds_of(scratch), 1);
+	search_expect(scratch, model);
+	free(model);
+}
+
+/* Small deltas and large ones, keys that are in several of them, tombstones, and what came since. */
+static void levels_and_the_memtable_are_searched_together(void **state)
+{
+	static const uint32_t counts[] = {IMAGED_ROWS, SEARCH_PUT_ROWS, IMAGED_ROWS,
+		SEARCH_PUT_ROWS};
+	struct scratch *scratch = *state;
+	struct search_model *model = search_model_begin(scratch);
+	const struct index *index = levels_of(scratch).index;
+	for (size_t i = 0; i < 4; i++) {
+		search_change(scratch, model, counts[i], i * 1000, SEARCH_KEYS - 3000);
+		search_expect(scratch, model);
+		merge(scratch);
+		search_expect(scratch, model);
+		const struct levels levels = levels_of(scratch);
+		assert_int_equal(levels.count, 2 + i);
+		assert_int_equal(levels.images, 1 + i / 2); /* a merge makes them itself */
+		assert_ptr_equal(levels.index, index);
+	}
+	assert_int_equal(count_files(scratch), 3);
+	search_change(scratch, model, SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
+	search_expect(scratch, model);
+	free(model);
+}
+
+/* A start finds the images where they were left, and the indexer makes those that are gone. */
+static void images_are_there_after_a_start(void **state)
+{
+	struct scratch *scratch = *state;
+	struct search_model *model = search_model_begin(scratch);
+	for (size_t i = 0; i < 2; i++) {
+		search_change(scratch, model, IMAGED_ROWS, 0, SEARCH_KEYS);
+		merge(scratch);
+	}
+	scratch_reopen(scratch);
+	search_await_index(scratch);
+	await_images(scratch, 2);
+	assert_int_equal(builds_of(scratch), 0);
+	search_expect(scratch, model);
+	/* Without the file of an image, and with a damaged one. */
+	char names[2][64];
+	const struct table *table = search_table(snapshot_begin(scratch->store));
+	for (size_t i = 0; i < 2; i++) {
+		char name[40];
+		assert_true(table_index_file_name(name, sizeof name, table, i + 1));
+		(void)snprintf(names[i], sizeof names[i], "releases/1/%s", name);
+	}
+	snapshot_end(scratch->store);
+	scratch_close(scratch);
+	char path[PATH_MAX];
+	scratch_path(scratch, path, names[0]);
+	assert_int_equal(unlink(path), 0);
+	scratch_path(scratch, path, names[1]);
+	scratch_flip(path, 5000);
+	scratch_open(scratch);
+	search_await_index(scratch);
+	search_expect(scratch, model);
+	await_images(scratch, 2);
+	assert_int_equal(builds_of(scratch), 2);
+	search_expect(scratch, model);
+	free(model);
+}
+
+/* An image that cannot be read any more is no more used, and its rows are scanned. */
+static void the_rows_of_a_damaged_image_are_scanned(void **state)
+{
+	struct scratch *scratch = *state;
+	struct search_model *model = search_model_begin(scratch);
+	search_change(scratch, model, IMAGED_ROWS, 0, SEARCH_KEYS);
+	merge(scratch);
+	const struct table *table = search_table(snapshot_begin(scratch->store));
+	struct index *image = table_image(table, 1);
+	assert_non_null(image);
+	atomic_store(&image->state, INDEX_DAMAGED);
+	snapshot_end(scratch->store);
+	assert_int_equal(levels_of(scratch).images, 0);
+	search_expect(scratch, model);
+	free(model);
+}
+
+/* A full merge makes a base of all levels, whose index keeps the balls, and the files of the images go. */
+static void a_full_merge_makes_one_index_of_all(void **state)
+{
+	struct scratch *scratch = *state;
+	struct wait wait = {0};
+	struct search_model *model = search_model_begin(scratch);
+	search_change(scratch, model, IMAGED_ROWS, 0, SEARCH_KEYS);
+	merge(scratch);
+	search_change(scratch, model, SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
+	merge_full(scratch);
+	assert_int_equal(levels_of(scratch).count, 1);
+	search_expect(scratch, model);
+	search_await_index(scratch);
+	search_expect(scratch, model);
+	while (count_files(scratch) != 1) {
+		wait_a_moment(&wait);
+	}
+	free(model);
+}
+
+/* Deltas that hold more than their share go into the base together, since the index is of all of it. */
+static void deltas_that_hold_much_become_a_base(void **state)
+{
+	struct scratch *scratch = *state;
+	scratch->sizes.deltas_share = 800;
+	scratch_reopen(scratch);
+	struct search_model *model = search_model_begin(scratch);
+	size_t most = 0;
+	bool one = false;
+	for (size_t i = 0; i < 8; i++) {
+		search_change(scratch, model, 2 * SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
+		merge(scratch);
+		const size_t count = levels_of(scratch).count;
+		most = count > most ? count : most;
+		one = one || count == 1;
+		search_await_index(scratch);
+		search_expect(scratch, model);
+	}
+	assert_true(most > 2 && one);
+	free(model);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_delta_leaves_the_index_as_it_is, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(levels_and_the_memtable_are_searched_together,
+			setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(images_are_there_after_a_start, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(the_rows_of_a_damaged_image_are_scanned, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_full_merge_makes_one_index_of_all, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(deltas_that_hold_much_become_a_base, setup,
+			scratch_teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
