@@ -3,6 +3,7 @@
 #include "daemon/store/index/index.h"
 #include "daemon/store/indexing/index_figures.h"
 #include "daemon/store/indexing/indexer.h"
+#include "daemon/store/memtable/memtable.h"
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_index.h"
@@ -191,6 +192,23 @@ static void the_rows_of_a_damaged_image_are_scanned(void **state)
 	free(model);
 }
 
+/* What was written to a table with a damaged base goes into a delta, and its log goes. */
+static void a_damaged_base_stops_no_delta(void **state)
+{
+	struct scratch *scratch = *state;
+	struct search_model *model = search_model_begin(scratch);
+	search_change(scratch, model, SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
+	const struct table *table = search_table(snapshot_begin(scratch->store));
+	scratch_mark(table->bases->segments[0], BASE_PAGE_DAMAGED, BASE_DAMAGED);
+	snapshot_end(scratch->store);
+	merge(scratch);
+	table = search_table(snapshot_begin(scratch->store));
+	assert_int_equal(table->level_count, 2);
+	assert_true(memtable_is_empty(table->memtable));
+	snapshot_end(scratch->store);
+	free(model);
+}
+
 /* A full merge makes a base of all levels, whose index keeps the balls, and the files of the images go. */
 static void a_full_merge_makes_one_index_of_all(void **state)
 {
@@ -243,6 +261,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(images_are_there_after_a_start, setup,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(the_rows_of_a_damaged_image_are_scanned, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_base_stops_no_delta, setup,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_full_merge_makes_one_index_of_all, setup,
 			scratch_teardown),
