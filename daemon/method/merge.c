@@ -13,7 +13,7 @@ const char *const merge_names[] = {"full", "release", "tables", NULL};
 static void read_tables(struct params *params, struct table_name *names, size_t *count)
 {
 	const struct wire_value list = params_value(params, "tables", PARAM_OPTIONAL);
-	const bool is_given = wire_type(list) != WIRE_NIL;
+	const bool is_given = wire_type(list) != WIRE_ABSENT && wire_type(list) != WIRE_NIL;
 	const size_t given = is_given ? wire_size(list) : 0;
 	if (params->status == STATUS_OK && is_given && wire_type(list) != WIRE_ARRAY) {
 		params_fail(params, STATUS_BAD_REQUEST, "tables", "an array expected");
