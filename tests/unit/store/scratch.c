@@ -261,6 +261,7 @@ void scratch_release(struct scratch *scratch, const char *id)
 	(void)snprintf(name.text, sizeof name.text, "%s", id);
 	scratch_must(store_release_create(scratch->store, &name, &labels, &number, &err), &err);
 	struct table_spec spec = scratch_spec("t", DTYPE_F32, KEY_U64, SCRATCH_DIM);
+	spec.index = scratch->indexed ? INDEX_BALLS : INDEX_NONE;
 	scratch_must(store_table_create(scratch->store, id, &spec, NULL, &err), &err);
 }
 

@@ -259,7 +259,7 @@ static void a_sound_table_is_left_alone(void **state)
 	levels_expect(scratch, &expected);
 }
 
-/* A table with an index has no deltas here, and its index is made again. */
+/* Of a table with an index, too. */
 static void a_table_with_an_index_is_repaired(void **state)
 {
 	struct scratch *scratch = *state;
