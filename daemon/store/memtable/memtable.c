@@ -381,6 +381,11 @@ bool memtable_is_frozen(const struct memtable *memtable)
 	return frozen_of(memtable) != NULL;
 }
 
+uint64_t memtable_frozen_rows(const struct memtable *memtable)
+{
+	return rows_of(frozen_of(memtable));
+}
+
 bool memtable_has_left(const struct memtable *memtable, uint64_t cut)
 {
 	const struct generation *active = active_of(memtable);

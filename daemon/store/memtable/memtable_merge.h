@@ -15,6 +15,8 @@ bool memtable_freeze(struct memtable *memtable, uint64_t visible);
 /* A sequence that no version is below: from it on the log must be kept. 0: there is no version. */
 uint64_t memtable_oldest(const struct memtable *memtable);
 bool memtable_is_frozen(const struct memtable *memtable);
+/* Its keys. */
+uint64_t memtable_frozen_rows(const struct memtable *memtable);
 /* Whether versions up to a cut are not in the frozen generation, since an earlier one was still there. */
 bool memtable_has_left(const struct memtable *memtable, uint64_t cut);
 /* The frozen generation holds all that was written to the table up to this sequence. 0: there is no

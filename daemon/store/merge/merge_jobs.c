@@ -95,7 +95,8 @@ static enum status merge_one(struct merge_job *job, enum merge_reason reason, st
 		.expired = job->expired,
 		.most = SIZE_MAX,
 	};
-	const enum status status = merge_table(job, err);
+	enum status status = merge_make_room(job, err);
+	status = status == STATUS_OK ? merge_table(job, err) : status;
 	if (reason == MERGE_ASKED) {
 		job->pace = job->hurry; /* what was written is in the files, and somebody waits */
 	}

@@ -1,5 +1,5 @@
-/* merge_plan.c - which levels of a table a merge takes together with its new rows, and whether the base is written
- * anew range by range. */
+/* merge_plan.c - whether new rows of a table become a delta or, with all levels, a base; which deltas are merged first where
+ * there are as many as there may be; and whether levels are written anew range by range. */
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
@@ -12,21 +12,6 @@
 static bool is_above(uint64_t bytes, uint64_t share, uint64_t whole)
 {
 	return bytes / share > whole / 1000;
-}
-
-/* The level from which on deltas are taken together with new rows of so many bytes, when there are as many
- * as there may be: the newest one, and older ones as long as they are no larger than what comes
- * into them. So bytes are written anew about as often as the logarithm of the number of merges says. */
-static size_t first_of_tier(const struct table *table, uint64_t bytes)
-{
-	size_t first = table->level_count - 1;
-	bytes += table->levels[first]->bytes;
-	while (first > 1 && table->levels[first - 1]->bytes <= bytes) {
-		first--;
-		bytes += table->levels[first]->bytes;
-	}
-	assert(first >= 1);
-	return first;
 }
 
 /* Whether all levels become a base together when deltas hold much, and not range by range: an index is of the whole
@@ -59,23 +44,50 @@ bool merge_goes_by_range(const struct merge_job *job)
 	return keeps_base(job) && !is_small(job) && !goes_together(job->table);
 }
 
-size_t merge_first_level(const struct merge_job *job, uint64_t bytes)
+/* About what a row takes in a file beside its data: slot, key, time. */
+enum { ROW_BYTES_BESIDE = 64 };
+
+uint64_t merge_frozen_bytes(const struct merge_job *job)
+{
+	return memtable_frozen_rows(job->table->memtable) *
+	       (spec_stored_bytes(&job->table->spec) + ROW_BYTES_BESIDE);
+}
+
+bool merge_makes_base(const struct merge_job *job)
 {
 	const struct table *table = job->table;
 	const struct store_sizes *sizes = &job->store->options.sizes;
 	if (!keeps_base(job) || (job->whole && !merge_goes_by_range(job))) {
-		return 0;
+		return true;
 	}
+	const uint64_t bytes = merge_frozen_bytes(job);
 	const uint64_t base = table->levels[0]->bytes;
 	const bool is_much = is_above(bytes, sizes->delta_share, base) ||
 			     (goes_together(table) && is_above(bytes + delta_bytes(table),
 							      sizes->deltas_share, base));
 	/* A delta of new rows alone reads nothing, so it can be made also where a base is damaged. */
-	if ((is_small(job) || is_much) && !table_is_damaged(table)) {
-		return 0;
+	return (is_small(job) || is_much) && !table_is_damaged(table);
+}
+
+bool merge_has_room(const struct merge_job *job)
+{
+	return job->table->level_count <= job->store->options.sizes.deltas_max;
+}
+
+/* The newest two, and older ones as long as they are no larger than what comes into them, and above them. So bytes are
+ * written anew about as often as the logarithm of the number of merges says. */
+size_t merge_tier(const struct merge_job *job)
+{
+	const struct table *table = job->table;
+	assert(table->level_count > 2);
+	size_t first = table->level_count - 2;
+	uint64_t bytes = merge_frozen_bytes(job) + table->levels[first]->bytes +
+			 table->levels[first + 1]->bytes;
+	while (first > 1 && table->levels[first - 1]->bytes <= bytes) {
+		first--;
+		bytes += table->levels[first]->bytes;
 	}
-	return table->level_count <= sizes->deltas_max ? table->level_count
-						       : first_of_tier(table, bytes);
+	return first;
 }
 
 bool merge_deltas_are_above(uint64_t deltas, uint64_t base, uint64_t share)

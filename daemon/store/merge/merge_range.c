@@ -1,6 +1,7 @@
-/* merge_range.c - which ranges of a table's base take in what the deltas have for them, and in which order. */
+/* merge_range.c - which ranges of a level take in what newer ones have for them, and in which order. */
 #include "daemon/store/merge/merge_range.h"
 
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/level_range.h"
@@ -22,9 +23,23 @@ static int compare_ages(const void *a, const void *b)
 	return (left->age > right->age) - (left->age < right->age);
 }
 
-/* All ranges of a table, the one that waited longest first. The caller frees *out. */
-static enum status list_ranges(const struct table *table, struct range **out, size_t *count)
+/* Whether two ranges of deltas are one change of the catalog: where they are small, and where there is an index, since an
+ * image is of a whole delta. One of the base is never so small. */
+static bool fit_together(const struct merge_job *job, const struct range_wish *wish,
+	const struct range *a, const struct range *b)
 {
+	const uint64_t bytes = table_range_bytes(job->table, wish->level, &a->hashes) +
+			       table_range_bytes(job->table, wish->level, &b->hashes);
+	const bool is_small = bytes <= job->store->options.sizes.range_bytes;
+	return wish->level > 0 &&
+	       (job->table->spec.index != INDEX_NONE || (is_small && !a->damaged && !b->damaged));
+}
+
+/* All ranges of a table, the one that waited longest first. The caller frees *out. */
+static enum status list_ranges(const struct merge_job *job, const struct range_wish *wish,
+	struct range **out, size_t *count)
+{
+	const struct table *table = job->table;
 	const struct level *base = table->levels[0];
 	struct range *ranges = calloc(base->file_count + 1, sizeof *ranges);
 	if (ranges == NULL) {
@@ -35,10 +50,16 @@ static enum status list_ranges(const struct table *table, struct range **out, si
 		if (*count > 0 && range_has_file(&ranges[*count - 1].hashes, &base->files[i])) {
 			continue;
 		}
-		struct range *range = &ranges[(*count)++];
+		struct range *range = &ranges[*count];
 		range->hashes = table_range(table, i);
 		range->age = table_range_age(table, &range->hashes);
-		range->damaged = table_range_is_damaged(table, &range->hashes);
+		range->damaged = table_range_is_damaged(table, wish->level, &range->hashes);
+		if (*count > 0 && fit_together(job, wish, &ranges[*count - 1], range)) {
+			ranges[*count - 1].hashes.last = range->hashes.last;
+			ranges[*count - 1].damaged |= range->damaged;
+		} else {
+			++*count;
+		}
 	}
 	qsort(ranges, *count, sizeof *ranges, compare_ages);
 	*out = ranges;
@@ -70,20 +91,20 @@ static enum status merge_listed(struct merge_job *job, const struct range_wish *
 	size_t merged = 0;
 	for (size_t i = 0; i < count && merged < wish->most; i++) {
 		const struct hash_range *hashes = &ranges[i].hashes;
-		const bool has_deltas = table_range_delta_bytes(job->table, hashes) > 0;
-		const bool is_due = has_deltas && wish->share > 0 && !ranges[i].damaged &&
+		const bool has_newer = table_range_bytes(job->table, wish->level + 1, hashes) > 0;
+		const bool is_due = has_newer && wish->share > 0 && !ranges[i].damaged &&
 				    is_much(job->table, ranges, count, wish->share);
-		const bool is_asked = (has_deltas && wish->share == 0) ||
+		const bool is_asked = (has_newer && wish->share == 0) ||
 				      (wish->expired && merge_range_has_expired(job, hashes));
 		if (!is_due && !is_asked) {
 			continue;
 		}
 		if (ranges[i].damaged) {
 			status = error_set(err, STATUS_CORRUPT,
-				"merge: a range of the base stays as it is, since a segment is damaged");
+				"merge: a range stays as it is, since a segment is damaged");
 			continue;
 		}
-		const enum status of_range = merge_table_range(job, hashes, err);
+		const enum status of_range = merge_table_range(job, wish->level, hashes, err);
 		if (of_range == STATUS_CORRUPT) {
 			ranges[i].damaged = true; /* the others go on */
 			status = of_range;
@@ -100,11 +121,23 @@ enum status merge_ranges(struct merge_job *job, const struct range_wish *wish, s
 {
 	struct range *ranges = NULL;
 	size_t count = 0;
-	enum status status = list_ranges(job->table, &ranges, &count);
+	enum status status = list_ranges(job, wish, &ranges, &count);
 	if (status != STATUS_OK) {
 		return error_set(err, status, "merge: no memory");
 	}
 	status = merge_listed(job, wish, ranges, count, err);
 	free(ranges);
 	return status;
+}
+
+enum status merge_make_room(struct merge_job *job, struct error *err)
+{
+	if (!memtable_is_frozen(job->table->memtable) || merge_makes_base(job) ||
+		merge_has_room(job)) {
+		return STATUS_OK;
+	}
+	const struct range_wish wish = {.level = merge_tier(job), .most = SIZE_MAX};
+	const enum status status = merge_ranges(job, &wish, err);
+	/* A range that stays may have nothing of the deltas that are gone. */
+	return status == STATUS_CORRUPT && merge_has_room(job) ? STATUS_OK : status;
 }

@@ -1,9 +1,9 @@
-/* merge_range.h - the base of a table takes in what deltas have, range by range (level_range.h), the one that waited
- * longest first.
+/* merge_range.h - a level of a table takes in what newer ones have, range by range (level_range.h): the base what all
+ * deltas have, the range that waited longest first; or a delta what newer ones have, so that one more finds room.
  *
- * Each range is a change of the catalog of its own: it swaps in the new files of the base, and takes from the deltas
+ * Each range is a change of the catalog of its own: it swaps in the new files of the level, and takes from newer ones
  * what they had for it. Neither the sequence that the table holds nor any position moves with it, since it merges
- * nothing of the log. A damaged range stays as it is, with what deltas have for it; the others go on.
+ * nothing of the log. A damaged range stays as it is, with what newer levels have for it; the others go on.
  *
  * Threads: the merge's thread.
  */
@@ -18,10 +18,11 @@
 
 struct merge_job;
 
-/* Which ranges are wanted. */
+/* Which ranges are wanted, and of which level. */
 struct range_wish {
-	/* Those for which deltas have something, as long as deltas have more than so many thousandths of the base;
-	 * 0: all of them */
+	size_t level; /* 0: the base */
+	/* Those for which newer levels have something, as long as deltas have more than so many thousandths of the
+	 * base; 0: all of them */
 	uint64_t share;
 	bool expired; /* those with rows that have expired for good */
 	size_t most;  /* no more than so many */
@@ -30,5 +31,9 @@ struct range_wish {
 /* Merges them. job->ranges says how many there were. Errors: CORRUPT  a range that is wanted whatever the share is
  * damaged; the others were merged; NOT_FOUND  the release was dropped; those of merge_table. */
 enum status merge_ranges(struct merge_job *job, const struct range_wish *wish, struct error *err);
+
+/* Makes room for the delta that the frozen rows become, if they do: newer deltas go into an older one. Errors: CORRUPT
+ * no delta has become free, since a range is damaged; the others as above. */
+enum status merge_make_room(struct merge_job *job, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* merge_rows.h - writes the files of a new level: a base or a delta, of older levels and the rows of a
- * frozen memtable.
+ * frozen memtable; or of a range of a level.
  *
  * It goes through a range of hashes piece by piece: as the segments of the levels are. The rows of a piece become
  * a new segment; if that would be too large, it is split by one more bit of the hash.
@@ -21,8 +21,8 @@ struct salvage;
 struct merge_input {
 	const struct table *table;
 	uint64_t release;
-	size_t first; /* this level of the table, and all newer ones, go in; 0: to a new base */
-	struct hash_range range;         /* what is written; of a delta, all */
+	size_t first; /* this level of the table, and all newer ones, go in; 0: to a base */
+	struct hash_range range;         /* what is written */
 	const struct memtable_row *news; /* of that range, in the order of (hash, key) */
 	size_t count;
 	/* What goes through a range that is damaged; NULL: all must be readable */

@@ -1,5 +1,5 @@
-/* merge_table.c - merges one table: writes the files of a new level, or of a range of its base, checks them and
- * swaps them in; then frees the frozen half of its memtable, if that is in them. */
+/* merge_table.c - merges one table: writes the files of a new level, or of a range of one, checks them and swaps them
+ * in; then frees the frozen half of its memtable, if that is in them. */
 #include "daemon/store/admin/change.h"
 #include "daemon/store/admin/janitor.h"
 #include "daemon/store/base/base_files.h"
@@ -25,17 +25,14 @@
 /* What one merge writes. */
 struct renewal {
 	struct merge_job *job;
-	bool is_fold; /* it takes the frozen rows; else it takes what deltas have for a range */
-	size_t first; /* as merge_first_level says; 0 of a range */
+	bool is_fold; /* it takes the frozen rows; else a level takes what newer ones have for a range */
+	size_t first;              /* the level that it writes; of this and newer ones it is made */
 	struct hash_range range;   /* of a fold, all */
 	struct memtable_row *news; /* owned; of a range, none */
 	size_t count;
 	struct base_files files;
 	bool wrote; /* a file */
 };
-
-/* About what a row takes in a file beside its data: slot, key, time. */
-enum { ROW_BYTES_BESIDE = 64 };
 
 static enum status write_files(struct renewal *renewal, struct error *err)
 {
@@ -73,7 +70,8 @@ static enum status add_levels(struct renewal *renewal, struct table *table)
 	files->files = NULL;
 	files->file_count = 0;
 	if (!renewal->is_fold) {
-		return table_renew_range(table, from, &renewal->range, infos, count);
+		const struct range_files renewed = {renewal->first, renewal->range, infos, count};
+		return table_renew_range(table, from, &renewed);
 	}
 	table_share_levels(table, from, renewal->first);
 	if (count > 0) {
@@ -115,13 +113,12 @@ static enum status check(const struct renewal *renewal, struct table *table, str
 {
 	const struct merge_job *job = renewal->job;
 	const struct release release = {.number = job->release};
-	const size_t number = renewal->is_fold ? table->level_count - 1 : 0;
-	const struct level *level = table->levels[number];
 	const enum status status = store_open_table(job->store, &release, table, job->table, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
-	for (size_t i = 0; renewal->wrote && i < level->set->segment_count; i++) {
+	const struct level *level = renewal->wrote ? table->levels[renewal->first] : NULL;
+	for (size_t i = 0; level != NULL && i < level->set->segment_count; i++) {
 		if (hash_range_has(&renewal->range, level->set->segments[i]->info->prefix) &&
 			base_segment_wait(level->set, i) != BASE_READY) {
 			return error_set(err, STATUS_CORRUPT,
@@ -130,7 +127,8 @@ static enum status check(const struct renewal *renewal, struct table *table, str
 		}
 	}
 	/* Without a filter all deltas are asked. */
-	if (renewal->is_fold || !level_filter_copy(table, job->table)) {
+	if (renewal->is_fold ||
+		!level_filter_renew(table, job->table, renewal->first, &renewal->range)) {
 		(void)level_filter_make(table);
 	}
 	return STATUS_OK;
@@ -274,39 +272,26 @@ static void keep_index(const struct renewal *renewal, const char *folder, struct
 	table_index_let_go(before);
 }
 
-/* The number of a level that takes the place of this one of a table and all newer ones. */
-static uint64_t number_of(const struct table *table, size_t first)
-{
-	return first == 0 ? 0 : table->levels[table->level_count - 1]->number + 1;
-}
-
-static uint64_t bytes_from(const struct table *table, size_t first)
-{
-	uint64_t bytes = 0;
-	for (size_t i = first; i < table->level_count; i++) {
-		bytes += table->levels[i]->bytes;
-	}
-	return bytes;
-}
-
-/* Of a range the base's size decides how its files are cut; it may have grown since they were. */
+/* How the new files are cut: those of a base as its size says, which may have grown since it was cut. */
 static void plan_files(struct renewal *renewal)
 {
 	const struct merge_job *job = renewal->job;
 	const struct table *from = job->table;
+	const size_t first = renewal->first;
 	struct base_files *files = &renewal->files;
-	const uint64_t news = renewal->count * (spec_stored_bytes(&from->spec) + ROW_BYTES_BESIDE);
-	if (!renewal->is_fold) {
-		files->range_bits = base_range_bits(&files->sizes, from->levels[0]->bytes);
-		files->expected_bytes = table_range_delta_bytes(from, &renewal->range) +
-					table_range_base_bytes(from, &renewal->range);
-		return;
+	uint64_t bytes = table_range_bytes(from, first, &renewal->range);
+	if (renewal->is_fold) {
+		bytes += merge_frozen_bytes(job);
+		files->delta = first == 0 ? 0 : from->levels[first - 1]->number + 1;
+	} else {
+		files->delta = from->levels[first]->number;
 	}
-	renewal->first = merge_first_level(job, news);
-	files->delta = number_of(from, renewal->first);
-	const uint64_t bytes = news + bytes_from(from, renewal->first);
-	files->range_bits = renewal->first == 0 ? base_range_bits(&files->sizes, bytes) : 0;
-	files->expected_bytes = base_range_expected(bytes, files->range_bits);
+	if (first == 0) {
+		const uint64_t base = renewal->is_fold ? bytes : from->levels[0]->bytes;
+		files->range_bits = base_range_bits(&files->sizes, base);
+	}
+	files->expected_bytes =
+		renewal->is_fold ? base_range_expected(bytes, files->range_bits) : bytes;
 }
 
 /* Writes the new files, checks them, and swaps them in. */
@@ -335,14 +320,17 @@ static enum status renew(struct renewal *renewal, struct error *err)
 		background_let_go(job->store, table);
 		return status;
 	}
-	if (renewal->is_fold && renewal->wrote) {
+	/* A range of a base has no index of its own. */
+	if (renewal->wrote && (renewal->is_fold || renewal->first > 0)) {
 		keep_index(renewal, folder, table);
 	}
 	return swap(job, table, err);
 }
 
-/* One merge, between the moments in which the janitor may remove the folder. */
-static enum status run(struct merge_job *job, const struct hash_range *range, struct error *err)
+/* One merge, between the moments in which the janitor may remove the folder: of a range, or, where that is NULL, of the
+ * frozen rows. */
+static enum status run(struct merge_job *job, size_t first, const struct hash_range *range,
+	struct error *err)
 {
 	char folder[PATH_MAX];
 	const struct table *from = job->table;
@@ -358,12 +346,13 @@ static enum status run(struct merge_job *job, const struct hash_range *range, st
 	if (!begin(job)) {
 		return STATUS_NOT_FOUND;
 	}
-	const uint64_t first = from->next_file;
-	_Atomic uint64_t next_file = first;
+	const uint64_t first_file = from->next_file;
+	_Atomic uint64_t next_file = first_file;
 	store_release_folder(job->store, job->release, folder);
 	struct renewal renewal = {
 		.job = job,
 		.is_fold = range == NULL,
+		.first = first,
 		.range = range == NULL ? hash_range_all : *range,
 		.files = {.folder = folder,
 			.owner = &owner,
@@ -376,7 +365,7 @@ static enum status run(struct merge_job *job, const struct hash_range *range, st
 	} else if (status != STATUS_OK && status != STATUS_IO) {
 		/* Not after an IO error: then the catalog may name the files, which only the next
 		 * start can tell. */
-		remove_files(folder, job, first, atomic_load(&next_file));
+		remove_files(folder, job, first_file, atomic_load(&next_file));
 	}
 	if (end(job) && status != STATUS_OK) {
 		return STATUS_NOT_FOUND;
@@ -390,13 +379,14 @@ static enum status run(struct merge_job *job, const struct hash_range *range, st
 enum status merge_table(struct merge_job *job, struct error *err)
 {
 	/* What else is to be done goes by range. */
-	return memtable_is_frozen(job->table->memtable) || !merge_goes_by_range(job)
-		       ? run(job, NULL, err)
-		       : STATUS_OK;
+	if (!memtable_is_frozen(job->table->memtable) && merge_goes_by_range(job)) {
+		return STATUS_OK;
+	}
+	return run(job, merge_makes_base(job) ? 0 : job->table->level_count, NULL, err);
 }
 
-enum status merge_table_range(struct merge_job *job, const struct hash_range *range,
+enum status merge_table_range(struct merge_job *job, size_t level, const struct hash_range *range,
 	struct error *err)
 {
-	return run(job, range, err);
+	return run(job, level, range, err);
 }

@@ -1,7 +1,8 @@
 /* merger.h - the background thread that merges what the log holds into the files of tables.
  *
  *   the writer is halted, the log goes on in a new file, every memtable is frozen: that is the cut
- *     -> for each table with frozen rows: files of a new level, checked and in memory
+ *     -> for each table with frozen rows: files of a new level, checked and in memory; if it has as many deltas as
+ *        it may have, a few of them become one before that, range by range
  *     -> one change of the catalog swaps them in, with the sequence up to which they hold the log
  *     -> a grace period, then the frozen versions are freed
  *     -> log files that no table needs any more are removed
@@ -86,17 +87,17 @@ struct merge_job {
 	struct salvage *salvage; /* the range is repaired (repair.h); NULL: it must be sound */
 	uint64_t rows;           /* out: of the new files */
 	uint64_t bytes;          /* out: of the new files */
-	uint64_t ranges;         /* out: of the base, that have taken in what deltas had */
+	uint64_t ranges;         /* out: of levels, that have taken in what newer ones had */
 };
 
-/* Makes a new level of the table's frozen rows and of those levels that merge_first_level tells, and swaps
- * it in. Errors: NOT_FOUND  its release was dropped, before or meanwhile: nothing is left to do, and
+/* Makes a delta of the table's frozen rows, for which there is room, or a new base of these and of all levels, as
+ * merge_makes_base says, and swaps it in. Errors: NOT_FOUND  its release was dropped, before or meanwhile: nothing is left to do, and
  * nothing is wrong; CORRUPT  a damaged segment; DISK_FULL, TOO_LARGE, IO, NO_MEMORY; pace's. */
 enum status merge_table(struct merge_job *job, struct error *err);
 
-/* Makes new files of the base for a range, of the old ones and what deltas have for it, and swaps them in. Both
+/* Makes new files of a level for a range, of the old ones and what newer levels have for it, and swaps them in. Both
  * functions put the new table in the place of job->table. Errors: as merge_table. */
-enum status merge_table_range(struct merge_job *job, const struct hash_range *range,
+enum status merge_table_range(struct merge_job *job, size_t level, const struct hash_range *range,
 	struct error *err);
 
 /* ---- which tables (merge_jobs.c) ---- */
@@ -114,10 +115,18 @@ enum status merge_next_range(const struct merge_job *model, bool *merged, struct
 
 /* ---- which levels (merge_plan.c) ---- */
 
-/* The frozen rows, of about so many bytes, become a new level together with this level and all newer
- * ones. Where that is the number of levels, they become a delta of their own, for which nothing is read.
- * 0: all become a new base. */
-size_t merge_first_level(const struct merge_job *job, uint64_t bytes);
+/* About what the frozen rows take in a file. */
+uint64_t merge_frozen_bytes(const struct merge_job *job);
+
+/* Whether all levels become a new base together with the frozen rows. Else these become a delta of their own, for which
+ * nothing is read. */
+bool merge_makes_base(const struct merge_job *job);
+
+/* Whether there may be one delta more. */
+bool merge_has_room(const struct merge_job *job);
+
+/* Which delta takes in all newer ones where there is no room. */
+size_t merge_tier(const struct merge_job *job);
 
 /* Whether frozen rows become a delta in any case, and the base takes in deltas range by range. */
 bool merge_goes_by_range(const struct merge_job *job);

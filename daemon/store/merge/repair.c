@@ -68,7 +68,7 @@ static enum status write_range(struct merge_job *job, bool dry_run, struct salva
 {
 	if (!dry_run) {
 		job->salvage = salvage;
-		return merge_table_range(job, &salvage->range, err);
+		return merge_table_range(job, 0, &salvage->range, err);
 	}
 	const struct merge_input input = {
 		.table = job->table,

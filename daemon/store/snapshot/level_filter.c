@@ -3,6 +3,7 @@
 
 #include "daemon/store/base/pages.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_range.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -49,7 +50,25 @@ static bool add_segment(struct level_filter *filter, struct base_segment *segmen
 	return base_pages_state(&pages) != BASE_PAGE_DAMAGED;
 }
 
-bool level_filter_copy(struct table *table, const struct table *from)
+/* Adds what a level has in a range. */
+static void add_level(struct level_filter *filter, const struct table *table, size_t level,
+	const struct hash_range *range)
+{
+	const struct base_set *set = table->levels[level]->set;
+	const uint8_t bit = (uint8_t)(1u << level);
+	bool is_whole = true;
+	for (size_t i = 0; is_whole && i < set->segment_count; i++) {
+		struct base_segment *segment = set->segments[i];
+		is_whole = !hash_range_has(range, segment->info->prefix) ||
+			   add_segment(filter, segment, bit);
+	}
+	if (!is_whole) {
+		add_all(filter, bit);
+	}
+}
+
+bool level_filter_renew(struct table *table, const struct table *from, size_t level,
+	const struct hash_range *range)
 {
 	const struct level_filter *before = atomic_load(&((struct table *)from)->filter);
 	bool is_same = before != NULL && table->level_count == from->level_count;
@@ -62,6 +81,9 @@ bool level_filter_copy(struct table *table, const struct table *from)
 	}
 	assert(atomic_load(&table->filter) == NULL); /* no snapshot has the table yet */
 	memcpy(filter, before, sizeof *filter + before->buckets);
+	if (level > 0) {
+		add_level(filter, table, level, range);
+	}
 	atomic_store(&table->filter, filter);
 	return true;
 }
@@ -79,15 +101,7 @@ enum status level_filter_make(struct table *table)
 	}
 	filter->buckets = buckets;
 	for (size_t i = 1; i < table->level_count; i++) {
-		struct base_set *set = table->levels[i]->set;
-		const uint8_t bit = (uint8_t)(1u << i);
-		bool is_whole = true;
-		for (size_t j = 0; is_whole && j < set->segment_count; j++) {
-			is_whole = add_segment(filter, set->segments[j], bit);
-		}
-		if (!is_whole) {
-			add_all(filter, bit);
-		}
+		add_level(filter, table, i, &hash_range_all);
 	}
 	if (!atomic_compare_exchange_strong(&table->filter, &none, filter)) {
 		free(filter);

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct hash_range;
 struct table;
 
 struct level_filter {
@@ -32,8 +33,9 @@ static inline const uint8_t *level_filter_at(const struct level_filter *filter, 
  * NO_MEMORY, after which all deltas are asked for each key. */
 enum status level_filter_make(struct table *table);
 
-/* Gives a table that has the same deltas as another one, but perhaps fewer rows in them, a copy of its filter: bits of
- * rows that are gone lead nowhere. False: it has other ones, or there is no memory, or no filter. */
-bool level_filter_copy(struct table *table, const struct table *from);
+/* Gives a table that was made of another one by table_renew_range a copy of its filter: bits of rows that are gone lead
+ * nowhere, and those of what the level took in are added. False: a delta is gone, or there is no memory, or no filter. */
+bool level_filter_renew(struct table *table, const struct table *from, size_t level,
+	const struct hash_range *range);
 
 #endif

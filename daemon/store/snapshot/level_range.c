@@ -50,24 +50,32 @@ struct hash_range table_range(const struct table *table, size_t base_file)
 	return range;
 }
 
-uint64_t table_range_delta_bytes(const struct table *table, const struct hash_range *range)
+static uint64_t level_range_bytes(const struct level *level, const struct hash_range *range)
 {
 	uint64_t bytes = 0;
-	for (size_t i = table->levels[0]->file_count; i < table_file_count(table); i++) {
-		const struct base_file_info *info = table_file(table, i);
-		bytes += range_has_file(range, info) ? info->bytes : 0;
+	for (size_t i = 0; i < level->file_count; i++) {
+		bytes += range_has_file(range, &level->files[i]) ? level->files[i].bytes : 0;
 	}
 	return bytes;
 }
 
-uint64_t table_range_base_bytes(const struct table *table, const struct hash_range *range)
+uint64_t table_range_bytes(const struct table *table, size_t first, const struct hash_range *range)
 {
-	const struct level *base = table->levels[0];
 	uint64_t bytes = 0;
-	for (size_t i = 0; i < base->file_count; i++) {
-		bytes += range_has_file(range, &base->files[i]) ? base->files[i].bytes : 0;
+	for (size_t i = first; i < table->level_count; i++) {
+		bytes += level_range_bytes(table->levels[i], range);
 	}
 	return bytes;
+}
+
+uint64_t table_range_delta_bytes(const struct table *table, const struct hash_range *range)
+{
+	return table_range_bytes(table, 1, range);
+}
+
+uint64_t table_range_base_bytes(const struct table *table, const struct hash_range *range)
+{
+	return level_range_bytes(table->levels[0], range);
 }
 
 uint64_t table_range_age(const struct table *table, const struct hash_range *range)
@@ -82,9 +90,9 @@ uint64_t table_range_age(const struct table *table, const struct hash_range *ran
 	return oldest;
 }
 
-bool table_range_is_damaged(const struct table *table, const struct hash_range *range)
+bool table_range_is_damaged(const struct table *table, size_t first, const struct hash_range *range)
 {
-	for (size_t i = 0; i < table->level_count; i++) {
+	for (size_t i = first; i < table->level_count; i++) {
 		const struct base_set *set = table->levels[i]->set;
 		for (size_t j = 0; j < set->segment_count; j++) {
 			if (hash_range_has(range, set->segments[j]->info->prefix) &&
@@ -133,7 +141,7 @@ static enum status copy_files(const struct level *level, bool in_front,
 	return STATUS_OK;
 }
 
-/* Adds a level with the files of another one, in which these take the place of those of a range. */
+/* Adds a level with the files of another one, in which these, if any, take the place of those of a range. */
 static enum status add_renewed(struct table *table, const struct level *level,
 	const struct hash_range *range, struct base_file_info *files, size_t count)
 {
@@ -162,12 +170,15 @@ static enum status add_renewed(struct table *table, const struct level *level,
 }
 
 enum status table_renew_range(struct table *table, const struct table *from,
-	const struct hash_range *range, struct base_file_info *files, size_t count)
+	const struct range_files *renewed)
 {
-	assert(table->level_count == 0);
-	assert(count > 0); /* a base has each hash */
-	enum status status = add_renewed(table, from->levels[0], range, files, count);
-	for (size_t i = 1; status == STATUS_OK && i < from->level_count; i++) {
+	const struct hash_range *range = &renewed->range;
+	assert(renewed->level < from->level_count);
+	assert(renewed->count > 0); /* a base has each hash, and a delta keeps tombstones */
+	table_share_levels(table, from, renewed->level);
+	enum status status = add_renewed(table, from->levels[renewed->level], range, renewed->files,
+		renewed->count);
+	for (size_t i = renewed->level + 1; status == STATUS_OK && i < from->level_count; i++) {
 		struct level *level = from->levels[i];
 		const size_t kept = count_kept(level, range);
 		if (kept == level->file_count) {

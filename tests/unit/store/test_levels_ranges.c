@@ -175,7 +175,115 @@ static void deltas_are_merged_while_ranges_have_used_them_up(void **state)
 	levels_expect(scratch, &expected);
 }
 
+/* A delta takes in what newer ones have, range by range: those below it and the base stay as they are. */
+static void a_delta_takes_in_newer_ones_by_range(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	make_ranges(scratch, &expected);
+	levels_add_deltas(scratch, &expected, 6);
+	const struct range_wish one = {.level = 2, .most = 1};
+	const struct range_wish rest = {.level = 2, .most = SIZE_MAX};
+	const struct table *table = scratch_table(scratch, "t");
+	const uint64_t number = table->levels[2]->number;
+	const uint64_t merged_to = table->merged_to;
+	const size_t below = table->levels[1]->file_count;
+	const size_t base = table->levels[0]->file_count;
+	snapshot_end(scratch->store);
+	size_t files = files_of(scratch, false);
+	for (size_t step = 0; step < 4; step++) {
+		assert_int_equal(levels_count_levels(scratch), 6);
+		assert_int_equal(merge_wish(scratch, 1, &one, INT64_MIN, STATUS_OK), 1);
+		assert_true(files_of(scratch, false) < files);
+		files = files_of(scratch, false);
+		levels_expect(scratch, &expected);
+		if (step % 2 == 1) {
+			scratch_reopen(scratch);
+			levels_expect(scratch, &expected);
+		}
+	}
+	/* What is written meanwhile is newer than all of it, and what the base takes in is gone. */
+	levels_put(scratch, &expected, 100, 400, 7);
+	levels_put(scratch, &expected, 300, 50, 0);
+	(void)levels_merge(scratch);
+	assert_int_equal(levels_count_levels(scratch), 7);
+	assert_int_equal(take_in(scratch, 1, STATUS_OK), 1);
+	assert_true(merge_wish(scratch, 1, &rest, INT64_MIN, STATUS_OK) > 4);
+	levels_expect(scratch, &expected);
+	table = scratch_table(scratch, "t");
+	assert_int_equal(table->level_count, 3);
+	assert_int_equal(table->levels[2]->number, number);
+	assert_true(table->levels[2]->deleted > 0); /* they hide rows below */
+	assert_true(table->merged_to > merged_to);
+	assert_true(table->levels[1]->file_count < below);
+	assert_int_equal(table->levels[0]->file_count, base);
+	snapshot_end(scratch->store);
+	assert_int_equal(merge_wish(scratch, 1, &rest, INT64_MIN, STATUS_OK), 0);
+	scratch_reopen(scratch);
+	levels_expect(scratch, &expected);
+}
+
+/* Small ranges of deltas are one change together, so that deltas of a few rows do not cost one for each range. */
+static void small_ranges_of_deltas_go_together(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	make_ranges(scratch, &expected);
+	levels_add_deltas(scratch, &expected, 4);
+	const size_t ranges = files_of(scratch, true);
+	reopen_with(scratch, 64 << 20, EVER);
+	const struct range_wish wish = {.level = 1, .most = SIZE_MAX};
+	assert_int_equal(merge_wish(scratch, 1, &wish, INT64_MIN, STATUS_OK), 1);
+	assert_int_equal(levels_count_levels(scratch), 2);
+	assert_true(ranges > 8);
+	assert_int_equal(files_of(scratch, true), ranges);
+	assert_true(
+		files_of(scratch, false) >= ranges / 2); /* none goes over two files of the base */
+	levels_expect(scratch, &expected);
+}
+
 /* ---- damage ---- */
+
+/* There are as many deltas as there may be, and one of them is damaged in one range. The others go on, but no delta has
+ * become free, so what was written stays in the log until the file can be read. */
+static void a_damaged_range_of_deltas_keeps_room_from_being_made(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct error err = {0};
+	struct merge_result result;
+	make_ranges(scratch, &expected);
+	scratch_close(scratch);
+	scratch->sizes.deltas_max = 3;
+	scratch_open(scratch);
+	levels_add_deltas(scratch, &expected, 4);
+	levels_put(scratch, &expected, 10, 90, 5);
+	const struct table *table = scratch_table(scratch, "t");
+	assert_int_equal(table->level_count, 4);
+	const uint64_t merged_to = table->merged_to;
+	struct base_set *set = table->levels[3]->set;
+	const uint64_t hash = set->segments[0]->info->prefix;
+	scratch_mark(set->segments[0], BASE_PAGE_DAMAGED, BASE_DAMAGED);
+	snapshot_end(scratch->store);
+	assert_int_equal(store_merge(scratch->store, NULL, &result, &err), STATUS_CORRUPT);
+	table = scratch_table(scratch, "t");
+	assert_int_equal(table->level_count, 4);
+	assert_int_equal(table->merged_to, merged_to);
+	for (size_t i = 2; i < table->level_count; i++) { /* level 1 has taken in all others */
+		for (size_t j = 0; j < table->levels[i]->file_count; j++) {
+			const struct hash_range file = range_of_file(&table->levels[i]->files[j]);
+			assert_true(hash_range_has(&file, hash));
+		}
+	}
+	snapshot_end(scratch->store);
+	scratch_reopen(scratch); /* the file is sound */
+	levels_expect(scratch, &expected);
+	(void)levels_merge(scratch);
+	table = scratch_table(scratch, "t");
+	assert_true(table->merged_to > merged_to);
+	snapshot_end(scratch->store);
+	levels_expect(scratch, &expected);
+}
 
 /* A segment of one range is damaged: that range keeps what deltas have for it, and the others go on. */
 static void a_damaged_range_costs_itself_only(void **state)
@@ -203,7 +311,7 @@ static void a_damaged_range_costs_itself_only(void **state)
 	table = scratch_table(scratch, "t");
 	assert_true(table->level_count > 1);
 	assert_int_equal(table_range_delta_bytes(table, &range), deltas);
-	assert_true(table_range_is_damaged(table, &range));
+	assert_true(table_range_is_damaged(table, 0, &range));
 	for (size_t i = 1; i < table->level_count; i++) {
 		for (size_t j = 0; j < table->levels[i]->file_count; j++) {
 			assert_true(range_has_file(&range, &table->levels[i]->files[j]));
@@ -363,7 +471,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(each_range_is_a_change_of_its_own),
 		TEST(deltas_are_merged_while_ranges_have_used_them_up),
+		TEST(a_delta_takes_in_newer_ones_by_range),
+		TEST(small_ranges_of_deltas_go_together),
 		TEST(a_damaged_range_costs_itself_only),
+		TEST(a_damaged_range_of_deltas_keeps_room_from_being_made),
 		TEST(a_base_is_cut_anew_below_its_deltas),
 		TEST(an_expired_row_costs_its_range),
 		TEST(ranges_are_merged_by_themselves),
