@@ -272,7 +272,8 @@ void metrics_of_live(struct text *text, const struct live_figures *live)
 	write_samples(text, live);
 	write_gauge(text, live, "table_last_write_timestamp_seconds",
 		"When a table was last written to, or its release was sealed.", written_of);
-	write_gauge(text, live, "table_rows", "Rows of all files.", rows_of);
+	write_gauge(text, live, "table_rows", "Rows of all files; with deltas at most so many.",
+		rows_of);
 	write_gauge(text, live, "table_bytes", "Bytes of all files.", bytes_of);
 	write_gauge(text, live, "table_deltas", "Deltas above the base.", deltas_of);
 	write_gauge(text, live, "table_delta_bytes", "Bytes of the deltas' files.", delta_bytes_of);

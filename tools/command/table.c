@@ -311,7 +311,9 @@ static void add_table(struct text_table *table, struct wire_value each)
 		text_cell(table, "%" PRIu64, text_uint_of(each, "dim"));
 	}
 	text_cell(table, "%s", text_str_of(each, "dtype", text, sizeof text));
-	text_cell(table, "%" PRIu64, text_uint_of(each, "rows"));
+	/* A row of a delta may have an older one below it. */
+	text_cell(table, "%s%" PRIu64, text_uint_of(each, "deltas") > 0 ? "at most " : "",
+		text_uint_of(each, "rows"));
 	text_cell(table, "%" PRIu64, text_uint_of(each, "pending"));
 	text_cell(table, "%s", text_size(text_uint_of(each, "bytes"), amount));
 	text_cell(table, "%s", index_text(each, amount));
@@ -451,7 +453,9 @@ const struct command cmd_table = {
 		"INDEX is its size; or that it is being built, that there is none yet, or that the table\n"
 		"has so few rows that it needs none.\n"
 		"RELEASE may be `live`. Rows that are pending were written since the last merge: they\n"
-		"are served, and not yet in base files.\n"
+		"are served, and not yet in base files. ROWS are those of the files; `at most` where the\n"
+		"table has deltas, a row of which may have an older one below it. `repstore merge --full`\n"
+		"makes them exact.\n"
 		"\n"
 		"`stats` reads all rows and says whether they look healthy: their norms, how old they\n"
 		"are, and which are zero, not finite or of the future. Of a sample of them it says how\n"
