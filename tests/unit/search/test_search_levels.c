@@ -5,11 +5,14 @@
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/merge/merge.h"
+#include "daemon/store/merge/repair.h"
+#include "daemon/store/read/lookup.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -251,6 +254,85 @@ static void deltas_that_hold_much_become_a_base(void **state)
 	free(model);
 }
 
+/* Damages rows of the base on the disk. */
+static void damage_base(struct scratch *scratch)
+{
+	char name[64];
+	char path[PATH_MAX];
+	const struct table *table = search_table(snapshot_begin(scratch->store));
+	const struct base_segment *segment = table->bases->segments[0];
+	const uint64_t at =
+		segment->info->offset + (uint64_t)(segment->view.row_data - segment->data);
+	(void)snprintf(name, sizeof name, "releases/1/base-1-%" PRIu64 ".mdb",
+		table->levels[0]->files[0].number);
+	snapshot_end(scratch->store);
+	scratch_path(scratch, path, name);
+	scratch_close(scratch);
+	scratch_flip(path, at);
+	scratch_open(scratch);
+}
+
+/* Takes those keys out of the model that are not found any more; tells how many. */
+static uint64_t forget_what_is_lost(struct scratch *scratch, struct search_model *model)
+{
+	static uint64_t keys[SEARCH_KEYS];
+	static uint8_t found[(SEARCH_KEYS + 7) / 8]; /* bits */
+	static uint8_t why[SEARCH_KEYS];
+	static float rows[SEARCH_KEYS][SEARCH_DIM];
+	struct error err = {0};
+	uint64_t lost = 0;
+	for (uint64_t i = 0; i < SEARCH_KEYS; i++) {
+		keys[i] = i;
+	}
+	struct lookup lookup = {
+		.table = search_table(snapshot_begin(scratch->store)),
+		.keys = {KEY_U64, SEARCH_KEYS, (const uint8_t *)keys, NULL},
+		.dtype = DTYPE_F32,
+		.visible = store_visible(scratch->store),
+		.now_ms = SCRATCH_NOW_MS,
+		.may_block = true,
+		.rows = (uint8_t *)rows,
+		.found = found,
+		.why = why,
+	};
+	scratch_must(table_lookup(&lookup, &err), &err);
+	snapshot_end(scratch->store);
+	for (uint64_t i = 0; i < SEARCH_KEYS; i++) {
+		const bool is_there = why[i] == WHY_FOUND;
+		assert_true(model->there[i] || !is_there);
+		lost += model->there[i] && !is_there;
+		model->there[i] = is_there;
+	}
+	return lost;
+}
+
+/* Index and images are of the files that a repair has left. */
+static void a_repaired_base_is_searched(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct repair_report report;
+	const struct repair_wish wish = {.release = "r", .table = {"t"}};
+	struct search_model *model = search_model_begin(scratch);
+	search_change(scratch, model, IMAGED_ROWS, 3000, SEARCH_KEYS - 3000);
+	merge(scratch);
+	search_change(scratch, model, SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
+	damage_base(scratch);
+	scratch_must(store_repair(scratch->store, &wish, NULL, &report, &err), &err);
+	assert_int_equal(report.count, 1);
+	const uint64_t told = report.ranges[0].lost;
+	repair_report_fini(&report);
+	const uint64_t lost = forget_what_is_lost(scratch, model);
+	assert_true(lost > 0 && lost <= told); /* rows in memory may be newer than the lost ones */
+	search_expect(scratch, model);
+	search_await_index(scratch);
+	search_expect(scratch, model);
+	search_change(scratch, model, IMAGED_ROWS, 0, SEARCH_KEYS);
+	merge(scratch);
+	search_expect(scratch, model);
+	free(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +349,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_merge_makes_one_index_of_all, setup,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(deltas_that_hold_much_become_a_base, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_repaired_base_is_searched, setup,
 			scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
