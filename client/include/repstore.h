@@ -123,8 +123,8 @@ REP_API enum rep_status rep_connect(const struct rep_options *options, rep_clien
 REP_API void rep_close(rep_client *client); /* NULL is fine */
 /* Sets how long later calls wait for an answer; 0: without end. The daemon is told a sixteenth less and
  * gives up by then, unless a change has begun; of a pipeline it counts from the send. This does not
- * apply to loads, rep_call, rep_merge, rep_merge_tables, rep_repair, rep_backup, and the seal, publish, rollback, export and adopt of a
- * release. */
+ * apply to loads, rep_call, rep_merge, rep_merge_tables, rep_repair, rep_backup, and the seal, publish, rollback,
+ * export and adopt of a release. */
 REP_API void rep_set_timeout(rep_client *client, unsigned timeout_ms);
 /* What later calls belong to, until another is set: a traceparent of W3C Trace Context, at most 55 bytes. The
  * daemon keeps it with a request that was slow, or that failed by its fault; one that is too old for it is
@@ -411,49 +411,6 @@ REP_API enum rep_status rep_positions(rep_client *client, const char *release,
 /* Chooses the layer that a table name without @layer means, for users and items at once. */
 REP_API enum rep_status rep_layer_choose(rep_client *client, const char *release, const char *layer,
 	struct rep_error *err);
-
-struct rep_merged {
-	uint64_t tables;
-	uint64_t rows;
-	uint64_t bytes;
-	uint64_t elapsed_ms;
-	uint64_t reserved[8];
-};
-
-/* Merges all written rows that wait in the daemon's log into base files; `out` may be
- * NULL. It takes as long as the work takes: the client's time-out does not apply. */
-REP_API enum rep_status rep_merge(rep_client *client, struct rep_merged *out,
-	struct rep_error *err);
-
-/* Which tables are merged. Zero it before you fill it. */
-struct rep_merging {
-	const char *release;       /* NULL: the live one */
-	const char *const *tables; /* names */
-	size_t count;              /* 0: all tables of the release */
-	bool full;                 /* each becomes one base */
-	uint64_t reserved[8];
-};
-/* The same of these tables alone: the others, and what waits for them in the log, stay as they are.
- * Errors: NOT_FOUND, NOT_SEALED, CORRUPT, DISK_FULL. */
-REP_API enum rep_status rep_merge_tables(rep_client *client, const struct rep_merging *what,
-	struct rep_merged *out, struct rep_error *err);
-
-/* Of all ranges together; schema/PROTOCOL.md, "repair", says what the entries are. */
-struct rep_repaired {
-	uint64_t ranges; /* that are damaged */
-	uint64_t kept;
-	uint64_t partial;
-	uint64_t lost;
-	uint64_t given_up;
-	uint64_t unreadable;
-	uint64_t elapsed_ms;
-	uint64_t reserved[8];
-};
-/* Writes the damaged ranges of a table anew, without what cannot be read; with dry_run it only says so. `release`
- * NULL: the live one; `out` may be NULL. It takes as long as the work takes. Errors: NOT_FOUND, NOT_SEALED,
- * CORRUPT  a page was damaged meanwhile. */
-REP_API enum rep_status rep_repair(rep_client *client, const char *release, const char *table,
-	bool dry_run, struct rep_repaired *out, struct rep_error *err);
 
 /* ---- scan ---- */
 

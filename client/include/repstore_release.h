@@ -1,5 +1,5 @@
-/* repstore_release.h - the part of repstore.h that is about releases: their tables and tensors, and the
- * loads that fill them.
+/* repstore_release.h - the part of repstore.h that is about releases: their tables and tensors, the
+ * loads that fill them, their merges, repairs and backups.
  *
  * It comes with repstore.h, whose words on threads, memory and errors are its own too.
  */
@@ -132,6 +132,50 @@ struct rep_default_row {
 };
 REP_API enum rep_status rep_table_default(rep_client *client, const char *release,
 	const char *table, struct rep_default_row *out, struct rep_error *err);
+
+/* ---- merges and repairs ---- */
+
+struct rep_merged {
+	uint64_t tables;
+	uint64_t rows;
+	uint64_t bytes;
+	uint64_t elapsed_ms;
+	uint64_t reserved[8];
+};
+
+/* Merges all written rows that wait in the daemon's log into base files; `out` may be
+ * NULL. It takes as long as the work takes: the client's time-out does not apply. */
+REP_API enum rep_status rep_merge(rep_client *client, struct rep_merged *out,
+	struct rep_error *err);
+
+/* Which tables are merged. Zero it before you fill it. */
+struct rep_merging {
+	const char *release;       /* NULL: the live one */
+	const char *const *tables; /* names */
+	size_t count;              /* 0: all tables of the release */
+	bool full;                 /* each becomes one base */
+	uint64_t reserved[8];
+};
+/* The same of these tables alone: the others, and what waits for them in the log, stay. Errors: NOT_FOUND, NOT_SEALED. */
+REP_API enum rep_status rep_merge_tables(rep_client *client, const struct rep_merging *what,
+	struct rep_merged *out, struct rep_error *err);
+
+/* Of all ranges together; schema/PROTOCOL.md, "repair", says what the entries are. */
+struct rep_repaired {
+	uint64_t ranges; /* that are damaged */
+	uint64_t kept;
+	uint64_t partial;
+	uint64_t lost;
+	uint64_t given_up;
+	uint64_t unreadable;
+	uint64_t elapsed_ms;
+	uint64_t reserved[8];
+};
+/* Writes the damaged ranges of a table anew, without what cannot be read; with dry_run it only says so. `release`
+ * NULL: the live one; `out` may be NULL. It takes as long as the work takes. Errors: NOT_FOUND, NOT_SEALED,
+ * CORRUPT  a page was damaged meanwhile. */
+REP_API enum rep_status rep_repair(rep_client *client, const char *release, const char *table,
+	bool dry_run, struct rep_repaired *out, struct rep_error *err);
 
 /* ---- backups ---- */
 

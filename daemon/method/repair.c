@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-const char *const repair_names[] = {"release", "table", "dry_run", NULL};
+const char *const repair_names[] = {"table", "release", "dry_run", NULL};
 
 static void reply_hash(struct wire_writer *out, const char *name, uint64_t hash)
 {

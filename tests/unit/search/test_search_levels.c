@@ -232,6 +232,31 @@ static void a_full_merge_makes_one_index_of_all(void **state)
 	free(model);
 }
 
+/* One more than there may be: those of about its size become one, with one image. */
+static void deltas_become_fewer(void **state)
+{
+	struct scratch *scratch = *state;
+	struct search_model *model = search_model_begin(scratch);
+	const struct index *index = levels_of(scratch).index;
+	bool fewer = false;
+	size_t before = 1;
+	for (size_t i = 0; i < TABLE_LEVELS_MAX + 2; i++) {
+		search_change(scratch, model, IMAGED_ROWS, i * 100, SEARCH_KEYS - 3000);
+		merge(scratch);
+		const struct levels levels = levels_of(scratch);
+		fewer = fewer || levels.count <= before;
+		before = levels.count;
+		await_images(scratch, levels.count - 1);
+		search_expect(scratch, model);
+	}
+	assert_true(fewer && before > 1);
+	assert_ptr_equal(levels_of(scratch).index, index);
+	scratch_reopen(scratch);
+	search_await_index(scratch);
+	search_expect(scratch, model);
+	free(model);
+}
+
 /* Deltas that hold more than their share go into the base together, since the index is of all of it. */
 static void deltas_that_hold_much_become_a_base(void **state)
 {
@@ -350,6 +375,7 @@ int main(void)
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(deltas_that_hold_much_become_a_base, setup,
 			scratch_teardown),
+		cmocka_unit_test_setup_teardown(deltas_become_fewer, setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_repaired_base_is_searched, setup,
 			scratch_teardown),
 	};

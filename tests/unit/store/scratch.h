@@ -30,7 +30,7 @@ struct scratch {
 	size_t catalog_bytes;
 	struct write_options write;
 	struct store_sizes sizes;
-	bool indexed; /* tables "t" that are made from now on want an index */
+	bool indexed;        /* tables "t" that are made from now on want an index */
 	struct store *store; /* NULL: closed */
 	pthread_mutex_t lock;
 	char events[8192]; /* guarded by lock: what the store told */
