@@ -21,16 +21,19 @@ struct merge_scope;
 struct stop;
 struct store;
 
+/* Counts are of rows, or of keys where it says so:
+ *   partial     of those kept, whose time, tags or low parts could not be read, and are 0 now
+ *   lost        keys that can be read, whose row cannot
+ *   given_up    keys with a row that a newer one, which cannot be read, may have replaced
+ *   unreadable  rows, of the base and of deltas, whose keys cannot be read */
 struct repair_range {
 	uint64_t first; /* hashes */
 	uint64_t last;
-	uint64_t kept; /* rows */
-	uint64_t
-		partial; /* of these, whose time, tags or low parts could not be read, and are 0 now */
-	uint64_t lost; /* keys that can be read, and whose row cannot */
-	uint64_t
-		given_up; /* keys with a row that a newer one, which cannot be read, may have replaced */
-	uint64_t unreadable; /* rows, of the base and of deltas, whose keys cannot be read */
+	uint64_t kept;
+	uint64_t partial;
+	uint64_t lost;
+	uint64_t given_up;
+	uint64_t unreadable;
 	size_t file_count;
 	uint64_t *files; /* owned: numbers of those that are damaged */
 };

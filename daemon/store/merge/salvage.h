@@ -43,12 +43,12 @@ struct salvage {
 	uint64_t damaged; /* pages, when the walk began; a segment without any counts as one */
 	size_t level_count;
 	struct salvage_level levels[TABLE_LEVELS_MAX]; /* the newest first */
-	uint64_t kept;                                 /* set by merge_rows */
-	uint64_t
-		partial; /* of these, whose time, tags or low parts are on a bad page, and so are 0 */
-	uint64_t lost;   /* keys that are known, and whose newest row is on a bad page */
-	uint64_t given_up;   /* keys whose newest readable row a newer one may have replaced */
-	uint64_t unreadable; /* rows, of all levels, whose key is on a bad page */
+	/* As in struct repair_range; merge_rows sets kept. */
+	uint64_t kept;
+	uint64_t partial;
+	uint64_t lost;
+	uint64_t given_up;
+	uint64_t unreadable;
 };
 
 /* Reads all pages of a range in, and counts those that are damaged. */
