@@ -29,8 +29,10 @@ static enum status add_file(struct snapshot *snapshot, const uint64_t *numbers,
 	struct base_file_info info;
 	const enum status status =
 		table == NULL ? STATUS_CORRUPT : record_read_old_file(value, &info);
-	if (status == STATUS_OK && (info.delta != 0 || info.segment_count == 0)) {
-		base_file_info_fini(&info); /* 0.1 wrote none */
+	/* 0.1 wrote none of these. */
+	if (status == STATUS_OK &&
+		(info.delta != 0 || info.segment_count == 0 || info.number > UINT32_MAX)) {
+		base_file_info_fini(&info);
 		return STATUS_CORRUPT;
 	}
 	return status == STATUS_OK ? table_add_file(table, &info) : status;

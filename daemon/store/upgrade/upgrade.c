@@ -25,6 +25,7 @@ struct upgrade {
 	char catalog[PATH_MAX];
 	const struct upgrade_wish *wish;
 	struct snapshot *snapshot; /* owned */
+	bool is_switching; /* the rename was tried: either catalog may count after a power cut */
 	struct upgrade_result result;
 };
 
@@ -158,7 +159,7 @@ static void remove_of_table(const char *folder, const struct table *table, enum 
 		const uint64_t number = table_file(table, i)->number;
 		first = number < first ? number : first;
 	}
-	remove_files(folder, table, which == OLD_FILES ? 1 : first,
+	remove_files(folder, table, which == OLD_FILES ? 0 : first,
 		which == OLD_FILES ? first : table->next_file);
 }
 
@@ -203,7 +204,11 @@ static enum status switch_over(struct upgrade *upgrade, const char *beside, stru
 	if (status == STATUS_OK) {
 		status = file_sync_folder(upgrade->folder, err);
 	}
-	if (status == STATUS_OK && file_rename(beside, upgrade->catalog) != 0) {
+	if (status != STATUS_OK) {
+		return status;
+	}
+	upgrade->is_switching = true;
+	if (file_rename(beside, upgrade->catalog) != 0) {
 		status = error_set(err, status_of_errno(errno), "rename to '%s': %s",
 			upgrade->catalog, file_reason(errno));
 	}
@@ -245,18 +250,26 @@ static enum status upgrade_old(struct upgrade *upgrade, struct error *err)
 		return status;
 	}
 	status = write_all(upgrade, beside, err);
-	if (status != STATUS_OK) {
+	if (status != STATUS_OK && !upgrade->is_switching) {
 		remove_which(upgrade, NEW_FILES);
 		(void)file_remove(beside);
-		return status;
 	}
 	/* The old files stay until the rename is on the disk. */
-	status = file_sync_folder(upgrade->folder, err);
 	if (status == STATUS_OK) {
-		remove_which(upgrade, OLD_FILES);
-		status = current_write(upgrade->folder, upgrade->snapshot, false, err);
+		status = file_sync_folder(upgrade->folder, err);
 	}
-	return status;
+	if (status != STATUS_OK) {
+		return status;
+	}
+	remove_which(upgrade, OLD_FILES);
+	struct error reason;
+	if (current_write(upgrade->folder, upgrade->snapshot, false, &reason) != STATUS_OK) {
+		char line[sizeof reason.text + 64]; /* the next start writes it */
+		(void)snprintf(line, sizeof line, "event=current_not_written reason=\"%s\"",
+			reason.text);
+		upgrade->wish->on_event(upgrade->wish->arg, line);
+	}
+	return STATUS_OK;
 }
 
 /* ---- the folder ---- */
@@ -269,8 +282,9 @@ static enum status find_folder(struct upgrade *upgrade, const char *path, struct
 		len--;
 	}
 	if (len == 0 || len >= PATH_MAX - 128) {
-		return error_set(err, STATUS_BAD_REQUEST, "folder '%.100s': its path is too long",
-			path);
+		return error_set(err, STATUS_BAD_REQUEST,
+			"folder '%.100s': a path of %zu bytes, 1 to %d are allowed", path, len,
+			PATH_MAX - 129);
 	}
 	memcpy(upgrade->folder, path, len);
 	const enum status status = file_path(upgrade->catalog, upgrade->folder, "catalog.mdb", err);
