@@ -74,10 +74,13 @@ static bool is_wish(const struct store *store, const struct release *release,
 	if (index == NULL || !index_is_sound(index)) {
 		return true;
 	}
-	/* Deltas first: that is soon done. */
-	*level = index->balls.balls == 0 ? 0 : table_next_image(table);
-	return *level > 0 || table_index_is_stale(index) ||
-	       wants_users(release, table, index, later);
+	const bool wants_again =
+		table_index_is_stale(index) || wants_users(release, table, index, later);
+	/* Deltas first: that is soon done. Not where the last try has failed: the base would wait for it. */
+	if (index->balls.balls != 0 && !(wants_again && table->index_wait_ms != 0)) {
+		*level = table_next_image(table);
+	}
+	return *level > 0 || wants_again;
 }
 
 /* Holds the first table of a release that wants an index now. *again_ms: lowered to the time of the

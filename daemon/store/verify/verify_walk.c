@@ -275,8 +275,11 @@ static enum status verify_index(struct verify *verify, const struct release *rel
 			.file = name,
 			.release = release->id.text,
 			.table = table->spec.name.text,
-			.what = "the index is damaged; searches go through all rows until it is built "
-				"again",
+			.what = level == 0
+					? "the index is damaged; searches go through all rows until it is "
+					  "built again"
+					: "the image of a delta is damaged; searches go through its rows "
+					  "until it is built again",
 		};
 		verify_tell_all(verify, &damage);
 	}
@@ -323,7 +326,9 @@ static enum status verify_table(struct verify *verify, const struct release *rel
 	}
 	const size_t levels = table_indexed_levels(table, verify->index_rows_min);
 	for (size_t i = 0; status == STATUS_OK && i < levels; i++) {
-		status = verify_index(verify, release, table, i, err);
+		if (i == 0 || table_wants_image(table, i)) {
+			status = verify_index(verify, release, table, i, err);
+		}
 	}
 	return status;
 }
