@@ -14,13 +14,15 @@ enum rep_status rep_merge_tables(rep_client *client, const struct rep_merging *w
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}
-	struct wire_writer *writer = client_begin_long(client, "merge", 3);
+	struct wire_writer *writer = client_begin_long(client, "merge", what->count > 0 ? 3 : 2);
 	wire_write_str(writer, "full");
 	wire_write_bool(writer, what->full);
 	wire_write_str(writer, "release");
 	wire_write_str(writer, what->release != NULL ? what->release : "live");
-	wire_write_str(writer, "tables");
-	wire_write_array(writer, what->count);
+	if (what->count > 0) {
+		wire_write_str(writer, "tables");
+		wire_write_array(writer, what->count);
+	}
 	for (size_t i = 0; i < what->count; i++) {
 		wire_write_str(writer, what->tables[i]);
 	}

@@ -18,8 +18,8 @@ static void read_tables(struct params *params, struct table_name *names, size_t 
 	if (params->status == STATUS_OK && is_given && wire_type(list) != WIRE_ARRAY) {
 		params_fail(params, STATUS_BAD_REQUEST, "tables", "an array expected");
 	}
-	if (params->status == STATUS_OK && given > LIMIT_TABLES) {
-		params_fail(params, STATUS_BAD_REQUEST, "tables", "%zu given, up to %u allowed",
+	if (params->status == STATUS_OK && is_given && (given == 0 || given > LIMIT_TABLES)) {
+		params_fail(params, STATUS_BAD_REQUEST, "tables", "%zu given, 1 to %u allowed",
 			given, LIMIT_TABLES);
 	}
 	for (size_t i = 0; params->status == STATUS_OK && i < given; i++) {

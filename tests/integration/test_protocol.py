@@ -283,6 +283,8 @@ class Protocol(harness.Case):
         self.call('scan', table='plain')
         self.call('scan', table='plain', limit=1)
         self.call('scan', table='i8@mlp2', release='live')
+        self.assertEqual(self.call('repair', table='plain', release='live', dry_run=True)['ranges'], [])
+        self.call('merge', tables=['plain'], release='live', full=True)
         self.call('stats')
         self.call('info')
         self.call('release.list')

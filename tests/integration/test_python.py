@@ -186,10 +186,10 @@ class Writes(PythonCase):
     def test_tables_are_merged_alone_and_repaired(self) -> None:
         self.make()
         self.client.put_parts({'t': dict(keys=[1, 2], rows=np.zeros((2, DIM), 'f4'))})
-        self.assertEqual(self.client.merge('t', full=True).tables, 1)
+        self.assertEqual(self.client.merge(['t'], full=True).tables, 1)
         self.assertEqual(self.client.merge(release='live').tables, 0)
         with self.assertRaises(repstore.NotFound):
-            self.client.merge('none')
+            self.client.merge(['none'])
         with self.assertRaises(repstore.BadRequest):
             self.client.merge(full=True)
         self.assertEqual(self.client.repair('t').ranges, 0)

@@ -27,7 +27,7 @@ ALSO = {'user': ('t',), 'copy': ('backup_folder',), 'parts': ('table', 'keys'), 
         'vectors': ('from', 'release', 'table'), 'value': ('tensor', 'shape'), 'k': ('items',), 'address': ('unix', 'tcp'),
         'others': ('unix', 'tcp'), 'users': ('keys', 'key', 'rows'), 'items': ('keys', 'key'), 'source': ('position',),
         'position': ('source',), 'layer': ('source',), 'oldest': ('source',), 'default': ('default_scale',), 'method': ('method',), 'half_life': ('half_life',),
-        'kind': ('table',), 'table': ('rows_bytes',), 'params': ('no such parameter',), 'keys': ('key', 'rows'), 'entity': ('table',)}
+        'kind': ('table',), 'table': ('rows_bytes',), 'params': ('no such parameter',), 'keys': ('key', 'rows'), 'entity': ('table',), 'tables': ('table',)}
 
 
 class Arguments(PythonCase):
@@ -65,7 +65,7 @@ class Arguments(PythonCase):
                 'table': dict(table='t'), 'default_row': dict(table='t'), 'put_tensor': dict(name='a', value=row), 'tensor': dict(name='a'), 'tensors': {},
                 'delete_tensor': dict(name='a'), 'layers': {}, 'choose_layer': dict(layer='l'), 'positions': {},
                 'forget_positions': dict(source='s'), 'call': dict(method='ping'), 'backup': dict(folder=name),
-                'export_release': dict(folder=name), 'adopt_release': dict(folder=name)}
+                'export_release': dict(folder=name), 'adopt_release': dict(folder=name), 'merge': dict(tables=['t']), 'repair': dict(table='t')}
 
     def refuse(self, what: str, name: str, wrong: Any, call: Callable[[], Any]) -> None:
         self.count += 1

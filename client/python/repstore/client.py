@@ -1043,12 +1043,12 @@ class Client:
         self._call(lib.rep_release_rollback, now)
         return str(ffi.string(now).decode())
 
-    def merge(self, *tables: str, release: str | None = None, full: bool = False) -> Record:
+    def merge(self, tables: Sequence[str] = (), *, release: str | None = None, full: bool = False) -> Record:
         """Merges what was written into base files, and waits for it; the daemon does the same by itself.
 
         Parameters
         ----------
-        *tables : str
+        tables : sequence of str
             These alone. None, and no release: all tables of all releases.
         release : str, optional
             Whose they are; the live one by default. Without tables: all of it.
@@ -1060,17 +1060,18 @@ class Client:
         Record
             How many tables, rows and bytes were written anew, and elapsed_ms.
         """
+        names = tupled('tables', tables)
         out = ffi.new('struct rep_merged *')
-        if not tables and release is None and not flag('full', full):
+        if not names and release is None and not flag('full', full):
             self._call(lib.rep_merge, out)
             return record_from(out[0])
-        if not tables and release is None:
+        if not names and release is None:
             raise BadRequest('full: True given, allowed of tables, or of a release')
         given = Given()
         what = ffi.new('struct rep_merging *')
         what.release = given.release(release)
-        what.tables = given.texts('tables', tables)
-        what.count = len(tables)
+        what.tables = given.texts('tables', names)
+        what.count = len(names)
         what.full = flag('full', full)
         self._call(lib.rep_merge_tables, what, out)
         return record_from(out[0])
