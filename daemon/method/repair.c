@@ -68,10 +68,11 @@ enum status repair_run(struct call *call)
 	if (status != STATUS_OK) {
 		return status;
 	}
-	wire_write_map(call->out, 5);
+	wire_write_map(call->out, 6);
 	reply_str(call->out, "release", report.release.text);
 	reply_str(call->out, "table", report.name.text);
 	reply_flag(call->out, "dry_run", wish.dry_run);
+	reply_flag(call->out, "needs_start", report.needs_start);
 	reply_uint(call->out, "elapsed_ms", (uint64_t)(clock_monotonic_ms() - began_ms));
 	wire_write_str(call->out, "ranges");
 	wire_write_array(call->out, report.count);

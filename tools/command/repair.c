@@ -46,9 +46,11 @@ static void print_repaired(struct wire_value result)
 	char release[80];
 	char duration[TEXT_BYTES];
 	bool dry_run = false;
+	bool needs_start = false;
 	const struct wire_value ranges = wire_get(result, "ranges");
 	const size_t count = wire_size(ranges);
 	(void)wire_bool(wire_get(result, "dry_run"), &dry_run);
+	(void)wire_bool(wire_get(result, "needs_start"), &needs_start);
 	for (size_t i = 0; i < count; i++) {
 		print_range(wire_item(ranges, i));
 	}
@@ -60,6 +62,10 @@ static void print_repaired(struct wire_value result)
 		printf("%zu %s %s, in %s\n", count, count == 1 ? "range" : "ranges",
 			dry_run ? "to repair, nothing was changed" : "repaired",
 			text_duration(text_uint_of(result, "elapsed_ms"), duration));
+	}
+	if (needs_start) {
+		printf("the log has samples that could not be added to what was damaged: they are when repstored\n"
+		       "is started again, and until then the table is not merged\n");
 	}
 }
 

@@ -405,6 +405,12 @@ bool memtable_frozen_keeps_log(const struct memtable *memtable)
 	return frozen != NULL && frozen->keeps_log;
 }
 
+bool memtable_keeps_log(const struct memtable *memtable)
+{
+	const struct generation *active = active_of(memtable);
+	return memtable_frozen_keeps_log(memtable) || (active != NULL && active->keeps_log);
+}
+
 struct generation *memtable_take_frozen(struct memtable *memtable)
 {
 	return atomic_exchange_explicit(&memtable->frozen, NULL, memory_order_acq_rel);

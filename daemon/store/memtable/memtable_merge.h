@@ -25,6 +25,8 @@ uint64_t memtable_frozen_last(const struct memtable *memtable);
 
 /* Whether the frozen generation keeps the log for frames that were not applied (memtable_keep_log). */
 bool memtable_frozen_keeps_log(const struct memtable *memtable);
+/* The same of either generation. */
+bool memtable_keeps_log(const struct memtable *memtable);
 
 /* Gives all rows of the frozen generation, in the order of (hash, key). The caller frees *out.
  * Errors: NO_MEMORY. */

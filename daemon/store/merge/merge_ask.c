@@ -69,6 +69,26 @@ static void add(struct merge_asks *asks, struct merge_ask *ask)
 	*at = ask;
 }
 
+static bool is_for_all(const struct merge_ask *ask)
+{
+	return ask->scope.release == 0;
+}
+
+/* Who leaves takes along what was asked for some tables alone, if nobody has begun it: it would wait behind others
+ * for nobody. */
+static void leave(struct merge_asks *asks, struct merge_ask *ask)
+{
+	struct merge_ask **at = &asks->first;
+	lock_assert_held(&asks->lock);
+	while (*at != NULL && *at != ask) {
+		at = &(*at)->next;
+	}
+	if (*at == ask && !is_for_all(ask)) {
+		*at = ask->next;
+		drop(ask);
+	}
+}
+
 enum status merge_asks_wait(struct merge_asks *asks, struct store *store, struct merge_ask *wanted,
 	const struct stop *stop, struct error *err)
 {
@@ -96,15 +116,12 @@ enum status merge_asks_wait(struct merge_asks *asks, struct store *store, struct
 		}
 	} else if (status == STATUS_OK) {
 		status = error_set(err, STATUS_BUSY, "merge: the daemon is stopping");
+	} else {
+		leave(asks, ask);
 	}
 	drop(ask);
 	lock_release(&asks->lock);
 	return status;
-}
-
-static bool is_for_all(const struct merge_ask *ask)
-{
-	return ask->scope.release == 0;
 }
 
 struct merge_ask *merge_asks_take(struct merge_asks *asks)

@@ -1,7 +1,8 @@
 /* merge_ask.h - who waits for a merge, and what of: all tables, or some of one release.
  *
  * An ask is in the order in which it came. All that are for every table are served together, by one merge; one that is
- * for some tables is served alone. Whoever asked may leave before it is done; it is done all the same.
+ * for some tables is served alone. Whoever asked may leave before it is done; it is done all the same, but for one of some tables that
+ * was not begun.
  *
  * Threads: any asks; the merger's thread serves.
  */

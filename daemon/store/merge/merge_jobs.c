@@ -88,6 +88,18 @@ static uint64_t share_of(const struct merge_job *job, enum merge_reason reason)
 	return reason == MERGE_FULL ? 0 : reason == MERGE_DUE ? share + share / 8 : share;
 }
 
+/* What a replay could not add to damaged states is in the log alone, so no merge lets go of it: the next start, of a
+ * table that was repaired, adds it. */
+static enum status check_log(const struct merge_job *job, struct error *err)
+{
+	return memtable_frozen_keeps_log(job->table->memtable)
+		       ? error_set(err, STATUS_CORRUPT,
+				 "merge: samples of table '%s' are in the log alone, since their states could not be "
+				 "read at the start: repair the table, then start the daemon again",
+				 job->table->spec.name.text)
+		       : STATUS_OK;
+}
+
 static enum status merge_one(struct merge_job *job, enum merge_reason reason, struct error *err)
 {
 	const struct range_wish wish = {
@@ -95,8 +107,13 @@ static enum status merge_one(struct merge_job *job, enum merge_reason reason, st
 		.expired = job->expired,
 		.most = SIZE_MAX,
 	};
-	enum status status = merge_make_room(job, err);
-	status = status == STATUS_OK ? merge_table(job, err) : status;
+	enum status status = check_log(job, err);
+	if (status == STATUS_OK) {
+		status = merge_make_room(job, err);
+	}
+	if (status == STATUS_OK) {
+		status = merge_table(job, err);
+	}
 	if (reason == MERGE_ASKED) {
 		job->pace = job->hurry; /* what was written is in the files, and somebody waits */
 	}

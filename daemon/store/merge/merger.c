@@ -242,6 +242,31 @@ static void after_merge(struct merger *merger, enum status status,
 	}
 }
 
+static void note_merge(struct merger *merger, uint64_t took_ns, const struct error *err)
+{
+	atomic_store(&merger->last_ms, took_ns / 1000000);
+	if (err->status == STATUS_OK) {
+		atomic_fetch_add(&merger->merges, 1);
+		histogram_add(&merger->times, took_ns, HISTOGRAM_LONG_NS);
+	} else if (!atomic_load(&merger->store->stop)) {
+		atomic_fetch_add(&merger->failed, 1);
+		store_event(merger->store, "event=merge_failed reason=\"%s\"", err->text);
+	}
+}
+
+/* What could not be merged may be now. */
+static void after_repair(struct merger *merger, const struct merge_ask *ask,
+	const struct error *err)
+{
+	if (err->status == STATUS_OK && !ask->dry_run) {
+		merger->not_before_ms = 0;
+		merger->retry_ms = RETRY_MS;
+		merger->go_on_at = UINT_MAX;
+	} else if (err->status != STATUS_OK && !atomic_load(&merger->store->stop)) {
+		store_event(merger->store, "event=repair_failed reason=\"%s\"", err->text);
+	}
+}
+
 /* Makes the merge that `taken` ask for; NULL: one that is due. */
 static void run_merge(struct merger *merger, struct merge_ask *taken)
 {
@@ -265,13 +290,10 @@ static void run_merge(struct merger *merger, struct merge_ask *taken)
 	}
 	atomic_store(&merger->running, false);
 	const uint64_t now_ns = clock_monotonic_ns();
-	atomic_store(&merger->last_ms, (now_ns - began_ns) / 1000000);
-	if (err.status == STATUS_OK) {
-		atomic_fetch_add(&merger->merges, 1);
-		histogram_add(&merger->times, now_ns - began_ns, HISTOGRAM_LONG_NS);
-	} else if (!atomic_load(&merger->store->stop)) {
-		atomic_fetch_add(&merger->failed, 1);
-		store_event(merger->store, "event=merge_failed reason=\"%s\"", err.text);
+	if (what.reason == MERGE_REPAIR) {
+		after_repair(merger, taken, &err);
+	} else {
+		note_merge(merger, now_ns - began_ns, &err);
 	}
 	/* After a merge of some tables the others wait as they did before. */
 	if (what.scope.release == 0) {
@@ -377,9 +399,13 @@ static void *merger_main(void *arg)
 		if (turn.dropped) {
 			after_drop(merger);
 		}
-		if (turn.due || turn.asked != NULL) {
+		/* One of some tables does not put off one that is due. */
+		if (turn.due && (turn.asked == NULL || turn.asked->scope.release != 0)) {
+			run_merge(merger, NULL);
+		}
+		if (turn.asked != NULL) {
 			run_merge(merger, turn.asked);
-		} else if (turn.rolls) {
+		} else if (turn.rolls && !turn.due) {
 			run_range(merger);
 		}
 	}

@@ -1,6 +1,7 @@
 /* repair.c - which ranges of a table are damaged, and what of each is kept. */
 #include "daemon/store/merge/repair.h"
 
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merge_ask.h"
 #include "daemon/store/merge/merge_rows.h"
 #include "daemon/store/merge/merger.h"
@@ -173,12 +174,17 @@ enum status repair_table(const struct merge_job *model, const struct merge_scope
 	}
 	store_unlock_admin(job.store);
 	if (job.table == NULL) {
-		return error_set(err, STATUS_NOT_FOUND, "repair: its release was dropped");
+		return error_set(err, STATUS_NOT_FOUND,
+			"repair: the release was dropped before the repair began");
 	}
 	const enum status status =
 		job.table->level_count == 0 ? STATUS_OK : repair_all(&job, dry_run, report, err);
+	report->needs_start = memtable_keeps_log(job.table->memtable);
 	background_let_go(job.store, job.table);
-	return status;
+	return status != STATUS_NOT_FOUND
+		       ? status
+		       : error_set(err, status, "repair: release '%s' was dropped meanwhile",
+				 report->release.text);
 }
 
 enum status store_repair(struct store *store, const struct repair_wish *wish,

@@ -1,6 +1,6 @@
 /* repair.h - writes ranges of a table anew of which a page is damaged, without what cannot be read.
  *
- * Such a range is merged by nobody, and takes no writes. What is left out, and why, is said in salvage.h. Each range is
+ * Such a range is merged by nobody, and its table takes no writes. What is left out, and why, is said in salvage.h. Each range is
  * a change of the catalog of its own; until it is durable the old files stay. Neither the log nor the rows in memory
  * are touched: they are newer than any file.
  *
@@ -43,6 +43,9 @@ struct repair_report {
 	struct table_name name; /* of the table, as the release has it */
 	uint64_t number;        /* of the release */
 	uint64_t table;         /* number */
+	/* The log has samples that the last start could not add to states on damaged pages: the next start does. Until
+	 * then the table is not merged. */
+	bool needs_start;
 	size_t count;
 	struct repair_range *ranges; /* owned */
 };

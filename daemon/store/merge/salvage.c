@@ -78,8 +78,9 @@ static bool key_is_good(struct base_segment *segment, uint32_t row)
 }
 
 /* Whether a row whose key is known can be read, with its scale; of a tombstone, that it is one. What stands beside
- * it, and cannot be read, is said in `without`; only where rows expire a time is part of the row. */
-static bool row_is_good(struct base_segment *segment, uint32_t row, bool expires, unsigned *without)
+ * it, and cannot be read, is said in `without`; where it decides what the row is worth, a time is part of the row. */
+static bool row_is_good(struct base_segment *segment, uint32_t row, const struct table_spec *spec,
+	unsigned *without)
 {
 	const struct segment *view = &segment->view;
 	*without = 0;
@@ -98,20 +99,24 @@ static bool row_is_good(struct base_segment *segment, uint32_t row, bool expires
 	if (view->lows != NULL && !is_good(segment, segment_low(view, row), view->low_bytes)) {
 		*without |= WITHOUT_LOW;
 	}
-	return !(expires && (*without & WITHOUT_TIME) != 0) &&
+	const bool needs_time = spec->ttl_ms != 0 || spec->half_life_ms != 0;
+	return !(needs_time && (*without & WITHOUT_TIME) != 0) &&
 	       (view->scales == NULL ||
 		       is_good(segment, &view->scales[row], sizeof view->scales[row])) &&
 	       is_good(segment, view->row_data + (size_t)row * view->row_bytes, view->row_bytes);
 }
 
-static uint64_t hash_of(const struct segment *view, uint32_t row)
+/* False: the key cannot be read, of a page that was good a moment ago, too. */
+static bool hash_of(struct base_segment *segment, uint32_t row, uint64_t *out)
 {
+	const struct segment *view = &segment->view;
 	const uint8_t *key = NULL;
 	size_t len = 0;
-	const bool whole = segment_key(view, row, &key, &len);
-	assert(whole); /* its page is good */
-	(void)whole;
-	return siphash(&view->seed, key, len);
+	if (!key_is_good(segment, row) || !segment_key(view, row, &key, &len)) {
+		return false;
+	}
+	*out = siphash(&view->seed, key, len);
+	return true;
 }
 
 /* ---- what cannot be read ---- */
@@ -139,15 +144,15 @@ static enum status note_gaps(struct salvage *salvage, struct salvage_level *leve
 	const uint64_t end = segment_prefix_end(info->prefix, info->prefix_bits) - 1;
 	enum status status = STATUS_OK;
 	uint64_t first = info->prefix;
-	bool in_gap = segment->pages == NULL;
+	bool in_gap = segment->pages == NULL && info->rows > 0;
 	salvage->unreadable += in_gap ? info->rows : 0;
 	for (uint32_t row = 0; status == STATUS_OK && row < segment->view.rows; row++) {
-		if (!key_is_good(segment, row)) {
+		uint64_t hash;
+		if (!hash_of(segment, row, &hash)) {
 			in_gap = true;
 			salvage->unreadable++;
 			continue;
 		}
-		const uint64_t hash = hash_of(&segment->view, row);
 		if (in_gap) {
 			status = add_gap(level, first, hash);
 		}
@@ -339,8 +344,8 @@ enum status salvage_next(struct salvage *salvage, uint64_t behind, struct merged
 				level->row++;
 			}
 		}
-		const bool is_whole = row_is_good(segment, out->row,
-			salvage->table->spec.ttl_ms != 0, &out->without);
+		const bool is_whole =
+			row_is_good(segment, out->row, &salvage->table->spec, &out->without);
 		out->deleted = is_whole && segment_is_deleted(out->view, out->row);
 		if (may_be_replaced(salvage, of, out)) {
 			salvage->given_up += !out->deleted;

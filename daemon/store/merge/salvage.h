@@ -1,7 +1,7 @@
 /* salvage.h - a walk through the levels of a range of which some pages cannot be read: the rows that count all the same.
  *
  * A row is kept where its key, its data and its scale are on good pages, as a fetch needs them, and no newer level may
- * have the key on a bad one. A time (of a table whose rows do not expire), tags and low parts that cannot be read are 0.
+ * have the key on a bad one. A time (of a table whose rows neither expire nor fade), tags and low parts that cannot be read are 0.
  * What a newer level has on a bad page is known as far as its other pages tell: rows stand in the order of their
  * hashes, so keys that cannot be read lie between those that can; and of those the slots, where they can be read,
  * tell which are not there. An older row whose key a newer level may have is given up, since it may have been replaced

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/read/lookup.h"
 #include "daemon/store/seal/seal_release.h"
@@ -16,6 +18,7 @@
 #include "daemon/store/write/write.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/store/plain.h"
+#include "tests/unit/wait.h"
 
 #include <cmocka.h>
 
@@ -155,6 +158,19 @@ static void a_seal_ends_early_and_leaves_the_release_open(void **state)
 	assert_int_equal(result.rows, ROWS + 1);
 }
 
+/* Waits until a merge has what was put: what is put from then on is for the next one. */
+static void await_cut(struct scratch *scratch)
+{
+	struct wait wait = {0};
+	bool is_cut = false;
+	while (!is_cut) {
+		wait_a_moment(&wait);
+		const struct memtable *memtable = scratch_table(scratch, "t")->memtable;
+		is_cut = memtable_is_frozen(memtable) || memtable_is_empty(memtable);
+		snapshot_end(scratch->store);
+	}
+}
+
 static void a_merge_is_waited_for_no_longer(void **state)
 {
 	struct scratch *scratch = *state;
@@ -169,6 +185,7 @@ static void a_merge_is_waited_for_no_longer(void **state)
 			scratch_put(scratch, "r1", (struct scratch_rows){0, ROWS, 2});
 			assert_int_equal(store_merge(scratch->store, &stops[i].stop, &result, &err),
 				stops[i].status);
+			await_cut(scratch);
 		}
 	}
 	/* The store closes in the middle of the merge, and loses nothing. */
