@@ -320,22 +320,39 @@ static enum status no_value(const struct argument *argument, struct error *err)
 	return error_set(err, STATUS_BAD_REQUEST, "%s: a value is missing", argument->text);
 }
 
+/* What is wished beside a run by an argument that has no value; false: it is no such. */
+static bool is_told_alone(const struct argument *argument, enum settings_wish *wish)
+{
+	static const struct {
+		const char *text;
+		enum settings_wish wish;
+	} alone[] = {
+		{"--help", SETTINGS_HELP},
+		{"-h", SETTINGS_HELP},
+		{"--version", SETTINGS_VERSION},
+		{"-V", SETTINGS_VERSION},
+	};
+	for (size_t i = 0; i < sizeof alone / sizeof alone[0]; i++) {
+		if (strcmp(argument->text, alone[i].text) == 0) {
+			*wish = alone[i].wish;
+			return true;
+		}
+	}
+	return false;
+}
+
 enum status settings_find(int argc, const char *const *argv, enum settings_wish *wish,
 	const char **config, struct error *err)
 {
 	*wish = SETTINGS_RUN;
 	for (int i = 1; i < argc;) {
 		struct argument argument = read_argument(argc, argv, i);
-		const bool is_help =
-			strcmp(argument.text, "--help") == 0 || strcmp(argument.text, "-h") == 0;
 		if (is_check(argv[i])) {
 			*wish = SETTINGS_CHECK;
 			i++;
 			continue;
 		}
-		if (is_help || strcmp(argument.text, "--version") == 0 ||
-			strcmp(argument.text, "-V") == 0) {
-			*wish = is_help ? SETTINGS_HELP : SETTINGS_VERSION;
+		if (is_told_alone(&argument, wish)) {
 			return STATUS_OK;
 		}
 		bool is_config = is_named(&argument, "--config");

@@ -48,8 +48,44 @@ static enum status check_folder(const struct store *store, const struct release 
 	return status;
 }
 
-/* Removes the files of a release's folder that the catalog does not name. The spill files of an open
- * release stay: loads_open decides about them. */
+/* Whether a file is one of a table, of its base, a delta or an index. */
+static bool is_of_table(const struct store *store, const struct table *table, const char *file)
+{
+	char name[64];
+	const size_t levels = table_indexed_levels(table, store->options.sizes.index_rows_min);
+	for (size_t i = 0; i < levels; i++) {
+		if (table_index_file_name(name, sizeof name, table, i) && strcmp(name, file) == 0) {
+			return true;
+		}
+	}
+	const size_t files = table_file_count(table);
+	for (size_t i = 0; i < files; i++) {
+		base_file_name(name, sizeof name, table->number, table_file(table, i)->number);
+		if (strcmp(name, file) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Whether the catalog names a file of a release's folder. The spill files of an open release stay: loads_open
+ * decides about them. */
+static bool is_named(const struct store *store, const struct release *release, const char *file)
+{
+	bool named = file[0] == '.' ||
+		     (release->state == RELEASE_OPEN && strncmp(file, "spill-", 6) == 0);
+	for (size_t i = 0; !named && i < release->table_count; i++) {
+		named = is_of_table(store, release->tables[i], file);
+	}
+	for (size_t i = 0; !named && i < release->tensor_count; i++) {
+		char name[64];
+		tensor_file_name(name, sizeof name, release->tensors[i]->number);
+		named = strcmp(name, file) == 0;
+	}
+	return named;
+}
+
+/* Removes the files of a release's folder that the catalog does not name. */
 static void sweep_release(struct store *store, const struct release *release)
 {
 	char folder[PATH_MAX];
@@ -57,32 +93,7 @@ static void sweep_release(struct store *store, const struct release *release)
 	DIR *dir = file_list(folder);
 	const struct dirent *entry;
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		bool named = entry->d_name[0] == '.' ||
-			     (release->state == RELEASE_OPEN &&
-				     strncmp(entry->d_name, "spill-", 6) == 0);
-		for (size_t i = 0; !named && i < release->table_count; i++) {
-			const struct table *table = release->tables[i];
-			const size_t levels =
-				table_indexed_levels(table, store->options.sizes.index_rows_min);
-			for (size_t j = 0; !named && j < levels; j++) {
-				char index[64];
-				named = table_index_file_name(index, sizeof index, table, j) &&
-					strcmp(index, entry->d_name) == 0;
-			}
-			const size_t files = table_file_count(table);
-			for (size_t j = 0; !named && j < files; j++) {
-				char name[64];
-				base_file_name(name, sizeof name, table->number,
-					table_file(table, j)->number);
-				named = strcmp(name, entry->d_name) == 0;
-			}
-		}
-		for (size_t i = 0; !named && i < release->tensor_count; i++) {
-			char name[64];
-			tensor_file_name(name, sizeof name, release->tensors[i]->number);
-			named = strcmp(name, entry->d_name) == 0;
-		}
-		if (!named) {
+		if (!is_named(store, release, entry->d_name)) {
 			store_event(store, "event=leftover release=%s file=%s", release->id.text,
 				entry->d_name);
 			(void)unlinkat(dirfd(dir), entry->d_name, 0);

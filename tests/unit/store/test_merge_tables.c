@@ -45,7 +45,7 @@ static void others_stay_as_they_are(void **state)
 	levels_make(scratch, &expected);
 	scratch_sealed(scratch, "r2", 0, 100, 1);
 	for (uint32_t round = 2; round < 5; round++) {
-		levels_put(scratch, &expected, 10 * round, 300, round);
+		levels_put(scratch, &expected, UINT64_C(10) * round, 300, round);
 		scratch_put(scratch, "r2", (struct scratch_rows){0, 50, round});
 		scratch_must(merge(scratch, "r1", round == 2 ? NULL : "t", round == 4, &err), &err);
 		assert_true(is_merged(scratch, "r1"));
