@@ -1,16 +1,40 @@
-/* merge.c - merges some tables alone, and repairs one that is damaged. */
+/* merge.c - merges all tables, or some alone, and repairs one that is damaged. */
 #include "client/client.h"
 #include "client/clock.h"
 #include "client/field.h"
 #include "client/reserved.h"
 
+/* Sends the merge that was begun, and reads what it has done. */
+static enum status call_merge(rep_client *client, struct rep_merged *out, struct error *err)
+{
+	struct reply reply = {0};
+	struct rep_merged merged = {0};
+	enum status status = client_call(client, CLIENT_ONCE, CLOCK_NEVER_MS, &reply, err);
+	if (status == STATUS_OK &&
+		(!field_uint(reply.result, "tables", &merged.tables) ||
+			!field_uint(reply.result, "rows", &merged.rows) ||
+			!field_uint(reply.result, "bytes", &merged.bytes) ||
+			!field_uint(reply.result, "elapsed_ms", &merged.elapsed_ms))) {
+		status = error_set(err, STATUS_PROTOCOL, "a merge was answered in an unknown way");
+	}
+	reply_close(&reply);
+	if (status == STATUS_OK && out != NULL) {
+		*out = merged;
+	}
+	return status;
+}
+
+enum rep_status rep_merge(rep_client *client, struct rep_merged *out, struct rep_error *rep_err)
+{
+	(void)client_begin_long(client, "merge", 0);
+	return (enum rep_status)call_merge(client, out, client_error(rep_err));
+}
+
 enum rep_status rep_merge_tables(rep_client *client, const struct rep_merging *what,
 	struct rep_merged *out, struct rep_error *rep_err)
 {
 	struct error *err = client_error(rep_err);
-	struct reply reply = {0};
-	struct rep_merged merged = {0};
-	enum status status = RESERVED_CHECK("rep_merging", what, err);
+	const enum status status = RESERVED_CHECK("rep_merging", what, err);
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
 	}
@@ -26,19 +50,7 @@ enum rep_status rep_merge_tables(rep_client *client, const struct rep_merging *w
 	for (size_t i = 0; i < what->count; i++) {
 		wire_write_str(writer, what->tables[i]);
 	}
-	status = client_call(client, CLIENT_ONCE, CLOCK_NEVER_MS, &reply, err);
-	if (status == STATUS_OK &&
-		(!field_uint(reply.result, "tables", &merged.tables) ||
-			!field_uint(reply.result, "rows", &merged.rows) ||
-			!field_uint(reply.result, "bytes", &merged.bytes) ||
-			!field_uint(reply.result, "elapsed_ms", &merged.elapsed_ms))) {
-		status = error_set(err, STATUS_PROTOCOL, "a merge was answered in an unknown way");
-	}
-	reply_close(&reply);
-	if (status == STATUS_OK && out != NULL) {
-		*out = merged;
-	}
-	return (enum rep_status)status;
+	return (enum rep_status)call_merge(client, out, err);
 }
 
 /* Adds what a repair says of one range. */

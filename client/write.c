@@ -233,26 +233,3 @@ enum rep_status rep_write_receive(rep_client *client, struct rep_written *out,
 	return (enum rep_status)(
 		status == STATUS_OK ? finish_write(client, &reply, out, err) : status);
 }
-
-/* ---- merge ---- */
-
-enum rep_status rep_merge(rep_client *client, struct rep_merged *out, struct rep_error *rep_err)
-{
-	struct error *err = client_error(rep_err);
-	struct reply reply = {0};
-	struct rep_merged merged = {0};
-	(void)client_begin_long(client, "merge", 0);
-	enum status status = client_call(client, CLIENT_ONCE, CLOCK_NEVER_MS, &reply, err);
-	if (status == STATUS_OK &&
-		(!field_uint(reply.result, "tables", &merged.tables) ||
-			!field_uint(reply.result, "rows", &merged.rows) ||
-			!field_uint(reply.result, "bytes", &merged.bytes) ||
-			!field_uint(reply.result, "elapsed_ms", &merged.elapsed_ms))) {
-		status = error_set(err, STATUS_PROTOCOL, "a merge was answered in an unknown way");
-	}
-	reply_close(&reply);
-	if (status == STATUS_OK && out != NULL) {
-		*out = merged;
-	}
-	return (enum rep_status)status;
-}

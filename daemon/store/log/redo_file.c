@@ -41,6 +41,21 @@ uint64_t redo_file_number(const char *name)
 	return errno == 0 && strcmp(end, ".log") == 0 ? number : 0;
 }
 
+uint64_t redo_file_last(const char *folder)
+{
+	uint64_t last = 0;
+	DIR *dir = file_list(folder);
+	const struct dirent *entry;
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		const uint64_t number = redo_file_number(entry->d_name);
+		last = number > last ? number : last;
+	}
+	if (dir != NULL) {
+		closedir(dir);
+	}
+	return last;
+}
+
 /* ---- create ---- */
 
 static void write_head(uint8_t *data, const struct redo_head *head)

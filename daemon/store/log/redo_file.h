@@ -17,6 +17,8 @@ struct redo_head {
 void redo_file_name(char *out, size_t size, uint64_t number);
 /* The number in a name of that form; 0: the name has another form. */
 uint64_t redo_file_number(const char *name);
+/* The highest number of a file in a folder; 0: it has none, or cannot be listed. */
+uint64_t redo_file_last(const char *folder);
 
 /* Reads the head that stands in REDO_HEAD_BYTES. Errors: CORRUPT  it has not its checksum; UNSUPPORTED
  * it is of another version; then *out is filled all the same. */

@@ -19,21 +19,6 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 	return STATUS_OK;
 }
 
-static uint64_t last_file(const char *folder)
-{
-	uint64_t last = 0;
-	DIR *dir = file_list(folder);
-	const struct dirent *entry;
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		const uint64_t number = redo_file_number(entry->d_name);
-		last = number > last ? number : last;
-	}
-	if (dir != NULL) {
-		closedir(dir);
-	}
-	return last;
-}
-
 enum status upgrade_log_check(const char *folder, const struct snapshot *snapshot, uint64_t *writes,
 	struct error *err)
 {
@@ -47,7 +32,7 @@ enum status upgrade_log_check(const char *folder, const struct snapshot *snapsho
 	};
 	uint64_t next = 0;
 	enum status status = file_path(log, folder, "log", err);
-	const uint64_t last = status == STATUS_OK ? last_file(log) : 0;
+	const uint64_t last = status == STATUS_OK ? redo_file_last(log) : 0;
 	const uint64_t first = options.first_file == 0 ? 1 : options.first_file;
 	if (status == STATUS_OK && last < options.first_file) {
 		return error_set(err, STATUS_CORRUPT,

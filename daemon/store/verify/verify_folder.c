@@ -158,21 +158,6 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 	return STATUS_OK;
 }
 
-static uint64_t last_log_file(const char *folder)
-{
-	uint64_t last = 0;
-	DIR *dir = file_list(folder);
-	const struct dirent *entry;
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		const uint64_t number = redo_file_number(entry->d_name);
-		last = number > last ? number : last;
-	}
-	if (dir != NULL) {
-		closedir(dir);
-	}
-	return last;
-}
-
 /* Reads one file of the log as a start would. *next: the sequence behind it; 0: it is damaged. */
 static enum status verify_log_file(struct verify *verify, const struct redo_options *options,
 	uint64_t number, bool is_last, uint64_t *next, struct error *err)
@@ -218,7 +203,7 @@ static enum status verify_log(struct verify *verify, const struct snapshot *snap
 		.next_sequence = snapshot->written + 1,
 		.on_frame = on_frame,
 	};
-	const uint64_t last = last_log_file(folder);
+	const uint64_t last = redo_file_last(folder);
 	uint64_t next = 0;
 	if (last < options.first_file) {
 		verify_tell(verify, "log", "'%" PRIu64 ".log' is not there; writes are in it",
