@@ -259,8 +259,8 @@ static enum status read_state(struct walk *walk, struct snapshot *snapshot,
 	return walk->status;
 }
 
-static enum status read_letter(MDB_cursor *cursor, const struct catalog_letter *letter,
-	struct snapshot *snapshot, uint64_t *records)
+static enum status read_letter(MDB_cursor *cursor, const struct catalog_form *form,
+	const struct catalog_letter *letter, struct snapshot *snapshot, uint64_t *records)
 {
 	struct walk walk = {
 		.cursor = cursor,
@@ -268,7 +268,7 @@ static enum status read_letter(MDB_cursor *cursor, const struct catalog_letter *
 		.number_count = letter->number_count,
 	};
 	while (walk_next(&walk)) {
-		walk.status = letter->add(snapshot, walk.numbers, wire_root(walk.message));
+		walk.status = letter->add(form, snapshot, walk.numbers, wire_root(walk.message));
 		if (walk.status != STATUS_OK) {
 			break;
 		}
@@ -278,7 +278,7 @@ static enum status read_letter(MDB_cursor *cursor, const struct catalog_letter *
 	return walk.status;
 }
 
-static enum status read_all(MDB_cursor *cursor, const struct catalog_letter *letters,
+static enum status read_all(MDB_cursor *cursor, const struct catalog_form *form,
 	struct snapshot *snapshot)
 {
 	struct record_state state = {0};
@@ -287,7 +287,7 @@ static enum status read_all(MDB_cursor *cursor, const struct catalog_letter *let
 	wire_close(walk.message);
 	uint64_t records = 0;
 	for (size_t i = 0; status == STATUS_OK && i < CATALOG_LETTERS; i++) {
-		status = read_letter(cursor, &letters[i], snapshot, &records);
+		status = read_letter(cursor, form, &catalog_letters[i], snapshot, &records);
 	}
 	if (status == STATUS_OK && records != state.records) {
 		status = STATUS_CORRUPT;
@@ -314,7 +314,7 @@ enum status catalog_read(struct catalog *catalog, struct snapshot **out, struct 
 	}
 	enum status status = code == 0 ? STATUS_OK : fail(err, "read", code);
 	if (status == STATUS_OK) {
-		status = read_all(cursor, catalog->form->letters, snapshot);
+		status = read_all(cursor, catalog->form, snapshot);
 		mdb_cursor_close(cursor);
 		if (status == STATUS_OK && atomic_load(&catalog->damaged) != 0) {
 			status = STATUS_CORRUPT;

@@ -7,10 +7,11 @@
 
 #include <inttypes.h>
 
-static enum status add_release(struct snapshot *snapshot, const uint64_t *numbers,
-	struct wire_value value)
+static enum status add_release(const struct catalog_form *form, struct snapshot *snapshot,
+	const uint64_t *numbers, struct wire_value value)
 {
 	struct release *release = release_copy(NULL);
+	(void)form;
 	enum status status =
 		release == NULL ? STATUS_NO_MEMORY : record_read_release(value, release);
 	if (status == STATUS_OK && release->number != numbers[0]) {
@@ -23,32 +24,32 @@ static enum status add_release(struct snapshot *snapshot, const uint64_t *number
 	return snapshot_put(snapshot, release);
 }
 
-static enum status add_table(struct snapshot *snapshot, const uint64_t *numbers,
-	struct wire_value value)
+static enum status add_table(const struct catalog_form *form, struct snapshot *snapshot,
+	const uint64_t *numbers, struct wire_value value)
 {
 	struct release *release = snapshot_find(snapshot, numbers[0]);
 	struct table *table = NULL;
 	const enum status status =
-		release == NULL ? STATUS_CORRUPT : record_read_table(value, &table);
+		release == NULL ? STATUS_CORRUPT : form->read_table(value, &table);
 	return status == STATUS_OK ? release_put(release, table) : status;
 }
 
-static enum status add_file(struct snapshot *snapshot, const uint64_t *numbers,
-	struct wire_value value)
+static enum status add_file(const struct catalog_form *form, struct snapshot *snapshot,
+	const uint64_t *numbers, struct wire_value value)
 {
 	struct table *table = release_find(snapshot_find(snapshot, numbers[0]), numbers[1]);
 	struct base_file_info info;
-	const enum status status = table == NULL ? STATUS_CORRUPT : record_read_file(value, &info);
+	const enum status status = table == NULL ? STATUS_CORRUPT : form->read_file(value, &info);
 	return status == STATUS_OK ? table_add_file(table, &info) : status;
 }
 
-static enum status add_tensor(struct snapshot *snapshot, const uint64_t *numbers,
-	struct wire_value value)
+static enum status add_tensor(const struct catalog_form *form, struct snapshot *snapshot,
+	const uint64_t *numbers, struct wire_value value)
 {
 	struct release *release = snapshot_find(snapshot, numbers[0]);
 	struct tensor *tensor = NULL;
 	const enum status status =
-		release == NULL ? STATUS_CORRUPT : record_read_tensor(value, &tensor);
+		release == NULL ? STATUS_CORRUPT : form->read_tensor(value, &tensor);
 	if (status == STATUS_OK && tensor->number != numbers[1]) {
 		tensor_drop(tensor);
 		return STATUS_CORRUPT;
@@ -62,7 +63,12 @@ const struct catalog_letter catalog_letters[CATALOG_LETTERS] = {
 	{'f', 3, add_file},
 	{'n', 2, add_tensor},
 };
-const struct catalog_form catalog_form = {CATALOG_VERSION, catalog_letters};
+const struct catalog_form catalog_form = {
+	.version = CATALOG_VERSION,
+	.read_table = record_read_table,
+	.read_file = record_read_file,
+	.read_tensor = record_read_tensor,
+};
 
 enum status catalog_check_version(const struct catalog_form *form, uint32_t found,
 	struct error *err)

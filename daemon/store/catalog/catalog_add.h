@@ -11,23 +11,27 @@
 
 #include <stdint.h>
 
+struct catalog_form;
+
 struct catalog_letter {
 	char letter;
 	size_t number_count; /* of numbers behind the letter; the first is the release's */
 	/* Puts one record into a snapshot that has the records of the letters before. Errors:
 	 * CORRUPT, NO_MEMORY. */
-	enum status (
-		*add)(struct snapshot *snapshot, const uint64_t *numbers, struct wire_value value);
+	enum status (*add)(const struct catalog_form *form, struct snapshot *snapshot,
+		const uint64_t *numbers, struct wire_value value);
 };
 
 /* In the order in which they are read. */
 enum { CATALOG_LETTERS = 4 };
 extern const struct catalog_letter catalog_letters[CATALOG_LETTERS];
 
-/* A version of the catalog, and how its records are read. */
+/* A version of the catalog, and how its records are read (record.h). */
 struct catalog_form {
 	uint32_t version;
-	const struct catalog_letter *letters; /* CATALOG_LETTERS, in that order */
+	enum status (*read_table)(struct wire_value value, struct table **out);
+	enum status (*read_file)(struct wire_value value, struct base_file_info *out);
+	enum status (*read_tensor)(struct wire_value value, struct tensor **out);
 };
 extern const struct catalog_form catalog_form; /* the one that is written */
 
