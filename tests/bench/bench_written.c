@@ -1,11 +1,13 @@
 /* bench_written.c - searches in process beside rows that were written since the index was built.
  *
- *   bench_written [ROWS [DIM [WRITTEN...]]]       default 1000000 64 0 1000 100000 1000000
+ *   bench_written [ROWS [DIM [WRITTEN...]]]
+ *                 default 1000000 64 0 1000 100000 100000m 200000m 1000000
  *
  * Two tables have the same ROWS rows and an index, which rows of users calibrate. Into one of them
- * rows are put until WRITTEN were, half of them of keys that are there, and nothing is merged. Rows and
- * queries are of 1000 clusters, of length 1, and the product is asked for the best 100. Each query is
- * asked of both tables in turn, once images of what was written are there. Times are those of the thread on a processor, which a busy machine changes
+ * rows are put until WRITTEN were, half of them of keys that are there; what is written is merged where
+ * an m stands behind, and else only if it was before. Rows and queries are of 1000 clusters, of length 1, and
+ * the product is asked for the best 100. Each query is asked of both tables in turn, once there are images of what
+ * was written. Times are those of the thread on a processor, which a busy machine changes
  * least. Prints the medians of both and their ratio, for a recall of 0.95 and
  * for the exact search; and the recall of the former, by the scores that the latter finds.
  */
@@ -14,7 +16,9 @@
 #include "daemon/store/index/written.h"
 #include "daemon/store/load/load.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/merge/merge.h"
 #include "daemon/store/seal/seal_release.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/spill/load_chunk.h"
 #include "daemon/store/state/options.h"
 #include "daemon/store/state/reader.h"
@@ -224,27 +228,54 @@ static void put_until(struct bench *bench, uint64_t written)
 	}
 }
 
+/* How many rows above the base have no image: of the memtable, and of deltas. *count: the images of the former. */
+static uint64_t without_image(const struct table *table, size_t *count)
+{
+	const struct written_images *images = atomic_load(&table->memtable->images);
+	uint64_t left = memtable_rows(table->memtable);
+	*count = images == NULL ? 0 : images->count;
+	for (size_t i = 0; i < *count; i++) {
+		left -= images->images[i]->balls.rows;
+	}
+	for (size_t i = 1; i < table->level_count; i++) {
+		left += atomic_load(&table->levels[i]->image) == NULL ? table->levels[i]->rows : 0;
+	}
+	return left;
+}
+
 /* Waits until the images have all that they are to have, and are as few as they will be; prints what
  * there is. */
-static void settle(struct bench *bench)
+static void settle(struct bench *bench, const char *state)
 {
 	uint64_t left = UINT64_MAX;
 	size_t count = 0;
+	size_t levels = 0;
+	bool has_index = false;
 	do {
 		struct error err = {0};
 		const struct table *table;
 		wait_ms(SETTLE_MS);
 		must(release_table(snapshot_begin(bench->store)->live, "ir", &table, &err), &err);
-		const struct written_images *images = atomic_load(&table->memtable->images);
-		count = images == NULL ? 0 : images->count;
-		left = memtable_rows(table->memtable);
-		for (size_t i = 0; i < count; i++) {
-			left -= images->images[i]->balls.rows;
-		}
+		left = without_image(table, &count);
+		levels = table->level_count;
+		has_index = atomic_load(&((struct table *)table)->index) != NULL;
 		snapshot_end(bench->store);
-	} while (left >= LEFT_MAX || count > 1);
-	printf("written_%llu\n  without_image %llu rows\n", (unsigned long long)bench->written,
-		(unsigned long long)left);
+	} while (left >= LEFT_MAX || count > 1 || !has_index);
+	printf("written_%s\n  without_image %llu rows\n  levels %zu\n", state,
+		(unsigned long long)left, levels);
+}
+
+/* Brings the table to a state: so many rows written and, with an m behind, merged. */
+static void bring_to(struct bench *bench, const char *state)
+{
+	struct error err = {0};
+	struct merge_result result;
+	char *behind;
+	put_until(bench, strtoull(state, &behind, 10));
+	if (*behind == 'm') {
+		must(store_merge(bench->store, NULL, &result, &err), &err);
+	}
+	settle(bench, state);
 }
 
 /* ---- searches ---- */
@@ -331,7 +362,7 @@ static void measure(struct bench *bench, const float *queries)
 
 int main(int argc, char **argv)
 {
-	static const char *const usual[] = {"0", "1000", "100000", "1000000"};
+	static const char *const usual[] = {"0", "1000", "100000", "100000m", "200000m", "1000000"};
 	struct bench bench = {
 		.rows = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000,
 		.dim = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 64,
@@ -358,8 +389,7 @@ int main(int argc, char **argv)
 	fill(&bench);
 	const int count = argc > 3 ? argc - 3 : (int)(sizeof usual / sizeof *usual);
 	for (int i = 0; i < count; i++) {
-		put_until(&bench, strtoull(argc > 3 ? argv[3 + i] : usual[i], NULL, 10));
-		settle(&bench);
+		bring_to(&bench, argc > 3 ? argv[3 + i] : usual[i]);
 		measure(&bench, queries);
 	}
 	store_close(bench.store);
