@@ -144,7 +144,7 @@ static enum status open_all(struct store *store, struct error *err)
 		status = file_path(path, store->folder, "catalog.mdb", err);
 	}
 	if (status == STATUS_OK) {
-		status = catalog_check(path, store->options.catalog_bytes, err);
+		status = catalog_check(path, store->options.catalog_bytes, NULL, err);
 	}
 	if (status == STATUS_OK) {
 		status = catalog_open(path, store->options.catalog_bytes, &store->catalog, err);

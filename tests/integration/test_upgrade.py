@@ -18,6 +18,9 @@ import upgrade_fixture
 
 # At so many moments of an upgrade it is killed, spread over all that it has, and at each around the switch.
 MOMENTS = int(os.environ.get('REPSTORE_MOMENTS', 12))
+# Of LMDB: where the entries of a page end.
+PAGE_BYTES = 4096
+PAGE_LOWER = 12
 
 
 def agrees(old, new, at=''):
@@ -145,6 +148,27 @@ class Upgrade(harness.Case):
         self.write('catalog.mdb', 0, b'\xff' * 8192)
         self.refused('catalog')
         self.assertEqual(set(self.contents()), set(before))
+
+    def test_a_damaged_catalog_is_told(self):
+        """Whatever LMDB does with a page, the upgrade ends with a message, and by no signal."""
+        for kind in ('0.1', 'today'):
+            before = self.contents()['catalog.mdb']
+            said = ''
+            for page in range(2, len(before) // PAGE_BYTES):
+                with self.subTest(kind=kind, page=page):
+                    self.write('catalog.mdb', page * PAGE_BYTES + PAGE_LOWER, b'\x10\0')   # it has no entry
+                    done = self.run_upgrade()
+                    self.assertIn(done.returncode, (0, 1), done.stderr)
+                    if done.returncode == 0 and kind == '0.1':  # nothing was on that page
+                        shutil.rmtree(self.daemon.data)
+                        self.unpack()
+                    elif done.returncode == 1:
+                        self.assertIn('catalog', done.stderr)
+                        said += done.stderr
+                    self.write('catalog.mdb', 0, before)
+            self.assertIn('ended by signal', said, 'no page of %s ends who reads it' % kind)
+            self.upgrade()
+        self.check_all()
 
     def test_a_damaged_segment_is_named(self):
         damaged = next(name for name in sorted(self.contents()) if 'base-' in name)

@@ -61,13 +61,14 @@ enum status catalog_open_read(const char *path, size_t bytes, const struct catal
 /* Makes a change and takes it back, so that the pages which only a change reads are read too. */
 enum status catalog_rehearse(struct catalog *catalog);
 
-/* Opens, reads and rehearses an existing catalog in a process of its own. LMDB's pages have no
- * checksums, and a damaged page may end the process that reads it. To be called before there are
- * other threads. Errors: CORRUPT, naming the signal. An error that catalog_open or catalog_read
- * will report is OK here. */
-enum status catalog_check(const char *path, size_t bytes, struct error *err);
+/* Opens and reads an existing catalog in a process of its own. LMDB's pages have no checksums, and a damaged
+ * page may end the process that reads it. form: the one that catalog_open_read is to be asked for; NULL: the catalog
+ * is to be changed, so changes are rehearsed. To be called before there are other threads. Errors: CORRUPT, naming the signal. An error that
+ * opening or catalog_read will report is OK here. */
+enum status catalog_check(const char *path, size_t bytes, const struct catalog_form *form,
+	struct error *err);
 
-/* The same of one that is not to be changed; and what cannot be read is an error here. Others may have it
+/* The same of one that is only read; and what cannot be read is an error here. Others may have it
  * open, if nobody commits meanwhile, and there may be other threads: the child takes no lock but those that
  * folder.c and mapfault.c keep free for it. Errors: CORRUPT; IO. */
 enum status catalog_verify(const char *path, size_t bytes, const struct catalog_form *form,

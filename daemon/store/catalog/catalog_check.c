@@ -86,10 +86,11 @@ static enum status let_read(const char *path, size_t bytes, const struct catalog
 		WIFSIGNALED(how) ? WTERMSIG(how) : 0);
 }
 
-enum status catalog_check(const char *path, size_t bytes, struct error *err)
+enum status catalog_check(const char *path, size_t bytes, const struct catalog_form *form,
+	struct error *err)
 {
 	int code;
-	return file_exists(path) ? let_read(path, bytes, NULL, &code, err) : STATUS_OK;
+	return file_exists(path) ? let_read(path, bytes, form, &code, err) : STATUS_OK;
 }
 
 enum status catalog_verify(const char *path, size_t bytes, const struct catalog_form *form,

@@ -31,21 +31,19 @@ struct upgrade {
 
 /* ---- what is there ---- */
 
-/* Reads an old catalog, in a process of its own first: LMDB's pages have no checksums. */
+/* Opens the catalog if it is of this form, when a process of its own has read it: LMDB's pages have no checksums. */
+static enum status open_catalog(const struct upgrade *upgrade, const struct catalog_form *form,
+	struct catalog **out, struct error *err)
+{
+	const enum status status = catalog_check(upgrade->catalog, READ_BYTES, form, err);
+	return status == STATUS_OK ? catalog_open_read(upgrade->catalog, READ_BYTES, form, out, err)
+				   : status;
+}
+
 static enum status read_old(struct upgrade *upgrade, struct error *err)
 {
 	struct catalog *catalog = NULL;
-	enum status status =
-		catalog_open_read(upgrade->catalog, READ_BYTES, &old_catalog_form, &catalog, err);
-	catalog_close(catalog);
-	catalog = NULL;
-	if (status == STATUS_OK) {
-		status = catalog_verify(upgrade->catalog, READ_BYTES, &old_catalog_form, err);
-	}
-	if (status == STATUS_OK) {
-		status = catalog_open_read(upgrade->catalog, READ_BYTES, &old_catalog_form,
-			&catalog, err);
-	}
+	enum status status = open_catalog(upgrade, &old_catalog_form, &catalog, err);
 	if (status == STATUS_OK) {
 		status = catalog_read(catalog, &upgrade->snapshot, err);
 	}
@@ -56,8 +54,7 @@ static enum status read_old(struct upgrade *upgrade, struct error *err)
 static enum status find_form(struct upgrade *upgrade, struct error *err)
 {
 	struct catalog *catalog = NULL;
-	enum status status =
-		catalog_open_read(upgrade->catalog, READ_BYTES, &catalog_form, &catalog, err);
+	const enum status status = open_catalog(upgrade, &catalog_form, &catalog, err);
 	catalog_close(catalog);
 	if (status == STATUS_UNSUPPORTED) {
 		return read_old(upgrade, err);
