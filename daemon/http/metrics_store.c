@@ -46,6 +46,68 @@ static void write_log(struct text *text, const struct write_figures *write)
 		write->memtable_pinned);
 }
 
+/* One counter for each step. */
+static void write_step(struct text *text, const struct write_figures *write, const char *name,
+	const char *help, double (*value)(const struct merge_step_figures *step))
+{
+	metric_head(text, name, "counter", help);
+	for (unsigned i = 0; i < MERGE_STEPS; i++) {
+		metric_double(text, name, LABELS("step", write->steps[i].name),
+			value(&write->steps[i]));
+	}
+}
+
+static double count_of_step(const struct merge_step_figures *step)
+{
+	return (double)step->count;
+}
+
+static double seconds_of_step(const struct merge_step_figures *step)
+{
+	return (double)step->ns / NS_PER_S;
+}
+
+static double bytes_of_step(const struct merge_step_figures *step)
+{
+	return (double)step->bytes;
+}
+
+static void write_merges(struct text *text, const struct write_figures *write)
+{
+	metric_head(text, "merges_total", "counter", "Merges, by result.");
+	metric_uint(text, "merges_total", LABELS("result", "ok"), write->merges);
+	metric_uint(text, "merges_total", LABELS("result", "failed"), write->merges_failed);
+	metric_head(text, "merge_duration_seconds", "histogram", "Time of merges that succeeded.");
+	metric_histogram(text, "merge_duration_seconds", NULL, &write->merge_times,
+		HISTOGRAM_LONG_NS, NS_PER_S);
+	write_step(text, write, "merge_steps_total",
+		"Tables, or ranges of one, whose files a merge has written and swapped in.",
+		count_of_step);
+	write_step(text, write, "merge_step_seconds_total",
+		"How long these took, all together, with pauses.", seconds_of_step);
+	write_step(text, write, "merge_step_bytes_total",
+		"Bytes that were written for these, also where one has failed.", bytes_of_step);
+}
+
+static void write_images(struct text *text, const struct index_figures *index)
+{
+	metric_head(text, "index_builds_total", "counter",
+		"Indexes that were built, by result; images of deltas that could not be are failed, too.");
+	metric_uint(text, "index_builds_total", LABELS("result", "ok"), index->builds);
+	metric_uint(text, "index_builds_total", LABELS("result", "failed"), index->failed);
+	metric_head(text, "image_builds_total", "counter",
+		"Images that were made of deltas, and of what was written since.");
+	metric_uint(text, "image_builds_total", LABELS("of", "delta"), index->images);
+	metric_uint(text, "image_builds_total", LABELS("of", "written"), index->written);
+	metric_head(text, "written_image_rows_total", "counter",
+		"Rows in images of what was written, of each time that they were in a new one.");
+	metric_uint(text, "written_image_rows_total", NULL, index->written_rows);
+	metric_head(text, "written_image_seconds_total", "counter",
+		"How long it took to make these.");
+	metric_double(text, "written_image_seconds_total", NULL,
+		(double)index->written_ns / NS_PER_S);
+}
+
 static void write_work(struct text *text, const struct store_figures *figures)
 {
 	static const char name[] = "disk_written_bytes_total";
@@ -56,15 +118,10 @@ static void write_work(struct text *text, const struct store_figures *figures)
 	metric_uint(text, name, LABELS("cause", "seal"), figures->seal_bytes);
 	metric_uint(text, name, LABELS("cause", "load"), figures->load_bytes);
 	metric_uint(text, name, LABELS("cause", "index"), figures->index.bytes);
-	metric_head(text, "merges_total", "counter", "Merges, by result.");
-	metric_uint(text, "merges_total", LABELS("result", "ok"), write->merges);
-	metric_uint(text, "merges_total", LABELS("result", "failed"), write->merges_failed);
-	metric_head(text, "merge_duration_seconds", "histogram", "Time of merges that succeeded.");
-	metric_histogram(text, "merge_duration_seconds", NULL, &write->merge_times,
-		HISTOGRAM_LONG_NS, NS_PER_S);
-	metric_head(text, "index_builds_total", "counter", "Indexes that were built, by result.");
-	metric_uint(text, "index_builds_total", LABELS("result", "ok"), figures->index.builds);
-	metric_uint(text, "index_builds_total", LABELS("result", "failed"), figures->index.failed);
+	metric_uint(text, name, LABELS("cause", "image"), figures->index.image_bytes);
+	metric_uint(text, name, LABELS("cause", "backup"), figures->backup.written);
+	write_merges(text, write);
+	write_images(text, &figures->index);
 }
 
 /* How the last good one was is told where there are to be any: an alert compares its time with now, and must not

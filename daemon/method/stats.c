@@ -11,11 +11,24 @@
 #include "daemon/store/state/reader.h"
 #include "daemon/store/system/clock.h"
 
+static void write_steps(struct wire_writer *out, const struct merge_step_figures steps[MERGE_STEPS])
+{
+	wire_write_str(out, "merge_steps");
+	wire_write_map(out, MERGE_STEPS);
+	for (unsigned i = 0; i < MERGE_STEPS; i++) {
+		wire_write_str(out, steps[i].name);
+		wire_write_map(out, 3);
+		reply_uint(out, "count", steps[i].count);
+		reply_uint(out, "us", steps[i].ns / 1000);
+		reply_uint(out, "bytes", steps[i].bytes);
+	}
+}
+
 static void write_writes(struct wire_writer *out, const struct store_figures *figures)
 {
 	const struct write_figures *write = &figures->write;
 	wire_write_str(out, "write");
-	wire_write_map(out, 18);
+	wire_write_map(out, 19);
 	reply_uint(out, "sequence", write->sequence);
 	reply_uint(out, "commits", write->commits);
 	reply_uint(out, "syncs", histogram_count(&write->sync_times));
@@ -33,22 +46,29 @@ static void write_writes(struct wire_writer *out, const struct store_figures *fi
 	reply_flag(out, "merge_running", write->merge_running);
 	reply_flag(out, "read_only", write->read_only);
 	reply_str(out, "durability", figures->durability == DURABILITY_SYNC ? "sync" : "periodic");
+	write_steps(out, write->steps);
 	wire_write_str(out, "bytes_by_cause");
-	wire_write_map(out, 5);
+	wire_write_map(out, 7);
 	reply_uint(out, "log", write->log_bytes_written);
 	reply_uint(out, "merge", write->merge_bytes);
 	reply_uint(out, "seal", figures->seal_bytes);
 	reply_uint(out, "load", figures->load_bytes);
 	reply_uint(out, "index", figures->index.bytes);
+	reply_uint(out, "image", figures->index.image_bytes);
+	reply_uint(out, "backup", figures->backup.written);
 }
 
 static void write_index(struct wire_writer *out, const struct index_figures *figures)
 {
 	wire_write_str(out, "index");
-	wire_write_map(out, 3);
+	wire_write_map(out, 7);
 	reply_uint(out, "builds", figures->builds);
+	reply_uint(out, "images", figures->images);
 	reply_uint(out, "failed", figures->failed);
 	reply_flag(out, "running", figures->running);
+	reply_uint(out, "written_images", figures->written);
+	reply_uint(out, "written_rows", figures->written_rows);
+	reply_uint(out, "written_us", figures->written_ns / 1000);
 }
 
 static void write_backup(struct wire_writer *out, const struct backup_figures *figures)

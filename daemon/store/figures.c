@@ -5,6 +5,7 @@
 #include "daemon/store/base/base.h"
 #include "daemon/store/base/find_cold.h"
 #include "daemon/store/base/pages.h"
+#include "daemon/store/indexing/follower.h"
 #include "daemon/store/indexing/indexer.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
@@ -56,6 +57,7 @@ static void backup_figures(const struct store *store, struct backup_figures *out
 		.last_took_ms = atomic_load(&store->backup.last_took_ms),
 		.last_bytes = atomic_load(&store->backup.last_bytes),
 		.last_written = atomic_load(&store->backup.last_written),
+		.written = atomic_load(&store->backup.written),
 	};
 }
 
@@ -98,6 +100,7 @@ void store_figures(struct store *store, struct store_figures *out)
 	backup_figures(store, &figures.backup);
 	verify_figures(store, &figures.verify);
 	indexer_figures(store->indexer, &figures.index);
+	follower_figures(store->follower, &figures.index);
 	figures.readers_pinned = store_count_pins(store);
 	janitor_waiting(store->janitor, &figures.files_waiting, &figures.bytes_waiting);
 	const struct snapshot *snapshot = snapshot_begin(store);

@@ -48,6 +48,7 @@ struct store_figures {
 		uint64_t last_took_ms;
 		uint64_t last_bytes;
 		uint64_t last_written;
+		uint64_t written; /* by all since the start, and by exports */
 	} backup;
 	struct verify_figures {
 		bool running;

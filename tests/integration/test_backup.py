@@ -226,6 +226,7 @@ class Backup(Folder):
             self.begin(client)
             before = int(time.time())
             made = client.call('backup', dir='b')
+            self.assertEqual(client.call('stats')['write']['bytes_by_cause']['backup'], made['written'])
             os.rename(self.backups, self.backups + '-away')     # as a disk that is not mounted
             with self.fails('NOT_FOUND', self.backups):
                 client.call('backup', dir='b')

@@ -873,6 +873,9 @@ class Stats(Writes):
         self.assertEqual(self.pending(), {'t': 0, 'u': 0})
         written = merged['bytes_by_cause']['merge']
         self.assertTrue(1900 * (16 + 4 * dim) < written <= answer['bytes'], (written, answer))
+        steps = merged['merge_steps']
+        self.assertEqual((steps['base']['count'], steps['base']['bytes']), (2, written))
+        self.assertTrue(all(step['count'] == 0 for name, step in steps.items() if name != 'base'), steps)
         self.assertEqual(store['bytes'], answer['bytes'])
         self.assertEqual(merged['bytes_by_cause']['log'], now['bytes_by_cause']['log'])
 

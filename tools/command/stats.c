@@ -92,8 +92,11 @@ const struct command cmd_stats = {
 		"                         against log_size, memtable_rows and memtable_memory\n"
 		"  write.merges_failed    above 0: the journal says why; merge_ms: of the last\n"
 		"  write.read_only        yes: a sync has failed, nothing is written until a restart\n"
+		"  write.merge_steps.*    what merges made: deltas, deltas of deltas (tier), ranges of a\n"
+		"                         base, whole bases, repairs\n"
 		"  write.bytes_by_cause.* what was written to disk\n"
-		"  index.builds           also those that came with a merge\n"
+		"  index.builds, images   also those that came with a merge; images are of deltas\n"
+		"  index.written_*        images of what was written since the last merge\n"
 		"  index.failed           above 0: the journal says why; it is tried again\n",
 	.run = run_stats,
 };

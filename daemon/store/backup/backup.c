@@ -112,6 +112,7 @@ static enum status backup_into(struct store *store, const struct place *place,
 		.folder = place->path,
 		.links = !wish->copies,
 		.done = &store->backup.done,
+		.written = &store->backup.written,
 	};
 	const struct backup_job job = {.store = store,
 		.copy = &copy,

@@ -194,6 +194,12 @@ static enum status copy_beside(struct bringing *bringing, struct error *err)
 	return status;
 }
 
+static void count_written(struct copy *copy, uint64_t bytes)
+{
+	copy->written_bytes += bytes;
+	atomic_fetch_add(copy->written, bytes);
+}
+
 /* Links or copies the source, and gives it its name. */
 static enum status bring(struct bringing *bringing, struct error *err)
 {
@@ -210,7 +216,11 @@ static enum status bring(struct bringing *bringing, struct error *err)
 		(void)file_remove(bringing->beside);
 		return status;
 	}
-	*(linked ? &copy->linked_bytes : &copy->written_bytes) += bringing->source->bytes;
+	if (linked) {
+		copy->linked_bytes += bringing->source->bytes;
+	} else {
+		count_written(copy, bringing->source->bytes);
+	}
 	return status;
 }
 
@@ -273,7 +283,7 @@ enum status copy_note(struct copy *copy, const char *name, struct error *err)
 		(void)close(fd);
 	}
 	if (status == STATUS_OK) {
-		copy->written_bytes += sums.bytes;
+		count_written(copy, sums.bytes);
 		status = note(copy, name, sums.bytes, sums.sum, err);
 	}
 	return status;

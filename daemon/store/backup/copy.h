@@ -20,14 +20,15 @@ struct stop;
 
 /* One run. */
 struct copy {
-	const char *folder;       /* that files are copied into; borrowed, as the next */
-	_Atomic uint64_t *done;   /* bytes that are dealt with, for who watches */
-	struct pass pass;         /* owned */
-	bool links;               /* may files be links to those of the store? */
-	struct manifest manifest; /* owned: the files so far */
-	uint64_t written_bytes;   /* copied */
-	uint64_t linked_bytes;    /* linked anew */
-	uint64_t kept_bytes;      /* of files that were there */
+	const char *folder;        /* that files are copied into; borrowed, as the next */
+	_Atomic uint64_t *done;    /* bytes that are dealt with, for who watches */
+	_Atomic uint64_t *written; /* the same of those that are copied */
+	struct pass pass;          /* owned */
+	bool links;                /* may files be links to those of the store? */
+	struct manifest manifest;  /* owned: the files so far */
+	uint64_t written_bytes;    /* copied */
+	uint64_t linked_bytes;     /* linked anew */
+	uint64_t kept_bytes;       /* of files that were there */
 };
 
 /* `rate`: bytes a second. Errors: NO_MEMORY. */

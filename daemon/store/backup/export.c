@@ -97,6 +97,7 @@ enum status store_export(struct store *store, const char *id, const struct backu
 			.folder = place.path,
 			.links = !wish->copies,
 			.done = &store->backup.done,
+			.written = &store->backup.written,
 		};
 		status = export_cut(store, &cut, &copy, &stops, out, err);
 	}

@@ -2,6 +2,7 @@
 #include "daemon/store/indexing/follower.h"
 
 #include "daemon/store/index/written.h"
+#include "daemon/store/indexing/index_figures.h"
 #include "daemon/store/indexing/written_build.h"
 #include "daemon/store/memtable/generation.h"
 #include "daemon/store/memtable/memtable_pin.h"
@@ -34,6 +35,9 @@ struct follower {
 	pthread_t thread;
 	struct bell bell; /* rung at the end */
 	_Atomic bool stop;
+	_Atomic uint64_t made; /* images */
+	_Atomic uint64_t rows; /* in these */
+	_Atomic uint64_t ns;   /* that it took to make them */
 };
 
 /* The images of a memtable, as they are and as they are to be. */
@@ -85,6 +89,14 @@ static size_t count_kept(struct written_image *const *images, size_t count, uint
 	return kept < OF_GENERATION_MAX ? kept : 0;
 }
 
+static void count_image(struct follower *follower, const struct written_image *image,
+	uint64_t took_ns)
+{
+	atomic_fetch_add(&follower->rows, image->balls.rows);
+	atomic_fetch_add(&follower->ns, took_ns);
+	atomic_fetch_add(&follower->made, 1); /* last: who sees the image sees its rows */
+}
+
 /* Lists the images that a generation is to have, and makes one of them if need be. */
 static enum status follow(struct following *following, const struct generation *generation)
 {
@@ -122,8 +134,10 @@ static enum status follow(struct following *following, const struct generation *
 		.stop = &following->follower->stop,
 	};
 	struct written_image **made = &following->made[following->made_count];
+	const uint64_t began_ns = clock_monotonic_ns();
 	const enum status status = written_build(&job, made);
 	if (status == STATUS_OK) {
+		count_image(following->follower, *made, clock_monotonic_ns() - began_ns);
 		following->made_count++;
 		images[kept] = *made;
 		following->count -= count - kept - 1;
@@ -279,4 +293,13 @@ void follower_stop(struct follower *follower)
 	(void)pthread_join(follower->thread, NULL);
 	bell_fini(&follower->bell);
 	free(follower);
+}
+
+void follower_figures(const struct follower *follower, struct index_figures *out)
+{
+	if (follower != NULL) {
+		out->written = atomic_load(&follower->made); /* first */
+		out->written_rows = atomic_load(&follower->rows);
+		out->written_ns = atomic_load(&follower->ns);
+	}
 }

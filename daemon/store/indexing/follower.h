@@ -16,10 +16,13 @@
 #include "schema/status.h"
 
 struct follower;
+struct index_figures;
 struct store;
 
 enum status follower_start(struct store *store, struct follower **out, struct error *err);
 /* Ends a build that is under way. NULL is fine. */
 void follower_stop(struct follower *follower);
+/* Fills what it has done; nothing when there is none. */
+void follower_figures(const struct follower *follower, struct index_figures *out);
 
 #endif

@@ -37,9 +37,9 @@ struct indexer {
 	pthread_t thread;
 	_Atomic bool stop;
 	_Atomic bool give_up; /* the work at hand is to end: in time, or since the indexer stops */
-	_Atomic uint64_t builds;
+	_Atomic uint64_t builds[2]; /* of indexes, and of images */
+	_Atomic uint64_t bytes[2];
 	_Atomic uint64_t failed;
-	_Atomic uint64_t bytes;
 	_Atomic bool running;
 	_Atomic(const struct table *) building; /* for comparison only */
 	bool unnamed; /* tables were given indexes that `current` does not name; its thread's alone */
@@ -308,7 +308,7 @@ static void tell_built(struct indexer *indexer, const struct wish *wish, const s
 		(unsigned long long)wish->release, wish->table->spec.name.text,
 		(unsigned long long)index->balls.rows, (unsigned long long)index->bytes,
 		(unsigned long long)index->build_ms);
-	indexer_count(indexer, index);
+	indexer_count(indexer, index, wish->level);
 }
 
 /* Calibrates an index anew by rows of users. */
@@ -476,10 +476,10 @@ void indexer_stop(struct indexer *indexer)
 	free(indexer);
 }
 
-void indexer_count(struct indexer *indexer, const struct index *index)
+void indexer_count(struct indexer *indexer, const struct index *index, size_t level)
 {
-	atomic_fetch_add(&indexer->bytes, index->bytes);
-	atomic_fetch_add(&indexer->builds, 1); /* last: who sees the build sees its bytes */
+	atomic_fetch_add(&indexer->bytes[level > 0], index->bytes);
+	atomic_fetch_add(&indexer->builds[level > 0], 1); /* last, behind its bytes */
 }
 
 bool indexer_is_building(struct indexer *indexer, const struct table *table)
@@ -489,11 +489,12 @@ bool indexer_is_building(struct indexer *indexer, const struct table *table)
 
 void indexer_figures(struct indexer *indexer, struct index_figures *out)
 {
-	*out = (struct index_figures){0};
 	if (indexer != NULL) {
-		out->builds = atomic_load(&indexer->builds); /* first */
+		out->builds = atomic_load(&indexer->builds[0]); /* first */
+		out->images = atomic_load(&indexer->builds[1]);
+		out->bytes = atomic_load(&indexer->bytes[0]);
+		out->image_bytes = atomic_load(&indexer->bytes[1]);
 		out->failed = atomic_load(&indexer->failed);
-		out->bytes = atomic_load(&indexer->bytes);
 		out->running = atomic_load(&indexer->running);
 	}
 }

@@ -18,6 +18,7 @@
 #include "schema/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct index;
 struct index_figures;
@@ -33,13 +34,13 @@ void indexer_stop(struct indexer *indexer);
  * that was put off because of damage, since the files are new. If it has the same base, it gets the index of `from`.
  * The caller holds the admin lock. */
 void indexer_take_over(struct table *table, const struct table *from);
-/* Counts an index that a merge has kept. */
-void indexer_count(struct indexer *indexer, const struct index *index);
+/* Counts what a merge has kept: the index of the base, level 0, or the image of a delta. */
+void indexer_count(struct indexer *indexer, const struct index *index, size_t level);
 
 /* Whether it builds the index of this table now. NULL: it builds none. */
 bool indexer_is_building(struct indexer *indexer, const struct table *table);
 
-/* Zeros when there is no indexer. */
+/* Fills what the indexer has done; nothing when there is none. */
 void indexer_figures(struct indexer *indexer, struct index_figures *out);
 
 #endif

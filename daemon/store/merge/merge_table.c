@@ -15,6 +15,7 @@
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/background.h"
 #include "daemon/store/state/state.h"
+#include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/grace.h"
 #include "daemon/store/write/fullness.h"
@@ -34,6 +35,33 @@ struct renewal {
 	bool wrote; /* a file */
 };
 
+static enum merge_step step_of(const struct renewal *renewal)
+{
+	if (renewal->job->salvage != NULL) {
+		return MERGE_STEP_REPAIR;
+	}
+	if (renewal->is_fold) {
+		return renewal->first == 0 ? MERGE_STEP_BASE : MERGE_STEP_DELTA;
+	}
+	return renewal->first == 0 ? MERGE_STEP_RANGE : MERGE_STEP_TIER;
+}
+
+static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
+{
+	const struct renewal *renewal = arg;
+	const struct merge_job *job = renewal->job;
+	atomic_fetch_add(&job->store->merge_steps.of[step_of(renewal)].bytes, bytes);
+	return job->pace(job->pace_arg, bytes, err);
+}
+
+static void count_step(const struct renewal *renewal, uint64_t took_ns)
+{
+	struct merge_steps *steps = &renewal->job->store->merge_steps;
+	const enum merge_step step = step_of(renewal);
+	atomic_fetch_add(&steps->of[step].ns, took_ns);
+	atomic_fetch_add(&steps->of[step].count, 1); /* last: who sees the step sees its time */
+}
+
 static enum status write_files(struct renewal *renewal, struct error *err)
 {
 	struct merge_job *job = renewal->job;
@@ -48,8 +76,8 @@ static enum status write_files(struct renewal *renewal, struct error *err)
 		.expired_ms = renewal->is_fold       ? merge_expired_ms(job)
 			      : job->salvage != NULL ? INT64_MIN /* it leaves out no other row */
 						     : merge_range_expired_ms(job),
-		.pace = job->pace,
-		.pace_arg = job->pace_arg,
+		.pace = keep_pace,
+		.pace_arg = renewal,
 	};
 	const enum status status = merge_rows(&input, &renewal->files, err);
 	for (size_t i = 0; status == STATUS_OK && i < renewal->files.file_count; i++) {
@@ -266,7 +294,7 @@ static void keep_index(const struct renewal *renewal, const char *folder, struct
 		(level == 0 || table_wants_image(table, level)) &&
 		!fullness_must_hurry(job->store) &&
 		index_build(&build, &index, NULL) == STATUS_OK) {
-		indexer_count(job->store->indexer, index);
+		indexer_count(job->store->indexer, index, level);
 		atomic_store(level == 0 ? &table->index : &table->levels[level]->image, index);
 	}
 	table_index_let_go(before);
@@ -359,7 +387,11 @@ static enum status run(struct merge_job *job, size_t first, const struct hash_ra
 			.sizes = store_base_sizes(job->store),
 			.next_file = &next_file},
 	};
+	const uint64_t began_ns = clock_monotonic_ns();
 	const enum status status = renew(&renewal, err);
+	if (status == STATUS_OK) {
+		count_step(&renewal, clock_monotonic_ns() - began_ns);
+	}
 	if (status == STATUS_OK && range == NULL) {
 		let_go(job);
 	} else if (status != STATUS_OK && status != STATUS_IO) {

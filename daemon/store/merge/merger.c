@@ -56,7 +56,6 @@ struct merger {
 	_Atomic uint64_t merges;
 	struct histogram times; /* of good merges */
 	_Atomic uint64_t failed;
-	_Atomic uint64_t bytes;
 	_Atomic uint64_t last_ms;
 	atomic_bool running;
 };
@@ -86,11 +85,10 @@ static enum status go_on(const struct merger *merger, struct error *err)
 		       : STATUS_OK;
 }
 
-static enum status count_bytes(void *arg, uint64_t bytes, struct error *err)
+static enum status hurry(void *arg, uint64_t bytes, struct error *err)
 {
-	struct merger *merger = arg;
-	atomic_fetch_add(&merger->bytes, bytes);
-	return go_on(merger, err);
+	(void)bytes;
+	return go_on(arg, err);
 }
 
 static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
@@ -98,7 +96,6 @@ static enum status keep_pace(void *arg, uint64_t bytes, struct error *err)
 	struct merger *merger = arg;
 	struct store *store = merger->store;
 	const struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
-	atomic_fetch_add(&merger->bytes, bytes);
 	const uint64_t until_ns = pace_add(&merger->pace, bytes, clock_monotonic_ns());
 	while (!atomic_load(&store->stop) && clock_monotonic_ns() < until_ns &&
 		!must_hurry(merger)) {
@@ -173,7 +170,7 @@ static struct merge_job model_of(struct merger *merger)
 		.cut = merger->cut,
 		.clock_ms = merger->clock_ms,
 		.pace = keep_pace,
-		.hurry = count_bytes,
+		.hurry = hurry,
 		.pace_arg = merger,
 	};
 }
@@ -456,7 +453,11 @@ void merger_figures(struct merger *merger, struct write_figures *out)
 	out->merges = atomic_load(&merger->merges);
 	histogram_read(&merger->times, &out->merge_times);
 	out->merges_failed = atomic_load(&merger->failed);
-	out->merge_bytes = atomic_load(&merger->bytes);
+	merge_steps_read(&merger->store->merge_steps, out->steps);
+	out->merge_bytes = 0;
+	for (unsigned i = 0; i < MERGE_STEPS; i++) {
+		out->merge_bytes += out->steps[i].bytes;
+	}
 	out->merge_ms = atomic_load(&merger->last_ms);
 	out->merge_running = atomic_load(&merger->running);
 }

@@ -19,6 +19,7 @@
 #include "daemon/store/catalog/catalog.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/snapshot.h"
+#include "daemon/store/state/merge_steps.h"
 #include "daemon/store/state/options.h"
 #include "daemon/store/state/reserve.h"
 #include "daemon/store/system/bell.h"
@@ -38,8 +39,7 @@ struct merger;
 struct pin;
 struct writer;
 
-/* Memory in which runs are put together. It is kept from one group to the next, since fresh pages
- * cost more than the sort. */
+/* Memory in which runs are put together, kept between groups: fresh pages cost more than the sort. */
 struct load_body {
 	uint8_t *data; /* owned */
 	uint64_t capacity;
@@ -75,15 +75,15 @@ struct store {
 	struct error load_lost; /* why chunks were lost; the next store_load_sync tells it */
 	uint64_t load_sequence; /* of the last run of any load */
 	struct reserve reserve;
-	_Atomic uint64_t seal_bytes;    /* written by seals since the start */
-	_Atomic uint64_t load_bytes;    /* written by loads since the start */
+	_Atomic uint64_t seal_bytes; /* written by seals since the start */
+	_Atomic uint64_t load_bytes; /* written by loads since the start */
+	struct merge_steps merge_steps;
 	_Atomic bool stop;              /* seals, publishes, merges and waits for room are to end */
 	_Atomic unsigned calls_refused; /* a bit for each enum store_call that was told */
 	/* A commit of the catalog has ended in an error of the disk. Only a restart can tell what
 	 * the catalog names now; until then no file is written or removed that it may name. */
 	_Atomic bool catalog_unknown;
-	/* The backup that is under way, and the last one. Its lane writes them, any thread may read them. */
-	struct {
+	struct { /* the backup under way and the last one: its lane writes, any thread reads */
 		_Atomic bool running;
 		_Atomic uint64_t bytes; /* that it has to deal with; 0: not known yet */
 		_Atomic uint64_t done;  /* of these */
@@ -93,9 +93,9 @@ struct store {
 		_Atomic uint64_t last_took_ms;
 		_Atomic uint64_t last_bytes;
 		_Atomic uint64_t last_written; /* bytes that were copied for it */
+		_Atomic uint64_t written; /* the same of all, and of exports, since the start */
 	} backup;
-	/* The same of the verification. */
-	struct {
+	struct { /* the same of the verification */
 		_Atomic bool running;
 		_Atomic uint64_t bytes;
 		_Atomic uint64_t done;

@@ -2,6 +2,7 @@
 #ifndef DAEMON_STORE_WRITE_WRITE_FIGURES_H
 #define DAEMON_STORE_WRITE_WRITE_FIGURES_H
 
+#include "daemon/store/state/merge_steps.h"
 #include "daemon/store/system/histogram.h"
 
 #include <stdbool.h>
@@ -27,7 +28,8 @@ struct write_figures {
 	uint64_t memtable_pinned; /* bytes that are merged, and that readers still hold */
 	uint64_t merges;
 	uint64_t merges_failed;
-	uint64_t merge_bytes;
+	uint64_t merge_bytes; /* of all steps */
+	struct merge_step_figures steps[MERGE_STEPS];
 	struct histogram_figures merge_times; /* of good ones, in HISTOGRAM_LONG_NS */
 	uint64_t merge_ms;                    /* of the last one */
 	bool merge_running;

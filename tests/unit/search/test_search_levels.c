@@ -86,11 +86,11 @@ static void await_images(struct scratch *scratch, size_t count)
 	}
 }
 
-static uint64_t builds_of(struct scratch *scratch)
+static struct index_figures made_by(struct scratch *scratch)
 {
-	struct index_figures figures;
+	struct index_figures figures = {0};
 	indexer_figures(scratch->store->indexer, &figures);
-	return figures.builds;
+	return figures;
 }
 
 static size_t count_files(struct scratch *scratch)
@@ -111,7 +111,7 @@ static void a_delta_leaves_the_index_as_it_is(void **state)
 	assert_int_equal(levels.count, 2);
 	assert_int_equal(levels.images, 0); /* so few rows are scanned */
 	assert_ptr_equal(levels.index, index);
-	assert_int_equal(builds_of(scratch), 1);
+	assert_int_equal(made_by(scratch).builds, 1);
 	search_expect(scratch, model);
 	free(model);
 }
@@ -152,7 +152,7 @@ static void images_are_there_after_a_start(void **state)
 	scratch_reopen(scratch);
 	search_await_index(scratch);
 	await_images(scratch, 2);
-	assert_int_equal(builds_of(scratch), 0);
+	assert_int_equal(made_by(scratch).builds + made_by(scratch).images, 0);
 	search_expect(scratch, model);
 	/* Without the file of an image, and with a damaged one. */
 	char names[2][64];
@@ -173,7 +173,8 @@ static void images_are_there_after_a_start(void **state)
 	search_await_index(scratch);
 	search_expect(scratch, model);
 	await_images(scratch, 2);
-	assert_int_equal(builds_of(scratch), 2);
+	assert_int_equal(made_by(scratch).images, 2);
+	assert_true(made_by(scratch).image_bytes > 0);
 	search_expect(scratch, model);
 	free(model);
 }

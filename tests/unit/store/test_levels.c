@@ -2,6 +2,7 @@
  * merged. */
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/backup/export.h"
+#include "daemon/store/figures.h"
 #include "daemon/store/read/lookup.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/level_filter.h"
@@ -46,6 +47,32 @@ static void every_number_of_levels_is_one_table(void **state)
 			assert_int_equal(levels_count_levels(scratch), 1);
 		}
 	}
+}
+
+/* Each of the files that merges write is counted with what it became. */
+static void steps_of_merges_are_counted(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct store_figures figures;
+	uint64_t bytes = 0;
+	levels_make(scratch, &expected);
+	levels_add_deltas(scratch, &expected, TABLE_LEVELS_MAX + 1);
+	store_figures(scratch->store, &figures);
+	const struct merge_step_figures *steps = figures.write.steps;
+	assert_int_equal(steps[MERGE_STEP_DELTA].count, TABLE_LEVELS_MAX);
+	assert_true(steps[MERGE_STEP_TIER].count > 0);
+	assert_int_equal(steps[MERGE_STEP_RANGE].count + steps[MERGE_STEP_BASE].count, 0);
+	(void)levels_merge_full(scratch);
+	store_figures(scratch->store, &figures);
+	assert_true(steps[MERGE_STEP_RANGE].count > 0);
+	assert_int_equal(steps[MERGE_STEP_BASE].count + steps[MERGE_STEP_REPAIR].count, 0);
+	for (size_t i = 0; i < MERGE_STEPS; i++) {
+		assert_int_equal(steps[i].count > 0, steps[i].bytes > 0);
+		assert_int_equal(steps[i].count > 0, steps[i].ns > 0);
+		bytes += steps[i].bytes;
+	}
+	assert_int_equal(bytes, figures.write.merge_bytes);
 }
 
 /* A merge writes what was put, whatever the table holds. */
@@ -391,6 +418,7 @@ static void a_release_goes_elsewhere_with_its_levels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(steps_of_merges_are_counted),
 		TEST(every_number_of_levels_is_one_table),
 		TEST(a_merge_costs_what_changed),
 		TEST(the_filter_names_the_deltas_that_have_a_key),
