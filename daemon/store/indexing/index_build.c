@@ -160,8 +160,10 @@ static enum status keep_balls(const struct index_job *job, struct balls_options 
 static enum status check_memory(const struct index_job *job, struct error *err)
 {
 	const uint64_t rows = rows_in(job);
-	const uint64_t axes = rows / AXES_ROWS_MIN * job->table->spec.dim * 2 * sizeof(float);
-	const uint64_t bytes = rows * (job->before == NULL ? 16 : 24) + axes;
+	/* Those of another index are kept all, however few rows there are. */
+	const uint64_t axes = job->axes != NULL ? job->axes->balls.balls : rows / AXES_ROWS_MIN;
+	const uint64_t bytes = rows * (job->before == NULL ? 16 : 24) +
+			       axes * job->table->spec.dim * 2 * sizeof(float);
 	const uint64_t most = job->memory_bytes - job->memory_bytes / SAMPLE_PART;
 	return bytes <= most ? STATUS_OK
 			     : error_set(err, STATUS_TOO_LARGE,

@@ -179,6 +179,42 @@ static void images_are_there_after_a_start(void **state)
 	free(model);
 }
 
+/* An image has all axes of the index, so that few rows may take much memory. */
+static void an_image_keeps_to_the_memory_of_builds(void **state)
+{
+	enum { ROWS_A_BALL = 64, FEW_ROWS = 2600, EACH_ROW = 16 };
+	struct scratch *scratch = *state;
+	struct search_model *model = search_model_begin(scratch);
+	char path[PATH_MAX];
+	char name[40];
+	char below[64];
+	search_change(scratch, model, FEW_ROWS, 0, SEARCH_KEYS);
+	merge(scratch);
+	assert_int_equal(levels_of(scratch).images, 1);
+	const struct table *table = search_table(snapshot_begin(scratch->store));
+	const uint64_t rows = level_file_rows(table->levels[1]);
+	const uint64_t axes = atomic_load(&((struct table *)table)->index)->balls.balls;
+	assert_true(table_index_file_name(name, sizeof name, table, 1));
+	snapshot_end(scratch->store);
+	assert_true(axes > rows / ROWS_A_BALL + 1);
+	(void)snprintf(below, sizeof below, "releases/1/%s", name);
+	scratch_path(scratch, path, below);
+	scratch_close(scratch);
+	assert_int_equal(unlink(path), 0);
+	/* A quarter of it is for a sample. */
+	const uint64_t takes = rows * EACH_ROW + axes * SEARCH_DIM * 2 * sizeof(float);
+	scratch->sizes.index_memory = takes / 3 * 4 - 4;
+	scratch_open(scratch);
+	struct wait wait = {0};
+	while (made_by(scratch).failed == 0) {
+		assert_int_equal(levels_of(scratch).images, 0);
+		wait_a_moment(&wait);
+	}
+	assert_true(scratch_heard(scratch, "index_memory leaves"));
+	search_expect(scratch, model);
+	free(model);
+}
+
 /* An image that cannot be read any more is no more used, and its rows are scanned. */
 static void the_rows_of_a_damaged_image_are_scanned(void **state)
 {
@@ -367,6 +403,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(levels_and_the_memtable_are_searched_together,
 			setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(images_are_there_after_a_start, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(an_image_keeps_to_the_memory_of_builds, setup,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(the_rows_of_a_damaged_image_are_scanned, setup,
 			scratch_teardown),
