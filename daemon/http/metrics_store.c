@@ -286,6 +286,11 @@ static double rows_of(const struct live_table *table)
 	return (double)table->rows;
 }
 
+static double rows_exact_of(const struct live_table *table)
+{
+	return table->rows_exact ? 1 : 0;
+}
+
 static double bytes_of(const struct live_table *table)
 {
 	return (double)table->bytes;
@@ -311,6 +316,16 @@ static double index_bytes_of(const struct live_table *table)
 	return (double)table->index_bytes;
 }
 
+static double images_of(const struct live_table *table)
+{
+	return (double)table->images;
+}
+
+static double image_bytes_of(const struct live_table *table)
+{
+	return (double)table->image_bytes;
+}
+
 static double index_ready_of(const struct live_table *table)
 {
 	return table->has_index ? 1 : 0;
@@ -329,13 +344,18 @@ void metrics_of_live(struct text *text, const struct live_figures *live)
 	write_samples(text, live);
 	write_gauge(text, live, "table_last_write_timestamp_seconds",
 		"When a table was last written to, or its release was sealed.", written_of);
-	write_gauge(text, live, "table_rows", "Rows of all files; with deltas at most so many.",
-		rows_of);
+	write_gauge(text, live, "table_rows",
+		"Rows of all files; at most so many while table_rows_exact is 0.", rows_of);
+	write_gauge(text, live, "table_rows_exact",
+		"1: table_rows counts no row that a delta hides.", rows_exact_of);
 	write_gauge(text, live, "table_bytes", "Bytes of all files.", bytes_of);
 	write_gauge(text, live, "table_deltas", "Deltas above the base.", deltas_of);
 	write_gauge(text, live, "table_delta_bytes", "Bytes of the deltas' files.", delta_bytes_of);
 	write_gauge(text, live, "table_pending_rows", "Rows that wait for a merge.", pending_of);
 	write_gauge(text, live, "index_bytes", "Bytes of the index.", index_bytes_of);
+	write_gauge(text, live, "index_images", "Deltas that have an image for searches.",
+		images_of);
+	write_gauge(text, live, "index_image_bytes", "Bytes of these images.", image_bytes_of);
 	write_gauge(text, live, "index_ready", "1: searches have the index.", index_ready_of);
 	write_gauge(text, live, "resident_ratio",
 		"How much of a table is in memory, from 0 to 1, as of the last half minute.",

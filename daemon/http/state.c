@@ -40,6 +40,13 @@ static void put_flag(struct text *text, const char *name, bool value)
 	text_add(text, value ? "true" : "false");
 }
 
+/* From 0 to 1; of nothing all. */
+static void put_share(struct text *text, const char *name, uint64_t part, uint64_t whole)
+{
+	name_it(text, name);
+	text_add(text, "%.4g", whole == 0 ? 1.0 : (double)part / (double)whole);
+}
+
 static void put_text(struct text *text, const char *name, const char *value)
 {
 	name_it(text, name);
@@ -106,10 +113,26 @@ static void write_releases(struct text *text, const struct live_figures *live)
 		put_int(text, "published_ms", release->published_ms);
 		put_uint(text, "tables", release->tables);
 		put_uint(text, "rows", release->rows);
+		put_flag(text, "rows_exact", release->rows_exact);
 		put_uint(text, "bytes", release->bytes);
 		text_add(text, "}");
 	}
 	text_add(text, "]");
+}
+
+static void write_level(struct text *text, const struct level_figures *level)
+{
+	begin_entry(text);
+	put_uint(text, "number", level->number);
+	put_uint(text, "files", level->files);
+	put_uint(text, "rows", level->rows);
+	put_uint(text, "deleted", level->deleted);
+	put_uint(text, "bytes", level->bytes);
+	put_share(text, "resident", level->resident_bytes, level->segment_bytes);
+	put_share(text, "checked", level->checked_bytes, level->segment_bytes);
+	put_uint(text, "damaged", level->damaged);
+	put_uint(text, "index_bytes", level->index_bytes);
+	text_add(text, "}");
 }
 
 static void write_table(struct text *text, const struct live_table *table)
@@ -117,11 +140,9 @@ static void write_table(struct text *text, const struct live_table *table)
 	begin_entry(text);
 	put_text(text, "table", table->name.text);
 	put_uint(text, "rows", table->rows);
+	put_flag(text, "rows_exact", table->rows_exact);
 	put_uint(text, "bytes", table->bytes);
-	name_it(text, "resident");
-	text_add(text, "%.4g",
-		table->segment_bytes == 0 ? 1.0
-					  : (double)table->present / (double)table->segment_bytes);
+	put_share(text, "resident", table->present, table->segment_bytes);
 	put_uint(text, "deltas", table->deltas);
 	put_uint(text, "delta_bytes", table->delta_bytes);
 	put_uint(text, "pending", table->pending);
@@ -130,6 +151,11 @@ static void write_table(struct text *text, const struct live_table *table)
 	put_uint(text, "damaged", table->damaged);
 	put_text(text, "index", table->index_state);
 	put_uint(text, "index_bytes", table->index_bytes);
+	begin_list(text, "levels");
+	for (size_t i = 0; i < table->level_count; i++) {
+		write_level(text, &table->levels[i]);
+	}
+	text_add(text, "]");
 	name_it(text, "keys");
 	text_add(text, "{");
 	for (unsigned why = 0; why < WHY_COUNT; why++) {

@@ -103,7 +103,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	const struct store_figures *figures)
 {
 	const struct snapshot *snapshot = snapshot_begin(store);
-	enum { ALWAYS = 18 };
+	enum { ALWAYS = 19 };
 	wire_write_str(out, "store");
 	wire_write_map(out, ALWAYS + (snapshot->live != NULL ? 1u : 0u));
 	if (snapshot->live != NULL) {
@@ -115,6 +115,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	reply_uint(out, "tensors", figures->tensors);
 	reply_uint(out, "tensor_bytes", figures->tensor_bytes);
 	reply_uint(out, "rows", figures->rows);
+	reply_flag(out, "rows_exact", figures->rows_exact);
 	reply_uint(out, "bytes", figures->bytes);
 	reply_uint(out, "deltas", figures->deltas);
 	reply_uint(out, "delta_bytes", figures->delta_bytes);

@@ -86,13 +86,15 @@ enum status table_show_run(struct call *call)
 		status = release_table(release, name.text, &table, &call->error);
 	}
 	if (status == STATUS_OK) {
-		status = call_charge(call, COST_LIST, show_table_cost(table));
+		status = call_charge(call, COST_LIST,
+			show_table_cost(table) + show_levels_cost(table));
 	}
 	if (status == STATUS_OK) {
 		const struct default_row *row = table->default_row;
 		show_table(call->out, call->service->store, table,
-			1 + (row != NULL ? DEFAULT_ROW_FIELDS : 0));
+			2 + (row != NULL ? DEFAULT_ROW_FIELDS : 0));
 		reply_str(call->out, "release", release->id.text);
+		show_levels(call->out, table);
 		if (row != NULL) {
 			default_row_write(call->out, row);
 		}

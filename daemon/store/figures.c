@@ -7,6 +7,7 @@
 #include "daemon/store/base/pages.h"
 #include "daemon/store/indexing/follower.h"
 #include "daemon/store/indexing/indexer.h"
+#include "daemon/store/level_figures.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_index.h"
@@ -74,17 +75,16 @@ static void verify_figures(const struct store *store, struct verify_figures *out
 	};
 }
 
-static void count_level(const struct level *level, struct store_figures *figures)
+static void count_level(const struct table *table, size_t number, struct store_figures *figures)
 {
-	figures->deltas += level->number != 0;
-	figures->delta_bytes += level->number != 0 ? level->bytes : 0;
-	for (size_t i = 0; i < level->set->segment_count; i++) {
-		const enum base_segment_state state = base_segment_state(level->set->segments[i]);
-		figures->segments++;
-		figures->segments_checked += state != BASE_UNCHECKED;
-		figures->segments_away += state == BASE_AWAY;
-		figures->segments_damaged += state == BASE_DAMAGED;
-	}
+	struct level_figures level;
+	level_figures(table, number, &level);
+	figures->deltas += number != 0;
+	figures->delta_bytes += number != 0 ? level.bytes : 0;
+	figures->segments += level.segments;
+	figures->segments_checked += level.segments - level.unchecked;
+	figures->segments_away += level.away;
+	figures->segments_damaged += level.damaged;
 }
 
 void store_figures(struct store *store, struct store_figures *out)
@@ -94,6 +94,7 @@ void store_figures(struct store *store, struct store_figures *out)
 		.load_bytes = atomic_load(&store->load_bytes),
 		.pages_checked = base_pages_checked(),
 		.durability = store->options.write.durability,
+		.rows_exact = true,
 	};
 	find_cold_figures(&figures.cold_reads);
 	write_figures(store, &figures.write);
@@ -107,6 +108,9 @@ void store_figures(struct store *store, struct store_figures *out)
 	figures.releases = snapshot->release_count;
 	for (size_t i = 0; i < snapshot->release_count; i++) {
 		const struct release *release = snapshot->releases[i];
+		bool exact;
+		figures.rows += release_count_rows(release, &exact);
+		figures.rows_exact = figures.rows_exact && exact;
 		figures.tables += release->table_count;
 		figures.tensors += release->tensor_count;
 		for (size_t j = 0; j < release->tensor_count; j++) {
@@ -114,10 +118,9 @@ void store_figures(struct store *store, struct store_figures *out)
 		}
 		for (size_t j = 0; j < release->table_count; j++) {
 			const struct table *table = release->tables[j];
-			figures.rows += table->rows;
 			figures.bytes += table->bytes;
 			for (size_t k = 0; k < table->level_count; k++) {
-				count_level(table->levels[k], &figures);
+				count_level(table, k, &figures);
 			}
 		}
 	}

@@ -22,6 +22,7 @@ struct store_figures {
 	uint64_t tensors;
 	uint64_t tensor_bytes; /* of their data */
 	uint64_t rows;
+	bool rows_exact; /* else at most so many */
 	uint64_t bytes;
 	uint64_t deltas; /* of all tables */
 	uint64_t delta_bytes;

@@ -13,16 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void read_segments(const struct base_set *set, struct live_table *out)
+static void add_level(const struct table *table, size_t number, struct live_table *out)
 {
-	for (size_t i = 0; i < set->segment_count; i++) {
-		const struct base_segment *segment = set->segments[i];
-		const enum base_segment_state state = base_segment_state(segment);
-		out->segments++;
-		out->unchecked += state == BASE_UNCHECKED;
-		out->damaged += state == BASE_DAMAGED;
-		out->segment_bytes += segment->info->bytes;
-		out->present += atomic_load_explicit(&segment->bytes_present, memory_order_relaxed);
+	struct level_figures *level = &out->levels[out->level_count++];
+	level_figures(table, number, level);
+	out->segments += level->segments;
+	out->unchecked += level->unchecked;
+	out->damaged += level->damaged;
+	out->segment_bytes += level->segment_bytes;
+	out->present += level->resident_bytes;
+	if (number > 0) {
+		out->deltas++;
+		out->delta_bytes += level->bytes;
+		out->images += level->index_bytes > 0;
+		out->image_bytes += level->index_bytes;
 	}
 }
 
@@ -48,7 +52,6 @@ static void read_table(struct store *store, const struct release *release,
 		atomic_load_explicit(&table->memtable->written_ms, memory_order_relaxed);
 	*out = (struct live_table){
 		.name = table->spec.name,
-		.rows = table->rows,
 		.bytes = table->bytes,
 		.pending = memtable_rows(table->memtable),
 		.written_ms = written_ms > release->sealed_ms ? written_ms : release->sealed_ms,
@@ -56,12 +59,10 @@ static void read_table(struct store *store, const struct release *release,
 		.has_index = index != NULL && index_is_sound(index),
 		.index_state = store_index_state(store, table),
 	};
+	out->rows = table_count_rows(table, &out->rows_exact);
 	out->index_bytes = out->has_index ? index->bytes : 0;
 	for (size_t i = 0; i < table->level_count; i++) {
-		const struct level *level = table->levels[i];
-		out->deltas += level->number != 0;
-		out->delta_bytes += level->number != 0 ? level->bytes : 0;
-		read_segments(level->set, out);
+		add_level(table, i, out);
 	}
 	read_counts(table->counts, out);
 }
@@ -84,8 +85,8 @@ static void read_release(const struct snapshot *snapshot, const struct release *
 	};
 	memcpy(out->model, release->model, sizeof out->model);
 	memcpy(out->checkpoint, release->checkpoint, sizeof out->checkpoint);
+	out->rows = release_count_rows(release, &out->rows_exact);
 	for (size_t i = 0; i < release->table_count; i++) {
-		out->rows += release->tables[i]->rows;
 		out->bytes += release->tables[i]->bytes;
 	}
 }

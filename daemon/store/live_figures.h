@@ -6,6 +6,8 @@
 #ifndef DAEMON_STORE_LIVE_FIGURES_H
 #define DAEMON_STORE_LIVE_FIGURES_H
 
+#include "daemon/store/level_figures.h"
+#include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/snapshot/table_counts.h"
 #include "schema/limits.h"
 #include "schema/status.h"
@@ -19,6 +21,7 @@ struct store;
 struct live_table {
 	struct table_name name;
 	uint64_t rows;    /* of its files */
+	bool rows_exact;  /* else at most so many */
 	uint64_t bytes;   /* of its files */
 	uint64_t present; /* so many bytes of its segments are in memory */
 	uint64_t segment_bytes;
@@ -27,7 +30,11 @@ struct live_table {
 	uint64_t damaged;   /* segments */
 	uint64_t deltas;    /* above its base */
 	uint64_t delta_bytes;
-	uint64_t pending;   /* rows that no merge has taken over */
+	uint64_t images; /* of the deltas */
+	uint64_t image_bytes;
+	size_t level_count;
+	struct level_figures levels[TABLE_LEVELS_MAX]; /* the base first */
+	uint64_t pending;                              /* rows that no merge has taken over */
 	int64_t written_ms; /* the last write, or when the release was sealed */
 	uint64_t index_bytes;
 	bool wants_index;
@@ -48,7 +55,8 @@ struct release_figures {
 	int64_t created_ms;
 	int64_t sealed_ms;    /* 0: never */
 	int64_t published_ms; /* the last time; 0: never */
-	uint64_t rows;        /* of the base files, as the next */
+	uint64_t rows;        /* of the files, as the bytes */
+	bool rows_exact;      /* else at most so many */
 	uint64_t bytes;
 	uint64_t tables;
 };

@@ -63,6 +63,7 @@ class Metrics(http_case.HttpCase):
         self.assertEqual(value('merge_step_bytes_total', 'step="base"'), value('disk_written_bytes_total', 'cause="merge"'))
         self.assertGreater(value('merge_steps_total', 'step="base"'), 0)
         self.assertEqual(value('merge_steps_total', 'step="delta"'), 0)
+        self.assertEqual(value('table_rows_exact', 'table="ur"'), 1)
         self.assertEqual(value('release_live_number'), 1)
         self.assertGreater(value('sync_duration_seconds_count'), 0)
         self.assertGreater(value('commit_group_requests_sum'), 2)

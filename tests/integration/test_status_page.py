@@ -20,9 +20,10 @@ EVIL = '<img src=x onerror="document.title=1">'
 STATE = {'version', 'now_ms', 'started_ms', 'interval_ms', 'ready', 'checks', 'live', 'rollback', 'releases', 'tables',
          'connections', 'write', 'process', 'series', 'events'}
 RELEASE = {'release', 'number', 'state', 'model', 'checkpoint', 'layer', 'created_ms', 'sealed_ms', 'published_ms',
-           'tables', 'rows', 'bytes'}
-TABLE = {'table', 'rows', 'bytes', 'resident', 'deltas', 'delta_bytes', 'pending', 'written_ms', 'segments', 'damaged',
-         'index', 'index_bytes', 'keys'}
+           'tables', 'rows', 'rows_exact', 'bytes'}
+TABLE = {'table', 'rows', 'rows_exact', 'bytes', 'resident', 'deltas', 'delta_bytes', 'pending', 'written_ms', 'segments', 'damaged',
+         'index', 'index_bytes', 'levels', 'keys'}
+LEVEL = {'number', 'files', 'rows', 'deleted', 'bytes', 'resident', 'checked', 'damaged', 'index_bytes'}
 SERIES = {'end_ms', 'requests', 'errors', 'fetch_p50_us', 'fetch_p99_us', 'fetch_p999_us', 'put_p99_us', 'sync_p99_us',
           'keys', 'hit_share', 'rows_written', 'queued', 'pending_share', 'processors'}
 
@@ -46,15 +47,17 @@ class State(StateCase):
         self.assertEqual(set(state), STATE)
         self.assertEqual({frozenset(each) for each in state['releases']}, {frozenset(RELEASE)})
         self.assertEqual({frozenset(each) for each in state['tables']}, {frozenset(TABLE)})
+        self.assertEqual({frozenset(level) for each in state['tables'] for level in each['levels']}, {frozenset(LEVEL)})
         self.assertEqual(set(state['series']), SERIES)
         self.assertEqual(state['live'], 'r1')
         self.assertEqual(state['releases'][0]['model'], 'm "1"\\')
         ir = next(each for each in state['tables'] if each['table'] == 'ir')
+        self.assertEqual([(level['number'], level['rows']) for level in ir['levels']], [(0, ir['rows'])])
         self.assertEqual((ir['rows'], ir['keys']['found'], ir['keys']['absent']), (len(http_case.KEYS), 2, 1))
         self.assertEqual(state['events'][0]['text'].split()[0], 'event=started')
         with open(harness.PROTOCOL) as page:
             section = page.read().split('## /api/state')[1]
-        for name in STATE | RELEASE | TABLE | SERIES:
+        for name in STATE | RELEASE | TABLE | LEVEL | SERIES:
             self.assertRegex(section, r'\b%s\b' % name)
 
     def test_it_can_be_switched_off(self):

@@ -448,13 +448,22 @@ class Deltas(Writes):
         self.expect(count, values)
         table = self.client.call('table.show', table='t')
         self.assertEqual((table['deltas'], table['delta_rows'], table['delta_deleted']), (3, 390, 60))
-        self.assertGreaterEqual(table['rows'], count - 60)
+        there = sum(values.get(key, key) is not None for key in range(count))
+        self.assertEqual((table['rows'], table['rows_exact']), (there, True))
+        levels = table['levels']
+        self.assertEqual([level['number'] for level in levels], [0, 1, 2, 3])
+        self.assertEqual(sum(level['rows'] - level.get('hides', 0) for level in levels), there)
+        for level in levels:
+            self.assertTrue(0 < level['checked_bytes'] <= level['segment_bytes'] < level['bytes'], level)
+        text = self.daemon.command('table', 'show', 'live/t')
+        self.assertRegex(text, r'(?s)\nrows +%d\n.*LEVEL +FILES +ROWS.*\nbase .*\ndelta 1 .*\ndelta 2 .*\ndelta 3 ' % there)
+        self.assertNotIn('at most', self.daemon.command('table', 'list'))
         store = self.client.call('stats')['store']
         self.assertEqual((store['deltas'], store['delta_bytes']), (3, table['delta_bytes']))
         self.assertEqual(self.client.call('verify')['damaged'], 0)
         self.daemon.command('merge', '--full')
         table = self.client.call('table.show', table='t')
-        self.assertEqual((table['deltas'], table['rows']), (0, sum(values.get(key, key) is not None for key in range(count))))
+        self.assertEqual((table['deltas'], table['rows'], len(table['levels'])), (0, there, 1))
         self.expect(count, values)
 
 

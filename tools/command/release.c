@@ -162,7 +162,7 @@ static void print_list(struct wire_value result)
 		text_cell(&table, "%s", text_str_of(each, "release", text, sizeof text));
 		text_cell(&table, "%s", text_str_of(each, "state", text, sizeof text));
 		text_cell(&table, "%" PRIu64, text_uint_of(each, "tables"));
-		text_cell(&table, "%" PRIu64, text_uint_of(each, "rows"));
+		text_cell(&table, "%s", text_rows(each, when));
 		text_cell(&table, "%s", text_size(text_uint_of(each, "bytes"), when));
 		text_cell(&table, "%s", time_of(each, "published_ms", when));
 		add_origin(&more, each);
@@ -201,7 +201,7 @@ static void print_tables(struct wire_value list)
 		text_cell(&table, "%s", text_str_of(each, "dtype", text, sizeof text));
 		text_cell(&table, "%" PRIu64 " x %" PRIu64, text_uint_of(each, "views"),
 			text_uint_of(each, "dim"));
-		text_cell(&table, "%" PRIu64 " rows", text_uint_of(each, "rows"));
+		text_cell(&table, "%s rows", text_rows(each, size));
 		text_cell(&table, "%" PRIu64 " pending", text_uint_of(each, "pending"));
 		text_cell(&table, "%s", text_size(text_uint_of(each, "bytes"), size));
 	}

@@ -121,6 +121,8 @@ static void read_releases(struct wire_value result, struct top_sample *out)
 		text_str_of(each, "release", release->name, sizeof release->name);
 		text_str_of(each, "state", release->state, sizeof release->state);
 		release->rows = text_uint_of(each, "rows");
+		release->rows_exact = true; /* or an older daemon does not tell */
+		wire_bool(wire_get(each, "rows_exact"), &release->rows_exact);
 		release->bytes = text_uint_of(each, "bytes");
 		for (size_t j = 0; j < sizeof moments / sizeof moments[0]; j++) {
 			if (wire_int(wire_get(each, moments[j]), &release->since_ms) &&

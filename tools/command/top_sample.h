@@ -48,6 +48,7 @@ struct top_release {
 	char name[TOP_NAME_BYTES];
 	char state[8];
 	uint64_t rows;
+	bool rows_exact; /* else at most so many */
 	uint64_t bytes;
 	int64_t since_ms; /* when it was published, else sealed, else created */
 };

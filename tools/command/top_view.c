@@ -228,14 +228,17 @@ static void write_queues(FILE *out, const struct top_sample *before, const struc
 
 static void write_releases(FILE *out, const struct top_sample *now)
 {
-	fprintf(out, "\n%-24s %-7s %14s %12s  %s\n", "RELEASE", "STATE", "ROWS", "SIZE", "AGE");
+	fprintf(out, "\n%-24s %-7s %20s %12s  %s\n", "RELEASE", "STATE", "ROWS", "SIZE", "AGE");
 	for (unsigned i = now->release_count; i > 0; i--) {
 		const struct top_release *release = &now->releases[i - 1];
 		char size[TEXT_BYTES];
 		char age[TEXT_BYTES];
 		const int64_t age_ms = now->time_ms - release->since_ms;
-		fprintf(out, "%-24s %-7s %14" PRIu64 " %12s  %s\n", release->name, release->state,
-			release->rows, text_size(release->bytes, size),
+		char rows[TEXT_BYTES];
+		snprintf(rows, sizeof rows, "%s%" PRIu64, release->rows_exact ? "" : "at most ",
+			release->rows);
+		fprintf(out, "%-24s %-7s %20s %12s  %s\n", release->name, release->state, rows,
+			text_size(release->bytes, size),
 			text_duration(age_ms > 0 ? (uint64_t)age_ms : 0, age));
 	}
 }
@@ -349,6 +352,7 @@ static void json_lists(struct json_writer *json, const struct top_sample *now)
 		json_write_text(json, "release", release->name);
 		json_write_text(json, "state", release->state);
 		json_write_u64(json, "rows", release->rows);
+		json_write_bool(json, "rows_exact", release->rows_exact);
 		json_write_u64(json, "bytes", release->bytes);
 		json_write_i64(json, "age_ms", now->time_ms - release->since_ms);
 		json_write_object_end(json);

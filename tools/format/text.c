@@ -235,6 +235,16 @@ uint64_t text_uint_of(struct wire_value map, const char *name)
 	return value;
 }
 
+const char *text_rows(struct wire_value map, char *text)
+{
+	/* An older daemon does not say so: with deltas it counts rows that these hide. */
+	bool exact = text_uint_of(map, "deltas") == 0;
+	wire_bool(wire_get(map, "rows_exact"), &exact);
+	snprintf(text, TEXT_BYTES, "%s%" PRIu64, exact ? "" : "at most ",
+		text_uint_of(map, "rows"));
+	return text;
+}
+
 /* Copies a string, and replaces control characters, which could move a terminal's cursor. */
 static const char *copy_plain(struct wire_bytes bytes, char *text, size_t size)
 {
@@ -282,8 +292,10 @@ static void add_value(struct text_table *table, const char *name, struct wire_va
 	}
 }
 
+/* All but the entry `without`; NULL: all. */
 /* NOLINTNEXTLINE(misc-no-recursion): a message is at most 16 levels deep */
-static void add_map(struct text_table *table, const char *prefix, struct wire_value map)
+static void add_map(struct text_table *table, const char *prefix, struct wire_value map,
+	const char *without)
 {
 	for (size_t i = 0; i < wire_size(map); i++) {
 		struct wire_value value =
@@ -297,18 +309,26 @@ static void add_map(struct text_table *table, const char *prefix, struct wire_va
 			snprintf(name, sizeof name, "%s%s%zu", prefix, prefix[0] != '\0' ? "." : "",
 				i);
 		}
+		if (without != NULL && strcmp(name, without) == 0) {
+			continue;
+		}
 		enum wire_type type = wire_type(value);
 		if (type == WIRE_MAP || type == WIRE_ARRAY) {
-			add_map(table, name, value);
+			add_map(table, name, value, NULL);
 		} else {
 			add_value(table, name, value);
 		}
 	}
 }
 
-void text_map(struct wire_value map)
+void text_map_but(struct wire_value map, const char *name)
 {
 	struct text_table table = {.columns = 2};
-	add_map(&table, "", map);
+	add_map(&table, "", map, name);
 	text_print(&table);
+}
+
+void text_map(struct wire_value map)
+{
+	text_map_but(map, NULL);
 }

@@ -40,6 +40,11 @@ const char *text_duration(uint64_t milliseconds, char *text); /* 3d 4h; 7.2 s */
 
 /* Prints the entries of a map as lines `name value`; those of inner maps as `outer.inner`. */
 void text_map(struct wire_value map);
+/* The same but for the entry of that name. */
+void text_map_but(struct wire_value map, const char *name);
+
+/* The field `rows` of a release or table: 1234, or at most 1234. Fills `text`, char[TEXT_BYTES], and returns it. */
+const char *text_rows(struct wire_value map, char *text);
 
 /* A field of a map; 0 when it is missing. */
 uint64_t text_uint_of(struct wire_value map, const char *name);

@@ -8,6 +8,7 @@
 #include "daemon/store/catalog/current.h"
 #include "daemon/store/log/positions.h"
 #include "daemon/store/snapshot/layer.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/tensor/tensor.h"
@@ -240,13 +241,14 @@ static enum status check_layers(const struct release *given, struct error *err)
 
 static struct adopt_result result_of(const struct release *release)
 {
+	bool exact;
 	struct adopt_result result = {
 		.id = release->id,
 		.number = release->number,
 		.tables = release->table_count,
+		.rows = release_count_rows(release, &exact),
 	};
 	for (size_t i = 0; i < release->table_count; i++) {
-		result.rows += release->tables[i]->rows;
 		result.bytes += release->tables[i]->bytes;
 	}
 	for (size_t i = 0; i < release->tensor_count; i++) {

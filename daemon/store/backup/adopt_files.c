@@ -128,6 +128,7 @@ static enum status copy_file(struct adoption *adoption, const struct foreign *fi
 	out->number = file->info->number;
 	out->delta = file->info->delta;
 	out->deleted = file->info->deleted;
+	out->hides = file->info->hides;
 	return status;
 }
 

@@ -44,6 +44,7 @@ struct base_file_info {
 	uint64_t outside_hash;
 	uint64_t delta;   /* of which delta it is (level.h); 0: of the base */
 	uint64_t deleted; /* so many of its rows are tombstones */
+	uint64_t hides;   /* so many of its rows and tombstones hide a row of an older level */
 	size_t segment_count;
 	struct base_segment_info *segments; /* owned, in the order of their prefixes */
 };
@@ -105,6 +106,7 @@ struct base_segment {
 	struct segment view;            /* zero when its file could not be opened */
 	_Atomic unsigned char state;    /* enum base_segment_state */
 	_Atomic uint64_t bytes_present; /* in memory, when base_segment_measure last looked */
+	_Atomic uint64_t bytes_checked; /* the same of pages that are GOOD */
 	_Atomic bool is_here;           /* the system was told to keep what is used of it */
 	const struct base_segment_info *info;
 	const uint8_t *data;
@@ -128,7 +130,8 @@ struct base_set {
 	uint64_t bytes;
 };
 
-#define BASE_NO_SEGMENT UINT32_MAX /* of hashes that a delta has nothing of; a base has all */
+#define BASE_HIDES_UNKNOWN UINT64_MAX /* as `hides` of a file of a delta: it was not counted */
+#define BASE_NO_SEGMENT    UINT32_MAX /* of hashes that a delta has nothing of; a base has all */
 
 /* Compares a file's size and its bytes outside the segments with what the catalog says. Errors:
  * CORRUPT; NO_MEMORY  also when too many files are open. */
@@ -186,11 +189,9 @@ void base_set_look(struct base_set *set);
  * that was AWAY and has all its pages again, checked, is READY. Errors: UNSUPPORTED  the system does not say
  * which pages are in memory (errno has the reason), so none is ever AWAY; NO_MEMORY. */
 enum status base_segment_look(struct base_set *set, size_t i);
-
 /* Tells the system to take the rows of segment i first when it needs memory. */
 void base_segment_let_go(struct base_set *set, size_t i);
-
-/* Looks how much of segment i is in memory. Whoever reads the figure waits for no system call. */
+/* Looks how much of segment i is in memory, and how much was checked since. Whoever reads the figure waits for no system call. */
 void base_segment_measure(struct base_set *set, size_t i);
 
 /* Writes the name of a table's file of this number: base-<table>-<number>.mdb */

@@ -60,7 +60,9 @@ enum status base_files_finish(struct base_files *files, struct error *err)
 		info.number = files->file_number;
 		info.delta = files->delta;
 		info.deleted = files->file_deleted;
+		info.hides = files->file_hides;
 		files->file_deleted = 0;
+		files->file_hides = 0;
 		files->files[files->file_count++] = info;
 	}
 	return status;
@@ -116,11 +118,20 @@ enum status base_files_commit(struct base_files *files, const struct segment_pla
 	return status;
 }
 
+void base_files_hide(struct base_files *files, uint64_t hides)
+{
+	assert(files->writer != NULL); /* base_files_commit has just added to it */
+	files->file_hides = hides == BASE_HIDES_UNKNOWN || files->file_hides == BASE_HIDES_UNKNOWN
+				    ? BASE_HIDES_UNKNOWN
+				    : files->file_hides + hides;
+}
+
 void base_files_abort(struct base_files *files)
 {
 	base_writer_abort(files->writer);
 	files->writer = NULL;
 	files->file_deleted = 0;
+	files->file_hides = 0;
 }
 
 void base_files_fini(struct base_files *files, enum base_files_end end)

@@ -37,6 +37,7 @@ struct base_files {
 	uint64_t file_bytes;         /* of segments, for which the open file has room */
 	uint64_t file_prefix;        /* of the first segment in it */
 	uint64_t file_deleted;       /* tombstones in the open file */
+	uint64_t file_hides;         /* what base_files_hide was told of the open file */
 	uint64_t rows;               /* in all segments that were committed, tombstones too */
 	size_t file_count;
 	struct base_file_info *files; /* owned: those that are finished */
@@ -48,6 +49,8 @@ enum status base_files_begin(struct base_files *files, const struct segment_plan
 	uint8_t **space, struct error *err);
 enum status base_files_commit(struct base_files *files, const struct segment_plan *plan,
 	struct error *err);
+/* Says how many rows of older levels the segment that was committed last hides; BASE_HIDES_UNKNOWN: nobody knows. */
+void base_files_hide(struct base_files *files, uint64_t hides);
 /* Finishes the open file. The folder is not synced. */
 enum status base_files_finish(struct base_files *files, struct error *err);
 /* Removes the open file, if any. */

@@ -50,6 +50,24 @@ static void advise(struct base_segment *segment, bool is_here)
 		is_here ? MADV_NORMAL : MADV_RANDOM);
 }
 
+/* How many bytes of the segment so many pages have: the first page begins in front of it. */
+static uint64_t bytes_in(const struct base_segment *segment, uint64_t pages)
+{
+	const uint64_t bytes = pages * SEGMENT_PAGE_BYTES;
+	return bytes < segment->info->bytes ? bytes : segment->info->bytes;
+}
+
+static void measure_checked(struct base_segment *segment)
+{
+	uint64_t good = 0;
+	for (uint32_t page = 0; page < segment->view.page_count; page++) {
+		good += atomic_load_explicit(&segment->pages[page], memory_order_relaxed) ==
+			BASE_PAGE_GOOD;
+	}
+	atomic_store_explicit(&segment->bytes_checked, bytes_in(segment, good),
+		memory_order_relaxed);
+}
+
 enum base_segment_state base_segment_wait(struct base_set *set, size_t i)
 {
 	assert(i < set->segment_count);
@@ -71,6 +89,7 @@ enum base_segment_state base_segment_wait_for(struct base_segment *segment)
 		atomic_store_explicit(&segment->bytes_present, segment->info->bytes,
 			memory_order_relaxed); /* until base_segment_measure looks */
 		base_pages_read(&pages, 1);
+		measure_checked(segment);
 		/* A page that is damaged has marked the segment; then DAMAGED stays. */
 		unsigned char from = (unsigned char)state;
 		(void)atomic_compare_exchange_strong(&segment->state, &from, BASE_READY);
@@ -205,6 +224,9 @@ void base_segment_measure(struct base_set *set, size_t i)
 	struct base_segment *segment = set->segments[i];
 	unsigned char *resident;
 	size_t pages;
+	if (has_pages(segment)) {
+		measure_checked(segment);
+	}
 	if (!has_pages(segment) || ask_pages(segment, &resident, &pages) != STATUS_OK) {
 		return;
 	}
@@ -213,8 +235,6 @@ void base_segment_measure(struct base_set *set, size_t i)
 		present += resident[page] & 1;
 	}
 	free(resident);
-	/* The first page begins in front of the segment. */
-	const uint64_t bytes = present * SEGMENT_PAGE_BYTES;
-	atomic_store_explicit(&segment->bytes_present,
-		bytes < segment->info->bytes ? bytes : segment->info->bytes, memory_order_relaxed);
+	atomic_store_explicit(&segment->bytes_present, bytes_in(segment, present),
+		memory_order_relaxed);
 }

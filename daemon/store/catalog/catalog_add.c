@@ -83,10 +83,11 @@ enum status catalog_check_version(const struct catalog_form *form, uint32_t foun
 		is_old ? ": repstored --upgrade DIR brings the folder to it" : "");
 }
 
-/* Whether the table has as many rows as its files, and deltas only above a base. */
+/* Whether the table has as many rows as its files, and deltas only above a base, which hide no more than there is. */
 static bool is_sound(const struct table *table)
 {
 	uint64_t rows = 0;
+	uint64_t hidden = 0;
 	for (size_t i = 0; i < table->level_count; i++) {
 		const struct level *level = table->levels[i];
 		uint64_t of_level = 0;
@@ -95,10 +96,12 @@ static bool is_sound(const struct table *table)
 				of_level += level->files[j].segments[k].rows;
 			}
 		}
-		if (level->deleted > of_level || (level->number == 0) != (i == 0)) {
+		if (level->deleted > of_level || (level->number == 0) != (i == 0) ||
+			level->hides > of_level || level->hides > rows - hidden) {
 			return false;
 		}
 		rows += of_level - level->deleted;
+		hidden += level->hides;
 	}
 	return rows == table->rows;
 }

@@ -298,11 +298,16 @@ static void write_file(struct wire_writer *writer, const struct base_file_info *
 void record_write_file(struct wire_writer *writer, const struct base_file_info *info)
 {
 	const bool is_of_delta = info->delta != 0;
-	wire_write_map(writer, FILE_FIELDS + (is_of_delta ? DELTA_FIELDS : 0));
+	const bool is_counted = is_of_delta && info->hides != BASE_HIDES_UNKNOWN;
+	wire_write_map(writer,
+		FILE_FIELDS + (is_of_delta ? DELTA_FIELDS : 0) + (is_counted ? 1u : 0u));
 	write_file(writer, info);
 	if (is_of_delta) {
 		write_uint(writer, "delta", info->delta);
 		write_uint(writer, "deleted", info->deleted);
+	}
+	if (is_counted) {
+		write_uint(writer, "hides", info->hides);
 	}
 }
 
@@ -333,12 +338,17 @@ static bool read_segment(struct wire_value value, size_t field_count, uint64_t f
 	       out->head_bytes <= out->bytes;
 }
 
-/* A file of the base has neither field. */
+/* A file of the base has none of these fields. */
 static bool read_delta(struct wire_value value, struct base_file_info *out)
 {
-	const bool is_of_delta = wire_type(wire_get(value, "delta")) != WIRE_ABSENT;
-	return !is_of_delta || (read_uint(value, "delta", &out->delta) && out->delta != 0 &&
-				       read_uint(value, "deleted", &out->deleted));
+	const bool is_counted = wire_type(wire_get(value, "hides")) != WIRE_ABSENT;
+	if (wire_type(wire_get(value, "delta")) == WIRE_ABSENT) {
+		return !is_counted;
+	}
+	out->hides = BASE_HIDES_UNKNOWN;
+	return read_uint(value, "delta", &out->delta) && out->delta != 0 &&
+	       read_uint(value, "deleted", &out->deleted) &&
+	       (!is_counted || read_uint(value, "hides", &out->hides));
 }
 
 static enum status read_file(struct wire_value value, size_t segment_fields,

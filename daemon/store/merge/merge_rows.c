@@ -2,6 +2,7 @@
 #include "daemon/store/merge/merge_rows.h"
 
 #include "daemon/store/base/segment_build.h"
+#include "daemon/store/merge/merge_hides.h"
 #include "daemon/store/merge/salvage.h"
 #include "daemon/store/read/merged.h"
 #include "daemon/store/snapshot/level.h"
@@ -127,6 +128,18 @@ static void fill(const struct merge *merge, const struct segment_plan *plan, siz
 	assert(end == plan->blob_bytes);
 }
 
+/* Tells of the segment that was written, if it is a delta's, how many rows below it hides. */
+static void count_hidden(struct merge *merge, size_t first, size_t count)
+{
+	const struct merge_input *input = merge->input;
+	uint64_t hidden;
+	if (is_delta(merge)) {
+		const bool is_known = merge_count_hidden(input->table, input->first,
+			&merge->rows[first], merge->hashes, count, &hidden);
+		base_files_hide(merge->files, is_known ? hidden : BASE_HIDES_UNKNOWN);
+	}
+}
+
 static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t bits, size_t first,
 	size_t count, struct error *err)
 {
@@ -171,7 +184,11 @@ static enum status write_segment(struct merge *merge, uint64_t prefix, uint32_t 
 	fill(merge, &plan, first, &space);
 	segment_end(&plan, data);
 	status = base_files_commit(merge->files, &plan, err);
-	return status == STATUS_OK ? input->pace(input->pace_arg, plan.bytes, err) : status;
+	if (status != STATUS_OK) {
+		return status;
+	}
+	count_hidden(merge, first, count);
+	return input->pace(input->pace_arg, plan.bytes, err);
 }
 
 /* Writes gathered rows of a prefix, in as many segments as they need. The depth is bounded by

@@ -38,6 +38,8 @@ static void count_file(struct table *table, struct level *level, const struct ba
 	rows -= info->deleted < rows ? info->deleted : rows;
 	level->rows += rows;
 	level->deleted += info->deleted;
+	level->is_counted = level->is_counted && info->hides != BASE_HIDES_UNKNOWN;
+	level->hides += info->hides != BASE_HIDES_UNKNOWN ? info->hides : 0;
 	level->bytes += info->bytes;
 	table->bytes += info->bytes;
 	table->next_file = info->number >= table->next_file ? info->number + 1 : table->next_file;
@@ -48,6 +50,7 @@ static struct level *level_new(uint64_t number)
 	struct level *level = calloc(1, sizeof *level);
 	if (level != NULL) {
 		level->number = number;
+		level->is_counted = true;
 		level->refs = 1;
 	}
 	return level;
@@ -192,6 +195,30 @@ const struct base_file_info *table_file(const struct table *table, size_t i)
 	return &table->levels[level]->files[i];
 }
 
+uint64_t table_count_rows(const struct table *table, bool *exact)
+{
+	uint64_t hides = 0;
+	*exact = true;
+	for (size_t i = 0; i < table->level_count; i++) {
+		hides += table->levels[i]->hides;
+		*exact = *exact && table->levels[i]->is_counted;
+	}
+	assert(hides <= table->rows); /* catalog_check_rows */
+	return table->rows - hides;
+}
+
+uint64_t release_count_rows(const struct release *release, bool *exact)
+{
+	uint64_t rows = 0;
+	*exact = true;
+	for (size_t i = 0; i < release->table_count; i++) {
+		bool of_table;
+		rows += table_count_rows(release->tables[i], &of_table);
+		*exact = *exact && of_table;
+	}
+	return rows;
+}
+
 size_t table_segment_count(const struct table *table)
 {
 	size_t count = 0;
@@ -208,10 +235,11 @@ static uint8_t all_levels(const struct table *table)
 	return (uint8_t)((1u << table->level_count) - 1);
 }
 
-/* Of each key the levels that may have it; the base always may. */
-static void ask_filter(const struct table *table, const struct find *find, uint32_t count,
-	uint8_t *asks)
+/* Of each key those of the oldest `below` levels that may have it; the base always may. */
+static void ask_filter(const struct table *table, size_t below, const struct find *find,
+	uint32_t count, uint8_t *asks)
 {
+	const uint8_t levels = (uint8_t)((1u << below) - 1);
 	const struct level_filter *filter =
 		atomic_load_explicit(&((struct table *)table)->filter, memory_order_acquire);
 	for (uint32_t i = 0; filter != NULL && i < count; i++) {
@@ -221,9 +249,9 @@ static void ask_filter(const struct table *table, const struct find *find, uint3
 		if (find->known != NULL && find->known[i] != NULL) {
 			asks[i] = 0;
 		} else if (filter == NULL) {
-			asks[i] = all_levels(table);
+			asks[i] = levels;
 		} else {
-			asks[i] = *level_filter_at(filter, find->hashes[i]) | 1u;
+			asks[i] = (*level_filter_at(filter, find->hashes[i]) & levels) | 1u;
 		}
 	}
 }
@@ -234,7 +262,7 @@ static uint8_t without_highest(uint8_t asks)
 }
 
 /* Each key goes to the newest level that may have it, and what is not there goes round again. */
-static enum status find_in_levels(const struct table *table, const struct find *find,
+static enum status find_in_levels(const struct table *table, size_t below, const struct find *find,
 	uint32_t first, uint32_t count, struct found_row *rows)
 {
 	struct find here = *find;
@@ -245,7 +273,7 @@ static enum status find_in_levels(const struct table *table, const struct find *
 	for (size_t i = 0; i < table->level_count; i++) {
 		sets[i] = table->levels[i]->set;
 	}
-	ask_filter(table, find, count, asks);
+	ask_filter(table, below, find, count, asks);
 	here.set = table->bases;
 	here.known = NULL;
 	here.sets = sets;
@@ -273,19 +301,25 @@ static enum status find_in_levels(const struct table *table, const struct find *
 	return STATUS_OK;
 }
 
-enum status table_find_rows(const struct table *table, const struct find *find, uint32_t first,
-	uint32_t count, struct found_row *rows)
+enum status table_find_below(const struct table *table, size_t below, const struct find *find,
+	uint32_t first, uint32_t count, struct found_row *rows)
 {
-	if (table->level_count == 0 || table->bases == NULL) {
+	if (below == 0 || table->bases == NULL) {
 		memset(rows, 0, count * sizeof *rows);
 		return STATUS_OK;
 	}
-	if (table->level_count > 1) {
-		return find_in_levels(table, find, first, count, rows);
+	if (below > 1) {
+		return find_in_levels(table, below, find, first, count, rows);
 	}
 	struct find here = *find;
 	here.set = table->bases;
 	return find_rows(&here, first, count, rows);
+}
+
+enum status table_find_rows(const struct table *table, const struct find *find, uint32_t first,
+	uint32_t count, struct found_row *rows)
+{
+	return table_find_below(table, table->level_count, find, first, count, rows);
 }
 
 bool table_is_above(const struct table *table, size_t i, uint64_t hash, const uint8_t *key,

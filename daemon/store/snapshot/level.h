@@ -28,6 +28,8 @@ struct level {
 	uint64_t number;  /* of the delta; 0: the base */
 	uint64_t rows;    /* without tombstones */
 	uint64_t deleted; /* tombstones */
+	uint64_t hides;   /* rows of older levels that it hides, as far as that was counted */
+	bool is_counted;  /* it was counted, of all of its files */
 	uint64_t bytes;   /* of the files */
 	size_t file_count;
 	struct base_file_info *files; /* owned, in the order of their hashes */
@@ -74,6 +76,12 @@ static inline uint64_t level_file_rows(const struct level *level)
 	return level->rows + level->deleted;
 }
 
+/* Keys that have a row in the levels. *exact false: at most so many, since of some delta it was not counted how
+ * many rows it hides. */
+uint64_t table_count_rows(const struct table *table, bool *exact);
+/* The same of all tables. */
+uint64_t release_count_rows(const struct release *release, bool *exact);
+
 /* Segments of all levels. */
 size_t table_segment_count(const struct table *table);
 
@@ -82,6 +90,10 @@ size_t table_segment_count(const struct table *table);
  * (found_is_deleted). */
 enum status table_find_rows(const struct table *table, const struct find *find, uint32_t first,
 	uint32_t count, struct found_row *rows);
+
+/* The same in the oldest `below` levels, above 0. */
+enum status table_find_below(const struct table *table, size_t below, const struct find *find,
+	uint32_t first, uint32_t count, struct found_row *rows);
 
 /* Whether a level above level i has something of a key, or cannot tell. May block. */
 bool table_is_above(const struct table *table, size_t i, uint64_t hash, const uint8_t *key,

@@ -24,6 +24,8 @@ struct merge_result levels_merge_full(struct scratch *scratch);
 
 size_t levels_count_levels(struct scratch *scratch);
 size_t levels_count_files(struct scratch *scratch); /* that the table names */
+/* Whether the rows of the table are known exactly. */
+bool levels_are_counted(struct scratch *scratch);
 
 /* Puts a version of keys [from, from + count), 0: deletes them. */
 void levels_put(struct scratch *scratch, struct expected *expected, uint64_t from, uint32_t count,

@@ -49,6 +49,58 @@ static void every_number_of_levels_is_one_table(void **state)
 	}
 }
 
+/* Also where deltas were merged with deltas, and where ranges of the base have taken some of them in. */
+static void rows_are_counted_once(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct store_figures figures;
+	levels_make(scratch, &expected);
+	levels_add_deltas(scratch, &expected, TABLE_LEVELS_MAX + 4);
+	levels_expect(scratch, &expected);
+	assert_true(levels_are_counted(scratch));
+	scratch_reopen(scratch);
+	levels_expect(scratch, &expected); /* the catalog has kept it */
+	assert_true(levels_are_counted(scratch));
+	(void)levels_merge_full(scratch);
+	levels_expect(scratch, &expected);
+	store_figures(scratch->store, &figures);
+	assert_true(figures.rows_exact);
+}
+
+/* Nobody reads a base for a figure: of what was away, or damaged, when a delta was written there are at most so many
+ * rows. */
+static void what_cannot_be_looked_at_is_not_counted(void **state)
+{
+	static const enum base_page_state states[] = {BASE_PAGE_AWAY, BASE_PAGE_DAMAGED};
+	struct scratch *scratch = *state;
+	struct expected expected;
+	scratch_close(scratch);
+	scratch->sizes.look_ms = HOUR_MS; /* or the janitor would read it */
+	scratch_open(scratch);
+	levels_make(scratch, &expected);
+	for (size_t i = 0; i < 2; i++) {
+		levels_put(scratch, &expected, 100 * i, 200, 2);
+		const struct base_set *base = scratch_table(scratch, "t")->bases;
+		for (size_t j = 0; j < base->segment_count; j++) {
+			scratch_mark(base->segments[j], states[i],
+				i == 0 ? BASE_AWAY : BASE_DAMAGED);
+		}
+		snapshot_end(scratch->store);
+		(void)levels_merge(scratch);
+		const struct table *table = scratch_table(scratch, "t");
+		assert_int_equal(table->level_count, 2 + i);
+		assert_false(table->levels[1 + i]->is_counted);
+		snapshot_end(scratch->store);
+	}
+	scratch_reopen(scratch); /* the files are sound */
+	levels_expect(scratch, &expected);
+	assert_false(levels_are_counted(scratch));
+	(void)levels_merge_full(scratch);
+	levels_expect(scratch, &expected);
+	assert_true(levels_are_counted(scratch));
+}
+
 /* Each of the files that merges write is counted with what it became. */
 static void steps_of_merges_are_counted(void **state)
 {
@@ -407,6 +459,14 @@ static void a_release_goes_elsewhere_with_its_levels(void **state)
 	for (uint64_t key = 0; key < KEYS; key++) {
 		assert_int_equal(scratch_version(scratch, "r2", key), expected.versions[key]);
 	}
+	uint64_t rows = 0;
+	for (uint32_t key = 0; key < KEYS; key++) {
+		rows += expected.versions[key] != 0;
+	}
+	struct store_figures figures;
+	store_figures(scratch->store, &figures);
+	assert_true(figures.rows_exact);
+	assert_int_equal(figures.rows, 2 * rows);
 	const size_t files = count_files(scratch);
 	scratch_must(store_verify(scratch->store, &all, NULL, &verified, &err), &err);
 	assert_int_equal(verified.damaged, 0);
@@ -418,6 +478,8 @@ static void a_release_goes_elsewhere_with_its_levels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(rows_are_counted_once),
+		TEST(what_cannot_be_looked_at_is_not_counted),
 		TEST(steps_of_merges_are_counted),
 		TEST(every_number_of_levels_is_one_table),
 		TEST(a_merge_costs_what_changed),
