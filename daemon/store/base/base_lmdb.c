@@ -3,6 +3,7 @@
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/system/file.h"
+#include "daemon/store/system/memory.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -138,6 +139,7 @@ enum status lmdb_file_reserve(struct lmdb_file *file, uint32_t i, uint64_t len, 
 		return fail(err, "reserve", code);
 	}
 	assert(data.mv_size >= len);
+	memory_want_huge(data.mv_data, data.mv_size);
 	memset((uint8_t *)data.mv_data + len, 0, data.mv_size - len);
 	file->reserved = data.mv_size;
 	*value = data.mv_data;

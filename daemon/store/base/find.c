@@ -30,15 +30,18 @@ FIND_INLINE void fetch_ahead(const void *at)
 	__builtin_prefetch(at, 0, 2);
 }
 
-FIND_INLINE void prefetch_row(const struct segment *view, uint32_t row)
+FIND_INLINE void prefetch_bytes(const uint8_t *data, size_t bytes)
 {
-	const uint8_t *data = view->row_data + (size_t)row * view->row_bytes;
 	const uint8_t *line = data - (uintptr_t)data % LINE_BYTES;
-	const uint8_t *end =
-		data + (view->row_bytes < ROW_BYTES_MAX ? view->row_bytes : ROW_BYTES_MAX);
+	const uint8_t *end = data + (bytes < ROW_BYTES_MAX ? bytes : ROW_BYTES_MAX);
 	for (; line < end; line += LINE_BYTES) {
 		fetch_ahead(line);
 	}
+}
+
+FIND_INLINE void prefetch_row(const struct segment *view, uint32_t row)
+{
+	prefetch_bytes(view->row_data + (size_t)row * view->row_bytes, view->row_bytes);
 }
 
 /* Moves a probe to the next slot with its tag; false when there is none. The row number that the
@@ -218,6 +221,9 @@ static void find_candidates(const struct find *find, uint32_t first, uint32_t co
 		prefetch_row(view, rows[i].row);
 		if ((find->wants & FIND_TIMES) != 0) {
 			fetch_ahead(&view->times[rows[i].row]);
+		}
+		if ((find->wants & FIND_LOWS) != 0 && view->lows != NULL) {
+			prefetch_bytes(segment_low(view, rows[i].row), view->low_bytes);
 		}
 	}
 }

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The memory of so many slots is asked for before the first of them is read. */
+enum { SLOTS_AHEAD = 16, SLOTS_FAR_AHEAD = 2 * SLOTS_AHEAD };
+
 static enum status add(struct memtable_rows *rows, const struct memtable_entry *entry,
 	const struct row_version *version)
 {
@@ -95,6 +98,22 @@ static void narrow(const struct bucket *bucket, size_t number, struct memtable_r
 	range->behind = before > 0 ? prefix : prefix + 1;
 }
 
+/* Asks for the entry of a slot some slots ahead, or for the version that an entry leads to, which is asked for
+ * before. */
+static void prefetch(const struct bucket *bucket, size_t slot)
+{
+	uint64_t hash;
+	struct memtable_entry *entry;
+	if (slot + SLOTS_FAR_AHEAD <= bucket->mask &&
+		slot_read(&bucket->slots[slot + SLOTS_FAR_AHEAD], &hash, &entry)) {
+		__builtin_prefetch(entry);
+	}
+	if (slot + SLOTS_AHEAD <= bucket->mask &&
+		slot_read(&bucket->slots[slot + SLOTS_AHEAD], &hash, &entry)) {
+		__builtin_prefetch(entry_newest(entry));
+	}
+}
+
 /* Adds the rows of a bucket that are in the range, in order. */
 static enum status collect_bucket(const struct bucket *bucket, const struct memtable_range *range,
 	struct memtable_rows *found)
@@ -103,6 +122,7 @@ static enum status collect_bucket(const struct bucket *bucket, const struct memt
 	for (size_t slot = 0; bucket->slots != NULL && slot <= bucket->mask; slot++) {
 		uint64_t hash;
 		struct memtable_entry *entry;
+		prefetch(bucket, slot);
 		if (!slot_read(&bucket->slots[slot], &hash, &entry) || hash < range->from ||
 			is_behind(hash, range->behind)) {
 			continue;

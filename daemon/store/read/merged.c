@@ -6,6 +6,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* The memory of so many rows of a memtable is asked for before the first of them is read. */
+enum { NEWS_AHEAD = 16 };
+
 /* ---- one level ---- */
 
 /* The hash of the segment's next row. */
@@ -161,6 +164,10 @@ enum status merged_next(struct merged_walk *walk, struct merged_row *out, bool *
 	const bool has_news = walk->at < walk->count;
 	*more = has_news;
 	if (has_news) {
+		if (walk->at + NEWS_AHEAD < walk->count) {
+			__builtin_prefetch(walk->news[walk->at + NEWS_AHEAD].entry);
+			__builtin_prefetch(walk->news[walk->at + NEWS_AHEAD].version);
+		}
 		*out = of_news(&walk->news[walk->at]);
 	}
 	for (size_t i = 0; i < walk->level_count; i++) {

@@ -1,13 +1,14 @@
 /* arena.c - blocks that double in size, each filled from its start. */
 #include "daemon/store/system/arena.h"
 
+#include "daemon/store/system/memory.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
-/* Small tables stay small; large ones ask the system seldom. With its head and that of malloc the
- * largest block is below 4 MiB: from there on the daemon's memory is in maps of their own, whose pages
- * the kernel zeroes for each block anew. */
-enum { BLOCK_BYTES_MIN = 16 << 10, BLOCK_BYTES_MAX = (4 << 20) - (4 << 10) };
+/* Small arenas stay small; large ones ask the system seldom, and their blocks are huge pages (memory_want_huge): what is
+ * given out is read at random, and a miss of the TLB for each piece costs as much as one of the cache. */
+enum { BLOCK_BYTES_MIN = 16 << 10, BLOCK_BYTES_MAX = 4 << 20, HUGE_BYTES = 2 << 20 };
 
 struct arena_block {
 	struct arena_block *next;
@@ -18,20 +19,31 @@ struct arena_block {
 
 static_assert(offsetof(struct arena_block, data) % 8 == 0, "what is given out is aligned to 8");
 
+/* The size of the next block, with its head, which is to have room for `bytes`. */
+static size_t next_bytes(const struct arena *arena, size_t bytes)
+{
+	const struct arena_block *last = arena->blocks;
+	const size_t least = sizeof *last + bytes;
+	size_t next = last == NULL ? BLOCK_BYTES_MIN : (sizeof *last + last->capacity) * 2;
+	next = next > BLOCK_BYTES_MAX ? BLOCK_BYTES_MAX : next;
+	next = next < least ? least : next;
+	return next < HUGE_BYTES ? next : (next + HUGE_BYTES - 1) & ~(size_t)(HUGE_BYTES - 1);
+}
+
 static struct arena_block *add_block(struct arena *arena, size_t bytes)
 {
-	size_t capacity = arena->blocks == NULL ? BLOCK_BYTES_MIN : arena->blocks->capacity * 2;
-	capacity = capacity > BLOCK_BYTES_MAX ? BLOCK_BYTES_MAX : capacity;
-	capacity = capacity < bytes ? bytes : capacity;
-	struct arena_block *block = malloc(sizeof *block + capacity);
+	const size_t whole = next_bytes(arena, bytes);
+	struct arena_block *block =
+		whole < HUGE_BYTES ? malloc(whole) : aligned_alloc(HUGE_BYTES, whole);
 	if (block == NULL) {
 		return NULL;
 	}
+	memory_want_huge(block, whole);
 	block->next = arena->blocks;
 	block->used = 0;
-	block->capacity = capacity;
+	block->capacity = whole - sizeof *block;
 	arena->blocks = block;
-	arena->bytes += sizeof *block + capacity;
+	arena->bytes += whole;
 	return block;
 }
 

@@ -6,7 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+/* Of a processor of x86-64, and of one of ARM with pages of 4 KiB. */
+enum { HUGE_BYTES = 2 << 20 };
 
 /* The number in a file; UINT64_MAX: there is none, or it says that there is no limit. */
 static uint64_t read_limit(const char *groups, const char *group, const char *name)
@@ -71,4 +75,14 @@ uint64_t memory_limit_bytes(void)
 	}
 	const uint64_t machine = (uint64_t)pages * (uint64_t)page_bytes;
 	return machine < group ? machine : group;
+}
+
+void memory_want_huge(void *at, size_t bytes)
+{
+	const uintptr_t begin = ((uintptr_t)at + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1);
+	const uintptr_t end = ((uintptr_t)at + bytes) & ~(uintptr_t)(HUGE_BYTES - 1);
+	if (begin < end) {
+		/* NOLINTNEXTLINE(performance-no-int-to-ptr): within what was given. */
+		(void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+	}
 }
