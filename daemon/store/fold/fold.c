@@ -95,6 +95,27 @@ static void add_keys(struct fold *fold, struct once *once, const struct keys *ke
 	}
 }
 
+/* Lists the samples of each key one behind the other, in the order in which they came. */
+static void order_samples(struct fold *fold)
+{
+	uint32_t *ends = fold->ends; /* first how many there are, then where they begin */
+	uint32_t before = 0;
+	memset(ends, 0, fold->keys.count * sizeof *ends);
+	for (uint32_t i = 0; i < fold->sample_count; i++) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): add_keys has set it. */
+		ends[fold->key_of[i]]++;
+	}
+	for (uint32_t number = 0; number < fold->keys.count; number++) {
+		const uint32_t count = ends[number];
+		ends[number] = before;
+		before += count;
+	}
+	assert(before == fold->sample_count);
+	for (uint32_t i = 0; i < fold->sample_count; i++) {
+		fold->order[ends[fold->key_of[i]]++] = i;
+	}
+}
+
 static enum status no_memory(const struct fold *fold, struct error *err)
 {
 	return error_set(err, STATUS_NO_MEMORY, "no memory for samples of table '%s'",
@@ -115,10 +136,13 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 		.keys.type = keys->type,
 	};
 	fold->key_of = malloc(keys->count * sizeof *fold->key_of + 1);
+	fold->order = malloc(keys->count * sizeof *fold->order + 1);
+	fold->ends = malloc(keys->count * sizeof *fold->ends + 1);
 	fold->packed = malloc(key_bytes + 1);
 	fold->at = keys->type == KEY_U64 ? NULL : malloc(keys->count * sizeof *fold->at + 1);
-	if (fold->key_of == NULL || fold->packed == NULL ||
-		(keys->type != KEY_U64 && fold->at == NULL) || !once_init(&once, keys->count)) {
+	if (fold->key_of == NULL || fold->order == NULL || fold->ends == NULL ||
+		fold->packed == NULL || (keys->type != KEY_U64 && fold->at == NULL) ||
+		!once_init(&once, keys->count)) {
 		return no_memory(fold, err);
 	}
 	fold->keys.packed = fold->packed;
@@ -126,6 +150,7 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 	assert(fold->keys.type == KEY_U64 || fold->keys.at != NULL);
 	add_keys(fold, &once, keys);
 	free(once.slots);
+	order_samples(fold);
 	assert(fold->keys.count <= keys->count);
 	fold->batch.keys = fold->keys;
 	return STATUS_OK;
@@ -139,6 +164,8 @@ void fold_init_like(struct fold *fold, const struct table *table, const struct f
 		.like = like,
 		.sample_count = like->sample_count,
 		.key_of = like->key_of,
+		.order = like->order,
+		.ends = like->ends,
 		.keys = like->keys,
 		.batch = {.keys = like->keys},
 	};
@@ -182,7 +209,8 @@ static void take_state(struct fold *fold, uint32_t i, const struct row_version *
 	}
 }
 
-static enum status read_states(struct fold *fold, int64_t now_ms)
+/* Reads the states of a block of keys. */
+static enum status read_states(struct fold *fold, uint32_t first, uint32_t count, int64_t now_ms)
 {
 	uint64_t hashes[FIND_BLOCK];
 	const struct row_version *versions[FIND_BLOCK];
@@ -201,46 +229,21 @@ static enum status read_states(struct fold *fold, int64_t now_ms)
 		.wants = FIND_ROWS | FIND_TIMES | FIND_TAGS | FIND_LOWS,
 		.may_block = true,
 	};
-	for (uint32_t first = 0; first < fold->keys.count; first += FIND_BLOCK) {
-		const uint32_t left = fold->keys.count - first;
-		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
-		keys_hash(&fold->keys, &fold->table->seed, first, count, hashes);
-		memtable_find(fold->table->memtable, &question, first, count, versions);
-		const enum status status = table_find_rows(fold->table, &find, first, count, found);
-		if (status != STATUS_OK) {
-			return status;
+	keys_hash(&fold->keys, &fold->table->seed, first, count, hashes);
+	memtable_find(fold->table->memtable, &question, first, count, versions);
+	const enum status status = table_find_rows(fold->table, &find, first, count, found);
+	for (uint32_t i = 0; status == STATUS_OK && i < count; i++) {
+		const bool is_damaged =
+			versions[i] == NULL && found[i].row == (uint32_t)FIND_CORRUPT;
+		fold->rows[first + i].is_lost = is_damaged;
+		if (is_damaged && !fold->passes_damage) {
+			return STATUS_CORRUPT;
 		}
-		for (uint32_t i = 0; i < count; i++) {
-			const bool is_damaged =
-				versions[i] == NULL && found[i].row == (uint32_t)FIND_CORRUPT;
-			fold->rows[first + i].is_lost = is_damaged;
-			if (is_damaged && fold->passes_damage) {
-				continue;
-			}
-			if (is_damaged) {
-				return STATUS_CORRUPT;
-			}
+		if (!is_damaged) {
 			take_state(fold, first + i, versions[i], &found[i], now_ms);
 		}
 	}
-	return STATUS_OK;
-}
-
-static enum status find_states(struct fold *fold, int64_t now_ms, struct error *err)
-{
-	enum status status;
-	unsigned faults;
-	do {
-		/* A page that could not be read has given zeros, as in table_lookup. The second time
-		 * its segment is known to be damaged. */
-		faults = mapfault_count();
-		status = read_states(fold, now_ms);
-	} while (status == STATUS_OK && mapfault_count() != faults);
-	return status == STATUS_OK
-		       ? status
-		       : error_set(err, status,
-				 "table: a segment of '%s' that has some of the keys is damaged",
-				 fold->table->spec.name.text);
+	return status;
 }
 
 /* ---- the new states ---- */
@@ -283,54 +286,72 @@ static bool add_sample(struct aggregate *row, const struct table_spec *spec, int
 		return history_add(row, spec, time_ms, sample);
 	}
 	aggregate_add(row, spec, time_ms, sample);
-	return true; /* of the sum check_states will tell */
+	return true; /* of the sum check_state will tell */
 }
 
-static enum status add_samples(struct fold *fold, const struct samples *samples, int64_t now_ms,
-	struct error *err)
+/* Refuses a state that is not finite: it would stay so, and nothing could be read of the row. */
+static enum status check_state(const struct fold *fold, uint32_t number, struct error *err)
+{
+	const struct table_spec *spec = &fold->table->spec;
+	const size_t elements = spec_elements(spec);
+	if (!spec_aggregates(spec) || fold->rows[number].is_lost) {
+		return STATUS_OK; /* a history adds nothing up; of a lost state this is not the sum */
+	}
+	const size_t at =
+		dtype_first_nonfinite(DTYPE_F32, fold->rows[number].state.state, elements);
+	if (at == elements) {
+		return STATUS_OK;
+	}
+	char key[64];
+	keys_print(&fold->keys, number, key, sizeof key);
+	return error_set(err, STATUS_BAD_REQUEST,
+		"rows: the sum of key %s in table '%s' is not finite after these samples: element %zu",
+		key, spec->name.text, at);
+}
+
+/* Adds the samples of one key to its state. */
+static enum status add_samples(struct fold *fold, uint32_t number, const struct samples *samples,
+	int64_t now_ms, struct error *err)
 {
 	const struct table_spec *spec = &fold->table->spec;
 	const size_t elements = spec_sample_elements(spec);
-	assert(samples->count == fold->sample_count);
-	for (uint32_t i = 0; i < samples->count; i++) {
+	struct aggregate *state = &fold->rows[number].state;
+	for (uint32_t at = number == 0 ? 0 : fold->ends[number - 1]; at < fold->ends[number];
+		at++) {
+		const uint32_t i = fold->order[at];
 		int64_t time_ms;
-		struct aggregate *state = &fold->rows[fold->key_of[i]].state;
 		memcpy(&time_ms, samples->times + (size_t)i * sizeof time_ms, sizeof time_ms);
 		/* What a late sample began has expired already: a batch that is cut here finds nothing. */
 		state->is_there =
 			state->is_there && !age_is_over(state->last_ms, now_ms, spec->ttl_ms);
 		if (!add_sample(state, spec, time_ms, samples->rows + i * elements)) {
-			return refuse_key(fold, fold->key_of[i],
-				"is too large for the table's dtype", err);
+			return refuse_key(fold, number, "is too large for the table's dtype", err);
 		}
 	}
-	for (uint32_t i = 0; i < fold->keys.count; i++) {
-		fold->times[i] = fold->rows[i].state.last_ms;
-	}
-	return STATUS_OK;
+	fold->times[number] = state->last_ms;
+	return check_state(fold, number, err);
 }
 
-/* Refuses a state that is not finite: it would stay so, and nothing could be read of the row. */
-static enum status check_states(const struct fold *fold, struct error *err)
+/* Goes through the keys block by block, so that the states of a block are in the cache while samples are added. */
+static enum status add_all(struct fold *fold, const struct samples *samples, int64_t now_ms,
+	struct error *err)
 {
-	const struct table_spec *spec = &fold->table->spec;
-	const size_t floats = spec_stored_bytes(spec) / sizeof(float);
-	const size_t elements = spec_elements(spec);
-	if (!spec_aggregates(spec)) {
-		return STATUS_OK; /* a history adds nothing up, and its samples are finite */
-	}
-	for (uint32_t i = 0; i < fold->keys.count; i++) {
-		const size_t at =
-			dtype_first_nonfinite(DTYPE_F32, fold->states + i * floats, elements);
-		if (at == elements || fold->rows[i].is_lost) {
-			continue; /* of a state that is lost this is not the sum */
+	assert(samples->count == fold->sample_count);
+	for (uint32_t first = 0; first < fold->keys.count; first += FIND_BLOCK) {
+		const uint32_t left = fold->keys.count - first;
+		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
+		enum status status = read_states(fold, first, count, now_ms);
+		if (status != STATUS_OK) {
+			return error_set(err, status,
+				"table: a segment of '%s' that has some of the keys is damaged",
+				fold->table->spec.name.text);
 		}
-		char key[64];
-		keys_print(&fold->keys, i, key, sizeof key);
-		return error_set(err, STATUS_BAD_REQUEST,
-			"rows: the sum of key %s in table '%s' is not finite after these samples: "
-			"element %zu",
-			key, spec->name.text, at);
+		for (uint32_t i = first; status == STATUS_OK && i < first + count; i++) {
+			status = add_samples(fold, i, samples, now_ms, err);
+		}
+		if (status != STATUS_OK) {
+			return status;
+		}
 	}
 	return STATUS_OK;
 }
@@ -341,14 +362,14 @@ enum status fold_run(struct fold *fold, const struct samples *samples, int64_t n
 	if (!reserve(fold)) {
 		return no_memory(fold, err);
 	}
-	enum status status = find_states(fold, now_ms, err);
-	if (status != STATUS_OK) {
-		return status;
-	}
-	status = add_samples(fold, samples, now_ms, err);
-	if (status == STATUS_OK) {
-		status = check_states(fold, err);
-	}
+	enum status status;
+	unsigned faults;
+	do {
+		/* A page that could not be read has given zeros, as in table_lookup. The second time
+		 * its segment is known to be damaged. */
+		faults = mapfault_count();
+		status = add_all(fold, samples, now_ms, err);
+	} while (status != STATUS_CORRUPT && mapfault_count() != faults);
 	fold->batch.dtype = DTYPE_F32;
 	fold->batch.rows = (const uint8_t *)fold->states;
 	fold->batch.rows_bytes = fold->keys.count * spec_stored_bytes(&fold->table->spec);
@@ -361,6 +382,8 @@ void fold_fini(struct fold *fold)
 {
 	if (fold->like == NULL) {
 		free(fold->key_of);
+		free(fold->order);
+		free(fold->ends);
 		free(fold->packed);
 		free(fold->at);
 	}

@@ -2,7 +2,8 @@
  * histories.
  *
  *     fold_init    lists each key once, however many samples it has: so many rows are written
- *     fold_run     reads the keys' states and adds the samples in their order: the rows are ready
+ *     fold_run     reads the keys' states and adds the samples of each in their order: the rows are
+ *                  ready
  *     fold_fini    frees a fold, also a zeroed one
  *
  * A write does this, and a replay does it again, with the same bits: what the states become depends
@@ -34,12 +35,15 @@ struct fold {
 	const struct table *table; /* borrowed */
 	bool passes_damage; /* a key whose state is damaged is lost; else it refuses the batch */
 	uint32_t sample_count;
-	uint32_t *key_of;        /* owned: of each sample its key's number among `keys` */
-	struct keys keys;        /* each once, in the order of their first samples */
-	const struct fold *like; /* whose keys these are; NULL: it owns key_of, packed and at */
-	uint8_t *packed;         /* owned: the bytes of `keys` */
-	uint32_t *at;            /* owned: where each of `keys` begins */
-	struct fold_row *rows;   /* owned: of each key */
+	uint32_t *key_of; /* owned: of each sample its key's number among `keys` */
+	uint32_t *order;  /* owned: the numbers of the samples, those of a key together */
+	uint32_t *ends;   /* owned: of each key where its samples end there */
+	struct keys keys; /* each once, in the order of their first samples */
+	/* Whose keys these are; NULL: it owns key_of, order, ends, packed and at */
+	const struct fold *like;
+	uint8_t *packed;       /* owned: the bytes of `keys` */
+	uint32_t *at;          /* owned: where each of `keys` begins */
+	struct fold_row *rows; /* owned: of each key */
 	struct memtable_entry *
 		*entries;       /* owned: of each key that of the active generation; NULL: none */
 	float *states;          /* owned: the states that `rows` work on */

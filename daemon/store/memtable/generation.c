@@ -9,6 +9,9 @@
  * ALIGN. */
 enum { SLOTS_LOG2_FIRST = 3, ALIGN = 64 };
 
+/* Of longer rows the processor itself fetches the rest ahead. */
+enum { LINE_BYTES = 64, AHEAD_BYTES_MAX = 1024 };
+
 static void count_bytes(struct generation *generation, uint64_t bytes)
 {
 	generation->bytes += bytes;
@@ -221,9 +224,20 @@ static bool may_take(const struct generation *generation)
 	       atomic_load_explicit(&generation->refs, memory_order_acquire) == 1;
 }
 
+/* Asks for the memory of a version that will be written over. */
+static void prefetch_version(const struct row_version *version, size_t row_bytes)
+{
+	const uint8_t *at = (const uint8_t *)version;
+	const uint8_t *end =
+		version->row + (row_bytes < AHEAD_BYTES_MAX ? row_bytes : AHEAD_BYTES_MAX);
+	for (; at < end; at += LINE_BYTES) {
+		__builtin_prefetch(at, 1);
+	}
+}
+
 /* Memory for a version with a row: those of a table are all of one size, and a tombstone has none. NULL:
  * there is none to use again. */
-static struct row_version *take_superseded(struct generation *generation)
+static struct row_version *take_superseded(struct generation *generation, size_t row_bytes)
 {
 	struct row_version *version = NULL;
 	while (version == NULL && may_take(generation)) {
@@ -236,7 +250,7 @@ static struct row_version *take_superseded(struct generation *generation)
 			generation->superseding_last = NULL;
 		} else { /* which was asked for the last time */
 			__builtin_prefetch(next->next);
-			__builtin_prefetch(next->older, 1);
+			prefetch_version(next->older, row_bytes);
 		}
 	}
 	return version;
@@ -281,8 +295,9 @@ static struct row_version *version_new(struct generation *generation,
 {
 	const size_t row_bytes = row->data == NULL ? 0 : spec_row_bytes(change->spec);
 	const size_t low_bytes = row->low == NULL ? 0 : spec_low_bytes(change->spec);
-	struct row_version *version =
-		is_next || row->data == NULL ? NULL : take_superseded(generation);
+	struct row_version *version = is_next || row->data == NULL
+					      ? NULL
+					      : take_superseded(generation, row_bytes + low_bytes);
 	if (version == NULL) {
 		version = get(generation, sizeof *version + row_bytes + low_bytes);
 	}
@@ -344,8 +359,7 @@ static void fill_place(struct generation *generation, const struct memtable_entr
 	atomic_store_explicit(&generation->written, place + 1, memory_order_release);
 }
 
-/*   entry  of the key; NULL: it has none yet */
-static enum status put(struct generation *generation, const struct memtable_change *change,
+enum status generation_put_at(struct generation *generation, const struct memtable_change *change,
 	uint64_t hash, struct memtable_entry *entry, const struct frame_row *row)
 {
 	const bool has_order = change->spec->index != INDEX_NONE;
@@ -388,12 +402,6 @@ static enum status put(struct generation *generation, const struct memtable_chan
 enum status generation_put(struct generation *generation, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row)
 {
-	return put(generation, change, hash,
+	return generation_put_at(generation, change, hash,
 		generation_find(generation, hash, row->key, row->key_len), row);
-}
-
-enum status generation_put_at(struct generation *generation, const struct memtable_change *change,
-	struct memtable_entry *entry, const struct frame_row *row)
-{
-	return put(generation, change, entry->hash, entry, row);
 }

@@ -163,8 +163,8 @@ struct memtable_entry *generation_find(const struct generation *generation, uint
 /* Links a version (memtable_put). */
 enum status generation_put(struct generation *generation, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row);
-/* The same at an entry of the generation. */
+/* The same at the key's entry of the generation; NULL: it has none. */
 enum status generation_put_at(struct generation *generation, const struct memtable_change *change,
-	struct memtable_entry *entry, const struct frame_row *row);
+	uint64_t hash, struct memtable_entry *entry, const struct frame_row *row);
 
 #endif

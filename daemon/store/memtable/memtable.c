@@ -153,7 +153,8 @@ static void find_in(const struct generation *generation, struct probe *probe,
 		}
 		out[i] = entry_version(probe->entries[i], probe->visible);
 		for (size_t line = 0; out[i] != NULL && line < probe->row_lines; line++) {
-			__builtin_prefetch(out[i]->row + line * LINE_BYTES);
+			/* The rows of a block are more than the first cache holds (find.c). */
+			__builtin_prefetch(out[i]->row + line * LINE_BYTES, 0, 2);
 		}
 	}
 }
@@ -308,10 +309,12 @@ enum status memtable_put(struct memtable *memtable, const struct memtable_change
 }
 
 enum status memtable_put_at(struct memtable *memtable, const struct memtable_change *change,
-	struct memtable_entry *entry, const struct frame_row *row)
+	uint64_t hash, struct memtable_entry *entry, const struct frame_row *row)
 {
-	assert(entry->key_len == row->key_len);
-	return generation_put_at(active_of(memtable), change, entry, row);
+	struct generation *active = active_of(memtable);
+	assert(entry == NULL || entry->key_len == row->key_len);
+	return active == NULL ? memtable_put(memtable, change, hash, row)
+			      : generation_put_at(active, change, hash, entry, row);
 }
 
 enum status memtable_keep_log(struct memtable *memtable, const struct memtable_change *change)

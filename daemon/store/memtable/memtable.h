@@ -178,10 +178,10 @@ struct memtable_change {
 enum status memtable_put(struct memtable *memtable, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row);
 
-/* The same for a key of which the entry in the active generation is known, by memtable_find under the same
- * lock. */
+/* The same for a key of which memtable_find, under the same lock, has told the entry in the active generation; NULL: it
+ * has none, and was not put since. */
 enum status memtable_put_at(struct memtable *memtable, const struct memtable_change *change,
-	struct memtable_entry *entry, const struct frame_row *row);
+	uint64_t hash, struct memtable_entry *entry, const struct frame_row *row);
 
 /* Keeps the log from this frame on, as a version of it would: what the frame says of a row cannot be
  * told, since the row is in a damaged segment. Errors: NO_MEMORY. */

@@ -202,10 +202,10 @@ static enum status link_row(struct link *link, uint32_t i, uint64_t hash)
 		return STATUS_OK;
 	}
 	struct memtable *memtable = part->table->memtable;
-	struct memtable_entry *entry = part->entries == NULL ? NULL : part->entries[i];
-	const enum status status = entry == NULL
-					   ? memtable_put(memtable, &link->change, hash, &row)
-					   : memtable_put_at(memtable, &link->change, entry, &row);
+	const enum status status =
+		part->entries == NULL
+			? memtable_put(memtable, &link->change, hash, &row)
+			: memtable_put_at(memtable, &link->change, hash, part->entries[i], &row);
 	if (status == STATUS_OK) {
 		link->end =
 			part->kind == FRAME_SAMPLES
@@ -214,6 +214,19 @@ static enum status link_row(struct link *link, uint32_t i, uint64_t hash)
 		link->rows++;
 	}
 	return status;
+}
+
+/* Loads into the cache what is known of a block of keys, or where those that are new will be. */
+static void prefetch_entries(const struct write_part *part, uint32_t first, uint32_t count,
+	const uint64_t *hashes)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (part->entries[first + i] != NULL) {
+			__builtin_prefetch(part->entries[first + i], 1);
+		} else {
+			memtable_prefetch_slot(part->table->memtable, hashes[i]);
+		}
+	}
 }
 
 static enum status link_rows(struct link *link)
@@ -230,9 +243,7 @@ static enum status link_rows(struct link *link)
 		if (part->entries == NULL) {
 			memtable_prefetch(part->table->memtable, hashes, count);
 		} else {
-			for (uint32_t i = 0; i < count; i++) {
-				__builtin_prefetch(part->entries[first + i], 1);
-			}
+			prefetch_entries(part, first, count, hashes);
 		}
 		for (uint32_t i = 0; i < count; i++) {
 			const enum status status = link_row(link, first + i, hashes[i]);

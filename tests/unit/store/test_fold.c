@@ -453,10 +453,10 @@ static void refused_memory_is_told(void **state)
 	struct world *world = make_world(KEY_BYTES);
 	world->table->spec.tags = true;
 	fold_and_link(world, 0, SAMPLES / 2);
-	assert_int_equal(alloc_fail_each(fold_all, world), 9);
+	assert_int_equal(alloc_fail_each(fold_all, world), 11);
 	free_world(world);
 	world = make_world(KEY_U64);
-	assert_int_equal(alloc_fail_each(fold_all, world), 7);
+	assert_int_equal(alloc_fail_each(fold_all, world), 9);
 	free_world(world);
 }
 
