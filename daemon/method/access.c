@@ -17,21 +17,6 @@ enum {
 
 const char *const access_check_names[] = {"as", "method", NULL};
 
-void reply_roles(struct wire_writer *out, unsigned roles)
-{
-	unsigned count = 0;
-	for (unsigned i = 1; i < ROLE_COUNT; i++) {
-		count += (roles & (unsigned)role_at(i)) != 0 ? 1 : 0;
-	}
-	wire_write_str(out, "roles");
-	wire_write_array(out, count);
-	for (unsigned i = 1; i < ROLE_COUNT; i++) {
-		if ((roles & (unsigned)role_at(i)) != 0) {
-			wire_write_str(out, role_name(role_at(i)));
-		}
-	}
-}
-
 /* Which entries give the roles, as they stand in the settings. */
 static void reply_by(struct wire_writer *out, struct access *access,
 	const struct peer_identity *peer)

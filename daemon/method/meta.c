@@ -36,6 +36,21 @@ static void write_features(struct wire_writer *out)
 	}
 }
 
+void reply_roles(struct wire_writer *out, unsigned roles)
+{
+	unsigned count = 0;
+	for (unsigned i = 1; i < ROLE_COUNT; i++) {
+		count += (roles & (unsigned)role_at(i)) != 0 ? 1 : 0;
+	}
+	wire_write_str(out, "roles");
+	wire_write_array(out, count);
+	for (unsigned i = 1; i < ROLE_COUNT; i++) {
+		if ((roles & (unsigned)role_at(i)) != 0) {
+			wire_write_str(out, role_name(role_at(i)));
+		}
+	}
+}
+
 enum status hello_run(struct call *call)
 {
 	struct params params;

@@ -4,11 +4,11 @@
 #include "daemon/method/call/cost.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/store/base/base.h"
-#include "daemon/store/figures.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/level_figures.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/state/reader.h"
 #include "daemon/store/tensor/tensor.h"
 
 /* The entries of a map, at most. */

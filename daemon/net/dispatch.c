@@ -5,6 +5,7 @@
 #include "daemon/method/call/slow_subject.h"
 #include "daemon/net/guard.h"
 #include "daemon/net/net.h"
+#include "daemon/net/reply_reserve.h"
 #include "schema/limits.h"
 
 #include <assert.h>
@@ -95,7 +96,7 @@ static enum status run_here(struct session *session, const struct question *ques
 		return status;
 	}
 	if (status == STATUS_OK) {
-		status = answer_reserve(&session->replies, &question->head, &loop->reply, start,
+		status = reply_reserve(&session->replies, &question->head, &loop->reply, start,
 			&reserved);
 		if (status != STATUS_OK) {
 			atomic_fetch_add_explicit(&loop->net->replies_full, 1,

@@ -3,6 +3,7 @@
 
 #include "daemon/method/call/method.h"
 #include "daemon/net/net.h"
+#include "daemon/net/reply_reserve.h"
 #include "daemon/net/session.h"
 
 #include <assert.h>
@@ -22,14 +23,14 @@ static void drop_message(struct request *request)
 static void reserve_reply(struct request *request)
 {
 	if (method_is_read(request->question.method)) {
-		enum status status = answer_reserve(&request->session->replies,
+		enum status status = reply_reserve(&request->session->replies,
 			&request->question.head, &request->out, 0, &request->reserved);
 		if (status != STATUS_OK) {
 			request->status = status;
 			atomic_fetch_add_explicit(&request->net->replies_full, 1,
 				memory_order_relaxed);
 		}
-	} else if (request->out.len > ANSWER_FREE_BYTES) {
+	} else if (request->out.len > REPLY_FREE_BYTES) {
 		request->reserved = request->out.len;
 		budget_force(&request->session->replies, request->reserved);
 	}

@@ -7,7 +7,7 @@
 #ifndef DAEMON_NET_REQUEST_H
 #define DAEMON_NET_REQUEST_H
 
-#include "daemon/net/answer.h"
+#include "daemon/method/call/answer.h"
 #include "daemon/net/heap.h"
 #include "daemon/net/read_buffer.h"
 #include "daemon/net/slow.h"

@@ -10,7 +10,6 @@
 #include "daemon/store/level_figures.h"
 #include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/level.h"
-#include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/file.h"
@@ -133,20 +132,4 @@ uint64_t store_free_bytes(const struct store *store)
 	uint64_t bytes = 0;
 	(void)file_free_bytes(store->folder, &bytes);
 	return bytes;
-}
-
-const char *store_index_state(struct store *store, const struct table *table)
-{
-	const struct index *index =
-		atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire);
-	if (table->spec.index == INDEX_NONE) {
-		return "none";
-	}
-	if (index != NULL && index_is_sound(index)) {
-		return "ready";
-	}
-	if (table->rows > 0 && !table_wants_index(table, store->options.sizes.index_rows_min)) {
-		return "few_rows";
-	}
-	return indexer_is_building(store->indexer, table) ? "building" : "waiting";
 }

@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 struct store;
-struct table;
 
 struct store_figures {
 	uint64_t releases;
@@ -67,9 +66,5 @@ void store_figures(struct store *store, struct store_figures *out);
 
 /* Bytes that the daemon's user may still write where the data folder is. It asks the file system. */
 uint64_t store_free_bytes(const struct store *store);
-
-/* Whether a table of the snapshot at hand has its index, in a word of schema/PROTOCOL.md
- * (`index_state` of table.list). */
-const char *store_index_state(struct store *store, const struct table *table);
 
 #endif

@@ -21,7 +21,10 @@ static enum status read_timeout(const struct method *method, struct call *call)
 	}
 	/* A loop has no time for what could take longer. */
 	if (call->may_block) {
-		call->stop.timeout_ms = is_given ? given : method_timeout_ms(method);
+		const uint64_t own = call->stop.timeout_ms; /* of who runs the call */
+		call->stop.timeout_ms = is_given   ? given
+					: own != 0 ? own
+						   : method_timeout_ms(method);
 		call->stop.read_ms = call->stop.read_ms != 0 ? call->stop.read_ms
 							     : (uint64_t)clock_monotonic_ms();
 	}

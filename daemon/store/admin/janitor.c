@@ -1,8 +1,8 @@
 /* janitor.c - frees snapshots after a grace period, removes files, looks at all tables (inspection.h). */
 #include "daemon/store/admin/janitor.h"
 
-#include "daemon/store/admin/inspection.h"
 #include "daemon/store/base/base.h"
+#include "daemon/store/inspection/inspection.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/spill/spilled.h"

@@ -38,7 +38,7 @@ static int read_catalog(const char *path, size_t bytes, const struct catalog_for
 static void run_reader(const char *path, size_t bytes, const struct catalog_form *form)
 {
 	const char *rest;
-	const int folder = folder_find(path, &rest);
+	const int folder = folder_find(path, &rest, NULL);
 	const unsigned first = STDERR_FILENO + 1;
 	if (folder >= (int)first) {
 		(void)close_range((unsigned)folder + 1, ~0U, 0);

@@ -190,33 +190,33 @@ static enum status replay_samples(const struct release *release, struct memtable
 /* ---- a frame ---- */
 
 /* Of a part that is no part of one table. */
-static enum status replay_other(const struct release *release, struct memtable_usage *usage,
+static enum status replay_other(const struct replay *replay, const struct release *release,
 	const struct frame_head *head, const struct frame_part *part, uint64_t log_bytes,
 	struct error *err)
 {
 	if (part->kind == FRAME_SAMPLES) {
-		return replay_samples(release, usage, head, part, log_bytes, err);
+		return replay_samples(release, replay->usage, head, part, log_bytes, err);
+	}
+	if (!replay->positions) {
+		return STATUS_OK;
 	}
 	return part->kind == FRAME_POSITION ? replay_position(release, head, part, err)
 					    : replay_forget(release, head, part, err);
 }
 
-enum status replay_frame(const struct snapshot *snapshot, struct memtable_usage *usage,
-	const uint8_t *data, const struct frame_head *head, struct error *err)
+enum status replay_frame(const struct replay *replay, const uint8_t *data,
+	const struct frame_head *head, struct error *err)
 {
-	const struct release *release = snapshot_find(snapshot, head->release);
+	const struct release *release = snapshot_find(replay->snapshot, head->release);
 	if (release == NULL) {
 		return STATUS_OK; /* it was dropped; its number is never used again */
 	}
 	struct frame_part part;
 	size_t at = 0;
-	/* Nobody reads yet, and nothing is taken back: what frames before this one have superseded goes, so
-	 * that a replay takes no more memory than the writes did. */
-	atomic_store(&usage->horizon, head->sequence - 1);
 	for (bool first = true; frame_next_part(data, head, &at, &part); first = false) {
 		enum status status;
 		if (!frame_is_of_table(part.kind)) {
-			status = replay_other(release, usage, head, &part,
+			status = replay_other(replay, release, head, &part,
 				frame_part_log_bytes(&part, first), err);
 			if (status != STATUS_OK) {
 				return status;
@@ -231,7 +231,7 @@ enum status replay_frame(const struct snapshot *snapshot, struct memtable_usage 
 		if (head->sequence <= table->merged_to || part.rows == 0) {
 			continue;
 		}
-		status = replay_part(usage, head, &part, table, err);
+		status = replay_part(replay->usage, head, &part, table, err);
 		if (status != STATUS_OK) {
 			return status;
 		}

@@ -41,7 +41,6 @@ struct indexer {
 	_Atomic uint64_t bytes[2];
 	_Atomic uint64_t failed;
 	_Atomic bool running;
-	_Atomic(const struct table *) building; /* for comparison only */
 	bool unnamed; /* tables were given indexes that `current` does not name; its thread's alone */
 };
 
@@ -292,11 +291,11 @@ static enum status build(struct indexer *indexer, const struct wish *wish,
 	const struct index_job *job, struct index **out, struct error *err)
 {
 	name_indexes(indexer); /* that were opened: a build takes long */
-	atomic_store(&indexer->building, wish->table);
+	atomic_store(&indexer->store->indexing, wish->table);
 	atomic_store(&indexer->running, true);
 	const enum status status = index_build(job, out, err);
 	atomic_store(&indexer->running, false);
-	atomic_store(&indexer->building, NULL);
+	atomic_store(&indexer->store->indexing, NULL);
 	return status;
 }
 
@@ -480,11 +479,6 @@ void indexer_count(struct indexer *indexer, const struct index *index, size_t le
 {
 	atomic_fetch_add(&indexer->bytes[level > 0], index->bytes);
 	atomic_fetch_add(&indexer->builds[level > 0], 1); /* last, behind its bytes */
-}
-
-bool indexer_is_building(struct indexer *indexer, const struct table *table)
-{
-	return indexer != NULL && atomic_load(&indexer->building) == table;
 }
 
 void indexer_figures(struct indexer *indexer, struct index_figures *out)

@@ -37,9 +37,6 @@ void indexer_take_over(struct table *table, const struct table *from);
 /* Counts what a merge has kept: the index of the base, level 0, or the image of a delta. */
 void indexer_count(struct indexer *indexer, const struct index *index, size_t level);
 
-/* Whether it builds the index of this table now. NULL: it builds none. */
-bool indexer_is_building(struct indexer *indexer, const struct table *table);
-
 /* Fills what the indexer has done; nothing when there is none. */
 void indexer_figures(struct indexer *indexer, struct index_figures *out);
 

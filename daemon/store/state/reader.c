@@ -182,3 +182,17 @@ unsigned store_count_pins(struct store *store)
 	lock_release(&store->pin_lock);
 	return count;
 }
+
+const char *store_index_state(struct store *store, const struct table *table)
+{
+	if (table->spec.index == INDEX_NONE) {
+		return "none";
+	}
+	if (table_has_index(table) && !table_index_is_damaged(table)) {
+		return "ready";
+	}
+	if (table->rows > 0 && !table_wants_index(table, store->options.sizes.index_rows_min)) {
+		return "few_rows";
+	}
+	return atomic_load(&store->indexing) == table ? "building" : "waiting";
+}

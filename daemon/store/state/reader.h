@@ -35,6 +35,10 @@ uint64_t store_visible(struct store *store);
 enum status store_tensor_use(struct store *store, const struct release *release,
 	struct tensor *tensor, bool may_block, struct error *err);
 
+/* Whether a table of the snapshot at hand has its index, in a word of schema/PROTOCOL.md
+ * (`index_state` of table.list). */
+const char *store_index_state(struct store *store, const struct table *table);
+
 /* The data folder, as it was given. */
 const char *store_folder(const struct store *store);
 

@@ -51,20 +51,21 @@ struct store {
 	struct folder *data;                /* owned; `folder`, opened and locked */
 	struct catalog *catalog;            /* owned */
 	_Atomic(struct snapshot *) current; /* owned */
-	_Atomic uint64_t visible;     /* the newest sequence of the log that is acknowledged */
-	struct memtable_usage usage;  /* of all memtables */
-	_Atomic uint64_t currents;    /* so often DATA/current was replaced since the start */
-	struct link table_counts;     /* of all tables, a link a name; guarded by admin_lock */
-	struct janitor *janitor;      /* owned */
-	struct writer *writer;        /* owned */
-	struct merger *merger;        /* owned */
-	struct indexer *indexer;      /* owned */
-	struct follower *follower;    /* owned */
-	struct bell merge_bell;       /* the merger waits for it */
-	struct bell index_bell;       /* the indexer waits for it */
-	_Atomic bool release_dropped; /* since the merger last looked */
-	struct lock pin_lock;         /* guards `pins` */
-	struct pin *pins;             /* of readers that need long (reader.c) */
+	_Atomic uint64_t visible;    /* the newest sequence of the log that is acknowledged */
+	struct memtable_usage usage; /* of all memtables */
+	_Atomic uint64_t currents;   /* so often DATA/current was replaced since the start */
+	struct link table_counts;    /* of all tables, a link a name; guarded by admin_lock */
+	struct janitor *janitor;     /* owned */
+	struct writer *writer;       /* owned */
+	struct merger *merger;       /* owned */
+	struct indexer *indexer;     /* owned */
+	struct follower *follower;   /* owned */
+	struct bell merge_bell;      /* the merger waits for it */
+	struct bell index_bell;      /* the indexer waits for it */
+	_Atomic(const struct table *) indexing; /* what gets an index now; for comparison only */
+	_Atomic bool release_dropped;           /* since the merger last looked */
+	struct lock pin_lock;                   /* guards `pins` */
+	struct pin *pins;                       /* of readers that need long (reader.c) */
 	struct lock admin_lock;
 	struct lock load_lock;
 	struct lock tensor_lock;  /* one tensor is put at a time */
@@ -104,8 +105,7 @@ struct store {
 		_Atomic uint64_t last_took_ms;
 		_Atomic uint64_t last_damaged;
 	} verify;
-	/* How far the seal is that is under way: rows of its loads, and those that are in base files.
-	 * Any thread may read them. */
+	/* How far a seal is: rows of its loads, and those in base files. Any thread may read them. */
 	struct {
 		_Atomic uint64_t release; /* its number; 0: none */
 		_Atomic uint64_t rows;
@@ -114,10 +114,10 @@ struct store {
 	/* Number of the release that is being sealed; 0: none. Changed under admin_lock and
 	 * load_lock, so either is enough to read it. */
 	uint64_t sealing;
-	/* Number of the release that a merge writes files of; 0: none. If it is dropped meanwhile, its
-	 * folder stays until the merge ends. Both are guarded by admin_lock. */
+	/* Number of the release that a merge writes files of, whose folder stays until it ends; 0: none. Both are
+	 * guarded by admin_lock. */
 	uint64_t merging;
-	bool merging_dropped; /* the release that is being merged was dropped */
+	bool merging_dropped; /* it was dropped meanwhile */
 };
 
 /* Locks are taken by these functions, which assert the order above. */

@@ -20,6 +20,7 @@ struct place {
 	int fd;           /* a descriptor, or AT_FDCWD; -1: errno says why there is none */
 	bool owned;       /* `fd` is to be closed */
 	const char *name; /* borrowed from the path */
+	struct folder_rights rights;
 };
 
 static void leave(const struct place *place)
@@ -59,7 +60,7 @@ static struct place find_place(const char *path)
 {
 	struct place place;
 	const char *slash;
-	place.fd = folder_find(path, &place.name);
+	place.fd = folder_find(path, &place.name, &place.rights);
 	place.owned = false;
 	if (place.fd == AT_FDCWD) {
 		return place;
@@ -67,7 +68,9 @@ static struct place find_place(const char *path)
 	while (place.fd >= 0 && (slash = strchr(place.name, '/')) != NULL) {
 		const int next = enter(place.fd, place.name, (size_t)(slash - place.name));
 		leave(&place);
-		place = (struct place){.fd = next, .owned = next >= 0, .name = slash + 1};
+		place.fd = next;
+		place.owned = next >= 0;
+		place.name = slash + 1;
 	}
 	if (place.fd >= 0 && strcmp(place.name, "..") == 0) {
 		errno = EINVAL;
@@ -77,19 +80,46 @@ static struct place find_place(const char *path)
 	return place;
 }
 
+/* The same where something is to be made, changed or removed. */
+static struct place find_place_to_change(const char *path)
+{
+	struct place place = find_place(path);
+	if (place.fd != -1 && place.rights.reads_only) {
+		leave(&place);
+		errno = EROFS;
+		place = (struct place){.fd = -1};
+	}
+	return place;
+}
+
+/* Closes what is of another owner than the folder that is read. */
+static int check_owner(const struct place *place, int fd)
+{
+	struct stat about;
+	if (fd < 0 || !place->rights.reads_only ||
+		(fstat(fd, &about) == 0 && about.st_uid == place->rights.owner)) {
+		return fd;
+	}
+	close(fd);
+	errno = EPERM;
+	return -1;
+}
+
 int file_open(const char *path, int flags, mode_t mode)
 {
-	const struct place place = find_place(path);
+	const bool changes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
+	const struct place place = changes ? find_place_to_change(path) : find_place(path);
 	struct stat about;
 	if (place.fd == -1) {
 		return -1;
 	}
-	const int fd = openat(place.fd, place.name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+	int fd = openat(place.fd, place.name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0 && errno == ENOTDIR &&
 		fstatat(place.fd, place.name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
 		S_ISLNK(about.st_mode)) {
 		errno = ELOOP; /* of a folder the system says ENOTDIR */
 	}
+	fd = check_owner(&place, fd);
 	leave(&place);
 	return fd;
 }
@@ -108,7 +138,7 @@ DIR *file_list(const char *folder)
 
 static int remove_at(const char *path, int flags)
 {
-	const struct place place = find_place(path);
+	const struct place place = find_place_to_change(path);
 	if (place.fd == -1) {
 		return -1;
 	}
@@ -140,8 +170,8 @@ bool file_exists(const char *path)
 
 int file_link(const char *from, const char *to)
 {
-	const struct place source = find_place(from);
-	const struct place target = source.fd == -1 ? source : find_place(to);
+	const struct place source = find_place_to_change(from);
+	const struct place target = source.fd == -1 ? source : find_place_to_change(to);
 	int result = -1;
 	if (target.fd != -1) {
 		result = linkat(source.fd, source.name, target.fd, target.name, 0);
@@ -155,8 +185,8 @@ int file_link(const char *from, const char *to)
 
 int file_rename(const char *from, const char *to)
 {
-	const struct place source = find_place(from);
-	const struct place target = source.fd == -1 ? source : find_place(to);
+	const struct place source = find_place_to_change(from);
+	const struct place target = source.fd == -1 ? source : find_place_to_change(to);
 	int result = -1;
 	if (target.fd != -1) {
 		result = renameat(source.fd, source.name, target.fd, target.name);
@@ -173,6 +203,8 @@ const char *file_reason(int error_number)
 	switch (error_number) {
 	case ELOOP:
 		return "a symbolic link stands there; put what it leads to in its place";
+	case EPERM:
+		return "Operation not permitted, or of another owner than the folder";
 	case EMFILE:
 		return "Too many open files; raise LimitNOFILE in the unit, or ulimit -n";
 	default:
@@ -233,7 +265,7 @@ static enum status check_made(const char *path, struct error *err)
 
 enum status file_make_folder(const char *path, struct error *err)
 {
-	const struct place place = find_place(path);
+	const struct place place = find_place_to_change(path);
 	const bool made = place.fd != -1 && mkdirat(place.fd, place.name, 0750) == 0;
 	enum status status = STATUS_OK;
 	if (!made) {

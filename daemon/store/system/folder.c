@@ -22,6 +22,7 @@ struct folder {
 	struct folder *next;
 	int fd;
 	int lock_fd;
+	struct folder_rights rights;
 	size_t path_len;
 	char path[];
 };
@@ -50,10 +51,11 @@ static void prepare_for_forks(void)
 	(void)pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-int folder_find(const char *path, const char **rest)
+int folder_find(const char *path, const char **rest, struct folder_rights *rights)
 {
 	int fd = AT_FDCWD;
 	size_t longest = 0;
+	struct folder_rights found = {.reads_only = false};
 	*rest = path;
 	(void)pthread_mutex_lock(&open_folders_lock);
 	for (const struct folder *at = open_folders; at != NULL; at = at->next) {
@@ -62,10 +64,14 @@ int folder_find(const char *path, const char **rest)
 		if ((end == '\0' || end == '/') && at->path_len > longest) {
 			longest = at->path_len;
 			fd = at->fd;
+			found = at->rights;
 			*rest = end == '\0' ? "." : path + at->path_len + 1;
 		}
 	}
 	(void)pthread_mutex_unlock(&open_folders_lock);
+	if (rights != NULL) {
+		*rights = found;
+	}
 	return fd;
 }
 
@@ -211,7 +217,7 @@ static struct folder *folder_new(const char *path)
 	return folder;
 }
 
-enum status folder_open_other(const char *path, struct folder **out, struct error *err)
+static enum status open_other(const char *path, struct folder **out, struct error *err)
 {
 	struct folder *folder = folder_new(path);
 	if (folder == NULL) {
@@ -226,6 +232,41 @@ enum status folder_open_other(const char *path, struct folder **out, struct erro
 		return error_set(err, status_of_errno(number), "open folder '%s': %s", path,
 			file_reason(is_link ? ELOOP : number));
 	}
+	*out = folder;
+	return STATUS_OK;
+}
+
+enum status folder_open_other(const char *path, struct folder **out, struct error *err)
+{
+	const enum status status = open_other(path, out, err);
+	if (status == STATUS_OK) {
+		list_folder(*out);
+	}
+	return status;
+}
+
+enum status folder_open_reader(const char *path, struct folder **out, struct error *err)
+{
+	struct stat about;
+	struct folder *folder = NULL;
+	enum status status = open_other(path, &folder, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	if (fstat(folder->fd, &about) != 0) {
+		status =
+			error_set(err, STATUS_IO, "look at folder '%s': %s", path, strerror(errno));
+	} else if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		status = error_set(err, STATUS_IO,
+			"folder '%s': others than its owner may write into it (mode %04o), so what is in "
+			"it is not read: chmod go-w '%s'",
+			path, (unsigned)(about.st_mode & 07777), path);
+	}
+	if (status != STATUS_OK) {
+		folder_close(folder);
+		return status;
+	}
+	folder->rights = (struct folder_rights){.reads_only = true, .owner = about.st_uid};
 	list_folder(folder);
 	*out = folder;
 	return STATUS_OK;

@@ -13,6 +13,7 @@
 #include "schema/status.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct folder;
 
@@ -25,6 +26,11 @@ enum status folder_open(const char *path, struct folder **out, struct error *err
  * descriptor too: where backups lie, or one that is only looked at. It is neither made nor checked nor
  * locked. Errors: NOT_FOUND; IO  it is a link, or no folder; NO_MEMORY. */
 enum status folder_open_other(const char *path, struct folder **out, struct error *err);
+
+/* Opens a data folder to read it alone, beside a daemon or without one: it need not be ours, and is not locked. Below
+ * it nothing is made, changed or removed (EROFS), and a file of another owner than the folder's is not opened
+ * (EPERM). Errors: IO  it is a link, no folder, or writable by others than its owner; NOT_FOUND, NO_MEMORY. */
+enum status folder_open_reader(const char *path, struct folder **out, struct error *err);
 
 /* Whether `fd`, a folder, is `folder` or lies anywhere below it, by what is above it on the disk and
  * not by its path. A folder whose parents cannot be looked at is taken for one that does. */
@@ -43,8 +49,14 @@ void folder_close(struct folder *folder);
  * else may write into it. Errors: IO  with the remedy. */
 enum status folder_check(int fd, const char *path, struct error *err);
 
+/* What may be done below an open folder. */
+struct folder_rights {
+	bool reads_only;
+	uid_t owner; /* of all that is opened, if it is read only */
+};
+
 /* The descriptor of the open data folder that `path` lies in, and in *rest what follows the
- * folder's own path ("." for itself). AT_FDCWD when it lies in none; then *rest is `path`. */
-int folder_find(const char *path, const char **rest);
+ * folder's own path ("." for itself). AT_FDCWD when it lies in none; then *rest is `path`. *rights may be NULL. */
+int folder_find(const char *path, const char **rest, struct folder_rights *rights);
 
 #endif

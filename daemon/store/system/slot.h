@@ -25,6 +25,12 @@ extern _Thread_local unsigned slot_own; /* of this thread; for slot.h alone to w
 void slot_take(void);
 void slot_give(void);
 
+/* The same for what several threads use one at a time: each makes the slot its own for as long, and then takes back
+ * what it had before, which slot_lend returns. */
+unsigned slot_reserve(void);
+void slot_let_go(unsigned slot);
+unsigned slot_lend(unsigned slot);
+
 /* Adds to a figure of a slot, which is slot_own. */
 static inline void slot_add(unsigned slot, _Atomic uint64_t *counter, uint64_t more)
 {

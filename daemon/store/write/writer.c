@@ -332,7 +332,11 @@ static enum status on_frame(void *arg, const uint8_t *data, const struct frame_h
 {
 	struct store *store = arg;
 	write_clock_replay(&store->writer->clock, head->clock_ms);
-	return replay_frame(store_current(store), &store->usage, data, head, err);
+	/* Nobody reads yet, and nothing is taken back: what frames before this one have superseded goes, so
+	 * that a replay takes no more memory than the writes did. */
+	atomic_store(&store->usage.horizon, head->sequence - 1);
+	const struct replay replay = {store_current(store), &store->usage, .positions = true};
+	return replay_frame(&replay, data, head, err);
 }
 
 static enum status open_log(struct writer *writer, struct error *err)

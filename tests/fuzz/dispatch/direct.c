@@ -2,8 +2,8 @@
 #include "tests/fuzz/dispatch/direct.h"
 
 #include "daemon/access/identity.h"
+#include "daemon/method/call/answer.h"
 #include "daemon/method/call/method.h"
-#include "daemon/net/answer.h"
 #include "daemon/store/system/clock.h"
 #include "tests/fuzz/dispatch/world.h"
 

@@ -241,12 +241,12 @@ static void a_path_finds_its_folder(void **state)
 	const char *rest;
 	scratch_open(scratch);
 	scratch_path(scratch, path, "log/1.log");
-	assert_int_not_equal(folder_find(path, &rest), AT_FDCWD);
+	assert_int_not_equal(folder_find(path, &rest, NULL), AT_FDCWD);
 	assert_string_equal(rest, "log/1.log");
-	assert_int_not_equal(folder_find(scratch->data, &rest), AT_FDCWD);
+	assert_int_not_equal(folder_find(scratch->data, &rest, NULL), AT_FDCWD);
 	assert_string_equal(rest, ".");
 	(void)snprintf(path, sizeof path, "%s-beside/x", scratch->data);
-	assert_int_equal(folder_find(path, &rest), AT_FDCWD);
+	assert_int_equal(folder_find(path, &rest, NULL), AT_FDCWD);
 	assert_ptr_equal(rest, path);
 	/* A path that climbs out is refused. */
 	scratch_path(scratch, path, "log/../lock");
@@ -256,7 +256,7 @@ static void a_path_finds_its_folder(void **state)
 	assert_int_equal(file_open(path, O_RDONLY, 0), -1);
 	scratch_close(scratch);
 	scratch_path(scratch, path, "log/1.log");
-	assert_int_equal(folder_find(path, &rest), AT_FDCWD);
+	assert_int_equal(folder_find(path, &rest, NULL), AT_FDCWD);
 }
 
 static bool opens(void *arg)

@@ -1,7 +1,7 @@
 /* test_inspection.c - the look at all files in the background: keys before rows, and requests before itself. */
-#include "daemon/store/admin/inspection.h"
 #include "daemon/store/base/find_cold.h"
 #include "daemon/store/base/pages.h"
+#include "daemon/store/inspection/inspection.h"
 #include "daemon/store/read/lookup.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"

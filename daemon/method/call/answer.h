@@ -5,21 +5,13 @@
  *
  * Threads: any after method_thread_begin.
  */
-#ifndef DAEMON_NET_ANSWER_H
-#define DAEMON_NET_ANSWER_H
+#ifndef DAEMON_METHOD_CALL_ANSWER_H
+#define DAEMON_METHOD_CALL_ANSWER_H
 
 #include "daemon/method/call/call.h"
-#include "daemon/net/budget.h"
 #include "schema/rpc_head.h"
 
 #include <stdint.h>
-
-enum {
-	/* A reply of at most this size needs nothing from the budget of replies. So errors and
-	 * figures can be sent even when that budget is used up. A larger reply reserves its size
-	 * first. What is free is bounded, since a connection has at most 64 requests in flight. */
-	ANSWER_FREE_BYTES = 4 << 10,
-};
 
 struct method;
 struct peer_identity;
@@ -58,11 +50,5 @@ enum status answer_run(const struct question *question, struct write_ticket **ti
 /* Replaces what `out` holds from `start` on by the error; for a notification by nothing. */
 void answer_error(const struct rpc_head *head, const struct error *err, struct wire_writer *out,
 	size_t start);
-
-/* A large reply stands in `out` from `start` on. Takes its size from the budget of replies; *reserved says how
- * much was taken. If the budget has no room, the error BUSY replaces the reply. So this is not for
- * methods that have changed something. */
-enum status answer_reserve(struct budget_holder *replies, const struct rpc_head *head,
-	struct wire_writer *out, size_t start, size_t *reserved);
 
 #endif

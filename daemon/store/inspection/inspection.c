@@ -1,5 +1,5 @@
 /* inspection.c - walks over all segments of all tables: first over what a look-up needs besides rows, then over rows. */
-#include "daemon/store/admin/inspection.h"
+#include "daemon/store/inspection/inspection.h"
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/base/find_cold.h"

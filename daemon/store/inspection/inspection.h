@@ -3,10 +3,10 @@
  *
  * It makes way for requests that read from the disk, which have half of it at least.
  *
- * Threads: the janitor's.
+ * Threads: one, in the background: the janitor's, or that of a reader.
  */
-#ifndef DAEMON_STORE_ADMIN_INSPECTION_H
-#define DAEMON_STORE_ADMIN_INSPECTION_H
+#ifndef DAEMON_STORE_INSPECTION_INSPECTION_H
+#define DAEMON_STORE_INSPECTION_INSPECTION_H
 
 #include <stdbool.h>
 #include <stdint.h>

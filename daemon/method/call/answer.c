@@ -1,5 +1,5 @@
 /* answer.c - parses a request, runs its method, and writes the result or the error. */
-#include "daemon/net/answer.h"
+#include "daemon/method/call/answer.h"
 
 #include "daemon/method/call/method.h"
 #include "schema/limits.h"
@@ -98,27 +98,4 @@ void answer_error(const struct rpc_head *head, const struct error *err, struct w
 	if (head->type == RPC_REQUEST) {
 		rpc_write_error(out, head->msgid, err);
 	}
-}
-
-enum status answer_reserve(struct budget_holder *replies, const struct rpc_head *head,
-	struct wire_writer *out, size_t start, size_t *reserved)
-{
-	assert(start <= out->len);
-	size_t len = out->len - start;
-	*reserved = 0;
-	if (len <= ANSWER_FREE_BYTES) {
-		return STATUS_OK;
-	}
-	if (budget_take(replies, len)) {
-		*reserved = len;
-		return STATUS_OK;
-	}
-	struct error err;
-	error_set(&err, STATUS_BUSY,
-		"replies that were not yet read hold %zu of %zu bytes, %zu of them this "
-		"connection's; a reply of %zu has to wait",
-		budget_used(replies->budget), replies->budget->limit,
-		(size_t)atomic_load_explicit(&replies->used, memory_order_relaxed), len);
-	answer_error(head, &err, out, start);
-	return STATUS_BUSY;
 }
