@@ -4,6 +4,8 @@
 # tests/rooms is the table of rooms and arrows. Two things are held against it: what files include,
 # and, where BUILD has objects, what they call: nm lists the symbols that an object uses, and a
 # function that is declared a second time instead of included is found by its symbol.
+# A line that begins with `never` is held against all that a room calls, and what that calls, and so on: an object that is
+# linked with it must not be of the rooms of that line.
 # Includes of ours are written from the root ("daemon/store/base/segment.h"), so the text tells the
 # arrow. Foreign headers have one door each.
 set -eu
@@ -45,6 +47,10 @@ function room_of(path) {
 }
 # "a/{b,c}" is a/b and a/c.
 function allow(room, word,    head, names, count, i) {
+	if (match(word, /\{.*\}/) == 0 && room ~ /^never /) {
+		never[substr(room, 7), word] = 1
+		return
+	}
 	if (match(word, /\{.*\}/) == 0) {
 		allowed[room, word] = 1
 		if (!(word in row_of) || row_of[word] <= row_of[room])
@@ -55,6 +61,29 @@ function allow(room, word,    head, names, count, i) {
 	count = split(substr(word, RSTART + 1, RLENGTH - 2), names, ",")
 	for (i = 1; i <= count; i++)
 		allow(room, head names[i])
+}
+# Follows the calls of a room to every object that is linked with it.
+function reach(root,    queue, from, to, source, names, count, i, j, called, calls_of) {
+	to = 0
+	for (source in callees)
+		if (room_of(source) == root) {
+			queue[++to] = source
+			reached[root, source] = 1
+		}
+	for (from = 1; from <= to; from++) {
+		calls_of = split(callees[queue[from]], called, " ")
+		for (j = 1; j <= calls_of; j++) {
+			count = split(definers[called[j]], names, " ")
+			for (i = 1; i <= count; i++) {
+				if ((root, names[i]) in reached)
+					continue
+				reached[root, names[i]] = 1
+				queue[++to] = names[i]
+				if ((root, room_of(names[i])) in never)
+					fail(queue[from], "links " names[i] " into " root ": calls " called[j])
+			}
+		}
+	}
 }
 function may(from, to) {
 	return from == to || (from, to) in allowed
@@ -77,6 +106,12 @@ BEGIN {
 		count = split(line, words, " ")
 		if (count == 0)
 			continue
+		if (words[1] == "never") {
+			roots[words[2]] = 1
+			for (j = 3; j <= count; j++)
+				allow("never " words[2], words[j])
+			continue
+		}
 		row_of[words[1]] = ++rows
 		line_of[rows] = line
 	}
@@ -150,8 +185,10 @@ $1 == "symbol" {
 	if (!(object in source_of))
 		next
 	source = source_of[object]
-	if ($3 == "U")
+	if ($3 == "U") {
 		calls[source, $4] = 1
+		callees[source] = callees[source] " " $4
+	}
 	else
 		definers[$4] = definers[$4] " " source
 	next
@@ -176,6 +213,8 @@ END {
 		if (!fine)
 			fail(words[1], from " -> " room_of(names[1]) ": calls " words[2] " of " names[1])
 	}
+	for (root in roots)
+		reach(root)
 	exit failed
 }
 '

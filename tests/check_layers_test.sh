@@ -110,6 +110,12 @@ said 'a call to the room above' 'daemon/store/base -> daemon/store/read: calls s
 objects 'void fetch_run(void); void base_open(void) { fetch_run(); }'
 said 'a call two rooms up' 'daemon/store/base/base.c: daemon/store/base -> daemon/method: calls fetch_run'
 
+# What is linked by way of others.
+sound_tree
+echo 'never daemon/method daemon/store/{attic,base}' >>"$tree/tests/rooms"
+objects 'void base_open(void) {}'
+said 'an object that is never linked' 'daemon/store/read/scan.c: links daemon/store/base/base.c into daemon/method'
+
 refused schema/wire.c '"daemon/store/base/base.h"' 'schema -> daemon/store/base'
 refused schema/wire.h '<msgpack.h>'
 refused schema/wire.c '<lmdb.h>'

@@ -1,0 +1,213 @@
+/* local_state.c - opens and closes what a process has of a folder that it reads, and tells how old it is. */
+#include "daemon/local/local_state.h"
+
+#include "config.h"
+#include "daemon/store/snapshot/snapshot.h"
+#include "daemon/store/state/store_new.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/system/file.h"
+#include "daemon/store/system/folder.h"
+#include "daemon/store/system/thread.h"
+#include "schema/limits.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPEN_TIMEOUT_MS = 30000 };
+
+enum status local_thread_start(pthread_t *out, void *(*run)(void *arg), struct local_state *state,
+	struct error *err)
+{
+	sigset_t all;
+	sigset_t before;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	const enum status status = thread_start(out, run, state, "reader of a folder", err);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return status;
+}
+
+/* ---- open ---- */
+
+static enum status open_view(struct local_state *state, struct error *err)
+{
+	struct visible_view *view = NULL;
+	const enum status status = visible_view_open(state->store->folder, &view, err);
+	if (status == STATUS_OK) {
+		atomic_store(&state->view, view);
+	}
+	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+static enum status check_options(const struct local_options *options, struct error *err)
+{
+	if (options->has_max_lag && options->follow == LOCAL_FOLLOW_RELEASES) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"max_lag_ms: given, but writes are not followed, so what is read is as old as the "
+			"last merge");
+	}
+	return STATUS_OK;
+}
+
+/* Is it a folder of repstore at all? */
+static enum status check_folder(struct local_state *state, struct error *err)
+{
+	char path[PATH_MAX];
+	const enum status status = file_path(path, state->store->folder, "current", err);
+	if (status == STATUS_OK && !file_exists(path)) {
+		return error_set(err, STATUS_NOT_FOUND,
+			"'%s': there is no file 'current' in it: it is no data folder, or no daemon has opened "
+			"it yet",
+			state->store->folder);
+	}
+	return status;
+}
+
+static enum status open_all(struct local_state *state, struct error *err)
+{
+	const unsigned ms = state->options.open_timeout_ms;
+	const uint64_t until_ns =
+		clock_monotonic_ns() + (uint64_t)(ms != 0 ? ms : OPEN_TIMEOUT_MS) * 1000000;
+	enum status status = folder_open_reader(state->store->folder, &state->folder, err);
+	if (status == STATUS_OK) {
+		status = check_folder(state, err);
+	}
+	if (status == STATUS_OK) {
+		status = file_path(state->log_folder, state->store->folder, "log", err);
+	}
+	if (status == STATUS_OK) {
+		status = open_view(state, err);
+	}
+	if (status == STATUS_OK && state->options.has_max_lag &&
+		atomic_load(&state->view) == NULL) {
+		status = error_set(err, STATUS_UNSUPPORTED,
+			"max_lag_ms: given, but '%s' has no file 'visible': nobody says how old what is in "
+			"it is",
+			state->store->folder);
+	}
+	if (status == STATUS_OK) {
+		struct grace_reader *before = grace_lend(&state->reader);
+		status = local_follow_load(state, until_ns, err);
+		(void)grace_lend(before);
+	}
+	if (status == STATUS_AGAIN) {
+		status = error_set(err, STATUS_TIMEOUT,
+			"'%s': its files were replaced faster than they could be opened",
+			state->store->folder);
+	}
+	atomic_store(&state->caught_up_ns, clock_monotonic_ns());
+	if (status == STATUS_OK) {
+		status = local_inspect_start(state, err);
+	}
+	/* Without a page nobody says how far the log may be read. */
+	if (status == STATUS_OK && atomic_load(&state->view) != NULL) {
+		status = local_follow_start(state, err);
+	}
+	return status;
+}
+
+enum status local_state_open(const struct local_options *options, struct local_state **out,
+	struct error *err)
+{
+	static const char *const listen[] = {NULL};
+	const struct store_options store_options = {.folder = options->folder};
+	enum status status = check_options(options, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
+	struct local_state *state =
+		aligned_alloc(_Alignof(struct local_state), sizeof(struct local_state));
+	if (state == NULL) {
+		return error_set(err, STATUS_NO_MEMORY, "open '%s'", options->folder);
+	}
+	memset(state, 0, sizeof *state);
+	status = store_new(&store_options, &state->store, err);
+	if (status != STATUS_OK) {
+		free(state);
+		return status;
+	}
+	state->options = *options;
+	state->options.folder = state->store->folder;
+	state->log.folder = state->log_folder;
+	state->service = (struct service){
+		.store = state->store,
+		.version = REPSTORE_VERSION,
+		.started_ms = clock_monotonic_ms(),
+		.request_keys = LIMIT_MESSAGE_BYTES,
+		.listen = listen,
+	};
+	grace_reader_init(&state->reader);
+	grace_reader_init(&state->inspector_reader);
+	lock_init(&state->lock);
+	condition_init(&state->wake);
+	condition_init(&state->wake_inspector);
+	status = open_all(state, err);
+	if (status != STATUS_OK) {
+		local_state_close(state);
+		return status;
+	}
+	*out = state;
+	return STATUS_OK;
+}
+
+void local_state_close(struct local_state *state)
+{
+	if (state == NULL) {
+		return;
+	}
+	local_follow_stop(state);
+	local_inspect_stop(state);
+	local_snapshot_free_all(state);
+	redo_follow_end(&state->log);
+	visible_view_close(atomic_load(&state->view));
+	for (size_t i = 0; i < state->old_view_count; i++) {
+		visible_view_close(state->old_views[i]);
+	}
+	free(state->old_views);
+	folder_close(state->folder);
+	grace_reader_fini(&state->reader);
+	grace_reader_fini(&state->inspector_reader);
+	lock_fini(&state->lock);
+	condition_fini(&state->wake);
+	condition_fini(&state->wake_inspector);
+	store_free(state->store);
+	free(state);
+}
+
+/* ---- lag ---- */
+
+/* How long ago the page was written. */
+static int64_t age_of(const struct visible *page, uint64_t now_ns)
+{
+	if (page->monotonic_ns <= now_ns) {
+		return (int64_t)((now_ns - page->monotonic_ns) / 1000000);
+	}
+	const int64_t age_ms = clock_unix_ms() - page->wall_ms; /* from before a reboot */
+	return age_ms > 0 ? age_ms : 0;
+}
+
+int64_t local_state_lag(const struct local_state *state, bool *is_alive)
+{
+	struct visible page;
+	const struct visible_view *view = atomic_load(&state->view);
+	const uint64_t sequence =
+		atomic_load_explicit(&state->store->visible, memory_order_acquire);
+	*is_alive = false;
+	if (view == NULL || !visible_view_read(view, &page)) {
+		return LOCAL_LAG_UNKNOWN;
+	}
+	const uint64_t now_ns = clock_monotonic_ns();
+	const uint64_t caught_up_ns = atomic_load(&state->caught_up_ns);
+	*is_alive = visible_is_alive(&page, now_ns);
+	if (sequence < page.visible && state->options.follow == LOCAL_FOLLOW_RELEASES) {
+		return LOCAL_LAG_UNKNOWN;
+	}
+	int64_t lag_ms = *is_alive ? 0 : age_of(&page, now_ns);
+	if (sequence < page.visible && now_ns > caught_up_ns) {
+		const int64_t behind_ms = (int64_t)((now_ns - caught_up_ns) / 1000000);
+		lag_ms = behind_ms > lag_ms ? behind_ms : lag_ms;
+	}
+	return lag_ms;
+}

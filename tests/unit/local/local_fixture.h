@@ -1,0 +1,53 @@
+/* local_fixture.h - a store (method_fixture.h) and a reader of its folder in one process, which answer the same requests.
+ *
+ * The reader's path of the folder is spelt otherwise than the store's, so that what it opens is taken from its own
+ * descriptor, below which nothing can be changed.
+ */
+#ifndef TESTS_UNIT_LOCAL_LOCAL_FIXTURE_H
+#define TESTS_UNIT_LOCAL_LOCAL_FIXTURE_H
+
+#include "daemon/local/local.h"
+#include "tests/unit/method/method_fixture.h"
+
+struct pair {
+	struct world *world;
+	char folder[80]; /* as the reader spells it */
+	struct local *local;
+	struct local_handle *handle;
+	struct wire_writer request;
+	struct wire_writer expected;
+};
+
+/* Fixtures of cmocka: *state is a struct pair with an open store that has the release "r1" of method_fixture.h, and no
+ * reader. */
+int pair_setup(void **state);
+int pair_teardown(void **state);
+
+void pair_close_store(struct pair *pair);
+void pair_open_store(struct pair *pair);
+void pair_open(struct pair *pair, enum local_follow follow);
+void pair_open_as(struct pair *pair, const struct local_options *options);
+void pair_close(struct pair *pair); /* the reader */
+
+/* Makes a request of the arguments since the last call (world_arg). */
+void pair_request(struct pair *pair, const char *method);
+/* What the store answers, and what the reader answers, until the next call of each. */
+struct wire_bytes pair_ask_store(struct pair *pair);
+struct wire_bytes pair_ask(struct pair *pair);
+/* Both must be the same, byte for byte. */
+void pair_expect_same(struct pair *pair, const char *method);
+/* The reader must answer an error of this code, with this in the text. */
+void pair_refuse(struct pair *pair, const char *method, const char *code, const char *text);
+
+/* Puts rows of keys [from, from + count) into a table of "r1", all of this value; returns the sequence. */
+uint64_t pair_put(struct pair *pair, const char *table, uint64_t from, uint32_t count, float value);
+/* Waits until the reader has applied a write. */
+void pair_await(struct pair *pair, uint64_t sequence);
+/* Waits until it has the release, tables and files that the store has now. */
+void pair_await_current(struct pair *pair);
+/* Merges what the store has in memory. */
+void pair_merge(struct pair *pair);
+/* A fetch of keys [from, from + count) of tables a and b, whose answers must be the same. */
+void pair_expect_rows(struct pair *pair, uint64_t from, uint32_t count);
+
+#endif

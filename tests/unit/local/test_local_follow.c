@@ -1,0 +1,233 @@
+/* test_local_follow.c - a reader follows writes, merges, releases and starts of the store beside it. */
+#include "tests/unit/local/local_fixture.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/store/system/clock.h"
+#include "daemon/store/visible/visible_view.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/wait.h"
+
+static struct local_stats stats_of(const struct pair *pair)
+{
+	struct local_stats stats;
+	local_stats(pair->local, &stats);
+	return stats;
+}
+
+/* Waits until nothing of the log is in memory. */
+static void await_no_rows(const struct pair *pair)
+{
+	struct wait wait = {0};
+	while (stats_of(pair).rows > 0) {
+		wait_a_moment(&wait);
+	}
+}
+
+static void path_of(const struct pair *pair, char out[PATH_MAX], const char *name)
+{
+	(void)snprintf(out, PATH_MAX, "%s/%s", pair->world->folder, name);
+}
+
+/* Waits until the page of a store that was closed tells so. */
+static void await_dead_page(const struct pair *pair)
+{
+	struct wait wait = {0};
+	struct error err;
+	struct visible_view *view = NULL;
+	struct visible page;
+	assert_int_equal(visible_view_open(pair->world->folder, &view, &err), STATUS_OK);
+	assert_true(visible_view_read(view, &page));
+	while (visible_is_alive(&page, clock_monotonic_ns())) {
+		wait_a_moment(&wait);
+	}
+	visible_view_close(view);
+}
+
+static void a_write_is_seen_once_it_is_acknowledged(void **state)
+{
+	struct pair *pair = *state;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	for (uint32_t i = 0; i < 50; i++) {
+		pair_await(pair, pair_put(pair, i % 2 == 0 ? "a" : "b", i * 3, 7, (float)i));
+		pair_expect_rows(pair, 0, 200);
+	}
+	assert_int_equal(stats_of(pair).frames, 50);
+	assert_int_equal(stats_of(pair).replays, 1);
+}
+
+static void what_the_log_has_already_is_there_after_the_opening(void **state)
+{
+	struct pair *pair = *state;
+	(void)pair_put(pair, "a", 0, 20, 5);
+	(void)pair_put(pair, "b", 50, 100, 6);
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	pair_expect_rows(pair, 0, 200);
+	assert_int_equal(stats_of(pair).sequence, 2);
+}
+
+/* A version that is in files by now must hide no newer one that came there with it. */
+static void after_a_merge_the_files_decide_and_memory_is_free(void **state)
+{
+	struct pair *pair = *state;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	for (uint32_t i = 0; i < 6; i++) {
+		(void)pair_put(pair, "a", 0, 40, (float)i);
+		pair_await(pair, pair_put(pair, "b", 10, 40, (float)i));
+		(void)pair_put(pair, "a", 5, 3, 100 + (float)i);
+		pair_merge(pair);
+		pair_await_current(pair);
+		pair_await(pair, pair_put(pair, "b", 500, 1, (float)i));
+		pair_expect_rows(pair, 0, 100);
+	}
+	pair_merge(pair);
+	await_no_rows(pair);
+	pair_expect_rows(pair, 0, 600);
+	assert_int_equal(stats_of(pair).replays, 1);
+}
+
+static void releases_are_followed(void **state)
+{
+	struct pair *pair = *state;
+	struct world *world = pair->world;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	world_make_release(world, "r2");
+	pair_await_current(pair);
+	world_arg_part(world, "a", 3);
+	pair_expect_same(pair, "fetch"); /* of the live one */
+	(void)world_run(world, "release.rollback");
+	pair_await_current(pair);
+	world_arg_part(world, "a", 3);
+	pair_expect_same(pair, "fetch");
+	(void)world_run_on(world, "release.drop", "r2");
+	pair_await_current(pair);
+	world_arg_str(world, "release", "r2");
+	world_arg_part(world, "a", 3);
+	pair_expect_same(pair, "fetch"); /* NOT_FOUND */
+	pair_await(pair, pair_put(pair, "a", 0, 20, 5));
+	pair_expect_rows(pair, 0, 100);
+}
+
+static void a_new_start_of_the_store_is_followed(void **state)
+{
+	struct pair *pair = *state;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	for (uint32_t i = 0; i < 5; i++) {
+		pair_await(pair, pair_put(pair, "a", i, 20, (float)i));
+		if (i % 2 == 0) {
+			pair_merge(pair);
+		}
+		pair_close_store(pair);
+		pair_open_store(pair);
+		pair_await(pair, pair_put(pair, "b", i, 20, (float)i));
+		pair_await_current(pair);
+		pair_expect_rows(pair, 0, 100);
+	}
+}
+
+/* As after a power cut with `durability = periodic`: the reader has seen what the next start has not. */
+static void what_a_new_start_does_not_have_is_dropped(void **state)
+{
+	struct pair *pair = *state;
+	char path[PATH_MAX];
+	struct stat log;
+	struct wait wait = {0};
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	(void)pair_put(pair, "a", 0, 20, 1);
+	path_of(pair, path, "log/1.log");
+	assert_int_equal(stat(path, &log), 0);
+	(void)pair_put(pair, "a", 0, 30, 2);
+	pair_await(pair, pair_put(pair, "b", 0, 30, 2));
+	pair_expect_rows(pair, 0, 100);
+	pair_close_store(pair);
+	assert_int_equal(truncate(path, log.st_size), 0);
+	pair_open_store(pair);
+	while (stats_of(pair).sequence != 1) {
+		wait_a_moment(&wait);
+	}
+	pair_expect_rows(pair, 0, 100);
+	assert_int_equal(stats_of(pair).replays, 2);
+	/* Other writes have these sequences now. */
+	(void)pair_put(pair, "b", 0, 10, 7);
+	pair_await(pair, pair_put(pair, "a", 5, 10, 8));
+	pair_expect_rows(pair, 0, 100);
+}
+
+/* A writer's frames that nobody has acknowledged yet. */
+static void what_stands_behind_the_last_visible_frame_is_not_read(void **state)
+{
+	struct pair *pair = *state;
+	char path[PATH_MAX];
+	uint8_t junk[64];
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	pair_await(pair, pair_put(pair, "a", 0, 20, 1));
+	path_of(pair, path, "log/1.log");
+	memset(junk, 0x5a, sizeof junk);
+	const int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, junk, sizeof junk), sizeof junk);
+	assert_int_equal(close(fd), 0);
+	pair_await(pair, pair_put(pair, "a", 0, 20, 2)); /* it is written over that */
+	pair_expect_rows(pair, 0, 100);
+}
+
+/* A start cuts such a tail off; who reads without a store stops there. */
+static void a_torn_end_of_the_log_is_passed_over_without_a_store(void **state)
+{
+	struct pair *pair = *state;
+	char path[PATH_MAX];
+	struct stat log;
+	(void)pair_put(pair, "a", 0, 20, 1);
+	path_of(pair, path, "log/1.log");
+	assert_int_equal(stat(path, &log), 0);
+	(void)pair_put(pair, "a", 0, 20, 2);
+	pair_close_store(pair);
+	assert_int_equal(truncate(path, log.st_size + 100), 0);
+	await_dead_page(pair);
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	assert_int_equal(stats_of(pair).sequence, 1);
+	pair_open_store(pair);
+	pair_expect_rows(pair, 0, 100);
+}
+
+static void without_writes_a_reader_is_as_of_the_last_merge(void **state)
+{
+	struct pair *pair = *state;
+	(void)pair_put(pair, "a", 0, 20, 1);
+	pair_open(pair, LOCAL_FOLLOW_RELEASES);
+	assert_int_equal(stats_of(pair).rows, 0);
+	assert_int_equal(stats_of(pair).frames, 0);
+	(void)pair_put(pair, "a", 0, 20, 2);
+	pair_merge(pair);
+	pair_await_current(pair);
+	pair_await(pair, 2);
+	pair_expect_rows(pair, 0, 100);
+	assert_int_equal(stats_of(pair).frames, 0);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_write_is_seen_once_it_is_acknowledged),
+		cmocka_unit_test(what_the_log_has_already_is_there_after_the_opening),
+		cmocka_unit_test(after_a_merge_the_files_decide_and_memory_is_free),
+		cmocka_unit_test(releases_are_followed),
+		cmocka_unit_test(a_new_start_of_the_store_is_followed),
+		cmocka_unit_test(what_a_new_start_does_not_have_is_dropped),
+		cmocka_unit_test(what_stands_behind_the_last_visible_frame_is_not_read),
+		cmocka_unit_test(a_torn_end_of_the_log_is_passed_over_without_a_store),
+		cmocka_unit_test(without_writes_a_reader_is_as_of_the_last_merge),
+	};
+	return fixture_run(tests, sizeof tests / sizeof tests[0], pair_setup, pair_teardown);
+}
