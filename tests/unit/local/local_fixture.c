@@ -14,6 +14,8 @@
 #include "daemon/method/call/answer.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/store/store.h"
+#include "daemon/store/system/clock.h"
+#include "daemon/store/visible/visible_view.h"
 #include "schema/rpc_head.h"
 #include "tests/unit/wait.h"
 
@@ -170,9 +172,9 @@ void pair_refuse(struct pair *pair, const char *method, const char *code, const 
 	wire_close(message);
 }
 
-uint64_t pair_put(struct pair *pair, const char *table, uint64_t from, uint32_t count, float value)
+/* Rows of keys [from, from + count), all of this value. */
+static void write_rows(struct wire_writer *args, uint64_t from, uint32_t count, float value)
 {
-	struct world *world = pair->world;
 	uint64_t *keys = calloc(count, sizeof *keys);
 	float *rows = calloc((size_t)count * WORLD_DIM, sizeof *rows);
 	assert_non_null(keys);
@@ -183,15 +185,50 @@ uint64_t pair_put(struct pair *pair, const char *table, uint64_t from, uint32_t 
 			rows[i * WORLD_DIM + j] = value + (float)j;
 		}
 	}
-	world_arg_str(world, "release", "r1");
-	world_arg_str(world, "table", table);
-	world_arg_bin(world, "keys", keys, count * sizeof *keys);
-	world_arg_bin(world, "rows", rows, (size_t)count * WORLD_DIM * sizeof *rows);
-	world_arg_bin(world, "tags", keys, count * sizeof *keys);
-	const uint64_t sequence = world_uint_of(world_run(world, "put"), "sequence");
+	reply_bin(args, "keys", keys, count * sizeof *keys);
+	reply_bin(args, "rows", rows, (size_t)count * WORLD_DIM * sizeof *rows);
+	reply_bin(args, "tags", keys, count * sizeof *keys);
 	free(keys);
 	free(rows);
-	return sequence;
+}
+
+uint64_t pair_put(struct pair *pair, const char *table, uint64_t from, uint32_t count, float value)
+{
+	struct world *world = pair->world;
+	world_arg_str(world, "release", "r1");
+	world_arg_str(world, "table", table);
+	write_rows(&world->args, from, count, value);
+	world->arg_count += 3;
+	return world_uint_of(world_run(world, "put"), "sequence");
+}
+
+uint64_t pair_put_both(struct pair *pair, uint64_t from, uint32_t count, float value)
+{
+	static const char *const tables[] = {"a", "b"};
+	struct world *world = pair->world;
+	world_arg_str(world, "release", "r1");
+	world_arg(world, "parts");
+	wire_write_array(&world->args, 2);
+	for (size_t i = 0; i < 2; i++) {
+		wire_write_map(&world->args, 4);
+		reply_str(&world->args, "table", tables[i]);
+		write_rows(&world->args, from, count, value);
+	}
+	return world_uint_of(world_run(world, "put"), "sequence");
+}
+
+void pair_await_dead(const struct pair *pair)
+{
+	struct wait wait = {0};
+	struct error err;
+	struct visible_view *view = NULL;
+	struct visible page;
+	assert_int_equal(visible_view_open(pair->world->folder, &view, &err), STATUS_OK);
+	assert_true(visible_view_read(view, &page));
+	while (visible_is_alive(&page, clock_monotonic_ns())) {
+		wait_a_moment(&wait);
+	}
+	visible_view_close(view);
 }
 
 void pair_await(struct pair *pair, uint64_t sequence)

@@ -14,8 +14,6 @@
 
 #include <cmocka.h>
 
-#include "daemon/store/system/clock.h"
-#include "daemon/store/visible/visible_view.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/wait.h"
 
@@ -38,21 +36,6 @@ static void await_no_rows(const struct pair *pair)
 static void path_of(const struct pair *pair, char out[PATH_MAX], const char *name)
 {
 	(void)snprintf(out, PATH_MAX, "%s/%s", pair->world->folder, name);
-}
-
-/* Waits until the page of a store that was closed tells so. */
-static void await_dead_page(const struct pair *pair)
-{
-	struct wait wait = {0};
-	struct error err;
-	struct visible_view *view = NULL;
-	struct visible page;
-	assert_int_equal(visible_view_open(pair->world->folder, &view, &err), STATUS_OK);
-	assert_true(visible_view_read(view, &page));
-	while (visible_is_alive(&page, clock_monotonic_ns())) {
-		wait_a_moment(&wait);
-	}
-	visible_view_close(view);
 }
 
 static void a_write_is_seen_once_it_is_acknowledged(void **state)
@@ -194,7 +177,7 @@ static void a_torn_end_of_the_log_is_passed_over_without_a_store(void **state)
 	(void)pair_put(pair, "a", 0, 20, 2);
 	pair_close_store(pair);
 	assert_int_equal(truncate(path, log.st_size + 100), 0);
-	await_dead_page(pair);
+	pair_await_dead(pair);
 	pair_open(pair, LOCAL_FOLLOW_WRITES);
 	assert_int_equal(stats_of(pair).sequence, 1);
 	pair_open_store(pair);
