@@ -25,6 +25,18 @@ static bool read_later(struct wire_value map, const char *name, uint64_t *out)
 	return wire_type(wire_get(map, name)) == WIRE_ABSENT || field_uint(map, name, out);
 }
 
+/* An older daemon does not say whether its rows are exact. */
+static bool read_at_most(struct wire_value map, uint64_t *out)
+{
+	const struct wire_value exact = wire_get(map, "rows_exact");
+	bool is_exact = true;
+	if (wire_type(exact) != WIRE_ABSENT && !wire_bool(exact, &is_exact)) {
+		return false;
+	}
+	*out = !is_exact;
+	return true;
+}
+
 enum status record_read_release(struct wire_value map, void *out, struct error *err)
 {
 	struct rep_release release = {0};
@@ -38,6 +50,7 @@ enum status record_read_release(struct wire_value map, void *out, struct error *
 		!read_time(map, "published_ms", &release.published_ms) ||
 		!field_uint(map, "tables", &release.tables) ||
 		!field_uint(map, "rows", &release.rows) ||
+		!read_at_most(map, &release.rows_at_most) ||
 		!field_uint(map, "bytes", &release.bytes) ||
 		!read_later(map, "tensors", &release.tensors) ||
 		!read_later(map, "tensor_bytes", &release.tensor_bytes)) {
@@ -56,6 +69,10 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 		!field_uint(map, "segments", &table.segments) ||
 		!field_uint(map, "damaged", &table.damaged) ||
 		!read_later(map, "pending", &table.pending) ||
+		!read_at_most(map, &table.rows_at_most) ||
+		!read_later(map, "deltas", &table.deltas) ||
+		!read_later(map, "delta_bytes", &table.delta_bytes) ||
+		!read_later(map, "image_bytes", &table.image_bytes) ||
 		!read_later(map, "index_bytes", &table.index_bytes) ||
 		!read_later(map, "index_build_ms", &table.index_build_ms)) {
 		return error_set(err, STATUS_PROTOCOL, "a table is described in an unknown way");

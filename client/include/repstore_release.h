@@ -75,7 +75,11 @@ struct rep_table {
 	uint64_t index_bytes;    /* 0: there is none, or none yet */
 	uint64_t index_build_ms; /* how long it took to build */
 	uint64_t pending;        /* rows written since the last merge: not yet in the base files */
-	uint64_t reserved[8];
+	uint64_t rows_at_most;   /* not 0: some of `rows` may be hidden by rows of deltas */
+	uint64_t deltas;         /* levels above the base */
+	uint64_t delta_bytes;
+	uint64_t image_bytes; /* of their images for searches, beside index_bytes */
+	uint64_t reserved[4];
 };
 
 struct rep_release {
@@ -92,7 +96,8 @@ struct rep_release {
 	uint64_t bytes; /* of its tables */
 	uint64_t tensors;
 	uint64_t tensor_bytes; /* of their data */
-	uint64_t reserved[8];
+	uint64_t rows_at_most; /* as that of its tables */
+	uint64_t reserved[7];
 };
 
 REP_API enum rep_status rep_release_create(rep_client *client, const char *release,

@@ -117,6 +117,12 @@ static void write_table(const struct admin *admin, struct wire_writer *out)
 	add_uint(&fields, "pending", 6);
 	add_uint(&fields, "index_bytes", 7);
 	add_uint(&fields, "index_build_ms", 8);
+	if (begin_field(&fields, "rows_exact")) {
+		wire_write_bool(&fields.body, false);
+	}
+	add_uint(&fields, "deltas", 3);
+	add_uint(&fields, "delta_bytes", 9);
+	add_uint(&fields, "image_bytes", 11);
 	finish_map(&fields, out);
 }
 
@@ -258,21 +264,31 @@ static void releases_and_tables_are_read(void **state)
 	assert_int_equal(tables[1].pending, 6);
 	assert_int_equal(tables[1].index_bytes, 7);
 	assert_int_equal(tables[1].index_build_ms, 8);
+	assert_int_equal(tables[1].rows_at_most, 1);
+	assert_int_equal(tables[1].deltas, 3);
+	assert_int_equal(tables[1].delta_bytes, 9);
+	assert_int_equal(tables[1].image_bytes, 11);
+	assert_int_equal(releases[1].rows_at_most, 0);
 	free(releases);
 	free(tables);
 	client_fixture_end(&fake);
 }
 
-static void a_table_without_pending_has_none(void **state)
+/* As an older daemon answers. */
+static void what_a_table_does_not_tell_is_none(void **state)
 {
 	(void)state;
-	const struct admin admin = {.without = "pending"};
-	struct client_fixture fake;
-	rep_client *client = client_fixture_begin(&fake, answer_admin, &admin);
-	struct rep_table table = {.pending = 1};
-	assert_int_equal(rep_table_show(client, NULL, "ur", &table, NULL), REP_OK);
-	assert_int_equal(table.pending, 0);
-	client_fixture_end(&fake);
+	static const char *const names[] = {"pending", "rows_exact"};
+	for (size_t i = 0; i < 2; i++) {
+		const struct admin admin = {.without = names[i]};
+		struct client_fixture fake;
+		rep_client *client = client_fixture_begin(&fake, answer_admin, &admin);
+		struct rep_table table = {.pending = 1, .rows_at_most = 1};
+		assert_int_equal(rep_table_show(client, NULL, "ur", &table, NULL), REP_OK);
+		assert_int_equal(table.pending, i == 0 ? 0 : 6);
+		assert_int_equal(table.rows_at_most, i == 0);
+		client_fixture_end(&fake);
+	}
 }
 
 static void a_description_with_a_field_less_is_refused(void **state)
@@ -283,7 +299,8 @@ static void a_description_with_a_field_less_is_refused(void **state)
 		{.without = "created_ms"}, {.wrong = "tables"}};
 	const struct admin table_rows[] = {{.without = "table"}, {.without = "dim"},
 		{.without = "rows"}, {.wrong = "entity"}, {.wrong = "damaged"},
-		{.wrong = "pending"}, {.wrong = "index_bytes"}, {.wrong = "index_build_ms"}};
+		{.wrong = "pending"}, {.wrong = "index_bytes"}, {.wrong = "index_build_ms"},
+		{.wrong = "rows_exact"}, {.wrong = "deltas"}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct client_fixture fake;
 		struct rep_release *releases = NULL;
@@ -423,7 +440,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_function_asks_its_method),
 		cmocka_unit_test(releases_and_tables_are_read),
-		cmocka_unit_test(a_table_without_pending_has_none),
+		cmocka_unit_test(what_a_table_does_not_tell_is_none),
 		cmocka_unit_test(a_description_with_a_field_less_is_refused),
 		cmocka_unit_test(a_scan_walks_to_its_end_on_one_release),
 		cmocka_unit_test(keys_of_bytes_are_told_as_such),
