@@ -1,4 +1,4 @@
-/* merge_jobs.c - which tables a merge has something to do for, and does it, table after table. */
+/* merge_jobs.c - which tables a merge has something to do for, and does it: what was written to any of them first. */
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/merge/merge.h"
 #include "daemon/store/merge/merge_range.h"
@@ -100,25 +100,55 @@ static enum status check_log(const struct merge_job *job, struct error *err)
 		       : STATUS_OK;
 }
 
-static enum status merge_one(struct merge_job *job, enum merge_reason reason, struct error *err)
+/* What was written to a table becomes a delta, or a base. */
+static enum status merge_news(struct merge_job *job, enum merge_reason reason, struct error *err)
+{
+	if (atomic_load(&job->store->stop)) {
+		return error_set(err, STATUS_BUSY, "merge: the daemon is stopping");
+	}
+	if (!is_needed(job, reason)) {
+		return STATUS_NOT_FOUND;
+	}
+	enum status status = check_log(job, err);
+	if (status == STATUS_OK) {
+		status = merge_make_room(job, err);
+	}
+	return status == STATUS_OK ? merge_table(job, err) : status;
+}
+
+/* The base takes in what deltas have, range by range. */
+static enum status merge_old(struct merge_job *job, enum merge_reason reason, struct error *err)
 {
 	const struct range_wish wish = {
 		.share = share_of(job, reason),
 		.expired = job->expired,
 		.most = SIZE_MAX,
 	};
-	enum status status = check_log(job, err);
-	if (status == STATUS_OK) {
-		status = merge_make_room(job, err);
-	}
-	if (status == STATUS_OK) {
-		status = merge_table(job, err);
-	}
 	if (reason == MERGE_ASKED) {
 		job->pace = job->hurry; /* what was written is in the files, and somebody waits */
 	}
-	return status == STATUS_OK && merge_goes_by_range(job) ? merge_ranges(job, &wish, err)
-							       : status;
+	return merge_goes_by_range(job) ? merge_ranges(job, &wish, err) : STATUS_OK;
+}
+
+typedef enum status merge_fn(struct merge_job *job, enum merge_reason reason, struct error *err);
+
+/* Does this to all tables of which nothing has failed yet; *status: the first error. */
+static void merge_each(struct merge_job *jobs, size_t count, enum merge_reason reason,
+	merge_fn *merge, enum status *status, struct error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct error why = {.status = STATUS_OK};
+		struct merge_job *job = &jobs[i];
+		if (job->status != STATUS_OK) {
+			continue;
+		}
+		job->status = merge(job, reason, &why);
+		if (job->status != STATUS_OK && job->status != STATUS_NOT_FOUND &&
+			*status == STATUS_OK) {
+			*status = error_set(err, job->status, "table '%s': %s",
+				job->table->spec.name.text, why.text);
+		}
+	}
 }
 
 enum status merge_tables(const struct merge_job *model, const struct merge_scope *scope,
@@ -130,23 +160,17 @@ enum status merge_tables(const struct merge_job *model, const struct merge_scope
 	if (status != STATUS_OK) {
 		return error_set(err, status, "merge: no memory");
 	}
+	/* All memtables first: what a table has to write anew keeps no other one's rows in memory. */
+	merge_each(jobs, count, reason, merge_news, &status, err);
+	merge_each(jobs, count, reason, merge_old, &status, err);
 	for (size_t i = 0; i < count; i++) {
-		struct error why = {.status = STATUS_OK};
-		const enum status of_table =
-			atomic_load(&model->store->stop)
-				? error_set(&why, STATUS_BUSY, "merge: the daemon is stopping")
-			: is_needed(&jobs[i], reason) ? merge_one(&jobs[i], reason, &why)
-						      : STATUS_NOT_FOUND;
 		const uint64_t oldest = memtable_oldest(jobs[i].table->memtable);
-		if (of_table == STATUS_OK && oldest != 0 && oldest <= model->cut) {
+		if (jobs[i].status == STATUS_OK && oldest != 0 && oldest <= model->cut) {
 			*left = true; /* the next merge counts it */
-		} else if (of_table == STATUS_OK) {
+		} else if (jobs[i].status == STATUS_OK) {
 			result->tables++;
 			result->rows += jobs[i].rows;
 			result->bytes += jobs[i].bytes;
-		} else if (of_table != STATUS_NOT_FOUND && status == STATUS_OK) {
-			status = error_set(err, of_table, "table '%s': %s",
-				jobs[i].table->spec.name.text, why.text);
 		}
 		background_let_go(jobs[i].store, jobs[i].table);
 	}

@@ -86,6 +86,7 @@ struct merge_job {
 	enum status (*hurry)(void *arg, uint64_t bytes, struct error *err);
 	void *pace_arg;
 	struct salvage *salvage; /* the range is repaired (repair.h); NULL: it must be sound */
+	enum status status;      /* of what was done of it so far */
 	uint64_t rows;           /* out: of the new files */
 	uint64_t bytes;          /* out: of the new files */
 	uint64_t ranges;         /* out: of levels, that have taken in what newer ones had */
@@ -103,7 +104,8 @@ enum status merge_table_range(struct merge_job *job, size_t level, const struct 
 
 /* ---- which tables (merge_jobs.c) ---- */
 
-/* Merges all tables of the scope that need it; of `model` their jobs have all but release and table. *left is set if a table that
+/* Merges all tables of the scope that need it: first what was written to each of them, which frees their memtables, then
+ * ranges of their bases; of `model` their jobs have all but release and table. *left is set if a table that
  * was merged has more rows from before the cut. This is so after a merge that had failed: its frozen rows were still
  * there, so the cut could not freeze what came after them. Another cut can. Errors: the first of merge_table or
  * merge_ranges, naming its table; the others are merged all the same. */

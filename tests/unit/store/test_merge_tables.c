@@ -1,8 +1,12 @@
-/* test_merge_tables.c - a merge of some tables leaves the others as they are. */
+/* test_merge_tables.c - a merge of some tables leaves the others as they are; what was written to any of them is merged
+ * before a base takes in deltas. */
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/memtable/memtable.h"
+#include "daemon/store/memtable/memtable_merge.h"
+#include "daemon/store/merge/merger.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/state/reader.h"
+#include "daemon/store/write/writer.h"
 #include "tests/unit/store/levels_fixture.h"
 
 #include <setjmp.h>
@@ -77,6 +81,90 @@ static void what_there_is_not_is_said(void **state)
 	assert_int_equal(merge(scratch, "r2", NULL, false, &err), STATUS_NOT_SEALED);
 }
 
+/* ---- in which order ---- */
+
+/* What a merge that writes for table "t" of both releases has met. */
+struct watch {
+	struct scratch *scratch;
+	unsigned
+		of_second; /* segments that were written when only the second release had frozen rows */
+	bool took_in;      /* the first had taken in its delta by then */
+};
+
+static bool look(struct scratch *scratch, const char *id, size_t *levels)
+{
+	struct error err = {0};
+	const struct release *release = NULL;
+	const struct table *table = NULL;
+	const struct snapshot *snapshot = snapshot_begin(scratch->store);
+	scratch_must(snapshot_release(snapshot, id, &release, &err), &err);
+	scratch_must(release_table(release, "t", &table, &err), &err);
+	const bool frozen = memtable_is_frozen(table->memtable);
+	*levels = table->level_count;
+	snapshot_end(scratch->store);
+	return frozen;
+}
+
+static enum status on_segment(void *arg, uint64_t bytes, struct error *err)
+{
+	struct watch *watch = arg;
+	size_t first_levels;
+	size_t second_levels;
+	const bool first = look(watch->scratch, "r1", &first_levels);
+	const bool second = look(watch->scratch, "r2", &second_levels);
+	(void)bytes;
+	(void)err;
+	watch->of_second += second && !first;
+	watch->took_in = watch->took_in || (second && !first && first_levels == 1);
+	return STATUS_OK;
+}
+
+static void freeze_all(struct scratch *scratch)
+{
+	struct store *store = scratch->store;
+	writer_halt(store->writer);
+	const struct snapshot *snapshot = snapshot_begin(store);
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		assert_true(memtable_freeze(snapshot->releases[i]->tables[0]->memtable,
+			atomic_load(&store->visible)));
+	}
+	snapshot_end(store);
+	writer_resume(store->writer);
+}
+
+static void what_was_written_comes_before_ranges(void **state)
+{
+	struct scratch *scratch = *state;
+	struct expected expected;
+	struct error err = {0};
+	struct watch watch = {.scratch = scratch};
+	struct merge_result result = {0};
+	const struct merge_scope all = {0};
+	bool left = false;
+	levels_make_one_range(scratch, &expected);
+	scratch_sealed(scratch, "r2", 0, 100, 1);
+	levels_put(scratch, &expected, 10, 300, 2);
+	scratch_put(scratch, "r2", (struct scratch_rows){0, 50, 2});
+	freeze_all(scratch);
+	const struct merge_job model = {
+		.store = scratch->store,
+		.cut = atomic_load(&scratch->store->visible),
+		.clock_ms = INT64_MIN,
+		.pace = on_segment,
+		.hurry = on_segment,
+		.pace_arg = &watch,
+	};
+	scratch_must(merge_tables(&model, &all, MERGE_FULL, &result, &left, &err), &err);
+	assert_false(left);
+	assert_true(watch.of_second > 0);
+	assert_false(watch.took_in);
+	assert_int_equal(result.tables, 2);
+	assert_int_equal(levels_count_levels(scratch), 1);
+	levels_expect(scratch, &expected);
+	scratch_expect(scratch, "r2", 0, 50, 2);
+	scratch_expect(scratch, "r2", 50, 50, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, levels_setup, scratch_teardown)
 
 int main(void)
@@ -84,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(others_stay_as_they_are),
 		TEST(what_there_is_not_is_said),
+		TEST(what_was_written_comes_before_ranges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
