@@ -195,6 +195,7 @@ static enum status adopt(struct local_state *state, const struct visible *page, 
 		set_visible(state, written > merged_to ? written : merged_to);
 	}
 	state->page.current = page->current;
+	atomic_store(&state->is_new, true);
 	condition_signal(&state->wake_inspector);
 	return STATUS_OK;
 }

@@ -21,9 +21,14 @@ static bool wait_for(struct local_state *state, uint64_t ms, bool wakes)
 	return go_on;
 }
 
+/* Between segments: indexes come first, or searches go through all rows. */
 static bool go_on(void *arg)
 {
-	return wait_for(arg, 0, false);
+	struct local_state *state = arg;
+	if (atomic_exchange(&state->is_new, false)) {
+		local_index_open_all(state);
+	}
+	return wait_for(state, 0, false);
 }
 
 static void pause_for(void *arg, uint64_t ms)
@@ -42,7 +47,7 @@ static void *inspect(void *arg)
 	};
 	background_set_nice(state->store, BACKGROUND_NICE);
 	(void)grace_lend(&state->inspector_reader);
-	while (inspection_run(&inspection, false) &&
+	while (go_on(state) && inspection_run(&inspection, false) &&
 		wait_for(state, state->store->options.sizes.look_ms, true)) {
 	}
 	(void)grace_lend(NULL);

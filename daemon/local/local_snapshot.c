@@ -147,25 +147,6 @@ static void share_tensors(struct release *release, const struct release *before)
 
 /* ---- files ---- */
 
-/* Opens the indexes that a table has beside its files; one that is not there, or is of other files, is none. */
-static void open_indexes(struct store *store, const struct release *release, struct table *table)
-{
-	char folder[PATH_MAX];
-	store_release_folder(store, release->number, folder);
-	const uint64_t rows_min = store->options.sizes.index_rows_min;
-	for (size_t i = 0; i < table_indexed_levels(table, rows_min); i++) {
-		_Atomic(struct index *) *at = i == 0 ? &table->index : &table->levels[i]->image;
-		struct index *index = NULL;
-		if (atomic_load(at) != NULL || (i > 0 && !table_wants_image(table, i))) {
-			continue;
-		}
-		const struct index_owner owner = table_index_owner(table, i, release->number);
-		if (index_open(folder, &owner, &index, NULL) == STATUS_OK) {
-			atomic_store(at, index);
-		}
-	}
-}
-
 /* Whether a file of the table could not be opened. */
 static bool has_lost(const struct table *table)
 {
@@ -193,7 +174,6 @@ static enum status open_release(struct local_state *state, struct release *relea
 		status = store_open_table(store, release, table, old, err);
 		if (status == STATUS_OK) {
 			*lost = *lost || has_lost(table);
-			open_indexes(store, release, table);
 		}
 	}
 	return status;

@@ -99,6 +99,7 @@ static enum status open_all(struct local_state *state, struct error *err)
 	}
 	atomic_store(&state->caught_up_ns, clock_monotonic_ns());
 	if (status == STATUS_OK) {
+		local_index_open_all(state);
 		status = local_inspect_start(state, err);
 	}
 	/* Without a page nobody says how far the log may be read. */

@@ -66,6 +66,7 @@ struct local_state {
 	struct condition wake;
 	struct condition wake_inspector;
 	bool stop;
+	atomic_bool is_new; /* a snapshot was published since the inspector looked for indexes */
 	/* Figures; any thread reads them. */
 	_Atomic uint64_t frames;
 	_Atomic uint64_t log_bytes;
@@ -140,6 +141,12 @@ enum status local_log_replay(struct local_state *state, const struct snapshot *s
 enum status local_follow_load(struct local_state *state, uint64_t until_ns, struct error *err);
 enum status local_follow_start(struct local_state *state, struct error *err);
 void local_follow_stop(struct local_state *state);
+
+/* ---- local_index.c: indexes and images of deltas ---- */
+
+/* Opens those that tables have by now beside their files, also where another one stands in the place of one that is
+ * open. A thread that may block. */
+void local_index_open_all(struct local_state *state);
 
 /* ---- local_inspect.c: the inspector ---- */
 

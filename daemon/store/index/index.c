@@ -160,6 +160,28 @@ static enum status open_file(struct index *index, int fd, const char *path,
 	return status;
 }
 
+static uint64_t inode_of(int fd)
+{
+	struct stat about;
+	return fstat(fd, &about) == 0 ? (uint64_t)about.st_ino : 0;
+}
+
+uint64_t index_inode(const char *folder, const struct index_owner *owner)
+{
+	char name[64];
+	char path[PATH_MAX];
+	if (!index_file_name(name, sizeof name, owner) ||
+		file_path(path, folder, name, NULL) != STATUS_OK) {
+		return 0;
+	}
+	const int fd = file_open(path, O_RDONLY, 0);
+	const uint64_t inode = fd < 0 ? 0 : inode_of(fd);
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+	return inode;
+}
+
 enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
 	struct error *err)
 {
@@ -187,6 +209,9 @@ enum status index_open(const char *folder, const struct index_owner *owner, stru
 	}
 	status = index == NULL ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
 			       : open_file(index, fd, path, &expected, owner->dim, err);
+	if (status == STATUS_OK) {
+		index->inode = inode_of(fd);
+	}
 	(void)close(fd);
 	if (status != STATUS_OK) {
 		index_close(index);

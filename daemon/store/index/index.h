@@ -34,6 +34,7 @@ enum index_state {
 struct index {
 	struct balls balls;
 	uint64_t bytes;    /* of the file */
+	uint64_t inode;    /* of it: another one may stand under its name later */
 	uint64_t build_ms; /* how long it took */
 	uint64_t
 		axes; /* a hash of them: indexes, and images of what is written, that have the same */
@@ -64,6 +65,9 @@ bool index_file_name(char *out, size_t size, const struct index_owner *owner);
  * UNSUPPORTED  it is of no use; IO, NO_MEMORY. */
 enum status index_open(const char *folder, const struct index_owner *owner, struct index **out,
 	struct error *err);
+/* The inode of the file that such an index has now; 0: there is none. */
+uint64_t index_inode(const char *folder, const struct index_owner *owner);
+
 /* Adds a reference; the caller is inside (grace.h), or has one. NULL is fine, as for the next. */
 void index_hold(struct index *index);
 /* Gives up a reference; the last one closes the index. */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -199,6 +200,94 @@ static void without_writes_a_reader_is_as_of_the_last_merge(void **state)
 	assert_int_equal(stats_of(pair).frames, 0);
 }
 
+/* ---- indexes ---- */
+
+enum { INDEXED_ROWS = 6000 };
+
+/* A live release "r3" with a table "c" that wants an index. */
+static void make_indexed(struct world *world)
+{
+	uint64_t *keys = calloc(INDEXED_ROWS, sizeof *keys);
+	float *rows = calloc((size_t)INDEXED_ROWS * WORLD_DIM, sizeof *rows);
+	assert_non_null(keys);
+	assert_non_null(rows);
+	for (uint32_t i = 0; i < INDEXED_ROWS; i++) {
+		keys[i] = i;
+		for (uint32_t j = 0; j < WORLD_DIM; j++) {
+			rows[i * WORLD_DIM + j] = (float)((i * 7919 + j * 104729) % 1000) - 500;
+		}
+	}
+	(void)world_run_on(world, "release.create", "r3");
+	world_arg_str(world, "release", "r3");
+	world_arg_str(world, "table", "c");
+	world_arg_str(world, "entity", "item");
+	world_arg_str(world, "kind", "ir");
+	world_arg_uint(world, "dim", WORLD_DIM);
+	world_arg_str(world, "index", "balls");
+	(void)world_run(world, "table.create");
+	world_arg_str(world, "release", "r3");
+	world_arg_str(world, "table", "c");
+	world_arg_str(world, "load", "l");
+	world_arg_uint(world, "chunk", 0);
+	world_arg_bin(world, "keys", keys, INDEXED_ROWS * sizeof *keys);
+	world_arg_bin(world, "rows", rows, (size_t)INDEXED_ROWS * WORLD_DIM * sizeof *rows);
+	(void)world_run(world, "load");
+	world_arg_str(world, "release", "r3");
+	world_arg_str(world, "table", "c");
+	world_arg_str(world, "load", "l");
+	world_arg_uint(world, "chunks", 1);
+	world_arg_uint(world, "rows", INDEXED_ROWS);
+	(void)world_run(world, "load.end");
+	(void)world_run_on(world, "release.seal", "r3");
+	(void)world_run_on(world, "release.publish", "r3");
+	free(keys);
+	free(rows);
+}
+
+static void await_ready(struct pair *pair, struct wire_bytes (*ask)(struct pair *pair))
+{
+	struct wait wait = {0};
+	bool is_ready = false;
+	while (!is_ready) {
+		world_arg_str(pair->world, "release", "r3");
+		world_arg_str(pair->world, "table", "c");
+		pair_request(pair, "table.show");
+		const struct wire_bytes answer = ask(pair);
+		is_ready = memmem(answer.data, answer.len, "ready", 5) != NULL;
+		wait_a_moment(&wait);
+	}
+}
+
+static void expect_same_search(struct pair *pair)
+{
+	const float query[WORLD_DIM] = {1, -2, 3, 4};
+	world_arg_str(pair->world, "release", "r3");
+	world_arg_str(pair->world, "table", "c");
+	world_arg(pair->world, "queries");
+	wire_write_bin(&pair->world->args, query, sizeof query);
+	world_arg_uint(pair->world, "k", 20);
+	pair_expect_same(pair, "retrieve");
+}
+
+/* It is built after the release is live, and `current` is replaced then without a change of the catalog. */
+static void an_index_is_found_when_it_is_built(void **state)
+{
+	struct pair *pair = *state;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	make_indexed(pair->world);
+	pair_await_current(pair);
+	await_ready(pair, pair_ask_store);
+	await_ready(pair, pair_ask);
+	expect_same_search(pair);
+	pair_close(pair);
+	pair_close_store(pair);
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	await_ready(pair, pair_ask); /* by its name, without a store */
+	pair_open_store(pair);
+	await_ready(pair, pair_ask_store);
+	expect_same_search(pair);
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
@@ -210,6 +299,7 @@ int main(void)
 		cmocka_unit_test(what_a_new_start_does_not_have_is_dropped),
 		cmocka_unit_test(what_stands_behind_the_last_visible_frame_is_not_read),
 		cmocka_unit_test(a_torn_end_of_the_log_is_passed_over_without_a_store),
+		cmocka_unit_test(an_index_is_found_when_it_is_built),
 		cmocka_unit_test(without_writes_a_reader_is_as_of_the_last_merge),
 	};
 	return fixture_run(tests, sizeof tests / sizeof tests[0], pair_setup, pair_teardown);

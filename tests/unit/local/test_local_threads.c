@@ -25,7 +25,7 @@ struct onlooker {
 	const struct wire_writer *request;
 	atomic_bool *stop;
 	_Atomic uint64_t answers;
-	const char *wrong; /* what; NULL: nothing was */
+	_Atomic(const char *) wrong; /* what; NULL: nothing was */
 };
 
 /* The first element of the first row of a part, and whether it is there. */
