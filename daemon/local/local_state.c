@@ -7,6 +7,7 @@
 #include "daemon/store/system/clock.h"
 #include "daemon/store/system/file.h"
 #include "daemon/store/system/folder.h"
+#include "daemon/store/system/mapfault.h"
 #include "daemon/store/system/thread.h"
 #include "schema/limits.h"
 
@@ -70,7 +71,14 @@ static enum status open_all(struct local_state *state, struct error *err)
 	const unsigned ms = state->options.open_timeout_ms;
 	const uint64_t until_ns =
 		clock_monotonic_ns() + (uint64_t)(ms != 0 ? ms : OPEN_TIMEOUT_MS) * 1000000;
-	enum status status = folder_open_reader(state->store->folder, &state->folder, err);
+	enum status status = STATUS_OK;
+	if (state->options.handle_sigbus) {
+		status = mapfault_install_beside();
+		state->handles_sigbus = status == STATUS_OK;
+	}
+	if (status == STATUS_OK) {
+		status = folder_open_reader(state->store->folder, &state->folder, err);
+	}
 	if (status == STATUS_OK) {
 		status = check_folder(state, err);
 	}
@@ -168,6 +176,9 @@ void local_state_close(struct local_state *state)
 	}
 	free(state->old_views);
 	folder_close(state->folder);
+	if (state->handles_sigbus) {
+		mapfault_remove_beside();
+	}
 	grace_reader_fini(&state->reader);
 	grace_reader_fini(&state->inspector_reader);
 	lock_fini(&state->lock);

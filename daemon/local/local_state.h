@@ -60,6 +60,7 @@ struct local_state {
 	atomic_bool is_full;           /* any thread */
 	pthread_t follower;
 	pthread_t inspector;
+	bool handles_sigbus;
 	bool has_follower;
 	bool has_inspector;
 	struct lock lock; /* guards `stop`, with the next two */

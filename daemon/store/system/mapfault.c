@@ -30,6 +30,11 @@ static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER; /* the handler doe
 static _Atomic unsigned fault_count;
 static size_t page_bytes;
 
+/* What the process did with such a signal before; zeroed: the default. */
+static struct sigaction others;
+static unsigned beside_count; /* guarded by beside_lock */
+static pthread_mutex_t beside_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static struct mapfault *find(uintptr_t address)
 {
 	for (struct mapfault *at = atomic_load(&watch_list); at != NULL; at = at->next) {
@@ -63,11 +68,28 @@ static void mark(struct mapfault *watch, uintptr_t address)
 	atomic_store(atomic_load(&watch->flag), mark);
 }
 
+/* It is not ours. */
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+	if ((others.sa_flags & SA_SIGINFO) != 0) {
+		others.sa_sigaction(number, info, context);
+	} else if (others.sa_handler != SIG_DFL && others.sa_handler != SIG_IGN) {
+		others.sa_handler(number);
+	} else {
+		/* The instruction runs again, and then the default action ends the process. A fault cannot be
+		 * ignored either. */
+		(void)signal(number, SIG_DFL);
+	}
+	if ((others.sa_flags & SA_RESETHAND) != 0) {
+		(void)signal(number, SIG_DFL);
+	}
+}
+
 static void on_bus_error(int number, siginfo_t *info, void *context)
 {
-	(void)context;
 	const uintptr_t address = (uintptr_t)info->si_addr;
-	struct mapfault *watch = find(address);
+	/* One that another process has sent has no address. */
+	struct mapfault *watch = info->si_code > 0 ? find(address) : NULL;
 	if (watch != NULL) {
 		void *page = (char *)info->si_addr - (address & (page_bytes - 1));
 		mark(watch, address);
@@ -77,9 +99,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 			return;
 		}
 	}
-	/* It is not ours. The instruction runs again, and then the default action ends the
-	 * process. */
-	(void)signal(number, SIG_DFL);
+	pass_on(number, info, context);
 }
 
 /* A child that reads the catalog watches maps too: nobody else holds the lock at the moment of its fork. */
@@ -87,12 +107,14 @@ static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 static void before_fork(void)
 {
+	(void)pthread_mutex_lock(&beside_lock);
 	(void)pthread_mutex_lock(&free_lock);
 }
 
 static void after_fork(void)
 {
 	(void)pthread_mutex_unlock(&free_lock);
+	(void)pthread_mutex_unlock(&beside_lock);
 }
 
 static void prepare_for_forks(void)
@@ -100,20 +122,58 @@ static void prepare_for_forks(void)
 	(void)pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-enum status mapfault_install(void)
+static enum status install(int flags, const sigset_t *mask)
 {
-	(void)pthread_once(&fork_once, prepare_for_forks);
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	assert((page_bytes & (page_bytes - 1)) == 0); /* the handler rounds down by a mask */
-	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | flags};
 	sigemptyset(&action.sa_mask);
+	if (mask != NULL) {
+		action.sa_mask = *mask;
+	}
 	return sigaction(SIGBUS, &action, NULL) == 0 ? STATUS_OK : STATUS_IO;
+}
+
+enum status mapfault_install(void)
+{
+	return install(0, NULL);
+}
+
+enum status mapfault_install_beside(void)
+{
+	enum status status = STATUS_OK;
+	(void)pthread_mutex_lock(&beside_lock);
+	if (beside_count == 0) {
+		status = sigaction(SIGBUS, NULL, &others) == 0 ? STATUS_OK : STATUS_IO;
+	}
+	if (status == STATUS_OK && beside_count == 0) {
+		/* A thread may have a stack of its own for signals, since its own is small. */
+		const int flags = others.sa_flags & (SA_NODEFER | SA_RESTART);
+		status = install(SA_ONSTACK | flags, &others.sa_mask);
+	}
+	beside_count += status == STATUS_OK;
+	(void)pthread_mutex_unlock(&beside_lock);
+	return status;
+}
+
+void mapfault_remove_beside(void)
+{
+	struct sigaction now;
+	(void)pthread_mutex_lock(&beside_lock);
+	assert(beside_count > 0);
+	if (--beside_count == 0 && sigaction(SIGBUS, NULL, &now) == 0 &&
+		(now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_bus_error) {
+		(void)sigaction(SIGBUS, &others, NULL);
+		others = (struct sigaction){0};
+	}
+	(void)pthread_mutex_unlock(&beside_lock);
 }
 
 enum status mapfault_watch_pages(const void *start, size_t len, _Atomic unsigned char *flag,
 	_Atomic unsigned char *pages, unsigned char mark, struct mapfault **out)
 {
 	assert(flag != NULL);
+	(void)pthread_once(&fork_once, prepare_for_forks);
 	(void)pthread_mutex_lock(&free_lock);
 	struct mapfault *watch = free_list;
 	free_list = watch == NULL ? NULL : watch->next_free;

@@ -20,6 +20,12 @@ struct mapfault;
 /* Installs the handler, once a process. */
 enum status mapfault_install(void);
 
+/* The same in a process that is not ours, and may have a handler of its own: that one gets every fault which is in no
+ * range, as if it had been called itself. Each call of the first wants one of the second; the last of these puts the
+ * process's own back, unless somebody has put another one in the place of ours. */
+enum status mapfault_install_beside(void);
+void mapfault_remove_beside(void);
+
 /* Watches [start, start + len): a fault there stores `mark` in *flag, which must live until
  * mapfault_forget. Errors: NO_MEMORY. */
 enum status mapfault_watch(const void *start, size_t len, _Atomic unsigned char *flag,

@@ -1,6 +1,7 @@
 /* test_local_lag.c - how old what a reader shows is, what it refuses for that, and what it does in a child of a fork. */
 #include "tests/unit/local/local_fixture.h"
 
+#include <glob.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -160,6 +161,37 @@ static void where_memory_is_bounded_writes_are_followed_up_to_it(void **state)
 	pair_expect_rows(pair, 0, 5 * MUCH_ROWS);
 }
 
+/* ---- files that are cut ---- */
+
+/* Pages that the reader has not checked yet are read through the map. */
+static void a_file_that_is_cut_is_damage_and_not_the_end(void **state)
+{
+	struct pair *pair = *state;
+	struct wait wait = {0};
+	char path[PATH_MAX];
+	const struct local_options options = {.handle_sigbus = true};
+	pair_close_store(pair);
+	pair_open_as(pair, &options);
+	glob_t found;
+	(void)snprintf(path, sizeof path, "%s/releases/*/base-1-*.mdb", pair->world->folder);
+	assert_int_equal(glob(path, 0, NULL, &found), 0); /* of "a" */
+	assert_int_equal(found.gl_pathc, 1);
+	assert_int_equal(truncate(found.gl_pathv[0], 0), 0);
+	globfree(&found);
+	bool is_damaged = false;
+	while (!is_damaged) {
+		world_arg_part(pair->world, "a", 3);
+		pair_request(pair, "fetch");
+		const struct wire_bytes response = pair_ask(pair);
+		is_damaged = memmem(response.data, response.len, "CORRUPT", 7) != NULL;
+		wait_a_moment(&wait);
+	}
+	world_arg_part(pair->world, "b", 3); /* whose file is whole */
+	pair_request(pair, "fetch");
+	const struct wire_bytes response = pair_ask(pair);
+	assert_null(memmem(response.data, response.len, "CORRUPT", 7));
+}
+
 /* ---- fork ---- */
 
 #if defined(__SANITIZE_THREAD__)
@@ -218,6 +250,7 @@ int main(void)
 		cmocka_unit_test(a_reader_waits_for_the_write_that_it_is_told_of),
 		cmocka_unit_test(a_write_that_does_not_come_ends_in_a_timeout),
 		cmocka_unit_test(where_memory_is_bounded_writes_are_followed_up_to_it),
+		cmocka_unit_test(a_file_that_is_cut_is_damage_and_not_the_end),
 		cmocka_unit_test(a_child_of_a_fork_opens_the_folder_anew),
 	};
 	return fixture_run(tests, sizeof tests / sizeof tests[0], pair_setup, pair_teardown);

@@ -285,6 +285,75 @@ static void refused_memory_is_told_as_such(void **state)
 	}
 }
 
+/* ---- in a process that has a handler of its own ---- */
+
+static sigjmp_buf after_fault;
+static void *volatile fault_at;
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)context;
+	fault_at = info->si_addr;
+	siglongjmp(after_fault, 1);
+}
+
+static void on_other_fault(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)info;
+	(void)context;
+	abort();
+}
+
+static bool is_handler(void (*handler)(int number, siginfo_t *info, void *context))
+{
+	struct sigaction now;
+	assert_int_equal(sigaction(SIGBUS, NULL, &now), 0);
+	return now.sa_sigaction == handler;
+}
+
+static void a_fault_that_is_not_ours_goes_to_the_handler_of_the_process(void **state)
+{
+	struct mapped ours;
+	struct mapped theirs;
+	struct sigaction before;
+	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+	(void)state;
+	sigemptyset(&action.sa_mask);
+	assert_int_equal(sigaction(SIGBUS, &action, &before), 0);
+	assert_int_equal(mapfault_install_beside(), STATUS_OK);
+	assert_int_equal(mapfault_install_beside(), STATUS_OK);
+	assert_false(is_handler(on_fault));
+	map_file(&ours);
+	map_file(&theirs);
+	mapfault_forget(theirs.watch);
+	theirs.watch = NULL;
+	assert_int_equal(ftruncate(ours.fd, 0), 0);
+	assert_int_equal(ftruncate(theirs.fd, 0), 0);
+	assert_int_equal(read_byte(&ours, ours.page), 0);
+	assert_int_equal(ours.flag, MARK);
+	assert_null(fault_at);
+	if (sigsetjmp(after_fault, 1) == 0) {
+		(void)read_byte(&theirs, 2 * theirs.page);
+		fail_msg("the process was not told");
+	}
+	assert_ptr_equal(fault_at, theirs.data + 2 * theirs.page);
+	unmap_file(&ours);
+	unmap_file(&theirs);
+	mapfault_remove_beside();
+	assert_false(is_handler(on_fault));
+	mapfault_remove_beside();
+	assert_true(is_handler(on_fault));
+	/* Nor is one put back where somebody has put another one meanwhile. */
+	assert_int_equal(mapfault_install_beside(), STATUS_OK);
+	action.sa_sigaction = on_other_fault;
+	assert_int_equal(sigaction(SIGBUS, &action, NULL), 0);
+	mapfault_remove_beside();
+	assert_true(is_handler(on_other_fault));
+	assert_int_equal(sigaction(SIGBUS, &before, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +367,7 @@ int main(void)
 		cmocka_unit_test(a_fault_marks_its_page),
 		cmocka_unit_test(many_faults_mark_all_pages),
 		cmocka_unit_test(many_ranges_are_watched),
+		cmocka_unit_test(a_fault_that_is_not_ours_goes_to_the_handler_of_the_process),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
