@@ -17,11 +17,12 @@
 #include "tests/unit/fixture.h"
 #include "tests/unit/wait.h"
 
-enum { READERS = 8, ROUNDS = 24, KEYS = 60 };
+enum { READERS = 8, OPENERS = 2, ROUNDS = 24, KEYS = 60 };
 
 struct onlooker {
 	pthread_t thread;
 	struct local *local;
+	const char *folder;
 	const struct wire_writer *request;
 	atomic_bool *stop;
 	_Atomic uint64_t answers;
@@ -121,16 +122,17 @@ static void make_request(struct pair *pair)
 }
 
 /* Until each has had an answer more. */
-static void await_answers(struct onlooker *readings)
+static void await_answers(struct onlooker *onlookers, size_t count)
 {
 	uint64_t before[READERS];
 	struct wait wait = {0};
-	for (size_t i = 0; i < READERS; i++) {
-		before[i] = atomic_load(&readings[i].answers);
+	assert_true(count <= READERS);
+	for (size_t i = 0; i < count; i++) {
+		before[i] = atomic_load(&onlookers[i].answers);
 	}
-	for (size_t i = 0; i < READERS; i++) {
-		while (atomic_load(&readings[i].answers) == before[i] &&
-			readings[i].wrong == NULL) {
+	for (size_t i = 0; i < count; i++) {
+		while (atomic_load(&onlookers[i].answers) == before[i] &&
+			onlookers[i].wrong == NULL) {
 			wait_a_moment(&wait);
 		}
 	}
@@ -177,7 +179,7 @@ static void readers_see_whole_writes_while_everything_changes(void **state)
 	}
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		change(pair, round);
-		await_answers(readings);
+		await_answers(readings, READERS);
 	}
 	pair_await(pair, 1 + 2 * ROUNDS);
 	atomic_store(&stop, true);
@@ -194,9 +196,66 @@ static void readers_see_whole_writes_while_everything_changes(void **state)
 	wire_writer_fini(&request);
 }
 
+/* ---- openings beside merges ---- */
+
+/* Opens the folder again and again: what DATA/current names may be gone before it is opened. */
+static void *open_often(void *arg)
+{
+	struct onlooker *onlooker = arg;
+	const struct local_options options = {.folder = onlooker->folder};
+	float last = -1;
+	while (!atomic_load(onlooker->stop) && onlooker->wrong == NULL) {
+		struct local *local = NULL;
+		struct local_handle *handle = NULL;
+		struct wire_bytes response;
+		if (local_open(&options, &local, NULL) != STATUS_OK ||
+			local_handle_open(local, &handle, NULL) != STATUS_OK ||
+			local_call(handle, onlooker->request->data, onlooker->request->len, 0,
+				&response, NULL) != STATUS_OK) {
+			onlooker->wrong = "no answer";
+		} else {
+			onlooker->wrong = check(response, &last);
+		}
+		local_handle_close(handle);
+		local_close(local);
+		atomic_fetch_add(&onlooker->answers, 1);
+	}
+	return NULL;
+}
+
+static void a_folder_can_be_opened_while_its_files_are_replaced(void **state)
+{
+	struct pair *pair = *state;
+	atomic_bool stop = false;
+	struct onlooker onlookers[OPENERS] = {0};
+	(void)pair_put_both(pair, 0, KEYS, 0);
+	make_request(pair);
+	for (size_t i = 0; i < OPENERS; i++) {
+		onlookers[i].folder = pair->folder;
+		onlookers[i].request = &pair->request;
+		onlookers[i].stop = &stop;
+		assert_int_equal(pthread_create(&onlookers[i].thread, NULL, open_often,
+					 &onlookers[i]),
+			0);
+	}
+	for (uint32_t round = 1; round <= ROUNDS; round++) {
+		(void)pair_put_both(pair, 0, KEYS, (float)round);
+		pair_merge(pair);
+	}
+	await_answers(onlookers, OPENERS);
+	atomic_store(&stop, true);
+	for (size_t i = 0; i < OPENERS; i++) {
+		assert_int_equal(pthread_join(onlookers[i].thread, NULL), 0);
+		if (onlookers[i].wrong != NULL) {
+			fail_msg("%s", onlookers[i].wrong);
+		}
+	}
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_folder_can_be_opened_while_its_files_are_replaced),
 		cmocka_unit_test(readers_see_whole_writes_while_everything_changes),
 	};
 	return fixture_run(tests, sizeof tests / sizeof tests[0], pair_setup, pair_teardown);
