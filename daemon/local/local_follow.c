@@ -225,6 +225,27 @@ static bool fits(const struct local_state *state, const struct visible *page)
 	       atomic_load(&state->store->visible) <= most;
 }
 
+/* A daemon goes on in the same file, but the folder may have been put back from a copy. */
+static void renew_view(struct local_state *state)
+{
+	struct visible_view *view = atomic_load(&state->view);
+	struct visible_view *next = NULL;
+	const char *folder = state->store->folder;
+	if (view == NULL || !visible_view_is_replaced(view, folder)) {
+		return;
+	}
+	struct visible_view **grown = realloc(state->old_views,
+		(state->old_view_count + 1) * sizeof(struct visible_view *));
+	if (grown == NULL) {
+		return;
+	}
+	state->old_views = grown;
+	if (visible_view_open(folder, &next, NULL) == STATUS_OK) {
+		grown[state->old_view_count++] = view;
+		atomic_store(&state->view, next);
+	}
+}
+
 /* One look. Returns how long it may pause. */
 static uint64_t look(struct local_state *state, unsigned *quiet)
 {
@@ -234,6 +255,7 @@ static uint64_t look(struct local_state *state, unsigned *quiet)
 	local_snapshot_reclaim(state);
 	move_horizon(state);
 	if (!read_page(state, &page) || !visible_is_alive(&page, now_ns)) {
+		renew_view(state);
 		return DEAD_MS;
 	}
 	if (!fits(state, &page) || state->must_load) {

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/store/visible/visible.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/wait.h"
 
@@ -118,6 +119,30 @@ static void a_new_start_of_the_store_is_followed(void **state)
 		pair_await_current(pair);
 		pair_expect_rows(pair, 0, 100);
 	}
+}
+
+/* As in a folder that was put back from a copy. */
+static void a_page_in_another_file_is_followed(void **state)
+{
+	struct pair *pair = *state;
+	char path[PATH_MAX];
+	char beside[PATH_MAX];
+	uint8_t page[VISIBLE_BYTES];
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	pair_await(pair, pair_put(pair, "a", 0, 20, 1));
+	pair_close_store(pair);
+	path_of(pair, path, "visible");
+	path_of(pair, beside, "visible.copy");
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, page, sizeof page), sizeof page);
+	assert_int_equal(close(fd), 0);
+	fd = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+	assert_int_equal(write(fd, page, sizeof page), sizeof page);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(rename(beside, path), 0);
+	pair_open_store(pair);
+	pair_await(pair, pair_put(pair, "b", 0, 20, 2));
+	pair_expect_rows(pair, 0, 100);
 }
 
 /* As after a power cut with `durability = periodic`: the reader has seen what the next start has not. */
@@ -296,6 +321,7 @@ int main(void)
 		cmocka_unit_test(after_a_merge_the_files_decide_and_memory_is_free),
 		cmocka_unit_test(releases_are_followed),
 		cmocka_unit_test(a_new_start_of_the_store_is_followed),
+		cmocka_unit_test(a_page_in_another_file_is_followed),
 		cmocka_unit_test(what_a_new_start_does_not_have_is_dropped),
 		cmocka_unit_test(what_stands_behind_the_last_visible_frame_is_not_read),
 		cmocka_unit_test(a_torn_end_of_the_log_is_passed_over_without_a_store),
