@@ -22,6 +22,7 @@ struct call {
 	enum client_pipeline pipeline;
 	uint8_t *kept; /* owned */
 	size_t kept_len;
+	uint64_t kept_lag_ms;
 };
 
 static struct call *call_at(const rep_client *client, uint32_t msgid)
@@ -57,7 +58,7 @@ void reply_close(struct reply *reply)
 
 bool client_connected(const rep_client *client)
 {
-	return client->transport.fd >= 0;
+	return transport_connected(&client->transport);
 }
 
 int64_t client_deadline_ms(const rep_client *client)
@@ -150,6 +151,7 @@ static enum status keep_reply(rep_client *client, uint32_t msgid, struct wire_by
 	}
 	memcpy(call->kept, bytes.data, bytes.len);
 	call->kept_len = bytes.len;
+	call->kept_lag_ms = transport_lag_ms(&client->transport);
 	call->state = CALL_KEPT;
 	client->kept_bytes += bytes.len;
 	return STATUS_OK;
@@ -179,7 +181,8 @@ static enum status receive_until(rep_client *client, uint32_t msgid, int64_t dea
 		} else {
 			*out = (struct reply){.message = client->parsed,
 				.client = client,
-				.bytes = bytes};
+				.bytes = bytes,
+				.lag_ms = transport_lag_ms(&client->transport)};
 			client->parsed = NULL;
 			return STATUS_OK;
 		}
@@ -194,7 +197,9 @@ static enum status take_kept(rep_client *client, uint32_t msgid, struct reply *o
 	struct rpc_envelope *envelope, struct error *err)
 {
 	struct call *call = call_at(client, msgid);
-	*out = (struct reply){.kept = call->kept, .bytes = {call->kept, call->kept_len}};
+	*out = (struct reply){.kept = call->kept,
+		.bytes = {call->kept, call->kept_len},
+		.lag_ms = call->kept_lag_ms};
 	call->kept = NULL;
 	free_call(client, call);
 	enum status status = response_open(out->bytes, &out->message, envelope, err);
@@ -277,15 +282,16 @@ static enum status connect_now(rep_client *client, struct error *err)
 	return status;
 }
 
-enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
-	struct rep_error *rep_err)
+enum status client_open(const struct rep_options *options, const struct embedded *embedded,
+	void *context, rep_client **out, struct error *err)
 {
-	struct error *err = client_error(rep_err);
 	rep_client *client = calloc(1, sizeof *client);
 	if (client == NULL) {
-		return (enum rep_status)error_set(err, STATUS_NO_MEMORY, "no memory for a client");
+		return error_set(err, STATUS_NO_MEMORY, "no memory for a client");
 	}
 	transport_init(&client->transport, NULL);
+	client->transport.embedded = embedded;
+	client->transport.embedded_context = context;
 	enum status status = options_read(options, &client->options, err);
 	client->request.timeout_ms = client->options.timeout_ms;
 	spin_init(&client->transport.spin, client->options.spin_us);
@@ -301,11 +307,18 @@ enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
 		status = connect_now(client, err);
 	}
 	if (status != STATUS_OK) {
+		client->transport.embedded = NULL; /* it stays the caller's */
 		rep_close(client);
-		return (enum rep_status)status;
+		return status;
 	}
 	*out = client;
-	return REP_OK;
+	return STATUS_OK;
+}
+
+enum rep_status rep_connect(const struct rep_options *options, rep_client **out,
+	struct rep_error *err)
+{
+	return (enum rep_status)client_open(options, NULL, NULL, out, client_error(err));
 }
 
 void rep_close(rep_client *client)

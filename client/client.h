@@ -12,6 +12,7 @@
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
 
+#include "client/embedded.h"
 #include "client/hello.h"
 #include "client/options.h"
 #include "client/request.h"
@@ -61,9 +62,15 @@ struct reply {
 	struct wire_value result;
 	struct wire_bytes bytes; /* the whole response */
 	uint8_t *kept;           /* owned: the memory of `bytes` if the answer was kept */
+	uint64_t lag_ms;         /* as transport_lag_ms says of it */
 };
 
 void reply_close(struct reply *reply);
+
+/* Connects a new client. embedded: the peer in this process, with its context, which is the client's then; NULL: the
+ * options say where the daemon is. */
+enum status client_open(const struct rep_options *options, const struct embedded *embedded,
+	void *context, rep_client **out, struct error *err);
 
 /* Whether a request may be sent again when it is not known whether the daemon has done it. */
 enum client_repeat { CLIENT_ONCE, CLIENT_REPEATABLE };

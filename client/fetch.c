@@ -398,7 +398,7 @@ enum status fetch_read(const struct fetch_answer *answer, struct rep_part *parts
 	struct rep_fetched *out, struct error *err)
 {
 	struct answer answers[LIMIT_PARTS];
-	struct rep_fetched fetched = {0};
+	struct rep_fetched fetched = {.lag_ms = answer->lag_ms};
 	const struct wire_value list = wire_get(answer->result, "parts");
 	if (wire_type(list) != WIRE_ARRAY || wire_size(list) != count ||
 		!field_text(answer->result, "release", fetched.release, sizeof fetched.release) ||
@@ -427,7 +427,8 @@ static enum status finish_fetch(rep_client *client, struct reply *reply, struct 
 	const struct transport *transport = &client->transport;
 	const struct fetch_answer answer = {.result = reply->result,
 		.places = transport->places,
-		.places_count = transport->places_count};
+		.places_count = transport->places_count,
+		.lag_ms = reply->lag_ms};
 	enum status status = fetch_read(&answer, parts, count, out, err);
 	reply_close(reply);
 	if (status == STATUS_PROTOCOL) {

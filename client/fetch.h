@@ -18,6 +18,7 @@ struct fetch_answer {
 	struct wire_value result;
 	const struct transport_place *places; /* borrowed; NULL: none */
 	size_t places_count;
+	uint64_t lag_ms; /* of struct rep_fetched */
 };
 
 /* Fills the parts from an answer; `out` may be NULL. Errors: PROTOCOL; TOO_LARGE  there is not the room

@@ -101,6 +101,9 @@ enum rep_status rep_score(rep_client *client, const char *release,
 	status = client_call(client, CLIENT_REPEATABLE, client_deadline_ms(client), &reply, err);
 	if (status == STATUS_OK) {
 		status = score_read(reply.result, scoring, out, err);
+		if (status == STATUS_OK && out != NULL) {
+			out->lag_ms = reply.lag_ms;
+		}
 		if (status == STATUS_PROTOCOL) {
 			client_disconnect(client);
 		}

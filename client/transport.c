@@ -4,6 +4,7 @@
 
 #include "client/address.h"
 #include "client/clock.h"
+#include "client/embedded.h"
 #include "client/secure.h"
 #include "schema/limits.h"
 
@@ -37,6 +38,10 @@ void transport_init(struct transport *transport, const char *address)
 void transport_fini(struct transport *transport)
 {
 	transport_disconnect(transport);
+	if (transport->embedded != NULL) {
+		transport->embedded->close(transport->embedded_context);
+		transport->embedded = NULL;
+	}
 	free(transport->data);
 	transport->data = NULL;
 	transport->cap = 0;
@@ -86,7 +91,11 @@ static enum status secure_within(struct transport *transport, int64_t deadline_m
 
 enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err)
 {
-	assert(transport->fd < 0 && transport->at == transport->len);
+	assert(!transport_connected(transport) && transport->at == transport->len);
+	if (transport->embedded != NULL) {
+		transport->is_embedded = true;
+		return STATUS_OK;
+	}
 	int fd = -1;
 	enum status status = address_connect(transport->address, deadline_ms, &fd, err);
 	if (status != STATUS_OK) {
@@ -110,14 +119,30 @@ void transport_disconnect(struct transport *transport)
 	}
 	secure_end(transport);
 	transport->fd = -1;
+	transport->is_embedded = false;
 	transport->at = 0;
 	transport->len = 0;
 	transport->skim = (struct wire_skim){0};
 }
 
+bool transport_connected(const struct transport *transport)
+{
+	return transport->fd >= 0 || transport->is_embedded;
+}
+
+uint64_t transport_lag_ms(const struct transport *transport)
+{
+	return transport->embedded != NULL
+		       ? transport->embedded->lag_ms(transport->embedded_context)
+		       : 0;
+}
+
 bool transport_dead(struct transport *transport)
 {
 	char byte;
+	if (transport->is_embedded) {
+		return false;
+	}
 	if (transport->tls != NULL) {
 		return secure_is_dead(transport);
 	}
@@ -134,7 +159,7 @@ static void check_buffer(const struct transport *transport)
 
 void transport_check_connected(const struct transport *transport)
 {
-	assert(transport->fd >= 0);
+	assert(transport_connected(transport));
 	check_buffer(transport);
 }
 
@@ -426,6 +451,9 @@ enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 	struct wire_bytes *message, struct error *err)
 {
 	transport_check_connected(transport);
+	if (transport->is_embedded) {
+		return transport_embedded_receive(transport, deadline_ms, message, err);
+	}
 	for (;;) {
 		enum status status = transport_take(transport, message, err);
 		if (status != STATUS_AGAIN) {

@@ -31,13 +31,18 @@ struct transport_place {
 /* Smaller bodies are received with all the rest. */
 #define TRANSPORT_PLACE_MIN ((size_t)16 << 10)
 
+struct embedded;
 struct secure;
 struct secure_records;
 struct tls;
 
 struct transport {
-	const char *address;            /* borrowed, for errors */
-	int fd;                         /* -1: not connected */
+	const char *address; /* borrowed, for errors */
+	int fd;              /* -1: not connected */
+	/* Borrowed: the peer in this process, with its context, which is owned. NULL: there is a socket. */
+	const struct embedded *embedded;
+	void *embedded_context;
+	bool is_embedded;               /* connected to it */
 	const struct secure *secure;    /* borrowed: for addresses of tls: */
 	struct tls *tls;                /* owned; NULL: the connection is plain, or there is none */
 	struct secure_records *records; /* owned, beside tls */
@@ -60,6 +65,7 @@ struct transport {
 	struct spin spin;     /* whether it looks for bytes before it sleeps */
 };
 
+/* Where `embedded` is set after that, there is no socket. */
 void transport_init(struct transport *transport, const char *address);
 void transport_fini(struct transport *transport);
 
@@ -68,6 +74,8 @@ void transport_fini(struct transport *transport);
 enum status transport_connect(struct transport *transport, int64_t deadline_ms, struct error *err);
 /* Forgets what was received, and keeps the memory. */
 void transport_disconnect(struct transport *transport);
+
+bool transport_connected(const struct transport *transport);
 
 /* Whether an idle connection's peer has left. */
 bool transport_dead(struct transport *transport);
@@ -82,6 +90,9 @@ enum status transport_send(struct transport *transport, struct iovec *parts, siz
  */
 enum status transport_receive(struct transport *transport, int64_t deadline_ms,
 	struct wire_bytes *message, struct error *err);
+
+/* How old the answer that was received last may be, as struct embedded has it; that of a daemon is as new as can be. */
+uint64_t transport_lag_ms(const struct transport *transport);
 
 /* Gives the rows of the next answer their places, or takes them back (NULL, 0). It must be the answer to
  * the only request that is under way. */

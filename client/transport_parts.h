@@ -23,6 +23,12 @@ void transport_check_connected(const struct transport *transport);
 /* Makes the buffer large enough for `missing` bytes more. */
 enum status transport_make_room(struct transport *transport, size_t missing, struct error *err);
 
+/* The ways of a peer in this process. Send errors: TOO_LARGE, NO_MEMORY; receive errors: those of its call. */
+enum status transport_embedded_send(struct transport *transport, const struct iovec *parts,
+	size_t count, struct error *err);
+enum status transport_embedded_receive(struct transport *transport, int64_t deadline_ms,
+	struct wire_bytes *message, struct error *err);
+
 /* One recv into `space`, of which `n` came. AGAIN: nothing has come, because of MSG_DONTWAIT, the
  * socket's time-out or a signal. */
 enum status transport_receive_at(struct transport *transport, const struct transport_space *space,

@@ -91,6 +91,9 @@ enum status transport_send(struct transport *transport, struct iovec *parts, siz
 	int64_t deadline_ms, struct error *err)
 {
 	transport_check_connected(transport);
+	if (transport->is_embedded) {
+		return transport_embedded_send(transport, parts, count, err);
+	}
 	while (count > 0) {
 		size_t sent = 0;
 		enum status status = transport_try_send(transport, parts, count, &sent, err);

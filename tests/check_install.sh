@@ -28,7 +28,9 @@ clang++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -I"$headers" -fsyntax-only "
 # A declaration may have several lines.
 cat "$headers"/repstore*.h | tr '\n' ' ' | grep -oE 'REP_API [^;(]*\(' | grep -oE 'rep_[a-z0-9_]+\($' |
 	tr -d '(' | sort >"$target/declared"
-nm -D --defined-only "$library" | awk '$2 ~ /[TDBRVW]/ { sub(/@.*/, "", $3); print $3 }' | sort >"$target/exported"
+# What librepstore-local of the same build takes has a version of its own.
+nm -D --defined-only "$library" | awk '$2 ~ /[TDBRVW]/ && $3 !~ /@REPSTORE_PRIVATE$/ { sub(/@.*/, "", $3); print $3 }' |
+	sort >"$target/exported"
 [ "$(wc -l <"$target/declared")" -ge 40 ] || { echo "the functions of the headers were not found" >&2; exit 1; }
 diff "$target/declared" "$target/exported" >&2 ||
 	{ echo "< is declared and not exported, > is exported and not declared" >&2; exit 1; }

@@ -271,7 +271,10 @@ struct rep_part {
 struct rep_fetched {
 	char release[72];
 	uint64_t sequence;
-	uint64_t reserved[8];
+	/* Writes that were acknowledged so long ago are in it. 0 of a daemon; of a reader in this process
+	 * (repstore_local.h) UINT64_MAX if nobody knows. */
+	uint64_t lag_ms;
+	uint64_t reserved[7];
 };
 
 /* Fetches all parts from one snapshot of one release (NULL: the live one); `out` may be NULL. With spin_us
