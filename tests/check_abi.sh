@@ -1,7 +1,7 @@
 #!/bin/sh
-# check_abi.sh BUILD [renew] - compares what librepstore shows with what its programs were built against.
+# check_abi.sh BUILD [renew] - compares what librepstore and librepstore-local show with what their programs were built against.
 #
-# tests/abi/librepstore.abi is a dump of the functions and structs of the last accepted state. A reserved
+# tests/abi/librepstore.abi and librepstore-local.abi are dumps of the functions and structs of the last accepted state. A reserved
 # word that becomes a field is no difference (tests/abi/reserved.ini). Any other is one. If it is meant, and
 # a program that was built before still runs, `renew` writes the dump anew; if it does not run, the library
 # needs another soversion first. That a break is noticed, and a word that is taken is not, is tried here too.
@@ -9,26 +9,26 @@ set -eu
 cd "$(dirname "$0")/.."
 build=$1
 headers=client/include
-dump=tests/abi/librepstore.abi
-library=$build/client/librepstore.so
+libraries="client/librepstore.so client/local/librepstore-local.so"
 
 abidw_quietly() {
 	abidw --headers-dir "$headers" --no-show-locs --no-comp-dir-path --no-corpus-path \
-		--drop-private-types "$@"
+		--drop-private-types --exported-interfaces-only "$@"
 }
 compare() {
 	abidiff --drop-private-types --suppressions tests/abi/reserved.ini "$@"
 }
 
-if [ "${2:-}" = renew ]; then
-	abidw_quietly --out-file "$dump" "$library"
-	exit 0
-fi
-
-if ! compare --headers-dir2 "$headers" "$dump" "$library"; then
-	echo "check_abi: librepstore shows something else than $dump; the head of tests/check_abi.sh says what to do" >&2
-	exit 1
-fi
+for library in $libraries; do
+	dump=tests/abi/$(basename "$library" .so).abi
+	if [ "${2:-}" = renew ]; then
+		abidw_quietly --out-file "$dump" "$build/$library"
+	elif ! compare --headers-dir2 "$headers" "$dump" "$build/$library"; then
+		echo "check_abi: $library shows something else than $dump; the head of tests/check_abi.sh says what to do" >&2
+		exit 1
+	fi
+done
+[ "${2:-}" != renew ] || exit 0
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -164,7 +164,7 @@ $1 == "include" {
 		}
 		next
 	}
-	if ($4 ~ /^repstore(_async|_release|_retrieve)?\.h$/) {
+	if ($4 ~ /^repstore(_async|_local|_release|_retrieve)?\.h$/) {
 		if (!may(from, "client/include"))
 			fail(place, from " -> client/include: \"" $4 "\" is for clients")
 		next
@@ -208,7 +208,7 @@ END {
 		fine = count == 0
 		for (i = 1; i <= count; i++) {
 			to = room_of(names[i])
-			fine = fine || may(from, to) || (to ~ /^client(\/async)?$/ && may(from, "client/include"))
+			fine = fine || may(from, to) || (to ~ /^client(\/(async|local))?$/ && may(from, "client/include"))
 		}
 		if (!fine)
 			fail(words[1], from " -> " room_of(names[1]) ": calls " words[2] " of " names[1])

@@ -5,7 +5,7 @@ _repstore()
 	local cur=${COMP_WORDS[COMP_CWORD]} given=() i
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-s | --timeout | --tls-*) ((i++)) ;;
+		-s | --timeout | --local | --tls-*) ((i++)) ;;
 		-*) ;;
 		*) given+=("${COMP_WORDS[i]}") ;;
 		esac

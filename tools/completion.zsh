@@ -5,7 +5,7 @@ local -a given found
 local -i i
 for ((i = 2; i < CURRENT; i++)); do
 	case $words[i] in
-	-s | --timeout | --tls-*) ((i++)) ;;
+	-s | --timeout | --local | --tls-*) ((i++)) ;;
 	-*) ;;
 	*) given+=($words[i]) ;;
 	esac

@@ -1,6 +1,7 @@
 /* local_methods.c - the methods of the daemon that only read what is in the folder. */
 #include "daemon/local/local_methods.h"
 
+#include "daemon/local/local_release.h"
 #include "daemon/method/methods.h"
 
 #include <string.h>
@@ -13,6 +14,7 @@ const struct method local_methods[] = {
 	{"layer.list", METHOD_INLINE, ROLE_READ, layer_list_run, release_only_names},
 	{"ping", METHOD_INLINE, ROLE_ANYBODY, ping_run, no_names},
 	{"release.list", METHOD_INLINE, ROLE_READ, release_list_run, no_names},
+	{"release.show", METHOD_POOL, ROLE_READ, local_release_show_run, release_only_names},
 	{"retrieve", METHOD_SEARCH, ROLE_READ, retrieve_run, retrieve_names},
 	{"scan", METHOD_POOL, ROLE_READ, scan_run, scan_names},
 	{"score", METHOD_SEARCH, ROLE_READ, score_run, score_names},
@@ -44,7 +46,6 @@ const char *const local_methods_left[] = {
 	"release.publish",
 	"release.rollback",
 	"release.seal",
-	"release.show",
 	"repair",
 	"slowlog",
 	"stats",

@@ -14,6 +14,7 @@ enum {
 	CODE_FIRST = 256, /* of the table's rows */
 	CODE_JSON = 128,
 	CODE_TIMEOUT,
+	CODE_LOCAL,
 	CODE_TLS, /* and on: of tls_names */
 };
 
@@ -22,7 +23,7 @@ static const char *const tls_names[] = {"tls-authority", "tls-certificate", "tls
 	"tls-server-name"};
 enum {
 	TLS_NAMES = sizeof tls_names / sizeof tls_names[0],
-	COMMON = 2 + TLS_NAMES,
+	COMMON = 3 + TLS_NAMES,
 };
 
 static const char **tls_field(struct session *session, int number)
@@ -34,7 +35,8 @@ static const char **tls_field(struct session *session, int number)
 
 bool options_common_takes(const char *argument)
 {
-	bool takes = strcmp(argument, "-s") == 0 || strcmp(argument, "--timeout") == 0;
+	bool takes = strcmp(argument, "-s") == 0 || strcmp(argument, "--timeout") == 0 ||
+		     strcmp(argument, "--local") == 0;
 	for (size_t i = 0; i < TLS_NAMES; i++) {
 		takes = takes || (strncmp(argument, "--", 2) == 0 &&
 					 strcmp(argument + 2, tls_names[i]) == 0);
@@ -112,6 +114,8 @@ static int take_common(struct session *session, int code, const char *value)
 	const struct option_row timeout = {"timeout", OPTION_DURATION, &session->timeout_ms};
 	if (code == 's') {
 		session->address = value;
+	} else if (code == CODE_LOCAL) {
+		session->folder = value;
 	} else if (code == CODE_JSON) {
 		session->json = true;
 	} else if (code >= CODE_TLS) {
@@ -175,9 +179,9 @@ static int code_of(const struct option_row *rows, size_t count, int code)
 static int refuse_unknown(const struct session *session, const struct option_row *rows,
 	size_t count, const char *given)
 {
-	const char *names[OPTIONS_MAX + COMMON] = {"json", "timeout"};
+	const char *names[OPTIONS_MAX + COMMON] = {"json", "timeout", "local"};
 	char near[80] = "";
-	memcpy(names + 2, tls_names, sizeof tls_names);
+	memcpy(names + COMMON - TLS_NAMES, tls_names, sizeof tls_names);
 	for (size_t i = 0; i < count; i++) {
 		names[i + COMMON] = rows[i].name;
 	}
@@ -195,7 +199,7 @@ static int print_words(const struct option_row *rows, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		printf("%s%s\n", dashes(&rows[i]), rows[i].name);
 	}
-	puts("--json\n--timeout\n--help\n-s");
+	puts("--json\n--timeout\n--local\n--help\n-s");
 	for (size_t i = 0; i < TLS_NAMES; i++) {
 		printf("--%s\n", tls_names[i]);
 	}
@@ -211,10 +215,11 @@ int options_read(struct session *session, const struct option_row *rows, size_t 
 	struct option options[OPTIONS_MAX + COMMON + 1] = {
 		{"json", no_argument, NULL, CODE_JSON},
 		{"timeout", required_argument, NULL, CODE_TIMEOUT},
+		{"local", required_argument, NULL, CODE_LOCAL},
 	};
 	assert(count <= OPTIONS_MAX);
 	for (int i = 0; i < TLS_NAMES; i++) {
-		options[2 + i] =
+		options[COMMON - TLS_NAMES + i] =
 			(struct option){tls_names[i], required_argument, NULL, CODE_TLS + i};
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -240,6 +245,9 @@ int options_read(struct session *session, const struct option_row *rows, size_t 
 		if (status != EXIT_DONE) {
 			return status;
 		}
+	}
+	if (session->address != NULL && session->folder != NULL) {
+		return session_usage(session, "-s and --local: one of them");
 	}
 	*rest = (struct rest){.count = plain, .values = argv + 1};
 	return EXIT_DONE;

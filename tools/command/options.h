@@ -3,7 +3,7 @@
  * Options may stand before, between and behind the other arguments; `--` ends them. An
  * argument that begins with a minus and a digit or point is a number, never an option.
  * An option whose name is one letter takes a value and may be written with one minus.
- * The options that every subcommand has (-s, --json, --timeout, --tls-...) are read here too.
+ * The options that every subcommand has (-s, --local, --json, --timeout, --tls-...) are read here too.
  */
 #ifndef TOOLS_COMMAND_OPTIONS_H
 #define TOOLS_COMMAND_OPTIONS_H

@@ -117,6 +117,13 @@ bool session_may_repeat(enum rep_status status)
 enum rep_status session_connect_more(const struct session *session, rep_client **out,
 	struct rep_error *err)
 {
+	if (session->reader != NULL) {
+		const enum rep_status status = rep_local_client(session->reader, out, err);
+		if (status == REP_OK && session->timeout_ms != 0) {
+			rep_set_timeout(*out, (unsigned)session->timeout_ms);
+		}
+		return status;
+	}
 	const struct rep_options options = {
 		.address = session->address,
 		.timeout_ms = (unsigned)session->timeout_ms,
@@ -128,8 +135,27 @@ enum rep_status session_connect_more(const struct session *session, rep_client *
 	return rep_connect(&options, out, err);
 }
 
+/* Opens the folder and a client of it. */
+static bool open_folder(struct session *session)
+{
+	const struct rep_local_options options = {
+		.folder = session->folder,
+		.open_timeout_ms = (unsigned)session->timeout_ms,
+	};
+	struct rep_error err;
+	if (rep_open_local(&options, &session->reader, &err) == REP_OK &&
+		session_connect_more(session, &session->client, &err) == REP_OK) {
+		return true;
+	}
+	session_refuse(session, &err);
+	return false;
+}
+
 bool session_connect(struct session *session)
 {
+	if (session->folder != NULL) {
+		return open_folder(session);
+	}
 	struct rep_error err;
 	if (session_connect_more(session, &session->client, &err) == REP_OK) {
 		return true;
@@ -152,7 +178,9 @@ bool session_connect(struct session *session)
 void session_close(struct session *session)
 {
 	rep_close(session->client);
+	rep_close_local(session->reader);
 	session->client = NULL;
+	session->reader = NULL;
 }
 
 void answer_close(struct answer *answer)

@@ -6,6 +6,7 @@
 #define TOOLS_COMMAND_SESSION_H
 
 #include "repstore.h"
+#include "repstore_local.h"
 #include "schema/status.h"
 #include "schema/wire.h"
 
@@ -37,7 +38,8 @@ struct session {
 	const struct command *const *commands;
 	const struct command *command; /* borrowed: the one that runs */
 	const char *address;           /* NULL: $REPSTORE, or the default */
-	uint64_t timeout_ms;           /* 0: that of the library */
+	const char *folder;  /* read instead of asking a daemon; NULL: a daemon is asked */
+	uint64_t timeout_ms; /* 0: that of the library */
 	/* For addresses of tls:. NULL: what the library takes from the environment. */
 	const char *tls_authority;
 	const char *tls_certificate;
@@ -46,6 +48,7 @@ struct session {
 	bool json;
 	/* For completion: what could follow is printed, a word a line, and nothing is done. */
 	bool words;
+	rep_local *reader;  /* owned: of `folder`; NULL until session_connect */
 	rep_client *client; /* owned; NULL until session_connect */
 };
 
@@ -62,9 +65,9 @@ int session_usage(const struct session *session, const char *format, ...)
  * reason, not what was asked. */
 bool session_may_repeat(enum rep_status status);
 
-/* Connects. False: it has printed why not. */
+/* Connects to the daemon, or opens the folder. False: it has printed why not. */
 bool session_connect(struct session *session);
-/* Another connection, for a thread of its own. */
+/* Another connection, for a thread of its own; behind session_connect. */
 enum rep_status session_connect_more(const struct session *session, rep_client **out,
 	struct rep_error *err);
 void session_close(struct session *session);

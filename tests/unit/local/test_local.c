@@ -1,5 +1,6 @@
 /* test_local.c - a reader of a folder answers what the store answers, byte for byte, and changes nothing. */
 #include "daemon/local/local_methods.h"
+#include "daemon/local/local_release.h"
 #include "tests/unit/local/local_fixture.h"
 
 #include <setjmp.h>
@@ -118,7 +119,12 @@ static void every_method_of_the_daemon_is_the_readers_or_left_to_the_daemon(void
 		const struct method *found = NULL;
 		const char *name = method_table[i].name;
 		if (local_method_find(name, strlen(name), &found, &err) == STATUS_OK) {
-			assert_memory_equal(found, &method_table[i], sizeof *found);
+			struct method expected = method_table[i];
+			if (strcmp(name, "release.show") ==
+				0) { /* that of the daemon knows loads, too */
+				expected.run = local_release_show_run;
+			}
+			assert_memory_equal(found, &expected, sizeof *found);
 		} else {
 			assert_non_null(strstr(err.text, "connect to the daemon"));
 		}
