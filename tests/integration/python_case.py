@@ -5,6 +5,7 @@ They are skipped where the package was not built: without its modules, and under
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import unittest
@@ -23,7 +24,8 @@ if BUILT and os.path.isdir(os.path.join(BUILT, 'repstore')):
 else:
     repstore = None  # type: ignore[assignment]
 
-__all__ = ['COUNT', 'DIM', 'PythonCase', 'repstore']
+HAS_LOCAL = repstore is not None and importlib.util.find_spec('repstore._local') is not None
+__all__ = ['BUILT', 'COUNT', 'DIM', 'HAS_LOCAL', 'PythonCase', 'repstore']
 COUNT, DIM = 300, 24
 
 

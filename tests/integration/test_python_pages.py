@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 
 import harness
-from python_case import PythonCase, repstore
+from python_case import HAS_LOCAL, PythonCase, repstore
 from test_python_torch import HAS_TORCH
 
-MODULES = ('aio', 'client', 'errors', 'query', 'release', 'rows', 'tensors')
+MODULES = ('aio', 'client', 'errors', 'query', 'release', 'rows', 'tensors') + (('local',) if HAS_LOCAL else ())
 
 
 def public(module: Any) -> Iterator[tuple[str, Any]]:
     """The classes and functions of a module that users see, and the methods of the classes."""
     for name, each in vars(module).items():
-        if name.startswith('_') or getattr(each, '__module__', None) != module.__name__ or name not in repstore.__all__:
+        if name.startswith('_') or getattr(each, '__module__', None) != module.__name__ or name not in (*repstore.__all__, 'Local'):
             continue
         yield name, each
         for method, function in vars(each).items():
@@ -48,11 +48,11 @@ class Pages(PythonCase):
 
     def test_the_readme_runs(self) -> None:
         with open(os.path.join(harness.ROOT, 'client', 'python', 'README.md'), encoding='utf-8') as file:
-            blocks = re.findall(r'^```python(| torch)\n(.*?)^```', file.read(), re.M | re.S)
+            blocks = re.findall(r'^```python(| torch| local)\n(.*?)^```', file.read(), re.M | re.S)
         self.assertGreater(len(blocks), 4)
         names: dict[str, Any] = {}
         for needs, block in blocks:
-            if not needs or HAS_TORCH:
+            if {'': True, ' torch': HAS_TORCH, ' local': HAS_LOCAL}[needs]:
                 exec(compile(block, 'README.md', 'exec'), names)
         names['c'].close()
 
@@ -73,7 +73,7 @@ class Pages(PythonCase):
         parser, runner, count = doctest.DocTestFinder(exclude_empty=True), doctest.DocTestRunner(), 0
         for name in MODULES + (('torch',) if HAS_TORCH else ()):
             module = importlib.import_module('repstore.' + name)
-            for case in parser.find(module, name, globs={'c': self.client, 'np': np, 'repstore': repstore}):
+            for case in parser.find(module, name, globs={'c': self.client, 'folder': self.daemon.data, 'np': np, 'repstore': repstore}):
                 self.client.put('ur', [7], np.ones((1, 64), 'f4'))
                 runner.run(case, out=sys.stderr.write)
                 count += len(case.examples) > 0

@@ -126,19 +126,21 @@ def options_of(where: Where, given: Given, timeout_ms: int) -> Any:
     return options
 
 
-class _Connection:
-    """A rep_client, the error of its last call, and what is used again: the plans of fetches, and memory of results."""
+class Connection:
+    """A rep_client, the error of its last call, and what is used again: the plans of fetches, and memory of results.
 
-    def __init__(self, where: Where, timeout_ms: int) -> None:
-        given, out = Given(), ffi.new('rep_client **')
-        options = options_of(where, given, timeout_ms)
+    connect(out, error) makes the client.
+    """
+
+    def __init__(self, connect: Callable[[Any, Any], int], timeout_ms: int) -> None:
+        out = ffi.new('rep_client **')
         self.pid = os.getpid()
         self.error = ffi.new('struct rep_error *')
         self.plans: dict[Key, Plan] = {}
         self.pool = Pool()
         self.is_busy = False                        # within a call, and so are the signal handlers that run in it
-        self.inner: Optional[_Connection] = None    # that of such handlers
-        check(lib.rep_connect(options, out, self.error), self.error)
+        self.inner: Optional[Connection] = None     # that of such handlers
+        check(connect(out, self.error), self.error)
         self.client = ffi.gc(out[0], lib.rep_close)
         self.timeout_ms: Optional[int] = None
         self.limit(timeout_ms)
@@ -234,14 +236,19 @@ class Client:
 
     # ---- the connection of this thread ----
 
-    def _connect(self, timeout: float | None) -> _Connection:
-        connection: _Connection | None = getattr(self._local, 'connection', None)
+    def _open(self, timeout_ms: int) -> Connection:
+        given = Given()
+        options = options_of(self._where, given, timeout_ms)
+        return Connection(lambda out, error: int(lib.rep_connect(options, out, error)), timeout_ms)
+
+    def _connect(self, timeout: float | None) -> Connection:
+        connection: Connection | None = getattr(self._local, 'connection', None)
         timeout_ms = self._where.timeout_ms if timeout is NOT_GIVEN else ms(timeout)
         if connection is None or connection.pid != os.getpid():
-            connection = self._local.connection = _Connection(self._where, timeout_ms)
+            connection = self._local.connection = self._open(timeout_ms)
         while connection.is_busy:       # a signal handler calls, in the middle of a call of its own thread
             if connection.inner is None:
-                connection.inner = _Connection(self._where, timeout_ms)
+                connection.inner = self._open(timeout_ms)
             connection = connection.inner
         if connection.timeout_ms != timeout_ms:
             connection.limit(timeout_ms)
@@ -249,9 +256,12 @@ class Client:
             connection.belong()
         return connection
 
-    def _new_connection(self) -> _Connection:
+    def _new_connection(self) -> Connection:
         """Of a load, which lets nothing else come between."""
-        return _Connection(self._where, self._where.timeout_ms)
+        return self._open(self._where.timeout_ms)
+
+    def _see(self, sequence: int, timeout: float | None) -> None:
+        """Lets what is read next see that write. A daemon shows each write that it has answered."""
 
     def __reduce__(self) -> Any:
         return _client_of, tuple(self._where)
@@ -322,7 +332,7 @@ class Client:
 
     def fetch(self, parts: Mapping[str, Keys] | Sequence[Part], *, release: str | None = None, dtype: DType | None = None,
               through: Sequence[str] = (), max_age: float | None = None, want: Collection[Want] = (),
-              out: Mapping[str, Array] | None = None, missing: Missing = 'zero',
+              out: Mapping[str, Array] | None = None, missing: Missing = 'zero', min_sequence: int | None = None,
               timeout: float | None = NOT_GIVEN) -> Fetched:
         """Rows of several tables, of one snapshot of one release.
 
@@ -346,6 +356,9 @@ class Client:
         missing : {'zero', 'default', 'nan', 'raise'}, optional
             What rows are that are not found. 'default' is the default row of the table's spec; 'raise' is NotFound with the
             first keys.
+        min_sequence : int, optional
+            `Written.sequence` of a write that the rows shall have. A daemon shows it anyway; a `Local` waits until it has
+            it, and later reads of this thread see it, too.
         timeout : float, optional
             Seconds of this call; the client's unless told, None without end.
 
@@ -362,6 +375,8 @@ class Client:
         ((3,), [True, True, False])
         """
         check_missing(missing)
+        if min_sequence is not None:
+            self._see(whole('min_sequence', min_sequence), timeout)
         if type(parts) is dict or isinstance(parts, Mapping):
             names, keys = list(parts), list(parts.values())
             steps, columns = tupled('through', through), tupled('want', want)

@@ -6,6 +6,7 @@ in keys and memory alone. Whoever uses a plan takes it out meanwhile: a signal h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional, Union
@@ -35,6 +36,7 @@ WANTS = tuple(name for name in _COLUMNS if name != 'counts')
 MISSING = {name: name for name in ('zero', 'default', 'nan', 'raise')}
 TRIES = 4           # of a fetch whose tables change their shape at each publish
 PLANS_MAX = 64      # that a connection keeps
+UINT64_MAX = 2 ** 64 - 1
 _U64 = np.dtype('<u8')
 
 
@@ -107,6 +109,11 @@ Lent = tuple[Array, Any]        # an array to fetch into, and the pointer to its
 def spec_of(part: Part) -> Spec:
     return Spec(part.table, part.dtype, tupled('through', part.through), part.max_age, part.raw,
                 tupled('want', part.want))
+
+
+def lag_of(ms: int) -> float:
+    """Seconds; infinity where nobody knows."""
+    return ms / 1000 if ms < UINT64_MAX else math.inf
 
 
 def check_missing(missing: str) -> None:
@@ -313,7 +320,7 @@ class Plan:
 
     def result(self, names: Sequence[str], missing: str) -> Fetched:
         return Fetched(ffi.string(self.fetched.release).decode(), self.fetched.sequence, names,
-                       [part.result(missing) for part in self.parts])
+                       [part.result(missing) for part in self.parts], lag_of(self.fetched.lag_ms))
 
     def end(self) -> None:
         for part in self.parts:

@@ -395,10 +395,12 @@ class Fetched(Mapping[str, Rows]):
         The release that it was.
     sequence : int
         Each write up to it is seen, and none above.
+    lag : float
+        Each write that was acknowledged so many seconds ago is seen. 0 of a daemon; of a `Local` infinity where nobody knows.
     """
 
-    def __init__(self, release: str, sequence: int, names: Sequence[str], parts: list[Rows]) -> None:
-        self.release, self.sequence = release, sequence
+    def __init__(self, release: str, sequence: int, names: Sequence[str], parts: list[Rows], lag: float) -> None:
+        self.release, self.sequence, self.lag = release, sequence, lag
         self._names, self._parts = names, parts
         self._at = dict(zip(names, parts))
 
