@@ -5,9 +5,9 @@
 #include "daemon/method/call/reply.h"
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"
-#include "daemon/store/level_figures.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/level_figures.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/tensor/tensor.h"
 

@@ -6,7 +6,7 @@
 #ifndef DAEMON_STORE_LIVE_FIGURES_H
 #define DAEMON_STORE_LIVE_FIGURES_H
 
-#include "daemon/store/level_figures.h"
+#include "daemon/store/snapshot/level_figures.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/snapshot/table_counts.h"
 #include "schema/limits.h"

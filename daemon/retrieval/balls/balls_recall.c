@@ -20,7 +20,7 @@ static const double missed_by_rows = 64;
 static const double missed_between = 2;
 
 /* Up to so many times as many hits as were tried, the way from what is missed there to that is even. */
-static const double nearly = 1.25;
+static const double nearly = 2;
 
 /* The factor that finds the share `recall` of the best balls_ks[which]. */
 static float factor_of(const struct balls *balls, enum balls_metric metric, double recall,

@@ -1,5 +1,5 @@
 /* level_figures.c - adds up what is known of the segments of a level. */
-#include "daemon/store/level_figures.h"
+#include "daemon/store/snapshot/level_figures.h"
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/index/index.h"

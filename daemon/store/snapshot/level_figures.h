@@ -2,8 +2,8 @@
  *
  * Threads: any, while the table is held.
  */
-#ifndef DAEMON_STORE_LEVEL_FIGURES_H
-#define DAEMON_STORE_LEVEL_FIGURES_H
+#ifndef DAEMON_STORE_SNAPSHOT_LEVEL_FIGURES_H
+#define DAEMON_STORE_SNAPSHOT_LEVEL_FIGURES_H
 
 #include <stdbool.h>
 #include <stddef.h>
