@@ -196,7 +196,7 @@ static enum status check_lag(struct local_handle *handle, struct error *err)
 	bool is_alive;
 	struct local_state *state = handle->local->state;
 	const struct local_options *options = &handle->local->options;
-	handle->lag.sequence = atomic_load(&state->store->visible);
+	handle->lag.sequence = atomic_load(&state->applied);
 	handle->lag.lag_ms = local_state_lag(state, &is_alive);
 	if (!options->has_max_lag || (handle->lag.lag_ms != LOCAL_LAG_UNKNOWN &&
 					     handle->lag.lag_ms <= options->max_lag_ms)) {
@@ -360,7 +360,7 @@ void local_stats(struct local *local, struct local_stats *out)
 		return; /* a child that has not called yet */
 	}
 	service_figures(&state->service, &figures);
-	out->sequence = atomic_load(&state->store->visible);
+	out->sequence = atomic_load(&state->applied);
 	out->lag_ms = local_state_lag(state, &is_alive);
 	out->is_alive = is_alive;
 	out->is_full = atomic_load(&state->is_full);

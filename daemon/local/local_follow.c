@@ -4,7 +4,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/system/clock.h"
 
-#include <assert.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -66,6 +66,7 @@ static enum status switch_to(struct local_state *state, struct snapshot *next, u
 		grace_wait();
 		atomic_store_explicit(&store->visible, sequence, memory_order_release);
 	}
+	atomic_store_explicit(&state->applied, sequence, memory_order_release);
 	return STATUS_OK;
 }
 
@@ -139,6 +140,7 @@ enum status local_follow_load(struct local_state *state, uint64_t until_ns, stru
 static void set_visible(struct local_state *state, uint64_t sequence)
 {
 	atomic_store_explicit(&state->store->visible, sequence, memory_order_release);
+	atomic_store_explicit(&state->applied, sequence, memory_order_release);
 }
 
 /* Applies what the page says, up to a frame; false: it has to go on later. */
@@ -279,6 +281,7 @@ static uint64_t look(struct local_state *state, unsigned *quiet)
 		state->must_load = state->must_load || status == STATUS_NOT_FOUND;
 	}
 	if (status == STATUS_AGAIN) {
+		(void)sched_yield();
 		return 0;
 	}
 	if (status == STATUS_OK) {

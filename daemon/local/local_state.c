@@ -204,8 +204,7 @@ int64_t local_state_lag(const struct local_state *state, bool *is_alive)
 {
 	struct visible page;
 	const struct visible_view *view = atomic_load(&state->view);
-	const uint64_t sequence =
-		atomic_load_explicit(&state->store->visible, memory_order_acquire);
+	const uint64_t sequence = atomic_load_explicit(&state->applied, memory_order_acquire);
 	*is_alive = false;
 	if (view == NULL || !visible_view_read(view, &page)) {
 		return LOCAL_LAG_UNKNOWN;

@@ -56,6 +56,9 @@ struct local_state {
 	uint64_t memory_before; /* while it is: of memtables that go afterwards */
 	uint64_t horizon_grace; /* the horizon moves when it is over; 0: it does not */
 	uint64_t horizon_next;
+	/* The newest write that a call which begins now sees; any thread. store->visible may be ahead of it for a moment,
+	 * while the snapshot that goes with it is not published yet. */
+	_Atomic uint64_t applied;
 	_Atomic uint64_t caught_up_ns; /* when it last had all that was visible; any thread */
 	atomic_bool is_full;           /* any thread */
 	pthread_t follower;
