@@ -48,7 +48,8 @@ struct rep_local_options {
 };
 
 /* Opens a folder, and returns when all is applied that is visible by now. Errors: NOT_FOUND  no folder, or none of
- * repstored; IO  it may not be read, or others may write to it; UNSUPPORTED  it is of a later version; CORRUPT,
+ * repstored; IO  it may not be read, or others may write to it; UNSUPPORTED  it is of a later version, or max_lag_ms is given and
+ * no daemon ever said how fresh it is; CORRUPT,
  * TIMEOUT, NO_MEMORY, BAD_REQUEST. */
 REP_API enum rep_status rep_open_local(const struct rep_local_options *options, rep_local **out,
 	struct rep_error *err);

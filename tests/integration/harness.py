@@ -1,6 +1,6 @@
 """harness.py - starts the real daemon on a scratch folder and talks to it.
 
-The programs come from the environment: REPSTORED, REPSTORE, FAULTS (meson sets them), or are looked for in
+The programs come from the environment: REPSTORED, REPSTORE, FAULTS, LOCAL_PEER (meson sets them), or are looked for in
 the build folder REPSTORE_BUILD (build/gcc unless told). REPSTORE_KEEP=1 keeps the scratch folders.
 REPSTORE_SEED decides what tests choose at random, and REPSTORE_SHARE=3 runs a third of the cases.
 
@@ -47,7 +47,7 @@ TURN_MS = 20
 DTYPES = {'f32': '<f4', 'f16': '<f2', 'bf16': '<u2', 'i8': 'i1', 'bit': 'u1'}
 
 
-FOLDERS = {'repstored': 'daemon', 'repstore': 'tools', 'faults': 'tests/integration'}
+FOLDERS = {'repstored': 'daemon', 'repstore': 'tools', 'faults': 'tests/integration', 'local_peer': 'tests/integration'}
 
 
 def program(name):

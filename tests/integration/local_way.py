@@ -1,20 +1,11 @@
 """local_way.py - the embedded reader as a client of the tests: the same requests as to a daemon, without one."""
 
-import os
 import socket
 import subprocess
 
 import harness
 
 OPENED_SECONDS = 60 * harness.PATIENCE
-
-
-def program():
-    path = os.environ.get('LOCAL_PEER')
-    if path is None:
-        build = os.environ.get('REPSTORE_BUILD', os.path.join(harness.ROOT, 'build', 'gcc'))
-        path = os.path.join(build, 'tests', 'integration', 'local_peer')
-    return path
 
 
 class Refused(Exception):
@@ -28,7 +19,7 @@ class Reader(harness.Client):
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(timeout)
         with theirs:
-            self.process = subprocess.Popen([program(), folder, *options], stdin=theirs, stdout=theirs,
+            self.process = subprocess.Popen([harness.program('local_peer'), folder, *options], stdin=theirs, stdout=theirs,
                                             stderr=subprocess.PIPE, preexec_fn=before_exec)
         self.unpacker = harness.msgpack.Unpacker(raw=False, max_buffer_size=2 * harness.MESSAGE_BYTES)
         self.next_id = 0

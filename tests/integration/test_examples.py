@@ -33,12 +33,14 @@ class Examples(harness.Case):
                 client.load('r', name, np.arange(len(self.rows[name]), dtype='<u8'), self.rows[name])
             client.seal('r')
 
-    def build(self, compiler, source, *libraries):
+    def build(self, compiler, source, *libraries, names=()):
         program = self.path(source.partition('.')[0])
         flags = subprocess.run(['pkg-config', '--cflags', '--libs', *libraries], stdout=subprocess.PIPE, check=True,
                                text=True).stdout.split() if libraries else []
+        folders = [each for folder in (self.library, os.path.join(self.library, 'local'))
+                   for each in ('-L', folder, '-Wl,-rpath,' + folder)]
         subprocess.run([*compiler, *WARNINGS, '-I', INCLUDE, os.path.join(EXAMPLES, source), '-o', program,
-                        '-L', self.library, '-Wl,-rpath,' + self.library, '-lrepstore', *flags], check=True)
+                        *folders, *names, '-lrepstore', *flags], check=True)
         return program
 
     def run_program(self, *command, status=0):
@@ -65,6 +67,15 @@ class Examples(harness.Case):
         self.assertEqual(sorted(ran.stdout.splitlines()),
                          ['%d\tabsent\tdim %d' % (ABSENT, DIM), '7\tfound\tdim %d' % DIM, '8\tfound\tdim %d' % DIM])
         ran = self.run_program(program, 'unix:' + self.path('nobody'), 'ur', '7', status=1)
+        self.assertIn('No such file or directory', ran.stderr)
+
+    def test_rows_are_read_in_the_process(self):
+        program = self.build(['cc', '-std=gnu11', '-pthread'], 'local_fetch.c', names=['-lrepstore-local'])
+        self.daemon.stop()
+        ran = self.run_program(program, self.daemon.data, 'ur', '7', str(ABSENT), '8')
+        self.assertEqual(ran.stdout.splitlines(),
+                         ['7\tfound\tdim %d' % DIM, '%d\tabsent\tdim %d' % (ABSENT, DIM), '8\tfound\tdim %d' % DIM])
+        ran = self.run_program(program, self.path('none'), 'ur', '7', status=1)
         self.assertIn('No such file or directory', ran.stderr)
 
 

@@ -354,6 +354,95 @@ class Reads(LocalCase):
         self.assertEqual(len(reader.call('tensor.list')['tensors']), 2)
 
 
+class Follows(LocalCase):
+    """One reader, and a daemon that goes on."""
+
+    def small(self, release, value):
+        self.client.call('release.create', release=release)
+        self.create(release, 't', entity='item', kind='ir', dim=DIM, dtype='f32')
+        self.client.load(release, 't', list(range(COUNT)), np.full((COUNT, DIM), value, '<f4'))
+        self.client.seal(release)
+
+    def await_answer(self, reader):
+        """Until the reader shows what the daemon shows."""
+        asked = dict(parts=[dict(table='t', keys=harness.packed(list(range(COUNT))), times=True, why=True)])
+        theirs = said(self.client, 'fetch', asked)
+        limit = time.monotonic() + harness.CALL_SECONDS
+        while said(reader, 'fetch', asked) != theirs:
+            self.assertLess(time.monotonic(), limit, 'the reader does not follow')
+            time.sleep(harness.PAUSE_SECONDS)
+        return theirs
+
+    def put(self, value):
+        keys = self.random.choice(COUNT, 20, replace=False).astype('<u8')
+        self.client.call('put', release='live', parts=[dict(table='t', keys=keys.tobytes(),
+                                                            rows=np.full((20, DIM), value, '<f4').tobytes())])
+
+    def test_publishes_rollbacks_merges_and_new_starts(self):
+        self.small('one', 1)
+        reader = self.open()
+        self.assertEqual(self.await_answer(reader)['release'], 'one')
+        for number in range(5):
+            self.put(10 + number)
+            self.await_answer(reader)
+            self.small('next-%d' % number, number)
+            self.assertEqual(self.await_answer(reader)['release'], 'next-%d' % number)
+            self.put(20 + number)
+            self.client.call('release.rollback')
+            self.await_answer(reader)
+            self.put(30 + number)
+            self.client.call('merge')
+            self.put(40 + number)
+            self.await_answer(reader)
+            self.client.call('release.drop', release='next-%d' % number)
+            end = self.daemon.kill if number % 2 else self.daemon.stop
+            end()
+            self.assertTrue(reader.fetch('t', harness.packed([1]))['found'])    # what it has stays
+            self.daemon.start()
+            self.client = self.daemon.client()
+            self.addCleanup(self.client.close)
+            self.await_answer(reader)
+
+    def test_a_write_is_seen_by_who_waits_for_it_and_how_old_it_is_is_told(self):
+        self.small('one', 1)
+        reader = self.open()
+        for value in range(100):
+            written = self.client.call('put', release='live', parts=[dict(
+                table='t', keys=harness.packed([7]), rows=np.full((1, DIM), value, '<f4').tobytes())])
+            reader.call('local.wait', sequence=written['sequence'])
+            part = reader.fetch('t', harness.packed([7]))
+            self.assertEqual(np.frombuffer(part['rows'], '<f4')[0], value)
+        self.assertLess(reader.call('local.fetch', table='t', key=7)['lag_ms'], 2 ** 32)
+        reader.call('local.wait', sequence=written['sequence'] + 1)
+        with self.fails('TIMEOUT'):
+            reader.call('fetch', parts=[dict(table='t', keys=harness.packed([7]))], timeout_ms=50)
+        reader.call('local.wait', sequence=0)
+        self.daemon.stop()
+        shutil.copytree(self.daemon.data, self.path('copy'))
+        os.unlink(self.path('copy/visible'))
+        self.assertEqual(self.open(self.path('copy')).call('local.fetch', table='t', key=7)['lag_ms'], 2 ** 64 - 1)
+        with self.not_opened('UNSUPPORTED', 'max_lag_ms', 'visible'):
+            self.open(self.path('copy'), 'lag=1')
+        strict, asked = self.open(None, 'lag=1'), dict(parts=[dict(table='t', keys=harness.packed([7]))])
+        limit = time.monotonic() + harness.CALL_SECONDS
+        while 'BUSY: reader is ' not in str(said(strict, 'fetch', asked)):      # the page is of a moment ago at first
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(harness.PAUSE_SECONDS)
+
+    def test_only_what_is_merged(self):
+        self.small('one', 1)
+        reader = self.open(None, 'releases')
+        before = reader.fetch('t', harness.packed(list(range(COUNT))))
+        self.put(5)
+        self.assertEqual(reader.fetch('t', harness.packed(list(range(COUNT)))), before)
+        self.client.call('merge')
+        limit = time.monotonic() + harness.CALL_SECONDS
+        theirs = self.client.fetch('t', harness.packed(list(range(COUNT))))
+        while reader.fetch('t', harness.packed(list(range(COUNT)))) != theirs:
+            self.assertLess(time.monotonic(), limit, 'the reader does not follow')
+            time.sleep(harness.PAUSE_SECONDS)
+
+
 class Folders(LocalCase):
     """Where the files are, and whose."""
 
