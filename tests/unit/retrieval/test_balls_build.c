@@ -135,8 +135,8 @@ static void recall_grows_with_the_factor(void **state)
 	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 103) >=
 		    balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 100));
 	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 103) <=
-		    balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 125));
-	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 125) ==
+		    balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 200));
+	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 200) ==
 		    balls_factor_for(&indexed.balls, BALLS_L2, 0.95, 100));
 	assert_true(balls_factor_for(&indexed.balls, BALLS_L2, 0.9, 100) < 1);
 	/* It took rows for queries. */
