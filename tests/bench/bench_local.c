@@ -2,11 +2,13 @@
  *
  *   bench_local [ROWS [KEYS [DIM]]]       default 1000000 500 64, f32
  *
- * Whole requests and answers, as they would go over a socket. Then as many threads as two ask side by side.
+ * Whole requests and answers, as they would go over a socket. Then two threads ask side by side. At last rows are put
+ * beside the reader, and each put is waited for when it is acknowledged.
  */
 #include "daemon/local/local.h"
 #include "daemon/store/store.h"
 #include "daemon/store/system/grace.h"
+#include "daemon/store/write/write.h"
 #include "schema/rpc.h"
 #include "tests/bench/bench_fill.h"
 
@@ -17,7 +19,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WARM_ROUNDS = 3000, ROUNDS = 5000, THREADS = 2, THREAD_ROUNDS = 20000 };
+enum {
+	WARM_ROUNDS = 3000,
+	ROUNDS = 5000,
+	THREADS = 2,
+	THREAD_ROUNDS = 20000,
+	PUTS = 2000,
+	PUT_ROWS = 256
+};
 
 struct bench {
 	struct local *local;
@@ -84,11 +93,11 @@ static double time_memcpy(struct bench *bench)
 	return bench_now_s() - start;
 }
 
-static void report(const char *name, double *times)
+static void report(const char *name, double *times, size_t count)
 {
-	bench_sort(times, ROUNDS);
-	printf("%s_p50 %.1f us\n%s_p99 %.1f us\n", name, times[ROUNDS / 2] * 1e6, name,
-		times[ROUNDS * 99 / 100] * 1e6);
+	bench_sort(times, count);
+	printf("%s_p50 %.1f us\n%s_p99 %.1f us\n", name, times[count / 2] * 1e6, name,
+		times[count * 99 / 100] * 1e6);
 }
 
 static void *get(size_t bytes)
@@ -116,8 +125,8 @@ static void measure(struct bench *bench)
 		calls[round] = time_call(bench);
 		copies[round] = time_memcpy(bench);
 	}
-	report("local", calls);
-	report("memcpy", copies);
+	report("local", calls, ROUNDS);
+	report("memcpy", copies, ROUNDS);
 	printf("local_per_memcpy %.2f ratio\n", calls[ROUNDS / 2] / copies[ROUNDS / 2]);
 	free(calls);
 	free(copies);
@@ -170,6 +179,53 @@ static double calls_per_s(const struct bench *from, size_t threads)
 	return (double)threads * THREAD_ROUNDS / elapsed;
 }
 
+/* ---- lag ---- */
+
+static uint64_t put_rows(struct store *store, struct bench *bench, float *rows)
+{
+	struct error err = {0};
+	for (uint32_t i = 0; i < PUT_ROWS; i++) {
+		bench->keys[i] = bench_next_random(&bench->state) % bench->rows;
+		for (uint32_t j = 0; j < bench->dim; j++) {
+			rows[(size_t)i * bench->dim + j] = (float)bench->keys[i];
+		}
+	}
+	const struct table_write part = {.table = "ir",
+		.batch = {.keys = {KEY_U64, PUT_ROWS, (const uint8_t *)bench->keys, NULL},
+			.dtype = DTYPE_F32,
+			.rows = (const uint8_t *)rows,
+			.rows_bytes = (size_t)PUT_ROWS * bench->dim * sizeof *rows}};
+	const struct row_write put = {.release = "r1",
+		.parts = &part,
+		.part_count = 1,
+		.now_ms = 1};
+	struct write_result result;
+	struct write_ticket *ticket;
+	bench_must(store_put(store, &put, &result, &ticket, &err), &err);
+	bench_must(store_write_wait(ticket, &err), &err);
+	return result.sequence;
+}
+
+/* How long after it was acknowledged a write is seen. */
+static void measure_lag(struct store *store, struct bench *bench)
+{
+	double *lags = get(PUTS * sizeof *lags);
+	float *rows = get((size_t)PUT_ROWS * bench->dim * sizeof *rows);
+	const double began = bench_now_s();
+	bench->count = PUT_ROWS;
+	for (size_t i = 0; i < PUTS; i++) {
+		const uint64_t sequence = put_rows(store, bench, rows);
+		const double start = bench_now_s();
+		local_set_min_sequence(bench->handle, sequence);
+		(void)time_call(bench);
+		lags[i] = bench_now_s() - start;
+	}
+	printf("put_rows %.0f /s\n", (double)PUTS * PUT_ROWS / (bench_now_s() - began));
+	report("lag", lags, PUTS);
+	free(lags);
+	free(rows);
+}
+
 int main(int argc, char **argv)
 {
 	struct bench bench = {
@@ -179,6 +235,7 @@ int main(int argc, char **argv)
 		.state = 1,
 	};
 	char folder[] = "/tmp/bench_local.XXXXXX";
+	char spelt[64]; /* as the reader names it, so that it opens the folder itself */
 	if (bench.rows == 0 || bench.count == 0 || bench.dim == 0 || mkdtemp(folder) == NULL) {
 		return 2;
 	}
@@ -191,19 +248,23 @@ int main(int argc, char **argv)
 	bench_must(store_open(&options, &store, &err), &err);
 	bench_fill(store, bench.rows, bench.dim);
 	store_close(store);
-	grace_unregister();
-	const struct local_options local_options = {.folder = folder};
+	(void)snprintf(spelt, sizeof spelt, "/./%s", folder + 1);
+	const struct local_options local_options = {.folder = spelt};
 	const double start = bench_now_s();
 	bench_must(local_open(&local_options, &bench.local, &err), &err);
 	printf("open %.3f s\n", bench_now_s() - start);
 	bench_must(local_handle_open(bench.local, &bench.handle, &err), &err);
-	bench.keys = get(bench.count * sizeof *bench.keys);
+	bench.keys = get((bench.count + PUT_ROWS) * sizeof *bench.keys);
 	measure(&bench);
 	const double one = calls_per_s(&bench, 1);
 	const double two = calls_per_s(&bench, THREADS);
 	printf("calls_of_1 %.0f /s\ncalls_of_2 %.0f /s\n2_per_1 %.2f ratio\n", one, two, two / one);
+	bench_must(store_open(&options, &store, &err), &err);
+	measure_lag(store, &bench);
 	local_handle_close(bench.handle);
 	local_close(bench.local);
+	store_close(store);
+	grace_unregister();
 	wire_writer_fini(&bench.request);
 	free(bench.keys);
 	char command[64];
