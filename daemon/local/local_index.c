@@ -17,22 +17,36 @@ struct held {
 	struct table *table; /* held */
 };
 
+static bool may_have_index(const struct table *table)
+{
+	return table->bases != NULL && table->spec.index != INDEX_NONE;
+}
+
+static size_t count_tables(const struct snapshot *snapshot)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < snapshot->release_count; i++) {
+		const struct release *release = snapshot->releases[i];
+		for (size_t j = 0; j < release->table_count; j++) {
+			count += may_have_index(release->tables[j]);
+		}
+	}
+	return count;
+}
+
 /* Holds all tables that may have an index. *out is the caller's; NULL: there are none, or there is no memory. */
 static size_t hold_tables(struct store *store, struct held **out)
 {
 	size_t count = 0;
-	size_t most = 0;
 	store_lock_admin(store);
 	const struct snapshot *snapshot = store_current(store);
-	for (size_t i = 0; i < snapshot->release_count; i++) {
-		most += snapshot->releases[i]->table_count;
-	}
-	struct held *held = calloc(most + 1, sizeof *held);
+	const size_t most = count_tables(snapshot);
+	struct held *held = most == 0 ? NULL : calloc(most, sizeof *held);
 	for (size_t i = 0; held != NULL && i < snapshot->release_count; i++) {
 		const struct release *release = snapshot->releases[i];
 		for (size_t j = 0; j < release->table_count; j++) {
 			struct table *table = release->tables[j];
-			if (table->bases != NULL && table->spec.index != INDEX_NONE) {
+			if (may_have_index(table)) {
 				table->refs++;
 				held[count++] = (struct held){release->number, table};
 			}

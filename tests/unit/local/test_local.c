@@ -16,6 +16,7 @@
 
 #include "daemon/method/call/reply.h"
 #include "schema/rpc.h"
+#include "tests/unit/alloc_fail.h"
 #include "tests/unit/fixture.h"
 
 static void ask_search(struct pair *pair, const char *method)
@@ -185,6 +186,32 @@ static void bytes_that_are_no_message_are_an_error(void **state)
 	assert_non_null(memmem(response.data, response.len, "BAD_REQUEST", 11));
 }
 
+/* Opens the folder, reads of it and closes it. */
+static bool read_once(void *arg)
+{
+	struct pair *pair = arg;
+	const struct local_options options = {.folder = pair->folder};
+	struct wire_bytes response = {0};
+	bool done = local_open(&options, &pair->local, NULL) == STATUS_OK &&
+		    local_handle_open(pair->local, &pair->handle, NULL) == STATUS_OK &&
+		    local_call(pair->handle, pair->request.data, pair->request.len, 0, &response,
+			    NULL) == STATUS_OK;
+	done = done && response.len == pair->expected.len &&
+	       memcmp(response.data, pair->expected.data, response.len) == 0;
+	pair_close(pair);
+	return done;
+}
+
+static void refused_memory_is_told(void **state)
+{
+	struct pair *pair = *state;
+	(void)pair_put(pair, "a", 0, 50, 1);
+	world_arg_parts(pair->world);
+	pair_request(pair, "fetch");
+	(void)pair_ask_store(pair);
+	assert_true(alloc_fail_each(read_once, pair) > 0);
+}
+
 /* Also of a folder on which the reader may write. */
 static void a_reader_changes_nothing_in_the_folder(void **state)
 {
@@ -241,6 +268,7 @@ int main(void)
 		cmocka_unit_test(what_changes_something_is_refused_by_name),
 		cmocka_unit_test(every_method_of_the_daemon_is_the_readers_or_left_to_the_daemon),
 		cmocka_unit_test(bytes_that_are_no_message_are_an_error),
+		cmocka_unit_test(refused_memory_is_told),
 		cmocka_unit_test(a_reader_changes_nothing_in_the_folder),
 		cmocka_unit_test(a_folder_that_cannot_be_trusted_is_refused),
 	};
