@@ -37,7 +37,7 @@ DECAYS = {'fm': {'events': 0.99, 'half_life_ms': DAY_MS}, 'mlp2': {'events': 0.9
 HISTORY = 500       # samples of the past that a new release begins with
 DIM = 64
 PLACES = 6          # vectors that the history of a user has
-# Merges begin by themselves too, at a quarter to a half of the rows, and writers wait now and then.
+# Merges begin by themselves too, at a quarter of the rows, and writers wait now and then.
 SETTINGS = '[log]\nlog_size = 128M\nmemtable_memory = 128M\nmemtable_rows = 8000\n'
 
 

@@ -37,7 +37,7 @@ STILL = 20000           # rows that nobody writes
 VERSIONS = 1 << 20      # a f32 holds them exactly, with the writer's number
 ABSENT = -1
 PAGE = 4096
-# Merges begin by themselves too, at a quarter to a half of the rows, and writers wait now and then.
+# Merges begin by themselves too, at a quarter of the rows, and writers wait now and then.
 SETTINGS = '[log]\nlog_size = 128M\nmemtable_memory = 128M\nmemtable_rows = 8000\n'
 
 

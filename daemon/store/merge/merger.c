@@ -211,8 +211,7 @@ static unsigned next_fullness(const struct merger *merger)
 	const unsigned left = fullness_of(merger->store);
 	return left >= FULLNESS_WAIT
 		       ? left
-		       : left + (FULLNESS_WAIT - left) * fullness_begin(merger->store) /
-					 FULLNESS_WAIT;
+		       : left + (FULLNESS_WAIT - left) * FULLNESS_BEGIN / FULLNESS_WAIT;
 }
 
 static uint64_t kept_bytes(const struct merger *merger)
@@ -231,7 +230,6 @@ static void after_merge(struct merger *merger, enum status status,
 	if (status == STATUS_OK) {
 		merger->retry_ms = RETRY_MS;
 		merger->go_on_at = UINT_MAX;
-		fullness_merged(merger->store);
 	} else if (!atomic_load(&merger->store->stop)) {
 		merger->go_on_at = result->tables == 0 ? UINT_MAX : next_fullness(merger);
 		merger->not_before_ms = now_ms + merger->retry_ms;
@@ -357,7 +355,7 @@ static bool is_due(struct merger *merger)
 			 now_ms - merger->pending_since_ms >= store->options.write.merge_age_ms;
 	const unsigned fullness = fullness_of(store);
 	const bool due = now_ms >= merger->not_before_ms &&
-			 (old || fullness >= fullness_begin(store) || has_grown(merger));
+			 (old || fullness >= FULLNESS_BEGIN || has_grown(merger));
 	return (due || fullness >= merger->go_on_at) && !atomic_load(&store->stop) &&
 	       !atomic_load(&store->writer->read_only);
 }

@@ -8,8 +8,7 @@
  *     -> log files that no table needs any more are removed
  *
  * A merge begins:
- * - when the log or the memtables reach a quarter of a bound, or up to a half where the last merge has left room for
- *   what comes while one runs (fullness.h);
+ * - when the log or the memtables reach a quarter of a bound;
  * - when a row has waited for merge_age;
  * - when the log files have grown by log_bytes since the last merge. Rows of releases that were
  *   dropped wait for no merge, but they fill files too, and only a new file gets rid of them;
@@ -19,8 +18,8 @@
  * which log files nobody needs any more, and forgets the pause after a failure, since that release
  * may have been the reason.
  *
- * A merge writes at merge_rate until a third of the room that it began with is used up, or somebody waits for the next
- * one, then as fast as it can; ranges of a merge that was asked for are never held back. A table that
+ * A merge writes at merge_rate until half of a bound is reached, or somebody waits for the next one, then as fast
+ * as it can; ranges of a merge that was asked for are never held back. A table that
  * fails keeps its frozen rows and its log; the other tables are merged all the same. After a failure
  * there is a pause. It ends early when a quarter of the room is used up that the failed tables have
  * left.

@@ -1,9 +1,8 @@
-/* fullness.c - the bounds of the log and the memtables, and where merges begin. */
+/* fullness.c - the bounds of the log and the memtables. */
 #include "daemon/store/write/fullness.h"
 
 #include "daemon/store/state/options.h"
 #include "daemon/store/state/state.h"
-#include "daemon/store/write/writer.h"
 
 unsigned fullness_of(const struct store *store)
 {
@@ -20,18 +19,7 @@ unsigned fullness_of(const struct store *store)
 	return (unsigned)most;
 }
 
-unsigned fullness_begin(const struct store *store)
-{
-	return atomic_load_explicit(&store->writer->merges_at, memory_order_relaxed);
-}
-
-void fullness_merged(struct store *store)
-{
-	atomic_store_explicit(&store->writer->merges_at, fullness_begin_after(fullness_of(store)),
-		memory_order_relaxed);
-}
-
 bool fullness_must_hurry(const struct store *store)
 {
-	return fullness_of(store) >= fullness_hurry_of(fullness_begin(store));
+	return fullness_of(store) >= FULLNESS_HURRY;
 }

@@ -10,7 +10,6 @@
 #include "daemon/store/system/thread.h"
 #include "daemon/store/visible/visible_page.h"
 #include "daemon/store/write/backlog.h"
-#include "daemon/store/write/fullness.h"
 #include "daemon/store/write/write.h"
 
 #include <assert.h>
@@ -414,7 +413,6 @@ enum status writer_open(struct store *store, struct error *err)
 	}
 	writer->store = store;
 	writer->waiting_max = BACKLOG_BYTES_MAX;
-	atomic_init(&writer->merges_at, FULLNESS_BEGIN_MIN);
 	store->writer = writer;
 	init_locks(writer);
 	write_clock_begin(&writer->clock, clock_unix_ms(), clock_monotonic_ms());

@@ -69,7 +69,6 @@ struct writer {
 	_Atomic uint64_t commits;
 	_Atomic uint64_t rows;           /* that were applied; changed under apply_lock */
 	struct histogram group_requests; /* of each commit; the commit thread's */
-	atomic_uint merges_at;           /* fullness at which a merge begins (fullness.h) */
 	_Atomic uint64_t room_waits;     /* writes that waited until a bound left room */
 	struct write_clock clock;        /* of the frames; the commit thread's */
 	struct redo_frame *frames;       /* owned; the commit thread's */

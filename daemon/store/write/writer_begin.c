@@ -136,7 +136,7 @@ void writer_end(struct writer *writer, struct write_ticket *ticket)
 		lock_release(&writer->group_lock);
 	}
 	lock_release(&writer->apply_lock);
-	if (fullness_of(writer->store) >= fullness_begin(writer->store)) {
+	if (fullness_of(writer->store) >= FULLNESS_BEGIN) {
 		bell_ring(&writer->store->merge_bell);
 	}
 }
