@@ -36,7 +36,6 @@ struct local {
 	/* The process that `state` is of, and whether it is being opened for it just now. */
 	_Atomic int64_t owner;
 	struct local_state *state;
-	struct error failed; /* why there is none */
 	atomic_uint handles;
 };
 
@@ -128,6 +127,7 @@ void local_handle_close(struct local_handle *handle)
  * child opens the folder anew, once. What it has of its parent's memory is left as it is. */
 static enum status open_in_child(struct local *local, int64_t pid, struct error *err)
 {
+	struct local_state *state = NULL;
 	int64_t owner = atomic_load(&local->owner);
 	while (owner != pid) {
 		if (owner == -pid) { /* another thread of this process does it */
@@ -138,15 +138,16 @@ static enum status open_in_child(struct local *local, int64_t pid, struct error 
 		if (!atomic_compare_exchange_strong(&local->owner, &owner, -pid)) {
 			continue;
 		}
-		local->state = NULL;
-		local->failed.status =
-			local_state_open(&local->options, &local->state, &local->failed);
+		const enum status status = local_state_open(&local->options, &state, err);
+		if (status != STATUS_OK) {
+			atomic_store(&local->owner, owner); /* the next call tries again */
+			return status;
+		}
+		local->state = state;
 		atomic_store(&local->owner, pid);
 		owner = pid;
 	}
-	return local->state != NULL
-		       ? STATUS_OK
-		       : error_set(err, local->failed.status, "%s", local->failed.text);
+	return STATUS_OK;
 }
 
 static enum status check_process(struct local_handle *handle, struct error *err)
@@ -162,9 +163,7 @@ static enum status check_process(struct local_handle *handle, struct error *err)
 		grace_reader_init(&handle->reader);
 		handle->pid = pid;
 	}
-	return handle->local->state != NULL ? STATUS_OK
-					    : error_set(err, handle->local->failed.status, "%s",
-						      handle->local->failed.text);
+	return STATUS_OK;
 }
 
 /* ---- a call ---- */
@@ -176,8 +175,14 @@ static enum status await_sequence(struct local_handle *handle, const struct stop
 	struct local_state *state = handle->local->state;
 	const struct timespec pause = {.tv_nsec = WAIT_NS};
 	enum status status = STATUS_OK;
-	while (status == STATUS_OK && atomic_load_explicit(&state->store->visible,
-					      memory_order_acquire) < handle->min_sequence) {
+	while (status == STATUS_OK && atomic_load_explicit(&state->applied, memory_order_acquire) <
+					      handle->min_sequence) {
+		if (!state->has_follower) {
+			return error_set(err, STATUS_UNSUPPORTED,
+				"min_sequence: the folder has no file 'visible', so no write is followed, and "
+				"%" PRIu64 " is not in it",
+				handle->min_sequence);
+		}
 		if (state->options.follow == LOCAL_FOLLOW_RELEASES) {
 			return error_set(err, STATUS_UNSUPPORTED,
 				"min_sequence: writes are not followed, so this reader has %" PRIu64
@@ -201,6 +206,9 @@ static enum status check_lag(struct local_handle *handle, struct error *err)
 	if (!options->has_max_lag || (handle->lag.lag_ms != LOCAL_LAG_UNKNOWN &&
 					     handle->lag.lag_ms <= options->max_lag_ms)) {
 		return STATUS_OK;
+	}
+	if (handle->lag.lag_ms == LOCAL_LAG_UNKNOWN) {
+		return error_set(err, STATUS_BUSY, "nobody says how far the reader is behind");
 	}
 	return error_set(err, STATUS_BUSY, "reader is %" PRId64 ".%" PRId64 " s behind%s",
 		handle->lag.lag_ms / 1000, handle->lag.lag_ms % 1000 / 100,
@@ -351,14 +359,14 @@ void local_last_lag(const struct local_handle *handle, struct local_lag *out)
 void local_stats(struct local *local, struct local_stats *out)
 {
 	struct service_figures figures;
-	struct local_state *state = local->state;
 	bool is_alive;
 	static_assert(sizeof out->keys / sizeof out->keys[0] == WHY_COUNT,
 		"a count for each result");
 	*out = (struct local_stats){.lag_ms = LOCAL_LAG_UNKNOWN};
-	if (atomic_load(&local->owner) != (int64_t)getpid() || state == NULL) {
+	if (atomic_load(&local->owner) != (int64_t)getpid()) {
 		return; /* a child that has not called yet */
 	}
+	struct local_state *state = local->state;
 	service_figures(&state->service, &figures);
 	out->sequence = atomic_load(&state->applied);
 	out->lag_ms = local_state_lag(state, &is_alive);

@@ -16,6 +16,7 @@ enum {
 	QUIET_AFTER = 500,   /* looks that found none */
 	DEAD_MS = 50,        /* while no daemon runs */
 	OPEN_TRIES = 10,
+	LOAD_PAUSE_MS_MAX = 5000, /* between two tries to read all anew */
 };
 
 static bool read_page(const struct local_state *state, struct visible *out)
@@ -75,7 +76,9 @@ static enum status load_once(struct local_state *state, struct error *err)
 	struct snapshot *next = NULL;
 	struct visible first = {0};
 	struct visible page = {0};
-	const struct snapshot *before = atomic_load(&state->store->current);
+	/* Of a folder that was put back, a file may be another one under the same number. */
+	const struct snapshot *before =
+		state->is_other_folder ? NULL : atomic_load(&state->store->current);
 	/* In this order: what is read of the tables is not newer than the log is followed to, and a change of them from
 	 * now on is noticed. */
 	const bool has_first = read_page(state, &first);
@@ -90,8 +93,11 @@ static enum status load_once(struct local_state *state, struct error *err)
 			 : local_snapshot_open(state, next, before, LOCAL_SHARE_FILES, err);
 	uint64_t sequence = next->written;
 	if (status == STATUS_OK && state->options.follow == LOCAL_FOLLOW_WRITES) {
+		/* Not to the end of the page: frames behind may be of a release that was sealed since `current` was read. */
+		const uint64_t merged_to = local_snapshot_merged_to(next);
+		const uint64_t known = first.visible > merged_to ? first.visible : merged_to;
 		const struct local_reach reach =
-			is_alive ? (struct local_reach){page.visible, page.file, page.offset}
+			is_alive ? (struct local_reach){known, page.file, page.offset}
 				 : (struct local_reach){.sequence = UINT64_MAX};
 		atomic_store(&state->store->usage.horizon, 0);
 		state->memory_before = atomic_load(&state->store->usage.bytes);
@@ -109,6 +115,7 @@ static enum status load_once(struct local_state *state, struct error *err)
 	page.current = first.current;
 	state->page = page;
 	state->must_load = false;
+	state->is_other_folder = false;
 	return STATUS_OK;
 }
 
@@ -176,10 +183,13 @@ static enum status adopt(struct local_state *state, const struct visible *page, 
 	const uint64_t merged_to = local_snapshot_merged_to(next);
 	if (state->options.follow == LOCAL_FOLLOW_WRITES &&
 		atomic_load(&store->visible) < merged_to) {
-		/* Else a frame would be seen in the files of one table, and not in another one. */
+		/* Else a frame would be seen in the files of one table, and not in another one. Of a release that the snapshot
+		 * of now does not take frames for, they are read with the next one, from the beginning. */
 		status = merged_to > page->visible ? STATUS_AGAIN
-						   : apply(state, page, merged_to, 0, err);
-		state->must_load = status == STATUS_BUSY || status == STATUS_NOT_FOUND;
+			 : local_snapshot_has_new(next, atomic_load(&store->current))
+				 ? STATUS_NOT_FOUND
+				 : apply(state, page, merged_to, 0, err);
+		state->must_load = status != STATUS_OK && status != STATUS_AGAIN;
 	}
 	if (status == STATUS_OK) {
 		status = local_snapshot_open(state, next, atomic_load(&store->current),
@@ -245,40 +255,44 @@ static void renew_view(struct local_state *state)
 	if (visible_view_open(folder, &next, NULL) == STATUS_OK) {
 		grown[state->old_view_count++] = view;
 		atomic_store(&state->view, next);
+		state->must_load = true;
+		state->is_other_folder = true;
 	}
 }
 
-/* One look. Returns how long it may pause. */
-static uint64_t look(struct local_state *state, unsigned *quiet)
+/* All anew; after a failure not at once again, since the whole log is read for it. */
+static uint64_t load_anew(struct local_state *state, const struct visible *page, uint64_t now_ns)
 {
-	struct visible page;
 	struct error err;
-	const uint64_t now_ns = clock_monotonic_ns();
-	local_snapshot_reclaim(state);
-	move_horizon(state);
-	if (!read_page(state, &page) || !visible_is_alive(&page, now_ns)) {
-		renew_view(state);
+	const bool is_changed = page->current != state->load_current;
+	if (state->load_pause_ms > 0 && !is_changed && now_ns < state->load_again_ns) {
 		return DEAD_MS;
 	}
-	if (!fits(state, &page) || state->must_load) {
-		state->horizon_grace = 0;
-		return local_follow_load(state, now_ns, &err) == STATUS_OK ? 0 : DEAD_MS;
+	state->horizon_grace = 0;
+	state->load_current = page->current;
+	if (local_follow_load(state, now_ns, &err) == STATUS_OK) {
+		state->load_pause_ms = 0;
+		return 0;
 	}
-	if ((page.current != state->page.current || page.start != state->page.start) &&
-		!local_snapshot_is_settling(state)) {
-		const enum status status = adopt(state, &page, &err);
-		if (status == STATUS_OK) {
-			state->page.start = page.start;
-		} else if (status != STATUS_AGAIN) {
-			return DEAD_MS;
-		}
-	}
+	const uint64_t pause =
+		is_changed || state->load_pause_ms == 0 ? DEAD_MS : 2 * state->load_pause_ms;
+	state->load_pause_ms = pause < LOAD_PAUSE_MS_MAX ? pause : LOAD_PAUSE_MS_MAX;
+	state->load_again_ns = now_ns + state->load_pause_ms * 1000000;
+	return DEAD_MS;
+}
+
+/* Applies what is visible. Returns how long the thread may pause. */
+static uint64_t catch_up(struct local_state *state, const struct visible *page, uint64_t now_ns,
+	unsigned *quiet)
+{
+	struct error err;
 	enum status status = STATUS_OK;
-	const bool follows = state->options.follow == LOCAL_FOLLOW_WRITES;
-	if (follows && atomic_load(&state->store->visible) < page.visible) {
+	if (state->options.follow == LOCAL_FOLLOW_WRITES &&
+		atomic_load(&state->store->visible) < page->visible) {
 		*quiet = 0;
-		status = apply(state, &page, page.visible, now_ns + APPLY_NS, &err);
-		state->must_load = state->must_load || status == STATUS_NOT_FOUND;
+		status = apply(state, page, page->visible, now_ns + APPLY_NS, &err);
+		state->must_load =
+			status != STATUS_OK && status != STATUS_AGAIN && status != STATUS_BUSY;
 	}
 	if (status == STATUS_AGAIN) {
 		(void)sched_yield();
@@ -286,9 +300,42 @@ static uint64_t look(struct local_state *state, unsigned *quiet)
 	}
 	if (status == STATUS_OK) {
 		atomic_store_explicit(&state->caught_up_ns, now_ns, memory_order_release);
+		atomic_store(&state->is_behind, false);
 	}
 	*quiet += *quiet < QUIET_AFTER;
 	return *quiet < QUIET_AFTER ? BUSY_MS : QUIET_MS;
+}
+
+/* One look. Returns how long it may pause. */
+static uint64_t look(struct local_state *state, unsigned *quiet)
+{
+	struct visible page;
+	struct error err;
+	const uint64_t now_ns = clock_monotonic_ns(); /* what is seen is at least of then */
+	local_snapshot_reclaim(state);
+	move_horizon(state);
+	if (!read_page(state, &page) || !visible_is_alive(&page, clock_monotonic_ns())) {
+		renew_view(state);
+		return DEAD_MS;
+	}
+	if (!fits(state, &page) || state->must_load) {
+		atomic_store(&state->is_behind, true);
+		return load_anew(state, &page, now_ns);
+	}
+	if (page.current != state->page.current || page.start != state->page.start) {
+		/* What is visible may be of a release that the snapshot of now does not know: nothing is applied before that
+		 * has been replaced. */
+		atomic_store(&state->is_behind, true);
+		if (local_snapshot_is_settling(state)) {
+			return BUSY_MS;
+		}
+		const enum status status = adopt(state, &page, &err);
+		if (status != STATUS_OK) {
+			return status == STATUS_AGAIN ? BUSY_MS : DEAD_MS;
+		}
+		state->page.start = page.start;
+	}
+	return catch_up(state, &page, now_ns, quiet);
 }
 
 /* ---- the thread ---- */

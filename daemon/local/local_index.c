@@ -73,7 +73,10 @@ static void open_index(struct local_state *state, const struct held *held, size_
 	if (index_open(folder, &owner, &next, NULL) != STATUS_OK) {
 		return; /* it is not there yet, is just being changed, or of other files */
 	}
+	store_lock_admin(
+		state->store); /* a snapshot that is made may hold the one that was there */
 	struct index *before = atomic_exchange(at, next);
+	store_unlock_admin(state->store);
 	if (before != NULL) {
 		grace_wait(); /* who is inside may have loaded its address */
 		index_close(before);

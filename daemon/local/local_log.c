@@ -78,6 +78,7 @@ static enum status check_end(struct local_state *state, struct error *err)
 	const struct redo_options options = {
 		.folder = state->log_folder,
 		.on_frame = pass,
+		.may_be_cut = true, /* by a daemon that starts just now */
 	};
 	if (!redo_follow_has_rest(&state->log)) {
 		return STATUS_OK;
@@ -123,6 +124,9 @@ enum status local_log_apply(struct local_state *state, const struct snapshot *sn
 		status = redo_follow_next(log, limit_of(state, reach), &data, &head, err);
 		if (status == STATUS_OK) {
 			status = apply_frame(state, snapshot, data, &head, err);
+			/* A frame that went in half is not visible; nothing goes on behind it. */
+			log->next_sequence =
+				status == STATUS_OK ? log->next_sequence : head.sequence;
 		} else if (status == STATUS_AGAIN) {
 			status = pass_end(state, reach, err);
 			if (status == STATUS_AGAIN) {

@@ -61,6 +61,18 @@ uint64_t local_snapshot_merged_to(const struct snapshot *snapshot)
 	return most;
 }
 
+bool local_snapshot_has_new(const struct snapshot *next, const struct snapshot *now)
+{
+	bool has_new = false;
+	for (size_t i = 0; !has_new && i < next->release_count; i++) {
+		const struct release *release = next->releases[i];
+		const struct release *before = snapshot_find(now, release->number);
+		has_new = release->state == RELEASE_SEALED &&
+			  (before == NULL || before->state != RELEASE_SEALED);
+	}
+	return has_new;
+}
+
 /* ---- what both snapshots have ---- */
 
 static bool is_same_level(const struct level *a, const struct level *b)

@@ -24,6 +24,11 @@ enum status local_thread_start(pthread_t *out, void *(*run)(void *arg), struct l
 	sigset_t all;
 	sigset_t before;
 	(void)sigfillset(&all);
+	/* A fault of the thread itself that is blocked would end the process, whatever handler there is. */
+	static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+		(void)sigdelset(&all, faults[i]);
+	}
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	const enum status status = thread_start(out, run, state, "reader of a folder", err);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -216,7 +221,7 @@ int64_t local_state_lag(const struct local_state *state, bool *is_alive)
 		return LOCAL_LAG_UNKNOWN;
 	}
 	int64_t lag_ms = *is_alive ? 0 : age_of(&page, now_ns);
-	if (sequence < page.visible && now_ns > caught_up_ns) {
+	if ((sequence < page.visible || atomic_load(&state->is_behind)) && now_ns > caught_up_ns) {
 		const int64_t behind_ms = (int64_t)((now_ns - caught_up_ns) / 1000000);
 		lag_ms = behind_ms > lag_ms ? behind_ms : lag_ms;
 	}

@@ -52,7 +52,12 @@ struct local_state {
 	uint64_t step_grace;
 	struct generation **freed; /* owned: taken out */
 	size_t freed_count;
-	bool must_load;         /* what is in memory does not go with the log: it is read anew */
+	bool must_load; /* what is in memory does not go with the log: it is read anew */
+	bool is_other_folder; /* the folder was put back from a copy: nothing that is open is used again */
+	uint64_t load_current; /* what the page said of `current` when all was read anew last, */
+	uint64_t
+		load_pause_ms; /* which failed: it is tried again after so long; 0: it did not fail */
+	uint64_t load_again_ns;
 	uint64_t memory_before; /* while it is: of memtables that go afterwards */
 	uint64_t horizon_grace; /* the horizon moves when it is over; 0: it does not */
 	uint64_t horizon_next;
@@ -60,7 +65,9 @@ struct local_state {
 	 * while the snapshot that goes with it is not published yet. */
 	_Atomic uint64_t applied;
 	_Atomic uint64_t caught_up_ns; /* when it last had all that was visible; any thread */
-	atomic_bool is_full;           /* any thread */
+	atomic_bool is_full;           /* any thread, as the next */
+	/* `current`, or a start of the daemon, says something that is not taken over yet. */
+	atomic_bool is_behind;
 	pthread_t follower;
 	pthread_t inspector;
 	bool handles_sigbus;
@@ -109,6 +116,8 @@ enum status local_snapshot_open(struct local_state *state, struct snapshot *next
 	const struct snapshot *before, enum local_share share, struct error *err);
 /* The newest sequence that the tables of a snapshot have in their files. */
 uint64_t local_snapshot_merged_to(const struct snapshot *snapshot);
+/* Whether some release of `next` takes writes that did not in `now`. */
+bool local_snapshot_has_new(const struct snapshot *next, const struct snapshot *now);
 
 /* Makes it what callers see. That before it is freed some time. False: no memory; nothing has changed. */
 bool local_snapshot_publish(struct local_state *state, struct snapshot *next);

@@ -37,6 +37,7 @@ struct redo_options {
 	uint64_t next_sequence; /* the lowest sequence that a new frame may have */
 	redo_frame_fn *on_frame;
 	void *on_frame_arg;
+	bool may_be_cut; /* by somebody else while it is read, so that a map of it could fault */
 };
 
 /* Reads all files from the first one on, removes older ones, cuts off what is torn, and makes sure

@@ -127,6 +127,7 @@ enum status redo_head_read(const uint8_t *data, struct redo_head *out)
 /* A file in memory while it is read. */
 struct map {
 	const char *path; /* borrowed */
+	bool is_copy;     /* `data` is memory of our own */
 	uint8_t *data;
 	size_t len;
 	struct mapfault *watch;
@@ -136,6 +137,9 @@ struct map {
 static enum status map_file(struct map *map, struct error *err)
 {
 	struct stat about;
+	if (map->is_copy) {
+		return file_read_all(map->path, SIZE_MAX, &map->data, &map->len, err);
+	}
 	const int fd = file_open(map->path, O_RDONLY, 0);
 	if (fd < 0 || fstat(fd, &about) != 0) {
 		const int number = errno;
@@ -166,7 +170,9 @@ static enum status map_file(struct map *map, struct error *err)
 static void unmap_file(struct map *map)
 {
 	mapfault_forget(map->watch);
-	if (map->data != NULL) {
+	if (map->is_copy) {
+		free(map->data);
+	} else if (map->data != NULL) {
 		munmap(map->data, map->len);
 	}
 }
@@ -311,7 +317,7 @@ enum status redo_file_read(const struct redo_options *options, uint64_t number, 
 	if (status != STATUS_OK) {
 		return status;
 	}
-	struct map map = {.path = path};
+	struct map map = {.path = path, .is_copy = options->may_be_cut};
 	*out = (struct redo_read){0};
 	status = map_file(&map, err);
 	if (status == STATUS_OK) {

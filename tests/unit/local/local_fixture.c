@@ -192,6 +192,17 @@ static void write_rows(struct wire_writer *args, uint64_t from, uint32_t count, 
 	free(rows);
 }
 
+uint64_t pair_put_to(struct pair *pair, const char *release, uint64_t from, uint32_t count,
+	float value)
+{
+	struct world *world = pair->world;
+	world_arg_str(world, "release", release);
+	world_arg_str(world, "table", "a");
+	write_rows(&world->args, from, count, value);
+	world->arg_count += 3;
+	return world_uint_of(world_run(world, "put"), "sequence");
+}
+
 uint64_t pair_put(struct pair *pair, const char *table, uint64_t from, uint32_t count, float value)
 {
 	struct world *world = pair->world;
@@ -258,6 +269,11 @@ void pair_await_current(struct pair *pair)
 
 void pair_expect_rows(struct pair *pair, uint64_t from, uint32_t count)
 {
+	pair_expect_rows_of(pair, "r1", from, count);
+}
+
+void pair_expect_rows_of(struct pair *pair, const char *release, uint64_t from, uint32_t count)
+{
 	static const char *const tables[] = {"a", "b"};
 	struct wire_writer *args = &pair->world->args;
 	uint64_t *keys = calloc(count, sizeof *keys);
@@ -265,7 +281,7 @@ void pair_expect_rows(struct pair *pair, uint64_t from, uint32_t count)
 	for (uint32_t i = 0; i < count; i++) {
 		keys[i] = from + i;
 	}
-	world_arg_str(pair->world, "release", "r1");
+	world_arg_str(pair->world, "release", release);
 	world_arg(pair->world, "parts");
 	wire_write_array(args, 2);
 	for (size_t i = 0; i < 2; i++) {

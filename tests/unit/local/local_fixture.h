@@ -41,6 +41,9 @@ void pair_refuse(struct pair *pair, const char *method, const char *code, const 
 
 /* Puts rows of keys [from, from + count) into a table of "r1", all of this value; returns the sequence. */
 uint64_t pair_put(struct pair *pair, const char *table, uint64_t from, uint32_t count, float value);
+/* The same into table a of another release than "r1". */
+uint64_t pair_put_to(struct pair *pair, const char *release, uint64_t from, uint32_t count,
+	float value);
 /* The same into tables a and b, in one write. */
 uint64_t pair_put_both(struct pair *pair, uint64_t from, uint32_t count, float value);
 /* Waits until the reader has applied a write. */
@@ -51,6 +54,7 @@ void pair_await_current(struct pair *pair);
 void pair_merge(struct pair *pair);
 /* A fetch of keys [from, from + count) of tables a and b, whose answers must be the same. */
 void pair_expect_rows(struct pair *pair, uint64_t from, uint32_t count);
+void pair_expect_rows_of(struct pair *pair, const char *release, uint64_t from, uint32_t count);
 
 /* Waits until the page of a store that was closed tells so. */
 void pair_await_dead(const struct pair *pair);

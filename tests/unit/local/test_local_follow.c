@@ -3,18 +3,22 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "daemon/store/system/grace.h"
 #include "daemon/store/visible/visible.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/wait.h"
@@ -102,6 +106,50 @@ static void releases_are_followed(void **state)
 	pair_expect_same(pair, "fetch"); /* NOT_FOUND */
 	pair_await(pair, pair_put(pair, "a", 0, 20, 5));
 	pair_expect_rows(pair, 0, 100);
+}
+
+/* Stays inside, so that no grace period ends. */
+static void *stay_inside(void *arg)
+{
+	atomic_int *step = arg;
+	struct wait wait = {0};
+	grace_register();
+	grace_enter();
+	atomic_store(step, 1);
+	while (atomic_load(step) == 1) {
+		wait_a_moment(&wait);
+	}
+	grace_leave();
+	grace_unregister();
+	return NULL;
+}
+
+/* The reader knows that a release was sealed, and may not take it over yet: what is written to it has to wait. */
+static void a_write_to_a_release_that_was_just_sealed_is_seen(void **state)
+{
+	static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+	struct pair *pair = *state;
+	struct wait wait = {0};
+	atomic_int step = 0;
+	pthread_t inside;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	assert_int_equal(pthread_create(&inside, NULL, stay_inside, &step), 0);
+	while (atomic_load(&step) == 0) {
+		wait_a_moment(&wait);
+	}
+	world_arg_str(pair->world, "model", "m");
+	world_run_on(pair->world, "release.create", "r2");
+	world_create_table(pair->world, "r2", "a");
+	world_create_table(pair->world, "r2", "b");
+	(void)nanosleep(&pause, NULL); /* a snapshot is taken over, and cannot settle */
+	(void)world_run_on(pair->world, "release.seal", "r2");
+	const uint64_t sequence = pair_put_to(pair, "r2", 0, 20, 5);
+	(void)nanosleep(&pause, NULL); /* for a reader that does not wait */
+	atomic_store(&step, 2);
+	assert_int_equal(pthread_join(inside, NULL), 0);
+	pair_await(pair, sequence);
+	pair_await_current(pair);
+	pair_expect_rows_of(pair, "r2", 0, 50);
 }
 
 static void a_new_start_of_the_store_is_followed(void **state)
@@ -320,6 +368,7 @@ int main(void)
 		cmocka_unit_test(what_the_log_has_already_is_there_after_the_opening),
 		cmocka_unit_test(after_a_merge_the_files_decide_and_memory_is_free),
 		cmocka_unit_test(releases_are_followed),
+		cmocka_unit_test(a_write_to_a_release_that_was_just_sealed_is_seen),
 		cmocka_unit_test(a_new_start_of_the_store_is_followed),
 		cmocka_unit_test(a_page_in_another_file_is_followed),
 		cmocka_unit_test(what_a_new_start_does_not_have_is_dropped),
