@@ -25,11 +25,11 @@ static bool read_later(struct wire_value map, const char *name, uint64_t *out)
 	return wire_type(wire_get(map, name)) == WIRE_ABSENT || field_uint(map, name, out);
 }
 
-/* An older daemon does not say whether its rows are exact. */
-static bool read_at_most(struct wire_value map, uint64_t *out)
+/* An older daemon does not say whether its rows are exact: those of a table without deltas are. */
+static bool read_at_most(struct wire_value map, uint64_t deltas, uint64_t *out)
 {
 	const struct wire_value exact = wire_get(map, "rows_exact");
-	bool is_exact = true;
+	bool is_exact = deltas == 0;
 	if (wire_type(exact) != WIRE_ABSENT && !wire_bool(exact, &is_exact)) {
 		return false;
 	}
@@ -50,7 +50,7 @@ enum status record_read_release(struct wire_value map, void *out, struct error *
 		!read_time(map, "published_ms", &release.published_ms) ||
 		!field_uint(map, "tables", &release.tables) ||
 		!field_uint(map, "rows", &release.rows) ||
-		!read_at_most(map, &release.rows_at_most) ||
+		!read_at_most(map, 0, &release.rows_at_most) ||
 		!field_uint(map, "bytes", &release.bytes) ||
 		!read_later(map, "tensors", &release.tensors) ||
 		!read_later(map, "tensor_bytes", &release.tensor_bytes)) {
@@ -69,8 +69,8 @@ enum status record_read_table(struct wire_value map, void *out, struct error *er
 		!field_uint(map, "segments", &table.segments) ||
 		!field_uint(map, "damaged", &table.damaged) ||
 		!read_later(map, "pending", &table.pending) ||
-		!read_at_most(map, &table.rows_at_most) ||
 		!read_later(map, "deltas", &table.deltas) ||
+		!read_at_most(map, table.deltas, &table.rows_at_most) ||
 		!read_later(map, "delta_bytes", &table.delta_bytes) ||
 		!read_later(map, "image_bytes", &table.image_bytes) ||
 		!read_later(map, "index_bytes", &table.index_bytes) ||

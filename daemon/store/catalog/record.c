@@ -367,12 +367,18 @@ static enum status read_file(struct wire_value value, size_t segment_fields,
 		return STATUS_NO_MEMORY;
 	}
 	info.segment_count = count;
+	uint64_t rows = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (!read_segment(wire_item(segments, i), segment_fields, info.bytes,
 			    &info.segments[i])) {
 			base_file_info_fini(&info);
 			return STATUS_CORRUPT;
 		}
+		rows += info.segments[i].rows;
+	}
+	if (info.hides != BASE_HIDES_UNKNOWN && info.hides > rows) {
+		base_file_info_fini(&info);
+		return STATUS_CORRUPT;
 	}
 	*out = info;
 	return STATUS_OK;

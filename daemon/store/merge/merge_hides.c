@@ -3,6 +3,7 @@
 
 #include "daemon/store/read/merged.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/system/mapfault.h"
 
 #include <string.h>
 
@@ -38,6 +39,7 @@ bool merge_count_hidden(const struct table *table, size_t below, const struct me
 {
 	struct block block;
 	struct found_row found[FIND_BLOCK];
+	const unsigned faults = mapfault_count();
 	*hidden = 0;
 	for (size_t first = 0; first < count; first += FIND_BLOCK) {
 		const size_t left = count - first;
@@ -54,5 +56,5 @@ bool merge_count_hidden(const struct table *table, size_t below, const struct me
 			*hidden += found[i].segment != NULL && !found_is_deleted(&found[i]);
 		}
 	}
-	return true;
+	return mapfault_count() == faults; /* else some of it was read as zeros */
 }

@@ -103,9 +103,6 @@ static enum status check_log(const struct merge_job *job, struct error *err)
 /* What was written to a table becomes a delta, or a base. */
 static enum status merge_news(struct merge_job *job, enum merge_reason reason, struct error *err)
 {
-	if (atomic_load(&job->store->stop)) {
-		return error_set(err, STATUS_BUSY, "merge: the daemon is stopping");
-	}
 	if (!is_needed(job, reason)) {
 		return STATUS_NOT_FOUND;
 	}
@@ -142,7 +139,10 @@ static void merge_each(struct merge_job *jobs, size_t count, enum merge_reason r
 		if (job->status != STATUS_OK) {
 			continue;
 		}
-		job->status = merge(job, reason, &why);
+		job->status =
+			atomic_load(&job->store->stop)
+				? error_set(&why, STATUS_BUSY, "merge: the daemon is stopping")
+				: merge(job, reason, &why);
 		if (job->status != STATUS_OK && job->status != STATUS_NOT_FOUND &&
 			*status == STATUS_OK) {
 			*status = error_set(err, job->status, "table '%s': %s",

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* Small arenas stay small; large ones ask the system seldom, and their blocks are huge pages (memory_want_huge): what is
  * given out is read at random, and a miss of the TLB for each piece costs as much as one of the cache. */
@@ -30,11 +31,37 @@ static size_t next_bytes(const struct arena *arena, size_t bytes)
 	return next < HUGE_BYTES ? next : (next + HUGE_BYTES - 1) & ~(size_t)(HUGE_BYTES - 1);
 }
 
+/* Memory of whole huge pages and no more: an allocator that aligns would keep as much again in front of it. */
+static struct arena_block *map_block(size_t bytes)
+{
+	const size_t whole = bytes + HUGE_BYTES;
+	uint8_t *map =
+		mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map == MAP_FAILED) {
+		return NULL;
+	}
+	const size_t in_front = (HUGE_BYTES - (uintptr_t)map % HUGE_BYTES) % HUGE_BYTES;
+	if (in_front > 0) {
+		(void)munmap(map, in_front);
+	}
+	(void)munmap(map + in_front + bytes, whole - in_front - bytes);
+	return (struct arena_block *)(void *)(map + in_front);
+}
+
+static void free_block(struct arena_block *block)
+{
+	const size_t whole = sizeof *block + block->capacity;
+	if (whole < HUGE_BYTES) {
+		free(block);
+	} else {
+		(void)munmap(block, whole);
+	}
+}
+
 static struct arena_block *add_block(struct arena *arena, size_t bytes)
 {
 	const size_t whole = next_bytes(arena, bytes);
-	struct arena_block *block =
-		whole < HUGE_BYTES ? malloc(whole) : aligned_alloc(HUGE_BYTES, whole);
+	struct arena_block *block = whole < HUGE_BYTES ? malloc(whole) : map_block(whole);
 	if (block == NULL) {
 		return NULL;
 	}
@@ -68,7 +95,7 @@ void arena_fini(struct arena *arena)
 	while (arena->blocks != NULL) {
 		struct arena_block *next = arena->blocks->next;
 		arena->bytes -= sizeof *arena->blocks + arena->blocks->capacity;
-		free(arena->blocks);
+		free_block(arena->blocks);
 		arena->blocks = next;
 	}
 	assert(arena->bytes == 0); /* what was added block by block */
