@@ -2,17 +2,21 @@
 #include "daemon/store/visible/visible_view.h"
 
 #include "daemon/store/system/file.h"
+#include "daemon/store/system/mapfault.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct visible_view {
-	void *map; /* owned */
+	void *map;              /* owned, as the next */
+	struct mapfault *watch; /* the file may be cut */
+	_Atomic unsigned char damaged;
 	dev_t device;
 	ino_t inode;
 };
@@ -53,6 +57,9 @@ static enum status map_file(struct visible_view *view, int fd, const struct stat
 			file_reason(errno));
 	}
 	view->map = map;
+	if (mapfault_watch(map, VISIBLE_BYTES, &view->damaged, 1, &view->watch) != STATUS_OK) {
+		return error_set(err, STATUS_NO_MEMORY, "map 'visible'");
+	}
 	view->device = about->st_dev;
 	view->inode = about->st_ino;
 	return visible_check(map, err);
@@ -87,7 +94,7 @@ bool visible_view_is_replaced(const struct visible_view *view, const char *folde
 {
 	int fd;
 	struct stat about;
-	if (open_file(folder, &fd, &about, NULL) != STATUS_OK) {
+	if (atomic_load(&view->damaged) != 0 || open_file(folder, &fd, &about, NULL) != STATUS_OK) {
 		return true;
 	}
 	(void)close(fd);
@@ -99,6 +106,7 @@ void visible_view_close(struct visible_view *view)
 	if (view == NULL) {
 		return;
 	}
+	mapfault_forget(view->watch);
 	if (view->map != NULL) {
 		(void)munmap(view->map, VISIBLE_BYTES);
 	}

@@ -193,6 +193,28 @@ static void a_page_in_another_file_is_followed(void **state)
 	pair_expect_rows(pair, 0, 100);
 }
 
+/* With a handler of faults that costs the lag, and nothing else. */
+static void a_page_that_is_cut_ends_nothing(void **state)
+{
+	struct pair *pair = *state;
+	char path[PATH_MAX];
+	const struct local_options options = {.folder = pair->folder, .handle_sigbus = true};
+	pair_open_as(pair, &options);
+	pair_await(pair, pair_put(pair, "a", 0, 20, 1));
+	pair_close_store(pair);
+	path_of(pair, path, "visible");
+	assert_int_equal(truncate(path, 0), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		world_arg_part(pair->world, "a", 3);
+		pair_request(pair, "fetch");
+		assert_true(pair_ask(pair).len > 0);
+		assert_int_equal(stats_of(pair).lag_ms, LOCAL_LAG_UNKNOWN);
+	}
+	pair_open_store(pair);
+	pair_await(pair, pair_put(pair, "a", 0, 20, 2));
+	pair_expect_rows(pair, 0, 50);
+}
+
 /* As after a power cut with `durability = periodic`: the reader has seen what the next start has not. */
 static void what_a_new_start_does_not_have_is_dropped(void **state)
 {
@@ -371,6 +393,7 @@ int main(void)
 		cmocka_unit_test(a_write_to_a_release_that_was_just_sealed_is_seen),
 		cmocka_unit_test(a_new_start_of_the_store_is_followed),
 		cmocka_unit_test(a_page_in_another_file_is_followed),
+		cmocka_unit_test(a_page_that_is_cut_ends_nothing),
 		cmocka_unit_test(what_a_new_start_does_not_have_is_dropped),
 		cmocka_unit_test(what_stands_behind_the_last_visible_frame_is_not_read),
 		cmocka_unit_test(a_torn_end_of_the_log_is_passed_over_without_a_store),
