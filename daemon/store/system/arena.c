@@ -20,15 +20,18 @@ struct arena_block {
 
 static_assert(offsetof(struct arena_block, data) % 8 == 0, "what is given out is aligned to 8");
 
-/* The size of the next block, with its head, which is to have room for `bytes`. */
-static size_t next_bytes(const struct arena *arena, size_t bytes)
+static size_t in_huge_pages(size_t bytes)
+{
+	return bytes < HUGE_BYTES ? bytes : (bytes + HUGE_BYTES - 1) & ~(size_t)(HUGE_BYTES - 1);
+}
+
+/* The size of the next block, with its head, which has to be `least` at least. */
+static size_t next_bytes(const struct arena *arena, size_t least)
 {
 	const struct arena_block *last = arena->blocks;
-	const size_t least = sizeof *last + bytes;
 	size_t next = last == NULL ? BLOCK_BYTES_MIN : (sizeof *last + last->capacity) * 2;
 	next = next > BLOCK_BYTES_MAX ? BLOCK_BYTES_MAX : next;
-	next = next < least ? least : next;
-	return next < HUGE_BYTES ? next : (next + HUGE_BYTES - 1) & ~(size_t)(HUGE_BYTES - 1);
+	return in_huge_pages(next < least ? least : next);
 }
 
 /* Memory of whole huge pages and no more: an allocator that aligns would keep as much again in front of it. */
@@ -48,6 +51,11 @@ static struct arena_block *map_block(size_t bytes)
 	return (struct arena_block *)(void *)(map + in_front);
 }
 
+static struct arena_block *get_block(size_t whole)
+{
+	return whole < HUGE_BYTES ? malloc(whole) : map_block(whole);
+}
+
 static void free_block(struct arena_block *block)
 {
 	const size_t whole = sizeof *block + block->capacity;
@@ -60,8 +68,14 @@ static void free_block(struct arena_block *block)
 
 static struct arena_block *add_block(struct arena *arena, size_t bytes)
 {
-	const size_t whole = next_bytes(arena, bytes);
-	struct arena_block *block = whole < HUGE_BYTES ? malloc(whole) : map_block(whole);
+	const size_t least = sizeof(struct arena_block) + bytes;
+	size_t whole = next_bytes(arena, least);
+	struct arena_block *block = get_block(whole);
+	/* Where memory is short, a smaller one may be had. */
+	while (block == NULL && whole / 2 >= least && whole / 2 >= BLOCK_BYTES_MIN) {
+		whole = in_huge_pages(whole / 2);
+		block = get_block(whole);
+	}
 	if (block == NULL) {
 		return NULL;
 	}
