@@ -60,7 +60,7 @@ static void read_table(struct store *store, const struct release *release,
 		.index_state = store_index_state(store, table),
 	};
 	out->rows = table_count_rows(table, &out->rows_exact);
-	out->index_bytes = out->has_index ? index->bytes : 0;
+	out->index_bytes = index != NULL && out->has_index ? index->bytes : 0;
 	for (size_t i = 0; i < table->level_count; i++) {
 		add_level(table, i, out);
 	}

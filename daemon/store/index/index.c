@@ -209,7 +209,7 @@ enum status index_open(const char *folder, const struct index_owner *owner, stru
 	}
 	status = index == NULL ? error_set(err, STATUS_NO_MEMORY, "open '%s'", path)
 			       : open_file(index, fd, path, &expected, owner->dim, err);
-	if (status == STATUS_OK) {
+	if (status == STATUS_OK && index != NULL) {
 		index->inode = inode_of(fd);
 	}
 	(void)close(fd);

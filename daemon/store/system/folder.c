@@ -253,6 +253,7 @@ enum status folder_open_reader(const char *path, struct folder **out, struct err
 	if (status != STATUS_OK) {
 		return status;
 	}
+	assert(folder != NULL);
 	if (fstat(folder->fd, &about) != 0) {
 		status =
 			error_set(err, STATUS_IO, "look at folder '%s': %s", path, strerror(errno));

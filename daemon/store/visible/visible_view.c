@@ -68,7 +68,7 @@ static enum status map_file(struct visible_view *view, int fd, const struct stat
 enum status visible_view_open(const char *folder, struct visible_view **out, struct error *err)
 {
 	int fd;
-	struct stat about;
+	struct stat about = {0};
 	enum status status = open_file(folder, &fd, &about, err);
 	if (status != STATUS_OK) {
 		return status;
@@ -93,7 +93,7 @@ bool visible_view_read(const struct visible_view *view, struct visible *out)
 bool visible_view_is_replaced(const struct visible_view *view, const char *folder)
 {
 	int fd;
-	struct stat about;
+	struct stat about = {0};
 	if (atomic_load(&view->damaged) != 0 || open_file(folder, &fd, &about, NULL) != STATUS_OK) {
 		return true;
 	}

@@ -49,7 +49,8 @@ static void a_write_is_seen_once_it_is_acknowledged(void **state)
 	struct pair *pair = *state;
 	pair_open(pair, LOCAL_FOLLOW_WRITES);
 	for (uint32_t i = 0; i < 50; i++) {
-		pair_await(pair, pair_put(pair, i % 2 == 0 ? "a" : "b", i * 3, 7, (float)i));
+		pair_await(pair,
+			pair_put(pair, i % 2 == 0 ? "a" : "b", (uint64_t)i * 3, 7, (float)i));
 		pair_expect_rows(pair, 0, 200);
 	}
 	assert_int_equal(stats_of(pair).frames, 50);
@@ -127,7 +128,7 @@ static void *stay_inside(void *arg)
 /* The reader knows that a release was sealed, and may not take it over yet: what is written to it has to wait. */
 static void a_write_to_a_release_that_was_just_sealed_is_seen(void **state)
 {
-	static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+	static const struct timespec pause = {.tv_nsec = 50000000};
 	struct pair *pair = *state;
 	struct wait wait = {0};
 	atomic_int step = 0;

@@ -225,7 +225,8 @@ static void a_reader_shows_whole_writes_and_none_is_lost_when_the_store_is_kille
 int main(int argc, char **argv)
 {
 	if (argc == 5 && strcmp(argv[1], "store") == 0) {
-		return run_store(argv[2], (uint32_t)strtoul(argv[3], NULL, 10), atoi(argv[4]));
+		return run_store(argv[2], (uint32_t)strtoul(argv[3], NULL, 10),
+			(int)strtol(argv[4], NULL, 10));
 	}
 	rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : rounds;
 	struct CMUnitTest tests[] = {
