@@ -286,7 +286,8 @@ static void what_a_table_does_not_tell_is_none(void **state)
 		struct rep_table table = {.pending = 1, .rows_at_most = 1};
 		assert_int_equal(rep_table_show(client, NULL, "ur", &table, NULL), REP_OK);
 		assert_int_equal(table.pending, i == 0 ? 0 : 6);
-		assert_int_equal(table.rows_at_most, 1); /* it has deltas, so that nothing is sure */
+		assert_int_equal(table.rows_at_most,
+			1); /* it has deltas, so that nothing is sure */
 		client_fixture_end(&fake);
 	}
 }
