@@ -1,7 +1,7 @@
 /* local.c - readers of a folder, and clients of them: what embedded.h asks is answered by daemon/local. */
 #include "repstore_local.h"
 
-#include "client/embedded.h"
+#include "client/client.h"
 #include "client/reserved.h"
 #include "config.h"
 #include "daemon/local/local.h"
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPEN_TIMEOUT_MS = 30000 };
 #define MEMORY_MAX_BYTES ((uint64_t)1 << 30)
 
 struct rep_local {
@@ -27,11 +26,6 @@ struct handle {
 	struct local_handle *handle; /* owned */
 	struct wire_writer refusal;  /* the last answer that is an error of the call itself */
 };
-
-static struct error *local_error(struct rep_error *err)
-{
-	return (struct error *)err;
-}
 
 static void let_go(rep_local *local)
 {
@@ -127,7 +121,7 @@ static enum status check(const struct rep_local_options *given, struct error *er
 enum rep_status rep_open_local(const struct rep_local_options *options, rep_local **out,
 	struct rep_error *rep_err)
 {
-	struct error *err = local_error(rep_err);
+	struct error *err = client_error(rep_err);
 	enum status status = check(options, err);
 	if (status != STATUS_OK) {
 		return (enum rep_status)status;
@@ -137,8 +131,7 @@ enum rep_status rep_open_local(const struct rep_local_options *options, rep_loca
 		.follow = options->follow == REP_FOLLOW_RELEASES ? LOCAL_FOLLOW_RELEASES
 								 : LOCAL_FOLLOW_WRITES,
 		.memory_max = options->memory_max != 0 ? options->memory_max : MEMORY_MAX_BYTES,
-		.open_timeout_ms =
-			options->open_timeout_ms != 0 ? options->open_timeout_ms : OPEN_TIMEOUT_MS,
+		.open_timeout_ms = options->open_timeout_ms,
 		.has_max_lag = options->has_max_lag,
 		.max_lag_ms = options->max_lag_ms,
 		.handle_sigbus = options->handle_sigbus,
@@ -168,7 +161,7 @@ void rep_close_local(rep_local *local)
 
 enum rep_status rep_local_client(rep_local *local, rep_client **out, struct rep_error *rep_err)
 {
-	struct error *err = local_error(rep_err);
+	struct error *err = client_error(rep_err);
 	struct handle *handle = calloc(1, sizeof *handle);
 	if (handle == NULL) {
 		return (enum rep_status)error_set(err, STATUS_NO_MEMORY, "no memory for a client");

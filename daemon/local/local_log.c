@@ -62,22 +62,11 @@ static enum status next_file(struct local_state *state, const struct local_reach
 }
 
 /* At the end of a log that nobody writes: is what follows the last good frame damage? A start would say so, too. */
-static enum status pass(void *arg, const uint8_t *data, const struct frame_head *head,
-	struct error *err)
-{
-	(void)arg;
-	(void)data;
-	(void)head;
-	(void)err;
-	return STATUS_OK;
-}
-
 static enum status check_end(struct local_state *state, struct error *err)
 {
 	struct redo_read read;
 	const struct redo_options options = {
 		.folder = state->log_folder,
-		.on_frame = pass,
 		.may_be_cut = true, /* by a daemon that starts just now */
 	};
 	if (!redo_follow_has_rest(&state->log)) {

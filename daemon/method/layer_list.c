@@ -4,9 +4,9 @@
 #include <assert.h>
 #include <string.h>
 
-#include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
+#include "daemon/method/release_asked.h"
 #include "daemon/store/snapshot/layer.h"
 #include "daemon/store/state/reader.h"
 #include "schema/limits.h"
@@ -72,20 +72,13 @@ static uint64_t list_cost(const struct release *release)
 
 enum status layer_list_run(struct call *call)
 {
-	struct params params;
-	struct name id;
-	params_begin(&params, call->params, "", release_only_names, &call->error);
-	params_name(&params, "release", PARAM_OPTIONAL, &id);
-	if (params.status != STATUS_OK) {
-		return params.status;
-	}
+	const struct snapshot *snapshot;
 	const struct release *release;
-	const struct snapshot *snapshot = snapshot_begin(call->service->store);
-	enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
-		&release, &call->error);
-	if (status == STATUS_OK) {
-		status = call_charge(call, COST_LIST, list_cost(release));
+	enum status status = release_asked(call, &snapshot, &release);
+	if (status != STATUS_OK) {
+		return status;
 	}
+	status = call_charge(call, COST_LIST, list_cost(release));
 	if (status == STATUS_OK) {
 		const char *layers[LIMIT_TABLES];
 		const size_t count = list_layers(release, layers);

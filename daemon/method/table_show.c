@@ -4,25 +4,19 @@
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
+#include "daemon/method/release_asked.h"
 #include "daemon/method/show.h"
 #include "daemon/store/state/reader.h"
 
 enum status table_list_run(struct call *call)
 {
-	struct params params;
-	params_begin(&params, call->params, "", release_only_names, &call->error);
-	struct name id;
-	params_name(&params, "release", PARAM_OPTIONAL, &id);
-	if (params.status != STATUS_OK) {
-		return params.status;
-	}
+	const struct snapshot *snapshot;
 	const struct release *release;
-	const struct snapshot *snapshot = snapshot_begin(call->service->store);
-	enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
-		&release, &call->error);
-	if (status == STATUS_OK) {
-		status = call_charge(call, COST_LIST, show_tables_cost(release));
+	enum status status = release_asked(call, &snapshot, &release);
+	if (status != STATUS_OK) {
+		return status;
 	}
+	status = call_charge(call, COST_LIST, show_tables_cost(release));
 	if (status == STATUS_OK) {
 		wire_write_map(call->out, 2);
 		reply_str(call->out, "release", release->id.text);

@@ -5,6 +5,7 @@
 #include "daemon/method/call/params.h"
 #include "daemon/method/call/reply.h"
 #include "daemon/method/call/service.h"
+#include "daemon/method/release_asked.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/tensor/tensor.h"
 
@@ -57,22 +58,15 @@ enum status tensor_get_run(struct call *call)
 
 enum status tensor_list_run(struct call *call)
 {
-	struct params params;
-	struct name id;
-	params_begin(&params, call->params, "", release_only_names, &call->error);
-	params_name(&params, "release", PARAM_OPTIONAL, &id);
-	if (params.status != STATUS_OK) {
-		return params.status;
-	}
+	const struct snapshot *snapshot;
 	const struct release *release;
-	const struct snapshot *snapshot = snapshot_begin(call->service->store);
-	enum status status = snapshot_release(snapshot, id.text[0] != '\0' ? id.text : NULL,
-		&release, &call->error);
-	if (status == STATUS_OK) {
-		status = call_charge(call, COST_LIST,
-			release->tensor_count * (1 + TENSOR_SPEC_FIELDS + LIMIT_TENSOR_DIMS) *
-				COST_ENTRY_NS);
+	enum status status = release_asked(call, &snapshot, &release);
+	if (status != STATUS_OK) {
+		return status;
 	}
+	status = call_charge(call, COST_LIST,
+		release->tensor_count * (1 + TENSOR_SPEC_FIELDS + LIMIT_TENSOR_DIMS) *
+			COST_ENTRY_NS);
 	if (status == STATUS_OK) {
 		wire_write_map(call->out, 2);
 		reply_str(call->out, "release", release->id.text);

@@ -4,7 +4,6 @@
 
 #include "daemon/store/base/base.h"
 #include "daemon/store/figures.h"
-#include "daemon/store/index/index.h"
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/reader.h"
@@ -22,7 +21,10 @@ static void add_level(const struct table *table, size_t number, struct live_tabl
 	out->damaged += level->damaged;
 	out->segment_bytes += level->segment_bytes;
 	out->present += level->resident_bytes;
-	if (number > 0) {
+	if (number == 0) {
+		out->index_bytes = level->index_bytes;
+		out->has_index = level->index_bytes > 0;
+	} else {
 		out->deltas++;
 		out->delta_bytes += level->bytes;
 		out->images += level->index_bytes > 0;
@@ -46,8 +48,6 @@ static void read_counts(const struct table_counts *counts, struct live_table *ou
 static void read_table(struct store *store, const struct release *release,
 	const struct table *table, struct live_table *out)
 {
-	const struct index *index =
-		atomic_load_explicit(&((struct table *)table)->index, memory_order_acquire);
 	const int64_t written_ms =
 		atomic_load_explicit(&table->memtable->written_ms, memory_order_relaxed);
 	*out = (struct live_table){
@@ -56,11 +56,9 @@ static void read_table(struct store *store, const struct release *release,
 		.pending = memtable_rows(table->memtable),
 		.written_ms = written_ms > release->sealed_ms ? written_ms : release->sealed_ms,
 		.wants_index = table->spec.index != INDEX_NONE,
-		.has_index = index != NULL && index_is_sound(index),
 		.index_state = store_index_state(store, table),
 	};
 	out->rows = table_count_rows(table, &out->rows_exact);
-	out->index_bytes = index != NULL && out->has_index ? index->bytes : 0;
 	for (size_t i = 0; i < table->level_count; i++) {
 		add_level(table, i, out);
 	}

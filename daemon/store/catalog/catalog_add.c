@@ -97,7 +97,7 @@ static bool is_sound(const struct table *table)
 			}
 		}
 		if (level->deleted > of_level || (level->number == 0) != (i == 0) ||
-			level->hides > of_level || level->hides > rows - hidden) {
+			level->hides > rows - hidden) {
 			return false;
 		}
 		rows += of_level - level->deleted;

@@ -32,10 +32,10 @@ typedef enum status redo_frame_fn(void *arg, const uint8_t *data, const struct f
 	struct error *err);
 
 struct redo_options {
-	const char *folder;     /* made if missing */
-	uint64_t first_file;    /* the first file that must be there; 0: none was ever begun */
-	uint64_t next_sequence; /* the lowest sequence that a new frame may have */
-	redo_frame_fn *on_frame;
+	const char *folder;      /* made if missing */
+	uint64_t first_file;     /* the first file that must be there; 0: none was ever begun */
+	uint64_t next_sequence;  /* the lowest sequence that a new frame may have */
+	redo_frame_fn *on_frame; /* NULL: the frames are only read */
 	void *on_frame_arg;
 	bool may_be_cut; /* by somebody else while it is read, so that a map of it could fault */
 };

@@ -255,7 +255,9 @@ static enum status read_frames(const struct redo_options *options, const struct 
 			tail_first = frame.first;
 			out->tail = out->bytes;
 		}
-		status = options->on_frame(options->on_frame_arg, data, &frame, err);
+		status = options->on_frame == NULL
+				 ? STATUS_OK
+				 : options->on_frame(options->on_frame_arg, data, &frame, err);
 		if (status != STATUS_OK) {
 			return error_set(err, status, "log: '%s' at %" PRIu64 ": %s", map->path,
 				out->bytes, err == NULL ? "" : err->text);

@@ -148,16 +148,6 @@ static enum status verify_current(struct verify *verify, const struct snapshot *
 
 /* ---- log ---- */
 
-static enum status on_frame(void *arg, const uint8_t *data, const struct frame_head *head,
-	struct error *err)
-{
-	(void)arg;
-	(void)data;
-	(void)head;
-	(void)err;
-	return STATUS_OK;
-}
-
 /* Reads one file of the log as a start would. *next: the sequence behind it; 0: it is damaged. */
 static enum status verify_log_file(struct verify *verify, const struct redo_options *options,
 	uint64_t number, bool is_last, uint64_t *next, struct error *err)
@@ -201,7 +191,6 @@ static enum status verify_log(struct verify *verify, const struct snapshot *snap
 		.folder = folder,
 		.first_file = snapshot->log_first_file,
 		.next_sequence = snapshot->written + 1,
-		.on_frame = on_frame,
 	};
 	const uint64_t last = redo_file_last(folder);
 	uint64_t next = 0;
