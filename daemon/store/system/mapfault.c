@@ -28,7 +28,7 @@ static _Atomic(struct mapfault *) watch_list;
 static struct mapfault *free_list;
 static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER; /* the handler does not take it */
 static _Atomic unsigned fault_count;
-static size_t page_bytes;
+static _Atomic size_t page_bytes; /* the same by each that installs */
 
 /* What the process did with such a signal before; zeroed: the default. */
 static struct sigaction others;

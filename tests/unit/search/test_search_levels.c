@@ -93,6 +93,17 @@ static struct index_figures made_by(struct scratch *scratch)
 	return figures;
 }
 
+/* They are counted behind the moment in which searches find them. */
+static void await_made(struct scratch *scratch, uint64_t builds, uint64_t images)
+{
+	struct wait wait = {0};
+	while (made_by(scratch).builds < builds || made_by(scratch).images < images) {
+		wait_a_moment(&wait);
+	}
+	assert_int_equal(made_by(scratch).builds, builds);
+	assert_int_equal(made_by(scratch).images, images);
+}
+
 static size_t count_files(struct scratch *scratch)
 {
 	char path[PATH_MAX];
@@ -111,7 +122,7 @@ static void a_delta_leaves_the_index_as_it_is(void **state)
 	assert_int_equal(levels.count, 2);
 	assert_int_equal(levels.images, 0); /* so few rows are scanned */
 	assert_ptr_equal(levels.index, index);
-	assert_int_equal(made_by(scratch).builds, 1);
+	await_made(scratch, 1, 0);
 	search_expect(scratch, model);
 	free(model);
 }
@@ -152,7 +163,7 @@ static void images_are_there_after_a_start(void **state)
 	scratch_reopen(scratch);
 	search_await_index(scratch);
 	await_images(scratch, 2);
-	assert_int_equal(made_by(scratch).builds + made_by(scratch).images, 0);
+	await_made(scratch, 0, 0);
 	search_expect(scratch, model);
 	/* Without the file of an image, and with a damaged one. */
 	char names[2][64];
@@ -173,7 +184,7 @@ static void images_are_there_after_a_start(void **state)
 	search_await_index(scratch);
 	search_expect(scratch, model);
 	await_images(scratch, 2);
-	assert_int_equal(made_by(scratch).images, 2);
+	await_made(scratch, 0, 2);
 	assert_true(made_by(scratch).image_bytes > 0);
 	search_expect(scratch, model);
 	free(model);
