@@ -252,7 +252,8 @@ enum status index_build(const struct index_job *job, struct index **out, struct 
 	base_rows_close(&base);
 	if (status == STATUS_OK && mapfault_count() != faults) {
 		(void)file_remove(place.path);
-		return error_set(err, STATUS_CORRUPT, "index: rows could not be read");
+		/* Perhaps of another table: the next try knows. */
+		return error_set(err, STATUS_IO, "index: rows could not be read");
 	}
 	return status == STATUS_OK ? index_open(job->folder, &place.owner, out, err) : status;
 }
@@ -289,7 +290,8 @@ enum status index_calibrate(const struct index_job *job, struct index *index, st
 		return error_set(err, status, "index: %s", status_name(status));
 	}
 	if (mapfault_count() != faults) {
-		return error_set(err, STATUS_CORRUPT, "index: rows could not be read");
+		/* Perhaps of another table: the next try knows. */
+		return error_set(err, STATUS_IO, "index: rows could not be read");
 	}
 	return index_rewrite(index, place.path, recalls, job->query_count, err);
 }

@@ -33,8 +33,8 @@ struct index_job {
 };
 
 /* Builds the index, or the image of a delta, writes and syncs its file (over the one that is there), and opens it. Errors: BUSY
- * stopped; AGAIN  as above; TOO_LARGE  memory_bytes; CORRUPT  a damaged segment; DISK_FULL, IO,
- * NO_MEMORY; NOT_FOUND  the table has no files. */
+ * stopped; AGAIN  as above; TOO_LARGE  memory_bytes; CORRUPT  a damaged segment; DISK_FULL, IO (also when any file could
+ * not be read meanwhile), NO_MEMORY; NOT_FOUND  the table has no files. */
 enum status index_build(const struct index_job *job, struct index **out, struct error *err);
 
 /* Calibrates the index that the table has by the queries of the job, in its file and at once for all

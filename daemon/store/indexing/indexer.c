@@ -195,7 +195,8 @@ static struct next_try next_try(const struct store_sizes *sizes, uint64_t wait_m
 	}
 }
 
-/* Notes what has become of a try, also in the table that a merge has made meanwhile. */
+/* Notes what has become of a try, also in the table that a merge has made meanwhile. Damage is of the files: who has
+ * others, as after a repair, is to be tried. */
 static void note_try(struct store *store, const struct wish *wish, enum status status)
 {
 	store_lock_admin(store);
@@ -204,7 +205,9 @@ static void note_try(struct store *store, const struct wish *wish, enum status s
 	const struct next_try next =
 		next_try(&store->options.sizes, wish->table->index_wait_ms, status);
 	struct table *tables[] = {wish->table, now};
-	for (size_t i = 0; i < 2; i++) {
+	const bool is_of_now =
+		status != STATUS_CORRUPT || table_has_level(now, wish->table->levels[wish->level]);
+	for (size_t i = 0; i < (is_of_now ? 2u : 1u); i++) {
 		if (tables[i] != NULL) {
 			tables[i]->index_wait_ms = next.wait_ms;
 			tables[i]->index_again_ms = next.again_ms;

@@ -327,22 +327,28 @@ static void deltas_that_hold_much_become_a_base(void **state)
 	free(model);
 }
 
-/* Damages rows of the base on the disk. */
-static void damage_base(struct scratch *scratch)
+/* Damages rows of the base on the disk, and its index. */
+static void damage_base(struct scratch *scratch, bool index)
 {
 	char name[64];
 	char path[PATH_MAX];
+	char below[80];
 	const struct table *table = search_table(snapshot_begin(scratch->store));
 	const struct base_segment *segment = table->bases->segments[0];
 	const uint64_t at =
 		segment->info->offset + (uint64_t)(segment->view.row_data - segment->data);
-	(void)snprintf(name, sizeof name, "releases/1/base-1-%" PRIu64 ".mdb",
-		table->levels[0]->files[0].number);
+	const uint64_t number = table->levels[0]->files[0].number;
+	assert_true(table_index_file_name(name, sizeof name, table, 0));
 	snapshot_end(scratch->store);
-	scratch_path(scratch, path, name);
 	scratch_close(scratch);
+	if (index) {
+		(void)snprintf(below, sizeof below, "releases/1/%s", name);
+		scratch_path(scratch, path, below);
+		scratch_flip(path, 5000);
+	}
+	(void)snprintf(below, sizeof below, "releases/1/base-1-%" PRIu64 ".mdb", number);
+	scratch_path(scratch, path, below);
 	scratch_flip(path, at);
-	scratch_open(scratch);
 }
 
 /* Takes those keys out of the model that are not found any more; tells how many. */
@@ -390,7 +396,8 @@ static void a_repaired_base_is_searched(void **state)
 	search_change(scratch, model, IMAGED_ROWS, 3000, SEARCH_KEYS - 3000);
 	merge(scratch);
 	search_change(scratch, model, SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
-	damage_base(scratch);
+	damage_base(scratch, false);
+	scratch_open(scratch);
 	scratch_must(store_repair(scratch->store, &wish, NULL, &report, &err), &err);
 	assert_int_equal(report.count, 1);
 	const uint64_t told = report.ranges[0].lost;
@@ -402,6 +409,32 @@ static void a_repaired_base_is_searched(void **state)
 	search_expect(scratch, model);
 	search_change(scratch, model, IMAGED_ROWS, 0, SEARCH_KEYS);
 	merge(scratch);
+	search_expect(scratch, model);
+	free(model);
+}
+
+/* The indexer finds the damage of the files that the repair has just replaced: those that it has left get an index. */
+static void a_base_repaired_while_its_index_is_built_gets_another(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = {0};
+	struct wait wait = {0};
+	struct repair_report report;
+	const struct repair_wish wish = {.release = "r", .table = {"t"}};
+	struct search_model *model = search_model_begin(scratch);
+	damage_base(scratch, true);
+	atomic_store(&scratch->held, "event=index_renewed");
+	scratch_open(scratch);
+	while (!scratch_heard(scratch, "event=index_renewed")) {
+		wait_a_moment(&wait);
+	}
+	scratch_must(store_repair(scratch->store, &wish, NULL, &report, &err), &err);
+	assert_int_equal(report.count, 1);
+	repair_report_fini(&report);
+	atomic_store(&scratch->held, NULL);
+	search_await_index(scratch);
+	assert_true(scratch_heard(scratch, "event=index_failed"));
+	(void)forget_what_is_lost(scratch, model);
 	search_expect(scratch, model);
 	free(model);
 }
@@ -427,6 +460,9 @@ int main(void)
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(deltas_become_fewer, setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(a_repaired_base_is_searched, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_base_repaired_while_its_index_is_built_gets_another, setup,
 			scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,10 @@ static void on_event(void *arg, const char *line)
 	const size_t len = strlen(scratch->events);
 	(void)snprintf(scratch->events + len, sizeof scratch->events - len, "%s\n", line);
 	(void)pthread_mutex_unlock(&scratch->lock);
+	const char *held = atomic_load(&scratch->held);
+	for (; held != NULL && strstr(line, held) != NULL; held = atomic_load(&scratch->held)) {
+		(void)usleep(1000);
+	}
 }
 
 int scratch_setup(void **state)

@@ -34,6 +34,8 @@ struct scratch {
 	struct store *store; /* NULL: closed */
 	pthread_mutex_t lock;
 	char events[8192]; /* guarded by lock: what the store told */
+	/* Who tells an event with this text waits until it is NULL again. */
+	const char *_Atomic held;
 };
 
 /* Fixtures of cmocka: *state is a struct scratch. */
