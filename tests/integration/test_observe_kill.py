@@ -391,7 +391,10 @@ class ObserveKill(harness.Case):
         for number in range(ROUNDS * 2):
             process = subprocess.Popen(self.observe_command(lap), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL)
-            time.sleep(float(self.random.uniform(0, 0.08)) * harness.PATIENCE)
+            if number % 4 < 2:
+                time.sleep(float(self.random.uniform(0, 0.08)) * harness.PATIENCE)
+            else:
+                self.await_more(cut[-1], process)   # in the middle, however fast the machine is
             if number % 2 == 0:
                 process.kill()
             else:
@@ -403,12 +406,21 @@ class ObserveKill(harness.Case):
                 self.daemon.start()
             with self.daemon.client() as client:
                 client.call('merge')
-                cut.append(sum(each['next'] for each in client.call('positions', release='r')['positions']))
+                cut.append(self.count(client))
         print('counted after each kill:', cut, flush=True)
         self.assertEqual(cut, sorted(cut))
         self.assertTrue(any(each % 10000 > 0 for each in cut))
         subprocess.run(self.observe_command(lap), check=True, stdout=subprocess.DEVNULL)
         self.check_laps(lap + 1)
+
+    def count(self, client):
+        return sum(each['next'] for each in client.call('positions', release='r')['positions'])
+
+    def await_more(self, before, process):
+        """Until more than so many samples are counted, or the process has ended."""
+        with self.daemon.client() as client:
+            while self.count(client) <= before and process.poll() is None:
+                time.sleep(0.001)
 
     def observe_command(self, lap):
         names = {'users': 'cr_user', 'items': 'cr_item', 'times': 'cr_time', 'rows': 'cr_fm'}
