@@ -102,6 +102,7 @@ static void begin(struct aggregate *row, const struct table_spec *spec, int64_t 
 	if (spec->state == STATE_F32X2) {
 		memset(lows_of(spec, row->state), 0, spec_low_bytes(spec));
 	}
+	row->from = NULL;
 	row->last_ms = time_ms;
 	row->is_there = true;
 }
@@ -120,14 +121,24 @@ static void add_f32(float *state, const struct table_spec *spec, const struct sh
 	state[elements] = weight > 0 ? weight : FLT_TRUE_MIN;
 }
 
-static void add_f32x2(float *state, const struct table_spec *spec, const struct shares *shares,
-	const float *sample)
+static void add_f32x2(struct aggregate *row, const struct table_spec *spec,
+	const struct shares *shares, const float *sample)
 {
-	const double keep = spec->decay_events * shares->fade;
-	aggregate_kernels_at(0)->add_f32x2(state, lows_of(spec, state), sample, spec_elements(spec),
-		keep, shares->take);
-	const double weight = keep * aggregate_weight(spec, (const uint8_t *)state) + shares->take;
-	put_weight(spec, (uint8_t *)state, weight > 0 ? weight : DBL_TRUE_MIN);
+	float *low = lows_of(spec, row->state);
+	const uint8_t *from = row->from == NULL ? (const uint8_t *)row->state : row->from;
+	const struct aggregate_sums sums = {
+		.high = (const float *)(const void *)from,
+		.low = row->from == NULL ? low : (const float *)(const void *)row->from_low,
+	};
+	const struct aggregate_factors factors = {
+		.keep = spec->decay_events * shares->fade,
+		.take = shares->take,
+	};
+	aggregate_kernels_at(0)->add_f32x2(&sums, row->state, low, sample, spec_elements(spec),
+		&factors);
+	const double weight = factors.keep * aggregate_weight(spec, from) + factors.take;
+	put_weight(spec, (uint8_t *)row->state, weight > 0 ? weight : DBL_TRUE_MIN);
+	row->from = NULL;
 }
 
 void aggregate_add(struct aggregate *row, const struct table_spec *spec, int64_t time_ms,
@@ -142,8 +153,9 @@ void aggregate_add(struct aggregate *row, const struct table_spec *spec, int64_t
 	}
 	const struct shares shares = shares_of(row, spec, time_ms);
 	if (spec->state == STATE_F32X2) {
-		add_f32x2(row->state, spec, &shares, sample);
+		add_f32x2(row, spec, &shares, sample);
 	} else {
+		assert(row->from == NULL);
 		add_f32(row->state, spec, &shares, sample);
 	}
 }

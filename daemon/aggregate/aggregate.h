@@ -41,6 +41,10 @@
  * parts of S, f32[elements], if there are any. The time is kept beside it. */
 struct aggregate {
 	float *state;
+	/* Borrowed: where a state of f32x2 stands, and its low parts, until a sample is added: then it is in
+	 * `state`. NULL: it is there already. Aligned as f32. */
+	const uint8_t *from;
+	const uint8_t *from_low;
 	int64_t last_ms; /* of its newest sample */
 	bool is_there;   /* false: it has no sample yet, and the rest is not read */
 };

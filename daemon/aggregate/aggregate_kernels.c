@@ -13,11 +13,17 @@ INLINE void add_f32(float *restrict sum, const float *restrict sample, size_t co
 	}
 }
 
-INLINE void add_f32x2(float *restrict high, float *restrict low, const float *restrict sample,
-	size_t count, double keep, double take)
+INLINE void add_f32x2(const struct aggregate_sums *from, float *high, float *low,
+	const float *sample, size_t count, const struct aggregate_factors *factors)
 {
+	const float *from_high = from->high;
+	const float *from_low = from->low;
+	const double keep = factors->keep;
+	const double take = factors->take;
+/* No element depends on another, whether the sums are added to in place or not. */
+#pragma omp simd
 	for (size_t i = 0; i < count; i++) {
-		const double sum = (double)high[i] + (double)low[i];
+		const double sum = (double)from_high[i] + (double)from_low[i];
 		aggregate_split(keep * sum + take * (double)sample[i], &high[i], &low[i]);
 	}
 }
@@ -30,10 +36,11 @@ INLINE void add_f32x2(float *restrict high, float *restrict low, const float *re
 	{                                                                                          \
 		add_f32(sum, sample, count, keep, take);                                           \
 	}                                                                                          \
-	TARGET static void SET##_add_f32x2(float *high, float *low, const float *sample,           \
-		size_t count, double keep, double take)                                            \
+	TARGET static void SET##_add_f32x2(const struct aggregate_sums *from, float *high,         \
+		float *low, const float *sample, size_t count,                                     \
+		const struct aggregate_factors *factors)                                           \
 	{                                                                                          \
-		add_f32x2(high, low, sample, count, keep, take);                                   \
+		add_f32x2(from, high, low, sample, count, factors);                                \
 	}                                                                                          \
 	static const struct aggregate_kernels SET##_kernels = {                                    \
 		.name = #SET,                                                                      \

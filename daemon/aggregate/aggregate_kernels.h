@@ -9,13 +9,26 @@
 
 #include <stddef.h>
 
+/* Where sums in two parts are read: the high and the low ones. */
+struct aggregate_sums {
+	const float *high;
+	const float *low;
+};
+
+/* How much of a sum is kept, and how much of a sample is taken. */
+struct aggregate_factors {
+	double keep;
+	double take;
+};
+
 struct aggregate_kernels {
 	const char *name;
 	/* sum[i] = keep * sum[i] + take * sample[i], in f32. */
 	void (*add_f32)(float *sum, const float *sample, size_t count, float keep, float take);
-	/* The same of sums in two parts, in f64. */
-	void (*add_f32x2)(float *high, float *low, const float *sample, size_t count, double keep,
-		double take);
+	/* The same of sums in two parts, in f64. They are read from `from`, which may be high and low
+	 * themselves, or stand apart from both. */
+	void (*add_f32x2)(const struct aggregate_sums *from, float *high, float *low,
+		const float *sample, size_t count, const struct aggregate_factors *factors);
 };
 
 /* A sum in two parts: rounded to 49 bits, as many as the parts hold, so that whoever splits

@@ -15,6 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	SAMPLES_AHEAD = 2,
+	LINE_FLOATS = 16,
+	AHEAD_FLOATS_MAX = 256, /* the processor itself fetches the rest of longer ones ahead */
+};
+
 /* ---- keys, each once ---- */
 
 /* Finds the number of a key by its hash under the seed of the process, with open addressing. A slot has the number plus one; 0:
@@ -196,13 +202,12 @@ static void take_state(struct fold *fold, uint32_t i, const struct row_version *
 	}
 	struct aggregate *state = &fold->rows[i].state;
 	state->is_there = row != NULL && !age_is_over(time_ms, now_ms, spec->ttl_ms);
-	if (state->is_there) {
-		const size_t row_bytes = spec_row_bytes(spec);
-		memcpy(state->state, row, row_bytes);
-		if (low != NULL) {
-			memcpy((uint8_t *)state->state + row_bytes, low, spec_low_bytes(spec));
-		}
-		state->last_ms = time_ms;
+	state->last_ms = time_ms;
+	if (state->is_there && low != NULL) {
+		state->from = row; /* it need not be copied: its first sample makes another */
+		state->from_low = low;
+	} else if (state->is_there) {
+		memcpy(state->state, row, spec_row_bytes(spec));
 	}
 	if (fold->tags != NULL) {
 		fold->tags[i] = state->is_there ? tags : 0;
@@ -309,6 +314,19 @@ static enum status check_state(const struct fold *fold, uint32_t number, struct 
 		key, spec->name.text, at);
 }
 
+/* Asks for the sample of a place in the order: the samples of a batch are more than the first caches hold, and those
+ * of keys are not next to each other. */
+static inline __attribute__((always_inline)) void prefetch_sample(const struct fold *fold,
+	const struct samples *samples, uint32_t at, size_t elements)
+{
+	if (at < fold->sample_count) {
+		const float *sample = samples->rows + fold->order[at] * elements;
+		for (size_t i = 0; i < elements && i < AHEAD_FLOATS_MAX; i += LINE_FLOATS) {
+			__builtin_prefetch(sample + i);
+		}
+	}
+}
+
 /* Adds the samples of one key to its state. */
 static enum status add_samples(struct fold *fold, uint32_t number, const struct samples *samples,
 	int64_t now_ms, struct error *err)
@@ -320,6 +338,7 @@ static enum status add_samples(struct fold *fold, uint32_t number, const struct 
 		at++) {
 		const uint32_t i = fold->order[at];
 		int64_t time_ms;
+		prefetch_sample(fold, samples, at + SAMPLES_AHEAD, elements);
 		memcpy(&time_ms, samples->times + (size_t)i * sizeof time_ms, sizeof time_ms);
 		/* What a late sample began has expired already: a batch that is cut here finds nothing. */
 		state->is_there =

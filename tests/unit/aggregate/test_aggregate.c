@@ -216,8 +216,9 @@ static void every_set_of_kernels_gives_the_same_bits(void **state)
 	const struct aggregate_kernels *first = aggregate_kernels_at(0);
 	for (size_t i = 1; aggregate_kernels_at(i) != NULL; i++) {
 		const struct aggregate_kernels *other = aggregate_kernels_at(i);
-		float high[2][COUNT] = {{0}};
-		float low[2][COUNT] = {{0}};
+		static const struct aggregate_factors factors = {0.97, 0.9};
+		float high[3][COUNT] = {{0}};
+		float low[3][COUNT] = {{0}};
 		float single[2][COUNT] = {{0}};
 		float sample[COUNT];
 		uint64_t random = 3;
@@ -225,8 +226,16 @@ static void every_set_of_kernels_gives_the_same_bits(void **state)
 			for (size_t j = 0; j < COUNT; j++) {
 				sample[j] = (float)next_random(&random) / (float)(1u << 30) - 1;
 			}
-			first->add_f32x2(high[0], low[0], sample, n % COUNT, 0.97, 0.9);
-			other->add_f32x2(high[1], low[1], sample, n % COUNT, 0.97, 0.9);
+			/* In place, and from one place into another. */
+			first->add_f32x2(&(struct aggregate_sums){high[0], low[0]}, high[0], low[0],
+				sample, n % COUNT, &factors);
+			const size_t to = 2 - n % 2;
+			const struct aggregate_sums before = {high[3 - to], low[3 - to]};
+			memset(high[to], 0xff, n % COUNT * sizeof(float));
+			memset(low[to], 0xff, n % COUNT * sizeof(float));
+			other->add_f32x2(&before, high[to], low[to], sample, n % COUNT, &factors);
+			memcpy(high[3 - to], high[to], sizeof high[0]);
+			memcpy(low[3 - to], low[to], sizeof low[0]);
 			first->add_f32(single[0], sample, n % COUNT, 0.97F, 0.9F);
 			other->add_f32(single[1], sample, n % COUNT, 0.97F, 0.9F);
 		}
