@@ -16,6 +16,7 @@
 #include <string.h>
 
 enum {
+	KEYS_AHEAD = 4,
 	SAMPLES_AHEAD = 2,
 	LINE_FLOATS = 16,
 	AHEAD_FLOATS_MAX = 256, /* the processor itself fetches the rest of longer ones ahead */
@@ -158,7 +159,6 @@ enum status fold_init(struct fold *fold, const struct table *table, const struct
 	free(once.slots);
 	order_samples(fold);
 	assert(fold->keys.count <= keys->count);
-	fold->batch.keys = fold->keys;
 	return STATUS_OK;
 }
 
@@ -173,79 +173,80 @@ void fold_init_like(struct fold *fold, const struct table *table, const struct f
 		.order = like->order,
 		.ends = like->ends,
 		.keys = like->keys,
-		.batch = {.keys = like->keys},
 	};
 }
 
 /* ---- what is there ---- */
 
-/* The key's row becomes its state, if there is one that has not expired. */
-static void take_state(struct fold *fold, uint32_t i, const struct row_version *version,
-	const struct found_row *found, int64_t now_ms)
+/* A block of keys, and what is known of each. */
+struct block {
+	uint32_t first;
+	uint32_t count;
+	uint64_t hashes[FIND_BLOCK];
+	struct memtable_entry *entries[FIND_BLOCK];
+	uint64_t tags[FIND_BLOCK];
+};
+
+/* Finds key i's row, which is its state, if there is one that has not expired. */
+static void take_state(struct fold *fold, struct block *block, uint32_t i,
+	const struct row_version *version, const struct found_row *found, int64_t now_ms)
 {
 	const struct table_spec *spec = &fold->table->spec;
 	const struct segment *view = found->segment == NULL ? NULL : &found->segment->view;
-	const uint8_t *row = NULL;
-	const uint8_t *low = NULL;
-	int64_t time_ms = 0;
+	struct aggregate *state = &fold->rows[block->first + i].state;
 	uint64_t tags = 0;
+	state->from = NULL;
 	if (version != NULL) {
-		row = version->deleted ? NULL : version->row;
-		low = row_version_low(version, spec);
-		time_ms = version->time_ms;
+		state->from = version->deleted ? NULL : version->row;
+		state->from_low = row_version_low(version, spec);
+		state->last_ms = version->time_ms;
 		tags = version->tags;
 	} else if (view != NULL && !found_is_deleted(found)) {
-		row = view->row_data + (size_t)found->row * view->row_bytes;
-		low = segment_low(view, found->row);
-		time_ms = view->times[found->row];
+		state->from = view->row_data + (size_t)found->row * view->row_bytes;
+		state->from_low = segment_low(view, found->row);
+		state->last_ms = view->times[found->row];
 		tags = view->tags == NULL ? 0 : view->tags[found->row];
 	}
-	struct aggregate *state = &fold->rows[i].state;
-	state->is_there = row != NULL && !age_is_over(time_ms, now_ms, spec->ttl_ms);
-	state->last_ms = time_ms;
-	if (state->is_there && low != NULL) {
-		state->from = row; /* it need not be copied: its first sample makes another */
-		state->from_low = low;
-	} else if (state->is_there) {
-		memcpy(state->state, row, spec_row_bytes(spec));
-	}
-	if (fold->tags != NULL) {
-		fold->tags[i] = state->is_there ? tags : 0;
-	}
+	state->is_there = state->from != NULL && !age_is_over(state->last_ms, now_ms, spec->ttl_ms);
+	block->tags[i] = state->is_there ? tags : 0;
 }
 
-/* Reads the states of a block of keys. */
-static enum status read_states(struct fold *fold, uint32_t first, uint32_t count, int64_t now_ms)
+/* Finds the states of a block of keys. */
+static enum status find_states(struct fold *fold, struct block *block, int64_t now_ms)
 {
-	uint64_t hashes[FIND_BLOCK];
 	const struct row_version *versions[FIND_BLOCK];
 	struct found_row found[FIND_BLOCK] = {0};
 	const struct memtable_question question = {
 		.keys = &fold->keys,
-		.hashes = hashes,
+		.hashes = block->hashes,
 		.visible = UINT64_MAX, /* writes that were applied before count, durable or not */
 		.row_bytes = spec_stored_bytes(&fold->table->spec),
-		.entries = fold->entries,
+		.entries = block->entries,
 	};
 	const struct find find = {
 		.keys = &fold->keys,
-		.hashes = hashes,
+		.hashes = block->hashes,
 		.known = versions,
 		.wants = FIND_ROWS | FIND_TIMES | FIND_TAGS | FIND_LOWS,
 		.may_block = true,
 	};
-	keys_hash(&fold->keys, &fold->table->seed, first, count, hashes);
-	memtable_find(fold->table->memtable, &question, first, count, versions);
-	const enum status status = table_find_rows(fold->table, &find, first, count, found);
-	for (uint32_t i = 0; status == STATUS_OK && i < count; i++) {
+	const uint32_t first = block->first;
+	keys_hash(&fold->keys, &fold->table->seed, first, block->count, block->hashes);
+	memtable_find(fold->table->memtable, &question, first, block->count, versions);
+	const enum status status = table_find_rows(fold->table, &find, first, block->count, found);
+	for (uint32_t i = 0; status == STATUS_OK && i < block->count; i++) {
 		const bool is_damaged =
 			versions[i] == NULL && found[i].row == (uint32_t)FIND_CORRUPT;
 		fold->rows[first + i].is_lost = is_damaged;
+		fold->has_lost |= is_damaged;
 		if (is_damaged && !fold->passes_damage) {
 			return STATUS_CORRUPT;
 		}
 		if (!is_damaged) {
-			take_state(fold, first + i, versions[i], &found[i], now_ms);
+			take_state(fold, block, i, versions[i], &found[i], now_ms);
+		} else {
+			fold->rows[first + i].state = (struct aggregate){0};
+			block->tags[i] = 0;
 		}
 	}
 	return status;
@@ -253,24 +254,27 @@ static enum status read_states(struct fold *fold, uint32_t first, uint32_t count
 
 /* ---- the new states ---- */
 
-static bool reserve(struct fold *fold)
+/* Gets memory for the new state of key i of a block. The old one of two f32 a sum need not be copied: its first
+ * sample makes another. */
+static enum status get_room(struct fold *fold, const struct block *block, uint32_t i)
 {
 	const struct table_spec *spec = &fold->table->spec;
-	const size_t count = fold->keys.count;
-	const size_t floats = spec_stored_bytes(spec) / sizeof(float);
-	fold->rows = calloc(count + 1, sizeof *fold->rows);
-	fold->entries = malloc(count * sizeof *fold->entries + 1);
-	fold->states = malloc(count * spec_stored_bytes(spec) + 1);
-	fold->times = malloc(count * sizeof *fold->times + 1);
-	fold->tags = spec->tags ? malloc(count * sizeof *fold->tags + 1) : NULL;
-	if (fold->rows == NULL || fold->entries == NULL || fold->states == NULL ||
-		fold->times == NULL || (spec->tags && fold->tags == NULL)) {
-		return false;
+	const uint32_t number = block->first + i;
+	struct aggregate *state = &fold->rows[number].state;
+	size_t key_len;
+	const uint8_t *key = keys_bytes(&fold->keys, number, &key_len);
+	struct row_version *version = memtable_room_get(&fold->room, number, block->entries[i],
+		block->hashes[i], key, key_len);
+	if (version == NULL) {
+		return STATUS_NO_MEMORY;
 	}
-	for (size_t i = 0; i < count; i++) {
-		fold->rows[i].state = (struct aggregate){.state = fold->states + i * floats};
+	version->tags = block->tags[i];
+	state->state = (float *)(void *)version->row;
+	if (state->is_there && state->from_low == NULL) {
+		memcpy(state->state, state->from, spec_row_bytes(spec));
+		state->from = NULL;
 	}
-	return true;
+	return STATUS_OK;
 }
 
 /* An error about the row of a key. */
@@ -347,8 +351,25 @@ static enum status add_samples(struct fold *fold, uint32_t number, const struct 
 			return refuse_key(fold, number, "is too large for the table's dtype", err);
 		}
 	}
-	fold->times[number] = state->last_ms;
+	fold->room.made[number].version->time_ms = state->last_ms;
 	return check_state(fold, number, err);
+}
+
+/* Adds the samples of a block of keys. Memory is got some keys ahead, since what is written over is asked for then. */
+static enum status add_block(struct fold *fold, const struct block *block,
+	const struct samples *samples, int64_t now_ms, struct error *err)
+{
+	enum status status = STATUS_OK;
+	for (uint32_t i = 0; status == STATUS_OK && i < block->count + KEYS_AHEAD; i++) {
+		if (i < block->count && get_room(fold, block, i) != STATUS_OK) {
+			return no_memory(fold, err);
+		}
+		if (i >= KEYS_AHEAD) {
+			status = add_samples(fold, block->first + i - KEYS_AHEAD, samples, now_ms,
+				err);
+		}
+	}
+	return status;
 }
 
 /* Goes through the keys block by block, so that the states of a block are in the cache while samples are added. */
@@ -358,16 +379,16 @@ static enum status add_all(struct fold *fold, const struct samples *samples, int
 	assert(samples->count == fold->sample_count);
 	for (uint32_t first = 0; first < fold->keys.count; first += FIND_BLOCK) {
 		const uint32_t left = fold->keys.count - first;
-		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
-		enum status status = read_states(fold, first, count, now_ms);
+		struct block block;
+		block.first = first;
+		block.count = left < FIND_BLOCK ? left : FIND_BLOCK;
+		enum status status = find_states(fold, &block, now_ms);
 		if (status != STATUS_OK) {
 			return error_set(err, status,
 				"table: a segment of '%s' that has some of the keys is damaged",
 				fold->table->spec.name.text);
 		}
-		for (uint32_t i = first; status == STATUS_OK && i < first + count; i++) {
-			status = add_samples(fold, i, samples, now_ms, err);
-		}
+		status = add_block(fold, &block, samples, now_ms, err);
 		if (status != STATUS_OK) {
 			return status;
 		}
@@ -375,10 +396,21 @@ static enum status add_all(struct fold *fold, const struct samples *samples, int
 	return STATUS_OK;
 }
 
-enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
-	struct error *err)
+/* Leaves out what is lost. */
+static void skip_lost(struct fold *fold)
 {
-	if (!reserve(fold)) {
+	for (uint32_t i = 0; fold->has_lost && i < fold->keys.count; i++) {
+		if (fold->rows[i].is_lost) {
+			memtable_room_skip(&fold->room, i);
+		}
+	}
+}
+
+enum status fold_run(struct fold *fold, const struct memtable_change *change,
+	const struct samples *samples, int64_t now_ms, struct error *err)
+{
+	fold->rows = calloc((size_t)fold->keys.count + 1, sizeof *fold->rows);
+	if (fold->rows == NULL) {
 		return no_memory(fold, err);
 	}
 	enum status status;
@@ -387,18 +419,29 @@ enum status fold_run(struct fold *fold, const struct samples *samples, int64_t n
 		/* A page that could not be read has given zeros, as in table_lookup. The second time
 		 * its segment is known to be damaged. */
 		faults = mapfault_count();
+		fold_end(fold);
+		fold->has_lost = false;
+		status = memtable_room_begin(&fold->room, fold->table->memtable, change,
+			fold->keys.count);
+		if (status != STATUS_OK) {
+			return no_memory(fold, err);
+		}
 		status = add_all(fold, samples, now_ms, err);
 	} while (status != STATUS_CORRUPT && mapfault_count() != faults);
-	fold->batch.dtype = DTYPE_F32;
-	fold->batch.rows = (const uint8_t *)fold->states;
-	fold->batch.rows_bytes = fold->keys.count * spec_stored_bytes(&fold->table->spec);
-	fold->batch.times = (const uint8_t *)fold->times;
-	fold->batch.tags = (const uint8_t *)fold->tags;
+	if (status == STATUS_OK) {
+		skip_lost(fold);
+	}
 	return status;
+}
+
+void fold_end(struct fold *fold)
+{
+	memtable_room_end(&fold->room);
 }
 
 void fold_fini(struct fold *fold)
 {
+	assert(fold->room.generation == NULL); /* fold_end, where it had any */
 	if (fold->like == NULL) {
 		free(fold->key_of);
 		free(fold->order);
@@ -407,9 +450,5 @@ void fold_fini(struct fold *fold)
 		free(fold->at);
 	}
 	free(fold->rows);
-	free(fold->entries);
-	free(fold->states);
-	free(fold->times);
-	free(fold->tags);
 	*fold = (struct fold){0};
 }

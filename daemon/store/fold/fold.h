@@ -3,7 +3,8 @@
  *
  *     fold_init    lists each key once, however many samples it has: so many rows are written
  *     fold_run     reads the keys' states and adds the samples of each in their order: the rows are
- *                  ready
+ *                  ready, in memory of the memtable, and memtable_room_link makes them the newest
+ *     fold_end     gives that memory back, if it was not linked; under the lock
  *     fold_fini    frees a fold, also a zeroed one
  *
  * A write does this, and a replay does it again, with the same bits: what the states become depends
@@ -15,6 +16,7 @@
 #define DAEMON_STORE_FOLD_FOLD_H
 
 #include "daemon/aggregate/aggregate.h"
+#include "daemon/store/memtable/memtable_room.h"
 #include "daemon/store/row/batch.h"
 #include "daemon/store/snapshot/snapshot.h"
 
@@ -41,29 +43,28 @@ struct fold {
 	struct keys keys; /* each once, in the order of their first samples */
 	/* Whose keys these are; NULL: it owns key_of, order, ends, packed and at */
 	const struct fold *like;
-	uint8_t *packed;       /* owned: the bytes of `keys` */
-	uint32_t *at;          /* owned: where each of `keys` begins */
-	struct fold_row *rows; /* owned: of each key */
-	struct memtable_entry *
-		*entries;       /* owned: of each key that of the active generation; NULL: none */
-	float *states;          /* owned: the states that `rows` work on */
-	int64_t *times;         /* owned: of each key the time of its newest sample */
-	uint64_t *tags;         /* owned: of each key those of its row; NULL: the table has none */
-	struct row_batch batch; /* the keys; once it has run, their rows as they are stored */
+	uint8_t *packed;           /* owned: the bytes of `keys` */
+	uint32_t *at;              /* owned: where each of `keys` begins */
+	struct fold_row *rows;     /* owned: of each key */
+	struct memtable_room room; /* where the rows are, without those that are lost */
+	bool has_lost;             /* some */
 };
 
-/* Finds the keys; fold->batch has them.
+/* Finds the keys.
  *   keys  of the samples, of the table's key type
  * Errors: NO_MEMORY. */
 enum status fold_init(struct fold *fold, const struct table *table, const struct keys *keys,
 	struct error *err);
 
-/* Gives fold->batch the new state of each key, spec_stored_bytes, with times and tags.
+/* Gives fold->room the new state of each key, with times and tags.
+ *   change  in which they will be linked
  *   now_ms  the write's clock
  * Errors: BAD_REQUEST  a state would not be finite; CORRUPT  a damaged segment, unless these are
  * passed; NO_MEMORY. */
-enum status fold_run(struct fold *fold, const struct samples *samples, int64_t now_ms,
-	struct error *err);
+enum status fold_run(struct fold *fold, const struct memtable_change *change,
+	const struct samples *samples, int64_t now_ms, struct error *err);
+
+void fold_end(struct fold *fold);
 
 /* The same for another table of the same samples and of the same side: it has the keys of `like`, which
  * outlives it. */

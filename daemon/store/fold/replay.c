@@ -86,32 +86,6 @@ static enum status find_table(const struct release *release, const struct frame_
 
 /* ---- samples ---- */
 
-/* Links the states that a fold has brought forth. What is lost stays so, and keeps its samples in the
- * log: the file may be put back, or be read the next time. */
-static enum status link_states(struct memtable_usage *usage, const struct frame_head *head,
-	const struct fold *fold)
-{
-	const struct table *table = fold->table;
-	const struct table_spec *spec = &table->spec;
-	const struct row_batch *batch = &fold->batch;
-	const struct memtable_change change = {spec, usage, head->sequence};
-	enum status status = STATUS_OK;
-	for (uint32_t i = 0; status == STATUS_OK && i < batch->keys.count; i++) {
-		struct frame_row row = {
-			.time_ms = batch_time(batch, i, head->clock_ms),
-			.tags = batch_tags(batch, i),
-			.data = batch->rows + i * spec_stored_bytes(spec),
-		};
-		row.key = keys_bytes(&batch->keys, i, &row.key_len);
-		row.low = spec_low_behind(spec, row.data);
-		status = fold->rows[i].is_lost
-				 ? memtable_keep_log(table->memtable, &change)
-				 : memtable_put(table->memtable, &change,
-					   siphash(&table->seed, row.key, row.key_len), &row);
-	}
-	return status;
-}
-
 /* Keys of samples with the offsets that a fold wants. */
 static enum status index_keys(const struct keys *from, struct keys *to, uint32_t **at)
 {
@@ -132,6 +106,7 @@ static enum status fold_again(struct memtable_usage *usage, const struct frame_h
 	const struct frame_samples *from, const struct table *table, struct error *err)
 {
 	const struct samples samples = {from->count, from->rows, from->times};
+	const struct memtable_change change = {&table->spec, usage, head->sequence};
 	struct fold fold = {.table = table};
 	struct keys keys;
 	uint32_t *at;
@@ -143,10 +118,17 @@ static enum status fold_again(struct memtable_usage *usage, const struct frame_h
 	}
 	if (status == STATUS_OK) {
 		fold.passes_damage = true;
-		status = fold_run(&fold, &samples, head->clock_ms, err);
+		status = fold_run(&fold, &change, &samples, head->clock_ms, err);
 	}
 	if (status == STATUS_OK) {
-		status = link_states(usage, head, &fold);
+		uint32_t linked;
+		status = memtable_room_link(&fold.room, &linked);
+	}
+	fold_end(&fold);
+	/* What is lost stays so, and keeps its samples in the log: the file may be put back, or be read the next
+	 * time. */
+	if (status == STATUS_OK && fold.has_lost) {
+		status = memtable_keep_log(table->memtable, &change);
 	}
 	fold_fini(&fold);
 	free(at);

@@ -181,17 +181,17 @@ struct memtable_entry *generation_find(const struct generation *generation, uint
 	return NULL;
 }
 
-/* Makes an entry that has no version yet. No reader reaches it before it is placed in a slot. */
-static struct memtable_entry *entry_new(struct generation *generation, uint64_t hash,
-	const struct frame_row *row)
+/* No reader reaches it before it is placed in a slot. */
+struct memtable_entry *generation_get_entry(struct generation *generation, uint64_t hash,
+	const uint8_t *key, size_t key_len)
 {
-	assert(row->key_len > 0);
-	struct memtable_entry *entry = get(generation, sizeof *entry + row->key_len);
+	assert(key_len > 0);
+	struct memtable_entry *entry = get(generation, sizeof *entry + key_len);
 	if (entry != NULL) {
 		atomic_init(&entry->newest, NULL);
 		entry->hash = hash;
-		entry->key_len = (uint32_t)row->key_len;
-		memcpy(entry->key, row->key, row->key_len);
+		entry->key_len = (uint32_t)key_len;
+		memcpy(entry->key, key, key_len);
 	}
 	return entry;
 }
@@ -235,11 +235,13 @@ static void prefetch_version(const struct row_version *version, size_t row_bytes
 	}
 }
 
-/* Memory for a version with a row: those of a table are all of one size, and a tombstone has none. NULL:
- * there is none to use again. */
-static struct row_version *take_superseded(struct generation *generation, size_t row_bytes)
+/* Those of a table are all of one size, and a tombstone has no row. */
+struct row_version *generation_reuse_version(struct generation *generation, size_t row_bytes)
 {
-	struct row_version *version = NULL;
+	struct row_version *version = generation->spare;
+	if (version != NULL) {
+		generation->spare = version->next;
+	}
 	while (version == NULL && may_take(generation)) {
 		struct row_version *by = generation->superseding_first;
 		version = by->older->deleted ? NULL : by->older;
@@ -289,21 +291,39 @@ void generation_undo(struct generation *generation, struct memtable_entry *entry
 	atomic_store_explicit(&entry->newest, left, memory_order_release);
 }
 
-/*   is_next  it is to stand behind an entry that was made just now */
-static struct row_version *version_new(struct generation *generation,
-	const struct memtable_change *change, const struct frame_row *row, bool is_next)
+struct row_version *generation_get_version(struct generation *generation, size_t row_bytes)
 {
-	const size_t row_bytes = row->data == NULL ? 0 : spec_row_bytes(change->spec);
-	const size_t low_bytes = row->low == NULL ? 0 : spec_low_bytes(change->spec);
-	struct row_version *version = is_next || row->data == NULL
-					      ? NULL
-					      : take_superseded(generation, row_bytes + low_bytes);
+	return get(generation, sizeof(struct row_version) + row_bytes);
+}
+
+void generation_spare(struct generation *generation, struct row_version *version)
+{
+	version->next = generation->spare;
+	generation->spare = version;
+}
+
+void generation_cut(struct generation *generation, const struct arena_mark *mark)
+{
+	const uint64_t before = generation->arena.bytes;
+	arena_cut(&generation->arena, mark);
+	generation->bytes -= before - generation->arena.bytes;
+	take_off(&generation->usage->bytes, before - generation->arena.bytes);
+}
+
+/*   is_next  it is to stand behind an entry that was made just now */
+static struct row_version *version_new(struct generation *generation, const struct table_spec *spec,
+	const struct frame_row *row, bool is_next)
+{
+	const size_t row_bytes = row->data == NULL ? 0 : spec_row_bytes(spec);
+	const size_t low_bytes = row->low == NULL ? 0 : spec_low_bytes(spec);
+	struct row_version *version =
+		is_next || row->data == NULL
+			? NULL
+			: generation_reuse_version(generation, row_bytes + low_bytes);
 	if (version == NULL) {
-		version = get(generation, sizeof *version + row_bytes + low_bytes);
+		version = generation_get_version(generation, row_bytes + low_bytes);
 	}
 	if (version != NULL) {
-		version->older = NULL;
-		version->sequence = change->sequence;
 		version->time_ms = row->time_ms;
 		version->tags = row->tags;
 		version->scale = row->scale;
@@ -359,24 +379,15 @@ static void fill_place(struct generation *generation, const struct memtable_entr
 	atomic_store_explicit(&generation->written, place + 1, memory_order_release);
 }
 
-enum status generation_put_at(struct generation *generation, const struct memtable_change *change,
-	uint64_t hash, struct memtable_entry *entry, const struct frame_row *row)
+enum status generation_link(struct generation *generation, const struct memtable_change *change,
+	struct memtable_entry *entry, struct row_version *version, bool is_new)
 {
 	const bool has_order = change->spec->index != INDEX_NONE;
 	if (has_order && !make_place(generation)) {
 		return STATUS_NO_MEMORY;
 	}
 	assert(change->usage == generation->usage);
-	struct memtable_entry *added = NULL;
-	if (entry == NULL) {
-		added = entry = entry_new(generation, hash, row);
-	}
-	/* The version stands right behind a new entry, so that one cache miss fetches both. */
-	struct row_version *version =
-		entry == NULL ? NULL : version_new(generation, change, row, added != NULL);
-	if (version == NULL) {
-		return STATUS_NO_MEMORY;
-	}
+	version->sequence = change->sequence;
 	/* The older version's sequence is at most this one's, and the same if one write has the key
 	 * twice; then the later row counts. It is not asserted: that would be a cache miss a row. */
 	version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
@@ -392,7 +403,7 @@ enum status generation_put_at(struct generation *generation, const struct memtab
 		atomic_load_explicit(&generation->first_sequence, memory_order_relaxed)) {
 		atomic_store(&generation->first_sequence, change->sequence);
 	}
-	const enum status status = added == NULL ? STATUS_OK : add_entry(generation, added);
+	const enum status status = is_new ? add_entry(generation, entry) : STATUS_OK;
 	if (status == STATUS_OK && has_order) {
 		fill_place(generation, entry, version);
 	}
@@ -402,6 +413,13 @@ enum status generation_put_at(struct generation *generation, const struct memtab
 enum status generation_put(struct generation *generation, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row)
 {
-	return generation_put_at(generation, change, hash,
-		generation_find(generation, hash, row->key, row->key_len), row);
+	struct memtable_entry *found = generation_find(generation, hash, row->key, row->key_len);
+	struct memtable_entry *entry =
+		found != NULL ? found
+			      : generation_get_entry(generation, hash, row->key, row->key_len);
+	/* The version stands right behind a new entry, so that one cache miss fetches both. */
+	struct row_version *version =
+		entry == NULL ? NULL : version_new(generation, change->spec, row, found == NULL);
+	return version == NULL ? STATUS_NO_MEMORY
+			       : generation_link(generation, change, entry, version, found == NULL);
 }

@@ -49,6 +49,8 @@ struct generation {
 	 * sequences: a list by `next`. The writer's. */
 	struct row_version *superseding_first;
 	struct row_version *superseding_last;
+	/* Memory of versions that were not linked: a list by `next`. The writer's. */
+	struct row_version *spare;
 	bool keeps_log; /* some frames were not applied, and are in the log alone */
 	uint64_t bytes; /* what it has added to the usage, as the next */
 	uint64_t log_bytes;
@@ -163,8 +165,18 @@ struct memtable_entry *generation_find(const struct generation *generation, uint
 /* Links a version (memtable_put). */
 enum status generation_put(struct generation *generation, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row);
-/* The same at the key's entry of the generation; NULL: it has none. */
-enum status generation_put_at(struct generation *generation, const struct memtable_change *change,
-	uint64_t hash, struct memtable_entry *entry, const struct frame_row *row);
+
+/* The steps of it, for who computes rows in place (memtable_room.h). An entry that no reader reaches yet, and
+ * memory for a version with a row: any, or such as was used before, where there is some. NULL: no memory. */
+struct memtable_entry *generation_get_entry(struct generation *generation, uint64_t hash,
+	const uint8_t *key, size_t key_len);
+struct row_version *generation_get_version(struct generation *generation, size_t row_bytes);
+struct row_version *generation_reuse_version(struct generation *generation, size_t row_bytes);
+/* Links it, under a new entry or one that is reached already. Errors: NO_MEMORY. */
+enum status generation_link(struct generation *generation, const struct memtable_change *change,
+	struct memtable_entry *entry, struct row_version *version, bool is_new);
+/* Gives memory back: a version that was used before, and all that was got since the arena had this mark. */
+void generation_spare(struct generation *generation, struct row_version *version);
+void generation_cut(struct generation *generation, const struct arena_mark *mark);
 
 #endif

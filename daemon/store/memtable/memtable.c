@@ -183,7 +183,7 @@ void memtable_find(const struct memtable *memtable, const struct memtable_questi
 	}
 	if (question->entries != NULL) {
 		for (uint32_t i = 0; i < count; i++) {
-			question->entries[first + i] = active == NULL ? NULL : probe.entries[i];
+			question->entries[i] = active == NULL ? NULL : probe.entries[i];
 		}
 	}
 	if (frozen != NULL && frozen != active) {
@@ -306,15 +306,6 @@ enum status memtable_put(struct memtable *memtable, const struct memtable_change
 	}
 	atomic_store_explicit(&memtable->active, active, memory_order_release);
 	return STATUS_OK;
-}
-
-enum status memtable_put_at(struct memtable *memtable, const struct memtable_change *change,
-	uint64_t hash, struct memtable_entry *entry, const struct frame_row *row)
-{
-	struct generation *active = active_of(memtable);
-	assert(entry == NULL || entry->key_len == row->key_len);
-	return active == NULL ? memtable_put(memtable, change, hash, row)
-			      : generation_put_at(active, change, hash, entry, row);
 }
 
 enum status memtable_keep_log(struct memtable *memtable, const struct memtable_change *change)

@@ -104,7 +104,7 @@ struct memtable_question {
 	const uint64_t *hashes; /* of keys [first, first + count) */
 	uint64_t visible;       /* the newest sequence that may be seen */
 	size_t row_bytes;
-	/* For a writer: of each of `keys` its entry in the active generation, or NULL. NULL: nobody asks. */
+	/* For a writer: of each of these keys its entry in the active generation, or NULL. NULL: nobody asks. */
 	struct memtable_entry **entries;
 };
 
@@ -177,11 +177,6 @@ struct memtable_change {
 /* Links a version; row->data NULL: a tombstone. Errors: NO_MEMORY. */
 enum status memtable_put(struct memtable *memtable, const struct memtable_change *change,
 	uint64_t hash, const struct frame_row *row);
-
-/* The same for a key of which memtable_find, under the same lock, has told the entry in the active generation; NULL: it
- * has none, and was not put since. */
-enum status memtable_put_at(struct memtable *memtable, const struct memtable_change *change,
-	uint64_t hash, struct memtable_entry *entry, const struct frame_row *row);
 
 /* Keeps the log from this frame on, as a version of it would: what the frame says of a row cannot be
  * told, since the row is in a damaged segment. Errors: NO_MEMORY. */

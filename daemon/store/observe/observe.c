@@ -230,16 +230,15 @@ static enum status fold_table(struct observe *observe, struct apply *apply,
 	if (status == STATUS_OK) {
 		status = init_fold(observe, i, table, err);
 	}
-	write->batch = fold->batch;
+	write->batch.keys = fold->keys;
+	part->room = &fold->room;
 	if (status == STATUS_OK) {
 		status = apply_take(apply, part, err);
 	}
 	if (status == STATUS_OK) {
-		status = fold_run(fold, &observe->samples, observe->given->now_ms, err);
+		const struct memtable_change change = apply_change(apply, table);
+		status = fold_run(fold, &change, &observe->samples, observe->given->now_ms, err);
 	}
-	write->batch = fold->batch;
-	part->rows = fold->batch.rows;
-	part->entries = fold->entries;
 	return status;
 }
 

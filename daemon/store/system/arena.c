@@ -104,13 +104,36 @@ void *arena_get(struct arena *arena, size_t bytes)
 	return at;
 }
 
-void arena_fini(struct arena *arena)
+/* Frees blocks down to one that stays. */
+static void free_down_to(struct arena *arena, const struct arena_block *last)
 {
-	while (arena->blocks != NULL) {
+	while (arena->blocks != last) {
 		struct arena_block *next = arena->blocks->next;
 		arena->bytes -= sizeof *arena->blocks + arena->blocks->capacity;
 		free_block(arena->blocks);
 		arena->blocks = next;
 	}
+}
+
+struct arena_mark arena_mark(const struct arena *arena)
+{
+	return (struct arena_mark){
+		.block = arena->blocks,
+		.used = arena->blocks == NULL ? 0 : arena->blocks->used,
+	};
+}
+
+void arena_cut(struct arena *arena, const struct arena_mark *mark)
+{
+	free_down_to(arena, mark->block);
+	if (mark->block != NULL) {
+		assert(mark->used <= mark->block->used);
+		mark->block->used = mark->used;
+	}
+}
+
+void arena_fini(struct arena *arena)
+{
+	free_down_to(arena, NULL);
 	assert(arena->bytes == 0); /* what was added block by block */
 }

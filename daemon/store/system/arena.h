@@ -19,6 +19,15 @@ struct arena {
 /* Gives out `bytes`, aligned to 8 and not initialised. NULL: no memory. */
 void *arena_get(struct arena *arena, size_t bytes);
 
+/* How far an arena is filled. */
+struct arena_mark {
+	struct arena_block *block;
+	size_t used;
+};
+struct arena_mark arena_mark(const struct arena *arena);
+/* Takes back what was given out since. */
+void arena_cut(struct arena *arena, const struct arena_mark *mark);
+
 void arena_fini(struct arena *arena);
 
 #endif

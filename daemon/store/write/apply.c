@@ -75,6 +75,15 @@ enum status apply_take(struct apply *apply, const struct write_part *part, struc
 				 apply->taken_bytes, LIMIT_WRITE_BYTES);
 }
 
+struct memtable_change apply_change(const struct apply *apply, const struct table *table)
+{
+	return (struct memtable_change){
+		.spec = &table->spec,
+		.usage = &apply->writer->store->usage,
+		.sequence = apply->writer->next_sequence,
+	};
+}
+
 /* The most that the frame can take. */
 static size_t frame_room(const struct apply *apply)
 {
@@ -116,8 +125,8 @@ static enum status link_parts(struct apply *apply, uint8_t **end, struct error *
 	}
 	for (size_t i = 0; status == STATUS_OK && i < apply->part_count; i++) {
 		uint32_t rows;
-		status = write_part_link(&apply->parts[i], &apply->writer->store->usage,
-			head->sequence, end, &rows, err);
+		const struct memtable_change change = apply_change(apply, apply->parts[i].table);
+		status = write_part_link(&apply->parts[i], &change, end, &rows, err);
 		status = apply_in_part(&apply->parts[i], status, err);
 		apply->rows += rows;
 		if (apply->samples == NULL && rows > 0) {
@@ -238,6 +247,9 @@ enum status apply_end(struct apply *apply, enum status status, struct write_resu
 	} else {
 		free(apply->ticket);
 		apply->ticket = NULL;
+	}
+	for (size_t i = 0; i < apply->part_count; i++) {
+		write_part_end(&apply->parts[i]);
 	}
 	snapshot_end(store);
 	writer_end(apply->writer, apply->ticket);

@@ -53,6 +53,9 @@ enum status apply_begin(struct apply *apply, struct store *store, const struct a
  * holds apply_lock. Errors: TOO_LARGE  beyond LIMIT_WRITE_BYTES, _ROWS. */
 enum status apply_take(struct apply *apply, const struct write_part *part, struct error *err);
 
+/* In what a part will be linked. */
+struct memtable_change apply_change(const struct apply *apply, const struct table *table);
+
 /*   status       of the write so far; if it is not OK, nothing changes
  *   out, ticket  set if the write was applied (write.h)
  * Errors: `status`; TOO_LARGE, DISK_FULL, NO_MEMORY. */

@@ -174,9 +174,6 @@ static bool is_wanted(const struct write_part *part, uint32_t i, uint64_t hash,
 	const struct frame_row *row)
 {
 	int64_t time_ms;
-	if (part->kind == FRAME_SAMPLES) {
-		return true;
-	}
 	if (part->kind == FRAME_PUT) {
 		return !part->if_newer || !is_there(part, i, hash, &time_ms) ||
 		       row->time_ms > time_ms;
@@ -187,7 +184,7 @@ static bool is_wanted(const struct write_part *part, uint32_t i, uint64_t hash,
 /* What one row of the part needs. */
 struct link {
 	const struct write_part *part;
-	struct memtable_change change;
+	const struct memtable_change *change;
 	uint8_t *end;
 	uint32_t rows;
 };
@@ -201,32 +198,12 @@ static enum status link_row(struct link *link, uint32_t i, uint64_t hash)
 	if (!is_wanted(part, i, hash, &row)) {
 		return STATUS_OK;
 	}
-	struct memtable *memtable = part->table->memtable;
-	const enum status status =
-		part->entries == NULL
-			? memtable_put(memtable, &link->change, hash, &row)
-			: memtable_put_at(memtable, &link->change, hash, part->entries[i], &row);
+	const enum status status = memtable_put(part->table->memtable, link->change, hash, &row);
 	if (status == STATUS_OK) {
-		link->end =
-			part->kind == FRAME_SAMPLES
-				? link->end
-				: frame_put_row(link->end, &part->table->spec, part->kind, &row);
+		link->end = frame_put_row(link->end, &part->table->spec, part->kind, &row);
 		link->rows++;
 	}
 	return status;
-}
-
-/* Loads into the cache what is known of a block of keys, or where those that are new will be. */
-static void prefetch_entries(const struct write_part *part, uint32_t first, uint32_t count,
-	const uint64_t *hashes)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		if (part->entries[first + i] != NULL) {
-			__builtin_prefetch(part->entries[first + i], 1);
-		} else {
-			memtable_prefetch_slot(part->table->memtable, hashes[i]);
-		}
-	}
 }
 
 static enum status link_rows(struct link *link)
@@ -240,11 +217,7 @@ static enum status link_rows(struct link *link)
 		const uint32_t left = keys->count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
 		keys_hash(keys, &part->table->seed, first, count, hashes);
-		if (part->entries == NULL) {
-			memtable_prefetch(part->table->memtable, hashes, count);
-		} else {
-			prefetch_entries(part, first, count, hashes);
-		}
+		memtable_prefetch(part->table->memtable, hashes, count);
 		for (uint32_t i = 0; i < count; i++) {
 			const enum status status = link_row(link, first + i, hashes[i]);
 			if (status != STATUS_OK) {
@@ -255,24 +228,15 @@ static enum status link_rows(struct link *link)
 	return STATUS_OK;
 }
 
-enum status write_part_link(const struct write_part *part, struct memtable_usage *usage,
-	uint64_t sequence, uint8_t **end, uint32_t *rows, struct error *err)
+/* Links the rows of a table and makes them a part of the frame. */
+static enum status link_part(const struct write_part *part, const struct memtable_change *change,
+	uint8_t **end, uint32_t *rows)
 {
-	struct link link = {
-		.part = part,
-		.change =
-			{
-				.spec = &part->table->spec,
-				.usage = usage,
-				.sequence = sequence,
-			},
-		.end = *end + FRAME_PART_BYTES,
-	};
-	assert(frame_is_of_table(part->kind) || part->kind == FRAME_SAMPLES);
+	struct link link = {.part = part, .change = change, .end = *end + FRAME_PART_BYTES};
+	assert(frame_is_of_table(part->kind));
 	const enum status status = link_rows(&link);
-	assert(link.rows <= part->given->batch.keys.count);
 	*rows = link.rows;
-	if (link.rows > 0 && part->kind != FRAME_SAMPLES) {
+	if (link.rows > 0) {
 		const struct frame_part head = {
 			.kind = part->kind,
 			.rows = link.rows,
@@ -280,6 +244,16 @@ enum status write_part_link(const struct write_part *part, struct memtable_usage
 		};
 		*end = frame_end_part(*end, link.end, &head);
 	}
+	return status;
+}
+
+enum status write_part_link(const struct write_part *part, const struct memtable_change *change,
+	uint8_t **end, uint32_t *rows, struct error *err)
+{
+	const enum status status = part->kind == FRAME_SAMPLES
+					   ? memtable_room_link(part->room, rows)
+					   : link_part(part, change, end, rows);
+	assert(*rows <= part->given->batch.keys.count);
 	return status == STATUS_OK ? status
 				   : error_set(err, status, "keys: no memory for %" PRIu32 " rows",
 					     part->given->batch.keys.count);
@@ -310,6 +284,13 @@ size_t write_part_bytes_max(const struct write_part *part)
 		bytes += len;
 	}
 	return frame_part_bytes_max(&part->table->spec, part->kind, keys->count, bytes);
+}
+
+void write_part_end(struct write_part *part)
+{
+	if (part->room != NULL) {
+		memtable_room_end(part->room);
+	}
 }
 
 void write_part_fini(struct write_part *part)

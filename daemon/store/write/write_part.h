@@ -6,6 +6,7 @@
  *     write_part_prepare    reads and checks; changes nothing
  *     write_part_link       links each row above `visible`, and ends the part of the frame; of
  *                           FRAME_SAMPLES the frame has the samples, which are not its business
+ *     write_part_end        gives the memtable back what was not linked
  *     write_part_fini       frees it; a zeroed one too
  *
  * Threads: the one that holds the writer's apply_lock, within one snapshot.
@@ -14,7 +15,7 @@
 #define DAEMON_STORE_WRITE_WRITE_PART_H
 
 #include "daemon/store/log/frame.h"
-#include "daemon/store/memtable/memtable.h"
+#include "daemon/store/memtable/memtable_room.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/write/write.h"
 
@@ -27,8 +28,8 @@ struct write_part {
 	int64_t *base_times;       /* owned: of each key's row in the base; NULL: nobody asks */
 	const uint8_t *rows;       /* in the table's dtype: in `kept`, or where they were given */
 	const uint8_t *scales;     /* f32 of an i8 table: the same */
-	/* Borrowed: of each key its entry in the active generation, or NULL; NULL: nobody has looked. */
-	struct memtable_entry *const *entries;
+	/* Borrowed: of FRAME_SAMPLES the rows, which are in the memtable's memory already. */
+	struct memtable_room *room;
 	uint8_t *kept;   /* owned: converted rows; NULL: they came in the table's dtype */
 	uint32_t linked; /* of its rows, once it was linked */
 };
@@ -48,8 +49,10 @@ enum status write_part_prepare(struct write_part *part, struct error *err);
 /* Links the rows, writes the part at *end and moves *end behind it. If no row is wanted, *end stays.
  * *rows: how many were linked. After an error too the frame has the rows that were linked, so that
  * they can be taken back. Errors: NO_MEMORY, TOO_LARGE. */
-enum status write_part_link(const struct write_part *part, struct memtable_usage *usage,
-	uint64_t sequence, uint8_t **end, uint32_t *rows, struct error *err);
+enum status write_part_link(const struct write_part *part, const struct memtable_change *change,
+	uint8_t **end, uint32_t *rows, struct error *err);
+
+void write_part_end(struct write_part *part);
 
 void write_part_fini(struct write_part *part);
 

@@ -53,11 +53,39 @@ static void a_large_piece_has_a_block_of_its_own(void **state)
 	assert_int_equal(arena.bytes, 0);
 }
 
+/* What was given out since a mark is given out again, and whole blocks are freed; what was before stays. */
+static void what_came_since_a_mark_is_taken_back(void **state)
+{
+	(void)state;
+	struct arena arena = {0};
+	const struct arena_mark empty = arena_mark(&arena);
+	uint8_t *first = arena_get(&arena, PIECE_BYTES);
+	assert_non_null(first);
+	memset(first, 1, PIECE_BYTES);
+	const struct arena_mark mark = arena_mark(&arena);
+	const uint64_t bytes = arena.bytes;
+	uint8_t *second = arena_get(&arena, PIECE_BYTES);
+	for (size_t i = 0; i < PIECES; i++) {
+		assert_non_null(arena_get(&arena, PIECE_BYTES));
+	}
+	arena_cut(&arena, &mark);
+	assert_int_equal(arena.bytes, bytes);
+	assert_ptr_equal(arena_get(&arena, PIECE_BYTES), second);
+	for (size_t i = 0; i < PIECE_BYTES; i++) {
+		assert_int_equal(first[i], 1);
+	}
+	arena_cut(&arena, &empty);
+	assert_int_equal(arena.bytes, 0);
+	assert_non_null(arena_get(&arena, 1));
+	arena_fini(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces_are_apart),
 		cmocka_unit_test(a_large_piece_has_a_block_of_its_own),
+		cmocka_unit_test(what_came_since_a_mark_is_taken_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

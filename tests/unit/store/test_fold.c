@@ -123,35 +123,26 @@ static enum status fold_samples(struct world *world, struct fold *fold, uint32_t
 		.rows = world->rows[first],
 		.times = (const uint8_t *)&world->times[first],
 	};
+	const struct memtable_change change = {
+		.spec = &world->table->spec,
+		.usage = &world->usage,
+		.sequence = world->sequence + 1,
+	};
 	const enum status status = fold_init(fold, world->table, &keys, &err);
-	return status == STATUS_OK ? fold_run(fold, &samples, NOW_MS, &err) : status;
+	return status == STATUS_OK ? fold_run(fold, &change, &samples, NOW_MS, &err) : status;
 }
 
 /* As a write does: what was folded becomes the newest versions. */
-static void link_rows(struct world *world, const struct fold *fold)
-{
-	const struct table_spec *spec = &world->table->spec;
-	const struct memtable_change change = {spec, &world->usage, ++world->sequence};
-	for (uint32_t i = 0; i < fold->batch.keys.count; i++) {
-		struct frame_row row = {
-			.time_ms = batch_time(&fold->batch, i, 0),
-			.tags = batch_tags(&fold->batch, i),
-			.data = fold->batch.rows + i * spec_stored_bytes(spec),
-		};
-		row.key = keys_bytes(&fold->batch.keys, i, &row.key_len);
-		row.low = spec_low_behind(spec, row.data);
-		assert_int_equal(memtable_put(world->table->memtable, &change,
-					 siphash(&scratch_seed, row.key, row.key_len), &row),
-			STATUS_OK);
-	}
-}
-
 static void fold_and_link(struct world *world, uint32_t first, uint32_t count)
 {
 	struct fold fold;
+	uint32_t linked;
 	assert_int_equal(fold_samples(world, &fold, first, count), STATUS_OK);
 	assert_true(fold.keys.count <= count && fold.keys.count <= KEYS);
-	link_rows(world, &fold);
+	assert_int_equal(memtable_room_link(&fold.room, &linked), STATUS_OK);
+	assert_int_equal(linked, fold.keys.count);
+	world->sequence++;
+	fold_end(&fold);
 	fold_fini(&fold);
 }
 
@@ -281,8 +272,10 @@ static void no_samples_are_no_keys(void **state)
 	struct fold fold;
 	(void)state;
 	assert_int_equal(fold_samples(world, &fold, 0, 0), STATUS_OK);
-	assert_int_equal(fold.batch.keys.count, 0);
-	assert_int_equal(fold.batch.rows_bytes, 0);
+	assert_int_equal(fold.keys.count, 0);
+	fold_end(&fold);
+	assert_true(memtable_is_empty(world->table->memtable));
+	assert_int_equal(world->usage.bytes, 0);
 	fold_fini(&fold);
 	fold_fini(&fold); /* it is zeroed */
 	free_world(world);
@@ -441,8 +434,11 @@ static bool fold_all(void *arg)
 {
 	struct world *world = arg;
 	struct fold fold;
+	const uint64_t bytes = world->usage.bytes;
 	const enum status status = fold_samples(world, &fold, 0, SAMPLES);
 	assert_true(status == STATUS_OK || status == STATUS_NO_MEMORY);
+	fold_end(&fold);
+	assert_int_equal(world->usage.bytes, bytes);
 	fold_fini(&fold);
 	return status == STATUS_OK;
 }
@@ -453,7 +449,7 @@ static void refused_memory_is_told(void **state)
 	struct world *world = make_world(KEY_BYTES);
 	world->table->spec.tags = true;
 	fold_and_link(world, 0, SAMPLES / 2);
-	assert_int_equal(alloc_fail_each(fold_all, world), 11);
+	assert_int_equal(alloc_fail_each(fold_all, world), 8);
 	free_world(world);
 	world = make_world(KEY_U64);
 	assert_int_equal(alloc_fail_each(fold_all, world), 9);

@@ -4,6 +4,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/memtable/memtable_pin.h"
+#include "daemon/store/memtable/memtable_room.h"
 #include "daemon/store/memtable/memtable_stream.h"
 #include "daemon/store/system/grace.h"
 #include "tests/unit/store/memtable_fixture.h"
@@ -171,11 +172,100 @@ static void what_was_superseded_by_what_is_taken_back_stays(void **state)
 	memtable_drop(memtable);
 }
 
+/* ---- rows that are computed in place ---- */
+
+enum { KEYS = 4 };
+
+/* Makes rows of keys 1 to 4. */
+static void make_rows(struct memtable_room *room, struct memtable *memtable,
+	struct memtable_usage *usage, uint64_t sequence, struct memtable_entry *const *entries)
+{
+	const struct memtable_change change = {&memtable_spec, usage, sequence};
+	const float value = (float)sequence;
+	assert_int_equal(memtable_room_begin(room, memtable, &change, KEYS), STATUS_OK);
+	for (uint64_t key = 1; key <= KEYS; key++) {
+		struct row_version *version = memtable_room_get(room, (uint32_t)key - 1,
+			entries[key - 1], siphash_u64(&memtable_seed, key), (const uint8_t *)&key,
+			sizeof key);
+		assert_non_null(version);
+		version->time_ms = 0;
+		version->tags = 0;
+		memcpy(version->row, &value, sizeof value);
+	}
+}
+
+static void link_made(struct memtable_room *room, uint32_t expected)
+{
+	uint32_t linked;
+	assert_int_equal(memtable_room_link(room, &linked), STATUS_OK);
+	assert_int_equal(linked, expected);
+	memtable_room_end(room);
+}
+
+/* Finds the entries of keys 1 to 4. */
+static void find_entries(const struct memtable *memtable, struct memtable_entry **entries)
+{
+	const struct generation *active = atomic_load(&memtable->active);
+	for (uint64_t key = 1; key <= KEYS; key++) {
+		entries[key - 1] =
+			active == NULL ? NULL
+				       : generation_find(active, siphash_u64(&memtable_seed, key),
+						 (const uint8_t *)&key, sizeof key);
+	}
+}
+
+/* New keys, known ones, and memory that had been superseded: all is as before, and serves the next. */
+static void what_is_not_linked_is_given_back(void **state)
+{
+	(void)state;
+	enum { REFUSED = 2000 };
+	struct memtable_usage usage = {0};
+	struct memtable *memtable = memtable_new();
+	struct memtable_entry *entries[KEYS];
+	struct memtable_room room;
+	assert_non_null(memtable);
+	find_entries(memtable, entries);
+	make_rows(&room, memtable, &usage, 1, entries);
+	assert_true(usage.bytes > 0);
+	memtable_room_end(&room);
+	assert_true(memtable_is_empty(memtable));
+	assert_int_equal(usage.bytes, 0);
+	assert_int_equal(usage.pinned_bytes, 0);
+	put(memtable, &usage, 1, 1);
+	put(memtable, &usage, 2, 1);
+	put(memtable, &usage, 3, 2);
+	put(memtable, &usage, 4, 1);
+	atomic_store(&usage.horizon, 4); /* two of key 1 may be written over */
+	const uint64_t bytes = usage.bytes;
+	find_entries(memtable, entries);
+	for (unsigned i = 0; i < REFUSED; i++) {
+		make_rows(&room, memtable, &usage, 5, entries);
+		assert_true(room.made[0].is_reused && room.made[1].is_reused);
+		assert_true(room.made[2].is_new && room.made[3].is_new);
+		memtable_room_end(&room);
+	}
+	assert_int_equal(usage.bytes, bytes);
+	assert_int_equal(usage.rows, 2);
+	assert_true(value_at(memtable, 5, 1) == 4);
+	assert_true(value_at(memtable, 5, 2) == 3);
+	assert_true(value_at(memtable, 5, 3) == 0);
+	make_rows(&room, memtable, &usage, 5, entries);
+	memtable_room_skip(&room, 1);
+	memtable_room_skip(&room, 3);
+	link_made(&room, 2);
+	assert_true(value_at(memtable, 5, 1) == 5 && value_at(memtable, 4, 1) == 4);
+	assert_true(value_at(memtable, 5, 2) == 3);
+	assert_true(value_at(memtable, 5, 3) == 5);
+	assert_true(value_at(memtable, 5, 4) == 0);
+	assert_int_equal(usage.rows, 3);
+	memtable_drop(memtable);
+	assert_int_equal(usage.bytes, 0);
+}
+
 /* An entry of the frozen generation takes no version any more; a key without one gets one. */
 static void a_writer_finds_the_entries_that_take_versions(void **state)
 {
 	(void)state;
-	enum { KEYS = 4 };
 	const uint64_t values[KEYS] = {1, 2, 3, 4};
 	const struct keys keys = {
 		.type = KEY_U64,
@@ -215,17 +305,14 @@ static void a_writer_finds_the_entries_that_take_versions(void **state)
 	assert_non_null(versions[0]);
 	assert_null(versions[2]);
 	assert_null(entries[3]);
-	const float value = 3;
-	const struct memtable_change change = {&memtable_spec, &usage, 3};
 	for (size_t i = 0; i < KEYS; i++) {
-		const struct frame_row row = {
-			.key = (const uint8_t *)&values[i],
-			.key_len = sizeof values[i],
-			.data = (const uint8_t *)&value,
-		};
 		assert_true((entries[i] != NULL) == (i == 1 || i == 2));
-		assert_int_equal(memtable_put_at(memtable, &change, hashes[i], entries[i], &row),
-			STATUS_OK);
+	}
+	struct memtable_room room;
+	make_rows(&room, memtable, &usage, 3, entries);
+	assert_true(value_at(memtable, UINT64_MAX, 2) == 2);
+	link_made(&room, KEYS);
+	for (size_t i = 0; i < KEYS; i++) {
 		assert_true(value_at(memtable, 3, values[i]) == 3);
 	}
 	assert_true(value_at(memtable, 2, 2) == 2);
@@ -243,6 +330,7 @@ int main(void)
 		cmocka_unit_test(what_has_no_room_or_may_be_seen_is_not_written_over),
 		cmocka_unit_test(what_is_pinned_is_not_written_over),
 		cmocka_unit_test(what_was_superseded_by_what_is_taken_back_stays),
+		cmocka_unit_test(what_is_not_linked_is_given_back),
 		cmocka_unit_test(a_writer_finds_the_entries_that_take_versions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
