@@ -44,7 +44,11 @@ struct rep_local_options {
 	/* A file that is cut while it is mapped ends the process, by SIGBUS. With this the process gets a handler of
 	 * that signal which makes it REP_CORRUPT, and passes on what is not of the reader's files. */
 	bool handle_sigbus;
-	uint64_t reserved[8];
+	/* Of the daemon, as in struct rep_options: it is told that this process reads its folder, and counts it
+	 * (`local_readers`). One that is not there is looked for again, and reading never waits for it. NULL: none is
+	 * told. After a fork the child tells none. */
+	const char *address;
+	uint64_t reserved[7];
 };
 
 /* Opens a folder, and returns when all is applied that is visible by now. Errors: NOT_FOUND  no folder, or none of

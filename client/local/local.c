@@ -2,6 +2,7 @@
 #include "repstore_local.h"
 
 #include "client/client.h"
+#include "client/local/presence.h"
 #include "client/reserved.h"
 #include "config.h"
 #include "daemon/local/local.h"
@@ -15,9 +16,10 @@
 #define MEMORY_MAX_BYTES ((uint64_t)1 << 30)
 
 struct rep_local {
-	struct local *reader;  /* owned */
-	char *folder;          /* owned */
-	atomic_size_t holders; /* the caller, and each client */
+	struct local *reader;      /* owned */
+	struct presence *presence; /* owned; NULL: no daemon is told */
+	char *folder;              /* owned */
+	atomic_size_t holders;     /* the caller, and each client */
 };
 
 /* What a client asks. */
@@ -30,6 +32,7 @@ struct handle {
 static void let_go(rep_local *local)
 {
 	if (atomic_fetch_sub(&local->holders, 1) == 1) {
+		presence_stop(local->presence);
 		local_close(local->reader);
 		free(local->folder);
 		free(local);
@@ -144,6 +147,9 @@ enum rep_status rep_open_local(const struct rep_local_options *options, rep_loca
 	atomic_init(&local->holders, 1);
 	status = local->folder != NULL ? local_open(&asked, &local->reader, err)
 				       : error_set(err, STATUS_NO_MEMORY, "no memory for a reader");
+	if (status == STATUS_OK && options->address != NULL) {
+		status = presence_start(options->address, &local->presence, err);
+	}
 	if (status != STATUS_OK) {
 		let_go(local);
 		return (enum rep_status)status;

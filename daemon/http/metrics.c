@@ -164,6 +164,9 @@ static void write_connections(struct text *text, const struct net_figures *figur
 		metric_uint(text, "connections",
 			LABELS("transport", transport_name((enum transport)i)), figures->open[i]);
 	}
+	metric_head(text, "local_readers", "gauge",
+		"Connections of processes that read the data folder themselves, and say so.");
+	metric_uint(text, "local_readers", NULL, figures->local_readers);
 	metric_head(text, "connections_total", "counter",
 		"Connections that were accepted or refused, by transport.");
 	for (unsigned i = 0; i < TRANSPORT_COUNT; i++) {

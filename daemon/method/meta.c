@@ -20,14 +20,14 @@
 /* Version of a base file: its segments are LMDB values, numbered from 0. */
 enum { FORMAT_BASE = 1 };
 
-const char *const hello_names[] = {"client", NULL};
+const char *const hello_names[] = {"client", "local", NULL};
 
 /* What a daemon may lack that says the same protocol version. */
 static void write_features(struct wire_writer *out)
 {
 	static const char *const features[] = {"any_time", "default_row", "from.missing", "history",
-		"positions.forget", "scan.shard", "tensor.put.tensors", "timeout_ms", "trace",
-		"whoami"};
+		"local", "positions.forget", "scan.shard", "tensor.put.tensors", "timeout_ms",
+		"trace", "whoami"};
 	const size_t count = sizeof features / sizeof features[0];
 	wire_write_str(out, "features");
 	wire_write_array(out, count);
@@ -56,6 +56,7 @@ enum status hello_run(struct call *call)
 	struct params params;
 	params_begin(&params, call->params, "", hello_names, &call->error);
 	params_str(&params, "client", PARAM_OPTIONAL);
+	params_flag(&params, "local"); /* daemon/net counts it */
 	if (params.status != STATUS_OK) {
 		return params.status;
 	}

@@ -85,6 +85,17 @@ static void tell(struct session *session, const struct question *question, enum 
 	slow_tell(loop->net, &slow);
 }
 
+/* What a hello leaves out stays as it was. */
+static void greet(struct session *session, struct wire_bytes message)
+{
+	bool is_local;
+	slow_client_read(session->client, message);
+	if (rpc_param_flag(message.data, message.len, "local", &is_local)) {
+		session->loop->local_readers += (unsigned)is_local - session->is_local_reader;
+		session->is_local_reader = is_local;
+	}
+}
+
 static enum status run_here(struct session *session, const struct question *question)
 {
 	struct loop *loop = session->loop;
@@ -106,8 +117,8 @@ static enum status run_here(struct session *session, const struct question *ques
 	loop->reply_reserved += reserved;
 	loop_count_call(loop, question->method, status);
 	tell(session, question, status, loop->reply.len - start);
-	if (session->greets) {
-		slow_client_read(session->client, question->message);
+	if (session->greets && status == STATUS_OK) {
+		greet(session, question->message);
 	}
 	read_buffer_done(&session->in);
 	return STATUS_OK;

@@ -302,6 +302,7 @@ void loop_release(struct loop *loop, struct session *session)
 	} else if (session->tcp) {
 		atomic_fetch_sub_explicit(&loop->tcp_connections, 1, memory_order_relaxed);
 	}
+	loop->local_readers -= session->is_local_reader ? 1 : 0;
 	session_free(session);
 	const unsigned before =
 		atomic_fetch_sub_explicit(&loop->connections, 1, memory_order_relaxed);

@@ -121,6 +121,8 @@ struct loop {
 	_Atomic unsigned connections;     /* the acceptor adds, the loop subtracts; the next, too */
 	_Atomic unsigned tcp_connections; /* in the clear */
 	_Atomic unsigned tls_connections;
+	_Atomic unsigned
+		local_readers; /* connections whose hello said `local`; the loop alone changes it */
 	_Atomic uint64_t heartbeat_ms; /* when the last tick was, by uv_now */
 };
 

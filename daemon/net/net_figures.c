@@ -64,6 +64,8 @@ void net_figures(const struct stats_sources *from, struct net_figures *out)
 		out->open[TRANSPORT_TCP] += tcp;
 		out->open[TRANSPORT_TLS] += tls;
 		out->open[TRANSPORT_UNIX] += all > tcp + tls ? all - tcp - tls : 0;
+		out->local_readers +=
+			atomic_load_explicit(&loop->local_readers, memory_order_relaxed);
 		out->bytes_in += counter_read(&loop->figures.bytes_in);
 		out->bytes_out += counter_read(&loop->figures.bytes_out);
 		for (unsigned why = 0; why < CLOSING_COUNT; why++) {

@@ -52,6 +52,7 @@ enum transport { TRANSPORT_UNIX, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_COUNT }
 
 struct net_figures {
 	uint64_t open[TRANSPORT_COUNT]; /* connections, now */
+	uint64_t local_readers; /* of them, those of processes that read the folder themselves */
 	uint64_t accepted[TRANSPORT_COUNT];
 	uint64_t refused[TRANSPORT_COUNT];
 	uint64_t refused_by

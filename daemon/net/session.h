@@ -96,7 +96,8 @@ struct session {
 	bool ending;  /* the session closes when all is answered and sent */
 	bool closing;
 	bool closed;
-	bool greets;                         /* the last request is a hello */
+	bool greets;          /* the last request is a hello */
+	bool is_local_reader; /* its process reads the data folder itself: a hello said so */
 	char client[LIMIT_CLIENT_BYTES + 1]; /* what its hello said; printable */
 	atomic_bool gone;                    /* nobody reads what is answered; for other threads */
 };

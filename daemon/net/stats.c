@@ -25,8 +25,9 @@ static uint64_t sum_of(const uint64_t of_transports[TRANSPORT_COUNT])
 static void write_connections(const struct net_figures *figures, struct wire_writer *writer)
 {
 	wire_write_str(writer, "connections");
-	wire_write_map(writer, 5);
+	wire_write_map(writer, 6);
 	write_uint(writer, "open", sum_of(figures->open));
+	write_uint(writer, "local_readers", figures->local_readers);
 	write_uint(writer, "accepted", sum_of(figures->accepted));
 	write_uint(writer, "refused", sum_of(figures->refused));
 	wire_write_str(writer, "refused_by");

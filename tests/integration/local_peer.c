@@ -1,6 +1,6 @@
 /* local_peer.c - an embedded reader behind standard input and output, for tests that ask a daemon and a reader alike.
  *
- *   local_peer FOLDER [releases] [lag=MS] [open=MS] [memory=BYTES]
+ *   local_peer FOLDER [releases] [lag=MS] [open=MS] [memory=BYTES] [tell=ADDRESS]
  *
  * It answers MessagePack-RPC as the daemon does, by rep_call on a client of the reader. Two methods are its own:
  * "local.wait" {sequence} is rep_set_min_sequence, and "local.fetch" {table, key} answers the lag_ms of a fetch.
@@ -142,8 +142,11 @@ static struct rep_local_options options_of(int argc, char **argv)
 			options.open_timeout_ms = (unsigned)strtoul(value + 1, NULL, 10);
 		} else if (value != NULL && strncmp(argv[i], "memory=", 7) == 0) {
 			options.memory_max = strtoull(value + 1, NULL, 10);
+		} else if (value != NULL && strncmp(argv[i], "tell=", 5) == 0) {
+			options.address = value + 1;
 		} else {
-			errx(2, "'%s': releases, lag=MS, open=MS, memory=BYTES allowed", argv[i]);
+			errx(2, "'%s': releases, lag=MS, open=MS, memory=BYTES, tell=ADDRESS allowed",
+				argv[i]);
 		}
 	}
 	return options;

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import unittest
 from collections.abc import Callable
 from typing import Any
@@ -154,11 +155,20 @@ class Both(PythonCase):
         self.assertEqual(again.fetch({'items': [1]}).release, 'r')      # it opens anew
         again.close()
 
+    def test_a_daemon_is_told_of_it(self) -> None:
+        with repstore.Local(self.daemon.data, address=self.daemon.address) as told:
+            self.assertEqual(told.fetch({'items': [1]}).release, 'r')
+            limit = time.monotonic() + harness.CALL_SECONDS
+            while self.client.stats()['connections']['local_readers'] != 1:
+                self.assertLess(time.monotonic(), limit)
+                time.sleep(0.01)
+
     def test_arguments(self) -> None:
         data = self.daemon.data
         cases: Any = (('folder', dict(folder=7)), ('folder', dict(folder=None)), ('follow', dict(folder=data, follow='x')),
                       ('memory_max', dict(folder=data, memory_max=0)), ('max_lag', dict(folder=data, max_lag=-1)),
-                      ('open_timeout', dict(folder=data, open_timeout=-1)), ('timeout', dict(folder=data, timeout=0)))
+                      ('open_timeout', dict(folder=data, open_timeout=-1)), ('timeout', dict(folder=data, timeout=0)), ('address', dict(folder=data, address=7)),
+                      ('address', dict(folder=data, address='tcp:nowhere')))
         for name, options in cases:
             with self.assertRaisesRegex(repstore.BadRequest, name):
                 repstore.Local(**options)

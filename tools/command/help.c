@@ -11,7 +11,7 @@ enum { CONTINUED = 9 }; /* where a usage goes on */
 
 static void print_all(const struct command *const *commands)
 {
-	fputs("usage: repstore [-s ADDRESS | --local DIR] [--json] [--timeout TIME] COMMAND ...\n"
+	fputs("usage: repstore [-s ADDRESS] [--local DIR] [--json] [--timeout TIME] COMMAND ...\n"
 	      "       repstore -h | -V\n\n",
 		stdout);
 	for (size_t i = 0; commands[i] != NULL; i++) {
@@ -24,7 +24,7 @@ static void print_all(const struct command *const *commands)
 	      "$REPSTORE_TLS_AUTHORITY, _CERTIFICATE and _KEY; --tls-server-name NAME\n"
 	      "where the daemon's certificate names another host than the address.\n"
 	      "--local DIR reads the data folder DIR instead, whether or not a daemon runs on it:\n"
-	      "for commands that only read.\n"
+	      "for commands that only read. With -s the daemon there is told, and counts it.\n"
 	      "--json answers with one JSON document a line, --timeout (30s) bounds each request.\n"
 	      "Exit status: 0 done, 1 the daemon or the input said no, 2 wrong usage.\n"
 	      "`repstore help COMMAND` says more.\n",
@@ -93,7 +93,7 @@ static int run(struct session *session, int argc, char **argv)
 const struct command cmd_help = {
 	.name = "help",
 	.summary = "says how a command is used",
-	.usage = "[-s ADDRESS | --local DIR] [--json] [--timeout TIME] COMMAND ...\n"
+	.usage = "[-s ADDRESS] [--local DIR] [--json] [--timeout TIME] COMMAND ...\n"
 		 "       repstore help [COMMAND]\n"
 		 "       repstore help --words [COMMAND [VERB]]\n",
 	.help = "  --words    what may follow, a word a line; completion of shells asks for it\n",

@@ -246,9 +246,6 @@ int options_read(struct session *session, const struct option_row *rows, size_t 
 			return status;
 		}
 	}
-	if (session->address != NULL && session->folder != NULL) {
-		return session_usage(session, "-s and --local: one of them");
-	}
 	*rest = (struct rest){.count = plain, .values = argv + 1};
 	return EXIT_DONE;
 }

@@ -140,6 +140,7 @@ static bool open_folder(struct session *session)
 {
 	const struct rep_local_options options = {
 		.folder = session->folder,
+		.address = session->address,
 		.open_timeout_ms = (unsigned)session->timeout_ms,
 	};
 	struct rep_error err;

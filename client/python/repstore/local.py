@@ -52,6 +52,9 @@ class Local(Client):
     handle_sigbus : bool, optional
         Whether a file that is cut while it is read raises `Corrupt`, by a handler of that signal in this process; else it ends
         the process.
+    address : str or path, optional
+        Of the daemon: it is told that this process reads its folder, and counts it. Whether or not it is there, and after a fork in
+        the child, reading goes on.
 
     Examples
     --------
@@ -63,7 +66,7 @@ class Local(Client):
 
     def __init__(self, folder: str | os.PathLike[str], *, follow: Follow = 'writes', memory_max: int | None = None,
                  max_lag: float | None = None, open_timeout: float | None = 30.0, timeout: float | None = 30.0,
-                 handle_sigbus: bool = False) -> None:
+                 handle_sigbus: bool = False, address: str | os.PathLike[str] | None = None) -> None:
         try:
             name = os.fspath(folder)
         except TypeError:
@@ -72,7 +75,9 @@ class Local(Client):
         self._options = ffi.new('struct rep_local_options *')
         self._options.folder = self._given.text('folder', name)
         self._begin(where_of(name, (), 0, timeout, None, None))
-        self._asked = (folder, follow, memory_max, max_lag, open_timeout, timeout, handle_sigbus)
+        where = where_of(address, (), 0, timeout, None, None)       # checked
+        self._options.address = self._given.text_if_given('address', None if address is None else os.fspath(where.address))
+        self._asked = (folder, follow, memory_max, max_lag, open_timeout, timeout, handle_sigbus, address)
         self._options.follow = one_of('follow', follow, _FOLLOW)
         self._options.memory_max = 0 if memory_max is None else whole('memory_max', memory_max, 1)
         self._options.open_timeout_ms = UINT32_MAX if open_timeout is None else max(1, _ms('open_timeout', open_timeout))
@@ -108,6 +113,6 @@ class Local(Client):
 
 
 def _local_of(folder: Any, follow: Follow, memory_max: int | None, max_lag: float | None, open_timeout: float | None,
-              timeout: float | None, handle_sigbus: bool) -> Local:
+              timeout: float | None, handle_sigbus: bool, address: str | os.PathLike[str] | None) -> Local:
     return Local(folder, follow=follow, memory_max=memory_max, max_lag=max_lag, open_timeout=open_timeout, timeout=timeout,
-                 handle_sigbus=handle_sigbus)
+                 handle_sigbus=handle_sigbus, address=address)

@@ -90,5 +90,7 @@ void slow_client_read(char out[LIMIT_CLIENT_BYTES + 1], struct wire_bytes messag
 {
 	struct rpc_subject subject;
 	rpc_subject_read(message.data, message.len, &subject);
-	slow_text(out, LIMIT_CLIENT_BYTES + 1, subject.client);
+	if (subject.client.data != NULL) {
+		slow_text(out, LIMIT_CLIENT_BYTES + 1, subject.client);
+	}
 }
