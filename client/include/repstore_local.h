@@ -94,6 +94,37 @@ struct rep_local_stats {
 };
 REP_API void rep_local_stats(const rep_local *local, struct rep_local_stats *out);
 
+enum { REP_LOCAL_TIMES = 20 };
+
+/* The calls of one method, as the protocol names it: "fetch". */
+struct rep_local_method {
+	const char *name; /* for ever */
+	uint64_t calls;
+	uint64_t errors; /* of these */
+	uint64_t ns;     /* that all of them took together */
+	/* How many took at most 1 us, more than that and at most 2, then 5, 10, 20, 50 and so on up to 1 s, and longer. */
+	uint64_t times[REP_LOCAL_TIMES];
+	uint64_t reserved[8];
+};
+/* Those that were called. out: malloc'ed array; free() it. Errors: NO_MEMORY. */
+REP_API enum rep_status rep_local_methods(const rep_local *local, struct rep_local_method **out,
+	size_t *count, struct rep_error *err);
+
+/* The keys of fetches in tables of one name, by result, whichever release they were in. */
+struct rep_local_table {
+	char name[136]; /* NUL-terminated */
+	uint64_t found;
+	uint64_t absent;
+	uint64_t expired;
+	uint64_t too_old;
+	uint64_t corrupt;
+	uint64_t defaulted;
+	uint64_t reserved[8];
+};
+/* Those that were asked. out: malloc'ed array; free() it. Errors: NO_MEMORY. */
+REP_API enum rep_status rep_local_tables(const rep_local *local, struct rep_local_table **out,
+	size_t *count, struct rep_error *err);
+
 #ifdef __cplusplus
 }
 #endif

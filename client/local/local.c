@@ -194,9 +194,11 @@ void rep_set_min_sequence(rep_client *client, uint64_t sequence)
 	}
 }
 
+/* As enum why of the daemon. */
+enum { FOUND, ABSENT, EXPIRED, TOO_OLD, CORRUPT, DEFAULTED };
+
 void rep_local_stats(const rep_local *local, struct rep_local_stats *out)
 {
-	enum { FOUND, ABSENT, EXPIRED, TOO_OLD, CORRUPT, DEFAULTED };
 	struct local_stats stats;
 	local_stats(local->reader, &stats);
 	*out = (struct rep_local_stats){
@@ -218,4 +220,61 @@ void rep_local_stats(const rep_local *local, struct rep_local_stats *out)
 		.corrupt = stats.keys[CORRUPT],
 		.defaulted = stats.keys[DEFAULTED],
 	};
+}
+
+static_assert((int)REP_LOCAL_TIMES == (int)LOCAL_TIMES, "one number a bucket");
+
+enum rep_status rep_local_methods(const rep_local *local, struct rep_local_method **out,
+	size_t *count, struct rep_error *rep_err)
+{
+	struct local_method_stats stats[LOCAL_METHODS];
+	const size_t found = local_method_stats(local->reader, stats);
+	struct rep_local_method *methods = calloc(found + 1, sizeof *methods);
+	if (methods == NULL) {
+		return (enum rep_status)error_set(client_error(rep_err), STATUS_NO_MEMORY,
+			"no memory for figures");
+	}
+	for (size_t i = 0; i < found; i++) {
+		methods[i] = (struct rep_local_method){
+			.name = stats[i].name,
+			.calls = stats[i].calls,
+			.errors = stats[i].errors,
+			.ns = stats[i].ns,
+		};
+		memcpy(methods[i].times, stats[i].times, sizeof methods[i].times);
+	}
+	*out = methods;
+	*count = found;
+	return REP_OK;
+}
+
+enum rep_status rep_local_tables(const rep_local *local, struct rep_local_table **out,
+	size_t *count, struct rep_error *rep_err)
+{
+	struct local_table_stats *stats;
+	size_t found;
+	const enum status status = local_table_stats(local->reader, &stats, &found);
+	struct rep_local_table *tables =
+		status == STATUS_OK ? calloc(found + 1, sizeof *tables) : NULL;
+	for (size_t i = 0; tables != NULL && i < found; i++) {
+		const uint64_t *keys = stats[i].keys;
+		tables[i] = (struct rep_local_table){
+			.found = keys[FOUND],
+			.absent = keys[ABSENT],
+			.expired = keys[EXPIRED],
+			.too_old = keys[TOO_OLD],
+			.corrupt = keys[CORRUPT],
+			.defaulted = keys[DEFAULTED],
+		};
+		static_assert(sizeof stats[i].name.text <= sizeof tables[i].name, "it fits");
+		memcpy(tables[i].name, stats[i].name.text, sizeof stats[i].name.text);
+	}
+	free(stats);
+	if (tables == NULL) {
+		return (enum rep_status)error_set(client_error(rep_err), STATUS_NO_MEMORY,
+			"no memory for figures");
+	}
+	*out = tables;
+	*count = found;
+	return REP_OK;
 }

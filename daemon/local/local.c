@@ -8,11 +8,11 @@
  */
 #include "daemon/local/local.h"
 
+#include "daemon/local/local_figures.h"
 #include "daemon/local/local_methods.h"
 #include "daemon/local/local_state.h"
 #include "daemon/method/call/answer.h"
 #include "daemon/method/call/method.h"
-#include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/system/clock.h"
 #include "schema/limits.h"
 
@@ -27,6 +27,7 @@
 enum {
 	/* As in the daemon (net/dispatch.c): to parse more takes over a millisecond. */
 	INLINE_ELEMENTS = 16384,
+	NS_PER_MS = 1000 * 1000,
 	WAIT_NS = 100 * 1000, /* between two looks whether a write was applied */
 };
 
@@ -239,7 +240,8 @@ static enum status run(struct local_handle *handle, struct question *question)
 }
 
 /* Answers a message whose head was read. */
-static void answer(struct local_handle *handle, struct question *question, unsigned timeout_ms)
+static enum status answer(struct local_handle *handle, struct question *question,
+	unsigned timeout_ms)
 {
 	struct error err;
 	uint64_t given;
@@ -255,24 +257,23 @@ static void answer(struct local_handle *handle, struct question *question, unsig
 			error_set(&err, STATUS_INTERNAL, "the request's head could not be read");
 		}
 		answer_error(&question->head, &err, &handle->out, 0);
-		return;
+		return err.status;
 	}
 	const struct wire_bytes name = question->head.method;
 	if (local_method_find((const char *)name.data, name.len, &question->method, &err) !=
 		STATUS_OK) {
 		answer_error(&question->head, &err, &handle->out, 0);
-		return;
+		return err.status;
 	}
 	const bool is_given = rpc_param_read(message.data, message.len, "timeout_ms", &given);
-	question->stop.read_ms = (uint64_t)clock_monotonic_ms();
 	question->stop.timeout_ms = is_given && given > 0 ? given : timeout_ms;
 	const bool reads = (unsigned)question->method->role == (unsigned)ROLE_READ;
 	if (reads && (await_sequence(handle, &question->stop, &err) != STATUS_OK ||
 			     check_lag(handle, &err) != STATUS_OK)) {
 		answer_error(&question->head, &err, &handle->out, 0);
-		return;
+		return err.status;
 	}
-	(void)run(handle, question);
+	return run(handle, question);
 }
 
 /* A message that is over the limits, or is none. */
@@ -305,7 +306,9 @@ static enum status call(struct local_handle *handle, const uint8_t *request, siz
 	if (status != STATUS_OK) {
 		return refuse(handle, status, request, len, err);
 	}
+	const uint64_t began_ns = clock_monotonic_ns();
 	struct question question = {
+		.stop = {.read_ms = began_ns / NS_PER_MS},
 		.service = &handle->local->state->service,
 		.message = {.data = request, .len = len},
 		.elements = skim.elements,
@@ -321,7 +324,11 @@ static enum status call(struct local_handle *handle, const uint8_t *request, siz
 	case RPC_HEAD_WHOLE:
 		break;
 	}
-	answer(handle, &question, timeout_ms);
+	status = answer(handle, &question, timeout_ms);
+	if (question.method != NULL) {
+		local_figures_count(handle->local->state, question.method, status != STATUS_OK,
+			clock_monotonic_ns() - began_ns);
+	}
 	return handle->out.status == STATUS_OK
 		       ? STATUS_OK
 		       : error_set(err, handle->out.status, "the answer could not be written");
@@ -356,30 +363,32 @@ void local_last_lag(const struct local_handle *handle, struct local_lag *out)
 
 /* ---- figures ---- */
 
-void local_stats(struct local *local, struct local_stats *out)
+/* NULL: a child that has not called yet. */
+static const struct local_state *state_here(const struct local *local)
 {
-	struct service_figures figures;
-	bool is_alive;
-	static_assert(sizeof out->keys / sizeof out->keys[0] == WHY_COUNT,
-		"a count for each result");
+	return atomic_load(&local->owner) == (int64_t)getpid() ? local->state : NULL;
+}
+
+void local_stats(const struct local *local, struct local_stats *out)
+{
+	const struct local_state *state = state_here(local);
 	*out = (struct local_stats){.lag_ms = LOCAL_LAG_UNKNOWN};
-	if (atomic_load(&local->owner) != (int64_t)getpid()) {
-		return; /* a child that has not called yet */
+	if (state != NULL) {
+		local_figures(state, out);
 	}
-	struct local_state *state = local->state;
-	service_figures(&state->service, &figures);
-	out->sequence = atomic_load(&state->applied);
-	out->lag_ms = local_state_lag(state, &is_alive);
-	out->is_alive = is_alive;
-	out->is_full = atomic_load(&state->is_full);
-	out->frames = atomic_load(&state->frames);
-	out->log_bytes = atomic_load(&state->log_bytes);
-	out->rows = atomic_load(&state->store->usage.rows);
-	out->memory_bytes = atomic_load(&state->store->usage.bytes);
-	out->snapshots = atomic_load(&state->snapshots);
-	out->replays = atomic_load(&state->replays);
-	out->retries = atomic_load(&state->retries);
-	for (unsigned i = 0; i < WHY_COUNT; i++) {
-		out->keys[i] = figures.fetch_counts[i];
-	}
+}
+
+size_t local_method_stats(const struct local *local, struct local_method_stats out[LOCAL_METHODS])
+{
+	const struct local_state *state = state_here(local);
+	return state != NULL ? local_figures_methods(state, out) : 0;
+}
+
+enum status local_table_stats(const struct local *local, struct local_table_stats **out,
+	size_t *count)
+{
+	const struct local_state *state = state_here(local);
+	*out = NULL;
+	*count = 0;
+	return state != NULL ? local_figures_tables(state, out, count) : STATUS_OK;
 }

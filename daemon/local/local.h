@@ -19,6 +19,7 @@
 #ifndef DAEMON_LOCAL_LOCAL_H
 #define DAEMON_LOCAL_LOCAL_H
 
+#include "schema/name.h"
 #include "schema/status.h"
 #include "schema/wire.h"
 
@@ -87,6 +88,30 @@ struct local_stats {
 	uint64_t retries;      /* how often a file that DATA/current named had gone meanwhile */
 	uint64_t keys[6];      /* by result: found, absent, expired, too old, corrupt, defaulted */
 };
-void local_stats(struct local *local, struct local_stats *out);
+void local_stats(const struct local *local, struct local_stats *out);
+
+/* Of calls, by method: those that were called. */
+enum {
+	LOCAL_METHODS = 14,
+	LOCAL_TIMES = 20,
+	LOCAL_TIMES_NS = 1000, /* the unit of times: 1 us to 1 s */
+};
+struct local_method_stats {
+	const char *name;
+	uint64_t calls;
+	uint64_t errors;             /* of these */
+	uint64_t ns;                 /* from requests to their answers, all together */
+	uint64_t times[LOCAL_TIMES]; /* the same by the bounds of histogram.h, in LOCAL_TIMES_NS */
+};
+size_t local_method_stats(const struct local *local, struct local_method_stats out[LOCAL_METHODS]);
+
+/* Of keys, by table: tables of one name in any release, if some key was looked up. */
+struct local_table_stats {
+	struct table_name name;
+	uint64_t keys[6]; /* as above */
+};
+/* out: malloc'ed. Errors: NO_MEMORY. */
+enum status local_table_stats(const struct local *local, struct local_table_stats **out,
+	size_t *count);
 
 #endif

@@ -1,9 +1,11 @@
 /* local_methods.c - the methods of the daemon that only read what is in the folder. */
 #include "daemon/local/local_methods.h"
 
+#include "daemon/local/local.h"
 #include "daemon/local/local_release.h"
 #include "daemon/method/methods.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* As in the daemon's method table, which would need all that writes. */
@@ -24,6 +26,7 @@ const struct method local_methods[] = {
 	{"tensor.list", METHOD_INLINE, ROLE_READ, tensor_list_run, release_only_names},
 };
 const size_t local_method_count = sizeof local_methods / sizeof local_methods[0];
+static_assert(sizeof local_methods / sizeof local_methods[0] == LOCAL_METHODS, "each is counted");
 
 const char *const local_methods_left[] = {
 	"access.check",

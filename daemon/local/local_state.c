@@ -2,6 +2,7 @@
 #include "daemon/local/local_state.h"
 
 #include "config.h"
+#include "daemon/local/local_figures.h"
 #include "daemon/store/snapshot/snapshot.h"
 #include "daemon/store/state/store_new.h"
 #include "daemon/store/system/clock.h"
@@ -142,6 +143,7 @@ enum status local_state_open(const struct local_options *options, struct local_s
 		free(state);
 		return status;
 	}
+	state->calls = calloc(SLOT_COUNT, sizeof *state->calls);
 	state->options = *options;
 	state->options.folder = state->store->folder;
 	state->log.folder = state->log_folder;
@@ -157,7 +159,9 @@ enum status local_state_open(const struct local_options *options, struct local_s
 	lock_init(&state->lock);
 	condition_init(&state->wake);
 	condition_init(&state->wake_inspector);
-	status = open_all(state, err);
+	status = state->calls != NULL
+			 ? open_all(state, err)
+			 : error_set(err, STATUS_NO_MEMORY, "open '%s'", options->folder);
 	if (status != STATUS_OK) {
 		local_state_close(state);
 		return status;
@@ -190,6 +194,7 @@ void local_state_close(struct local_state *state)
 	condition_fini(&state->wake);
 	condition_fini(&state->wake_inspector);
 	store_free(state->store);
+	free(state->calls);
 	free(state);
 }
 

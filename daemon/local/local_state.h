@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 struct generation;
+struct local_calls_slot;
 
 /* A snapshot that another one has replaced, and perhaps some reader still sees. */
 struct local_retired {
@@ -81,6 +82,7 @@ struct local_state {
 	bool stop;
 	atomic_bool is_new; /* a snapshot was published since the inspector looked for indexes */
 	/* Figures; any thread reads them. */
+	struct local_calls_slot *calls; /* owned: SLOT_COUNT */
 	_Atomic uint64_t frames;
 	_Atomic uint64_t log_bytes;
 	_Atomic uint64_t snapshots;

@@ -115,7 +115,7 @@ class Both(PythonCase):
             self.assertEqual(said[0], said[1])
         for call in (lambda client: client.put('items', [1], self.rows[:1]), lambda client: client.delete('items', [1]),
                      lambda client: client.positions(), lambda client: client.merge(),
-                     lambda client: client.new_release('x'), lambda client: client.stats()):
+                     lambda client: client.new_release('x')):
             with self.assertRaises(repstore.Unsupported):
                 call(self.local)
 
@@ -154,6 +154,30 @@ class Both(PythonCase):
             self.assertEqual(again.fetch({'items': [1]}).release, 'r')
         self.assertEqual(again.fetch({'items': [1]}).release, 'r')      # it opens anew
         again.close()
+
+    def test_it_counts_what_it_does(self) -> None:
+        before = self.local.stats()
+        self.assertEqual((before['requests'].get('fetch'), before['keys']), (None, {}))
+        self.local.fetch({'items': []})         # the first of a table asks for its rows' shape
+        self.local.fetch({'users': []})
+        asked = self.local.stats()['requests']['fetch']['count']
+        self.local.fetch({'items': [1, 2, COUNT + 99], 'users': [1]})
+        self.local.fetch({'users': [COUNT + 99]}, missing='default')
+        with self.assertRaises(repstore.NotFound):
+            self.local.fetch({'none': [1]})
+        list(self.local.scan('items'))
+        self.local.retrieve('items', from_=('users', [1]))
+        found = self.local.stats()
+        self.assertEqual({name: (each['count'], each['errors']) for name, each in found['requests'].items()
+                          if name in ('fetch', 'scan', 'retrieve')}, {'fetch': (asked + 3, 1), 'scan': (1, 0), 'retrieve': (1, 0)})
+        for each in found['requests'].values():
+            self.assertEqual((sum(each['times']), len(each['times'])), (each['count'], 20))
+            self.assertGreater(each['seconds'], 0)
+        none = dict.fromkeys(('found', 'absent', 'expired', 'too_old', 'corrupt', 'defaulted'), 0)
+        self.assertEqual(found['keys'], {'items': dict(none, found=2, absent=1), 'users': dict(none, found=1, defaulted=1)})
+        self.assertEqual(found['fetch'], dict(none, found=3, absent=1, defaulted=1))
+        self.assertTrue(found['is_alive'])
+        self.assertGreaterEqual(found['sequence'], before['sequence'])
 
     def test_a_daemon_is_told_of_it(self) -> None:
         with repstore.Local(self.daemon.data, address=self.daemon.address) as told:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+from collections.abc import Callable
 from typing import Any, Literal
 
+from ._repstore import lib as _library
 from .arguments import UINT32_MAX, flag, one_of, real, shown, whole
 from .client import Client, Connection, where_of
 from .errors import BadRequest, check
-from .query import NOT_GIVEN
+from .query import NOT_GIVEN, UINT64_MAX
 from .rows import Given
 
 try:
@@ -26,6 +29,28 @@ def _ms(name: str, seconds: float) -> int:
     if not 0 <= real(name, seconds) <= 4e6:
         raise BadRequest('%s: %r given, seconds from 0 to 4e6 allowed' % (name, seconds))
     return int(seconds * 1000)
+
+
+_FIGURES = ('sequence', 'is_alive', 'is_full', 'frames', 'log_bytes', 'rows', 'memory_bytes', 'snapshots', 'replays', 'retries')
+_RESULTS = ('found', 'absent', 'expired', 'too_old', 'corrupt', 'defaulted')
+
+
+def _results(of: Any) -> dict[str, int]:
+    return {name: getattr(of, name) for name in _RESULTS}
+
+
+def _requests(of: Any) -> dict[str, Any]:
+    return {'count': of.calls, 'errors': of.errors, 'seconds': of.ns / 1e9, 'times': list(of.times)}
+
+
+def _by_name(kind: str, function: Any, reader: Any, read: Callable[[Any], Any]) -> dict[str, Any]:
+    """What a function of a reader hands back, an array of structs with a name."""
+    out, count, error = ffi.new('struct %s **' % kind), ffi.new('size_t *'), ffi.new('struct rep_error *')
+    check(function(reader, out, count, error), error)
+    try:
+        return {ffi.string(out[0][i].name).decode(): read(out[0][i]) for i in range(count[0])}
+    finally:
+        _library.free(out[0])
 
 
 class Local(Client):
@@ -101,6 +126,34 @@ class Local(Client):
 
     def _see(self, sequence: int, timeout: float | None) -> None:
         lib.rep_set_min_sequence(self._connect(timeout).client, sequence)
+
+    def stats(self) -> dict[str, Any]:
+        """What this reader has done in this process since the folder was opened: no daemon is asked.
+
+        Returns
+        -------
+        dict
+            As struct rep_local_stats of repstore_local.h, with `lag` in seconds (inf: nobody knows); `fetch` and `keys`, the keys of
+            fetches by result, all and by table; and `requests` by method: how many, the errors of these, `seconds` that all took,
+            and `times`: how many took at most 1 us, more than that and at most 2, 5, 10 and so on up to 1 s, and longer.
+
+        Examples
+        --------
+        >>> local = repstore.Local(folder)
+        >>> _ = local.fetch({'ir': [1, 2, 3]})
+        >>> stats = local.stats()
+        >>> stats['requests']['fetch']['count'], sum(stats['requests']['fetch']['times']), stats['keys']['ir']['found']
+        (1, 1, 3)
+        """
+        self._connect(NOT_GIVEN)        # it may have been closed
+        reader, told = self._reader, ffi.new('struct rep_local_stats *')
+        lib.rep_local_stats(reader, told)
+        found = {name: getattr(told, name) for name in _FIGURES}
+        found['lag'] = math.inf if told.lag_ms == UINT64_MAX else told.lag_ms / 1000
+        found['fetch'] = _results(told)
+        found['requests'] = _by_name('rep_local_method', lib.rep_local_methods, reader, _requests)
+        found['keys'] = _by_name('rep_local_table', lib.rep_local_tables, reader, _results)
+        return found
 
     def close(self) -> None:
         """Closes the folder; the next call opens it anew. What other threads have of it stays until they close, or end."""

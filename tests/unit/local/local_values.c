@@ -20,7 +20,7 @@ enum status values_put(struct store *store, unsigned writer, uint32_t value, str
 	uint64_t keys[VALUES_KEYS];
 	float rows[VALUES_KEYS][WORLD_DIM];
 	for (uint64_t i = 0; i < VALUES_KEYS; i++) {
-		keys[i] = writer * VALUES_KEYS + i;
+		keys[i] = (uint64_t)writer * VALUES_KEYS + i;
 		for (unsigned j = 0; j < WORLD_DIM; j++) {
 			rows[i][j] = (float)value;
 		}
@@ -50,7 +50,8 @@ void values_request(struct pair *pair, unsigned writers)
 {
 	struct wire_writer *args = &pair->world->args;
 	uint64_t keys[VALUES_KEYS * VALUES_WRITERS_MAX];
-	for (uint64_t i = 0; i < (uint64_t)VALUES_KEYS * writers; i++) {
+	const size_t count = (size_t)VALUES_KEYS * writers;
+	for (uint64_t i = 0; i < count; i++) {
 		keys[i] = i;
 	}
 	world_arg_str(pair->world, "release", "r1");
@@ -61,7 +62,7 @@ void values_request(struct pair *pair, unsigned writers)
 		wire_write_str(args, "table");
 		wire_write_str(args, tables[i]);
 		wire_write_str(args, "keys");
-		wire_write_bin(args, keys, VALUES_KEYS * writers * sizeof *keys);
+		wire_write_bin(args, keys, count * sizeof *keys);
 	}
 	pair_request(pair, "fetch");
 }
@@ -70,6 +71,7 @@ void values_read(struct wire_bytes response, unsigned writers, uint32_t values[V
 {
 	struct wire_message *message = NULL;
 	struct rpc_envelope envelope;
+	const size_t count = (size_t)VALUES_KEYS * writers;
 	assert_int_equal(wire_open(response.data, response.len, &message), STATUS_OK);
 	assert_int_equal(rpc_read(wire_root(message), &envelope, NULL), STATUS_OK);
 	if (envelope.failed) {
@@ -80,9 +82,9 @@ void values_read(struct wire_bytes response, unsigned writers, uint32_t values[V
 		struct wire_bytes rows;
 		float row[VALUES_KEYS * VALUES_WRITERS_MAX][WORLD_DIM];
 		assert_true(wire_bin(wire_get(wire_item(parts, i), "rows"), &rows));
-		assert_int_equal(rows.len, VALUES_KEYS * writers * sizeof row[0]);
+		assert_int_equal(rows.len, count * sizeof row[0]);
 		memcpy(row, rows.data, rows.len);
-		for (size_t j = 0; j < (size_t)VALUES_KEYS * writers; j++) {
+		for (size_t j = 0; j < count; j++) {
 			const unsigned writer = (unsigned)(j / VALUES_KEYS);
 			if (i == 0 && j % VALUES_KEYS == 0) {
 				values[writer] = (uint32_t)row[j][0];

@@ -212,6 +212,58 @@ static void refused_memory_is_told(void **state)
 	assert_true(alloc_fail_each(read_once, pair) > 0);
 }
 
+static void calls_are_counted_by_method_and_keys_by_table(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t calls;
+		uint64_t errors;
+	} expected[] = {{"fetch", 3, 1}, {"release.list", 1, 0}};
+	struct pair *pair = *state;
+	struct local_method_stats methods[LOCAL_METHODS];
+	struct local_table_stats *tables;
+	struct local_handle *other;
+	struct wire_bytes response;
+	struct error err;
+	size_t count;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	assert_int_equal(local_method_stats(pair->local, methods), 0);
+	assert_int_equal(local_table_stats(pair->local, &tables, &count), STATUS_OK);
+	assert_int_equal(count, 0);
+	free(tables);
+	assert_int_equal(local_handle_open(pair->local, &other, &err), STATUS_OK);
+	world_arg_part(pair->world, "a", 3);
+	pair_request(pair, "fetch");
+	(void)pair_ask(pair);
+	assert_int_equal(local_call(other, pair->request.data, pair->request.len, 0, &response,
+				 &err),
+		STATUS_OK);
+	local_handle_close(other); /* what it counted stays */
+	world_arg_part(pair->world, "none", 3);
+	pair_refuse(pair, "fetch", "NOT_FOUND", "none");
+	pair_refuse(pair, "no.such.method", "UNSUPPORTED", "");
+	pair_request(pair, "release.list");
+	(void)pair_ask(pair);
+	assert_int_equal(local_method_stats(pair->local, methods), 2);
+	for (size_t i = 0; i < 2; i++) {
+		uint64_t sum = 0;
+		for (size_t j = 0; j < LOCAL_TIMES; j++) {
+			sum += methods[i].times[j];
+		}
+		assert_string_equal(methods[i].name, expected[i].name);
+		assert_int_equal(methods[i].calls, expected[i].calls);
+		assert_int_equal(methods[i].errors, expected[i].errors);
+		assert_int_equal(sum, expected[i].calls);
+		assert_true(methods[i].ns > 0);
+	}
+	assert_int_equal(local_table_stats(pair->local, &tables, &count), STATUS_OK);
+	assert_int_equal(count, 1);
+	assert_string_equal(tables[0].name.text, "a");
+	assert_int_equal(tables[0].keys[0], 6);
+	assert_int_equal(tables[0].keys[1], 0);
+	free(tables);
+}
+
 /* Also of a folder on which the reader may write. */
 static void a_reader_changes_nothing_in_the_folder(void **state)
 {
@@ -268,6 +320,7 @@ int main(void)
 		cmocka_unit_test(what_changes_something_is_refused_by_name),
 		cmocka_unit_test(every_method_of_the_daemon_is_the_readers_or_left_to_the_daemon),
 		cmocka_unit_test(bytes_that_are_no_message_are_an_error),
+		cmocka_unit_test(calls_are_counted_by_method_and_keys_by_table),
 		cmocka_unit_test(refused_memory_is_told),
 		cmocka_unit_test(a_reader_changes_nothing_in_the_folder),
 		cmocka_unit_test(a_folder_that_cannot_be_trusted_is_refused),

@@ -80,7 +80,7 @@ static uint32_t read_value(struct pair *pair)
  * request comes from a pipe. */
 static int run_reader(const char *folder, uint32_t least, int from)
 {
-	uint8_t request[2 * VALUES_KEYS * sizeof(uint64_t) + 256];
+	uint8_t request[sizeof(uint64_t) * 2 * VALUES_KEYS + 256];
 	struct error err;
 	struct local *local = NULL;
 	struct local_handle *handle = NULL;
