@@ -48,7 +48,11 @@ struct rep_local_options {
 	 * (`local_readers`). One that is not there is looked for again, and reading never waits for it. NULL: none is
 	 * told. After a fork the child tells none. */
 	const char *address;
-	uint64_t reserved[7];
+	/* Asked four times a second by a call that takes long, in its thread: true ends it with REP_CLOSED, and the client
+	 * is as it was before. NULL: none. */
+	bool (*interrupted)(void *context);
+	void *interrupted_context;
+	uint64_t reserved[5];
 };
 
 /* Opens a folder, and returns when all is applied that is visible by now. Errors: NOT_FOUND  no folder, or none of

@@ -138,6 +138,8 @@ enum rep_status rep_open_local(const struct rep_local_options *options, rep_loca
 		.has_max_lag = options->has_max_lag,
 		.max_lag_ms = options->max_lag_ms,
 		.handle_sigbus = options->handle_sigbus,
+		.interrupted = options->interrupted,
+		.interrupted_context = options->interrupted_context,
 	};
 	rep_local *local = calloc(1, sizeof *local);
 	if (local == NULL) {

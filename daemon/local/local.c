@@ -307,8 +307,15 @@ static enum status call(struct local_handle *handle, const uint8_t *request, siz
 		return refuse(handle, status, request, len, err);
 	}
 	const uint64_t began_ns = clock_monotonic_ns();
+	const struct local_options *options = &handle->local->options;
+	struct stop_asking asking = {
+		.is_over = options->interrupted,
+		.context = options->interrupted_context,
+		.next_ns = began_ns + STOP_ASK_NS,
+	};
 	struct question question = {
-		.stop = {.read_ms = began_ns / NS_PER_MS},
+		.stop = {.read_ms = began_ns / NS_PER_MS,
+			.asking = options->interrupted != NULL ? &asking : NULL},
 		.service = &handle->local->state->service,
 		.message = {.data = request, .len = len},
 		.elements = skim.elements,

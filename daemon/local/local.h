@@ -43,6 +43,9 @@ struct local_options {
 	unsigned open_timeout_ms; /* 0: 30,000 */
 	bool has_max_lag; /* a call fails, BUSY, if what it would see is older than the next */
 	unsigned max_lag_ms;
+	/* Asked four times a second by a call that takes long, in its thread: true ends it, with CLOSED. NULL: none. */
+	bool (*interrupted)(void *context);
+	void *interrupted_context;
 	bool handle_sigbus; /* a file that is cut while it is mapped is damage, and not the end of the process */
 };
 

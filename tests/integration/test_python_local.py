@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import numpy as np
 import harness
 from python_case import BUILT, COUNT, DIM, HAS_LOCAL, PythonCase, repstore
 
+ITEMS, ITEM_DIM = 60000, 128
 RAGGED: Any = [b'name-%d' % i for i in range(COUNT)]
 
 
@@ -202,6 +204,62 @@ class Both(PythonCase):
     def test_who_uses_a_client_alone_loads_no_lmdb(self) -> None:
         program = 'import repstore; repstore.Client(%r).ping(); assert "lmdb" not in open("/proc/self/maps").read()'
         subprocess.run([sys.executable, '-c', program % self.daemon.address], check=True, env=dict(os.environ, PYTHONPATH=BUILT))
+
+
+@unittest.skipUnless(HAS_LOCAL, 'a wheel has no reader')
+class Interrupted(PythonCase):
+    """A signal whose handler raises, in the middle of a call."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.rows = harness.random_state(11).standard_normal((ITEMS, ITEM_DIM)).astype('f4')
+        with self.client.new_release('r') as release:
+            release.create_table('items', entity='item', kind='ir', dim=ITEM_DIM)
+            release.load('items', np.arange(ITEMS), self.rows)
+            release.seal().publish()
+        self.local = repstore.Local(self.daemon.data, timeout=None)
+        self.addCleanup(self.local.close)
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+
+    def errors(self, method: str) -> int:
+        return int(self.local.stats()['requests'].get(method, {'errors': 0})['errors'])
+
+    def goes_on(self) -> None:
+        self.assertTrue(np.array_equal(self.local.fetch({'items': [3]})['items'].rows, self.rows[3:4]))
+
+    def test_a_call_that_waits(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with self.assertRaises(KeyboardInterrupt):
+            self.local.fetch({'items': [1]}, min_sequence=2 ** 40)
+        self.assertEqual(self.errors('fetch'), 1)
+        with self.assertRaises(repstore.TimedOut):      # what was raised once is not raised again
+            self.local.fetch({'items': [1]}, min_sequence=2 ** 40, timeout=0.05)
+        self.local.fetch({'items': [1]}, min_sequence=0)
+        self.goes_on()
+
+    def test_a_search_of_a_large_table(self) -> None:
+        limit = time.monotonic() + harness.CALL_SECONDS
+        while self.errors('retrieve') == 0:     # the signal may also come beside the call itself
+            self.assertLess(time.monotonic(), limit)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
+                self.local.retrieve('items', vectors=self.rows[:256], release='r', k=100)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                pass
+        self.goes_on()
+        found = self.local.retrieve('items', vectors=self.rows[:1], release='r', k=1, metric='cosine')
+        self.assertEqual(found.keys[0].tolist(), [0])
+
+    def test_a_scan_goes_on_with_another(self) -> None:
+        with self.assertRaises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            while True:
+                sum(len(batch.keys) for batch in self.local.scan('items'))
+        self.assertEqual(sum(len(batch.keys) for batch in self.local.scan('items')), ITEMS)
+        self.goes_on()
 
 
 if __name__ == '__main__':

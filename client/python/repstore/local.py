@@ -73,7 +73,7 @@ class Local(Client):
     open_timeout : float or None, optional
         Seconds until all is read that is visible by now.
     timeout : float or None, optional
-        Seconds of each call, as in `Client`. A call that runs is not ended by Ctrl-C.
+        Seconds of each call, as in `Client`. Ctrl-C ends a call that takes long, too.
     handle_sigbus : bool, optional
         Whether a file that is cut while it is read raises `Corrupt`, by a handler of that signal in this process; else it ends
         the process.
@@ -108,6 +108,7 @@ class Local(Client):
         self._options.open_timeout_ms = UINT32_MAX if open_timeout is None else max(1, _ms('open_timeout', open_timeout))
         if max_lag is not None:
             self._options.has_max_lag, self._options.max_lag_ms = True, _ms('max_lag', max_lag)
+        self._options.interrupted = _library.repstore_interrupted
         self._options.handle_sigbus = flag('handle_sigbus', handle_sigbus)
         self._opening, self._pid = threading.Lock(), os.getpid()
         self._reader: Any = None

@@ -1,10 +1,9 @@
-/* stop.c - looks at three flags and the clock. */
+/* stop.c - looks at three flags and the clock, and asks. */
 #include "daemon/store/system/stop.h"
 
 #include "daemon/store/system/clock.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 static const uint64_t ns_per_ms = 1000000;
@@ -30,6 +29,17 @@ uint64_t stop_look_ms(const struct stop *stop)
 	return ends_ms < look_ms ? ends_ms : look_ms;
 }
 
+/* Whether who waits says that he does not any more. */
+static bool is_called_off(struct stop_asking *asking)
+{
+	const uint64_t now_ns = clock_monotonic_ns();
+	if (!asking->is_off && now_ns >= asking->next_ns) {
+		asking->next_ns = now_ns + STOP_ASK_NS;
+		asking->is_off = asking->is_over(asking->context);
+	}
+	return asking->is_off;
+}
+
 enum status stop_check(const struct stop *stop, struct error *err)
 {
 	if (stop == NULL) {
@@ -37,6 +47,9 @@ enum status stop_check(const struct stop *stop, struct error *err)
 	}
 	if (is_set(stop->gone) || is_set(stop->cut)) {
 		return error_set(err, STATUS_CLOSED, "nobody waits for the answer");
+	}
+	if (stop->asking != NULL && is_called_off(stop->asking)) {
+		return error_set(err, STATUS_CLOSED, "the call was interrupted");
 	}
 	if (is_set(stop->closing)) {
 		return error_set(err, STATUS_BUSY, "the daemon is stopping");

@@ -30,11 +30,11 @@ static void a_wrong_option_is_named(void **state)
 	(void)state;
 	const struct rep_local_options sound = {.folder = "/nonexistent"};
 	struct rep_local_options wrong[3] = {sound, sound, sound};
-	const char *const words[3] = {"follow", "has_max_lag", "reserved[6]"};
+	const char *const words[3] = {"follow", "has_max_lag", "reserved[4]"};
 	const struct rep_local_options none = {.folder = NULL};
 	wrong[0].follow = (enum rep_follow)2;
 	wrong[1].max_lag_ms = 5;
-	wrong[2].reserved[6] = 1;
+	wrong[2].reserved[4] = 1;
 	for (size_t i = 0; i < 3; i++) {
 		refused(&wrong[i], REP_BAD_REQUEST, words[i]);
 	}

@@ -3,6 +3,7 @@
 
 #include <glob.h>
 #include <limits.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -136,6 +137,41 @@ static void a_write_that_does_not_come_ends_in_a_timeout(void **state)
 	pair_refuse(pair, "fetch", "UNSUPPORTED", "min_sequence");
 }
 
+/* ---- calls that are interrupted ---- */
+
+struct interruption {
+	unsigned asked;
+	unsigned over; /* it says so when it was asked so often */
+	pthread_t thread;
+};
+
+static bool is_over(void *context)
+{
+	struct interruption *interruption = context;
+	interruption->thread = pthread_self();
+	return ++interruption->asked >= interruption->over;
+}
+
+static void who_waits_may_call_it_off(void **state)
+{
+	struct pair *pair = *state;
+	struct interruption interruption = {.over = 2};
+	const struct local_options options = {
+		.interrupted = is_over,
+		.interrupted_context = &interruption,
+	};
+	const uint64_t sequence = pair_put(pair, "a", 0, 5, 1);
+	pair_open_as(pair, &options);
+	local_set_min_sequence(pair->handle, sequence + 1);
+	world_arg_part(pair->world, "a", 1);
+	pair_refuse(pair, "fetch", "CLOSED", "interrupted");
+	assert_int_equal(interruption.asked, 2);
+	assert_true(pthread_equal(interruption.thread, pthread_self()));
+	local_set_min_sequence(pair->handle, sequence);
+	interruption.over = UINT_MAX;
+	pair_expect_rows(pair, 0, 100); /* as before */
+}
+
 /* ---- memory_max ---- */
 
 static void where_memory_is_bounded_writes_are_followed_up_to_it(void **state)
@@ -251,6 +287,7 @@ int main(void)
 		cmocka_unit_test(a_lag_that_cannot_be_promised_is_refused),
 		cmocka_unit_test(a_reader_waits_for_the_write_that_it_is_told_of),
 		cmocka_unit_test(a_write_that_does_not_come_ends_in_a_timeout),
+		cmocka_unit_test(who_waits_may_call_it_off),
 		cmocka_unit_test(where_memory_is_bounded_writes_are_followed_up_to_it),
 		cmocka_unit_test(a_file_that_is_cut_is_damage_and_not_the_end),
 		cmocka_unit_test(a_child_of_a_fork_opens_the_folder_anew),

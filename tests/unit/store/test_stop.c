@@ -27,6 +27,17 @@ enum { ROWS = 700, ROW_BYTES = 4 * sizeof(float) };
 static atomic_bool yes = true;
 static atomic_bool no = false;
 
+static bool says(void *context)
+{
+	return *(const bool *)context;
+}
+
+/* Asked once, since who has called it off is asked no more, and who has not for a while. */
+static bool goes_on = false;
+static bool is_over = true;
+static struct stop_asking stays = {.is_over = says, .context = &goes_on};
+static struct stop_asking leaves = {.is_over = says, .context = &is_over};
+
 /* What each of them answers. Time 1 of the monotonic clock was long ago. */
 static const struct {
 	struct stop stop;
@@ -38,6 +49,8 @@ static const struct {
 	{{.gone = &no, .cut = &no, .read_ms = 1, .timeout_ms = 1}, STATUS_TIMEOUT},
 	{{.gone = &yes, .cut = &no}, STATUS_CLOSED},
 	{{.gone = &no, .cut = &yes, .read_ms = 1, .timeout_ms = 1}, STATUS_CLOSED},
+	{{.asking = &stays}, STATUS_OK},
+	{{.asking = &leaves, .read_ms = 1, .timeout_ms = 1}, STATUS_CLOSED},
 };
 static const struct stop closing = {.gone = &no, .closing = &yes};
 enum { STOPS = sizeof stops / sizeof stops[0] };
