@@ -139,6 +139,11 @@ enum status local_log_replay(struct local_state *state, const struct snapshot *s
 		snapshot->log_first_file == 0) {
 		return STATUS_OK; /* nothing was ever written */
 	}
+	if (status == STATUS_AGAIN) {
+		/* A file that 'current' names has had its head before. */
+		status = error_set(err, STATUS_CORRUPT,
+			"log: the head of file %" PRIu64 " is damaged", first);
+	}
 	if (status == STATUS_OK && log->next_sequence > snapshot->written + 1) {
 		status = error_set(err, STATUS_CORRUPT,
 			"log: file %" PRIu64 " begins at frame %" PRIu64
