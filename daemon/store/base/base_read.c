@@ -249,21 +249,49 @@ static struct base_file *share_file(const struct base_set *from, uint64_t number
 	return NULL;
 }
 
+/* The path of a file of a table. */
+static enum status path_of(const struct base_set *set, const char *folder,
+	const struct base_file_info *info, char *path, struct error *err)
+{
+	char name[64];
+	base_file_name(name, sizeof name, set->owner.table, info->number);
+	return file_path(path, folder, name, err);
+}
+
+/* Announces what opening all files will read, so that the disk reads of one what is needed while another is
+ * opened. A file that cannot be opened is told of when it is its turn. */
+static void announce_files(const struct base_set *set, const char *folder,
+	const struct base_file_info *infos)
+{
+	char path[PATH_MAX];
+	for (size_t i = 0; set->file_count > 1 && i < set->file_count; i++) {
+		const int fd = path_of(set, folder, &infos[i], path, NULL) == STATUS_OK
+				       ? file_open(path, O_RDONLY, 0)
+				       : -1;
+		if (fd >= 0) {
+			announce_heads(fd, &infos[i]);
+			close(fd);
+		}
+	}
+}
+
 /* Gives the set its i-th file, which `from` may have open already. */
 static enum status add_file(struct base_set *set, const char *folder,
 	const struct base_file_info *info, size_t i, const struct base_set *from, struct error *err)
 {
-	char name[64];
 	char path[PATH_MAX];
 	set->files[i] = share_file(from, info->number);
 	if (set->files[i] != NULL) {
 		return STATUS_OK;
 	}
-	base_file_name(name, sizeof name, set->owner.table, info->number);
+	enum status status = path_of(set, folder, info, path, err);
+	if (status != STATUS_OK) {
+		return status;
+	}
 	set->files[i] = file_new(info);
-	const enum status status = set->files[i] == NULL
-					   ? error_set(err, STATUS_NO_MEMORY, "open '%s'", name)
-					   : file_path(path, folder, name, err);
+	if (set->files[i] == NULL) {
+		status = error_set(err, STATUS_NO_MEMORY, "open '%s'", path);
+	}
 	return status == STATUS_OK ? open_segments(set, path, set->files[i], err) : status;
 }
 
@@ -271,6 +299,9 @@ static enum status open_all(struct base_set *set, const char *folder,
 	const struct base_file_info *infos, const struct base_set *from, struct error *err)
 {
 	size_t first = 0;
+	if (from == NULL) {
+		announce_files(set, folder, infos);
+	}
 	for (size_t i = 0; i < set->file_count; i++) {
 		const enum status status = add_file(set, folder, &infos[i], i, from, err);
 		if (status != STATUS_OK) {
