@@ -83,7 +83,7 @@ uint64_t search_expect_ns(const struct search *search)
 		return expect_list_ns(search);
 	}
 	const size_t segments = table_segment_count(items);
-	if (segments > SEGMENTS_MAX || !rows_are_at_hand(items)) {
+	if (segments > SEGMENTS_MAX || !table_is_at_hand(items)) {
 		return UINT64_MAX;
 	}
 	const bool by_index = search_index_can(search);

@@ -2,6 +2,7 @@
 #include "daemon/store/observe/observe.h"
 #include "daemon/store/fold/fold.h"
 #include "daemon/store/log/frame_samples.h"
+#include "daemon/store/observe/observe_ahead.h"
 #include "daemon/store/snapshot/layer.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/write/apply.h"
@@ -367,6 +368,9 @@ enum status store_observe(struct store *store, const struct observation *samples
 {
 	enum status status =
 		times_check(samples->times, samples->count, TIMES_ANY, 0, "sample", err);
+	if (status == STATUS_OK) {
+		status = observe_read_ahead(store, samples, err);
+	}
 	if (status != STATUS_OK) {
 		return status;
 	}

@@ -364,16 +364,3 @@ enum status rows_next(struct rows *rows)
 	}
 	return next_base(rows);
 }
-
-bool rows_are_at_hand(const struct table *table)
-{
-	for (size_t i = 0; i < table->level_count; i++) {
-		const struct base_set *set = table->levels[i]->set;
-		for (size_t j = 0; j < set->segment_count; j++) {
-			if (base_segment_state(set->segments[j]) != BASE_READY) {
-				return false;
-			}
-		}
-	}
-	return true;
-}

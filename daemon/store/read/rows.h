@@ -94,9 +94,6 @@ static inline void rows_skip_level(struct rows *rows, size_t level)
 /* The number of the first row of a level, which is there: rows_place takes it, and ids count from it. */
 uint64_t rows_first_of(const struct rows *rows, size_t level);
 
-/* Whether rows_next would not wait for the disk now. */
-bool rows_are_at_hand(const struct table *table);
-
 /* The id of a row of the memtable. */
 static inline uint64_t rows_id_of_entry(const struct memtable_entry *entry)
 {

@@ -228,6 +228,19 @@ size_t table_segment_count(const struct table *table)
 	return count;
 }
 
+bool table_is_at_hand(const struct table *table)
+{
+	for (size_t i = 0; i < table->level_count; i++) {
+		const struct base_set *set = table->levels[i]->set;
+		for (size_t j = 0; set != NULL && j < set->segment_count; j++) {
+			if (base_segment_state(set->segments[j]) != BASE_READY) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
 /* ---- look-up ---- */
 
 static uint8_t all_levels(const struct table *table)

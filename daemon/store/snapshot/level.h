@@ -85,6 +85,9 @@ uint64_t release_count_rows(const struct release *release, bool *exact);
 /* Segments of all levels. */
 size_t table_segment_count(const struct table *table);
 
+/* Whether all segments of all levels are in memory and checked, so that nothing of them waits for the disk now. */
+bool table_is_at_hand(const struct table *table);
+
 /* Finds keys [first, first + count) of a batch in the levels of a table, as find_rows does in one set;
  * `set`, `sets` and `asks` of `find` are set here. A row that was found may be a tombstone
  * (found_is_deleted). */

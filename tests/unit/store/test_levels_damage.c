@@ -79,7 +79,7 @@ static void what_a_damaged_delta_cannot_tell_is_corrupt(void **state)
 			.visible = store_visible(scratch->store),
 			.now_ms = SCRATCH_NOW_MS};
 		assert_int_equal(table_scan(&scan, NULL), STATUS_CORRUPT);
-		assert_false(rows_are_at_hand(table));
+		assert_false(table_is_at_hand(table));
 		snapshot_end(scratch->store);
 		struct error err = {0};
 		struct merge_result result;

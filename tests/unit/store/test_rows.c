@@ -2,6 +2,7 @@
  * back. */
 #include "daemon/store/base/segment_build.h"
 #include "daemon/store/read/rows.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/state/reader.h"
 
 #include <setjmp.h>
@@ -126,7 +127,7 @@ static void walk_plain(struct scratch *scratch, const struct plain *plain, uint3
 	assert_int_equal(number, ROWS);
 	next(&rows);
 	assert_int_equal(rows.block.count, 0);
-	assert_true(rows_are_at_hand(table));
+	assert_true(table_is_at_hand(table));
 	rows_end(&rows);
 	rows_end(&rows);
 	snapshot_end(scratch->store);
@@ -380,7 +381,7 @@ static void a_damaged_segment_ends_the_walk(void **state)
 		status = rows_next(&rows);
 	} while (status == STATUS_OK && rows.block.count > 0);
 	assert_int_equal(status, STATUS_CORRUPT);
-	assert_false(rows_are_at_hand(table));
+	assert_false(table_is_at_hand(table));
 	rows_end(&rows);
 	snapshot_end(scratch->store);
 }
