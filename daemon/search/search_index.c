@@ -122,6 +122,7 @@ uint64_t search_index_scanned(const struct search *search)
 /* What the queries of a search are taken to. */
 struct tour {
 	struct balls_space space;
+	struct balls_space others; /* of deltas on other axes */
 	size_t delta_count;
 	struct {
 		const struct index *image;
@@ -181,14 +182,20 @@ static enum status look_into_deltas(struct search_visit *visit, struct tour *tou
 {
 	const float factor = asked->factor;
 	enum status status = STATUS_OK;
+	const struct balls *before = asked->before;
 	for (size_t i = 0; status == STATUS_OK && i < tour->delta_count; i++) {
 		const struct index *image = tour->deltas[i].image;
-		asked->factor = image->axes == index_of(visit->search)->axes ? factor : 1;
+		const bool is_alike = image->axes == index_of(visit->search)->axes &&
+				      balls_are_alike(&image->balls, before);
+		asked->factor = is_alike ? factor : 1;
+		asked->before = is_alike ? before : NULL;
 		visit->first = tour->deltas[i].first;
-		status = search_visit_balls(visit, &image->balls, NULL, asked, &tour->space);
+		status = search_visit_balls(visit, &image->balls, NULL, asked,
+			is_alike ? &tour->space : &tour->others);
 		*is_exact = *is_exact && asked->exact;
 	}
 	asked->factor = factor;
+	asked->before = before;
 	return status;
 }
 
@@ -200,6 +207,7 @@ static enum status look_into(struct search_visit *visit, struct tour *tour,
 	assert(index->balls.dim == visit->search->options.query->dim);
 	enum status status = search_visit_balls(visit, &index->balls, NULL, asked, &tour->space);
 	*is_exact = asked->exact;
+	asked->before = &index->balls;
 	if (status == STATUS_OK) {
 		status = look_into_deltas(visit, tour, asked, is_exact);
 	}
@@ -363,5 +371,6 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 		search->is_exact = search->is_exact && outcome.is_exact;
 	}
 	balls_space_fini(&tour.space);
+	balls_space_fini(&tour.others);
 	return status;
 }

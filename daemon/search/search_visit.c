@@ -71,13 +71,18 @@ static void prefetch(const struct named *named, size_t row_bytes)
 	}
 }
 
+static uint64_t id_of(const struct search_visit *visit, uint32_t number)
+{
+	return visit->image == NULL ? rows_first_base_id + visit->first + number
+				    : visit->image->ids[number];
+}
+
 /* Whether a row that is good enough to be kept may not be found. */
 static enum status is_dropped(const struct search_visit *visit, const struct named *named,
 	uint32_t number, bool *out)
 {
 	const struct rows *rows = &visit->search->rows;
-	const uint64_t id = visit->image == NULL ? rows_first_base_id + visit->first + number
-						 : visit->image->ids[number];
+	const uint64_t id = id_of(visit, number);
 	/* It was written again since the image was made. */
 	*out = named->version != NULL && !rows_is_newest(rows, id, named->version);
 	return *out ? STATUS_OK : search_is_dropped(visit->search, id, out);
@@ -89,7 +94,7 @@ static float judged(struct search_visit *visit, float score, const struct named 
 	uint32_t number, bool passes)
 {
 	bool drops = !passes;
-	if (!(score >= topk_threshold(visit->top))) {
+	if (!(score >= visit->asked->bar)) {
 		return passes ? score : NAN;
 	}
 	enum status status = STATUS_OK;
@@ -110,19 +115,18 @@ static void prefetch_judging(const struct search_visit *visit, const uint32_t *r
 	const uint32_t *chosen)
 {
 	const struct rows *of = &visit->search->rows;
-	const float threshold = topk_threshold(visit->top);
-	if (visit->image != NULL || !rows_are_followed(of)) {
+	const float threshold = visit->asked->bar;
+	if (!rows_are_followed(of)) {
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (visit->scores[i] >= threshold) {
-			rows_prefetch_key(of, rows_first_base_id + visit->first + rows[chosen[i]]);
+			rows_prefetch_key(of, id_of(visit, rows[chosen[i]]));
 		}
 	}
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; visit->image == NULL && i < count; i++) {
 		if (visit->scores[i] >= threshold) {
-			rows_prefetch_newer(of,
-				rows_first_base_id + visit->first + rows[chosen[i]]);
+			rows_prefetch_newer(of, id_of(visit, rows[chosen[i]]));
 		}
 	}
 }
@@ -216,6 +220,7 @@ enum status search_visit_balls(struct search_visit *visit, const struct balls *b
 	const struct written_image *image, struct balls_query *asked, struct balls_space *space)
 {
 	visit->image = image;
+	visit->asked = asked;
 	asked->score = score;
 	asked->arg = visit;
 	asked->top = visit->top;

@@ -18,6 +18,7 @@ struct written_image;
 struct search_visit {
 	struct search *search;
 	struct topk *top;
+	const struct balls_query *asked; /* of the balls that are searched */
 	const struct written_image
 		*image;       /* whose rows are named; NULL: those of a level's files */
 	uint64_t first;       /* number of the first of these */

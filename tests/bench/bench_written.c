@@ -42,7 +42,7 @@ enum {
 	K = 100,
 	USERS = 1000,
 	SETTLE_MS = 500,
-	LEFT_MAX = 2048, /* rows that may be without an image when nothing is written any more */
+	LEFT_MAX = 256, /* rows that may be without an image when nothing is written any more */
 };
 
 static const double noise = 0.5;

@@ -104,7 +104,7 @@ float balls_factor_for(const struct balls *balls, enum balls_metric metric, doub
  * calibration took rows for queries, since users may lie elsewhere. */
 double balls_recall_to_ask(const struct balls *balls, double recall);
 
-/* Memory that one search leaves to the next. Zeroed, it is empty. */
+/* Memory that one search leaves to the next, and how its query lies by the axes. Zeroed, it is empty. */
 struct balls_space {
 	void *memory; /* owned */
 	size_t bytes;
@@ -126,9 +126,16 @@ struct balls_query {
 	uint64_t first_id;          /* row n is pushed as first_id + n */
 	const uint64_t *ids;        /* or, unless this is NULL, as ids[n] */
 	const _Atomic bool *cancel; /* NULL: none */
-	uint64_t compared;          /* out: rows whose codes or full rows were looked at */
-	bool exact;                 /* out: no other row can be in the top k */
+	/* Balls on the same axes, which the same query was asked of last with the same space: what it has found
+	 * of the axes is not computed again. NULL: none. */
+	const struct balls *before;
+	float bar;         /* while rows are scored: a lower score is of no use */
+	uint64_t compared; /* out: rows whose codes or full rows were looked at */
+	bool exact;        /* out: no other row can be in the top k */
 };
+
+/* Whether two have as many axes of as many dims: else neither is searched after the other. */
+bool balls_are_alike(const struct balls *a, const struct balls *b);
 
 /* Pushes the rows that are among the best into query->top.
  * Errors: NO_MEMORY; BUSY  cancelled. */

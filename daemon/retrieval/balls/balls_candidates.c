@@ -21,8 +21,13 @@ void balls_candidates_begin(struct balls_candidates *candidates)
 	kth->k = top->k;
 	kth->threshold = topk_threshold(top);
 	assert(kth->count == 0 && kth->capacity >= kth->k + BALLS_KTH_SPARE);
-	for (size_t i = 0; i < top->count; i++) {
-		balls_kth_add(kth, &top->hits[i].score, 1);
+	for (size_t i = 0; i < top->count;) {
+		float scores[BATCH_ROWS];
+		size_t count = 0;
+		for (; count < BATCH_ROWS && i < top->count; i++) {
+			scores[count++] = top->hits[i].score;
+		}
+		balls_kth_add(kth, scores, count);
 	}
 }
 
@@ -31,10 +36,11 @@ static void score(struct balls_candidates *candidates, const uint32_t *rows, uin
 	struct balls_query *query = candidates->query;
 	float scores[BATCH_ROWS];
 	assert(count > 0 && count <= BATCH_ROWS);
+	query->bar = candidates->kth.threshold;
 	query->score(query->arg, rows, count, scores);
 	query->compared += count;
 	for (uint32_t i = 0; i < count; i++) {
-		if (scores[i] >= topk_threshold(query->top)) {
+		if (scores[i] >= query->bar) {
 			topk_push(query->top, scores[i],
 				query->ids != NULL ? query->ids[rows[i]]
 						   : query->first_id + rows[i]);

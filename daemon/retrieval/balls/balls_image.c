@@ -195,6 +195,12 @@ enum status balls_open(const uint8_t *data, size_t len, uint32_t rows, uint32_t 
 	return STATUS_OK;
 }
 
+bool balls_are_alike(const struct balls *a, const struct balls *b)
+{
+	return a->balls == b->balls && a->dim == b->dim && a->prefix == b->prefix &&
+	       a->first == b->first;
+}
+
 void balls_members(const struct balls *balls, uint32_t *ball_of)
 {
 	for (uint32_t row = 0; row < balls->rows; row++) {

@@ -27,15 +27,27 @@ struct balls_coded {
 	float miss; /* the length of the vector less what the codes say */
 };
 
-/* Compares the query with the axes of all balls, by codes.
- * Arrays have room for a multiple of 16. */
-struct balls_around {
+/* Where a query lies by the axes of all balls. Arrays have room for a multiple of 16. */
+struct balls_lie {
+	float *along;  /* [balls]: its projections on the axes */
+	float *errors; /* of these, for 16 axes each */
+};
+
+/* Compares the query with the axes of all balls, by codes. */
+struct balls_along {
 	struct balls_terms terms;
 	const struct balls *balls;
 	const struct balls_coded *coded;
-	float begin_factor; /* of `promises` */
-	float *promises;    /* out, for each ball: the score that its best row is likely to have */
-	float *bounds;      /* out, for each ball: no row of it has a better score */
+	struct balls_lie lie; /* out */
+};
+
+/* Bounds the scores in all balls. Arrays have room for a multiple of 16. */
+struct balls_around {
+	struct balls_terms terms;
+	const struct balls *balls;
+	struct balls_lie lie;
+	float factor;
+	float *bounds; /* out, for each ball: no row of it has a better score, by this factor */
 };
 
 /* Compares the query with the axis of one ball. */
@@ -92,6 +104,7 @@ struct balls_kernels {
 	const char *name;
 	/* Encodes `count` values into `coded`, with zeros behind them. */
 	void (*encode)(const float *values, uint32_t count, struct balls_coded *coded);
+	void (*along)(const struct balls_along *along);
 	void (*around)(const struct balls_around *around);
 	void (*beside)(struct balls_beside *beside);
 	void (*bounds)(const struct balls_bounds *bounds);

@@ -235,23 +235,33 @@ TARGET static void bound_blocks(const struct balls_bounds *bounds)
 	}
 }
 
-TARGET static void look_around(const struct balls_around *around)
+TARGET static void look_along(const struct balls_along *along)
 {
-	const struct balls *balls = around->balls;
-	const struct balls_coded *coded = around->coded;
-	const struct balls_terms terms = around->terms;
-	const struct balls_ranges ranges = balls->of_balls;
-	const float squared = terms.norm * terms.norm;
-	const float slack = 4 * terms.slack * squared;
+	const struct balls *balls = along->balls;
+	const struct balls_coded *coded = along->coded;
+	const float norm = along->terms.norm;
 	const size_t stride = (size_t)coded->dims * LANES;
 	for (uint32_t i = 0; i < balls->balls; i += LANES) {
 		const float *head = balls->axis_heads + (size_t)(i / LANES) * 2;
 		const lanes_int dots = add_dots((lanes_int){0},
 			balls->axis_codes + i / LANES * stride, coded->codes, coded->dims);
-		const lanes along =
-			coded->scale * head[0] * __builtin_convertvector(dots - coded->sum, lanes);
-		const float error = terms.norm * head[1] + coded->miss * (1 + head[1]) +
-				    terms.slack * terms.norm;
+		store(along->lie.along + i,
+			coded->scale * head[0] * __builtin_convertvector(dots - coded->sum, lanes));
+		along->lie.errors[i / LANES] =
+			norm * head[1] + coded->miss * (1 + head[1]) + along->terms.slack * norm;
+	}
+}
+
+TARGET static void look_around(const struct balls_around *around)
+{
+	const struct balls *balls = around->balls;
+	const struct balls_terms terms = around->terms;
+	const struct balls_ranges ranges = balls->of_balls;
+	const float squared = terms.norm * terms.norm;
+	const float slack = 4 * terms.slack * squared;
+	for (uint32_t i = 0; i < balls->balls; i += LANES) {
+		const lanes along = load(around->lie.along + i);
+		const float error = around->lie.errors[i / LANES];
 		const lanes size = larger(along, -along);
 		const lanes low = larger(size - error, all(0));
 		const lanes high = size + error;
@@ -259,9 +269,7 @@ TARGET static void look_around(const struct balls_around *around)
 			.error = error,
 			.off_min = root(larger(squared - high * high - slack, all(0))),
 			.off_max = root(larger(squared - low * low + slack, all(0)))};
-		store(around->bounds + i, bound(&terms, terms.factor, &ranges, i, &place));
-		store(around->promises + i,
-			bound(&terms, around->begin_factor, &ranges, i, &place));
+		store(around->bounds + i, bound(&terms, around->factor, &ranges, i, &place));
 	}
 }
 
@@ -402,7 +410,7 @@ TARGET static uint32_t pick(const float *values, uint32_t count, float limit, ui
 
 #define BALLS_KERNELS(NAME)                                                                        \
 	{                                                                                          \
-		.name = (NAME), .encode = encode, .around = look_around, .beside = look_beside,    \
-		.bounds = bound_blocks, .scan = scan_blocks, .count = count_values,                \
-		.extent = find_extent, .pick = pick                                                \
+		.name = (NAME), .encode = encode, .along = look_along, .around = look_around,      \
+		.beside = look_beside, .bounds = bound_blocks, .scan = scan_blocks,                \
+		.count = count_values, .extent = find_extent, .pick = pick                         \
 	}

@@ -1,7 +1,8 @@
 /* balls_search.c - a search through granular balls.
  *
  *   balls_search -> score the loose rows
- *                -> bound all balls -> visit the most promising ones: the k-th best score rises
+ *                -> bound all balls -> visit the most promising ones: the k-th best score rises, unless it
+ *                   comes from balls that were searched before
  *                -> visit the others whose bound reaches it: bound their blocks, then the rows of
  *                   these by their codes
  *   in between      settle: score the best candidates in full; the others must then beat these
@@ -56,11 +57,14 @@ struct visit {
 
 struct search {
 	const struct balls *balls;
+	const struct balls *
+		axes_of; /* whose axes are read: those that were searched before are in the cache */
 	const struct balls_kernels *kernels;
 	struct balls_terms terms;
 	uint64_t blocks_scanned;
+	struct balls_lie lie;
 	/* [balls] each. */
-	float *promises;
+	float *promises; /* the score that the best row of a ball is likely to have */
 	float *bounds;
 	uint32_t *some; /* balls to visit */
 	uint32_t *order;
@@ -102,6 +106,8 @@ static size_t lay_out(struct search *search, uint8_t *memory)
 	}
 	candidates->capacity = (k < CANDIDATES_MIN / 4 ? CANDIDATES_MIN : 4 * k) + CHUNK_ROWS;
 	candidates->kth.capacity = 2 * k + BALLS_KTH_SPARE;
+	search->lie.along = take(memory, &at, balls * sizeof(float));
+	search->lie.errors = take(memory, &at, (balls / BALLS_BLOCK_ROWS + 1) * sizeof(float));
 	search->promises = take(memory, &at, balls * sizeof(float));
 	search->bounds = take(memory, &at, balls * sizeof(float));
 	search->some = take(memory, &at, (balls + 1) * sizeof(uint32_t));
@@ -143,7 +149,7 @@ static void look_beside(struct search *search, uint32_t ball, struct visit *visi
 {
 	const struct balls_terms *terms = &search->terms;
 	struct balls_beside beside = {
-		.balls = search->balls,
+		.balls = search->axes_of,
 		.ball = ball,
 		.query = search->candidates.query->query,
 		.prefix_query = search->prefix_query,
@@ -235,22 +241,19 @@ static void end_visit(struct search *search, struct visit *visit)
 
 /* ---- all balls ---- */
 
-/* Computes the promise and the bound of each ball, and projects the query on the prefix. */
-static void look_around(struct search *search)
+/* Finds how the query lies by the axes, and projects it on the prefix. */
+static void look_along(struct search *search)
 {
 	const struct balls *balls = search->balls;
 	const float *query = search->candidates.query->query;
-	const float factor = search->terms.factor;
-	const struct balls_around around = {
+	const struct balls_along along = {
 		.terms = search->terms,
 		.balls = balls,
 		.coded = &search->coded,
-		.begin_factor = factor < begin_factor_max ? factor : begin_factor_max,
-		.promises = search->promises,
-		.bounds = search->bounds,
+		.lie = search->lie,
 	};
 	search->kernels->encode(query, balls->dim, &search->coded);
-	search->kernels->around(&around);
+	search->kernels->along(&along);
 	memset(search->prefix_query, 0, balls_whole_lanes(balls->prefix) * sizeof(float));
 	if (balls->basis == NULL) {
 		memcpy(search->prefix_query, query, balls->dim * sizeof(float));
@@ -266,6 +269,18 @@ static void look_around(struct search *search)
 		.y_stride = balls->prefix,
 	};
 	adapter_kernels_at(0)->product(&product);
+}
+
+static void look_around(const struct search *search, float factor, float *bounds)
+{
+	const struct balls_around around = {
+		.terms = search->terms,
+		.balls = search->balls,
+		.lie = search->lie,
+		.factor = factor,
+		.bounds = bounds,
+	};
+	search->kernels->around(&around);
 }
 
 /* Chooses the most promising balls, best first, so many that they hold about 2 k rows. */
@@ -297,6 +312,9 @@ static void visit_seeds(struct search *search)
 {
 	const struct balls *balls = search->balls;
 	uint32_t seeds[SEEDS_MAX];
+	const float factor = search->terms.factor;
+	look_around(search, factor < begin_factor_max ? factor : begin_factor_max,
+		search->promises);
 	const uint32_t count = choose_seeds(search, seeds);
 	uint64_t rows = 0;
 	for (uint32_t i = 0; i < count && rows < 2 * search->candidates.kth.k; i++) {
@@ -354,9 +372,9 @@ static void prefetch_ball(const struct search *search, uint32_t ball)
 	const size_t bytes = (balls->first_blocks[ball + 1] - first) * sizeof(float);
 	const size_t some = bytes < PREFETCH_BYTES ? bytes : PREFETCH_BYTES;
 	const size_t axis_bytes = balls->dim * sizeof(float);
-	prefetch(balls->axes + (size_t)ball * balls->dim,
+	prefetch(search->axes_of->axes + (size_t)ball * balls->dim,
 		axis_bytes < PREFETCH_BYTES ? axis_bytes : PREFETCH_BYTES);
-	prefetch(balls->prefix_axes + (size_t)ball * prefix, prefix * sizeof(float));
+	prefetch(search->axes_of->prefix_axes + (size_t)ball * prefix, prefix * sizeof(float));
 	prefetch(balls->of_blocks.along_max + first, some);
 	prefetch(balls->of_blocks.along_min + first, some);
 	prefetch(balls->of_blocks.off_max + first, some);
@@ -408,8 +426,10 @@ enum status balls_search_with(const struct balls *balls, struct balls_query *que
 	struct balls_space *space, const struct balls_kernels *kernels)
 {
 	const double norm = balls_norm(query->query, balls->dim);
+	const struct balls *before = query->before;
 	struct search search = {
 		.balls = balls,
+		.axes_of = before == NULL ? balls : before,
 		.kernels = kernels,
 		.terms = {.metric = query->metric,
 			.norm = (float)norm,
@@ -420,6 +440,7 @@ enum status balls_search_with(const struct balls *balls, struct balls_query *que
 		.candidates = {.kernels = kernels, .query = query, .rows = balls->rows},
 	};
 	assert(query->top->k > 0 && query->metric < BALLS_METRICS);
+	assert(before == NULL || balls_are_alike(before, balls));
 	query->compared = 0;
 	query->exact = false;
 	enum status status = get_space(&search, space);
@@ -433,9 +454,14 @@ enum status balls_search_with(const struct balls *balls, struct balls_query *que
 		return status;
 	}
 	status = balls_candidates_score(&search.candidates, balls->loose_rows, balls->loose);
+	if (status == STATUS_OK && before == NULL) {
+		look_along(&search);
+	}
 	if (status == STATUS_OK) {
-		look_around(&search);
-		visit_seeds(&search);
+		look_around(&search, search.terms.factor, search.bounds);
+		if (before == NULL || search.candidates.kth.count < search.candidates.kth.k) {
+			visit_seeds(&search);
+		}
 		status = visit_others(&search);
 	}
 	query->compared += search.blocks_scanned * BALLS_BLOCK_ROWS;

@@ -20,8 +20,8 @@
 #include <stdlib.h>
 
 enum {
-	LOOK_MS = 100, /* so often it looks, since no bell rings when rows are put */
-	ROWS_MIN = 2048,
+	LOOK_MS = 100,  /* so often it looks, since no bell rings when rows are put */
+	ROWS_MIN = 256, /* fewer are scanned as fast as an image is looked into */
 	/* A new image takes in the one before that has at most so many times its places. */
 	GROWTH = 2,
 	/* All become one a millisecond for so many places after the last was made: a build takes some

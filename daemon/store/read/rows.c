@@ -100,6 +100,8 @@ void rows_prefetch_key(const struct rows *rows, uint64_t id)
 		} else {
 			__builtin_prefetch(&view->key_offsets[place.row]);
 		}
+	} else {
+		__builtin_prefetch(entry_of(id));
 	}
 }
 

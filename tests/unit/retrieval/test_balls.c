@@ -2,6 +2,7 @@
  *
  *   test_balls [CONFIGURATIONS]   of the random ones; 10000 unless told
  */
+#include "daemon/retrieval/balls/balls_search.h"
 #include "daemon/retrieval/building/balls_build.h"
 
 #include <math.h>
@@ -142,6 +143,78 @@ static void hits_of_before_count(void **state)
 	indexed_free(&indexed);
 }
 
+/* The same query of one part of a table after the other, whose balls have the axes of the first. */
+static void expect_exact_in_turn(struct table *whole, struct table parts[2],
+	const struct balls balls[2], const struct table_search *search,
+	const struct balls_kernels *kernels)
+{
+	struct topk expected;
+	struct topk found;
+	struct balls_space space = {0};
+	table_search_all(whole, search, &expected);
+	assert_int_equal(topk_init(&found, search->k, -INFINITY, table_compare, NULL), STATUS_OK);
+	struct balls_query query = {.query = search->query,
+		.metric = search->metric,
+		.factor = search->factor,
+		.score = table_score,
+		.top = &found,
+		.first_id = 1000};
+	for (size_t i = 0; i < 2; i++) {
+		parts[i].query = search->query;
+		parts[i].metric = search->metric;
+		query.arg = &parts[i];
+		assert_int_equal(balls_search_with(&balls[i], &query, &space, kernels), STATUS_OK);
+		assert_true(query.exact);
+		query.before = &balls[0];
+		query.first_id += parts[i].rows;
+	}
+	topk_finish(&found);
+	assert_true(same_hits(&found, &expected));
+	topk_fini(&expected);
+	topk_fini(&found);
+	balls_space_fini(&space);
+}
+
+static void balls_on_the_same_axes_are_searched_in_turn(void **state)
+{
+	(void)state;
+	enum { FIRST = 2000, ROWS = 2700, DIM = 20 };
+	static const uint32_t ks[] = {1, 30, FIRST + 30}; /* no bar is left by the last */
+	struct table whole;
+	struct balls balls[2];
+	uint8_t *images[2];
+	size_t bytes;
+	float query[DIM];
+	uint64_t random = 7;
+	table_make(&whole, TABLE_CLUSTERS, ROWS, DIM, 11);
+	struct table parts[2] = {whole, whole};
+	parts[0].rows = FIRST;
+	parts[1].rows = ROWS - FIRST;
+	parts[1].values += (size_t)FIRST * DIM;
+	parts[1].hidden += FIRST;
+	struct balls_options options = {.granularity = 64, .query_count = 1, .queries = no_query};
+	images[0] = table_index(&parts[0], &options, &balls[0], &bytes);
+	assert_non_null(images[0]);
+	options.previous = &balls[0];
+	images[1] = table_index(&parts[1], &options, &balls[1], &bytes);
+	assert_non_null(images[1]);
+	assert_true(balls_are_alike(&balls[0], &balls[1]));
+	for (unsigned i = 0; i < 60; i++) {
+		table_query(&whole, &random, query);
+		const struct table_search search = {.query = query,
+			.metric = i % BALLS_METRICS,
+			.k = ks[i / BALLS_METRICS % 3],
+			.factor = 1,
+			.min_score = -INFINITY};
+		for (size_t set = 0; balls_kernels_at(set) != NULL; set++) {
+			expect_exact_in_turn(&whole, parts, balls, &search, balls_kernels_at(set));
+		}
+	}
+	free(images[0]);
+	free(images[1]);
+	table_free(&whole);
+}
+
 static void every_instruction_set_finds_the_same(void **state)
 {
 	(void)state;
@@ -227,6 +300,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hidden_rows_are_not_found),
 		cmocka_unit_test(a_least_score_cuts),
 		cmocka_unit_test(hits_of_before_count),
+		cmocka_unit_test(balls_on_the_same_axes_are_searched_in_turn),
 		cmocka_unit_test(every_instruction_set_finds_the_same),
 		cmocka_unit_test(whenever_exact_is_said_it_is),
 	};

@@ -112,16 +112,18 @@ void search_change(struct scratch *scratch, struct search_model *model, uint32_t
 {
 	uint64_t keys[SEARCH_PUT_ROWS];
 	for (uint32_t done = 0; done < count; done += SEARCH_PUT_ROWS) {
-		for (uint32_t i = 0; i < SEARCH_PUT_ROWS; i++) {
+		const uint32_t rows =
+			count - done < SEARCH_PUT_ROWS ? count - done : SEARCH_PUT_ROWS;
+		for (uint32_t i = 0; i < rows; i++) {
 			keys[i] = from + next_random(model) % some;
 			draw(model, model->rows[keys[i]]);
 			model->tags[keys[i]] = next_random(model) % 4;
 			model->there[keys[i]] = true;
 		}
-		write_some(scratch, keys, SEARCH_PUT_ROWS, model, false);
-		const uint32_t kept = SEARCH_PUT_ROWS - SEARCH_PUT_ROWS / 10;
-		write_some(scratch, keys + kept, SEARCH_PUT_ROWS - kept, model, true);
-		for (uint32_t i = kept; i < SEARCH_PUT_ROWS; i++) {
+		write_some(scratch, keys, rows, model, false);
+		const uint32_t kept = rows - rows / 10;
+		write_some(scratch, keys + kept, rows - kept, model, true);
+		for (uint32_t i = kept; i < rows; i++) {
 			model->there[keys[i]] = false;
 		}
 	}

@@ -28,7 +28,7 @@ struct search_model {
 /* Loads a table "t" with an index, and waits for it. free() the model. */
 struct search_model *search_model_begin(struct scratch *scratch);
 
-/* Writes rows of random keys of [from, from + some); of SEARCH_PUT_ROWS the last tenth is deleted again. */
+/* Writes rows of random keys of [from, from + some); of each SEARCH_PUT_ROWS the last tenth is deleted again. */
 void search_change(struct scratch *scratch, struct search_model *model, uint32_t count,
 	uint64_t from, uint64_t some);
 

@@ -20,7 +20,7 @@
 #include "tests/unit/store/scratch.h"
 #include "tests/unit/wait.h"
 
-enum { IMAGE_ROWS = 2048 }; /* what the follower waits for */
+enum { IMAGE_ROWS = 256 }; /* what the follower waits for */
 
 /* Until fewer places than the follower waits for have no image; returns how many images there are. */
 static size_t await_images(struct scratch *scratch)
@@ -51,9 +51,9 @@ static void what_has_no_image_is_found(void **state)
 {
 	struct scratch *scratch = *state;
 	struct search_model *model = search_model_begin(scratch);
-	search_change(scratch, model, SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
+	search_change(scratch, model, IMAGE_ROWS / 3, 0, SEARCH_KEYS);
 	search_expect(scratch, model);
-	search_change(scratch, model, SEARCH_PUT_ROWS, 0, SEARCH_KEYS);
+	search_change(scratch, model, IMAGE_ROWS / 3, 0, SEARCH_KEYS);
 	search_expect(scratch, model);
 	free(model);
 }
