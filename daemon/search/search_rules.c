@@ -18,11 +18,12 @@ enum status search_is_dropped(const struct search *search, uint64_t id, bool *ou
 	if (key_set_is_empty(denied) && !rows_may_be_superseded(&search->rows, id)) {
 		return STATUS_OK;
 	}
-	struct frame_row row;
-	const enum status status = rows_get(&search->rows, id, &row);
+	const uint8_t *key;
+	size_t len;
+	const enum status status = rows_get_key(&search->rows, id, &key, &len);
 	if (status == STATUS_OK) {
-		*out = key_set_has(denied, row.key, row.key_len) ||
-		       rows_is_superseded(&search->rows, id, &row);
+		*out = key_set_has(denied, key, len) ||
+		       rows_is_superseded(&search->rows, id, key, len);
 	}
 	return status;
 }

@@ -110,21 +110,16 @@ static float judged(struct search_visit *visit, float score, const struct named 
 	return drops ? NAN : score;
 }
 
-/* Asks for the memory of what tells whether rows may be found, of those that will be asked about. */
+/* Asks for the memory of what tells whether rows of files may be found, of those that will be asked about. */
 static void prefetch_judging(const struct search_visit *visit, const uint32_t *rows, uint32_t count,
 	const uint32_t *chosen)
 {
 	const struct rows *of = &visit->search->rows;
 	const float threshold = visit->asked->bar;
-	if (!rows_are_followed(of)) {
+	if (visit->image != NULL || !rows_are_followed(of)) {
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		if (visit->scores[i] >= threshold) {
-			rows_prefetch_key(of, id_of(visit, rows[chosen[i]]));
-		}
-	}
-	for (uint32_t i = 0; visit->image == NULL && i < count; i++) {
 		if (visit->scores[i] >= threshold) {
 			rows_prefetch_newer(of, id_of(visit, rows[chosen[i]]));
 		}
@@ -139,10 +134,15 @@ static void score_some(struct search_visit *visit, const uint32_t *rows, uint32_
 	uint32_t chosen[AHEAD_ROWS] = {0};
 	bool passes[AHEAD_ROWS];
 	uint32_t some = 0;
+	const bool is_followed = rows_are_followed(&visit->search->rows);
 	assert(count <= AHEAD_ROWS && count <= visit->scorer.rows_max);
 	for (uint32_t i = 0; i < count; i++) {
 		find_named(visit, rows[i], &named[i]);
 		prefetch(&named[i], spec_row_bytes(search_spec(visit->search)));
+		if (is_followed) {
+			/* Most rows that are scored are good enough to be asked about. */
+			rows_prefetch_key(&visit->search->rows, id_of(visit, rows[i]));
+		}
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		passes[i] = search_passes(visit->search, named[i].time_ms, named[i].tags);

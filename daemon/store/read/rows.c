@@ -90,6 +90,20 @@ enum status rows_get(const struct rows *rows, uint64_t id, struct frame_row *out
 	return STATUS_OK;
 }
 
+enum status rows_get_key(const struct rows *rows, uint64_t id, const uint8_t **key, size_t *len)
+{
+	if (id < rows_first_base_id) {
+		*key = entry_of(id)->key;
+		*len = entry_of(id)->key_len;
+		return STATUS_OK;
+	}
+	const struct row_place place = rows_place(rows, id - rows_first_base_id);
+	if (segment_is_deleted(place.view, place.row)) {
+		return STATUS_NOT_FOUND;
+	}
+	return segment_key(place.view, place.row, key, len) ? STATUS_OK : STATUS_CORRUPT;
+}
+
 void rows_prefetch_key(const struct rows *rows, uint64_t id)
 {
 	if (id >= rows_first_base_id) {
@@ -116,7 +130,7 @@ void rows_prefetch_newer(const struct rows *rows, uint64_t id)
 	}
 }
 
-bool rows_is_superseded(const struct rows *rows, uint64_t id, const struct frame_row *row)
+bool rows_is_superseded(const struct rows *rows, uint64_t id, const uint8_t *key, size_t len)
 {
 	const struct table *table = rows->table;
 	if (!rows_may_be_superseded(rows, id)) {
@@ -126,9 +140,9 @@ bool rows_is_superseded(const struct rows *rows, uint64_t id, const struct frame
 		return memtable_stream_is_behind(&rows->stream, entry_of(id));
 	}
 	const uint32_t level = segment_of(rows, id - rows_first_base_id)->level;
-	const uint64_t hash = siphash(&table->seed, row->key, row->key_len);
-	return memtable_get(table->memtable, rows->visible, hash, row->key, row->key_len) != NULL ||
-	       table_is_above(table, level, hash, row->key, row->key_len);
+	const uint64_t hash = siphash(&table->seed, key, len);
+	return memtable_get(table->memtable, rows->visible, hash, key, len) != NULL ||
+	       table_is_above(table, level, hash, key, len);
 }
 
 bool rows_is_newest(const struct rows *rows, uint64_t id, const struct row_version *version)

@@ -165,7 +165,7 @@ static void expect_walk(struct scratch *scratch, const struct table *table,
 			assert_memory_equal(found.data, rows.block.data + i * sizeof row,
 				sizeof row);
 			memcpy(&key, found.key, 8);
-			if (rows_is_superseded(&rows, id, &found)) {
+			if (rows_is_superseded(&rows, id, found.key, found.key_len)) {
 				continue;
 			}
 			assert_false(seen[key]);

@@ -283,7 +283,7 @@ void model_walk(struct model *model, unsigned release, unsigned table)
 			struct frame_row row;
 			const uint64_t id = row_block_id(&rows.block, i);
 			assert_int_equal(rows_get(&rows, id, &row), STATUS_OK);
-			if (rows_is_superseded(&rows, id, &row)) {
+			if (rows_is_superseded(&rows, id, row.key, row.key_len)) {
 				continue;
 			}
 			const uint32_t key = number_of(&model->plain[table], row.key, row.key_len);

@@ -107,7 +107,7 @@ static void expect(struct scratch *scratch, const struct snapshot *snapshot, uin
 			const uint64_t id = row_block_id(&rows.block, i);
 			assert_int_equal(rows_get(&rows, id, &row), STATUS_OK);
 			memcpy(values, row.data, sizeof values);
-			const bool counts = !rows_is_superseded(&rows, id, &row);
+			const bool counts = !rows_is_superseded(&rows, id, row.key, row.key_len);
 			seen += counts;
 			sum += counts ? (uint64_t)values[1] : 0;
 		}
