@@ -1,273 +1,272 @@
-/* bench_local.c - requests of random keys to a folder that is read in process, against copying the same rows.
+/* bench_local.c - a folder that is read in this process, beside copies of the same rows, LMDB, and the daemon's socket;
+ * tests/bench/local starts the daemon and the readers, and makes tables of what this prints.
  *
- *   bench_local [ROWS [KEYS [DIM]]]       default 1000000 500 64, f32
+ *   bench_local fetch ROWS KEYS SECONDS NAME...
+ *       One thread asks for KEYS random keys at a time. Those named take turns until each has had SECONDS. NAME is one of
+ *         local=FOLDER        librepstore-local
+ *         lmdb=FOLDER         a table of LMDB, which is made in that empty folder (peer_lmdb.c)
+ *         repstored=ADDRESS   librepstore, over a socket
+ *         memcpy, memcpy_plain  copies within this process, with and without asking the cache ahead
+ *         reckoning           touches no memory
+ *   bench_local threads ROWS KEYS SECONDS NAME...
+ *       Of the same, how many requests a second one thread makes, and two side by side.
+ *   bench_local beside ROWS KEYS SECONDS local=FOLDER|repstored=ADDRESS RATES ADDRESS
+ *   bench_local follow FOLDER
+ *       See driver/local_beside.c.
  *
- * Whole requests and answers, as they would go over a socket. Then two threads ask side by side. At last rows are put
- * beside the reader, and each put is waited for when it is acknowledged.
+ * Table "ir" holds the keys 0 to ROWS - 1; all elements of row i are i.
  */
-#include "daemon/local/local.h"
-#include "daemon/store/store.h"
-#include "daemon/store/system/grace.h"
-#include "daemon/store/write/write.h"
-#include "schema/rpc.h"
-#include "tests/bench/bench_fill.h"
+#include "tests/bench/driver/local.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/mman.h>
 
 enum {
-	WARM_ROUNDS = 3000,
-	ROUNDS = 5000,
+	REQUESTS = 4096, /* distinct: far more rows than a cache holds */
+	TURN_NS = 200 * 1000 * 1000,
+	WARM_TURNS = 10,
+	ENTRANTS_MAX = 8,
 	THREADS = 2,
-	THREAD_ROUNDS = 20000,
-	PUTS = 2000,
-	PUT_ROWS = 256
+	RECKONED = 20000,
+	ROWS_MAX = 1 << 24, /* numbers that an f32 has */
 };
 
-struct bench {
-	struct local *local;
-	struct local_handle *handle;
-	uint64_t rows;
-	uint32_t count;
-	uint32_t dim;
-	uint64_t *keys;
-	uint8_t *out;
-	float *plain;
-	uint64_t state;
-	struct wire_writer request;
+struct contest {
+	struct questions questions;
+	uint64_t rows_count;
+	uint8_t *rows; /* owned: mapped; NULL: nobody copies */
+	uint64_t turns;
+	size_t count;
+	struct entrant {
+		const struct peer_kind *kind;
+		const char *address;
+		struct samples samples;
+		struct samples turns[THREADS]; /* ns of a request, by the threads that asked */
+		size_t next_request;
+	} entrants[ENTRANTS_MAX];
 };
 
-static void draw_keys(struct bench *bench)
-{
-	struct wire_writer *request = &bench->request;
-	for (uint32_t i = 0; i < bench->count; i++) {
-		bench->keys[i] = bench_next_random(&bench->state) % bench->rows;
-	}
-	wire_writer_clear(request);
-	rpc_write_request(request, 1, "fetch");
-	wire_write_map(request, 1);
-	wire_write_str(request, "parts");
-	wire_write_array(request, 1);
-	wire_write_map(request, 2);
-	wire_write_str(request, "table");
-	wire_write_str(request, "ir");
-	wire_write_str(request, "keys");
-	wire_write_bin(request, bench->keys, bench->count * sizeof *bench->keys);
-}
+/* ---- what neither looks up nor copies ---- */
 
-static double time_call(struct bench *bench)
+static struct peer *reckoning_open(const char *address, const struct questions *questions,
+	const uint8_t *rows)
 {
-	struct error err = {0};
-	struct wire_bytes response;
-	draw_keys(bench);
-	const double start = bench_now_s();
-	bench_must(local_call(bench->handle, bench->request.data, bench->request.len, 0, &response,
-			   &err),
-		&err);
-	const double elapsed = bench_now_s() - start;
-	/* The rows are the last that an answer has. */
-	const size_t bytes = (size_t)bench->count * bench->dim * sizeof(float);
-	float value = -1;
-	if (response.len > bytes) {
-		memcpy(&value, response.data + response.len - sizeof value, sizeof value);
-	}
-	if (value != (float)bench->keys[bench->count - 1]) {
-		(void)fprintf(stderr, "bench_local: a wrong row\n");
-		exit(1);
-	}
-	return elapsed;
-}
-
-static double time_memcpy(struct bench *bench)
-{
-	const size_t stride = (size_t)bench->dim * sizeof(float);
-	draw_keys(bench);
-	const double start = bench_now_s();
-	for (uint32_t i = 0; i < bench->count; i++) {
-		memcpy(bench->out + i * stride, bench->plain + bench->keys[i] * bench->dim, stride);
-	}
-	return bench_now_s() - start;
-}
-
-static void report(const char *name, double *times, size_t count)
-{
-	bench_sort(times, count);
-	printf("%s_p50 %.1f us\n%s_p99 %.1f us\n", name, times[count / 2] * 1e6, name,
-		times[count * 99 / 100] * 1e6);
-}
-
-static void *get(size_t bytes)
-{
-	void *memory = malloc(bytes);
-	if (memory == NULL) {
-		exit(1);
-	}
-	return memory;
-}
-
-/* In turns, so that a busy machine slows both. */
-static void measure(struct bench *bench)
-{
-	const size_t stride = (size_t)bench->dim * sizeof(float);
-	double *calls = get(ROUNDS * sizeof *calls);
-	double *copies = get(ROUNDS * sizeof *copies);
-	bench->out = get(bench->count * stride);
-	bench->plain = get(bench->rows * stride);
-	memset(bench->plain, 1, bench->rows * stride);
-	for (int round = 0; round < WARM_ROUNDS; round++) {
-		(void)time_call(bench);
-	}
-	for (int round = 0; round < ROUNDS; round++) {
-		calls[round] = time_call(bench);
-		copies[round] = time_memcpy(bench);
-	}
-	report("local", calls, ROUNDS);
-	report("memcpy", copies, ROUNDS);
-	printf("local_per_memcpy %.2f ratio\n", calls[ROUNDS / 2] / copies[ROUNDS / 2]);
-	free(calls);
-	free(copies);
-	free(bench->out);
-	free(bench->plain);
-}
-
-/* ---- threads ---- */
-
-static void *ask(void *arg)
-{
-	struct bench *bench = arg;
-	for (int round = 0; round < THREAD_ROUNDS; round++) {
-		(void)time_call(bench);
-	}
+	(void)address;
+	(void)questions;
+	(void)rows;
 	return NULL;
 }
 
-static double calls_per_s(const struct bench *from, size_t threads)
+static void reckoning_fetch(struct peer *peer, size_t request, uint8_t *out)
 {
-	struct error err = {0};
-	struct bench benches[THREADS];
-	pthread_t ids[THREADS];
-	for (size_t i = 0; i < threads; i++) {
-		benches[i] = (struct bench){
-			.local = from->local,
-			.rows = from->rows,
-			.count = from->count,
-			.dim = from->dim,
-			.state = 100 + i,
-			.keys = get(from->count * sizeof *from->keys),
-		};
-		bench_must(local_handle_open(from->local, &benches[i].handle, &err), &err);
+	uint64_t state = request;
+	(void)peer;
+	for (int i = 0; i < RECKONED; i++) {
+		(void)next_random(&state);
 	}
-	const double start = bench_now_s();
-	for (size_t i = 0; i < threads; i++) {
-		if (pthread_create(&ids[i], NULL, ask, &benches[i]) != 0) {
-			exit(1);
-		}
-	}
-	for (size_t i = 0; i < threads; i++) {
-		(void)pthread_join(ids[i], NULL);
-	}
-	const double elapsed = bench_now_s() - start;
-	for (size_t i = 0; i < threads; i++) {
-		local_handle_close(benches[i].handle);
-		wire_writer_fini(&benches[i].request);
-		free(benches[i].keys);
-	}
-	return (double)threads * THREAD_ROUNDS / elapsed;
+	memcpy(out, &state, sizeof state);
 }
 
-/* ---- lag ---- */
-
-static uint64_t put_rows(struct store *store, struct bench *bench, float *rows)
+static void reckoning_close(struct peer *peer)
 {
-	struct error err = {0};
-	for (uint32_t i = 0; i < PUT_ROWS; i++) {
-		bench->keys[i] = bench_next_random(&bench->state) % bench->rows;
-		for (uint32_t j = 0; j < bench->dim; j++) {
-			rows[(size_t)i * bench->dim + j] = (float)bench->keys[i];
-		}
-	}
-	const struct table_write part = {.table = "ir",
-		.batch = {.keys = {KEY_U64, PUT_ROWS, (const uint8_t *)bench->keys, NULL},
-			.dtype = DTYPE_F32,
-			.rows = (const uint8_t *)rows,
-			.rows_bytes = (size_t)PUT_ROWS * bench->dim * sizeof *rows}};
-	const struct row_write put = {.release = "r1",
-		.parts = &part,
-		.part_count = 1,
-		.now_ms = 1};
-	struct write_result result;
-	struct write_ticket *ticket;
-	bench_must(store_put(store, &put, &result, &ticket, &err), &err);
-	bench_must(store_write_wait(ticket, &err), &err);
-	return result.sequence;
+	(void)peer;
 }
 
-/* How long after it was acknowledged a write is seen. */
-static void measure_lag(struct store *store, struct bench *bench)
+static const struct peer_kind reckoning = {.name = "reckoning",
+	.open = reckoning_open,
+	.fetch = reckoning_fetch,
+	.close = reckoning_close,
+	.rows = PEER_ECHOES};
+
+/* ---- who takes part ---- */
+
+static const struct peer_kind *const kinds[] = {&peer_plain_memcpy, &peer_memcpy, &peer_local,
+	&peer_lmdb, &peer_repstored, &reckoning};
+
+void kind_named(const char *arg, const struct peer_kind **kind, const char **address)
 {
-	double *lags = get(PUTS * sizeof *lags);
-	float *rows = get((size_t)PUT_ROWS * bench->dim * sizeof *rows);
-	const double began = bench_now_s();
-	bench->count = PUT_ROWS;
-	for (size_t i = 0; i < PUTS; i++) {
-		const uint64_t sequence = put_rows(store, bench, rows);
-		const double start = bench_now_s();
-		local_set_min_sequence(bench->handle, sequence);
-		(void)time_call(bench);
-		lags[i] = bench_now_s() - start;
+	const char *equals = strchr(arg, '=');
+	const size_t len = equals == NULL ? strlen(arg) : (size_t)(equals - arg);
+	*address = equals == NULL ? NULL : equals + 1;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		*kind = kinds[i];
+		if (strlen(kinds[i]->name) == len && memcmp(kinds[i]->name, arg, len) == 0) {
+			return;
+		}
 	}
-	printf("put_rows %.0f /s\n", (double)PUTS * PUT_ROWS / (bench_now_s() - began));
-	report("lag", lags, PUTS);
-	free(lags);
-	free(rows);
+	die("'%s' is none of those that take part", arg);
+}
+
+/* As many rows as the table has, in memory of their own: a store without tricks would have them in pages of 4 KiB. */
+static void make_rows(struct contest *contest)
+{
+	void *memory = mmap(NULL, contest->rows_count * MEASURE_ROW_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED) {
+		die("no memory for the rows");
+	}
+	float *elements = memory;
+	for (uint64_t i = 0; i < contest->rows_count; i++) {
+		for (size_t j = 0; j < MEASURE_DIM; j++) {
+			elements[i * MEASURE_DIM + j] = (float)i;
+		}
+	}
+	contest->rows = memory;
+}
+
+static void enter(struct contest *contest, const char *arg)
+{
+	if (contest->count == ENTRANTS_MAX) {
+		die("%d can take part", ENTRANTS_MAX);
+	}
+	struct entrant *entrant = &contest->entrants[contest->count++];
+	kind_named(arg, &entrant->kind, &entrant->address);
+	if (contest->rows == NULL && entrant->kind != &peer_local &&
+		entrant->kind != &peer_repstored) {
+		make_rows(contest);
+	}
+	if (entrant->kind == &peer_lmdb) {
+		lmdb_fill(entrant->address, contest->rows, contest->rows_count);
+	}
+}
+
+/* ---- turns ---- */
+
+void row_check(const struct peer_kind *kind, uint64_t key, const uint8_t *row)
+{
+	float value;
+	memcpy(&value, row + MEASURE_ROW_BYTES - sizeof value, sizeof value);
+	if (kind->rows == PEER_ANSWERS && value != (float)key) {
+		die("%s: a wrong row of key %llu", kind->name, (unsigned long long)key);
+	}
+}
+
+/* One thread's requests of a turn. */
+struct asker {
+	pthread_t thread;
+	const struct contest *contest;
+	const struct entrant *entrant;
+	struct peer *peer;
+	struct samples *samples; /* NULL: they are not wanted */
+	size_t next_request;
+	uint64_t asked;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *asker = arg;
+	const struct questions *questions = &asker->contest->questions;
+	const struct peer_kind *kind = asker->entrant->kind;
+	uint8_t *out = allocate((size_t)questions->keys_each * MEASURE_ROW_BYTES);
+	const uint64_t end = now_ns() + TURN_NS;
+	for (uint64_t after = 0; after < end; asker->asked++) {
+		const size_t request = asker->next_request++;
+		const uint64_t before = now_ns();
+		kind->fetch(asker->peer, request, out);
+		after = now_ns();
+		if (asker->samples != NULL) {
+			samples_add(asker->samples, after - before);
+		}
+		const uint32_t probe = (uint32_t)(request % questions->keys_each);
+		row_check(kind, questions_at(questions, request)[probe],
+			out + (size_t)probe * MEASURE_ROW_BYTES);
+	}
+	free(out);
+	return NULL;
+}
+
+static void take_turn(const struct contest *contest, struct entrant *entrant, unsigned threads,
+	bool is_counted)
+{
+	struct asker askers[THREADS];
+	const uint64_t start = now_ns();
+	uint64_t asked = 0;
+	for (unsigned i = 0; i < threads; i++) {
+		askers[i] = (struct asker){.contest = contest,
+			.entrant = entrant,
+			.next_request = entrant->next_request + i * (size_t)(REQUESTS / THREADS)};
+		askers[i].samples = is_counted && threads == 1 ? &entrant->samples : NULL;
+		askers[i].peer =
+			entrant->kind->open(entrant->address, &contest->questions, contest->rows);
+		if (pthread_create(&askers[i].thread, NULL, ask, &askers[i]) != 0) {
+			die("no thread");
+		}
+	}
+	for (unsigned i = 0; i < threads; i++) {
+		(void)pthread_join(askers[i].thread, NULL);
+		entrant->kind->close(askers[i].peer);
+		asked += askers[i].asked;
+	}
+	entrant->next_request = askers[0].next_request;
+	if (is_counted) {
+		samples_add(&entrant->turns[threads - 1], (now_ns() - start) / asked);
+	}
+}
+
+static void run(struct contest *contest, unsigned threads_max)
+{
+	for (uint64_t turn = 0; turn < WARM_TURNS + contest->turns; turn++) {
+		for (size_t i = 0; i < contest->count; i++) {
+			for (unsigned threads = 1; threads <= threads_max; threads++) {
+				take_turn(contest, &contest->entrants[i], threads,
+					turn >= WARM_TURNS);
+			}
+		}
+	}
+	for (size_t i = 0; i < contest->count; i++) {
+		struct entrant *entrant = &contest->entrants[i];
+		samples_print(&entrant->samples, entrant->kind->name);
+		for (unsigned threads = 1; threads_max > 1 && threads <= threads_max; threads++) {
+			printf("%s_by_%u %.0f /s\n", entrant->kind->name, threads,
+				1e9 / samples_median(&entrant->turns[threads - 1]));
+		}
+		for (unsigned threads = 1; threads <= threads_max; threads++) {
+			samples_fini(&entrant->turns[threads - 1]);
+		}
+		samples_fini(&entrant->samples);
+	}
+}
+
+static int contest(char **args, int count, unsigned threads_max)
+{
+	struct contest contest = {.rows_count = strtoull(args[0], NULL, 10),
+		.turns = strtoull(args[2], NULL, 10) * 1000000000u / TURN_NS};
+	const uint32_t keys = (uint32_t)strtoul(args[1], NULL, 10);
+	if (contest.rows_count == 0 || contest.rows_count > ROWS_MAX || keys == 0 ||
+		contest.turns == 0) {
+		die("a number is out of range");
+	}
+	questions_init(&contest.questions, REQUESTS, keys, contest.rows_count);
+	for (int i = 3; i < count; i++) {
+		enter(&contest, args[i]);
+	}
+	run(&contest, threads_max);
+	questions_fini(&contest.questions);
+	rows_drop(contest.rows, contest.rows_count);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct bench bench = {
-		.rows = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000,
-		.count = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 500,
-		.dim = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 64,
-		.state = 1,
-	};
-	char folder[] = "/tmp/bench_local.XXXXXX";
-	char spelt[64]; /* as the reader names it, so that it opens the folder itself */
-	if (bench.rows == 0 || bench.count == 0 || bench.dim == 0 || mkdtemp(folder) == NULL) {
-		return 2;
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc >= 6 && strcmp(argv[1], "fetch") == 0) {
+		return contest(argv + 2, argc - 2, 1);
 	}
-	struct error err = {0};
-	struct store *store = NULL;
-	const struct store_options options = {.folder = folder,
-		.load_memory_bytes = 512u << 20,
-		.catalog_bytes = 64u << 20};
-	grace_register();
-	bench_must(store_open(&options, &store, &err), &err);
-	bench_fill(store, bench.rows, bench.dim);
-	store_close(store);
-	(void)snprintf(spelt, sizeof spelt, "/./%s", folder + 1);
-	const struct local_options local_options = {.folder = spelt};
-	const double start = bench_now_s();
-	bench_must(local_open(&local_options, &bench.local, &err), &err);
-	printf("open %.3f s\n", bench_now_s() - start);
-	bench_must(local_handle_open(bench.local, &bench.handle, &err), &err);
-	bench.keys = get((bench.count + PUT_ROWS) * sizeof *bench.keys);
-	measure(&bench);
-	const double one = calls_per_s(&bench, 1);
-	const double two = calls_per_s(&bench, THREADS);
-	printf("calls_of_1 %.0f /s\ncalls_of_2 %.0f /s\n2_per_1 %.2f ratio\n", one, two, two / one);
-	bench_must(store_open(&options, &store, &err), &err);
-	measure_lag(store, &bench);
-	local_handle_close(bench.handle);
-	local_close(bench.local);
-	store_close(store);
-	grace_unregister();
-	wire_writer_fini(&bench.request);
-	free(bench.keys);
-	char command[64];
-	(void)snprintf(command, sizeof command, "rm -rf %s", folder);
-	return system(command) == 0 ? 0 : 1;
+	if (argc >= 6 && strcmp(argv[1], "threads") == 0) {
+		return contest(argv + 2, argc - 2, THREADS);
+	}
+	if (argc == 8 && strcmp(argv[1], "beside") == 0) {
+		return local_beside(argv + 2);
+	}
+	if (argc == 3 && strcmp(argv[1], "follow") == 0) {
+		return local_follow(argv[2]);
+	}
+	(void)fputs(
+		"usage: bench_local fetch|threads ROWS KEYS SECONDS NAME... | bench_local beside ROWS "
+		"KEYS SECONDS NAME RATES ADDRESS | bench_local follow FOLDER\n",
+		stderr);
+	return 2;
 }

@@ -25,6 +25,8 @@ struct peer_kind {
 };
 
 extern const struct peer_kind peer_repstored;      /* librepstore */
+extern const struct peer_kind peer_local;          /* librepstore-local; address: the folder */
+extern const struct peer_kind peer_lmdb;           /* in process; address: a folder of lmdb_fill */
 extern const struct peer_kind peer_redis;          /* MGET; GET of one key */
 extern const struct peer_kind peer_memcached_text; /* get k1 k2 ... */
 extern const struct peer_kind peer_memcached;      /* binary protocol: quiet gets, a no-op */
@@ -40,5 +42,6 @@ enum { LIMIT_REQUEST_EXTRA = 64, LIMIT_REPLY_EXTRA = 96 };
 /* Put rows 0 to count - 1 in. */
 void redis_fill(const char *address, const uint8_t *rows, size_t count);
 void memcached_fill(const char *address, const uint8_t *rows, size_t count);
+void lmdb_fill(const char *folder, const uint8_t *rows, size_t count);
 
 #endif

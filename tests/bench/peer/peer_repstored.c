@@ -1,6 +1,5 @@
 /* peer_repstored.c - repstored through librepstore, into the caller's rows. */
-#include "client/include/repstore.h"
-#include "tests/bench/peer/peer.h"
+#include "tests/bench/peer/peer_client.h"
 
 #include <stdlib.h>
 
@@ -10,22 +9,29 @@ struct peer {
 	uint8_t *found; /* owned */
 };
 
+struct peer *peer_of_client(rep_client *client, const struct questions *questions)
+{
+	struct peer *peer = allocate(sizeof *peer);
+	peer->questions = questions;
+	peer->found = allocate((questions->keys_each + 7) / 8);
+	peer->client = client;
+	return peer;
+}
+
 static struct peer *repstored_open(const char *address, const struct questions *questions,
 	const uint8_t *rows)
 {
 	(void)rows;
-	struct peer *peer = allocate(sizeof *peer);
-	peer->questions = questions;
-	peer->found = allocate((questions->keys_each + 7) / 8);
+	rep_client *client = NULL;
 	struct rep_error err;
 	const struct rep_options options = {.address = address};
-	if (rep_connect(&options, &peer->client, &err) != REP_OK) {
+	if (rep_connect(&options, &client, &err) != REP_OK) {
 		die("%s", err.text);
 	}
-	return peer;
+	return peer_of_client(client, questions);
 }
 
-static void repstored_fetch(struct peer *peer, size_t request, uint8_t *out)
+void peer_client_fetch(struct peer *peer, size_t request, uint8_t *out)
 {
 	const uint32_t count = peer->questions->keys_each;
 	struct rep_part part = {.table = "ir",
@@ -43,7 +49,7 @@ static void repstored_fetch(struct peer *peer, size_t request, uint8_t *out)
 	}
 }
 
-static void repstored_close(struct peer *peer)
+void peer_client_close(struct peer *peer)
 {
 	rep_close(peer->client);
 	free(peer->found);
@@ -52,6 +58,6 @@ static void repstored_close(struct peer *peer)
 
 const struct peer_kind peer_repstored = {.name = "repstored",
 	.open = repstored_open,
-	.fetch = repstored_fetch,
-	.close = repstored_close,
+	.fetch = peer_client_fetch,
+	.close = peer_client_close,
 	.rows = PEER_ANSWERS};
