@@ -9,8 +9,10 @@
  * the product is asked for the best 100. Each query is asked of both tables in turn, once there are images of what
  * was written. Times are those of the thread on a processor, which a busy machine changes
  * least. Prints the medians of both and their ratio, for a recall of 0.95 and
- * for the exact search; and the recall of the former, by the scores that the latter finds.
+ * for the exact search; and the recall of the former, by the scores that the latter finds. The same of a reader
+ * of the folder (librepstore-local), which follows the writes: whole calls, beside the searches of the same table.
  */
+#include "client/include/repstore_local.h"
 #include "daemon/search/search.h"
 #include "daemon/store/admin/admin.h"
 #include "daemon/store/index/written.h"
@@ -42,6 +44,7 @@ enum {
 	K = 100,
 	USERS = 1000,
 	SETTLE_MS = 500,
+	SAME_LOOKS = 3, /* that find nothing new */
 	LEFT_MAX = 256, /* rows that may be without an image when nothing is written any more */
 };
 
@@ -58,6 +61,9 @@ struct bench {
 	uint64_t *keys;
 	uint64_t written;
 	uint64_t next_key;
+	uint64_t sequence; /* of the last write */
+	rep_local *local;
+	rep_client *reader;
 };
 
 static double thread_us(void)
@@ -224,6 +230,7 @@ static void put_until(struct bench *bench, uint64_t written)
 		struct write_ticket *ticket;
 		must(store_put(bench->store, &put, &result, &ticket, &err), &err);
 		must(store_write_wait(ticket, &err), &err);
+		bench->sequence = result.sequence;
 		bench->written += count;
 	}
 }
@@ -321,6 +328,56 @@ static struct outcome search_once(struct bench *bench, const char *name, const f
 	return outcome;
 }
 
+static void must_read(enum rep_status status, const struct rep_error *err)
+{
+	if (status != REP_OK) {
+		(void)fprintf(stderr, "bench_written: %s: %s\n", rep_status_name(status),
+			err->text);
+		exit(1);
+	}
+}
+
+/* *compared: rows that were looked at; UINT64_MAX: all were, though the search need not be exact. */
+static struct outcome read_once(struct bench *bench, const float *vector, double recall,
+	float limit, uint64_t *compared)
+{
+	struct rep_error err;
+	struct rep_retrieved got = {0};
+	struct outcome outcome = {0};
+	const struct rep_retrieval asked = {.query = {.keys = {.count = 1},
+						    .rows = vector,
+						    .rows_bytes = bench->dim * sizeof *vector,
+						    .dtype = REP_F32,
+						    .dim = bench->dim},
+		.in = "ir",
+		.k = K,
+		.approximate = recall < 1 ? recall : 0};
+	const double start = thread_us();
+	must_read(rep_retrieve(bench->reader, "r", &asked, &got, &err), &err);
+	outcome.took_us = thread_us() - start;
+	outcome.kth = got.parts[0].scores[got.parts[0].n - 1];
+	for (uint32_t i = 0; i < got.parts[0].n; i++) {
+		outcome.reached += got.parts[0].scores[i] >= limit;
+	}
+	*compared = got.exact && recall < 1 ? UINT64_MAX : got.compared;
+	rep_retrieved_free(&got);
+	return outcome;
+}
+
+/* Waits until the reader has what was written, and the indexes and images that it opens. */
+static void settle_reader(struct bench *bench, const float *vector)
+{
+	uint64_t compared = UINT64_MAX;
+	rep_set_min_sequence(bench->reader, bench->sequence);
+	for (unsigned same = 0; same < SAME_LOOKS;) {
+		const uint64_t before = compared;
+		wait_ms(SETTLE_MS);
+		(void)read_once(bench, vector, asked_recall, 0, &compared);
+		same = compared == before && compared != UINT64_MAX ? same + 1 : 0;
+	}
+	printf("  reader_compared %llu rows\n", (unsigned long long)compared);
+}
+
 static int by_value(const void *a, const void *b)
 {
 	const double left = *(const double *)a;
@@ -338,7 +395,11 @@ static void measure(struct bench *bench, const float *queries)
 {
 	static const char *const tables[] = {"ir_still", "ir"};
 	static double times[2][2][QUERIES]; /* exact or not, table */
+	static double read[2][QUERIES];     /* exact or not */
 	uint32_t found = 0;
+	uint32_t read_found = 0;
+	uint64_t compared;
+	settle_reader(bench, queries);
 	for (size_t i = 0; i < QUERIES; i++) {
 		for (size_t table = 0; table < 2; table++) {
 			const float *vector = queries + i * bench->dim;
@@ -349,6 +410,13 @@ static void measure(struct bench *bench, const float *queries)
 			times[0][table][i] = exact.took_us;
 			times[1][table][i] = fast.took_us;
 			found += table == 1 ? fast.reached : 0;
+			if (table == 1) {
+				read[0][i] = read_once(bench, vector, 1, 0, &compared).took_us;
+				const struct outcome reader = read_once(bench, vector, asked_recall,
+					exact.kth, &compared);
+				read[1][i] = reader.took_us;
+				read_found += reader.reached;
+			}
 		}
 	}
 	const double exact[] = {median(times[0][0]), median(times[0][1])};
@@ -358,6 +426,11 @@ static void measure(struct bench *bench, const float *queries)
 		fast[1] / fast[0]);
 	printf("  exact_none %.1f us\n  exact_beside %.1f us\n  exact_ratio %.2f ratio\n", exact[0],
 		exact[1], exact[1] / exact[0]);
+	const double reads[] = {median(read[0]), median(read[1])};
+	printf("  reader_recall %.4f share\n  reader %.1f us\n  reader_ratio %.2f ratio\n",
+		(double)read_found / QUERIES / K, reads[1], reads[1] / fast[1]);
+	printf("  exact_reader %.1f us\n  exact_reader_ratio %.2f ratio\n", reads[0],
+		reads[0] / exact[1]);
 }
 
 int main(int argc, char **argv)
@@ -387,11 +460,18 @@ int main(int argc, char **argv)
 	grace_register();
 	must(store_open(&options, &bench.store, &err), &err);
 	fill(&bench);
+	struct rep_error rep_err;
+	const struct rep_local_options local_options = {.folder = folder,
+		.memory_max = UINT64_C(16) << 30};
+	must_read(rep_open_local(&local_options, &bench.local, &rep_err), &rep_err);
+	must_read(rep_local_client(bench.local, &bench.reader, &rep_err), &rep_err);
 	const int count = argc > 3 ? argc - 3 : (int)(sizeof usual / sizeof *usual);
 	for (int i = 0; i < count; i++) {
 		bring_to(&bench, argc > 3 ? argv[3 + i] : usual[i]);
 		measure(&bench, queries);
 	}
+	rep_close(bench.reader);
+	rep_close_local(bench.local);
 	store_close(bench.store);
 	grace_unregister();
 	free(queries);

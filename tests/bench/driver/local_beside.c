@@ -7,14 +7,15 @@
  *       take turns until each has had SECONDS. Between turns, uncounted, all is merged. A third thread takes each write
  *       that is acknowledged, and waits until the folder's reader has it: that is the lag.
  *   follow FOLDER
- *       Opens a reader, says so, and ends with its input: what it has applied, and what that took of memory and of a
- *       processor.
+ *       Opens a reader, says so, and ends with its input: the most rows and memory that it had, and what following took
+ *       of a processor.
  */
 #include "tests/bench/driver/daemon.h"
 #include "tests/bench/driver/local.h"
 #include "tests/bench/driver/stream.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ enum {
 	DRAWN = 64,  /* requests that differ */
 	USERS = 100000,
 	ITEMS = 10000,
+	LOOK_MS = 20,
 	WARM_NS = 100 * 1000 * 1000,
 	RATE_MAX = 100000000,
 };
@@ -219,6 +221,7 @@ static void print_phase(struct phase *phase)
 		(double)phase->daemon_ns / (double)phase->took_ns);
 	printf("%s_samples %.0f samples/s\n", phase->name,
 		(double)phase->batches.count * EACH * 1e9 / (double)phase->took_ns);
+	printf("%s_count %zu samples\n", phase->name, phase->batches.count * EACH);
 	printf("%s_merges %" PRIu64 " merges\n", phase->name, phase->merges);
 	(void)snprintf(name, sizeof name, "%.31s_batch", phase->name);
 	samples_print(&phase->batches, name);
@@ -303,18 +306,18 @@ int local_beside(char **args)
 
 int local_follow(const char *folder)
 {
-	char byte;
 	struct rep_local_stats stats;
+	struct rep_local_stats most = {0};
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
 	rep_local *reader = peer_local_reader(folder);
 	const uint64_t before = client_cpu_ns();
 	printf("open 1 reader\n");
-	while (read(STDIN_FILENO, &byte, 1) > 0) {
-		/* until its end */
-	}
-	rep_local_stats(reader, &stats);
-	printf("frames %" PRIu64 " frames\nlog %" PRIu64 " bytes\nrows %" PRIu64
-	       " rows\nmemory %" PRIu64 " bytes\n",
-		stats.frames, stats.log_bytes, stats.rows, stats.memory_bytes);
+	do {
+		rep_local_stats(reader, &stats);
+		most = stats.memory_bytes >= most.memory_bytes ? stats : most;
+	} while (poll(&input, 1, LOOK_MS) == 0);
+	printf("replays %" PRIu64 " replays\nrows %" PRIu64 " rows\nmemory %" PRIu64 " bytes\n",
+		stats.replays, most.rows, most.memory_bytes);
 	printf("processor %.3f s\n", (double)(client_cpu_ns() - before) / 1e9);
 	return 0;
 }
