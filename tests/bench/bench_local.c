@@ -43,6 +43,7 @@ struct contest {
 	struct entrant {
 		const struct peer_kind *kind;
 		const char *address;
+		struct peer *peers[THREADS];
 		struct samples samples;
 		struct samples turns[THREADS]; /* ns of a request, by the threads that asked */
 		size_t next_request;
@@ -197,7 +198,6 @@ static void take_turn(const struct contest *contest, struct entrant *entrant, un
 	}
 	for (unsigned i = 0; i < threads; i++) {
 		(void)pthread_join(askers[i].thread, NULL);
-		entrant->kind->close(askers[i].peer);
 		asked += askers[i].asked;
 	}
 	entrant->next_request = askers[0].next_request;
@@ -206,8 +206,26 @@ static void take_turn(const struct contest *contest, struct entrant *entrant, un
 	}
 }
 
+static void open_peers(const struct contest *contest, struct entrant *entrant, unsigned threads_max)
+{
+	for (unsigned i = 0; i < threads_max; i++) {
+		entrant->peers[i] =
+			entrant->kind->open(entrant->address, &contest->questions, contest->rows);
+	}
+}
+
+static void close_peers(const struct entrant *entrant, unsigned threads_max)
+{
+	for (unsigned i = 0; i < threads_max; i++) {
+		entrant->kind->close(entrant->peers[i]);
+	}
+}
+
 static void run(struct contest *contest, unsigned threads_max)
 {
+	for (size_t i = 0; i < contest->count; i++) {
+		open_peers(contest, &contest->entrants[i], threads_max);
+	}
 	for (uint64_t turn = 0; turn < WARM_TURNS + contest->turns; turn++) {
 		for (size_t i = 0; i < contest->count; i++) {
 			for (unsigned threads = 1; threads <= threads_max; threads++) {
@@ -227,6 +245,7 @@ static void run(struct contest *contest, unsigned threads_max)
 			samples_fini(&entrant->turns[threads - 1]);
 		}
 		samples_fini(&entrant->samples);
+		close_peers(entrant, threads_max);
 	}
 }
 

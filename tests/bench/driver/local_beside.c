@@ -309,9 +309,10 @@ int local_follow(const char *folder)
 	struct rep_local_stats stats;
 	struct rep_local_stats most = {0};
 	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+	const uint64_t begun = client_cpu_ns();
 	rep_local *reader = peer_local_reader(folder);
 	const uint64_t before = client_cpu_ns();
-	printf("open 1 reader\n");
+	printf("open %.3f s\n", (double)(before - begun) / 1e9);
 	do {
 		rep_local_stats(reader, &stats);
 		most = stats.memory_bytes >= most.memory_bytes ? stats : most;
