@@ -190,8 +190,7 @@ static void take_turn(const struct contest *contest, struct entrant *entrant, un
 			.entrant = entrant,
 			.next_request = entrant->next_request + i * (size_t)(REQUESTS / THREADS)};
 		askers[i].samples = is_counted && threads == 1 ? &entrant->samples : NULL;
-		askers[i].peer =
-			entrant->kind->open(entrant->address, &contest->questions, contest->rows);
+		askers[i].peer = entrant->peers[i];
 		if (pthread_create(&askers[i].thread, NULL, ask, &askers[i]) != 0) {
 			die("no thread");
 		}
