@@ -97,7 +97,7 @@ static uint32_t expect_row(const struct rows *rows, const struct plain *plain, u
 		assert_memory_equal(&block->scales[i], &plain->scales[number], sizeof(float));
 		assert_memory_equal(&row.scale, &plain->scales[number], sizeof(float));
 	}
-	assert_false(rows_is_superseded(rows, row_block_id(block, i), &row));
+	assert_false(rows_is_superseded(rows, row_block_id(block, i), row.key, row.key_len));
 	return number;
 }
 
@@ -258,7 +258,7 @@ static void take_row(const struct rows *rows, uint32_t i, struct brought *brough
 	assert_int_equal(rows_get(rows, id, &row), STATUS_OK);
 	const uint64_t key = key_of(&row);
 	if (id >= rows_first_base_id) {
-		const bool is_superseded = rows_is_superseded(rows, id, &row);
+		const bool is_superseded = rows_is_superseded(rows, id, row.key, row.key_len);
 		if (is_superseded) {
 			assert_true(key < CHANGED || (key >= GONE && key < GONE_BEHIND));
 		}
