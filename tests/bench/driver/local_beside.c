@@ -24,7 +24,7 @@
 
 enum {
 	REQUESTS = 4096,
-	EACH = 4000, /* samples a request */
+	EACH = 1000, /* samples a request */
 	DRAWN = 64,  /* requests that differ */
 	USERS = 100000,
 	ITEMS = 10000,
