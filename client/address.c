@@ -29,16 +29,36 @@ static enum status no_memory(struct error *err)
 	return error_set(err, STATUS_NO_MEMORY, "no memory for an address");
 }
 
-static enum status resolve_unix(const char *path, struct address *out, struct error *err)
+/* Of an address without a host. */
+static const char *path_of(const char *text)
+{
+	return strncmp(text, "unix:", 5) == 0 ? text + 5 : text;
+}
+
+static enum status check_path(const char *text, struct error *err)
+{
+	const char *path = path_of(text);
+	const size_t len = strlen(path);
+	const size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+	/* A host and a port without tcp: in front would be the name of a socket in this folder. */
+	const char *colon = path == text ? strrchr(text, ':') : NULL;
+	if (colon != NULL && strchr(text, '/') == NULL && colon[1] != '\0' &&
+		strspn(colon + 1, "0123456789") == strlen(colon + 1)) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"address '%s': a host and a port are tcp:%s, a path is unix:%s", text, text,
+			text);
+	}
+	if (len == 0 || len > most) {
+		return error_set(err, STATUS_BAD_REQUEST,
+			"address '%s': a socket's path has 1 to %zu bytes", path, most);
+	}
+	return STATUS_OK;
+}
+
+static enum status resolve_path(const char *path, struct address *out, struct error *err)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	size_t len = strlen(path);
-	if (len == 0 || len >= sizeof name.sun_path) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"address '%s': a socket's path has 1 to %zu bytes", path,
-			sizeof name.sun_path - 1);
-	}
-	memcpy(name.sun_path, path, len);
+	memcpy(name.sun_path, path, strlen(path));
 	out->names = calloc(1, sizeof *out->names);
 	if (out->names == NULL) {
 		return no_memory(err);
@@ -101,12 +121,10 @@ static enum status copy_names(const struct addrinfo *list, struct address *out, 
 	return STATUS_OK;
 }
 
-static enum status resolve_tcp(const char *address, const char *text, struct address *out,
-	struct error *err)
+/* Reads host and port of an address that has them. */
+static enum status read_host(const char *address, char *host, char *port, struct error *err)
 {
-	char host[HOST_BYTES_MAX + 1];
-	char port[PORT_BYTES_MAX + 1];
-	if (!split_host(text, host, port)) {
+	if (!split_host(address + 4, host, port)) {
 		return error_set(err, STATUS_BAD_REQUEST, "address '%s': not %.4sHOST:PORT",
 			address, address);
 	}
@@ -114,6 +132,17 @@ static enum status resolve_tcp(const char *address, const char *text, struct add
 		return error_set(err, STATUS_BAD_REQUEST,
 			"address '%s': the port '%s' is not a number from 0 to 65535", address,
 			port);
+	}
+	return STATUS_OK;
+}
+
+static enum status resolve_host(const char *address, struct address *out, struct error *err)
+{
+	char host[HOST_BYTES_MAX + 1];
+	char port[PORT_BYTES_MAX + 1];
+	const enum status is_read = read_host(address, host, port, err);
+	if (is_read != STATUS_OK) {
+		return is_read;
 	}
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
 	struct addrinfo *list = NULL;
@@ -133,33 +162,34 @@ bool address_is_tls(const char *text)
 	return strncmp(text, "tls:", 4) == 0;
 }
 
+static bool has_host(const char *text)
+{
+	return strncmp(text, "tcp:", 4) == 0 || address_is_tls(text);
+}
+
 void address_host(const char *text, char out[ADDRESS_HOST_BYTES])
 {
 	char port[PORT_BYTES_MAX + 1];
-	const bool has_host = strncmp(text, "tcp:", 4) == 0 || address_is_tls(text);
-	if (!has_host || !split_host(text + 4, out, port)) {
+	if (!has_host(text) || !split_host(text + 4, out, port)) {
 		out[0] = '\0';
 	}
+}
+
+enum status address_check(const char *text, struct error *err)
+{
+	char host[HOST_BYTES_MAX + 1];
+	char port[PORT_BYTES_MAX + 1];
+	return has_host(text) ? read_host(text, host, port, err) : check_path(text, err);
 }
 
 enum status address_resolve(const char *text, struct address *out, struct error *err)
 {
 	*out = (struct address){0};
-	if (strncmp(text, "tcp:", 4) == 0 || address_is_tls(text)) {
-		return resolve_tcp(text, text + 4, out, err);
+	if (has_host(text)) {
+		return resolve_host(text, out, err);
 	}
-	if (strncmp(text, "unix:", 5) == 0) {
-		return resolve_unix(text + 5, out, err);
-	}
-	/* A host and a port without tcp: in front would be the name of a socket in this folder. */
-	const char *colon = strrchr(text, ':');
-	if (strchr(text, '/') == NULL && colon != NULL && colon[1] != '\0' &&
-		strspn(colon + 1, "0123456789") == strlen(colon + 1)) {
-		return error_set(err, STATUS_BAD_REQUEST,
-			"address '%s': a host and a port are tcp:%s, a path is unix:%s", text, text,
-			text);
-	}
-	return resolve_unix(text, out, err);
+	const enum status status = check_path(text, err);
+	return status == STATUS_OK ? resolve_path(path_of(text), out, err) : status;
 }
 
 void address_fini(struct address *address)

@@ -32,6 +32,9 @@ struct address {
 	size_t count;
 };
 
+/* Whether it is one; nothing is looked up. Errors: BAD_REQUEST. */
+enum status address_check(const char *text, struct error *err);
+
 /* Looks a host up, which may take long; of a path or a number it does not.
  * Errors: BAD_REQUEST  not an address; IO  no such host; NO_MEMORY. */
 enum status address_resolve(const char *text, struct address *out, struct error *err);

@@ -1,6 +1,7 @@
 /* embedded.c - clients of a peer in this process. */
 #include "client/embedded.h"
 
+#include "client/address.h"
 #include "client/client.h"
 #include "config.h"
 
@@ -24,4 +25,9 @@ void *repstore_embedded_context(const rep_client *client, const struct embedded 
 {
 	const struct transport *transport = &client->transport;
 	return transport->embedded == embedded ? transport->embedded_context : NULL;
+}
+
+enum status repstore_embedded_check_address(const char *address, struct error *err)
+{
+	return address_check(address, err);
 }

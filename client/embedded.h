@@ -44,4 +44,7 @@ REP_API enum status repstore_embedded_open(const struct embedded *embedded, void
 /* The context of a client's peer; NULL: it has another peer, or a socket. */
 REP_API void *repstore_embedded_context(const rep_client *client, const struct embedded *embedded);
 
+/* Whether it is an address of a daemon; nothing is looked up. Errors: BAD_REQUEST. */
+REP_API enum status repstore_embedded_check_address(const char *address, struct error *err);
+
 #endif

@@ -44,12 +44,13 @@ struct rep_local_options {
 	/* A file that is cut while it is mapped ends the process, by SIGBUS. With this the process gets a handler of
 	 * that signal which makes it REP_CORRUPT, and passes on what is not of the reader's files. */
 	bool handle_sigbus;
-	/* Of the daemon, as in struct rep_options: it is told that this process reads its folder, and counts it
-	 * (`local_readers`). One that is not there is looked for again, and reading never waits for it. NULL: none is
-	 * told. After a fork the child tells none. */
+	/* Of the daemon, as in struct rep_options; the files of TLS are those that the environment names. It is told that
+	 * this process reads its folder, and counts it (`local_readers`). One that is not there, or refuses, is looked for
+	 * again; opening and reading wait for none, and closing for a second at most, or for a resolver of names. NULL: none
+	 * is told. After a fork the child tells none; while it lives, the connection of a parent that has ended may count. */
 	const char *address;
-	/* Asked four times a second by a call that takes long, in its thread: true ends it with REP_CLOSED, and the client
-	 * is as it was before. NULL: none. */
+	/* Asked by a call that takes long, in its thread, each quarter of a second: true ends it with REP_CLOSED, and the
+	 * client is as it was before. Opening does not ask. NULL: none. */
 	bool (*interrupted)(void *context);
 	void *interrupted_context;
 	uint64_t reserved[5];

@@ -1,29 +1,32 @@
 /* presence.c - the connection of a reader to its daemon. */
 #include "client/local/presence.h"
 
+#include "client/client.h"
+#include "client/embedded.h"
+#include "daemon/local/local_thread.h"
 #include "repstore.h"
 #include "schema/wire.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-	AGAIN_S = 2,          /* between two hellos */
-	FIRST_LOOK_MS = 1000, /* of who opens a folder */
+	AGAIN_S = 2, /* between two hellos */
+	CONNECT_MS = 1000,
 	CALL_MS = 5000,
 };
 
 struct presence {
 	char *address; /* owned */
-	rep_client *
-		client; /* owned; NULL: no daemon was there yet. The thread's, while there is one. */
-	pid_t pid;      /* of whom it tells */
+	/* Owned; NULL: no daemon was there yet. The thread's, while there is one. */
+	rep_client *client;
+	pid_t pid; /* of whom it tells */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards `stop`, with the next */
 	pthread_cond_t wake;
@@ -36,17 +39,17 @@ static bool is_stopped(void *context)
 	return atomic_load(&presence->stop);
 }
 
-static enum rep_status connect_once(struct presence *presence, unsigned timeout_ms,
-	struct rep_error *err)
+/* Whatever the reason is, a daemon that is not reached is looked for again. */
+static bool connect_once(struct presence *presence)
 {
 	const struct rep_options options = {
 		.address = presence->address,
-		.connect_timeout_ms = timeout_ms,
+		.connect_timeout_ms = CONNECT_MS,
 		.timeout_ms = CALL_MS,
 		.interrupted = is_stopped,
 		.interrupted_context = presence,
 	};
-	return rep_connect(&options, &presence->client, err);
+	return rep_connect(&options, &presence->client, NULL) == REP_OK;
 }
 
 /* Whether an answer of hello has the feature `local`. */
@@ -104,27 +107,19 @@ static void *stay(void *arg)
 {
 	struct presence *presence = arg;
 	do {
-		if (presence->client != NULL || connect_once(presence, CALL_MS, NULL) == REP_OK) {
+		if (presence->client != NULL || connect_once(presence)) {
 			say(presence);
 		}
 	} while (wait_for_next(presence));
 	return NULL;
 }
 
-/* Starts a thread that takes no signal of the process. */
-static int start_thread(struct presence *presence)
-{
-	sigset_t all;
-	sigset_t before;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	const int code = pthread_create(&presence->thread, NULL, stay, presence);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return code;
-}
-
 static void free_all(struct presence *presence)
 {
+	if (presence->client != NULL && presence->client->transport.fd >= 0) {
+		/* A child of a fork has it open too, and the daemon is to see its end all the same. */
+		(void)shutdown(presence->client->transport.fd, SHUT_RDWR);
+	}
 	rep_close(presence->client);
 	(void)pthread_cond_destroy(&presence->wake);
 	(void)pthread_mutex_destroy(&presence->lock);
@@ -134,8 +129,11 @@ static void free_all(struct presence *presence)
 
 enum status presence_start(const char *address, struct presence **out, struct error *err)
 {
-	struct rep_error why;
+	struct error why;
 	pthread_condattr_t monotonic;
+	if (repstore_embedded_check_address(address, &why) != STATUS_OK) {
+		return error_set(err, STATUS_BAD_REQUEST, "rep_local_options: %s", why.text);
+	}
 	struct presence *presence = calloc(1, sizeof *presence);
 	if (presence == NULL) {
 		return error_set(err, STATUS_NO_MEMORY, "no memory for a reader");
@@ -150,12 +148,8 @@ enum status presence_start(const char *address, struct presence **out, struct er
 	enum status status = presence->address == NULL
 				     ? error_set(err, STATUS_NO_MEMORY, "no memory for a reader")
 				     : STATUS_OK;
-	if (status == STATUS_OK && connect_once(presence, FIRST_LOOK_MS, &why) == REP_BAD_REQUEST) {
-		status = error_set(err, STATUS_BAD_REQUEST, "rep_local_options: address: %s",
-			why.text);
-	}
-	if (status == STATUS_OK && start_thread(presence) != 0) {
-		status = error_set(err, STATUS_NO_MEMORY, "no thread for a reader");
+	if (status == STATUS_OK) {
+		status = local_thread_start(&presence->thread, stay, presence, err);
 	}
 	if (status != STATUS_OK) {
 		free_all(presence);

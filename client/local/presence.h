@@ -13,10 +13,11 @@
 
 struct presence;
 
-/* Looks for the daemon once, and then lets the thread look. Errors: BAD_REQUEST  it is no address; NO_MEMORY. */
+/* Waits for nothing. A daemon that does not take the certificates of the environment is as one that is not there.
+ * Errors: BAD_REQUEST  it is no address; NO_MEMORY. */
 enum status presence_start(const char *address, struct presence **out, struct error *err);
 
-/* Ends within half a second. NULL is fine. */
+/* Ends within a second, but for a host whose name is being looked up: that may take the resolver longer. NULL is fine. */
 void presence_stop(struct presence *presence);
 
 #endif

@@ -12,29 +12,11 @@
 #include "daemon/store/system/thread.h"
 #include "schema/limits.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { OPEN_TIMEOUT_MS = 30000 };
-
-enum status local_thread_start(pthread_t *out, void *(*run)(void *arg), struct local_state *state,
-	struct error *err)
-{
-	sigset_t all;
-	sigset_t before;
-	(void)sigfillset(&all);
-	/* A fault of the thread itself that is blocked would end the process, whatever handler there is. */
-	static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
-	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
-		(void)sigdelset(&all, faults[i]);
-	}
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	const enum status status = thread_start(out, run, state, "reader of a folder", err);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return status;
-}
 
 /* ---- open ---- */
 

@@ -11,6 +11,7 @@
 #define DAEMON_LOCAL_LOCAL_STATE_H
 
 #include "daemon/local/local.h"
+#include "daemon/local/local_thread.h"
 #include "daemon/method/call/service.h"
 #include "daemon/store/log/redo_follow.h"
 #include "daemon/store/state/state.h"
@@ -95,10 +96,6 @@ struct local_state {
 enum status local_state_open(const struct local_options *options, struct local_state **out,
 	struct error *err);
 void local_state_close(struct local_state *state); /* NULL is fine */
-
-/* Starts a thread that takes no signal of the process. */
-enum status local_thread_start(pthread_t *out, void *(*run)(void *arg), struct local_state *state,
-	struct error *err);
 
 /* How old what a call may see now is, in milliseconds; LOCAL_LAG_UNKNOWN. Any thread. */
 int64_t local_state_lag(const struct local_state *state, bool *is_alive);

@@ -63,23 +63,24 @@ struct balls_kind {
 };
 
 /* For a search for so many rows. */
-static struct balls_kind kind_of(const struct search *search, uint64_t hits)
+static struct balls_kind kind_of(const struct search *search, const struct index *index,
+	uint64_t hits)
 {
 	struct balls_kind kind = {.metric = BALLS_INNER_PRODUCT};
 	const bool is_known = metric_of(search->options.place->metric, &kind.metric);
 	assert(is_known); /* else search_index_can is false */
-	const struct balls *balls = &index_of(search)->balls;
-	kind.factor = balls_factor_for(balls, kind.metric,
-		balls_recall_to_ask(balls, search->options.recall), hits);
+	kind.factor = balls_factor_for(&index->balls, kind.metric,
+		balls_recall_to_ask(&index->balls, search->options.recall), hits);
 	return kind;
 }
 
 uint64_t search_index_expect_ns(const struct search *search)
 {
 	const struct table *items = search->options.place->items;
-	const struct balls_kind kind = kind_of(search, search->options.k);
-	const uint64_t each_ns = index_pace_expect(&index_of(search)->pace, kind.metric,
-		search->options.k, kind.factor);
+	struct index *index = index_of(search);
+	const struct balls_kind kind = kind_of(search, index, search->options.k);
+	const uint64_t each_ns =
+		index_pace_expect(&index->pace, kind.metric, search->options.k, kind.factor);
 	if (each_ns == 0) {
 		return UINT64_MAX;
 	}
@@ -121,6 +122,8 @@ uint64_t search_index_scanned(const struct search *search)
 
 /* What the queries of a search are taken to. */
 struct tour {
+	/* That of the table when the tour began: another may be swapped in meanwhile, and its axes may be others. */
+	struct index *index;
 	struct balls_space space;
 	struct balls_space others; /* of deltas on other axes */
 	size_t delta_count;
@@ -156,7 +159,8 @@ static void choose_images(struct search *search, struct tour *tour)
 	const struct written_images *images = images_of(search);
 	for (size_t i = 0; images != NULL && i < images->count; i++) {
 		const struct written_image *image = images->images[i];
-		if (image->axes == index_of(search)->axes &&
+		if (image->axes == tour->index->axes &&
+			balls_are_alike(&image->balls, &tour->index->balls) &&
 			image->visible <= search->options.place->visible &&
 			memtable_stream_skip(rows_stream(&search->rows), image->generation,
 				image->from, image->end) &&
@@ -185,8 +189,8 @@ static enum status look_into_deltas(struct search_visit *visit, struct tour *tou
 	const struct balls *before = asked->before;
 	for (size_t i = 0; status == STATUS_OK && i < tour->delta_count; i++) {
 		const struct index *image = tour->deltas[i].image;
-		const bool is_alike = image->axes == index_of(visit->search)->axes &&
-				      balls_are_alike(&image->balls, before);
+		const bool is_alike =
+			image->axes == tour->index->axes && balls_are_alike(&image->balls, before);
 		asked->factor = is_alike ? factor : 1;
 		asked->before = is_alike ? before : NULL;
 		visit->first = tour->deltas[i].first;
@@ -203,11 +207,11 @@ static enum status look_into_deltas(struct search_visit *visit, struct tour *tou
 static enum status look_into(struct search_visit *visit, struct tour *tour,
 	struct balls_query *asked, bool *is_exact)
 {
-	const struct index *index = index_of(visit->search);
-	assert(index->balls.dim == visit->search->options.query->dim);
-	enum status status = search_visit_balls(visit, &index->balls, NULL, asked, &tour->space);
+	const struct balls *base = &tour->index->balls;
+	assert(base->dim == visit->search->options.query->dim);
+	enum status status = search_visit_balls(visit, base, NULL, asked, &tour->space);
 	*is_exact = asked->exact;
-	asked->before = &index->balls;
+	asked->before = base;
 	if (status == STATUS_OK) {
 		status = look_into_deltas(visit, tour, asked, is_exact);
 	}
@@ -223,7 +227,6 @@ static enum status search_one(struct search *search, struct tour *tour, uint32_t
 	const struct balls_kind *kind, struct outcome *out, struct error *err)
 {
 	struct search_visit visit = {.err = err};
-	struct index *index = index_of(search);
 	const uint64_t began_ns = clock_monotonic_ns();
 	visit.is_ranked = kind->factor < 1 && search_may_drop(search);
 	enum status status = search_visit_open(&visit, search, query);
@@ -240,7 +243,7 @@ static enum status search_one(struct search *search, struct tour *tour, uint32_t
 	*out = (struct outcome){0};
 	status = look_into(&visit, tour, &asked, &out->is_exact);
 	out->is_done = !visit.is_sparse;
-	index_pace_learn(&index->pace, kind->metric, search->options.k, kind->factor,
+	index_pace_learn(&tour->index->pace, kind->metric, search->options.k, kind->factor,
 		clock_monotonic_ns() - began_ns);
 	if (visit.is_ranked) {
 		out->hits = search_rank_of(&visit.rank, visit.top);
@@ -257,10 +260,10 @@ static bool is_plain(const struct search *search)
 	return !filter->has_tags && key_set_is_empty(&filter->denied);
 }
 
-static uint64_t hits_to_expect(const struct search *search)
+static uint64_t hits_to_expect(const struct search *search, struct index *index)
 {
 	return is_plain(search) && search_may_drop(search)
-		       ? index_pace_hits(&index_of(search)->pace, search->options.k)
+		       ? index_pace_hits(&index->pace, search->options.k)
 		       : search_hits_among(search);
 }
 
@@ -277,11 +280,11 @@ static enum status search_surely(struct search *search, struct tour *tour, uint3
 	enum status status = topk_copy(top, &before);
 	while (status == STATUS_OK) {
 		status = search_one(search, tour, query, &kind, out, err);
-		const float wanted = kind_of(search, out->hits).factor;
+		const float wanted = kind_of(search, tour->index, out->hits).factor;
 		if (status != STATUS_OK || !out->is_done || wanted <= kind.factor) {
 			topk_fini(&before);
 			if (status == STATUS_OK && out->is_done && is_plain(search)) {
-				index_pace_learn_hits(&index_of(search)->pace, search->options.k,
+				index_pace_learn_hits(&tour->index->pace, search->options.k,
 					out->hits);
 			}
 			return status;
@@ -302,6 +305,11 @@ static enum status wait_for_level(const struct search *search, struct base_set *
 {
 	for (size_t i = 0; i < set->segment_count; i++) {
 		const enum base_segment_state state = base_segment_state(set->segments[i]);
+		const enum status status =
+			state == BASE_UNCHECKED ? stop_check(search->options.stop, err) : STATUS_OK;
+		if (status != STATUS_OK) {
+			return status;
+		}
 		if (state == BASE_DAMAGED ||
 			(state == BASE_UNCHECKED && base_segment_wait(set, i) != BASE_READY)) {
 			return error_set(err, STATUS_CORRUPT, "table '%s': a damaged segment",
@@ -345,7 +353,7 @@ static enum status go_through_others(struct search *search, struct error *err)
 
 enum status search_index(struct search *search, bool *is_done, struct error *err)
 {
-	struct tour tour = {0};
+	struct tour tour = {.index = index_of(search)};
 	const struct search_place *place = search->options.place;
 	assert(search->tops != NULL && search->rows.table == NULL); /* search_restart */
 	enum status status = wait_for_segments(search, err);
@@ -359,10 +367,10 @@ enum status search_index(struct search *search, bool *is_done, struct error *err
 		status = go_through_others(search, err);
 	}
 	search->is_exact = true;
-	search->is_by_users = *index_of(search)->balls.queries > 0;
+	search->is_by_users = *tour.index->balls.queries > 0;
 	*is_done = true;
-	const struct balls_kind kind =
-		kind_of(search, status == STATUS_OK ? hits_to_expect(search) : 0);
+	const struct balls_kind kind = kind_of(search, tour.index,
+		status == STATUS_OK ? hits_to_expect(search, tour.index) : 0);
 	for (uint32_t i = 0; status == STATUS_OK && *is_done && i < search->options.query->count;
 		i++) {
 		struct outcome outcome = {.is_done = true};

@@ -283,7 +283,7 @@ class BadInput(harness.Case):
                                                        'weights', 'tags') else ['text', b'bytes']
                 wrong += [] if name in numbers else [7]
                 wrong += [] if name in key_lists + ('parts', 'shape', 'with') else [[]]
-                wrong += [] if name in ('tags', 'allow_nonfinite', 'any_time', 'first', 'if_newer', 'raw', 'copy', 'reset', 'full', 'dry_run') else [True]
+                wrong += [] if name in ('tags', 'allow_nonfinite', 'any_time', 'first', 'if_newer', 'raw', 'copy', 'reset', 'full', 'dry_run', 'local') else [True]
                 if method in ('load', 'put') and name == 'tags':
                     wrong.append(True)
                 if (method, name) in (('load.end', 'rows'), ('verify', 'keys')):

@@ -77,7 +77,7 @@ class Told(harness.Case):
             self.reads(mute)
             mute.close()
         self.assertEqual(self.told(), 0)
-        with self.assertRaisesRegex(local_way.Refused, 'BAD_REQUEST: rep_local_options: address: .*nowhere'):
+        with self.assertRaisesRegex(local_way.Refused, 'BAD_REQUEST: rep_local_options: address .*nowhere'):
             self.open('tcp:nowhere')
 
     def test_what_hello_takes(self):

@@ -19,7 +19,7 @@ import numpy as np
 import harness
 from python_case import BUILT, COUNT, DIM, HAS_LOCAL, PythonCase, repstore
 
-ITEMS, ITEM_DIM = 60000, 128
+ITEMS, ITEM_DIM = 150000, 128
 RAGGED: Any = [b'name-%d' % i for i in range(COUNT)]
 
 
@@ -230,10 +230,10 @@ class Interrupted(PythonCase):
         self.assertTrue(np.array_equal(self.local.fetch({'items': [3]})['items'].rows, self.rows[3:4]))
 
     def test_a_call_that_waits(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with self.assertRaises(KeyboardInterrupt):
-            self.local.fetch({'items': [1]}, min_sequence=2 ** 40)
-        self.assertEqual(self.errors('fetch'), 1)
+        while self.errors('fetch') == 0:        # the signal may also come before the call itself
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with self.assertRaises(KeyboardInterrupt):
+                self.local.fetch({'items': [1]}, min_sequence=2 ** 40)
         with self.assertRaises(repstore.TimedOut):      # what was raised once is not raised again
             self.local.fetch({'items': [1]}, min_sequence=2 ** 40, timeout=0.05)
         self.local.fetch({'items': [1]}, min_sequence=0)
@@ -254,6 +254,7 @@ class Interrupted(PythonCase):
         self.assertEqual(found.keys[0].tolist(), [0])
 
     def test_a_scan_goes_on_with_another(self) -> None:
+        """Between two batches Python raises by itself."""
         with self.assertRaises(KeyboardInterrupt):
             signal.setitimer(signal.ITIMER_REAL, 0.01)
             while True:

@@ -143,11 +143,14 @@ class Local(Client):
         >>> local = repstore.Local(folder)
         >>> _ = local.fetch({'ir': [1, 2, 3]})
         >>> stats = local.stats()
-        >>> stats['requests']['fetch']['count'], sum(stats['requests']['fetch']['times']), stats['keys']['ir']['found']
-        (1, 1, 3)
+        >>> stats['requests']['fetch']['errors'], stats['keys']['ir']['absent']
+        (0, 0)
         """
-        self._connect(NOT_GIVEN)        # it may have been closed
         reader, told = self._reader, ffi.new('struct rep_local_stats *')
+        while reader is None:       # it was closed, perhaps by another thread
+            super().close()
+            self._connect(NOT_GIVEN)
+            reader = self._reader
         lib.rep_local_stats(reader, told)
         found = {name: getattr(told, name) for name in _FIGURES}
         found['lag'] = math.inf if told.lag_ms == UINT64_MAX else told.lag_ms / 1000

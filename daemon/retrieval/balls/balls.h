@@ -126,7 +126,7 @@ struct balls_query {
 	uint64_t first_id;          /* row n is pushed as first_id + n */
 	const uint64_t *ids;        /* or, unless this is NULL, as ids[n] */
 	const _Atomic bool *cancel; /* NULL: none */
-	/* Balls on the same axes, which the same query was asked of last with the same space: what it has found
+	/* Balls on the same axes, with the same basis, which the same query was asked of last with the same space: what it has found
 	 * of the axes is not computed again. NULL: none. */
 	const struct balls *before;
 	float bar;         /* while rows are scored: a lower score is of no use */
@@ -134,7 +134,8 @@ struct balls_query {
 	bool exact;        /* out: no other row can be in the top k */
 };
 
-/* Whether two have as many axes of as many dims: else neither is searched after the other. */
+/* Whether two have as many axes and codes of as many dims: else neither is searched after the other. That the axes, and the
+ * basis of the codes, are the same ones has to be known besides. */
 bool balls_are_alike(const struct balls *a, const struct balls *b);
 
 /* Pushes the rows that are among the best into query->top.

@@ -4,7 +4,7 @@
  *     fold_init    lists each key once, however many samples it has: so many rows are written
  *     fold_run     reads the keys' states and adds the samples of each in their order: the rows are
  *                  ready, in memory of the memtable, and memtable_room_link makes them the newest
- *     fold_end     gives that memory back, if it was not linked; under the lock
+ *     fold_end     gives that memory back, if it was not linked; under the lock. That of a write write_part_end gives back
  *     fold_fini    frees a fold, also a zeroed one
  *
  * A write does this, and a replay does it again, with the same bits: what the states become depends
@@ -17,7 +17,6 @@
 
 #include "daemon/aggregate/aggregate.h"
 #include "daemon/store/memtable/memtable_room.h"
-#include "daemon/store/row/batch.h"
 #include "daemon/store/snapshot/snapshot.h"
 
 /* Samples in the order in which they count; borrowed. */

@@ -134,6 +134,18 @@ static enum status map_file(struct index *index, int fd, const char *path, struc
 	return STATUS_OK;
 }
 
+/* Codes of rows are in the basis, so what a query has come to on these axes holds for others on the same basis alone. */
+static uint64_t hash_axes(const struct balls *balls)
+{
+	const uint32_t dims[] = {balls->dim, balls->prefix, balls->first};
+	const size_t dim_bytes = balls->dim * sizeof(float);
+	uint64_t hash = XXH3_64bits(dims, sizeof dims);
+	if (balls->basis != NULL) {
+		hash = XXH3_64bits_withSeed(balls->basis, balls->prefix * dim_bytes, hash);
+	}
+	return XXH3_64bits_withSeed(balls->axes, balls->balls * dim_bytes, hash);
+}
+
 static enum status open_file(struct index *index, int fd, const char *path,
 	const struct index_head *expected, uint32_t dim, struct error *err)
 {
@@ -154,8 +166,7 @@ static enum status open_file(struct index *index, int fd, const char *path,
 	}
 	status = balls_open(image, head.bytes, (uint32_t)head.rows, dim, &index->balls, err);
 	if (status == STATUS_OK) {
-		index->axes = XXH3_64bits(index->balls.axes,
-			(size_t)index->balls.balls * dim * sizeof(float));
+		index->axes = hash_axes(&index->balls);
 	}
 	return status;
 }

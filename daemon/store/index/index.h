@@ -36,8 +36,9 @@ struct index {
 	uint64_t bytes;    /* of the file */
 	uint64_t inode;    /* of it: another one may stand under its name later */
 	uint64_t build_ms; /* how long it took */
-	uint64_t
-		axes; /* a hash of them: indexes, and images of what is written, that have the same */
+	/* A hash of the axes, and of the basis of the codes: what a query has come to by those of one index holds for
+	 * indexes, and for images of what is written, that have the same. */
+	uint64_t axes;
 	uint64_t changed; /* rows that were written or removed since its balls were found */
 	atomic_uint refs; /* the table's, and one of each who holds it */
 	void *map;        /* owned, as the next */

@@ -20,8 +20,12 @@
 #include <stdlib.h>
 
 enum {
-	LOOK_MS = 100,  /* so often it looks, since no bell rings when rows are put */
-	ROWS_MIN = 256, /* fewer are scanned as fast as an image is looked into */
+	LOOK_MS = 100, /* so often it looks, since no bell rings when rows are put */
+	/* Fewer are scanned as fast as an image is looked into. It has all axes, whatever its rows are: with many of
+	 * them it begins with more. */
+	ROWS_MIN = 256,
+	ROWS_MIN_MAX = 2048,
+	AXES_A_ROW = 8, /* of which it begins with one */
 	/* A new image takes in the one before that has at most so many times its places. */
 	GROWTH = 2,
 	/* All become one a millisecond for so many places after the last was made: a build takes some
@@ -70,12 +74,23 @@ static uint64_t behind(struct written_image *const *images, size_t count)
 	return count == 0 ? 0 : images[count - 1]->end;
 }
 
+/* So many rows without an image get one. */
+static uint64_t rows_min(const struct index *index)
+{
+	const uint64_t rows = index->balls.balls / AXES_A_ROW;
+	if (rows < ROWS_MIN) {
+		return ROWS_MIN;
+	}
+	return rows < ROWS_MIN_MAX ? rows : ROWS_MIN_MAX;
+}
+
 /* How many images stay as they are: the others, of places up to `end`, become one. */
-static size_t count_kept(struct written_image *const *images, size_t count, uint64_t end)
+static size_t count_kept(struct written_image *const *images, size_t count, uint64_t end,
+	uint64_t least)
 {
 	size_t kept = count;
 	uint64_t coming = end - behind(images, count);
-	if (coming < ROWS_MIN) {
+	if (coming < least) {
 		const uint64_t idle_ms =
 			count == 0 ? 0
 				   : (uint64_t)clock_monotonic_ms() - images[count - 1]->built_ms;
@@ -116,9 +131,10 @@ static enum status follow(struct following *following, const struct generation *
 	assert(count <= OF_GENERATION_MAX);
 	const uint64_t from = behind(images, count);
 	const uint64_t end = visible_end(generation, from, following->visible);
-	const size_t kept = count_kept(images, count, end);
+	const uint64_t least = rows_min(following->index);
+	const size_t kept = count_kept(images, count, end, least);
 	following->count += count;
-	if (kept == count && end - from < ROWS_MIN) {
+	if (kept == count && end - from < least) {
 		return STATUS_OK;
 	}
 	const struct written_job job = {

@@ -21,11 +21,29 @@ enum { BLOCK_BYTES = 1 << 20 };
 /* Where the size of a frame stands in its head. */
 enum { AT_FRAME_BYTES = 4 };
 
+/* AGAIN: it is not whole yet; then the file is no longer than it. */
+static enum status read_head(int fd, uint64_t file, struct redo_head *head)
+{
+	uint8_t data[REDO_HEAD_BYTES];
+	struct stat before;
+	if (fstat(fd, &before) != 0) {
+		return STATUS_IO;
+	}
+	enum status status = file_read_at(fd, data, sizeof data, 0);
+	if (status == STATUS_OK) {
+		status = redo_head_read(data, head);
+	}
+	if (status == STATUS_OK && head->number != file) {
+		status = STATUS_CORRUPT;
+	}
+	return status == STATUS_CORRUPT && before.st_size <= REDO_HEAD_BYTES ? STATUS_AGAIN
+									     : status;
+}
+
 enum status redo_follow_begin(struct redo_follow *follow, uint64_t file, struct error *err)
 {
 	char name[32];
 	char path[PATH_MAX];
-	uint8_t data[REDO_HEAD_BYTES];
 	struct redo_head head = {0};
 	redo_file_name(name, sizeof name, file);
 	enum status status = file_path(path, follow->folder, name, err);
@@ -37,18 +55,11 @@ enum status redo_follow_begin(struct redo_follow *follow, uint64_t file, struct 
 		return error_set(err, status_of_errno(errno), "open '%s': %s", path,
 			file_reason(errno));
 	}
-	status = file_read_at(fd, data, sizeof data, 0);
-	if (status == STATUS_OK) {
-		status = redo_head_read(data, &head);
-	}
-	if (status == STATUS_OK && head.number != file) {
-		status = STATUS_CORRUPT;
-	}
+	status = read_head(fd, file, &head);
 	if (status != STATUS_OK) {
 		close(fd);
-		/* Where the head is not whole yet, the file is no longer than it. */
-		return error_set(err, status == STATUS_CORRUPT ? STATUS_AGAIN : status,
-			"log: '%s' has no head that this build can read", path);
+		return error_set(err, status, "log: '%s' has no head that this build can read",
+			path);
 	}
 	redo_follow_pause(follow);
 	if (follow->file != 0) {

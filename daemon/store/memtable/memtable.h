@@ -4,8 +4,8 @@
  * being merged into base files. A generation leads from a key to the newest version of its row.
  * Versions are immutable, have the sequence of their frame, and lead to the version that they
  * superseded. One that was superseded, and that no reader can see any more, is written over by the next
- * version of another row. All memory of a generation is freed at once, when its merge is done and no
- * reader can see it any more; so its size is bounded by what the log may hold.
+ * version of another row. All memory of a generation is freed at once, when its merge is done and no reader can see it
+ * any more (but for that of a batch that was refused, memtable_room.h); so its size is bounded by what the log may hold.
  *
  *     reader  begins a snapshot, then takes store_visible, then calls memtable_find, which loads
  *             `active` and then `frozen`. Of each row it uses the newest version that is not above

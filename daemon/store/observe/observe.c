@@ -368,12 +368,10 @@ enum status store_observe(struct store *store, const struct observation *samples
 {
 	enum status status =
 		times_check(samples->times, samples->count, TIMES_ANY, 0, "sample", err);
-	if (status == STATUS_OK) {
-		status = observe_read_ahead(store, samples, err);
-	}
 	if (status != STATUS_OK) {
 		return status;
 	}
+	observe_read_ahead(store, samples);
 	struct apply apply;
 	const struct apply_given given = {samples->release, samples->now_ms, samples->stop};
 	status = apply_begin(&apply, store, &given, err);

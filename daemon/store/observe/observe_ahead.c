@@ -42,30 +42,25 @@ static bool is_cold(struct store *store, const struct observation *given)
 	return cold;
 }
 
-enum status observe_read_ahead(struct store *store, const struct observation *given,
-	struct error *err)
+void observe_read_ahead(struct store *store, const struct observation *given)
 {
-	enum status status = STATUS_OK;
 	const struct release *release;
-	if (!is_cold(store, given)) {
-		return status;
-	}
-	const struct snapshot *snapshot = snapshot_begin_long(store, given->release);
+	const struct snapshot *snapshot =
+		is_cold(store, given) ? snapshot_begin_long(store, given->release) : NULL;
 	if (snapshot == NULL) {
-		return error_set(err, STATUS_NO_MEMORY, "no memory to read samples' states");
+		return;
 	}
 	const uint64_t visible = store_visible(store);
 	if (snapshot_release(snapshot, given->release, &release, NULL) == STATUS_OK) {
-		for (size_t i = 0; i < release->table_count && status == STATUS_OK; i++) {
+		for (size_t i = 0; i < release->table_count; i++) {
 			const struct table *table = release->tables[i];
 			const struct keys *keys = keys_of(given, table);
 			if (keys != NULL && is_fed(release, given, table)) {
-				status = table_read_ahead(table, keys, visible,
-					FIND_ROWS | FIND_TIMES | FIND_TAGS | FIND_LOWS);
+				table_read_ahead(table, keys, visible,
+					FIND_ROWS | FIND_TIMES | FIND_TAGS | FIND_LOWS,
+					given->stop);
 			}
 		}
 	}
 	snapshot_end(store);
-	return status == STATUS_OK ? status
-				   : error_set(err, status, "no memory to read samples' states");
 }

@@ -5,14 +5,10 @@
 #ifndef DAEMON_STORE_OBSERVE_OBSERVE_AHEAD_H
 #define DAEMON_STORE_OBSERVE_OBSERVE_AHEAD_H
 
-#include "schema/status.h"
-
 struct observation;
 struct store;
 
-/* Costs next to nothing where all states are in memory. Whatever is wrong with the batch is told when it is applied.
- * Errors: NO_MEMORY. */
-enum status observe_read_ahead(struct store *store, const struct observation *given,
-	struct error *err);
+/* Costs next to nothing where all states are in memory. Whatever is wrong with the batch is told when it is applied. */
+void observe_read_ahead(struct store *store, const struct observation *given);
 
 #endif

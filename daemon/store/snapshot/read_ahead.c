@@ -5,6 +5,7 @@
 #include "daemon/store/memtable/memtable.h"
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/snapshot.h"
+#include "daemon/store/system/stop.h"
 #include "daemon/store/system/thread.h"
 
 #include <assert.h>
@@ -17,6 +18,7 @@ struct ahead {
 	const struct keys *keys;          /* of the table's key type */
 	const struct row_version **known; /* owned: of each key what the memtable has */
 	unsigned wants;
+	const struct stop *stop;
 	atomic_uint next; /* the first key of the next block */
 };
 
@@ -65,7 +67,8 @@ static void *read_blocks(void *arg)
 {
 	struct ahead *ahead = arg;
 	uint32_t first;
-	while ((first = atomic_fetch_add(&ahead->next, FIND_BLOCK)) < ahead->keys->count) {
+	while (stop_check(ahead->stop, NULL) == STATUS_OK &&
+		(first = atomic_fetch_add(&ahead->next, FIND_BLOCK)) < ahead->keys->count) {
 		(void)find_block(ahead, first, true);
 	}
 	return NULL;
@@ -89,17 +92,17 @@ static void read_from(struct ahead *ahead, uint32_t first)
 	}
 }
 
-enum status table_read_ahead(const struct table *table, const struct keys *keys, uint64_t visible,
-	unsigned wants)
+void table_read_ahead(const struct table *table, const struct keys *keys, uint64_t visible,
+	unsigned wants, const struct stop *stop)
 {
-	struct ahead ahead = {.table = table, .keys = keys, .wants = wants};
+	struct ahead ahead = {.table = table, .keys = keys, .wants = wants, .stop = stop};
 	assert(keys->type == table->spec.key_type);
 	if (table_is_at_hand(table)) {
-		return STATUS_OK;
+		return;
 	}
 	ahead.known = calloc((size_t)keys->count + 1, sizeof(struct row_version *));
 	if (ahead.known == NULL) {
-		return STATUS_NO_MEMORY;
+		return;
 	}
 	find_known(&ahead, visible);
 	for (uint32_t first = 0; first < keys->count; first += FIND_BLOCK) {
@@ -109,5 +112,4 @@ enum status table_read_ahead(const struct table *table, const struct keys *keys,
 		}
 	}
 	free(ahead.known);
-	return STATUS_OK;
 }

@@ -7,10 +7,10 @@
 #define DAEMON_STORE_SNAPSHOT_READ_AHEAD_H
 
 #include "schema/key.h"
-#include "schema/status.h"
 
 #include <stdint.h>
 
+struct stop;
 struct table;
 
 /* So many threads at most read for one batch, the caller's among them. */
@@ -21,8 +21,9 @@ enum { READ_AHEAD_THREADS = 4 };
  * the caller reads alone. What is damaged is told to who looks it up. May block for the disk.
  *   visible  store_visible, of the snapshot
  *   wants    enum find_wants, or'ed
- * Errors: NO_MEMORY. */
-enum status table_read_ahead(const struct table *table, const struct keys *keys, uint64_t visible,
-	unsigned wants);
+ *   stop     ends it early. NULL: nothing does
+ * Where there is no memory for it nothing is read. */
+void table_read_ahead(const struct table *table, const struct keys *keys, uint64_t visible,
+	unsigned wants, const struct stop *stop);
 
 #endif

@@ -1,4 +1,4 @@
-/* arena.h - memory that is given out piece by piece and freed all at once.
+/* arena.h - memory that is given out piece by piece and freed all at once, or from a mark on.
  *
  * Threads: one at a time; what was given out may be read by any.
  */

@@ -25,7 +25,7 @@
 enum {
 	REQUESTS = 4096,
 	EACH = 1000, /* samples a request */
-	DRAWN = 64,  /* requests that differ */
+	DRAWN = 512, /* requests that differ: several times as many samples as there are users */
 	USERS = 100000,
 	ITEMS = 10000,
 	LOOK_MS = 20,

@@ -185,7 +185,7 @@ static void a_log_of_another_version_or_with_a_damaged_head_is_refused(void **st
 	put_u32(other + VERSION_AT, REDO_VERSION + 1);
 	assert_int_equal(pwrite(fd, other, sizeof other, 0), sizeof other);
 	assert_int_equal(local_open(&options, &pair->local, &err), STATUS_CORRUPT);
-	assert_non_null(strstr(err.text, "the head of file 1 is damaged"));
+	assert_non_null(strstr(err.text, "log/1.log' has no head that this build can read"));
 	const uint64_t sum = XXH3_64bits(other, sizeof other - SUM_BYTES);
 	memcpy(other + sizeof other - SUM_BYTES, &sum, SUM_BYTES);
 	assert_int_equal(pwrite(fd, other, sizeof other, 0), sizeof other);
@@ -197,6 +197,34 @@ static void a_log_of_another_version_or_with_a_damaged_head_is_refused(void **st
 	pair_expect_rows(pair, 0, 100);
 }
 
+/* The same of the file that follows. One that is no longer than a head was being made. */
+static void a_log_goes_on_in_no_file_with_a_damaged_head(void **state)
+{
+	static const uint8_t zeros[2 * REDO_HEAD_BYTES];
+	struct pair *pair = *state;
+	struct error err;
+	char path[PATH_MAX];
+	const struct local_options options = {.folder = pair->folder};
+	(void)pair_put_both(pair, 0, 50, 7);
+	world_arg_parts(pair->world);
+	pair_request(pair, "fetch");
+	const struct wire_bytes theirs = pair_ask_store(pair);
+	pair_close_store(pair);
+	pair_await_dead(pair);
+	(void)snprintf(path, sizeof path, "%s/log/2.log", pair->world->folder);
+	const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, zeros, REDO_HEAD_BYTES), REDO_HEAD_BYTES);
+	reads(pair, theirs);
+	assert_int_equal(write(fd, zeros, 1), 1);
+	(void)close(fd);
+	assert_int_equal(local_open(&options, &pair->local, &err), STATUS_CORRUPT);
+	assert_non_null(strstr(err.text, "log/2.log' has no head that this build can read"));
+	pair->local = NULL;
+	assert_int_equal(unlink(path), 0);
+	pair_open_store(pair);
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
@@ -204,6 +232,7 @@ int main(void)
 		cmocka_unit_test(a_current_of_the_build_before_is_read),
 		cmocka_unit_test(a_page_that_says_so_is_followed),
 		cmocka_unit_test(a_log_of_another_version_or_with_a_damaged_head_is_refused),
+		cmocka_unit_test(a_log_goes_on_in_no_file_with_a_damaged_head),
 	};
 	return fixture_run(tests, sizeof tests / sizeof tests[0], pair_setup, pair_teardown);
 }

@@ -175,22 +175,22 @@ static void expect_exact_in_turn(struct table *whole, struct table parts[2],
 	balls_space_fini(&space);
 }
 
-static void balls_on_the_same_axes_are_searched_in_turn(void **state)
+static void search_in_turn(uint32_t dim)
 {
-	(void)state;
-	enum { FIRST = 2000, ROWS = 2700, DIM = 20 };
+	enum { FIRST = 2000, ROWS = 2700, DIM_MAX = 70 };
 	static const uint32_t ks[] = {1, 30, FIRST + 30}; /* no bar is left by the last */
 	struct table whole;
 	struct balls balls[2];
 	uint8_t *images[2];
 	size_t bytes;
-	float query[DIM];
+	float query[DIM_MAX];
 	uint64_t random = 7;
-	table_make(&whole, TABLE_CLUSTERS, ROWS, DIM, 11);
+	assert_true(dim <= DIM_MAX);
+	table_make(&whole, TABLE_CLUSTERS, ROWS, dim, 11);
 	struct table parts[2] = {whole, whole};
 	parts[0].rows = FIRST;
 	parts[1].rows = ROWS - FIRST;
-	parts[1].values += (size_t)FIRST * DIM;
+	parts[1].values += (size_t)FIRST * dim;
 	parts[1].hidden += FIRST;
 	struct balls_options options = {.granularity = 64, .query_count = 1, .queries = no_query};
 	images[0] = table_index(&parts[0], &options, &balls[0], &bytes);
@@ -213,6 +213,13 @@ static void balls_on_the_same_axes_are_searched_in_turn(void **state)
 	free(images[0]);
 	free(images[1]);
 	table_free(&whole);
+}
+
+static void balls_on_the_same_axes_are_searched_in_turn(void **state)
+{
+	(void)state;
+	search_in_turn(20);
+	search_in_turn(70); /* with a basis of the codes */
 }
 
 static void every_instruction_set_finds_the_same(void **state)
