@@ -1,9 +1,12 @@
 /* test_search_written.c - searches beside what was written since an index was built: they find what a model
  * has, with its scores, bit for bit, and no row that was superseded. */
+#include "daemon/search/search.h"
+#include "daemon/store/index/index.h"
 #include "daemon/store/index/written.h"
 #include "daemon/store/memtable/memtable_merge.h"
 #include "daemon/store/memtable/memtable_stream.h"
 #include "daemon/store/merge/merge.h"
+#include "daemon/store/read/rows.h"
 #include "daemon/store/state/reader.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/grace.h"
@@ -168,6 +171,65 @@ static void images_go_with_their_generation(void **state)
 	free(model);
 }
 
+/* ---- an index that is swapped ---- */
+
+/* In the middle of a search: from when its images are chosen until the next search. */
+static struct {
+	struct table *table; /* NULL: nothing is swapped */
+	struct index *index; /* that it has */
+	struct index other;
+	unsigned times;
+} swap;
+
+enum status __real_rows_next(struct rows *rows);
+enum status __wrap_rows_next(struct rows *rows);
+enum status __wrap_rows_next(struct rows *rows)
+{
+	if (swap.table != NULL && rows->table == swap.table) {
+		atomic_store(&swap.table->index, &swap.other);
+		swap.times++;
+	}
+	return __real_rows_next(rows);
+}
+
+enum status __real_search_begin(struct search *search, const struct search_options *options,
+	struct error *err);
+enum status __wrap_search_begin(struct search *search, const struct search_options *options,
+	struct error *err);
+enum status __wrap_search_begin(struct search *search, const struct search_options *options,
+	struct error *err)
+{
+	if (swap.table != NULL) {
+		atomic_store(&swap.table->index, swap.index);
+	}
+	return __real_search_begin(search, options, err);
+}
+
+/* It may have other axes than the images that were chosen. */
+static void a_search_goes_on_with_the_index_that_it_began_with(void **state)
+{
+	enum { FEWER = 16 };
+	struct scratch *scratch = *state;
+	struct search_model *model = search_model_begin(scratch);
+	search_change(scratch, model, 3000, 0, SEARCH_KEYS);
+	assert_true(await_images(scratch) > 0);
+	const struct snapshot *snapshot = snapshot_begin_long(scratch->store, "r");
+	assert_non_null(snapshot);
+	struct table *table = (struct table *)search_table(snapshot);
+	swap.index = atomic_load(&table->index);
+	memcpy(&swap.other, swap.index, sizeof swap.other);
+	swap.other.axes++;
+	assert_true(swap.other.balls.balls > FEWER);
+	swap.other.balls.balls -= FEWER;
+	swap.table = table;
+	search_expect_in(scratch, snapshot, model);
+	swap.table = NULL;
+	atomic_store(&table->index, swap.index);
+	assert_true(swap.times > 0);
+	snapshot_end(scratch->store);
+	free(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +243,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_long_reader_keeps_its_images,
 			scratch_setup_small_store, scratch_teardown),
 		cmocka_unit_test_setup_teardown(images_go_with_their_generation,
+			scratch_setup_small_store, scratch_teardown),
+		cmocka_unit_test_setup_teardown(a_search_goes_on_with_the_index_that_it_began_with,
 			scratch_setup_small_store, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
