@@ -134,8 +134,7 @@ static enum status map_file(struct index *index, int fd, const char *path, struc
 	return STATUS_OK;
 }
 
-/* Codes of rows are in the basis, so what a query has come to on these axes holds for others on the same basis alone. */
-static uint64_t hash_axes(const struct balls *balls)
+uint64_t index_hash_axes(const struct balls *balls)
 {
 	const uint32_t dims[] = {balls->dim, balls->prefix, balls->first};
 	const size_t dim_bytes = balls->dim * sizeof(float);
@@ -166,7 +165,7 @@ static enum status open_file(struct index *index, int fd, const char *path,
 	}
 	status = balls_open(image, head.bytes, (uint32_t)head.rows, dim, &index->balls, err);
 	if (status == STATUS_OK) {
-		index->axes = hash_axes(&index->balls);
+		index->axes = index_hash_axes(&index->balls);
 	}
 	return status;
 }

@@ -36,12 +36,10 @@ struct index {
 	uint64_t bytes;    /* of the file */
 	uint64_t inode;    /* of it: another one may stand under its name later */
 	uint64_t build_ms; /* how long it took */
-	/* A hash of the axes, and of the basis of the codes: what a query has come to by those of one index holds for
-	 * indexes, and for images of what is written, that have the same. */
-	uint64_t axes;
-	uint64_t changed; /* rows that were written or removed since its balls were found */
-	atomic_uint refs; /* the table's, and one of each who holds it */
-	void *map;        /* owned, as the next */
+	uint64_t axes;     /* index_hash_axes */
+	uint64_t changed;  /* rows that were written or removed since its balls were found */
+	atomic_uint refs;  /* the table's, and one of each who holds it */
+	void *map;         /* owned, as the next */
 	struct mapfault *watch;
 	_Atomic unsigned char state; /* enum index_state */
 	struct index_pace pace;
@@ -73,6 +71,10 @@ uint64_t index_inode(const char *folder, const struct index_owner *owner);
 void index_hold(struct index *index);
 /* Gives up a reference; the last one closes the index. */
 void index_close(struct index *index);
+
+/* A hash of the axes, and of the basis of the codes: what a query has come to by those of an index holds for other indexes, and
+ * for images of what is written, that have the same. */
+uint64_t index_hash_axes(const struct balls *balls);
 
 /* Writes other recalls [BALLS_METRICS][BALLS_KS][BALLS_FACTORS], of so many queries, into the file of
  * an open index, and so into its map: searches use them at once. Errors: IO, DISK_FULL; NOT_FOUND  the
