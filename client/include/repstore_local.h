@@ -115,7 +115,8 @@ struct rep_local_method {
 REP_API enum rep_status rep_local_methods(const rep_local *local, struct rep_local_method **out,
 	size_t *count, struct rep_error *err);
 
-/* The keys of fetches in tables of one name, by result, whichever release they were in. */
+/* The keys of fetches in tables of one name, by result, whichever release they were in. They go with the last release that has such
+ * a table. */
 struct rep_local_table {
 	char name[136]; /* NUL-terminated */
 	uint64_t found;
