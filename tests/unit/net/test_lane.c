@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -50,6 +51,13 @@ static void ask_first(struct net_fixture *fixture, struct peer *peer, uint32_t n
 	wait_until_waiting(fixture, 0);
 }
 
+/* Lets the request that runs cost more than the others will, also where these are interrupted. */
+static void let_it_cost(void)
+{
+	static const struct timespec pause = {.tv_nsec = 300000000};
+	(void)nanosleep(&pause, NULL);
+}
+
 static void assert_searches(const uint64_t *expected, unsigned count)
 {
 	assert_int_equal(atomic_load(&net_stub.search_count), count);
@@ -76,6 +84,7 @@ static void connections_take_turns(void **state)
 	ask(&fixture, &greedy, 2, 3, 0);
 	ask(&fixture, &second, 11, 2, 3);
 	ask(&fixture, &third, 21, 1, 5);
+	let_it_cost();
 	open_gate(7);
 	for (uint32_t n = 1; n <= 4; n++) {
 		peer_expect_ok(&greedy, n);
@@ -108,6 +117,7 @@ static void users_take_turns(void **state)
 	ask(&fixture, &greedy, 2, 3, 0);
 	ask(&fixture, &second, 11, 2, 3);
 	ask(&fixture, &stranger, 21, 2, 5);
+	let_it_cost();
 	open_gate(8);
 	for (uint32_t n = 1; n <= 4; n++) {
 		peer_expect_ok(&greedy, n);
