@@ -135,6 +135,12 @@ struct tour {
 	const struct written_image *images[WRITTEN_IMAGES_MAX];
 };
 
+/* Whether what a query has come to by the axes of the index holds for an image, and so the factor does. */
+static bool is_on_axes(const struct tour *tour, uint64_t axes, const struct balls *image)
+{
+	return axes == tour->index->axes && balls_are_alike(image, &tour->index->balls);
+}
+
 /* Lets the walk pass over the base, and over the deltas that have an image. */
 static void choose_deltas(struct search *search, struct tour *tour)
 {
@@ -159,8 +165,7 @@ static void choose_images(struct search *search, struct tour *tour)
 	const struct written_images *images = images_of(search);
 	for (size_t i = 0; images != NULL && i < images->count; i++) {
 		const struct written_image *image = images->images[i];
-		if (image->axes == tour->index->axes &&
-			balls_are_alike(&image->balls, &tour->index->balls) &&
+		if (is_on_axes(tour, image->axes, &image->balls) &&
 			image->visible <= search->options.place->visible &&
 			memtable_stream_skip(rows_stream(&search->rows), image->generation,
 				image->from, image->end) &&
@@ -189,8 +194,7 @@ static enum status look_into_deltas(struct search_visit *visit, struct tour *tou
 	const struct balls *before = asked->before;
 	for (size_t i = 0; status == STATUS_OK && i < tour->delta_count; i++) {
 		const struct index *image = tour->deltas[i].image;
-		const bool is_alike =
-			image->axes == tour->index->axes && balls_are_alike(&image->balls, before);
+		const bool is_alike = is_on_axes(tour, image->axes, &image->balls);
 		asked->factor = is_alike ? factor : 1;
 		asked->before = is_alike ? before : NULL;
 		visit->first = tour->deltas[i].first;
@@ -304,14 +308,15 @@ static enum status wait_for_level(const struct search *search, struct base_set *
 	struct error *err)
 {
 	for (size_t i = 0; i < set->segment_count; i++) {
-		const enum base_segment_state state = base_segment_state(set->segments[i]);
-		const enum status status =
-			state == BASE_UNCHECKED ? stop_check(search->options.stop, err) : STATUS_OK;
-		if (status != STATUS_OK) {
-			return status;
+		enum base_segment_state state = base_segment_state(set->segments[i]);
+		if (state == BASE_UNCHECKED) {
+			const enum status status = stop_check(search->options.stop, err);
+			if (status != STATUS_OK) {
+				return status;
+			}
+			state = base_segment_wait(set, i) == BASE_READY ? BASE_READY : BASE_DAMAGED;
 		}
-		if (state == BASE_DAMAGED ||
-			(state == BASE_UNCHECKED && base_segment_wait(set, i) != BASE_READY)) {
+		if (state == BASE_DAMAGED) {
 			return error_set(err, STATUS_CORRUPT, "table '%s': a damaged segment",
 				search->options.place->items->spec.name.text);
 		}

@@ -204,10 +204,11 @@ static void note_try(struct store *store, const struct wish *wish, enum status s
 		wish->table->number);
 	const struct next_try next =
 		next_try(&store->options.sizes, wish->table->index_wait_ms, status);
+	if (status == STATUS_CORRUPT && !table_has_level(now, wish->table->levels[wish->level])) {
+		now = NULL;
+	}
 	struct table *tables[] = {wish->table, now};
-	const bool is_of_now =
-		status != STATUS_CORRUPT || table_has_level(now, wish->table->levels[wish->level]);
-	for (size_t i = 0; i < (is_of_now ? 2u : 1u); i++) {
+	for (size_t i = 0; i < 2; i++) {
 		if (tables[i] != NULL) {
 			tables[i]->index_wait_ms = next.wait_ms;
 			tables[i]->index_again_ms = next.again_ms;

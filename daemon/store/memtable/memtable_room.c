@@ -75,10 +75,10 @@ void memtable_room_skip(struct memtable_room *room, uint32_t i)
 
 static void prefetch(const struct memtable_room *room, uint32_t i)
 {
-	const struct memtable_made *made = &room->made[i];
-	if (i >= room->count || made->version == NULL) {
+	if (i >= room->count || room->made[i].version == NULL) {
 		return;
 	}
+	const struct memtable_made *made = &room->made[i];
 	__builtin_prefetch(made->version, 1);
 	__builtin_prefetch(made->entry, 1);
 	if (made->is_new) {

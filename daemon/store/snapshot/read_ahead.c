@@ -17,6 +17,7 @@ struct ahead {
 	const struct table *table;        /* borrowed, as the next */
 	const struct keys *keys;          /* of the table's key type */
 	const struct row_version **known; /* owned: of each key what the memtable has */
+	uint64_t *hashes;                 /* owned: of each key */
 	unsigned wants;
 	const struct stop *stop;
 	atomic_uint next; /* the first key of the next block */
@@ -30,17 +31,16 @@ static uint32_t block_at(const struct keys *keys, uint32_t first)
 
 static void find_known(struct ahead *ahead, uint64_t visible)
 {
-	uint64_t hashes[FIND_BLOCK];
 	const struct table *table = ahead->table;
-	const struct memtable_question question = {
+	struct memtable_question question = {
 		.keys = ahead->keys,
-		.hashes = hashes,
 		.visible = visible,
 		.row_bytes = spec_stored_bytes(&table->spec),
 	};
 	for (uint32_t first = 0; first < ahead->keys->count; first += FIND_BLOCK) {
 		const uint32_t count = block_at(ahead->keys, first);
-		keys_hash(ahead->keys, &table->seed, first, count, hashes);
+		question.hashes = ahead->hashes + first;
+		keys_hash(ahead->keys, &table->seed, first, count, ahead->hashes + first);
 		memtable_find(table->memtable, &question, first, count, ahead->known + first);
 	}
 }
@@ -48,18 +48,15 @@ static void find_known(struct ahead *ahead, uint64_t visible)
 /* Finds a block of keys, so that their pages are read. */
 static enum status find_block(const struct ahead *ahead, uint32_t first, bool may_block)
 {
-	uint64_t hashes[FIND_BLOCK];
 	struct found_row rows[FIND_BLOCK];
-	const uint32_t count = block_at(ahead->keys, first);
 	const struct find find = {
 		.keys = ahead->keys,
-		.hashes = hashes,
+		.hashes = ahead->hashes + first,
 		.known = ahead->known + first,
 		.wants = ahead->wants,
 		.may_block = may_block,
 	};
-	keys_hash(ahead->keys, &ahead->table->seed, first, count, hashes);
-	return table_find_rows(ahead->table, &find, first, count, rows);
+	return table_find_rows(ahead->table, &find, first, block_at(ahead->keys, first), rows);
 }
 
 /* Reads blocks until none is left. */
@@ -92,6 +89,17 @@ static void read_from(struct ahead *ahead, uint32_t first)
 	}
 }
 
+/* Reads what is away, from the first block on that has some. */
+static void read_away(struct ahead *ahead)
+{
+	for (uint32_t first = 0; first < ahead->keys->count; first += FIND_BLOCK) {
+		if (find_block(ahead, first, false) == STATUS_AGAIN) {
+			read_from(ahead, first);
+			return;
+		}
+	}
+}
+
 void table_read_ahead(const struct table *table, const struct keys *keys, uint64_t visible,
 	unsigned wants, const struct stop *stop)
 {
@@ -101,15 +109,11 @@ void table_read_ahead(const struct table *table, const struct keys *keys, uint64
 		return;
 	}
 	ahead.known = calloc((size_t)keys->count + 1, sizeof(struct row_version *));
-	if (ahead.known == NULL) {
-		return;
+	ahead.hashes = malloc(((size_t)keys->count + 1) * sizeof *ahead.hashes);
+	if (ahead.known != NULL && ahead.hashes != NULL) {
+		find_known(&ahead, visible);
+		read_away(&ahead);
 	}
-	find_known(&ahead, visible);
-	for (uint32_t first = 0; first < keys->count; first += FIND_BLOCK) {
-		if (find_block(&ahead, first, false) == STATUS_AGAIN) {
-			read_from(&ahead, first);
-			break;
-		}
-	}
+	free(ahead.hashes);
 	free(ahead.known);
 }
