@@ -200,7 +200,7 @@ void settings_init(struct settings *settings)
 		.index_time_ms = 3600 * 1000,
 		.disk_reserve_bytes = 64 * MIB,
 		.sync_interval_ms = 1000,
-		.log_bytes = 512 * MIB,
+		.log_bytes = GIB,
 		.memtable_rows = 1500000,
 		.memtable_bytes = GIB,
 		.merge_age_ms = 3600 * 1000,

@@ -17,9 +17,9 @@ enum durability {
  * durability, each by itself, while others read them. */
 struct write_options {
 	enum durability durability;
-	atomic_uint sync_interval_ms;   /* of durability periodic; 1000 */
-	_Atomic uint64_t log_bytes;     /* bound: bytes of the log that wait for a merge; 512 MiB */
-	_Atomic uint64_t memtable_rows; /* bound: rows of all memtables; 1,500,000 */
+	atomic_uint sync_interval_ms;    /* of durability periodic; 1000 */
+	_Atomic uint64_t log_bytes;      /* bound: bytes of the log that wait for a merge; 1 GiB */
+	_Atomic uint64_t memtable_rows;  /* bound: rows of all memtables; 1,500,000 */
 	_Atomic uint64_t memtable_bytes; /* bound: memory of all memtables; 1 GiB */
 	_Atomic uint64_t merge_age_ms;   /* a row waits no longer for a merge to begin; 1 h */
 	_Atomic uint64_t merge_rate; /* bytes a second that a merge writes while no bound is near;

@@ -17,7 +17,7 @@ void write_options_complete(struct write_options *options)
 	enum { DEFAULT_SYNC_MS = 1000, DEFAULT_AGE_MS = 3600000, DEFAULT_RATE = 100000000 };
 	options->sync_interval_ms =
 		(unsigned)or_default(options->sync_interval_ms, DEFAULT_SYNC_MS);
-	options->log_bytes = or_default(options->log_bytes, UINT64_C(512) << 20);
+	options->log_bytes = or_default(options->log_bytes, UINT64_C(1) << 30);
 	options->memtable_rows = or_default(options->memtable_rows, 1500000);
 	options->memtable_bytes = or_default(options->memtable_bytes, UINT64_C(1) << 30);
 	options->merge_age_ms = or_default(options->merge_age_ms, DEFAULT_AGE_MS);

@@ -23,10 +23,12 @@
 #endif
 
 enum {
-	/* Most readers leave within microseconds. */
-	SPIN_TRIES = 200,
-	YIELD_TRIES = 20,
+	/* Most readers leave within microseconds. A batch of samples is inside for milliseconds, and a look at
+	 * all readers costs as many cache misses as there are threads: pauses grow. */
+	SPIN_TRIES = 20,
+	YIELD_TRIES = 5,
 	PAUSE_NS = 50 * 1000,
+	PAUSE_MAX_NS = 1000 * 1000,
 };
 
 static _Atomic uint64_t epoch = 1;
@@ -185,12 +187,14 @@ bool grace_is_over(uint64_t begun)
 
 void grace_wait(void)
 {
-	const struct timespec pause = {.tv_nsec = PAUSE_NS};
+	struct timespec pause = {.tv_nsec = PAUSE_NS};
 	assert(place != INSIDE); /* it would wait for itself */
 	const uint64_t begun = grace_begin();
 	for (unsigned tries = 0; !grace_is_over(begun); tries++) {
 		if (tries >= SPIN_TRIES + YIELD_TRIES) {
 			(void)nanosleep(&pause, NULL);
+			pause.tv_nsec =
+				2 * pause.tv_nsec < PAUSE_MAX_NS ? 2 * pause.tv_nsec : PAUSE_MAX_NS;
 		} else if (tries >= SPIN_TRIES) {
 			(void)sched_yield();
 		}

@@ -90,7 +90,7 @@ static void a_new_folder_is_empty(void **state)
 	/* The first file of its log has a head. */
 	assert_int_equal(figures.write.log_files, 1);
 	assert_int_equal(figures.write.log_bytes, 64);
-	assert_int_equal(figures.write.pending_limit, 512 << 20);
+	assert_int_equal(figures.write.pending_limit, 1 << 30);
 	assert_int_equal(figures.write.memtable_rows_limit, 1500000);
 	assert_int_equal(figures.write.memtable_bytes_limit, 1 << 30);
 	assert_string_equal(store_folder(scratch->store), scratch->data);
