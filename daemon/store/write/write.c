@@ -1,7 +1,11 @@
 /* write.c - applies a put or a delete: all parts checked, then one frame and its versions. */
 #include "daemon/store/write/write.h"
+
+#include "daemon/store/base/find.h"
+#include "daemon/store/snapshot/level.h"
 #include "daemon/store/write/apply.h"
 #include "daemon/store/write/fullness.h"
+#include "daemon/store/write/write_ahead.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -34,6 +38,35 @@ static enum status prepare_parts(struct apply *apply, enum frame_kind kind,
 	return status;
 }
 
+/* Of a write that depends on what is there: its parts. */
+static bool part_at(const void *given, const struct release *release, size_t i,
+	struct write_ahead_part *part)
+{
+	const struct row_write *write = given;
+	if (i >= write->part_count) {
+		return false;
+	}
+	part->keys = &write->parts[i].batch.keys;
+	if (release_table(release, write->parts[i].table, &part->table, NULL) != STATUS_OK ||
+		part->table->spec.key_type != part->keys->type) {
+		part->table = NULL;
+	}
+	return true;
+}
+
+static void read_ahead(struct store *store, enum frame_kind kind, const struct row_write *write)
+{
+	if (kind == FRAME_DELETE || write->if_newer) {
+		write_read_ahead(store, &(struct write_ahead){
+						.release = write->release,
+						.at = part_at,
+						.write = write,
+						.wants = FIND_TIMES,
+						.stop = write->stop,
+					});
+	}
+}
+
 static enum status apply_write(struct store *store, enum frame_kind kind,
 	const struct row_write *write, struct write_result *out, struct write_ticket **ticket,
 	struct error *err)
@@ -42,6 +75,7 @@ static enum status apply_write(struct store *store, enum frame_kind kind,
 		return error_set(err, STATUS_BAD_REQUEST, "parts: %zu given, 1 to %d allowed",
 			write->part_count, LIMIT_PARTS);
 	}
+	read_ahead(store, kind, write);
 	struct apply apply;
 	const struct apply_given given = {write->release, write->now_ms, write->stop};
 	enum status status = apply_begin(&apply, store, &given, err);

@@ -72,14 +72,23 @@ static enum status convert(struct write_part *part, struct error *err)
 
 /* ---- what is there ---- */
 
+/* Keys that the memtable has need no row of the base. */
 static enum status look_at_base(struct write_part *part)
 {
 	const struct keys *keys = &part->given->batch.keys;
-	struct found_row rows[FIND_BLOCK];
+	const struct row_version *versions[FIND_BLOCK];
+	struct found_row rows[FIND_BLOCK] = {0};
 	uint64_t hashes[FIND_BLOCK];
+	const struct memtable_question question = {
+		.keys = keys,
+		.hashes = hashes,
+		.visible = UINT64_MAX, /* as memtable_newest */
+		.row_bytes = spec_stored_bytes(&part->table->spec),
+	};
 	const struct find find = {
 		.keys = keys,
 		.hashes = hashes,
+		.known = versions,
 		.wants = FIND_TIMES,
 		.may_block = true,
 	};
@@ -87,6 +96,7 @@ static enum status look_at_base(struct write_part *part)
 		const uint32_t left = keys->count - first;
 		const uint32_t count = left < FIND_BLOCK ? left : FIND_BLOCK;
 		keys_hash(keys, &part->table->seed, first, count, hashes);
+		memtable_find(part->table->memtable, &question, first, count, versions);
 		const enum status status = table_find_rows(part->table, &find, first, count, rows);
 		if (status != STATUS_OK) {
 			return status;

@@ -70,8 +70,8 @@ static void list(uint64_t *numbers)
 	}
 }
 
-/* Whether all keys are found without a page that would have to be read. */
-static bool are_at_hand(struct scratch *scratch, const uint64_t *numbers)
+/* Whether all keys are found, with what is wanted of them, without a page that would have to be read. */
+static bool are_found(struct scratch *scratch, const uint64_t *numbers, unsigned wants)
 {
 	enum status status = STATUS_OK;
 	const struct table *table = scratch_table(scratch, "t");
@@ -82,13 +82,23 @@ static bool are_at_hand(struct scratch *scratch, const uint64_t *numbers)
 			.packed = (const uint8_t *)numbers};
 		uint64_t hashes[FIND_BLOCK];
 		struct found_row rows[FIND_BLOCK];
-		const struct find find = {.keys = &keys, .hashes = hashes, .wants = WANTS};
+		const struct find find = {.keys = &keys, .hashes = hashes, .wants = wants};
 		keys_hash(&keys, &table->seed, first, count, hashes);
 		status = table_find_rows(table, &find, first, count, rows);
 	}
 	snapshot_end(scratch->store);
 	assert_true(status == STATUS_OK || status == STATUS_AGAIN);
 	return status == STATUS_OK;
+}
+
+static bool are_at_hand(struct scratch *scratch, const uint64_t *numbers)
+{
+	return are_found(scratch, numbers, WANTS);
+}
+
+static bool times_are_at_hand(struct scratch *scratch, const uint64_t *numbers)
+{
+	return are_found(scratch, numbers, FIND_TIMES);
 }
 
 static void all_blocks_of_a_batch_are_read(void **state)
@@ -134,6 +144,72 @@ static void the_states_of_samples_are_read_before_the_lock(void **state)
 	samples_expect(scratch, 0, SAMPLE_BATCH_MAX + 100);
 }
 
+/* A write that is refused once it has the lock, since its first part names no table, has read by then for its second;
+ * a put that does not depend on what is there has not. */
+static void what_writes_look_at_is_read_before_the_lock(void **state)
+{
+	struct scratch *scratch = *state;
+	uint64_t numbers[KEYS];
+	list(numbers);
+	struct table_write parts[] = {{.table = "none"}, {.table = "t"}};
+	const struct row_write write = {
+		.release = "r1",
+		.parts = parts,
+		.part_count = 2,
+		.if_newer = true,
+		.now_ms = 1,
+	};
+	struct row_write plain = write;
+	plain.if_newer = false;
+	for (size_t i = 0; i < 2; i++) {
+		parts[i].batch.keys = (struct keys){
+			.type = KEY_U64,
+			.count = KEYS,
+			.packed = (const uint8_t *)numbers,
+		};
+	}
+	struct write_result result;
+	struct write_ticket *ticket;
+	forget(scratch, "t");
+	assert_int_equal(store_put(scratch->store, &plain, &result, &ticket, NULL),
+		STATUS_NOT_FOUND);
+	assert_false(times_are_at_hand(scratch, numbers));
+	assert_int_equal(store_put(scratch->store, &write, &result, &ticket, NULL),
+		STATUS_NOT_FOUND);
+	assert_true(times_are_at_hand(scratch, numbers));
+	forget(scratch, "t");
+	assert_int_equal(store_delete(scratch->store, &plain, &result, &ticket, NULL),
+		STATUS_NOT_FOUND);
+	assert_true(times_are_at_hand(scratch, numbers));
+}
+
+/* Neither before the lock nor under it: what the memtable has tells all. */
+static void deletes_of_what_was_written_since_need_no_page(void **state)
+{
+	struct scratch *scratch = *state;
+	uint64_t numbers[KEYS];
+	list(numbers);
+	const struct table_write part = {
+		.table = "t",
+		.batch.keys = {.type = KEY_U64, .count = KEYS, .packed = (const uint8_t *)numbers},
+	};
+	const struct row_write write = {
+		.release = "r1",
+		.parts = &part,
+		.part_count = 1,
+		.now_ms = 1,
+	};
+	struct write_result result;
+	struct write_ticket *ticket;
+	scratch_put(scratch, "r1", (struct scratch_rows){.from = 0, .count = KEYS, .version = 2});
+	forget(scratch, "t");
+	const uint64_t before = base_pages_checked();
+	assert_int_equal(store_delete(scratch->store, &write, &result, &ticket, NULL), STATUS_OK);
+	assert_int_equal(store_write_wait(ticket, NULL), STATUS_OK);
+	assert_int_equal(result.count, KEYS);
+	assert_int_equal(base_pages_checked(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +217,10 @@ int main(void)
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(what_was_written_since_needs_no_page, setup,
 			scratch_teardown),
+		cmocka_unit_test_setup_teardown(what_writes_look_at_is_read_before_the_lock, setup,
+			scratch_teardown),
+		cmocka_unit_test_setup_teardown(deletes_of_what_was_written_since_need_no_page,
+			setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(the_states_of_samples_are_read_before_the_lock,
 			setup_samples, scratch_teardown),
 	};
