@@ -16,6 +16,7 @@ import time
 POLICY = '/usr/sbin/policy-rc.d'
 START_SECONDS = 20
 RUN_SECONDS = 1800
+LOAD_RATE = 10000  # rows a second at least
 STOP_SECONDS = 60
 SAMPLE_SECONDS = 0.005
 
@@ -195,7 +196,7 @@ def write_settings(folder, log):
 def load(build, server, rows, *more):
     """Loads a running, empty repstored; a dict of what was measured."""
     return run([os.path.join(build, 'tests/bench/bench_peers'), 'load', 'unix:' + server.path,
-                str(rows), *more])
+                str(rows), *more], seconds=max(RUN_SECONDS, rows // LOAD_RATE))
 
 
 def start_redis(folder, cpus=None, settings=('--appendonly', 'no')):
