@@ -211,6 +211,8 @@ static enum status start(struct process *process, struct error *err)
 	process->service.access = &process->access;
 	process->service.served = process->served;
 	process->service.listen = process->listen.shown;
+	process->service.reload = reload_ask;
+	process->service.reload_arg = &process->reload;
 	if (process->tls != NULL) {
 		certificates_announce(process->tls);
 	}
@@ -278,6 +280,7 @@ static int finish(struct process *process)
 {
 	process_http_stop(&process->http);
 	bool clean = server_close(process->server) == STATUS_OK;
+	reload_fini(&process->reload);
 	clean = uv_loop_close(&process->uv) == 0 && clean;
 	process_listen_close(&process->listen);
 	tls_context_close(process->tls);

@@ -7,12 +7,17 @@
 #include "daemon/method/call/service.h"
 #include "daemon/net/server.h"
 #include "daemon/store/system/clock.h"
+#include "daemon/store/system/stop.h"
 #include "daemon/store/system/thread.h"
 #include "daemon/tuning.h"
+#include "schema/wire.h"
 
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { NAME_BYTES = 64 }; /* of a setting, with its section */
 
 static void *read_settings(void *arg)
 {
@@ -44,14 +49,25 @@ static void tell_entries(const struct access_rules *rules, const struct access_r
 	}
 }
 
+/* Gives the outcome to those who have asked before the reading began. */
+static void answer(struct reload *reload, const struct reload_outcome *outcome)
+{
+	lock_take(&reload->lock);
+	reload->outcome = *outcome;
+	reload->answered = reload->answering;
+	condition_broadcast(&reload->told);
+	lock_release(&reload->lock);
+}
+
 static void put_in_force(struct reload *reload)
 {
-	struct settings_change changes[SETTINGS_CHANGES_MAX];
+	struct reload_outcome outcome = {.status = STATUS_OK};
 	const struct reload_parts *parts = &reload->parts;
 	struct config_figures *figures = &parts->service->config;
 	tell_entries(&parts->settings->access, &reload->wanted.access, "removed");
 	tell_entries(&reload->wanted.access, &parts->settings->access, "added");
-	const unsigned count = settings_adopt(parts->settings, &reload->wanted, changes);
+	outcome.count = settings_adopt(parts->settings, &reload->wanted, outcome.changes);
+	memcpy(outcome.config, parts->settings->config, sizeof outcome.config);
 	access_replace(parts->access, &parts->settings->access);
 	if (reload->tls != NULL) {
 		certificates_announce(reload->tls);
@@ -59,8 +75,8 @@ static void put_in_force(struct reload *reload)
 		reload->tls = NULL;
 	}
 	tuning_apply(parts->settings, parts->server, parts->store, parts->service);
-	for (unsigned i = 0; i < count; i++) {
-		const struct settings_change *change = &changes[i];
+	for (unsigned i = 0; i < outcome.count; i++) {
+		const struct settings_change *change = &outcome.changes[i];
 		if (change->taken) {
 			journal_event(JOURNAL_INFO, "event=config_changed setting=%s.%s",
 				change->section, change->key);
@@ -71,13 +87,12 @@ static void put_in_force(struct reload *reload)
 		}
 	}
 	journal_event(JOURNAL_INFO, "event=config_loaded config='%s' differing=%u",
-		parts->settings->config, count);
+		parts->settings->config, outcome.count);
 	figures->reloads++;
 	figures->success_ms = clock_unix_ms();
 	figures->is_good = true;
+	answer(reload, &outcome);
 }
-
-static void begin(struct reload *reload);
 
 static void refuse(struct reload *reload)
 {
@@ -87,6 +102,21 @@ static void refuse(struct reload *reload)
 		reload->err.text);
 	figures->failed++;
 	figures->is_good = false;
+	const struct reload_outcome outcome = {.status = reload->status, .err = reload->err};
+	answer(reload, &outcome);
+}
+
+static void begin(struct reload *reload)
+{
+	lock_take(&reload->lock);
+	reload->answering = reload->asked;
+	lock_release(&reload->lock);
+	reload->status =
+		thread_start(&reload->thread, read_settings, reload, "reload", &reload->err);
+	reload->running = reload->status == STATUS_OK;
+	if (!reload->running) {
+		refuse(reload);
+	}
 }
 
 static void on_read(uv_async_t *read)
@@ -114,19 +144,8 @@ static void on_read(uv_async_t *read)
 	}
 }
 
-static void begin(struct reload *reload)
+static void begin_or_go_on(struct reload *reload)
 {
-	reload->running = thread_start(&reload->thread, read_settings, reload, "reload",
-				  &reload->err) == STATUS_OK;
-	if (!reload->running) {
-		refuse(reload);
-	}
-}
-
-static void on_hangup(uv_signal_t *signal, int number)
-{
-	struct reload *reload = signal->data;
-	(void)number;
 	if (reload->stopped) {
 		return;
 	}
@@ -137,14 +156,105 @@ static void on_hangup(uv_signal_t *signal, int number)
 	}
 }
 
+static void on_hangup(uv_signal_t *signal, int number)
+{
+	(void)number;
+	begin_or_go_on(signal->data);
+}
+
+static void on_wanted_anew(uv_async_t *wanted_anew)
+{
+	begin_or_go_on(wanted_anew->data);
+}
+
+/* ---- those who ask ---- */
+
+static void write_names(struct wire_writer *writer, const struct reload_outcome *outcome,
+	bool taken)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < outcome->count; i++) {
+		count += outcome->changes[i].taken == taken ? 1 : 0;
+	}
+	wire_write_array(writer, count);
+	for (unsigned i = 0; i < outcome->count; i++) {
+		const struct settings_change *change = &outcome->changes[i];
+		char name[NAME_BYTES];
+		if (change->taken == taken) {
+			(void)snprintf(name, sizeof name, "%s.%s", change->section, change->key);
+			wire_write_str(writer, name);
+		}
+	}
+}
+
+static enum status write_outcome(const struct reload_outcome *outcome, struct wire_writer *writer,
+	struct error *err)
+{
+	if (outcome->status != STATUS_OK) {
+		return error_set(err, outcome->status, "reload: nothing has changed: %s",
+			outcome->err.text);
+	}
+	wire_write_map(writer, 3);
+	wire_write_str(writer, "config");
+	wire_write_str(writer, outcome->config);
+	wire_write_str(writer, "changed");
+	write_names(writer, outcome, true);
+	wire_write_str(writer, "kept");
+	write_names(writer, outcome, false);
+	return STATUS_OK;
+}
+
+enum status reload_ask(void *arg, const struct stop *stop, struct wire_writer *writer,
+	struct error *err)
+{
+	struct reload *reload = arg;
+	enum status status = STATUS_OK;
+	lock_take(&reload->lock);
+	const uint64_t own = ++reload->asked;
+	if (!reload->refuses) {
+		uv_async_send(&reload->wanted_anew);
+	}
+	while (reload->answered < own && !reload->refuses && status == STATUS_OK) {
+		(void)condition_wait_until(&reload->told, &reload->lock, stop_look_ms(stop));
+		status = stop_check(stop, err);
+	}
+	if (reload->answered >= own) {
+		status = write_outcome(&reload->outcome, writer, err);
+	} else if (status == STATUS_OK) {
+		status = error_set(err, STATUS_BUSY, "reload: the daemon is stopping");
+	}
+	lock_release(&reload->lock);
+	return status;
+}
+
+static void refuse_all(struct reload *reload)
+{
+	lock_take(&reload->lock);
+	reload->refuses = true;
+	condition_broadcast(&reload->told);
+	lock_release(&reload->lock);
+}
+
+/* ---- the handles ---- */
+
 void reload_init(struct reload *reload, uv_loop_t *uv)
 {
 	uv_signal_init(uv, &reload->hangup);
-	const int failed = uv_async_init(uv, &reload->read, on_read);
-	assert(failed ==
-		0); /* a loop has opened what its handles of this kind share when it was made */
+	/* A loop has opened what its handles of this kind share when it was made. */
+	int failed = uv_async_init(uv, &reload->read, on_read);
+	assert(failed == 0);
+	failed = uv_async_init(uv, &reload->wanted_anew, on_wanted_anew);
+	assert(failed == 0);
 	(void)failed;
-	reload->hangup.data = reload->read.data = reload;
+	reload->hangup.data = reload->read.data = reload->wanted_anew.data = reload;
+	lock_init(&reload->lock);
+	condition_init(&reload->told);
+}
+
+void reload_fini(struct reload *reload)
+{
+	condition_fini(&reload->told);
+	lock_fini(&reload->lock);
 }
 
 void reload_start(struct reload *reload, const struct reload_parts *parts)
@@ -156,6 +266,7 @@ void reload_start(struct reload *reload, const struct reload_parts *parts)
 void reload_stop(struct reload *reload)
 {
 	reload->stopped = true;
+	refuse_all(reload);
 	/* A signal that comes now is one of those that do nothing. */
 	(void)uv_signal_stop(&reload->hangup);
 	(void)signal(SIGHUP, SIG_IGN);
@@ -165,7 +276,9 @@ void reload_close(struct reload *reload)
 {
 	reload->stopped = true;
 	reload->closing = true;
+	refuse_all(reload);
 	uv_close((uv_handle_t *)&reload->hangup, NULL);
+	uv_close((uv_handle_t *)&reload->wanted_anew, NULL);
 	if (!reload->running) {
 		uv_close((uv_handle_t *)&reload->read, NULL);
 	}

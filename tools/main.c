@@ -40,6 +40,7 @@ static const struct command *const commands[] = {
 	&cmd_ping,
 	&cmd_whoami,
 	&cmd_access,
+	&cmd_reload,
 	&cmd_bench,
 	&cmd_help,
 	NULL,

@@ -49,6 +49,7 @@ const char *const local_methods_left[] = {
 	"release.publish",
 	"release.rollback",
 	"release.seal",
+	"reload",
 	"repair",
 	"slowlog",
 	"stats",

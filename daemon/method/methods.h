@@ -72,6 +72,7 @@ enum status release_publish_run(struct call *call);
 enum status release_rollback_run(struct call *call);
 enum status release_seal_run(struct call *call);
 enum status release_show_run(struct call *call);
+enum status reload_run(struct call *call);
 enum status repair_run(struct call *call);
 enum status retrieve_run(struct call *call);
 enum status scan_run(struct call *call);

@@ -347,7 +347,7 @@ class Reads(LocalCase):
                 ('put', dict(release='r', parts=[dict(table='f32_u64', keys=key, rows=bytes(4 * DIM))])),
                 ('delete', dict(release='r', table='f32_u64', keys=key)), ('release.create', dict(release='x')),
                 ('release.publish', dict(release='r')), ('release.drop', dict(release='r')), ('merge', {}), ('positions', {}),
-                ('stats', {}), ('backup', dict(dir='x')), ('verify', {}), ('slowlog', {}), ('tensor.delete', dict(tensor='a.bias')),
+                ('stats', {}), ('backup', dict(dir='x')), ('verify', {}), ('slowlog', {}), ('reload', {}), ('tensor.delete', dict(tensor='a.bias')),
                 ('layer.choose', dict(release='r', layer='l'))):
             with self.fails('UNSUPPORTED', method):
                 reader.call(method, **params)

@@ -182,7 +182,7 @@ class Protocol(harness.Case):
                                  if name in part])
 
     def test_every_method(self):
-        for method in ('hello', 'ping', 'whoami', 'info', 'stats', 'slowlog', 'release.list'):
+        for method in ('hello', 'ping', 'whoami', 'info', 'stats', 'slowlog', 'reload', 'release.list'):
             self.call(method)
         checked = self.client.wait(self.client.send('access.check', {'as': 'user:0', 'method': 'put'}))
         self.assertEqual(self.methods['access.check'](checked, 'access.check'), [])

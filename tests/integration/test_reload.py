@@ -114,6 +114,61 @@ class Reload(harness.Case):
         with self.daemon.client() as client:
             client.call('fetch', parts=[{'table': 't', 'keys': [1] * 1001}])
 
+    def write(self, text):
+        """At once, since settings may be read at this moment."""
+        with open(self.path('next'), 'w') as file:
+            file.write(text)
+        os.replace(self.path('next'), self.path('conf'))
+
+    def test_a_peer_may_ask_for_it_and_is_told(self):
+        self.start('')
+        self.assertEqual(self.daemon.command_json('reload'), [{'config': self.path('conf'), 'changed': [], 'kept': []}])
+        self.write('[net]\nslow_threshold = 7ms\npool = 3\n[access]\nread = user:1\n')
+        self.assertEqual(self.daemon.command('reload'), 'net.slow_threshold: changed\naccess.read: changed\n'
+                         'net.pool: differs; a restart takes it over\nthe settings hold: %s\n' % self.path('conf'))
+        with self.daemon.client() as client:
+            self.assertEqual(client.call('stats')['slow']['threshold_ms'], 7)   # it was in force when the command ended
+            self.write('[net]\nslow_threshold = 9ms\nin_flight = 0\n')
+            with self.fails('BAD_REQUEST', 'reload: nothing has changed: %s:3: in_flight: ' % self.path('conf')):
+                client.call('reload')
+            stats = client.call('stats')
+            self.assertEqual((stats['slow']['threshold_ms'], stats['config']['reloads_failed'], stats['config']['last_reload_successful']), (7, 1, False))
+        self.assertIn('in_flight', self.daemon.command('reload', fails=1))
+        log = self.daemon.log()
+        self.assertIn('event=audit result=OK peer=settings method=reload role=read entry=user:1 change=added', log)
+        self.assertRegex(log, r'event=audit result=OK peer=uid:\d+ method=reload ')
+        self.assertRegex(log, r'event=audit result=BAD_REQUEST peer=uid:\d+ method=reload ')
+
+    def test_many_ask_at_once(self):
+        """Beside SIGHUP, while the file changes: each is told of a reading that began after it asked."""
+        self.start('[net]\nin_flight = 1\n')
+        clients = [self.daemon.client() for _ in range(8)]
+        for value in range(2, 42):
+            self.write('[net]\nin_flight = %d\n' % value)
+            sent = [client.send('reload') for client in clients]
+            self.daemon.process.send_signal(signal.SIGHUP)
+            said = [client.wait(number) for client, number in zip(clients, sent)]
+            # Lanes take one at a time: the first has changed it, or SIGHUP did before it.
+            self.assertLessEqual(sum(each['changed'] == ['net.in_flight'] for each in said), 1)
+            self.assertTrue(all(each['changed'] in ([], ['net.in_flight']) and each['kept'] == [] for each in said))
+        for client in clients:
+            client.close()
+        self.assertEqual(self.daemon.log().count('event=config_changed setting=net.in_flight'), 40)
+
+    def test_who_waits_for_settings_that_do_not_come_is_told_of_the_stop(self):
+        self.start('')
+        os.remove(self.path('conf'))
+        os.mkfifo(self.path('conf'))            # opening it waits for a writer
+        with self.daemon.client() as client:
+            asked = client.send('reload')
+            with self.daemon.client() as other:
+                with self.fails('TIMEOUT'):
+                    other.call('reload', timeout_ms=1)
+            self.daemon.process.send_signal(signal.SIGTERM)
+            with self.fails('BUSY', 'the daemon is stopping'):
+                client.wait(asked)
+        self.assertEqual(self.daemon.process.wait(harness.STOP_SECONDS), 0)
+
     def test_a_metric_says_whether_the_file_holds(self):
         self.start('', '--http', 'unix:' + self.path('http'))
 

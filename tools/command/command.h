@@ -28,6 +28,7 @@ extern const struct command cmd_ping;
 extern const struct command cmd_positions;
 extern const struct command cmd_put;
 extern const struct command cmd_release;
+extern const struct command cmd_reload;
 extern const struct command cmd_repair;
 extern const struct command cmd_slowlog;
 extern const struct command cmd_stats;

@@ -15,8 +15,10 @@
 #include <stdint.h>
 
 struct access;
+struct error;
 struct served;
 struct slow_log;
+struct stop;
 struct wire_writer;
 
 /* What methods count, for the threads of one slot. Figures of two slots share no line of the cache. */
@@ -67,6 +69,11 @@ struct service {
 	 * nothing if `writer` is NULL. */
 	size_t (*net_stats)(void *arg, struct wire_writer *writer);
 	void *net_stats_arg;
+	/* Reads the settings anew, waits until they are in force or refused, and writes which differ: one value.
+	 * NULL: there are none. Errors: those of reading them; TIMEOUT, CLOSED; BUSY  the daemon stops. */
+	enum status (*reload)(void *arg, const struct stop *stop, struct wire_writer *writer,
+		struct error *err);
+	void *reload_arg;
 	struct slow_log *slow_log;   /* borrowed */
 	struct served *served;       /* borrowed; NULL: fetches are not logged */
 	struct histogram seal_times; /* of good seals; any thread */
