@@ -349,6 +349,7 @@ int process_run(struct settings *settings, const struct settings_source *source)
 				.workers = settings->workers,
 				.pool = settings->pool,
 				.request_keys = settings->request_keys,
+				.request_work_ms = settings->request_work_ms,
 				.config = {.success_ms = clock_unix_ms(), .is_good = true},
 			},
 	};

@@ -34,6 +34,7 @@ enum {
 	/* A file, an eighth of it, holds a fetch of a thousand rows. */
 	SETTINGS_SERVED_MIN = 8 << 20,
 	SETTINGS_TIME_MAX_MS = 24 * 3600 * 1000,
+	SETTINGS_WORK_MIN_MS = 10,
 	/* The memory of one element of a message when it is parsed. */
 	PARSED_BYTES = 32,
 };
@@ -99,6 +100,8 @@ static const struct setting settings_table[] = {
 		SETTINGS_IN_FLIGHT_MAX, SETTING_LIVE},
 	{"net", "request_keys", NULL, NULL, NULL, setting_count, AT(request_keys), 1000,
 		SETTINGS_KEYS_MAX, SETTING_LIVE},
+	{"net", "request_work", NULL, NULL, NULL, setting_ms, AT(request_work_ms),
+		SETTINGS_WORK_MIN_MS, SETTINGS_TIME_MAX_MS, SETTING_LIVE},
 	{"net", "connection_reply_memory", NULL, NULL, NULL, setting_bytes,
 		AT(connection_reply_bytes), 4096, TIB, SETTING_LIVE},
 	{"net", "queue_time", NULL, NULL, NULL, setting_ms, AT(queue_ms), 0, SETTINGS_TIME_MAX_MS,
@@ -193,6 +196,7 @@ void settings_init(struct settings *settings)
 		.max_connections = 1024,
 		.in_flight = 64,
 		.request_keys = SETTINGS_KEYS_MAX,
+		.request_work_ms = LIMIT_CALL_MS,
 		.connection_reply_bytes = 256 << 10,
 		.load_memory_bytes = 512 * MIB,
 		.catalog_bytes = GIB,

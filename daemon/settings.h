@@ -59,6 +59,7 @@ struct settings {
 	unsigned user_connections;
 	unsigned in_flight;
 	unsigned request_keys;
+	unsigned request_work_ms;
 	unsigned queue_ms;
 	unsigned idle_timeout_ms;
 	unsigned index_time_ms;

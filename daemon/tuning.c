@@ -54,6 +54,7 @@ void tuning_apply(const struct settings *settings, struct server *server, struct
 	server_retune(server, &limits, &memory);
 	store_retune(store, &writes, settings->disk_reserve_bytes);
 	service->request_keys = settings->request_keys;
+	service->request_work_ms = settings->request_work_ms;
 	slow_log_set_threshold(service->slow_log, settings->slow_threshold_ms);
 	if (service->served != NULL) {
 		const struct served_limits served = process_served_limits(settings);

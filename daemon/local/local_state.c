@@ -134,6 +134,7 @@ enum status local_state_open(const struct local_options *options, struct local_s
 		.version = REPSTORE_VERSION,
 		.started_ms = clock_monotonic_ms(),
 		.request_keys = LIMIT_MESSAGE_BYTES,
+		.request_work_ms = LIMIT_CALL_MS,
 		.listen = listen,
 	};
 	grace_reader_init(&state->reader);

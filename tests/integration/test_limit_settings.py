@@ -72,6 +72,20 @@ class LimitSettings(harness.Case):
             put = client.call('put', release='r', table='ir', keys=few, rows=rows[:1000 * 4 * DIM])
             self.assertEqual(put['applied'], 1000)
 
+    def test_work_of_a_request(self):
+        """A million keys take more than ten milliseconds, by any estimate; a thousand do not."""
+        self.start('[net]\nrequest_work = 10ms\n')
+        few, many = ([{'table': 'ir', 'keys': np.arange(count, dtype='<u8').tobytes()}] for count in (1000, 1000000))
+        with self.daemon.client() as client:
+            self.assertEqual(client.call('fetch', parts=few)['parts'][0]['n'], 1000)
+            with self.fails('TOO_LARGE', 'ms of a thread', 'at most 10 allowed (request_work)'):
+                client.call('fetch', parts=many)
+            self.config('[net]\nrequest_work = 20s\n')
+            self.assertEqual(client.call('reload')['changed'], ['net.request_work'])
+            with self.fails('TOO_LARGE', 'the reply'):           # which is more than 64 MiB of rows
+                client.call('fetch', parts=many)
+            self.assertEqual(client.call('fetch', parts=few)['parts'][0]['n'], 1000)
+
     def test_a_connection_that_asks_nothing(self):
         self.start('[net]\nidle_timeout = 1s\n')
         with self.daemon.client() as idle, self.daemon.client() as busy:

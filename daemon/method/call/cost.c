@@ -38,7 +38,7 @@ static const char *step_text(enum cost_step step)
 	return "its list";
 }
 
-static enum status refuse(struct call *call, uint64_t sum)
+static enum status refuse(struct call *call, uint64_t sum, unsigned most_ms)
 {
 	const struct cost *cost = &call->cost;
 	enum cost_step most = COST_REQUEST;
@@ -49,8 +49,8 @@ static enum status refuse(struct call *call, uint64_t sum)
 	}
 	return error_set(&call->error, STATUS_TOO_LARGE,
 		"the request would take about %" PRIu64 " ms of a thread (%" PRIu64
-		" ms for %s), at most %u allowed; ask for less at once",
-		sum / NS_PER_MS, cost->ns[most] / NS_PER_MS, step_text(most), LIMIT_CALL_MS);
+		" ms for %s), at most %u allowed (request_work); ask for less at once",
+		sum / NS_PER_MS, cost->ns[most] / NS_PER_MS, step_text(most), most_ms);
 }
 
 /* What a loop may spend on the call. */
@@ -70,8 +70,9 @@ enum status call_charge(struct call *call, enum cost_step step, uint64_t ns)
 		return STATUS_OK;
 	}
 	const uint64_t bounded = cost->sum_ns - cost->ns[COST_SEARCH];
-	if (bounded > (uint64_t)LIMIT_CALL_MS * NS_PER_MS) {
-		return refuse(call, bounded);
+	const unsigned most_ms = call->service->request_work_ms;
+	if (bounded > (uint64_t)most_ms * NS_PER_MS) {
+		return refuse(call, bounded, most_ms);
 	}
 	cost->is_over = !call->may_block;
 	return call->may_block ? STATUS_OK : STATUS_AGAIN;

@@ -63,8 +63,9 @@ struct service {
 	int64_t started_ms; /* monotonic clock */
 	unsigned workers;
 	unsigned pool;
-	atomic_uint request_keys;  /* of one request, at most */
-	const char *const *listen; /* addresses, NULL-terminated */
+	atomic_uint request_keys;    /* of one request, at most */
+	atomic_uint request_work_ms; /* the same: of a thread */
+	const char *const *listen;   /* addresses, NULL-terminated */
 	/* Writes the entries of `stats` that daemon/net knows. It returns their number, and writes
 	 * nothing if `writer` is NULL. */
 	size_t (*net_stats)(void *arg, struct wire_writer *writer);

@@ -338,6 +338,7 @@ void world_open(void)
 	world.service.workers = 1;
 	world.service.pool = 1;
 	world.service.request_keys = 1 << 20;
+	world.service.request_work_ms = LIMIT_CALL_MS;
 	world.service.listen = listen;
 	world.service.access = &world.access;
 	world.service.slow_log = &world.slow_log;

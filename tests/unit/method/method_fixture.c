@@ -60,6 +60,7 @@ int world_setup(void **state)
 		.started_ms = clock_monotonic_ms(),
 		.workers = 2,
 		.request_keys = 1 << 24,
+		.request_work_ms = LIMIT_CALL_MS,
 		.pool = 3,
 		.listen = listen,
 		.net_stats = net_stats,

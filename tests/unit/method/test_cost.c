@@ -10,16 +10,18 @@
 #include <cmocka.h>
 
 #include "daemon/method/call/call.h"
+#include "daemon/method/call/service.h"
 #include "schema/limits.h"
 #include "tests/unit/method/method_fixture.h"
 
+static struct service service = {.request_work_ms = LIMIT_CALL_MS};
 static const uint64_t most_ns = (uint64_t)LIMIT_CALL_MS * 1000000;
 
 /* ---- the account ---- */
 
 static void a_loop_runs_what_takes_less_than_its_bound(void **state)
 {
-	struct call call = {0};
+	struct call call = {.service = &service};
 	(void)state;
 	assert_int_equal(call_left_ns(&call), LIMIT_INLINE_NS);
 	assert_int_equal(call_charge(&call, COST_KEYS, LIMIT_INLINE_NS - 2), STATUS_OK);
@@ -34,7 +36,7 @@ static void a_loop_runs_what_takes_less_than_its_bound(void **state)
 
 static void in_a_crowded_turn_a_loop_runs_a_quarter(void **state)
 {
-	struct call call = {.cost = cost_begin(4, LIMIT_TURN_NS - 1)};
+	struct call call = {.service = &service, .cost = cost_begin(4, LIMIT_TURN_NS - 1)};
 	(void)state;
 	assert_int_equal(call_left_ns(&call), LIMIT_INLINE_NS - 4 * COST_ELEMENT_NS);
 	call.cost = cost_begin(4, LIMIT_TURN_NS);
@@ -49,7 +51,7 @@ static void in_a_crowded_turn_a_loop_runs_a_quarter(void **state)
 
 static void elsewhere_all_steps_together_have_a_bound(void **state)
 {
-	struct call call = {.may_block = true};
+	struct call call = {.service = &service, .may_block = true};
 	(void)state;
 	assert_true(call_left_ns(&call) == UINT64_MAX);
 	assert_int_equal(call_charge(&call, COST_LAYERS, most_ns - 3), STATUS_OK);
@@ -57,12 +59,23 @@ static void elsewhere_all_steps_together_have_a_bound(void **state)
 	assert_int_equal(call_charge(&call, COST_ROWS, 1000000), STATUS_TOO_LARGE);
 	assert_string_equal(call.error.text,
 		"the request would take about 5001 ms of a thread (4999 ms for stored layers), at most "
-		"5000 allowed; ask for less at once");
+		"5000 allowed (request_work); ask for less at once");
+}
+
+static void the_bound_is_a_setting(void **state)
+{
+	struct call call = {.service = &service, .may_block = true};
+	(void)state;
+	service.request_work_ms = 10;
+	assert_int_equal(call_charge(&call, COST_ROWS, UINT64_C(10) * 1000000), STATUS_OK);
+	assert_int_equal(call_charge(&call, COST_ROWS, 1), STATUS_TOO_LARGE);
+	assert_non_null(strstr(call.error.text, "at most 10 allowed (request_work)"));
+	service.request_work_ms = LIMIT_CALL_MS;
 }
 
 static void a_loop_refuses_what_nobody_would_run(void **state)
 {
-	struct call call = {0};
+	struct call call = {.service = &service};
 	(void)state;
 	assert_int_equal(call_charge(&call, COST_SCORES, most_ns + 1), STATUS_TOO_LARGE);
 	assert_non_null(strstr(call.error.text, "(5000 ms for scores)"));
@@ -70,12 +83,12 @@ static void a_loop_refuses_what_nobody_would_run(void **state)
 
 static void a_search_is_bounded_by_its_deadline_alone(void **state)
 {
-	struct call call = {.may_block = true};
+	struct call call = {.service = &service, .may_block = true};
 	(void)state;
 	assert_int_equal(call_charge(&call, COST_SEARCH, UINT64_MAX), STATUS_OK);
 	assert_int_equal(call_charge(&call, COST_HITS, most_ns), STATUS_OK);
 	assert_int_equal(call_charge(&call, COST_HITS, 1), STATUS_TOO_LARGE);
-	call = (struct call){0};
+	call = (struct call){.service = &service};
 	assert_int_equal(call_charge(&call, COST_SEARCH, UINT64_MAX), STATUS_AGAIN);
 }
 
@@ -83,7 +96,7 @@ static void the_sum_does_not_wrap(void **state)
 {
 	(void)state;
 	for (unsigned step = 0; step < COST_STEPS; step++) {
-		struct call call = {0};
+		struct call call = {.service = &service};
 		const enum status expected = step == COST_SEARCH ? STATUS_AGAIN : STATUS_TOO_LARGE;
 		for (unsigned i = 0; i < 4; i++) {
 			assert_int_equal(call_charge(&call, (enum cost_step)step, UINT64_MAX),
@@ -302,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_loop_runs_what_takes_less_than_its_bound),
 		cmocka_unit_test(in_a_crowded_turn_a_loop_runs_a_quarter),
 		cmocka_unit_test(elsewhere_all_steps_together_have_a_bound),
+		cmocka_unit_test(the_bound_is_a_setting),
 		cmocka_unit_test(a_loop_refuses_what_nobody_would_run),
 		cmocka_unit_test(a_search_is_bounded_by_its_deadline_alone),
 		cmocka_unit_test(the_sum_does_not_wrap),
