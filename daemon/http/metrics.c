@@ -97,6 +97,11 @@ static void write_served(struct text *text, struct served *served)
 	metric_uint(text, "served_fetches_total", LABELS("result", "written"), figures.written);
 	metric_uint(text, "served_fetches_total", LABELS("result", "dropped"), figures.dropped);
 	metric_uint(text, "served_fetches_total", LABELS("result", "failed"), figures.failed);
+	metric_head(text, "served_rows_total", "counter",
+		"Keys of these fetches, whether or not they were found.");
+	metric_uint(text, "served_rows_total", LABELS("result", "written"), figures.rows_written);
+	metric_uint(text, "served_rows_total", LABELS("result", "dropped"), figures.rows_dropped);
+	metric_uint(text, "served_rows_total", LABELS("result", "failed"), figures.rows_failed);
 	metric_head(text, "served_bytes_total", "counter",
 		"Bytes that were written to the log of served rows.");
 	metric_uint(text, "served_bytes_total", NULL, figures.bytes);

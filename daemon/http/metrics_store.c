@@ -147,11 +147,26 @@ static void write_backups(struct text *text, const struct backup_figures *backup
 		"Bytes that it has written, and not linked or kept.", backup->last_written);
 }
 
+/* Of damage that no page in memory shows yet nothing else tells. */
+static void write_verifications(struct text *text, const struct verify_figures *verify)
+{
+	metric_head(text, "verifications_total", "counter",
+		"Times that all files were compared with their checksums to the end.");
+	metric_uint(text, "verifications_total", NULL, verify->made);
+	metric_head(text, "verification_last_timestamp_seconds", "gauge",
+		"When the last of these ended; 0: none has since the start.");
+	metric_double(text, "verification_last_timestamp_seconds", NULL,
+		(double)verify->last_ms / MS_PER_S);
+	gauge(text, "verification_last_damaged", "Damaged parts of files that it found.",
+		verify->last_damaged);
+}
+
 void metrics_of_store(struct text *text, struct store *store, const struct store_figures *figures)
 {
 	write_log(text, &figures->write);
 	write_work(text, figures);
 	write_backups(text, &figures->backup);
+	write_verifications(text, &figures->verify);
 	const uint64_t unchecked = figures->segments - figures->segments_checked;
 	metric_head(text, "segments", "gauge", "Segments of all releases, by state.");
 	metric_uint(text, "segments", LABELS("state", "unchecked"), unchecked);

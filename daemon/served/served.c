@@ -29,6 +29,7 @@ struct entry {
 	struct entry *next;
 	uint8_t *data; /* owned */
 	size_t len;
+	uint64_t rows;
 };
 
 struct served {
@@ -87,6 +88,15 @@ static size_t record_bytes(const struct served_fetch *fetch, bool rows)
 			 (rows ? part->rows_bytes + keys * sizeof(float) : 0);
 	}
 	return bytes;
+}
+
+static uint64_t rows_of(const struct served_fetch *fetch)
+{
+	uint64_t rows = 0;
+	for (size_t i = 0; i < fetch->part_count; i++) {
+		rows += fetch->parts[i].keys.count;
+	}
+	return rows;
 }
 
 static void write_part(struct wire_writer *out, const struct served_part *part, bool with_rows)
@@ -183,6 +193,13 @@ static void push(struct served *served, struct entry *entry)
 	condition_signal(&served->wake);
 }
 
+static void count_dropped(struct served *served, uint64_t rows)
+{
+	lock_assert_held(&served->lock);
+	served->figures.dropped++;
+	served->figures.rows_dropped += rows;
+}
+
 static void free_entry(struct entry *entry)
 {
 	if (entry != NULL) {
@@ -198,7 +215,9 @@ void served_add(struct served *served, const struct served_fetch *fetch)
 	/* What has no room is not made first. */
 	lock_take(&served->lock);
 	bool taken = may_take(served, SERVED_FRAME_BYTES + record_bytes(fetch, rows));
-	served->figures.dropped += !taken;
+	if (!taken) {
+		count_dropped(served, rows_of(fetch));
+	}
 	lock_release(&served->lock);
 	if (!taken) {
 		return;
@@ -208,6 +227,7 @@ void served_add(struct served *served, const struct served_fetch *fetch)
 	if (taken) {
 		entry->data = frame.data;
 		entry->len = frame.len;
+		entry->rows = rows_of(fetch);
 	} else {
 		wire_writer_fini(&frame);
 	}
@@ -216,7 +236,7 @@ void served_add(struct served *served, const struct served_fetch *fetch)
 	if (taken) {
 		push(served, entry);
 	} else {
-		served->figures.dropped++;
+		count_dropped(served, rows_of(fetch));
 	}
 	lock_release(&served->lock);
 	if (!taken) {
@@ -262,14 +282,21 @@ static enum status write_entry(struct served *served, const struct entry *entry,
 	return status;
 }
 
-static void count(struct served *served, enum status status, size_t len)
+/* What became of an entry that is gone. */
+static void count(struct served *served, enum status status, size_t len, uint64_t rows)
 {
 	struct served_figures *figures = &served->figures;
 	lock_assert_held(&served->lock);
-	figures->written += status == STATUS_OK;
-	figures->dropped += status == STATUS_TOO_LARGE;
-	figures->failed += status != STATUS_OK && status != STATUS_TOO_LARGE;
-	figures->bytes += status == STATUS_OK ? len : 0;
+	if (status == STATUS_OK) {
+		figures->written++;
+		figures->rows_written += rows;
+		figures->bytes += len;
+	} else if (status == STATUS_TOO_LARGE) {
+		count_dropped(served, rows);
+	} else {
+		figures->failed++;
+		figures->rows_failed += rows;
+	}
 	figures->file_bytes = served->files.kept_bytes + served->files.at;
 	figures->files = served->files.count + (served->files.fd >= 0);
 }
@@ -290,10 +317,11 @@ static void *run(void *arg)
 		lock_release(&served->lock);
 		const enum status status = write_entry(served, entry, most);
 		const size_t len = entry->len;
+		const uint64_t rows = entry->rows;
 		free_entry(entry);
 		lock_take(&served->lock);
 		served->queued_bytes -= len; /* it was in memory until now */
-		count(served, status, len);
+		count(served, status, len, rows);
 	}
 	lock_release(&served->lock);
 	return NULL;

@@ -91,9 +91,12 @@ void served_add(struct served *served, const struct served_fetch *fetch);
 
 struct served_figures {
 	struct served_limits limits;
-	uint64_t written;    /* fetches */
-	uint64_t dropped;    /* for want of room in the queue, or of rate */
-	uint64_t failed;     /* could not be written */
+	uint64_t written;      /* fetches */
+	uint64_t dropped;      /* for want of room in the queue, or of rate */
+	uint64_t failed;       /* could not be written */
+	uint64_t rows_written; /* keys of these fetches */
+	uint64_t rows_dropped;
+	uint64_t rows_failed;
 	uint64_t bytes;      /* written since the start */
 	uint64_t file_bytes; /* of all files that there are */
 	uint64_t files;

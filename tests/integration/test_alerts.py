@@ -21,6 +21,8 @@ CAUSES = {
     'RepstoreReadOnly': (1, {'repstore_read_only': '1x200'}, {'repstore_read_only': '0x200'}),
     'RepstoreDamaged': (1, {'repstore_segments{state="damaged"}': '1x200'},
                         {'repstore_segments{state="damaged"}': '0x200', 'repstore_segments{state="ready"}': '1x200'}),
+    'RepstoreDamagedOnDisk': (1, {'repstore_verification_last_damaged': '0 2x200'},
+                              {'repstore_verification_last_damaged': '2 0x200'}),
     'RepstoreHitShareFell': (
         1500,
         {'repstore_keys_total{table="ur",result="found"}': '0+900x1440 1296900+700x200',

@@ -70,6 +70,7 @@ class Metrics(http_case.HttpCase):
         self.assertGreater(value('data_free_bytes'), 0)
         self.assertEqual(value('connections', 'transport="unix"'), 1)
         self.assertEqual(value('read_only'), 0)
+        self.assertEqual((value('verifications_total'), value('verification_last_timestamp_seconds'), value('verification_last_damaged')), (0, 0, 0))
         self.assertEqual(
             value('release_info', 'release="r1",number="1",model="m \\"1\\"\\\\",checkpoint="<c>",state="live"'), 1)
         for name in ('cpu_seconds_total', 'open_fds', 'max_fds', 'virtual_memory_bytes', 'virtual_memory_max_bytes',

@@ -168,7 +168,7 @@ class Bounds(Case):
             self.assertEqual(len(self.dump()), 1)
 
     def test_what_comes_too_fast_is_dropped(self):
-        self.start(more='write_rate = 100K\n')
+        self.start('--http', 'unix:' + self.path('http'), more='write_rate = 100K\n')
         with self.daemon.client() as client:
             for _ in range(100):
                 client.fetch('t', KEYS[:1500].tolist())        # 50 KiB
@@ -177,6 +177,8 @@ class Bounds(Case):
         self.assertEqual(said['failed'], 0)
         self.wait_for(lambda: sum(self.figures()[each] for each in ('written', 'dropped')) == 100)
         self.assertGreaterEqual(self.figures()['written'], 1)
+        rows = http_case.samples_of(http_case.ask(http_case.address_of(self.daemon), '/metrics')[2])['repstore_served_rows_total']
+        self.assertEqual(rows, {'result="%s"' % each: 1500 * self.figures()[each] for each in ('written', 'dropped', 'failed')})
 
     def test_a_full_disk_is_told_once_and_fetches_go_on(self):
         disk = self.make_disk(2 << 20)
@@ -209,9 +211,10 @@ class Bounds(Case):
             return http_case.samples_of(http_case.ask(address, '/metrics')[2])['repstore_served_' + name]
         with self.daemon.client() as client:
             for i in range(10):
-                client.fetch('t', [i])
+                client.fetch('t', [i, i + 1, 10 ** 9])
             self.wait_for(lambda: metric('fetches_total')['result="written"'] == 10)
             self.assertEqual(metric('fetches_total')['result="dropped"'], 0)
+            self.assertEqual(metric('rows_total'), {'result="written"': 30, 'result="dropped"': 0, 'result="failed"': 0})
             self.assertEqual(metric('file_bytes')[''], os.path.getsize(self.files()[0]))
             self.assertEqual(metric('file_limit_bytes')[''], 8 << 20)
             self.assertGreater(metric('bytes_total')[''], 10 * DIM * 4)

@@ -12,6 +12,7 @@ import threading
 import numpy as np
 
 import harness
+import http_case
 
 FLIPS = int(os.environ.get('REPSTORE_FLIPS', '6'))
 CORRUPT = 4     # a `why`
@@ -35,7 +36,8 @@ class Verify(harness.Case):
         super().setUp()
         self.random = harness.random_state()
         os.makedirs(self.path('backups'))
-        self.daemon = self.start_daemon('--backup-folder', self.path('backups'), '--workers', '1')
+        self.daemon = self.start_daemon('--backup-folder', self.path('backups'), '--workers', '1',
+                                        *(['--http', 'unix:' + self.path('http')] if http_case.is_built() else []))
         self.client = self.daemon.client()
         self.addCleanup(self.client.close)
         rows = self.random.standard_normal((len(KEYS), DIM)).astype('<f4')
@@ -181,6 +183,10 @@ class Verify(harness.Case):
         self.assertTrue(all(key in KEYS for key in damage['keys']))
         figures = self.client.call('stats')
         self.assertEqual((figures['verify']['last_damaged'], figures['verify']['running']), (1, False))
+        if http_case.is_built():
+            said = http_case.samples_of(http_case.ask('unix:' + self.path('http'), '/metrics')[2])
+            self.assertEqual((said['repstore_verifications_total'], said['repstore_verification_last_damaged']), ({'': 3}, {'': 1}))
+            self.assertEqual(said['repstore_verification_last_timestamp_seconds'], {'': figures['verify']['last_ms'] / 1000})
         # What is damaged in memory too is not served from then on; all else is.
         with self.fails('CORRUPT'):
             self.client.fetch('t', KEYS.tobytes())
