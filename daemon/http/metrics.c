@@ -314,6 +314,7 @@ void metrics_write(struct text *text, const struct http_sources *sources)
 	write_ready(text, sources);
 	metrics_of_methods(text, sources->net, sources->service);
 	metrics_of_net(text, sources->net);
+	metrics_of_limits(text, sources->net, &figures);
 	write_config(text, &sources->service->config);
 	write_backpressure(text, sources->net, &figures);
 	metrics_of_store(text, store, &figures);

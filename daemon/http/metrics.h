@@ -24,6 +24,8 @@ void metrics_write(struct text *text, const struct http_sources *sources);
 
 /* Its parts. */
 void metrics_of_net(struct text *text, const struct stats_sources *net);
+void metrics_of_limits(struct text *text, const struct stats_sources *net,
+	const struct store_figures *figures);
 void metrics_of_methods(struct text *text, const struct stats_sources *net,
 	const struct service *service);
 void metrics_of_store(struct text *text, struct store *store, const struct store_figures *figures);

@@ -103,7 +103,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	const struct store_figures *figures)
 {
 	const struct snapshot *snapshot = snapshot_begin(store);
-	enum { ALWAYS = 19 };
+	enum { ALWAYS = 20 };
 	wire_write_str(out, "store");
 	wire_write_map(out, ALWAYS + (snapshot->live != NULL ? 1u : 0u));
 	if (snapshot->live != NULL) {
@@ -129,6 +129,7 @@ static void write_store(struct wire_writer *out, struct store *store,
 	reply_uint(out, "files_waiting", figures->files_waiting);
 	reply_uint(out, "bytes_waiting", figures->bytes_waiting);
 	reply_uint(out, "readers_pinned", figures->readers_pinned);
+	reply_uint(out, "disk_reserve", figures->disk_reserve);
 }
 
 static void write_fetch(struct wire_writer *out, const struct service_figures *figures)

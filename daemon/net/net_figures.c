@@ -2,6 +2,7 @@
 #include "daemon/net/net_figures.h"
 
 #include "daemon/method/call/method.h"
+#include "daemon/method/call/service.h"
 #include "daemon/net/acceptor.h"
 #include "daemon/net/credentials.h"
 #include "daemon/net/handshake.h"
@@ -9,6 +10,7 @@
 #include "daemon/net/net.h"
 
 #include <assert.h>
+#include <string.h>
 
 void net_figures_method(const struct stats_sources *from, size_t method, struct method_figures *out)
 {
@@ -30,6 +32,29 @@ void net_figures_lane(const struct stats_sources *from, enum lane_number number,
 	struct lane *lane = &from->net->lanes[number];
 	*out = (struct lane_figures){.name = lane->options.name, .waiting = lane_waiting(lane)};
 	histogram_read(&lane->waits, &out->waits);
+}
+
+void net_figures_limits(const struct stats_sources *from, struct limit_figure out[NET_LIMITS])
+{
+	const struct net *net = from->net;
+	const struct net_limits *limits = &net->limits;
+	const struct limit_figure all[] = {
+		{"max_connections", LIMIT_IN_COUNT, limits->max_connections},
+		{"kept_connections", LIMIT_IN_COUNT, limits->kept_connections},
+		{"user_connections", LIMIT_IN_COUNT, limits->user_connections},
+		{"in_flight", LIMIT_IN_COUNT, limits->in_flight},
+		{"search_waiting", LIMIT_IN_COUNT, net->lanes[LANE_SEARCH].options.waiting_max},
+		{"request_keys", LIMIT_IN_COUNT, net->service->request_keys},
+		{"connection_reply_memory", LIMIT_IN_BYTES, limits->connection_reply_bytes},
+		{"least_rate", LIMIT_IN_BYTES, limits->least_rate_bytes},
+		{"request_work", LIMIT_IN_MS, net->service->request_work_ms},
+		{"queue_time", LIMIT_IN_MS, limits->queue_ms},
+		{"request_timeout", LIMIT_IN_MS, limits->request_timeout_ms},
+		{"idle_timeout", LIMIT_IN_MS, limits->idle_timeout_ms},
+		{"stop_grace", LIMIT_IN_MS, limits->grace_ms},
+	};
+	static_assert(sizeof all / sizeof all[0] == NET_LIMITS, "each has its place");
+	memcpy(out, all, sizeof all);
 }
 
 static enum transport transport_of(const struct acceptor *acceptor)

@@ -74,6 +74,16 @@ struct net_figures {
 };
 void net_figures(const struct stats_sources *from, struct net_figures *out);
 
+/* What bounds connections and requests, by the names of the settings. */
+enum limit_unit { LIMIT_IN_COUNT, LIMIT_IN_BYTES, LIMIT_IN_MS };
+struct limit_figure {
+	const char *setting;
+	enum limit_unit unit;
+	uint64_t value;
+};
+enum { NET_LIMITS = 13 };
+void net_figures_limits(const struct stats_sources *from, struct limit_figure out[NET_LIMITS]);
+
 enum { TLS_REASONS_MAX = 16 };
 
 /* Peers at TLS. */

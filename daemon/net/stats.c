@@ -184,9 +184,20 @@ static void write_tls(const struct stats_sources *from, struct wire_writer *writ
 	wire_write_int(writer, figures.crl_next_ms);
 }
 
+static void write_limits(const struct stats_sources *from, struct wire_writer *writer)
+{
+	struct limit_figure limits[NET_LIMITS];
+	net_figures_limits(from, limits);
+	wire_write_str(writer, "limits");
+	wire_write_map(writer, NET_LIMITS);
+	for (unsigned i = 0; i < NET_LIMITS; i++) {
+		write_uint(writer, limits[i].setting, limits[i].value);
+	}
+}
+
 size_t stats_write(void *arg, struct wire_writer *writer)
 {
-	enum { ENTRIES = 8 };
+	enum { ENTRIES = 9 };
 	const struct stats_sources *from = arg;
 	struct net_figures figures;
 	const size_t entries = ENTRIES + (from->handshakes != NULL);
@@ -198,6 +209,7 @@ size_t stats_write(void *arg, struct wire_writer *writer)
 	write_requests(from, writer);
 	write_bytes(&figures, writer);
 	write_memory(&figures, writer);
+	write_limits(from, writer);
 	write_queues(from->net, writer);
 	write_waits(from, writer);
 	write_loops(from, writer);

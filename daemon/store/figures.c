@@ -92,6 +92,7 @@ void store_figures(struct store *store, struct store_figures *out)
 		.seal_bytes = atomic_load(&store->seal_bytes),
 		.load_bytes = atomic_load(&store->load_bytes),
 		.pages_checked = base_pages_checked(),
+		.disk_reserve = store->options.disk_reserve_bytes,
 		.durability = store->options.write.durability,
 		.rows_exact = true,
 	};

@@ -36,6 +36,7 @@ struct store_figures {
 	uint64_t readers_pinned; /* which hold what they read, and keep nobody waiting (reader.h) */
 	uint64_t seal_bytes;     /* written by seals since the start */
 	uint64_t load_bytes;     /* written by loads since the start */
+	uint64_t disk_reserve;   /* bytes of the disk: the setting */
 	enum durability durability;
 	struct backup_figures {
 		bool wanted; /* backup_folder is set */

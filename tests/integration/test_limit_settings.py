@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 import harness
+import http_case
 from harness import Closed
 from test_access import connect_as
 
@@ -85,6 +86,31 @@ class LimitSettings(harness.Case):
             with self.fails('TOO_LARGE', 'the reply'):           # which is more than 64 MiB of rows
                 client.call('fetch', parts=many)
             self.assertEqual(client.call('fetch', parts=few)['parts'][0]['n'], 1000)
+
+    def test_limits_are_told_as_they_hold(self):
+        """In stats and in the metrics, and after a reload again."""
+        told = dict(max_connections=('50', 50), kept_connections=('3', 3), user_connections=('7', 7), in_flight=('9', 9), search_waiting=('11', 11),
+                    request_keys=('2000', 2000), connection_reply_memory=('64K', 65536), least_rate=('1K', 1024), request_work=('2s', 2000),
+                    queue_time=('70ms', 70), request_timeout=('8s', 8000), idle_timeout=('90s', 90000), stop_grace=('4s', 4000))
+        text = '%s[store]\ndisk_reserve = %%s\n[net]\n%s\n' % (
+            '[http]\nlisten = unix:%s\n' % self.path('http') if http_case.is_built() else '',
+            '\n'.join('%s = %s' % (name, given) for name, (given, _) in told.items()))
+        self.start(text % '3M')
+
+        def metrics():
+            found = http_case.samples_of(http_case.ask('unix:' + self.path('http'), '/metrics')[2])
+            return {labels.split('"')[1]: value * (1000 if unit == 'seconds' else 1) for unit in ('number', 'bytes', 'seconds')
+                    for labels, value in found['repstore_limit_' + unit].items()}
+        with self.daemon.client() as client:
+            self.assertEqual(client.call('stats')['limits'], {name: value for name, (_, value) in told.items()})
+            if http_case.is_built():
+                self.assertEqual(metrics(), dict(client.call('stats')['limits'], disk_reserve=3 * MIB))
+            self.config(text % '5M' + 'in_flight = 10\n')
+            self.assertEqual(client.call('reload')['changed'], ['store.disk_reserve', 'net.in_flight'])
+            stats = client.call('stats')
+            self.assertEqual((stats['limits']['in_flight'], stats['store']['disk_reserve']), (10, 5 * MIB))
+            if http_case.is_built():
+                self.assertEqual(metrics(), dict(stats['limits'], disk_reserve=5 * MIB))
 
     def test_a_connection_that_asks_nothing(self):
         self.start('[net]\nidle_timeout = 1s\n')
