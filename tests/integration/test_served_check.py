@@ -188,6 +188,8 @@ class Planted(Case):
                 yield dict(record, time=START_MS + 7 * HOUR_MS)
         said = self.check(served_file(self.path('served.1'), late()), '--features', self.path_of_features, status=0)
         self.assertEqual(said['tables'][0]['unknown'], 3000)
+        self.assertIn('nothing was compared: ', self.command('served', 'check', self.path('served.1'), '--features',
+                                                             self.path_of_features, status=0))
 
     def test_what_is_no_such_file_is_refused(self):
         path = self.write()

@@ -120,6 +120,18 @@ static void print_hours(const struct check *check)
 	}
 }
 
+/* Is there a key of which anything can be said? */
+static bool is_anything_known(const struct skew *skew)
+{
+	uint64_t known = 0;
+	for (size_t i = 0; i < skew->table_count; i++) {
+		const struct skew_count *count = &skew->tables[i].count;
+		known += count->compared + count->both + count->none + count->missing_served +
+			 count->missing_training;
+	}
+	return known > 0;
+}
+
 static void print_text(const struct check *check)
 {
 	const struct skew *skew = &check->skew;
@@ -139,7 +151,9 @@ static void print_text(const struct check *check)
 		add_cells(&table, &skew->tables[i].count);
 	}
 	text_print(&table);
-	if (check->hours == 0) {
+	if (check->hours == 0 && !is_anything_known(skew)) {
+		printf("nothing was compared: no key of these tables can be judged\n");
+	} else if (check->hours == 0) {
 		printf("no skew: no table has more than %g%% in any hour\n", 100 * check->allowed);
 	} else {
 		printf("\nskew, more than %g%% of the keys:\n", 100 * check->allowed);
