@@ -111,10 +111,14 @@ static void begin(struct reload *reload)
 	lock_take(&reload->lock);
 	reload->answering = reload->asked;
 	lock_release(&reload->lock);
-	reload->status =
-		thread_start(&reload->thread, read_settings, reload, "reload", &reload->err);
-	reload->running = reload->status == STATUS_OK;
+	/* A thread that runs owns the outcome until it has been joined. */
+	struct error err = {0};
+	const enum status started =
+		thread_start(&reload->thread, read_settings, reload, "reload", &err);
+	reload->running = started == STATUS_OK;
 	if (!reload->running) {
+		reload->status = started;
+		reload->err = err;
 		refuse(reload);
 	}
 }
