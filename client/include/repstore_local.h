@@ -4,7 +4,8 @@
  * librepstore-local (pkg-config librepstore-local), which needs LMDB. A reader opens the folder beside a daemon, or
  * where none runs, and serves the calls of repstore.h that read: no socket, no hop. It takes no lock, makes no file,
  * and needs to be allowed to read the folder and its files, and nothing else. It follows what the daemon publishes,
- * rolls back and writes.
+ * rolls back and writes. Where tables are searched, a thread of a low priority makes images of the rows that wait for a
+ * merge, as the daemon has them, so that searches need not go through all of these.
  *
  *     struct rep_local_options options = {.folder = "/var/lib/repstore"};
  *     rep_local *local = NULL;
@@ -36,7 +37,8 @@ enum rep_follow {
 struct rep_local_options {
 	const char *folder; /* the daemon's `data`; its owner must be one whom you trust */
 	enum rep_follow follow;
-	uint64_t memory_max;      /* bytes of rows that wait for a merge; 0: 1 GiB */
+	/* Bytes of rows that wait for a merge, and of the images of them; 0: 1 GiB. */
+	uint64_t memory_max;
 	unsigned open_timeout_ms; /* 0: 30,000 */
 	/* Calls fail with REP_BUSY where what they would show may be older than this, which counts with has_max_lag. */
 	unsigned max_lag_ms;
@@ -84,7 +86,7 @@ struct rep_local_stats {
 	uint64_t frames;   /* of the log, that were applied */
 	uint64_t log_bytes;
 	uint64_t rows;         /* that wait for a merge, in memory */
-	uint64_t memory_bytes; /* of them */
+	uint64_t memory_bytes; /* of them, and of images of them */
 	uint64_t snapshots;    /* how often what is published was read anew */
 	uint64_t replays;      /* how often the log was read from its beginning */
 	uint64_t retries;      /* how often a file had been superseded before it was opened */
@@ -95,7 +97,8 @@ struct rep_local_stats {
 	uint64_t too_old;
 	uint64_t corrupt;
 	uint64_t defaulted;
-	uint64_t reserved[16];
+	uint64_t images; /* of rows that wait for a merge: how many were made, for searches */
+	uint64_t reserved[15];
 };
 REP_API void rep_local_stats(const rep_local *local, struct rep_local_stats *out);
 

@@ -212,6 +212,7 @@ void rep_local_stats(const rep_local *local, struct rep_local_stats *out)
 		.log_bytes = stats.log_bytes,
 		.rows = stats.rows,
 		.memory_bytes = stats.memory_bytes,
+		.images = stats.images,
 		.snapshots = stats.snapshots,
 		.replays = stats.replays,
 		.retries = stats.retries,

@@ -5,7 +5,8 @@
  * notices nothing: no file is made, changed or locked, and read permission suffices. catalog.mdb is never opened.
  *
  * What was written is read from the log, up to where DATA/visible says that it is acknowledged, and kept in memtables
- * of this process. A thread follows both; another one checks the files in the background.
+ * of this process. A thread follows both, another one checks the files in the background, and a third one makes images of
+ * what is in the memtables, for searches: of tables that were searched within the last minute.
  *
  *     local_open             reads the folder, and returns when all that is visible is there
  *     local_handle_open      one for each thread that calls
@@ -38,8 +39,8 @@ enum local_follow {
 struct local_options {
 	const char *folder;
 	enum local_follow follow;
-	uint64_t
-		memory_max; /* of the memtables: beyond it writes are not followed until a merge; 0: no bound */
+	/* Of the memtables with their images: beyond it writes are not followed until a merge; 0: no bound. */
+	uint64_t memory_max;
 	unsigned open_timeout_ms; /* 0: 30,000 */
 	bool has_max_lag; /* a call fails, BUSY, if what it would see is older than the next */
 	unsigned max_lag_ms;
@@ -85,7 +86,8 @@ struct local_stats {
 	uint64_t frames;       /* applied since the beginning */
 	uint64_t log_bytes;    /* of them */
 	uint64_t rows;         /* in memtables */
-	uint64_t memory_bytes; /* of memtables */
+	uint64_t memory_bytes; /* of memtables, with their images */
+	uint64_t images;       /* made since the beginning */
 	uint64_t snapshots;    /* read from DATA/current */
 	uint64_t replays;      /* how often the log was read anew */
 	uint64_t retries;      /* how often a file that DATA/current named had gone meanwhile */

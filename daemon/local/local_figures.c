@@ -37,6 +37,7 @@ void local_figures(const struct local_state *state, struct local_stats *out)
 	out->log_bytes = atomic_load(&state->log_bytes);
 	out->rows = atomic_load(&state->store->usage.rows);
 	out->memory_bytes = atomic_load(&state->store->usage.bytes);
+	out->images = atomic_load(&state->imaging.made);
 	out->snapshots = atomic_load(&state->snapshots);
 	out->replays = atomic_load(&state->replays);
 	out->retries = atomic_load(&state->retries);

@@ -98,6 +98,9 @@ static enum status open_all(struct local_state *state, struct error *err)
 		local_index_open_all(state);
 		status = local_inspect_start(state, err);
 	}
+	if (status == STATUS_OK && state->options.follow == LOCAL_FOLLOW_WRITES) {
+		status = local_images_start(state, err);
+	}
 	/* Without a page nobody says how far the log may be read. */
 	if (status == STATUS_OK && atomic_load(&state->view) != NULL) {
 		status = local_follow_start(state, err);
@@ -139,9 +142,11 @@ enum status local_state_open(const struct local_options *options, struct local_s
 	};
 	grace_reader_init(&state->reader);
 	grace_reader_init(&state->inspector_reader);
+	grace_reader_init(&state->imager_reader);
 	lock_init(&state->lock);
 	condition_init(&state->wake);
 	condition_init(&state->wake_inspector);
+	bell_init(&state->imager_bell);
 	status = state->calls != NULL
 			 ? open_all(state, err)
 			 : error_set(err, STATUS_NO_MEMORY, "open '%s'", options->folder);
@@ -160,6 +165,7 @@ void local_state_close(struct local_state *state)
 	}
 	local_follow_stop(state);
 	local_inspect_stop(state);
+	local_images_stop(state);
 	local_snapshot_free_all(state);
 	redo_follow_end(&state->log);
 	visible_view_close(atomic_load(&state->view));
@@ -173,9 +179,11 @@ void local_state_close(struct local_state *state)
 	}
 	grace_reader_fini(&state->reader);
 	grace_reader_fini(&state->inspector_reader);
+	grace_reader_fini(&state->imager_reader);
 	lock_fini(&state->lock);
 	condition_fini(&state->wake);
 	condition_fini(&state->wake_inspector);
+	bell_fini(&state->imager_bell);
 	store_free(state->store);
 	free(state->calls);
 	free(state);

@@ -3,6 +3,7 @@
  *     follower     reads DATA/visible, the log and DATA/current, changes memtables and makes snapshots. It never waits
  *                  for a reader: what was superseded it frees when a grace period is over
  *     inspector    checks the files in the background
+ *     imager       makes images of the rows of memtables, for searches
  *     callers      take a snapshot and read, as the threads of a daemon do
  *
  * Threads: what a line says; else the follower's, or that of local_open before there is one.
@@ -13,6 +14,7 @@
 #include "daemon/local/local.h"
 #include "daemon/local/local_thread.h"
 #include "daemon/method/call/service.h"
+#include "daemon/store/imaging/imaging.h"
 #include "daemon/store/log/redo_follow.h"
 #include "daemon/store/state/state.h"
 #include "daemon/store/system/grace.h"
@@ -35,6 +37,7 @@ struct local_state {
 	struct grace_reader
 		reader; /* the follower's; they are first, since they have lines of their own */
 	struct grace_reader inspector_reader;
+	struct grace_reader imager_reader;
 	struct local_options options; /* constant; `folder` is the store's */
 	struct service service;       /* constant, but for what methods count */
 	struct store *store;
@@ -74,10 +77,14 @@ struct local_state {
 	atomic_bool is_behind;
 	pthread_t follower;
 	pthread_t inspector;
+	pthread_t imager;
 	bool handles_sigbus;
 	bool has_follower;
 	bool has_inspector;
-	struct lock lock; /* guards `stop`, with the next two */
+	bool has_imager;
+	struct imaging imaging;  /* the imager's, but for its figures */
+	struct bell imager_bell; /* rung at the end */
+	struct lock lock;        /* guards `stop`, with the next two */
 	struct condition wake;
 	struct condition wake_inspector;
 	bool stop;
@@ -166,5 +173,10 @@ void local_index_open_all(struct local_state *state);
 
 enum status local_inspect_start(struct local_state *state, struct error *err);
 void local_inspect_stop(struct local_state *state);
+
+/* ---- local_images.c: the imager ---- */
+
+enum status local_images_start(struct local_state *state, struct error *err);
+void local_images_stop(struct local_state *state);
 
 #endif

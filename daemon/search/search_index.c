@@ -13,6 +13,7 @@
 #include "daemon/store/index/index.h"
 #include "daemon/store/index/written.h"
 #include "daemon/store/snapshot/level.h"
+#include "daemon/store/snapshot/table_counts.h"
 #include "daemon/store/snapshot/table_index.h"
 #include "daemon/store/system/clock.h"
 
@@ -172,6 +173,10 @@ static void choose_images(struct search *search, struct tour *tour)
 			image->balls.rows > 0) {
 			tour->images[tour->image_count++] = image;
 		}
+	}
+	if (memtable_stream_left(rows_stream(&search->rows)) > 0) {
+		table_counts_want_images(search->options.place->items->counts,
+			clock_monotonic_ms());
 	}
 }
 

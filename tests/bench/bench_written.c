@@ -3,14 +3,13 @@
  *   bench_written [ROWS [DIM [WRITTEN...]]]
  *                 default 1000000 64 0 1000 100000 100000m 200000m 1000000
  *
- * Two tables have the same ROWS rows and an index, which rows of users calibrate. Into one of them
- * rows are put until WRITTEN were, half of them of keys that are there; what is written is merged where
- * an m stands behind, and else only if it was before. Rows and queries are of 1000 clusters, of length 1, and
- * the product is asked for the best 100. Each query is asked of both tables in turn, once there are images of what
- * was written. Times are those of the thread on a processor, which a busy machine changes
- * least. Prints the medians of both and their ratio, for a recall of 0.95 and
- * for the exact search; and the recall of the former, by the scores that the latter finds. Then whole calls of a
- * reader of the folder (librepstore-local), beside the same searches with the keys of what they find.
+ * Two tables have the same ROWS rows and an index, which rows of users calibrate. Into one of them rows are put until
+ * WRITTEN were, half of them of keys that are there; what is written is merged where an m stands behind, and else only if
+ * it was before. Rows and queries are of 1000 clusters, of length 1, and the product is asked for the best 100. Each query
+ * is asked of both tables in turn, once there are images of what was written. Times are those of the thread on a processor,
+ * which a busy machine changes least. Prints the medians of both and their ratio, for a recall of 0.95 and for the exact
+ * search; and the recall of the former, by the scores that the latter finds. Then whole calls of a reader of the folder
+ * (librepstore-local), which makes images of its own, beside the same searches with the keys of what they find.
  */
 #include "client/include/repstore_local.h"
 #include "daemon/search/search.h"
@@ -29,6 +28,7 @@
 #include "daemon/store/write/write.h"
 
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +65,7 @@ struct bench {
 	uint64_t sequence; /* of the last write */
 	rep_local *local;
 	rep_client *reader;
+	uint64_t images; /* that the reader had made when it was measured last */
 };
 
 static double thread_us(void)
@@ -181,12 +182,6 @@ static bool has_index(struct bench *bench, const char *name)
 	return has;
 }
 
-static void wait_ms(long ms)
-{
-	const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-	(void)nanosleep(&pause, NULL);
-}
-
 static void fill(struct bench *bench)
 {
 	struct error err = {0};
@@ -202,7 +197,7 @@ static void fill(struct bench *bench)
 	must(store_seal(bench->store, "r", NULL, &result, &err), &err);
 	must(store_release_publish(bench->store, "r", NULL, &previous, &err), &err);
 	while (!has_index(bench, "ir") || !has_index(bench, "ir_still")) {
-		wait_ms(10);
+		(void)poll(NULL, 0, 10);
 	}
 	bench->next_key = bench->rows;
 }
@@ -262,7 +257,7 @@ static void settle(struct bench *bench, const char *state)
 	do {
 		struct error err = {0};
 		const struct table *table;
-		wait_ms(SETTLE_MS);
+		(void)poll(NULL, 0, SETTLE_MS);
 		must(release_table(snapshot_begin(bench->store)->live, "ir", &table, &err), &err);
 		left = without_image(table, &count);
 		levels = table->level_count;
@@ -381,17 +376,21 @@ static struct outcome read_once(struct bench *bench, const float *vector, double
 	return outcome;
 }
 
-/* Waits until the reader has what was written, and the indexes and images that it opens. */
+/* Waits until the reader has what was written, and the indexes and images that it opens and makes. */
 static void settle_reader(struct bench *bench, const float *vector)
 {
 	uint64_t compared = UINT64_MAX;
+	struct rep_local_stats stats = {0};
 	rep_set_min_sequence(bench->reader, bench->sequence);
 	for (unsigned same = 0; same < SAME_LOOKS;) {
 		const uint64_t before = compared;
-		wait_ms(SETTLE_MS);
+		(void)poll(NULL, 0, SETTLE_MS);
 		(void)read_once(bench, vector, asked_recall, 0, &compared);
-		same = compared == before && compared != UINT64_MAX ? same + 1 : 0;
+		rep_local_stats(bench->local, &stats);
+		const bool is_due = stats.rows >= LEFT_MAX && stats.images == bench->images;
+		same = is_due || compared != before || compared == UINT64_MAX ? 0 : same + 1;
 	}
+	bench->images = stats.images;
 	printf("  reader_compared %llu rows\n", (unsigned long long)compared);
 }
 

@@ -31,7 +31,8 @@ def _ms(name: str, seconds: float) -> int:
     return int(seconds * 1000)
 
 
-_FIGURES = ('sequence', 'is_alive', 'is_full', 'frames', 'log_bytes', 'rows', 'memory_bytes', 'snapshots', 'replays', 'retries')
+_FIGURES = ('sequence', 'is_alive', 'is_full', 'frames', 'log_bytes', 'rows', 'memory_bytes', 'images', 'snapshots', 'replays',
+            'retries')
 _RESULTS = ('found', 'absent', 'expired', 'too_old', 'corrupt', 'defaulted')
 
 
@@ -67,7 +68,7 @@ class Local(Client):
     follow : {'writes', 'releases'}, optional
         Whether it follows each write, or only what is merged, which takes less memory and is as old as the last merge.
     memory_max : int, optional
-        Bytes of rows that wait for a merge; 1 GiB unless told.
+        Bytes of rows that wait for a merge, and of images of them, which are made while searches need them; 1 GiB unless told.
     max_lag : float, optional
         Seconds: calls whose rows may be older raise `Busy`.
     open_timeout : float or None, optional

@@ -88,6 +88,23 @@ void table_counts_read(struct table_counts *counts, const uint32_t results[TABLE
 	}
 }
 
+void table_counts_want_images(struct table_counts *counts, int64_t now_ms)
+{
+	enum { SECOND_MS = 1000 };
+	if (counts != NULL &&
+		now_ms - atomic_load_explicit(&counts->images_wanted_ms, memory_order_relaxed) >=
+			SECOND_MS) {
+		atomic_store_explicit(&counts->images_wanted_ms, now_ms, memory_order_relaxed);
+	}
+}
+
+int64_t table_counts_images_wanted(const struct table_counts *counts)
+{
+	return counts == NULL
+		       ? 0
+		       : atomic_load_explicit(&counts->images_wanted_ms, memory_order_relaxed);
+}
+
 uint64_t table_counts_result(const struct table_counts *counts, unsigned result)
 {
 	uint64_t sum = 0;

@@ -40,6 +40,8 @@ struct table_counts {
 	struct table_reads of_slots[SLOT_COUNT];
 	_Atomic uint64_t written[WRITE_KIND_COUNT];    /* rows */
 	_Atomic uint64_t samples[TABLE_SAMPLES_COUNT]; /* of tables of kind cr */
+	/* Monotonic: when a search last went through rows of a memtable that no image has; 0: none did. */
+	_Atomic int64_t images_wanted_ms;
 	struct link all;
 	struct table_name name;
 	unsigned refs; /* tables */
@@ -65,6 +67,11 @@ static inline void table_counts_wrote(struct table_counts *counts, enum write_ki
 		atomic_fetch_add_explicit(&counts->written[write], rows, memory_order_relaxed);
 	}
 }
+
+/* Notes that a search went through rows that no image has, to the second: searches come often, and on many threads.
+ * NULL is fine, as for the next. */
+void table_counts_want_images(struct table_counts *counts, int64_t now_ms);
+int64_t table_counts_images_wanted(const struct table_counts *counts);
 
 /* How many keys had this result. */
 uint64_t table_counts_result(const struct table_counts *counts, unsigned result);

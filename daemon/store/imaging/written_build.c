@@ -1,6 +1,7 @@
 /* written_build.c - lists the rows of some places, and puts them into the balls of an index. */
-#include "daemon/store/indexing/written_build.h"
+#include "daemon/store/imaging/written_build.h"
 
+#include "daemon/retrieval/balls/balls_image.h"
 #include "daemon/retrieval/building/balls_build.h"
 #include "daemon/store/index/index.h"
 #include "daemon/store/index/written.h"
@@ -113,6 +114,28 @@ static enum status build(const struct written_job *job, struct written_image *im
 	balls_plan_close(plan);
 	stored_reader_fini(&listed.reader);
 	return status;
+}
+
+uint64_t written_build_bytes(const struct index *index, uint64_t places)
+{
+	const struct balls *of = &index->balls;
+	const uint64_t rows = places < BALLS_ROWS_MAX ? places : BALLS_ROWS_MAX;
+	/* A block of each ball is not full. */
+	const uint64_t blocks = rows / BALLS_BLOCK_ROWS + (rows < of->balls ? rows : of->balls);
+	const struct balls_shape shape = {
+		.rows = (uint32_t)rows,
+		.dim = of->dim,
+		.prefix = of->prefix,
+		.first = of->first,
+		.balls = of->balls,
+		.blocks = (uint32_t)blocks,
+		.loose = (uint32_t)rows,
+		.has_basis = of->basis != NULL,
+	};
+	struct balls_layout layout;
+	balls_layout(&shape, &layout);
+	return sizeof(struct written_image) + layout.bytes +
+	       (rows + 1) * (sizeof(void *) + sizeof(uint64_t));
 }
 
 enum status written_build(const struct written_job *job, struct written_image **out)

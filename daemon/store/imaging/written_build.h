@@ -2,8 +2,8 @@
  *
  * Threads: any, outside (grace.h): it takes a few microseconds a row.
  */
-#ifndef DAEMON_STORE_INDEXING_WRITTEN_BUILD_H
-#define DAEMON_STORE_INDEXING_WRITTEN_BUILD_H
+#ifndef DAEMON_STORE_IMAGING_WRITTEN_BUILD_H
+#define DAEMON_STORE_IMAGING_WRITTEN_BUILD_H
 
 #include "schema/status.h"
 
@@ -28,6 +28,9 @@ struct written_job {
 	_Atomic uint64_t *counted; /* its bytes are added to this */
 	const _Atomic bool *stop;
 };
+
+/* An image of so many places has no more bytes. */
+uint64_t written_build_bytes(const struct index *index, uint64_t places);
 
 /* Errors: BUSY  stopped; NO_MEMORY. */
 enum status written_build(const struct written_job *job, struct written_image **out);
