@@ -52,7 +52,7 @@ struct rep_local_options {
 	 * is told. After a fork the child tells none; while it lives, the connection of a parent that has ended may count. */
 	const char *address;
 	/* Asked by a call that takes long, in its thread, each quarter of a second: true ends it with REP_CLOSED, and the
-	 * client is as it was before. Opening does not ask. NULL: none. */
+	 * client is as it was before. Opening asks, too: at its beginning, and then as a call does. NULL: none. */
 	bool (*interrupted)(void *context);
 	void *interrupted_context;
 	uint64_t reserved[5];
@@ -61,7 +61,7 @@ struct rep_local_options {
 /* Opens a folder, and returns when all is applied that is visible by now. Errors: NOT_FOUND  no folder, or none of
  * repstored; IO  it may not be read, or others may write to it; UNSUPPORTED  it is of a later version, or max_lag_ms is given and
  * no daemon ever said how fresh it is; CORRUPT,
- * TIMEOUT, NO_MEMORY, BAD_REQUEST. */
+ * TIMEOUT, CLOSED  interrupted, NO_MEMORY, BAD_REQUEST. */
 REP_API enum rep_status rep_open_local(const struct rep_local_options *options, rep_local **out,
 	struct rep_error *err);
 /* Its memory and its files go when its clients are closed, too. NULL is fine. */

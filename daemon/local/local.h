@@ -44,14 +44,15 @@ struct local_options {
 	unsigned open_timeout_ms; /* 0: 30,000 */
 	bool has_max_lag; /* a call fails, BUSY, if what it would see is older than the next */
 	unsigned max_lag_ms;
-	/* Asked four times a second by a call that takes long, in its thread: true ends it, with CLOSED. NULL: none. */
+	/* Asked four times a second by a call that takes long, and by local_open, in its thread: true ends it, with CLOSED.
+	 * NULL: none. */
 	bool (*interrupted)(void *context);
 	void *interrupted_context;
 	bool handle_sigbus; /* a file that is cut while it is mapped is damage, and not the end of the process */
 };
 
 /* Errors: NOT_FOUND  no folder, or none of repstore; IO  it may not be read, or not be trusted; UNSUPPORTED  a newer
- * format; CORRUPT; TIMEOUT; NO_MEMORY. */
+ * format; CORRUPT; TIMEOUT; CLOSED  interrupted; NO_MEMORY. */
 enum status local_open(const struct local_options *options, struct local **out, struct error *err);
 void local_close(struct local *local); /* after all its handles; NULL is fine */
 

@@ -92,7 +92,8 @@ void local_index_open_all(struct local_state *state)
 	for (size_t i = 0; i < count; i++) {
 		const size_t levels = table_indexed_levels(held[i].table, rows_min);
 		for (size_t level = 0; level < levels; level++) {
-			if (level == 0 || table_wants_image(held[i].table, level)) {
+			if ((level == 0 || table_wants_image(held[i].table, level)) &&
+				local_state_check_opening(state, NULL) == STATUS_OK) {
 				open_index(state, &held[i], level);
 			}
 		}

@@ -103,6 +103,10 @@ enum status local_log_apply(struct local_state *state, const struct snapshot *sn
 	while (status == STATUS_OK && log->next_sequence <= reach->sequence) {
 		const uint8_t *data;
 		struct frame_head head;
+		status = local_state_check_opening(state, err);
+		if (status != STATUS_OK) {
+			break;
+		}
 		if (!has_room(state)) {
 			status = error_set(err, STATUS_BUSY, "memory_max is reached");
 			break;

@@ -183,7 +183,10 @@ static enum status open_release(struct local_state *state, struct release *relea
 		if (table == old) {
 			continue;
 		}
-		status = store_open_table(store, release, table, old, err);
+		status = local_state_check_opening(state, err);
+		if (status == STATUS_OK) {
+			status = store_open_table(store, release, table, old, err);
+		}
 		if (status == STATUS_OK) {
 			*lost = *lost || has_lost(table);
 		}

@@ -54,6 +54,35 @@ static enum status check_folder(struct local_state *state, struct error *err)
 	return status;
 }
 
+enum status local_state_check_opening(const struct local_state *state, struct error *err)
+{
+	return stop_check(state->opening, NULL) == STATUS_OK
+		       ? STATUS_OK
+		       : error_set(err, STATUS_CLOSED, "'%s': its opening was interrupted",
+				 state->store->folder);
+}
+
+/* Reads all that is there by now. */
+static enum status load(struct local_state *state, uint64_t until_ns, struct error *err)
+{
+	/* At once for the first time. */
+	struct stop_asking asking = {
+		.is_over = state->options.interrupted,
+		.context = state->options.interrupted_context,
+	};
+	struct stop opening = {.asking = &asking};
+	state->opening = asking.is_over != NULL ? &opening : NULL;
+	struct grace_reader *before = grace_lend(&state->reader);
+	enum status status = local_follow_load(state, until_ns, err);
+	(void)grace_lend(before);
+	if (status == STATUS_OK) {
+		local_index_open_all(state);
+		status = local_state_check_opening(state, err);
+	}
+	state->opening = NULL; /* before there are threads */
+	return status;
+}
+
 static enum status open_all(struct local_state *state, struct error *err)
 {
 	const unsigned ms = state->options.open_timeout_ms;
@@ -84,9 +113,7 @@ static enum status open_all(struct local_state *state, struct error *err)
 			state->store->folder);
 	}
 	if (status == STATUS_OK) {
-		struct grace_reader *before = grace_lend(&state->reader);
-		status = local_follow_load(state, until_ns, err);
-		(void)grace_lend(before);
+		status = load(state, until_ns, err);
 	}
 	if (status == STATUS_AGAIN) {
 		status = error_set(err, STATUS_TIMEOUT,
@@ -95,7 +122,6 @@ static enum status open_all(struct local_state *state, struct error *err)
 	}
 	atomic_store(&state->caught_up_ns, clock_monotonic_ns());
 	if (status == STATUS_OK) {
-		local_index_open_all(state);
 		status = local_inspect_start(state, err);
 	}
 	if (status == STATUS_OK && state->options.follow == LOCAL_FOLLOW_WRITES) {

@@ -50,6 +50,8 @@ struct local_state {
 	size_t old_view_count;
 	struct visible page; /* as it was acted on last; zeroed: it never was */
 	struct redo_follow log;
+	struct stop *
+		opening; /* while all is read for the first time, if who waits is asked; else NULL */
 	struct local_retired *retired; /* owned list, the oldest first */
 	/* What a published snapshot has made superfluous in memtables is taken out after a grace period, and freed after
 	 * another one. */
@@ -103,6 +105,9 @@ struct local_state {
 enum status local_state_open(const struct local_options *options, struct local_state **out,
 	struct error *err);
 void local_state_close(struct local_state *state); /* NULL is fine */
+
+/* Whether the opening may go on. Errors: CLOSED  who waits for it has called it off. */
+enum status local_state_check_opening(const struct local_state *state, struct error *err);
 
 /* How old what a call may see now is, in milliseconds; LOCAL_LAG_UNKNOWN. Any thread. */
 int64_t local_state_lag(const struct local_state *state, bool *is_alive);

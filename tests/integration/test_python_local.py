@@ -239,6 +239,22 @@ class Interrupted(PythonCase):
         self.local.fetch({'items': [1]}, min_sequence=0)
         self.goes_on()
 
+    def test_an_opening(self) -> None:
+        """It asks at its beginning, and what a handler of signals raises on the way there ends it."""
+        asked = []
+
+        class Pressed(threading.Event):
+            def is_set(self) -> bool:
+                asked.append(1)
+                raise KeyboardInterrupt
+
+        with self.assertRaises(KeyboardInterrupt):
+            repstore.errors.until(Pressed(), repstore.Local, self.daemon.data)
+        self.assertEqual(len(asked), 1)
+        with repstore.Local(self.daemon.data) as local:
+            self.assertTrue(np.array_equal(local.fetch({'items': [3]})['items'].rows, self.rows[3:4]))
+        self.goes_on()
+
     def test_a_search_of_a_large_table(self) -> None:
         limit = time.monotonic() + harness.CALL_SECONDS
         while self.errors('retrieve') == 0:     # the signal may also come beside the call itself

@@ -74,7 +74,7 @@ class Local(Client):
     open_timeout : float or None, optional
         Seconds until all is read that is visible by now.
     timeout : float or None, optional
-        Seconds of each call, as in `Client`. Ctrl-C ends a call that takes long, too.
+        Seconds of each call, as in `Client`. Ctrl-C ends a call that takes long, and the opening, too.
     handle_sigbus : bool, optional
         Whether a file that is cut while it is read raises `Corrupt`, by a handler of that signal in this process; else it ends
         the process.

@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "daemon/store/system/stop.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/wait.h"
 
@@ -172,6 +174,42 @@ static void who_waits_may_call_it_off(void **state)
 	pair_expect_rows(pair, 0, 100); /* as before */
 }
 
+/* Takes so long that it is asked again wherever the opening looks. */
+static bool is_over_slowly(void *context)
+{
+	static const struct timespec pause = {.tv_nsec = STOP_ASK_NS};
+	(void)nanosleep(&pause, NULL);
+	return is_over(context);
+}
+
+static void an_opening_may_be_called_off(void **state)
+{
+	struct pair *pair = *state;
+	struct error err;
+	struct interruption interruption = {.over = UINT_MAX};
+	const struct local_options options = {
+		.folder = pair->folder,
+		.interrupted = is_over_slowly,
+		.interrupted_context = &interruption,
+	};
+	for (uint32_t i = 0; i < 3; i++) {
+		(void)pair_put(pair, "a", i, 5, 1);
+	}
+	pair_open_as(pair, &options);
+	const unsigned looks = interruption.asked;
+	pair_close(pair);
+	assert_int_equal(looks, 2 + 3 + 1); /* tables, frames of the log, and the end */
+	for (unsigned over = 1; over <= looks; over++) {
+		interruption = (struct interruption){.over = over};
+		assert_int_equal(local_open(&options, &pair->local, &err), STATUS_CLOSED);
+		assert_non_null(strstr(err.text, "its opening was interrupted"));
+		assert_int_equal(interruption.asked, over);
+	}
+	pair->local = NULL;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	pair_expect_rows(pair, 0, 100);
+}
+
 /* ---- memory_max ---- */
 
 static void where_memory_is_bounded_writes_are_followed_up_to_it(void **state)
@@ -288,6 +326,7 @@ int main(void)
 		cmocka_unit_test(a_reader_waits_for_the_write_that_it_is_told_of),
 		cmocka_unit_test(a_write_that_does_not_come_ends_in_a_timeout),
 		cmocka_unit_test(who_waits_may_call_it_off),
+		cmocka_unit_test(an_opening_may_be_called_off),
 		cmocka_unit_test(where_memory_is_bounded_writes_are_followed_up_to_it),
 		cmocka_unit_test(a_file_that_is_cut_is_damage_and_not_the_end),
 		cmocka_unit_test(a_child_of_a_fork_opens_the_folder_anew),
