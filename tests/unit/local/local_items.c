@@ -13,7 +13,11 @@
 #include "schema/rpc.h"
 #include "tests/unit/wait.h"
 
-enum { QUERIES = 24, PUT_ROWS = 500 };
+enum {
+	QUERIES = 24,
+	PUT_ROWS = 500,
+	TIMEOUT_MS = 600000, /* the most: the test may be stopped for a while */
+};
 
 static uint64_t next_random(struct items *items)
 {
@@ -140,6 +144,7 @@ void items_request(struct items *items, const char *release, const char *table,
 	world_arg_str(world, "metric", metric);
 	world_arg(world, "approximate");
 	wire_write_float(&world->args, recall);
+	world_arg_uint(world, "timeout_ms", TIMEOUT_MS);
 	pair_request(items->pair, "retrieve");
 }
 
