@@ -3,6 +3,7 @@
 #include "daemon/search/search_index.h"
 
 #include <assert.h>
+#include <math.h>
 
 #include "daemon/search/expect.h"
 #include "daemon/search/search_rank.h"
@@ -57,10 +58,11 @@ bool search_index_can(const struct search *search)
 	       query->weights == NULL && query->age_weights == NULL;
 }
 
-/* The metric and the factor of a search of the index. */
+/* The metric and the factors of a search. */
 struct balls_kind {
 	enum balls_metric metric;
-	float factor;
+	float factor; /* of the index */
+	float beside; /* of images on its axes, which are searched after it */
 };
 
 /* For a search for so many rows. */
@@ -70,8 +72,9 @@ static struct balls_kind kind_of(const struct search *search, const struct index
 	struct balls_kind kind = {.metric = BALLS_INNER_PRODUCT};
 	const bool is_known = metric_of(search->options.place->metric, &kind.metric);
 	assert(is_known); /* else search_index_can is false */
-	kind.factor = balls_factor_for(&index->balls, kind.metric,
-		balls_recall_to_ask(&index->balls, search->options.recall), hits);
+	const double recall = balls_recall_to_ask(&index->balls, search->options.recall);
+	kind.factor = balls_factor_for(&index->balls, kind.metric, recall, hits);
+	kind.beside = balls_factor_beside(&index->balls, kind.metric, recall, hits);
 	return kind;
 }
 
@@ -189,7 +192,7 @@ struct outcome {
 	uint64_t hits; /* rows that reach the k-th best score, with those that may not be found */
 };
 
-/* Searches the images of deltas. The factor is one for the axes of the index: one that has others is searched for
+/* Searches the images of deltas. Factors are for the axes of the index: an image that has others is searched for
  * all that it may have. */
 static enum status look_into_deltas(struct search_visit *visit, struct tour *tour,
 	struct balls_query *asked, bool *is_exact)
@@ -214,13 +217,14 @@ static enum status look_into_deltas(struct search_visit *visit, struct tour *tou
 
 /* Searches the index, and then the images: what the index has found keeps most of their rows out. */
 static enum status look_into(struct search_visit *visit, struct tour *tour,
-	struct balls_query *asked, bool *is_exact)
+	struct balls_query *asked, float beside, bool *is_exact)
 {
 	const struct balls *base = &tour->index->balls;
 	assert(base->dim == visit->search->options.query->dim);
 	enum status status = search_visit_balls(visit, base, NULL, asked, &tour->space);
 	*is_exact = asked->exact;
 	asked->before = base;
+	asked->factor = beside;
 	if (status == STATUS_OK) {
 		status = look_into_deltas(visit, tour, asked, is_exact);
 	}
@@ -250,7 +254,7 @@ static enum status search_one(struct search *search, struct tour *tour, uint32_t
 		.factor = kind->factor,
 	};
 	*out = (struct outcome){0};
-	status = look_into(&visit, tour, &asked, &out->is_exact);
+	status = look_into(&visit, tour, &asked, kind->beside, &out->is_exact);
 	out->is_done = !visit.is_sparse;
 	index_pace_learn(&tour->index->pace, kind->metric, search->options.k, kind->factor,
 		clock_monotonic_ns() - began_ns);
@@ -276,6 +280,14 @@ static uint64_t hits_to_expect(const struct search *search, struct index *index)
 		       : search_hits_among(search);
 }
 
+/* Whether a search asks for more than another that was made. */
+static bool asks_more(const struct tour *tour, const struct balls_kind *wanted,
+	const struct balls_kind *made)
+{
+	const bool has_images = tour->delta_count + tour->image_count > 0;
+	return wanted->factor > made->factor || (has_images && wanted->beside > made->beside);
+}
+
 /* Searches for one query. If it turns out that the best are among more rows than the factor was
  * chosen for, it searches again, by a greater one. */
 static enum status search_surely(struct search *search, struct tour *tour, uint32_t query,
@@ -289,8 +301,8 @@ static enum status search_surely(struct search *search, struct tour *tour, uint3
 	enum status status = topk_copy(top, &before);
 	while (status == STATUS_OK) {
 		status = search_one(search, tour, query, &kind, out, err);
-		const float wanted = kind_of(search, tour->index, out->hits).factor;
-		if (status != STATUS_OK || !out->is_done || wanted <= kind.factor) {
+		const struct balls_kind wanted = kind_of(search, tour->index, out->hits);
+		if (status != STATUS_OK || !out->is_done || !asks_more(tour, &wanted, &kind)) {
 			topk_fini(&before);
 			if (status == STATUS_OK && out->is_done && is_plain(search)) {
 				index_pace_learn_hits(&tour->index->pace, search->options.k,
@@ -298,7 +310,8 @@ static enum status search_surely(struct search *search, struct tour *tour, uint3
 			}
 			return status;
 		}
-		kind.factor = wanted;
+		kind.factor = fmaxf(kind.factor, wanted.factor);
+		kind.beside = fmaxf(kind.beside, wanted.beside);
 		topk_fini(top);
 		status = topk_copy(&before, top);
 	}

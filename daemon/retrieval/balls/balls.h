@@ -100,6 +100,11 @@ void balls_members(const struct balls *balls, uint32_t *ball_of);
 float balls_factor_for(const struct balls *balls, enum balls_metric metric, double recall,
 	uint64_t hits);
 
+/* The same for balls on the axes of `balls` that are searched after these, with the hits that they have found: where the
+ * k-th best score is high from the start, more is missed by the same factor. */
+float balls_factor_beside(const struct balls *balls, enum balls_metric metric, double recall,
+	uint64_t hits);
+
 /* The recall to ask balls_factor_for for, so that users have `recall`: a greater one if the
  * calibration took rows for queries, since users may lie elsewhere. */
 double balls_recall_to_ask(const struct balls *balls, double recall);

@@ -118,6 +118,91 @@ static void few_directions_are_recognised(void **state)
 	}
 }
 
+/* The best of two tables by the balls of the first, and then by those of the second; returns how many of the best k of
+ * both it has found. */
+static size_t found_of_both(struct indexed *base, struct indexed *more, struct table_search search,
+	float beside)
+{
+	struct topk top;
+	struct topk best[2];
+	struct balls_space space = {0};
+	struct balls_query asked = {
+		.query = search.query,
+		.metric = search.metric,
+		.factor = search.factor,
+		.score = table_score,
+		.arg = &base->table,
+		.top = &top,
+	};
+	assert_int_equal(topk_init(&top, search.k, -INFINITY, table_compare, NULL), STATUS_OK);
+	table_search_all(&base->table, &search, &best[0]);
+	table_search_all(&more->table, &search, &best[1]);
+	assert_int_equal(balls_search(&base->balls, &asked, &space), STATUS_OK);
+	asked.arg = &more->table;
+	asked.factor = beside;
+	asked.before = &base->balls;
+	asked.first_id = base->table.rows;
+	assert_int_equal(balls_search(&more->balls, &asked, &space), STATUS_OK);
+	topk_finish(&top);
+	size_t places[2] = {0};
+	float limit = 0;
+	for (uint32_t i = 0; i < search.k; i++) {
+		const size_t which =
+			best[0].hits[places[0]].score >= best[1].hits[places[1]].score ? 0 : 1;
+		limit = best[which].hits[places[which]++].score;
+	}
+	size_t found = 0;
+	for (size_t i = 0; i < top.count; i++) {
+		found += top.hits[i].score >= limit;
+	}
+	topk_fini(&top);
+	topk_fini(&best[0]);
+	topk_fini(&best[1]);
+	balls_space_fini(&space);
+	return found;
+}
+
+/* Rows that were written since have balls on the axes of the index, with its recalls. */
+static void what_is_beside_an_index_is_found_as_often(void **state)
+{
+	(void)state;
+	enum { DIM = 32, ROWS = 8000, K = 10, USERS = 256, QUERIES = 200 };
+	static const uint32_t counts[] = {800, 7200, 24000};
+	static const enum balls_metric metrics[] = {BALLS_INNER_PRODUCT, BALLS_L2};
+	struct table users;
+	struct indexed base;
+	table_make(&users, TABLE_CLUSTERS, USERS + QUERIES, DIM, 1);
+	const struct balls_options options = {.seed = 4,
+		.queries = users.values,
+		.query_count = USERS};
+	indexed_make(&base, TABLE_CLUSTERS, ROWS, DIM, &options);
+	const struct balls_options like = {.previous = &base.balls,
+		.recalls = base.balls.recalls,
+		.query_count = USERS};
+	for (size_t i = 0; i < sizeof counts / sizeof *counts * 2; i++) {
+		struct indexed more;
+		const enum balls_metric metric = metrics[i % 2];
+		size_t found = 0;
+		table_make(&more.table, TABLE_CLUSTERS, counts[i / 2], DIM, 100 + i);
+		more.image = table_index(&more.table, &like, &more.balls, &more.bytes);
+		assert_non_null(more.image);
+		for (size_t query = 0; query < QUERIES; query++) {
+			const struct table_search search = {.query = users.values +
+								     (USERS + query) * DIM,
+				.metric = metric,
+				.k = K,
+				.factor = balls_factor_for(&base.balls, metric, 0.95, K),
+				.min_score = -INFINITY};
+			found += found_of_both(&base, &more, search,
+				balls_factor_beside(&base.balls, metric, 0.95, K));
+		}
+		assert_in_range(found, (size_t)K * QUERIES * 95 / 100, (size_t)K * QUERIES);
+		indexed_free(&more);
+	}
+	indexed_free(&base);
+	table_free(&users);
+}
+
 static void recall_grows_with_the_factor(void **state)
 {
 	(void)state;
@@ -310,6 +395,7 @@ int main(void)
 		cmocka_unit_test(every_row_is_in_one_ball_or_loose),
 		cmocka_unit_test(a_rebuild_keeps_axes_and_balls),
 		cmocka_unit_test(few_directions_are_recognised),
+		cmocka_unit_test(what_is_beside_an_index_is_found_as_often),
 		cmocka_unit_test(recall_grows_with_the_factor),
 		cmocka_unit_test(refused_memory_is_an_error),
 		cmocka_unit_test(a_build_can_be_stopped),
