@@ -166,9 +166,16 @@ static void on_hangup(uv_signal_t *signal, int number)
 	begin_or_go_on(signal->data);
 }
 
+/* A reading that began after all who ask had asked is theirs. */
 static void on_wanted_anew(uv_async_t *wanted_anew)
 {
-	begin_or_go_on(wanted_anew->data);
+	struct reload *reload = wanted_anew->data;
+	lock_take(&reload->lock);
+	const bool is_theirs = reload->running && reload->answering >= reload->asked;
+	lock_release(&reload->lock);
+	if (!is_theirs) {
+		begin_or_go_on(reload);
+	}
 }
 
 /* ---- those who ask ---- */
@@ -214,6 +221,13 @@ enum status reload_ask(void *arg, const struct stop *stop, struct wire_writer *w
 	struct reload *reload = arg;
 	enum status status = STATUS_OK;
 	lock_take(&reload->lock);
+	if (reload->waiting == RELOAD_WAITING_MAX) {
+		lock_release(&reload->lock);
+		return error_set(err, STATUS_BUSY,
+			"reload: %d others wait for it already, see the journal",
+			RELOAD_WAITING_MAX);
+	}
+	reload->waiting++;
 	const uint64_t own = ++reload->asked;
 	if (!reload->refuses) {
 		uv_async_send(&reload->wanted_anew);
@@ -222,6 +236,7 @@ enum status reload_ask(void *arg, const struct stop *stop, struct wire_writer *w
 		(void)condition_wait_until(&reload->told, &reload->lock, stop_look_ms(stop));
 		status = stop_check(stop, err);
 	}
+	reload->waiting--;
 	if (reload->answered >= own) {
 		status = write_outcome(&reload->outcome, writer, err);
 	} else if (status == STATUS_OK) {

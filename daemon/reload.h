@@ -60,11 +60,15 @@ struct reload {
 	uint64_t answering; /* so many have asked before the reading that runs began */
 	struct lock lock;   /* guards what follows */
 	struct condition told;
+	unsigned waiting;  /* so many ask; at most RELOAD_WAITING_MAX */
 	uint64_t asked;    /* so many have */
 	uint64_t answered; /* so many of them may have the outcome */
 	struct reload_outcome outcome;
 	bool refuses; /* nobody may ask any more */
 };
+
+/* Fewer than one user may have threads of the lane, so that one is left for other requests where settings cannot be read. */
+enum { RELOAD_WAITING_MAX = 3 };
 
 /* Makes the handles, which reload_close closes: one of them not before the thread has ended. */
 void reload_init(struct reload *reload, uv_loop_t *uv);
@@ -77,7 +81,7 @@ void reload_start(struct reload *reload, const struct reload_parts *parts);
 
 /* Has the settings read, waits until what may change is in force, and writes {config, changed, kept}. `arg` is the reload. Errors:
  * those of settings_load and of certificates, when nothing has changed; TIMEOUT, CLOSED  whether anything changes is
- * not known; BUSY  the daemon stops. */
+ * not known; BUSY  the daemon stops, or RELOAD_WAITING_MAX others wait. */
 enum status reload_ask(void *arg, const struct stop *stop, struct wire_writer *writer,
 	struct error *err);
 

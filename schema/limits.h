@@ -109,8 +109,9 @@
 /* When a turn of a loop has taken so long already, for other connections, only what is expected to take
  * less than a quarter of LIMIT_INLINE_NS still runs there. */
 #define LIMIT_TURN_NS 2000000u
-/* A call that is expected to take longer is refused, unless the setting request_work says otherwise. What a search takes until it has found its rows
- * does not count: it has a deadline, and can end at any time. */
+/* The default of the setting request_work, and what holds for processes that read the folder: a call that is expected
+ * to take longer is refused. What a search takes until it has found its rows does not count: it has a deadline, and
+ * can end at any time. */
 #define LIMIT_CALL_MS 5000u
 /* Rows of one scan reply, before the reply's size bounds it. */
 #define LIMIT_SCAN_ROWS 65536u

@@ -52,7 +52,8 @@ struct rep_local_options {
 	 * is told. After a fork the child tells none; while it lives, the connection of a parent that has ended may count. */
 	const char *address;
 	/* Asked by a call that takes long, in its thread, each quarter of a second: true ends it with REP_CLOSED, and the
-	 * client is as it was before. Opening asks, too: at its beginning, and then as a call does. NULL: none. */
+	 * client is as it was before. Opening asks, too: at its beginning, and between tables, writes and indexes. It must neither
+	 * call nor close a reader. NULL: none. */
 	bool (*interrupted)(void *context);
 	void *interrupted_context;
 	uint64_t reserved[5];
@@ -82,8 +83,8 @@ struct rep_local_stats {
 	uint64_t sequence; /* of the newest write that is applied */
 	uint64_t lag_ms;   /* as of struct rep_fetched */
 	bool is_alive;     /* a daemon writes to the folder */
-	bool is_full;      /* memory_max is reached: writes are not followed until a merge */
-	uint64_t frames;   /* of the log, that were applied */
+	bool is_full; /* memory_max is reached: writes are not followed until a merge, or until images go */
+	uint64_t frames; /* of the log, that were applied */
 	uint64_t log_bytes;
 	uint64_t rows;         /* that wait for a merge, in memory */
 	uint64_t memory_bytes; /* of them, and of images of them */

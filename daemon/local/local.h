@@ -39,7 +39,7 @@ enum local_follow {
 struct local_options {
 	const char *folder;
 	enum local_follow follow;
-	/* Of the memtables with their images: beyond it writes are not followed until a merge; 0: no bound. */
+	/* Of the memtables with their images: beyond it writes are not followed until a merge, or until images go; 0: no bound. */
 	uint64_t memory_max;
 	unsigned open_timeout_ms; /* 0: 30,000 */
 	bool has_max_lag; /* a call fails, BUSY, if what it would see is older than the next */

@@ -94,6 +94,20 @@ static enum status pass_end(struct local_state *state, const struct local_reach 
 	return status;
 }
 
+/* Whether the opening goes on. The caller's function is asked outside of the grace period that nobody else's end
+ * may wait for: what is read into is of this thread alone. */
+static enum status ask(const struct local_state *state, const struct snapshot *snapshot,
+	struct error *err)
+{
+	if (state->opening == NULL || snapshot == atomic_load(&state->store->current)) {
+		return STATUS_OK;
+	}
+	grace_leave();
+	const enum status status = local_state_check_opening(state, err);
+	grace_enter();
+	return status;
+}
+
 enum status local_log_apply(struct local_state *state, const struct snapshot *snapshot,
 	const struct local_reach *reach, uint64_t until_ns, struct error *err)
 {
@@ -103,7 +117,7 @@ enum status local_log_apply(struct local_state *state, const struct snapshot *sn
 	while (status == STATUS_OK && log->next_sequence <= reach->sequence) {
 		const uint8_t *data;
 		struct frame_head head;
-		status = local_state_check_opening(state, err);
+		status = ask(state, snapshot, err);
 		if (status != STATUS_OK) {
 			break;
 		}

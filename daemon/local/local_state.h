@@ -124,7 +124,7 @@ enum local_share {
 enum status local_snapshot_read(struct local_state *state, struct snapshot **out,
 	struct error *err);
 /* Opens the files of a snapshot that was read, and nobody sees yet. Errors: AGAIN  a file is gone, and DATA/current has
- * been replaced: read it again; NO_MEMORY, CORRUPT. */
+ * been replaced: read it again; NO_MEMORY, CORRUPT; CLOSED  the opening was called off. */
 enum status local_snapshot_open(struct local_state *state, struct snapshot *next,
 	const struct snapshot *before, enum local_share share, struct error *err);
 /* The newest sequence that the tables of a snapshot have in their files. */
@@ -151,8 +151,8 @@ struct local_reach {
 };
 
 /* Applies what `state->log` has within reach, for a snapshot that may not be published yet. `until_ns`: it returns AGAIN
- * when this moment has come; 0: never. *applied: the last frame. Errors: NOT_FOUND  a file of the log is gone; BUSY
- * memory_max is reached; CORRUPT, UNSUPPORTED, IO, NO_MEMORY. */
+ * when this moment has come; 0: never. Errors: NOT_FOUND  a file of the log is gone; BUSY  memory_max is reached;
+ * CLOSED  the opening was called off; CORRUPT, UNSUPPORTED, IO, NO_MEMORY. */
 enum status local_log_apply(struct local_state *state, const struct snapshot *snapshot,
 	const struct local_reach *reach, uint64_t until_ns, struct error *err);
 

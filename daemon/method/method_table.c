@@ -40,7 +40,7 @@ const struct method method_table[] = {
 	{"release.rollback", METHOD_ROLLBACK, ROLE_PUBLISH, release_rollback_run, no_names},
 	{"release.seal", METHOD_SEAL, ROLE_WRITE, release_seal_run, release_only_names},
 	{"release.show", METHOD_POOL, ROLE_READ, release_show_run, release_only_names},
-	{"reload", METHOD_ADMIN, ROLE_ADMIN, reload_run, no_names},
+	{"reload", METHOD_ROLLBACK, ROLE_ADMIN, reload_run, no_names},
 	{"repair", METHOD_MERGE, ROLE_ADMIN, repair_run, repair_names},
 	{"retrieve", METHOD_SEARCH, ROLE_READ, retrieve_run, retrieve_names},
 	{"scan", METHOD_POOL, ROLE_READ, scan_run, scan_names},

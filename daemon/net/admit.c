@@ -19,15 +19,18 @@ static unsigned connections_of(const struct loop *loop)
 	return atomic_load_explicit(&loop->connections, memory_order_relaxed);
 }
 
+unsigned admit_kept(unsigned most, unsigned wanted)
+{
+	return wanted < most / 2 ? wanted : most / 2;
+}
+
 /* Are there too many for one more? Some connections are kept for the daemon's own user, at most half of all, and
  * that user may have them all. */
 static bool is_full(const struct net_limits *limits, bool is_own, unsigned connected)
 {
 	/* Each is read once: a reload may change it meanwhile. */
 	const unsigned most = limits->max_connections;
-	const unsigned wanted = limits->kept_connections;
-	const unsigned kept = wanted < most / 2 ? wanted : most / 2;
-	return connected >= most - (is_own ? 0 : kept);
+	return connected >= most - (is_own ? 0 : admit_kept(most, limits->kept_connections));
 }
 
 /* Which limit keeps the peer out, when so many are connected; REFUSAL_COUNT: none. */

@@ -32,6 +32,9 @@ struct arrival {
 	uint64_t tls_generation; /* of the credentials that it used */
 };
 
+/* How many of at most so many connections are kept for the daemon's own user, when so many were asked for. */
+unsigned admit_kept(unsigned most, unsigned wanted);
+
 /* Would a peer find room of whom nothing is known yet? If not, it is max_connections that keeps it out. */
 bool admit_has_room(const struct admission *to);
 

@@ -40,7 +40,8 @@ void net_figures_limits(const struct stats_sources *from, struct limit_figure ou
 	const struct net_limits *limits = &net->limits;
 	const struct limit_figure all[] = {
 		{"max_connections", LIMIT_IN_COUNT, limits->max_connections},
-		{"kept_connections", LIMIT_IN_COUNT, limits->kept_connections},
+		{"kept_connections", LIMIT_IN_COUNT,
+			admit_kept(limits->max_connections, limits->kept_connections)},
 		{"user_connections", LIMIT_IN_COUNT, limits->user_connections},
 		{"in_flight", LIMIT_IN_COUNT, limits->in_flight},
 		{"search_waiting", LIMIT_IN_COUNT, net->lanes[LANE_SEARCH].options.waiting_max},

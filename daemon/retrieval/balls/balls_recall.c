@@ -27,12 +27,37 @@ static const double nearly = 2;
  * they found 0.56 to 0.93 of their rows, in clusters of 20 to 1,000. */
 static const double missed_beside = 8;
 
-/* What is asked of the recalls that were measured, so that `recall` is found: a `part` of what may be missed, but no more
- * than a calibration can show, to which one query that misses is added. */
-static double recall_to_show(const float *recalls, double recall, double part)
+/* Recalls are kept as floats. */
+static const double rounding = 1e-6;
+
+double balls_recall_told(double shares, double squares, uint32_t queries, size_t k)
 {
+	const double count = queries + 1.0;
+	const double one = 1 - 1.0 / (double)k;
+	const double mean = (shares + one) / count;
+	const double variance = (squares + one * one) / count - mean * mean;
+	return mean - 2 * sqrt(fmax(variance, 0) / count);
+}
+
+/* Whether a calibration with the recalls of one k may have missed nothing by the last factor, and tells of less than 1
+ * since it has tried few queries. By rows of its own it may have tried as few as can be. */
+static bool may_be_faultless(const struct balls *balls, const float *recalls, size_t which)
+{
+	const uint32_t queries = *balls->queries > 0 ? *balls->queries : BALLS_QUERIES_MIN;
+	const double least = balls_recall_told(queries, queries, queries, balls_ks[which]);
+	return (double)recalls[BALLS_FACTORS - 1] >= least - rounding;
+}
+
+/* What is asked of the recalls that were measured, so that `recall` is found: that one in `part` of what may be missed is
+ * missed; or, where a calibration cannot show that, as much as it can. */
+static double recall_to_show(const struct balls *balls, const float *recalls, double recall,
+	size_t which, double part)
+{
+	const double wanted = 1 - (1 - recall) / part;
 	const double best = (double)recalls[BALLS_FACTORS - 1];
-	return part == 1 ? recall : fmin(1 - (1 - recall) / part, fmax(recall, best));
+	return part == 1 || wanted <= best || !may_be_faultless(balls, recalls, which)
+		       ? wanted
+		       : fmax(recall, best);
 }
 
 /* The factor that finds the share `recall` of the best balls_ks[which], and misses one in `part` of what it may. */
@@ -40,7 +65,7 @@ static float factor_of(const struct balls *balls, enum balls_metric metric, doub
 	size_t which, double part)
 {
 	const float *recalls = balls->recalls + ((size_t)metric * BALLS_KS + which) * BALLS_FACTORS;
-	recall = recall_to_show(recalls, recall, part);
+	recall = recall_to_show(balls, recalls, recall, which, part);
 	for (size_t i = 0; i < BALLS_FACTORS; i++) {
 		if ((double)recalls[i] < recall) {
 			continue;

@@ -18,8 +18,6 @@ enum {
 	 * more than half of all rows, nothing can be won: nothing is measured, and no recall is
 	 * promised. */
 	PROBES = 8,
-	/* With fewer queries than this nothing is promised either. */
-	QUERIES_MIN = 32,
 };
 
 /* The searches of one metric may score so many rows in full. Beyond that no further query is tried. Of
@@ -187,17 +185,13 @@ static enum status try_query(struct calibration *calibration, struct found *foun
 	return status;
 }
 
-/* The mean less two standard errors, since the queries to come are others. One query that misses
- * one hit is counted besides: that none was missed does not prove that none will be. */
 static double recall_of(const struct found *found, size_t which, size_t factor)
 {
-	const double queries = found->queries + 1.0;
-	const double one = 1 - 1.0 / (double)balls_ks[which];
-	const double mean = (found->shares[which][factor] + one) / queries;
-	const double variance = (found->squares[which][factor] + one * one) / queries - mean * mean;
 	/* With too few rows for so many hits no search was tried. */
 	const bool is_tried = found->shares[which][BALLS_FACTORS - 1] > 0;
-	return is_tried ? mean - 2 * sqrt(fmax(variance, 0) / queries) : 0;
+	return is_tried ? balls_recall_told(found->shares[which][factor],
+				  found->squares[which][factor], found->queries, balls_ks[which])
+			: 0;
 }
 
 /* Takes query `i`, or draws a row; false if it has no bounds (see balls_norm.h). */
@@ -269,7 +263,7 @@ static enum status measure_metric(struct calibration *calibration, float *recall
 			break;
 		}
 	}
-	if (calibration->scored > scored_max && found.queries < QUERIES_MIN) {
+	if (calibration->scored > scored_max && found.queries < BALLS_QUERIES_MIN) {
 		return status;
 	}
 	for (size_t i = 0; i < (size_t)BALLS_KS * BALLS_FACTORS; i++) {

@@ -135,12 +135,16 @@ static enum status follow(struct following *following, const struct generation *
 		}
 	}
 	assert(count <= OF_GENERATION_MAX);
+	following->count += count;
+	/* Before all rows without an image are looked at. */
+	if (following->turn != MAKE || !has_room(following->imaging, following->index, 0)) {
+		return STATUS_OK;
+	}
 	const uint64_t from = behind(images, count);
 	const uint64_t end = visible_end(generation, from, following->visible);
 	const uint64_t least = rows_min(following->index);
 	const size_t kept = count_kept(images, count, end, least);
-	following->count += count;
-	if ((kept == count && end - from < least) || following->turn != MAKE ||
+	if ((kept == count && end - from < least) ||
 		!has_room(following->imaging, following->index, end - behind(images, kept))) {
 		return STATUS_OK;
 	}

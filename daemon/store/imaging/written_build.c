@@ -88,7 +88,7 @@ static enum status build(const struct written_job *job, struct written_image *im
 		.read = read_rows,
 		.arg = &listed,
 	};
-	/* Searches take the factor of the index; this only keeps the image from being calibrated. */
+	/* Searches take a factor of the index's recalls; this only keeps the image from being calibrated. */
 	const struct balls_options options = {
 		.previous = &job->index->balls,
 		.recalls = job->index->balls.recalls,

@@ -1,7 +1,7 @@
 /* written.h - images of rows that a memtable holds: which of them may be among the best for a query.
  *
  * An index is of base files. Rows that were written since get images of their own, in memory: granular
- * balls on the axes of the index, so that one factor fits both. Each image has the rows of some places
+ * balls on the axes of the index, so that its calibration tells of both. Each image has the rows of some places
  * of a generation's order of writing (memtable_stream.h), as a reader of its `visible` sees them; rows
  * that were superseded before are left out, so a reader of less must not use it. Older images are
  * larger; what is behind the newest one has no image yet.

@@ -75,7 +75,7 @@ struct memtable {
 	_Atomic(struct generation *) active; /* NULL: nothing was written since the last freeze */
 	_Atomic(struct generation *) frozen; /* NULL: nothing waits for a merge */
 	/* For searches: images of rows of either (index/written.h); NULL: there is none. The
-	 * follower alone changes it. */
+	 * thread that makes them (imaging/imaging.h) alone changes it. */
 	_Atomic(struct written_images *) images;
 	_Atomic int64_t written_ms; /* clock of the newest write that it knows of; 0: none */
 	unsigned refs;              /* tables that hold it; guarded by the admin lock */

@@ -371,9 +371,9 @@ enum status store_observe(struct store *store, const struct observation *samples
 	if (status != STATUS_OK) {
 		return status;
 	}
-	observe_read_ahead(store, samples);
 	struct apply apply;
-	const struct apply_given given = {samples->release, samples->now_ms, samples->stop};
+	const struct write_ahead ahead = observe_ahead(samples);
+	const struct apply_given given = {samples->release, samples->now_ms, samples->stop, &ahead};
 	status = apply_begin(&apply, store, &given, err);
 	if (status != STATUS_OK) {
 		return status;

@@ -4,7 +4,6 @@
 #include "daemon/store/observe/observe.h"
 #include "daemon/store/snapshot/layer.h"
 #include "daemon/store/snapshot/level.h"
-#include "daemon/store/write/write_ahead.h"
 
 /* The keys that the samples have for a table, if it could have them. */
 static void take_keys(const struct observation *given, const struct table *table,
@@ -32,13 +31,13 @@ static bool part_at(const void *write, const struct release *release, size_t i,
 	return i < release->table_count;
 }
 
-void observe_read_ahead(struct store *store, const struct observation *given)
+struct write_ahead observe_ahead(const struct observation *given)
 {
-	write_read_ahead(store, &(struct write_ahead){
-					.release = given->release,
-					.at = part_at,
-					.write = given,
-					.wants = FIND_ROWS | FIND_TIMES | FIND_TAGS | FIND_LOWS,
-					.stop = given->stop,
-				});
+	return (struct write_ahead){
+		.release = given->release,
+		.at = part_at,
+		.write = given,
+		.wants = FIND_ROWS | FIND_TIMES | FIND_TAGS | FIND_LOWS,
+		.stop = given->stop,
+	};
 }

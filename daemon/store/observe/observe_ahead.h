@@ -1,14 +1,15 @@
-/* observe_ahead.h - reads the states that a batch of samples needs from the disk before the batch has the writer's lock.
+/* observe_ahead.h - the states that a batch of samples needs, to be read before the batch has the writer's lock.
  *
- * Threads: any registered one (grace.h), outside of a snapshot.
+ * Threads: any.
  */
 #ifndef DAEMON_STORE_OBSERVE_OBSERVE_AHEAD_H
 #define DAEMON_STORE_OBSERVE_OBSERVE_AHEAD_H
 
-struct observation;
-struct store;
+#include "daemon/store/write/write_ahead.h"
 
-/* Costs next to nothing where all states are in memory. Whatever is wrong with the batch is told when it is applied. */
-void observe_read_ahead(struct store *store, const struct observation *given);
+struct observation;
+
+/* Borrows the batch. */
+struct write_ahead observe_ahead(const struct observation *given);
 
 #endif

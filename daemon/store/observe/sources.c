@@ -95,7 +95,7 @@ enum status store_forget(struct store *store, const struct forget *which, struct
 	struct apply apply;
 	struct source_position *all = NULL;
 	size_t count = 0;
-	const struct apply_given given = {which->release, which->now_ms, which->stop};
+	const struct apply_given given = {which->release, which->now_ms, which->stop, NULL};
 	enum status status = apply_begin(&apply, store, &given, err);
 	if (status != STATUS_OK) {
 		return status;

@@ -3,6 +3,7 @@
 
 #include "daemon/store/state/reader.h"
 #include "daemon/store/write/write.h"
+#include "daemon/store/write/write_ahead.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -31,6 +32,12 @@ enum status apply_begin(struct apply *apply, struct store *store, const struct a
 	struct error *err)
 {
 	enum status status = reserve_check(store, RESERVE_WRITE, err);
+	if (status == STATUS_OK && given->ahead != NULL) {
+		status = writer_wait(store->writer, given->stop, err);
+		if (status == STATUS_OK) {
+			write_read_ahead(store, given->ahead);
+		}
+	}
 	if (status == STATUS_OK) {
 		status = writer_begin(store->writer, given->stop, err);
 	}

@@ -18,6 +18,8 @@
 #include "daemon/store/write/writer.h"
 #include "schema/limits.h"
 
+struct write_ahead;
+
 struct apply {
 	struct writer *writer;         /* borrowed, as the next */
 	const struct release *release; /* of the snapshot */
@@ -44,6 +46,9 @@ struct apply_given {
 	const char *release;
 	int64_t now_ms;          /* the request's clock */
 	const struct stop *stop; /* of the wait for room; NULL: nothing stops it */
+	/* Rows that it will look at: once there is room for the write, and before it has the lock, what of them is on
+	 * the disk is read. NULL: none. */
+	const struct write_ahead *ahead;
 };
 /* Errors: BUSY, READ_ONLY, NOT_FOUND, NOT_SEALED; those of given->stop. */
 enum status apply_begin(struct apply *apply, struct store *store, const struct apply_given *given,

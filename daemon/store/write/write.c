@@ -38,7 +38,7 @@ static enum status prepare_parts(struct apply *apply, enum frame_kind kind,
 	return status;
 }
 
-/* Of a write that depends on what is there: its parts. */
+/* The parts of a write, for one that depends on what is there. */
 static bool part_at(const void *given, const struct release *release, size_t i,
 	struct write_ahead_part *part)
 {
@@ -54,19 +54,6 @@ static bool part_at(const void *given, const struct release *release, size_t i,
 	return true;
 }
 
-static void read_ahead(struct store *store, enum frame_kind kind, const struct row_write *write)
-{
-	if (kind == FRAME_DELETE || write->if_newer) {
-		write_read_ahead(store, &(struct write_ahead){
-						.release = write->release,
-						.at = part_at,
-						.write = write,
-						.wants = FIND_TIMES,
-						.stop = write->stop,
-					});
-	}
-}
-
 static enum status apply_write(struct store *store, enum frame_kind kind,
 	const struct row_write *write, struct write_result *out, struct write_ticket **ticket,
 	struct error *err)
@@ -75,9 +62,20 @@ static enum status apply_write(struct store *store, enum frame_kind kind,
 		return error_set(err, STATUS_BAD_REQUEST, "parts: %zu given, 1 to %d allowed",
 			write->part_count, LIMIT_PARTS);
 	}
-	read_ahead(store, kind, write);
 	struct apply apply;
-	const struct apply_given given = {write->release, write->now_ms, write->stop};
+	const struct write_ahead ahead = {
+		.release = write->release,
+		.at = part_at,
+		.write = write,
+		.wants = FIND_TIMES,
+		.stop = write->stop,
+	};
+	const struct apply_given given = {
+		.release = write->release,
+		.now_ms = write->now_ms,
+		.stop = write->stop,
+		.ahead = kind == FRAME_DELETE || write->if_newer ? &ahead : NULL,
+	};
 	enum status status = apply_begin(&apply, store, &given, err);
 	if (status != STATUS_OK) {
 		return status;

@@ -126,8 +126,9 @@ void writer_positions_synced(struct writer *writer);
 
 /* ---- for write.c (writer_begin.c) ---- */
 
-/* Waits until there is room in memory, then takes apply_lock. Errors, without the lock: BUSY,
- * READ_ONLY; those of `stop` (NULL: nothing). */
+/* Waits until there is room in memory. Errors: BUSY, READ_ONLY; those of `stop` (NULL: nothing). */
+enum status writer_wait(struct writer *writer, const struct stop *stop, struct error *err);
+/* The same, then takes apply_lock. Errors, without the lock: as above. */
 enum status writer_begin(struct writer *writer, const struct stop *stop, struct error *err);
 /* If the last group did not fit the disk, checks whether a frame of so many bytes does now. Otherwise
  * writes would be linked again and again, only to be taken back. Errors: DISK_FULL. */

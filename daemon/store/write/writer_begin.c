@@ -90,13 +90,28 @@ enum status writer_check_room(struct writer *writer, size_t bytes, struct error 
 	return status;
 }
 
-enum status writer_begin(struct writer *writer, const struct stop *stop, struct error *err)
+static enum status check_read_only(struct writer *writer, struct error *err)
+{
+	return !atomic_load(&writer->read_only)
+		       ? STATUS_OK
+		       : error_set(err, STATUS_READ_ONLY,
+				 "a sync of the log has failed, or somebody has removed its file; "
+				 "nothing is written until a restart");
+}
+
+enum status writer_wait(struct writer *writer, const struct stop *stop, struct error *err)
 {
 	assert(!grace_is_inside()); /* it may wait for long */
 	enum status status = wait_for_room(writer, stop, err);
 	if (status == STATUS_OK) {
 		status = check_log_kept(writer, err);
 	}
+	return status == STATUS_OK ? check_read_only(writer, err) : status;
+}
+
+enum status writer_begin(struct writer *writer, const struct stop *stop, struct error *err)
+{
+	enum status status = writer_wait(writer, stop, err);
 	if (status != STATUS_OK) {
 		return status;
 	}
@@ -104,13 +119,10 @@ enum status writer_begin(struct writer *writer, const struct stop *stop, struct 
 	while (atomic_load(&writer->halting) > 0) {
 		condition_wait(&writer->go, &writer->apply_lock);
 	}
-	if (atomic_load(&writer->read_only)) {
-		lock_release(&writer->apply_lock);
-		return error_set(err, STATUS_READ_ONLY,
-			"a sync of the log has failed, or somebody has removed its file; nothing is "
-			"written until a restart");
+	status = check_read_only(writer, err);
+	if (status == STATUS_OK) {
+		status = stop_check(stop, err); /* the lock and the cut took their time */
 	}
-	status = stop_check(stop, err); /* the lock and the cut took their time */
 	if (status != STATUS_OK) {
 		lock_release(&writer->apply_lock);
 	}

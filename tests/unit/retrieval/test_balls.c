@@ -2,6 +2,7 @@
  *
  *   test_balls [CONFIGURATIONS]   of the random ones; 10000 unless told
  */
+#include "daemon/retrieval/balls/balls_recall.h"
 #include "daemon/retrieval/balls/balls_search.h"
 #include "daemon/retrieval/building/balls_build.h"
 
@@ -299,6 +300,30 @@ static void whenever_exact_is_said_it_is(void **state)
 	}
 }
 
+/* Where no factor of a calibration found all, none is enough beside the index; where it cannot tell of more since it had
+ * few queries, the last is. */
+static void a_recall_that_was_not_reached_is_not_promised_beside(void **state)
+{
+	(void)state;
+	float recalls[BALLS_METRICS * BALLS_KS * BALLS_FACTORS];
+	const uint32_t queries = 200;
+	const struct balls balls = {.queries = &queries, .recalls = recalls};
+	const float told = (float)balls_recall_told(queries, queries, queries, balls_ks[1]);
+	const float ends[] = {0.96f, told};
+	const double asked[] = {0.95, 0.99};
+	const float factors[] = {1, balls_factors[BALLS_FACTORS - 1]};
+	assert_true(told > 0.99f && told < 1);
+	for (size_t i = 0; i < 2; i++) {
+		for (size_t at = 0; at < sizeof recalls / sizeof *recalls; at++) {
+			const size_t factor = at % BALLS_FACTORS;
+			recalls[at] = factor == BALLS_FACTORS - 1 ? ends[i] : (float)factor / 10;
+		}
+		assert_true(balls_factor_for(&balls, BALLS_INNER_PRODUCT, asked[i], 10) < 1);
+		assert_float_equal(balls_factor_beside(&balls, BALLS_INNER_PRODUCT, asked[i], 10),
+			factors[i], 0.001);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +335,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(balls_on_the_same_axes_are_searched_in_turn),
 		cmocka_unit_test(every_instruction_set_finds_the_same),
 		cmocka_unit_test(whenever_exact_is_said_it_is),
+		cmocka_unit_test(a_recall_that_was_not_reached_is_not_promised_beside),
 	};
 	if (argc > 1) {
 		configurations = (unsigned)strtoul(argv[1], NULL, 10);
