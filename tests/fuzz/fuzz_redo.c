@@ -91,10 +91,14 @@ static void walk_rows(const struct frame_part *part, const struct table_spec *sp
 	seen = sum;
 }
 
-static bool is_name(const struct name *name)
+/* A source, and what it feeds: a layer, or a table with a history, whose name may have a layer's behind it. */
+static bool are_names(const struct source_position *position)
 {
 	struct name same;
-	return name_check(name->text, strlen(name->text), "name", &same, NULL) == STATUS_OK;
+	const char *layer = position->layer.text;
+	const char *source = position->source.text;
+	return fed_name_check(layer, strlen(layer), "layer", &same, NULL) == STATUS_OK &&
+	       name_check(source, strlen(source), "source", &same, NULL) == STATUS_OK;
 }
 
 /* What it says, it says again when it is written; and it can be counted and taken back. */
@@ -105,7 +109,7 @@ static void read_position(const struct frame_part *part, struct positions *posit
 		return;
 	}
 	const struct source_position *to = &position.to;
-	require(is_name(&to->layer) && is_name(&to->source));
+	require(are_names(to));
 	uint8_t again[FRAME_POSITION_BYTES_MAX];
 	uint8_t *end = frame_put_position(again, &position);
 	require(end <= again + sizeof again);
@@ -134,7 +138,7 @@ static void read_forgotten(const struct frame_part *part, struct positions *posi
 	uint64_t next;
 	frame_sources_begin(&walk, part);
 	for (; frame_sources_next(&walk, &source); read++) {
-		require(is_name(&source.layer) && is_name(&source.source));
+		require(are_names(&source));
 		positions_forget(positions, source.layer.text, source.source.text);
 		require(!positions_next(positions, source.layer.text, source.source.text, &next));
 	}
