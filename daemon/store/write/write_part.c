@@ -72,7 +72,19 @@ static enum status convert(struct write_part *part, struct error *err)
 
 /* ---- what is there ---- */
 
-/* Keys that the memtable has need no row of the base. */
+/* The time of a row that is there, of what the memtable has or else of what a file has. */
+static int64_t time_of(const struct row_version *version, const struct found_row *found)
+{
+	if (version != NULL) {
+		return version->deleted ? BASE_ABSENT : version->time_ms;
+	}
+	return found->segment == NULL || found_is_deleted(found)
+		       ? BASE_ABSENT
+		       : found->segment->view.times[found->row];
+}
+
+/* Keys that the memtable has need no row of the base. What it has is kept for those too: a merge may take it out, once
+ * the base has it, before the rows are linked. */
 static enum status look_at_base(struct write_part *part)
 {
 	const struct keys *keys = &part->given->batch.keys;
@@ -105,10 +117,7 @@ static enum status look_at_base(struct write_part *part)
 			if (rows[i].row == (uint32_t)FIND_CORRUPT) {
 				return STATUS_CORRUPT;
 			}
-			part->base_times[first + i] =
-				rows[i].segment == NULL || found_is_deleted(&rows[i])
-					? BASE_ABSENT
-					: rows[i].segment->view.times[rows[i].row];
+			part->base_times[first + i] = time_of(versions[i], &rows[i]);
 		}
 	}
 	return STATUS_OK;

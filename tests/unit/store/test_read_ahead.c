@@ -4,6 +4,9 @@
 #include "daemon/store/snapshot/level.h"
 #include "daemon/store/snapshot/read_ahead.h"
 #include "daemon/store/state/reader.h"
+#include "daemon/store/state/state.h"
+#include "daemon/store/write/write_part.h"
+#include "daemon/store/write/writer.h"
 
 #include <setjmp.h>
 #include <stdlib.h>
@@ -210,6 +213,31 @@ static void deletes_of_what_was_written_since_need_no_page(void **state)
 	assert_int_equal(base_pages_checked(), before);
 }
 
+/* A merge may take rows out of the memtable between the look at them and the write: what was seen is kept. */
+static void what_the_memtable_has_is_kept_until_the_write(void **state)
+{
+	struct scratch *scratch = *state;
+	uint64_t numbers[KEYS];
+	list(numbers);
+	const struct table_write given = {
+		.table = "t",
+		.batch.keys = {.type = KEY_U64, .count = KEYS, .packed = (const uint8_t *)numbers},
+	};
+	struct write_part part = {.given = &given, .kind = FRAME_DELETE, .now_ms = 1};
+	scratch_put(scratch, "r1", (struct scratch_rows){.from = 0, .count = KEYS, .version = 2});
+	uint32_t kept = 0;
+	lock_take(&scratch->store->writer->apply_lock);
+	part.table = scratch_table(scratch, "t");
+	const enum status status = write_part_prepare(&part, NULL);
+	for (uint32_t i = 0; status == STATUS_OK && i < KEYS; i++) {
+		kept += part.base_times[i] != INT64_MIN ? 1 : 0;
+	}
+	write_part_fini(&part);
+	snapshot_end(scratch->store);
+	lock_release(&scratch->store->writer->apply_lock);
+	assert_int_equal(kept, KEYS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +248,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_writes_look_at_is_read_before_the_lock, setup,
 			scratch_teardown),
 		cmocka_unit_test_setup_teardown(deletes_of_what_was_written_since_need_no_page,
+			setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(what_the_memtable_has_is_kept_until_the_write,
 			setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(the_states_of_samples_are_read_before_the_lock,
 			setup_samples, scratch_teardown),
