@@ -50,6 +50,11 @@ void metric_double(struct text *text, const char *name, const struct labels *lab
 	text_add(text, " %.15g\n", value);
 }
 
+void metric_ms(struct text *text, const char *name, const struct labels *labels, int64_t ms)
+{
+	metric_double(text, name, labels, (double)ms / 1e3);
+}
+
 void metric_histogram(struct text *text, const char *name, const struct labels *labels,
 	const struct histogram_figures *figures, uint64_t unit, double scale)
 {

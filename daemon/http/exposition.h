@@ -27,6 +27,8 @@ void metric_head(struct text *text, const char *name, const char *type, const ch
 /* labels: NULL: none. */
 void metric_uint(struct text *text, const char *name, const struct labels *labels, uint64_t value);
 void metric_double(struct text *text, const char *name, const struct labels *labels, double value);
+/* A time in milliseconds, as seconds. */
+void metric_ms(struct text *text, const char *name, const struct labels *labels, int64_t ms);
 
 /* unit: the histogram's. scale: so many of what it holds are one of the metric: 1e9 of nanoseconds for
  * seconds. */

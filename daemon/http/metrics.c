@@ -294,8 +294,7 @@ static void write_config(struct text *text, const struct config_figures *config)
 	metric_uint(text, "config_last_reload_successful", NULL, config->is_good);
 	metric_head(text, "config_last_reload_success_timestamp_seconds", "gauge",
 		"When the settings that hold were read.");
-	metric_double(text, "config_last_reload_success_timestamp_seconds", NULL,
-		(double)config->success_ms / 1000);
+	metric_ms(text, "config_last_reload_success_timestamp_seconds", NULL, config->success_ms);
 }
 
 void metrics_write(struct text *text, const struct http_sources *sources)

@@ -5,13 +5,10 @@
 #include "daemon/net/net_figures.h"
 #include "daemon/store/figures.h"
 
-#define MS_PER_S 1000.0
-
 static void write_limit(struct text *text, const char *name, const struct limit_figure *limit)
 {
 	if (limit->unit == LIMIT_IN_MS) {
-		metric_double(text, name, LABELS("setting", limit->setting),
-			(double)limit->value / MS_PER_S);
+		metric_ms(text, name, LABELS("setting", limit->setting), (int64_t)limit->value);
 	} else {
 		metric_uint(text, name, LABELS("setting", limit->setting), limit->value);
 	}

@@ -136,12 +136,10 @@ static void write_backups(struct text *text, const struct backup_figures *backup
 	}
 	metric_head(text, "backup_last_success_timestamp_seconds", "gauge",
 		"When the last backup was made; 0: none was since the start.");
-	metric_double(text, "backup_last_success_timestamp_seconds", NULL,
-		(double)backup->last_ms / MS_PER_S);
+	metric_ms(text, "backup_last_success_timestamp_seconds", NULL, backup->last_ms);
 	metric_head(text, "backup_last_duration_seconds", "gauge",
 		"How long the last good backup took.");
-	metric_double(text, "backup_last_duration_seconds", NULL,
-		(double)backup->last_took_ms / MS_PER_S);
+	metric_ms(text, "backup_last_duration_seconds", NULL, backup->last_took_ms);
 	gauge(text, "backup_last_bytes", "Bytes of the last good backup.", backup->last_bytes);
 	gauge(text, "backup_last_written_bytes",
 		"Bytes that it has written, and not linked or kept.", backup->last_written);
@@ -155,8 +153,7 @@ static void write_verifications(struct text *text, const struct verify_figures *
 	metric_uint(text, "verifications_total", NULL, verify->made);
 	metric_head(text, "verification_last_timestamp_seconds", "gauge",
 		"When the last of these ended; 0: none has since the start.");
-	metric_double(text, "verification_last_timestamp_seconds", NULL,
-		(double)verify->last_ms / MS_PER_S);
+	metric_ms(text, "verification_last_timestamp_seconds", NULL, verify->last_ms);
 	gauge(text, "verification_last_damaged", "Damaged parts of files that it found.",
 		verify->last_damaged);
 }
@@ -210,8 +207,8 @@ static void write_releases(struct text *text, const struct live_figures *live)
 	metric_head(text, "release_published_timestamp_seconds", "gauge",
 		"When the live release was published.");
 	if (live->live != NULL) {
-		metric_double(text, "release_published_timestamp_seconds", NULL,
-			(double)live->live->published_ms / MS_PER_S);
+		metric_ms(text, "release_published_timestamp_seconds", NULL,
+			live->live->published_ms);
 	}
 }
 
