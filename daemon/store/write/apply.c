@@ -32,7 +32,7 @@ enum status apply_begin(struct apply *apply, struct store *store, const struct a
 	struct error *err)
 {
 	enum status status = reserve_check(store, RESERVE_WRITE, err);
-	if (status == STATUS_OK && given->ahead != NULL) {
+	if (status == STATUS_OK && given->ahead != NULL && write_is_cold(store, given->ahead)) {
 		status = writer_wait(store->writer, given->stop, err);
 		if (status == STATUS_OK) {
 			write_read_ahead(store, given->ahead);

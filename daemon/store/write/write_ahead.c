@@ -5,8 +5,7 @@
 #include "daemon/store/snapshot/read_ahead.h"
 #include "daemon/store/state/reader.h"
 
-/* Whether something of a table whose rows are needed is not in memory. */
-static bool is_cold(struct store *store, const struct write_ahead *ahead)
+bool write_is_cold(struct store *store, const struct write_ahead *ahead)
 {
 	const struct release *release;
 	struct write_ahead_part part;
@@ -25,8 +24,7 @@ void write_read_ahead(struct store *store, const struct write_ahead *ahead)
 {
 	const struct release *release;
 	struct write_ahead_part part;
-	const struct snapshot *snapshot =
-		is_cold(store, ahead) ? snapshot_begin_long(store, ahead->release) : NULL;
+	const struct snapshot *snapshot = snapshot_begin_long(store, ahead->release);
 	if (snapshot == NULL) {
 		return;
 	}

@@ -32,8 +32,10 @@ struct write_ahead {
 	const struct stop *stop; /* ends it early; NULL: nothing does */
 };
 
-/* Costs next to nothing where all of the tables is in memory. Whatever is wrong with the write is told when it is
- * applied. */
+/* Whether something of a table whose rows are needed is not in memory: a look at each of its segments. */
+bool write_is_cold(struct store *store, const struct write_ahead *ahead);
+
+/* May block for the disk. Whatever is wrong with the write is told when it is applied. */
 void write_read_ahead(struct store *store, const struct write_ahead *ahead);
 
 #endif

@@ -89,7 +89,7 @@ static enum status look_at_base(struct write_part *part)
 {
 	const struct keys *keys = &part->given->batch.keys;
 	const struct row_version *versions[FIND_BLOCK];
-	struct found_row rows[FIND_BLOCK] = {0};
+	struct found_row rows[FIND_BLOCK];
 	uint64_t hashes[FIND_BLOCK];
 	const struct memtable_question question = {
 		.keys = keys,
@@ -129,7 +129,7 @@ static bool needs_base(const struct write_part *part)
 	return part->table->bases != NULL && (part->kind == FRAME_DELETE || part->if_newer);
 }
 
-/* Reads the times of the rows that the base has, if they are needed. */
+/* Takes the times of the rows that are there, if they are needed. */
 static enum status read_base(struct write_part *part, struct error *err)
 {
 	const uint32_t count = part->given->batch.keys.count;
