@@ -65,8 +65,6 @@ struct local_state {
 	uint64_t
 		load_pause_ms; /* which failed: it is tried again after so long; 0: it did not fail */
 	uint64_t load_again_ns;
-	uint64_t
-		full_current; /* what the page said of `current` when memory_max was reached; 0: it was not */
 	uint64_t memory_before; /* while it is: of memtables that go afterwards */
 	uint64_t horizon_grace; /* the horizon moves when it is over; 0: it does not */
 	uint64_t horizon_next;
