@@ -25,9 +25,9 @@ struct write_part {
 	bool if_newer;             /* only rows that are newer than what is there */
 	int64_t now_ms;            /* the request's clock */
 	const struct table *table; /* of the snapshot */
-	int64_t *base_times;       /* owned: of each key's row, before this write; NULL: nobody asks */
-	const uint8_t *rows;       /* in the table's dtype: in `kept`, or where they were given */
-	const uint8_t *scales;     /* f32 of an i8 table: the same */
+	int64_t *base_times;   /* owned: of each key's row, before this write; NULL: nobody asks */
+	const uint8_t *rows;   /* in the table's dtype: in `kept`, or where they were given */
+	const uint8_t *scales; /* f32 of an i8 table: the same */
 	/* Borrowed: of FRAME_SAMPLES the rows, which are in the memtable's memory already. */
 	struct memtable_room *room;
 	uint8_t *kept;   /* owned: converted rows; NULL: they came in the table's dtype */
