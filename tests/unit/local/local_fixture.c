@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +20,49 @@
 #include "schema/rpc_head.h"
 #include "tests/unit/wait.h"
 
+/* ---- calls beside a start ---- */
+
+#ifdef __SANITIZE_ADDRESS__
+enum { CALLS_WAIT = true };
+#else
+enum { CALLS_WAIT = false };
+#endif
+
+static void calls_init(pthread_rwlock_t *calls)
+{
+	pthread_rwlockattr_t attributes;
+	assert_int_equal(pthread_rwlockattr_init(&attributes), 0);
+	/* Else there would always be one that calls. */
+	assert_int_equal(pthread_rwlockattr_setkind_np(&attributes,
+				 PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP),
+		0);
+	assert_int_equal(pthread_rwlock_init(calls, &attributes), 0);
+	(void)pthread_rwlockattr_destroy(&attributes);
+}
+
+void pair_calls_begin(struct pair *pair)
+{
+	if (CALLS_WAIT) {
+		(void)pthread_rwlock_rdlock(&pair->calls);
+	}
+}
+
+void pair_calls_end(struct pair *pair)
+{
+	if (CALLS_WAIT) {
+		(void)pthread_rwlock_unlock(&pair->calls);
+	}
+}
+
+/* ---- store and reader ---- */
+
 int pair_setup(void **state)
 {
 	struct pair *pair = calloc(1, sizeof *pair);
 	void *world = NULL;
 	assert_non_null(pair);
 	assert_int_equal(world_setup(&world), 0);
+	calls_init(&pair->calls);
 	pair->world = world;
 	pair->world->service.version = REPSTORE_VERSION; /* hello tells it */
 	(void)snprintf(pair->folder, sizeof pair->folder, "/./%s", pair->world->folder + 1);
@@ -41,6 +79,7 @@ int pair_teardown(void **state)
 	wire_writer_fini(&pair->request);
 	wire_writer_fini(&pair->expected);
 	assert_int_equal(world_teardown(&world), 0);
+	(void)pthread_rwlock_destroy(&pair->calls);
 	free(pair);
 	return 0;
 }
@@ -59,7 +98,10 @@ void pair_open_store(struct pair *pair)
 		.catalog_bytes = 64u << 20,
 	};
 	struct error err;
-	if (store_open(&options, &pair->world->service.store, &err) != STATUS_OK) {
+	(void)pthread_rwlock_wrlock(&pair->calls);
+	const enum status status = store_open(&options, &pair->world->service.store, &err);
+	(void)pthread_rwlock_unlock(&pair->calls);
+	if (status != STATUS_OK) {
 		fail_msg("%s", err.text);
 	}
 }

@@ -9,6 +9,8 @@
 #include "daemon/local/local.h"
 #include "tests/unit/method/method_fixture.h"
 
+#include <pthread.h>
+
 struct pair {
 	struct world *world;
 	char folder[80]; /* as the reader spells it */
@@ -16,6 +18,7 @@ struct pair {
 	struct local_handle *handle;
 	struct wire_writer request;
 	struct wire_writer expected;
+	pthread_rwlock_t calls; /* pair_calls_begin */
 };
 
 /* Fixtures of cmocka: *state is a struct pair with an open store that has the release "r1" of method_fixture.h, and no
@@ -28,6 +31,11 @@ void pair_open_store(struct pair *pair);
 void pair_open(struct pair *pair, enum local_follow follow);
 void pair_open_as(struct pair *pair, const struct local_options *options);
 void pair_close(struct pair *pair); /* the reader */
+
+/* Around each call of a thread other than the test's. A store's start forks, and with AddressSanitizer the child can
+ * allocate nothing more if another thread was allocating just then: so there, calls wait while the store is opened. */
+void pair_calls_begin(struct pair *pair);
+void pair_calls_end(struct pair *pair);
 
 /* Makes a request of the arguments since the last call (world_arg). */
 void pair_request(struct pair *pair, const char *method);

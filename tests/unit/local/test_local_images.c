@@ -207,7 +207,7 @@ static void where_memory_is_bounded_rows_come_first(void **state)
 
 struct searcher {
 	pthread_t thread;
-	struct local *local;
+	struct pair *pair;
 	const struct wire_writer *exact; /* for the star, as the next */
 	const struct wire_writer *approximate;
 	atomic_bool *stop;
@@ -234,13 +234,16 @@ static void *search_star(void *arg)
 {
 	struct searcher *searcher = arg;
 	struct local_handle *handle = NULL;
-	const char *wrong =
-		local_handle_open(searcher->local, &handle, NULL) == STATUS_OK ? NULL : "no handle";
+	const char *wrong = local_handle_open(searcher->pair->local, &handle, NULL) == STATUS_OK
+				    ? NULL
+				    : "no handle";
 	float last = 0;
 	while (wrong == NULL && !atomic_load(searcher->stop)) {
 		struct items_found found = {0};
+		pair_calls_begin(searcher->pair);
 		wrong = ask(handle, searcher->approximate, &found);
 		wrong = wrong == NULL ? ask(handle, searcher->exact, &found) : wrong;
+		pair_calls_end(searcher->pair);
 		if (wrong == NULL && found.keys[0] != STAR) {
 			wrong = "another row is the best";
 		} else if (wrong == NULL && found.scores[0] < last) {
@@ -315,7 +318,7 @@ static void searches_find_the_best_while_everything_changes(void **state)
 	request_star(&items, 1, &exact);
 	request_star(&items, 0.9, &approximate);
 	for (size_t i = 0; i < SEARCHERS; i++) {
-		searchers[i].local = pair->local;
+		searchers[i].pair = pair;
 		searchers[i].exact = &exact;
 		searchers[i].approximate = &approximate;
 		searchers[i].stop = &stop;

@@ -21,8 +21,7 @@ enum { READERS = 8, OPENERS = 2, ROUNDS = 24, KEYS = 60 };
 
 struct onlooker {
 	pthread_t thread;
-	struct local *local;
-	const char *folder;
+	struct pair *pair;
 	const struct wire_writer *request;
 	atomic_bool *stop;
 	_Atomic uint64_t answers;
@@ -81,18 +80,20 @@ static void *read_rows(void *arg)
 	struct onlooker *reading = arg;
 	struct local_handle *handle = NULL;
 	float last = -1;
-	if (local_handle_open(reading->local, &handle, NULL) != STATUS_OK) {
+	if (local_handle_open(reading->pair->local, &handle, NULL) != STATUS_OK) {
 		reading->wrong = "no handle";
 		return NULL;
 	}
 	while (!atomic_load(reading->stop) && reading->wrong == NULL) {
 		struct wire_bytes response;
+		pair_calls_begin(reading->pair);
 		if (local_call(handle, reading->request->data, reading->request->len, 0, &response,
 			    NULL) != STATUS_OK) {
 			reading->wrong = "no answer";
 		} else {
 			reading->wrong = check(response, &last);
 		}
+		pair_calls_end(reading->pair);
 		atomic_fetch_add(&reading->answers, 1);
 	}
 	local_handle_close(handle);
@@ -171,7 +172,7 @@ static void readers_see_whole_writes_while_everything_changes(void **state)
 	make_request(pair);
 	wire_write_raw(&request, pair->request.data, pair->request.len);
 	for (size_t i = 0; i < READERS; i++) {
-		readings[i].local = pair->local;
+		readings[i].pair = pair;
 		readings[i].request = &request;
 		readings[i].stop = &stop;
 		assert_int_equal(pthread_create(&readings[i].thread, NULL, read_rows, &readings[i]),
@@ -202,7 +203,7 @@ static void readers_see_whole_writes_while_everything_changes(void **state)
 static void *open_often(void *arg)
 {
 	struct onlooker *onlooker = arg;
-	const struct local_options options = {.folder = onlooker->folder};
+	const struct local_options options = {.folder = onlooker->pair->folder};
 	float last = -1;
 	while (!atomic_load(onlooker->stop) && onlooker->wrong == NULL) {
 		struct local *local = NULL;
@@ -231,7 +232,7 @@ static void a_folder_can_be_opened_while_its_files_are_replaced(void **state)
 	(void)pair_put_both(pair, 0, KEYS, 0);
 	make_request(pair);
 	for (size_t i = 0; i < OPENERS; i++) {
-		onlookers[i].folder = pair->folder;
+		onlookers[i].pair = pair;
 		onlookers[i].request = &pair->request;
 		onlookers[i].stop = &stop;
 		assert_int_equal(pthread_create(&onlookers[i].thread, NULL, open_often,
