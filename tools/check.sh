@@ -13,20 +13,20 @@
 #   gcc          build with warnings as errors; the rules of the tree, unit tests, inputs of the fuzzers
 #   integration  all integration tests, of the same build
 #   clang        build with clang and without libsystemd, unit tests
-#   asan         AddressSanitizer, LeakSanitizer and UBSan: unit tests, a third of the integration cases
-#   tsan         ThreadSanitizer: the tests that start threads, of integration a third of the cases
+#   asan         AddressSanitizer, LeakSanitizer and UBSan: unit tests, a sixth of the integration cases
+#   tsan         ThreadSanitizer: the tests that start threads, of integration a sixth of the cases
 #   tidy         clang-tidy over every C file; its analyzer deep where something changed
 #   fuzz         each fuzz target for FUZZ_SECONDS (20), on a copy of its corpus
 #   install      what is installed can be built against; the units are sound; a wheel of the Python package works
 #   asan_all     all tests under AddressSanitizer, LeakSanitizer and UBSan
-#   tsan_ten     the same as tsan, ten times, each time by another seed, which chooses another third
+#   tsan_ten     the same as tsan, ten times, each time by another seed, which chooses another third of the cases
 #   tidy_all     clang-tidy, its analyzer deep everywhere
 #   fuzz_long    each fuzz target for FUZZ_LONG_SECONDS (300)
 #   rounds       kills, damage and models at length
 #   rows         10 million rows
 #   coverage     which lines the unit and integration tests run: a summary by folder
 #
-# REPSTORE_SEED decides what tests choose at random, and which third: 1 unless told, at night the date.
+# REPSTORE_SEED decides what tests choose at random, and which cases: 1 unless told, at night the date.
 # It is printed, and the same seed makes the same choices.
 #
 # Each command is printed as it runs and can be repeated by hand from the root of the project.
@@ -157,7 +157,7 @@ step_clang() {
 step_asan() {
 	configure_asan && build asan || return
 	meson_test asan --no-rebuild --no-suite lint --no-suite integration -t 4
-	meson_test REPSTORE_SHARE=3 asan --no-rebuild --suite integration -t 4
+	meson_test REPSTORE_SHARE=6 asan --no-rebuild --suite integration -t 4
 }
 
 step_asan_all() {
@@ -166,7 +166,7 @@ step_asan_all() {
 
 # Only what its tests need is built.
 step_tsan() {
-	configure_tsan && meson_test REPSTORE_SHARE=3 tsan --suite threads -t 10
+	configure_tsan && meson_test REPSTORE_SHARE=6 tsan --suite threads -t 10
 }
 
 step_tsan_ten() {
