@@ -39,7 +39,8 @@ struct rep_local_options {
 	enum rep_follow follow;
 	/* Bytes of rows that wait for a merge, and of the images of them; 0: 1 GiB. */
 	uint64_t memory_max;
-	unsigned open_timeout_ms; /* 0: 30,000 */
+	unsigned
+		open_timeout_ms; /* how long opening may take, with all that is in the log; 0: 30,000 */
 	/* Calls fail with REP_BUSY where what they would show may be older than this, which counts with has_max_lag. */
 	unsigned max_lag_ms;
 	bool has_max_lag;
@@ -61,8 +62,8 @@ struct rep_local_options {
 
 /* Opens a folder, and returns when all is applied that is visible by now. Errors: NOT_FOUND  no folder, or none of
  * repstored; IO  it may not be read, or others may write to it; UNSUPPORTED  it is of a later version, or max_lag_ms is given and
- * no daemon ever said how fresh it is; CORRUPT,
- * TIMEOUT, CLOSED  interrupted, NO_MEMORY, BAD_REQUEST. */
+ * no daemon ever said how fresh it is; TIMEOUT  the text
+ * says how far it came; CORRUPT, CLOSED  interrupted, NO_MEMORY, BAD_REQUEST. */
 REP_API enum rep_status rep_open_local(const struct rep_local_options *options, rep_local **out,
 	struct rep_error *err);
 /* Its memory and its files go when its clients are closed, too. NULL is fine. */

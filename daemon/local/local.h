@@ -41,7 +41,7 @@ struct local_options {
 	enum local_follow follow;
 	/* Of the memtables with their images: beyond it writes are not followed until a merge, or until images go; 0: no bound. */
 	uint64_t memory_max;
-	unsigned open_timeout_ms; /* 0: 30,000 */
+	unsigned open_timeout_ms; /* of local_open, with all that is in the log; 0: 30,000 */
 	bool has_max_lag; /* a call fails, BUSY, if what it would see is older than the next */
 	unsigned max_lag_ms;
 	/* Asked four times a second by a call that takes long, and by local_open, in its thread: true ends it, with CLOSED.

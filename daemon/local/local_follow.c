@@ -125,13 +125,12 @@ static void pause_ms(uint64_t ms)
 	(void)nanosleep(&pause, NULL);
 }
 
-enum status local_follow_load(struct local_state *state, uint64_t until_ns, struct error *err)
+enum status local_follow_load(struct local_state *state, struct error *err)
 {
+	const unsigned tries = state->opening != NULL ? OPEN_TRIES : 1;
 	enum status status = STATUS_AGAIN;
-	for (unsigned i = 0; status == STATUS_AGAIN || status == STATUS_NOT_FOUND; i++) {
-		if (i > 0 && (i >= OPEN_TRIES || clock_monotonic_ns() >= until_ns)) {
-			break;
-		}
+	for (unsigned i = 0; i < tries && (status == STATUS_AGAIN || status == STATUS_NOT_FOUND);
+		i++) {
 		while (local_snapshot_is_settling(state)) {
 			local_snapshot_reclaim(state);
 			pause_ms(BUSY_MS);
@@ -270,7 +269,7 @@ static uint64_t load_anew(struct local_state *state, const struct visible *page,
 	}
 	state->horizon_grace = 0;
 	state->load_current = page->current;
-	if (local_follow_load(state, now_ns, &err) == STATUS_OK) {
+	if (local_follow_load(state, &err) == STATUS_OK) {
 		state->load_pause_ms = 0;
 		return 0;
 	}

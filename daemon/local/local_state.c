@@ -12,6 +12,8 @@
 #include "daemon/store/system/thread.h"
 #include "schema/limits.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,26 +56,56 @@ static enum status check_folder(struct local_state *state, struct error *err)
 	return status;
 }
 
+/* Says that the time is over, and how far the opening came. */
+static enum status say_timeout(const struct local_state *state, struct error *err)
+{
+	char of[32] = "";
+	struct visible page;
+	const struct visible_view *view = atomic_load(&state->view);
+	if (view != NULL && visible_view_read(view, &page)) {
+		(void)snprintf(of, sizeof of, " of %" PRIu64, page.visible);
+	}
+	if (state->log.file == 0) {
+		return error_set(err, STATUS_TIMEOUT,
+			"open_timeout_ms: %" PRIu64
+			" given, and '%s' took longer: the files of its tables were being opened",
+			state->opening->timeout_ms, state->store->folder);
+	}
+	return error_set(err, STATUS_TIMEOUT,
+		"open_timeout_ms: %" PRIu64
+		" given, and '%s' took longer: its log was read up to frame %" PRIu64 "%s",
+		state->opening->timeout_ms, state->store->folder, state->log.next_sequence - 1, of);
+}
+
 enum status local_state_check_opening(const struct local_state *state, struct error *err)
 {
-	return stop_check(state->opening, NULL) == STATUS_OK
+	const enum status status = stop_check(state->opening, NULL);
+	if (status == STATUS_TIMEOUT) {
+		return say_timeout(state, err);
+	}
+	return status == STATUS_OK
 		       ? STATUS_OK
 		       : error_set(err, STATUS_CLOSED, "'%s': its opening was interrupted",
 				 state->store->folder);
 }
 
 /* Reads all that is there by now. */
-static enum status load(struct local_state *state, uint64_t until_ns, struct error *err)
+static enum status load(struct local_state *state, int64_t began_ms, struct error *err)
 {
 	/* At once for the first time. */
 	struct stop_asking asking = {
 		.is_over = state->options.interrupted,
 		.context = state->options.interrupted_context,
 	};
-	struct stop opening = {.asking = &asking};
-	state->opening = asking.is_over != NULL ? &opening : NULL;
+	const unsigned ms = state->options.open_timeout_ms;
+	struct stop opening = {
+		.asking = asking.is_over != NULL ? &asking : NULL,
+		.read_ms = (uint64_t)began_ms,
+		.timeout_ms = ms != 0 ? ms : OPEN_TIMEOUT_MS,
+	};
+	state->opening = &opening;
 	struct grace_reader *before = grace_lend(&state->reader);
-	enum status status = local_follow_load(state, until_ns, err);
+	enum status status = local_follow_load(state, err);
 	(void)grace_lend(before);
 	if (status == STATUS_OK) {
 		local_index_open_all(state);
@@ -85,9 +117,7 @@ static enum status load(struct local_state *state, uint64_t until_ns, struct err
 
 static enum status open_all(struct local_state *state, struct error *err)
 {
-	const unsigned ms = state->options.open_timeout_ms;
-	const uint64_t until_ns =
-		clock_monotonic_ns() + (uint64_t)(ms != 0 ? ms : OPEN_TIMEOUT_MS) * 1000000;
+	const int64_t began_ms = clock_monotonic_ms();
 	enum status status = STATUS_OK;
 	if (state->options.handle_sigbus) {
 		status = mapfault_install_beside();
@@ -113,7 +143,7 @@ static enum status open_all(struct local_state *state, struct error *err)
 			state->store->folder);
 	}
 	if (status == STATUS_OK) {
-		status = load(state, until_ns, err);
+		status = load(state, began_ms, err);
 	}
 	if (status == STATUS_AGAIN) {
 		status = error_set(err, STATUS_TIMEOUT,

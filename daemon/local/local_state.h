@@ -50,8 +50,7 @@ struct local_state {
 	size_t old_view_count;
 	struct visible page; /* as it was acted on last; zeroed: it never was */
 	struct redo_follow log;
-	struct stop *
-		opening; /* while all is read for the first time, if who waits is asked; else NULL */
+	const struct stop *opening;    /* while all is read for the first time; else NULL */
 	struct local_retired *retired; /* owned list, the oldest first */
 	/* What a published snapshot has made superfluous in memtables is taken out after a grace period, and freed after
 	 * another one. */
@@ -104,7 +103,7 @@ enum status local_state_open(const struct local_options *options, struct local_s
 	struct error *err);
 void local_state_close(struct local_state *state); /* NULL is fine */
 
-/* Whether the opening may go on. Errors: CLOSED  who waits for it has called it off. */
+/* Whether the opening may go on; there may be none. Errors: CLOSED  who waits for it has called it off; TIMEOUT. */
 enum status local_state_check_opening(const struct local_state *state, struct error *err);
 
 /* How old what a call may see now is, in milliseconds; LOCAL_LAG_UNKNOWN. Any thread. */
@@ -122,7 +121,7 @@ enum local_share {
 enum status local_snapshot_read(struct local_state *state, struct snapshot **out,
 	struct error *err);
 /* Opens the files of a snapshot that was read, and nobody sees yet. Errors: AGAIN  a file is gone, and DATA/current has
- * been replaced: read it again; NO_MEMORY, CORRUPT; CLOSED  the opening was called off. */
+ * been replaced: read it again; NO_MEMORY, CORRUPT; CLOSED, TIMEOUT  of the opening. */
 enum status local_snapshot_open(struct local_state *state, struct snapshot *next,
 	const struct snapshot *before, enum local_share share, struct error *err);
 /* The newest sequence that the tables of a snapshot have in their files. */
@@ -150,7 +149,7 @@ struct local_reach {
 
 /* Applies what `state->log` has within reach, for a snapshot that may not be published yet. `until_ns`: it returns AGAIN
  * when this moment has come; 0: never. Errors: NOT_FOUND  a file of the log is gone; BUSY  memory_max is reached;
- * CLOSED  the opening was called off; CORRUPT, UNSUPPORTED, IO, NO_MEMORY. */
+ * CLOSED, TIMEOUT  of the opening; CORRUPT, UNSUPPORTED, IO, NO_MEMORY. */
 enum status local_log_apply(struct local_state *state, const struct snapshot *snapshot,
 	const struct local_reach *reach, uint64_t until_ns, struct error *err);
 
@@ -160,9 +159,9 @@ enum status local_log_replay(struct local_state *state, const struct snapshot *s
 
 /* ---- local_follow.c: the follower ---- */
 
-/* Reads the folder as it is now: what the tables are, and the log into new memtables. Errors: TIMEOUT  files went again
- * and again until `until_ns`; as local_open. */
-enum status local_follow_load(struct local_state *state, uint64_t until_ns, struct error *err);
+/* Reads the folder as it is now: what the tables are, and the log into new memtables. Errors: AGAIN, NOT_FOUND  files
+ * went meanwhile, which an opening tries some times; as local_open. */
+enum status local_follow_load(struct local_state *state, struct error *err);
 enum status local_follow_start(struct local_state *state, struct error *err);
 void local_follow_stop(struct local_state *state);
 

@@ -141,7 +141,9 @@ static bool open_folder(struct session *session)
 	const struct rep_local_options options = {
 		.folder = session->folder,
 		.address = session->address,
-		.open_timeout_ms = (unsigned)session->timeout_ms,
+		/* Whoever waits ends it. */
+		.open_timeout_ms =
+			session->timeout_ms != 0 ? (unsigned)session->timeout_ms : UINT32_MAX,
 	};
 	struct rep_error err;
 	if (rep_open_local(&options, &session->reader, &err) == REP_OK &&

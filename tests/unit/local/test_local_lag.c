@@ -20,7 +20,7 @@
 #include "tests/unit/fixture.h"
 #include "tests/unit/wait.h"
 
-enum { MUCH_ROWS = 20000, FEW_BYTES = 4 << 20 };
+enum { MUCH_ROWS = 20000, FEW_BYTES = 4 << 20, SLOW_MS = 1500 };
 
 static int64_t lag_of(struct pair *pair)
 {
@@ -210,6 +210,44 @@ static void an_opening_may_be_called_off(void **state)
 	pair_expect_rows(pair, 0, 100);
 }
 
+/* Its fourth look, which is for the second frame of the log, is when the time of the opening is over. */
+static bool is_slow_at_last(void *context)
+{
+	static const struct timespec much = {.tv_sec = 1};
+	struct interruption *interruption = context;
+	if (interruption->asked == 3) {
+		(void)nanosleep(&much, NULL);
+	}
+	return is_over_slowly(context);
+}
+
+static void an_opening_ends_when_its_time_is_over(void **state)
+{
+	struct pair *pair = *state;
+	struct error err = {0};
+	struct wait wait = {0};
+	struct interruption interruption;
+	const struct local_options options = {
+		.folder = pair->folder,
+		.open_timeout_ms = SLOW_MS,
+		.interrupted = is_slow_at_last,
+		.interrupted_context = &interruption,
+	};
+	for (uint32_t i = 0; i < 3; i++) {
+		(void)pair_put(pair, "a", i, 5, 1);
+	}
+	do { /* on a busy machine the first looks may take too long, too */
+		interruption = (struct interruption){.over = UINT_MAX};
+		assert_int_equal(local_open(&options, &pair->local, &err), STATUS_TIMEOUT);
+		wait_a_moment(&wait);
+	} while (interruption.asked < 4);
+	assert_non_null(strstr(err.text, "open_timeout_ms: 1500 given"));
+	assert_non_null(strstr(err.text, "its log was read up to frame 1 of 3"));
+	pair->local = NULL;
+	pair_open(pair, LOCAL_FOLLOW_WRITES);
+	pair_expect_rows(pair, 0, 100);
+}
+
 /* ---- memory_max ---- */
 
 static void where_memory_is_bounded_writes_are_followed_up_to_it(void **state)
@@ -327,6 +365,7 @@ int main(void)
 		cmocka_unit_test(a_write_that_does_not_come_ends_in_a_timeout),
 		cmocka_unit_test(who_waits_may_call_it_off),
 		cmocka_unit_test(an_opening_may_be_called_off),
+		cmocka_unit_test(an_opening_ends_when_its_time_is_over),
 		cmocka_unit_test(where_memory_is_bounded_writes_are_followed_up_to_it),
 		cmocka_unit_test(a_file_that_is_cut_is_damage_and_not_the_end),
 		cmocka_unit_test(a_child_of_a_fork_opens_the_folder_anew),
